@@ -1,0 +1,28 @@
+"""Argument checks shared by the physics: a wrong value is an error with its name, never a silent NaN."""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["finite", "non_negative", "positive_scalar"]
+
+
+def finite(name: str, values: ArrayLike) -> NDArray[np.float64]:
+    """`values` as floats, or ValueError naming the first value that is not finite."""
+    array = np.asarray(values, dtype=np.float64)
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} contains {array[~np.isfinite(array)].flat[0]}; finite numbers are needed")
+    return array
+
+
+def non_negative(name: str, values: ArrayLike) -> NDArray[np.float64]:
+    """`values` as floats, or ValueError naming the first negative or non-finite value."""
+    array = finite(name, values)
+    if (array < 0).any():
+        raise ValueError(f"{name} contains {array[array < 0].flat[0]}; it must be 0 or more")
+    return array
+
+
+def positive_scalar(name: str, value: float, *, zero: bool = False) -> None:
+    """Raise ValueError unless `value` is finite and positive (or, with `zero`, not negative)."""
+    if not np.isfinite(value) or value < 0 or (value == 0 and not zero):
+        raise ValueError(f"{name} is {value}; it must be finite and {'0 or more' if zero else 'positive'}")

@@ -1,0 +1,19 @@
+"""Every test runs with a home directory of its own: QCoDeS writes there."""
+
+import os
+import tempfile
+
+import pytest
+from hypothesis import settings
+
+# Before any test module imports QCoDeS, which reads its configuration from the home directory on import.
+os.environ["HOME"] = os.environ["USERPROFILE"] = tempfile.mkdtemp(prefix="labnis-test-home-")
+
+settings.register_profile("labnis", deadline=None, max_examples=50, derandomize=True)
+settings.load_profile("labnis")
+
+
+@pytest.fixture(autouse=True)
+def _no_user_station(tmp_path, monkeypatch) -> None:
+    """Commands look for station.yaml in the working directory: give every test an empty one."""
+    monkeypatch.chdir(tmp_path)

@@ -1,0 +1,183 @@
+"""One junction: against the defining integrals, closed limits, and properties that hold for every parameter set."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.constants import e, h, k
+
+from labnis.physics import NISJunction
+from tests.physics import quadrature
+
+GAP = 215e-6
+RESISTANCE = 12e3
+# What the class promises, relative to the normal-state current V/R.
+ACCURACY = 1e-13
+
+junctions = st.builds(
+    NISJunction,
+    gap=st.floats(100e-6, 1.5e-3),
+    resistance=st.floats(100.0, 1e6),
+    dynes=st.floats(0.0, 0.05),
+)
+voltages = st.floats(-4e-3, 4e-3)
+temperatures = st.floats(1e-3, 1.0)
+
+
+@pytest.mark.parametrize("dynes", [0.0, 1e-5, 1e-3, 0.05])
+@pytest.mark.parametrize("temperature", [1e-3, 0.1, 1.0])
+@pytest.mark.parametrize("reduced_voltage", [1e-6, 0.3, 0.999, 1.0, 1.01, -20.0])
+def test_current_agrees_with_quadrature(dynes: float, temperature: float, reduced_voltage: float) -> None:
+    junction = NISJunction(GAP, RESISTANCE, dynes)
+    voltage = reduced_voltage * GAP
+    expected = quadrature.current(junction, voltage, temperature)
+    assert abs(junction.current(voltage, temperature) - expected) < ACCURACY * abs(voltage) / RESISTANCE
+
+
+@pytest.mark.parametrize("dynes", [0.0, 1e-3])
+@pytest.mark.parametrize("temperatures", [(0.05, 0.3), (0.3, 0.1), (0.1, 0.1)])
+@pytest.mark.parametrize("reduced_voltage", [0.0, 0.95, 2.0])
+def test_cooling_power_agrees_with_quadrature(
+    dynes: float, temperatures: tuple[float, float], reduced_voltage: float
+) -> None:
+    junction = NISJunction(GAP, RESISTANCE, dynes)
+    expected = quadrature.cooling_power(junction, reduced_voltage * GAP, *temperatures)
+    assert abs(junction.cooling_power(reduced_voltage * GAP, *temperatures) - expected) < 1e-12 * GAP**2 / RESISTANCE
+
+
+@pytest.mark.parametrize("energy", [-3e-4, -1e-9, 1e-10, 2e-4, 1e-3])
+def test_tunnelling_rate_agrees_with_quadrature(energy: float) -> None:
+    junction = NISJunction(GAP, RESISTANCE, 1e-3)
+    expected = quadrature.tunnelling_rate(junction, energy, 0.1) * e / h
+    assert junction.tunnelling_rate(energy, 0.1) == pytest.approx(expected, rel=1e-8)
+
+
+@given(junctions, voltages, temperatures)
+def test_current_is_odd_and_has_the_sign_of_the_voltage(
+    junction: NISJunction, voltage: float, temperature: float
+) -> None:
+    current = float(junction.current(voltage, temperature))
+    assert current == -float(junction.current(-voltage, temperature))
+    assert current * np.sign(voltage) >= -ACCURACY * abs(voltage) / junction.resistance
+
+
+@given(junctions, temperatures)
+def test_current_rises_with_the_voltage(junction: NISJunction, temperature: float) -> None:
+    voltage = np.linspace(-4e-3, 4e-3, 201)
+    rise = np.diff(junction.current(voltage, temperature))
+    assert rise.min() >= -ACCURACY * 4e-3 / junction.resistance
+    assert rise[-1] > 0
+
+
+@given(junctions, temperatures)
+def test_current_far_above_the_gap_is_ohmic(junction: NISJunction, temperature: float) -> None:
+    voltage = 100 * junction.gap
+    # The excess beyond Ohm's law is −Δ²/2V² at T = 0; what is left is smaller.
+    assert junction.current(voltage, temperature) == pytest.approx(voltage / junction.resistance, rel=1e-4)
+
+
+def test_current_at_zero_temperature_is_the_bcs_one() -> None:
+    junction = NISJunction(GAP, RESISTANCE)
+    voltage = np.array([-3.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 3.0]) * GAP
+    expected = np.sign(voltage) * np.sqrt(np.maximum(voltage**2 - GAP**2, 0)) / RESISTANCE
+    np.testing.assert_allclose(junction.current(voltage, 0.0), expected, atol=1e-8 * GAP / RESISTANCE)
+
+
+def test_current_approaches_its_zero_temperature_value() -> None:
+    junction = NISJunction(GAP, RESISTANCE, 1e-3)
+    voltage = np.linspace(0, 3, 31) * GAP
+    cold = junction.current(voltage, 1e-6)
+    np.testing.assert_allclose(cold, junction.current(voltage, 0.0), atol=1e-6 * GAP / RESISTANCE)
+
+
+def test_deep_subgap_current_is_thermally_activated() -> None:
+    # For eV, kT ≪ Δ and no broadening: I = (Δ/eR)·√(2πkT/Δ)·e^{−Δ/kT}·sinh(eV/kT).
+    junction = NISJunction(GAP, RESISTANCE)
+    thermal = k / e * 0.1
+    voltage = 0.2 * GAP
+    t = thermal / GAP
+    expected = GAP / RESISTANCE * np.sqrt(2 * np.pi * t) * np.exp(-1 / t) * np.sinh(voltage / thermal)
+    current = float(junction.current(voltage, 0.1))
+    assert current / (voltage / RESISTANCE) < 1e-7
+    assert current == pytest.approx(expected, rel=0.03)  # the next term of the expansion is 3t/8 = 1.5 %
+
+
+@pytest.mark.parametrize(
+    ("parameter", "step"),
+    [("voltage", 1e-9), ("temperature", 1e-6), ("gap", 1e-10), ("dynes", 1e-7), ("resistance", 1.0)],
+)
+def test_derivatives_are_those_of_the_functions(parameter: str, step: float) -> None:
+    voltage = np.array([0.2, 0.9, 1.0, 1.3, -2.0]) * GAP
+
+    def shifted(by: float) -> tuple[np.ndarray, np.ndarray]:
+        shift = {parameter: by}
+        junction = NISJunction(
+            GAP + shift.get("gap", 0), RESISTANCE + shift.get("resistance", 0), 1e-3 + shift.get("dynes", 0)
+        )
+        at, temperature = voltage + shift.get("voltage", 0), 0.1 + shift.get("temperature", 0)
+        return junction.current(at, temperature), junction.cooling_power(at, temperature, 0.2)
+
+    (current_up, power_up), (current_down, power_down) = shifted(step), shifted(-step)
+    junction = NISJunction(GAP, RESISTANCE, 1e-3)
+    current_slope = junction.current_derivative(parameter, voltage, 0.1)
+    power_slope = junction.cooling_power_derivative(parameter, voltage, 0.1, 0.2)
+    scale = np.abs(current_slope).max()
+    np.testing.assert_allclose((current_up - current_down) / (2 * step), current_slope, atol=1e-5 * scale)
+    scale = np.abs(power_slope).max()
+    np.testing.assert_allclose((power_up - power_down) / (2 * step), power_slope, atol=1e-5 * scale)
+
+
+def test_best_cooling_is_just_below_the_gap() -> None:
+    # kT ≪ Δ: V ≈ (Δ − 0.66 kT)/e, P ≈ (Δ²/e²R)·0.59·(kT/Δ)^{3/2} (cold superconductor).
+    junction = NISJunction(GAP, RESISTANCE)
+    temperature = 0.05
+    thermal = k / e * temperature
+    voltage = np.linspace(0.9, 1.0, 2001) * GAP
+    power = junction.cooling_power(voltage, temperature, 1e-3)
+    best = int(np.argmax(power))
+    assert voltage[best] == pytest.approx(GAP - 0.66 * thermal, abs=0.1 * thermal)
+    assert power[best] == pytest.approx(GAP**2 / RESISTANCE * 0.59 * (thermal / GAP) ** 1.5, rel=0.03)
+
+
+@settings(max_examples=30)
+@given(junctions, st.floats(-1e-3, 1e-3), st.floats(0.02, 1.0))
+def test_tunnelling_obeys_detailed_balance(junction: NISJunction, energy: float, temperature: float) -> None:
+    forward = float(junction.tunnelling_rate(energy, temperature))
+    backward = float(junction.tunnelling_rate(-energy, temperature))
+    assert backward == pytest.approx(forward * np.exp(-energy * e / (k * temperature)), rel=1e-6)
+
+
+def test_arguments_broadcast() -> None:
+    junction = NISJunction(GAP, RESISTANCE, 1e-3)
+    shape = (3, 5)
+    voltage, temperature = np.linspace(0, 1e-3, 5), np.array([[0.0], [0.1], [0.3]])
+    assert junction.current(voltage, temperature).shape == shape
+    assert junction.cooling_power(voltage, temperature, 0.1).shape == shape
+    assert junction.tunnelling_rate(voltage, temperature).shape == shape
+    assert junction.current_derivative("gap", voltage, temperature).shape == shape
+
+
+def test_density_of_states() -> None:
+    ideal = NISJunction(GAP, RESISTANCE)
+    np.testing.assert_allclose(ideal.density_of_states([0.5 * GAP, 2 * GAP]), [0.0, 2 / np.sqrt(3)])
+    assert ideal.density_of_states(GAP) == np.inf
+    assert NISJunction(GAP, RESISTANCE, 0.02).density_of_states(0.0) == pytest.approx(0.02, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [((-1e-6, 1.0, 0.0), "gap"), ((GAP, 0.0, 0.0), "resistance"), ((GAP, 1.0, -0.1), "dynes"), ((np.nan, 1, 0), "gap")],
+)
+def test_impossible_junctions_are_refused(arguments: tuple[float, float, float], named: str) -> None:
+    with pytest.raises(ValueError, match=named):
+        NISJunction(*arguments)
+
+
+def test_impossible_arguments_are_refused() -> None:
+    junction = NISJunction(GAP, RESISTANCE)
+    with pytest.raises(ValueError, match="temperature contains -0.1"):
+        junction.current(0.0, -0.1)
+    with pytest.raises(ValueError, match="voltage contains nan"):
+        junction.current([0.0, np.nan], 0.1)
+    with pytest.raises(ValueError, match="broadcast"):
+        junction.current([0.0, 1e-3], [0.1, 0.2, 0.3])

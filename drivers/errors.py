@@ -1,0 +1,65 @@
+"""What can go wrong between labnis and an instrument.
+
+InstrumentError                 any of these ends a run with exit code 5
+├── CommunicationError          no answer, a late answer or one that cannot be read
+├── RejectedCommandError        the instrument put an entry into its error queue
+├── SettingError                a setting read back differs from what was asked
+└── ReadingError                an answer that is not a valid measurement
+├── OverloadError           input overload, over-range marker (9.9e37)
+└── ComplianceError         the source hit its current limit
+"""
+
+__all__ = [
+    "CommunicationError",
+    "ComplianceError",
+    "InstrumentError",
+    "OverloadError",
+    "ReadingError",
+    "RejectedCommandError",
+    "SettingError",
+]
+
+
+class InstrumentError(Exception):
+    """A fault of one instrument.
+
+    Parameters
+    ----------
+    instrument
+        Name and address of the instrument, as the station file has them.
+    problem
+        What happened: the command, the reply and the allowed values where they matter.
+    advice
+        What the person at the fridge should do next.
+
+    """
+
+    def __init__(self, instrument: str, problem: str, advice: str = "") -> None:
+        self.instrument = instrument
+        self.problem = problem
+        self.advice = advice
+        super().__init__(f"{instrument}: {problem}" + (f" {advice}" if advice else ""))
+
+
+class CommunicationError(InstrumentError):
+    """No answer, a late answer, or one that cannot be read."""
+
+
+class RejectedCommandError(InstrumentError):
+    """The instrument put an entry into its error queue."""
+
+
+class SettingError(InstrumentError):
+    """A setting read back differs from what was asked."""
+
+
+class ReadingError(InstrumentError):
+    """An answer that is not a valid measurement."""
+
+
+class OverloadError(ReadingError):
+    """An input overload or an over-range marker such as 9.9e37."""
+
+
+class ComplianceError(ReadingError):
+    """The source hit its current limit: the voltage at the device is not the one that was set."""

@@ -1,0 +1,155 @@
+"""Keithley 2450 source-meter as the bias source: QCoDeS's driver plus checks that nothing is silently wrong."""
+
+import math
+from typing import Any
+
+from qcodes.instrument_drivers.Keithley import Keithley2450 as QcodesKeithley2450
+
+from drivers.errors import ComplianceError, SettingError
+from drivers.roles import SourceReading
+from drivers.scpi import CheckedInstrument
+
+__all__ = ["Keithley2450"]
+
+# Source status word of a reading (reference manual, bufferVar.sourcestatuses).
+SOURCE_LIMITED = 32
+# A range reaches 5 % beyond its name.
+HEADROOM = 1.05
+SHORTEST_NPLC, LONGEST_NPLC, MOST_AVERAGES = 0.01, 10.0, 100
+
+
+class Keithley2450(CheckedInstrument, QcodesKeithley2450):
+    """A Keithley 2450 that fills the role of `drivers.roles.BiasSource`: it sources voltage and measures current.
+
+    `output_enabled()` is QCoDeS's parameter; it asks the instrument each time.
+    """
+
+    def __init__(self, name: str, address: str, **kwargs: Any) -> None:
+        super().__init__(name, address, **kwargs)
+        for module in self.submodules.values():
+            if "user_number" in module.parameters:
+                # Without a number a snapshot would ask for `DELay:USERNone?`, which the instrument rejects.
+                module.parameters["user_number"].set(1)
+
+    def prepare(
+        self, *, maximum_voltage: float, maximum_current: float, compliance: float, integration_time: float
+    ) -> None:
+        """Choose fixed ranges, write the compliance and read everything back; level and output stay as they are.
+
+        Parameters
+        ----------
+        maximum_voltage
+            Largest source level (V) to come. A level already beyond it keeps a range that holds it.
+        maximum_current
+            Largest current (A) to be measured.
+        compliance
+            Current limit (A).
+        integration_time
+            Time of one current reading (s); beyond 10 power-line cycles readings are averaged in the instrument.
+
+        Raises
+        ------
+        SettingError
+            If the instrument holds other values, or sources current with its output on.
+        RejectedCommandError
+            If it puts an entry into its error queue.
+
+        """
+        self.discard_errors()
+        self._source_voltage()
+        self.write(':SENS:FUNC "CURR"')
+        self._choose_range(":SOUR:VOLT:RANG", max(abs(maximum_voltage), abs(self.level())))
+        self.apply(":SOUR:VOLT:ILIM", compliance, tolerance=1e-3 * compliance)
+        self._choose_range(":SENS:CURR:RANG", abs(maximum_current))
+        self._choose_integration_time(integration_time)
+        self.apply(":SOUR:VOLT:READ:BACK", True)
+        self.apply(":SENS:COUN", 1)
+        self.check_errors()
+
+    def _source_voltage(self) -> None:
+        """Select voltage sourcing, which switches a current source's output off: refused while that is on."""
+        if self.ask(":SOUR:FUNC?").strip().upper().startswith("VOLT"):
+            return
+        if self.ask_number(":OUTP?") != 0:
+            raise SettingError(
+                self.described,
+                "sources current with its output on; a voltage source is needed.",
+                "Bring the current to zero and switch the output off by hand.",
+            )
+        self.write(":SOUR:FUNC VOLT")
+
+    def _choose_range(self, command: str, largest: float) -> None:
+        """Fix the lowest range that holds `largest` (V or A), and make sure that it does."""
+        if self.ask_number(f"{command}:AUTO?") == 0 and largest <= self.ask_number(f"{command}?") <= 10 * largest:
+            return  # a range that fits is not switched over, which would disturb a live output
+        self.write(f"{command} {largest:.10g}")
+        chosen = self.ask_number(f"{command}?")
+        if largest > chosen * HEADROOM:
+            self.check_errors()
+            raise SettingError(
+                self.described, f"{command}? reads {chosen:g}, which does not hold {largest:g}.", "Lower the limits."
+            )
+
+    def _choose_integration_time(self, seconds: float) -> None:
+        """Set integration and, for long times, the instrument's repeating average."""
+        line_frequency = self.ask_number(":SYST:LFR?")
+        cycles = seconds * line_frequency
+        averages = max(1, math.ceil(cycles / LONGEST_NPLC - 1e-9))
+        if not SHORTEST_NPLC <= cycles <= LONGEST_NPLC * MOST_AVERAGES:
+            raise SettingError(
+                self.described,
+                f"an integration time of {seconds:g} s is not possible;",
+                f"allowed are {SHORTEST_NPLC / line_frequency:g} to "
+                f"{LONGEST_NPLC * MOST_AVERAGES / line_frequency:g} s.",
+            )
+        self.apply(":SENS:CURR:NPLC", cycles / averages, tolerance=1e-4 * cycles)
+        if averages > 1:
+            self.write(":SENS:CURR:AVER:TCON REP")
+            self.apply(":SENS:CURR:AVER:COUN", averages)
+        self.apply(":SENS:CURR:AVER", averages > 1)
+
+    def output_on(self) -> None:
+        """Connect the output at the level that is set; checked."""
+        self.apply(":OUTP", True)
+
+    def output_off(self) -> None:
+        """Disconnect the output; checked."""
+        self.apply(":OUTP", False)
+
+    def set_level(self, voltage: float) -> None:
+        """Write one source level (V), once.
+
+        Raises
+        ------
+        SettingError
+            If `voltage` is not a finite number; nothing is sent then.
+
+        """
+        if not math.isfinite(voltage):
+            raise SettingError(self.described, f"a source level of {voltage} V was asked for; nothing was sent.")
+        self.write(f":SOUR:VOLT {voltage:.10g}")
+
+    def level(self) -> float:
+        """Return the source level (V), asked of the instrument."""
+        return self.measured(self.ask_number(":SOUR:VOLT?"), "source level")
+
+    def read(self) -> SourceReading:
+        """Measure voltage and current once, in one query.
+
+        Raises
+        ------
+        ComplianceError
+            If the current limit acted.
+        OverloadError
+            If voltage or current is beyond its range.
+
+        """
+        query = ':READ? "defbuffer1",SOUR,READ,SOURSTAT'
+        voltage, current, status = self.ask_numbers(query, 3)
+        if not math.isfinite(status) or int(status) & SOURCE_LIMITED:
+            raise ComplianceError(
+                self.described,
+                f"is at its current limit ({current:g} A at {voltage:g} V).",
+                "The voltage at the device is not the one that was set: lower the bias or raise the compliance.",
+            )
+        return SourceReading(self.measured(voltage, "source voltage"), self.measured(current, "current"))

@@ -1,0 +1,189 @@
+"""Keysight N5222B (PNA) network analyzer as a vector network analyzer of one complex parameter."""
+
+import re
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from qcodes.instrument_drivers.Keysight import KeysightN5222B as QCoDeSKeysightN5222B
+
+from drivers.errors import ReadingError
+from drivers.keysight_wire import KeysightAnalyzer, check_count, check_range
+
+__all__ = ["KeysightN5222B"]
+
+
+class KeysightN5222B(KeysightAnalyzer, QCoDeSKeysightN5222B):
+    """The QCoDeS driver, filling the role `VectorNetworkAnalyzer`.
+
+    Parameters
+    ----------
+    name
+        Name in the station.
+    address
+        VISA resource name.
+    parameter
+        S-parameter that `trace` measures, such as S11 or S21.
+    **options
+        Passed to QCoDeS (`visalib`, `timeout`, …).
+
+    Raises
+    ------
+    ValueError
+        If `parameter` is no S-parameter of four ports.
+    CommunicationError
+        If the instrument does not answer or the answer cannot be read; every method may raise it.
+
+    """
+
+    AVERAGES: ClassVar[tuple[int, int]] = (1, 65_536)
+    POINTS: ClassVar[tuple[int, int]] = (2, 100_001)
+    LOWEST_SPAN: ClassVar[float] = 1.0
+
+    def __init__(self, name: str, address: str, parameter: str = "S11", **options: Any) -> None:
+        if not re.fullmatch("S[1-4][1-4]", parameter):
+            raise ValueError(f"parameter is {parameter!r}; allowed are S11 to S44, two port numbers from 1 to 4")
+        super().__init__(name, address, **options)
+        self.parameter = parameter
+        self._prepared: dict[str, str] = {}
+        self._axis = np.empty(0)
+        self._duration = float("nan")
+
+    def prepare(
+        self, *, center: float, span: float, points: int, power: float, if_bandwidth: float, averages: int
+    ) -> None:
+        """Set up the sweep, read every setting back, and switch the source on once its power is right.
+
+        Parameters
+        ----------
+        center, span
+            Band (Hz).
+        points
+            Points of the sweep, 2 to 100001.
+        power
+            Source power at the port (dBm).
+        if_bandwidth
+            IF bandwidth (Hz), one that the instrument has: 1, 1.5, 2, 3, 5, 7 × 10ⁿ up to 100 kHz.
+        averages
+            Sweeps averaged, 1 to 65536.
+
+        Raises
+        ------
+        ValueError
+            Where an argument is out of range; nothing is sent then.
+        SettingError
+            Where the instrument did not take a setting.
+        RejectedCommandError
+            Where it put an entry into its error queue.
+
+        """
+        check_range("span", span, self.LOWEST_SPAN, self.max_freq - self.min_freq, "Hz")
+        check_range("center", center, self.min_freq + span / 2, self.max_freq - span / 2, "Hz")
+        check_count("points", points, *self.POINTS)
+        check_range("power", power, *self._power_limits(), "dBm")
+        check_range("if_bandwidth", if_bandwidth, 1.0, 15e6, "Hz")
+        check_count("averages", averages, *self.AVERAGES)
+
+        self._prepared = {}
+        self.discard_errors()
+        self._select_parameter()
+        for header, value in (
+            (":SENS:SWE:MODE", "HOLD"),
+            (":TRIG:SOUR", "IMM"),
+            (":SENS:SWE:TYPE", "LIN"),
+            (":SENS:SWE:TIME:AUTO", "1"),
+            (":SENS:AVER:MODE", "SWE"),
+            (":SENS:AVER", "1"),
+        ):
+            self.choose(header, value)
+        for header, number, tolerance in (
+            (":SENS:FREQ:CENT", center, 1.0),
+            (":SENS:FREQ:SPAN", span, 1.0),
+            (":SENS:SWE:POIN", int(points), 0.0),
+            (f":SOUR:POW{self.parameter[2]}", power, 0.01),
+            (":SENS:BAND", if_bandwidth, 1e-6 * if_bandwidth),
+            (":SENS:AVER:COUN", int(averages), 0.0),
+            (":SENS:SWE:GRO:COUN", int(averages), 0.0),
+        ):
+            self.apply(header, number, tolerance=tolerance)
+        self.choose(":OUTP", "1")
+        self.check_errors()
+        self._note_settings(averages)
+
+    def _power_limits(self) -> tuple[float, float]:
+        """Lowest and highest source power (dBm), from the options that QCoDeS read."""
+        limits = self.power.vals
+        return float(limits._min_value), float(limits._max_value)  # type: ignore[union-attr]  # a Numbers validator
+
+    def _select_parameter(self) -> None:
+        """Select the trace that measures `parameter`; define one if there is none."""
+        catalog = self.ask(":CALC:PAR:CAT:EXT?").strip().strip('"').split(",")
+        for name, parameter in zip(catalog[::2], catalog[1::2], strict=False):
+            if parameter == self.parameter:
+                self.write(f":CALC:PAR:SEL '{name}'")
+                return
+        name = f"labnis_{self.parameter}"
+        self.write(f":CALC:PAR:DEF:EXT '{name}','{self.parameter}'")
+        self.write(f":CALC:PAR:SEL '{name}'")
+
+    def _note_settings(self, averages: int) -> None:
+        """Keep what a trace has to have been taken with: axis, source and averaging."""
+        start, stop = (self.known_number(f":SENS:FREQ:{end}?") for end in ("STAR", "STOP"))
+        self._axis = np.linspace(start, stop, int(self.known_number(":SENS:SWE:POIN?")))
+        self._duration = self.known_number(":SENS:SWE:TIME?") * averages
+        queries = (
+            ":CALC:PAR:SEL?", ":SENS:FREQ:STAR?", ":SENS:FREQ:STOP?", ":SENS:BAND?", ":SENS:AVER?", ":SENS:AVER:COUN?",
+            f":SOUR:POW{self.parameter[2]}?", ":OUTP?", ":SENS:SWE:GRO:COUN?", ":SENS:SWE:MODE?",
+        )  # fmt: skip
+        self._prepared = dict(zip(queries, self.ask_each(queries), strict=True))
+
+    def duration(self) -> float:
+        """Time (s) that one call of `trace` takes: sweep time × averages."""
+        self._require_preparation()
+        return self._duration
+
+    def frequencies(self) -> NDArray[np.float64]:
+        """Frequency axis (Hz), shape (points,), from the band as the instrument reads it back."""
+        self._require_preparation()
+        return self._axis.copy()
+
+    def trace(self) -> NDArray[np.complex128]:
+        """Take `averages` sweeps and return the averaged complex parameter.
+
+        Returns
+        -------
+        Ratio of amplitudes without electrical delay, shape (points,); phases count as e^{+jωt}.
+
+        Raises
+        ------
+        OverloadError
+            If the receivers were overloaded or a value is an over-range marker.
+        ReadingError
+            If the block is incomplete or has values that are not numbers.
+        SettingError
+            If a setting changed since `prepare`, from the front panel or by a reset.
+        RejectedCommandError
+            If the sweep left an entry in the error queue.
+
+        """
+        self._require_preparation()
+        self.write(":SENS:AVER:CLE")
+        # The selected trace may be another's since: QCoDeS's own methods select theirs.
+        self._select_parameter()
+        with self.waiting(self._duration):
+            answer = self.ask(":SENS:SWE:MODE GRO;*OPC?").strip()
+        if answer.lstrip("+") != "1":
+            raise ReadingError(self.described, f"answered {answer!r} to ':SENS:SWE:MODE GRO;*OPC?'; 1 expected.")
+        # QCoDeS's own methods read 32-bit numbers: its format comes back after ours.
+        self.write(":FORM REAL,64")
+        try:
+            values = self.ask_block(":CALC:DATA? SDATA", 2 * len(self._axis), ">f8")
+        finally:
+            self.write(":FORM REAL,32")
+        self.check_errors()
+        self.confirm_unchanged(self._prepared)
+        return values.view(np.complex128)
+
+    def _require_preparation(self) -> None:
+        if not self._prepared:
+            raise RuntimeError(f"{self.described}: call prepare() first")

@@ -1,0 +1,198 @@
+"""Keysight N9030B (PXA) signal analyzer as a spectrum analyzer that measures noise power density."""
+
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from qcodes.instrument_drivers.Keysight import KeysightN9030B as QCoDeSKeysightN9030B
+
+from drivers.errors import OverloadError, ReadingError
+from drivers.keysight_wire import KeysightAnalyzer, check_count, check_range
+
+__all__ = ["KeysightN9030B"]
+
+# Bits of the questionable integrity register: input overload, over range.
+OVERLOAD_BITS = 16 | 32
+
+
+class KeysightN9030B(KeysightAnalyzer, QCoDeSKeysightN9030B):
+    """The QCoDeS driver, filling the role `SpectrumAnalyzer`.
+
+    The sweep is a swept one (not FFT) with average detector, power (RMS) averaging and the resolution filter given by
+    its noise bandwidth, so that a trace in watts over that bandwidth is the power spectral density without correction.
+    Attenuation and preamplifier stay as they were set.
+
+    Parameters
+    ----------
+    name
+        Name in the station.
+    address
+        VISA resource name.
+    **options
+        Passed to QCoDeS (`visalib`, `timeout`, …).
+
+    Raises
+    ------
+    CommunicationError
+        If the instrument does not answer or the answer cannot be read; every method may raise it.
+
+    """
+
+    AVERAGES: ClassVar[tuple[int, int]] = (1, 10_000)
+    POINTS: ClassVar[tuple[int, int]] = (2, 100_001)
+
+    def __init__(self, name: str, address: str, **options: Any) -> None:
+        super().__init__(name, address, **options)
+        self._prepared: dict[str, str] = {}
+        self._axis = np.empty(0)
+        self._noise_bandwidth = float("nan")
+        self._duration = float("nan")
+
+    @property
+    def noise_bandwidth(self) -> float:
+        """Noise bandwidth (Hz) of the filter that the instrument chose in `prepare`."""
+        return self._noise_bandwidth
+
+    def prepare(
+        self, *, center: float, span: float, points: int, resolution_bandwidth: float, sweep_time: float, averages: int
+    ) -> None:
+        """Set up the noise measurement and read every setting back.
+
+        Parameters
+        ----------
+        center, span
+            Band (Hz).
+        points
+            Points of the trace, 2 to 100001.
+        resolution_bandwidth
+            Noise bandwidth (Hz). The instrument has filters in steps of 10 % and takes the nearest one, see
+            `noise_bandwidth`.
+        sweep_time
+            Time of one sweep (s), at least 1 ms.
+        averages
+            Sweeps averaged, 1 to 10000.
+
+        Raises
+        ------
+        ValueError
+            Where an argument is out of range; nothing is sent then.
+        SettingError
+            Where the instrument did not take a setting.
+        RejectedCommandError
+            Where it put an entry into its error queue.
+
+        """
+        low, high = self.sa._min_freq, self.sa._max_freq
+        check_range("span", span, 10.0, high - low, "Hz")
+        check_range("center", center, low + span / 2, high - span / 2, "Hz")
+        check_count("points", points, *self.POINTS)
+        check_range("resolution_bandwidth", resolution_bandwidth, 1.0, 8.4e6, "Hz")
+        check_range("sweep_time", sweep_time, 1e-3, 4000.0, "s")
+        check_count("averages", averages, *self.AVERAGES)
+
+        self._prepared = {}
+        self.discard_errors()
+        if self.ask(":CONF?").strip() != "SAN":
+            self.write(":CONF:SAN:NDEF")  # NDEFault: without it the attenuation would be reset as well
+        # One message per setting: a rejected one must not take others with it.
+        for header, value in (
+            (":INIT:CONT", "0"),
+            (":FORM", "REAL,64"),
+            (":FORM:BORD", "SWAP"),
+            (":UNIT:POW", "W"),
+            (":DET:TRAC", "AVER"),
+            (":AVER:TYPE", "RMS"),
+            (":TRAC1:TYPE", "AVER"),
+            (":SWE:TYPE", "SWE"),
+            (":BAND:TYPE", "NOIS"),
+        ):
+            self.choose(header, value)
+        for header, number, tolerance in (
+            (":FREQ:CENT", center, 1.0),
+            (":FREQ:SPAN", span, 1.0),
+            (":SWE:POIN", int(points), 0.0),
+            (":AVER:COUN", int(averages), 0.0),
+            (":BAND:RES", resolution_bandwidth, 0.1 * resolution_bandwidth),
+            (":SWE:TIME", sweep_time, 0.01 * sweep_time),
+        ):
+            self.apply(header, number, tolerance=tolerance)
+        self.check_errors()
+        self.ask(":STAT:QUES:INT?")  # forget overloads of earlier sweeps
+        self._note_settings()
+
+    def _note_settings(self) -> None:
+        """Keep what a trace has to have been taken with: the axis, the filter and the scale."""
+        start, stop = (self.known_number(f":FREQ:{end}?") for end in ("STAR", "STOP"))
+        self._axis = np.linspace(start, stop, int(self.known_number(":SWE:POIN?")))
+        self._noise_bandwidth = self.known_number(":BAND:RES?")
+        self._duration = self.known_number(":SWE:TIME?") * int(self.known_number(":AVER:COUN?"))
+        queries = (
+            ":UNIT:POW?", ":BAND:TYPE?", ":BAND:RES?", ":AVER:TYPE?", ":AVER:COUN?", ":TRAC1:TYPE?", ":DET:TRAC?",
+            ":SWE:TIME?",
+        )  # fmt: skip
+        self._prepared = dict(zip(queries, self.ask_each(queries), strict=True))
+
+    def duration(self) -> float:
+        """Time (s) that one call of `power_spectral_density` takes: sweep time × averages."""
+        self._require_preparation()
+        return self._duration
+
+    def frequencies(self) -> NDArray[np.float64]:
+        """Frequency axis (Hz), shape (points,), from the band as the instrument reads it back."""
+        self._require_preparation()
+        return self._axis.copy()
+
+    def power_spectral_density(self) -> NDArray[np.float64]:
+        """Take `averages` sweeps and return their mean.
+
+        Returns
+        -------
+        W/Hz at the input connector, shape (points,).
+
+        Raises
+        ------
+        OverloadError
+            On an input overload or an over-range marker.
+        ReadingError
+            If the block is incomplete, has another axis than was set or values that are no powers.
+        SettingError
+            If a setting changed since `prepare`, from the front panel or by a reset.
+        RejectedCommandError
+            If the sweep left an entry in the error queue.
+
+        """
+        self._require_preparation()
+        values = self.ask_block(":READ:SAN1?", 2 * len(self._axis), "<f8", self._duration)
+        axis, power = values.reshape(-1, 2).T
+        self._check_status()
+        if np.max(np.abs(axis - self._axis)) > 1.0:
+            raise ReadingError(
+                self.described,
+                f"':READ:SAN1?' came with frequencies from {axis[0]:.9g} to {axis[-1]:.9g} Hz instead of "
+                f"{self._axis[0]:.9g} to {self._axis[-1]:.9g} Hz.",
+                "Call prepare() again.",
+            )
+        if not np.all(power > 0):
+            raise ReadingError(
+                self.described, f"':READ:SAN1?' has a power of {power.min():.3g} W; powers are positive."
+            )
+        return np.asarray(power / self._noise_bandwidth)
+
+    def _check_status(self) -> None:
+        """Raise what the instrument knows against the trace it has just sent."""
+        queries = (":STAT:QUES:INT:COND?", ":STAT:QUES:INT?")
+        for query, answer in zip(queries, self.ask_each(queries), strict=True):
+            if not answer.lstrip("+").isdigit():
+                raise ReadingError(self.described, f"answered {answer!r} to {query!r}; a register value expected.")
+            if int(answer) & OVERLOAD_BITS:
+                raise OverloadError(
+                    self.described,
+                    f"had an input overload during the sweep ({query} reads {answer}).",
+                    "Increase the attenuation or switch the preamplifier off.",
+                )
+        self.check_errors()
+        self.confirm_unchanged(self._prepared)
+
+    def _require_preparation(self) -> None:
+        if not self._prepared:
+            raise RuntimeError(f"{self.described}: call prepare() first")

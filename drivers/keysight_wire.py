@@ -1,0 +1,210 @@
+"""What Keysight's two analyzers need beyond `drivers.scpi`: traces as binary blocks, long measurements, choices."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import numpy as np
+import pyvisa
+from numpy.typing import NDArray
+
+from drivers.errors import (
+    CommunicationError,
+    InstrumentError,
+    OverloadError,
+    ReadingError,
+    RejectedCommandError,
+    SettingError,
+)
+from drivers.scpi import OVERFLOW, CheckedInstrument
+
+__all__ = ["KeysightAnalyzer", "check_count", "check_range"]
+
+TIMEOUT_MARGIN = 5.0  # s, beside 10 % of a measurement's duration
+AGAIN = "Repeat the measurement; if it happens again, look for a second program on the instrument."
+
+
+def check_range(name: str, value: float, low: float, high: float, unit: str) -> None:
+    """Raise ValueError unless `low` ≤ `value` ≤ `high`; not-a-number is out of range."""
+    if not low <= value <= high:
+        raise ValueError(f"{name} is {value!r} {unit}; allowed are {low:.12g} to {high:.12g} {unit}")
+
+
+def check_count(name: str, value: int, low: int, high: int) -> None:
+    """Raise ValueError unless `value` is a whole number from `low` to `high`."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or not low <= value <= high:
+        raise ValueError(f"{name} is {value!r}; allowed are whole numbers from {low} to {high}")
+
+
+class KeysightAnalyzer(CheckedInstrument):
+    """A Keysight analyzer that sends traces; goes in front of a QCoDeS class."""
+
+    @contextmanager
+    def waiting(self, duration: float) -> Iterator[None]:
+        """Let the answers within this block take `duration` (s) longer than others.
+
+        After a failure the instrument's output is emptied: a late answer must not become the next question's.
+        """
+        handle = self.visa_handle
+        before = handle.timeout
+        handle.timeout = max(before, 1e3 * (1.1 * duration + TIMEOUT_MARGIN))
+        try:
+            yield
+        except InstrumentError:
+            with suppress(pyvisa.Error):  # the first failure is the one to report
+                handle.clear()
+            raise
+        finally:
+            handle.timeout = before
+
+    def choose(self, command: str, value: str) -> None:
+        """Write a choice in its short form and read it back.
+
+        Raises
+        ------
+        SettingError
+            If the instrument holds another one.
+
+        """
+        self.write(f"{command} {value}")
+        found = self.ask(f"{command}?").strip().lstrip("+").upper()
+        # Answers come in short form (NOIS), in some firmware in long form (NOISE).
+        if found == value or (len(value) >= 3 and value.isalpha() and found.startswith(value)):
+            return
+        entry = self.next_error()
+        raise SettingError(
+            self.described,
+            f"{command}? reads {found} where {value} was asked for"
+            + (f"; the instrument reports {entry}." if entry else "."),
+            "Clear what conflicts with it at the front panel.",
+        )
+
+    def known_number(self, query: str) -> float:
+        """Ask for a number that has to be one: markers and NaN raise, as in `measured`."""
+        return self.measured(self.ask_number(query), query)
+
+    def ask_each(self, queries: tuple[str, ...]) -> tuple[str, ...]:
+        """Ask several short questions in one message; each header begins with a colon.
+
+        Raises
+        ------
+        CommunicationError
+            If there are more or fewer answers than questions.
+
+        """
+        message = ";".join(queries)
+        answers = tuple(self.ask(message).strip().split(";"))
+        if len(answers) != len(queries):
+            raise CommunicationError(
+                self.described, f"answered {answers!r} to {message!r}; {len(queries)} answers expected.", AGAIN
+            )
+        return answers
+
+    def confirm_unchanged(self, settings: dict[str, str]) -> None:
+        """Compare settings, answers by query, with those noted when the measurement was prepared.
+
+        Raises
+        ------
+        SettingError
+            If one has changed since, at the front panel or by a reset.
+
+        """
+        for (query, noted), found in zip(settings.items(), self.ask_each(tuple(settings)), strict=True):
+            if found != noted:
+                raise SettingError(
+                    self.described,
+                    f"{query} reads {found} after the measurement; it was prepared with {noted}.",
+                    "Somebody changed the instrument, or it was reset: prepare the measurement again.",
+                )
+
+    def check_errors(self) -> None:
+        """Empty the error queue.
+
+        Raises
+        ------
+        OverloadError
+            If an entry speaks of an overload.
+        RejectedCommandError
+            If there is any other entry.
+
+        """
+        if entries := self._drain():
+            text = "; ".join(entries)
+            if "overload" in text.lower():
+                raise OverloadError(self.described, f"reports {text}.", "Reduce the power at its input.")
+            raise RejectedCommandError(
+                self.described,
+                f"reports {text}.",
+                "The command was not carried out: compare it with the instrument's manual and limits.",
+            )
+
+    # --- blocks ------------------------------------------------------------------------------------------------------
+
+    def ask_block(self, query: str, count: int, dtype: str, duration: float = 0.0) -> NDArray[np.float64]:
+        """Ask for one IEEE 488.2 definite-length block of exactly `count` finite numbers.
+
+        Parameters
+        ----------
+        query
+            What to send.
+        count
+            Numbers expected.
+        dtype
+            NumPy name of a number on the wire, such as `<f8`.
+        duration
+            Time (s) that the instrument needs before it answers.
+
+        Returns
+        -------
+        NDArray
+            Shape (count,).
+
+        Raises
+        ------
+        OverloadError
+            If a number is an over-range marker.
+        ReadingError
+            If the block has another length or a number is not finite: the whole trace is given up.
+        CommunicationError
+            If the bus fails before the first byte.
+
+        """
+        expected = count * np.dtype(dtype).itemsize
+        self.write(query)
+        with self.waiting(duration):
+            payload = self._read_block(query, count, expected)
+        values = np.frombuffer(payload, dtype=dtype).astype(np.float64)
+        if np.any(np.isnan(values)):
+            raise ReadingError(self.described, f"{query!r} has values that are not numbers.", AGAIN)
+        if not np.all(np.abs(values) < OVERFLOW):
+            raise OverloadError(
+                self.described, f"{query!r} has over-range markers (9.9e37).", "Reduce the power at its input."
+            )
+        return values
+
+    def _read_block(self, query: str, count: int, expected: int) -> bytes:
+        """Content of the block that answers `query`, exactly `expected` bytes."""
+        handle = self.visa_handle
+        try:
+            header = handle.read_bytes(2)
+        except pyvisa.Error as error:
+            raise CommunicationError(
+                self.described, f"no answer to {query!r}: {error}.", "Check cable, power and trigger source."
+            ) from error
+        if header[:1] != b"#" or not b"1" <= header[1:] <= b"9":
+            raise ReadingError(self.described, f"{query!r} begins with {header!r}, which starts no block.", AGAIN)
+        try:
+            length = handle.read_bytes(int(header[1:]))
+            if not length.isdigit() or int(length) != expected:
+                raise ReadingError(
+                    self.described,
+                    f"{query!r} announces {length.decode('latin-1')} bytes; {count} numbers take {expected}.",
+                    AGAIN,
+                )
+            message = handle.read_bytes(expected + 1)
+        except pyvisa.Error as error:
+            raise ReadingError(
+                self.described, f"{query!r} broke off before its {expected} bytes were complete: {error}.", AGAIN
+            ) from error
+        if message[-1:] != b"\n":
+            raise ReadingError(self.described, f"{query!r} goes on after the {expected} bytes it announced.", AGAIN)
+        return bytes(message[:-1])

@@ -1,0 +1,60 @@
+"""Lake Shore 372 resistance bridge as the fridge's thermometer: QCoDeS's driver plus a check of the sensor status."""
+
+from typing import Any
+
+from qcodes.instrument_drivers.Lakeshore import LakeshoreModel372
+
+from drivers.errors import ReadingError
+from drivers.scpi import CheckedInstrument
+
+__all__ = ["LakeShore372"]
+
+
+class LakeShore372(CheckedInstrument, LakeshoreModel372):
+    """A Lake Shore 372 that fills the role of `drivers.roles.FridgeThermometer`.
+
+    Parameters
+    ----------
+    name, address
+        As for every QCoDeS VISA instrument.
+    channel
+        Input of the sensor on the device's stage, 1 to 16.
+
+    """
+
+    def __init__(self, name: str, address: str, channel: int = 1, **kwargs: Any) -> None:
+        if channel not in range(1, 17):
+            raise ValueError(f"{name}: channel is {channel!r}; a Lake Shore 372 has inputs 1 to 16")
+        super().__init__(name, address, **kwargs)
+        self.stage_channel = channel
+
+    def temperature(self) -> float:
+        """Return the temperature (K) of the device's stage.
+
+        Raises
+        ------
+        ReadingError
+            If the sensor's status is not valid, or the reading is not a temperature.
+
+        """
+        return self.channel_temperature(self.stage_channel)
+
+    def channel_temperature(self, channel: int) -> float:
+        """Return the temperature (K) at input `channel`; raises as `temperature`."""
+        status = int(self.ask_number(f"RDGST? {channel}"))
+        if status:
+            sensor: Any = self.channels[channel - 1]
+            raise ReadingError(
+                self.described,
+                f"input {channel} has no valid reading: {sensor._decode_sensor_status(str(status))} (RDGST? {status}).",
+                "Check that the input is enabled, its excitation and its range.",
+            )
+        kelvin = self.measured(self.ask_number(f"KRDG? {channel}"), f"temperature of input {channel}")
+        if not kelvin > 0:
+            raise ReadingError(self.described, f"input {channel} reads {kelvin:g} K, which is not a temperature.")
+        return kelvin
+
+    def next_error(self) -> str | None:
+        """Return what the event status register says was rejected since it was last read; None if nothing."""
+        status = int(self.ask_number("*ESR?"))
+        return f"a rejected command (*ESR? {status})" if status & 48 else None

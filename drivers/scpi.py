@@ -1,0 +1,216 @@
+"""What every driver checks: that a command was taken, that a setting holds, that a number is a measurement.
+
+`CheckedInstrument` goes in front of a QCoDeS instrument class::
+
+    class Keithley2450(CheckedInstrument, qcodes.instrument_drivers.Keithley.Keithley2450): ...
+
+No write is ever repeated.
+"""
+
+import math
+from typing import Any
+
+import pyvisa
+from qcodes.instrument import VisaInstrument
+
+from drivers.errors import (
+    CommunicationError,
+    OverloadError,
+    ReadingError,
+    RejectedCommandError,
+    SettingError,
+)
+
+__all__ = ["OVERFLOW", "CheckedInstrument"]
+
+#: Readings from here on are SCPI's markers for over-range (±9.9e37), not-a-number (9.91e37) and the like.
+OVERFLOW = 9.8e37
+MOST_ERRORS = 50
+
+
+class CheckedInstrument(VisaInstrument):
+    """A VISA instrument whose faults are errors of `drivers.errors`."""
+
+    _last_command = "nothing yet"
+
+    @property
+    def described(self) -> str:
+        """Name and address, for messages."""
+        return f"{self.name} ({self._legacy_address})"
+
+    def connect_message(self, idn_param: str = "IDN", begin_time: float | None = None) -> None:
+        """Log the connection. QCoDeS prints it, but standard output belongs to whoever runs labnis."""
+        self.log.info("Connected to %s: %s", self.described, self.parameters[idn_param].get())
+
+    # QCoDeS's write() and ask() append to an exception's arguments, which spoils the message, so both are replaced.
+
+    def write(self, cmd: str) -> None:
+        """Send a command once.
+
+        Raises
+        ------
+        CommunicationError
+            If the bus fails.
+
+        """
+        self._last_command = cmd
+        try:
+            self.write_raw(cmd)
+        except pyvisa.Error as error:
+            raise CommunicationError(
+                self.described,
+                f"the command {cmd!r} could not be sent: {error}.",
+                "Whether it was carried out is unknown: check cable and power, then read the state back.",
+            ) from error
+
+    def ask(self, cmd: str) -> str:
+        """Send a query and return its answer.
+
+        Raises
+        ------
+        CommunicationError
+            If the bus fails or nothing is answered within the timeout.
+
+        """
+        self._last_command = cmd
+        try:
+            return self.ask_raw(cmd)
+        except (pyvisa.Error, UnicodeDecodeError) as error:
+            raise CommunicationError(
+                self.described,
+                f"no usable answer to {cmd!r}: {error}.",
+                "Check cable and power, and that no other program drives the instrument.",
+            ) from error
+
+    def ask_numbers(self, cmd: str, count: int) -> list[float]:
+        """Ask for exactly `count` comma-separated numbers; markers and NaN are returned as they are.
+
+        Raises
+        ------
+        CommunicationError
+            If the answer is anything else.
+
+        """
+        answer = self.ask(cmd)
+        try:
+            numbers = [float(part) for part in answer.split(",")]
+        except ValueError:
+            numbers = []
+        if len(numbers) != count:
+            raise CommunicationError(
+                self.described,
+                f"answered {answer[:80]!r} to {cmd!r}; {count} number(s) expected.",
+                "An answer may have been late or lost: clear the instrument and repeat the run.",
+            )
+        return numbers
+
+    def ask_number(self, cmd: str) -> float:
+        """Ask for one number; see `ask_numbers`."""
+        return self.ask_numbers(cmd, 1)[0]
+
+    def measured(self, value: float, quantity: str) -> float:
+        """Return `value` if it is a measurement.
+
+        Raises
+        ------
+        OverloadError
+            For an over-range marker.
+        ReadingError
+            For NaN or infinity.
+
+        """
+        if math.isfinite(value) and abs(value) < OVERFLOW:
+            return value
+        if math.isfinite(value):
+            raise OverloadError(
+                self.described, f"{quantity} is over-range (marker {value:g}).", "Choose a higher range."
+            )
+        raise ReadingError(self.described, f"{quantity} reads {value}, which is not a number.")
+
+    def apply(self, command: str, value: Any, *, query: str = "", tolerance: float = 0.0) -> float:
+        """Write `command value` once and read the setting back.
+
+        Parameters
+        ----------
+        command
+            Header of the command.
+        value
+            A number or a bool.
+        query
+            Query of the setting, where it is not the header with `?`.
+        tolerance
+            Largest difference that still counts as equal, absolute.
+
+        Returns
+        -------
+        float
+            The setting as read back.
+
+        Raises
+        ------
+        SettingError
+            If the instrument holds another value.
+
+        """
+        self.write(f"{command} {_text(value)}")
+        return self.confirm(query or f"{command}?", float(value), tolerance)
+
+    def confirm(self, query: str, expected: float, tolerance: float = 0.0) -> float:
+        """Read a setting back and compare it, as in `apply`."""
+        found = self.ask_number(query)
+        if not abs(found - expected) <= tolerance:
+            entry = self.next_error()
+            raise SettingError(
+                self.described,
+                f"{query} reads {found:g} where {expected:g} was asked for"
+                + (f"; the instrument reports {entry}." if entry else "."),
+                "Nothing was switched on. Check the value against the instrument's limits.",
+            )
+        return found
+
+    def next_error(self) -> str | None:
+        """Remove the oldest entry from the instrument's error queue and return it; None if there is none."""
+        entry = self.ask(":SYST:ERR?").strip()
+        number = entry.partition(",")[0]
+        try:
+            return entry if int(number) != 0 else None
+        except ValueError:
+            raise CommunicationError(
+                self.described, f"answered {entry[:80]!r} to ':SYST:ERR?'; a number and a text expected."
+            ) from None
+
+    def check_errors(self) -> None:
+        """Empty the error queue.
+
+        Raises
+        ------
+        RejectedCommandError
+            Naming the entries and the last command, if there are any.
+
+        """
+        last_command = self._last_command
+        entries = self._drain()
+        if entries:
+            raise RejectedCommandError(
+                self.described,
+                f"reports {'; '.join(entries)} (last command {last_command!r}).",
+                "The command was not carried out: compare it with the instrument's manual and limits.",
+            )
+
+    def discard_errors(self) -> None:
+        """Empty the error queue of what others left in it, into the log."""
+        for entry in self._drain():
+            self.log.warning("%s had an older entry in its error queue: %s", self.described, entry)
+
+    def _drain(self) -> list[str]:
+        entries: list[str] = []
+        while len(entries) < MOST_ERRORS and (entry := self.next_error()) is not None:
+            entries.append(entry)
+        return entries
+
+
+def _text(value: Any) -> str:
+    """Parameter text: ON/OFF for bools, 10 significant digits for numbers."""
+    if isinstance(value, bool):
+        return "ON" if value else "OFF"
+    return str(value) if isinstance(value, int) else f"{float(value):.10g}"

@@ -1,0 +1,129 @@
+"""SRS SR830 lock-in amplifier: QCoDeS's driver plus checks of settings and overloads."""
+
+import math
+
+from qcodes.instrument_drivers.stanford_research import SR830 as QcodesSR830  # noqa: N811  # an instrument's name
+
+from drivers.errors import OverloadError, ReadingError, SettingError
+from drivers.scpi import CheckedInstrument
+
+__all__ = ["SR830"]
+
+SENSITIVITIES = tuple(QcodesSR830._VOLT_TO_N)
+TIME_CONSTANTS = tuple(float(f"{factor}e{decade}") for decade in range(-5, 5) for factor in (1, 3))
+
+# LIAS? bits (manual, "Status byte definitions").
+OVERLOADS = {1: "input or reserve", 2: "filter", 4: "output"}
+UNLOCKED = 8
+# *ESR? bits.
+REJECTED = {16: "a value that is not possible", 32: "a command that it does not know"}
+# Four stages at 24 dB/octave: e^{−x}·(1 + x + x²/2 + x³/6) falls to 0.001 at x = 13.06.
+STEEPEST_SLOPE, SETTLING = 3, 13.1
+AUXILIARY_LIMIT = 10.4
+SMALLEST_SINE, LARGEST_SINE = 0.004, 5.0
+
+
+class SR830(CheckedInstrument, QcodesSR830):
+    """An SR830 that fills the role of `drivers.roles.LockIn`: internal reference, input A, first harmonic."""
+
+    def prepare(self, *, amplitude: float, frequency: float, time_constant: float, sensitivity: float) -> None:
+        """Set sine output, filter (24 dB/octave) and full scale; every setting is read back.
+
+        Parameters
+        ----------
+        amplitude
+            Sine output (V rms), 4 mV to 5 V in steps of 2 mV.
+        frequency
+            Reference frequency (Hz).
+        time_constant, sensitivity
+            Time constant (s) and full scale (V rms), each one of the instrument's 1-3 or 1-2-5 steps.
+
+        Raises
+        ------
+        SettingError
+            If a value is not one of the instrument's or is not held.
+        RejectedCommandError
+            If a command was rejected.
+
+        """
+        constant = self._step("time constant", "s", time_constant, TIME_CONSTANTS)
+        scale = self._step("sensitivity", "V", sensitivity, SENSITIVITIES)
+        if not SMALLEST_SINE <= amplitude <= LARGEST_SINE:
+            raise SettingError(self.described, f"a sine output of {amplitude:g} V is not possible; 0.004 to 5 V are.")
+        self.discard_errors()
+        for word, value in (("FMOD", 1), ("ISRC", 0), ("HARM", 1), ("OFSL", STEEPEST_SLOPE), ("PHAS", 0)):
+            self.apply(word, value)
+        self.apply("FREQ", frequency, tolerance=max(1e-4 * frequency, 1e-4))
+        self.apply("OFLT", constant)
+        self.apply("SENS", scale)
+        self.apply("SLVL", round(amplitude, 3), tolerance=1.1e-3)
+        self.check_errors()
+        self.ask("LIAS?")  # forget overloads of the former setting
+
+    def quiet(self) -> float:
+        """Reduce the sine output to its smallest amplitude, 4 mV, and return what is read back (V rms)."""
+        return self.apply("SLVL", SMALLEST_SINE, tolerance=1e-6)
+
+    def _step(self, what: str, unit: str, value: float, steps: tuple[float, ...]) -> int:
+        """Return the number of the step equal to `value`."""
+        for number, step in enumerate(steps):
+            if math.isclose(step, value, rel_tol=1e-6):
+                return number
+        allowed = ", ".join(f"{step:g}" for step in steps)
+        raise SettingError(self.described, f"has no {what} of {value:g} {unit}; it has {allowed} {unit}.")
+
+    def settling_time(self) -> float:
+        """Return the time (s) until the output is within 0.1 % of its final value, at 24 dB/octave."""
+        number = self.ask_number("OFLT?")
+        return SETTLING * TIME_CONSTANTS[int(number)]
+
+    def read(self) -> complex:
+        """Return X + iY (V rms), taken at one instant.
+
+        Raises
+        ------
+        OverloadError
+            If an overload bit is set during this reading.
+        ReadingError
+            If the reference is not locked.
+
+        """
+        self.ask("LIAS?")  # bits latch: forget those of the way here
+        x, y = self.ask_numbers("SNAP?1,2", 2)
+        status = int(self.ask_number("LIAS?"))
+        overloads = [name for bit, name in OVERLOADS.items() if status & bit]
+        if overloads:
+            raise OverloadError(
+                self.described,
+                f"{' and '.join(overloads)} overload at X = {x:g} V, Y = {y:g} V (LIAS? {status}).",
+                "Choose a higher full scale, or a smaller excitation.",
+            )
+        if status & UNLOCKED:
+            raise ReadingError(self.described, f"the reference is not locked (LIAS? {status}).")
+        return complex(self.measured(x, "X"), self.measured(y, "Y"))
+
+    def read_auxiliary(self, channel: int) -> float:
+        """Return the voltage (V) at auxiliary input `channel`, 1 to 4.
+
+        Raises
+        ------
+        OverloadError
+            Beyond ±10.4 V, where the converter ends.
+
+        """
+        if channel not in (1, 2, 3, 4):
+            raise SettingError(self.described, f"has no auxiliary input {channel}; it has 1 to 4.")
+        voltage = self.measured(self.ask_number(f"OAUX?{channel}"), f"auxiliary input {channel}")
+        if abs(voltage) >= AUXILIARY_LIMIT:
+            raise OverloadError(
+                self.described,
+                f"auxiliary input {channel} is at {voltage:g} V, the end of its range.",
+                "Lower the gain of what feeds it.",
+            )
+        return voltage
+
+    def next_error(self) -> str | None:
+        """Return what the event status register says was rejected since it was last read; None if nothing."""
+        status = int(self.ask_number("*ESR?"))
+        rejected = [text for bit, text in REJECTED.items() if status & bit]
+        return f"{' and '.join(rejected)} (*ESR? {status})" if rejected else None

@@ -1,0 +1,88 @@
+"""The twin as a dry run uses it: one simulated fridge for one run, and what a perfect measurement would find."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import pyvisa
+
+from sim_instruments import ADDRESSES
+from sim_instruments.truth import LineWiring, Truth, load_truth
+from sim_instruments.visa_library import LabnisVisaLibrary
+
+__all__ = ["Twin", "open_twin", "true_results"]
+
+
+@dataclass(frozen=True)
+class Twin:
+    """A simulated fridge that is switched on.
+
+    Attributes
+    ----------
+    visalib
+        PyVISA library string under which its instruments are found.
+    addresses
+        Role → VISA address.
+    truth_text, seed
+        What the record of a run keeps of it.
+    results
+        True value of every calibration result, by name.
+
+    """
+
+    visalib: str
+    addresses: Mapping[str, str]
+    truth_text: str
+    seed: int
+    results: Mapping[str, float]
+
+
+def true_results(truth: Truth) -> dict[str, float]:
+    """What the calibration results would be without noise, in the units in which they are reported."""
+    return {
+        "gap": truth.junction.gap,
+        "normal_resistance": truth.junction.resistance,
+        "electron_temperature": truth.island.temperature,
+        "damping_line": truth.resonator.damping_line,
+        "damping_excess": truth.resonator.damping_excess,
+        "damping_junction": truth.resonator.damping_junction,
+        "resonance_frequency": truth.resonator.frequency,
+        "gain": truth.chain.gain_db,
+        "noise_temperature": truth.chain.noise_temperature,
+    }
+
+
+@contextmanager
+def open_twin(path: Path, *, seed: int | None, wiring: Mapping[str, float]) -> Iterator[Twin]:
+    """Switch on the twin of the truth file at `path`; it exists until the context ends.
+
+    Parameters
+    ----------
+    path
+        Truth file.
+    seed
+        Of all its noise; the file's own if None.
+    wiring
+        The station's bias line (keys of `LineWiring`). The twin is wired as the station says unless the truth file
+        has a `wiring` of its own, with which a wrong station file can be rehearsed.
+
+    Raises
+    ------
+    TruthError
+        Where the truth file cannot be used.
+
+    """
+    truth = load_truth(path)
+    visalib = f"{path}@labnis"
+    # PyVISA keeps libraries by weak reference: this one keeps the World alive as long as the context.
+    manager = pyvisa.ResourceManager(visalib)
+    library = cast(LabnisVisaLibrary, manager.visalib)
+    if truth.wiring is None:
+        library.world.wiring = LineWiring(**wiring)
+    library.reset(seed)
+    try:
+        yield Twin(visalib, ADDRESSES, path.read_text(encoding="utf-8"), library.world.seed, true_results(truth))
+    finally:
+        manager.close()

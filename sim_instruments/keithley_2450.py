@@ -1,0 +1,333 @@
+"""Front panel of a Keithley 2450 source-meter (reference manual 2450-901-01) in its SCPI language.
+
+It sources voltage and measures current, voltage or resistance. Current sourcing can be set up but not switched on: the
+simulated bias line is driven by voltage only, and the panel says so with a settings conflict.
+"""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from sim_instruments.keithley_buffer import BufferPanel, ReadingBuffer, StoredReading, element_names, moment
+from sim_instruments.scpi import Call, Choice, Integer, Number, ScpiError, Setting, Switch, Text, command
+
+__all__ = ["Keithley2450Panel"]
+
+SOURCE_RANGES = {"VOLT": (0.02, 0.2, 2.0, 20.0, 200.0), "CURR": tuple(10.0**n for n in range(-8, 1))}
+SENSE_RANGES = {**SOURCE_RANGES, "RES": tuple(2 * 10.0**n for n in range(1, 9))}
+UNITS = {"VOLT": "Volt DC", "CURR": "Amp DC", "RES": "Ohm"}
+HEADROOM = 1.05  # a range reaches 5 % beyond its name
+OVERFLOW = 9.9e37
+LINE_FREQUENCY = 50.0
+# 20 mV range: 500 nV steps, and so on (specification, "programming resolution").
+SOURCE_STEP = 2.5e-5
+# 10 nA range: 10 fA (6½ digits).
+READING_STEP = 1e-6
+
+STATUS_READBACK, STATUS_LIMIT, STATUS_FOUR_WIRE, STATUS_OUTPUT = 8, 32, 64, 128
+
+SENSE_FUNCTIONS = {"VOLTage[:DC]": "VOLT", "CURRent[:DC]": "CURR", "RESistance": "RES"}
+
+
+def enclosing_range(ranges: tuple[float, ...], value: float) -> float:
+    """Return the lowest range that holds `value`; the highest one if none does."""
+    return next((limit for limit in ranges if abs(value) <= limit * HEADROOM), ranges[-1])
+
+
+def _sense_settings() -> Iterator[Setting]:
+    for header, function in SENSE_FUNCTIONS.items():
+        at = f"[:SENSe<n>]:{header}"
+        ranges = SENSE_RANGES[function]
+        yield Setting(f"{at}:RANGe[:UPPer]", f"{function} range", Number(ranges[2], -ranges[-1], ranges[-1] * HEADROOM))
+        yield Setting(f"{at}:RANGe:AUTO", f"{function} autorange", Switch(True))
+        yield Setting(f"{at}:NPLCycles", f"{function} nplc", Number(1.0, 0.01, 10.0))
+        yield Setting(f"{at}:RSENse", f"{function} four-wire", Switch(False))
+        yield Setting(f"{at}:AZERo[:STATe]", f"{function} autozero", Switch(True))
+        yield Setting(f"{at}:AVERage[:STATe]", f"{function} filter", Switch(False))
+        yield Setting(f"{at}:AVERage:COUNt", f"{function} filter count", Integer(10, 1, 100))
+        yield Setting(f"{at}:AVERage:TCONtrol", f"{function} filter type", Choice(("REPeat", "MOVing")))
+        for user in range(1, 6):
+            yield Setting(f"{at}:DELay:USER{user}", f"{function} user delay {user}", Number(0.0, 0.0, 1e4))
+
+
+def _source_settings() -> Iterator[Setting]:
+    for header, function, limit, bound, largest_limit, default_limit in (
+        ("VOLTage", "VOLT", "ILIMit", 210.0, 1.05, 1.05e-4),
+        ("CURRent", "CURR", "VLIMit", 1.05, 210.0, 21.0),
+    ):
+        at = f":SOURce<n>:{header}"
+        ranges = SOURCE_RANGES[function]
+        yield Setting(f"{at}[:LEVel][:IMMediate][:AMPLitude]", f"{function} level", Number(0.0, -bound, bound))
+        yield Setting(f"{at}:RANGe", f"{function} source range", Number(ranges[0], -ranges[-1], ranges[-1] * HEADROOM))
+        yield Setting(f"{at}:RANGe:AUTO", f"{function} source autorange", Switch(True))
+        yield Setting(f"{at}:{limit}[:LEVel]", f"{function} limit", Number(default_limit, 1e-9, largest_limit))
+        yield Setting(f"{at}:DELay", f"{function} delay", Number(0.0, 0.0, 1e4))
+        yield Setting(f"{at}:DELay:AUTO", f"{function} delay auto", Switch(True))
+        yield Setting(f"{at}:READ:BACK", f"{function} readback", Switch(True))
+        yield Setting(f"{at}:HIGH:CAPacitance", f"{function} high capacitance", Switch(False))
+        for user in range(1, 6):
+            yield Setting(f"{at}:DELay:USER{user}", f"{function} source user delay {user}", Number(0.0, 0.0, 1e4))
+        yield Setting(
+            f":OUTPut<n>:{header}:SMODe",
+            f"{function} off state",
+            Choice(("NORMal", "HIMPedance", "ZERO", "GUARd")),
+        )
+
+
+class _Sweep(NamedTuple):
+    """A linear sweep: levels (V) in order, delay before each reading (s), end at the limit?, name of the buffer."""
+
+    levels: list[float]
+    delay: float
+    abort_on_limit: bool
+    buffer: str
+
+
+class Keithley2450Panel(BufferPanel):
+    """A Keithley 2450 across the bias line."""
+
+    identification = "KEITHLEY INSTRUMENTS,MODEL 2450,04000001,1.7.12b"
+    number_format = ".6E"
+    settings = (
+        *_source_settings(),
+        *_sense_settings(),
+        Setting(":SOURce<n>:FUNCtion[:MODE]", "source function", Choice(("VOLTage", "CURRent"))),
+        Setting(":OUTPut<n>[:STATe]", "output", Switch(False)),
+        Setting(":ROUTe:TERMinals", "terminals", Choice(("FRONt", "REAR"))),
+        Setting(":SENSe<n>:RESistance:OCOMpensated", "offset compensation", Switch(False)),
+    )
+
+    def reset(self) -> None:
+        """Return to the defaults: 0 V, output off, autorange, empty buffers."""
+        super().reset()
+        self.sense_function = "CURR"
+        self._sweep: _Sweep | None = None
+        self._drive()
+
+    # --- source -----------------------------------------------------------------------------------------
+
+    def check_setting(self, name: str, value: Any) -> None:
+        """Refuse a level beyond the range and a range below the level."""
+        function, _, what = name.partition(" ")
+        if what == "level" and not self.state[f"{function} source autorange"]:
+            if abs(value) > self.state[f"{function} source range"] * HEADROOM:
+                raise ScpiError(-222)
+        elif what == "source range":
+            chosen = enclosing_range(SOURCE_RANGES[function], value)
+            if abs(self.state[f"{function} level"]) > chosen * HEADROOM:
+                raise ScpiError(-221)
+        elif (name == "output" and value and self.state["source function"] == "CURR") or (
+            name == "source function" and value == "CURR" and self.state["output"]
+        ):
+            raise ScpiError(-221)
+
+    def setting_changed(self, name: str) -> None:
+        """Choose ranges, and drive the bias line."""
+        function, _, what = name.partition(" ")
+        if what == "range":
+            self.state[name] = enclosing_range(SENSE_RANGES[function], self.state[name])
+            self.state[f"{function} autorange"] = False
+        elif what == "source range":
+            self.state[name] = enclosing_range(SOURCE_RANGES[function], self.state[name])
+            self.state[f"{function} source autorange"] = False
+        elif what == "delay":
+            self.state[f"{function} delay auto"] = False
+        if what in ("level", "source range", "source autorange", "limit") or name == "output":
+            self._settle_source(function if function in SOURCE_RANGES else "VOLT")
+            self._drive()
+
+    def _settle_source(self, function: str) -> None:
+        """Autorange the source, then round the level to the range's programming resolution."""
+        if self.state[f"{function} source autorange"]:
+            level_range = enclosing_range(SOURCE_RANGES[function], self.state[f"{function} level"])
+            self.state[f"{function} source range"] = level_range
+        step = self.state[f"{function} source range"] * SOURCE_STEP
+        self.state[f"{function} level"] = round(self.state[f"{function} level"] / step) * step
+
+    def _drive(self) -> None:
+        self.world.set_source(
+            level=self.state["VOLT level"],
+            output=self.state["output"],
+            current_limit=self.state["VOLT limit"],
+        )
+
+    @command(":SOURce<n>:VOLTage:ILIMit[:LEVel]:TRIPped?", ":SOURce<n>:CURRent:VLIMit[:LEVel]:TRIPped?")
+    def _limit_tripped(self, call: Call) -> str:
+        tripped = self.state["output"] and self.world.source_state(1 / LINE_FREQUENCY).limited
+        return "1" if tripped else "0"
+
+    # --- measurement ------------------------------------------------------------------------------------
+
+    @command("[:SENSe<n>]:FUNCtion[:ON]")
+    def _set_sense_function(self, call: Call) -> None:
+        call.expect(1)
+        name = call.parse(0, Text()).upper().removesuffix(":DC")
+        short = {"VOLT": "VOLT", "VOLTAGE": "VOLT", "CURR": "CURR", "CURRENT": "CURR", "RES": "RES"}
+        short["RESISTANCE"] = "RES"
+        if name not in short:
+            raise ScpiError(-224)
+        self.sense_function = short[name]
+
+    @command("[:SENSe<n>]:FUNCtion[:ON]?")
+    def _show_sense_function(self, call: Call) -> str:
+        return {"VOLT": '"VOLT:DC"', "CURR": '"CURR:DC"', "RES": '"RES"'}[self.sense_function]
+
+    @command("[:SENSe<n>]:AZERo:ONCE")
+    def _autozero_once(self, call: Call) -> None:
+        self.world.clock.sleep(2 * self.integration_time())
+
+    def integration_time(self) -> float:
+        """Time of one reading (s), the repeating filter included."""
+        function = self.sense_function
+        cycles: float = self.state[f"{function} nplc"]
+        if self.state[f"{function} filter"]:
+            cycles *= self.state[f"{function} filter count"]
+        return cycles / LINE_FREQUENCY
+
+    def measure(self, buffer: ReadingBuffer) -> StoredReading:
+        """Take one reading now; it lasts the integration time."""
+        function = self.sense_function
+        duration = self.integration_time()
+        self.world.clock.sleep(duration)
+        terminals = self.world.source_state(duration)
+        readback = self.state["VOLT readback"]
+        source = self._digitise("VOLT", self.state["VOLT source range"], terminals.voltage)
+        values = {"VOLT": terminals.voltage, "CURR": terminals.current}
+        if function == "RES":
+            value = terminals.voltage / terminals.current if terminals.current else OVERFLOW
+        else:
+            value = values[function]
+        if self.state[f"{function} autorange"]:
+            self.state[f"{function} range"] = enclosing_range(SENSE_RANGES[function], value)
+        status = STATUS_OUTPUT * self.state["output"] + STATUS_READBACK * readback
+        status += STATUS_LIMIT * terminals.limited + STATUS_FOUR_WIRE * self.state[f"{function} four-wire"]
+        reading = StoredReading(
+            time=self.world.clock.time(),
+            source=source if readback else self.state["VOLT level"],
+            value=self._digitise(function, self.state[f"{function} range"], value),
+            status=8 * (self.state["terminals"] == "FRON"),
+            source_status=status,
+            source_unit=UNITS["VOLT"],
+            unit=UNITS[function],
+        )
+        buffer.store(reading)
+        return reading
+
+    def _digitise(self, function: str, full_scale: float, value: float) -> float:
+        """Round `value` to the resolution of a range, or overflow."""
+        if abs(value) > full_scale * HEADROOM:
+            return OVERFLOW
+        step = full_scale * READING_STEP
+        return round(value / step) * step
+
+    def _read(self, call: Call) -> str | bytes:
+        buffer = self.buffer(call, 0)
+        names = element_names(call.arguments[1:])
+        readings = [self.measure(buffer) for _ in range(self.state["count"])]
+        return self.answer(readings[-1:], names)
+
+    @command(":READ?", ":MEASure?")
+    def _read_now(self, call: Call) -> str | bytes:
+        return self._read(call)
+
+    @command(":MEASure:CURRent[:DC]?")
+    def _measure_current(self, call: Call) -> str | bytes:
+        self.sense_function = "CURR"
+        return self._read(call)
+
+    @command(":MEASure:VOLTage[:DC]?")
+    def _measure_voltage(self, call: Call) -> str | bytes:
+        self.sense_function = "VOLT"
+        return self._read(call)
+
+    @command(":MEASure:RESistance?")
+    def _measure_resistance(self, call: Call) -> str | bytes:
+        self.sense_function = "RES"
+        return self._read(call)
+
+    @command(":FETCh?")
+    def _fetch(self, call: Call) -> str | bytes:
+        readings = self.buffer(call, 0).readings
+        names = element_names(call.arguments[1:])
+        if not readings:
+            raise ScpiError(-230)
+        return self.answer(readings[-1:], names)
+
+    # --- sweep ------------------------------------------------------------------------------------------
+
+    @command(":SOURce<n>:SWEep:VOLTage:LINear")
+    def _set_sweep(self, call: Call) -> None:
+        call.expect(3, 9)
+        level = Number(0.0, -210.0, 210.0)
+        start, stop = call.parse(0, level), call.parse(1, level)
+        points = int(call.number(2, 2, 1_000_000))
+        optional = call.arguments[3:]
+        delay = call.number(3, -1, 1e4) if optional else -1.0
+        repeats = int(call.number(4, 0, 268_435_455)) if len(optional) > 1 else 1
+        if len(optional) > 2:
+            call.parse(5, Choice(("AUTO", "BEST", "FIXed")))
+        abort_on_limit = call.parse(6, Switch(True)) if len(optional) > 3 else True
+        self.buffer(call, 8)
+        name = call.parse(8, Text()) if len(optional) > 5 else "defbuffer1"
+        levels = [start + (stop - start) * index / (points - 1) for index in range(points)]
+        self._sweep = _Sweep(levels * max(1, repeats), max(0.0, delay), abort_on_limit, name)
+
+    @command(":INITiate[:IMMediate]")
+    def _initiate(self, call: Call) -> None:
+        """Run the sweep. The whole of it passes here: what waits for it (`*WAI`, `*OPC?`) finds it done."""
+        if self._sweep is None or self.state["source function"] == "CURR":
+            raise ScpiError(-221)
+        buffer = self.buffers[self._sweep.buffer]
+        buffer.readings.clear()
+        self.state["output"] = True
+        for level in self._sweep.levels:
+            self.state["VOLT level"] = level
+            self._settle_source("VOLT")
+            self._drive()
+            self.world.clock.sleep(self._sweep.delay)
+            reading = self.measure(buffer)
+            if self._sweep.abort_on_limit and reading.source_status & STATUS_LIMIT:
+                break
+        self.state["output"] = False
+        self._drive()
+
+    @command(":ABORt")
+    def _abort(self, call: Call) -> None:
+        self.abort_operation()
+
+    @command(":TRIGger:STATe?")
+    def _trigger_state(self, call: Call) -> str:
+        return "IDLE;IDLE;0"
+
+    # --- system -----------------------------------------------------------------------------------------
+
+    def format_error(self, code: int, text: str) -> str:
+        """One event as the 2450 words it: severity and time follow the text."""
+        if code == 0:
+            return '0,"No error;0;0 0"'
+        return f'{code},"{text};1;{moment(self.world.clock.time()):%Y/%m/%d %H:%M:%S.%f}"'
+
+    @command(":SYSTem:CLEar", ":STATus:CLEar")
+    def _clear_events(self, call: Call) -> None:
+        self.errors.clear()
+        self.event_status = 0
+
+    @command(":SYSTem:EVENtlog:COUNt?")
+    def _event_count(self, call: Call) -> str:
+        return str(len(self.errors))
+
+    @command(":SYSTem:LFRequency?")
+    def _line_frequency(self, call: Call) -> str:
+        return f"{LINE_FREQUENCY:.0f}"
+
+    @command(":SYSTem:BEEPer[:IMMediate]")
+    def _beep(self, call: Call) -> None:
+        call.number(0, 20, 8000)
+        call.number(1, 0.001, 100)
+
+    @command("*LANG")
+    def _set_language(self, call: Call) -> None:
+        call.parse(0, Choice(("SCPI",)))
+
+    @command("*LANG?")
+    def _language(self, call: Call) -> str:
+        return "SCPI"

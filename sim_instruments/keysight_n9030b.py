@@ -1,0 +1,400 @@
+"""Front panel of the Keysight N9030B (PXA) signal analyzer: swept SA and channel power in Spectrum Analyzer mode.
+
+Commands, couplings and status bits follow the X-Series Spectrum Analyzer Mode User's & Programmer's Reference
+(N9060-90041). Simplifications: one trace; FFT sweeps take the time of swept ones; the filter's shape does not smear the
+spectrum; the analyzer's own noise counts as part of the chain's; phase noise mode is not licensed.
+"""
+
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim_instruments.keysight_detectors import noise_response
+from sim_instruments.keysight_formats import in_unit
+from sim_instruments.keysight_panel import KeysightPanel, with_aliases
+from sim_instruments.scpi import Call, Choice, Integer, Number, ScpiError, Setting, Switch, command
+from sim_instruments.world import World
+
+__all__ = ["FILTERS", "NOISE_BANDWIDTH_RATIO", "KeysightN9030BPanel"]
+
+MINIMUM_FREQUENCY, MAXIMUM_FREQUENCY = -8e7, 27e9
+MINIMUM_SPAN = 10.0
+#: Noise bandwidth of a resolution filter over its −3 dB bandwidth.
+NOISE_BANDWIDTH_RATIO = 1.0567
+#: What BAND:RES? answers, over the −3 dB bandwidth, by BAND:TYPE.
+BANDWIDTH_RATIO = {"DB3": 1.0, "DB6": 1.4067, "NOIS": NOISE_BANDWIDTH_RATIO, "IMP": 1.48}
+_E24 = (1.0, 1.1, 1.2, 1.3, 1.5, 1.6, 1.8, 2.0, 2.2, 2.4, 2.7, 3.0, 3.3, 3.6, 3.9, 4.3, 4.7, 5.1, 5.6, 6.2, 6.8, 7.5,
+        8.2, 9.1)  # fmt: skip
+#: −3 dB bandwidths of the resolution filters (Hz).
+FILTERS = np.array(
+    [step * 10.0**decade for decade in range(7) for step in _E24 if step * 10.0**decade <= 3e6] + [4e6, 5e6, 6e6, 8e6]
+)
+#: Power at the mixer at which the input stage overloads (W): −10 dBm, for 0 dB attenuation.
+OVERLOAD_POWER = 1e-4
+PREAMPLIFIER_GAIN_DB = 20.0
+#: Bit "Input Overload" of the questionable integrity register, and that register's bit in the questionable one.
+INPUT_OVERLOAD, INTEGRITY_SUMMARY = 16, 512
+FREQUENCY = Number(0.0, MINIMUM_FREQUENCY, MAXIMUM_FREQUENCY, "HZ")
+TIME = Number(1e-3, 1e-6, 6000.0, "S")
+
+
+class KeysightN9030BPanel(KeysightPanel):
+    """The signal analyzer as its VISA session sees it.
+
+    Attributes
+    ----------
+    overloaded
+        Set it to overload the input whatever the signal; the measurements that follow carry the overload bit.
+
+    """
+
+    identification = "Keysight Technologies,N9030B,MY00000001,A.33.03"
+    options = '"526,B25,EA3,P26"'
+    settings = (
+        Setting(":INSTrument[:SELect]", "mode", Choice(("SA",))),
+        Setting(":INSTrument:NSELect", "mode_number", Integer(1, 1, 1)),
+        Setting(":UNIT:POWer", "unit", Choice(("DBM", "DBMV", "DBMA", "V", "W", "A", "DBUV", "DBUA"))),
+        Setting(":INITiate:CONTinuous", "continuous", Switch(True)),
+        Setting("[:SENSe]:FREQuency:STARt", "start", FREQUENCY),
+        Setting("[:SENSe]:FREQuency:STOP", "stop", FREQUENCY),
+        Setting("[:SENSe]:FREQuency:CENTer", "center", FREQUENCY),
+        Setting(
+            "[:SENSe]:FREQuency:SPAN",
+            "span",
+            Number(26.49e9, MINIMUM_SPAN, MAXIMUM_FREQUENCY - MINIMUM_FREQUENCY, "HZ"),
+        ),
+        *with_aliases(
+            Setting("[:SENSe]:BANDwidth[:RESolution]", "rbw", Number(3e6, 1.0, 12e6, "HZ")),
+            Setting("[:SENSe]:BANDwidth[:RESolution]:AUTO", "rbw_auto", Switch(True)),
+            Setting("[:SENSe]:BANDwidth:TYPE", "rbw_type", Choice(("DB3", "DB6", "IMPulse", "NOISe"))),
+            Setting("[:SENSe]:BANDwidth:VIDeo", "vbw", Number(3e6, 1.0, 50e6, "HZ")),
+            Setting("[:SENSe]:BANDwidth:VIDeo:AUTO", "vbw_auto", Switch(True)),
+        ),
+        Setting("[:SENSe]:SWEep:POINts", "points", Integer(1001, 1, 100001)),
+        Setting("[:SENSe]:SWEep:TIME", "sweep_time", TIME),
+        Setting("[:SENSe]:SWEep:TIME:AUTO", "sweep_time_auto", Switch(True)),
+        Setting("[:SENSe]:SWEep:TYPE", "sweep_type", Choice(("SWEep", "FFT"))),
+        Setting("[:SENSe]:SWEep:TYPE:AUTO", "sweep_type_auto", Switch(True)),
+        Setting("[:SENSe]:AVERage:COUNt", "averages", Integer(100, 1, 10000)),
+        Setting("[:SENSe]:AVERage:TYPE", "average_type", Choice(("LOG", "RMS", "SCALar"))),
+        Setting("[:SENSe]:AVERage:TYPE:AUTO", "average_type_auto", Switch(True)),
+        Setting(
+            "[:SENSe]:DETector[:TRACe<n>]", "detector", Choice(("NORMal", "AVERage", "POSitive", "SAMPle", "NEGative"))
+        ),
+        Setting("[:SENSe]:DETector:AUTO", "detector_auto", Switch(True)),
+        Setting("[:SENSe]:DETector:TRACe<n>:AUTO", "detector_auto", Switch(True)),
+        Setting(":TRACe<n>:TYPE", "trace_type", Choice(("WRITe", "AVERage"))),
+        Setting("[:SENSe]:POWer[:RF]:ATTenuation", "attenuation", Integer(10, 0, 70)),
+        Setting("[:SENSe]:POWer[:RF]:GAIN:BAND", "preamplifier_band", Choice(("LOW", "FULL"))),
+        Setting("[:SENSe]:POWer[:RF]:GAIN[:STATe]", "preamplifier", Switch(False)),
+        Setting(":DISPlay:WINDow<n>:TRACe<n>:Y[:SCALe]:RLEVel", "reference_level", Number(0.0, -170.0, 30.0, "DBM")),
+        *with_aliases(
+            Setting("[:SENSe]:CHPower:BANDwidth:INTegration", "chp_bandwidth", Number(2e6, 100.0, 8e9, "HZ")),
+            Setting("[:SENSe]:CHPower:BANDwidth[:RESolution]", "chp_rbw", Number(100e3, 1.0, 8e6, "HZ")),
+        ),
+        Setting("[:SENSe]:CHPower:FREQuency:SPAN", "chp_span", Number(3e6, 100.0, 8e9, "HZ")),
+        Setting("[:SENSe]:CHPower:SWEep:TIME", "chp_sweep_time", TIME),
+        Setting("[:SENSe]:CHPower:AVERage:COUNt", "chp_averages", Integer(10, 1, 10000)),
+        Setting("[:SENSe]:CHPower:AVERage[:STATe]", "chp_averaging", Switch(True)),
+    )
+    # What a setting made by hand stops the analyzer from choosing.
+    _manual: ClassVar = {
+        "rbw": "rbw_auto",
+        "vbw": "vbw_auto",
+        "sweep_time": "sweep_time_auto",
+        "sweep_type": "sweep_type_auto",
+        "average_type": "average_type_auto",
+        "detector": "detector_auto",
+    }
+    # Settings that belong to the analyzer rather than to the swept measurement: CONFigure:SANalyzer keeps them.
+    _kept = ("mode", "mode_number", "unit", "continuous", "center", "byte_order", "data_format")
+
+    def __init__(self, world: World) -> None:
+        self.overloaded = False
+        super().__init__(world)
+
+    def reset(self) -> None:
+        """Return to the factory defaults."""
+        super().reset()
+        self.measurement = "SAN"
+        self._trace: NDArray[np.float64] | None = None
+        self._channel: NDArray[np.float64] | None = None
+        self._taken = -np.inf
+        self._condition = 0
+        self._event = 0
+        self._filter = 3e6
+        self.state["center"] = 13.255e9
+        self._couple_frequencies("span")
+        self._couple()
+
+    # --- couplings -----------------------------------------------------------------------------------------------
+
+    def setting_changed(self, name: str) -> None:
+        """Follow the couplings; what was measured with other settings is gone."""
+        if name in ("start", "stop", "center", "span"):
+            self._couple_frequencies(name)
+        if name in self._manual:
+            self.state[self._manual[name]] = False
+        if name == "rbw":
+            self._choose_filter(self.state["rbw"] / BANDWIDTH_RATIO[self.state["rbw_type"]])
+        self._couple()
+        if name in ("unit", "byte_order", "data_format", "continuous", "mode", "mode_number", "reference_level"):
+            return  # ways of showing the trace, not of taking it
+        self._trace = self._channel = None
+        self.restart_operation(self._duration(), self._finish_measurement)
+
+    def _couple_frequencies(self, changed: str) -> None:
+        """Keep start, stop, center and span consistent, moving what was not asked for."""
+        s = self.state
+        if changed in ("start", "stop"):
+            if s["stop"] - s["start"] < MINIMUM_SPAN:
+                other, offset = ("stop", MINIMUM_SPAN) if changed == "start" else ("start", -MINIMUM_SPAN)
+                s[other] = s[changed] + offset
+        else:
+            room = 2 * min(MAXIMUM_FREQUENCY - s["center"], s["center"] - MINIMUM_FREQUENCY)
+            if changed == "center":
+                s["span"] = max(MINIMUM_SPAN, min(s["span"], room))
+            half = s["span"] / 2
+            s["center"] = min(max(s["center"], MINIMUM_FREQUENCY + half), MAXIMUM_FREQUENCY - half)
+            s["start"], s["stop"] = s["center"] - half, s["center"] + half
+            return
+        s["center"], s["span"] = (s["start"] + s["stop"]) / 2, s["stop"] - s["start"]
+
+    def _choose_filter(self, bandwidth: float) -> None:
+        """Switch to the resolution filter whose −3 dB bandwidth is nearest to `bandwidth` (Hz)."""
+        self._filter = float(FILTERS[np.argmin(np.abs(FILTERS - bandwidth))])
+
+    def _couple(self) -> None:
+        """Choose what is on automatic."""
+        s = self.state
+        if s["rbw_auto"]:
+            self._choose_filter(s["span"] / 106)
+        s["rbw"] = self._filter * BANDWIDTH_RATIO[s["rbw_type"]]
+        if s["vbw_auto"]:
+            s["vbw"] = self._filter
+        if s["detector_auto"]:
+            s["detector"] = "AVER" if s["trace_type"] == "AVER" else "NORM"
+        if s["average_type_auto"]:
+            s["average_type"] = "RMS" if s["detector"] == "AVER" else "LOG"
+        if s["sweep_type_auto"]:
+            s["sweep_type"] = "SWE"
+        if s["sweep_time_auto"]:
+            # A filter of width B needs about 2.5/B to settle at each of span/B steps.
+            s["sweep_time"] = min(max(1e-3, 2.5 * s["span"] / self._filter**2), TIME.high)
+
+    # --- the swept measurement -----------------------------------------------------------------------------------
+
+    def _sweeps(self) -> int:
+        return self.state["averages"] if self.state["trace_type"] == "AVER" else 1
+
+    def _duration(self) -> float:
+        """Time (s) of one measurement, all its sweeps."""
+        if self.measurement == "CHP":
+            return float(self.state["chp_sweep_time"] * self._channel_sweeps())
+        return float(self.state["sweep_time"] * self._sweeps())
+
+    def frequencies(self) -> NDArray[np.float64]:
+        """Frequency of each point (Hz), shape (points,)."""
+        return np.linspace(self.state["start"], self.state["stop"], self.state["points"])
+
+    def _take_trace(self) -> None:
+        """Put the powers (W) of a finished swept measurement into the trace."""
+        s = self.state
+        frequencies = self.frequencies()
+        noise_bandwidth = self._filter * NOISE_BANDWIDTH_RATIO
+        responses = noise_response(
+            s["detector"],
+            s["average_type"],
+            bucket_samples=noise_bandwidth * s["sweep_time"] / max(s["points"] - 1, 1),
+            # A one-pole low-pass of width V behind the detector averages B/(π V) samples.
+            video_samples=noise_bandwidth / (np.pi * s["vbw"]),
+            sweeps=self._sweeps(),
+        )
+        trace = np.empty(len(frequencies))
+        for part in responses:
+            density = self.world.power_spectral_density(frequencies[part.points], part.samples)
+            trace[part.points] = density * noise_bandwidth * part.factor
+        self._trace = trace
+        self._note_overload(float(np.mean(trace)) / noise_bandwidth * s["span"])
+
+    def _channel_sweeps(self) -> int:
+        return self.state["chp_averages"] if self.state["chp_averaging"] else 1
+
+    def _take_channel(self) -> None:
+        """Integrate the power over CHP:BAND:INT around the center: power (dBm) and density (dBm/Hz)."""
+        s = self.state
+        bandwidth, span = s["chp_bandwidth"], max(s["chp_span"], s["chp_bandwidth"])
+        points = max(2, round(1001 * bandwidth / span))
+        samples = s["chp_rbw"] * NOISE_BANDWIDTH_RATIO * s["chp_sweep_time"] * bandwidth / span / points
+        frequencies = s["center"] + bandwidth * (np.arange(points) + 0.5 - points / 2) / points
+        density = self.world.power_spectral_density(frequencies, max(samples, 1.0) * self._channel_sweeps())
+        power = float(np.mean(density)) * bandwidth
+        self._channel = in_unit(np.array([power, power / bandwidth]), "DBM")
+        self._note_overload(power)
+
+    def _note_overload(self, power: float) -> None:
+        """Set the overload bit if `power` (W at the input) is too much for the mixer."""
+        gain = (PREAMPLIFIER_GAIN_DB if self.state["preamplifier"] else 0.0) - self.state["attenuation"]
+        overloaded = self.overloaded or power * 10 ** (gain / 10) > OVERLOAD_POWER
+        condition = INPUT_OVERLOAD if overloaded else 0
+        self._event |= condition & ~self._condition
+        self._condition = condition
+
+    def _finish_measurement(self) -> None:
+        self._taken = self.world.clock.time()
+        if self.measurement == "CHP":
+            self._take_channel()
+        else:
+            self._take_trace()
+
+    def _measured(self) -> NDArray[np.float64]:
+        """The trace (W) or the channel results (dBm), from the last complete measurement."""
+        self.wait_for_operation()
+        name = "_channel" if self.measurement == "CHP" else "_trace"
+        if self.state["continuous"]:
+            missing = self._duration() - (self.world.clock.time() - self._taken)
+            if getattr(self, name) is None:
+                self.world.clock.sleep(self._duration())
+            if getattr(self, name) is None or missing <= 0:
+                self._finish_measurement()
+        measured: NDArray[np.float64] | None = getattr(self, name)
+        if measured is None:
+            raise ScpiError(-230)
+        return measured
+
+    def _select(self, measurement: str) -> None:
+        if measurement != self.measurement:
+            self.abort_operation()
+            self.measurement = measurement
+
+    def _shown_trace(self) -> NDArray[np.float64]:
+        return in_unit(self._measured(), self.state["unit"])
+
+    def _fetch_trace(self, call: Call) -> bytes:
+        pairs = np.column_stack([self.frequencies(), self._shown_trace()])
+        return self.encode(pairs)
+
+    # --- commands ------------------------------------------------------------------------------------------------
+
+    @command(":INSTrument:CATalog?")
+    def _list_modes(self, call: Call) -> str:
+        return '"SA 1"'
+
+    @command(":CONFigure:CATalog?")
+    def _list_measurements(self, call: Call) -> str:
+        return '"SAN, CHP"'
+
+    @command(":CONFigure?")
+    def _show_measurement(self, call: Call) -> str:
+        return self.measurement
+
+    @command(":CONFigure:SANalyzer")
+    def _configure_swept(self, call: Call) -> None:
+        kept = {name: self.state[name] for name in self._kept}
+        self.reset()
+        self.state.update(kept)
+        self._couple_frequencies("center")
+        self._couple()
+
+    @command(":CONFigure:SANalyzer:NDEFault")
+    def _select_swept(self, call: Call) -> None:
+        self._select("SAN")
+
+    @command(":CONFigure:CHPower", ":CONFigure:CHPower:NDEFault")
+    def _select_channel_power(self, call: Call) -> None:
+        self._select("CHP")
+
+    @command(":INITiate[:IMMediate]", ":INITiate:REStart")
+    def _initiate(self, call: Call) -> None:
+        self._trace = self._channel = None
+        self.start_operation(self._duration(), self._finish_measurement)
+
+    @command(":INITiate:SANalyzer")
+    def _initiate_swept(self, call: Call) -> None:
+        self._select("SAN")
+        self._initiate(call)
+
+    @command(":INITiate:CHPower")
+    def _initiate_channel_power(self, call: Call) -> None:
+        self._select("CHP")
+        self._initiate(call)
+
+    @command(":ABORt")
+    def _abort(self, call: Call) -> None:
+        self.abort_operation()
+
+    @command(":READ:SANalyzer<n>?")
+    def _read_swept(self, call: Call) -> bytes:
+        self._check_trace_number(call)
+        self._initiate_swept(call)
+        return self._fetch_trace(call)
+
+    @command(":FETCh:SANalyzer<n>?")
+    def _fetch_swept(self, call: Call) -> bytes:
+        self._check_trace_number(call)
+        self._select("SAN")
+        return self._fetch_trace(call)
+
+    @command(":TRACe[:DATA]?")
+    def _trace_data(self, call: Call) -> bytes:
+        call.parse(0, Choice(("TRACE1",)))
+        self._select("SAN")
+        return self.encode(self._shown_trace())
+
+    @command(":READ:CHPower<n>?")
+    def _read_channel_power(self, call: Call) -> bytes:
+        self._check_trace_number(call)
+        self._initiate_channel_power(call)
+        return self.encode(self._measured())
+
+    @command(":FETCh:CHPower<n>?")
+    def _fetch_channel_power(self, call: Call) -> bytes:
+        self._check_trace_number(call)
+        self._select("CHP")
+        return self.encode(self._measured())
+
+    def _check_trace_number(self, call: Call) -> None:
+        if call.suffixes[0] != 1:
+            raise ScpiError(-114)
+
+    @command("[:SENSe]:AVERage[:STATe]")
+    def _set_averaging(self, call: Call) -> None:
+        self.state["trace_type"] = "AVER" if call.parse(0, Switch(False)) else "WRIT"
+        self.setting_changed("trace_type")
+
+    @command("[:SENSe]:AVERage[:STATe]?")
+    def _show_averaging(self, call: Call) -> str:
+        return "1" if self.state["trace_type"] == "AVER" else "0"
+
+    @command("[:SENSe]:AVERage:CLEar")
+    def _clear_averages(self, call: Call) -> None:
+        self.setting_changed("averages")
+
+    @command("[:SENSe]:FREQuency:TUNE:IMMediate")
+    def _autotune(self, call: Call) -> None:
+        """Find no carrier above the noise: the analyzer then stays where it is."""
+
+    @command(":SYSTem:PRESet")
+    def _preset(self, call: Call) -> None:
+        self.reset()
+
+    # --- questionable status -------------------------------------------------------------------------------------
+
+    @command(":STATus:QUEStionable:INTegrity:CONDition?")
+    def _integrity_condition(self, call: Call) -> str:
+        return str(self._condition)
+
+    @command(":STATus:QUEStionable:INTegrity[:EVENt]?")
+    def _integrity_event(self, call: Call) -> str:
+        event, self._event = self._event, 0
+        return str(event)
+
+    @command(":STATus:QUEStionable:CONDition?")
+    def _questionable_condition(self, call: Call) -> str:
+        return str(INTEGRITY_SUMMARY if self._condition else 0)
+
+    @command("*CLS")
+    def _clear_status(self, call: Call) -> None:
+        super()._clear_status(call)
+        self._event = 0

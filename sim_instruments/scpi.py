@@ -1,0 +1,367 @@
+r"""SCPI front panels: headers in long and short form, `;` chains, error queue, IEEE 488.2 common commands.
+
+A panel declares its commands in SCPI notation, capitals being the short form, brackets optional nodes and `<n>` a
+numeric suffix::
+
+    class Thermometer(ScpiPanel):
+        identification = "Maker,Model,Serial,1.0"
+        settings = (
+            Setting("[:SENSe]:NPLCycles", "nplc", Number(1.0, 0.01, 10)),   # answers NPLC? too
+        )
+
+        @command("[:SENSe<n>]:DATA?")
+        def data(self, call: Call) -> str:
+            if call.suffixes[0] > 4:
+                raise ScpiError(-114)
+            return self.show_number(self.world.temperature("still"))
+
+A handler that raises ScpiError puts it into the error queue; it must do so before it changes anything.
+"""
+
+import re
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar, NamedTuple, TypeVar
+
+from sim_instruments.front_panel import FrontPanel
+from sim_instruments.scpi_values import (
+    Call,
+    Choice,
+    Integer,
+    Kind,
+    Number,
+    ScpiError,
+    Switch,
+    Text,
+    definite_block,
+    encode_values,
+    short_form,
+)
+
+__all__ = [
+    "Call",
+    "Choice",
+    "FrontPanel",
+    "Integer",
+    "Number",
+    "ScpiError",
+    "ScpiPanel",
+    "Setting",
+    "Switch",
+    "Text",
+    "command",
+    "definite_block",
+    "encode_values",
+]
+
+Handler = Callable[[Any, Call], "str | bytes | None"]
+Method = TypeVar("Method", bound=Handler)
+
+NODE = re.compile(r"(\[)?:?([A-Za-z_][A-Za-z_0-9]*)(<\w+>)?(\])?")
+UNIT = re.compile(r"\s*(:?\*?[A-Za-z]\w*(?::[A-Za-z]\w*)*\??)(?:(?<=\?)|\s|$)\s*(.*?)\s*", re.ASCII | re.DOTALL)
+# Quoted strings and parenthesised lists hide the separators inside them.
+PROTECTED = r"'[^']*'|\"[^\"]*\"|\([^)]*\)"
+QUEUE_LENGTH = 30
+
+
+class Setting(NamedTuple):
+    """A value that can be set and queried: header in SCPI notation, name in the panel's `state`, kind of value."""
+
+    header: str
+    name: str
+    kind: Kind
+
+
+class _Command(NamedTuple):
+    pattern: re.Pattern[str]
+    handler: Handler
+
+
+def command(*headers: str) -> Callable[[Method], Method]:
+    """Register a method of a ScpiPanel for `headers` in SCPI notation; a query's header ends with `?`."""
+
+    def register(method: Method) -> Method:
+        method.__dict__["scpi_headers"] = headers
+        return method
+
+    return register
+
+
+def compile_header(header: str) -> re.Pattern[str]:
+    """Return the pattern of the upper-case headers that `header` in SCPI notation allows, with leading colon."""
+    body = header.rstrip("?")
+    query = r"\?" if header.endswith("?") else ""
+    if body.startswith("*"):
+        return re.compile(re.escape(body.upper()) + query)
+    expression = ""
+    for opening, mnemonic, suffix, _closing in NODE.findall(body):
+        node = f":(?:{short_form(mnemonic)}|{mnemonic.upper()})" + (r"(\d{0,4})" if suffix else "")
+        expression += f"(?:{node})?" if opening else node
+    return re.compile(expression + query)
+
+
+def split_outside(text: str, separator: str) -> list[str]:
+    """Split `text` at `separator`, except inside quotes and parentheses."""
+    if "'" not in text and '"' not in text and "(" not in text:
+        return text.split(separator)
+    parts = re.findall(rf"(?:{PROTECTED}|[^{separator}])+|{separator}", text)
+    joined, current = [], ""
+    for part in parts:
+        if part == separator:
+            joined.append(current)
+            current = ""
+        else:
+            current += part
+    return [*joined, current]
+
+
+def _setting_commands(setting: Setting) -> Iterator[_Command]:
+    """The command and the query of `setting`."""
+    header, name, kind = setting
+
+    def check_suffixes(call: Call) -> None:
+        if any(suffix != 1 for suffix in call.suffixes):
+            raise ScpiError(-114)
+
+    def change(panel: "ScpiPanel", call: Call) -> None:
+        check_suffixes(call)
+        call.expect(1)
+        value = call.parse(0, kind)
+        panel.check_setting(name, value)
+        panel.state[name] = value
+        panel.setting_changed(name)
+
+    def show(panel: "ScpiPanel", call: Call) -> str:
+        check_suffixes(call)
+        call.expect(0, 1)
+        value = call.parse(0, kind) if call.arguments else panel.state[name]
+        return kind.show(value, panel.number_format)
+
+    yield _Command(compile_header(header), change)
+    yield _Command(compile_header(header + "?"), show)
+
+
+class ScpiPanel(FrontPanel):
+    """A front panel that speaks SCPI.
+
+    Attributes
+    ----------
+    state
+        Value of each setting by name.
+    errors
+        Error queue: numbers and texts, oldest first.
+
+    """
+
+    settings: ClassVar[tuple[Setting, ...]] = ()
+    options: ClassVar[str] = "0"
+    number_format: ClassVar[str] = "+.11E"
+    ERROR_AVAILABLE: ClassVar[int] = 4
+
+    _commands: ClassVar[list[_Command]] = []
+    _resolved: ClassVar[dict[str, tuple[Handler, tuple[int, ...]]]] = {}
+
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        super().__init_subclass__(**arguments)
+        cls._resolved = {}
+        # A subclass's commands come first, so that it can replace its parent's.
+        cls._commands = [*cls._own_commands(), *cls._commands]
+
+    @classmethod
+    def _own_commands(cls) -> Iterator[_Command]:
+        for member in vars(cls).values():
+            for header in getattr(member, "scpi_headers", ()):
+                yield _Command(compile_header(header), member)
+        for setting in vars(cls).get("settings", ()):
+            yield from _setting_commands(setting)
+
+    def switch_on(self) -> None:
+        """Start as after power-up."""
+        self.errors: deque[tuple[int, str]] = deque()
+        super().switch_on()
+
+    def reset(self) -> None:
+        """Set every setting to its default and stop what is running; the error queue stays, as `*RST` leaves it."""
+        self.abort_operation()
+        self.forget_completion()
+        self.state: dict[str, Any] = {
+            setting.name: setting.kind.default
+            for parent in reversed(type(self).__mro__)
+            for setting in vars(parent).get("settings", ())
+        }
+
+    def check_setting(self, name: str, value: Any) -> None:
+        """Raise ScpiError if `value` contradicts the other settings; called before the setting changes."""
+
+    def setting_changed(self, name: str) -> None:
+        """Act on a setting that has just been written (even with the same value)."""
+
+    def show_number(self, value: float) -> str:
+        """Format a number as this instrument answers it."""
+        return format(value, self.number_format)
+
+    # --- messages ---------------------------------------------------------------------------------------
+
+    def execute(self, message: str) -> list[bytes]:
+        """Carry out the units of one program message; answers are joined by `;`."""
+        answers: list[bytes] = []
+        path = ""
+        for unit in split_outside(message, ";"):
+            if not unit.strip():
+                continue
+            try:
+                handler, call, path = self._parse_unit(unit, path)
+                answer = handler(self, call)
+            except ScpiError as error:
+                self.report(error.code, error.text)
+                if -200 < error.code <= -100:
+                    break  # a parser that has lost its way discards the rest of the message
+                continue
+            if answer is not None:
+                answers.append(answer.encode() if isinstance(answer, str) else answer)
+        return [b";".join(answers)] if answers else []
+
+    def _parse_unit(self, unit: str, path: str) -> tuple[Handler, Call, str]:
+        """Parse one unit below the header `path`; returns its handler, its call and the path for the next unit."""
+        match = UNIT.fullmatch(unit)
+        if match is None:
+            raise ScpiError(-102 if unit.isascii() and unit.isprintable() else -101)
+        header = match[1].upper()
+        if "*" in header:
+            header = header.lstrip(":")  # `:*CLS`, which pymeasure sends, is taken by real instruments
+        elif not header.startswith(":"):
+            header = f"{path}:{header}"
+        handler, suffixes = self._resolve(header)
+        if "*" not in header:
+            path = header.rpartition(":")[0]
+        arguments = tuple([part.strip() for part in split_outside(match[2], ",")]) if match[2] else ()
+        return handler, Call(suffixes, arguments), path
+
+    def _resolve(self, header: str) -> tuple[Handler, tuple[int, ...]]:
+        """The handler of an upper-case header with its numeric suffixes. Raises ScpiError -113."""
+        if (known := self._resolved.get(header)) is not None:
+            return known
+        for pattern, handler in self._commands:
+            if (match := pattern.fullmatch(header)) is not None:
+                found = handler, tuple(int(group) if group else 1 for group in match.groups())
+                self._resolved[header] = found
+                return found
+        raise ScpiError(-113)
+
+    # --- errors and status ------------------------------------------------------------------------------
+
+    def report(self, code: int, text: str) -> None:
+        """Put an entry into the error queue and set its event status bit."""
+        bits = {1: self.COMMAND_ERROR, 2: self.EXECUTION_ERROR, 4: self.QUERY_ERROR}
+        self.event_status |= bits.get(-code // 100, self.DEVICE_ERROR)
+        if len(self.errors) < QUEUE_LENGTH:
+            self.errors.append((code, text))
+        else:
+            self.errors[-1] = (-350, "Queue overflow")
+
+    def interrupted(self) -> None:
+        """Discard the unread answer, as IEEE 488.2 asks."""
+        self._output.clear()
+        self.report(-410, "Query INTERRUPTED")
+
+    def unterminated(self) -> None:
+        """Note a read without a query."""
+        self.report(-420, "Query UNTERMINATED")
+
+    def summary_bits(self) -> int:
+        """Error queue not empty."""
+        return self.ERROR_AVAILABLE if self.errors else 0
+
+    def format_error(self, code: int, text: str) -> str:
+        """One entry as `SYSTem:ERRor?` answers it."""
+        return f'{code:+d},"{text}"'
+
+    def next_error(self) -> str:
+        """Remove the oldest entry from the queue and format it."""
+        return self.format_error(*(self.errors.popleft() if self.errors else (0, "No error")))
+
+    @command(":SYSTem:ERRor[:NEXT]?")
+    def _system_error(self, call: Call) -> str:
+        call.expect(0)
+        return self.next_error()
+
+    @command(":SYSTem:ERRor:COUNt?")
+    def _system_error_count(self, call: Call) -> str:
+        return str(len(self.errors))
+
+    @command(":SYSTem:ERRor:ALL?")
+    def _system_error_all(self, call: Call) -> str:
+        return ",".join([self.next_error() for _ in range(max(1, len(self.errors)))])
+
+    @command(":SYSTem:VERSion?")
+    def _system_version(self, call: Call) -> str:
+        return "1999.0"
+
+    @command(":STATus:PRESet")
+    def _status_preset(self, call: Call) -> None:
+        call.expect(0)
+
+    # --- IEEE 488.2 common commands ---------------------------------------------------------------------
+
+    @command("*IDN?")
+    def _identify(self, call: Call) -> str:
+        return self.identification
+
+    @command("*OPT?")
+    def _list_options(self, call: Call) -> str:
+        return self.options
+
+    @command("*RST")
+    def _reset(self, call: Call) -> None:
+        self.reset()
+
+    @command("*CLS")
+    def _clear_status(self, call: Call) -> None:
+        self.errors.clear()
+        self.event_status = 0
+        self.forget_completion()
+
+    @command("*OPC")
+    def _operation_complete(self, call: Call) -> None:
+        self.announce_completion()
+
+    @command("*OPC?")
+    def _operation_complete_query(self, call: Call) -> str:
+        self.wait_for_operation()
+        return "1"
+
+    @command("*WAI")
+    def _wait(self, call: Call) -> None:
+        self.wait_for_operation()
+
+    @command("*TST?")
+    def _self_test(self, call: Call) -> str:
+        return "0"
+
+    @command("*STB?")
+    def _read_status_byte(self, call: Call) -> str:
+        return str(self.status_byte())
+
+    @command("*ESR?")
+    def _read_event_status(self, call: Call) -> str:
+        return str(self.read_event_status())
+
+    @command("*ESE")
+    def _enable_events(self, call: Call) -> None:
+        self.event_enable = int(call.number(0, 0, 255))
+
+    @command("*ESE?")
+    def _show_event_enable(self, call: Call) -> str:
+        return str(self.event_enable)
+
+    @command("*SRE")
+    def _enable_service(self, call: Call) -> None:
+        self.service_enable = int(call.number(0, 0, 255)) & ~self.MASTER_SUMMARY
+
+    @command("*SRE?")
+    def _show_service_enable(self, call: Call) -> str:
+        return str(self.service_enable)
+
+
+# Registered by hand: `__init_subclass__` runs for subclasses only.
+ScpiPanel._commands = list(ScpiPanel._own_commands())

@@ -1,0 +1,91 @@
+"""VISA sessions to front panels: whole slices of the answer at once, status byte, device clear, exclusive lock.
+
+They are made by the library itself and never registered with pyvisa-sim, whose own `@sim` stays as it is.
+"""
+
+from pyvisa import constants, rname
+from pyvisa.constants import ResourceAttribute, StatusCode
+from pyvisa_sim.sessions.gpib import GPIBInstrumentSession
+from pyvisa_sim.sessions.session import MessageBasedSession
+from pyvisa_sim.sessions.tcpip import TCPIPInstrumentSession
+from pyvisa_sim.sessions.usb import USBInstrumentSession
+
+from sim_instruments.clock import SimulatedClock
+from sim_instruments.front_panel import FrontPanel
+
+__all__ = ["PanelSession", "open_session"]
+
+LINE_FEED = 10
+
+
+class PanelSession(MessageBasedSession):  # type: ignore[misc]  # pyvisa-sim publishes no types
+    """A session to one front panel, which all sessions of a library share."""
+
+    device: FrontPanel
+
+    def after_parsing(self) -> None:
+        """Fill the interface's attributes; the termination character is a line feed until it is set."""
+        super().after_parsing()
+        self.attrs[ResourceAttribute.termchar] = LINE_FEED
+
+    def write(self, data: bytes) -> tuple[int, StatusCode]:
+        """Send one whole message."""
+        self.device.receive(bytes(data))
+        return len(data), StatusCode.success
+
+    def read(self, count: int) -> tuple[bytes, StatusCode]:
+        """Return up to `count` bytes of the answer.
+
+        All work is done when the message arrives, so an empty buffer cannot fill any more: the timeout passes on the
+        twin's clock only if that is simulated. An answer that took longer than the timeout is late, not lost: this
+        read times out and a later one gets it, as on a real bus.
+        """
+        panel = self.device
+        timeout = self.timeout()
+        if panel.answer_delay > timeout:
+            panel.answer_delay -= timeout
+            return b"", StatusCode.error_timeout
+        panel.answer_delay = 0.0
+        stop = None
+        if self.attrs.get(ResourceAttribute.termchar_enabled):
+            stop = bytes([self.attrs[ResourceAttribute.termchar]])
+        data, end = panel.take(count, stop)
+        if not data:
+            panel.unterminated()
+            if isinstance(panel.world.clock, SimulatedClock) and timeout < float("inf"):
+                panel.world.clock.sleep(timeout)
+            return b"", StatusCode.error_timeout
+        if end:
+            return data, StatusCode.success
+        if stop is not None and data.endswith(stop):
+            return data, StatusCode.success_termination_character_read
+        return data, StatusCode.success_max_count_read
+
+    def timeout(self) -> float:
+        """The session's timeout (s)."""
+        milliseconds = self.attrs.get(ResourceAttribute.timeout_value, 2000)
+        return float("inf") if milliseconds == constants.VI_TMO_INFINITE else milliseconds / 1000
+
+
+class UsbPanelSession(PanelSession, USBInstrumentSession):  # type: ignore[misc]
+    """A front panel on USB."""
+
+
+class GpibPanelSession(PanelSession, GPIBInstrumentSession):  # type: ignore[misc]
+    """A front panel on GPIB."""
+
+
+class TcpipPanelSession(PanelSession, TCPIPInstrumentSession):  # type: ignore[misc]
+    """A front panel on the network (VXI-11, HiSLIP)."""
+
+
+def open_session(resource_manager: int, resource: rname.ResourceName, panel: FrontPanel) -> PanelSession:
+    """Open a session of the kind that `resource` names."""
+    kinds: dict[constants.InterfaceType, type[PanelSession]] = {
+        constants.InterfaceType.usb: UsbPanelSession,
+        constants.InterfaceType.gpib: GpibPanelSession,
+        constants.InterfaceType.tcpip: TcpipPanelSession,
+    }
+    session = kinds[resource.interface_type_const](resource_manager, str(resource), resource)
+    session.device = panel
+    return session

@@ -1,0 +1,321 @@
+"""Front panel of a Stanford Research Systems SR830 lock-in amplifier (manual revision 2.5, chapter 5).
+
+Its sine output is the excitation on the bias line, input A is the current amplifier's output, and so is auxiliary
+input 1.
+"""
+
+import cmath
+import math
+
+from sim_instruments.lockin_filter import NOISE_BANDWIDTH, OutputFilter
+from sim_instruments.scpi_values import Call, Integer, Number, ScpiError
+from sim_instruments.sr830_storage import StoragePanel
+from sim_instruments.word_panel import command
+
+__all__ = ["SR830Panel"]
+
+SENSITIVITIES = [factor * 10.0**decade for decade in range(-9, 1) for factor in (1, 2, 5)][1:28]
+TIME_CONSTANTS = [factor * 10.0**decade for decade in range(-5, 5) for factor in (1, 3)]
+# FAST transfers scale full scale to ±30000 counts, and the converters end at ±10.9 V for 10 V full scale.
+COUNTS = 30000
+OVERLOAD = 1.09
+# Auxiliary inputs: 16 bit over ±10.5 V, 1/3 mV, about 3 kHz bandwidth (specifications, "Aux. inputs").
+AUXILIARY_STEP, AUXILIARY_LIMIT, AUXILIARY_BANDWIDTH = 1 / 3000, 10.5, 3e3
+SINE_STEP = 2e-3
+
+INPUT_OVERLOAD, FILTER_OVERLOAD, OUTPUT_OVERLOAD, UNLOCKED = 1, 2, 4, 8
+LOCKIN_SUMMARY = 8
+
+
+def _choice(default: int, high: int) -> Integer:
+    return Integer(default, 0, high)
+
+
+class SR830Panel(StoragePanel):
+    """An SR830. At power-up it has its standard settings, except that the last user left the sine at 4 mV."""
+
+    identification = "Stanford_Research_Systems,SR830,s/n42830,ver1.07"
+    words = {  # noqa: RUF012  # declared ClassVar by the parent
+        "PHAS": Number(0.0, -360.0, 729.99),
+        "FMOD": _choice(1, 1),
+        "FREQ": Number(1000.0, 1e-3, 102e3),
+        "RSLP": _choice(0, 2),
+        "HARM": Integer(1, 1, 19999),
+        "SLVL": Number(1.0, 0.004, 5.0),
+        "ISRC": _choice(0, 3),
+        "IGND": _choice(0, 1),
+        "ICPL": _choice(0, 1),
+        "ILIN": _choice(0, 3),
+        "SENS": _choice(26, 26),
+        "RMOD": _choice(2, 2),
+        "OFLT": _choice(8, 19),
+        "OFSL": _choice(1, 3),
+        "SYNC": _choice(0, 1),
+        "OUTX": _choice(1, 1),
+        "KCLK": _choice(1, 1),
+        "ALRM": _choice(1, 1),
+        "OVRM": _choice(1, 1),
+        "LOCL": _choice(0, 2),
+        "LIAE": Integer(0, 0, 255),
+        "ERRE": Integer(0, 0, 255),
+    }
+
+    def switch_on(self) -> None:
+        """Start as after power-up, with a settled filter."""
+        self._filter = OutputFilter(self.world.clock.time())
+        self._demodulated = 0j
+        self._noise = (self.world.clock.time(), 0j)
+        self._setups: dict[int, dict[str, float]] = {}
+        super().switch_on()
+        self.state["SLVL"] = 0.004
+        self.world.set_excitation(0.004)
+        self._input_changed()
+        self._filter.stages = [self._demodulated] * OutputFilter.STAGES
+
+    def reset(self) -> None:
+        """Return to the standard settings; the data buffer is emptied."""
+        super().reset()
+        self.lockin_status = 0
+        self.displays = {1: (0, 0), 2: (0, 0)}
+        self.offsets = {1: (0.0, 0), 2: (0.0, 0), 3: (0.0, 0)}
+        self.auxiliary_outputs = dict.fromkeys(range(1, 5), 0.0)
+        self.front_outputs = {1: 1, 2: 1}
+        self.empty_buffer()
+        self.world.set_excitation(self.state["SLVL"])
+        self._input_changed()
+
+    def word_changed(self, word: str) -> None:
+        """Round to the instrument's resolution and pass the excitation on."""
+        if word == "SLVL":
+            self.state[word] = round(self.state[word] / SINE_STEP) * SINE_STEP
+            self._settle(self.world.clock.time())
+            self.world.set_excitation(self.state[word])
+        elif word == "PHAS":
+            self.state[word] = (self.state[word] + 180) % 360 - 180
+        if word in ("SLVL", "FMOD", "HARM", "ISRC"):
+            self._input_changed()
+        elif word in ("SRAT", "SEND"):
+            self.empty_buffer()
+
+    def complete_due_operation(self) -> None:
+        """Store the samples that have become due since the last message."""
+        super().complete_due_operation()
+        self._settle(self.world.clock.time())
+        self.store_due_samples()
+
+    # --- signal path ------------------------------------------------------------------------------------
+
+    @property
+    def sensitivity(self) -> float:
+        """Full scale (V rms)."""
+        number: int = self.state["SENS"]
+        return SENSITIVITIES[number]
+
+    @property
+    def time_constant(self) -> float:
+        """Time constant of each filter stage (s)."""
+        number: int = self.state["OFLT"]
+        return TIME_CONSTANTS[number]
+
+    def _bandwidth(self) -> float:
+        return NOISE_BANDWIDTH[self.state["OFSL"] + 1] / self.time_constant
+
+    def _input_changed(self) -> None:
+        """Look at the input again: without noise (V rms), seen only by input A at the reference's first harmonic."""
+        self._world_input = self.world.lockin_input(0.0)
+        connected = self.state["FMOD"] == 1 and self.state["HARM"] == 1 and self.state["ISRC"] == 0
+        self._demodulated = self._world_input if connected else 0j
+        self._input_since = self.world.clock.time()
+
+    def _settle(self, time: float) -> None:
+        """Bring the filter to `time` (s). The input before the last change of the bias is the one seen then."""
+        changed = self.world.bias_changed_at
+        if changed > self._input_since:
+            self._filter.advance(min(changed, time), self._demodulated, self.time_constant)
+        # The bias line's own filter makes the input drift until it has settled.
+        if self._input_since <= changed + 30 * self.world.wiring.time_constant:
+            self._input_changed()
+        self._filter.advance(time, self._demodulated, self.time_constant)
+
+    def signal(self, time: float) -> complex:
+        """X + iY at `time` (s) after filter, noise, phase shift and converter (V rms)."""
+        self._settle(time)
+        return self._converted(self._noise_at(time))
+
+    def _converted(self, noise: complex) -> complex:
+        """The filter's present output with `noise`, after phase shift and converter (V rms); sets overload bits."""
+        value = self._filter.output(self.state["OFSL"] + 1) + noise
+        value *= cmath.exp(-1j * math.radians(self.state["PHAS"]))
+        if self.state["FMOD"] == 0:
+            self.lockin_status |= UNLOCKED
+        if abs(self._demodulated) > OVERLOAD:
+            self.lockin_status |= INPUT_OVERLOAD
+        return complex(self._convert(value.real), self._convert(value.imag))
+
+    def _noise_at(self, time: float) -> complex:
+        """Noise behind the filter (V rms): it forgets itself with the time constant."""
+        before, noise = self._noise
+        memory = math.exp(-max(0.0, time - before) / self.time_constant)
+        fresh = self.world.lockin_input(self._bandwidth()) - self._world_input
+        noise = memory * noise + math.sqrt(1 - memory**2) * fresh
+        self._noise = (time, noise)
+        return noise
+
+    def _convert(self, value: float) -> float:
+        full_scale = self.sensitivity
+        if abs(value) > OVERLOAD * full_scale:
+            self.lockin_status |= OUTPUT_OVERLOAD
+            return math.copysign(OVERLOAD * full_scale, value)
+        return round(value / full_scale * COUNTS) * full_scale / COUNTS
+
+    def _auxiliary_input(self, channel: int) -> float:
+        voltage = self.world.amplifier_voltage(AUXILIARY_BANDWIDTH) if channel == 1 else 0.0
+        voltage = max(-AUXILIARY_LIMIT, min(AUXILIARY_LIMIT, voltage))
+        return round(voltage / AUXILIARY_STEP) * AUXILIARY_STEP
+
+    def display(self, channel: int, signal: complex) -> float:
+        """Value of a channel display; offsets act here, not on OUTP? and SNAP?."""
+        what, ratio = self.displays[channel]
+        x, y, r = signal.real, signal.imag, abs(signal)
+        offset = {key: percent / 100 * self.sensitivity for key, (percent, _) in self.offsets.items()}
+        if what >= 3:
+            value = self._auxiliary_input(what - 2 + 2 * (channel - 1))
+        elif what == 2:
+            value = abs(self._noise[1]) / math.sqrt(2 * self._bandwidth())
+        elif channel == 1:
+            value = (x - offset[1], r - offset[3])[what]
+        else:
+            value = (y - offset[2], math.degrees(cmath.phase(signal)))[what]
+        if ratio:
+            value /= self._auxiliary_input(ratio + 2 * (channel - 1)) or math.inf
+        return value
+
+    def _readings(self, numbers: list[int]) -> str:
+        """Values 1 to 11 of SNAP?, all of one instant."""
+        signal = self.signal(self.world.clock.time())
+        values = []
+        for number in numbers:
+            if number <= 4:
+                values.append((signal.real, signal.imag, abs(signal), math.degrees(cmath.phase(signal)))[number - 1])
+            elif number <= 8:
+                values.append(self._auxiliary_input(number - 4))
+            else:
+                values.append(self.state["FREQ"] if number == 9 else self.display(number - 9, signal))
+        return ",".join([format(value, ".6g") for value in values])
+
+    @command("OUTP?")
+    def _output_value(self, call: Call) -> str:
+        call.expect(1)
+        return self._readings([round(call.number(0, 1, 4))])
+
+    @command("OUTR?")
+    def _display_value(self, call: Call) -> str:
+        call.expect(1)
+        return self._readings([round(call.number(0, 1, 2)) + 9])
+
+    @command("SNAP?")
+    def _snap(self, call: Call) -> str:
+        call.expect(2, 6)
+        return self._readings([round(call.number(index, 1, 11)) for index in range(len(call.arguments))])
+
+    @command("OAUX?")
+    def _read_auxiliary(self, call: Call) -> str:
+        return format(self._auxiliary_input(round(call.number(0, 1, 4))), ".6g")
+
+    @command("AUXV")
+    def _set_auxiliary(self, call: Call) -> None:
+        channel, voltage = round(call.number(0, 1, 4)), call.number(1, -AUXILIARY_LIMIT, AUXILIARY_LIMIT)
+        self.auxiliary_outputs[channel] = round(voltage, 3)
+
+    @command("AUXV?")
+    def _show_auxiliary(self, call: Call) -> str:
+        return format(self.auxiliary_outputs[round(call.number(0, 1, 4))], ".3f")
+
+    # --- displays, offsets, auto functions --------------------------------------------------------------
+
+    @command("DDEF")
+    def _set_display(self, call: Call) -> None:
+        channel = round(call.number(0, 1, 2))
+        self.displays[channel] = (round(call.number(1, 0, 4)), round(call.number(2, 0, 2)))
+
+    @command("DDEF?")
+    def _show_display(self, call: Call) -> str:
+        return "{},{}".format(*self.displays[round(call.number(0, 1, 2))])
+
+    @command("FPOP")
+    def _set_front_output(self, call: Call) -> None:
+        channel = round(call.number(0, 1, 2))
+        self.front_outputs[channel] = round(call.number(1, 0, 1))
+
+    @command("FPOP?")
+    def _show_front_output(self, call: Call) -> str:
+        return str(self.front_outputs[round(call.number(0, 1, 2))])
+
+    @command("OEXP")
+    def _set_offset(self, call: Call) -> None:
+        quantity = round(call.number(0, 1, 3))
+        self.offsets[quantity] = (call.number(1, -105, 105), round(call.number(2, 0, 2)))
+
+    @command("OEXP?")
+    def _show_offset(self, call: Call) -> str:
+        percent, expansion = self.offsets[round(call.number(0, 1, 3))]
+        return f"{percent:.2f},{expansion}"
+
+    @command("AOFF")
+    def _auto_offset(self, call: Call) -> None:
+        quantity = round(call.number(0, 1, 3))
+        signal = self.signal(self.world.clock.time())
+        value = (signal.real, signal.imag, abs(signal))[quantity - 1]
+        self.offsets[quantity] = (round(value / self.sensitivity * 100, 2), self.offsets[quantity][1])
+
+    @command("APHS")
+    def _auto_phase(self, call: Call) -> None:
+        signal = self.signal(self.world.clock.time())
+        shifted = self.state["PHAS"] + math.degrees(cmath.phase(signal))
+        self.state["PHAS"] = round((shifted + 180) % 360 - 180, 2)
+
+    @command("AGAN")
+    def _auto_gain(self, call: Call) -> None:
+        if self.time_constant > 1:
+            raise ScpiError(-200)
+        self._settle(self.world.clock.time())
+        signal = abs(self._filter.output(self.state["OFSL"] + 1))
+        self.state["SENS"] = next((n for n, scale in enumerate(SENSITIVITIES) if scale > signal), 26)
+
+    @command("ARSV")
+    def _auto_reserve(self, call: Call) -> None:
+        call.expect(0)
+
+    # --- setups and status ------------------------------------------------------------------------------
+
+    @command("SSET")
+    def _save_setup(self, call: Call) -> None:
+        self._setups[round(call.number(0, 1, 9))] = dict(self.state)
+
+    @command("RSET")
+    def _recall_setup(self, call: Call) -> None:
+        setup = self._setups.get(round(call.number(0, 1, 9)))
+        if setup is None:
+            raise ScpiError(-200)
+        self.state = dict(setup)
+        self.word_changed("SLVL")
+
+    def summary_bits(self) -> int:
+        """Lock-in status byte."""
+        return LOCKIN_SUMMARY if self.lockin_status & self.state["LIAE"] else 0
+
+    @command("LIAS?")
+    def _read_lockin_status(self, call: Call) -> str:
+        self._converted(self._noise[1])
+        answer, cleared = self.show_bits(self.lockin_status, call)
+        self.lockin_status &= ~cleared
+        return answer
+
+    @command("ERRS?")
+    def _read_error_status(self, call: Call) -> str:
+        return self.show_bits(0, call)[0]
+
+    @command("*CLS")
+    def _clear_all_status(self, call: Call) -> None:
+        self.event_status = 0
+        self.lockin_status = 0

@@ -1,0 +1,166 @@
+"""The truth file: everything that is true of the simulated device, its wiring and its fridge.
+
+Keys with a default below may be left out. Unknown keys and wrong types are errors that name file, line and key.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+__all__ = ["Truth", "TruthError", "load_truth"]
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
+Finite = Annotated[float, Field(allow_inf_nan=False, strict=True)]
+
+
+class TruthError(Exception):
+    """A truth file that cannot be used: names the file, the line, the key and what is allowed."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Junction(_Section):
+    """One NIS junction of the SINIS pair: gap (eV), normal-state resistance of one junction (ohm), Dynes parameter."""
+
+    gap: Positive
+    resistance: Positive
+    dynes: NonNegative
+
+
+class Island(_Section):
+    """The normal-metal island: its electron temperature (K), the same at every bias."""
+
+    temperature: Positive
+
+
+class Resonator(_Section):
+    """The resonator: resonance frequency at zero bias (Hz), damping rates (1/s), complex Fano factor [re, im]."""
+
+    frequency: Positive
+    damping_line: Positive
+    damping_excess: NonNegative
+    damping_junction: Positive
+    fano: tuple[Finite, Finite]
+
+
+class Chain(_Section):
+    """The amplifier chain: total gain (dB) and noise temperature referred to the device (K)."""
+
+    gain_db: Finite
+    noise_temperature: Positive
+
+
+class Cable(_Section):
+    """The probe's way from network analyzer to device and back: delay (s), loss of the way down (dB), ripple (dB)."""
+
+    delay: NonNegative
+    loss_db: Finite
+    ripple_db: NonNegative
+
+
+class Fridge(_Section):
+    """Stage temperatures (K). The mixing chamber also sets the photon numbers of the line and the excess bath."""
+
+    mixing_chamber_temperature: Positive
+    still_temperature: Positive = 0.85
+    four_kelvin_temperature: Positive = 3.9
+    fifty_kelvin_temperature: Positive = 46.0
+
+
+class Noise(_Section):
+    """Noise and imperfections of the room-temperature side.
+
+    `seed` starts every random number; `current_white` is the white noise of the current reading (A/√Hz);
+    `voltage_offset` adds to the bias at the device (V); `current_offset` to every current reading (A);
+    `temperature_relative` is the scatter of one thermometer reading.
+    """
+
+    seed: Annotated[int, Field(ge=0, strict=True)]
+    current_white: NonNegative
+    voltage_offset: Finite = 0.0
+    current_offset: Finite = 0.0
+    temperature_relative: NonNegative = 0.002
+
+
+class LineWiring(_Section):
+    """The true wiring of the bias line; see `drivers.wiring`."""
+
+    divider: Annotated[float, Field(ge=1, allow_inf_nan=False, strict=True)] = 1.0
+    series_resistance: NonNegative = 2000.0
+    current_amplifier_gain: Positive = 1e7
+    excitation_divider: Annotated[float, Field(ge=1, allow_inf_nan=False, strict=True)] = 1e4
+    time_constant: NonNegative = 2e-3
+
+
+class Truth(_Section):
+    """The whole truth file."""
+
+    junction: Junction
+    island: Island
+    resonator: Resonator
+    chain: Chain
+    cable: Cable
+    fridge: Fridge
+    noise: Noise
+    wiring: LineWiring | None = None
+    time: Literal["simulated", "real"] = "simulated"
+
+
+def _line_of(document: Any, path: tuple[int | str, ...]) -> int:
+    """Line (from 1) of the deepest part of `path` that exists in the round-trip document."""
+    line = 1
+    node = document
+    for key in path:
+        if not hasattr(node, "lc"):
+            break
+        try:
+            line = (node.lc.key(key) if isinstance(key, str) else node.lc.item(key))[0] + 1
+            node = node[key]
+        except (KeyError, IndexError, TypeError):
+            break
+    return line
+
+
+def load_truth(path: Path) -> Truth:
+    """Read and check the truth file at `path`.
+
+    Raises
+    ------
+    TruthError
+        Naming file, line and key.
+
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise TruthError(f"{path}: cannot be read as a twin file: {error}") from error
+    try:
+        document = YAML(typ="rt", pure=True).load(text)
+    except YAMLError as error:
+        raise TruthError(f"{path}: not valid YAML: {error}") from error
+    if not isinstance(document, dict):
+        raise TruthError(f"{path}, line 1: a twin file is a mapping with the keys {', '.join(Truth.model_fields)}")
+    try:
+        return Truth.model_validate(document)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = first["loc"]
+        raise TruthError(
+            f"{path}, line {_line_of(document, where)}: {'.'.join(map(str, where))}: {_explain(first)}"
+        ) from error
+
+
+def _explain(error: Any) -> str:
+    """Say what is allowed where pydantic alone does not."""
+    if error["type"] != "extra_forbidden":
+        return f"{error['msg']} (found {error['input']!r})"
+    section: Any = Truth
+    for key in error["loc"][:-1]:
+        section = section.model_fields[key].annotation
+    return f"unknown key; allowed are {', '.join(getattr(section, 'model_fields', {}))}"

@@ -1,0 +1,189 @@
+"""PyVISA's view of the twin: a VISA library whose five instruments stand around one simulated device."""
+
+from pathlib import Path
+from threading import RLock
+from typing import SupportsInt
+
+from pyvisa import constants, rname
+from pyvisa.constants import StatusCode
+from pyvisa.errors import VisaIOError
+from pyvisa.typing import VISARMSession, VISASession
+from pyvisa.util import LibraryPath
+from pyvisa_sim.devices import Devices
+from pyvisa_sim.highlevel import SimVisaLibrary
+
+from sim_instruments import ADDRESSES, SHIPPED_TRUTH
+from sim_instruments.clock import RealClock, SimulatedClock
+from sim_instruments.front_panel import FrontPanel
+from sim_instruments.keithley_2450 import Keithley2450Panel
+from sim_instruments.keysight_n5222b import KeysightN5222BPanel
+from sim_instruments.keysight_n9030b import KeysightN9030BPanel
+from sim_instruments.lakeshore_372 import LakeShore372Panel
+from sim_instruments.sessions import PanelSession, open_session
+from sim_instruments.sr830 import SR830Panel
+from sim_instruments.truth import load_truth
+from sim_instruments.world import World
+
+__all__ = ["LabnisVisaLibrary"]
+
+PANELS: dict[str, type[FrontPanel]] = {
+    "bias": Keithley2450Panel,
+    "lockin": SR830Panel,
+    "analyzer": KeysightN9030BPanel,
+    "vna": KeysightN5222BPanel,
+    "fridge": LakeShore372Panel,
+}
+
+
+class LabnisVisaLibrary(SimVisaLibrary):  # type: ignore[misc]  # pyvisa-sim publishes no types
+    """The VISA library behind `truth.yaml@labnis`.
+
+    PyVISA keeps one library per path for as long as somebody holds it (or a resource manager made from it): every
+    client of the same path meets the same World. Once nobody does, the World's state is gone.
+
+    Attributes
+    ----------
+    truth
+        The truth file's content.
+    world
+        The physics that all panels share.
+    panels
+        The front panel in each role.
+
+    Raises
+    ------
+    TruthError
+        On opening, where the truth file is wrong.
+
+    """
+
+    @staticmethod
+    def get_library_paths() -> tuple[LibraryPath, ...]:
+        """Return the shipped truth file, which plain `@labnis` uses."""
+        return (LibraryPath(str(SHIPPED_TRUTH)),)
+
+    @staticmethod
+    def get_debug_info() -> dict[str, str]:
+        """Name the shipped truth file for `pyvisa-info`."""
+        return {"Truth file": str(SHIPPED_TRUTH), "Instruments": ", ".join(ADDRESSES.values())}
+
+    def _init(self) -> None:
+        self.truth = load_truth(Path(self.library_path))
+        self.world = World(self.truth, self._new_clock())
+        self.panels = {role: panel(self.world) for role, panel in PANELS.items()}
+        self.devices = Devices()
+        for role, panel in self.panels.items():
+            self.devices.add_device(ADDRESSES[role], panel)
+        self.sessions: dict[int, PanelSession] = {}
+        self._locks: dict[FrontPanel, VISASession] = {}
+        # Clients may live in several threads; the World and its clock are one.
+        self._turn = RLock()
+
+    def _new_clock(self) -> SimulatedClock | RealClock:
+        return SimulatedClock() if self.truth.time == "simulated" else RealClock()
+
+    @property
+    def clock(self) -> SimulatedClock | RealClock:
+        """The twin's time."""
+        clock: SimulatedClock | RealClock = self.world.clock  # type: ignore[assignment]  # World asks for less
+        return clock
+
+    def reset(self, seed: int | None = None) -> None:
+        """Switch the whole twin off and on: time zero, fresh panels, noise from `seed` (the truth file's if None)."""
+        with self._turn:
+            self.world.clock = self._new_clock()
+            self.world.reset(self.truth.noise.seed if seed is None else seed)
+            for panel in self.panels.values():
+                panel.switch_on()
+
+    # --- the VISA functions -----------------------------------------------------------------------------
+
+    def open(
+        self,
+        session: VISARMSession,
+        resource_name: str,
+        access_mode: constants.AccessModes = constants.AccessModes.no_lock,
+        open_timeout: SupportsInt = constants.VI_TMO_IMMEDIATE,
+    ) -> tuple[VISASession, StatusCode]:
+        """Open a session (viOpen)."""
+        try:
+            resource = rname.parse_resource_name(resource_name)
+        except rname.InvalidResourceName:
+            return VISASession(0), self.handle_return_value(session, StatusCode.error_invalid_resource_name)
+        if str(resource) not in self.devices.list_resources():
+            return VISASession(0), self.handle_return_value(session, StatusCode.error_resource_not_found)
+        opened = open_session(session, resource, self.devices[str(resource)])
+        handle: VISASession = self._register(opened)
+        if access_mode == constants.AccessModes.exclusive_lock:
+            self.lock(handle, constants.Lock.exclusive, int(open_timeout))
+        return handle, StatusCode.success
+
+    def close(self, session: int) -> StatusCode:
+        """Close a session (viClose); its lock goes with it."""
+        with self._turn:
+            self._locks = {panel: owner for panel, owner in self._locks.items() if owner != session}
+            status: StatusCode = super().close(session)
+            return status
+
+    def write(self, session: VISASession, data: bytes) -> tuple[int, StatusCode]:
+        """Send a message (viWrite)."""
+        with self._turn:
+            return self._session(session).write(data)
+
+    def read(self, session: VISASession, count: int) -> tuple[bytes, StatusCode]:
+        """Read an answer (viRead). Raises VisaIOError on a timeout."""
+        with self._turn:
+            data, status = self._session(session).read(count)
+        if status < 0:
+            self.handle_return_value(session, status)
+        return data, status
+
+    def read_stb(self, session: VISASession) -> tuple[int, StatusCode]:
+        """Read the status byte without a message (viReadSTB)."""
+        with self._turn:
+            panel = self._session(session).device
+            self.world.clock.sleep(panel.bus_latency)
+            return panel.status_byte(), StatusCode.success
+
+    def clear(self, session: VISASession) -> StatusCode:
+        """Empty the instrument's buffers (viClear)."""
+        with self._turn:
+            self._session(session).device.device_clear()
+            return StatusCode.success
+
+    def flush(self, session: VISASession, mask: constants.BufferOperation) -> StatusCode:
+        """Do nothing: no data wait in a session's own buffers (viFlush)."""
+        self._session(session)
+        return StatusCode.success
+
+    def assert_trigger(self, session: VISASession, protocol: constants.TriggerProtocol) -> StatusCode:
+        """Trigger (viAssertTrigger), as the message `*TRG` does."""
+        self.write(session, b"*TRG")
+        return StatusCode.success
+
+    def lock(
+        self, session: VISASession, lock_type: constants.Lock, timeout: int, requested_key: str | None = None
+    ) -> tuple[str, StatusCode]:
+        """Lock an instrument for one session (viLock). Only exclusive locks; a held one is refused at once."""
+        if lock_type != constants.Lock.exclusive:
+            self.handle_return_value(session, StatusCode.error_nonsupported_operation)
+        with self._turn:
+            self._locks[self._session(session).device] = session
+        return "", StatusCode.success
+
+    def unlock(self, session: VISASession) -> StatusCode:
+        """Release a lock (viUnlock)."""
+        with self._turn:
+            panel = self._session(session).device
+            if self._locks.pop(panel, None) is None:
+                self.handle_return_value(session, StatusCode.error_session_not_locked)
+        return StatusCode.success
+
+    def _session(self, handle: int) -> PanelSession:
+        """The session of `handle`. Raises VisaIOError if it is closed or another session holds the instrument."""
+        session = self.sessions.get(handle)
+        if not isinstance(session, PanelSession):
+            raise VisaIOError(StatusCode.error_invalid_object)
+        if self._locks and self._locks.get(session.device, handle) != handle:
+            raise VisaIOError(StatusCode.error_resource_locked)
+        return session

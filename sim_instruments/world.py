@@ -1,0 +1,249 @@
+"""The simulated fridge: one device's physics, read and driven by the front panels.
+
+The World knows no SCPI, and the front panels know no physics. All quantities are SI at the instruments' terminals;
+all times come from the clock it is given. Nothing here approximates what an estimator approximates: photon-assisted
+rates are exact at every bias, the bias line is solved with its series resistance, noise is drawn sample by sample.
+"""
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.constants import k
+from scipy.optimize import brentq
+
+from labnis.physics import NISJunction, Resonator, thermal_photon_number
+from sim_instruments.truth import LineWiring, Truth
+
+__all__ = ["Clock", "SourceState", "World"]
+
+# Sine of 16 equally spaced phases: one cycle of the lock-in's excitation.
+_CYCLE = np.sin(2 * np.pi * (np.arange(16) + 0.5) / 16)
+
+Stage = Literal["mixing_chamber", "still", "four_kelvin", "fifty_kelvin"]
+
+
+class Clock(Protocol):
+    """Where the World's time comes from."""
+
+    def time(self) -> float:
+        """Now (s), monotonic."""
+
+    def sleep(self, seconds: float) -> None:
+        """Let `seconds` pass."""
+
+
+@dataclass(frozen=True)
+class SourceState:
+    """What the source-meter's terminals carry: voltage (V), current (A), whether the current limit acts."""
+
+    voltage: float
+    current: float
+    limited: bool
+
+
+@dataclass(frozen=True)
+class _Source:
+    level: float = 0.0
+    output: bool = False
+    current_limit: float = 1e-4
+
+    @property
+    def voltage(self) -> float:
+        return self.level if self.output else 0.0
+
+
+class World:
+    """One simulated fridge with a SINIS device in it.
+
+    Parameters
+    ----------
+    truth
+        What is true.
+    clock
+        Simulated or real time.
+
+    Attributes
+    ----------
+    bias_changed_at
+        Time (s) of the last change of the bias, for instruments with a memory (a lock-in's filter).
+
+    """
+
+    def __init__(self, truth: Truth, clock: Clock) -> None:
+        self.truth = truth
+        self.clock = clock
+        self.wiring = truth.wiring or LineWiring()
+        self.junction = NISJunction(truth.junction.gap, truth.junction.resistance, truth.junction.dynes)
+        self.resonator = self._ohmic_resonator()
+        self.reset(truth.noise.seed)
+
+    def reset(self, seed: int) -> None:
+        """Switch everything off, forget the past and start the noise from `seed`."""
+        self.seed = seed
+        self._random = np.random.default_rng(seed)
+        self._source = _Source()
+        self._excitation = 0.0
+        self._line_start = 0.0
+        self.bias_changed_at = self.clock.time()
+
+    def _ohmic_resonator(self) -> Resonator:
+        """The resonator, whose file value is the resonance at zero bias, referred to its ohmic (high-bias) limit."""
+        r = self.truth.resonator
+        fano = complex(*r.fano)
+        shifted = Resonator(r.frequency, r.damping_line, r.damping_excess, r.damping_junction, fano)
+        temperature = self.truth.island.temperature
+        frequency = r.frequency
+        # The shift itself depends on the frequency, only weakly: three rounds reach rounding error.
+        for _ in range(3):
+            frequency = r.frequency - float(shifted.lamb_shift(self.junction, 0.0, temperature))
+            shifted = Resonator(frequency, r.damping_line, r.damping_excess, r.damping_junction, fano)
+        return shifted
+
+    # --- what the instruments set -------------------------------------------------------------------------------
+
+    def set_source(self, *, level: float, output: bool, current_limit: float) -> None:
+        """The source-meter's level (V), output relay and current limit (A)."""
+        new = _Source(level, output, current_limit)
+        if new.voltage != self._source.voltage:
+            self._line_start = self.line_voltage()
+            self.bias_changed_at = self.clock.time()
+        self._source = new
+
+    def set_excitation(self, amplitude: float) -> None:
+        """The lock-in's sine output (V rms)."""
+        self._excitation = amplitude
+
+    # --- the bias line -------------------------------------------------------------------------------------------
+
+    def line_voltage(self) -> float:
+        """Voltage behind the divider now (V): the filters follow the source with their time constant."""
+        target = self._source.voltage / self.wiring.divider
+        if self.wiring.time_constant == 0:
+            return target
+        elapsed = self.clock.time() - self.bias_changed_at
+        decay = float(np.exp(-elapsed / self.wiring.time_constant))
+        return target + (self._line_start - target) * decay
+
+    def device_current(self, device_voltage: NDArray[np.float64] | float) -> NDArray[np.float64]:
+        """Current (A) through the SINIS pair, half of `device_voltage` (V) across each junction."""
+        return np.asarray(self.junction.current(np.asarray(device_voltage) / 2, self.truth.island.temperature))
+
+    def device_voltage(self, line_voltage: float) -> float:
+        """Voltage across the device (V) for `line_voltage` (V): the series resistance takes its share."""
+        available = line_voltage + self.truth.noise.voltage_offset
+        resistance = self.wiring.series_resistance
+        if resistance == 0 or available == 0:
+            return available
+
+        def excess(voltage: float) -> float:
+            return voltage + resistance * float(self.device_current(voltage)) - available
+
+        low, high = sorted((0.0, available))
+        return float(brentq(excess, low, high, xtol=1e-15, rtol=1e-13))
+
+    def device_voltages(self) -> NDArray[np.float64]:
+        """Voltages across the device (V) over one cycle of the lock-in's excitation; one value if there is none.
+
+        The excitation moves the line; how much of it reaches the device follows from the true I–V curve, phase by
+        phase (Newton from the operating point).
+        """
+        centre = self.device_voltage(self.line_voltage())
+        if self._excitation == 0:
+            return np.array([centre])
+        swing = np.sqrt(2) * self._excitation / self.wiring.excitation_divider * _CYCLE
+        resistance = self.wiring.series_resistance
+        line = centre + resistance * float(self.device_current(centre)) + swing
+        voltage = np.full_like(swing, centre)
+        for _ in range(5 if resistance else 0):
+            conductance = self.junction.conductance(voltage / 2, self.truth.island.temperature) / 2
+            excess = voltage + resistance * self.device_current(voltage) - line
+            voltage = voltage - excess / (1 + resistance * conductance)
+        return np.asarray(voltage if resistance else line)
+
+    # --- what the instruments read -------------------------------------------------------------------------------
+
+    def source_state(self, integration_time: float) -> SourceState:
+        """What the source-meter measures at its terminals in `integration_time` (s)."""
+        noise = self.truth.noise
+        scatter = noise.current_white * np.sqrt(1 / (2 * integration_time)) * self._random.standard_normal()
+        if not self._source.output:
+            return SourceState(0.0, 0.0, limited=False)
+        line = self.line_voltage()
+        current = float(self.device_current(self.device_voltages()).mean())
+        limited = abs(current) > self._source.current_limit
+        if limited:
+            current = float(np.copysign(self._source.current_limit, current))
+        return SourceState(line * self.wiring.divider, current + noise.current_offset + scatter, limited)
+
+    def amplifier_voltage(self, bandwidth: float) -> float:
+        """DC output of the current amplifier (V), sampled in `bandwidth` (Hz)."""
+        noise = self.truth.noise
+        current = float(self.device_current(self.device_voltages()).mean())
+        scatter = noise.current_white * np.sqrt(bandwidth) * self._random.standard_normal()
+        return float((current + noise.current_offset + scatter) * self.wiring.current_amplifier_gain)
+
+    def lockin_input(self, bandwidth: float) -> complex:
+        """First harmonic at the current amplifier's output (V rms) in a noise `bandwidth` (Hz).
+
+        The excitation is finite: the current is averaged over its cycle, not differentiated.
+        """
+        voltages = self.device_voltages()
+        first_harmonic = np.sqrt(2) * np.mean(self.device_current(voltages) * _CYCLE) if voltages.size > 1 else 0.0
+        scatter = self.truth.noise.current_white * np.sqrt(bandwidth) * self._random.standard_normal(2)
+        return complex(first_harmonic + scatter[0], scatter[1]) * self.wiring.current_amplifier_gain
+
+    def power_spectral_density(self, frequencies: NDArray[np.float64], samples: float) -> NDArray[np.float64]:
+        """Power spectral density at the spectrum analyzer (W/Hz), shape of `frequencies` (Hz).
+
+        Each value is the mean of `samples` independent radiometer samples (noise bandwidth × time), so it scatters
+        by 1/√samples of itself, as a χ² variable does.
+        """
+        chain = self.truth.chain
+        photons = self._bath_photons()
+        emitted = self.resonator.emitted_spectrum(
+            frequencies,
+            self.junction,
+            self.device_voltages()[:, None] / 2,
+            self.truth.island.temperature,
+            line_photons=photons,
+            excess_photons=photons,
+        ).mean(axis=0)
+        mean = 10 ** (chain.gain_db / 10) * (k * chain.noise_temperature + emitted)
+        return np.asarray(mean * self._random.gamma(samples, 1 / samples, frequencies.shape))
+
+    def _bath_photons(self) -> float:
+        temperature = self.truth.fridge.mixing_chamber_temperature
+        return float(thermal_photon_number(self.truth.resonator.frequency, temperature))
+
+    def reflection(self, frequencies: NDArray[np.float64], power: float, bandwidth: float) -> NDArray[np.complex128]:
+        """S11 as the network analyzer sees it (ratio of amplitudes), shape of `frequencies` (Hz).
+
+        Network analyzers count phase as e^{+jωt}, physics as e^{−iωt}: the device's Γ appears conjugated.
+        `power` (W) leaves the analyzer; `bandwidth` (Hz) is the noise bandwidth of one point, averaging included.
+        """
+        truth = self.truth
+        gamma = self.resonator.reflection(
+            frequencies, self.junction, self.device_voltages()[:, None] / 2, truth.island.temperature
+        ).mean(axis=0)
+        gain = 10 ** (truth.chain.gain_db / 10)
+        incident = power * 10 ** (-truth.cable.loss_db / 10)
+        noise_power = gain * k * truth.chain.noise_temperature * bandwidth
+        scatter = self._random.standard_normal((2, *frequencies.shape)) * np.sqrt(noise_power / power / 2)
+        background = self._cable(frequencies) * np.sqrt(gain * incident / power)
+        return np.asarray(background * gamma.conj() + scatter[0] + 1j * scatter[1])
+
+    def _cable(self, frequencies: NDArray[np.float64]) -> NDArray[np.complex128]:
+        """Delay and standing waves of the cables, without their loss."""
+        cable = self.truth.cable
+        # Two standing waves of incommensurate length, as reflections between connectors make them.
+        ripple = 0.7 * np.cos(2 * np.pi * frequencies / 31e6 + 0.4) + 0.3 * np.cos(2 * np.pi * frequencies / 11.3e6)
+        amplitude = 10 ** (cable.ripple_db * ripple / 2 / 20)
+        phase = np.exp(-2j * np.pi * frequencies * cable.delay + 0.05j * cable.ripple_db * ripple)
+        return np.asarray(amplitude * phase)
+
+    def temperature(self, stage: Stage) -> float:
+        """One thermometer reading (K)."""
+        value: float = getattr(self.truth.fridge, f"{stage}_temperature")
+        return value * (1 + self.truth.noise.temperature_relative * float(self._random.standard_normal()))

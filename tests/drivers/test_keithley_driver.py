@@ -1,0 +1,211 @@
+"""The bias source: right readings, and an error wherever a reading or a setting would be wrong."""
+
+from collections.abc import Callable
+
+import pytest
+
+from drivers.errors import (
+    CommunicationError,
+    ComplianceError,
+    OverloadError,
+    ReadingError,
+    RejectedCommandError,
+    SettingError,
+)
+from drivers.keithley_2450 import Keithley2450
+from drivers.roles import BiasSource
+from sim_instruments.keithley_2450 import Keithley2450Panel
+from sim_instruments.visa_library import LabnisVisaLibrary
+
+
+@pytest.fixture
+def panel(twin: LabnisVisaLibrary) -> Keithley2450Panel:
+    found = twin.panels["bias"]
+    assert isinstance(found, Keithley2450Panel)
+    return found
+
+
+@pytest.fixture
+def answers(panel: Keithley2450Panel, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, bytes | None], None]:
+    """Make the instrument answer a message containing a text with given bytes, or not at all."""
+
+    def spoil(text: str, answer: bytes | None) -> None:
+        honest = panel.execute
+
+        def execute(message: str) -> list[bytes]:
+            if text not in message:
+                return honest(message)
+            return [] if answer is None else [answer]
+
+        monkeypatch.setattr(panel, "execute", execute)
+
+    return spoil
+
+
+def prepare(smu: Keithley2450, compliance: float = 1e-6, integration_time: float = 0.02) -> None:
+    smu.prepare(maximum_voltage=5e-3, maximum_current=1e-6, compliance=compliance, integration_time=integration_time)
+
+
+def test_it_fills_the_role(smu: Keithley2450) -> None:
+    assert isinstance(smu, BiasSource)
+
+
+def test_prepare_sets_ranges_limit_and_integration_time(smu: Keithley2450, panel: Keithley2450Panel) -> None:
+    prepare(smu, integration_time=0.1)
+    assert panel.state["VOLT source range"] == pytest.approx(0.02)
+    assert panel.state["VOLT source autorange"] is False
+    assert panel.state["CURR range"] == pytest.approx(1e-6)
+    assert panel.state["VOLT limit"] == pytest.approx(1e-6)
+    assert panel.state["CURR nplc"] == pytest.approx(5)
+    assert panel.state["VOLT readback"] is True
+    smu.check_errors()
+
+
+def test_long_integration_is_averaged_in_the_instrument(smu: Keithley2450, twin: LabnisVisaLibrary) -> None:
+    prepare(smu, integration_time=1.0)
+    before = twin.clock.time()
+    smu.read()
+    assert twin.clock.time() - before == pytest.approx(1.0, abs=0.01)
+
+
+def test_prepare_moves_neither_level_nor_output(smu: Keithley2450, panel: Keithley2450Panel) -> None:
+    smu.set_level(0.1)  # left by a former run, beyond the coming maximum
+    smu.output_on()
+    prepare(smu)
+    assert smu.level() == pytest.approx(0.1)
+    assert smu.output_enabled() is True
+    assert panel.state["VOLT source range"] == pytest.approx(0.2)
+
+
+def test_reading_is_voltage_and_current_at_the_terminals(smu: Keithley2450, twin: LabnisVisaLibrary) -> None:
+    prepare(smu)
+    smu.set_level(1e-3)
+    smu.output_on()
+    twin.clock.sleep(0.1)
+    reading = smu.read()
+    assert reading.voltage == pytest.approx(1e-3, abs=1e-7)
+    assert reading.current == pytest.approx(
+        float(twin.world.device_current(twin.world.device_voltage(1e-3))), abs=1e-11
+    )
+
+
+def test_the_level_is_asked_of_the_instrument(smu: Keithley2450, panel: Keithley2450Panel) -> None:
+    smu.set_level(1e-3)
+    panel.receive(b":SOUR:VOLT 2e-3")  # somebody else
+    assert smu.level() == pytest.approx(2e-3)
+
+
+def test_compliance_is_an_error_not_data(smu: Keithley2450) -> None:
+    prepare(smu, compliance=1e-8)
+    smu.set_level(4e-3)
+    smu.output_on()
+    with pytest.raises(ComplianceError, match="current limit"):
+        [smu.read() for _ in range(3)]
+
+
+def test_over_range_is_an_error_not_data(smu: Keithley2450) -> None:
+    smu.prepare(maximum_voltage=5e-3, maximum_current=1e-8, compliance=1e-6, integration_time=0.02)
+    smu.set_level(4e-3)
+    smu.output_on()
+    with pytest.raises(OverloadError, match="over-range"):
+        [smu.read() for _ in range(3)]
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (b"1e-3,9.91e37,128", OverloadError),
+        (b"1e-3,-9.9e37,128", OverloadError),
+        (b"1e-3,nan,128", ReadingError),
+        (b"inf,1e-9,128", ReadingError),
+        (b"1e-3,1e-9,nan", ComplianceError),
+        (b"1e-3,1e-9", CommunicationError),
+        (b"KEITHLEY", CommunicationError),
+        (b"\xff\xfe", CommunicationError),
+        (None, CommunicationError),
+    ],
+)
+def test_wrong_answers_are_errors_not_data(
+    smu: Keithley2450, answers: Callable[[str, bytes | None], None], answer: bytes | None, error: type[Exception]
+) -> None:
+    answers("READ?", answer)
+    with pytest.raises(error) as caught:
+        smu.read()
+    assert "USB0::0x05E6::0x2450" in str(caught.value)
+
+
+def test_a_timeout_names_instrument_address_and_command(
+    smu: Keithley2450, answers: Callable[[str, bytes | None], None]
+) -> None:
+    answers(":SOUR:VOLT?", None)
+    with pytest.raises(CommunicationError) as caught:
+        smu.level()
+    assert "smu (USB0::0x05E6::0x2450::04000001::" in str(caught.value)
+    assert "':SOUR:VOLT?'" in str(caught.value)
+
+
+@pytest.mark.parametrize("query", [":SOUR:VOLT:ILIM?", ":SENS:CURR:NPLC?", ":SOUR:VOLT:READ:BACK?"])
+def test_a_setting_that_is_not_held_is_found(
+    smu: Keithley2450, answers: Callable[[str, bytes | None], None], query: str
+) -> None:
+    answers(query, b"0.5")
+    with pytest.raises(SettingError, match=r"reads 0\.5 where"):
+        prepare(smu)
+
+
+def test_a_range_that_is_not_taken_is_found(smu: Keithley2450, answers: Callable[[str, bytes | None], None]) -> None:
+    answers(":SENS:CURR:RANG?", b"1e-8")
+    with pytest.raises(SettingError, match="does not hold"):
+        prepare(smu)
+
+
+def test_an_output_that_stays_off_is_found(smu: Keithley2450, answers: Callable[[str, bytes | None], None]) -> None:
+    answers(":OUTP ON", None)
+    with pytest.raises(SettingError, match=":OUTP"):
+        smu.output_on()
+
+
+def test_a_compliance_beyond_the_instrument_is_refused(smu: Keithley2450) -> None:
+    with pytest.raises(SettingError, match="-222"):
+        prepare(smu, compliance=20.0)
+
+
+def test_a_rejected_command_is_reported_with_its_entry(smu: Keithley2450) -> None:
+    smu.set_level(500.0)
+    with pytest.raises(RejectedCommandError, match=r"-222.*:SOUR:VOLT 500"):
+        smu.check_errors()
+    smu.check_errors()  # the queue is empty now
+
+
+@pytest.mark.parametrize("level", [float("nan"), float("inf"), -float("inf")])
+def test_a_level_that_is_no_number_is_never_sent(smu: Keithley2450, panel: Keithley2450Panel, level: float) -> None:
+    smu.set_level(1e-3)
+    with pytest.raises(SettingError):
+        smu.set_level(level)
+    assert panel.state["VOLT level"] == pytest.approx(1e-3)
+    smu.check_errors()
+
+
+@pytest.mark.parametrize("seconds", [0.0, 1e-5, 100.0])
+def test_an_impossible_integration_time_names_what_is_allowed(smu: Keithley2450, seconds: float) -> None:
+    with pytest.raises(SettingError, match="allowed are"):
+        prepare(smu, integration_time=seconds)
+
+
+def test_a_live_current_source_is_not_switched_over(
+    smu: Keithley2450, answers: Callable[[str, bytes | None], None]
+) -> None:
+    answers(":SOUR:FUNC?", b"CURR")
+    smu.output_on()
+    with pytest.raises(SettingError, match="sources current"):
+        prepare(smu)
+
+
+def test_nothing_is_printed_on_standard_output(smu: Keithley2450, capsys: pytest.CaptureFixture[str]) -> None:
+    smu.connect_message()
+    assert capsys.readouterr().out == ""
+
+
+def test_a_snapshot_leaves_no_error(smu: Keithley2450) -> None:
+    smu.snapshot(update=True)
+    smu.check_errors()

@@ -1,0 +1,228 @@
+"""The analyzer driver in its role: right densities, and every fault an error that names it."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import pyvisa
+from qcodes.instrument import Instrument
+
+from drivers.errors import (
+    CommunicationError,
+    InstrumentError,
+    OverloadError,
+    ReadingError,
+    RejectedCommandError,
+    SettingError,
+)
+from drivers.keysight_n9030b import KeysightN9030B
+from drivers.roles import SpectrumAnalyzer
+from sim_instruments import ADDRESSES, SHIPPED_TRUTH
+from sim_instruments.keysight_n9030b import KeysightN9030BPanel
+from sim_instruments.scpi import ScpiError, definite_block
+from sim_instruments.visa_library import LabnisVisaLibrary
+
+VISALIB = f"{SHIPPED_TRUTH}@labnis"
+SWEEP: dict[str, Any] = {
+    "center": 4.67e9,
+    "span": 100e6,
+    "points": 1001,
+    "resolution_bandwidth": 1e6,
+    "sweep_time": 0.5,
+    "averages": 20,
+}
+
+
+@pytest.fixture
+def twin() -> Iterator[LabnisVisaLibrary]:
+    library = pyvisa.ResourceManager(VISALIB).visalib
+    assert isinstance(library, LabnisVisaLibrary)
+    library.reset()
+    yield library
+    Instrument.close_all()
+
+
+@pytest.fixture
+def panel(twin: LabnisVisaLibrary) -> KeysightN9030BPanel:
+    found = twin.panels["analyzer"]
+    assert isinstance(found, KeysightN9030BPanel)
+    return found
+
+
+@pytest.fixture
+def analyzer(twin: LabnisVisaLibrary) -> KeysightN9030B:
+    return KeysightN9030B("analyzer", ADDRESSES["analyzer"], visalib=VISALIB)
+
+
+@pytest.fixture
+def tamper(panel: KeysightN9030BPanel, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Change the block that the panel is about to send."""
+
+    def install(change: Callable[[bytes], bytes]) -> None:
+        honest = panel.encode
+        monkeypatch.setattr(panel, "encode", lambda values: change(honest(values)))
+
+    return install
+
+
+def refuse(_block: bytes) -> bytes:
+    """No answer at all, as after an error in the instrument."""
+    raise ScpiError(-230)
+
+
+def test_density_is_the_worlds_and_scatters_by_the_radiometer_equation(
+    analyzer: KeysightN9030B, twin: LabnisVisaLibrary
+) -> None:
+    assert isinstance(analyzer, SpectrumAnalyzer)
+    analyzer.prepare(**SWEEP)
+    before = twin.clock.time()
+    density = analyzer.power_spectral_density()
+    assert twin.clock.time() - before == pytest.approx(analyzer.duration(), abs=0.02)
+    assert analyzer.duration() == pytest.approx(10.0)
+    axis = analyzer.frequencies()
+    assert axis[0] == 4.62e9
+    assert axis[-1] == 4.72e9
+    relative = density / twin.world.power_spectral_density(axis, 1e14) - 1
+    samples = analyzer.noise_bandwidth * 0.5 / 1000 * 20
+    assert np.std(relative) == pytest.approx(samples**-0.5, rel=0.1)
+    assert abs(np.mean(relative)) < 4 / np.sqrt(samples * 1001)
+    assert analyzer.ask(":SYST:ERR?") == '+0,"No error"'
+
+
+def test_filter_is_one_the_instrument_has(analyzer: KeysightN9030B) -> None:
+    analyzer.prepare(**SWEEP)
+    assert analyzer.noise_bandwidth == pytest.approx(910e3 * 1.0567)
+
+
+def test_timeout_covers_the_measurement_for_that_query_only(analyzer: KeysightN9030B) -> None:
+    analyzer.prepare(**SWEEP)
+    assert analyzer.duration() > 5
+    analyzer.power_spectral_density()
+    assert analyzer.timeout() == 5
+
+
+def test_prepare_takes_over_from_any_state(analyzer: KeysightN9030B) -> None:
+    analyzer.write(
+        ":INIT:CONT ON;:FORM ASC;:UNIT:POW DBM;:BAND:TYPE DB6;:AVER:TYPE LOG;:DET:TRAC NEG;:CONF:CHP;:NONSENSE"
+    )
+    analyzer.prepare(**SWEEP)
+    assert np.all(analyzer.power_spectral_density() > 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("averages", -1), ("averages", 0), ("averages", 1.5), ("averages", True), ("points", 1), ("points", 10**9),
+        ("span", 0.0), ("span", -1e6), ("span", float("nan")), ("center", 27e9), ("center", float("inf")),
+        ("resolution_bandwidth", 0.0), ("sweep_time", 0.0), ("sweep_time", float("nan")),
+    ],
+)  # fmt: skip
+def test_arguments_out_of_range_send_nothing(
+    analyzer: KeysightN9030B, panel: KeysightN9030BPanel, monkeypatch: pytest.MonkeyPatch, name: str, value: float
+) -> None:
+    seen: list[bytes] = []
+    monkeypatch.setattr(panel, "receive", seen.append)
+    with pytest.raises(ValueError, match=f"{name} is .* allowed are"):
+        analyzer.prepare(**{**SWEEP, name: value})
+    assert seen == []
+
+
+@pytest.mark.parametrize(
+    ("name", "stuck", "query"),
+    [("rbw", 3e6, ":BAND:RES"), ("unit", "DBM", ":UNIT:POW"), ("averages", 100, ":AVER:COUN")],
+)
+def test_an_ignored_setting_is_found(
+    analyzer: KeysightN9030B,
+    panel: KeysightN9030BPanel,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    stuck: object,
+    query: str,
+) -> None:
+    honest = panel.setting_changed
+
+    def stick(changed: str) -> None:
+        honest(changed)
+        panel.state[name] = stuck
+
+    monkeypatch.setattr(panel, "setting_changed", stick)
+    with pytest.raises(SettingError, match=rf"analyzer \({ADDRESSES['analyzer']}\): {query}\? reads"):
+        analyzer.prepare(**SWEEP)
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        (lambda block: block[:-1000], ReadingError),
+        (lambda block: block[:5], ReadingError),
+        (lambda block: definite_block(block[7:-8]), ReadingError),
+        (lambda block: block + b"trailing", ReadingError),
+        (lambda _: b"4.2e-11,4.3e-11", ReadingError),
+        (lambda block: block[:-8] + np.array(np.nan, "<f8").tobytes(), ReadingError),
+        (lambda block: block[:-8] + np.array(-1e-12, "<f8").tobytes(), ReadingError),
+        (lambda block: block[:-8] + np.array(9.91e37, "<f8").tobytes(), OverloadError),
+        (lambda block: block[:-8] + np.array(-9.9e37, "<f8").tobytes(), OverloadError),
+        (lambda block: block[:-8] + np.array(np.inf, "<f8").tobytes(), OverloadError),
+        (refuse, CommunicationError),
+    ],
+)
+def test_a_damaged_trace_is_no_trace(
+    analyzer: KeysightN9030B,
+    tamper: Callable[..., None],
+    change: Callable[[bytes], bytes],
+    error: type[InstrumentError],
+) -> None:
+    analyzer.prepare(**SWEEP)
+    tamper(change)
+    with pytest.raises(error, match=f"analyzer.*{ADDRESSES['analyzer']}.*:READ:SAN1") as caught:
+        analyzer.power_spectral_density()
+    assert type(caught.value) is error
+
+
+def test_after_a_damaged_trace_the_next_one_is_right(analyzer: KeysightN9030B, panel: KeysightN9030BPanel) -> None:
+    analyzer.prepare(**SWEEP)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(panel, "encode", lambda values: definite_block(values.tobytes() * 2))
+        with pytest.raises(ReadingError):
+            analyzer.power_spectral_density()
+    assert analyzer.power_spectral_density().shape == (1001,)
+
+
+def test_input_overload_is_an_error_and_then_forgotten(analyzer: KeysightN9030B, panel: KeysightN9030BPanel) -> None:
+    analyzer.prepare(**SWEEP)
+    panel.overloaded = True
+    with pytest.raises(OverloadError, match="input overload"):
+        analyzer.power_spectral_density()
+    panel.overloaded = False
+    analyzer.prepare(**SWEEP)
+    assert analyzer.power_spectral_density().shape == (1001,)
+
+
+def test_an_instrument_error_during_the_sweep_is_an_error(analyzer: KeysightN9030B, panel: KeysightN9030BPanel) -> None:
+    analyzer.prepare(**SWEEP)
+    panel.report(-310, "System error;LO unlocked")
+    with pytest.raises(RejectedCommandError, match="LO unlocked"):
+        analyzer.power_spectral_density()
+
+
+@pytest.mark.parametrize("command", [":UNIT:POW DBM", ":AVER:TYPE LOG", ":BAND:RES 3 MHZ", ":AVER:COUN 3"])
+def test_a_setting_changed_by_somebody_else_is_found(
+    analyzer: KeysightN9030B, panel: KeysightN9030BPanel, command: str
+) -> None:
+    analyzer.prepare(**SWEEP)
+    panel.execute(command)
+    with pytest.raises((SettingError, ReadingError)):
+        analyzer.power_spectral_density()
+
+
+def test_a_reset_in_mid_run_is_found(analyzer: KeysightN9030B, panel: KeysightN9030BPanel) -> None:
+    analyzer.prepare(**SWEEP)
+    panel.switch_on()
+    with pytest.raises(InstrumentError):
+        analyzer.power_spectral_density()
+
+
+def test_nothing_is_measured_unprepared(analyzer: KeysightN9030B) -> None:
+    with pytest.raises(RuntimeError, match="prepare"):
+        analyzer.power_spectral_density()

@@ -1,0 +1,135 @@
+"""The Keithley 2450's front panel on the wire."""
+
+import pytest
+from bare_wire import Wire
+
+from sim_instruments.visa_library import LabnisVisaLibrary
+
+
+def number(wire: Wire, query: str) -> float:
+    return float(wire.ask(query))
+
+
+def assert_no_error(wire: Wire) -> None:
+    assert wire.ask(":SYST:ERR?") == '0,"No error;0;0 0"'
+
+
+@pytest.mark.parametrize(
+    ("level", "step"), [(0.0123456789, 0.5e-6), (0.123456789, 5e-6), (1.23456789, 50e-6), (-12.3456789, 500e-6)]
+)
+def test_the_level_has_the_resolution_of_its_range(bias: Wire, level: float, step: float) -> None:
+    bias.send(f":SOUR:VOLT {level}")
+    assert number(bias, ":SOUR:VOLT?") == pytest.approx(round(level / step) * step, rel=1e-6)
+    assert abs(number(bias, ":SOUR:VOLT?") - level) <= step / 2 * 1.001
+
+
+def test_autorange_follows_the_level_and_a_fixed_range_refuses_more(bias: Wire) -> None:
+    bias.send(":SOUR:VOLT 0.5")
+    assert number(bias, ":SOUR:VOLT:RANG?") == 2.0
+    bias.send(":SOUR:VOLT 0;:SOUR:VOLT:RANG 0.015")
+    assert number(bias, ":SOUR:VOLT:RANG?") == pytest.approx(0.02)
+    assert bias.ask(":SOUR:VOLT:RANG:AUTO?") == "0"
+    bias.send(":SOUR:VOLT 0.03")
+    assert bias.ask(":SYST:ERR?").startswith('-222,"Data out of range')
+    assert number(bias, ":SOUR:VOLT?") == 0
+
+
+def test_a_range_below_the_level_is_a_settings_conflict(bias: Wire) -> None:
+    bias.send(":SOUR:VOLT 1;:SOUR:VOLT:RANG 0.02")
+    assert bias.ask(":SYST:ERR?").startswith("-221")
+    assert number(bias, ":SOUR:VOLT:RANG?") == 2.0
+
+
+@pytest.mark.parametrize(
+    ("full_scale", "digit"), [(1e-8, 1e-14), (1e-7, 1e-13), (1e-6, 1e-12), (1e-5, 1e-11), (1e-4, 1e-10)]
+)
+def test_current_readings_have_the_resolution_of_their_range(bias: Wire, full_scale: float, digit: float) -> None:
+    bias.send(f":SENS:CURR:RANG {full_scale};:SOUR:VOLT 3e-4;:OUTP ON")
+    readings = [number(bias, ":READ?") for _ in range(5)]
+    counts = [reading / digit for reading in readings]
+    assert counts == pytest.approx([round(count) for count in counts], abs=1e-3)
+
+
+def test_beyond_the_range_reads_the_overflow_marker(bias: Wire) -> None:
+    bias.send(":SENS:CURR:RANG 1e-8;:SOUR:VOLT 2e-3;:OUTP ON")
+    bias.ask(":READ?")
+    assert number(bias, ":READ?") == 9.9e37
+    bias.send(":SENS:CURR:RANG:AUTO ON")
+    assert number(bias, ":READ?") == pytest.approx(7e-8, rel=0.3)
+    assert number(bias, ":SENS:CURR:RANG?") == pytest.approx(1e-7)
+
+
+def test_a_reading_is_the_worlds_current_and_takes_its_integration_time(twin: LabnisVisaLibrary, bias: Wire) -> None:
+    bias.send(":SENS:CURR:NPLC 5;:SOUR:VOLT 1e-3;:OUTP ON")
+    bias.ask(":READ?")
+    before = twin.clock.time()
+    voltage, current = [float(part) for part in bias.ask(":READ? 'defbuffer1',SOUR,READ").split(",")]
+    assert twin.clock.time() - before == pytest.approx(0.1, abs=0.002)
+    expected = float(twin.world.device_current(twin.world.device_voltage(1e-3)))
+    assert voltage == pytest.approx(1e-3, abs=1e-7)
+    assert current == pytest.approx(expected + twin.truth.noise.current_offset, abs=5e-12)
+
+
+def test_the_current_limit_trips_and_shows_in_the_status_word(bias: Wire) -> None:
+    bias.send(":SOUR:VOLT:ILIM 1e-8;:SOUR:VOLT 2e-3;:OUTP ON")
+    bias.ask(":READ?")
+    assert bias.ask(":SOUR:VOLT:ILIM:TRIP?") == "1"
+    _, current, status = bias.ask(":READ? 'defbuffer1',SOUR,READ,SOURSTAT").split(",")
+    assert float(current) == pytest.approx(1e-8, rel=1e-2)
+    assert int(status) & 32
+    bias.send(":SOUR:VOLT 1e-5")
+    bias.ask(":READ?")
+    assert bias.ask(":SOUR:VOLT:ILIM:TRIP?") == "0"
+    assert_no_error(bias)
+
+
+def test_an_output_that_is_off_leaves_the_device_at_rest(twin: LabnisVisaLibrary, bias: Wire) -> None:
+    bias.send(":SOUR:VOLT 1e-3")
+    assert number(bias, ":READ?") == 0
+    assert twin.world.line_voltage() == 0
+
+
+def test_sourcing_current_cannot_be_switched_on(bias: Wire) -> None:
+    bias.send(":SOUR:FUNC CURR;:OUTP ON")
+    assert bias.ask(":OUTP?") == "0"
+    assert bias.ask(":SYST:ERR?").startswith("-221")
+
+
+def test_a_linear_sweep_fills_the_buffer(twin: LabnisVisaLibrary, bias: Wire) -> None:
+    bias.send(":SOUR:SWE:VOLT:LIN -1e-3,1e-3,21,0.01,1,AUTO,OFF,OFF,'defbuffer1';:INIT;*WAI")
+    assert bias.ask(":TRAC:ACT? 'defbuffer1'") == "21"
+    values = [float(part) for part in bias.ask(":TRAC:DATA? 1,21,'defbuffer1',SOUR,READ,REL").split(",")]
+    sources, currents, times = values[::3], values[1::3], values[2::3]
+    assert sources == pytest.approx([1e-4 * (index - 10) for index in range(21)], abs=5e-6)
+    assert currents[-1] == pytest.approx(-currents[0], rel=0.02)
+    assert times[0] == 0
+    assert times[-1] == pytest.approx(20 * 0.03, rel=0.01)
+    assert bias.ask(":OUTP?") == "0"
+    assert_no_error(bias)
+
+
+def test_named_buffers_are_made_filled_and_deleted(bias: Wire) -> None:
+    bias.send(":TRAC:MAKE 'mine', 100;:SENS:COUN 4;:TRAC:TRIG 'mine'")
+    assert bias.ask(":TRAC:ACT? 'mine';:TRAC:POIN? 'mine'") == "4;100"
+    assert len(bias.ask(":TRAC:DATA? 1,4,'mine'").split(",")) == 4
+    bias.send(":TRAC:DEL 'mine'")
+    bias.send(":TRAC:ACT? 'mine'")
+    assert bias.ask(":SYST:ERR?").startswith("-224")
+
+
+def test_fetch_answers_the_last_reading_again(bias: Wire) -> None:
+    bias.send(":SOUR:VOLT 5e-4;:OUTP ON")
+    assert bias.ask(":READ?") == bias.ask(":FETC?")
+
+
+def test_binary_readings_agree_with_their_text(bias: Wire) -> None:
+    bias.send(":SOUR:VOLT 5e-4;:OUTP ON;:SENS:COUN 3;:TRAC:TRIG 'defbuffer1'")
+    text = [float(part) for part in bias.ask(":TRAC:DATA? 1,3,'defbuffer1'").split(",")]
+    bias.send(":FORM REAL")
+    assert bias.resource.query_binary_values(":TRAC:DATA? 1,3,'defbuffer1'", "d") == text
+
+
+def test_resistance_is_voltage_over_current(bias: Wire) -> None:
+    bias.send(":SENS:FUNC 'RES';:SOUR:VOLT 5e-3;:OUTP ON")
+    bias.ask(":READ?")
+    assert number(bias, ":READ?") == pytest.approx(26e3, rel=0.1)  # two junctions and the line

@@ -1,0 +1,311 @@
+"""The bias of the device: moved only by ramps, within the limits, from where the source says it is.
+
+All values here are biases behind the divider (V) unless their name says `source`. Writes to the source are never
+repeated: after a failed one the level is unknown until the source has been read again.
+"""
+
+import logging
+import math
+
+from drivers.errors import InstrumentError, SettingError
+from drivers.roles import BiasReading, BiasSource, Clock, LockIn
+from drivers.wiring import Wiring
+from labnis.errors import ConfigurationError, RequestError
+from labnis.station.config import Limits
+from labnis.station.level import SourceLevel
+from labnis.station.ramp import Pace, ramp_points
+
+__all__ = ["BiasMismatchError", "BiasUnknownError", "RampedBias"]
+
+logger = logging.getLogger(__name__)
+
+READING_TOLERANCE = 1e-3
+"""Relative tolerance of the measured against the set bias."""
+
+READING_FLOOR = 5e-6
+"""Absolute tolerance of the measured against the set bias (V)."""
+
+METER_OFFSET = 350e-6
+"""What a source-meter's output and its own reading of it may differ by (V at the source), at most: a Keithley 2450 is
+specified to 200 µV and 150 µV on its 20 mV ranges."""
+
+AMPLIFIER_INPUT = 1
+"""The lock-in's auxiliary input that the current amplifier is wired to."""
+
+
+class BiasMismatchError(InstrumentError):
+    """The source does not hold the level that was set: somebody or a reset changed it in mid-run."""
+
+
+class BiasUnknownError(InstrumentError):
+    """The way to zero failed: the bias is not known to be zero. The message says what was last seen."""
+
+
+class RampedBias:
+    """Fills `drivers.roles.DeviceBias` from a source-meter, and knows the way to zero.
+
+    Parameters
+    ----------
+    source
+        The source-meter.
+    wiring
+        Converts between source and device.
+    limits
+        What no move exceeds.
+    clock
+        Paces the ramps.
+    name
+        Name and address of the source, for messages.
+    lockin
+        Reads the current amplifier, where `wiring.current_reading` is "amplifier".
+
+    Attributes
+    ----------
+    in_use
+        Whether `prepare` was called and no `shutdown` since: if so, somebody still has to take the bias to zero.
+
+    """
+
+    def __init__(
+        self,
+        source: BiasSource,
+        wiring: Wiring,
+        limits: Limits,
+        clock: Clock,
+        *,
+        name: str,
+        lockin: LockIn | None = None,
+    ) -> None:
+        if wiring.current_reading == "amplifier" and lockin is None:
+            raise ConfigurationError(
+                "wiring.current_reading is 'amplifier', which is read through the lock-in, but none is open"
+            )
+        self.in_use = False
+        self._source = source
+        self._wiring = wiring
+        self._limits = limits
+        self._name = name
+        self._lockin = lockin
+        self._pace = Pace(limits, clock)
+        self._prepared_for = 0.0
+        self._level = SourceLevel(source, wiring, name, limits.maximum_bias)
+
+    # --- before and after a run ----------------------------------------------------------------------------------
+
+    def prepare(self, maximum_bias: float, maximum_current: float, integration_time: float) -> None:
+        """Set the source up for biases up to ± `maximum_bias` and switch its output on without moving the bias.
+
+        An output that is off goes on at 0. One that is on, left so by a former run, stays where it is; if that is
+        beyond `maximum_bias`, it is ramped to zero first, for a smaller range would make it jump.
+
+        Parameters
+        ----------
+        maximum_bias
+            Largest absolute bias of the run (V).
+        maximum_current
+            Largest device current expected (A).
+        integration_time
+            Of one current reading (s).
+
+        Raises
+        ------
+        RequestError
+            Beyond the station's limits; nothing was sent.
+        InstrumentError
+            The level cannot be read, or a setting did not take; the output was not switched on.
+
+        """
+        self._check_request(maximum_bias, maximum_current, integration_time)
+        self._level.expect_up_to(maximum_bias)
+        enabled = self._source.output_enabled()
+        before = self._level.read_back()
+        if before != 0 and not enabled:
+            self._zero_disconnected()
+            before = 0.0
+        elif abs(before) > maximum_bias + self._level.tolerance:
+            logger.warning("%s was left on at %g V: ramping it to 0 before the run", self._name, before)
+            self.to_zero()
+            before = 0.0
+        through_source = self._wiring.current_reading == "source"
+        self._source.prepare(
+            maximum_voltage=self._wiring.source_voltage(maximum_bias),
+            maximum_current=maximum_current if through_source else self._limits.compliance,
+            compliance=self._limits.compliance,
+            integration_time=integration_time,
+        )
+        self.in_use = True
+        self._prepared_for = maximum_bias
+        self._level.require(before, "while ranges and compliance were set")
+        if not enabled:
+            self._switch_on_at_zero()
+
+    def shutdown(self) -> None:
+        """Ramp to zero, prove it by reading back, then switch the output off.
+
+        Raises
+        ------
+        BiasUnknownError
+            Where zero is not proved; the output stays as it is, for switching it off would be a jump.
+        SettingError
+            Where the bias is zero but the output would not go off.
+
+        """
+        self.in_use = False  # one attempt: what cannot be done now needs a person, not a repetition
+        self.to_zero()
+        try:
+            self._source.output_off()
+            still_on = self._source.output_enabled()
+        except Exception as error:
+            raise SettingError(
+                self._name,
+                f"bias is 0 V as read back, but switching the output off failed ({error}).",
+                "Switch it off at the front panel.",
+            ) from error
+        if still_on:
+            raise SettingError(
+                self._name,
+                "bias is 0 V as read back, but the output still answers that it is on.",
+                "Switch it off at the front panel.",
+            )
+
+    # --- moving --------------------------------------------------------------------------------------------------
+
+    def move_to(self, bias: float) -> None:
+        """Ramp to `bias` (V) within the limits and prove it by reading back.
+
+        Raises
+        ------
+        RequestError
+            Not finite, beyond the limit or before `prepare`; nothing was sent.
+        InstrumentError
+            The source failed or does not hold the level.
+
+        """
+        if not abs(bias) <= self._limits.maximum_bias:
+            raise RequestError(
+                f"bias {bias!r} V is not allowed: limits.maximum_bias is ±{self._limits.maximum_bias!r} V; "
+                "nothing was sent"
+            )
+        if not self.in_use:
+            raise RequestError(f"bias {bias!r} V cannot be set: the source is not prepared; call prepare() first")
+        # Rounding may put the end of a sweep an ulp beyond what it was prepared for; the source's range has headroom.
+        if abs(bias) > self._prepared_for * (1 + 1e-9):
+            raise RequestError(
+                f"bias {bias!r} V is beyond ±{self._prepared_for!r} V, which the source's range was prepared for; "
+                "nothing was sent"
+            )
+        if bias == 0:
+            self.to_zero()
+            return
+        start = self._level.known()
+        self._ramp(start, bias)
+        self._level.require(bias, "after a ramp")
+
+    def to_zero(self) -> None:
+        """Ramp from the level read back to exactly 0 and prove it by reading back.
+
+        Raises
+        ------
+        BiasUnknownError
+            Where any of it fails; says what was seen last and what to do.
+
+        """
+        try:
+            start = self._level.read_back()
+            if self._source.output_enabled():
+                self._ramp(start, 0.0)
+                self._level.require(0.0, "after the ramp to zero")
+            else:
+                self._zero_disconnected()
+        except Exception as error:
+            self._level.bias = None
+            raise BiasUnknownError(
+                self._name,
+                f"bias UNKNOWN: {self._level.last_seen}. The way to zero failed: {error}",
+                "The output may still be on. Look at the front panel, turn the level slowly to 0 there, then "
+                "switch the output off.",
+            ) from error
+
+    def read(self) -> BiasReading:
+        """Measure the bias, the device current and the device voltage.
+
+        Raises
+        ------
+        BiasMismatchError
+            Where the source does not hold the level that was set.
+        InstrumentError
+            Overload, compliance, no answer.
+
+        """
+        reading = self._source.read()
+        bias = self._wiring.bias(reading.voltage)
+        expected = self._level.known()
+        if not abs(bias - expected) <= max(READING_TOLERANCE * abs(expected), READING_FLOOR):
+            self._require_still_set(reading.voltage, expected)
+        current = self._device_current(reading.current)
+        return BiasReading(bias, current, self._wiring.device_voltage(bias, current))
+
+    # --- inside --------------------------------------------------------------------------------------------------
+
+    def _check_request(self, maximum_bias: float, maximum_current: float, integration_time: float) -> None:
+        limits = self._limits
+        if not 0 < maximum_bias <= limits.maximum_bias:
+            raise RequestError(
+                f"maximum bias {maximum_bias!r} V is not allowed: it must be positive and at most "
+                f"limits.maximum_bias ({limits.maximum_bias!r} V)"
+            )
+        largest = limits.compliance if self._wiring.current_reading == "source" else math.inf
+        if not 0 < maximum_current <= largest or math.isinf(maximum_current):
+            raise RequestError(
+                f"maximum current {maximum_current!r} A is not allowed: it must be positive and at most "
+                f"limits.compliance ({limits.compliance!r} A)"
+            )
+        if not 0 < integration_time < math.inf:
+            raise RequestError(f"integration time {integration_time!r} s is not allowed: it must be positive")
+
+    def _zero_disconnected(self) -> None:
+        """Set the level to 0 at once while the output is off: nothing reaches the device."""
+        self._level.write(0.0)
+        self._level.require(0.0, "with the output still off")
+
+    def _switch_on_at_zero(self) -> None:
+        self._source.output_on()
+        if not self._source.output_enabled():
+            raise SettingError(
+                self._name,
+                "the output answers that it is off after it was switched on.",
+                "Look for an open interlock or a tripped protection at the front panel.",
+            )
+        self._level.require(0.0, "after the output went on")
+
+    def _ramp(self, start: float, target: float) -> None:
+        previous = start
+        for point in ramp_points(start, target, self._pace.largest_step):
+            self._pace.wait()
+            try:
+                self._level.write(point)
+            finally:
+                self._pace.stepped(point - previous)
+            previous = point
+        self._pace.wait()  # the last step takes its time like every other
+
+    def _require_still_set(self, measured: float, expected: float) -> None:
+        """Tell the offset of the source's own meter from a source that does not hold what was set."""
+        set_to = self._wiring.source_voltage(expected)
+        enabled = self._source.output_enabled()
+        holds = abs(self._level.read_back() - expected) <= self._level.tolerance
+        if enabled and holds and abs(measured - set_to) <= max(METER_OFFSET, READING_TOLERANCE * abs(set_to)):
+            self._level.bias = expected
+            return
+        self._level.bias = None
+        raise BiasMismatchError(
+            self._name,
+            f"measures {measured!r} V at its output where {set_to!r} V were set (output "
+            f"{'on' if enabled else 'OFF'}, {self._level.last_seen}); was it reset or operated in mid-run?",
+            "Check that nobody else drives it, then start the run again.",
+        )
+
+    def _device_current(self, source_current: float) -> float:
+        if self._lockin is None or self._wiring.current_reading == "source":
+            return source_current
+        return self._wiring.amplifier_current(self._lockin.read_auxiliary(AMPLIFIER_INPUT))

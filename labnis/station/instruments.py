@@ -1,0 +1,102 @@
+"""The `instruments:` section: QCoDeS's own schema, and which classes its `type:` may name."""
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jsonschema  # type: ignore[import-untyped]  # publishes no types
+from jsonschema.exceptions import ValidationError  # type: ignore[import-untyped]  # publishes no types
+from qcodes.station import SCHEMA_TEMPLATE_PATH
+
+from labnis.station.document import Document, Location
+
+__all__ = ["ALLOWED_PACKAGES", "check_instruments", "is_allowed_type"]
+
+ALLOWED_PACKAGES = ("drivers.", "qcodes.", "qcodes_contrib_drivers.", "pymeasure.")
+"""`type:` imports code; only instrument classes from these packages may be named."""
+
+ELSEWHERE = {
+    "address": "write it as `address:` beside `type:`",
+    "name": "the instrument's name is its key under instruments",
+    "resource": "write the VISA address as `address:` beside `type:`",
+    "pyvisa_sim_file": "simulated instruments belong to the twin (`labnis run --dry-run`)",
+}
+"""Keys of `init:` that would reach the instrument by a way that a dry run does not swap."""
+
+
+def is_allowed_type(dotted: str) -> bool:
+    """Whether `type:` may name the class `dotted`."""
+    return dotted.startswith(ALLOWED_PACKAGES) and all(part.isidentifier() for part in dotted.split("."))
+
+
+def check_instruments(document: Document) -> None:
+    """Check the `instruments:` section of `document` without importing anything that it names.
+
+    Raises
+    ------
+    ConfigurationError
+        Naming file, line and key.
+
+    """
+    schema = json.loads(Path(SCHEMA_TEMPLATE_PATH).read_text(encoding="utf-8"))
+    section = {"instruments": document.data["instruments"]}
+    problems = sorted(jsonschema.Draft7Validator(schema).iter_errors(section), key=_position(document))
+    if problems:
+        location, problem = _explain(problems[0])
+        raise document.error(location, problem)
+    for name, entry in document.data["instruments"].items():
+        _check_entry(document, name, entry)
+
+
+def _check_entry(document: Document, name: str, entry: Mapping[str, Any]) -> None:
+    here: Location = ("instruments", name)
+    if not name.isidentifier():
+        raise document.error(here, "an instrument's name is made of letters, digits and _, and starts with a letter")
+    if not is_allowed_type(entry["type"]):
+        raise document.error(
+            (*here, "type"),
+            f"found {entry['type']!r}; allowed are instrument classes under "
+            + ", ".join(package.rstrip(".") for package in ALLOWED_PACKAGES),
+        )
+    if "driver" in entry:
+        raise document.error((*here, "driver"), "no longer read by QCoDeS; append the class name to `type:`")
+    for key, advice in ELSEWHERE.items():
+        if key in (entry.get("init") or {}):
+            raise document.error((*here, "init", key), f"not allowed here; {advice}")
+    if "address" in entry:
+        _check_address(document, (*here, "address"), entry["address"])
+
+
+def _check_address(document: Document, location: Location, address: str) -> None:
+    # VISA libraries know aliases besides resource names, so only what can be no address at all is refused here.
+    if not re.fullmatch(r"[!-:<-~]+", address):
+        raise document.error(
+            location,
+            f"found {address!r}; allowed are ASCII letters, digits and signs without blanks or semicolons, "
+            "e.g. GPIB0::8::INSTR, TCPIP0::10.0.0.5::INSTR, TCPIP0::10.0.0.5::5025::SOCKET",
+        )
+
+
+def _position(document: Document) -> Any:
+    return lambda error: document.line(_explain(error)[0])
+
+
+def _explain(error: ValidationError) -> tuple[Location, str]:
+    """Where a schema error is, what was found and what is allowed."""
+    location: Location = tuple(error.absolute_path)
+    match error.validator:
+        case "additionalProperties":
+            named = error.schema.get("properties", {})
+            patterns = error.schema.get("patternProperties", {})
+            allowed = ", ".join(named) or "names such as source.voltage, made of letters, digits, _ and dots"
+            known = [*(f"^{re.escape(key)}$" for key in named), *patterns]
+            key = next(key for key in error.instance if not any(re.search(p, key) for p in known))
+            return (*location, key), f"unknown key; allowed are {allowed}"
+        case "required":
+            missing = next(key for key in error.validator_value if key not in error.instance)
+            return (*location, missing), "missing; every instrument needs it"
+        case "type":
+            return location, f"found {error.instance!r}; allowed is {error.validator_value}"
+    return location, error.message

@@ -1,0 +1,143 @@
+"""One process at a time: locks on the station file and on every instrument address.
+
+The lock is the operating system's (by filelock), so it ends with the process that holds it, however that ends. Beside
+each lock file lies a note saying who holds it; the note only informs, it never decides.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from pyvisa.rname import InvalidResourceName, to_canonical_name
+
+from labnis.errors import BusyError, ConfigurationError
+
+__all__ = ["hold", "lock_name_of_address", "lock_name_of_station"]
+
+
+def lock_name_of_station(path: Path) -> str:
+    """Name under which the station file at `path` is locked: the same for every way of writing its path."""
+    return f"station {os.path.normcase(path.resolve())}"
+
+
+def lock_name_of_address(address: str) -> str:
+    """Name under which an instrument is locked: the same for every way of writing its VISA address.
+
+    Notes
+    -----
+    Two addresses of one instrument on two buses (GPIB and LAN) cannot be recognised as one.
+
+    """
+    with contextlib.suppress(InvalidResourceName):  # an alias or a driver's own kind of address is its own name
+        address = to_canonical_name(address.upper())
+    return f"instrument {address.upper()}"
+
+
+@contextlib.contextmanager
+def hold(names: Iterable[str], folder: Path | None = None) -> Iterator[None]:
+    """Hold the locks called `names` while the context lasts, all or none.
+
+    Parameters
+    ----------
+    names
+        From `lock_name_of_station` and `lock_name_of_address`. Taken in sorted order, so that of two processes that
+        want overlapping sets one always gets all of its own.
+    folder
+        Where lock files lie; by default one folder for all users in the machine's temporary folder.
+
+    Raises
+    ------
+    BusyError
+        Naming the process that holds one of them. Never waits for it.
+    ConfigurationError
+        Where the lock files cannot be used.
+
+    """
+    place = _shared_folder() if folder is None else folder
+    with contextlib.ExitStack() as stack:
+        for name in sorted(set(names)):
+            stack.enter_context(_hold_one(name, place))
+        yield
+
+
+@contextlib.contextmanager
+def _hold_one(name: str, folder: Path) -> Iterator[None]:
+    readable = re.sub(r"[^A-Za-z0-9.]+", "-", name)[-60:].strip("-")
+    digest = hashlib.sha256(name.encode()).hexdigest()[:12]
+    note = folder / f"{readable}-{digest}.json"
+    # 0666: on a lab machine the next user has to be able to take the lock that this one leaves behind.
+    lock = FileLock(note.with_suffix(".lock"), mode=0o666, thread_local=False)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout as error:
+        raise BusyError(_busy(name, note)) from error
+    except OSError as error:
+        raise ConfigurationError(
+            f"{lock.lock_file}: the lock of {name} cannot be used: {error.strerror or error}; "
+            "without it two programs could drive one instrument. Make the file writable for you, or remove it if "
+            "nobody measures."
+        ) from error
+    try:
+        _write_note(name, note)
+        yield
+    finally:
+        try:
+            _clear_note(note)
+        finally:
+            lock.release()
+
+
+def _shared_folder() -> Path:
+    folder = Path(tempfile.gettempdir()) / "labnis-locks"
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir()
+        folder.chmod(0o1777)  # everyone may lock, nobody may remove the file of another
+    return folder
+
+
+def _write_note(name: str, note: Path) -> None:
+    holder = {
+        "pid": os.getpid(),
+        "host": socket.gethostname(),
+        # A database URL on the command line may hold a password; the note is for everyone's eyes.
+        "command": re.sub(r"://[^/@\s]*@", "://***@", " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])),
+        "since": datetime.now().astimezone().isoformat(timespec="seconds"),
+    }
+    try:
+        # In place, not by rename: in a shared folder the file may belong to the user who measured before.
+        note.write_text(json.dumps(holder), encoding="utf-8")
+        with contextlib.suppress(PermissionError):  # of another user, who has done so
+            note.chmod(0o666)
+    except OSError as error:
+        raise ConfigurationError(
+            f"{note}: cannot note who holds {name}: {error.strerror}; make the file writable for you"
+        ) from error
+
+
+def _clear_note(note: Path) -> None:
+    """Empty the note, so that the next holder's competitors never read an old name."""
+    with contextlib.suppress(OSError):  # the folder may have been cleaned away meanwhile; the lock itself still ends
+        note.write_text("", encoding="utf-8")
+
+
+def _busy(name: str, note: Path) -> str:
+    """Say who holds `name`; a process that has only just taken the lock gets a moment to write its note."""
+    for _ in range(20):
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            holder = json.loads(note.read_text(encoding="utf-8"))
+            return (
+                f"{name} is in use by process {holder['pid']} on {holder['host']} since "
+                f"{holder['since']} ({holder['command']}); wait until it is done or stop it"
+            )
+        time.sleep(0.01)
+    return f"{name} is in use by a process that has not said who it is ({note}); wait until it is done"

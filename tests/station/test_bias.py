@@ -1,0 +1,334 @@
+"""The bias moves only within the limits, from where it is, and zero is claimed only where it is proved."""
+
+import math
+from bisect import bisect_right
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from drivers.errors import CommunicationError, ReadingError, SettingError
+from drivers.roles import DeviceBias
+from drivers.wiring import Wiring
+from labnis.errors import ConfigurationError, RequestError
+from labnis.station import BiasMismatchError, BiasUnknownError, Limits, RampedBias
+
+from .fakes import LIMITS, FakeSource
+
+WINDOW = 0.1
+
+
+def bias_of(source: FakeSource, wiring: Wiring | None = None, limits: Limits = LIMITS, **options: object) -> RampedBias:
+    return RampedBias(source, wiring or Wiring(), limits, source.clock, name="keithley (GPIB0::1)", **options)
+
+
+def prepared(source: FakeSource, wiring: Wiring | None = None, limits: Limits = LIMITS) -> RampedBias:
+    bias = bias_of(source, wiring, limits)
+    bias.prepare(limits.maximum_bias, limits.compliance, 0.02)
+    return bias
+
+
+def assert_rate(source: FakeSource, start: float, rate: float) -> None:
+    """Mean |dV/dt| ≤ rate over every closed window of 100 ms; the fullest windows open just before a write."""
+    levels = [start, *(level for _, level in source.writes)]
+    times = [time for time, _ in source.writes]
+    for i, opened in enumerate(times):
+        reached = levels[i + 1 : bisect_right(times, opened + WINDOW) + 1]
+        assert max(abs(level - levels[i]) for level in reached) <= rate * WINDOW * (1 + 1e-9)
+
+
+def test_fills_the_role_of_a_device_bias() -> None:
+    assert isinstance(bias_of(FakeSource()), DeviceBias)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    targets=st.lists(st.floats(-6e-3, 6e-3), min_size=1, max_size=5),
+    step=st.floats(1e-5, 1e-3),
+    rate=st.floats(1e-3, 5e-2),
+    latency=st.floats(0, 0.2),
+)
+def test_every_ramp_keeps_step_and_rate_and_ends_on_target(
+    targets: list[float], step: float, rate: float, latency: float
+) -> None:
+    limits = Limits(maximum_bias=6e-3, maximum_step=step, ramp_rate=rate, compliance=5e-6)
+    source = FakeSource(latency=latency)
+    bias = prepared(source, limits=limits)
+    for target in targets:
+        bias.move_to(target)
+        assert source.value == target
+    bias.shutdown()
+    levels = [0.0, *(level for _, level in source.writes)]
+    assert max(abs(b - a) for a, b in pairwise(levels)) <= step * (1 + 1e-9)
+    assert_rate(source, 0.0, rate)
+    assert levels[-1] == 0.0
+    assert not source.output
+
+
+def test_a_move_takes_the_time_of_all_its_steps() -> None:
+    source = FakeSource()
+    bias = prepared(source)
+    bias.to_zero()
+    began = source.clock.now
+    bias.move_to(2e-3)
+    assert source.clock.now - began == pytest.approx(2e-3 / (0.8 * LIMITS.ramp_rate))
+
+
+@given(st.floats(allow_nan=True, allow_infinity=True).filter(lambda v: not abs(v) <= 6e-3))
+def test_a_bias_beyond_the_limit_sends_nothing(value: float) -> None:
+    source = FakeSource()
+    bias = prepared(source)
+    before = list(source.calls)
+    with pytest.raises(RequestError, match="maximum_bias"):
+        bias.move_to(value)
+    assert source.calls == before
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_limit_itself_is_allowed_and_one_ulp_more_is_not(sign: int) -> None:
+    source = FakeSource()
+    bias = prepared(source)
+    bias.move_to(sign * 6e-3)
+    assert source.value == sign * 6e-3
+    with pytest.raises(RequestError):
+        bias.move_to(sign * math.nextafter(6e-3, 1))
+
+
+def test_limits_are_those_of_the_device_behind_the_divider() -> None:
+    source = FakeSource()
+    limits = LIMITS
+    bias = RampedBias(
+        source,
+        Wiring(divider=100, current_reading="amplifier"),
+        limits,
+        source.clock,
+        name="keithley",
+        lockin=FakeLockIn(2.0),  # V at the amplifier's output
+    )
+    bias.prepare(6e-3, 1e-6, 0.02)
+    bias.move_to(6e-3)
+    assert source.value == pytest.approx(0.6)
+    assert_rate(source, 0.0, 100 * limits.ramp_rate)
+    assert bias.read().current == pytest.approx(2.0 / 1e7)
+
+
+class FakeLockIn:
+    def __init__(self, auxiliary: float) -> None:
+        self.auxiliary = auxiliary
+
+    def prepare(self, *, amplitude: float, frequency: float, time_constant: float, sensitivity: float) -> None: ...
+
+    def settling_time(self) -> float:
+        return 0.0
+
+    def read(self) -> complex:
+        return 0j
+
+    def read_auxiliary(self, channel: int) -> float:
+        return self.auxiliary if channel == 1 else math.nan
+
+
+def test_the_amplifier_cannot_be_read_without_a_lockin() -> None:
+    with pytest.raises(ConfigurationError, match="amplifier"):
+        bias_of(FakeSource(), Wiring(divider=100, current_reading="amplifier"))
+
+
+def test_a_reading_is_in_device_units() -> None:
+    source = FakeSource()
+    bias = prepared(source, Wiring(series_resistance=2000.0))
+    bias.move_to(1e-3)
+    reading = bias.read()
+    assert (reading.bias, reading.current) == (1e-3, 1e-7)
+    assert reading.device_voltage == pytest.approx(1e-3 - 2000 * 1e-7)
+
+
+# --- before the output goes on ---------------------------------------------------------------------------------------
+
+
+def test_a_forgotten_level_goes_to_zero_before_the_output_goes_on() -> None:
+    source = FakeSource(value=20.0, output=False)
+    prepared(source)
+    assert source.value == 0.0
+    assert source.output
+    wrote, switched = source.calls.index("set_level"), source.calls.index("output_on")
+    assert "level" in source.calls[wrote + 1 : switched]  # zero was read back in between
+    assert source.settings["compliance"] == LIMITS.compliance
+
+
+def test_an_output_that_would_not_go_to_zero_stays_off() -> None:
+    source = FakeSource(value=1.0, ignores={"set_level"})
+    with pytest.raises(SettingError, match="output still off"):
+        prepared(source)
+    assert "output_on" not in source.calls
+
+
+def test_an_output_left_on_stays_where_it_is_and_ramps_from_there() -> None:
+    source = FakeSource(value=3e-3, output=True)
+    bias = prepared(source)
+    assert source.writes == []
+    bias.move_to(2.9e-3)
+    assert_rate(source, 3e-3, LIMITS.ramp_rate)
+    assert min(level for _, level in source.writes) >= 2.9e-3
+
+
+def test_an_output_left_on_beyond_the_range_is_ramped_to_zero_first() -> None:
+    source = FakeSource(value=8e-3, output=True)
+    prepared(source)
+    assert_rate(source, 8e-3, LIMITS.ramp_rate)
+    assert source.value == 0.0
+    assert source.calls.index("prepare") > source.calls.index("set_level")
+
+
+@pytest.mark.parametrize("level", [math.nan, math.inf])
+def test_an_unreadable_level_is_refused(level: float) -> None:
+    source = FakeSource(value=level, output=True)
+    with pytest.raises(ReadingError, match="level"):
+        prepared(source)
+    assert source.writes == []
+
+
+def test_a_source_that_does_not_answer_is_refused() -> None:
+    source = FakeSource(broken={"level"})
+    with pytest.raises(CommunicationError):
+        prepared(source)
+    assert "output_on" not in source.calls
+
+
+def test_an_output_that_does_not_go_on_is_an_error() -> None:
+    with pytest.raises(SettingError, match="interlock"):
+        prepared(FakeSource(ignores={"output_on"}))
+
+
+@pytest.mark.parametrize(
+    ("maximum_bias", "maximum_current", "integration_time"),
+    [(7e-3, 1e-6, 0.02), (math.nan, 1e-6, 0.02), (-1e-3, 1e-6, 0.02), (1e-3, 6e-6, 0.02), (1e-3, 1e-6, 0.0)],
+)
+def test_preparing_beyond_the_limits_sends_nothing(
+    maximum_bias: float, maximum_current: float, integration_time: float
+) -> None:
+    source = FakeSource()
+    with pytest.raises(RequestError):
+        bias_of(source).prepare(maximum_bias, maximum_current, integration_time)
+    assert source.calls == []
+
+
+def test_a_bias_beyond_the_prepared_range_sends_nothing() -> None:
+    source = FakeSource()
+    bias = bias_of(source)
+    bias.prepare(1e-3, 1e-6, 0.02)
+    before = list(source.calls)
+    with pytest.raises(RequestError, match="range was prepared"):
+        bias.move_to(1.1e-3)
+    assert source.calls == before
+
+
+def test_moving_needs_a_prepared_source() -> None:
+    source = FakeSource()
+    with pytest.raises(RequestError, match="prepare"):
+        bias_of(source).move_to(1e-3)
+    assert source.calls == []
+
+
+# --- faults in mid-run -----------------------------------------------------------------------------------------------
+
+
+def test_an_ignored_level_is_found_by_reading_back() -> None:
+    source = FakeSource()
+    bias = prepared(source)
+    source.ignores.add("set_level")
+    with pytest.raises(SettingError, match="instead of"):
+        bias.move_to(1e-3)
+
+
+@pytest.mark.parametrize("set_to", [20e-6, -5e-3])
+def test_a_reset_is_found_with_the_next_reading(set_to: float) -> None:
+    source = FakeSource()
+    bias = prepared(source)
+    bias.move_to(set_to)
+    source.value, source.output = 0.0, False
+    with pytest.raises(BiasMismatchError, match=r"output OFF.*reset"):
+        bias.read()
+
+
+def test_the_offset_of_the_source_s_own_meter_is_no_reset() -> None:
+    source = FakeSource(meter_offset=150e-6)  # what a Keithley 2450 is specified to on its 20 mV range
+    bias = prepared(source)
+    bias.move_to(1e-3)
+    assert bias.read().bias == pytest.approx(1.15e-3)
+    source.meter_offset = 1e-3
+    with pytest.raises(BiasMismatchError):
+        bias.read()
+
+
+def test_after_a_reset_the_next_ramp_starts_where_the_source_is() -> None:
+    source = FakeSource()
+    bias = prepared(source)
+    bias.move_to(2e-3)
+    source.value = 1e-3
+    source.writes.clear()
+    bias.to_zero()
+    assert source.writes[0][1] < 1e-3
+    assert_rate(source, 1e-3, LIMITS.ramp_rate)
+
+
+def test_a_lost_answer_is_asked_for_again_but_a_write_is_never_repeated() -> None:
+    source = FakeSource()
+    bias = prepared(source)
+    bias.move_to(1e-3)
+    source.lost_answers = 2
+    bias.to_zero()
+    assert source.value == 0.0
+
+    source.broken.add("set_level")
+    before = source.calls.count("set_level")
+    with pytest.raises(CommunicationError):
+        bias.move_to(1e-3)
+    assert source.calls.count("set_level") == before + 1
+
+
+# --- the way to zero -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fault", ["set_level", "level", "output_enabled"])
+def test_a_failed_way_to_zero_never_claims_zero(fault: str) -> None:
+    source = FakeSource()
+    bias = prepared(source)
+    bias.move_to(1.5e-3)
+    source.broken.add(fault)
+    with pytest.raises(BiasUnknownError, match=r"keithley .*bias UNKNOWN: 0\.0015 V .*last seen.*front panel"):
+        bias.shutdown()
+    assert source.output  # switching it off at an unknown level would be a jump
+    assert "output_off" not in source.calls
+
+
+def test_a_source_that_ignores_the_way_to_zero_is_reported() -> None:
+    source = FakeSource()
+    bias = prepared(source)
+    bias.move_to(1.5e-3)
+    source.ignores.add("set_level")
+    with pytest.raises(BiasUnknownError, match=r"UNKNOWN: 0\.0015 V"):
+        bias.shutdown()
+
+
+@pytest.mark.parametrize("how", ["broken", "ignores"])
+def test_an_output_that_does_not_go_off_is_reported_with_the_bias_at_zero(how: str) -> None:
+    source = FakeSource()
+    bias = prepared(source)
+    bias.move_to(1e-3)
+    getattr(source, how).add("output_off")
+    with pytest.raises(SettingError, match="bias is 0 V as read back"):
+        bias.shutdown()
+    assert source.value == 0.0
+
+
+def test_the_output_goes_off_only_after_zero_was_read_back() -> None:
+    source = FakeSource()
+    bias = prepared(source)
+    bias.move_to(-2e-3)
+    bias.shutdown()
+    last_write = len(source.calls) - 1 - source.calls[::-1].index("set_level")
+    off = source.calls.index("output_off")
+    assert "level" in source.calls[last_write:off]
+    assert source.calls[off:] == ["output_off", "output_enabled"]
+    assert not bias.in_use

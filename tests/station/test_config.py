@@ -1,0 +1,200 @@
+"""A bad station file ends with one message: file, line, key, what is allowed; a good one loads everywhere."""
+
+import json
+import time
+import warnings
+from pathlib import Path
+
+import pytest
+import qcodes
+from qcodes.station import ValidationWarning
+
+from drivers.wiring import Wiring
+from labnis.errors import ConfigurationError
+from labnis.station import load_station
+
+from .conftest import STATION, Write
+
+SHIPPED = Path(__file__).parents[2] / "station.yaml"
+
+
+def test_the_shipped_station_is_what_the_documentation_says() -> None:
+    config = load_station(SHIPPED)
+    assert config.roles.filled().keys() == {"bias", "lockin", "analyzer", "vna", "fridge"}
+    assert config.wiring == Wiring(series_resistance=2000.0, probe_attenuation=88.0)
+    limits = config.limits
+    assert (limits.maximum_bias, limits.maximum_step, limits.ramp_rate) == (6e-3, 0.1e-3, 5e-3)
+    assert limits.compliance == 5e-6
+    assert config.data == SHIPPED.parent / "data"
+    assert config.ledger.get_secret_value() == f"sqlite:///{(SHIPPED.parent / 'data/ledger.sqlite').as_posix()}"
+    assert config.twin is not None
+    assert config.twin.is_file()
+
+
+def test_plain_qcodes_reads_the_shipped_station() -> None:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        station = qcodes.Station(config_file=str(SHIPPED), default=False)
+    assert station.config is not None
+    assert station.config["instruments"]["lakeshore"]["init"] == {"channel": 1}
+    assert callable(station.load_keithley)
+    complaints = [str(w.message) for w in caught if issubclass(w.category, ValidationWarning)]
+    assert all("'labnis' was unexpected" in complaint for complaint in complaints)  # and nothing about instruments
+
+
+def test_loading_the_station_does_not_warn() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        load_station(SHIPPED)
+
+
+def test_paths_are_relative_to_the_station_file(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(("  twin:", "  data: runs/here\n  twin:"))
+    monkeypatch.chdir("/")
+    config = load_station(path)
+    assert config.data == path.parent / "runs/here"
+    assert config.twin == path.parent / "truth.yaml"
+
+
+def test_whole_numbers_are_numbers(write: Write) -> None:
+    assert (
+        load_station(write(("series_resistance: 2000.0", "series_resistance: 2000"))).wiring.series_resistance == 2000
+    )
+
+
+# (replaced text, new text, line, what the message must say)
+CORPUS = [
+    # labnis
+    ("    bias: source\n", "", 11, ["labnis.roles.bias", "missing", "bias, lockin"]),
+    ("bias: source", "bias: sauce", 12, ["labnis.roles.bias", "'sauce'", "source, scope"]),
+    ("bias: source", "bias: 3", 12, ["labnis.roles.bias", "found 3", "string"]),
+    ("lockin: scope", "locking: scope", 13, ["labnis.roles.locking", "unknown key", "lockin, analyzer, vna, fridge"]),
+    ("  wiring:", "  wirring:", 14, ["labnis.wirring", "unknown key", "roles, wiring, limits"]),
+    (
+        "series_resistance: 2000.0",
+        "series_resistance: -1.0",
+        15,
+        ["series_resistance", "-1.0", "greater than or equal"],
+    ),
+    ("series_resistance: 2000.0", "series_resistance: '2000'", 15, ["series_resistance", "'2000'", "number"]),
+    ("series_resistance: 2000.0", "divider: 100.0", 14, ["labnis.wiring", "amplifier"]),
+    ("series_resistance: 2000.0", "current_reading: both", 15, ["'both'", "'source' or 'amplifier'"]),
+    ("6.0e-3", ".inf", 17, ["labnis.limits.maximum_bias", "inf", "finite"]),
+    ("6.0e-3", ".nan", 17, ["labnis.limits.maximum_bias", "nan", "finite"]),
+    ("6.0e-3", "0.0", 17, ["labnis.limits.maximum_bias", "greater than 0"]),
+    ("6.0e-3", "true", 17, ["labnis.limits.maximum_bias", "True", "number"]),
+    ("6.0e-3", "9" * 5000, None, ["not valid YAML"]),
+    ("0.1e-3", "7.0e-3", 18, ["labnis.limits.maximum_step", "0.007", "maximum_bias (0.006 V)"]),
+    ("    ramp_rate: 5.0e-3\n", "", 16, ["labnis.limits.ramp_rate", "missing"]),
+    ("5.0e-6", "5.0e-6\n    fridge_pause: 0.1", 21, ["fridge_pause", "no fridge"]),
+    ("5.0e-6", "5.0e-6\n    fridge_pause: 0.2\n    fridge_abort: 0.2", 22, ["fridge_abort", "fridge_pause (0.2 K)"]),
+    ("file: truth.yaml", "path: truth.yaml", 22, ["labnis.twin", "unknown key", "file"]),
+    ("  twin:", "  ledger: nowhere\n  twin:", 21, ["labnis.ledger", "SQLAlchemy"]),
+    ("    lockin: scope\n  wiring:", "  wiring:\n    current_reading: amplifier", 14, ["current_reading", "lockin"]),
+    # instruments
+    ("labnis:", "labniss:", 10, ["labniss", "unknown key", "instruments, labnis"]),
+    (
+        "    address: FAKE0::1",
+        "    adress: FAKE0::1",
+        4,
+        ["instruments.source.adress", "unknown key", "type", "address"],
+    ),
+    ("    type: drivers.fakes_for_tests.Source\n", "", 2, ["instruments.source.type", "missing"]),
+    ("drivers.fakes_for_tests.Source", "os.system", 3, ["'os.system'", "drivers, qcodes", "pymeasure"]),
+    ("drivers.fakes_for_tests.Source", "driversx.y.Source", 3, ["'driversx.y.Source'", "allowed"]),
+    ("drivers.fakes_for_tests.Source", "drivers..system", 3, ["source.type"]),
+    ("FAKE0::1", "17", 4, ["instruments.source.address", "17", "string"]),
+    ("FAKE0::1", '"GPIB0::8;*RST"', 4, ["instruments.source.address", "semicolons"]),
+    ("FAKE0::1", '"GPIB0::8\\n*RST"', 4, ["instruments.source.address", "allowed"]),
+    ("      channel: 1", "      address: GPIB0::3", 9, ["scope.init.address", "beside `type:`"]),
+    ("  source:\n", "  my source:\n", 2, ["my source", "unknown key"]),
+    (
+        "    address: FAKE0::1",
+        "    address: FAKE0::1\n    parameters:\n      level:\n        initial_value: 1.0",
+        7,
+        ["source.parameters.level.initial_value", "role bias", "ramps"],
+    ),
+    # YAML
+    ("  scope:", "  source:", 5, ["duplicate key", "source"]),
+    ("FAKE0::1", "!!python/object/apply:os.system [touch pwned]", 4, ["tag", "python/object"]),
+    ("FAKE0::1", "!include /etc/passwd", 4, ["tag", "!include"]),
+    ("FAKE0::1", "&a FAKE0::1", 4, ["anchor &a"]),
+    ("FAKE0::1", "*a", 4, ["alias *a"]),
+    ("FAKE0::1", "[" * 5000, 4, ["nested deeper"]),
+    ("FAKE0::1", "2024-01-01", 4, ["instruments.source.address", "quotes"]),
+    ("FAKE0::1", "'unclosed", 23, ["not valid YAML"]),
+    ("  scope:", "  1:", 5, ["instruments.1", "keys are text"]),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "line", "words"), CORPUS, ids=lambda value: str(value)[:40])
+def test_a_bad_file_is_named_with_line_and_key(
+    write: Write,
+    old: str,
+    new: str,
+    line: int | None,
+    words: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = write((old, new))
+    with pytest.raises(ConfigurationError) as caught:
+        load_station(path)
+    message = str(caught.value)
+    assert message.startswith(str(path))
+    assert line is None or f"station.yaml, line {line}:" in message
+    assert [word for word in words if word not in message] == []
+    assert list(tmp_path.iterdir()) == [path]  # nothing was executed
+
+
+BOMB = "a: &a [x, x, x]\n" + "".join(
+    f"{b}: &{b} [*{a}, *{a}, *{a}]\n" for a, b in zip("abcdefg", "bcdefgh", strict=True)
+)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", ["line 1", "empty"]),
+        (b"# only a comment\n", ["line 1", "empty"]),
+        (b"- instruments\n- labnis\n", ["line 1", "mapping"]),
+        (b"just text", ["line 1", "mapping"]),
+        (b"instruments: {}\nlabnis: {}\n", ["line 1", "instruments"]),
+        (STATION.encode() + b"---\na: 1\n", ["line 23", "another document"]),
+        (b"\n\xff\xfe\x00", ["line 2", "UTF-8"]),
+        (b"a: \x00", ["YAML"]),
+        (BOMB.encode(), ["line 1", "anchor &a"]),
+        (b"a: " + b"x" * 1_100_000, ["larger than"]),
+    ],
+)
+def test_what_is_no_station_at_all_is_refused_at_once(tmp_path: Path, content: bytes, words: list[str]) -> None:
+    path = tmp_path / "station.yaml"
+    path.write_bytes(content)
+    began = time.monotonic()
+    with pytest.raises(ConfigurationError) as caught:
+        load_station(path)
+    assert time.monotonic() - began < 1
+    assert str(path) in str(caught.value)
+    assert [word for word in words if word not in str(caught.value)] == []
+
+
+@pytest.mark.parametrize("path", [Path("nowhere.yaml"), Path("/"), Path("/dev/zero")])
+def test_a_file_that_cannot_be_read_is_named(path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=str(path)):
+        load_station(path)
+
+
+@pytest.mark.parametrize(
+    "ledger", ["postgresql://me:hunter2@db/labnis", "hunter2", "[hunter2]", "''", "hunter2\n  ledger: hunter2"]
+)
+def test_the_password_of_the_ledger_is_shown_nowhere(write: Write, ledger: str) -> None:
+    path = write(("  twin:", f"  ledger: {ledger}\n  twin:"))
+    try:
+        config = load_station(path)
+    except ConfigurationError as error:
+        shown = str(error)
+    else:
+        shown = repr(config) + str(config.model_dump()) + json.dumps(config.model_dump(mode="json"))
+        assert config.ledger.get_secret_value() == ledger
+    assert "hunter2" not in shown

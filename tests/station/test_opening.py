@@ -1,0 +1,282 @@
+"""Opening a station: only what is asked for, only from allowed packages, and closed again on every way out."""
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import pytest
+from qcodes.instrument import Instrument, VisaInstrument
+
+from drivers import roles
+from drivers.errors import CommunicationError
+from labnis.errors import BusyError, ConfigurationError, RequestError
+from labnis.station import SystemClock, load_station, open_station
+from labnis.station.lock import hold, lock_name_of_address
+
+from .conftest import Write
+from .fakes import FakeSource
+
+HERE = "drivers.fakes_for_tests"
+LOCKIN_METHODS = [name for name in vars(roles.LockIn) if not name.startswith("_")]
+
+
+@pytest.fixture(autouse=True)
+def bench(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[SimpleNamespace]:
+    """Drivers in an allowed package, their opening and closing in `events`, locks in a folder of this test's own."""
+    events: list[str] = []
+    made: dict[str, Instrument] = {}
+
+    class Fake(Instrument):
+        def __init__(self, name: str, address: str, *, channel: int = 0, visalib: str | None = None) -> None:
+            super().__init__(name)
+            self.front = FakeSource()
+            self.opened_at = (address, visalib)
+            self.add_parameter("channel", get_cmd=lambda: channel)
+            self.add_parameter("overflow", get_cmd=lambda: float("nan"))
+            events.append(f"open {name}")
+            made[name] = self
+            self.connect_message()
+
+        def get_idn(self) -> dict[str, str | None]:
+            return {"vendor": "labnis", "model": "fake", "serial": "1", "firmware": "1"}
+
+        def close(self) -> None:
+            if hasattr(self, "front"):
+                events.append(f"close {self.name}")
+            super().close()
+
+    class Source(Fake):
+        def __getattr__(self, name: str) -> object:
+            if name in {"prepare", "output_on", "output_off", "output_enabled", "set_level", "level", "read"}:
+                return getattr(self.front, name)
+            return super().__getattr__(name)
+
+    class LockIn(Fake): ...
+
+    for method in LOCKIN_METHODS:
+        setattr(LockIn, method, lambda self: None)
+
+    class Useless(Fake):
+        def read(self) -> None: ...
+
+    class Failing(Fake):
+        def __init__(self, name: str, address: str, **options: object) -> None:
+            super().__init__(name, address)
+            raise CommunicationError(name, "no answer to *IDN?.")
+
+    class Deaf(Instrument):
+        def __init__(self, name: str, address: str) -> None:
+            super().__init__(name)
+
+        def ask_raw(self, cmd: str) -> str:
+            raise TimeoutError(cmd)
+
+    class Visa(VisaInstrument): ...
+
+    module = ModuleType(HERE)
+    for kind in (Source, LockIn, Useless, Failing, Deaf, Visa):
+        kind.__module__ = HERE
+        setattr(module, kind.__name__, kind)
+    module.Path = Path  # type: ignore[attr-defined]  # what the module itself imported
+    monkeypatch.setitem(sys.modules, HERE, module)
+    monkeypatch.setattr("labnis.station.lock._shared_folder", lambda: tmp_path)
+    yield SimpleNamespace(events=events, made=made)
+    assert not [name for name in Instrument._all_instruments if name in {"source", "scope"}], "names were not freed"
+
+
+def test_only_the_required_roles_are_opened_and_closed_in_reverse(write: Write, bench: SimpleNamespace) -> None:
+    config = load_station(write())
+    with open_station(config, required_roles=["bias"]) as station:
+        assert station.roles.lockin is None
+    assert bench.events == ["open source", "close source"]
+    bench.events.clear()
+    with open_station(config, required_roles=["lockin"]) as station:
+        assert station.roles.lockin is bench.made["scope"]
+        assert station.source is bench.made["source"]
+        assert station.roles.bias is station.bias
+        assert isinstance(station.clock, SystemClock)
+        assert station.roles.wiring == config.wiring
+    assert bench.events == ["open source", "open scope", "close scope", "close source"]
+
+
+def test_the_lockin_is_opened_where_the_current_is_read_through_it(write: Write, bench: SimpleNamespace) -> None:
+    path = write(("series_resistance: 2000.0", "current_reading: amplifier"))
+    with open_station(load_station(path), required_roles=["bias"]):
+        assert "open scope" in bench.events
+
+
+def test_opening_prints_nothing(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
+    with open_station(load_station(write()), required_roles=["lockin"]):
+        pass
+    assert capsys.readouterr().out == ""
+
+
+def test_the_snapshot_is_fresh_and_strict_json(write: Write) -> None:
+    with open_station(load_station(write()), required_roles=["lockin"]) as station:
+        snapshot = station.snapshot()
+    json.dumps(snapshot, allow_nan=False)
+    parameters = snapshot["instruments"]["scope"]["parameters"]
+    assert parameters["channel"]["value"] == 1
+    assert parameters["overflow"]["value"] == "NaN"
+    assert snapshot["instruments"]["source"]["parameters"]["IDN"]["value"]["vendor"] == "labnis"
+
+
+@pytest.mark.parametrize("failure", [ZeroDivisionError, KeyboardInterrupt])
+def test_a_failed_run_is_ramped_to_zero_before_anything_is_closed(
+    write: Write, bench: SimpleNamespace, failure: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = FakeSource().clock
+    monkeypatch.setattr("labnis.station.opening.SystemClock", lambda: clock)
+    with pytest.raises(failure), open_station(load_station(write()), required_roles=["bias"]) as station:
+        station.bias.prepare(6e-3, 1e-6, 0.02)
+        station.bias.move_to(2e-3)
+        front = bench.made["source"].front
+        raise failure
+    assert front.value == 0.0
+    assert not front.output
+    assert bench.events == ["open source", "close source"]
+
+
+def test_a_station_that_was_only_looked_at_is_not_touched(write: Write, bench: SimpleNamespace) -> None:
+    with open_station(load_station(write()), required_roles=["bias"]):
+        front = bench.made["source"].front
+    assert front.calls == []
+
+
+# --- dry runs --------------------------------------------------------------------------------------------------------
+
+
+def test_a_dry_run_swaps_address_and_library_and_nothing_else(write: Write, bench: SimpleNamespace) -> None:
+    config = load_station(write())
+    twin = {"bias": "GPIB0::1::INSTR", "lockin": "GPIB0::2::INSTR"}
+    with open_station(config, required_roles=["lockin"], visalib="@sim", addresses=twin) as station:
+        assert bench.made["source"].opened_at == ("GPIB0::1::INSTR", "@sim")
+        assert bench.made["scope"].channel() == 1
+        assert station.config is config
+
+
+def test_a_twin_that_cannot_be_opened_is_named(write: Write, bench: SimpleNamespace) -> None:
+    config = load_station(write())
+    twin = {"bias": "GPIB0::1::INSTR"}
+    with (
+        pytest.raises(ConfigurationError, match=r"nowhere\.yaml@sim"),
+        open_station(config, required_roles=["bias"], visalib="nowhere.yaml@sim", addresses=twin),
+    ):
+        pass
+    assert bench.events == []
+
+
+def test_a_dry_run_never_falls_back_to_a_real_address(write: Write, bench: SimpleNamespace) -> None:
+    config = load_station(write())
+    with (
+        pytest.raises(ConfigurationError, match="lockin"),
+        open_station(config, required_roles=["lockin"], visalib="@sim", addresses={"bias": "GPIB0::1::INSTR"}),
+    ):
+        pass
+    assert bench.events == []
+
+
+# --- locks -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_second_opening_is_busy_before_anything_is_opened(write: Write, bench: SimpleNamespace) -> None:
+    config = load_station(write())
+    with open_station(config, required_roles=["bias"]):
+        bench.events.clear()
+        with pytest.raises(BusyError, match="in use by process"), open_station(config, required_roles=["lockin"]):
+            pass
+        assert bench.events == []
+
+
+def test_an_address_in_use_by_another_station_is_busy(write: Write, bench: SimpleNamespace, tmp_path: Path) -> None:
+    config = load_station(write())
+    with (
+        hold([lock_name_of_address("fake0::1")], tmp_path),
+        pytest.raises(BusyError, match="FAKE0::1"),
+        open_station(config, required_roles=["bias"]),
+    ):
+        pass
+    assert bench.events == []
+
+
+# --- what cannot be opened -------------------------------------------------------------------------------------------
+
+
+def test_a_role_that_is_not_filled_is_named(write: Write) -> None:
+    with (
+        pytest.raises(ConfigurationError, match=r"line 11: labnis\.roles\.vna: missing"),
+        open_station(load_station(write()), required_roles=["vna"]),
+    ):
+        pass
+
+
+def test_an_unknown_role_is_a_bad_request(write: Write) -> None:
+    with pytest.raises(RequestError, match="magnet"), open_station(load_station(write()), required_roles=["magnet"]):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("drivers.fakes_for_tests.Failing", ["line 7", "scope.address", "unreachable", "FAKE0::2", "no answer"]),
+        ("drivers.fakes_for_tests.Deaf", ["line 7", "unreachable", "init"]),
+        ("drivers.fakes_for_tests.Useless", ["labnis.roles.lockin", "lacks", "settling_time()", "read_auxiliary()"]),
+        ("drivers.fakes_for_tests.Missing", ["line 6", "has no class Missing"]),
+        ("drivers.fakes_for_tests.Path", ["line 6", "not an instrument class"]),
+        ("drivers.nowhere_to_be_found.Thing", ["line 6", "cannot be imported"]),
+    ],
+)
+def test_what_cannot_play_its_role_is_named_and_the_others_are_closed(
+    write: Write, bench: SimpleNamespace, kind: str, words: list[str]
+) -> None:
+    config = load_station(write(("drivers.fakes_for_tests.LockIn", kind)))
+    with pytest.raises(ConfigurationError) as caught, open_station(config, required_roles=["lockin"]):
+        pass
+    assert [word for word in words if word not in str(caught.value)] == []
+    assert bench.events[-1] == "close source"
+    with open_station(config, required_roles=["bias"]):  # nothing stands in the way of the next attempt
+        pass
+
+
+def test_an_instrument_that_does_not_answer_idn_is_unreachable(write: Write) -> None:
+    path = write(("drivers.fakes_for_tests.LockIn", f"{HERE}.Deaf"), ("\n    init:\n      channel: 1", ""))
+    with (
+        pytest.raises(ConfigurationError, match=r"does not answer \*IDN\?"),
+        open_station(load_station(path), required_roles=["lockin"]),
+    ):
+        pass
+
+
+def test_an_address_where_nobody_listens_is_unreachable(write: Write) -> None:
+    path = write(
+        ("drivers.fakes_for_tests.Source", f"{HERE}.Visa"),
+        ("FAKE0::1", "TCPIP0::127.0.0.1::1::SOCKET"),
+        ("  twin:", '  visalib: "@py"\n  twin:'),
+    )
+    with (
+        pytest.raises(ConfigurationError, match=r"line 4.*unreachable: source at TCPIP0::127\.0\.0\.1::1::SOCKET"),
+        open_station(load_station(path), required_roles=["bias"]),
+    ):
+        pass
+
+
+def test_a_name_in_use_elsewhere_in_the_process_is_left_alone(write: Write, bench: SimpleNamespace) -> None:
+    other = sys.modules[HERE].LockIn("source", "FAKE0::9")
+    with (
+        pytest.raises(ConfigurationError, match="already open in this process"),
+        open_station(load_station(write()), required_roles=["bias"]),
+    ):
+        pass
+    assert "close source" not in bench.events
+    other.close()
+
+
+def test_a_visa_library_that_is_not_there_is_named(write: Write) -> None:
+    path = write(("  twin:", '  visalib: "@nonexistent"\n  twin:'))
+    with (
+        pytest.raises(ConfigurationError, match=r"'@nonexistent'.*labnis\.visalib"),
+        open_station(load_station(path), required_roles=["bias"]),
+    ):
+        pass

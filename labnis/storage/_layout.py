@@ -1,0 +1,174 @@
+"""How a run lies in its HDF5 file: NeXus for plot programs, netCDF dimension scales for xarray.
+
+::
+
+    /                 NX_class=NXroot, default=data, everything of RunMetadata as attributes, status, reason
+    /data             NX_class=NXdata, signal, axes, rows (number of complete rows), simulated
+    /data/<column>    shape (rows,) or (rows, *axes); units, long_name; attached to its dimension scales
+    /data/<axis>      shape (points,)
+    /fit/<name>       datasets values, sigma, covariance, parameters, units; the rest as attributes
+
+Functions here take open h5py objects and neither open nor close files.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from labnis.storage._columns import Axis, Column, Schema
+from labnis.storage._metadata import json_text, parsed_json
+from labnis.storage.errors import LayoutError
+
+__all__ = ["FIT_KEYS", "append_block", "create_axis", "create_run", "read_fit", "set_attributes", "write_fit"]
+
+# A chunk is rewritten whole when a row is added to it, so it stays small; one long trace fills one chunk.
+CHUNK_BYTES = 64 * 1024
+MAX_CHUNK_POINTS = 1 << 16
+
+# Arrays of a fit, and its other required entries.
+_FIT_ARRAYS = ("values", "sigma", "covariance")
+_FIT_TEXTS = ("parameters", "units")
+_FIT_ATTRIBUTES = ("chi2", "dof", "model", "code_version", "assumed", "warnings")
+FIT_KEYS = _FIT_ARRAYS + _FIT_TEXTS + _FIT_ATTRIBUTES
+
+
+def set_attributes(target: Any, attributes: Mapping[str, Any]) -> None:
+    """Write attributes; one that exists already is replaced."""
+    for key, value in attributes.items():
+        target.attrs[key] = value
+
+
+def create_run(file: Any, schema: Schema, attributes: Mapping[str, Any], axes: Iterable[Axis]) -> None:
+    """Lay out an empty run: root attributes, `/data`, its columns as far as their axes are known, `/fit`."""
+    set_attributes(file, {"NX_class": "NXroot", "default": "data", "creator": "labnis", **attributes})
+    data = file.create_group("data")
+    names = [column.name for column in schema.columns]
+    signal_axes = [schema.coordinate, *schema.column(schema.signal).axes]
+    set_attributes(data, {"NX_class": "NXdata", "signal": schema.signal, "axes": signal_axes, "columns": names})
+    set_attributes(data, {"rows": np.int64(0), "simulated": attributes["simulated"]})
+    file.create_group("fit").attrs["NX_class"] = "NXcollection"
+    _create_column(data, schema.column(schema.coordinate)).make_scale(schema.coordinate)
+    _create_ready_columns(data, schema)
+    for axis in axes:
+        create_axis(file, schema, axis)
+
+
+def create_axis(file: Any, schema: Schema, axis: Axis) -> None:
+    """Store the values of an axis and create the columns that only waited for it."""
+    data = file["data"]
+    dataset = data.create_dataset(axis.name, data=axis.values)
+    set_attributes(dataset, {"units": axis.unit, "long_name": axis.long_name})
+    dataset.make_scale(axis.name)
+    _create_ready_columns(data, schema)
+
+
+def _create_ready_columns(data: Any, schema: Schema) -> None:
+    """Create every column whose axes are all there, attached to its dimension scales."""
+    for column in schema.columns:
+        if column.name in data or any(axis not in data for axis in column.axes):
+            continue
+        dataset = _create_column(data, column)
+        for dimension, scale in enumerate((schema.coordinate, *column.axes)):
+            dataset.dims[dimension].attach_scale(data[scale])
+
+
+def _create_column(data: Any, column: Column) -> Any:
+    trace = tuple(data[axis].shape[0] for axis in column.axes)
+    dtype = np.dtype(column.dtype)
+    points = int(np.prod(trace, dtype=np.int64))
+    rows_per_chunk = max(1, CHUNK_BYTES // (dtype.itemsize * points))
+    dataset = data.create_dataset(
+        column.name,
+        shape=(0, *trace),
+        maxshape=(None, *trace),
+        chunks=(rows_per_chunk, *(min(length, MAX_CHUNK_POINTS) for length in trace)),
+        dtype=dtype,
+        # What was never written reads as "no value", not as zero.
+        fillvalue=dtype.type(np.nan),
+    )
+    set_attributes(dataset, {"units": column.unit, "long_name": column.long_name})
+    return dataset
+
+
+def append_block(file: Any, first: int, block: Mapping[str, NDArray[Any]]) -> None:
+    """Write whole rows from row `first` on; writing the same block again changes nothing.
+
+    Parameters
+    ----------
+    file
+        The open run file.
+    first
+        Index of the block's first row in the run.
+    block
+        Shape (rows, *axes) for each column.
+
+    """
+    data = file["data"]
+    end = first
+    for name, values in block.items():
+        end = first + len(values)
+        data[name].resize(end, axis=0)
+        data[name][first:end] = values
+    # Data first, then the counter: a reader that trusts the counter never sees half a row.
+    file.flush()
+    data.attrs.modify("rows", np.int64(end))
+
+
+def write_fit(file: Any, name: str, fit: Mapping[str, Any]) -> None:
+    """Store a fit as `/fit/<name>`, in place of an earlier one of that name.
+
+    Parameters
+    ----------
+    file
+        The open run file.
+    name
+        Last part of the group's path.
+    fit
+        As for `RunWriter.write_fit`.
+
+    Raises
+    ------
+    LayoutError
+        An entry is missing or has the wrong shape.
+
+    """
+    _check_fit(name, fit)
+    group_name = f"fit/{name}"
+    if group_name in file:
+        del file[group_name]
+    group = file.create_group(group_name)
+    group.attrs["NX_class"] = "NXparameters"
+    for key in _FIT_ARRAYS:
+        group.create_dataset(key, data=np.asarray(fit[key], dtype=np.float64))
+    for key in _FIT_TEXTS:
+        group.create_dataset(key, data=list(fit[key]), dtype=h5py.string_dtype())
+    group.attrs["chi2"] = float(fit["chi2"])
+    group.attrs["dof"] = int(fit["dof"])
+    for key in fit.keys() - {*_FIT_ARRAYS, *_FIT_TEXTS, "chi2", "dof"}:
+        group.attrs[key] = json_text(f"fit {name}: {key}", fit[key])
+
+
+def _check_fit(name: str, fit: Mapping[str, Any]) -> None:
+    if not name.isprintable() or not name.strip(". ") or "/" in name:
+        raise LayoutError(f"fit name {name!r} cannot be stored: printable characters without '/' are needed")
+    missing = [key for key in FIT_KEYS if key not in fit]
+    if missing:
+        raise LayoutError(f"fit {name!r} lacks {', '.join(missing)}")
+    count = len(fit["parameters"])
+    needed = {"values": (count,), "sigma": (count,), "units": (count,), "covariance": (count, count)}
+    for key, shape in needed.items():
+        if np.shape(fit[key]) != shape:
+            raise LayoutError(f"fit {name!r}: {key} has shape {np.shape(fit[key])}, needed is {shape}")
+
+
+def read_fit(group: Any) -> dict[str, Any]:
+    """Inverse of `write_fit`: arrays as arrays, `parameters` and `units` as lists of text."""
+    fit: dict[str, Any] = {key: group[key][()] for key in _FIT_ARRAYS}
+    fit |= {key: list(group[key].asstr()[()]) for key in _FIT_TEXTS}
+    fit |= {"chi2": float(group.attrs["chi2"]), "dof": int(group.attrs["dof"])}
+    return fit | {
+        key: parsed_json(value) for key, value in group.attrs.items() if key not in ("NX_class", "chi2", "dof")
+    }

@@ -1,0 +1,178 @@
+"""What a run knows about itself, and its form as attributes of the file's root."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, is_dataclass
+from datetime import datetime
+from enum import Enum
+from pathlib import PurePath
+from typing import Any, Literal
+
+import numpy as np
+
+from labnis.storage._environment import Environment
+from labnis.storage._paths import new_run_id
+from labnis.storage.errors import LayoutError
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "RunMetadata",
+    "Status",
+    "ending",
+    "from_attributes",
+    "json_text",
+    "parsed_json",
+    "to_attributes",
+]
+
+SCHEMA_VERSION = 1
+Status = Literal["running", "done", "aborted", "failed"]
+
+_JSON = ("parameters", "wiring", "station_snapshot", "calibrations", "packages")
+_TIMES = ("start", "end")
+
+
+@dataclass(frozen=True)
+class RunMetadata:
+    """What is known of a run when it starts.
+
+    Attributes
+    ----------
+    procedure, parameters
+        Name and parameters of the procedure. All mappings here hold what JSON can hold, plus NumPy numbers
+        and arrays, complex numbers, times, paths and dataclasses.
+    start
+        With UTC offset; its date and time name the file.
+    environment
+        From `collect_environment`.
+    simulated
+        Whether the instruments were the twin's.
+    wiring
+        Divider, series resistance and the like, by name.
+    station_snapshot, station_text
+        State of the instruments, and the text of the station file.
+    cooldown
+        Name of the cooldown, as the user wrote it; empty if there is none.
+    calibrations
+        Those used to convert or choose anything in this run.
+    seed, truth_text
+        Seed and truth file of the twin; None for a real fridge.
+
+    """
+
+    procedure: str
+    parameters: Mapping[str, Any]
+    start: datetime
+    environment: Environment
+    simulated: bool
+    wiring: Mapping[str, Any] = field(default_factory=dict)
+    station_snapshot: Mapping[str, Any] = field(default_factory=dict)
+    station_text: str = ""
+    cooldown: str = ""
+    calibrations: Sequence[Mapping[str, Any]] = ()
+    seed: int | None = None
+    truth_text: str | None = None
+    run_id: str = field(default_factory=new_run_id)
+
+    def __post_init__(self) -> None:
+        if self.start.utcoffset() is None:
+            raise LayoutError(f"start {self.start} has no UTC offset; use datetime.now().astimezone()")
+        if not (self.run_id.isascii() and self.run_id.isalnum()):
+            raise LayoutError(f"run id {self.run_id!r}: only letters and digits are allowed")
+
+
+def _jsonable(value: Any) -> Any:
+    """Put what `json` does not know itself into terms that it knows."""
+    form: Any
+    match value:
+        case np.generic() | np.ndarray():
+            form = value.tolist()
+        case complex():
+            form = {"real": value.real, "imag": value.imag}
+        case datetime():
+            form = value.isoformat()
+        case PurePath():
+            form = str(value)
+        case Enum():
+            form = value.value
+        case Mapping():
+            form = dict(value)
+        case _ if is_dataclass(value) and not isinstance(value, type):
+            form = asdict(value)
+        case _:
+            raise TypeError(f"{value!r} of type {type(value).__name__} has no form in JSON")
+    return form
+
+
+def json_text(key: str, value: Any) -> str:
+    """JSON of `value`, ASCII only, so that every text survives HDF5.
+
+    Raises
+    ------
+    LayoutError
+        Naming `key` and the value that cannot be stored.
+
+    """
+    try:
+        return json.dumps(value, default=_jsonable)
+    except (TypeError, ValueError) as error:
+        raise LayoutError(f"{key}: {error}") from error
+
+
+def parsed_json(text: str) -> Any:
+    """Inverse of `json_text`."""
+    return json.loads(text)
+
+
+def _stored_text(text: str) -> str:
+    """Return `text`, or its JSON form where HDF5 could not hold it: NUL and half surrogates."""
+    unsafe = "\0" in text or text.startswith('"') or any("\ud800" <= letter <= "\udfff" for letter in text)
+    return json.dumps(text) if unsafe else text
+
+
+def _read_text(text: str) -> str:
+    return str(json.loads(text)) if text.startswith('"') else text
+
+
+def to_attributes(metadata: RunMetadata) -> dict[str, Any]:
+    """Attributes of the root at the start of the run; a value that is not known (None) has no attribute."""
+    values: dict[str, Any] = {
+        "schema_version": SCHEMA_VERSION,
+        **{name: getattr(metadata, name) for name in metadata.__dataclass_fields__ if name != "environment"},
+        **asdict(metadata.environment),
+        "status": "running",
+        "reason": "",
+    }
+    return {key: _to_attribute(key, value) for key, value in values.items() if value is not None}
+
+
+def _to_attribute(key: str, value: Any) -> Any:
+    if key in _JSON:
+        return json_text(key, value)
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return _stored_text(value) if isinstance(value, str) else value
+
+
+def ending(status: Status, reason: str, traceback: str, end: datetime) -> dict[str, Any]:
+    """Attributes of the root that change when the run ends."""
+    values = {"status": status, "reason": reason, "traceback": traceback, "end": end}
+    return {key: _to_attribute(key, value) for key, value in values.items()}
+
+
+def from_attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Parse attributes, the inverse of `to_attributes`: JSON to mappings, text to times, scalars to Python's.
+
+    `end`, `git_dirty`, `seed` and `truth_text` are None where the file does not have them.
+    """
+    parsed: dict[str, Any] = dict.fromkeys(("end", "git_dirty", "seed", "truth_text"))
+    for key, value in attributes.items():
+        if key in _JSON:
+            parsed[key] = parsed_json(value)
+        elif key in _TIMES:
+            parsed[key] = datetime.fromisoformat(value)
+        elif isinstance(value, str):
+            parsed[key] = _read_text(value)
+        else:
+            parsed[key] = value.item() if isinstance(value, np.generic) else value
+    return parsed

@@ -1,0 +1,61 @@
+"""Fits beside the data they were made from."""
+
+import numpy as np
+import pytest
+
+from labnis.storage import LayoutError, read_fits
+
+FIT = {
+    "parameters": ["gap", "resistance"],
+    "values": [2e-4, 1e4],
+    "sigma": [1e-6, 10.0],
+    "units": ["eV", "ohm"],
+    "covariance": [[1e-12, 0.0], [0.0, 100.0]],
+    "chi2": 99.5,
+    "dof": 98,
+    "model": "labnis.fit.iv",
+    "code_version": "abc123",
+    "assumed": {"temperature": {"value": 0.1, "unit": "K"}},
+    "warnings": ["at a bound: γ"],
+}
+
+
+def test_round_trip_with_further_entries(new_run):
+    with new_run() as run:
+        run.write_fit("iv", FIT | {"points_used": 100})
+    found = read_fits(run.path)["iv"]
+    assert found.keys() == FIT.keys() | {"points_used"}
+    for key in ("values", "sigma", "covariance"):
+        np.testing.assert_array_equal(found[key], FIT[key])
+    for key in FIT.keys() - {"values", "sigma", "covariance"}:
+        assert found[key] == FIT[key]
+    assert found["points_used"] == 100
+
+
+def test_a_later_fit_of_the_same_name_replaces_the_earlier(new_run):
+    with new_run() as run:
+        run.write_fit("iv", FIT)
+        run.write_fit("iv", FIT | {"chi2": 1.0})
+        run.write_fit("other", FIT)
+        assert read_fits(run.path)["iv"]["chi2"] == 1.0
+    assert list(read_fits(run.path)) == ["iv", "other"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"values": [1.0]}, r"values has shape \(1,\), needed is \(2,\)"),
+        ({"covariance": [1.0, 2.0]}, r"covariance has shape \(2,\), needed is \(2, 2\)"),
+        ({"assumed": {"x": object()}}, "assumed: .*no form in JSON"),
+    ],
+)
+def test_a_fit_that_does_not_fit_changes_nothing(new_run, change, message):
+    with new_run() as run:
+        run.write_fit("iv", FIT)
+        with pytest.raises(LayoutError, match=message):
+            run.write_fit("iv", FIT | change)
+        with pytest.raises(LayoutError, match="lacks sigma"):
+            run.write_fit("iv", {key: value for key, value in FIT.items() if key != "sigma"})
+        with pytest.raises(LayoutError, match="cannot be stored"):
+            run.write_fit("../data", FIT)
+    assert read_fits(run.path)["iv"]["chi2"] == 99.5

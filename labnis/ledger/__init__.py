@@ -1,0 +1,27 @@
+"""Cooldowns and calibrations in an SQL database. Errors: `labnis.ledger.errors`."""
+
+from labnis.ledger._ledger import Ledger, new_batch, open_ledger
+from labnis.ledger._records import Calibration, Cooldown, NewCalibration
+from labnis.ledger.errors import (
+    CooldownExistsError,
+    InvalidEntryError,
+    LedgerBusyError,
+    LedgerError,
+    LedgerUnavailableError,
+    NoCooldownError,
+)
+
+__all__ = [
+    "Calibration",
+    "Cooldown",
+    "CooldownExistsError",
+    "InvalidEntryError",
+    "Ledger",
+    "LedgerBusyError",
+    "LedgerError",
+    "LedgerUnavailableError",
+    "NewCalibration",
+    "NoCooldownError",
+    "new_batch",
+    "open_ledger",
+]

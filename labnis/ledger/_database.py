@@ -1,0 +1,143 @@
+"""Open the ledger's database, bring its tables up to date, and put its faults into words without secrets."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, quote_plus
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util.exc import CommandError
+from sqlalchemy import URL, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemyError
+
+from labnis.ledger.errors import LedgerBusyError, LedgerError, LedgerUnavailableError
+
+__all__ = ["Database"]
+
+_MASK = "***"
+_SECRET_WORDS = ("pass", "pwd", "secret", "token", "key")
+
+
+def _secrets(url: URL) -> list[str]:
+    """Everything in `url` that nobody may read: the password, and query values whose names say so."""
+    values = [str(url.password)] if url.password else []
+    for name, value in url.query.items():
+        if any(word in name.lower() for word in _SECRET_WORDS):
+            values += [value] if isinstance(value, str) else list(value)
+    return sorted(filter(None, values), key=len, reverse=True)
+
+
+def _shown(url: URL) -> str:
+    """Render `url` without its secrets, and an SQLite file's path as it is written."""
+    query = {
+        name: _MASK if any(word in name.lower() for word in _SECRET_WORDS) else value
+        for name, value in url.query.items()
+    }
+    if url.get_backend_name() == "sqlite" and url.host is None:
+        tail = "&".join(f"{name}={value}" for name, value in sorted(query.items()))
+        return f"{url.drivername}:///{url.database or ''}" + (f"?{tail}" if tail else "")
+    return url.set(query=query).render_as_string(hide_password=True).replace(quote(_MASK), _MASK)
+
+
+def _parsed(url: str | Path) -> URL:
+    if isinstance(url, Path):
+        return URL.create("sqlite", database=str(url))
+    try:
+        return make_url(url)
+    except (ArgumentError, ValueError):
+        # Not even quoted: what cannot be parsed may hold a password anywhere.
+        raise LedgerUnavailableError(
+            "the ledger's URL cannot be parsed; it has to look like sqlite:///data/ledger.db "
+            "or postgresql+psycopg://user@host/database"
+        ) from None
+
+
+def _one_transaction_per_connection(engine: Engine) -> None:
+    """Take pysqlite's own idea of transactions away, which leaves table changes outside of them (SQLAlchemy's recipe).
+
+    A writer takes the lock at BEGIN and so waits its turn, instead of failing when its reading turns into writing.
+    """
+
+    @event.listens_for(engine, "connect")
+    def connect(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None
+        connection.execute("PRAGMA foreign_keys = ON")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Any) -> None:
+        writing = connection.get_execution_options().get("labnis_writing", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+
+class Database:
+    """An engine with tables that are up to date.
+
+    Parameters
+    ----------
+    url
+        SQLAlchemy URL, or the path of an SQLite file.
+    wait
+        Time (s) to wait for a process that holds an SQLite file.
+
+    Raises
+    ------
+    LedgerUnavailableError, LedgerBusyError
+        It cannot be opened or brought up to date.
+
+    """
+
+    def __init__(self, url: str | Path, wait: float) -> None:
+        parsed = _parsed(url)
+        self.shown = _shown(parsed)
+        self._secrets = _secrets(parsed)
+        sqlite = parsed.get_backend_name() == "sqlite"
+        with self.faults():
+            if sqlite and parsed.database and parsed.database != ":memory:" and "uri" not in parsed.query:
+                Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+            self.engine = create_engine(parsed, connect_args={"timeout": wait} if sqlite else {})
+            if sqlite:
+                _one_transaction_per_connection(self.engine)
+            self.writing = self.engine.execution_options(labnis_writing=True)
+            self._upgrade()
+
+    @contextmanager
+    def faults(self) -> Iterator[None]:
+        """Turn what the database and its driver raise into LedgerErrors that name the ledger and hide its secrets."""
+        try:
+            yield
+        except (LedgerError, IntegrityError):
+            raise
+        except (SQLAlchemyError, CommandError, ImportError, OSError, ValueError) as error:
+            # `from None`: the driver's own text may quote what we mask.
+            raise self._in_words(error) from None
+
+    def _in_words(self, error: Exception) -> LedgerError:
+        original = error.orig if isinstance(error, DBAPIError) else error
+        text = str(original)
+        for secret in self._secrets:
+            for form in (secret, quote(secret, safe=""), quote_plus(secret)):
+                text = text.replace(form, _MASK)
+        where = f"ledger {self.shown}"
+        if "database is locked" in text or "database table is locked" in text:
+            return LedgerBusyError(f"{where}: another process is writing to it. Try again when it is done.")
+        if isinstance(error, ImportError):
+            return LedgerUnavailableError(f"{where}: {text}. Install the database's driver with pip.")
+        if isinstance(error, CommandError):
+            return LedgerUnavailableError(f"{where}: {text}. It was probably written by a newer labnis; update labnis.")
+        return LedgerUnavailableError(f"{where}: {text}. Check that it is there and that you may write to it.")
+
+    def _upgrade(self) -> None:
+        """Run the missing migrations. Whoever comes second waits and finds nothing left to do."""
+        config = Config()
+        config.set_main_option("script_location", "labnis.ledger:migrations")
+        newest = ScriptDirectory.from_config(config).get_current_head()
+        with self.engine.connect() as connection:
+            if MigrationContext.configure(connection).get_current_revision() == newest:
+                return
+        with self.writing.begin() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")

@@ -1,0 +1,77 @@
+"""What goes into the ledger and what comes out: plain frozen records, never live database objects."""
+
+import math
+from dataclasses import dataclass
+from datetime import datetime
+
+from labnis.ledger.errors import InvalidEntryError
+
+__all__ = ["Calibration", "Cooldown", "NewCalibration"]
+
+
+@dataclass(frozen=True)
+class Cooldown:
+    """One cooldown of the fridge; times are UTC, `ended` is None while it is in progress."""
+
+    name: str
+    note: str
+    started: datetime
+    ended: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewCalibration:
+    """A result to be entered.
+
+    Attributes
+    ----------
+    quantity
+        Name of what was found, such as "gain".
+    value, sigma
+        The result and its 1σ, in `unit`.
+    run_path, run_id
+        File and id of the run it was found from.
+    model, code_version
+        Name of the fit's model; commit or version of the code.
+    simulated
+        Whether it is the twin's.
+    assumed
+        What was assumed rather than measured, in words; empty if nothing.
+
+    Raises
+    ------
+    InvalidEntryError
+        Where a number is not finite, sigma is negative, or a name is empty.
+
+    """
+
+    quantity: str
+    value: float
+    sigma: float
+    unit: str
+    run_path: str
+    run_id: str
+    model: str
+    code_version: str
+    simulated: bool
+    assumed: str = ""
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.value) and math.isfinite(self.sigma) and self.sigma >= 0):
+            raise InvalidEntryError(
+                f"{self.quantity} = {self.value} ± {self.sigma} {self.unit} cannot be a calibration: "
+                "value and sigma have to be finite, and sigma not negative"
+            )
+        for field in ("quantity", "unit", "run_path", "run_id", "model", "code_version"):
+            if not getattr(self, field):
+                raise InvalidEntryError(f"calibration {self.quantity!r}: {field} is empty")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calibration(NewCalibration):
+    """A result in the ledger: `batch` is shared by all results of one call, `created` is UTC."""
+
+    number: int
+    batch: str
+    cooldown: str
+    created: datetime

@@ -1,0 +1,42 @@
+"""What can go wrong with the ledger of cooldowns and calibrations.
+
+LedgerError
+├── LedgerUnavailableError      cannot be opened, reached, read or written; wrong version
+│   └── LedgerBusyError         another process holds it for longer than we wait
+├── CooldownExistsError         a cooldown of this name is there already
+├── NoCooldownError             no cooldown is in progress, or none has the name asked for
+└── InvalidEntryError           a name or a number that cannot be entered
+"""
+
+__all__ = [
+    "CooldownExistsError",
+    "InvalidEntryError",
+    "LedgerBusyError",
+    "LedgerError",
+    "LedgerUnavailableError",
+    "NoCooldownError",
+]
+
+
+class LedgerError(Exception):
+    """A fault of the ledger."""
+
+
+class LedgerUnavailableError(LedgerError):
+    """The ledger cannot be opened, reached, read or written, or belongs to a newer labnis."""
+
+
+class LedgerBusyError(LedgerUnavailableError):
+    """Another process holds the ledger for longer than we wait."""
+
+
+class CooldownExistsError(LedgerError):
+    """A cooldown of this name is in the ledger already."""
+
+
+class NoCooldownError(LedgerError):
+    """No cooldown is in progress, or none has the name asked for."""
+
+
+class InvalidEntryError(LedgerError):
+    """A name or a number that cannot be entered."""

@@ -1,0 +1,21 @@
+"""The names others may import; a change here is a change of the public interface."""
+
+import labnis.ledger
+
+
+def test_exported_names():
+    assert sorted(labnis.ledger.__all__) == [
+        "Calibration",
+        "Cooldown",
+        "CooldownExistsError",
+        "InvalidEntryError",
+        "Ledger",
+        "LedgerBusyError",
+        "LedgerError",
+        "LedgerUnavailableError",
+        "NewCalibration",
+        "NoCooldownError",
+        "new_batch",
+        "open_ledger",
+    ]
+    assert all(hasattr(labnis.ledger, name) for name in labnis.ledger.__all__)

@@ -1,0 +1,158 @@
+"""Gap, normal-state resistance and electron temperature of a SINIS pair from its current–voltage curve."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labnis.fit._least_squares import Parameter, solve
+from labnis.fit.result import FitError, FitResult
+from labnis.physics import JunctionParameter, NISJunction
+
+__all__ = ["fit_current_voltage"]
+
+Real = NDArray[np.float64]
+
+MODEL = "SINIS current, one electron temperature"
+# The junction's own parameters, in the order of the fit's first four.
+_JUNCTION: tuple[JunctionParameter, ...] = ("gap", "resistance", "temperature", "dynes")
+# Four phases of √2·sin average a cycle exactly up to the seventh power of the excitation.
+_CYCLE = np.sqrt(2) * np.cos(np.pi * np.array([1, 3, 5, 7]) / 8)
+
+
+def fit_current_voltage(
+    device_voltage: Real,
+    current: Real,
+    *,
+    series_resistance: float = 0.0,
+    excitation: float = 0.0,
+    start: FitResult | None = None,
+) -> FitResult:
+    """Fit I(V) of two identical junctions in series at one electron temperature.
+
+    Parameters
+    ----------
+    device_voltage, current
+        Voltage across the pair (V) and current (A), shape (n,); `device_voltage` has had I·`series_resistance`
+        subtracted, and that current's noise with it. Points that are not finite are left out.
+    series_resistance
+        Of the bias line (ohm); it correlates the noise of the two.
+    excitation
+        Lock-in excitation on the bias line while the current was read (V rms): the reading is its mean over a cycle.
+    start
+        An earlier fit to start from; it saves time and does not act as a prior.
+
+    Returns
+    -------
+    FitResult
+        gap (eV), normal_resistance (ohm, one junction), electron_temperature (K), dynes, voltage_offset (V, at the
+        device: the true voltage is `device_voltage` plus it), current_offset (A).
+
+    Raises
+    ------
+    FitError
+        With fewer than 10 usable points, no gap inside the sweep, or data that do not determine a parameter.
+
+    """
+    usable = np.isfinite(device_voltage) & np.isfinite(current)
+    voltage, measured = device_voltage[usable], current[usable]
+    if voltage.size < 10:
+        raise FitError(f"{voltage.size} usable points are too few for an I–V fit; at least 10 are needed")
+    parameters = _parameters(voltage, measured, start)
+    # How much of a change of the line reaches the device needs the conductance, which the first round finds.
+    share = _device_share(np.array([p.start for p in parameters]), voltage, series_resistance)
+    for _ in range(2):
+        sweep = _Sweep(voltage, measured, share, share[:, None] * excitation * _CYCLE)
+        solution = solve(parameters, sweep.residuals, jacobian=sweep.jacobian)
+        share = _device_share(solution.values, voltage, series_resistance)
+        parameters = [replace(p, start=float(x)) for p, x in zip(parameters, solution.values, strict=True)]
+    return FitResult(
+        MODEL,
+        tuple(p.name for p in parameters),
+        tuple(p.unit for p in parameters),
+        solution.values,
+        solution.covariance,
+        solution.chi2,
+        solution.degrees_of_freedom,
+        solution.noise,
+        assumed={
+            "junctions": "both junctions of the pair are identical",
+            "electron_temperature": "the same at every bias",
+        },
+        warnings=solution.warnings,
+    )
+
+
+def _junction(x: Real) -> NISJunction:
+    return NISJunction(gap=x[0], resistance=x[1], dynes=x[3])
+
+
+def _device_share(x: Real, voltage: Real, series_resistance: float) -> Real:
+    """Part of a small change of the line voltage that the device gets: 1 / (1 + G·R_s), shape of `voltage`."""
+    conductance = _junction(x).conductance((voltage + x[4]) / 2, x[2]) / 2
+    return np.asarray(1 / (1 + series_resistance * conductance))
+
+
+@dataclass(frozen=True)
+class _Sweep:
+    """Data, weights and excitation of one round of the fit.
+
+    The device voltage carries −R_s times the current's noise, so a residual scatters (1 + G·R_s) times as much as the
+    current alone: `weight` undoes that. `swing` (n, phases) is the excitation at the device (V).
+    """
+
+    voltage: Real
+    current: Real
+    weight: Real
+    swing: Real
+
+    def _junction_voltage(self, x: Real) -> Real:
+        return np.asarray((self.voltage[:, None] + x[4] + self.swing) / 2)
+
+    def residuals(self, x: Real) -> Real:
+        model = _junction(x).current(self._junction_voltage(x), x[2]).mean(axis=-1) + x[5]
+        return np.asarray((self.current - model) * self.weight)
+
+    def jacobian(self, x: Real) -> Real:
+        junction, at = _junction(x), self._junction_voltage(x)
+        slopes = [junction.current_derivative(name, at, x[2]).mean(axis=-1) for name in _JUNCTION]
+        slopes.append(junction.current_derivative("voltage", at, x[2]).mean(axis=-1) / 2)
+        slopes.append(np.ones_like(self.voltage))
+        return -np.stack(slopes, axis=-1) * self.weight[:, None]
+
+
+def _parameters(voltage: Real, current: Real, start: FitResult | None) -> list[Parameter]:
+    """Start values: the earlier fit's, or read off the curve."""
+    guess = _guess(voltage, current) if start is None else dict(zip(start.names, start.values, strict=True))
+    gap, resistance = float(guess["gap"]), float(guess["normal_resistance"])
+    return [
+        Parameter("gap", "eV", gap, gap, 0.2 * gap, 5 * gap),
+        Parameter("normal_resistance", "ohm", resistance, resistance, 0.05 * resistance, 20 * resistance),
+        Parameter("electron_temperature", "K", float(guess["electron_temperature"]), 0.1, 1e-3, 5.0),
+        Parameter("dynes", "1", float(guess["dynes"]), 1e-3, 0.0, 0.3),
+        Parameter("voltage_offset", "V", float(guess["voltage_offset"]), 1e-5),
+        Parameter("current_offset", "A", float(guess["current_offset"]), 1e-2 * gap / resistance),
+    ]
+
+
+def _guess(voltage: Real, current: Real) -> dict[str, float]:
+    """Resistance from the slope between the outermost points, gap from where half the normal current flows."""
+    order = np.argsort(voltage)
+    v, i = voltage[order], current[order]
+    edge = max(2, v.size // 20)
+    slope = np.polyfit(v[-edge:], i[-edge:], 1)[0]
+    if not slope > 0:
+        raise FitError("the current does not rise with the voltage at the end of the sweep: is the device connected?")
+    subgap = np.abs(v[np.abs(i) < 0.5 * slope * np.abs(v)])
+    if not subgap.size or subgap.max() > 0.95 * np.abs(v).max():
+        raise FitError(f"no superconducting gap within |V| ≤ {np.abs(v).max():.3g} V; widen the sweep")
+    # √(V² − Δ²) is half of V at V = 1.155 Δ, and the pair shares the voltage.
+    gap = float(subgap.max()) / 2 / 1.155
+    return {
+        "gap": gap,
+        "normal_resistance": float(1 / slope / 2),
+        "electron_temperature": 0.15,
+        "dynes": 1e-3,
+        "voltage_offset": 0.0,
+        "current_offset": 0.0,
+    }

@@ -1,0 +1,128 @@
+"""What every fit returns: values with one covariance, how good the fit was, and what it took for granted."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Estimate", "FitError", "FitResult"]
+
+Real = NDArray[np.float64]
+
+
+class FitError(Exception):
+    """Data that cannot be fitted, or a fit that did not converge; says which and what to do."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """One value with its standard uncertainty (1σ) and unit."""
+
+    value: float
+    sigma: float
+    unit: str
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """The outcome of one fit.
+
+    Attributes
+    ----------
+    model
+        Name of the model, as the ledger records it.
+    names, units
+        Of the parameters, in the order of `values` and `covariance`.
+    values
+        Best values, shape (n,).
+    covariance
+        Their covariance, shape (n, n); parameters with a prior carry it.
+    chi2, degrees_of_freedom
+        Of the data alone, in units of the noise level that the residuals themselves show.
+    noise
+        That noise level: standard deviation of one datum (unit of the data, or relative where the model says so).
+    assumed
+        What was assumed rather than measured: name → statement.
+    warnings
+        What the user should know before trusting the numbers.
+
+    """
+
+    model: str
+    names: tuple[str, ...]
+    units: tuple[str, ...]
+    values: Real
+    covariance: Real
+    chi2: float
+    degrees_of_freedom: int
+    noise: float
+    assumed: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+    def __getitem__(self, name: str) -> Estimate:
+        """The estimate of one parameter; KeyError naming the known ones otherwise."""
+        if name not in self.names:
+            raise KeyError(f"{self.model} has no parameter {name!r}; it has {', '.join(self.names)}")
+        i = self.names.index(name)
+        return Estimate(float(self.values[i]), float(np.sqrt(self.covariance[i, i])), self.units[i])
+
+    def select(self, names: Sequence[str]) -> Self:
+        """The same fit, seen through some of its parameters (for use as a prior)."""
+        index = [self.names.index(name) for name in names]
+        return type(self)(
+            self.model,
+            tuple(names),
+            tuple(self.units[i] for i in index),
+            self.values[index],
+            self.covariance[np.ix_(index, index)],
+            self.chi2,
+            self.degrees_of_freedom,
+            self.noise,
+            self.assumed,
+            self.warnings,
+        )
+
+    def as_record(self) -> dict[str, Any]:
+        """Plain types, for storage and JSON."""
+        return {
+            "model": self.model,
+            "parameters": list(self.names),
+            "units": list(self.units),
+            "values": self.values,
+            "sigma": np.sqrt(np.diag(self.covariance)),
+            "covariance": self.covariance,
+            "chi2": self.chi2,
+            "dof": self.degrees_of_freedom,
+            "noise": self.noise,
+            "assumed": dict(self.assumed),
+            "warnings": list(self.warnings),
+        }
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Self:
+        """The inverse of `as_record`."""
+        return cls(
+            str(record["model"]),
+            tuple(record["parameters"]),
+            tuple(record["units"]),
+            np.asarray(record["values"], dtype=np.float64),
+            np.asarray(record["covariance"], dtype=np.float64),
+            float(record["chi2"]),
+            int(record["dof"]),
+            float(record["noise"]),
+            dict(record["assumed"]),
+            tuple(record["warnings"]),
+        )
+
+    def report(self) -> str:
+        """A readable report, one parameter per line, then what was assumed and what to look at."""
+        width = max(map(len, self.names))
+        lines = [f"{self.model}: χ²/ν = {self.chi2:.4g}/{self.degrees_of_freedom}"]
+        for name in self.names:
+            estimate = self[name]
+            lines.append(f"  {name:<{width}}  {estimate.value:.8g} ± {estimate.sigma:.2g} {estimate.unit}")
+        lines += [f"  assumed: {name}: {statement}" for name, statement in self.assumed.items()]
+        lines += [f"  warning: {warning}" for warning in self.warnings]
+        return "\n".join(lines)

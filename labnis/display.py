@@ -1,0 +1,120 @@
+"""The live display of a run in a terminal: progress, time to go, and every estimate as it tightens."""
+
+from pathlib import Path
+
+from pymeasure.experiment import Procedure
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+from rich.table import Table
+
+from labnis.analysis import estimator_for
+from labnis.fit import Estimate, FitResult
+from labnis.run import RunOutcome
+
+__all__ = ["TerminalDisplay", "estimate_table", "rounded"]
+
+
+def rounded(estimate: Estimate) -> str:
+    """Value ± σ with σ to two digits and an SI-prefixed unit where that reads better: "215.03 ± 0.12 µeV"."""
+    prefix, scale = _prefix(estimate)
+    value, sigma = estimate.value / scale, estimate.sigma / scale
+    unit = "Ω" if estimate.unit == "ohm" else estimate.unit
+    if not sigma > 0:
+        return f"{value:g} {prefix}{unit}"
+    decimals = max(0, min(12, 1 - int(f"{sigma:e}".split("e")[1])))
+    return f"{value:.{decimals}f} ± {sigma:.{decimals}f} {prefix}{unit}"
+
+
+def _prefix(estimate: Estimate) -> tuple[str, float]:
+    """SI prefix for units that carry one; logarithmic units, rates and plain numbers stay as they are."""
+    if estimate.unit in ("dB", "1", "1/s"):
+        return "", 1.0
+    for prefix, scale in (("G", 1e9), ("M", 1e6), ("k", 1e3), ("", 1.0), ("m", 1e-3), ("µ", 1e-6), ("n", 1e-9)):
+        if abs(estimate.value) >= scale:
+            return prefix, scale
+    return "p", 1e-12
+
+
+def estimate_table(estimates: dict[str, Estimate], *, truth: dict[str, float] | None = None, title: str = "") -> Table:
+    """Table of results; with `truth`, the true values and the deviations in σ beside them."""
+    table = Table(title=title or None, title_justify="left")
+    table.add_column("result")
+    table.add_column("value ± σ", justify="right")
+    if truth is not None:
+        table.add_column("truth", justify="right")
+        table.add_column("off by", justify="right")
+    for name, estimate in estimates.items():
+        cells = [name.replace("_", " "), rounded(estimate)]
+        if truth is not None:
+            true = Estimate(truth[name], 0.0, estimate.unit)
+            cells += [rounded(true), f"{(estimate.value - truth[name]) / estimate.sigma:+.1f} σ"]
+        table.add_row(*cells)
+    return table
+
+
+class TerminalDisplay:
+    """Shows runs on `console`; without a terminal there, only a line per run."""
+
+    def __init__(self, console: Console, *, simulated: bool) -> None:
+        self._console = console
+        self._mark = "[bold magenta]SIMULATED[/] " if simulated else ""
+        self._progress = Progress(
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[left]}")
+        )
+        self._task: TaskID | None = None
+        self._duration: float | None = None
+        self._wanted: tuple[str, ...] = ()
+        self._live: Live | None = None
+        self._latest: dict[str, Estimate] = {}
+
+    def started(self, procedure: Procedure, path: Path) -> None:
+        """Show the run's name, points and duration."""
+        name = type(procedure).__name__
+        estimator = estimator_for(name)
+        self._wanted = estimator.results if estimator else ()
+        self._latest = {}
+        points = getattr(procedure, "points", None)
+        try:
+            self._duration = float(procedure.get_estimates())
+        except (NotImplementedError, TypeError):  # a third-party procedure need not know
+            self._duration = None
+        self._task = self._progress.add_task(f"{self._mark}{name}", total=points, left="")
+        self._console.print(f"{self._mark}{name} → {path}", highlight=False, soft_wrap=True)
+        self._live = Live(self._progress, console=self._console, transient=True, refresh_per_second=8)
+        self._live.start()
+
+    def progressed(self, percent: float, rows: int) -> None:
+        """Move the bar."""
+        if self._task is None:
+            return
+        left = "" if self._duration is None else f"{_clock(self._duration * (1 - percent / 100))} to go"
+        self._progress.update(self._task, completed=rows, left=left)
+
+    def estimated(self, fit: FitResult) -> None:
+        """Show the newest estimates under the bar."""
+        self._latest = {name: fit[name] for name in self._wanted}
+        if self._live is not None:
+            self._live.update(Group(self._progress, estimate_table(self._latest)))
+
+    def finished(self, outcome: RunOutcome) -> None:
+        """Leave the final estimates on the screen."""
+        if self._live is not None:
+            self._live.stop()
+        if self._task is not None:
+            self._progress.remove_task(self._task)
+        self._live, self._task = None, None
+        if outcome.results:
+            self._console.print(estimate_table(dict(outcome.results)))
+        else:
+            self._console.print(f"{outcome.rows} rows, {outcome.status}", highlight=False)
+        if outcome.problem:
+            self._console.print(f"no fit: {outcome.problem}", style="yellow", highlight=False)
+        for warning in outcome.fit.warnings if outcome.fit else ():
+            self._console.print(f"warning: {warning}", style="yellow", highlight=False)
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}"

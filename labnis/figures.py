@@ -1,0 +1,94 @@
+"""Figures of runs: what was measured, with the fit drawn through it. The only room that draws."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from labnis.fit import FitResult
+from labnis.physics import NISJunction
+from labnis.storage import open_run, read_fits
+
+__all__ = ["draw_runs"]
+
+DATA = "#3b6ea5"
+FIT = "#c8553d"
+
+
+def draw_runs(paths: Sequence[Path], file: Path) -> None:
+    """Draw each run of `paths` into one panel of `file` (format by its ending); simulated data are marked."""
+    figure = Figure(figsize=(4.6 * len(paths), 3.8), layout="constrained")
+    axes = figure.subplots(1, len(paths), squeeze=False)[0]
+    for axis, path in zip(axes, paths, strict=True):
+        run = open_run(path)
+        fits = {name: FitResult.from_record(record) for name, record in read_fits(path).items()}
+        _PANELS.get(run.attrs["procedure"], _draw_signal)(axis, run, fits)
+        if run.attrs["simulated"]:
+            axis.text(
+                0.98, 0.02, "SIMULATED", transform=axis.transAxes, ha="right", va="bottom",
+                color="#8c2f8f", fontsize=8, bbox={"facecolor": "white", "alpha": 0.8, "edgecolor": "none"},
+            )  # fmt: skip
+    figure.savefig(file, dpi=150)
+
+
+def _draw_current(axis: Axes, run: xarray.Dataset, fits: dict[str, FitResult]) -> None:
+    voltage, current = run["device_voltage"].values, run["current"].values
+    axis.plot(voltage * 1e3, current * 1e9, ".", ms=2.5, color=DATA, label="measured")
+    if "current_voltage" in fits:
+        v = dict(zip(fits["current_voltage"].names, fits["current_voltage"].values, strict=True))
+        junction = NISJunction(v["gap"], v["normal_resistance"], v["dynes"])
+        model = junction.current((voltage + v["voltage_offset"]) / 2, v["electron_temperature"]) + v["current_offset"]
+        axis.plot(voltage * 1e3, model * 1e9, color=FIT, lw=1, label="fit")
+    axis.legend(frameon=False, loc="upper left", fontsize=8)
+    axis.set(xlabel="device voltage (mV)", ylabel="current (nA)", title="current–voltage curve")
+    conductance = run["conductance"].values
+    if np.isfinite(conductance).any():
+        inset = axis.inset_axes((0.58, 0.1, 0.4, 0.36))
+        inset.semilogy(voltage * 1e3, np.where(conductance > 0, conductance, np.nan) * 1e6, color=DATA, lw=0.8)
+        inset.set_title("dI/dV (µS)", fontsize=7, pad=2)
+        inset.tick_params(labelsize=6)
+
+
+def _draw_reflection(axis: Axes, run: xarray.Dataset, _fits: dict[str, FitResult]) -> None:
+    traces = run["s11"].values
+    ratio = 20 * np.log10(np.abs(traces / traces[0]))
+    limit = float(np.percentile(np.abs(ratio), 99.5)) or 1.0
+    mesh = axis.pcolormesh(
+        run["bias"].values * 1e3, run["frequency"].values / 1e9, ratio.T, cmap="RdBu_r", vmin=-limit, vmax=limit,
+        shading="nearest", rasterized=True,
+    )  # fmt: skip
+    axis.figure.colorbar(mesh, ax=axis, label="|S11(V)/S11(0)| (dB)")
+    axis.set(xlabel="bias (mV)", ylabel="frequency (GHz)", title="reflection")
+
+
+def _draw_power(axis: Axes, run: xarray.Dataset, fits: dict[str, FitResult]) -> None:
+    voltage, power = run["device_voltage"].values, run["band_power"].values
+    axis.plot(voltage * 1e3, power * 1e9, ".", ms=4, color=DATA)
+    if "emitted_power" in fits:
+        gain, noise = fits["emitted_power"]["gain"], fits["emitted_power"]["noise_temperature"]
+        label = f"G = {gain.value:.2f} ± {gain.sigma:.2f} dB\nT = {noise.value:.2f} ± {noise.sigma:.2f} K"
+        axis.text(0.04, 0.96, label, transform=axis.transAxes, va="top", color=FIT)
+    axis.set(xlabel="device voltage (mV)", ylabel="power in the band (nW)", title="emitted power")
+
+
+def _draw_signal(axis: Axes, run: xarray.Dataset, _fits: dict[str, FitResult]) -> None:
+    """Any other procedure: its first scalar column against its coordinate."""
+    signal = run[str(run.attrs["signal"])]
+    if signal.ndim == 1:
+        axis.plot(run[signal.dims[0]].values, signal.values, ".", color=DATA)
+    axis.set(
+        xlabel=f"{signal.dims[0]}",
+        ylabel=f"{signal.attrs['long_name']} ({signal.attrs['units']})",
+        title=run.attrs["procedure"],
+    )
+
+
+_PANELS: dict[str, Callable[[Axes, xarray.Dataset, dict[str, Any]], None]] = {
+    "IVSweep": _draw_current,
+    "ReflectionVsBias": _draw_reflection,
+    "EmittedPowerVsBias": _draw_power,
+}

@@ -1,0 +1,125 @@
+"""What a user asks for: a procedure by name, with parameters by name, checked before anything is opened."""
+
+import importlib
+import inspect
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from pymeasure.experiment import BooleanParameter, FloatParameter, IntegerParameter, Procedure
+from pymeasure.experiment.parameters import Parameter
+
+import procedures
+from labnis.errors import RequestError
+
+__all__ = ["configured_calibration", "configured_procedure", "find_procedure", "procedure_names"]
+
+
+def procedure_names() -> list[str]:
+    """Names of the procedures in the `procedures` package."""
+    return sorted(name for name in procedures.__all__ if inspect.isclass(getattr(procedures, name)))
+
+
+def find_procedure(name: str) -> type[Procedure]:
+    """The procedure class called `name`: one of `procedures`, or any by dotted path (`package.module.Class`).
+
+    Raises
+    ------
+    RequestError
+        Naming the procedures there are.
+
+    """
+    module_name, _, class_name = name.rpartition(".")
+    if not module_name:
+        module_name, class_name = "procedures", name
+    try:
+        found = getattr(importlib.import_module(module_name), class_name, None)
+    except ImportError as error:
+        raise RequestError(f"procedure {name!r}: {error}") from error
+    if not (inspect.isclass(found) and issubclass(found, Procedure)):
+        raise RequestError(
+            f"no procedure {name!r}; there are {', '.join(procedure_names())}, or a dotted path to a class"
+        )
+    return found
+
+
+def configured_procedure(kind: type[Procedure], settings: Mapping[str, str]) -> Procedure:
+    """An instance of `kind` with `settings` (parameter → text) applied strictly.
+
+    Raises
+    ------
+    RequestError
+        For an unknown parameter or a value that is not allowed; says what is.
+
+    """
+    procedure = kind()
+    objects: dict[str, Parameter] = procedure.parameter_objects()
+    for name, text in settings.items():
+        if name not in objects:
+            raise RequestError(f"{kind.__name__} has no parameter {name!r}; it has {', '.join(sorted(objects))}")
+        _set(procedure, name, objects[name], text)
+    return procedure
+
+
+def configured_calibration(settings: Mapping[str, str]) -> list[Procedure]:
+    """The steps of the calibration with `settings` applied.
+
+    `name` reaches every step that has the parameter; `Procedure.name` only that one.
+
+    Raises
+    ------
+    RequestError
+        As `configured_procedure`; also for a name that no step has.
+
+    """
+    steps = procedures.CALIBRATION
+    shares: dict[str, dict[str, str]] = {kind.__name__: {} for kind in steps}
+    for name, text in settings.items():
+        step, _, parameter = name.rpartition(".")
+        wanted = [
+            kind for kind in steps if kind.__name__ == step or (not step and parameter in kind().parameter_objects())
+        ]
+        if not wanted:
+            known = sorted({p for kind in steps for p in kind().parameter_objects()})
+            raise RequestError(
+                f"no step of the calibration has a parameter {name!r}; steps are {', '.join(shares)}, "
+                f"parameters {', '.join(known)}"
+            )
+        for kind in wanted:
+            shares[kind.__name__][parameter] = text
+    return [configured_procedure(kind, shares[kind.__name__]) for kind in steps]
+
+
+def _set(procedure: Procedure, name: str, parameter: Parameter, text: str) -> None:
+    where = f"{type(procedure).__name__}.{name}"
+    try:
+        procedure.set_parameters({name: _converted(parameter, text)})
+    except (ValueError, TypeError) as error:
+        raise RequestError(f"{where} cannot be {text!r}: it must be {_allowed(parameter)}") from error
+
+
+def _converted(parameter: Parameter, text: str) -> Any:
+    """`text` as the parameter's type; pymeasure itself would truncate 2.7 to 2 and accept NaN."""
+    match parameter:
+        case IntegerParameter():
+            return int(text)
+        case BooleanParameter():
+            return {"true": True, "false": False, "1": True, "0": False}.get(text.lower(), text)
+        case FloatParameter():
+            value = float(text)
+            if not math.isfinite(value):
+                raise ValueError(text)
+            return value
+    return text
+
+
+def _allowed(parameter: Parameter) -> str:
+    match parameter:
+        case BooleanParameter():
+            return "true or false"
+        case IntegerParameter() | FloatParameter():
+            kind = "an integer" if isinstance(parameter, IntegerParameter) else "a number"
+            unit = f" {parameter.units}" if parameter.units else ""
+            return f"{kind} from {parameter.minimum:g} to {parameter.maximum:g}{unit}"
+    choices = getattr(parameter, "choices", None)
+    return f"one of {', '.join(map(str, choices))}" if choices else "a valid value"

@@ -1,0 +1,78 @@
+"""What every sweep of the bias shares: its parameters, its bias points and how one point is approached."""
+
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pymeasure.experiment import FloatParameter, IntegerParameter, Procedure
+
+from drivers.roles import BiasReading, Roles
+
+__all__ = ["BiasProcedure"]
+
+
+class BiasProcedure(Procedure):  # type: ignore[misc]  # pymeasure has no type information
+    """A measurement at a list of bias points.
+
+    Attributes
+    ----------
+    REQUIRES, USES
+        Roles that must, and that may, be filled by the station.
+    COORDINATE
+        The column that is swept.
+    TRACES
+        Trace column → (its axis, type of its values), names as "Name (unit)".
+    roles
+        The instruments; set by whoever runs the procedure, before `startup`.
+
+    """
+
+    REQUIRES: ClassVar[tuple[str, ...]] = ("bias",)
+    USES: ClassVar[tuple[str, ...]] = ("lockin", "fridge")
+    COORDINATE: ClassVar[str] = "Bias (V)"
+    TRACES: ClassVar[dict[str, tuple[str, type]]] = {}
+
+    maximum_bias = FloatParameter("Largest bias", units="V", default=1e-3, minimum=0.0)
+    points = IntegerParameter("Bias points", default=61, minimum=4)
+    settling_time = FloatParameter("Settling time", units="s", default=0.03, minimum=0.0)
+    integration_time = FloatParameter("Current integration time", units="s", default=0.02, minimum=1e-4, maximum=1.0)
+    maximum_current = FloatParameter("Largest expected current", units="A", default=1e-6, minimum=1e-9)
+
+    roles: Roles
+
+    def biases(self) -> NDArray[np.float64]:
+        """Bias points (V) in the order in which they are measured: from 0 to the largest."""
+        return np.linspace(0.0, self.maximum_bias, self.points)
+
+    def point_duration(self) -> float:
+        """Time (s) spent at one bias point, as far as it is known beforehand."""
+        return float(self.settling_time + self.integration_time)
+
+    def get_estimates(self) -> float:
+        """Duration (s) of the whole measurement."""
+        return float(self.points * self.point_duration())
+
+    def prepare_bias(self) -> None:
+        """Check the bias limits and switch the source on at zero; take the lock-in's excitation away."""
+        if self.roles.lockin is not None:
+            self.roles.lockin.quiet()
+        self.roles.bias.prepare(
+            maximum_bias=self.maximum_bias,
+            maximum_current=self.maximum_current,
+            integration_time=self.integration_time,
+        )
+
+    def settle_at(self, bias: float) -> None:
+        """Ramp to `bias` (V) and wait."""
+        self.roles.bias.move_to(bias)
+        self.roles.clock.sleep(self.settling_time)
+
+    def bias_row(self, reading: BiasReading) -> dict[str, float]:
+        """The columns that every point has; the fridge temperature is NaN where the station has no thermometer."""
+        fridge = self.roles.fridge
+        return {
+            "Bias (V)": reading.bias,
+            "Device voltage (V)": reading.device_voltage,
+            "Current (A)": reading.current,
+            "Fridge temperature (K)": fridge.temperature() if fridge is not None else float("nan"),
+        }

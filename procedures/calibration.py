@@ -1,0 +1,15 @@
+"""The full calibration of a device: what is measured, in which order.
+
+The I–V curve gives gap, resistance and electron temperature; with these the reflection gives the damping rates; with
+those the emitted power gives the gain and the noise temperature of the amplifier chain. Each is a run with a file of
+its own, and the bias returns to zero in between.
+"""
+
+from procedures.bias_procedure import BiasProcedure
+from procedures.emitted_power_vs_bias import EmittedPowerVsBias
+from procedures.iv_sweep import IVSweep
+from procedures.reflection_vs_bias import ReflectionVsBias
+
+__all__ = ["CALIBRATION"]
+
+CALIBRATION: tuple[type[BiasProcedure], ...] = (IVSweep, ReflectionVsBias, EmittedPowerVsBias)

@@ -1,0 +1,64 @@
+"""Microwave power that the biased junctions emit, as the amplifier chain delivers it."""
+
+from typing import ClassVar
+
+import numpy as np
+from pymeasure.experiment import FloatParameter, IntegerParameter
+
+from drivers.roles import filled
+from procedures.bias_procedure import BiasProcedure
+
+__all__ = ["EmittedPowerVsBias"]
+
+
+class EmittedPowerVsBias(BiasProcedure):
+    """Step the bias from zero to many gaps and take one noise spectrum around the resonance at each point."""
+
+    REQUIRES: ClassVar[tuple[str, ...]] = ("bias", "analyzer")
+    DATA_COLUMNS: ClassVar[list[str]] = [
+        "Bias (V)",
+        "Device voltage (V)",
+        "Current (A)",
+        "Fridge temperature (K)",
+        "Band power (W)",
+    ]
+    TRACES: ClassVar[dict[str, tuple[str, type]]] = {"Spectrum (W/Hz)": ("Frequency (Hz)", float)}
+
+    maximum_bias = FloatParameter("Largest bias", units="V", default=5e-3, minimum=0.0)
+    center = FloatParameter("Centre frequency", units="Hz", default=4.67e9, minimum=1e3, maximum=44e9)
+    span = FloatParameter("Frequency span", units="Hz", default=140e6, minimum=1e3)
+    frequencies = IntegerParameter("Frequency points", default=1001, minimum=11, maximum=20001)
+    resolution_bandwidth = FloatParameter("Noise bandwidth", units="Hz", default=150e3, minimum=1.0, maximum=8e6)
+    sweep_time = FloatParameter("Time of one sweep", units="s", default=1.0, minimum=1e-3, maximum=4000.0)
+    averages = IntegerParameter("Averaged sweeps", default=10, minimum=1, maximum=10000)
+
+    def point_duration(self) -> float:
+        """Nearly all of it is the analyzer's sweeps."""
+        return super().point_duration() + float(self.sweep_time * self.averages)
+
+    def startup(self) -> None:
+        """Set up the spectrum analyzer, check the limits, switch the source on."""
+        self.analyzer = filled(self.roles.analyzer)
+        self.analyzer.prepare(
+            center=self.center,
+            span=self.span,
+            points=self.frequencies,
+            resolution_bandwidth=self.resolution_bandwidth,
+            sweep_time=self.sweep_time,
+            averages=self.averages,
+        )
+        self.prepare_bias()
+
+    def execute(self) -> None:
+        """For each bias: set, wait, read the current, take a spectrum and integrate it over the band."""
+        frequencies = self.analyzer.frequencies()
+        self.emit("axis", {"Frequency (Hz)": frequencies})
+        for done, bias in enumerate(self.biases(), start=1):
+            if self.should_stop():
+                return
+            self.settle_at(bias)
+            row = self.bias_row(self.roles.bias.read())
+            spectrum = self.analyzer.power_spectral_density()
+            self.emit("trace", {"Spectrum (W/Hz)": spectrum})
+            self.emit("results", row | {"Band power (W)": float(np.trapezoid(spectrum, frequencies))})
+            self.emit("progress", 100 * done / self.points)

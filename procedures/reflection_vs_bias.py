@@ -1,0 +1,55 @@
+"""Microwave reflection of the resonator against the bias of the junctions that damp it."""
+
+from typing import ClassVar
+
+from pymeasure.experiment import FloatParameter, IntegerParameter
+
+from drivers.roles import filled
+from procedures.bias_procedure import BiasProcedure
+
+__all__ = ["ReflectionVsBias"]
+
+
+class ReflectionVsBias(BiasProcedure):
+    """Step the bias from zero to well beyond the gap and take one reflection trace at each point."""
+
+    REQUIRES: ClassVar[tuple[str, ...]] = ("bias", "vna")
+    DATA_COLUMNS: ClassVar[list[str]] = ["Bias (V)", "Device voltage (V)", "Current (A)", "Fridge temperature (K)"]
+    TRACES: ClassVar[dict[str, tuple[str, type]]] = {"S11 (1)": ("Frequency (Hz)", complex)}
+
+    maximum_bias = FloatParameter("Largest bias", units="V", default=2.4e-3, minimum=0.0)
+    center = FloatParameter("Centre frequency", units="Hz", default=4.67e9, minimum=10e6, maximum=26.5e9)
+    span = FloatParameter("Frequency span", units="Hz", default=100e6, minimum=1e3)
+    frequencies = IntegerParameter("Frequency points", default=401, minimum=11, maximum=100001)
+    power = FloatParameter("Probe power at the analyzer", units="dBm", default=-30.0, minimum=-95.0, maximum=13.0)
+    if_bandwidth = FloatParameter("IF bandwidth", units="Hz", default=1e3, minimum=1.0, maximum=15e6)
+    averages = IntegerParameter("Averaged sweeps", default=10, minimum=1, maximum=65536)
+
+    def point_duration(self) -> float:
+        """Each frequency point takes one inverse IF bandwidth, times the averages."""
+        return super().point_duration() + float(self.frequencies * self.averages / self.if_bandwidth)
+
+    def startup(self) -> None:
+        """Set up the network analyzer, check the limits, switch the source on."""
+        self.vna = filled(self.roles.vna)
+        self.vna.prepare(
+            center=self.center,
+            span=self.span,
+            points=self.frequencies,
+            power=self.power,
+            if_bandwidth=self.if_bandwidth,
+            averages=self.averages,
+        )
+        self.prepare_bias()
+
+    def execute(self) -> None:
+        """For each bias: set, wait, read the current, take a trace."""
+        self.emit("axis", {"Frequency (Hz)": self.vna.frequencies()})
+        for done, bias in enumerate(self.biases(), start=1):
+            if self.should_stop():
+                return
+            self.settle_at(bias)
+            row = self.bias_row(self.roles.bias.read())
+            self.emit("trace", {"S11 (1)": self.vna.trace()})
+            self.emit("results", row)
+            self.emit("progress", 100 * done / self.points)

@@ -175,7 +175,7 @@ def test_impossible_junctions_are_refused(arguments: tuple[float, float, float],
 
 def test_impossible_arguments_are_refused() -> None:
     junction = NISJunction(GAP, RESISTANCE)
-    with pytest.raises(ValueError, match="temperature contains -0.1"):
+    with pytest.raises(ValueError, match=r"temperature contains -0\.1"):
         junction.current(0.0, -0.1)
     with pytest.raises(ValueError, match="voltage contains nan"):
         junction.current([0.0, np.nan], 0.1)

@@ -1,12 +1,14 @@
 """What can go wrong between labnis and an instrument.
 
-InstrumentError                 any of these ends a run with exit code 5
-├── CommunicationError          no answer, a late answer or one that cannot be read
-├── RejectedCommandError        the instrument put an entry into its error queue
-├── SettingError                a setting read back differs from what was asked
-└── ReadingError                an answer that is not a valid measurement
-├── OverloadError           input overload, over-range marker (9.9e37)
-└── ComplianceError         the source hit its current limit
+::
+
+    InstrumentError                 any of these ends a run with exit code 5
+    ├── CommunicationError          no answer, a late answer or one that cannot be read
+    ├── RejectedCommandError        the instrument put an entry into its error queue
+    ├── SettingError                a setting read back differs from what was asked
+    └── ReadingError                an answer that is not a valid measurement
+        ├── OverloadError           input overload, over-range marker (9.9e37)
+        └── ComplianceError         the source hit its current limit
 """
 
 __all__ = [
@@ -38,7 +40,11 @@ class InstrumentError(Exception):
         self.instrument = instrument
         self.problem = problem
         self.advice = advice
-        super().__init__(f"{instrument}: {problem}" + (f" {advice}" if advice else ""))
+        super().__init__(instrument, problem, advice)
+
+    def __str__(self) -> str:
+        # Not from `args`: QCoDeS appends to those while an error passes through a parameter.
+        return " ".join(part for part in (f"{self.instrument}: {self.problem}", self.advice) if part)
 
 
 class CommunicationError(InstrumentError):

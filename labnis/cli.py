@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,7 +24,7 @@ from labnis.display import TerminalDisplay, estimate_table, rounded
 from labnis.errors import ConfigurationError, LabnisError, RequestError
 from labnis.figures import draw_runs
 from labnis.fit import Estimate, FitResult
-from labnis.ledger import Ledger, LedgerError, open_ledger
+from labnis.ledger import Calibration, Ledger, LedgerError, open_ledger
 from labnis.requests import configured_calibration, configured_procedure, find_procedure
 from labnis.run import RunOutcome, Simulation, open_bench
 from labnis.station import StationConfig, load_station, open_station
@@ -163,13 +164,8 @@ def calibrations(
     if as_json:
         typer.echo(json.dumps([asdict(c) for c in found], default=str))
         return
-    table = Table("cooldown", "quantity", "value ± σ", "simulated", "when", "run", "model", "code")
-    for c in found:
-        when = c.created.astimezone().strftime("%Y-%m-%d %H:%M")
-        value = rounded(Estimate(c.value, c.sigma, c.unit))
-        mark = "simulated" if c.simulated else ""
-        table.add_row(c.cooldown, c.quantity, value, mark, when, c.run_id, c.model, c.code_version)
-    Console().print(table)
+    for _, batch in groupby(found, key=lambda c: c.batch):
+        _show_batch(list(batch))
 
 
 @cooldown_app.command("start")
@@ -336,6 +332,18 @@ def _show_run(path: Path) -> None:
     for record in read_fits(path).values():
         console.print(FitResult.from_record(record).report(), highlight=False, soft_wrap=True, markup=False)
     console.print(f"  file: {path}", highlight=False, soft_wrap=True, markup=False)
+
+
+def _show_batch(batch: list[Calibration]) -> None:
+    """The results of one command: cooldown, time and code once, then a row per quantity."""
+    first = batch[0]
+    when = first.created.astimezone().strftime("%Y-%m-%d %H:%M")
+    mark = ", SIMULATED" if first.simulated else ""
+    title = f"{first.cooldown}, {when}, labnis {first.code_version}{mark}"
+    table = Table("quantity", "value ± σ", "run", "model", title=title, title_justify="left")
+    for c in batch:
+        table.add_row(c.quantity.replace("_", " "), rounded(Estimate(c.value, c.sigma, c.unit)), c.run_id, c.model)
+    Console().print(table)
 
 
 def _listed(values: dict[str, Any]) -> str:

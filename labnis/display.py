@@ -15,25 +15,29 @@ from labnis.run import RunOutcome
 __all__ = ["TerminalDisplay", "estimate_table", "rounded"]
 
 
+_PREFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n"), (1e-12, "p"))
+_BARE_UNITS = ("dB", "1")
+
+
 def rounded(estimate: Estimate) -> str:
-    """Value ± σ with σ to two digits and an SI-prefixed unit where that reads better: "215.03 ± 0.12 µeV"."""
-    prefix, scale = _prefix(estimate)
+    """Value ± σ with σ to two digits and the unit prefixed where that reads better: "215.03 ± 0.12 µeV"."""
+    scale, unit = _scaled_unit(estimate)
     value, sigma = estimate.value / scale, estimate.sigma / scale
-    unit = "Ω" if estimate.unit == "ohm" else estimate.unit
     if not sigma > 0:
-        return f"{value:g} {prefix}{unit}"
+        return f"{value:g} {unit}"
     decimals = max(0, min(12, 1 - int(f"{sigma:e}".split("e")[1])))
-    return f"{value:.{decimals}f} ± {sigma:.{decimals}f} {prefix}{unit}"
+    return f"{value:.{decimals}f} ± {sigma:.{decimals}f} {unit}"
 
 
-def _prefix(estimate: Estimate) -> tuple[str, float]:
-    """SI prefix for units that carry one; logarithmic units, rates and plain numbers stay as they are."""
-    if estimate.unit in ("dB", "1", "1/s"):
-        return "", 1.0
-    for prefix, scale in (("G", 1e9), ("M", 1e6), ("k", 1e3), ("", 1.0), ("m", 1e-3), ("µ", 1e-6), ("n", 1e-9)):
-        if abs(estimate.value) >= scale:
-            return prefix, scale
-    return "p", 1e-12
+def _scaled_unit(estimate: Estimate) -> tuple[float, str]:
+    """What the prefixed unit is worth, and its text: 1e-6, "µeV". Rates count in millions per second, "1/µs"."""
+    if estimate.unit in _BARE_UNITS:
+        return 1.0, estimate.unit
+    if estimate.unit == "1/s":
+        return 1e6, "1/µs"
+    unit = "Ω" if estimate.unit == "ohm" else estimate.unit
+    scale, prefix = next((entry for entry in _PREFIXES if abs(estimate.value) >= entry[0]), _PREFIXES[-1])
+    return scale, prefix + unit
 
 
 def estimate_table(estimates: dict[str, Estimate], *, truth: dict[str, float] | None = None, title: str = "") -> Table:

@@ -8,9 +8,11 @@ import numpy as np
 import xarray
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from scipy.constants import k
 
 from labnis.fit import FitResult
-from labnis.physics import NISJunction
+from labnis.physics import NISJunction, Resonator
 from labnis.storage import open_run, read_fits
 
 __all__ = ["draw_runs"]
@@ -29,15 +31,14 @@ def draw_runs(paths: Sequence[Path], file: Path) -> None:
         _PANELS.get(run.attrs["procedure"], _draw_signal)(axis, run, fits)
         if run.attrs["simulated"]:
             axis.text(
-                0.98, 0.02, "SIMULATED", transform=axis.transAxes, ha="right", va="bottom",
-                color="#8c2f8f", fontsize=8, bbox={"facecolor": "white", "alpha": 0.8, "edgecolor": "none"},
+                1.0, 1.01, "SIMULATED", transform=axis.transAxes, ha="right", va="bottom", color="#8c2f8f", fontsize=7,
             )  # fmt: skip
     figure.savefig(file, dpi=150)
 
 
 def _draw_current(axis: Axes, run: xarray.Dataset, fits: dict[str, FitResult]) -> None:
     voltage, current = run["device_voltage"].values, run["current"].values
-    axis.plot(voltage * 1e3, current * 1e9, ".", ms=2.5, color=DATA, label="measured")
+    axis.plot(voltage * 1e3, current * 1e9, ".", ms=4, color=DATA, label="measured")
     if "current_voltage" in fits:
         v = dict(zip(fits["current_voltage"].names, fits["current_voltage"].values, strict=True))
         junction = NISJunction(v["gap"], v["normal_resistance"], v["dynes"])
@@ -47,7 +48,7 @@ def _draw_current(axis: Axes, run: xarray.Dataset, fits: dict[str, FitResult]) -
     axis.set(xlabel="device voltage (mV)", ylabel="current (nA)", title="current–voltage curve")
     conductance = run["conductance"].values
     if np.isfinite(conductance).any():
-        inset = axis.inset_axes((0.58, 0.1, 0.4, 0.36))
+        inset = axis.inset_axes((0.6, 0.13, 0.38, 0.34))
         inset.semilogy(voltage * 1e3, np.where(conductance > 0, conductance, np.nan) * 1e6, color=DATA, lw=0.8)
         inset.set_title("dI/dV (µS)", fontsize=7, pad=2)
         inset.tick_params(labelsize=6)
@@ -69,10 +70,24 @@ def _draw_power(axis: Axes, run: xarray.Dataset, fits: dict[str, FitResult]) -> 
     voltage, power = run["device_voltage"].values, run["band_power"].values
     axis.plot(voltage * 1e3, power * 1e9, ".", ms=4, color=DATA)
     if "emitted_power" in fits:
+        axis.plot(voltage * 1e3, _band_power(run, fits["emitted_power"]) * 1e9, color=FIT, lw=1)
         gain, noise = fits["emitted_power"]["gain"], fits["emitted_power"]["noise_temperature"]
         label = f"G = {gain.value:.2f} ± {gain.sigma:.2f} dB\nT = {noise.value:.2f} ± {noise.sigma:.2f} K"
         axis.text(0.04, 0.96, label, transform=axis.transAxes, va="top", color=FIT)
     axis.set(xlabel="device voltage (mV)", ylabel="power in the band (nW)", title="emitted power")
+
+
+def _band_power(run: xarray.Dataset, fit: FitResult) -> NDArray[np.float64]:
+    """Power in the band (W) that the fit predicts at every bias."""
+    v = dict(zip(fit.names, fit.values, strict=True))
+    # The damping rate's shape does not depend on the tunnelling resistance, which this fit does not know.
+    junction = NISJunction(v["gap"], 1.0, v["dynes"])
+    resonator = Resonator(v["ohmic_frequency"], v["damping_line"], v["damping_excess"], v["damping_junction"])
+    voltage = (run["device_voltage"].values[:, None] + v["voltage_offset"]) / 2
+    frequency = run["frequency"].values
+    emitted = resonator.emitted_spectrum(frequency, junction, voltage, v["electron_temperature"])
+    power = np.trapezoid(emitted + k * v["noise_temperature"], frequency, axis=-1)
+    return np.asarray(10 ** (v["gain"] / 10) * power)
 
 
 def _draw_signal(axis: Axes, run: xarray.Dataset, _fits: dict[str, FitResult]) -> None:

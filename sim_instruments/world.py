@@ -84,7 +84,9 @@ class World:
         self.seed = seed
         self._random = np.random.default_rng(seed)
         self._source = _Source()
+        self._target = 0.0
         self._excitation = 0.0
+        self._cycle: tuple[float, float, NDArray[np.float64]] | None = None
         self._line_start = 0.0
         self.bias_changed_at = self.clock.time()
 
@@ -105,11 +107,12 @@ class World:
 
     def set_source(self, *, level: float, output: bool, current_limit: float) -> None:
         """The source-meter's level (V), output relay and current limit (A)."""
-        new = _Source(level, output, current_limit)
-        if new.voltage != self._source.voltage:
+        self._source = _Source(level, output, current_limit)
+        target = self._within_limit(self._source.voltage / self.wiring.divider)
+        if target != self._target:
             self._line_start = self.line_voltage()
             self.bias_changed_at = self.clock.time()
-        self._source = new
+            self._target = target
 
     def set_excitation(self, amplitude: float) -> None:
         """The lock-in's sine output (V rms)."""
@@ -119,12 +122,28 @@ class World:
 
     def line_voltage(self) -> float:
         """Voltage behind the divider now (V): the filters follow the source with their time constant."""
-        target = self._source.voltage / self.wiring.divider
         if self.wiring.time_constant == 0:
-            return target
+            return self._target
         elapsed = self.clock.time() - self.bias_changed_at
-        decay = float(np.exp(-elapsed / self.wiring.time_constant))
-        return target + (self._line_start - target) * decay
+        missing = (self._line_start - self._target) * float(np.exp(-elapsed / self.wiring.time_constant))
+        # Within a picovolt, far below any noise, the line counts as settled.
+        return self._target + missing if abs(missing) > 1e-12 else self._target
+
+    def _within_limit(self, line: float) -> float:
+        """The line voltage (V) that the source keeps up: less than asked where its current limit acts.
+
+        Behind a divider the source's own limit counts for the device's current; the divider's is not modelled.
+        """
+        limit = self._source.current_limit
+        ohmic = self.wiring.series_resistance + 2 * self.junction.resistance
+        available = line + self.truth.noise.voltage_offset
+        # A NIS junction never carries more than its normal current: mostly there is nothing to solve.
+        if abs(available) <= limit * ohmic or abs(self._current_at(line)) <= limit:
+            return line
+        return float(brentq(lambda v: abs(self._current_at(v)) - limit, 0.0, line, xtol=1e-12))
+
+    def _current_at(self, line: float) -> float:
+        return float(self.device_current(self.device_voltage(line)))
 
     def device_current(self, device_voltage: NDArray[np.float64] | float) -> NDArray[np.float64]:
         """Current (A) through the SINIS pair, half of `device_voltage` (V) across each junction."""
@@ -149,7 +168,14 @@ class World:
         The excitation moves the line; how much of it reaches the device follows from the true I–V curve, phase by
         phase (Newton from the operating point).
         """
-        centre = self.device_voltage(self.line_voltage())
+        line = self.line_voltage()
+        # All instruments ask at every point, and only a new bias or excitation changes the answer.
+        if self._cycle is None or self._cycle[:2] != (line, self._excitation):
+            self._cycle = (line, self._excitation, self._solve_cycle(line))
+        return self._cycle[2]
+
+    def _solve_cycle(self, line_voltage: float) -> NDArray[np.float64]:
+        centre = self.device_voltage(line_voltage)
         if self._excitation == 0:
             return np.array([centre])
         swing = np.sqrt(2) * self._excitation / self.wiring.excitation_divider * _CYCLE
@@ -172,9 +198,7 @@ class World:
             return SourceState(0.0, 0.0, limited=False)
         line = self.line_voltage()
         current = float(self.device_current(self.device_voltages()).mean())
-        limited = abs(current) > self._source.current_limit
-        if limited:
-            current = float(np.copysign(self._source.current_limit, current))
+        limited = self._target != self._source.voltage / self.wiring.divider
         return SourceState(line * self.wiring.divider, current + noise.current_offset + scatter, limited)
 
     def amplifier_voltage(self, bandwidth: float) -> float:

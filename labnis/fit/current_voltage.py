@@ -13,7 +13,7 @@ __all__ = ["fit_current_voltage"]
 
 Real = NDArray[np.float64]
 
-MODEL = "SINIS current, one electron temperature"
+MODEL = "SINIS I–V"
 # The junction's own parameters, in the order of the fit's first four.
 _JUNCTION: tuple[JunctionParameter, ...] = ("gap", "resistance", "temperature", "dynes")
 # Four phases of √2·sin average a cycle exactly up to the seventh power of the excitation.

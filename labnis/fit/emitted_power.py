@@ -21,7 +21,7 @@ __all__ = ["EmissionData", "fit_emitted_power"]
 
 Real = NDArray[np.float64]
 
-MODEL = "emitted spectra at all biases, background eliminated"
+MODEL = "emitted spectra at all biases"
 
 
 @dataclass(frozen=True)

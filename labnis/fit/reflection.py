@@ -25,7 +25,7 @@ __all__ = ["FANO_REAL", "ReflectionData", "fit_reflection"]
 Real = NDArray[np.float64]
 Complex = NDArray[np.complex128]
 
-MODEL = "reflection at all biases, photon-assisted rates, background eliminated"
+MODEL = "reflection at all biases"
 
 # Assumed real part of the Fano factor and its standard uncertainty; see the module's docstring.
 FANO_REAL = (1.0, 0.02)

@@ -1,0 +1,105 @@
+"""Measurements on the World without instruments: what a perfect front panel would hand to an estimator."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labnis.fit import EmissionData, FitResult, ReflectionData, fit_current_voltage
+from sim_instruments import SHIPPED_TRUTH, SimulatedClock, Truth, load_truth
+from sim_instruments.world import World
+
+__all__ = ["current_voltage", "device", "emission", "fitted_current_voltage", "pulls", "reflection", "switched_on"]
+
+SERIES_RESISTANCE = 2000.0
+Real = NDArray[np.float64]
+
+
+def device(**changes: Mapping[str, Any]) -> Truth:
+    """The shipped truth with some keys of some sections changed."""
+    document = load_truth(SHIPPED_TRUTH).model_dump()
+    for section, values in changes.items():
+        document[section] = (document[section] or {}) | dict(values)
+    return Truth.model_validate(document)
+
+
+def switched_on(truth: Truth, seed: int, excitation: float = 0.0) -> World:
+    """A World with its own noise and the lock-in's sine output at `excitation` (V rms)."""
+    world = World(truth, SimulatedClock())
+    world.reset(seed)
+    world.set_excitation(excitation)
+    return world
+
+
+def _sweep(world: World, biases: Real, measure: Callable[[World], Any]) -> tuple[Real, Real, NDArray[Any]]:
+    """Device voltage, current and what `measure` returns, at every bias."""
+    voltage, current, measured = [], [], []
+    for bias in biases:
+        world.set_source(level=float(bias), output=True, current_limit=1e-4)
+        world.clock.sleep(0.05)
+        state = world.source_state(0.02)
+        current.append(state.current)
+        voltage.append(state.voltage - SERIES_RESISTANCE * state.current)
+        measured.append(measure(world))
+    return np.array(voltage), np.array(current), np.array(measured)
+
+
+def current_voltage(
+    truth: Truth, seed: int = 0, *, maximum: float = 1.2e-3, points: int = 201, excitation: float = 0.0
+) -> tuple[Real, Real]:
+    """Device voltage (V) and current (A)."""
+    biases = np.linspace(-maximum, maximum, points)
+    voltage, current, _ = _sweep(switched_on(truth, seed, excitation), biases, lambda _: 0)
+    return voltage, current
+
+
+def fitted_current_voltage(truth: Truth, seed: int = 0) -> FitResult:
+    """What the other fits take as their prior."""
+    return fit_current_voltage(*current_voltage(truth, seed), series_resistance=SERIES_RESISTANCE)
+
+
+def reflection(
+    truth: Truth, seed: int = 0, *, centre: float = 4.67e9, span: float = 100e6, biases: int = 31, frequencies: int = 201
+) -> ReflectionData:
+    """Traces from zero bias to several gaps, at -30 dBm and 100 Hz of noise bandwidth."""
+    frequency = centre + np.linspace(-span / 2, span / 2, frequencies)
+    voltage, _, s11 = _sweep(
+        switched_on(truth, 1000 + seed), np.linspace(0, 2.4e-3, biases), lambda w: w.reflection(frequency, 1e-6, 100.0)
+    )
+    return ReflectionData(voltage, frequency, s11)
+
+
+def emission(
+    truth: Truth, seed: int = 0, *, centre: float = 4.67e9, span: float = 140e6, biases: int = 31, samples: float = 4e3
+) -> EmissionData:
+    """Spectra from zero bias to many gaps, each point the mean of `samples` radiometer samples."""
+    frequency = centre + np.linspace(-span / 2, span / 2, 301)
+    voltage, _, spectrum = _sweep(
+        switched_on(truth, 2000 + seed),
+        np.linspace(0, 5e-3, biases),
+        lambda w: w.power_spectral_density(frequency, samples),
+    )
+    return EmissionData(voltage, frequency, spectrum, truth.fridge.mixing_chamber_temperature)
+
+
+def pulls(fit: FitResult, truth: Truth) -> dict[str, float]:
+    """(value − truth)/σ of every parameter of `fit` that the truth file states."""
+    stated = {
+        "gap": truth.junction.gap,
+        "normal_resistance": truth.junction.resistance,
+        "dynes": truth.junction.dynes,
+        "electron_temperature": truth.island.temperature,
+        "current_offset": truth.noise.current_offset,
+        # The drop over the line is computed from the reading, offset included.
+        "voltage_offset": truth.noise.voltage_offset + SERIES_RESISTANCE * truth.noise.current_offset,
+        "damping_line": truth.resonator.damping_line,
+        "damping_excess": truth.resonator.damping_excess,
+        "damping_junction": truth.resonator.damping_junction,
+        "resonance_frequency": truth.resonator.frequency,
+        "fano_real": truth.resonator.fano[0],
+        "fano_imag": truth.resonator.fano[1],
+        "gain": truth.chain.gain_db,
+        "noise_temperature": truth.chain.noise_temperature,
+    }
+    return {name: (fit[name].value - stated[name]) / fit[name].sigma for name in fit.names if name in stated}

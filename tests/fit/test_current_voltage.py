@@ -1,0 +1,134 @@
+"""Gap, resistance and temperature from I(V): right within their σ, and refused where the data cannot give them."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from labnis.fit import FitError, fit_current_voltage
+from labnis.fit.current_voltage import _CYCLE, _Sweep
+from sim_instruments import Truth
+from tests.fit.measuring import SERIES_RESISTANCE, current_voltage, device, pulls
+
+DEVICES: dict[str, dict[str, dict[str, Any]]] = {
+    "shipped": {},
+    "cold, transparent": {"island": {"temperature": 0.05}, "junction": {"resistance": 3e3}},
+    "warm, opaque": {"island": {"temperature": 0.25}, "junction": {"resistance": 50e3, "gap": 180e-6}},
+    "broadened": {"junction": {"dynes": 0.02}},
+}
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("changes", DEVICES.values(), ids=DEVICES)
+def test_truth_lies_within_four_sigma(changes: dict[str, dict[str, Any]], seed: int) -> None:
+    truth = device(**changes)
+    fit = fit_current_voltage(*current_voltage(truth, seed), series_resistance=SERIES_RESISTANCE)
+    found = pulls(fit, truth)
+    assert set(found) == set(fit.names)
+    assert max(map(abs, found.values())) < 4, found
+
+
+def test_sigma_is_the_scatter_of_repeated_measurements(shipped: Truth) -> None:
+    fits = [
+        fit_current_voltage(*current_voltage(shipped, seed, points=81), series_resistance=SERIES_RESISTANCE)
+        for seed in range(30)
+    ]
+    for name in ("gap", "normal_resistance", "electron_temperature", "voltage_offset", "current_offset"):
+        scatter = np.std([fit[name].value for fit in fits], ddof=1)
+        # 30 repeats know their standard deviation to 13 %.
+        assert 0.6 < scatter / np.median([fit[name].sigma for fit in fits]) < 1.5, name
+
+
+def test_excitation_is_averaged_over_not_ignored(shipped: Truth) -> None:
+    sine = 0.15
+    voltage, current = current_voltage(shipped, 3, excitation=sine)
+    excitation = sine / 1e4
+    aware = fit_current_voltage(voltage, current, series_resistance=SERIES_RESISTANCE, excitation=excitation)
+    ignorant = fit_current_voltage(voltage, current, series_resistance=SERIES_RESISTANCE)
+    assert max(map(abs, pulls(aware, shipped).values())) < 4
+    assert pulls(ignorant, shipped)["electron_temperature"] > 10, "the smearing by the excitation passes for heat"
+
+
+def test_jacobian_equals_finite_differences(shipped: Truth) -> None:
+    voltage, current = current_voltage(shipped, points=41)
+    share = np.linspace(0.7, 0.9, voltage.size)
+    sweep = _Sweep(voltage, current, share, share[:, None] * 5e-6 * _CYCLE)
+    x = np.array([214e-6, 12.1e3, 0.12, 1e-3, 1e-6, 1e-11])
+    jacobian = sweep.jacobian(x)
+    steps = np.array([1e-10, 1.0, 1e-6, 1e-7, 1e-10, 1e-12])
+    for column, step in zip(jacobian.T, np.diag(steps), strict=True):
+        difference = (sweep.residuals(x + step) - sweep.residuals(x - step)) / (2 * step.max())
+        np.testing.assert_allclose(difference, column, atol=1e-5 * np.abs(column).max())
+
+
+def test_start_saves_time_but_is_no_prior(shipped: Truth) -> None:
+    voltage, current = current_voltage(shipped, 4)
+    plain = fit_current_voltage(voltage, current, series_resistance=SERIES_RESISTANCE)
+    elsewhere = device(junction={"gap": 190e-6, "resistance": 15e3}, island={"temperature": 0.2})
+    start = fit_current_voltage(*current_voltage(elsewhere, 5), series_resistance=SERIES_RESISTANCE)
+    started = fit_current_voltage(voltage, current, series_resistance=SERIES_RESISTANCE, start=start)
+    for name in plain.names:
+        assert started[name].value == pytest.approx(plain[name].value, abs=0.01 * plain[name].sigma)
+        assert started[name].sigma == pytest.approx(plain[name].sigma, rel=0.01)
+
+
+def test_rows_that_are_not_finite_are_left_out(shipped: Truth) -> None:
+    voltage, current = current_voltage(shipped, 6)
+    spoilt = current.copy()
+    spoilt[[20, 130]] = np.nan, np.inf
+    with_gaps = fit_current_voltage(voltage, spoilt, series_resistance=SERIES_RESISTANCE)
+    keep = np.isfinite(spoilt)
+    without = fit_current_voltage(voltage[keep], current[keep], series_resistance=SERIES_RESISTANCE)
+    np.testing.assert_array_equal(with_gaps.values, without.values)
+
+
+def test_order_of_the_points_does_not_matter(shipped: Truth) -> None:
+    voltage, current = current_voltage(shipped, 7)
+    shuffled = np.random.default_rng(0).permutation(voltage.size)
+    plain = fit_current_voltage(voltage, current)
+    mixed = fit_current_voltage(voltage[shuffled], current[shuffled])
+    np.testing.assert_allclose(mixed.values, plain.values, atol=0.01 * np.sqrt(np.diag(plain.covariance)))
+
+
+def test_dynes_at_zero_is_flagged_as_one_sided() -> None:
+    truth = device(junction={"dynes": 0.0})
+    fits = [
+        fit_current_voltage(*current_voltage(truth, seed), series_resistance=SERIES_RESISTANCE) for seed in range(4)
+    ]
+    at_bound = [fit for fit in fits if fit["dynes"].value < 1e-9]
+    assert at_bound, "about half of all noise draws put the best value at the bound"
+    for fit in at_bound:
+        assert any(text.startswith("dynes is at its bound 0") for text in fit.warnings)
+
+
+def test_too_few_points() -> None:
+    with pytest.raises(FitError, match="9 usable points are too few"):
+        fit_current_voltage(np.linspace(-1e-3, 1e-3, 9), np.linspace(-1e-7, 1e-7, 9))
+
+
+def test_nothing_but_nan() -> None:
+    with pytest.raises(FitError, match="0 usable points"):
+        fit_current_voltage(np.linspace(-1e-3, 1e-3, 50), np.full(50, np.nan))
+
+
+def test_shapes_have_to_agree() -> None:
+    with pytest.raises(FitError, match=r"current has shape \(49,\); \(50,\) is needed"):
+        fit_current_voltage(np.linspace(-1e-3, 1e-3, 50), np.zeros(49))
+
+
+def test_sweep_that_stays_inside_the_gap(shipped: Truth) -> None:
+    with pytest.raises(FitError, match="no superconducting gap"):
+        fit_current_voltage(*current_voltage(shipped, maximum=0.3e-3))
+
+
+def test_normal_conductor_has_no_gap() -> None:
+    voltage = np.linspace(-1e-3, 1e-3, 101)
+    with pytest.raises(FitError, match="no superconducting gap"):
+        fit_current_voltage(voltage, voltage / 24e3)
+
+
+@pytest.mark.parametrize("conductance", [0.0, -1e-4])
+def test_current_that_does_not_rise(conductance: float) -> None:
+    voltage = np.linspace(-1e-3, 1e-3, 101)
+    with pytest.raises(FitError, match="does not rise"):
+        fit_current_voltage(voltage, conductance * voltage)

@@ -1,0 +1,1 @@
+"""Statistical tests, minutes long: `make test-long`."""

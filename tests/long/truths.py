@@ -1,0 +1,52 @@
+"""Truth files other than the shipped one: the ranges over which a calibration has to be right."""
+
+from typing import Any
+
+import numpy as np
+from ruamel.yaml import YAML
+
+from sim_instruments import SHIPPED_TRUTH
+
+__all__ = ["EXTREMES", "random_truth", "shipped_truth"]
+
+RATES = ("damping_line", "damping_excess", "damping_junction")
+
+#: Name → what differs from the shipped truth; a rate is given as a factor.
+EXTREMES: dict[str, dict[str, dict[str, Any]]] = {
+    "no cross-talk": {"resonator": {"fano": [1.0, 0.0]}},
+    "strong cross-talk": {"resonator": {"fano": [0.95, 0.1]}},
+    "cold and transparent": {"island": {"temperature": 0.05}, "junction": {"resistance": 3e3}},
+    "never critically coupled": {"resonator": {"damping_line": 3.0, "damping_junction": 1 / 3}},
+    "lossy": {"resonator": {"damping_excess": 3.0}},
+    "low gain": {"chain": {"gain_db": 35.0}},
+}
+
+
+def shipped_truth() -> dict[str, Any]:
+    """The shipped truth as plain data."""
+    plain: dict[str, Any] = YAML(typ="safe", pure=True).load(SHIPPED_TRUTH)
+    return plain
+
+
+def random_truth(number: int) -> dict[str, Any]:
+    """The `number`-th device: everything a calibration reports drawn over the range of real devices."""
+    draw = np.random.default_rng([2024, number])
+    truth = shipped_truth()
+    truth["chain"]["gain_db"] = float(draw.uniform(35, 75))
+    truth["junction"]["gap"] = float(draw.uniform(180e-6, 230e-6))
+    truth["junction"]["resistance"] = float(np.exp(draw.uniform(np.log(3e3), np.log(50e3))))
+    truth["island"]["temperature"] = float(draw.uniform(0.05, 0.25))
+    for rate in RATES:
+        truth["resonator"][rate] *= float(3 ** draw.uniform(-1, 1))
+    # Weak cross-talk: the real part deviates from 1 by less than the fit's stated assumption, as often as it says.
+    truth["resonator"]["fano"] = [float(draw.normal(1.0, 0.02)), float(draw.uniform(-0.15, 0.15))]
+    return truth
+
+
+def extreme_truth(name: str) -> dict[str, Any]:
+    """One of `EXTREMES`."""
+    truth = shipped_truth()
+    for section, values in EXTREMES[name].items():
+        for key, value in values.items():
+            truth[section][key] = truth[section][key] * value if key in RATES else value
+    return truth

@@ -1,0 +1,60 @@
+"""Every command and every program in README.md does what README.md says."""
+
+import re
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from labnis.cli import main
+
+ROOT = Path(__file__).resolve().parent.parent
+BLOCKS = re.findall(r"^ *```(\w*)\n(.*?)^ *```", (ROOT / "README.md").read_text(encoding="utf-8"), re.M | re.S)
+COMMANDS = [line.split("#")[0].strip() for _, text in BLOCKS for line in text.splitlines() if "labnis " in line]
+PROGRAMS = [text for language, text in BLOCKS if language == "python"]
+
+# These two need a fridge.
+REAL = {"labnis calibrate", "labnis check --open"}
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A working copy in which every README command can be given as it stands."""
+    folder = tmp_path_factory.mktemp("readme")
+    shutil.copy(ROOT / "station.yaml", folder)
+    shutil.copytree(ROOT / "sim_instruments", folder / "sim_instruments", ignore=shutil.ignore_patterns("*.py"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        _run(patch, "labnis run IVSweep --dry-run --set points=41")
+    return folder
+
+
+def _run(patch: pytest.MonkeyPatch, command: str) -> None:
+    patch.setattr(sys, "argv", shlex.split(command))
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code in (0, None), command
+
+
+def _commands() -> list[str]:
+    mine = [c for c in COMMANDS if c.startswith("labnis ") and c not in REAL]
+    assert len(mine) >= 8
+    return mine
+
+
+def test_commands_in_their_order(bench: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(bench)
+    for command in _commands():
+        newest = max(bench.glob("data/*/*/*.h5"))
+        _run(monkeypatch, command.replace("RUN", newest.stem[-8:]))
+    assert (bench / "run.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda text: text.split()[-1][:20])
+def test_programs(program: str, bench: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(bench)
+    run = next(bench.glob("data/*/*/*IVSweep*.h5"))
+    program = re.sub(r'"data/.*?\.h5"', f'"{run.as_posix()}"', program)
+    exec(compile(program, "README.md", "exec"), {})  # noqa: S102  # our own README, and it must run

@@ -158,7 +158,8 @@ def _covariance(rows: Real, scale: Real, parameters: Sequence[Parameter]) -> Rea
 
 def _warnings(x: Real, parameters: Sequence[Parameter]) -> tuple[str, ...]:
     return tuple(
-        f"{p.name} is at its bound {value:g} {p.unit}: its uncertainty is one-sided"
+        f"{p.name} is at its bound {bound:g} {p.unit}: its uncertainty is one-sided"
         for p, value in zip(parameters, x, strict=True)
-        if value <= p.lower + 1e-9 * p.scale or value >= p.upper - 1e-9 * p.scale
+        for bound in (p.lower, p.upper)
+        if abs(value - bound) <= 1e-9 * p.scale
     )

@@ -51,9 +51,12 @@ def fit_current_voltage(
     Raises
     ------
     FitError
-        With fewer than 10 usable points, no gap inside the sweep, or data that do not determine a parameter.
+        With fewer than 10 usable points, no gap inside the sweep, arrays of different shapes, or data that do not
+        determine a parameter.
 
     """
+    if current.shape != device_voltage.shape:
+        raise FitError(f"current has shape {current.shape}; {device_voltage.shape} is needed, one for each voltage")
     usable = np.isfinite(device_voltage) & np.isfinite(current)
     voltage, measured = device_voltage[usable], current[usable]
     if voltage.size < 10:

@@ -6,12 +6,14 @@ reflection; what the bias changes is G times a power that the damping rates and 
 (Hyyppä et al., APL 114, 192603, eqs. 1–7, at all biases rather than in the high-bias limit of eqs. 8 and 9).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.constants import k
 
+from labnis.fit._derived import with_derived
 from labnis.fit._least_squares import Parameter, Solution, solve
 from labnis.fit._resonator_model import JUNCTION_NAMES, RATE_NAMES, DeviceModel
 from labnis.fit.result import FitError, FitResult
@@ -22,6 +24,9 @@ __all__ = ["EmissionData", "fit_emitted_power"]
 Real = NDArray[np.float64]
 
 MODEL = "emitted spectra at all biases"
+
+# In dB; where the emitted power is a third of itself uncertain, it may as well be noise.
+LARGEST_GAIN_SIGMA = 10 / np.log(10) / 3
 
 
 @dataclass(frozen=True)
@@ -77,7 +82,7 @@ def fit_emitted_power(data: EmissionData, *, prior: FitResult) -> FitResult:
     Raises
     ------
     FitError
-        With fewer than four usable spectra, no emission, or no convergence.
+        With fewer than four usable spectra, no emission beyond the noise, or no convergence.
 
     """
     usable = data.finite()
@@ -97,10 +102,16 @@ def fit_emitted_power(data: EmissionData, *, prior: FitResult) -> FitResult:
         return np.asarray(rest / expected).ravel()
 
     solution = solve(parameters, residuals, absorbed=usable.frequency.size, prior=known)
-    return _with_noise_temperature(_result(parameters, solution), names, usable, expected, solution.noise)
+    result = _result(parameters, solution)
+    if not result["gain"].sigma < LARGEST_GAIN_SIGMA:
+        raise FitError(
+            f"the emitted spectra do not rise above their noise (gain {result['gain'].value:.3g} ± "
+            f"{result['gain'].sigma:.3g} dB): is the resonance in the band, and is the bias beyond the gap?"
+        )
+    return _with_noise_temperature(result, usable, expected)
 
 
-def _emission(values: dict[str, float], data: EmissionData) -> Real:
+def _emission(values: Mapping[str, float], data: EmissionData) -> Real:
     """Emitted spectral density (W/Hz) into the line, shape (n, m), for unit gain."""
     device = DeviceModel(values, data.device_voltage)
     photons = float(thermal_photon_number(values["ohmic_frequency"], data.fridge_temperature))
@@ -111,7 +122,7 @@ def _emission(values: dict[str, float], data: EmissionData) -> Real:
     )
 
 
-def _unexplained(values: dict[str, float], data: EmissionData, expected: Real) -> tuple[Real, Real]:
+def _unexplained(values: Mapping[str, float], data: EmissionData, expected: Real) -> tuple[Real, Real]:
     """Residual spectra (W/Hz), and the chain's own noise per bin (W/Hz) that was eliminated."""
     rest = data.spectrum - 10 ** (values["gain"] / 10) * _emission(values, data)
     weight = expected**-2
@@ -162,37 +173,14 @@ def _result(parameters: list[Parameter], solution: Solution) -> FitResult:
     )
 
 
-def _with_noise_temperature(
-    result: FitResult, names: list[str], data: EmissionData, expected: Real, noise: float
-) -> FitResult:
+def _with_noise_temperature(result: FitResult, data: EmissionData, expected: Real) -> FitResult:
     """Append T_noise = (noise per bin, averaged over the band) / (G k)."""
 
-    def noise_temperature(x: Real) -> float:
-        values = dict(zip(names, x, strict=True))
+    def noise_temperature(values: Mapping[str, float]) -> float:
         _, background = _unexplained(values, data, expected)
         return float(background.mean() / (10 ** (values["gain"] / 10) * k))
 
-    sigma = np.sqrt(np.diag(result.covariance))
-    gradient = np.array(
-        [
-            (noise_temperature(result.values + step) - noise_temperature(result.values - step)) / (2 * step[i])
-            for i, step in enumerate(np.diag(0.1 * sigma))
-        ]
-    )
-    growth = np.vstack([np.eye(len(names)), gradient])
-    covariance = growth @ result.covariance @ growth.T
     # At fixed parameters the eliminated background has its own scatter, independent of that of the parameters.
-    own = noise**2 * (1 / (expected**-2).sum(axis=0)).sum() / data.frequency.size**2
-    covariance[-1, -1] += own / (10 ** (result["gain"].value / 10) * k) ** 2
-    return FitResult(
-        result.model,
-        (*result.names, "noise_temperature"),
-        (*result.units, "K"),
-        np.append(result.values, noise_temperature(result.values)),
-        covariance,
-        result.chi2,
-        result.degrees_of_freedom,
-        result.noise,
-        result.assumed,
-        result.warnings,
-    )
+    own = result.noise**2 * float((1 / (expected**-2).sum(axis=0)).sum()) / data.frequency.size**2
+    gain = 10 ** (result["gain"].value / 10)
+    return with_derived(result, "noise_temperature", "K", noise_temperature, own_variance=own / (gain * k) ** 2)

@@ -11,11 +11,13 @@ Re φ = 1 up to terms of second order in the cross-talk, so Re φ enters as an a
 the result, and its uncertainty is carried into γ_tr, γ_x and the gain.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from labnis.fit._derived import with_derived
 from labnis.fit._least_squares import Parameter, solve
 from labnis.fit._resonator_model import JUNCTION_NAMES, DeviceModel, junction_parameters
 from labnis.fit.result import FitError, FitResult
@@ -91,7 +93,8 @@ def fit_reflection(
     Raises
     ------
     FitError
-        With fewer than four usable traces, no bias dependence, or no convergence.
+        With fewer than four usable traces, no bias dependence beyond the noise, no convergence, or a rate that the
+        traces do not determine.
 
     """
     usable = data.finite()
@@ -100,7 +103,7 @@ def fit_reflection(
     # Network analyzers count phase as e^{+jωt}; the model follows physics.
     usable = ReflectionData(usable.device_voltage, usable.frequency, usable.s11.conj())
     junction = junction_parameters(prior or start, usable.device_voltage)
-    rates = _rates_from(start, usable) if start is not None else _search(usable, junction)
+    rates = _search(usable, junction, [] if start is None else [_rates_from(start)])
     parameters = [*rates, *junction]
     names = [p.name for p in parameters]
 
@@ -109,23 +112,23 @@ def fit_reflection(
         return np.concatenate([rest.real.ravel(), rest.imag.ravel()])
 
     solution = solve(parameters, residuals, absorbed=2 * usable.frequency.size, prior=_with_fano(prior))
-    return _with_zero_bias_resonance(
-        FitResult(
-            MODEL,
-            tuple(names),
-            tuple(p.unit for p in parameters),
-            solution.values,
-            solution.covariance,
-            solution.chi2,
-            solution.degrees_of_freedom,
-            solution.noise,
-            assumed={
-                "fano_real": f"{FANO_REAL[0]} ± {FANO_REAL[1]}; reflection contains only (1 + φ)·γ_tr",
-                "electron_temperature": "the same at every bias",
-            },
-            warnings=solution.warnings,
-        )
+    result = FitResult(
+        MODEL,
+        tuple(names),
+        tuple(p.unit for p in parameters),
+        solution.values,
+        solution.covariance,
+        solution.chi2,
+        solution.degrees_of_freedom,
+        solution.noise,
+        assumed={
+            "fano_real": f"{FANO_REAL[0]} ± {FANO_REAL[1]}; reflection contains only (1 + φ)·γ_tr",
+            "electron_temperature": "the same at every bias",
+        },
+        warnings=solution.warnings,
     )
+    _refuse_undetermined(result)
+    return with_derived(result, "resonance_frequency", "Hz", _zero_bias_resonance)
 
 
 def _model(values: dict[str, float], data: ReflectionData) -> Complex:
@@ -169,7 +172,7 @@ def _rate_parameters(line: float, excess: float, junction: float, frequency: flo
     ]
 
 
-def _rates_from(start: FitResult, data: ReflectionData) -> list[Parameter]:
+def _rates_from(start: FitResult) -> list[Parameter]:
     v = {name: start[name].value for name in start.names}
     return _rate_parameters(
         v["damping_line"], v["damping_excess"], v["damping_junction"], v["ohmic_frequency"],
@@ -177,34 +180,46 @@ def _rates_from(start: FitResult, data: ReflectionData) -> list[Parameter]:
     )  # fmt: skip
 
 
-def _search(data: ReflectionData, junction: list[Parameter]) -> list[Parameter]:
-    """Start values by a coarse search over rates, at the frequency where the bias changes the traces most."""
+def _search(data: ReflectionData, junction: list[Parameter], candidates: list[list[Parameter]]) -> list[Parameter]:
+    """The best start among `candidates` and a coarse grid of rates where the bias changes the traces most."""
     coarse = data.thinned(15, 101)
     frequency, width = _active_region(data)
     fixed = {p.name: p.start for p in junction}
-    best, best_left = None, np.inf
-    for factor in (0.3, 1.0, 3.0):
-        for line, excess, tunnelling in ((1, 0.1, 1), (1, 0.1, 4), (1, 0.1, 0.3), (1, 1, 2), (0.3, 1, 2), (1, 0.1, 12)):
-            unit = factor * width / (line + excess + tunnelling)
-            for shift in (-0.3, 0.0, 0.3):
-                candidate = _rate_parameters(
-                    line * unit, excess * unit, tunnelling * unit, frequency + shift * width / (2 * np.pi), 1.0
-                )
-                left = float((np.abs(_unexplained(fixed | {p.name: p.start for p in candidate}, coarse)) ** 2).sum())
-                if left < best_left:
-                    best, best_left = candidate, left
-    if best is None:
-        raise FitError("the reflection does not depend on the bias: nothing to fit; is the resonator in the band?")
-    return best
+    grid = [
+        (factor * width / (line + excess + tunnelling), line, excess, tunnelling, shift * width / (2 * np.pi))
+        for factor in (0.3, 1.0, 3.0)
+        for line, excess, tunnelling in ((1, 0.1, 1), (1, 0.1, 4), (1, 0.1, 0.3), (1, 1, 2), (0.3, 1, 2), (1, 0.1, 12))
+        for shift in (-0.3, 0.0, 0.3)
+    ]
+    candidates = candidates + [
+        _rate_parameters(line * unit, excess * unit, tunnelling * unit, frequency + shift, 1.0)
+        for unit, line, excess, tunnelling, shift in grid
+    ]
+
+    def left(candidate: list[Parameter]) -> float:
+        values = fixed | {p.name: p.start for p in candidate}
+        return float((np.abs(_unexplained(values, coarse)) ** 2).sum())
+
+    return min(candidates, key=left)
 
 
 def _active_region(data: ReflectionData) -> tuple[float, float]:
     """Centre (Hz) and width (rad/s) of the band in which the traces depend on the bias."""
     mean = data.s11.mean(axis=0)
-    variance = (np.abs(data.s11 - mean) ** 2).mean(axis=0) / np.abs(mean).mean() ** 2
-    activity = np.convolve(variance - np.median(variance), np.ones(5) / 5, mode="same").clip(min=0)
-    if activity.max() == 0:
-        raise FitError("the reflection does not depend on the bias: nothing to fit; is the resonator in the band?")
+    # Without the background's phase, however long the cables.
+    change = (data.s11 - mean) * np.exp(-1j * np.angle(mean))
+    variance = np.convolve((np.abs(change) ** 2).mean(axis=0), np.ones(5) / 5, mode="same")
+    # Between neighbouring frequencies only noise differs much; the median does not mind a narrow resonance.
+    noise = float(np.median((np.abs(np.diff(change, axis=1)) ** 2).mean(axis=0))) / 2
+    # Variances of noise scatter by this much, and rounding leaves some even without noise.
+    scatter = 1 / np.sqrt(5 * (data.device_voltage.size - 1))
+    least = max(noise * (1 + 6 * scatter), 1e-18 * float((np.abs(mean) ** 2).mean()))
+    if not variance.max() > least:
+        raise FitError(
+            "the reflection does not depend on the bias beyond its noise: nothing to fit; is the resonance in the "
+            "band, and does the sweep reach beyond the gap?"
+        )
+    activity = (variance - np.median(variance)).clip(min=0)
     strong = activity > 0.5 * activity.max()
     weight = activity * strong
     centre = float((weight * data.frequency).sum() / weight.sum())
@@ -212,31 +227,18 @@ def _active_region(data: ReflectionData) -> tuple[float, float]:
     return centre, 2 * np.pi * spacing * max(int(strong.sum()), 3)
 
 
-def _with_zero_bias_resonance(result: FitResult) -> FitResult:
-    """Append the resonance frequency at zero bias, a function of the fitted parameters."""
+def _zero_bias_resonance(values: Mapping[str, float]) -> float:
+    """Resonance frequency at zero bias (Hz)."""
+    device = DeviceModel(values, np.zeros(1))
+    return float(device.resonator.resonance_frequency(device.junction, 0.0, device.temperature))
 
-    def zero_bias_resonance(x: Real) -> float:
-        values = dict(zip(result.names, x, strict=True))
-        device = DeviceModel(values, np.zeros(1))
-        return float(device.resonator.resonance_frequency(device.junction, 0.0, device.temperature))
 
-    sigma = np.sqrt(np.diag(result.covariance))
-    gradient = np.array(
-        [
-            (zero_bias_resonance(result.values + step) - zero_bias_resonance(result.values - step)) / (2 * step[i])
-            for i, step in enumerate(np.diag(0.1 * sigma))
-        ]
-    )
-    growth = np.vstack([np.eye(len(result.names)), gradient])
-    return FitResult(
-        result.model,
-        (*result.names, "resonance_frequency"),
-        (*result.units, "Hz"),
-        np.append(result.values, zero_bias_resonance(result.values)),
-        growth @ result.covariance @ growth.T,
-        result.chi2,
-        result.degrees_of_freedom,
-        result.noise,
-        result.assumed,
-        result.warnings,
-    )
+def _refuse_undetermined(result: FitResult) -> None:
+    """A rate that its own uncertainty exceeds is no measurement; what was derived from it would be none either."""
+    for name in ("damping_line", "damping_junction"):
+        rate = result[name]
+        if not rate.sigma < rate.value:
+            raise FitError(
+                f"the traces do not determine {name} ({rate.value:.3g} ± {rate.sigma:.3g} 1/s): are there biases on "
+                "both sides of the gap, is the resonance in the band, is the phase that of a network analyzer?"
+            )

@@ -63,14 +63,12 @@ class FitResult:
 
     def __getitem__(self, name: str) -> Estimate:
         """The estimate of one parameter; KeyError naming the known ones otherwise."""
-        if name not in self.names:
-            raise KeyError(f"{self.model} has no parameter {name!r}; it has {', '.join(self.names)}")
-        i = self.names.index(name)
+        i = self._index(name)
         return Estimate(float(self.values[i]), float(np.sqrt(self.covariance[i, i])), self.units[i])
 
     def select(self, names: Sequence[str]) -> Self:
         """The same fit, seen through some of its parameters (for use as a prior)."""
-        index = [self.names.index(name) for name in names]
+        index = [self._index(name) for name in names]
         return type(self)(
             self.model,
             tuple(names),
@@ -83,6 +81,11 @@ class FitResult:
             self.assumed,
             self.warnings,
         )
+
+    def _index(self, name: str) -> int:
+        if name not in self.names:
+            raise KeyError(f"{self.model} has no parameter {name!r}; it has {', '.join(self.names)}")
+        return self.names.index(name)
 
     def as_record(self) -> dict[str, Any]:
         """Plain types, for storage and JSON."""

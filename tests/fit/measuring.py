@@ -60,7 +60,13 @@ def fitted_current_voltage(truth: Truth, seed: int = 0) -> FitResult:
 
 
 def reflection(
-    truth: Truth, seed: int = 0, *, centre: float = 4.67e9, span: float = 100e6, biases: int = 31, frequencies: int = 201
+    truth: Truth,
+    seed: int = 0,
+    *,
+    centre: float = 4.67e9,
+    span: float = 100e6,
+    biases: int = 31,
+    frequencies: int = 201,
 ) -> ReflectionData:
     """Traces from zero bias to several gaps, at -30 dBm and 100 Hz of noise bandwidth."""
     frequency = centre + np.linspace(-span / 2, span / 2, frequencies)
@@ -71,10 +77,17 @@ def reflection(
 
 
 def emission(
-    truth: Truth, seed: int = 0, *, centre: float = 4.67e9, span: float = 140e6, biases: int = 31, samples: float = 4e3
+    truth: Truth,
+    seed: int = 0,
+    *,
+    centre: float = 4.67e9,
+    span: float = 140e6,
+    biases: int = 31,
+    frequencies: int = 301,
+    samples: float = 4e3,
 ) -> EmissionData:
     """Spectra from zero bias to many gaps, each point the mean of `samples` radiometer samples."""
-    frequency = centre + np.linspace(-span / 2, span / 2, 301)
+    frequency = centre + np.linspace(-span / 2, span / 2, frequencies)
     voltage, _, spectrum = _sweep(
         switched_on(truth, 2000 + seed),
         np.linspace(0, 5e-3, biases),

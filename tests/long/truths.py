@@ -7,7 +7,7 @@ from ruamel.yaml import YAML
 
 from sim_instruments import SHIPPED_TRUTH
 
-__all__ = ["EXTREMES", "random_truth", "shipped_truth"]
+__all__ = ["EXTREMES", "extreme_truth", "random_truth", "shipped_truth"]
 
 RATES = ("damping_line", "damping_excess", "damping_junction")
 

@@ -1,0 +1,52 @@
+"""Quantities that follow from fitted parameters, with the uncertainty that follows from theirs."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from labnis.fit.result import FitResult
+
+__all__ = ["with_derived"]
+
+
+def with_derived(
+    result: FitResult,
+    name: str,
+    unit: str,
+    function: Callable[[Mapping[str, float]], float],
+    *,
+    own_variance: float = 0.0,
+) -> FitResult:
+    """Append `function` of the parameters to `result`, correlated with them as its gradient says.
+
+    Parameters
+    ----------
+    result
+        A fit.
+    name, unit
+        Of the new quantity.
+    function
+        Of the parameters by name.
+    own_variance
+        Variance that the quantity has at fixed parameters (unit²).
+
+    """
+
+    def at(values: np.ndarray) -> float:
+        return function(dict(zip(result.names, values, strict=True)))
+
+    centre = at(result.values)
+    # Steps go upwards only: a rate or a Dynes parameter at 0 has no smaller neighbour.
+    steps = np.diag(1e-2 * np.sqrt(np.diag(result.covariance)))
+    gradient = np.array([(at(result.values + step) - centre) / step[i] for i, step in enumerate(steps)])
+    growth = np.vstack([np.eye(len(result.names)), gradient])
+    covariance = growth @ result.covariance @ growth.T
+    covariance[-1, -1] += own_variance
+    return replace(
+        result,
+        names=(*result.names, name),
+        units=(*result.units, unit),
+        values=np.append(result.values, centre),
+        covariance=covariance,
+    )

@@ -1,0 +1,110 @@
+"""Gain and noise temperature from emitted spectra."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.constants import k
+
+from labnis.fit import EmissionData, FitError, FitResult, fit_emitted_power, fit_reflection
+from sim_instruments import Truth
+from tests.fit.measuring import device, emission, fitted_current_voltage, pulls, reflection
+
+DEVICES: dict[str, dict[str, dict[str, Any]]] = {
+    "low gain": {"chain": {"gain_db": 35.0}},
+    "high gain, quiet chain": {"chain": {"gain_db": 75.0, "noise_temperature": 2.0}},
+    "never critically coupled": {"resonator": {"damping_line": 4.8e7, "damping_junction": 1.5e7}},
+    "warm line": {"fridge": {"mixing_chamber_temperature": 0.2}, "island": {"temperature": 0.25}},
+}
+
+
+@pytest.fixture(scope="module")
+def gain_fit(spectra: EmissionData, reflection_fit: FitResult) -> FitResult:
+    return fit_emitted_power(spectra, prior=reflection_fit)
+
+
+def test_truth_lies_within_four_sigma(gain_fit: FitResult, shipped: Truth) -> None:
+    found = pulls(gain_fit, shipped)
+    assert max(map(abs, found.values())) < 4, found
+    assert gain_fit["gain"].sigma < 0.1
+
+
+@pytest.mark.parametrize("changes", DEVICES.values(), ids=DEVICES)
+def test_other_devices_lie_within_four_sigma(changes: dict[str, dict[str, Any]]) -> None:
+    truth = device(**changes)
+    prior = fit_reflection(reflection(truth, 4), prior=fitted_current_voltage(truth, 4))
+    found = pulls(fit_emitted_power(emission(truth, 4), prior=prior), truth)
+    assert max(map(abs, found.values())) < 4, found
+
+
+@pytest.mark.parametrize("offset", [-50e6, 30e6])
+def test_band_need_not_be_centred(offset: float, reflection_fit: FitResult, shipped: Truth) -> None:
+    found = pulls(fit_emitted_power(emission(shipped, 5, centre=4.67e9 + offset), prior=reflection_fit), shipped)
+    assert max(map(abs, found.values())) < 4, found
+
+
+def test_gain_scatters_as_its_sigma_says(reflection_fit: FitResult, shipped: Truth) -> None:
+    # With the rates known exactly only the radiometer is left.
+    exact = replace(reflection_fit, covariance=reflection_fit.covariance * 1e-10)
+    fits = [fit_emitted_power(emission(shipped, seed, biases=9, samples=100), prior=exact) for seed in range(15)]
+    for name in ("gain", "noise_temperature"):
+        scatter = np.std([fit[name].value for fit in fits], ddof=1)
+        # 15 repeats know their standard deviation to 19 %.
+        assert 0.5 < scatter / np.median([fit[name].sigma for fit in fits]) < 1.7, name
+
+
+def test_uncertainty_of_the_rates_is_carried_into_the_gain(
+    spectra: EmissionData, reflection_fit: FitResult, gain_fit: FitResult
+) -> None:
+    better = replace(reflection_fit, covariance=reflection_fit.covariance / 100)
+    assert fit_emitted_power(spectra, prior=better)["gain"].sigma < 0.3 * gain_fit["gain"].sigma
+
+
+def test_gain_and_noise_temperature_make_up_the_measured_floor(spectra: EmissionData, gain_fit: FitResult) -> None:
+    gain = 10 ** (gain_fit["gain"].value / 10)
+    floor = gain * k * gain_fit["noise_temperature"].value
+    assert floor == pytest.approx(spectra.spectrum[0].mean(), rel=5e-3)
+
+
+def test_one_broken_spectrum_is_left_out(spectra: EmissionData, reflection_fit: FitResult) -> None:
+    spoilt = spectra.spectrum.copy()
+    spoilt[5, 17] = np.nan
+    keep = np.arange(spectra.device_voltage.size) != 5
+    found = fit_emitted_power(replace(spectra, spectrum=spoilt), prior=reflection_fit)
+    without = replace(spectra, device_voltage=spectra.device_voltage[keep], spectrum=spectra.spectrum[keep])
+    np.testing.assert_array_equal(found.values, fit_emitted_power(without, prior=reflection_fit).values)
+
+
+@pytest.mark.parametrize("usable", [0, 3])
+def test_too_few_spectra(spectra: EmissionData, reflection_fit: FitResult, usable: int) -> None:
+    spoilt = spectra.spectrum.copy()
+    spoilt[usable:] = np.nan
+    with pytest.raises(FitError, match=f"{usable} usable spectra are too few; at least 4"):
+        fit_emitted_power(replace(spectra, spectrum=spoilt), prior=reflection_fit)
+
+
+def test_shapes_have_to_agree(spectra: EmissionData) -> None:
+    with pytest.raises(FitError, match=r"spectrum has shape \(30, 301\); \(31, 301\) is needed"):
+        replace(spectra, spectrum=spectra.spectrum[1:])
+
+
+@pytest.mark.parametrize("temperature", [-0.01, float("nan")])
+def test_impossible_fridge_temperature(spectra: EmissionData, temperature: float) -> None:
+    with pytest.raises(FitError, match="fridge_temperature is"):
+        replace(spectra, fridge_temperature=temperature)
+
+
+def test_power_that_falls_with_the_bias(spectra: EmissionData, reflection_fit: FitResult) -> None:
+    with pytest.raises(FitError, match="does not grow"):
+        fit_emitted_power(replace(spectra, spectrum=spectra.spectrum[::-1]), prior=reflection_fit)
+
+
+def test_band_without_the_resonance(reflection_fit: FitResult, shipped: Truth) -> None:
+    with pytest.raises(FitError, match=r"does not grow|do not rise above their noise"):
+        fit_emitted_power(emission(shipped, 1, centre=7e9), prior=reflection_fit)
+
+
+def test_prior_without_rates_is_named(spectra: EmissionData, junction_fit: FitResult) -> None:
+    with pytest.raises(KeyError, match="has no parameter 'damping_line'"):
+        fit_emitted_power(spectra, prior=junction_fit)

@@ -115,6 +115,12 @@ class FrontPanel(Device, ABC):  # type: ignore[misc]  # pyvisa-sim publishes no 
         self._output[0] = head[length:]
         return head[:length], False
 
+    def drain(self) -> bytes:
+        """Return all output at once, as a stream (a socket) sends it without being asked."""
+        answer = b"".join(self._output)
+        self._output.clear()
+        return answer
+
     def device_clear(self) -> None:
         """Empty both buffers; settings, status and error queue stay."""
         self._input.clear()

@@ -85,7 +85,7 @@ class _Sweep(NamedTuple):
 class Keithley2450Panel(BufferPanel):
     """A Keithley 2450 across the bias line."""
 
-    identification = "KEITHLEY INSTRUMENTS,MODEL 2450,04000001,1.7.12b"
+    identification = "KEITHLEY INSTRUMENTS,MODEL 2450,TWIN0001,1.7.12b"
     number_format = ".6E"
     settings = (
         *_source_settings(),

@@ -58,7 +58,7 @@ class KeysightN5222BPanel(KeysightPanel):
 
     """
 
-    identification = "Keysight Technologies,N5222B,MY00000002,A.17.20.06"
+    identification = "Keysight Technologies,N5222B,TWIN0004,A.17.20.06"
     options = '"419,080,093"'
     ascii_name = "ASC,0"
     settings = (

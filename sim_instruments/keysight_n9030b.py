@@ -49,7 +49,7 @@ class KeysightN9030BPanel(KeysightPanel):
 
     """
 
-    identification = "Keysight Technologies,N9030B,MY00000001,A.33.03"
+    identification = "Keysight Technologies,N9030B,TWIN0003,A.33.03"
     options = '"526,B25,EA3,P26"'
     settings = (
         Setting(":INSTrument[:SELect]", "mode", Choice(("SA",))),

@@ -116,7 +116,7 @@ def _table_handlers(name: str, table: _Table) -> Iterator[tuple[str, Handler]]:
 class LakeShore372Panel(WordPanel):
     """A Lake Shore 372 on the fridge's thermometers."""
 
-    identification = "LSCI,MODEL372,LSA21YE,1.3"
+    identification = "LSCI,MODEL372,TWIN0005,1.3"
     terminator = b"\r\n"
     words: ClassVar[dict[str, Kind]] = {"BRIGT": _whole(0, 3), "LOCK": _whole(0, 2)}
 

@@ -34,7 +34,7 @@ def _choice(default: int, high: int) -> Integer:
 class SR830Panel(StoragePanel):
     """An SR830. At power-up it has its standard settings, except that the last user left the sine at 4 mV."""
 
-    identification = "Stanford_Research_Systems,SR830,s/n42830,ver1.07"
+    identification = "Stanford_Research_Systems,SR830,TWIN0002,ver1.07"
     words = {  # noqa: RUF012  # declared ClassVar by the parent
         "PHAS": Number(0.0, -360.0, 729.99),
         "FMOD": _choice(1, 1),

@@ -13,26 +13,14 @@ from pyvisa_sim.devices import Devices
 from pyvisa_sim.highlevel import SimVisaLibrary
 
 from sim_instruments import ADDRESSES, SHIPPED_TRUTH
+from sim_instruments.bench import front_panels
 from sim_instruments.clock import RealClock, SimulatedClock
 from sim_instruments.front_panel import FrontPanel
-from sim_instruments.keithley_2450 import Keithley2450Panel
-from sim_instruments.keysight_n5222b import KeysightN5222BPanel
-from sim_instruments.keysight_n9030b import KeysightN9030BPanel
-from sim_instruments.lakeshore_372 import LakeShore372Panel
 from sim_instruments.sessions import PanelSession, open_session
-from sim_instruments.sr830 import SR830Panel
 from sim_instruments.truth import load_truth
 from sim_instruments.world import World
 
 __all__ = ["LabnisVisaLibrary"]
-
-PANELS: dict[str, type[FrontPanel]] = {
-    "bias": Keithley2450Panel,
-    "lockin": SR830Panel,
-    "analyzer": KeysightN9030BPanel,
-    "vna": KeysightN5222BPanel,
-    "fridge": LakeShore372Panel,
-}
 
 
 class LabnisVisaLibrary(SimVisaLibrary):  # type: ignore[misc]  # pyvisa-sim publishes no types
@@ -70,7 +58,7 @@ class LabnisVisaLibrary(SimVisaLibrary):  # type: ignore[misc]  # pyvisa-sim pub
     def _init(self) -> None:
         self.truth = load_truth(Path(self.library_path))
         self.world = World(self.truth, self._new_clock())
-        self.panels = {role: panel(self.world) for role, panel in PANELS.items()}
+        self.panels = front_panels(self.world)
         self.devices = Devices()
         for role, panel in self.panels.items():
             self.devices.add_device(ADDRESSES[role], panel)

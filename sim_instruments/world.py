@@ -16,7 +16,7 @@ from scipy.optimize import brentq
 from labnis.physics import NISJunction, Resonator, thermal_photon_number
 from sim_instruments.truth import LineWiring, Truth
 
-__all__ = ["Clock", "SourceState", "World"]
+__all__ = ["Clock", "SourceState", "Stage", "World"]
 
 # Sine of 16 equally spaced phases: one cycle of the lock-in's excitation.
 _CYCLE = np.sin(2 * np.pi * (np.arange(16) + 0.5) / 16)
@@ -140,7 +140,9 @@ class World:
         # A NIS junction never carries more than its normal current: mostly there is nothing to solve.
         if abs(available) <= limit * ohmic or abs(self._current_at(line)) <= limit:
             return line
-        return float(brentq(lambda v: abs(self._current_at(v)) - limit, 0.0, line, xtol=1e-12))
+        # No current flows where the line cancels the offset, which need not be at zero.
+        without_current = -self.truth.noise.voltage_offset
+        return float(brentq(lambda v: abs(self._current_at(v)) - limit, without_current, line, xtol=1e-12))
 
     def _current_at(self, line: float) -> float:
         return float(self.device_current(self.device_voltage(line)))
@@ -267,7 +269,12 @@ class World:
         phase = np.exp(-2j * np.pi * frequencies * cable.delay + 0.05j * cable.ripple_db * ripple)
         return np.asarray(amplitude * phase)
 
+    def stage_temperature(self, stage: Stage) -> float:
+        """The true temperature (K) of a stage."""
+        value: float = getattr(self.truth.fridge, f"{stage}_temperature")
+        return value
+
     def temperature(self, stage: Stage) -> float:
         """One thermometer reading (K)."""
-        value: float = getattr(self.truth.fridge, f"{stage}_temperature")
+        value = self.stage_temperature(stage)
         return value * (1 + self.truth.noise.temperature_relative * float(self._random.standard_normal()))

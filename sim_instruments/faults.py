@@ -1,0 +1,222 @@
+"""Faults that the twin plays on purpose: which message of which instrument is struck, and what becomes of it.
+
+========== ============================ ====================================================================
+kind       counts the role's            what happens
+========== ============================ ====================================================================
+delay      answers                      the answer is sent `seconds` later; other clients are served meanwhile
+drop       answers                      the answer is lost
+truncate   answers                      the answer breaks off, without its terminator
+garble     answers                      some bytes change; always to ones outside ASCII, for in a protocol
+                                        without checksum nobody can tell one digit from another
+swap       answers                      the client gets its previous query's answer in place of this one
+ignore     messages with a setting      the settings that match are silently not carried out, the rest is
+reset      messages                     a power cycle comes before the message is carried out
+disconnect messages                     the connections break before it is carried out; new ones are refused
+                                        for `seconds`
+overload   messages                     from here on the input is overloaded (lockin, analyzer, vna)
+compliance messages                     from here on the current limit acts at any current (bias)
+========== ============================ ====================================================================
+
+Overload and compliance last for `seconds`, or until the faults are cleared where that is 0.
+"""
+
+import math
+import threading
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+
+from sim_instruments import ADDRESSES
+from sim_instruments.scpi import split_outside
+
+__all__ = ["Fault", "FaultScript", "Kind", "spoiled"]
+
+Kind = Literal[
+    "delay",
+    "drop",
+    "truncate",
+    "garble",
+    "swap",
+    "ignore",
+    "reset",
+    "disconnect",
+    "overload",
+    "compliance",
+]
+
+OF_ANSWERS: frozenset[Kind] = frozenset({"delay", "drop", "truncate", "garble", "swap"})
+CONDITIONS: dict[Kind, tuple[str, ...]] = {"overload": ("lockin", "analyzer", "vna"), "compliance": ("bias",)}
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One scripted fault.
+
+    Attributes
+    ----------
+    role
+        Instrument that it strikes.
+    kind
+        See the table above.
+    after
+        How many messages (or answers) that match pass unharmed before it.
+    count
+        How many are struck in a row; None for all that follow.
+    match
+        Only messages that contain this text count, whatever its case; for `ignore`, a setting has to contain it.
+    seconds
+        Length of a delay, of a refusal or of a condition (s); may be infinite.
+
+    Raises
+    ------
+    ValueError
+        Naming what is allowed.
+
+    """
+
+    role: str
+    kind: Kind
+    after: int = 0
+    count: int | None = 1
+    match: str = ""
+    seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.role not in CONDITIONS.get(self.kind, ADDRESSES):
+            allowed = CONDITIONS.get(self.kind, tuple(ADDRESSES))
+            raise ValueError(f"a fault {self.kind!r} cannot strike {self.role!r}; allowed are {', '.join(allowed)}")
+        if self.kind not in get_args(Kind):
+            raise ValueError(f"{self.kind!r} is no kind of fault; allowed are {', '.join(get_args(Kind))}")
+        for name, value in (("after", self.after), ("count", self.count)):
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 0):
+                raise ValueError(f"{name} is {value!r}; a whole number from 0 on is needed")
+        if not self.seconds >= 0:
+            raise ValueError(f"seconds is {self.seconds!r}; a number from 0 on is needed")
+
+    def concerns(self, role: str, message: str) -> bool:
+        """Whether `message` of `role` counts for this fault."""
+        if role != self.role or self.match.lower() not in message.lower():
+            return False
+        return self.kind != "ignore" or self.rest_of(message) != message
+
+    def rest_of(self, message: str) -> str:
+        """`message` without the settings that match; what follows one must not lean on its path."""
+        units = split_outside(message, ";")
+        return ";".join(unit for unit in units if "?" in unit or self.match.lower() not in unit.lower())
+
+
+@dataclass
+class _Armed:
+    fault: Fault
+    seen: int = 0
+    struck: int = 0
+
+    def strikes(self) -> bool:
+        """Count one message; whether it is struck."""
+        number, self.seen = self.seen, self.seen + 1
+        fault = self.fault
+        hit = number >= fault.after and (fault.count is None or number < fault.after + fault.count)
+        self.struck += hit
+        return hit
+
+
+class FaultScript:
+    """The faults that are armed, and what they have struck so far; for use by several threads.
+
+    Parameters
+    ----------
+    faults
+        Armed from the start.
+    seed
+        Of where an answer breaks off and which of its bytes change.
+
+    """
+
+    def __init__(self, faults: Iterable[Fault], seed: int) -> None:
+        self._armed = [_Armed(fault) for fault in faults]
+        self._random = np.random.default_rng(seed)
+        self._conditions: dict[tuple[str, str], float] = {}
+        self._refusals: dict[str, float] = {}
+        self._lock = threading.Lock()
+
+    def arm(self, fault: Fault) -> None:
+        """Add a fault, which counts messages from now on."""
+        with self._lock:
+            self._armed.append(_Armed(fault))
+
+    def clear(self) -> None:
+        """Forget all faults; conditions and refusals end."""
+        with self._lock:
+            self._armed.clear()
+            self._conditions.clear()
+            self._refusals.clear()
+
+    def struck(self) -> list[int]:
+        """How many messages each armed fault has struck, in the order of arming."""
+        with self._lock:
+            return [armed.struck for armed in self._armed]
+
+    def before(self, role: str, message: str) -> list[Fault]:
+        """Faults that strike `message` before it is carried out."""
+        with self._lock:
+            struck = self._strike(role, message, of_answers=False)
+            for fault in struck:
+                if fault.kind in CONDITIONS:
+                    self._conditions[role, fault.kind] = _until(fault.seconds or math.inf)
+                elif fault.kind == "disconnect":
+                    self._refusals[role] = _until(fault.seconds)
+        return struck
+
+    def after(self, role: str, message: str) -> list[Fault]:
+        """Faults that strike the answer to `message`."""
+        with self._lock:
+            return self._strike(role, message, of_answers=True)
+
+    def _strike(self, role: str, message: str, *, of_answers: bool) -> list[Fault]:
+        return [
+            armed.fault
+            for armed in self._armed
+            if (armed.fault.kind in OF_ANSWERS) == of_answers
+            and armed.fault.concerns(role, message)
+            and armed.strikes()
+        ]
+
+    def holds(self, role: str, kind: Kind) -> bool:
+        """Whether the condition `kind` holds at the instrument in `role`."""
+        return time.monotonic() < self._conditions.get((role, kind), -math.inf)
+
+    def refuses(self, role: str) -> bool:
+        """Whether the instrument in `role` refuses new connections."""
+        return time.monotonic() < self._refusals.get(role, -math.inf)
+
+    def spoil(self, struck: Iterable[Fault], answer: bytes, previous: bytes) -> bytes:
+        """What is left of `answer` after the faults that struck it; `previous` is the answer before it."""
+        with self._lock:
+            for fault in struck:
+                answer = spoiled(fault.kind, answer, previous, self._random)
+        return answer
+
+
+def _until(seconds: float) -> float:
+    return time.monotonic() + seconds
+
+
+def spoiled(kind: Kind, answer: bytes, previous: bytes, random: np.random.Generator) -> bytes:
+    """`answer` after one fault; `previous` is the answer before it."""
+    if kind == "drop":
+        return b""
+    if kind == "swap":
+        return previous
+    body = answer.rstrip(b"\r\n")
+    if kind == "truncate":
+        return body[: random.integers(0, len(body))] if body else b""
+    if kind == "garble" and body:
+        garbled = bytearray(answer)
+        number = random.integers(1, max(2, len(body) // 4))
+        for index in random.choice(len(body), size=number, replace=False):
+            garbled[index] = random.integers(128, 256)
+        return bytes(garbled)
+    return answer

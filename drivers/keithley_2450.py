@@ -5,7 +5,7 @@ from typing import Any
 
 from qcodes.instrument_drivers.Keithley import Keithley2450 as QcodesKeithley2450
 
-from drivers.errors import ComplianceError, SettingError
+from drivers.errors import CommunicationError, ComplianceError, SettingError
 from drivers.roles import SourceReading
 from drivers.scpi import CheckedInstrument
 
@@ -21,11 +21,18 @@ SHORTEST_NPLC, LONGEST_NPLC, MOST_AVERAGES = 0.01, 10.0, 100
 class Keithley2450(CheckedInstrument, QcodesKeithley2450):
     """A Keithley 2450 that fills the role of `drivers.roles.BiasSource`: it sources voltage and measures current.
 
-    `output_enabled()` is QCoDeS's parameter; it asks the instrument each time.
+    `output_enabled()` is a parameter, as in QCoDeS; it asks the instrument each time.
     """
 
     def __init__(self, name: str, address: str, **kwargs: Any) -> None:
         super().__init__(name, address, **kwargs)
+        self.remove_parameter("output_enabled")
+        self.output_enabled = self.add_parameter(
+            "output_enabled",
+            get_cmd=self._output_state,
+            set_cmd=lambda on: self.apply(":OUTP", bool(on)),
+            docstring="Whether the output is on; asked of the instrument each time, any answer but 0 or 1 is an error.",
+        )
         for module in self.submodules.values():
             if "user_number" in module.parameters:
                 # Without a number a snapshot would ask for `DELay:USERNone?`, which the instrument rejects.
@@ -116,25 +123,47 @@ class Keithley2450(CheckedInstrument, QcodesKeithley2450):
         """Disconnect the output; checked."""
         self.apply(":OUTP", False)
 
+    def _output_state(self) -> bool:
+        return self.again(self._asked_output_state)
+
+    def _asked_output_state(self) -> bool:
+        answer = self.ask(":OUTP?").strip()
+        if answer not in ("0", "1"):
+            self.lost_step()
+            raise CommunicationError(self.described, f"answered {answer[:80]!r} to ':OUTP?'; 0 or 1 expected.")
+        return answer == "1"
+
     def set_level(self, voltage: float) -> None:
-        """Write one source level (V), once.
+        """Write one source level (V), once, and return when the instrument has carried it out.
+
+        A socket may hold a write back for 40 ms and deliver it together with the next: a ramp paced by the writes
+        alone would reach the device in bunches. Command and question are one message, for the same reason.
 
         Raises
         ------
         SettingError
             If `voltage` is not a finite number; nothing is sent then.
+        CommunicationError
+            If the instrument does not confirm; whether the level was set is then unknown.
 
         """
         if not math.isfinite(voltage):
             raise SettingError(self.described, f"a source level of {voltage} V was asked for; nothing was sent.")
-        self.write(f":SOUR:VOLT {voltage:.10g}")
+        message = f":SOUR:VOLT {voltage:.10g};*OPC?"
+        if (answer := self.ask(message).strip()) != "1":
+            self.lost_step()
+            raise CommunicationError(
+                self.described,
+                f"answered {answer[:80]!r} to {message!r}; 1 expected.",
+                "An answer may have been late or lost: read the level back.",
+            )
 
     def level(self) -> float:
         """Return the source level (V), asked of the instrument."""
         return self.measured(self.ask_number(":SOUR:VOLT?"), "source level")
 
     def read(self) -> SourceReading:
-        """Measure voltage and current once, in one query.
+        """Measure voltage and current once, in one query; asked again where no usable answer comes.
 
         Raises
         ------
@@ -145,7 +174,7 @@ class Keithley2450(CheckedInstrument, QcodesKeithley2450):
 
         """
         query = ':READ? "defbuffer1",SOUR,READ,SOURSTAT'
-        voltage, current, status = self.ask_numbers(query, 3)
+        voltage, current, status = self.again(lambda: self.ask_numbers(query, 3))
         if not math.isfinite(status) or int(status) & SOURCE_LIMITED:
             raise ComplianceError(
                 self.described,

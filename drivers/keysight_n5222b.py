@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from qcodes.instrument_drivers.Keysight import KeysightN5222B as QCoDeSKeysightN5222B
 
-from drivers.errors import ReadingError
+from drivers.errors import CommunicationError, ReadingError
 from drivers.keysight_wire import KeysightAnalyzer, check_count, check_range
 
 __all__ = ["KeysightN5222B"]
@@ -170,19 +170,33 @@ class KeysightN5222B(KeysightAnalyzer, QCoDeSKeysightN5222B):
         self.write(":SENS:AVER:CLE")
         # The selected trace may be another's since: QCoDeS's own methods select theirs.
         self._select_parameter()
-        with self.waiting(self._duration):
-            answer = self.ask(":SENS:SWE:MODE GRO;*OPC?").strip()
-        if answer.lstrip("+") != "1":
-            raise ReadingError(self.described, f"answered {answer!r} to ':SENS:SWE:MODE GRO;*OPC?'; 1 expected.")
+        self._sweep()
         # QCoDeS's own methods read 32-bit numbers: its format comes back after ours.
         self.write(":FORM REAL,64")
         try:
-            values = self.ask_block(":CALC:DATA? SDATA", 2 * len(self._axis), ">f8")
+            values = self.again(lambda: self.ask_block(":CALC:DATA? SDATA", 2 * len(self._axis), ">f8"))
         finally:
             self.write(":FORM REAL,32")
         self.check_errors()
         self.confirm_unchanged(self._prepared)
         return values.view(np.complex128)
+
+    def _sweep(self) -> None:
+        """Take the sweeps once. Where their completion is not announced in time, the instrument is asked for it.
+
+        A sweep is never triggered twice: the group is complete when the instrument holds.
+        """
+        try:
+            with self.waiting(self._duration):
+                answer = self.ask(":SENS:SWE:MODE GRO;*OPC?").strip()
+        except CommunicationError:
+            if self.again(lambda: self.ask(":SENS:SWE:MODE?")).strip() != "HOLD":
+                raise
+            self.log.warning("%s: the end of the sweep was not announced, but it is complete", self.described)
+            return
+        if answer.lstrip("+") != "1":
+            self.lost_step()
+            raise ReadingError(self.described, f"answered {answer!r} to ':SENS:SWE:MODE GRO;*OPC?'; 1 expected.")
 
     def _require_preparation(self) -> None:
         if not self._prepared:

@@ -1,7 +1,7 @@
 """What Keysight's two analyzers need beyond `drivers.scpi`: traces as binary blocks, long measurements, choices."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 import numpy as np
 import pyvisa
@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from drivers.errors import (
     CommunicationError,
-    InstrumentError,
     OverloadError,
     ReadingError,
     RejectedCommandError,
@@ -42,16 +41,15 @@ class KeysightAnalyzer(CheckedInstrument):
     def waiting(self, duration: float) -> Iterator[None]:
         """Let the answers within this block take `duration` (s) longer than others.
 
-        After a failure the instrument's output is emptied: a late answer must not become the next question's.
+        After a failure the line is out of step: a late answer must not become the next question's.
         """
         handle = self.visa_handle
         before = handle.timeout
         handle.timeout = max(before, 1e3 * (1.1 * duration + TIMEOUT_MARGIN))
         try:
             yield
-        except InstrumentError:
-            with suppress(pyvisa.Error):  # the first failure is the one to report
-                handle.clear()
+        except (CommunicationError, ReadingError):
+            self.lost_step()
             raise
         finally:
             handle.timeout = before
@@ -94,6 +92,7 @@ class KeysightAnalyzer(CheckedInstrument):
         message = ";".join(queries)
         answers = tuple(self.ask(message).strip().split(";"))
         if len(answers) != len(queries):
+            self.lost_step()
             raise CommunicationError(
                 self.described, f"answered {answers!r} to {message!r}; {len(queries)} answers expected.", AGAIN
             )
@@ -169,6 +168,7 @@ class KeysightAnalyzer(CheckedInstrument):
 
         """
         expected = count * np.dtype(dtype).itemsize
+        self.regain_step()
         self.write(query)
         with self.waiting(duration):
             payload = self._read_block(query, count, expected)
@@ -186,7 +186,7 @@ class KeysightAnalyzer(CheckedInstrument):
         handle = self.visa_handle
         try:
             header = handle.read_bytes(2)
-        except pyvisa.Error as error:
+        except (pyvisa.Error, OSError) as error:
             raise CommunicationError(
                 self.described, f"no answer to {query!r}: {error}.", "Check cable, power and trigger source."
             ) from error
@@ -201,7 +201,7 @@ class KeysightAnalyzer(CheckedInstrument):
                     AGAIN,
                 )
             message = handle.read_bytes(expected + 1)
-        except pyvisa.Error as error:
+        except (pyvisa.Error, OSError) as error:
             raise ReadingError(
                 self.described, f"{query!r} broke off before its {expected} bytes were complete: {error}.", AGAIN
             ) from error

@@ -41,7 +41,11 @@ class LakeShore372(CheckedInstrument, LakeshoreModel372):
 
     def channel_temperature(self, channel: int) -> float:
         """Return the temperature (K) at input `channel`; raises as `temperature`."""
-        status = int(self.ask_number(f"RDGST? {channel}"))
+        return self.again(lambda: self._channel_temperature(channel))
+
+    def _channel_temperature(self, channel: int) -> float:
+        """One attempt of `channel_temperature`: status and reading belong together."""
+        status = self.ask_integer(f"RDGST? {channel}")
         if status:
             sensor: Any = self.channels[channel - 1]
             raise ReadingError(
@@ -56,5 +60,5 @@ class LakeShore372(CheckedInstrument, LakeshoreModel372):
 
     def next_error(self) -> str | None:
         """Return what the event status register says was rejected since it was last read; None if nothing."""
-        status = int(self.ask_number("*ESR?"))
+        status = self.ask_integer("*ESR?")
         return f"a rejected command (*ESR? {status})" if status & 48 else None

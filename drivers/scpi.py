@@ -4,13 +4,20 @@
 
     class Keithley2450(CheckedInstrument, qcodes.instrument_drivers.Keithley.Keithley2450): ...
 
-No write is ever repeated.
+No write is ever repeated. A question that changes nothing may be, up to three times in all (`again`). After an answer
+that was late, lost or garbled, the line is cleared until `*IDN?` is answered by the instrument's own name: only then is
+the next question asked, so that no answer is ever taken for that to another question.
 """
 
 import math
-from typing import Any
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, TypeVar
 
 import pyvisa
+from pyvisa.constants import StatusCode
+from pyvisa.resources import TCPIPSocket
 from qcodes.instrument import VisaInstrument
 
 from drivers.errors import (
@@ -26,12 +33,21 @@ __all__ = ["OVERFLOW", "CheckedInstrument"]
 #: Readings from here on are SCPI's markers for over-range (±9.9e37), not-a-number (9.91e37) and the like.
 OVERFLOW = 9.8e37
 MOST_ERRORS = 50
+# A socket counts as empty after SILENCE (ms) without a byte; one that never falls silent is given up after LONGEST (s).
+SILENCE, LONGEST = 100, 2.0
+# Answers in the wrong place that are read until a line is given up, and how often silence is enough for that.
+MOST_STRAY, MOST_SILENT = 6, 2
+RETRIES = 2
+
+Answer = TypeVar("Answer")
 
 
 class CheckedInstrument(VisaInstrument):
     """A VISA instrument whose faults are errors of `drivers.errors`."""
 
     _last_command = "nothing yet"
+    _identity = ""
+    _in_step = True
 
     @property
     def described(self) -> str:
@@ -41,6 +57,83 @@ class CheckedInstrument(VisaInstrument):
     def connect_message(self, idn_param: str = "IDN", begin_time: float | None = None) -> None:
         """Log the connection. QCoDeS prints it, but standard output belongs to whoever runs labnis."""
         self.log.info("Connected to %s: %s", self.described, self.parameters[idn_param].get())
+        self._identity = self.ask("*IDN?").strip()
+
+    def device_clear(self) -> None:
+        """Forget what the instrument still has to say. A socket is read empty, for it has no other way.
+
+        Raises
+        ------
+        pyvisa.Error, OSError
+            If the bus fails.
+
+        """
+        handle = self.visa_handle
+        if not isinstance(handle, TCPIPSocket):
+            super().device_clear()
+            return
+        # Not PyVISA-py's clear(): it never returns once the other side has closed the socket. Silence is a timeout.
+        before, handle.timeout = handle.timeout, SILENCE
+        deadline = time.monotonic() + LONGEST
+        try:
+            with suppress(pyvisa.VisaIOError), handle.ignore_warning(StatusCode.success_max_count_read):
+                while time.monotonic() < deadline:
+                    handle.visalib.read(handle.session, handle.chunk_size)
+        finally:
+            handle.timeout = before
+
+    def lost_step(self) -> None:
+        """Note that an answer was late, lost or not the one to its question."""
+        self._in_step = not self._identity  # without a name to compare with there is nothing to do about it
+
+    def regain_step(self) -> None:
+        """Make sure that the next answer will be the one to the next question.
+
+        Raises
+        ------
+        CommunicationError
+            If the instrument does not answer `*IDN?` with its own name any more.
+
+        """
+        silent, said = 0, ""
+        for _ in range(MOST_STRAY):
+            if self._in_step or silent == MOST_SILENT:
+                break
+            try:
+                self.device_clear()
+                said = self.ask_raw("*IDN?").strip()
+                self._in_step = said == self._identity
+            except pyvisa.VisaIOError:
+                silent += 1
+            except UnicodeDecodeError as error:
+                said = repr(error.object[:80])
+            except OSError as error:  # the connection is gone
+                said = str(error)
+                break
+        if not self._in_step:
+            raise CommunicationError(
+                self.described,
+                f"does not answer *IDN? as {self._identity[:80]!r} any more (last: {said[:80] or 'silence'!r}).",
+                "Check cable and power, and that no other program drives the instrument.",
+            )
+
+    def again(self, question: Callable[[], Answer]) -> Answer:
+        """Ask a question that changes nothing at the instrument, again where there is no usable answer.
+
+        Raises
+        ------
+        CommunicationError
+            If there is none the third time, or the instrument is gone.
+
+        """
+        for _ in range(RETRIES):
+            try:
+                return question()
+            except CommunicationError as error:
+                self.lost_step()
+                self.regain_step()
+                self.log.warning("asking again: %s", error)
+        return question()
 
     # QCoDeS's write() and ask() append to an exception's arguments, which spoils the message, so both are replaced.
 
@@ -56,7 +149,7 @@ class CheckedInstrument(VisaInstrument):
         self._last_command = cmd
         try:
             self.write_raw(cmd)
-        except pyvisa.Error as error:
+        except (pyvisa.Error, OSError) as error:  # PyVISA-py lets a socket's own errors through
             raise CommunicationError(
                 self.described,
                 f"the command {cmd!r} could not be sent: {error}.",
@@ -72,10 +165,12 @@ class CheckedInstrument(VisaInstrument):
             If the bus fails or nothing is answered within the timeout.
 
         """
+        self.regain_step()
         self._last_command = cmd
         try:
             return self.ask_raw(cmd)
-        except (pyvisa.Error, UnicodeDecodeError) as error:
+        except (pyvisa.Error, OSError, UnicodeDecodeError) as error:
+            self.lost_step()
             raise CommunicationError(
                 self.described,
                 f"no usable answer to {cmd!r}: {error}.",
@@ -97,6 +192,7 @@ class CheckedInstrument(VisaInstrument):
         except ValueError:
             numbers = []
         if len(numbers) != count:
+            self.lost_step()
             raise CommunicationError(
                 self.described,
                 f"answered {answer[:80]!r} to {cmd!r}; {count} number(s) expected.",
@@ -107,6 +203,16 @@ class CheckedInstrument(VisaInstrument):
     def ask_number(self, cmd: str) -> float:
         """Ask for one number; see `ask_numbers`."""
         return self.ask_numbers(cmd, 1)[0]
+
+    def ask_integer(self, cmd: str) -> int:
+        """Ask for the value of a register, a whole number of at most 16 bits; see `ask_numbers`."""
+        number = self.ask_number(cmd)
+        if not (number.is_integer() and 0 <= number < 1 << 16):
+            self.lost_step()
+            raise CommunicationError(
+                self.described, f"answered {number:g} to {cmd!r}; a whole number from 0 to 65535 expected."
+            )
+        return int(number)
 
     def measured(self, value: float, quantity: str) -> float:
         """Return `value` if it is a measurement.
@@ -175,6 +281,7 @@ class CheckedInstrument(VisaInstrument):
         try:
             return entry if int(number) != 0 else None
         except ValueError:
+            self.lost_step()
             raise CommunicationError(
                 self.described, f"answered {entry[:80]!r} to ':SYST:ERR?'; a number and a text expected."
             ) from None

@@ -16,6 +16,7 @@ TIME_CONSTANTS = tuple(float(f"{factor}e{decade}") for decade in range(-5, 5) fo
 OVERLOADS = {1: "input or reserve", 2: "filter", 4: "output"}
 UNLOCKED = 8
 # *ESR? bits.
+POWER_ON = 128
 REJECTED = {16: "a value that is not possible", 32: "a command that it does not know"}
 # Four stages at 24 dB/octave: e^{−x}·(1 + x + x²/2 + x³/6) falls to 0.001 at x = 13.06.
 STEEPEST_SLOPE, SETTLING = 3, 13.1
@@ -25,6 +26,9 @@ SMALLEST_SINE, LARGEST_SINE = 0.004, 5.0
 
 class SR830(CheckedInstrument, QcodesSR830):
     """An SR830 that fills the role of `drivers.roles.LockIn`: internal reference, input A, first harmonic."""
+
+    default_terminator = "\n"
+    _prepared = False
 
     def prepare(self, *, amplitude: float, frequency: float, time_constant: float, sensitivity: float) -> None:
         """Set sine output, filter (24 dB/octave) and full scale; every setting is read back.
@@ -59,6 +63,7 @@ class SR830(CheckedInstrument, QcodesSR830):
         self.apply("SLVL", round(amplitude, 3), tolerance=1.1e-3)
         self.check_errors()
         self.ask("LIAS?")  # forget overloads of the former setting
+        self._prepared = True
 
     def quiet(self) -> float:
         """Reduce the sine output to its smallest amplitude, 4 mV, and return what is read back (V rms)."""
@@ -74,11 +79,13 @@ class SR830(CheckedInstrument, QcodesSR830):
 
     def settling_time(self) -> float:
         """Return the time (s) until the output is within 0.1 % of its final value, at 24 dB/octave."""
-        number = self.ask_number("OFLT?")
-        return SETTLING * TIME_CONSTANTS[int(number)]
+        number = self.again(lambda: self.ask_integer("OFLT?"))
+        if not 0 <= number < len(TIME_CONSTANTS):
+            raise ReadingError(self.described, f"OFLT? reads {number}, which is no time constant.")
+        return SETTLING * TIME_CONSTANTS[number]
 
     def read(self) -> complex:
-        """Return X + iY (V rms), taken at one instant.
+        """Return X + iY (V rms), taken at one instant; taken again where no usable answer comes.
 
         Raises
         ------
@@ -86,11 +93,23 @@ class SR830(CheckedInstrument, QcodesSR830):
             If an overload bit is set during this reading.
         ReadingError
             If the reference is not locked.
+        SettingError
+            If the instrument was switched off and on since `prepare`: its settings are gone.
 
         """
-        self.ask("LIAS?")  # bits latch: forget those of the way here
+        return self.again(self._read)
+
+    def _read(self) -> complex:
+        """One attempt of `read`: from the first question to the last, for asking for the status also clears it."""
+        self.ask_integer("LIAS?")  # bits latch: forget those of the way here
         x, y = self.ask_numbers("SNAP?1,2", 2)
-        status = int(self.ask_number("LIAS?"))
+        status = self.ask_integer("LIAS?")
+        if self._prepared and self.ask_integer("*ESR?") & POWER_ON:
+            raise SettingError(
+                self.described,
+                "was switched off and on since it was prepared (*ESR? bit 7): its settings are gone.",
+                "Find out why, then start the run again.",
+            )
         overloads = [name for bit, name in OVERLOADS.items() if status & bit]
         if overloads:
             raise OverloadError(
@@ -113,7 +132,8 @@ class SR830(CheckedInstrument, QcodesSR830):
         """
         if channel not in (1, 2, 3, 4):
             raise SettingError(self.described, f"has no auxiliary input {channel}; it has 1 to 4.")
-        voltage = self.measured(self.ask_number(f"OAUX?{channel}"), f"auxiliary input {channel}")
+        answer = self.again(lambda: self.ask_number(f"OAUX?{channel}"))
+        voltage = self.measured(answer, f"auxiliary input {channel}")
         if abs(voltage) >= AUXILIARY_LIMIT:
             raise OverloadError(
                 self.described,
@@ -124,6 +144,6 @@ class SR830(CheckedInstrument, QcodesSR830):
 
     def next_error(self) -> str | None:
         """Return what the event status register says was rejected since it was last read; None if nothing."""
-        status = int(self.ask_number("*ESR?"))
+        status = self.ask_integer("*ESR?")
         rejected = [text for bit, text in REJECTED.items() if status & bit]
         return f"{' and '.join(rejected)} (*ESR? {status})" if rejected else None

@@ -1,21 +1,28 @@
 """Runs as HDF5 files: written while measuring, readable at any moment, read back as xarray.
 
-Errors: `labnis.storage.errors`. File layout: `labnis.storage._layout`.
+Errors: `labnis.storage.errors`. File layout: `labnis.storage._layout`. Why it is built like this: docs/storage.md.
 """
 
 from labnis.storage._columns import Axis, Column
+from labnis.storage._configuration import configuration_hash, resume_differences
 from labnis.storage._environment import Environment, collect_environment
+from labnis.storage._events import Event
 from labnis.storage._metadata import SCHEMA_VERSION, RunMetadata, Status
 from labnis.storage._paths import check_data_root, new_run_id, slug
-from labnis.storage._reading import RunSummary, find_run, list_runs, open_run, read_fits, read_metadata
+from labnis.storage._reading import RunSummary, find_run, list_runs, open_run, read_events, read_fits, read_metadata
+from labnis.storage._recovery import RecoveryReport, recover
+from labnis.storage._space import check_free_space, estimate_bytes, network_filesystem
 from labnis.storage._writer import RunWriter
 from labnis.storage.errors import (
     DataRootError,
+    DiskSpaceError,
     LayoutError,
     RowError,
     RunFileError,
+    RunInUseError,
     RunNotFoundError,
     StorageError,
+    StorageWarning,
 )
 
 __all__ = [
@@ -23,23 +30,35 @@ __all__ = [
     "Axis",
     "Column",
     "DataRootError",
+    "DiskSpaceError",
     "Environment",
+    "Event",
     "LayoutError",
+    "RecoveryReport",
     "RowError",
     "RunFileError",
+    "RunInUseError",
     "RunMetadata",
     "RunNotFoundError",
     "RunSummary",
     "RunWriter",
     "Status",
     "StorageError",
+    "StorageWarning",
     "check_data_root",
+    "check_free_space",
     "collect_environment",
+    "configuration_hash",
+    "estimate_bytes",
     "find_run",
     "list_runs",
+    "network_filesystem",
     "new_run_id",
     "open_run",
+    "read_events",
     "read_fits",
     "read_metadata",
+    "recover",
+    "resume_differences",
     "slug",
 ]

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from labnis.storage.errors import LayoutError, RowError
 
-__all__ = ["Axis", "Column", "Row", "Schema", "checked_row", "stacked"]
+__all__ = ["Axis", "Column", "Row", "Schema", "checked_row", "schema_from_plain", "schema_to_plain", "stacked"]
 
 Row = Mapping[str, float | complex | NDArray[Any]]
 
@@ -118,6 +118,32 @@ class Schema:
     def column(self, name: str) -> Column:
         """Look up the column called `name`."""
         return next(column for column in self.columns if column.name == name)
+
+
+def schema_to_plain(schema: Schema) -> dict[str, Any]:
+    """Plain values from which `schema_from_plain` makes the schema again."""
+    columns = [
+        {"name": c.name, "unit": c.unit, "long_name": c.long_name, "axes": list(c.axes), "dtype": c.dtype.__name__}
+        for c in schema.columns
+    ]
+    return {"columns": columns, "coordinate": schema.coordinate, "signal": schema.signal}
+
+
+def schema_from_plain(plain: Mapping[str, Any]) -> Schema:
+    """Inverse of `schema_to_plain`.
+
+    Raises
+    ------
+    KeyError, TypeError, LayoutError
+        It is none of its results.
+
+    """
+    types: Mapping[str, type[float] | type[complex]] = {"float": float, "complex": complex}
+    columns = [
+        Column(c["name"], c["unit"], c["long_name"], axes=tuple(c["axes"]), dtype=types[c["dtype"]])
+        for c in plain["columns"]
+    ]
+    return Schema(tuple(columns), plain["coordinate"], plain["signal"])
 
 
 def checked_row(row: Row, schema: Schema, lengths: Mapping[str, int], run_id: str, index: int) -> dict[str, Any]:

@@ -6,6 +6,7 @@
     /data             NX_class=NXdata, signal, axes, rows (number of complete rows), simulated
     /data/<column>    shape (rows,) or (rows, *axes); units, long_name; attached to its dimension scales
     /data/<axis>      shape (points,)
+    /events           time, monotonic, kind, message, details of each event, along its scale `monotonic`
     /fit/<name>       datasets values, sigma, covariance, parameters, units; the rest as attributes
 
 Functions here take open h5py objects and neither open nor close files.
@@ -18,11 +19,20 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from labnis.storage._columns import Axis, Column, Schema
-from labnis.storage._metadata import json_text, parsed_json
+from labnis.storage._columns import Axis, Column, Schema, schema_to_plain
+from labnis.storage._json import json_text, parsed_json
 from labnis.storage.errors import LayoutError
 
-__all__ = ["FIT_KEYS", "append_block", "create_axis", "create_run", "read_fit", "set_attributes", "write_fit"]
+__all__ = [
+    "FIT_KEYS",
+    "append_block",
+    "check_fit",
+    "create_axis",
+    "create_run",
+    "read_fit",
+    "set_attributes",
+    "write_fit",
+]
 
 # A chunk is rewritten whole when a row is added to it, so it stays small; one long trace fills one chunk.
 CHUNK_BYTES = 64 * 1024
@@ -36,9 +46,12 @@ FIT_KEYS = _FIT_ARRAYS + _FIT_TEXTS + _FIT_ATTRIBUTES
 
 
 def set_attributes(target: Any, attributes: Mapping[str, Any]) -> None:
-    """Write attributes; one that exists already is replaced."""
+    """Write attributes; one that exists already is replaced, and taken away where the new value is None."""
     for key, value in attributes.items():
-        target.attrs[key] = value
+        if value is not None:
+            target.attrs[key] = value
+        elif key in target.attrs:
+            del target.attrs[key]
 
 
 def create_run(file: Any, schema: Schema, attributes: Mapping[str, Any], axes: Iterable[Axis]) -> None:
@@ -49,6 +62,8 @@ def create_run(file: Any, schema: Schema, attributes: Mapping[str, Any], axes: I
     signal_axes = [schema.coordinate, *schema.column(schema.signal).axes]
     set_attributes(data, {"NX_class": "NXdata", "signal": schema.signal, "axes": signal_axes, "columns": names})
     set_attributes(data, {"rows": np.int64(0), "simulated": attributes["simulated"]})
+    # Everything about the columns, also of those that still wait for an axis: enough to go on with the run.
+    data.attrs["schema"] = json_text("schema", schema_to_plain(schema))
     file.create_group("fit").attrs["NX_class"] = "NXcollection"
     _create_column(data, schema.column(schema.coordinate)).make_scale(schema.coordinate)
     _create_ready_columns(data, schema)
@@ -135,7 +150,7 @@ def write_fit(file: Any, name: str, fit: Mapping[str, Any]) -> None:
         An entry is missing or has the wrong shape.
 
     """
-    _check_fit(name, fit)
+    check_fit(name, fit)
     group_name = f"fit/{name}"
     if group_name in file:
         del file[group_name]
@@ -151,7 +166,15 @@ def write_fit(file: Any, name: str, fit: Mapping[str, Any]) -> None:
         group.attrs[key] = json_text(f"fit {name}: {key}", fit[key])
 
 
-def _check_fit(name: str, fit: Mapping[str, Any]) -> None:
+def check_fit(name: str, fit: Mapping[str, Any]) -> None:
+    """Refuse a fit that cannot be stored.
+
+    Raises
+    ------
+    LayoutError
+        An entry is missing, or has the wrong shape, or has no form in JSON; or the name is none for a group.
+
+    """
     if not name.isprintable() or not name.strip(". ") or "/" in name:
         raise LayoutError(f"fit name {name!r} cannot be stored: printable characters without '/' are needed")
     missing = [key for key in FIT_KEYS if key not in fit]
@@ -162,6 +185,8 @@ def _check_fit(name: str, fit: Mapping[str, Any]) -> None:
     for key, shape in needed.items():
         if np.shape(fit[key]) != shape:
             raise LayoutError(f"fit {name!r}: {key} has shape {np.shape(fit[key])}, needed is {shape}")
+    for key, value in fit.items():
+        json_text(f"fit {name}: {key}", value)
 
 
 def read_fit(group: Any) -> dict[str, Any]:

@@ -2,15 +2,15 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, is_dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from enum import Enum
-from pathlib import PurePath
 from typing import Any, Literal
 
 import numpy as np
 
+from labnis.storage._configuration import configuration_hash
 from labnis.storage._environment import Environment
+from labnis.storage._json import json_text, parsed_json
 from labnis.storage._paths import new_run_id
 from labnis.storage.errors import LayoutError
 
@@ -20,15 +20,14 @@ __all__ = [
     "Status",
     "ending",
     "from_attributes",
-    "json_text",
-    "parsed_json",
     "to_attributes",
 ]
 
-SCHEMA_VERSION = 1
+# 2: events, configuration hash, instruments, writer; the schema of all columns.
+SCHEMA_VERSION = 2
 Status = Literal["running", "done", "aborted", "failed"]
 
-_JSON = ("parameters", "wiring", "station_snapshot", "calibrations", "packages")
+_JSON = ("parameters", "wiring", "station_snapshot", "calibrations", "packages", "instruments")
 _TIMES = ("start", "end")
 
 
@@ -57,6 +56,8 @@ class RunMetadata:
         Those used to convert or choose anything in this run.
     seed, truth_text
         Seed and truth file of the twin; None for a real fridge.
+    instruments
+        Identity of each instrument by role or name, such as its answer to `*IDN?`: what a resumed run re-checks.
 
     """
 
@@ -73,6 +74,7 @@ class RunMetadata:
     seed: int | None = None
     truth_text: str | None = None
     run_id: str = field(default_factory=new_run_id)
+    instruments: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.start.utcoffset() is None:
@@ -80,48 +82,10 @@ class RunMetadata:
         if not (self.run_id.isascii() and self.run_id.isalnum()):
             raise LayoutError(f"run id {self.run_id!r}: only letters and digits are allowed")
 
-
-def _jsonable(value: Any) -> Any:
-    """Put what `json` does not know itself into terms that it knows."""
-    form: Any
-    match value:
-        case np.generic() | np.ndarray():
-            form = value.tolist()
-        case complex():
-            form = {"real": value.real, "imag": value.imag}
-        case datetime():
-            form = value.isoformat()
-        case PurePath():
-            form = str(value)
-        case Enum():
-            form = value.value
-        case Mapping():
-            form = dict(value)
-        case _ if is_dataclass(value) and not isinstance(value, type):
-            form = asdict(value)
-        case _:
-            raise TypeError(f"{value!r} of type {type(value).__name__} has no form in JSON")
-    return form
-
-
-def json_text(key: str, value: Any) -> str:
-    """JSON of `value`, ASCII only, so that every text survives HDF5.
-
-    Raises
-    ------
-    LayoutError
-        Naming `key` and the value that cannot be stored.
-
-    """
-    try:
-        return json.dumps(value, default=_jsonable)
-    except (TypeError, ValueError) as error:
-        raise LayoutError(f"{key}: {error}") from error
-
-
-def parsed_json(text: str) -> Any:
-    """Inverse of `json_text`."""
-    return json.loads(text)
+    @property
+    def configuration_hash(self) -> str:
+        """SHA-256 over what has to be the same for two stretches of rows to be one run; see `configuration_hash`."""
+        return configuration_hash(self.procedure, self.parameters, self.wiring, self.station_text)
 
 
 def _stored_text(text: str) -> str:
@@ -140,6 +104,7 @@ def to_attributes(metadata: RunMetadata) -> dict[str, Any]:
         "schema_version": SCHEMA_VERSION,
         **{name: getattr(metadata, name) for name in metadata.__dataclass_fields__ if name != "environment"},
         **asdict(metadata.environment),
+        "configuration_hash": metadata.configuration_hash,
         "status": "running",
         "reason": "",
     }
@@ -154,18 +119,19 @@ def _to_attribute(key: str, value: Any) -> Any:
     return _stored_text(value) if isinstance(value, str) else value
 
 
-def ending(status: Status, reason: str, traceback: str, end: datetime) -> dict[str, Any]:
-    """Attributes of the root that change when the run ends."""
-    values = {"status": status, "reason": reason, "traceback": traceback, "end": end}
-    return {key: _to_attribute(key, value) for key, value in values.items()}
+def ending(status: Status, reason: str, traceback: str, end: datetime, duration: float | None) -> dict[str, Any]:
+    """Attributes of the root that change when the run ends; `duration` (s) is by the monotonic clock."""
+    values = {"status": status, "reason": reason, "traceback": traceback, "end": end, "duration": duration}
+    return {key: None if value is None else _to_attribute(key, value) for key, value in values.items()}
 
 
 def from_attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:
     """Parse attributes, the inverse of `to_attributes`: JSON to mappings, text to times, scalars to Python's.
 
-    `end`, `git_dirty`, `seed` and `truth_text` are None where the file does not have them.
+    What the file does not have, in part because its schema is older, is None; `instruments` is empty then.
     """
-    parsed: dict[str, Any] = dict.fromkeys(("end", "git_dirty", "seed", "truth_text"))
+    parsed: dict[str, Any] = dict.fromkeys(("end", "duration", "git_dirty", "seed", "truth_text", "configuration_hash"))
+    parsed["instruments"] = {}
     for key, value in attributes.items():
         if key in _JSON:
             parsed[key] = parsed_json(value)

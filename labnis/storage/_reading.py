@@ -1,4 +1,8 @@
-"""Read runs: finished, failed, or still growing under another process."""
+"""Read runs: finished, failed, or still growing under another process.
+
+A run whose writer died is read from its journal where that is enough; else its HDF5 file is first examined in a
+process of its own, as a damaged file can hang or crash the HDF5 library.
+"""
 
 import os
 import time
@@ -12,17 +16,19 @@ import h5py
 import numpy as np
 import xarray
 
+from labnis.storage._checking import DAMAGE, check
+from labnis.storage._events import Event, load_events
+from labnis.storage._journal import journal_path
+from labnis.storage._journal_state import dead_writer_of, journal_state
 from labnis.storage._layout import read_fit
 from labnis.storage._metadata import from_attributes
 from labnis.storage._paths import run_id_of
+from labnis.storage._process import Writer, writer_of
 from labnis.storage.errors import DataRootError, RunFileError, RunNotFoundError
 
-__all__ = ["RunSummary", "find_run", "list_runs", "open_run", "read_fits", "read_metadata"]
+__all__ = ["RunSummary", "find_run", "list_runs", "open_run", "read_events", "read_fits", "read_metadata"]
 
 T = TypeVar("T")
-
-# What h5py, h5netcdf and the parsing of attributes raise on a damaged file.
-_DAMAGE = (OSError, KeyError, ValueError, RuntimeError, TypeError, IndexError)
 
 
 @dataclass(frozen=True)
@@ -32,7 +38,8 @@ class RunSummary:
     Attributes
     ----------
     status
-        running, done, aborted, failed, or "unreadable".
+        running, done, aborted, failed, "interrupted" (the process that wrote it is no more and left it running), or
+        "unreadable".
     reason
         Why it ended like that, or why it cannot be read.
 
@@ -58,15 +65,25 @@ def _read(path: Path, load: Callable[[Path], T]) -> T:
         Naming the file.
 
     """
+    _refuse_damaged(path)
     for last in (False, False, False, True):
         try:
             return load(path)
-        except _DAMAGE as error:
-            fresh = path.exists() and time.time() - path.stat().st_mtime < 2
-            if last or not fresh:
+        except DAMAGE as error:
+            if last or not path.is_file():
                 raise RunFileError(f"{path}: cannot be read as a run: {error}") from error
             time.sleep(0.02)
     raise AssertionError("unreachable: the last round returns or raises")
+
+
+def _refuse_damaged(path: Path) -> None:
+    if not (journal_path(path).exists() and path.is_file() and dead_writer_of(path)):
+        return
+    problem = check(path).problem
+    if problem:
+        raise RunFileError(
+            f"{path}: cannot be read as a run: {problem}. Its writer died; `labnis recover {path}` rebuilds the file."
+        )
 
 
 def _load_metadata(path: Path) -> dict[str, Any]:
@@ -135,9 +152,26 @@ def read_fits(path: Path | str) -> dict[str, dict[str, Any]]:
     return _read(Path(path), load)
 
 
+def read_events(path: Path | str) -> list[Event]:
+    """Read the run's events, in the order in which they happened.
+
+    Raises
+    ------
+    RunFileError
+        The file cannot be opened or is no run; names it.
+
+    """
+
+    def load(path: Path) -> list[Event]:
+        with h5py.File(path, "r") as file:
+            return load_events(file)
+
+    return _read(Path(path), load)
+
+
 def _summary(path: Path) -> RunSummary:
     try:
-        found = read_metadata(path)
+        found = _known_metadata(path)
         names = ("run_id", "procedure", "cooldown", "start", "status", "reason", "rows", "simulated")
         return RunSummary(path, **{name: found[name] for name in names})
     except (RunFileError, KeyError) as error:
@@ -145,10 +179,27 @@ def _summary(path: Path) -> RunSummary:
         return RunSummary(path, run_id_of(path), "", "", None, "unreadable", reason, 0, None)
 
 
+def _known_metadata(path: Path) -> dict[str, Any]:
+    """Metadata and `rows`, with the status "interrupted" where the run's writer is no more."""
+    writer: Writer | None = None
+    if journal_path(path).exists() and (writer := dead_writer_of(path)):
+        state = journal_state(path)
+        found = from_attributes(state.attributes) | {"rows": state.rows}
+    else:
+        found = read_metadata(path)
+        writer = writer_of(found)
+    if found["status"] == "running" and writer is not None and writer.is_dead:
+        reason = f"{writer}, which wrote it, is no more; `labnis recover {path}` closes the run"
+        return found | {"status": "interrupted", "reason": reason}
+    return found
+
+
 def _run_files(data_root: Path) -> list[Path]:
     if not data_root.is_dir():
         raise DataRootError(f"data folder {data_root}: there is no such folder")
-    return sorted(data_root.glob("*/*/*.h5"))
+    # Of a run that lost its file in a power cut, only the journal is left.
+    orphans = (path.with_name(path.name.removesuffix(".journal")) for path in data_root.glob("*/*/*.h5.journal"))
+    return sorted({*data_root.glob("*/*/*.h5"), *orphans})
 
 
 def list_runs(data_root: Path) -> list[RunSummary]:

@@ -17,7 +17,8 @@ from typing import Any
 
 import h5py
 
-from labnis.storage.errors import RunFileError
+from labnis.storage import _disk
+from labnis.storage.errors import DiskSpaceError, RunFileError
 
 __all__ = ["changed_file"]
 
@@ -93,22 +94,16 @@ class _StagedFile(io.RawIOBase):
         end = self._old_size
         try:
             for offset, data in self._writes:
-                self._put(max(offset, end), data[max(0, end - offset) :])
-            self._file.truncate(max(self._size, end))
-            os.fsync(self._file.fileno())
+                _disk.put(self._file, max(offset, end), data[max(0, end - offset) :])
+            _disk.cut(self._file, max(self._size, end))
+            _disk.sync(self._file)
         except OSError:
-            self._file.truncate(end)
+            _disk.cut(self._file, end)
             raise
         # The superblock, at 0, says where the file ends: first, so that nothing ever points beyond its end.
         for offset, data in sorted(self._writes, key=lambda write: write[0] != 0):
-            self._put(offset, data[: max(0, end - offset)])
-        os.fsync(self._file.fileno())
-
-    def _put(self, offset: int, data: bytes) -> None:
-        self._file.seek(offset)
-        view = memoryview(data)
-        while view:
-            view = view[self._file.write(view) :]
+            _disk.put(self._file, offset, data[: max(0, end - offset)])
+        _disk.sync(self._file)
 
 
 @contextmanager
@@ -125,7 +120,8 @@ def changed_file(path: Path, *, create: bool = False) -> Iterator[Any]:
     Raises
     ------
     RunFileError
-        The file cannot be created, opened or written; names it. It is as it was before.
+        The file cannot be created, opened or written; names it. It is as it was before. DiskSpaceError where
+        that is for lack of room.
 
     """
     try:
@@ -136,4 +132,5 @@ def changed_file(path: Path, *, create: bool = False) -> Iterator[Any]:
             staged.commit()
     except _FAULTS as error:
         todo = "created" if create else "written"
-        raise RunFileError(f"{path}: cannot be {todo}: {error}. Check the disk's space and the folder.") from error
+        kind = DiskSpaceError if _disk.is_full(error) else RunFileError
+        raise kind(f"{path}: cannot be {todo}: {error}. Check the disk's space and the folder.") from error

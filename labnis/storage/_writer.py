@@ -1,14 +1,16 @@
 """Write a run while it is measured.
 
-Rows wait in memory for at most the flush interval; a thread then carries them to the file as one block,
-so that the measurement never waits for the disk and may itself wait as long as it likes. Between two
-flushes the file is closed and complete: any reader can open it, and a kill of this process loses only
-what was not flushed.
+Rows wait in memory for at most the flush interval; a thread then carries them as one block to the run's journal,
+where they are safe from a kill and from a power cut, and on to the HDF5 file. So the measurement never waits for
+the disk and may itself wait as long as it likes. Between two flushes the HDF5 file is closed and complete: any
+reader can open it.
 """
 
 import math
 import threading
+import time
 import traceback as tracebacks
+import warnings
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import cached_property
@@ -20,15 +22,22 @@ import numpy as np
 
 from labnis.storage import _layout
 from labnis.storage._columns import Axis, Column, Row, Schema, checked_row, stacked
+from labnis.storage._events import Event, new_event
 from labnis.storage._metadata import RunMetadata, Status, ending, to_attributes
 from labnis.storage._paths import check_data_root, run_path
-from labnis.storage._staging import changed_file
-from labnis.storage.errors import LayoutError, RunFileError, StorageError
+from labnis.storage._process import this_process
+from labnis.storage._records import AxisValues, Change, Fit, Happening, Head, Record, Rows
+from labnis.storage._resuming import resumable
+from labnis.storage._run_file import RunFile
+from labnis.storage._surroundings import Notice, Surroundings
+from labnis.storage.errors import DiskSpaceError, LayoutError, RunFileError, StorageError, StorageWarning
 
 __all__ = ["RunWriter"]
 
-# Rows beyond this are flushed by `append` itself, so that a fast procedure cannot fill the memory.
+# Rows beyond this are written by `append` itself, so that a fast procedure cannot fill the memory: to the journal
+# at once, and to the HDF5 file where the thread that does it does not keep up.
 MAX_WAITING_BYTES = 16 * 1024 * 1024
+MAX_BEHIND_BYTES = 64 * 1024 * 1024
 
 
 class RunWriter:
@@ -90,21 +99,72 @@ class RunWriter:
         axes = tuple(axes)
         for axis in axes:
             self._claim_axis(axis)
-        attributes = to_attributes(metadata)
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise RunFileError(f"{self.path.parent}: cannot be created: {error}") from error
-        with changed_file(self.path, create=True) as file:
-            _layout.create_run(file, self._schema, attributes, axes)
+        head = Head(self._schema, to_attributes(metadata) | this_process().as_attributes())
+        self._run = RunFile.create(self.path, [head, *(AxisValues(self._schema, axis) for axis in axes)])
+        self._begin(flush_interval, written=0, lasted=0.0)
+
+    @classmethod
+    def resume(
+        cls,
+        path: Path | str,
+        *,
+        reason: str = "",
+        details: Mapping[str, Any] | None = None,
+        flush_interval: float = 0.2,
+    ) -> Self:
+        """Go on with a run that was killed, failed or aborted: same file, columns and axes, rows appended.
+
+        The run is recovered first if it has to be. Whether it may be resumed with the instruments and wiring at hand
+        is the caller's question: `resume_differences`.
+
+        Parameters
+        ----------
+        path
+            The run's file.
+        reason, details
+            Kept with the event "resumed", such as the measured overlap and its drift.
+        flush_interval
+            As for a new run.
+
+        Raises
+        ------
+        RunInUseError
+            A process is still writing it.
+        RunFileError
+            It is done, or cannot be read or written.
+
+        """
+        self = cls.__new__(cls)
+        state = resumable(Path(path).resolve())
+        self._schema, self._lengths, self.path, self.run_id = state.schema, state.lengths, state.path, state.run_id
+        self._run = RunFile.reopen(state.path, state.records())
+        now = {"status": "running", "reason": "", "traceback": None, "end": None, "duration": None}
+        before = {"status": state.status, "reason": state.reason, "rows": state.rows, "end": state.end}
+        message = f"resumed after {state.rows} rows" + (f": {reason}" if reason else "")
+        event = new_event("resumed", message, {**(details or {}), "before": before})
+        self._run.record([Change(now | this_process().as_attributes()), Happening(event)])
+        self._run.show()
+        self._begin(flush_interval, written=state.rows, lasted=state.duration)
+        return self
+
+    def _begin(self, flush_interval: float, *, written: int, lasted: float | None) -> None:
         self._waiting: list[dict[str, Any]] = []
-        self._written = 0
+        self._events: list[Event] = []
+        self._written = written
         self._failure: StorageError | None = None
         self._waiting_lock = threading.Lock()
         self._file_lock = threading.RLock()
         self._finished = threading.Event()
+        # The thread ends with the first call of `finish`, also if that fails.
+        self._closing = threading.Event()
+        self._wake = threading.Event()
         self._flush_interval = flush_interval
-        self._thread = threading.Thread(target=self._flush_in_time, name=f"labnis-run-{self.run_id}", daemon=True)
+        self._lasted = lasted
+        self._began = time.monotonic()
+        self._surroundings = Surroundings(self.path)
+        self._note(self._surroundings.at_start())
+        # No daemon: it has to be out of HDF5 before the interpreter is torn down, or that may crash.
+        self._thread = threading.Thread(target=self._flush_in_time, name=f"labnis-run-{self.run_id}")
         self._thread.start()
 
     @property
@@ -126,8 +186,7 @@ class RunWriter:
         """
         self._check_open()
         self._claim_axis(axis)
-        with self._file_lock, changed_file(self.path) as file:
-            _layout.create_axis(file, self._schema, axis)
+        self._write([AxisValues(self._schema, axis)])
 
     def append(self, row: Row) -> None:
         """Take one row; it is on disk within the flush interval and a write.
@@ -149,32 +208,53 @@ class RunWriter:
         self._check_open()
         if self._failure is not None:
             raise self._failure
-        checked = checked_row(row, self._schema, self._lengths, self.run_id, self.rows)
+        # Not `self.rows`: reading it takes the lock once more.
+        index = self._written + len(self._waiting)
+        checked = checked_row(row, self._schema, self._lengths, self.run_id, index)
         with self._waiting_lock:
             self._waiting.append(checked)
             too_many = len(self._waiting) * self._row_bytes > MAX_WAITING_BYTES
         if too_many:
-            self.flush()
+            self._write([], show=False)
+            self._wake.set()
+            if self._run.bytes_behind > MAX_BEHIND_BYTES:
+                self._run.show()
 
     def flush(self) -> None:
-        """Carry all waiting rows to the disk now.
+        """Carry all waiting rows and events to the disk now.
 
         Raises
         ------
         RunFileError
-            The file cannot be written; the rows are kept for the next try.
+            A file cannot be written; the rows are kept for the next try.
 
         """
-        with self._file_lock:
-            with self._waiting_lock:
-                rows = list(self._waiting)
-            if not rows:
-                return
-            with changed_file(self.path) as file:
-                _layout.append_block(file, self._written, stacked(rows, self._schema))
-            with self._waiting_lock:
-                del self._waiting[: len(rows)]
-                self._written += len(rows)
+        self._write([])
+
+    def event(self, kind: str, message: str, **details: Any) -> None:
+        """Keep something that happened; it is on disk as soon as a row would be.
+
+        Parameters
+        ----------
+        kind
+            One word: interlock, fault, warning, …
+        message
+            What happened, in a sentence.
+        details
+            Values that belong to it.
+
+        Raises
+        ------
+        LayoutError
+            A detail has no form in JSON.
+        StorageError
+            The run is finished.
+
+        """
+        self._check_open()
+        event = new_event(kind, message, details)
+        with self._waiting_lock:
+            self._events.append(event)
 
     def write_fit(self, name: str, fit: Mapping[str, Any]) -> None:
         """Store a fit as `/fit/<name>` in place of an earlier one of that name.
@@ -195,8 +275,8 @@ class RunWriter:
 
         """
         self._check_open()
-        with self._file_lock, changed_file(self.path) as file:
-            _layout.write_fit(file, name, fit)
+        _layout.check_fit(name, fit)
+        self._write([Fit(name, fit)])
 
     def finish(self, status: Status, reason: str = "", *, traceback: str = "") -> None:
         """Write the last rows and how the run ended. Nothing can be appended afterwards.
@@ -204,16 +284,27 @@ class RunWriter:
         Raises
         ------
         RunFileError
-            The file cannot be written; `finish` may be called again.
+            The file cannot be written; where a rescue copy could be, the error names it. `finish` may be called again.
 
         """
         self._check_open()
+        self._closing.set()
+        self._wake.set()
+        try:
+            self._close(status, reason, traceback)
+        except StorageError as error:
+            self._failure = error
+            raise
+        finally:
+            self._thread.join()
+
+    def _close(self, status: Status, reason: str, traceback: str) -> None:
         with self._file_lock:
-            self.flush()
-            with changed_file(self.path) as file:
-                _layout.set_attributes(file, ending(status, reason, traceback, datetime.now().astimezone()))
+            lasted = None if self._lasted is None else self._lasted + time.monotonic() - self._began
+            end = Change(ending(status, reason, traceback, datetime.now().astimezone(), lasted))
+            self._write([end], show=False)
+            self._run.close()
             self._finished.set()
-        self._thread.join()
 
     def __enter__(self) -> Self:
         return self
@@ -250,14 +341,57 @@ class RunWriter:
             for column in self._schema.columns
         )
 
+    def _write(self, records: list[Record], *, show: bool = True) -> None:
+        """Carry waiting rows and events, then `records`, to the journal, and to the HDF5 file where `show`."""
+        with self._file_lock:
+            with self._waiting_lock:
+                rows, events = list(self._waiting), list(self._events)
+            due: list[Record] = [Happening(event) for event in events]
+            if rows:
+                due.append(Rows(self._written, time.time(), stacked(rows, self._schema)))
+            self._run.record([*due, *records])
+            with self._waiting_lock:
+                del self._waiting[: len(rows)], self._events[: len(events)]
+                self._written += len(rows)
+        if show:
+            self._run.show()
+
     def _flush_in_time(self) -> None:
-        """Body of the thread. A failure is told to the next `append`; the rows are tried again meanwhile."""
-        while not self._finished.wait(self._flush_interval):
+        """Body of the thread. A failure is told to the next `append`; what failed is tried again meanwhile."""
+        alone = False
+        # A program that ends without `finish` leaves its last rows on disk all the same.
+        while not alone:
+            alone = self._waited_in_vain()
+            if self._closing.is_set():
+                return
             try:
+                self._note(self._surroundings.changes(self._run.rescue))
                 self.flush()
             except StorageError as error:
                 self._failure = error
             except Exception as error:  # noqa: BLE001  # must not die in silence: told to the next append
                 self._failure = RunFileError(f"{self.path}: cannot be written: {error!r}")
             else:
-                self._failure = None
+                self._failure = self._disk_full()
+
+    def _waited_in_vain(self) -> bool:
+        """Wait for the flush interval, or until woken; whether the program came to its end meanwhile."""
+        due = time.monotonic() + self._flush_interval
+        while (left := due - time.monotonic()) > 0 and not self._wake.wait(min(left, 0.2)):
+            if not threading.main_thread().is_alive():
+                return True
+        self._wake.clear()
+        return False
+
+    def _disk_full(self) -> DiskSpaceError | None:
+        """All rows are safe so far, but there is no room for many more."""
+        full = self._run.full
+        if full is None:
+            return None
+        return DiskSpaceError(f"{self.path}: the disk is full: {full}. The rows so far are kept; make room.")
+
+    def _note(self, notices: Iterable[Notice]) -> None:
+        for notice in notices:
+            self.event(notice.kind, notice.message, **notice.details)
+            if notice.kind == "warning":
+                warnings.warn(f"{self.path}: {notice.message}", StorageWarning, stacklevel=4)

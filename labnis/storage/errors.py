@@ -5,10 +5,24 @@ StorageError                    any of these ends a run with exit code 6
 ├── LayoutError                 columns, axes, fits or metadata that cannot be stored as they are
 ├── RowError                    a row that does not fit the run's columns
 ├── RunFileError                a run file that cannot be created, written, opened or read
+│   ├── DiskSpaceError          the disk has no room for it, now or for what is still to come
+│   └── RunInUseError           another process is writing the run
 └── RunNotFoundError            no run, or more than one, answers to what was asked for
+
+StorageWarning                  the run goes on, with less protection than usual
 """
 
-__all__ = ["DataRootError", "LayoutError", "RowError", "RunFileError", "RunNotFoundError", "StorageError"]
+__all__ = [
+    "DataRootError",
+    "DiskSpaceError",
+    "LayoutError",
+    "RowError",
+    "RunFileError",
+    "RunInUseError",
+    "RunNotFoundError",
+    "StorageError",
+    "StorageWarning",
+]
 
 
 class StorageError(Exception):
@@ -37,5 +51,17 @@ class RunFileError(StorageError):
     """A run file that cannot be created, written, opened or read: names the file."""
 
 
+class DiskSpaceError(RunFileError):
+    """The disk has no room for a run, now or for what is still to come: says how much is there."""
+
+
+class RunInUseError(RunFileError):
+    """Another process is writing the run, or may be: names it."""
+
+
 class RunNotFoundError(StorageError):
     """No run, or more than one, answers to what was asked for."""
+
+
+class StorageWarning(UserWarning):
+    """The run goes on, with less protection than usual; says which and why."""

@@ -40,13 +40,17 @@ def row(index: int, bias: float | None = None) -> dict[str, Any]:
     }
 
 
-@pytest.fixture
-def new_run(tmp_path: Path) -> Callable[..., RunWriter]:
-    """A writer with one real, one complex trace column; flushes only when asked unless told otherwise."""
+def run_factory(data_root: Path) -> Callable[..., RunWriter]:
+    """Makes writers with one real, one complex trace column; they flush only when asked unless told otherwise."""
 
     def make(**options: Any) -> RunWriter:
         settings: dict[str, Any] = {"coordinate": "bias", "axes": [FREQUENCY], "flush_interval": 1000.0}
         about = {key: options.pop(key) for key in list(options) if key in RunMetadata.__dataclass_fields__}
-        return RunWriter(tmp_path / "data", metadata(**about), COLUMNS, **{**settings, **options})
+        return RunWriter(data_root, metadata(**about), COLUMNS, **{**settings, **options})
 
     return make
+
+
+@pytest.fixture
+def new_run(tmp_path: Path) -> Callable[..., RunWriter]:
+    return run_factory(tmp_path / "data")

@@ -43,7 +43,7 @@ def test_round_trip(new_run):
     with new_run(**given) as run:
         pass
     found = open_run(run.path).attrs
-    assert found["schema_version"] == 1
+    assert found["schema_version"] == 2
     assert found["run_id"] == run.run_id
     assert found["procedure"] == "ReflectionVsBias"
     assert found["cooldown"] == "CD12"

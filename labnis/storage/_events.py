@@ -1,0 +1,120 @@
+"""What happened during a run besides its rows: interlocks, faults, resumptions, steps of the clock, warnings."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import h5py
+import numpy as np
+
+from labnis.storage._json import json_text, parsed_json
+
+__all__ = ["Event", "append_event", "create_events", "event_from_record", "event_to_record", "load_events", "new_event"]
+
+_TEXTS = ("time", "kind", "message", "details")
+_CHUNK_EVENTS = 64
+
+
+@dataclass(frozen=True)
+class Event:
+    """One event of a run.
+
+    Attributes
+    ----------
+    time
+        UTC.
+    monotonic
+        Seconds on the machine's monotonic clock, which no setting of the time moves; comparable within one boot.
+    kind
+        One word: interlock, fault, resumed, clock-step, warning, …
+    message
+        What happened, in a sentence.
+    details
+        Values that belong to it, by name.
+
+    """
+
+    time: datetime
+    monotonic: float
+    kind: str
+    message: str
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+def new_event(kind: str, message: str, details: Mapping[str, Any]) -> Event:
+    """Make an event of this moment.
+
+    Raises
+    ------
+    LayoutError
+        The details have no form in JSON.
+
+    """
+    plain = parsed_json(json_text(f"event {kind}: details", details))
+    return Event(datetime.now(UTC), time.monotonic(), kind, message, plain)
+
+
+def event_to_record(event: Event) -> dict[str, Any]:
+    """Plain values of an event; the texts in the form in which HDF5 can hold any text."""
+    return {
+        "monotonic": event.monotonic,
+        "time": event.time.isoformat(),
+        "kind": _storable(event.kind),
+        "message": _storable(event.message),
+        "details": json_text("details", event.details),
+    }
+
+
+def event_from_record(record: Mapping[str, Any]) -> Event:
+    """Inverse of `event_to_record`."""
+    return Event(
+        datetime.fromisoformat(record["time"]),
+        float(record["monotonic"]),
+        record["kind"],
+        record["message"],
+        parsed_json(record["details"]),
+    )
+
+
+def _storable(text: str) -> str:
+    """Text without what HDF5 cannot hold: NUL and half surrogates are written out as escapes."""
+    return text.replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def create_events(file: Any) -> None:
+    """Make the empty group `/events`: one dataset per property of an event, along `monotonic`."""
+    group = file.create_group("events")
+    group.attrs["NX_class"] = "NXcollection"
+    scale = _growing(group, "monotonic", np.dtype(np.float64))
+    scale.attrs["units"] = "s"
+    scale.make_scale("monotonic")
+    for name in _TEXTS:
+        _growing(group, name, h5py.string_dtype()).dims[0].attach_scale(scale)
+
+
+def _growing(group: Any, name: str, dtype: Any) -> Any:
+    return group.create_dataset(name, shape=(0,), maxshape=(None,), chunks=(_CHUNK_EVENTS,), dtype=dtype)
+
+
+def append_event(file: Any, event: Event) -> None:
+    """Add one event to `/events`."""
+    if "events" not in file:  # files of the first version have none
+        create_events(file)
+    record = event_to_record(event)
+    group = file["events"]
+    count = len(group["monotonic"])
+    for name in ("monotonic", *_TEXTS):
+        group[name].resize(count + 1, axis=0)
+        group[name][count] = record[name]
+
+
+def load_events(file: Any) -> list[Event]:
+    """All events in the order in which they happened."""
+    if "events" not in file:
+        return []
+    group = file["events"]
+    columns = {name: group[name].asstr()[()] for name in _TEXTS} | {"monotonic": group["monotonic"][()]}
+    count = min(len(values) for values in columns.values())
+    return [event_from_record({name: values[index] for name, values in columns.items()}) for index in range(count)]

@@ -1,0 +1,70 @@
+"""JSON for what runs say about themselves: mappings with NumPy numbers, complex numbers, times, paths, dataclasses."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, is_dataclass
+from datetime import date
+from enum import Enum
+from pathlib import PurePath
+from typing import Any
+
+import numpy as np
+
+from labnis.storage.errors import LayoutError
+
+__all__ = ["canonical_text", "json_text", "parsed_json"]
+
+
+def _jsonable(value: Any) -> Any:
+    """Put what `json` does not know itself into terms that it knows."""
+    form: Any
+    match value:
+        case np.generic() | np.ndarray():
+            form = value.tolist()
+        case complex():
+            form = {"real": value.real, "imag": value.imag}
+        case date():
+            form = value.isoformat()
+        case PurePath():
+            form = str(value)
+        case Enum():
+            form = value.value
+        case Mapping():
+            form = dict(value)
+        case _ if is_dataclass(value) and not isinstance(value, type):
+            form = asdict(value)
+        case _:
+            raise TypeError(f"{value!r} of type {type(value).__name__} has no form in JSON")
+    return form
+
+
+def json_text(key: str, value: Any) -> str:
+    """JSON of `value`, ASCII only, so that every text survives HDF5.
+
+    Raises
+    ------
+    LayoutError
+        Naming `key` and the value that cannot be stored.
+
+    """
+    try:
+        return json.dumps(value, default=_jsonable)
+    except (TypeError, ValueError) as error:
+        raise LayoutError(f"{key}: {error}") from error
+
+
+def parsed_json(text: str) -> Any:
+    """Inverse of `json_text`."""
+    return json.loads(text)
+
+
+def canonical_text(key: str, value: Any) -> str:
+    """JSON of `value` that does not depend on the order in which mappings were filled.
+
+    Raises
+    ------
+    LayoutError
+        As `json_text`.
+
+    """
+    return json.dumps(parsed_json(json_text(key, value)), sort_keys=True, separators=(",", ":"))

@@ -1,5 +1,7 @@
 """The live display of a run in a terminal: progress, time to go, and every estimate as it tightens."""
 
+import math
+from collections.abc import Sequence
 from pathlib import Path
 
 from pymeasure.experiment import Procedure
@@ -9,13 +11,25 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 
 from labnis.analysis import estimator_for
+from labnis.contract import PlannedRun
 from labnis.fit import Estimate, FitResult
-from labnis.run import RunOutcome
+from labnis.station import StationConfig
+from labnis.watching import RunOutcome
 
 __all__ = ["TerminalDisplay", "estimate_table", "rounded"]
 
 
-_PREFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n"), (1e-12, "p"))
+_PREFIXES = (
+    (1e9, "G"),
+    (1e6, "M"),
+    (1e3, "k"),
+    (1.0, ""),
+    (1e-3, "m"),
+    (1e-6, "µ"),
+    (1e-9, "n"),
+    (1e-12, "p"),
+    (1e-15, "f"),
+)
 _BARE_UNITS = ("dB", "1")
 
 
@@ -37,7 +51,7 @@ def _scaled_unit(estimate: Estimate) -> tuple[float, str]:
         return 1e6, "1/µs"
     unit = "Ω" if estimate.unit == "ohm" else estimate.unit
     scale, prefix = next((entry for entry in _PREFIXES if abs(estimate.value) >= entry[0]), _PREFIXES[-1])
-    return scale, prefix + unit
+    return scale, prefix.strip() + unit
 
 
 def estimate_table(estimates: dict[str, Estimate], *, truth: dict[str, float] | None = None, title: str = "") -> Table:
@@ -55,6 +69,42 @@ def estimate_table(estimates: dict[str, Estimate], *, truth: dict[str, float] | 
             cells += [rounded(true), f"{(estimate.value - truth[name]) / estimate.sigma:+.1f} σ"]
         table.add_row(*cells)
     return table
+
+
+def contract_table(plans: Sequence[PlannedRun], config: StationConfig) -> Table:
+    """What is about to be done: each run, and the limits it keeps."""
+    limits = config.limits
+    total = sum(plan.duration for plan in plans)
+    table = Table(
+        title=f"{config.path}: {_clock(total)} in all",
+        title_justify="left",
+        caption=f"limits: bias ±{_si(limits.maximum_bias, 'V')}, ramps {_si(limits.ramp_rate, 'V/s')} in steps of "
+        f"{_si(limits.maximum_step, 'V')} at most, compliance {_si(limits.compliance, 'A')}",
+        caption_justify="left",
+    )
+    for heading in ("run", "points", "largest bias", "step", "power in device", "cooling power", "last T_e", "time"):
+        table.add_column(heading, justify="left" if heading == "run" else "right")
+    for plan in plans:
+        expected = plan.expectation
+        table.add_row(
+            plan.name,
+            "?" if plan.points is None else str(plan.points),
+            _si(plan.largest_bias, "V"),
+            _si(plan.largest_step, "V"),
+            _si(expected.dissipated_power, "W"),
+            _si(expected.cooling_power, "W"),
+            _si(expected.electron_temperature, "K"),
+            _clock(plan.duration),
+        )
+    return table
+
+
+def _si(value: float, unit: str) -> str:
+    """Three digits and a prefix; a question mark for what is not known."""
+    if not math.isfinite(value):
+        return "?"
+    scale, text = _scaled_unit(Estimate(value, 0.0, unit))
+    return f"{value / scale:.3g} {text}"
 
 
 class TerminalDisplay:
@@ -113,12 +163,19 @@ class TerminalDisplay:
         else:
             self._console.print(f"{outcome.rows} rows, {outcome.status}", highlight=False)
         if outcome.problem:
-            self._console.print(f"no fit: {outcome.problem}", style="yellow", highlight=False)
+            self._say(f"no fit: {outcome.problem}")
+        for note in outcome.notes:
+            self._say(f"note: {note}")
         for warning in outcome.fit.warnings if outcome.fit else ():
-            self._console.print(f"warning: {warning}", style="yellow", highlight=False)
+            self._say(f"warning: {warning}")
+
+    def _say(self, text: str) -> None:
+        self._console.print(text, style="yellow", highlight=False, soft_wrap=True, markup=False)
 
 
 def _clock(seconds: float) -> str:
+    if not math.isfinite(seconds):
+        return "?"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}"

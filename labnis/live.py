@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 
 from labnis.analysis import Columns
-from labnis.fit import FitError, FitResult
+from labnis.fit import FitResult
 
 __all__ = ["LiveFit"]
 
@@ -16,9 +16,16 @@ class LiveFit:
     ----------
     fit
         Function of (columns, earlier fit or None). Runs in a thread of its own. What it raises stops neither the
-        measurement nor later fits; it is kept in `problem`.
+        measurement nor later fits.
     on_update
         Called, in that thread, with every new fit.
+
+    Attributes
+    ----------
+    latest
+        The newest fit; None before the first.
+    problem
+        What the last attempt raised; None if it succeeded. A FitError mostly means too few data yet.
 
     """
 
@@ -30,8 +37,9 @@ class LiveFit:
         self._source: Callable[[], Columns] | None = None
         self._wake = threading.Condition()
         self._stopped = False
+        self._left_alone = False
         self.latest: FitResult | None = None
-        self.problem = ""
+        self.problem: Exception | None = None
         self._thread = threading.Thread(target=self._work, name="labnis-live-fit", daemon=True)
         self._thread.start()
 
@@ -41,13 +49,19 @@ class LiveFit:
             self._source = columns
             self._wake.notify()
 
-    def stop(self) -> None:
-        """Finish the fit under way, drop what is waiting, end the thread."""
+    def stop(self, patience: float = 10.0) -> None:
+        """Drop what is waiting, finish the fit under way, end the thread.
+
+        A fit that takes longer than `patience` (s) is left alone: what it finds is shown to nobody.
+        """
         with self._wake:
             self._stopped = True
             self._source = None
             self._wake.notify()
-        self._thread.join()
+        self._thread.join(patience)
+        if self._thread.is_alive():
+            self._left_alone = True
+            self.problem = TimeoutError(f"still fitting {patience:g} s after the measurement was over")
 
     def _work(self) -> None:
         while True:
@@ -56,16 +70,16 @@ class LiveFit:
                 source, self._source = self._source, None
             if source is None:
                 return
-            self._update(source())
+            self._update(source)
 
-    def _update(self, columns: Columns) -> None:
+    def _update(self, source: Callable[[], Columns]) -> None:
         try:
-            self.latest = self._fit(columns, self.latest)
-        except FitError as error:  # too few data yet, or a shape that the next points will settle
-            self.problem = str(error)
-            return
+            fit = self._fit(source(), self.latest)
+            if self._left_alone:
+                return
+            self.latest = fit
+            self._on_update(fit)
         except Exception as error:  # noqa: BLE001  # a failing live fit must not stop a run; it is reported at its end
-            self.problem = f"{type(error).__name__}: {error}"
-            return
-        self.problem = ""
-        self._on_update(self.latest)
+            self.problem = error
+        else:
+            self.problem = None

@@ -4,6 +4,8 @@ A pymeasure procedure names its columns "Name (unit)". Scalars come with the top
 labnis's own procedures put "axis" before the first row and "trace" before each. Any other topic is not data.
 """
 
+import logging
+import math
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -14,15 +16,23 @@ from pymeasure.experiment import Procedure
 from labnis.analysis import Columns
 from labnis.storage import Axis, Column, RunWriter
 
+Row = Mapping[str, Any]
+
 __all__ = ["Recorder", "coordinate_of", "declared_columns"]
 
-_NAME = re.compile(r"^(?P<name>[^(]*?)\s*(?:\((?P<unit>.*)\))?$")
+logger = logging.getLogger(__name__)
+
+_UNIT = re.compile(r"\s*\((?P<unit>\S+)\)(?=\s|$)")
+
+
+QUALITY = Column("quality", "1", "Quality bits: 1 compliance, 2 overload")
+"""A column that every run has; see `labnis.quality`."""
 
 
 def _parsed(label: str) -> tuple[str, str, str]:
     """("Device voltage (V)") → ("device_voltage", "V", "Device voltage"); a column without a unit is a plain number."""
-    match = _NAME.match(label)
-    name, unit = (match["name"], match["unit"] or "1") if match else (label, "1")
+    match = _UNIT.search(label)
+    name, unit = (label.replace(match[0], "", 1), match["unit"]) if match else (label, "1")
     return re.sub(r"\W+", "_", name.lower()).strip("_"), unit, name
 
 
@@ -30,7 +40,7 @@ def declared_columns(procedure: Procedure) -> list[Column]:
     """Storage columns of all scalars and traces that `procedure` declares."""
     scalars = [Column(*_parsed(label)) for label in procedure.DATA_COLUMNS]
     traces: Mapping[str, tuple[str, type]] = getattr(procedure, "TRACES", {})
-    return scalars + [
+    return [*scalars, QUALITY] + [
         Column(*_parsed(label), axes=(_parsed(axis)[0],), dtype=dtype) for label, (axis, dtype) in traces.items()
     ]
 
@@ -40,13 +50,34 @@ def coordinate_of(procedure: Procedure) -> str:
     return _parsed(getattr(procedure, "COORDINATE", procedure.DATA_COLUMNS[0]))[0]
 
 
+def _ignore(_earlier: Row, _repeated: Row) -> None:
+    """Nobody asks about the overlap of a run that is not resumed."""
+
+
+def _as_rows(columns: Columns) -> list[dict[str, Any]]:
+    """One mapping per row."""
+    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+
+
 class Recorder:
     """Takes what a procedure emits: first to the file, then to whoever watches.
+
+    As in pymeasure, a declared column that a record lacks is NaN, one that is not declared is left out (a warning says
+    so once), and a quantity with a unit of its own is converted to the column's.
 
     Parameters
     ----------
     writer
         The run's file.
+    procedure
+        Declares the columns.
+    quality
+        Asked once per row for its quality bits.
+    earlier
+        Where a run is resumed, what it recorded before, by column name. The first new row then repeats the last of
+        these: it is not recorded but handed to `on_overlap` with that one.
+    on_overlap
+        Called with (earlier row, repeated row).
     on_row
         Called after a row was handed to the file, with the number of rows.
     on_progress
@@ -55,32 +86,49 @@ class Recorder:
     """
 
     def __init__(
-        self, writer: RunWriter, *, on_row: Callable[[int], None], on_progress: Callable[[float], None]
+        self,
+        writer: RunWriter,
+        procedure: Procedure,
+        *,
+        quality: Callable[[], int],
+        earlier: Columns | None = None,
+        on_overlap: Callable[[Row, Row], None] = _ignore,
+        on_row: Callable[[int], None],
+        on_progress: Callable[[float], None],
     ) -> None:
         self._writer = writer
+        self._declared = {label: _parsed(label) for label in procedure.DATA_COLUMNS}
+        self._left_out: set[str] = set()
+        self._quality = quality
         self._on_row = on_row
         self._on_progress = on_progress
         self._trace: dict[str, Any] = {}
         self._axes: dict[str, Any] = {}
-        self._rows: list[dict[str, Any]] = []
+        self._rows: list[dict[str, Any]] = _as_rows(earlier) if earlier else []
+        self._repeats = bool(self._rows)
+        self._on_overlap = on_overlap
 
     def emit(self, topic: str, record: Any) -> None:
         """What pymeasure calls `Procedure.emit`."""
         match topic:
             case "axis":
                 for label, values in record.items():
-                    name, unit, long_name = _parsed(label)
-                    self._writer.add_axis(Axis(name, unit, long_name, values))
-                    self._axes[name] = np.asarray(values)
+                    self._take_axis(Axis(*_parsed(label), values))
             case "trace":
                 self._trace = {_parsed(label)[0]: values for label, values in record.items()}
             case "results":
                 self._append(record)
             case "batch results":
-                for i in range(len(next(iter(record.values())))):
-                    self._append({label: values[i] for label, values in record.items()})
+                for values in zip(*record.values(), strict=True):
+                    self._append(dict(zip(record, values, strict=True)))
             case "progress":
                 self._on_progress(float(record))
+
+    def _take_axis(self, axis: Axis) -> None:
+        values = np.asarray(axis.values)
+        if not self._rows:
+            self._writer.add_axis(axis)
+        self._axes[axis.name] = values
 
     def columns(self) -> Columns:
         """Everything recorded so far, one array per column, plus the axes."""
@@ -89,8 +137,21 @@ class Recorder:
         return {name: np.array([row[name] for row in rows]) for name in names} | self._axes
 
     def _append(self, record: Mapping[str, Any]) -> None:
-        row = {_parsed(label)[0]: value for label, value in record.items()} | self._trace
+        for label in record.keys() - self._declared.keys() - self._left_out:
+            self._left_out.add(label)
+            logger.warning("column %r is not among the procedure's DATA_COLUMNS: its values are not recorded", label)
+        row = {name: _in_unit(record.get(label, math.nan), unit) for label, (name, unit, _) in self._declared.items()}
+        row |= self._trace | {QUALITY.name: self._quality()}
         self._trace = {}
+        if self._repeats:
+            self._repeats = False
+            self._on_overlap(self._rows[-1], row)
+            return
         self._writer.append(row)
         self._rows.append(row)
         self._on_row(len(self._rows))
+
+
+def _in_unit(value: Any, unit: str) -> Any:
+    """Magnitude of a pint quantity in `unit`, which NumPy would strip of its own; anything else as it is."""
+    return value.m_as("" if unit == "1" else unit) if hasattr(value, "m_as") else value

@@ -58,13 +58,18 @@ def configured_procedure(kind: type[Procedure], settings: Mapping[str, str]) -> 
         if name not in objects:
             raise RequestError(f"{kind.__name__} has no parameter {name!r}; it has {', '.join(sorted(objects))}")
         _set(procedure, name, objects[name], text)
+    missing = [name for name, value in procedure.parameter_values().items() if value is None]
+    if missing:
+        raise RequestError(
+            f"{kind.__name__} needs a value for {', '.join(missing)}; give it as --set {missing[0]}=VALUE"
+        )
     return procedure
 
 
 def configured_calibration(settings: Mapping[str, str]) -> list[Procedure]:
     """The steps of the calibration with `settings` applied.
 
-    `name` reaches every step that has the parameter; `Procedure.name` only that one.
+    `name` reaches every step that has the parameter; `Procedure.name` only that one, and counts more.
 
     Raises
     ------
@@ -74,7 +79,7 @@ def configured_calibration(settings: Mapping[str, str]) -> list[Procedure]:
     """
     steps = procedures.CALIBRATION
     shares: dict[str, dict[str, str]] = {kind.__name__: {} for kind in steps}
-    for name, text in settings.items():
+    for name, text in sorted(settings.items(), key=lambda setting: "." in setting[0]):
         step, _, parameter = name.rpartition(".")
         wanted = [
             kind for kind in steps if kind.__name__ == step or (not step and parameter in kind().parameter_objects())
@@ -100,6 +105,9 @@ def _set(procedure: Procedure, name: str, parameter: Parameter, text: str) -> No
 
 def _converted(parameter: Parameter, text: str) -> Any:
     """`text` as the parameter's type; pymeasure itself would truncate 2.7 to 2 and accept NaN."""
+    if "_" in text and isinstance(parameter, IntegerParameter | FloatParameter):
+        # Python would read 1_0 as 10; here it is a typing error.
+        raise ValueError(text)
     match parameter:
         case IntegerParameter():
             return int(text)

@@ -1,48 +1,47 @@
 """One run, from the request to the ledger: open, measure, make safe, keep, fit, record.
 
 The order of the end is fixed: the bias is at zero before anything else is tried, then the data are closed, then fits
-and ledger follow. Each of these is attempted whatever the others did, and the first failure is what the user sees.
+and ledger follow. Each of these is attempted whatever the others did, and the gravest failure is what the user sees.
 """
 
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from pymeasure.experiment import Procedure
 
 from labnis import __version__
-from labnis.analysis import ESTIMATORS, Columns, Estimator, estimator_for
-from labnis.errors import RequestError, StoppedBySignal
+from labnis.analysis import Columns, Estimator, estimator_for
+from labnis.calibrations import EarlierFit, calibrations, latest_fit
+from labnis.contract import check_request, check_room, needed_roles
+from labnis.errors import InterlockError, RequestError, StoppedBySignal
 from labnis.fit import Estimate, FitError, FitResult
-from labnis.ledger import Ledger, NewCalibration, new_batch
+from labnis.guardian import guarded
+from labnis.ledger import Ledger, LedgerUnavailableError, new_batch
 from labnis.live import LiveFit
+from labnis.pending import keep_pending
 from labnis.recording import Recorder, coordinate_of, declared_columns
+from labnis.safeguards import Safeguards, Stopped
 from labnis.station import OpenStation, StationConfig, open_station
 from labnis.stopping import StopRequest, stop_on_signals
-from labnis.storage import Environment, RunMetadata, RunWriter, Status, collect_environment, read_fits
+from labnis.storage import (
+    Environment,
+    RunMetadata,
+    RunWriter,
+    Status,
+    collect_environment,
+    open_run,
+    read_metadata,
+    resume_differences,
+)
+from labnis.watching import Display, GuardedDisplay, RunOutcome
 
-__all__ = ["Bench", "Display", "RunOutcome", "Simulation", "check_request", "open_bench"]
-
-
-class Display(Protocol):
-    """Whoever watches runs. What it raises or shows never changes a run."""
-
-    def started(self, procedure: Procedure, path: Path) -> None:
-        """A run begins."""
-
-    def progressed(self, percent: float, rows: int) -> None:
-        """A row is recorded."""
-
-    def estimated(self, fit: FitResult) -> None:
-        """A live fit has new values."""
-
-    def finished(self, outcome: "RunOutcome") -> None:
-        """The run is over."""
+__all__ = ["Bench", "Simulation", "open_bench"]
 
 
 @dataclass(frozen=True)
@@ -53,56 +52,6 @@ class Simulation:
     addresses: Mapping[str, str]
     seed: int
     truth_text: str
-
-
-@dataclass(frozen=True)
-class RunOutcome:
-    """How a run ended.
-
-    Attributes
-    ----------
-    results
-        Result name → estimate; empty where there is no estimator or no fit.
-    problem
-        Why there is no fit, or what the live fit stumbled over; empty otherwise.
-
-    """
-
-    path: Path
-    status: Status
-    rows: int
-    fit: FitResult | None
-    results: Mapping[str, Estimate]
-    problem: str = ""
-
-
-def check_request(procedure: Procedure, config: StationConfig) -> None:
-    """Refuse a measurement that the station's limits forbid, before anything is opened.
-
-    Raises
-    ------
-    RequestError
-        Naming the bias and the limit.
-
-    """
-    planned = getattr(procedure, "biases", None)
-    if planned is None:
-        return
-    largest = float(np.max(np.abs(planned())))
-    limit = config.limits.maximum_bias
-    if not largest <= limit:
-        raise RequestError(
-            f"{type(procedure).__name__} would go to a bias of {largest:g} V; labnis.limits.maximum_bias in "
-            f"{config.path} allows {limit:g} V. No instrument was touched."
-        )
-
-
-def needed_roles(procedures: Sequence[Procedure], config: StationConfig) -> list[str]:
-    """Roles that the procedures require, and those they would use and the station has."""
-    available = config.roles.filled()
-    required = {role for p in procedures for role in getattr(p, "REQUIRES", ("bias",))}
-    used = {role for p in procedures for role in getattr(p, "USES", ()) if role in available}
-    return sorted(required | used)
 
 
 @contextmanager
@@ -126,8 +75,11 @@ def open_bench(
     """
     for procedure in procedures:
         check_request(procedure, config)
+    check_room(procedures, data)
     with ExitStack() as stack:
         stop = stack.enter_context(stop_on_signals())
+        if simulation is None:  # the twin of a dry run lives in this process and dies with it
+            stack.enter_context(guarded(config.path, on_loss=lambda why: stop.ask(InterlockError(why))))
         station = stack.enter_context(
             open_station(
                 config,
@@ -137,6 +89,19 @@ def open_bench(
             )
         )
         yield Bench(station, data, ledger, cooldown, simulation, display, stop)
+
+
+@contextmanager
+def _keeping(failures: list[BaseException]) -> Iterator[None]:
+    """Keep what is raised inside in `failures`, so that the rest of the way out is gone whatever happened."""
+    try:
+        yield
+    except SystemExit as error:  # a procedure that calls sys.exit() has not measured what was asked for
+        ended = RuntimeError(f"sys.exit({error.code!r}) was called in mid-run")
+        ended.__cause__ = error
+        failures.append(ended)
+    except BaseException as error:  # noqa: BLE001  # raised again at the end of the run, when everything is safe
+        failures.append(error)
 
 
 @dataclass
@@ -150,107 +115,180 @@ class Bench:
     simulation: Simulation | None
     display: Display
     stop: StopRequest
-    fits: dict[str, FitResult] = field(default_factory=dict)
+    fits: dict[str, EarlierFit] = field(default_factory=dict)
     """Fits made on this bench, by the estimator's name: priors of those that follow."""
     batch: str = field(default_factory=new_batch)
     """What all results obtained on this bench share in the ledger."""
     environment: Environment = field(default_factory=collect_environment)
 
-    def run(self, procedure: Procedure) -> RunOutcome:
+    def run(self, procedure: Procedure, *, resume: Path | None = None) -> RunOutcome:
         """Run `procedure` to its end, whatever the end.
+
+        Parameters
+        ----------
+        procedure
+            Configured.
+        resume
+            File of an unfinished run of the same procedure: it is continued. Its last point is measured again, and the
+            difference is an event of the run.
 
         Raises
         ------
         StoppedBySignal
             After outputs and data are safe.
-        Exception
-            What the procedure or an instrument raised, likewise afterwards.
+        BaseException
+            What the procedure, an instrument, the storage or the ledger raised, likewise afterwards. If several did,
+            the gravest first: a bias that is not known to be zero, then what came first; the others are its notes.
 
         """
-        estimator = estimator_for(type(procedure).__name__)
-        prior, used = self._prior(estimator)
-        writer = RunWriter(
-            self.data,
-            self._metadata(procedure, used),
-            declared_columns(procedure),
-            coordinate=coordinate_of(procedure),
-        )
-        self.display.started(procedure, writer.path)
-        live = LiveFit(self._fit_function(estimator, prior), self.display.estimated) if estimator else None
-        recorder = self._recorder(writer, live)
-        problem: BaseException | None = None
-        try:
-            self._measure(procedure, recorder)
-        except Exception as error:  # noqa: BLE001  # raised again below, when everything is safe and kept
-            problem = error
+        name = type(procedure).__name__
+        if self.stop:
+            raise self.stop.error(f"the bias is at zero, {name} was not begun")
+        estimator = estimator_for(name)
+        prior = self._earlier_fit(estimator)
+        writer, earlier_rows = self._file(procedure, self._metadata(procedure, estimator, prior), resume)
+        display = GuardedDisplay(self.display)
+        display.started(procedure, writer.path)
+        earlier = prior.fit if prior else None
+        live = LiveFit(self._fit_function(estimator, earlier), display.estimated) if estimator else None
+        safeguards = Safeguards(self.station, self.stop, writer.event)
+        recorder = self._recorder(procedure, writer, live, display, safeguards, earlier_rows)
+        failures = self._measure(procedure, recorder, safeguards)
+        with _keeping(failures):  # before anything that may take its time
+            writer.flush()
         if live is not None:
             live.stop()
-        if problem is None and self.stop:
-            problem = StoppedBySignal(
-                int(self.stop.signum or 0), f"the bias is at zero, {writer.rows} rows are in {writer.path}"
-            )
-        return self._conclude(writer, recorder, estimator, prior, problem)
+        if self.stop and not failures:
+            failures.append(self.stop.error(f"the bias is at zero, {writer.rows} rows are in {writer.path}"))
+        fit, problem = self._final_fit(estimator, earlier, recorder.columns())
+        status = self._keep(writer, estimator, fit, display, failures)
+        results = {result: fit[result] for result in estimator.results} if fit and estimator else {}
+        notes = self._notes(estimator, prior, live, display, problem)
+        if status == "done" and estimator is not None:
+            self.fits[estimator.name] = EarlierFit(fit, writer.path, writer.run_id)
+            with _keeping(failures):
+                notes += self._enter_results(writer, fit, results)
+        display.finished(outcome := RunOutcome(writer.path, status, writer.rows, fit, results, problem, notes))
+        if failures:
+            raise _gravest(failures)
+        return outcome
 
     # --- parts of a run -------------------------------------------------------------------------------------------
 
-    def _measure(self, procedure: Procedure, recorder: Recorder) -> None:
-        """Startup, execute, and on every way out the bias to zero before the procedure's own shutdown."""
-        procedure.roles = self.station.roles
+    def _measure(self, procedure: Procedure, recorder: Recorder, safeguards: Safeguards) -> list[BaseException]:
+        """Startup, execute, and on every way out the bias to zero before the procedure's own shutdown.
+
+        Returns
+        -------
+        list
+            What was raised, the gravest first.
+
+        """
+        measuring: list[BaseException] = []
+        leaving: list[BaseException] = []
+        procedure.roles = safeguards.roles
         procedure.emit = recorder.emit
-        procedure.should_stop = lambda: bool(self.stop)
-        with ExitStack() as stack:
-            stack.callback(procedure.shutdown)
-            stack.callback(self._bias_to_zero)
+        procedure.should_stop = safeguards.should_stop
+        procedure.is_last = lambda: True
+        procedure.status = Procedure.RUNNING
+        with _keeping(measuring), suppress(Stopped):
+            safeguards.check_before_start()
             procedure.startup()
             if not self.stop:
+                procedure.evaluate_metadata()
                 procedure.execute()
+        with _keeping(leaving):
+            if self.station.bias.in_use:
+                self.station.bias.shutdown()
+        with _keeping(measuring):
+            procedure.shutdown()
+        return leaving + measuring
 
-    def _bias_to_zero(self) -> None:
-        if self.station.bias.in_use:
-            self.station.bias.shutdown()
+    def _file(
+        self, procedure: Procedure, metadata: RunMetadata, resume: Path | None
+    ) -> tuple[RunWriter, Columns | None]:
+        """A new file, or the one to go on with and what it holds.
 
-    def _recorder(self, writer: RunWriter, live: LiveFit | None) -> Recorder:
+        Raises
+        ------
+        RequestError
+            Where the unfinished run was measured under other conditions; names each difference.
+
+        """
+        if resume is None:
+            columns = declared_columns(procedure)
+            return RunWriter(self.data, metadata, columns, coordinate=coordinate_of(procedure)), None
+        differences = resume_differences(read_metadata(resume), metadata)
+        if differences:
+            listed = "".join(f"\n  {difference}" for difference in differences)
+            raise RequestError(f"{resume} cannot be resumed, for not everything is as it was:{listed}")
+        before = open_run(resume)
+        if not before.attrs["rows"]:
+            raise RequestError(f"{resume} has no rows to go on from; start a new run instead")
+        points = coordinate_of(procedure)
+        rows = {str(name): column.values for name, column in before.variables.items() if column.dims[:1] == (points,)}
+        procedure.first_point = before.attrs["rows"] - 1
+        return RunWriter.resume(resume), rows
+
+    def _recorder(
+        self,
+        procedure: Procedure,
+        writer: RunWriter,
+        live: LiveFit | None,
+        display: GuardedDisplay,
+        safeguards: Safeguards,
+        earlier: Columns | None,
+    ) -> Recorder:
         percent = 0.0
 
+        def on_overlap(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+            scalars = [name for name in now if np.ndim(now[name]) == 0]
+            drift = {name: float(now[name]) - float(before[name]) for name in scalars}
+            writer.event("overlap", "the last point was measured again; now less then, by column", drift=drift)
+
         def on_row(rows: int) -> None:
-            self.display.progressed(percent, rows)
+            display.progressed(percent, rows)
             if live is not None:
                 live.offer(recorder.columns)
 
         def on_progress(value: float) -> None:
             nonlocal percent
             percent = value
-            self.display.progressed(percent, writer.rows)
+            display.progressed(percent, writer.rows)
 
-        recorder = Recorder(writer, on_row=on_row, on_progress=on_progress)
+        recorder = Recorder(
+            writer,
+            procedure,
+            quality=safeguards.quality.take,
+            earlier=earlier,
+            on_overlap=on_overlap,
+            on_row=on_row,
+            on_progress=on_progress,
+        )
         return recorder
 
-    def _conclude(
+    def _keep(
         self,
         writer: RunWriter,
-        recorder: Recorder,
         estimator: Estimator | None,
-        prior: FitResult | None,
-        problem: BaseException | None,
-    ) -> RunOutcome:
-        """Data first: rows and status are on disk before the final fit is tried."""
-        status: Status = "done" if problem is None else "aborted" if isinstance(problem, StoppedBySignal) else "failed"
-        writer.flush()
-        fit, trouble = self._final_fit(estimator, prior, recorder.columns())
+        fit: FitResult | None,
+        display: GuardedDisplay,
+        failures: list[BaseException],
+    ) -> Status:
+        """Close the file with the fit, the status and, where there is one, the reason."""
         if fit is not None and estimator is not None:
-            writer.write_fit(estimator.name, fit.as_record() | {"code_version": self._code_version})
-        reason = "" if problem is None else f"{type(problem).__name__}: {problem}"
-        trace = "" if problem is None else "".join(traceback.format_exception(problem))
-        writer.finish(status, reason, traceback=trace)
-        results = {name: fit[name] for name in estimator.results} if fit is not None and estimator is not None else {}
-        outcome = RunOutcome(writer.path, status, writer.rows, fit, results, trouble)
-        self.display.finished(outcome)
-        if problem is not None:
-            raise problem
-        if fit is not None and estimator is not None:
-            self.fits[estimator.name] = fit
-            self._log(writer, fit, results)
-        return outcome
+            with _keeping(failures):
+                writer.write_fit(estimator.name, fit.as_record() | {"code_version": self._code_version})
+        status: Status = "done"
+        reason = display.problem and f"{display.problem}; the data are complete"
+        if failures:
+            status = "aborted" if isinstance(failures[0], StoppedBySignal | InterlockError) else "failed"
+            reason = "; also ".join(f"{type(error).__name__}: {error}" for error in failures)
+        trace = "".join(line for error in failures for line in traceback.format_exception(error))
+        with _keeping(failures):
+            writer.finish(status, reason, traceback=trace)
+            return status
+        return "failed"
 
     def _final_fit(
         self, estimator: Estimator | None, prior: FitResult | None, columns: Columns
@@ -270,58 +308,74 @@ class Bench:
         wiring = self.station.config.wiring
         return lambda columns, start: estimator.fit(columns, wiring, prior, start)
 
-    def _prior(self, estimator: Estimator | None) -> tuple[FitResult | None, Sequence[Mapping[str, Any]]]:
-        """The earlier fit this one builds on: from this bench, or from the newest calibration of the cooldown."""
-        if estimator is None or estimator.prior is None:
-            return None, ()
-        if estimator.prior in self.fits:
-            return self.fits[estimator.prior], ()
-        source = next(e for e in ESTIMATORS.values() if e.name == estimator.prior)
-        latest = self.ledger.latest(source.results[0], self.cooldown, self.simulation is not None)
-        if latest is None:
-            return None, ()
-        fit = FitResult.from_record(read_fits(latest.run_path)[estimator.prior])
-        return fit, [{"fit": estimator.prior, "run": str(latest.run_path), "run_id": latest.run_id}]
+    def _notes(
+        self,
+        estimator: Estimator | None,
+        prior: EarlierFit | None,
+        live: LiveFit | None,
+        display: GuardedDisplay,
+        problem: str,
+    ) -> tuple[str, ...]:
+        notes = []
+        if estimator is not None and prior is not None and estimator.prior not in self.fits:
+            notes.append(f"builds on the {estimator.prior} fit of the earlier run {prior.run_id}, {prior.run_path}")
+        failed = live.problem if live is not None else None
+        if failed is not None and not isinstance(failed, FitError) and not problem:
+            notes.append(f"the live fit failed at last: {type(failed).__name__}: {failed}; the fit at the end did not")
+        if display.problem:
+            notes.append(display.problem)
+        return tuple(notes)
 
-    def _metadata(self, procedure: Procedure, used: Sequence[Mapping[str, Any]]) -> RunMetadata:
+    def _earlier_fit(self, estimator: Estimator | None) -> EarlierFit | None:
+        """The fit this one builds on: from this bench, or from the newest calibration of the cooldown.
+
+        A fit that was tried on this bench and failed is not replaced by an older one.
+        """
+        if estimator is None or estimator.prior is None:
+            return None
+        if estimator.prior in self.fits:
+            return self.fits[estimator.prior]
+        return latest_fit(self.ledger, self.data, estimator.prior, self.cooldown, simulated=self.simulated)
+
+    def _metadata(self, procedure: Procedure, estimator: Estimator | None, prior: EarlierFit | None) -> RunMetadata:
         config = self.station.config
+        used: list[dict[str, str]] = []
+        if estimator is not None and prior is not None and prior.fit is not None:
+            used.append({"fit": str(estimator.prior), "run": str(prior.run_path), "run_id": prior.run_id})
         return RunMetadata(
             procedure=type(procedure).__name__,
             parameters=procedure.parameter_values(),
             start=datetime.now().astimezone(),
             environment=self.environment,
-            simulated=self.simulation is not None,
+            simulated=self.simulated,
             wiring=asdict(config.wiring),
             station_snapshot=self.station.snapshot(),
-            station_text=config.path.read_text(encoding="utf-8"),
+            station_text=config.public_text,
             cooldown=self.cooldown,
+            instruments=self.station.identities(),
             calibrations=used,
             seed=self.simulation.seed if self.simulation else None,
             truth_text=self.simulation.truth_text if self.simulation else None,
         )
 
-    def _log(self, writer: RunWriter, fit: FitResult, results: Mapping[str, Estimate]) -> None:
-        """Every result with its run, model and code, in the current cooldown."""
-        assumed = "; ".join(f"{name}: {statement}" for name, statement in fit.assumed.items())
-        self.ledger.add_calibrations(
-            [
-                NewCalibration(
-                    quantity=name,
-                    value=estimate.value,
-                    sigma=estimate.sigma,
-                    unit=estimate.unit,
-                    run_path=str(writer.path),
-                    run_id=writer.run_id,
-                    model=fit.model,
-                    code_version=self._code_version,
-                    simulated=self.simulation is not None,
-                    assumed=assumed,
-                )
-                for name, estimate in results.items()
-            ],
-            cooldown=self.cooldown,
-            batch=self.batch,
-        )
+    def _enter_results(
+        self, writer: RunWriter, fit: FitResult | None, results: Mapping[str, Estimate]
+    ) -> tuple[str, ...]:
+        """Every result into the ledger; notes where that has to wait."""
+        if fit is None:
+            return ()
+        entries = calibrations(fit, results, writer, code_version=self._code_version, simulated=self.simulated)
+        try:
+            self.ledger.add_calibrations(entries, cooldown=self.cooldown, batch=self.batch)
+        except LedgerUnavailableError as error:
+            path = keep_pending(self.data, entries, cooldown=self.cooldown, batch=self.batch)
+            return (f"{error}; the results wait in {path} and are entered by the next labnis command",)
+        return ()
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the data are the twin's: in a dry run, or because an instrument says that it is simulated."""
+        return self.simulation is not None or self.station.is_twin
 
     @property
     def _code_version(self) -> str:
@@ -329,3 +383,11 @@ class Bench:
         environment = self.environment
         changed = "+changes" if environment.git_dirty else ""
         return f"{__version__} ({environment.git_commit[:12]}{changed})"
+
+
+def _gravest(failures: Sequence[BaseException]) -> BaseException:
+    """The first failure, with the others as its notes."""
+    first, *others = failures
+    for other in others:
+        first.add_note(f"also {type(other).__name__}: {other}")
+    return first

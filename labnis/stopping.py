@@ -1,9 +1,11 @@
-"""Signals as requests: a run that is asked to stop finishes its point, makes the outputs safe, and then ends."""
+"""Stopping as a request: a run that is asked to stop finishes its point, makes the outputs safe, and then ends."""
 
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+from labnis.errors import LabnisError, StoppedBySignal
 
 __all__ = ["StopRequest", "stop_on_signals"]
 
@@ -11,28 +13,52 @@ _SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP
 
 
 class StopRequest:
-    """Whether somebody asked the run to stop, and by which signal."""
+    """Whether somebody asked the run to stop, and why. Only the first reason counts; any thread may ask.
+
+    Attributes
+    ----------
+    signum
+        The signal, if it was one.
+    reason
+        What else it was: a tripped interlock, a lost guardian.
+
+    """
 
     def __init__(self) -> None:
         self.signum: int | None = None
+        self.reason: LabnisError | None = None
 
     def __bool__(self) -> bool:
-        return self.signum is not None
+        return self.signum is not None or self.reason is not None
+
+    def ask(self, reason: LabnisError) -> None:
+        """Ask the run to stop for `reason`."""
+        if not self:
+            self.reason = reason
+
+    def error(self, state: str) -> LabnisError:
+        """The error that the run ends with; `state` says what was made safe."""
+        if self.reason is not None:
+            return self.reason
+        return StoppedBySignal(self.signum or signal.SIGTERM, state)
 
 
 @contextmanager
 def stop_on_signals() -> Iterator[StopRequest]:
     """Turn SIGINT, SIGTERM and SIGHUP into a request while the context lasts.
 
-    However many signals come, none interrupts the run between two bytes or during the ramp to zero.
+    However many signals come, none interrupts the run between two bytes or during the ramp to zero. SIGHUP stays
+    ignored where it is: under `nohup` a run is meant to outlive its terminal.
     """
     request = StopRequest()
 
     def note(signum: int, _frame: FrameType | None) -> None:
-        if request.signum is None:
+        if not request:
             request.signum = signum
 
-    previous = {number: signal.signal(number, note) for number in _SIGNALS}
+    hangup = getattr(signal, "SIGHUP", None)
+    heeded = [number for number in _SIGNALS if number != hangup or signal.getsignal(number) != signal.SIG_IGN]
+    previous = {number: signal.signal(number, note) for number in heeded}
     try:
         yield request
     finally:

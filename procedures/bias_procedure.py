@@ -1,5 +1,7 @@
 """What every sweep of the bias shares: its parameters, its bias points and how one point is approached."""
 
+from collections.abc import Iterator
+from itertools import islice
 from typing import ClassVar
 
 import numpy as np
@@ -33,16 +35,26 @@ class BiasProcedure(Procedure):  # type: ignore[misc]  # pymeasure has no type i
     TRACES: ClassVar[dict[str, tuple[str, type]]] = {}
 
     maximum_bias = FloatParameter("Largest bias", units="V", default=1e-3, minimum=0.0)
-    points = IntegerParameter("Bias points", default=61, minimum=4)
+    points = IntegerParameter("Bias points", default=61, minimum=4, maximum=2_000_000)
     settling_time = FloatParameter("Settling time", units="s", default=0.03, minimum=0.0)
     integration_time = FloatParameter("Current integration time", units="s", default=0.02, minimum=1e-4, maximum=1.0)
     maximum_current = FloatParameter("Largest expected current", units="A", default=1e-6, minimum=1e-9)
 
     roles: Roles
+    first_point = 0
+    """Number of the bias point to begin with; more than 0 where a run is resumed."""
 
     def biases(self) -> NDArray[np.float64]:
         """Bias points (V) in the order in which they are measured: from 0 to the largest."""
         return np.linspace(0.0, self.maximum_bias, self.points)
+
+    def remaining(self) -> Iterator[tuple[int, float]]:
+        """Number (from 1) and bias (V) of every point still to be measured."""
+        return islice(enumerate(self.biases().tolist(), start=1), self.first_point, None)
+
+    def axis_lengths(self) -> dict[str, int]:
+        """Number of values of every axis that a trace column has, by the axis's name in the file."""
+        return {}
 
     def point_duration(self) -> float:
         """Time (s) spent at one bias point, as far as it is known beforehand."""

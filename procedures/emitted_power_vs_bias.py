@@ -32,6 +32,10 @@ class EmittedPowerVsBias(BiasProcedure):
     sweep_time = FloatParameter("Time of one sweep", units="s", default=1.0, minimum=1e-3, maximum=4000.0)
     averages = IntegerParameter("Averaged sweeps", default=10, minimum=1, maximum=10000)
 
+    def axis_lengths(self) -> dict[str, int]:
+        """One axis, the frequency."""
+        return {"frequency": self.frequencies}
+
     def point_duration(self) -> float:
         """Nearly all of it is the analyzer's sweeps."""
         return super().point_duration() + float(self.sweep_time * self.averages)
@@ -53,7 +57,7 @@ class EmittedPowerVsBias(BiasProcedure):
         """For each bias: set, wait, read the current, take a spectrum and integrate it over the band."""
         frequencies = self.analyzer.frequencies()
         self.emit("axis", {"Frequency (Hz)": frequencies})
-        for done, bias in enumerate(self.biases(), start=1):
+        for done, bias in self.remaining():
             if self.should_stop():
                 return
             self.settle_at(bias)

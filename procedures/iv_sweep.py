@@ -24,7 +24,7 @@ class IVSweep(BiasProcedure):
     ]
 
     maximum_bias = FloatParameter("Largest bias", units="V", default=1.2e-3, minimum=0.0)
-    points = IntegerParameter("Bias points", default=401, minimum=10)
+    points = IntegerParameter("Bias points", default=401, minimum=10, maximum=2_000_000)
     excitation = FloatParameter("Lock-in sine output", units="V", default=0.01, minimum=0.004, maximum=5.0)
     excitation_frequency = FloatParameter("Lock-in frequency", units="Hz", default=77.7, minimum=0.1, maximum=1e5)
     time_constant = FloatParameter("Lock-in time constant", units="s", default=0.03, minimum=1e-5)
@@ -51,7 +51,7 @@ class IVSweep(BiasProcedure):
 
     def execute(self) -> None:
         """For each bias: set, wait, read the current and the conductance."""
-        for done, bias in enumerate(self.biases(), start=1):
+        for done, bias in self.remaining():
             if self.should_stop():
                 return
             self.settle_at(bias)

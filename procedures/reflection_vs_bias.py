@@ -25,6 +25,10 @@ class ReflectionVsBias(BiasProcedure):
     if_bandwidth = FloatParameter("IF bandwidth", units="Hz", default=1e3, minimum=1.0, maximum=15e6)
     averages = IntegerParameter("Averaged sweeps", default=10, minimum=1, maximum=65536)
 
+    def axis_lengths(self) -> dict[str, int]:
+        """One axis, the frequency."""
+        return {"frequency": self.frequencies}
+
     def point_duration(self) -> float:
         """Each frequency point takes one inverse IF bandwidth, times the averages."""
         return super().point_duration() + float(self.frequencies * self.averages / self.if_bandwidth)
@@ -45,7 +49,7 @@ class ReflectionVsBias(BiasProcedure):
     def execute(self) -> None:
         """For each bias: set, wait, read the current, take a trace."""
         self.emit("axis", {"Frequency (Hz)": self.vna.frequencies()})
-        for done, bias in enumerate(self.biases(), start=1):
+        for done, bias in self.remaining():
             if self.should_stop():
                 return
             self.settle_at(bias)

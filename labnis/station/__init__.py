@@ -11,12 +11,14 @@
 
 from labnis.station.bias import BiasMismatchError, BiasUnknownError, RampedBias
 from labnis.station.clock import SystemClock
-from labnis.station.config import Limits, RoleNames, StationConfig, load_station
+from labnis.station.config import Interlock, Limits, RoleNames, StationConfig, load_station
 from labnis.station.opening import OpenStation, open_station
+from labnis.station.safety import make_safe, stop_holder
 
 __all__ = [
     "BiasMismatchError",
     "BiasUnknownError",
+    "Interlock",
     "Limits",
     "OpenStation",
     "RampedBias",
@@ -24,5 +26,7 @@ __all__ = [
     "StationConfig",
     "SystemClock",
     "load_station",
+    "make_safe",
     "open_station",
+    "stop_holder",
 ]

@@ -118,7 +118,7 @@ class RampedBias:
         self._check_request(maximum_bias, maximum_current, integration_time)
         self._level.expect_up_to(maximum_bias)
         enabled = self._source.output_enabled()
-        before = self._level.read_back()
+        before = self._level.read_back_twice()
         if before != 0 and not enabled:
             self._zero_disconnected()
             before = 0.0
@@ -201,6 +201,10 @@ class RampedBias:
         self._ramp(start, bias)
         self._level.require(bias, "after a ramp")
 
+    def present(self) -> float:
+        """Where the bias line is (V), read back if it is not known."""
+        return self._level.known()
+
     def to_zero(self) -> None:
         """Ramp from the level read back to exactly 0 and prove it by reading back.
 
@@ -211,7 +215,7 @@ class RampedBias:
 
         """
         try:
-            start = self._level.read_back()
+            start = self._level.read_back_twice()
             if self._source.output_enabled():
                 self._ramp(start, 0.0)
                 self._level.require(0.0, "after the ramp to zero")

@@ -24,7 +24,7 @@ from labnis.errors import ConfigurationError
 from labnis.station.document import Document, Location, read_document
 from labnis.station.instruments import check_instruments
 
-__all__ = ["Limits", "RoleNames", "StationConfig", "load_station"]
+__all__ = ["Interlock", "Limits", "RoleNames", "StationConfig", "load_station"]
 
 Positive = Annotated[float, Field(gt=0)]
 AtLeastOne = Annotated[float, Field(ge=1)]
@@ -84,7 +84,13 @@ class Limits(_Section):
     compliance
         Current limit at the source (A).
     fridge_pause, fridge_abort
-        Temperatures (K) above which a run waits, and above which it ends.
+        Temperatures (K) above which a run waits at zero bias, and above which it ends.
+    fridge_stale
+        Time (s) after which a thermometer whose reading has not changed in its last digit counts as dead.
+    resume_after_pause
+        Whether a run that waits goes on by itself when its interlocks are satisfied again; otherwise it ends.
+    on_compliance
+        What happens when the source hits its current limit: "stop" ends the run, "continue" marks the row.
 
     """
 
@@ -94,6 +100,9 @@ class Limits(_Section):
     compliance: Positive
     fridge_pause: Positive | None = None
     fridge_abort: Positive | None = None
+    fridge_stale: Positive = 60.0
+    resume_after_pause: bool = False
+    on_compliance: Literal["stop", "continue"] = "stop"
 
     @field_validator("maximum_step")
     @classmethod
@@ -112,6 +121,42 @@ class Limits(_Section):
         return abort
 
 
+class Interlock(_Section):
+    """A condition that a run needs: `watch` must stay below `above` or above `below`.
+
+    Attributes
+    ----------
+    watch
+        What is read: role and quantity.
+    above, below
+        The interlock trips above, or below, this value (SI); exactly one of the two is given.
+    action
+        "pause" waits at zero bias, "abort" ends the run.
+
+    """
+
+    watch: Literal["fridge.temperature", "bias.current", "bias.device_voltage", "lockin.magnitude"]
+    above: float | None = None
+    below: float | None = None
+    action: Literal["pause", "abort"] = "abort"
+
+    @model_validator(mode="after")
+    def _one_side(self) -> Self:
+        if (self.above is None) == (self.below is None):
+            raise ValueError("exactly one of above and below is needed")
+        return self
+
+    def trips(self, value: float) -> bool:
+        """Whether `value` (SI) violates the condition; NaN always does."""
+        if self.above is not None:
+            return not value <= self.above
+        return not (self.below is not None and value >= self.below)
+
+    def __str__(self) -> str:
+        side = f"above {self.above:g}" if self.above is not None else f"below {self.below:g}"
+        return f"{self.watch} {side}"
+
+
 class Twin(_Section):
     """The simulated fridge of a dry run."""
 
@@ -124,6 +169,7 @@ class _LabnisSection(_Section):
     roles: RoleNames
     wiring: WiringSection
     limits: Limits
+    interlocks: Annotated[tuple[Interlock, ...], Field(strict=False)] = ()
     data: Name = "data"
     ledger: Annotated[SecretStr, Field(min_length=1)] | None = None
     visalib: Name | None = None
@@ -155,6 +201,7 @@ class StationConfig(_Section):
     roles: RoleNames
     wiring: Wiring
     limits: Limits
+    interlocks: tuple[Interlock, ...]
     data: Path
     ledger: SecretStr
     visalib: str | None
@@ -165,6 +212,11 @@ class StationConfig(_Section):
         """VISA address of the instrument that plays `role`, as the file has it."""
         address: str | None = self.instruments[self.roles.filled()[role]].get("address")
         return address
+
+    @property
+    def public_text(self) -> str:
+        """The station file as it was read, without the ledger's URL: that may hold a password."""
+        return self._document.text_without(("labnis", "ledger"))
 
     def error(self, location: Location, problem: str) -> ConfigurationError:
         """Build the error for a `problem` with what the file says at `location`."""
@@ -198,6 +250,7 @@ def load_station(path: Path) -> StationConfig:
         roles=section.roles,
         wiring=section.wiring.checked(),
         limits=section.limits,
+        interlocks=(*_fridge_interlocks(section.limits), *section.interlocks),
         data=data,
         ledger=ledger,
         visalib=section.visalib,
@@ -205,6 +258,19 @@ def load_station(path: Path) -> StationConfig:
     )
     config._document = document
     return config
+
+
+def _fridge_interlocks(limits: Limits) -> list[Interlock]:
+    """The two fridge temperatures among the limits, as interlocks."""
+    named: list[tuple[float | None, Literal["pause", "abort"]]] = [
+        (limits.fridge_abort, "abort"),
+        (limits.fridge_pause, "pause"),
+    ]
+    return [
+        Interlock(watch="fridge.temperature", above=above, action=action)
+        for above, action in named
+        if above is not None
+    ]
 
 
 def _check_top(document: Document) -> None:
@@ -237,6 +303,12 @@ def _check_roles(document: Document, section: _LabnisSection) -> None:
             raise document.error(
                 ("labnis", "limits", key), "needs a thermometer, but labnis.roles has no fridge; name one"
             )
+    for number, interlock in enumerate(section.interlocks):
+        role = interlock.watch.partition(".")[0]
+        if role not in roles:
+            raise document.error(
+                ("labnis", "interlocks", number, "watch"), f"needs the role {role}, but labnis.roles has none; name one"
+            )
     _check_initial_values(document, section.roles.bias)
 
 
@@ -267,7 +339,7 @@ def _explain(document: Document, error: ValidationError) -> ConfigurationError:
     location: Location = ("labnis", *first["loc"])
     found: Any = document.data
     for key in location:
-        found = found.get(key) if isinstance(found, dict) else None
+        found = _inside(found, key)
     fields = ", ".join(_fields_at(first["loc"][:-1]))
     match first["type"]:
         case "extra_forbidden":
@@ -284,9 +356,17 @@ def _explain(document: Document, error: ValidationError) -> ConfigurationError:
     return document.error(location, problem)
 
 
+def _inside(node: Any, key: int | str) -> Any:
+    """What `node` holds at `key`; None where it holds nothing."""
+    if isinstance(node, dict):
+        return node.get(key)
+    return node[key] if isinstance(node, list) and isinstance(key, int) and key < len(node) else None
+
+
 def _fields_at(location: Location) -> tuple[str, ...]:
     section: Any = _LabnisSection
+    wrapped = {"twin": Twin, "interlocks": Interlock}
     for key in location:
-        annotation = section.model_fields[key].annotation
-        section = Twin if key == "twin" else annotation
+        if isinstance(key, str):  # a number is a place in a list, whose entries have the list's keys
+            section = wrapped.get(key) or section.model_fields[key].annotation
     return tuple(section.model_fields)

@@ -18,7 +18,7 @@ from labnis.errors import ConfigurationError
 from labnis.station.config import StationConfig
 from labnis.station.instruments import ALLOWED_PACKAGES, is_allowed_type
 
-__all__ = ["PROTOCOLS", "Library", "check_role", "close", "connect", "open_library"]
+__all__ = ["PROTOCOLS", "Library", "check_role", "close", "connect", "instrument_class", "open_library"]
 
 logger = logging.getLogger(__name__)
 
@@ -81,7 +81,7 @@ def connect(config: StationConfig, station: Station, name: str, address: str | N
     """
     if Instrument.exist(name):
         raise config.error(("instruments", name), "is already open in this process; close it first")
-    kind = _instrument_class(config, name)
+    kind = instrument_class(config, name)
     # Of __init__, for the class itself hides its arguments behind QCoDeS's metaclass.
     takes = inspect.signature(kind.__init__).parameters  # type: ignore[misc]  # only read, never called
     speaks_visa = issubclass(kind, VisaInstrument) or "visalib" in takes
@@ -153,7 +153,15 @@ def _close_all_but(keep: Collection[Any], library: Library) -> None:
             resource.close()
 
 
-def _instrument_class(config: StationConfig, name: str) -> type:
+def instrument_class(config: StationConfig, name: str) -> type:
+    """Import the class of instrument `name`.
+
+    Raises
+    ------
+    ConfigurationError
+        Where it is none, or none of the allowed packages.
+
+    """
     dotted = config.instruments[name]["type"]
     where = ("instruments", name, "type")
     if not is_allowed_type(dotted):

@@ -6,6 +6,7 @@ refused before anything is built from them. Nothing in the file is ever executed
 """
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +46,7 @@ class Document:
     path: Path
     data: dict[str, Any]
     _tree: Any
+    _text: str
 
     def line(self, location: Sequence[str | int]) -> int:
         """Line (from 1) of the deepest part of `location` that exists in the file."""
@@ -60,6 +62,16 @@ class Document:
             except (KeyError, IndexError, TypeError):
                 break
         return line
+
+    def text_without(self, location: Sequence[str]) -> str:
+        """The file's text with `***` in place of the value at `location`, and of passwords in URLs anywhere."""
+        text = self._text
+        node = YAML(typ="safe", pure=True).compose(text)
+        for key in location:
+            node = next((value for name, value in getattr(node, "value", ()) if name.value == key), None)
+        if node is not None:
+            text = text[: node.start_mark.index] + "'***'" + text[node.end_mark.index :]
+        return re.sub(r"(://[^\s/:@]*):[^\s/@]*@", r"\1:***@", text)  # in comments, say
 
     def error(self, location: Sequence[str | int], problem: str) -> ConfigurationError:
         """Build the error for a `problem` at `location`, naming file, line and key."""
@@ -94,8 +106,8 @@ def read_document(path: Path) -> Document:
     if not isinstance(tree, dict):
         found = type(tree).__name__
         raise ConfigurationError(f"{path}, line 1: found a {found} at the top; a mapping (key: value) is needed")
-    document = Document(path, {}, tree)
-    return Document(path, _plain(document, tree, ()), tree)
+    document = Document(path, {}, tree, text)
+    return Document(path, _plain(document, tree, ()), tree, text)
 
 
 def _read_text(path: Path) -> str:

@@ -83,6 +83,27 @@ class SourceLevel:
         self.last_seen = f"{self.bias:.6g} V behind the divider last seen (read back: {voltage:.6g} V at the source)"
         return self.bias
 
+    def read_back_twice(self) -> float:
+        """As `read_back`, until two answers in a row agree: where a ramp begins must not hang on a stray answer.
+
+        Raises
+        ------
+        ReadingError
+            Where they never do.
+
+        """
+        found = self.read_back()
+        for _ in range(READ_ATTEMPTS):
+            before, found = found, self.read_back()
+            if abs(found - before) <= self.tolerance:
+                return found
+        self.bias = None
+        raise ReadingError(
+            self._name,
+            f"reads its level back as {before!r} V and, asked again at once, as {found!r} V (behind the divider).",
+            "Somebody else moves it, or answers come in disorder.",
+        )
+
     def known(self) -> float:
         """Where the line is (V), read back if need be."""
         return self.read_back() if self.bias is None else self.bias

@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from pyvisa.rname import InvalidResourceName, to_canonical_name
 
 from labnis.errors import BusyError, ConfigurationError
 
-__all__ = ["hold", "lock_name_of_address", "lock_name_of_station"]
+__all__ = ["Holder", "hold", "holder_of_station", "lock_name_of_address", "lock_name_of_station"]
 
 
 def lock_name_of_station(path: Path) -> str:
@@ -41,6 +42,43 @@ def lock_name_of_address(address: str) -> str:
     with contextlib.suppress(InvalidResourceName):  # an alias or a driver's own kind of address is its own name
         address = to_canonical_name(address.upper())
     return f"instrument {address.upper()}"
+
+
+@dataclass(frozen=True)
+class Holder:
+    """The process that holds a lock, as its note says."""
+
+    pid: int
+    host: str
+    command: str
+    since: str
+
+    @property
+    def is_here(self) -> bool:
+        """Whether it runs on this machine."""
+        return self.host == socket.gethostname()
+
+
+def holder_of_station(path: Path, folder: Path | None = None) -> Holder | None:
+    """Who holds the station file at `path` now; None if nobody does.
+
+    Raises
+    ------
+    BusyError
+        Somebody does, but has not said who.
+
+    """
+    place = _shared_folder() if folder is None else folder
+    name = lock_name_of_station(path)
+    try:
+        with _hold_one(name, place):
+            return None
+    except BusyError:
+        note = _note_file(name, place)
+        try:
+            return Holder(**json.loads(note.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError) as error:
+            raise BusyError(_busy(name, note)) from error
 
 
 @contextlib.contextmanager
@@ -72,9 +110,7 @@ def hold(names: Iterable[str], folder: Path | None = None) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _hold_one(name: str, folder: Path) -> Iterator[None]:
-    readable = re.sub(r"[^A-Za-z0-9.]+", "-", name)[-60:].strip("-")
-    digest = hashlib.sha256(name.encode()).hexdigest()[:12]
-    note = folder / f"{readable}-{digest}.json"
+    note = _note_file(name, folder)
     # 0666: on a lab machine the next user has to be able to take the lock that this one leaves behind.
     lock = FileLock(note.with_suffix(".lock"), mode=0o666, thread_local=False)
     try:
@@ -95,6 +131,12 @@ def _hold_one(name: str, folder: Path) -> Iterator[None]:
             _clear_note(note)
         finally:
             lock.release()
+
+
+def _note_file(name: str, folder: Path) -> Path:
+    readable = re.sub(r"[^A-Za-z0-9.]+", "-", name)[-60:].strip("-")
+    digest = hashlib.sha256(name.encode()).hexdigest()[:12]
+    return folder / f"{readable}-{digest}.json"
 
 
 def _shared_folder() -> Path:

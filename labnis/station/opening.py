@@ -6,9 +6,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from qcodes.instrument import Instrument
 from qcodes.station import Station
 from qcodes.utils import NumpyJSONEncoder
 
+from drivers.identity import is_twin
 from drivers.roles import BiasSource, Clock, Roles
 from labnis.errors import ConfigurationError, RequestError
 from labnis.station.bias import RampedBias
@@ -65,6 +67,16 @@ class OpenStation:
     clock: Clock
     _station: Station
     _libraries: tuple[Library, ...]
+
+    @property
+    def is_twin(self) -> bool:
+        """Whether an instrument says of itself that it is simulated."""
+        return any(is_twin(identity) for identity in self.identities().values())
+
+    def identities(self) -> dict[str, dict[str, str | None]]:
+        """Instrument name → vendor, model, serial, firmware, as each answers now."""
+        instruments = self._station.components
+        return {name: dict(one.get_idn()) for name, one in instruments.items() if isinstance(one, Instrument)}
 
     def snapshot(self) -> dict[str, Any]:
         """QCoDeS's snapshot of all open instruments, asked from them now, as plain JSON values.

@@ -7,6 +7,7 @@ def test_the_public_door() -> None:
     assert labnis.station.__all__ == [
         "BiasMismatchError",
         "BiasUnknownError",
+        "Interlock",
         "Limits",
         "OpenStation",
         "RampedBias",
@@ -14,6 +15,8 @@ def test_the_public_door() -> None:
         "StationConfig",
         "SystemClock",
         "load_station",
+        "make_safe",
         "open_station",
+        "stop_holder",
     ]
     assert all(hasattr(labnis.station, name) for name in labnis.station.__all__)

@@ -1,0 +1,147 @@
+"""Commands that look: runs, calibrations, cooldowns."""
+
+import json
+from dataclasses import asdict
+from itertools import groupby
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from labnis.cli.options import STATION, DataOption, JsonOption, StationOption
+from labnis.cli.preparing import ledger_of, listed
+from labnis.display import rounded
+from labnis.errors import RequestError
+from labnis.figures import draw_runs
+from labnis.fit import Estimate, FitResult
+from labnis.ledger import Calibration, InvalidEntryError
+from labnis.station import load_station
+from labnis.storage import find_run, list_runs, read_events, read_fits, read_metadata
+
+__all__ = ["calibrations", "cooldown_app", "log", "ls", "show"]
+
+cooldown_app = typer.Typer(help="Cooldowns, to which every calibration belongs.", no_args_is_help=True)
+
+
+def ls(station: StationOption = STATION, data: DataOption = None) -> None:
+    """List the runs in the data folder."""
+    folder = data or load_station(station).data
+    table = Table(box=None, padding=(0, 1, 0, 0))  # seven columns in the 80 characters of a narrow terminal
+    for heading in ("run", "start", "procedure", "cooldown", "rows", "status", "simulated"):
+        table.add_column(heading, no_wrap=heading not in ("cooldown", "status"), overflow="fold")
+    for summary in list_runs(folder):
+        start = summary.start.strftime("%Y-%m-%d %H:%M:%S") if summary.start else ""
+        status = summary.status if summary.status != "unreadable" else f"unreadable: {summary.reason}"
+        simulated = {True: "simulated", False: "", None: "?"}[summary.simulated]
+        table.add_row(summary.run_id, start, summary.procedure, summary.cooldown, str(summary.rows), status, simulated)
+    Console().print(table)
+
+
+def show(
+    runs: Annotated[list[str], typer.Argument(help="Runs by path, id or the beginning of an id.")],
+    station: StationOption = STATION,
+    data: DataOption = None,
+    figure: Annotated[Path | None, typer.Option("--figure", help="Draw the runs into this PNG, PDF or SVG.")] = None,
+) -> None:
+    """Show what a run measured, under which conditions, and what was fitted."""
+    folder = data or load_station(station).data
+    paths = [find_run(folder, text) for text in runs]
+    if figure is not None and figure.suffix.lower() not in (".png", ".pdf", ".svg"):
+        raise RequestError(f"--figure {figure}: the name has to end with .png, .pdf or .svg")
+    for path in paths:
+        _show_run(path)
+    if figure is not None:
+        try:
+            draw_runs(paths, figure)
+        except OSError as error:
+            raise RequestError(f"--figure {figure}: cannot be written: {error.strerror or error}") from error
+        typer.echo(f"figure: {figure}")
+
+
+def log(
+    run: Annotated[str, typer.Argument(help="Run by path, id or the beginning of an id.")],
+    station: StationOption = STATION,
+    data: DataOption = None,
+) -> None:
+    """Show what happened during a run besides its rows: interlocks, faults, pauses, resumptions, warnings."""
+    path = find_run(data or load_station(station).data, run)
+    for event in read_events(path):
+        details = f"  {listed(dict(event.details))}" if event.details else ""
+        typer.echo(f"{event.time.astimezone():%Y-%m-%d %H:%M:%S}  {event.kind}: {event.message}{details}")
+
+
+def calibrations(
+    station: StationOption = STATION,
+    data: DataOption = None,
+    cooldown: Annotated[str | None, typer.Option("--cooldown", help="Only of this cooldown.")] = None,
+    quantity: Annotated[str | None, typer.Option("--quantity", help="Only this quantity.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the calibrations in the ledger, each with its cooldown, run, model and code version."""
+    found = ledger_of(load_station(station), data).calibrations(cooldown=cooldown, quantity=quantity)
+    if as_json:
+        typer.echo(json.dumps([asdict(c) for c in found], default=str))
+        return
+    for _, batch in groupby(found, key=lambda c: c.batch):
+        _show_batch(list(batch))
+
+
+@cooldown_app.command("start")
+def cooldown_start(
+    name: Annotated[str, typer.Argument(help="Name of the new cooldown; the one before ends.")],
+    note: Annotated[str, typer.Option("--note", help="Anything worth remembering.")] = "",
+    station: StationOption = STATION,
+    data: DataOption = None,
+) -> None:
+    """Start a cooldown: calibrations belong to it from now on."""
+    try:
+        started = ledger_of(load_station(station), data).start_cooldown(name, note=note)
+    except InvalidEntryError as error:
+        raise RequestError(str(error)) from error
+    typer.echo(f"cooldown {started.name} started")
+
+
+@cooldown_app.command("end")
+def cooldown_end(station: StationOption = STATION, data: DataOption = None) -> None:
+    """End the current cooldown."""
+    ledger_of(load_station(station), data).end_cooldown()
+    typer.echo("cooldown ended")
+
+
+@cooldown_app.command("list")
+def cooldown_list(station: StationOption = STATION, data: DataOption = None) -> None:
+    """List the cooldowns, the current one last."""
+    table = Table("cooldown", "started", "ended", "note")
+    for c in ledger_of(load_station(station), data).cooldowns():
+        ended = c.ended.astimezone().strftime("%Y-%m-%d %H:%M") if c.ended else "current"
+        table.add_row(c.name, c.started.astimezone().strftime("%Y-%m-%d %H:%M"), ended, c.note)
+    Console().print(table)
+
+
+def _show_run(path: Path) -> None:
+    console = Console()
+    metadata = read_metadata(path)
+    mark = "SIMULATED " if metadata["simulated"] else ""
+    console.print(f"[bold]{mark}{metadata['procedure']} {metadata['run_id']}[/]", highlight=False)
+    for key in ("status", "reason", "rows", "start", "end", "cooldown", "git_commit", "git_dirty", "host"):
+        if metadata.get(key) not in (None, ""):
+            console.print(f"  {key}: {metadata[key]}", highlight=False, soft_wrap=True, markup=False)
+    console.print(f"  parameters: {listed(metadata['parameters'])}", highlight=False, soft_wrap=True, markup=False)
+    console.print(f"  wiring: {listed(metadata['wiring'])}", highlight=False, soft_wrap=True, markup=False)
+    for record in read_fits(path).values():
+        console.print(FitResult.from_record(record).report(), highlight=False, soft_wrap=True, markup=False)
+    console.print(f"  file: {path}", highlight=False, soft_wrap=True, markup=False)
+
+
+def _show_batch(batch: list[Calibration]) -> None:
+    """The results of one command: cooldown, time and code once, then a row per quantity."""
+    first = batch[0]
+    when = first.created.astimezone().strftime("%Y-%m-%d %H:%M")
+    mark = ", SIMULATED" if first.simulated else ""
+    title = f"{first.cooldown}, {when}, labnis {first.code_version}{mark}"
+    table = Table("quantity", "value ± σ", "run", "model", title=title, title_justify="left")
+    for c in batch:
+        table.add_row(c.quantity.replace("_", " "), rounded(Estimate(c.value, c.sigma, c.unit)), c.run_id, c.model)
+    Console().print(table)

@@ -1,0 +1,173 @@
+"""Commands that measure: `run`, `calibrate`, and `check`, which rehearses their beginning."""
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pymeasure.experiment import Procedure
+from rich.console import Console
+from rich.table import Table
+
+from labnis.analysis import RESULTS
+from labnis.cli.options import (
+    STATION,
+    DataOption,
+    DryRunOption,
+    JsonOption,
+    SeedOption,
+    SetOption,
+    StationOption,
+    TwinOption,
+    YesOption,
+    parsed,
+)
+from labnis.cli.preparing import Options, Prepared, cooldown_for, ledger_of, listed, prepared
+from labnis.contract import planned_runs
+from labnis.display import TerminalDisplay, contract_table, estimate_table
+from labnis.errors import DataQualityError, RequestError
+from labnis.requests import configured_calibration, configured_procedure, find_procedure
+from labnis.run import open_bench
+from labnis.station import open_station
+from labnis.watching import RunOutcome
+from sim_instruments.dry_run import Twin
+
+__all__ = ["calibrate", "check", "measure", "run"]
+
+CONTRACT_BASIS = ("gap", "normal_resistance", "electron_temperature")
+"""Calibrations from which a run's power and temperature are foretold."""
+
+
+def run(
+    procedure: Annotated[str, typer.Argument(help="Name of a procedure, or a dotted path to one.")],
+    station: StationOption = STATION,
+    settings: SetOption = None,
+    dry_run: DryRunOption = False,
+    seed: SeedOption = None,
+    twin: TwinOption = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+    yes: YesOption = False,
+) -> None:
+    """Run one procedure, fit it live, and log what it finds."""
+    request = [configured_procedure(find_procedure(procedure), parsed(settings))]
+    measure(request, Options(station, dry_run, seed, twin, data, yes), as_json=as_json)
+
+
+def calibrate(
+    station: StationOption = STATION,
+    settings: SetOption = None,
+    dry_run: DryRunOption = False,
+    seed: SeedOption = None,
+    twin: TwinOption = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+    yes: YesOption = False,
+) -> None:
+    """Measure I–V, reflection and emitted power, and log gap, resistance, temperature, rates, gain and noise."""
+    request = configured_calibration(parsed(settings))
+    outcomes = measure(request, Options(station, dry_run, seed, twin, data, yes), as_json=as_json)
+    missing = [name for name in RESULTS if not any(name in outcome.results for outcome in outcomes)]
+    if missing:
+        reasons = "; ".join(f"{outcome.path}: {outcome.problem}" for outcome in outcomes if outcome.problem)
+        raise DataQualityError(f"the data are kept, but they give no {', '.join(missing)}. {reasons}")
+
+
+def check(
+    station: StationOption = STATION,
+    dry_run: DryRunOption = False,
+    twin: TwinOption = None,
+    open_instruments: Annotated[bool, typer.Option("--open", help="Open the instruments, ask who they are.")] = False,
+    data: DataOption = None,
+) -> None:
+    """Check the station file, the data folder and the ledger; with --open also the instruments."""
+    options = Options(station, dry_run, None, twin, data, yes=True)
+    console = Console()
+    with prepared(options) as ready:
+        config = ready.config
+        table = Table("role", "instrument", "type", "address", title=str(config.path), title_justify="left")
+        for role, name in config.roles.filled().items():
+            address = ready.twin.addresses[role] if ready.twin else config.address(role)
+            table.add_row(role, name, config.instruments[name]["type"], address or "")
+        console.print(table)
+        console.print(f"wiring: {listed(asdict(config.wiring))}", highlight=False, soft_wrap=True)
+        console.print(f"limits: {listed(config.limits.model_dump())}", highlight=False, soft_wrap=True)
+        console.print(f"data: {ready.data}", highlight=False, soft_wrap=True)
+        if open_instruments or dry_run:
+            _ask_identities(ready, console)
+    console.print("ok")
+
+
+def measure(
+    procedures: list[Procedure], options: Options, *, as_json: bool, resume: Path | None = None
+) -> list[RunOutcome]:
+    """Run `procedures` in order on one open station, and print what came out; `resume` goes on with that run's file."""
+    asks = not (options.dry_run or options.yes)
+    with prepared(options) as ready:
+        ledger = ledger_of(ready.config, options.data)
+        cooldown = cooldown_for(ledger, options)
+        console = Console(stderr=True)
+        display = TerminalDisplay(console, simulated=options.dry_run)
+        with open_bench(
+            ready.config,
+            procedures,
+            data=ready.data,
+            ledger=ledger,
+            cooldown=cooldown,
+            simulation=ready.simulation,
+            display=display,
+        ) as bench:
+            latest = {name: ledger.latest(name, cooldown, bench.simulated) for name in CONTRACT_BASIS}
+            known = {name: found.value for name, found in latest.items() if found is not None}
+            console.print(contract_table(planned_runs(procedures, ready.config, known), ready.config))
+            if asks:
+                _confirm()
+            outcomes = [bench.run(procedure, resume=resume) for procedure in procedures]
+        _print_results(outcomes, ready.twin, as_json=as_json)
+        return outcomes
+
+
+def _confirm() -> None:
+    """Ask whether to do what was announced.
+
+    Raises
+    ------
+    RequestError
+        Where nobody can be asked, or the answer is no.
+    """
+    if not sys.stdin.isatty():
+        raise RequestError("nobody can be asked whether to go ahead; give --yes in scripts. Nothing was moved")
+    if not typer.confirm("Go ahead?", err=True):
+        raise RequestError("not confirmed. Nothing was moved")
+
+
+def _print_results(outcomes: list[RunOutcome], twin: Twin | None, *, as_json: bool) -> None:
+    results = {name: estimate for outcome in outcomes for name, estimate in outcome.results.items()}
+    truth = dict(twin.results) if twin else None
+    if as_json:
+        answer = {
+            "simulated": twin is not None,
+            "runs": [str(outcome.path) for outcome in outcomes],
+            "results": {
+                name: asdict(estimate) | ({"truth": truth[name]} if truth else {}) for name, estimate in results.items()
+            },
+        }
+        typer.echo(json.dumps(answer))
+        return
+    console = Console()
+    if results:
+        title = "Results of a SIMULATED measurement" if twin else "Results"
+        console.print(estimate_table(results, truth=truth, title=title))
+    for outcome in outcomes:
+        console.print(str(outcome.path), highlight=False, soft_wrap=True)
+
+
+def _ask_identities(ready: Prepared, console: Console) -> None:
+    roles = ready.config.roles.filled()
+    where: dict[str, Any] = {"visalib": ready.twin.visalib, "addresses": ready.twin.addresses} if ready.twin else {}
+    with open_station(ready.config, required_roles=list(roles), **where) as station:
+        for name, part in station.snapshot()["instruments"].items():
+            identity = part["parameters"]["IDN"]["value"]
+            console.print(f"{name}: {listed(identity)}", highlight=False, soft_wrap=True)

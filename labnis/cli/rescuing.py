@@ -1,0 +1,25 @@
+"""Commands for when something went wrong: `safe`."""
+
+import typer
+
+from labnis.cli.options import STATION, StationOption
+from labnis.errors import ConfigurationError
+from labnis.station import load_station, make_safe, stop_holder
+
+__all__ = ["safe"]
+
+PATIENCE = 60.0
+"""Time (s) to wait for the guardian of a run that was killed: it may be on its way to zero already."""
+
+
+def safe(station: StationOption = STATION) -> None:
+    """Take the station's bias to zero and prove it, whatever run is going on: that one is ended first."""
+    config = load_station(station)
+    ended = stop_holder(config)
+    if ended is not None:
+        typer.echo(ended)
+    try:
+        typer.echo(make_safe(config, patience=PATIENCE))
+    except ConfigurationError as error:
+        error.add_note("The bias is UNKNOWN: look at the source's front panel and turn its level slowly to 0 there.")
+        raise

@@ -1,0 +1,29 @@
+"""Commands of the simulated fridge: `twin serve`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sim_instruments import SHIPPED_TRUTH
+from sim_instruments.server import serve as serve_twin
+
+__all__ = ["twin_app"]
+
+twin_app = typer.Typer(help="The simulated fridge by itself.", no_args_is_help=True)
+
+
+@twin_app.callback()
+def _twin() -> None:
+    """Keep `serve` a command of its own, although it is the only one."""
+
+
+@twin_app.command("serve")
+def serve(
+    port: Annotated[int, typer.Option("--port", min=0, max=65530, help="First of six ports; 0 finds free ones.")] = 0,
+    twin: Annotated[Path, typer.Option("--twin", help="Truth file.")] = SHIPPED_TRUTH,
+    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Seed of the simulated noise.")] = None,
+    log: Annotated[Path | None, typer.Option("--log", help="Log every command to this file as JSON lines.")] = None,
+) -> None:
+    """Serve the simulated fridge to other processes on this machine, one TCP socket per instrument, until stopped."""
+    serve_twin(twin, port=port, seed=seed, log=log)

@@ -1,0 +1,158 @@
+"""What a command is going to do: checked, and said, before it does anything."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from pymeasure.experiment import Procedure
+
+from labnis.errors import RequestError
+from labnis.physics import NISJunction
+from labnis.recording import declared_columns
+from labnis.station import StationConfig
+from labnis.storage import check_free_space, estimate_bytes
+
+__all__ = ["Expectation", "PlannedRun", "check_request", "check_room", "needed_roles", "planned_runs"]
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """What earlier calibrations let one expect of the device at a bias; NaN where there are none.
+
+    Attributes
+    ----------
+    dissipated_power
+        Electrical power in the device (W) at the largest bias.
+    cooling_power
+        Largest power (W) that both junctions together can take out of the island at its last measured temperature.
+    electron_temperature
+        The last measured one, at zero bias (K).
+    """
+
+    dissipated_power: float
+    cooling_power: float
+    electron_temperature: float
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """One procedure as it will be run.
+
+    Attributes
+    ----------
+    points
+        Bias points; None if the procedure does not say.
+    largest_bias, largest_step
+        Largest |bias| and largest step from one point to the next (V); the way there is ramped within the limits.
+    duration
+        Measuring time (s); NaN if the procedure does not say.
+    """
+
+    name: str
+    points: int | None
+    largest_bias: float
+    largest_step: float
+    duration: float
+    expectation: Expectation
+
+
+def check_request(procedure: Procedure, config: StationConfig) -> None:
+    """Refuse a measurement that cannot be recorded or that the station's limits forbid, before anything is opened.
+
+    Raises
+    ------
+    RequestError
+        Naming the bias or current and the limit.
+
+    """
+    if not procedure.DATA_COLUMNS:
+        raise RequestError(f"{type(procedure).__name__} declares no DATA_COLUMNS, so there is nothing it could record")
+    planned = getattr(procedure, "biases", None)
+    if planned is None:
+        return
+    largest = float(np.max(np.abs(planned())))
+    limit = config.limits.maximum_bias
+    if not 0 < largest <= limit:
+        raise RequestError(
+            f"{type(procedure).__name__} would go to a bias of {largest!r} V; it has to be more than 0, and "
+            f"labnis.limits.maximum_bias in {config.path} allows {limit!r} V. No instrument was touched."
+        )
+    current, compliance = getattr(procedure, "maximum_current", 0.0), config.limits.compliance
+    if config.wiring.current_reading == "source" and not current <= compliance:
+        raise RequestError(
+            f"{type(procedure).__name__} expects a current of {current!r} A; labnis.limits.compliance in "
+            f"{config.path} allows {compliance!r} A. No instrument was touched."
+        )
+
+
+def needed_roles(procedures: Sequence[Procedure], config: StationConfig) -> list[str]:
+    """Roles that the procedures require, and those they would use and the station has."""
+    available = config.roles.filled()
+    required = {role for p in procedures for role in getattr(p, "REQUIRES", ("bias",))}
+    used = {role for p in procedures for role in getattr(p, "USES", ()) if role in available}
+    return sorted(required | used)
+
+
+def check_room(procedures: Sequence[Procedure], data: Path) -> None:
+    """Refuse measurements for whose files the disk has no room, as far as their size is known beforehand.
+
+    Raises
+    ------
+    DiskSpaceError
+        Names how much is missing.
+
+    """
+    known = [procedure for procedure in procedures if hasattr(procedure, "axis_lengths")]
+    needed = sum(estimate_bytes(declared_columns(p), p.axis_lengths(), len(p.biases())) for p in known)
+    check_free_space(data, needed)
+
+
+def planned_runs(
+    procedures: Sequence[Procedure], config: StationConfig, known: Mapping[str, float]
+) -> list[PlannedRun]:
+    """What each of `procedures` will do.
+
+    Parameters
+    ----------
+    procedures
+        Configured, not yet run.
+    config
+        Of the station, for its wiring.
+    known
+        Latest calibrations of this cooldown: gap (eV), normal_resistance (ohm), electron_temperature (K), where known.
+    """
+    return [_planned(procedure, config, known) for procedure in procedures]
+
+
+def _planned(procedure: Procedure, config: StationConfig, known: Mapping[str, float]) -> PlannedRun:
+    name = type(procedure).__name__
+    duration = _duration(procedure)
+    if not hasattr(procedure, "biases"):
+        nothing = Expectation(float("nan"), float("nan"), float("nan"))
+        return PlannedRun(name, None, float("nan"), float("nan"), duration, nothing)
+    biases = np.asarray(procedure.biases())
+    largest = float(np.abs(biases).max())
+    way = np.concatenate([[0.0], biases, [0.0]])
+    expectation = expected(largest, config.wiring.series_resistance, known)
+    return PlannedRun(name, biases.size, largest, float(np.abs(np.diff(way)).max()), duration, expectation)
+
+
+def expected(bias: float, series_resistance: float, known: Mapping[str, float]) -> Expectation:
+    """Expectation at `bias` (V) behind `series_resistance` (ohm), from what is known of the device."""
+    gap, resistance = known.get("gap", float("nan")), known.get("normal_resistance", float("nan"))
+    temperature = known.get("electron_temperature", float("nan"))
+    # Far above the gap the pair is ohmic; below it carries less, so this is an upper bound.
+    dissipated = bias**2 * 2 * resistance / (2 * resistance + series_resistance) ** 2
+    if not np.isfinite([gap, resistance, temperature]).all():
+        return Expectation(dissipated, float("nan"), temperature)
+    junction = NISJunction(gap, resistance)
+    power = junction.cooling_power(np.linspace(0.5, 1.0, 201) * gap, temperature, temperature)
+    return Expectation(dissipated, 2 * float(power.max()), temperature)
+
+
+def _duration(procedure: Procedure) -> float:
+    try:
+        return float(procedure.get_estimates())
+    except (NotImplementedError, TypeError):  # a third-party procedure need not know
+        return float("nan")

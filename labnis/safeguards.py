@@ -1,0 +1,150 @@
+"""What stands between a procedure and the device while a run goes on.
+
+The procedure gets its roles wrapped: readings that are none become marked NaN (`labnis.quality`), and its waiting ends
+when the run is asked to stop. Whenever it asks whether to stop, the interlocks are checked; one that trips takes the
+bias to zero and either waits there or ends the run.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Literal
+
+from drivers.roles import Clock, Roles
+from labnis.errors import InterlockError
+from labnis.interlocks import INTERVAL, Interlocks, Trip
+from labnis.quality import Judged, JudgedThermometer, Quality
+from labnis.station import OpenStation
+from labnis.stopping import StopRequest
+
+__all__ = ["Safeguards", "Stopped"]
+
+SLICE = 0.2
+"""Longest time (s) that a waiting procedure takes to notice a request to stop."""
+
+
+class Stopped(Exception):  # noqa: N818  # no error: the way out of a procedure that waits
+    """Raised inside a procedure that waits when the run is to stop; the run knows why."""
+
+
+class _GuardedClock:
+    """The experiment's clock: while it sleeps the interlocks are checked, and it wakes up when the run is to stop.
+
+    Parameters
+    ----------
+    clock
+        Time of the experiment.
+    watch
+        Called at least every `SLICE`: "stop" ends the sleep, "moved" says that the bias was away and has come back.
+    """
+
+    def __init__(self, clock: Clock, watch: Callable[[], Literal["fine", "moved", "stop"]]) -> None:
+        self._clock = clock
+        self._watch = watch
+
+    def time(self) -> float:
+        """Time of the experiment (s)."""
+        return self._clock.time()
+
+    def sleep(self, seconds: float) -> None:
+        """Wait; raises Stopped where the run is to end."""
+        end = self._clock.time() + seconds
+        while (left := end - self._clock.time()) > 0:
+            self._clock.sleep(min(left, SLICE))
+            found = self._watch()
+            if found == "stop":
+                raise Stopped
+            if found == "moved":  # what had settled has to settle again
+                end = self._clock.time() + seconds
+
+
+class Safeguards:
+    """The safeguards of one run.
+
+    Parameters
+    ----------
+    station
+        Open.
+    stop
+        Where the run is asked to stop.
+    report
+        Called with (kind, message) for everything that belongs into the run's events.
+
+    Attributes
+    ----------
+    roles
+        What the procedure gets.
+    quality
+        Marks of the row that is being measured.
+    """
+
+    def __init__(self, station: OpenStation, stop: StopRequest, report: Callable[[str, str], None]) -> None:
+        limits = station.config.limits
+        self._station = station
+        self._stop = stop
+        self._report = report
+        self._resume = limits.resume_after_pause
+        self._interlocks = Interlocks(
+            station.config.interlocks, station.roles, station.clock, stale_after=limits.fridge_stale
+        )
+        self.quality = Quality(limits.on_compliance, lambda text: report("quality", text))
+        self.roles = self._wrapped(station.roles)
+
+    def _wrapped(self, roles: Roles) -> Roles:
+        def judged(role: Any) -> Any:
+            return None if role is None else Judged(role, self.quality)
+
+        return replace(
+            roles,
+            clock=_GuardedClock(roles.clock, self._watch),
+            bias=judged(roles.bias),
+            lockin=judged(roles.lockin),
+            analyzer=judged(roles.analyzer),
+            vna=judged(roles.vna),
+            fridge=None if roles.fridge is None else JudgedThermometer(roles.fridge, self.quality),
+        )
+
+    def check_before_start(self) -> None:
+        """Refuse a run whose interlocks are not satisfied, before the output goes on.
+
+        Raises
+        ------
+        InterlockError
+            Says which and what it read.
+        """
+        trip = self._interlocks.check(bias_is_on=False)
+        if trip is not None:
+            self._report("interlock", trip.reason)
+            raise InterlockError(f"not begun: {trip.reason}. The output was not switched on")
+
+    def should_stop(self) -> bool:
+        """What a procedure asks between two points."""
+        return self._watch() == "stop"
+
+    def _watch(self) -> Literal["fine", "moved", "stop"]:
+        trip = None if self._stop else self._interlocks.due(bias_is_on=self._station.bias.in_use)
+        if trip is not None:
+            self._hold(trip)
+        if self._stop:
+            return "stop"
+        return "fine" if trip is None else "moved"
+
+    def _hold(self, trip: Trip) -> None:
+        """Bias to zero; then wait until the interlocks are satisfied and go back, or end the run."""
+        self._report("interlock", trip.reason)
+        bias = self._station.bias
+        before = bias.present() if bias.in_use else 0.0
+        if bias.in_use:
+            bias.to_zero()
+        if trip.abort or not self._resume:
+            hint = "" if trip.abort else "; labnis.limits.resume_after_pause is false, so the run does not wait"
+            self._stop.ask(InterlockError(f"{trip.reason}. The bias is at zero{hint}"))
+            return
+        self._report("paused", "the bias is at zero until the interlocks are satisfied")
+        while (left := self._interlocks.check(bias_is_on=False)) is not None and not self._stop:
+            if left.abort:
+                self._stop.ask(InterlockError(f"{left.reason}. The bias is at zero"))
+            self._station.clock.sleep(INTERVAL)
+        if not self._stop:
+            self._report("resumed", f"the interlocks are satisfied again; the bias goes back to {before:.6g} V")
+            if bias.in_use:
+                bias.move_to(before)

@@ -1,0 +1,61 @@
+"""labnis's procedures run unchanged under pymeasure's own Worker, as its ManagedWindow would run them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pymeasure.experiment import Procedure, Results
+from pymeasure.experiment.workers import Worker
+
+from labnis.station import OpenStation, load_station, open_station
+from procedures import EmittedPowerVsBias, IVSweep, ReflectionVsBias
+from procedures.bias_procedure import BiasProcedure
+from sim_instruments.dry_run import open_twin
+from tests.run.bench import BiasLog
+
+ROLES = ("bias", "lockin", "analyzer", "vna", "fridge")
+
+
+@pytest.fixture
+def open_dry(tmp_path: Path, station: Path) -> Iterator[OpenStation]:
+    config = load_station(station)
+    with (
+        open_twin(tmp_path / "truth.yaml", seed=1, wiring={"series_resistance": 2000.0}) as twin,
+        open_station(config, required_roles=ROLES, visalib=twin.visalib, addresses=twin.addresses) as opened,
+    ):
+        yield opened
+
+
+@pytest.mark.parametrize("kind", [IVSweep, ReflectionVsBias, EmittedPowerVsBias])
+def test_the_worker_writes_the_declared_columns(
+    kind: type[BiasProcedure], bias: BiasLog, open_dry: OpenStation, tmp_path: Path
+) -> None:
+    procedure = kind(points=11)
+    procedure.roles = open_dry.roles
+    results = Results(procedure, str(tmp_path / "results.csv"))
+    worker = Worker(results)
+    worker.start()
+    worker.join(60)
+    assert not worker.is_alive()
+    assert procedure.status == Procedure.FINISHED
+    lines = [line for line in Path(results.data_filename).read_text().splitlines() if not line.startswith("#")]
+    assert lines[0].split(",") == kind.DATA_COLUMNS
+    rows = [[float(cell) for cell in line.split(",")] for line in lines[1:]]
+    assert [row[0] for row in rows] == pytest.approx(list(procedure.biases()), abs=1e-5)
+    currents = [row[2] for row in rows]
+    assert currents == sorted(currents)
+
+
+def test_closing_the_station_takes_the_bias_to_zero(bias: BiasLog, station: Path, tmp_path: Path) -> None:
+    config = load_station(station)
+    with (
+        open_twin(tmp_path / "truth.yaml", seed=1, wiring={"series_resistance": 2000.0}) as twin,
+        open_station(config, required_roles=ROLES, visalib=twin.visalib, addresses=twin.addresses) as opened,
+    ):
+        procedure = IVSweep(points=11)
+        procedure.roles = opened.roles
+        worker = Worker(Results(procedure, str(tmp_path / "results.csv")))
+        worker.start()
+        worker.join(60)
+        assert bias.moved
+    assert bias.left_at_zero

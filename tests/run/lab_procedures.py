@@ -1,0 +1,76 @@
+"""Procedures of other people, as labnis meets them by dotted path."""
+
+import shutil
+from typing import ClassVar
+
+from pymeasure.experiment import BooleanParameter, FloatParameter, IntegerParameter, ListParameter, Procedure
+from pymeasure.units import ureg
+
+from procedures import IVSweep
+
+
+class CosineScan(Procedure):  # type: ignore[misc]  # pymeasure has no type information
+    """As in pymeasure's own tutorial: no roles, plain columns, one record per row."""
+
+    points = IntegerParameter("Points", default=5, minimum=1)
+    step = FloatParameter("Step", units="V", default=0.5)
+    mode = ListParameter("Mode", choices=["up", "down"], default="up")
+    slow = BooleanParameter("Slow", default=False)
+
+    DATA_COLUMNS: ClassVar[list[str]] = ["Voltage (V)", "Sense current (nA)", "Count"]
+
+    def execute(self) -> None:
+        for index in range(self.points):
+            self.emit("results", {"Voltage (V)": index * self.step, "Sense current (nA)": -2.0 * index, "Count": index})
+            self.emit("progress", 100 * (index + 1) / self.points)
+            if self.should_stop():
+                return
+
+
+class BatchScan(CosineScan):
+    """The same rows at once."""
+
+    def execute(self) -> None:
+        indices = list(range(self.points))
+        voltages = [index * self.step for index in indices]
+        currents = [-2.0 * index for index in indices]
+        self.emit("batch results", {"Voltage (V)": voltages, "Sense current (nA)": currents, "Count": indices})
+
+
+class LooseScan(CosineScan):
+    """Records as pymeasure accepts them: quantities with units, columns left out, columns nobody declared."""
+
+    def execute(self) -> None:
+        self.emit("results", {"Voltage (V)": ureg.Quantity(250, "mV"), "Comment": 3})
+        self.emit("results", {"Voltage (V)": 1, "Sense current (nA)": ureg.Quantity(1, "uA"), "Count": 2})
+
+
+class NeedsGain(CosineScan):
+    """Has a parameter without a default."""
+
+    gain = FloatParameter("Gain")
+
+
+class FailsInTheMiddle(IVSweep):
+    """An I–V sweep whose lock-in reading breaks at the sixth point."""
+
+    def conductance(self) -> tuple[float, float]:
+        self.done = getattr(self, "done", 0) + 1
+        if self.done == 6:
+            raise RuntimeError("the lock-in fell off the table")
+        return super().conductance()
+
+
+class FailsTwice(FailsInTheMiddle):
+    """It also fails when it should clean up."""
+
+    def shutdown(self) -> None:
+        raise LookupError("nothing to clean up")
+
+
+class LosesItsFolder(IVSweep):
+    """Somebody removes the data folder in mid-run."""
+
+    def conductance(self) -> tuple[float, float]:
+        shutil.rmtree("data/dry-run", ignore_errors=True)
+        return super().conductance()

@@ -1,0 +1,146 @@
+"""A run that fails anywhere: the bias goes to zero first, the rows are kept, and the record says why."""
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import pytest
+
+from labnis.analysis import ESTIMATORS, Estimator
+from labnis.display import TerminalDisplay
+from labnis.ledger import Ledger, LedgerUnavailableError
+from labnis.station import BiasUnknownError
+from labnis.station.bias import RampedBias
+from labnis.storage import open_run, read_fits, read_metadata
+from tests.run.bench import BiasLog, Commands
+
+MINE = "tests.run.lab_procedures"
+
+
+def only_run(folder: Path) -> Path:
+    (path,) = folder.glob("data/dry-run/*/*.h5")
+    return path
+
+
+@pytest.fixture
+def replace_fit(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[..., Any]], None]:
+    """Give the I–V sweep another fit."""
+
+    def replace(fit: Callable[..., Any]) -> None:
+        shipped = ESTIMATORS["IVSweep"]
+        monkeypatch.setitem(ESTIMATORS, "IVSweep", Estimator(shipped.name, shipped.prior, shipped.results, fit))
+
+    return replace
+
+
+def test_a_failing_procedure_leaves_zero_bias_and_its_rows(tmp_path: Path, labnis: Commands, bias: BiasLog) -> None:
+    answer = labnis(f"run {MINE}.FailsInTheMiddle --dry-run --set points=21")
+    assert answer.code == 1
+    assert answer.err.splitlines()[-1] == "labnis: the lock-in fell off the table"
+    assert bias.moved
+    assert bias.left_at_zero
+    known = read_metadata(only_run(tmp_path))
+    assert known["status"] == "failed"
+    assert known["reason"] == "RuntimeError: the lock-in fell off the table"
+    assert "in conductance" in known["traceback"]
+    with open_run(only_run(tmp_path)) as run:
+        assert run.sizes["bias"] == 5
+        assert run["current"].notnull().all()
+    assert " failed " in labnis("ls").out
+
+
+def test_a_bias_not_known_to_be_zero_comes_before_everything_else(
+    tmp_path: Path, labnis: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lost(_bias: RampedBias) -> None:
+        raise BiasUnknownError("keithley", "bias UNKNOWN: no answer.", "Look at the front panel.")
+
+    monkeypatch.setattr(RampedBias, "to_zero", lost)
+    answer = labnis(f"run {MINE}.FailsTwice --dry-run --set points=21")
+    assert answer.code == 5
+    said = [line for line in answer.err.splitlines() if line.startswith("labnis: ")]
+    assert said[0].startswith("labnis: keithley: bias UNKNOWN")
+    assert "fell off the table" in said[1]
+    assert "nothing to clean up" in said[2]
+    known = read_metadata(only_run(tmp_path))
+    assert known["status"] == "failed"
+    assert known["reason"].startswith("BiasUnknownError")
+    assert "fell off the table" in known["reason"]
+
+
+def test_a_failing_live_fit_changes_nothing(tmp_path: Path, labnis: Commands, replace_fit: Callable[..., None]) -> None:
+    fit = ESTIMATORS["IVSweep"].fit
+
+    def only_at_the_end(columns: Any, *others: Any) -> Any:
+        if len(columns["current"]) < 21:
+            raise ZeroDivisionError("live")
+        return fit(columns, *others)
+
+    replace_fit(only_at_the_end)
+    assert labnis("run IVSweep --dry-run --json --set points=21").code == 0
+    assert read_metadata(only_run(tmp_path))["status"] == "done"
+    assert read_metadata(only_run(tmp_path))["rows"] == 21
+    assert set(read_fits(only_run(tmp_path))) == {"current_voltage"}
+
+
+def test_a_fit_that_always_fails_is_reported_and_the_data_are_kept(
+    tmp_path: Path, labnis: Commands, replace_fit: Callable[..., None], bias: BiasLog
+) -> None:
+    def never(*_: Any) -> Any:
+        raise ZeroDivisionError("no fit today")
+
+    replace_fit(never)
+    answer = labnis("run IVSweep --dry-run --set points=21")
+    assert answer.code == 0
+    assert "no fit: ZeroDivisionError: no fit today" in answer.err
+    assert bias.left_at_zero
+    assert read_metadata(only_run(tmp_path))["rows"] == 21
+    assert read_fits(only_run(tmp_path)) == {}
+
+
+@pytest.mark.parametrize("event", ["started", "progressed", "estimated", "finished"])
+def test_a_failing_display_changes_nothing(
+    event: str, tmp_path: Path, labnis: Commands, monkeypatch: pytest.MonkeyPatch, bias: BiasLog
+) -> None:
+    def broken(*_: Any) -> None:
+        raise OSError("the terminal is gone")
+
+    monkeypatch.setattr(TerminalDisplay, event, broken)
+    answer = labnis("run IVSweep --dry-run --json --set points=41")
+    assert answer.code == 0
+    assert bias.left_at_zero
+    known = read_metadata(only_run(tmp_path))
+    assert (known["status"], known["rows"]) == ("done", 41)
+    if event in ("started", "progressed"):  # the others may be called after the file was closed
+        assert known["reason"].startswith(f"the display failed when the run {event}: OSError: the terminal is gone")
+
+
+def test_data_that_cannot_be_written_end_the_run_at_zero_bias(
+    tmp_path: Path, labnis: Commands, bias: BiasLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))  # where rescued rows may go
+    answer = labnis(f"run {MINE}.LosesItsFolder --dry-run --set points=2000")
+    assert answer.code == 6
+    assert bias.left_at_zero
+    assert str(tmp_path / "data" / "dry-run") in answer.err
+
+
+def test_a_ledger_that_fails_at_the_end_does_not_touch_the_run(
+    tmp_path: Path, labnis: Commands, monkeypatch: pytest.MonkeyPatch, bias: BiasLog
+) -> None:
+    def gone(*_: Any, **__: Any) -> None:
+        raise LedgerUnavailableError("ledger: the network is down")
+
+    with monkeypatch.context() as down:
+        down.setattr(Ledger, "add_calibrations", gone)
+        answer = labnis("run IVSweep --dry-run --set points=21")
+    assert answer.code == 0
+    assert "the network is down" in answer.err
+    assert "the results wait in" in answer.err
+    assert bias.left_at_zero
+    assert read_metadata(only_run(tmp_path))["status"] == "done"
+    with h5py.File(only_run(tmp_path)) as file:
+        assert "current_voltage" in file["fit"]

@@ -1,0 +1,180 @@
+"""Estimates that tighten while the sweep goes on, and never hold it up."""
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from labnis.analysis import ESTIMATORS, Estimator
+from labnis.fit import FitError, FitResult
+from labnis.live import LiveFit
+from procedures import IVSweep
+from tests.run.bench import Watcher, dry_bench
+
+PATIENCE = 30.0
+
+
+def result(value: float) -> FitResult:
+    return FitResult("m", ("a",), ("1",), np.array([value]), np.eye(1), 1.0, 1, 1.0)
+
+
+class Patient(Watcher):
+    """Holds the sweep at some rows until the live fit has shown something new."""
+
+    def __init__(self, stops: tuple[int, ...]) -> None:
+        super().__init__()
+        self._stops = stops
+        self._news = threading.Condition()
+
+    def progressed(self, percent: float, rows: int) -> None:
+        super().progressed(percent, rows)
+        if rows in self._stops:
+            self._stops = tuple(stop for stop in self._stops if stop != rows)
+            with self._news:
+                shown = len(self.fits)
+                assert self._news.wait_for(lambda: len(self.fits) > shown, PATIENCE), "no live fit"
+
+    def estimated(self, fit: FitResult) -> None:
+        with self._news:
+            super().estimated(fit)
+            self._news.notify()
+
+
+def test_estimates_come_during_the_sweep_and_tighten(tmp_path: Path) -> None:
+    sweep = IVSweep()
+    sweep.points = 61
+    watcher = Patient(stops=(40, 60))
+    with dry_bench(tmp_path, sweep, watcher) as bench:
+        outcome = bench.run(sweep)
+    assert outcome.fit is not None
+    assert not outcome.notes
+    first, last, final = watcher.fits[0], watcher.fits[-1], outcome.fit
+    for name in ("gap", "normal_resistance", "electron_temperature"):
+        assert abs(last[name].value - final[name].value) < 3 * last[name].sigma
+        assert final[name].sigma < first[name].sigma
+    assert final["gap"].value == pytest.approx(215e-6, abs=4 * final["gap"].sigma)
+
+
+def test_a_blocked_fit_does_not_hold_up_the_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    finished = threading.Event()
+    sizes: list[int] = []
+    shipped = ESTIMATORS["IVSweep"]
+
+    def blocked(columns: Any, *others: Any) -> FitResult:
+        sizes.append(len(columns["current"]))
+        if threading.current_thread() is not threading.main_thread():
+            assert finished.wait(PATIENCE), "the rows waited for the fit"
+        return shipped.fit(columns, *others)
+
+    class Releasing(Watcher):
+        def progressed(self, percent: float, rows: int) -> None:
+            super().progressed(percent, rows)
+            if rows == 61:
+                finished.set()
+
+    monkeypatch.setitem(ESTIMATORS, "IVSweep", Estimator(shipped.name, shipped.prior, shipped.results, blocked))
+    sweep = IVSweep()
+    sweep.points = 61
+    watcher = Releasing()
+    with dry_bench(tmp_path, sweep, watcher) as bench:
+        outcome = bench.run(sweep)
+    assert outcome.status == "done"
+    assert watcher.rows == 61
+    # One live fit was blocked while all rows came; between it and the end there was time for at most one more.
+    assert sizes[0] < 61
+    assert sizes[-1] == 61
+    assert len(sizes) <= 3
+
+
+def test_updates_that_come_during_a_fit_are_dropped_for_the_newest() -> None:
+    begun, go_on, done = threading.Event(), threading.Event(), threading.Event()
+    seen: list[int] = []
+
+    def fit(columns: Any, _earlier: FitResult | None) -> FitResult:
+        seen.append(int(columns["a"][0]))
+        begun.set()
+        assert go_on.wait(PATIENCE)
+        if seen[-1] == 9:
+            done.set()
+        return result(1.0)
+
+    live = LiveFit(fit, lambda _: None)
+    live.offer(lambda: {"a": np.array([0])})
+    assert begun.wait(PATIENCE)
+    for number in range(1, 10):
+        live.offer(lambda number=number: {"a": np.array([number])})  # type: ignore[misc]
+    go_on.set()
+    assert done.wait(PATIENCE)
+    live.stop()
+    assert seen == [0, 9]
+
+
+@pytest.mark.parametrize("culprit", ["fit", "display", "data"])
+def test_what_fails_once_is_tried_again_with_the_next_data(culprit: str) -> None:
+    shown: list[FitResult] = []
+    failed, succeeded = threading.Event(), threading.Event()
+
+    def fails_once(where: str) -> None:
+        if where == culprit and not failed.is_set():
+            failed.set()
+            raise FitError("too few data")
+
+    def fit(_columns: Any, _earlier: FitResult | None) -> FitResult:
+        fails_once("fit")
+        return result(2.0)
+
+    def show(fit: FitResult) -> None:
+        fails_once("display")
+        shown.append(fit)
+        succeeded.set()
+
+    def data() -> dict[str, Any]:
+        fails_once("data")
+        return {}
+
+    live = LiveFit(fit, show)
+    live.offer(data)
+    assert failed.wait(PATIENCE)
+    live.offer(data)
+    assert succeeded.wait(PATIENCE)
+    live.stop()
+    assert live.problem is None
+    assert [fit["a"].value for fit in shown] == [2.0]
+
+
+def test_each_fit_starts_from_the_one_before() -> None:
+    earlier: list[FitResult | None] = []
+    shown = threading.Semaphore(0)
+
+    def fit(_columns: Any, start: FitResult | None) -> FitResult:
+        earlier.append(start)
+        return result(float(len(earlier)))
+
+    live = LiveFit(fit, lambda _: shown.release())
+    for _ in range(2):
+        live.offer(dict)
+        assert shown.acquire(timeout=PATIENCE)
+    live.stop()
+    assert earlier[0] is None
+    assert earlier[1] is not None
+    assert earlier[1]["a"].value == 1.0
+
+
+def test_a_fit_that_never_ends_is_left_alone() -> None:
+    begun, release = threading.Event(), threading.Event()
+    shown: list[FitResult] = []
+
+    def endless(_columns: Any, _earlier: FitResult | None) -> FitResult:
+        begun.set()
+        release.wait(PATIENCE)
+        return result(3.0)
+
+    live = LiveFit(endless, shown.append)
+    live.offer(dict)
+    assert begun.wait(PATIENCE)
+    live.stop(patience=0.01)
+    assert isinstance(live.problem, TimeoutError)
+    release.set()
+    assert not shown

@@ -1,0 +1,85 @@
+"""Runs that build on earlier ones: in processes of their own, through the ledger."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from labnis.storage import read_metadata
+from tests.run.bench import Commands, command
+
+STEPS = {
+    "IVSweep": ("points=41", {"gap": 215e-6, "normal_resistance": 12e3, "electron_temperature": 0.110}),
+    "ReflectionVsBias": (
+        "points=15 --set frequencies=201",
+        {"damping_line": 1.6e7, "damping_excess": 2.5e6, "damping_junction": 4.5e7, "resonance_frequency": 4.67e9},
+    ),
+    "EmittedPowerVsBias": ("points=11 --set frequencies=201", {"gain": 51.84, "noise_temperature": 8.3}),
+}
+
+
+def agrees(results: dict[str, Any], expected: dict[str, float]) -> None:
+    assert set(results) == set(expected)
+    for name, truth in expected.items():
+        assert abs(results[name]["value"] - truth) < 4 * results[name]["sigma"], name
+
+
+def test_three_commands_give_what_one_calibration_gives(tmp_path: Path) -> None:
+    runs: list[str] = []
+    for name, (points, expected) in STEPS.items():
+        answer = command(f"run {name} --dry-run --json --data shared --set {points} --seed {len(runs)}", tmp_path)
+        assert answer.code == 0, answer.err
+        found = json.loads(answer.out)
+        agrees(found["results"], expected)
+        used = read_metadata(Path(found["runs"][0]))["calibrations"]
+        assert [entry["run"] for entry in used] == runs[-1:]
+        if runs:
+            assert f"earlier run {used[0]['run_id']}" in answer.err
+        runs += found["runs"]
+
+
+def test_emitted_power_alone_keeps_the_data_and_says_what_is_missing(tmp_path: Path, labnis: Commands) -> None:
+    answer = labnis("run EmittedPowerVsBias --dry-run --json --set points=5")
+    assert answer.code == 0
+    found = json.loads(answer.out)
+    assert found["results"] == {}
+    assert "no fit: the gain needs the damping rates: run ReflectionVsBias" in answer.err
+    known = read_metadata(Path(found["runs"][0]))
+    assert (known["status"], known["rows"], known["calibrations"]) == ("done", 5, [])
+
+
+@pytest.fixture
+def earlier(labnis: Commands) -> Path:
+    """Run file of a reflection fit."""
+    answer = labnis("run ReflectionVsBias --dry-run --json --data first --set points=15 --set frequencies=201")
+    assert answer.code == 0
+    assert "no fit" not in answer.err
+    return Path(json.loads(answer.out)["runs"][0])
+
+
+FEW = "run EmittedPowerVsBias --dry-run --json --set points=9 --set frequencies=201"
+
+
+def test_a_moved_data_folder_still_holds_the_earlier_fits(tmp_path: Path, labnis: Commands, earlier: Path) -> None:
+    (tmp_path / "first").rename(tmp_path / "moved")
+    answer = labnis(f"{FEW} --data moved")
+    assert answer.code == 0
+    agrees(json.loads(answer.out)["results"], STEPS["EmittedPowerVsBias"][1])
+
+
+def test_an_earlier_fit_whose_file_is_gone_is_missed_before_measuring(
+    tmp_path: Path, labnis: Commands, earlier: Path
+) -> None:
+    earlier.unlink()
+    answer = labnis(f"{FEW} --data first")
+    assert answer.code == 2
+    assert earlier.stem.rpartition("-")[2] in answer.err
+    assert not list(tmp_path.rglob("*.h5"))
+
+
+def test_fits_of_another_cooldown_are_not_used(tmp_path: Path, labnis: Commands, earlier: Path) -> None:
+    labnis("cooldown start CD2 --data first")
+    answer = labnis(f"{FEW} --data first")
+    assert answer.code == 0
+    assert json.loads(answer.out)["results"] == {}

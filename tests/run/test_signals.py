@@ -1,0 +1,136 @@
+"""A run that is stopped from outside. The twin keeps real time here, so that there is something to stop."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import h5py
+import pytest
+
+from labnis.errors import StoppedBySignal
+from labnis.stopping import stop_on_signals
+from labnis.storage import list_runs, read_metadata
+from procedures import IVSweep
+from tests.run.bench import ROOT, TRUTH_TEXT, Watcher, dry_bench
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+
+PATIENCE = 60.0
+
+
+@pytest.fixture
+def child(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """A dry run of two minutes in a process of its own."""
+    (tmp_path / "real.yaml").write_text(TRUTH_TEXT + "time: real\n", encoding="utf-8")
+    arguments = "run IVSweep --dry-run --twin real.yaml --set time_constant=1e-3 --set settling_time=0.01"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.run.logged_cli", "bias.log", *arguments.split(), "--set", "points=4000"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < deadline, "waited too long"
+        threading.Event().wait(0.05)
+
+
+def rows_on_disk(folder: Path) -> int:
+    """What any other program sees of the run while it goes on."""
+    for path in folder.glob("data/dry-run/*/*.h5"):
+        try:
+            with h5py.File(path) as file:
+                return int(file["data"].attrs["rows"])
+        except OSError:  # caught in the middle of an update; the next look will do
+            return 0
+    return 0
+
+
+def bias_states(folder: Path) -> list[tuple[float, bool, float]]:
+    lines = (folder / "bias.log").read_text(encoding="utf-8").splitlines()
+    return [(float(level), output == "1", float(when)) for level, output, when in map(str.split, lines)]
+
+
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ramps_to_zero_and_keeps_the_rows(
+    signum: signal.Signals, code: int, tmp_path: Path, child: subprocess.Popen[str]
+) -> None:
+    wait_for(lambda: rows_on_disk(tmp_path) > 0, child)
+    child.send_signal(signum)
+    for _ in range(5):  # an impatient user; none of these may cut the ramp short
+        child.send_signal(signum)
+    _, err = child.communicate(timeout=PATIENCE)
+    assert child.returncode == code
+    assert f"labnis: stopped by {signum.name}: the bias is at zero" in err
+
+    states = bias_states(tmp_path)
+    at_the_signal = max(abs(level) for level, _, _ in states)
+    assert at_the_signal > 0.5e-3
+    assert states[-1][:2] == (0.0, False)
+    last_on = [(level, when) for level, output, when in states if output]
+    assert last_on[-1][0] == 0.0
+    steps = [abs(b[0] - a[0]) for a, b in pairwise(last_on)]
+    assert max(steps) <= 0.1e-3 * 1.001
+
+    (path,) = tmp_path.glob("data/dry-run/*/*.h5")
+    known = read_metadata(path)
+    assert known["status"] == "aborted"
+    assert signum.name in known["reason"]
+    assert 0 < known["rows"] < 4000
+    assert str(path) in err
+
+
+def test_kill_9_leaves_a_file_that_plain_h5py_opens(tmp_path: Path, child: subprocess.Popen[str]) -> None:
+    wait_for(lambda: rows_on_disk(tmp_path) > 20, child)
+    child.kill()
+    child.communicate(timeout=PATIENCE)
+    (path,) = tmp_path.glob("data/dry-run/*/*.h5")
+    with h5py.File(path, "r") as file:
+        rows = int(file["data"].attrs["rows"])
+        assert rows > 20
+        assert file.attrs["status"] == "running"
+        for name in ("bias", "current", "conductance"):
+            values = file["data"][name][:rows]
+            assert values.shape == (rows,)
+            assert (values == values).all(), f"{name} has holes"  # noqa: PLR0124  # NaN is not itself
+    (summary,) = list_runs(tmp_path / "data")
+    assert summary.rows == rows
+    assert summary.status in ("running", "interrupted")
+
+
+def test_a_stop_before_a_run_begins_leaves_no_file(tmp_path: Path) -> None:
+    procedure = IVSweep()
+    with dry_bench(tmp_path, procedure, Watcher()) as bench:
+        os.kill(os.getpid(), signal.SIGTERM)
+        with pytest.raises(StoppedBySignal, match="IVSweep was not begun") as stopped:
+            bench.run(procedure)
+    assert stopped.value.exit_code == 143
+    assert not list(tmp_path.rglob("*.h5"))
+
+
+def test_under_nohup_a_hangup_stays_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with stop_on_signals() as stop:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert not stop
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert stop.signum == signal.SIGTERM
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)

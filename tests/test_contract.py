@@ -1,0 +1,54 @@
+"""What a command says it will do."""
+
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from pymeasure.experiment import Procedure
+
+from labnis.contract import check_room, expected, planned_runs
+from labnis.station import load_station
+from labnis.storage import DiskSpaceError
+from procedures import EmittedPowerVsBias, IVSweep
+
+STATION = load_station(Path(__file__).resolve().parent.parent / "station.yaml")
+KNOWN = {"gap": 215e-6, "normal_resistance": 12e3, "electron_temperature": 0.1}
+
+
+def test_a_sweep_is_described_by_its_points_bias_and_time() -> None:
+    sweep = IVSweep()
+    sweep.set_parameters({"points": 101, "maximum_bias": 1e-3})
+    (plan,) = planned_runs([sweep], STATION, KNOWN)
+    assert (plan.name, plan.points, plan.largest_bias) == ("IVSweep", 101, 1e-3)
+    # The way from zero to −1 mV is the largest step between two points.
+    assert plan.largest_step == pytest.approx(1e-3)
+    assert plan.duration == pytest.approx(101 * sweep.point_duration())
+
+
+def test_power_in_the_device_is_an_upper_bound_of_the_ohmic_pair() -> None:
+    plan = expected(2e-3, 2000.0, KNOWN)
+    current = 2e-3 / 26e3
+    assert plan.dissipated_power == pytest.approx(current**2 * 24e3)
+    # 0.59 (kT/Δ)^{3/2} Δ²/(e²R) per junction, less what a superconductor at the same temperature returns.
+    assert plan.cooling_power == pytest.approx(2 * 0.59 * (8.617e-6 / 215e-6) ** 1.5 * 215e-6**2 / 12e3, rel=0.1)
+
+
+def test_runs_that_do_not_fit_on_the_disk_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sweep = EmittedPowerVsBias()
+    check_room([sweep], tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=100_000))
+    with pytest.raises(DiskSpaceError):
+        check_room([sweep], tmp_path)
+
+
+def test_nothing_is_made_up_without_calibrations() -> None:
+    (plan,) = planned_runs([EmittedPowerVsBias()], STATION, {})
+    assert np.isnan([plan.expectation.dissipated_power, plan.expectation.cooling_power]).all()
+
+
+def test_a_procedure_that_says_nothing_is_described_by_nothing() -> None:
+    (plan,) = planned_runs([Procedure()], STATION, KNOWN)
+    assert plan.points is None
+    assert np.isnan(plan.duration)

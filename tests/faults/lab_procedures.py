@@ -1,0 +1,32 @@
+"""Procedures that fail, for runs in a process of their own."""
+
+from procedures import IVSweep
+
+
+class FailsAtRow(IVSweep):
+    """Raises at its 30th point."""
+
+    def conductance(self) -> tuple[float, float]:
+        self.done = getattr(self, "done", 0) + 1
+        if self.done == 30:
+            raise RuntimeError("the lock-in fell off the table")
+        return super().conductance()
+
+
+class LeavesAtRow(FailsAtRow):
+    """Somebody wrote sys.exit() into a procedure; no `except Exception` sees it."""
+
+    def conductance(self) -> tuple[float, float]:
+        try:
+            return super().conductance()
+        except RuntimeError:
+            raise SystemExit(0) from None
+
+
+class FailsBeforeTheFirstRow(IVSweep):
+    """Raises when the output is on and the bias is somewhere."""
+
+    def startup(self) -> None:
+        super().startup()
+        self.roles.bias.move_to(self.maximum_bias)
+        raise RuntimeError("no sample in the fridge")

@@ -1,0 +1,41 @@
+"""8: the guardian is killed: nobody would make a dying run safe, so the run stops within a second."""
+
+import os
+import signal
+import time
+from itertools import pairwise
+from pathlib import Path
+
+from labnis.storage import read_metadata
+from tests.faults.measuring import Lab
+
+
+def guardian_of(pid: int) -> int:
+    """The process that guards the run `pid`."""
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        if b"labnis.guardian" in Path(f"/proc/{child}/cmdline").read_bytes():
+            return int(child)
+    raise AssertionError("the run has no guardian")
+
+
+def test_without_its_guardian_a_run_stops(lab: Lab) -> None:
+    process = lab.begin_sweep()
+    killed = time.monotonic()
+    os.kill(guardian_of(process.pid), signal.SIGKILL)
+    said = lab.ended(process, 4)
+    assert "guardian" in said
+    lab.assert_safe()
+    ramp = next(b.time for a, b in pairwise(lab.trajectory(killed)) if abs(b.level - a.level) > 1e-4)
+    assert ramp - killed <= 1.0
+    known = read_metadata(lab.run_file)
+    assert known["status"] == "aborted"
+    assert "guardian" in known["reason"]
+
+
+def test_a_run_that_is_stopped_together_with_its_guardian(lab: Lab) -> None:
+    process = lab.begin_sweep()
+    os.kill(guardian_of(process.pid), signal.SIGKILL)
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode in (4, 143), said  # whichever was noticed first
+    lab.assert_safe()

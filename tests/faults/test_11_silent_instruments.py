@@ -1,0 +1,104 @@
+"""11, 13, 14, 15: answers that are late, lost, garbled, swapped or cut off.
+
+Questions that change nothing are asked again at most twice, after the line was cleared; writes never. Where that does
+not help the run ends with 5. No answer ends up in the column of another question.
+"""
+
+import numpy as np
+import pytest
+
+from labnis.storage import open_run, read_metadata
+from tests.faults.measuring import Lab, chance
+
+VNA = ("--set", "frequencies=51", "--set", "averages=1", "--set", "if_bandwidth=1e5", "--set", "settling_time=0")
+
+
+def assert_plausible(lab: Lab) -> None:
+    """Every number of an I–V sweep is one of its own column: flagged, or near what the truth allows."""
+    with open_run(lab.run_file) as run:
+        good = run["quality"].values == 0
+        bias = run["bias"].values[good]
+        set_to = np.linspace(-4e-3, 4e-3, 101)[: len(run["bias"])][good]
+        assert np.abs(bias - set_to).max() < 2e-5
+        assert np.abs(run["current"].values[good] - bias / 22e3).max() < 1e-7
+        conductance = run["conductance"].values[good]
+        assert np.abs(conductance[np.abs(bias) > 1e-3] / np.median(conductance) - 1).max() < 0.3
+        temperature = run["fridge_temperature"].values[good]
+        assert np.abs(temperature / np.median(temperature) - 1).max() < 0.2
+
+
+def test_two_lost_answers_to_each_reader_do_no_harm(lab: Lab) -> None:
+    lab.fault("bias", "drop", ":READ?", after=20, count=2)
+    lab.fault("lockin", "drop", "SNAP", after=30, count=2)
+    lab.fault("fridge", "drop", "KRDG", after=40, count=2)
+    lab.fault("bias", "delay", ":READ?", after=50, count=1, seconds=1.3)  # comes when nobody waits for it any more
+    lab.fault("lockin", "garble", "LIAS", after=100, count=2)
+    lab.fault("lockin", "swap", "SNAP", after=70)
+    lab.fault("fridge", "garble", "KRDG", after=80)
+    answer = lab.run()
+    assert answer.returncode == 0, answer.stderr
+    assert min(lab.control(do="faults")["struck"]) >= 1
+    lab.assert_safe()
+    assert read_metadata(lab.run_file)["rows"] == 101
+    assert_plausible(lab)
+
+
+@pytest.mark.parametrize(("role", "match"), [("bias", ":READ?"), ("lockin", "SNAP"), ("fridge", "KRDG")])
+def test_a_reading_that_never_comes_ends_the_run(lab: Lab, role: str, match: str) -> None:
+    lab.fault(role, "drop", match, after=20, count=None)
+    answer = lab.run()
+    assert answer.returncode == 5, answer.stderr
+    assert match in answer.stderr
+    lab.assert_safe()
+    assert lab.control(do="faults")["struck"] == [3]  # once, and two more times
+    assert read_metadata(lab.run_file)["rows"] in range(1, 21)  # interlocks and the record of the beginning read, too
+    assert_plausible(lab)
+
+
+@pytest.mark.parametrize("kind", ["drop", "swap", "garble"])
+def test_a_level_is_never_written_twice(lab: Lab, kind: str) -> None:
+    lab.fault("bias", kind, ":SOUR:VOLT -0.002", after=5)  # in mid-sweep: the ramp to its beginning passes there once
+    answer = lab.run()
+    assert answer.returncode == 5, answer.stderr
+    lab.assert_safe()
+    written = [text for text in lab.sent("bias", ":SOUR:VOLT ") if text.startswith(":SOUR:VOLT -0.002")]
+    assert len(written) == len(set(written)) >= 1
+    assert_plausible(lab)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_random_disorder_stops_the_run_or_is_overcome(lab: Lab, seed: int) -> None:
+    dice = chance(seed)
+    for _ in range(2):
+        kind = dice.choice(["swap", "garble", "truncate", "delay", "drop"])
+        role = dice.choice(["bias", "lockin", "fridge"])
+        lab.fault(role, kind, after=dice.randrange(20, 300), seconds=1.3, count=dice.randrange(1, 3))
+    answer = lab.run()
+    assert answer.returncode in (0, 4, 5), answer.stderr
+    lab.assert_safe()
+    if lab.rows():
+        assert_plausible(lab)
+
+
+def test_the_end_of_a_sweep_that_nobody_announces_is_asked_for(lab: Lab) -> None:
+    """15: waits for 1.1 × the sweep and 5 s, then asks the network analyzer whether it holds; never triggers twice."""
+    lab.fault("vna", "drop", "GRO;*OPC?", after=2, count=1)
+    answer = lab.labnis("run", "ReflectionVsBias", "--yes", "--set", "points=6", *VNA)
+    assert answer.returncode == 0, answer.stderr
+    lab.assert_safe()
+    assert len(lab.sent("vna", "SWE:MODE GRO")) == 6
+    assert read_metadata(lab.run_file)["rows"] == 6
+
+
+@pytest.mark.parametrize("kind", ["truncate", "garble"])
+def test_a_trace_is_whole_or_not_there(lab: Lab, kind: str) -> None:
+    """14. A garbled block of plausible length cannot be told from a good one if only its mantissas changed."""
+    lab.fault("vna", kind, "DATA? SDATA", after=2, count=None)
+    answer = lab.labnis("run", "ReflectionVsBias", "--yes", "--set", "points=6", *VNA)
+    lab.assert_safe()
+    if kind == "truncate":
+        assert answer.returncode == 5, answer.stderr
+        assert read_metadata(lab.run_file)["rows"] == 2
+    with open_run(lab.run_file) as run:
+        assert run["s11"].shape == (len(run["bias"]), 51)
+        assert np.abs(run["s11"].values[:2]).max() < 2

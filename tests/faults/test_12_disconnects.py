@@ -1,0 +1,46 @@
+"""12: a connection breaks. A reader's ends the run at zero; the source's leaves the bias UNKNOWN, and says so."""
+
+import pytest
+
+from labnis.storage import read_metadata
+from tests.faults.measuring import Lab
+
+
+@pytest.mark.parametrize(("role", "match"), [("lockin", "SNAP"), ("fridge", "KRDG")])
+def test_a_reader_is_gone(lab: Lab, role: str, match: str) -> None:
+    lab.fault(role, "disconnect", match, after=20, seconds=60)
+    answer = lab.run()
+    assert answer.returncode == 5, answer.stderr
+    lab.assert_safe()
+    assert read_metadata(lab.run_file)["status"] == "failed"
+
+
+def test_the_source_is_gone_for_good(lab: Lab) -> None:
+    lab.fault("bias", "disconnect", ":SOUR:VOLT -0.002", after=5, seconds=60)
+    answer = lab.run()
+    assert answer.returncode == 5, answer.stderr
+    first = next(line for line in answer.stderr.splitlines() if line.startswith("labnis: keithley"))
+    assert "bias UNKNOWN: -0.00" in first
+    assert "last seen" in first
+    assert "bias is at zero" not in answer.stderr
+    assert "neither could the guardian" in answer.stderr
+    assert read_metadata(lab.run_file)["status"] == "failed"
+    assert "UNKNOWN" in read_metadata(lab.run_file)["reason"]
+    assert lab.source()["output"]  # the twin knows what the run rightly did not claim
+
+
+def test_the_source_comes_back_for_the_guardian(lab: Lab) -> None:
+    lab.fault("bias", "disconnect", ":SOUR:VOLT -0.002", after=5, seconds=0.5)
+    answer = lab.run()
+    assert answer.returncode == 5, answer.stderr
+    assert "bias UNKNOWN: -0.00" in answer.stderr
+    assert "labnis guardian: the run could not bring the bias to zero; the bias was -0.00" in answer.stderr
+    lab.assert_safe()
+
+
+def test_a_silent_source(lab: Lab) -> None:
+    lab.fault("bias", "drop", after=250, count=None)
+    answer = lab.run()
+    assert answer.returncode == 5, answer.stderr
+    assert "bias UNKNOWN" in answer.stderr
+    assert "last seen" in answer.stderr

@@ -1,0 +1,87 @@
+"""20, 21, 22: instruments that were reset, that ignore a setting, or that were left on by somebody."""
+
+import signal
+
+import pytest
+
+from labnis.storage import read_metadata
+from tests.faults.measuring import Lab
+
+
+@pytest.mark.parametrize(("role", "match"), [("bias", ":READ?"), ("lockin", "SNAP")])
+def test_a_reset_is_found_within_one_row(lab: Lab, role: str, match: str) -> None:
+    lab.fault(role, "reset", match, after=30)
+    answer = lab.run()
+    assert answer.returncode == 5, answer.stderr
+    # A reset switches the output off at once; that jump is the fault's own, not the run's.
+    assert lab.source() == {"level": 0.0, "output": False}
+    if role != "bias":
+        lab.assert_safe()
+    assert read_metadata(lab.run_file)["rows"] in (29, 30)
+
+
+def test_a_reset_of_the_source_between_two_points(lab: Lab) -> None:
+    lab.fault("bias", "reset", ":SOUR:VOLT 0.001")
+    answer = lab.run()
+    assert answer.returncode == 5, answer.stderr
+    assert "reset" in answer.stderr or "instead of" in answer.stderr
+    assert lab.source() == {"level": 0.0, "output": False}
+
+
+def test_a_reset_of_the_network_analyzer(lab: Lab) -> None:
+    lab.fault("vna", "reset", "DATA? SDATA", after=2)
+    more = ("--set", "frequencies=51", "--set", "averages=1", "--set", "if_bandwidth=1e5")
+    answer = lab.labnis("run", "ReflectionVsBias", "--yes", "--set", "points=6", *more)
+    assert answer.returncode == 5, answer.stderr
+    lab.assert_safe()
+    assert read_metadata(lab.run_file)["rows"] == 2
+
+
+@pytest.mark.parametrize("setting", [":SOUR:VOLT:ILIM", ":OUTP ON"])
+def test_a_setting_that_is_ignored_is_noticed_before_the_output_is_on(lab: Lab, setting: str) -> None:
+    lab.fault("bias", "reset")  # forgets what an earlier run had set, as soon as it is spoken to
+    lab.fault("bias", "ignore", setting, count=None)
+    answer = lab.run()
+    assert answer.returncode == 5, answer.stderr
+    assert not lab.ever_on()
+    lab.assert_safe()
+
+
+def test_a_level_that_is_ignored_once(lab: Lab) -> None:
+    lab.fault("bias", "ignore", ":SOUR:VOLT -0.002", after=5)
+    answer = lab.run()
+    assert answer.returncode == 5, answer.stderr
+    assert "instead of" in answer.stderr
+    lab.assert_safe()
+
+
+def test_levels_that_are_ignored_for_good_are_not_called_zero(lab: Lab) -> None:
+    lab.fault("bias", "ignore", ":SOUR:VOLT ", after=60, count=None)
+    answer = lab.run()
+    assert answer.returncode == 5, answer.stderr
+    assert "bias UNKNOWN" in answer.stderr
+    assert "neither could the guardian" in answer.stderr
+    assert lab.source()["output"]
+    assert lab.source()["level"] != 0
+
+
+@pytest.mark.parametrize("level", [2e-3, -3e-3, 8e-3])
+def test_a_source_left_on_is_taken_from_where_it_is(lab: Lab, level: float) -> None:
+    lab.leave(level, output=True)
+    process = lab.begin_sweep()
+    process.send_signal(signal.SIGINT)
+    lab.ended(process, 130)
+    lab.assert_safe()
+    levels = [point.level for point in lab.trajectory()]
+    assert abs(levels[0] - level) < 1e-9
+    assert abs(levels[1] - level) < 1e-3
+
+
+@pytest.mark.parametrize("kind", ["drop", "garble"])
+def test_a_level_that_cannot_be_read_is_left_alone(lab: Lab, kind: str) -> None:
+    lab.leave(2e-3, output=True)
+    lab.fault("bias", kind, ":SOUR:VOLT?", count=None)
+    answer = lab.run()
+    assert answer.returncode in (2, 5), answer.stderr
+    assert lab.untouched()
+    assert lab.source()["output"]

@@ -1,0 +1,99 @@
+"""25: two runs on one station, or two stations with one address: the second ends with 3 and sends nothing."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.faults.measuring import ROOT, Lab, kill
+
+RACER = """\
+import sys
+from pathlib import Path
+from labnis.errors import BusyError
+from labnis.station import load_station, open_station
+
+config = load_station(Path(sys.argv[1]))
+print("ready", flush=True)
+for line in sys.stdin:
+    try:
+        with open_station(config, required_roles=("bias",)):
+            print("open", flush=True)
+            sys.stdin.readline()
+        print("closed", flush=True)
+    except BusyError as error:
+        print(f"busy {error}", flush=True)
+"""
+
+
+def test_the_second_run_names_the_first(lab: Lab, tmp_path: Path) -> None:
+    first = lab.begin_sweep()
+    clients = {entry.client for entry in lab.log}
+    second = lab.run()
+    assert second.returncode == 3, second.stderr
+    assert f"process {first.pid}" in second.stderr
+    other = tmp_path / "elsewhere.yaml"  # another station, with the same instruments
+    other.write_text(lab.station.read_text(encoding="utf-8"), encoding="utf-8")
+    third = lab.labnis("run", "IVSweep", "--yes", "--station", str(other))
+    assert third.returncode == 3, third.stderr
+    assert f"process {first.pid}" in third.stderr
+    assert {entry.client for entry in lab.log} == clients
+    assert first.poll() is None
+    lab.assert_safe(kill(first))
+
+
+@contextmanager
+def racers(*stations: Path) -> Iterator[list["subprocess.Popen[str]"]]:
+    """Processes that open a station whenever they get a line."""
+    command = [sys.executable, "-c", RACER]
+    pipe = subprocess.PIPE
+    running = [
+        subprocess.Popen([*command, str(station)], stdin=pipe, stdout=pipe, text=True, cwd=ROOT) for station in stations
+    ]
+    try:
+        for process in running:
+            assert process.stdout
+            assert process.stdout.readline() == "ready\n"
+        yield running
+    finally:
+        for process in running:
+            process.kill()
+            process.wait()
+
+
+def race(running: list["subprocess.Popen[str]"]) -> list[str]:
+    """One start signal to all; what each says. Whoever got in leaves again."""
+    for process in running:
+        assert process.stdin
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    said = [process.stdout.readline() for process in running if process.stdout]
+    for process, words in zip(running, said, strict=True):
+        if words == "open\n":
+            assert process.stdin
+            assert process.stdout
+            process.stdin.write("leave\n")
+            process.stdin.flush()
+            assert process.stdout.readline() == "closed\n"
+    return said
+
+
+@pytest.mark.parametrize("rounds", [20, pytest.param(100, marks=pytest.mark.long)])
+@pytest.mark.timeout(600)
+def test_of_two_at_the_same_moment_never_both_get_in(lab: Lab, tmp_path: Path, rounds: int) -> None:
+    other = tmp_path / "elsewhere.yaml"
+    other.write_text(lab.station.read_text(encoding="utf-8"), encoding="utf-8")
+    with racers(lab.station, other) as running:
+        pids = [process.pid for process in running]
+        for _ in range(rounds):
+            said = race(running)
+            entered = [number for number, words in enumerate(said) if words == "open\n"]
+            assert len(entered) == 1, said
+            (loser,) = {0, 1} - set(entered)
+            assert f"process {pids[entered[0]]}" in said[loser], said
+    # The winner connects twice, to see whether the source is there and to use it; the loser never.
+    connections = [entry for entry in lab.log if entry.role == "bias" and entry.text == "connected"]
+    assert len(connections) == 2 * rounds

@@ -1,0 +1,32 @@
+"""31: a killed run is resumed into the same file; under other conditions it is not."""
+
+from labnis.storage import open_run, read_events
+from tests.faults.measuring import Lab, kill, wait_for
+
+
+def test_killed_and_resumed(lab: Lab) -> None:
+    process = lab.begin_sweep(points=301)
+    wait_for(lambda: lab.rows() > 20, process)
+    killed = kill(process)
+    lab.assert_safe(killed)
+    before = lab.rows()
+    answer = lab.labnis("resume", "--yes")
+    assert answer.returncode == 0, answer.stderr
+    run = open_run(lab.run_file)
+    assert run.attrs["status"] == "done"
+    assert run.sizes["bias"] == 301
+    assert len(set(run["bias"].values.tolist())) == 301
+    (overlap,) = [event for event in read_events(lab.run_file) if event.kind == "overlap"]
+    assert abs(overlap.details["drift"]["current"]) < 1e-11
+    assert before <= 301
+    assert lab.labnis("resume", "--yes").returncode == 2  # nothing is unfinished any more
+
+
+def test_not_resumed_under_other_limits_of_the_bias(lab: Lab) -> None:
+    process = lab.begin_sweep(points=301)
+    lab.assert_safe(kill(process))
+    text = lab.station.read_text(encoding="utf-8")
+    lab.station.write_text(text.replace("series_resistance: 2000.0", "series_resistance: 1000.0"), encoding="utf-8")
+    answer = lab.labnis("resume", "--yes")
+    assert answer.returncode == 2
+    assert "series_resistance" in answer.stderr

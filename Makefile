@@ -4,13 +4,16 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: dry-run test test-long lint bench clean
+.PHONY: dry-run test test-faults test-long lint audit bench clean
 
 dry-run: $(VENV)/installed
 	$(BIN)/labnis calibrate --dry-run
 
 test: $(VENV)/installed
 	$(BIN)/python -m pytest -n auto
+
+test-faults: $(VENV)/installed
+	$(BIN)/python -m pytest -n auto -m 'faults and not long' --timeout 300
 
 test-long: $(VENV)/installed
 	$(BIN)/python -m pytest -n auto -m long --timeout 3000
@@ -20,6 +23,10 @@ lint: $(VENV)/installed-dev
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# Vulnerabilities of others are news, not failures; and the database may be out of reach.
+audit: $(VENV)/installed-dev
+	timeout 120 $(BIN)/pip-audit --skip-editable --timeout 5 || echo "warning: look at what pip-audit says above"
 
 bench: $(VENV)/installed
 	$(BIN)/python -m benchmarks

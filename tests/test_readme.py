@@ -15,8 +15,15 @@ BLOCKS = re.findall(r"^ *```(\w*)\n(.*?)^ *```", (ROOT / "README.md").read_text(
 COMMANDS = [line.split("#")[0].strip() for _, text in BLOCKS for line in text.splitlines() if "labnis " in line]
 PROGRAMS = [text for language, text in BLOCKS if language == "python"]
 
-# These two need a fridge.
-REAL = {"labnis calibrate", "labnis check --open"}
+# These need a fridge, a broken run or another terminal; tests/faults and tests/cli run them.
+REAL = {
+    "labnis calibrate",
+    "labnis check --open",
+    "labnis safe",
+    "labnis resume",
+    "labnis recover FILE",
+    "labnis twin serve --port 5025",
+}
 
 
 @pytest.fixture(scope="module")

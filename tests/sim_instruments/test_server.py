@@ -229,7 +229,7 @@ def test_a_signal_ends_it_and_its_ports_are_free_again(number: signal.Signals) -
 
 
 def test_a_port_in_use_is_refused_by_name(server: ServerProcess, capfd: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(ControlError, match="before it was ready"), launched(port=server.port - 2):
+    with pytest.raises(ControlError, match="before it was ready"), launched(port=server.port):
         pass
     assert f"port {server.port} of 127.0.0.1 cannot be used" in capfd.readouterr().err
 

@@ -1,6 +1,6 @@
 """Least squares with correlated Gaussian priors, the one solver under every estimator."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,6 +36,21 @@ class Solution:
     degrees_of_freedom: int
     noise: float
     warnings: tuple[str, ...]
+
+    def as_result(self, model: str, parameters: Sequence[Parameter], assumed: Mapping[str, str]) -> FitResult:
+        """The fit of `model` with these `parameters`, and what it took for granted."""
+        return FitResult(
+            model,
+            tuple(p.name for p in parameters),
+            tuple(p.unit for p in parameters),
+            self.values,
+            self.covariance,
+            self.chi2,
+            self.degrees_of_freedom,
+            self.noise,
+            assumed,
+            self.warnings,
+        )
 
 
 def _prior_rows(parameters: Sequence[Parameter], prior: FitResult | None) -> tuple[Real, Real]:

@@ -69,20 +69,13 @@ def fit_current_voltage(
         solution = solve(parameters, sweep.residuals, jacobian=sweep.jacobian)
         share = _device_share(solution.values, voltage, series_resistance)
         parameters = [replace(p, start=float(x)) for p, x in zip(parameters, solution.values, strict=True)]
-    return FitResult(
+    return solution.as_result(
         MODEL,
-        tuple(p.name for p in parameters),
-        tuple(p.unit for p in parameters),
-        solution.values,
-        solution.covariance,
-        solution.chi2,
-        solution.degrees_of_freedom,
-        solution.noise,
+        parameters,
         assumed={
             "junctions": "both junctions of the pair are identical",
             "electron_temperature": "the same at every bias",
         },
-        warnings=solution.warnings,
     )
 
 

@@ -155,21 +155,14 @@ def _known_parameters(known: FitResult) -> list[Parameter]:
 
 
 def _result(parameters: list[Parameter], solution: Solution) -> FitResult:
-    return FitResult(
+    return solution.as_result(
         MODEL,
-        tuple(p.name for p in parameters),
-        tuple(p.unit for p in parameters),
-        solution.values,
-        solution.covariance,
-        solution.chi2,
-        solution.degrees_of_freedom,
-        solution.noise,
+        parameters,
         assumed={
             "gain": "flat over the resonance's width",
             "bath photons": "line and excess losses are at the fridge's temperature",
             "electron_temperature": "the same at every bias",
         },
-        warnings=solution.warnings,
     )
 
 

@@ -112,20 +112,13 @@ def fit_reflection(
         return np.concatenate([rest.real.ravel(), rest.imag.ravel()])
 
     solution = solve(parameters, residuals, absorbed=2 * usable.frequency.size, prior=_with_fano(prior))
-    result = FitResult(
+    result = solution.as_result(
         MODEL,
-        tuple(names),
-        tuple(p.unit for p in parameters),
-        solution.values,
-        solution.covariance,
-        solution.chi2,
-        solution.degrees_of_freedom,
-        solution.noise,
+        parameters,
         assumed={
             "fano_real": f"{FANO_REAL[0]} ± {FANO_REAL[1]}; reflection contains only (1 + φ)·γ_tr",
             "electron_temperature": "the same at every bias",
         },
-        warnings=solution.warnings,
     )
     _refuse_undetermined(result)
     return with_derived(result, "resonance_frequency", "Hz", _zero_bias_resonance)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -372,7 +373,7 @@ class Bench:
             return (f"{error}; the results wait in {path} and are entered by the next labnis command",)
         return ()
 
-    @property
+    @cached_property  # asked of the instruments once: afterwards they may be busy, or gone
     def simulated(self) -> bool:
         """Whether the data are the twin's: in a dry run, or because an instrument says that it is simulated."""
         return self.simulation is not None or self.station.is_twin

@@ -139,7 +139,8 @@ class Bench:
             After outputs and data are safe.
         BaseException
             What the procedure, an instrument, the storage or the ledger raised, likewise afterwards. If several did,
-            the gravest first: a bias that is not known to be zero, then what came first; the others are its notes.
+            the gravest: a bias that is not known to be zero, then what failed first, and last that the run was asked
+            to stop; the others are its notes.
 
         """
         name = type(procedure).__name__
@@ -387,8 +388,8 @@ class Bench:
 
 
 def _gravest(failures: Sequence[BaseException]) -> BaseException:
-    """The first failure, with the others as its notes."""
-    first, *others = failures
+    """The first failure, with the others as its notes; that the run was asked to stop comes after what went wrong."""
+    first, *others = sorted(failures, key=lambda error: isinstance(error, StoppedBySignal | InterlockError))
     for other in others:
         first.add_note(f"also {type(other).__name__}: {other}")
     return first

@@ -24,8 +24,9 @@ def test_the_data_folder_is_gone_and_somebody_stops_the_run(lab: Lab, signum: in
     assert str(lab.data) in said
 
 
-def test_zero_comes_before_any_storage(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("failing", [("flush", "finish"), ("flush",), ("finish",)])
+def test_zero_comes_before_any_storage_and_its_failure_before_the_stop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], failing: tuple[str, ...]
 ) -> None:
     write_station(tmp_path)
     bias = BiasLog(monkeypatch)
@@ -35,8 +36,8 @@ def test_zero_comes_before_any_storage(
         seen.append(bias.states[-1])
         raise RunFileError("the disk fell out")
 
-    monkeypatch.setattr(RunWriter, "flush", fails)
-    monkeypatch.setattr(RunWriter, "finish", fails)
+    for method in failing:
+        monkeypatch.setattr(RunWriter, method, fails)
     stop_at_first_bias(monkeypatch)
     answer = Commands(monkeypatch, capsys)("run IVSweep --dry-run --set points=41")
     assert answer.code == 6

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from pymeasure.experiment import Procedure
 
 from labnis.analysis import Columns
@@ -54,9 +55,25 @@ def _ignore(_earlier: Row, _repeated: Row) -> None:
     """Nobody asks about the overlap of a run that is not resumed."""
 
 
-def _as_rows(columns: Columns) -> list[dict[str, Any]]:
-    """One mapping per row."""
-    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+class _Table:
+    """Columns that grow row by row; another thread may read them meanwhile."""
+
+    def __init__(self) -> None:
+        self._rows = 0
+        self._columns: dict[str, NDArray[Any]] = {}
+
+    def append(self, row: Row) -> None:
+        for name, value in row.items():
+            if name not in self._columns:
+                self._columns[name] = np.empty((64, *np.shape(value)), np.result_type(value, float))
+            elif self._rows == len(self._columns[name]):
+                self._columns[name] = np.concatenate([self._columns[name], np.empty_like(self._columns[name])])
+            self._columns[name][self._rows] = value
+        self._rows += 1  # last: whoever reads now sees whole rows only
+
+    def columns(self) -> Columns:
+        rows = self._rows
+        return {name: values[:rows].copy() for name, values in self._columns.items()}
 
 
 class Recorder:
@@ -73,13 +90,15 @@ class Recorder:
         Declares the columns.
     quality
         Asked once per row for its quality bits.
+    keep
+        Whether the rows stay in memory, too, for a fit. A run that nothing is fitted to may have any number of rows.
     earlier
         Where a run is resumed, what it recorded before, by column name. The first new row then repeats the last of
         these: it is not recorded but handed to `on_overlap` with that one.
     on_overlap
         Called with (earlier row, repeated row).
     on_row
-        Called after a row was handed to the file, with the number of rows.
+        Called after a row was handed to the file, with the number of rows in it.
     on_progress
         Called with the percentage that the procedure reports.
 
@@ -91,6 +110,7 @@ class Recorder:
         procedure: Procedure,
         *,
         quality: Callable[[], int],
+        keep: bool,
         earlier: Columns | None = None,
         on_overlap: Callable[[Row, Row], None] = _ignore,
         on_row: Callable[[int], None],
@@ -104,8 +124,11 @@ class Recorder:
         self._on_progress = on_progress
         self._trace: dict[str, Any] = {}
         self._axes: dict[str, Any] = {}
-        self._rows: list[dict[str, Any]] = _as_rows(earlier) if earlier else []
-        self._repeats = bool(self._rows)
+        self._table = _Table() if keep else None
+        self._overlap: Row | None = None
+        for values in zip(*earlier.values(), strict=True) if earlier else ():
+            self._overlap = dict(zip(earlier or (), values, strict=True))
+            self._keep(self._overlap)
         self._on_overlap = on_overlap
 
     def emit(self, topic: str, record: Any) -> None:
@@ -126,15 +149,18 @@ class Recorder:
 
     def _take_axis(self, axis: Axis) -> None:
         values = np.asarray(axis.values)
-        if not self._rows:
+        if not self._writer.rows:
             self._writer.add_axis(axis)
         self._axes[axis.name] = values
 
     def columns(self) -> Columns:
-        """Everything recorded so far, one array per column, plus the axes."""
-        rows = list(self._rows)
-        names = rows[0] if rows else {}
-        return {name: np.array([row[name] for row in rows]) for name in names} | self._axes
+        """Everything recorded and kept so far, one array per column, plus the axes."""
+        recorded = self._table.columns() if self._table else {}
+        return {**recorded, **self._axes} if recorded else {}
+
+    def _keep(self, row: Row) -> None:
+        if self._table is not None:
+            self._table.append(row)
 
     def _append(self, record: Mapping[str, Any]) -> None:
         for label in record.keys() - self._declared.keys() - self._left_out:
@@ -143,13 +169,13 @@ class Recorder:
         row = {name: _in_unit(record.get(label, math.nan), unit) for label, (name, unit, _) in self._declared.items()}
         row |= self._trace | {QUALITY.name: self._quality()}
         self._trace = {}
-        if self._repeats:
-            self._repeats = False
-            self._on_overlap(self._rows[-1], row)
+        if self._overlap is not None:
+            self._on_overlap(self._overlap, row)
+            self._overlap = None
             return
         self._writer.append(row)
-        self._rows.append(row)
-        self._on_row(len(self._rows))
+        self._keep(row)
+        self._on_row(self._writer.rows)
 
 
 def _in_unit(value: Any, unit: str) -> Any:

@@ -262,6 +262,7 @@ class Bench:
             writer,
             procedure,
             quality=safeguards.quality.take,
+            keep=live is not None,
             earlier=earlier,
             on_overlap=on_overlap,
             on_row=on_row,

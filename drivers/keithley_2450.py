@@ -6,8 +6,8 @@ from typing import Any
 from qcodes.instrument_drivers.Keithley import Keithley2450 as QcodesKeithley2450
 
 from drivers.errors import CommunicationError, ComplianceError, SettingError
+from drivers.keithley_ramp import TriggerModelRamp
 from drivers.roles import SourceReading
-from drivers.scpi import CheckedInstrument
 
 __all__ = ["Keithley2450"]
 
@@ -18,8 +18,10 @@ HEADROOM = 1.05
 SHORTEST_NPLC, LONGEST_NPLC, MOST_AVERAGES = 0.01, 10.0, 100
 
 
-class Keithley2450(CheckedInstrument, QcodesKeithley2450):
+class Keithley2450(TriggerModelRamp, QcodesKeithley2450):
     """A Keithley 2450 that fills the role of `drivers.roles.BiasSource`: it sources voltage and measures current.
+
+    It ramps by itself (`drivers.roles.SelfRamping`).
 
     `output_enabled()` is a parameter, as in QCoDeS; it asks the instrument each time.
     """

@@ -6,6 +6,7 @@ instrument's own terminals, except for `DeviceBias`, which speaks of the device 
 `drivers.wiring`).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar, runtime_checkable
 
@@ -21,6 +22,7 @@ __all__ = [
     "FridgeThermometer",
     "LockIn",
     "Roles",
+    "SelfRamping",
     "SourceReading",
     "SpectrumAnalyzer",
     "VectorNetworkAnalyzer",
@@ -85,6 +87,28 @@ class BiasSource(Protocol):
 
     def read(self) -> SourceReading:
         """Measure. Raises OverloadError or ComplianceError rather than returning a wrong number."""
+
+
+@runtime_checkable
+class SelfRamping(Protocol):
+    """What a bias source may have besides: ramps that it makes by itself, evenly timed. Never required."""
+
+    @property
+    def longest_ramp(self) -> int:
+        """Most levels of one ramp."""
+
+    def start_ramp(self, levels: Sequence[float], interval: float) -> None:
+        """Load `levels` (V), read them back, start walking through them and return at once.
+
+        From one level to the next it takes `interval` (s) or longer. The output stays as it is. Raises an
+        `InstrumentError` before anything moves where the levels were not taken.
+        """
+
+    def ramp_running(self) -> bool:
+        """Whether it is still walking, asked 0.1 s after the start at the earliest. Raises where it failed."""
+
+    def halt_ramp(self) -> None:
+        """Stop walking, at whatever level; harmless where it stands. Raises if it goes on."""
 
 
 @runtime_checkable

@@ -1,9 +1,34 @@
-"""Time of the simulated fridge: simulated for a dry run, real for a twin that other programs share."""
+"""Time of the simulated fridge: simulated for a dry run, real for a twin that other programs share.
 
+A source that walks by itself asks to be called `later`: as time passes, due actions are carried out in their order.
+"""
+
+import heapq
+import itertools
+import math
 import threading
 import time
+from collections.abc import Callable
 
 __all__ = ["RealClock", "SharedClock", "SimulatedClock"]
+
+
+class _Agenda:
+    """Actions to come, in order of their times (s)."""
+
+    def __init__(self) -> None:
+        self._actions: list[tuple[float, int, Callable[[], None]]] = []
+        self._number = itertools.count()
+
+    def add(self, due: float, action: Callable[[], None]) -> None:
+        heapq.heappush(self._actions, (due, next(self._number), action))
+
+    def first(self) -> float:
+        """When the first is due; infinite if there is none."""
+        return self._actions[0][0] if self._actions else math.inf
+
+    def carry_out_first(self) -> None:
+        heapq.heappop(self._actions)[2]()
 
 
 class SimulatedClock:
@@ -11,6 +36,7 @@ class SimulatedClock:
 
     def __init__(self) -> None:
         self._now = 0.0
+        self._agenda = _Agenda()
 
     def time(self) -> float:
         """Simulated time since the fridge was switched on (s)."""
@@ -20,11 +46,22 @@ class SimulatedClock:
         """Let `seconds` of simulated time pass at once."""
         if not seconds >= 0:
             raise ValueError(f"cannot sleep for {seconds} s; a non-negative time is needed")
-        self._now += seconds
+        until = self._now + seconds
+        while (due := self._agenda.first()) <= until:
+            self._now = due
+            self._agenda.carry_out_first()
+        self._now = until
+
+    def later(self, seconds: float, action: Callable[[], None]) -> None:
+        """Carry out `action` when `seconds` of simulated time have passed."""
+        self._agenda.add(self._now + seconds, action)
 
 
 class RealClock:
-    """The machine's monotonic clock."""
+    """The machine's monotonic clock. Between two sleeps nothing happens by itself: what is due is late then."""
+
+    def __init__(self) -> None:
+        self._agenda = _Agenda()
 
     def time(self) -> float:
         """Monotonic time (s)."""
@@ -32,7 +69,15 @@ class RealClock:
 
     def sleep(self, seconds: float) -> None:
         """Sleep for real."""
-        time.sleep(seconds)
+        until = time.monotonic() + seconds
+        while (due := self._agenda.first()) <= until:
+            time.sleep(max(0.0, due - time.monotonic()))
+            self._agenda.carry_out_first()
+        time.sleep(max(0.0, until - time.monotonic()))
+
+    def later(self, seconds: float, action: Callable[[], None]) -> None:
+        """Carry out `action` in `seconds`, or with the first sleep thereafter."""
+        self._agenda.add(time.monotonic() + seconds, action)
 
 
 class SharedClock:
@@ -41,9 +86,10 @@ class SharedClock:
     Parameters
     ----------
     turn
-        Lock around the World. Every caller of `sleep` holds it.
+        Lock around the World. Every caller of `sleep` and `later` holds it.
     speed
-        Time of the instruments per real time; above 1 they need less real time for their work.
+        Time of the instruments per real time; above 1 they need less real time for their work. What they do `later`
+        takes real time nevertheless, for the rates of their ramps are judged by it.
 
     """
 
@@ -53,6 +99,9 @@ class SharedClock:
         self._turn = turn
         self._speed = speed
         self._stopped = threading.Event()
+        self._agenda = _Agenda()
+        self._agenda_changed = threading.Event()
+        threading.Thread(target=self._carry_out, name="what the instruments do later", daemon=True).start()
 
     def time(self) -> float:
         """Monotonic time of the instruments (s)."""
@@ -68,6 +117,21 @@ class SharedClock:
         finally:
             self._turn.acquire()
 
+    def later(self, seconds: float, action: Callable[[], None]) -> None:
+        """Carry out `action` in `seconds` of real time, in a thread of its own that holds the turn meanwhile."""
+        self._agenda.add(time.monotonic() + seconds, action)
+        self._agenda_changed.set()
+
+    def _carry_out(self) -> None:
+        while not self._stopped.is_set():
+            self._agenda_changed.clear()
+            with self._turn:
+                while self._agenda.first() <= time.monotonic():
+                    self._agenda.carry_out_first()
+                remaining = self._agenda.first() - time.monotonic()
+            self._agenda_changed.wait(min(max(0.0, remaining), threading.TIMEOUT_MAX))
+
     def stop(self) -> None:
         """End all waiting, now and later."""
         self._stopped.set()
+        self._agenda_changed.set()

@@ -7,7 +7,8 @@ simulated bias line is driven by voltage only, and the panel says so with a sett
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from sim_instruments.keithley_buffer import BufferPanel, ReadingBuffer, StoredReading, element_names, moment
+from sim_instruments.keithley_buffer import ReadingBuffer, StoredReading, element_names, moment
+from sim_instruments.keithley_trigger import TriggerPanel
 from sim_instruments.scpi import Call, Choice, Integer, Number, ScpiError, Setting, Switch, Text, command
 
 __all__ = ["Keithley2450Panel"]
@@ -24,6 +25,8 @@ SOURCE_STEP = 2.5e-5
 READING_STEP = 1e-6
 
 STATUS_READBACK, STATUS_LIMIT, STATUS_FOUR_WIRE, STATUS_OUTPUT = 8, 32, 64, 128
+
+DRIVING = ("level", "source range", "source autorange", "limit")
 
 SENSE_FUNCTIONS = {"VOLTage[:DC]": "VOLT", "CURRent[:DC]": "CURR", "RESistance": "RES"}
 
@@ -73,6 +76,9 @@ def _source_settings() -> Iterator[Setting]:
         )
 
 
+STORED = tuple(setting for setting in _source_settings() if setting.header.startswith(":SOURce<n>:VOLTage"))
+
+
 class _Sweep(NamedTuple):
     """A linear sweep: levels (V) in order, delay before each reading (s), end at the limit?, name of the buffer."""
 
@@ -82,7 +88,7 @@ class _Sweep(NamedTuple):
     buffer: str
 
 
-class Keithley2450Panel(BufferPanel):
+class Keithley2450Panel(TriggerPanel):
     """A Keithley 2450 across the bias line."""
 
     identification = "KEITHLEY INSTRUMENTS,MODEL 2450,TWIN0001,1.7.12b"
@@ -100,14 +106,20 @@ class Keithley2450Panel(BufferPanel):
         """Return to the defaults: 0 V, output off, autorange, empty buffers."""
         super().reset()
         self.sense_function = "CURR"
-        self._sweep: _Sweep | None = None
         self._drive()
+
+    def clear_model(self) -> None:
+        """Forget blocks and sweep."""
+        super().clear_model()
+        self._sweep: _Sweep | None = None
 
     # --- source -----------------------------------------------------------------------------------------
 
     def check_setting(self, name: str, value: Any) -> None:
-        """Refuse a level beyond the range and a range below the level."""
+        """Refuse a level beyond the range, a range below the level, and both while a trigger model is running."""
         function, _, what = name.partition(" ")
+        if what in DRIVING or name == "source function":
+            self.require_stopped()
         if what == "level" and not self.state[f"{function} source autorange"]:
             if abs(value) > self.state[f"{function} source range"] * HEADROOM:
                 raise ScpiError(-222)
@@ -131,7 +143,9 @@ class Keithley2450Panel(BufferPanel):
             self.state[f"{function} source autorange"] = False
         elif what == "delay":
             self.state[f"{function} delay auto"] = False
-        if what in ("level", "source range", "source autorange", "limit") or name == "output":
+        if name == "output" and not self.state[name]:
+            self.abort_operation()
+        if what in DRIVING or name == "output":
             self._settle_source(function if function in SOURCE_RANGES else "VOLT")
             self._drive()
 
@@ -149,6 +163,16 @@ class Keithley2450Panel(BufferPanel):
             output=self.state["output"],
             current_limit=self.state["VOLT limit"],
         )
+
+    def source_settings(self) -> dict[str, Any]:
+        """The voltage source's settings now, as a configuration list stores them."""
+        return {setting.name: self.state[setting.name] for setting in STORED}
+
+    def recall_source(self, settings: dict[str, Any]) -> None:
+        """Bring stored settings, the level among them, into effect."""
+        self.state.update(settings)
+        self._settle_source("VOLT")
+        self._drive()
 
     @command(":SOURce<n>:VOLTage:ILIMit[:LEVel]:TRIPped?", ":SOURce<n>:CURRent:VLIMit[:LEVel]:TRIPped?")
     def _limit_tripped(self, call: Call) -> str:
@@ -220,6 +244,7 @@ class Keithley2450Panel(BufferPanel):
         return round(value / step) * step
 
     def _read(self, call: Call) -> str | bytes:
+        self.require_stopped()
         buffer = self.buffer(call, 0)
         names = element_names(call.arguments[1:])
         readings = [self.measure(buffer) for _ in range(self.state["count"])]
@@ -256,6 +281,7 @@ class Keithley2450Panel(BufferPanel):
 
     @command(":SOURce<n>:SWEep:VOLTage:LINear")
     def _set_sweep(self, call: Call) -> None:
+        self.require_stopped()
         call.expect(3, 9)
         level = Number(0.0, -210.0, 210.0)
         start, stop = call.parse(0, level), call.parse(1, level)
@@ -268,12 +294,12 @@ class Keithley2450Panel(BufferPanel):
         abort_on_limit = call.parse(6, Switch(True)) if len(optional) > 3 else True
         self.buffer(call, 8)
         name = call.parse(8, Text()) if len(optional) > 5 else "defbuffer1"
+        self.clear_model()
         levels = [start + (stop - start) * index / (points - 1) for index in range(points)]
         self._sweep = _Sweep(levels * max(1, repeats), max(0.0, delay), abort_on_limit, name)
 
-    @command(":INITiate[:IMMediate]")
-    def _initiate(self, call: Call) -> None:
-        """Run the sweep. The whole of it passes here: what waits for it (`*WAI`, `*OPC?`) finds it done."""
+    def run_sweep(self) -> None:
+        """Run the linear sweep. The whole of it passes here: what waits for it (`*WAI`, `*OPC?`) finds it done."""
         if self._sweep is None or self.state["source function"] == "CURR":
             raise ScpiError(-221)
         buffer = self.buffers[self._sweep.buffer]
@@ -289,14 +315,6 @@ class Keithley2450Panel(BufferPanel):
                 break
         self.state["output"] = False
         self._drive()
-
-    @command(":ABORt")
-    def _abort(self, call: Call) -> None:
-        self.abort_operation()
-
-    @command(":TRIGger:STATe?")
-    def _trigger_state(self, call: Call) -> str:
-        return "IDLE;IDLE;0"
 
     # --- system -----------------------------------------------------------------------------------------
 

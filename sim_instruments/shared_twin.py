@@ -74,8 +74,8 @@ class SharedTwin:
     preset
         What it is found like.
     speed
-        Time of the instruments per real time. Above 1, sweeps need less real time; rates of ramps that an instrument
-        makes by itself can then not be judged.
+        Time of the instruments per real time. Above 1, sweeps need less real time; the steps of a trigger model take
+        real time nevertheless.
     wiring
         The bias line, where the truth has none of its own.
 
@@ -109,7 +109,9 @@ class SharedTwin:
             self.leave_source(preset.source_level, output=True)
 
     def stop(self) -> None:
-        """End all waiting and close the log."""
+        """Stop the source, end all waiting and close the log."""
+        with self._turn:
+            self.panels["bias"].abort_operation()
         self._clock.stop()
         self.log.close()
 

@@ -5,6 +5,7 @@ all times come from the clock it is given. Nothing here approximates what an est
 rates are exact at every bias, the bias line is solved with its series resistance, noise is drawn sample by sample.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -32,6 +33,9 @@ class Clock(Protocol):
 
     def sleep(self, seconds: float) -> None:
         """Let `seconds` pass."""
+
+    def later(self, seconds: float, action: Callable[[], None]) -> None:
+        """Do something in `seconds`, whatever the instruments' clients do until then; it must not sleep."""
 
 
 @dataclass(frozen=True)

@@ -107,7 +107,7 @@ def test_no_unsafe_construct(path: Path) -> None:
 
 # --- drivers ---------------------------------------------------------------------------------------------------------
 
-BASES = {"scpi", "keysight_wire"}
+BASES = {"scpi", "keysight_wire", "keithley_ramp"}
 
 
 def instruments_of(name: str) -> list[type[Instrument]]:

@@ -13,7 +13,8 @@ from drivers.wiring import Wiring
 from labnis.errors import ConfigurationError, RequestError
 from labnis.station.config import Limits
 from labnis.station.level import SourceLevel
-from labnis.station.ramp import Pace, ramp_points
+from labnis.station.mover import Mover
+from labnis.station.ramp import Pace
 
 __all__ = ["BiasMismatchError", "BiasUnknownError", "RampedBias"]
 
@@ -86,9 +87,9 @@ class RampedBias:
         self._limits = limits
         self._name = name
         self._lockin = lockin
-        self._pace = Pace(limits, clock)
         self._prepared_for = 0.0
         self._level = SourceLevel(source, wiring, name, limits.maximum_bias)
+        self._mover = Mover(source, wiring, self._level, Pace(limits, clock), clock, name)
 
     # --- before and after a run ----------------------------------------------------------------------------------
 
@@ -117,6 +118,7 @@ class RampedBias:
         """
         self._check_request(maximum_bias, maximum_current, integration_time)
         self._level.expect_up_to(maximum_bias)
+        self._mover.halt()
         enabled = self._source.output_enabled()
         before = self._level.read_back_twice()
         if before != 0 and not enabled:
@@ -198,15 +200,22 @@ class RampedBias:
             self.to_zero()
             return
         start = self._level.known()
-        self._ramp(start, bias)
+        self._mover.move(start, bias)
         self._level.require(bias, "after a ramp")
 
     def present(self) -> float:
-        """Where the bias line is (V), read back if it is not known."""
+        """Where the bias line is (V), read back if it is not known.
+
+        A source that is not in use here might be walking by itself, for a run that has died: it is stopped first.
+        """
+        if not self.in_use:
+            self._mover.halt()
         return self._level.known()
 
     def to_zero(self) -> None:
         """Ramp from the level read back to exactly 0 and prove it by reading back.
+
+        A source that walks by itself, for a run that has died, is stopped first.
 
         Raises
         ------
@@ -215,9 +224,9 @@ class RampedBias:
 
         """
         try:
-            start = self._level.read_back_twice()
+            start = self._mover.stop()
             if self._source.output_enabled():
-                self._ramp(start, 0.0)
+                self._mover.to_zero(start)
                 self._level.require(0.0, "after the ramp to zero")
             else:
                 self._zero_disconnected()
@@ -281,17 +290,6 @@ class RampedBias:
                 "Look for an open interlock or a tripped protection at the front panel.",
             )
         self._level.require(0.0, "after the output went on")
-
-    def _ramp(self, start: float, target: float) -> None:
-        previous = start
-        for point in ramp_points(start, target, self._pace.largest_step):
-            self._pace.wait()
-            try:
-                self._level.write(point)
-            finally:
-                self._pace.stepped(point - previous)
-            previous = point
-        self._pace.wait()  # the last step takes its time like every other
 
     def _require_still_set(self, measured: float, expected: float) -> None:
         """Tell the offset of the source's own meter from a source that does not hold what was set."""

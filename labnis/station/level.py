@@ -19,6 +19,9 @@ TOLERANCE = 2.5e-4
 """Tolerance of a level read back, per largest bias: one resolution step of a source-meter whose range (in decades,
 resolution 2.5e-5 of the range) is up to ten times that voltage."""
 
+FINEST_STEP = 0.5e-6
+"""No source-meter here sets its level (V at the source) finer than this: a Keithley 2450 on its 20 mV range."""
+
 READ_ATTEMPTS = 3
 """How often the level is asked for before it counts as unreadable."""
 
@@ -56,7 +59,7 @@ class SourceLevel:
 
     def expect_up_to(self, largest: float) -> None:
         """Scale the tolerance for biases up to `largest` (V)."""
-        self.tolerance = TOLERANCE * largest
+        self.tolerance = max(TOLERANCE * largest, self._wiring.bias(FINEST_STEP))
 
     def write(self, bias: float) -> None:
         """Write the level once, whatever the pace; unknown until the write has returned."""

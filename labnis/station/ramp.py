@@ -57,7 +57,7 @@ class Pace:
         self._rate = PACE * limits.ramp_rate
         self._clock = clock
         # What was written before this object existed is unknown: take it for a full step, made just now.
-        self._deadline = clock.time() + self.largest_step / self._rate
+        self._deadline = clock.time() + self.time_of(self.largest_step)
 
     def wait(self) -> None:
         """Wait until the next write is allowed."""
@@ -66,4 +66,8 @@ class Pace:
 
     def stepped(self, step: float) -> None:
         """Note that a step of `step` (V) was written just now."""
-        self._deadline = self._clock.time() + abs(step) / self._rate
+        self._deadline = self._clock.time() + self.time_of(step)
+
+    def time_of(self, way: float) -> float:
+        """Time (s) that `way` (V) takes."""
+        return abs(way) / self._rate

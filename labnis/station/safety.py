@@ -61,7 +61,7 @@ def make_safe(
 def _zero(config: StationConfig, visalib: str | None, addresses: Mapping[str, str] | None) -> str:
     """Body of `make_safe`: one attempt."""
     with open_station(config, required_roles=("bias",), visalib=visalib, addresses=addresses) as station:
-        before = config.wiring.bias(station.source.level())
+        before = station.bias.present()
         was_on = station.source.output_enabled()
         station.bias.shutdown()
     state = "on" if was_on else "off"

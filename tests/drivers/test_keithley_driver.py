@@ -1,6 +1,8 @@
 """The bias source: right readings, and an error wherever a reading or a setting would be wrong."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
+from itertools import pairwise
 
 import pytest
 
@@ -13,7 +15,7 @@ from drivers.errors import (
     SettingError,
 )
 from drivers.keithley_2450 import Keithley2450
-from drivers.roles import BiasSource
+from drivers.roles import BiasSource, SelfRamping
 from sim_instruments.keithley_2450 import Keithley2450Panel
 from sim_instruments.visa_library import LabnisVisaLibrary
 
@@ -209,3 +211,183 @@ def test_nothing_is_printed_on_standard_output(smu: Keithley2450, capsys: pytest
 def test_a_snapshot_leaves_no_error(smu: Keithley2450) -> None:
     smu.snapshot(update=True)
     smu.check_errors()
+
+
+# --- ramps on the trigger model --------------------------------------------------------------------------------------
+
+BLOCKS = ":TRIG:BLOC:LIST?"
+UP = [1e-3, 2e-3, 3e-3, 4e-3]
+
+
+@pytest.fixture
+def trajectory(twin: LabnisVisaLibrary, monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, float]]:
+    """Every drive of the source: time (s), level (V)."""
+    drives: list[tuple[float, float]] = []
+    honest = twin.world.set_source
+
+    def set_source(*, level: float, output: bool, current_limit: float) -> None:
+        drives.append((twin.clock.time(), level))
+        honest(level=level, output=output, current_limit=current_limit)
+
+    monkeypatch.setattr(twin.world, "set_source", set_source)
+    return drives
+
+
+@pytest.fixture
+def ready(smu: Keithley2450) -> Keithley2450:
+    prepare(smu)
+    smu.output_on()
+    return smu
+
+
+def test_it_ramps_by_itself(
+    ready: Keithley2450, twin: LabnisVisaLibrary, trajectory: list[tuple[float, float]]
+) -> None:
+    assert isinstance(ready, SelfRamping)
+    ready.start_ramp(UP, 0.1)
+    assert ready.ramp_running()
+    twin.clock.sleep(0.5)
+    assert not ready.ramp_running()
+    assert [level for _, level in trajectory[:4]] == pytest.approx(UP)
+    assert {level for _, level in trajectory[4:]} <= {trajectory[3][1]}  # the target, and nothing after it
+    times = [time for time, _ in trajectory]
+    assert min(later - before for before, later in pairwise(times)) >= 0.1
+    ready.halt_ramp()
+    assert ready.level() == pytest.approx(4e-3)
+    assert ready.output_enabled()
+    ready.check_errors()
+
+
+@pytest.mark.parametrize("turns", [-1, 1])
+def test_a_counter_that_counts_otherwise_than_the_manual_says_makes_no_jump(
+    ready: Keithley2450, twin: LabnisVisaLibrary, panel: Keithley2450Panel, trajectory: list[tuple[float, float]],
+    turns: int, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    honest = panel.execute
+    shown = ":TRIG:BLOC:BRAN:COUN 4,4,2"
+    monkeypatch.setattr(Keithley2450, "_confirm_blocks", lambda *_: None)
+    monkeypatch.setattr(
+        panel, "execute", lambda message: honest(message.replace(shown, shown.replace("4,4,2", f"4,{4 + turns},2")))
+    )
+    ready.start_ramp(UP, 0.1)
+    twin.clock.sleep(1.0)
+    assert not ready.ramp_running()
+    assert ready.level() == pytest.approx(4e-3)
+    assert max(abs(b - a) for (_, a), (_, b) in pairwise(trajectory)) < 1.001e-3
+
+
+def test_a_ramp_is_halted_where_it_is_and_forgotten(
+    ready: Keithley2450, twin: LabnisVisaLibrary, panel: Keithley2450Panel
+) -> None:
+    ready.start_ramp(UP, 0.1)
+    twin.clock.sleep(0.15)
+    ready.halt_ramp()
+    stopped = ready.level()
+    assert 1e-3 <= stopped < 4e-3
+    twin.clock.sleep(1.0)
+    assert ready.level() == stopped
+    panel.receive(b":INIT")  # the TRIGGER key at the front panel
+    assert ready.level() == stopped
+    with pytest.raises(RejectedCommandError, match="-221"):
+        ready.check_errors()
+    ready.set_level(0.0)
+    assert ready.level() == 0
+
+
+def test_halting_is_harmless_where_nothing_walks(ready: Keithley2450) -> None:
+    ready.set_level(1e-3)
+    ready.halt_ramp()
+    ready.halt_ramp()
+    assert ready.level() == pytest.approx(1e-3)
+    assert ready.output_enabled()
+    ready.check_errors()
+
+
+@pytest.mark.parametrize(
+    ("levels", "why"),
+    [([], "0 levels"), ([0.0] * 99, "99 levels"), ([0.0, 0.03], "range"), ([float("nan")], "range"), ([1e9], "range")],
+)
+def test_a_ramp_that_is_not_possible_sends_nothing(ready: Keithley2450, levels: list[float], why: str) -> None:
+    with pytest.raises(SettingError, match=why):
+        ready.start_ramp(levels, 0.1)
+    with pytest.raises(SettingError, match="EMPTY"):
+        ready.ramp_running()
+    assert ready.level() == 0
+
+
+def test_a_range_that_is_not_fixed_is_refused(smu: Keithley2450) -> None:
+    with pytest.raises(SettingError, match="range by itself"):
+        smu.start_ramp(UP, 0.1)
+
+
+@pytest.mark.parametrize(
+    ("query", "answer", "error"),
+    [
+        (":SOUR:LIST:VOLT?", b"1e-3,2e-3,3e-3,5e-3,4e-3,4e-3", SettingError),
+        (":SOUR:LIST:VOLT?", b"1e-3,2e-3,3e-3,4e-3", CommunicationError),
+        (":SOUR:LIST:VOLT?", b"nan,2e-3,3e-3,4e-3,4e-3,4e-3", SettingError),
+        (BLOCKS, b"1) CONFIG_RECALL\n4) BRANCH_COUNTER VALUE: 4 BRANCH_BLOCK: 2;1", SettingError),
+        (BLOCKS, b"2) DELAY_CONSTANT DELAY: 0.01\n4) BRANCH_COUNTER VALUE: 4 BRANCH_BLOCK: 2;1", SettingError),
+        (BLOCKS, b"2) DELAY_CONSTANT DELAY: 0.1\n4) BRANCH_COUNTER VALUE: 9 BRANCH_BLOCK: 2;1", SettingError),
+        (BLOCKS, b"2) DELAY_CONSTANT DELAY: 0.1", CommunicationError),
+        (":SYST:ERR?", b'-222,"Data out of range"', RejectedCommandError),
+    ],
+)  # fmt: skip
+def test_a_ramp_that_is_not_held_as_it_was_loaded_is_not_started(
+    ready: Keithley2450, panel: Keithley2450Panel, twin: LabnisVisaLibrary,
+    answers: Callable[[str, bytes | None], None], query: str, answer: bytes, error: type[Exception],
+) -> None:  # fmt: skip
+    answers(query, answer)
+    with pytest.raises(error):
+        ready.start_ramp(UP, 0.1)
+    twin.clock.sleep(1.0)
+    assert panel.state["VOLT level"] == 0
+    assert not panel.running
+
+
+@pytest.mark.parametrize("part", ["CONF:REC", "DEL:CONS", "CONF:NEXT", "BRAN:COUN", ":TRIG", ":SOUR:LIST:VOLT "])
+def test_a_setting_that_is_lost_makes_no_jump(
+    ready: Keithley2450, panel: Keithley2450Panel, twin: LabnisVisaLibrary, trajectory: list[tuple[float, float]],
+    part: str, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    honest = panel.execute
+
+    def deaf(message: str) -> list[bytes]:
+        return honest(";".join(unit for unit in message.split(";") if "?" in unit or part not in unit))
+
+    monkeypatch.setattr(panel, "execute", deaf)
+    ready.set_level(1e-3)
+    with pytest.raises((SettingError, CommunicationError)) if part not in ("CONF:REC", "CONF:NEXT") else nullcontext():
+        ready.start_ramp(UP, 0.1)
+    twin.clock.sleep(2.0)
+    levels = [0.0, *(level for _, level in trajectory)]
+    assert max(abs(b - a) for a, b in pairwise(levels)) <= 1.001e-3
+
+
+@pytest.mark.parametrize("state", ["EMPTY", "BUILDING", "FAILED", "ABORTING", "ABORTED"])
+def test_a_model_that_did_not_come_to_its_end_is_an_error(
+    ready: Keithley2450, answers: Callable[[str, bytes | None], None], state: str
+) -> None:
+    ready.start_ramp(UP, 0.1)
+    answers(":TRIG:STAT?", f"{state};{state};2".encode())
+    with pytest.raises(SettingError, match=f"{state}.*read the level back"):
+        ready.ramp_running()
+
+
+@pytest.mark.parametrize("answer", [b"1", b"", b"\xff;", None])
+def test_a_state_that_cannot_be_read_is_an_error(
+    ready: Keithley2450, answers: Callable[[str, bytes | None], None], answer: bytes | None
+) -> None:
+    answers(":TRIG:STAT?", answer)
+    for question in (ready.ramp_running, ready.halt_ramp):
+        with pytest.raises(CommunicationError, match="TRIG:STAT"):
+            question()
+
+
+def test_a_model_that_does_not_stop_is_an_error(
+    ready: Keithley2450, answers: Callable[[str, bytes | None], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("drivers.keithley_ramp.PATIENCE", 0.01)
+    answers(":TRIG:STAT?", b"RUNNING;RUNNING;2")
+    with pytest.raises(SettingError, match="still RUNNING"):
+        ready.halt_ramp()

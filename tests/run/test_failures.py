@@ -144,3 +144,10 @@ def test_a_ledger_that_fails_at_the_end_does_not_touch_the_run(
     assert read_metadata(only_run(tmp_path))["status"] == "done"
     with h5py.File(only_run(tmp_path)) as file:
         assert "current_voltage" in file["fit"]
+
+
+@pytest.mark.parametrize("setting", ["maximum_bias=1e-5 --set points=21", "maximum_bias=3e-4 --set points=102"])
+def test_biases_finer_than_the_source_can_set_are_rounded_by_it(setting: str, labnis: Commands, bias: BiasLog) -> None:
+    answer = labnis(f"run IVSweep --dry-run --set {setting}")
+    assert answer.code == 0, answer.err
+    assert bias.left_at_zero

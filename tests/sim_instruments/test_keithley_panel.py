@@ -108,6 +108,120 @@ def test_a_linear_sweep_fills_the_buffer(twin: LabnisVisaLibrary, bias: Wire) ->
     assert_no_error(bias)
 
 
+RAMP = (
+    ':TRIG:LOAD "Empty";:TRIG:BLOC:CONF:REC 1,"VoltCustomSweepList";:TRIG:BLOC:DEL:CONS 2,0.1'
+    ';:TRIG:BLOC:CONF:NEXT 3,"VoltCustomSweepList";:TRIG:BLOC:BRAN:COUN 4,{count},2'
+)
+
+
+def load_ramp(bias: Wire, levels: str = "1e-3,2e-3,3e-3", count: int = 2) -> None:
+    bias.send(":SOUR:VOLT:RANG 0.02;:OUTP ON")
+    bias.send(f":SOUR:LIST:VOLT {levels}")
+    bias.send(RAMP.format(count=count))
+
+
+def test_a_trigger_model_walks_the_source_by_itself_and_leaves_the_output_on(
+    twin: LabnisVisaLibrary, bias: Wire
+) -> None:
+    load_ramp(bias)
+    assert bias.ask(":TRIG:STAT?").startswith("BUILDING;")
+    bias.send(":INIT")
+    for level in (1e-3, 2e-3, 3e-3):
+        assert number(bias, ":SOUR:VOLT?") == pytest.approx(level)
+        assert bias.ask(":TRIG:STAT?").startswith("RUNNING;" if level < 3e-3 else "IDLE;")
+        twin.clock.sleep(0.1)  # of which nobody tells the instrument
+    assert number(bias, ":SOUR:VOLT?") == pytest.approx(3e-3)
+    assert bias.ask(":OUTP?") == "1"
+    assert_no_error(bias)
+
+
+def test_after_the_last_level_of_a_list_comes_the_first(twin: LabnisVisaLibrary, bias: Wire) -> None:
+    load_ramp(bias, count=3)
+    bias.send(":INIT;*WAI")
+    assert number(bias, ":SOUR:VOLT?") == pytest.approx(1e-3)
+
+
+def test_what_waits_for_a_trigger_model_finds_it_done(twin: LabnisVisaLibrary, bias: Wire) -> None:
+    load_ramp(bias)
+    before = twin.clock.time()
+    assert bias.ask(":INIT;*OPC?") == "1"
+    assert twin.clock.time() - before == pytest.approx(0.2, abs=0.01)
+    assert bias.ask(":TRIG:STAT?") == "IDLE;IDLE;4"
+
+
+def test_a_model_without_a_delay_is_fast_but_takes_time(twin: LabnisVisaLibrary, bias: Wire) -> None:
+    bias.send(":SOUR:VOLT:RANG 0.02;:SOUR:LIST:VOLT 1e-3,2e-3")
+    bias.send(':TRIG:BLOC:CONF:NEXT 2,"VoltCustomSweepList";:TRIG:BLOC:BRAN:COUN 4,100,2')
+    before = twin.clock.time()
+    bias.ask(":INIT;*OPC?")
+    assert twin.clock.time() - before == pytest.approx(0.03, abs=0.01)
+    assert number(bias, ":SOUR:VOLT?") == pytest.approx(2e-3)
+
+
+@pytest.mark.parametrize(
+    ("stop", "level", "output"), [(":ABOR", 2e-3, "1"), (":OUTP OFF", 2e-3, "0"), ("*RST", 0.0, "0")]
+)
+def test_a_running_model_is_stopped_where_it_is(
+    twin: LabnisVisaLibrary, bias: Wire, stop: str, level: float, output: str
+) -> None:
+    load_ramp(bias)
+    bias.send(":INIT")
+    twin.clock.sleep(0.1)
+    bias.send(stop)
+    assert not bias.ask(":TRIG:STAT?").startswith(("RUNNING", "IDLE"))
+    twin.clock.sleep(1.0)
+    assert number(bias, ":SOUR:VOLT?") == pytest.approx(level)
+    assert bias.ask(":OUTP?") == output
+    assert_no_error(bias)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [":SOUR:VOLT 0", ":SOUR:VOLT:RANG 0.2", ":SOUR:VOLT:ILIM 1e-6", ":SOUR:FUNC CURR", ":SOUR:LIST:VOLT 0",
+     ':TRIG:LOAD "Empty"', ":TRIG:BLOC:NOP 2", ":READ?"],
+)  # fmt: skip
+def test_while_a_model_runs_what_concerns_it_is_a_settings_conflict(bias: Wire, command: str) -> None:
+    load_ramp(bias)
+    bias.send(":INIT")
+    bias.send(command)
+    assert bias.ask(":SYST:ERR?").startswith("-221")
+    bias.send(":INIT")
+    assert bias.ask(":SYST:ERR?").startswith("-213")
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        (":SOUR:LIST:VOLT " + ",".join(["0"] * 101), "-108"),
+        (":SOUR:LIST:VOLT 0,211", "-222"),
+        (":SOUR:VOLT:RANG 0.02;:SOUR:LIST:VOLT 0,0.03", "-222"),
+        (":SOUR:LIST:VOLT?", "-230"),
+        (':TRIG:BLOC:CONF:NEXT 1,"VoltCustomSweepList"', "-224"),
+        (":SOUR:LIST:VOLT 0,1;:TRIG:BLOC:CONF:REC 1,'VoltCustomSweepList',3", "-222"),
+        (":TRIG:BLOC:DEL:CONS 1,1e-8", "-222"),
+        (":TRIG:BLOC:DEL:CONS 0,1", "-222"),
+        (":TRIG:BLOC:BRAN:COUN 1,5", "-109"),
+        (":TRIG:BLOC:BRAN:COUN 1,5,2;:INIT", "-221"),
+        (":TRIG:LOAD 'Unknown'", "-224"),
+        (":TRIG:LOAD 'Empty';:INIT", "-221"),
+    ],
+)
+def test_wrong_lists_and_models_are_refused(bias: Wire, command: str, code: str) -> None:
+    bias.send(command)
+    assert bias.ask(":SYST:ERR?").startswith(code)
+    assert number(bias, ":SOUR:VOLT?") == 0
+
+
+def test_lists_grow_by_a_hundred_up_to_their_end(bias: Wire) -> None:
+    hundred = ",".join(["1e-3"] * 100)
+    for _ in range(25):
+        bias.send(f":SOUR:LIST:VOLT:APP {hundred}")
+    assert_no_error(bias)
+    bias.send(":SOUR:LIST:VOLT:APP 1e-3")
+    assert bias.ask(":SYST:ERR?").startswith("-222")
+    assert len(bias.ask(":SOUR:LIST:VOLT?").split(",")) == 2500
+
+
 def test_named_buffers_are_made_filled_and_deleted(bias: Wire) -> None:
     bias.send(":TRAC:MAKE 'mine', 100;:SENS:COUN 4;:TRAC:TRIG 'mine'")
     assert bias.ask(":TRAC:ACT? 'mine';:TRAC:POIN? 'mine'") == "4;100"

@@ -1,7 +1,23 @@
-"""PyVISA's hook for the twin: `pyvisa.ResourceManager("truth.yaml@labnis")` imports this module by its name."""
+"""PyVISA's hook: `pyvisa.ResourceManager("truth.yaml@labnis")` imports this module by its name."""
 
+from pyvisa.highlevel import VisaLibraryBase
+from pyvisa.util import LibraryPath
+
+from sim_instruments.record import SUFFIX
+from sim_instruments.replay import ReplayLibrary
 from sim_instruments.visa_library import LabnisVisaLibrary
 
 __all__ = ["WRAPPER_CLASS"]
 
-WRAPPER_CLASS = LabnisVisaLibrary
+
+class LabnisLibrary(LabnisVisaLibrary):
+    """The twin of a truth file; or, of a record of VISA traffic, the library that answers from it."""
+
+    def __new__(cls, library_path: str | LibraryPath = "") -> VisaLibraryBase:  # type: ignore[misc]  # one or the other
+        """Make the one that `library_path` is for."""
+        kind = ReplayLibrary if str(library_path).endswith(SUFFIX) else LabnisVisaLibrary
+        return kind(library_path)
+
+
+WRAPPER_CLASS = LabnisLibrary
+"""PyVISA's view of labnis: a VISA library whose instruments are simulated, or recorded."""

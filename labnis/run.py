@@ -21,6 +21,7 @@ from labnis.analysis import Columns, Estimator, estimator_for
 from labnis.calibrations import EarlierFit, calibrations, latest_fit
 from labnis.contract import check_request, check_room, needed_roles
 from labnis.errors import InterlockError, RequestError, StoppedBySignal
+from labnis.failures import gravest, keeping
 from labnis.fit import Estimate, FitError, FitResult
 from labnis.guardian import guarded
 from labnis.ledger import Ledger, LedgerUnavailableError, new_batch
@@ -29,6 +30,7 @@ from labnis.pending import keep_pending
 from labnis.recording import Recorder, coordinate_of, declared_columns
 from labnis.safeguards import Safeguards, Stopped
 from labnis.station import OpenStation, StationConfig, open_station
+from labnis.station.traffic import VisaRecord
 from labnis.stopping import StopRequest, stop_on_signals
 from labnis.storage import (
     Environment,
@@ -40,6 +42,7 @@ from labnis.storage import (
     read_metadata,
     resume_differences,
 )
+from labnis.traffic import note_problem, note_run
 from labnis.watching import Display, GuardedDisplay, RunOutcome
 
 __all__ = ["Bench", "Simulation", "open_bench"]
@@ -65,6 +68,7 @@ def open_bench(
     cooldown: str,
     simulation: Simulation | None = None,
     display: Display,
+    record: VisaRecord | None = None,
 ) -> Iterator["Bench"]:
     """Check the requests, open the station for all of them, and hand out a bench to run them on.
 
@@ -87,22 +91,10 @@ def open_bench(
                 required_roles=needed_roles(procedures, config),
                 visalib=simulation.visalib if simulation else None,
                 addresses=simulation.addresses if simulation else None,
+                record=record,
             )
         )
         yield Bench(station, data, ledger, cooldown, simulation, display, stop)
-
-
-@contextmanager
-def _keeping(failures: list[BaseException]) -> Iterator[None]:
-    """Keep what is raised inside in `failures`, so that the rest of the way out is gone whatever happened."""
-    try:
-        yield
-    except SystemExit as error:  # a procedure that calls sys.exit() has not measured what was asked for
-        ended = RuntimeError(f"sys.exit({error.code!r}) was called in mid-run")
-        ended.__cause__ = error
-        failures.append(ended)
-    except BaseException as error:  # noqa: BLE001  # raised again at the end of the run, when everything is safe
-        failures.append(error)
 
 
 @dataclass
@@ -149,6 +141,7 @@ class Bench:
         estimator = estimator_for(name)
         prior = self._earlier_fit(estimator)
         writer, earlier_rows = self._file(procedure, self._metadata(procedure, estimator, prior), resume)
+        note_run(self.station.record, procedure, writer)
         display = GuardedDisplay(self.display)
         display.started(procedure, writer.path)
         earlier = prior.fit if prior else None
@@ -156,7 +149,8 @@ class Bench:
         safeguards = Safeguards(self.station, self.stop, writer.event)
         recorder = self._recorder(procedure, writer, live, display, safeguards, earlier_rows)
         failures = self._measure(procedure, recorder, safeguards)
-        with _keeping(failures):  # before anything that may take its time
+        with keeping(failures):  # before anything that may take its time
+            note_problem(self.station.record, writer)
             writer.flush()
         if live is not None:
             live.stop()
@@ -168,11 +162,11 @@ class Bench:
         notes = self._notes(estimator, prior, live, display, problem)
         if status == "done" and estimator is not None:
             self.fits[estimator.name] = EarlierFit(fit, writer.path, writer.run_id)
-            with _keeping(failures):
+            with keeping(failures):
                 notes += self._enter_results(writer, fit, results)
         display.finished(outcome := RunOutcome(writer.path, status, writer.rows, fit, results, problem, notes))
         if failures:
-            raise _gravest(failures)
+            raise gravest(failures)
         return outcome
 
     # --- parts of a run -------------------------------------------------------------------------------------------
@@ -193,16 +187,16 @@ class Bench:
         procedure.should_stop = safeguards.should_stop
         procedure.is_last = lambda: True
         procedure.status = Procedure.RUNNING
-        with _keeping(measuring), suppress(Stopped):
+        with keeping(measuring), suppress(Stopped):
             safeguards.check_before_start()
             procedure.startup()
             if not self.stop:
                 procedure.evaluate_metadata()
                 procedure.execute()
-        with _keeping(leaving):
+        with keeping(leaving):
             if self.station.bias.in_use:
                 self.station.bias.shutdown()
-        with _keeping(measuring):
+        with keeping(measuring):
             procedure.shutdown()
         return leaving + measuring
 
@@ -280,7 +274,7 @@ class Bench:
     ) -> Status:
         """Close the file with the fit, the status and, where there is one, the reason."""
         if fit is not None and estimator is not None:
-            with _keeping(failures):
+            with keeping(failures):
                 writer.write_fit(estimator.name, fit.as_record() | {"code_version": self._code_version})
         status: Status = "done"
         reason = display.problem and f"{display.problem}; the data are complete"
@@ -288,7 +282,7 @@ class Bench:
             status = "aborted" if isinstance(failures[0], StoppedBySignal | InterlockError) else "failed"
             reason = "; also ".join(f"{type(error).__name__}: {error}" for error in failures)
         trace = "".join(line for error in failures for line in traceback.format_exception(error))
-        with _keeping(failures):
+        with keeping(failures):
             writer.finish(status, reason, traceback=trace)
             return status
         return "failed"
@@ -386,11 +380,3 @@ class Bench:
         environment = self.environment
         changed = "+changes" if environment.git_dirty else ""
         return f"{__version__} ({environment.git_commit[:12]}{changed})"
-
-
-def _gravest(failures: Sequence[BaseException]) -> BaseException:
-    """The first failure, with the others as its notes; that the run was asked to stop comes after what went wrong."""
-    first, *others = sorted(failures, key=lambda error: isinstance(error, StoppedBySignal | InterlockError))
-    for other in others:
-        first.add_note(f"also {type(other).__name__}: {other}")
-    return first

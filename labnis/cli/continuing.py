@@ -12,6 +12,7 @@ from labnis.cli.options import (
     DataOption,
     DryRunOption,
     JsonOption,
+    RecordOption,
     SeedOption,
     StationOption,
     TwinOption,
@@ -51,12 +52,14 @@ def resume(
     data: DataOption = None,
     as_json: JsonOption = False,
     yes: YesOption = False,
+    record_visa: RecordOption = False,
 ) -> None:
     """Go on with a run that broke off: same file, its last point measured again and compared."""
     folder = data or load_station(station).data
     path = find_run(folder, run) if run else _newest_unfinished(folder)
     procedure = _as_before(path)
-    measure([procedure], Options(station, dry_run, seed, twin, data, yes), as_json=as_json, resume=path)
+    options = Options(station, dry_run, seed, twin, data, yes, record_visa)
+    measure([procedure], options, as_json=as_json, resume=path)
 
 
 def _newest_unfinished(folder: Path) -> Path:

@@ -17,6 +17,7 @@ from labnis.cli.options import (
     DataOption,
     DryRunOption,
     JsonOption,
+    RecordOption,
     SeedOption,
     SetOption,
     StationOption,
@@ -29,8 +30,9 @@ from labnis.contract import planned_runs
 from labnis.display import TerminalDisplay, contract_table, estimate_table
 from labnis.errors import DataQualityError, RequestError
 from labnis.requests import configured_calibration, configured_procedure, find_procedure
-from labnis.run import open_bench
+from labnis.run import Bench, open_bench
 from labnis.station import open_station
+from labnis.traffic import note_rows
 from labnis.watching import RunOutcome
 from sim_instruments.dry_run import Twin
 
@@ -40,7 +42,7 @@ CONTRACT_BASIS = ("gap", "normal_resistance", "electron_temperature")
 """Calibrations from which a run's power and temperature are foretold."""
 
 
-def run(
+def run(  # noqa: PLR0913, PLR0917  # one parameter per option
     procedure: Annotated[str, typer.Argument(help="Name of a procedure, or a dotted path to one.")],
     station: StationOption = STATION,
     settings: SetOption = None,
@@ -50,10 +52,11 @@ def run(
     data: DataOption = None,
     as_json: JsonOption = False,
     yes: YesOption = False,
+    record_visa: RecordOption = False,
 ) -> None:
     """Run one procedure, fit it live, and log what it finds."""
     request = [configured_procedure(find_procedure(procedure), parsed(settings))]
-    measure(request, Options(station, dry_run, seed, twin, data, yes), as_json=as_json)
+    measure(request, Options(station, dry_run, seed, twin, data, yes, record_visa), as_json=as_json)
 
 
 def calibrate(
@@ -65,10 +68,11 @@ def calibrate(
     data: DataOption = None,
     as_json: JsonOption = False,
     yes: YesOption = False,
+    record_visa: RecordOption = False,
 ) -> None:
     """Measure I–V, reflection and emitted power, and log gap, resistance, temperature, rates, gain and noise."""
     request = configured_calibration(parsed(settings))
-    outcomes = measure(request, Options(station, dry_run, seed, twin, data, yes), as_json=as_json)
+    outcomes = measure(request, Options(station, dry_run, seed, twin, data, yes, record_visa), as_json=as_json)
     missing = [name for name in RESULTS if not any(name in outcome.results for outcome in outcomes)]
     if missing:
         reasons = "; ".join(f"{outcome.path}: {outcome.problem}" for outcome in outcomes if outcome.problem)
@@ -110,23 +114,37 @@ def measure(
         cooldown = cooldown_for(ledger, options)
         console = Console(stderr=True)
         display = TerminalDisplay(console, simulated=options.dry_run)
-        with open_bench(
-            ready.config,
-            procedures,
-            data=ready.data,
-            ledger=ledger,
-            cooldown=cooldown,
-            simulation=ready.simulation,
-            display=display,
-        ) as bench:
+        with (
+            ready.recorded(procedures, options, cooldown) as record,
+            open_bench(
+                ready.config,
+                procedures,
+                data=ready.data,
+                ledger=ledger,
+                cooldown=cooldown,
+                simulation=ready.simulation,
+                display=display,
+                record=record,
+            ) as bench,
+        ):
             latest = {name: ledger.latest(name, cooldown, bench.simulated) for name in CONTRACT_BASIS}
             known = {name: found.value for name, found in latest.items() if found is not None}
             console.print(contract_table(planned_runs(procedures, ready.config, known), ready.config))
             if asks:
                 _confirm()
-            outcomes = [bench.run(procedure, resume=resume) for procedure in procedures]
+            outcomes = [_measured(bench, procedure, resume) for procedure in procedures]
         _print_results(outcomes, ready.twin, as_json=as_json)
+        if record is not None:
+            console.print(f"VISA traffic: {record.path}", highlight=False, soft_wrap=True)
         return outcomes
+
+
+def _measured(bench: Bench, procedure: Procedure, resume: Path | None) -> RunOutcome:
+    """Run `procedure`; however it ends, the record of VISA traffic, if there is one, knows the rows."""
+    try:
+        return bench.run(procedure, resume=resume)
+    finally:
+        note_rows(bench.station.record)
 
 
 def _confirm() -> None:

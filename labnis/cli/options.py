@@ -12,6 +12,7 @@ __all__ = [
     "DataOption",
     "DryRunOption",
     "JsonOption",
+    "RecordOption",
     "SeedOption",
     "SetOption",
     "StationOption",
@@ -29,6 +30,9 @@ SetOption = Annotated[
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Use the simulated fridge; everything else stays.")]
 SeedOption = Annotated[int | None, typer.Option("--seed", min=0, help="Seed of the simulated noise (dry run only).")]
 TwinOption = Annotated[Path | None, typer.Option("--twin", help="Truth file of the twin (dry run only).")]
+RecordOption = Annotated[
+    bool, typer.Option("--record-visa", help="Record all VISA traffic beside the run, for `labnis replay`.")
+]
 
 STATION = Path("station.yaml")
 YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask before a real measurement.")]

@@ -1,18 +1,22 @@
 """What a command needs before it measures: configuration, data folder, ledger, cooldown, twin."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from pymeasure.experiment import Procedure
 
 from labnis.errors import ConfigurationError, RequestError
 from labnis.ledger import Ledger, open_ledger
 from labnis.pending import enter_pending
 from labnis.run import Simulation
 from labnis.station import StationConfig, load_station
+from labnis.station.traffic import VisaRecord
 from labnis.storage import check_data_root
+from labnis.traffic import recorded
 from sim_instruments.dry_run import Twin, open_twin
 
 __all__ = ["Options", "Prepared", "cooldown_for", "ledger_of", "listed", "prepared"]
@@ -32,6 +36,7 @@ class Options:
     twin: Path | None
     data: Path | None
     yes: bool
+    record_visa: bool = False
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,23 @@ class Prepared:
         if self.twin is None:
             return None
         return Simulation(self.twin.visalib, self.twin.addresses, self.twin.seed, self.twin.truth_text)
+
+    @contextmanager
+    def recorded(self, procedures: Sequence[Procedure], options: Options, cooldown: str) -> Iterator[VisaRecord | None]:
+        """The record of VISA traffic that belongs to a command, where it wants one."""
+        if not options.record_visa:
+            yield None
+            return
+        twin = self.twin
+        with recorded(
+            self.config,
+            procedures,
+            data=self.data,
+            cooldown=cooldown,
+            addresses=twin.addresses if twin else None,
+            simulation={"seed": twin.seed, "truth": twin.truth_text} if twin else None,
+        ) as record:
+            yield record
 
 
 @contextmanager

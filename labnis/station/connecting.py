@@ -17,6 +17,7 @@ from drivers import roles
 from labnis.errors import ConfigurationError
 from labnis.station.config import StationConfig
 from labnis.station.instruments import ALLOWED_PACKAGES, is_allowed_type
+from labnis.station.traffic import VisaRecord
 
 __all__ = ["PROTOCOLS", "Library", "check_role", "close", "connect", "instrument_class", "open_library"]
 
@@ -47,8 +48,12 @@ class Library:
     simulated: bool
 
 
-def open_library(config: StationConfig, name: str, override: str | None) -> Library:
+def open_library(
+    config: StationConfig, name: str, override: str | None, address: str | None = None, record: VisaRecord | None = None
+) -> Library:
     """Open the PyVISA library for instrument `name`: `override`, or the file's own choice.
+
+    With a `record`, everything that goes through it is recorded from now on; what goes to `address` under that name.
 
     Raises
     ------
@@ -59,7 +64,7 @@ def open_library(config: StationConfig, name: str, override: str | None) -> Libr
     own = (config.instruments[name].get("init") or {}).get("visalib")
     specification = override or own or config.visalib or ""
     try:
-        return Library(specification, pyvisa.ResourceManager(specification), simulated=override is not None)
+        library = Library(specification, pyvisa.ResourceManager(specification), simulated=override is not None)
     except Exception as error:
         # Other people's libraries are loaded here, and the twin reads its truth file.
         if override is not None:
@@ -68,6 +73,9 @@ def open_library(config: StationConfig, name: str, override: str | None) -> Libr
             f"PyVISA library {specification!r} cannot be used for {name}: {error}; install a VISA library, or give "
             f"another one as labnis.visalib in {config.path} ('@py' needs no installation)"
         ) from error
+    if record is not None:
+        record.listen(library.manager.visalib, name, address)
+    return library
 
 
 def connect(config: StationConfig, station: Station, name: str, address: str | None, library: Library) -> Any:

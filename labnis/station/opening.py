@@ -18,6 +18,7 @@ from labnis.station.clock import SystemClock
 from labnis.station.config import StationConfig
 from labnis.station.connecting import PROTOCOLS, Library, check_role, close, connect, open_library
 from labnis.station.lock import hold, lock_name_of_address, lock_name_of_station
+from labnis.station.traffic import VisaRecord
 
 __all__ = ["OpenStation", "open_station"]
 
@@ -57,6 +58,8 @@ class OpenStation:
         The bias source itself, at its own terminals.
     clock
         The clock of the experiment: the machine's, or the twin's simulated one.
+    record
+        Where the VISA traffic is recorded, if it is.
 
     """
 
@@ -67,6 +70,7 @@ class OpenStation:
     clock: Clock
     _station: Station
     _libraries: tuple[Library, ...]
+    record: VisaRecord | None = None
 
     @property
     def is_twin(self) -> bool:
@@ -95,6 +99,7 @@ def open_station(
     required_roles: Collection[str],
     visalib: str | None = None,
     addresses: Mapping[str, str] | None = None,
+    record: VisaRecord | None = None,
 ) -> Iterator[OpenStation]:
     """Lock and open the instruments of `required_roles`; close them in reverse order on every way out.
 
@@ -112,6 +117,8 @@ def open_station(
     addresses
         Role → VISA address instead of the file's. If given, it must name every role that is opened: a dry run never
         falls back to a real address.
+    record
+        Where to record everything that is sent and received, from the first byte on.
 
     Raises
     ------
@@ -133,22 +140,28 @@ def open_station(
         for role in needed:
             name = config.roles.filled()[role]
             if name not in by_name:
-                libraries.append(open_library(config, name, visalib))
+                libraries.append(open_library(config, name, visalib, where[role], record))
                 by_name[name] = connect(config, station, name, where[role], libraries[-1])
                 stack.callback(close, by_name[name])
             check_role(config, role, by_name[name])
         players = {role: by_name[config.roles.filled()[role]] for role in needed}
-        opened = _assemble(config, station, players, libraries)
+        opened = _assemble(config, station, players, libraries, record)
         stack.callback(_leave_safe, opened.bias)
         yield opened
 
 
 def _assemble(
-    config: StationConfig, station: Station, players: Mapping[str, Any], libraries: Sequence[Library]
+    config: StationConfig,
+    station: Station,
+    players: Mapping[str, Any],
+    libraries: Sequence[Library],
+    record: VisaRecord | None,
 ) -> OpenStation:
-    # Only the twin's library has a clock of its own.
+    # Only the twin's library, and that of a replay, has a clock of its own.
     clocks = [getattr(library.manager.visalib, "clock", None) for library in libraries]
     clock: Clock = next((clock for clock in clocks if clock is not None), SystemClock())
+    if record is not None:
+        clock = record.watched(clock)
     source = players["bias"]
     name = config.roles.bias
     bias = RampedBias(
@@ -168,6 +181,7 @@ def _assemble(
         clock=clock,
         _station=station,
         _libraries=tuple(libraries),
+        record=record,
     )
 
 

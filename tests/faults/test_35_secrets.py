@@ -21,12 +21,13 @@ def test_a_run_with_a_ledger_whose_url_holds_a_secret(lab: Lab, monkeypatch: pyt
     open_ledger(url).start_cooldown("secrets")
     lab.write_station(below=f"  ledger: {url}  # was postgresql://labnis:{CANARY}@db/labnis\n")
     monkeypatch.setenv("LABNIS_DATABASE_PASSWORD", CANARY)
-    command = ["run", "IVSweep", "--yes", "--set", "points=41"]
+    command = ["run", "IVSweep", "--yes", "--record-visa", "--set", "points=41"]
     answer = lab.without_data_option(*command)
     assert answer.returncode == 0, answer.stderr
     lab.assert_safe()
     lab.station.unlink()  # the one place where it may be
     assert lab.run_file.is_file()
+    assert len(list(lab.data.rglob("*.visa.jsonl"))) == 1
     locks = Path(tempfile.gettempdir()) / "labnis-locks"
     assert CANARY.encode() not in everything_below(lab.folder, locks)
     assert CANARY not in answer.stdout + answer.stderr

@@ -1,0 +1,212 @@
+"""A recorded command once more, without instruments: the same messages have to give the same rows, bit for bit.
+
+As a test::
+
+    def test_the_sweep_of_tuesday_night(tmp_path):
+        replay(Path("tests/data/tuesday.visa.jsonl"), tmp_path)  # raises at the first difference
+
+Drivers, station, procedures, storage and fits are those of a real run; only the VISA library and the clock answer from
+the record. There is no guardian and no lock, for nothing can be harmed.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pymeasure.experiment import Procedure
+
+from labnis.contract import needed_roles
+from labnis.errors import DataQualityError, InstrumentFault, RequestError
+from labnis.fit import FitResult
+from labnis.ledger import open_ledger
+from labnis.requests import find_procedure
+from labnis.run import Bench, Simulation
+from labnis.station import load_station, open_station
+from labnis.stopping import StopRequest
+from labnis.storage import StorageError, check_data_root
+from labnis.traffic import digests
+from labnis.watching import RunOutcome
+from sim_instruments.record import SUFFIX, Record, RecordedRun, RecordError
+from sim_instruments.replay import ReplayLibrary, open_replay
+
+__all__ = ["Replayed", "replay"]
+
+STOPPED = "StoppedBySignal"
+"""What a command ended with that somebody stopped: a record cannot tell between which two of the program's steps."""
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """A replay without a difference.
+
+    Attributes
+    ----------
+    runs
+        Files of the runs that were made anew.
+    messages
+        Calls of VISA functions that were repeated.
+    rows
+        Rows found identical with those of the recorded runs.
+    whole
+        Whether the record was replayed to the end of the command; if not, `report` says why.
+    report
+        What was found, in sentences.
+    """
+
+    runs: tuple[Path, ...]
+    messages: int
+    rows: int
+    whole: bool
+    report: tuple[str, ...]
+
+
+def replay(file: Path, data: Path) -> Replayed:
+    """Repeat the command recorded in `file`, with its runs and its ledger in the empty folder `data`.
+
+    Raises
+    ------
+    RequestError
+        `file` is no record, or `data` is in use.
+    InstrumentFault
+        A driver sent something else than was recorded: names instrument, what the record has, and what was sent. Or
+        the command ended otherwise.
+    DataQualityError
+        The messages are the same, but a row is not: names run, row and columns.
+    """
+    if not file.name.endswith(SUFFIX):
+        raise RequestError(f"{file}: the name of a record of VISA traffic ends with {SUFFIX}")
+    check_data_root(data)
+    try:
+        with open_replay(file) as library:
+            return _replayed(file, data, library)
+    except RecordError as error:
+        raise RequestError(str(error)) from error
+    except FileExistsError as error:
+        raise RequestError(f"{data} is in use already ({error.filename}); give an empty folder") from error
+
+
+def _replayed(file: Path, data: Path, library: ReplayLibrary) -> Replayed:
+    record = library.record
+    watcher = _Watcher()
+    failure = _failure_of_command(file, data, record, watcher)
+    stopped = record.ended == STOPPED and bool(library.difference)
+    partial = library.ran_out or bool(library.difference)
+    compared = [
+        _compared(file, recorded, path, partial=partial)
+        for recorded, path in zip(record.runs, watcher.paths, strict=False)
+    ]
+    notes = [note for _, note in compared]
+    if record.ended:
+        notes.append(f"The recorded command ended with {record.ended}.")
+    if library.difference and not stopped:
+        raise InstrumentFault(" ".join([f"{library.difference}.", *notes]))
+    if not partial:
+        _check_end(record, failure, library)
+    whole = record.ended is not None and not stopped
+    if not whole:
+        why = "it was stopped by a signal" if stopped else "it broke off: the command was killed, or the disk was full"
+        notes.append(f"The record was replayed as far as it goes; {why}.")
+    return Replayed(tuple(watcher.paths), library.repeated, sum(rows for rows, _ in compared), whole, tuple(notes))
+
+
+def _failure_of_command(file: Path, data: Path, record: Record, watcher: "_Watcher") -> Exception | None:
+    """Carry out the command of the record; what it ended with."""
+    header = record.header
+    station_file = data / "station.yaml"
+    with station_file.open("x", encoding="utf-8") as copy:
+        copy.write(header["station"].replace("'***'", "'sqlite://'"))  # the ledger, which a record does not name
+    config = load_station(station_file)
+    ledger = open_ledger(f"sqlite:///{(data / 'ledger.sqlite').as_posix()}")
+    ledger.start_cooldown(header["cooldown"])
+    procedures = list(_procedures(record))
+    dry_run = header["simulation"]
+    visalib = f"{file}@labnis"
+    simulation = Simulation(visalib, header["addresses"], dry_run["seed"], dry_run["truth"]) if dry_run else None
+    where: Mapping[str, Any] = {"visalib": visalib, "addresses": header["addresses"]}
+    try:
+        with open_station(config, required_roles=needed_roles(procedures, config), **where) as station:
+            bench = Bench(station, data, ledger, header["cooldown"], simulation, watcher, StopRequest())
+            # At a real fridge the instruments were asked at this point; whatever they say, a replay measures nothing.
+            bench.simulated = bench.simulated or True
+            for procedure in procedures:
+                bench.run(procedure)
+    except Exception as error:  # noqa: BLE001  # compared with what the recorded command ended with
+        return error
+    return None
+
+
+def _procedures(record: Record) -> Iterator[Procedure]:
+    """The command's procedures as they were configured. A run that was resumed begins where it was resumed."""
+    for number, wanted in enumerate(record.header["procedures"]):
+        procedure = find_procedure(wanted["procedure"])()
+        procedure.set_parameters(wanted["parameters"])
+        if number < len(record.runs) and record.runs[number].first_point:
+            procedure.first_point = record.runs[number].first_point
+        yield procedure
+
+
+def _compared(file: Path, recorded: RecordedRun, path: Path, *, partial: bool) -> tuple[int, str]:
+    """Number of rows that are the same, and a sentence about them.
+
+    Raises
+    ------
+    DataQualityError
+        At the first row that differs; of a `partial` replay, rows may be missing.
+    """
+    expected: dict[str, Any] = {"rows": recorded.rows, "columns": recorded.columns}
+    if recorded.rows is None:  # the record broke off; perhaps the run's own file is there
+        partial = True
+        try:
+            expected = digests(file.parent / recorded.file)
+        except StorageError:
+            return 0, f"{recorded.file}: there is nothing to compare its rows with."
+    found = digests(path)
+    # The first row of a resumed run repeats the last one before, and is not recorded there.
+    before = recorded.first_point + 1 if recorded.first_point else 0
+    old, new = expected["rows"][before:], found["rows"][1 if before else 0 :]
+    for number, (one, other) in enumerate(zip(old, new, strict=False)):
+        if one != other:
+            raise DataQualityError(
+                f"row {before + number} (from 0) of {recorded.file} was recorded otherwise than it comes out now, with "
+                f"the same messages; {_differing(expected, found)}Compare it with {path}"
+            )
+    if len(old) != len(new) and not partial:
+        raise DataQualityError(f"{recorded.file} has {len(old)} rows; its replay {path} has {len(new)}")
+    same = min(len(old), len(new))
+    return same, f"{recorded.file}: {same} rows, identical bit for bit."
+
+
+def _differing(expected: Mapping[str, Any], found: Mapping[str, Any]) -> str:
+    names = [name for name in found["columns"] if found["columns"][name] != expected["columns"].get(name)]
+    return f"columns that differ: {', '.join(names)}. "
+
+
+def _check_end(record: Record, failure: Exception | None, library: ReplayLibrary) -> None:
+    """Refuse a command that ended otherwise than the recorded one."""
+    if failure is not None and type(failure).__name__ != record.ended:
+        raise InstrumentFault(
+            f"the recorded command ended with {record.ended or 'success'}, its replay with {type(failure).__name__}: "
+            f"{failure}"
+        ) from failure
+    if library.left_over():
+        raise InstrumentFault(f"the record goes on where the replay has ended: {library.left_over()}")
+
+
+class _Watcher:
+    """A display that shows nothing and remembers the files."""
+
+    def __init__(self) -> None:
+        self.paths: list[Path] = []
+
+    def started(self, procedure: Procedure, path: Path) -> None:
+        self.paths.append(path)
+
+    def progressed(self, percent: float, rows: int) -> None:
+        pass
+
+    def estimated(self, fit: FitResult) -> None:
+        pass
+
+    def finished(self, outcome: RunOutcome) -> None:
+        pass

@@ -21,7 +21,10 @@ REJECTED = {16: "a value that is not possible", 32: "a command that it does not 
 # Four stages at 24 dB/octave: e^{−x}·(1 + x + x²/2 + x³/6) falls to 0.001 at x = 13.06.
 STEEPEST_SLOPE, SETTLING = 3, 13.1
 AUXILIARY_LIMIT = 10.4
-SMALLEST_SINE, LARGEST_SINE = 0.004, 5.0
+SMALLEST_SINE, LARGEST_SINE, SINE_STEP = 0.004, 5.0, 0.002
+LOWEST_FREQUENCY, HIGHEST_FREQUENCY = 1e-3, 102e3
+# Longer time constants only at frequencies up to this one (manual, OFLT).
+LONG_TIME_CONSTANT, SLOW_FREQUENCY = 30.0, 200.0
 
 
 class SR830(CheckedInstrument, QcodesSR830):
@@ -45,15 +48,19 @@ class SR830(CheckedInstrument, QcodesSR830):
         Raises
         ------
         SettingError
-            If a value is not one of the instrument's or is not held.
+            If a value is not one of the instrument's, nothing is sent then; or if it is not held.
         RejectedCommandError
             If a command was rejected.
 
         """
-        constant = self._step("time constant", "s", time_constant, TIME_CONSTANTS)
-        scale = self._step("sensitivity", "V", sensitivity, SENSITIVITIES)
-        if not SMALLEST_SINE <= amplitude <= LARGEST_SINE:
-            raise SettingError(self.described, f"a sine output of {amplitude:g} V is not possible; 0.004 to 5 V are.")
+        try:
+            self.check_settings(
+                amplitude=amplitude, frequency=frequency, time_constant=time_constant, sensitivity=sensitivity
+            )
+        except ValueError as error:
+            raise SettingError(self.described, f"{error}.") from error
+        constant = _step("time constant", "s", time_constant, TIME_CONSTANTS)
+        scale = _step("sensitivity", "V", sensitivity, SENSITIVITIES)
         self.discard_errors()
         for word, value in (("FMOD", 1), ("ISRC", 0), ("HARM", 1), ("OFSL", STEEPEST_SLOPE), ("PHAS", 0)):
             self.apply(word, value)
@@ -65,17 +72,37 @@ class SR830(CheckedInstrument, QcodesSR830):
         self.ask("LIAS?")  # forget overloads of the former setting
         self._prepared = True
 
+    @staticmethod
+    def check_settings(*, amplitude: float, frequency: float, time_constant: float, sensitivity: float) -> None:
+        """Check what `prepare` would be given, without an instrument: units and parameters as there.
+
+        Raises
+        ------
+        ValueError
+            Naming the value that no SR830 has, and those it has.
+
+        """
+        if not SMALLEST_SINE <= amplitude <= LARGEST_SINE:
+            raise ValueError(f"a sine output of {amplitude:g} V is not possible; 0.004 to 5 V are")
+        steps = amplitude / SINE_STEP
+        if abs(steps - round(steps)) > 1e-6:
+            # It would round: a conductance calculated from the amplitude asked for would be wrong by up to a quarter.
+            raise ValueError(f"a sine output of {amplitude:g} V is not possible; it goes in steps of {SINE_STEP:g} V")
+        if not LOWEST_FREQUENCY <= frequency <= HIGHEST_FREQUENCY:
+            raise ValueError(
+                f"a frequency of {frequency:g} Hz is not possible; {LOWEST_FREQUENCY:g} to {HIGHEST_FREQUENCY:g} Hz are"
+            )
+        _step("time constant", "s", time_constant, TIME_CONSTANTS)
+        _step("sensitivity", "V", sensitivity, SENSITIVITIES)
+        if time_constant > LONG_TIME_CONSTANT and frequency > SLOW_FREQUENCY:
+            raise ValueError(
+                f"a time constant of {time_constant:g} s is not possible at {frequency:g} Hz; "
+                f"above {LONG_TIME_CONSTANT:g} s the frequency must be at most {SLOW_FREQUENCY:g} Hz"
+            )
+
     def quiet(self) -> float:
         """Reduce the sine output to its smallest amplitude, 4 mV, and return what is read back (V rms)."""
         return self.apply("SLVL", SMALLEST_SINE, tolerance=1e-6)
-
-    def _step(self, what: str, unit: str, value: float, steps: tuple[float, ...]) -> int:
-        """Return the number of the step equal to `value`."""
-        for number, step in enumerate(steps):
-            if math.isclose(step, value, rel_tol=1e-6):
-                return number
-        allowed = ", ".join(f"{step:g}" for step in steps)
-        raise SettingError(self.described, f"has no {what} of {value:g} {unit}; it has {allowed} {unit}.")
 
     def settling_time(self) -> float:
         """Return the time (s) until the output is within 0.1 % of its final value, at 24 dB/octave."""
@@ -147,3 +174,12 @@ class SR830(CheckedInstrument, QcodesSR830):
         status = self.ask_integer("*ESR?")
         rejected = [text for bit, text in REJECTED.items() if status & bit]
         return f"{' and '.join(rejected)} (*ESR? {status})" if rejected else None
+
+
+def _step(what: str, unit: str, value: float, steps: tuple[float, ...]) -> int:
+    """Return the number of the step equal to `value`; ValueError if there is none."""
+    for number, step in enumerate(steps):
+        if math.isclose(step, value, rel_tol=1e-6):
+            return number
+    allowed = ", ".join(f"{step:g}" for step in steps)
+    raise ValueError(f"has no {what} of {value:g} {unit}; it has {allowed} {unit}")

@@ -11,6 +11,7 @@ from labnis.errors import RequestError
 from labnis.physics import NISJunction
 from labnis.recording import declared_columns
 from labnis.station import StationConfig
+from labnis.station.connecting import instrument_class
 from labnis.storage import check_free_space, estimate_bytes
 
 __all__ = ["Expectation", "PlannedRun", "check_request", "check_room", "needed_roles", "planned_runs"]
@@ -63,11 +64,15 @@ def check_request(procedure: Procedure, config: StationConfig) -> None:
     Raises
     ------
     RequestError
-        Naming the bias or current and the limit.
+        Naming the value, and the limit or what the instrument has instead.
 
     """
+    name = type(procedure).__name__
     if not procedure.DATA_COLUMNS:
-        raise RequestError(f"{type(procedure).__name__} declares no DATA_COLUMNS, so there is nothing it could record")
+        raise RequestError(f"{name} declares no DATA_COLUMNS, so there is nothing it could record")
+    if refusal := getattr(procedure, "refusal", str)():
+        raise RequestError(f"{name}: {refusal}. No instrument was touched.")
+    _check_settings(procedure, config)
     planned = getattr(procedure, "biases", None)
     if planned is None:
         return
@@ -75,23 +80,42 @@ def check_request(procedure: Procedure, config: StationConfig) -> None:
     limit = config.limits.maximum_bias
     if not 0 < largest <= limit:
         raise RequestError(
-            f"{type(procedure).__name__} would go to a bias of {largest!r} V; it has to be more than 0, and "
+            f"{name} would go to a bias of {largest!r} V; it has to be more than 0, and "
             f"labnis.limits.maximum_bias in {config.path} allows {limit!r} V. No instrument was touched."
         )
     current, compliance = getattr(procedure, "maximum_current", 0.0), config.limits.compliance
     if config.wiring.current_reading == "source" and not current <= compliance:
         raise RequestError(
-            f"{type(procedure).__name__} expects a current of {current!r} A; labnis.limits.compliance in "
+            f"{name} expects a current of {current!r} A; labnis.limits.compliance in "
             f"{config.path} allows {compliance!r} A. No instrument was touched."
         )
 
 
+def _check_settings(procedure: Procedure, config: StationConfig) -> None:
+    """Ask the instruments' classes whether they have what the procedure will set, where they can tell."""
+    roles = config.roles.filled()
+    for role, settings in getattr(procedure, "instrument_settings", dict)().items():
+        if role not in roles:
+            continue  # optional, or missed when the station is opened
+        check = getattr(instrument_class(config, roles[role]), "check_settings", None)
+        if check is None:
+            continue
+        try:
+            check(**settings)
+        except ValueError as error:
+            raise RequestError(
+                f"{type(procedure).__name__} cannot be run with {roles[role]}, the {role}: {error}. "
+                "No instrument was touched."
+            ) from error
+
+
 def needed_roles(procedures: Sequence[Procedure], config: StationConfig) -> list[str]:
-    """Roles that the procedures require, and those they would use and the station has."""
+    """Roles that the procedures require, those they would use and the station has, and those the interlocks watch."""
     available = config.roles.filled()
     required = {role for p in procedures for role in getattr(p, "REQUIRES", ("bias",))}
     used = {role for p in procedures for role in getattr(p, "USES", ()) if role in available}
-    return sorted(required | used)
+    watched = {interlock.watch.partition(".")[0] for interlock in config.interlocks}
+    return sorted(required | used | watched)
 
 
 def check_room(procedures: Sequence[Procedure], data: Path) -> None:

@@ -5,13 +5,18 @@ A database that is locked or down must not end a measurement. What would have be
 """
 
 import json
+import logging
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from labnis.ledger import Ledger, NewCalibration
+from filelock import FileLock, Timeout
+
+from labnis.ledger import Ledger, LedgerUnavailableError, NewCalibration
 
 __all__ = ["enter_pending", "keep_pending"]
+
+logger = logging.getLogger(__name__)
 
 FOLDER = "pending-ledger"
 
@@ -32,6 +37,9 @@ def keep_pending(data: Path, entries: Sequence[NewCalibration], *, cooldown: str
 def enter_pending(data: Path, ledger: Ledger) -> int:
     """Enter everything that waits below `data`; what the ledger already has is only removed.
 
+    One process at a time does so: of two commands that start together, the second leaves it to the first. What cannot
+    be entered because the ledger is still locked or down goes on waiting; that stops nobody from measuring.
+
     Returns
     -------
     int
@@ -40,10 +48,24 @@ def enter_pending(data: Path, ledger: Ledger) -> int:
     Raises
     ------
     LedgerError
-        Where the ledger cannot be written; the files stay.
+        Where the ledger refuses an entry, such as one to an unknown cooldown; the files stay.
     """
+    folder = data / FOLDER
+    if not any(folder.glob("*.json")):
+        return 0
+    try:
+        with FileLock(folder / "entering.lock", blocking=False):
+            return _enter_all(folder, ledger)
+    except Timeout:
+        return 0
+    except LedgerUnavailableError as error:
+        logger.warning("results of earlier runs go on waiting in %s: %s", folder, error)
+        return 0
+
+
+def _enter_all(folder: Path, ledger: Ledger) -> int:
     entered = 0
-    for path in sorted((data / FOLDER).glob("*.json")):
+    for path in sorted(folder.glob("*.json")):
         waiting = json.loads(path.read_text(encoding="utf-8"))
         entries = [NewCalibration(**entry) for entry in waiting["entries"]]
         if not _is_in(ledger, waiting["cooldown"], waiting["batch"], entries[0].run_id):

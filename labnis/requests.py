@@ -118,6 +118,7 @@ def _converted(parameter: Parameter, text: str) -> Any:
             if not math.isfinite(value):
                 raise ValueError(text)
             return value
+    text.encode()  # ValueError for bytes on the command line that are no UTF-8: nothing could show them again
     return text
 
 

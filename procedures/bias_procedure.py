@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from itertools import islice
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,7 @@ from pymeasure.experiment import FloatParameter, IntegerParameter, Procedure
 
 from drivers.roles import BiasReading, Roles
 
-__all__ = ["BiasProcedure"]
+__all__ = ["BiasProcedure", "band_refusal"]
 
 
 class BiasProcedure(Procedure):  # type: ignore[misc]  # pymeasure has no type information
@@ -37,7 +37,8 @@ class BiasProcedure(Procedure):  # type: ignore[misc]  # pymeasure has no type i
     maximum_bias = FloatParameter("Largest bias", units="V", default=1e-3, minimum=0.0)
     points = IntegerParameter("Bias points", default=61, minimum=4, maximum=2_000_000)
     settling_time = FloatParameter("Settling time", units="s", default=0.03, minimum=0.0)
-    integration_time = FloatParameter("Current integration time", units="s", default=0.02, minimum=1e-4, maximum=1.0)
+    # The shortest that a Keithley 2450 has on a 50 Hz line: 0.01 cycles.
+    integration_time = FloatParameter("Current integration time", units="s", default=0.02, minimum=2e-4, maximum=1.0)
     maximum_current = FloatParameter("Largest expected current", units="A", default=1e-6, minimum=1e-9)
 
     roles: Roles
@@ -55,6 +56,14 @@ class BiasProcedure(Procedure):  # type: ignore[misc]  # pymeasure has no type i
     def axis_lengths(self) -> dict[str, int]:
         """Number of values of every axis that a trace column has, by the axis's name in the file."""
         return {}
+
+    def instrument_settings(self) -> dict[str, dict[str, Any]]:
+        """What instruments will be prepared with: role → arguments of its `prepare`, known before anything is sent."""
+        return {}
+
+    def refusal(self) -> str:
+        """Why the parameters, each allowed for itself, do not fit together; empty where they do."""
+        return ""
 
     def point_duration(self) -> float:
         """Time (s) spent at one bias point, as far as it is known beforehand."""
@@ -88,3 +97,15 @@ class BiasProcedure(Procedure):  # type: ignore[misc]  # pymeasure has no type i
             "Current (A)": reading.current,
             "Fridge temperature (K)": fridge.temperature() if fridge is not None else float("nan"),
         }
+
+
+def band_refusal(procedure: Procedure) -> str:
+    """Why the band `center` ± `span`/2 of `procedure` cannot be measured; empty where it can."""
+    allowed = procedure.parameter_objects()["center"]
+    low, high = procedure.center - procedure.span / 2, procedure.center + procedure.span / 2
+    if allowed.minimum <= low and high <= allowed.maximum:
+        return ""
+    return (
+        f"center and span give a band from {low:.10g} to {high:.10g} Hz; "
+        f"it has to lie within {allowed.minimum:.10g} to {allowed.maximum:.10g} Hz"
+    )

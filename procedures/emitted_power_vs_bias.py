@@ -1,12 +1,12 @@
 """Microwave power that the biased junctions emit, as the amplifier chain delivers it."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from pymeasure.experiment import FloatParameter, IntegerParameter
 
 from drivers.roles import filled
-from procedures.bias_procedure import BiasProcedure
+from procedures.bias_procedure import BiasProcedure, band_refusal
 
 __all__ = ["EmittedPowerVsBias"]
 
@@ -36,6 +36,22 @@ class EmittedPowerVsBias(BiasProcedure):
         """One axis, the frequency."""
         return {"frequency": self.frequencies}
 
+    def instrument_settings(self) -> dict[str, dict[str, Any]]:
+        """The spectrum analyzer's: band, filter and averaging."""
+        analyzer = {
+            "center": self.center,
+            "span": self.span,
+            "points": self.frequencies,
+            "resolution_bandwidth": self.resolution_bandwidth,
+            "sweep_time": self.sweep_time,
+            "averages": self.averages,
+        }
+        return {"analyzer": analyzer}
+
+    def refusal(self) -> str:
+        """The whole band has to be one that the analyzer has."""
+        return band_refusal(self)
+
     def point_duration(self) -> float:
         """Nearly all of it is the analyzer's sweeps."""
         return super().point_duration() + float(self.sweep_time * self.averages)
@@ -43,14 +59,7 @@ class EmittedPowerVsBias(BiasProcedure):
     def startup(self) -> None:
         """Set up the spectrum analyzer, check the limits, switch the source on."""
         self.analyzer = filled(self.roles.analyzer)
-        self.analyzer.prepare(
-            center=self.center,
-            span=self.span,
-            points=self.frequencies,
-            resolution_bandwidth=self.resolution_bandwidth,
-            sweep_time=self.sweep_time,
-            averages=self.averages,
-        )
+        self.analyzer.prepare(**self.instrument_settings()["analyzer"])
         self.prepare_bias()
 
     def execute(self) -> None:

@@ -1,6 +1,6 @@
 """Current and differential conductance of the device against its bias."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,16 @@ class IVSweep(BiasProcedure):
         """From the largest negative to the largest positive bias (V)."""
         return np.linspace(-self.maximum_bias, self.maximum_bias, self.points)
 
+    def instrument_settings(self) -> dict[str, dict[str, Any]]:
+        """The lock-in's: excitation, filter and full scale."""
+        lockin = {
+            "amplitude": self.excitation,
+            "frequency": self.excitation_frequency,
+            "time_constant": self.time_constant,
+            "sensitivity": self.sensitivity,
+        }
+        return {"lockin": lockin}
+
     def point_duration(self) -> float:
         """The lock-in's filter settles more slowly than the bias line; about ten time constants."""
         return float(max(self.settling_time, 10 * self.time_constant) + self.integration_time)
@@ -42,12 +52,7 @@ class IVSweep(BiasProcedure):
         """Set the excitation, check the limits, switch the source on."""
         self.prepare_bias()
         if self.roles.lockin is not None:
-            self.roles.lockin.prepare(
-                amplitude=self.excitation,
-                frequency=self.excitation_frequency,
-                time_constant=self.time_constant,
-                sensitivity=self.sensitivity,
-            )
+            self.roles.lockin.prepare(**self.instrument_settings()["lockin"])
 
     def execute(self) -> None:
         """For each bias: set, wait, read the current and the conductance."""

@@ -1,11 +1,11 @@
 """Microwave reflection of the resonator against the bias of the junctions that damp it."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pymeasure.experiment import FloatParameter, IntegerParameter
 
 from drivers.roles import filled
-from procedures.bias_procedure import BiasProcedure
+from procedures.bias_procedure import BiasProcedure, band_refusal
 
 __all__ = ["ReflectionVsBias"]
 
@@ -29,6 +29,22 @@ class ReflectionVsBias(BiasProcedure):
         """One axis, the frequency."""
         return {"frequency": self.frequencies}
 
+    def instrument_settings(self) -> dict[str, dict[str, Any]]:
+        """The network analyzer's: band, power and averaging."""
+        vna = {
+            "center": self.center,
+            "span": self.span,
+            "points": self.frequencies,
+            "power": self.power,
+            "if_bandwidth": self.if_bandwidth,
+            "averages": self.averages,
+        }
+        return {"vna": vna}
+
+    def refusal(self) -> str:
+        """The whole band has to be one that the analyzer has."""
+        return band_refusal(self)
+
     def point_duration(self) -> float:
         """Each frequency point takes one inverse IF bandwidth, times the averages."""
         return super().point_duration() + float(self.frequencies * self.averages / self.if_bandwidth)
@@ -36,14 +52,7 @@ class ReflectionVsBias(BiasProcedure):
     def startup(self) -> None:
         """Set up the network analyzer, check the limits, switch the source on."""
         self.vna = filled(self.roles.vna)
-        self.vna.prepare(
-            center=self.center,
-            span=self.span,
-            points=self.frequencies,
-            power=self.power,
-            if_bandwidth=self.if_bandwidth,
-            averages=self.averages,
-        )
+        self.vna.prepare(**self.instrument_settings()["vna"])
         self.prepare_bias()
 
     def execute(self) -> None:

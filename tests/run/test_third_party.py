@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from labnis.storage import open_run, read_metadata
-from tests.run.bench import BiasLog, Commands
+from tests.run.bench import BiasLog, Commands, changed
 
 MINE = "tests.run.lab_procedures"
 
@@ -42,6 +42,18 @@ def test_quantities_are_converted_missing_columns_are_nan_and_unknown_ones_are_n
         np.testing.assert_allclose(file["data/sense_current"], [np.nan, 1000.0])
         np.testing.assert_allclose(file["data/count"], [np.nan, 2.0])
     assert "column 'Comment' is not among the procedure's DATA_COLUMNS" in caplog.text
+
+
+@pytest.mark.parametrize(("limit", "code"), [(0.5, 0), (0.001, 4)])
+def test_interlocks_hold_for_a_procedure_that_names_no_roles(
+    limit: float, code: int, station: Path, labnis: Commands
+) -> None:
+    """The thermometer is opened for the interlock, not for the procedure."""
+    text = station.read_text(encoding="utf-8")
+    station.write_text(changed(text, "# fridge_abort: 0.500 ", f"fridge_abort: {limit}"), encoding="utf-8")
+    answer = labnis(f"run {MINE}.CosineScan --dry-run")
+    assert answer.code == code, answer.err
+    assert ("fridge.temperature reads 0.0" in answer.err) == bool(code)
 
 
 def test_a_parameter_without_a_default_has_to_be_given(tmp_path: Path, labnis: Commands) -> None:

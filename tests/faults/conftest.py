@@ -7,6 +7,7 @@ import pytest
 
 from sim_instruments.control import ServerProcess, launched
 from tests.faults.measuring import Lab, start_cooldown
+from tests.faults.test_34_random_answers import opened  # noqa: F401  # a fixture of two modules
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -1,4 +1,6 @@
-"""Procedures that fail, for runs in a process of their own."""
+"""Procedures that fail, or take any text, for runs of the real command."""
+
+from pymeasure.experiment.parameters import Parameter
 
 from procedures import IVSweep
 
@@ -30,3 +32,9 @@ class FailsBeforeTheFirstRow(IVSweep):
         super().startup()
         self.roles.bias.move_to(self.maximum_bias)
         raise RuntimeError("no sample in the fridge")
+
+
+class WithSample(IVSweep):
+    """A sweep that is told what it measures, in whatever words."""
+
+    sample = Parameter("Sample", default="none")

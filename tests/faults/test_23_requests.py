@@ -1,58 +1,141 @@
-"""23: NaN, infinity, negative numbers, 1e9 points, one ulp beyond a limit: 2, and not one command is sent."""
+"""23: NaN, infinity, negative numbers, 1e9 points, one ulp beyond any limit: 2, and not one command is sent.
+
+The whole command runs in this process, with a station whose instruments the twin's server plays: its log is empty.
+"""
 
 import math
 
 import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from pymeasure.experiment import FloatParameter, IntegerParameter
+from pymeasure.experiment.parameters import Parameter
 
+import procedures
+from drivers.sr830 import SENSITIVITIES, SR830, TIME_CONSTANTS
+from labnis.requests import procedure_names
 from tests.faults.measuring import Lab
-from tests.run.bench import Commands
+from tests.run.bench import Answer, Commands
 
 BIAS_LIMIT, COMPLIANCE = 6.0e-3, 5.0e-6
+PARAMETERS = [(kind, name) for kind in procedure_names() for name in getattr(procedures, kind)().parameter_objects()]
+#: No shrinking: a request that is not refused is a real run, and every further one takes seconds.
+PHASES = (Phase.explicit, Phase.generate)
+#: Limits that are not the parameter's own: the station's.
+STATION_LIMITS = {"maximum_bias": BIAS_LIMIT, "maximum_current": COMPLIANCE}
 
 
-@pytest.mark.parametrize(
-    "setting",
-    [
-        "maximum_bias=nan",
-        "maximum_bias=inf",
-        "maximum_bias=-inf",
-        "maximum_bias=-1e-3",
-        "maximum_bias=0",
-        f"maximum_bias={math.nextafter(BIAS_LIMIT, 1)!r}",
-        "maximum_bias=6",
-        "maximum_bias=1e400",
-        f"maximum_current={math.nextafter(COMPLIANCE, 1)!r}",
-        "maximum_current=nan",
-        "points=1000000000",
-        "points=-5",
-        "points=1e9",
-        "points=nan",
-        "settling_time=-1",
-        "settling_time=inf",
-        "integration_time=nan",
-        "excitation=inf",
-        "time_constant=-inf",
-    ],
+class Requests:
+    """`labnis run` in this process, with the promise that nothing came of it."""
+
+    def __init__(self, lab: Lab, labnis: Commands) -> None:
+        self.lab = lab
+        self.labnis = labnis
+
+    def refused(self, kind: str, *pairs: str) -> Answer:
+        sets = " ".join(f"--set '{pair}'" for pair in pairs)
+        answer = self.labnis(f"run {kind} --yes {sets} --station {self.lab.station} --data {self.lab.data}")
+        assert answer.code == 2, (pairs, answer.err)
+        assert self.lab.log == [], pairs
+        assert not list(self.lab.data.glob("*/*/*.h5"))
+        return answer
+
+
+@pytest.fixture
+def requests(lab: Lab, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Requests:
+    return Requests(lab, Commands(monkeypatch, capsys))
+
+
+def impossible(kind: str, name: str) -> st.SearchStrategy[str]:
+    """Texts that the parameter `name` of the procedure `kind` must not take."""
+    parameter: Parameter = getattr(procedures, kind)().parameter_objects()[name]
+    nonsense = st.sampled_from(["nan", "inf", "-inf", "1e400", "", "1_0", "0x10", "many"])
+    if isinstance(parameter, IntegerParameter):
+        low, high = int(parameter.minimum), int(parameter.maximum)
+        beyond = st.sampled_from([low - 1, high + 1, 0, -5, 10**9])
+        anywhere = st.one_of(st.integers(max_value=low - 1), st.integers(min_value=high + 1))
+        return st.one_of(nonsense, st.sampled_from(["1e9", "10.5"]), beyond.map(str), anywhere.map(str))
+    assert isinstance(parameter, FloatParameter)
+    low = float(parameter.minimum)
+    high = min(float(parameter.maximum), STATION_LIMITS.get(name, math.inf))
+    beyond = st.sampled_from([math.nextafter(low, -math.inf), math.nextafter(high, math.inf), *([-1.0] * (low >= 0))])
+    anywhere = st.one_of(st.floats(max_value=low, exclude_max=True), st.floats(min_value=high, exclude_min=True))
+    return st.one_of(nonsense, beyond.map(repr), anywhere.map(repr))
+
+
+@pytest.mark.parametrize(("kind", "name"), PARAMETERS)
+@settings(max_examples=12, phases=PHASES, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_whatever_no_parameter_can_be(kind: str, name: str, requests: Requests, data: st.DataObject) -> None:
+    answer = requests.refused(kind, f"{name}={data.draw(impossible(kind, name))}")
+    assert name in answer.err or "bias" in answer.err or "compliance" in answer.err
+
+
+def beyond_by_an_ulp(kind: str, name: str) -> list[str]:
+    parameter = getattr(procedures, kind)().parameter_objects()[name]
+    if isinstance(parameter, IntegerParameter):
+        return [str(int(parameter.minimum) - 1), str(int(parameter.maximum) + 1), "1000000000"]
+    low, high = float(parameter.minimum), min(float(parameter.maximum), STATION_LIMITS.get(name, math.inf))
+    return [repr(math.nextafter(low, -math.inf)), repr(math.nextafter(high, math.inf)), "nan", "inf", "-inf"]
+
+
+@pytest.mark.parametrize(("kind", "name"), PARAMETERS)
+def test_every_limit_of_every_parameter_is_sharp(kind: str, name: str, requests: Requests) -> None:
+    for text in beyond_by_an_ulp(kind, name):
+        requests.refused(kind, f"{name}={text}")
+
+
+def test_a_bias_of_nothing_is_no_sweep(requests: Requests) -> None:
+    requests.refused("IVSweep", "maximum_bias=0")
+
+
+# --- what no instrument of the station has ----------------------------------------------------------------------------
+
+
+def not_a_step(steps: tuple[float, ...], low: float, high: float) -> st.SearchStrategy[float]:
+    far = st.floats(low, high).filter(lambda value: not any(math.isclose(value, step, rel_tol=1e-5) for step in steps))
+    inside = [step for step in steps if low <= step <= high]
+    return st.one_of(st.sampled_from(inside).map(lambda step: min(step * 1.01, high / 1.01)), far)
+
+
+@settings(max_examples=25, phases=PHASES, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    setting=st.one_of(
+        not_a_step(TIME_CONSTANTS, 1e-5, 3e4).map(lambda value: f"time_constant={value!r}"),
+        not_a_step(SENSITIVITIES, 2e-9, 0.9).map(lambda value: f"sensitivity={value!r}"),
+        st.integers(4, 4999).filter(lambda mv: mv % 2).map(lambda mv: f"excitation={mv / 1000!r}"),
+    )
 )
-def test_nothing_is_sent(
-    lab: Lab, setting: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    labnis = Commands(monkeypatch, capsys)
-    answer = labnis(f"run IVSweep --yes --set '{setting}' --station {lab.station} --data {lab.data}")
-    assert answer.code == 2, answer.err
-    assert setting.partition("=")[0] in answer.err or "bias" in answer.err or "compliance" in answer.err
-    assert lab.log == []
-    assert not list(lab.data.glob("*/*/*.h5"))
+def test_a_setting_that_the_lock_in_has_no_step_for(requests: Requests, setting: str) -> None:
+    answer = requests.refused("IVSweep", setting)
+    assert "sr830, the lockin" in answer.err
+
+
+def test_settings_that_exclude_each_other(requests: Requests) -> None:
+    answer = requests.refused("IVSweep", "time_constant=100", "excitation_frequency=1000")
+    assert "200 Hz" in answer.err
+    for kind, highest in (("ReflectionVsBias", 26.5e9), ("EmittedPowerVsBias", 44e9)):
+        answer = requests.refused(kind, f"center={highest!r}", "span=1e6")
+        assert "has to lie within" in answer.err
+        requests.refused(kind, f"center={highest - 0.5e6:.1f}", f"span={math.nextafter(1e6, 2e6) + 1e-4!r}")
+
+
+def test_the_steps_themselves_are_not_refused() -> None:
+
+    for constant in TIME_CONSTANTS:
+        for full_scale in SENSITIVITIES:
+            SR830.check_settings(amplitude=0.01, frequency=77.7, time_constant=constant, sensitivity=full_scale)
+
+
+# --- limits that are none ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("limit", ["maximum_bias: .nan", "maximum_bias: .inf", "maximum_bias: -6.0e-3"])
-def test_limits_that_are_none(
-    lab: Lab, limit: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    text = lab.station.read_text(encoding="utf-8").replace("maximum_bias: 6.0e-3", limit)
-    lab.station.write_text(text, encoding="utf-8")
-    answer = Commands(monkeypatch, capsys)(f"run IVSweep --yes --station {lab.station} --data {lab.data}")
-    assert answer.code == 2
+def test_limits_that_are_none(requests: Requests, limit: str) -> None:
+    station = requests.lab.station
+    text = station.read_text(encoding="utf-8")
+    assert "maximum_bias: 6.0e-3" in text
+    station.write_text(text.replace("maximum_bias: 6.0e-3", limit), encoding="utf-8")
+    answer = requests.refused("IVSweep")
     assert "maximum_bias" in answer.err
     assert "line" in answer.err
-    assert lab.log == []

@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from labnis.errors import BusyError
 from tests.faults.measuring import ROOT, Lab, kill
+
+ROUNDS = 100
 
 RACER = """\
 import sys
@@ -25,7 +28,7 @@ for line in sys.stdin:
             sys.stdin.readline()
         print("closed", flush=True)
     except BusyError as error:
-        print(f"busy {error}", flush=True)
+        print(f"busy {error.exit_code} {error}", flush=True)
 """
 
 
@@ -81,19 +84,25 @@ def race(running: list["subprocess.Popen[str]"]) -> list[str]:
     return said
 
 
-@pytest.mark.parametrize("rounds", [20, pytest.param(100, marks=pytest.mark.long)])
-@pytest.mark.timeout(600)
-def test_of_two_at_the_same_moment_never_both_get_in(lab: Lab, tmp_path: Path, rounds: int) -> None:
-    other = tmp_path / "elsewhere.yaml"
-    other.write_text(lab.station.read_text(encoding="utf-8"), encoding="utf-8")
+@pytest.mark.parametrize("stations", ["one station", "two stations with one address"])
+@pytest.mark.timeout(300)
+def test_of_two_at_the_same_moment_never_both_get_in(lab: Lab, tmp_path: Path, stations: str) -> None:
+    other = lab.station
+    if stations != "one station":
+        other = tmp_path / "elsewhere.yaml"
+        other.write_text(lab.station.read_text(encoding="utf-8"), encoding="utf-8")
+    winners: set[int] = set()
     with racers(lab.station, other) as running:
         pids = [process.pid for process in running]
-        for _ in range(rounds):
+        for _ in range(ROUNDS):
             said = race(running)
             entered = [number for number, words in enumerate(said) if words == "open\n"]
             assert len(entered) == 1, said
             (loser,) = {0, 1} - set(entered)
+            assert said[loser].startswith(f"busy {BusyError.exit_code} "), said
             assert f"process {pids[entered[0]]}" in said[loser], said
+            winners.update(entered)
     # The winner connects twice, to see whether the source is there and to use it; the loser never.
     connections = [entry for entry in lab.log if entry.role == "bias" and entry.text == "connected"]
-    assert len(connections) == 2 * rounds
+    assert len(connections) == 2 * ROUNDS
+    assert winners == {0, 1}, "one of them always came first: that was no race"

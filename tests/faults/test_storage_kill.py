@@ -333,6 +333,45 @@ def test_reader_that_locks_holds_or_copies_the_file_does_not_stop_the_writer(tmp
     assert_rows(open_run(run.path), 200)
 
 
+@pytest.mark.parametrize("how", ["opens and locks", "holds", "copies", "renames a copy over nothing"])
+def test_a_thousand_times_does_not_disturb_the_writer(tmp_path, how):
+    """… while it writes: in another process, as fast as it can."""
+    script = {
+        "opens and locks": "f = open(path, 'rb+'); fcntl.flock(f, fcntl.LOCK_EX); f.read(4096); f.close()",
+        "holds": "held.append(h5py.File(path, locking=True)) if n % 10 == 0 and len(held) < 100 else held[-1]['data']",
+        "copies": "shutil.copy(path, path + '.copy')",
+        "renames a copy over nothing": "shutil.copy(path, path + '.copy'); os.replace(path + '.copy', path + '.other')",
+    }[how]
+    program = f"""
+import fcntl, h5py, os, shutil, sys
+path, held, failed = sys.argv[1], [], 0
+print("begins", flush=True)
+for n in range(1000):
+    try:
+        {script}
+    except (OSError, KeyError, IndexError, RuntimeError) as error:
+        failed += 1
+print(failed, flush=True)
+"""
+    run = run_factory(tmp_path / "data")()
+    run.append(row(0))
+    run.flush()
+    slowest, count = 0.0, 1
+    with subprocess.Popen([sys.executable, "-c", program, str(run.path)], stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "begins\n"
+        while other.poll() is None or count < 50:
+            began = time.monotonic()
+            run.append(row(count))
+            slowest = max(slowest, time.monotonic() - began)
+            run.flush()
+            count += 1
+        failed = int(other.stdout.read())
+    run.finish("done")
+    assert_rows(open_run(run.path), count)
+    assert failed <= 10
+    assert slowest < 0.1  # `append` waits for nobody; a loaded machine may take its time
+
+
 def test_events_are_there_for_plain_programs_too(tmp_path):
     path = aborted_run(tmp_path)
     with h5py.File(path) as file:

@@ -1,0 +1,106 @@
+"""9 and 10: the disk is full, files may not grow, the data folder is gone or was never writable: the whole command.
+
+What becomes of the rows in each case is shown in `test_storage_disk.py`.
+"""
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from labnis.storage import open_run, recover
+from labnis.storage._journal import RESERVE_BYTES, STEP_BYTES
+from tests.faults import measuring
+from tests.faults.measuring import Lab
+from tests.run.bench import Commands
+
+LIMITED = """\
+import resource, sys
+limit = int(sys.argv.pop(1))
+resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+from labnis.cli import main
+main()
+"""
+SPECTRA = ("--set", "frequencies=20001", "--set", "averages=1", "--set", "sweep_time=1e-3", "--set", "settling_time=0")
+
+
+def test_files_that_may_not_grow_any_more(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain, limit = measuring._command, RESERVE_BYTES + STEP_BYTES
+    monkeypatch.setattr(
+        measuring, "_command", lambda lab, words: [sys.executable, "-c", LIMITED, str(limit), *plain(lab, words)[3:]]
+    )
+    answer = lab.labnis("run", "EmittedPowerVsBias", "--yes", "--set", "points=61", *SPECTRA)
+    assert answer.returncode == 6, answer.stderr
+    assert "File too large" in answer.stderr
+    lab.assert_safe()
+    assert lab.ever_on()
+    if lab.run_file.with_name(f"{lab.run_file.name}.journal").exists():
+        recover(lab.run_file)
+    found = open_run(lab.run_file)
+    assert found.attrs["status"] == "failed"
+    assert 2 < found.sizes["bias"] < 61
+    measured = len(lab.sent("analyzer", ":READ:SAN1?"))
+    assert found.sizes["bias"] >= measured - 2  # the last one was on its way when the disk refused
+
+
+def test_a_disk_too_small_for_what_is_planned(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answer = Commands(monkeypatch, capsys)(
+        "run ReflectionVsBias --yes --set points=2000000 --set frequencies=100001 "
+        f"--station {lab.station} --data {lab.data}"
+    )
+    assert answer.code == 6
+    assert "MB left" in answer.err
+    assert lab.log == []
+
+
+def test_the_data_folder_is_removed_in_mid_run(lab: Lab) -> None:
+    process = lab.begin_sweep()
+    seen = lab.rows()
+    shutil.rmtree(lab.data)
+    said = lab.ended(process, 6)
+    lab.assert_safe()
+    found = re.search(r"Rescue copy of the whole run: (\S+\.h5)", said)
+    assert found, said
+    try:
+        rescued = open_run(found[1])
+        assert rescued.sizes["bias"] >= seen > 0
+        assert rescued.attrs["status"] == "failed"
+    finally:
+        shutil.rmtree(Path(found[1]).parent)
+
+
+@pytest.fixture
+def read_only(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "read-only"
+    folder.mkdir()
+    mount = shutil.which("mount")
+    command = [mount or "mount", "-t", "tmpfs", "-o", "ro", "none", str(folder)]
+    if mount is None or subprocess.run(command, check=False, capture_output=True).returncode:
+        pytest.skip("no file system can be mounted here: that takes Linux and root")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def refused(lab: Lab, labnis: Commands, data: Path) -> None:
+    answer = labnis(f"run IVSweep --yes --station {lab.station} --data {data}")
+    assert answer.code == 2, answer.err
+    assert str(data) in answer.err
+    assert lab.log == []
+
+
+def test_a_read_only_data_folder(
+    lab: Lab, read_only: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    refused(lab, Commands(monkeypatch, capsys), read_only)
+
+
+def test_a_data_folder_that_cannot_be_made(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    refused(lab, Commands(monkeypatch, capsys), lab.station / "data")  # the station file is no folder

@@ -1,0 +1,185 @@
+"""27: the ledger is locked, or down: the run is done all the same, and its results are entered later, exactly once."""
+
+import functools
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from labnis.cli import preparing
+from labnis.ledger import Ledger, NewCalibration, open_ledger
+from labnis.pending import FOLDER, keep_pending
+from labnis.storage import list_runs, read_metadata
+from tests.faults.measuring import ROOT, Lab
+from tests.run.bench import BiasLog, Commands, write_station
+
+SWEEP = "run IVSweep --dry-run --set points=101"
+
+
+@contextmanager
+def locked(database: Path, how: str = "IMMEDIATE") -> Iterator[None]:
+    """Somebody else's transaction that does not end."""
+    connection = sqlite3.connect(database, isolation_level=None)
+    try:
+        connection.execute(f"BEGIN {how}")
+        yield
+    finally:
+        connection.close()
+
+
+@pytest.fixture
+def labnis(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Commands:
+    """`labnis` that waits 50 ms for a locked ledger instead of 5 s; the lock lasts for the whole run in either case."""
+    write_station(tmp_path)
+    monkeypatch.setattr(preparing, "open_ledger", functools.partial(open_ledger, wait=0.05))
+    commands = Commands(monkeypatch, capsys)
+    assert commands("cooldown start CD1").code == 0
+    return commands
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return tmp_path / "data"
+
+
+def waiting(data: Path) -> list[Path]:
+    return sorted((data / FOLDER).glob("*.json"))
+
+
+def entered(data: Path) -> list[str]:
+    return [entry.run_id for entry in open_ledger(data / "ledger.sqlite").calibrations("CD1")]
+
+
+def test_a_run_with_a_locked_ledger_is_done_and_entered_once_by_the_next_command(
+    labnis: Commands, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bias = BiasLog(monkeypatch)
+    with locked(data / "ledger.sqlite"):
+        first = labnis(SWEEP)
+        assert first.code == 0, first.err
+        assert "the results wait in" in first.err
+        second = labnis(SWEEP)  # the first one's results cannot be entered yet: that stops nobody
+        assert second.code == 0, second.err
+    assert bias.left_at_zero
+    runs = list_runs(data)
+    assert [run.status for run in runs] == ["done", "done"]
+    assert len(waiting(data)) == 2
+    assert entered(data) == []
+    third = labnis(SWEEP)
+    assert third.code == 0, third.err
+    assert waiting(data) == []
+    found = entered(data)
+    for run in list_runs(data):
+        assert found.count(run.run_id) == 3  # gap, resistance and temperature: each once
+
+
+def test_a_ledger_that_goes_down_in_mid_run(labnis: Commands, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not locked but refused: another process holds the whole file, as a database server that is down would."""
+    adding = Ledger.add_calibrations
+
+    def down(self: Ledger, *arguments: object, **options: object) -> object:
+        with locked(data / "ledger.sqlite", "EXCLUSIVE"):
+            return adding(self, *arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Ledger, "add_calibrations", down)
+    answer = labnis(SWEEP)
+    assert answer.code == 0, answer.err
+    assert len(waiting(data)) == 1
+    assert entered(data) == []
+
+
+ENTERING = """\
+import sys
+from pathlib import Path
+from labnis.ledger import Ledger, open_ledger
+from labnis.pending import enter_pending
+data = Path(sys.argv[1])
+ledger = open_ledger(data / "ledger.sqlite")
+print("ready", flush=True)
+sys.stdin.readline()
+print(enter_pending(data, ledger), flush=True)
+"""
+
+
+def result(run_id: str) -> NewCalibration:
+    return NewCalibration(
+        quantity="gap",
+        value=215e-6,
+        sigma=1e-6,
+        unit="eV",
+        run_path=f"/data/{run_id}.h5",
+        run_id=run_id,
+        model="model",
+        code_version="0.1",
+        simulated=True,
+    )
+
+
+def test_two_commands_that_start_at_the_same_time_enter_it_once(tmp_path: Path) -> None:
+    ledger = open_ledger(tmp_path / "ledger.sqlite")
+    ledger.start_cooldown("CD1")
+    pipe = subprocess.PIPE
+    command = [sys.executable, "-c", ENTERING, str(tmp_path)]
+    with (
+        subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, cwd=ROOT) as one,
+        subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, cwd=ROOT) as other,
+    ):
+        runs = [f"{number:08x}" for number in range(40)]
+        for run_id in runs:
+            keep_pending(tmp_path, [result(run_id)], cooldown="CD1", batch=run_id)
+        for process in (one, other):
+            assert process.stdout
+            assert process.stdout.readline() == "ready\n"
+        for process in (one, other):
+            assert process.stdin
+            process.stdin.write("go\n")
+            process.stdin.flush()
+        counts = [int(process.communicate(timeout=60)[0]) for process in (one, other)]
+        assert (one.returncode, other.returncode) == (0, 0)
+    assert sum(counts) == len(runs)
+    assert sorted(entry.run_id for entry in ledger.calibrations("CD1")) == runs
+    assert waiting(tmp_path) == []
+
+
+# --- 7, with the ledger in the place of the storage -------------------------------------------------------------------
+
+
+def test_a_stop_while_the_ledger_is_locked_ends_at_once(lab: Lab) -> None:
+    process = lab.begin_sweep()
+    with locked(lab.data / "ledger.sqlite", "EXCLUSIVE"):
+        asked = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        lab.ended(process, 143)
+        lasted = time.monotonic() - asked
+    lab.assert_safe()
+    # Ramp, file, process end. The ledger is not waited for (5 s): an aborted run has nothing to enter.
+    assert lasted < 4.5, lasted
+    known = read_metadata(lab.run_file)
+    assert (known["status"], known["rows"] > 5) == ("aborted", True)
+
+
+def test_a_stop_while_results_are_being_entered_into_a_locked_ledger(
+    labnis: Commands, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run is complete and stays so; nothing hangs, and what could not be entered waits."""
+    bias = BiasLog(monkeypatch)
+    adding = Ledger.add_calibrations
+
+    def stopped(self: Ledger, *arguments: object, **options: object) -> object:
+        for _ in range(11):
+            signal.raise_signal(signal.SIGTERM)
+        with locked(data / "ledger.sqlite"):
+            return adding(self, *arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Ledger, "add_calibrations", stopped)
+    answer = labnis(SWEEP)
+    assert answer.code == 0, answer.err
+    assert bias.left_at_zero
+    assert len(waiting(data)) == 1
+    assert [run.status for run in list_runs(data)] == ["done"]

@@ -1,47 +1,87 @@
-"""Rows per second into a run's file, against a loop that keeps nothing and against QCoDeS's dataset."""
+"""What storing costs: per row, against a loop that keeps nothing and against QCoDeS's Measurement; and MB/s of traces.
+
+Everything is measured in one run and in turns, so that a busy machine slows all alike. Files go to the current folder,
+as a temporary one may lie in memory, and are removed afterwards.
+"""
 
 import contextlib
 import io
 import os
 import tempfile
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from benchmarks.timing import Line, seconds
+from benchmarks.timing import Line
 from labnis.storage import Axis, Column, RunMetadata, RunWriter, collect_environment
 
 __all__ = ["storage"]
 
-SCALARS = ("bias", "device_voltage", "current", "fridge_temperature", "excitation", "conductance")
-ROWS, TRACES, POINTS = 5000, 300, 401
+ROUNDS, ROWS = 5, 10_000
+TRACES, POINTS = 500, 10_001
+
+PROMISED_PER_ROW = 20e-6
+"""Largest median time (s) that a stored row may take longer than one that is thrown away."""
+
+PROMISED_RATE = 150e6
+"""Smallest rate (bytes/s) of complex traces, until all is on disk and closed."""
+
+SCALARS = (
+    Column("bias", "V", "Bias"),
+    Column("current", "A", "Current"),
+    Column("temperature", "K", "Temperature"),
+)
+
+Take = Callable[[float, float, float], object]
 
 
-def _scalar_row(i: int) -> dict[str, float]:
-    return {name: float(i) for name in SCALARS}
+class DummyInstrument:
+    """Answers at once."""
+
+    def __init__(self) -> None:
+        self._bias = 0.0
+
+    def read(self) -> tuple[float, float, float]:
+        """Bias (V), current (A), temperature (K)."""
+        self._bias += 1e-9
+        return self._bias, self._bias / 24e3, 0.1
 
 
-def _writing(folder: Path, kind: str) -> Callable[[], None]:
-    """An action that writes one run of `kind` "scalars" or "traces", start to finish."""
-    environment = collect_environment()
-    axes = ("frequency",) if kind == "traces" else ()
-    columns = [Column(name, "1", name) for name in SCALARS]
-    columns += [Column("s11", "1", "S11", axes, complex)] if axes else []
-    known = [Axis("frequency", "Hz", "Frequency", np.linspace(4.6e9, 4.7e9, POINTS))] if axes else []
-    trace = np.ones(POINTS, dtype=complex)
-
-    def write() -> None:
-        metadata = RunMetadata("Benchmark", {}, datetime.now().astimezone(), environment, simulated=True)
-        with RunWriter(folder, metadata, columns, coordinate="bias", axes=known) as writer:
-            for i in range(TRACES if axes else ROWS):
-                writer.append(_scalar_row(i) | ({"s11": trace} if axes else {}))
-
-    return write
+def _times(take: Take) -> NDArray[np.float64]:
+    """Time (s) of each row: one reading, and what `take` does with it."""
+    instrument, clock, times = DummyInstrument(), time.perf_counter, np.empty(ROWS)
+    for index in range(ROWS):
+        start = clock()
+        take(*instrument.read())
+        times[index] = clock() - start
+    return times
 
 
-def _qcodes_writing(folder: Path) -> Callable[[], None]:
+@contextlib.contextmanager
+def _labnis_run(folder: Path, *more: Column) -> Iterator[RunWriter]:
+    about = RunMetadata("Benchmark", {}, datetime.now().astimezone(), collect_environment(), simulated=True)
+    with RunWriter(folder, about, [*SCALARS, *more], coordinate="bias") as run:
+        yield run
+
+
+def _bare(_folder: Path) -> NDArray[np.float64]:
+    return _times(lambda bias, current, temperature: None)
+
+
+def _labnis(folder: Path) -> NDArray[np.float64]:
+    with _labnis_run(folder) as run:
+        return _times(
+            lambda bias, current, temperature: run.append(
+                {"bias": bias, "current": current, "temperature": temperature}
+            )
+        )
+
+
+def _qcodes(folder: Path) -> NDArray[np.float64]:
     # QCoDeS reads and writes the home directory when it is imported.
     os.environ["HOME"] = os.environ["USERPROFILE"] = str(folder)
     from qcodes.dataset import (  # noqa: PLC0415
@@ -51,35 +91,72 @@ def _qcodes_writing(folder: Path) -> Callable[[], None]:
     )
 
     initialise_or_create_database_at(folder / "qcodes.db", journal_mode="WAL")
-    experiment = load_or_create_experiment("benchmark", "sample")
+    measurement = Measurement(load_or_create_experiment("benchmark", "none"))
+    measurement.register_custom_parameter("bias", unit="V")
+    measurement.register_custom_parameter("current", unit="A", setpoints=("bias",))
+    measurement.register_custom_parameter("temperature", unit="K", setpoints=("bias",))
+    measurement.write_period = 0.2  # as often as labnis writes
+    # It announces every run on standard output.
+    with contextlib.redirect_stdout(io.StringIO()), measurement.run() as saver:
+        return _times(
+            lambda bias, current, temperature: saver.add_result(
+                ("bias", bias), ("current", current), ("temperature", temperature)
+            )
+        )
 
-    def write() -> None:
-        measurement = Measurement(experiment)
-        for name in SCALARS:
-            measurement.register_custom_parameter(name, setpoints=() if name == "bias" else ("bias",))
-        # It announces every run on standard output.
-        with contextlib.redirect_stdout(io.StringIO()), measurement.run() as saver:
-            for i in range(ROWS):
-                saver.add_result(*_scalar_row(i).items())
 
-    return write
+def _trace_rate(folder: Path) -> float:
+    """Bytes per second of complex traces, from the first `append` until everything is on disk and closed."""
+    trace = np.exp(1j * np.linspace(0, 100, POINTS))
+    with _labnis_run(folder, Column("s11", "1", "Reflection", axes=("frequency",), dtype=complex)) as run:
+        run.add_axis(Axis("frequency", "Hz", "Frequency", np.linspace(4e9, 8e9, POINTS)))
+        start = time.perf_counter()
+        for index in range(TRACES):
+            run.append({"bias": float(index), "current": 0.0, "temperature": 0.1, "s11": trace})
+        run.finish("done")
+    return TRACES * trace.nbytes / (time.perf_counter() - start)
 
 
 def storage() -> list[Line]:
-    """Rows per second, opening and finishing the file included."""
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        root = Path(folder)
-        kept: list[dict[str, float]] = []
-        bare, scalars, traces, qcodes = seconds(
-            lambda: kept.extend(_scalar_row(i) for i in range(ROWS)),
-            _writing(root, "scalars"),
-            _writing(root, "traces"),
-            _qcodes_writing(root),
-            rounds=3,
-        )
-    return [
-        Line(f"rows of {len(SCALARS)} numbers, list in memory", f"{ROWS / bare:,.0f} rows/s"),
-        Line(f"rows of {len(SCALARS)} numbers, RunWriter", f"{ROWS / scalars:,.0f} rows/s", "on disk within 1 s each"),
-        Line(f"rows of {len(SCALARS)} numbers, QCoDeS Measurement", f"{ROWS / qcodes:,.0f} rows/s"),
-        Line(f"traces of {POINTS} complex points, RunWriter", f"{TRACES / traces:,.0f} rows/s"),
-    ]
+    """Median time of a row and time of a whole run in each of the three ways, their ratios, and the rate of traces."""
+    home = {name: os.environ.get(name) for name in ("HOME", "USERPROFILE")}
+    ways = {"kept nowhere": _bare, "labnis": _labnis, "QCoDeS Measurement": _qcodes}
+    times: dict[str, list[NDArray[np.float64]]] = {way: [] for way in ways}
+    runs: dict[str, list[float]] = {way: [] for way in ways}
+    rates = []
+    try:
+        with tempfile.TemporaryDirectory(prefix="benchmark-", dir=Path.cwd(), ignore_cleanup_errors=True) as name:
+            for _ in range(ROUNDS):
+                for way, measure in ways.items():
+                    start = time.perf_counter()
+                    times[way].append(measure(Path(name)))
+                    runs[way].append(time.perf_counter() - start)
+                rates.append(_trace_rate(Path(name)))
+    finally:
+        os.environ.update({name: value for name, value in home.items() if value is not None})
+    rows = {way: float(np.median(np.concatenate(found))) for way, found in times.items()}
+    whole = {way: float(np.median(found)) for way, found in runs.items()}
+    return [*_against_others(rows, whole), _traces(float(np.median(rates)))]
+
+
+def _against_others(rows: dict[str, float], runs: dict[str, float]) -> Iterator[Line]:
+    """Times (s) of one row, and of a run from before it is opened until it is closed, by way."""
+    for way, row in rows.items():
+        remark = f"{runs[way] * 1e3:.0f} ms for a run of {ROWS}, start to end"
+        yield Line(f"row of {len(SCALARS)} numbers, {way}", f"{row * 1e6:.2f} µs", remark)
+    bare, ours, theirs = rows.values()
+    added = ours - bare
+    remark = _judged("at most 20 µs", kept=added <= PROMISED_PER_ROW)
+    yield Line("  labnis above the bare loop", f"{added * 1e6:.2f} µs", remark)
+    _, our_run, their_run = runs.values()
+    for what, ratio in (("row", theirs / ours), ("run", their_run / our_run)):
+        yield Line(f"  QCoDeS / labnis, one {what}", f"{ratio:.1f}", _judged("at least 1", kept=ratio >= 1))
+
+
+def _traces(rate: float) -> Line:
+    remark = _judged(f"at least {PROMISED_RATE / 1e6:.0f} MB/s", kept=rate >= PROMISED_RATE)
+    return Line(f"traces of {POINTS} complex points, labnis", f"{rate / 1e6:.0f} MB/s", remark)
+
+
+def _judged(promise: str, *, kept: bool) -> str:
+    return f"{promise} is promised" if kept else f"TOO SLOW: {promise} is promised"

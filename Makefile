@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: dry-run test test-faults test-long lint audit bench clean
+.PHONY: dry-run test test-faults test-long soak lint audit bench clean
 
 dry-run: $(VENV)/installed
 	$(BIN)/labnis calibrate --dry-run
@@ -17,6 +17,9 @@ test-faults: $(VENV)/installed
 
 test-long: $(VENV)/installed
 	$(BIN)/python -m pytest -n auto -m long --timeout 3000
+
+soak: $(VENV)/installed
+	$(BIN)/python -m tests.soak --write docs/reliability.md
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check

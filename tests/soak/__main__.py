@@ -1,0 +1,131 @@
+"""`python -m tests.soak`: run it all, print what did not hold, and write the table."""
+
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+from rich.console import Console
+
+from sim_instruments.control import launched
+from tests.faults.measuring import Lab, start_cooldown
+from tests.soak.faulty_calibrations import Faulty, faulty_calibration, usual_messages
+from tests.soak.kills import Kill, fresh_data, killed_run, usual_run
+from tests.soak.long_run import Block, long_run
+from tests.soak.power_cuts import Cut, cut_power, recording
+from tests.soak.report import HEADING, Soak, report
+
+# Instruments ten times faster than real ones; the source's ramps take their real time.
+SPEED = 10.0
+# Seeds of one task: a twin server and a run without a mishap belong to each.
+AT_ONCE = 20
+
+Found = TypeVar("Found", Kill, Faulty, Cut)
+Task = Callable[[list[int]], list[Found]]
+
+console = Console(stderr=True)
+
+
+@contextmanager
+def _lab() -> Iterator[Lab]:
+    """A twin server, a station file that leads to it, and an empty data folder beside a fresh one to copy."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        log = folder / "twin.jsonl"
+        with launched(log=log, speed=SPEED) as server:
+            lab = Lab(server, folder, log)
+            lab.write_station()
+            start_cooldown(folder / "fresh")
+            _as_new(lab)
+            yield lab
+
+
+def _as_new(lab: Lab) -> None:
+    """No data, no faults, a cold fridge, the source off."""
+    fresh_data(lab, lab.folder / "fresh")
+    lab.control(do="clear")
+    lab.control(do="temperatures", schedule=[])
+    lab.leave(0.0, output=False)
+
+
+def kills(seeds: list[int]) -> list[Kill]:
+    """Kill one run per seed."""
+    found = []
+    with _lab() as lab:
+        usual = usual_run(lab)
+        for seed in seeds:
+            _as_new(lab)
+            found.append(killed_run(lab, seed, usual))
+    return found
+
+
+def faults(seeds: list[int]) -> list[Faulty]:
+    """One calibration with a fault per seed."""
+    found = []
+    with _lab() as lab:
+        messages = usual_messages(lab)
+        for seed in seeds:
+            _as_new(lab)
+            found.append(faulty_calibration(lab, seed, messages))
+    return found
+
+
+def cuts(seeds: list[int]) -> list[Cut]:
+    """One power cut per seed."""
+    with tempfile.TemporaryDirectory() as name:
+        recorded = recording(Path(name))
+        return [cut_power(recorded, seed, Path(name)) for seed in seeds]
+
+
+def _all(task: Task[Found], count: int, workers: int) -> list[Found]:
+    """The results of `task` for the seeds below `count`, told of as they come."""
+    if not count:
+        return []
+    parts = [list(range(first, min(first + AT_ONCE, count))) for first in range(0, count, AT_ONCE)]
+    found: list[Found] = []
+    with ProcessPoolExecutor(workers, mp_context=get_context("fork"), max_tasks_per_child=None) as pool:
+        for done in as_completed(pool.submit(task, part) for part in parts):
+            found += done.result()
+            failed = [problem for one in done.result() for problem in one.problems]
+            console.print(f"{task.__name__}: {len(found)} of {count}", *failed, sep="\n  ", markup=False)
+    return sorted(found, key=lambda one: one.seed)
+
+
+def _long_run(rows: int) -> tuple[Block, ...]:
+    with tempfile.TemporaryDirectory() as name:
+        return long_run(Path(name), rows)
+
+
+def main(
+    kill: Annotated[int, typer.Option(help="Runs to kill.")] = 1000,
+    fault: Annotated[int, typer.Option(help="Calibrations with a fault.")] = 200,
+    cut: Annotated[int, typer.Option(help="Power cuts.")] = 1000,
+    rows: Annotated[int, typer.Option(help="Rows of the long run.")] = 1_000_000,
+    workers: Annotated[int, typer.Option(help="Processes at once.")] = 2,
+    write: Annotated[Path | None, typer.Option(help="Document whose table is replaced.")] = None,
+) -> None:
+    """Kill, disturb and wear out labnis; exit code 1 if anything did not hold."""
+    began = time.monotonic()
+    soak = Soak(
+        kills=_all(kills, kill, workers),
+        faults=_all(faults, fault, workers),
+        cuts=_all(cuts, cut, workers),
+        blocks=_long_run(rows) if rows else (),
+    )
+    soak.minutes = (time.monotonic() - began) / 60
+    text = report(soak)
+    sys.stdout.write(text)
+    if write is not None:
+        kept = write.read_text(encoding="utf-8").partition(HEADING)[0]
+        write.write_text(kept + text, encoding="utf-8")
+    raise typer.Exit(1 if soak.problems else 0)
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,126 @@
+"""One random fault of the instruments in a full calibration: whatever it leads to, the bias is at zero afterwards.
+
+Where the source itself cannot be reached any more nobody can bring it to zero: then the run has to say that the bias
+is UNKNOWN, and `labnis safe` has to succeed as soon as the source can be reached again.
+"""
+
+import random
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+import h5py
+
+from sim_instruments.command_log import largest_rate
+from sim_instruments.faults import CONDITIONS, Kind
+from tests.faults.measuring import RAMP_RATE, Lab, chance
+from tests.soak.forked import Command
+
+__all__ = ["Faulty", "faulty_calibration", "usual_messages"]
+
+SETTINGS = (
+    "IVSweep.points=41",
+    "IVSweep.time_constant=0.001",
+    "ReflectionVsBias.points=9",
+    "ReflectionVsBias.averages=1",
+    "EmittedPowerVsBias.points=9",
+    "EmittedPowerVsBias.frequencies=101",
+    "EmittedPowerVsBias.averages=1",
+    "EmittedPowerVsBias.sweep_time=0.1",
+    "settling_time=0.002",
+)
+CALIBRATE = ("calibrate", "--yes", *(word for setting in SETTINGS for word in ("--set", setting)))
+
+EXIT_CODES = (0, 4, 5, 6, 7)
+
+
+@dataclass(frozen=True)
+class Faulty:
+    """A calibration with a fault in it.
+
+    Attributes
+    ----------
+    outcome
+        "zero" at its end, "unknown" where it says so.
+    struck
+        Messages that the fault reached.
+    problems
+        What did not hold.
+
+    """
+
+    seed: int
+    fault: Mapping[str, Any]
+    struck: int
+    exit_code: int
+    outcome: str
+    problems: tuple[str, ...]
+
+
+def usual_messages(lab: Lab) -> Counter[str]:
+    """Messages that each instrument gets in a calibration that nothing happens to."""
+    command = Command(lab, *CALIBRATE)
+    if code := command.wait():
+        raise AssertionError(f"exit code {code}: {command.said()}")
+    return Counter(entry.role for entry in lab.log if entry.direction == "in")
+
+
+def random_fault(chosen: random.Random, messages: Mapping[str, int]) -> dict[str, Any]:
+    """A fault of any kind at any instrument, at any moment of the calibration, once, a few times or from then on."""
+    kind: Kind = chosen.choice(get_args(Kind))
+    role = chosen.choice(CONDITIONS[kind] if kind in CONDITIONS else tuple(messages))
+    fault: dict[str, Any] = {
+        "kind": kind,
+        "role": role,
+        "after": chosen.randrange(messages[role]),
+        "count": chosen.choice((1, 1, 3, None)),
+    }
+    if kind in ("delay", "disconnect"):
+        fault["seconds"] = chosen.choice((0.3, 1.5, 5.0, 1e9))
+    if kind in ("reset", "disconnect"):
+        fault["count"] = 1  # no instrument is switched off again and again
+    return fault
+
+
+def faulty_calibration(lab: Lab, seed: int, messages: Mapping[str, int]) -> Faulty:
+    """Calibrate with the fault that `seed` chooses, and check what is left."""
+    fault = random_fault(chance(seed), messages)
+    lab.fault(**fault)
+    command = Command(lab, *CALIBRATE)
+    code = command.wait()
+    said = command.said()
+    [struck] = lab.control(do="faults")["struck"]
+    problems = []
+    if code not in EXIT_CODES:
+        problems.append(f"exit code {code}: {said[-2000:]}")
+    state = lab.source()
+    outcome = "zero" if state == {"level": 0.0, "output": False} else "unknown" if "UNKNOWN" in said else "LIVE"
+    if outcome == "LIVE" or (outcome == "unknown" and (code != 5 or fault["role"] != "bias")):
+        problems.append(f"the source is left at {state} with exit code {code}: {said[-2000:]}")
+    problems += _moved_too_fast(lab, fault)
+    problems += [f"{path.name} is unreadable" for path in lab.data.glob("*/*/*.h5") if not _readable(path)]
+    lab.control(do="clear")
+    if outcome != "zero":
+        safe = Command(lab, "safe")
+        if safe.wait() or lab.source() != {"level": 0.0, "output": False}:
+            problems.append(f"`labnis safe` afterwards: {safe.said()}")
+    return Faulty(seed, fault, struck, code, outcome, tuple(problems))
+
+
+def _moved_too_fast(lab: Lab, fault: Mapping[str, Any]) -> list[str]:
+    """A source that resets itself jumps; nothing else may."""
+    if (fault["kind"], fault["role"]) == ("reset", "bias"):
+        return []
+    rate = largest_rate(lab.trajectory(), window=0.1)
+    return [f"the bias moved at {rate:.4g} V/s"] if rate > RAMP_RATE * (1 + 1e-9) else []
+
+
+def _readable(path: Path) -> bool:
+    try:
+        with h5py.File(path, "r") as file:
+            return bool(re.fullmatch("done|failed|aborted", file.attrs["status"]))
+    except (OSError, KeyError, RuntimeError):
+        return False

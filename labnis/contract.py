@@ -45,9 +45,12 @@ class PlannedRun:
     points
         Bias points; None if the procedure does not say.
     largest_bias, largest_step
-        Largest |bias| and largest step from one point to the next (V); the way there is ramped within the limits.
+        Largest |bias| and largest way from one point to the next (V), which is ramped within the limits like the ways
+        from zero to the first point and back.
     duration
         Measuring time (s); NaN if the procedure does not say.
+    room
+        Room on the disk (bytes) that the run takes while it goes on, at most; NaN if the procedure does not say.
     """
 
     name: str
@@ -55,6 +58,7 @@ class PlannedRun:
     largest_bias: float
     largest_step: float
     duration: float
+    room: float
     expectation: Expectation
 
 
@@ -127,9 +131,14 @@ def check_room(procedures: Sequence[Procedure], data: Path) -> None:
         Names how much is missing.
 
     """
-    known = [procedure for procedure in procedures if hasattr(procedure, "axis_lengths")]
-    needed = sum(estimate_bytes(declared_columns(p), p.axis_lengths(), len(p.biases())) for p in known)
-    check_free_space(data, needed)
+    rooms = [_room(procedure) for procedure in procedures]
+    check_free_space(data, int(np.nansum(rooms)))
+
+
+def _room(procedure: Procedure) -> float:
+    if not hasattr(procedure, "axis_lengths"):
+        return float("nan")
+    return float(estimate_bytes(declared_columns(procedure), procedure.axis_lengths(), len(procedure.biases())))
 
 
 def planned_runs(
@@ -154,12 +163,12 @@ def _planned(procedure: Procedure, config: StationConfig, known: Mapping[str, fl
     duration = _duration(procedure)
     if not hasattr(procedure, "biases"):
         nothing = Expectation(float("nan"), float("nan"), float("nan"))
-        return PlannedRun(name, None, float("nan"), float("nan"), duration, nothing)
+        return PlannedRun(name, None, float("nan"), float("nan"), duration, _room(procedure), nothing)
     biases = np.asarray(procedure.biases())
     largest = float(np.abs(biases).max())
-    way = np.concatenate([[0.0], biases, [0.0]])
     expectation = expected(largest, config.wiring.series_resistance, known)
-    return PlannedRun(name, biases.size, largest, float(np.abs(np.diff(way)).max()), duration, expectation)
+    step = float(np.abs(np.diff(biases)).max(initial=0.0))
+    return PlannedRun(name, biases.size, largest, step, duration, _room(procedure), expectation)
 
 
 def expected(bias: float, series_resistance: float, known: Mapping[str, float]) -> Expectation:

@@ -71,18 +71,30 @@ def estimate_table(estimates: dict[str, Estimate], *, truth: dict[str, float] | 
     return table
 
 
-def contract_table(plans: Sequence[PlannedRun], config: StationConfig) -> Table:
-    """What is about to be done: each run, and the limits it keeps."""
+def contract_table(plans: Sequence[PlannedRun], config: StationConfig, roles: Sequence[str]) -> Table:
+    """What is about to be done: each run, the limits it keeps, and the instruments in the `roles` that it uses."""
     limits = config.limits
+    instruments = ", ".join(f"{config.roles.filled()[role]} ({role})" for role in roles)
     total = sum(plan.duration for plan in plans)
     table = Table(
         title=f"{config.path}: {_clock(total)} in all",
         title_justify="left",
         caption=f"limits: bias ±{_si(limits.maximum_bias, 'V')}, ramps {_si(limits.ramp_rate, 'V/s')} in steps of "
-        f"{_si(limits.maximum_step, 'V')} at most, compliance {_si(limits.compliance, 'A')}",
+        f"{_si(limits.maximum_step, 'V')} at most, compliance {_si(limits.compliance, 'A')}\n"
+        f"instruments: {instruments}",
         caption_justify="left",
     )
-    for heading in ("run", "points", "largest bias", "step", "power in device", "cooling power", "last T_e", "time"):
+    for heading in (
+        "run",
+        "points",
+        "largest bias",
+        "step",
+        "power in device",
+        "cooling power",
+        "last T_e",
+        "disk",
+        "time",
+    ):
         table.add_column(heading, justify="left" if heading == "run" else "right")
     for plan in plans:
         expected = plan.expectation
@@ -94,6 +106,7 @@ def contract_table(plans: Sequence[PlannedRun], config: StationConfig) -> Table:
             _si(expected.dissipated_power, "W"),
             _si(expected.cooling_power, "W"),
             _si(expected.electron_temperature, "K"),
+            _si(plan.room, "B"),
             _clock(plan.duration),
         )
     return table

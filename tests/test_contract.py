@@ -22,8 +22,7 @@ def test_a_sweep_is_described_by_its_points_bias_and_time() -> None:
     sweep.set_parameters({"points": 101, "maximum_bias": 1e-3})
     (plan,) = planned_runs([sweep], STATION, KNOWN)
     assert (plan.name, plan.points, plan.largest_bias) == ("IVSweep", 101, 1e-3)
-    # The way from zero to −1 mV is the largest step between two points.
-    assert plan.largest_step == pytest.approx(1e-3)
+    assert plan.largest_step == pytest.approx(20e-6)
     assert plan.duration == pytest.approx(101 * sweep.point_duration())
 
 
@@ -41,6 +40,13 @@ def test_runs_that_do_not_fit_on_the_disk_are_refused(tmp_path: Path, monkeypatc
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=100_000))
     with pytest.raises(DiskSpaceError):
         check_room([sweep], tmp_path)
+
+
+def test_the_room_that_is_foretold_is_what_a_run_takes_at_most(tmp_path: Path) -> None:
+    sweep = EmittedPowerVsBias()
+    (plan,) = planned_runs([sweep], STATION, {})
+    traces = sweep.points * sweep.frequencies * 8
+    assert 2 * traces < plan.room < 20 * traces + 10e6
 
 
 def test_nothing_is_made_up_without_calibrations() -> None:

@@ -26,7 +26,7 @@ from labnis.cli.options import (
     parsed,
 )
 from labnis.cli.preparing import Options, Prepared, cooldown_for, ledger_of, listed, prepared
-from labnis.contract import planned_runs
+from labnis.contract import needed_roles, planned_runs
 from labnis.display import TerminalDisplay, contract_table, estimate_table
 from labnis.errors import DataQualityError, RequestError
 from labnis.requests import configured_calibration, configured_procedure, find_procedure
@@ -129,7 +129,8 @@ def measure(
         ):
             latest = {name: ledger.latest(name, cooldown, bench.simulated) for name in CONTRACT_BASIS}
             known = {name: found.value for name, found in latest.items() if found is not None}
-            console.print(contract_table(planned_runs(procedures, ready.config, known), ready.config))
+            roles = needed_roles(procedures, ready.config)
+            console.print(contract_table(planned_runs(procedures, ready.config, known), ready.config, roles))
             if asks:
                 _confirm()
             outcomes = [_measured(bench, procedure, resume) for procedure in procedures]

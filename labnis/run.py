@@ -341,6 +341,7 @@ class Bench:
             used.append({"fit": str(estimator.prior), "run": str(prior.run_path), "run_id": prior.run_id})
         return RunMetadata(
             procedure=type(procedure).__name__,
+            procedure_class=f"{type(procedure).__module__}.{type(procedure).__qualname__}",
             parameters=procedure.parameter_values(),
             start=datetime.now().astimezone(),
             environment=self.environment,

@@ -72,6 +72,6 @@ def _newest_unfinished(folder: Path) -> Path:
 def _as_before(path: Path) -> Procedure:
     """The procedure of the run at `path` with the parameters it had."""
     metadata = read_metadata(path)
-    procedure: Procedure = find_procedure(metadata["procedure"])()
+    procedure: Procedure = find_procedure(metadata["procedure_class"] or metadata["procedure"])()
     procedure.set_parameters(metadata["parameters"])
     return procedure

@@ -56,6 +56,8 @@ class RunMetadata:
         Those used to convert or choose anything in this run.
     seed, truth_text
         Seed and truth file of the twin; None for a real fridge.
+    procedure_class
+        Dotted path of the procedure's class, by which a run is resumed; empty if nobody would.
     instruments
         Identity of each instrument by role or name, such as its answer to `*IDN?`: what a resumed run re-checks.
 
@@ -75,6 +77,7 @@ class RunMetadata:
     truth_text: str | None = None
     run_id: str = field(default_factory=new_run_id)
     instruments: Mapping[str, Any] = field(default_factory=dict)
+    procedure_class: str = ""
 
     def __post_init__(self) -> None:
         if self.start.utcoffset() is None:
@@ -128,10 +131,10 @@ def ending(status: Status, reason: str, traceback: str, end: datetime, duration:
 def from_attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:
     """Parse attributes, the inverse of `to_attributes`: JSON to mappings, text to times, scalars to Python's.
 
-    What the file does not have, in part because its schema is older, is None; `instruments` is empty then.
+    What the file does not have, in part because its schema is older, is None; `instruments` and `procedure_class` are empty then.
     """
     parsed: dict[str, Any] = dict.fromkeys(("end", "duration", "git_dirty", "seed", "truth_text", "configuration_hash"))
-    parsed["instruments"] = {}
+    parsed |= {"instruments": {}, "procedure_class": ""}
     for key, value in attributes.items():
         if key in _JSON:
             parsed[key] = parsed_json(value)

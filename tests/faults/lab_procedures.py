@@ -5,6 +5,10 @@ from pymeasure.experiment.parameters import Parameter
 from procedures import IVSweep
 
 
+class PlainSweep(IVSweep):
+    """The same sweep to which nothing is fitted, as a laboratory's own procedures are."""
+
+
 class FailsAtRow(IVSweep):
     """Raises at its 30th point."""
 

@@ -3,15 +3,14 @@
 import json
 import os
 import random
-import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import h5py
 
@@ -19,8 +18,10 @@ from labnis.ledger import open_ledger
 from labnis.storage import read_events
 from sim_instruments.command_log import LogEntry, SourcePoint, bias_trajectory, largest_rate
 from sim_instruments.control import ServerProcess, control
+from tests.faults.commands import Command, completed
 
 ROOT = Path(__file__).resolve().parents[2]
+ENVIRONMENT = {"PYTHONPATH": str(ROOT), "COLUMNS": "160"}
 
 # Fast enough for tests; still 50 times slower than a step would be.
 RAMP_RATE = 0.02
@@ -46,6 +47,8 @@ labnis:
   limits: {{maximum_bias: 6.0e-3, maximum_step: 1.0e-3, ramp_rate: {rate}, compliance: 5.0e-6{more}}}
   visalib: "@py"
 {below}"""
+
+Process = TypeVar("Process", Command, "subprocess.Popen[str]")
 
 
 @dataclass
@@ -107,14 +110,17 @@ class Lab:
 
     def labnis(self, *words: str) -> subprocess.CompletedProcess[str]:
         """A labnis command, to its end."""
-        return subprocess.run(
-            _command(self, words), capture_output=True, text=True, timeout=90, check=False, env=_environment()
-        )
+        return completed(_arguments(self, words), ENVIRONMENT)
 
-    def start(self, *words: str) -> "subprocess.Popen[str]":
+    def start(self, *words: str) -> Command:
         """A labnis command, begun."""
+        return Command(_arguments(self, words), ENVIRONMENT)
+
+    def start_interpreter(self, *words: str, python: Sequence[str] = ("-m", "labnis.cli")) -> "subprocess.Popen[str]":
+        """A labnis command from its very start, imports included; `python` may be a program around it."""
+        command = [sys.executable, *python, *_arguments(self, words)]
         pipe = subprocess.PIPE
-        return subprocess.Popen(_command(self, words), stdout=pipe, stderr=pipe, text=True, env=_environment())
+        return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=os.environ | ENVIRONMENT)
 
     def run(self, *more: str, points: int = 101, procedure: str = "IVSweep") -> subprocess.CompletedProcess[str]:
         """A short sweep, to its end, whatever that is."""
@@ -126,14 +132,16 @@ class Lab:
 
     def without_data_option(self, *words: str) -> subprocess.CompletedProcess[str]:
         """A labnis command with the data folder and the ledger that the station file names."""
-        command = [sys.executable, "-m", "labnis.cli", *words, "--station", str(self.station)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=90, check=False, env=_environment())
+        return completed((*words, "--station", str(self.station)), ENVIRONMENT)
 
-    def begin_sweep(self, *more: str, points: int = 4001) -> "subprocess.Popen[str]":
+    def begin_sweep(self, *more: str, points: int = 4001) -> Command:
         """A long sweep, once it has rows on disk and a bias on the device."""
-        process = self.start("run", "IVSweep", "--yes", "--set", f"points={points}", *SWEEP, *more)
+        return self.under_way(self.start("run", "IVSweep", "--yes", "--set", f"points={points}", *SWEEP, *more))
+
+    def under_way(self, process: Process) -> Process:
+        """`process`, once it has rows on disk and a bias on the device."""
         try:
-            wait_for(lambda: self.rows() > 5 and self.source()["output"], process)
+            wait_for(lambda: self.rows() > 5 and bool(self.source()["output"]), process)
         except BaseException:
             process.kill()
             raise
@@ -197,7 +205,7 @@ class Lab:
         assert written < off
         assert any(text == ":SOUR:VOLT?" for text in sent[written:off]), "zero was never read back"
 
-    def ended(self, process: "subprocess.Popen[str]", code: int) -> str:
+    def ended(self, process: "Command | subprocess.Popen[str]", code: int) -> str:
         """What a command said on standard error; it has to end with `code`."""
         _, said = process.communicate(timeout=60)
         assert process.returncode == code, (process.returncode, said)
@@ -208,16 +216,15 @@ class Lab:
         return [event.kind for event in read_events(self.run_file)]
 
 
-def _command(lab: Lab, words: tuple[str, ...]) -> list[str]:
-    return [sys.executable, "-m", "labnis.cli", *words, "--station", str(lab.station), "--data", str(lab.data)]
-
-
-def _environment() -> dict[str, str]:
-    return os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "160"}
+def _arguments(lab: Lab, words: tuple[str, ...]) -> tuple[str, ...]:
+    return (*words, "--station", str(lab.station), "--data", str(lab.data))
 
 
 def wait_for(
-    condition: Callable[[], bool], process: "subprocess.Popen[str] | None" = None, *, within: float = 40.0
+    condition: Callable[[], bool],
+    process: "Command | subprocess.Popen[str] | None" = None,
+    *,
+    within: float = 40.0,
 ) -> None:
     """Wait for a condition; fail with the process's own words if it ends before."""
     deadline = time.monotonic() + within
@@ -239,9 +246,9 @@ def start_cooldown(data: Path) -> None:
     open_ledger(f"sqlite:///{data / 'ledger.sqlite'}").start_cooldown("faults")
 
 
-def kill(process: "subprocess.Popen[str]") -> float:
+def kill(process: "Command | subprocess.Popen[str]") -> float:
     """SIGKILL, and the monotonic time at which it was sent."""
     at = time.monotonic()
-    os.kill(process.pid, signal.SIGKILL)
+    process.kill()
     process.wait()
     return at

@@ -22,7 +22,7 @@ def test_killed_at_a_random_moment(lab: Lab, seed: int) -> None:
 
 
 def test_killed_before_anything_was_set(lab: Lab) -> None:
-    process = lab.start("run", "IVSweep", "--yes")
+    process = lab.start_interpreter("run", "IVSweep", "--yes")
     kill(process)
     assert lab.source() == {"level": 0.0, "output": False}
 

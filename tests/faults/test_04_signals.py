@@ -14,11 +14,12 @@ import pytest
 from labnis.storage import RunWriter, list_runs, read_metadata
 from sim_instruments.front_panel import FrontPanel
 from sim_instruments.world import World
-from tests.faults.measuring import Lab, chance
+from tests.faults.commands import Command
+from tests.faults.measuring import SWEEP, Lab, chance
 from tests.run.bench import BiasLog, Commands, write_station
 
 
-def storm(process: "subprocess.Popen[str]", signum: int, count: int, seed: int) -> None:
+def storm(process: "Command | subprocess.Popen[str]", signum: int, count: int, seed: int) -> None:
     """`count` signals within about a second: during a write, a read, the ramp, the last flush, the end."""
     moments = chance(seed)
     for _ in range(count):
@@ -52,7 +53,7 @@ def test_the_ramp_is_finished_whatever_comes(lab: Lab, signum: int, count: int, 
 
 @pytest.mark.parametrize("seconds", [0.3, 2.5])
 def test_during_the_start_nothing_has_moved_or_it_goes_back(lab: Lab, seconds: float) -> None:
-    process = lab.start("run", "IVSweep", "--yes")
+    process = lab.start_interpreter("run", "IVSweep", "--yes")
     time.sleep(seconds)
     storm(process, signal.SIGINT, 3, seed=int(10 * seconds))
     process.communicate(timeout=60)
@@ -61,7 +62,7 @@ def test_during_the_start_nothing_has_moved_or_it_goes_back(lab: Lab, seconds: f
 
 
 def test_a_terminal_that_is_gone(lab: Lab) -> None:
-    process = lab.begin_sweep()
+    process = lab.under_way(lab.start_interpreter("run", "IVSweep", "--yes", "--set", "points=4001", *SWEEP))
     assert process.stdout
     assert process.stderr
     process.stdout.close()  # whoever writes to it from now on fails

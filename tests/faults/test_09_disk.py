@@ -6,7 +6,6 @@ What becomes of the rows in each case is shown in `test_storage_disk.py`.
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +13,6 @@ import pytest
 
 from labnis.storage import open_run, recover
 from labnis.storage._journal import RESERVE_BYTES, STEP_BYTES
-from tests.faults import measuring
 from tests.faults.measuring import Lab
 from tests.run.bench import Commands
 
@@ -28,14 +26,11 @@ main()
 SPECTRA = ("--set", "frequencies=20001", "--set", "averages=1", "--set", "sweep_time=1e-3", "--set", "settling_time=0")
 
 
-def test_files_that_may_not_grow_any_more(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    plain, limit = measuring._command, RESERVE_BYTES + STEP_BYTES
-    monkeypatch.setattr(
-        measuring, "_command", lambda lab, words: [sys.executable, "-c", LIMITED, str(limit), *plain(lab, words)[3:]]
-    )
-    answer = lab.labnis("run", "EmittedPowerVsBias", "--yes", "--set", "points=61", *SPECTRA)
-    assert answer.returncode == 6, answer.stderr
-    assert "File too large" in answer.stderr
+def test_files_that_may_not_grow_any_more(lab: Lab) -> None:
+    limited = ("-c", LIMITED, str(RESERVE_BYTES + STEP_BYTES))
+    words = ("run", "EmittedPowerVsBias", "--yes", "--set", "points=61", *SPECTRA)
+    said = lab.ended(lab.start_interpreter(*words, python=limited), 6)
+    assert "File too large" in said
     lab.assert_safe()
     assert lab.ever_on()
     if lab.run_file.with_name(f"{lab.run_file.name}.journal").exists():

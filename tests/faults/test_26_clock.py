@@ -15,8 +15,7 @@ import pytest
 from labnis import run as run_module
 from labnis.cli import main
 from labnis.storage import RunWriter, list_runs, read_events, read_metadata
-from tests.faults import measuring
-from tests.faults.measuring import Lab
+from tests.faults.measuring import SWEEP, Lab
 from tests.run.bench import BiasLog, Commands, write_station
 
 JUMPING = """\
@@ -38,15 +37,9 @@ main()
 
 
 @pytest.mark.parametrize("hours", [1, -1])
-def test_a_jump_of_the_clock_changes_nothing_but_is_noted(
-    lab: Lab, hours: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    plain = measuring._command
-    monkeypatch.setattr(
-        measuring, "_command", lambda lab, words: [sys.executable, "-c", JUMPING, str(hours), *plain(lab, words)[3:]]
-    )
-    answer = lab.run(points=121)
-    assert answer.returncode == 0, answer.stderr
+def test_a_jump_of_the_clock_changes_nothing_but_is_noted(lab: Lab, hours: int) -> None:
+    words = ("run", "IVSweep", "--yes", "--set", "points=121", *SWEEP)
+    lab.ended(lab.start_interpreter(*words, python=("-c", JUMPING, str(hours))), 0)
     lab.assert_safe()
     assert read_metadata(lab.run_file)["rows"] == 121
     steps = [event for event in read_events(lab.run_file) if event.kind == "clock-step"]

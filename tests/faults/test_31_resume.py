@@ -1,11 +1,14 @@
 """31: a killed run is resumed into the same file; under other conditions it is not."""
 
+import pytest
+
 from labnis.storage import open_run, read_events
-from tests.faults.measuring import Lab, kill, wait_for
+from tests.faults.measuring import SWEEP, Lab, kill, wait_for
 
 
-def test_killed_and_resumed(lab: Lab) -> None:
-    process = lab.begin_sweep(points=301)
+@pytest.mark.parametrize("procedure", ["IVSweep", "tests.faults.lab_procedures.PlainSweep"])
+def test_killed_and_resumed(lab: Lab, procedure: str) -> None:
+    process = lab.under_way(lab.start("run", procedure, "--yes", "--set", "points=301", *SWEEP))
     wait_for(lambda: lab.rows() > 20, process)
     killed = kill(process)
     lab.assert_safe(killed)

@@ -5,13 +5,13 @@ Steps on the twin's trigger model take real time, and each is in its log.
 
 import signal
 import socket
-import subprocess
 import time
 from itertools import pairwise
 
 import pytest
 
 from sim_instruments.command_log import largest_rate
+from tests.faults.commands import Command
 from tests.faults.measuring import RAMP_RATE, Lab, chance, kill, wait_for
 
 SLOW = 2e-3  # V/s: 2.5 s from 0 to 4 mV
@@ -26,7 +26,7 @@ def slow_lab(lab: Lab) -> Lab:
     return lab
 
 
-def walking_run(lab: Lab) -> "subprocess.Popen[str]":
+def walking_run(lab: Lab) -> Command:
     """A run whose source walks to the sweep's first point by itself, and has come a part of the way."""
     process = lab.start("run", "IVSweep", "--yes", "--set", "points=101", "--set", "maximum_bias=4e-3")
     try:

@@ -92,14 +92,6 @@ def test_kill_recover_resume(tmp_path, seed):
     check_kill(tmp_path, seed)
 
 
-@pytest.mark.long
-@pytest.mark.timeout(3000)
-@pytest.mark.parametrize("part", range(4))
-def test_50_kills(tmp_path, part):
-    for seed in range(part * 50, part * 50 + 50):
-        check_kill(tmp_path / str(seed), seed)
-
-
 def test_run_of_a_living_process_is_running(tmp_path):
     with child_writer(tmp_path) as (_, lines, path):
         lines.readline()

@@ -6,6 +6,7 @@ is UNKNOWN, and `labnis safe` has to succeed as soon as the source can be reache
 
 import random
 import re
+import subprocess
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +18,6 @@ import h5py
 from sim_instruments.command_log import largest_rate
 from sim_instruments.faults import CONDITIONS, Kind
 from tests.faults.measuring import RAMP_RATE, Lab, chance
-from tests.soak.forked import Command
 
 __all__ = ["Faulty", "faulty_calibration", "usual_messages"]
 
@@ -44,7 +44,7 @@ class Faulty:
     Attributes
     ----------
     outcome
-        "zero" at its end, "unknown" where it says so.
+        "zero" at its end, "unknown" where it says so, "hung" where it did not end.
     struck
         Messages that the fault reached.
     problems
@@ -62,9 +62,9 @@ class Faulty:
 
 def usual_messages(lab: Lab) -> Counter[str]:
     """Messages that each instrument gets in a calibration that nothing happens to."""
-    command = Command(lab, *CALIBRATE)
-    if code := command.wait():
-        raise AssertionError(f"exit code {code}: {command.said()}")
+    answer = lab.labnis(*CALIBRATE)
+    if answer.returncode:
+        raise AssertionError(f"exit code {answer.returncode}: {answer.stderr}")
     return Counter(entry.role for entry in lab.log if entry.direction == "in")
 
 
@@ -89,9 +89,11 @@ def faulty_calibration(lab: Lab, seed: int, messages: Mapping[str, int]) -> Faul
     """Calibrate with the fault that `seed` chooses, and check what is left."""
     fault = random_fault(chance(seed), messages)
     lab.fault(**fault)
-    command = Command(lab, *CALIBRATE)
-    code = command.wait()
-    said = command.said()
+    try:
+        answer = lab.labnis(*CALIBRATE)
+    except subprocess.TimeoutExpired as error:
+        return Faulty(seed, fault, 0, -1, "hung", (f"{fault}: {error}: {error.stderr!r}",))
+    code, said = answer.returncode, answer.stderr
     [struck] = lab.control(do="faults")["struck"]
     problems = []
     if code not in EXIT_CODES:
@@ -104,9 +106,9 @@ def faulty_calibration(lab: Lab, seed: int, messages: Mapping[str, int]) -> Faul
     problems += [f"{path.name} is unreadable" for path in lab.data.glob("*/*/*.h5") if not _readable(path)]
     lab.control(do="clear")
     if outcome != "zero":
-        safe = Command(lab, "safe")
-        if safe.wait() or lab.source() != {"level": 0.0, "output": False}:
-            problems.append(f"`labnis safe` afterwards: {safe.said()}")
+        safe = lab.safe()
+        if safe.returncode or lab.source() != {"level": 0.0, "output": False}:
+            problems.append(f"`labnis safe` afterwards: {safe.stderr}")
     return Faulty(seed, fault, struck, code, outcome, tuple(problems))
 
 

@@ -14,14 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labnis.storage import list_runs, open_run, recover
-from tests.faults.measuring import Lab, chance
-from tests.soak.forked import Command
+from tests.faults.measuring import Lab, chance, kill
 
 __all__ = ["Kill", "fresh_data", "killed_run", "usual_run"]
 
 POINTS = 61
 SWEEP = ("maximum_bias=4e-3", f"points={POINTS}", "time_constant=0.001", "settling_time=0.002")
-RUN = ("run", "IVSweep", "--yes", *(word for setting in SWEEP for word in ("--set", setting)))
+SETTINGS = ("--yes", *(word for setting in SWEEP for word in ("--set", setting)))
+# One in four is fitted live, which takes most of a processor.
+PROCEDURES = ("IVSweep", *["tests.faults.lab_procedures.PlainSweep"] * 3)
 
 
 @dataclass(frozen=True)
@@ -54,23 +55,24 @@ class Kill:
 def usual_run(lab: Lab) -> tuple[float, NDArray[np.float64]]:
     """How long (s) the run takes if nothing happens, and the biases (V) that it sets."""
     began = time.monotonic()
-    command = Command(lab, *RUN)
-    if command.wait():
-        raise AssertionError(command.said())
+    answer = lab.labnis("run", PROCEDURES[-1], *SETTINGS)
+    if answer.returncode:
+        raise AssertionError(answer.stderr)
     return time.monotonic() - began, _bias(lab)
 
 
 def killed_run(lab: Lab, seed: int, usual: tuple[float, NDArray[np.float64]]) -> Kill:
     """Kill a run at a moment that `seed` chooses, and check everything that was promised."""
     problems: list[str] = []
-    command = Command(lab, *RUN)
+    run = ("run", PROCEDURES[seed % len(PROCEDURES)], *SETTINGS)
+    command = lab.start(*run)
     time.sleep(chance(seed).uniform(0.0, 1.02 * usual[0]))
     seen = lab.rows()
-    killed = command.kill()
+    killed = kill(command)
     before = lab.trajectory()[-1]
     unreadable = [path for path in _files(lab) if not _readable(path)]
     problems += [f"{path.name} is unreadable right after the kill" for path in unreadable]
-    command.wait_for_guardian()
+    command.communicate()  # until the guardian has ended, too
     try:
         lab.assert_safe()
     except AssertionError as error:
@@ -83,7 +85,7 @@ def killed_run(lab: Lab, seed: int, usual: tuple[float, NDArray[np.float64]]) ->
     kept = _recovered(lab, problems)
     if kept < acknowledged:
         problems.append(f"{acknowledged} rows were acknowledged, {kept} are left")
-    resumed = _resumed(lab, kept, usual[1], problems)
+    resumed = _resumed(lab, run, kept, usual[1], problems)
     was_on = any(point.output for point in lab.trajectory() if point.time < killed)
     stage = "on" if before.output else "after" if was_on else "before"
     zero_after = after[-1].time - killed if before.output else float("nan")
@@ -130,17 +132,18 @@ def _recovered(lab: Lab, problems: list[str]) -> int:
     return rows
 
 
-def _resumed(lab: Lab, kept: int, planned: NDArray[np.float64], problems: list[str]) -> bool:
+def _resumed(lab: Lab, run: tuple[str, ...], kept: int, planned: NDArray[np.float64], problems: list[str]) -> bool:
     """Go on with what was killed; a run without rows begins anew instead, one that was done has nothing to resume."""
     files = _files(lab)
     if files and list_runs(lab.data)[0].status == "done":
         return False
-    command = Command(lab, "resume", "--yes") if kept else Command(lab, *RUN)
-    code = command.wait()
-    found = _bias(lab) if not code else np.array([])
+    answer = lab.labnis("resume", "--yes") if kept else lab.labnis(*run)
+    found = _bias(lab) if not answer.returncode else np.array([])
     tolerance = 1e-3 * np.abs(planned).max()
-    if code or len(found) != len(planned) or np.abs(found - planned).max() > tolerance:
-        problems.append(f"resumed with exit code {code} and {len(found)} of {len(planned)} rows: {command.said()}")
+    if answer.returncode or len(found) != len(planned) or np.abs(found - planned).max() > tolerance:
+        problems.append(
+            f"resumed with exit code {answer.returncode} and {len(found)} of {len(planned)} rows: {answer.stderr}"
+        )
     try:
         lab.assert_safe()
     except AssertionError as error:

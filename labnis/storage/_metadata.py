@@ -131,7 +131,8 @@ def ending(status: Status, reason: str, traceback: str, end: datetime, duration:
 def from_attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:
     """Parse attributes, the inverse of `to_attributes`: JSON to mappings, text to times, scalars to Python's.
 
-    What the file does not have, in part because its schema is older, is None; `instruments` and `procedure_class` are empty then.
+    What the file does not have, in part because its schema is older, is None; `instruments` and `procedure_class` are
+    empty then.
     """
     parsed: dict[str, Any] = dict.fromkeys(("end", "duration", "git_dirty", "seed", "truth_text", "configuration_hash"))
     parsed |= {"instruments": {}, "procedure_class": ""}

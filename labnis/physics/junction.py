@@ -29,6 +29,10 @@ JunctionParameter = Literal["voltage", "temperature", "gap", "dynes", "resistanc
 BOLTZMANN_EV: float = k / e
 
 
+# Voltages among which the optimal bias is looked for first, and halvings of the interval between two of them.
+_BIASES, _BISECTIONS = 73, 24
+
+
 def _conductance_derivative(z: Complex, order: int) -> Complex:
     return bcs_root_derivative(z, order + 1)
 
@@ -128,13 +132,8 @@ class NISJunction:
         v, t, t_s = np.broadcast_arrays(
             v, t, non_negative("superconductor_temperature", superconductor_temperature) * BOLTZMANN_EV / self.gap
         )
-        heat = heat_derivative(self.dynes)
-        reduced = (
-            smear(heat, v, t, self.dynes)
-            - smear(heat, np.zeros_like(v), t_s, self.dynes)
-            - v * smear(bcs_root_derivative, v, t, self.dynes)
-        )
-        return np.asarray(reduced.real * self.gap**2 / self.resistance)
+        returned = smear(heat_derivative(self.dynes), np.zeros_like(v), t_s, self.dynes).real
+        return np.asarray((self._reduced_cooling(v, t) - returned) * self.gap**2 / self.resistance)
 
     def cooling_power_derivative(
         self,
@@ -157,10 +156,7 @@ class NISJunction:
         def slope(derivative: Derivative, at: Real, warmth: Real) -> Real:
             return smear_temperature_slope(derivative, at, warmth, self.dynes).real
 
-        def heat_slope(z: Complex, order: int) -> Complex:
-            return heat(z, order + 1)
-
-        p_v = part(heat_slope, v, t) - part(bcs_root_derivative, v, t) - v * part(_conductance_derivative, v, t)
+        p_v = self._reduced_cooling_slope(v, t)
         p_t = slope(heat, v, t) - v * slope(bcs_root_derivative, v, t)
         match parameter:
             case "voltage":
@@ -184,6 +180,49 @@ class NISJunction:
                 reduced = part(heat_by_dynes, v, t) - part(heat_by_dynes, zero, t_s) - v * part(root_by_dynes, v, t)
                 return reduced * self.gap**2 / self.resistance
         raise ValueError(f"no derivative with respect to {parameter!r}")
+
+    def optimal_bias(self, temperature: ArrayLike) -> Real:
+        """Voltage (V, not negative) at which `cooling_power` is largest, whatever the superconductor's temperature.
+
+        For kT ≪ Δ it is (Δ − 0.66 kT_N)/e (Anghel & Pekola, JLTP 123, 197). Where tunnelling cools at no voltage, 0 is
+        the one at which it heats least. Accurate to 1e-6 of the gap.
+        """
+        t = non_negative("temperature", temperature) * BOLTZMANN_EV / self.gap
+        # The maximum lies a few broadenings around the gap; far below them everything is exponentially small.
+        width = t + self.dynes
+        grid = np.clip(1 - width[..., None] * np.linspace(-3, 15, _BIASES), 0, None)
+        grid[..., -1] = 0
+        reduced = self._reduced_cooling(grid, np.broadcast_to(t[..., None], grid.shape))
+        best = np.argmax(reduced, axis=-1)[..., None]
+        high = np.take_along_axis(grid, np.maximum(best - 1, 0), -1)[..., 0]
+        low = np.take_along_axis(grid, np.minimum(best + 1, _BIASES - 1), -1)[..., 0]
+        for _ in range(_BISECTIONS):
+            middle = (low + high) / 2
+            rises = self._reduced_cooling_slope(middle, t) > 0
+            low, high = np.where(rises, middle, low), np.where(rises, high, middle)
+        return np.where(best[..., 0] == _BIASES - 1, 0.0, (low + high) / 2) * self.gap
+
+    def maximum_cooling_power(self, temperature: ArrayLike, superconductor_temperature: ArrayLike) -> Real:
+        """`cooling_power` (W) at the `optimal_bias`; not positive where tunnelling cools at no voltage.
+
+        For kT ≪ Δ it is (Δ²/e²R_T)·[0.59 (kT_N/Δ)^{3/2} − √(2πkT_S/Δ)·e^{−Δ/kT_S}] (Anghel & Pekola).
+        """
+        return self.cooling_power(self.optimal_bias(temperature), temperature, superconductor_temperature)
+
+    def _reduced_cooling(self, v: Real, t: Real) -> Real:
+        """Cooling power in Δ²/(e²R_T), up to what does not depend on the voltage."""
+        heat = smear(heat_derivative(self.dynes), v, t, self.dynes).real
+        return heat - v * smear(bcs_root_derivative, v, t, self.dynes).real
+
+    def _reduced_cooling_slope(self, v: Real, t: Real) -> Real:
+        """∂/∂v of `_reduced_cooling`."""
+        heat = heat_derivative(self.dynes)
+
+        def heat_slope(z: Complex, order: int) -> Complex:
+            return heat(z, order + 1)
+
+        slope = smear(heat_slope, v, t, self.dynes).real - smear(bcs_root_derivative, v, t, self.dynes).real
+        return slope - v * smear(_conductance_derivative, v, t, self.dynes).real
 
     def tunnelling_rate(self, energy: ArrayLike, temperature: ArrayLike) -> Real:
         """Normalised rate F(E) (1/s) of forward tunnelling, both electrodes at `temperature` (K).

@@ -15,7 +15,7 @@ from scipy.constants import e, h, k
 from labnis.physics._checks import finite, non_negative, positive_scalar
 from labnis.physics.junction import NISJunction
 
-__all__ = ["Resonator", "reflection_coefficient", "thermal_photon_number"]
+__all__ = ["Resonator", "asymptotic_damping_rate", "reflection_coefficient", "thermal_photon_number"]
 
 Real = NDArray[np.float64]
 Complex = NDArray[np.complex128]
@@ -26,6 +26,47 @@ def thermal_photon_number(frequency: ArrayLike, temperature: ArrayLike) -> Real:
     with np.errstate(divide="ignore", over="ignore"):
         x = h * finite("frequency", frequency) / (k * non_negative("temperature", temperature))
         return np.asarray(1 / np.expm1(x))
+
+
+def asymptotic_damping_rate(
+    frequency: float,
+    impedance: float,
+    coupling_capacitance: float,
+    other_capacitance: float,
+    resistance: float,
+    junctions: int = 2,
+) -> float:
+    """Damping rate γ̄_T (1/s) by ohmic junctions, from the circuit (Silveri et al., PRB 96, 094524).
+
+    γ̄_T = n (C_c/(C_c + C_Σ))² (Z_r/R_T) ω_r.
+
+    Parameters
+    ----------
+    frequency
+        Of the resonance (Hz).
+    impedance
+        Characteristic impedance Z_r = √(L_r/C_r) of the resonator (ohm).
+    coupling_capacitance, other_capacitance
+        C_c from the resonator to the island, and C_Σ from the island to everything else (F).
+    resistance
+        Tunnelling resistance R_T of one junction (ohm).
+    junctions
+        Number n of equal junctions on the island: 2 in a SINIS device.
+
+    """
+    given = {
+        "frequency": frequency,
+        "impedance": impedance,
+        "coupling_capacitance": coupling_capacitance,
+        "resistance": resistance,
+    }
+    for name, value in given.items():
+        positive_scalar(name, value)
+    positive_scalar("other_capacitance", other_capacitance, zero=True)
+    if junctions not in (1, 2):
+        raise ValueError(f"junctions is {junctions}; 1 or 2 are possible")
+    share = coupling_capacitance / (coupling_capacitance + other_capacitance)
+    return float(junctions * share**2 * impedance / resistance * 2 * np.pi * frequency)
 
 
 def reflection_coefficient(

@@ -181,3 +181,50 @@ def test_impossible_arguments_are_refused() -> None:
         junction.current([0.0, np.nan], 0.1)
     with pytest.raises(ValueError, match="broadcast"):
         junction.current([0.0, 1e-3], [0.1, 0.2, 0.3])
+
+
+# --- best cooling -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dynes", [0.0, 1e-4, 1e-2])
+@pytest.mark.parametrize(
+    ("temperature", "superconductor"), [(0.02, 0.02), (0.1, 0.1), (0.1, 0.3), (0.3, 0.3), (0.9, 0.5)]
+)
+def test_no_bias_cools_better_than_the_optimal_one(dynes: float, temperature: float, superconductor: float) -> None:
+    junction = NISJunction(215e-6, 1e3, dynes)
+    voltages = np.linspace(0, 1.3 * 215e-6, 5001)
+    best = float(junction.cooling_power(voltages, temperature, superconductor).max())
+    found = float(junction.maximum_cooling_power(temperature, superconductor))
+    assert found >= best - 1e-13 * 215e-6**2 / 1e3
+    bias = float(junction.optimal_bias(temperature))
+    beside = np.abs([bias - 1e-4 * 215e-6, bias + 1e-4 * 215e-6])
+    assert found >= float(junction.cooling_power(beside, temperature, superconductor).max())
+
+
+def test_optimal_bias_and_power_far_below_the_gap() -> None:
+    """Anghel & Pekola: V = (Δ − 0.66 kT)/e, P = 0.59 Δ² (kT/Δ)^{3/2}/(e²R) less what the superconductor returns."""
+    junction = NISJunction(215e-6, 1e3)
+    temperature = np.array([0.01, 0.03])
+    t = k * temperature / e / 215e-6
+    assert (215e-6 - junction.optimal_bias(temperature)) / (215e-6 * t) == pytest.approx([0.66, 0.66], abs=0.01)
+    power = junction.maximum_cooling_power(temperature, 0.01) * 1e3 / 215e-6**2
+    assert power / t**1.5 == pytest.approx([0.59, 0.59], abs=0.01)
+    returned = power - junction.maximum_cooling_power(temperature, 0.3) * 1e3 / 215e-6**2
+    t_s = k * 0.3 / e / 215e-6
+    assert returned == pytest.approx(np.sqrt(2 * np.pi * t_s) * np.exp(-1 / t_s), rel=0.15)
+
+
+def test_where_nothing_cools_zero_is_the_best_bias() -> None:
+    junction = NISJunction(215e-6, 1e3, dynes=1e-2)
+    assert junction.optimal_bias(0.02) == 0
+    assert junction.maximum_cooling_power(0.02, 0.3) < 0
+    assert junction.maximum_cooling_power(0.02, 0.02) == pytest.approx(0, abs=1e-25)
+
+
+def test_optimal_bias_broadcasts() -> None:
+    junction = NISJunction(215e-6, 1e3)
+    temperatures = np.array([0.05, 0.1, 0.2])
+    found = junction.maximum_cooling_power(temperatures, np.array([[0.1], [0.3]]))
+    assert found.shape == (2, 3)
+    alone = junction.cooling_power(junction.optimal_bias(0.2), 0.2, 0.3)
+    assert found[1, 2] == pytest.approx(alone, rel=1e-12)

@@ -7,6 +7,7 @@ from pathlib import Path
 from pymeasure.experiment import Procedure
 from rich.console import Console, Group
 from rich.live import Live
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 
@@ -16,7 +17,7 @@ from labnis.fit import Estimate, FitResult
 from labnis.station import StationConfig
 from labnis.watching import RunOutcome
 
-__all__ = ["TerminalDisplay", "estimate_table", "rounded"]
+__all__ = ["TerminalDisplay", "contract_table", "estimate_table", "rounded", "shown"]
 
 
 _PREFIXES = (
@@ -71,17 +72,22 @@ def estimate_table(estimates: dict[str, Estimate], *, truth: dict[str, float] | 
     return table
 
 
+def shown(text: object) -> str:
+    """Somebody's text as a terminal may safely get it: what it cannot print, or would obey, is written out."""
+    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in str(text))
+
+
 def contract_table(plans: Sequence[PlannedRun], config: StationConfig, roles: Sequence[str]) -> Table:
     """What is about to be done: each run, the limits it keeps, and the instruments in the `roles` that it uses."""
     limits = config.limits
     instruments = ", ".join(f"{config.roles.filled()[role]} ({role})" for role in roles)
     total = sum(plan.duration for plan in plans)
     table = Table(
-        title=f"{config.path}: {_clock(total)} in all",
+        title=escape(f"{config.path}: {_clock(total)} in all"),
         title_justify="left",
         caption=f"limits: bias ±{_si(limits.maximum_bias, 'V')}, ramps {_si(limits.ramp_rate, 'V/s')} in steps of "
         f"{_si(limits.maximum_step, 'V')} at most, compliance {_si(limits.compliance, 'A')}\n"
-        f"instruments: {instruments}",
+        f"instruments: {escape(instruments)}",
         caption_justify="left",
     )
     for heading in (

@@ -44,26 +44,6 @@ def parsed(path: Path) -> ast.Module:
 # --- packages and modules --------------------------------------------------------------------------------------------
 
 
-def test_physics_and_fit_export_exactly_this() -> None:
-    assert labnis.physics.__all__ == [
-        "JunctionParameter",
-        "NISJunction",
-        "Resonator",
-        "reflection_coefficient",
-        "thermal_photon_number",
-    ]
-    assert labnis.fit.__all__ == [
-        "EmissionData",
-        "Estimate",
-        "FitError",
-        "FitResult",
-        "ReflectionData",
-        "fit_current_voltage",
-        "fit_emitted_power",
-        "fit_reflection",
-    ]
-
-
 @pytest.mark.parametrize("door", ["labnis.physics", "labnis.fit", "labnis.storage", "labnis.ledger", "labnis.station"])
 def test_nobody_goes_round_a_public_door(door: str) -> None:
     room = ROOT / door.replace(".", "/")

@@ -8,11 +8,12 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from labnis.cli.options import STATION, DataOption, JsonOption, StationOption
 from labnis.cli.preparing import ledger_of, listed
-from labnis.display import rounded
+from labnis.display import rounded, shown
 from labnis.errors import RequestError
 from labnis.figures import draw_runs
 from labnis.fit import Estimate, FitResult
@@ -35,7 +36,8 @@ def ls(station: StationOption = STATION, data: DataOption = None) -> None:
         start = summary.start.strftime("%Y-%m-%d %H:%M:%S") if summary.start else ""
         status = summary.status if summary.status != "unreadable" else f"unreadable: {summary.reason}"
         simulated = {True: "simulated", False: "", None: "?"}[summary.simulated]
-        table.add_row(summary.run_id, start, summary.procedure, summary.cooldown, str(summary.rows), status, simulated)
+        texts = (summary.run_id, start, summary.procedure, summary.cooldown, str(summary.rows), status, simulated)
+        table.add_row(*(escape(shown(text)) for text in texts))
     Console().print(table)
 
 
@@ -69,7 +71,7 @@ def log(
     path = find_run(data or load_station(station).data, run)
     for event in read_events(path):
         details = f"  {listed(dict(event.details))}" if event.details else ""
-        typer.echo(f"{event.time.astimezone():%Y-%m-%d %H:%M:%S}  {event.kind}: {event.message}{details}")
+        typer.echo(shown(f"{event.time.astimezone():%Y-%m-%d %H:%M:%S}  {event.kind}: {event.message}{details}"))
 
 
 def calibrations(
@@ -116,7 +118,8 @@ def cooldown_list(station: StationOption = STATION, data: DataOption = None) -> 
     table = Table("cooldown", "started", "ended", "note")
     for c in ledger_of(load_station(station), data).cooldowns():
         ended = c.ended.astimezone().strftime("%Y-%m-%d %H:%M") if c.ended else "current"
-        table.add_row(c.name, c.started.astimezone().strftime("%Y-%m-%d %H:%M"), ended, c.note)
+        started = c.started.astimezone().strftime("%Y-%m-%d %H:%M")
+        table.add_row(escape(shown(c.name)), started, ended, escape(shown(c.note)))
     Console().print(table)
 
 
@@ -124,11 +127,13 @@ def _show_run(path: Path) -> None:
     console = Console()
     metadata = read_metadata(path)
     mark = "SIMULATED " if metadata["simulated"] else ""
-    console.print(f"[bold]{mark}{metadata['procedure']} {metadata['run_id']}[/]", highlight=False)
+    console.print(f"[bold]{mark}{escape(shown(metadata['procedure']))} {metadata['run_id']}[/]", highlight=False)
     for key in ("status", "reason", "rows", "start", "end", "cooldown", "git_commit", "git_dirty", "host"):
         if metadata.get(key) not in (None, ""):
-            console.print(f"  {key}: {metadata[key]}", highlight=False, soft_wrap=True, markup=False)
-    console.print(f"  parameters: {listed(metadata['parameters'])}", highlight=False, soft_wrap=True, markup=False)
+            console.print(f"  {key}: {shown(metadata[key])}", highlight=False, soft_wrap=True, markup=False)
+    console.print(
+        f"  parameters: {shown(listed(metadata['parameters']))}", highlight=False, soft_wrap=True, markup=False
+    )
     console.print(f"  wiring: {listed(metadata['wiring'])}", highlight=False, soft_wrap=True, markup=False)
     for event in read_events(path):
         if event.kind == "visa" and "record" in event.details:
@@ -143,7 +148,7 @@ def _show_batch(batch: list[Calibration]) -> None:
     first = batch[0]
     when = first.created.astimezone().strftime("%Y-%m-%d %H:%M")
     mark = ", SIMULATED" if first.simulated else ""
-    title = f"{first.cooldown}, {when}, labnis {first.code_version}{mark}"
+    title = f"{escape(shown(first.cooldown))}, {when}, labnis {first.code_version}{mark}"
     table = Table("quantity", "value ± σ", "run", "model", title=title, title_justify="left")
     for c in batch:
         table.add_row(c.quantity.replace("_", " "), rounded(Estimate(c.value, c.sigma, c.unit)), c.run_id, c.model)

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 from pymeasure.experiment import Procedure
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from labnis.analysis import RESULTS
@@ -91,10 +92,10 @@ def check(
     console = Console()
     with prepared(options) as ready:
         config = ready.config
-        table = Table("role", "instrument", "type", "address", title=str(config.path), title_justify="left")
+        table = Table("role", "instrument", "type", "address", title=escape(str(config.path)), title_justify="left")
         for role, name in config.roles.filled().items():
             address = ready.twin.addresses[role] if ready.twin else config.address(role)
-            table.add_row(role, name, config.instruments[name]["type"], address or "")
+            table.add_row(role, escape(name), config.instruments[name]["type"], address or "")
         console.print(table)
         console.print(f"wiring: {listed(asdict(config.wiring))}", highlight=False, soft_wrap=True)
         console.print(f"limits: {listed(config.limits.model_dump())}", highlight=False, soft_wrap=True)

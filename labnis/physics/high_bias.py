@@ -63,7 +63,7 @@ def high_bias_photon_number(resonator: Resonator, gap: float, voltage: ArrayLike
 def high_bias_power(
     resonator: Resonator, gap: float, line_photons: float = 0.0, excess_photons: float = 0.0
 ) -> PowerExpansion:
-    """Expansion of the power into the line, `Resonator.emitted_power`, up to 1/V.
+    """Expansion up to 1/V of the power (W) into the line, `Resonator.emitted_power`.
 
     From H eqs. 4 to 7, with Σ = γ̄_T + γ_tr + γ_x:
     P_tr ≈ (ħω_r γ_tr/Σ) { γ̄_T eV/(2ħω_r) − γ̄_T(½ + N_tr) + γ_x(N_x − N_tr) − γ̄_T (1 + γ̄_T/Σ) Δ²/(4ħω_r eV) }.
@@ -80,7 +80,10 @@ def high_bias_power(
 
 
 def gain_from_slope(slope: float, resonator: Resonator) -> float:
-    """Power gain G = 2a₁(γ̄_T + γ_tr + γ_x)/(e γ_tr γ̄_T) from the `slope` a₁ (W/V) of the measured power (H eq. 9)."""
+    """Power gain as a ratio (1), from the `slope` a₁ (W/V) of the measured power.
+
+    G = 2a₁(γ̄_T + γ_tr + γ_x)/(e γ_tr γ̄_T) (H eq. 9).
+    """
     positive_scalar("slope", slope)
     positive_scalar("damping_junction", resonator.damping_junction)
     return slope / high_bias_power(resonator, gap=1e-6).slope

@@ -182,7 +182,7 @@ class NISJunction:
         raise ValueError(f"no derivative with respect to {parameter!r}")
 
     def optimal_bias(self, temperature: ArrayLike) -> Real:
-        """Voltage (V, not negative) at which `cooling_power` is largest, whatever the superconductor's temperature.
+        """Voltage ≥ 0 (V) at which `cooling_power` is largest, whatever the superconductor's temperature.
 
         For kT ≪ Δ it is (Δ − 0.66 kT_N)/e (Anghel & Pekola, JLTP 123, 197). Where tunnelling cools at no voltage, 0 is
         the one at which it heats least. Accurate to 1e-6 of the gap.

@@ -157,7 +157,8 @@ def test_procedure_columns_have_units_and_roles_exist(kind: type[Procedure]) -> 
 # --- physics ---------------------------------------------------------------------------------------------------------
 
 UNIT = re.compile(
-    r"\((?:1|V|A|S|K|W|Hz|eV|ohm|1/s|rad/s|W/Hz|A per [^)]*)\)|in eV|in [AW] per|units of|number|coefficient"
+    r"\((?:1|V|A|S|K|W|Hz|eV|ohm|1/s|rad/s|W/Hz|A/K|K/V|ohm/m|A per [^)]*)\)"
+    r"|in eV|in [AW] per|units of|number|coefficient|Whether"
 )
 
 

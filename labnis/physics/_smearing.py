@@ -16,7 +16,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["bcs_root_derivative", "heat_derivative", "smear", "smear_temperature_slope"]
+__all__ = ["TAIL", "TERMS", "bcs_root_derivative", "heat_derivative", "smear", "smear_temperature_slope"]
 
 Complex = NDArray[np.complex128]
 Real = NDArray[np.float64]
@@ -26,7 +26,7 @@ TERMS = 16
 
 # Midpoint Euler–Maclaurin coefficients of H^{2k} Λ^{(2k)}(z_a): −B_{2k}(½)/(2k)! up to the alternating sign that the
 # derivative along the imaginary axis brings.
-_TAIL = {2: 1 / 24, 4: 7 / 5760, 6: 31 / 967680, 8: 127 / 154828800}
+TAIL = {2: 1 / 24, 4: 7 / 5760, 6: 31 / 967680, 8: 127 / 154828800}
 
 # S⁽ⁿ⁾(z) = z^(n mod 2) · P_n(z²) · S^(1−2n), coefficients of P_n from the highest power down.
 _NUMERATORS = {
@@ -101,7 +101,7 @@ def smear(derivative: Derivative, v: Real, t: Real, dynes: float) -> Complex:
     warm = step > 0
     if not warm.any():
         return total
-    tail = sum(c * step**k * derivative(far, k) for k, c in _TAIL.items())
+    tail = sum(c * step**k * derivative(far, k) for k, c in TAIL.items())
     matsubara = (np.arange(TERMS) + 0.5) * step[..., None]
     near = derivative(v[..., None] + 1j * (dynes + matsubara), 1).sum(axis=-1)
     # At t = 0 the correction is 0, also where the derivatives diverge (γ = 0, v at the gap).
@@ -117,7 +117,7 @@ def smear_temperature_slope(derivative: Derivative, v: Real, t: Real, dynes: flo
     near = -1j * derivative(nodes, 1).sum(axis=-1) + step * (order * derivative(nodes, 2)).sum(axis=-1)
     tail = sum(
         c * (k * step ** (k - 1) * derivative(far, k) + 1j * TERMS * step**k * derivative(far, k + 1))
-        for k, c in _TAIL.items()
+        for k, c in TAIL.items()
     )
     slope = 1j * TERMS * derivative(far, 1) + near + tail
     return np.where(step > 0, 2 * np.pi * slope, 0)

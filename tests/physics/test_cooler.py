@@ -1,0 +1,312 @@
+"""The cooler's steady state: against independent solutions, energy conservation, closed limits and published facts."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.constants import e, k
+
+from labnis.physics import AndreevChannel, NISJunction, NoOperatingPointError, OperatingPoint, SINISCooler
+from labnis.physics._tunnelling_heat import tunnelling_heat
+from tests.physics import micro_cooler, quadrature
+from tests.physics.micro_cooler import GAP, channel, cooler
+
+PAPER = cooler(andreev=channel())
+BIAS = np.linspace(0, 500e-6, 101)
+
+coolers = st.builds(
+    SINISCooler,
+    junction=st.builds(NISJunction, gap=st.just(GAP), resistance=st.floats(100, 1e5), dynes=st.floats(1e-6, 1e-3)),
+    volume=st.floats(1e-21, 1e-17),
+    electron_phonon=st.floats(1e8, 1e10),
+    kapitza=st.none() | st.floats(1e-13, 1e-8),
+    andreev=st.none()
+    | st.builds(
+        AndreevChannel,
+        diffusion_constant=st.floats(1e-3, 2e-2),
+        coherence_length=st.floats(0.2e-6, 5e-6),
+        resistance_per_length=st.floats(1e5, 1e7),
+        scale=st.floats(0.1, 2.0),
+    ),
+    leakage_resistance=st.none() | st.floats(1e6, 1e9),
+)
+biases = st.lists(st.floats(-600e-6, 600e-6), min_size=1, max_size=5)
+baths = st.floats(5e-3, 0.6)
+
+
+def largest_term(point: OperatingPoint) -> np.ndarray:
+    terms = (point.cooling_power, point.electron_phonon_power, point.andreev_power, point.leakage_power)
+    return np.max(np.abs(terms), axis=0)
+
+
+def phonon_slope(cooler: SINISCooler, point: OperatingPoint) -> np.ndarray:
+    """Change of the electron–phonon power with T_e."""
+    electrons, phonons = point.electron_temperature, point.phonon_temperature
+    slope = 5 * cooler.electron_phonon * cooler.volume * electrons**4
+    if cooler.kapitza is None:
+        return slope
+    stiff = 4 * cooler.kapitza * phonons**3
+    return slope * stiff / (stiff + 5 * cooler.electron_phonon * cooler.volume * phonons**4)
+
+
+def uncertainty(cooler: SINISCooler, point: OperatingPoint) -> np.ndarray:
+    """What the class promises of the balance."""
+    junction = cooler.junction
+    v, electrons = point.device_voltage / 2, point.electron_temperature
+    rounding = 2e-15 * (junction.gap**2 + v**2) / junction.resistance
+    slope = 5 * cooler.electron_phonon * cooler.volume * electrons**4
+    slope = slope + 2 * junction.cooling_power_derivative("temperature", v, electrons, point.bath_temperature)
+    return np.maximum(1e-9 * largest_term(point), rounding + 1e-15 * slope * electrons)
+
+
+@settings(max_examples=60, derandomize=True, deadline=None)
+@given(coolers, biases, baths)
+def test_energy_is_conserved(cooler: SINISCooler, bias: list[float], bath: float) -> None:
+    point = cooler.operating_point(bias, bath)
+    assert (np.abs(point.imbalance) <= uncertainty(cooler, point)).all()
+    if cooler.kapitza is None:
+        np.testing.assert_array_equal(point.phonon_temperature, point.bath_temperature)
+    flow = np.abs(point.electron_phonon_power - point.kapitza_power)
+    one_way = cooler.electron_phonon * cooler.volume * point.electron_temperature**5 + (cooler.kapitza or 0) * bath**4
+    assert (flow <= np.maximum(1e-9 * np.abs(point.electron_phonon_power), 1e-14 * one_way)).all()
+
+
+@pytest.mark.parametrize("bath", [0.005, 0.02, 0.09, 0.14, 0.23, 0.33, 0.43])
+def test_the_balance_of_the_published_cooler_is_not_limited_by_rounding(bath: float) -> None:
+    # Within 15 µV of zero bias the largest term is itself below 1e-6 Δ²/e²R_T, and the rounding of P shows.
+    point = PAPER.operating_point(BIAS[3:], bath)
+    assert (np.abs(point.imbalance) <= 2e-9 * largest_term(point)).all()
+
+
+@settings(max_examples=30, derandomize=True, deadline=None)
+@given(coolers, biases, baths, st.floats(1e-4, 2.4))
+def test_every_start_leads_to_the_same_state(cooler: SINISCooler, bias: list[float], bath: float, start: float) -> None:
+    point = cooler.operating_point(bias, bath)
+    other = cooler.operating_point(bias, bath, start=start)
+    difference = np.abs(other.electron_temperature - point.electron_temperature)
+    allowed = 2 * uncertainty(cooler, point) / phonon_slope(cooler, point)
+    assert (difference <= allowed + 1e-12 * point.electron_temperature).all()
+
+
+@pytest.mark.parametrize("bath", [0.09, 0.23])
+def test_steady_state_agrees_with_root_finding_by_quadrature(bath: float) -> None:
+    bias = np.array([5e-6, 233e-6, 400e-6])
+    point = PAPER.operating_point(bias, bath)
+    expected = np.array([micro_cooler.steady_state(PAPER, v, bath) for v in bias])
+    np.testing.assert_allclose(point.electron_temperature, expected[:, 0], rtol=1e-8)
+    np.testing.assert_allclose(point.phonon_temperature, expected[:, 1], rtol=1e-8)
+
+
+def test_every_part_of_the_state_is_what_it_is_called() -> None:
+    device = cooler(andreev=channel(), leakage_resistance=20e6)
+    point = device.operating_point(np.array([-380e-6, 100e-6]), 0.09)
+    v, electrons, bath = point.device_voltage / 2, point.electron_temperature, point.bath_temperature
+    junction = device.junction
+    np.testing.assert_array_equal(point.quasiparticle_current, junction.current(v, electrons))
+    np.testing.assert_array_equal(point.andreev_current, channel().linearised(v, electrons, junction)[0])
+    np.testing.assert_allclose(point.leakage_current, point.device_voltage / 20e6, rtol=1e-15)
+    np.testing.assert_allclose(point.cooling_power, 2 * junction.cooling_power(v, electrons, bath), rtol=1e-8)
+    np.testing.assert_allclose(point.andreev_power, point.andreev_current * point.device_voltage, rtol=1e-15)
+    np.testing.assert_allclose(point.leakage_power, point.leakage_current * point.device_voltage, rtol=1e-15)
+    np.testing.assert_array_equal(
+        point.current, point.quasiparticle_current + point.andreev_current + point.leakage_current
+    )
+    coupling = 2e9 * micro_cooler.VOLUME * (electrons**5 - point.phonon_temperature**5)
+    np.testing.assert_allclose(point.electron_phonon_power, coupling, rtol=1e-12)
+    np.testing.assert_array_equal(point.andreev_in_range, [False, True])
+    assert cooler().operating_point(1e-3, 0.1).andreev_in_range
+
+
+@pytest.mark.parametrize("dynes", [0.0, 1e-3])
+@pytest.mark.parametrize("temperature", [5e-3, 2.0])
+@pytest.mark.parametrize("reduced_voltage", [0.3, 1.0, 5.0])
+def test_the_heat_kernel_agrees_with_quadrature(dynes: float, temperature: float, reduced_voltage: float) -> None:
+    junction, bath = NISJunction(GAP, 1.0, dynes), 0.12
+    thermal = np.array([temperature, bath]) * k / e / GAP
+    heat, slope = tunnelling_heat(np.array([reduced_voltage, 0.0]), thermal, dynes)
+    expected = quadrature.cooling_power(junction, reduced_voltage * GAP, temperature, bath) / GAP**2
+    assert heat[0] - heat[1] == pytest.approx(expected, abs=5e-15 * (1 + reduced_voltage**2))
+    up, down = (
+        tunnelling_heat(np.array(reduced_voltage), np.array(thermal[0] * (1 + s)), dynes)[0] for s in (1e-4, -1e-4)
+    )
+    assert slope[0] == pytest.approx((up - down) / (2e-4 * thermal[0]), rel=1e-5, abs=1e-9)
+
+
+def test_slopes_along_the_steady_states_are_those_of_finite_differences() -> None:
+    device = cooler(andreev=channel(), leakage_resistance=50e6)
+    bath = np.array([0.09, 0.14, 0.23, 0.43])[:, None]
+    bias, step = np.linspace(-460e-6, 460e-6, 24), 1e-8
+    point = device.operating_point(bias, bath)
+    up, down = device.operating_point(bias + step, bath), device.operating_point(bias - step, bath)
+    slope = (up.electron_temperature - down.electron_temperature) / (2 * step)
+    conductance = (up.current - down.current) / (2 * step)
+    error = np.abs(device.temperature_slope(point) - slope)
+    assert (error < 1e-4 * np.abs(slope).max(axis=1, keepdims=True)).all()
+    np.testing.assert_allclose(device.conductance(point), conductance, rtol=1e-3)
+
+
+def test_slopes_of_a_device_without_extras_are_those_of_finite_differences() -> None:
+    device, step = cooler(kapitza=None), 1e-8
+    bias = np.array([50e-6, 300e-6, 410e-6])
+    up, down = device.operating_point(bias + step, 0.2), device.operating_point(bias - step, 0.2)
+    point = device.operating_point(bias, 0.2)
+    slope = (up.electron_temperature - down.electron_temperature) / (2 * step)
+    np.testing.assert_allclose(device.temperature_slope(point), slope, rtol=1e-4)
+    np.testing.assert_allclose(device.conductance(point), (up.current - down.current) / (2 * step), rtol=1e-4)
+
+
+def test_without_tunnelling_the_leak_heats_electrons_and_phonons_in_closed_form() -> None:
+    device = replace(cooler(leakage_resistance=1e9), junction=NISJunction(GAP, 1e18))
+    point = device.operating_point(100e-6, 0.05)
+    power = (100e-6) ** 2 / 1e9
+    phonons = (0.05**4 + power / 144e-12) ** 0.25
+    assert point.phonon_temperature == pytest.approx(phonons, rel=1e-12)
+    electrons = (phonons**5 + power / (2e9 * micro_cooler.VOLUME)) ** 0.2
+    assert point.electron_temperature == pytest.approx(electrons, rel=1e-9)
+
+
+def test_at_zero_bias_everything_is_at_the_temperature_of_the_bath() -> None:
+    point = PAPER.operating_point(0.0, [0.01, 0.1, 1.0])
+    np.testing.assert_allclose(point.electron_temperature, [0.01, 0.1, 1.0], rtol=1e-12)
+    np.testing.assert_allclose(point.phonon_temperature, [0.01, 0.1, 1.0], rtol=1e-12)
+    assert (point.current == 0).all()
+
+
+def test_the_state_does_not_depend_on_the_sign_of_the_bias() -> None:
+    forward, backward = PAPER.operating_point(BIAS, 0.1), PAPER.operating_point(-BIAS, 0.1)
+    np.testing.assert_allclose(forward.electron_temperature, backward.electron_temperature, rtol=1e-9)
+    np.testing.assert_allclose(forward.current, -backward.current, rtol=1e-8)
+
+
+def test_bias_and_bath_broadcast() -> None:
+    point = PAPER.operating_point(np.zeros((3, 1)), [0.1, 0.2])
+    assert point.electron_temperature.shape == point.current.shape == point.imbalance.shape == (3, 2)
+    assert PAPER.operating_point(1e-4, 0.1).electron_temperature.shape == ()
+    assert PAPER.operating_point([], 0.1).current.shape == (0,)
+    with pytest.raises(ValueError, match="broadcast"):
+        PAPER.operating_point([0.0, 1e-4], [0.1, 0.2, 0.3])
+
+
+def test_a_device_heated_beyond_the_model_is_an_error_that_names_the_point() -> None:
+    with pytest.raises(NoOperatingPointError, match=r"device_voltage = 0\.02 V, bath_temperature = 0\.1 K.*kT = Δ"):
+        PAPER.operating_point([1e-4, 0.02], 0.1)
+
+
+def test_impossible_coolers_are_refused() -> None:
+    junction = NISJunction(GAP, 1900.0)
+    for arguments, named in (
+        ((0.0, 2e9, None), r"volume is 0\.0"),
+        ((1e-20, math.nan, None), "electron_phonon is nan"),
+        ((1e-20, 2e9, 0.0), r"kapitza is 0\.0"),
+        ((1e-20, 2e9, None, None, -1.0), "leakage_resistance is -1"),
+        ((1e-20, 2e9, None, channel()), r"junction\.dynes is 0"),
+    ):
+        with pytest.raises(ValueError, match=named):
+            SINISCooler(junction, *arguments)
+
+
+def test_impossible_arguments_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"bath_temperature contains 0\.0; it must be above 0 and below 1\.414 K"):
+        PAPER.operating_point(0.0, 0.0)
+    with pytest.raises(ValueError, match=r"bath_temperature contains 1\.5"):
+        PAPER.operating_point(0.0, [0.1, 1.5])
+    with pytest.raises(ValueError, match="device_voltage contains nan"):
+        PAPER.operating_point(np.nan, 0.1)
+    with pytest.raises(ValueError, match=r"start contains 5\.0"):
+        PAPER.operating_point(0.0, 0.1, start=5.0)
+
+
+# What the paper states (R: Rajauria et al., arXiv:0810.3980), and numbers computed from its model.
+
+
+def test_electrons_at_90_mk_first_warm_and_then_cool() -> None:
+    # R fig. 6. With γ → 0 and disorder in both electrodes the warmest point is 116 mK at 233 µV.
+    bias = np.linspace(0, 430e-6, 861)
+    temperature = PAPER.operating_point(bias, 0.09).electron_temperature
+    below_gap = bias < 350e-6
+    warmest = int(np.argmax(np.where(below_gap, temperature, 0)))
+    assert temperature[warmest] == pytest.approx(0.116, abs=0.0005)
+    assert bias[warmest] == pytest.approx(233e-6, abs=1e-6)
+    assert (np.diff(temperature[: warmest + 1]) > 0).all()
+    coldest = int(np.argmin(temperature))
+    assert (np.diff(temperature[warmest : coldest + 1]) < 0).all()
+    assert temperature[coldest] < 0.03
+    assert bias[coldest] == pytest.approx(2 * GAP, rel=0.02)
+
+
+def test_electrons_at_230_mk_only_cool() -> None:
+    bias = np.linspace(0, 420e-6, 421)
+    temperature = PAPER.operating_point(bias, 0.23).electron_temperature
+    assert (np.diff(temperature) < 0).all()
+    assert temperature[-1] < 0.06
+
+
+def test_andreev_heating_beats_cooling_near_zero_bias_below_200_mk_only() -> None:
+    near_zero = 5e-6
+    bath = np.array([0.09, 0.14, 0.19, 0.21, 0.23, 0.33])
+    point = PAPER.operating_point(near_zero, bath)
+    np.testing.assert_array_equal(point.andreev_power > point.cooling_power, [True, True, True, False, False, False])
+    below_gap = PAPER.operating_point(BIAS[(BIAS > 0) & (BIAS < 425e-6)], 0.23)
+    assert (below_gap.andreev_power < below_gap.cooling_power).all()
+
+
+def test_phonon_cooling_hardly_changes_the_current_at_90_mk() -> None:
+    # R says < 2 %; the model gives 2.2 % at 260 µV.
+    bias = BIAS[1:]
+    current = PAPER.operating_point(bias, 0.09).current
+    change = np.abs(cooler(andreev=channel(), kapitza=None).operating_point(bias, 0.09).current / current - 1)
+    assert change.max() == pytest.approx(0.022, abs=0.001)
+    assert bias[change.argmax()] == pytest.approx(260e-6, abs=5e-6)
+
+
+@pytest.mark.parametrize("leakage_resistance", [6e6, 10e6, 100e6])
+def test_a_linear_leak_does_not_mimic_the_andreev_current(leakage_resistance: float) -> None:
+    # Measure: rms of the logarithm of the currents' ratio, 10 to 340 µV, where subgap current is seen at 90 mK. What
+    # counts as the same is what half or twice the scale M would do, a factor of 2.
+    bias = np.linspace(10e-6, 340e-6, 67)
+    andreev = PAPER.operating_point(bias, 0.09)
+    leaky_device = cooler(leakage_resistance=leakage_resistance)
+    leaky = leaky_device.operating_point(bias, 0.09)
+    assert np.sqrt(np.mean(np.log(leaky.current / andreev.current) ** 2)) > math.log(2)
+    # And the shape is wrong: a leak has no conductance peak at zero bias.
+    zero_and_middle = np.array([1e-6, 100e-6])
+    peak = PAPER.conductance(PAPER.operating_point(zero_and_middle, 0.09))
+    flat = leaky_device.conductance(leaky_device.operating_point(zero_and_middle, 0.09))
+    assert peak[1] / peak[0] < 0.5
+    assert flat[1] / flat[0] >= 1
+
+
+def test_no_linear_leak_of_any_size_mimics_the_andreev_current() -> None:
+    bias = np.linspace(10e-6, 340e-6, 67)
+    andreev = PAPER.operating_point(bias, 0.09).current
+    for resistance in np.geomspace(3e6, 300e6, 15):
+        leaky = cooler(leakage_resistance=float(resistance)).operating_point(bias, 0.09).current
+        assert np.sqrt(np.mean(np.log(leaky / andreev) ** 2)) > 0.2
+
+
+def test_cooling_takes_five_percent_of_the_work_at_the_optimal_bias() -> None:
+    junction = PAPER.junction
+    voltage = junction.optimal_bias(0.1)
+    efficiency = junction.cooling_power(voltage, 0.1, 0.1) / (junction.current(voltage, 0.1) * voltage)
+    assert efficiency == pytest.approx(0.05, abs=0.002)
+
+
+def test_zero_bias_resistance_exceeds_the_stated_20_mohm_only_in_order_of_magnitude() -> None:
+    # R infers a leakage ≥ 20 MΩ from the measured conductance; the model's M gives 12.4 MΩ (12.8 for γ → 0).
+    sharp = cooler(dynes=1e-7, andreev=channel())
+    for device, resistance in ((PAPER, 12.41e6), (sharp, 12.83e6)):
+        point = device.operating_point(0.0, 0.09)
+        assert 1 / device.conductance(point) == pytest.approx(resistance, rel=2e-3)
+
+
+def test_share_of_the_andreev_current_at_higher_temperatures() -> None:
+    def share(bias: float, bath: float) -> float:
+        point = PAPER.operating_point(bias, bath)
+        return float(point.andreev_current / point.current)
+
+    assert share(1e-8, 0.23) == pytest.approx(0.53, abs=0.005)
+    assert share(300e-6, 0.23) == pytest.approx(0.028, abs=0.001)
+    assert share(1e-8, 0.33) == pytest.approx(0.044, abs=0.001)

@@ -8,9 +8,9 @@ import numpy as np
 from pymeasure.experiment import Procedure
 
 from labnis.errors import RequestError
-from labnis.physics import NISJunction
+from labnis.physics import NISJunction, NoOperatingPointError, SINISCooler
 from labnis.recording import declared_columns
-from labnis.station import StationConfig
+from labnis.station import Island, StationConfig
 from labnis.station.connecting import instrument_class
 from labnis.storage import check_free_space, estimate_bytes
 
@@ -28,7 +28,7 @@ class Expectation:
     cooling_power
         Largest power (W) that both junctions together can take out of the island at its last measured temperature.
     electron_temperature
-        The last measured one, at zero bias (K).
+        Of the island at the largest bias (K), where tunnelling and phonons balance; infinite where kT would exceed Δ.
     """
 
     dissipated_power: float
@@ -142,7 +142,7 @@ def _room(procedure: Procedure) -> float:
 
 
 def planned_runs(
-    procedures: Sequence[Procedure], config: StationConfig, known: Mapping[str, float]
+    procedures: Sequence[Procedure], config: StationConfig, known: Mapping[str, float], bath_temperature: float
 ) -> list[PlannedRun]:
     """What each of `procedures` will do.
 
@@ -151,14 +151,18 @@ def planned_runs(
     procedures
         Configured, not yet run.
     config
-        Of the station, for its wiring.
+        Of the station, for its wiring and the device's island.
     known
         Latest calibrations of this cooldown: gap (eV), normal_resistance (ohm), electron_temperature (K), where known.
+    bath_temperature
+        Of the fridge (K); NaN if it is not known.
     """
-    return [_planned(procedure, config, known) for procedure in procedures]
+    return [_planned(procedure, config, known, bath_temperature) for procedure in procedures]
 
 
-def _planned(procedure: Procedure, config: StationConfig, known: Mapping[str, float]) -> PlannedRun:
+def _planned(
+    procedure: Procedure, config: StationConfig, known: Mapping[str, float], bath_temperature: float
+) -> PlannedRun:
     name = type(procedure).__name__
     duration = _duration(procedure)
     if not hasattr(procedure, "biases"):
@@ -166,22 +170,38 @@ def _planned(procedure: Procedure, config: StationConfig, known: Mapping[str, fl
         return PlannedRun(name, None, float("nan"), float("nan"), duration, _room(procedure), nothing)
     biases = np.asarray(procedure.biases())
     largest = float(np.abs(biases).max())
-    expectation = expected(largest, config.wiring.series_resistance, known)
+    expectation = expected(largest, config, known, bath_temperature)
     step = float(np.abs(np.diff(biases)).max(initial=0.0))
     return PlannedRun(name, biases.size, largest, step, duration, _room(procedure), expectation)
 
 
-def expected(bias: float, series_resistance: float, known: Mapping[str, float]) -> Expectation:
-    """Expectation at `bias` (V) behind `series_resistance` (ohm), from what is known of the device."""
+def expected(bias: float, config: StationConfig, known: Mapping[str, float], bath_temperature: float) -> Expectation:
+    """Expectation at `bias` (V), from what is known of the device and of the fridge."""
     gap, resistance = known.get("gap", float("nan")), known.get("normal_resistance", float("nan"))
     temperature = known.get("electron_temperature", float("nan"))
     # Far above the gap the pair is ohmic; below it carries less, so this is an upper bound.
-    dissipated = bias**2 * 2 * resistance / (2 * resistance + series_resistance) ** 2
+    device_voltage = bias * 2 * resistance / (2 * resistance + config.wiring.series_resistance)
+    dissipated = device_voltage**2 / (2 * resistance)
     if not np.isfinite([gap, resistance, temperature]).all():
-        return Expectation(dissipated, float("nan"), temperature)
+        return Expectation(dissipated, float("nan"), float("nan"))
     junction = NISJunction(gap, resistance)
-    power = junction.cooling_power(np.linspace(0.5, 1.0, 201) * gap, temperature, temperature)
-    return Expectation(dissipated, 2 * float(power.max()), temperature)
+    power = 2 * float(junction.maximum_cooling_power(temperature, temperature))
+    return Expectation(
+        dissipated, power, _electron_temperature(junction, config.island, device_voltage, bath_temperature)
+    )
+
+
+def _electron_temperature(
+    junction: NISJunction, island: Island | None, device_voltage: float, bath_temperature: float
+) -> float:
+    """T_e (K) at `device_voltage`; NaN where island or bath are not known, infinite beyond the model's range."""
+    if island is None or not bath_temperature > 0:
+        return float("nan")
+    cooler = SINISCooler(junction, island.volume, island.electron_phonon, island.kapitza)
+    try:
+        return float(cooler.operating_point(device_voltage, bath_temperature).electron_temperature)
+    except NoOperatingPointError:
+        return float("inf")
 
 
 def _duration(procedure: Procedure) -> float:

@@ -97,7 +97,7 @@ def contract_table(plans: Sequence[PlannedRun], config: StationConfig, roles: Se
         "step",
         "power in device",
         "cooling power",
-        "last T_e",
+        "T_e there",
         "disk",
         "time",
     ):
@@ -111,7 +111,7 @@ def contract_table(plans: Sequence[PlannedRun], config: StationConfig, roles: Se
             _si(plan.largest_step, "V"),
             _si(expected.dissipated_power, "W"),
             _si(expected.cooling_power, "W"),
-            _si(expected.electron_temperature, "K"),
+            "kT > Δ" if math.isinf(expected.electron_temperature) else _si(expected.electron_temperature, "K"),
             _si(plan.room, "B"),
             _clock(plan.duration),
         )

@@ -129,6 +129,7 @@ def _failure_of_command(file: Path, data: Path, record: Record, watcher: "_Watch
             bench = Bench(station, data, ledger, header["cooldown"], simulation, watcher, StopRequest())
             # At a real fridge the instruments were asked at this point; whatever they say, a replay measures nothing.
             bench.simulated = bench.simulated or True
+            bench.bath_temperature()  # for the summary before the runs
             for procedure in procedures:
                 bench.run(procedure)
     except Exception as error:  # noqa: BLE001  # compared with what the recorded command ended with

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from pymeasure.experiment import Procedure
 
+from drivers.errors import ReadingError
 from labnis import __version__
 from labnis.analysis import Columns, Estimator, estimator_for
 from labnis.calibrations import EarlierFit, calibrations, latest_fit
@@ -113,6 +114,14 @@ class Bench:
     batch: str = field(default_factory=new_batch)
     """What all results obtained on this bench share in the ledger."""
     environment: Environment = field(default_factory=collect_environment)
+
+    def bath_temperature(self) -> float:
+        """What the fridge's thermometer reads now (K); NaN where there is none or it does not read."""
+        fridge = self.station.roles.fridge
+        try:
+            return fridge.temperature() if fridge is not None else float("nan")
+        except ReadingError:  # whether that stops a run is for the interlocks to say
+            return float("nan")
 
     def run(self, procedure: Procedure, *, resume: Path | None = None) -> RunOutcome:
         """Run `procedure` to its end, whatever the end.

@@ -131,7 +131,8 @@ def measure(
             latest = {name: ledger.latest(name, cooldown, bench.simulated) for name in CONTRACT_BASIS}
             known = {name: found.value for name, found in latest.items() if found is not None}
             roles = needed_roles(procedures, ready.config)
-            console.print(contract_table(planned_runs(procedures, ready.config, known), ready.config, roles))
+            plans = planned_runs(procedures, ready.config, known, bench.bath_temperature())
+            console.print(contract_table(plans, ready.config, roles))
             if asks:
                 _confirm()
             outcomes = [_measured(bench, procedure, resume) for procedure in procedures]

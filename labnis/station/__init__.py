@@ -11,7 +11,7 @@
 
 from labnis.station.bias import BiasMismatchError, BiasUnknownError, RampedBias
 from labnis.station.clock import SystemClock
-from labnis.station.config import Interlock, Limits, RoleNames, StationConfig, load_station
+from labnis.station.config import Interlock, Island, Limits, RoleNames, StationConfig, load_station
 from labnis.station.opening import OpenStation, open_station
 from labnis.station.safety import make_safe, stop_holder
 
@@ -19,6 +19,7 @@ __all__ = [
     "BiasMismatchError",
     "BiasUnknownError",
     "Interlock",
+    "Island",
     "Limits",
     "OpenStation",
     "RampedBias",

@@ -157,6 +157,25 @@ class Interlock(_Section):
         return f"{self.watch} {side}"
 
 
+class Island(_Section):
+    """The device's normal-metal island, as far as it is known: from it the summary before a run foretells T_e.
+
+    Attributes
+    ----------
+    volume
+        In m³.
+    electron_phonon
+        Coupling Σ of electrons and phonons (W m⁻³ K⁻⁵): 2e9 for copper.
+    kapitza
+        Coupling of the island's phonons to the bath (W/K⁴); by default they are at its temperature.
+
+    """
+
+    volume: Positive
+    electron_phonon: Positive
+    kapitza: Positive | None = None
+
+
 class Twin(_Section):
     """The simulated fridge of a dry run."""
 
@@ -170,6 +189,7 @@ class _LabnisSection(_Section):
     wiring: WiringSection
     limits: Limits
     interlocks: Annotated[tuple[Interlock, ...], Field(strict=False)] = ()
+    island: Island | None = None
     data: Name = "data"
     ledger: Annotated[SecretStr, Field(min_length=1)] | None = None
     visalib: Name | None = None
@@ -185,6 +205,8 @@ class StationConfig(_Section):
         The station file.
     instruments
         QCoDeS's section: instrument name → type, address, init, parameters, …
+    island
+        What is known of the device's island; None if nothing is.
     data
         Folder that runs are written to.
     ledger
@@ -202,6 +224,7 @@ class StationConfig(_Section):
     wiring: Wiring
     limits: Limits
     interlocks: tuple[Interlock, ...]
+    island: Island | None
     data: Path
     ledger: SecretStr
     visalib: str | None
@@ -251,6 +274,7 @@ def load_station(path: Path) -> StationConfig:
         wiring=section.wiring.checked(),
         limits=section.limits,
         interlocks=(*_fridge_interlocks(section.limits), *section.interlocks),
+        island=section.island,
         data=data,
         ledger=ledger,
         visalib=section.visalib,
@@ -365,7 +389,7 @@ def _inside(node: Any, key: int | str) -> Any:
 
 def _fields_at(location: Location) -> tuple[str, ...]:
     section: Any = _LabnisSection
-    wrapped = {"twin": Twin, "interlocks": Interlock}
+    wrapped = {"twin": Twin, "interlocks": Interlock, "island": Island}
     for key in location:
         if isinstance(key, str):  # a number is a place in a list, whose entries have the list's keys
             section = wrapped.get(key) or section.model_fields[key].annotation

@@ -8,6 +8,7 @@ def test_the_public_door() -> None:
         "BiasMismatchError",
         "BiasUnknownError",
         "Interlock",
+        "Island",
         "Limits",
         "OpenStation",
         "RampedBias",

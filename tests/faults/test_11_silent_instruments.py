@@ -4,6 +4,8 @@ Questions that change nothing are asked again at most twice, after the line was 
 not help the run ends with 5. No answer ends up in the column of another question.
 """
 
+import time
+
 import numpy as np
 import pytest
 
@@ -102,3 +104,17 @@ def test_a_trace_is_whole_or_not_there(lab: Lab, kind: str) -> None:
     with open_run(lab.run_file) as run:
         assert run["s11"].shape == (len(run["bias"]), 51)
         assert np.abs(run["s11"].values[:2]).max() < 2
+
+
+@pytest.mark.parametrize(("role", "after"), [("lockin", 12), ("analyzer", 20)])
+def test_an_instrument_that_falls_silent_while_its_settings_are_asked_is_not_asked_for_all(
+    lab: Lab, role: str, after: int
+) -> None:
+    """Dozens of timeouts in a row would be minutes; seen in the soak."""
+    lab.fault(role, "truncate", after=after, count=None)
+    began = time.monotonic()
+    answer = lab.labnis("run", "EmittedPowerVsBias", "--yes")
+    assert answer.returncode == 5, answer.stderr
+    assert "no usable answer" in answer.stderr or "does not answer" in answer.stderr
+    assert time.monotonic() - began < 40
+    assert not lab.ever_on()

@@ -112,18 +112,24 @@ def main(
 ) -> None:
     """Kill, disturb and wear out labnis; exit code 1 if anything did not hold."""
     began = time.monotonic()
-    soak = Soak(
-        kills=_all(kills, kill, workers),
-        faults=_all(faults, fault, workers),
-        cuts=_all(cuts, cut, workers),
-        blocks=_long_run(rows) if rows else (),
-    )
-    soak.minutes = (time.monotonic() - began) / 60
-    text = report(soak)
-    sys.stdout.write(text)
-    if write is not None:
-        kept = write.read_text(encoding="utf-8").partition(HEADING)[0]
-        write.write_text(kept + text, encoding="utf-8")
+    soak = Soak()
+
+    def written() -> None:
+        """The table so far: a soak that is stopped has not been in vain."""
+        soak.minutes = (time.monotonic() - began) / 60
+        if write is not None:
+            kept = write.read_text(encoding="utf-8").partition(HEADING)[0]
+            write.write_text(kept + report(soak), encoding="utf-8")
+
+    soak.blocks = _long_run(rows) if rows else ()
+    written()
+    soak.kills = _all(kills, kill, workers)
+    written()
+    soak.faults = _all(faults, fault, workers)
+    written()
+    soak.cuts = _all(cuts, cut, workers)
+    written()
+    sys.stdout.write(report(soak))
     raise typer.Exit(1 if soak.problems else 0)
 
 

@@ -92,7 +92,8 @@ def faulty_calibration(lab: Lab, seed: int, messages: Mapping[str, int]) -> Faul
     try:
         answer = lab.labnis(*CALIBRATE)
     except subprocess.TimeoutExpired as error:
-        return Faulty(seed, fault, 0, -1, "hung", (f"{fault}: {error}: {error.stderr!r}",))
+        state = lab.source()
+        return Faulty(seed, fault, 0, -1, "hung", (f"{fault}: the source is at {state}; {error}: {error.stderr!r}",))
     code, said = answer.returncode, answer.stderr
     [struck] = lab.control(do="faults")["struck"]
     problems = []

@@ -14,7 +14,7 @@ test: $(VENV)/installed
 
 # Five at once also on two cores: most of their time passes with waiting for instruments and ramps.
 test-faults: $(VENV)/installed
-	$(BIN)/python -m pytest -n 5 -m 'faults and not long' --timeout 300
+	$(BIN)/python -m pytest -n 5 -m 'faults and not long' --timeout 300 $(ARGS)
 
 test-long: $(VENV)/installed
 	$(BIN)/python -m pytest -n auto -m long --timeout 3000

@@ -5,7 +5,6 @@ What becomes of the rows in each case is shown in `test_storage_disk.py`.
 
 import re
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import pytest
 
 from labnis.storage import open_run, recover
 from labnis.storage._journal import RESERVE_BYTES, STEP_BYTES
+from tests.faults.file_systems import mounted
 from tests.faults.measuring import Lab
 from tests.run.bench import Commands
 
@@ -72,14 +72,8 @@ def test_the_data_folder_is_removed_in_mid_run(lab: Lab) -> None:
 
 @pytest.fixture
 def read_only(tmp_path: Path) -> Iterator[Path]:
-    folder = tmp_path / "read-only"
-    folder.mkdir()
-    mount = shutil.which("mount")
-    command = [mount or "mount", "-t", "tmpfs", "-o", "ro", "none", str(folder)]
-    if mount is None or subprocess.run(command, check=False, capture_output=True).returncode:
-        pytest.skip("no file system can be mounted here: that takes Linux and root")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    with mounted(tmp_path / "read-only", "ro") as folder:
+        yield folder
 
 
 def refused(lab: Lab, labnis: Commands, data: Path) -> None:

@@ -31,6 +31,7 @@ from labnis.storage._journal import RESERVE_BYTES, STEP_BYTES, journal_path
 
 from ..storage.conftest import COLUMNS, row, run_factory
 from ..storage.power_cut import assert_rows
+from .file_systems import mounted
 
 REPOSITORY = Path(labnis.storage.__file__).parents[2]
 PROGRAM = Path(__file__).with_name("full_disk_writer.py")
@@ -54,14 +55,8 @@ def measured_until_full(folder: Path, limit: int = 0) -> tuple[subprocess.Comple
 @pytest.fixture
 def small_disk(tmp_path) -> Iterator[Path]:
     """A file system of 8 MiB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = shutil.which("mount")
-    command = [mount or "mount", "-t", "tmpfs", "-o", "size=8m", "none", str(folder)]
-    if mount is None or subprocess.run(command, check=False, capture_output=True).returncode:
-        pytest.skip("no file system can be mounted here: that takes Linux and root")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    with mounted(tmp_path / "disk", "size=8m") as folder:
+        yield folder
 
 
 def test_full_disk_keeps_every_accepted_row_and_says_how_it_ended(small_disk):

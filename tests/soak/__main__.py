@@ -89,7 +89,7 @@ def _all(task: Task[Found], count: int, workers: int) -> list[Found]:
         return []
     parts = [list(range(first, min(first + AT_ONCE, count))) for first in range(0, count, AT_ONCE)]
     found: list[Found] = []
-    with ProcessPoolExecutor(workers, mp_context=get_context("fork"), max_tasks_per_child=None) as pool:
+    with ProcessPoolExecutor(workers, mp_context=get_context("fork")) as pool:
         for done in as_completed(pool.submit(task, part) for part in parts):
             found += done.result()
             failed = [problem for one in done.result() for problem in one.problems]

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-__all__ = ["allocate", "cut", "is_full", "put", "sync", "sync_folder"]
+__all__ = ["allocate", "cut", "is_full", "put", "replace", "sync", "sync_folder"]
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -70,3 +70,9 @@ def sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def replace(made: Path, path: Path) -> None:
+    """Give the finished file `made` the name `path`, instead of the one that may have it, and wait for the disk."""
+    made.replace(path)
+    sync_folder(path.parent)

@@ -15,7 +15,7 @@ from labnis.storage._metadata import ending, from_attributes
 from labnis.storage._process import writer_of
 from labnis.storage._records import Change
 from labnis.storage._run_file import build_file
-from labnis.storage._staging import changed_file
+from labnis.storage._staging import changed_file, making_path
 from labnis.storage.errors import RunFileError, RunInUseError
 
 __all__ = ["RecoveryReport", "recover"]
@@ -187,7 +187,7 @@ def _rebuild(path: Path, last: float, done: list[str], *, keep: bool) -> tuple[P
         Where the old file went, None if it was replaced; how the run stands.
 
     """
-    making = path.with_name(f"{path.name}.making")
+    making = making_path(path)
     making.unlink(missing_ok=True)
     build_file(JournalReader(journal_path(path)), making)
     closing: list[str] = []
@@ -198,8 +198,7 @@ def _rebuild(path: Path, last: float, done: list[str], *, keep: bool) -> tuple[P
     damaged = _free_name(path, "damaged") if keep and path.exists() else None
     if damaged is not None:
         path.rename(damaged)
-    making.replace(path)
-    _disk.sync_folder(path.parent)
+    _disk.replace(making, path)
     kept = f"; the damaged file is kept as {damaged.name}" if damaged else ""
     done += [f"Made anew from the journal with {stands[0]} rows{kept}.", *closing]
     return damaged, stands

@@ -1,6 +1,8 @@
 """A run in its two forms, kept in step: the journal, which is the truth, and the HDF5 file, which everybody reads."""
 
 import contextlib
+import errno
+import os
 import tempfile
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -8,8 +10,8 @@ from pathlib import Path
 
 from labnis.storage import _disk
 from labnis.storage._journal import Journal, JournalReader, journal_path
-from labnis.storage._records import Record, Rows, coalesced, decoded
-from labnis.storage._staging import changed_file
+from labnis.storage._records import AxisValues, Record, Rows, coalesced, decoded
+from labnis.storage._staging import changed_file, making_path, replaced_file
 from labnis.storage.errors import DiskSpaceError, RunFileError
 
 __all__ = ["RunFile", "build_file"]
@@ -47,13 +49,18 @@ class RunFile:
     def create(cls, path: Path, records: Sequence[Record]) -> "RunFile":
         """Make both files of a new run, on disk with their names when this returns.
 
+        The HDF5 file gets its name only when it is complete: nobody ever finds half of one, whenever this is killed.
+
         Raises
         ------
         RunFileError
             One of them exists already, or cannot be written. Nothing is left then.
 
         """
+        making = making_path(path)
         try:
+            if path.exists():
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
             missing = _missing_folders(path.parent)
             path.parent.mkdir(parents=True, exist_ok=True)
             journal = Journal(journal_path(path))
@@ -62,16 +69,17 @@ class RunFile:
         try:
             run = cls(path, journal)
             run._write_journal(records)
-            with changed_file(path, create=True) as file:
+            with changed_file(making, create=True) as file:
                 for record in records:
                     record.apply(file)
-            for folder in (path.parent, *missing):
+            _disk.replace(making, path)
+            for folder in missing:
                 _disk.sync_folder(folder)
         except BaseException as error:
             journal.discard()
-            # A file that was there before is not ours; an empty one of ours is no run.
-            if not isinstance(error.__cause__, FileExistsError) and path.exists() and path.stat().st_size == 0:
-                path.unlink()
+            making.unlink(missing_ok=True)
+            if isinstance(error, OSError):
+                raise _told(f"{path}: cannot be created", error) from error
             raise
         return run
 
@@ -186,7 +194,9 @@ class RunFile:
             records = list(self._behind)
             if not records:
                 return
-            with changed_file(self.path) as file:
+            # New columns are many small pieces that make no sense one by one; they come before the first row.
+            new_columns = any(isinstance(record, AxisValues) for record in records)
+            with replaced_file(self.path) if new_columns else changed_file(self.path) as file:
                 for record in coalesced(records):
                     record.apply(file)
             del self._behind[: len(records)]

@@ -10,6 +10,7 @@ involved, so that no reader, in this process or another, ever stops a writer.
 
 import io
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +21,7 @@ import h5py
 from labnis.storage import _disk
 from labnis.storage.errors import DiskSpaceError, RunFileError
 
-__all__ = ["changed_file"]
+__all__ = ["changed_file", "making_path", "replaced_file"]
 
 # Superblock version 0 has no "open for writing" mark that a kill could leave behind; HDF5 1.10 reads it.
 LIBVER = ("earliest", "v110")
@@ -134,3 +135,27 @@ def changed_file(path: Path, *, create: bool = False) -> Iterator[Any]:
         todo = "created" if create else "written"
         kind = DiskSpaceError if _disk.is_full(error) else RunFileError
         raise kind(f"{path}: cannot be {todo}: {error}. Check the disk's space and the folder.") from error
+
+
+@contextmanager
+def replaced_file(path: Path) -> Iterator[Any]:
+    """As `changed_file`, but for a change that takes effect as a whole or not at all, whenever this is killed.
+
+    The change is made in a copy that then takes the file's name, which is right for small files only.
+    """
+    making = making_path(path)
+    try:
+        shutil.copyfile(path, making)
+        with changed_file(making) as h5:
+            yield h5
+        _disk.replace(making, path)
+    except OSError as error:
+        kind = DiskSpaceError if _disk.is_full(error) else RunFileError
+        raise kind(f"{path}: cannot be written: {error}. Check the disk's space and the folder.") from error
+    finally:
+        making.unlink(missing_ok=True)
+
+
+def making_path(path: Path) -> Path:
+    """Where a file is until it may have the name `path`."""
+    return path.with_name(f"{path.name}.making")

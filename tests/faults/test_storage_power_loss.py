@@ -54,13 +54,7 @@ def test_kill_at_every_write_of_a_whole_run_keeps_all_promised_rows(recording, t
             assert rows == recording.promised(moment)
         shutil.rmtree(folder)
     assert seen == recording.promised(len(recording.operations)) > 1400
-    # Only between the writes that add columns to the file, once in a run's life.
-    assert len(broken) < 5
-    for moment in broken:
-        path = laid(folder, recording.after_kill(moment))
-        recover(path, writer_is_gone=True)
-        assert_rows_if_any(path, recording.promised(moment))
-        shutil.rmtree(folder)
+    assert not broken, "a reader or a kill between two writes finds a file that does not open"
 
 
 def moments(recording: Recording, seed: int) -> tuple[int, random.Random]:

@@ -25,7 +25,7 @@ SECTOR = 512
 
 @dataclass(frozen=True)
 class Operation:
-    """put: data at offset · cut: length is offset · sync · gone: the file is removed · promised: rows on disk."""
+    """put: data at offset · cut: length is offset · sync · whole: another file instead · gone · promised: rows on disk."""
 
     kind: str
     path: str = ""
@@ -52,6 +52,8 @@ class Recording:
         for op in self.operations[:moment]:
             if op.kind == "gone":
                 files.pop(op.path)
+            elif op.kind == "whole":
+                files[op.path] = bytearray(op.data)
             elif op.path:
                 _apply(files[op.path], op)
         return {name: bytes(data) for name, data in files.items()}
@@ -65,6 +67,10 @@ class Recording:
                 # Whether the folder's list of names is on disk is open until it is synced.
                 if chance.random() < 0.5:
                     durable.pop(op.path)
+            elif op.kind == "whole":
+                # Old or new: the moments before and after this one.
+                durable[op.path] = bytearray(op.data)
+                late[op.path].clear()
             elif op.kind == "sync" and (trusted or op.path != str(self.run)):
                 for one in late[op.path]:
                     _apply(durable[op.path], one)
@@ -129,6 +135,14 @@ def record(monkeypatch: pytest.MonkeyPatch, run: RunWriter) -> Recording:
     wrapped("cut", lambda path, size: Operation("cut", path, size))
     wrapped("allocate", lambda path, _, end: Operation("cut", path, end))
     wrapped("sync", lambda path: Operation("sync", path))
+    replace = _disk.replace
+
+    def replaced(making: Path, path: Path) -> None:
+        if str(path) in found.first:
+            note(Operation("whole", str(path), data=making.read_bytes()))
+        replace(making, path)
+
+    monkeypatch.setattr(_disk, "replace", replaced)
     discard = Journal.discard
 
     def discarded(self: Journal) -> None:

@@ -39,43 +39,60 @@ def _unit_gauss(nodes: int) -> tuple[Real, Real]:
 
 @dataclass(frozen=True)
 class Spectrum:
-    """K(x): coherent resistances (ohm) of N at x = 0 and of S at x = 0, ε and γ."""
+    """K(x): coherent resistances (ohm) of N at x = 0 and of S at x = 0, ε and γ; arrays where the gap is one."""
 
     normal: float
-    superconductor: float
-    coherence_energy: float
+    superconductor: Real
+    coherence_energy: Real
     dynes: float
 
     @property
     def order(self) -> int:
         """Nodes per piece: the mapped length of a piece grows like ln(1/ε), and with it what 1e-9 needs."""
-        return max(26, 12 + int(2.7 * np.arcsinh(1 / self.coherence_energy)))
+        return max(26, 12 + int(2.7 * np.arcsinh(1 / np.min(self.coherence_energy, initial=1))))
 
     def __call__(self, below_gap: Real) -> Real:
         """K (ohm) at the distance 1 − x below the gap."""
-        x = 1 - below_gap
-        above = 1 + x
         # Re (1 − iy)^−½ = √[(1 + r)/2]/r with r = |1 − iy|.
-        r = np.sqrt(1 + (x / self.coherence_energy) ** 2)
+        r = np.sqrt(1 + ((1 - below_gap) / self.coherence_energy[..., None]) ** 2)
         resistance = self.normal * np.sqrt((1 + r) / 2) / r
-        if self.superconductor:
-            resistance = resistance + self.superconductor / np.sqrt(np.sqrt(below_gap * above))
-        return np.asarray(resistance / np.sqrt((below_gap**2 + self.dynes**2) * (above**2 + self.dynes**2)))
+        if self.superconductor.any():
+            resistance = resistance + self._in_superconductor(below_gap)
+        return np.asarray(resistance / self._pair_energy(below_gap))
+
+    def by_gap(self, below_gap: Real) -> Real:
+        """Δ·∂K/∂Δ (ohm) at fixed x: ε falls like 1/Δ, the coherent resistance of S like 1/√Δ."""
+        y = (1 - below_gap) / self.coherence_energy[..., None]
+        resistance = -self.normal * y / 2 * ((1 - 1j * y) ** -1.5).imag
+        if self.superconductor.any():
+            resistance = resistance - self._in_superconductor(below_gap) / 2
+        return np.asarray(resistance / self._pair_energy(below_gap))
+
+    def _in_superconductor(self, below_gap: Real) -> Real:
+        return np.asarray(self.superconductor[..., None] / np.sqrt(np.sqrt(below_gap * (2 - below_gap))))
+
+    def _pair_energy(self, below_gap: Real) -> Real:
+        """|1 − (x + iγ)²|."""
+        above = 2 - below_gap
+        return np.asarray(np.sqrt((below_gap**2 + self.dynes**2) * (above**2 + self.dynes**2)))
 
 
 @dataclass(frozen=True)
 class AndreevIntegrals:
-    """∫ K W dx (ohm) and its derivatives with respect to v and to t."""
+    """∫ K W dx (ohm), its derivatives with respect to v and to t, and Δ times that to Δ at fixed v and t."""
 
     value: Real
     by_voltage: Real
     by_temperature: Real
+    by_gap: Real
 
 
-def integrate(spectrum: Spectrum, v: Real, t: Real, *, by_voltage: bool, by_temperature: bool) -> AndreevIntegrals:
+def integrate(
+    spectrum: Spectrum, v: Real, t: Real, *, by_voltage: bool, by_temperature: bool, by_gap: bool
+) -> AndreevIntegrals:
     """The integrals at `v` ≥ 0 and `t` ≥ 0, of one shape; derivatives that are not asked for are 0."""
     cold = np.maximum(t, _COLDEST)
-    value, slope_v, slope_t = (np.zeros_like(v) for _ in range(3))
+    value, slope_v, slope_t, scaling = (np.zeros_like(v) for _ in range(4))
     odd = -np.expm1(-2 * v / cold)
     for below_gap, offset, weight in _pieces(spectrum, v, cold):
         density = weight * spectrum(below_gap)
@@ -84,13 +101,16 @@ def integrate(spectrum: Spectrum, v: Real, t: Real, *, by_voltage: bool, by_temp
         occupied, empty = expit(-a), expit(b)
         # f(a) − f(b) = (1 − e^{a−b}) f(a) (1 − f(b)): no cancellation at small bias.
         value += odd * np.einsum("...i,...i,...i->...", density, occupied, empty)
+        if by_gap:
+            response = weight * spectrum.by_gap(below_gap)
+            scaling += odd * np.einsum("...i,...i,...i->...", response, occupied, empty)
         if by_voltage or by_temperature:
             window_a, window_b = occupied * (1 - occupied), empty * (1 - empty)
             if by_voltage:
                 slope_v += np.einsum("...i,...i->...", density, window_a + window_b)
             if by_temperature:
                 slope_t += np.einsum("...i,...i->...", density, a * window_a - b * window_b)
-    return AndreevIntegrals(value, slope_v / cold, np.where(t > 0, slope_t / cold, 0.0))
+    return AndreevIntegrals(value, slope_v / cold, np.where(t > 0, slope_t / cold, 0.0), scaling)
 
 
 def _pieces(spectrum: Spectrum, v: Real, t: Real) -> Iterator[tuple[Real, Real, Real]]:
@@ -104,7 +124,7 @@ def _pieces(spectrum: Spectrum, v: Real, t: Real) -> Iterator[tuple[Real, Real, 
     low = np.maximum(np.minimum(v - _WINDOW * t, top), half)
     high = np.clip(v + _WINDOW * t, centre, top)
     middle = (centre + high) / 2
-    coherence = np.full_like(v, spectrum.coherence_energy)
+    coherence = np.broadcast_to(spectrum.coherence_energy, v.shape)
     step = np.minimum(np.hypot(v - centre, pole), np.minimum(np.hypot(centre, coherence), 1 - centre))
     for near, far, scale in (
         (np.zeros_like(v), half, coherence),

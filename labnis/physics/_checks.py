@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["finite", "non_negative", "positive_scalar"]
+__all__ = ["below_infinity", "broadcast", "finite", "non_negative", "positive", "positive_scalar"]
 
 
 def finite(name: str, values: ArrayLike) -> NDArray[np.float64]:
@@ -14,11 +14,37 @@ def finite(name: str, values: ArrayLike) -> NDArray[np.float64]:
     return array
 
 
+def broadcast(**arrays: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
+    """The arrays with one common shape, or ValueError naming each with its own."""
+    try:
+        return np.broadcast_arrays(*arrays.values())
+    except ValueError:
+        shapes = ", ".join(f"{name} has shape {values.shape}" for name, values in arrays.items())
+        raise ValueError(f"{shapes}; shapes are needed that broadcast against each other") from None
+
+
+def below_infinity(name: str, values: ArrayLike) -> NDArray[np.float64]:
+    """`values` as floats, finite or −inf, or ValueError naming the first that is not."""
+    array = np.asarray(values, dtype=np.float64)
+    wrong = ~(array < np.inf)
+    if wrong.any():
+        raise ValueError(f"{name} contains {array[wrong].flat[0]}; it must be a finite number or -inf")
+    return array
+
+
 def non_negative(name: str, values: ArrayLike) -> NDArray[np.float64]:
     """`values` as floats, or ValueError naming the first negative or non-finite value."""
     array = finite(name, values)
     if (array < 0).any():
         raise ValueError(f"{name} contains {array[array < 0].flat[0]}; it must be 0 or more")
+    return array
+
+
+def positive(name: str, values: ArrayLike) -> NDArray[np.float64]:
+    """`values` as floats, or ValueError naming the first that is not finite and positive."""
+    array = finite(name, values)
+    if (array <= 0).any():
+        raise ValueError(f"{name} contains {array[array <= 0].flat[0]}; it must be positive")
     return array
 
 

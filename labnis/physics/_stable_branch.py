@@ -5,13 +5,15 @@ integrals A, B, M₀, M₁ of the quasiparticles, the density (Δ/Δ₀)·B grow
 and falls beyond it. The small number is the loss of gap, 1 − Δ/Δ₀; that is what the equations are solved for.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import k0e
 
-from labnis.physics._quasiparticles import Integrals, integrals
+from labnis.physics._quasiparticles import Integrals, heat_integral, integrals
 
-__all__ = ["cold_state", "critical_point", "warm_state"]
+__all__ = ["BranchState", "branch_state", "cold_state", "critical_point", "on_branch", "warm_state"]
 
 Real = NDArray[np.float64]
 
@@ -63,6 +65,37 @@ def warm_state(n: Real, t: Real, critical_gap: Real, largest: Real) -> Real:
     with np.errstate(divide="ignore"):
         gap_slope = -1 / np.maximum(slope, 0)
     return np.stack([gap, np.where(n > 0, gap + t * c, -np.inf), gap_slope])
+
+
+class BranchState(NamedTuple):
+    """A state at T > 0: c = (µ* − Δ)/kT, the density and its derivative by the loss of gap, and the excess heat.
+
+    This is by how much ∫ 2E² f dE/√(E²−Δ²) exceeds its value for µ* = 0, in units of Δ² (not Δ₀²); `excess_slope` is
+    the derivative of it, Δ included, by the loss of gap, again in Δ².
+    """
+
+    c: Real
+    density: Real
+    density_slope: Real
+    excess_heat: Real
+    excess_slope: Real
+
+
+def on_branch(loss: Real, t: Real) -> BranchState:
+    """The states with a given `loss` > 0 of gap at `t` = kT/Δ₀ > 0."""
+    c, offset, _ = _on_gap_curve(loss, t, None, 1e-8)
+    return branch_state(1 - loss, t, c + offset)
+
+
+def branch_state(gap: Real, t: Real, c: Real) -> BranchState:
+    """The states with `gap` and `c` that obey the gap equation at `t` = kT/Δ₀ > 0."""
+    a = gap / t
+    i, equilibrium = integrals(a, c), integrals(a, -a)
+    # With h = 2Δ²D: ∂h/∂Δ = 2Δ(A − aM₁) at fixed µ*, and by parts 2D − A = a(M₃ − M₁), M₂ = B/a + M₀.
+    along = 2 * ((i.b / a + i.m0) * (_along_gap_curve(a, i) - a) - i.a + a * i.m1)
+    slope = along + 2 * (equilibrium.a - a * equilibrium.m1)
+    excess = 2 * (heat_integral(a, c) - heat_integral(a, -a))
+    return BranchState(c, gap * i.b, _density_slope(a, i), excess, slope / gap)
 
 
 def _density_slope(a: Real, i: Integrals) -> Real:

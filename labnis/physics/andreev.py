@@ -11,17 +11,16 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.constants import e, hbar, k
+from scipy.constants import e, hbar
 
 from labnis.physics._andreev_integral import AndreevIntegrals, Spectrum, integrate
-from labnis.physics._checks import finite, non_negative, positive_scalar
-from labnis.physics.junction import NISJunction
+from labnis.physics._checks import broadcast, finite, non_negative, positive, positive_scalar
+from labnis.physics.junction import BOLTZMANN_EV, NISJunction
 
 __all__ = ["AndreevChannel", "ModelRangeWarning", "wire_resistance_per_length"]
 
 Real = NDArray[np.float64]
 
-BOLTZMANN_EV: float = k / e
 # Above this fraction of the gap the result depends on the Dynes parameter.
 _RANGE = 0.8
 
@@ -118,7 +117,7 @@ class AndreevChannel:
     @staticmethod
     def in_range(voltage: ArrayLike, temperature: ArrayLike, junction: NISJunction) -> NDArray[np.bool_]:
         """Whether eV and kT stay below 0.8 Δ, where the Andreev current does not depend on the Dynes parameter."""
-        v, t = _reduced(voltage, temperature, junction)
+        v, t = _reduced(voltage, temperature, junction.gap)
         return np.asarray(np.maximum(np.abs(v), t) <= _RANGE)
 
     @property
@@ -128,22 +127,24 @@ class AndreevChannel:
 
     def current(self, voltage: ArrayLike, temperature: ArrayLike, junction: NISJunction) -> Real:
         """Andreev current (A) at `voltage` (V) for electrons at `temperature` (K); odd in the voltage."""
-        v, t = _reduced(voltage, temperature, junction)
+        v, t = _reduced(voltage, temperature, junction.gap)
         _warn_out_of_range(v, t)
-        integral = self._integrate(v, t, junction)
+        integral = self._integrate(v, t, junction.gap, junction.dynes)
         return np.sign(v) * self._prefactor(junction) * junction.gap * integral.value
 
     def conductance(self, voltage: ArrayLike, temperature: ArrayLike, junction: NISJunction) -> Real:
         """∂I_A/∂V (S); M·R_coh/R_T² at zero bias."""
-        v, t = _reduced(voltage, temperature, junction)
+        v, t = _reduced(voltage, temperature, junction.gap)
         _warn_out_of_range(v, t)
-        return self._prefactor(junction) * self._integrate(v, t, junction, by_voltage=True).by_voltage
+        return (
+            self._prefactor(junction) * self._integrate(v, t, junction.gap, junction.dynes, by_voltage=True).by_voltage
+        )
 
     def temperature_derivative(self, voltage: ArrayLike, temperature: ArrayLike, junction: NISJunction) -> Real:
         """∂I_A/∂T (A/K)."""
-        v, t = _reduced(voltage, temperature, junction)
+        v, t = _reduced(voltage, temperature, junction.gap)
         _warn_out_of_range(v, t)
-        integral = self._integrate(v, t, junction, by_temperature=True)
+        integral = self._integrate(v, t, junction.gap, junction.dynes, by_temperature=True)
         return np.sign(v) * self._prefactor(junction) * BOLTZMANN_EV * integral.by_temperature
 
     def linearised(self, voltage: ArrayLike, temperature: ArrayLike, junction: NISJunction) -> tuple[Real, Real, Real]:
@@ -151,46 +152,75 @@ class AndreevChannel:
 
         Without a warning: for solvers that state their own range.
         """
-        v, t = _reduced(voltage, temperature, junction)
-        integral = self._integrate(v, t, junction, by_voltage=True, by_temperature=True)
+        return self.at_gap(junction.gap, voltage, temperature, junction)[:3]
+
+    def at_gap(
+        self, gap: ArrayLike, voltage: ArrayLike, temperature: ArrayLike, junction: NISJunction, *, by_gap: bool = False
+    ) -> tuple[Real, Real, Real, Real]:
+        """I_A (A), ∂I_A/∂V (S), ∂I_A/∂T (A/K) and ∂I_A/∂Δ (A per eV) with `gap` (eV) instead of the junction's.
+
+        One gap for every voltage and temperature; the last is 0 unless `by_gap` asks for it. As `linearised`, from one
+        integration and without a warning.
+        """
+        v, t, delta = broadcast(
+            voltage=finite("voltage", voltage),
+            temperature=non_negative("temperature", temperature),
+            gap=positive("gap", gap),
+        )
+        v, t = _reduced(v, t, delta)
+        integral = self._integrate(v, t, delta, junction.dynes, by_voltage=True, by_temperature=True, by_gap=by_gap)
         scale = self._prefactor(junction)
         signed = np.sign(v) * scale
+        scaling = (
+            integral.value - np.abs(v) * integral.by_voltage - t * integral.by_temperature + integral.by_gap
+            if by_gap
+            else np.zeros_like(v)
+        )
         return (
-            signed * junction.gap * integral.value,
+            signed * delta * integral.value,
             scale * integral.by_voltage,
             signed * BOLTZMANN_EV * integral.by_temperature,
+            signed * scaling,
         )
 
     def coherent_resistance(self, temperature: ArrayLike, junction: NISJunction) -> Real:
         """R_coh (ohm), the resistance of the coherent stretch of both electrodes, from G_A(0) = M·R_coh/R_T²."""
-        v, t = _reduced(0.0, temperature, junction)
-        return self._integrate(v, t, junction, by_voltage=True).by_voltage
+        v, t = _reduced(0.0, temperature, junction.gap)
+        return self._integrate(v, t, junction.gap, junction.dynes, by_voltage=True).by_voltage
 
     def _prefactor(self, junction: NISJunction) -> float:
         return self.scale / junction.resistance**2
 
     def _integrate(
-        self, v: Real, t: Real, junction: NISJunction, *, by_voltage: bool = False, by_temperature: bool = False
+        self,
+        v: Real,
+        t: Real,
+        gap: ArrayLike,
+        dynes: float,
+        *,
+        by_voltage: bool = False,
+        by_temperature: bool = False,
+        by_gap: bool = False,
     ) -> AndreevIntegrals:
-        if junction.dynes == 0:
+        if dynes == 0:
             raise ValueError("junction.dynes is 0; it must be positive: the Andreev current diverges at a sharp gap")
         diffusion = self.superconductor_diffusion_constant or self.diffusion_constant
+        delta = np.asarray(gap, dtype=np.float64)
         spectrum = Spectrum(
             normal=self.resistance_per_length * self.coherence_length,
-            superconductor=self.superconductor_resistance_per_length
-            * np.sqrt(hbar * diffusion / (2 * junction.gap * e)),
-            coherence_energy=self.coherence_energy / junction.gap,
-            dynes=junction.dynes,
+            superconductor=np.asarray(
+                self.superconductor_resistance_per_length * np.sqrt(hbar * diffusion / (2 * delta * e))
+            ),
+            coherence_energy=np.asarray(self.coherence_energy / delta),
+            dynes=dynes,
         )
-        return integrate(spectrum, np.abs(v), t, by_voltage=by_voltage, by_temperature=by_temperature)
+        return integrate(spectrum, np.abs(v), t, by_voltage=by_voltage, by_temperature=by_temperature, by_gap=by_gap)
 
 
-def _reduced(voltage: ArrayLike, temperature: ArrayLike, junction: NISJunction) -> tuple[Real, Real]:
+def _reduced(voltage: ArrayLike, temperature: ArrayLike, gap: float | Real) -> tuple[Real, Real]:
     """(eV/Δ, kT/Δ), broadcast against each other."""
-    v = finite("voltage", voltage) / junction.gap
-    t = non_negative("temperature", temperature) * BOLTZMANN_EV / junction.gap
-    v, t = np.broadcast_arrays(v, t)
-    return v, t
+    v, t = broadcast(voltage=finite("voltage", voltage), temperature=non_negative("temperature", temperature))
+    return v / gap, t * BOLTZMANN_EV / gap
 
 
 def _warn_out_of_range(v: Real, t: Real) -> None:

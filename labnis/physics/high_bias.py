@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.constants import e, k
 
-from labnis.physics._checks import finite, positive_scalar
+from labnis.physics._checks import finite, positive, positive_scalar
 from labnis.physics.resonator import Resonator
 
 __all__ = [
@@ -37,14 +37,13 @@ class PowerExpansion(NamedTuple):
     def __call__(self, voltage: ArrayLike) -> Real:
         """Power (W) at `voltage` (V), positive."""
         v = _high(voltage)
+        for name, value in self._asdict().items():
+            finite(name, value)
         return np.asarray(self.slope * v + self.constant + self.inverse / v)
 
 
 def _high(voltage: ArrayLike) -> Real:
-    v = finite("voltage", voltage)
-    if (v <= 0).any():
-        raise ValueError(f"voltage contains {v[v <= 0].flat[0]}; a high-bias expansion needs positive voltages")
-    return v
+    return positive("voltage", voltage)
 
 
 def high_bias_damping_rate(resonator: Resonator, gap: float, voltage: ArrayLike) -> Real:

@@ -11,14 +11,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.constants import e, h, k
 
-from labnis.physics._checks import finite, non_negative, positive_scalar
-from labnis.physics._smearing import (
-    Derivative,
-    bcs_root_derivative,
-    heat_derivative,
-    smear,
-    smear_temperature_slope,
-)
+from labnis.physics._checks import below_infinity, broadcast, finite, non_negative, positive_scalar
+from labnis.physics._quasiparticles import heat
+from labnis.physics._smeared_current import smeared_current
+from labnis.physics._smearing import bcs_root_derivative, smear, smear_temperature_slope
+from labnis.physics._tunnelling_heat import tunnelling_heat, tunnelling_heat_slopes
 
 __all__ = ["JunctionParameter", "NISJunction"]
 
@@ -31,6 +28,8 @@ BOLTZMANN_EV: float = k / e
 
 # Voltages among which the optimal bias is looked for first, and halvings of the interval between two of them.
 _BIASES, _BISECTIONS = 73, 24
+# Temperatures for which this is done at once: each takes 120 kB.
+_TOGETHER = 256
 
 
 def _conductance_derivative(z: Complex, order: int) -> Complex:
@@ -89,7 +88,7 @@ class NISJunction:
         I = (1/eR_T) ∫₀^∞ n_S(E) [f(E−eV) − f(E+eV)] dE (Rajauria et al., arXiv:0810.3980, eq. 3); it does not depend
         on the superconductor's temperature.
         """
-        return np.asarray(self._scale * self.complex_response(voltage, temperature).real)
+        return self._scale * smeared_current(*self._reduced(voltage, temperature), self.dynes)
 
     def complex_response(self, voltage: ArrayLike, temperature: ArrayLike) -> Complex:
         """Smeared response s(v) in units of Δ/(eR_T).
@@ -100,7 +99,7 @@ class NISJunction:
         return smear(bcs_root_derivative, *self._reduced(voltage, temperature), self.dynes)
 
     def conductance(self, voltage: ArrayLike, temperature: ArrayLike) -> Real:
-        """Differential conductance dI/dV (S)."""
+        """Differential conductance dI/dV (S); infinite at a sharp gap edge (γ = 0) at T = 0."""
         return self.current_derivative("voltage", voltage, temperature)
 
     def current_derivative(self, parameter: JunctionParameter, voltage: ArrayLike, temperature: ArrayLike) -> Real:
@@ -123,17 +122,39 @@ class NISJunction:
                 return -self.current(voltage, temperature) / self.resistance
         raise ValueError(f"no derivative with respect to {parameter!r}")
 
-    def cooling_power(self, voltage: ArrayLike, temperature: ArrayLike, superconductor_temperature: ArrayLike) -> Real:
+    def cooling_power(
+        self,
+        voltage: ArrayLike,
+        temperature: ArrayLike,
+        superconductor_temperature: ArrayLike,
+        *,
+        chemical_potential: ArrayLike = 0.0,
+    ) -> Real:
         """Heat (W) that tunnelling carries out of the normal metal, positive when it cools.
 
-        P = (1/e²R_T) ∫ (E−eV) n_S(E) [f(E−eV, T_N) − f(E, T_S)] dE (Rajauria et al., eq. 4, one junction).
+        P = (1/e²R_T) ∫ (E−eV) n_S(E) [f(E−eV, T_N) − f(E, T_S)] dE (Rajauria et al., eq. 4, one junction). Accurate to
+        5e-15 [Δ² + (eV)²]/(e²R_T) for kT < Δ.
+
+        Parameters
+        ----------
+        voltage, temperature, superconductor_temperature
+            V across the junction (V), T_N and T_S (K).
+        chemical_potential
+            µ* (eV) of the superconductor's quasiparticles, which occupy its states with f(E) = 1/(e^{(E−µ*)/kT_S} + 1)
+            for E ≥ Δ (Owen & Scalapino, PRL 28, 1559): 0 in equilibrium, −inf where there are none.
+
+        Notes
+        -----
+        Electrons and holes of energy E carry heat into the normal metal alike, −(2/e²R_T) ∫ E n_S f dE, whatever the
+        bias. What µ* ≠ 0 adds to that is taken with the BCS density of states, (2/e²R_T) ∫_Δ^∞ E² (f_µ* − f_0)
+        dE/√(E²−Δ²): the quasiparticles which the µ* model counts are those above the gap, and the states that
+        broadening leaves below it, full for µ* > E, would be no excess of them.
+
         """
-        v, t = self._reduced(voltage, temperature)
-        v, t, t_s = np.broadcast_arrays(
-            v, t, non_negative("superconductor_temperature", superconductor_temperature) * BOLTZMANN_EV / self.gap
+        v, t, t_s, potential = self._superconductor(
+            voltage, temperature, superconductor_temperature, chemical_potential
         )
-        returned = smear(heat_derivative(self.dynes), np.zeros_like(v), t_s, self.dynes).real
-        return np.asarray((self._reduced_cooling(v, t) - returned) * self.gap**2 / self.resistance)
+        return np.asarray(self._reduced_cooling(v, t, t_s, potential) * self.gap**2 / self.resistance)
 
     def cooling_power_derivative(
         self,
@@ -141,44 +162,36 @@ class NISJunction:
         voltage: ArrayLike,
         temperature: ArrayLike,
         superconductor_temperature: ArrayLike,
+        *,
+        chemical_potential: ArrayLike = 0.0,
     ) -> Real:
-        """∂P/∂(parameter), temperature meaning the normal metal's: in W per V, K, eV, 1 (Dynes) or ohm."""
-        v, t = self._reduced(voltage, temperature)
-        v, t, t_s = np.broadcast_arrays(
-            v, t, non_negative("superconductor_temperature", superconductor_temperature) * BOLTZMANN_EV / self.gap
+        """∂P/∂(parameter), temperature meaning the normal metal's: in W per V, K, eV, 1 (Dynes) or ohm.
+
+        That by the gap is at constant `chemical_potential`, and infinite for µ* = Δ at T_S = 0.
+        """
+        v, t, t_s, potential = self._superconductor(
+            voltage, temperature, superconductor_temperature, chemical_potential
         )
-        zero = np.zeros_like(v)
-        heat = heat_derivative(self.dynes)
-
-        def part(derivative: Derivative, at: Real, warmth: Real) -> Real:
-            return smear(derivative, at, warmth, self.dynes).real
-
-        def slope(derivative: Derivative, at: Real, warmth: Real) -> Real:
-            return smear_temperature_slope(derivative, at, warmth, self.dynes).real
-
-        p_v = self._reduced_cooling_slope(v, t)
-        p_t = slope(heat, v, t) - v * slope(bcs_root_derivative, v, t)
         match parameter:
             case "voltage":
-                return p_v * self.gap / self.resistance
+                return tunnelling_heat_slopes(v, t, self.dynes)[0] * self.gap / self.resistance
             case "temperature":
-                return p_t * self.gap * BOLTZMANN_EV / self.resistance
+                return tunnelling_heat(v, t, self.dynes)[1] * self.gap * BOLTZMANN_EV / self.resistance
             case "resistance":
-                return -self.cooling_power(voltage, temperature, superconductor_temperature) / self.resistance
+                return -self._reduced_cooling(v, t, t_s, potential) * self.gap**2 / self.resistance**2
             case "gap":
-                p = self.cooling_power(voltage, temperature, superconductor_temperature)
-                p_s = -slope(heat, zero, t_s)
-                return 2 * p / self.gap - (v * p_v + t * p_t + t_s * p_s) * self.gap / self.resistance
+                zero = np.zeros_like(v)
+                (power, by_t), (returned, returned_by_t) = (
+                    tunnelling_heat(*at, self.dynes) for at in ((v, t), (zero, t_s))
+                )
+                by_v = tunnelling_heat_slopes(v, t, self.dynes)[0]
+                # Δ²K(eV/Δ, kT/Δ) differentiated; that of the excess quasiparticles is known as it is.
+                slope = 2 * (power - returned) - v * by_v - t * by_t + t_s * returned_by_t
+                return (slope - _excess_heat(t_s, potential)[1]) * self.gap / self.resistance
             case "dynes":
-                # L depends on γ through z (a factor i) and explicitly (−iS).
-                def heat_by_dynes(z: Complex, order: int) -> Complex:
-                    return 1j * (heat(z, order + 1) - bcs_root_derivative(z, order))
-
-                def root_by_dynes(z: Complex, order: int) -> Complex:
-                    return 1j * bcs_root_derivative(z, order + 1)
-
-                reduced = part(heat_by_dynes, v, t) - part(heat_by_dynes, zero, t_s) - v * part(root_by_dynes, v, t)
-                return reduced * self.gap**2 / self.resistance
+                zero = np.zeros_like(v)
+                slope, at_superconductor = (tunnelling_heat_slopes(*at, self.dynes)[1] for at in ((v, t), (zero, t_s)))
+                return (slope - at_superconductor) * self.gap**2 / self.resistance
         raise ValueError(f"no derivative with respect to {parameter!r}")
 
     def optimal_bias(self, temperature: ArrayLike) -> Real:
@@ -187,42 +200,43 @@ class NISJunction:
         For kT ≪ Δ it is (Δ − 0.66 kT_N)/e (Anghel & Pekola, JLTP 123, 197). Where tunnelling cools at no voltage, 0 is
         the one at which it heats least. Accurate to 1e-6 of the gap.
         """
-        t = non_negative("temperature", temperature) * BOLTZMANN_EV / self.gap
+        t = _thermal(non_negative("temperature", temperature), self.gap)
+        parts = np.split(t.ravel(), range(_TOGETHER, t.size, _TOGETHER))
+        return np.concatenate([self._reduced_optimal_bias(part) for part in parts]).reshape(t.shape) * self.gap
+
+    def _reduced_optimal_bias(self, t: Real) -> Real:
         # The maximum lies a few broadenings around the gap; far below them everything is exponentially small.
         width = t + self.dynes
         grid = np.clip(1 - width[..., None] * np.linspace(-3, 15, _BIASES), 0, None)
         grid[..., -1] = 0
-        reduced = self._reduced_cooling(grid, np.broadcast_to(t[..., None], grid.shape))
+        reduced = tunnelling_heat(grid, np.broadcast_to(t[..., None], grid.shape), self.dynes)[0]
         best = np.argmax(reduced, axis=-1)[..., None]
         high = np.take_along_axis(grid, np.maximum(best - 1, 0), -1)[..., 0]
         low = np.take_along_axis(grid, np.minimum(best + 1, _BIASES - 1), -1)[..., 0]
         for _ in range(_BISECTIONS):
             middle = (low + high) / 2
-            rises = self._reduced_cooling_slope(middle, t) > 0
+            rises = tunnelling_heat_slopes(middle, t, self.dynes)[0] > 0
             low, high = np.where(rises, middle, low), np.where(rises, high, middle)
-        return np.where(best[..., 0] == _BIASES - 1, 0.0, (low + high) / 2) * self.gap
+        return np.where(best[..., 0] == _BIASES - 1, 0.0, (low + high) / 2)
 
-    def maximum_cooling_power(self, temperature: ArrayLike, superconductor_temperature: ArrayLike) -> Real:
+    def maximum_cooling_power(
+        self,
+        temperature: ArrayLike,
+        superconductor_temperature: ArrayLike,
+        *,
+        chemical_potential: ArrayLike = 0.0,
+    ) -> Real:
         """`cooling_power` (W) at the `optimal_bias`; not positive where tunnelling cools at no voltage.
 
         For kT ≪ Δ it is (Δ²/e²R_T)·[0.59 (kT_N/Δ)^{3/2} − √(2πkT_S/Δ)·e^{−Δ/kT_S}] (Anghel & Pekola).
         """
-        return self.cooling_power(self.optimal_bias(temperature), temperature, superconductor_temperature)
+        bias = self.optimal_bias(temperature)
+        return self.cooling_power(bias, temperature, superconductor_temperature, chemical_potential=chemical_potential)
 
-    def _reduced_cooling(self, v: Real, t: Real) -> Real:
-        """Cooling power in Δ²/(e²R_T), up to what does not depend on the voltage."""
-        heat = smear(heat_derivative(self.dynes), v, t, self.dynes).real
-        return heat - v * smear(bcs_root_derivative, v, t, self.dynes).real
-
-    def _reduced_cooling_slope(self, v: Real, t: Real) -> Real:
-        """∂/∂v of `_reduced_cooling`."""
-        heat = heat_derivative(self.dynes)
-
-        def heat_slope(z: Complex, order: int) -> Complex:
-            return heat(z, order + 1)
-
-        slope = smear(heat_slope, v, t, self.dynes).real - smear(bcs_root_derivative, v, t, self.dynes).real
-        return slope - v * smear(_conductance_derivative, v, t, self.dynes).real
+    def _reduced_cooling(self, v: Real, t: Real, t_s: Real, potential: Real) -> Real:
+        """Cooling power in Δ²/(e²R_T)."""
+        returned = tunnelling_heat(np.zeros_like(v), t_s, self.dynes)[0]
+        return tunnelling_heat(v, t, self.dynes)[0] - returned - _excess_heat(t_s, potential)[0]
 
     def tunnelling_rate(self, energy: ArrayLike, temperature: ArrayLike) -> Real:
         """Normalised rate F(E) (1/s) of forward tunnelling, both electrodes at `temperature` (K).
@@ -232,7 +246,7 @@ class NISJunction:
         F(E) = (1/h) ∫ n_S(ε) [1 − f(ε)] f(ε − E) dε (Hyyppä et al., APL 114, 192603, eq. 3). Detailed balance ties it
         to the current: F(E) = e R_T I(E/e) / [h (1 − e^{−E/kT})].
         """
-        gain, temp = np.broadcast_arrays(finite("energy", energy), non_negative("temperature", temperature))
+        gain, temp = broadcast(energy=finite("energy", energy), temperature=non_negative("temperature", temperature))
         thermal = BOLTZMANN_EV * temp
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             x = np.abs(gain / thermal)
@@ -252,7 +266,31 @@ class NISJunction:
 
     def _reduced(self, voltage: ArrayLike, temperature: ArrayLike) -> tuple[Real, Real]:
         """(eV/Δ, kT/Δ), broadcast against each other."""
-        v = finite("voltage", voltage) / self.gap
-        t = non_negative("temperature", temperature) * BOLTZMANN_EV / self.gap
-        v, t = np.broadcast_arrays(v, t)
-        return v, t
+        v, t = broadcast(voltage=finite("voltage", voltage), temperature=non_negative("temperature", temperature))
+        return v / self.gap, _thermal(t, self.gap)
+
+    def _superconductor(
+        self, voltage: ArrayLike, temperature: ArrayLike, superconductor: ArrayLike, potential: ArrayLike
+    ) -> tuple[Real, Real, Real, Real]:
+        """(eV/Δ, kT_N/Δ, kT_S/Δ, µ*/Δ), broadcast against each other."""
+        v, t, t_s, m = broadcast(
+            voltage=finite("voltage", voltage),
+            temperature=non_negative("temperature", temperature),
+            superconductor_temperature=non_negative("superconductor_temperature", superconductor),
+            chemical_potential=below_infinity("chemical_potential", potential),
+        )
+        return v / self.gap, _thermal(t, self.gap), _thermal(t_s, self.gap), m / self.gap
+
+
+def _thermal(temperature: Real, gap: float) -> Real:
+    """The temperature as kT/Δ, 0 below 1e-15, where the powers of the expansions overflow and nothing is smeared."""
+    t = BOLTZMANN_EV * temperature / gap
+    return np.where(t > 1e-15, t, 0.0)
+
+
+def _excess_heat(t: Real, potential: Real) -> tuple[Real, Real]:
+    """What quasiparticles with µ* return beyond those with µ* = 0, in Δ²/(e²R_T), and Δ·∂/∂Δ of it in Δ²."""
+    if not potential.any():
+        return np.zeros_like(t), np.zeros_like(t)
+    (value, slope), (equilibrium, equilibrium_slope) = heat(t, potential), heat(t, np.zeros_like(t))
+    return value - equilibrium, slope - equilibrium_slope

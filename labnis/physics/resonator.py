@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.constants import e, h, k
 
-from labnis.physics._checks import finite, non_negative, positive_scalar
+from labnis.physics._checks import broadcast, finite, non_negative, positive, positive_scalar
 from labnis.physics.junction import NISJunction
 
 __all__ = ["Resonator", "asymptotic_damping_rate", "reflection_coefficient", "thermal_photon_number"]
@@ -23,8 +23,11 @@ Complex = NDArray[np.complex128]
 
 def thermal_photon_number(frequency: ArrayLike, temperature: ArrayLike) -> Real:
     """Bose occupation of a mode of `frequency` (Hz) at `temperature` (K); 0 at T = 0."""
+    f, temp = broadcast(
+        frequency=positive("frequency", frequency), temperature=non_negative("temperature", temperature)
+    )
     with np.errstate(divide="ignore", over="ignore"):
-        x = h * finite("frequency", frequency) / (k * non_negative("temperature", temperature))
+        x = h * f / (k * temp)
         return np.asarray(1 / np.expm1(x))
 
 
@@ -87,8 +90,26 @@ def reflection_coefficient(
         Complex Fano factor φ; 1 without cross-talk between the baths.
 
     """
-    response = np.asarray(damping_line) + np.asarray(damping_internal) - 2j * np.asarray(detuning)
-    return np.asarray(-1 + (1 + np.asarray(fano)) * damping_line / response)
+    phi = np.asarray(fano, dtype=np.complex128)
+    if not np.isfinite(phi).all():
+        raise ValueError(f"fano contains {phi[~np.isfinite(phi)].flat[0]}; finite numbers are needed")
+    delta, line, internal, _ = broadcast(
+        detuning=finite("detuning", detuning),
+        damping_line=finite("damping_line", damping_line),
+        damping_internal=finite("damping_internal", damping_internal),
+        fano=phi.real,
+    )
+    response = line + internal - 2j * delta
+    if (response == 0).any():
+        raise ValueError("damping_line + damping_internal is 0 at a detuning of 0; it must not be 0 there")
+    return np.asarray(-1 + (1 + phi) * line / response)
+
+
+def _checked(name: str, frequency: ArrayLike, voltage: ArrayLike, temperature: ArrayLike) -> tuple[Real, Real, Real]:
+    """All as arrays which broadcast; they are not, because there are many more frequencies than voltages."""
+    f, v, temp = finite(name, frequency), finite("voltage", voltage), non_negative("temperature", temperature)
+    broadcast(**{name: f, "voltage": v, "temperature": temp})
+    return f, v, temp
 
 
 @dataclass(frozen=True)
@@ -139,12 +160,14 @@ class Resonator:
         return self.damping_junction * junction.resistance * difference / (2 * w)
 
     def photon_number(self, junction: NISJunction, voltage: ArrayLike, temperature: ArrayLike) -> Real:
-        """Photon number N_T of the bath that the junctions form (H eq. 2)."""
+        """Photon number N_T of the bath that the junctions form (H eq. 2); 0 where they do not absorb at all."""
         w = self.photon_energy
         v = finite("voltage", voltage)
         emission = junction.tunnelling_rate(v - w, temperature) + junction.tunnelling_rate(-v - w, temperature)
         absorption = junction.tunnelling_rate(v + w, temperature) + junction.tunnelling_rate(-v + w, temperature)
-        return emission / (absorption - emission)
+        # Where no photon is absorbed, in a sharp gap at T = 0, none is emitted either.
+        net = absorption - emission
+        return np.where(absorption > 0, emission / np.where(absorption > 0, net, 1), 0.0)
 
     def lamb_shift(self, junction: NISJunction, voltage: ArrayLike, temperature: ArrayLike) -> Real:
         """Shift (Hz) of the resonance from its ohmic value: the Kramers–Kronig partner of `damping_rate`.
@@ -169,11 +192,8 @@ class Resonator:
         self, probe_frequency: ArrayLike, junction: NISJunction, voltage: ArrayLike, temperature: ArrayLike
     ) -> Complex:
         """Reflection coefficient Γ (H eq. 11) at `probe_frequency` (Hz), broadcast against `voltage`."""
-        detuning = (
-            2
-            * np.pi
-            * (finite("probe_frequency", probe_frequency) - self.resonance_frequency(junction, voltage, temperature))
-        )
+        probe, v, temp = _checked("probe_frequency", probe_frequency, voltage, temperature)
+        detuning = 2 * np.pi * (probe - self.resonance_frequency(junction, v, temp))
         internal = self.damping_excess + self.damping_rate(junction, voltage, temperature)
         return reflection_coefficient(detuning, self.damping_line, internal, self.fano)
 
@@ -203,9 +223,8 @@ class Resonator:
     ) -> Real:
         """Spectral density (W/Hz) of `emitted_power` at `frequencies` (Hz): a Lorentzian of width γ_tr + γ_x + γ_T."""
         flow, total = self._photon_flow(junction, voltage, temperature, line_photons, excess_photons)
-        detuning = (
-            2 * np.pi * (finite("frequencies", frequencies) - self.resonance_frequency(junction, voltage, temperature))
-        )
+        wanted, v, temp = _checked("frequencies", frequencies, voltage, temperature)
+        detuning = 2 * np.pi * (wanted - self.resonance_frequency(junction, v, temp))
         return np.asarray(h * self.frequency * self.damping_line * flow / (detuning**2 + total**2 / 4))
 
     def _photon_flow(
@@ -219,5 +238,6 @@ class Resonator:
         """Σ_k γ_k (N_k − N_tr) over the junction and excess baths, and the total damping rate (1/s)."""
         gamma = self.damping_rate(junction, voltage, temperature)
         photons = self.photon_number(junction, voltage, temperature)
-        flow = gamma * (photons - line_photons) + self.damping_excess * (excess_photons - line_photons)
+        line, excess = non_negative("line_photons", line_photons), non_negative("excess_photons", excess_photons)
+        flow = gamma * (photons - line) + self.damping_excess * (excess - line)
         return flow, gamma + self.damping_line + self.damping_excess

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.constants import e
 
-from labnis.physics._checks import non_negative, positive_scalar
+from labnis.physics._checks import broadcast, non_negative, positive_scalar
 from labnis.physics._quasiparticles import integrals
 from labnis.physics._stable_branch import cold_state, critical_point, warm_state
 from labnis.physics.junction import BOLTZMANN_EV
@@ -47,6 +47,8 @@ ENERGY_CROSSING_DENSITY = float(1 / (4 * np.sqrt(2)))
 _ROUNDING = 1e-12
 # Up to this fraction of T_c; there the thermal density is already 0.999 of the critical one.
 _WARMEST = 0.9999
+# Below this kT/Δ₀ the state is that at T = 0, to rounding.
+_COLDEST = 1e-12
 
 
 def critical_temperature(zero_temperature_gap: float) -> float:
@@ -178,8 +180,8 @@ def nonequilibrium_state(
         arguments; shapes that do not broadcast.
 
     """
-    end = _branch_end(temperature, zero_temperature_gap)
-    n = non_negative("density", density)
+    n, temp = broadcast(density=non_negative("density", density), temperature=non_negative("temperature", temperature))
+    end = _branch_end(temp, zero_temperature_gap)
     _refuse_above("density", n, end.density, end.reduced_temperature * zero_temperature_gap)
     return _stable_state(n, end, zero_temperature_gap)
 
@@ -201,6 +203,7 @@ def _branch_end(temperature: ArrayLike, zero_temperature_gap: float) -> _BranchE
             "critical temperature"
         )
     t = np.asarray(BOLTZMANN_EV * temp / zero_temperature_gap)
+    t = np.where(t > _COLDEST, t, 0.0)
     gap, density = critical_point(t.ravel(), (bcs_gap(temp, zero_temperature_gap) / zero_temperature_gap).ravel())
     return _BranchEnd(t, gap.reshape(t.shape), density.reshape(t.shape))
 
@@ -290,8 +293,13 @@ class InjectedSuperconductor:
 
     def quasiparticle_density(self, current: ArrayLike, temperature: ArrayLike) -> Real:
         """Density n, the number of quasiparticles per m³; also defined beyond the critical current."""
-        thermal = self._thermal_density(temperature)
-        return thermal + self._excess(non_negative("current", current), thermal)
+        injected, temp = _checked(current, temperature)
+        thermal = self._thermal_density(temp)
+        return thermal + self._excess(injected, thermal)
+
+    def reduced_density(self, current: Real, thermal: Real) -> Real:
+        """The density that a `current` (A) keeps up, like the `thermal` one in units of 4 N(0) Δ₀."""
+        return thermal + self._excess(current, self.density_scale * thermal) / self.density_scale
 
     def critical_current(self, temperature: ArrayLike) -> Real:
         """Largest injected current (A) with a superconducting solution."""
@@ -313,9 +321,17 @@ class InjectedSuperconductor:
         with np.errstate(divide="ignore"):
             return np.asarray(self._state(current, temperature).gap_slope / self.density_scale / rate)
 
+    def chemical_potential(self, current: ArrayLike, temperature: ArrayLike) -> Real:
+        """µ* (eV) of the quasiparticles, for `NISJunction.cooling_power`; 0 without current (but Δ₀ at T = 0).
+
+        It rises with small currents, towards the gap, and falls with the gap at large ones.
+        """
+        return self._state(current, temperature).chemical_potential
+
     def _state(self, current: ArrayLike, temperature: ArrayLike) -> NonequilibriumState:
-        end = _branch_end(temperature, self.zero_temperature_gap)
-        injected, thermal = non_negative("current", current), self._thermal_density(temperature)
+        injected, temp = _checked(current, temperature)
+        end = _branch_end(temp, self.zero_temperature_gap)
+        thermal = self._thermal_density(temp)
         limit = self._balance(self.density_scale * end.density, thermal)
         _refuse_above("current", injected, limit, end.reduced_temperature * self.zero_temperature_gap)
         density = (thermal + self._excess(injected, thermal)) / self.density_scale
@@ -335,3 +351,10 @@ class InjectedSuperconductor:
         linear = 2 * self.recombination * thermal + self.outflow
         root = linear + np.sqrt(linear**2 + 4 * self.recombination * injection)
         return np.where(injection > 0, 2 * injection / np.where(root > 0, root, 1), 0.0)
+
+
+def _checked(current: ArrayLike, temperature: ArrayLike) -> tuple[Real, Real]:
+    """Both as arrays which broadcast; they are not, because much depends on the temperature alone."""
+    injected, temp = non_negative("current", current), non_negative("temperature", temperature)
+    broadcast(current=injected, temperature=temp)
+    return injected, temp

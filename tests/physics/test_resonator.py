@@ -8,6 +8,7 @@ from scipy.constants import e, h, hbar
 from scipy.integrate import quad
 
 from labnis.physics import NISJunction, Resonator, reflection_coefficient, thermal_photon_number
+from tests.physics import quadrature
 
 JUNCTION = NISJunction(215e-6, 12e3, 1e-4)
 RESONATOR = Resonator(4.67e9, 1.6e7, 2.5e6, 4.5e7, 0.99 + 0.1j)
@@ -25,6 +26,25 @@ def test_damping_rate_is_the_sum_over_tunnelling_rates() -> None:
     )
     expected = RESONATOR.damping_junction * np.pi / omega * total
     np.testing.assert_allclose(RESONATOR.damping_rate(JUNCTION, VOLTAGE, TEMPERATURE), expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("voltage", [0.0, 0.2e-3, 0.6e-3])
+def test_damping_rate_and_photon_number_agree_with_quadrature_of_the_tunnelling_rate(voltage: float) -> None:
+    # H eqs. 1 and 2 with F(E) from its defining integral.
+    junction, w = NISJunction(215e-6, 12e3, 1e-3), RESONATOR.photon_energy
+    absorbed, emitted = (
+        sum(quadrature.tunnelling_rate(junction, side * voltage + photon * w, TEMPERATURE) for side in (-1, 1))
+        for photon in (1, -1)
+    )
+    # γ_T = γ̄_T (π/ω_r) Σ ℓ F, and F = (e/h)·quadrature with all energies in eV.
+    rate = RESONATOR.damping_junction * (absorbed - emitted) / (2 * w)
+    assert RESONATOR.damping_rate(junction, voltage, TEMPERATURE) == pytest.approx(rate, rel=1e-9)
+    photons = emitted / (absorbed - emitted)
+    assert RESONATOR.photon_number(junction, voltage, TEMPERATURE) == pytest.approx(photons, rel=1e-8)
+
+
+def test_a_sharp_gap_at_zero_temperature_neither_absorbs_nor_emits() -> None:
+    np.testing.assert_array_equal(RESONATOR.photon_number(NISJunction(215e-6, 12e3), [0.0, 1e-4], 0.0), 0.0)
 
 
 def test_unbiased_junction_is_a_bath_at_its_own_temperature() -> None:

@@ -25,7 +25,7 @@ from labnis.physics import (
     nonequilibrium_state,
     thermal_density,
 )
-from labnis.physics._quasiparticles import integrals
+from labnis.physics._quasiparticles import heat_integral, integrals
 
 GAP = 200e-6
 CRITICAL = critical_temperature(GAP)
@@ -290,49 +290,59 @@ def test_faster_removal_bears_more_current() -> None:
         assert better.gap(limit, 0.3) > LEAD.gap(limit, 0.3)
 
 
-def best_power(resistance: float, temperature: float, bath: float, lead: InjectedSuperconductor) -> tuple[float, float]:
-    """Gap and cooling power at the optimal bias, the gap being that which the current leaves: the fixed point.
+@pytest.mark.parametrize(
+    ("temperature", "quasiparticles", "resistance", "current", "power", "gap"),
+    [
+        (0.093, True, 2.4, 4.9e-6, 27.6e-12, 0.998),
+        (0.093, False, 10.8e-3, 0.99e-3, 5.9e-9, 0.844),
+        (0.334, True, 0.42, 48e-6, 1.30e-9, 0.986),
+        (0.334, False, 2.3e-3, 3.5e-3, 164e-9, 0.615),
+    ],
+)
+def test_largest_cooling_power_with_its_own_injection(
+    temperature: float, quasiparticles: bool, resistance: float, current: float, power: float, gap: float
+) -> None:
+    """The table in docs/physics.md: over all barriers and biases, R_T = Δ·i(v)/I with the current i of a unit junction.
 
-    A smaller gap draws less current at its own optimal bias, which makes the fixed point unique; Newton's method with
-    the derivative of the gap finds it.
+    With the heat of the quasiparticles and, as an upper bound, without it.
     """
-    largest, thermal = float(lead.critical_current(bath)), k / e * temperature
-    gap = float(bcs_gap(bath, lead.zero_temperature_gap))
+    bath, unit = 0.334, NISJunction(1.0, 1.0)
+    injected = np.geomspace(1e-6, 0.999 * float(LEAD.critical_current(bath)), 300)[:, None]
+    left = LEAD.gap(injected, bath)
+    potential = LEAD.chemical_potential(injected, bath) * quasiparticles
+    voltage = 1 - np.linspace(0, 4, 81) * k / e * temperature / GAP
+    drawn = unit.current(voltage, temperature / left)
+    cooling = unit.cooling_power(voltage, temperature / left, bath / left, chemical_potential=potential / left)
+    total = injected * left * cooling / drawn
+    best = np.unravel_index(np.argmax(total), total.shape)
+    assert 0 < best[0] < injected.size - 1
+    assert 0 < best[1] < voltage.size - 1
+    assert total[best] == pytest.approx(power, rel=0.01)
+    assert left[best[0], 0] / GAP == pytest.approx(gap, abs=0.005)
+    assert injected[best[0], 0] == pytest.approx(current, rel=0.03)
+    assert (left * drawn / injected)[best] == pytest.approx(resistance, rel=0.03)
 
-    def drawn(at: float) -> float:
-        return float(NISJunction(at, resistance).current(at - 0.66 * thermal, temperature))
 
-    for _ in range(50):
-        current = min(drawn(gap), 0.999 * largest)
-        slope = (drawn(gap * (1 + 1e-5)) - drawn(gap * (1 - 1e-5))) / (2e-5 * gap)
-        mismatch = gap - float(lead.gap(current, bath))
-        change = mismatch / (1 - float(lead.gap_derivative(current, bath)) * slope)
-        gap -= change
-        if abs(change) < 1e-9 * gap:
-            junction = NISJunction(gap, resistance)
-            return gap, float(junction.cooling_power(gap - 0.66 * thermal, temperature, bath))
-    raise AssertionError(f"no fixed point at {resistance} ohm")
+def test_injection_raises_the_chemical_potential() -> None:
+    current = np.linspace(0, 1, 21) * LEAD.critical_current(0.334)
+    potential = LEAD.chemical_potential(current, 0.334)
+    assert potential[0] == pytest.approx(0, abs=1e-12 * GAP)
+    density = LEAD.quasiparticle_density(current[:-1], 0.334) / LEAD.density_scale
+    np.testing.assert_allclose(potential[:-1], nonequilibrium_state(density, 0.334, GAP).chemical_potential, rtol=1e-9)
+    assert potential[1] > 0.5 * GAP
 
 
-def test_pair_breaking_sets_an_optimal_barrier() -> None:
-    """Thinner barriers stop helping once their own current breaks the pairs that make the cooler (KAKENHI report)."""
-    temperature, bath = 0.1, 0.334
-    resistance = np.geomspace(8e-3, 0.5, 13)
-    gap, power = np.array([best_power(r, temperature, bath, LEAD) for r in resistance]).T
-    best = int(np.argmax(power))
-    assert 0 < best < resistance.size - 1
-    assert (np.diff(power[: best + 1]) > 0).all()
-    assert (np.diff(power[best:]) < 0).all()
-    assert power[0] < 0.5 * power[best]
-    # The gap is what gives way, and far from the optimum P ∝ 1/R_T still holds.
-    assert (np.diff(gap) > 0).all()
-    assert gap[best] < 0.9 * GAP < 0.98 * GAP < gap[-1]
-    fixed_gap = [float(NISJunction(GAP, r).cooling_power(GAP - 0.66 * k / e * 0.1, 0.1, bath)) for r in resistance]
-    assert (np.diff(fixed_gap) < 0).all()
-    assert power[-1] == pytest.approx(fixed_gap[-1], rel=0.1)
-    # The remedy the report names: take the quasiparticles away, not a better barrier.
-    relieved = replace(LEAD, outflow=10 * LEAD.outflow)
-    assert best_power(float(resistance[best]), temperature, bath, relieved)[1] > 1.1 * power[best]
+@pytest.mark.parametrize("a", [1e-2, 5.0, 1e3, 1e9])
+@pytest.mark.parametrize("c", [-30.0, 0.0, 1e-6, 1.0, 30.0])
+def test_heat_integral_agrees_with_quadrature(a: float, c: float) -> None:
+    with mp.workdps(30):
+        edges = [mp.mpf(max(c, 0) + d) for d in (-60, -20, -8, -2, 0, 2, 8, 20, 60, 100)]
+        points = [mp.mpf(0), *(2 * mp.asinh(mp.sqrt(x / (2 * mp.mpf(a)))) for x in edges if x > 0)]
+        scale = mp.exp(min(c, 0))
+        expected = scale * mp.quad(lambda u: mp.cosh(u) ** 2 / (mp.exp(a * (mp.cosh(u) - 1) - c) + 1) / scale, points)
+    assert heat_integral(np.array([a]), np.array([c]))[0] == pytest.approx(
+        float(expected), rel=1e-13 if a > 1 else 1e-12
+    )
 
 
 def test_arguments_broadcast() -> None:

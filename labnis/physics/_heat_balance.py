@@ -1,0 +1,272 @@
+"""The heat balance of a cooler's island at given gap and quasiparticles, and the electron temperature that solves it.
+
+All arrays are one-dimensional and of one length, one entry per point; powers are in watt and of both junctions. The gap
+may differ from point to point: in units of it every junction is the same, which is how the scale invariance of
+`NISJunction` is used here.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labnis.physics._tunnelling_heat import heat_near_equilibrium, tunnelling_heat
+from labnis.physics.andreev import AndreevChannel
+from labnis.physics.junction import BOLTZMANN_EV, NISJunction
+
+__all__ = ["Conditions", "HeatBalance", "NoOperatingPointError"]
+
+Real = NDArray[np.float64]
+
+# The iteration stops at this fraction of the largest term.
+_TOLERANCE = 1e-10
+_ITERATIONS = 200
+# Where T_e is as close to the bath's temperature, relative to it, their difference is what is solved for.
+_CLOSE = 1e-5
+_POLISHING = 6
+# No step lowers the temperature by more than this factor.
+_STRETCH = 4.0
+
+
+class NoOperatingPointError(ValueError):
+    """No electron temperature within the model's range balances the heat, or no gap supports the current."""
+
+    @classmethod
+    def at(cls, voltage: Real, bath: Real, reason: str) -> Self:
+        """The error that names the first of some points, given by the voltage across one junction."""
+        others = f" (and {voltage.size - 1} more points)" if voltage.size > 1 else ""
+        return cls(
+            f"no steady state at device_voltage = {2 * voltage[0]:g} V, bath_temperature = {bath[0]:g} K{others}: "
+            f"{reason}"
+        )
+
+
+class Conditions(NamedTuple):
+    """What the electrons cannot change: voltage across one junction (V), T of bath and superconductors (K), gap (eV).
+
+    `excess` is the heat (W) that quasiparticles beyond equilibrium carry into the island, through both junctions.
+    """
+
+    voltage: Real
+    bath: Real
+    gap: Real
+    excess: Real
+
+    def at(self, points: NDArray[np.intp] | NDArray[np.bool_]) -> "Conditions":
+        """The conditions of some points."""
+        return Conditions(*(values[points] for values in self))
+
+
+class Electrons(NamedTuple):
+    """Temperature (K), and by how much it is above that of the bath, which may be less than rounding of the former."""
+
+    temperature: Real
+    rise: Real
+
+
+class Powers(NamedTuple):
+    """The terms of the balance (W), those of cooling and to the phonons positive when they cool; T_ph − T_bath (K)."""
+
+    cooling: Real
+    to_phonons: Real
+    andreev: Real
+    leakage: Real
+    phonon_rise: Real
+
+    @property
+    def net(self) -> Real:
+        """Heat out of the electrons; 0 in the steady state."""
+        return self.cooling + self.to_phonons - self.andreev - self.leakage
+
+    @property
+    def largest(self) -> Real:
+        """The largest term."""
+        return np.maximum(
+            np.maximum(np.abs(self.cooling), np.abs(self.to_phonons)), np.maximum(self.andreev, self.leakage)
+        )
+
+
+@dataclass(frozen=True)
+class HeatBalance:
+    """Heat that enters and leaves the island's electrons; the attributes are those of `SINISCooler`."""
+
+    junction: NISJunction
+    coupling: float
+    kapitza: float | None
+    andreev: AndreevChannel | None
+    leakage_conductance: float
+
+    @property
+    def limit(self) -> float:
+        """Electron temperature (K) with kT = Δ, beyond which nothing here describes the device."""
+        return self.junction.gap / BOLTZMANN_EV
+
+    @property
+    def unit_junction(self) -> NISJunction:
+        """The junction in units of its gap and resistance."""
+        return NISJunction(1.0, 1.0, self.junction.dynes)
+
+    def quasiparticle_current(self, at: Conditions, t: Real) -> Real:
+        """Of one junction (A)."""
+        return at.gap / self.junction.resistance * self.unit_junction.current(at.voltage / at.gap, t / at.gap)
+
+    def andreev_current(self, at: Conditions, t: Real, *, by_gap: bool = False) -> tuple[Real, Real, Real, Real]:
+        """I_A (A) of one junction and its derivatives with respect to V, T and the gap; 0 without a channel."""
+        if self.andreev is None:
+            zero = np.zeros_like(t)
+            return zero, zero, zero, zero
+        return self.andreev.at_gap(at.gap, at.voltage, t, self.junction, by_gap=by_gap)
+
+    def phonon_rise(self, rise: Real, bath: Real) -> Real:
+        """T_ph − T_bath, by Newton from above on a convex rising function: monotone from the first step."""
+        if self.kapitza is None:
+            return np.zeros_like(bath)
+        warm = self.coupling * _power_rise(5, rise, bath)
+        phonons = np.maximum(rise, 0)
+        for _ in range(_ITERATIONS):
+            excess = self.coupling * _power_rise(5, phonons, bath) + self.kapitza * _power_rise(4, phonons, bath) - warm
+            cube = (bath + phonons) ** 3
+            with np.errstate(divide="ignore", invalid="ignore"):
+                step = excess / (cube * (5 * self.coupling * (bath + phonons) + 4 * self.kapitza))
+            phonons = phonons - step
+            if (np.abs(step) <= 4 * np.finfo(float).eps * np.abs(phonons)).all():
+                break
+        return np.clip(phonons, np.minimum(rise, 0), np.maximum(rise, 0))
+
+    def powers(self, at: Conditions, electrons: Electrons) -> Powers:
+        """Every term of the balance; that of tunnelling without its rounding where that would show."""
+        andreev, _, _, _ = self.andreev_current(at, electrons.temperature)
+        cooling = self._tunnelling(at, electrons.temperature)[0] - self._returned(at)
+        powers = self._powers(at, electrons.rise, cooling, andreev)
+        delicate = self._is_delicate(at, electrons.rise, powers.largest)
+        if delicate.any():
+            here = at.at(delicate)
+            cooling[delicate] = self._cooling_near_equilibrium(here, electrons.rise[delicate])
+        return powers._replace(cooling=cooling)
+
+    def _powers(self, at: Conditions, rise: Real, cooling: Real, andreev: Real) -> Powers:
+        phonons = self.phonon_rise(rise, at.bath)
+        if self.kapitza is None:
+            to_phonons = self.coupling * _power_rise(5, rise, at.bath)
+        else:
+            # What the phonons pass on, as T_e and T_ph may differ by little.
+            to_phonons = self.kapitza * _power_rise(4, phonons, at.bath)
+        leakage = (2 * at.voltage) ** 2 * self.leakage_conductance
+        return Powers(cooling, to_phonons, 2 * at.voltage * andreev, leakage, phonons)
+
+    def _tunnelling(self, at: Conditions, t: Real) -> tuple[Real, Real]:
+        """Heat out of the electrons and ∂/∂T_e (W/K), but for `_returned`."""
+        heat, slope = tunnelling_heat(at.voltage / at.gap, BOLTZMANN_EV * t / at.gap, self.junction.dynes)
+        scale = 2 * at.gap / self.junction.resistance
+        return scale * at.gap * heat, scale * slope * BOLTZMANN_EV
+
+    def _returned(self, at: Conditions) -> Real:
+        """What the cooling power owes to the superconductors' quasiparticles; one value per point, for all T_e."""
+        return self._tunnelling(at._replace(voltage=np.zeros_like(at.voltage)), at.bath)[0] + at.excess
+
+    def _cooling_near_equilibrium(self, at: Conditions, rise: Real) -> Real:
+        reduced = (at.voltage / at.gap, BOLTZMANN_EV * at.bath / at.gap, BOLTZMANN_EV * rise / at.gap)
+        heat = heat_near_equilibrium(*reduced, self.junction.dynes)
+        return 2 * at.gap**2 / self.junction.resistance * heat - at.excess
+
+    def _evaluate(self, at: Conditions, returned: Real, t: Real) -> tuple[Powers, Real]:
+        """The powers with electrons at `t`, and the slope ∂/∂T_e (W/K) of the net heat out of them."""
+        heat, slope = self._tunnelling(at, t)
+        andreev, _, andreev_slope, _ = self.andreev_current(at, t)
+        powers = self._powers(at, t - at.bath, heat - returned, andreev)
+        phonon_slope = 5 * self.coupling * t**4
+        if self.kapitza is not None:
+            # Phonons follow a small warming of the electrons; only what they lag behind drives the heat flow.
+            phonons = at.bath + powers.phonon_rise
+            stiff = 4 * self.kapitza * phonons**3
+            phonon_slope = phonon_slope * stiff / (stiff + 5 * self.coupling * phonons**4)
+        return powers, slope + phonon_slope - 2 * at.voltage * andreev_slope
+
+    def slope(self, at: Conditions, t: Real) -> Real:
+        """∂/∂T_e (W/K) of the balance."""
+        return self._evaluate(at, self._returned(at), t)[1]
+
+    def solve(self, at: Conditions, start: Real) -> Electrons:
+        """Electron temperatures, by Newton's method kept inside a shrinking bracket."""
+        solution = np.array(start)
+        low, high = np.zeros_like(solution), np.full_like(solution, np.inf)
+        previous = np.full_like(solution, np.inf)
+        delicate = np.zeros(solution.shape, bool)
+        returned = self._returned(at)
+        active = np.arange(solution.size)
+        for _ in range(_ITERATIONS):
+            if not active.size:
+                return self._polish(at, solution, delicate)
+            t, here = solution[active], at.at(active)
+            powers, slope = self._evaluate(here, returned[active], t)
+            excess = powers.net
+            self._refuse_where((t >= self.limit) & (excess < 0), here, -excess)
+            cold = excess < 0
+            low[active] = np.where(cold, t, low[active])
+            high[active] = np.where(cold, high[active], t)
+            below, above = low[active], high[active]
+            with np.errstate(divide="ignore", invalid="ignore"):
+                newton = t - excess / slope
+                halved = np.sqrt(below * above)
+            # Where the slope misleads (at the coldest, Andreev heating may grow with T_e), only the direction is known.
+            proposal = np.where(slope > 0, newton, np.where(cold, np.inf, 0.0))
+            # From far below, Newton overshoots what grows like T_e⁵: go where phonons alone would take up the heat.
+            leap = (t**5 + np.abs(excess) / self.coupling) ** 0.2
+            proposal = np.where(cold & (proposal > 1.5 * t), np.clip(leap, 1.5 * t, proposal), proposal)
+            proposal = np.clip(proposal, t / _STRETCH, self.limit)
+            # Where Newton leaves the bracket or gains less than half, halve the bracket instead (once there is one).
+            poor = ~((proposal > below) & (proposal < above)) | (np.abs(excess) > previous[active] / 2)
+            proposal = np.where(poor & (below > 0) & np.isfinite(above), halved, proposal)
+            previous[active] = np.where(poor, np.inf, np.abs(excess))
+            # Within its rounding the balance is improved by one last step towards the middle of it.
+            last = np.where(slope > 0, np.clip(newton, t / _STRETCH, self.limit), t)
+            rounding = self._rounding(here)
+            done = np.abs(excess) <= rounding + 4 * np.finfo(float).eps * np.abs(slope) * t
+            done |= above - below <= 4 * np.finfo(float).eps * t
+            # The last step squares what is left; 1e3 bounds how much faster than linear any term changes with ln T.
+            done |= (slope > 0) & (1e3 * excess**2 <= _TOLERANCE * powers.largest * slope * t)
+            delicate[active] = self._is_delicate(here, t - here.bath, powers.largest)
+            solution[active] = np.where(done, last, proposal)
+            active = active[~done]
+        reason = f"no convergence within {_ITERATIONS} steps"
+        raise NoOperatingPointError.at(at.voltage[active], at.bath[active], reason)
+
+    def _polish(self, at: Conditions, t: Real, delicate: NDArray[np.bool_]) -> Electrons:
+        """Where the largest term is as small as rounding, solve for T_e − T_bath with the heat that is free of it."""
+        rise = t - at.bath
+        active = np.flatnonzero(delicate)
+        for _ in range(_POLISHING):
+            if not active.size:
+                break
+            here, change = at.at(active), rise[active]
+            warm = here.bath + change
+            andreev, _, _, _ = self.andreev_current(here, warm)
+            powers = self._powers(here, change, self._cooling_near_equilibrium(here, change), andreev)
+            slope = self.slope(here, warm)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                step = powers.net / slope
+            improved = (slope > 0) & (np.abs(powers.net) > _TOLERANCE * powers.largest / 10)
+            rise[active] = np.where(improved & (step < warm / 2), change - step, change)
+            active = active[improved]
+        return Electrons(np.where(delicate, at.bath + rise, t), rise)
+
+    def _rounding(self, at: Conditions) -> Real:
+        """Largest rounding error (W) of the cooling power."""
+        return 8 * np.finfo(float).eps * (at.gap**2 + at.voltage**2) / self.junction.resistance
+
+    def _is_delicate(self, at: Conditions, rise: Real, largest: Real) -> NDArray[np.bool_]:
+        """Whether rounding of the cooling power or of T_e would show in the balance."""
+        return (self._rounding(at) > _TOLERANCE * largest) | (np.abs(rise) < _CLOSE * at.bath)
+
+    def _refuse_where(self, lost: NDArray[np.bool_], at: Conditions, heating: Real) -> None:
+        if lost.any():
+            reason = f"electrons at {self.limit:.3g} K (kT = Δ) are still heated by {heating[lost][0]:.2g} W"
+            raise NoOperatingPointError.at(at.voltage[lost], at.bath[lost], reason)
+
+
+def _power_rise(power: int, rise: Real, bath: Real) -> Real:
+    """(T + r)^n − T^n for n = 4 or 5, without cancellation at small r."""
+    if power == 4:
+        return rise * (((rise + 4 * bath) * rise + 6 * bath**2) * rise + 4 * bath**3)
+    return rise * ((((rise + 5 * bath) * rise + 10 * bath**2) * rise + 10 * bath**3) * rise + 5 * bath**4)

@@ -9,8 +9,9 @@ from typing import cast
 import pyvisa
 
 from sim_instruments import ADDRESSES
-from sim_instruments.truth import LineWiring, Truth, load_truth
+from sim_instruments.truth import LineWiring, load_truth
 from sim_instruments.visa_library import LabnisVisaLibrary
+from sim_instruments.world import World
 
 __all__ = ["Twin", "open_twin", "true_results"]
 
@@ -39,12 +40,17 @@ class Twin:
     results: Mapping[str, float]
 
 
-def true_results(truth: Truth) -> dict[str, float]:
-    """What the calibration results would be without noise, in the units in which they are reported."""
+def true_results(world: World) -> dict[str, float]:
+    """What the calibration results would be without noise, in the units in which they are reported.
+
+    Gap and electron temperature are those at zero bias.
+    """
+    truth = world.truth
+    unbiased = world.device.state(0.0)
     return {
-        "gap": truth.junction.gap,
+        "gap": float(unbiased.gap),
         "normal_resistance": truth.junction.resistance,
-        "electron_temperature": truth.island.temperature,
+        "electron_temperature": float(unbiased.electron_temperature),
         "damping_line": truth.resonator.damping_line,
         "damping_excess": truth.resonator.damping_excess,
         "damping_junction": truth.resonator.damping_junction,
@@ -83,6 +89,8 @@ def open_twin(path: Path, *, seed: int | None, wiring: Mapping[str, float]) -> I
         library.world.wiring = LineWiring(**wiring)
     library.reset(seed)
     try:
-        yield Twin(visalib, ADDRESSES, path.read_text(encoding="utf-8"), library.world.seed, true_results(truth))
+        yield Twin(
+            visalib, ADDRESSES, path.read_text(encoding="utf-8"), library.world.seed, true_results(library.world)
+        )
     finally:
         manager.close()

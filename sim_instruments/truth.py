@@ -4,9 +4,10 @@ Keys with a default below may be left out. Unknown keys and wrong types are erro
 """
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from types import NoneType
+from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -33,10 +34,51 @@ class Junction(_Section):
     dynes: NonNegative
 
 
-class Island(_Section):
-    """The normal-metal island: its electron temperature (K), the same at every bias."""
+class Andreev(_Section):
+    """Phase-coherent Andreev current of each junction; the keys are those of `labnis.physics.AndreevChannel`."""
 
-    temperature: Positive
+    diffusion_constant: Positive
+    coherence_length: Positive
+    resistance_per_length: NonNegative
+    scale: NonNegative = 1.0
+    superconductor_resistance_per_length: NonNegative = 0.0
+    superconductor_diffusion_constant: Positive | None = None
+
+
+class Superconductor(_Section):
+    """Where the quasiparticles of one junction go; the keys are those of `labnis.physics.InjectedSuperconductor`."""
+
+    density_of_states: Positive
+    volume: Positive
+    recombination: NonNegative
+    outflow: NonNegative
+
+
+class Island(_Section):
+    """The normal-metal island: either its electron temperature (K), the same at every bias, or its heat balance.
+
+    The balance is that of `labnis.physics.SINISCooler`: volume (m³), electron–phonon coupling (W m⁻³ K⁻⁵), Kapitza
+    coupling of its phonons to the bath (W/K⁴; by default they have the bath's temperature), leakage resistance
+    parallel to the device (ohm), Andreev current, and a superconductor whose gap the injected quasiparticles lower.
+    The bath is the mixing chamber.
+    """
+
+    temperature: Positive | None = None
+    volume: Positive | None = None
+    electron_phonon: Positive | None = None
+    kapitza: Positive | None = None
+    leakage_resistance: Positive | None = None
+    andreev: Andreev | None = None
+    superconductor: Superconductor | None = None
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> Self:
+        balance = [name for name, value in self if name != "temperature" and value is not None]
+        if self.temperature is None and (self.volume is None or self.electron_phonon is None):
+            raise ValueError("give temperature, or volume and electron_phonon for the heat balance")
+        if self.temperature is not None and balance:
+            raise ValueError(f"a constant temperature leaves nothing for {', '.join(balance)}: remove either")
+        return self
 
 
 class Resonator(_Section):
@@ -162,5 +204,6 @@ def _explain(error: Any) -> str:
         return f"{error['msg']} (found {error['input']!r})"
     section: Any = Truth
     for key in error["loc"][:-1]:
-        section = section.model_fields[key].annotation
+        annotation = section.model_fields[key].annotation
+        section = next((kind for kind in get_args(annotation) if kind is not NoneType), annotation)
     return f"unknown key; allowed are {', '.join(getattr(section, 'model_fields', {}))}"

@@ -7,15 +7,17 @@ rates are exact at every bias, the bias line is solved with its series resistanc
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.constants import k
 from scipy.optimize import brentq
 
-from labnis.physics import NISJunction, Resonator, thermal_photon_number
-from sim_instruments.truth import LineWiring, Truth
+from labnis.physics import NoOperatingPointError, thermal_photon_number
+from sim_instruments.device import Device, DeviceState
+from sim_instruments.truth import LineWiring, Truth, TruthError
 
 __all__ = ["Clock", "SourceState", "Stage", "World"]
 
@@ -70,6 +72,8 @@ class World:
 
     Attributes
     ----------
+    device
+        The device itself, whatever is connected to it.
     bias_changed_at
         Time (s) of the last change of the bias, for instruments with a memory (a lock-in's filter).
 
@@ -79,8 +83,7 @@ class World:
         self.truth = truth
         self.clock = clock
         self.wiring = truth.wiring or LineWiring()
-        self.junction = NISJunction(truth.junction.gap, truth.junction.resistance, truth.junction.dynes)
-        self.resonator = self._ohmic_resonator()
+        self.device = Device(truth)
         self.reset(truth.noise.seed)
 
     def reset(self, seed: int) -> None:
@@ -90,22 +93,9 @@ class World:
         self._source = _Source()
         self._target = 0.0
         self._excitation = 0.0
-        self._cycle: tuple[float, float, NDArray[np.float64]] | None = None
+        self._cycle: tuple[float, float, DeviceState] | None = None
         self._line_start = 0.0
         self.bias_changed_at = self.clock.time()
-
-    def _ohmic_resonator(self) -> Resonator:
-        """The resonator, whose file value is the resonance at zero bias, referred to its ohmic (high-bias) limit."""
-        r = self.truth.resonator
-        fano = complex(*r.fano)
-        shifted = Resonator(r.frequency, r.damping_line, r.damping_excess, r.damping_junction, fano)
-        temperature = self.truth.island.temperature
-        frequency = r.frequency
-        # The shift itself depends on the frequency, only weakly: three rounds reach rounding error.
-        for _ in range(3):
-            frequency = r.frequency - float(shifted.lamb_shift(self.junction, 0.0, temperature))
-            shifted = Resonator(frequency, r.damping_line, r.damping_excess, r.damping_junction, fano)
-        return shifted
 
     # --- what the instruments set -------------------------------------------------------------------------------
 
@@ -139,60 +129,44 @@ class World:
         Behind a divider the source's own limit counts for the device's current; the divider's is not modelled.
         """
         limit = self._source.current_limit
-        ohmic = self.wiring.series_resistance + 2 * self.junction.resistance
         available = line + self.truth.noise.voltage_offset
-        # A NIS junction never carries more than its normal current: mostly there is nothing to solve.
-        if abs(available) <= limit * ohmic or abs(self._current_at(line)) <= limit:
+        # Mostly there is nothing to solve.
+        if abs(available) * self.device.largest_conductance <= limit or abs(self._current_at(line)) <= limit:
             return line
         # No current flows where the line cancels the offset, which need not be at zero.
         without_current = -self.truth.noise.voltage_offset
         return float(brentq(lambda v: abs(self._current_at(v)) - limit, without_current, line, xtol=1e-12))
 
     def _current_at(self, line: float) -> float:
-        return float(self.device_current(self.device_voltage(line)))
+        return float(self.device_state(line).current)
 
-    def device_current(self, device_voltage: NDArray[np.float64] | float) -> NDArray[np.float64]:
-        """Current (A) through the SINIS pair, half of `device_voltage` (V) across each junction."""
-        return np.asarray(self.junction.current(np.asarray(device_voltage) / 2, self.truth.island.temperature))
+    def device_state(self, line_voltage: ArrayLike) -> DeviceState:
+        """The device with `line_voltage` (V) behind the divider: an offset adds, the series resistance takes its share.
 
-    def device_voltage(self, line_voltage: float) -> float:
-        """Voltage across the device (V) for `line_voltage` (V): the series resistance takes its share."""
-        available = line_voltage + self.truth.noise.voltage_offset
-        resistance = self.wiring.series_resistance
-        if resistance == 0 or available == 0:
-            return available
+        Raises
+        ------
+        TruthError
+            Where the truth's device has no steady state.
 
-        def excess(voltage: float) -> float:
-            return voltage + resistance * float(self.device_current(voltage)) - available
+        """
+        try:
+            line = np.asarray(line_voltage) + self.truth.noise.voltage_offset
+            return self.device.behind(self.wiring.series_resistance, line)
+        except NoOperatingPointError as error:
+            raise TruthError(f"the device of the truth file cannot be biased like this: {error}") from error
 
-        low, high = sorted((0.0, available))
-        return float(brentq(excess, low, high, xtol=1e-15, rtol=1e-13))
-
-    def device_voltages(self) -> NDArray[np.float64]:
-        """Voltages across the device (V) over one cycle of the lock-in's excitation; one value if there is none.
+    def present_state(self) -> DeviceState:
+        """The device now, over one cycle of the lock-in's excitation; a single bias if there is none.
 
         The excitation moves the line; how much of it reaches the device follows from the true I–V curve, phase by
-        phase (Newton from the operating point).
+        phase.
         """
         line = self.line_voltage()
         # All instruments ask at every point, and only a new bias or excitation changes the answer.
         if self._cycle is None or self._cycle[:2] != (line, self._excitation):
-            self._cycle = (line, self._excitation, self._solve_cycle(line))
+            swing = np.sqrt(2) * self._excitation / self.wiring.excitation_divider * _CYCLE
+            self._cycle = (line, self._excitation, self.device_state(line + swing if self._excitation else [line]))
         return self._cycle[2]
-
-    def _solve_cycle(self, line_voltage: float) -> NDArray[np.float64]:
-        centre = self.device_voltage(line_voltage)
-        if self._excitation == 0:
-            return np.array([centre])
-        swing = np.sqrt(2) * self._excitation / self.wiring.excitation_divider * _CYCLE
-        resistance = self.wiring.series_resistance
-        line = centre + resistance * float(self.device_current(centre)) + swing
-        voltage = np.full_like(swing, centre)
-        for _ in range(5 if resistance else 0):
-            conductance = self.junction.conductance(voltage / 2, self.truth.island.temperature) / 2
-            excess = voltage + resistance * self.device_current(voltage) - line
-            voltage = voltage - excess / (1 + resistance * conductance)
-        return np.asarray(voltage if resistance else line)
 
     # --- what the instruments read -------------------------------------------------------------------------------
 
@@ -203,14 +177,14 @@ class World:
         if not self._source.output:
             return SourceState(0.0, 0.0, limited=False)
         line = self.line_voltage()
-        current = float(self.device_current(self.device_voltages()).mean())
+        current = float(self.present_state().current.mean())
         limited = self._target != self._source.voltage / self.wiring.divider
         return SourceState(line * self.wiring.divider, current + noise.current_offset + scatter, limited)
 
     def amplifier_voltage(self, bandwidth: float) -> float:
         """DC output of the current amplifier (V), sampled in `bandwidth` (Hz)."""
         noise = self.truth.noise
-        current = float(self.device_current(self.device_voltages()).mean())
+        current = float(self.present_state().current.mean())
         scatter = noise.current_white * np.sqrt(bandwidth) * self._random.standard_normal()
         return float((current + noise.current_offset + scatter) * self.wiring.current_amplifier_gain)
 
@@ -219,8 +193,8 @@ class World:
 
         The excitation is finite: the current is averaged over its cycle, not differentiated.
         """
-        voltages = self.device_voltages()
-        first_harmonic = np.sqrt(2) * np.mean(self.device_current(voltages) * _CYCLE) if voltages.size > 1 else 0.0
+        current = self.present_state().current
+        first_harmonic = np.sqrt(2) * np.mean(current * _CYCLE) if self._excitation else 0.0
         scatter = self.truth.noise.current_white * np.sqrt(bandwidth) * self._random.standard_normal(2)
         return complex(first_harmonic + scatter[0], scatter[1]) * self.wiring.current_amplifier_gain
 
@@ -232,14 +206,11 @@ class World:
         """
         chain = self.truth.chain
         photons = self._bath_photons()
-        emitted = self.resonator.emitted_spectrum(
-            frequencies,
-            self.junction,
-            self.device_voltages()[:, None] / 2,
-            self.truth.island.temperature,
-            line_photons=photons,
-            excess_photons=photons,
-        ).mean(axis=0)
+
+        spectrum = partial(
+            self.device.resonator.emitted_spectrum, frequencies, line_photons=photons, excess_photons=photons
+        )
+        emitted = self.device.mean_over(self.present_state(), spectrum)
         mean = 10 ** (chain.gain_db / 10) * (k * chain.noise_temperature + emitted)
         return np.asarray(mean * self._random.gamma(samples, 1 / samples, frequencies.shape))
 
@@ -254,9 +225,7 @@ class World:
         `power` (W) leaves the analyzer; `bandwidth` (Hz) is the noise bandwidth of one point, averaging included.
         """
         truth = self.truth
-        gamma = self.resonator.reflection(
-            frequencies, self.junction, self.device_voltages()[:, None] / 2, truth.island.temperature
-        ).mean(axis=0)
+        gamma = self.device.mean_over(self.present_state(), partial(self.device.resonator.reflection, frequencies))
         gain = 10 ** (truth.chain.gain_db / 10)
         incident = power * 10 ** (-truth.cable.loss_db / 10)
         noise_power = gain * k * truth.chain.noise_temperature * bandwidth

@@ -33,7 +33,7 @@ def biased(world: World, level: float, excitation: float = 0.0) -> World:
 @pytest.mark.parametrize("bias", [-1e-3, -4e-4, 1e-6, 4.31e-4, 5e-3])
 def test_device_and_series_resistance_share_the_bias(bias: float) -> None:
     world = biased(quiet_world(), bias)
-    (voltage,) = world.device_voltages()
+    (voltage,) = world.present_state().voltage
     current = world.source_state(1.0).current
     junction = NISJunction(215e-6, 12e3, 1e-4)
     assert current == pytest.approx(float(junction.current(voltage / 2, 0.11)), rel=1e-12)
@@ -133,7 +133,7 @@ def test_first_harmonic_is_that_of_the_current_over_a_cycle(bias: float) -> None
     world = biased(quiet_world(), bias, excitation=sine)
     phase = 2 * np.pi * (np.arange(400) + 0.5) / 400
     line = bias + np.sqrt(2) * sine / 1e4 * np.sin(phase)
-    current = np.array([float(world.device_current(world.device_voltage(v))) for v in line])
+    current = np.array([float(world.device_state(v).current) for v in line])
     expected = np.sqrt(2) * np.mean(current * np.sin(phase))
     assert world.lockin_input(1.0).real / 1e7 == pytest.approx(expected, rel=2e-3)
     assert world.lockin_input(1.0).imag == 0.0
@@ -144,7 +144,7 @@ def test_small_excitation_measures_the_slope_of_the_line() -> None:
     sine = 1e-4
     world = biased(quiet_world(), 4.4e-4, excitation=sine)
     step = 1e-9
-    up, down = (float(world.device_current(world.device_voltage(4.4e-4 + s))) for s in (step, -step))
+    up, down = (float(world.device_state(4.4e-4 + s).current) for s in (step, -step))
     assert world.lockin_input(1.0).real / 1e7 / (sine / 1e4) == pytest.approx((up - down) / (2 * step), rel=1e-4)
 
 
@@ -153,19 +153,19 @@ def test_small_excitation_measures_the_slope_of_the_line() -> None:
 
 def test_frequency_of_the_truth_file_is_that_at_zero_bias() -> None:
     world = quiet_world(resonator={"frequency": 4.67e9})
-    found = world.resonator.resonance_frequency(world.junction, 0.0, 0.11)
+    found = world.device.resonator.resonance_frequency(world.device.junction, 0.0, 0.11)
     assert found == pytest.approx(4.67e9, abs=0.01)
-    assert world.resonator.frequency - found > 1e5, "the Lamb shift pulls an unbiased device down"
+    assert world.device.resonator.frequency - found > 1e5, "the Lamb shift pulls an unbiased device down"
 
 
 @pytest.mark.parametrize("bias", [0.0, 4.4e-4, 2e-3])
 def test_reflection_is_the_devices_conjugated_behind_the_cables(bias: float) -> None:
     changes = {"cable": {"delay": 45e-9, "loss_db": 20.0, "ripple_db": 0.0}, "chain": {"gain_db": 30.0}}
     world = biased(quiet_world(**changes), bias)
-    (voltage,) = world.device_voltages()
+    (voltage,) = world.present_state().voltage
     r = world.truth.resonator
     resonator = Resonator(
-        world.resonator.frequency, r.damping_line, r.damping_excess, r.damping_junction, complex(*r.fano)
+        world.device.resonator.frequency, r.damping_line, r.damping_excess, r.damping_junction, complex(*r.fano)
     )
     gamma = resonator.reflection(FREQUENCY, NISJunction(215e-6, 12e3, 1e-4), voltage / 2, 0.11)
     expected = 10 ** (10 / 20) * np.exp(-2j * np.pi * FREQUENCY * 45e-9) * gamma.conj()
@@ -206,9 +206,9 @@ def test_unbiased_cold_device_emits_nothing_and_a_biased_one_a_lorentzian() -> N
     floor = world.power_spectral_density(FREQUENCY, 1e12)
     np.testing.assert_allclose(floor, 100 * k * 1e-3, rtol=1e-4)
     emitted = biased(world, 5e-3).power_spectral_density(FREQUENCY, 1e12) - floor
-    (voltage,) = world.device_voltages()
-    power = world.resonator.emitted_power(world.junction, voltage / 2, 0.02)
-    resonance = float(world.resonator.resonance_frequency(world.junction, voltage / 2, 0.02))
+    (voltage,) = world.present_state().voltage
+    power = world.device.resonator.emitted_power(world.device.junction, voltage / 2, 0.02)
+    resonance = float(world.device.resonator.resonance_frequency(world.device.junction, voltage / 2, 0.02))
     width = (1.6e7 + 2.5e6 + 4.5e7) / (2 * np.pi)
     inside = np.arctan(2 * (FREQUENCY[[0, -1]] - resonance) / width) @ [-1, 1] / np.pi
     assert np.trapezoid(emitted, FREQUENCY) == pytest.approx(100 * float(power) * inside, rel=5e-3)

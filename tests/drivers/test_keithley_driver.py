@@ -86,9 +86,7 @@ def test_reading_is_voltage_and_current_at_the_terminals(smu: Keithley2450, twin
     twin.clock.sleep(0.1)
     reading = smu.read()
     assert reading.voltage == pytest.approx(1e-3, abs=1e-7)
-    assert reading.current == pytest.approx(
-        float(twin.world.device_current(twin.world.device_voltage(1e-3))), abs=1e-11
-    )
+    assert reading.current == pytest.approx(float(twin.world.device_state(1e-3).current), abs=1e-11)
 
 
 def test_the_level_is_asked_of_the_instrument(smu: Keithley2450, panel: Keithley2450Panel) -> None:

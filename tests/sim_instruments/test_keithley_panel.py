@@ -65,7 +65,7 @@ def test_a_reading_is_the_worlds_current_and_takes_its_integration_time(twin: La
     before = twin.clock.time()
     voltage, current = [float(part) for part in bias.ask(":READ? 'defbuffer1',SOUR,READ").split(",")]
     assert twin.clock.time() - before == pytest.approx(0.1, abs=0.002)
-    expected = float(twin.world.device_current(twin.world.device_voltage(1e-3)))
+    expected = float(twin.world.device_state(1e-3).current)
     assert voltage == pytest.approx(1e-3, abs=1e-7)
     assert current == pytest.approx(expected + twin.truth.noise.current_offset, abs=5e-12)
 

@@ -98,7 +98,7 @@ def test_labnis_drivers_read_the_device(server: ServerProcess, world: World) -> 
     bias.set_level(1e-3)
     bias.output_on()
     bias.read()
-    current = float(world.device_current(world.device_voltage(1e-3)))
+    current = float(world.device_state(1e-3).current)
     assert bias.read().current == pytest.approx(current, rel=1e-2)
     fridge = LakeShore372("fridge", server.addresses["fridge"], visalib="@py")
     assert fridge.temperature() == pytest.approx(world.truth.fridge.mixing_chamber_temperature, rel=0.02)

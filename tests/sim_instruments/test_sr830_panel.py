@@ -42,10 +42,9 @@ def test_the_signal_is_the_conductance_at_the_bias(twin: LabnisVisaLibrary, bias
     x, y = [float(part) for part in lockin.ask("SNAP?1,2").split(",")]
     world, wiring = twin.world, twin.world.wiring
     step = 1e-5
-    slope = (
-        float(world.device_current(world.device_voltage(1.5e-3 + step)))
-        - float(world.device_current(world.device_voltage(1.5e-3 - step)))
-    ) / (2 * step)
+    slope = (float(world.device_state(1.5e-3 + step).current) - float(world.device_state(1.5e-3 - step).current)) / (
+        2 * step
+    )
     expected = slope * 0.1 / wiring.excitation_divider * wiring.current_amplifier_gain
     assert x == pytest.approx(expected, rel=2e-3)
     assert abs(y) < 1e-3 * x
@@ -124,7 +123,7 @@ def test_the_output_has_sixteen_bits(twin: LabnisVisaLibrary, bias: Wire, lockin
 def test_auxiliary_input_one_is_the_current_amplifier(twin: LabnisVisaLibrary, bias: Wire, lockin: Wire) -> None:
     bias.send(":SOUR:VOLT 1e-2;:OUTP ON")
     twin.clock.sleep(1)
-    current = float(twin.world.device_current(twin.world.device_voltage(1e-2)))
+    current = float(twin.world.device_state(1e-2).current)
     voltage = float(lockin.ask("OAUX?1"))
     assert voltage == pytest.approx(current * 1e7, abs=2e-3)
     assert voltage * 3000 == pytest.approx(round(voltage * 3000), abs=0.05)

@@ -49,7 +49,7 @@ def test_qcodes_keithley_2450(twin: LabnisVisaLibrary, visalib: str, bias: Wire)
     current = smu.sense.current()
 
     assert smu.source.voltage() == pytest.approx(1e-3)
-    assert current == pytest.approx(float(twin.world.device_current(twin.world.device_voltage(1e-3))), abs=1e-11)
+    assert current == pytest.approx(float(twin.world.device_state(1e-3).current), abs=1e-11)
     assert smu.source.limit_tripped() is False
     assert float(smu.sense.nplc()) == 2
     assert float(smu.line_frequency()) == 50
@@ -72,7 +72,7 @@ def test_qcodes_keithley_2450_sweep(twin: LabnisVisaLibrary, visalib: str, bias:
     currents = smu.sense.sweep()
 
     # The line's filter lags behind at the first points; the last one stands on the curve.
-    expected = float(twin.world.device_current(twin.world.device_voltage(2e-3)))
+    expected = float(twin.world.device_state(2e-3).current)
     assert len(currents) == 11
     assert np.all(np.diff(currents[3:]) > 0)
     assert currents[-1] == pytest.approx(expected, rel=1e-2)
@@ -89,7 +89,7 @@ def test_pymeasure_keithley_2450(twin: LabnisVisaLibrary, visalib: str, bias: Wi
     smu.source_voltage = 1e-3
     smu.enable_source()
     assert smu.current > 0  # the line's filter still settles
-    assert smu.current == pytest.approx(float(twin.world.device_current(twin.world.device_voltage(1e-3))), abs=1e-11)
+    assert smu.current == pytest.approx(float(twin.world.device_state(1e-3).current), abs=1e-11)
     assert smu.source_voltage == pytest.approx(1e-3)
     assert smu.compliance_current == pytest.approx(1e-6)
     assert smu.source_voltage_range == pytest.approx(0.02)

@@ -1,0 +1,186 @@
+"""The simulated device: a normal-metal island between two NIS junctions, with the resonator that they damp."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from labnis.physics import (
+    AndreevChannel,
+    InjectedSuperconductor,
+    NISJunction,
+    NoOperatingPointError,
+    Resonator,
+    SINISCooler,
+)
+from sim_instruments.truth import Island, Truth
+
+__all__ = ["Device", "DeviceState"]
+
+Real = NDArray[np.float64]
+Number = TypeVar("Number", np.float64, np.complex128)
+
+# Steps in which the bias line is solved; halving alone needs some 45 for a femtovolt.
+_STEPS = 200
+# How often the way to a bias without a steady state is halved.
+_HALVINGS = 30
+
+
+@dataclass(frozen=True)
+class DeviceState:
+    """The device in its steady state at some biases, all of one shape.
+
+    Attributes
+    ----------
+    voltage
+        Across both junctions (V).
+    current
+        Through the device (A).
+    conductance
+        Slope of the steady states (S), by which an iteration finds its way; no instrument reads it.
+    electron_temperature
+        Of the island (K).
+    gap
+        Of the superconductors next to the junctions (eV).
+
+    """
+
+    voltage: Real
+    current: Real
+    conductance: Real
+    electron_temperature: Real
+    gap: Real
+
+
+class Device:
+    """What is true of the device, whatever instruments are connected.
+
+    Electrons, phonons and quasiparticles follow the bias at once: their times, microseconds at the longest, are short
+    against a cycle of the lock-in.
+
+    Parameters
+    ----------
+    truth
+        What is true.
+
+    Attributes
+    ----------
+    resonator
+        With its ohmic (high-bias) frequency; the truth file has the one at zero bias.
+
+    """
+
+    def __init__(self, truth: Truth) -> None:
+        self.junction = NISJunction(truth.junction.gap, truth.junction.resistance, truth.junction.dynes)
+        self._bath = truth.fridge.mixing_chamber_temperature
+        self._constant_temperature = truth.island.temperature
+        self._cooler = _cooler(self.junction, truth.island)
+        self.resonator = self._ohmic_resonator(truth)
+
+    def _ohmic_resonator(self, truth: Truth) -> Resonator:
+        r = truth.resonator
+        unshifted = Resonator(r.frequency, r.damping_line, r.damping_excess, r.damping_junction, fano=complex(*r.fano))
+        shifted = unshifted
+        unbiased = self.state(0.0)
+        # The shift itself depends on the frequency, only weakly: three rounds reach rounding error.
+        for _ in range(3):
+            shift = shifted.lamb_shift(self.junction, 0.0, float(unbiased.electron_temperature))
+            shifted = replace(unshifted, frequency=r.frequency - float(shift))
+        return shifted
+
+    @property
+    def largest_conductance(self) -> float:
+        """A bound (S) of current per voltage, at every bias."""
+        leak = self._cooler.leakage_resistance if self._cooler is not None else None
+        # Half of it is the normal current; Andreev current is a small part of that.
+        return 1 / self.junction.resistance + (1 / leak if leak else 0.0)
+
+    def state(self, device_voltage: ArrayLike) -> DeviceState:
+        """The steady state at `device_voltage` (V).
+
+        Raises
+        ------
+        NoOperatingPointError
+            Where the heat balance of the island has no solution with superconducting electrodes.
+
+        """
+        voltage = np.asarray(device_voltage, dtype=np.float64)
+        if self._cooler is None:
+            temperature = np.full_like(voltage, self._constant_temperature)
+            return DeviceState(
+                voltage,
+                self.junction.current(voltage / 2, temperature),
+                self.junction.conductance(voltage / 2, temperature) / 2,
+                temperature,
+                np.full_like(voltage, self.junction.gap),
+            )
+        point = self._cooler.operating_point(voltage, self._bath)
+        conductance = self._cooler.conductance(point)
+        return DeviceState(voltage, point.current, conductance, point.electron_temperature, point.gap)
+
+    def behind(self, resistance: float, line_voltage: ArrayLike) -> DeviceState:
+        """The state with `line_voltage` (V) across device and a series `resistance` (ohm), which takes its share.
+
+        Raises
+        ------
+        NoOperatingPointError
+            As `state`.
+
+        """
+        line = np.asarray(line_voltage, dtype=np.float64)
+        if resistance == 0:
+            return self.state(line)
+        sign = np.where(line < 0, -1.0, 1.0)
+        # The device takes the voltage's sign and no more than all of it; at 0 it always has a steady state.
+        low, high = np.zeros_like(line), np.abs(line)
+        state = self._state_towards(low, high * sign)
+        for _ in range(_STEPS):
+            excess = (state.voltage + resistance * state.current - line) * sign
+            reached = state.voltage * sign
+            low, high = np.where(excess < 0, reached, low), np.where(excess > 0, reached, high)
+            newton = reached - excess / (1 + resistance * state.conductance)
+            voltage = np.where((newton >= low) & (newton <= high), newton, (low + high) / 2)
+            if (np.abs(voltage - reached) <= 1e-15 + 1e-13 * np.abs(line)).all():
+                return state
+            state = self._state_towards(low * sign, voltage * sign)
+        raise ArithmeticError(f"the bias line has no solution at {line.ravel()[0]:g} V behind {resistance:g} ohm")
+
+    def _state_towards(self, known: Real, voltage: Real) -> DeviceState:
+        """The state at `voltage` or, where there is none, nearer to `known`, where there is one."""
+        for _ in range(_HALVINGS):
+            try:
+                return self.state(voltage)
+            except NoOperatingPointError:
+                voltage = (known + voltage) / 2
+        return self.state(voltage)
+
+    def mean_over(
+        self, state: DeviceState, quantity: Callable[[NISJunction, Real, Real], NDArray[Number]]
+    ) -> NDArray[Number]:
+        """Mean over the biases of `state`, one-dimensional, of a `quantity`(junction, voltage, electron temperature).
+
+        Voltage (V, of one junction) and temperature (K) have shape (biases, 1), the quantity (biases, any).
+        """
+        parts = []
+        for gap in np.unique(state.gap):
+            at = state.gap == gap
+            junction = replace(self.junction, gap=float(gap))
+            parts.append(quantity(junction, state.voltage[at, None] / 2, state.electron_temperature[at, None]))
+        return np.asarray(np.concatenate(parts).mean(axis=0))
+
+
+def _cooler(junction: NISJunction, island: Island) -> SINISCooler | None:
+    """The heat balance; None for electrons of constant temperature."""
+    if island.volume is None or island.electron_phonon is None:
+        return None
+    return SINISCooler(
+        junction,
+        island.volume,
+        island.electron_phonon,
+        island.kapitza,
+        AndreevChannel(**island.andreev.model_dump()) if island.andreev else None,
+        island.leakage_resistance,
+        InjectedSuperconductor(junction.gap, **island.superconductor.model_dump()) if island.superconductor else None,
+    )

@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: dry-run test test-faults test-long soak lint audit bench clean
+.PHONY: dry-run test test-faults test-long soak reproduce lint audit bench clean
 
 dry-run: $(VENV)/installed
 	$(BIN)/labnis calibrate --dry-run
@@ -21,6 +21,10 @@ test-long: $(VENV)/installed
 
 soak: $(VENV)/installed
 	$(BIN)/python -m tests.soak --workers 5 --write docs/reliability.md
+
+# The figures of docs/physics.md; the table there is what this prints after --markdown.
+reproduce: $(VENV)/installed
+	$(BIN)/labnis reproduce --out docs/figures $(ARGS)
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check

@@ -13,7 +13,7 @@ from qcodes.utils import QCoDeSDeprecationWarning
 
 from drivers.errors import InstrumentError
 from labnis import __version__
-from labnis.cli import continuing, looking, measuring, replaying, rescuing
+from labnis.cli import continuing, looking, measuring, replaying, reproducing, rescuing
 from labnis.cli.twin import twin_app
 from labnis.errors import LabnisError, RequestError, StoppedBySignal
 from labnis.ledger import CooldownExistsError, LedgerError, NoCooldownError
@@ -36,6 +36,7 @@ app.command()(rescuing.safe)
 app.command()(continuing.resume)
 app.command()(continuing.recover)
 app.command()(replaying.replay)
+app.command()(reproducing.reproduce)
 app.command()(looking.ls)
 app.command()(looking.show)
 app.command()(looking.log)

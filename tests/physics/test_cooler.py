@@ -111,7 +111,7 @@ def test_every_part_of_the_state_is_what_it_is_called() -> None:
     point = device.operating_point(np.array([-380e-6, 100e-6]), 0.09)
     v, electrons, bath = point.device_voltage / 2, point.electron_temperature, point.bath_temperature
     junction = device.junction
-    np.testing.assert_array_equal(point.quasiparticle_current, junction.current(v, electrons))
+    np.testing.assert_allclose(point.quasiparticle_current, junction.current(v, electrons), rtol=1e-12)
     np.testing.assert_array_equal(point.andreev_current, channel().linearised(v, electrons, junction)[0])
     np.testing.assert_allclose(point.leakage_current, point.device_voltage / 20e6, rtol=1e-15)
     np.testing.assert_allclose(point.cooling_power, 2 * junction.cooling_power(v, electrons, bath), rtol=1e-8)

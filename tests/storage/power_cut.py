@@ -25,7 +25,7 @@ SECTOR = 512
 
 @dataclass(frozen=True)
 class Operation:
-    """put: data at offset · cut: length is offset · sync · whole: another file instead · gone · promised: rows on disk."""
+    """put: data at offset · cut: length is offset · sync · whole: replaced · gone · promised: rows on disk."""
 
     kind: str
     path: str = ""

@@ -1,7 +1,13 @@
-"""Least squares with correlated Gaussian priors, the one solver under every estimator."""
+"""Least squares with correlated Gaussian priors, the one solver under every estimator.
+
+The noise level comes from the residuals themselves; χ² is counted in units of the noise that neighbouring residuals
+show between them. Random residuals give χ²/ν = 1 within its scatter; structure, which makes neighbours alike, more.
+A datum that lies far outside the others' scatter is left out, and the result says so.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,9 +15,13 @@ from scipy.optimize import least_squares
 
 from labnis.fit.result import FitError, FitResult
 
-__all__ = ["Parameter", "Solution", "solve"]
+__all__ = ["Model", "Parameter", "Solution", "solve"]
 
 Real = NDArray[np.float64]
+
+# A datum is an outlier beyond this many standard deviations: one of 10⁸ random ones is.
+_OUTLIER, _OUTLIER_ROUNDS, _MOST_OUTLIERS = 6.0, 10, 0.1
+_NOISE_ROUNDS, _NOISE_TOLERANCE = 5, 1e-3
 
 
 @dataclass(frozen=True)
@@ -26,15 +36,37 @@ class Parameter:
     upper: float = np.inf
 
 
+class Model(Protocol):
+    """Data and what is expected of them, as a function of the parameter vector."""
+
+    @property
+    def kept(self) -> NDArray[np.bool_]:
+        """Which data count, one-dimensional; neighbours are neighbours in the measurement."""
+
+    def residuals(self, x: Real) -> Real:
+        """Data less expectation, of equal standard deviation but not divided by it; also of data that do not count."""
+
+    def jacobian(self, x: Real) -> Real:
+        """∂(residuals)/∂x, shape (data, parameters)."""
+
+    def keeping(self, kept: NDArray[np.bool_]) -> Self:
+        """The same with other data left out."""
+
+
 @dataclass(frozen=True)
 class Solution:
-    """Best parameters, their covariance, χ² of the data, degrees of freedom and noise level of one datum."""
+    """Best parameters, their covariance, χ² of the data, degrees of freedom, noise level of one datum, residuals.
+
+    `kept` says which data counted.
+    """
 
     values: Real
     covariance: Real
     chi2: float
     degrees_of_freedom: int
     noise: float
+    residuals: Real
+    kept: NDArray[np.bool_]
     warnings: tuple[str, ...]
 
     def as_result(self, model: str, parameters: Sequence[Parameter], assumed: Mapping[str, str]) -> FitResult:
@@ -50,6 +82,7 @@ class Solution:
             self.noise,
             assumed,
             self.warnings,
+            self.residuals,
         )
 
 
@@ -69,27 +102,20 @@ def _prior_rows(parameters: Sequence[Parameter], prior: FitResult | None) -> tup
 
 
 def solve(
-    parameters: Sequence[Parameter],
-    residuals: Callable[[Real], Real],
-    *,
-    absorbed: int = 0,
-    prior: FitResult | None = None,
-    jacobian: Callable[[Real], Real] | None = None,
+    parameters: Sequence[Parameter], model: Model, *, absorbed: int = 0, prior: FitResult | None = None
 ) -> Solution:
-    """Minimise Σ residuals² / noise² + prior χ², with the noise level taken from the residuals themselves.
+    """Minimise Σ residuals² / noise² + prior χ², leaving outliers out.
 
     Parameters
     ----------
     parameters
         What is fitted.
-    residuals
-        Function of the parameter vector; rows of equal standard deviation, not yet divided by it.
+    model
+        Data and expectation.
     absorbed
-        Number of linear parameters that `residuals` has eliminated inside (they cost degrees of freedom).
+        Number of linear parameters that the model has eliminated inside (they cost degrees of freedom).
     prior
         Earlier fit whose parameters of the same names enter with their covariance.
-    jacobian
-        Of `residuals`; forward differences on each parameter's scale where it is not given.
 
     Raises
     ------
@@ -97,6 +123,19 @@ def solve(
         With too few data, or if the solver does not converge.
 
     """
+    solution = _solve(parameters, model, absorbed, prior)
+    for _ in range(_OUTLIER_ROUNDS):
+        kept = np.abs(solution.residuals) <= _OUTLIER * _robust_scale(solution.residuals)
+        # Where many data are far off, not they are wrong but the model.
+        if (kept == model.kept).all() or kept.mean() < 1 - _MOST_OUTLIERS:
+            break
+        model = model.keeping(kept)
+        parameters = [replace(p, start=float(x)) for p, x in zip(parameters, solution.values, strict=True)]
+        solution = _solve(parameters, model, absorbed, prior)
+    return replace(solution, warnings=(*solution.warnings, *_data_warnings(solution, model)))
+
+
+def _solve(parameters: Sequence[Parameter], model: Model, absorbed: int, prior: FitResult | None) -> Solution:
     scale = np.array([p.scale for p in parameters])
     lower = np.array([p.lower for p in parameters])
     upper = np.array([p.upper for p in parameters])
@@ -104,23 +143,45 @@ def solve(
     matrix, target = _prior_rows(parameters, prior)
     if target.size and not np.isfinite(target).all():
         raise FitError("the prior of this fit is not finite; repeat the fit it comes from")
-    first = residuals(x)
-    freedom = first.size - absorbed - len(parameters) + len(target)
+    data = int(model.kept.sum())
+    freedom = data - absorbed - len(parameters) + len(target)
     if freedom < 1:
-        raise FitError(
-            f"{first.size} data cannot determine {len(parameters) + absorbed} parameters; measure more points"
-        )
-    derivative = jacobian or _forward_differences(residuals, scale)
-    noise = max(float(np.sqrt(first @ first / freedom)), np.finfo(float).tiny)
-    # The prior is weighed against the noise, and the noise is known only after a fit: the third round changes nothing.
-    for _ in range(3):
-        outcome = _minimise(residuals, derivative, matrix, target, noise, x, scale, (lower, upper))
-        x = outcome.x * scale
-        data = residuals(x)
-        noise = max(float(np.sqrt(data @ data / freedom)), np.finfo(float).tiny)
-    rows = np.vstack([derivative(x) / noise, matrix])
+        raise FitError(f"{data} data cannot determine {len(parameters) + absorbed} parameters; measure more points")
+    count = model.kept.astype(np.float64)
+
+    def residuals(x: Real) -> Real:
+        return model.residuals(x) * count
+
+    def jacobian(x: Real) -> Real:
+        return model.jacobian(x) * count[:, None]
+
+    noise = _noise(residuals(x), freedom)
+    # The prior is weighed against the noise, and the noise is known only after a fit.
+    for _ in range(_NOISE_ROUNDS):
+        outcome = _minimise(residuals, jacobian, matrix, target, noise, x, scale, (lower, upper))
+        x, before = outcome.x * scale, noise
+        noise = _noise(residuals(x), freedom)
+        if abs(noise / before - 1) < _NOISE_TOLERANCE:
+            break
+    rows = np.vstack([jacobian(x) / noise, matrix])
     covariance = _covariance(rows * scale, scale, parameters)
-    return Solution(x, covariance, float(data @ data) / noise**2, freedom, noise, _warnings(x, parameters))
+    rest = model.residuals(x)
+    chi2 = freedom * (noise / _noise_between_neighbours(rest, model.kept)) ** 2
+    return Solution(x, covariance, chi2, freedom, noise, rest, model.kept, _bound_warnings(x, parameters))
+
+
+def _noise(residuals: Real, freedom: int) -> float:
+    return max(float(np.sqrt(residuals @ residuals / freedom)), np.finfo(float).tiny)
+
+
+def _robust_scale(residuals: Real) -> float:
+    """Standard deviation of Gaussian residuals, whatever a few others do: 1.4826 times the median of |residual|."""
+    return max(1.4826 * float(np.median(np.abs(residuals))), np.finfo(float).tiny)
+
+
+def _noise_between_neighbours(residuals: Real, kept: NDArray[np.bool_]) -> float:
+    steps = np.diff(residuals)[kept[1:] & kept[:-1]]
+    return max(float(np.sqrt((steps @ steps) / max(steps.size, 1) / 2)), np.finfo(float).tiny)
 
 
 def _minimise(
@@ -152,15 +213,6 @@ def _minimise(
     return outcome
 
 
-def _forward_differences(residuals: Callable[[Real], Real], scale: Real) -> Callable[[Real], Real]:
-    def jacobian(x: Real) -> Real:
-        centre = residuals(x)
-        columns = [(residuals(x + step) - centre) / step[i] for i, step in enumerate(np.diag(1e-6 * scale))]
-        return np.stack(columns, axis=-1)
-
-    return jacobian
-
-
 def _covariance(rows: Real, scale: Real, parameters: Sequence[Parameter]) -> Real:
     """(JᵀJ)⁻¹ in the parameters' own units; a direction that the data do not see is an error that names it."""
     _, singular, directions = np.linalg.svd(rows, full_matrices=False)
@@ -171,10 +223,26 @@ def _covariance(rows: Real, scale: Real, parameters: Sequence[Parameter]) -> Rea
     return np.asarray(root @ root.T)
 
 
-def _warnings(x: Real, parameters: Sequence[Parameter]) -> tuple[str, ...]:
+def _bound_warnings(x: Real, parameters: Sequence[Parameter]) -> tuple[str, ...]:
     return tuple(
         f"{p.name} is at its bound {bound:g} {p.unit}: its uncertainty is one-sided"
         for p, value in zip(parameters, x, strict=True)
         for bound in (p.lower, p.upper)
         if abs(value - bound) <= 1e-9 * p.scale
     )
+
+
+def _data_warnings(solution: Solution, model: Model) -> tuple[str, ...]:
+    """What the data themselves give to think."""
+    found = []
+    left_out = int((~model.kept).sum())
+    if left_out:
+        found.append(f"{left_out} of {model.kept.size} data lie more than {_OUTLIER:g}σ off and were left out")
+    excess = solution.chi2 / solution.degrees_of_freedom
+    # χ²/ν of random residuals scatters by 1/√ν.
+    if excess > 1 + 5 / np.sqrt(solution.degrees_of_freedom):
+        found.append(
+            f"neighbouring residuals are alike (χ²/ν = {excess:.3g}): the model leaves something out, and the true "
+            "uncertainties are larger; look at the residuals"
+        )
+    return tuple(found)

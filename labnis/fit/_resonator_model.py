@@ -1,63 +1,111 @@
-"""The parameters that reflection and emitted power share, and the resonator they describe."""
+"""The parameters that reflection and emitted power share, and what the junctions do to the resonator at each bias."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.constants import e, h, k
 
 from labnis.fit._least_squares import Parameter
 from labnis.fit.result import FitResult
-from labnis.physics import NISJunction, Resonator
+from labnis.physics import NISJunction
 
-__all__ = ["JUNCTION_NAMES", "RATE_NAMES", "DeviceModel", "junction_parameters"]
+__all__ = ["JUNCTION_NAMES", "RATE_NAMES", "Tunnelling", "junction_parameters", "tunnelling", "tunnelling_slopes"]
 
 Real = NDArray[np.float64]
+Complex = NDArray[np.complex128]
 
 JUNCTION_NAMES = ("gap", "electron_temperature", "dynes", "voltage_offset")
 RATE_NAMES = ("damping_line", "damping_excess", "damping_junction", "ohmic_frequency")
 
 # The shape of γ_T(V) does not contain the tunnelling resistance (it is absorbed in γ̄_T), so any value serves.
 _ANY_RESISTANCE = 1.0
+# A photon more, none, one less.
+_SIDES = np.array([1.0, 0.0, -1.0])[:, None]
 
 
-@dataclass(frozen=True)
-class DeviceModel:
-    """Junction and resonator for one parameter set, evaluated at the measured biases.
+class Tunnelling(NamedTuple):
+    """What photon-assisted tunnelling does to the resonator at n biases, all for γ̄_T = 1 and going as γ̄_T.
 
     Attributes
     ----------
-    values
-        Parameter name → value.
-    device_voltage
-        Measured voltages across the SINIS pair (V), shape (n,).
+    damping
+        γ_T(V), shape (n,).
+    shift
+        Lamb shift ω_r(V) − ω_r⁰ (rad/s), shape (n,).
+    emission
+        γ_T N_T, the rate at which the junctions' bath gives photons, shape (n,).
 
     """
 
-    values: Mapping[str, float]
-    device_voltage: Real
+    damping: Real
+    shift: Real
+    emission: Real
 
-    @property
-    def junction(self) -> NISJunction:
-        """One junction of the pair."""
-        return NISJunction(self.values["gap"], _ANY_RESISTANCE, self.values["dynes"])
 
-    @property
-    def resonator(self) -> Resonator:
-        """The resonator; without a fitted Fano factor it has none."""
-        fano = complex(self.values.get("fano_real", 1.0), self.values.get("fano_imag", 0.0))
-        v = self.values
-        return Resonator(v["ohmic_frequency"], v["damping_line"], v["damping_excess"], v["damping_junction"], fano)
+def tunnelling(values: Mapping[str, float], device_voltage: Real) -> Tunnelling:
+    """`Tunnelling` of the parameters in `values` at the measured voltages across the pair (V), shape (n,).
 
-    @property
-    def junction_voltage(self) -> Real:
-        """Voltage across one junction (V), offset included."""
-        return np.asarray((self.device_voltage + self.values["voltage_offset"]) / 2)
+    With F = Δ·s(eV/Δ, kT/Δ) and w = ħω_r: γ_T = Re[F(V+w) − F(V−w)]/2w, shift = Im[F(V+w) + F(V−w) − 2F(V)]/4w,
+    γ_T N_T = [R(V−w) + R(−V−w)]/2w with R(E) = Re F(E)/(1 − e^{−E/kT}), so that R(−E) = R(E) − Re F(E).
+    """
+    junction, energy, photon = _energies(values, device_voltage)
+    response = values["gap"] * junction.complex_response(energy, values["electron_temperature"])
+    return _divided(response, _occupation(energy, values) * response.real, photon)
 
-    @property
-    def temperature(self) -> float:
-        """Electron temperature (K)."""
-        return self.values["electron_temperature"]
+
+def tunnelling_slopes(values: Mapping[str, float], device_voltage: Real) -> dict[str, Tunnelling]:
+    """∂/∂(parameter) of `tunnelling` for each parameter on which it depends."""
+    gap, temperature = values["gap"], values["electron_temperature"]
+    junction, energy, photon = _energies(values, device_voltage)
+    reduced = junction.complex_response(energy, temperature)
+    by_v, by_t = junction.complex_response_slopes(energy, temperature)
+    occupation = _occupation(energy, values)
+    thermal = k / e * temperature
+    # ∂R/∂(E/kT) at constant F.
+    by_exponent = gap * reduced.real * occupation * (1 - occupation)
+    by_photon_energy = _SIDES * h / e
+    # How each parameter changes F, and E/kT.
+    changes = {
+        "gap": (reduced - (energy * by_v + thermal * by_t) / gap, 0.0),
+        "electron_temperature": (k / e * by_t, -energy / thermal / temperature),
+        "dynes": (1j * gap * by_v, 0.0),
+        "voltage_offset": (by_v / 2, 0.5 / thermal),
+        "ohmic_frequency": (by_v * by_photon_energy, by_photon_energy / thermal),
+    }
+    slopes = {
+        name: _divided(change, occupation * change.real + by_exponent * exponent, photon)
+        for name, (change, exponent) in changes.items()
+    }
+    # Everything is divided by the photon energy.
+    response = gap * reduced
+    unmoved = _divided(response, occupation * response.real, -photon * values["ohmic_frequency"])
+    slopes["ohmic_frequency"] = Tunnelling(*map(np.add, slopes["ohmic_frequency"], unmoved))
+    return slopes
+
+
+def _energies(values: Mapping[str, float], device_voltage: Real) -> tuple[NISJunction, Real, float]:
+    """The junction, V + w, V and V − w (eV), stacked, and w."""
+    photon = h / e * values["ohmic_frequency"]
+    energy = (device_voltage + values["voltage_offset"]) / 2 + photon * _SIDES
+    # At 0 the rate R is a limit; a neighbour does.
+    energy = np.where(energy == 0, 1e-9 * k / e * values["electron_temperature"], energy)
+    return NISJunction(values["gap"], _ANY_RESISTANCE, values["dynes"]), energy, photon
+
+
+def _occupation(energy: Real, values: Mapping[str, float]) -> Real:
+    """1/(1 − e^{−E/kT})."""
+    with np.errstate(over="ignore"):
+        return np.asarray(-1 / np.expm1(-energy * e / k / values["electron_temperature"]))
+
+
+def _divided(response: Complex, rate: Real, photon: float) -> Tunnelling:
+    """From F and R at V + w, V and V − w."""
+    above, centre, below = response
+    emission = rate[2] + rate[0] - above.real
+    damping, shift = above.real - below.real, (above + below - 2 * centre).imag / 2
+    return Tunnelling(damping / (2 * photon), shift / (2 * photon), emission / (2 * photon))
 
 
 def junction_parameters(prior: FitResult | None, device_voltage: Real) -> list[Parameter]:

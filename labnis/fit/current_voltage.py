@@ -4,18 +4,19 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.constants import e, k
+from scipy.ndimage import median_filter
+from scipy.stats import theilslopes
 
 from labnis.fit._least_squares import Parameter, solve
 from labnis.fit.result import FitError, FitResult
-from labnis.physics import JunctionParameter, NISJunction
+from labnis.physics import NISJunction
 
 __all__ = ["fit_current_voltage"]
 
 Real = NDArray[np.float64]
 
 MODEL = "SINIS I–V"
-# The junction's own parameters, in the order of the fit's first four.
-_JUNCTION: tuple[JunctionParameter, ...] = ("gap", "resistance", "temperature", "dynes")
 # Four phases of √2·sin average a cycle exactly up to the seventh power of the excitation.
 _CYCLE = np.sqrt(2) * np.cos(np.pi * np.array([1, 3, 5, 7]) / 8)
 
@@ -65,8 +66,9 @@ def fit_current_voltage(
     # How much of a change of the line reaches the device needs the conductance, which the first round finds.
     share = _device_share(np.array([p.start for p in parameters]), voltage, series_resistance)
     for _ in range(2):
-        sweep = _Sweep(voltage, measured, share, share[:, None] * excitation * _CYCLE)
-        solution = solve(parameters, sweep.residuals, jacobian=sweep.jacobian)
+        swing = share[:, None] * excitation * (_CYCLE if excitation else np.zeros(1))
+        sweep = _Sweep(voltage, measured, share, swing, np.ones(voltage.shape, bool))
+        solution = solve(parameters, sweep)
         share = _device_share(solution.values, voltage, series_resistance)
         parameters = [replace(p, start=float(x)) for p, x in zip(parameters, solution.values, strict=True)]
     return solution.as_result(
@@ -101,6 +103,10 @@ class _Sweep:
     current: Real
     weight: Real
     swing: Real
+    kept: NDArray[np.bool_]
+
+    def keeping(self, kept: NDArray[np.bool_]) -> "_Sweep":
+        return replace(self, kept=kept)
 
     def _junction_voltage(self, x: Real) -> Real:
         return np.asarray((self.voltage[:, None] + x[4] + self.swing) / 2)
@@ -111,10 +117,19 @@ class _Sweep:
 
     def jacobian(self, x: Real) -> Real:
         junction, at = _junction(x), self._junction_voltage(x)
-        slopes = [junction.current_derivative(name, at, x[2]).mean(axis=-1) for name in _JUNCTION]
-        slopes.append(junction.current_derivative("voltage", at, x[2]).mean(axis=-1) / 2)
-        slopes.append(np.ones_like(self.voltage))
-        return -np.stack(slopes, axis=-1) * self.weight[:, None]
+        v, t = at / x[0], k / e * x[2] / x[0]
+        s = junction.complex_response(at, x[2])
+        s_v, s_t = junction.complex_response_slopes(at, x[2])
+        # I = (Δ/R)·Re s(V/Δ, kT/Δ, γ), and ∂s/∂γ = i·∂s/∂v.
+        slopes = [
+            (s - v * s_v - t * s_t).real / x[1],
+            -x[0] * s.real / x[1] ** 2,
+            k / e * s_t.real / x[1],
+            -x[0] * s_v.imag / x[1],
+            s_v.real / x[1] / 2,
+            np.ones_like(at),
+        ]
+        return np.asarray(-np.stack(slopes, axis=-1).mean(axis=1) * self.weight[:, None])
 
 
 def _parameters(voltage: Real, current: Real, start: FitResult | None) -> list[Parameter]:
@@ -134,9 +149,10 @@ def _parameters(voltage: Real, current: Real, start: FitResult | None) -> list[P
 def _guess(voltage: Real, current: Real) -> dict[str, float]:
     """Resistance from the slope between the outermost points, gap from where half the normal current flows."""
     order = np.argsort(voltage)
-    v, i = voltage[order], current[order]
+    # Medians know nothing of a glitch.
+    v, i = voltage[order], median_filter(current[order], size=3, mode="mirror")
     edge = max(2, v.size // 20)
-    slope = np.polyfit(v[-edge:], i[-edge:], 1)[0]
+    slope = float(theilslopes(i[-edge:], v[-edge:]).slope)
     if not slope > 0:
         raise FitError("the current does not rise with the voltage at the end of the sweep: is the device connected?")
     subgap = np.abs(v[np.abs(i) < 0.5 * slope * np.abs(v)])

@@ -7,15 +7,16 @@ reflection; what the bias changes is G times a power that the damping rates and 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.constants import k
+from scipy.constants import h, k
+from scipy.ndimage import median_filter
 
 from labnis.fit._derived import with_derived
 from labnis.fit._least_squares import Parameter, Solution, solve
-from labnis.fit._resonator_model import JUNCTION_NAMES, RATE_NAMES, DeviceModel
+from labnis.fit._resonator_model import JUNCTION_NAMES, RATE_NAMES, Tunnelling, tunnelling, tunnelling_slopes
 from labnis.fit.result import FitError, FitResult
 from labnis.physics import thermal_photon_number
 
@@ -92,47 +93,130 @@ def fit_emitted_power(data: EmissionData, *, prior: FitResult) -> FitResult:
     emitted = _emission(dict(zip(known.names, known.values, strict=True)), usable)
     gain = _gain_guess(usable, emitted)
     parameters = [Parameter("gain", "dB", 10 * np.log10(gain), 1.0), *_known_parameters(known)]
-    names = [p.name for p in parameters]
     # A radiometer scatters in proportion to what it sees; the weights come from the model, never from the noisy data.
-    expected = usable.spectrum.mean(axis=0) + gain * (emitted - emitted.mean(axis=0))
-
-    def residuals(x: Real) -> Real:
-        values = dict(zip(names, x, strict=True))
-        rest, _ = _unexplained(values, usable, expected)
-        return np.asarray(rest / expected).ravel()
-
-    solution = solve(parameters, residuals, absorbed=usable.frequency.size, prior=known)
+    expected = np.median(usable.spectrum, axis=0) + gain * (emitted - np.median(emitted, axis=0))
+    counts = np.ones(usable.spectrum.shape, bool)
+    spectra = _Spectra(usable, tuple(p.name for p in parameters), expected, counts)
+    solution = solve(parameters, spectra, absorbed=usable.frequency.size, prior=known)
     result = _result(parameters, solution)
     if not result["gain"].sigma < LARGEST_GAIN_SIGMA:
         raise FitError(
             f"the emitted spectra do not rise above their noise (gain {result['gain'].value:.3g} ± "
             f"{result['gain'].sigma:.3g} dB): is the resonance in the band, and is the bias beyond the gap?"
         )
-    return _with_noise_temperature(result, usable, expected)
+    return _with_noise_temperature(result, spectra.keeping(solution.kept))
+
+
+@dataclass(frozen=True)
+class _Spectra:
+    """The spectra with the chain's own noise eliminated, as functions of the parameters `names`.
+
+    `expected` (n, m) is the power density whose radiometer noise weights the data.
+    """
+
+    data: EmissionData
+    names: tuple[str, ...]
+    expected: Real
+    counts: NDArray[np.bool_]
+
+    @property
+    def kept(self) -> NDArray[np.bool_]:
+        return self.counts.ravel()
+
+    def keeping(self, kept: NDArray[np.bool_]) -> "_Spectra":
+        return replace(self, counts=kept.reshape(self.counts.shape))
+
+    def residuals(self, x: Real) -> Real:
+        gain, values = self._values(x)
+        return np.asarray(self._without_background(self.data.spectrum - gain * _emission(values, self.data))).ravel()
+
+    def jacobian(self, x: Real) -> Real:
+        gain, values = self._values(x)
+        lines = _Lines.of(values, self.data)
+        slopes = lines.slopes(values, self.data)
+        slopes["gain"] = lines.density * (np.log(10) / 10)
+        return np.stack([self._without_background(-gain * slopes[name]).ravel() for name in self.names], axis=-1)
+
+    def background(self, x: Real) -> Real:
+        """The chain's own noise (W/Hz) in each bin."""
+        gain, values = self._values(x)
+        return self._mean(self.data.spectrum - gain * _emission(values, self.data))
+
+    def _mean(self, density: Real) -> Real:
+        weight = self.counts * self.expected**-2
+        # In a bin where nothing counts nothing is known.
+        return np.asarray((weight * density).sum(axis=0) / np.where(self.counts.any(axis=0), weight.sum(axis=0), 1.0))
+
+    def _without_background(self, density: Real) -> Real:
+        return np.asarray((density - self._mean(density)) / self.expected)
+
+    def _values(self, x: Real) -> tuple[float, dict[str, float]]:
+        """Gain as a ratio, and all parameters by name."""
+        values = dict(zip(self.names, map(float, x), strict=True))
+        return 10 ** (values["gain"] / 10), values
+
+
+@dataclass(frozen=True)
+class _Lines:
+    """The emitted Lorentzians at all biases: what is in S = ħω γ_tr flow/(δ² + γ_Σ²/4), and the S themselves (W/Hz).
+
+    `total` is γ_Σ and `flow` Σ_k γ_k(N_k − N_tr), both (n,); `detuning` δ and `density` S are (n, m).
+    """
+
+    junctions: Tunnelling
+    photons: float
+    total: Real
+    flow: Real
+    detuning: Real
+    density: Real
+
+    @classmethod
+    def of(cls, values: Mapping[str, float], data: EmissionData) -> "_Lines":
+        junctions = tunnelling(values, data.device_voltage)
+        rate, frequency = values["damping_junction"], values["ohmic_frequency"]
+        photons = float(thermal_photon_number(frequency, data.fridge_temperature))
+        total = values["damping_line"] + values["damping_excess"] + rate * junctions.damping
+        # The baths of line and excess are equally warm, so that only the junctions give a net flow.
+        flow = rate * (junctions.emission - photons * junctions.damping)
+        detuning = 2 * np.pi * (data.frequency - frequency) - rate * junctions.shift[:, None]
+        height = h * frequency * values["damping_line"] * flow
+        density = height[:, None] / (detuning**2 + (total**2 / 4)[:, None])
+        return cls(junctions, photons, total, flow, detuning, density)
+
+    def slopes(self, values: Mapping[str, float], data: EmissionData) -> dict[str, Real]:
+        """∂S/∂(parameter) (n, m), but for the tiny change of the baths' photon number with the frequency."""
+        rate, frequency, ones = values["damping_junction"], values["ohmic_frequency"], np.ones_like(self.total)
+        # ∂ ln S by γ_Σ and by δ.
+        spread = 1 / (self.detuning**2 + (self.total**2 / 4)[:, None])
+        by_total, by_detuning = -self.total[:, None] / 2 * spread, -2 * self.detuning * spread
+        changes = {
+            name: (rate * slope.damping, rate * slope.shift, rate * (slope.emission - self.photons * slope.damping))
+            for name, slope in tunnelling_slopes(values, data.device_voltage).items()
+        }
+        changes["damping_junction"] = (self.junctions.damping, self.junctions.shift, self.flow / rate)
+        changes["damping_line"] = changes["damping_excess"] = (ones, 0 * ones, 0 * ones)
+        of_frequency = changes["ohmic_frequency"]
+        changes["ohmic_frequency"] = (of_frequency[0], of_frequency[1] + 2 * np.pi, of_frequency[2])
+        slopes = {}
+        unit = self.density / self.flow[:, None]
+        for name, (total, shift, flow) in changes.items():
+            relative = total[:, None] * by_total - shift[:, None] * by_detuning
+            slopes[name] = self.density * relative + unit * flow[:, None]
+        slopes["damping_line"] = slopes["damping_line"] + self.density / values["damping_line"]
+        slopes["ohmic_frequency"] = slopes["ohmic_frequency"] + self.density / frequency
+        return slopes
 
 
 def _emission(values: Mapping[str, float], data: EmissionData) -> Real:
     """Emitted spectral density (W/Hz) into the line, shape (n, m), for unit gain."""
-    device = DeviceModel(values, data.device_voltage)
-    photons = float(thermal_photon_number(values["ohmic_frequency"], data.fridge_temperature))
-    return np.asarray(
-        device.resonator.emitted_spectrum(
-            data.frequency, device.junction, device.junction_voltage[:, None], device.temperature, photons, photons
-        )
-    )
-
-
-def _unexplained(values: Mapping[str, float], data: EmissionData, expected: Real) -> tuple[Real, Real]:
-    """Residual spectra (W/Hz), and the chain's own noise per bin (W/Hz) that was eliminated."""
-    rest = data.spectrum - 10 ** (values["gain"] / 10) * _emission(values, data)
-    weight = expected**-2
-    background = (weight * rest).sum(axis=0) / weight.sum(axis=0)
-    return rest - background, background
+    return _Lines.of(values, data).density
 
 
 def _gain_guess(data: EmissionData, emitted: Real) -> float:
     """Gain by linear regression of the bias-dependent part on the predicted one."""
-    change = data.spectrum - data.spectrum.mean(axis=0)
+    # A burst is not to choose the start.
+    calm = median_filter(data.spectrum, size=3, mode="nearest")
+    change = calm - calm.mean(axis=0)
     predicted = emitted - emitted.mean(axis=0)
     gain = float((change * predicted).sum() / (predicted**2).sum())
     if not gain > 0:
@@ -166,14 +250,16 @@ def _result(parameters: list[Parameter], solution: Solution) -> FitResult:
     )
 
 
-def _with_noise_temperature(result: FitResult, data: EmissionData, expected: Real) -> FitResult:
+def _with_noise_temperature(result: FitResult, spectra: _Spectra) -> FitResult:
     """Append T_noise = (noise per bin, averaged over the band) / (G k)."""
+    known = spectra.counts.any(axis=0)
 
     def noise_temperature(values: Mapping[str, float]) -> float:
-        _, background = _unexplained(values, data, expected)
-        return float(background.mean() / (10 ** (values["gain"] / 10) * k))
+        background = spectra.background(np.array([values[name] for name in spectra.names]))
+        return float(background[known].mean() / (10 ** (values["gain"] / 10) * k))
 
     # At fixed parameters the eliminated background has its own scatter, independent of that of the parameters.
-    own = result.noise**2 * float((1 / (expected**-2).sum(axis=0)).sum()) / data.frequency.size**2
+    weight = (spectra.counts * spectra.expected**-2).sum(axis=0)[known]
+    own = result.noise**2 * float((1 / weight).sum()) / weight.size**2
     gain = 10 ** (result["gain"].value / 10)
     return with_derived(result, "noise_temperature", "K", noise_temperature, own_variance=own / (gain * k) ** 2)

@@ -11,15 +11,17 @@ Re φ = 1 up to terms of second order in the cross-talk, so Re φ enters as an a
 the result, and its uncertainty is carried into γ_tr, γ_x and the gain.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import median_filter
 
 from labnis.fit._derived import with_derived
 from labnis.fit._least_squares import Parameter, solve
-from labnis.fit._resonator_model import JUNCTION_NAMES, DeviceModel, junction_parameters
+from labnis.fit._resonator_model import JUNCTION_NAMES, junction_parameters, tunnelling, tunnelling_slopes
 from labnis.fit.result import FitError, FitResult
 
 __all__ = ["FANO_REAL", "ReflectionData", "fit_reflection"]
@@ -31,6 +33,10 @@ MODEL = "reflection at all biases"
 
 # Assumed real part of the Fano factor and its standard uncertainty; see the module's docstring.
 FANO_REAL = (1.0, 0.02)
+
+_QUESTIONS = (
+    "are there biases on both sides of the gap, is the resonance in the band, is the phase that of a network analyzer?"
+)
 
 
 @dataclass(frozen=True)
@@ -105,13 +111,11 @@ def fit_reflection(
     junction = junction_parameters(prior or start, usable.device_voltage)
     rates = _search(usable, junction, [] if start is None else [_rates_from(start)])
     parameters = [*rates, *junction]
-    names = [p.name for p in parameters]
-
-    def residuals(x: Real) -> Real:
-        rest = _unexplained(dict(zip(names, x, strict=True)), usable)
-        return np.concatenate([rest.real.ravel(), rest.imag.ravel()])
-
-    solution = solve(parameters, residuals, absorbed=2 * usable.frequency.size, prior=_with_fano(prior))
+    traces = _Traces.of(usable, (p.name for p in parameters))
+    try:
+        solution = solve(parameters, traces, absorbed=2 * usable.frequency.size, prior=_with_fano(prior))
+    except FitError as error:
+        raise FitError(f"{error}: {_QUESTIONS}") from error
     result = solution.as_result(
         MODEL,
         parameters,
@@ -124,18 +128,109 @@ def fit_reflection(
     return with_derived(result, "resonance_frequency", "Hz", _zero_bias_resonance)
 
 
-def _model(values: dict[str, float], data: ReflectionData) -> Complex:
-    device = DeviceModel(values, data.device_voltage)
-    return device.resonator.reflection(
-        data.frequency, device.junction, device.junction_voltage[:, None], device.temperature
-    )
+@dataclass(frozen=True)
+class _Traces:
+    """The traces with their background eliminated, as functions of the parameters `names`.
+
+    For given parameters the best background is b = Σ Γ̄·s / Σ|Γ|² at each frequency, sums being over the biases.
+    """
+
+    data: ReflectionData
+    names: tuple[str, ...]
+    counts: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, data: ReflectionData, names: Iterable[str]) -> "_Traces":
+        """All of the data."""
+        return cls(data, tuple(names), np.ones(data.s11.shape, bool))
+
+    @property
+    def kept(self) -> NDArray[np.bool_]:
+        return np.concatenate([self.counts.ravel()] * 2)
+
+    def keeping(self, kept: NDArray[np.bool_]) -> "_Traces":
+        # Of a complex number, both parts count or none.
+        real, imaginary = kept.reshape(2, *self.counts.shape)
+        return replace(self, counts=real & imaginary)
+
+    def residuals(self, x: Real) -> Real:
+        gamma = _Response.of(self._values(x), self.data).gamma
+        return _as_real(self.data.s11 - self._background(gamma) * gamma)
+
+    def jacobian(self, x: Real) -> Real:
+        values = self._values(x)
+        response = _Response.of(values, self.data)
+        gamma, s11 = response.gamma, self.data.s11
+        background = self._background(gamma)
+        power = self._power(gamma)
+        columns = []
+        for change in response.slopes(values, self.data, self.names):
+            # The background follows each change of Γ.
+            own = self._over_biases(change.conj() * s11 - 2 * background * (gamma.conj() * change).real)
+            columns.append(_as_real(-background * change - own / power * gamma))
+        return np.stack(columns, axis=-1)
+
+    def _background(self, gamma: Complex) -> Complex:
+        return np.asarray(self._over_biases(gamma.conj() * self.data.s11) / self._power(gamma))
+
+    def _power(self, gamma: Complex) -> Real:
+        """Σ|Γ|², and 1 at a frequency where nothing counts."""
+        power = self._over_biases(gamma.real**2 + gamma.imag**2)
+        return np.where(power > 0, power, 1.0)
+
+    def _over_biases(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Sum of what counts at each frequency."""
+        return np.asarray(np.einsum("ij,ij->j", self.counts, values))
+
+    def _values(self, x: Real) -> dict[str, float]:
+        return dict(zip(self.names, map(float, x), strict=True))
 
 
-def _unexplained(values: dict[str, float], data: ReflectionData) -> Complex:
-    """What is left of the data after the best background for these parameters."""
-    gamma = _model(values, data)
-    background = (gamma.conj() * data.s11).sum(axis=0) / (np.abs(gamma) ** 2).sum(axis=0)
-    return np.asarray(data.s11 - background * gamma)
+@dataclass(frozen=True)
+class _Response:
+    """Γ = −1 + coupling·response at all biases and frequencies, shape (n, m), with response = 1/(γ_Σ − 2iδ)."""
+
+    coupling: complex
+    response: Complex
+
+    @classmethod
+    def of(cls, values: dict[str, float], data: ReflectionData) -> "_Response":
+        junctions = tunnelling(values, data.device_voltage)
+        rate = values["damping_junction"]
+        total = values["damping_line"] + values["damping_excess"] + rate * junctions.damping
+        detuning = 2 * np.pi * (data.frequency - values["ohmic_frequency"]) - rate * junctions.shift[:, None]
+        coupling = (1 + complex(values["fano_real"], values["fano_imag"])) * values["damping_line"]
+        return cls(coupling, np.asarray(1 / (total[:, None] - 2j * detuning)))
+
+    @property
+    def gamma(self) -> Complex:
+        return np.asarray(self.coupling * self.response - 1)
+
+    def slopes(self, values: dict[str, float], data: ReflectionData, names: tuple[str, ...]) -> Iterator[Complex]:
+        """∂Γ/∂(parameter), each of shape (n, m)."""
+        rate = values["damping_junction"]
+        junctions = tunnelling(values, data.device_voltage)
+        by_width = -self.coupling * self.response**2
+        # What each parameter does to γ_Σ − 2iδ at each bias.
+        width: dict[str, Any] = {
+            name: rate * (slope.damping + 2j * slope.shift)
+            for name, slope in tunnelling_slopes(values, data.device_voltage).items()
+        }
+        width["damping_junction"] = junctions.damping + 2j * junctions.shift
+        width["ohmic_frequency"] = width["ohmic_frequency"] + 4j * np.pi
+        width["damping_line"] = width["damping_excess"] = np.ones_like(data.device_voltage)
+        coupling = {
+            "damping_line": self.coupling / values["damping_line"],
+            "fano_real": values["damping_line"],
+            "fano_imag": 1j * values["damping_line"],
+        }
+        for name in names:
+            change = by_width * width[name][:, None] if name in width else np.zeros_like(by_width)
+            yield change + coupling.get(name, 0.0) * self.response
+
+
+def _as_real(rest: Complex) -> Real:
+    return np.concatenate([rest.real.ravel(), rest.imag.ravel()])
 
 
 def _with_fano(prior: FitResult | None) -> FitResult:
@@ -190,8 +285,10 @@ def _search(data: ReflectionData, junction: list[Parameter], candidates: list[li
     ]
 
     def left(candidate: list[Parameter]) -> float:
-        values = fixed | {p.name: p.start for p in candidate}
-        return float((np.abs(_unexplained(values, coarse)) ** 2).sum())
+        start = fixed | {p.name: p.start for p in candidate}
+        rest = _Traces.of(coarse, start).residuals(np.array([*start.values()]))
+        # Not squared: a glitch is not to choose the start.
+        return float(np.abs(rest).sum())
 
     return min(candidates, key=left)
 
@@ -201,7 +298,9 @@ def _active_region(data: ReflectionData) -> tuple[float, float]:
     mean = data.s11.mean(axis=0)
     # Without the background's phase, however long the cables.
     change = (data.s11 - mean) * np.exp(-1j * np.angle(mean))
-    variance = np.convolve((np.abs(change) ** 2).mean(axis=0), np.ones(5) / 5, mode="same")
+    # Medians of three frequencies and of three biases know nothing of a glitch.
+    quiet = median_filter(np.abs(change) ** 2, size=3, mode="nearest")
+    variance = np.convolve(quiet.mean(axis=0), np.ones(5) / 5, mode="same")
     # Between neighbouring frequencies only noise differs much; the median does not mind a narrow resonance.
     noise = float(np.median((np.abs(np.diff(change, axis=1)) ** 2).mean(axis=0))) / 2
     # Variances of noise scatter by this much, and rounding leaves some even without noise.
@@ -222,8 +321,8 @@ def _active_region(data: ReflectionData) -> tuple[float, float]:
 
 def _zero_bias_resonance(values: Mapping[str, float]) -> float:
     """Resonance frequency at zero bias (Hz)."""
-    device = DeviceModel(values, np.zeros(1))
-    return float(device.resonator.resonance_frequency(device.junction, 0.0, device.temperature))
+    shift = values["damping_junction"] * tunnelling(values, np.zeros(1)).shift[0]
+    return float(values["ohmic_frequency"] + shift / (2 * np.pi))
 
 
 def _refuse_undetermined(result: FitResult) -> None:
@@ -232,6 +331,5 @@ def _refuse_undetermined(result: FitResult) -> None:
         rate = result[name]
         if not rate.sigma < rate.value:
             raise FitError(
-                f"the traces do not determine {name} ({rate.value:.3g} ± {rate.sigma:.3g} 1/s): are there biases on "
-                "both sides of the gap, is the resonance in the band, is the phase that of a network analyzer?"
+                f"the traces do not determine {name} ({rate.value:.3g} ± {rate.sigma:.3g} 1/s): {_QUESTIONS}"
             )

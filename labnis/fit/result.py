@@ -40,13 +40,16 @@ class FitResult:
     covariance
         Their covariance, shape (n, n); parameters with a prior carry it.
     chi2, degrees_of_freedom
-        Of the data alone, in units of the noise level that the residuals themselves show.
+        Of the data alone, in units of the noise that neighbouring residuals show between them: χ²/ν is 1 within
+        1/√ν for random residuals, and larger where the model leaves structure.
     noise
-        That noise level: standard deviation of one datum (unit of the data, or relative where the model says so).
+        Standard deviation of one datum (unit of the data, or relative where the model says so), from all residuals.
     assumed
         What was assumed rather than measured: name → statement.
     warnings
         What the user should know before trusting the numbers.
+    residuals
+        Data less model, in the order of the data, in units in which they scatter alike; not part of the record.
 
     """
 
@@ -60,6 +63,7 @@ class FitResult:
     noise: float
     assumed: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    residuals: Real = field(default_factory=lambda: np.zeros(0), repr=False, compare=False)
 
     def __getitem__(self, name: str) -> Estimate:
         """The estimate of one parameter; KeyError naming the known ones otherwise."""
@@ -80,6 +84,7 @@ class FitResult:
             self.noise,
             self.assumed,
             self.warnings,
+            self.residuals,
         )
 
     def _index(self, name: str) -> int:

@@ -53,13 +53,39 @@ def test_excitation_is_averaged_over_not_ignored(shipped: Truth) -> None:
 def test_jacobian_equals_finite_differences(shipped: Truth) -> None:
     voltage, current = current_voltage(shipped, points=41)
     share = np.linspace(0.7, 0.9, voltage.size)
-    sweep = _Sweep(voltage, current, share, share[:, None] * 5e-6 * _CYCLE)
+    sweep = _Sweep(voltage, current, share, share[:, None] * 5e-6 * _CYCLE, np.ones(voltage.size, bool))
     x = np.array([214e-6, 12.1e3, 0.12, 1e-3, 1e-6, 1e-11])
     jacobian = sweep.jacobian(x)
     steps = np.array([1e-10, 1.0, 1e-6, 1e-7, 1e-10, 1e-12])
     for column, step in zip(jacobian.T, np.diag(steps), strict=True):
         difference = (sweep.residuals(x + step) - sweep.residuals(x - step)) / (2 * step.max())
         np.testing.assert_allclose(difference, column, atol=1e-5 * np.abs(column).max())
+
+
+@pytest.mark.parametrize("where", [0, 63, 100, 140])
+def test_glitching_point_moves_nothing_by_more_than_its_uncertainty(where: int, shipped: Truth) -> None:
+    voltage, current = current_voltage(shipped, 6)
+    clean = fit_current_voltage(voltage, current, series_resistance=SERIES_RESISTANCE)
+    spoilt = current.copy()
+    spoilt[where] = 1e-9
+    found = fit_current_voltage(voltage, spoilt, series_resistance=SERIES_RESISTANCE)
+    for name in clean.names:
+        assert found[name].value == pytest.approx(clean[name].value, abs=clean[name].sigma), name
+    assert "1 of 201 data lie more than 6σ off and were left out" in found.warnings
+
+
+def test_residuals_and_chi_square_are_those_of_noise(shipped: Truth) -> None:
+    voltage, current = current_voltage(shipped, 8)
+    found = fit_current_voltage(voltage, current, series_resistance=SERIES_RESISTANCE)
+    assert found.residuals.shape == current.shape
+    assert found.chi2 / found.degrees_of_freedom == pytest.approx(1, abs=0.3)
+    assert not found.warnings
+
+
+def test_current_that_the_model_does_not_know_is_told(shipped: Truth) -> None:
+    voltage, current = current_voltage(shipped, 8)
+    found = fit_current_voltage(voltage, current + 3e-10 * np.sin(voltage * 2e4), series_resistance=SERIES_RESISTANCE)
+    assert any("neighbouring residuals are alike" in warning for warning in found.warnings)
 
 
 def test_start_saves_time_but_is_no_prior(shipped: Truth) -> None:

@@ -8,6 +8,7 @@ import pytest
 from scipy.constants import k
 
 from labnis.fit import EmissionData, FitError, FitResult, fit_emitted_power, fit_reflection
+from labnis.fit.emitted_power import _Spectra
 from sim_instruments import Truth
 from tests.fit.measuring import device, emission, fitted_current_voltage, pulls, reflection
 
@@ -36,6 +37,33 @@ def test_other_devices_lie_within_four_sigma(changes: dict[str, dict[str, Any]])
     prior = fit_reflection(reflection(truth, 4), prior=fitted_current_voltage(truth, 4))
     found = pulls(fit_emitted_power(emission(truth, 4), prior=prior), truth)
     assert max(map(abs, found.values())) < 4, found
+
+
+def test_jacobian_equals_finite_differences(spectra: EmissionData) -> None:
+    values = {
+        "gain": 51.5, "damping_line": 1.7e7, "damping_excess": 2e6, "damping_junction": 4e7,
+        "ohmic_frequency": 4.6705e9, "gap": 214e-6, "electron_temperature": 0.12, "dynes": 2e-4, "voltage_offset": 1e-6,
+    }  # fmt: skip
+    steps = np.array([1e-4, 1e2, 1e2, 1e2, 1e2, 1e-9, 1e-5, 1e-6, 1e-9])
+    counts = np.random.default_rng(0).random(spectra.spectrum.shape) < 0.9
+    model = _Spectra(spectra, tuple(values), spectra.spectrum.mean(axis=0) * np.ones((31, 1)), counts)
+    x = np.array([*values.values()])
+    for column, step in zip(model.jacobian(x).T, np.diag(steps), strict=True):
+        difference = (model.residuals(x + step) - model.residuals(x - step)) / (2 * step.max())
+        np.testing.assert_allclose(difference, column, atol=1e-5 * np.abs(column).max())
+
+
+def test_spurs_and_bursts_do_not_move_the_gain(
+    spectra: EmissionData, gain_fit: FitResult, reflection_fit: FitResult
+) -> None:
+    spoilt = spectra.spectrum.copy()
+    spoilt[12, 40] *= 1e3  # a burst
+    spoilt[:, 170] *= 1 + np.random.default_rng(0).random(len(spoilt))  # a spur that comes and goes
+    found = fit_emitted_power(replace(spectra, spectrum=spoilt), prior=reflection_fit)
+    for name in ("gain", "noise_temperature"):
+        assert found[name].value == pytest.approx(gain_fit[name].value, abs=gain_fit[name].sigma)
+    assert any("were left out" in warning for warning in found.warnings)
+    assert not gain_fit.warnings
 
 
 @pytest.mark.parametrize("offset", [-50e6, 30e6])

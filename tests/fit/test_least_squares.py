@@ -1,7 +1,11 @@
 """The solver under every estimator: exact where paper knows the answer, a clear refusal where there is none."""
 
+from dataclasses import dataclass, replace
+from typing import Self
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from labnis.fit import FitError, FitResult
 from labnis.fit._least_squares import Parameter, solve
@@ -11,8 +15,27 @@ Y = 2.0 + 3.0 * X + 0.1 * np.random.default_rng(0).standard_normal(X.size)
 LINE = [Parameter("offset", "1", 0.0, 1.0), Parameter("slope", "1", 0.0, 1.0)]
 
 
-def residuals(x: np.ndarray) -> np.ndarray:
-    return Y - x[0] - x[1] * X
+@dataclass(frozen=True)
+class Polynomial:
+    """Data `y` at `x`, and the powers of x whose coefficients are fitted."""
+
+    y: NDArray[np.float64]
+    kept: NDArray[np.bool_]
+    powers: tuple[int, ...]
+    x: NDArray[np.float64]
+
+    def residuals(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        return self.y + self.jacobian(x) @ x
+
+    def jacobian(self, _x: NDArray[np.float64]) -> NDArray[np.float64]:
+        return -np.stack([self.x**power for power in self.powers], axis=-1)
+
+    def keeping(self, kept: NDArray[np.bool_]) -> Self:
+        return replace(self, kept=kept)
+
+
+def line(y: NDArray[np.float64] = Y, x: NDArray[np.float64] = X, powers: tuple[int, ...] = (0, 1)) -> Polynomial:
+    return Polynomial(y, np.ones(y.size, bool), powers, x)
 
 
 def prior(offset: float, sigma: float) -> FitResult:
@@ -20,39 +43,69 @@ def prior(offset: float, sigma: float) -> FitResult:
 
 
 def test_straight_line_is_that_of_linear_regression() -> None:
-    solution = solve(LINE, residuals)
+    solution = solve(LINE, line())
     (slope, offset), covariance = np.polyfit(X, Y, 1, cov=True)
     np.testing.assert_allclose(solution.values, [offset, slope], rtol=1e-6)
     np.testing.assert_allclose(solution.covariance, covariance[::-1, ::-1], rtol=1e-4)
+    np.testing.assert_allclose(solution.residuals, Y - offset - slope * X, atol=1e-8)
     assert solution.degrees_of_freedom == 48
     assert solution.noise == pytest.approx(0.1, rel=0.3)
 
 
 def test_prior_and_data_are_weighed_by_their_variances() -> None:
-    alone = solve(LINE[:1], lambda x: Y - x[0] - 3.0 * X)
+    constant = line(Y - 3.0 * X, powers=(0,))
+    alone = solve(LINE[:1], constant)
     sigma = float(np.sqrt(alone.covariance[0, 0]))
-    both = solve(LINE[:1], lambda x: Y - x[0] - 3.0 * X, prior=prior(alone.values[0] + 2 * sigma, sigma))
+    both = solve(LINE[:1], constant, prior=prior(alone.values[0] + 2 * sigma, sigma))
     assert both.values[0] == pytest.approx(alone.values[0] + sigma, abs=0.05 * sigma)
     assert both.covariance[0, 0] == pytest.approx(sigma**2 / 2, rel=0.1)
 
 
 def test_what_the_data_do_not_see_is_named() -> None:
     with pytest.raises(FitError, match="do not determine slope"):
-        solve(LINE, lambda x: Y - x[0] + 0 * x[1])
+        solve(LINE, line(x=np.zeros(50)))
 
 
 def test_more_parameters_than_data() -> None:
     with pytest.raises(FitError, match="50 data cannot determine 52 parameters"):
-        solve(LINE, residuals, absorbed=50)
+        solve(LINE, line(), absorbed=50)
 
 
 def test_bound_is_kept_and_flagged() -> None:
     bounded = [LINE[0], Parameter("slope", "1/m", 0.0, 1.0, -1.0, 1.0)]
-    solution = solve(bounded, residuals)
+    solution = solve(bounded, line())
     assert solution.values[1] == pytest.approx(1.0)
-    assert solution.warnings == ("slope is at its bound 1 1/m: its uncertainty is one-sided",)
+    assert "slope is at its bound 1 1/m: its uncertainty is one-sided" in solution.warnings
 
 
 def test_prior_that_is_not_finite() -> None:
     with pytest.raises(FitError, match="prior of this fit is not finite"):
-        solve(LINE, residuals, prior=prior(np.nan, 1.0))
+        solve(LINE, line(), prior=prior(np.nan, 1.0))
+
+
+@pytest.mark.parametrize("size", [2.0, 1e3, 1e9])
+@pytest.mark.parametrize("where", [0, 24, 49])
+def test_glitch_moves_the_answer_by_less_than_its_uncertainty(size: float, where: int) -> None:
+    spoilt = Y.copy()
+    spoilt[where] += size
+    clean, found = solve(LINE, line()), solve(LINE, line(spoilt))
+    assert (np.abs(found.values - clean.values) < np.sqrt(np.diag(clean.covariance))).all()
+    assert found.warnings == ("1 of 50 data lie more than 6σ off and were left out",)
+    assert found.degrees_of_freedom == 47
+    assert found.residuals[where] == pytest.approx(size, rel=0.2), "what was left out can still be looked at"
+
+
+def test_gaussian_data_are_all_kept() -> None:
+    draw = np.random.default_rng(1)
+    x = np.linspace(0, 1, 20_000)
+    solution = solve(LINE, line(2 + 3 * x + draw.standard_normal(x.size), x))
+    assert solution.degrees_of_freedom == 19_998
+    assert solution.chi2 / 19_998 == pytest.approx(1, abs=5 / np.sqrt(19_998))
+    assert not solution.warnings
+
+
+def test_structure_in_the_residuals_is_told_by_chi_square() -> None:
+    curved = solve(LINE, line(Y + 2 * X**2))
+    assert curved.chi2 / curved.degrees_of_freedom > 2
+    assert any("neighbouring residuals are alike" in warning for warning in curved.warnings)
+    assert not solve([*LINE, Parameter("bend", "1", 0.0, 1.0)], line(Y + 2 * X**2, powers=(0, 1, 2))).warnings

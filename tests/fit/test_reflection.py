@@ -8,6 +8,7 @@ import pytest
 
 import labnis.fit.reflection
 from labnis.fit import FitError, FitResult, ReflectionData, fit_reflection
+from labnis.fit.reflection import _Traces
 from sim_instruments import Truth
 from tests.fit.measuring import device, fitted_current_voltage, pulls, reflection
 
@@ -65,6 +66,34 @@ def test_rates_scatter_as_their_sigma_says(shipped: Truth, junction_fit: FitResu
         scatter = np.std([fit[name].value for fit in fits], ddof=1)
         # 12 repeats know their standard deviation to 21 %.
         assert 0.4 < scatter / np.median([fit[name].sigma for fit in fits]) < 1.8, name
+
+
+def test_jacobian_equals_finite_differences(traces: ReflectionData) -> None:
+    values = {
+        "damping_line": 1.7e7, "damping_excess": 2e6, "damping_junction": 4e7, "ohmic_frequency": 4.6705e9,
+        "fano_real": 1.02, "fano_imag": 0.08, "gap": 214e-6, "electron_temperature": 0.12, "dynes": 2e-4,
+        "voltage_offset": 1e-6,
+    }  # fmt: skip
+    steps = np.array([1e2, 1e2, 1e2, 1e2, 1e-6, 1e-6, 1e-9, 1e-5, 1e-6, 1e-9])
+    counts = np.random.default_rng(0).random(traces.s11.shape) < 0.9
+    model = _Traces(traces, tuple(values), counts)
+    x = np.array([*values.values()])
+    for column, step in zip(model.jacobian(x).T, np.diag(steps), strict=True):
+        difference = (model.residuals(x + step) - model.residuals(x - step)) / (2 * step.max())
+        np.testing.assert_allclose(difference, column, atol=1e-5 * np.abs(column).max())
+
+
+def test_glitches_do_not_move_the_rates(
+    traces: ReflectionData, junction_fit: FitResult, reflection_fit: FitResult
+) -> None:
+    spoilt = traces.s11.copy()
+    spoilt[3, 17] *= -50  # a lost lock
+    spoilt[20, 100:103] *= 3  # a burst on resonance
+    spoilt[:, 150] *= np.exp(2j * np.random.default_rng(0).random(len(spoilt)))  # a spur
+    found = fit_reflection(replace(traces, s11=spoilt), prior=junction_fit)
+    within(found, reflection_fit, 1.0)
+    assert any("were left out" in warning for warning in found.warnings)
+    assert not reflection_fit.warnings
 
 
 def test_prior_enters_with_its_covariance(traces: ReflectionData, junction_fit: FitResult) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.constants import e, k
 from scipy.ndimage import median_filter
-from scipy.stats import theilslopes
+from scipy.stats import siegelslopes
 
 from labnis.fit._least_squares import Parameter, solve
 from labnis.fit.result import FitError, FitResult
@@ -149,13 +149,14 @@ def _parameters(voltage: Real, current: Real, start: FitResult | None) -> list[P
 def _guess(voltage: Real, current: Real) -> dict[str, float]:
     """Resistance from the slope between the outermost points, gap from where half the normal current flows."""
     order = np.argsort(voltage)
-    # Medians know nothing of a glitch.
-    v, i = voltage[order], median_filter(current[order], size=3, mode="mirror")
-    edge = max(2, v.size // 20)
-    slope = float(theilslopes(i[-edge:], v[-edge:]).slope)
+    v, i = voltage[order], current[order]
+    edge = max(5, v.size // 20)
+    # Medians, here and below, know nothing of a glitch.
+    slope = float(siegelslopes(i[-edge:], v[-edge:]).slope)
     if not slope > 0:
         raise FitError("the current does not rise with the voltage at the end of the sweep: is the device connected?")
-    subgap = np.abs(v[np.abs(i) < 0.5 * slope * np.abs(v)])
+    calm = median_filter(i, size=3, mode="mirror")
+    subgap = np.abs(v[np.abs(calm) < 0.5 * slope * np.abs(v)])
     if not subgap.size or subgap.max() > 0.95 * np.abs(v).max():
         raise FitError(f"no superconducting gap within |V| ≤ {np.abs(v).max():.3g} V; widen the sweep")
     # √(V² − Δ²) is half of V at V = 1.155 Δ, and the pair shares the voltage.

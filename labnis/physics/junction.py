@@ -99,7 +99,7 @@ class NISJunction:
         return smear(bcs_root_derivative, *self._reduced(voltage, temperature), self.dynes)
 
     def complex_response_slopes(self, voltage: ArrayLike, temperature: ArrayLike) -> tuple[Complex, Complex]:
-        """∂s/∂v and ∂s/∂t of `complex_response`, with v = eV/Δ and t = kT/Δ; ∂s/∂γ is i·∂s/∂v."""
+        """∂s/∂v and ∂s/∂t of `complex_response` in units of Δ/(eR_T), v = eV/Δ and t = kT/Δ; ∂s/∂γ is i·∂s/∂v."""
         v, t = self._reduced(voltage, temperature)
         by_voltage = smear(_conductance_derivative, v, t, self.dynes)
         return by_voltage, smear_temperature_slope(bcs_root_derivative, v, t, self.dynes)

@@ -79,7 +79,8 @@ PUBLIC = [
     Public("NISJunction", NISJunction,
            {"gap": (GAP, GAP_LIKE), "resistance": (1e3, POSITIVE), "dynes": (1e-4, NON_NEGATIVE)}, {}),
     Public("NISJunction.density_of_states", JUNCTION.density_of_states, {}, {"energy": (1e-4, ANY)}),
-    *(Public(f"NISJunction.{n}", getattr(JUNCTION, n), {}, VT) for n in ("current", "complex_response", "conductance")),
+    *(Public(f"NISJunction.{n}", getattr(JUNCTION, n), {}, VT)
+      for n in ("current", "complex_response", "complex_response_slopes", "conductance")),
     *(Public("NISJunction.current_derivative", lambda p=p, **g: JUNCTION.current_derivative(p, **g), {}, VT)
       for p in ("voltage", "temperature", "gap", "dynes", "resistance")),
     Public("NISJunction.cooling_power", JUNCTION.cooling_power, {}, VTS),

@@ -115,6 +115,7 @@ def test_a_run_that_failed_and_was_resumed(
     assert (found.whole, found.rows) == (True, 21 - 5)
 
 
+@pytest.mark.faults
 def test_a_record_of_sockets_with_late_and_lost_answers_after_the_instruments_are_gone(
     tmp_path: Path, labnis: Commands
 ) -> None:

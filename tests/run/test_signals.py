@@ -66,6 +66,7 @@ def bias_states(folder: Path) -> list[tuple[float, bool, float]]:
     return [(float(level), output == "1", float(when)) for level, output, when in map(str.split, lines)]
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ramps_to_zero_and_keeps_the_rows(
     signum: signal.Signals, code: int, tmp_path: Path, child: subprocess.Popen[str]
@@ -95,6 +96,7 @@ def test_a_signal_ramps_to_zero_and_keeps_the_rows(
     assert str(path) in err
 
 
+@pytest.mark.faults
 def test_kill_9_leaves_a_file_that_plain_h5py_opens(tmp_path: Path, child: subprocess.Popen[str]) -> None:
     wait_for(lambda: rows_on_disk(tmp_path) > 20, child)
     child.kill()

@@ -10,7 +10,7 @@ dry-run: $(VENV)/installed
 	$(BIN)/labnis calibrate --dry-run
 
 test: $(VENV)/installed
-	$(BIN)/python -m pytest -n auto --dist loadgroup
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 # Five at once also on two cores: most of their time passes with waiting for instruments and ramps.
 test-faults: $(VENV)/installed

@@ -12,9 +12,6 @@ from labnis.reproduction import FIGURES, Statement, markdown_table
 from labnis.reproduction.microwave_source import BAND, ELECTRON_TEMPERATURE, JUNCTION, RESONATOR
 from tests.reproduction.conftest import Reproduced
 
-# The curves cost seconds: one worker computes them.
-pytestmark = pytest.mark.xdist_group("reproduction")
-
 ROOT = Path(__file__).resolve().parents[2]
 Reproduce = Callable[[str], Reproduced]
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.constants import e, k
 from scipy.integrate import quad
 
-from benchmarks.timing import Line, seconds
+from benchmarks.timing import Line, ratio_line, seconds
 from labnis.physics import NISJunction
 
 __all__ = ["current"]
@@ -70,11 +70,6 @@ def _furthest(values: list[float], voltage: NDArray[np.float64]) -> float:
     return float((np.abs(apart / np.where(biased, voltage, 1)) * JUNCTION.resistance)[biased].max())
 
 
-def _ratio(ratio: float, promised: float) -> Line:
-    words = f"at least {promised:.0f} is promised"
-    return Line("  ratio", f"{ratio:.0f}", words if ratio >= promised else f"TOO SLOW: {words}")
-
-
 def current() -> list[Line]:
     """Times and their ratios, and how far the quadratures are off (labnis is tested against 30 digits)."""
     ours, usual, accurate = seconds(
@@ -89,11 +84,11 @@ def current() -> list[Line]:
     return [
         Line(f"{subject}, NISJunction.current", f"{ours * 1e3:.2f} ms"),
         Line(f"{subject}, scipy.integrate.quad", f"{usual * 1e3:.0f} ms", f"off by up to {usual_error:.0e} of V/R"),
-        _ratio(usual / ours, PROMISED),
+        ratio_line(usual / ours, PROMISED),
         Line(
             f"{subject}, quad of equal accuracy",
             f"{accurate:.1f} s",
             f"{SAMPLE.size} points, scaled; {accurate_error:.0e} of V/R apart",
         ),
-        _ratio(accurate / ours, PROMISED_AT_EQUAL_ACCURACY),
+        ratio_line(accurate / ours, PROMISED_AT_EQUAL_ACCURACY),
     ]

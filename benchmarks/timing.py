@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["Line", "seconds"]
+__all__ = ["Line", "ratio_line", "seconds"]
 
 
 @dataclass(frozen=True)
@@ -16,6 +16,12 @@ class Line:
     subject: str
     figure: str
     remark: str = ""
+
+
+def ratio_line(ratio: float, promised: float) -> Line:
+    """How many times faster something is, beside what was promised."""
+    words = f"at least {promised:.0f} is promised"
+    return Line("  ratio", f"{ratio:.0f}", words if ratio >= promised else f"TOO SLOW: {words}")
 
 
 def seconds(*actions: Callable[[], object], rounds: int = 5) -> list[float]:

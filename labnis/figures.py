@@ -15,7 +15,9 @@ from labnis.fit import FitResult
 from labnis.physics import NISJunction, Resonator
 from labnis.storage import open_run, read_fits
 
-__all__ = ["draw_runs"]
+__all__ = ["DATA", "FIT", "band_power", "draw_runs"]
+
+Real = NDArray[np.float64]
 
 DATA = "#3b6ea5"
 FIT = "#c8553d"
@@ -70,21 +72,21 @@ def _draw_power(axis: Axes, run: xarray.Dataset, fits: dict[str, FitResult]) -> 
     voltage, power = run["device_voltage"].values, run["band_power"].values
     axis.plot(voltage * 1e3, power * 1e9, ".", ms=4, color=DATA)
     if "emitted_power" in fits:
-        axis.plot(voltage * 1e3, _band_power(run, fits["emitted_power"]) * 1e9, color=FIT, lw=1)
+        expected = band_power(fits["emitted_power"], voltage, run["frequency"].values)
+        axis.plot(voltage * 1e3, expected * 1e9, color=FIT, lw=1)
         gain, noise = fits["emitted_power"]["gain"], fits["emitted_power"]["noise_temperature"]
         label = f"G = {gain.value:.2f} ± {gain.sigma:.2f} dB\nT = {noise.value:.2f} ± {noise.sigma:.2f} K"
         axis.text(0.04, 0.96, label, transform=axis.transAxes, va="top", color=FIT)
     axis.set(xlabel="device voltage (mV)", ylabel="power in the band (nW)", title="emitted power")
 
 
-def _band_power(run: xarray.Dataset, fit: FitResult) -> NDArray[np.float64]:
-    """Power in the band (W) that the fit predicts at every bias."""
+def band_power(fit: FitResult, device_voltage: Real, frequency: Real) -> Real:
+    """Power (W) in the band of `frequency` (Hz) that a fit of spectra predicts at each `device_voltage` (V)."""
     v = dict(zip(fit.names, fit.values, strict=True))
     # The damping rate's shape does not depend on the tunnelling resistance, which this fit does not know.
     junction = NISJunction(v["gap"], 1.0, v["dynes"])
     resonator = Resonator(v["ohmic_frequency"], v["damping_line"], v["damping_excess"], v["damping_junction"])
-    voltage = (run["device_voltage"].values[:, None] + v["voltage_offset"]) / 2
-    frequency = run["frequency"].values
+    voltage = (device_voltage[:, None] + v["voltage_offset"]) / 2
     emitted = resonator.emitted_spectrum(frequency, junction, voltage, v["electron_temperature"])
     power = np.trapezoid(emitted + k * v["noise_temperature"], frequency, axis=-1)
     return np.asarray(10 ** (v["gain"] / 10) * power)

@@ -21,7 +21,13 @@ from scipy.ndimage import median_filter
 
 from labnis.fit._derived import with_derived
 from labnis.fit._least_squares import Parameter, solve
-from labnis.fit._resonator_model import JUNCTION_NAMES, junction_parameters, tunnelling, tunnelling_slopes
+from labnis.fit._resonator_model import (
+    JUNCTION_NAMES,
+    Tunnelling,
+    junction_parameters,
+    tunnelling,
+    tunnelling_slopes,
+)
 from labnis.fit.result import FitError, FitResult
 
 __all__ = ["FANO_REAL", "ReflectionData", "fit_reflection"]
@@ -190,6 +196,7 @@ class _Traces:
 class _Response:
     """Γ = −1 + coupling·response at all biases and frequencies, shape (n, m), with response = 1/(γ_Σ − 2iδ)."""
 
+    junctions: Tunnelling
     coupling: complex
     response: Complex
 
@@ -200,7 +207,7 @@ class _Response:
         total = values["damping_line"] + values["damping_excess"] + rate * junctions.damping
         detuning = 2 * np.pi * (data.frequency - values["ohmic_frequency"]) - rate * junctions.shift[:, None]
         coupling = (1 + complex(values["fano_real"], values["fano_imag"])) * values["damping_line"]
-        return cls(coupling, np.asarray(1 / (total[:, None] - 2j * detuning)))
+        return cls(junctions, coupling, np.asarray(1 / (total[:, None] - 2j * detuning)))
 
     @property
     def gamma(self) -> Complex:
@@ -209,14 +216,13 @@ class _Response:
     def slopes(self, values: dict[str, float], data: ReflectionData, names: tuple[str, ...]) -> Iterator[Complex]:
         """∂Γ/∂(parameter), each of shape (n, m)."""
         rate = values["damping_junction"]
-        junctions = tunnelling(values, data.device_voltage)
         by_width = -self.coupling * self.response**2
         # What each parameter does to γ_Σ − 2iδ at each bias.
         width: dict[str, Any] = {
             name: rate * (slope.damping + 2j * slope.shift)
             for name, slope in tunnelling_slopes(values, data.device_voltage).items()
         }
-        width["damping_junction"] = junctions.damping + 2j * junctions.shift
+        width["damping_junction"] = self.junctions.damping + 2j * self.junctions.shift
         width["ohmic_frequency"] = width["ohmic_frequency"] + 4j * np.pi
         width["damping_line"] = width["damping_excess"] = np.ones_like(data.device_voltage)
         coupling = {

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from scipy.constants import k
 
+from labnis.figures import band_power
 from labnis.fit import (
     EmissionData,
     Estimate,
@@ -22,7 +22,7 @@ from labnis.fit import (
     fit_emitted_power,
     fit_reflection,
 )
-from labnis.physics import NISJunction, SINISCooler
+from labnis.physics import SINISCooler
 from labnis.reproduction.drawing import DATA, FIT, mark_simulated, panels
 from labnis.reproduction.gain_recipe import BandPower, RecipeResult, published_recipe, resonator_of
 from labnis.reproduction.microwave_source import (
@@ -156,17 +156,8 @@ def _calibrate(*, heated: bool) -> Calibration:
         rates,
         published_recipe(measured, traces, rates),
         fit,
-        _fitted_power(fit, emission),
+        band_power(fit, voltage, frequency),
     )
-
-
-def _fitted_power(fit: FitResult, data: EmissionData) -> Real:
-    """Power in the band (W) that a fit of spectra predicts."""
-    junction = NISJunction(fit["gap"].value, 1.0, fit["dynes"].value)
-    voltage = (data.device_voltage[:, None] + fit["voltage_offset"].value) / 2
-    emitted = resonator_of(fit).emitted_spectrum(data.frequency, junction, voltage, fit["electron_temperature"].value)
-    density = emitted + k * fit["noise_temperature"].value
-    return np.asarray(10 ** (fit["gain"].value / 10) * np.trapezoid(density, data.frequency, axis=-1))
 
 
 def _band_loss(rates: FitResult) -> float:

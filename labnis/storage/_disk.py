@@ -7,7 +7,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-__all__ = ["allocate", "cut", "is_full", "put", "replace", "sync", "sync_folder"]
+from labnis.storage.errors import DiskSpaceError, RunFileError
+
+__all__ = ["allocate", "cut", "failed", "is_full", "put", "replace", "sync", "sync_folder"]
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -15,6 +17,12 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 def is_full(error: BaseException) -> bool:
     """Whether `error` says that there is no more room: disk full, quota used up, or file as long as allowed."""
     return isinstance(error, OSError) and error.errno in _FULL
+
+
+def failed(what: str, error: Exception) -> RunFileError:
+    """The error that says `what` could not be done because of `error`; for lack of room, a DiskSpaceError."""
+    kind = DiskSpaceError if is_full(error) else RunFileError
+    return kind(f"{what}: {error}. Check the disk's space and the folder.")
 
 
 def put(file: io.FileIO, offset: int, data: Any) -> None:

@@ -65,7 +65,7 @@ class RunFile:
             path.parent.mkdir(parents=True, exist_ok=True)
             journal = Journal(journal_path(path))
         except OSError as error:
-            raise _told(f"{path}: cannot be created", error) from error
+            raise _disk.failed(f"{path}: cannot be created", error) from error
         try:
             run = cls(path, journal)
             run._write_journal(records)
@@ -79,7 +79,7 @@ class RunFile:
             journal.discard()
             making.unlink(missing_ok=True)
             if isinstance(error, OSError):
-                raise _told(f"{path}: cannot be created", error) from error
+                raise _disk.failed(f"{path}: cannot be created", error) from error
             raise
         return run
 
@@ -99,7 +99,7 @@ class RunFile:
             making.unlink(missing_ok=True)
             journal = Journal(making)
         except OSError as error:
-            raise _told(f"{making}: cannot be created", error) from error
+            raise _disk.failed(f"{making}: cannot be created", error) from error
         try:
             for record in records:
                 journal.append(record.kind, *record.pieces())
@@ -109,7 +109,7 @@ class RunFile:
         except BaseException as error:
             journal.discard()
             if isinstance(error, OSError):
-                raise _told(f"{making}: cannot be written", error) from error
+                raise _disk.failed(f"{making}: cannot be written", error) from error
             raise
         return cls(path, journal)
 
@@ -187,7 +187,7 @@ class RunFile:
         try:
             self._journal.discard()
         except OSError as error:
-            raise _told(f"{self._journal.path}: cannot be removed; the run itself is complete", error) from error
+            raise _disk.failed(f"{self._journal.path}: cannot be removed; the run itself is complete", error) from error
 
     def _apply_behind(self) -> None:
         with self._show_lock:
@@ -220,7 +220,7 @@ class RunFile:
             self._write_journal(records)
         except OSError as error:
             what = f"{self.path}: cannot be written: {cause}. Neither can a rescue copy in {tempfile.gettempdir()}"
-            raise _told(what, error) from cause
+            raise _disk.failed(what, error) from cause
 
     def _where(self) -> str:
         if self._rescue is not None:
@@ -267,7 +267,7 @@ def build_file(reader: JournalReader, path: Path) -> None:
     except (ValueError, KeyError, TypeError) as error:
         raise RunFileError(f"{reader.path}: no run can be made of it: {error}") from error
     except OSError as error:
-        raise _told(f"{path}: cannot be made of {reader.path}", error) from error
+        raise _disk.failed(f"{path}: cannot be made of {reader.path}", error) from error
 
 
 def _rounds(records: Iterable[Record]) -> Iterator[list[Record]]:
@@ -287,8 +287,3 @@ def _rounds(records: Iterable[Record]) -> Iterator[list[Record]]:
 def _missing_folders(folder: Path) -> list[Path]:
     """Folders in which a name appears when `folder` is made."""
     return [parent.parent for parent in (folder, *folder.parents) if not parent.exists()]
-
-
-def _told(what: str, error: OSError) -> RunFileError:
-    kind = DiskSpaceError if _disk.is_full(error) else RunFileError
-    return kind(f"{what}: {error}. Check the disk's space and the folder.")

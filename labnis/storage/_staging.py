@@ -19,7 +19,6 @@ from typing import Any
 import h5py
 
 from labnis.storage import _disk
-from labnis.storage.errors import DiskSpaceError, RunFileError
 
 __all__ = ["changed_file", "making_path", "replaced_file"]
 
@@ -133,8 +132,7 @@ def changed_file(path: Path, *, create: bool = False) -> Iterator[Any]:
             staged.commit()
     except _FAULTS as error:
         todo = "created" if create else "written"
-        kind = DiskSpaceError if _disk.is_full(error) else RunFileError
-        raise kind(f"{path}: cannot be {todo}: {error}. Check the disk's space and the folder.") from error
+        raise _disk.failed(f"{path}: cannot be {todo}", error) from error
 
 
 @contextmanager
@@ -150,8 +148,7 @@ def replaced_file(path: Path) -> Iterator[Any]:
             yield h5
         _disk.replace(making, path)
     except OSError as error:
-        kind = DiskSpaceError if _disk.is_full(error) else RunFileError
-        raise kind(f"{path}: cannot be written: {error}. Check the disk's space and the folder.") from error
+        raise _disk.failed(f"{path}: cannot be written", error) from error
     finally:
         making.unlink(missing_ok=True)
 

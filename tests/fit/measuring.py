@@ -10,7 +10,16 @@ from labnis.fit import EmissionData, FitResult, ReflectionData, fit_current_volt
 from sim_instruments import SHIPPED_TRUTH, SimulatedClock, Truth, load_truth
 from sim_instruments.world import World
 
-__all__ = ["current_voltage", "device", "emission", "fitted_current_voltage", "pulls", "reflection", "switched_on"]
+__all__ = [
+    "assert_jacobian",
+    "current_voltage",
+    "device",
+    "emission",
+    "fitted_current_voltage",
+    "pulls",
+    "reflection",
+    "switched_on",
+]
 
 SERIES_RESISTANCE = 2000.0
 Real = NDArray[np.float64]
@@ -94,6 +103,13 @@ def emission(
         lambda w: w.power_spectral_density(frequency, samples),
     )
     return EmissionData(voltage, frequency, spectrum, truth.fridge.mixing_chamber_temperature)
+
+
+def assert_jacobian(model: Any, x: Real, steps: Real) -> None:
+    """The Jacobian of `model` at `x` is that of central differences over `steps`."""
+    for column, step in zip(model.jacobian(x).T, np.diag(steps), strict=True):
+        difference = (model.residuals(x + step) - model.residuals(x - step)) / (2 * step.max())
+        np.testing.assert_allclose(difference, column, atol=1e-5 * np.abs(column).max())
 
 
 def pulls(fit: FitResult, truth: Truth) -> dict[str, float]:

@@ -8,7 +8,7 @@ import pytest
 from labnis.fit import FitError, fit_current_voltage
 from labnis.fit.current_voltage import _CYCLE, _Sweep
 from sim_instruments import Truth
-from tests.fit.measuring import SERIES_RESISTANCE, current_voltage, device, pulls
+from tests.fit.measuring import SERIES_RESISTANCE, assert_jacobian, current_voltage, device, pulls
 
 DEVICES: dict[str, dict[str, dict[str, Any]]] = {
     "shipped": {},
@@ -55,11 +55,7 @@ def test_jacobian_equals_finite_differences(shipped: Truth) -> None:
     share = np.linspace(0.7, 0.9, voltage.size)
     sweep = _Sweep(voltage, current, share, share[:, None] * 5e-6 * _CYCLE, np.ones(voltage.size, bool))
     x = np.array([214e-6, 12.1e3, 0.12, 1e-3, 1e-6, 1e-11])
-    jacobian = sweep.jacobian(x)
-    steps = np.array([1e-10, 1.0, 1e-6, 1e-7, 1e-10, 1e-12])
-    for column, step in zip(jacobian.T, np.diag(steps), strict=True):
-        difference = (sweep.residuals(x + step) - sweep.residuals(x - step)) / (2 * step.max())
-        np.testing.assert_allclose(difference, column, atol=1e-5 * np.abs(column).max())
+    assert_jacobian(sweep, x, np.array([1e-10, 1.0, 1e-6, 1e-7, 1e-10, 1e-12]))
 
 
 @pytest.mark.parametrize("where", [0, 63, 100, 140])

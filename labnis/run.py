@@ -252,9 +252,9 @@ class Bench:
             writer.event("overlap", "the last point was measured again; now less then, by column", drift=drift)
 
         def on_row(rows: int) -> None:
-            display.progressed(percent, rows)
             if live is not None:
                 live.offer(recorder.columns)
+            display.progressed(percent, rows)
 
         def on_progress(value: float) -> None:
             nonlocal percent

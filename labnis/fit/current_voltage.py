@@ -147,9 +147,11 @@ def _parameters(voltage: Real, current: Real, start: FitResult | None) -> list[P
 
 
 def _guess(voltage: Real, current: Real) -> dict[str, float]:
-    """Resistance from the slope between the outermost points, gap from where half the normal current flows."""
-    order = np.argsort(voltage)
-    v, i = voltage[order], current[order]
+    """Resistance from the slope of the outermost points, gap from where half the normal current flows."""
+    # A sweep that is under way, or one-sided, has its gap edge where it reached farthest.
+    side = 1.0 if voltage.max() >= -voltage.min() else -1.0
+    order = np.argsort(side * voltage)
+    v, i = side * voltage[order], side * current[order]
     edge = max(5, v.size // 20)
     # Medians, here and below, know nothing of a glitch.
     slope = float(siegelslopes(i[-edge:], v[-edge:]).slope)

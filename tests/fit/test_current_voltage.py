@@ -113,6 +113,15 @@ def test_order_of_the_points_does_not_matter(shipped: Truth) -> None:
     assert (np.abs(mixed.values - plain.values) < 0.01 * np.sqrt(np.diag(plain.covariance))).all()
 
 
+@pytest.mark.parametrize("reached", [150, 200, 260, 340])
+@pytest.mark.parametrize("side", [1, -1])
+def test_sweep_under_way_is_fitted_from_the_side_that_it_has_seen(reached: int, side: int, shipped: Truth) -> None:
+    voltage, current = current_voltage(shipped, 7)
+    seen = slice(None, reached) if side > 0 else slice(-reached, None)
+    fit = fit_current_voltage(voltage[seen], current[seen], series_resistance=SERIES_RESISTANCE)
+    assert max(map(abs, pulls(fit, shipped).values())) < 4
+
+
 def test_dynes_at_zero_is_flagged_as_one_sided() -> None:
     truth = device(junction={"dynes": 0.0})
     fits = [

@@ -44,6 +44,6 @@ def cooler() -> list[Line]:
         Line(
             "  per point at 5 mK",
             f"{cold / FINE.size * 1e6:.0f} µs",
-            f"{flat:.2f} of that at 300 mK: a few more Newton steps",
+            f"{flat:.2f} of that at 300 mK",
         ),
     ]

@@ -87,6 +87,32 @@ class Powers(NamedTuple):
         )
 
 
+class _Balance(NamedTuple):
+    """The powers at some electron temperature, and the slope ∂/∂T_e (W/K) of the net heat out of the electrons.
+
+    `outflow` (W), with its own slope, is that part of the balance which grows with T_e from near zero: ΣU T_e⁵, and
+    what tunnelling takes out beyond what it does at T_e = 0. The rest is inflow.
+    """
+
+    powers: Powers
+    slope: Real
+    outflow: Real
+    outflow_slope: Real
+
+    def logarithmic_step(self, t: Real) -> tuple[Real, Real]:
+        """|ln(outflow/inflow)| at `t`, and the temperature (K) at which Newton's method expects it to vanish.
+
+        Powers of T_e and Boltzmann factors are straight, or nearly so, over decades of ln T_e.
+        """
+        inflow = self.outflow - self.powers.net
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            logarithm = -np.log1p(-self.powers.net / self.outflow)
+            steepness = self.outflow_slope / self.outflow - (self.outflow_slope - self.slope) / inflow
+            # Where the slope misleads (at the coldest, Andreev heating may grow with T_e), only the direction is known.
+            step = np.where(steepness > 0, -logarithm / (t * steepness), np.copysign(np.inf, -logarithm))
+            return np.abs(logarithm), t * np.exp(step)
+
+
 @dataclass(frozen=True)
 class HeatBalance:
     """Heat that enters and leaves the island's electrons; the attributes are those of `SINISCooler`."""
@@ -170,8 +196,7 @@ class HeatBalance:
         heat = heat_near_equilibrium(*reduced, self.junction.dynes)
         return 2 * at.gap**2 / self.junction.resistance * heat - at.excess
 
-    def _evaluate(self, at: Conditions, returned: Real, t: Real) -> tuple[Powers, Real]:
-        """The powers with electrons at `t`, and the slope ∂/∂T_e (W/K) of the net heat out of them."""
+    def _evaluate(self, at: Conditions, returned: Real, t: Real) -> "_Balance":
         heat, slope = self._tunnelling(at, t)
         andreev, _, andreev_slope, _ = self.andreev_current(at, t)
         powers = self._powers(at, t - at.bath, heat - returned, andreev)
@@ -181,14 +206,23 @@ class HeatBalance:
             phonons = at.bath + powers.phonon_rise
             stiff = 4 * self.kapitza * phonons**3
             phonon_slope = phonon_slope * stiff / (stiff + 5 * self.coupling * phonons**4)
-        return powers, slope + phonon_slope - 2 * at.voltage * andreev_slope
+        v = np.maximum(np.abs(at.voltage) / at.gap, 1)
+        # At T_e = 0, and with γ = 0, tunnelling brings this much in.
+        coldest = at.gap**2 / self.junction.resistance * (v * np.sqrt(v**2 - 1) - np.arccosh(v))
+        carried = heat + coldest
+        return _Balance(
+            powers,
+            slope=slope + phonon_slope - 2 * at.voltage * andreev_slope,
+            outflow=np.maximum(carried, 0) + self.coupling * t**5,
+            outflow_slope=np.where(carried > 0, slope, 0) + 5 * self.coupling * t**4,
+        )
 
     def slope(self, at: Conditions, t: Real) -> Real:
         """∂/∂T_e (W/K) of the balance."""
-        return self._evaluate(at, self._returned(at), t)[1]
+        return self._evaluate(at, self._returned(at), t).slope
 
     def solve(self, at: Conditions, start: Real) -> Electrons:
-        """Electron temperatures, by Newton's method kept inside a shrinking bracket."""
+        """Electron temperatures, by Newton's method on logarithmic scales, kept inside a shrinking bracket."""
         solution = np.array(start)
         low, high = np.zeros_like(solution), np.full_like(solution, np.inf)
         previous = np.full_like(solution, np.inf)
@@ -199,28 +233,28 @@ class HeatBalance:
             if not active.size:
                 return self._polish(at, solution, delicate)
             t, here = solution[active], at.at(active)
-            powers, slope = self._evaluate(here, returned[active], t)
-            excess = powers.net
+            balance = self._evaluate(here, returned[active], t)
+            powers, slope, excess = balance.powers, balance.slope, balance.powers.net
             self._refuse_where((t >= self.limit) & (excess < 0), here, -excess)
             cold = excess < 0
             low[active] = np.where(cold, t, low[active])
             high[active] = np.where(cold, high[active], t)
             below, above = low[active], high[active]
-            with np.errstate(divide="ignore", invalid="ignore"):
-                newton = t - excess / slope
-                halved = np.sqrt(below * above)
-            # Where the slope misleads (at the coldest, Andreev heating may grow with T_e), only the direction is known.
-            proposal = np.where(slope > 0, newton, np.where(cold, np.inf, 0.0))
-            # From far below, Newton overshoots what grows like T_e⁵: go where phonons alone would take up the heat.
+            distance, proposal = balance.logarithmic_step(t)
+            # From far below, tunnelling and Andreev current mislead: go where phonons alone would take up the heat.
+            far = cold & (proposal > 1.5 * t)
             leap = (t**5 + np.abs(excess) / self.coupling) ** 0.2
-            proposal = np.where(cold & (proposal > 1.5 * t), np.clip(leap, 1.5 * t, proposal), proposal)
+            proposal = np.where(far, np.clip(leap, 1.5 * t, proposal), proposal)
             proposal = np.clip(proposal, t / _STRETCH, self.limit)
-            # Where Newton leaves the bracket or gains less than half, halve the bracket instead (once there is one).
-            poor = ~((proposal > below) & (proposal < above)) | (np.abs(excess) > previous[active] / 2)
+            # Where the step leaves the bracket or gains less than half, halve the bracket instead (once there is one).
+            poor = ~((proposal > below) & (proposal < above)) | (distance > previous[active] / 2)
+            with np.errstate(invalid="ignore"):
+                halved = np.sqrt(below * above)
             proposal = np.where(poor & (below > 0) & np.isfinite(above), halved, proposal)
-            previous[active] = np.where(poor, np.inf, np.abs(excess))
+            previous[active] = np.where(poor | far, np.inf, distance)
             # Within its rounding the balance is improved by one last step towards the middle of it.
-            last = np.where(slope > 0, np.clip(newton, t / _STRETCH, self.limit), t)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                last = np.where(slope > 0, np.clip(t - excess / slope, t / _STRETCH, self.limit), t)
             rounding = self._rounding(here)
             done = np.abs(excess) <= rounding + 4 * np.finfo(float).eps * np.abs(slope) * t
             done |= above - below <= 4 * np.finfo(float).eps * t
@@ -246,7 +280,7 @@ class HeatBalance:
             slope = self.slope(here, warm)
             with np.errstate(divide="ignore", invalid="ignore"):
                 step = powers.net / slope
-            improved = (slope > 0) & (np.abs(powers.net) > _TOLERANCE * powers.largest / 10)
+            improved = (slope > 0) & (np.abs(powers.net) > _TOLERANCE * powers.largest)
             rise[active] = np.where(improved & (step < warm / 2), change - step, change)
             active = active[improved]
         return Electrons(np.where(delicate, at.bath + rise, t), rise)

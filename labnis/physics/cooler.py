@@ -122,7 +122,7 @@ class SINISCooler:
     solution. The residual is below 1e-9 of the largest term of the balance, down to the smallest bias, or, where that
     is less, within the rounding of the cooling power, 2e-15 (Δ² + e²V²)/e²R_T. This counts for γ = 0 in the cold, where
     tunnelling carries next to nothing, and for phonons that carry some 1e-5 of what they do in published coolers. A
-    point takes 5 evaluations of the balance at 0.3 K and 7 at 5 mK, 5 kB of memory while it is solved, and three to
+    point takes 4 to 5 evaluations of the balance from 0.3 K to 5 mK, 5 kB of memory while it is solved, and three to
     seven times as many evaluations with a `superconductor`.
 
     With a `superconductor` gap, quasiparticles and T_e are solved together: the current |I| of one junction, without

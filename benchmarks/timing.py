@@ -1,12 +1,15 @@
 """Timing of alternatives side by side."""
 
-import time
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from timeit import timeit
 
 import numpy as np
 
 __all__ = ["Line", "ratio_line", "seconds"]
+
+_SHORTEST_TURN = 0.02  # s
 
 
 @dataclass(frozen=True)
@@ -25,11 +28,12 @@ def ratio_line(ratio: float, promised: float) -> Line:
 
 
 def seconds(*actions: Callable[[], object], rounds: int = 5) -> list[float]:
-    """Median wall time (s) of each action; the rounds take turns, so that a busy machine slows all alike."""
+    """Median wall time (s) of each action; the rounds take turns, so that a busy machine slows all alike.
+
+    A short action is repeated within its turn: alone, it would mostly show what the one before left in the caches.
+    """
     times = np.empty((rounds, len(actions)))
+    repeats = [math.ceil(_SHORTEST_TURN / timeit(action, number=1)) for action in actions]
     for turn in times:
-        for i, action in enumerate(actions):
-            start = time.perf_counter()
-            action()
-            turn[i] = time.perf_counter() - start
+        turn[:] = [timeit(action, number=n) / n for action, n in zip(actions, repeats, strict=True)]
     return [float(t) for t in np.median(times, axis=0)]

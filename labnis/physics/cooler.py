@@ -14,18 +14,12 @@ from labnis.physics._checks import broadcast, finite, positive_scalar
 from labnis.physics._heat_balance import Conditions, Electrons, HeatBalance, NoOperatingPointError
 from labnis.physics._self_injection import response, solve
 from labnis.physics.andreev import AndreevChannel
-from labnis.physics.junction import BOLTZMANN_EV, NISJunction
-from labnis.physics.superconductor import InjectedSuperconductor
+from labnis.physics.junction import NISJunction
+from labnis.physics.superconductor import WARMEST, InjectedSuperconductor, critical_temperature
 
 __all__ = ["NoOperatingPointError", "OperatingPoint", "SINISCooler"]
 
 Real = NDArray[np.float64]
-
-# The superconductor out of equilibrium is described up to this fraction of its critical temperature.
-_WARMEST = 0.9999
-
-# Δ(0)/kT_c of BCS: the superconductor, at the bath's temperature, must be one.
-_GAP_OVER_CRITICAL = 1.763877
 
 
 @dataclass(frozen=True)
@@ -184,9 +178,9 @@ class SINISCooler:
 
         """
         bath = finite("bath_temperature", bath_temperature)
-        critical = self.junction.gap / BOLTZMANN_EV / _GAP_OVER_CRITICAL
+        critical = critical_temperature(self.junction.gap)
         if self.superconductor is not None:
-            critical = critical * _WARMEST
+            critical = critical * WARMEST
         _within("bath_temperature", bath, critical, "the critical temperature that belongs to the gap")
         bias, bath, guess = broadcast(
             device_voltage=finite("device_voltage", device_voltage),

@@ -46,7 +46,7 @@ ENERGY_CROSSING_DENSITY = float(1 / (4 * np.sqrt(2)))
 # Densities this close to the critical one count as critical: they are rounded currents.
 _ROUNDING = 1e-12
 # Up to this fraction of T_c; there the thermal density is already 0.999 of the critical one.
-_WARMEST = 0.9999
+WARMEST = 0.9999
 # Below this kT/Δ₀ the state is that at T = 0, to rounding.
 _COLDEST = 1e-12
 
@@ -195,11 +195,11 @@ class _BranchEnd(NamedTuple):
 
 
 def _branch_end(temperature: ArrayLike, zero_temperature_gap: float) -> _BranchEnd:
-    limit = _WARMEST * critical_temperature(zero_temperature_gap)
+    limit = WARMEST * critical_temperature(zero_temperature_gap)
     temp = non_negative("temperature", temperature)
     if (temp > limit).any():
         raise ValueError(
-            f"temperature contains {temp[temp > limit].flat[0]}; it must be at most {limit} K, {_WARMEST} of the "
+            f"temperature contains {temp[temp > limit].flat[0]}; it must be at most {limit} K, {WARMEST} of the "
             "critical temperature"
         )
     t = np.asarray(BOLTZMANN_EV * temp / zero_temperature_gap)

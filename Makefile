@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: dry-run test test-faults test-long soak reproduce lint audit bench clean
+.PHONY: dry-run test test-faults test-long coverage soak reproduce lint audit bench clean
 
 dry-run: $(VENV)/installed
 	$(BIN)/labnis calibrate --dry-run
@@ -18,6 +18,9 @@ test-faults: $(VENV)/installed
 
 test-long: $(VENV)/installed
 	$(BIN)/python -m pytest -n auto -m long --timeout 3000
+
+coverage: $(VENV)/installed
+	$(BIN)/python -m tests.long --write docs/calibration.md
 
 soak: $(VENV)/installed
 	$(BIN)/python -m tests.soak --workers 5 --write docs/reliability.md

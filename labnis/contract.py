@@ -171,7 +171,8 @@ def _planned(
     biases = np.asarray(procedure.biases())
     largest = float(np.abs(biases).max())
     expectation = expected(largest, config, known, bath_temperature)
-    step = float(np.abs(np.diff(biases)).max(initial=0.0))
+    chosen = getattr(procedure, "order", "sweep") == "information"
+    step = float(np.ptp(biases) if chosen else np.abs(np.diff(biases)).max(initial=0.0))
     return PlannedRun(name, biases.size, largest, step, duration, _room(procedure), expectation)
 
 

@@ -5,7 +5,7 @@ and ledger follow. Each of these is attempted whatever the others did, and the g
 """
 
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -23,11 +23,12 @@ from labnis.calibrations import EarlierFit, calibrations, latest_fit
 from labnis.contract import check_request, check_room, needed_roles
 from labnis.errors import InterlockError, RequestError, StoppedBySignal
 from labnis.failures import gravest, keeping
-from labnis.fit import Estimate, FitError, FitResult
+from labnis.fit import Estimate, FitResult
+from labnis.fitting import RunFit
 from labnis.guardian import guarded
 from labnis.ledger import Ledger, LedgerUnavailableError, new_batch
-from labnis.live import LiveFit
 from labnis.pending import keep_pending
+from labnis.precision import PrecisionGoal, check_goals, goals_of
 from labnis.recording import Recorder, coordinate_of, declared_columns
 from labnis.safeguards import Safeguards, Stopped
 from labnis.station import OpenStation, StationConfig, open_station
@@ -68,6 +69,7 @@ def open_bench(
     ledger: Ledger,
     cooldown: str,
     simulation: Simulation | None = None,
+    goals: Sequence[PrecisionGoal] = (),
     display: Display,
     record: VisaRecord | None = None,
 ) -> Iterator["Bench"]:
@@ -79,6 +81,7 @@ def open_bench(
         Before any instrument has been moved.
 
     """
+    check_goals(goals, procedures)
     for procedure in procedures:
         check_request(procedure, config)
     check_room(procedures, data)
@@ -95,7 +98,7 @@ def open_bench(
                 record=record,
             )
         )
-        yield Bench(station, data, ledger, cooldown, simulation, display, stop)
+        yield Bench(station, data, ledger, cooldown, simulation, display, stop, tuple(goals))
 
 
 @dataclass
@@ -109,6 +112,8 @@ class Bench:
     simulation: Simulation | None
     display: Display
     stop: StopRequest
+    goals: tuple[PrecisionGoal, ...] = ()
+    """A run ends as soon as those of them are reached that it can reach."""
     fits: dict[str, EarlierFit] = field(default_factory=dict)
     """Fits made on this bench, by the estimator's name: priors of those that follow."""
     batch: str = field(default_factory=new_batch)
@@ -154,21 +159,27 @@ class Bench:
         display = GuardedDisplay(self.display)
         display.started(procedure, writer.path)
         earlier = prior.fit if prior else None
-        live = LiveFit(self._fit_function(estimator, earlier), display.estimated) if estimator else None
+        goals = goals_of(procedure, self.goals)
+        # What a dry run foretells must not depend on how fast this machine fits.
+        at_once = bool(goals) and self.simulation is not None
+        wiring = self.station.config.wiring
+        fitting: RunFit | None = None
+        if estimator is not None:
+            fitting = RunFit(estimator, earlier, wiring, goals, on_update=display.estimated, at_once=at_once)
         safeguards = Safeguards(self.station, self.stop, writer.event)
-        recorder = self._recorder(procedure, writer, live, display, safeguards, earlier_rows)
-        failures = self._measure(procedure, recorder, safeguards)
+        recorder = self._recorder(procedure, writer, fitting, display, safeguards, earlier_rows)
+        failures = self._measure(procedure, recorder, safeguards, fitting)
         with keeping(failures):  # before anything that may take its time
             note_problem(self.station.record, writer)
             writer.flush()
-        if live is not None:
-            live.stop()
+        if fitting is not None:
+            fitting.stop()
         if self.stop and not failures:
             failures.append(self.stop.error(f"the bias is at zero, {writer.rows} rows are in {writer.path}"))
-        fit, problem = self._final_fit(estimator, earlier, recorder.columns())
+        fit, problem = fitting.final(recorder.columns()) if fitting else (None, "")
         status = self._keep(writer, estimator, fit, display, failures)
         results = {result: fit[result] for result in estimator.results} if fit and estimator else {}
-        notes = self._notes(estimator, prior, live, display, problem)
+        notes = self._notes(estimator, prior, fitting, display, problem)
         if status == "done" and estimator is not None:
             self.fits[estimator.name] = EarlierFit(fit, writer.path, writer.run_id)
             with keeping(failures):
@@ -180,7 +191,9 @@ class Bench:
 
     # --- parts of a run -------------------------------------------------------------------------------------------
 
-    def _measure(self, procedure: Procedure, recorder: Recorder, safeguards: Safeguards) -> list[BaseException]:
+    def _measure(
+        self, procedure: Procedure, recorder: Recorder, safeguards: Safeguards, fitting: RunFit | None
+    ) -> list[BaseException]:
         """Startup, execute, and on every way out the bias to zero before the procedure's own shutdown.
 
         Returns
@@ -193,7 +206,9 @@ class Bench:
         leaving: list[BaseException] = []
         procedure.roles = safeguards.roles
         procedure.emit = recorder.emit
-        procedure.should_stop = safeguards.should_stop
+        procedure.should_stop = lambda: safeguards.should_stop() or (fitting is not None and bool(fitting.known))
+        if fitting is not None:
+            procedure.choose = fitting.informed_order(procedure, recorder.columns)
         procedure.is_last = lambda: True
         procedure.status = Procedure.RUNNING
         with keeping(measuring), suppress(Stopped):
@@ -239,7 +254,7 @@ class Bench:
         self,
         procedure: Procedure,
         writer: RunWriter,
-        live: LiveFit | None,
+        fitting: RunFit | None,
         display: GuardedDisplay,
         safeguards: Safeguards,
         earlier: Columns | None,
@@ -252,8 +267,8 @@ class Bench:
             writer.event("overlap", "the last point was measured again; now less then, by column", drift=drift)
 
         def on_row(rows: int) -> None:
-            if live is not None:
-                live.offer(recorder.columns)
+            if fitting is not None:
+                fitting.offer(recorder.columns)
             display.progressed(percent, rows)
 
         def on_progress(value: float) -> None:
@@ -265,7 +280,7 @@ class Bench:
             writer,
             procedure,
             quality=safeguards.quality.take,
-            keep=live is not None,
+            keep=fitting is not None,
             earlier=earlier,
             on_overlap=on_overlap,
             on_row=on_row,
@@ -296,38 +311,21 @@ class Bench:
             return status
         return "failed"
 
-    def _final_fit(
-        self, estimator: Estimator | None, prior: FitResult | None, columns: Columns
-    ) -> tuple[FitResult | None, str]:
-        if estimator is None or not columns:
-            return None, ""
-        try:
-            return self._fit_function(estimator, prior)(columns, None), ""
-        except FitError as error:
-            return None, str(error)
-        except Exception as error:  # noqa: BLE001  # the data are safe; a failing fit is reported, not fatal
-            return None, f"{type(error).__name__}: {error}"
-
-    def _fit_function(
-        self, estimator: Estimator, prior: FitResult | None
-    ) -> Callable[[Columns, FitResult | None], FitResult]:
-        wiring = self.station.config.wiring
-        return lambda columns, start: estimator.fit(columns, wiring, prior, start)
-
     def _notes(
         self,
         estimator: Estimator | None,
         prior: EarlierFit | None,
-        live: LiveFit | None,
+        fitting: RunFit | None,
         display: GuardedDisplay,
         problem: str,
     ) -> tuple[str, ...]:
         notes = []
         if estimator is not None and prior is not None and estimator.prior not in self.fits:
             notes.append(f"builds on the {estimator.prior} fit of the earlier run {prior.run_id}, {prior.run_path}")
-        failed = live.problem if live is not None else None
-        if failed is not None and not isinstance(failed, FitError) and not problem:
-            notes.append(f"the live fit failed at last: {type(failed).__name__}: {failed}; the fit at the end did not")
+        if fitting is not None and fitting.known:
+            notes.append(f"ended when {', '.join(map(str, fitting.known))} was reached")
+        if fitting is not None and fitting.failure and not problem:
+            notes.append(f"the live fit failed at last: {fitting.failure}; the fit at the end did not")
         if display.problem:
             notes.append(display.problem)
         return tuple(notes)

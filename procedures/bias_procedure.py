@@ -1,12 +1,12 @@
 """What every sweep of the bias shares: its parameters, its bias points and how one point is approached."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pymeasure.experiment import FloatParameter, IntegerParameter, Procedure
+from pymeasure.experiment import FloatParameter, IntegerParameter, ListParameter, Procedure
 
 from drivers.roles import BiasReading, Roles
 
@@ -26,6 +26,9 @@ class BiasProcedure(Procedure):  # type: ignore[misc]  # pymeasure has no type i
         Trace column → (its axis, type of its values), names as "Name (unit)".
     roles
         The instruments; set by whoever runs the procedure, before `startup`.
+    choose
+        Function of the number of a point (from 1): the bias (V) to measure next where `order` is "information". Set
+        by whoever runs the procedure.
 
     """
 
@@ -40,17 +43,21 @@ class BiasProcedure(Procedure):  # type: ignore[misc]  # pymeasure has no type i
     # The shortest that a Keithley 2450 has on a 50 Hz line: 0.01 cycles.
     integration_time = FloatParameter("Current integration time", units="s", default=0.02, minimum=2e-4, maximum=1.0)
     maximum_current = FloatParameter("Largest expected current", units="A", default=1e-6, minimum=1e-9)
+    order = ListParameter("Order of the bias points", choices=["sweep", "information"], default="sweep")
 
     roles: Roles
+    choose: Callable[[int], float]
     first_point = 0
     """Number of the bias point to begin with; more than 0 where a run is resumed."""
 
     def biases(self) -> NDArray[np.float64]:
-        """Bias points (V) in the order in which they are measured: from 0 to the largest."""
+        """Bias points (V), swept from 0 to the largest; of these each is chosen where `order` is "information"."""
         return np.linspace(0.0, self.maximum_bias, self.points)
 
     def remaining(self) -> Iterator[tuple[int, float]]:
-        """Number (from 1) and bias (V) of every point still to be measured."""
+        """Number (from 1) and bias (V) of every point still to be measured, each chosen when its turn comes."""
+        if self.order == "information":
+            return ((number, self.choose(number)) for number in range(self.first_point + 1, self.points + 1))
         return islice(enumerate(self.biases().tolist(), start=1), self.first_point, None)
 
     def axis_lengths(self) -> dict[str, int]:

@@ -31,7 +31,7 @@ class IVSweep(BiasProcedure):
     sensitivity = FloatParameter("Lock-in full scale", units="V", default=0.1, minimum=2e-9, maximum=1.0)
 
     def biases(self) -> NDArray[np.float64]:
-        """From the largest negative to the largest positive bias (V)."""
+        """Swept from the largest negative to the largest positive bias (V)."""
         return np.linspace(-self.maximum_bias, self.maximum_bias, self.points)
 
     def instrument_settings(self) -> dict[str, dict[str, Any]]:

@@ -16,10 +16,12 @@ from labnis.cli.options import (
     SeedOption,
     StationOption,
     TwinOption,
+    UntilOption,
     YesOption,
 )
 from labnis.cli.preparing import Options
 from labnis.errors import RequestError
+from labnis.precision import parsed_goals
 from labnis.requests import find_procedure
 from labnis.station import load_station
 from labnis.storage import find_run, list_runs, read_metadata
@@ -43,7 +45,7 @@ def recover(
         typer.echo(f"lost: {report.lost}")
 
 
-def resume(
+def resume(  # noqa: PLR0913, PLR0917  # one parameter per option
     run: Annotated[str | None, typer.Argument(help="By path or id; without it, the newest unfinished one.")] = None,
     station: StationOption = STATION,
     dry_run: DryRunOption = False,
@@ -53,12 +55,13 @@ def resume(
     as_json: JsonOption = False,
     yes: YesOption = False,
     record_visa: RecordOption = False,
+    until: UntilOption = None,
 ) -> None:
     """Go on with a run that broke off: same file, its last point measured again and compared."""
     folder = data or load_station(station).data
     path = find_run(folder, run) if run else _newest_unfinished(folder)
     procedure = _as_before(path)
-    options = Options(station, dry_run, seed, twin, data, yes, record_visa)
+    options = Options(station, dry_run, seed, twin, data, yes, record_visa, parsed_goals(until or ()))
     measure([procedure], options, as_json=as_json, resume=path)
 
 

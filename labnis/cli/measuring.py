@@ -23,6 +23,7 @@ from labnis.cli.options import (
     SetOption,
     StationOption,
     TwinOption,
+    UntilOption,
     YesOption,
     parsed,
 )
@@ -30,6 +31,7 @@ from labnis.cli.preparing import Options, Prepared, cooldown_for, ledger_of, lis
 from labnis.contract import needed_roles, planned_runs
 from labnis.display import TerminalDisplay, contract_table, estimate_table
 from labnis.errors import DataQualityError, RequestError
+from labnis.precision import parsed_goals
 from labnis.requests import configured_calibration, configured_procedure, find_procedure
 from labnis.run import Bench, open_bench
 from labnis.station import open_station
@@ -54,13 +56,15 @@ def run(  # noqa: PLR0913, PLR0917  # one parameter per option
     as_json: JsonOption = False,
     yes: YesOption = False,
     record_visa: RecordOption = False,
+    until: UntilOption = None,
 ) -> None:
     """Run one procedure, fit it live, and log what it finds."""
     request = [configured_procedure(find_procedure(procedure), parsed(settings))]
-    measure(request, Options(station, dry_run, seed, twin, data, yes, record_visa), as_json=as_json)
+    options = Options(station, dry_run, seed, twin, data, yes, record_visa, parsed_goals(until or ()))
+    measure(request, options, as_json=as_json)
 
 
-def calibrate(
+def calibrate(  # noqa: PLR0913, PLR0917  # one parameter per option
     station: StationOption = STATION,
     settings: SetOption = None,
     dry_run: DryRunOption = False,
@@ -70,10 +74,12 @@ def calibrate(
     as_json: JsonOption = False,
     yes: YesOption = False,
     record_visa: RecordOption = False,
+    until: UntilOption = None,
 ) -> None:
     """Measure I–V, reflection and emitted power, and log gap, resistance, temperature, rates, gain and noise."""
     request = configured_calibration(parsed(settings))
-    outcomes = measure(request, Options(station, dry_run, seed, twin, data, yes, record_visa), as_json=as_json)
+    options = Options(station, dry_run, seed, twin, data, yes, record_visa, parsed_goals(until or ()))
+    outcomes = measure(request, options, as_json=as_json)
     missing = [name for name in RESULTS if not any(name in outcome.results for outcome in outcomes)]
     if missing:
         reasons = "; ".join(f"{outcome.path}: {outcome.problem}" for outcome in outcomes if outcome.problem)
@@ -109,6 +115,11 @@ def measure(
     procedures: list[Procedure], options: Options, *, as_json: bool, resume: Path | None = None
 ) -> list[RunOutcome]:
     """Run `procedures` in order on one open station, and print what came out; `resume` goes on with that run's file."""
+    if options.goals and options.record_visa:
+        raise RequestError(
+            "--until and --record-visa do not go together: when the fit knows enough depends on how fast this machine "
+            "is, so that the record could not be replayed. Give one of them"
+        )
     asks = not (options.dry_run or options.yes)
     with prepared(options) as ready:
         ledger = ledger_of(ready.config, options.data)
@@ -124,6 +135,7 @@ def measure(
                 ledger=ledger,
                 cooldown=cooldown,
                 simulation=ready.simulation,
+                goals=options.goals,
                 display=display,
                 record=record,
             ) as bench,

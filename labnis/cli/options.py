@@ -17,6 +17,7 @@ __all__ = [
     "SetOption",
     "StationOption",
     "TwinOption",
+    "UntilOption",
     "YesOption",
     "parsed",
 ]
@@ -32,6 +33,10 @@ SeedOption = Annotated[int | None, typer.Option("--seed", min=0, help="Seed of t
 TwinOption = Annotated[Path | None, typer.Option("--twin", help="Truth file of the twin (dry run only).")]
 RecordOption = Annotated[
     bool, typer.Option("--record-visa", help="Record all VISA traffic beside the run, for `labnis replay`.")
+]
+UntilOption = Annotated[
+    list[str] | None,
+    typer.Option("--until", help="End a run as soon as a result is known this well.", metavar="RESULT=SIGMA"),
 ]
 
 STATION = Path("station.yaml")

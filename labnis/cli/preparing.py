@@ -12,6 +12,7 @@ from pymeasure.experiment import Procedure
 from labnis.errors import ConfigurationError, RequestError
 from labnis.ledger import Ledger, open_ledger
 from labnis.pending import enter_pending
+from labnis.precision import PrecisionGoal
 from labnis.run import Simulation
 from labnis.station import StationConfig, load_station
 from labnis.station.traffic import VisaRecord
@@ -37,6 +38,7 @@ class Options:
     data: Path | None
     yes: bool
     record_visa: bool = False
+    goals: tuple[PrecisionGoal, ...] = ()
 
 
 @dataclass(frozen=True)

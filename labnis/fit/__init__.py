@@ -2,8 +2,14 @@
 
 from labnis.fit.current_voltage import fit_current_voltage
 from labnis.fit.emitted_power import EmissionData, fit_emitted_power
+from labnis.fit.information import Sensitivity, most_informative
 from labnis.fit.reflection import ReflectionData, fit_reflection
 from labnis.fit.result import Estimate, FitError, FitResult
+from labnis.fit.sensitivities import (
+    current_voltage_sensitivity,
+    emission_sensitivity,
+    reflection_sensitivity,
+)
 
 __all__ = [
     "EmissionData",
@@ -11,7 +17,12 @@ __all__ = [
     "FitError",
     "FitResult",
     "ReflectionData",
+    "Sensitivity",
+    "current_voltage_sensitivity",
+    "emission_sensitivity",
     "fit_current_voltage",
     "fit_emitted_power",
     "fit_reflection",
+    "most_informative",
+    "reflection_sensitivity",
 ]

@@ -15,7 +15,7 @@ from scipy.optimize import least_squares
 
 from labnis.fit.result import FitError, FitResult
 
-__all__ = ["Model", "Parameter", "Solution", "solve"]
+__all__ = ["Model", "Parameter", "Solution", "prior_rows", "solve"]
 
 Real = NDArray[np.float64]
 
@@ -86,18 +86,17 @@ class Solution:
         )
 
 
-def _prior_rows(parameters: Sequence[Parameter], prior: FitResult | None) -> tuple[Real, Real]:
-    """Matrix A and vector b such that |A·θ − b|² is the prior's χ²."""
+def prior_rows(names: Sequence[str], prior: FitResult | None) -> tuple[Real, Real]:
+    """Matrix A and vector b such that |A·θ − b|² is the prior's χ², θ being the parameters `names`."""
     if prior is None:
-        return np.zeros((0, len(parameters))), np.zeros(0)
-    names = [p.name for p in parameters]
+        return np.zeros((0, len(names))), np.zeros(0)
     known = [name for name in prior.names if name in names]
     selected = prior.select(known)
     sigma = np.sqrt(np.diag(selected.covariance))
     correlation = selected.covariance / np.outer(sigma, sigma)
     whitener = np.linalg.inv(np.linalg.cholesky(correlation)) / sigma
     matrix = np.zeros((len(known), len(names)))
-    matrix[:, [names.index(name) for name in known]] = whitener
+    matrix[:, [list(names).index(name) for name in known]] = whitener
     return matrix, whitener @ selected.values
 
 
@@ -140,7 +139,7 @@ def _solve(parameters: Sequence[Parameter], model: Model, absorbed: int, prior: 
     lower = np.array([p.lower for p in parameters])
     upper = np.array([p.upper for p in parameters])
     x = np.clip([p.start for p in parameters], lower, upper)
-    matrix, target = _prior_rows(parameters, prior)
+    matrix, target = prior_rows([p.name for p in parameters], prior)
     if target.size and not np.isfinite(target).all():
         raise FitError("the prior of this fit is not finite; repeat the fit it comes from")
     data = int(model.kept.sum())

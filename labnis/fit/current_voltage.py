@@ -146,12 +146,17 @@ def _parameters(voltage: Real, current: Real, start: FitResult | None) -> list[P
     ]
 
 
+def _binned(voltage: Real, current: Real) -> tuple[Real, Real]:
+    """Means over at most 1001 bins of the voltage, in rising order: a bias may have been visited many times."""
+    _, which, count = np.unique(np.rint(500 * voltage / np.abs(voltage).max()), return_inverse=True, return_counts=True)
+    return np.bincount(which, voltage) / count, np.bincount(which, current) / count
+
+
 def _guess(voltage: Real, current: Real) -> dict[str, float]:
     """Resistance from the slope of the outermost points, gap from where half the normal current flows."""
     # A sweep that is under way, or one-sided, has its gap edge where it reached farthest.
     side = 1.0 if voltage.max() >= -voltage.min() else -1.0
-    order = np.argsort(side * voltage)
-    v, i = side * voltage[order], side * current[order]
+    v, i = _binned(side * voltage, side * current)
     edge = max(5, v.size // 20)
     # Medians, here and below, know nothing of a glitch.
     slope = float(siegelslopes(i[-edge:], v[-edge:]).slope)

@@ -1,15 +1,21 @@
 """What every fit returns: values with one covariance, how good the fit was, and what it took for granted."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from uncertainties import UFloat, correlated_values_norm  # type: ignore[import-untyped]
 
 __all__ = ["Estimate", "FitError", "FitResult"]
 
 Real = NDArray[np.float64]
+
+_ARRAYS = ("values", "sigma", "covariance")
+# The report leaves out correlations below this.
+_TOLD = 0.1
 
 
 class FitError(Exception):
@@ -124,13 +130,55 @@ class FitResult:
             tuple(record["warnings"]),
         )
 
+    def as_json(self) -> str:
+        """The record as JSON; `from_json` reads it back."""
+        return json.dumps({key: np.asarray(v).tolist() if key in _ARRAYS else v for key, v in self.as_record().items()})
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """The inverse of `as_json`."""
+        return cls.from_record(json.loads(text))
+
+    def as_uncertainties(self) -> dict[str, UFloat]:
+        """The parameters as numbers of the `uncertainties` package, which keep their correlations in what follows."""
+        sigma = np.sqrt(np.diag(self.covariance))
+        pairs = list(zip(self.values.tolist(), sigma.tolist(), strict=True))
+        return dict(zip(self.names, correlated_values_norm(pairs, self.correlation), strict=True))
+
+    @property
+    def correlation(self) -> Real:
+        """Correlation matrix, shape (n, n); a parameter without uncertainty correlates with none."""
+        sigma = np.sqrt(np.diag(self.covariance))
+        known = np.where(sigma > 0, sigma, 1.0)
+        return np.where(np.eye(sigma.size, dtype=bool), 1.0, self.covariance / np.outer(known, known))
+
     def report(self) -> str:
-        """A readable report, one parameter per line, then what was assumed and what to look at."""
-        width = max(map(len, self.names))
-        lines = [f"{self.model}: χ²/ν = {self.chi2:.4g}/{self.degrees_of_freedom}"]
+        """A readable report in the manner of lmfit: parameters, correlations, what was assumed and what to look at."""
+        width = max(map(len, self.names)) + 1
+        lines = ["[[Model]]", f"    {self.model}", "[[Fit Statistics]]"]
+        lines += [
+            f"    degrees of freedom    = {self.degrees_of_freedom}",
+            f"    χ²/ν                  = {self.chi2 / max(self.degrees_of_freedom, 1):.5g}",
+            f"    noise of one datum    = {self.noise:.4g}",
+            "[[Variables]]",
+        ]
         for name in self.names:
             estimate = self[name]
-            lines.append(f"  {name:<{width}}  {estimate.value:.8g} ± {estimate.sigma:.2g} {estimate.unit}")
-        lines += [f"  assumed: {name}: {statement}" for name, statement in self.assumed.items()]
-        lines += [f"  warning: {warning}" for warning in self.warnings]
+            part = f" ({abs(100 * estimate.sigma / estimate.value):.2g} %)" if estimate.value else ""
+            lines.append(f"    {name + ':':<{width}} {estimate.value:.8g} ± {estimate.sigma:.2g} {estimate.unit}{part}")
+        lines += self._correlations()
+        lines += _section("Assumed", [f"{name}: {statement}" for name, statement in self.assumed.items()])
+        lines += _section("Warnings", self.warnings)
         return "\n".join(lines)
+
+    def _correlations(self) -> list[str]:
+        first, second = np.triu_indices(len(self.names), 1)
+        found = self.correlation[first, second]
+        strong = sorted(zip(np.abs(found), found, first, second, strict=True), reverse=True)
+        told = [f"C({self.names[i]}, {self.names[j]}) = {c:+.3f}" for size, c, i, j in strong if size >= _TOLD]
+        return _section(f"Correlations (unreported are < {_TOLD})", told)
+
+
+def _section(title: str, lines: Sequence[str]) -> list[str]:
+    """A headed part of the report; nothing where there is nothing to say."""
+    return [f"[[{title}]]", *(f"    {line}" for line in lines)] if lines else []

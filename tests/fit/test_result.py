@@ -1,6 +1,7 @@
 """What a fit hands on: one covariance, its assumptions, and a record that survives storage."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -58,7 +59,45 @@ def test_record_is_plain_and_comes_back_the_same() -> None:
 
 def test_report_shows_values_assumptions_and_warnings() -> None:
     report = RESULT.report()
-    assert "straight line: χ²/ν = 7.5/8" in report
-    assert "slope   2 ± 0.02 S" in report
-    assert "assumed: temperature: constant" in report
-    assert "warning: offset is at its bound" in report
+    assert (
+        report
+        == """[[Model]]
+    straight line
+[[Fit Statistics]]
+    degrees of freedom    = 8
+    χ²/ν                  = 0.9375
+    noise of one datum    = 3e-12
+[[Variables]]
+    slope:  2 ± 0.02 S (1 %)
+    offset: 1e-09 ± 1e-10 A (10 %)
+[[Correlations (unreported are < 0.1)]]
+    C(slope, offset) = +0.500
+[[Assumed]]
+    temperature: constant
+[[Warnings]]
+    offset is at its bound"""
+    )
+
+
+def test_report_of_a_plain_fit_has_no_empty_parts() -> None:
+    plain = replace(RESULT, covariance=np.diag([4e-4, 0.0]), assumed={}, warnings=())
+    assert "[[Correlations" not in plain.report()
+    assert "[[Assumed]]" not in plain.report()
+    assert "[[Warnings]]" not in plain.report()
+
+
+def test_json_comes_back_the_same() -> None:
+    back = FitResult.from_json(RESULT.as_json())
+    assert back.report() == RESULT.report()
+    np.testing.assert_array_equal(back.covariance, RESULT.covariance)
+
+
+def test_uncertainties_keep_correlations() -> None:
+    numbers = RESULT.as_uncertainties()
+    assert numbers["slope"].nominal_value == 2.0
+    assert numbers["slope"].std_dev == pytest.approx(0.02)
+    product = numbers["slope"] * numbers["offset"]
+    # (∂p/∂s)²σ² + (∂p/∂o)²σ² + 2·(∂p/∂s)(∂p/∂o)·C
+    variance = 1e-18 * 4e-4 + 4 * 1e-20 + 2 * 1e-9 * 2 * 1e-12
+    assert product.std_dev == pytest.approx(np.sqrt(variance))
+    assert (numbers["offset"] - numbers["offset"]).std_dev == 0

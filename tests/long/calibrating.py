@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import os
+import shutil
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ class Job:
 
 def calibrate_all(jobs: Sequence[Job], folder: Path) -> list[dict[str, dict[str, float]]]:
     """Results of every job, in their order: name → value, sigma, truth."""
-    folders = [folder / f"{number:02}" for number in range(len(jobs))]
+    folders = [folder / f"{number:03}" for number in range(len(jobs))]
     # Spawned, not forked: the test process has threads.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(_processes(), mp_context=context) as pool:
@@ -50,4 +51,5 @@ def _calibrate(job: Job, folder: Path) -> dict[str, dict[str, float]]:
     if outcome.exit_code:
         raise RuntimeError(f"seed {job.seed}: {outcome.exception!r}\n{outcome.stderr}\n{job.truth}")
     results: dict[str, dict[str, float]] = json.loads(outcome.stdout)["results"]
+    shutil.rmtree(folder)
     return results

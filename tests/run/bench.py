@@ -4,7 +4,7 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from pymeasure.experiment import Procedure
 from labnis import cli
 from labnis.fit import FitResult
 from labnis.ledger import open_ledger
+from labnis.precision import PrecisionGoal
 from labnis.run import Bench, Simulation, open_bench
 from labnis.station import load_station
 from labnis.watching import Display, RunOutcome
@@ -104,8 +105,15 @@ class Watcher:
 
 
 @contextmanager
-def dry_bench(folder: Path, procedure: Procedure, display: Display, truth: str = "truth.yaml") -> Iterator[Bench]:
-    """A bench at the twin, with the station file and the data below `folder`."""
+def dry_bench(
+    folder: Path,
+    procedure: Procedure,
+    display: Display,
+    truth: str = "truth.yaml",
+    goals: Sequence[PrecisionGoal] = (),
+    before: Sequence[Procedure] = (),
+) -> Iterator[Bench]:
+    """A bench at the twin for `procedure` and those `before` it, with station file and data below `folder`."""
     config = load_station(folder / "station.yaml")
     ledger = open_ledger(folder / "ledger.sqlite")
     ledger.start_cooldown("CD1")
@@ -113,11 +121,12 @@ def dry_bench(folder: Path, procedure: Procedure, display: Display, truth: str =
         open_twin(folder / truth, seed=None, wiring={"series_resistance": config.wiring.series_resistance}) as twin,
         open_bench(
             config,
-            [procedure],
+            [*before, procedure],
             data=folder / "data",
             ledger=ledger,
             cooldown="CD1",
             simulation=Simulation(twin.visalib, twin.addresses, twin.seed, twin.truth_text),
+            goals=goals,
             display=display,
         ) as bench,
     ):

@@ -2,13 +2,14 @@
 
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from labnis.analysis import ESTIMATORS, Estimator
+from labnis.analysis import ESTIMATORS
 from labnis.fit import FitError, FitResult
 from labnis.live import LiveFit
 from procedures import IVSweep
@@ -77,7 +78,7 @@ def test_a_blocked_fit_does_not_hold_up_the_rows(tmp_path: Path, monkeypatch: py
             if rows == 61:
                 finished.set()
 
-    monkeypatch.setitem(ESTIMATORS, "IVSweep", Estimator(shipped.name, shipped.prior, shipped.results, blocked))
+    monkeypatch.setitem(ESTIMATORS, "IVSweep", replace(shipped, fit=blocked))
     sweep = IVSweep()
     sweep.points = 61
     watcher = Releasing()

@@ -1,0 +1,70 @@
+"""Which bias to measure next, where a sweep is to make one result precise rather than to show a curve.
+
+Every candidate of the procedure's grid may be visited any number of times, or never. The choice trusts the model:
+biases at which the model might fail are not looked at unless they tell something about the wanted result.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats.qmc import Halton
+
+from labnis.analysis import Columns
+from labnis.fit import FitResult, Sensitivity, most_informative
+from labnis.precision import PrecisionGoal
+
+__all__ = ["InformedOrder"]
+
+Real = NDArray[np.float64]
+
+
+class InformedOrder:
+    """The next bias, given the rows so far.
+
+    Parameters
+    ----------
+    grid
+        Biases (V) that may be measured.
+    goals
+        What is wanted; the goal that is farthest away decides.
+    sensitivity
+        Function of (columns, fit, biases).
+    columns
+        Function without arguments: everything measured so far.
+    latest
+        Function without arguments: the newest fit, or None.
+
+    """
+
+    def __init__(
+        self,
+        grid: Real,
+        goals: Sequence[PrecisionGoal],
+        *,
+        sensitivity: Callable[[Columns, FitResult, Real], Sensitivity],
+        columns: Callable[[], Columns],
+        latest: Callable[[], FitResult | None],
+    ) -> None:
+        self._grid = grid
+        self._goals = goals
+        self._sensitivity = sensitivity
+        self._columns = columns
+        self._latest = latest
+
+    def __call__(self, number: int) -> float:
+        """Bias (V) of the point `number`, counted from 1."""
+        fit, columns = self._latest(), self._columns()
+        if columns and number <= columns["bias"].size:  # a resumed run repeats its last point
+            return float(columns["bias"][number - 1])
+        if fit is None:
+            return float(self._grid[self._spread(number)])
+        nearest = np.abs(np.subtract.outer(columns["bias"], self._grid)).argmin(axis=1)
+        visits = np.bincount(nearest, minlength=self._grid.size).astype(np.float64)
+        wanted = max(self._goals, key=lambda goal: goal.distance(fit)).result
+        return float(self._grid[most_informative(self._sensitivity(columns, fit, self._grid), visits, fit, wanted)])
+
+    def _spread(self, number: int) -> int:
+        """Before there is a fit: both ends of the grid, then its middle, its quarters, and so on."""
+        fraction = number - 1.0 if number <= 2 else float(Halton(1, scramble=False).random(number)[number - 2, 0])
+        return round(fraction * (self._grid.size - 1))

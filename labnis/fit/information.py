@@ -1,0 +1,108 @@
+"""What a measurement at one more bias would tell: Fisher information before anything is measured.
+
+The slopes of the expected data, in units of their noise, are those of the fits. What the bias does not change, the
+background of a reflection or the chain's own noise, is unknown at every frequency and eliminated here as it is in the
+fits, so that a bias tells only what it adds to the others: a spectrum at high bias is worth little without one at zero.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labnis.fit.result import FitResult
+
+__all__ = ["Sensitivity", "expected_variance", "most_informative"]
+
+Real = NDArray[np.float64]
+Complex = NDArray[np.complex128]
+
+# A condition number from which on the data leave some combination of the parameters open.
+_SINGULAR = 1e12
+
+
+@dataclass(frozen=True)
+class Sensitivity:
+    """How the data of one visit to each of n biases answer to p parameters.
+
+    Attributes
+    ----------
+    names
+        Of the parameters, length p.
+    slopes
+        ∂(data)/∂(parameter) over the noise of a datum, shape (n, m, p); complex where the data are.
+    background
+        By what the one unknown number that all biases share at each frequency enters the data, over their noise, shape
+        (n, m); zeros where there is no such number.
+    prior
+        Information that was there before, shape (p, p): the inverse of a covariance.
+
+    """
+
+    names: tuple[str, ...]
+    slopes: Complex
+    background: Complex
+    prior: Real
+
+    def information(self, visits: Real) -> Real:
+        """Fisher information, shape (p, p), after `visits` (n,) measurements at each bias."""
+        weighted = visits[:, None, None]
+        return self._without_background(*(part.sum(axis=0) for part in self._parts(weighted)))
+
+    def after_one_more(self, visits: Real) -> Real:
+        """Fisher information, shape (n, p, p), when one more measurement at each bias in turn follows `visits` (n,)."""
+        so_far = [part.sum(axis=0) for part in self._parts(visits[:, None, None])]
+        return self._without_background(*map(np.add, so_far, self._parts(1.0)))
+
+    def _parts(self, weight: Real | float) -> tuple[Real, Complex, Real]:
+        """What each bias adds to Σ s̄s (n, p, p), Σ b̄s (n, m, p) and Σ|b|² (n, m, 1), s being slopes, b background."""
+        own = weight * np.einsum("ijk,ijl->ikl", self.slopes.conj(), self.slopes).real
+        background = self.background[..., None]
+        return own, weight * background.conj() * self.slopes, weight * np.abs(background) ** 2
+
+    def _without_background(self, own: Real, common: Complex, power: Real) -> Real:
+        """What of a change of each parameter no change of the background does as well."""
+        shared = common.conj() / np.where(power > 0, power, 1.0)
+        return np.asarray(self.prior + own - np.einsum("...jk,...jl->...kl", shared, common).real)
+
+
+def expected_variance(information: Real, gradient: Real) -> Real:
+    """Variance of the quantity with `gradient` (p,) for each `information` (…, p, p); infinite where it is unknown."""
+    # Scaled to 1 on the diagonal: rates and gaps differ by sixteen orders of magnitude.
+    scale = np.sqrt(np.einsum("...ii->...i", information).clip(min=np.finfo(float).tiny))
+    correlation = information / (scale[..., :, None] * scale[..., None, :])
+    known = np.linalg.cond(correlation) < _SINGULAR
+    correlation[~known] = np.eye(gradient.size)
+    reduced = gradient / scale
+    variance = np.einsum("...i,...i->...", reduced, np.linalg.solve(correlation, reduced[..., None])[..., 0])
+    return np.where(known, variance, np.inf)
+
+
+def most_informative(sensitivity: Sensitivity, visits: Real, fit: FitResult, wanted: str) -> int:
+    """Number of the bias at which one more measurement makes `wanted` most precise.
+
+    Parameters
+    ----------
+    sensitivity
+        Of the data at all n biases that may be chosen.
+    visits
+        How often each was measured, shape (n,).
+    fit
+        The present fit.
+    wanted
+        A parameter of the fit, or a quantity derived from its parameters.
+
+    """
+    gradient = _gradient(fit, sensitivity.names, wanted)
+    return int(np.argmin(expected_variance(sensitivity.after_one_more(visits), gradient)))
+
+
+def _gradient(fit: FitResult, names: Sequence[str], wanted: str) -> Real:
+    """∂(wanted)/∂(parameters), for a derived quantity as its covariance with the parameters says."""
+    if wanted in names:
+        return np.array([float(name == wanted) for name in names])
+    joint = fit.select([*names, wanted]).covariance
+    scale = np.sqrt(np.diag(joint)[:-1])
+    correlation = joint[:-1, :-1] / np.outer(scale, scale)
+    return np.asarray(np.linalg.lstsq(correlation, joint[:-1, -1] / scale, rcond=1e-12)[0] / scale)

@@ -1,0 +1,84 @@
+"""What one more bias would tell is what it tells: all data together give the covariance that their fit has."""
+
+import numpy as np
+import pytest
+
+from labnis.fit import (
+    EmissionData,
+    FitResult,
+    ReflectionData,
+    Sensitivity,
+    current_voltage_sensitivity,
+    emission_sensitivity,
+    fit_emitted_power,
+    most_informative,
+    reflection_sensitivity,
+)
+from labnis.fit.information import expected_variance
+from sim_instruments import Truth
+from tests.fit.measuring import SERIES_RESISTANCE, current_voltage
+
+
+@pytest.fixture(scope="module")
+def gain_fit(spectra: EmissionData, reflection_fit: FitResult) -> FitResult:
+    return fit_emitted_power(spectra, prior=reflection_fit)
+
+
+def expected_sigma(sensitivity: Sensitivity) -> dict[str, float]:
+    """Of every parameter when each bias was visited once."""
+    information = sensitivity.information(np.ones(len(sensitivity.slopes)))
+    return {
+        name: float(np.sqrt(expected_variance(information, unit)))
+        for name, unit in zip(sensitivity.names, np.eye(len(sensitivity.names)), strict=True)
+    }
+
+
+def assert_foretold(sensitivity: Sensitivity, fit: FitResult) -> None:
+    found = expected_sigma(sensitivity)
+    assert found == pytest.approx({name: fit[name].sigma for name in sensitivity.names}, rel=0.05)
+
+
+def test_current_voltage_curve(shipped: Truth, junction_fit: FitResult) -> None:
+    voltage, _ = current_voltage(shipped)
+    assert_foretold(
+        current_voltage_sensitivity(junction_fit, voltage, series_resistance=SERIES_RESISTANCE), junction_fit
+    )
+
+
+def test_reflection(traces: ReflectionData, junction_fit: FitResult, reflection_fit: FitResult) -> None:
+    assert_foretold(
+        reflection_sensitivity(reflection_fit, traces, traces.device_voltage, prior=junction_fit), reflection_fit
+    )
+
+
+def test_emission(spectra: EmissionData, reflection_fit: FitResult, gain_fit: FitResult) -> None:
+    assert_foretold(emission_sensitivity(gain_fit, spectra, spectra.device_voltage, prior=reflection_fit), gain_fit)
+
+
+def test_a_spectrum_alone_tells_nothing_of_the_gain(
+    spectra: EmissionData, reflection_fit: FitResult, gain_fit: FitResult
+) -> None:
+    sensitivity = emission_sensitivity(gain_fit, spectra, spectra.device_voltage, prior=reflection_fit)
+    many_at_one_bias = np.zeros(spectra.device_voltage.size)
+    many_at_one_bias[-1] = 100
+    unit = np.eye(len(sensitivity.names))[sensitivity.names.index("gain")]
+    assert expected_variance(sensitivity.information(many_at_one_bias), unit) == np.inf
+
+
+@pytest.mark.parametrize("wanted", ["gain", "noise_temperature", "damping_line"])
+def test_choice_is_the_best_of_all(
+    wanted: str, spectra: EmissionData, reflection_fit: FitResult, gain_fit: FitResult
+) -> None:
+    sensitivity = emission_sensitivity(gain_fit, spectra, spectra.device_voltage, prior=reflection_fit)
+    visits = np.zeros(spectra.device_voltage.size)
+    visits[[0, 5, 20, -1]] = 1, 2, 1, 1
+    chosen = most_informative(sensitivity, visits, gain_fit, wanted)
+    names = (*sensitivity.names, wanted)
+    gradient = np.eye(len(names))[names.index(wanted)][: len(sensitivity.names)]
+    if wanted == "noise_temperature":  # from the product with the gain_fit, which the spectra give directly
+        joint = gain_fit.select(names).covariance
+        gradient = np.linalg.pinv(joint[:-1, :-1], rcond=1e-30, hermitian=True) @ joint[:-1, -1]
+    one_more = visits + np.eye(visits.size)
+    found = [float(expected_variance(sensitivity.information(after), gradient)) for after in one_more]
+    assert found[chosen] <= min(found) * (1 + 1e-6)
+    assert found[chosen] < max(found)

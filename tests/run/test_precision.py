@@ -1,0 +1,141 @@
+"""Runs that end when a result is known, and that choose their biases for it."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from labnis.choosing import InformedOrder
+from labnis.cli.measuring import measure
+from labnis.cli.preparing import Options
+from labnis.errors import RequestError
+from labnis.fit import FitResult
+from labnis.precision import PrecisionGoal, check_goals, parsed_goals
+from labnis.storage import open_run
+from labnis.watching import RunOutcome
+from procedures import IVSweep
+from tests.run.bench import Watcher, dry_bench, write_station
+
+
+@pytest.mark.parametrize(
+    ("text", "sigma", "relative"),
+    [
+        ("gain=0.05dB", 0.05, False),
+        ("gain = 0.05", 0.05, False),
+        ("gap=0.1%", 1e-3, True),
+        ("gap=5e-8eV", 5e-8, False),
+        ("gap=0.05 µeV", 5e-8, False),
+        ("electron_temperature=.5mK", 5e-4, False),
+        ("normal_resistance=0.01kohm", 10.0, False),
+        ("resonance_frequency=1e-3 MHz", 1e3, False),
+        ("damping_line=1e5 1/s", 1e5, False),
+    ],
+)
+def test_goal_is_read_with_its_unit(text: str, sigma: float, relative: bool) -> None:
+    (goal,) = parsed_goals([text])
+    assert goal.result == text.partition("=")[0].strip()
+    assert goal.sigma == pytest.approx(sigma)
+    assert goal.relative is relative
+    assert parsed_goals([str(goal)]) == (goal,)
+
+
+@pytest.mark.parametrize(
+    ("texts", "told"),
+    [
+        (["gain"], "write it as"),
+        (["gain=little"], "write it as"),
+        (["loss=1dB"], "'loss' is no result; there are gap, "),
+        (["gap=1mK"], "'mK' cannot be expressed in eV"),
+        (["gain=1 bananas"], "'bananas' cannot be expressed in dB"),
+        (["gain=-0.1dB"], "positive"),
+        (["gain=0dB"], "positive"),
+        (["gain=1dB", "gain=1%"], "twice"),
+    ],
+)
+def test_goal_that_is_none_is_refused(texts: list[str], told: str) -> None:
+    with pytest.raises(RequestError, match=told):
+        parsed_goals(texts)
+
+
+def test_goal_that_no_procedure_can_reach_is_refused() -> None:
+    with pytest.raises(RequestError, match=r"--until gain=0\.1 dB: IVSweep does not measure gain"):
+        check_goals(parsed_goals(["gain=0.1dB"]), [IVSweep()])
+    sweep = IVSweep()
+    sweep.order = "information"
+    with pytest.raises(RequestError, match="give --until"):
+        check_goals((), [sweep])
+
+
+def test_sigma_of_few_data_is_not_believed() -> None:
+    def fit(freedom: int) -> FitResult:
+        return FitResult("m", ("gain",), ("dB",), np.array([50.0]), np.diag([1e-4]), 1.0, freedom, 1.0)
+
+    goal = PrecisionGoal("gain", 0.05)
+    assert goal.reached(fit(100))
+    assert not goal.reached(fit(4))
+    assert not PrecisionGoal("gain", 1e-4, relative=True).reached(fit(100))
+
+
+def run_iv(folder: Path, goal: str, order: str, points: int = 101) -> tuple[RunOutcome, IVSweep]:
+    sweep = IVSweep()
+    sweep.points, sweep.order = points, order
+    with dry_bench(folder, sweep, Watcher(), goals=parsed_goals([goal])) as bench:
+        return bench.run(sweep), sweep
+
+
+@pytest.mark.parametrize("order", ["sweep", "information"])
+def test_run_ends_when_the_result_is_known(order: str, tmp_path: Path) -> None:
+    write_station(tmp_path)
+    outcome, sweep = run_iv(tmp_path, "normal_resistance=0.02%", order)
+    assert outcome.status == "done"
+    assert 10 <= outcome.rows < 101
+    assert outcome.results["normal_resistance"].sigma <= 2e-4 * outcome.results["normal_resistance"].value
+    assert any("normal_resistance=0.02%" in note for note in outcome.notes)
+    off = (outcome.results["normal_resistance"].value - 12e3) / outcome.results["normal_resistance"].sigma
+    assert abs(off) < 4
+    biases = open_run(outcome.path)["bias"].values
+    if order == "sweep":
+        np.testing.assert_allclose(biases, sweep.biases()[: biases.size], atol=1e-6)
+    else:
+        # The resistance is told by the ends of the curve.
+        assert (np.abs(biases[10:]) > 1e-3).any()
+        assert outcome.rows < 50
+
+
+def test_goal_that_is_never_reached_ends_with_the_last_point(tmp_path: Path) -> None:
+    write_station(tmp_path)
+    outcome, _ = run_iv(tmp_path, "gap=1e-7%", "information", points=31)
+    assert outcome.rows == 31
+    assert not any("ended" in note for note in outcome.notes)
+
+
+def test_resumed_run_repeats_its_last_bias_before_it_goes_on_choosing() -> None:
+    measured = {"bias": np.array([0.0, 1.0, 0.3])}
+    order = InformedOrder(
+        np.linspace(0, 1, 11),
+        parsed_goals(["gap=1%"]),
+        sensitivity=lambda *_: pytest.fail("there is no fit yet"),
+        columns=lambda: measured,
+        latest=lambda: None,
+    )
+    assert order(3) == 0.3
+    assert order(4) in np.linspace(0, 1, 11)
+
+
+def test_before_there_is_a_fit_the_whole_range_is_looked_at() -> None:
+    grid = np.linspace(-1, 1, 65)
+    order = InformedOrder(
+        grid,
+        parsed_goals(["gap=1%"]),
+        sensitivity=lambda *_: pytest.fail("there is no fit yet"),
+        columns=dict,
+        latest=lambda: None,
+    )
+    assert [order(number) for number in range(1, 6)] == [-1, 1, 0, -0.5, 0.5]
+    assert len({order(number) for number in range(1, 66)}) == 65
+
+
+def test_goals_and_a_record_of_messages_exclude_each_other(tmp_path: Path) -> None:
+    options = Options(tmp_path / "station.yaml", True, 1, None, None, True, True, parsed_goals(["gap=1%"]))
+    with pytest.raises(RequestError, match="--record-visa"):
+        measure([IVSweep()], options, as_json=False)

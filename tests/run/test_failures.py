@@ -1,5 +1,6 @@
 """A run that fails anywhere: the bias goes to zero first, the rows are kept, and the record says why."""
 
+import dataclasses
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 import h5py
 import pytest
 
-from labnis.analysis import ESTIMATORS, Estimator
+from labnis.analysis import ESTIMATORS
 from labnis.display import TerminalDisplay
 from labnis.ledger import Ledger, LedgerUnavailableError
 from labnis.station import BiasUnknownError
@@ -30,7 +31,7 @@ def replace_fit(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[..., Any]
 
     def replace(fit: Callable[..., Any]) -> None:
         shipped = ESTIMATORS["IVSweep"]
-        monkeypatch.setitem(ESTIMATORS, "IVSweep", Estimator(shipped.name, shipped.prior, shipped.results, fit))
+        monkeypatch.setitem(ESTIMATORS, "IVSweep", dataclasses.replace(shipped, fit=fit))
 
     return replace
 

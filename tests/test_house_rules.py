@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pymeasure.experiment import FloatParameter, IntegerParameter, Procedure
+from pymeasure.experiment import FloatParameter, IntegerParameter, ListParameter, Procedure
 from qcodes.instrument import Instrument
 
 import drivers
@@ -136,6 +136,9 @@ def test_procedure_is_documented_and_its_parameters_have_units_and_limits(kind: 
     assert kind.__doc__
     for name, parameter in kind().parameter_objects().items():
         assert parameter.name, f"{name}: how the user calls it"
+        if isinstance(parameter, ListParameter):
+            assert parameter.value in parameter.choices, f"{name}: default outside"
+            continue
         if isinstance(parameter, FloatParameter):
             assert parameter.units, f"{name}: a quantity has a unit"
         else:

@@ -2,6 +2,7 @@
 
 from labnis.fit.current_voltage import fit_current_voltage
 from labnis.fit.emitted_power import EmissionData, fit_emitted_power
+from labnis.fit.high_bias import HIGH_BIAS, fit_high_bias, gain_uncertainty
 from labnis.fit.information import Sensitivity, most_informative
 from labnis.fit.reflection import ReflectionData, fit_reflection
 from labnis.fit.result import Estimate, FitError, FitResult
@@ -12,6 +13,7 @@ from labnis.fit.sensitivities import (
 )
 
 __all__ = [
+    "HIGH_BIAS",
     "EmissionData",
     "Estimate",
     "FitError",
@@ -22,7 +24,9 @@ __all__ = [
     "emission_sensitivity",
     "fit_current_voltage",
     "fit_emitted_power",
+    "fit_high_bias",
     "fit_reflection",
+    "gain_uncertainty",
     "most_informative",
     "reflection_sensitivity",
 ]

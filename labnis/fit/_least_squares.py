@@ -165,7 +165,9 @@ def _solve(parameters: Sequence[Parameter], model: Model, absorbed: int, prior: 
     rows = np.vstack([jacobian(x) / noise, matrix])
     covariance = _covariance(rows * scale, scale, parameters)
     rest = model.residuals(x)
-    chi2 = freedom * (noise / _noise_between_neighbours(rest, model.kept)) ** 2
+    # Between neighbours only what was absorbed at each of them is missing from the noise.
+    between = _noise_between_neighbours(rest, model.kept) * np.sqrt(1 + absorbed / freedom)
+    chi2 = freedom * (noise / between) ** 2
     return Solution(x, covariance, chi2, freedom, noise, rest, model.kept, _bound_warnings(x, parameters))
 
 

@@ -15,6 +15,7 @@ from scipy.constants import h, k
 from scipy.ndimage import median_filter
 
 from labnis.fit._derived import with_derived
+from labnis.fit._emission_data import EmissionData, refuse_impossible, spectra_warnings
 from labnis.fit._least_squares import Parameter, Solution, solve
 from labnis.fit._resonator_model import JUNCTION_NAMES, RATE_NAMES, Tunnelling, tunnelling, tunnelling_slopes
 from labnis.fit.result import FitError, FitResult
@@ -29,40 +30,8 @@ MODEL = "emitted spectra at all biases"
 # In dB; where the emitted power is a third of itself uncertain, it may as well be noise.
 LARGEST_GAIN_SIGMA = 10 / np.log(10) / 3
 
-
-@dataclass(frozen=True)
-class EmissionData:
-    """Noise spectra at n biases and m frequencies.
-
-    Attributes
-    ----------
-    device_voltage
-        Voltage across the SINIS pair (V), shape (n,).
-    frequency
-        Frequencies (Hz), shape (m,).
-    spectrum
-        Power spectral density at the analyzer (W/Hz), shape (n, m).
-    fridge_temperature
-        Temperature of the stage (K) that sets the photon number of the line and the excess bath.
-
-    """
-
-    device_voltage: Real
-    frequency: Real
-    spectrum: Real
-    fridge_temperature: float
-
-    def __post_init__(self) -> None:
-        expected = (self.device_voltage.size, self.frequency.size)
-        if self.spectrum.shape != expected:
-            raise FitError(f"spectrum has shape {self.spectrum.shape}; {expected} is needed (biases, frequencies)")
-        if not self.fridge_temperature >= 0:
-            raise FitError(f"fridge_temperature is {self.fridge_temperature} K; it must be 0 or more")
-
-    def finite(self) -> "EmissionData":
-        """Only the biases at which everything is finite."""
-        usable = np.isfinite(self.spectrum).all(axis=1) & np.isfinite(self.device_voltage)
-        return EmissionData(self.device_voltage[usable], self.frequency, self.spectrum[usable], self.fridge_temperature)
+# All biases count, but some have to be where gap and temperature no longer matter.
+_FEWEST_HIGH = 3
 
 
 def fit_emitted_power(data: EmissionData, *, prior: FitResult) -> FitResult:
@@ -78,18 +47,19 @@ def fit_emitted_power(data: EmissionData, *, prior: FitResult) -> FitResult:
     Returns
     -------
     FitResult
-        gain (dB), noise_temperature (K, mean over the band), and the parameters of the prior, updated.
+        gain (dB), noise_temperature (K, mean over the band), and the parameters of the prior, updated. It warns of a
+        chain that is compressed or drifts, of repeated spectra, and of too few high biases.
 
     Raises
     ------
     FitError
-        With fewer than four usable spectra, no emission beyond the noise, or no convergence.
+        With fewer than four usable spectra, a band without the resonance, biases that end below the gap, quantities
+        in other units, clipped spectra, no emission beyond the noise, or no convergence.
 
     """
     usable = data.finite()
-    if usable.device_voltage.size < 4:
-        raise FitError(f"{usable.device_voltage.size} usable spectra are too few; at least 4 biases are needed")
     known = prior.select((*RATE_NAMES, *JUNCTION_NAMES))
+    refuse_impossible(usable, known)
     emitted = _emission(dict(zip(known.names, known.values, strict=True)), usable)
     gain = _gain_guess(usable, emitted)
     parameters = [Parameter("gain", "dB", 10 * np.log10(gain), 1.0), *_known_parameters(known)]
@@ -104,6 +74,12 @@ def fit_emitted_power(data: EmissionData, *, prior: FitResult) -> FitResult:
             f"the emitted spectra do not rise above their noise (gain {result['gain'].value:.3g} ± "
             f"{result['gain'].sigma:.3g} dB): is the resonance in the band, and is the bias beyond the gap?"
         )
+    values = dict(zip(result.names, map(float, result.values), strict=True))
+    fitted = 10 ** (values["gain"] / 10) * _emission(values, usable)
+    suspect = spectra_warnings(
+        usable, fitted, gap=values["gap"], gain_sigma=result["gain"].sigma, fewest_high=_FEWEST_HIGH
+    )
+    result = replace(result, warnings=(*result.warnings, *suspect))
     return _with_noise_temperature(result, spectra.keeping(solution.kept))
 
 

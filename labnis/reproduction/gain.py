@@ -22,9 +22,9 @@ from labnis.fit import (
     fit_emitted_power,
     fit_reflection,
 )
-from labnis.physics import SINISCooler
+from labnis.fit.high_bias import HIGH_BIAS, fit_high_bias, gain_uncertainty
+from labnis.physics import PowerExpansion, SINISCooler
 from labnis.reproduction.drawing import DATA, FIT, mark_simulated, panels
-from labnis.reproduction.gain_recipe import BandPower, RecipeResult, published_recipe, resonator_of
 from labnis.reproduction.microwave_source import (
     BAND,
     BASE_TEMPERATURE,
@@ -54,35 +54,43 @@ _LARGEST_BIAS = 5e-3  # V across the device
 _POINTS = (61, 21, 31)
 # Radiometer samples in one point of a spectrum; noise bandwidth (Hz) and power (W) of one point of reflection.
 _SAMPLES, _BANDWIDTH, _PROBE_POWER = 2e4, 100.0, 1e-6
+_PUBLISHED = Estimate(GAIN, GAIN_SIGMA, "dB")
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """One simulated calibration, evaluated twice.
+    """One simulated calibration, evaluated three times.
 
     Attributes
     ----------
-    measured
-        Power in the band.
-    gap
-        As the I–V fit has it (eV).
+    voltage, power
+        Across one junction (V), and in the band (W), shape (n,).
     rates
         Reflection fit.
-    recipe
-        By the published recipe.
+    recipe, corrected
+        By the published recipe, and corrected for the tails of the line that the band cuts off.
+    largest_share
+        What most of the recipe's uncertainty comes from.
     fit
         By labnis's fit of all spectra.
     fitted_power
-        What that fit says of `measured.power` (W).
+        What that fit says of `power` (W).
 
     """
 
-    measured: BandPower
-    gap: float
+    voltage: Real
+    power: Real
     rates: FitResult
-    recipe: RecipeResult
+    recipe: FitResult
+    corrected: FitResult
+    largest_share: str
     fit: FitResult
     fitted_power: Real
+
+    @property
+    def lost(self) -> float:
+        """What the band cuts off at high bias (dB)."""
+        return self.corrected["gain"].value - self.recipe["gain"].value
 
 
 @dataclass(frozen=True)
@@ -148,24 +156,19 @@ def _calibrate(*, heated: bool) -> Calibration:
         world, np.linspace(0, _LARGEST_BIAS, _POINTS[2]), lambda: world.power_spectral_density(frequency, _SAMPLES)
     )
     emission = EmissionData(voltage, frequency, spectra, BASE_TEMPERATURE)
-    measured = BandPower(voltage / 2, np.trapezoid(spectra, frequency, axis=-1), BAND[1] - BAND[0])
+    recipe = fit_high_bias(emission, prior=rates, traces=traces, whole_line=False)
+    shares = gain_uncertainty(recipe, emission, prior=rates, traces=traces, whole_line=False)
     fit = fit_emitted_power(emission, prior=rates)
     return Calibration(
-        measured,
-        junction["gap"].value,
+        voltage / 2,
+        np.trapezoid(spectra, frequency, axis=-1),
         rates,
-        published_recipe(measured, traces, rates),
+        recipe,
+        fit_high_bias(emission, prior=rates, traces=traces),
+        next(iter(shares)),
         fit,
         band_power(fit, voltage, frequency),
     )
-
-
-def _band_loss(rates: FitResult) -> float:
-    """What the band's ends cut off the emission at high bias, a Lorentzian as wide as all rates together (dB)."""
-    resonator = resonator_of(rates)
-    total = resonator.damping_line + resonator.damping_excess + resonator.damping_junction
-    low, high = (4 * np.pi * (end - resonator.frequency) / total for end in BAND)
-    return float(-10 * np.log10((np.arctan(high) - np.arctan(low)) / np.pi))
 
 
 def _hottest() -> float:
@@ -174,8 +177,8 @@ def _hottest() -> float:
     return float(cooler.operating_point(_LARGEST_BIAS, BASE_TEMPERATURE).electron_temperature)
 
 
-def _text(value: float, sigma: float) -> str:
-    return f"{value:.2f} ± {sigma:.2f} dB"
+def _text(gain: Estimate) -> str:
+    return f"{gain.value:.2f} ± {gain.sigma:.2f} dB"
 
 
 def _draw(both: GainCalibrations) -> Figure:
@@ -183,28 +186,26 @@ def _draw(both: GainCalibrations) -> Figure:
     figure, (whole, rest) = panels(
         f"Gain of a chain, after {PAPER}, fig. 3", "simulated fridge", "what is left", width=4.8
     )
-    millivolt, power = c.measured.voltage * 1e3, c.measured.power
-    high = c.measured.high_bias(c.gap)
-    fit: Estimate = c.fit["gain"]
+    millivolt, power = c.voltage * 1e3, c.power
+    high = c.voltage > HIGH_BIAS * c.rates["gap"].value
+    expansion = PowerExpansion(*(c.recipe[name].value for name in ("slope", "constant", "inverse")))
+    expected = expansion(c.voltage[high])
     whole.plot(millivolt, power * 1e9, ".", ms=4, color="0.4", label="power in the band")
     whole.plot(
-        high.voltage * 1e3, c.recipe.expansion(high.voltage) * 1e9, color=FIT, lw=1.2,
-        label=f"a₁V + a₀ + a₋₁/V: {_text(c.recipe.gain, c.recipe.sigma)}",
+        millivolt[high], expected * 1e9, color=FIT, lw=1.2,
+        label=f"a₁V + a₀ + a₋₁/V: {_text(c.recipe['gain'])}",
     )  # fmt: skip
-    whole.plot(
-        millivolt, c.fitted_power * 1e9, "--", color=DATA, lw=1.2, label=f"all spectra: {_text(fit.value, fit.sigma)}"
-    )
+    whole.plot(millivolt, c.fitted_power * 1e9, "--", color=DATA, lw=1.2, label=f"all spectra: {_text(c.fit['gain'])}")
     whole.set(xlabel="voltage across one junction (mV)", ylabel="output power (nW)")
     whole.legend(
         frameon=False,
         fontsize=7,
         loc="upper left",
-        title=f"published: {_text(GAIN, GAIN_SIGMA)}",
+        title=f"published: {_text(_PUBLISHED)}",
         title_fontsize=7,
         alignment="left",
     )
-    expected = c.recipe.expansion(high.voltage)
-    rest.plot(high.voltage * 1e3, (high.power / expected - 1) * 100, ".", color=FIT, ms=5, label="a₁V + a₀ + a₋₁/V")
+    rest.plot(millivolt[high], (power[high] / expected - 1) * 100, ".", color=FIT, ms=5, label="a₁V + a₀ + a₋₁/V")
     rest.plot(millivolt, (power / c.fitted_power - 1) * 100, "+", color=DATA, ms=5, label="all spectra")
     rest.axhline(0, color="k", lw=0.6)
     rest.set(xlabel="voltage across one junction (mV)", ylabel="measured − fitted (% of the power)")
@@ -216,35 +217,33 @@ def _draw(both: GainCalibrations) -> Figure:
 
 def _compare(both: GainCalibrations) -> list[Statement]:
     c, heated = both.constant, both.heated
-    gain, frequency = c.fit["gain"], c.rates["resonance_frequency"]
-    loss = _band_loss(c.rates)
-    largest = max(c.recipe.shares, key=lambda name: c.recipe.shares[name])
-    corrected = c.recipe.gain + loss
-    heated_gain = heated.fit["gain"]
+    recipe, corrected, gain = c.recipe["gain"], c.corrected["gain"], c.fit["gain"]
+    frequency = c.rates["resonance_frequency"]
+    heated_recipe, heated_gain = heated.corrected["gain"], heated.fit["gain"]
     return [
         Statement(
             "H abstract",
             "Gain by the published recipe (eqs. 8, 9), SIMULATED chain of 51.84 dB",
-            _text(GAIN, GAIN_SIGMA),
-            _text(c.recipe.gain, c.recipe.sigma),
-            abs(c.recipe.gain - GAIN) < GAIN_SIGMA,
-            f"the band ends cut off the Lorentzian's tails, {loss:.2f} dB at these rates (not the paper's), which "
+            _text(_PUBLISHED),
+            _text(recipe),
+            abs(recipe.value - GAIN) < GAIN_SIGMA,
+            f"the band ends cut off the Lorentzian's tails, {c.lost:.2f} dB at these rates (not the paper's), which "
             "eq. 7, a total power, does not know",
         ),
         Statement(
             "H abstract",
             "The same, corrected for the tails",
-            _text(GAIN, GAIN_SIGMA),
-            _text(corrected, c.recipe.sigma),
-            abs(corrected - GAIN) < GAIN_SIGMA,
-            f"of the recipe's uncertainty the largest part is {largest}: the truncation error is small up to "
+            _text(_PUBLISHED),
+            _text(corrected),
+            abs(corrected.value - GAIN) < GAIN_SIGMA,
+            f"of the recipe's uncertainty the largest part is {c.largest_share}: the truncation error is small up to "
             f"{_LARGEST_BIAS / 2 * 1e3:.1f} mV per junction",
         ),
         Statement(
             "H abstract",
             "Gain by labnis's fit of all spectra, same data",
-            _text(GAIN, GAIN_SIGMA),
-            _text(gain.value, gain.sigma),
+            _text(_PUBLISHED),
+            _text(gain),
             abs(gain.value - GAIN) < GAIN_SIGMA,
             "knows the band, all biases and the covariance of the rates; its uncertainty is mostly the assumed real "
             "part of the Fano factor, which the recipe's error circles cannot see",
@@ -252,10 +251,9 @@ def _compare(both: GainCalibrations) -> list[Statement]:
         Statement(
             "H abstract",
             "The same two with an island that heats itself, SIMULATED, too",
-            _text(GAIN, GAIN_SIGMA),
-            f"{_text(heated.recipe.gain + loss, heated.recipe.sigma)} (recipe), "
-            f"{_text(heated_gain.value, heated_gain.sigma)} (fit)",
-            max(abs(heated.recipe.gain + loss - GAIN), abs(heated_gain.value - GAIN)) < GAIN_SIGMA,
+            _text(_PUBLISHED),
+            f"{_text(heated_recipe)} (recipe), {_text(heated_gain)} (fit)",
+            max(abs(heated_recipe.value - GAIN), abs(heated_gain.value - GAIN)) < GAIN_SIGMA,
             f"electrons from {BASE_TEMPERATURE * 1e3:.0f} mK to {_hottest() * 1e3:.0f} mK at "
             f"{_LARGEST_BIAS * 1e3:.0f} mV ({ISLAND_VOLUME * 1e18:.0f} µm³ of copper, assumed): the slope at high "
             "bias does not depend on them, but all fits of the rates take one temperature for all biases, which the "
@@ -265,8 +263,8 @@ def _compare(both: GainCalibrations) -> list[Statement]:
             "H abstract",
             "1σ of the gain by the published recipe",
             f"of the order of {GAIN_SIGMA:.2f} dB",
-            f"{c.recipe.sigma:.2f} dB",
-            0.3 < c.recipe.sigma / GAIN_SIGMA < 3,
+            f"{recipe.sigma:.2f} dB",
+            0.3 < recipe.sigma / GAIN_SIGMA < 3,
             "depends on the noise and the rates of the experiment, which are not the paper's",
         ),
         Statement(

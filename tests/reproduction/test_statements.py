@@ -145,14 +145,15 @@ def test_gain_of_the_simulated_chain(reproduced: Reproduce) -> None:
     assert abs(c.fit["gain"].value - 51.84) < 3 * c.fit["gain"].sigma
     # Tails of a Lorentzian of 63.5e6/2π Hz full width beyond ±70 MHz.
     tails = -10 * np.log10(2 / np.pi * np.arctan(2 * np.pi * 140e6 / 63.5e6))
-    assert abs(c.recipe.gain + tails - 51.84) < 3 * c.recipe.sigma
+    assert abs(c.recipe["gain"].value + tails - 51.84) < 3 * c.recipe["gain"].sigma
+    assert c.lost == pytest.approx(tails, abs=0.01)
     assert (BAND[1] - BAND[0]) == pytest.approx(140e6)
     width = RESONATOR.damping_line + RESONATOR.damping_excess + RESONATOR.damping_junction
     assert width == pytest.approx(63.5e6)
 
 
 def test_noise_floor_of_the_simulated_chain(reproduced: Reproduce) -> None:
-    measured = reproduced("gain").curves.constant.measured
+    measured = reproduced("gain").curves.constant
     assert measured.power[0] == pytest.approx(10**5.184 * k * 8.3 * 140e6, rel=2e-3)
     # Each electron that tunnels at high bias emits into the line what the expansion's slope says, per volt.
     slope = np.polyfit(measured.voltage[-8:], measured.power[-8:], 1)[0] / 10**5.184

@@ -155,8 +155,8 @@ def _solve(parameters: Sequence[Parameter], model: Model, absorbed: int, prior: 
         return model.jacobian(x) * count[:, None]
 
     noise = _noise(residuals(x), freedom)
-    # The prior is weighed against the noise, and the noise is known only after a fit.
-    for _ in range(_NOISE_ROUNDS):
+    # A prior is weighed against the noise, and the noise is known only after a fit.
+    for _ in range(_NOISE_ROUNDS if target.size else 1):
         outcome = _minimise(residuals, jacobian, matrix, target, noise, x, scale, (lower, upper))
         x, before = outcome.x * scale, noise
         noise = _noise(residuals(x), freedom)
@@ -216,7 +216,8 @@ def _minimise(
 
 def _covariance(rows: Real, scale: Real, parameters: Sequence[Parameter]) -> Real:
     """(JᵀJ)⁻¹ in the parameters' own units; a direction that the data do not see is an error that names it."""
-    _, singular, directions = np.linalg.svd(rows, full_matrices=False)
+    # The triangular factor has the singular values of all the rows, and is small.
+    _, singular, directions = np.linalg.svd(np.linalg.qr(rows, mode="r"))
     if singular[-1] <= 1e-12 * singular[0]:
         blind = parameters[int(np.argmax(np.abs(directions[-1])))].name
         raise FitError(f"the data do not determine {blind}; measure over a wider range or fix it by a prior")

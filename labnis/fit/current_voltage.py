@@ -19,6 +19,8 @@ Real = NDArray[np.float64]
 MODEL = "SINIS I–V"
 # Four phases of √2·sin average a cycle exactly up to the seventh power of the excitation.
 _CYCLE = np.sqrt(2) * np.cos(np.pi * np.array([1, 3, 5, 7]) / 8)
+# A change of the weights by this moves a result by as much of its σ.
+_SAME_SHARE = 1e-3
 
 
 def fit_current_voltage(
@@ -69,7 +71,9 @@ def fit_current_voltage(
         swing = share[:, None] * excitation * (_CYCLE if excitation else np.zeros(1))
         sweep = _Sweep(voltage, measured, share, swing, np.ones(voltage.shape, bool))
         solution = solve(parameters, sweep)
-        share = _device_share(solution.values, voltage, series_resistance)
+        before, share = share, _device_share(solution.values, voltage, series_resistance)
+        if np.abs(share - before).max() < _SAME_SHARE:
+            break
         parameters = [replace(p, start=float(x)) for p, x in zip(parameters, solution.values, strict=True)]
     return solution.as_result(
         MODEL,

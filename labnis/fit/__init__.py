@@ -5,6 +5,7 @@ from labnis.fit.emitted_power import EmissionData, fit_emitted_power
 from labnis.fit.high_bias import HIGH_BIAS, fit_high_bias, gain_uncertainty
 from labnis.fit.information import Sensitivity, most_informative
 from labnis.fit.reflection import ReflectionData, fit_reflection
+from labnis.fit.resonance import fit_resonance
 from labnis.fit.result import Estimate, FitError, FitResult
 from labnis.fit.sensitivities import (
     current_voltage_sensitivity,
@@ -26,6 +27,7 @@ __all__ = [
     "fit_emitted_power",
     "fit_high_bias",
     "fit_reflection",
+    "fit_resonance",
     "gain_uncertainty",
     "most_informative",
     "reflection_sensitivity",

@@ -11,6 +11,8 @@
         └── ComplianceError         the source hit its current limit
 """
 
+from typing import ClassVar
+
 __all__ = [
     "CommunicationError",
     "ComplianceError",
@@ -34,7 +36,14 @@ class InstrumentError(Exception):
     advice
         What the person at the fridge should do next.
 
+    Attributes
+    ----------
+    exit_code
+        Of a command that it ends.
+
     """
+
+    exit_code: ClassVar[int] = 5
 
     def __init__(self, instrument: str, problem: str, advice: str = "") -> None:
         self.instrument = instrument

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from sim_instruments import ADDRESSES
 from sim_instruments.control import CONTROL_OFFSET, answer_request
@@ -39,6 +39,8 @@ AT_ONCE = struct.pack("ii", 1, 0)
 
 class ServerError(Exception):
     """The server cannot listen; says why and what to do."""
+
+    exit_code: ClassVar[int] = 2
 
 
 def addresses(port: int) -> dict[str, str]:

@@ -5,7 +5,7 @@ Keys with a default below may be left out. Unknown keys and wrong types are erro
 
 from pathlib import Path
 from types import NoneType
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from ruamel.yaml import YAML
@@ -20,6 +20,8 @@ Finite = Annotated[float, Field(allow_inf_nan=False, strict=True)]
 
 class TruthError(Exception):
     """A truth file that cannot be used: names the file, the line, the key and what is allowed."""
+
+    exit_code: ClassVar[int] = 2
 
 
 class _Section(BaseModel):

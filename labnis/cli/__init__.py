@@ -6,43 +6,60 @@ import sys
 import traceback
 import warnings
 from contextlib import suppress
-from typing import Annotated
+from importlib import import_module
+from typing import Annotated, Any
 
 import typer
-from qcodes.utils import QCoDeSDeprecationWarning
 
-from drivers.errors import InstrumentError
 from labnis import __version__
-from labnis.cli import continuing, looking, measuring, replaying, reproducing, rescuing
-from labnis.cli.twin import twin_app
-from labnis.errors import LabnisError, RequestError, StoppedBySignal
-from labnis.ledger import CooldownExistsError, LedgerError, NoCooldownError
-from labnis.storage import DataRootError, RunNotFoundError, StorageError
-from sim_instruments.server import ServerError
-from sim_instruments.truth import TruthError
+from labnis.errors import LabnisError, StoppedBySignal
 
 __all__ = ["app", "main"]
 
+_MODULES = {
+    "run": "measuring",
+    "calibrate": "measuring",
+    "check": "measuring",
+    "safe": "rescuing",
+    "resume": "continuing",
+    "recover": "recovering",
+    "replay": "replaying",
+    "reproduce": "reproducing",
+    "ls": "looking",
+    "show": "looking",
+    "log": "looking",
+    "calibrations": "looking",
+    "cooldown": "cooldowns",
+    "twin": "twin",
+}
+"""Command → module of this package that has a function, or a group of commands, of that name."""
+
+
+class _Commands(typer.core.TyperGroup):
+    """Commands whose modules are imported when they are asked for: `safe` does not wait for plots and fits."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # Click's signature, as below
+        return list(_MODULES)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in _MODULES:
+            return None
+        found = getattr(import_module(f"labnis.cli.{_MODULES[cmd_name]}"), cmd_name)
+        if not isinstance(found, typer.Typer):
+            function, found = found, typer.Typer(pretty_exceptions_enable=False, add_completion=False)
+            found.command(cmd_name)(function)
+        command = typer.main.get_command(found)
+        command.name = cmd_name
+        return command
+
+
 app = typer.Typer(
+    cls=_Commands,
     help="Measure and calibrate NIS devices in a dilution refrigerator.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-app.command()(measuring.run)
-app.command()(measuring.calibrate)
-app.command()(measuring.check)
-app.command()(rescuing.safe)
-app.command()(continuing.resume)
-app.command()(continuing.recover)
-app.command()(replaying.replay)
-app.command()(reproducing.reproduce)
-app.command()(looking.ls)
-app.command()(looking.show)
-app.command()(looking.log)
-app.command()(looking.calibrations)
-app.add_typer(looking.cooldown_app, name="cooldown")
-app.add_typer(twin_app, name="twin")
 
 
 @app.callback(invoke_without_command=True)
@@ -59,24 +76,20 @@ def main() -> None:
     _quieten_libraries()
     try:
         app()
-    except LabnisError as error:
-        _fail(error, error.exit_code)
-    except (TruthError, ServerError, DataRootError, RunNotFoundError, CooldownExistsError, NoCooldownError) as error:
-        _fail(error, RequestError.exit_code)
-    except InstrumentError as error:
-        _fail(error, 5)
-    except (StorageError, LedgerError) as error:
-        _fail(error, 6)
     except Exception as error:  # noqa: BLE001  # the last resort: say what happened, with where
-        traceback.print_exception(error)
-        _fail(error, 1)
+        # Errors of rooms that know nothing of ours have an exit code, too.
+        code = getattr(error, "exit_code", None)
+        if code is None:
+            traceback.print_exception(error)
+        _fail(error, code or LabnisError.exit_code)
 
 
 def _quieten_libraries() -> None:
     """Show labnis's own warnings; QCoDeS's about its own drivers and their snapshots help nobody at the fridge."""
     logging.basicConfig(level=logging.WARNING, format="labnis: %(levelname)s: %(message)s")
     logging.getLogger("qcodes").setLevel(logging.ERROR)
-    warnings.simplefilter("ignore", QCoDeSDeprecationWarning)
+    # By its text, as QCoDeS is not imported here: "… does not correctly pass kwargs to its baseclass".
+    warnings.filterwarnings("ignore", message=r"Parameter .* does not correctly pass kwargs")
 
 
 def _fail(error: Exception, code: int) -> None:

@@ -1,4 +1,4 @@
-"""Commands for runs that broke off: `recover` and `resume`."""
+"""Going on with runs that broke off: `resume`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -25,24 +25,10 @@ from labnis.precision import parsed_goals
 from labnis.requests import find_procedure
 from labnis.station import load_station
 from labnis.storage import find_run, list_runs, read_metadata
-from labnis.storage import recover as recover_run
 
-__all__ = ["recover", "resume"]
+__all__ = ["resume"]
 
 UNFINISHED = ("interrupted", "aborted", "failed")
-
-
-def recover(
-    file: Annotated[Path, typer.Argument(help="File of a run, whole or damaged.")],
-    gone: Annotated[bool, typer.Option("--gone", help="Nobody writes this run any more, wherever that was.")] = False,
-) -> None:
-    """Make a run that broke off readable and complete, from its journal; a healthy one is left alone."""
-    report = recover_run(file, writer_is_gone=gone)
-    for sentence in report.done or ("The file is healthy; nothing was changed.",):
-        typer.echo(sentence)
-    typer.echo(f"{report.rows} rows, {report.status}{f': {report.reason}' if report.reason else ''}")
-    if report.lost:
-        typer.echo(f"lost: {report.lost}")
 
 
 def resume(  # noqa: PLR0913, PLR0917  # one parameter per option

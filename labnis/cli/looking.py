@@ -1,4 +1,4 @@
-"""Commands that look: runs, calibrations, cooldowns."""
+"""Commands that look: runs, their events, calibrations."""
 
 import json
 from dataclasses import asdict
@@ -17,13 +17,11 @@ from labnis.display import rounded, shown
 from labnis.errors import RequestError
 from labnis.figures import draw_runs
 from labnis.fit import Estimate, FitResult
-from labnis.ledger import Calibration, InvalidEntryError
+from labnis.ledger import Calibration
 from labnis.station import load_station
 from labnis.storage import find_run, list_runs, read_events, read_fits, read_metadata
 
-__all__ = ["calibrations", "cooldown_app", "log", "ls", "show"]
-
-cooldown_app = typer.Typer(help="Cooldowns, to which every calibration belongs.", no_args_is_help=True)
+__all__ = ["calibrations", "log", "ls", "show"]
 
 
 def ls(station: StationOption = STATION, data: DataOption = None) -> None:
@@ -88,39 +86,6 @@ def calibrations(
         return
     for _, batch in groupby(found, key=lambda c: c.batch):
         _show_batch(list(batch))
-
-
-@cooldown_app.command("start")
-def cooldown_start(
-    name: Annotated[str, typer.Argument(help="Name of the new cooldown; the one before ends.")],
-    note: Annotated[str, typer.Option("--note", help="Anything worth remembering.")] = "",
-    station: StationOption = STATION,
-    data: DataOption = None,
-) -> None:
-    """Start a cooldown: calibrations belong to it from now on."""
-    try:
-        started = ledger_of(load_station(station), data).start_cooldown(name, note=note)
-    except InvalidEntryError as error:
-        raise RequestError(str(error)) from error
-    typer.echo(f"cooldown {started.name} started")
-
-
-@cooldown_app.command("end")
-def cooldown_end(station: StationOption = STATION, data: DataOption = None) -> None:
-    """End the current cooldown."""
-    ledger_of(load_station(station), data).end_cooldown()
-    typer.echo("cooldown ended")
-
-
-@cooldown_app.command("list")
-def cooldown_list(station: StationOption = STATION, data: DataOption = None) -> None:
-    """List the cooldowns, the current one last."""
-    table = Table("cooldown", "started", "ended", "note")
-    for c in ledger_of(load_station(station), data).cooldowns():
-        ended = c.ended.astimezone().strftime("%Y-%m-%d %H:%M") if c.ended else "current"
-        started = c.started.astimezone().strftime("%Y-%m-%d %H:%M")
-        table.add_row(escape(shown(c.name)), started, ended, escape(shown(c.note)))
-    Console().print(table)
 
 
 def _show_run(path: Path) -> None:

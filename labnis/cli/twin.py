@@ -8,17 +8,17 @@ import typer
 from sim_instruments import SHIPPED_TRUTH
 from sim_instruments.server import serve as serve_twin
 
-__all__ = ["twin_app"]
+__all__ = ["twin"]
 
-twin_app = typer.Typer(help="The simulated fridge by itself.", no_args_is_help=True)
+twin = typer.Typer(help="The simulated fridge by itself.", no_args_is_help=True, add_completion=False)
 
 
-@twin_app.callback()
+@twin.callback()
 def _twin() -> None:
     """Keep `serve` a command of its own, although it is the only one."""
 
 
-@twin_app.command("serve")
+@twin.command("serve")
 def serve(
     port: Annotated[int, typer.Option("--port", min=0, max=65530, help="First of six ports; 0 finds free ones.")] = 0,
     twin: Annotated[Path, typer.Option("--twin", help="Truth file.")] = SHIPPED_TRUTH,

@@ -1,5 +1,6 @@
 """Estimators: data in, value ± σ out."""
 
+from labnis.fit.conductance import fit_conductance
 from labnis.fit.current_voltage import fit_current_voltage
 from labnis.fit.emitted_power import EmissionData, fit_emitted_power
 from labnis.fit.high_bias import HIGH_BIAS, fit_high_bias, gain_uncertainty
@@ -12,23 +13,32 @@ from labnis.fit.sensitivities import (
     emission_sensitivity,
     reflection_sensitivity,
 )
+from labnis.fit.temperature_and_gap import TemperatureAndGap, temperature_and_gap
+from labnis.fit.thermometry import CoolingPower, ElectronTemperature, cooling_power, isotherm_temperature
 
 __all__ = [
     "HIGH_BIAS",
+    "CoolingPower",
+    "ElectronTemperature",
     "EmissionData",
     "Estimate",
     "FitError",
     "FitResult",
     "ReflectionData",
     "Sensitivity",
+    "TemperatureAndGap",
+    "cooling_power",
     "current_voltage_sensitivity",
     "emission_sensitivity",
+    "fit_conductance",
     "fit_current_voltage",
     "fit_emitted_power",
     "fit_high_bias",
     "fit_reflection",
     "fit_resonance",
     "gain_uncertainty",
+    "isotherm_temperature",
     "most_informative",
     "reflection_sensitivity",
+    "temperature_and_gap",
 ]

@@ -8,6 +8,8 @@ LedgerError
 └── InvalidEntryError           a name or a number that cannot be entered
 """
 
+from typing import ClassVar
+
 __all__ = [
     "CooldownExistsError",
     "InvalidEntryError",
@@ -19,7 +21,16 @@ __all__ = [
 
 
 class LedgerError(Exception):
-    """A fault of the ledger."""
+    """A fault of the ledger.
+
+    Attributes
+    ----------
+    exit_code
+        Of a command that it ends; see `labnis.errors`.
+
+    """
+
+    exit_code: ClassVar[int] = 6
 
 
 class LedgerUnavailableError(LedgerError):
@@ -33,9 +44,13 @@ class LedgerBusyError(LedgerUnavailableError):
 class CooldownExistsError(LedgerError):
     """A cooldown of this name is in the ledger already."""
 
+    exit_code = 2
+
 
 class NoCooldownError(LedgerError):
     """No cooldown is in progress, or none has the name asked for."""
+
+    exit_code = 2
 
 
 class InvalidEntryError(LedgerError):

@@ -12,6 +12,8 @@ StorageError                    any of these ends a run with exit code 6
 StorageWarning                  the run goes on, with less protection than usual
 """
 
+from typing import ClassVar
+
 __all__ = [
     "DataRootError",
     "DiskSpaceError",
@@ -26,11 +28,22 @@ __all__ = [
 
 
 class StorageError(Exception):
-    """A fault of the files of runs."""
+    """A fault of the files of runs.
+
+    Attributes
+    ----------
+    exit_code
+        Of a command that it ends; see `labnis.errors`.
+
+    """
+
+    exit_code: ClassVar[int] = 6
 
 
 class DataRootError(StorageError):
     """The data folder is missing, not a folder or not writable."""
+
+    exit_code = 2
 
 
 class LayoutError(StorageError):
@@ -61,6 +74,8 @@ class RunInUseError(RunFileError):
 
 class RunNotFoundError(StorageError):
     """No run, or more than one, answers to what was asked for."""
+
+    exit_code = 2
 
 
 class StorageWarning(UserWarning):

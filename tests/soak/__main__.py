@@ -83,18 +83,18 @@ def cuts(seeds: list[int]) -> list[Cut]:
         return [cut_power(recorded, seed, Path(name)) for seed in seeds]
 
 
-def _all(task: Task[Found], count: int, workers: int) -> list[Found]:
-    """The results of `task` for the seeds below `count`, told of as they come."""
+def _all(task: Task[Found], count: int, workers: int, found: list[Found], written: Callable[[], None]) -> None:
+    """Add the results of `task` for the seeds below `count` to `found`, told of and `written` as they come."""
     if not count:
-        return []
+        return
     parts = [list(range(first, min(first + AT_ONCE, count))) for first in range(0, count, AT_ONCE)]
-    found: list[Found] = []
     with ProcessPoolExecutor(workers, mp_context=get_context("fork")) as pool:
         for done in as_completed(pool.submit(task, part) for part in parts):
             found += done.result()
             failed = [problem for one in done.result() for problem in one.problems]
             console.print(f"{task.__name__}: {len(found)} of {count}", *failed, sep="\n  ", markup=False)
-    return sorted(found, key=lambda one: one.seed)
+            found.sort(key=lambda one: one.seed)
+            written()
 
 
 def _long_run(rows: int) -> tuple[Block, ...]:
@@ -123,11 +123,9 @@ def main(
 
     soak.blocks = _long_run(rows) if rows else ()
     written()
-    soak.kills = _all(kills, kill, workers)
-    written()
-    soak.faults = _all(faults, fault, workers)
-    written()
-    soak.cuts = _all(cuts, cut, workers)
+    _all(kills, kill, workers, soak.kills, written)
+    _all(faults, fault, workers, soak.faults, written)
+    _all(cuts, cut, workers, soak.cuts, written)
     written()
     sys.stdout.write(report(soak))
     raise typer.Exit(1 if soak.problems else 0)

@@ -1,0 +1,54 @@
+"""Commands for cooldowns: `start`, `end`, `list`."""
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from labnis.cli.options import STATION, DataOption, StationOption
+from labnis.cli.preparing import ledger_of
+from labnis.display import shown
+from labnis.errors import RequestError
+from labnis.ledger import InvalidEntryError
+from labnis.station import load_station
+
+__all__ = ["cooldown"]
+
+cooldown = typer.Typer(
+    help="Cooldowns, to which every calibration belongs.", no_args_is_help=True, add_completion=False
+)
+
+
+@cooldown.command("start")
+def start(
+    name: Annotated[str, typer.Argument(help="Name of the new cooldown; the one before ends.")],
+    note: Annotated[str, typer.Option("--note", help="Anything worth remembering.")] = "",
+    station: StationOption = STATION,
+    data: DataOption = None,
+) -> None:
+    """Start a cooldown: calibrations belong to it from now on."""
+    try:
+        started = ledger_of(load_station(station), data).start_cooldown(name, note=note)
+    except InvalidEntryError as error:
+        raise RequestError(str(error)) from error
+    typer.echo(f"cooldown {started.name} started")
+
+
+@cooldown.command("end")
+def end(station: StationOption = STATION, data: DataOption = None) -> None:
+    """End the current cooldown."""
+    ledger_of(load_station(station), data).end_cooldown()
+    typer.echo("cooldown ended")
+
+
+@cooldown.command("list")
+def list_all(station: StationOption = STATION, data: DataOption = None) -> None:
+    """List the cooldowns, the current one last."""
+    table = Table("cooldown", "started", "ended", "note")
+    for c in ledger_of(load_station(station), data).cooldowns():
+        ended = c.ended.astimezone().strftime("%Y-%m-%d %H:%M") if c.ended else "current"
+        started = c.started.astimezone().strftime("%Y-%m-%d %H:%M")
+        table.add_row(escape(shown(c.name)), started, ended, escape(shown(c.note)))
+    Console().print(table)

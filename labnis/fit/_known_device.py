@@ -1,0 +1,100 @@
+"""What a SINIS device of known junctions carries at a given electron temperature, and the inverse of that."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.constants import e, k
+
+from labnis.fit.result import FitError
+from labnis.physics import AndreevChannel, NISJunction
+
+__all__ = ["COLDEST", "WARMEST", "KnownDevice", "electron_temperature"]
+
+Real = NDArray[np.float64]
+Bool = NDArray[np.bool_]
+
+# kT/Δ between which a temperature is looked for; below, the current is that at T = 0.
+COLDEST, WARMEST = 4e-4, 1.0
+_STEPS = 100
+
+
+@dataclass(frozen=True)
+class KnownDevice:
+    """Two equal junctions in series with all that carries current.
+
+    `voltage` (n,) is that of one junction (V), 0 or more.
+    """
+
+    junction: NISJunction
+    andreev: AndreevChannel | None
+    leakage_conductance: float
+    voltage: Real
+
+    def at(self, points: Bool) -> "KnownDevice":
+        return replace(self, voltage=self.voltage[points])
+
+    def current(self, temperature: Real) -> Real:
+        """Through the device (A) with electrons at `temperature` (n,)."""
+        leakage = 2 * self.voltage * self.leakage_conductance
+        return np.asarray(self.junction.current(self.voltage, temperature) + self._andreev(temperature)[0] + leakage)
+
+    def conductance(self, temperature: Real) -> Real:
+        """∂I/∂V_device (S) at constant temperature."""
+        junctions = self.junction.conductance(self.voltage, temperature) + self._andreev(temperature)[1]
+        return np.asarray(junctions / 2 + self.leakage_conductance)
+
+    def temperature_slope(self, temperature: Real) -> Real:
+        """∂I/∂T_e (A/K)."""
+        quasiparticles = self.junction.current_derivative("temperature", self.voltage, temperature)
+        return np.asarray(quasiparticles + self._andreev(temperature)[2])
+
+    def junction_slopes(self, temperature: Real) -> list[Real]:
+        """∂I by gap (A/eV), resistance (A/ohm) and Dynes parameter (A)."""
+        at, andreev = (self.voltage, temperature), self._andreev(temperature)
+        return [
+            self.junction.current_derivative("gap", *at) + andreev[3],
+            self.junction.current_derivative("resistance", *at) - 2 * andreev[0] / self.junction.resistance,
+            self.junction.current_derivative("dynes", *at) + self._andreev_by_dynes(temperature),
+        ]
+
+    def _andreev(self, temperature: Real) -> tuple[Real, Real, Real, Real]:
+        """I_A and its derivatives by voltage, temperature and gap."""
+        if self.andreev is None:
+            zero = np.zeros_like(temperature)
+            return zero, zero, zero, zero
+        return self.andreev.at_gap(self.junction.gap, self.voltage, temperature, self.junction, by_gap=True)
+
+    def _andreev_by_dynes(self, temperature: Real) -> Real:
+        """∂I_A/∂γ (A), which counts near the gap, as a difference: the channel knows no derivative."""
+        dynes = self.junction.dynes
+        if self.andreev is None:
+            return np.zeros_like(temperature)
+        more, less = (
+            replace(self, junction=replace(self.junction, dynes=factor * dynes))._andreev(temperature)[0]
+            for factor in (1.01, 0.99)
+        )
+        return (more - less) / (0.02 * dynes)
+
+
+def electron_temperature(device: KnownDevice, current: Real) -> Real:
+    """Temperatures (K) at which `device` carries `current` (A), which lies between those of the coldest and warmest.
+
+    Newton's method for ln I as a function of 1/T, a straight line deep in the gap, inside a shrinking bracket.
+    """
+    kelvin = device.junction.gap * e / k
+    low, high = np.full_like(current, COLDEST * kelvin), np.full_like(current, WARMEST * kelvin)
+    t = np.full_like(current, 0.05 * kelvin)
+    for _ in range(_STEPS):
+        value = device.current(t)
+        low, high = np.where(value < current, t, low), np.where(value < current, high, t)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            steepness = t**2 * device.temperature_slope(t) / value
+            proposal = 1 / (1 / t - np.log(current / value) / steepness)
+        inside = (proposal > low) & (proposal < high)
+        moved = np.where(inside, proposal, np.sqrt(low * high))
+        done = np.abs(moved - t) <= 1e-10 * t
+        t = moved
+        if done.all():
+            return np.asarray(t)
+    raise FitError(f"the inversion of the current did not converge at {2 * device.voltage[~done][0]:.4g} V")

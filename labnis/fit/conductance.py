@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy.constants import e, k
 from scipy.ndimage import median_filter
 
+from labnis.fit._curve_data import refuse_impossible
 from labnis.fit._excitation import device_cycle, first_harmonic, phases
 from labnis.fit._least_squares import Parameter, solve
 from labnis.fit.current_voltage import _device_share, _junction
@@ -21,8 +22,6 @@ MODEL = "SINIS conductance"
 _PHASES = phases(12)
 # Rounds at most, and the fraction of its σ by which a parameter may still move in the last.
 _ROUNDS, _SETTLED = 4, 0.01
-# Gaps (eV) and resistances (ohm) that no NIS junction leaves; a wrong unit does.
-_GAPS, _RESISTANCES = (1e-5, 1e-2), (0.1, 1e10)
 
 
 def fit_conductance(
@@ -169,10 +168,7 @@ def _parameters(voltage: Real, conductance: Real, excitation: float, start: FitR
     """Start values: the earlier fit's, or read off the curve."""
     guess = _guess(voltage, conductance) if start is None else dict(zip(start.names, start.values, strict=True))
     gap, resistance = float(guess["gap"]), float(guess["normal_resistance"])
-    if not _GAPS[0] < gap < _GAPS[1]:
-        raise FitError(f"the gap would be {gap:.3g} eV; is device_voltage in volt?")
-    if not _RESISTANCES[0] < resistance < _RESISTANCES[1]:
-        raise FitError(f"the resistance of a junction would be {resistance:.3g} ohm; is conductance in siemens?")
+    refuse_impossible(gap, resistance, "conductance in siemens")
     if not np.sqrt(2) * excitation < 2 * gap:
         raise FitError(f"an excitation of {excitation:.3g} V rms swings over the whole gap; is it in volt?")
     return [

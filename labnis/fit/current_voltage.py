@@ -8,6 +8,8 @@ from scipy.constants import e, k
 from scipy.ndimage import median_filter
 from scipy.stats import siegelslopes
 
+from labnis.fit._curve_data import curve_warnings, refuse_impossible, usable_points
+from labnis.fit._excitation import device_cycle, phases
 from labnis.fit._least_squares import Parameter, solve
 from labnis.fit.result import FitError, FitResult
 from labnis.physics import NISJunction
@@ -17,10 +19,10 @@ __all__ = ["fit_current_voltage"]
 Real = NDArray[np.float64]
 
 MODEL = "SINIS I–V"
-# Four phases of √2·sin average a cycle exactly up to the seventh power of the excitation.
-_CYCLE = np.sqrt(2) * np.cos(np.pi * np.array([1, 3, 5, 7]) / 8)
-# A change of the weights by this moves a result by as much of its σ.
-_SAME_SHARE = 1e-3
+# Phases that average a cycle: few are exact up to the seventh power of the excitation, which is enough within kT/e.
+_FEW, _MANY = phases(4), phases(12)
+# A change of weights and excitation by this fraction moves a result by as much of its σ.
+_ROUNDS, _SETTLED = 4, 1e-3
 
 
 def fit_current_voltage(
@@ -54,28 +56,23 @@ def fit_current_voltage(
     Raises
     ------
     FitError
-        With fewer than 10 usable points, no gap inside the sweep, arrays of different shapes, or data that do not
-        determine a parameter.
+        With complex data, fewer than 10 usable points, a clipped current, no gap inside the sweep, values that only a
+        wrong unit explains, arrays of different shapes, or data that do not determine a parameter.
 
     """
-    if current.shape != device_voltage.shape:
-        raise FitError(f"current has shape {current.shape}; {device_voltage.shape} is needed, one for each voltage")
-    usable = np.isfinite(device_voltage) & np.isfinite(current)
-    voltage, measured = device_voltage[usable], current[usable]
-    if voltage.size < 10:
-        raise FitError(f"{voltage.size} usable points are too few for an I–V fit; at least 10 are needed")
+    voltage, measured = usable_points(device_voltage, current)
     parameters = _parameters(voltage, measured, start)
-    # How much of a change of the line reaches the device needs the conductance, which the first round finds.
-    share = _device_share(np.array([p.start for p in parameters]), voltage, series_resistance)
-    for _ in range(2):
-        swing = share[:, None] * excitation * (_CYCLE if excitation else np.zeros(1))
-        sweep = _Sweep(voltage, measured, share, swing, np.ones(voltage.shape, bool))
-        solution = solve(parameters, sweep)
-        before, share = share, _device_share(solution.values, voltage, series_resistance)
-        if np.abs(share - before).max() < _SAME_SHARE:
+    # What of the line's changes reaches the device depends on the curve, which the first rounds find.
+    x = np.array([p.start for p in parameters])
+    share, swing = _device_share(x, voltage, series_resistance), _swing(x, voltage, excitation, series_resistance)
+    for _ in range(_ROUNDS):
+        solution = solve(parameters, _Sweep(voltage, measured, share, swing, np.ones(voltage.shape, bool)))
+        x, before = solution.values, (share, swing)
+        share, swing = _device_share(x, voltage, series_resistance), _swing(x, voltage, excitation, series_resistance)
+        if _settled(share, before[0], 1.0) and _settled(swing, before[1], excitation):
             break
-        parameters = [replace(p, start=float(x)) for p, x in zip(parameters, solution.values, strict=True)]
-    return solution.as_result(
+        parameters = [replace(p, start=float(value)) for p, value in zip(parameters, x, strict=True)]
+    result = solution.as_result(
         MODEL,
         parameters,
         assumed={
@@ -83,6 +80,9 @@ def fit_current_voltage(
             "electron_temperature": "the same at every bias",
         },
     )
+    counted = solution.kept
+    suspect = curve_warnings(voltage[counted], solution.residuals[counted], result["normal_resistance"].value)
+    return replace(result, warnings=(*result.warnings, *suspect))
 
 
 def _junction(x: Real) -> NISJunction:
@@ -93,6 +93,24 @@ def _device_share(x: Real, voltage: Real, series_resistance: float) -> Real:
     """Part of a small change of the line voltage that the device gets: 1 / (1 + G·R_s), shape of `voltage`."""
     conductance = _junction(x).conductance((voltage + x[4]) / 2, x[2]) / 2
     return np.asarray(1 / (1 + series_resistance * conductance))
+
+
+def _swing(x: Real, voltage: Real, excitation: float, series_resistance: float) -> Real:
+    """What the excitation (V rms on the line) adds to the device's mean `voltage` along a cycle, shape (n, phases)."""
+    if excitation == 0:
+        return np.zeros((voltage.size, 1))
+
+    def curve(device_voltage: Real) -> tuple[Real, Real]:
+        at = (device_voltage + x[4]) / 2
+        return _junction(x).current(at, x[2]), _junction(x).conductance(at, x[2]) / 2
+
+    amplitude, reach = np.sqrt(2) * excitation, 2 * k / e * x[2]
+    line = amplitude * (_FEW if amplitude < reach else _MANY)
+    return device_cycle(curve, voltage, line, series_resistance, np.full(voltage.shape, reach)) - voltage[:, None]
+
+
+def _settled(now: Real, before: Real, unit: float) -> bool:
+    return now.shape == before.shape and bool(np.abs(now - before).max() <= _SETTLED * unit)
 
 
 @dataclass(frozen=True)
@@ -140,6 +158,7 @@ def _parameters(voltage: Real, current: Real, start: FitResult | None) -> list[P
     """Start values: the earlier fit's, or read off the curve."""
     guess = _guess(voltage, current) if start is None else dict(zip(start.names, start.values, strict=True))
     gap, resistance = float(guess["gap"]), float(guess["normal_resistance"])
+    refuse_impossible(gap, resistance)
     return [
         Parameter("gap", "eV", gap, gap, 0.2 * gap, 5 * gap),
         Parameter("normal_resistance", "ohm", resistance, resistance, 0.05 * resistance, 20 * resistance),

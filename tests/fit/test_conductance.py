@@ -122,8 +122,8 @@ def test_sweep_that_stays_inside_the_gap(shipped: Truth) -> None:
 @pytest.mark.parametrize(
     ("volt", "siemens", "excitation", "message"),
     [
-        (1e3, 1, 1e-5, "is device_voltage in volt"),
-        (1, 1e6, 1e-5, "is conductance in siemens"),
+        (1e3, 1, 1e-5, "give device_voltage in volt"),
+        (1, 1e6, 1e-5, "give conductance in siemens"),
         (1, 1, 1e-2, "an excitation of 0.01 V rms swings over the whole gap; is it in volt"),
         (1, 1, 0.0, "excitation is 0.0 V; a lock-in's is positive"),
     ],

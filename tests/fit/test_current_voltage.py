@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from labnis.fit import FitError, fit_current_voltage
-from labnis.fit.current_voltage import _CYCLE, _Sweep
+from labnis.fit._excitation import phases
+from labnis.fit.current_voltage import _Sweep
 from sim_instruments import Truth
 from tests.fit.measuring import SERIES_RESISTANCE, assert_jacobian, current_voltage, device, pulls
 
@@ -40,20 +41,23 @@ def test_sigma_is_the_scatter_of_repeated_measurements(shipped: Truth) -> None:
         assert 0.6 < scatter / np.median([fit[name].sigma for fit in fits]) < 1.5, name
 
 
-def test_excitation_is_averaged_over_not_ignored(shipped: Truth) -> None:
-    sine = 0.15
-    voltage, current = current_voltage(shipped, 3, excitation=sine)
+@pytest.mark.parametrize("sine", [0.01, 0.15, 0.3])
+def test_excitation_is_averaged_over_not_ignored(sine: float) -> None:
+    truth = device(junction={"resistance": 3e3})
+    voltage, current = current_voltage(truth, 3, excitation=sine)
     excitation = sine / 1e4
     aware = fit_current_voltage(voltage, current, series_resistance=SERIES_RESISTANCE, excitation=excitation)
-    ignorant = fit_current_voltage(voltage, current, series_resistance=SERIES_RESISTANCE)
-    assert max(map(abs, pulls(aware, shipped).values())) < 4
-    assert pulls(ignorant, shipped)["electron_temperature"] > 10, "the smearing by the excitation passes for heat"
+    assert max(map(abs, pulls(aware, truth).values())) < 4
+    assert not aware.warnings
+    if sine > 0.1:
+        ignorant = fit_current_voltage(voltage, current, series_resistance=SERIES_RESISTANCE)
+        assert pulls(ignorant, truth)["electron_temperature"] > 10, "the smearing by the excitation passes for heat"
 
 
 def test_jacobian_equals_finite_differences(shipped: Truth) -> None:
     voltage, current = current_voltage(shipped, points=41)
     share = np.linspace(0.7, 0.9, voltage.size)
-    sweep = _Sweep(voltage, current, share, share[:, None] * 5e-6 * _CYCLE, np.ones(voltage.size, bool))
+    sweep = _Sweep(voltage, current, share, share[:, None] * 7e-6 * phases(4), np.ones(voltage.size, bool))
     x = np.array([214e-6, 12.1e3, 0.12, 1e-3, 1e-6, 1e-11])
     assert_jacobian(sweep, x, np.array([1e-10, 1.0, 1e-6, 1e-7, 1e-10, 1e-12]))
 
@@ -164,3 +168,50 @@ def test_current_that_does_not_rise(conductance: float) -> None:
     voltage = np.linspace(-1e-3, 1e-3, 101)
     with pytest.raises(FitError, match="does not rise"):
         fit_current_voltage(voltage, conductance * voltage)
+
+
+def test_complex_data(shipped: Truth) -> None:
+    voltage, current = current_voltage(shipped, points=41)
+    with pytest.raises(FitError, match="current is complex"):
+        fit_current_voltage(voltage, current.astype(complex))
+
+
+def test_no_data_at_all() -> None:
+    with pytest.raises(FitError, match="0 usable points"):
+        fit_current_voltage(np.zeros(0), np.zeros(0))
+
+
+def test_clipped_current(shipped: Truth) -> None:
+    voltage, current = current_voltage(shipped)
+    with pytest.raises(FitError, match=r"same extreme current .*clipped"):
+        fit_current_voltage(voltage, np.clip(current, -np.inf, 0.9 * current.max()))
+
+
+@pytest.mark.parametrize(("volts", "told"), [(1e3, "device_voltage in volt"), (1e-3, "device_voltage in volt")])
+def test_voltage_of_a_wrong_unit(volts: float, told: str, shipped: Truth) -> None:
+    voltage, current = current_voltage(shipped)
+    with pytest.raises(FitError, match=told):
+        fit_current_voltage(voltage * volts, current)
+
+
+@pytest.mark.parametrize("amperes", [1e3, 1e-3])
+def test_current_of_a_wrong_unit_is_told(amperes: float, shipped: Truth) -> None:
+    voltage, current = current_voltage(shipped)
+    fit = fit_current_voltage(voltage, current * amperes)
+    assert any("is the current in ampere?" in warning for warning in fit.warnings)
+
+
+def test_a_sweep_there_and_back_is_one_curve(shipped: Truth) -> None:
+    there, back = current_voltage(shipped, 1), current_voltage(shipped, 2)
+    voltage, current = (np.concatenate([a, b[::-1]]) for a, b in zip(there, back, strict=True))
+    fit = fit_current_voltage(voltage, current, series_resistance=SERIES_RESISTANCE)
+    assert max(map(abs, pulls(fit, shipped).values())) < 4
+    assert not fit.warnings
+
+
+def test_a_reading_that_lags_is_told(shipped: Truth) -> None:
+    there, back = current_voltage(shipped, 1), current_voltage(shipped, 2)
+    lag = 2e-7  # V
+    voltage = np.concatenate([there[0] + lag, back[0][::-1] - lag])
+    fit = fit_current_voltage(voltage, np.concatenate([there[1], back[1][::-1]]), series_resistance=SERIES_RESISTANCE)
+    assert any("direction of the sweep" in warning for warning in fit.warnings)

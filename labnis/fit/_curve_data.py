@@ -14,6 +14,8 @@ Real = NDArray[np.float64]
 _GAPS, _RESISTANCES, _USUAL_RESISTANCES = (1e-5, 1e-2), (0.1, 1e10), (50.0, 2e6)
 # So many equal extreme currents, over this part of the sweep, are a reading that has stopped to follow.
 _STUCK, _STUCK_PART = 3, 0.01
+# Voltages are told apart in steps of this part of the largest; there are six parameters.
+_BINS, _FEWEST_VOLTAGES = 500, 6
 # Directions of a sweep differ beyond this many standard deviations, each known from so many points.
 _DIFFERENT, _FEWEST = 5.0, 10
 
@@ -36,6 +38,11 @@ def usable_points(device_voltage: Real, current: Real) -> tuple[Real, Real]:
     voltage, measured = device_voltage[usable], current[usable]
     if voltage.size < 10:
         raise FitError(f"{voltage.size} usable points are too few for an I–V fit; at least 10 are needed")
+    distinct = np.unique(np.rint(_BINS * voltage / max(np.abs(voltage).max(), np.finfo(float).tiny))).size
+    if distinct < _FEWEST_VOLTAGES:
+        raise FitError(
+            f"{distinct} different voltages are too few for an I–V fit; at least {_FEWEST_VOLTAGES} are needed"
+        )
     for end in (measured.min(), measured.max()):
         stuck = voltage[measured == end]
         if stuck.size >= _STUCK and np.ptp(stuck) > _STUCK_PART * np.ptp(voltage) and np.ptp(measured) > 0:

@@ -181,6 +181,11 @@ def test_no_data_at_all() -> None:
         fit_current_voltage(np.zeros(0), np.zeros(0))
 
 
+def test_one_voltage_again_and_again() -> None:
+    with pytest.raises(FitError, match="1 different voltages are too few"):
+        fit_current_voltage(np.zeros(50), np.full(50, 1e-9))
+
+
 def test_clipped_current(shipped: Truth) -> None:
     voltage, current = current_voltage(shipped)
     with pytest.raises(FitError, match=r"same extreme current .*clipped"):

@@ -19,8 +19,8 @@ __all__ = ["Conditions", "HeatBalance", "NoOperatingPointError"]
 
 Real = NDArray[np.float64]
 
-# The iteration stops at this fraction of the largest term.
-_TOLERANCE = 1e-10
+# The iteration stops at this fraction of the largest term; rounding may make up another, larger one.
+_TOLERANCE, _ROUNDED = 1e-10, 5e-10
 _ITERATIONS = 200
 # Where T_e is as close to the bath's temperature, relative to it, their difference is what is solved for.
 _CLOSE = 1e-5
@@ -219,7 +219,8 @@ class HeatBalance:
 
     def slope(self, at: Conditions, t: Real) -> Real:
         """∂/∂T_e (W/K) of the balance."""
-        return self._evaluate(at, self._returned(at), t).slope
+        # What is returned does not depend on T_e.
+        return self._evaluate(at, np.zeros_like(t), t).slope
 
     def solve(self, at: Conditions, start: Real) -> Electrons:
         """Electron temperatures, by Newton's method on logarithmic scales, kept inside a shrinking bracket."""
@@ -291,7 +292,7 @@ class HeatBalance:
 
     def _is_delicate(self, at: Conditions, rise: Real, largest: Real) -> NDArray[np.bool_]:
         """Whether rounding of the cooling power or of T_e would show in the balance."""
-        return (self._rounding(at) > _TOLERANCE * largest) | (np.abs(rise) < _CLOSE * at.bath)
+        return (self._rounding(at) > _ROUNDED * largest) | (np.abs(rise) < _CLOSE * at.bath)
 
     def _refuse_where(self, lost: NDArray[np.bool_], at: Conditions, heating: Real) -> None:
         if lost.any():

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from benchmarks.timing import Line, seconds
 from drivers.wiring import Wiring
@@ -48,10 +49,11 @@ def _updates(name: str, columns: Columns, prior: FitResult | None) -> tuple[floa
     """Median time (s) of a fit that starts from that of one row less, and the last fit."""
     fit, size = ESTIMATORS[name].fit, len(columns["device_voltage"])
     times, last = [], None
-    for rows in range(size // 3, size + 1, max(1, size // 40)):
+    for rows in range(4, size + 1, max(1, size // 40)):
         start = time.perf_counter()
         try:
-            last = fit(_part(columns, rows), WIRING, prior, last)
+            with threadpool_limits(1):  # as live fits do
+                last = fit(_part(columns, rows), WIRING, prior, last)
         except FitError:  # too little of the sweep is there
             continue
         times.append(time.perf_counter() - start)

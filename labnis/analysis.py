@@ -76,8 +76,8 @@ def _traces(data: Columns) -> ReflectionData:
     return ReflectionData(data["device_voltage"], data["frequency"], data["s11"])
 
 
-def _emitted_power(data: Columns, _wiring: Wiring, prior: FitResult | None, _start: FitResult | None) -> FitResult:
-    return fit_emitted_power(_spectra(data), prior=_with_rates(prior))
+def _emitted_power(data: Columns, _wiring: Wiring, prior: FitResult | None, start: FitResult | None) -> FitResult:
+    return fit_emitted_power(_spectra(data), prior=_with_rates(prior), start=start)
 
 
 def _with_rates(prior: FitResult | None) -> FitResult:

@@ -4,6 +4,8 @@ import threading
 import time
 from collections.abc import Callable
 
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
 from labnis.analysis import Columns
 from labnis.fit import FitResult
 
@@ -95,7 +97,8 @@ class LiveFit:
 
     def _update(self, source: Callable[[], Columns]) -> None:
         try:
-            fit = self._fit(source(), self.latest)
+            with threadpool_limits(1):  # the measurement needs a core, too; and these fits are quicker on one
+                fit = self._fit(source(), self.latest)
             if self._left_alone:
                 return
             self.latest = fit

@@ -4,10 +4,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from labnis.fit.result import FitResult
 
 __all__ = ["with_derived"]
+
+Real = NDArray[np.float64]
 
 
 def with_derived(
@@ -17,6 +20,7 @@ def with_derived(
     function: Callable[[Mapping[str, float]], float],
     *,
     own_variance: float = 0.0,
+    gradient: Real | None = None,
 ) -> FitResult:
     """Append `function` of the parameters to `result`, correlated with them as its gradient says.
 
@@ -30,6 +34,8 @@ def with_derived(
         Of the parameters by name.
     own_variance
         Variance that the quantity has at fixed parameters (unit²).
+    gradient
+        By the parameters, in their order; by differences if it is not given.
 
     """
 
@@ -37,9 +43,10 @@ def with_derived(
         return function(dict(zip(result.names, values, strict=True)))
 
     centre = at(result.values)
-    # Steps go upwards only: a rate or a Dynes parameter at 0 has no smaller neighbour.
-    steps = np.diag(1e-2 * np.sqrt(np.diag(result.covariance)))
-    gradient = np.array([(at(result.values + step) - centre) / step[i] for i, step in enumerate(steps)])
+    if gradient is None:
+        # Steps go upwards only: a rate or a Dynes parameter at 0 has no smaller neighbour.
+        steps = np.diag(1e-2 * np.sqrt(np.diag(result.covariance)))
+        gradient = np.array([(at(result.values + step) - centre) / step[i] for i, step in enumerate(steps)])
     growth = np.vstack([np.eye(len(result.names)), gradient])
     covariance = growth @ result.covariance @ growth.T
     covariance[-1, -1] += own_variance

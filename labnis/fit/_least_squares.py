@@ -21,7 +21,7 @@ Real = NDArray[np.float64]
 
 # A datum is an outlier beyond this many standard deviations: one of 10⁸ random ones is.
 _OUTLIER, _OUTLIER_ROUNDS, _MOST_OUTLIERS = 6.0, 10, 0.1
-_NOISE_ROUNDS, _NOISE_TOLERANCE = 5, 1e-3
+_NOISE_ROUNDS, _NOISE_TOLERANCE = 5, 1e-2
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,9 @@ def _solve(parameters: Sequence[Parameter], model: Model, absorbed: int, prior: 
         return model.residuals(x) * count
 
     def jacobian(x: Real) -> Real:
-        return model.jacobian(x) * count[:, None]
+        slopes = model.jacobian(x)
+        slopes[~model.kept] = 0
+        return slopes
 
     noise = _noise(residuals(x), freedom)
     # A prior is weighed against the noise, and the noise is known only after a fit.
@@ -196,12 +198,18 @@ def _minimise(
     bounds: tuple[Real, Real],
 ) -> "least_squares":
     lower, upper = bounds
+
+    def slopes(u: Real) -> Real:
+        rows = np.vstack([derivative(u * scale), noise * matrix])
+        rows *= scale / noise  # in place: these are the largest arrays of a fit
+        return rows
+
     # scipy wants a start strictly inside the bounds.
     inside = np.clip(start / scale, lower / scale + 1e-12, upper / scale - 1e-12)
     outcome = least_squares(
         lambda u: np.concatenate([residuals(u * scale) / noise, matrix @ (u * scale) - target]),
         inside,
-        jac=lambda u: np.vstack([derivative(u * scale) / noise, matrix]) * scale,
+        jac=slopes,
         bounds=(lower / scale, upper / scale),
         x_scale="jac",
         xtol=1e-10,

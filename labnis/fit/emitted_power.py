@@ -8,6 +8,7 @@ reflection; what the bias changes is G times a power that the damping rates and 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +35,7 @@ LARGEST_GAIN_SIGMA = 10 / np.log(10) / 3
 _FEWEST_HIGH = 3
 
 
-def fit_emitted_power(data: EmissionData, *, prior: FitResult) -> FitResult:
+def fit_emitted_power(data: EmissionData, *, prior: FitResult, start: FitResult | None = None) -> FitResult:
     """Fit the gain of the chain and derive its noise temperature.
 
     Parameters
@@ -43,6 +44,8 @@ def fit_emitted_power(data: EmissionData, *, prior: FitResult) -> FitResult:
         Spectra at four biases or more, some of them well beyond the gap.
     prior
         A reflection fit of the same device; its rates and junction parameters enter with their covariance.
+    start
+        An earlier fit of the same kind to start from; not a prior.
 
     Returns
     -------
@@ -61,8 +64,10 @@ def fit_emitted_power(data: EmissionData, *, prior: FitResult) -> FitResult:
     known = prior.select((*RATE_NAMES, *JUNCTION_NAMES))
     refuse_impossible(usable, known)
     emitted = _emission(dict(zip(known.names, known.values, strict=True)), usable)
-    gain = _gain_guess(usable, emitted)
+    gain = _gain_guess(usable, emitted) if start is None else 10 ** (start["gain"].value / 10)
     parameters = [Parameter("gain", "dB", 10 * np.log10(gain), 1.0), *_known_parameters(known)]
+    if start is not None:
+        parameters = [replace(p, start=start[p.name].value) for p in parameters]
     # A radiometer scatters in proportion to what it sees; the weights come from the model, never from the noisy data.
     expected = np.median(usable.spectrum, axis=0) + gain * (emitted - np.median(emitted, axis=0))
     counts = np.ones(usable.spectrum.shape, bool)
@@ -107,21 +112,33 @@ class _Spectra:
         return np.asarray(self._without_background(self.data.spectrum - gain * _emission(values, self.data))).ravel()
 
     def jacobian(self, x: Real) -> Real:
-        gain, values = self._values(x)
-        lines = _Lines.of(values, self.data)
-        slopes = lines.slopes(values, self.data)
-        slopes["gain"] = lines.density * (np.log(10) / 10)
-        return np.stack([self._without_background(-gain * slopes[name]).ravel() for name in self.names], axis=-1)
+        return np.stack([self._without_background(slope).ravel() for slope in self._slopes(x)], axis=-1)
 
     def background(self, x: Real) -> Real:
         """The chain's own noise (W/Hz) in each bin."""
         gain, values = self._values(x)
         return self._mean(self.data.spectrum - gain * _emission(values, self.data))
 
+    def background_slopes(self, x: Real) -> Real:
+        """∂(background)/∂x, shape (frequencies, parameters)."""
+        return np.stack([self._mean(slope) for slope in self._slopes(x)], axis=-1)
+
+    def _slopes(self, x: Real) -> list[Real]:
+        """∂(data less emission)/∂x, each of shape (n, m)."""
+        gain, values = self._values(x)
+        lines = _Lines.of(values, self.data)
+        slopes = lines.slopes(values, self.data)
+        slopes["gain"] = lines.density * (np.log(10) / 10)
+        return [-gain * slopes[name] for name in self.names]
+
     def _mean(self, density: Real) -> Real:
+        return np.asarray(np.einsum("ij,ij->j", self._share, density))
+
+    @cached_property
+    def _share(self) -> Real:
+        """Part that each spectrum has in the mean of each bin; in a bin where nothing counts nothing is known."""
         weight = self.counts * self.expected**-2
-        # In a bin where nothing counts nothing is known.
-        return np.asarray((weight * density).sum(axis=0) / np.where(self.counts.any(axis=0), weight.sum(axis=0), 1.0))
+        return np.asarray(weight / np.where(self.counts.any(axis=0), weight.sum(axis=0), 1.0))
 
     def _without_background(self, density: Real) -> Real:
         return np.asarray((density - self._mean(density)) / self.expected)
@@ -229,13 +246,11 @@ def _result(parameters: list[Parameter], solution: Solution) -> FitResult:
 def _with_noise_temperature(result: FitResult, spectra: _Spectra) -> FitResult:
     """Append T_noise = (noise per bin, averaged over the band) / (G k)."""
     known = spectra.counts.any(axis=0)
-
-    def noise_temperature(values: Mapping[str, float]) -> float:
-        background = spectra.background(np.array([values[name] for name in spectra.names]))
-        return float(background[known].mean() / (10 ** (values["gain"] / 10) * k))
-
+    per_kelvin = 10 ** (result["gain"].value / 10) * k
+    temperature = float(spectra.background(result.values)[known].mean()) / per_kelvin
+    gradient = spectra.background_slopes(result.values)[known].mean(axis=0) / per_kelvin
+    gradient[result.names.index("gain")] -= np.log(10) / 10 * temperature
     # At fixed parameters the eliminated background has its own scatter, independent of that of the parameters.
     weight = (spectra.counts * spectra.expected**-2).sum(axis=0)[known]
-    own = result.noise**2 * float((1 / weight).sum()) / weight.size**2
-    gain = 10 ** (result["gain"].value / 10)
-    return with_derived(result, "noise_temperature", "K", noise_temperature, own_variance=own / (gain * k) ** 2)
+    own = result.noise**2 * float((1 / weight).sum()) / weight.size**2 / per_kelvin**2
+    return with_derived(result, "noise_temperature", "K", lambda _: temperature, own_variance=own, gradient=gradient)

@@ -133,3 +133,11 @@ def test_band_without_the_resonance(reflection_fit: FitResult, shipped: Truth) -
 def test_prior_without_rates_is_named(spectra: EmissionData, junction_fit: FitResult) -> None:
     with pytest.raises(KeyError, match="has no parameter 'damping_line'"):
         fit_emitted_power(spectra, prior=junction_fit)
+
+
+def test_start_is_no_prior(spectra: EmissionData, reflection_fit: FitResult) -> None:
+    fit = fit_emitted_power(spectra, prior=reflection_fit)
+    aside = replace(fit, values=fit.values + 3 * np.sqrt(np.diag(fit.covariance)))
+    again = fit_emitted_power(spectra, prior=reflection_fit, start=aside)
+    for name in fit.names:
+        assert again[name].value == pytest.approx(fit[name].value, abs=0.02 * fit[name].sigma)

@@ -62,7 +62,8 @@ def test_a_spectrum_alone_tells_nothing_of_the_gain(
     many_at_one_bias = np.zeros(spectra.device_voltage.size)
     many_at_one_bias[-1] = 100
     unit = np.eye(len(sensitivity.names))[sensitivity.names.index("gain")]
-    assert expected_variance(sensitivity.information(many_at_one_bias), unit) == np.inf
+    # But for rounding, not a thing.
+    assert np.sqrt(expected_variance(sensitivity.information(many_at_one_bias), unit)) > 1e4
 
 
 @pytest.mark.parametrize("wanted", ["gain", "noise_temperature", "damping_line"])

@@ -43,6 +43,9 @@ FANO_REAL = (1.0, 0.02)
 # An earlier fit whose residuals are larger than their differences by this factor is no start.
 _RANDOM = 1.2
 
+# Network analyzers begin above (Hz); frequencies in GHz do not. Biases that half of a sweep never reaches (gaps).
+_LOWEST_FREQUENCY, _IMPOSSIBLE_BIAS = 1e3, 300.0
+
 _QUESTIONS = (
     "are there biases on both sides of the gap, is the resonance in the band, is the phase that of a network analyzer?"
 )
@@ -71,6 +74,14 @@ class ReflectionData:
         expected = (self.device_voltage.size, self.frequency.size)
         if self.s11.shape != expected:
             raise FitError(f"s11 has shape {self.s11.shape}; {expected} is needed (biases, frequencies)")
+        if not np.iscomplexobj(self.s11):
+            raise FitError("s11 is real; amplitude and phase are needed: read the complex trace, not its magnitude")
+        if np.iscomplexobj(self.device_voltage) or np.iscomplexobj(self.frequency):
+            raise FitError("device_voltage and frequency must be real")
+        if not (np.diff(self.frequency) > 0).all():
+            raise FitError("frequency does not increase from one point to the next; sort the traces by frequency")
+        if self.frequency.size and not self.frequency[0] > _LOWEST_FREQUENCY:
+            raise FitError(f"frequency begins at {self.frequency[0]:.6g}; give it in Hz")
 
     def finite(self) -> "ReflectionData":
         """Only the biases at which everything is finite."""
@@ -108,13 +119,14 @@ def fit_reflection(
     Raises
     ------
     FitError
-        With fewer than four usable traces, no bias dependence beyond the noise, no convergence, or a rate that the
-        traces do not determine.
+        With fewer than four usable traces, quantities in other units, no bias dependence beyond the noise, no
+        convergence, or a rate that the traces do not determine.
 
     """
     usable = data.finite()
     if usable.device_voltage.size < 4:
         raise FitError(f"{usable.device_voltage.size} usable traces are too few; at least 4 biases are needed")
+    _refuse_impossible_biases(usable.device_voltage, prior)
     # Network analyzers count phase as e^{+jωt}; the model follows physics.
     usable = ReflectionData(usable.device_voltage, usable.frequency, usable.s11.conj())
     junction = junction_parameters(prior or start, usable.device_voltage)
@@ -135,6 +147,20 @@ def fit_reflection(
     )
     _refuse_undetermined(result)
     return with_derived(result, "resonance_frequency", "Hz", _zero_bias_resonance)
+
+
+def _refuse_impossible_biases(device_voltage: Real, prior: FitResult | None) -> None:
+    """Raise FitError for biases that only a wrong unit explains, as far as the gap is known."""
+    if prior is None:
+        return
+    in_gaps = np.abs(device_voltage) / (2 * prior["gap"].value)
+    if in_gaps.max() < 1:
+        raise FitError(
+            f"the largest bias is {in_gaps.max():.3g} gaps across one junction, and below 1 next to nothing changes; "
+            "sweep beyond the gap, and give device_voltage in V"
+        )
+    if np.median(in_gaps) > _IMPOSSIBLE_BIAS:
+        raise FitError(f"half of the biases are above {np.median(in_gaps):.3g} gaps; give device_voltage in V")
 
 
 @dataclass(frozen=True)

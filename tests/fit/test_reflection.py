@@ -176,3 +176,32 @@ def test_resonance_far_outside_the_band(shipped: Truth, junction_fit: FitResult)
     elsewhere = reflection(shipped, centre=7e9)
     with pytest.raises(FitError, match="does not depend on the bias"):
         fit_reflection(elsewhere, prior=junction_fit)
+
+
+@pytest.mark.parametrize(
+    ("volts", "hertz", "told"),
+    [(1e3, 1.0, "device_voltage in V"), (1e-3, 1.0, "device_voltage in V"), (1.0, 1e-9, "give it in Hz")],
+)
+def test_wrong_units(volts: float, hertz: float, told: str, traces: ReflectionData, junction_fit: FitResult) -> None:
+    with pytest.raises(FitError, match=told):
+        fit_reflection(
+            replace(traces, device_voltage=traces.device_voltage * volts, frequency=traces.frequency * hertz),
+            prior=junction_fit,
+        )
+
+
+def test_magnitudes_alone(traces: ReflectionData) -> None:
+    with pytest.raises(FitError, match="s11 is real"):
+        replace(traces, s11=np.abs(traces.s11))
+
+
+def test_frequencies_have_to_increase(traces: ReflectionData) -> None:
+    with pytest.raises(FitError, match="does not increase"):
+        replace(traces, frequency=traces.frequency[::-1])
+
+
+def test_order_of_the_biases_does_not_matter(
+    traces: ReflectionData, junction_fit: FitResult, reflection_fit: FitResult
+) -> None:
+    backwards = replace(traces, device_voltage=traces.device_voltage[::-1], s11=traces.s11[::-1])
+    within(fit_reflection(backwards, prior=junction_fit), reflection_fit, 0.1)

@@ -174,6 +174,9 @@ class Bench:
             writer.flush()
         if fitting is not None:
             fitting.stop()
+        if fitting is not None and fitting.known:
+            with keeping(failures):
+                writer.event("until", f"{', '.join(map(str, fitting.known))} was reached: the run ends")
         if self.stop and not failures:
             failures.append(self.stop.error(f"the bias is at zero, {writer.rows} rows are in {writer.path}"))
         fit, problem = fitting.final(recorder.columns()) if fitting else (None, "")

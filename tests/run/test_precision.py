@@ -11,7 +11,7 @@ from labnis.cli.preparing import Options
 from labnis.errors import RequestError
 from labnis.fit import FitResult
 from labnis.precision import PrecisionGoal, check_goals, parsed_goals
-from labnis.storage import open_run
+from labnis.storage import open_run, read_events
 from labnis.watching import RunOutcome
 from procedures import IVSweep
 from tests.run.bench import Watcher, dry_bench, write_station
@@ -91,6 +91,9 @@ def test_run_ends_when_the_result_is_known(order: str, tmp_path: Path) -> None:
     assert 10 <= outcome.rows < 101
     assert outcome.results["normal_resistance"].sigma <= 2e-4 * outcome.results["normal_resistance"].value
     assert any("normal_resistance=0.02%" in note for note in outcome.notes)
+    assert [event.message for event in read_events(outcome.path) if event.kind == "until"] == [
+        "normal_resistance=0.02% was reached: the run ends"
+    ]
     off = (outcome.results["normal_resistance"].value - 12e3) / outcome.results["normal_resistance"].sigma
     assert abs(off) < 4
     biases = open_run(outcome.path)["bias"].values

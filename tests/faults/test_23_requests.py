@@ -8,7 +8,7 @@ import math
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from pymeasure.experiment import FloatParameter, IntegerParameter
+from pymeasure.experiment import FloatParameter, IntegerParameter, ListParameter
 from pymeasure.experiment.parameters import Parameter
 
 import procedures
@@ -50,6 +50,8 @@ def impossible(kind: str, name: str) -> st.SearchStrategy[str]:
     """Texts that the parameter `name` of the procedure `kind` must not take."""
     parameter: Parameter = getattr(procedures, kind)().parameter_objects()[name]
     nonsense = st.sampled_from(["nan", "inf", "-inf", "1e400", "", "1_0", "0x10", "many"])
+    if isinstance(parameter, ListParameter):
+        return st.one_of(nonsense, st.sampled_from(["Sweep", "sweep ", "0", "informations", "['sweep']"]))
     if isinstance(parameter, IntegerParameter):
         low, high = int(parameter.minimum), int(parameter.maximum)
         beyond = st.sampled_from([low - 1, high + 1, 0, -5, 10**9])
@@ -73,6 +75,8 @@ def test_whatever_no_parameter_can_be(kind: str, name: str, requests: Requests, 
 
 def beyond_by_an_ulp(kind: str, name: str) -> list[str]:
     parameter = getattr(procedures, kind)().parameter_objects()[name]
+    if isinstance(parameter, ListParameter):
+        return ["", "nan", "0", *(f"{choice}s" for choice in parameter.choices)]
     if isinstance(parameter, IntegerParameter):
         return [str(int(parameter.minimum) - 1), str(int(parameter.maximum) + 1), "1000000000"]
     low, high = float(parameter.minimum), min(float(parameter.maximum), STATION_LIMITS.get(name, math.inf))

@@ -6,7 +6,7 @@ reflection; what the bias changes is G times a power that the damping rates and 
 (Hyyppä et al., APL 114, 192603, eqs. 1–7, at all biases rather than in the high-bias limit of eqs. 8 and 9).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -112,7 +112,10 @@ class _Spectra:
         return np.asarray(self._without_background(self.data.spectrum - gain * _emission(values, self.data))).ravel()
 
     def jacobian(self, x: Real) -> Real:
-        return np.stack([self._without_background(slope).ravel() for slope in self._slopes(x)], axis=-1)
+        slopes = self._slopes(x)
+        slopes -= self._mean(slopes)
+        slopes /= self.expected[..., None]
+        return slopes.reshape(-1, x.size)
 
     def background(self, x: Real) -> Real:
         """The chain's own noise (W/Hz) in each bin."""
@@ -121,18 +124,16 @@ class _Spectra:
 
     def background_slopes(self, x: Real) -> Real:
         """∂(background)/∂x, shape (frequencies, parameters)."""
-        return np.stack([self._mean(slope) for slope in self._slopes(x)], axis=-1)
+        return self._mean(self._slopes(x))
 
-    def _slopes(self, x: Real) -> list[Real]:
-        """∂(data less emission)/∂x, each of shape (n, m)."""
+    def _slopes(self, x: Real) -> Real:
+        """∂(data less emission)/∂x, shape (n, m, p)."""
         gain, values = self._values(x)
-        lines = _Lines.of(values, self.data)
-        slopes = lines.slopes(values, self.data)
-        slopes["gain"] = lines.density * (np.log(10) / 10)
-        return [-gain * slopes[name] for name in self.names]
+        return -gain * _Lines.of(values, self.data).slopes(values, self.data, self.names)
 
     def _mean(self, density: Real) -> Real:
-        return np.asarray(np.einsum("ij,ij->j", self._share, density))
+        """Over the biases, for each frequency and whatever axes follow."""
+        return np.asarray(np.einsum("ij,ij...->j...", self._share, density))
 
     @cached_property
     def _share(self) -> Real:
@@ -176,28 +177,32 @@ class _Lines:
         density = height[:, None] / (detuning**2 + (total**2 / 4)[:, None])
         return cls(junctions, photons, total, flow, detuning, density)
 
-    def slopes(self, values: Mapping[str, float], data: EmissionData) -> dict[str, Real]:
-        """∂S/∂(parameter) (n, m), but for the tiny change of the baths' photon number with the frequency."""
+    def slopes(self, values: Mapping[str, float], data: EmissionData, names: Sequence[str]) -> Real:
+        """∂S/∂(parameter), shape (n, m, p), but for the tiny change of the baths' photon number with the frequency.
+
+        By the gain (dB) it is the change of G·S at G = 1. Each parameter changes S through γ_Σ, δ and a factor alone.
+        """
         rate, frequency, ones = values["damping_junction"], values["ohmic_frequency"], np.ones_like(self.total)
-        # ∂ ln S by γ_Σ and by δ.
-        spread = 1 / (self.detuning**2 + (self.total**2 / 4)[:, None])
-        by_total, by_detuning = -self.total[:, None] / 2 * spread, -2 * self.detuning * spread
+        # By how much each changes γ_Σ, δ and ln of the factor at each bias.
         changes = {
-            name: (rate * slope.damping, rate * slope.shift, rate * (slope.emission - self.photons * slope.damping))
+            name: (
+                rate * slope.damping,
+                -rate * slope.shift,
+                rate * (slope.emission - self.photons * slope.damping) / self.flow,
+            )
             for name, slope in tunnelling_slopes(values, data.device_voltage).items()
         }
-        changes["damping_junction"] = (self.junctions.damping, self.junctions.shift, self.flow / rate)
-        changes["damping_line"] = changes["damping_excess"] = (ones, 0 * ones, 0 * ones)
-        of_frequency = changes["ohmic_frequency"]
-        changes["ohmic_frequency"] = (of_frequency[0], of_frequency[1] + 2 * np.pi, of_frequency[2])
-        slopes = {}
-        unit = self.density / self.flow[:, None]
-        for name, (total, shift, flow) in changes.items():
-            relative = total[:, None] * by_total - shift[:, None] * by_detuning
-            slopes[name] = self.density * relative + unit * flow[:, None]
-        slopes["damping_line"] = slopes["damping_line"] + self.density / values["damping_line"]
-        slopes["ohmic_frequency"] = slopes["ohmic_frequency"] + self.density / frequency
-        return slopes
+        changes["damping_junction"] = (self.junctions.damping, -self.junctions.shift, ones / rate)
+        changes["damping_excess"] = (ones, 0 * ones, 0 * ones)
+        changes["damping_line"] = (ones, 0 * ones, ones / values["damping_line"])
+        total, detuning, factor = changes["ohmic_frequency"]
+        changes["ohmic_frequency"] = (total, detuning - 2 * np.pi, factor + 1 / frequency)
+        changes["gain"] = (0 * ones, 0 * ones, ones * np.log(10) / 10)
+        # ∂S by γ_Σ and by δ.
+        steep = self.density / (self.detuning**2 + (self.total**2 / 4)[:, None])
+        directions = np.stack([-self.total[:, None] / 2 * steep, -2 * self.detuning * steep, self.density], axis=-1)
+        weights = np.array([changes[name] for name in names])
+        return np.asarray(directions @ weights.transpose(2, 1, 0))
 
 
 def _emission(values: Mapping[str, float], data: EmissionData) -> Real:

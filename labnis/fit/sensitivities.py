@@ -58,11 +58,10 @@ def emission_sensitivity(fit: FitResult, data: EmissionData, device_voltage: Rea
     nothing = np.zeros((device_voltage.size, frequency.size))
     there = EmissionData(device_voltage, frequency, nothing, data.fridge_temperature)
     lines = _Lines.of(values, there)
-    slopes = lines.slopes(values, there) | {"gain": lines.density * np.log(10) / 10}
     # Relative to the whole power density, with which a radiometer's noise grows; the gain cancels.
     noise = fit.noise * (k * values["noise_temperature"] + lines.density) / np.sqrt(repeats)
     matrix, _ = prior_rows(names, prior.select(names[1:]))
-    whitened = np.stack([slopes[name] / noise for name in names], axis=-1)
+    whitened = lines.slopes(values, there, names) / noise[..., None]
     return Sensitivity(names, whitened.astype(complex), (1 / noise).astype(complex), matrix.T @ matrix)
 
 

@@ -1,4 +1,4 @@
-"""Runs that build on earlier ones: in processes of their own, through the ledger."""
+"""Runs that build on earlier ones, through the ledger."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from labnis.storage import read_metadata
-from tests.run.bench import Commands, command
+from tests.run.bench import Commands
 
 STEPS = {
     "IVSweep": ("points=41", {"gap": 215e-6, "normal_resistance": 12e3, "electron_temperature": 0.110}),
@@ -25,10 +25,10 @@ def agrees(results: dict[str, Any], expected: dict[str, float]) -> None:
         assert abs(results[name]["value"] - truth) < 4 * results[name]["sigma"], name
 
 
-def test_three_commands_give_what_one_calibration_gives(tmp_path: Path) -> None:
+def test_three_commands_give_what_one_calibration_gives(labnis: Commands) -> None:
     runs: list[str] = []
     for name, (points, expected) in STEPS.items():
-        answer = command(f"run {name} --dry-run --json --data shared --set {points} --seed {len(runs)}", tmp_path)
+        answer = labnis(f"run {name} --dry-run --json --data shared --set {points} --seed {len(runs)}")
         assert answer.code == 0, answer.err
         found = json.loads(answer.out)
         agrees(found["results"], expected)

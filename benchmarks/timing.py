@@ -7,7 +7,7 @@ from timeit import timeit
 
 import numpy as np
 
-__all__ = ["Line", "ratio_line", "seconds"]
+__all__ = ["Line", "promise", "ratio_line", "seconds"]
 
 _SHORTEST_TURN = 0.02  # s
 
@@ -23,8 +23,12 @@ class Line:
 
 def ratio_line(ratio: float, promised: float) -> Line:
     """How many times faster something is, beside what was promised."""
-    words = f"at least {promised:.0f} is promised"
-    return Line("  ratio", f"{ratio:.0f}", words if ratio >= promised else f"TOO SLOW: {words}")
+    return Line("  ratio", f"{ratio:.0f}", promise(f"at least {promised:.0f}", ratio >= promised))
+
+
+def promise(limit: str, kept: bool) -> str:
+    """The remark that says what was promised, and whether it was `kept`."""
+    return f"{limit} is promised" if kept else f"TOO SLOW: {limit} is promised"
 
 
 def seconds(*actions: Callable[[], object], rounds: int = 5) -> list[float]:

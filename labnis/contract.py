@@ -9,6 +9,7 @@ from pymeasure.experiment import Procedure
 
 from labnis.errors import RequestError
 from labnis.physics import NISJunction, NoOperatingPointError, SINISCooler
+from labnis.precision import is_informed
 from labnis.recording import declared_columns
 from labnis.station import Island, StationConfig
 from labnis.station.connecting import instrument_class
@@ -171,8 +172,7 @@ def _planned(
     biases = np.asarray(procedure.biases())
     largest = float(np.abs(biases).max())
     expectation = expected(largest, config, known, bath_temperature)
-    chosen = getattr(procedure, "order", "sweep") == "information"
-    step = float(np.ptp(biases) if chosen else np.abs(np.diff(biases)).max(initial=0.0))
+    step = float(np.ptp(biases) if is_informed(procedure) else np.abs(np.diff(biases)).max(initial=0.0))
     return PlannedRun(name, biases.size, largest, step, duration, _room(procedure), expectation)
 
 

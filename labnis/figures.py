@@ -82,7 +82,7 @@ def _draw_power(axis: Axes, run: xarray.Dataset, fits: dict[str, FitResult]) -> 
 
 def band_power(fit: FitResult, device_voltage: Real, frequency: Real) -> Real:
     """Power (W) in the band of `frequency` (Hz) that a fit of spectra predicts at each `device_voltage` (V)."""
-    v = dict(zip(fit.names, fit.values, strict=True))
+    v = fit.by_name
     # The damping rate's shape does not depend on the tunnelling resistance, which this fit does not know.
     junction = NISJunction(v["gap"], 1.0, v["dynes"])
     resonator = Resonator(v["ohmic_frequency"], v["damping_line"], v["damping_excess"], v["damping_junction"])

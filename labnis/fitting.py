@@ -36,8 +36,8 @@ class RunFit:
 
     Attributes
     ----------
-    known
-        The goals that are reached; empty as long as one of them is not.
+    reached
+        The goals, in words, once all of them are reached; empty before.
 
     """
 
@@ -57,7 +57,7 @@ class RunFit:
         self._goals = tuple(goals)
         self._on_update = on_update
         self._live = LiveFit(self._fit, self._updated, at_once=at_once)
-        self.known: tuple[PrecisionGoal, ...] = ()
+        self.reached = ""
 
     def offer(self, columns: Callable[[], Columns]) -> None:
         """Say that there is a new row."""
@@ -105,5 +105,5 @@ class RunFit:
 
     def _updated(self, fit: FitResult) -> None:
         if self._goals and all(goal.reached(fit) for goal in self._goals):
-            self.known = self._goals
+            self.reached = ", ".join(map(str, self._goals))
         self._on_update(fit)

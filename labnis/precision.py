@@ -13,7 +13,7 @@ from labnis.analysis import RESULT_UNITS, estimator_for
 from labnis.errors import RequestError
 from labnis.fit import FitResult
 
-__all__ = ["PrecisionGoal", "check_goals", "goals_of", "parsed_goals"]
+__all__ = ["PrecisionGoal", "check_goals", "goals_of", "is_informed", "parsed_goals"]
 
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _GOAL = re.compile(rf"(?P<result>\w+)\s*=\s*(?P<number>{_NUMBER})\s*(?P<unit>.*)")
@@ -105,6 +105,11 @@ def goals_of(procedure: Procedure, goals: Sequence[PrecisionGoal]) -> tuple[Prec
     return tuple(goal for goal in goals if estimator is not None and goal.result in estimator.results)
 
 
+def is_informed(procedure: Procedure) -> bool:
+    """Whether the biases of `procedure` are chosen by what they tell, rather than swept."""
+    return getattr(procedure, "order", "sweep") == "information"
+
+
 def check_goals(goals: Sequence[PrecisionGoal], procedures: Sequence[Procedure]) -> None:
     """Refuse goals that none of the procedures can reach, and an order of biases that needs a goal and has none.
 
@@ -119,7 +124,7 @@ def check_goals(goals: Sequence[PrecisionGoal], procedures: Sequence[Procedure])
             names = ", ".join(type(procedure).__name__ for procedure in procedures)
             raise RequestError(f"--until {goal}: {names} does not measure {goal.result}")
     for procedure in procedures:
-        if getattr(procedure, "order", "sweep") == "information" and not goals_of(procedure, goals):
+        if is_informed(procedure) and not goals_of(procedure, goals):
             name = type(procedure).__name__
             estimator = estimator_for(name)
             known = ", ".join(estimator.results) if estimator is not None else "nothing"

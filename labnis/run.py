@@ -28,7 +28,7 @@ from labnis.fitting import RunFit
 from labnis.guardian import guarded
 from labnis.ledger import Ledger, LedgerUnavailableError, new_batch
 from labnis.pending import keep_pending
-from labnis.precision import PrecisionGoal, check_goals, goals_of
+from labnis.precision import PrecisionGoal, check_goals, goals_of, is_informed
 from labnis.recording import Recorder, coordinate_of, declared_columns
 from labnis.safeguards import Safeguards, Stopped
 from labnis.station import OpenStation, StationConfig, open_station
@@ -174,9 +174,9 @@ class Bench:
             writer.flush()
         if fitting is not None:
             fitting.stop()
-        if fitting is not None and fitting.known:
+        if fitting is not None and fitting.reached:
             with keeping(failures):
-                writer.event("until", f"{', '.join(map(str, fitting.known))} was reached: the run ends")
+                writer.event("until", f"{fitting.reached} was reached: the run ends")
         if self.stop and not failures:
             failures.append(self.stop.error(f"the bias is at zero, {writer.rows} rows are in {writer.path}"))
         fit, problem = fitting.final(recorder.columns()) if fitting else (None, "")
@@ -209,8 +209,8 @@ class Bench:
         leaving: list[BaseException] = []
         procedure.roles = safeguards.roles
         procedure.emit = recorder.emit
-        procedure.should_stop = lambda: safeguards.should_stop() or (fitting is not None and bool(fitting.known))
-        if fitting is not None:
+        procedure.should_stop = lambda: safeguards.should_stop() or (fitting is not None and bool(fitting.reached))
+        if fitting is not None and is_informed(procedure):
             procedure.choose = fitting.informed_order(procedure, recorder.columns)
         procedure.is_last = lambda: True
         procedure.status = Procedure.RUNNING
@@ -325,8 +325,8 @@ class Bench:
         notes = []
         if estimator is not None and prior is not None and estimator.prior not in self.fits:
             notes.append(f"builds on the {estimator.prior} fit of the earlier run {prior.run_id}, {prior.run_path}")
-        if fitting is not None and fitting.known:
-            notes.append(f"ended when {', '.join(map(str, fitting.known))} was reached")
+        if fitting is not None and fitting.reached:
+            notes.append(f"ended when {fitting.reached} was reached")
         if fitting is not None and fitting.failure and not problem:
             notes.append(f"the live fit failed at last: {fitting.failure}; the fit at the end did not")
         if display.problem:

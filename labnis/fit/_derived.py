@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from labnis.fit.result import FitResult
 
-__all__ = ["with_derived"]
+__all__ = ["with_derived", "with_quantity"]
 
 Real = NDArray[np.float64]
 
@@ -20,7 +20,6 @@ def with_derived(
     function: Callable[[Mapping[str, float]], float],
     *,
     own_variance: float = 0.0,
-    gradient: Real | None = None,
 ) -> FitResult:
     """Append `function` of the parameters to `result`, correlated with them as its gradient says.
 
@@ -34,8 +33,6 @@ def with_derived(
         Of the parameters by name.
     own_variance
         Variance that the quantity has at fixed parameters (unit²).
-    gradient
-        By the parameters, in their order; by differences if it is not given.
 
     """
 
@@ -43,10 +40,16 @@ def with_derived(
         return function(dict(zip(result.names, values, strict=True)))
 
     centre = at(result.values)
-    if gradient is None:
-        # Steps go upwards only: a rate or a Dynes parameter at 0 has no smaller neighbour.
-        steps = np.diag(1e-2 * np.sqrt(np.diag(result.covariance)))
-        gradient = np.array([(at(result.values + step) - centre) / step[i] for i, step in enumerate(steps)])
+    # Steps go upwards only: a rate or a Dynes parameter at 0 has no smaller neighbour.
+    steps = np.diag(1e-2 * np.sqrt(np.diag(result.covariance)))
+    gradient = np.array([(at(result.values + step) - centre) / step[i] for i, step in enumerate(steps)])
+    return with_quantity(result, name, unit, centre, gradient, own_variance=own_variance)
+
+
+def with_quantity(
+    result: FitResult, name: str, unit: str, value: float, gradient: Real, *, own_variance: float
+) -> FitResult:
+    """Append a `value` whose `gradient` by the parameters, in their order, is known; `own_variance` as above."""
     growth = np.vstack([np.eye(len(result.names)), gradient])
     covariance = growth @ result.covariance @ growth.T
     covariance[-1, -1] += own_variance
@@ -54,6 +57,6 @@ def with_derived(
         result,
         names=(*result.names, name),
         units=(*result.units, unit),
-        values=np.append(result.values, centre),
+        values=np.append(result.values, value),
         covariance=covariance,
     )

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from labnis.fit._biases import GOOD_BIAS, refuse_impossible_biases, volts
 from labnis.fit.result import FitError, FitResult
 from labnis.physics import critical_temperature
 
@@ -15,10 +16,6 @@ Real = NDArray[np.float64]
 
 #: From here on (gaps across one junction) a bias counts as high.
 HIGH_BIAS = 3.0
-# Nobody biases a junction so far (gaps), but a voltage in mV looks like this.
-_IMPOSSIBLE_BIAS = 300.0
-# Where a sweep should end (gaps): the expansion's truncation no longer counts there.
-_GOOD_BIAS = 10.0
 
 # A value is a burst beyond this many standard deviations, unless there are many.
 _OUTLIER, _MOST_OUTLIERS, _ROUNDS = 6.0, 0.1, 3
@@ -99,17 +96,7 @@ def refuse_impossible(data: EmissionData, known: FitResult) -> None:
             "the analyzer there, and give frequency in Hz"
         )
     gap = known["gap"].value
-    in_gaps = np.abs(data.device_voltage) / (2 * gap)
-    if in_gaps.max() < 1:
-        raise FitError(
-            f"the largest bias is {in_gaps.max():.3g} gaps across one junction, and nothing is emitted below 1; "
-            f"sweep to {_volts(_GOOD_BIAS * gap)}, and give device_voltage in V"
-        )
-    if np.median(in_gaps) > _IMPOSSIBLE_BIAS:
-        raise FitError(
-            f"half of the biases are above {np.median(in_gaps):.3g} gaps across one junction, which is not possible; "
-            "give device_voltage in V"
-        )
+    refuse_impossible_biases(data.device_voltage, gap, "nothing is emitted below 1")
     critical = critical_temperature(gap)
     if not data.fridge_temperature < critical:
         raise FitError(
@@ -131,11 +118,6 @@ def _refuse_clipped(spectrum: Real) -> None:
                 f"{count} of {spectrum.size} values of the spectra equal the {what}, {end:.4g} W/Hz: the analyzer "
                 "clips; choose another input range or reference level and measure again"
             )
-
-
-def _volts(energy: float) -> str:
-    """Voltage across the device at which each junction has this energy (eV)."""
-    return f"{2 * energy * 1e3:.2g} mV across the device"
 
 
 def spectra_warnings(
@@ -169,8 +151,8 @@ def _too_few_high(data: EmissionData, gap: float, fewest: int) -> tuple[str, ...
     if high >= fewest:
         return ()
     return (
-        f"{high} of {data.device_voltage.size} biases are high, beyond {_volts(HIGH_BIAS * gap)}, and a trustworthy "
-        f"gain needs {fewest}; sweep to {_volts(_GOOD_BIAS * gap)}",
+        f"{high} of {data.device_voltage.size} biases are high, beyond {volts(HIGH_BIAS * gap)}, and a trustworthy "
+        f"gain needs {fewest}; sweep to {volts(GOOD_BIAS * gap)}",
     )
 
 

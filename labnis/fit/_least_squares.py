@@ -11,11 +11,12 @@ from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import block_diag
 from scipy.optimize import least_squares
 
 from labnis.fit.result import FitError, FitResult
 
-__all__ = ["Model", "Parameter", "Solution", "prior_rows", "solve"]
+__all__ = ["Model", "Parameter", "Solution", "joined", "prior_rows", "solve"]
 
 Real = NDArray[np.float64]
 
@@ -96,8 +97,19 @@ def prior_rows(names: Sequence[str], prior: FitResult | None) -> tuple[Real, Rea
     correlation = selected.covariance / np.outer(sigma, sigma)
     whitener = np.linalg.inv(np.linalg.cholesky(correlation)) / sigma
     matrix = np.zeros((len(known), len(names)))
-    matrix[:, [list(names).index(name) for name in known]] = whitener
+    matrix[:, [names.index(name) for name in known]] = whitener
     return matrix, whitener @ selected.values
+
+
+def joined(first: FitResult, second: FitResult) -> FitResult:
+    """A prior of what two that know nothing of each other say."""
+    return replace(
+        first,
+        names=first.names + second.names,
+        units=first.units + second.units,
+        values=np.concatenate([first.values, second.values]),
+        covariance=block_diag(first.covariance, second.covariance),
+    )
 
 
 def solve(

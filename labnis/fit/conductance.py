@@ -4,13 +4,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.constants import e, k
 from scipy.ndimage import median_filter
 
 from labnis.fit._curve_data import refuse_impossible
-from labnis.fit._excitation import device_cycle, first_harmonic, phases
+from labnis.fit._excitation import first_harmonic, phases
 from labnis.fit._least_squares import Parameter, solve
-from labnis.fit.current_voltage import _device_share, _junction
+from labnis.fit._sinis_pair import current_slopes, device_share, device_swing, junction_of, junction_voltage
 from labnis.fit.result import FitError, FitResult
 
 __all__ = ["fit_conductance"]
@@ -74,8 +73,8 @@ def fit_conductance(
     # How much of the excitation reaches the device needs the curve, which the first rounds find.
     x = np.array([p.start for p in parameters])
     for _ in range(_ROUNDS):
-        swing = _device_swing(x, voltage, np.sqrt(2) * excitation * _PHASES, series_resistance)
-        weight = _device_share(x, voltage, series_resistance) ** 2
+        swing = device_swing(x, voltage, np.sqrt(2) * excitation * _PHASES, series_resistance)
+        weight = device_share(x, voltage, series_resistance) ** 2
         solution = solve(parameters, _Harmonic(voltage, measured, weight, swing, np.ones(voltage.shape, bool)))
         settled = np.abs(solution.values - x) < _SETTLED * np.sqrt(np.diag(solution.covariance))
         x = solution.values
@@ -109,17 +108,6 @@ def _usable(device_voltage: Real, conductance: Real) -> tuple[Real, Real]:
     return device_voltage[usable], conductance[usable]
 
 
-def _device_swing(x: Real, voltage: Real, line: Real, series_resistance: float) -> Real:
-    """What the swing of the `line` (V, at each phase) adds to the device's mean `voltage`, shape (n, phases)."""
-
-    def curve(device_voltage: Real) -> tuple[Real, Real]:
-        at = (device_voltage + x[4]) / 2
-        return _junction(x).current(at, x[2]), _junction(x).conductance(at, x[2]) / 2
-
-    reach = np.full(voltage.shape, 2 * k / e * x[2])
-    return device_cycle(curve, voltage, line, series_resistance, reach) - voltage[:, None]
-
-
 @dataclass(frozen=True)
 class _Harmonic:
     """Data, weights and excitation of one round of the fit.
@@ -138,35 +126,24 @@ class _Harmonic:
         return replace(self, kept=kept)
 
     def _junction_voltage(self, x: Real) -> Real:
-        return np.asarray((self.voltage[:, None] + x[4] + self.swing) / 2)
+        return junction_voltage(x, self.voltage[:, None] + self.swing)
 
     def _harmonic(self, current: Real) -> Real:
         """First harmonic of something along the cycle over that of the device voltage."""
         return first_harmonic(current) / first_harmonic(self.swing)
 
     def residuals(self, x: Real) -> Real:
-        model = self._harmonic(_junction(x).current(self._junction_voltage(x), x[2]))
+        model = self._harmonic(junction_of(x).current(self._junction_voltage(x), x[2]))
         return np.asarray((self.conductance - model) * self.weight)
 
     def jacobian(self, x: Real) -> Real:
-        junction, at = _junction(x), self._junction_voltage(x)
-        v, t = at / x[0], k / e * x[2] / x[0]
-        s = junction.complex_response(at, x[2])
-        s_v, s_t = junction.complex_response_slopes(at, x[2])
-        # I = (Δ/R)·Re s(V/Δ, kT/Δ, γ), and ∂s/∂γ = i·∂s/∂v.
-        slopes = [
-            (s - v * s_v - t * s_t).real / x[1],
-            -x[0] * s.real / x[1] ** 2,
-            k / e * s_t.real / x[1],
-            -x[0] * s_v.imag / x[1],
-            s_v.real / x[1] / 2,
-        ]
+        slopes = current_slopes(x, self._junction_voltage(x))
         return np.stack([-self._harmonic(slope) * self.weight for slope in slopes], axis=-1)
 
 
 def _parameters(voltage: Real, conductance: Real, excitation: float, start: FitResult | None) -> list[Parameter]:
     """Start values: the earlier fit's, or read off the curve."""
-    guess = _guess(voltage, conductance) if start is None else dict(zip(start.names, start.values, strict=True))
+    guess = _guess(voltage, conductance) if start is None else start.by_name
     gap, resistance = float(guess["gap"]), float(guess["normal_resistance"])
     refuse_impossible(gap, resistance, "conductance in siemens")
     if not np.sqrt(2) * excitation < 2 * gap:

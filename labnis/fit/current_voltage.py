@@ -4,15 +4,21 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.constants import e, k
 from scipy.ndimage import median_filter
 from scipy.stats import siegelslopes
 
 from labnis.fit._curve_data import curve_warnings, refuse_impossible, usable_points
-from labnis.fit._excitation import device_cycle, phases
+from labnis.fit._excitation import phases
 from labnis.fit._least_squares import Parameter, solve
+from labnis.fit._sinis_pair import (
+    current_slopes,
+    device_share,
+    device_swing,
+    junction_of,
+    junction_voltage,
+    thermal_reach,
+)
 from labnis.fit.result import FitError, FitResult
-from labnis.physics import NISJunction
 
 __all__ = ["fit_current_voltage"]
 
@@ -64,11 +70,11 @@ def fit_current_voltage(
     parameters = _parameters(voltage, measured, start)
     # What of the line's changes reaches the device depends on the curve, which the first rounds find.
     x = np.array([p.start for p in parameters])
-    share, swing = _device_share(x, voltage, series_resistance), _swing(x, voltage, excitation, series_resistance)
+    share, swing = device_share(x, voltage, series_resistance), _swing(x, voltage, excitation, series_resistance)
     for _ in range(_ROUNDS):
         solution = solve(parameters, _Sweep(voltage, measured, share, swing, np.ones(voltage.shape, bool)))
         x, before = solution.values, (share, swing)
-        share, swing = _device_share(x, voltage, series_resistance), _swing(x, voltage, excitation, series_resistance)
+        share, swing = device_share(x, voltage, series_resistance), _swing(x, voltage, excitation, series_resistance)
         if _settled(share, before[0], 1.0) and _settled(swing, before[1], excitation):
             break
         parameters = [replace(p, start=float(value)) for p, value in zip(parameters, x, strict=True)]
@@ -85,28 +91,13 @@ def fit_current_voltage(
     return replace(result, warnings=(*result.warnings, *suspect))
 
 
-def _junction(x: Real) -> NISJunction:
-    return NISJunction(gap=x[0], resistance=x[1], dynes=x[3])
-
-
-def _device_share(x: Real, voltage: Real, series_resistance: float) -> Real:
-    """Part of a small change of the line voltage that the device gets: 1 / (1 + G·R_s), shape of `voltage`."""
-    conductance = _junction(x).conductance((voltage + x[4]) / 2, x[2]) / 2
-    return np.asarray(1 / (1 + series_resistance * conductance))
-
-
 def _swing(x: Real, voltage: Real, excitation: float, series_resistance: float) -> Real:
     """What the excitation (V rms on the line) adds to the device's mean `voltage` along a cycle, shape (n, phases)."""
     if excitation == 0:
         return np.zeros((voltage.size, 1))
-
-    def curve(device_voltage: Real) -> tuple[Real, Real]:
-        at = (device_voltage + x[4]) / 2
-        return _junction(x).current(at, x[2]), _junction(x).conductance(at, x[2]) / 2
-
-    amplitude, reach = np.sqrt(2) * excitation, 2 * k / e * x[2]
-    line = amplitude * (_FEW if amplitude < reach else _MANY)
-    return device_cycle(curve, voltage, line, series_resistance, np.full(voltage.shape, reach)) - voltage[:, None]
+    amplitude = np.sqrt(2) * excitation
+    line = amplitude * (_FEW if amplitude < thermal_reach(x) else _MANY)
+    return device_swing(x, voltage, line, series_resistance)
 
 
 def _settled(now: Real, before: Real, unit: float) -> bool:
@@ -131,32 +122,21 @@ class _Sweep:
         return replace(self, kept=kept)
 
     def _junction_voltage(self, x: Real) -> Real:
-        return np.asarray((self.voltage[:, None] + x[4] + self.swing) / 2)
+        return junction_voltage(x, self.voltage[:, None] + self.swing)
 
     def residuals(self, x: Real) -> Real:
-        model = _junction(x).current(self._junction_voltage(x), x[2]).mean(axis=-1) + x[5]
+        model = junction_of(x).current(self._junction_voltage(x), x[2]).mean(axis=-1) + x[5]
         return np.asarray((self.current - model) * self.weight)
 
     def jacobian(self, x: Real) -> Real:
-        junction, at = _junction(x), self._junction_voltage(x)
-        v, t = at / x[0], k / e * x[2] / x[0]
-        s = junction.complex_response(at, x[2])
-        s_v, s_t = junction.complex_response_slopes(at, x[2])
-        # I = (Δ/R)·Re s(V/Δ, kT/Δ, γ), and ∂s/∂γ = i·∂s/∂v.
-        slopes = [
-            (s - v * s_v - t * s_t).real / x[1],
-            -x[0] * s.real / x[1] ** 2,
-            k / e * s_t.real / x[1],
-            -x[0] * s_v.imag / x[1],
-            s_v.real / x[1] / 2,
-            np.ones_like(at),
-        ]
+        at = self._junction_voltage(x)
+        slopes = [*current_slopes(x, at), np.ones_like(at)]
         return np.asarray(-np.stack(slopes, axis=-1).mean(axis=1) * self.weight[:, None])
 
 
 def _parameters(voltage: Real, current: Real, start: FitResult | None) -> list[Parameter]:
     """Start values: the earlier fit's, or read off the curve."""
-    guess = _guess(voltage, current) if start is None else dict(zip(start.names, start.values, strict=True))
+    guess = _guess(voltage, current) if start is None else start.by_name
     gap, resistance = float(guess["gap"]), float(guess["normal_resistance"])
     refuse_impossible(gap, resistance)
     return [

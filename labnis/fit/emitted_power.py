@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.constants import h, k
 from scipy.ndimage import median_filter
 
-from labnis.fit._derived import with_derived
+from labnis.fit._derived import with_quantity
 from labnis.fit._emission_data import EmissionData, refuse_impossible, spectra_warnings
 from labnis.fit._least_squares import Parameter, Solution, solve
 from labnis.fit._resonator_model import JUNCTION_NAMES, RATE_NAMES, Tunnelling, tunnelling, tunnelling_slopes
@@ -63,7 +63,7 @@ def fit_emitted_power(data: EmissionData, *, prior: FitResult, start: FitResult 
     usable = data.finite()
     known = prior.select((*RATE_NAMES, *JUNCTION_NAMES))
     refuse_impossible(usable, known)
-    emitted = _emission(dict(zip(known.names, known.values, strict=True)), usable)
+    emitted = _emission(known.by_name, usable)
     gain = _gain_guess(usable, emitted) if start is None else 10 ** (start["gain"].value / 10)
     parameters = [Parameter("gain", "dB", 10 * np.log10(gain), 1.0), *_known_parameters(known)]
     if start is not None:
@@ -79,7 +79,7 @@ def fit_emitted_power(data: EmissionData, *, prior: FitResult, start: FitResult 
             f"the emitted spectra do not rise above their noise (gain {result['gain'].value:.3g} ± "
             f"{result['gain'].sigma:.3g} dB): is the resonance in the band, and is the bias beyond the gap?"
         )
-    values = dict(zip(result.names, map(float, result.values), strict=True))
+    values = result.by_name
     fitted = 10 ** (values["gain"] / 10) * _emission(values, usable)
     suspect = spectra_warnings(
         usable, fitted, gap=values["gap"], gain_sigma=result["gain"].sigma, fewest_high=_FEWEST_HIGH
@@ -258,4 +258,4 @@ def _with_noise_temperature(result: FitResult, spectra: _Spectra) -> FitResult:
     # At fixed parameters the eliminated background has its own scatter, independent of that of the parameters.
     weight = (spectra.counts * spectra.expected**-2).sum(axis=0)[known]
     own = result.noise**2 * float((1 / weight).sum()) / weight.size**2 / per_kelvin**2
-    return with_derived(result, "noise_temperature", "K", lambda _: temperature, own_variance=own, gradient=gradient)
+    return with_quantity(result, "noise_temperature", "K", temperature, gradient, own_variance=own)

@@ -9,12 +9,11 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import block_diag
 
 from labnis.fit._cooler_parameters import INVERSE, UNITS, cooler_at, cooler_parameters, inverted, values_of
 from labnis.fit._derived import with_derived
 from labnis.fit._isotherms import BATH_RANGE, Isotherm, Sweeps, bath_names
-from labnis.fit._least_squares import Parameter, solve
+from labnis.fit._least_squares import Parameter, joined, solve
 from labnis.fit._steady_state import steady_state_slopes
 from labnis.fit.result import FitError, FitResult
 from labnis.physics import NoOperatingPointError, SINISCooler
@@ -111,7 +110,7 @@ def fit_heat_balance(
 
 def cooler_of(result: FitResult, cooler: SINISCooler) -> SINISCooler:
     """The `cooler` that was given to `fit_heat_balance`, with the values that the fit has found."""
-    return cooler_at(_values(result), cooler)
+    return cooler_at(result.by_name, cooler)
 
 
 def temperature_curve(
@@ -131,7 +130,7 @@ def temperature_curve(
     """
     names = [name for name in result.names if name in values_of(cooler)]
     fitted = cooler_of(result, cooler)
-    point = fitted.operating_point(device_voltage + _values(result).get("voltage_offset", 0.0), bath_temperature)
+    point = fitted.operating_point(device_voltage + result.by_name.get("voltage_offset", 0.0), bath_temperature)
     gradient = steady_state_slopes(fitted, point, names).temperature
     variance = np.einsum("...i,ij,...j->...", gradient, result.select(names).covariance, gradient)
     return point.electron_temperature, np.sqrt(variance)
@@ -175,14 +174,7 @@ def _known(prior: FitResult | None, free: Sequence[str], isotherms: Sequence[Iso
         known.append(FitResult("thermometer", tuple(baths), ("K",) * len(baths), values, covariance, 0.0, 0, 0.0))
     if len(known) < 2:
         return known[0] if known else None
-    given, measured = known
-    return replace(
-        given,
-        names=given.names + measured.names,
-        units=given.units + measured.units,
-        values=np.concatenate([given.values, measured.values]),
-        covariance=block_diag(given.covariance, measured.covariance),
-    )
+    return joined(*known)
 
 
 def _assumed(
@@ -226,7 +218,7 @@ def _with_lowest_temperature(result: FitResult, cooler: SINISCooler, isotherms: 
         bath = values.get(name, coldest.bath_temperature)
         return cooler_at(values, cooler).operating_point(device_voltage, bath).electron_temperature
 
-    best = _values(result)
+    best = result.by_name
     low, high = 0.0, float(np.abs(coldest.device_voltage).max())
     for _ in range(3):
         biases = np.linspace(low, high, _BIASES)
@@ -236,7 +228,3 @@ def _with_lowest_temperature(result: FitResult, cooler: SINISCooler, isotherms: 
     return with_derived(
         result, "lowest_electron_temperature", "K", lambda values: float(electrons(values, biases[lowest]))
     )
-
-
-def _values(result: FitResult) -> dict[str, float]:
-    return dict(zip(result.names, map(float, result.values), strict=True))

@@ -84,7 +84,7 @@ def fit_high_bias(
     gain = device.gain(_expansion(device, usable)["slope"].value)
     calm, replaced = without_bursts(usable, gain * line)
     result = _expansion(device, calm)
-    shares = gain_uncertainty(result, calm, prior=prior, traces=traces, whole_line=whole_line)
+    shares = _shares(result, calm, device, traces)
     # Statistics enter through the slope.
     others = sum(share**2 for name, share in shares.items() if name != _STATISTICS)
     result = with_derived(
@@ -115,8 +115,11 @@ def gain_uncertainty(
 
     """
     usable = data.finite()
-    device = _Device.of(prior, usable, whole_line=whole_line)
-    high = _BandPower.of(device, usable).high(device)
+    return _shares(fit, usable, _Device.of(prior, usable, whole_line=whole_line), traces)
+
+
+def _shares(fit: FitResult, data: EmissionData, device: "_Device", traces: ReflectionData) -> dict[str, float]:
+    high = _BandPower.of(device, data).high(device)
     # The power that the fitted rates give at the same biases, fitted in the same way, against H eq. 9.
     slope, _, _ = _coefficients(high.voltage, device.received(high.voltage), high.power)
     relative = {
@@ -142,8 +145,7 @@ class _Device:
 
     @classmethod
     def of(cls, prior: FitResult, data: EmissionData, *, whole_line: bool) -> "_Device":
-        known = prior.select((*RATE_NAMES, *JUNCTION_NAMES, "fano_real", "fano_imag"))
-        v = dict(zip(known.names, map(float, known.values), strict=True))
+        v = prior.select((*RATE_NAMES, *JUNCTION_NAMES, "fano_real", "fano_imag")).by_name
         fano = complex(v["fano_real"], v["fano_imag"])
         return cls(
             Resonator(v["ohmic_frequency"], v["damping_line"], v["damping_excess"], v["damping_junction"], fano),

@@ -19,8 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import median_filter
 
+from labnis.fit._biases import refuse_impossible_biases
 from labnis.fit._derived import with_derived
-from labnis.fit._least_squares import Parameter, solve
+from labnis.fit._least_squares import Parameter, joined, solve
 from labnis.fit._resonator_model import (
     JUNCTION_NAMES,
     Tunnelling,
@@ -43,8 +44,8 @@ FANO_REAL = (1.0, 0.02)
 # An earlier fit whose residuals are larger than their differences by this factor is no start.
 _RANDOM = 1.2
 
-# Network analyzers begin above (Hz); frequencies in GHz do not. Biases that half of a sweep never reaches (gaps).
-_LOWEST_FREQUENCY, _IMPOSSIBLE_BIAS = 1e3, 300.0
+# Network analyzers begin above (Hz); frequencies in GHz do not.
+_LOWEST_FREQUENCY = 1e3
 
 _QUESTIONS = (
     "are there biases on both sides of the gap, is the resonance in the band, is the phase that of a network analyzer?"
@@ -126,7 +127,8 @@ def fit_reflection(
     usable = data.finite()
     if usable.device_voltage.size < 4:
         raise FitError(f"{usable.device_voltage.size} usable traces are too few; at least 4 biases are needed")
-    _refuse_impossible_biases(usable.device_voltage, prior)
+    if prior is not None:
+        refuse_impossible_biases(usable.device_voltage, prior["gap"].value, "next to nothing changes below 1")
     # Network analyzers count phase as e^{+jωt}; the model follows physics.
     usable = ReflectionData(usable.device_voltage, usable.frequency, usable.s11.conj())
     junction = junction_parameters(prior or start, usable.device_voltage)
@@ -147,20 +149,6 @@ def fit_reflection(
     )
     _refuse_undetermined(result)
     return with_derived(result, "resonance_frequency", "Hz", _zero_bias_resonance)
-
-
-def _refuse_impossible_biases(device_voltage: Real, prior: FitResult | None) -> None:
-    """Raise FitError for biases that only a wrong unit explains, as far as the gap is known."""
-    if prior is None:
-        return
-    in_gaps = np.abs(device_voltage) / (2 * prior["gap"].value)
-    if in_gaps.max() < 1:
-        raise FitError(
-            f"the largest bias is {in_gaps.max():.3g} gaps across one junction, and below 1 next to nothing changes; "
-            "sweep beyond the gap, and give device_voltage in V"
-        )
-    if np.median(in_gaps) > _IMPOSSIBLE_BIAS:
-        raise FitError(f"half of the biases are above {np.median(in_gaps):.3g} gaps; give device_voltage in V")
 
 
 @dataclass(frozen=True)
@@ -270,17 +258,9 @@ def _as_real(rest: Complex) -> Real:
 
 def _with_fano(prior: FitResult | None) -> FitResult:
     """The prior of the junction parameters, joined by the assumption about Re φ."""
-    names: tuple[str, ...] = ("fano_real",)
-    units: tuple[str, ...] = ("1",)
-    values, covariance = np.array([FANO_REAL[0]]), np.diag([FANO_REAL[1] ** 2])
-    if prior is not None:
-        junction = prior.select(JUNCTION_NAMES)
-        names, units = (*names, *junction.names), (*units, *junction.units)
-        values = np.concatenate([values, junction.values])
-        joined = np.zeros((len(names), len(names)))
-        joined[:1, :1], joined[1:, 1:] = covariance, junction.covariance
-        covariance = joined
-    return FitResult("prior", names, units, values, covariance, 0.0, 0, 0.0)
+    value, sigma = FANO_REAL
+    fano = FitResult("prior", ("fano_real",), ("1",), np.array([value]), np.diag([sigma**2]), 0.0, 0, 0.0)
+    return fano if prior is None else joined(fano, prior.select(JUNCTION_NAMES))
 
 
 def _rate_parameters(line: float, excess: float, junction: float, frequency: float, fano: complex) -> list[Parameter]:
@@ -296,7 +276,7 @@ def _rate_parameters(line: float, excess: float, junction: float, frequency: flo
 
 
 def _rates_from(start: FitResult) -> list[Parameter]:
-    v = {name: start[name].value for name in start.names}
+    v = start.by_name
     return _rate_parameters(
         v["damping_line"], v["damping_excess"], v["damping_junction"], v["ohmic_frequency"],
         complex(v["fano_real"], v["fano_imag"]),

@@ -217,7 +217,7 @@ def _guess(trace: _Trace, start: FitResult | None) -> dict[str, float]:
     if start is None:
         best = search(t, flat)
     else:
-        v = dict(zip(start.names, start.values, strict=True))
+        v = start.by_name
         pole = v["resonance_frequency"] - trace.centre + 1j * (v["damping_line"] + v["damping_internal"]) / (4 * np.pi)
         best = Rational.at(pole / span, -1j * (2 * np.pi * v["delay"] * span + turn), t, flat)
     for _ in range(_REFINEMENTS):

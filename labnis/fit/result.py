@@ -76,6 +76,11 @@ class FitResult:
         i = self._index(name)
         return Estimate(float(self.values[i]), float(np.sqrt(self.covariance[i, i])), self.units[i])
 
+    @property
+    def by_name(self) -> dict[str, float]:
+        """Parameter → value."""
+        return dict(zip(self.names, map(float, self.values), strict=True))
+
     def select(self, names: Sequence[str]) -> Self:
         """The same fit, seen through some of its parameters (for use as a prior)."""
         index = [self._index(name) for name in names]

@@ -9,7 +9,8 @@ from scipy.constants import k
 
 from labnis.fit._least_squares import prior_rows
 from labnis.fit._resonator_model import JUNCTION_NAMES, RATE_NAMES
-from labnis.fit.current_voltage import _device_share, _Sweep
+from labnis.fit._sinis_pair import device_share
+from labnis.fit.current_voltage import _Sweep
 from labnis.fit.emitted_power import EmissionData, _Lines
 from labnis.fit.information import Sensitivity
 from labnis.fit.reflection import ReflectionData, _Response, _with_fano
@@ -28,7 +29,7 @@ def current_voltage_sensitivity(fit: FitResult, device_voltage: Real, *, series_
 
     The smearing by a lock-in's excitation changes little in what the biases tell and is left out.
     """
-    share = _device_share(fit.values, device_voltage, series_resistance)
+    share = device_share(fit.values, device_voltage, series_resistance)
     everything = np.ones(device_voltage.shape, bool)
     sweep = _Sweep(device_voltage, np.zeros_like(device_voltage), share, np.zeros((device_voltage.size, 1)), everything)
     slopes = sweep.jacobian(fit.values)[:, None, :] / fit.noise
@@ -41,7 +42,7 @@ def reflection_sensitivity(
 ) -> Sensitivity:
     """Of one trace at each of `device_voltage` (V), shape (n,), to the parameters of a reflection fit."""
     names = tuple(name for name in fit.names if name != "resonance_frequency")
-    values, frequency, repeats = _values(fit), *_thinned(data.frequency)
+    values, frequency, repeats = fit.by_name, *_thinned(data.frequency)
     there = ReflectionData(device_voltage, frequency, np.zeros((device_voltage.size, frequency.size), complex))
     response = _Response.of(values, there)
     # Far from the resonance |Γ| = 1, and what is measured there is the background.
@@ -54,7 +55,7 @@ def reflection_sensitivity(
 def emission_sensitivity(fit: FitResult, data: EmissionData, device_voltage: Real, *, prior: FitResult) -> Sensitivity:
     """Of one spectrum at each of `device_voltage` (V), shape (n,), to the parameters of a gain fit."""
     names = ("gain", *RATE_NAMES, *JUNCTION_NAMES)
-    values, frequency, repeats = _values(fit), *_thinned(data.frequency)
+    values, frequency, repeats = fit.by_name, *_thinned(data.frequency)
     nothing = np.zeros((device_voltage.size, frequency.size))
     there = EmissionData(device_voltage, frequency, nothing, data.fridge_temperature)
     lines = _Lines.of(values, there)
@@ -63,10 +64,6 @@ def emission_sensitivity(fit: FitResult, data: EmissionData, device_voltage: Rea
     matrix, _ = prior_rows(names, prior.select(names[1:]))
     whitened = lines.slopes(values, there, names) / noise[..., None]
     return Sensitivity(names, whitened.astype(complex), (1 / noise).astype(complex), matrix.T @ matrix)
-
-
-def _values(fit: FitResult) -> dict[str, float]:
-    return dict(zip(fit.names, map(float, fit.values), strict=True))
 
 
 def _thinned(frequency: Real) -> tuple[Real, float]:

@@ -40,8 +40,25 @@ _AMBIGUOUS = "two temperatures give this current: beyond the gap, or below the A
 _TOO_MUCH = "more current than electrons with kT = Δ carry"
 
 
+class _TwoParts:
+    """Values with what is independent from point to point, (n,), and what they have in common, (n, directions)."""
+
+    statistical: Real
+    common: Real
+
+    @property
+    def sigma(self) -> Real:
+        """Standard deviation of each value (in its unit), both parts together, shape (n,)."""
+        return np.asarray(np.hypot(self.statistical, np.linalg.norm(self.common, axis=1)))
+
+    @property
+    def covariance(self) -> Real:
+        """Of all values (in their unit squared), shape (n, n)."""
+        return np.asarray(np.diag(self.statistical**2) + self.common @ self.common.T)
+
+
 @dataclass(frozen=True)
-class ElectronTemperature:
+class ElectronTemperature(_TwoParts):
     """Electron temperatures along an I–V curve; NaN where the current does not determine one.
 
     Attributes
@@ -71,23 +88,13 @@ class ElectronTemperature:
     voltage_noise: float
 
     @property
-    def sigma(self) -> Real:
-        """Standard deviation (K) of each temperature, both parts together."""
-        return np.asarray(np.hypot(self.statistical, np.linalg.norm(self.common, axis=1)))
-
-    @property
-    def covariance(self) -> Real:
-        """Of all temperatures (K²), shape (n, n)."""
-        return np.asarray(np.diag(self.statistical**2) + self.common @ self.common.T)
-
-    @property
     def determined(self) -> Bool:
         """Where there is a temperature."""
         return np.isfinite(self.electron_temperature)
 
 
 @dataclass(frozen=True)
-class CoolingPower:
+class CoolingPower(_TwoParts):
     """Heat that tunnelling takes out of the island through both junctions (W), with its uncertainty.
 
     `statistical` (n,) is independent from point to point; `common` (n, 6) is the change of all powers by one standard
@@ -98,16 +105,6 @@ class CoolingPower:
     power: Real
     statistical: Real
     common: Real
-
-    @property
-    def sigma(self) -> Real:
-        """Standard deviation (W) of each power, both parts together."""
-        return np.asarray(np.hypot(self.statistical, np.linalg.norm(self.common, axis=1)))
-
-    @property
-    def covariance(self) -> Real:
-        """Of all powers (W²), shape (n, n)."""
-        return np.asarray(np.diag(self.statistical**2) + self.common @ self.common.T)
 
 
 def isotherm_temperature(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from labnis.fit import EmissionData, FitResult, ReflectionData, fit_reflection
+from labnis.fit import EmissionData, FitResult, ReflectionData, fit_emitted_power, fit_reflection
 from sim_instruments import Truth
 from tests.fit import measuring
 
@@ -30,3 +30,8 @@ def reflection_fit(traces: ReflectionData, junction_fit: FitResult) -> FitResult
 @pytest.fixture(scope="session")
 def spectra(shipped: Truth) -> EmissionData:
     return measuring.emission(shipped)
+
+
+@pytest.fixture(scope="session")
+def gain_fit(spectra: EmissionData, reflection_fit: FitResult) -> FitResult:
+    return fit_emitted_power(spectra, prior=reflection_fit)

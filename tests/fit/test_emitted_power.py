@@ -20,11 +20,6 @@ DEVICES: dict[str, dict[str, dict[str, Any]]] = {
 }
 
 
-@pytest.fixture(scope="module")
-def gain_fit(spectra: EmissionData, reflection_fit: FitResult) -> FitResult:
-    return fit_emitted_power(spectra, prior=reflection_fit)
-
-
 def test_truth_lies_within_four_sigma(gain_fit: FitResult, shipped: Truth) -> None:
     found = pulls(gain_fit, shipped)
     assert max(map(abs, found.values())) < 4, found

@@ -10,18 +10,12 @@ from labnis.fit import (
     Sensitivity,
     current_voltage_sensitivity,
     emission_sensitivity,
-    fit_emitted_power,
     most_informative,
     reflection_sensitivity,
 )
 from labnis.fit.information import expected_variance
 from sim_instruments import Truth
 from tests.fit.measuring import SERIES_RESISTANCE, current_voltage
-
-
-@pytest.fixture(scope="module")
-def gain_fit(spectra: EmissionData, reflection_fit: FitResult) -> FitResult:
-    return fit_emitted_power(spectra, prior=reflection_fit)
 
 
 def expected_sigma(sensitivity: Sensitivity) -> dict[str, float]:

@@ -8,9 +8,9 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks.timing import Line, promise, seconds
 from drivers.wiring import Wiring
-from labnis.analysis import ESTIMATORS, Columns
+from labnis.experiment.analysis import ESTIMATORS, Columns
+from labnis.experiment.live_fit import LiveFit
 from labnis.fit import FitError, FitResult
-from labnis.live import LiveFit
 from tests.fit.measuring import SERIES_RESISTANCE, current_voltage, device, emission, reflection
 
 __all__ = ["live"]

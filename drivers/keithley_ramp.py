@@ -9,8 +9,8 @@ use here. Instead a list of levels is walked through by blocks of its own, with 
     4  back to 2, a counted number of times
 
 All of this comes from the reference manuals of the 2450 (2450-901-01 Rev. B) and of its sister 2461 (2461-901-01), and
-**none of it has been seen on hardware**; labnis/station/mover.py therefore reads the level back after every ramp. What
-the manuals say, and what follows from it here:
+**none of it has been seen on hardware**; labnis/station/bias/ramp_executor.py therefore reads the level back after
+every ramp. What the manuals say, and what follows from it here:
 
 - After the last level of a list comes the first again, which would be a jump. The target stands at the end of the list
   three times, and the counter aims at the second: neither one turn too many nor one too few leaves it.

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from pymeasure.experiment import Procedure
 
-from labnis.contract import check_room, expected, planned_runs
+from labnis.experiment.preflight import check_room, expected, planned_runs
 from labnis.station import load_station
 from labnis.storage import DiskSpaceError
 from procedures import EmittedPowerVsBias, IVSweep

@@ -17,7 +17,7 @@ import labnis.fit
 import labnis.physics
 import procedures
 from drivers import roles
-from labnis.requests import procedure_names
+from labnis.experiment.request import procedure_names
 from labnis.station import load_station, open_station
 from sim_instruments import ADDRESSES, SHIPPED_TRUTH
 

@@ -8,7 +8,7 @@ import pytest
 from drivers.errors import ReadingError
 from drivers.roles import BiasReading, Roles
 from drivers.wiring import Wiring
-from labnis.interlocks import INTERVAL, Interlocks
+from labnis.safety.interlocks import INTERVAL, Interlocks
 from labnis.station import Interlock
 
 

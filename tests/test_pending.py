@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from labnis.ledger import Ledger, NewCalibration, open_ledger
-from labnis.pending import enter_pending, keep_pending
+from labnis.ledger.pending import enter_pending, keep_pending
 
 ENTRIES = [
     NewCalibration(

@@ -6,7 +6,7 @@ import pytest
 from drivers.errors import ComplianceError, InstrumentError, OverloadError
 from drivers.roles import BiasReading
 from labnis.errors import DataQualityError
-from labnis.quality import Judged, Quality, QualityBit
+from labnis.safety.invalid_readings import Judged, Quality, QualityBit
 
 OVERLOAD = OverloadError("sr830 (GPIB0::8)", "the input is overloaded.")
 COMPLIANCE = ComplianceError("keithley (USB0::1)", "the current limit of 5e-06 A acts.")

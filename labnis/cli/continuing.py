@@ -21,8 +21,8 @@ from labnis.cli.options import (
 )
 from labnis.cli.preparing import Options
 from labnis.errors import RequestError
-from labnis.precision import parsed_goals
-from labnis.requests import find_procedure
+from labnis.experiment.goals import parsed_goals
+from labnis.experiment.request import find_procedure
 from labnis.station import load_station
 from labnis.storage import find_run, list_runs, read_metadata
 

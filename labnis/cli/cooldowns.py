@@ -9,10 +9,10 @@ from rich.table import Table
 
 from labnis.cli.options import STATION, DataOption, StationOption
 from labnis.cli.preparing import ledger_of
-from labnis.display import shown
 from labnis.errors import RequestError
 from labnis.ledger import InvalidEntryError
 from labnis.station import load_station
+from labnis.ui.terminal import shown
 
 __all__ = ["cooldown"]
 

@@ -13,13 +13,13 @@ from rich.table import Table
 
 from labnis.cli.options import STATION, DataOption, JsonOption, StationOption
 from labnis.cli.preparing import ledger_of, listed
-from labnis.display import rounded, shown
 from labnis.errors import RequestError
-from labnis.figures import draw_runs
 from labnis.fit import Estimate, FitResult
 from labnis.ledger import Calibration
 from labnis.station import load_station
 from labnis.storage import find_run, list_runs, read_events, read_fits, read_metadata
+from labnis.ui.figures import draw_runs
+from labnis.ui.terminal import rounded, shown
 
 __all__ = ["calibrations", "log", "ls", "show"]
 

@@ -12,7 +12,6 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from labnis.analysis import RESULTS
 from labnis.cli.options import (
     STATION,
     DataOption,
@@ -28,15 +27,16 @@ from labnis.cli.options import (
     parsed,
 )
 from labnis.cli.preparing import Options, Prepared, cooldown_for, ledger_of, listed, prepared
-from labnis.contract import needed_roles, planned_runs
-from labnis.display import TerminalDisplay, contract_table, estimate_table
 from labnis.errors import DataQualityError, RequestError
-from labnis.precision import parsed_goals
-from labnis.requests import configured_calibration, configured_procedure, find_procedure
-from labnis.run import Bench, open_bench
+from labnis.experiment.analysis import RESULTS
+from labnis.experiment.goals import parsed_goals
+from labnis.experiment.outcome import RunOutcome
+from labnis.experiment.preflight import needed_roles, planned_runs
+from labnis.experiment.request import configured_calibration, configured_procedure, find_procedure
+from labnis.experiment.session import Bench, open_bench
 from labnis.station import open_station
-from labnis.traffic import note_rows
-from labnis.watching import RunOutcome
+from labnis.ui.terminal import TerminalDisplay, contract_table, estimate_table
+from labnis.visa_log.run_digests import note_rows
 from sim_instruments.dry_run import Twin
 
 __all__ = ["calibrate", "check", "measure", "run"]
@@ -159,7 +159,7 @@ def _measured(bench: Bench, procedure: Procedure, resume: Path | None) -> RunOut
     try:
         return bench.run(procedure, resume=resume)
     finally:
-        note_rows(bench.station.record)
+        note_rows(bench.record)
 
 
 def _confirm() -> None:

@@ -10,14 +10,14 @@ from typing import Any
 from pymeasure.experiment import Procedure
 
 from labnis.errors import ConfigurationError, RequestError
+from labnis.experiment.goals import PrecisionGoal
+from labnis.experiment.session import Simulation
 from labnis.ledger import Ledger, open_ledger
-from labnis.pending import enter_pending
-from labnis.precision import PrecisionGoal
-from labnis.run import Simulation
+from labnis.ledger.pending import enter_pending
 from labnis.station import StationConfig, load_station
-from labnis.station.traffic import VisaRecord
 from labnis.storage import check_data_root
-from labnis.traffic import recorded
+from labnis.visa_log.recording import VisaRecord
+from labnis.visa_log.run_digests import recorded
 from sim_instruments.dry_run import Twin, open_twin
 
 __all__ = ["Options", "Prepared", "cooldown_for", "ledger_of", "listed", "prepared"]

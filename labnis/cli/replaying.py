@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from labnis.cli.options import DataOption
-from labnis.replay import replay as replay_record
+from labnis.visa_log.replay import replay as replay_record
 
 __all__ = ["replay"]
 

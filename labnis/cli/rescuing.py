@@ -4,7 +4,8 @@ import typer
 
 from labnis.cli.options import STATION, StationOption
 from labnis.errors import ConfigurationError
-from labnis.station import load_station, make_safe, stop_holder
+from labnis.safety.make_safe import make_safe, stop_holder
+from labnis.station import load_station
 
 __all__ = ["safe"]
 

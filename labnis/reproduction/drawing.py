@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from labnis.figures import DATA, FIT
+from labnis.ui.figures import DATA, FIT
 
 __all__ = ["COLD", "DATA", "FIT", "HOT", "WARM", "label_curve", "mark_simulated", "panels"]
 

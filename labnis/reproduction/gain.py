@@ -12,7 +12,6 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from labnis.figures import band_power
 from labnis.fit import (
     EmissionData,
     Estimate,
@@ -38,6 +37,7 @@ from labnis.reproduction.microwave_source import (
     RESONATOR,
 )
 from labnis.reproduction.published import PublishedFigure, Statement
+from labnis.ui.figures import band_power
 from sim_instruments import SimulatedClock, Truth
 from sim_instruments.world import World
 

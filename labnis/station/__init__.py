@@ -13,7 +13,6 @@ from labnis.station.bias import BiasMismatchError, BiasUnknownError, RampedBias
 from labnis.station.clock import SystemClock
 from labnis.station.config import Interlock, Island, Limits, RoleNames, StationConfig, load_station
 from labnis.station.opening import OpenStation, open_station
-from labnis.station.safety import make_safe, stop_holder
 
 __all__ = [
     "BiasMismatchError",
@@ -27,7 +26,5 @@ __all__ = [
     "StationConfig",
     "SystemClock",
     "load_station",
-    "make_safe",
     "open_station",
-    "stop_holder",
 ]

@@ -7,9 +7,10 @@ import io
 import logging
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import pyvisa
+from pyvisa.highlevel import VisaLibraryBase
 from qcodes.instrument import Instrument, VisaInstrument
 from qcodes.station import Station
 
@@ -17,9 +18,17 @@ from drivers import roles
 from labnis.errors import ConfigurationError
 from labnis.station.config import StationConfig
 from labnis.station.instruments import ALLOWED_PACKAGES, is_allowed_type
-from labnis.station.traffic import VisaRecord
 
-__all__ = ["PROTOCOLS", "Library", "check_role", "close", "connect", "instrument_class", "open_library"]
+__all__ = [
+    "PROTOCOLS",
+    "Library",
+    "TrafficListener",
+    "check_role",
+    "close",
+    "connect",
+    "instrument_class",
+    "open_library",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +40,17 @@ PROTOCOLS: dict[str, type] = {
     "fridge": roles.FridgeThermometer,
 }
 """Role → what an instrument must be able to do to play it."""
+
+
+class TrafficListener(Protocol):
+    """Records what goes to and comes from instruments, and what the experiment's clock is asked."""
+
+    def listen(self, library: VisaLibraryBase, instrument: str, address: str | None) -> None:
+        """Record everything that goes through `library`; what goes to `address` belongs to `instrument`."""
+
+    def watched(self, clock: roles.Clock) -> roles.Clock:
+        """`clock`, with everything that it is asked in the record."""
+
 
 OPEN_TIMEOUT = 2000
 """Time (ms) that an instrument has to accept a connection."""
@@ -49,7 +69,11 @@ class Library:
 
 
 def open_library(
-    config: StationConfig, name: str, override: str | None, address: str | None = None, record: VisaRecord | None = None
+    config: StationConfig,
+    name: str,
+    override: str | None,
+    address: str | None = None,
+    record: TrafficListener | None = None,
 ) -> Library:
     """Open the PyVISA library for instrument `name`: `override`, or the file's own choice.
 

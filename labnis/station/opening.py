@@ -13,12 +13,11 @@ from qcodes.utils import NumpyJSONEncoder
 from drivers.identity import is_twin
 from drivers.roles import BiasSource, Clock, Roles
 from labnis.errors import ConfigurationError, RequestError
-from labnis.station.bias import RampedBias
+from labnis.station.bias.ramped_bias import RampedBias
 from labnis.station.clock import SystemClock
 from labnis.station.config import StationConfig
-from labnis.station.connecting import PROTOCOLS, Library, check_role, close, connect, open_library
+from labnis.station.connecting import PROTOCOLS, Library, TrafficListener, check_role, close, connect, open_library
 from labnis.station.lock import hold, lock_name_of_address, lock_name_of_station
-from labnis.station.traffic import VisaRecord
 
 __all__ = ["OpenStation", "open_station"]
 
@@ -70,7 +69,7 @@ class OpenStation:
     clock: Clock
     _station: Station
     _libraries: tuple[Library, ...]
-    record: VisaRecord | None = None
+    record: TrafficListener | None = None
 
     @property
     def is_twin(self) -> bool:
@@ -99,7 +98,7 @@ def open_station(
     required_roles: Collection[str],
     visalib: str | None = None,
     addresses: Mapping[str, str] | None = None,
-    record: VisaRecord | None = None,
+    record: TrafficListener | None = None,
 ) -> Iterator[OpenStation]:
     """Lock and open the instruments of `required_roles`; close them in reverse order on every way out.
 
@@ -155,7 +154,7 @@ def _assemble(
     station: Station,
     players: Mapping[str, Any],
     libraries: Sequence[Library],
-    record: VisaRecord | None,
+    record: TrafficListener | None,
 ) -> OpenStation:
     # Only the twin's library, and that of a replay, has a clock of its own.
     clocks = [getattr(library.manager.visalib, "clock", None) for library in libraries]

@@ -15,7 +15,7 @@ import xarray
 from filelock import FileLock
 from matplotlib.image import imread
 
-from labnis.analysis import ESTIMATORS, RESULTS
+from labnis.experiment.analysis import ESTIMATORS, RESULTS
 from labnis.fit import FitError, FitResult
 from labnis.storage import open_run
 from tests.run.bench import Answer, Commands, command, write_station

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from labnis.interlocks import INTERVAL
+from labnis.safety.interlocks import INTERVAL
 from labnis.storage import read_metadata
 from tests.faults.measuring import Lab, wait_for
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.scpi import OVERFLOW, CheckedInstrument
-from labnis.quality import Judged, Quality, QualityBit
+from labnis.safety.invalid_readings import Judged, Quality, QualityBit
 from labnis.storage import open_run, read_fits, read_metadata
 from tests.faults.measuring import Lab
 

@@ -13,7 +13,7 @@ from pymeasure.experiment.parameters import Parameter
 
 import procedures
 from drivers.sr830 import SENSITIVITIES, SR830, TIME_CONSTANTS
-from labnis.requests import procedure_names
+from labnis.experiment.request import procedure_names
 from tests.faults.measuring import Lab
 from tests.run.bench import Answer, Commands
 

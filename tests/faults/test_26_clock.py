@@ -12,8 +12,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from labnis import run as run_module
 from labnis.cli import main
+from labnis.experiment import session as run_module
 from labnis.storage import RunWriter, list_runs, read_events, read_metadata
 from tests.faults.measuring import SWEEP, Lab
 from tests.run.bench import BiasLog, Commands, write_station
@@ -25,7 +25,7 @@ first = []
 
 def jumping():
     # An hour on, or back, two seconds after the first bias was set.
-    if not first and "labnis.safeguards" in sys.modules and "drivers.keithley_2450" in sys.modules:
+    if not first and "labnis.safety.safeguards" in sys.modules and "drivers.keithley_2450" in sys.modules:
         first.append(time.monotonic())
     moved = bool(first) and time.monotonic() - first[0] > 3.0
     return real() + (3600 * hours if moved else 0.0)

@@ -14,7 +14,7 @@ import pytest
 
 from labnis.cli import preparing
 from labnis.ledger import Ledger, NewCalibration, open_ledger
-from labnis.pending import FOLDER, keep_pending
+from labnis.ledger.pending import FOLDER, keep_pending
 from labnis.storage import list_runs, read_metadata
 from tests.faults.measuring import ROOT, Lab
 from tests.run.bench import BiasLog, Commands, write_station
@@ -98,7 +98,7 @@ ENTERING = """\
 import sys
 from pathlib import Path
 from labnis.ledger import Ledger, open_ledger
-from labnis.pending import enter_pending
+from labnis.ledger.pending import enter_pending
 data = Path(sys.argv[1])
 ledger = open_ledger(data / "ledger.sqlite")
 print("ready", flush=True)

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from labnis.precision import parsed_goals
-from labnis.run import Bench
+from labnis.experiment.goals import parsed_goals
+from labnis.experiment.session import Bench
 from procedures import EmittedPowerVsBias, IVSweep, ReflectionVsBias
 from tests.run.bench import TRUTH_TEXT, Watcher, changed, dry_bench, write_station
 

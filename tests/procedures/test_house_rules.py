@@ -8,9 +8,9 @@ import pytest
 from pymeasure.experiment import FloatParameter, Procedure
 
 import procedures
-from labnis.contract import check_request
-from labnis.recording import declared_columns
-from labnis.requests import configured_calibration, configured_procedure, find_procedure, procedure_names
+from labnis.experiment.preflight import check_request
+from labnis.experiment.recorder import declared_columns
+from labnis.experiment.request import configured_calibration, configured_procedure, find_procedure, procedure_names
 from labnis.station import load_station
 from procedures.bias_procedure import BiasProcedure
 from tests.run.bench import ROOT

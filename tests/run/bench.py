@@ -14,12 +14,12 @@ import pytest
 from pymeasure.experiment import Procedure
 
 from labnis import cli
+from labnis.experiment.goals import PrecisionGoal
+from labnis.experiment.outcome import Display, RunOutcome
+from labnis.experiment.session import Bench, Simulation, open_bench
 from labnis.fit import FitResult
 from labnis.ledger import open_ledger
-from labnis.precision import PrecisionGoal
-from labnis.run import Bench, Simulation, open_bench
 from labnis.station import load_station
-from labnis.watching import Display, RunOutcome
 from sim_instruments import SHIPPED_TRUTH
 from sim_instruments.dry_run import open_twin
 from sim_instruments.world import World

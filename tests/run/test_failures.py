@@ -9,12 +9,12 @@ from typing import Any
 import h5py
 import pytest
 
-from labnis.analysis import ESTIMATORS
-from labnis.display import TerminalDisplay
+from labnis.experiment.analysis import ESTIMATORS
 from labnis.ledger import Ledger, LedgerUnavailableError
 from labnis.station import BiasUnknownError
-from labnis.station.bias import RampedBias
+from labnis.station.bias.ramped_bias import RampedBias
 from labnis.storage import open_run, read_fits, read_metadata
+from labnis.ui.terminal import TerminalDisplay
 from tests.run.bench import BiasLog, Commands
 
 MINE = "tests.run.lab_procedures"

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from labnis.analysis import ESTIMATORS
+from labnis.experiment.analysis import ESTIMATORS
+from labnis.experiment.live_fit import LiveFit
 from labnis.fit import FitError, FitResult
-from labnis.live import LiveFit
 from procedures import IVSweep
 from tests.run.bench import Watcher, dry_bench
 

@@ -5,14 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from labnis.choosing import InformedOrder
 from labnis.cli.measuring import measure
 from labnis.cli.preparing import Options
 from labnis.errors import RequestError
+from labnis.experiment.goals import PrecisionGoal, check_goals, parsed_goals
+from labnis.experiment.information_order import InformedOrder
+from labnis.experiment.outcome import RunOutcome
 from labnis.fit import FitResult
-from labnis.precision import PrecisionGoal, check_goals, parsed_goals
 from labnis.storage import open_run, read_events
-from labnis.watching import RunOutcome
 from procedures import IVSweep
 from tests.run.bench import Watcher, dry_bench, write_station
 

@@ -16,9 +16,9 @@ import typer
 from drivers.sr830 import SR830
 from labnis.cli import replaying
 from labnis.errors import DataQualityError, InstrumentFault, RequestError
-from labnis.replay import replay
-from labnis.station import traffic
 from labnis.storage import open_run, read_events, read_metadata
+from labnis.visa_log import recording as traffic
+from labnis.visa_log.replay import replay
 from procedures import IVSweep
 from sim_instruments.control import control, launched
 from tests.faults.measuring import RAMP_RATE, STATION, start_cooldown, wait_for

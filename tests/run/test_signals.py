@@ -14,7 +14,7 @@ import h5py
 import pytest
 
 from labnis.errors import StoppedBySignal
-from labnis.stopping import stop_on_signals
+from labnis.safety.stop_requests import stop_on_signals
 from labnis.storage import list_runs, read_metadata
 from procedures import IVSweep
 from tests.run.bench import ROOT, TRUTH_TEXT, Watcher, dry_bench

@@ -11,7 +11,7 @@ import pyvisa
 from pymeasure.instruments.srs import SR830
 from pyvisa.constants import StatusCode
 
-from labnis.station.traffic import VisaRecord
+from labnis.visa_log.recording import VisaRecord
 from sim_instruments import ADDRESSES
 from sim_instruments.replay import ReplayEndedError, ReplayLibrary, open_replay
 from sim_instruments.visa_library import LabnisVisaLibrary

@@ -13,8 +13,8 @@ import psutil  # type: ignore[import-untyped]
 from pymeasure.experiment import FloatParameter, IntegerParameter, Procedure
 
 from drivers.roles import Roles
+from labnis.experiment.session import Bench, Simulation, open_bench
 from labnis.ledger import open_ledger
-from labnis.run import Bench, Simulation, open_bench
 from labnis.station import load_station
 from labnis.storage import open_run
 from sim_instruments.dry_run import open_twin

@@ -16,8 +16,6 @@ def test_the_public_door() -> None:
         "StationConfig",
         "SystemClock",
         "load_station",
-        "make_safe",
         "open_station",
-        "stop_holder",
     ]
     assert all(hasattr(labnis.station, name) for name in labnis.station.__all__)

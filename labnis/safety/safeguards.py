@@ -1,8 +1,8 @@
 """What stands between a procedure and the device while a run goes on.
 
-The procedure gets its roles wrapped: readings that are none become marked NaN (`labnis.quality`), and its waiting ends
-when the run is asked to stop. Whenever it asks whether to stop, the interlocks are checked; one that trips takes the
-bias to zero and either waits there or ends the run.
+The procedure gets its roles wrapped: invalid readings become NaN and are flagged (`labnis.safety.invalid_readings`),
+and its waiting ends when the run is asked to stop. Whenever it asks whether to stop, the interlocks are checked; one
+that trips takes the bias to zero and either waits there or ends the run.
 """
 
 from collections.abc import Callable
@@ -11,10 +11,10 @@ from typing import Any, Literal
 
 from drivers.roles import Clock, Roles
 from labnis.errors import InterlockError
-from labnis.interlocks import INTERVAL, Interlocks, Trip
-from labnis.quality import Judged, JudgedThermometer, Quality
+from labnis.safety.interlocks import INTERVAL, Interlocks, Trip
+from labnis.safety.invalid_readings import Judged, JudgedThermometer, Quality
+from labnis.safety.stop_requests import StopRequest
 from labnis.station import OpenStation
-from labnis.stopping import StopRequest
 
 __all__ = ["Safeguards", "Stopped"]
 

@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 from pymeasure.experiment import Procedure
 
 from drivers.wiring import Wiring
-from labnis.analysis import Columns, Estimator
-from labnis.choosing import InformedOrder
+from labnis.experiment.analysis import Columns, Estimator
+from labnis.experiment.goals import PrecisionGoal
+from labnis.experiment.information_order import InformedOrder
+from labnis.experiment.live_fit import LiveFit
 from labnis.fit import FitError, FitResult, Sensitivity
-from labnis.live import LiveFit
-from labnis.precision import PrecisionGoal
 
 __all__ = ["RunFit"]
 

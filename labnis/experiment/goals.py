@@ -9,8 +9,8 @@ import pint
 from pymeasure.experiment import Procedure
 from pymeasure.units import ureg
 
-from labnis.analysis import RESULT_UNITS, estimator_for
 from labnis.errors import RequestError
+from labnis.experiment.analysis import RESULT_UNITS, estimator_for
 from labnis.fit import FitResult
 
 __all__ = ["PrecisionGoal", "check_goals", "goals_of", "is_informed", "parsed_goals"]

@@ -1,6 +1,6 @@
 """Recording the VISA traffic of a command: what the record says of the command and of its runs.
 
-How traffic is recorded is `labnis.station.traffic`; what becomes of a record is `labnis.replay`.
+How traffic is recorded is `labnis.visa_log.recording`; what becomes of a record is `labnis.visa_log.replay`.
 """
 
 import hashlib
@@ -17,8 +17,8 @@ from pymeasure.experiment import Procedure
 from labnis import __version__
 from labnis.errors import RequestError
 from labnis.station import StationConfig
-from labnis.station.traffic import VisaRecord
 from labnis.storage import RunWriter, StorageError, new_run_id, open_run, slug
+from labnis.visa_log.recording import VisaRecord
 
 __all__ = ["digests", "note_problem", "note_rows", "note_run", "recorded"]
 

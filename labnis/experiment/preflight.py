@@ -8,9 +8,9 @@ import numpy as np
 from pymeasure.experiment import Procedure
 
 from labnis.errors import RequestError
+from labnis.experiment.goals import is_informed
+from labnis.experiment.recorder import declared_columns
 from labnis.physics import NISJunction, NoOperatingPointError, SINISCooler
-from labnis.precision import is_informed
-from labnis.recording import declared_columns
 from labnis.station import Island, StationConfig
 from labnis.station.connecting import instrument_class
 from labnis.storage import check_free_space, estimate_bytes

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pymeasure.experiment import Procedure
 
-from labnis.analysis import Columns
+from labnis.experiment.analysis import Columns
 from labnis.storage import Axis, Column, RunWriter
 
 Row = Mapping[str, Any]
@@ -27,7 +27,7 @@ _UNIT = re.compile(r"\s*\((?P<unit>\S+)\)(?=\s|$)")
 
 
 QUALITY = Column("quality", "1", "Quality bits: 1 compliance, 2 overload")
-"""A column that every run has; see `labnis.quality`."""
+"""A column that every run has; see `labnis.safety.invalid_readings`."""
 
 
 def _parsed(label: str) -> tuple[str, str, str]:

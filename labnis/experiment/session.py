@@ -18,22 +18,22 @@ from pymeasure.experiment import Procedure
 
 from drivers.errors import ReadingError
 from labnis import __version__
-from labnis.analysis import Columns, Estimator, estimator_for
-from labnis.calibrations import EarlierFit, calibrations, latest_fit
-from labnis.contract import check_request, check_room, needed_roles
 from labnis.errors import InterlockError, RequestError, StoppedBySignal
-from labnis.failures import gravest, keeping
+from labnis.experiment.analysis import Columns, Estimator, estimator_for
+from labnis.experiment.calibrations import EarlierFit, calibrations, latest_fit
+from labnis.experiment.failures import gravest, keeping
+from labnis.experiment.goals import PrecisionGoal, check_goals, goals_of, is_informed
+from labnis.experiment.outcome import Display, GuardedDisplay, RunOutcome
+from labnis.experiment.preflight import check_request, check_room, needed_roles
+from labnis.experiment.recorder import Recorder, coordinate_of, declared_columns
+from labnis.experiment.run_fit import RunFit
 from labnis.fit import Estimate, FitResult
-from labnis.fitting import RunFit
-from labnis.guardian import guarded
 from labnis.ledger import Ledger, LedgerUnavailableError, new_batch
-from labnis.pending import keep_pending
-from labnis.precision import PrecisionGoal, check_goals, goals_of, is_informed
-from labnis.recording import Recorder, coordinate_of, declared_columns
-from labnis.safeguards import Safeguards, Stopped
+from labnis.ledger.pending import keep_pending
+from labnis.safety.guardian import guarded
+from labnis.safety.safeguards import Safeguards, Stopped
+from labnis.safety.stop_requests import StopRequest, stop_on_signals
 from labnis.station import OpenStation, StationConfig, open_station
-from labnis.station.traffic import VisaRecord
-from labnis.stopping import StopRequest, stop_on_signals
 from labnis.storage import (
     Environment,
     RunMetadata,
@@ -44,8 +44,8 @@ from labnis.storage import (
     read_metadata,
     resume_differences,
 )
-from labnis.traffic import note_problem, note_run
-from labnis.watching import Display, GuardedDisplay, RunOutcome
+from labnis.visa_log.recording import VisaRecord
+from labnis.visa_log.run_digests import note_problem, note_run
 
 __all__ = ["Bench", "Simulation", "open_bench"]
 
@@ -98,7 +98,7 @@ def open_bench(
                 record=record,
             )
         )
-        yield Bench(station, data, ledger, cooldown, simulation, display, stop, tuple(goals))
+        yield Bench(station, data, ledger, cooldown, simulation, display, stop, tuple(goals), record=record)
 
 
 @dataclass
@@ -116,6 +116,8 @@ class Bench:
     """A run ends as soon as those of them are reached that it can reach."""
     fits: dict[str, EarlierFit] = field(default_factory=dict)
     """Fits made on this bench, by the estimator's name: priors of those that follow."""
+    record: VisaRecord | None = None
+    """Where the VISA traffic is recorded, if it is."""
     batch: str = field(default_factory=new_batch)
     """What all results obtained on this bench share in the ledger."""
     environment: Environment = field(default_factory=collect_environment)
@@ -155,7 +157,7 @@ class Bench:
         estimator = estimator_for(name)
         prior = self._earlier_fit(estimator)
         writer, earlier_rows = self._file(procedure, self._metadata(procedure, estimator, prior), resume)
-        note_run(self.station.record, procedure, writer)
+        note_run(self.record, procedure, writer)
         display = GuardedDisplay(self.display)
         display.started(procedure, writer.path)
         earlier = prior.fit if prior else None
@@ -170,7 +172,7 @@ class Bench:
         recorder = self._recorder(procedure, writer, fitting, display, safeguards, earlier_rows)
         failures = self._measure(procedure, recorder, safeguards, fitting)
         with keeping(failures):  # before anything that may take its time
-            note_problem(self.station.record, writer)
+            note_problem(self.record, writer)
             writer.flush()
         if fitting is not None:
             fitting.stop()

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from labnis.analysis import Columns
+from labnis.experiment.analysis import Columns
 from labnis.fit import FitResult
 
 __all__ = ["LiveFit"]

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from drivers.errors import InstrumentError, RejectedCommandError, SettingError
 from drivers.roles import BiasSource, Clock, SelfRamping
 from drivers.wiring import Wiring
-from labnis.station.level import SourceLevel
-from labnis.station.ramp import Pace, ramp_points
+from labnis.station.bias.level import SourceLevel
+from labnis.station.bias.ramp import Pace, ramp_points
 
 __all__ = ["Mover"]
 

@@ -16,17 +16,17 @@ from typing import Any
 
 from pymeasure.experiment import Procedure
 
-from labnis.contract import needed_roles
 from labnis.errors import DataQualityError, InstrumentFault, RequestError
+from labnis.experiment.outcome import RunOutcome
+from labnis.experiment.preflight import needed_roles
+from labnis.experiment.request import find_procedure
+from labnis.experiment.session import Bench, Simulation
 from labnis.fit import FitResult
 from labnis.ledger import open_ledger
-from labnis.requests import find_procedure
-from labnis.run import Bench, Simulation
+from labnis.safety.stop_requests import StopRequest
 from labnis.station import load_station, open_station
-from labnis.stopping import StopRequest
 from labnis.storage import StorageError, check_data_root
-from labnis.traffic import digests
-from labnis.watching import RunOutcome
+from labnis.visa_log.run_digests import digests
 from sim_instruments.record import SUFFIX, Record, RecordedRun, RecordError
 from sim_instruments.replay import ReplayLibrary, open_replay
 

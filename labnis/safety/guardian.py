@@ -22,7 +22,8 @@ from typing import Any
 
 from drivers.errors import InstrumentError
 from labnis.errors import BusyError, InstrumentFault, LabnisError
-from labnis.station import BiasUnknownError, StationConfig, load_station, make_safe
+from labnis.safety.make_safe import make_safe
+from labnis.station import BiasUnknownError, StationConfig, load_station
 from labnis.station.connecting import instrument_class
 
 __all__ = ["guarded", "main"]
@@ -66,7 +67,7 @@ def guarded(
         {"station": str(station.resolve()), "visalib": visalib, "addresses": addresses and dict(addresses)}
     )
     process = subprocess.Popen(  # this very interpreter with this very module, no shell
-        [sys.executable, "-m", "labnis.guardian"],
+        [sys.executable, "-m", "labnis.safety.guardian"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

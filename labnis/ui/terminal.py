@@ -11,11 +11,11 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 
-from labnis.analysis import estimator_for
-from labnis.contract import PlannedRun
+from labnis.experiment.analysis import estimator_for
+from labnis.experiment.outcome import RunOutcome
+from labnis.experiment.preflight import PlannedRun
 from labnis.fit import Estimate, FitResult
 from labnis.station import StationConfig
-from labnis.watching import RunOutcome
 
 __all__ = ["TerminalDisplay", "contract_table", "estimate_table", "rounded", "shown"]
 

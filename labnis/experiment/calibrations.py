@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from labnis.analysis import ESTIMATORS
+from labnis.experiment.analysis import ESTIMATORS
 from labnis.fit import Estimate, FitResult
 from labnis.ledger import Ledger, NewCalibration
 from labnis.storage import RunWriter, find_run, read_fits

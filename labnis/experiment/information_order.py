@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats.qmc import Halton
 
-from labnis.analysis import Columns
+from labnis.experiment.analysis import Columns
+from labnis.experiment.goals import PrecisionGoal
 from labnis.fit import FitResult, Sensitivity, most_informative
-from labnis.precision import PrecisionGoal
 
 __all__ = ["InformedOrder"]
 

@@ -11,10 +11,10 @@ from drivers.errors import InstrumentError, SettingError
 from drivers.roles import BiasReading, BiasSource, Clock, LockIn
 from drivers.wiring import Wiring
 from labnis.errors import ConfigurationError, RequestError
+from labnis.station.bias.level import SourceLevel
+from labnis.station.bias.ramp import Pace
+from labnis.station.bias.ramp_executor import Mover
 from labnis.station.config import Limits
-from labnis.station.level import SourceLevel
-from labnis.station.mover import Mover
-from labnis.station.ramp import Pace
 
 __all__ = ["BiasMismatchError", "BiasUnknownError", "RampedBias"]
 

@@ -1,0 +1,1 @@
+"""VISA traffic: recorded in a file, and replayed from it."""

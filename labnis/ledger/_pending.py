@@ -12,7 +12,9 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from labnis.ledger import Ledger, LedgerUnavailableError, NewCalibration
+from labnis.ledger._ledger import Ledger
+from labnis.ledger._records import NewCalibration
+from labnis.ledger.errors import LedgerUnavailableError
 
 __all__ = ["enter_pending", "keep_pending"]
 

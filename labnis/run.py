@@ -40,7 +40,7 @@ from labnis.storage import (
     RunWriter,
     Status,
     collect_environment,
-    open_run,
+    open_rows,
     read_metadata,
     resume_differences,
 )
@@ -240,16 +240,16 @@ class Bench:
         """
         if resume is None:
             columns = declared_columns(procedure)
-            return RunWriter(self.data, metadata, columns, coordinate=coordinate_of(procedure)), None
+            return RunWriter(self.data, metadata, columns), None
         differences = resume_differences(read_metadata(resume), metadata)
         if differences:
             listed = "".join(f"\n  {difference}" for difference in differences)
             raise RequestError(f"{resume} cannot be resumed, for not everything is as it was:{listed}")
-        before = open_run(resume)
+        before = open_rows(resume)
         if not before.attrs["rows"]:
             raise RequestError(f"{resume} has no rows to go on from; start a new run instead")
-        points = coordinate_of(procedure)
-        rows = {str(name): column.values for name, column in before.variables.items() if column.dims[:1] == (points,)}
+        columns_along = before.drop_vars("point").variables.items()
+        rows = {str(name): column.values for name, column in columns_along if column.dims[:1] == ("point",)}
         procedure.first_point = before.attrs["rows"] - 1
         return RunWriter.resume(resume), rows
 
@@ -362,6 +362,7 @@ class Bench:
             cooldown=self.cooldown,
             instruments=self.station.identities(),
             calibrations=used,
+            setpoints=(coordinate_of(procedure),),
             seed=self.simulation.seed if self.simulation else None,
             truth_text=self.simulation.truth_text if self.simulation else None,
         )

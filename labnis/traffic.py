@@ -18,7 +18,7 @@ from labnis import __version__
 from labnis.errors import RequestError
 from labnis.station import StationConfig
 from labnis.station.traffic import VisaRecord
-from labnis.storage import RunWriter, StorageError, new_run_id, open_run, slug
+from labnis.storage import RunWriter, StorageError, new_run_id, open_rows, slug
 
 __all__ = ["digests", "note_problem", "note_rows", "note_run", "recorded"]
 
@@ -118,11 +118,10 @@ def digests(path: Path) -> dict[str, Any]:
     StorageError
         The file cannot be read.
     """
-    run = open_run(path)
+    run = open_rows(path).drop_vars("point")
     values = {str(name): np.ascontiguousarray(run[name].values) for name in sorted(map(str, run.variables))}
     count = run.attrs["rows"]
-    points = str(np.atleast_1d(run.attrs["axes"])[0])
-    columns = [array for name, array in values.items() if run[name].dims[:1] == (points,)]
+    columns = [array for name, array in values.items() if run[name].dims[:1] == ("point",)]
     rows = [_digest(*(column[row] for column in columns)) for row in range(count)]
     return {"rows": rows, "columns": {name: _digest(array) for name, array in values.items()}}
 

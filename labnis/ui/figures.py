@@ -93,12 +93,14 @@ def band_power(fit: FitResult, device_voltage: Real, frequency: Real) -> Real:
 
 
 def _draw_signal(axis: Axes, run: xarray.Dataset, _fits: dict[str, FitResult]) -> None:
-    """Any other procedure: its first scalar column against its coordinate."""
+    """Any other procedure: its first scalar column against its set-point."""
     signal = run[str(run.attrs["signal"])]
+    along = [str(name) for name, values in signal.coords.items() if values.dims == signal.dims and name != "point"]
+    x = along[0] if along else str(signal.dims[0])
     if signal.ndim == 1:
-        axis.plot(run[signal.dims[0]].values, signal.values, ".", color=DATA)
+        axis.plot(run[x].values, signal.values, ".", color=DATA)
     axis.set(
-        xlabel=f"{signal.dims[0]}",
+        xlabel=x,
         ylabel=f"{signal.attrs['long_name']} ({signal.attrs['units']})",
         title=run.attrs["procedure"],
     )

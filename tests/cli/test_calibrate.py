@@ -117,12 +117,12 @@ def test_each_run_opens_in_plain_h5py_and_in_xarray(
         assert "instruments:" in file.attrs["station_text"]
         assert set(json.loads(file.attrs["station_snapshot"])["instruments"]) >= {"keithley", "lakeshore"}
     with xarray.open_dataset(path, group="data", engine="h5netcdf") as data:
-        assert data.sizes["bias"] == rows
+        assert data.sizes["point"] == rows
         assert data["bias"].attrs["units"] == "V"
         assert data["current"].attrs == data["current"].attrs | {"units": "A", "long_name": "Current"}
         assert data[trace].attrs["units"] == unit
         if index:
-            assert data[trace].dims == ("bias", "frequency")
+            assert data[trace].dims == ("point", "frequency")
             assert data["frequency"].attrs["units"] == "Hz"
     with open_run(path) as run:
         assert run[trace].notnull().all()

@@ -37,7 +37,7 @@ from labnis.experiment.session import Bench, open_bench
 from labnis.station import open_station
 from labnis.ui.terminal import TerminalDisplay, contract_table, estimate_table
 from labnis.visa_log.run_digests import note_rows
-from sim_instruments.dry_run import Twin
+from sim_instruments import Twin
 
 __all__ = ["calibrate", "check", "measure", "run"]
 

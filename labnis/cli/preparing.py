@@ -18,7 +18,7 @@ from labnis.station import StationConfig, load_station
 from labnis.storage import check_data_root
 from labnis.visa_log.recording import VisaRecord
 from labnis.visa_log.run_digests import recorded
-from sim_instruments.dry_run import Twin, open_twin
+from sim_instruments import Twin, open_twin
 
 __all__ = ["Options", "Prepared", "cooldown_for", "ledger_of", "listed", "prepared"]
 

@@ -27,8 +27,7 @@ from labnis.safety.stop_requests import StopRequest
 from labnis.station import load_station, open_station
 from labnis.storage import StorageError, check_data_root
 from labnis.visa_log.run_digests import digests
-from sim_instruments.record import SUFFIX, Record, RecordedRun, RecordError
-from sim_instruments.replay import ReplayLibrary, open_replay
+from sim_instruments.visa import SUFFIX, Record, RecordedRun, RecordError, ReplayLibrary, open_replay
 
 __all__ = ["Replayed", "replay"]
 

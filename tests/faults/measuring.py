@@ -16,8 +16,7 @@ import h5py
 
 from labnis.ledger import open_ledger
 from labnis.storage import read_events
-from sim_instruments.command_log import LogEntry, SourcePoint, bias_trajectory, largest_rate
-from sim_instruments.control import ServerProcess, control
+from sim_instruments.server import LogEntry, ServerProcess, SourcePoint, bias_trajectory, control, largest_rate
 from tests.faults.commands import Command, completed
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import pytest
 
-from sim_instruments.command_log import largest_rate
+from sim_instruments.server import largest_rate
 from tests.faults.commands import Command
 from tests.faults.measuring import RAMP_RATE, Lab, chance, kill, wait_for
 

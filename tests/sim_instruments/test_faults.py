@@ -16,11 +16,20 @@ from drivers.keysight_n5222b import KeysightN5222B
 from drivers.lakeshore_372 import LakeShore372
 from drivers.sr830 import SR830
 from sim_instruments import ADDRESSES, SHIPPED_TRUTH, SimulatedClock, load_truth
-from sim_instruments.command_log import bias_trajectory, read_log
-from sim_instruments.control import ControlError, ServerProcess, control, launched
-from sim_instruments.disturbed_world import DisturbedWorld
-from sim_instruments.faults import Fault, FaultScript, Kind, spoiled
-from sim_instruments.shared_twin import Preset
+from sim_instruments.server import (
+    ControlError,
+    Fault,
+    FaultScript,
+    Kind,
+    Preset,
+    ServerProcess,
+    bias_trajectory,
+    control,
+    launched,
+    read_log,
+    spoiled,
+)
+from sim_instruments.world import DisturbedWorld
 
 pytestmark = pytest.mark.filterwarnings("ignore::qcodes.utils.QCoDeSDeprecationWarning")
 

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim_instruments.clock import SimulatedClock
-from sim_instruments.scpi import (
+from sim_instruments.panels.scpi import (
     Call,
     Choice,
     Integer,
@@ -21,6 +20,7 @@ from sim_instruments.scpi import (
     command,
     encode_values,
 )
+from sim_instruments.world import SimulatedClock
 
 
 class Panel(ScpiPanel):

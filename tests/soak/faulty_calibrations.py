@@ -15,8 +15,7 @@ from typing import Any, get_args
 
 import h5py
 
-from sim_instruments.command_log import largest_rate
-from sim_instruments.faults import CONDITIONS, Kind
+from sim_instruments.server import CONDITIONS, Kind, largest_rate
 from tests.faults.measuring import RAMP_RATE, Lab, chance
 
 __all__ = ["Faulty", "faulty_calibration", "usual_messages"]

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from pyvisa_sim.devices import Device
 
-from sim_instruments.world import World
+from sim_instruments.world.fridge import World
 
 __all__ = ["FrontPanel"]
 

@@ -7,9 +7,9 @@ simulated bias line is driven by voltage only, and the panel says so with a sett
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from sim_instruments.keithley_buffer import ReadingBuffer, StoredReading, element_names, moment
-from sim_instruments.keithley_trigger import TriggerPanel
-from sim_instruments.scpi import Call, Choice, Integer, Number, ScpiError, Setting, Switch, Text, command
+from sim_instruments.panels.keithley_buffer import ReadingBuffer, StoredReading, element_names, moment
+from sim_instruments.panels.keithley_trigger import TriggerPanel
+from sim_instruments.panels.scpi import Call, Choice, Integer, Number, ScpiError, Setting, Switch, Text, command
 
 __all__ = ["Keithley2450Panel"]
 

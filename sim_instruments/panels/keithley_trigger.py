@@ -9,8 +9,8 @@ from abc import abstractmethod
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from sim_instruments.keithley_buffer import BufferPanel
-from sim_instruments.scpi import Call, Number, ScpiError, Text, command
+from sim_instruments.panels.keithley_buffer import BufferPanel
+from sim_instruments.panels.scpi import Call, Number, ScpiError, Text, command
 
 __all__ = ["TriggerPanel"]
 

@@ -6,9 +6,9 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from sim_instruments.clock import SimulatedClock
-from sim_instruments.scpi import Call, Choice, ScpiError, ScpiPanel, Setting, command, encode_values
-from sim_instruments.scpi_values import mnemonic_matches
+from sim_instruments.panels.scpi import Call, Choice, ScpiError, ScpiPanel, Setting, command, encode_values
+from sim_instruments.panels.scpi_values import mnemonic_matches
+from sim_instruments.world.clock import SimulatedClock
 
 __all__ = ["KeysightPanel", "with_aliases"]
 

@@ -2,7 +2,7 @@
 
 Instruments listen at `port` (bias), `port` + 1 (lockin), … in the order of `ADDRESSES`, and speak raw SCPI with a line
 feed at the end of each message: PyVISA-py opens them as `TCPIP0::127.0.0.1::<port>::SOCKET`. At `port` + 5 tests speak
-to the twin itself, see `sim_instruments.control`. Only this machine is served.
+to the twin itself, see `sim_instruments.server.control`. Only this machine is served.
 """
 
 import itertools
@@ -18,11 +18,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, Self
 
-from sim_instruments import ADDRESSES
-from sim_instruments.control import CONTROL_OFFSET, answer_request
-from sim_instruments.faults import Fault
-from sim_instruments.shared_twin import Disconnected, Preset, SharedTwin
-from sim_instruments.truth import LineWiring, load_truth
+from sim_instruments.instruments import ADDRESSES
+from sim_instruments.server.control import CONTROL_OFFSET, answer_request
+from sim_instruments.server.faults import Fault
+from sim_instruments.server.shared_twin import Disconnected, Preset, SharedTwin
+from sim_instruments.world.truth import LineWiring, load_truth
 
 __all__ = ["HOST", "ServerError", "TwinServer", "addresses", "serve"]
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from sim_instruments.scpi_values import Call, Integer, Kind, Number, ScpiError, Text
-from sim_instruments.word_panel import Handler, WordPanel, command
-from sim_instruments.world import Stage
+from sim_instruments.panels.scpi_values import Call, Integer, Kind, Number, ScpiError, Text
+from sim_instruments.panels.word_panel import Handler, WordPanel, command
+from sim_instruments.world.fridge import Stage
 
 __all__ = ["LakeShore372Panel"]
 

@@ -1,4 +1,4 @@
-"""`python -m sim_instruments '{"truth": "nis_device.yaml", …}'`: the twin server as `control.launched` starts it.
+"""`python -m sim_instruments.server '{"truth": "nis_device.yaml", …}'`, as `control.launched` starts it.
 
 It ends with its standard input, so that no server outlives the tests that started it.
 """
@@ -11,10 +11,10 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from sim_instruments.faults import Fault
-from sim_instruments.server import serve
-from sim_instruments.shared_twin import Preset
-from sim_instruments.truth import LineWiring
+from sim_instruments.server.faults import Fault
+from sim_instruments.server.shared_twin import Preset
+from sim_instruments.server.sockets import serve
+from sim_instruments.world.truth import LineWiring
 
 
 def main(text: str) -> None:

@@ -8,10 +8,10 @@ from typing import cast
 
 import pyvisa
 
-from sim_instruments import ADDRESSES
-from sim_instruments.truth import LineWiring, load_truth
-from sim_instruments.visa_library import LabnisVisaLibrary
-from sim_instruments.world import World
+from sim_instruments.instruments import ADDRESSES
+from sim_instruments.visa.library import LabnisVisaLibrary
+from sim_instruments.world.fridge import World
+from sim_instruments.world.truth import LineWiring, load_truth
 
 __all__ = ["Twin", "open_twin", "true_results"]
 

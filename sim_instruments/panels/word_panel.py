@@ -8,9 +8,9 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
-from sim_instruments.front_panel import FrontPanel
-from sim_instruments.scpi import command, split_outside
-from sim_instruments.scpi_values import Call, Kind, ScpiError
+from sim_instruments.panels.front_panel import FrontPanel
+from sim_instruments.panels.scpi import command, split_outside
+from sim_instruments.panels.scpi_values import Call, Kind, ScpiError
 
 __all__ = ["WordPanel", "command"]
 

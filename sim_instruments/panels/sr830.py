@@ -7,10 +7,10 @@ input 1.
 import cmath
 import math
 
-from sim_instruments.lockin_filter import NOISE_BANDWIDTH, OutputFilter
-from sim_instruments.scpi_values import Call, Integer, Number, ScpiError
-from sim_instruments.sr830_storage import StoragePanel
-from sim_instruments.word_panel import command
+from sim_instruments.panels.scpi_values import Call, Integer, Number, ScpiError
+from sim_instruments.panels.sr830_storage import StoragePanel
+from sim_instruments.panels.word_panel import command
+from sim_instruments.world.lockin_filter import NOISE_BANDWIDTH, OutputFilter
 
 __all__ = ["SR830Panel"]
 

@@ -9,17 +9,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sim_instruments import ADDRESSES
-from sim_instruments.bench import front_panels
-from sim_instruments.clock import SharedClock
-from sim_instruments.command_log import CommandLog
-from sim_instruments.disturbed_world import DisturbedWorld
-from sim_instruments.faults import Fault, FaultScript
-from sim_instruments.front_panel import FrontPanel
-from sim_instruments.keysight_n5222b import KeysightN5222BPanel
-from sim_instruments.keysight_n9030b import KeysightN9030BPanel
-from sim_instruments.sr830 import INPUT_OVERLOAD, SR830Panel
-from sim_instruments.truth import LineWiring, Truth
+from sim_instruments.instruments import ADDRESSES
+from sim_instruments.panels import front_panels
+from sim_instruments.panels.front_panel import FrontPanel
+from sim_instruments.panels.keysight_n5222b import KeysightN5222BPanel
+from sim_instruments.panels.keysight_n9030b import KeysightN9030BPanel
+from sim_instruments.panels.sr830 import INPUT_OVERLOAD, SR830Panel
+from sim_instruments.server.command_log import CommandLog
+from sim_instruments.server.faults import Fault, FaultScript
+from sim_instruments.world.clock import SharedClock
+from sim_instruments.world.disturbed import DisturbedWorld
+from sim_instruments.world.truth import LineWiring, Truth
 
 __all__ = ["Disconnected", "Preset", "Reply", "SharedTwin"]
 

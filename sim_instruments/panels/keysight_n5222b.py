@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sim_instruments.keysight_formats import display
-from sim_instruments.keysight_panel import KeysightPanel, with_aliases
-from sim_instruments.scpi import Call, Choice, Integer, Number, ScpiError, Setting, Switch, Text, command
+from sim_instruments.panels.keysight_formats import display
+from sim_instruments.panels.keysight_panel import KeysightPanel, with_aliases
+from sim_instruments.panels.scpi import Call, Choice, Integer, Number, ScpiError, Setting, Switch, Text, command
 
 __all__ = ["KeysightN5222BPanel"]
 

@@ -10,11 +10,11 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from sim_instruments.keysight_detectors import noise_response
-from sim_instruments.keysight_formats import in_unit
-from sim_instruments.keysight_panel import KeysightPanel, with_aliases
-from sim_instruments.scpi import Call, Choice, Integer, Number, ScpiError, Setting, Switch, command
-from sim_instruments.world import World
+from sim_instruments.panels.keysight_detectors import noise_response
+from sim_instruments.panels.keysight_formats import in_unit
+from sim_instruments.panels.keysight_panel import KeysightPanel, with_aliases
+from sim_instruments.panels.scpi import Call, Choice, Integer, Number, ScpiError, Setting, Switch, command
+from sim_instruments.world.fridge import World
 
 __all__ = ["FILTERS", "NOISE_BANDWIDTH_RATIO", "KeysightN9030BPanel"]
 

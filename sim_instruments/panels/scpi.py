@@ -23,8 +23,8 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
-from sim_instruments.front_panel import FrontPanel
-from sim_instruments.scpi_values import (
+from sim_instruments.panels.front_panel import FrontPanel
+from sim_instruments.panels.scpi_values import (
     Call,
     Choice,
     Integer,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
-from sim_instruments.scpi import (
+from sim_instruments.panels.scpi import (
     Call,
     Choice,
     Integer,
@@ -18,7 +18,7 @@ from sim_instruments.scpi import (
     command,
     encode_values,
 )
-from sim_instruments.scpi_values import mnemonic_matches
+from sim_instruments.panels.scpi_values import mnemonic_matches
 
 __all__ = ["BufferPanel", "ReadingBuffer", "StoredReading", "element_names", "moment"]
 

@@ -26,11 +26,11 @@ from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sim_instruments import SHIPPED_TRUTH
-from sim_instruments.faults import Fault
+from sim_instruments.instruments import SHIPPED_TRUTH
+from sim_instruments.server.faults import Fault
 
 if TYPE_CHECKING:
-    from sim_instruments.shared_twin import SharedTwin
+    from sim_instruments.server.shared_twin import SharedTwin
 
 __all__ = ["CONTROL_OFFSET", "ControlError", "ServerProcess", "answer_request", "control", "launched"]
 
@@ -97,7 +97,7 @@ def launched(truth: Path = SHIPPED_TRUTH, **options: Any) -> Iterator[ServerProc
 
     """
     given = json.dumps({"truth": truth, **options}, default=_plain)
-    command = [sys.executable, "-m", "sim_instruments", given]
+    command = [sys.executable, "-m", "sim_instruments.server", given]
     # Not from outside: this interpreter with this package. In a session of its own, so that Ctrl-C in the terminal
     # ends the clients but not their instruments.
     pipe = subprocess.PIPE

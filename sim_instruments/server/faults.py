@@ -29,8 +29,8 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from sim_instruments import ADDRESSES
-from sim_instruments.scpi import split_outside
+from sim_instruments.instruments import ADDRESSES
+from sim_instruments.panels.scpi import split_outside
 
 __all__ = ["Fault", "FaultScript", "Kind", "spoiled"]
 

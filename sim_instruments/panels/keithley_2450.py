@@ -7,9 +7,11 @@ simulated bias line is driven by voltage only, and the panel says so with a sett
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from sim_instruments.panels.front_panel import command
 from sim_instruments.panels.keithley_buffer import ReadingBuffer, StoredReading, element_names, moment
 from sim_instruments.panels.keithley_trigger import TriggerPanel
-from sim_instruments.panels.scpi import Call, Choice, Integer, Number, ScpiError, Setting, Switch, Text, command
+from sim_instruments.panels.scpi import Setting
+from sim_instruments.panels.scpi_values import Call, Choice, Integer, Number, ScpiError, Switch, Text
 
 __all__ = ["Keithley2450Panel"]
 
@@ -91,6 +93,7 @@ class _Sweep(NamedTuple):
 class Keithley2450Panel(TriggerPanel):
     """A Keithley 2450 across the bias line."""
 
+    conditions = ("compliance",)
     identification = "KEITHLEY INSTRUMENTS,MODEL 2450,TWIN0001,1.7.12b"
     number_format = ".6E"
     settings = (

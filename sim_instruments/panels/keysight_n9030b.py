@@ -10,11 +10,11 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from sim_instruments.panels.front_panel import command
 from sim_instruments.panels.keysight_detectors import noise_response
-from sim_instruments.panels.keysight_formats import in_unit
-from sim_instruments.panels.keysight_panel import KeysightPanel, with_aliases
-from sim_instruments.panels.scpi import Call, Choice, Integer, Number, ScpiError, Setting, Switch, command
-from sim_instruments.world.fridge import World
+from sim_instruments.panels.keysight_panel import KeysightPanel, frequency_settings, in_unit, with_aliases
+from sim_instruments.panels.scpi import Setting
+from sim_instruments.panels.scpi_values import Call, Choice, Integer, Number, ScpiError, Switch
 
 __all__ = ["FILTERS", "NOISE_BANDWIDTH_RATIO", "KeysightN9030BPanel"]
 
@@ -36,18 +36,12 @@ PREAMPLIFIER_GAIN_DB = 20.0
 #: Bit "Input Overload" of the questionable integrity register, and that register's bit in the questionable one.
 INPUT_OVERLOAD, INTEGRITY_SUMMARY = 16, 512
 FREQUENCY = Number(0.0, MINIMUM_FREQUENCY, MAXIMUM_FREQUENCY, "HZ")
+SPAN = Number(26.49e9, MINIMUM_SPAN, MAXIMUM_FREQUENCY - MINIMUM_FREQUENCY, "HZ")
 TIME = Number(1e-3, 1e-6, 6000.0, "S")
 
 
 class KeysightN9030BPanel(KeysightPanel):
-    """The signal analyzer as its VISA session sees it.
-
-    Attributes
-    ----------
-    overloaded
-        Set it to overload the input whatever the signal; the measurements that follow carry the overload bit.
-
-    """
+    """The signal analyzer as its VISA session sees it."""
 
     identification = "Keysight Technologies,N9030B,TWIN0003,A.33.03"
     options = '"526,B25,EA3,P26"'
@@ -56,14 +50,7 @@ class KeysightN9030BPanel(KeysightPanel):
         Setting(":INSTrument:NSELect", "mode_number", Integer(1, 1, 1)),
         Setting(":UNIT:POWer", "unit", Choice(("DBM", "DBMV", "DBMA", "V", "W", "A", "DBUV", "DBUA"))),
         Setting(":INITiate:CONTinuous", "continuous", Switch(True)),
-        Setting("[:SENSe]:FREQuency:STARt", "start", FREQUENCY),
-        Setting("[:SENSe]:FREQuency:STOP", "stop", FREQUENCY),
-        Setting("[:SENSe]:FREQuency:CENTer", "center", FREQUENCY),
-        Setting(
-            "[:SENSe]:FREQuency:SPAN",
-            "span",
-            Number(26.49e9, MINIMUM_SPAN, MAXIMUM_FREQUENCY - MINIMUM_FREQUENCY, "HZ"),
-        ),
+        *frequency_settings("[:SENSe]", FREQUENCY, SPAN),
         *with_aliases(
             Setting("[:SENSe]:BANDwidth[:RESolution]", "rbw", Number(3e6, 1.0, 12e6, "HZ")),
             Setting("[:SENSe]:BANDwidth[:RESolution]:AUTO", "rbw_auto", Switch(True)),
@@ -109,10 +96,6 @@ class KeysightN9030BPanel(KeysightPanel):
     }
     # Settings that belong to the analyzer rather than to the swept measurement: CONFigure:SANalyzer keeps them.
     _kept = ("mode", "mode_number", "unit", "continuous", "center", "byte_order", "data_format")
-
-    def __init__(self, world: World) -> None:
-        self.overloaded = False
-        super().__init__(world)
 
     def reset(self) -> None:
         """Return to the factory defaults."""
@@ -320,10 +303,6 @@ class KeysightN9030BPanel(KeysightPanel):
         self._select("CHP")
         self._initiate(call)
 
-    @command(":ABORt")
-    def _abort(self, call: Call) -> None:
-        self.abort_operation()
-
     @command(":READ:SANalyzer<n>?")
     def _read_swept(self, call: Call) -> bytes:
         self._check_trace_number(call)
@@ -375,10 +354,6 @@ class KeysightN9030BPanel(KeysightPanel):
     def _autotune(self, call: Call) -> None:
         """Find no carrier above the noise: the analyzer then stays where it is."""
 
-    @command(":SYSTem:PRESet")
-    def _preset(self, call: Call) -> None:
-        self.reset()
-
     # --- questionable status -------------------------------------------------------------------------------------
 
     @command(":STATus:QUEStionable:INTegrity:CONDition?")
@@ -394,7 +369,7 @@ class KeysightN9030BPanel(KeysightPanel):
     def _questionable_condition(self, call: Call) -> str:
         return str(INTEGRITY_SUMMARY if self._condition else 0)
 
-    @command("*CLS")
-    def _clear_status(self, call: Call) -> None:
-        super()._clear_status(call)
+    def clear_status(self) -> None:
+        """Clear the event registers and the error queue."""
+        super().clear_status()
         self._event = 0

@@ -1,6 +1,6 @@
 """`python -m sim_instruments.server '{"truth": "nis_device.yaml", …}'`, as `control.launched` starts it.
 
-It ends with its standard input, so that no server outlives the tests that started it.
+It ends when its standard input is closed, so that no server outlives the tests that started it.
 """
 
 import json
@@ -11,23 +11,18 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from sim_instruments.server.faults import Fault
-from sim_instruments.server.shared_twin import Preset
+from pydantic import TypeAdapter
+
+from sim_instruments.server.shared_twin import Setup
 from sim_instruments.server.sockets import serve
-from sim_instruments.world.truth import LineWiring
 
 
 def main(text: str) -> None:
-    """Serve with the options in the JSON object `text`; faults, preset and wiring are mappings."""
+    """Serve with the options in the JSON object `text`: truth, port and the fields of `Setup`."""
     options: dict[str, Any] = json.loads(text)
-    options["faults"] = [Fault(**fault) for fault in options.get("faults", ())]
-    options["preset"] = Preset(**options.get("preset", {}))
-    if "wiring" in options:
-        options["wiring"] = LineWiring(**options["wiring"])
-    if options.get("log") is not None:
-        options["log"] = Path(options["log"])
+    truth, port = Path(options.pop("truth")), options.pop("port", 0)
     threading.Thread(target=_end_with_input, daemon=True).start()
-    serve(Path(options.pop("truth")), **options)
+    serve(truth, port=port, setup=TypeAdapter(Setup).validate_python(options))
 
 
 def _end_with_input() -> None:

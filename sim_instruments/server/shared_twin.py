@@ -1,27 +1,21 @@
-"""The twin that several programs share: one World, five front panels, messages from many clients, faults and a log.
+"""The twin that several programs share: one World, its front panels, messages from many clients, faults and a log.
 
-Instruments work at the same time, as they do on a bench: while the network analyzer sweeps, the source still ramps. One
-instrument takes one message at a time. The World itself is locked except while an instrument waits.
+Instruments work at the same time, as they do in a rack: while the network analyzer sweeps, the source still ramps. One
+instrument carries out one message at a time. The World itself is locked except while an instrument waits.
 """
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from sim_instruments.instruments import ADDRESSES
 from sim_instruments.panels import front_panels
-from sim_instruments.panels.front_panel import FrontPanel
-from sim_instruments.panels.keysight_n5222b import KeysightN5222BPanel
-from sim_instruments.panels.keysight_n9030b import KeysightN9030BPanel
-from sim_instruments.panels.sr830 import INPUT_OVERLOAD, SR830Panel
 from sim_instruments.server.command_log import CommandLog
 from sim_instruments.server.faults import Fault, FaultScript
-from sim_instruments.world.clock import SharedClock
-from sim_instruments.world.disturbed import DisturbedWorld
-from sim_instruments.world.truth import LineWiring, Truth
+from sim_instruments.world import DisturbedWorld, LineWiring, SharedClock, Truth
 
-__all__ = ["Disconnected", "Preset", "Reply", "SharedTwin"]
+__all__ = ["Disconnected", "Preset", "Reply", "Setup", "SharedTwin"]
 
 # Client number of what the twin does by itself.
 TWIN = 0
@@ -29,7 +23,7 @@ TWIN = 0
 
 @dataclass(frozen=True)
 class Preset:
-    """What the twin is found like when it starts.
+    """The state of the twin when it starts.
 
     Attributes
     ----------
@@ -46,25 +40,11 @@ class Preset:
 
 
 @dataclass(frozen=True)
-class Reply:
-    """What a message leads to: the answer, as it will be sent after `delay` (s), and as it was before the faults."""
+class Setup:
+    """How a shared twin is set up.
 
-    answer: bytes
-    delay: float
-    unspoiled: bytes
-
-
-class Disconnected(Exception):  # noqa: N818  # it is what happens, not an error
-    """A fault broke the instrument's connections; the message was not carried out."""
-
-
-class SharedTwin:
-    """The instruments of the server.
-
-    Parameters
+    Attributes
     ----------
-    truth
-        What is true of the simulated fridge.
     seed
         Of its noise and of its faults; the truth's own if None.
     log
@@ -72,7 +52,7 @@ class SharedTwin:
     faults
         Armed from the start.
     preset
-        What it is found like.
+        Its state when it starts.
     speed
         Time of the instruments per real time. Above 1, sweeps need less real time; the steps of a trigger model take
         real time nevertheless.
@@ -81,32 +61,47 @@ class SharedTwin:
 
     """
 
-    def __init__(
-        self,
-        truth: Truth,
-        *,
-        seed: int | None = None,
-        log: Path | None = None,
-        faults: Sequence[Fault] = (),
-        preset: Preset | None = None,
-        speed: float = 1.0,
-        wiring: LineWiring | None = None,
-    ) -> None:
-        preset = preset or Preset()
-        seed = truth.noise.seed if seed is None else seed
-        self.log = CommandLog(log)
-        self.faults = FaultScript(faults, seed)
-        self._speed = speed
+    seed: int | None = None
+    log: Path | None = None
+    faults: Sequence[Fault] = ()
+    preset: Preset = field(default_factory=Preset)
+    speed: float = 1.0
+    wiring: LineWiring | None = None
+
+
+@dataclass(frozen=True)
+class Reply:
+    """Result of a message: the answer, sent after `delay` (s), and the answer as it was before the faults."""
+
+    answer: bytes
+    delay: float
+    unspoiled: bytes
+
+
+class Disconnected(Exception):  # noqa: N818  # a simulated event, not an error of the twin
+    """A fault broke the instrument's connections; the message was not carried out."""
+
+
+class SharedTwin:
+    """The instruments of the server: what is true of them, and how they are set up."""
+
+    def __init__(self, truth: Truth, setup: Setup) -> None:
+        seed = truth.noise.seed if setup.seed is None else setup.seed
+        self.log = CommandLog(setup.log)
+        self._speed = setup.speed
         self._turn = threading.Lock()
-        self._clock = SharedClock(self._turn, speed)
-        self._at_work = {role: threading.Lock() for role in ADDRESSES}
+        self._clock = SharedClock(self._turn, setup.speed)
         self.world = DisturbedWorld(truth, self._clock, self._note_source)
-        self.world.wiring = truth.wiring or wiring or LineWiring()
+        self.world.wiring = truth.wiring or setup.wiring or LineWiring()
         self.world.reset(seed)
         self.panels = front_panels(self.world)
-        self.schedule_temperatures(preset.temperatures)
-        if preset.source_level is not None:
-            self.leave_source(preset.source_level, output=True)
+        self._at_work = {name: threading.Lock() for name in self.panels}
+        self.faults = FaultScript((), seed)
+        for fault in setup.faults:
+            self.arm(fault)
+        self.schedule_temperatures(setup.preset.temperatures)
+        if setup.preset.source_level is not None:
+            self.leave_source(setup.preset.source_level, output=True)
 
     def stop(self) -> None:
         """Stop the source, end all waiting and close the log."""
@@ -117,12 +112,12 @@ class SharedTwin:
 
     # --- messages -----------------------------------------------------------------------------------------------
 
-    def carry_out(self, role: str, client: int, message: bytes, previous: bytes) -> Reply:
+    def carry_out(self, name: str, client: int, message: bytes, previous: bytes) -> Reply:
         """Carry out one message of `client`, with the faults that strike it.
 
         Parameters
         ----------
-        role, client
+        name, client
             Instrument, and number of the client's connection.
         message
             Without its terminator.
@@ -136,55 +131,91 @@ class SharedTwin:
 
         """
         text = message.decode("latin-1").strip()
-        panel = self.panels[role]
-        with self._at_work[role]:
-            self.log.write(role, client, "in", message)
-            before = self._noted(self.faults.before(role, text), client)
+        panel = self.panels[name]
+        with self._at_work[name]:
+            self.log.write(name, client, "in", message)
+            before = self._noted(self.faults.before(name, text), client)
             kinds = [fault.kind for fault in before]
-            left = text
             for fault in before:
-                left = fault.rest_of(left) if fault.kind == "ignore" else left
+                text = fault.rest_of(text) if fault.kind == "ignore" else text
             if "disconnect" in kinds:
                 raise Disconnected
             with self._turn:
                 if "reset" in kinds:
                     panel.switch_on()
-                self._disturb(role, panel)
-                if left:
-                    panel.receive(left.encode("latin-1"))
+                panel.overloaded = self.faults.holds(name, "overload")
+                if "compliance" in panel.conditions:
+                    self.world.trip_limit(tripped=self.faults.holds(name, "compliance"))
+                if text:
+                    panel.receive(text.encode("latin-1"))
                 answer = panel.drain()
-                if role == "bias":
+                if name == "bias":
                     self._note_source(*self.world.source)
-        struck = self._noted(self.faults.after(role, text), client) if answer else []
+        struck = self._noted(self.faults.after(name, message.decode("latin-1").strip()), client) if answer else []
         delay = sum(fault.seconds for fault in struck if fault.kind == "delay")
         return Reply(self.faults.spoil(struck, answer, previous), delay, answer)
 
     def _noted(self, struck: list[Fault], client: int) -> list[Fault]:
         for fault in struck:
-            self.log.write(fault.role, client, "event", f"fault: {fault.kind}")
+            self.log.write(fault.instrument, client, "event", f"fault: {fault.kind}")
         return struck
-
-    def _disturb(self, role: str, panel: FrontPanel) -> None:
-        """Bring the conditions that faults ask for into effect."""
-        if role == "bias":
-            self.world.trip_limit(tripped=self.faults.holds("bias", "compliance"))
-        elif isinstance(panel, KeysightN9030BPanel | KeysightN5222BPanel):
-            panel.overloaded = self.faults.holds(role, "overload")
-        elif isinstance(panel, SR830Panel) and self.faults.holds(role, "overload"):
-            panel.lockin_status |= INPUT_OVERLOAD
 
     def _note_source(self, level: float, output: bool) -> None:  # called back by position
         self.log.write("bias", TWIN, "event", "source", source=(level, output))
 
     # --- what a test changes while the twin runs ------------------------------------------------------------------
 
-    def leave_source(self, level: float, *, output: bool) -> None:
-        """Leave the source at `level` (V) as a former run might have, without a ramp.
+    def request(self, do: str, **details: Any) -> dict[str, Any]:
+        """Carry out a request of the control socket, see `sim_instruments.server.control`.
+
+        Raises
+        ------
+        ValueError, TypeError
+            Where it cannot be carried out.
+
+        """
+        match do:
+            case "fault":
+                self.arm(Fault(**details))
+            case "faults":
+                return {"struck": self.faults.struck()}
+            case "clear":
+                self.faults.clear()
+            case "source":
+                with self._turn:
+                    return dict(zip(("level", "output"), self.world.source, strict=True))
+            case "leave":
+                self.leave_source(**details)
+            case "temperatures":
+                self.schedule_temperatures([(float(seconds), kelvin) for seconds, kelvin in details["schedule"]])
+            case _:
+                allowed = "fault, faults, clear, source, leave, temperatures, shutdown"
+                raise ValueError(f"{do!r} is no request; allowed are {allowed}")
+        return {}
+
+    def arm(self, fault: Fault) -> None:
+        """Add a fault, which counts messages from now on.
 
         Raises
         ------
         ValueError
-            Where the source does not take it.
+            Where there is no such instrument, or none that can have this fault; names those there are.
+
+        """
+        able = [name for name, panel in self.panels.items() if fault.is_possible(panel.conditions)]
+        if fault.instrument not in able:
+            raise ValueError(
+                f"a fault {fault.kind!r} cannot strike {fault.instrument!r}; allowed are {', '.join(able)}"
+            )
+        self.faults.arm(fault)
+
+    def leave_source(self, level: float, *, output: bool) -> None:
+        """Set the source to `level` (V) without a ramp, as an earlier run might have left it.
+
+        Raises
+        ------
+        ValueError
+            Where the source does not accept it.
 
         """
         with self._at_work["bias"], self._turn:
@@ -192,11 +223,6 @@ class SharedTwin:
             left = self.world.source
         if left[1] != output or not abs(left[0] - level) <= 1e-3 * abs(level) + 1e-6:
             raise ValueError(f"the source cannot be left at {level!r} V; it is at {left[0]!r} V")
-
-    def source_state(self) -> tuple[float, bool]:
-        """Level (V at the source) and output, as the instrument holds them."""
-        with self._turn:
-            return self.world.source
 
     def schedule_temperatures(self, schedule: Sequence[tuple[float, float | None]]) -> None:
         """Begin a new schedule of the mixing chamber now; see `Preset`."""

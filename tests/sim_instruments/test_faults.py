@@ -67,7 +67,7 @@ def bias(server: ServerProcess) -> Iterator[Line]:
 
 
 def arm(server: ServerProcess, role: str, kind: Kind, **more: object) -> None:
-    control(server.port, do="fault", role=role, kind=kind, **more)
+    control(server.port, do="fault", instrument=role, kind=kind, **more)
 
 
 # --- answers ------------------------------------------------------------------------------------------------------
@@ -301,12 +301,12 @@ def test_after_and_count_choose_the_messages(after: int, count: int | None, expe
 @pytest.mark.parametrize(
     ("fault", "message"),
     [
-        ({"role": "fridge", "kind": "compliance"}, "allowed are bias"),
-        ({"role": "nobody", "kind": "drop"}, "allowed are bias, lockin"),
-        ({"role": "bias", "kind": "explode"}, "allowed are delay"),
-        ({"role": "bias", "kind": "drop", "after": -1}, "whole number"),
-        ({"role": "bias", "kind": "delay", "seconds": math.nan}, "from 0 on"),
-        ({"role": "bias", "kind": "drop", "when": 3}, "when"),
+        ({"instrument": "fridge", "kind": "compliance"}, "allowed are bias"),
+        ({"instrument": "nobody", "kind": "drop"}, "allowed are bias, lockin"),
+        ({"instrument": "bias", "kind": "explode"}, "allowed are delay"),
+        ({"instrument": "bias", "kind": "drop", "after": -1}, "whole number"),
+        ({"instrument": "bias", "kind": "delay", "seconds": math.nan}, "from 0 on"),
+        ({"instrument": "bias", "kind": "drop", "when": 3}, "when"),
     ],
 )
 def test_an_impossible_fault_is_refused(server: ServerProcess, fault: dict[str, object], message: str) -> None:

@@ -351,7 +351,7 @@ def test_traces_are_summarised_in_the_log(tmp_path: Path) -> None:
         session.write(":INIT:CONT OFF;:FORM REAL,64;:FORM:BORD SWAP")
         assert len(session.query_binary_values(":READ:SAN1?", "d")) == 2 * 1001
         session.close()
-    (trace,) = [entry for entry in read_log(log) if entry.role == "analyzer" and entry.direction == "out"]
+    (trace,) = [entry for entry in read_log(log) if entry.instrument == "analyzer" and entry.direction == "out"]
     assert trace.text.startswith(f"<{len('#516016') + 16016} bytes b'#516016")
 
 

@@ -10,6 +10,7 @@ import re
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, ClassVar, TypeVar
 
 from pyvisa_sim.devices import Device
@@ -50,6 +51,10 @@ def split_outside(text: str, separator: str) -> list[str]:
     return parts
 
 
+def _constant(answer: str, _panel: Any, _call: Call) -> str:
+    return answer
+
+
 class FrontPanel(Device, ABC):  # type: ignore[misc]  # pyvisa-sim publishes no types
     """A simulated instrument as its bus sees it.
 
@@ -72,6 +77,8 @@ class FrontPanel(Device, ABC):  # type: ignore[misc]  # pyvisa-sim publishes no 
     bus_latency: ClassVar[float] = 1e-3
     #: Lasting faults that the instrument can have: "overload", "compliance".
     conditions: ClassVar[tuple[str, ...]] = ()
+    #: Queries whose answer never changes.
+    constants: ClassVar[dict[str, str]] = {"*TST?": "0"}
     commands: ClassVar[dict[str, Handler]] = {}
 
     # Standard event status register (IEEE 488.2, 11.5.1).
@@ -93,6 +100,8 @@ class FrontPanel(Device, ABC):  # type: ignore[misc]  # pyvisa-sim publishes no 
     @classmethod
     def own_commands(cls) -> Iterator[tuple[str, Handler]]:
         """Headers and handlers that this class adds to those of its parents, or replaces."""
+        for query, answer in vars(cls).get("constants", {}).items():
+            yield query, partial(_constant, answer)
         for member in vars(cls).values():
             for header in getattr(member, "headers", ()):
                 yield header, member
@@ -106,7 +115,6 @@ class FrontPanel(Device, ABC):  # type: ignore[misc]  # pyvisa-sim publishes no 
 
     def switch_on(self) -> None:
         """Start as after power-up: defaults, empty buffers, power-on bit set."""
-        self._input = bytearray()
         self._output: deque[bytes] = deque()
         self._busy_until = self.world.clock.time()
         self._finish: Callable[[], None] | None = None
@@ -148,14 +156,6 @@ class FrontPanel(Device, ABC):  # type: ignore[misc]  # pyvisa-sim publishes no 
 
     # --- input and output -------------------------------------------------------------------------------
 
-    def write(self, data: bytes) -> None:
-        """Take bytes from a stream (a socket), where a line feed ends each message."""
-        self._input.extend(data)
-        while (end := self._input.find(b"\n")) >= 0:
-            message = bytes(self._input[:end])
-            del self._input[: end + 1]
-            self.receive(message)
-
     def receive(self, message: bytes) -> None:
         """Take one whole message, as a bus with an END line delivers it."""
         started = self.world.clock.time()
@@ -166,10 +166,6 @@ class FrontPanel(Device, ABC):  # type: ignore[misc]  # pyvisa-sim publishes no 
                 self.interrupted()
             self._output.extend([response + self.terminator for response in self.execute(line)])
         self.answer_delay = self.world.clock.time() - started
-
-    def read(self) -> tuple[bytes, bool]:
-        """Return the next output byte and whether it is the last of its message."""
-        return self.take(1)
 
     def take(self, count: int, stop: bytes | None = None) -> tuple[bytes, bool]:
         """Return up to `count` output bytes, at most through `stop`, and whether they end a message."""
@@ -191,8 +187,7 @@ class FrontPanel(Device, ABC):  # type: ignore[misc]  # pyvisa-sim publishes no 
         return answer
 
     def device_clear(self) -> None:
-        """Empty both buffers; settings, status and error queue stay."""
-        self._input.clear()
+        """Empty the buffers; settings, status and error queue stay."""
         self._output.clear()
         self.answer_delay = 0.0
 
@@ -257,10 +252,6 @@ class FrontPanel(Device, ABC):  # type: ignore[misc]  # pyvisa-sim publishes no 
     @command("*WAI")
     def _wait(self, call: Call) -> None:
         self.wait_for_operation()
-
-    @command("*TST?")
-    def _self_test(self, call: Call) -> str:
-        return "0"
 
     @command("*STB?")
     def _read_status_byte(self, call: Call) -> str:

@@ -94,6 +94,7 @@ class ScpiPanel(FrontPanel):
 
     """
 
+    constants: ClassVar = {":SYSTem:VERSion?": "1999.0"}
     settings: ClassVar[tuple[Setting, ...]] = ()
     options: ClassVar[str] = "0"
     number_format: ClassVar[str] = "+.11E"
@@ -226,10 +227,6 @@ class ScpiPanel(FrontPanel):
     @command(":SYSTem:ERRor:ALL?")
     def _system_error_all(self, call: Call) -> str:
         return ",".join([self.next_error() for _ in range(max(1, len(self.errors)))])
-
-    @command(":SYSTem:VERSion?")
-    def _system_version(self, call: Call) -> str:
-        return "1999.0"
 
     @command(":STATus:PRESet")
     def _status_preset(self, call: Call) -> None:

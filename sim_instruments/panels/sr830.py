@@ -6,6 +6,7 @@ input 1.
 
 import cmath
 import math
+from typing import ClassVar
 
 from sim_instruments.panels.front_panel import command
 from sim_instruments.panels.scpi_values import Call, Integer, Number, ScpiError
@@ -37,7 +38,7 @@ class SR830Panel(StoragePanel):
 
     conditions = ("overload",)
     identification = "Stanford_Research_Systems,SR830,TWIN0002,ver1.07"
-    words = {  # noqa: RUF012  # declared ClassVar by the parent
+    words: ClassVar = {
         "PHAS": Number(0.0, -360.0, 729.99),
         "FMOD": _choice(1, 1),
         "FREQ": Number(1000.0, 1e-3, 102e3),
@@ -61,7 +62,7 @@ class SR830Panel(StoragePanel):
         "LIAE": Integer(0, 0, 255),
         "ERRE": Integer(0, 0, 255),
     }
-    tables = {  # noqa: RUF012
+    tables: ClassVar = {
         # channel displays: quantity, ratio
         "DDEF": Table((_choice(0, 4), _choice(0, 2)), dict.fromkeys((1, 2), (0, 0))),
         "FPOP": Table((_choice(0, 1),), dict.fromkeys((1, 2), (1,))),

@@ -178,7 +178,7 @@ def _confirm() -> None:
 
 def _print_results(outcomes: list[RunOutcome], twin: Twin | None, *, as_json: bool) -> None:
     results = {name: estimate for outcome in outcomes for name, estimate in outcome.results.items()}
-    truth = dict(twin.results) if twin else None
+    truth = dict(twin.truth) if twin else None
     if as_json:
         answer = {
             "simulated": twin is not None,

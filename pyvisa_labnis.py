@@ -3,9 +3,7 @@
 from pyvisa.highlevel import VisaLibraryBase
 from pyvisa.util import LibraryPath
 
-from sim_instruments.record import SUFFIX
-from sim_instruments.replay import ReplayLibrary
-from sim_instruments.visa_library import LabnisVisaLibrary
+from sim_instruments.visa import SUFFIX, LabnisVisaLibrary, ReplayLibrary
 
 __all__ = ["WRAPPER_CLASS"]
 

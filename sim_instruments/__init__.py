@@ -1,20 +1,18 @@
-"""The twin: one simulated fridge behind the front panels of five instruments, reached through PyVISA as `@labnis`."""
+"""The twin: a simulated fridge behind the front panels of its instruments, reached through PyVISA as `@labnis`."""
 
-from pathlib import Path
+from sim_instruments.instruments import ADDRESSES, SHIPPED_TRUTH
+from sim_instruments.twin import Twin, open_twin
+from sim_instruments.world import RealClock, SimulatedClock, Truth, TruthError, World, load_truth
 
-from sim_instruments.clock import RealClock, SimulatedClock
-from sim_instruments.truth import Truth, TruthError, load_truth
-
-__all__ = ["ADDRESSES", "SHIPPED_TRUTH", "RealClock", "SimulatedClock", "Truth", "TruthError", "load_truth"]
-
-#: VISA resource name of the instrument in each role.
-ADDRESSES: dict[str, str] = {
-    "bias": "USB0::0x05E6::0x2450::04000001::0::INSTR",
-    "lockin": "GPIB0::8::INSTR",
-    "analyzer": "TCPIP0::n9030b.sim::inst0::INSTR",
-    "vna": "TCPIP0::n5222b.sim::inst0::INSTR",
-    "fridge": "GPIB0::12::INSTR",
-}
-
-#: The truth file used by plain `@labnis`.
-SHIPPED_TRUTH = Path(__file__).with_name("nis_device.yaml")
+__all__ = [
+    "ADDRESSES",
+    "SHIPPED_TRUTH",
+    "RealClock",
+    "SimulatedClock",
+    "Truth",
+    "TruthError",
+    "Twin",
+    "World",
+    "load_truth",
+    "open_twin",
+]

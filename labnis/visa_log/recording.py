@@ -1,8 +1,9 @@
 """Recording VISA traffic: every byte to and from the instruments, with its time, one JSON object per line.
 
 A record listens at the VISA library itself, below every driver, QCoDeS's as well as pymeasure's. What the experiment's
-clock was asked belongs to it, for waiting and interlocks depend on that: with both, `sim_instruments.replay` can stand
-in for the instruments. The lines are described in docs/traffic.md. Nothing here is in use unless a record is wanted.
+clock was asked belongs to it, for waiting and interlocks depend on that: with both, `sim_instruments.visa.replay` can
+stand in for the instruments. The lines are described in docs/traffic.md. Nothing here is in use unless a record is
+wanted.
 """
 
 import base64

@@ -126,7 +126,7 @@ def _failure_of_command(file: Path, data: Path, record: Record, observer: Observ
     recorded = header["simulation"] or {"seed": 0, "truth": ""}
     # The instruments answer from the record; whether it was made at a twin changes nothing here.
     twin = Twin(
-        visalib=f"{file}@labnis", addresses=header["addresses"], stand_ins={}, truth={}, seed=recorded["seed"],
+        visalib=f"{file}@labnis", addresses=header["addresses"], stand_ins={}, clock=library.clock, truth={}, seed=recorded["seed"],
         truth_text=recorded["truth"],
     )  # fmt: skip
     try:

@@ -8,7 +8,7 @@ from drivers.keithley_2450 import Keithley2450
 from drivers.lakeshore_372 import LakeShore372
 from drivers.sr830 import SR830
 from sim_instruments import ADDRESSES, SHIPPED_TRUTH
-from sim_instruments.visa_library import LabnisVisaLibrary
+from sim_instruments.visa import LabnisVisaLibrary
 
 VISALIB = f"{SHIPPED_TRUTH}@labnis"
 

@@ -16,8 +16,8 @@ from drivers.errors import (
 )
 from drivers.keithley_2450 import Keithley2450
 from drivers.roles import BiasSource, SelfRamping
-from sim_instruments.keithley_2450 import Keithley2450Panel
-from sim_instruments.visa_library import LabnisVisaLibrary
+from sim_instruments.panels.keithley_2450 import Keithley2450Panel
+from sim_instruments.visa import LabnisVisaLibrary
 
 
 @pytest.fixture

@@ -19,9 +19,9 @@ from drivers.errors import (
 from drivers.keysight_n5222b import KeysightN5222B
 from drivers.roles import VectorNetworkAnalyzer
 from sim_instruments import ADDRESSES, SHIPPED_TRUTH
-from sim_instruments.keysight_n5222b import KeysightN5222BPanel
-from sim_instruments.scpi import ScpiError
-from sim_instruments.visa_library import LabnisVisaLibrary
+from sim_instruments.panels.keysight_n5222b import KeysightN5222BPanel
+from sim_instruments.panels.scpi_values import ScpiError
+from sim_instruments.visa import LabnisVisaLibrary
 
 VISALIB = f"{SHIPPED_TRUTH}@labnis"
 SWEEP: dict[str, Any] = {

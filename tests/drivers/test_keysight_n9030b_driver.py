@@ -19,9 +19,9 @@ from drivers.errors import (
 from drivers.keysight_n9030b import KeysightN9030B
 from drivers.roles import SpectrumAnalyzer
 from sim_instruments import ADDRESSES, SHIPPED_TRUTH
-from sim_instruments.keysight_n9030b import KeysightN9030BPanel
-from sim_instruments.scpi import ScpiError, definite_block
-from sim_instruments.visa_library import LabnisVisaLibrary
+from sim_instruments.panels.keysight_n9030b import KeysightN9030BPanel
+from sim_instruments.panels.scpi_values import ScpiError, definite_block
+from sim_instruments.visa import LabnisVisaLibrary
 
 VISALIB = f"{SHIPPED_TRUTH}@labnis"
 SWEEP: dict[str, Any] = {

@@ -9,7 +9,7 @@ from drivers.errors import ReadingError, RejectedCommandError
 from drivers.lakeshore_372 import LakeShore372
 from drivers.roles import FridgeThermometer
 from sim_instruments import ADDRESSES, SHIPPED_TRUTH
-from sim_instruments.visa_library import LabnisVisaLibrary
+from sim_instruments.visa import LabnisVisaLibrary
 
 
 def test_it_fills_the_role_and_reads_the_mixing_chamber(thermometer: LakeShore372, twin: LabnisVisaLibrary) -> None:

@@ -8,8 +8,8 @@ from drivers.errors import OverloadError, ReadingError, RejectedCommandError, Se
 from drivers.keithley_2450 import Keithley2450
 from drivers.roles import LockIn
 from drivers.sr830 import SR830
-from sim_instruments.sr830 import SR830Panel
-from sim_instruments.visa_library import LabnisVisaLibrary
+from sim_instruments.panels.sr830 import SR830Panel
+from sim_instruments.visa import LabnisVisaLibrary
 
 
 def prepare(lockin: SR830, **changes: float) -> None:

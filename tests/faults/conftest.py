@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sim_instruments.control import ServerProcess, launched
+from sim_instruments.server import ServerProcess, launched
 from tests.faults.measuring import Lab, start_cooldown
 from tests.faults.test_34_random_answers import opened  # noqa: F401  # a fixture of two modules
 

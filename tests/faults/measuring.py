@@ -16,8 +16,7 @@ import h5py
 
 from labnis.ledger import open_ledger
 from labnis.storage import read_events
-from sim_instruments.command_log import LogEntry, SourcePoint, bias_trajectory, largest_rate
-from sim_instruments.control import ServerProcess, control
+from sim_instruments.server import LogEntry, ServerProcess, SourcePoint, bias_trajectory, control, largest_rate
 from tests.faults.commands import Command, completed
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -85,7 +84,7 @@ class Lab:
 
     def sent(self, role: str, part: str = "") -> list[str]:
         """Messages with `part` in them that reached the instrument in `role`, in order."""
-        return [e.text for e in self.log if e.role == role and e.direction == "in" and part in e.text]
+        return [e.text for e in self.log if e.instrument == role and e.direction == "in" and part in e.text]
 
     def write_station(self, below: str = "", **more: object) -> None:
         """The station file, with `more` limits, and `below` at its end."""
@@ -97,9 +96,9 @@ class Lab:
         """A request to the twin itself."""
         return control(self.server.port, **request)
 
-    def fault(self, role: str, kind: str, match: str = "", **more: Any) -> None:
+    def fault(self, instrument: str, kind: str, match: str = "", **more: Any) -> None:
         """Arm a fault of the twin."""
-        self.control(do="fault", role=role, kind=kind, match=match, **more)
+        self.control(do="fault", instrument=instrument, kind=kind, match=match, **more)
 
     def leave(self, level: float, *, output: bool) -> None:
         """Leave the source as a former run might have; the log begins anew."""

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from sim_instruments.command_log import largest_rate
+from sim_instruments.server import largest_rate
 from tests.faults.measuring import RAMP_RATE, Lab, chance, kill
 
 

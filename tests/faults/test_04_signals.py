@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from labnis.storage import RunWriter, list_runs, read_metadata
-from sim_instruments.front_panel import FrontPanel
+from sim_instruments.panels import FrontPanel
 from sim_instruments.world import World
 from tests.faults.commands import Command
 from tests.faults.measuring import SWEEP, Lab, chance

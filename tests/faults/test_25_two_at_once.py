@@ -103,6 +103,6 @@ def test_of_two_at_the_same_moment_never_both_get_in(lab: Lab, tmp_path: Path, s
             assert f"process {pids[entered[0]]}" in said[loser], said
             winners.update(entered)
     # The winner connects twice, to see whether the source is there and to use it; the loser never.
-    connections = [entry for entry in lab.log if entry.role == "bias" and entry.text == "connected"]
+    connections = [entry for entry in lab.log if entry.instrument == "bias" and entry.text == "connected"]
     assert len(connections) == 2 * ROUNDS
     assert winners == {0, 1}, "one of them always came first: that was no race"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from labnis.storage import list_runs, read_metadata
-from sim_instruments.front_panel import FrontPanel
+from sim_instruments.panels import FrontPanel
 from tests.faults.measuring import SWEEP, Lab
 from tests.run.bench import Commands, write_station
 from tests.storage.test_metadata import HOSTILE

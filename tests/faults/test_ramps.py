@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import pytest
 
-from sim_instruments.command_log import largest_rate
+from sim_instruments.server import largest_rate
 from tests.faults.commands import Command
 from tests.faults.measuring import RAMP_RATE, Lab, chance, kill, wait_for
 
@@ -49,7 +49,7 @@ def test_killed_while_the_source_walks(slow_lab: Lab, seed: int) -> None:
     time.sleep(chance(seed).uniform(0.0, 1.0))  # the moment itself is what is random here
     killed = kill(process)
     assert_safe_and_slow(slow_lab, killed)
-    after = [entry for entry in slow_lab.log if entry.time > killed and entry.role == "bias"]
+    after = [entry for entry in slow_lab.log if entry.time > killed and entry.instrument == "bias"]
     halted = next(entry.time for entry in after if entry.text == ":ABOR")
     assert halted - killed < 2.0
     # It went on by itself after the kill, no further than where it was halted, and was led back from there.

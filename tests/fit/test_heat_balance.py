@@ -17,8 +17,7 @@ from labnis.fit.heat_balance import Isotherm, cooler_of, fit_heat_balance, tempe
 from labnis.physics import InjectedSuperconductor, NISJunction, SINISCooler
 from labnis.reproduction.micro_cooler import andreev_channel, cooler
 from sim_instruments import SHIPPED_TRUTH, SimulatedClock, Truth, load_truth
-from sim_instruments.device import Device
-from sim_instruments.world import World
+from sim_instruments.world import Device, World
 from tests.fit.measuring import SERIES_RESISTANCE, assert_jacobian, pulls
 
 MICRO_COOLER = load_truth(SHIPPED_TRUTH.with_name("micro_cooler.yaml"))

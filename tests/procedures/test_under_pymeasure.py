@@ -10,7 +10,7 @@ from pymeasure.experiment.workers import Worker
 from labnis.station import OpenStation, load_station, open_station
 from procedures import EmittedPowerVsBias, IVSweep, ReflectionVsBias
 from procedures.bias_procedure import BiasProcedure
-from sim_instruments.dry_run import open_twin
+from sim_instruments import open_twin
 from tests.run.bench import BiasLog
 
 ROLES = ("bias", "lockin", "analyzer", "vna", "fridge")

@@ -20,8 +20,7 @@ from labnis.experiment.session import Bench, Simulation, open_bench
 from labnis.fit import FitResult
 from labnis.ledger import open_ledger
 from labnis.station import load_station
-from sim_instruments import SHIPPED_TRUTH
-from sim_instruments.dry_run import open_twin
+from sim_instruments import SHIPPED_TRUTH, open_twin
 from sim_instruments.world import World
 
 ROOT = Path(__file__).parents[2]

@@ -20,7 +20,7 @@ from labnis.storage import open_run, read_events, read_metadata
 from labnis.visa_log import recording as traffic
 from labnis.visa_log.replay import replay
 from procedures import IVSweep
-from sim_instruments.control import control, launched
+from sim_instruments.server import control, launched
 from tests.faults.measuring import RAMP_RATE, STATION, start_cooldown, wait_for
 from tests.run.bench import ROOT, Commands
 

@@ -6,7 +6,7 @@ from bare_wire import VISALIB, Wire
 from qcodes.instrument import Instrument
 
 from sim_instruments import ADDRESSES
-from sim_instruments.visa_library import LabnisVisaLibrary
+from sim_instruments.visa import LabnisVisaLibrary
 
 
 @pytest.fixture

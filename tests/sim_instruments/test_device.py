@@ -7,9 +7,7 @@ import pytest
 
 from labnis.physics import AndreevChannel, NISJunction
 from sim_instruments import SimulatedClock, load_truth
-from sim_instruments.device import Device
-from sim_instruments.truth import Truth, TruthError
-from sim_instruments.world import World
+from sim_instruments.world import Device, Truth, TruthError, World
 from tests.physics import micro_cooler, quadrature
 
 COOLER = load_truth(Path(__file__).parents[2] / "sim_instruments" / "micro_cooler.yaml")

@@ -16,11 +16,20 @@ from drivers.keysight_n5222b import KeysightN5222B
 from drivers.lakeshore_372 import LakeShore372
 from drivers.sr830 import SR830
 from sim_instruments import ADDRESSES, SHIPPED_TRUTH, SimulatedClock, load_truth
-from sim_instruments.command_log import bias_trajectory, read_log
-from sim_instruments.control import ControlError, ServerProcess, control, launched
-from sim_instruments.disturbed_world import DisturbedWorld
-from sim_instruments.faults import Fault, FaultScript, Kind, spoiled
-from sim_instruments.shared_twin import Preset
+from sim_instruments.server import (
+    ControlError,
+    Fault,
+    FaultScript,
+    Kind,
+    Preset,
+    ServerProcess,
+    bias_trajectory,
+    control,
+    launched,
+    read_log,
+    spoiled,
+)
+from sim_instruments.world import DisturbedWorld
 
 pytestmark = pytest.mark.filterwarnings("ignore::qcodes.utils.QCoDeSDeprecationWarning")
 
@@ -58,7 +67,7 @@ def bias(server: ServerProcess) -> Iterator[Line]:
 
 
 def arm(server: ServerProcess, role: str, kind: Kind, **more: object) -> None:
-    control(server.port, do="fault", role=role, kind=kind, **more)
+    control(server.port, do="fault", instrument=role, kind=kind, **more)
 
 
 # --- answers ------------------------------------------------------------------------------------------------------
@@ -292,12 +301,12 @@ def test_after_and_count_choose_the_messages(after: int, count: int | None, expe
 @pytest.mark.parametrize(
     ("fault", "message"),
     [
-        ({"role": "fridge", "kind": "compliance"}, "allowed are bias"),
-        ({"role": "nobody", "kind": "drop"}, "allowed are bias, lockin"),
-        ({"role": "bias", "kind": "explode"}, "allowed are delay"),
-        ({"role": "bias", "kind": "drop", "after": -1}, "whole number"),
-        ({"role": "bias", "kind": "delay", "seconds": math.nan}, "from 0 on"),
-        ({"role": "bias", "kind": "drop", "when": 3}, "when"),
+        ({"instrument": "fridge", "kind": "compliance"}, "allowed are bias"),
+        ({"instrument": "nobody", "kind": "drop"}, "allowed are bias, lockin"),
+        ({"instrument": "bias", "kind": "explode"}, "allowed are delay"),
+        ({"instrument": "bias", "kind": "drop", "after": -1}, "whole number"),
+        ({"instrument": "bias", "kind": "delay", "seconds": math.nan}, "from 0 on"),
+        ({"instrument": "bias", "kind": "drop", "when": 3}, "when"),
     ],
 )
 def test_an_impossible_fault_is_refused(server: ServerProcess, fault: dict[str, object], message: str) -> None:

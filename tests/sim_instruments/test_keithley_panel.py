@@ -3,7 +3,7 @@
 import pytest
 from bare_wire import Wire
 
-from sim_instruments.visa_library import LabnisVisaLibrary
+from sim_instruments.visa import LabnisVisaLibrary
 
 
 def number(wire: Wire, query: str) -> float:

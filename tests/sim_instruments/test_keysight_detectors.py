@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from sim_instruments.keysight_detectors import AverageType, Detector, noise_response
+from sim_instruments.panels.keysight_detectors import AverageType, Detector, noise_response
 
 TRIALS = 40_000
 Function = Callable[[NDArray[np.float64]], NDArray[np.float64]]

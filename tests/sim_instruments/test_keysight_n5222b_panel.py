@@ -12,8 +12,8 @@ from qcodes.instrument import Instrument
 from qcodes.instrument_drivers.Keysight import KeysightN5222B
 
 from sim_instruments import ADDRESSES, SHIPPED_TRUTH, load_truth
-from sim_instruments.keysight_n5222b import KeysightN5222BPanel
-from sim_instruments.visa_library import LabnisVisaLibrary
+from sim_instruments.panels.keysight_n5222b import KeysightN5222BPanel
+from sim_instruments.visa import LabnisVisaLibrary
 from sim_instruments.world import World
 
 VISALIB = f"{SHIPPED_TRUTH}@labnis"

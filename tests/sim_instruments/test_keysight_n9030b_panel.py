@@ -12,8 +12,8 @@ from qcodes.instrument import Instrument
 from qcodes.instrument_drivers.Keysight import KeysightN9030B
 
 from sim_instruments import ADDRESSES, SHIPPED_TRUTH
-from sim_instruments.keysight_n9030b import NOISE_BANDWIDTH_RATIO, KeysightN9030BPanel
-from sim_instruments.visa_library import LabnisVisaLibrary
+from sim_instruments.panels.keysight_n9030b import NOISE_BANDWIDTH_RATIO, KeysightN9030BPanel
+from sim_instruments.visa import LabnisVisaLibrary
 
 VISALIB = f"{SHIPPED_TRUTH}@labnis"
 NO_ERROR = '+0,"No error"'

@@ -13,8 +13,7 @@ from pyvisa.constants import StatusCode
 
 from labnis.visa_log.recording import VisaRecord
 from sim_instruments import ADDRESSES
-from sim_instruments.replay import ReplayEndedError, ReplayLibrary, open_replay
-from sim_instruments.visa_library import LabnisVisaLibrary
+from sim_instruments.visa import LabnisVisaLibrary, ReplayEndedError, ReplayLibrary, open_replay
 
 HEADER = {"labnis_visa_record": 1}
 

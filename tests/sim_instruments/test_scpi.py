@@ -7,20 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim_instruments.clock import SimulatedClock
-from sim_instruments.scpi import (
-    Call,
-    Choice,
-    Integer,
-    Number,
-    ScpiError,
-    ScpiPanel,
-    Setting,
-    Switch,
-    Text,
-    command,
-    encode_values,
-)
+from sim_instruments.panels.front_panel import command
+from sim_instruments.panels.scpi import ScpiPanel, Setting
+from sim_instruments.panels.scpi_values import Call, Choice, Integer, Number, ScpiError, Switch, Text, encode_values
+from sim_instruments.world import SimulatedClock
 
 
 class Panel(ScpiPanel):

@@ -30,10 +30,18 @@ from drivers.lakeshore_372 import LakeShore372
 from drivers.scpi import CheckedInstrument
 from drivers.sr830 import SR830
 from sim_instruments import ADDRESSES, SHIPPED_TRUTH, SimulatedClock, load_truth
-from sim_instruments.bench import PANELS
-from sim_instruments.command_log import SourcePoint, bias_trajectory, largest_rate, read_log
-from sim_instruments.control import ControlError, ServerProcess, control, launched
-from sim_instruments.server import addresses
+from sim_instruments.panels import PANELS
+from sim_instruments.server import (
+    ControlError,
+    ServerProcess,
+    SourcePoint,
+    addresses,
+    bias_trajectory,
+    control,
+    largest_rate,
+    launched,
+    read_log,
+)
 from sim_instruments.world import World
 
 pytestmark = pytest.mark.filterwarnings("ignore::qcodes.utils.QCoDeSDeprecationWarning")
@@ -236,7 +244,7 @@ def test_a_port_in_use_is_refused_by_name(server: ServerProcess, capfd: pytest.C
 
 def test_it_ends_with_the_process_that_launched_it(tmp_path: Path) -> None:
     script = (
-        "import os, sys\nfrom sim_instruments.control import launched\n"
+        "import os, sys\nfrom sim_instruments.server import launched\n"
         "with launched() as server:\n    print(server.port, flush=True)\n    sys.stdin.read()\n"
     )
     command = [sys.executable, "-c", script]
@@ -343,7 +351,7 @@ def test_traces_are_summarised_in_the_log(tmp_path: Path) -> None:
         session.write(":INIT:CONT OFF;:FORM REAL,64;:FORM:BORD SWAP")
         assert len(session.query_binary_values(":READ:SAN1?", "d")) == 2 * 1001
         session.close()
-    (trace,) = [entry for entry in read_log(log) if entry.role == "analyzer" and entry.direction == "out"]
+    (trace,) = [entry for entry in read_log(log) if entry.instrument == "analyzer" and entry.direction == "out"]
     assert trace.text.startswith(f"<{len('#516016') + 16016} bytes b'#516016")
 
 

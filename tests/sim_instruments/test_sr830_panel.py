@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from bare_wire import Wire
 
-from sim_instruments.lockin_filter import OutputFilter
-from sim_instruments.visa_library import LabnisVisaLibrary
+from sim_instruments.visa import LabnisVisaLibrary
+from sim_instruments.world import OutputFilter
 
 
 @pytest.mark.parametrize("query", ["SLVL?", "slvl ?", "SLVL?;", " SLVL ? "])

@@ -10,7 +10,7 @@ from qcodes.instrument_drivers.Lakeshore import LakeshoreModel372
 from qcodes.instrument_drivers.stanford_research import SR830
 
 from sim_instruments import ADDRESSES
-from sim_instruments.visa_library import LabnisVisaLibrary
+from sim_instruments.visa import LabnisVisaLibrary
 
 pytestmark = pytest.mark.filterwarnings("ignore::qcodes.utils.QCoDeSDeprecationWarning")
 

@@ -12,8 +12,10 @@ from pyvisa.errors import VisaIOError
 from pyvisa.resources import MessageBasedResource
 
 from sim_instruments import ADDRESSES, SHIPPED_TRUTH, TruthError
-from sim_instruments.scpi import Call, ScpiPanel, command, encode_values
-from sim_instruments.visa_library import LabnisVisaLibrary
+from sim_instruments.panels.front_panel import command
+from sim_instruments.panels.scpi import ScpiPanel
+from sim_instruments.panels.scpi_values import Call, encode_values
+from sim_instruments.visa import LabnisVisaLibrary
 
 
 class TracePanel(ScpiPanel):

@@ -13,7 +13,7 @@ from typing import Annotated, TypeVar
 import typer
 from rich.console import Console
 
-from sim_instruments.control import launched
+from sim_instruments.server import launched
 from tests.faults.measuring import Lab, start_cooldown
 from tests.soak.faulty_calibrations import Faulty, faulty_calibration, usual_messages
 from tests.soak.kills import Kill, fresh_data, killed_run, usual_run

@@ -15,8 +15,7 @@ from typing import Any, get_args
 
 import h5py
 
-from sim_instruments.command_log import largest_rate
-from sim_instruments.faults import CONDITIONS, Kind
+from sim_instruments.server import CONDITIONS, Kind, largest_rate
 from tests.faults.measuring import RAMP_RATE, Lab, chance
 
 __all__ = ["Faulty", "faulty_calibration", "usual_messages"]
@@ -65,7 +64,7 @@ def usual_messages(lab: Lab) -> Counter[str]:
     answer = lab.labnis(*CALIBRATE)
     if answer.returncode:
         raise AssertionError(f"exit code {answer.returncode}: {answer.stderr}")
-    return Counter(entry.role for entry in lab.log if entry.direction == "in")
+    return Counter(entry.instrument for entry in lab.log if entry.direction == "in")
 
 
 def random_fault(chosen: random.Random, messages: Mapping[str, int]) -> dict[str, Any]:
@@ -74,7 +73,7 @@ def random_fault(chosen: random.Random, messages: Mapping[str, int]) -> dict[str
     role = chosen.choice(CONDITIONS[kind] if kind in CONDITIONS else tuple(messages))
     fault: dict[str, Any] = {
         "kind": kind,
-        "role": role,
+        "instrument": role,
         "after": chosen.randrange(messages[role]),
         "count": chosen.choice((1, 1, 3, None)),
     }
@@ -102,7 +101,7 @@ def faulty_calibration(lab: Lab, seed: int, messages: Mapping[str, int]) -> Faul
         problems.append(f"exit code {code}: {said[-2000:]}")
     state = lab.source()
     outcome = "zero" if state == {"level": 0.0, "output": False} else "unknown" if "UNKNOWN" in said else "LIVE"
-    if outcome == "LIVE" or (outcome == "unknown" and (code != 5 or fault["role"] != "bias")):
+    if outcome == "LIVE" or (outcome == "unknown" and (code != 5 or fault["instrument"] != "bias")):
         problems.append(f"the source is left at {state} with exit code {code}: {said[-2000:]}")
     problems += _moved_too_fast(lab, fault)
     problems += [f"{path.name} is unreadable" for path in lab.data.glob("*/*/*.h5") if not _readable(path)]
@@ -116,7 +115,7 @@ def faulty_calibration(lab: Lab, seed: int, messages: Mapping[str, int]) -> Faul
 
 def _moved_too_fast(lab: Lab, fault: Mapping[str, Any]) -> list[str]:
     """A source that resets itself jumps; nothing else may."""
-    if (fault["kind"], fault["role"]) == ("reset", "bias"):
+    if (fault["kind"], fault["instrument"]) == ("reset", "bias"):
         return []
     rate = largest_rate(lab.trajectory(), window=0.1)
     return [f"the bias moved at {rate:.4g} V/s"] if rate > RAMP_RATE * (1 + 1e-9) else []

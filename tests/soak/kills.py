@@ -114,7 +114,7 @@ def _readable(path: Path) -> bool:
 def _answered(lab: Lab, until: float) -> int:
     """Readings of the source answered before `until`: one belongs to each row."""
     return sum(
-        entry.role == "bias" and entry.direction == "out" and entry.time < until and entry.text.count(",") == 2
+        entry.instrument == "bias" and entry.direction == "out" and entry.time < until and entry.text.count(",") == 2
         for entry in lab.log
     )
 

@@ -17,7 +17,7 @@ from labnis.experiment.session import Bench, Simulation, open_bench
 from labnis.ledger import open_ledger
 from labnis.station import load_station
 from labnis.storage import open_run
-from sim_instruments.dry_run import open_twin
+from sim_instruments import open_twin
 from tests.run.bench import Watcher, write_station
 
 __all__ = ["Block", "LongRun", "long_run"]

@@ -16,8 +16,8 @@ from drivers.roles import SelfRamping
 from drivers.wiring import Wiring
 from labnis.station import BiasUnknownError, Limits, RampedBias
 from sim_instruments import ADDRESSES, SHIPPED_TRUTH
-from sim_instruments.command_log import SourcePoint, largest_rate
-from sim_instruments.visa_library import LabnisVisaLibrary
+from sim_instruments.server import SourcePoint, largest_rate
+from sim_instruments.visa import LabnisVisaLibrary
 
 from .fakes import LIMITS, FakeSource
 

@@ -9,8 +9,9 @@ from abc import abstractmethod
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from sim_instruments.keithley_buffer import BufferPanel
-from sim_instruments.scpi import Call, Number, ScpiError, Text, command
+from sim_instruments.panels.front_panel import command
+from sim_instruments.panels.keithley_buffer import BufferPanel
+from sim_instruments.panels.scpi_values import Call, Number, ScpiError, Text
 
 __all__ = ["TriggerPanel"]
 

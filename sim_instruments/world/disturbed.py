@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
-from sim_instruments.truth import Truth
-from sim_instruments.world import Clock, Stage, World
+from sim_instruments.world.fridge import Clock, Stage, World
+from sim_instruments.world.truth import Truth
 
 __all__ = ["DisturbedWorld"]
 

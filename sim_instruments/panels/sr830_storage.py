@@ -5,8 +5,9 @@ import struct
 from abc import abstractmethod
 from typing import ClassVar
 
-from sim_instruments.scpi_values import Call, Integer, Kind
-from sim_instruments.word_panel import WordPanel, command
+from sim_instruments.panels.front_panel import command
+from sim_instruments.panels.scpi_values import Call, Integer, Kind
+from sim_instruments.panels.word_panel import WordPanel
 
 __all__ = ["StoragePanel"]
 

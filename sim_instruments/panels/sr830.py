@@ -6,11 +6,13 @@ input 1.
 
 import cmath
 import math
+from typing import ClassVar
 
-from sim_instruments.lockin_filter import NOISE_BANDWIDTH, OutputFilter
-from sim_instruments.scpi_values import Call, Integer, Number, ScpiError
-from sim_instruments.sr830_storage import StoragePanel
-from sim_instruments.word_panel import command
+from sim_instruments.panels.front_panel import command
+from sim_instruments.panels.scpi_values import Call, Integer, Number, ScpiError
+from sim_instruments.panels.sr830_storage import StoragePanel
+from sim_instruments.panels.word_panel import Table
+from sim_instruments.world.lockin_filter import NOISE_BANDWIDTH, OutputFilter
 
 __all__ = ["SR830Panel"]
 
@@ -34,8 +36,9 @@ def _choice(default: int, high: int) -> Integer:
 class SR830Panel(StoragePanel):
     """An SR830. At power-up it has its standard settings, except that the last user left the sine at 4 mV."""
 
+    conditions = ("overload",)
     identification = "Stanford_Research_Systems,SR830,TWIN0002,ver1.07"
-    words = {  # noqa: RUF012  # declared ClassVar by the parent
+    words: ClassVar = {
         "PHAS": Number(0.0, -360.0, 729.99),
         "FMOD": _choice(1, 1),
         "FREQ": Number(1000.0, 1e-3, 102e3),
@@ -59,6 +62,14 @@ class SR830Panel(StoragePanel):
         "LIAE": Integer(0, 0, 255),
         "ERRE": Integer(0, 0, 255),
     }
+    tables: ClassVar = {
+        # channel displays: quantity, ratio
+        "DDEF": Table((_choice(0, 4), _choice(0, 2)), dict.fromkeys((1, 2), (0, 0))),
+        "FPOP": Table((_choice(0, 1),), dict.fromkeys((1, 2), (1,))),
+        # X, Y, R: offset (% of full scale), expansion; they act on the displays, not on OUTP? and SNAP?
+        "OEXP": Table((Number(0.0, -105, 105), _choice(0, 2)), dict.fromkeys((1, 2, 3), (0.0, 0)), ".2f"),
+        "AUXV": Table((Number(0.0, -AUXILIARY_LIMIT, AUXILIARY_LIMIT),), dict.fromkeys(range(1, 5), (0.0,)), ".3f"),
+    }
 
     def switch_on(self) -> None:
         """Start as after power-up, with a settled filter."""
@@ -76,10 +87,6 @@ class SR830Panel(StoragePanel):
         """Return to the standard settings; the data buffer is emptied."""
         super().reset()
         self.lockin_status = 0
-        self.displays = {1: (0, 0), 2: (0, 0)}
-        self.offsets = {1: (0.0, 0), 2: (0.0, 0), 3: (0.0, 0)}
-        self.auxiliary_outputs = dict.fromkeys(range(1, 5), 0.0)
-        self.front_outputs = {1: 1, 2: 1}
         self.empty_buffer()
         self.world.set_excitation(self.state["SLVL"])
         self._input_changed()
@@ -148,7 +155,7 @@ class SR830Panel(StoragePanel):
         value *= cmath.exp(-1j * math.radians(self.state["PHAS"]))
         if self.state["FMOD"] == 0:
             self.lockin_status |= UNLOCKED
-        if abs(self._demodulated) > OVERLOAD:
+        if self.overloaded or abs(self._demodulated) > OVERLOAD:
             self.lockin_status |= INPUT_OVERLOAD
         return complex(self._convert(value.real), self._convert(value.imag))
 
@@ -175,9 +182,9 @@ class SR830Panel(StoragePanel):
 
     def display(self, channel: int, signal: complex) -> float:
         """Value of a channel display; offsets act here, not on OUTP? and SNAP?."""
-        what, ratio = self.displays[channel]
+        what, ratio = self.rows["DDEF"][channel]
         x, y, r = signal.real, signal.imag, abs(signal)
-        offset = {key: percent / 100 * self.sensitivity for key, (percent, _) in self.offsets.items()}
+        offset = {key: percent / 100 * self.sensitivity for key, (percent, _) in self.rows["OEXP"].items()}
         if what >= 3:
             value = self._auxiliary_input(what - 2 + 2 * (channel - 1))
         elif what == 2:
@@ -222,51 +229,15 @@ class SR830Panel(StoragePanel):
     def _read_auxiliary(self, call: Call) -> str:
         return format(self._auxiliary_input(round(call.number(0, 1, 4))), ".6g")
 
-    @command("AUXV")
-    def _set_auxiliary(self, call: Call) -> None:
-        channel, voltage = round(call.number(0, 1, 4)), call.number(1, -AUXILIARY_LIMIT, AUXILIARY_LIMIT)
-        self.auxiliary_outputs[channel] = round(voltage, 3)
-
-    @command("AUXV?")
-    def _show_auxiliary(self, call: Call) -> str:
-        return format(self.auxiliary_outputs[round(call.number(0, 1, 4))], ".3f")
-
-    # --- displays, offsets, auto functions --------------------------------------------------------------
-
-    @command("DDEF")
-    def _set_display(self, call: Call) -> None:
-        channel = round(call.number(0, 1, 2))
-        self.displays[channel] = (round(call.number(1, 0, 4)), round(call.number(2, 0, 2)))
-
-    @command("DDEF?")
-    def _show_display(self, call: Call) -> str:
-        return "{},{}".format(*self.displays[round(call.number(0, 1, 2))])
-
-    @command("FPOP")
-    def _set_front_output(self, call: Call) -> None:
-        channel = round(call.number(0, 1, 2))
-        self.front_outputs[channel] = round(call.number(1, 0, 1))
-
-    @command("FPOP?")
-    def _show_front_output(self, call: Call) -> str:
-        return str(self.front_outputs[round(call.number(0, 1, 2))])
-
-    @command("OEXP")
-    def _set_offset(self, call: Call) -> None:
-        quantity = round(call.number(0, 1, 3))
-        self.offsets[quantity] = (call.number(1, -105, 105), round(call.number(2, 0, 2)))
-
-    @command("OEXP?")
-    def _show_offset(self, call: Call) -> str:
-        percent, expansion = self.offsets[round(call.number(0, 1, 3))]
-        return f"{percent:.2f},{expansion}"
+    # --- auto functions ---------------------------------------------------------------------------------
 
     @command("AOFF")
     def _auto_offset(self, call: Call) -> None:
-        quantity = round(call.number(0, 1, 3))
+        offsets = self.rows["OEXP"]
+        quantity = call.channel(offsets)
         signal = self.signal(self.world.clock.time())
         value = (signal.real, signal.imag, abs(signal))[quantity - 1]
-        self.offsets[quantity] = (round(value / self.sensitivity * 100, 2), self.offsets[quantity][1])
+        offsets[quantity] = (round(value / self.sensitivity * 100, 2), offsets[quantity][1])
 
     @command("APHS")
     def _auto_phase(self, call: Call) -> None:
@@ -307,15 +278,15 @@ class SR830Panel(StoragePanel):
     @command("LIAS?")
     def _read_lockin_status(self, call: Call) -> str:
         self._converted(self._noise[1])
-        answer, cleared = self.show_bits(self.lockin_status, call)
+        answer, cleared = self.show_register(self.lockin_status, call)
         self.lockin_status &= ~cleared
         return answer
 
     @command("ERRS?")
     def _read_error_status(self, call: Call) -> str:
-        return self.show_bits(0, call)[0]
+        return self.show_register(0, call)[0]
 
-    @command("*CLS")
-    def _clear_all_status(self, call: Call) -> None:
-        self.event_status = 0
+    def clear_status(self) -> None:
+        """Clear the event registers."""
+        super().clear_status()
         self.lockin_status = 0

@@ -12,13 +12,13 @@ from pyvisa.util import LibraryPath
 from pyvisa_sim.devices import Devices
 from pyvisa_sim.highlevel import SimVisaLibrary
 
-from sim_instruments import ADDRESSES, SHIPPED_TRUTH
-from sim_instruments.bench import front_panels
-from sim_instruments.clock import RealClock, SimulatedClock
-from sim_instruments.front_panel import FrontPanel
-from sim_instruments.sessions import PanelSession, open_session
-from sim_instruments.truth import load_truth
-from sim_instruments.world import World
+from sim_instruments.instruments import ADDRESSES, SHIPPED_TRUTH
+from sim_instruments.panels import front_panels
+from sim_instruments.panels.front_panel import FrontPanel
+from sim_instruments.visa.sessions import PanelSession, open_session
+from sim_instruments.world.clock import RealClock, SimulatedClock
+from sim_instruments.world.fridge import World
+from sim_instruments.world.truth import load_truth
 
 __all__ = ["LabnisVisaLibrary"]
 

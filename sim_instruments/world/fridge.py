@@ -16,8 +16,8 @@ from scipy.constants import k
 from scipy.optimize import brentq
 
 from labnis.physics import NoOperatingPointError, thermal_photon_number
-from sim_instruments.device import Device, DeviceState
-from sim_instruments.truth import LineWiring, Truth, TruthError
+from sim_instruments.world.device import Device, DeviceState
+from sim_instruments.world.truth import LineWiring, Truth, TruthError
 
 __all__ = ["Clock", "SourceState", "Stage", "World"]
 

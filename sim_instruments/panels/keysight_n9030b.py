@@ -5,16 +5,17 @@ Commands, couplings and status bits follow the X-Series Spectrum Analyzer Mode U
 spectrum; the analyzer's own noise counts as part of the chain's; phase noise mode is not licensed.
 """
 
+from collections.abc import Iterator
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sim_instruments.keysight_detectors import noise_response
-from sim_instruments.keysight_formats import in_unit
-from sim_instruments.keysight_panel import KeysightPanel, with_aliases
-from sim_instruments.scpi import Call, Choice, Integer, Number, ScpiError, Setting, Switch, command
-from sim_instruments.world import World
+from sim_instruments.panels.front_panel import Handler, command
+from sim_instruments.panels.keysight_detectors import noise_response
+from sim_instruments.panels.keysight_panel import KeysightPanel, frequency_settings, in_unit, with_aliases
+from sim_instruments.panels.scpi import Setting
+from sim_instruments.panels.scpi_values import Call, Choice, Integer, Number, ScpiError, Switch
 
 __all__ = ["FILTERS", "NOISE_BANDWIDTH_RATIO", "KeysightN9030BPanel"]
 
@@ -36,34 +37,52 @@ PREAMPLIFIER_GAIN_DB = 20.0
 #: Bit "Input Overload" of the questionable integrity register, and that register's bit in the questionable one.
 INPUT_OVERLOAD, INTEGRITY_SUMMARY = 16, 512
 FREQUENCY = Number(0.0, MINIMUM_FREQUENCY, MAXIMUM_FREQUENCY, "HZ")
+SPAN = Number(26.49e9, MINIMUM_SPAN, MAXIMUM_FREQUENCY - MINIMUM_FREQUENCY, "HZ")
 TIME = Number(1e-3, 1e-6, 6000.0, "S")
 
 
+def _measurement_commands(node: str, measurement: str) -> Iterator[tuple[str, Handler]]:
+    """Commands that select, start and read one measurement."""
+
+    def select(panel: "KeysightN9030BPanel", call: Call) -> None:
+        panel.select(measurement)
+
+    def initiate(panel: "KeysightN9030BPanel", call: Call) -> None:
+        panel.select(measurement)
+        panel.initiate()
+
+    def fetch(panel: "KeysightN9030BPanel", call: Call) -> bytes:
+        if call.suffixes[0] != 1:
+            raise ScpiError(-114)
+        panel.select(measurement)
+        return panel.result()
+
+    def read(panel: "KeysightN9030BPanel", call: Call) -> bytes:
+        if call.suffixes[0] != 1:
+            raise ScpiError(-114)
+        initiate(panel, call)
+        return panel.result()
+
+    yield from {
+        f":CONFigure:{node}": select,
+        f":CONFigure:{node}:NDEFault": select,
+        f":INITiate:{node}": initiate,
+    }.items()
+    yield from {f":FETCh:{node}<n>?": fetch, f":READ:{node}<n>?": read}.items()
+
+
 class KeysightN9030BPanel(KeysightPanel):
-    """The signal analyzer as its VISA session sees it.
-
-    Attributes
-    ----------
-    overloaded
-        Set it to overload the input whatever the signal; the measurements that follow carry the overload bit.
-
-    """
+    """The signal analyzer as its VISA session sees it."""
 
     identification = "Keysight Technologies,N9030B,TWIN0003,A.33.03"
+    constants: ClassVar = {":INSTrument:CATalog?": '"SA 1"', ":CONFigure:CATalog?": '"SAN, CHP"'}
     options = '"526,B25,EA3,P26"'
     settings = (
         Setting(":INSTrument[:SELect]", "mode", Choice(("SA",))),
         Setting(":INSTrument:NSELect", "mode_number", Integer(1, 1, 1)),
         Setting(":UNIT:POWer", "unit", Choice(("DBM", "DBMV", "DBMA", "V", "W", "A", "DBUV", "DBUA"))),
         Setting(":INITiate:CONTinuous", "continuous", Switch(True)),
-        Setting("[:SENSe]:FREQuency:STARt", "start", FREQUENCY),
-        Setting("[:SENSe]:FREQuency:STOP", "stop", FREQUENCY),
-        Setting("[:SENSe]:FREQuency:CENTer", "center", FREQUENCY),
-        Setting(
-            "[:SENSe]:FREQuency:SPAN",
-            "span",
-            Number(26.49e9, MINIMUM_SPAN, MAXIMUM_FREQUENCY - MINIMUM_FREQUENCY, "HZ"),
-        ),
+        *frequency_settings("[:SENSe]", FREQUENCY, SPAN),
         *with_aliases(
             Setting("[:SENSe]:BANDwidth[:RESolution]", "rbw", Number(3e6, 1.0, 12e6, "HZ")),
             Setting("[:SENSe]:BANDwidth[:RESolution]:AUTO", "rbw_auto", Switch(True)),
@@ -110,16 +129,12 @@ class KeysightN9030BPanel(KeysightPanel):
     # Settings that belong to the analyzer rather than to the swept measurement: CONFigure:SANalyzer keeps them.
     _kept = ("mode", "mode_number", "unit", "continuous", "center", "byte_order", "data_format")
 
-    def __init__(self, world: World) -> None:
-        self.overloaded = False
-        super().__init__(world)
-
     def reset(self) -> None:
         """Return to the factory defaults."""
         super().reset()
         self.measurement = "SAN"
-        self._trace: NDArray[np.float64] | None = None
-        self._channel: NDArray[np.float64] | None = None
+        # By measurement: the trace (W), and the channel's power (dBm) and density (dBm/Hz).
+        self._results: dict[str, NDArray[np.float64]] = {}
         self._taken = -np.inf
         self._condition = 0
         self._event = 0
@@ -141,7 +156,7 @@ class KeysightN9030BPanel(KeysightPanel):
         self._couple()
         if name in ("unit", "byte_order", "data_format", "continuous", "mode", "mode_number", "reference_level"):
             return  # ways of showing the trace, not of taking it
-        self._trace = self._channel = None
+        self._results.clear()
         self.restart_operation(self._duration(), self._finish_measurement)
 
     def _couple_frequencies(self, changed: str) -> None:
@@ -198,8 +213,8 @@ class KeysightN9030BPanel(KeysightPanel):
         """Frequency of each point (Hz), shape (points,)."""
         return np.linspace(self.state["start"], self.state["stop"], self.state["points"])
 
-    def _take_trace(self) -> None:
-        """Put the powers (W) of a finished swept measurement into the trace."""
+    def _take_trace(self) -> NDArray[np.float64]:
+        """Powers (W) of a finished swept measurement."""
         s = self.state
         frequencies = self.frequencies()
         noise_bandwidth = self._filter * NOISE_BANDWIDTH_RATIO
@@ -215,13 +230,13 @@ class KeysightN9030BPanel(KeysightPanel):
         for part in responses:
             density = self.world.power_spectral_density(frequencies[part.points], part.samples)
             trace[part.points] = density * noise_bandwidth * part.factor
-        self._trace = trace
         self._note_overload(float(np.mean(trace)) / noise_bandwidth * s["span"])
+        return trace
 
     def _channel_sweeps(self) -> int:
         return self.state["chp_averages"] if self.state["chp_averaging"] else 1
 
-    def _take_channel(self) -> None:
+    def _take_channel(self) -> NDArray[np.float64]:
         """Integrate the power over CHP:BAND:INT around the center: power (dBm) and density (dBm/Hz)."""
         s = self.state
         bandwidth, span = s["chp_bandwidth"], max(s["chp_span"], s["chp_bandwidth"])
@@ -230,8 +245,8 @@ class KeysightN9030BPanel(KeysightPanel):
         frequencies = s["center"] + bandwidth * (np.arange(points) + 0.5 - points / 2) / points
         density = self.world.power_spectral_density(frequencies, max(samples, 1.0) * self._channel_sweeps())
         power = float(np.mean(density)) * bandwidth
-        self._channel = in_unit(np.array([power, power / bandwidth]), "DBM")
         self._note_overload(power)
+        return in_unit(np.array([power, power / bandwidth]), "DBM")
 
     def _note_overload(self, power: float) -> None:
         """Set the overload bit if `power` (W at the input) is too much for the mixer."""
@@ -243,47 +258,40 @@ class KeysightN9030BPanel(KeysightPanel):
 
     def _finish_measurement(self) -> None:
         self._taken = self.world.clock.time()
-        if self.measurement == "CHP":
-            self._take_channel()
-        else:
-            self._take_trace()
+        self._results[self.measurement] = self._take_channel() if self.measurement == "CHP" else self._take_trace()
 
     def _measured(self) -> NDArray[np.float64]:
-        """The trace (W) or the channel results (dBm), from the last complete measurement."""
+        """The result of the last complete measurement."""
         self.wait_for_operation()
-        name = "_channel" if self.measurement == "CHP" else "_trace"
         if self.state["continuous"]:
             missing = self._duration() - (self.world.clock.time() - self._taken)
-            if getattr(self, name) is None:
+            if self.measurement not in self._results:
                 self.world.clock.sleep(self._duration())
-            if getattr(self, name) is None or missing <= 0:
+            if self.measurement not in self._results or missing <= 0:
                 self._finish_measurement()
-        measured: NDArray[np.float64] | None = getattr(self, name)
-        if measured is None:
+        if self.measurement not in self._results:
             raise ScpiError(-230)
-        return measured
+        return self._results[self.measurement]
 
-    def _select(self, measurement: str) -> None:
+    def select(self, measurement: str) -> None:
+        """Change the measurement; a running one of another kind is aborted."""
         if measurement != self.measurement:
             self.abort_operation()
             self.measurement = measurement
 
-    def _shown_trace(self) -> NDArray[np.float64]:
-        return in_unit(self._measured(), self.state["unit"])
+    def initiate(self) -> None:
+        """Start the selected measurement."""
+        self._results.clear()
+        self.start_operation(self._duration(), self._finish_measurement)
 
-    def _fetch_trace(self, call: Call) -> bytes:
-        pairs = np.column_stack([self.frequencies(), self._shown_trace()])
-        return self.encode(pairs)
+    def result(self) -> bytes:
+        """What READ? and FETCh? answer: frequency and power of each point, or the channel's power and density."""
+        measured = self._measured()
+        if self.measurement == "CHP":
+            return self.encode(measured)
+        return self.encode(np.column_stack([self.frequencies(), in_unit(measured, self.state["unit"])]))
 
     # --- commands ------------------------------------------------------------------------------------------------
-
-    @command(":INSTrument:CATalog?")
-    def _list_modes(self, call: Call) -> str:
-        return '"SA 1"'
-
-    @command(":CONFigure:CATalog?")
-    def _list_measurements(self, call: Call) -> str:
-        return '"SAN, CHP"'
 
     @command(":CONFigure?")
     def _show_measurement(self, call: Call) -> str:
@@ -297,66 +305,22 @@ class KeysightN9030BPanel(KeysightPanel):
         self._couple_frequencies("center")
         self._couple()
 
-    @command(":CONFigure:SANalyzer:NDEFault")
-    def _select_swept(self, call: Call) -> None:
-        self._select("SAN")
-
-    @command(":CONFigure:CHPower", ":CONFigure:CHPower:NDEFault")
-    def _select_channel_power(self, call: Call) -> None:
-        self._select("CHP")
-
     @command(":INITiate[:IMMediate]", ":INITiate:REStart")
     def _initiate(self, call: Call) -> None:
-        self._trace = self._channel = None
-        self.start_operation(self._duration(), self._finish_measurement)
-
-    @command(":INITiate:SANalyzer")
-    def _initiate_swept(self, call: Call) -> None:
-        self._select("SAN")
-        self._initiate(call)
-
-    @command(":INITiate:CHPower")
-    def _initiate_channel_power(self, call: Call) -> None:
-        self._select("CHP")
-        self._initiate(call)
-
-    @command(":ABORt")
-    def _abort(self, call: Call) -> None:
-        self.abort_operation()
-
-    @command(":READ:SANalyzer<n>?")
-    def _read_swept(self, call: Call) -> bytes:
-        self._check_trace_number(call)
-        self._initiate_swept(call)
-        return self._fetch_trace(call)
-
-    @command(":FETCh:SANalyzer<n>?")
-    def _fetch_swept(self, call: Call) -> bytes:
-        self._check_trace_number(call)
-        self._select("SAN")
-        return self._fetch_trace(call)
+        self.initiate()
 
     @command(":TRACe[:DATA]?")
     def _trace_data(self, call: Call) -> bytes:
         call.parse(0, Choice(("TRACE1",)))
-        self._select("SAN")
-        return self.encode(self._shown_trace())
+        self.select("SAN")
+        return self.encode(in_unit(self._measured(), self.state["unit"]))
 
-    @command(":READ:CHPower<n>?")
-    def _read_channel_power(self, call: Call) -> bytes:
-        self._check_trace_number(call)
-        self._initiate_channel_power(call)
-        return self.encode(self._measured())
-
-    @command(":FETCh:CHPower<n>?")
-    def _fetch_channel_power(self, call: Call) -> bytes:
-        self._check_trace_number(call)
-        self._select("CHP")
-        return self.encode(self._measured())
-
-    def _check_trace_number(self, call: Call) -> None:
-        if call.suffixes[0] != 1:
-            raise ScpiError(-114)
+    @classmethod
+    def own_commands(cls) -> Iterator[tuple[str, Handler]]:
+        """Headers and handlers, those of both measurements among them."""
+        yield from _measurement_commands("SANalyzer", "SAN")
+        yield from _measurement_commands("CHPower", "CHP")
+        yield from super().own_commands()
 
     @command("[:SENSe]:AVERage[:STATe]")
     def _set_averaging(self, call: Call) -> None:
@@ -375,10 +339,6 @@ class KeysightN9030BPanel(KeysightPanel):
     def _autotune(self, call: Call) -> None:
         """Find no carrier above the noise: the analyzer then stays where it is."""
 
-    @command(":SYSTem:PRESet")
-    def _preset(self, call: Call) -> None:
-        self.reset()
-
     # --- questionable status -------------------------------------------------------------------------------------
 
     @command(":STATus:QUEStionable:INTegrity:CONDition?")
@@ -394,7 +354,7 @@ class KeysightN9030BPanel(KeysightPanel):
     def _questionable_condition(self, call: Call) -> str:
         return str(INTEGRITY_SUMMARY if self._condition else 0)
 
-    @command("*CLS")
-    def _clear_status(self, call: Call) -> None:
-        super()._clear_status(call)
+    def clear_status(self) -> None:
+        """Clear the event registers and the error queue."""
+        super().clear_status()
         self._event = 0

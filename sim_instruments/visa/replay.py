@@ -22,7 +22,7 @@ from pyvisa.errors import VisaIOError
 from pyvisa.highlevel import VisaLibraryBase
 from pyvisa.typing import VISARMSession, VISASession
 
-from sim_instruments.record import Entry, Record, described, read_record
+from sim_instruments.visa.record import Entry, Record, described, read_record
 
 __all__ = ["ReplayClock", "ReplayEndedError", "ReplayLibrary", "open_replay"]
 

@@ -1,6 +1,7 @@
 """Values in SCPI messages: parameters in, numbers and blocks out (SCPI-99 volume 1, IEEE 488.2)."""
 
 import re
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -228,6 +229,13 @@ class Call(NamedTuple):
         """Parameter `index` as a number within limits."""
         value: float = self.parse(index, Number(0.0, low, high, unit))
         return value
+
+    def channel(self, channels: Container[int], index: int = 0) -> int:
+        """Parameter `index` as one of `channels`."""
+        number = round(self.number(index))
+        if number not in channels:
+            raise ScpiError(-222)
+        return number
 
     def expect(self, low: int, high: int | None = None) -> None:
         """Check the number of parameters: from `low` to `high` (or exactly `low`)."""

@@ -1,21 +1,58 @@
-"""What every front panel has, whatever its language: input, output, status registers and time.
+"""What every front panel has, whatever its language: commands, input, output, status registers (IEEE 488.2) and time.
 
-A panel takes program messages and leaves response messages in its output buffer. The World is what it measures; the
-clock passes only while the panel works or its bus carries a message, so nobody ever sleeps in simulated time.
+A panel takes program messages and leaves response messages in its output buffer. It measures the World. The clock
+advances only while the panel works or its bus carries a message, so no process sleeps in simulated time.
+
+A handler that raises ScpiError rejects its command; it must do so before it changes anything.
 """
 
+import re
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable
-from typing import ClassVar
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, ClassVar, TypeVar
 
 from pyvisa_sim.devices import Device
 
-from sim_instruments.world import World
+from sim_instruments.panels.scpi_values import Call, ScpiError
+from sim_instruments.world.fridge import World
 
-__all__ = ["FrontPanel"]
+__all__ = ["FrontPanel", "Handler", "command", "split_outside"]
 
 INTERFACES = ("USB INSTR", "GPIB INSTR", "TCPIP INSTR", "TCPIP SOCKET")
+# Quoted strings and parenthesised lists hide the separators inside them.
+PROTECTED = r"'[^']*'|\"[^\"]*\"|\([^)]*\)"
+
+Handler = Callable[[Any, Call], "str | bytes | None"]
+Method = TypeVar("Method", bound=Handler)
+
+
+def command(*headers: str) -> Callable[[Method], Method]:
+    """Register a method of a panel for `headers`; a query's header ends with `?`."""
+
+    def register(method: Method) -> Method:
+        method.__dict__["headers"] = headers
+        return method
+
+    return register
+
+
+def split_outside(text: str, separator: str) -> list[str]:
+    """Split `text` at `separator`, except inside quotes and parentheses."""
+    if not any(character in text for character in "'\"("):
+        return text.split(separator)
+    parts = [""]
+    for piece in re.findall(rf"(?:{PROTECTED}|[^{separator}])+|{separator}", text):
+        if piece == separator:
+            parts.append("")
+        else:
+            parts[-1] += piece
+    return parts
+
+
+def _constant(answer: str, _panel: Any, _call: Call) -> str:
+    return answer
 
 
 class FrontPanel(Device, ABC):  # type: ignore[misc]  # pyvisa-sim publishes no types
@@ -28,6 +65,8 @@ class FrontPanel(Device, ABC):  # type: ignore[misc]  # pyvisa-sim publishes no 
 
     Attributes
     ----------
+    overloaded
+        Set it to overload the input, where there is one, whatever the signal.
     answer_delay
         Time (s) the last message took, for a session that has to time out.
 
@@ -36,6 +75,11 @@ class FrontPanel(Device, ABC):  # type: ignore[misc]  # pyvisa-sim publishes no 
     identification: ClassVar[str]
     terminator: ClassVar[bytes] = b"\n"
     bus_latency: ClassVar[float] = 1e-3
+    #: Lasting faults that the instrument can have: "overload", "compliance".
+    conditions: ClassVar[tuple[str, ...]] = ()
+    #: Queries whose answer never changes.
+    constants: ClassVar[dict[str, str]] = {"*TST?": "0"}
+    commands: ClassVar[dict[str, Handler]] = {}
 
     # Standard event status register (IEEE 488.2, 11.5.1).
     POWER_ON: ClassVar[int] = 128
@@ -49,6 +93,19 @@ class FrontPanel(Device, ABC):  # type: ignore[misc]  # pyvisa-sim publishes no 
     EVENT_SUMMARY: ClassVar[int] = 32
     MASTER_SUMMARY: ClassVar[int] = 64
 
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        super().__init_subclass__(**arguments)
+        cls.commands = {**cls.commands, **dict(cls.own_commands())}
+
+    @classmethod
+    def own_commands(cls) -> Iterator[tuple[str, Handler]]:
+        """Headers and handlers that this class adds to those of its parents, or replaces."""
+        for query, answer in vars(cls).get("constants", {}).items():
+            yield query, partial(_constant, answer)
+        for member in vars(cls).values():
+            for header in getattr(member, "headers", ()):
+                yield header, member
+
     def __init__(self, world: World) -> None:
         super().__init__(self.identification, b"")
         for interface in INTERFACES:
@@ -58,11 +115,11 @@ class FrontPanel(Device, ABC):  # type: ignore[misc]  # pyvisa-sim publishes no 
 
     def switch_on(self) -> None:
         """Start as after power-up: defaults, empty buffers, power-on bit set."""
-        self._input = bytearray()
         self._output: deque[bytes] = deque()
         self._busy_until = self.world.clock.time()
         self._finish: Callable[[], None] | None = None
         self._announce_completion = False
+        self.overloaded = False
         self.answer_delay = 0.0
         self.event_status = self.POWER_ON
         self.event_enable = 0
@@ -74,18 +131,30 @@ class FrontPanel(Device, ABC):  # type: ignore[misc]  # pyvisa-sim publishes no 
         """Return to the factory defaults, as `*RST` does."""
 
     @abstractmethod
+    def execute_unit(self, unit: str) -> str | bytes | None:
+        """Carry out one command or query and return its answer. Raises ScpiError where it is rejected."""
+
+    @abstractmethod
+    def rejected(self, error: ScpiError) -> bool:
+        """Report a rejected unit; whether the rest of the message is discarded."""
+
     def execute(self, message: str) -> list[bytes]:
-        """Carry out one program message and return its response messages, without terminator."""
+        """Carry out the units of one program message; return its response messages, without terminator."""
+        answers: list[bytes] = []
+        for unit in split_outside(message, ";"):
+            if not unit.strip():
+                continue
+            try:
+                answer = self.execute_unit(unit)
+            except ScpiError as error:
+                if self.rejected(error):
+                    break
+                continue
+            if answer is not None:
+                answers.append(answer.encode() if isinstance(answer, str) else answer)
+        return answers
 
     # --- input and output -------------------------------------------------------------------------------
-
-    def write(self, data: bytes) -> None:
-        """Take bytes from a stream (a socket), where a line feed ends each message."""
-        self._input.extend(data)
-        while (end := self._input.find(b"\n")) >= 0:
-            message = bytes(self._input[:end])
-            del self._input[: end + 1]
-            self.receive(message)
 
     def receive(self, message: bytes) -> None:
         """Take one whole message, as a bus with an END line delivers it."""
@@ -97,10 +166,6 @@ class FrontPanel(Device, ABC):  # type: ignore[misc]  # pyvisa-sim publishes no 
                 self.interrupted()
             self._output.extend([response + self.terminator for response in self.execute(line)])
         self.answer_delay = self.world.clock.time() - started
-
-    def read(self) -> tuple[bytes, bool]:
-        """Return the next output byte and whether it is the last of its message."""
-        return self.take(1)
 
     def take(self, count: int, stop: bytes | None = None) -> tuple[bytes, bool]:
         """Return up to `count` output bytes, at most through `stop`, and whether they end a message."""
@@ -122,8 +187,7 @@ class FrontPanel(Device, ABC):  # type: ignore[misc]  # pyvisa-sim publishes no 
         return answer
 
     def device_clear(self) -> None:
-        """Empty both buffers; settings, status and error queue stay."""
-        self._input.clear()
+        """Empty the buffers; settings, status and error queue stay."""
         self._output.clear()
         self.answer_delay = 0.0
 
@@ -151,11 +215,70 @@ class FrontPanel(Device, ABC):  # type: ignore[misc]  # pyvisa-sim publishes no 
         """Status bits particular to the instrument (error queue, measurement events)."""
         return 0
 
-    def read_event_status(self) -> int:
-        """Read and clear the standard event status register."""
+    def clear_status(self) -> None:
+        """Clear the event registers and forget a pending `*OPC` (`*CLS`)."""
+        self.event_status = 0
+        self._announce_completion = False
+
+    def show_register(self, value: int, call: Call) -> tuple[str, int]:
+        """Answer to the query of a status register, and the bits that reading it clears."""
+        return str(value), value
+
+    # --- IEEE 488.2 common commands ---------------------------------------------------------------------
+
+    @command("*IDN?")
+    def _identify(self, call: Call) -> str:
+        return self.identification
+
+    @command("*RST")
+    def _reset(self, call: Call) -> None:
+        self.reset()
+
+    @command("*CLS")
+    def _clear_status(self, call: Call) -> None:
+        self.clear_status()
+
+    @command("*OPC")
+    def _operation_complete(self, call: Call) -> None:
+        """Set the operation-complete bit once nothing is pending any more."""
+        self._announce_completion = True
         self.complete_due_operation()
-        value, self.event_status = self.event_status, 0
-        return value
+
+    @command("*OPC?")
+    def _operation_complete_query(self, call: Call) -> str:
+        self.wait_for_operation()
+        return "1"
+
+    @command("*WAI")
+    def _wait(self, call: Call) -> None:
+        self.wait_for_operation()
+
+    @command("*STB?")
+    def _read_status_byte(self, call: Call) -> str:
+        return self.show_register(self.status_byte(), call)[0]
+
+    @command("*ESR?")
+    def _read_event_status(self, call: Call) -> str:
+        self.complete_due_operation()
+        answer, cleared = self.show_register(self.event_status, call)
+        self.event_status &= ~cleared
+        return answer
+
+    @command("*ESE")
+    def _enable_events(self, call: Call) -> None:
+        self.event_enable = int(call.number(0, 0, 255))
+
+    @command("*ESE?")
+    def _show_event_enable(self, call: Call) -> str:
+        return str(self.event_enable)
+
+    @command("*SRE")
+    def _enable_service(self, call: Call) -> None:
+        self.service_enable = int(call.number(0, 0, 255)) & ~self.MASTER_SUMMARY
+
+    @command("*SRE?")
+    def _show_service_enable(self, call: Call) -> str:
+        return str(self.service_enable)
 
     # --- operations that take time ----------------------------------------------------------------------
 
@@ -179,11 +302,6 @@ class FrontPanel(Device, ABC):  # type: ignore[misc]  # pyvisa-sim publishes no 
         self.world.clock.sleep(max(0.0, self._busy_until - self.world.clock.time()))
         self.complete_due_operation()
 
-    def announce_completion(self) -> None:
-        """Set the operation-complete bit once nothing is pending any more (`*OPC`)."""
-        self._announce_completion = True
-        self.complete_due_operation()
-
     def complete_due_operation(self) -> None:
         """Finish the pending operation if its time has come."""
         if self.world.clock.time() < self._busy_until:
@@ -195,6 +313,6 @@ class FrontPanel(Device, ABC):  # type: ignore[misc]  # pyvisa-sim publishes no 
             self._announce_completion = False
             self.event_status |= self.OPERATION_COMPLETE
 
-    def forget_completion(self) -> None:
-        """Forget a pending `*OPC` (`*CLS`, `*RST`)."""
-        self._announce_completion = False
+
+# `__init_subclass__` runs for subclasses only.
+FrontPanel.commands = dict(FrontPanel.own_commands())

@@ -15,52 +15,22 @@ numeric suffix::
                 raise ScpiError(-114)
             return self.show_number(self.world.temperature("still"))
 
-A handler that raises ScpiError puts it into the error queue; it must do so before it changes anything.
+A ScpiError that a handler raises goes into the error queue.
 """
 
 import re
 from collections import deque
-from collections.abc import Callable, Iterator
-from typing import Any, ClassVar, NamedTuple, TypeVar
+from collections.abc import Iterator
+from functools import cache
+from typing import Any, ClassVar, NamedTuple
 
-from sim_instruments.front_panel import FrontPanel
-from sim_instruments.scpi_values import (
-    Call,
-    Choice,
-    Integer,
-    Kind,
-    Number,
-    ScpiError,
-    Switch,
-    Text,
-    definite_block,
-    encode_values,
-    short_form,
-)
+from sim_instruments.panels.front_panel import FrontPanel, Handler, command, split_outside
+from sim_instruments.panels.scpi_values import Call, Kind, ScpiError, short_form
 
-__all__ = [
-    "Call",
-    "Choice",
-    "FrontPanel",
-    "Integer",
-    "Number",
-    "ScpiError",
-    "ScpiPanel",
-    "Setting",
-    "Switch",
-    "Text",
-    "command",
-    "definite_block",
-    "encode_values",
-]
-
-Handler = Callable[[Any, Call], "str | bytes | None"]
-Method = TypeVar("Method", bound=Handler)
+__all__ = ["ScpiPanel", "Setting", "compile_header"]
 
 NODE = re.compile(r"(\[)?:?([A-Za-z_][A-Za-z_0-9]*)(<\w+>)?(\])?")
 UNIT = re.compile(r"\s*(:?\*?[A-Za-z]\w*(?::[A-Za-z]\w*)*\??)(?:(?<=\?)|\s|$)\s*(.*?)\s*", re.ASCII | re.DOTALL)
-# Quoted strings and parenthesised lists hide the separators inside them.
-PROTECTED = r"'[^']*'|\"[^\"]*\"|\([^)]*\)"
 QUEUE_LENGTH = 30
 
 
@@ -72,21 +42,7 @@ class Setting(NamedTuple):
     kind: Kind
 
 
-class _Command(NamedTuple):
-    pattern: re.Pattern[str]
-    handler: Handler
-
-
-def command(*headers: str) -> Callable[[Method], Method]:
-    """Register a method of a ScpiPanel for `headers` in SCPI notation; a query's header ends with `?`."""
-
-    def register(method: Method) -> Method:
-        method.__dict__["scpi_headers"] = headers
-        return method
-
-    return register
-
-
+@cache
 def compile_header(header: str) -> re.Pattern[str]:
     """Return the pattern of the upper-case headers that `header` in SCPI notation allows, with leading colon."""
     body = header.rstrip("?")
@@ -100,22 +56,7 @@ def compile_header(header: str) -> re.Pattern[str]:
     return re.compile(expression + query)
 
 
-def split_outside(text: str, separator: str) -> list[str]:
-    """Split `text` at `separator`, except inside quotes and parentheses."""
-    if "'" not in text and '"' not in text and "(" not in text:
-        return text.split(separator)
-    parts = re.findall(rf"(?:{PROTECTED}|[^{separator}])+|{separator}", text)
-    joined, current = [], ""
-    for part in parts:
-        if part == separator:
-            joined.append(current)
-            current = ""
-        else:
-            current += part
-    return [*joined, current]
-
-
-def _setting_commands(setting: Setting) -> Iterator[_Command]:
+def _setting_commands(setting: Setting) -> Iterator[tuple[str, Handler]]:
     """The command and the query of `setting`."""
     header, name, kind = setting
 
@@ -137,8 +78,8 @@ def _setting_commands(setting: Setting) -> Iterator[_Command]:
         value = call.parse(0, kind) if call.arguments else panel.state[name]
         return kind.show(value, panel.number_format)
 
-    yield _Command(compile_header(header), change)
-    yield _Command(compile_header(header + "?"), show)
+    yield header, change
+    yield header + "?", show
 
 
 class ScpiPanel(FrontPanel):
@@ -153,25 +94,22 @@ class ScpiPanel(FrontPanel):
 
     """
 
+    constants: ClassVar = {":SYSTem:VERSion?": "1999.0"}
     settings: ClassVar[tuple[Setting, ...]] = ()
     options: ClassVar[str] = "0"
     number_format: ClassVar[str] = "+.11E"
     ERROR_AVAILABLE: ClassVar[int] = 4
 
-    _commands: ClassVar[list[_Command]] = []
     _resolved: ClassVar[dict[str, tuple[Handler, tuple[int, ...]]]] = {}
 
     def __init_subclass__(cls, **arguments: Any) -> None:
         super().__init_subclass__(**arguments)
         cls._resolved = {}
-        # A subclass's commands come first, so that it can replace its parent's.
-        cls._commands = [*cls._own_commands(), *cls._commands]
 
     @classmethod
-    def _own_commands(cls) -> Iterator[_Command]:
-        for member in vars(cls).values():
-            for header in getattr(member, "scpi_headers", ()):
-                yield _Command(compile_header(header), member)
+    def own_commands(cls) -> Iterator[tuple[str, Handler]]:
+        """Headers and handlers of this class, its settings among them."""
+        yield from super().own_commands()
         for setting in vars(cls).get("settings", ()):
             yield from _setting_commands(setting)
 
@@ -183,7 +121,7 @@ class ScpiPanel(FrontPanel):
     def reset(self) -> None:
         """Set every setting to its default and stop what is running; the error queue stays, as `*RST` leaves it."""
         self.abort_operation()
-        self.forget_completion()
+        self._announce_completion = False
         self.state: dict[str, Any] = {
             setting.name: setting.kind.default
             for parent in reversed(type(self).__mro__)
@@ -204,45 +142,37 @@ class ScpiPanel(FrontPanel):
 
     def execute(self, message: str) -> list[bytes]:
         """Carry out the units of one program message; answers are joined by `;`."""
-        answers: list[bytes] = []
-        path = ""
-        for unit in split_outside(message, ";"):
-            if not unit.strip():
-                continue
-            try:
-                handler, call, path = self._parse_unit(unit, path)
-                answer = handler(self, call)
-            except ScpiError as error:
-                self.report(error.code, error.text)
-                if -200 < error.code <= -100:
-                    break  # a parser that has lost its way discards the rest of the message
-                continue
-            if answer is not None:
-                answers.append(answer.encode() if isinstance(answer, str) else answer)
+        self._path = ""
+        answers = super().execute(message)
         return [b";".join(answers)] if answers else []
 
-    def _parse_unit(self, unit: str, path: str) -> tuple[Handler, Call, str]:
-        """Parse one unit below the header `path`; returns its handler, its call and the path for the next unit."""
+    def execute_unit(self, unit: str) -> str | bytes | None:
+        """Carry out one unit below the header path of the unit before."""
         match = UNIT.fullmatch(unit)
         if match is None:
             raise ScpiError(-102 if unit.isascii() and unit.isprintable() else -101)
         header = match[1].upper()
         if "*" in header:
-            header = header.lstrip(":")  # `:*CLS`, which pymeasure sends, is taken by real instruments
+            header = header.lstrip(":")  # `:*CLS`, which pymeasure sends, is accepted by real instruments
         elif not header.startswith(":"):
-            header = f"{path}:{header}"
+            header = f"{self._path}:{header}"
         handler, suffixes = self._resolve(header)
         if "*" not in header:
-            path = header.rpartition(":")[0]
+            self._path = header.rpartition(":")[0]
         arguments = tuple([part.strip() for part in split_outside(match[2], ",")]) if match[2] else ()
-        return handler, Call(suffixes, arguments), path
+        return handler(self, Call(suffixes, arguments))
+
+    def rejected(self, error: ScpiError) -> bool:
+        """Put the error into the queue; after a command error the parser discards the rest of the message."""
+        self.report(error.code, error.text)
+        return -200 < error.code <= -100
 
     def _resolve(self, header: str) -> tuple[Handler, tuple[int, ...]]:
         """The handler of an upper-case header with its numeric suffixes. Raises ScpiError -113."""
         if (known := self._resolved.get(header)) is not None:
             return known
-        for pattern, handler in self._commands:
-            if (match := pattern.fullmatch(header)) is not None:
+        for notation, handler in reversed(self.commands.items()):  # a subclass's come first
+            if (match := compile_header(notation).fullmatch(header)) is not None:
                 found = handler, tuple(int(group) if group else 1 for group in match.groups())
                 self._resolved[header] = found
                 return found
@@ -258,6 +188,11 @@ class ScpiPanel(FrontPanel):
             self.errors.append((code, text))
         else:
             self.errors[-1] = (-350, "Queue overflow")
+
+    def clear_status(self) -> None:
+        """Clear the event registers and the error queue."""
+        super().clear_status()
+        self.errors.clear()
 
     def interrupted(self) -> None:
         """Discard the unread answer, as IEEE 488.2 asks."""
@@ -293,75 +228,10 @@ class ScpiPanel(FrontPanel):
     def _system_error_all(self, call: Call) -> str:
         return ",".join([self.next_error() for _ in range(max(1, len(self.errors)))])
 
-    @command(":SYSTem:VERSion?")
-    def _system_version(self, call: Call) -> str:
-        return "1999.0"
-
     @command(":STATus:PRESet")
     def _status_preset(self, call: Call) -> None:
         call.expect(0)
 
-    # --- IEEE 488.2 common commands ---------------------------------------------------------------------
-
-    @command("*IDN?")
-    def _identify(self, call: Call) -> str:
-        return self.identification
-
     @command("*OPT?")
     def _list_options(self, call: Call) -> str:
         return self.options
-
-    @command("*RST")
-    def _reset(self, call: Call) -> None:
-        self.reset()
-
-    @command("*CLS")
-    def _clear_status(self, call: Call) -> None:
-        self.errors.clear()
-        self.event_status = 0
-        self.forget_completion()
-
-    @command("*OPC")
-    def _operation_complete(self, call: Call) -> None:
-        self.announce_completion()
-
-    @command("*OPC?")
-    def _operation_complete_query(self, call: Call) -> str:
-        self.wait_for_operation()
-        return "1"
-
-    @command("*WAI")
-    def _wait(self, call: Call) -> None:
-        self.wait_for_operation()
-
-    @command("*TST?")
-    def _self_test(self, call: Call) -> str:
-        return "0"
-
-    @command("*STB?")
-    def _read_status_byte(self, call: Call) -> str:
-        return str(self.status_byte())
-
-    @command("*ESR?")
-    def _read_event_status(self, call: Call) -> str:
-        return str(self.read_event_status())
-
-    @command("*ESE")
-    def _enable_events(self, call: Call) -> None:
-        self.event_enable = int(call.number(0, 0, 255))
-
-    @command("*ESE?")
-    def _show_event_enable(self, call: Call) -> str:
-        return str(self.event_enable)
-
-    @command("*SRE")
-    def _enable_service(self, call: Call) -> None:
-        self.service_enable = int(call.number(0, 0, 255)) & ~self.MASTER_SUMMARY
-
-    @command("*SRE?")
-    def _show_service_enable(self, call: Call) -> str:
-        return str(self.service_enable)
-
-
-# Registered by hand: `__init_subclass__` runs for subclasses only.
-ScpiPanel._commands = list(ScpiPanel._own_commands())

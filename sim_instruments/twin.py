@@ -1,17 +1,16 @@
-"""The twin as a dry run uses it: one simulated fridge for one run, and what a perfect measurement would find."""
+"""The twin of a dry run: one simulated fridge for one run, and what a perfect measurement would find."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pyvisa
 
-from sim_instruments import ADDRESSES
-from sim_instruments.truth import LineWiring, load_truth
-from sim_instruments.visa_library import LabnisVisaLibrary
-from sim_instruments.world import World
+from sim_instruments.instruments import ADDRESSES
+from sim_instruments.visa.library import LabnisVisaLibrary
+from sim_instruments.world import Clock, LineWiring, World, load_truth
 
 __all__ = ["Twin", "open_twin", "true_results"]
 
@@ -23,21 +22,27 @@ class Twin:
     Attributes
     ----------
     visalib
-        PyVISA library string under which its instruments are found.
+        PyVISA library string under which its panels are found.
     addresses
-        Role → VISA address.
+        Instrument → VISA address of its panel.
+    stand_ins
+        Instrument → object that plays its roles, where there is no panel of the model.
+    clock
+        Its time.
     truth_text, seed
-        What the record of a run keeps of it.
-    results
+        Written to the file of a run.
+    truth
         True value of every calibration result, by name.
 
     """
 
     visalib: str
     addresses: Mapping[str, str]
+    stand_ins: Mapping[str, Any]
+    clock: Clock
     truth_text: str
     seed: int
-    results: Mapping[str, float]
+    truth: Mapping[str, float]
 
 
 def true_results(world: World) -> dict[str, float]:
@@ -89,8 +94,8 @@ def open_twin(path: Path, *, seed: int | None, wiring: Mapping[str, float]) -> I
         library.world.wiring = LineWiring(**wiring)
     library.reset(seed)
     try:
-        yield Twin(
-            visalib, ADDRESSES, path.read_text(encoding="utf-8"), library.world.seed, true_results(library.world)
-        )
+        world = library.world
+        text = path.read_text(encoding="utf-8")
+        yield Twin(visalib, ADDRESSES, {}, world.clock, text, world.seed, true_results(world))
     finally:
         manager.close()

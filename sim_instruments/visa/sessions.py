@@ -10,8 +10,8 @@ from pyvisa_sim.sessions.session import MessageBasedSession
 from pyvisa_sim.sessions.tcpip import TCPIPInstrumentSession
 from pyvisa_sim.sessions.usb import USBInstrumentSession
 
-from sim_instruments.clock import SimulatedClock
-from sim_instruments.front_panel import FrontPanel
+from sim_instruments.panels.front_panel import FrontPanel
+from sim_instruments.world.clock import SimulatedClock
 
 __all__ = ["PanelSession", "open_session"]
 

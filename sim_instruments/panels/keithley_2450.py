@@ -5,11 +5,13 @@ simulated bias line is driven by voltage only, and the panel says so with a sett
 """
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
-from sim_instruments.keithley_buffer import ReadingBuffer, StoredReading, element_names, moment
-from sim_instruments.keithley_trigger import TriggerPanel
-from sim_instruments.scpi import Call, Choice, Integer, Number, ScpiError, Setting, Switch, Text, command
+from sim_instruments.panels.front_panel import command
+from sim_instruments.panels.keithley_buffer import ReadingBuffer, StoredReading, element_names, moment
+from sim_instruments.panels.keithley_trigger import TriggerPanel
+from sim_instruments.panels.scpi import Setting
+from sim_instruments.panels.scpi_values import Call, Choice, Integer, Number, ScpiError, Switch, Text
 
 __all__ = ["Keithley2450Panel"]
 
@@ -91,7 +93,9 @@ class _Sweep(NamedTuple):
 class Keithley2450Panel(TriggerPanel):
     """A Keithley 2450 across the bias line."""
 
+    conditions = ("compliance",)
     identification = "KEITHLEY INSTRUMENTS,MODEL 2450,TWIN0001,1.7.12b"
+    constants: ClassVar = {":SYSTem:LFRequency?": f"{LINE_FREQUENCY:.0f}", "*LANG?": "SCPI"}
     number_format = ".6E"
     settings = (
         *_source_settings(),
@@ -333,10 +337,6 @@ class Keithley2450Panel(TriggerPanel):
     def _event_count(self, call: Call) -> str:
         return str(len(self.errors))
 
-    @command(":SYSTem:LFRequency?")
-    def _line_frequency(self, call: Call) -> str:
-        return f"{LINE_FREQUENCY:.0f}"
-
     @command(":SYSTem:BEEPer[:IMMediate]")
     def _beep(self, call: Call) -> None:
         call.number(0, 20, 8000)
@@ -345,7 +345,3 @@ class Keithley2450Panel(TriggerPanel):
     @command("*LANG")
     def _set_language(self, call: Call) -> None:
         call.parse(0, Choice(("SCPI",)))
-
-    @command("*LANG?")
-    def _language(self, call: Call) -> str:
-        return "SCPI"

@@ -7,18 +7,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
-from sim_instruments.scpi import (
-    Call,
-    Choice,
-    Integer,
-    ScpiError,
-    ScpiPanel,
-    Setting,
-    Text,
-    command,
-    encode_values,
-)
-from sim_instruments.scpi_values import mnemonic_matches
+from sim_instruments.panels.front_panel import command
+from sim_instruments.panels.scpi import ScpiPanel, Setting
+from sim_instruments.panels.scpi_values import Call, Choice, Integer, ScpiError, Text, encode_values, mnemonic_matches
 
 __all__ = ["BufferPanel", "ReadingBuffer", "StoredReading", "element_names", "moment"]
 

@@ -1,20 +1,20 @@
-"""Faults that the twin plays on purpose: which message of which instrument is struck, and what becomes of it.
+"""Faults that the twin simulates on request: which message of which instrument is struck, and what happens to it.
 
 ========== ============================ ====================================================================
-kind       counts the role's            what happens
+kind       counts the instrument's      what happens
 ========== ============================ ====================================================================
 delay      answers                      the answer is sent `seconds` later; other clients are served meanwhile
 drop       answers                      the answer is lost
 truncate   answers                      the answer breaks off, without its terminator
-garble     answers                      some bytes change; always to ones outside ASCII, for in a protocol
-                                        without checksum nobody can tell one digit from another
+garble     answers                      some bytes change, always to bytes outside ASCII: without a checksum a
+                                        changed digit could not be detected
 swap       answers                      the client gets its previous query's answer in place of this one
 ignore     messages with a setting      the settings that match are silently not carried out, the rest is
 reset      messages                     a power cycle comes before the message is carried out
 disconnect messages                     the connections break before it is carried out; new ones are refused
                                         for `seconds`
-overload   messages                     from here on the input is overloaded (lockin, analyzer, vna)
-compliance messages                     from here on the current limit acts at any current (bias)
+overload   messages                     from here on the input is overloaded (lock-in, analyzers)
+compliance messages                     from here on the current limit acts at any current (source)
 ========== ============================ ====================================================================
 
 Overload and compliance last for `seconds`, or until the faults are cleared where that is 0.
@@ -23,14 +23,13 @@ Overload and compliance last for `seconds`, or until the faults are cleared wher
 import math
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
 
-from sim_instruments import ADDRESSES
-from sim_instruments.scpi import split_outside
+from sim_instruments.panels.front_panel import split_outside
 
 __all__ = ["Fault", "FaultScript", "Kind", "spoiled"]
 
@@ -48,6 +47,7 @@ Kind = Literal[
 ]
 
 OF_ANSWERS: frozenset[Kind] = frozenset({"delay", "drop", "truncate", "garble", "swap"})
+#: Conditions, and the shipped instruments that can have them.
 CONDITIONS: dict[Kind, tuple[str, ...]] = {"overload": ("lockin", "analyzer", "vna"), "compliance": ("bias",)}
 
 
@@ -57,8 +57,8 @@ class Fault:
 
     Attributes
     ----------
-    role
-        Instrument that it strikes.
+    instrument
+        Name of the instrument that it strikes.
     kind
         See the table above.
     after
@@ -77,7 +77,7 @@ class Fault:
 
     """
 
-    role: str
+    instrument: str
     kind: Kind
     after: int = 0
     count: int | None = 1
@@ -85,9 +85,6 @@ class Fault:
     seconds: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.role not in CONDITIONS.get(self.kind, ADDRESSES):
-            allowed = CONDITIONS.get(self.kind, tuple(ADDRESSES))
-            raise ValueError(f"a fault {self.kind!r} cannot strike {self.role!r}; allowed are {', '.join(allowed)}")
         if self.kind not in get_args(Kind):
             raise ValueError(f"{self.kind!r} is no kind of fault; allowed are {', '.join(get_args(Kind))}")
         for name, value in (("after", self.after), ("count", self.count)):
@@ -96,9 +93,13 @@ class Fault:
         if not self.seconds >= 0:
             raise ValueError(f"seconds is {self.seconds!r}; a number from 0 on is needed")
 
-    def concerns(self, role: str, message: str) -> bool:
-        """Whether `message` of `role` counts for this fault."""
-        if role != self.role or self.match.lower() not in message.lower():
+    def is_possible(self, conditions: Container[str]) -> bool:
+        """Whether it can strike an instrument that can have these `conditions`."""
+        return self.kind not in CONDITIONS or self.kind in conditions
+
+    def concerns(self, instrument: str, message: str) -> bool:
+        """Whether `message` of `instrument` counts for this fault."""
+        if instrument != self.instrument or self.match.lower() not in message.lower():
             return False
         return self.kind != "ignore" or self.rest_of(message) != message
 
@@ -124,7 +125,7 @@ class _Armed:
 
 
 class FaultScript:
-    """The faults that are armed, and what they have struck so far; for use by several threads.
+    """The faults that are armed and the number of messages each has struck; for use by several threads.
 
     Parameters
     ----------
@@ -148,7 +149,7 @@ class FaultScript:
             self._armed.append(_Armed(fault))
 
     def clear(self) -> None:
-        """Forget all faults; conditions and refusals end."""
+        """Remove all faults; conditions and refusals end."""
         with self._lock:
             self._armed.clear()
             self._conditions.clear()
@@ -159,38 +160,38 @@ class FaultScript:
         with self._lock:
             return [armed.struck for armed in self._armed]
 
-    def before(self, role: str, message: str) -> list[Fault]:
+    def before(self, instrument: str, message: str) -> list[Fault]:
         """Faults that strike `message` before it is carried out."""
         with self._lock:
-            struck = self._strike(role, message, of_answers=False)
+            struck = self._strike(instrument, message, of_answers=False)
             for fault in struck:
                 if fault.kind in CONDITIONS:
-                    self._conditions[role, fault.kind] = _until(fault.seconds or math.inf)
+                    self._conditions[instrument, fault.kind] = _until(fault.seconds or math.inf)
                 elif fault.kind == "disconnect":
-                    self._refusals[role] = _until(fault.seconds)
+                    self._refusals[instrument] = _until(fault.seconds)
         return struck
 
-    def after(self, role: str, message: str) -> list[Fault]:
+    def after(self, instrument: str, message: str) -> list[Fault]:
         """Faults that strike the answer to `message`."""
         with self._lock:
-            return self._strike(role, message, of_answers=True)
+            return self._strike(instrument, message, of_answers=True)
 
-    def _strike(self, role: str, message: str, *, of_answers: bool) -> list[Fault]:
+    def _strike(self, instrument: str, message: str, *, of_answers: bool) -> list[Fault]:
         return [
             armed.fault
             for armed in self._armed
             if (armed.fault.kind in OF_ANSWERS) == of_answers
-            and armed.fault.concerns(role, message)
+            and armed.fault.concerns(instrument, message)
             and armed.strikes()
         ]
 
-    def holds(self, role: str, kind: Kind) -> bool:
-        """Whether the condition `kind` holds at the instrument in `role`."""
-        return time.monotonic() < self._conditions.get((role, kind), -math.inf)
+    def holds(self, instrument: str, kind: Kind) -> bool:
+        """Whether the condition `kind` holds at `instrument`."""
+        return time.monotonic() < self._conditions.get((instrument, kind), -math.inf)
 
-    def refuses(self, role: str) -> bool:
-        """Whether the instrument in `role` refuses new connections."""
-        return time.monotonic() < self._refusals.get(role, -math.inf)
+    def refuses(self, instrument: str) -> bool:
+        """Whether `instrument` refuses new connections."""
+        return time.monotonic() < self._refusals.get(instrument, -math.inf)
 
     def spoil(self, struck: Iterable[Fault], answer: bytes, previous: bytes) -> bytes:
         """What is left of `answer` after the faults that struck it; `previous` is the answer before it."""

@@ -15,7 +15,7 @@ from labnis.physics import (
     Resonator,
     SINISCooler,
 )
-from sim_instruments.truth import Island, Truth
+from sim_instruments.world.truth import Island, Truth
 
 __all__ = ["Device", "DeviceState"]
 

@@ -1,28 +1,28 @@
-"""The twin as a process of its own: one TCP socket per instrument on this machine, so that clients may die.
+"""The twin as a process of its own: one TCP socket per instrument on this machine, so that clients may be killed.
 
-Instruments listen at `port` (bias), `port` + 1 (lockin), … in the order of `ADDRESSES`, and speak raw SCPI with a line
-feed at the end of each message: PyVISA-py opens them as `TCPIP0::127.0.0.1::<port>::SOCKET`. At `port` + 5 tests speak
-to the twin itself, see `sim_instruments.control`. Only this machine is served.
+Instruments listen at `port`, `port` + 1, … in their order, and speak raw SCPI with a line feed at the end of each
+message: PyVISA-py opens them as `TCPIP0::127.0.0.1::<port>::SOCKET`. `port` + 5 is the control socket, see
+`sim_instruments.server.control`. Only this machine is served.
 """
 
 import itertools
+import json
 import logging
 import signal
 import socket
 import socketserver
 import struct
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, Self
 
-from sim_instruments import ADDRESSES
-from sim_instruments.control import CONTROL_OFFSET, answer_request
-from sim_instruments.faults import Fault
-from sim_instruments.shared_twin import Disconnected, Preset, SharedTwin
-from sim_instruments.truth import LineWiring, load_truth
+from sim_instruments.instruments import ADDRESSES
+from sim_instruments.server.control import CONTROL_OFFSET
+from sim_instruments.server.shared_twin import Disconnected, Setup, SharedTwin
+from sim_instruments.world import load_truth
 
 __all__ = ["HOST", "ServerError", "TwinServer", "addresses", "serve"]
 
@@ -30,10 +30,10 @@ HOST = "127.0.0.1"
 
 logger = logging.getLogger(__name__)
 
-# No message is longer; a client that sends more without a line feed is not speaking SCPI.
+# A client that sends more without a line feed does not speak SCPI.
 LONGEST_MESSAGE = 1 << 20
 ATTEMPTS = 50
-# Close with a reset rather than politely, as a pulled plug looks from the other side.
+# SO_LINGER: close with a reset, as the client sees it when a cable is pulled.
 AT_ONCE = struct.pack("ii", 1, 0)
 
 
@@ -43,9 +43,10 @@ class ServerError(Exception):
     exit_code: ClassVar[int] = 2
 
 
-def addresses(port: int) -> dict[str, str]:
-    """Role → VISA address of a server at `port`."""
-    return {role: f"TCPIP0::{HOST}::{port + offset}::SOCKET" for offset, role in enumerate(ADDRESSES)}
+def addresses(port: int, names: Iterable[str] = ADDRESSES) -> dict[str, str]:
+    """Instrument → VISA address of a server at `port`; the control socket's port is left out."""
+    ports = (number for number in itertools.count(port) if number != port + CONTROL_OFFSET)
+    return {name: f"TCPIP0::{HOST}::{number}::SOCKET" for name, number in zip(names, ports, strict=False)}
 
 
 class _Listener(socketserver.ThreadingTCPServer):
@@ -70,14 +71,14 @@ class _Listener(socketserver.ThreadingTCPServer):
 class _Instrument(_Listener):
     """The socket of one instrument."""
 
-    def __init__(self, port: int, role: str, server: "TwinServer") -> None:
+    def __init__(self, port: int, name: str, server: "TwinServer") -> None:
         super().__init__(port, _Client, server)
-        self.role = role
+        self.name = name
         self.connections: set[socket.socket] = set()
 
     def verify_request(self, request: Any, client_address: Any) -> bool:
         """Refuse the connection while a fault asks for it."""
-        refused = self.twin_server.twin.faults.refuses(self.role)
+        refused = self.twin_server.twin.faults.refuses(self.name)
         if refused:
             request.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE)
         return not refused
@@ -98,7 +99,7 @@ class _Client(socketserver.BaseRequestHandler):
 
     def setup(self) -> None:
         self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.number = self.server.twin_server.next_client()
+        self.number = next(self.server.twin_server.client_numbers)
         self.previous = b""
         self.server.connections.add(self.request)
         self._note("connected")
@@ -124,28 +125,37 @@ class _Client(socketserver.BaseRequestHandler):
         if not message.strip():
             return
         twin_server = self.server.twin_server
-        reply = twin_server.twin.carry_out(self.server.role, self.number, message, self.previous)
+        reply = twin_server.twin.carry_out(self.server.name, self.number, message, self.previous)
         self.previous = reply.unspoiled or self.previous
         if reply.delay:
             twin_server.stopping.wait(min(reply.delay, threading.TIMEOUT_MAX))
         if reply.answer:
-            twin_server.twin.log.write(self.server.role, self.number, "out", reply.answer)
+            twin_server.twin.log.write(self.server.name, self.number, "out", reply.answer)
             self.request.sendall(reply.answer)
 
     def _note(self, what: str) -> None:
-        self.server.twin_server.twin.log.write(self.server.role, self.number, "event", what)
+        self.server.twin_server.twin.log.write(self.server.name, self.number, "event", what)
 
 
 class _Controller(socketserver.StreamRequestHandler):
-    """One connection to the twin itself: a JSON object per line, each answered by one."""
+    """One connection to the control socket: a JSON object per line, each answered by one."""
 
     server: _Listener
 
     def handle(self) -> None:
-        twin_server = self.server.twin_server
-        with suppress(OSError):  # a controller that leaves without reading
+        with suppress(OSError):  # the client may disconnect without reading
             for line in self.rfile:
-                self.wfile.write(answer_request(line, twin_server.twin, twin_server.stopping))
+                try:
+                    answer = {"ok": True, **self._carry_out(**json.loads(line))}
+                except (ValueError, TypeError, KeyError, AttributeError) as error:
+                    answer = {"ok": False, "error": f"{type(error).__name__}: {error}"}
+                self.wfile.write(json.dumps(answer).encode() + b"\n")
+
+    def _carry_out(self, do: str, **details: Any) -> dict[str, Any]:
+        if do == "shutdown":
+            self.server.twin_server.stopping.set()
+            return {}
+        return self.server.twin_server.twin.request(do, **details)
 
 
 class TwinServer:
@@ -156,14 +166,14 @@ class TwinServer:
     twin
         The instruments.
     port
-        Port of the first instrument; 0 looks for six free ones in a row.
+        Port of the first instrument; 0 looks for enough free ones in a row.
 
     Attributes
     ----------
     port
         Port of the first instrument.
     stopping
-        Set by whoever wants the server to end.
+        Set it to end the server.
 
     Raises
     ------
@@ -175,19 +185,16 @@ class TwinServer:
     def __init__(self, twin: SharedTwin, port: int = 0) -> None:
         self.twin = twin
         self.stopping = threading.Event()
-        self._numbers = itertools.count(1)
+        self.client_numbers = itertools.count(1)
         self._listeners = self._listen(port) if port else self._listen_anywhere()
         self.port: int = self._listeners[0].server_address[1]
-
-    def next_client(self) -> int:
-        """A number for a new connection."""
-        return next(self._numbers)
 
     def _listen(self, port: int) -> list[_Listener]:
         listeners: list[_Listener] = []
         try:
-            for role in ADDRESSES:
-                listeners.append(_Instrument(port and port + len(listeners), role, self))
+            for name in self.twin.panels:
+                at = port and port + len(listeners) + (len(listeners) >= CONTROL_OFFSET)
+                listeners.append(_Instrument(at, name, self))
                 port = listeners[0].server_address[1]
             listeners.append(_Listener(port + CONTROL_OFFSET, _Controller, self))
         except (OSError, OverflowError) as error:
@@ -195,7 +202,7 @@ class TwinServer:
                 listener.server_close()
             raise ServerError(
                 f"port {port + len(listeners)} of {HOST} cannot be used: {error}; the twin takes "
-                f"{CONTROL_OFFSET + 1} ports in a row: choose another first one, or 0 to have free ones found"
+                f"{len(self.twin.panels) + 1} ports in a row: choose another first one, or 0 to have free ones found"
             ) from error
         return listeners
 
@@ -214,7 +221,7 @@ class TwinServer:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.stopping.set()
-        # Each waits for its own thread's next look around; together they wait once.
+        # Each waits up to one polling interval; in threads they wait at the same time.
         ending = [threading.Thread(target=listener.shutdown) for listener in self._listeners]
         for thread in ending:
             thread.start()
@@ -224,21 +231,11 @@ class TwinServer:
         self.twin.stop()
 
 
-def serve(
-    truth: Path,
-    *,
-    port: int = 0,
-    seed: int | None = None,
-    log: Path | None = None,
-    faults: Sequence[Fault] = (),
-    preset: Preset | None = None,
-    speed: float = 1.0,
-    wiring: LineWiring | None = None,
-) -> None:
-    """Serve the twin of the truth file at `truth` until SIGTERM, SIGINT or a request of the controller.
+def serve(truth: Path, *, port: int = 0, setup: Setup | None = None) -> None:
+    """Serve the twin of the truth file at `truth` until SIGTERM, SIGINT or a request of the control socket.
 
-    Prints a line `role address` for each instrument and then `ready`. Parameters are those of `SharedTwin` and
-    `TwinServer`. Its time is real whatever the truth file says: ramps are judged by it.
+    Prints a line `name address` for each instrument and then `ready`. Its time is real whatever the truth file says,
+    because ramps are judged by it.
 
     Raises
     ------
@@ -248,11 +245,11 @@ def serve(
         Where a port cannot be used.
 
     """
-    twin = SharedTwin(load_truth(truth), seed=seed, log=log, faults=faults, preset=preset, speed=speed, wiring=wiring)
+    twin = SharedTwin(load_truth(truth), setup or Setup())
     with TwinServer(twin, port) as server:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: server.stopping.set())
-        for role, address in addresses(server.port).items():
-            print(role, address)  # noqa: T201  # the contract with whoever started the server
+        for name, address in addresses(server.port, twin.panels).items():
+            print(name, address)  # noqa: T201  # read by the process that started the server
         print("ready", flush=True)  # noqa: T201
         server.stopping.wait()

@@ -1,7 +1,7 @@
-"""The twin's log: every message in and out and every move of the source, one JSON line each.
+"""The twin's log: every message in and out and every change of the source, one JSON line each.
 
 Times are the machine's monotonic clock, which all processes share, so the log says what happened before or after a
-client died. It is the evidence in tests of killed clients: the client's own records prove nothing there.
+client was killed. In tests of killed clients it is the only reliable record.
 """
 
 import json
@@ -30,10 +30,10 @@ class LogEntry:
     ----------
     time, wall
         Monotonic time (s) and wall-clock time (ISO 8601, UTC).
-    role, client
-        Instrument and number of the connection; 0 is the twin itself.
+    instrument, client
+        Its name and the number of the connection; 0 is the twin itself.
     direction
-        "in" as it is taken up, "out" as it is sent, "event" for what happens at the instrument.
+        "in" as it is carried out, "out" as it is sent, "event" for what happens at the instrument.
     text
         The message; binary data and long texts are summarised.
     level, output
@@ -43,7 +43,7 @@ class LogEntry:
 
     time: float
     wall: str
-    role: str
+    instrument: str
     client: int
     direction: Direction
     text: str
@@ -80,7 +80,7 @@ class CommandLog:
 
     def write(
         self,
-        role: str,
+        instrument: str,
         client: int,
         direction: Direction,
         text: str | bytes,
@@ -95,7 +95,7 @@ class CommandLog:
             if self._file.closed:
                 return  # a client's thread outlives the twin by a moment
             wall = datetime.now(UTC).isoformat()
-            entry = LogEntry(time.monotonic(), wall, role, client, direction, _shown(text), level, output)
+            entry = LogEntry(time.monotonic(), wall, instrument, client, direction, _shown(text), level, output)
             known = {key: value for key, value in asdict(entry).items() if value is not None}
             self._file.write(json.dumps(known) + "\n")
             self._file.flush()

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sim_instruments.keysight_formats import display
-from sim_instruments.keysight_panel import KeysightPanel, with_aliases
-from sim_instruments.scpi import Call, Choice, Integer, Number, ScpiError, Setting, Switch, Text, command
+from sim_instruments.panels.front_panel import command
+from sim_instruments.panels.keysight_panel import KeysightPanel, display, frequency_settings, with_aliases
+from sim_instruments.panels.scpi import Setting
+from sim_instruments.panels.scpi_values import Call, Choice, Integer, Number, ScpiError, Switch, Text
 
 __all__ = ["KeysightN5222BPanel"]
 
@@ -49,14 +50,7 @@ class Measurement:
 
 
 class KeysightN5222BPanel(KeysightPanel):
-    """The network analyzer as its VISA session sees it.
-
-    Attributes
-    ----------
-    overloaded
-        Set it to overload the receivers: the sweeps that follow leave an entry in the error queue.
-
-    """
+    """The network analyzer as its VISA session sees it. An overload leaves an entry in the error queue."""
 
     identification = "Keysight Technologies,N5222B,TWIN0004,A.17.20.06"
     options = '"419,080,093"'
@@ -67,10 +61,7 @@ class KeysightN5222BPanel(KeysightPanel):
         Setting("[:SENSe<ch>]:AVERage[:STATe]", "averaging", Switch(False)),
         Setting("[:SENSe<ch>]:AVERage:COUNt", "averages", Integer(1, 1, 65536)),
         Setting("[:SENSe<ch>]:AVERage:MODE", "average_mode", Choice(("SWEep", "POINt"))),
-        Setting("[:SENSe<ch>]:FREQuency:STARt", "start", FREQUENCY),
-        Setting("[:SENSe<ch>]:FREQuency:STOP", "stop", FREQUENCY),
-        Setting("[:SENSe<ch>]:FREQuency:CENTer", "center", FREQUENCY),
-        Setting("[:SENSe<ch>]:FREQuency:SPAN", "span", Number(0.0, 0.0, MAXIMUM_FREQUENCY - MINIMUM_FREQUENCY, "HZ")),
+        *frequency_settings("[:SENSe<ch>]", FREQUENCY, Number(0.0, 0.0, MAXIMUM_FREQUENCY - MINIMUM_FREQUENCY, "HZ")),
         Setting("[:SENSe<ch>]:FREQuency[:CW]", "cw_frequency", Number(1e9, MINIMUM_FREQUENCY, MAXIMUM_FREQUENCY, "HZ")),
         Setting("[:SENSe<ch>]:SWEep:POINts", "points", Integer(201, 1, 100003)),
         Setting("[:SENSe<ch>]:SWEep:TIME", "sweep_time", Number(0.0, 0.0, 86400.0, "S")),
@@ -83,7 +74,6 @@ class KeysightN5222BPanel(KeysightPanel):
 
     def switch_on(self) -> None:
         """Start as after power-up."""
-        self.overloaded = False
         # Receivers without a cable have noise of their own, which is none of the World's.
         self._receiver = np.random.default_rng((self.world.seed, 5222))
         super().switch_on()
@@ -240,11 +230,11 @@ class KeysightN5222BPanel(KeysightPanel):
     def _show_continuous(self, call: Call) -> str:
         return "1" if self.mode == "CONT" else "0"
 
-    @command(":ABORt")
-    def _abort(self, call: Call) -> None:
+    def abort_operation(self) -> None:
+        """Stop a triggered sweep, and sweeping with it."""
         if self.operation_pending():
-            self.abort_operation()
             self.mode = "HOLD"
+        super().abort_operation()
 
     @command("[:SENSe<ch>]:AVERage:CLEar")
     def _clear_averages(self, call: Call) -> None:
@@ -377,6 +367,6 @@ class KeysightN5222BPanel(KeysightPanel):
             return self.encode(np.linspace(0, self.state["sweep_time"], self.state["points"]))
         return self.encode(self.frequencies())
 
-    @command(":SYSTem:PRESet", ":SYSTem:FPReset")
-    def _preset(self, call: Call) -> None:
+    @command(":SYSTem:FPReset")
+    def _full_preset(self, call: Call) -> None:
         self.reset()

@@ -1,0 +1,138 @@
+"""Front panel of a Lake Shore 372 AC resistance bridge (manual, chapter 6): sixteen inputs, three outputs.
+
+Inputs 1 to 4 are the mixing chamber, the still, the 4 K and the 50 K stage; the others are disabled. Heaters can be set
+up and read back, but heat nothing: the stage temperatures are those of the truth file.
+"""
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from sim_instruments.panels.front_panel import command
+from sim_instruments.panels.scpi_values import Call, Integer, Kind, Number, Text
+from sim_instruments.panels.word_panel import Table, WordPanel
+from sim_instruments.world.fridge import Stage
+
+__all__ = ["LakeShore372Panel"]
+
+STAGES: dict[int, tuple[Stage, str]] = {
+    1: ("mixing_chamber", "Mixing chamber"),
+    2: ("still", "Still"),
+    3: ("four_kelvin", "4 K"),
+    4: ("fifty_kelvin", "50 K"),
+}
+INPUTS, OUTPUTS = range(1, 17), range(3)
+# RDGST?: 16 = resistance over range, what an open input shows.
+OVER_RANGE = 16
+
+
+def resistance(temperature: float) -> float:
+    """Resistance (ohm) of the sensor at `temperature` (K): a ruthenium oxide chip of 1 kΩ at room temperature.
+
+    R = 1000 Ω · exp((0.5 K / T)^{1/4}), the variable-range hopping law such chips follow below 4 K.
+    """
+    return float(1000.0 * 2.718281828459045 ** ((0.5 / temperature) ** 0.25))
+
+
+def _whole(low: int, high: int) -> Integer:
+    return Integer(low, low, high)
+
+
+def _real(low: float, high: float) -> Number:
+    return Number(low, low, high)
+
+
+def _table(channels: range, kinds: tuple[Kind, ...], *defaults: Any) -> Table:
+    """A table with the same defaults for all `channels`."""
+    return Table(kinds, dict.fromkeys(channels, defaults), "+.4f")
+
+
+def _number(value: float) -> str:
+    return format(value, "+.5E")
+
+
+class LakeShore372Panel(WordPanel):
+    """A Lake Shore 372 on the fridge's thermometers."""
+
+    identification = "LSCI,MODEL372,TWIN0005,1.3"
+    terminator = b"\r\n"
+    words: ClassVar = {"BRIGT": _whole(0, 3), "LOCK": _whole(0, 2)}
+    tables: ClassVar = {
+        # enabled, dwell (s), pause (s), curve, temperature coefficient
+        "INSET": Table(
+            (_whole(0, 1), _whole(1, 200), _whole(3, 200), _whole(0, 59), _whole(1, 2)),
+            {channel: (1, 10, 3, 21, 1) if channel in STAGES else (0, 10, 3, 0, 1) for channel in INPUTS},
+        ),
+        # excitation mode, excitation range, autorange, range, shunted, units
+        "INTYPE": _table(
+            INPUTS,
+            (_whole(0, 1), _whole(1, 22), _whole(0, 2), _whole(1, 22), _whole(0, 1), _whole(1, 2)),
+            *(0, 2, 1, 14, 0, 1),
+        ),
+        "INNAME": Table((Text(),), {channel: (STAGES.get(channel, ("", ""))[1],) for channel in INPUTS}),
+        # on, settle time (s), window (%)
+        "FILTER": _table(INPUTS, (_whole(0, 1), _whole(1, 200), _whole(1, 80)), 0, 10, 10),
+        "TLIMIT": _table(INPUTS, (_real(0, 999),), 0.0),
+        # mode, input, on at power-up, polarity, filter, delay (s)
+        "OUTMODE": _table(
+            OUTPUTS,
+            (_whole(0, 6), _whole(1, 16), _whole(0, 1), _whole(0, 1), _whole(0, 1), _whole(0, 255)),
+            *(0, 1, 0, 0, 0, 5),
+        ),
+        # type, resistance, largest current, user's largest current (A), display
+        "HTRSET": _table(
+            OUTPUTS, (_whole(0, 1), _whole(1, 2), _whole(0, 4), _real(0, 2), _whole(1, 2)), 0, 1, 1, 0.0, 1
+        ),
+        "RANGE": _table(OUTPUTS, (_whole(0, 8),), 0),
+        "SETP": _table(OUTPUTS, (_real(0, 1e6),), 0.0),
+        "RAMP": _table(OUTPUTS, (_whole(0, 1), _real(0, 100)), 0, 0.1),
+        "PID": _table(OUTPUTS, (_real(0, 1000), _real(0, 10000), _real(0, 2500)), 10.0, 20.0, 0.0),
+        "MOUT": _table(OUTPUTS, (_real(-100, 100),), 0.0),
+    }
+
+    def reset(self) -> None:
+        """Return to the defaults."""
+        super().reset()
+        self.scanned = 1
+        self.autoscan = 0
+
+    def _reading(self, call: Call, shown: Callable[[float], float] = lambda kelvin: kelvin) -> str:
+        """One reading of an input, which lasts 0.1 s (10 readings per second); 0 where the input is not enabled."""
+        channel = call.channel(INPUTS)
+        if not self._enabled(channel):
+            return _number(0.0)
+        self.world.clock.sleep(0.1)
+        return _number(shown(self.world.temperature(STAGES[channel][0])))
+
+    def _enabled(self, channel: int) -> bool:
+        return channel in STAGES and self.rows["INSET"][channel][0] == 1
+
+    @command("KRDG?")
+    def _kelvin(self, call: Call) -> str:
+        return self._reading(call)
+
+    @command("SRDG?", "RDGR?")
+    def _sensor_units(self, call: Call) -> str:
+        return self._reading(call, resistance)
+
+    @command("RDGST?")
+    def _reading_status(self, call: Call) -> str:
+        return "000" if self._enabled(call.channel(INPUTS)) else f"{OVER_RANGE:03d}"
+
+    @command("SCAN")
+    def _set_scan(self, call: Call) -> None:
+        call.expect(2)
+        channel, autoscan = round(call.number(0, 1, 16)), round(call.number(1, 0, 1))
+        self.scanned, self.autoscan = channel, autoscan
+
+    @command("SCAN?")
+    def _show_scan(self, call: Call) -> str:
+        return f"{self.scanned:02d},{self.autoscan}"
+
+    @command("HTR?")
+    def _heater_output(self, call: Call) -> str:
+        return _number(0.0)
+
+    @command("RAMPST?", "HTRST?")
+    def _output_status(self, call: Call) -> str:
+        call.channel(OUTPUTS)
+        return "0"

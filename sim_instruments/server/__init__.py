@@ -1,0 +1,30 @@
+"""The twin as a process of its own that several programs share, with faults on request and a log of all messages."""
+
+from sim_instruments.server.command_log import LogEntry, SourcePoint, bias_trajectory, largest_rate, read_log
+from sim_instruments.server.control import ControlError, ServerProcess, control, launched
+from sim_instruments.server.faults import CONDITIONS, Fault, FaultScript, Kind, spoiled
+from sim_instruments.server.shared_twin import Preset, Setup
+from sim_instruments.server.sockets import ServerError, TwinServer, addresses, serve
+
+__all__ = [
+    "CONDITIONS",
+    "ControlError",
+    "Fault",
+    "FaultScript",
+    "Kind",
+    "LogEntry",
+    "Preset",
+    "ServerError",
+    "ServerProcess",
+    "Setup",
+    "SourcePoint",
+    "TwinServer",
+    "addresses",
+    "bias_trajectory",
+    "control",
+    "largest_rate",
+    "launched",
+    "read_log",
+    "serve",
+    "spoiled",
+]

@@ -1,0 +1,27 @@
+"""The physics of the simulated fridge: device, bias line, resonator, noise and time. Nothing here knows SCPI."""
+
+from sim_instruments.world.clock import RealClock, SharedClock, SimulatedClock
+from sim_instruments.world.device import Device, DeviceState
+from sim_instruments.world.disturbed import DisturbedWorld
+from sim_instruments.world.fridge import Clock, SourceState, Stage, World
+from sim_instruments.world.lockin_filter import NOISE_BANDWIDTH, OutputFilter
+from sim_instruments.world.truth import LineWiring, Truth, TruthError, load_truth
+
+__all__ = [
+    "NOISE_BANDWIDTH",
+    "Clock",
+    "Device",
+    "DeviceState",
+    "DisturbedWorld",
+    "LineWiring",
+    "OutputFilter",
+    "RealClock",
+    "SharedClock",
+    "SimulatedClock",
+    "SourceState",
+    "Stage",
+    "Truth",
+    "TruthError",
+    "World",
+    "load_truth",
+]

@@ -35,6 +35,7 @@ from labnis.experiment.preflight import needed_roles, planned_runs
 from labnis.experiment.request import configured_calibration, configured_procedure, find_procedure
 from labnis.experiment.session import Bench, open_bench
 from labnis.station import open_station
+from labnis.station.connecting import check_role, instrument_class
 from labnis.ui.terminal import TerminalDisplay, contract_table, estimate_table
 from labnis.visa_log.run_digests import note_rows
 from sim_instruments.dry_run import Twin
@@ -101,6 +102,7 @@ def check(
         table = Table("role", "instrument", "type", "address", title=escape(str(config.path)), title_justify="left")
         for role, name in config.roles.filled().items():
             address = ready.twin.addresses[role] if ready.twin else config.address(role)
+            check_role(config, role, instrument_class(config, name))
             table.add_row(role, escape(name), config.instruments[name]["type"], address or "")
         console.print(table)
         console.print(f"wiring: {listed(asdict(config.wiring))}", highlight=False, soft_wrap=True)

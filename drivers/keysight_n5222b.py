@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from qcodes.instrument_drivers.Keysight import KeysightN5222B as QCoDeSKeysightN5222B
 
 from drivers.errors import CommunicationError, ReadingError
-from drivers.keysight_wire import KeysightAnalyzer, check_count, check_range
+from drivers.keysight_wire import KeysightAnalyzer, check_count, check_range, limits_of
 
 __all__ = ["KeysightN5222B"]
 
@@ -80,7 +80,7 @@ class KeysightN5222B(KeysightAnalyzer, QCoDeSKeysightN5222B):
         check_range("span", span, self.LOWEST_SPAN, self.max_freq - self.min_freq, "Hz")
         check_range("center", center, self.min_freq + span / 2, self.max_freq - span / 2, "Hz")
         check_count("points", points, *self.POINTS)
-        check_range("power", power, *self._power_limits(), "dBm")
+        check_range("power", power, *limits_of(self.power), "dBm")
         check_range("if_bandwidth", if_bandwidth, 1.0, 15e6, "Hz")
         check_count("averages", averages, *self.AVERAGES)
 
@@ -109,11 +109,6 @@ class KeysightN5222B(KeysightAnalyzer, QCoDeSKeysightN5222B):
         self.choose(":OUTP", "1")
         self.check_errors()
         self._note_settings(averages)
-
-    def _power_limits(self) -> tuple[float, float]:
-        """Lowest and highest source power (dBm), from the options that QCoDeS read."""
-        limits = self.power.vals
-        return float(limits._min_value), float(limits._max_value)  # type: ignore[union-attr]  # a Numbers validator
 
     def _select_parameter(self) -> None:
         """Select the trace that measures `parameter`; define one if there is none."""

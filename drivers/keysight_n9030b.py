@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from qcodes.instrument_drivers.Keysight import KeysightN9030B as QCoDeSKeysightN9030B
 
 from drivers.errors import OverloadError, ReadingError
-from drivers.keysight_wire import KeysightAnalyzer, check_count, check_range
+from drivers.keysight_wire import KeysightAnalyzer, check_count, check_range, limits_of
 
 __all__ = ["KeysightN9030B"]
 
@@ -82,7 +82,7 @@ class KeysightN9030B(KeysightAnalyzer, QCoDeSKeysightN9030B):
             Where it put an entry into its error queue.
 
         """
-        low, high = self.sa._min_freq, self.sa._max_freq
+        low, high = limits_of(self.sa.start)[0], limits_of(self.sa.stop)[1]
         check_range("span", span, 10.0, high - low, "Hz")
         check_range("center", center, low + span / 2, high - span / 2, "Hz")
         check_count("points", points, *self.POINTS)

@@ -2,10 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import pyvisa
 from numpy.typing import NDArray
+from qcodes.parameters import Parameter
+from qcodes.validators import Numbers
 
 from drivers.errors import (
     CommunicationError,
@@ -16,7 +19,7 @@ from drivers.errors import (
 )
 from drivers.scpi import OVERFLOW, CheckedInstrument
 
-__all__ = ["KeysightAnalyzer", "check_count", "check_range"]
+__all__ = ["KeysightAnalyzer", "check_count", "check_range", "limits_of"]
 
 TIMEOUT_MARGIN = 5.0  # s, beside 10 % of a measurement's duration
 AGAIN = "Repeat the measurement; if it happens again, look for a second program on the instrument."
@@ -26,6 +29,14 @@ def check_range(name: str, value: float, low: float, high: float, unit: str) -> 
     """Raise ValueError unless `low` ≤ `value` ≤ `high`; not-a-number is out of range."""
     if not low <= value <= high:
         raise ValueError(f"{name} is {value!r} {unit}; allowed are {low:.12g} to {high:.12g} {unit}")
+
+
+def limits_of(parameter: Parameter[Any, Any]) -> tuple[float, float]:
+    """Lowest and highest value that QCoDeS's driver lets a number have; it knows them from the installed options."""
+    allowed = parameter.vals
+    if not isinstance(allowed, Numbers):
+        raise TypeError(f"{parameter.full_name} is no number with limits")
+    return allowed.min_value, allowed.max_value
 
 
 def check_count(name: str, value: int, low: int, high: int) -> None:

@@ -8,7 +8,7 @@ instrument's own terminals, except for `DeviceBias`, which speaks of the device 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,7 +58,6 @@ class BiasReading:
     device_voltage: float
 
 
-@runtime_checkable
 class BiasSource(Protocol):
     """A voltage source that measures its own current (a source-meter)."""
 
@@ -89,7 +88,6 @@ class BiasSource(Protocol):
         """Measure. Raises OverloadError or ComplianceError rather than returning a wrong number."""
 
 
-@runtime_checkable
 class SelfRamping(Protocol):
     """What a bias source may have besides: ramps that it makes by itself, evenly timed. Never required."""
 
@@ -111,7 +109,6 @@ class SelfRamping(Protocol):
         """Stop walking, at whatever level; harmless where it stands. Raises if it goes on."""
 
 
-@runtime_checkable
 class LockIn(Protocol):
     """A lock-in amplifier with a sine output and auxiliary voltage inputs."""
 
@@ -131,7 +128,6 @@ class LockIn(Protocol):
         """DC voltage (V) at auxiliary input `channel`, 1 to 4."""
 
 
-@runtime_checkable
 class SpectrumAnalyzer(Protocol):
     """A spectrum analyzer that averages power (not its logarithm)."""
 
@@ -150,7 +146,6 @@ class SpectrumAnalyzer(Protocol):
         """Take `averages` sweeps and return their mean, W/Hz at the input connector, shape (points,)."""
 
 
-@runtime_checkable
 class VectorNetworkAnalyzer(Protocol):
     """A vector network analyzer measuring one complex parameter."""
 
@@ -169,7 +164,6 @@ class VectorNetworkAnalyzer(Protocol):
         """Take `averages` sweeps and return the averaged complex parameter, shape (points,)."""
 
 
-@runtime_checkable
 class FridgeThermometer(Protocol):
     """The thermometer of the stage the device sits on."""
 
@@ -177,7 +171,6 @@ class FridgeThermometer(Protocol):
         """Temperature (K). Raises ReadingError where the sensor status is not valid."""
 
 
-@runtime_checkable
 class DeviceBias(Protocol):
     """The bias of the device, moved only by ramps within the station's limits."""
 

@@ -56,7 +56,7 @@ def bench(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[SimpleNam
     class LockIn(Fake): ...
 
     for method in LOCKIN_METHODS:
-        setattr(LockIn, method, lambda self: None)
+        setattr(LockIn, method, lambda self, *given, **options: None)
 
     class Useless(Fake):
         def read(self) -> None: ...

@@ -19,9 +19,10 @@ __all__ = ["app", "main"]
 _MODULES = {
     "run": "measuring",
     "calibrate": "measuring",
-    "check": "measuring",
+    "resume": "measuring",
+    "queue": "measuring",
+    "check": "checking",
     "safe": "rescuing",
-    "resume": "continuing",
     "recover": "recovering",
     "replay": "replaying",
     "reproduce": "reproducing",

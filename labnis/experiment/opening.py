@@ -15,7 +15,7 @@ from labnis.station import StationConfig, load_station, open_station
 from labnis.storage import check_data_root
 from sim_instruments import Twin, open_twin
 
-__all__ = ["cooldown_for", "ledger_of", "open_session"]
+__all__ = ["cooldown_for", "ledger_of", "open_session", "twin_of"]
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ def open_session(
     config = station if isinstance(station, StationConfig) else load_station(Path(station))
     folder = check_data_root(Path(data) if data is not None else config.data)
     with ExitStack() as stack:
-        simulated = stack.enter_context(_twin_of(config, twin, seed)) if dry_run else None
+        simulated = stack.enter_context(twin_of(config, twin, seed)) if dry_run else None
         ledger = ledger_of(config, Path(data) if data is not None else None)
         cooldown = cooldown_for(ledger, dry_run=dry_run)
         stop = stack.enter_context(stop_on_signals())
@@ -112,7 +112,15 @@ def _guardian(config: StationConfig, stack: ExitStack, stop: StopRequest) -> Cal
 
 
 @contextmanager
-def _twin_of(config: StationConfig, truth: Path | str | None, seed: int | None) -> Iterator[Twin]:
+def twin_of(config: StationConfig, truth: Path | str | None, seed: int | None) -> Iterator[Twin]:
+    """The simulated fridge of the station, from the file `truth` or from the station file's own.
+
+    Raises
+    ------
+    ConfigurationError, TruthError
+        No truth file is named, or it cannot be used.
+
+    """
     file = Path(truth) if truth is not None else config.twin
     if file is None:
         raise ConfigurationError(f"{config.path}: labnis.twin.file is missing; name a truth file there or by --twin")

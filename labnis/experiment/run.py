@@ -86,7 +86,7 @@ class Run:
         return f"<b>{escape(head)}</b><br><code>{escape(str(self.path))}</code><table>{rows}</table>"
 
 
-def stored_run(path: Path) -> Run:
+def stored_run(path: Path | str) -> Run:
     """The run in the file at `path`, with the fits that it holds.
 
     Raises
@@ -95,6 +95,7 @@ def stored_run(path: Path) -> Run:
         It cannot be read.
 
     """
+    path = Path(path)
     known = read_metadata(path)
     analyses = analyses_of_run(known)
     records = read_fits(path)

@@ -26,7 +26,7 @@ from labnis.experiment.failures import collecting, most_severe
 from labnis.experiment.goals import PrecisionGoal, check_informed, goals_of, is_informed, parsed_goals
 from labnis.experiment.information_order import InformedOrder
 from labnis.experiment.live_fit import LiveFit
-from labnis.experiment.preflight import PlannedRun, check_request, check_room, needed_roles, planned_run
+from labnis.experiment.preflight import PlannedRun, check_request, check_room, needed_roles, planned_duration, planned_run
 from labnis.experiment.recorder import Recorder, declared_columns, grid_of, signal_of
 from labnis.experiment.run import Run
 from labnis.experiment.run_plan import RunPlan, metadata_of
@@ -227,7 +227,7 @@ class Session:
             beside = Path(os.path.relpath(self._record.path, writer.path.parent)).as_posix()
             writer.event("visa", "VISA traffic is recorded", record=beside)
         planned = None if not hasattr(procedure, "order_of_points") else procedure.order_of_points().size
-        self._observers(Started(procedure, writer.path, planned, _duration(procedure), _first_point(procedure)))
+        self._observers(Started(procedure, writer.path, planned, planned_duration(procedure), _first_point(procedure)))
         live = self._live_fit(plan)
         safeguards = Safeguards(self.station, self.stop, writer.event, on_error=self._on_error)
         recorder = self._recorder(procedure, writer, live, safeguards, earlier)
@@ -474,13 +474,6 @@ class Session:
         """Version, commit, and whether the checkout had uncommitted changes."""
         changed = "+changes" if self._environment.git_dirty else ""
         return f"{__version__} ({self._environment.git_commit[:12]}{changed})"
-
-
-def _duration(procedure: Procedure) -> float:
-    try:
-        return float(procedure.get_estimates())
-    except (NotImplementedError, TypeError):  # a third-party procedure need not know
-        return float("nan")
 
 
 def _first_point(procedure: Procedure) -> int:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -12,10 +13,10 @@ from rich.table import Table
 from labnis.experiment.events import Ended, Event, Fitted, RowRecorded, Started
 from labnis.experiment.preflight import PlannedRun
 from labnis.experiment.run import Run
-from labnis.fit import Estimate
+from labnis.fit import Estimate, with_prefix
 from labnis.station import StationConfig
 
-__all__ = ["TerminalDisplay", "preflight_table", "estimate_table", "shown"]
+__all__ = ["TerminalDisplay", "preflight_table", "estimate_table", "listed", "shown"]
 
 
 def estimate_table(
@@ -42,10 +43,15 @@ def shown(text: object) -> str:
     return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in str(text))
 
 
+def listed(values: Mapping[str, Any]) -> str:
+    """A mapping in one line, without what is not known."""
+    return ", ".join(f"{key} {value}" for key, value in values.items() if value is not None)
+
+
 def preflight_table(plans: Sequence[PlannedRun], config: StationConfig, roles: Sequence[str]) -> Table:
     """What is about to be done: each run, the limits it keeps, and the instruments in the `roles` that it uses."""
     limits = config.limits
-    instruments = ", ".join(f"{config.roles.filled()[role]} ({role})" for role in roles)
+    instruments = ", ".join(f"{config.roles[role].instrument} ({role})" for role in roles)
     total = sum(plan.duration for plan in plans)
     table = Table(
         title=escape(f"{config.path}: {_clock(total)} in all"),
@@ -85,10 +91,7 @@ def preflight_table(plans: Sequence[PlannedRun], config: StationConfig, roles: S
 
 def _si(value: float, unit: str) -> str:
     """Three digits and a prefix; a question mark for what is not known."""
-    if not math.isfinite(value):
-        return "?"
-    scale, text = _scaled_unit(Estimate(value, 0.0, unit))
-    return f"{value / scale:.3g} {text}"
+    return with_prefix(value, unit) if math.isfinite(value) else "?"
 
 
 class TerminalDisplay:

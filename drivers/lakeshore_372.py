@@ -11,7 +11,7 @@ __all__ = ["LakeShore372"]
 
 
 class LakeShore372(CheckedInstrument, LakeshoreModel372):
-    """A Lake Shore 372 that fills the role of `drivers.roles.FridgeThermometer`.
+    """A Lake Shore 372 that fills the role of `drivers.roles.Thermometer`.
 
     Parameters
     ----------

@@ -82,7 +82,7 @@ class BiasProcedure(Procedure):  # type: ignore[misc]  # pymeasure has no type i
 
     def prepare_bias(self) -> None:
         """Check the bias limits and switch the source on at zero; take the lock-in's excitation away."""
-        if self.roles.lockin is not None:
+        if "lockin" in self.roles:
             self.roles.lockin.quiet()
         self.roles.bias.prepare(
             maximum_bias=self.maximum_bias,
@@ -97,7 +97,7 @@ class BiasProcedure(Procedure):  # type: ignore[misc]  # pymeasure has no type i
 
     def bias_row(self, reading: BiasReading) -> dict[str, float]:
         """The columns that every point has; the fridge temperature is NaN where the station has no thermometer."""
-        fridge = self.roles.fridge
+        fridge = self.roles.get("fridge")
         return {
             "Bias (V)": reading.bias,
             "Device voltage (V)": reading.device_voltage,

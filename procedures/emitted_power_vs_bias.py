@@ -5,7 +5,6 @@ from typing import Any, ClassVar
 import numpy as np
 from pymeasure.experiment import FloatParameter, IntegerParameter
 
-from drivers.roles import filled
 from procedures.bias_procedure import BiasProcedure, band_refusal
 
 __all__ = ["EmittedPowerVsBias"]
@@ -58,7 +57,7 @@ class EmittedPowerVsBias(BiasProcedure):
 
     def startup(self) -> None:
         """Set up the spectrum analyzer, check the limits, switch the source on."""
-        self.analyzer = filled(self.roles.analyzer)
+        self.analyzer = self.roles.analyzer
         self.analyzer.prepare(**self.instrument_settings()["analyzer"])
         self.prepare_bias()
 
@@ -71,7 +70,7 @@ class EmittedPowerVsBias(BiasProcedure):
                 return
             self.settle_at(bias)
             row = self.bias_row(self.roles.bias.read())
-            spectrum = self.analyzer.power_spectral_density()
+            spectrum = self.roles.acquire(self.analyzer)
             self.emit("trace", {"Spectrum (W/Hz)": spectrum})
             self.emit("results", row | {"Band power (W)": float(np.trapezoid(spectrum, frequencies))})
             self.emit("progress", 100 * done / self.points)

@@ -51,7 +51,7 @@ class IVSweep(BiasProcedure):
     def startup(self) -> None:
         """Set the excitation, check the limits, switch the source on."""
         self.prepare_bias()
-        if self.roles.lockin is not None:
+        if "lockin" in self.roles:
             self.roles.lockin.prepare(**self.instrument_settings()["lockin"])
 
     def execute(self) -> None:
@@ -67,7 +67,7 @@ class IVSweep(BiasProcedure):
 
     def conductance(self) -> tuple[float, float]:
         """Differential conductance (S) and excitation on the bias line (V rms); NaN and 0 without a lock-in."""
-        lockin = self.roles.lockin
+        lockin = self.roles.get("lockin")
         if lockin is None:
             return float("nan"), 0.0
         self.roles.clock.sleep(max(0.0, lockin.settling_time() - self.settling_time))
@@ -76,5 +76,5 @@ class IVSweep(BiasProcedure):
 
     def shutdown(self) -> None:
         """Leave the lock-in at its smallest excitation."""
-        if self.roles.lockin is not None:
+        if "lockin" in self.roles:
             self.roles.lockin.quiet()

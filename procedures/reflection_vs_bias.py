@@ -4,7 +4,6 @@ from typing import Any, ClassVar
 
 from pymeasure.experiment import FloatParameter, IntegerParameter
 
-from drivers.roles import filled
 from procedures.bias_procedure import BiasProcedure, band_refusal
 
 __all__ = ["ReflectionVsBias"]
@@ -51,7 +50,7 @@ class ReflectionVsBias(BiasProcedure):
 
     def startup(self) -> None:
         """Set up the network analyzer, check the limits, switch the source on."""
-        self.vna = filled(self.roles.vna)
+        self.vna = self.roles.vna
         self.vna.prepare(**self.instrument_settings()["vna"])
         self.prepare_bias()
 
@@ -63,6 +62,6 @@ class ReflectionVsBias(BiasProcedure):
                 return
             self.settle_at(bias)
             row = self.bias_row(self.roles.bias.read())
-            self.emit("trace", {"S11 (1)": self.vna.trace()})
+            self.emit("trace", {"S11 (1)": self.roles.acquire(self.vna)})
             self.emit("results", row)
             self.emit("progress", 100 * done / self.points)

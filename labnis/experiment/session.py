@@ -124,7 +124,7 @@ class Bench:
 
     def bath_temperature(self) -> float:
         """What the fridge's thermometer reads now (K); NaN where there is none or it does not read."""
-        fridge = self.station.roles.fridge
+        fridge = self.station.roles.get("fridge")
         try:
             return fridge.temperature() if fridge is not None else float("nan")
         except ReadingError:  # whether that stops a run is for the interlocks to say

@@ -18,6 +18,7 @@ from drivers import roles
 from labnis.errors import ConfigurationError
 from labnis.station.config import StationConfig
 from labnis.station.instruments import ALLOWED_PACKAGES, is_allowed_type
+from labnis.station.role_check import missing_members
 
 __all__ = [
     "PROTOCOLS",
@@ -37,7 +38,7 @@ PROTOCOLS: dict[str, type] = {
     "lockin": roles.LockIn,
     "analyzer": roles.SpectrumAnalyzer,
     "vna": roles.VectorNetworkAnalyzer,
-    "fridge": roles.FridgeThermometer,
+    "fridge": roles.Thermometer,
 }
 """Role → what an instrument must be able to do to play it."""
 
@@ -155,10 +156,9 @@ def check_role(config: StationConfig, role: str, instrument: Any) -> None:
 
     """
     protocol = PROTOCOLS[role]
-    if isinstance(instrument, protocol):
+    missing = ", ".join(missing_members(instrument, protocol))
+    if not missing:
         return
-    methods = [name for name in vars(protocol) if not name.startswith("_")]
-    missing = ", ".join(f"{name}()" for name in methods if not hasattr(instrument, name))
     raise config.error(
         ("labnis", "roles", role),
         f"{config.roles.filled()[role]} is a {type(instrument).__name__}, which cannot play this role: it lacks "

@@ -5,6 +5,7 @@ Values are biases behind the divider (V).
 
 import logging
 from collections.abc import Sequence
+from typing import cast
 
 from drivers.errors import InstrumentError, RejectedCommandError, SettingError
 from drivers.roles import BiasSource, Clock, SelfRamping
@@ -59,7 +60,7 @@ class Mover:
     def __init__(
         self, source: BiasSource, wiring: Wiring, level: SourceLevel, pace: Pace, clock: Clock, name: str
     ) -> None:
-        self._walker = source if isinstance(source, SelfRamping) else None
+        self._walker = cast(SelfRamping, source) if hasattr(source, "start_ramp") else None
         self._wiring = wiring
         self._level = level
         self._pace = pace

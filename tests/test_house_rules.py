@@ -30,7 +30,7 @@ INSTRUMENT_ROLES = {
     "lockin": roles.LockIn,
     "analyzer": roles.SpectrumAnalyzer,
     "vna": roles.VectorNetworkAnalyzer,
-    "fridge": roles.FridgeThermometer,
+    "fridge": roles.Thermometer,
 }
 
 
@@ -118,6 +118,9 @@ def test_every_driver_fills_exactly_one_role_with_the_arguments_that_the_role_gi
         for name, role in INSTRUMENT_ROLES.items():
             player = station.source if name == "bias" else getattr(station.roles, name)
             assert [r for r in INSTRUMENT_ROLES.values() if not missing_members(player, r)] == [role], type(player)
+            for method in methods_of(role) & set(dir(type(player))):
+                offered, asked = (inspect.signature(getattr(owner, method)) for owner in (type(player), role))
+                assert set(asked.parameters) <= set(offered.parameters), f"{type(player).__name__}.{method}"
 
 
 # --- procedures ------------------------------------------------------------------------------------------------------
@@ -147,7 +150,7 @@ def test_procedure_columns_have_units_and_roles_exist(kind: type[Procedure]) -> 
     columns = [*kind.DATA_COLUMNS, *kind.TRACES, *(axis for axis, _ in kind.TRACES.values())]
     assert all(re.fullmatch(r"[^()]+ \([^()]+\)", column) for column in columns), columns
     assert kind.COORDINATE in kind.DATA_COLUMNS
-    known = set(roles.Roles.__dataclass_fields__)
+    known = {"current", "voltage", *INSTRUMENT_ROLES}
     assert set(kind.REQUIRES) | set(kind.USES) <= known
 
 

@@ -19,7 +19,7 @@ def prepare(lockin: SR830, **changes: float) -> None:
 
 
 def test_it_fills_the_role(lockin: SR830) -> None:
-    assert not missing_members(lockin, LockIn)
+    assert missing_members(lockin, LockIn) == []
 
 
 def test_prepare_is_held_by_the_instrument(lockin: SR830, twin: LabnisVisaLibrary) -> None:

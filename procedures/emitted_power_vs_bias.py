@@ -65,4 +65,6 @@ class EmittedPowerVsBias(BiasSweep):
             self.settle_at(bias)
             row = self.bias_row(self.roles.bias.read())
             spectrum = self.roles.acquire(self.analyzer)
-            self.record(row | {"Spectrum (W/Hz)": spectrum, "Band power (W)": float(np.trapezoid(spectrum, frequencies))})
+            self.record(
+                row | {"Spectrum (W/Hz)": spectrum, "Band power (W)": float(np.trapezoid(spectrum, frequencies))}
+            )

@@ -46,10 +46,7 @@ def _roles_table(config: StationConfig, twin: Any) -> Table:
     table = Table("role", "instrument", "type", "address", title=escape(str(config.path)), title_justify="left")
     for role, spec in config.roles.items():
         name = spec.instrument
-        if twin is None:
-            address = config.address(name) or ""
-        else:
-            address = twin.addresses.get(name, "stand-in")
+        address = (config.address(name) or "") if twin is None else twin.addresses.get(name, "stand-in")
         table.add_row(role, escape(name), config.instruments[name]["type"], address)
     return table
 

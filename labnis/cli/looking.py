@@ -23,6 +23,10 @@ from labnis.ui.terminal import listed, shown
 
 __all__ = ["calibrations", "log", "ls", "show"]
 
+_SHOWN = (
+    "status", "reason", "rows", "start", "end", "cooldown", "tags", "note", "git_commit", "git_dirty", "host",
+)  # fmt: skip
+
 
 def ls(
     station: StationOption = STATION,
@@ -40,7 +44,16 @@ def ls(
         start = summary.start.strftime("%Y-%m-%d %H:%M:%S") if summary.start else ""
         status = summary.status if summary.status != "unreadable" else f"unreadable: {summary.reason}"
         simulated = {True: "simulated", False: "", None: "?"}[summary.simulated]
-        texts = (summary.run_id, start, summary.procedure, summary.cooldown, str(summary.rows), status, simulated, " ".join(summary.tags))
+        texts = (
+            summary.run_id,
+            start,
+            summary.procedure,
+            summary.cooldown,
+            str(summary.rows),
+            status,
+            simulated,
+            " ".join(summary.tags),
+        )
         table.add_row(*(escape(shown(text)) for text in texts))
     Console().print(table)
 
@@ -99,7 +112,19 @@ def _show_run(path: Path) -> None:
     metadata = read_metadata(path)
     mark = "SIMULATED " if metadata["simulated"] else ""
     console.print(f"[bold]{mark}{escape(shown(metadata['procedure']))} {metadata['run_id']}[/]", highlight=False)
-    for key in ("status", "reason", "rows", "start", "end", "cooldown", "tags", "note", "git_commit", "git_dirty", "host"):
+    for key in (
+        "status",
+        "reason",
+        "rows",
+        "start",
+        "end",
+        "cooldown",
+        "tags",
+        "note",
+        "git_commit",
+        "git_dirty",
+        "host",
+    ):
         if metadata.get(key) not in (None, "", []):
             console.print(f"  {key}: {shown(metadata[key])}", highlight=False, soft_wrap=True, markup=False)
     console.print(

@@ -1,7 +1,7 @@
 """How data become results: the protocol of an analysis, and the one way to a fit.
 
-An analysis is a class without arguments, named by a procedure in `ANALYSES` by its dotted path. Live fit, fit at the end,
-refit, figure and report use the same object. A lab's own looks like this::
+An analysis is a class without arguments, named by a procedure in `ANALYSES` by its dotted path. Live fit, fit at the
+end, refit, figure and report use the same object. A lab's own looks like this::
 
     class Thresholds:
         name = "thresholds"
@@ -25,7 +25,19 @@ from labnis.errors import RequestError
 from labnis.fit import Estimate, FitError, FitResult, fit_result_of
 from labnis.fit.analyses import FitContext
 
-__all__ = ["Analysis", "FitContext", "analyses_of", "analyses_of_run", "can", "fitted", "load_class", "published", "published_name", "result_units", "true_results"]
+__all__ = [
+    "Analysis",
+    "FitContext",
+    "analyses_of",
+    "analyses_of_run",
+    "can",
+    "fitted",
+    "load_class",
+    "published",
+    "published_name",
+    "result_units",
+    "true_results",
+]
 
 
 class Analysis(Protocol):
@@ -130,7 +142,9 @@ def fitted(
     """
     missing = [name for name in getattr(analysis, "needs", ()) if name not in priors]
     if missing:
-        raise FitError(f"{analysis.name} needs the results of {', '.join(missing)}: measure that first in this cooldown")
+        raise FitError(
+            f"{analysis.name} needs the results of {', '.join(missing)}: measure that first in this cooldown"
+        )
     found = analysis.fit(data, context, priors, start)
     result = found if isinstance(found, FitResult) else fit_result_of(analysis.name, found, analysis.results)
     absent = [name for name in analysis.results if name not in result.names]

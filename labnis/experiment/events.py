@@ -64,7 +64,7 @@ class RowRecorded:
 
     rows: int
     percent: float
-    data: Callable[[], xarray.Dataset] | None
+    data: Callable[[], xarray.Dataset | None] | None
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Several things may fail while a run ends: each is collected, all is tried, and the most severe is raised at the end."""
+"""Several things may fail while a run ends: each is collected, all is tried, and the most severe is raised."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager

@@ -1,7 +1,7 @@
 """One run after the other on one station: measure, make safe, write, fit, enter in the ledger.
 
-The order at the end of a run is fixed: the bias is at zero before anything else is tried, then the data are closed, then
-fits and ledger follow. Each of these is attempted whatever the others did, and the most severe failure is raised.
+The order at the end of a run is fixed: the bias is at zero before anything else is tried, then the data are closed,
+then fits and ledger follow. Each of these is attempted whatever the others did, and the most severe failure is raised.
 """
 
 import os
@@ -23,10 +23,17 @@ from labnis.experiment.analysis import Analysis, FitContext, analyses_of, fitted
 from labnis.experiment.calibrations import Prior, calibrations, latest_prior
 from labnis.experiment.events import Ended, Event, Fitted, Observer, Observers, RowRecorded, Started
 from labnis.experiment.failures import collecting, most_severe
-from labnis.experiment.goals import PrecisionGoal, check_informed, goals_of, is_informed, parsed_goals
+from labnis.experiment.goals import check_informed, goals_of, is_informed, parsed_goals
 from labnis.experiment.information_order import InformedOrder
 from labnis.experiment.live_fit import LiveFit
-from labnis.experiment.preflight import PlannedRun, check_request, check_room, needed_roles, planned_duration, planned_run
+from labnis.experiment.preflight import (
+    PlannedRun,
+    check_request,
+    check_room,
+    needed_roles,
+    planned_duration,
+    planned_run,
+)
 from labnis.experiment.recorder import Recorder, declared_columns, grid_of, signal_of
 from labnis.experiment.run import Run
 from labnis.experiment.run_plan import RunPlan, metadata_of
@@ -84,7 +91,9 @@ def analyse(
     """
     fits: dict[str, FitResult] = {}
     problems: dict[str, str] = {}
-    for analysis in analyses if data is not None else ():
+    if data is None:
+        return fits, problems
+    for analysis in analyses:
         try:
             fits[analysis.name] = fitted(analysis, data, context, priors, None)
         except FitError as error:
@@ -405,7 +414,9 @@ class Session:
             with collecting(failures):
                 writer.write_fit(name, fit.as_record() | {"code_version": self._code_version})
         status: Status = "done"
-        reason = "; ".join([*self._observers.problems, *(["the data are complete"] if self._observers.problems else [])])
+        reason = "; ".join(
+            [*self._observers.problems, *(["the data are complete"] if self._observers.problems else [])]
+        )
         if failures:
             status = "aborted" if isinstance(failures[0], StoppedBySignal | InterlockError) else "failed"
             reason = "; also ".join(f"{type(error).__name__}: {error}" for error in failures)

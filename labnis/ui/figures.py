@@ -36,7 +36,7 @@ def draw_runs(paths: Sequence[Path], file: Path) -> None:
 def figure_of(paths: Sequence[Path]) -> Figure:
     """A figure with one panel for each run of `paths`."""
     figure = Figure(figsize=(4.8 * len(paths), 4.2), layout="constrained")
-    for part, path in zip(np.atleast_1d(figure.subfigures(1, len(paths))), paths, strict=True):
+    for part, path in zip(figure.subfigures(1, len(paths), squeeze=False)[0], paths, strict=True):
         run = stored_run(path)
         metadata = run.metadata
         draw_data(part, run.data, predictions(run))
@@ -179,13 +179,19 @@ def _map_values(column: xarray.DataArray, fast: str) -> tuple[Real, str, bool]:
     values = column.transpose(..., fast).values
     if np.iscomplexobj(values):
         reference = next((row for row in values if np.isfinite(row).all()), values[0])
-        return 20 * np.log10(np.abs(values / reference)), f"|{column.attrs.get('long_name', column.name)}|, change (dB)", True
+        return (
+            20 * np.log10(np.abs(values / reference)),
+            f"|{column.attrs.get('long_name', column.name)}|, change (dB)",
+            True,
+        )
     scaled = _Scaled.of(column.transpose(..., fast))
     return scaled.values, scaled.label, bool((values < 0).any() and (values > 0).any())
 
 
 def _annotate(axis: Axes, run: Run) -> None:
-    text = "\n".join(f"{name.replace('_', ' ')} = {estimate}" for name, estimate in run.results.items() if "." not in name)
+    text = "\n".join(
+        f"{name.replace('_', ' ')} = {estimate}" for name, estimate in run.results.items() if "." not in name
+    )
     if text:
         box = {"facecolor": "white", "alpha": 0.7, "edgecolor": "none", "pad": 1.5}
         axis.text(0.98, 0.98, text, transform=axis.transAxes, ha="right", va="top", fontsize=6, color=FIT, bbox=box)

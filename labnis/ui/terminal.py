@@ -16,7 +16,7 @@ from labnis.experiment.run import Run
 from labnis.fit import Estimate, with_prefix
 from labnis.station import StationConfig
 
-__all__ = ["TerminalDisplay", "preflight_table", "estimate_table", "listed", "shown"]
+__all__ = ["TerminalDisplay", "estimate_table", "listed", "preflight_table", "shown"]
 
 
 def estimate_table(

@@ -92,12 +92,11 @@ def _replayed(file: Path, data: Path, library: ReplayLibrary) -> Replayed:
         if isinstance(event, Started):
             paths.append(event.path)
 
-    failure = _failure_of_command(file, data, record, observer)
+    failure = _failure_of_command(file, data, library, observer)
     stopped = record.ended == STOPPED and bool(library.difference)
     partial = library.ran_out or bool(library.difference)
     compared = [
-        _compared(file, recorded, path, partial=partial)
-        for recorded, path in zip(record.runs, paths, strict=False)
+        _compared(file, recorded, path, partial=partial) for recorded, path in zip(record.runs, paths, strict=False)
     ]
     notes = [note for _, note in compared]
     if record.ended:
@@ -113,8 +112,9 @@ def _replayed(file: Path, data: Path, library: ReplayLibrary) -> Replayed:
     return Replayed(tuple(paths), library.repeated, sum(rows for rows, _ in compared), whole, tuple(notes))
 
 
-def _failure_of_command(file: Path, data: Path, record: Record, observer: Observer) -> Exception | None:
+def _failure_of_command(file: Path, data: Path, library: ReplayLibrary, observer: Observer) -> Exception | None:
     """Carry out the command of the record; what it ended with."""
+    record = library.record
     header = record.header
     station_file = data / "station.yaml"
     with station_file.open("x", encoding="utf-8") as copy:
@@ -126,8 +126,8 @@ def _failure_of_command(file: Path, data: Path, record: Record, observer: Observ
     recorded = header["simulation"] or {"seed": 0, "truth": ""}
     # The instruments answer from the record; whether it was made at a twin changes nothing here.
     twin = Twin(
-        visalib=f"{file}@labnis", addresses=header["addresses"], stand_ins={}, clock=library.clock, truth={}, seed=recorded["seed"],
-        truth_text=recorded["truth"],
+        visalib=f"{file}@labnis", addresses=header["addresses"], stand_ins={}, clock=library.clock, truth={},
+        seed=recorded["seed"], truth_text=recorded["truth"],
     )  # fmt: skip
     try:
         with open_station(config, twin=twin) as station:

@@ -14,6 +14,7 @@ from rich.console import Console
 from labnis.cli.options import MeasurementOptions, assignments, with_measurement_options
 from labnis.errors import DataQualityError, RequestError
 from labnis.experiment.analysis import analyses_of, true_results
+from labnis.experiment.goals import reachable
 from labnis.experiment.opening import open_session
 from labnis.experiment.preflight import needed_roles
 from labnis.experiment.request import configured_calibration, configured_procedure, find_procedure, read_queue
@@ -150,7 +151,14 @@ def _measure(requests: list[Request], options: MeasurementOptions, config: Any) 
         if not (options.dry_run or options.yes):
             _confirm()
         runs = [
-            session.run(one.procedure, until=until, resume=one.resume, tags=one.tags, note=one.note) for one in requests
+            session.run(
+                one.procedure,
+                until=reachable(until, analyses_of(one.procedure)),
+                resume=one.resume,
+                tags=one.tags,
+                note=one.note,
+            )
+            for one in requests
         ]
         truth: dict[str, float] | None = None
         if session.twin is not None:

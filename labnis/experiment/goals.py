@@ -13,7 +13,7 @@ from labnis.errors import RequestError
 from labnis.experiment.analysis import Analysis, can
 from labnis.fit import FitResult
 
-__all__ = ["PrecisionGoal", "check_informed", "goals_of", "is_informed", "parsed_goals"]
+__all__ = ["PrecisionGoal", "check_informed", "goals_of", "is_informed", "parsed_goals", "reachable"]
 
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _GOAL = re.compile(rf"(?P<result>\w+)\s*=\s*(?P<number>{_NUMBER})\s*(?P<unit>.*)")
@@ -107,6 +107,11 @@ def _factor(text: str, unit: str, wanted: str) -> float:
 def goals_of(analyses: Sequence[Analysis], goals: Sequence[PrecisionGoal]) -> tuple[PrecisionGoal, ...]:
     """Those `goals` that the primary of `analyses` can reach: it is the one that is fitted while a run goes on."""
     return tuple(goal for goal in goals if analyses and goal.result in analyses[0].results)
+
+
+def reachable(texts: Sequence[str], analyses: Sequence[Analysis]) -> list[str]:
+    """Those of `texts` (as for `parsed_goals`) whose result the primary of `analyses` has."""
+    return [text for text in texts if analyses and text.partition("=")[0].strip() in analyses[0].results]
 
 
 def is_informed(procedure: Procedure) -> bool:

@@ -208,8 +208,7 @@ class Session:
         procedure
             Configured.
         until
-            Precisions at which the run ends, such as "gain=0.05dB"; those that belong to other procedures count
-            nothing.
+            Precisions at which the run ends, such as "gain=0.05dB".
         resume
             File of an unfinished run of the same procedure: it is continued. Its last point is measured again, and the
             difference is an event of the run.
@@ -229,7 +228,7 @@ class Session:
         name = type(procedure).__name__
         if self.stop:
             raise self.stop.error(f"the bias is at zero, {name} was not begun")
-        self.prepare([procedure], until=self._own(procedure, until))
+        self.prepare([procedure], until=until)
         plan = self._plan(procedure, until)
         writer, earlier = self._file(procedure, self._metadata(procedure, plan, tags, note), resume)
         if self._record is not None:
@@ -269,14 +268,9 @@ class Session:
 
     # --- parts of a run ---------------------------------------------------------------------------------------------
 
-    def _own(self, procedure: Procedure, until: Sequence[str]) -> list[str]:
-        """Those goals that this procedure can reach."""
-        results = {name for analysis in analyses_of(procedure)[:1] for name in analysis.results}
-        return [text for text in until if text.partition("=")[0].strip() in results]
-
     def _plan(self, procedure: Procedure, until: Sequence[str]) -> RunPlan:
         analyses = analyses_of(procedure)
-        goals = parsed_goals(self._own(procedure, until), result_units(analyses[:1]))
+        goals = parsed_goals(until, result_units(analyses[:1]))
         needs = dict.fromkeys(need for analysis in analyses for need in getattr(analysis, "needs", ()))
         found = {need: self._prior(need) for need in needs}
         context = FitContext(

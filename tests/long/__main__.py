@@ -14,7 +14,7 @@ import typer
 from numpy.typing import NDArray
 
 from labnis import __version__
-from labnis.experiment.analysis import RESULTS
+from tests.run.bench import RESULTS
 from tests.long.calibrating import Job, calibrate_all
 from tests.long.truths import random_truth
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from labnis.experiment.analysis import RESULTS
+from tests.run.bench import RESULTS
 from tests.long.calibrating import Job, calibrate_all
 from tests.long.truths import EXTREMES, extreme_truth, random_truth, shipped_truth
 

@@ -8,19 +8,19 @@ import numpy as np
 import pytest
 from pymeasure.experiment import Procedure
 
-from labnis.experiment.preflight import check_room, expected, planned_runs
+from labnis.experiment.preflight import check_room, expected, planned_run
 from labnis.station import load_station
 from labnis.storage import DiskSpaceError
 from procedures import EmittedPowerVsBias, IVSweep
 
-STATION = load_station(Path(__file__).resolve().parent.parent / "station.yaml")
+STATION = load_station(Path(__file__).resolve().parents[2] / "station.yaml")
 KNOWN = {"gap": 215e-6, "normal_resistance": 12e3, "electron_temperature": 0.1}
 
 
 def test_a_sweep_is_described_by_its_points_bias_and_time() -> None:
     sweep = IVSweep()
     sweep.set_parameters({"points": 101, "maximum_bias": 1e-3})
-    (plan,) = planned_runs([sweep], STATION, KNOWN, 0.02)
+    plan = planned_run(sweep, STATION, KNOWN, 0.02)
     assert (plan.name, plan.points, plan.largest_bias) == ("IVSweep", 101, 1e-3)
     assert plan.largest_step == pytest.approx(20e-6)
     assert plan.duration == pytest.approx(101 * sweep.point_duration())
@@ -55,19 +55,19 @@ def test_runs_that_do_not_fit_on_the_disk_are_refused(tmp_path: Path, monkeypatc
         check_room([sweep], tmp_path)
 
 
-def test_the_room_that_is_foretold_is_what_a_run_takes_at_most(tmp_path: Path) -> None:
+def test_the_room_that_is_predicted_is_what_a_run_takes_at_most(tmp_path: Path) -> None:
     sweep = EmittedPowerVsBias()
-    (plan,) = planned_runs([sweep], STATION, {}, 0.02)
+    plan = planned_run(sweep, STATION, {}, 0.02)
     traces = sweep.points * sweep.frequencies * 8
     assert 2 * traces < plan.room < 20 * traces + 10e6
 
 
 def test_nothing_is_made_up_without_calibrations() -> None:
-    (plan,) = planned_runs([EmittedPowerVsBias()], STATION, {}, 0.02)
+    plan = planned_run(EmittedPowerVsBias(), STATION, {}, 0.02)
     assert np.isnan([plan.expectation.dissipated_power, plan.expectation.cooling_power]).all()
 
 
 def test_a_procedure_that_says_nothing_is_described_by_nothing() -> None:
-    (plan,) = planned_runs([Procedure()], STATION, KNOWN, 0.02)
+    plan = planned_run(Procedure(), STATION, KNOWN, 0.02)
     assert plan.points is None
     assert np.isnan(plan.duration)

@@ -23,7 +23,7 @@ SENSOR_STATUS = {
 
 
 class LakeShore372(CheckedInstrument, LakeshoreModel372):
-    """A Lake Shore 372 that fills the role of `drivers.roles.FridgeThermometer`.
+    """A Lake Shore 372 that fills the role of `drivers.roles.Thermometer`.
 
     Parameters
     ----------

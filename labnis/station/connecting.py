@@ -38,7 +38,7 @@ PROTOCOLS: dict[str, type] = {
     "lockin": roles.LockIn,
     "analyzer": roles.SpectrumAnalyzer,
     "vna": roles.VectorNetworkAnalyzer,
-    "fridge": roles.FridgeThermometer,
+    "fridge": roles.Thermometer,
 }
 """Role → what an instrument must be able to do to play it."""
 

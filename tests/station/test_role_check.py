@@ -8,7 +8,7 @@ from qcodes.instrument import Instrument
 from qcodes.instrument_drivers.stanford_research import SR830 as QcodesSR830  # noqa: N811  # an instrument's name
 
 from drivers.keithley_2450 import Keithley2450
-from drivers.roles import BiasSource, FridgeThermometer, LockIn, SelfRamping
+from drivers.roles import BiasSource, LockIn, SelfRamping, Thermometer
 from labnis.station.role_check import missing_members
 
 from .fakes import FakeSource
@@ -87,13 +87,13 @@ def test_parameters_made_by_an_instrument_count_as_methods_and_its_class_gets_th
 
     instrument = Fridge("fridge")
     try:
-        assert missing_members(instrument, FridgeThermometer) == []
+        assert missing_members(instrument, Thermometer) == []
     finally:
         instrument.close()
-    assert missing_members(Fridge, FridgeThermometer) == []
+    assert missing_members(Fridge, Thermometer) == []
 
 
 def test_drivers_of_others_are_told_apart_by_their_classes() -> None:
-    assert missing_members(QcodesSR830, FridgeThermometer) == ["temperature()"]
+    assert missing_members(QcodesSR830, Thermometer) == ["temperature()"]
     lacking = missing_members(PymeasureKeithley2400, BiasSource)
     assert {"output_on()", "output_off()", "set_level()", "level()"} <= set(lacking)

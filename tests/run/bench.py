@@ -11,16 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from labnis.experiment.outcome import Display, RunOutcome
-from pymeasure.experiment import Procedure
 
 from labnis import cli
 from labnis.experiment.analysis import analyses_of
-from labnis.experiment.goals import PrecisionGoal
-from labnis.experiment.session import Bench, Simulation, open_bench
+from labnis.experiment.events import Ended, Event, Fitted, Observer, RowRecorded, Started
+from labnis.experiment.opening import open_session
+from labnis.experiment.run import Run
+from labnis.experiment.session import Session
 from labnis.fit import FitResult
-from labnis.ledger import open_ledger
-from labnis.station import load_station
 from procedures import CALIBRATION
 from sim_instruments import SHIPPED_TRUTH
 from sim_instruments.world import World

@@ -57,7 +57,10 @@ def repeated(data: EmissionData) -> EmissionData:
 
 
 SUSPECT: dict[str, tuple[Callable[[EmissionData], EmissionData], str]] = {
-    "compressed": (lambda d: compressed(d, 0.05), "the amplifier is compressed, or its gain drifts; to distinguish, sweep"),
+    "compressed": (
+        lambda d: compressed(d, 0.05),
+        "the amplifier is compressed, or its gain drifts; to distinguish, sweep",
+    ),
     "compressed, up and down": (
         lambda d: compressed(chosen(d, UP_AND_DOWN), 0.05),
         "falls as the emitted power grows, by 0.* the amplifier is compressed",

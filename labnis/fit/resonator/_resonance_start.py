@@ -1,4 +1,4 @@
-"""Where a resonance in one complex trace is: start values for `labnis.fit.resonance`, good for any background slope.
+"""Start values for a resonance in one complex trace (`labnis.fit.resonator.resonance`), for any background slope.
 
 Everything here is in t, the offset from the middle of the band divided by its span: −½ … ½.
 """
@@ -16,7 +16,7 @@ __all__ = ["SIGNIFICANT", "Rational", "phase_steps", "search", "without_glitches
 Real = NDArray[np.float64]
 Complex = NDArray[np.complex128]
 
-# The largest of some thousand random bumps is 5σ high; what is below this may be one.
+# The largest of some thousand random bumps is 5σ high; anything lower than this may be one.
 SIGNIFICANT = 8.0
 
 
@@ -35,13 +35,13 @@ class Rational:
 
     @classmethod
     def at(cls, pole: complex, growth: complex, t: Real, s11: Complex) -> "Rational":
-        """Constant and residue that suit `s11`, shape of `t`, best."""
+        """Constant and residue that fit `s11`, shape of `t`, best."""
         flat, shape = s11 * np.exp(-growth * t), 1 / (t - pole)
         constant, residue = np.linalg.lstsq(np.stack([np.ones_like(shape), shape], axis=-1), flat, rcond=None)[0]
         return cls(pole, growth, constant, residue)
 
     def refined(self, t: Real, s11: Complex) -> "Rational":
-        """One step closer to `s11`, shape of `t`, but not far."""
+        """One damped step towards `s11`, shape of `t`."""
         shape = 1 / (t - self.pole)
         gamma = self.constant + self.residue * shape
         slopes = np.stack([np.ones_like(shape), shape, self.residue * shape**2, t * gamma], axis=-1)
@@ -53,26 +53,26 @@ class Rational:
 
 
 def phase_steps(values: Complex) -> Complex:
-    """How the phase goes on from each point to the next, whatever the amplitude."""
+    """Phase factor from each point to the next, normalised."""
     products = values[1:] * values[:-1].conj()
     return np.asarray(products / np.maximum(np.abs(products), np.finfo(float).tiny))
 
 
 def without_glitches(values: Complex) -> Complex:
-    """With each point that is far from both its neighbours replaced by the median of the three."""
+    """Replace each point that is far from both its neighbours by the median of the three."""
     calm = median_filter(values.real, 3) + 1j * median_filter(values.imag, 3)
     away = np.abs(values - calm)
     return np.where(away > 10 * np.median(away), calm, values)
 
 
 def search(t: Real, s11: Complex) -> Rational:
-    """The best of poles of all widths anywhere in the band, beside a straight line, if it stands out of the noise."""
+    """The best of poles of all widths anywhere in the band, with a straight line, if it stands out of the noise."""
     n = t.size
     even = np.linspace(-0.5, 0.5, n)
     regular = np.interp(even, t, s11)
-    # The mean slope of the phase, already taken off, may contain a turn by the resonance, or part of one.
+    # The mean slope of the phase, already subtracted, may contain a full turn by the resonance, or part of one.
     growths = 1j * np.pi * np.arange(3)
-    # A resonance that turns the phase the other way suits the conjugate.
+    # A resonance that turns the phase the other way fits the conjugate.
     flat = np.stack([regular, regular.conj()])[:, None] * np.exp(-growths[:, None] * even)
     line = np.stack([np.ones(n) / np.sqrt(n), even / np.linalg.norm(even)])
     rest = (flat - flat @ line.T @ line).reshape(-1, n)
@@ -90,7 +90,7 @@ def search(t: Real, s11: Complex) -> Rational:
     by_line = (np.abs(rest) ** 2).sum(axis=-1)
     left = by_line[:, None, None] - np.stack(explained) / norm
     row, width, at = np.unravel_index(int(np.argmin(left)), left.shape)
-    # Squared steps of noise are exponentially distributed; their median does not mind a narrow resonance.
+    # Squared steps of noise are exponentially distributed; their median is robust to a narrow resonance.
     variance = float(np.median(np.abs(np.diff(s11)) ** 2)) / (4 * np.log(2))
     if by_line.min() - left.min() < SIGNIFICANT**2 * variance:
         raise FitError("no resonance stands out of the noise: is it within the band? Average more, or move the band")

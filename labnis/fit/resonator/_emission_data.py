@@ -1,12 +1,13 @@
-"""Spectra of the emitted power, and what they say about themselves: what cannot be fitted, and what is suspect."""
+"""Spectra of the emitted power: data that cannot be fitted, and warnings derived from the data."""
 
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from labnis.fit._biases import GOOD_BIAS, refuse_impossible_biases, volts
+from labnis.fit.arrays import real_array, real_columns
+from labnis.fit.resonator._biases import GOOD_BIAS, refuse_impossible_biases, volts
 from labnis.fit.result import FitError, FitResult
 from labnis.physics import critical_temperature
 
@@ -17,17 +18,17 @@ Real = NDArray[np.float64]
 #: From here on (gaps across one junction) a bias counts as high.
 HIGH_BIAS = 3.0
 
-# A value is a burst beyond this many standard deviations, unless there are many.
+# Values beyond this many standard deviations are bursts, unless there are many.
 _OUTLIER, _MOST_OUTLIERS, _ROUNDS = 6.0, 0.1, 3
-# Beyond this many standard deviations a trend of the level is one.
+# A trend of the level is significant beyond this many standard deviations.
 _TREND = 4.0
-# An explanation that is worth this much of the best one may be the right one.
+# Explanations whose improvements of χ² differ by less than this factor are both possible.
 _ALIKE = 0.6
 # How much more than its noise the level may scatter, as a ratio of variances.
 _UNSTEADY = 3.0
-# What moves the gain by less, in its standard deviations, is not worth a warning.
+# Changes of the gain below this many of its standard deviations cause no warning.
 _NEGLIGIBLE = 0.3
-# As many equal values at the end of the range are no coincidence, if they are more than twice those next to it.
+# This many equal values at the end of the range mean clipping, if they are more than twice those next to it.
 _CLIPPED, _PILE = 10, 2
 
 
@@ -42,8 +43,8 @@ class EmissionData:
     frequency
         Frequencies (Hz), shape (m,), increasing.
     spectrum
-        Power spectral density at the analyzer (W/Hz), shape (n, m). A factor common to all of it, such as mW for W,
-        cannot be told from gain.
+        Power spectral density at the analyzer (W/Hz), shape (n, m). A common factor, such as mW for W, is
+        indistinguishable from gain.
     fridge_temperature
         Temperature of the stage (K) that sets the photon number of the line and the excess bath.
 
@@ -59,13 +60,20 @@ class EmissionData:
     spectrum: Real
     fridge_temperature: float
 
-    def __post_init__(self) -> None:
+    def __init__(
+        self, device_voltage: ArrayLike, frequency: ArrayLike, spectrum: ArrayLike, fridge_temperature: float
+    ) -> None:
+        columns = {
+            "device_voltage": real_columns(device_voltage=device_voltage)[0],
+            "frequency": real_columns(frequency=frequency)[0],
+            "spectrum": real_array("spectrum", spectrum, advice="give the power density in W/Hz"),
+            "fridge_temperature": float(fridge_temperature),
+        }
+        for name, values in columns.items():
+            object.__setattr__(self, name, values)
         expected = (self.device_voltage.size, self.frequency.size)
         if self.spectrum.shape != expected:
             raise FitError(f"spectrum has shape {self.spectrum.shape}; {expected} is needed (biases, frequencies)")
-        for name in ("device_voltage", "frequency", "spectrum"):
-            if np.iscomplexobj(getattr(self, name)):
-                raise FitError(f"{name} is complex; real numbers are needed, of a spectrum the power density in W/Hz")
         if self.frequency.size < 2:
             raise FitError(f"the spectra have {self.frequency.size} frequencies; at least 2 are needed")
         if not (np.diff(self.frequency) > 0).all():
@@ -78,14 +86,20 @@ class EmissionData:
         if not self.fridge_temperature >= 0:
             raise FitError(f"fridge_temperature is {self.fridge_temperature} K; it must be 0 or more")
 
+    @property
+    def usable(self) -> NDArray[np.bool_]:
+        """Biases at which everything is finite, and the spectrum not 0 everywhere, shape (n,)."""
+        finite = np.isfinite(self.spectrum).all(axis=1) & np.isfinite(self.device_voltage)
+        return np.asarray(finite & self.spectrum.any(axis=1))
+
     def finite(self) -> "EmissionData":
-        """Only the biases at which everything is finite, and not all of the spectrum 0."""
-        usable = np.isfinite(self.spectrum).all(axis=1) & np.isfinite(self.device_voltage) & self.spectrum.any(axis=1)
+        """Return the data at the usable biases."""
+        usable = self.usable
         return EmissionData(self.device_voltage[usable], self.frequency, self.spectrum[usable], self.fridge_temperature)
 
 
 def refuse_impossible(data: EmissionData, known: FitResult) -> None:
-    """Raise FitError for finite `data` that the device that is `known` cannot have given, or units that are wrong."""
+    """Raise FitError for finite `data` that do not belong to the `known` device, or are in wrong units."""
     biases = data.device_voltage.size
     if biases < 4:
         raise FitError(f"{biases} usable spectra are too few; at least 4 biases are needed")
@@ -107,7 +121,7 @@ def refuse_impossible(data: EmissionData, known: FitResult) -> None:
 
 
 def _refuse_clipped(spectrum: Real) -> None:
-    """Noise thins out towards its ends, even if it is rounded; what is clipped piles up there."""
+    """Raise FitError where the extreme values occur too often: noise is rare there even if it is rounded."""
     for what, end, inner in (
         ("largest", spectrum.max(), spectrum[spectrum < spectrum.max()].max(initial=-np.inf)),
         ("smallest", spectrum.min(), spectrum[spectrum > spectrum.min()].min(initial=np.inf)),
@@ -123,20 +137,20 @@ def _refuse_clipped(spectrum: Real) -> None:
 def spectra_warnings(
     data: EmissionData, emitted: Real, *, gap: float, gain_sigma: float, fewest_high: int
 ) -> tuple[str, ...]:
-    """What in finite `data` makes a fit of them doubtful.
+    """Warnings about a fit, derived from finite `data`.
 
     Parameters
     ----------
     data
-        What was fitted.
+        The data that were fitted.
     emitted
-        What the fit says of the emission behind the chain (W/Hz), shape (n, m).
+        Fitted emission behind the chain (W/Hz), shape (n, m).
     gap
         Of the junctions (eV).
     gain_sigma
         Uncertainty of the gain (dB) that the fit states.
     fewest_high
-        How many high biases the fit should have.
+        Number of high biases that the fit should have.
 
     """
     return (
@@ -157,12 +171,12 @@ def _too_few_high(data: EmissionData, gap: float, fewest: int) -> tuple[str, ...
 
 
 def _repeated(data: EmissionData) -> tuple[str, ...]:
-    """Noise does not repeat itself."""
+    """Warning about identical consecutive spectra."""
     again = int((np.diff(data.spectrum, axis=0) == 0).all(axis=1).sum())
     if not again:
         return ()
     return (
-        f"{again} of {data.spectrum.shape[0]} spectra are the one before over again: the analyzer did not sweep; wait "
+        f"{again} of {data.spectrum.shape[0]} spectra repeat the one before: the analyzer did not sweep; wait "
         "for the end of its sweep before reading",
     )
 
@@ -175,7 +189,7 @@ class _Trend(NamedTuple):
 
 
 def _unsteady_level(data: EmissionData, emitted: Real, gain_sigma: float) -> tuple[str, ...]:
-    """The chain's own noise should be the same at every bias; it falls under compression, and drifts with the gain."""
+    """Warning where the noise of the chain changes: it falls under compression, and drifts with the gain."""
     seen = _Seen.of(data, emitted)
     level, sigma = seen.level, seen.sigma
     # Neighbouring bins of a real analyzer are alike, so that the level scatters more than independent ones say.
@@ -186,27 +200,27 @@ def _unsteady_level(data: EmissionData, emitted: Real, gain_sigma: float) -> tup
     excess = float((((level - level.mean()) / sigma) ** 2).sum()) / (level.size - 1)
     steady = best.improvement < _TREND**2
     change = float(level.std(ddof=1)) if steady else abs(best.change)
-    # A change of the noise passes for emission of the same size.
+    # A change of the noise is taken for emission of the same size.
     moved = 10 / np.log(10) * change * float(seen.noise.sum() / np.ptp(emitted.sum(axis=1)))
     if moved < _NEGLIGIBLE * gain_sigma or (steady and excess < _UNSTEADY):
         return ()
     size = f"{change * 100:.2g} %, which may move the gain by {moved:.1g} dB"
     if steady:
         return (
-            f"the chain's noise wanders from spectrum to spectrum by {size}: gain or noise of the chain is unsteady "
+            f"the chain's noise varies from spectrum to spectrum by {size}: gain or noise of the chain is unsteady "
             "and the true uncertainties are larger; look at its supplies and temperature",
         )
     return (_trend_warning(by_power, by_order, size),)
 
 
 def _trend_warning(by_power: _Trend, by_order: _Trend, size: str) -> str:
-    """A sweep in one direction does not tell power from time."""
+    """Name the cause of a trend; a sweep in one direction does not separate power from time."""
     improvements = by_power.improvement, by_order.improvement
     if by_power.change < 0 and min(improvements) > _ALIKE * max(improvements):
         return (
             f"the chain's noise falls, with the emitted power or with time, by {size}: the amplifier is compressed, "
-            "or its gain drifts; to tell, sweep the bias up and down; then attenuate before the last amplifiers, or "
-            "let the chain settle"
+            "or its gain drifts; to distinguish, sweep the bias up and down; then attenuate before the last amplifiers "
+            "or let the chain settle"
         )
     if by_power.change < 0 and by_power.improvement > by_order.improvement:
         return (
@@ -220,10 +234,10 @@ def _trend_warning(by_power: _Trend, by_order: _Trend, size: str) -> str:
 
 
 class _Seen(NamedTuple):
-    """Spectra beside what they should be with the level of the noise and the height of the line free at each bias.
+    """Spectra and their expectation with the level of the noise and the height of the line free at each bias.
 
-    `noise` (m,) and `expected` (n, m) are in W/Hz, `counts` (n, m) says which values lie within what noise does, and
-    `level` and its `sigma` (n,) are the relative change of the chain's own noise.
+    `noise` (m,) and `expected` (n, m) are in W/Hz, `counts` (n, m) says which values are no bursts, and `level` with
+    its `sigma` (n,) is the relative change of the noise of the chain.
     """
 
     noise: Real
@@ -234,12 +248,12 @@ class _Seen(NamedTuple):
 
     @classmethod
     def of(cls, data: EmissionData, emitted: Real) -> "_Seen":
-        # Medians, so that spurs and bursts do not count.
+        # Medians are robust to spurs and bursts.
         noise = np.median(data.spectrum - emitted, axis=0)
         expected = noise + emitted
         rest = data.spectrum / expected - 1
         background, line = noise / expected, emitted / expected
-        # Rounding is no scatter.
+        # Rounding can make the scatter 0.
         scatter = max(1.4826 * float(np.median(np.abs(rest))), 1e-9)
         change = np.zeros_like(rest)
         for _ in range(_ROUNDS):
@@ -256,19 +270,19 @@ class _Seen(NamedTuple):
 
 
 def without_bursts(data: EmissionData, emitted: Real) -> tuple[EmissionData, tuple[str, ...]]:
-    """Values that noise cannot give replaced by what the same spectrum's others say, with a warning if there are any.
+    """Replace bursts by the values expected from the rest of the same spectrum, with a warning if there are any.
 
-    Of the emission `emitted` (n, m) only the shape counts.
+    Only the shape of the emission `emitted` (n, m) is used.
     """
     seen = _Seen.of(data, emitted)
     count = int((~seen.counts).sum())
-    # Where many values are far off, not they are wrong but the model.
+    # Where many values are far off, the model is wrong rather than the data.
     if count == 0 or count > _MOST_OUTLIERS * seen.counts.size or seen.expected.min() < 0:
         return data, ()
     calm = replace(data, spectrum=np.where(seen.counts, data.spectrum, seen.expected))
     return calm, (
         f"{count} of {seen.counts.size} values of the spectra lie more than {_OUTLIER:g}σ off and were replaced by "
-        "what the others say",
+        "values expected from the others",
     )
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from labnis.fit._resonator_model import tunnelling, tunnelling_slopes
+from labnis.fit.resonator._tunnelling import tunnelling, tunnelling_slopes
 from labnis.physics import NISJunction, Resonator
 
 VALUES = {

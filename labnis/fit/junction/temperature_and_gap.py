@@ -19,9 +19,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.constants import e, k
 
-from labnis.fit._excitation import device_cycle, first_harmonic, phases
+from labnis.fit.arrays import real_array, real_columns
+from labnis.fit.junction._excitation import device_cycle, first_harmonic, phases
+from labnis.fit.junction.thermometry import PHASE_ADVICE, check_numbers, finite_points
 from labnis.fit.result import FitError
-from labnis.fit.thermometry import _check, _usable
 from labnis.physics import NISJunction, NoOperatingPointError, OperatingPoint, SINISCooler
 
 __all__ = ["TemperatureAndGap", "temperature_and_gap"]
@@ -88,9 +89,9 @@ class TemperatureAndGap:
 
 
 def temperature_and_gap(
-    device_voltage: Real,
-    current: Real,
-    conductance: Real,
+    device_voltage: ArrayLike,
+    current: ArrayLike,
+    conductance: ArrayLike,
     cooler: SINISCooler,
     bath_temperature: float,
     *,
@@ -132,16 +133,19 @@ def temperature_and_gap(
         without a steady state at one of the biases, or where not a single point determines the pair.
 
     """
-    usable = _usable(device_voltage=device_voltage, current=current, conductance=conductance)
-    _check(current_noise=current_noise, series_resistance=series_resistance, excitation=excitation)
-    scatter = np.asarray(conductance_noise, dtype=np.float64)
+    bias, *readings = real_columns(
+        advice=PHASE_ADVICE, device_voltage=device_voltage, current=current, conductance=conductance
+    )
+    usable = finite_points(bias, *readings)
+    check_numbers(current_noise=current_noise, series_resistance=series_resistance, excitation=excitation)
+    scatter = real_array("conductance_noise", conductance_noise)
     if scatter.shape not in {(), usable.shape}:
         raise FitError(f"conductance_noise has shape {scatter.shape}; one number or {usable.shape} is needed")
     scatter = np.broadcast_to(scatter, usable.shape)
     if not (scatter[usable] > 0).all() or current_noise == 0:
         raise FitError("current_noise and conductance_noise must be positive; take them from repeated readings")
-    voltage, count = device_voltage[usable], int(usable.sum())
-    measured = np.stack([current[usable], conductance[usable]])
+    voltage, count = bias[usable], int(usable.sum())
+    measured = np.stack(readings)[:, usable]
     noise = np.stack([np.full(count, current_noise), scatter[usable]])
     # Every point, and beside it another for the derivative by the voltage.
     predicted = _predicted(cooler, np.concatenate([voltage, voltage + _SHIFT]), bath_temperature)
@@ -167,7 +171,7 @@ def temperature_and_gap(
     values[:, ~found], covariance[~found] = np.nan, np.nan
     gap_sigma = np.sqrt(covariance[usable, 1, 1])
     warnings = _gap_warnings(values[1, usable] - curve.point.gap, gap_sigma)
-    return TemperatureAndGap(device_voltage, values[0], values[1], covariance, reason, warnings)
+    return TemperatureAndGap(bias, values[0], values[1], covariance, reason, warnings)
 
 
 def _predicted(cooler: SINISCooler, device_voltage: Real, bath_temperature: float) -> OperatingPoint:
@@ -231,8 +235,8 @@ def _idealising(cooler: SINISCooler, point: OperatingPoint, excitation: float, s
         states = _predicted(cooler, voltage, bath)
         return states.current, cooler.conductance(states)
 
-    swing = np.sqrt(2) * excitation * phases(8)
-    voltage = device_cycle(states, point.device_voltage, swing, series_resistance, limit)
+    line = np.sqrt(2) * excitation * phases(8)
+    voltage = device_cycle(states, point.device_voltage, line, series_resistance, limit)
     current = _predicted(cooler, voltage, bath).current
     harmonic = first_harmonic(current) / first_harmonic(voltage)
     with np.errstate(divide="ignore", invalid="ignore"):

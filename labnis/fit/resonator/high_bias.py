@@ -2,9 +2,9 @@
 
 The power in the band, a₁V + a₀ + a₋₁/V far above the gap (H eq. 8), gives the gain by its slope a₁ alone (H eq. 9) and
 the noise temperature by its value at zero bias (H eq. 10). The chain's own noise does not depend on the bias and is
-part of a₀. `fit_emitted_power` makes more of the same spectra; this is for comparison with it and with the literature,
-with the uncertainty that the paper states: an error circle for γ_tr and γ̄_T, the scatter of γ_x over the bias, and
-the truncation error of a₁ from simulated spectra.
+part of a₀. `fit_emitted_power` is more precise with the same spectra; this fit is for comparison with it and with the
+literature, with the uncertainty that the paper states: an error circle for γ_tr and γ̄_T, the scatter of γ_x over the
+bias, and the truncation error of a₁ from simulated spectra.
 
 Beyond the recipe, the tails of the emitted Lorentzian that the band cuts off are corrected for: eq. 7 is a total power,
 and at a full width of 10 MHz a band of 140 MHz lacks 0.2 dB of it.
@@ -16,12 +16,18 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.constants import k
 
-from labnis.fit._derived import with_derived
-from labnis.fit._emission_data import HIGH_BIAS, EmissionData, refuse_impossible, spectra_warnings, without_bursts
-from labnis.fit._least_squares import Parameter, solve
-from labnis.fit._resonator_model import JUNCTION_NAMES, RATE_NAMES
-from labnis.fit.reflection import ReflectionData
+from labnis.fit.derived import with_derived
+from labnis.fit.resonator._emission_data import (
+    HIGH_BIAS,
+    EmissionData,
+    refuse_impossible,
+    spectra_warnings,
+    without_bursts,
+)
+from labnis.fit.resonator._tunnelling import JUNCTION_NAMES, RATE_NAMES
+from labnis.fit.resonator.reflection import ReflectionData
 from labnis.fit.result import FitError, FitResult
+from labnis.fit.solver import Model, Parameter, solve
 from labnis.physics import (
     NISJunction,
     Resonator,
@@ -39,11 +45,11 @@ MODEL = "band power at high bias"
 
 _DECIBEL = float(10 / np.log(10))
 _STATISTICS = "fit of a₁"
-# Three coefficients and something to judge them by; with these the judgement is worth something.
+# Fewest high biases for three coefficients, and fewest for a reliable residual.
 _FEWEST, _ENOUGH = 4, 8
-# Traces from which a scatter can be told.
+# Fewest traces from which a scatter can be computed.
 _FEWEST_TRACES = 3
-# A slope that is less than this many σ may as well be noise.
+# A slope below this many σ may be noise.
 _LEAST_SLOPE = 3.0
 
 
@@ -99,7 +105,7 @@ def fit_high_bias(
 def gain_uncertainty(
     fit: FitResult, data: EmissionData, *, prior: FitResult, traces: ReflectionData, whole_line: bool = True
 ) -> dict[str, float]:
-    """What makes up σ of the gain by the published recipe: contribution (dB) by name, the largest first.
+    """Return the contributions (dB) to σ of the gain by the published recipe, the largest first.
 
     Parameters
     ----------
@@ -133,7 +139,7 @@ def _shares(fit: FitResult, data: EmissionData, device: "_Device", traces: Refle
 
 @dataclass(frozen=True)
 class _Device:
-    """What a reflection fit says of the device, the photons (1) of line and excess bath, and the bins (Hz)."""
+    """The device of a reflection fit, the photon number of line and excess bath, and the frequency bins (Hz)."""
 
     resonator: Resonator
     junction: NISJunction
@@ -178,7 +184,7 @@ class _Device:
         return gain_from_slope(slope / self.asymptotic_part, self.resonator)
 
     def received(self, voltage: ArrayLike) -> Real:
-        """Power (W) that is emitted into the line and seen in the band."""
+        """Power (W) that is emitted into the line within the band."""
         r, here = self.resonator, (self.junction, voltage, self.temperature)
         total = r.damping_line + r.damping_excess + r.damping_rate(*here)
         return r.emitted_power(*here, self.photons, self.photons) * self._part(r.resonance_frequency(*here), total)
@@ -191,7 +197,7 @@ class _Device:
         )
 
     def _part(self, centre: Real, damping: Real) -> Real:
-        """Of a Lorentzian at `centre` (Hz) with full width `damping` (1/s), what the sum over the bins sees."""
+        """Part of a Lorentzian at `centre` (Hz) with full width `damping` (1/s) in the sum over the bins."""
         if not self.whole_line:
             return np.ones_like(damping)
         detuning = 2 * np.pi * (self.frequency - centre[..., None])
@@ -200,29 +206,25 @@ class _Device:
 
 
 @dataclass(frozen=True)
-class _BandPower:
+class _BandPower(Model):
     """Power (W) in the band against the voltage across one junction (V), by whatever polarity; model of H eq. 8.
 
-    A radiometer scatters in proportion to what it sees: residuals are relative.
+    The noise of a radiometer is proportional to the power: residuals are relative.
     """
 
     voltage: Real
     power: Real
-    kept: NDArray[np.bool_]
 
     @classmethod
     def of(cls, device: _Device, data: EmissionData) -> "_BandPower":
         """All biases."""
         power = np.asarray(np.trapezoid(data.spectrum, data.frequency, axis=-1))
-        return cls(np.abs(device.voltage(data.device_voltage)), power, np.ones(power.shape, bool))
+        return cls(np.abs(device.voltage(data.device_voltage)), power, mask=np.ones(power.shape, bool))
 
     def high(self, device: _Device) -> "_BandPower":
-        """What the expansion holds for."""
+        """Return the biases for which the expansion holds."""
         high = self.voltage > HIGH_BIAS * device.junction.gap
-        return _BandPower(self.voltage[high], self.power[high], self.kept[high])
-
-    def keeping(self, kept: NDArray[np.bool_]) -> "_BandPower":
-        return replace(self, kept=kept)
+        return _BandPower(self.voltage[high], self.power[high], mask=self.mask[high])
 
     def residuals(self, x: Real) -> Real:
         return np.asarray(1 - _terms(self.voltage) @ x / self.power)
@@ -246,7 +248,7 @@ def _expansion(device: _Device, data: EmissionData) -> FitResult:
         Parameter("constant", "W", next(start), power),
         Parameter("inverse", "W*V", next(start), power * voltage),
     ]
-    result = solve(parameters, high).as_result(MODEL, parameters, assumed={})
+    result = solve(parameters, high).as_result(MODEL, {})
     slope = result["slope"]
     if not slope.value > _LEAST_SLOPE * slope.sigma:
         raise FitError(
@@ -292,11 +294,11 @@ def _with_noise_temperature(result: FitResult, device: _Device, data: EmissionDa
 
 
 def _rate_shares(traces: ReflectionData, device: _Device) -> dict[str, float]:
-    """What each rate adds to the relative σ of the gain, G ∝ (γ̄_T + γ_tr + γ_x)/(γ_tr γ̄_T)."""
+    """Contribution of each rate to the relative σ of the gain, G ∝ (γ̄_T + γ_tr + γ_x)/(γ_tr γ̄_T)."""
     r, total = device.resonator, device.asymptotic_damping
     model, ratio = _background_divided_out(traces, device)
     radius = float(np.sqrt(np.mean(np.abs(ratio - model) ** 2)))
-    # On resonance Γ = −1 + (1 + φ)γ_tr/total: how far each rate moves it to the rim of a circle of that radius.
+    # On resonance Γ = −1 + (1 + φ)γ_tr/total: change of each rate that moves it by that radius.
     strength = abs(1 + r.fano)
     line_error = radius * total**2 / (strength * (total - r.damping_line))
     junction_error = radius * total**2 / (strength * r.damping_line)
@@ -315,8 +317,7 @@ def _background_divided_out(traces: ReflectionData, device: _Device) -> tuple[Co
     usable, r = traces.finite(), device.resonator
     voltage = device.voltage(usable.device_voltage)
     model = r.reflection(usable.frequency, device.junction, voltage[:, None], device.temperature)
-    # Network analyzers count phase the other way round.
-    measured = usable.s11.conj()
+    measured = usable.conjugate().s11
     background = (model.conj() * measured).sum(axis=0) / (np.abs(model) ** 2).sum(axis=0)
     internal = r.damping_excess + r.damping_rate(device.junction, voltage, device.temperature)
     above = internal > r.fano.real * r.damping_line

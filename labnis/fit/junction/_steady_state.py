@@ -1,8 +1,8 @@
 """How current and electron temperature of a cooler change with each of its parameters, by implicit differentiation.
 
 In the steady state the heat balance B(V, T_e; p), the net heat out of the electrons, is 0. So dT_e/dp =
-−(∂B/∂p)/(∂B/∂T_e) and dI/dp = ∂I/∂p + (∂I/∂T_e)·dT_e/dp. Each way in which current or heat flows adds its share to ∂I
-and ∂B; the functions below give these shares by parameter.
+−(∂B/∂p)/(∂B/∂T_e) and dI/dp = ∂I/∂p + (∂I/∂T_e)·dT_e/dp. The functions below give the contribution of each
+way in which current or heat flows to ∂I and ∂B, by parameter.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from labnis.fit._cooler_parameters import values_of
+from labnis.fit.junction._cooler_parameters import values_of
 from labnis.physics import OperatingPoint, SINISCooler
 
 __all__ = ["SteadyStateSlopes", "steady_state_slopes"]
@@ -35,7 +35,7 @@ class SteadyStateSlopes(NamedTuple):
 def steady_state_slopes(cooler: SINISCooler, point: OperatingPoint, names: Sequence[str]) -> SteadyStateSlopes:
     """Slopes along the steady states `point` of `cooler`, one for each of the parameters `names`.
 
-    Those of `fit_heat_balance`, and bath_temperature (of bath and superconductors).
+    The names are those of `fit_heat_balance`, and bath_temperature (of bath and superconductors).
     """
     wanted = ["electron_temperature", *names]
     shares = [of(cooler, point, wanted) for of in (_tunnelling, _andreev, _leak, _phonons)]
@@ -56,7 +56,7 @@ def steady_state_slopes(cooler: SINISCooler, point: OperatingPoint, names: Seque
 
 
 def _tunnelling(cooler: SINISCooler, point: OperatingPoint, names: Sequence[str]) -> Shares:
-    """The quasiparticle current and the heat that it takes along."""
+    """The quasiparticle current and the heat that it carries."""
     junction, v = cooler.junction, point.device_voltage / 2
     at = v, point.electron_temperature, point.bath_temperature
     current, heat = point.quasiparticle_current, point.cooling_power
@@ -65,7 +65,7 @@ def _tunnelling(cooler: SINISCooler, point: OperatingPoint, names: Sequence[str]
         junction.current_derivative("temperature", *at[:2]),
         2 * junction.cooling_power_derivative("temperature", *at),
     )
-    # What the superconductors return is the heat of electrons as warm as they, at V = 0.
+    # The superconductors return the heat of electrons at their own temperature, at V = 0.
     by_bath = -2 * junction.cooling_power_derivative("temperature", 0.0, at[2], at[2])
     shares = {
         # A factor on V, T, T_bath and Δ is one on the current, and its square one on the heat.
@@ -119,7 +119,7 @@ def _andreev(cooler: SINISCooler, point: OperatingPoint, names: Sequence[str]) -
 
 
 def _logarithmic_slope(current: Callable[[float], Real]) -> Real:
-    """∂I/∂(ln p) of a current that is given by the factor on p: a central difference, where no formula is at hand."""
+    """∂I/∂(ln p) of a current given by the factor on p: a central difference, where there is no formula."""
     return (current(1 + _DIFFERENCE) - current(1 - _DIFFERENCE)) / (2 * _DIFFERENCE)
 
 

@@ -5,25 +5,26 @@ al., APL 114, 192603, eq. 11; conjugated, because analyzers count phase as e^{+j
 amplifiers, B(f) = a·exp[iα + (b − 2πiτ)(f − f_c)] with f_c the middle of the band. The real slope b is that of the
 amplitude; a slope of the phase is a delay, so B has both to first order, and nothing in it is degenerate.
 
-The start needs no guess: at fixed resonance frequency, width and delay, B·Γ* is to first order a straight line plus a
+No guess is needed: at fixed resonance frequency, width and delay, B·Γ* is to first order a straight line plus a
 multiple of 1/(γ_Σ + 2i(ω − ω_r)), and the best of all such is found by correlation.
 
-As for all reflection (see `labnis.fit.reflection`), only (1 + φ)γ_tr is observed, and Re φ is an assumption with an
-uncertainty that the rates carry.
+As for all reflection (see `labnis.fit.resonator.reflection`), only (1 + φ)γ_tr is observed, and Re φ is an assumption
+with an uncertainty that the rates carry.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import gammaincc
 
-from labnis.fit._derived import with_derived
-from labnis.fit._least_squares import Parameter, Solution, solve
-from labnis.fit._resonance_start import SIGNIFICANT, Rational, phase_steps, search, without_glitches
-from labnis.fit.reflection import FANO_REAL
+from labnis.fit.arrays import complex_array, real_columns
+from labnis.fit.derived import with_derived
+from labnis.fit.resonator._resonance_start import SIGNIFICANT, Rational, phase_steps, search, without_glitches
+from labnis.fit.resonator.reflection import FANO_REAL
 from labnis.fit.result import FitError, FitResult
+from labnis.fit.solver import Parameter, Solution, TraceModel, as_real, solve
 
 __all__ = ["fit_resonance"]
 
@@ -35,14 +36,16 @@ MODEL = "reflection of one trace"
 _LEAST_POINTS = 20
 # In a narrower band, a bend of the background and the tails of the resonance are too alike.
 _LEAST_LINEWIDTHS = 5
-# Random residuals show waves or a bend with this probability.
+# Random residuals contain waves or a bend with this probability.
 _RARE = 1e-3
 _REFINEMENTS = 5
-# |1 + φ| = 2 (see labnis.fit.reflection) takes Re φ out of its assumed uncertainty beyond this |Im φ|.
+# |1 + φ| = 2 (see labnis.fit.resonator.reflection) takes Re φ out of its assumed uncertainty beyond this |Im φ|.
 _LARGE_FANO = 2 * np.sqrt(FANO_REAL[1])
 
 
-def fit_resonance(frequency: Real, s11: Complex, *, fano: bool = True, start: FitResult | None = None) -> FitResult:
+def fit_resonance(
+    frequency: ArrayLike, s11: ArrayLike, *, fano: bool = True, start: FitResult | None = None
+) -> FitResult:
     """Fit a resonance, the cable's delay and a sloping background to one complex trace.
 
     Parameters
@@ -75,7 +78,7 @@ def fit_resonance(frequency: Real, s11: Complex, *, fano: bool = True, start: Fi
     parameters = _parameters(_guess(trace, start), trace, fano)
     trace = replace(trace, names=tuple(p.name for p in parameters))
     try:
-        # A step too far is taken back.
+        # The solver rejects a step that overflows.
         with np.errstate(over="ignore", invalid="ignore"):
             solution = solve(parameters, trace)
     except FitError as error:
@@ -85,7 +88,7 @@ def fit_resonance(frequency: Real, s11: Complex, *, fano: bool = True, start: Fi
     assumed = {"fano_real": f"{FANO_REAL[0]} ± {FANO_REAL[1]}; reflection contains only (1 + φ)·γ_tr"}
     if not fano:
         assumed["fano_imag"] = "0; it was left out"
-    result = _with_fano_real(solution.as_result(MODEL, parameters, assumed))
+    result = _with_fano_real(solution.as_result(MODEL, assumed))
     _refuse_what_is_no_resonance(result, trace)
     found = [*result.warnings, *_ripple(solution, trace), *_doubts(result, trace)]
     if found and not fano:
@@ -94,13 +97,10 @@ def fit_resonance(frequency: Real, s11: Complex, *, fano: bool = True, start: Fi
 
 
 @dataclass(frozen=True)
-class _Trace:
+class _Trace(TraceModel):
     """One trace by rising frequency, as a function of the parameters `names`; `centre` is the middle of the band."""
 
     frequency: Real
-    s11: Complex
-    names: tuple[str, ...]
-    counts: NDArray[np.bool_]
 
     @property
     def centre(self) -> float:
@@ -114,26 +114,17 @@ class _Trace:
     def spacing(self) -> float:
         return self.span / (self.frequency.size - 1)
 
-    @property
-    def kept(self) -> NDArray[np.bool_]:
-        return np.concatenate([self.counts] * 2)
-
-    def keeping(self, kept: NDArray[np.bool_]) -> "_Trace":
-        # Of a complex number, both parts count or none.
-        real, imaginary = kept.reshape(2, -1)
-        return replace(self, counts=real & imaginary)
-
     def residuals(self, x: Real) -> Real:
-        return _as_real(self.s11 - self.model(x))
+        return as_real(self.s11 - self.model(x))
 
     def model(self, x: Real) -> Complex:
         """B·Γ*."""
-        values = self._values(x)
+        values = self.values(x)
         background, response = self._parts(values)
         return np.asarray(background * (_coupling(values) * response - 1))
 
     def jacobian(self, x: Real) -> Real:
-        v = self._values(x)
+        v = self.values(x)
         background, response = self._parts(v)
         coupling, offset = _coupling(v), self.frequency - self.centre
         gamma, by_width = coupling * response - 1, -coupling * response**2
@@ -147,7 +138,7 @@ class _Trace:
             "background_phase": 1j * gamma,
             "delay": -2j * np.pi * offset * gamma,
         }
-        return np.stack([_as_real(-background * slopes[name]) for name in self.names], axis=-1)
+        return np.stack([as_real(-background * slopes[name]) for name in self.names], axis=-1)
 
     def _parts(self, values: Mapping[str, float]) -> tuple[Complex, Complex]:
         """B and 1/(γ_Σ + 2i(ω − ω_r))."""
@@ -158,12 +149,8 @@ class _Trace:
         detuning = self.frequency - values["resonance_frequency"]
         return background, np.asarray(1 / (width + 4j * np.pi * detuning))
 
-    def _values(self, x: Real) -> dict[str, float]:
-        return {"fano_imag": 0.0} | dict(zip(self.names, map(float, x), strict=True))
-
-
-def _as_real(values: Complex) -> Real:
-    return np.concatenate([values.real, values.imag])
+    def values(self, x: Real) -> dict[str, float]:
+        return {"fano_imag": 0.0} | super().values(x)
 
 
 def _coupling(values: Mapping[str, float]) -> complex:
@@ -175,18 +162,17 @@ def _loaded_quality(values: Mapping[str, float]) -> float:
     return 2 * np.pi * values["resonance_frequency"] / (values["damping_line"] + values["damping_internal"])
 
 
-def _trace(frequency: Real, s11: Complex) -> _Trace:
+def _trace(frequency: ArrayLike, s11: ArrayLike) -> _Trace:
     """The usable points, by rising frequency."""
-    if s11.shape != frequency.shape or frequency.ndim != 1:
-        raise FitError(f"s11 has shape {s11.shape} and frequency {frequency.shape}; both need the same, (points,)")
-    if not np.iscomplexobj(s11):
-        raise FitError("s11 is real; amplitude and phase are needed: read the complex trace")
-    usable = np.isfinite(s11) & np.isfinite(frequency)
-    f, s = frequency[usable], s11[usable]
+    values, (frequencies,) = complex_array("s11", s11), real_columns(frequency=frequency)
+    if values.shape != frequencies.shape:
+        raise FitError(f"s11 has shape {values.shape} and frequency {frequencies.shape}; they must be equal, (points,)")
+    usable = np.isfinite(values) & np.isfinite(frequencies)
+    f, s = frequencies[usable], values[usable]
     if np.unique(f).size < _LEAST_POINTS:
         raise FitError(f"{np.unique(f).size} usable frequencies are too few; at least {_LEAST_POINTS} are needed")
     order = np.argsort(f, kind="stable")
-    return _Trace(f[order], s[order], (), np.ones(f.size, bool))
+    return _Trace(s[order], (), f[order], mask=np.ones(2 * f.size, bool))
 
 
 def _parameters(guess: Mapping[str, float], trace: _Trace, fano: bool) -> list[Parameter]:
@@ -276,7 +262,7 @@ def _refuse_what_is_no_resonance(result: FitResult, trace: _Trace) -> None:
 def _ripple(solution: Solution, trace: _Trace) -> list[str]:
     """Whether the residuals, relative to the trace, contain slow waves or a bend, which the background would have."""
     variance = solution.noise**2 * solution.degrees_of_freedom / solution.chi2
-    rest, model = np.where(solution.kept, solution.residuals, 0.0), trace.model(solution.values)
+    rest, model = np.where(solution.mask, solution.residuals, 0.0), trace.model(solution.values)
     power = float((np.abs(model) ** 2).sum())
     real, imaginary = rest.reshape(2, -1)
     waves = np.abs(np.fft.fft((real + 1j * imaginary) * model.conj())) ** 2 / (2 * variance * power)
@@ -284,10 +270,10 @@ def _ripple(solution: Solution, trace: _Trace) -> list[str]:
     most = waves.size // 4
     both = waves[1 : most + 1] + waves[: -most - 1 : -1]
     by_waves = gammaincc(2 * np.arange(1, most + 1), np.cumsum(both)).min()
-    # Most of a bend looks like something else; what is left of it is more telling than its waves.
+    # Most of a bend is absorbed by the parameters; the remainder is more significant than its waves.
     t = (trace.frequency - trace.centre) / trace.span
-    bends = np.stack([_as_real(factor * model * t**order) for order in (2, 3) for factor in (1, 1j)], axis=-1)
-    bends[~solution.kept] = 0
+    bends = np.stack([as_real(factor * model * t**order) for order in (2, 3) for factor in (1, 1j)], axis=-1)
+    bends[~solution.mask] = 0
     jacobian = trace.jacobian(solution.values)
     bends -= jacobian @ (solution.covariance / solution.noise**2 @ (jacobian.T @ bends))
     seen = bends.T @ rest
@@ -304,7 +290,7 @@ def _ripple(solution: Solution, trace: _Trace) -> list[str]:
 
 
 def _doubts(result: FitResult, trace: _Trace) -> list[str]:
-    """What about the resonance itself gives to think."""
+    """Warnings about the resonance itself."""
     found = []
     width = (result["damping_line"].value + result["damping_internal"].value) / (2 * np.pi)
     frequency = result["resonance_frequency"].value

@@ -1,4 +1,4 @@
-"""The parameters that reflection and emitted power share, and what the junctions do to the resonator at each bias."""
+"""The parameters that reflection and emitted power share, and the effect of the junctions on the resonator."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.constants import e, h, k
 
-from labnis.fit._least_squares import Parameter
 from labnis.fit.result import FitResult
+from labnis.fit.solver import Parameter
 from labnis.physics import NISJunction
 
 __all__ = ["JUNCTION_NAMES", "RATE_NAMES", "Tunnelling", "junction_parameters", "tunnelling", "tunnelling_slopes"]
@@ -21,12 +21,12 @@ RATE_NAMES = ("damping_line", "damping_excess", "damping_junction", "ohmic_frequ
 
 # The shape of γ_T(V) does not contain the tunnelling resistance (it is absorbed in γ̄_T), so any value serves.
 _ANY_RESISTANCE = 1.0
-# A photon more, none, one less.
+# One photon more, none, one less.
 _SIDES = np.array([1.0, 0.0, -1.0])[:, None]
 
 
 class Tunnelling(NamedTuple):
-    """What photon-assisted tunnelling does to the resonator at n biases, all for γ̄_T = 1 and going as γ̄_T.
+    """Effect of photon-assisted tunnelling on the resonator at n biases for γ̄_T = 1; all of it is proportional to γ̄_T.
 
     Attributes
     ----------
@@ -35,7 +35,7 @@ class Tunnelling(NamedTuple):
     shift
         Lamb shift ω_r(V) − ω_r⁰ (rad/s), shape (n,).
     emission
-        γ_T N_T, the rate at which the junctions' bath gives photons, shape (n,).
+        γ_T N_T, the rate at which the junctions emit photons, shape (n,).
 
     """
 
@@ -66,7 +66,7 @@ def tunnelling_slopes(values: Mapping[str, float], device_voltage: Real) -> dict
     # ∂R/∂(E/kT) at constant F.
     by_exponent = gap * reduced.real * occupation * (1 - occupation)
     by_photon_energy = _SIDES * h / e
-    # How each parameter changes F, and E/kT.
+    # Change of F, and of E/kT, by parameter.
     changes = {
         "gap": (reduced - (energy * by_v + thermal * by_t) / gap, 0.0),
         "electron_temperature": (k / e * by_t, -energy / thermal / temperature),
@@ -89,7 +89,7 @@ def _energies(values: Mapping[str, float], device_voltage: Real) -> tuple[NISJun
     """The junction, V + w, V and V − w (eV), stacked, and w."""
     photon = h / e * values["ohmic_frequency"]
     energy = (device_voltage + values["voltage_offset"]) / 2 + photon * _SIDES
-    # At 0 the rate R is a limit; a neighbour does.
+    # At 0 the rate R is a limit; use a neighbouring energy.
     energy = np.where(energy == 0, 1e-9 * k / e * values["electron_temperature"], energy)
     return NISJunction(values["gap"], _ANY_RESISTANCE, values["dynes"]), energy, photon
 
@@ -109,7 +109,7 @@ def _divided(response: Complex, rate: Real, photon: float) -> Tunnelling:
 
 
 def junction_parameters(prior: FitResult | None, device_voltage: Real) -> list[Parameter]:
-    """Gap, temperature, Dynes parameter and offset: started at the prior, or where most aluminium devices are."""
+    """Gap, temperature, Dynes parameter and offset, started at the prior, or at values typical of aluminium."""
     start = {"gap": 205e-6, "electron_temperature": 0.12, "dynes": 1e-3, "voltage_offset": 0.0}
     if prior is not None:
         start |= {name: prior[name].value for name in JUNCTION_NAMES if name in prior.names}

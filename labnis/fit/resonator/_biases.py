@@ -1,4 +1,4 @@
-"""Biases in units of the gap: how far a sweep should go, and which biases only a wrong unit explains."""
+"""Biases in units of the gap: how far a sweep should extend, and which biases mean a wrong unit."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,9 +9,9 @@ __all__ = ["GOOD_BIAS", "refuse_impossible_biases", "volts"]
 
 Real = NDArray[np.float64]
 
-# Where a sweep should end (gaps): the truncation of a high-bias expansion no longer counts there.
+# Where a sweep should end (gaps): the truncation of a high-bias expansion is negligible there.
 GOOD_BIAS = 10.0
-# Nobody biases a junction so far (gaps), but a voltage in mV looks like this.
+# No junction is biased beyond this (gaps); voltages in mV are.
 _IMPOSSIBLE_BIAS = 300.0
 
 
@@ -21,7 +21,7 @@ def volts(energy: float) -> str:
 
 
 def refuse_impossible_biases(device_voltage: Real, gap: float, why: str) -> None:
-    """Raise FitError for biases (V, across the pair) that stay inside the `gap` (eV; `why`), or leave it too far."""
+    """Raise FitError for biases (V, across the pair) that stay inside the `gap` (eV; `why`), or are far too large."""
     in_gaps = np.abs(device_voltage) / (2 * gap)
     if in_gaps.max() < 1:
         raise FitError(

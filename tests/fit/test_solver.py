@@ -1,14 +1,13 @@
-"""The solver under every estimator: exact where paper knows the answer, a clear refusal where there is none."""
+"""The solver of every fit: exact where the answer is known, a clear error where there is none."""
 
 from dataclasses import dataclass, replace
-from typing import Self
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from labnis.fit import FitError, FitResult
-from labnis.fit._least_squares import Parameter, solve
+from labnis.fit.solver import Model, Parameter, hold, solve
 
 X = np.linspace(0, 1, 50)
 Y = 2.0 + 3.0 * X + 0.1 * np.random.default_rng(0).standard_normal(X.size)
@@ -16,11 +15,10 @@ LINE = [Parameter("offset", "1", 0.0, 1.0), Parameter("slope", "1", 0.0, 1.0)]
 
 
 @dataclass(frozen=True)
-class Polynomial:
+class Polynomial(Model):
     """Data `y` at `x`, and the powers of x whose coefficients are fitted."""
 
     y: NDArray[np.float64]
-    kept: NDArray[np.bool_]
     powers: tuple[int, ...]
     x: NDArray[np.float64]
 
@@ -30,12 +28,9 @@ class Polynomial:
     def jacobian(self, _x: NDArray[np.float64]) -> NDArray[np.float64]:
         return -np.stack([self.x**power for power in self.powers], axis=-1)
 
-    def keeping(self, kept: NDArray[np.bool_]) -> Self:
-        return replace(self, kept=kept)
-
 
 def line(y: NDArray[np.float64] = Y, x: NDArray[np.float64] = X, powers: tuple[int, ...] = (0, 1)) -> Polynomial:
-    return Polynomial(y, np.ones(y.size, bool), powers, x)
+    return Polynomial(y, powers, x, mask=np.ones(y.size, bool))
 
 
 def prior(offset: float, sigma: float) -> FitResult:
@@ -109,3 +104,35 @@ def test_structure_in_the_residuals_is_told_by_chi_square() -> None:
     assert curved.chi2 / curved.degrees_of_freedom > 2
     assert any("neighbouring residuals are alike" in warning for warning in curved.warnings)
     assert not solve([*LINE, Parameter("bend", "1", 0.0, 1.0)], line(Y + 2 * X**2, powers=(0, 1, 2))).warnings
+
+
+def test_fixed_parameter_is_exact_and_moves_the_others_as_the_prior_says() -> None:
+    solution = solve(hold(LINE, {"slope": 3.5}), line())
+    assert solution.values[1] == 3.5
+    assert solution.values[0] == pytest.approx(np.mean(Y - 3.5 * X))
+    np.testing.assert_array_equal(solution.covariance[1], 0)
+    assert solution.degrees_of_freedom == 49
+    result = solution.as_result("line", {})
+    assert result.assumed == {"slope": "3.5, held fixed"}
+    assert result.free == ("offset",)
+    # A correlated prior of both says more of the offset once the slope is known.
+    both = FitResult("prior", ("offset", "slope"), ("1", "1"), np.zeros(2), np.array([[1, 0.9], [0.9, 1]]), 0, 0, 0)
+    flat = line(np.zeros(50))
+    known = solve(hold(LINE, {"slope": 1.0}), flat, prior=replace(both, covariance=1e-8 * both.covariance))
+    assert known.values[0] == pytest.approx(0.9, abs=1e-3)
+    assert np.sqrt(known.covariance[0, 0]) == pytest.approx(1e-4 * np.sqrt(1 - 0.81), rel=0.01)
+
+
+def test_parameter_that_the_prior_knows_exactly_is_held() -> None:
+    solution = solve(LINE, line(), prior=prior(2.5, 0.0))
+    assert solution.values[0] == 2.5
+    assert solution.covariance[0, 0] == 0
+
+
+def test_fixing_what_there_is_not_names_what_there_is() -> None:
+    with pytest.raises(FitError, match="'bend' cannot be held fixed; the parameters are offset, slope"):
+        hold(LINE, {"bend": 0.0})
+    with pytest.raises(FitError, match=r"slope cannot be held at 9 1/m; it is from -1 to 1 1/m"):
+        hold([Parameter("slope", "1/m", 0.0, 1.0, -1.0, 1.0)], {"slope": 9})
+    with pytest.raises(FitError, match="nothing to fit"):
+        solve(hold(LINE, {"slope": 1, "offset": 0}), line())

@@ -1,4 +1,4 @@
-"""Quantities that follow from fitted parameters, with the uncertainty that follows from theirs."""
+"""Quantities derived from fitted parameters, with uncertainties propagated from theirs."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -21,7 +21,7 @@ def with_derived(
     *,
     own_variance: float = 0.0,
 ) -> FitResult:
-    """Append `function` of the parameters to `result`, correlated with them as its gradient says.
+    """Append `function` of the parameters to `result`, with its covariance by linear propagation.
 
     Parameters
     ----------
@@ -40,16 +40,19 @@ def with_derived(
         return function(dict(zip(result.names, values, strict=True)))
 
     centre = at(result.values)
-    # Steps go upwards only: a rate or a Dynes parameter at 0 has no smaller neighbour.
-    steps = np.diag(1e-2 * np.sqrt(np.diag(result.covariance)))
-    gradient = np.array([(at(result.values + step) - centre) / step[i] for i, step in enumerate(steps)])
+    # Steps go upwards only: a rate or a Dynes parameter of 0 cannot become smaller. Fixed parameters do not vary.
+    sizes = 1e-2 * np.sqrt(np.diag(result.covariance))
+    steps = np.diag(sizes)
+    gradient = np.array(
+        [(at(result.values + step) - centre) / size if size else 0.0 for step, size in zip(steps, sizes, strict=True)]
+    )
     return with_quantity(result, name, unit, centre, gradient, own_variance=own_variance)
 
 
 def with_quantity(
     result: FitResult, name: str, unit: str, value: float, gradient: Real, *, own_variance: float
 ) -> FitResult:
-    """Append a `value` whose `gradient` by the parameters, in their order, is known; `own_variance` as above."""
+    """Append a `value` with known `gradient` by the parameters, in their order; `own_variance` as above."""
     growth = np.vstack([np.eye(len(result.names)), gradient])
     covariance = growth @ result.covariance @ growth.T
     covariance[-1, -1] += own_variance

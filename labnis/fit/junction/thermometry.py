@@ -8,17 +8,21 @@ where the data single one out; elsewhere it is NaN, with a reason.
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.constants import e, k
 
-from labnis.fit._known_device import COLDEST, WARMEST, KnownDevice, electron_temperature
+from labnis.fit.arrays import real_columns
+from labnis.fit.junction._known_device import COLDEST, WARMEST, KnownDevice, electron_temperature
 from labnis.fit.result import FitError, FitResult
 from labnis.physics import AndreevChannel, NISJunction
 
 __all__ = [
+    "PHASE_ADVICE",
     "CoolingPower",
     "ElectronTemperature",
+    "check_numbers",
     "cooling_power",
+    "finite_points",
     "isotherm_temperature",
 ]
 
@@ -33,6 +37,9 @@ KNOWN = ("gap", "normal_resistance", "dynes", "voltage_offset", "current_offset"
 _SIGNIFICANT = 5.0
 # Dynes parameter down to which the Andreev current is accurate.
 _LEAST_DYNES = 1e-6
+
+# Advice to a user who passes complex lock-in data.
+PHASE_ADVICE = "pass the part in phase with the excitation"
 
 _MISSING = "the point is not finite"
 _FAINT = "the current does not stand out from what flows at T = 0"
@@ -108,8 +115,8 @@ class CoolingPower(_TwoParts):
 
 
 def isotherm_temperature(
-    device_voltage: Real,
-    current: Real,
+    device_voltage: ArrayLike,
+    current: ArrayLike,
     fit: FitResult,
     *,
     noise: float,
@@ -153,8 +160,9 @@ def isotherm_temperature(
         resistance out of range, or where not a single point determines a temperature.
 
     """
-    usable = _usable(device_voltage=device_voltage, current=current)
-    _check(noise=noise, series_resistance=series_resistance)
+    applied, reading = real_columns(advice=PHASE_ADVICE, device_voltage=device_voltage, current=current)
+    usable = finite_points(applied, reading)
+    check_numbers(noise=noise, series_resistance=series_resistance)
     known = _known(fit)
     gap, resistance, dynes, voltage_offset, current_offset = map(float, known.values)
     if andreev is not None and dynes < _LEAST_DYNES:
@@ -162,10 +170,10 @@ def isotherm_temperature(
             f"dynes is {dynes:.2g}; below {_LEAST_DYNES:g} the Andreev current is not known: take the fit of a curve "
             "that determines it, warmer or with more points"
         )
-    bias = np.where(usable, device_voltage + voltage_offset, 0.0)
+    bias = np.where(usable, applied + voltage_offset, 0.0)
     # Everything is odd in the voltage.
     side = np.where(bias < 0, -1.0, 1.0)
-    measured = np.where(usable, side * (current - current_offset), 0.0)
+    measured = np.where(usable, side * (reading - current_offset), 0.0)
     device = KnownDevice(
         NISJunction(gap, resistance, dynes),
         andreev,
@@ -198,7 +206,7 @@ def isotherm_temperature(
             "ampere, and does the fit belong to this device?"
         )
     return ElectronTemperature(
-        device_voltage,
+        applied,
         np.where(found, temperature, np.nan),
         scatter / slope,
         shared / slope[:, None],
@@ -234,7 +242,7 @@ def cooling_power(
         For a bath temperature that is not positive.
 
     """
-    _check(bath_temperature=bath_temperature, bath_sigma=bath_sigma)
+    check_numbers(bath_temperature=bath_temperature, bath_sigma=bath_sigma)
     if bath_temperature == 0:
         raise FitError("bath_temperature is 0 K; it must be positive")
     gap, resistance, dynes, voltage_offset, _ = map(float, temperatures.known.values)
@@ -259,22 +267,16 @@ def cooling_power(
     return CoolingPower(temperatures.device_voltage, power, statistical, common)
 
 
-def _usable(**columns: Real) -> Bool:
-    """Where all columns are finite, or the reason why they cannot be used at all."""
-    for name, values in columns.items():
-        if np.iscomplexobj(values):
-            raise FitError(f"{name} is complex; pass the part in phase with the excitation")
-    shapes = ", ".join(f"{name} has shape {values.shape}" for name, values in columns.items())
-    first, *others = columns.values()
-    if first.ndim != 1 or any(values.shape != first.shape for values in others):
-        raise FitError(f"{shapes}; one row of equal length each is needed")
-    usable = np.asarray(np.isfinite(np.stack(list(columns.values()))).all(axis=0))
+def finite_points(*columns: Real) -> Bool:
+    """Where all columns are finite; FitError where that is nowhere."""
+    usable = np.asarray(np.isfinite(columns).all(axis=0))
     if not usable.any():
-        raise FitError(f"none of {first.size} points is finite; there is nothing to invert")
+        raise FitError(f"none of {usable.size} points is finite: there is nothing to evaluate")
     return usable
 
 
-def _check(**numbers: float) -> None:
+def check_numbers(**numbers: float) -> None:
+    """Raise FitError for numbers that are negative or not finite."""
     for name, value in numbers.items():
         if not 0 <= value < np.inf:
             raise FitError(f"{name} is {value}; it must be finite and 0 or more")

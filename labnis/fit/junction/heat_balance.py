@@ -5,17 +5,17 @@ arXiv:0810.3980, eqs. 4–6; `labnis.physics.SINISCooler`).
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from labnis.fit._cooler_parameters import INVERSE, UNITS, cooler_at, cooler_parameters, inverted, values_of
-from labnis.fit._derived import with_derived
-from labnis.fit._isotherms import BATH_RANGE, Isotherm, Sweeps, bath_names
-from labnis.fit._least_squares import Parameter, joined, solve
-from labnis.fit._steady_state import steady_state_slopes
+from labnis.fit.arrays import real_array
+from labnis.fit.derived import with_derived
+from labnis.fit.junction._cooler_parameters import INVERSE, UNITS, cooler_at, cooler_parameters, inverted, values_of
+from labnis.fit.junction._isotherms import BATH_RANGE, Isotherm, Sweeps, bath_names
+from labnis.fit.junction._steady_state import steady_state_slopes
 from labnis.fit.result import FitError, FitResult
+from labnis.fit.solver import Parameter, joined, restarted, solve
 from labnis.physics import NoOperatingPointError, SINISCooler
 from labnis.physics.superconductor import critical_temperature
 
@@ -26,8 +26,8 @@ Real = NDArray[np.float64]
 MODEL = "SINIS heat balance"
 # Biases among which the lowest electron temperature is looked for, and again between the neighbours of the best.
 _BIASES = 101
-# Points of each isotherm with which the fit begins, and what it holds then: what only details of the curve tell would
-# run away while the rest is wrong.
+# Points of each isotherm with which the fit begins, and the parameters it holds then: those that only details of the
+# curve determine would diverge while the others are wrong.
 _FEW = 51
 _SUBTLEST = ("dephasing_rate",)
 _SUBTLE = ("dynes", *_SUBTLEST)
@@ -46,7 +46,7 @@ def fit_heat_balance(
     excitation: float = 0.0,
     prior: FitResult | None = None,
 ) -> FitResult:
-    """Fit I(V) of a cooler whose electrons find their own temperature, to all `isotherms` at once.
+    """Fit I(V) of a cooler whose electron temperature follows from its heat balance, to all `isotherms` at once.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def fit_heat_balance(
         Curves of one device, read with the same noise, at one or more bath temperatures. Several, such as the published
         ones from 90 to 430 mK, tell electron–phonon coupling, Kapitza coupling and Andreev current apart.
     cooler
-        The device: start values of what is `free`, and the truth of everything else. Without `superconductor`.
+        The device: start values of the `free` parameters, and the values of all others. Without `superconductor`.
     free
         Names of the parameters to fit: gap (eV), normal_resistance (ohm, one junction), dynes, electron_phonon (Σ in
         W/m³/K⁵ at the cooler's volume; the data know only their product), kapitza (W/K⁴), andreev_scale,
@@ -65,16 +65,16 @@ def fit_heat_balance(
         Of the bias line (ohm); it correlates the noise of voltage and current.
     excitation
         Lock-in excitation on the bias line while the current was read (V rms): the reading is its mean over a cycle,
-        which the electron temperature follows at once.
+        which the electron temperature follows instantly.
     prior
-        What is known of free parameters, by name, with its covariance.
+        Earlier fit whose parameters of the same names enter with their covariance.
 
     Returns
     -------
     FitResult
-        The free parameters; bath_temperature_1, … (K) of the isotherms that give an uncertainty of it, by their place
-        among all; lowest_electron_temperature (K), within the biases measured at the coldest bath. What was not free
-        stands in `assumed`. `cooler_of` and `temperature_curve` tell more; at zero bias T_e is that of the bath.
+        The free parameters; bath_temperature_1, … (K) of the isotherms with an uncertainty, numbered by their place in
+        `isotherms`; lowest_electron_temperature (K) within the biases measured at the coldest bath. `assumed` lists
+        what was not free. See also `cooler_of` and `temperature_curve`; at zero bias T_e is that of the bath.
 
     Raises
     ------
@@ -88,7 +88,7 @@ def fit_heat_balance(
     usable = [isotherm.finite() for isotherm in isotherms]
     parameters = _parameters(cooler, usable, free)
     known = _known(prior, free, usable)
-    # A few points find the way, and the conductance, which says how much of a change of the line reaches the device.
+    # A few points give start values, and the conductance: how much of a change of the line reaches the device.
     few = [isotherm.thinned(_FEW) for isotherm in usable]
     for data, held in ((few, _SUBTLE), (few, _SUBTLEST), (usable, ())):
         moved = [p for p in parameters if p.name not in held] or parameters
@@ -102,42 +102,43 @@ def fit_heat_balance(
         except FitError as error:
             raise FitError(f"{error}: {_ADVICE}") from error
         found = dict(zip(sweeps.names, solution.values, strict=True))
-        parameters = [replace(p, start=float(found.get(p.name, p.start))) for p in parameters]
-    result = inverted(solution.as_result(MODEL, parameters, _assumed(cooler, usable, free, excitation)))
+        parameters = restarted(parameters, [found.get(p.name, p.start) for p in parameters])
+    result = inverted(solution.as_result(MODEL, _assumed(cooler, usable, free, excitation)))
     _refuse_undetermined(result)
     return _with_lowest_temperature(result, cooler, usable)
 
 
 def cooler_of(result: FitResult, cooler: SINISCooler) -> SINISCooler:
-    """The `cooler` that was given to `fit_heat_balance`, with the values that the fit has found."""
+    """Return the `cooler` that was given to `fit_heat_balance`, with the values found by the fit."""
     return cooler_at(result.by_name, cooler)
 
 
 def temperature_curve(
-    result: FitResult, cooler: SINISCooler, device_voltage: Real, bath_temperature: float
+    result: FitResult, cooler: SINISCooler, device_voltage: ArrayLike, bath_temperature: float
 ) -> tuple[Real, Real]:
     """Electron temperature of the fitted device (K) and its standard uncertainty (K), shape of `device_voltage`.
 
     Parameters
     ----------
     result, cooler
-        Of `fit_heat_balance`, and what was given to it.
+        Result of `fit_heat_balance`, and the cooler given to it.
     device_voltage
-        As measured (V); a voltage_offset that was fitted is added.
+        As measured (V), shape (n,); a voltage_offset that was fitted is added.
     bath_temperature
         Of the bath (K), taken as exact.
 
     """
+    voltage = real_array("device_voltage", device_voltage)
     names = [name for name in result.names if name in values_of(cooler)]
     fitted = cooler_of(result, cooler)
-    point = fitted.operating_point(device_voltage + result.by_name.get("voltage_offset", 0.0), bath_temperature)
+    point = fitted.operating_point(voltage + result.by_name.get("voltage_offset", 0.0), bath_temperature)
     gradient = steady_state_slopes(fitted, point, names).temperature
     variance = np.einsum("...i,ij,...j->...", gradient, result.select(names).covariance, gradient)
     return point.electron_temperature, np.sqrt(variance)
 
 
 def _parameters(cooler: SINISCooler, isotherms: Sequence[Isotherm], free: Sequence[str]) -> list[Parameter]:
-    """What is free, and the baths that are not exact."""
+    """The free parameters, and the baths that are not exact."""
     if cooler.superconductor is not None:
         raise FitError("the cooler has a superconductor; this fit needs a gap that does not change with the bias")
     known = values_of(cooler)
@@ -160,7 +161,7 @@ def _parameters(cooler: SINISCooler, isotherms: Sequence[Isotherm], free: Sequen
 
 
 def _known(prior: FitResult | None, free: Sequence[str], isotherms: Sequence[Isotherm]) -> FitResult | None:
-    """What the `prior` says of what is free, and the thermometer of the baths."""
+    """The `prior` of the free parameters, joined by the thermometer of the baths."""
     known = []
     if prior is not None:
         named = [name for name in prior.names if name in free]
@@ -191,7 +192,7 @@ def _assumed(
     if cooler.andreev is None:
         assumed["andreev_scale"] = "no Andreev current"
     if excitation:
-        assumed["excitation"] = "the electron temperature follows it at once"
+        assumed["excitation"] = "the electron temperature follows it instantly"
     return assumed | {
         "junctions": "both junctions of the pair are identical",
         "volume": f"{cooler.volume:g} m³; the data know only electron_phonon × volume",
@@ -200,7 +201,7 @@ def _assumed(
 
 
 def _refuse_undetermined(result: FitResult) -> None:
-    """A coupling that its own uncertainty exceeds is not measured, and what follows from it would not be, either."""
+    """Raise FitError where the uncertainty of a coupling exceeds its value."""
     unknown = [
         f"{name} ({result[name].value:.3g} ± {result[name].sigma:.3g} {result[name].unit})"
         for name in result.names

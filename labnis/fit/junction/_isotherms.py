@@ -1,4 +1,4 @@
-"""Isotherms, and what a cooler's parameters make of them: data, weights, excitation and derivatives."""
+"""Isotherms, and the model of them as a function of the parameters of a cooler."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -6,10 +6,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from labnis.fit._cooler_parameters import INVERSE, cooler_at
-from labnis.fit._excitation import device_cycle, phases
-from labnis.fit._steady_state import steady_state_slopes
+from labnis.fit.arrays import curve, real_columns
+from labnis.fit.junction._cooler_parameters import INVERSE, cooler_at
+from labnis.fit.junction._excitation import device_cycle, phases
+from labnis.fit.junction._steady_state import steady_state_slopes
 from labnis.fit.result import FitError
+from labnis.fit.solver import Model
 from labnis.physics import NoOperatingPointError, OperatingPoint, SINISCooler
 from labnis.physics.junction import BOLTZMANN_EV
 
@@ -19,7 +21,7 @@ Real = NDArray[np.float64]
 
 # Bath temperatures are looked for within this many of their uncertainties.
 BATH_RANGE = 5.0
-# Half the exponent to which a mean over the excitation's cycle converges, and the most phases that are worth it.
+# Half the exponent to which a mean over the excitation's cycle converges, and the largest number of phases.
 _DIGITS, _MOST_PHASES = 9.0, 32
 
 
@@ -45,12 +47,9 @@ class Isotherm:
     bath_uncertainty: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.device_voltage.ndim != 1:
-            raise FitError(f"device_voltage has {self.device_voltage.ndim} dimensions; 1 is needed")
-        if self.current.shape != self.device_voltage.shape:
-            raise FitError(
-                f"current has shape {self.current.shape}; {self.device_voltage.shape} is needed, one for each voltage"
-            )
+        columns = real_columns(device_voltage=self.device_voltage, current=self.current)
+        for name, values in zip(("device_voltage", "current"), columns, strict=True):
+            object.__setattr__(self, name, values)
         if not (np.isfinite(self.bath_temperature) and self.bath_temperature > 0):
             raise FitError(f"bath_temperature is {self.bath_temperature}; it must be finite and positive (K)")
         if not 0 <= BATH_RANGE * self.bath_uncertainty < self.bath_temperature:
@@ -61,12 +60,10 @@ class Isotherm:
 
     def finite(self) -> "Isotherm":
         """Only the points that are finite; FitError with fewer than 10 of them."""
-        usable = np.isfinite(self.device_voltage) & np.isfinite(self.current)
-        if usable.sum() < 10:
-            raise FitError(
-                f"{usable.sum()} usable points at {self.bath_temperature:g} K are too few; at least 10 are needed"
-            )
-        return replace(self, device_voltage=self.device_voltage[usable], current=self.current[usable])
+        voltage, current = curve(
+            f"the isotherm at {self.bath_temperature:g} K", device_voltage=self.device_voltage, current=self.current
+        )
+        return replace(self, device_voltage=voltage, current=current)
 
     def thinned(self, points: int) -> "Isotherm":
         """About `points` of them, evenly spread, for a coarse search."""
@@ -75,11 +72,11 @@ class Isotherm:
 
 
 @dataclass(frozen=True)
-class Sweeps:
+class Sweeps(Model):
     """All isotherms, one after the other, as functions of the parameters `names`.
 
-    The device voltage carries −R_s times the current's noise, so a residual scatters (1 + G·R_s) times as much as the
-    current alone: `weight` undoes that. `swing` (n, phases) is the excitation at the device (V), and `electrons`, of
+    The device voltage carries −R_s times the noise of the current, so a residual scatters (1 + G·R_s) times as much as
+    the current alone: `weight` undoes that. `waveform` (n, phases) is the excitation at the device (V). `electrons`, of
     the same shape, are the temperatures (K) from which the heat balance is solved.
     """
 
@@ -90,13 +87,12 @@ class Sweeps:
     baths: tuple[float, ...]
     isotherm: NDArray[np.intp]
     weight: Real
-    swing: Real
+    waveform: Real
     electrons: Real
-    kept: NDArray[np.bool_]
 
     @classmethod
     def of(cls, isotherms: Sequence[Isotherm], cooler: SINISCooler, names: Sequence[str]) -> "Sweeps":
-        """The data, without weights and excitation."""
+        """All isotherms, without weights and excitation."""
         voltage = np.concatenate([isotherm.device_voltage for isotherm in isotherms])
         current = np.concatenate([isotherm.current for isotherm in isotherms])
         baths = np.array([isotherm.bath_temperature for isotherm in isotherms])
@@ -104,33 +100,30 @@ class Sweeps:
         still, electrons = np.zeros((voltage.size, 1)), baths[isotherm][:, None]
         return cls(
             cooler, tuple(names), voltage, current, tuple(baths), isotherm, np.ones_like(voltage), still, electrons,
-            np.ones(voltage.shape, bool),
+            mask=np.ones(voltage.shape, bool),
         )  # fmt: skip
 
     def around(self, x: Real, series_resistance: float, excitation: float) -> "Sweeps":
-        """With weights and excitation that follow from the device at `x`, and electrons as they are there."""
-        sweeps = replace(self, swing=np.zeros((self.voltage.size, 1)), electrons=self.electrons[:, :1])
+        """With the weights, the excitation and the electron temperatures of the device with the parameters `x`."""
+        sweeps = replace(self, waveform=np.zeros((self.voltage.size, 1)), electrons=self.electrons[:, :1])
         cooler, states = self._cooler(x), sweeps._steady_states(x)
         share = 1 / (1 + series_resistance * cooler.conductance(states))
         if excitation:
             line = excitation * _cycle(excitation * share, states.electron_temperature)
-            swing = [
-                _device_swing(cooler, states, self.isotherm == i, line, series_resistance)
+            waveform = [
+                _device_waveform(cooler, states, self.isotherm == i, line, series_resistance)
                 for i in range(len(self.baths))
             ]
-            sweeps = replace(sweeps, swing=np.vstack(swing))
+            sweeps = replace(sweeps, waveform=np.vstack(waveform))
             states = sweeps._steady_states(x)
             share = 1 / (1 + series_resistance * cooler.conductance(states))
         return replace(sweeps, weight=share.mean(axis=1), electrons=states.electron_temperature)
-
-    def keeping(self, kept: NDArray[np.bool_]) -> "Sweeps":
-        return replace(self, kept=kept)
 
     def residuals(self, x: Real) -> Real:
         try:
             current = self._steady_states(x).current.mean(axis=-1)
         except NoOperatingPointError:
-            # Not finite: the solver turns back and takes a shorter step.
+            # Not finite: the solver takes a shorter step.
             return np.full(self.voltage.shape, np.nan)
         return np.asarray((self.current - current - self._values(x).get("current_offset", 0.0)) * self.weight)
 
@@ -149,7 +142,7 @@ class Sweeps:
         """Shape (n, phases)."""
         values = self._values(x)
         baths = [values.get(name, bath) for name, bath in zip(bath_names(self.baths), self.baths, strict=True)]
-        voltage = self.voltage[:, None] + values.get("voltage_offset", 0.0) + self.swing
+        voltage = self.voltage[:, None] + values.get("voltage_offset", 0.0) + self.waveform
         return self._cooler(x).operating_point(voltage, np.array(baths)[self.isotherm][:, None], start=self.electrons)
 
     def _cooler(self, x: Real) -> SINISCooler:
@@ -173,23 +166,23 @@ def _cycle(excitation: Real, electrons: Real) -> Real:
     if count > _MOST_PHASES:
         raise FitError(
             f"the excitation ({excitation.max():.2g} V rms at the device) is large against the thermal voltage of "
-            f"electrons at {electrons.min():.2g} K; its average is not known well enough: use less of it"
+            f"electrons at {electrons.min():.2g} K; its average is not known well enough: use less"
         )
     return np.asarray(np.sqrt(2) * phases(count))
 
 
-def _device_swing(
+def _device_waveform(
     cooler: SINISCooler, states: OperatingPoint, here: NDArray[np.bool_], line: Real, series_resistance: float
 ) -> Real:
-    """What a swing of the `line` (V), shape (phases,), is at the device for the `states` of one isotherm."""
+    """Waveform at the device (V) of a `line` waveform (V), shape (phases,), for the `states` of one isotherm."""
     mean, bath = states.device_voltage[here, 0], states.bath_temperature[here, 0][0]
 
-    def curve(voltage: Real) -> tuple[Real, Real]:
+    def characteristic(voltage: Real) -> tuple[Real, Real]:
         point = cooler.operating_point(voltage, bath)
         return point.current, cooler.conductance(point)
 
     reach = 2 * BOLTZMANN_EV * states.electron_temperature[here, 0]
-    return np.asarray(device_cycle(curve, mean, line, series_resistance, reach) - mean[:, None])
+    return np.asarray(device_cycle(characteristic, mean, line, series_resistance, reach) - mean[:, None])
 
 
 def bath_names(baths: Sequence[object]) -> list[str]:

@@ -1,7 +1,7 @@
 """The device over one cycle of a lock-in's excitation, behind the resistance of the bias line.
 
-The line swings as a cosine. The device does not where its conductance changes within the swing: it gets most of it
-where it conducts least.
+The line voltage is a cosine. The device voltage is not, where the conductance changes within the cycle: the device gets
+most of the excitation where it conducts least.
 """
 
 from collections.abc import Callable
@@ -30,9 +30,9 @@ def first_harmonic(values: Real) -> Real:
 
 
 def device_cycle(
-    curve: Callable[[Real], tuple[Real, Real]],
+    characteristic: Callable[[Real], tuple[Real, Real]],
     mean: Real,
-    swing: Real,
+    line: Real,
     series_resistance: float,
     reach: Real,
 ) -> Real:
@@ -40,16 +40,16 @@ def device_cycle(
 
     Parameters
     ----------
-    curve
-        Current (A) and conductance (S) of the device at some voltages, of their shape.
+    characteristic
+        Function that returns current (A) and conductance (S) of the device at voltages (V), of their shape.
     mean
-        Of the device voltage (V), as it was measured.
-    swing
-        Of the line (V), shape (phases,).
+        Mean of the device voltage (V), as it was measured.
+    line
+        Excitation of the line (V), shape (phases,).
     series_resistance
         Of the line (ohm).
     reach
-        Voltage (V) over which the curve bends, shape (n,); no step is larger.
+        Voltage (V) over which the characteristic bends, shape (n,); no step is larger.
 
     Raises
     ------
@@ -57,20 +57,20 @@ def device_cycle(
         Where the line cannot be solved.
 
     """
-    voltage = mean[:, None] + np.broadcast_to(swing, (mean.size, swing.size))
+    voltage = mean[:, None] + np.broadcast_to(line, (mean.size, line.size))
     if series_resistance == 0:
         return np.asarray(voltage)
     voltage, active = np.array(voltage), np.arange(mean.size)
     for step in range(_STEPS):
-        current, conductance = curve(voltage[active])
+        current, conductance = characteristic(voltage[active])
         if step == 0:
             # Around the bias the device gets its small-signal share.
             centre = conductance.mean(axis=-1, keepdims=True)
-            voltage = mean[:, None] + swing / (1 + series_resistance * centre)
+            voltage = mean[:, None] + line / (1 + series_resistance * centre)
             continue
-        line = mean[active] + series_resistance * current.mean(axis=-1)
-        excess = voltage[active] + series_resistance * current - line[:, None] - swing
-        # Newton's method; through the mean current every phase moves the line of all.
+        source = mean[active] + series_resistance * current.mean(axis=-1)
+        excess = voltage[active] + series_resistance * current - source[:, None] - line
+        # Newton's method; through the mean current every phase moves the source voltage of all.
         drop = series_resistance * conductance
         share = 1 / (1 + drop)
         common = (drop * share * excess).mean(axis=-1) / share.mean(axis=-1)
@@ -80,5 +80,5 @@ def device_cycle(
         if not active.size:
             return voltage
     raise FitError(
-        f"the device cannot be followed over a cycle of the excitation at {mean[active[0]]:.4g} V; use a smaller one"
+        f"the device voltage over the excitation's cycle did not converge at {mean[active[0]]:.4g} V; use a smaller one"
     )

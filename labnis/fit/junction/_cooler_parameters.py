@@ -1,4 +1,4 @@
-"""The parameters of a cooler that a fit can move: names, units, bounds, and the cooler that belongs to their values."""
+"""The parameters of a cooler that can be fitted: names, units, bounds, and the cooler with given values of them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -6,15 +6,15 @@ from dataclasses import replace
 import numpy as np
 from scipy.constants import e, hbar
 
-from labnis.fit._least_squares import Parameter
 from labnis.fit.result import FitResult
+from labnis.fit.solver import Parameter
 from labnis.physics import NISJunction, SINISCooler
 from labnis.physics.superconductor import critical_temperature
 
 __all__ = ["INVERSE", "UNITS", "cooler_at", "cooler_parameters", "inverted", "values_of"]
 
-# Electrons, phonons and bath are resistances to heat in series. The data know their sum best, so that these, and not
-# the couplings, are what a solver moves: with couplings it would creep along a bend. Names, both ways.
+# Electrons, phonons and bath are thermal resistances in series, and the data determine their sum best: the solver
+# converges faster in the resistances than in the couplings. Names, both ways.
 INVERSE = {"electron_phonon": "1/electron_phonon", "kapitza": "1/kapitza"}
 INVERSE |= {inverse: name for name, inverse in INVERSE.items()}
 UNITS = {
@@ -36,7 +36,7 @@ _SMALLEST_DYNES, _SMALLEST_DEPHASING = 1e-6, 2e-6
 
 
 def values_of(cooler: SINISCooler) -> dict[str, float]:
-    """Every parameter that can be free with this `cooler`, and its value; offsets, which a device has not, are 0."""
+    """Every parameter that can be free with this `cooler`, and its value; offsets are 0."""
     junction, andreev, leak = cooler.junction, cooler.andreev, cooler.leakage_resistance
     values = {
         "gap": junction.gap,
@@ -73,13 +73,13 @@ def cooler_at(values: Mapping[str, float], cooler: SINISCooler) -> SINISCooler:
 
 
 def cooler_parameters(cooler: SINISCooler, names: Sequence[str], warmest: float) -> list[Parameter]:
-    """What a solver moves for the parameters `names`, from their values in `cooler`; `warmest` (K) is the hottest bath.
+    """Solver parameters for `names`, from their values in `cooler`; `warmest` (K) is the hottest bath.
 
-    For a coupling that is its inverse.
+    A coupling is represented by its inverse.
     """
     v = values_of(cooler)
     gap, resistance, fastest = v["gap"], v["normal_resistance"], v["gap"] * e / hbar
-    # The superconductors have to be superconducting.
+    # The superconductors must be superconducting.
     least_gap = 1.01 * gap * warmest / float(critical_temperature(gap))
     # Scale and bounds.
     limits = {
@@ -103,7 +103,7 @@ def cooler_parameters(cooler: SINISCooler, names: Sequence[str], warmest: float)
 
 
 def inverted(fit: FitResult) -> FitResult:
-    """`fit` with every coupling instead of its inverse, or the other way round."""
+    """Return `fit` with every coupling replaced by its inverse, or the reverse."""
     inverts = np.array([name in INVERSE for name in fit.names])
     change = np.where(inverts, -1 / fit.values**2, 1.0)
     return replace(

@@ -58,10 +58,10 @@ class IVSweep(BiasSweep):
         """For each bias: set, wait, read the lock-in and the current."""
         for *_, bias in self.points():
             self.settle_at(bias)
-            conductance = self.conductance_row()
+            conductance = self.conductance()
             self.record(self.bias_row(self.roles.bias.read()) | conductance)
 
-    def conductance_row(self) -> dict[str, float]:
+    def conductance(self) -> dict[str, float]:
         """What the lock-in adds to a point: excitation on the bias line (V rms), X, Y (V rms) and conductance (S).
 
         Without a lock-in the excitation is 0 and the rest NaN.

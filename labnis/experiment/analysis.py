@@ -28,6 +28,7 @@ from labnis.fit.analyses import FitContext
 __all__ = [
     "Analysis",
     "FitContext",
+    "analyse",
     "analyses_of",
     "analyses_of_run",
     "can",
@@ -151,6 +152,31 @@ def fitted(
     if absent:
         raise FitError(f"{analysis.name} declares {', '.join(absent)}, which its fit does not have")
     return result
+
+
+def analyse(
+    analyses: Sequence[Analysis], data: xarray.Dataset | None, context: FitContext, priors: Mapping[str, FitResult]
+) -> tuple[dict[str, FitResult], dict[str, str]]:
+    """Fit `data` by each of `analyses`, from a fresh start.
+
+    Returns
+    -------
+    tuple
+        Fits by the analysis's name, and for the others why there is none.
+
+    """
+    fits: dict[str, FitResult] = {}
+    problems: dict[str, str] = {}
+    if data is None:
+        return fits, problems
+    for analysis in analyses:
+        try:
+            fits[analysis.name] = fitted(analysis, data, context, priors, None)
+        except FitError as error:
+            problems[analysis.name] = str(error)
+        except Exception as error:  # noqa: BLE001  # the data are safe; a failing fit is reported, not fatal
+            problems[analysis.name] = f"{type(error).__name__}: {error}"
+    return fits, problems
 
 
 def published(analyses: Iterable[Analysis], fits: Mapping[str, FitResult]) -> dict[str, Estimate]:

@@ -5,9 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from labnis.errors import RequestError
-from labnis.experiment.analysis import FitContext, analyses_of_run, published
+from labnis.experiment.analysis import FitContext, analyse, analyses_of_run, published
 from labnis.experiment.run import Run, stored_run
-from labnis.experiment.session import analyse
 from labnis.fit import FitResult
 
 __all__ = ["refit"]

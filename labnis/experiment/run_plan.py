@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import xarray
 from pymeasure.experiment import Procedure
 
-from labnis.experiment.analysis import Analysis, FitContext
+from labnis.experiment.analysis import Analysis, FitContext, fitted
 from labnis.experiment.calibrations import Prior
 from labnis.experiment.goals import PrecisionGoal
 from labnis.experiment.recorder import setpoint_columns
@@ -45,6 +46,10 @@ class RunPlan:
     def known(self) -> dict[str, FitResult]:
         """Those of the priors that did not fail."""
         return {name: prior.fit for name, prior in self.priors.items() if prior.fit is not None}
+
+    def fit_primary(self, data: xarray.Dataset, start: FitResult | None) -> FitResult:
+        """Fit `data` by the primary analysis; raises FitError where that is not possible."""
+        return fitted(self.analyses[0], data, self.context, self.known, start)
 
 
 def metadata_of(

@@ -7,7 +7,6 @@ then fits and ledger follow. Each of these is attempted whatever the others did,
 import os
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,13 +18,14 @@ from pymeasure.experiment import Procedure
 from drivers.errors import ReadingError
 from labnis import __version__
 from labnis.errors import InterlockError, RequestError, StoppedBySignal
-from labnis.experiment.analysis import Analysis, FitContext, analyses_of, fitted, published, result_units
-from labnis.experiment.calibrations import Prior, calibrations, latest_prior
+from labnis.experiment.analysis import FitContext, analyse, analyses_of, published, result_units
+from labnis.experiment.calibrations import Logbook, Prior, latest_prior
 from labnis.experiment.events import Ended, Event, Fitted, Observer, Observers, RowRecorded, Started
 from labnis.experiment.failures import collecting, most_severe
-from labnis.experiment.goals import check_informed, goals_of, is_informed, parsed_goals
-from labnis.experiment.information_order import InformedOrder
+from labnis.experiment.goals import check_informed, goals_of, parsed_goals
 from labnis.experiment.live_fit import LiveFit
+from labnis.experiment.managed import managed
+from labnis.experiment.measuring import measure
 from labnis.experiment.preflight import (
     PlannedRun,
     check_request,
@@ -37,9 +37,9 @@ from labnis.experiment.preflight import (
 from labnis.experiment.recorder import Recorder, declared_columns, grid_of, signal_of
 from labnis.experiment.run import Run
 from labnis.experiment.run_plan import RunPlan, metadata_of
-from labnis.fit import FitError, FitResult, Sensitivity
-from labnis.ledger import Ledger, LedgerUnavailableError, keep_pending, new_batch
-from labnis.safety.safeguards import Safeguards, Stopped
+from labnis.fit import FitResult
+from labnis.ledger import Ledger, new_batch
+from labnis.safety.safeguards import Safeguards
 from labnis.safety.stop_requests import StopRequest
 from labnis.station import OpenStation, TrafficListener
 from labnis.storage import (
@@ -53,7 +53,7 @@ from labnis.storage import (
 )
 from sim_instruments import Twin
 
-__all__ = ["Session", "analyse"]
+__all__ = ["Session", "TrafficRecord"]
 
 PREDICTED_FROM = ("gap", "normal_resistance", "electron_temperature")
 """Calibrations from which a run's power and temperature are predicted."""
@@ -76,31 +76,6 @@ class TrafficRecord(TrafficListener, Protocol):
 
     def __call__(self, event: Event) -> None:
         """Note an event."""
-
-
-def analyse(
-    analyses: Sequence[Analysis], data: xarray.Dataset | None, context: FitContext, priors: Mapping[str, FitResult]
-) -> tuple[dict[str, FitResult], dict[str, str]]:
-    """Fit `data` by each of `analyses`, from a fresh start.
-
-    Returns
-    -------
-    tuple
-        Fits by the analysis's name, and for the others why there is none.
-
-    """
-    fits: dict[str, FitResult] = {}
-    problems: dict[str, str] = {}
-    if data is None:
-        return fits, problems
-    for analysis in analyses:
-        try:
-            fits[analysis.name] = fitted(analysis, data, context, priors, None)
-        except FitError as error:
-            problems[analysis.name] = str(error)
-        except Exception as error:  # noqa: BLE001  # the data are safe; a failing fit is reported, not fatal
-            problems[analysis.name] = f"{type(error).__name__}: {error}"
-    return fits, problems
 
 
 class Session:
@@ -200,6 +175,7 @@ class Session:
         resume: Path | None = None,
         tags: Sequence[str] = (),
         note: str = "",
+        window: Procedure | None = None,
     ) -> Run:
         """Run `procedure` to its end, whatever the end.
 
@@ -214,6 +190,8 @@ class Session:
             difference is an event of the run.
         tags, note
             Words to search for, and a comment; kept in the file.
+        window
+            Procedure of a pymeasure Worker that gets every record, too, and may ask the run to stop; see `managed`.
 
         Raises
         ------
@@ -239,7 +217,10 @@ class Session:
         live = self._live_fit(plan)
         safeguards = Safeguards(self.station, self.stop, writer.event, on_error=self._on_error)
         recorder = self._recorder(procedure, writer, live, safeguards, earlier)
-        failures = self._measure(procedure, recorder, safeguards, live, plan)
+        failures = measure(
+            procedure, plan, self.station, recorder=recorder, safeguards=safeguards, stop=self.stop, live=live,
+            window=window,
+        )  # fmt: skip
         with collecting(failures):
             if self._record is not None and self._record.problem:
                 writer.event("visa", self._record.problem)
@@ -258,13 +239,18 @@ class Session:
             for analysis in plan.analyses:
                 self._fits[analysis.name] = Prior(fits.get(analysis.name), writer.path, writer.run_id)
             with collecting(failures):
-                notes += self._enter(plan.analyses, fits, writer)
+                logbook = Logbook(self.ledger, self.cooldown, self.batch, self.data, self._code_version, self.simulated)
+                notes += logbook.enter(plan.analyses, fits, writer.path, writer.run_id)
         results = published(plan.analyses, fits)
         run = Run(writer.path, writer.run_id, name, status, writer.rows, fits, problems, results, tuple(notes))
         self._observers(Ended(run))
         if failures:
             raise most_severe(failures)
         return run
+
+    def managed(self, kind: type[Procedure]) -> type[Procedure]:
+        """A subclass of `kind` for pymeasure's ManagedWindow, whose runs are those of this session."""
+        return managed(kind, self)
 
     # --- parts of a run ---------------------------------------------------------------------------------------------
 
@@ -320,14 +306,12 @@ class Session:
             return None
         analysis = plan.analyses[0]
 
-        def fit(data: xarray.Dataset, start: FitResult | None) -> FitResult:
-            return fitted(analysis, data, plan.context, plan.known, start)
-
         def on_update(found: FitResult) -> None:
             self._observers(Fitted(analysis.name, found, published([analysis], {analysis.name: found})))
 
         # What a dry run predicts must not depend on how fast this machine fits.
-        return LiveFit(fit, on_update, plan.goals, at_once=bool(plan.goals) and self.twin is not None)
+        at_once = bool(plan.goals) and self.twin is not None
+        return LiveFit(plan.fit_primary, on_update, plan.goals, at_once=at_once)
 
     def _recorder(
         self,
@@ -360,48 +344,6 @@ class Session:
         )
         return recorder
 
-    def _measure(
-        self, procedure: Procedure, recorder: Recorder, safeguards: Safeguards, live: LiveFit | None, plan: RunPlan
-    ) -> list[BaseException]:
-        """Startup, execute, and on every way out everything that moves to its end before the procedure's shutdown.
-
-        Returns
-        -------
-        list
-            What was raised, the most severe first.
-
-        """
-        measuring: list[BaseException] = []
-        leaving: list[BaseException] = []
-        procedure.roles = safeguards.roles
-        procedure.emit = recorder.emit
-        procedure.should_stop = lambda: safeguards.should_stop() or (live is not None and bool(live.reached))
-        procedure.is_last = lambda: True
-        if live is not None and is_informed(procedure):
-            procedure.choose = self._informed(procedure, recorder, live, plan)
-        procedure.status = Procedure.RUNNING
-        with collecting(measuring), suppress(Stopped):
-            safeguards.check_before_start()
-            procedure.startup()
-            if not self.stop:
-                procedure.evaluate_metadata()
-                procedure.execute()
-        with collecting(leaving):
-            self.station.make_safe()
-        with collecting(measuring):
-            procedure.shutdown()
-        return leaving + measuring
-
-    def _informed(self, procedure: Procedure, recorder: Recorder, live: LiveFit, plan: RunPlan) -> InformedOrder:
-        def sensitivity(data: xarray.Dataset, fit: FitResult, biases: Any) -> Sensitivity:
-            analysis: Any = plan.analyses[0]
-            found: Sensitivity = analysis.sensitivity(fit, data, biases, plan.context, plan.known)
-            return found
-
-        return InformedOrder(
-            procedure.biases(), plan.goals, sensitivity=sensitivity, data=recorder.data, latest=lambda: live.latest
-        )
-
     def _close(self, writer: RunWriter, fits: Mapping[str, FitResult], failures: list[BaseException]) -> Status:
         """Close the file with the fits, the status and, where there is one, the reason."""
         for name, fit in fits.items():
@@ -421,7 +363,8 @@ class Session:
         return "failed"
 
     def _notes(self, plan: RunPlan, live: LiveFit | None, problems: Mapping[str, str]) -> list[str]:
-        notes = [
+        notes = [] if plan.analyses else ["no analysis is declared (ANALYSES): nothing is fitted"]
+        notes += [
             f"builds on the {name} fit of the earlier run {prior.run_id}, {prior.run_path}"
             for name, prior in plan.priors.items()
             if self._fits.get(name) is not prior
@@ -437,37 +380,6 @@ class Session:
             procedure, plan, self.station, environment=self._environment, cooldown=self.cooldown,
             simulated=self.simulated, twin=self.twin, tags=tags, note=note,
         )  # fmt: skip
-
-    def _enter(self, analyses: Sequence[Analysis], fits: Mapping[str, FitResult], writer: RunWriter) -> list[str]:
-        """Enter the results of the primary analyses in the ledger.
-
-        Returns
-        -------
-        list
-            A sentence where the ledger could not be reached and the results wait.
-
-        """
-        entries = [
-            entry
-            for analysis in analyses
-            if analysis.name in fits and not getattr(analysis, "secondary", False)
-            for entry in calibrations(
-                analysis,
-                fits[analysis.name],
-                path=writer.path,
-                run_id=writer.run_id,
-                code_version=self._code_version,
-                simulated=self.simulated,
-            )
-        ]
-        if not entries:
-            return []
-        try:
-            self.ledger.add_calibrations(entries, cooldown=self.cooldown, batch=self.batch)
-        except LedgerUnavailableError as error:
-            path = keep_pending(self.data, entries, cooldown=self.cooldown, batch=self.batch)
-            return [f"{error}; the results wait in {path} and are entered by the next labnis command"]
-        return []
 
     @cached_property  # asked of the instruments once: afterwards they may be busy, or gone
     def simulated(self) -> bool:

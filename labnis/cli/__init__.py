@@ -31,6 +31,7 @@ _MODULES = {
     "log": "looking",
     "calibrations": "looking",
     "cooldown": "cooldowns",
+    "new": "creating",
     "twin": "twin",
 }
 """Command → module of this package that has a function, or a group of commands, of that name."""

@@ -16,9 +16,9 @@ class LineResistance:
     def fit(self, data: xarray.Dataset, context: Any, priors: Any, start: Any) -> dict[str, tuple[float, float]]:
         """Slope of the current over bias, beyond half of the largest bias; σ from the scatter of the gates."""
         outer = data.where(abs(data["bias"]) > 0.5 * float(abs(data["bias"]).max()), drop=True)
-        positive, negative = outer.where(outer["bias"] > 0, drop=True), outer.where(outer["bias"] < 0, drop=True)
-        sides = [one["current"].polyfit("bias", 1)["polyfit_coefficients"].sel(degree=1) for one in (positive, negative)]
-        slopes = np.concatenate([side.values.ravel() for side in sides])
+        sides = [outer.where(sign * outer["bias"] > 0, drop=True)["current"] for sign in (1, -1)]
+        fitted = [side.polyfit("bias", 1)["polyfit_coefficients"].sel(degree=1) for side in sides]
+        slopes = np.concatenate([slope.values.ravel() for slope in fitted])
         slopes = slopes[np.isfinite(slopes)]
         return {"line_resistance": (1 / slopes.mean(), slopes.std() / slopes.mean() ** 2 / np.sqrt(slopes.size))}
 

@@ -10,8 +10,8 @@ from qcodes.instrument import Instrument
 STATION = Path(__file__).resolve().parent.parent / "station.yaml"
 load_station(STATION)  # from here on the lab's packages can be imported
 
-from mylab.instruments import GateSource  # noqa: E402
-from mylab.maps import GateMap  # noqa: E402
+from mylab.instruments import GateSource
+from mylab.maps import GateMap
 
 
 def test_the_gate_source_speaks_its_instruments_language():

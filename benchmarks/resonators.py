@@ -21,8 +21,7 @@ from skrf import Frequency, Network
 from skrf.qfactor import Qfactor
 
 from benchmarks.timing import Line, ratio_line, seconds
-from labnis.fit import FitError
-from labnis.fit.resonance import fit_resonance
+from labnis.fit import FitError, fit_resonance
 from tests.fit.measuring import device, switched_on
 
 # qkit announces itself on standard output.

@@ -64,7 +64,7 @@ def _times(take: Take) -> NDArray[np.float64]:
 @contextlib.contextmanager
 def _labnis_run(folder: Path, *more: Column) -> Iterator[RunWriter]:
     about = RunMetadata("Benchmark", {}, datetime.now().astimezone(), collect_environment(), simulated=True)
-    with RunWriter(folder, about, [*SCALARS, *more], coordinate="bias") as run:
+    with RunWriter(folder, about, [*SCALARS, *more]) as run:
         yield run
 
 

@@ -7,8 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from qcodes.instrument_drivers.Keysight import KeysightN5222B as QCoDeSKeysightN5222B
 
-from drivers.errors import CommunicationError, ReadingError
-from drivers.keysight_wire import KeysightAnalyzer, check_count, check_range
+from drivers.keysight_wire import KeysightAnalyzer, check_count, check_range, limits_of
 
 __all__ = ["KeysightN5222B"]
 
@@ -23,7 +22,7 @@ class KeysightN5222B(KeysightAnalyzer, QCoDeSKeysightN5222B):
     address
         VISA resource name.
     parameter
-        S-parameter that `trace` measures, such as S11 or S21.
+        S-parameter that is measured, such as S11 or S21.
     **options
         Passed to QCoDeS (`visalib`, `timeout`, …).
 
@@ -36,6 +35,7 @@ class KeysightN5222B(KeysightAnalyzer, QCoDeSKeysightN5222B):
 
     """
 
+    BEGIN, END = ":SENS:SWE:MODE GRO", ":ABOR;:SENS:SWE:MODE HOLD"
     AVERAGES: ClassVar[tuple[int, int]] = (1, 65_536)
     POINTS: ClassVar[tuple[int, int]] = (2, 100_001)
     LOWEST_SPAN: ClassVar[float] = 1.0
@@ -45,9 +45,9 @@ class KeysightN5222B(KeysightAnalyzer, QCoDeSKeysightN5222B):
             raise ValueError(f"parameter is {parameter!r}; allowed are S11 to S44, two port numbers from 1 to 4")
         super().__init__(name, address, **options)
         self.parameter = parameter
-        self._prepared: dict[str, str] = {}
-        self._axis = np.empty(0)
-        self._duration = float("nan")
+        # QCoDeS calls the lowest frequency `start`; here that begins an acquisition. Its axes keep their parameter.
+        self.remove_parameter("start")
+        self.start = self.begin  # type: ignore[assignment]
 
     def prepare(
         self, *, center: float, span: float, points: int, power: float, if_bandwidth: float, averages: int
@@ -80,7 +80,7 @@ class KeysightN5222B(KeysightAnalyzer, QCoDeSKeysightN5222B):
         check_range("span", span, self.LOWEST_SPAN, self.max_freq - self.min_freq, "Hz")
         check_range("center", center, self.min_freq + span / 2, self.max_freq - span / 2, "Hz")
         check_count("points", points, *self.POINTS)
-        check_range("power", power, *self._power_limits(), "dBm")
+        check_range("power", power, *limits_of(self.power), "dBm")
         check_range("if_bandwidth", if_bandwidth, 1.0, 15e6, "Hz")
         check_count("averages", averages, *self.AVERAGES)
 
@@ -108,12 +108,11 @@ class KeysightN5222B(KeysightAnalyzer, QCoDeSKeysightN5222B):
             self.apply(header, number, tolerance=tolerance)
         self.choose(":OUTP", "1")
         self.check_errors()
-        self._note_settings(averages)
-
-    def _power_limits(self) -> tuple[float, float]:
-        """Lowest and highest source power (dBm), from the options that QCoDeS read."""
-        limits = self.power.vals
-        return float(limits._min_value), float(limits._max_value)  # type: ignore[union-attr]  # a Numbers validator
+        queries = (
+            ":CALC:PAR:SEL?", ":SENS:FREQ:STAR?", ":SENS:FREQ:STOP?", ":SENS:BAND?", ":SENS:AVER?", ":SENS:AVER:COUN?",
+            f":SOUR:POW{self.parameter[2]}?", ":OUTP?", ":SENS:SWE:GRO:COUN?", ":SENS:SWE:MODE?",
+        )  # fmt: skip
+        self.note_settings(":SENS:", queries, self.known_number(":SENS:SWE:TIME?") * averages)
 
     def _select_parameter(self) -> None:
         """Select the trace that measures `parameter`; define one if there is none."""
@@ -126,29 +125,16 @@ class KeysightN5222B(KeysightAnalyzer, QCoDeSKeysightN5222B):
         self.write(f":CALC:PAR:DEF:EXT '{name}','{self.parameter}'")
         self.write(f":CALC:PAR:SEL '{name}'")
 
-    def _note_settings(self, averages: int) -> None:
-        """Keep what a trace has to have been taken with: axis, source and averaging."""
-        start, stop = (self.known_number(f":SENS:FREQ:{end}?") for end in ("STAR", "STOP"))
-        self._axis = np.linspace(start, stop, int(self.known_number(":SENS:SWE:POIN?")))
-        self._duration = self.known_number(":SENS:SWE:TIME?") * averages
-        queries = (
-            ":CALC:PAR:SEL?", ":SENS:FREQ:STAR?", ":SENS:FREQ:STOP?", ":SENS:BAND?", ":SENS:AVER?", ":SENS:AVER:COUN?",
-            f":SOUR:POW{self.parameter[2]}?", ":OUTP?", ":SENS:SWE:GRO:COUN?", ":SENS:SWE:MODE?",
-        )  # fmt: skip
-        self._prepared = dict(zip(queries, self.ask_each(queries), strict=True))
+    def begin(self) -> None:
+        """Begin the sweeps and return at once."""
+        self.require_preparation()
+        self.write(":SENS:AVER:CLE")
+        # The selected trace may be another's since: QCoDeS's own methods select theirs.
+        self._select_parameter()
+        super().begin()
 
-    def duration(self) -> float:
-        """Time (s) that one call of `trace` takes: sweep time × averages."""
-        self._require_preparation()
-        return self._duration
-
-    def frequencies(self) -> NDArray[np.float64]:
-        """Frequency axis (Hz), shape (points,), from the band as the instrument reads it back."""
-        self._require_preparation()
-        return self._axis.copy()
-
-    def trace(self) -> NDArray[np.complex128]:
-        """Take `averages` sweeps and return the averaged complex parameter.
+    def fetch(self) -> NDArray[np.complex128]:
+        """Return the averaged complex parameter.
 
         Returns
         -------
@@ -166,11 +152,7 @@ class KeysightN5222B(KeysightAnalyzer, QCoDeSKeysightN5222B):
             If the sweep left an entry in the error queue.
 
         """
-        self._require_preparation()
-        self.write(":SENS:AVER:CLE")
-        # The selected trace may be another's since: QCoDeS's own methods select theirs.
-        self._select_parameter()
-        self._sweep()
+        self.require_preparation()
         # QCoDeS's own methods read 32-bit numbers: its format comes back after ours.
         self.write(":FORM REAL,64")
         try:
@@ -180,24 +162,3 @@ class KeysightN5222B(KeysightAnalyzer, QCoDeSKeysightN5222B):
         self.check_errors()
         self.confirm_unchanged(self._prepared)
         return values.view(np.complex128)
-
-    def _sweep(self) -> None:
-        """Take the sweeps once. Where their completion is not announced in time, the instrument is asked for it.
-
-        A sweep is never triggered twice: the group is complete when the instrument holds.
-        """
-        try:
-            with self.waiting(self._duration):
-                answer = self.ask(":SENS:SWE:MODE GRO;*OPC?").strip()
-        except CommunicationError:
-            if self.again(lambda: self.ask(":SENS:SWE:MODE?")).strip() != "HOLD":
-                raise
-            self.log.warning("%s: the end of the sweep was not announced, but it is complete", self.described)
-            return
-        if answer.lstrip("+") != "1":
-            self.lost_step()
-            raise ReadingError(self.described, f"answered {answer!r} to ':SENS:SWE:MODE GRO;*OPC?'; 1 expected.")
-
-    def _require_preparation(self) -> None:
-        if not self._prepared:
-            raise RuntimeError(f"{self.described}: call prepare() first")

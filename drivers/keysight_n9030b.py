@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from qcodes.instrument_drivers.Keysight import KeysightN9030B as QCoDeSKeysightN9030B
 
 from drivers.errors import OverloadError, ReadingError
-from drivers.keysight_wire import KeysightAnalyzer, check_count, check_range
+from drivers.keysight_wire import KeysightAnalyzer, check_count, check_range, limits_of
 
 __all__ = ["KeysightN9030B"]
 
@@ -38,15 +38,13 @@ class KeysightN9030B(KeysightAnalyzer, QCoDeSKeysightN9030B):
 
     """
 
+    BEGIN, END = ":INIT:SAN", ":ABOR"
     AVERAGES: ClassVar[tuple[int, int]] = (1, 10_000)
     POINTS: ClassVar[tuple[int, int]] = (2, 100_001)
 
     def __init__(self, name: str, address: str, **options: Any) -> None:
         super().__init__(name, address, **options)
-        self._prepared: dict[str, str] = {}
-        self._axis = np.empty(0)
         self._noise_bandwidth = float("nan")
-        self._duration = float("nan")
 
     @property
     def noise_bandwidth(self) -> float:
@@ -82,7 +80,7 @@ class KeysightN9030B(KeysightAnalyzer, QCoDeSKeysightN9030B):
             Where it put an entry into its error queue.
 
         """
-        low, high = self.sa._min_freq, self.sa._max_freq
+        low, high = limits_of(self.sa.start)[0], limits_of(self.sa.stop)[1]
         check_range("span", span, 10.0, high - low, "Hz")
         check_range("center", center, low + span / 2, high - span / 2, "Hz")
         check_count("points", points, *self.POINTS)
@@ -118,32 +116,17 @@ class KeysightN9030B(KeysightAnalyzer, QCoDeSKeysightN9030B):
             self.apply(header, number, tolerance=tolerance)
         self.check_errors()
         self.ask(":STAT:QUES:INT?")  # forget overloads of earlier sweeps
-        self._note_settings()
-
-    def _note_settings(self) -> None:
-        """Keep what a trace has to have been taken with: the axis, the filter and the scale."""
-        start, stop = (self.known_number(f":FREQ:{end}?") for end in ("STAR", "STOP"))
-        self._axis = np.linspace(start, stop, int(self.known_number(":SWE:POIN?")))
         self._noise_bandwidth = self.known_number(":BAND:RES?")
-        self._duration = self.known_number(":SWE:TIME?") * int(self.known_number(":AVER:COUN?"))
         queries = (
             ":UNIT:POW?", ":BAND:TYPE?", ":BAND:RES?", ":AVER:TYPE?", ":AVER:COUN?", ":TRAC1:TYPE?", ":DET:TRAC?",
             ":SWE:TIME?",
         )  # fmt: skip
-        self._prepared = dict(zip(queries, self.ask_each(queries), strict=True))
+        self.note_settings(":", queries, self.known_number(":SWE:TIME?") * int(self.known_number(":AVER:COUN?")))
 
-    def duration(self) -> float:
-        """Time (s) that one call of `power_spectral_density` takes: sweep time × averages."""
-        self._require_preparation()
-        return self._duration
+    start = KeysightAnalyzer.begin
 
-    def frequencies(self) -> NDArray[np.float64]:
-        """Frequency axis (Hz), shape (points,), from the band as the instrument reads it back."""
-        self._require_preparation()
-        return self._axis.copy()
-
-    def power_spectral_density(self) -> NDArray[np.float64]:
-        """Take `averages` sweeps and return their mean.
+    def fetch(self) -> NDArray[np.float64]:
+        """Return the mean of the sweeps.
 
         Returns
         -------
@@ -161,20 +144,20 @@ class KeysightN9030B(KeysightAnalyzer, QCoDeSKeysightN9030B):
             If the sweep left an entry in the error queue.
 
         """
-        self._require_preparation()
-        values = self.ask_block(":READ:SAN1?", 2 * len(self._axis), "<f8", self._duration)
+        self.require_preparation()
+        values = self.again(lambda: self.ask_block(":FETC:SAN1?", 2 * len(self._axis), "<f8"))
         axis, power = values.reshape(-1, 2).T
         self._check_status()
         if np.max(np.abs(axis - self._axis)) > 1.0:
             raise ReadingError(
                 self.described,
-                f"':READ:SAN1?' came with frequencies from {axis[0]:.9g} to {axis[-1]:.9g} Hz instead of "
+                f"':FETC:SAN1?' came with frequencies from {axis[0]:.9g} to {axis[-1]:.9g} Hz instead of "
                 f"{self._axis[0]:.9g} to {self._axis[-1]:.9g} Hz.",
                 "Call prepare() again.",
             )
         if not np.all(power > 0):
             raise ReadingError(
-                self.described, f"':READ:SAN1?' has a power of {power.min():.3g} W; powers are positive."
+                self.described, f"':FETC:SAN1?' has a power of {power.min():.3g} W; powers are positive."
             )
         return np.asarray(power / self._noise_bandwidth)
 
@@ -192,7 +175,3 @@ class KeysightN9030B(KeysightAnalyzer, QCoDeSKeysightN9030B):
                 )
         self.check_errors()
         self.confirm_unchanged(self._prepared)
-
-    def _require_preparation(self) -> None:
-        if not self._prepared:
-            raise RuntimeError(f"{self.described}: call prepare() first")

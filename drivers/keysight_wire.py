@@ -2,10 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any, ClassVar
 
 import numpy as np
 import pyvisa
 from numpy.typing import NDArray
+from qcodes.parameters import Parameter
+from qcodes.validators import Numbers
 
 from drivers.errors import (
     CommunicationError,
@@ -16,7 +19,7 @@ from drivers.errors import (
 )
 from drivers.scpi import OVERFLOW, CheckedInstrument
 
-__all__ = ["KeysightAnalyzer", "check_count", "check_range"]
+__all__ = ["KeysightAnalyzer", "check_count", "check_range", "limits_of"]
 
 TIMEOUT_MARGIN = 5.0  # s, beside 10 % of a measurement's duration
 AGAIN = "Repeat the measurement; if it happens again, look for a second program on the instrument."
@@ -28,6 +31,14 @@ def check_range(name: str, value: float, low: float, high: float, unit: str) -> 
         raise ValueError(f"{name} is {value!r} {unit}; allowed are {low:.12g} to {high:.12g} {unit}")
 
 
+def limits_of(parameter: Parameter[Any, Any]) -> tuple[float, float]:
+    """Lowest and highest value that QCoDeS's driver lets a number have; it knows them from the installed options."""
+    allowed = parameter.vals
+    if not isinstance(allowed, Numbers):
+        raise TypeError(f"{parameter.full_name} is no number with limits")
+    return allowed.min_value, allowed.max_value
+
+
 def check_count(name: str, value: int, low: int, high: int) -> None:
     """Raise ValueError unless `value` is a whole number from `low` to `high`."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or not low <= value <= high:
@@ -35,7 +46,72 @@ def check_count(name: str, value: int, low: int, high: int) -> None:
 
 
 class KeysightAnalyzer(CheckedInstrument):
-    """A Keysight analyzer that sends traces; goes in front of a QCoDeS class."""
+    """A Keysight analyzer that sends traces; goes in front of a QCoDeS class.
+
+    It fills the common part of `drivers.roles.Acquisition`. A subclass notes in `prepare` what a trace has to have been
+    taken with (`note_settings`), says in `BEGIN` what starts the sweeps and in `END` what ends them, and adds `fetch`
+    and `start` (not here: QCoDeS's network analyzers have a parameter of that name, the lowest frequency).
+    Every method raises RuntimeError before `prepare`, and CommunicationError where the instrument does not answer.
+    """
+
+    BEGIN: ClassVar[str]
+    END: ClassVar[str]
+
+    def __init__(self, name: str, address: str, **options: Any) -> None:
+        super().__init__(name, address, **options)
+        self._prepared: dict[str, str] = {}
+        self._axis = np.empty(0)
+        self._duration = float("nan")
+        self._complete = False
+
+    def note_settings(self, band: str, queries: tuple[str, ...], duration: float) -> None:
+        """Keep the axis of the band below the header `band`, the duration (s), and the answers to `queries`."""
+        start, stop = (self.known_number(f"{band}FREQ:{end}?") for end in ("STAR", "STOP"))
+        self._axis = np.linspace(start, stop, int(self.known_number(f"{band}SWE:POIN?")))
+        self._duration = duration
+        self._prepared = dict(zip(queries, self.ask_each(queries), strict=True))
+
+    def duration(self) -> float:
+        """Time (s) of one acquisition: sweep time × averages."""
+        self.require_preparation()
+        return self._duration
+
+    def frequencies(self) -> NDArray[np.float64]:
+        """Frequency axis (Hz), shape (points,), from the band as the instrument reads it back."""
+        self.require_preparation()
+        return self._axis.copy()
+
+    def begin(self) -> None:
+        """Body of `start`: begin the sweeps and return at once; they are never triggered twice."""
+        self.require_preparation()
+        self._complete = False
+        self.ask_integer("*ESR?")  # the end of earlier sweeps must not count
+        self.write(f"{self.BEGIN};*OPC")
+
+    def finished(self) -> bool:
+        """Whether the sweeps are complete.
+
+        Asking for the event status clears it: where the answer is lost, the instrument is asked to answer when the
+        sweeps are complete.
+        """
+        if not self._complete:
+            try:
+                self._complete = bool(self.ask_integer("*ESR?") & 1)
+            except CommunicationError as error:
+                self.lost_step()
+                self.log.warning("asking again whether the sweeps are complete: %s", error)
+                with self.waiting(self._duration):
+                    self._complete = self.ask_integer("*OPC?") == 1
+        return self._complete
+
+    def abort(self) -> None:
+        """End the sweeps; harmless where there are none."""
+        self.write(self.END)
+
+    def require_preparation(self) -> None:
+        """Raise RuntimeError before `prepare`."""
+        if not self._prepared:
+            raise RuntimeError(f"{self.described}: call prepare() first")
 
     @contextmanager
     def waiting(self, duration: float) -> Iterator[None]:

@@ -9,9 +9,21 @@ from drivers.scpi import CheckedInstrument
 
 __all__ = ["LakeShore372"]
 
+# RDGST? bits (manual, "Reading status query"), as the front panel shows them and in words.
+SENSOR_STATUS = {
+    1: "CS OVL, current source overload",
+    2: "VCM OVL, common mode voltage overload",
+    4: "VMIX OVL, mixer overload",
+    8: "VDIF OVL, differential voltage overload",
+    16: "R. OVER, resistance over range",
+    32: "R. UNDER, resistance under range",
+    64: "T. OVER, temperature over range",
+    128: "T. UNDER, temperature under range",
+}
+
 
 class LakeShore372(CheckedInstrument, LakeshoreModel372):
-    """A Lake Shore 372 that fills the role of `drivers.roles.FridgeThermometer`.
+    """A Lake Shore 372 that fills the role of `drivers.roles.Thermometer`.
 
     Parameters
     ----------
@@ -47,10 +59,10 @@ class LakeShore372(CheckedInstrument, LakeshoreModel372):
         """One attempt of `channel_temperature`: status and reading belong together."""
         status = self.ask_integer(f"RDGST? {channel}")
         if status:
-            sensor: Any = self.channels[channel - 1]
+            reasons = "; ".join(reason for bit, reason in SENSOR_STATUS.items() if status & bit) or "unknown reason"
             raise ReadingError(
                 self.described,
-                f"input {channel} has no valid reading: {sensor._decode_sensor_status(str(status))} (RDGST? {status}).",
+                f"input {channel} has no valid reading: {reasons} (RDGST? {status}).",
                 "Check that the input is enabled, its excitation and its range.",
             )
         kelvin = self.measured(self.ask_number(f"KRDG? {channel}"), f"temperature of input {channel}")

@@ -2,45 +2,78 @@
 
 A procedure never names an instrument: it asks for a *role*. A driver fills a role by having the methods of its
 protocol; nothing has to be inherited, so a lab's own driver file fits by shape alone. Units are SI and refer to the
-instrument's own terminals, except for `DeviceBias`, which speaks of the device (the station converts, see
-`drivers.wiring`).
+instrument's own terminals, except for what the station itself provides to procedures (`DeviceBias`, `Setpoint`, and
+`roles.current` and `roles.voltage`): these refer to the device (see `drivers.wiring`).
+
+Kinds of roles, and what an instrument must have to fill one::
+
+    bias         BiasSource                analyzer     SpectrumAnalyzer        setpoint   Adjustable
+    ammeter      Ammeter                   vna          VectorNetworkAnalyzer   reading    Reading
+    voltmeter    Voltmeter                 thermometer  Thermometer
+    lockin       LockIn
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from drivers.errors import InstrumentError, ReadingError
 from drivers.wiring import Wiring
 
 __all__ = [
+    "Acquisition",
+    "Adjustable",
+    "Ammeter",
     "BiasReading",
     "BiasSource",
+    "Clock",
     "DeviceBias",
-    "FridgeThermometer",
     "LockIn",
+    "MissingRoleError",
+    "Reading",
     "Roles",
     "SelfRamping",
+    "Setpoint",
     "SourceReading",
     "SpectrumAnalyzer",
+    "Thermometer",
     "VectorNetworkAnalyzer",
-    "filled",
+    "Voltmeter",
 ]
+
+NAN = float("nan")
+
+POLL, LATEST = 0.05, 10.0
+"""Time (s) between two questions whether an acquisition is complete, and how late it may be."""
 
 
 @dataclass(frozen=True)
 class SourceReading:
-    """One reading of a source-meter at its terminals: voltage (V) as read back, current (A)."""
+    """One reading of a bias source at its terminals.
+
+    Attributes
+    ----------
+    voltage
+        As read back (V).
+    current
+        Measured (A); NaN if the source does not measure current.
+    voltage_range, current_range
+        Ranges in use (V, A); NaN where unknown.
+
+    """
 
     voltage: float
     current: float
+    voltage_range: float = NAN
+    current_range: float = NAN
 
 
 @dataclass(frozen=True)
 class BiasReading:
-    """One bias point.
+    """One bias point. The first three refer to the device, the others are raw readings; NaN where there is none.
 
     Attributes
     ----------
@@ -49,18 +82,39 @@ class BiasReading:
     current
         Current through the device (A).
     device_voltage
-        Voltage across the device (V): `bias` less the drop over the line's series resistance.
+        Voltage across the device (V): the reading of the role `voltage`, or else `bias` less the drop over the line's
+        series resistance.
+    source_voltage, source_current
+        At the source's terminals (V, A).
+    amplifier_voltage
+        Output of the current amplifier (V), where the current is read through one.
+    voltage_range, current_range
+        Ranges of the source that are in use (V, A).
 
     """
 
     bias: float
     current: float
     device_voltage: float
+    source_voltage: float = NAN
+    source_current: float = NAN
+    amplifier_voltage: float = NAN
+    voltage_range: float = NAN
+    current_range: float = NAN
 
 
-@runtime_checkable
-class BiasSource(Protocol):
-    """A voltage source that measures its own current (a source-meter)."""
+class Adjustable(Protocol):
+    """A level that is written and read back: what every ramp is made of. Asking for it changes nothing."""
+
+    def set_level(self, value: float) -> None:
+        """Write one level (in its unit, V for a bias source). Never retried."""
+
+    def level(self) -> float:
+        """The level as the instrument reads it back; what is at the device if the output is on."""
+
+
+class BiasSource(Adjustable, Protocol):
+    """A voltage source; a source-meter also measures its current."""
 
     def prepare(
         self, *, maximum_voltage: float, maximum_current: float, compliance: float, integration_time: float
@@ -79,39 +133,45 @@ class BiasSource(Protocol):
     def output_enabled(self) -> bool:
         """Whether the output is on, as the instrument answers."""
 
-    def set_level(self, voltage: float) -> None:
-        """Write one source level (V). Never retried."""
-
-    def level(self) -> float:
-        """The source level (V) as the instrument reads it back; what is at the device if the output is on."""
-
     def read(self) -> SourceReading:
         """Measure. Raises OverloadError or ComplianceError rather than returning a wrong number."""
 
 
-@runtime_checkable
 class SelfRamping(Protocol):
-    """What a bias source may have besides: ramps that it makes by itself, evenly timed. Never required."""
+    """Optional for a bias source: ramps that the instrument makes by itself, evenly timed."""
 
     @property
     def longest_ramp(self) -> int:
         """Most levels of one ramp."""
 
     def start_ramp(self, levels: Sequence[float], interval: float) -> None:
-        """Load `levels` (V), read them back, start walking through them and return at once.
+        """Load `levels` (V), read them back, start the ramp and return at once.
 
         From one level to the next it takes `interval` (s) or longer. The output stays as it is. Raises an
         `InstrumentError` before anything moves where the levels were not taken.
         """
 
     def ramp_running(self) -> bool:
-        """Whether it is still walking, asked 0.1 s after the start at the earliest. Raises where it failed."""
+        """Whether the ramp is running, asked 0.1 s after the start at the earliest. Raises where it failed."""
 
     def halt_ramp(self) -> None:
-        """Stop walking, at whatever level; harmless where it stands. Raises if it goes on."""
+        """Stop the ramp, at whatever level; harmless where none is running. Raises if it goes on."""
 
 
-@runtime_checkable
+class Ammeter(Protocol):
+    """A current meter. In `roles.current` it reads the current through the device."""
+
+    def read(self) -> float:
+        """Current (A). Raises OverloadError when over-range."""
+
+
+class Voltmeter(Protocol):
+    """A voltmeter. In `roles.voltage` it reads the voltage across the device."""
+
+    def read(self) -> float:
+        """Voltage (V). Raises OverloadError when over-range."""
+
+
 class LockIn(Protocol):
     """A lock-in amplifier with a sine output and auxiliary voltage inputs."""
 
@@ -131,53 +191,91 @@ class LockIn(Protocol):
         """DC voltage (V) at auxiliary input `channel`, 1 to 4."""
 
 
-@runtime_checkable
-class SpectrumAnalyzer(Protocol):
-    """A spectrum analyzer that averages power (not its logarithm)."""
+Data_co = TypeVar("Data_co", covariant=True)
+
+
+class Acquisition(Protocol[Data_co]):
+    """A measurement that takes time; `Roles.acquire` makes one."""
+
+    def duration(self) -> float:
+        """Time (s) from `start` until it is finished."""
+
+    def start(self) -> None:
+        """Begin and return at once."""
+
+    def finished(self) -> bool:
+        """Whether the data are complete."""
+
+    def fetch(self) -> Data_co:
+        """The data of the acquisition that is finished. Raises OverloadError rather than returning wrong numbers."""
+
+    def abort(self) -> None:
+        """End the acquisition at the instrument; harmless where none is running."""
+
+
+class SpectrumAnalyzer(Acquisition[NDArray[np.float64]], Protocol):
+    """A spectrum analyzer that averages power (not its logarithm).
+
+    `fetch` returns the mean of all sweeps as power spectral density, W/Hz at the input connector, shape (points,).
+    """
 
     def prepare(
         self, *, center: float, span: float, points: int, resolution_bandwidth: float, sweep_time: float, averages: int
     ) -> None:
         """Set the band (Hz), the noise bandwidth of the filter (Hz), the time of one sweep (s) and sweeps averaged."""
 
-    def duration(self) -> float:
-        """Time (s) that one call of `power_spectral_density` takes."""
-
     def frequencies(self) -> NDArray[np.float64]:
         """Frequency axis (Hz), shape (points,)."""
 
-    def power_spectral_density(self) -> NDArray[np.float64]:
-        """Take `averages` sweeps and return their mean, W/Hz at the input connector, shape (points,)."""
 
+class VectorNetworkAnalyzer(Acquisition[NDArray[np.complex128]], Protocol):
+    """A vector network analyzer measuring one complex parameter.
 
-@runtime_checkable
-class VectorNetworkAnalyzer(Protocol):
-    """A vector network analyzer measuring one complex parameter."""
+    `fetch` returns the mean of all sweeps, a ratio of amplitudes, shape (points,).
+    """
 
     def prepare(
         self, *, center: float, span: float, points: int, power: float, if_bandwidth: float, averages: int
     ) -> None:
         """Set the band (Hz), source power (dBm), IF bandwidth (Hz) and the number of sweeps averaged; all read back."""
 
-    def duration(self) -> float:
-        """Time (s) that one call of `trace` takes."""
-
     def frequencies(self) -> NDArray[np.float64]:
         """Frequency axis (Hz), shape (points,)."""
 
-    def trace(self) -> NDArray[np.complex128]:
-        """Take `averages` sweeps and return the averaged complex parameter, shape (points,)."""
 
-
-@runtime_checkable
-class FridgeThermometer(Protocol):
-    """The thermometer of the stage the device sits on."""
+class Thermometer(Protocol):
+    """A thermometer. In `roles.fridge` that of the stage the device sits on."""
 
     def temperature(self) -> float:
         """Temperature (K). Raises ReadingError where the sensor status is not valid."""
 
 
-@runtime_checkable
+class Reading(Protocol):
+    """Any number that can be read."""
+
+    @property
+    def unit(self) -> str:
+        """Its unit; empty if it is not known."""
+
+    def read(self) -> float:
+        """Its present value."""
+
+
+class Setpoint(Reading, Protocol):
+    """A number that is set by ramps within the station's limits: a gate, a field, a stage temperature."""
+
+    @property
+    def minimum(self) -> float:
+        """Smallest value allowed."""
+
+    @property
+    def maximum(self) -> float:
+        """Largest value allowed."""
+
+    def move_to(self, value: float) -> None:
+        """Ramp to `value` from the read-back value; beyond the limits it raises and moves nothing."""
+
+
 class DeviceBias(Protocol):
     """The bias of the device, moved only by ramps within the station's limits."""
 
@@ -204,30 +302,93 @@ class Clock(Protocol):
         """Let `seconds` pass."""
 
 
-@dataclass(frozen=True)
+class MissingRoleError(LookupError, AttributeError):
+    """A procedure asks for a role that the station does not fill or the run does not use."""
+
+
 class Roles:
-    """Everything a procedure can reach. A role that the station does not fill is None."""
+    """Everything a procedure can reach: each role of the station by its name, as an attribute.
 
-    clock: Clock
-    wiring: Wiring
-    bias: DeviceBias
-    lockin: LockIn | None = None
-    analyzer: SpectrumAnalyzer | None = None
-    vna: VectorNetworkAnalyzer | None = None
-    fridge: FridgeThermometer | None = None
+    Parameters
+    ----------
+    clock
+        The experiment's clock.
+    wiring
+        Conversions between instruments and device.
+    **players
+        Role → what fills it. None is as good as leaving the role out.
 
-
-Role = TypeVar("Role")
-
-
-def filled(role: Role | None) -> Role:
-    """The instrument in a role that a procedure requires.
-
-    Raises
-    ------
-    LookupError
-        Where the station does not fill it.
     """
-    if role is None:
-        raise LookupError("a role that this procedure requires is not filled; name an instrument in the station file")
-    return role
+
+    if TYPE_CHECKING:  # the types of the standard roles; they are found like any other
+        bias: DeviceBias
+        current: Ammeter
+        voltage: Voltmeter
+        lockin: LockIn
+        analyzer: SpectrumAnalyzer
+        vna: VectorNetworkAnalyzer
+        fridge: Thermometer
+
+    def __init__(self, *, clock: Clock, wiring: Wiring, **players: Any) -> None:
+        self.clock = clock
+        self.wiring = wiring
+        self._players = {name: player for name, player in players.items() if player is not None}
+
+    @property
+    def players(self) -> Mapping[str, Any]:
+        """Role → what fills it."""
+        return dict(self._players)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._players
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._players)
+
+    def get(self, name: str) -> Any:
+        """What fills the role `name`; None where the station does not fill it or the run does not use it."""
+        return self._players.get(name)
+
+    def __getattr__(self, name: str) -> Any:
+        # Called only for names that are no other attribute. `_players` is missing while an object is copied.
+        players = self.__dict__.get("_players", {})
+        if name in players:
+            return players[name]
+        if name.startswith("_"):
+            raise AttributeError(name)
+        raise MissingRoleError(
+            f"the role {name} is not filled here; roles are {', '.join(players) or 'none'}. Name an instrument for it "
+            "under labnis.roles in the station file, and the role in REQUIRES or USES of the procedure"
+        )
+
+    def acquire(self, instrument: Acquisition[Data_co]) -> Data_co:
+        """Start an acquisition, wait for it with the experiment's clock, and return its data.
+
+        However the wait ends early, the acquisition is aborted at the instrument.
+
+        Raises
+        ------
+        ReadingError
+            Where it is not complete much later than its duration.
+
+        """
+        instrument.start()
+        try:
+            duration = instrument.duration()
+            latest = self.clock.time() + 1.1 * duration + LATEST
+            self.clock.sleep(duration)
+            while not instrument.finished():
+                if self.clock.time() > latest:
+                    raise ReadingError(  # noqa: TRY301  # aborted like any other
+                        str(getattr(instrument, "name", type(instrument).__name__)),
+                        f"has not finished an acquisition of {duration:g} s {LATEST:g} s after its end.",
+                        "Check its trigger source.",
+                    )
+                self.clock.sleep(POLL)
+        except BaseException as error:
+            try:
+                instrument.abort()
+            except InstrumentError as failure:
+                error.add_note(f"The acquisition could not be aborted either: {failure}")
+            raise
+        return instrument.fetch()

@@ -54,12 +54,13 @@ class CheckedInstrument(VisaInstrument):
 
     def __init__(self, name: str, address: str, **kwargs: Any) -> None:
         self._unanswered: list[CommunicationError] = []
+        self._visa_name = address
         super().__init__(name, address, **kwargs)
 
     @property
     def described(self) -> str:
         """Name and address, for messages."""
-        return f"{self.name} ({self._legacy_address})"
+        return f"{self.name} ({self._visa_name})"
 
     def connect_message(self, idn_param: str = "IDN", begin_time: float | None = None) -> None:
         """Log the connection. QCoDeS prints it, but standard output belongs to whoever runs labnis."""

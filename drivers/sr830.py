@@ -9,7 +9,8 @@ from drivers.scpi import CheckedInstrument
 
 __all__ = ["SR830"]
 
-SENSITIVITIES = tuple(QcodesSR830._VOLT_TO_N)
+# SENS and OFLT, each from number 0 (manual, "Gain and time constant commands").
+SENSITIVITIES = tuple(float(f"{factor}e{decade}") for decade in range(-9, 1) for factor in (1, 2, 5))[1:-2]
 TIME_CONSTANTS = tuple(float(f"{factor}e{decade}") for decade in range(-5, 5) for factor in (1, 3))
 
 # LIAS? bits (manual, "Status byte definitions").

@@ -5,11 +5,11 @@ those the emitted power gives the gain and the noise temperature of the amplifie
 its own, and the bias returns to zero in between.
 """
 
-from procedures.bias_procedure import BiasProcedure
+from procedures.bias_sweep import BiasSweep
 from procedures.emitted_power_vs_bias import EmittedPowerVsBias
 from procedures.iv_sweep import IVSweep
 from procedures.reflection_vs_bias import ReflectionVsBias
 
 __all__ = ["CALIBRATION"]
 
-CALIBRATION: tuple[type[BiasProcedure], ...] = (IVSweep, ReflectionVsBias, EmittedPowerVsBias)
+CALIBRATION: tuple[type[BiasSweep], ...] = (IVSweep, ReflectionVsBias, EmittedPowerVsBias)

@@ -5,24 +5,19 @@ from typing import Any, ClassVar
 import numpy as np
 from pymeasure.experiment import FloatParameter, IntegerParameter
 
-from drivers.roles import filled
-from procedures.bias_procedure import BiasProcedure, band_refusal
+from procedures.bias_sweep import BiasSweep, band_refusal
 
 __all__ = ["EmittedPowerVsBias"]
 
 
-class EmittedPowerVsBias(BiasProcedure):
+class EmittedPowerVsBias(BiasSweep):
     """Step the bias from zero to many gaps and take one noise spectrum around the resonance at each point."""
 
     REQUIRES: ClassVar[tuple[str, ...]] = ("bias", "analyzer")
-    DATA_COLUMNS: ClassVar[list[str]] = [
-        "Bias (V)",
-        "Device voltage (V)",
-        "Current (A)",
-        "Fridge temperature (K)",
-        "Band power (W)",
-    ]
+    DATA_COLUMNS: ClassVar[list[str]] = [*BiasSweep.DATA_COLUMNS, "Band power (W)"]
     TRACES: ClassVar[dict[str, tuple[str, type]]] = {"Spectrum (W/Hz)": ("Frequency (Hz)", float)}
+    SIGNAL: ClassVar[str] = "Band power (W)"
+    ANALYSES: ClassVar[tuple[str, ...]] = ("labnis.fit.analyses.EmittedPower",)
 
     maximum_bias = FloatParameter("Largest bias", units="V", default=5e-3, minimum=0.0)
     center = FloatParameter("Centre frequency", units="Hz", default=4.67e9, minimum=1e3, maximum=44e9)
@@ -50,7 +45,7 @@ class EmittedPowerVsBias(BiasProcedure):
 
     def refusal(self) -> str:
         """The whole band has to be one that the analyzer has."""
-        return band_refusal(self)
+        return super().refusal() or band_refusal(self)
 
     def point_duration(self) -> float:
         """Nearly all of it is the analyzer's sweeps."""
@@ -58,7 +53,7 @@ class EmittedPowerVsBias(BiasProcedure):
 
     def startup(self) -> None:
         """Set up the spectrum analyzer, check the limits, switch the source on."""
-        self.analyzer = filled(self.roles.analyzer)
+        self.analyzer = self.roles.analyzer
         self.analyzer.prepare(**self.instrument_settings()["analyzer"])
         self.prepare_bias()
 
@@ -66,12 +61,10 @@ class EmittedPowerVsBias(BiasProcedure):
         """For each bias: set, wait, read the current, take a spectrum and integrate it over the band."""
         frequencies = self.analyzer.frequencies()
         self.emit("axis", {"Frequency (Hz)": frequencies})
-        for done, bias in self.remaining():
-            if self.should_stop():
-                return
+        for *_, bias in self.points():
             self.settle_at(bias)
             row = self.bias_row(self.roles.bias.read())
-            spectrum = self.analyzer.power_spectral_density()
-            self.emit("trace", {"Spectrum (W/Hz)": spectrum})
-            self.emit("results", row | {"Band power (W)": float(np.trapezoid(spectrum, frequencies))})
-            self.emit("progress", 100 * done / self.points)
+            spectrum = self.roles.acquire(self.analyzer)
+            self.record(
+                row | {"Spectrum (W/Hz)": spectrum, "Band power (W)": float(np.trapezoid(spectrum, frequencies))}
+            )

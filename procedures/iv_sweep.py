@@ -2,26 +2,25 @@
 
 from typing import Any, ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
 from pymeasure.experiment import FloatParameter, IntegerParameter
 
-from procedures.bias_procedure import BiasProcedure
+from procedures.bias_sweep import BiasSweep
 
 __all__ = ["IVSweep"]
 
 
-class IVSweep(BiasProcedure):
+class IVSweep(BiasSweep):
     """Sweep the bias from −maximum to +maximum; at each point read the current and, with a lock-in, dI/dV."""
 
     DATA_COLUMNS: ClassVar[list[str]] = [
-        "Bias (V)",
-        "Device voltage (V)",
-        "Current (A)",
-        "Fridge temperature (K)",
+        *BiasSweep.DATA_COLUMNS,
         "Excitation (V)",
+        "Lockin X (V)",
+        "Lockin Y (V)",
         "Conductance (S)",
     ]
+    SIGNAL: ClassVar[str] = "Current (A)"
+    ANALYSES: ClassVar[tuple[str, ...]] = ("labnis.fit.analyses.CurrentVoltage", "labnis.fit.analyses.Conductance")
 
     maximum_bias = FloatParameter("Largest bias", units="V", default=1.2e-3, minimum=0.0)
     points = IntegerParameter("Bias points", default=401, minimum=10, maximum=2_000_000)
@@ -30,9 +29,9 @@ class IVSweep(BiasProcedure):
     time_constant = FloatParameter("Lock-in time constant", units="s", default=0.03, minimum=1e-5)
     sensitivity = FloatParameter("Lock-in full scale", units="V", default=0.1, minimum=2e-9, maximum=1.0)
 
-    def biases(self) -> NDArray[np.float64]:
-        """Swept from the largest negative to the largest positive bias (V)."""
-        return np.linspace(-self.maximum_bias, self.maximum_bias, self.points)
+    def lowest_bias(self) -> float:
+        """As far as the largest on the other side."""
+        return -float(self.maximum_bias)
 
     def instrument_settings(self) -> dict[str, dict[str, Any]]:
         """The lock-in's: excitation, filter and full scale."""
@@ -51,30 +50,37 @@ class IVSweep(BiasProcedure):
     def startup(self) -> None:
         """Set the excitation, check the limits, switch the source on."""
         self.prepare_bias()
-        if self.roles.lockin is not None:
-            self.roles.lockin.prepare(**self.instrument_settings()["lockin"])
+        lockin = self.roles.get("lockin")
+        if lockin is not None:
+            lockin.prepare(**self.instrument_settings()["lockin"])
 
     def execute(self) -> None:
-        """For each bias: set, wait, read the current and the conductance."""
-        for done, bias in self.remaining():
-            if self.should_stop():
-                return
+        """For each bias: set, wait, read the lock-in and the current."""
+        for *_, bias in self.points():
             self.settle_at(bias)
-            conductance, excitation = self.conductance()
-            row = self.bias_row(self.roles.bias.read())
-            self.emit("results", row | {"Excitation (V)": excitation, "Conductance (S)": conductance})
-            self.emit("progress", 100 * done / self.points)
+            conductance = self.conductance()
+            self.record(self.bias_row(self.roles.bias.read()) | conductance)
 
-    def conductance(self) -> tuple[float, float]:
-        """Differential conductance (S) and excitation on the bias line (V rms); NaN and 0 without a lock-in."""
-        lockin = self.roles.lockin
+    def conductance(self) -> dict[str, float]:
+        """What the lock-in adds to a point: excitation on the bias line (V rms), X, Y (V rms) and conductance (S).
+
+        Without a lock-in the excitation is 0 and the rest NaN.
+        """
+        lockin = self.roles.get("lockin")
         if lockin is None:
-            return float("nan"), 0.0
+            nothing = float("nan")
+            return {"Excitation (V)": 0.0, "Lockin X (V)": nothing, "Lockin Y (V)": nothing, "Conductance (S)": nothing}
         self.roles.clock.sleep(max(0.0, lockin.settling_time() - self.settling_time))
-        conductance = self.roles.wiring.device_conductance(lockin.read(), self.excitation)
-        return conductance, self.excitation / self.roles.wiring.excitation_divider
+        signal = lockin.read()
+        return {
+            "Excitation (V)": self.excitation / self.roles.wiring.excitation_divider,
+            "Lockin X (V)": signal.real,
+            "Lockin Y (V)": signal.imag,
+            "Conductance (S)": self.roles.wiring.device_conductance(signal, self.excitation),
+        }
 
     def shutdown(self) -> None:
         """Leave the lock-in at its smallest excitation."""
-        if self.roles.lockin is not None:
-            self.roles.lockin.quiet()
+        lockin = self.roles.get("lockin")
+        if lockin is not None:
+            lockin.quiet()

@@ -4,18 +4,18 @@ from typing import Any, ClassVar
 
 from pymeasure.experiment import FloatParameter, IntegerParameter
 
-from drivers.roles import filled
-from procedures.bias_procedure import BiasProcedure, band_refusal
+from procedures.bias_sweep import BiasSweep, band_refusal
 
 __all__ = ["ReflectionVsBias"]
 
 
-class ReflectionVsBias(BiasProcedure):
+class ReflectionVsBias(BiasSweep):
     """Step the bias from zero to well beyond the gap and take one reflection trace at each point."""
 
     REQUIRES: ClassVar[tuple[str, ...]] = ("bias", "vna")
-    DATA_COLUMNS: ClassVar[list[str]] = ["Bias (V)", "Device voltage (V)", "Current (A)", "Fridge temperature (K)"]
     TRACES: ClassVar[dict[str, tuple[str, type]]] = {"S11 (1)": ("Frequency (Hz)", complex)}
+    SIGNAL: ClassVar[str] = "S11 (1)"
+    ANALYSES: ClassVar[tuple[str, ...]] = ("labnis.fit.analyses.Reflection",)
 
     maximum_bias = FloatParameter("Largest bias", units="V", default=2.4e-3, minimum=0.0)
     center = FloatParameter("Centre frequency", units="Hz", default=4.67e9, minimum=10e6, maximum=26.5e9)
@@ -43,7 +43,7 @@ class ReflectionVsBias(BiasProcedure):
 
     def refusal(self) -> str:
         """The whole band has to be one that the analyzer has."""
-        return band_refusal(self)
+        return super().refusal() or band_refusal(self)
 
     def point_duration(self) -> float:
         """Each frequency point takes one inverse IF bandwidth, times the averages."""
@@ -51,18 +51,14 @@ class ReflectionVsBias(BiasProcedure):
 
     def startup(self) -> None:
         """Set up the network analyzer, check the limits, switch the source on."""
-        self.vna = filled(self.roles.vna)
+        self.vna = self.roles.vna
         self.vna.prepare(**self.instrument_settings()["vna"])
         self.prepare_bias()
 
     def execute(self) -> None:
         """For each bias: set, wait, read the current, take a trace."""
         self.emit("axis", {"Frequency (Hz)": self.vna.frequencies()})
-        for done, bias in self.remaining():
-            if self.should_stop():
-                return
+        for *_, bias in self.points():
             self.settle_at(bias)
             row = self.bias_row(self.roles.bias.read())
-            self.emit("trace", {"S11 (1)": self.vna.trace()})
-            self.emit("results", row)
-            self.emit("progress", 100 * done / self.points)
+            self.record(row | {"S11 (1)": self.roles.acquire(self.vna)})

@@ -29,7 +29,7 @@ class Analyzer:
     def frequencies(self) -> np.ndarray:
         return np.linspace(1.0, 2.0, 7)
 
-    def power_spectral_density(self) -> np.ndarray:
+    def fetch(self) -> np.ndarray:
         raise OVERLOAD
 
 
@@ -57,7 +57,7 @@ def test_compliance_ends_the_run_where_the_station_says_stop() -> None:
 
 def test_an_overloaded_trace_keeps_its_shape() -> None:
     quality = Quality("stop", print)
-    spectrum = Judged(Analyzer(), quality).power_spectral_density()
+    spectrum = Judged(Analyzer(), quality).fetch()
     assert spectrum.shape == (7,)
     assert np.isnan(spectrum).all()
     assert quality.take() == QualityBit.OVERLOAD

@@ -19,9 +19,10 @@ __all__ = ["app", "main"]
 _MODULES = {
     "run": "measuring",
     "calibrate": "measuring",
-    "check": "measuring",
+    "resume": "measuring",
+    "queue": "measuring",
+    "check": "checking",
     "safe": "rescuing",
-    "resume": "continuing",
     "recover": "recovering",
     "replay": "replaying",
     "reproduce": "reproducing",
@@ -30,6 +31,7 @@ _MODULES = {
     "log": "looking",
     "calibrations": "looking",
     "cooldown": "cooldowns",
+    "new": "creating",
     "twin": "twin",
 }
 """Command → module of this package that has a function, or a group of commands, of that name."""

@@ -8,8 +8,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from labnis.cli.options import STATION, DataOption, StationOption
-from labnis.cli.preparing import ledger_of
 from labnis.errors import RequestError
+from labnis.experiment.opening import ledger_of
 from labnis.ledger import InvalidEntryError
 from labnis.station import load_station
 from labnis.ui.terminal import shown

@@ -12,29 +12,48 @@ from rich.markup import escape
 from rich.table import Table
 
 from labnis.cli.options import STATION, DataOption, JsonOption, StationOption
-from labnis.cli.preparing import ledger_of, listed
 from labnis.errors import RequestError
+from labnis.experiment.opening import ledger_of
 from labnis.fit import Estimate, FitResult
 from labnis.ledger import Calibration
 from labnis.station import load_station
 from labnis.storage import find_run, list_runs, read_events, read_fits, read_metadata
 from labnis.ui.figures import draw_runs
-from labnis.ui.terminal import rounded, shown
+from labnis.ui.terminal import listed, shown
 
 __all__ = ["calibrations", "log", "ls", "show"]
 
+_SHOWN = (
+    "status", "reason", "rows", "start", "end", "cooldown", "tags", "note", "git_commit", "git_dirty", "host",
+)  # fmt: skip
 
-def ls(station: StationOption = STATION, data: DataOption = None) -> None:
+
+def ls(
+    station: StationOption = STATION,
+    data: DataOption = None,
+    tag: Annotated[list[str] | None, typer.Option("--tag", help="Only runs with this tag; may be given again.")] = None,
+) -> None:
     """List the runs in the data folder."""
     folder = data or load_station(station).data
     table = Table(box=None, padding=(0, 1, 0, 0))  # seven columns in the 80 characters of a narrow terminal
-    for heading in ("run", "start", "procedure", "cooldown", "rows", "status", "simulated"):
+    for heading in ("run", "start", "procedure", "cooldown", "rows", "status", "simulated", "tags"):
         table.add_column(heading, no_wrap=heading not in ("cooldown", "status"), overflow="fold")
     for summary in list_runs(folder):
+        if not set(tag or ()) <= set(summary.tags):
+            continue
         start = summary.start.strftime("%Y-%m-%d %H:%M:%S") if summary.start else ""
         status = summary.status if summary.status != "unreadable" else f"unreadable: {summary.reason}"
         simulated = {True: "simulated", False: "", None: "?"}[summary.simulated]
-        texts = (summary.run_id, start, summary.procedure, summary.cooldown, str(summary.rows), status, simulated)
+        texts = (
+            summary.run_id,
+            start,
+            summary.procedure,
+            summary.cooldown,
+            str(summary.rows),
+            status,
+            simulated,
+            " ".join(summary.tags),
+        )
         table.add_row(*(escape(shown(text)) for text in texts))
     Console().print(table)
 
@@ -93,8 +112,20 @@ def _show_run(path: Path) -> None:
     metadata = read_metadata(path)
     mark = "SIMULATED " if metadata["simulated"] else ""
     console.print(f"[bold]{mark}{escape(shown(metadata['procedure']))} {metadata['run_id']}[/]", highlight=False)
-    for key in ("status", "reason", "rows", "start", "end", "cooldown", "git_commit", "git_dirty", "host"):
-        if metadata.get(key) not in (None, ""):
+    for key in (
+        "status",
+        "reason",
+        "rows",
+        "start",
+        "end",
+        "cooldown",
+        "tags",
+        "note",
+        "git_commit",
+        "git_dirty",
+        "host",
+    ):
+        if metadata.get(key) not in (None, "", []):
             console.print(f"  {key}: {shown(metadata[key])}", highlight=False, soft_wrap=True, markup=False)
     console.print(
         f"  parameters: {shown(listed(metadata['parameters']))}", highlight=False, soft_wrap=True, markup=False
@@ -116,5 +147,5 @@ def _show_batch(batch: list[Calibration]) -> None:
     title = f"{escape(shown(first.cooldown))}, {when}, labnis {first.code_version}{mark}"
     table = Table("quantity", "value ± σ", "run", "model", title=title, title_justify="left")
     for c in batch:
-        table.add_row(c.quantity.replace("_", " "), rounded(Estimate(c.value, c.sigma, c.unit)), c.run_id, c.model)
+        table.add_row(c.quantity.replace("_", " "), str(Estimate(c.value, c.sigma, c.unit)), c.run_id, c.model)
     Console().print(table)

@@ -1,165 +1,172 @@
-"""Commands that measure: `run`, `calibrate`, and `check`, which rehearses their beginning."""
+"""Commands that measure: `run`, `calibrate`, `resume`, `queue`."""
 
 import json
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from pymeasure.experiment import Procedure
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
-from labnis.cli.options import (
-    STATION,
-    DataOption,
-    DryRunOption,
-    JsonOption,
-    RecordOption,
-    SeedOption,
-    SetOption,
-    StationOption,
-    TwinOption,
-    UntilOption,
-    YesOption,
-    parsed,
-)
-from labnis.cli.preparing import Options, Prepared, cooldown_for, ledger_of, listed, prepared
+from labnis.cli.options import MeasurementOptions, assignments, with_measurement_options
 from labnis.errors import DataQualityError, RequestError
-from labnis.experiment.analysis import RESULTS
-from labnis.experiment.goals import parsed_goals
-from labnis.experiment.outcome import RunOutcome
-from labnis.experiment.preflight import needed_roles, planned_runs
-from labnis.experiment.request import configured_calibration, configured_procedure, find_procedure
-from labnis.experiment.session import Bench, open_bench
-from labnis.station import open_station
-from labnis.ui.terminal import TerminalDisplay, contract_table, estimate_table
-from labnis.visa_log.run_digests import note_rows
-from sim_instruments import Twin
+from labnis.experiment.analysis import analyses_of, true_results
+from labnis.experiment.goals import reachable
+from labnis.experiment.opening import open_session
+from labnis.experiment.preflight import needed_roles
+from labnis.experiment.request import configured_calibration, configured_procedure, find_procedure, read_queue
+from labnis.experiment.run import Run
+from labnis.station import load_station
+from labnis.storage import find_run, list_runs, read_metadata
+from labnis.ui.terminal import TerminalDisplay, estimate_table, preflight_table
+from labnis.visa_log.session_record import recorded
 
-__all__ = ["calibrate", "check", "measure", "run"]
+__all__ = ["calibrate", "queue", "resume", "run"]
 
-CONTRACT_BASIS = ("gap", "normal_resistance", "electron_temperature")
-"""Calibrations from which a run's power and temperature are foretold."""
+UNFINISHED = ("interrupted", "aborted", "failed")
+
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", help="Parameter as name=value; may be given again.", metavar="NAME=VALUE")
+]
 
 
-def run(  # noqa: PLR0913, PLR0917  # one parameter per option
+@dataclass(frozen=True)
+class Request:
+    """One run that is asked for."""
+
+    procedure: Procedure
+    tags: list[str] = field(default_factory=list)
+    note: str = ""
+    resume: Path | None = None
+
+
+@with_measurement_options
+def run(
     procedure: Annotated[str, typer.Argument(help="Name of a procedure, or a dotted path to one.")],
-    station: StationOption = STATION,
+    options: MeasurementOptions,
     settings: SetOption = None,
-    dry_run: DryRunOption = False,
-    seed: SeedOption = None,
-    twin: TwinOption = None,
-    data: DataOption = None,
-    as_json: JsonOption = False,
-    yes: YesOption = False,
-    record_visa: RecordOption = False,
-    until: UntilOption = None,
 ) -> None:
     """Run one procedure, fit it live, and log what it finds."""
-    request = [configured_procedure(find_procedure(procedure), parsed(settings))]
-    options = Options(station, dry_run, seed, twin, data, yes, record_visa, parsed_goals(until or ()))
-    measure(request, options, as_json=as_json)
+    config = load_station(options.station)  # the lab's own packages can be imported from now on
+    configured = configured_procedure(find_procedure(procedure), assignments(settings))
+    _measure([_request(configured, options)], options, config)
 
 
-def calibrate(  # noqa: PLR0913, PLR0917  # one parameter per option
-    station: StationOption = STATION,
-    settings: SetOption = None,
-    dry_run: DryRunOption = False,
-    seed: SeedOption = None,
-    twin: TwinOption = None,
-    data: DataOption = None,
-    as_json: JsonOption = False,
-    yes: YesOption = False,
-    record_visa: RecordOption = False,
-    until: UntilOption = None,
-) -> None:
+@with_measurement_options
+def calibrate(options: MeasurementOptions, settings: SetOption = None) -> None:
     """Measure I–V, reflection and emitted power, and log gap, resistance, temperature, rates, gain and noise."""
-    request = configured_calibration(parsed(settings))
-    options = Options(station, dry_run, seed, twin, data, yes, record_visa, parsed_goals(until or ()))
-    outcomes = measure(request, options, as_json=as_json)
-    missing = [name for name in RESULTS if not any(name in outcome.results for outcome in outcomes)]
-    if missing:
-        reasons = "; ".join(f"{outcome.path}: {outcome.problem}" for outcome in outcomes if outcome.problem)
-        raise DataQualityError(f"the data are kept, but they give no {', '.join(missing)}. {reasons}")
+    config = load_station(options.station)
+    steps = configured_calibration(assignments(settings))
+    possible = [step for step in steps if set(step.REQUIRES) <= set(config.roles)]
+    if not possible:
+        raise RequestError(f"{config.path}: no step of the calibration can be measured with its roles")
+    for step in steps:
+        if step not in possible:
+            missing = ", ".join(role for role in step.REQUIRES if role not in config.roles)
+            typer.echo(f"labnis: {type(step).__name__} is left out: the station has no role {missing}", err=True)
+    runs = _measure([_request(step, options) for step in possible], options, config)
+    wanted = [name for step in possible for name in analyses_of(step)[0].results]
+    missing_results = [name for name in wanted if not any(name in one.results for one in runs)]
+    if missing_results:
+        reasons = "; ".join(f"{one.path}: {one.problem}" for one in runs if one.problem)
+        raise DataQualityError(f"the data are kept, but they give no {', '.join(missing_results)}. {reasons}")
 
 
-def check(
-    station: StationOption = STATION,
-    dry_run: DryRunOption = False,
-    twin: TwinOption = None,
-    open_instruments: Annotated[bool, typer.Option("--open", help="Open the instruments, ask who they are.")] = False,
-    data: DataOption = None,
+@with_measurement_options
+def resume(
+    options: MeasurementOptions,
+    run: Annotated[str | None, typer.Argument(help="By path or id; without it, the newest unfinished one.")] = None,
 ) -> None:
-    """Check the station file, the data folder and the ledger; with --open also the instruments."""
-    options = Options(station, dry_run, None, twin, data, yes=True)
-    console = Console()
-    with prepared(options) as ready:
-        config = ready.config
-        table = Table("role", "instrument", "type", "address", title=escape(str(config.path)), title_justify="left")
-        for role, name in config.roles.filled().items():
-            address = ready.twin.addresses[role] if ready.twin else config.address(role)
-            table.add_row(role, escape(name), config.instruments[name]["type"], address or "")
-        console.print(table)
-        console.print(f"wiring: {listed(asdict(config.wiring))}", highlight=False, soft_wrap=True)
-        console.print(f"limits: {listed(config.limits.model_dump())}", highlight=False, soft_wrap=True)
-        console.print(f"data: {ready.data}", highlight=False, soft_wrap=True)
-        if open_instruments or dry_run:
-            _ask_identities(ready, console)
-    console.print("ok")
+    """Continue a run that broke off: same file, its last point measured again and compared."""
+    config = load_station(options.station)
+    folder = options.data or config.data
+    path = find_run(folder, run) if run else _newest_unfinished(folder)
+    metadata = read_metadata(path)
+    procedure: Procedure = find_procedure(metadata["procedure_class"] or metadata["procedure"])()
+    procedure.set_parameters(metadata["parameters"])
+    _measure([Request(procedure, resume=path)], options, config)
 
 
-def measure(
-    procedures: list[Procedure], options: Options, *, as_json: bool, resume: Path | None = None
-) -> list[RunOutcome]:
-    """Run `procedures` in order on one open station, and print what came out; `resume` goes on with that run's file."""
-    if options.goals and options.record_visa:
+@with_measurement_options
+def queue(
+    file: Annotated[Path, typer.Argument(help="YAML list of runs: procedure, and optionally set, tags, note.")],
+    options: MeasurementOptions,
+) -> None:
+    """Run several procedures one after the other."""
+    config = load_station(options.station)
+    requests = [
+        Request(
+            configured_procedure(find_procedure(entry.procedure), entry.set),
+            [*(options.tag or []), *entry.tags],
+            entry.note or options.note,
+        )
+        for entry in read_queue(file)
+    ]
+    _measure(requests, options, config)
+
+
+def _request(procedure: Procedure, options: MeasurementOptions) -> Request:
+    return Request(procedure, options.tag or [], options.note)
+
+
+def _newest_unfinished(folder: Path) -> Path:
+    unfinished = [summary.path for summary in list_runs(folder) if summary.status in UNFINISHED]
+    if not unfinished:
+        raise RequestError(f"no unfinished run in {folder}; name one to resume")
+    return unfinished[-1]
+
+
+def _measure(requests: list[Request], options: MeasurementOptions, config: Any) -> list[Run]:
+    """Run what is asked for, in order, in one session, and print what came out."""
+    procedures = [request.procedure for request in requests]
+    until = options.until or []
+    if until and options.record_visa:
         raise RequestError(
             "--until and --record-visa do not go together: when the fit knows enough depends on how fast this machine "
             "is, so that the record could not be replayed. Give one of them"
         )
-    asks = not (options.dry_run or options.yes)
-    with prepared(options) as ready:
-        ledger = ledger_of(ready.config, options.data)
-        cooldown = cooldown_for(ledger, options)
-        console = Console(stderr=True)
-        display = TerminalDisplay(console, simulated=options.dry_run)
-        with (
-            ready.recorded(procedures, options, cooldown) as record,
-            open_bench(
-                ready.config,
-                procedures,
-                data=ready.data,
-                ledger=ledger,
-                cooldown=cooldown,
-                simulation=ready.simulation,
-                goals=options.goals,
-                display=display,
-                record=record,
-            ) as bench,
-        ):
-            latest = {name: ledger.latest(name, cooldown, bench.simulated) for name in CONTRACT_BASIS}
-            known = {name: found.value for name, found in latest.items() if found is not None}
-            roles = needed_roles(procedures, ready.config)
-            plans = planned_runs(procedures, ready.config, known, bench.bath_temperature())
-            console.print(contract_table(plans, ready.config, roles))
-            if asks:
-                _confirm()
-            outcomes = [_measured(bench, procedure, resume) for procedure in procedures]
-        _print_results(outcomes, ready.twin, as_json=as_json)
-        if record is not None:
-            console.print(f"VISA traffic: {record.path}", highlight=False, soft_wrap=True)
-        return outcomes
+    console = Console(stderr=True)
+    observers: list[Any] = [TerminalDisplay(console, simulated=options.dry_run)]
+    if options.plot:
+        from labnis.ui.live_plot import LivePlot  # noqa: PLC0415  # a window is opened only where it is asked for
 
-
-def _measured(bench: Bench, procedure: Procedure, resume: Path | None) -> RunOutcome:
-    """Run `procedure`; however it ends, the record of VISA traffic, if there is one, knows the rows."""
-    try:
-        return bench.run(procedure, resume=resume)
-    finally:
-        note_rows(bench.record)
+        observers.append(LivePlot())
+    with open_session(
+        config,
+        dry_run=options.dry_run,
+        twin=options.twin,
+        seed=options.seed,
+        data=options.data,
+        observers=observers,
+        on_error=options.on_error,
+        traffic=partial(recorded, procedures=procedures) if options.record_visa else None,
+    ) as session:
+        plans = session.prepare(procedures, until=until)
+        console.print(preflight_table(plans, config, needed_roles(procedures, config)))
+        for name in session.station.stand_ins:
+            console.print(f"{name} is simulated by a stand-in for its role: there is no panel of its model")
+        if not (options.dry_run or options.yes):
+            _confirm()
+        runs = [
+            session.run(
+                one.procedure,
+                until=reachable(until, analyses_of(one.procedure)),
+                resume=one.resume,
+                tags=one.tags,
+                note=one.note,
+            )
+            for one in requests
+        ]
+        truth: dict[str, float] | None = None
+        if session.twin is not None:
+            every = [analysis for procedure in procedures for analysis in analyses_of(procedure)]
+            truth = true_results(every, session.twin.truth)
+        simulated = session.simulated
+    _print_results(runs, truth, simulated=simulated, as_json=options.as_json)
+    return runs
 
 
 def _confirm() -> None:
@@ -168,39 +175,31 @@ def _confirm() -> None:
     Raises
     ------
     RequestError
-        Where nobody can be asked, or the answer is no.
+        Where there is no terminal to ask, or the answer is no.
     """
     if not sys.stdin.isatty():
-        raise RequestError("nobody can be asked whether to go ahead; give --yes in scripts. Nothing was moved")
+        raise RequestError("there is no terminal to ask whether to go ahead; give --yes in scripts. Nothing was moved")
     if not typer.confirm("Go ahead?", err=True):
         raise RequestError("not confirmed. Nothing was moved")
 
 
-def _print_results(outcomes: list[RunOutcome], twin: Twin | None, *, as_json: bool) -> None:
-    results = {name: estimate for outcome in outcomes for name, estimate in outcome.results.items()}
-    truth = dict(twin.truth) if twin else None
+def _print_results(runs: list[Run], truth: dict[str, float] | None, *, simulated: bool, as_json: bool) -> None:
+    results = {name: estimate for one in runs for name, estimate in one.results.items()}
     if as_json:
+        known = truth or {}
         answer = {
-            "simulated": twin is not None,
-            "runs": [str(outcome.path) for outcome in outcomes],
+            "simulated": simulated,
+            "runs": [str(one.path) for one in runs],
             "results": {
-                name: asdict(estimate) | ({"truth": truth[name]} if truth else {}) for name, estimate in results.items()
+                name: asdict(estimate) | ({"truth": known[name]} if name in known else {})
+                for name, estimate in results.items()
             },
         }
         typer.echo(json.dumps(answer))
         return
     console = Console()
     if results:
-        title = "Results of a SIMULATED measurement" if twin else "Results"
+        title = "Results of a SIMULATED measurement" if simulated else "Results"
         console.print(estimate_table(results, truth=truth, title=title))
-    for outcome in outcomes:
-        console.print(str(outcome.path), highlight=False, soft_wrap=True)
-
-
-def _ask_identities(ready: Prepared, console: Console) -> None:
-    roles = ready.config.roles.filled()
-    where: dict[str, Any] = {"visalib": ready.twin.visalib, "addresses": ready.twin.addresses} if ready.twin else {}
-    with open_station(ready.config, required_roles=list(roles), **where) as station:
-        for name, part in station.snapshot()["instruments"].items():
-            identity = part["parameters"]["IDN"]["value"]
-            console.print(f"{name}: {listed(identity)}", highlight=False, soft_wrap=True)
+    for one in runs:
+        console.print(str(one.path), highlight=False, soft_wrap=True)

@@ -1,7 +1,11 @@
 """Options that several commands share."""
 
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal, get_type_hints
 
 import typer
 
@@ -12,38 +16,74 @@ __all__ = [
     "DataOption",
     "DryRunOption",
     "JsonOption",
-    "RecordOption",
-    "SeedOption",
-    "SetOption",
+    "MeasurementOptions",
     "StationOption",
     "TwinOption",
-    "UntilOption",
-    "YesOption",
-    "parsed",
+    "assignments",
+    "with_measurement_options",
 ]
+
+STATION = Path("station.yaml")
 
 StationOption = Annotated[Path, typer.Option("--station", help="Station file.")]
 DataOption = Annotated[Path | None, typer.Option("--data", help="Folder for runs, instead of the station file's.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, nothing else.")]
-SetOption = Annotated[
-    list[str] | None, typer.Option("--set", help="Parameter as name=value; may be given again.", metavar="NAME=VALUE")
-]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Use the simulated fridge; everything else stays.")]
-SeedOption = Annotated[int | None, typer.Option("--seed", min=0, help="Seed of the simulated noise (dry run only).")]
 TwinOption = Annotated[Path | None, typer.Option("--twin", help="Truth file of the twin (dry run only).")]
-RecordOption = Annotated[
-    bool, typer.Option("--record-visa", help="Record all VISA traffic beside the run, for `labnis replay`.")
-]
-UntilOption = Annotated[
-    list[str] | None,
-    typer.Option("--until", help="End a run as soon as a result is known this well.", metavar="RESULT=SIGMA"),
-]
-
-STATION = Path("station.yaml")
-YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask before a real measurement.")]
 
 
-def parsed(settings: list[str] | None) -> dict[str, str]:
+@dataclass(frozen=True)
+class MeasurementOptions:
+    """Options of every command that measures."""
+
+    station: StationOption = STATION
+    dry_run: DryRunOption = False
+    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Seed of the simulated noise (dry run only).")] = (
+        None
+    )
+    twin: TwinOption = None
+    data: DataOption = None
+    as_json: JsonOption = False
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before a real measurement.")] = False
+    record_visa: Annotated[
+        bool, typer.Option("--record-visa", help="Record all VISA traffic beside the run, for `labnis replay`.")
+    ] = False
+    until: Annotated[
+        list[str] | None,
+        typer.Option("--until", help="End a run as soon as a result is known this well.", metavar="RESULT=SIGMA"),
+    ] = None
+    on_error: Annotated[
+        Literal["stop", "skip"],
+        typer.Option("--on-error", help="What a reading that failed does: end the run, or flag the row and go on."),
+    ] = "stop"
+    tag: Annotated[list[str] | None, typer.Option("--tag", help="Word to search for; may be given again.")] = None
+    note: Annotated[str, typer.Option("--note", help="Comment that is kept with the run.")] = ""
+    plot: Annotated[
+        bool, typer.Option("--plot", help="Show the growing data with their fit in a window, where there is a screen.")
+    ] = False
+
+
+def with_measurement_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give `command` one option for each field of `MeasurementOptions`; it gets them as its argument `options`."""
+    own = [p for p in inspect.signature(command, eval_str=True).parameters.values() if p.name != "options"]
+    hints = get_type_hints(MeasurementOptions, include_extras=True)
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    shared = [
+        inspect.Parameter(f.name, keyword, default=f.default, annotation=hints[f.name])
+        for f in fields(MeasurementOptions)
+    ]
+
+    @functools.wraps(command)
+    def called(**values: Any) -> None:
+        options = MeasurementOptions(**{p.name: values.pop(p.name) for p in shared})
+        command(**values, options=options)
+
+    called.__dict__["__signature__"] = inspect.Signature([p.replace(kind=keyword) for p in own] + shared)
+    called.__annotations__ = {p.name: p.annotation for p in [*own, *shared]}
+    return called
+
+
+def assignments(texts: list[str] | None) -> dict[str, str]:
     """`name=value` texts as a mapping.
 
     Raises
@@ -51,12 +91,12 @@ def parsed(settings: list[str] | None) -> dict[str, str]:
     RequestError
         For a text of another form, or a name given twice.
     """
-    parsed: dict[str, str] = {}
-    for text in settings or ():
+    found: dict[str, str] = {}
+    for text in texts or ():
         name, equals, value = text.partition("=")
         if not (name and equals):
             raise RequestError(f"--set {text!r}: write it as name=value")
-        if name in parsed:
-            raise RequestError(f"--set {name} is given twice: {parsed[name]!r} and {value!r}")
-        parsed[name] = value
-    return parsed
+        if name in found:
+            raise RequestError(f"--set {name} is given twice: {found[name]!r} and {value!r}")
+        found[name] = value
+    return found

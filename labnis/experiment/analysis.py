@@ -1,161 +1,209 @@
-"""Which estimator belongs to which procedure, and which numbers of it are results.
+"""How data become results: the protocol of an analysis, and the one way to a fit.
 
-The fits of a calibration build on each other: the I–V fit is the prior of the reflection fit, and that one the prior of
-the emitted-power fit, each with its whole covariance.
+An analysis is a class without arguments, named by a procedure in `ANALYSES` by its dotted path. Live fit, fit at the
+end, refit, figure and report use the same object. A lab's own looks like this::
+
+    class Thresholds:
+        name = "thresholds"
+        results = {"threshold": "V"}
+
+        def fit(self, data, context, priors, start):
+            return {"threshold": (0.31, 0.02)}      # or uncertainties numbers, or a FitResult
+
+        def predict(self, fit, data):               # optional: what figures and residuals show
+            return {"current": ...}
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+import importlib
+import inspect
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
+import xarray
 
-from drivers.wiring import Wiring
-from labnis.fit import (
-    EmissionData,
-    FitError,
-    FitResult,
-    ReflectionData,
-    Sensitivity,
-    current_voltage_sensitivity,
-    emission_sensitivity,
-    fit_current_voltage,
-    fit_emitted_power,
-    fit_reflection,
-    reflection_sensitivity,
-)
+from labnis.errors import RequestError
+from labnis.fit import Estimate, FitError, FitResult, fit_result_of
+from labnis.fit.analyses import FitContext
 
-__all__ = ["ESTIMATORS", "RESULTS", "RESULT_UNITS", "Columns", "Estimator", "estimator_for"]
-
-Columns = Mapping[str, NDArray[Any]]
-Real = NDArray[np.float64]
+__all__ = [
+    "Analysis",
+    "FitContext",
+    "analyse",
+    "analyses_of",
+    "analyses_of_run",
+    "can",
+    "fitted",
+    "load_class",
+    "published",
+    "published_name",
+    "result_units",
+    "true_results",
+]
 
 
-@dataclass(frozen=True)
-class Estimator:
-    """One fit of one procedure's data.
+class Analysis(Protocol):
+    """What every analysis has.
+
+    Optional are `needs` (names of analyses whose results it takes as priors), `secondary` (True where another analysis
+    of the same data is the better one: its results are published as `name.result` and are never a prior),
+    `predict(fit, data)`, `sensitivity(fit, data, setpoints, context, priors)` and `truth(truth)`.
 
     Attributes
     ----------
     name
-        Of the fit, as the run's file stores it.
-    prior
-        Name of the estimator whose result it starts from, if any.
+        Of the fit, in the file.
     results
-        Parameters of the fit that are results of the calibration.
-    fit
-        Function of (columns, wiring, prior, earlier fit of the same kind).
-    sensitivity
-        Function of (columns, wiring, prior, fit of these columns, biases): what one more visit to each bias would tell.
+        Result → unit.
 
     """
 
     name: str
-    prior: str | None
-    results: tuple[str, ...]
-    fit: Callable[[Columns, Wiring, FitResult | None, FitResult | None], FitResult]
-    sensitivity: Callable[[Columns, Wiring, FitResult | None, FitResult, Real], Sensitivity]
+    results: Mapping[str, str]
+
+    def fit(
+        self, data: xarray.Dataset, context: FitContext, priors: Mapping[str, FitResult], start: FitResult | None
+    ) -> FitResult | Mapping[str, Any]:
+        """Fit `data`; raises FitError where they do not determine the results."""
 
 
-def _current_voltage(data: Columns, wiring: Wiring, _prior: FitResult | None, start: FitResult | None) -> FitResult:
-    return fit_current_voltage(
-        data["device_voltage"],
-        data["current"],
-        series_resistance=wiring.series_resistance,
-        excitation=float(np.max(data["excitation"])),
-        start=start,
-    )
+def load_class(path: str, what: str) -> type:
+    """The class at the dotted `path`; `what` it is for is named in errors.
+
+    Raises
+    ------
+    RequestError
+        There is no such class, or its module cannot be imported.
+
+    """
+    module, _, name = path.rpartition(".")
+    try:
+        found = getattr(importlib.import_module(module), name, None) if module else None
+    except ImportError as error:
+        raise RequestError(f"{what} {path!r}: {error}") from error
+    if not inspect.isclass(found):
+        raise RequestError(f"{what} {path!r}: there is no such class; a dotted path to one is needed")
+    return found
 
 
-def _reflection(data: Columns, _wiring: Wiring, prior: FitResult | None, start: FitResult | None) -> FitResult:
-    return fit_reflection(_traces(data), prior=prior, start=start)
+def _loaded(path: str | type) -> Analysis:
+    kind = load_class(path, "analysis") if isinstance(path, str) else path
+    missing = [name for name in ("name", "results", "fit") if not hasattr(kind, name)]
+    if missing:
+        raise RequestError(f"{kind.__module__}.{kind.__qualname__} is no analysis: it lacks {', '.join(missing)}")
+    analysis: Analysis = kind()
+    return analysis
 
 
-def _traces(data: Columns) -> ReflectionData:
-    return ReflectionData(data["device_voltage"], data["frequency"], data["s11"])
+def analyses_of(procedure: Any) -> tuple[Analysis, ...]:
+    """The analyses that a procedure, or its class, declares; the primary one first.
+
+    Raises
+    ------
+    RequestError
+        One of them cannot be loaded, or two have one name.
+
+    """
+    found = tuple(_loaded(path) for path in getattr(procedure, "ANALYSES", ()))
+    names = [analysis.name for analysis in found]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise RequestError(f"two analyses are called {', '.join(sorted(twice))}; each needs a name of its own")
+    return found
 
 
-def _emitted_power(data: Columns, _wiring: Wiring, prior: FitResult | None, start: FitResult | None) -> FitResult:
-    return fit_emitted_power(_spectra(data), prior=_with_rates(prior), start=start)
+def analyses_of_run(metadata: Mapping[str, Any]) -> tuple[Analysis, ...]:
+    """The analyses named in a run's metadata; those that cannot be loaded here are left out."""
+    found = []
+    for path in metadata["analyses"]:
+        try:
+            found.append(_loaded(path))
+        except RequestError:  # a lab's own package need not be installed where its files are read
+            continue
+    return tuple(found)
 
 
-def _with_rates(prior: FitResult | None) -> FitResult:
-    if prior is None:
-        raise FitError("the gain needs the damping rates: run ReflectionVsBias in this cooldown first")
-    return prior
+def can(analysis: Analysis, ability: str) -> bool:
+    """Whether `analysis` has the optional method `ability`."""
+    return callable(getattr(analysis, ability, None))
 
 
-def _spectra(data: Columns) -> EmissionData:
-    fridge = data["fridge_temperature"]
-    measured = fridge[np.isfinite(fridge)]
-    # Without a thermometer the baths count as cold: at 4.7 GHz that is exact below 40 mK.
-    temperature = float(np.median(measured)) if measured.size else 0.0
-    return EmissionData(data["device_voltage"], data["frequency"], data["spectrum"], temperature)
+def fitted(
+    analysis: Analysis,
+    data: xarray.Dataset,
+    context: FitContext,
+    priors: Mapping[str, FitResult],
+    start: FitResult | None,
+) -> FitResult:
+    """Fit `data` by `analysis`, whatever form it gives its results.
+
+    Raises
+    ------
+    FitError
+        The data do not determine the results, or the analysis does not give what it declares.
+
+    """
+    missing = [name for name in getattr(analysis, "needs", ()) if name not in priors]
+    if missing:
+        raise FitError(
+            f"{analysis.name} needs the results of {', '.join(missing)}: measure that first in this cooldown"
+        )
+    found = analysis.fit(data, context, priors, start)
+    result = found if isinstance(found, FitResult) else fit_result_of(analysis.name, found, analysis.results)
+    absent = [name for name in analysis.results if name not in result.names]
+    if absent:
+        raise FitError(f"{analysis.name} declares {', '.join(absent)}, which its fit does not have")
+    return result
 
 
-def _current_sensitivity(
-    data: Columns, wiring: Wiring, _prior: FitResult | None, fit: FitResult, biases: Real
-) -> Sensitivity:
-    return current_voltage_sensitivity(fit, _device_voltages(data, biases), series_resistance=wiring.series_resistance)
+def analyse(
+    analyses: Sequence[Analysis], data: xarray.Dataset | None, context: FitContext, priors: Mapping[str, FitResult]
+) -> tuple[dict[str, FitResult], dict[str, str]]:
+    """Fit `data` by each of `analyses`, from a fresh start.
+
+    Returns
+    -------
+    tuple
+        Fits by the analysis's name, and for the others why there is none.
+
+    """
+    fits: dict[str, FitResult] = {}
+    problems: dict[str, str] = {}
+    if data is None:
+        return fits, problems
+    for analysis in analyses:
+        try:
+            fits[analysis.name] = fitted(analysis, data, context, priors, None)
+        except FitError as error:
+            problems[analysis.name] = str(error)
+        except Exception as error:  # noqa: BLE001  # the data are safe; a failing fit is reported, not fatal
+            problems[analysis.name] = f"{type(error).__name__}: {error}"
+    return fits, problems
 
 
-def _reflection_sensitivity(
-    data: Columns, _wiring: Wiring, prior: FitResult | None, fit: FitResult, biases: Real
-) -> Sensitivity:
-    return reflection_sensitivity(fit, _traces(data), _device_voltages(data, biases), prior=prior)
+def published(analyses: Iterable[Analysis], fits: Mapping[str, FitResult]) -> dict[str, Estimate]:
+    """Results by name; those of a secondary analysis as `analysis.result`."""
+    results = {}
+    for analysis in analyses:
+        fit = fits.get(analysis.name)
+        for name in analysis.results if fit is not None else ():
+            results[published_name(analysis, name)] = fit[name]  # type: ignore[index]  # not None here
+    return results
 
 
-def _emission_sensitivity(
-    data: Columns, _wiring: Wiring, prior: FitResult | None, fit: FitResult, biases: Real
-) -> Sensitivity:
-    return emission_sensitivity(fit, _spectra(data), _device_voltages(data, biases), prior=_with_rates(prior))
+def published_name(analysis: Analysis, result: str) -> str:
+    """Name under which a `result` of `analysis` is published."""
+    return f"{analysis.name}.{result}" if getattr(analysis, "secondary", False) else result
 
 
-def _device_voltages(data: Columns, biases: Real) -> Real:
-    """Voltages across the device (V) to be expected at `biases`, from those measured."""
-    usable = np.isfinite(data["device_voltage"])
-    measured, first = np.unique(data["bias"][usable], return_index=True)
-    return np.interp(biases, measured, data["device_voltage"][usable][first])
+def result_units(analyses: Sequence[Analysis]) -> dict[str, str]:
+    """Unit of every published result."""
+    return {published_name(a, name): unit for a in analyses for name, unit in a.results.items()}
 
 
-ESTIMATORS: dict[str, Estimator] = {
-    "IVSweep": Estimator(
-        "current_voltage",
-        None,
-        ("gap", "normal_resistance", "electron_temperature"),
-        _current_voltage,
-        _current_sensitivity,
-    ),
-    "ReflectionVsBias": Estimator(
-        "reflection",
-        "current_voltage",
-        ("damping_line", "damping_excess", "damping_junction", "resonance_frequency"),
-        _reflection,
-        _reflection_sensitivity,
-    ),
-    "EmittedPowerVsBias": Estimator(
-        "emitted_power", "reflection", ("gain", "noise_temperature"), _emitted_power, _emission_sensitivity
-    ),
-}
-
-RESULTS: tuple[str, ...] = tuple(name for estimator in ESTIMATORS.values() for name in estimator.results)
-"""The results of a full calibration, in the order in which they are obtained."""
-
-RESULT_UNITS: dict[str, str] = {
-    "gap": "eV",
-    "normal_resistance": "ohm",
-    "electron_temperature": "K",
-    "damping_line": "1/s",
-    "damping_excess": "1/s",
-    "damping_junction": "1/s",
-    "resonance_frequency": "Hz",
-    "gain": "dB",
-    "noise_temperature": "K",
-}
-"""Result → unit in which its value and σ are given."""
-
-
-def estimator_for(procedure: str) -> Estimator | None:
-    """The estimator of a procedure by its class name; None where there is none."""
-    return ESTIMATORS.get(procedure)
+def true_results(analyses: Iterable[Analysis], truth: Mapping[str, float]) -> dict[str, float]:
+    """True value of every published result that the twin knows; those of analyses without `truth` are left out."""
+    known: dict[str, float] = {}
+    for analysis in analyses:
+        if can(analysis, "truth"):
+            found: Mapping[str, float] = analysis.truth(truth)  # type: ignore[attr-defined]  # optional
+            known |= {published_name(analysis, name): value for name, value in found.items()}
+    return known

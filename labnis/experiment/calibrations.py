@@ -1,28 +1,28 @@
-"""Fits as calibrations: what of them the ledger gets, and how a later run finds them again."""
+"""Fits as calibrations: what of them the ledger gets, and how a later run finds them again as priors."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from labnis.experiment.analysis import ESTIMATORS
-from labnis.fit import Estimate, FitResult
-from labnis.ledger import Ledger, NewCalibration
-from labnis.storage import RunWriter, find_run, read_fits
+from labnis.experiment.analysis import Analysis
+from labnis.fit import FitResult
+from labnis.ledger import Ledger, LedgerUnavailableError, NewCalibration, keep_pending
+from labnis.storage import find_run, read_fits
 
-__all__ = ["EarlierFit", "calibrations", "latest_fit"]
+__all__ = ["Logbook", "Prior", "latest_prior"]
 
 
 @dataclass(frozen=True)
-class EarlierFit:
-    """A fit that another one builds on (None if it failed), and the run it comes from."""
+class Prior:
+    """A fit that another one builds on (None if it failed), and the run that it comes from."""
 
     fit: FitResult | None
     run_path: Path
     run_id: str
 
 
-def latest_fit(ledger: Ledger, data: Path, name: str, cooldown: str, *, simulated: bool) -> EarlierFit | None:
-    """The newest fit of the estimator `name` in `cooldown`, with its whole covariance; None if there is none.
+def latest_prior(ledger: Ledger, data: Path, analysis: str, cooldown: str, *, simulated: bool) -> Prior | None:
+    """The newest fit of `analysis` in `cooldown`, with its whole covariance; None if there is none.
 
     Raises
     ------
@@ -30,32 +30,72 @@ def latest_fit(ledger: Ledger, data: Path, name: str, cooldown: str, *, simulate
         Where the ledger knows it and its run cannot be read.
 
     """
-    source = next(e for e in ESTIMATORS.values() if e.name == name)
-    latest = ledger.latest(source.results[0], cooldown, simulated)
+    latest = ledger.latest_of_analysis(analysis, cooldown, simulated)
     if latest is None:
         return None
     # A data folder may have been moved since; the run is known by its id.
     path = Path(latest.run_path) if Path(latest.run_path).is_file() else find_run(data, latest.run_id)
-    return EarlierFit(FitResult.from_record(read_fits(path)[name]), path, latest.run_id)
+    return Prior(FitResult.from_record(read_fits(path)[analysis]), path, latest.run_id)
 
 
-def calibrations(
-    fit: FitResult, results: Mapping[str, Estimate], writer: RunWriter, *, code_version: str, simulated: bool
-) -> list[NewCalibration]:
-    """An entry for every result, with its run, model and code."""
-    assumed = "; ".join(f"{name}: {statement}" for name, statement in fit.assumed.items())
-    return [
-        NewCalibration(
-            quantity=name,
-            value=estimate.value,
-            sigma=estimate.sigma,
-            unit=estimate.unit,
-            run_path=str(writer.path),
-            run_id=writer.run_id,
-            model=fit.model,
-            code_version=code_version,
-            simulated=simulated,
-            assumed=assumed,
-        )
-        for name, estimate in results.items()
-    ]
+@dataclass(frozen=True)
+class Logbook:
+    """Where the results of a session are entered.
+
+    Attributes
+    ----------
+    ledger, cooldown, batch
+        The ledger, the name of the cooldown, and what all results of the session share.
+    data
+        Data folder: results that cannot be entered wait there.
+    code_version, simulated
+        Kept with every result.
+
+    """
+
+    ledger: Ledger
+    cooldown: str
+    batch: str
+    data: Path
+    code_version: str
+    simulated: bool
+
+    def enter(self, analyses: Iterable[Analysis], fits: Mapping[str, FitResult], path: Path, run_id: str) -> list[str]:
+        """Enter the results of all but secondary analyses.
+
+        Returns
+        -------
+        list
+            A sentence where the ledger could not be reached and the results wait.
+
+        """
+        primary = [a for a in analyses if a.name in fits and not getattr(a, "secondary", False)]
+        entries = [entry for a in primary for entry in self._entries(a, fits[a.name], path, run_id)]
+        if not entries:
+            return []
+        try:
+            self.ledger.add_calibrations(entries, cooldown=self.cooldown, batch=self.batch)
+        except LedgerUnavailableError as error:
+            waiting = keep_pending(self.data, entries, cooldown=self.cooldown, batch=self.batch)
+            return [f"{error}; the results wait in {waiting} and are entered by the next labnis command"]
+        return []
+
+    def _entries(self, analysis: Analysis, fit: FitResult, path: Path, run_id: str) -> list[NewCalibration]:
+        """An entry for every result of `analysis`, with its run, model and code."""
+        assumed = "; ".join(f"{name}: {statement}" for name, statement in fit.assumed.items())
+        return [
+            NewCalibration(
+                analysis=analysis.name,
+                quantity=name,
+                value=fit[name].value,
+                sigma=fit[name].sigma,
+                unit=fit[name].unit,
+                run_path=str(path),
+                run_id=run_id,
+                model=fit.model,
+                code_version=self.code_version,
+                simulated=self.simulated,
+                assumed=assumed,
+            )
+            for name in analysis.results
+        ]

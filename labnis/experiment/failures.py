@@ -1,16 +1,16 @@
-"""Several things may fail on the way out of a run: each is kept, all is tried, and the gravest is raised at the end."""
+"""Several things may fail while a run ends: each is collected, all is tried, and the most severe is raised."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from labnis.errors import InterlockError, StoppedBySignal
 
-__all__ = ["gravest", "keeping"]
+__all__ = ["collecting", "most_severe"]
 
 
 @contextmanager
-def keeping(failures: list[BaseException]) -> Iterator[None]:
-    """Keep what is raised inside in `failures`, so that the rest of the way out is gone whatever happened."""
+def collecting(failures: list[BaseException]) -> Iterator[None]:
+    """Collect what is raised inside in `failures`, so that the remaining clean-up still runs."""
     try:
         yield
     except SystemExit as error:  # a procedure that calls sys.exit() has not measured what was asked for
@@ -21,8 +21,8 @@ def keeping(failures: list[BaseException]) -> Iterator[None]:
         failures.append(error)
 
 
-def gravest(failures: Sequence[BaseException]) -> BaseException:
-    """The first failure, with the others as its notes; that the run was asked to stop comes after what went wrong."""
+def most_severe(failures: Sequence[BaseException]) -> BaseException:
+    """The first failure, with the others as its notes; a request to stop comes after what went wrong."""
     first, *others = sorted(failures, key=lambda error: isinstance(error, StoppedBySignal | InterlockError))
     for other in others:
         first.add_note(f"also {type(other).__name__}: {other}")

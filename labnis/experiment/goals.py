@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pint
@@ -10,10 +10,10 @@ from pymeasure.experiment import Procedure
 from pymeasure.units import ureg
 
 from labnis.errors import RequestError
-from labnis.experiment.analysis import RESULT_UNITS, estimator_for
+from labnis.experiment.analysis import Analysis, can
 from labnis.fit import FitResult
 
-__all__ = ["PrecisionGoal", "check_goals", "goals_of", "is_informed", "parsed_goals"]
+__all__ = ["PrecisionGoal", "check_informed", "goals_of", "is_informed", "parsed_goals", "reachable"]
 
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _GOAL = re.compile(rf"(?P<result>\w+)\s*=\s*(?P<number>{_NUMBER})\s*(?P<unit>.*)")
@@ -31,21 +31,19 @@ class PrecisionGoal:
     result
         Its name.
     sigma
-        In the unit of the result, or as a fraction of its value where `relative`.
+        In `unit`, or as a fraction of the result's value where `relative`.
+    unit
+        Of the result.
     """
 
     result: str
     sigma: float
+    unit: str
     relative: bool = False
 
     def __str__(self) -> str:
         """As it is given on the command line."""
         return f"{self.result}={100 * self.sigma:g}%" if self.relative else f"{self.result}={self.sigma:g} {self.unit}"
-
-    @property
-    def unit(self) -> str:
-        """Of the result."""
-        return RESULT_UNITS[self.result]
 
     def distance(self, fit: FitResult) -> float:
         """σ in `fit` over that which is wanted: 1 or less where the goal is reached."""
@@ -57,8 +55,15 @@ class PrecisionGoal:
         return fit.degrees_of_freedom >= _LEAST_FREEDOM and self.distance(fit) <= 1
 
 
-def parsed_goals(texts: Iterable[str]) -> tuple[PrecisionGoal, ...]:
+def parsed_goals(texts: Iterable[str], units: Mapping[str, str]) -> tuple[PrecisionGoal, ...]:
     """Goals from texts like "gain=0.05dB", "gap=0.1%", "electron_temperature=0.5 mK".
+
+    Parameters
+    ----------
+    texts
+        As given.
+    units
+        Result → unit, of all results that can be obtained.
 
     Raises
     ------
@@ -66,24 +71,24 @@ def parsed_goals(texts: Iterable[str]) -> tuple[PrecisionGoal, ...]:
         For another form, an unknown result, a unit of another kind, a σ that is not positive, or a result given twice.
 
     """
-    goals = tuple(_parsed(text) for text in texts)
+    goals = tuple(_parsed(text, units) for text in texts)
     for goal in goals:
         if sum(other.result == goal.result for other in goals) > 1:
             raise RequestError(f"--until {goal.result} is given twice; give the smaller σ alone")
     return goals
 
 
-def _parsed(text: str) -> PrecisionGoal:
+def _parsed(text: str, units: Mapping[str, str]) -> PrecisionGoal:
     match = _GOAL.fullmatch(text.strip())
     if match is None:
         raise RequestError(f"--until {text!r}: write it as result=σ, like gain=0.05dB or gap=0.1%")
     result, sigma, unit = match["result"], float(match["number"]), match["unit"]
-    if result not in RESULT_UNITS:
-        raise RequestError(f"--until {text!r}: {result!r} is no result; there are {', '.join(RESULT_UNITS)}")
+    if result not in units:
+        raise RequestError(f"--until {text!r}: {result!r} is no result here; there are {', '.join(units) or 'none'}")
     if unit == "%":
-        goal = PrecisionGoal(result, sigma / 100, relative=True)
+        goal = PrecisionGoal(result, sigma / 100, units[result], relative=True)
     else:
-        goal = PrecisionGoal(result, sigma * _factor(text, unit, RESULT_UNITS[result]))
+        goal = PrecisionGoal(result, sigma * _factor(text, unit, units[result]), units[result])
     if not (math.isfinite(goal.sigma) and goal.sigma > 0):
         raise RequestError(f"--until {text!r}: σ has to be positive")
     return goal
@@ -99,10 +104,14 @@ def _factor(text: str, unit: str, wanted: str) -> float:
         raise RequestError(f"--until {text!r}: {unit!r} cannot be expressed in {wanted}; use % or {wanted}") from error
 
 
-def goals_of(procedure: Procedure, goals: Sequence[PrecisionGoal]) -> tuple[PrecisionGoal, ...]:
-    """Those `goals` that this procedure's fit can reach."""
-    estimator = estimator_for(type(procedure).__name__)
-    return tuple(goal for goal in goals if estimator is not None and goal.result in estimator.results)
+def goals_of(analyses: Sequence[Analysis], goals: Sequence[PrecisionGoal]) -> tuple[PrecisionGoal, ...]:
+    """Those `goals` that the primary of `analyses` can reach: it is the one that is fitted while a run goes on."""
+    return tuple(goal for goal in goals if analyses and goal.result in analyses[0].results)
+
+
+def reachable(texts: Sequence[str], analyses: Sequence[Analysis]) -> list[str]:
+    """Those of `texts` (as for `parsed_goals`) whose result the primary of `analyses` has."""
+    return [text for text in texts if analyses and text.partition("=")[0].strip() in analyses[0].results]
 
 
 def is_informed(procedure: Procedure) -> bool:
@@ -110,25 +119,23 @@ def is_informed(procedure: Procedure) -> bool:
     return getattr(procedure, "order", "sweep") == "information"
 
 
-def check_goals(goals: Sequence[PrecisionGoal], procedures: Sequence[Procedure]) -> None:
-    """Refuse goals that none of the procedures can reach, and an order of biases that needs a goal and has none.
+def check_informed(procedure: Procedure, analyses: Sequence[Analysis], goals: Sequence[PrecisionGoal]) -> None:
+    """Refuse an order of biases by information where there is no goal, or no analysis that could choose.
 
     Raises
     ------
     RequestError
-        Saying which, and what there is.
+        Saying what is missing.
 
     """
-    for goal in goals:
-        if not any(goals_of(procedure, [goal]) for procedure in procedures):
-            names = ", ".join(type(procedure).__name__ for procedure in procedures)
-            raise RequestError(f"--until {goal}: {names} does not measure {goal.result}")
-    for procedure in procedures:
-        if is_informed(procedure) and not goals_of(procedure, goals):
-            name = type(procedure).__name__
-            estimator = estimator_for(name)
-            known = ", ".join(estimator.results) if estimator is not None else "nothing"
-            raise RequestError(
-                f"{name} with order=information has to know for which result it chooses its biases: "
-                f"give --until RESULT=σ ({name} measures {known})"
-            )
+    if not is_informed(procedure):
+        return
+    name = type(procedure).__name__
+    if not analyses or not can(analyses[0], "sensitivity"):
+        which = f"its analysis {analyses[0].name} has no `sensitivity`" if analyses else "it has no analysis"
+        raise RequestError(f"{name} with order=information cannot choose its biases: {which}; use order=sweep")
+    if not goals_of(analyses, goals):
+        raise RequestError(
+            f"{name} with order=information has to know for which result it chooses its biases: "
+            f"give --until RESULT=σ ({name} measures {', '.join(analyses[0].results)})"
+        )

@@ -7,10 +7,10 @@ biases at which the model might fail are not looked at unless they tell somethin
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import xarray
 from numpy.typing import NDArray
 from scipy.stats.qmc import Halton
 
-from labnis.experiment.analysis import Columns
 from labnis.experiment.goals import PrecisionGoal
 from labnis.fit import FitResult, Sensitivity, most_informative
 
@@ -29,9 +29,9 @@ class InformedOrder:
     goals
         What is wanted; the goal that is farthest away decides.
     sensitivity
-        Function of (columns, fit, biases).
-    columns
-        Function without arguments: everything measured so far.
+        Function of (data, fit, biases).
+    data
+        Function without arguments: everything measured so far; None before the first row.
     latest
         Function without arguments: the newest fit, or None.
 
@@ -42,29 +42,30 @@ class InformedOrder:
         grid: Real,
         goals: Sequence[PrecisionGoal],
         *,
-        sensitivity: Callable[[Columns, FitResult, Real], Sensitivity],
-        columns: Callable[[], Columns],
+        sensitivity: Callable[[xarray.Dataset, FitResult, Real], Sensitivity],
+        data: Callable[[], xarray.Dataset | None],
         latest: Callable[[], FitResult | None],
     ) -> None:
         self._grid = grid
         self._goals = goals
         self._sensitivity = sensitivity
-        self._columns = columns
+        self._data = data
         self._latest = latest
 
     def __call__(self, number: int) -> float:
-        """Bias (V) of the point `number`, counted from 1."""
-        fit, columns = self._latest(), self._columns()
-        if columns and number <= columns["bias"].size:  # a resumed run repeats its last point
-            return float(columns["bias"][number - 1])
-        if fit is None:
+        """Bias (V) of the point `number`, counted from 0."""
+        fit, data = self._latest(), self._data()
+        measured = data["bias"].values if data is not None else np.empty(0)
+        if number < measured.size:  # a resumed run repeats its last point
+            return float(measured[number])
+        if fit is None or data is None:
             return float(self._grid[self._spread(number)])
-        nearest = np.abs(np.subtract.outer(columns["bias"], self._grid)).argmin(axis=1)
+        nearest = np.abs(np.subtract.outer(measured, self._grid)).argmin(axis=1)
         visits = np.bincount(nearest, minlength=self._grid.size).astype(np.float64)
         wanted = max(self._goals, key=lambda goal: goal.distance(fit)).result
-        return float(self._grid[most_informative(self._sensitivity(columns, fit, self._grid), visits, fit, wanted)])
+        return float(self._grid[most_informative(self._sensitivity(data, fit, self._grid), visits, fit, wanted)])
 
     def _spread(self, number: int) -> int:
         """Before there is a fit: both ends of the grid, then its middle, its quarters, and so on."""
-        fraction = number - 1.0 if number <= 2 else float(Halton(1, scramble=False).random(number)[number - 2, 0])
+        fraction = float(number) if number < 2 else float(Halton(1, scramble=False).random(number + 1)[number - 1, 0])
         return round(fraction * (self._grid.size - 1))

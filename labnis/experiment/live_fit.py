@@ -1,13 +1,14 @@
-"""Fitting while measuring, beside the measurement and never in its way."""
+"""Fits while a run goes on, in a thread of their own."""
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+import xarray
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from labnis.experiment.analysis import Columns
-from labnis.fit import FitResult
+from labnis.experiment.goals import PrecisionGoal
+from labnis.fit import FitError, FitResult
 
 __all__ = ["LiveFit"]
 
@@ -19,59 +20,65 @@ _SHARE = 0.04
 class LiveFit:
     """Fits the newest data whenever the last fit is done; updates that come meanwhile are dropped.
 
-    Fits take at most 4 % of the time, so that they never slow a measurement by more.
+    It is an observer of the run's rows. Fits take at most 4 % of the time, so that they never slow a measurement by
+    more.
 
     Parameters
     ----------
     fit
-        Function of (columns, earlier fit or None). Runs in a thread of its own. What it raises stops neither the
+        Function of (data, earlier fit or None). Runs in a thread of its own. What it raises stops neither the
         measurement nor later fits.
     on_update
         Called, in that thread, with every new fit.
+    goals
+        Precisions at which the run may end.
     at_once
-        Fit what is offered before `offer` returns, as a simulated clock allows.
+        Fit every row before the next is measured, as a simulated clock allows.
 
     Attributes
     ----------
     latest
         The newest fit; None before the first.
-    problem
-        What the last attempt raised; None if it succeeded. A FitError mostly means too few data yet.
+    reached
+        The goals, in words, once all of them are reached; empty before.
 
     """
 
     def __init__(
         self,
-        fit: Callable[[Columns, FitResult | None], FitResult],
+        fit: Callable[[xarray.Dataset, FitResult | None], FitResult],
         on_update: Callable[[FitResult], None],
+        goals: Sequence[PrecisionGoal] = (),
         *,
         at_once: bool = False,
     ) -> None:
         self._fit = fit
         self._on_update = on_update
+        self._goals = tuple(goals)
         self._at_once = at_once
-        self._source: Callable[[], Columns] | None = None
+        self._source: Callable[[], xarray.Dataset | None] | None = None
         self._wake = threading.Condition()
         self._stopped = False
-        self._left_alone = False
+        self._abandoned = False
+        self._problem: Exception | None = None
         self.latest: FitResult | None = None
-        self.problem: Exception | None = None
+        self.reached = ""
         self._thread = threading.Thread(target=self._work, name="labnis-live-fit", daemon=True)
         self._thread.start()
 
-    def offer(self, columns: Callable[[], Columns]) -> None:
-        """Say that there are new data; `columns` is called when the fit is ready for them."""
+    def offer(self, data: Callable[[], xarray.Dataset | None]) -> None:
+        """Announce a new row; `data` is called when the fit is ready for it."""
         if self._at_once:
-            self._update(columns)
+            self._update(data)
             return
         with self._wake:
-            self._source = columns
+            self._source = data
             self._wake.notify()
 
-    def stop(self, patience: float = 10.0) -> None:
-        """Drop what is waiting, finish the fit under way, end the thread.
+    def close(self, patience: float = 10.0) -> None:
+        """Drop what is waiting, finish the fit that is running, end the thread.
 
-        A fit that takes longer than `patience` (s) is left alone: what it finds is shown to nobody.
+        A fit that takes longer than `patience` (s) is abandoned, and its result discarded.
         """
         with self._wake:
             self._stopped = True
@@ -79,8 +86,15 @@ class LiveFit:
             self._wake.notify()
         self._thread.join(patience)
         if self._thread.is_alive():
-            self._left_alone = True
-            self.problem = TimeoutError(f"still fitting {patience:g} s after the measurement was over")
+            self._abandoned = True
+            self._problem = TimeoutError(f"still fitting {patience:g} s after the measurement was over")
+
+    @property
+    def failure(self) -> str:
+        """Why the last live fit failed, where that was no mere lack of data."""
+        if self._problem is None or isinstance(self._problem, FitError):
+            return ""
+        return f"{type(self._problem).__name__}: {self._problem}"
 
     def _work(self) -> None:
         while True:
@@ -95,15 +109,19 @@ class LiveFit:
             with self._wake:
                 self._wake.wait_for(lambda: self._stopped, used * (1 / _SHARE - 1))
 
-    def _update(self, source: Callable[[], Columns]) -> None:
+    def _update(self, source: Callable[[], xarray.Dataset | None]) -> None:
         try:
-            with threadpool_limits(1):  # the measurement needs a core, too; and these fits are quicker on one
-                fit = self._fit(source(), self.latest)
-            if self._left_alone:
+            if (data := source()) is None:
+                return
+            with threadpool_limits(1):  # leaves a core to the measurement; and these fits are faster on one
+                fit = self._fit(data, self.latest)
+            if self._abandoned:
                 return
             self.latest = fit
+            if self._goals and all(goal.reached(fit) for goal in self._goals):
+                self.reached = ", ".join(map(str, self._goals))
             self._on_update(fit)
         except Exception as error:  # noqa: BLE001  # a failing live fit must not stop a run; it is reported at its end
-            self.problem = error
+            self._problem = error
         else:
-            self.problem = None
+            self._problem = None

@@ -5,17 +5,28 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from pymeasure.experiment import Procedure
 
 from labnis.errors import RequestError
 from labnis.experiment.goals import is_informed
-from labnis.experiment.recorder import declared_columns
+from labnis.experiment.recorder import column_name, declared_columns
 from labnis.physics import NISJunction, NoOperatingPointError, SINISCooler
 from labnis.station import Island, StationConfig
 from labnis.station.connecting import instrument_class
 from labnis.storage import check_free_space, estimate_bytes
 
-__all__ = ["Expectation", "PlannedRun", "check_request", "check_room", "needed_roles", "planned_runs"]
+__all__ = [
+    "Expectation",
+    "PlannedRun",
+    "check_request",
+    "check_room",
+    "needed_roles",
+    "planned_duration",
+    "planned_run",
+]
+
+Real = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -44,10 +55,10 @@ class PlannedRun:
     Attributes
     ----------
     points
-        Bias points; None if the procedure does not say.
+        Number of points; None if the procedure does not say.
     largest_bias, largest_step
-        Largest |bias| and largest way from one point to the next (V), which is ramped within the limits like the ways
-        from zero to the first point and back.
+        Largest |bias| and largest change from one point to the next (V), which is ramped within the limits like the
+        ways from zero to the first point and back; NaN where the bias is not swept.
     duration
         Measuring time (s); NaN if the procedure does not say.
     room
@@ -78,47 +89,66 @@ def check_request(procedure: Procedure, config: StationConfig) -> None:
     if refusal := getattr(procedure, "refusal", str)():
         raise RequestError(f"{name}: {refusal}. No instrument was touched.")
     _check_settings(procedure, config)
-    planned = getattr(procedure, "biases", None)
-    if planned is None:
-        return
-    largest = float(np.max(np.abs(planned())))
-    limit = config.limits.maximum_bias
-    if not 0 < largest <= limit:
-        raise RequestError(
-            f"{name} would go to a bias of {largest!r} V; it has to be more than 0, and "
-            f"labnis.limits.maximum_bias in {config.path} allows {limit!r} V. No instrument was touched."
-        )
+    for role, values in _planned(procedure).items():
+        if role == "bias":
+            _check_bias(name, float(np.abs(values).max()), config)
+        elif (limits := config.setpoint_limits(role)) is not None:
+            _check_setpoint(name, role, values, limits, config)
     current, compliance = getattr(procedure, "maximum_current", 0.0), config.limits.compliance
-    if config.wiring.current_reading == "source" and not current <= compliance:
+    if "current" not in config.roles and not current <= compliance:
         raise RequestError(
             f"{name} expects a current of {current!r} A; labnis.limits.compliance in "
             f"{config.path} allows {compliance!r} A. No instrument was touched."
         )
 
 
+def _planned(procedure: Procedure) -> dict[str, Real]:
+    """Values of every set-point, by the name of its column, which is that of the role it moves."""
+    if not hasattr(procedure, "setpoints"):
+        return {}
+    return {column_name(label): np.asarray(values) for label, values in procedure.setpoints().items()}
+
+
+def _check_bias(name: str, largest: float, config: StationConfig) -> None:
+    limit = config.limits.maximum_bias
+    if not 0 < largest <= limit:
+        raise RequestError(
+            f"{name} would go to a bias of {largest!r} V; it has to be more than 0, and "
+            f"labnis.limits.maximum_bias in {config.path} allows {limit!r} V. No instrument was touched."
+        )
+
+
+def _check_setpoint(name: str, role: str, values: Real, limits: tuple[float, float], config: StationConfig) -> None:
+    low, high = limits
+    if not (low <= values.min() and values.max() <= high):
+        raise RequestError(
+            f"{name} would move {role} from {values.min():g} to {values.max():g}; labnis.roles.{role} in {config.path} "
+            f"allows {low:g} to {high:g}. No instrument was touched."
+        )
+
+
 def _check_settings(procedure: Procedure, config: StationConfig) -> None:
     """Ask the instruments' classes whether they have what the procedure will set, where they can tell."""
-    roles = config.roles.filled()
     for role, settings in getattr(procedure, "instrument_settings", dict)().items():
-        if role not in roles:
-            continue  # optional, or missed when the station is opened
-        check = getattr(instrument_class(config, roles[role]), "check_settings", None)
+        if role not in config.roles:
+            continue  # optional, or reported as missing when the station is opened
+        instrument = config.roles[role].instrument
+        check = getattr(instrument_class(config, instrument), "check_settings", None)
         if check is None:
             continue
         try:
             check(**settings)
         except ValueError as error:
             raise RequestError(
-                f"{type(procedure).__name__} cannot be run with {roles[role]}, the {role}: {error}. "
+                f"{type(procedure).__name__} cannot be run with {instrument}, the {role}: {error}. "
                 "No instrument was touched."
             ) from error
 
 
 def needed_roles(procedures: Sequence[Procedure], config: StationConfig) -> list[str]:
     """Roles that the procedures require, those they would use and the station has, and those the interlocks watch."""
-    available = config.roles.filled()
     required = {role for p in procedures for role in getattr(p, "REQUIRES", ("bias",))}
-    used = {role for p in procedures for role in getattr(p, "USES", ()) if role in available}
+    used = {role for p in procedures for role in getattr(p, "USES", ()) if role in config.roles}
     watched = {interlock.watch.partition(".")[0] for interlock in config.interlocks}
     return sorted(required | used | watched)
 
@@ -139,17 +169,18 @@ def check_room(procedures: Sequence[Procedure], data: Path) -> None:
 def _room(procedure: Procedure) -> float:
     if not hasattr(procedure, "axis_lengths"):
         return float("nan")
-    return float(estimate_bytes(declared_columns(procedure), procedure.axis_lengths(), len(procedure.biases())))
+    points = int(procedure.order_of_points().size)
+    return float(estimate_bytes(declared_columns(procedure), procedure.axis_lengths(), points))
 
 
-def planned_runs(
-    procedures: Sequence[Procedure], config: StationConfig, known: Mapping[str, float], bath_temperature: float
-) -> list[PlannedRun]:
-    """What each of `procedures` will do.
+def planned_run(
+    procedure: Procedure, config: StationConfig, known: Mapping[str, float], bath_temperature: float
+) -> PlannedRun:
+    """What `procedure` will do.
 
     Parameters
     ----------
-    procedures
+    procedure
         Configured, not yet run.
     config
         Of the station, for its wiring and the device's island.
@@ -158,22 +189,15 @@ def planned_runs(
     bath_temperature
         Of the fridge (K); NaN if it is not known.
     """
-    return [_planned(procedure, config, known, bath_temperature) for procedure in procedures]
-
-
-def _planned(
-    procedure: Procedure, config: StationConfig, known: Mapping[str, float], bath_temperature: float
-) -> PlannedRun:
-    name = type(procedure).__name__
-    duration = _duration(procedure)
-    if not hasattr(procedure, "biases"):
-        nothing = Expectation(float("nan"), float("nan"), float("nan"))
-        return PlannedRun(name, None, float("nan"), float("nan"), duration, _room(procedure), nothing)
-    biases = np.asarray(procedure.biases())
+    name, nan = type(procedure).__name__, float("nan")
+    points = int(procedure.order_of_points().size) if hasattr(procedure, "order_of_points") else None
+    duration, room = planned_duration(procedure), _room(procedure)
+    biases = _planned(procedure).get("bias")
+    if biases is None:
+        return PlannedRun(name, points, nan, nan, duration, room, Expectation(nan, nan, nan))
     largest = float(np.abs(biases).max())
-    expectation = expected(largest, config, known, bath_temperature)
     step = float(np.ptp(biases) if is_informed(procedure) else np.abs(np.diff(biases)).max(initial=0.0))
-    return PlannedRun(name, biases.size, largest, step, duration, _room(procedure), expectation)
+    return PlannedRun(name, points, largest, step, duration, room, expected(largest, config, known, bath_temperature))
 
 
 def expected(bias: float, config: StationConfig, known: Mapping[str, float], bath_temperature: float) -> Expectation:
@@ -205,7 +229,8 @@ def _electron_temperature(
         return float("inf")
 
 
-def _duration(procedure: Procedure) -> float:
+def planned_duration(procedure: Procedure) -> float:
+    """Measuring time (s); NaN if the procedure does not say."""
     try:
         return float(procedure.get_estimates())
     except (NotImplementedError, TypeError):  # a third-party procedure need not know

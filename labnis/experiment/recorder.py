@@ -1,33 +1,39 @@
-"""From what a procedure emits to rows in a file, and to arrays for the live fit.
+"""From what a procedure emits to rows in a file, and to a Dataset for the live fit.
 
 A pymeasure procedure names its columns "Name (unit)". Scalars come with the topic "results", one row per record;
-labnis's own procedures put "axis" before the first row and "trace" before each. Any other topic is not data.
+labnis's own procedures put "axis" before the first row, and "point" and "trace" before each. Other topics are not data.
 """
 
 import logging
 import math
 import re
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+import xarray
+from numpy.typing import ArrayLike, NDArray
 from pymeasure.experiment import Procedure
 
-from labnis.experiment.analysis import Columns
-from labnis.storage import Axis, Column, RunWriter
+from drivers.roles import Clock
+from labnis.experiment.goals import is_informed
+from labnis.storage import Axis, Column, RunLayout, RunWriter, dataset_of
 
 Row = Mapping[str, Any]
 
-__all__ = ["Recorder", "coordinate_of", "declared_columns"]
+__all__ = ["Recorder", "column_name", "declared_columns", "grid_of", "setpoint_columns", "signal_of"]
 
 logger = logging.getLogger(__name__)
 
 _UNIT = re.compile(r"\s*\((?P<unit>\S+)\)(?=\s|$)")
 
-
-QUALITY = Column("quality", "1", "Quality bits: 1 compliance, 2 overload")
-"""A column that every run has; see `labnis.safety.invalid_readings`."""
+STANDARD_COLUMNS = (
+    Column("time", "s", "Time since the start"),
+    Column("time_utc", "s", "Time, UTC, since 1970-01-01"),
+    Column("quality", "1", "Quality bits: 0 is a good row", dtype=int),
+)
+"""Columns that every run has; the bits of `quality` are those of `labnis.safety.invalid_readings`."""
 
 
 def _parsed(label: str) -> tuple[str, str, str]:
@@ -37,47 +43,76 @@ def _parsed(label: str) -> tuple[str, str, str]:
     return re.sub(r"\W+", "_", name.lower()).strip("_"), unit, name
 
 
+def column_name(label: str) -> str:
+    """Name in the file of the column that a procedure calls `label`."""
+    return _parsed(label)[0]
+
+
+def grid_of(procedure: Procedure) -> dict[str, ArrayLike]:
+    """Planned values of every set-point column, from the outermost in; empty where they are not known beforehand."""
+    if is_informed(procedure) or not hasattr(procedure, "setpoints"):
+        return {}
+    return {column_name(label): values for label, values in procedure.setpoints().items()}
+
+
+def setpoint_columns(procedure: Procedure) -> list[str]:
+    """Names of the set-point columns, also where the points are chosen one by one."""
+    if not hasattr(procedure, "setpoints"):
+        return []
+    return [column_name(label) for label in procedure.setpoints()]
+
+
 def declared_columns(procedure: Procedure) -> list[Column]:
     """Storage columns of all scalars and traces that `procedure` declares."""
-    scalars = [Column(*_parsed(label)) for label in procedure.DATA_COLUMNS]
+    return [*_scalars(procedure).values(), *STANDARD_COLUMNS, *_traces(procedure).values()]
+
+
+def signal_of(procedure: Procedure) -> str | None:
+    """Name of the column that a plot shows first; None where the procedure does not say."""
+    signal = getattr(procedure, "SIGNAL", "")
+    return column_name(signal) if signal else None
+
+
+def _scalars(procedure: Procedure) -> dict[str, Column]:
+    """By label. Set-points that this configuration does not sweep have no column."""
+    idle = set()
+    if hasattr(procedure, "setpoints"):
+        idle = set(procedure.SETPOINTS) - procedure.setpoints().keys()
+    return {label: Column(*_parsed(label)) for label in procedure.DATA_COLUMNS if label not in idle}
+
+
+def _traces(procedure: Procedure) -> dict[str, Column]:
     traces: Mapping[str, tuple[str, type]] = getattr(procedure, "TRACES", {})
-    return [*scalars, QUALITY] + [
-        Column(*_parsed(label), axes=(_parsed(axis)[0],), dtype=dtype) for label, (axis, dtype) in traces.items()
-    ]
-
-
-def coordinate_of(procedure: Procedure) -> str:
-    """Name of the swept column: the declared one, or a third-party procedure's first."""
-    return _parsed(getattr(procedure, "COORDINATE", procedure.DATA_COLUMNS[0]))[0]
-
-
-def _ignore(_earlier: Row, _repeated: Row) -> None:
-    """Nobody asks about the overlap of a run that is not resumed."""
+    return {
+        label: Column(*_parsed(label), axes=(column_name(axis),), dtype=dtype)
+        for label, (axis, dtype) in traces.items()
+    }
 
 
 class _Table:
     """Columns that grow row by row; another thread may read them meanwhile."""
 
-    def __init__(self) -> None:
-        self._rows = 0
+    def __init__(self, layout: RunLayout) -> None:
+        self._layout = layout
+        self.rows = 0
         self._columns: dict[str, NDArray[Any]] = {}
 
     def append(self, row: Row) -> None:
         for name, value in row.items():
             if name not in self._columns:
-                self._columns[name] = np.empty((64, *np.shape(value)), np.result_type(value, float))
-            elif self._rows == len(self._columns[name]):
+                self._columns[name] = np.empty((64, *np.shape(value)), self._layout.column(name).stored)
+            elif self.rows == len(self._columns[name]):
                 self._columns[name] = np.concatenate([self._columns[name], np.empty_like(self._columns[name])])
-            self._columns[name][self._rows] = value
-        self._rows += 1  # last: whoever reads now sees whole rows only
+            self._columns[name][self.rows] = value
+        self.rows += 1  # last: a reader sees whole rows only
 
-    def columns(self) -> Columns:
-        rows = self._rows
+    def columns(self) -> dict[str, NDArray[Any]]:
+        rows = self.rows
         return {name: values[:rows].copy() for name, values in self._columns.items()}
 
 
 class Recorder:
-    """Takes what a procedure emits: first to the file, then to whoever watches.
+    """Takes what a procedure emits: first to the file, then to the observers.
 
     As in pymeasure, a declared column that a record lacks is NaN, one that is not declared is left out (a warning says
     so once), and a quantity with a unit of its own is converted to the column's.
@@ -88,19 +123,20 @@ class Recorder:
         The run's file.
     procedure
         Declares the columns.
+    clock
+        The experiment's: for the time in each row.
     quality
         Asked once per row for its quality bits.
     keep
         Whether the rows stay in memory, too, for a fit. A run that nothing is fitted to may have any number of rows.
     earlier
-        Where a run is resumed, what it recorded before, by column name. The first new row then repeats the last of
-        these: it is not recorded but handed to `on_overlap` with that one.
+        Where a run is resumed, its rows as `open_rows` reads them. The first new row then repeats the last of these:
+        it is not recorded but handed to `on_overlap` with that one.
     on_overlap
         Called with (earlier row, repeated row).
     on_row
-        Called after a row was handed to the file, with the number of rows in it.
-    on_progress
-        Called with the percentage that the procedure reports.
+        Called after a row was handed to the file, or with progress alone, with the percentage that the procedure has
+        reported.
 
     """
 
@@ -109,73 +145,85 @@ class Recorder:
         writer: RunWriter,
         procedure: Procedure,
         *,
+        clock: Clock,
         quality: Callable[[], int],
         keep: bool,
-        earlier: Columns | None = None,
-        on_overlap: Callable[[Row, Row], None] = _ignore,
-        on_row: Callable[[int], None],
-        on_progress: Callable[[float], None],
+        earlier: xarray.Dataset | None = None,
+        on_overlap: Callable[[Row, Row], None],
+        on_row: Callable[[float], None],
     ) -> None:
         self._writer = writer
-        self._declared = {label: _parsed(label) for label in procedure.DATA_COLUMNS}
-        self._left_out: set[str] = set()
+        self._scalars = _scalars(procedure)
+        self._clock = clock
+        self._began = clock.time()
         self._quality = quality
-        self._on_row = on_row
-        self._on_progress = on_progress
-        self._trace: dict[str, Any] = {}
-        self._axes: dict[str, Any] = {}
-        self._table = _Table() if keep else None
-        self._overlap: Row | None = None
-        for values in zip(*earlier.values(), strict=True) if earlier else ():
-            self._overlap = dict(zip(earlier or (), values, strict=True))
-            self._keep(self._overlap)
         self._on_overlap = on_overlap
+        self._on_row = on_row
+        self._percent = 0.0
+        self._left_out: set[str] = set()
+        self._point: int | None = None
+        self._trace: dict[str, Any] = {}
+        self._table = _Table(writer.layout) if keep else None
+        self._overlap: Row | None = None
+        if earlier is not None:
+            for row in _rows_of(earlier):
+                self._overlap = row
+                self._keep(row)
+            # Time goes on where it had stopped.
+            self._began -= float((self._overlap or {}).get("time", 0.0))
 
     def emit(self, topic: str, record: Any) -> None:
-        """What pymeasure calls `Procedure.emit`."""
+        """Handle one record, as pymeasure's `Procedure.emit`."""
         match topic:
             case "axis":
                 for label, values in record.items():
-                    self._take_axis(Axis(*_parsed(label), values))
+                    if column_name(label) not in self._writer.layout.axes:
+                        self._writer.add_axis(Axis(*_parsed(label), values))
+            case "point":
+                self._point = int(record)
             case "trace":
-                self._trace = {_parsed(label)[0]: values for label, values in record.items()}
+                self._trace = {column_name(label): values for label, values in record.items()}
             case "results":
                 self._append(record)
             case "batch results":
                 for values in zip(*record.values(), strict=True):
                     self._append(dict(zip(record, values, strict=True)))
             case "progress":
-                self._on_progress(float(record))
+                self._percent = float(record)
+                self._on_row(self._percent)
 
-    def _take_axis(self, axis: Axis) -> None:
-        values = np.asarray(axis.values)
-        if not self._writer.rows:
-            self._writer.add_axis(axis)
-        self._axes[axis.name] = values
-
-    def columns(self) -> Columns:
-        """Everything recorded and kept so far, one array per column, plus the axes."""
-        recorded = self._table.columns() if self._table else {}
-        return {**recorded, **self._axes} if recorded else {}
+    def data(self) -> xarray.Dataset | None:
+        """Everything recorded and kept so far, as `open_run` reads it; None before the first row."""
+        if self._table is None or not self._table.rows:
+            return None
+        return dataset_of(self._table.columns(), self._writer.layout)
 
     def _keep(self, row: Row) -> None:
         if self._table is not None:
             self._table.append(row)
 
     def _append(self, record: Mapping[str, Any]) -> None:
-        for label in record.keys() - self._declared.keys() - self._left_out:
+        for label in record.keys() - self._scalars.keys() - self._left_out:
             self._left_out.add(label)
             logger.warning("column %r is not among the procedure's DATA_COLUMNS: its values are not recorded", label)
-        row = {name: _in_unit(record.get(label, math.nan), unit) for label, (name, unit, _) in self._declared.items()}
-        row |= self._trace | {QUALITY.name: self._quality()}
-        self._trace = {}
+        number = self._writer.rows if self._point is None else self._point
+        row = {c.name: _in_unit(record.get(label, math.nan), c.unit) for label, c in self._scalars.items()}
+        now = {"time": self._clock.time() - self._began, "time_utc": time.time(), "quality": self._quality()}
+        row |= {"point": number} | now | self._trace
+        self._trace, self._point = {}, None
         if self._overlap is not None:
             self._on_overlap(self._overlap, row)
             self._overlap = None
             return
         self._writer.append(row)
         self._keep(row)
-        self._on_row(self._writer.rows)
+        self._on_row(self._percent)
+
+
+def _rows_of(data: xarray.Dataset) -> Iterable[Row]:
+    columns = {str(name): values.values for name, values in data.variables.items() if values.dims[:1] == ("point",)}
+    for values in zip(*columns.values(), strict=True):
+        yield dict(zip(columns, values, strict=True))
 
 
 def _in_unit(value: Any, unit: str) -> Any:

@@ -1,23 +1,31 @@
 """What a user asks for: a procedure by name, with parameters by name, checked before anything is opened."""
 
-import importlib
 import inspect
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 from pymeasure.experiment import BooleanParameter, FloatParameter, IntegerParameter, Procedure
 from pymeasure.experiment.parameters import Parameter
 
 import procedures
 from labnis.errors import RequestError
+from labnis.experiment.analysis import load_class
+from labnis.station import read_document
 
-__all__ = ["configured_calibration", "configured_procedure", "find_procedure", "procedure_names"]
+__all__ = ["configured_calibration", "configured_procedure", "find_procedure", "procedure_names", "read_queue"]
 
 
 def procedure_names() -> list[str]:
     """Names of the procedures in the `procedures` package."""
-    return sorted(name for name in procedures.__all__ if inspect.isclass(getattr(procedures, name)))
+    found = {name: getattr(procedures, name) for name in procedures.__all__}
+    return sorted(
+        name
+        for name, kind in found.items()
+        if inspect.isclass(kind) and issubclass(kind, Procedure) and kind is not procedures.Measurement
+    )
 
 
 def find_procedure(name: str) -> type[Procedure]:
@@ -29,17 +37,13 @@ def find_procedure(name: str) -> type[Procedure]:
         Naming the procedures there are.
 
     """
-    module_name, _, class_name = name.rpartition(".")
-    if not module_name:
-        module_name, class_name = "procedures", name
-    try:
-        found = getattr(importlib.import_module(module_name), class_name, None)
-    except ImportError as error:
-        raise RequestError(f"procedure {name!r}: {error}") from error
-    if not (inspect.isclass(found) and issubclass(found, Procedure)):
+    if "." not in name and name not in procedure_names():
         raise RequestError(
             f"no procedure {name!r}; there are {', '.join(procedure_names())}, or a dotted path to a class"
         )
+    found = load_class(name if "." in name else f"procedures.{name}", "procedure")
+    if not issubclass(found, Procedure):
+        raise RequestError(f"{name!r} is no pymeasure Procedure")
     return found
 
 
@@ -93,6 +97,54 @@ def configured_calibration(settings: Mapping[str, str]) -> list[Procedure]:
         for kind in wanted:
             shares[kind.__name__][parameter] = text
     return [configured_procedure(kind, shares[kind.__name__]) for kind in steps]
+
+
+class QueueEntry(BaseModel):
+    """One run of a queue.
+
+    Attributes
+    ----------
+    procedure
+        Name, or dotted path.
+    set
+        Parameter → value.
+    tags, note
+        Words to search for, and a comment.
+
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    procedure: str
+    set: dict[str, str] = {}
+    tags: tuple[str, ...] = ()
+    note: str = ""
+
+    @field_validator("set", mode="before")
+    @classmethod
+    def _as_text(cls, settings: Any) -> Any:
+        return {name: str(value) for name, value in settings.items()} if isinstance(settings, dict) else settings
+
+
+def read_queue(path: Path) -> list[QueueEntry]:
+    """Runs listed in the YAML file at `path`: a list of mappings with the keys of `QueueEntry`.
+
+    Raises
+    ------
+    ConfigurationError
+        Naming file, line and key.
+
+    """
+    document = read_document(path, top=list)
+    entries = []
+    for number, entry in enumerate(document.data):
+        try:
+            entries.append(QueueEntry.model_validate(entry))
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            allowed = ", ".join(QueueEntry.model_fields)
+            raise document.error((number, *first["loc"]), f"{first['msg']}; the keys are {allowed}") from error
+    return entries
 
 
 def _set(procedure: Procedure, name: str, parameter: Parameter, text: str) -> None:

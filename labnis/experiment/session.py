@@ -1,145 +1,197 @@
-"""One run, from the request to the ledger: open, measure, make safe, keep, fit, record.
+"""One run after the other on one station: measure, make safe, write, fit, enter in the ledger.
 
-The order of the end is fixed: the bias is at zero before anything else is tried, then the data are closed, then fits
-and ledger follow. Each of these is attempted whatever the others did, and the gravest failure is what the user sees.
+The order at the end of a run is fixed: the bias is at zero before anything else is tried, then the data are closed,
+then fits and ledger follow. Each of these is attempted whatever the others did, and the most severe failure is raised.
 """
 
+import os
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
+import xarray
 from pymeasure.experiment import Procedure
 
 from drivers.errors import ReadingError
 from labnis import __version__
 from labnis.errors import InterlockError, RequestError, StoppedBySignal
-from labnis.experiment.analysis import Columns, Estimator, estimator_for
-from labnis.experiment.calibrations import EarlierFit, calibrations, latest_fit
-from labnis.experiment.failures import gravest, keeping
-from labnis.experiment.goals import PrecisionGoal, check_goals, goals_of, is_informed
-from labnis.experiment.outcome import Display, GuardedDisplay, RunOutcome
-from labnis.experiment.preflight import check_request, check_room, needed_roles
-from labnis.experiment.recorder import Recorder, coordinate_of, declared_columns
-from labnis.experiment.run_fit import RunFit
-from labnis.fit import Estimate, FitResult
-from labnis.ledger import Ledger, LedgerUnavailableError, new_batch
-from labnis.ledger.pending import keep_pending
-from labnis.safety.guardian import guarded
-from labnis.safety.safeguards import Safeguards, Stopped
-from labnis.safety.stop_requests import StopRequest, stop_on_signals
-from labnis.station import OpenStation, StationConfig, open_station
+from labnis.experiment.analysis import FitContext, analyse, analyses_of, published, result_units
+from labnis.experiment.calibrations import Logbook, Prior, latest_prior
+from labnis.experiment.events import Ended, Event, Fitted, Observer, Observers, RowRecorded, Started
+from labnis.experiment.failures import collecting, most_severe
+from labnis.experiment.goals import check_informed, goals_of, parsed_goals
+from labnis.experiment.live_fit import LiveFit
+from labnis.experiment.managed import managed
+from labnis.experiment.measuring import measure
+from labnis.experiment.preflight import (
+    PlannedRun,
+    check_request,
+    check_room,
+    needed_roles,
+    planned_duration,
+    planned_run,
+)
+from labnis.experiment.recorder import Recorder, declared_columns, grid_of, signal_of
+from labnis.experiment.run import Run
+from labnis.experiment.run_plan import RunPlan, metadata_of
+from labnis.fit import FitResult
+from labnis.ledger import Ledger, new_batch
+from labnis.safety.safeguards import Safeguards
+from labnis.safety.stop_requests import StopRequest
+from labnis.station import OpenStation, TrafficListener
 from labnis.storage import (
-    Environment,
     RunMetadata,
     RunWriter,
     Status,
     collect_environment,
-    open_run,
+    open_rows,
     read_metadata,
     resume_differences,
 )
-from labnis.visa_log.recording import VisaRecord
-from labnis.visa_log.run_digests import note_problem, note_run
+from sim_instruments import Twin
 
-__all__ = ["Bench", "Simulation", "open_bench"]
+__all__ = ["Session", "TrafficRecord"]
 
-
-@dataclass(frozen=True)
-class Simulation:
-    """What stands in for the fridge in a dry run: where the instruments are, and what the record keeps of the twin."""
-
-    visalib: str
-    addresses: Mapping[str, str]
-    seed: int
-    truth_text: str
+PREDICTED_FROM = ("gap", "normal_resistance", "electron_temperature")
+"""Calibrations from which a run's power and temperature are predicted."""
 
 
-@contextmanager
-def open_bench(
-    config: StationConfig,
-    procedures: Sequence[Procedure],
-    *,
-    data: Path,
-    ledger: Ledger,
-    cooldown: str,
-    simulation: Simulation | None = None,
-    goals: Sequence[PrecisionGoal] = (),
-    display: Display,
-    record: VisaRecord | None = None,
-) -> Iterator["Bench"]:
-    """Check the requests, open the station for all of them, and hand out a bench to run them on.
+class TrafficRecord(TrafficListener, Protocol):
+    """A record of VISA traffic that goes with the session: also an observer of its runs.
 
-    Raises
-    ------
-    RequestError, ConfigurationError, BusyError
-        Before any instrument has been moved.
+    Attributes
+    ----------
+    path
+        Its file.
+    problem
+        Why recording ended early; empty as long as it goes on.
 
     """
-    check_goals(goals, procedures)
-    for procedure in procedures:
-        check_request(procedure, config)
-    check_room(procedures, data)
-    with ExitStack() as stack:
-        stop = stack.enter_context(stop_on_signals())
-        if simulation is None:  # the twin of a dry run lives in this process and dies with it
-            stack.enter_context(guarded(config.path, on_loss=lambda why: stop.ask(InterlockError(why))))
-        station = stack.enter_context(
-            open_station(
-                config,
-                required_roles=needed_roles(procedures, config),
-                visalib=simulation.visalib if simulation else None,
-                addresses=simulation.addresses if simulation else None,
-                record=record,
-            )
-        )
-        yield Bench(station, data, ledger, cooldown, simulation, display, stop, tuple(goals), record=record)
+
+    path: Path
+    problem: str
+
+    def __call__(self, event: Event) -> None:
+        """Note an event."""
 
 
-@dataclass
-class Bench:
-    """An open station on which procedures are run, one after the other."""
+class Session:
+    """An open station on which procedures are run; made by `open_session`.
 
-    station: OpenStation
-    data: Path
-    ledger: Ledger
-    cooldown: str
-    simulation: Simulation | None
-    display: Display
-    stop: StopRequest
-    goals: tuple[PrecisionGoal, ...] = ()
-    """A run ends as soon as those of them are reached that it can reach."""
-    fits: dict[str, EarlierFit] = field(default_factory=dict)
-    """Fits made on this bench, by the estimator's name: priors of those that follow."""
-    record: VisaRecord | None = None
-    """Where the VISA traffic is recorded, if it is."""
-    batch: str = field(default_factory=new_batch)
-    """What all results obtained on this bench share in the ledger."""
-    environment: Environment = field(default_factory=collect_environment)
+    Attributes
+    ----------
+    station
+        The open station.
+    data
+        Folder that runs are written to.
+    ledger, cooldown
+        Where results are entered.
+    twin
+        The simulated fridge of a dry run; None at a real one.
+    stop
+        Where the session is asked to stop.
+    batch
+        What all results of this session share in the ledger.
+
+    """
+
+    def __init__(  # noqa: PLR0913  # put together in one place, open_session
+        self,
+        station: OpenStation,
+        *,
+        data: Path,
+        ledger: Ledger,
+        cooldown: str,
+        twin: Twin | None,
+        stop: StopRequest,
+        observers: Sequence[Observer],
+        guard: Callable[[], None],
+        record: TrafficRecord | None = None,
+        on_error: str = "stop",
+    ) -> None:
+        self.station = station
+        self.data = data
+        self.ledger = ledger
+        self.cooldown = cooldown
+        self.twin = twin
+        self.stop = stop
+        self.batch = new_batch()
+        self._observers = Observers(observers)
+        self._guard = guard
+        self._record = record
+        self._on_error = on_error
+        self._fits: dict[str, Prior] = {}
+        self._environment = collect_environment()
+
+    # --- before a run -----------------------------------------------------------------------------------------------
+
+    def prepare(self, procedures: Sequence[Procedure], *, until: Sequence[str] = ()) -> list[PlannedRun]:
+        """Check what is going to be measured, and open the instruments that it needs.
+
+        Parameters
+        ----------
+        procedures
+            Configured, in the order in which they will run.
+        until
+            Precisions at which runs end, such as "gain=0.05dB"; each has to be a result of one of them.
+
+        Raises
+        ------
+        RequestError, ConfigurationError, BusyError
+            Before any instrument has been moved.
+
+        """
+        analyses = [analyses_of(procedure) for procedure in procedures]
+        goals = parsed_goals(until, result_units([primary[0] for primary in analyses if primary]))
+        for procedure, found in zip(procedures, analyses, strict=True):
+            check_informed(procedure, found, goals)
+            check_request(procedure, self.station.config)
+        check_room(procedures, self.data)
+        self._guard()
+        self.station.open(needed_roles(procedures, self.station.config))
+        latest = {name: self.ledger.latest(name, self.cooldown, self.simulated) for name in PREDICTED_FROM}
+        known = {name: found.value for name, found in latest.items() if found is not None}
+        bath = self.bath_temperature()
+        return [planned_run(procedure, self.station.config, known, bath) for procedure in procedures]
 
     def bath_temperature(self) -> float:
         """What the fridge's thermometer reads now (K); NaN where there is none or it does not read."""
-        fridge = self.station.roles.fridge
+        fridge = self.station.roles.get("fridge")
         try:
-            return fridge.temperature() if fridge is not None else float("nan")
-        except ReadingError:  # whether that stops a run is for the interlocks to say
+            return float(fridge.temperature()) if fridge is not None else float("nan")
+        except ReadingError:  # whether that stops a run is decided by the interlocks
             return float("nan")
 
-    def run(self, procedure: Procedure, *, resume: Path | None = None) -> RunOutcome:
+    # --- a run ------------------------------------------------------------------------------------------------------
+
+    def run(
+        self,
+        procedure: Procedure,
+        *,
+        until: Sequence[str] = (),
+        resume: Path | None = None,
+        tags: Sequence[str] = (),
+        note: str = "",
+        window: Procedure | None = None,
+    ) -> Run:
         """Run `procedure` to its end, whatever the end.
 
         Parameters
         ----------
         procedure
             Configured.
+        until
+            Precisions at which the run ends, such as "gain=0.05dB".
         resume
             File of an unfinished run of the same procedure: it is continued. Its last point is measured again, and the
             difference is an event of the run.
+        tags, note
+            Words to search for, and a comment; kept in the file.
+        window
+            Procedure of a pymeasure Worker that gets every record, too, and may ask the run to stop; see `managed`.
 
         Raises
         ------
@@ -147,92 +199,87 @@ class Bench:
             After outputs and data are safe.
         BaseException
             What the procedure, an instrument, the storage or the ledger raised, likewise afterwards. If several did,
-            the gravest: a bias that is not known to be zero, then what failed first, and last that the run was asked
-            to stop; the others are its notes.
+            the most severe: a bias that is not known to be zero, then what failed first, and last that the run was
+            asked to stop; the others are its notes.
 
         """
         name = type(procedure).__name__
         if self.stop:
             raise self.stop.error(f"the bias is at zero, {name} was not begun")
-        estimator = estimator_for(name)
-        prior = self._earlier_fit(estimator)
-        writer, earlier_rows = self._file(procedure, self._metadata(procedure, estimator, prior), resume)
-        note_run(self.record, procedure, writer)
-        display = GuardedDisplay(self.display)
-        display.started(procedure, writer.path)
-        earlier = prior.fit if prior else None
-        goals = goals_of(procedure, self.goals)
-        # What a dry run foretells must not depend on how fast this machine fits.
-        at_once = bool(goals) and self.simulation is not None
-        wiring = self.station.config.wiring
-        fitting: RunFit | None = None
-        if estimator is not None:
-            fitting = RunFit(estimator, earlier, wiring, goals, on_update=display.estimated, at_once=at_once)
-        safeguards = Safeguards(self.station, self.stop, writer.event)
-        recorder = self._recorder(procedure, writer, fitting, display, safeguards, earlier_rows)
-        failures = self._measure(procedure, recorder, safeguards, fitting)
-        with keeping(failures):  # before anything that may take its time
-            note_problem(self.record, writer)
+        self.prepare([procedure], until=until)
+        plan = self._plan(procedure, until)
+        writer, earlier = self._file(procedure, self._metadata(procedure, plan, tags, note), resume)
+        if self._record is not None:
+            beside = Path(os.path.relpath(self._record.path, writer.path.parent)).as_posix()
+            writer.event("visa", "VISA traffic is recorded", record=beside)
+        planned = None if not hasattr(procedure, "order_of_points") else procedure.order_of_points().size
+        self._observers(Started(procedure, writer.path, planned, planned_duration(procedure), _first_point(procedure)))
+        live = self._live_fit(plan)
+        safeguards = Safeguards(self.station, self.stop, writer.event, on_error=self._on_error)
+        recorder = self._recorder(procedure, writer, live, safeguards, earlier)
+        failures = measure(
+            procedure, plan, self.station, recorder=recorder, safeguards=safeguards, stop=self.stop, live=live,
+            window=window,
+        )  # fmt: skip
+        with collecting(failures):
+            if self._record is not None and self._record.problem:
+                writer.event("visa", self._record.problem)
             writer.flush()
-        if fitting is not None:
-            fitting.stop()
-        if fitting is not None and fitting.reached:
-            with keeping(failures):
-                writer.event("until", f"{fitting.reached} was reached: the run ends")
+        if live is not None:
+            live.close()
+        if live is not None and live.reached:
+            with collecting(failures):
+                writer.event("until", f"{live.reached} was reached: the run ends")
         if self.stop and not failures:
             failures.append(self.stop.error(f"the bias is at zero, {writer.rows} rows are in {writer.path}"))
-        fit, problem = fitting.final(recorder.columns()) if fitting else (None, "")
-        status = self._keep(writer, estimator, fit, display, failures)
-        results = {result: fit[result] for result in estimator.results} if fit and estimator else {}
-        notes = self._notes(estimator, prior, fitting, display, problem)
-        if status == "done" and estimator is not None:
-            self.fits[estimator.name] = EarlierFit(fit, writer.path, writer.run_id)
-            with keeping(failures):
-                notes += self._enter_results(writer, fit, results)
-        display.finished(outcome := RunOutcome(writer.path, status, writer.rows, fit, results, problem, notes))
+        fits, problems = analyse(plan.analyses, recorder.data(), plan.context, plan.known)
+        status = self._close(writer, fits, failures)
+        notes = self._notes(plan, live, problems)
+        if status == "done":
+            for analysis in plan.analyses:
+                self._fits[analysis.name] = Prior(fits.get(analysis.name), writer.path, writer.run_id)
+            with collecting(failures):
+                logbook = Logbook(self.ledger, self.cooldown, self.batch, self.data, self._code_version, self.simulated)
+                notes += logbook.enter(plan.analyses, fits, writer.path, writer.run_id)
+        results = published(plan.analyses, fits)
+        run = Run(writer.path, writer.run_id, name, status, writer.rows, fits, problems, results, tuple(notes))
+        self._observers(Ended(run))
         if failures:
-            raise gravest(failures)
-        return outcome
+            raise most_severe(failures)
+        return run
 
-    # --- parts of a run -------------------------------------------------------------------------------------------
+    def managed(self, kind: type[Procedure]) -> type[Procedure]:
+        """A subclass of `kind` for pymeasure's ManagedWindow, whose runs are those of this session."""
+        return managed(kind, self)
 
-    def _measure(
-        self, procedure: Procedure, recorder: Recorder, safeguards: Safeguards, fitting: RunFit | None
-    ) -> list[BaseException]:
-        """Startup, execute, and on every way out the bias to zero before the procedure's own shutdown.
+    # --- parts of a run ---------------------------------------------------------------------------------------------
 
-        Returns
-        -------
-        list
-            What was raised, the gravest first.
+    def _plan(self, procedure: Procedure, until: Sequence[str]) -> RunPlan:
+        analyses = analyses_of(procedure)
+        goals = parsed_goals(until, result_units(analyses[:1]))
+        needs = dict.fromkeys(need for analysis in analyses for need in getattr(analysis, "needs", ()))
+        found = {need: self._prior(need) for need in needs}
+        context = FitContext(
+            wiring=self.station.config.wiring_record(),
+            device=self.station.config.device_record(),
+            fridge_temperature=self.bath_temperature(),
+        )
+        priors = {name: prior for name, prior in found.items() if prior is not None}
+        return RunPlan(analyses, goals_of(analyses, goals), priors, context)
 
+    def _prior(self, analysis: str) -> Prior | None:
+        """The fit that another one builds on: from this session, or from the newest calibration of the cooldown.
+
+        A fit that was tried in this session and failed is not replaced by an older one.
         """
-        measuring: list[BaseException] = []
-        leaving: list[BaseException] = []
-        procedure.roles = safeguards.roles
-        procedure.emit = recorder.emit
-        procedure.should_stop = lambda: safeguards.should_stop() or (fitting is not None and bool(fitting.reached))
-        if fitting is not None and is_informed(procedure):
-            procedure.choose = fitting.informed_order(procedure, recorder.columns)
-        procedure.is_last = lambda: True
-        procedure.status = Procedure.RUNNING
-        with keeping(measuring), suppress(Stopped):
-            safeguards.check_before_start()
-            procedure.startup()
-            if not self.stop:
-                procedure.evaluate_metadata()
-                procedure.execute()
-        with keeping(leaving):
-            if self.station.bias.in_use:
-                self.station.bias.shutdown()
-        with keeping(measuring):
-            procedure.shutdown()
-        return leaving + measuring
+        if analysis in self._fits:
+            return self._fits[analysis]
+        return latest_prior(self.ledger, self.data, analysis, self.cooldown, simulated=self.simulated)
 
     def _file(
         self, procedure: Procedure, metadata: RunMetadata, resume: Path | None
-    ) -> tuple[RunWriter, Columns | None]:
-        """A new file, or the one to go on with and what it holds.
+    ) -> tuple[RunWriter, xarray.Dataset | None]:
+        """A new file, or the one to go on with and the rows that it holds.
 
         Raises
         ------
@@ -242,154 +289,109 @@ class Bench:
         """
         if resume is None:
             columns = declared_columns(procedure)
-            return RunWriter(self.data, metadata, columns, coordinate=coordinate_of(procedure)), None
+            signal, grid = signal_of(procedure), grid_of(procedure)
+            return RunWriter(self.data, metadata, columns, grid=grid, signal=signal), None
         differences = resume_differences(read_metadata(resume), metadata)
         if differences:
             listed = "".join(f"\n  {difference}" for difference in differences)
             raise RequestError(f"{resume} cannot be resumed, for not everything is as it was:{listed}")
-        before = open_run(resume)
+        before = open_rows(resume)
         if not before.attrs["rows"]:
             raise RequestError(f"{resume} has no rows to go on from; start a new run instead")
-        points = coordinate_of(procedure)
-        rows = {str(name): column.values for name, column in before.variables.items() if column.dims[:1] == (points,)}
         procedure.first_point = before.attrs["rows"] - 1
-        return RunWriter.resume(resume), rows
+        return RunWriter.resume(resume), before
+
+    def _live_fit(self, plan: RunPlan) -> LiveFit | None:
+        if not plan.analyses:
+            return None
+        analysis = plan.analyses[0]
+
+        def on_update(found: FitResult) -> None:
+            self._observers(Fitted(analysis.name, found, published([analysis], {analysis.name: found})))
+
+        # What a dry run predicts must not depend on how fast this machine fits.
+        at_once = bool(plan.goals) and self.twin is not None
+        return LiveFit(plan.fit_primary, on_update, plan.goals, at_once=at_once)
 
     def _recorder(
         self,
         procedure: Procedure,
         writer: RunWriter,
-        fitting: RunFit | None,
-        display: GuardedDisplay,
+        live: LiveFit | None,
         safeguards: Safeguards,
-        earlier: Columns | None,
+        earlier: xarray.Dataset | None,
     ) -> Recorder:
-        percent = 0.0
-
         def on_overlap(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-            scalars = [name for name in now if np.ndim(now[name]) == 0]
+            scalars = [name for name in now if np.ndim(now[name]) == 0 and name not in ("time", "time_utc")]
             drift = {name: float(now[name]) - float(before[name]) for name in scalars}
             writer.event("overlap", "the last point was measured again; now less then, by column", drift=drift)
 
-        def on_row(rows: int) -> None:
-            if fitting is not None:
-                fitting.offer(recorder.columns)
-            display.progressed(percent, rows)
-
-        def on_progress(value: float) -> None:
-            nonlocal percent
-            percent = value
-            display.progressed(percent, writer.rows)
+        def on_row(percent: float) -> None:
+            event = RowRecorded(writer.rows, percent, recorder.data if live is not None else None)
+            if live is not None:
+                live.offer(recorder.data)
+            self._observers(event)
 
         recorder = Recorder(
             writer,
             procedure,
+            clock=self.station.clock,
             quality=safeguards.quality.take,
-            keep=fitting is not None,
+            keep=live is not None,
             earlier=earlier,
             on_overlap=on_overlap,
             on_row=on_row,
-            on_progress=on_progress,
         )
         return recorder
 
-    def _keep(
-        self,
-        writer: RunWriter,
-        estimator: Estimator | None,
-        fit: FitResult | None,
-        display: GuardedDisplay,
-        failures: list[BaseException],
-    ) -> Status:
-        """Close the file with the fit, the status and, where there is one, the reason."""
-        if fit is not None and estimator is not None:
-            with keeping(failures):
-                writer.write_fit(estimator.name, fit.as_record() | {"code_version": self._code_version})
+    def _close(self, writer: RunWriter, fits: Mapping[str, FitResult], failures: list[BaseException]) -> Status:
+        """Close the file with the fits, the status and, where there is one, the reason."""
+        for name, fit in fits.items():
+            with collecting(failures):
+                writer.write_fit(name, fit.as_record() | {"code_version": self._code_version})
         status: Status = "done"
-        reason = display.problem and f"{display.problem}; the data are complete"
+        reason = "; ".join(
+            [*self._observers.problems, *(["the data are complete"] if self._observers.problems else [])]
+        )
         if failures:
             status = "aborted" if isinstance(failures[0], StoppedBySignal | InterlockError) else "failed"
             reason = "; also ".join(f"{type(error).__name__}: {error}" for error in failures)
         trace = "".join(line for error in failures for line in traceback.format_exception(error))
-        with keeping(failures):
+        with collecting(failures):
             writer.finish(status, reason, traceback=trace)
             return status
         return "failed"
 
-    def _notes(
-        self,
-        estimator: Estimator | None,
-        prior: EarlierFit | None,
-        fitting: RunFit | None,
-        display: GuardedDisplay,
-        problem: str,
-    ) -> tuple[str, ...]:
-        notes = []
-        if estimator is not None and prior is not None and estimator.prior not in self.fits:
-            notes.append(f"builds on the {estimator.prior} fit of the earlier run {prior.run_id}, {prior.run_path}")
-        if fitting is not None and fitting.reached:
-            notes.append(f"ended when {fitting.reached} was reached")
-        if fitting is not None and fitting.failure and not problem:
-            notes.append(f"the live fit failed at last: {fitting.failure}; the fit at the end did not")
-        if display.problem:
-            notes.append(display.problem)
-        return tuple(notes)
+    def _notes(self, plan: RunPlan, live: LiveFit | None, problems: Mapping[str, str]) -> list[str]:
+        notes = [] if plan.analyses else ["no analysis is declared (ANALYSES): nothing is fitted"]
+        notes += [
+            f"builds on the {name} fit of the earlier run {prior.run_id}, {prior.run_path}"
+            for name, prior in plan.priors.items()
+            if self._fits.get(name) is not prior
+        ]
+        if live is not None and live.reached:
+            notes.append(f"ended when {live.reached} was reached")
+        if live is not None and live.failure and not problems:
+            notes.append(f"the last live fit failed: {live.failure}; the fit at the end did not")
+        return notes + self._observers.problems
 
-    def _earlier_fit(self, estimator: Estimator | None) -> EarlierFit | None:
-        """The fit this one builds on: from this bench, or from the newest calibration of the cooldown.
-
-        A fit that was tried on this bench and failed is not replaced by an older one.
-        """
-        if estimator is None or estimator.prior is None:
-            return None
-        if estimator.prior in self.fits:
-            return self.fits[estimator.prior]
-        return latest_fit(self.ledger, self.data, estimator.prior, self.cooldown, simulated=self.simulated)
-
-    def _metadata(self, procedure: Procedure, estimator: Estimator | None, prior: EarlierFit | None) -> RunMetadata:
-        config = self.station.config
-        used: list[dict[str, str]] = []
-        if estimator is not None and prior is not None and prior.fit is not None:
-            used.append({"fit": str(estimator.prior), "run": str(prior.run_path), "run_id": prior.run_id})
-        return RunMetadata(
-            procedure=type(procedure).__name__,
-            procedure_class=f"{type(procedure).__module__}.{type(procedure).__qualname__}",
-            parameters=procedure.parameter_values(),
-            start=datetime.now().astimezone(),
-            environment=self.environment,
-            simulated=self.simulated,
-            wiring=asdict(config.wiring),
-            station_snapshot=self.station.snapshot(),
-            station_text=config.public_text,
-            cooldown=self.cooldown,
-            instruments=self.station.identities(),
-            calibrations=used,
-            seed=self.simulation.seed if self.simulation else None,
-            truth_text=self.simulation.truth_text if self.simulation else None,
-        )
-
-    def _enter_results(
-        self, writer: RunWriter, fit: FitResult | None, results: Mapping[str, Estimate]
-    ) -> tuple[str, ...]:
-        """Every result into the ledger; notes where that has to wait."""
-        if fit is None:
-            return ()
-        entries = calibrations(fit, results, writer, code_version=self._code_version, simulated=self.simulated)
-        try:
-            self.ledger.add_calibrations(entries, cooldown=self.cooldown, batch=self.batch)
-        except LedgerUnavailableError as error:
-            path = keep_pending(self.data, entries, cooldown=self.cooldown, batch=self.batch)
-            return (f"{error}; the results wait in {path} and are entered by the next labnis command",)
-        return ()
+    def _metadata(self, procedure: Procedure, plan: RunPlan, tags: Sequence[str], note: str) -> RunMetadata:
+        return metadata_of(
+            procedure, plan, self.station, environment=self._environment, cooldown=self.cooldown,
+            simulated=self.simulated, twin=self.twin, tags=tags, note=note,
+        )  # fmt: skip
 
     @cached_property  # asked of the instruments once: afterwards they may be busy, or gone
     def simulated(self) -> bool:
         """Whether the data are the twin's: in a dry run, or because an instrument says that it is simulated."""
-        return self.simulation is not None or self.station.is_twin
+        return self.station.is_twin or self.twin is not None
 
     @property
     def _code_version(self) -> str:
         """Version, commit, and whether the checkout had uncommitted changes."""
-        environment = self.environment
-        changed = "+changes" if environment.git_dirty else ""
-        return f"{__version__} ({environment.git_commit[:12]}{changed})"
+        changed = "+changes" if self._environment.git_dirty else ""
+        return f"{__version__} ({self._environment.git_commit[:12]}{changed})"
+
+
+def _first_point(procedure: Procedure) -> int:
+    return int(getattr(procedure, "first_point", 0))

@@ -1,23 +1,19 @@
 """Estimators: data in, value ± σ out."""
 
-from labnis.fit.conductance import fit_conductance
-from labnis.fit.current_voltage import fit_current_voltage
-from labnis.fit.emitted_power import EmissionData, fit_emitted_power
-from labnis.fit.heat_balance import Isotherm, cooler_of, fit_heat_balance, temperature_curve
-from labnis.fit.high_bias import HIGH_BIAS, fit_high_bias, gain_uncertainty
 from labnis.fit.information import Sensitivity, most_informative
-from labnis.fit.reflection import ReflectionData, fit_reflection
-from labnis.fit.resonance import fit_resonance
+from labnis.fit.junction.conductance import fit_conductance
+from labnis.fit.junction.current_voltage import current_voltage_sensitivity, fit_current_voltage
+from labnis.fit.junction.heat_balance import Isotherm, cooler_of, fit_heat_balance, temperature_curve
+from labnis.fit.junction.temperature_and_gap import TemperatureAndGap, temperature_and_gap
+from labnis.fit.junction.thermometry import CoolingPower, ElectronTemperature, cooling_power, isotherm_temperature
+from labnis.fit.resonator.emitted_power import EmissionData, emission_sensitivity, fit_emitted_power
+from labnis.fit.resonator.high_bias import HIGH_BIAS, fit_high_bias, gain_uncertainty
+from labnis.fit.resonator.reflection import FANO_REAL, ReflectionData, fit_reflection, reflection_sensitivity
+from labnis.fit.resonator.resonance import fit_resonance
 from labnis.fit.result import Estimate, FitError, FitResult
-from labnis.fit.sensitivities import (
-    current_voltage_sensitivity,
-    emission_sensitivity,
-    reflection_sensitivity,
-)
-from labnis.fit.temperature_and_gap import TemperatureAndGap, temperature_and_gap
-from labnis.fit.thermometry import CoolingPower, ElectronTemperature, cooling_power, isotherm_temperature
 
 __all__ = [
+    "FANO_REAL",
     "HIGH_BIAS",
     "CoolingPower",
     "ElectronTemperature",

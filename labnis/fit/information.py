@@ -1,30 +1,33 @@
-"""What a measurement at one more bias would tell: Fisher information before anything is measured.
+"""Fisher information of one more measurement at each of some biases, before it is taken.
 
 The slopes of the expected data, in units of their noise, are those of the fits. What the bias does not change, the
-background of a reflection or the chain's own noise, is unknown at every frequency and eliminated here as it is in the
-fits, so that a bias tells only what it adds to the others: a spectrum at high bias is worth little without one at zero.
+background of a reflection or the noise of the chain, is unknown at every frequency and is eliminated here as it is in
+the fits. Only differences between biases are informative: a spectrum at high bias needs one at zero.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from labnis.fit.arrays import real_array
 from labnis.fit.result import FitResult
 
-__all__ = ["Sensitivity", "expected_variance", "most_informative"]
+__all__ = ["Sensitivity", "expected_variance", "most_informative", "thinned"]
 
 Real = NDArray[np.float64]
 Complex = NDArray[np.complex128]
 
-# A condition number from which on the data leave some combination of the parameters open.
+# Above this condition number the data leave some combination of the parameters undetermined.
 _SINGULAR = 1e12
+# This many frequencies represent a line; their information is scaled to that of all.
+_FREQUENCIES = 101
 
 
 @dataclass(frozen=True)
 class Sensitivity:
-    """How the data of one visit to each of n biases answer to p parameters.
+    """Dependence of the data of one visit to each of n biases on p parameters.
 
     Attributes
     ----------
@@ -33,10 +36,10 @@ class Sensitivity:
     slopes
         ∂(data)/∂(parameter) over the noise of a datum, shape (n, m, p); complex where the data are.
     background
-        By what the one unknown number that all biases share at each frequency enters the data, over their noise, shape
-        (n, m); zeros where there is no such number.
+        Factor with which the unknown number that all biases share at each frequency enters the data, over their noise,
+        shape (n, m); zeros where there is no such number.
     prior
-        Information that was there before, shape (p, p): the inverse of a covariance.
+        Information of the prior, shape (p, p): the inverse of a covariance.
 
     """
 
@@ -56,13 +59,13 @@ class Sensitivity:
         return self._without_background(*map(np.add, so_far, self._parts(1.0)))
 
     def _parts(self, weight: Real | float) -> tuple[Real, Complex, Real]:
-        """What each bias adds to Σ s̄s (n, p, p), Σ b̄s (n, m, p) and Σ|b|² (n, m, 1), s being slopes, b background."""
+        """Terms of each bias in Σ s̄s (n, p, p), Σ b̄s (n, m, p) and Σ|b|² (n, m, 1); slopes s, background b."""
         own = weight * np.einsum("ijk,ijl->ikl", self.slopes.conj(), self.slopes).real
         background = self.background[..., None]
         return own, weight * background.conj() * self.slopes, weight * np.abs(background) ** 2
 
     def _without_background(self, own: Real, common: Complex, power: Real) -> Real:
-        """What of a change of each parameter no change of the background does as well."""
+        """Information that remains after the background is eliminated."""
         shared = common.conj() / np.where(power > 0, power, 1.0)
         return np.asarray(self.prior + own - np.einsum("...jk,...jl->...kl", shared, common).real)
 
@@ -79,15 +82,15 @@ def expected_variance(information: Real, gradient: Real) -> Real:
     return np.where(known, variance, np.inf)
 
 
-def most_informative(sensitivity: Sensitivity, visits: Real, fit: FitResult, wanted: str) -> int:
-    """Number of the bias at which one more measurement makes `wanted` most precise.
+def most_informative(sensitivity: Sensitivity, visits: ArrayLike, fit: FitResult, wanted: str) -> int:
+    """Return the index of the bias at which one more measurement makes `wanted` most precise.
 
     Parameters
     ----------
     sensitivity
-        Of the data at all n biases that may be chosen.
+        At all n biases that may be chosen.
     visits
-        How often each was measured, shape (n,).
+        Number of measurements at each of them, shape (n,).
     fit
         The present fit.
     wanted
@@ -95,14 +98,20 @@ def most_informative(sensitivity: Sensitivity, visits: Real, fit: FitResult, wan
 
     """
     gradient = _gradient(fit, sensitivity.names, wanted)
-    return int(np.argmin(expected_variance(sensitivity.after_one_more(visits), gradient)))
+    return int(np.argmin(expected_variance(sensitivity.after_one_more(real_array("visits", visits)), gradient)))
 
 
 def _gradient(fit: FitResult, names: Sequence[str], wanted: str) -> Real:
-    """∂(wanted)/∂(parameters), for a derived quantity as its covariance with the parameters says."""
+    """∂(wanted)/∂(parameters); for a derived quantity from its covariance with the parameters."""
     if wanted in names:
         return np.array([float(name == wanted) for name in names])
     joint = fit.select([*names, wanted]).covariance
     scale = np.sqrt(np.diag(joint)[:-1])
     correlation = joint[:-1, :-1] / np.outer(scale, scale)
     return np.asarray(np.linalg.lstsq(correlation, joint[:-1, -1] / scale, rcond=1e-12)[0] / scale)
+
+
+def thinned(frequency: Real) -> tuple[Real, float]:
+    """Return evenly spread frequencies, and the number of original frequencies that each of them represents."""
+    chosen = np.unique(np.linspace(0, frequency.size - 1, _FREQUENCIES).round().astype(int))
+    return frequency[chosen], frequency.size / chosen.size

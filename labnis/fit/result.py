@@ -77,6 +77,11 @@ class FitResult:
         return Estimate(float(self.values[i]), float(np.sqrt(self.covariance[i, i])), self.units[i])
 
     @property
+    def free(self) -> tuple[str, ...]:
+        """Names of the parameters that are not known exactly (σ > 0)."""
+        return tuple(name for name, variance in zip(self.names, np.diag(self.covariance), strict=True) if variance > 0)
+
+    @property
     def by_name(self) -> dict[str, float]:
         """Parameter → value."""
         return dict(zip(self.names, map(float, self.values), strict=True))

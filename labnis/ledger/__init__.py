@@ -1,6 +1,7 @@
 """Cooldowns and calibrations in an SQL database. Errors: `labnis.ledger.errors`."""
 
 from labnis.ledger._ledger import Ledger, new_batch, open_ledger
+from labnis.ledger._pending import enter_pending, keep_pending
 from labnis.ledger._records import Calibration, Cooldown, NewCalibration
 from labnis.ledger.errors import (
     CooldownExistsError,
@@ -22,6 +23,8 @@ __all__ = [
     "LedgerUnavailableError",
     "NewCalibration",
     "NoCooldownError",
+    "enter_pending",
+    "keep_pending",
     "new_batch",
     "open_ledger",
 ]

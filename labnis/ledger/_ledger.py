@@ -33,6 +33,7 @@ def _calibration(row: CalibrationRow) -> Calibration:
         number=row.id,
         batch=row.batch,
         cooldown=row.cooldown.name,
+        analysis=row.analysis,
         quantity=row.quantity,
         value=row.value,
         sigma=row.sigma,
@@ -194,6 +195,11 @@ class Ledger:
     def latest(self, quantity: str, cooldown: str, simulated: bool) -> Calibration | None:
         """Look up the newest calibration of `quantity` in `cooldown`; None if there is none."""
         found = self.calibrations(cooldown, quantity, simulated)
+        return found[-1] if found else None
+
+    def latest_of_analysis(self, analysis: str, cooldown: str, simulated: bool) -> Calibration | None:
+        """Look up the newest calibration that `analysis` found in `cooldown`; None if there is none."""
+        found = [c for c in self.calibrations(cooldown, simulated=simulated) if c.analysis == analysis]
         return found[-1] if found else None
 
 

@@ -62,6 +62,7 @@ class CalibrationRow(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     batch: Mapped[str] = mapped_column(Text, index=True)
     cooldown_id: Mapped[int] = mapped_column(ForeignKey("cooldowns.id"), index=True)
+    analysis: Mapped[str] = mapped_column(Text, server_default="")
     quantity: Mapped[str] = mapped_column(Text, index=True)
     value: Mapped[float] = mapped_column(Double)
     sigma: Mapped[float] = mapped_column(Double)

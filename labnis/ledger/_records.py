@@ -37,6 +37,8 @@ class NewCalibration:
         Whether it is the twin's.
     assumed
         What was assumed rather than measured, in words; empty if nothing.
+    analysis
+        Name of the analysis that found it, under which the fit is in the run's file.
 
     Raises
     ------
@@ -55,6 +57,7 @@ class NewCalibration:
     code_version: str
     simulated: bool
     assumed: str = ""
+    analysis: str = ""
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.value) and math.isfinite(self.sigma) and self.sigma >= 0):

@@ -13,15 +13,17 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from labnis.fit import (
+    HIGH_BIAS,
     EmissionData,
     Estimate,
     FitResult,
     ReflectionData,
     fit_current_voltage,
     fit_emitted_power,
+    fit_high_bias,
     fit_reflection,
+    gain_uncertainty,
 )
-from labnis.fit.high_bias import HIGH_BIAS, fit_high_bias, gain_uncertainty
 from labnis.physics import PowerExpansion, SINISCooler
 from labnis.reproduction.drawing import DATA, FIT, mark_simulated, panels
 from labnis.reproduction.microwave_source import (

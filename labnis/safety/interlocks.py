@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from drivers.errors import ReadingError
-from drivers.roles import Clock, Roles, filled
+from drivers.roles import Clock, Roles
 from labnis.station import Interlock
 
 __all__ = ["Interlocks", "Trip"]
@@ -17,10 +17,10 @@ INTERVAL = 1.0
 """Time (s) between two checks."""
 
 READINGS: Mapping[str, Callable[[Roles], float]] = {
-    "fridge.temperature": lambda roles: filled(roles.fridge).temperature(),
+    "fridge.temperature": lambda roles: roles.fridge.temperature(),
     "bias.current": lambda roles: roles.bias.read().current,
     "bias.device_voltage": lambda roles: roles.bias.read().device_voltage,
-    "lockin.magnitude": lambda roles: abs(filled(roles.lockin).read()),
+    "lockin.magnitude": lambda roles: abs(roles.lockin.read()),
 }
 """What an interlock can watch, and how it is read."""
 

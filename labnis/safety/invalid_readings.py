@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from drivers.errors import ComplianceError, OverloadError, ReadingError
-from drivers.roles import BiasReading, FridgeThermometer
+from drivers.roles import BiasReading, Thermometer
 from labnis.errors import DataQualityError
 
 __all__ = ["Judged", "JudgedThermometer", "Quality", "QualityBit"]
@@ -78,7 +78,7 @@ class JudgedThermometer:
         Where it is reported.
     """
 
-    def __init__(self, thermometer: FridgeThermometer, quality: Quality) -> None:
+    def __init__(self, thermometer: Thermometer, quality: Quality) -> None:
         self._thermometer = thermometer
         self._quality = quality
 
@@ -130,7 +130,6 @@ _NOT_MEASURED: dict[str, Callable[[Any], Any]] = {
     # DeviceBias and LockIn both have `read`; only the bias can ramp.
     "read": lambda role: BiasReading(_NAN, _NAN, _NAN) if hasattr(role, "move_to") else complex(_NAN, _NAN),
     "read_auxiliary": lambda role: _NAN,
-    "power_spectral_density": lambda role: np.full(role.frequencies().shape, np.nan),
-    "trace": lambda role: np.full(role.frequencies().shape, complex(np.nan, np.nan)),
+    "fetch": lambda role: np.full(role.frequencies().shape, np.nan),
 }
 """Measuring methods of the roles, and what stands for a measurement that is none."""

@@ -6,7 +6,6 @@ that trips takes the bias to zero and either waits there or ends the run.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, Literal
 
 from drivers.roles import Clock, Roles
@@ -90,17 +89,13 @@ class Safeguards:
         self.roles = self._wrapped(station.roles)
 
     def _wrapped(self, roles: Roles) -> Roles:
-        def judged(role: Any) -> Any:
-            return None if role is None else Judged(role, self.quality)
+        def judged(name: str, player: Any) -> Any:
+            return (JudgedThermometer if name == "fridge" else Judged)(player, self.quality)
 
-        return replace(
-            roles,
+        return Roles(
             clock=_GuardedClock(roles.clock, self._watch),
-            bias=judged(roles.bias),
-            lockin=judged(roles.lockin),
-            analyzer=judged(roles.analyzer),
-            vna=judged(roles.vna),
-            fridge=None if roles.fridge is None else JudgedThermometer(roles.fridge, self.quality),
+            wiring=roles.wiring,
+            **{name: judged(name, player) for name, player in roles.players.items()},
         )
 
     def check_before_start(self) -> None:

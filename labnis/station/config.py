@@ -22,7 +22,7 @@ from pydantic import (
 from drivers.wiring import Wiring
 from labnis.errors import ConfigurationError
 from labnis.station.document import Document, Location, read_document
-from labnis.station.instruments import check_instruments
+from labnis.station.instruments import check_instruments, refuse_initial_values
 
 __all__ = ["Interlock", "Limits", "RoleNames", "StationConfig", "load_station"]
 
@@ -333,18 +333,7 @@ def _check_roles(document: Document, section: _LabnisSection) -> None:
             raise document.error(
                 ("labnis", "interlocks", number, "watch"), f"needs the role {role}, but labnis.roles has none; name one"
             )
-    _check_initial_values(document, section.roles.bias)
-
-
-def _check_initial_values(document: Document, bias: str) -> None:
-    """QCoDeS writes an `initial_value` while it opens the instrument: for the bias source that would be a jump."""
-    for part in ("parameters", "add_parameters"):
-        for name, options in document.data["instruments"][bias].get(part, {}).items():
-            if "initial_value" in options:
-                raise document.error(
-                    ("instruments", bias, part, name, "initial_value"),
-                    "not allowed for the instrument in role bias: its level moves only by ramps; remove the line",
-                )
+    refuse_initial_values(document, section.roles.bias)
 
 
 def _check_ledger(document: Document, section: _LabnisSection) -> None:

@@ -18,6 +18,7 @@ from drivers import roles
 from labnis.errors import ConfigurationError
 from labnis.station.config import StationConfig
 from labnis.station.instruments import ALLOWED_PACKAGES, is_allowed_type
+from labnis.station.role_check import missing_members
 
 __all__ = [
     "PROTOCOLS",
@@ -37,7 +38,7 @@ PROTOCOLS: dict[str, type] = {
     "lockin": roles.LockIn,
     "analyzer": roles.SpectrumAnalyzer,
     "vna": roles.VectorNetworkAnalyzer,
-    "fridge": roles.FridgeThermometer,
+    "fridge": roles.Thermometer,
 }
 """Role → what an instrument must be able to do to play it."""
 
@@ -146,7 +147,7 @@ def connect(config: StationConfig, station: Station, name: str, address: str | N
 
 
 def check_role(config: StationConfig, role: str, instrument: Any) -> None:
-    """Check that `instrument` can do what `role` asks for.
+    """Check that `instrument` can do what `role` asks for, or that its class can as far as that alone tells.
 
     Raises
     ------
@@ -154,16 +155,14 @@ def check_role(config: StationConfig, role: str, instrument: Any) -> None:
         Naming the methods it lacks.
 
     """
-    protocol = PROTOCOLS[role]
-    if isinstance(instrument, protocol):
-        return
-    methods = [name for name in vars(protocol) if not name.startswith("_")]
-    missing = ", ".join(f"{name}()" for name in methods if not hasattr(instrument, name))
-    raise config.error(
-        ("labnis", "roles", role),
-        f"{config.roles.filled()[role]} is a {type(instrument).__name__}, which cannot play this role: it lacks "
-        f"{missing}; see drivers/roles.py for what each does",
-    )
+    missing = missing_members(instrument, PROTOCOLS[role])
+    if missing:
+        kind = instrument if isinstance(instrument, type) else type(instrument)
+        raise config.error(
+            ("labnis", "roles", role),
+            f"{config.roles.filled()[role]} is a {kind.__name__}, which cannot play this role: it lacks "
+            f"{', '.join(missing)}; see drivers/roles.py for what each does",
+        )
 
 
 def close(instrument: Any) -> None:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,13 @@ from qcodes.station import SCHEMA_TEMPLATE_PATH
 
 from labnis.station.document import Document, Location
 
-__all__ = ["ALLOWED_PACKAGES", "check_instruments", "is_allowed_type"]
+__all__ = ["ALLOWED_PACKAGES", "check_instruments", "is_allowed_type", "refuse_initial_values"]
 
 ALLOWED_PACKAGES = ("drivers.", "qcodes.", "qcodes_contrib_drivers.", "pymeasure.")
 """`type:` imports code; only instrument classes from these packages may be named."""
+
+KEYS = ("type", "address", "port", "init", "parameters", "add_parameters", "enable_forced_reconnect", "driver")
+"""Keys of an instrument. With QCoDeS 0.62 and later each other key is a submodule, with its settings as a mapping."""
 
 ELSEWHERE = {
     "address": "write it as `address:` beside `type:`",
@@ -48,6 +51,31 @@ def check_instruments(document: Document) -> None:
         raise document.error(location, problem)
     for name, entry in document.data["instruments"].items():
         _check_entry(document, name, entry)
+
+
+def refuse_initial_values(document: Document, bias: str) -> None:
+    """QCoDeS writes an `initial_value` while it opens the instrument: for the bias source that would be a jump.
+
+    Raises
+    ------
+    ConfigurationError
+        Naming file, line and key.
+
+    """
+    for location in _places_of("initial_value", document.data["instruments"][bias]):
+        raise document.error(
+            ("instruments", bias, *location),
+            "not allowed for the instrument in role bias: its level moves only by ramps; remove the line",
+        )
+
+
+def _places_of(key: str, section: Mapping[str, Any]) -> Iterator[Location]:
+    """Where `key` stands in `section` at any depth: QCoDeS 0.62 also reads settings of submodules."""
+    for name, value in section.items():
+        if name == key:
+            yield (name,)
+        elif isinstance(value, Mapping):
+            yield from ((name, *rest) for rest in _places_of(key, value))
 
 
 def _check_entry(document: Document, name: str, entry: Mapping[str, Any]) -> None:
@@ -97,6 +125,8 @@ def _explain(error: ValidationError) -> tuple[Location, str]:
         case "required":
             missing = next(key for key in error.validator_value if key not in error.instance)
             return (*location, missing), "missing; every instrument needs it"
+        case "type" if location[:1] == ("instruments",) and location[2:3] and location[2] not in KEYS:
+            return location[:3], f"unknown key; allowed are {', '.join(KEYS)}"
         case "type":
             return location, f"found {error.instance!r}; allowed is {error.validator_value}"
     return location, error.message

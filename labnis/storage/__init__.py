@@ -3,13 +3,23 @@
 Errors: `labnis.storage.errors`. File layout: `labnis.storage._layout`. Why it is built like this: docs/storage.md.
 """
 
-from labnis.storage._columns import Axis, Column
+from labnis.storage._columns import Axis, Column, RunLayout
 from labnis.storage._configuration import configuration_hash, resume_differences
+from labnis.storage._dataset import dataset_of
 from labnis.storage._environment import Environment, collect_environment
 from labnis.storage._events import Event
 from labnis.storage._metadata import SCHEMA_VERSION, RunMetadata, Status
 from labnis.storage._paths import check_data_root, new_run_id, slug
-from labnis.storage._reading import RunSummary, find_run, list_runs, open_run, read_events, read_fits, read_metadata
+from labnis.storage._reading import (
+    RunSummary,
+    find_run,
+    list_runs,
+    open_rows,
+    open_run,
+    read_events,
+    read_fits,
+    read_metadata,
+)
 from labnis.storage._recovery import RecoveryReport, recover
 from labnis.storage._space import check_free_space, estimate_bytes, network_filesystem
 from labnis.storage._writer import RunWriter
@@ -38,6 +48,7 @@ __all__ = [
     "RowError",
     "RunFileError",
     "RunInUseError",
+    "RunLayout",
     "RunMetadata",
     "RunNotFoundError",
     "RunSummary",
@@ -49,11 +60,13 @@ __all__ = [
     "check_free_space",
     "collect_environment",
     "configuration_hash",
+    "dataset_of",
     "estimate_bytes",
     "find_run",
     "list_runs",
     "network_filesystem",
     "new_run_id",
+    "open_rows",
     "open_run",
     "read_events",
     "read_fits",

@@ -21,11 +21,10 @@ import numpy as np
 import xarray
 from numpy.typing import NDArray
 
-from labnis.storage._columns import schema_to_plain
+from labnis.storage._columns import layout_to_plain
 from labnis.storage._events import load_events
 from labnis.storage._journal import JournalReader, journal_path
-from labnis.storage._json import parsed_json
-from labnis.storage._layout import read_fit
+from labnis.storage._layout import read_fit, read_layout
 from labnis.storage._metadata import from_attributes
 from labnis.storage._records import AxisValues, Change, Fit, Happening, Head, Record, Rows, coalesced, decoded
 
@@ -222,9 +221,9 @@ class _Told:
 
 def _check_described(file: Any, head: Head) -> None:
     data = file["data"]
-    if parsed_json(data.attrs["schema"]) != schema_to_plain(head.schema):
+    if layout_to_plain(read_layout(file)) != layout_to_plain(head.layout):
         raise _DamagedError("the description of the columns is not that of the journal")
-    for column in head.schema.columns:
+    for column in head.layout.columns:
         told = (column.unit, column.long_name)
         if column.name in data and tuple(data[column.name].attrs[key] for key in ("units", "long_name")) != told:
             raise _DamagedError(f"column {column.name!r}: units or long name are not those of the journal")

@@ -1,7 +1,9 @@
-"""What a run records: its columns, their axes, and whether a row fits them. No files here."""
+"""What a run records: its columns, the grid they are measured on, and whether a row fits them. No files here."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -9,13 +11,20 @@ from numpy.typing import ArrayLike, NDArray
 
 from labnis.storage.errors import LayoutError, RowError
 
-__all__ = ["Axis", "Column", "Row", "Schema", "checked_row", "schema_from_plain", "schema_to_plain", "stacked"]
+__all__ = [
+    "POINT", "Axis", "Column", "Row", "RunLayout", "checked_row", "layout_from_plain", "layout_to_plain", "stacked",
+]  # fmt: skip
 
 Row = Mapping[str, float | complex | NDArray[Any]]
+Dtype = type[float] | type[complex] | type[int]
+
+_KINDS: Mapping[Dtype, str] = {float: "iuf", complex: "iufc", int: "iu"}
+_STORED: Mapping[Dtype, np.dtype[Any]] = {float: np.dtype("f8"), complex: np.dtype("c16"), int: np.dtype("i8")}
+_LARGEST = 2**63 - 1
 
 
 def _check_name(kind: str, name: str) -> None:
-    """HDF5 forbids "/" and ".", netCDF the rest; anything else, "Voltage (V)" too, is a fine name."""
+    """HDF5 forbids "/" and ".", netCDF the rest; anything else, "Voltage (V)" too, is allowed."""
     if not name or len(name) > 200 or "/" in name or name.startswith(".") or not name.isprintable():
         raise LayoutError(
             f"{kind} name {name!r} cannot be stored: 1 to 200 printable characters, no '/', no '.' in front"
@@ -33,11 +42,11 @@ class Column:
     unit
         SI unit, "1" where there is none.
     long_name
-        What a plot's axis says.
+        Label of a plot's axis.
     axes
         Names of the axes of one row's array; empty where a row holds one number.
     dtype
-        float or complex.
+        float, complex or int.
 
     """
 
@@ -45,14 +54,24 @@ class Column:
     unit: str
     long_name: str
     axes: tuple[str, ...] = ()
-    dtype: type[float] | type[complex] = float
+    dtype: Dtype = float
 
     def __post_init__(self) -> None:
         _check_name("column", self.name)
-        if self.dtype not in (float, complex):
-            raise LayoutError(f"column {self.name!r}: dtype is {self.dtype!r}; allowed are float and complex")
+        if self.dtype not in _STORED:
+            raise LayoutError(f"column {self.name!r}: dtype is {self.dtype!r}; allowed are float, complex and int")
         if isinstance(self.axes, str) or len(set(self.axes)) != len(self.axes):
             raise LayoutError(f"column {self.name!r}: axes is {self.axes!r}; a tuple of different names is needed")
+
+    @property
+    def stored(self) -> np.dtype[Any]:
+        """Type of its values in files and arrays: float64, complex128 or int64."""
+        return _STORED[self.dtype]
+
+    @property
+    def missing(self) -> complex:
+        """Stands for a value that was not measured: NaN, and -1 in columns of integers."""
+        return -1 if self.dtype is int else complex(math.nan, math.nan) if self.dtype is complex else math.nan
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,71 +85,202 @@ class Axis:
 
     def __post_init__(self) -> None:
         _check_name("axis", self.name)
-        values = np.asarray(self.values)
-        if values.dtype.kind not in "iuf" or values.ndim != 1 or values.size == 0:
-            raise LayoutError(
-                f"axis {self.name!r}: values of type {values.dtype} and shape {values.shape}; "
-                "a non-empty one-dimensional array of real numbers is needed"
-            )
-        object.__setattr__(self, "values", values.astype(np.float64))
+        object.__setattr__(self, "values", _line(f"axis {self.name!r}", self.values, np.dtype(np.float64), "iuf"))
 
 
-@dataclass(frozen=True)
-class Schema:
-    """The columns of one run, which of them is the coordinate of the rows, and which one a plot shows first.
+def _line(what: str, values: ArrayLike, stored: np.dtype[Any], kinds: str) -> NDArray[Any]:
+    array = np.asarray(values)
+    if array.dtype.kind not in kinds or array.ndim != 1 or array.size == 0:
+        numbers = "integers" if kinds == "iu" else "real numbers"
+        raise LayoutError(
+            f"{what}: values of type {array.dtype} and shape {array.shape}; "
+            f"a non-empty one-dimensional array of {numbers} is needed"
+        )
+    return array.astype(stored)
+
+
+POINT = "point"
+"""The row dimension of every run."""
+
+_POINT = Column(POINT, "1", "Point", dtype=int)
+
+
+class RunLayout:
+    """The columns of a run and how they belong together.
+
+    Parameters
+    ----------
+    columns
+        What a row holds, without `point`, which every run has.
+    grid
+        Set-point column → its planned values, from the outermost to the innermost loop. Values may occur twice.
+        Without a grid a row's point is its number.
+    setpoints
+        Further columns of set-points, which are not on the grid.
+    signal
+        Column that a plot shows first; the first one that is no set-point by default.
+    axes
+        Axes of trace columns whose values are known; others follow by `with_axis`.
+    dimension
+        Name of the row dimension; another than `point` in files of versions 1 and 2 only.
+
+    Attributes
+    ----------
+    columns
+        All columns, `point` first.
+    grid
+        As given, as arrays of the columns' types.
+    setpoints
+        Names of all set-point columns, those of the grid first.
+    axes
+        Name → axis, as far as known.
 
     Raises
     ------
     LayoutError
-        Where names collide, or coordinate or signal is not what it has to be.
+        Names collide, or grid, set-points or signal are not what they have to be.
 
     """
 
-    columns: tuple[Column, ...]
-    coordinate: str
-    signal: str
+    def __init__(
+        self,
+        columns: Iterable[Column],
+        *,
+        grid: Mapping[str, ArrayLike] = {},  # only read
+        setpoints: Iterable[str] = (),
+        signal: str | None = None,
+        axes: Iterable[Axis] = (),
+        dimension: str = POINT,
+    ) -> None:
+        self.columns = (*([_POINT] if dimension == POINT else []), *columns)
+        self.dimension = dimension
+        self._by_name = {column.name: column for column in self.columns}
+        self.setpoints = tuple(dict.fromkeys((*grid, *setpoints)))
+        others = [name for name in self._by_name if name not in (dimension, *self.setpoints)]
+        self.signal = signal or next(iter([*others, *self.setpoints, dimension]))
+        self._check_names()
+        self.grid = {name: self._planned(name, values) for name, values in grid.items()}
+        self.axes: dict[str, Axis] = {}
+        for axis in axes:
+            self._claim(axis)
 
-    def __post_init__(self) -> None:
+    def _check_names(self) -> None:
         names = [column.name for column in self.columns]
-        axes = {axis for column in self.columns for axis in column.axes}
-        twice = {name for name in names if names.count(name) > 1} | (set(names) & axes)
+        twice = {name for name in names if names.count(name) > 1} | (set(names) & self.axis_names)
         if twice:
-            raise LayoutError(f"names used more than once among columns and axes: {', '.join(sorted(twice))}")
-        for role, name in (("coordinate", self.coordinate), ("signal", self.signal)):
+            hint = f"; {POINT!r} is the row dimension of every run" if POINT in twice else ""
+            raise LayoutError(f"names used more than once among columns and axes: {', '.join(sorted(twice))}{hint}")
+        roles = {"row dimension": [self.dimension], "set-point": self.setpoints, "signal": [self.signal]}
+        for role, name in ((role, name) for role, used in roles.items() for name in used):
             if name not in names:
                 raise LayoutError(f"{role} is {name!r}, which is no column; the columns are {', '.join(names)}")
-        coordinate = self.column(self.coordinate)
-        if coordinate.axes or coordinate.dtype is not float:
-            raise LayoutError(f"coordinate {self.coordinate!r} has to be a real column with one number per row")
+            column = self.column(name)
+            if role != "signal" and (column.axes or column.dtype is complex):
+                raise LayoutError(f"{role} {name!r} has to be a real column with one number per row")
 
-    @classmethod
-    def of(cls, columns: Iterable[Column], coordinate: str, signal: str | None) -> "Schema":
-        """Make a schema whose signal is, unless named, the first column that is not the coordinate."""
-        columns = tuple(columns)
-        others = [column.name for column in columns if column.name != coordinate]
-        return cls(columns, coordinate, signal or (others[0] if others else coordinate))
+    def _planned(self, name: str, values: ArrayLike) -> NDArray[Any]:
+        column = self.column(name)
+        planned = _line(f"grid of {name!r}", values, column.stored, _KINDS[column.dtype])
+        if not np.isfinite(planned).all():
+            raise LayoutError(f"grid of {name!r}: planned values have to be finite")
+        return planned
 
-    @property
-    def axes(self) -> frozenset[str]:
+    def _claim(self, axis: Axis) -> None:
+        if axis.name not in self.axis_names:
+            used = ", ".join(sorted(self.axis_names)) or "none"
+            raise LayoutError(f"no column has an axis {axis.name!r}; axes of columns: {used}")
+        if axis.name in self.axes:
+            raise LayoutError(f"axis {axis.name!r} has its values already")
+        self.axes[axis.name] = axis
+
+    def with_axis(self, axis: Axis) -> "RunLayout":
+        """Return this layout with the values of one more axis.
+
+        Raises
+        ------
+        LayoutError
+            No column uses it, or its values are known already.
+
+        """
+        copy = self._copied(self.grid)
+        copy._claim(axis)
+        return copy
+
+    def as_rows(self) -> "RunLayout":
+        """Return this layout without its grid: a plain table along `point`."""
+        return self._copied({})
+
+    def _copied(self, grid: Mapping[str, ArrayLike]) -> "RunLayout":
+        columns = [column for column in self.columns if column is not _POINT]
+        return RunLayout(
+            columns, grid=grid, setpoints=self.setpoints, signal=self.signal, axes=self.axes.values(),
+            dimension=self.dimension,
+        )  # fmt: skip
+
+    @cached_property
+    def axis_names(self) -> frozenset[str]:
         """Names of all axes that columns use."""
         return frozenset(axis for column in self.columns for axis in column.axes)
 
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """Names of all columns."""
+        return frozenset(self._by_name)
+
+    @cached_property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the grid; empty without one."""
+        return tuple(map(len, self.grid.values()))
+
+    @cached_property
+    def points(self) -> int | None:
+        """Number of points of the grid; None without one."""
+        return math.prod(self.shape) if self.grid else None
+
     def column(self, name: str) -> Column:
         """Look up the column called `name`."""
-        return next(column for column in self.columns if column.name == name)
+        return self._by_name[name]
+
+    def trace_shape(self, column: Column) -> tuple[int, ...] | None:
+        """Shape of one row's array; None while the values of one of its axes are not known."""
+        if not column.axes:
+            return ()
+        known = [self.axes[name] for name in column.axes if name in self.axes]
+        return tuple(np.size(axis.values) for axis in known) if len(known) == len(column.axes) else None
+
+    @cached_property
+    def row_bytes(self) -> int:
+        """Size of one row whose axes are all known."""
+        return sum(c.stored.itemsize * math.prod(self.trace_shape(c) or ()) for c in self.columns)
+
+    @property
+    def plot_axes(self) -> list[str]:
+        """Columns and axes against which a NeXus viewer plots the signal.
+
+        One number per row is a curve against the innermost set-point, or over the two innermost ones a scatter plot
+        (x, y); directions and repeats, which are integers, do not count. Traces are an image.
+        """
+        swept = [name for name in self.setpoints if name != self.signal]
+        swept = [name for name in swept if self.column(name).dtype is float] or swept or [self.dimension]
+        traces = self.column(self.signal).axes
+        return [swept[-1], *traces] if traces else swept[:-3:-1]
 
 
-def schema_to_plain(schema: Schema) -> dict[str, Any]:
-    """Plain values from which `schema_from_plain` makes the schema again."""
+def layout_to_plain(layout: RunLayout) -> dict[str, Any]:
+    """Plain values from which `layout_from_plain` makes the layout again, without the values of its axes."""
     columns = [
         {"name": c.name, "unit": c.unit, "long_name": c.long_name, "axes": list(c.axes), "dtype": c.dtype.__name__}
-        for c in schema.columns
+        for c in layout.columns
+        if c is not _POINT
     ]
-    return {"columns": columns, "coordinate": schema.coordinate, "signal": schema.signal}
+    if layout.dimension != POINT:
+        return {"columns": columns, "coordinate": layout.dimension, "signal": layout.signal}
+    grid = {name: values.tolist() for name, values in layout.grid.items()}
+    return {"columns": columns, "grid": grid, "setpoints": list(layout.setpoints), "signal": layout.signal}
 
 
-def schema_from_plain(plain: Mapping[str, Any]) -> Schema:
-    """Inverse of `schema_to_plain`.
+def layout_from_plain(plain: Mapping[str, Any], axes: Iterable[Axis] = ()) -> RunLayout:
+    """Inverse of `layout_to_plain`, also for the results of version 2, whose row dimension was a column.
 
     Raises
     ------
@@ -138,64 +288,75 @@ def schema_from_plain(plain: Mapping[str, Any]) -> Schema:
         It is none of its results.
 
     """
-    types: Mapping[str, type[float] | type[complex]] = {"float": float, "complex": complex}
+    types: Mapping[str, Dtype] = {"float": float, "complex": complex, "int": int}
     columns = [
         Column(c["name"], c["unit"], c["long_name"], axes=tuple(c["axes"]), dtype=types[c["dtype"]])
         for c in plain["columns"]
     ]
-    return Schema(tuple(columns), plain["coordinate"], plain["signal"])
+    dimension = plain.get("coordinate", POINT)
+    setpoints = plain["setpoints"] if dimension == POINT else [dimension]
+    return RunLayout(
+        columns, grid=plain.get("grid", {}), setpoints=setpoints, signal=plain["signal"], axes=axes,
+        dimension=dimension,
+    )  # fmt: skip
 
 
-def checked_row(row: Row, schema: Schema, lengths: Mapping[str, int], run_id: str, index: int) -> dict[str, Any]:
+def checked_row(row: Row, layout: RunLayout, run_id: str, index: int) -> dict[str, Any]:
     """Copy `row` into the columns' own types, so that the caller may reuse its arrays.
 
     Parameters
     ----------
     row
-        A value for every column.
-    schema
+        A value for every column. Without a grid `point` may be left out.
+    layout
         The run's columns.
-    lengths
-        Number of points of each axis given so far.
     run_id, index
         Named in errors.
 
     Raises
     ------
     RowError
-        A column is missing or unknown, a value is not a number, or has the wrong shape. NaN is a value.
+        A column is missing or unknown, a value is not a number, or has the wrong shape, or the point is not on the
+        grid. NaN is a value.
 
     """
-    unknown = row.keys() - {column.name for column in schema.columns}
-    if unknown:
-        names = ", ".join(column.name for column in schema.columns)
+    if POINT not in row and not layout.grid:
+        row = {**row, POINT: index}
+    if row.keys() != layout.names and (unknown := row.keys() - layout.names):
+        names = ", ".join(column.name for column in layout.columns)
         raise RowError(run_id, index, min(unknown, key=str), f"unknown column; the run's columns are {names}")
     checked = {}
-    for column in schema.columns:
+    for column in layout.columns:
         try:
-            checked[column.name] = _checked_value(row, column, lengths)
+            checked[column.name] = _checked_value(row, column, layout)
         except (KeyError, TypeError, ValueError) as error:
             problem = "missing from the row" if isinstance(error, KeyError) else str(error)
             raise RowError(run_id, index, column.name, problem) from error
+    points = layout.points
+    if checked[POINT] < 0 or (points is not None and checked[POINT] >= points):
+        allowed = "0 or more is needed" if points is None else f"the grid has the points 0 to {points - 1}"
+        raise RowError(run_id, index, POINT, f"is {checked[POINT]}; {allowed}")
     return checked
 
 
-def _checked_value(row: Row, column: Column, lengths: Mapping[str, int]) -> Any:
+def _checked_value(row: Row, column: Column, layout: RunLayout) -> Any:
     value = row[column.name]
-    if not column.axes and type(value) is column.dtype:
+    if not column.axes and type(value) is column.dtype and (column.dtype is not int or abs(value) <= _LARGEST):
         return value
-    absent = [axis for axis in column.axes if axis not in lengths]
-    if absent:
-        raise ValueError(f"the values of its axis {absent[0]!r} are not known yet; call add_axis before the first row")
+    shape = layout.trace_shape(column)
+    if shape is None:
+        absent = next(axis for axis in column.axes if axis not in layout.axes)
+        raise ValueError(f"the values of its axis {absent!r} are not known yet; call add_axis before the first row")
     array = np.asarray(value)
-    if array.dtype.kind not in ("iuf" if column.dtype is float else "iufc"):
-        raise TypeError(f"a {column.dtype.__name__} is needed, got {type(value).__name__} of type {array.dtype}")
-    shape = tuple(lengths[axis] for axis in column.axes)
+    if array.dtype.kind not in _KINDS[column.dtype]:
+        raise TypeError(f"{column.dtype.__name__} is needed, got {type(value).__name__} of type {array.dtype}")
     if array.shape != shape:
         raise ValueError(f"shape is {array.shape}, needed is {shape} (axes: {', '.join(column.axes) or 'none'})")
-    return np.array(array, dtype=column.dtype)
+    if column.dtype is int and array.size and int(array.max()) > _LARGEST:
+        raise ValueError(f"{array.max()} is too large for 64 bits")
+    return np.array(array, dtype=column.stored)
 
 
-def stacked(rows: Sequence[Mapping[str, Any]], schema: Schema) -> dict[str, NDArray[Any]]:
+def stacked(rows: Sequence[Mapping[str, Any]], layout: RunLayout) -> dict[str, NDArray[Any]]:
     """One block per column, shape (rows, *axes), from checked rows."""
-    return {column.name: np.array([row[column.name] for row in rows], dtype=column.dtype) for column in schema.columns}
+    return {column.name: np.array([row[column.name] for row in rows], column.stored) for column in layout.columns}

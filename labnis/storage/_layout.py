@@ -3,23 +3,26 @@
 ::
 
     /                 NX_class=NXroot, default=data, everything of RunMetadata as attributes, status, reason
-    /data             NX_class=NXdata, signal, axes, rows (number of complete rows), simulated
+    /data             NX_class=NXdata, signal, axes, coordinates, rows (number of complete rows), simulated
+    /data/point       shape (rows,); position of each row on the grid (C order), dimension scale of all rows
     /data/<column>    shape (rows,) or (rows, *axes); units, long_name; attached to its dimension scales
     /data/<axis>      shape (points,)
+    /<name>           the same datasets once more, as hard links: xarray opens the file without naming a group
+    /grid/<column>    shape (points,): planned values of a set-point
     /events           time, monotonic, kind, message, details of each event, along its scale `monotonic`
     /fit/<name>       datasets values, sigma, covariance, parameters, units; the rest as attributes
 
 Functions here take open h5py objects and neither open nor close files.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from labnis.storage._columns import Axis, Column, Schema, schema_to_plain
+from labnis.storage._columns import Axis, Column, RunLayout, layout_from_plain, layout_to_plain
 from labnis.storage._json import json_text, parsed_json
 from labnis.storage.errors import LayoutError
 
@@ -30,6 +33,7 @@ __all__ = [
     "create_axis",
     "create_run",
     "read_fit",
+    "read_layout",
     "set_attributes",
     "write_fit",
 ]
@@ -37,6 +41,9 @@ __all__ = [
 # A chunk is rewritten whole when a row is added to it, so it stays small; one long trace fills one chunk.
 CHUNK_BYTES = 64 * 1024
 MAX_CHUNK_POINTS = 1 << 16
+
+# Names at the root that a column with the same name does not get a link beside.
+_GROUPS = ("data", "events", "fit", "grid")
 
 # Arrays of a fit, and its other required entries.
 _FIT_ARRAYS = ("values", "sigma", "covariance")
@@ -54,55 +61,84 @@ def set_attributes(target: Any, attributes: Mapping[str, Any]) -> None:
             del target.attrs[key]
 
 
-def create_run(file: Any, schema: Schema, attributes: Mapping[str, Any], axes: Iterable[Axis]) -> None:
-    """Lay out an empty run: root attributes, `/data`, its columns as far as their axes are known, `/fit`."""
+def create_run(file: Any, layout: RunLayout, attributes: Mapping[str, Any]) -> None:
+    """Lay out an empty run: root attributes, `/data`, its columns as far as their axes are known, `/grid`, `/fit`."""
     set_attributes(file, {"NX_class": "NXroot", "default": "data", "creator": "labnis", **attributes})
     data = file.create_group("data")
-    names = [column.name for column in schema.columns]
-    signal_axes = [schema.coordinate, *schema.column(schema.signal).axes]
-    set_attributes(data, {"NX_class": "NXdata", "signal": schema.signal, "axes": signal_axes, "columns": names})
+    names = [column.name for column in layout.columns]
+    set_attributes(data, {"NX_class": "NXdata", "signal": layout.signal, "axes": layout.plot_axes, "columns": names})
     set_attributes(data, {"rows": np.int64(0), "simulated": attributes["simulated"]})
+    if layout.setpoints and not any(" " in name for name in layout.setpoints):
+        for group in (file, data):
+            group.attrs["coordinates"] = " ".join(layout.setpoints)  # the separator of the CF conventions
     # Everything about the columns, also of those that still wait for an axis: enough to go on with the run.
-    data.attrs["schema"] = json_text("schema", schema_to_plain(schema))
-    file.create_group("fit").attrs["NX_class"] = "NXcollection"
-    _create_column(data, schema.column(schema.coordinate)).make_scale(schema.coordinate)
-    _create_ready_columns(data, schema)
-    for axis in axes:
-        create_axis(file, schema, axis)
+    plain = layout_to_plain(layout)
+    data.attrs["schema"] = json_text("schema", plain | ({"grid": list(layout.grid)} if "grid" in plain else {}))
+    for name, values in layout.grid.items():
+        _create_scale(file.require_group("grid"), layout.column(name), values)
+    for name in ("fit", "grid"):
+        file.require_group(name).attrs["NX_class"] = "NXcollection"
+    _create_column(data, layout.column(layout.dimension), ()).make_scale(layout.dimension)
+    _create_ready_columns(file, layout)
 
 
-def create_axis(file: Any, schema: Schema, axis: Axis) -> None:
-    """Store the values of an axis and create the columns that only waited for it."""
+def read_layout(file: Any) -> RunLayout:
+    """Inverse of `create_run`, with the axes whose values are known.
+
+    Raises
+    ------
+    KeyError
+        The file is of version 1, which did not keep its layout.
+
+    """
     data = file["data"]
-    dataset = data.create_dataset(axis.name, data=axis.values)
-    set_attributes(dataset, {"units": axis.unit, "long_name": axis.long_name})
-    dataset.make_scale(axis.name)
-    _create_ready_columns(data, schema)
+    plain = parsed_json(data.attrs["schema"])
+    plain["grid"] = {name: file["grid"][name][()] for name in plain.get("grid", ())}
+    used = sorted({axis for column in plain["columns"] for axis in column["axes"]})
+    axes = [Axis(name, *_described(data[name]), data[name][()]) for name in used if name in data]
+    return layout_from_plain(plain, axes)
 
 
-def _create_ready_columns(data: Any, schema: Schema) -> None:
-    """Create every column whose axes are all there, attached to its dimension scales."""
-    for column in schema.columns:
-        if column.name in data or any(axis not in data for axis in column.axes):
+def _described(dataset: Any) -> tuple[str, str]:
+    return str(dataset.attrs["units"]), str(dataset.attrs["long_name"])
+
+
+def create_axis(file: Any, layout: RunLayout, axis: Axis) -> None:
+    """Store the values of an axis and create the columns of `layout` that only waited for it."""
+    _create_scale(file["data"], axis, axis.values)
+    _create_ready_columns(file, layout)
+
+
+def _create_scale(group: Any, what: Column | Axis, values: Any) -> None:
+    dataset = group.create_dataset(what.name, data=values)
+    set_attributes(dataset, {"units": what.unit, "long_name": what.long_name})
+    dataset.make_scale(what.name)
+
+
+def _create_ready_columns(file: Any, layout: RunLayout) -> None:
+    """Create every column whose axes are all there, attached to its dimension scales, and link all to the root."""
+    data = file["data"]
+    for column in layout.columns:
+        trace = tuple(data[axis].shape[0] for axis in column.axes if axis in data)
+        if column.name in data or len(trace) < len(column.axes):
             continue
-        dataset = _create_column(data, column)
-        for dimension, scale in enumerate((schema.coordinate, *column.axes)):
+        dataset = _create_column(data, column, trace)
+        for dimension, scale in enumerate((layout.dimension, *column.axes)):
             dataset.dims[dimension].attach_scale(data[scale])
+    for name in sorted(data.keys() - file.keys() - set(_GROUPS)):
+        file[name] = data[name]
 
 
-def _create_column(data: Any, column: Column) -> Any:
-    trace = tuple(data[axis].shape[0] for axis in column.axes)
-    dtype = np.dtype(column.dtype)
+def _create_column(data: Any, column: Column, trace: tuple[int, ...]) -> Any:
     points = int(np.prod(trace, dtype=np.int64))
-    rows_per_chunk = max(1, CHUNK_BYTES // (dtype.itemsize * points))
+    rows_per_chunk = max(1, CHUNK_BYTES // (column.stored.itemsize * points))
     dataset = data.create_dataset(
         column.name,
         shape=(0, *trace),
         maxshape=(None, *trace),
         chunks=(rows_per_chunk, *(min(length, MAX_CHUNK_POINTS) for length in trace)),
-        dtype=dtype,
-        # What was never written reads as "no value", not as zero.
-        fillvalue=dtype.type(np.nan),
+        dtype=column.stored,
+        fillvalue=column.stored.type(column.missing),
     )
     set_attributes(dataset, {"units": column.unit, "long_name": column.long_name})
     return dataset

@@ -24,10 +24,15 @@ __all__ = [
 ]
 
 # 2: events, configuration hash, instruments, writer; the schema of all columns.
-SCHEMA_VERSION = 2
+# 3: rows along `point`, a grid of set-points, columns of integers; tags, note, set-points, analyses, context.
+SCHEMA_VERSION = 3
 Status = Literal["running", "done", "aborted", "failed"]
 
-_JSON = ("parameters", "wiring", "station_snapshot", "calibrations", "packages", "instruments")
+_JSON = (
+    "parameters", "wiring", "station_snapshot", "calibrations", "packages", "instruments",
+    "tags", "setpoints", "analyses", "context",
+)  # fmt: skip
+_TRUTHS = ("simulated", "git_dirty")
 _TIMES = ("start", "end")
 
 
@@ -60,6 +65,14 @@ class RunMetadata:
         Dotted path of the procedure's class, by which a run is resumed; empty if nobody would.
     instruments
         Identity of each instrument by role or name, such as its answer to `*IDN?`: what a resumed run re-checks.
+    tags, note
+        Words to search for, and a comment, as the user wrote them.
+    setpoints
+        Names of the columns of commanded set-points; `RunWriter` adds those of its grid.
+    analyses
+        Dotted paths of the analyses' classes.
+    context
+        All that a fit needs besides the data.
 
     """
 
@@ -78,6 +91,11 @@ class RunMetadata:
     run_id: str = field(default_factory=new_run_id)
     instruments: Mapping[str, Any] = field(default_factory=dict)
     procedure_class: str = ""
+    tags: Sequence[str] = ()
+    note: str = ""
+    setpoints: Sequence[str] = ()
+    analyses: Sequence[str] = ()
+    context: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.start.utcoffset() is None:
@@ -119,6 +137,8 @@ def _to_attribute(key: str, value: Any) -> Any:
         return json_text(key, value)
     if isinstance(value, datetime):
         return value.isoformat()
+    if isinstance(value, bool):
+        return int(value)  # netCDF has no truth values
     return _stored_text(value) if isinstance(value, str) else value
 
 
@@ -131,14 +151,16 @@ def ending(status: Status, reason: str, traceback: str, end: datetime, duration:
 def from_attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:
     """Parse attributes, the inverse of `to_attributes`: JSON to mappings, text to times, scalars to Python's.
 
-    What the file does not have, in part because its schema is older, is None; `instruments` and `procedure_class` are
-    empty then.
+    What the file does not have, in part because its schema is older, is None; what came with later versions is empty.
     """
     parsed: dict[str, Any] = dict.fromkeys(("end", "duration", "git_dirty", "seed", "truth_text", "configuration_hash"))
-    parsed |= {"instruments": {}, "procedure_class": ""}
+    parsed |= {"instruments": {}, "procedure_class": "", "note": "", "context": {}}
+    parsed |= {"tags": [], "setpoints": [], "analyses": []}
     for key, value in attributes.items():
         if key in _JSON:
             parsed[key] = parsed_json(value)
+        elif key in _TRUTHS:
+            parsed[key] = bool(value)
         elif key in _TIMES:
             parsed[key] = datetime.fromisoformat(value)
         elif isinstance(value, str):

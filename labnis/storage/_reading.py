@@ -6,7 +6,7 @@ process of its own, as a damaged file can hang or crash the HDF5 library.
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,20 +15,27 @@ from typing import Any, TypeVar
 import h5py
 import numpy as np
 import xarray
+from numpy.typing import NDArray
 
 from labnis.storage._checking import DAMAGE, check
+from labnis.storage._columns import POINT, RunLayout
+from labnis.storage._dataset import dataset_of
 from labnis.storage._events import Event, load_events
 from labnis.storage._journal import journal_path
 from labnis.storage._journal_state import dead_writer_of, journal_state
-from labnis.storage._layout import read_fit
-from labnis.storage._metadata import from_attributes
+from labnis.storage._layout import read_fit, read_layout
+from labnis.storage._metadata import SCHEMA_VERSION, from_attributes
+from labnis.storage._old_files import NOTE, layout_of_version_1, upgraded
 from labnis.storage._paths import run_id_of
 from labnis.storage._process import Writer, writer_of
 from labnis.storage.errors import DataRootError, RunFileError, RunNotFoundError
 
-__all__ = ["RunSummary", "find_run", "list_runs", "open_run", "read_events", "read_fits", "read_metadata"]
+__all__ = ["RunSummary", "find_run", "list_runs", "open_rows", "open_run", "read_events", "read_fits", "read_metadata"]
 
 T = TypeVar("T")
+
+# Attributes of the root that say how to read the file, not what was measured.
+_OF_FORMAT = ("NX_class", "default", "creator", "coordinates")
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,8 @@ class RunSummary:
         "unreadable".
     reason
         Why it ended like that, or why it cannot be read.
+    tags, note
+        Of the user.
 
     """
 
@@ -54,6 +63,8 @@ class RunSummary:
     reason: str
     rows: int
     simulated: bool | None
+    tags: tuple[str, ...] = ()
+    note: str = ""
 
 
 def _read(path: Path, load: Callable[[Path], T]) -> T:
@@ -92,17 +103,26 @@ def _load_metadata(path: Path) -> dict[str, Any]:
         return metadata | {"rows": int(file["data"].attrs["rows"])}
 
 
-def _load_run(path: Path) -> xarray.Dataset:
-    metadata = _load_metadata(path)
-    # decode_cf off: no unit may turn into a date, no value into NaN.
-    with xarray.open_dataset(path, group="data", engine="h5netcdf", decode_cf=False) as found:
-        rows = int(found.attrs["rows"])
-        columns = [str(name) for name in np.atleast_1d(found.attrs["columns"])]
-        coordinate = next(name for name in columns if name in found.dims)
-        present = [name for name in columns if name in found.variables and name != coordinate]
-        run = found[present].isel({coordinate: slice(0, rows)}).load()
-        described = {key: found.attrs[key] for key in ("signal", "axes")}
-    return run.assign_attrs(metadata | described | {"rows": rows})
+def _load_rows(path: Path) -> tuple[dict[str, NDArray[Any]], RunLayout, dict[str, Any]]:
+    """Complete rows as they were measured, their layout, and the attributes of the Dataset."""
+    with h5py.File(path, "r") as file:
+        data = file["data"]
+        layout = read_layout(file) if "schema" in data.attrs else layout_of_version_1(data)
+        rows = int(data.attrs["rows"])
+        columns = {c.name: data[c.name][:rows] for c in layout.columns if c.name in data}
+        found = {key: value for key, value in file.attrs.items() if key not in _OF_FORMAT}
+    attributes = {key: value.item() if isinstance(value, np.generic) else value for key, value in found.items()}
+    if layout.dimension != POINT:
+        columns, layout = upgraded(columns, layout)
+    return columns, layout, {k: int(v) if isinstance(v, bool) else v for k, v in attributes.items()}
+
+
+def _opened(path: Path, *, as_rows: bool) -> xarray.Dataset:
+    columns, layout, attributes = _read(path, _load_rows)
+    run = dataset_of(columns, layout.as_rows() if as_rows else layout).assign_attrs(attributes)
+    if attributes["schema_version"] < SCHEMA_VERSION and "bias_reading" in run:
+        run["bias"].attrs["note"] = NOTE
+    return run
 
 
 def open_run(path: Path | str) -> xarray.Dataset:
@@ -111,8 +131,10 @@ def open_run(path: Path | str) -> xarray.Dataset:
     Returns
     -------
     Dataset
-        Columns as variables in the order they were declared, the sweep's coordinate and the traces' axes as
-        coordinates, `units` and `long_name` in each variable's attributes, the parsed metadata in `attrs`.
+        On the run's grid, also while it grows; see `dataset_of`. Its `attrs` are metadata that netCDF can hold: nested
+        ones are JSON, times ISO 8601, truth values 0 or 1, and what is not known is missing; `read_metadata` has them
+        parsed. Runs of version 1 and 2, which recorded the read-back of the bias under the name `bias`, have it
+        as `bias` and `bias_reading`, and the attribute `note` of `bias` says so.
 
     Raises
     ------
@@ -120,7 +142,24 @@ def open_run(path: Path | str) -> xarray.Dataset:
         The file cannot be opened or is no run; names it.
 
     """
-    return _read(Path(path), _load_run)
+    return _opened(Path(path), as_rows=False)
+
+
+def open_rows(path: Path | str) -> xarray.Dataset:
+    """Read all complete rows of a run as a table along `point`, in the order in which they were measured.
+
+    Returns
+    -------
+    Dataset
+        As `open_run`, without the grid; the commanded set-points are coordinates along `point`.
+
+    Raises
+    ------
+    RunFileError
+        The file cannot be opened or is no run; names it.
+
+    """
+    return _opened(Path(path), as_rows=True)
 
 
 def read_metadata(path: Path | str) -> dict[str, Any]:
@@ -172,8 +211,8 @@ def read_events(path: Path | str) -> list[Event]:
 def _summary(path: Path) -> RunSummary:
     try:
         found = _known_metadata(path)
-        names = ("run_id", "procedure", "cooldown", "start", "status", "reason", "rows", "simulated")
-        return RunSummary(path, **{name: found[name] for name in names})
+        names = ("run_id", "procedure", "cooldown", "start", "status", "reason", "rows", "simulated", "note")
+        return RunSummary(path, tags=tuple(found["tags"]), **{name: found[name] for name in names})
     except (RunFileError, KeyError) as error:
         reason = f"no attribute {error}" if isinstance(error, KeyError) else str(error)
         return RunSummary(path, run_id_of(path), "", "", None, "unreadable", reason, 0, None)
@@ -202,8 +241,15 @@ def _run_files(data_root: Path) -> list[Path]:
     return sorted({*data_root.glob("*/*/*.h5"), *orphans})
 
 
-def list_runs(data_root: Path) -> list[RunSummary]:
-    """Every run below `data_root`, oldest first; those that cannot be read stand at the end with the reason.
+def list_runs(data_root: Path, *, tags: Iterable[str] = ()) -> list[RunSummary]:
+    """List the runs below `data_root`, oldest first; those that cannot be read come last, with the reason.
+
+    Parameters
+    ----------
+    data_root
+        Folder of all runs.
+    tags
+        Only runs that have all of them.
 
     Raises
     ------
@@ -211,7 +257,8 @@ def list_runs(data_root: Path) -> list[RunSummary]:
         There is no such folder.
 
     """
-    summaries = [_summary(path) for path in _run_files(data_root)]
+    wanted = set(tags)
+    summaries = [run for run in map(_summary, _run_files(data_root)) if wanted <= set(run.tags)]
     return sorted(summaries, key=lambda run: (run.start is None, run.start.timestamp() if run.start else 0.0))
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labnis.storage import _events, _layout
-from labnis.storage._columns import Axis, Schema, schema_from_plain, schema_to_plain
+from labnis.storage._columns import Axis, RunLayout, layout_from_plain, layout_to_plain
 from labnis.storage._events import Event
 from labnis.storage._journal import Frame
 from labnis.storage._json import json_text
@@ -43,14 +43,14 @@ class Head:
     """The beginning of a run: its columns, and the attributes of the root."""
 
     kind: ClassVar[int] = 1
-    schema: Schema
+    layout: RunLayout
     attributes: Mapping[str, Any]
 
     def pieces(self) -> list[Any]:
-        return _json({"schema": schema_to_plain(self.schema), "attributes": self.attributes})
+        return _json({"schema": layout_to_plain(self.layout), "attributes": self.attributes})
 
     def apply(self, file: Any) -> None:
-        _layout.create_run(file, self.schema, self.attributes, ())
+        _layout.create_run(file, self.layout, self.attributes)
         _events.create_events(file)
 
 
@@ -59,7 +59,7 @@ class AxisValues:
     """The values of one axis become known."""
 
     kind: ClassVar[int] = 2
-    schema: Schema
+    layout: RunLayout
     axis: Axis
 
     def pieces(self) -> list[Any]:
@@ -67,7 +67,7 @@ class AxisValues:
         return _json({"name": axis.name, "unit": axis.unit, "long_name": axis.long_name, "values": axis.values})
 
     def apply(self, file: Any) -> None:
-        _layout.create_axis(file, self.schema, self.axis)
+        _layout.create_axis(file, self.layout, self.axis)
 
 
 @dataclass(frozen=True)
@@ -153,22 +153,21 @@ def decoded(frames: Iterable[Frame]) -> Iterator[Record]:
         A frame is whole but is nothing that this version of labnis writes.
 
     """
-    schema: Schema | None = None
-    lengths: dict[str, int] = {}
+    layout: RunLayout | None = None
     for frame in frames:
-        if frame.kind == Rows.kind and schema is not None:
-            yield _decoded_rows(frame.payload, schema, lengths)
+        if frame.kind == Rows.kind and layout is not None:
+            yield _decoded_rows(frame.payload, layout)
             continue
         value = json.loads(frame.payload)
         if frame.kind == Head.kind:
-            schema = schema_from_plain(value["schema"])
-            yield Head(schema, value["attributes"])
-        elif schema is None:
+            layout = layout_from_plain(value["schema"])
+            yield Head(layout, value["attributes"])
+        elif layout is None:
             raise ValueError("the journal does not begin with the head of a run")
         elif frame.kind == AxisValues.kind:
             axis = Axis(**value)
-            lengths[axis.name] = np.size(axis.values)
-            yield AxisValues(schema, axis)
+            layout = layout.with_axis(axis)
+            yield AxisValues(layout, axis)
         elif frame.kind == Happening.kind:
             yield Happening(_events.event_from_record(value))
         elif frame.kind == Fit.kind:
@@ -179,15 +178,17 @@ def decoded(frames: Iterable[Frame]) -> Iterator[Record]:
             raise ValueError(f"frame of the unknown kind {frame.kind}; it takes a newer labnis to read it")
 
 
-def _decoded_rows(payload: bytes, schema: Schema, lengths: Mapping[str, int]) -> Rows:
+def _decoded_rows(payload: bytes, layout: RunLayout) -> Rows:
     first, count, time = _ROWS.unpack_from(payload)
     position = _ROWS.size
     block = {}
-    for column in schema.columns:
-        shape = (count, *(lengths[axis] for axis in column.axes))
-        dtype = np.dtype(column.dtype)
-        block[column.name] = np.frombuffer(payload, dtype, math.prod(shape), position).reshape(shape)
-        position += math.prod(shape) * dtype.itemsize
+    for column in layout.columns:
+        trace = layout.trace_shape(column)
+        if trace is None:
+            raise ValueError(f"rows come before the axes of column {column.name!r}")
+        shape = (count, *trace)
+        block[column.name] = np.frombuffer(payload, column.stored, math.prod(shape), position).reshape(shape)
+        position += math.prod(shape) * column.stored.itemsize
     if position != len(payload):
         raise ValueError(f"a block of {count} rows has {len(payload)} bytes, needed are {position}")
     return Rows(first, time, block)

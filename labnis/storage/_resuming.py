@@ -1,6 +1,5 @@
 """Read back all that is needed to go on with a run."""
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +9,10 @@ import h5py
 import numpy as np
 
 from labnis.storage._checking import DAMAGE
-from labnis.storage._columns import Axis, Schema, schema_from_plain
+from labnis.storage._columns import RunLayout
 from labnis.storage._events import load_events
-from labnis.storage._json import parsed_json
-from labnis.storage._layout import read_fit
-from labnis.storage._metadata import from_attributes
+from labnis.storage._layout import read_fit, read_layout
+from labnis.storage._metadata import SCHEMA_VERSION, from_attributes
 from labnis.storage._records import AxisValues, Fit, Happening, Head, Record, Rows
 from labnis.storage._recovery import recover
 from labnis.storage.errors import RunFileError
@@ -23,7 +21,7 @@ __all__ = ["ResumableRun", "resumable"]
 
 _BLOCK_BYTES = 16 << 20
 # Attributes that the layout sets by itself.
-_OF_LAYOUT = ("NX_class", "default", "creator")
+_OF_LAYOUT = ("NX_class", "default", "creator", "coordinates")
 
 
 @dataclass(frozen=True)
@@ -32,8 +30,7 @@ class ResumableRun:
 
     path: Path
     run_id: str
-    schema: Schema
-    axes: tuple[Axis, ...]
+    layout: RunLayout
     attributes: dict[str, Any]
     rows: int
     status: str
@@ -41,16 +38,11 @@ class ResumableRun:
     end: Any
     duration: float | None
 
-    @property
-    def lengths(self) -> dict[str, int]:
-        """Number of points of each axis."""
-        return {axis.name: np.size(axis.values) for axis in self.axes}
-
     def records(self) -> Iterator[Record]:
         """Every record that makes this run, for a new journal."""
-        yield Head(self.schema, self.attributes)
-        for axis in self.axes:
-            yield AxisValues(self.schema, axis)
+        yield Head(self.layout, self.attributes)
+        for axis in self.layout.axes.values():
+            yield AxisValues(self.layout, axis)
         with h5py.File(self.path, "r") as file:
             yield from self._rows(file["data"])
             for event in load_events(file):
@@ -59,11 +51,8 @@ class ResumableRun:
                 yield Fit(name, read_fit(group))
 
     def _rows(self, data: Any) -> Iterator[Record]:
-        names = [column.name for column in self.schema.columns]
-        if self.rows == 0:
-            return
-        row_bytes = sum(data[name].dtype.itemsize * math.prod(data[name].shape[1:]) for name in names)
-        step = max(1, _BLOCK_BYTES // row_bytes)
+        names = [column.name for column in self.layout.columns]
+        step = max(1, _BLOCK_BYTES // self.layout.row_bytes)
         for first in range(0, self.rows, step):
             end = min(self.rows, first + step)
             yield Rows(first, 0.0, {name: data[name][first:end] for name in names})
@@ -86,21 +75,13 @@ def resumable(path: Path) -> ResumableRun:
             known = from_attributes(file.attrs)
             if known["status"] == "done":
                 raise RunFileError(f"{path}: the run is done; there is nothing to resume. Start a new one.")
-            data = file["data"]
-            if "schema" not in data.attrs:
-                raise RunFileError(f"{path}: written by the first version of labnis, whose runs cannot be resumed")
-            schema = schema_from_plain(parsed_json(data.attrs["schema"]))
-            axes = tuple(_axis(data[name], name) for name in sorted(schema.axes) if name in data)
+            if known["schema_version"] != SCHEMA_VERSION:
+                raise RunFileError(f"{path}: written by an earlier version of labnis, whose runs cannot be resumed")
+            layout = read_layout(file)
             plain = {key: value for key, value in file.attrs.items() if key not in _OF_LAYOUT}
             attributes = {k: v.item() if isinstance(v, np.generic) else v for k, v in plain.items()}
-            rows = int(data.attrs["rows"])
+            rows = int(file["data"].attrs["rows"])
     except DAMAGE as error:
         raise RunFileError(f"{path}: cannot be read as a run: {error}") from error
     names = ("run_id", "status", "reason", "end", "duration")
-    return ResumableRun(
-        path, schema=schema, axes=axes, attributes=attributes, rows=rows, **{n: known[n] for n in names}
-    )
-
-
-def _axis(dataset: Any, name: str) -> Axis:
-    return Axis(name, str(dataset.attrs["units"]), str(dataset.attrs["long_name"]), dataset[()])
+    return ResumableRun(path, layout=layout, attributes=attributes, rows=rows, **{n: known[n] for n in names})

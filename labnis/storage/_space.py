@@ -5,10 +5,9 @@ import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-import numpy as np
 import psutil  # type: ignore[import-untyped]
 
-from labnis.storage._columns import Column
+from labnis.storage._columns import Column, RunLayout
 from labnis.storage._journal import RESERVE_BYTES, STEP_BYTES
 from labnis.storage._layout import CHUNK_BYTES
 from labnis.storage.errors import DataRootError, DiskSpaceError
@@ -38,8 +37,8 @@ def estimate_bytes(columns: Iterable[Column], lengths: Mapping[str, int], rows: 
         Number of rows planned.
 
     """
-    columns = tuple(columns)
-    sizes = [np.dtype(c.dtype).itemsize * math.prod(lengths[axis] for axis in c.axes) for c in columns]
+    columns = RunLayout(columns).columns
+    sizes = [c.stored.itemsize * math.prod(lengths[axis] for axis in c.axes) for c in columns]
     data = rows * sum(sizes)
     chunks = sum(max(CHUNK_BYTES, size) for size in sizes)
     return 2 * (data + _BASE_BYTES) + chunks + RESERVE_BYTES + STEP_BYTES + 2 * sum(sizes)

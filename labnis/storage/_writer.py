@@ -6,22 +6,21 @@ the disk and may itself wait as long as it likes. Between two flushes the HDF5 f
 reader can open it.
 """
 
-import math
 import threading
 import time
 import traceback as tracebacks
 import warnings
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
-from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import numpy as np
+from numpy.typing import ArrayLike
 
 from labnis.storage import _layout
-from labnis.storage._columns import Axis, Column, Row, Schema, checked_row, stacked
+from labnis.storage._columns import Axis, Column, Row, RunLayout, checked_row, stacked
 from labnis.storage._events import Event, new_event
 from labnis.storage._metadata import RunMetadata, Status, ending, to_attributes
 from labnis.storage._paths import check_data_root, run_path
@@ -30,7 +29,7 @@ from labnis.storage._records import AxisValues, Change, Fit, Happening, Head, Re
 from labnis.storage._resuming import resumable
 from labnis.storage._run_file import RunFile
 from labnis.storage._surroundings import Notice, Surroundings
-from labnis.storage.errors import DiskSpaceError, LayoutError, RunFileError, StorageError, StorageWarning
+from labnis.storage.errors import DiskSpaceError, RunFileError, StorageError, StorageWarning
 
 __all__ = ["RunWriter"]
 
@@ -51,11 +50,12 @@ class RunWriter:
     data_root
         Folder of all runs; the file's path below it comes from `metadata`.
     columns
-        What a row holds.
-    coordinate
-        Name of the real scalar column that is the rows' coordinate, such as the bias set.
+        What a row holds, besides `point`.
+    grid
+        Set-point column → its planned values, from the outermost to the innermost loop; without one, a row's point is
+        its number. `metadata.setpoints` names further columns of set-points.
     signal
-        Name of the column a plot shows first; the first one that is not the coordinate by default.
+        Name of the column a plot shows first; the first one that is no set-point by default.
     axes
         Axes already known; others follow by `add_axis`.
     flush_interval
@@ -67,6 +67,8 @@ class RunWriter:
         The run's file.
     run_id
         Its id.
+    layout
+        Columns, grid, and the axes known so far: with it `dataset_of` makes of rows in memory what `open_run` reads.
 
     Raises
     ------
@@ -81,12 +83,14 @@ class RunWriter:
         metadata: RunMetadata,
         columns: Iterable[Column],
         *,
-        coordinate: str,
+        grid: Mapping[str, ArrayLike] = {},  # only read
         signal: str | None = None,
         axes: Iterable[Axis] = (),
         flush_interval: float = 0.2,
     ) -> None:
-        self._schema = Schema.of(columns, coordinate, signal)
+        axes = tuple(axes)
+        self.layout = RunLayout(columns, grid=grid, setpoints=metadata.setpoints, signal=signal, axes=axes)
+        metadata = replace(metadata, setpoints=self.layout.setpoints)
         self.run_id = metadata.run_id
         self.path = run_path(
             check_data_root(data_root),
@@ -95,12 +99,8 @@ class RunWriter:
             start=metadata.start,
             run_id=metadata.run_id,
         )
-        self._lengths: dict[str, int] = {}
-        axes = tuple(axes)
-        for axis in axes:
-            self._claim_axis(axis)
-        head = Head(self._schema, to_attributes(metadata) | this_process().as_attributes())
-        self._run = RunFile.create(self.path, [head, *(AxisValues(self._schema, axis) for axis in axes)])
+        head = Head(self.layout, to_attributes(metadata) | this_process().as_attributes())
+        self._run = RunFile.create(self.path, [head, *(AxisValues(self.layout, axis) for axis in axes)])
         self._begin(flush_interval, written=0, lasted=0.0)
 
     @classmethod
@@ -136,7 +136,7 @@ class RunWriter:
         """
         self = cls.__new__(cls)
         state = resumable(Path(path).resolve())
-        self._schema, self._lengths, self.path, self.run_id = state.schema, state.lengths, state.path, state.run_id
+        self.layout, self.path, self.run_id = state.layout, state.path, state.run_id
         self._run = RunFile.reopen(state.path, state.records())
         now = {"status": "running", "reason": "", "traceback": None, "end": None, "duration": None}
         before = {"status": state.status, "reason": state.reason, "rows": state.rows, "end": state.end}
@@ -185,8 +185,8 @@ class RunWriter:
 
         """
         self._check_open()
-        self._claim_axis(axis)
-        self._write([AxisValues(self._schema, axis)])
+        self.layout = self.layout.with_axis(axis)
+        self._write([AxisValues(self.layout, axis)])
 
     def append(self, row: Row) -> None:
         """Take one row; it is on disk within the flush interval and a write.
@@ -194,8 +194,9 @@ class RunWriter:
         Parameters
         ----------
         row
-            A value for every column: a number, or an array of the shape of the column's axes. NaN is a value.
-            Arrays are copied.
+            A value for every column: a number, or an array of the shape of the column's axes. NaN is a value. `point`
+            is the row's position on the grid in C order, as rows come in the order in which they are measured; without
+            a grid it may be left out and is the row's number. Arrays are copied.
 
         Raises
         ------
@@ -210,10 +211,10 @@ class RunWriter:
             raise self._failure
         # Not `self.rows`: reading it takes the lock once more.
         index = self._written + len(self._waiting)
-        checked = checked_row(row, self._schema, self._lengths, self.run_id, index)
+        checked = checked_row(row, self.layout, self.run_id, index)
         with self._waiting_lock:
             self._waiting.append(checked)
-            too_many = len(self._waiting) * self._row_bytes > MAX_WAITING_BYTES
+            too_many = len(self._waiting) * self.layout.row_bytes > MAX_WAITING_BYTES
         if too_many:
             self._write([], show=False)
             self._wake.set()
@@ -321,25 +322,9 @@ class RunWriter:
         text = "".join(tracebacks.format_exception(kind, error, trace))
         self.finish(status, f"{type(error).__name__}: {error}", traceback=text)
 
-    def _claim_axis(self, axis: Axis) -> None:
-        if axis.name not in self._schema.axes:
-            used = ", ".join(sorted(self._schema.axes)) or "none"
-            raise LayoutError(f"run {self.run_id}: no column has an axis {axis.name!r}; axes of columns: {used}")
-        if axis.name in self._lengths:
-            raise LayoutError(f"run {self.run_id}: axis {axis.name!r} has its values already")
-        self._lengths[axis.name] = np.size(axis.values)
-
     def _check_open(self) -> None:
         if self._finished.is_set():
             raise StorageError(f"run {self.run_id}: is finished already ({self.path})")
-
-    @cached_property
-    def _row_bytes(self) -> int:
-        """Memory of one row; asked for after the first row, when all axes are known."""
-        return sum(
-            np.dtype(column.dtype).itemsize * math.prod(self._lengths[axis] for axis in column.axes)
-            for column in self._schema.columns
-        )
 
     def _write(self, records: list[Record], *, show: bool = True) -> None:
         """Carry waiting rows and events, then `records`, to the journal, and to the HDF5 file where `show`."""
@@ -348,7 +333,7 @@ class RunWriter:
                 rows, events = list(self._waiting), list(self._events)
             due: list[Record] = [Happening(event) for event in events]
             if rows:
-                due.append(Rows(self._written, time.time(), stacked(rows, self._schema)))
+                due.append(Rows(self._written, time.time(), stacked(rows, self.layout)))
             self._run.record([*due, *records])
             with self._waiting_lock:
                 del self._waiting[: len(rows)], self._events[: len(events)]

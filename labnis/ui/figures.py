@@ -1,111 +1,197 @@
-"""Figures of runs: what was measured, with the fit drawn through it. The only room that draws."""
+"""Figures of runs: what was measured, the fit's own model through it, and the residuals.
 
-from collections.abc import Callable, Sequence
+The model is what the analysis predicts (`predict`); nothing is computed a second time here. What is drawn follows from
+the data: a curve over one set-point, a map over two, a map over set-point and frequency for traces.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from numpy.typing import NDArray
-from scipy.constants import k
 
-from labnis.fit import FitResult
-from labnis.physics import NISJunction, Resonator
-from labnis.storage import open_run, read_fits
+from labnis.experiment.analysis import analyses_of_run, can
+from labnis.experiment.run import Run, stored_run
+from labnis.fit import scaled_unit
 
-__all__ = ["DATA", "FIT", "band_power", "draw_runs"]
+__all__ = ["DATA", "FIT", "draw_data", "draw_runs", "figure_of"]
 
 Real = NDArray[np.float64]
 
 DATA = "#3b6ea5"
 FIT = "#c8553d"
+BACK = "#6aa84f"
 
 
 def draw_runs(paths: Sequence[Path], file: Path) -> None:
     """Draw each run of `paths` into one panel of `file` (format by its ending); simulated data are marked."""
-    figure = Figure(figsize=(4.6 * len(paths), 3.8), layout="constrained")
-    axes = figure.subplots(1, len(paths), squeeze=False)[0]
-    for axis, path in zip(axes, paths, strict=True):
-        run = open_run(path)
-        fits = {name: FitResult.from_record(record) for name, record in read_fits(path).items()}
-        _PANELS.get(run.attrs["procedure"], _draw_signal)(axis, run, fits)
-        if run.attrs["simulated"]:
-            axis.text(
-                1.0, 1.01, "SIMULATED", transform=axis.transAxes, ha="right", va="bottom", color="#8c2f8f", fontsize=7,
-            )  # fmt: skip
-    figure.savefig(file, dpi=150)
+    figure_of(paths).savefig(file, dpi=150)
 
 
-def _draw_current(axis: Axes, run: xarray.Dataset, fits: dict[str, FitResult]) -> None:
-    voltage, current = run["device_voltage"].values, run["current"].values
-    axis.plot(voltage * 1e3, current * 1e9, ".", ms=4, color=DATA, label="measured")
-    if "current_voltage" in fits:
-        v = dict(zip(fits["current_voltage"].names, fits["current_voltage"].values, strict=True))
-        junction = NISJunction(v["gap"], v["normal_resistance"], v["dynes"])
-        model = junction.current((voltage + v["voltage_offset"]) / 2, v["electron_temperature"]) + v["current_offset"]
-        axis.plot(voltage * 1e3, model * 1e9, color=FIT, lw=1, label="fit")
-    axis.legend(frameon=False, loc="upper left", fontsize=8)
-    axis.set(xlabel="device voltage (mV)", ylabel="current (nA)", title="current–voltage curve")
-    conductance = run["conductance"].values
-    if np.isfinite(conductance).any():
-        inset = axis.inset_axes((0.6, 0.13, 0.38, 0.34))
-        inset.semilogy(voltage * 1e3, np.where(conductance > 0, conductance, np.nan) * 1e6, color=DATA, lw=0.8)
-        inset.set_title("dI/dV (µS)", fontsize=7, pad=2)
-        inset.tick_params(labelsize=6)
+def figure_of(paths: Sequence[Path]) -> Figure:
+    """A figure with one panel for each run of `paths`."""
+    figure = Figure(figsize=(4.8 * len(paths), 4.2), layout="constrained")
+    for part, path in zip(figure.subfigures(1, len(paths), squeeze=False)[0], paths, strict=True):
+        run = stored_run(path)
+        metadata = run.metadata
+        draw_data(part, run.data, predictions(run))
+        mark = "SIMULATED  " if metadata["simulated"] else ""
+        part.suptitle(f"{run.procedure}  {run.run_id}\n{mark}{metadata['start']:%Y-%m-%d %H:%M}", fontsize=8)
+        _annotate(part.axes[0], run)
+    return figure
 
 
-def _draw_reflection(axis: Axes, run: xarray.Dataset, _fits: dict[str, FitResult]) -> None:
-    traces = run["s11"].values
-    ratio = 20 * np.log10(np.abs(traces / traces[0]))
-    limit = float(np.percentile(np.abs(ratio), 99.5)) or 1.0
-    mesh = axis.pcolormesh(
-        run["bias"].values * 1e3, run["frequency"].values / 1e9, ratio.T, cmap="RdBu_r", vmin=-limit, vmax=limit,
-        shading="nearest", rasterized=True,
-    )  # fmt: skip
-    axis.figure.colorbar(mesh, ax=axis, label="|S11(V)/S11(0)| (dB)")
-    axis.set(xlabel="bias (mV)", ylabel="frequency (GHz)", title="reflection")
+def predictions(run: Run) -> dict[str, Any]:
+    """Column → values that the fits of `run` predict for it, shaped like the column; the primary analysis first."""
+    found: dict[str, Any] = {}
+    for analysis in analyses_of_run(run.metadata):
+        fit = run.fits.get(analysis.name)
+        if fit is not None and can(analysis, "predict"):
+            predicted: Mapping[str, Any] = analysis.predict(fit, run.data)  # type: ignore[attr-defined]  # optional
+            found = {**predicted, **found}
+    return found
 
 
-def _draw_power(axis: Axes, run: xarray.Dataset, fits: dict[str, FitResult]) -> None:
-    voltage, power = run["device_voltage"].values, run["band_power"].values
-    axis.plot(voltage * 1e3, power * 1e9, ".", ms=4, color=DATA)
-    if "emitted_power" in fits:
-        expected = band_power(fits["emitted_power"], voltage, run["frequency"].values)
-        axis.plot(voltage * 1e3, expected * 1e9, color=FIT, lw=1)
-        gain, noise = fits["emitted_power"]["gain"], fits["emitted_power"]["noise_temperature"]
-        label = f"G = {gain.value:.2f} ± {gain.sigma:.2f} dB\nT = {noise.value:.2f} ± {noise.sigma:.2f} K"
-        axis.text(0.04, 0.96, label, transform=axis.transAxes, va="top", color=FIT)
-    axis.set(xlabel="device voltage (mV)", ylabel="power in the band (nW)", title="emitted power")
+def draw_data(target: Figure | SubFigure, data: xarray.Dataset, model: Mapping[str, Any]) -> None:
+    """Draw the signal of `data` with its `model` (column → values), and residuals below a curve."""
+    name = str(data.attrs["signal"])
+    signal = data[name]
+    setpoints = [str(dim) for dim in signal.dims if dim not in _axes_of(data)]
+    traces = [str(dim) for dim in signal.dims if dim in _axes_of(data)]
+    if traces:
+        _draw_map(target.subplots(), data, name, traces[-1])
+    elif len([dim for dim in setpoints if dim not in ("direction", "repeat", "point")]) > 1:
+        _draw_map(target.subplots(), data, name, setpoints[-1])
+    else:
+        _draw_curve(target, data, name, model)
 
 
-def band_power(fit: FitResult, device_voltage: Real, frequency: Real) -> Real:
-    """Power (W) in the band of `frequency` (Hz) that a fit of spectra predicts at each `device_voltage` (V)."""
-    v = fit.by_name
-    # The damping rate's shape does not depend on the tunnelling resistance, which this fit does not know.
-    junction = NISJunction(v["gap"], 1.0, v["dynes"])
-    resonator = Resonator(v["ohmic_frequency"], v["damping_line"], v["damping_excess"], v["damping_junction"])
-    voltage = (device_voltage[:, None] + v["voltage_offset"]) / 2
-    emitted = resonator.emitted_spectrum(frequency, junction, voltage, v["electron_temperature"])
-    power = np.trapezoid(emitted + k * v["noise_temperature"], frequency, axis=-1)
-    return np.asarray(10 ** (v["gain"] / 10) * power)
+def _axes_of(data: xarray.Dataset) -> set[str]:
+    """Dimensions of traces: those that not every measured column has."""
+    scalars = [set(column.dims) for column in data.data_vars.values()]
+    common = set.intersection(*scalars) if scalars else set()
+    return {str(dim) for dim in data.dims} - {str(dim) for dim in common}
 
 
-def _draw_signal(axis: Axes, run: xarray.Dataset, _fits: dict[str, FitResult]) -> None:
-    """Any other procedure: its first scalar column against its coordinate."""
-    signal = run[str(run.attrs["signal"])]
-    if signal.ndim == 1:
-        axis.plot(run[signal.dims[0]].values, signal.values, ".", color=DATA)
-    axis.set(
-        xlabel=f"{signal.dims[0]}",
-        ylabel=f"{signal.attrs['long_name']} ({signal.attrs['units']})",
-        title=run.attrs["procedure"],
+@dataclass(frozen=True)
+class _Scaled:
+    """Values in a unit with a prefix that suits them."""
+
+    values: Real
+    label: str
+
+    @classmethod
+    def of(cls, column: xarray.DataArray) -> "_Scaled":
+        values = np.asarray(column.values, dtype=np.float64)
+        finite = np.abs(values[np.isfinite(values)])
+        scale, unit = scaled_unit(float(finite.max(initial=0.0)), str(column.attrs.get("units", "")))
+        words = str(column.attrs.get("long_name", column.name))
+        return cls(values / scale, f"{words} ({unit})" if unit not in ("", "1") else words)
+
+
+def _abscissa(data: xarray.Dataset, name: str) -> xarray.DataArray:
+    """What a curve is drawn against: the device voltage of a bias sweep, else the innermost set-point."""
+    if "device_voltage" in data and data["device_voltage"].dims == data[name].dims:
+        return data["device_voltage"]
+    swept = [c for c in data.coords.values() if set(c.dims) <= set(data[name].dims) and c.name != "point"]
+    if swept:
+        return swept[-1].broadcast_like(data[name])
+    others = [column for key, column in data.data_vars.items() if key not in (name, "time", "time_utc", "quality")]
+    return others[0] if others and others[0].dims == data[name].dims else data["point"]
+
+
+def _draw_curve(target: Figure | SubFigure, data: xarray.Dataset, name: str, model: Mapping[str, Any]) -> None:
+    x, y = _Scaled.of(_abscissa(data, name)), _Scaled.of(data[name])
+    fitted = name in model
+    axes = target.subplots(2, 1, sharex=True, height_ratios=(3, 1)) if fitted else [target.subplots()]
+    back = _way_back(data, name)
+    for way, color, label in ((~back, DATA, "measured"), (back, BACK, "measured, way back")):
+        if way.any():
+            axes[0].plot(x.values[way], y.values[way], ".", ms=3, color=color, label=label)
+    if fitted:
+        _draw_model(axes, data, name, np.asarray(model[name], dtype=np.float64), x, y)
+    axes[0].set_ylabel(y.label)
+    axes[-1].set_xlabel(x.label)
+    if fitted or back.any():
+        axes[0].legend(frameon=False, loc="upper left", fontsize=7)
+    _draw_conductance(axes[0], data, x)
+
+
+def _way_back(data: xarray.Dataset, name: str) -> NDArray[np.bool_]:
+    if "direction" not in data[name].dims:
+        return np.zeros(data[name].shape, dtype=bool)
+    return np.asarray((data["direction"] < 0).broadcast_like(data[name]).transpose(*data[name].dims).values)
+
+
+def _draw_model(axes: Any, data: xarray.Dataset, name: str, model: Real, x: _Scaled, y: _Scaled) -> None:
+    """The model in the order of the abscissa, and residuals in units of their own scatter."""
+    measured = np.asarray(data[name].values, dtype=np.float64)
+    scale = np.nanmedian(np.abs(measured[measured != 0] / y.values[measured != 0])) if measured.any() else 1.0
+    order = np.argsort(x.values, axis=None)
+    axes[0].plot(x.values.ravel()[order], model.ravel()[order] / scale, color=FIT, lw=1, label="fit")
+    residuals = measured - model
+    sigma = 1.4826 * np.nanmedian(np.abs(residuals - np.nanmedian(residuals)))
+    if sigma > 0:
+        axes[1].plot(x.values.ravel(), (residuals / sigma).ravel(), ".", ms=2, color=DATA)
+    axes[1].axhline(0, color=FIT, lw=0.8)
+    axes[1].set_ylabel("residual / σ", fontsize=8)
+
+
+def _draw_conductance(axis: Axes, data: xarray.Dataset, x: _Scaled) -> None:
+    """The lock-in's dI/dV of an I–V sweep, on a logarithmic scale."""
+    if "conductance" not in data or not np.isfinite(data["conductance"].values).any():
+        return
+    y = _Scaled.of(data["conductance"])
+    inset = axis.inset_axes((0.6, 0.13, 0.38, 0.34))
+    order = np.argsort(x.values, axis=None)
+    inset.semilogy(x.values.ravel()[order], np.where(y.values > 0, y.values, np.nan).ravel()[order], color=DATA, lw=0.8)
+    inset.set_title(f"dI/dV ({y.label.rpartition('(')[2]}", fontsize=7, pad=2)
+    inset.tick_params(labelsize=6)
+
+
+def _draw_map(axis: Axes, data: xarray.Dataset, name: str, fast: str) -> None:
+    """The signal over its innermost set-point and the dimension `fast`; further dimensions at their first value."""
+    column = data[name]
+    outer = [dim for dim in column.dims if dim != fast]
+    while len(outer) > 1:
+        column = column.isel({outer.pop(0): 0})
+    slow = str(outer[0])
+    if slow == "point" and "bias" in data.coords:
+        # Chosen one by one: in the order of their values, equal ones averaged.
+        column = column.dropna("point", how="all").groupby("bias").mean()
+        slow = "bias"
+    values, label, center = _map_values(column, fast)
+    x, y = _Scaled.of(column[slow]), _Scaled.of(column[fast])
+    limit = float(np.nanpercentile(np.abs(values), 99.5)) if np.isfinite(values).any() else 1.0
+    colors: dict[str, Any] = {"cmap": "RdBu_r", "vmin": -limit, "vmax": limit} if center else {"cmap": "viridis"}
+    mesh = axis.pcolormesh(x.values, y.values, values.T, shading="nearest", rasterized=True, **colors)
+    axis.figure.colorbar(mesh, ax=axis, label=label)
+    axis.set(xlabel=x.label, ylabel=y.label)
+
+
+def _map_values(column: xarray.DataArray, fast: str) -> tuple[Real, str, bool]:
+    """Values of a map (slow, fast), its label, and whether they lie on both sides of zero."""
+    values = column.transpose(..., fast).values
+    if np.iscomplexobj(values):
+        reference = next((row for row in values if np.isfinite(row).all()), values[0])
+        return (
+            20 * np.log10(np.abs(values / reference)),
+            f"|{column.attrs.get('long_name', column.name)}|, change (dB)",
+            True,
+        )
+    scaled = _Scaled.of(column.transpose(..., fast))
+    return scaled.values, scaled.label, bool((values < 0).any() and (values > 0).any())
+
+
+def _annotate(axis: Axes, run: Run) -> None:
+    text = "\n".join(
+        f"{name.replace('_', ' ')} = {estimate}" for name, estimate in run.results.items() if "." not in name
     )
-
-
-_PANELS: dict[str, Callable[[Axes, xarray.Dataset, dict[str, Any]], None]] = {
-    "IVSweep": _draw_current,
-    "ReflectionVsBias": _draw_reflection,
-    "EmittedPowerVsBias": _draw_power,
-}
+    if text:
+        box = {"facecolor": "white", "alpha": 0.7, "edgecolor": "none", "pad": 1.5}
+        axis.text(0.98, 0.98, text, transform=axis.transAxes, ha="right", va="top", fontsize=6, color=FIT, bbox=box)

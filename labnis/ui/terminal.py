@@ -1,61 +1,27 @@
 """The live display of a run in a terminal: progress, time to go, and every estimate as it tightens."""
 
 import math
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from pymeasure.experiment import Procedure
 from rich.console import Console, Group
 from rich.live import Live
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 
-from labnis.experiment.analysis import estimator_for
-from labnis.experiment.outcome import RunOutcome
+from labnis.experiment.events import Ended, Event, Fitted, RowRecorded, Started
 from labnis.experiment.preflight import PlannedRun
-from labnis.fit import Estimate, FitResult
+from labnis.experiment.run import Run
+from labnis.fit import Estimate, with_prefix
 from labnis.station import StationConfig
 
-__all__ = ["TerminalDisplay", "contract_table", "estimate_table", "rounded", "shown"]
+__all__ = ["TerminalDisplay", "estimate_table", "listed", "preflight_table", "shown"]
 
 
-_PREFIXES = (
-    (1e9, "G"),
-    (1e6, "M"),
-    (1e3, "k"),
-    (1.0, ""),
-    (1e-3, "m"),
-    (1e-6, "µ"),
-    (1e-9, "n"),
-    (1e-12, "p"),
-    (1e-15, "f"),
-)
-_BARE_UNITS = ("dB", "1")
-
-
-def rounded(estimate: Estimate) -> str:
-    """Value ± σ with σ to two digits and the unit prefixed where that reads better: "215.03 ± 0.12 µeV"."""
-    scale, unit = _scaled_unit(estimate)
-    value, sigma = estimate.value / scale, estimate.sigma / scale
-    if not sigma > 0:
-        return f"{value:g} {unit}"
-    decimals = max(0, min(12, 1 - int(f"{sigma:e}".split("e")[1])))
-    return f"{value:.{decimals}f} ± {sigma:.{decimals}f} {unit}"
-
-
-def _scaled_unit(estimate: Estimate) -> tuple[float, str]:
-    """What the prefixed unit is worth, and its text: 1e-6, "µeV". Rates count in millions per second, "1/µs"."""
-    if estimate.unit in _BARE_UNITS:
-        return 1.0, estimate.unit
-    if estimate.unit == "1/s":
-        return 1e6, "1/µs"
-    unit = "Ω" if estimate.unit == "ohm" else estimate.unit
-    scale, prefix = next((entry for entry in _PREFIXES if abs(estimate.value) >= entry[0]), _PREFIXES[-1])
-    return scale, prefix.strip() + unit
-
-
-def estimate_table(estimates: dict[str, Estimate], *, truth: dict[str, float] | None = None, title: str = "") -> Table:
+def estimate_table(
+    estimates: Mapping[str, Estimate], *, truth: Mapping[str, float] | None = None, title: str = ""
+) -> Table:
     """Table of results; with `truth`, the true values and the deviations in σ beside them."""
     table = Table(title=title or None, title_justify="left")
     table.add_column("result")
@@ -64,23 +30,28 @@ def estimate_table(estimates: dict[str, Estimate], *, truth: dict[str, float] | 
         table.add_column("truth", justify="right")
         table.add_column("off by", justify="right")
     for name, estimate in estimates.items():
-        cells = [name.replace("_", " "), rounded(estimate)]
-        if truth is not None:
+        cells = [name.replace("_", " "), str(estimate)]
+        if truth is not None and name in truth:
             true = Estimate(truth[name], 0.0, estimate.unit)
-            cells += [rounded(true), f"{(estimate.value - truth[name]) / estimate.sigma:+.1f} σ"]
+            cells += [str(true), f"{(estimate.value - truth[name]) / estimate.sigma:+.1f} σ"]
         table.add_row(*cells)
     return table
 
 
 def shown(text: object) -> str:
-    """Somebody's text as a terminal may safely get it: what it cannot print, or would obey, is written out."""
+    """`text` with everything that a terminal cannot print, or would take as a command, written as an escape."""
     return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in str(text))
 
 
-def contract_table(plans: Sequence[PlannedRun], config: StationConfig, roles: Sequence[str]) -> Table:
+def listed(values: Mapping[str, Any]) -> str:
+    """A mapping in one line, without what is not known."""
+    return ", ".join(f"{key} {value}" for key, value in values.items() if value is not None)
+
+
+def preflight_table(plans: Sequence[PlannedRun], config: StationConfig, roles: Sequence[str]) -> Table:
     """What is about to be done: each run, the limits it keeps, and the instruments in the `roles` that it uses."""
     limits = config.limits
-    instruments = ", ".join(f"{config.roles.filled()[role]} ({role})" for role in roles)
+    instruments = ", ".join(f"{config.roles[role].instrument} ({role})" for role in roles)
     total = sum(plan.duration for plan in plans)
     table = Table(
         title=escape(f"{config.path}: {_clock(total)} in all"),
@@ -120,14 +91,11 @@ def contract_table(plans: Sequence[PlannedRun], config: StationConfig, roles: Se
 
 def _si(value: float, unit: str) -> str:
     """Three digits and a prefix; a question mark for what is not known."""
-    if not math.isfinite(value):
-        return "?"
-    scale, text = _scaled_unit(Estimate(value, 0.0, unit))
-    return f"{value / scale:.3g} {text}"
+    return with_prefix(value, unit) if math.isfinite(value) else "?"
 
 
 class TerminalDisplay:
-    """Shows runs on `console`; without a terminal there, only a line per run."""
+    """Observer that shows runs on `console`; without a terminal there, only a line per run."""
 
     def __init__(self, console: Console, *, simulated: bool) -> None:
         self._console = console
@@ -136,57 +104,49 @@ class TerminalDisplay:
             TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[left]}")
         )
         self._task: TaskID | None = None
-        self._duration: float | None = None
-        self._wanted: tuple[str, ...] = ()
+        self._duration = math.nan
         self._live: Live | None = None
-        self._latest: dict[str, Estimate] = {}
 
-    def started(self, procedure: Procedure, path: Path) -> None:
-        """Show the run's name, points and duration."""
-        name = type(procedure).__name__
-        estimator = estimator_for(name)
-        self._wanted = estimator.results if estimator else ()
-        self._latest = {}
-        points = getattr(procedure, "points", None)
-        try:
-            self._duration = float(procedure.get_estimates())
-        except (NotImplementedError, TypeError):  # a third-party procedure need not know
-            self._duration = None
-        self._task = self._progress.add_task(f"{self._mark}{name}", total=points, left="")
-        self._console.print(f"{self._mark}{name} → {path}", highlight=False, soft_wrap=True)
+    def __call__(self, event: Event) -> None:
+        """Show `event`."""
+        match event:
+            case Started():
+                self._start(event)
+            case RowRecorded() if self._task is not None:
+                remaining = self._duration * (1 - event.percent / 100)
+                left = f"{_clock(remaining)} to go" if math.isfinite(remaining) else ""
+                self._progress.update(self._task, completed=event.rows, left=left)
+            case Fitted() if self._live is not None:
+                self._live.update(Group(self._progress, estimate_table(event.results)))
+            case Ended():
+                self._finish(event.run)
+
+    def _start(self, event: Started) -> None:
+        name = type(event.procedure).__name__
+        self._duration = event.duration
+        self._task = self._progress.add_task(f"{self._mark}{name}", total=event.points, left="")
+        self._console.print(f"{self._mark}{name} → {event.path}", highlight=False, soft_wrap=True)
         self._live = Live(self._progress, console=self._console, transient=True, refresh_per_second=8)
         self._live.start()
 
-    def progressed(self, percent: float, rows: int) -> None:
-        """Move the bar."""
-        if self._task is None:
-            return
-        left = "" if self._duration is None else f"{_clock(self._duration * (1 - percent / 100))} to go"
-        self._progress.update(self._task, completed=rows, left=left)
-
-    def estimated(self, fit: FitResult) -> None:
-        """Show the newest estimates under the bar."""
-        self._latest = {name: fit[name] for name in self._wanted}
-        if self._live is not None:
-            self._live.update(Group(self._progress, estimate_table(self._latest)))
-
-    def finished(self, outcome: RunOutcome) -> None:
+    def _finish(self, run: Run) -> None:
         """Leave the final estimates on the screen."""
         if self._live is not None:
             self._live.stop()
         if self._task is not None:
             self._progress.remove_task(self._task)
         self._live, self._task = None, None
-        if outcome.results:
-            self._console.print(estimate_table(dict(outcome.results)))
+        if run.results:
+            self._console.print(estimate_table(run.results))
         else:
-            self._console.print(f"{outcome.rows} rows, {outcome.status}", highlight=False)
-        if outcome.problem:
-            self._say(f"no fit: {outcome.problem}")
-        for note in outcome.notes:
+            self._console.print(f"{run.rows} rows, {run.status}", highlight=False)
+        for name, problem in run.problems.items():
+            self._say(f"no fit ({name}): {problem}")
+        for note in run.notes:
             self._say(f"note: {note}")
-        for warning in outcome.fit.warnings if outcome.fit else ():
-            self._say(f"warning: {warning}")
+        for fit in run.fits.values():
+            for warning in fit.warnings:
+                self._say(f"warning: {warning}")
 
     def _say(self, text: str) -> None:
         self._console.print(text, style="yellow", highlight=False, soft_wrap=True, markup=False)

@@ -60,8 +60,6 @@ class VisaRecord:
         The file.
     problem
         Why recording ended early; empty as long as it goes on.
-    runs
-        Files of the runs whose traffic this is, in order.
 
     Raises
     ------
@@ -72,7 +70,6 @@ class VisaRecord:
     def __init__(self, path: Path, header: Mapping[str, Any]) -> None:
         self.path = path
         self.problem = ""
-        self.runs: list[Path] = []
         self._turn = threading.Lock()
         self._readings: list[float] = []
         self._names: dict[str, str] = {}

@@ -17,16 +17,15 @@ from typing import Any
 from pymeasure.experiment import Procedure
 
 from labnis.errors import DataQualityError, InstrumentFault, RequestError
-from labnis.experiment.outcome import RunOutcome
-from labnis.experiment.preflight import needed_roles
+from labnis.experiment.events import Event, Observer, Started
 from labnis.experiment.request import find_procedure
-from labnis.experiment.session import Bench, Simulation
-from labnis.fit import FitResult
+from labnis.experiment.session import Session
 from labnis.ledger import open_ledger
 from labnis.safety.stop_requests import StopRequest
 from labnis.station import load_station, open_station
 from labnis.storage import StorageError, check_data_root
-from labnis.visa_log.run_digests import digests
+from labnis.visa_log.session_record import digests
+from sim_instruments import Twin
 from sim_instruments.visa import SUFFIX, Record, RecordedRun, RecordError, ReplayLibrary, open_replay
 
 __all__ = ["Replayed", "replay"]
@@ -87,13 +86,17 @@ def replay(file: Path, data: Path) -> Replayed:
 
 def _replayed(file: Path, data: Path, library: ReplayLibrary) -> Replayed:
     record = library.record
-    watcher = _Watcher()
-    failure = _failure_of_command(file, data, record, watcher)
+    paths: list[Path] = []
+
+    def observer(event: Event) -> None:
+        if isinstance(event, Started):
+            paths.append(event.path)
+
+    failure = _failure_of_command(file, data, library, observer)
     stopped = record.ended == STOPPED and bool(library.difference)
     partial = library.ran_out or bool(library.difference)
     compared = [
-        _compared(file, recorded, path, partial=partial)
-        for recorded, path in zip(record.runs, watcher.paths, strict=False)
+        _compared(file, recorded, path, partial=partial) for recorded, path in zip(record.runs, paths, strict=False)
     ]
     notes = [note for _, note in compared]
     if record.ended:
@@ -106,11 +109,12 @@ def _replayed(file: Path, data: Path, library: ReplayLibrary) -> Replayed:
     if not whole:
         why = "it was stopped by a signal" if stopped else "it broke off: the command was killed, or the disk was full"
         notes.append(f"The record was replayed as far as it goes; {why}.")
-    return Replayed(tuple(watcher.paths), library.repeated, sum(rows for rows, _ in compared), whole, tuple(notes))
+    return Replayed(tuple(paths), library.repeated, sum(rows for rows, _ in compared), whole, tuple(notes))
 
 
-def _failure_of_command(file: Path, data: Path, record: Record, watcher: "_Watcher") -> Exception | None:
+def _failure_of_command(file: Path, data: Path, library: ReplayLibrary, observer: Observer) -> Exception | None:
     """Carry out the command of the record; what it ended with."""
+    record = library.record
     header = record.header
     station_file = data / "station.yaml"
     with station_file.open("x", encoding="utf-8") as copy:
@@ -119,18 +123,21 @@ def _failure_of_command(file: Path, data: Path, record: Record, watcher: "_Watch
     ledger = open_ledger(f"sqlite:///{(data / 'ledger.sqlite').as_posix()}")
     ledger.start_cooldown(header["cooldown"])
     procedures = list(_procedures(record))
-    dry_run = header["simulation"]
-    visalib = f"{file}@labnis"
-    simulation = Simulation(visalib, header["addresses"], dry_run["seed"], dry_run["truth"]) if dry_run else None
-    where: Mapping[str, Any] = {"visalib": visalib, "addresses": header["addresses"]}
+    recorded = header["simulation"] or {"seed": 0, "truth": ""}
+    # The instruments answer from the record; whether it was made at a twin changes nothing here.
+    twin = Twin(
+        visalib=f"{file}@labnis", addresses=header["addresses"], stand_ins={}, clock=library.clock, truth={},
+        seed=recorded["seed"], truth_text=recorded["truth"],
+    )  # fmt: skip
     try:
-        with open_station(config, required_roles=needed_roles(procedures, config), **where) as station:
-            bench = Bench(station, data, ledger, header["cooldown"], simulation, watcher, StopRequest())
-            # At a real fridge the instruments were asked at this point; whatever they say, a replay measures nothing.
-            bench.simulated = bench.simulated or True
-            bench.bath_temperature()  # for the summary before the runs
+        with open_station(config, twin=twin) as station:
+            session = Session(
+                station, data=data, ledger=ledger, cooldown=header["cooldown"], twin=twin, stop=StopRequest(),
+                observers=[observer], guard=lambda: None,
+            )  # fmt: skip
+            session.prepare(procedures)
             for procedure in procedures:
-                bench.run(procedure)
+                session.run(procedure)
     except Exception as error:  # noqa: BLE001  # compared with what the recorded command ended with
         return error
     return None
@@ -191,22 +198,3 @@ def _check_end(record: Record, failure: Exception | None, library: ReplayLibrary
         ) from failure
     if library.left_over():
         raise InstrumentFault(f"the record goes on where the replay has ended: {library.left_over()}")
-
-
-class _Watcher:
-    """A display that shows nothing and remembers the files."""
-
-    def __init__(self) -> None:
-        self.paths: list[Path] = []
-
-    def started(self, procedure: Procedure, path: Path) -> None:
-        self.paths.append(path)
-
-    def progressed(self, percent: float, rows: int) -> None:
-        pass
-
-    def estimated(self, fit: FitResult) -> None:
-        pass
-
-    def finished(self, outcome: RunOutcome) -> None:
-        pass

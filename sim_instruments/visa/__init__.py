@@ -1,11 +1,12 @@
 """PyVISA libraries: one whose instruments are simulated, and one that answers from a record of VISA traffic."""
 
 from sim_instruments.visa.library import LabnisVisaLibrary
-from sim_instruments.visa.record import SUFFIX, Record, RecordedRun, RecordError, read_record
+from sim_instruments.visa.record import SUFFIX, VERSION, Record, RecordedRun, RecordError, read_record
 from sim_instruments.visa.replay import ReplayEndedError, ReplayLibrary, open_replay
 
 __all__ = [
     "SUFFIX",
+    "VERSION",
     "LabnisVisaLibrary",
     "Record",
     "RecordError",

@@ -1,5 +1,6 @@
 """PyVISA's view of the twin: a VISA library whose five instruments stand around one simulated device."""
 
+import itertools
 from pathlib import Path
 from threading import RLock
 from typing import SupportsInt
@@ -21,6 +22,9 @@ from sim_instruments.world.fridge import World
 from sim_instruments.world.truth import load_truth
 
 __all__ = ["LabnisVisaLibrary"]
+
+FIRST_HANDLE = 10_000_000
+"""pyvisa-sim numbers the sessions of resource managers below this."""
 
 
 class LabnisVisaLibrary(SimVisaLibrary):  # type: ignore[misc]  # pyvisa-sim publishes no types
@@ -63,6 +67,7 @@ class LabnisVisaLibrary(SimVisaLibrary):  # type: ignore[misc]  # pyvisa-sim pub
         for role, panel in self.panels.items():
             self.devices.add_device(ADDRESSES[role], panel)
         self.sessions: dict[int, PanelSession] = {}
+        self._handles = itertools.count(FIRST_HANDLE)
         self._locks: dict[FrontPanel, VISASession] = {}
         # Clients may live in several threads; the World and its clock are one.
         self._turn = RLock()
@@ -101,7 +106,8 @@ class LabnisVisaLibrary(SimVisaLibrary):  # type: ignore[misc]  # pyvisa-sim pub
         if str(resource) not in self.devices.list_resources():
             return VISASession(0), self.handle_return_value(session, StatusCode.error_resource_not_found)
         opened = open_session(session, resource, self.devices[str(resource)])
-        handle: VISASession = self._register(opened)
+        handle = VISASession(next(self._handles))
+        self.sessions[handle] = opened
         if access_mode == constants.AccessModes.exclusive_lock:
             self.lock(handle, constants.Lock.exclusive, int(open_timeout))
         return handle, StatusCode.success

@@ -1,9 +1,8 @@
 """The main job: one full calibration against the twin, and everything a user may ask about it afterwards."""
 
-import dataclasses
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,12 +12,14 @@ import numpy as np
 import pytest
 import xarray
 from filelock import FileLock
+from labnis.fit.analyses import Reflection
 from matplotlib.image import imread
 
-from labnis.experiment.analysis import ESTIMATORS, RESULTS
+import procedures
+from labnis.experiment.analysis import analyses_of
 from labnis.fit import FitError, FitResult
 from labnis.storage import open_run
-from tests.run.bench import Answer, Commands, command, write_station
+from tests.run.bench import RESULTS, Answer, Commands, command, write_station
 
 UNITS = {
     "gap": "eV", "normal_resistance": "ohm", "electron_temperature": "K", "damping_line": "1/s",
@@ -68,9 +69,16 @@ def report(finished: tuple[Path, Answer, float]) -> dict[str, Any]:
 def test_json_has_nine_results_with_value_sigma_unit_and_truth(report: dict[str, Any]) -> None:
     assert set(report) == {"simulated", "runs", "results"}
     assert report["simulated"] is True
-    assert {name: result["unit"] for name, result in report["results"].items()} == UNITS
-    assert {name: result["truth"] for name, result in report["results"].items()} == TRUTH
-    assert tuple(report["results"]) == RESULTS
+    primary = {name: result for name, result in report["results"].items() if "." not in name}
+    assert {name: result["unit"] for name, result in primary.items()} == UNITS
+    assert {name: result["truth"] for name, result in primary.items()} == TRUTH
+    assert tuple(primary) == RESULTS
+
+
+def test_the_secondary_fit_of_the_conductance_agrees_and_is_no_calibration(report: dict[str, Any]) -> None:
+    secondary = {name for name in report["results"] if "." in name}
+    assert "conductance.gap" in secondary
+    assert all(name.startswith("conductance.") for name in secondary)
 
 
 def test_every_result_is_within_four_sigma_and_the_gain_within_its_target(report: dict[str, Any]) -> None:
@@ -117,12 +125,12 @@ def test_each_run_opens_in_plain_h5py_and_in_xarray(
         assert "instruments:" in file.attrs["station_text"]
         assert set(json.loads(file.attrs["station_snapshot"])["instruments"]) >= {"keithley", "lakeshore"}
     with xarray.open_dataset(path, group="data", engine="h5netcdf") as data:
-        assert data.sizes["bias"] == rows
+        assert data.sizes["point"] == rows
         assert data["bias"].attrs["units"] == "V"
         assert data["current"].attrs == data["current"].attrs | {"units": "A", "long_name": "Current"}
         assert data[trace].attrs["units"] == unit
         if index:
-            assert data[trace].dims == ("bias", "frequency")
+            assert data[trace].dims == ("point", "frequency")
             assert data["frequency"].attrs["units"] == "Hz"
     with open_run(path) as run:
         assert run[trace].notnull().all()
@@ -230,11 +238,11 @@ FEW = "--set IVSweep.points=21 --set ReflectionVsBias.points=4 --set EmittedPowe
 
 
 def give_fit(monkeypatch: pytest.MonkeyPatch, procedure: str, fit: Callable[..., FitResult]) -> None:
-    monkeypatch.setitem(ESTIMATORS, procedure, dataclasses.replace(ESTIMATORS[procedure], fit=fit))
+    monkeypatch.setattr(type(analyses_of(getattr(procedures, procedure))[0]), "fit", fit)
 
 
 def perfect_reflection(*_: Any) -> FitResult:
-    names = ESTIMATORS["ReflectionVsBias"].results
+    names = tuple(Reflection.results)
     return FitResult("perfect", names, ("1",) * len(names), np.ones(len(names)), np.eye(len(names)), 1.0, 1, 1.0)
 
 
@@ -249,7 +257,8 @@ def test_a_calibration_without_all_results_says_which_and_why(
     answer = labnis(f"calibrate --dry-run --json {FEW}")
     assert answer.code == 7
     found = json.loads(answer.out)
-    assert set(found["results"]) == {"gap", "normal_resistance", "electron_temperature"}
+    primary = {name for name in found["results"] if "." not in name}
+    assert primary == {"gap", "normal_resistance", "electron_temperature"}
     assert len(found["runs"]) == 3
     last = answer.err.splitlines()[-1]
     assert "the data are kept, but they give no damping_line" in last
@@ -259,19 +268,19 @@ def test_a_calibration_without_all_results_says_which_and_why(
 def test_a_step_that_failed_is_not_replaced_by_an_older_calibration(
     labnis: Commands, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    priors: list[FitResult | None] = []
+    priors: list[FitResult] = []
 
-    def power(_columns: Any, _wiring: Any, prior: FitResult | None, _start: Any) -> FitResult:
-        priors.append(prior)
+    def power(_self: Any, _data: Any, _context: Any, known: Mapping[str, FitResult], _start: Any) -> FitResult:
+        priors.append(known["reflection"])
         raise FitError("only looking")
 
     give_fit(monkeypatch, "ReflectionVsBias", perfect_reflection)
     give_fit(monkeypatch, "EmittedPowerVsBias", power)
     labnis(f"calibrate --dry-run --json {FEW}")
     assert priors
-    assert all(prior is not None and prior.model == "perfect" for prior in priors)
+    assert all(prior.model == "perfect" for prior in priors)
     priors.clear()
     give_fit(monkeypatch, "ReflectionVsBias", no_reflection)
-    labnis(f"calibrate --dry-run --json {FEW}")
-    assert priors
-    assert all(prior is None for prior in priors)
+    answer = labnis(f"calibrate --dry-run --json {FEW}")
+    assert not priors
+    assert "emitted_power needs results of reflection" in answer.err

@@ -16,6 +16,7 @@ from drivers.errors import (
 )
 from drivers.keithley_2450 import Keithley2450
 from drivers.roles import BiasSource, SelfRamping
+from labnis.station.role_check import missing_members
 from sim_instruments.panels.keithley_2450 import Keithley2450Panel
 from sim_instruments.visa import LabnisVisaLibrary
 
@@ -49,7 +50,7 @@ def prepare(smu: Keithley2450, compliance: float = 1e-6, integration_time: float
 
 
 def test_it_fills_the_role(smu: Keithley2450) -> None:
-    assert isinstance(smu, BiasSource)
+    assert missing_members(smu, BiasSource) == []
 
 
 def test_prepare_sets_ranges_limit_and_integration_time(smu: Keithley2450, panel: Keithley2450Panel) -> None:
@@ -241,7 +242,7 @@ def ready(smu: Keithley2450) -> Keithley2450:
 def test_it_ramps_by_itself(
     ready: Keithley2450, twin: LabnisVisaLibrary, trajectory: list[tuple[float, float]]
 ) -> None:
-    assert isinstance(ready, SelfRamping)
+    assert missing_members(ready, SelfRamping) == []
     ready.start_ramp(UP, 0.1)
     assert ready.ramp_running()
     twin.clock.sleep(0.5)

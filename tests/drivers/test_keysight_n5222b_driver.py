@@ -18,10 +18,12 @@ from drivers.errors import (
 )
 from drivers.keysight_n5222b import KeysightN5222B
 from drivers.roles import VectorNetworkAnalyzer
+from labnis.station.role_check import missing_members
 from sim_instruments import ADDRESSES, SHIPPED_TRUTH
 from sim_instruments.panels.keysight_n5222b import KeysightN5222BPanel
 from sim_instruments.panels.scpi_values import ScpiError
 from sim_instruments.visa import LabnisVisaLibrary
+from tests.acquiring import acquired
 
 VISALIB = f"{SHIPPED_TRUTH}@labnis"
 SWEEP: dict[str, Any] = {
@@ -61,10 +63,10 @@ def refuse(_block: bytes) -> bytes:
 
 
 def test_trace_is_the_worlds_reflection(vna: KeysightN5222B, twin: LabnisVisaLibrary) -> None:
-    assert isinstance(vna, VectorNetworkAnalyzer)
+    assert missing_members(vna, VectorNetworkAnalyzer) == []
     vna.prepare(**SWEEP)
     before = twin.clock.time()
-    trace = vna.trace()
+    trace = acquired(vna)
     assert twin.clock.time() - before == pytest.approx(vna.duration(), abs=0.05)
     assert vna.duration() > 401 * 8 / 1000
     axis = vna.frequencies()
@@ -79,12 +81,12 @@ def test_trace_is_the_worlds_reflection(vna: KeysightN5222B, twin: LabnisVisaLib
 def test_short_narrow_sweeps_are_allowed(vna: KeysightN5222B) -> None:
     """QCoDeS's own span parameter refuses less than 10 MHz, which the instrument does not."""
     vna.prepare(**{**SWEEP, "span": 1e6, "points": 2})
-    assert vna.trace().shape == (2,)
+    assert acquired(vna).shape == (2,)
 
 
 def test_qcodes_methods_still_read_their_format(vna: KeysightN5222B) -> None:
     vna.prepare(**SWEEP)
-    expected = 20 * np.log10(np.abs(vna.trace()))
+    expected = 20 * np.log10(np.abs(acquired(vna)))
     vna.auto_sweep(False)
     np.testing.assert_allclose(vna.traces[0].magnitude(), expected, rtol=1e-5)
 
@@ -92,7 +94,7 @@ def test_qcodes_methods_still_read_their_format(vna: KeysightN5222B) -> None:
 def test_another_parameter_gets_its_own_trace(twin: LabnisVisaLibrary) -> None:
     through = KeysightN5222B("through", ADDRESSES["vna"], parameter="S21", visalib=VISALIB)
     through.prepare(**SWEEP)
-    assert np.max(np.abs(through.trace())) < 1e-3  # port 2 is not connected
+    assert np.max(np.abs(acquired(through))) < 1e-3  # port 2 is not connected
     assert through.get_trace_catalog() == "CH1_S11_1,S11,labnis_S21,S21"
 
 
@@ -104,7 +106,7 @@ def test_no_such_parameter() -> None:
 def test_timeout_covers_the_sweep_for_that_query_only(vna: KeysightN5222B) -> None:
     vna.prepare(**{**SWEEP, "averages": 100})
     assert vna.duration() > 30
-    vna.trace()
+    acquired(vna)
     assert vna.timeout() == 5
 
 
@@ -164,7 +166,7 @@ def test_a_damaged_trace_is_no_trace(
     honest = panel.encode
     monkeypatch.setattr(panel, "encode", lambda values: change(honest(values)))
     with pytest.raises(error, match=f"vna.*{ADDRESSES['vna']}.*CALC:DATA") as caught:
-        vna.trace()
+        acquired(vna)
     assert type(caught.value) is error
 
 
@@ -172,14 +174,14 @@ def test_receiver_overload_is_an_error(vna: KeysightN5222B, panel: KeysightN5222
     vna.prepare(**SWEEP)
     panel.overloaded = True
     with pytest.raises(OverloadError, match="Receiver overload"):
-        vna.trace()
+        acquired(vna)
 
 
 def test_an_instrument_error_during_the_sweep_is_an_error(vna: KeysightN5222B, panel: KeysightN5222BPanel) -> None:
     vna.prepare(**SWEEP)
     panel.report(-300, "Device-specific error;phase lock lost")
     with pytest.raises(RejectedCommandError, match="phase lock lost"):
-        vna.trace()
+        acquired(vna)
 
 
 @pytest.mark.parametrize("command", [":SENS:BAND 10 KHZ", ":SOUR:POW 0", ":OUTP OFF", ":SENS:FREQ:CENT 5 GHZ", "*RST"])
@@ -189,9 +191,9 @@ def test_a_setting_changed_by_somebody_else_is_found(
     vna.prepare(**SWEEP)
     panel.execute(command)
     with pytest.raises(InstrumentError):
-        vna.trace()
+        acquired(vna)
 
 
 def test_nothing_is_measured_unprepared(vna: KeysightN5222B) -> None:
     with pytest.raises(RuntimeError, match="prepare"):
-        vna.trace()
+        acquired(vna)

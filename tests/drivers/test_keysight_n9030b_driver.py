@@ -18,10 +18,12 @@ from drivers.errors import (
 )
 from drivers.keysight_n9030b import KeysightN9030B
 from drivers.roles import SpectrumAnalyzer
+from labnis.station.role_check import missing_members
 from sim_instruments import ADDRESSES, SHIPPED_TRUTH
 from sim_instruments.panels.keysight_n9030b import KeysightN9030BPanel
 from sim_instruments.panels.scpi_values import ScpiError, definite_block
 from sim_instruments.visa import LabnisVisaLibrary
+from tests.acquiring import acquired
 
 VISALIB = f"{SHIPPED_TRUTH}@labnis"
 SWEEP: dict[str, Any] = {
@@ -74,10 +76,10 @@ def refuse(_block: bytes) -> bytes:
 def test_density_is_the_worlds_and_scatters_by_the_radiometer_equation(
     analyzer: KeysightN9030B, twin: LabnisVisaLibrary
 ) -> None:
-    assert isinstance(analyzer, SpectrumAnalyzer)
+    assert missing_members(analyzer, SpectrumAnalyzer) == []
     analyzer.prepare(**SWEEP)
     before = twin.clock.time()
-    density = analyzer.power_spectral_density()
+    density = acquired(analyzer)
     assert twin.clock.time() - before == pytest.approx(analyzer.duration(), abs=0.02)
     assert analyzer.duration() == pytest.approx(10.0)
     axis = analyzer.frequencies()
@@ -98,7 +100,7 @@ def test_filter_is_one_the_instrument_has(analyzer: KeysightN9030B) -> None:
 def test_timeout_covers_the_measurement_for_that_query_only(analyzer: KeysightN9030B) -> None:
     analyzer.prepare(**SWEEP)
     assert analyzer.duration() > 5
-    analyzer.power_spectral_density()
+    acquired(analyzer)
     assert analyzer.timeout() == 5
 
 
@@ -107,7 +109,7 @@ def test_prepare_takes_over_from_any_state(analyzer: KeysightN9030B) -> None:
         ":INIT:CONT ON;:FORM ASC;:UNIT:POW DBM;:BAND:TYPE DB6;:AVER:TYPE LOG;:DET:TRAC NEG;:CONF:CHP;:NONSENSE"
     )
     analyzer.prepare(**SWEEP)
-    assert np.all(analyzer.power_spectral_density() > 0)
+    assert np.all(acquired(analyzer) > 0)
 
 
 @pytest.mark.parametrize(
@@ -175,8 +177,8 @@ def test_a_damaged_trace_is_no_trace(
 ) -> None:
     analyzer.prepare(**SWEEP)
     tamper(change)
-    with pytest.raises(error, match=f"analyzer.*{ADDRESSES['analyzer']}.*:READ:SAN1") as caught:
-        analyzer.power_spectral_density()
+    with pytest.raises(error, match=f"analyzer.*{ADDRESSES['analyzer']}.*:FETC:SAN1") as caught:
+        acquired(analyzer)
     assert type(caught.value) is error
 
 
@@ -185,25 +187,25 @@ def test_after_a_damaged_trace_the_next_one_is_right(analyzer: KeysightN9030B, p
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(panel, "encode", lambda values: definite_block(values.tobytes() * 2))
         with pytest.raises(ReadingError):
-            analyzer.power_spectral_density()
-    assert analyzer.power_spectral_density().shape == (1001,)
+            acquired(analyzer)
+    assert acquired(analyzer).shape == (1001,)
 
 
 def test_input_overload_is_an_error_and_then_forgotten(analyzer: KeysightN9030B, panel: KeysightN9030BPanel) -> None:
     analyzer.prepare(**SWEEP)
     panel.overloaded = True
     with pytest.raises(OverloadError, match="input overload"):
-        analyzer.power_spectral_density()
+        acquired(analyzer)
     panel.overloaded = False
     analyzer.prepare(**SWEEP)
-    assert analyzer.power_spectral_density().shape == (1001,)
+    assert acquired(analyzer).shape == (1001,)
 
 
 def test_an_instrument_error_during_the_sweep_is_an_error(analyzer: KeysightN9030B, panel: KeysightN9030BPanel) -> None:
     analyzer.prepare(**SWEEP)
     panel.report(-310, "System error;LO unlocked")
     with pytest.raises(RejectedCommandError, match="LO unlocked"):
-        analyzer.power_spectral_density()
+        acquired(analyzer)
 
 
 @pytest.mark.parametrize("command", [":UNIT:POW DBM", ":AVER:TYPE LOG", ":BAND:RES 3 MHZ", ":AVER:COUN 3"])
@@ -213,16 +215,16 @@ def test_a_setting_changed_by_somebody_else_is_found(
     analyzer.prepare(**SWEEP)
     panel.execute(command)
     with pytest.raises((SettingError, ReadingError)):
-        analyzer.power_spectral_density()
+        acquired(analyzer)
 
 
 def test_a_reset_in_mid_run_is_found(analyzer: KeysightN9030B, panel: KeysightN9030BPanel) -> None:
     analyzer.prepare(**SWEEP)
     panel.switch_on()
     with pytest.raises(InstrumentError):
-        analyzer.power_spectral_density()
+        acquired(analyzer)
 
 
 def test_nothing_is_measured_unprepared(analyzer: KeysightN9030B) -> None:
     with pytest.raises(RuntimeError, match="prepare"):
-        analyzer.power_spectral_density()
+        acquired(analyzer)

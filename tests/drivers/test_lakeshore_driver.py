@@ -7,13 +7,14 @@ from qcodes.station import Station
 
 from drivers.errors import ReadingError, RejectedCommandError
 from drivers.lakeshore_372 import LakeShore372
-from drivers.roles import FridgeThermometer
+from drivers.roles import Thermometer
+from labnis.station.role_check import missing_members
 from sim_instruments import ADDRESSES, SHIPPED_TRUTH
 from sim_instruments.visa import LabnisVisaLibrary
 
 
 def test_it_fills_the_role_and_reads_the_mixing_chamber(thermometer: LakeShore372, twin: LabnisVisaLibrary) -> None:
-    assert isinstance(thermometer, FridgeThermometer)
+    assert missing_members(thermometer, Thermometer) == []
     assert thermometer.temperature() == pytest.approx(twin.truth.fridge.mixing_chamber_temperature, rel=0.02)
 
 

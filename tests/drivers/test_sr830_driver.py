@@ -8,6 +8,7 @@ from drivers.errors import OverloadError, ReadingError, RejectedCommandError, Se
 from drivers.keithley_2450 import Keithley2450
 from drivers.roles import LockIn
 from drivers.sr830 import SR830
+from labnis.station.role_check import missing_members
 from sim_instruments.panels.sr830 import SR830Panel
 from sim_instruments.visa import LabnisVisaLibrary
 
@@ -18,7 +19,7 @@ def prepare(lockin: SR830, **changes: float) -> None:
 
 
 def test_it_fills_the_role(lockin: SR830) -> None:
-    assert isinstance(lockin, LockIn)
+    assert missing_members(lockin, LockIn) == []
 
 
 def test_prepare_is_held_by_the_instrument(lockin: SR830, twin: LabnisVisaLibrary) -> None:

@@ -30,7 +30,7 @@ if __name__ == "__main__":
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
     about = RunMetadata("Sweep", {}, datetime.now().astimezone(), collect_environment(), simulated=True)
     axis = Axis("frequency", "Hz", "Frequency", np.arange(101.0))
-    run = RunWriter(Path(sys.argv[1]), about, COLUMNS, coordinate="bias", axes=[axis], flush_interval=0.02)
+    run = RunWriter(Path(sys.argv[1]), about, COLUMNS, axes=[axis], flush_interval=0.02)
     tell(run.path)
     accepted = 0
     try:

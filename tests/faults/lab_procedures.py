@@ -6,13 +6,15 @@ from procedures import IVSweep
 
 
 class PlainSweep(IVSweep):
-    """The same sweep to which nothing is fitted, as a laboratory's own procedures are."""
+    """The same sweep to which nothing is fitted."""
+
+    ANALYSES = ()
 
 
 class FailsAtRow(IVSweep):
     """Raises at its 30th point."""
 
-    def conductance(self) -> tuple[float, float]:
+    def conductance(self) -> dict[str, float]:
         self.done = getattr(self, "done", 0) + 1
         if self.done == 30:
             raise RuntimeError("the lock-in fell off the table")
@@ -22,7 +24,7 @@ class FailsAtRow(IVSweep):
 class LeavesAtRow(FailsAtRow):
     """Somebody wrote sys.exit() into a procedure; no `except Exception` sees it."""
 
-    def conductance(self) -> tuple[float, float]:
+    def conductance(self) -> dict[str, float]:
         try:
             return super().conductance()
         except RuntimeError:

@@ -37,9 +37,9 @@ def test_files_that_may_not_grow_any_more(lab: Lab) -> None:
         recover(lab.run_file)
     found = open_run(lab.run_file)
     assert found.attrs["status"] == "failed"
-    assert 2 < found.sizes["bias"] < 61
+    assert 2 < found.sizes["point"] < 61
     measured = len(lab.sent("analyzer", ":READ:SAN1?"))
-    assert found.sizes["bias"] >= measured - 2  # the last one was on its way when the disk refused
+    assert found.sizes["point"] >= measured - 2  # the last one was on its way when the disk refused
 
 
 def test_a_disk_too_small_for_what_is_planned(
@@ -64,7 +64,7 @@ def test_the_data_folder_is_removed_in_mid_run(lab: Lab) -> None:
     assert found, said
     try:
         rescued = open_run(found[1])
-        assert rescued.sizes["bias"] >= seen > 0
+        assert rescued.sizes["point"] >= seen > 0
         assert rescued.attrs["status"] == "failed"
     finally:
         shutil.rmtree(Path(found[1]).parent)

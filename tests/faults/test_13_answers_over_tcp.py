@@ -21,6 +21,7 @@ from drivers.keysight_n5222b import KeysightN5222B
 from drivers.keysight_n9030b import KeysightN9030B
 from drivers.keysight_wire import KeysightAnalyzer
 from drivers.scpi import CheckedInstrument
+from tests.acquiring import acquired
 from tests.faults.measuring import Lab, chance
 from tests.faults.test_34_random_answers import DRIVERS, Use
 
@@ -33,8 +34,8 @@ LONGEST = 12.0
 READ: dict[str, Callable[[Any], Any]] = {
     "bias": lambda it: [getattr(it.read(), name) for name in ("voltage", "current")],
     "lockin": lambda it: [abs(it.read())],
-    "analyzer": lambda it: it.power_spectral_density(),
-    "vna": lambda it: it.trace(),
+    "analyzer": acquired,
+    "vna": acquired,
     "fridge": lambda it: [it.temperature()],
 }
 """Role → its numbers, as an array-like whose length and order say which is which."""

@@ -17,7 +17,7 @@ def test_killed_and_resumed(lab: Lab, procedure: str) -> None:
     assert answer.returncode == 0, answer.stderr
     run = open_run(lab.run_file)
     assert run.attrs["status"] == "done"
-    assert run.sizes["bias"] == 301
+    assert run.sizes["point"] == 301
     assert len(set(run["bias"].values.tolist())) == 301
     (overlap,) = [event for event in read_events(lab.run_file) if event.kind == "overlap"]
     assert abs(overlap.details["drift"]["current"]) < 1e-11

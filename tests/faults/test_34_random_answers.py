@@ -22,6 +22,7 @@ from drivers.lakeshore_372 import LakeShore372
 from drivers.scpi import CheckedInstrument
 from drivers.sr830 import SR830
 from sim_instruments import ADDRESSES, SHIPPED_TRUTH
+from tests.acquiring import acquired
 from tests.faults.measuring import chance
 
 SWEEP = {"center": 4.67e9, "span": 1e8, "points": 11, "averages": 1}
@@ -64,13 +65,13 @@ DRIVERS: list[tuple[str, type[CheckedInstrument], Use, list[Use]]] = [
         "analyzer",
         KeysightN9030B,
         lambda it: it.prepare(**ANALYZER),
-        [lambda it: it.prepare(**ANALYZER), lambda it: it.power_spectral_density()],
+        [lambda it: it.prepare(**ANALYZER), acquired],
     ),
     (
         "vna",
         KeysightN5222B,
         lambda it: it.prepare(**VNA),
-        [lambda it: it.prepare(**VNA), lambda it: it.trace()],
+        [lambda it: it.prepare(**VNA), acquired],
     ),
     ("fridge", LakeShore372, lambda it: it.temperature(), [lambda it: it.temperature(), lambda it: it.check_errors()]),
 ]

@@ -65,7 +65,7 @@ def test_full_disk_keeps_every_accepted_row_and_says_how_it_ended(small_disk):
     assert "No space left" in message
     assert accepted > 500
     found = open_run(path)
-    count = found.sizes["bias"]
+    count = found.sizes["point"]
     assert count >= accepted
     np.testing.assert_array_equal(found.s11[:, 100], np.arange(count) * (1 + 1j))
     assert found.attrs["status"] == "failed"
@@ -87,7 +87,7 @@ def test_file_as_long_as_it_may_be_keeps_every_accepted_row(tmp_path):
         assert "All rows are kept in" in message
         recover(path)
     found = open_run(path)
-    assert found.sizes["bias"] >= accepted
+    assert found.sizes["point"] >= accepted
     assert found.attrs["status"] == "failed"
 
 
@@ -118,7 +118,7 @@ def test_estimate_is_not_exceeded(tmp_path):
     assert used <= estimate_bytes(COLUMNS, {"frequency": 7}, 5000)
     run.finish("done")
     one = [Column("bias", "V", "Bias")]
-    assert estimate_bytes(one, {}, 10**6) - estimate_bytes(one, {}, 0) == 2 * 8 * 10**6
+    assert estimate_bytes(one, {}, 10**6) - estimate_bytes(one, {}, 0) == 2 * 16 * 10**6
 
 
 def rescued(message: str) -> Path:

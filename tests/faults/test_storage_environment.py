@@ -72,7 +72,7 @@ def test_local_folder_below_a_network_mount_is_local(tmp_path, monkeypatch):
 @pytest.mark.parametrize("rows", [60_000, pytest.param(1_000_000, marks=[pytest.mark.long, pytest.mark.timeout(900)])])
 def test_long_run_takes_no_more_memory_or_room_per_row_at_its_end(tmp_path, rows):
     columns = [Column(name, "1", name) for name in ("a", "b", "c")]
-    run = RunWriter(tmp_path, metadata(), columns, coordinate="a", flush_interval=0.05)
+    run = RunWriter(tmp_path, metadata(setpoints=()), columns, flush_interval=0.05)
     tracemalloc.start()
     memory, size, journal = [], [], []
     for index in range(rows):
@@ -89,4 +89,4 @@ def test_long_run_takes_no_more_memory_or_room_per_row_at_its_end(tmp_path, rows
     for sizes, slack in ((size, 3 * 64 * 1024), (journal, 200_000)):
         for before, after in itertools.pairwise(sizes):
             assert tenth - slack <= after - before <= 1.3 * tenth + slack
-    assert open_run(run.path).sizes["a"] == rows
+    assert open_run(run.path).sizes["point"] == rows

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
@@ -74,7 +75,7 @@ def check_kill(data_root: Path, seed: int) -> None:
     assert "is no more; `labnis recover" in summary.reason
     assert recover(path).status == "failed"
     found = open_run(path)
-    count = found.sizes["bias"]
+    count = found.sizes["point"]
     # One row may have been on its way to the pipe.
     assert promised <= summary.rows == count <= accepted + 1
     np.testing.assert_array_equal(found.bias, np.arange(count))
@@ -219,6 +220,7 @@ def test_same_configuration_has_the_same_hash_and_no_differences(tmp_path):
     stored = read_metadata(path)
     assert stored["configuration_hash"] == about().configuration_hash == same.configuration_hash
     assert resume_differences(stored, same) == []
+    assert resume_differences(stored, replace(same, tags=["better"], note="once more")) == []
 
 
 @pytest.mark.parametrize(
@@ -372,4 +374,4 @@ def test_events_are_there_for_plain_programs_too(tmp_path):
     with xarray.open_dataset(path, group="events", engine="h5netcdf") as events:
         assert events["message"].values.tolist() == ["too warm"]
     with xarray.open_dataset(path, group="data", engine="h5netcdf") as data:
-        assert data.sizes["bias"] == 5
+        assert data.sizes["point"] == 5

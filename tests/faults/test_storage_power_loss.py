@@ -77,7 +77,7 @@ def test_power_cut_leaves_a_journal_of_all_promised_rows(recording, tmp_path):
 
 def assert_rows_if_any(path: Path, promised: int) -> None:
     run = open_run(path)
-    if run.sizes["bias"] == promised == 0:
+    if run.sizes["point"] == promised == 0:
         return
     assert_rows(run, promised)
 
@@ -90,7 +90,7 @@ def recovered(recording: Recording, seed: int, folder: Path) -> float:
     report = recover(path, writer_is_gone=True)
     took = time.monotonic() - began
     assert_rows_if_any(path, recording.promised(moment))
-    assert report.rows == open_run(path).sizes["bias"]
+    assert report.rows == open_run(path).sizes["point"]
     assert report.status in ("failed", "done")
     if any(op.kind == "gone" for op in recording.operations[:moment]):
         assert report.status == "done"

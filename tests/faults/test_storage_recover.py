@@ -156,7 +156,7 @@ def check_corruption(died, seed: int) -> None:
     assert time.monotonic() - began < 10
     found = open_run(path)
     assert_rows(found, 300)
-    assert found.sizes["bias"] == 300
+    assert found.sizes["point"] == 300
     np.testing.assert_array_equal(found.frequency, FREQUENCY.values)
     assert read_fits(path)["iv"]["chi2"] == 99.5
     if report.damaged is not None:

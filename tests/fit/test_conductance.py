@@ -7,7 +7,7 @@ import pytest
 
 from drivers.wiring import Wiring
 from labnis.fit import FitError
-from labnis.fit.conductance import _PHASES, _Harmonic, fit_conductance
+from labnis.fit.junction.conductance import _PHASES, _Harmonic, fit_conductance
 from labnis.fit.result import FitResult
 from sim_instruments import Truth
 from tests.fit.measuring import SERIES_RESISTANCE, _sweep, assert_jacobian, device, pulls, switched_on
@@ -70,7 +70,7 @@ def test_one_sided_sweep(lowest: float, highest: float, shipped: Truth) -> None:
 def test_jacobian_equals_finite_differences(data: tuple[np.ndarray, np.ndarray]) -> None:
     voltage, measured = data[0][::3], data[1][::3]
     share = np.linspace(0.7, 0.9, voltage.size)
-    sweep = _Harmonic(voltage, measured, share, share[:, None] * 1.4e-5 * _PHASES, np.ones(voltage.size, bool))
+    sweep = _Harmonic(voltage, measured, share, share[:, None] * 1.4e-5 * _PHASES, mask=np.ones(voltage.size, bool))
     x = np.array([214e-6, 12.1e3, 0.12, 1e-3, 1e-6])
     assert_jacobian(sweep, x, np.array([1e-9, 1.0, 1e-5, 1e-6, 1e-9]))
 
@@ -103,8 +103,8 @@ WIDE, FLAT = np.linspace(-1.2e-3, 1.2e-3, 121), np.full(121, 4e-5)
         (np.zeros(0), np.zeros(0), "0 usable points are too few"),
         (WIDE[:1], FLAT[:1], "1 usable points are too few"),
         (WIDE, np.full(121, np.nan), "0 usable points are too few"),
-        (WIDE, FLAT[1:], r"conductance has shape \(120,\) and device_voltage \(121,\)"),
-        (WIDE, FLAT * 1j, "the data are complex; set the lock-in's phase"),
+        (WIDE, FLAT[1:], r"device_voltage has shape \(121,\), conductance has shape \(120,\)"),
+        (WIDE, FLAT * 1j, "conductance is complex and real numbers are needed; set the lock-in's phase"),
         (WIDE, FLAT, "no superconducting gap"),
         (WIDE, -FLAT, "not positive: is the device connected"),
     ],
@@ -124,7 +124,7 @@ def test_sweep_that_stays_inside_the_gap(shipped: Truth) -> None:
     [
         (1e3, 1, 1e-5, "give device_voltage in volt"),
         (1, 1e6, 1e-5, "give conductance in siemens"),
-        (1, 1, 1e-2, "an excitation of 0.01 V rms swings over the whole gap; is it in volt"),
+        (1, 1, 1e-2, "an excitation of 0.01 V rms is as wide as the whole gap; is it in volt"),
         (1, 1, 0.0, "excitation is 0.0 V; a lock-in's is positive"),
     ],
 )

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from labnis.fit import FitError, fit_current_voltage
-from labnis.fit._excitation import phases
-from labnis.fit.current_voltage import _Sweep
+from labnis.fit.junction._excitation import phases
+from labnis.fit.junction.current_voltage import _Sweep
 from sim_instruments import Truth
 from tests.fit.measuring import SERIES_RESISTANCE, assert_jacobian, current_voltage, device, pulls
 
@@ -57,7 +57,7 @@ def test_excitation_is_averaged_over_not_ignored(sine: float) -> None:
 def test_jacobian_equals_finite_differences(shipped: Truth) -> None:
     voltage, current = current_voltage(shipped, points=41)
     share = np.linspace(0.7, 0.9, voltage.size)
-    sweep = _Sweep(voltage, current, share, share[:, None] * 7e-6 * phases(4), np.ones(voltage.size, bool))
+    sweep = _Sweep(voltage, current, share, share[:, None] * 7e-6 * phases(4), mask=np.ones(voltage.size, bool))
     x = np.array([214e-6, 12.1e3, 0.12, 1e-3, 1e-6, 1e-11])
     assert_jacobian(sweep, x, np.array([1e-10, 1.0, 1e-6, 1e-7, 1e-10, 1e-12]))
 
@@ -148,7 +148,7 @@ def test_nothing_but_nan() -> None:
 
 
 def test_shapes_have_to_agree() -> None:
-    with pytest.raises(FitError, match=r"current has shape \(49,\); \(50,\) is needed"):
+    with pytest.raises(FitError, match=r"device_voltage has shape \(50,\), current has shape \(49,\)"):
         fit_current_voltage(np.linspace(-1e-3, 1e-3, 50), np.zeros(49))
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from labnis.fit import FitResult
-from labnis.fit._derived import with_derived
+from labnis.fit.derived import with_derived
 
 FIT = FitResult(
     "two rates", ("a", "b"), ("1/s", "1/s"), np.array([3.0, 0.0]), np.array([[0.04, 0.01], [0.01, 0.09]]), 1.0, 1, 1.0

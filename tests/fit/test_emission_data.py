@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from labnis.fit import EmissionData, FitError, FitResult, ReflectionData, fit_emitted_power
-from labnis.fit.high_bias import fit_high_bias
+from labnis.fit.resonator.high_bias import fit_high_bias
 from sim_instruments import Truth
 from tests.fit.measuring import emission
 
@@ -57,7 +57,10 @@ def repeated(data: EmissionData) -> EmissionData:
 
 
 SUSPECT: dict[str, tuple[Callable[[EmissionData], EmissionData], str]] = {
-    "compressed": (lambda d: compressed(d, 0.05), "the amplifier is compressed, or its gain drifts; to tell, sweep"),
+    "compressed": (
+        lambda d: compressed(d, 0.05),
+        "the amplifier is compressed, or its gain drifts; to distinguish, sweep",
+    ),
     "compressed, up and down": (
         lambda d: compressed(chosen(d, UP_AND_DOWN), 0.05),
         "falls as the emitted power grows, by 0.* the amplifier is compressed",
@@ -66,7 +69,7 @@ SUSPECT: dict[str, tuple[Callable[[EmissionData], EmissionData], str]] = {
     "noise falls": (lambda d: drifting(d, -0.01), "is compressed, or its gain drifts"),
     "noise rises, up and down": (lambda d: drifting(chosen(d, UP_AND_DOWN), 0.01), "drifts in the course of the run"),
     "noise falls, up and down": (lambda d: drifting(chosen(d, UP_AND_DOWN), -0.01), "drifts in the course of the run"),
-    "read twice": (repeated, "1 of 31 spectra are the one before over again: the analyzer did not sweep"),
+    "read twice": (repeated, "1 of 31 spectra repeat the one before: the analyzer did not sweep"),
 }
 
 
@@ -80,7 +83,7 @@ def test_suspect_spectra_are_told(
 
 def test_unsteady_chain_is_told(spectra: EmissionData, reflection_fit: FitResult) -> None:
     found = fit_emitted_power(unsteady(spectra, 0.005), prior=reflection_fit)
-    assert any("wanders from spectrum to spectrum by 0." in text for text in found.warnings), found.warnings
+    assert any("varies from spectrum to spectrum by 0." in text for text in found.warnings), found.warnings
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -124,7 +127,7 @@ IMPOSSIBLE: dict[str, tuple[Callable[[EmissionData], EmissionData], str]] = {
     ),
     "complex": (
         lambda d: replace(d, spectrum=d.spectrum.astype(complex)),
-        "spectrum is complex; real numbers are needed",
+        "spectrum is complex and real numbers are needed",
     ),
     "in dBm": (
         lambda d: replace(d, spectrum=10 * np.log10(1e3 * d.spectrum)),

@@ -8,7 +8,7 @@ import pytest
 from scipy.constants import k
 
 from labnis.fit import EmissionData, FitError, FitResult, fit_emitted_power, fit_reflection
-from labnis.fit.emitted_power import _Spectra
+from labnis.fit.resonator._lines import Spectra
 from sim_instruments import Truth
 from tests.fit.measuring import assert_jacobian, device, emission, fitted_current_voltage, pulls, reflection
 
@@ -41,7 +41,8 @@ def test_jacobian_equals_finite_differences(spectra: EmissionData) -> None:
     }  # fmt: skip
     steps = np.array([1e-4, 1e2, 1e2, 1e2, 1e2, 1e-9, 1e-5, 1e-6, 1e-9])
     counts = np.random.default_rng(0).random(spectra.spectrum.shape) < 0.9
-    model = _Spectra(spectra, tuple(values), spectra.spectrum.mean(axis=0) * np.ones((31, 1)), counts)
+    expected = spectra.spectrum.mean(axis=0) * np.ones((31, 1))
+    model = Spectra(spectra, tuple(values), expected, mask=counts.ravel())
     assert_jacobian(model, np.array([*values.values()]), steps)
 
 

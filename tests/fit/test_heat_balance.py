@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from labnis.fit import FitError, FitResult, fit_current_voltage
-from labnis.fit._cooler_parameters import cooler_parameters, values_of
-from labnis.fit._isotherms import Sweeps
-from labnis.fit.heat_balance import Isotherm, cooler_of, fit_heat_balance, temperature_curve
+from labnis.fit.junction._cooler_parameters import cooler_parameters, values_of
+from labnis.fit.junction._isotherms import Sweeps
+from labnis.fit.junction.heat_balance import Isotherm, cooler_of, fit_heat_balance, temperature_curve
 from labnis.physics import InjectedSuperconductor, NISJunction, SINISCooler
 from labnis.reproduction.micro_cooler import andreev_channel, cooler
 from sim_instruments import SHIPPED_TRUTH, SimulatedClock, Truth, load_truth
@@ -223,7 +223,10 @@ def test_jacobian_equals_finite_differences(cold: Isotherm) -> None:
             {"cooler": replace(cooler(), superconductor=InjectedSuperconductor(215e-6, 1e28, 1e-20, 1e-17, 1e7))},
             "superc",
         ),
-        ({"isotherms": [Isotherm(np.zeros(9), np.zeros(9), 0.09)]}, "9 usable points at 0.09 K are too few"),
+        (
+            {"isotherms": [Isotherm(np.zeros(9), np.zeros(9), 0.09)]},
+            "9 usable points are too few for the isotherm at 0.09 K",
+        ),
         ({"isotherms": [Isotherm(np.ones(99), np.full(99, np.nan), 0.09)]}, "0 usable points"),
         ({"isotherms": [Isotherm(np.zeros(99), np.zeros(99), 1.5)]}, "1.5 K is too warm"),
         ({"isotherms": [Isotherm(np.linspace(-1, 1, 99), np.zeros(99), 0.09)]}, "cannot be biased like the data"),
@@ -239,8 +242,8 @@ def test_what_cannot_be_fitted_is_refused(change: dict[str, Any], message: str, 
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ((np.zeros(5), np.zeros(4), 0.1), r"current has shape \(4,\); \(5,\) is needed"),
-        ((np.zeros((5, 2)), np.zeros((5, 2)), 0.1), "device_voltage has 2 dimensions"),
+        ((np.zeros(5), np.zeros(4), 0.1), r"device_voltage has shape \(5,\), current has shape \(4,\)"),
+        ((np.zeros((5, 2)), np.zeros((5, 2)), 0.1), r"device_voltage has shape \(5, 2\).*one dimension"),
         ((np.zeros(5), np.zeros(5), -0.1), "bath_temperature is -0.1"),
         ((np.zeros(5), np.zeros(5), 0.1, 0.05), "bath_uncertainty is 0.05 K"),
     ],

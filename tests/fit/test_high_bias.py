@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from labnis.fit import EmissionData, FitError, FitResult, ReflectionData, fit_emitted_power, fit_reflection
-from labnis.fit.high_bias import _BandPower, fit_high_bias, gain_uncertainty
+from labnis.fit.resonator.high_bias import _BandPower, fit_high_bias, gain_uncertainty
 from sim_instruments import Truth
 from tests.fit.measuring import assert_jacobian, device, emission, fitted_current_voltage, pulls, reflection
 
@@ -160,7 +160,7 @@ def test_burst_does_not_move_the_result(
     for name in ("gain", "noise_temperature"):
         assert found[name].value == pytest.approx(recipe[name].value, abs=0.1 * recipe[name].sigma)
     assert found.warnings == (
-        "2 of 9331 values of the spectra lie more than 6σ off and were replaced by what the others say",
+        "2 of 9331 values of the spectra lie more than 6σ off and were replaced by values expected from the others",
     )
 
 
@@ -178,7 +178,7 @@ def test_noise_temperature_without_a_spectrum_at_zero_bias(
 
 def test_jacobian_equals_finite_differences() -> None:
     voltage = np.linspace(0.6, 2.5, 9)
-    model = _BandPower(voltage, 3 + voltage, np.ones(9, bool))
+    model = _BandPower(voltage, 3 + voltage, mask=np.ones(9, bool))
     assert_jacobian(model, np.array([1.0, 2.0, -0.1]), np.full(3, 1e-4))
 
 

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-import labnis.fit.reflection
+import labnis.fit.resonator.reflection
 from labnis.fit import FitError, FitResult, ReflectionData, fit_reflection
-from labnis.fit.reflection import _Traces
+from labnis.fit.resonator._traces import Traces
 from sim_instruments import Truth
 from tests.fit.measuring import assert_jacobian, device, fitted_current_voltage, pulls, reflection
 
@@ -76,7 +76,7 @@ def test_jacobian_equals_finite_differences(traces: ReflectionData) -> None:
     }  # fmt: skip
     steps = np.array([1e2, 1e2, 1e2, 1e2, 1e-6, 1e-6, 1e-9, 1e-5, 1e-6, 1e-9])
     counts = np.random.default_rng(0).random(traces.s11.shape) < 0.9
-    model = _Traces(traces, tuple(values), counts)
+    model = Traces(traces.s11, tuple(values), traces, mask=np.tile(counts.ravel(), 2))
     assert_jacobian(model, np.array([*values.values()]), steps)
 
 
@@ -117,7 +117,7 @@ def test_assumed_fano_factor_is_stated_and_dominates_the_line_rate(
     line, excess = reflection_fit["damping_line"], reflection_fit["damping_excess"]
     assert line.sigma / line.value == pytest.approx(0.01, rel=0.1)
     assert excess.sigma == pytest.approx(line.sigma, rel=0.1)
-    monkeypatch.setattr(labnis.fit.reflection, "FANO_REAL", (1.0, 0.04))
+    monkeypatch.setattr(labnis.fit.resonator.reflection, "FANO_REAL", (1.0, 0.04))
     doubtful = fit_reflection(traces, prior=junction_fit)
     assert doubtful["damping_line"].sigma == pytest.approx(2 * line.sigma, rel=0.1)
 

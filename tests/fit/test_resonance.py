@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from labnis.fit import FitError, FitResult
-from labnis.fit._least_squares import Parameter
-from labnis.fit.resonance import _Trace, fit_resonance
+from labnis.fit.resonator.resonance import _Trace, fit_resonance
+from labnis.fit.solver import Parameter
 from labnis.physics import reflection_coefficient
 from sim_instruments import Truth
 from tests.fit.measuring import assert_jacobian, device, switched_on
@@ -327,8 +327,8 @@ def test_jacobian_equals_finite_differences(plain: Measured) -> None:
         Parameter("background_phase", "rad", 0.4, 1.0): 1e-5,
         Parameter("delay", "s", 44e-9, 1.0): 1e-13,
     }
-    counts = np.ones(plain.frequency.size, bool)
-    model = _Trace(plain.frequency, plain.s11, tuple(p.name for p in steps), counts)
+    mask = np.ones(2 * plain.frequency.size, bool)
+    model = _Trace(plain.s11, tuple(p.name for p in steps), plain.frequency, mask=mask)
     assert_jacobian(model, np.array([p.start for p in steps]), np.array([*steps.values()]))
 
 

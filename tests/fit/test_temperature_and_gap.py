@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from labnis.fit import FitError
-from labnis.fit.temperature_and_gap import _NONE, _UNDETERMINED, TemperatureAndGap, _Curve, temperature_and_gap
+from labnis.fit.junction.temperature_and_gap import _NONE, _UNDETERMINED, TemperatureAndGap, _Curve, temperature_and_gap
 from labnis.physics import AndreevChannel, InjectedSuperconductor, NISJunction, SINISCooler
 from sim_instruments import Truth
 from tests.fit.cooling import ALUMINIUM, CURRENT_NOISE, Readings, lockin_noise, micro_cooler, readings
@@ -145,7 +145,7 @@ ROW = np.linspace(3e-4, 4e-4, 5)
     ("changes", "message"),
     [
         ({"current": np.full(5, np.nan)}, "none of 5 points is finite"),
-        ({"conductance": np.full(4, 1e-6)}, r"conductance has shape \(4,\); one row of equal length"),
+        ({"conductance": np.full(4, 1e-6)}, r"conductance has shape \(4,\); columns of one dimension and equal length"),
         ({"conductance": np.full(5, 1e-6j)}, "conductance is complex"),
         ({"conductance_noise": 0.0}, "must be positive"),
         ({"current_noise": np.nan}, "current_noise is nan"),

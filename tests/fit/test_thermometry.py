@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from labnis.fit import FitError, FitResult
-from labnis.fit.thermometry import ElectronTemperature, _root, cooling_power, isotherm_temperature
+from labnis.fit.junction.thermometry import ElectronTemperature, _root, cooling_power, isotherm_temperature
 from labnis.physics import AndreevChannel, NISJunction
 from sim_instruments import Truth
 from tests.fit.cooling import CURRENT_NOISE, Readings, known_junctions, micro_cooler, readings
@@ -176,7 +176,7 @@ EMPTY, ROW = np.zeros(0), np.linspace(1e-4, 4e-4, 5)
     [
         (EMPTY, EMPTY, "none of 0 points is finite"),
         (ROW, np.full(5, np.nan), "none of 5 points is finite"),
-        (ROW, np.zeros(4), r"current has shape \(4,\); one row of equal length"),
+        (ROW, np.zeros(4), r"current has shape \(4,\); columns of one dimension and equal length"),
         (ROW, ROW * 1e-6j, "current is complex"),
         (1e3 * ROW, 1e-7 * np.ones(5), "no point determines a temperature: two temperatures.*in volt and ampere"),
         (ROW, 1e3 * ROW / 4e3, "no point determines a temperature: more current than.*in volt and ampere"),

@@ -7,7 +7,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import create_engine
 
-from labnis.ledger import LedgerUnavailableError, open_ledger
+from labnis.ledger import LedgerUnavailableError, NewCalibration, open_ledger
 from labnis.ledger._models import Base
 
 
@@ -16,7 +16,7 @@ def test_migrations_from_empty_end_at_the_models(tmp_path):
     open_ledger(file).close()
     with create_engine(f"sqlite:///{file}").connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
-        assert context.get_current_revision() == "0001"
+        assert context.get_current_revision() == "0002"
         assert compare_metadata(context, Base.metadata) == []
 
 
@@ -57,3 +57,23 @@ def test_tables_are_made_without_a_working_directory_or_an_ini_file(tmp_path, mo
     monkeypatch.chdir(tmp_path)
     open_ledger("sqlite:///relative.db").start_cooldown("CD12")
     assert [found.name for found in tmp_path.iterdir()] == ["relative.db"]
+
+
+def test_results_of_an_older_ledger_get_the_analysis_that_found_them(tmp_path):
+    file = tmp_path / "ledger.db"
+    ledger = open_ledger(file)
+    ledger.start_cooldown("CD12")
+    entry = NewCalibration(
+        quantity="damping_line", value=1.6e7, sigma=1e5, unit="1/s", run_path="r.h5", run_id="r", model="m",
+        code_version="c", simulated=False,
+    )  # fmt: skip
+    ledger.add_calibration(entry)
+    ledger.close()
+    with sqlite3.connect(file) as connection:
+        connection.execute("ALTER TABLE calibrations DROP COLUMN analysis")
+        connection.execute("UPDATE alembic_version SET version_num = '0001'")
+    connection.close()
+    (found,) = open_ledger(file).calibrations()
+    assert found.analysis == "reflection"
+    assert open_ledger(file).latest_of_analysis("reflection", "CD12", simulated=False) == found
+    assert open_ledger(file).latest_of_analysis("current_voltage", "CD12", simulated=False) is None

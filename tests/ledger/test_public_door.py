@@ -15,6 +15,8 @@ def test_exported_names():
         "LedgerUnavailableError",
         "NewCalibration",
         "NoCooldownError",
+        "enter_pending",
+        "keep_pending",
         "new_batch",
         "open_ledger",
     ]

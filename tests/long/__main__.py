@@ -14,9 +14,9 @@ import typer
 from numpy.typing import NDArray
 
 from labnis import __version__
-from labnis.experiment.analysis import RESULTS
 from tests.long.calibrating import Job, calibrate_all
 from tests.long.truths import random_truth
+from tests.run.bench import RESULTS
 
 HEADING = "## The last campaign"
 """Everything below it in docs/calibration.md is written by `make coverage`."""

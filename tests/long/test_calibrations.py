@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from labnis.experiment.analysis import RESULTS
 from tests.long.calibrating import Job, calibrate_all
 from tests.long.truths import EXTREMES, extreme_truth, random_truth, shipped_truth
+from tests.run.bench import RESULTS
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(3000)]
 

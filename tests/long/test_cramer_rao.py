@@ -12,8 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from labnis.fit import FitResult, fit_current_voltage, fit_emitted_power, fit_reflection
-from labnis.fit.reflection import FANO_REAL
+from labnis.fit import FANO_REAL, FitResult, fit_current_voltage, fit_emitted_power, fit_reflection
 from sim_instruments import Truth
 from tests.fit.measuring import SERIES_RESISTANCE, current_voltage, emission, reflection
 from tests.long.truths import random_truth, shipped_truth

@@ -5,34 +5,32 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from labnis.experiment.goals import parsed_goals
-from labnis.experiment.session import Bench
+from labnis.experiment.session import Session
 from procedures import EmittedPowerVsBias, IVSweep, ReflectionVsBias
-from tests.run.bench import TRUTH_TEXT, Watcher, changed, dry_bench, write_station
+from tests.run.bench import TRUTH_TEXT, Watcher, changed, dry_session, write_station
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
 
 
-def measuring_time(bench: Bench, order: str) -> float:
+def measuring_time(session: Session, order: str) -> float:
     """Simulated time (s) from zero bias until σ(gain) is 0.10 dB, and back."""
     procedure = EmittedPowerVsBias()
     procedure.order = order
-    began = bench.station.clock.time()
-    outcome = bench.run(procedure)
+    began = session.station.clock.time()
+    outcome = session.run(procedure, until=["gain=0.10dB"])
     assert outcome.results["gain"].sigma <= 0.10
     assert outcome.rows < procedure.points
-    return bench.station.clock.time() - began
+    return session.station.clock.time() - began
 
 
 def both_times(folder: Path, seed: int) -> tuple[float, float]:
     write_station(folder)
     text = changed(TRUTH_TEXT, "  seed: 1\n", f"  seed: {seed}\n")
     (folder / "truth.yaml").write_text(text, encoding="utf-8")
-    before, goals = (IVSweep(), ReflectionVsBias()), parsed_goals(["gain=0.10dB"])
-    with dry_bench(folder, EmittedPowerVsBias(), Watcher(), goals=goals, before=before) as bench:
-        for procedure in before:
-            bench.run(procedure)
-        return measuring_time(bench, "sweep"), measuring_time(bench, "information")
+    with dry_session(folder, Watcher()) as session:
+        for procedure in (IVSweep(), ReflectionVsBias()):
+            session.run(procedure)
+        return measuring_time(session, "sweep"), measuring_time(session, "information")
 
 
 def test_information_halves_the_time_to_a_wanted_gain(tmp_path: Path) -> None:

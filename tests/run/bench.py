@@ -4,28 +4,30 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from pymeasure.experiment import Procedure
 
 from labnis import cli
-from labnis.experiment.goals import PrecisionGoal
-from labnis.experiment.outcome import Display, RunOutcome
-from labnis.experiment.session import Bench, Simulation, open_bench
+from labnis.experiment.analysis import analyses_of
+from labnis.experiment.events import Ended, Event, Fitted, Observer, RowRecorded, Started
+from labnis.experiment.opening import open_session
+from labnis.experiment.run import Run
+from labnis.experiment.session import Session
 from labnis.fit import FitResult
-from labnis.ledger import open_ledger
-from labnis.station import load_station
-from sim_instruments import SHIPPED_TRUTH, open_twin
+from procedures import CALIBRATION
+from sim_instruments import SHIPPED_TRUTH
 from sim_instruments.world import World
 
 ROOT = Path(__file__).parents[2]
 STATION_TEXT = (ROOT / "station.yaml").read_text(encoding="utf-8")
 TRUTH_TEXT = SHIPPED_TRUTH.read_text(encoding="utf-8")
+RESULTS = tuple(name for kind in CALIBRATION for name in analyses_of(kind)[0].results)
+"""The nine results of a full calibration."""
 
 
 @dataclass(frozen=True)
@@ -83,53 +85,38 @@ class Commands:
 
 
 class Watcher:
-    """A display that only remembers."""
+    """An observer that remembers; subclasses do something at an event."""
 
     def __init__(self) -> None:
         self.fits: list[FitResult] = []
         self.rows = 0
-        self.outcomes: list[RunOutcome] = []
+        self.runs: list[Run] = []
 
-    def started(self, procedure: Procedure, path: Path) -> None:
-        self.path = path
+    def __call__(self, event: Event) -> None:
+        match event:
+            case Started():
+                self.path = event.path
+            case RowRecorded():
+                self.progressed(event.rows)
+            case Fitted():
+                self.estimated(event.fit)
+            case Ended():
+                self.runs.append(event.run)
 
-    def progressed(self, percent: float, rows: int) -> None:
+    def progressed(self, rows: int) -> None:
         self.rows = rows
 
     def estimated(self, fit: FitResult) -> None:
         self.fits.append(fit)
 
-    def finished(self, outcome: RunOutcome) -> None:
-        self.outcomes.append(outcome)
-
 
 @contextmanager
-def dry_bench(
-    folder: Path,
-    procedure: Procedure,
-    display: Display,
-    truth: str = "truth.yaml",
-    goals: Sequence[PrecisionGoal] = (),
-    before: Sequence[Procedure] = (),
-) -> Iterator[Bench]:
-    """A bench at the twin for `procedure` and those `before` it, with station file and data below `folder`."""
-    config = load_station(folder / "station.yaml")
-    ledger = open_ledger(folder / "ledger.sqlite")
-    ledger.start_cooldown("CD1")
-    with (
-        open_twin(folder / truth, seed=None, wiring={"series_resistance": config.wiring.series_resistance}) as twin,
-        open_bench(
-            config,
-            [*before, procedure],
-            data=folder / "data",
-            ledger=ledger,
-            cooldown="CD1",
-            simulation=Simulation(twin.visalib, twin.addresses, twin.seed, twin.truth_text),
-            goals=goals,
-            display=display,
-        ) as bench,
-    ):
-        yield bench
+def dry_session(folder: Path, observer: Observer, truth: str = "truth.yaml") -> Iterator[Session]:
+    """A session at the twin, with station file and data below `folder`."""
+    with open_session(
+        folder / "station.yaml", dry_run=True, twin=folder / truth, data=folder / "data", observers=[observer]
+    ) as session:
+        yield session
 
 
 class BiasLog:

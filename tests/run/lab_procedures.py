@@ -54,7 +54,7 @@ class NeedsGain(CosineScan):
 class FailsInTheMiddle(IVSweep):
     """An I–V sweep whose lock-in reading breaks at the sixth point."""
 
-    def conductance(self) -> tuple[float, float]:
+    def conductance(self) -> dict[str, float]:
         self.done = getattr(self, "done", 0) + 1
         if self.done == 6:
             raise RuntimeError("the lock-in fell off the table")
@@ -71,6 +71,6 @@ class FailsTwice(FailsInTheMiddle):
 class LosesItsFolder(IVSweep):
     """Somebody removes the data folder in mid-run."""
 
-    def conductance(self) -> tuple[float, float]:
+    def conductance(self) -> dict[str, float]:
         shutil.rmtree("data/dry-run", ignore_errors=True)
         return super().conductance()

@@ -1,6 +1,5 @@
 """A run that fails anywhere: the bias goes to zero first, the rows are kept, and the record says why."""
 
-import dataclasses
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -8,8 +7,9 @@ from typing import Any
 
 import h5py
 import pytest
+from labnis.fit.analyses import CurrentVoltage
 
-from labnis.experiment.analysis import ESTIMATORS
+from labnis.experiment.events import Ended, Fitted, RowRecorded, Started
 from labnis.ledger import Ledger, LedgerUnavailableError
 from labnis.station import BiasUnknownError
 from labnis.station.bias.ramped_bias import RampedBias
@@ -30,8 +30,7 @@ def replace_fit(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[..., Any]
     """Give the I–V sweep another fit."""
 
     def replace(fit: Callable[..., Any]) -> None:
-        shipped = ESTIMATORS["IVSweep"]
-        monkeypatch.setitem(ESTIMATORS, "IVSweep", dataclasses.replace(shipped, fit=fit))
+        monkeypatch.setattr(CurrentVoltage, "fit", fit)
 
     return replace
 
@@ -47,7 +46,7 @@ def test_a_failing_procedure_leaves_zero_bias_and_its_rows(tmp_path: Path, labni
     assert known["reason"] == "RuntimeError: the lock-in fell off the table"
     assert "in conductance" in known["traceback"]
     with open_run(only_run(tmp_path)) as run:
-        assert run.sizes["bias"] == 5
+        assert run.sizes["point"] == 5
         assert run["current"].notnull().all()
     assert " failed " in labnis("ls").out
 
@@ -72,18 +71,18 @@ def test_a_bias_not_known_to_be_zero_comes_before_everything_else(
 
 
 def test_a_failing_live_fit_changes_nothing(tmp_path: Path, labnis: Commands, replace_fit: Callable[..., None]) -> None:
-    fit = ESTIMATORS["IVSweep"].fit
+    fit = CurrentVoltage.fit
 
-    def only_at_the_end(columns: Any, *others: Any) -> Any:
-        if len(columns["current"]) < 21:
+    def only_at_the_end(self: CurrentVoltage, data: Any, *others: Any) -> Any:
+        if data.attrs["rows"] < 21:
             raise ZeroDivisionError("live")
-        return fit(columns, *others)
+        return fit(self, data, *others)
 
     replace_fit(only_at_the_end)
     assert labnis("run IVSweep --dry-run --json --set points=21").code == 0
     assert read_metadata(only_run(tmp_path))["status"] == "done"
     assert read_metadata(only_run(tmp_path))["rows"] == 21
-    assert set(read_fits(only_run(tmp_path))) == {"current_voltage"}
+    assert set(read_fits(only_run(tmp_path))) == {"current_voltage", "conductance"}
 
 
 def test_a_fit_that_always_fails_is_reported_and_the_data_are_kept(
@@ -95,27 +94,31 @@ def test_a_fit_that_always_fails_is_reported_and_the_data_are_kept(
     replace_fit(never)
     answer = labnis("run IVSweep --dry-run --set points=21")
     assert answer.code == 0
-    assert "no fit: ZeroDivisionError: no fit today" in answer.err
+    assert "no fit (current_voltage): ZeroDivisionError: no fit today" in answer.err
     assert bias.left_at_zero
     assert read_metadata(only_run(tmp_path))["rows"] == 21
-    assert read_fits(only_run(tmp_path)) == {}
+    assert "current_voltage" not in read_fits(only_run(tmp_path))
 
 
-@pytest.mark.parametrize("event", ["started", "progressed", "estimated", "finished"])
-def test_a_failing_display_changes_nothing(
-    event: str, tmp_path: Path, labnis: Commands, monkeypatch: pytest.MonkeyPatch, bias: BiasLog
+@pytest.mark.parametrize("kind", [Started, RowRecorded, Fitted, Ended])
+def test_a_failing_observer_changes_nothing(
+    kind: type, tmp_path: Path, labnis: Commands, monkeypatch: pytest.MonkeyPatch, bias: BiasLog
 ) -> None:
-    def broken(*_: Any) -> None:
-        raise OSError("the terminal is gone")
+    shown = TerminalDisplay.__call__
 
-    monkeypatch.setattr(TerminalDisplay, event, broken)
+    def broken(display: TerminalDisplay, event: Any) -> None:
+        if isinstance(event, kind):
+            raise OSError("the terminal is gone")
+        shown(display, event)
+
+    monkeypatch.setattr(TerminalDisplay, "__call__", broken)
     answer = labnis("run IVSweep --dry-run --json --set points=41")
     assert answer.code == 0
     assert bias.left_at_zero
     known = read_metadata(only_run(tmp_path))
     assert (known["status"], known["rows"]) == ("done", 41)
-    if event in ("started", "progressed"):  # the others may be called after the file was closed
-        assert known["reason"].startswith(f"the display failed when the run {event}: OSError: the terminal is gone")
+    if kind in (Started, RowRecorded):  # the others may come after the file was closed
+        assert known["reason"].startswith("TerminalDisplay failed with OSError: the terminal is gone")
 
 
 def test_data_that_cannot_be_written_end_the_run_at_zero_bias(

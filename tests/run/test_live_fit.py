@@ -2,18 +2,18 @@
 
 import threading
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import xarray
+from labnis.fit.analyses import CurrentVoltage
 
-from labnis.experiment.analysis import ESTIMATORS
 from labnis.experiment.live_fit import LiveFit
 from labnis.fit import FitError, FitResult
 from procedures import IVSweep
-from tests.run.bench import Watcher, dry_bench
+from tests.run.bench import Watcher, dry_session
 
 PATIENCE = 30.0
 
@@ -30,8 +30,8 @@ class Patient(Watcher):
         self._stops = stops
         self._news = threading.Condition()
 
-    def progressed(self, percent: float, rows: int) -> None:
-        super().progressed(percent, rows)
+    def progressed(self, rows: int) -> None:
+        super().progressed(rows)
         # The row was offered to the fit before it is shown here: the fit may be there already, and no other follow.
         wanted = self._stops.get(rows, 0)
         with self._news:
@@ -47,8 +47,8 @@ def test_estimates_come_during_the_sweep_and_tighten(tmp_path: Path) -> None:
     sweep = IVSweep()
     sweep.points = 61
     watcher = Patient(stops={40: 1, 61: 2})
-    with dry_bench(tmp_path, sweep, watcher) as bench:
-        outcome = bench.run(sweep)
+    with dry_session(tmp_path, watcher) as session:
+        outcome = session.run(sweep)
     assert outcome.fit is not None
     assert not outcome.notes
     first, last, final = watcher.fits[0], watcher.fits[-1], outcome.fit
@@ -61,29 +61,29 @@ def test_estimates_come_during_the_sweep_and_tighten(tmp_path: Path) -> None:
 def test_a_blocked_fit_does_not_hold_up_the_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     begun, finished = threading.Event(), threading.Event()
     sizes: list[int] = []
-    shipped = ESTIMATORS["IVSweep"]
+    shipped = CurrentVoltage.fit
 
-    def blocked(columns: Any, *others: Any) -> FitResult:
-        sizes.append(len(columns["current"]))
+    def blocked(self: CurrentVoltage, data: xarray.Dataset, *others: Any) -> FitResult:
+        sizes.append(int(data.attrs["rows"]))
         begun.set()
         if threading.current_thread() is not threading.main_thread():
             assert finished.wait(PATIENCE), "the rows waited for the fit"
-        return shipped.fit(columns, *others)
+        return shipped(self, data, *others)
 
     class Releasing(Watcher):
-        def progressed(self, percent: float, rows: int) -> None:
-            super().progressed(percent, rows)
+        def progressed(self, rows: int) -> None:
+            super().progressed(rows)
             if rows == 20:  # on a busy machine the fit's thread might not get its turn before the sweep is over
                 assert begun.wait(PATIENCE)
             if rows == 61:
                 finished.set()
 
-    monkeypatch.setitem(ESTIMATORS, "IVSweep", replace(shipped, fit=blocked))
+    monkeypatch.setattr(CurrentVoltage, "fit", blocked)
     sweep = IVSweep()
     sweep.points = 61
     watcher = Releasing()
-    with dry_bench(tmp_path, sweep, watcher) as bench:
-        outcome = bench.run(sweep)
+    with dry_session(tmp_path, watcher) as session:
+        outcome = session.run(sweep)
     assert outcome.status == "done"
     assert watcher.rows == 61
     # One live fit was blocked while all rows came; between it and the end there was time for at most one more.
@@ -111,7 +111,7 @@ def test_updates_that_come_during_a_fit_are_dropped_for_the_newest() -> None:
         live.offer(lambda number=number: {"a": np.array([number])})  # type: ignore[misc]
     go_on.set()
     assert done.wait(PATIENCE)
-    live.stop()
+    live.close()
     assert seen == [0, 9]
 
 
@@ -143,8 +143,8 @@ def test_what_fails_once_is_tried_again_with_the_next_data(culprit: str) -> None
     assert failed.wait(PATIENCE)
     live.offer(data)
     assert succeeded.wait(PATIENCE)
-    live.stop()
-    assert live.problem is None
+    live.close()
+    assert not live.failure
     assert [fit["a"].value for fit in shown] == [2.0]
 
 
@@ -160,7 +160,7 @@ def test_each_fit_starts_from_the_one_before() -> None:
     for _ in range(2):
         live.offer(dict)
         assert shown.acquire(timeout=PATIENCE)
-    live.stop()
+    live.close()
     assert earlier[0] is None
     assert earlier[1] is not None
     assert earlier[1]["a"].value == 1.0
@@ -178,7 +178,7 @@ def test_a_fit_that_never_ends_is_left_alone() -> None:
     live = LiveFit(endless, shown.append)
     live.offer(dict)
     assert begun.wait(PATIENCE)
-    live.stop(patience=0.01)
-    assert isinstance(live.problem, TimeoutError)
+    live.close(patience=0.01)
+    assert live.failure.startswith("TimeoutError: still fitting")
     release.set()
     assert not shown

@@ -4,17 +4,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import xarray
 
-from labnis.cli.measuring import measure
-from labnis.cli.preparing import Options
 from labnis.errors import RequestError
-from labnis.experiment.goals import PrecisionGoal, check_goals, parsed_goals
+from labnis.experiment.analysis import analyses_of, result_units
+from labnis.experiment.goals import PrecisionGoal, check_informed, parsed_goals
 from labnis.experiment.information_order import InformedOrder
-from labnis.experiment.outcome import RunOutcome
+from labnis.experiment.run import Run
 from labnis.fit import FitResult
 from labnis.storage import open_run, read_events
-from procedures import IVSweep
-from tests.run.bench import Watcher, dry_bench, write_station
+from procedures import CALIBRATION, IVSweep
+from tests.run.bench import Commands, Watcher, dry_session
+
+UNITS = result_units([analyses_of(kind)[0] for kind in CALIBRATION])
 
 
 @pytest.mark.parametrize(
@@ -32,11 +34,11 @@ from tests.run.bench import Watcher, dry_bench, write_station
     ],
 )
 def test_goal_is_read_with_its_unit(text: str, sigma: float, relative: bool) -> None:
-    (goal,) = parsed_goals([text])
+    (goal,) = parsed_goals([text], UNITS)
     assert goal.result == text.partition("=")[0].strip()
     assert goal.sigma == pytest.approx(sigma)
     assert goal.relative is relative
-    assert parsed_goals([str(goal)]) == (goal,)
+    assert parsed_goals([str(goal)], UNITS) == (goal,)
 
 
 @pytest.mark.parametrize(
@@ -44,7 +46,7 @@ def test_goal_is_read_with_its_unit(text: str, sigma: float, relative: bool) -> 
     [
         (["gain"], "write it as"),
         (["gain=little"], "write it as"),
-        (["loss=1dB"], "'loss' is no result; there are gap, "),
+        (["loss=1dB"], "'loss' is no result here; there are gap, "),
         (["gap=1mK"], "'mK' cannot be expressed in eV"),
         (["gain=1 bananas"], "'bananas' cannot be expressed in dB"),
         (["gain=-0.1dB"], "positive"),
@@ -54,38 +56,47 @@ def test_goal_is_read_with_its_unit(text: str, sigma: float, relative: bool) -> 
 )
 def test_goal_that_is_none_is_refused(texts: list[str], told: str) -> None:
     with pytest.raises(RequestError, match=told):
-        parsed_goals(texts)
+        parsed_goals(texts, UNITS)
 
 
-def test_goal_that_no_procedure_can_reach_is_refused() -> None:
-    with pytest.raises(RequestError, match=r"--until gain=0\.1 dB: IVSweep does not measure gain"):
-        check_goals(parsed_goals(["gain=0.1dB"]), [IVSweep()])
-    sweep = IVSweep()
-    sweep.order = "information"
+def test_goal_that_no_procedure_can_reach_is_refused(labnis: Commands) -> None:
+    answer = labnis("run IVSweep --dry-run --until gain=0.1dB")
+    assert answer.code == 2
+    assert "--until 'gain=0.1dB': 'gain' is no result here; there are gap, normal_resistance" in answer.err
+
+
+def test_an_informed_order_needs_a_goal_and_an_analysis_that_can_choose() -> None:
+    sweep = IVSweep(order="information")
     with pytest.raises(RequestError, match="give --until"):
-        check_goals((), [sweep])
+        check_informed(sweep, analyses_of(sweep), ())
+    with pytest.raises(RequestError, match="cannot choose its biases: it has no analysis"):
+        check_informed(sweep, (), ())
+
+    class Blind:
+        name, results = "blind", {"gap": "eV"}
+
+    with pytest.raises(RequestError, match="its analysis blind has no `sensitivity`"):
+        check_informed(sweep, (Blind(),), parsed_goals(["gap=1%"], UNITS))  # type: ignore[arg-type]
 
 
 def test_sigma_of_few_data_is_not_believed() -> None:
     def fit(freedom: int) -> FitResult:
         return FitResult("m", ("gain",), ("dB",), np.array([50.0]), np.diag([1e-4]), 1.0, freedom, 1.0)
 
-    goal = PrecisionGoal("gain", 0.05)
+    goal = PrecisionGoal("gain", 0.05, "dB")
     assert goal.reached(fit(100))
     assert not goal.reached(fit(4))
-    assert not PrecisionGoal("gain", 1e-4, relative=True).reached(fit(100))
+    assert not PrecisionGoal("gain", 1e-4, "dB", relative=True).reached(fit(100))
 
 
-def run_iv(folder: Path, goal: str, order: str, points: int = 101) -> tuple[RunOutcome, IVSweep]:
-    sweep = IVSweep()
-    sweep.points, sweep.order = points, order
-    with dry_bench(folder, sweep, Watcher(), goals=parsed_goals([goal])) as bench:
-        return bench.run(sweep), sweep
+def run_iv(folder: Path, goal: str, order: str, points: int = 101) -> tuple[Run, IVSweep]:
+    sweep = IVSweep(points=points, order=order)
+    with dry_session(folder, Watcher()) as session:
+        return session.run(sweep, until=[goal]), sweep
 
 
 @pytest.mark.parametrize("order", ["sweep", "information"])
 def test_run_ends_when_the_result_is_known(order: str, tmp_path: Path) -> None:
-    write_station(tmp_path)
     outcome, sweep = run_iv(tmp_path, "normal_resistance=0.02%", order)
     assert outcome.status == "done"
     assert 10 <= outcome.rows < 101
@@ -98,7 +109,8 @@ def test_run_ends_when_the_result_is_known(order: str, tmp_path: Path) -> None:
     assert abs(off) < 4
     biases = open_run(outcome.path)["bias"].values
     if order == "sweep":
-        np.testing.assert_allclose(biases, sweep.biases()[: biases.size], atol=1e-6)
+        np.testing.assert_array_equal(biases, sweep.biases())
+        assert open_run(outcome.path)["current"].notnull().sum() == outcome.rows
     else:
         # The resistance is told by the ends of the curve.
         assert (np.abs(biases[10:]) > 1e-3).any()
@@ -106,39 +118,38 @@ def test_run_ends_when_the_result_is_known(order: str, tmp_path: Path) -> None:
 
 
 def test_goal_that_is_never_reached_ends_with_the_last_point(tmp_path: Path) -> None:
-    write_station(tmp_path)
     outcome, _ = run_iv(tmp_path, "gap=1e-7%", "information", points=31)
     assert outcome.rows == 31
     assert not any("ended" in note for note in outcome.notes)
 
 
 def test_resumed_run_repeats_its_last_bias_before_it_goes_on_choosing() -> None:
-    measured = {"bias": np.array([0.0, 1.0, 0.3])}
+    measured = xarray.Dataset(coords={"bias": ("point", [0.0, 1.0, 0.3])})
     order = InformedOrder(
         np.linspace(0, 1, 11),
-        parsed_goals(["gap=1%"]),
+        parsed_goals(["gap=1%"], UNITS),
         sensitivity=lambda *_: pytest.fail("there is no fit yet"),
-        columns=lambda: measured,
+        data=lambda: measured,
         latest=lambda: None,
     )
-    assert order(3) == 0.3
-    assert order(4) in np.linspace(0, 1, 11)
+    assert order(2) == 0.3
+    assert order(3) in np.linspace(0, 1, 11)
 
 
 def test_before_there_is_a_fit_the_whole_range_is_looked_at() -> None:
     grid = np.linspace(-1, 1, 65)
     order = InformedOrder(
         grid,
-        parsed_goals(["gap=1%"]),
+        parsed_goals(["gap=1%"], UNITS),
         sensitivity=lambda *_: pytest.fail("there is no fit yet"),
-        columns=dict,
+        data=lambda: None,
         latest=lambda: None,
     )
-    assert [order(number) for number in range(1, 6)] == [-1, 1, 0, -0.5, 0.5]
-    assert len({order(number) for number in range(1, 66)}) == 65
+    assert [order(number) for number in range(5)] == [-1, 1, 0, -0.5, 0.5]
+    assert len({order(number) for number in range(65)}) == 65
 
 
-def test_goals_and_a_record_of_messages_exclude_each_other(tmp_path: Path) -> None:
-    options = Options(tmp_path / "station.yaml", True, 1, None, None, True, True, parsed_goals(["gap=1%"]))
-    with pytest.raises(RequestError, match="--record-visa"):
-        measure([IVSweep()], options, as_json=False)
+def test_goals_and_a_record_of_messages_exclude_each_other(labnis: Commands) -> None:
+    answer = labnis("run IVSweep --dry-run --record-visa --until gap=1%")
+    assert answer.code == 2
+    assert "--until and --record-visa do not go together" in answer.err

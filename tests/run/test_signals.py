@@ -17,7 +17,7 @@ from labnis.errors import StoppedBySignal
 from labnis.safety.stop_requests import stop_on_signals
 from labnis.storage import list_runs, read_metadata
 from procedures import IVSweep
-from tests.run.bench import ROOT, TRUTH_TEXT, Watcher, dry_bench
+from tests.run.bench import ROOT, TRUTH_TEXT, Watcher, dry_session
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
 
@@ -117,10 +117,10 @@ def test_kill_9_leaves_a_file_that_plain_h5py_opens(tmp_path: Path, child: subpr
 
 def test_a_stop_before_a_run_begins_leaves_no_file(tmp_path: Path) -> None:
     procedure = IVSweep()
-    with dry_bench(tmp_path, procedure, Watcher()) as bench:
+    with dry_session(tmp_path, Watcher()) as session:
         os.kill(os.getpid(), signal.SIGTERM)
         with pytest.raises(StoppedBySignal, match="IVSweep was not begun") as stopped:
-            bench.run(procedure)
+            session.run(procedure)
     assert stopped.value.exit_code == 143
     assert not list(tmp_path.rglob("*.h5"))
 

@@ -22,7 +22,7 @@ def test_rows_are_stored_with_units(name: str, tmp_path: Path, labnis: Commands,
     answer = labnis(f"run {MINE}.{name} --dry-run --json --set points=4 --set mode=down --set slow=true")
     assert answer.code == 0, answer.err
     with open_run(only_run(tmp_path)) as run:
-        assert list(run.dims) == ["voltage"]
+        assert list(run.dims) == ["point"]
         assert run["voltage"].attrs["units"] == "V"
         np.testing.assert_array_equal(run["voltage"], [0.0, 0.5, 1.0, 1.5])
         np.testing.assert_array_equal(run["sense_current"], [0.0, -2.0, -4.0, -6.0])

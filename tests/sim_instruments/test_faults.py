@@ -30,6 +30,7 @@ from sim_instruments.server import (
     spoiled,
 )
 from sim_instruments.world import DisturbedWorld
+from tests.acquiring import acquired
 
 pytestmark = pytest.mark.filterwarnings("ignore::qcodes.utils.QCoDeSDeprecationWarning")
 
@@ -210,10 +211,10 @@ def test_overload_of_lockin_and_network_analyzer(server: ServerProcess) -> None:
     with pytest.raises(OverloadError, match="input"):
         lockin.read()
     with pytest.raises(OverloadError, match="overload"):
-        vna.trace()
+        acquired(vna)
     control(server.port, do="clear")
     lockin.read()
-    vna.trace()
+    acquired(vna)
 
 
 def test_overload_of_the_spectrum_analyzer(server: ServerProcess) -> None:
@@ -230,12 +231,12 @@ def test_a_cut_block_is_an_error_of_the_driver_and_the_next_trace_is_whole(
     vna = KeysightN5222B("vna", server.addresses["vna"], visalib="@py")
     vna.prepare(center=4.7e9, span=20e6, points=101, power=-30.0, if_bandwidth=100e3, averages=1)
     vna.timeout(0.3)
-    vna.trace()
+    acquired(vna)
     arm(server, "vna", "truncate", match="DATA?")
     monkeypatch.setattr("drivers.keysight_wire.TIMEOUT_MARGIN", 0.2)
     with pytest.raises((ReadingError, CommunicationError)):
-        vna.trace()
-    assert vna.trace().shape == (101,)
+        acquired(vna)
+    assert acquired(vna).shape == (101,)
 
 
 # --- the fridge ---------------------------------------------------------------------------------------------------

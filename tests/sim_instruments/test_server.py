@@ -43,6 +43,7 @@ from sim_instruments.server import (
     read_log,
 )
 from sim_instruments.world import World
+from tests.acquiring import acquired
 
 pytestmark = pytest.mark.filterwarnings("ignore::qcodes.utils.QCoDeSDeprecationWarning")
 
@@ -120,10 +121,10 @@ def test_labnis_drivers_read_the_device(server: ServerProcess, world: World) -> 
 def test_labnis_drivers_read_whole_traces(server: ServerProcess) -> None:
     vna = KeysightN5222B("vna", server.addresses["vna"], visalib="@py")
     vna.prepare(center=4.7e9, span=20e6, points=1001, power=-30.0, if_bandwidth=100e3, averages=1)
-    assert vna.trace().shape == (1001,)
+    assert acquired(vna).shape == (1001,)
     analyzer = KeysightN9030B("analyzer", server.addresses["analyzer"], visalib="@py")
     analyzer.prepare(center=4.7e9, span=20e6, points=1001, resolution_bandwidth=1e6, sweep_time=0.01, averages=1)
-    assert analyzer.power_spectral_density().shape == (1001,)
+    assert acquired(analyzer).shape == (1001,)
 
 
 def test_binary_traces_arrive_whole_although_line_feeds_are_among_their_bytes(server: ServerProcess) -> None:

@@ -2,8 +2,6 @@
 
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -13,12 +11,8 @@ import psutil  # type: ignore[import-untyped]
 from pymeasure.experiment import FloatParameter, IntegerParameter, Procedure
 
 from drivers.roles import Roles
-from labnis.experiment.session import Bench, Simulation, open_bench
-from labnis.ledger import open_ledger
-from labnis.station import load_station
 from labnis.storage import open_run
-from sim_instruments import open_twin
-from tests.run.bench import Watcher, write_station
+from tests.run.bench import Watcher, dry_session, write_station
 
 __all__ = ["Block", "LongRun", "long_run"]
 
@@ -65,8 +59,9 @@ def long_run(folder: Path, rows: int) -> tuple[Block, ...]:
     """Run it on the twin in this process, check every row in the file, and return what each block took."""
     procedure = LongRun()
     procedure.rows = rows
-    with _bench(folder, procedure) as bench:
-        outcome = bench.run(procedure)
+    _station(folder)
+    with dry_session(folder, Watcher()) as session:
+        outcome = session.run(procedure)
     found = open_run(outcome.path)
     numbers = np.arange(rows)
     if outcome.status != "done" or not np.array_equal(found["number"], numbers):
@@ -75,23 +70,7 @@ def long_run(folder: Path, rows: int) -> tuple[Block, ...]:
     return procedure.found
 
 
-@contextmanager
-def _bench(folder: Path, procedure: Procedure) -> Iterator[Bench]:
+def _station(folder: Path) -> None:
     station = write_station(folder)
     text = station.read_text(encoding="utf-8")
     station.write_text(text.replace("# fridge_pause:", "fridge_pause:"), encoding="utf-8")
-    config = load_station(station)
-    ledger = open_ledger(folder / "ledger.sqlite")
-    ledger.start_cooldown("soak")
-    with open_twin(folder / "truth.yaml", seed=None, wiring={"series_resistance": 2000.0}) as twin:
-        simulation = Simulation(twin.visalib, twin.addresses, twin.seed, twin.truth_text)
-        with open_bench(
-            config,
-            [procedure],
-            data=folder / "data",
-            ledger=ledger,
-            cooldown="soak",
-            simulation=simulation,
-            display=Watcher(),
-        ) as bench:
-            yield bench

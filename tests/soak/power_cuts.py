@@ -47,7 +47,7 @@ def cut_power(recorded: Recording, seed: int, folder: Path) -> Cut:
     if seconds > RECOVERY_WITHIN:
         problems.append(f"recovery took {seconds:.1f} s")
     run = open_run(path)
-    found = int(run.sizes["bias"])
+    found = int(run.sizes["point"])
     try:
         if found or promised:
             assert_rows(run, promised)

@@ -13,6 +13,7 @@ from drivers.roles import DeviceBias
 from drivers.wiring import Wiring
 from labnis.errors import ConfigurationError, RequestError
 from labnis.station import BiasMismatchError, BiasUnknownError, Limits, RampedBias
+from labnis.station.role_check import missing_members
 
 from .fakes import LIMITS, FakeSource
 
@@ -39,7 +40,7 @@ def assert_rate(source: FakeSource, start: float, rate: float) -> None:
 
 
 def test_fills_the_role_of_a_device_bias() -> None:
-    assert isinstance(bias_of(FakeSource()), DeviceBias)
+    assert missing_members(bias_of(FakeSource()), DeviceBias) == []
 
 
 @settings(max_examples=40, deadline=None)

@@ -114,6 +114,12 @@ CORPUS = [
         7,
         ["source.parameters.level.initial_value", "role bias", "ramps"],
     ),
+    (  # settings of a submodule: an unknown key before QCoDeS 0.62
+        "    address: FAKE0::1",
+        "    address: FAKE0::1\n    channel:\n      level:\n        initial_value: 1.0",
+        None,
+        ["instruments.source.channel"],
+    ),
     # YAML
     ("  scope:", "  source:", 5, ["duplicate key", "source"]),
     ("FAKE0::1", "!!python/object/apply:os.system [touch pwned]", 4, ["tag", "python/object"]),

@@ -15,6 +15,7 @@ from drivers.keithley_2450 import Keithley2450
 from drivers.roles import SelfRamping
 from drivers.wiring import Wiring
 from labnis.station import BiasUnknownError, Limits, RampedBias
+from labnis.station.role_check import missing_members
 from sim_instruments import ADDRESSES, SHIPPED_TRUTH
 from sim_instruments.server import SourcePoint, largest_rate
 from sim_instruments.visa import LabnisVisaLibrary
@@ -83,7 +84,7 @@ def rate_of(writes: Sequence[tuple[float, float]], start: float = 0.0) -> float:
 
 def test_a_long_way_is_walked_and_the_target_written_exactly() -> None:
     source = WalkingSource()
-    assert isinstance(source, SelfRamping)
+    assert missing_members(source, SelfRamping) == []
     bias = bias_of(source)
     source.calls.clear()
     began = source.clock.now

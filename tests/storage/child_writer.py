@@ -18,7 +18,7 @@ if __name__ == "__main__":
     ]
     about = RunMetadata("Sweep", {}, datetime.now().astimezone(), collect_environment(), simulated=True)
     axis = Axis("frequency", "Hz", "Frequency", np.arange(101.0))
-    run = RunWriter(Path(sys.argv[1]), about, columns, coordinate="bias", axes=[axis])
+    run = RunWriter(Path(sys.argv[1]), about, columns, axes=[axis])
     sys.stdout.write(f"{run.path}\n")
     sys.stdout.flush()
     pace = threading.Event()

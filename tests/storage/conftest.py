@@ -28,6 +28,7 @@ def metadata(**changes: Any) -> RunMetadata:
         "environment": ENVIRONMENT,
         "simulated": True,
         "cooldown": "CD12",
+        "setpoints": ("bias",),
     }
     return RunMetadata(**{**known, **changes})
 
@@ -44,7 +45,7 @@ def run_factory(data_root: Path) -> Callable[..., RunWriter]:
     """Makes writers with one real, one complex trace column; they flush only when asked unless told otherwise."""
 
     def make(**options: Any) -> RunWriter:
-        settings: dict[str, Any] = {"coordinate": "bias", "axes": [FREQUENCY], "flush_interval": 1000.0}
+        settings: dict[str, Any] = {"axes": [FREQUENCY], "flush_interval": 1000.0}
         about = {key: options.pop(key) for key in list(options) if key in RunMetadata.__dataclass_fields__}
         return RunWriter(data_root, metadata(**about), COLUMNS, **{**settings, **options})
 

@@ -176,7 +176,7 @@ def recorded_run(monkeypatch: pytest.MonkeyPatch, new_run: Callable[..., RunWrit
 
 def assert_rows(run: Any, at_least: int) -> None:
     """The dataset holds at least so many rows, all with the values that `row` gave them."""
-    count = run.sizes["bias"]
+    count = run.sizes["point"]
     assert count >= at_least
     np.testing.assert_array_equal(run.bias, np.arange(count))
     np.testing.assert_array_equal(run.current, -np.arange(count))

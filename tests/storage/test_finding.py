@@ -44,6 +44,20 @@ def test_list_is_in_order_of_time_and_complete(new_run, tmp_path):
     assert "truncated" in found[2].reason
 
 
+def test_runs_are_found_by_their_tags(new_run, tmp_path):
+    for run_id, tags in (("a", ["good", "sample 7"]), ("b", ["good"]), ("c", [])):
+        new_run(run_id=run_id, tags=tags, note=f"note {run_id}").finish("done")
+    (tmp_path / "data" / "CD12" / "2026-03-04" / "000001-IVSweep-dead0001.h5").touch()
+
+    def found(*tags: str) -> list[str]:
+        return [run.run_id for run in list_runs(tmp_path / "data", tags=tags)]
+
+    assert (found(), found("good"), found("good", "sample 7")) == (["a", "b", "c", "dead0001"], ["a", "b"], ["a"])
+    assert found("absent") == []
+    [run] = list_runs(tmp_path / "data", tags=["sample 7"])
+    assert (run.tags, run.note) == (("good", "sample 7"), "note a")
+
+
 def test_foreign_hdf5_file_is_listed_as_unreadable(new_run, tmp_path):
     with new_run() as run:
         pass

@@ -39,11 +39,15 @@ def test_round_trip(new_run):
         "calibrations": [{"quantity": "gain", "value": 60.0, "sigma": 0.1}],
         "seed": 7,
         "truth_text": "junction: {}\n",
+        "tags": ("good", "sample 7"),
+        "note": "after the thermal cycle",
+        "analyses": ["labnis.fit.analyses.CurrentVoltage"],
+        "context": {"wiring": {"series_resistance": 2e3}, "fridge": None},
     }
     with new_run(**given) as run:
         pass
-    found = open_run(run.path).attrs
-    assert found["schema_version"] == 2
+    found = read_metadata(run.path)
+    assert found["schema_version"] == 3
     assert found["run_id"] == run.run_id
     assert found["procedure"] == "ReflectionVsBias"
     assert found["cooldown"] == "CD12"
@@ -57,7 +61,9 @@ def test_round_trip(new_run):
     assert found["wiring"]["line"]["series_resistance"] == 2e3
     assert found["station_snapshot"] == {"big": "x" * 300_000, "path": "a/b", "time": START.isoformat()}
     assert found["station_text"] == given["station_text"]
-    assert found["calibrations"] == given["calibrations"]
+    for name in ("calibrations", "note", "analyses", "context"):
+        assert found[name] == given[name]
+    assert (found["tags"], found["setpoints"]) == (["good", "sample 7"], ["bias"])
     assert (found["seed"], found["truth_text"], found["simulated"]) == (7, given["truth_text"], True)
     assert (found["git_commit"], found["git_dirty"], found["packages"]) == ("abc123", True, {"numpy": "2"})
     assert found["start"] == START
@@ -69,7 +75,9 @@ def test_round_trip(new_run):
 def test_a_real_run_has_no_seed_and_says_so_in_plain_hdf5(new_run):
     with new_run(simulated=False) as run:
         pass
-    assert open_run(run.path).attrs["seed"] is None
+    found = read_metadata(run.path)
+    assert (found["seed"], found["simulated"]) == (None, False)
+    assert "seed" not in open_run(run.path).attrs
     with h5py.File(run.path) as file:
         assert not file.attrs["simulated"]
         assert not file["data"].attrs["simulated"]

@@ -21,7 +21,7 @@ from .conftest import row
         ({"s11": np.zeros(6)}, "s11", r"shape is \(6,\), needed is \(7,\) \(axes: frequency\)"),
         ({"s11": 1.0}, "s11", r"shape is \(\)"),
         ({"s11": [[1, 2], [3]]}, "s11", "inhomogeneous"),
-        ({"voltage": 1.0}, "voltage", "unknown column; the run's columns are bias, current, s11"),
+        ({"voltage": 1.0}, "voltage", "unknown column; the run's columns are point, bias, current, s11"),
     ],
 )
 def test_bad_row_is_named_and_not_taken(new_run, change, column, problem):
@@ -54,7 +54,7 @@ def test_rows_beyond_the_memory_limit_go_to_disk_unasked(new_run, monkeypatch):
         run.append(row(index))
     wait = threading.Event()
     for _ in range(500):
-        on_disk = open_run(run.path).sizes["bias"]
+        on_disk = open_run(run.path).sizes["point"]
         if on_disk > 90:
             break
         wait.wait(0.01)

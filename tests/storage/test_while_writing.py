@@ -49,7 +49,7 @@ def test_row_is_on_disk_within_a_second_while_the_measurement_waits(new_run):
     run.append(row(0))
     appended = time.monotonic()
     tick = threading.Event()
-    while open_run(run.path).sizes["bias"] == 0:
+    while open_run(run.path).sizes["point"] == 0:
         assert time.monotonic() - appended < 1, "the row is not on disk after 1 s"
         tick.wait(0.005)
     assert open_run(run.path).attrs["status"] == "running"
@@ -99,7 +99,7 @@ def test_a_reader_in_another_process_never_sees_a_wrong_or_fewer_rows(tmp_path):
         while readings < 100 or seen < 500:
             found = open_run(path)
             readings += 1
-            count = found.sizes["bias"]
+            count = found.sizes["point"]
             assert count >= seen
             seen = count
             np.testing.assert_array_equal(found.bias, np.arange(count))
@@ -162,10 +162,10 @@ def test_a_kill_at_any_write_of_a_flush_leaves_old_or_new_rows(new_run, monkeypa
         image[offset : offset + len(data)] = data
         copy.write_bytes(image)
         found = open_run(copy)
-        assert found.sizes["bias"] in (50, 50 + more)
+        assert found.sizes["point"] in (50, 50 + more)
         assert found.attrs["status"] in ("running", "done")
-        np.testing.assert_array_equal(found.current, -np.arange(found.sizes["bias"]))
-        np.testing.assert_array_equal(found.s11[:, 6], np.arange(found.sizes["bias"]) * (1 + 2j))
+        np.testing.assert_array_equal(found.current, -np.arange(found.sizes["point"]))
+        np.testing.assert_array_equal(found.s11[:, 6], np.arange(found.sizes["point"]) * (1 + 2j))
 
 
 def test_disk_that_takes_no_more_is_told_to_the_next_append_and_recovered_from(new_run, monkeypatch):
@@ -214,7 +214,7 @@ def test_folder_removed_in_mid_run_is_told_with_its_path(new_run):
         run.flush()
     run.path.with_suffix(".gone").rename(run.path)
     run.finish("done")
-    assert open_run(run.path).sizes["bias"] == 1
+    assert open_run(run.path).sizes["point"] == 1
 
 
 @pytest.mark.parametrize(
@@ -225,7 +225,7 @@ def test_a_run_that_ends_badly_keeps_its_rows_and_the_reason(new_run, error, sta
         run.append(row(0))
         raise error
     found = open_run(run.path)
-    assert found.sizes["bias"] == 1
+    assert found.sizes["point"] == 1
     assert found.attrs["status"] == status
     assert found.attrs["reason"].startswith(type(error).__name__)
     assert "in test_a_run_that_ends_badly" in found.attrs["traceback"]

@@ -5,12 +5,14 @@ Values are biases behind the divider (V).
 
 import logging
 from collections.abc import Sequence
+from typing import cast
 
 from drivers.errors import InstrumentError, RejectedCommandError, SettingError
 from drivers.roles import BiasSource, Clock, SelfRamping
 from drivers.wiring import Wiring
 from labnis.station.bias.level import SourceLevel
 from labnis.station.bias.ramp import Pace, ramp_points
+from labnis.station.role_check import missing_members
 
 __all__ = ["Mover"]
 
@@ -59,7 +61,7 @@ class Mover:
     def __init__(
         self, source: BiasSource, wiring: Wiring, level: SourceLevel, pace: Pace, clock: Clock, name: str
     ) -> None:
-        self._walker = source if isinstance(source, SelfRamping) else None
+        self._walker: SelfRamping | None = None if missing_members(source, SelfRamping) else cast(SelfRamping, source)
         self._wiring = wiring
         self._level = level
         self._pace = pace

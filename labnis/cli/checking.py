@@ -1,0 +1,58 @@
+"""Checking a station without measuring: `check`."""
+
+from contextlib import nullcontext
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from labnis.cli.options import STATION, DataOption, DryRunOption, StationOption, TwinOption
+from labnis.experiment.opening import ledger_of, twin_of
+from labnis.station import StationConfig, check_station, load_station, open_station
+from labnis.storage import check_data_root
+from labnis.ui.terminal import listed
+
+__all__ = ["check"]
+
+
+def check(
+    station: StationOption = STATION,
+    dry_run: DryRunOption = False,
+    twin: TwinOption = None,
+    open_instruments: Annotated[bool, typer.Option("--open", help="Open the instruments, ask who they are.")] = False,
+    data: DataOption = None,
+) -> None:
+    """Check the station file, the data folder and the ledger; with --open also the instruments."""
+    config = load_station(station)
+    check_station(config)
+    folder = check_data_root(data or config.data)
+    console = Console()
+    with twin_of(config, twin, None) if dry_run else nullcontext() as simulated:
+        console.print(_roles_table(config, simulated))
+        console.print(f"wiring: {listed(config.wiring_record())}", highlight=False, soft_wrap=True)
+        console.print(f"limits: {listed(config.limits.model_dump())}", highlight=False, soft_wrap=True)
+        console.print(f"data: {folder}", highlight=False, soft_wrap=True)
+        for line in config.migrated_lines:
+            console.print(line, highlight=False, soft_wrap=True, markup=False)
+        ledger_of(config, data).close()
+        if open_instruments or dry_run:
+            _print_identities(config, simulated, console)
+    console.print("ok")
+
+
+def _roles_table(config: StationConfig, twin: Any) -> Table:
+    table = Table("role", "instrument", "type", "address", title=escape(str(config.path)), title_justify="left")
+    for role, spec in config.roles.items():
+        name = spec.instrument
+        address = (config.address(name) or "") if twin is None else twin.addresses.get(name, "stand-in")
+        table.add_row(role, escape(name), config.instruments[name]["type"], address)
+    return table
+
+
+def _print_identities(config: StationConfig, twin: Any, console: Console) -> None:
+    with open_station(config, twin=twin) as station:
+        station.open(list(config.roles))
+        for name, identity in station.identities().items():
+            console.print(f"{name}: {listed(identity)}", highlight=False, soft_wrap=True)

@@ -1,0 +1,1 @@
+"""Instruments, measurements and fits of this lab."""

@@ -1,0 +1,117 @@
+"""What a session publishes while it measures, and the observers it tells.
+
+An observer is any function of one event. Terminal, plot window and record of VISA traffic are observers; none of them
+can change or fail a run: one that raises is left out from then on, and the run's record says why.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import xarray
+from pymeasure.experiment import Procedure
+
+from labnis.experiment.run import Run
+from labnis.fit import Estimate, FitResult
+
+__all__ = ["Ended", "Event", "Fitted", "Observer", "Observers", "RowRecorded", "Started"]
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Started:
+    """A run begins.
+
+    Attributes
+    ----------
+    procedure
+        Configured; an observer may read it, not change it.
+    path
+        The run's file.
+    points
+        Number of points planned; None if it is not known.
+    duration
+        Planned (s); NaN if it is not known.
+    first_point
+        More than 0 where a run is resumed.
+
+    """
+
+    procedure: Procedure
+    path: Path
+    points: int | None
+    duration: float
+    first_point: int
+
+
+@dataclass(frozen=True)
+class RowRecorded:
+    """A row is in the file, or there is progress without one.
+
+    Attributes
+    ----------
+    rows
+        Rows so far.
+    percent
+        As the procedure reports it.
+    data
+        Function without arguments: everything measured so far, as `open_run` reads it; None where nothing is kept in
+        memory.
+
+    """
+
+    rows: int
+    percent: float
+    data: Callable[[], xarray.Dataset | None] | None
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A live fit has new values: of the analysis `name`, with its results as they are published."""
+
+    name: str
+    fit: FitResult
+    results: Mapping[str, Estimate]
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The run is over, and its file is closed."""
+
+    run: Run
+
+
+Event = Started | RowRecorded | Fitted | Ended
+Observer = Callable[[Event], None]
+
+
+class Observers:
+    """Tells every observer of every event.
+
+    Attributes
+    ----------
+    problems
+        What observers failed with, in sentences.
+
+    """
+
+    def __init__(self, observers: Iterable[Observer]) -> None:
+        self._observers = list(observers)
+        self.problems: list[str] = []
+
+    def __call__(self, event: Event) -> None:
+        """Publish `event`."""
+        for observer in list(self._observers):
+            try:
+                observer(event)
+            except (Exception, SystemExit) as error:  # noqa: BLE001  # an observer never changes a run
+                # rich calls sys.exit() when the other end of its pipe is gone.
+                self._observers.remove(observer)
+                name = getattr(observer, "__qualname__", type(observer).__qualname__)
+                self.problems.append(
+                    f"{name} failed with {type(error).__name__}: {error} ({type(event).__name__}); "
+                    "the run went on without it"
+                )
+                logger.warning(self.problems[-1])

@@ -1,0 +1,91 @@
+"""The measurement itself: a procedure's startup, execute and shutdown, with everything that moves made safe."""
+
+from contextlib import suppress
+from typing import Any
+
+import xarray
+from pymeasure.experiment import Procedure
+
+from labnis.experiment.failures import collecting
+from labnis.experiment.goals import is_informed
+from labnis.experiment.information_order import InformedOrder
+from labnis.experiment.live_fit import LiveFit
+from labnis.experiment.recorder import Recorder
+from labnis.experiment.run_plan import RunPlan
+from labnis.fit import FitResult, Sensitivity
+from labnis.safety.safeguards import Safeguards, Stopped
+from labnis.safety.stop_requests import StopRequest
+from labnis.station import OpenStation
+
+__all__ = ["measure"]
+
+
+def measure(
+    procedure: Procedure,
+    plan: RunPlan,
+    station: OpenStation,
+    *,
+    recorder: Recorder,
+    safeguards: Safeguards,
+    stop: StopRequest,
+    live: LiveFit | None,
+    window: Procedure | None,
+) -> list[BaseException]:
+    """Run `procedure`; on every way out everything that moves goes to its end before the procedure's own shutdown.
+
+    Parameters
+    ----------
+    procedure
+        Configured.
+    plan, station, recorder, safeguards, stop
+        Of the run.
+    live
+        Ends the run when its goals are reached, and tells an informed order what is known; None without analyses.
+    window
+        Procedure of a pymeasure Worker that gets every record, too, and may ask the run to stop.
+
+    Returns
+    -------
+    list
+        What was raised, the most severe first.
+
+    """
+    measuring: list[BaseException] = []
+    leaving: list[BaseException] = []
+
+    def emit(topic: str, record: Any) -> None:
+        recorder.emit(topic, record)
+        if window is not None and topic in ("results", "batch results", "progress"):
+            window.emit(topic, record)
+
+    def should_stop() -> bool:
+        satisfied = live is not None and bool(live.reached)
+        return safeguards.should_stop() or satisfied or (window is not None and bool(window.should_stop()))
+
+    procedure.roles = safeguards.roles
+    procedure.emit, procedure.should_stop, procedure.is_last = emit, should_stop, lambda: True
+    if live is not None and is_informed(procedure):
+        procedure.choose = _informed_order(procedure, plan, recorder, live)
+    procedure.status = Procedure.RUNNING
+    with collecting(measuring), suppress(Stopped):
+        safeguards.check_before_start()
+        procedure.startup()
+        if not stop:
+            procedure.evaluate_metadata()
+            procedure.execute()
+    with collecting(leaving):
+        station.make_safe()
+    with collecting(measuring):
+        procedure.shutdown()
+    return leaving + measuring
+
+
+def _informed_order(procedure: Procedure, plan: RunPlan, recorder: Recorder, live: LiveFit) -> InformedOrder:
+    def sensitivity(data: xarray.Dataset, fit: FitResult, biases: Any) -> Sensitivity:
+        analysis: Any = plan.analyses[0]
+        found: Sensitivity = analysis.sensitivity(fit, data, biases, plan.context, plan.known)
+        return found
+
+    return InformedOrder(
+        procedure.biases(), plan.goals, sensitivity=sensitivity, data=recorder.data, latest=lambda: live.latest
+    )

@@ -1,0 +1,162 @@
+"""From a station file to a session: configuration, data folder, ledger, cooldown, twin, guardian, instruments."""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from pathlib import Path
+
+from labnis.errors import ConfigurationError, InterlockError, RequestError
+from labnis.experiment.events import Observer
+from labnis.experiment.session import Session, TrafficRecord
+from labnis.ledger import Ledger, enter_pending, open_ledger
+from labnis.safety.guardian import guarded
+from labnis.safety.stop_requests import StopRequest, stop_on_signals
+from labnis.station import StationConfig, load_station, open_station
+from labnis.storage import check_data_root
+from sim_instruments import Twin, open_twin
+
+__all__ = ["cooldown_for", "ledger_of", "open_session", "twin_of"]
+
+logger = logging.getLogger(__name__)
+
+DRY_RUN_COOLDOWN = "dry-run"
+
+Traffic = Callable[[StationConfig, Path, str, Twin | None], AbstractContextManager[TrafficRecord]]
+
+
+@contextmanager
+def open_session(
+    station: StationConfig | Path | str = "station.yaml",
+    *,
+    dry_run: bool = False,
+    twin: Path | str | None = None,
+    seed: int | None = None,
+    data: Path | str | None = None,
+    observers: Sequence[Observer] = (),
+    on_error: str = "stop",
+    traffic: Traffic | None = None,
+) -> Iterator[Session]:
+    """Open a station to run procedures on it.
+
+    Works in scripts, notebooks and threads. In the main thread SIGINT, SIGTERM and SIGHUP ask the session to stop; in
+    others `session.stop.ask` does. Instruments are opened when a run needs them, and made safe and closed at the end.
+
+    Parameters
+    ----------
+    station
+        Station file, or what `load_station` made of it.
+    dry_run
+        Use the simulated fridge in place of the real one.
+    twin, seed
+        Truth file and seed of the simulated fridge, in place of the station file's.
+    data
+        Folder for runs and ledger, in place of the station file's.
+    observers
+        Functions of an event; see `labnis.experiment.events`.
+    on_error
+        What a reading that failed does: "stop" ends the run, "skip" flags the row and goes on.
+    traffic
+        Function of (configuration, data folder, cooldown, twin) that opens a record of VISA traffic, where one is
+        wanted: `labnis.visa_log.recorded`.
+
+    Raises
+    ------
+    RequestError, ConfigurationError, DataRootError, TruthError
+        Naming what is wrong; no instrument has been touched.
+
+    """
+    if not dry_run and (twin is not None or seed is not None):
+        raise RequestError("a twin and its seed belong to the simulated fridge; give them together with a dry run")
+    config = station if isinstance(station, StationConfig) else load_station(Path(station))
+    folder = check_data_root(Path(data) if data is not None else config.data)
+    with ExitStack() as stack:
+        simulated = stack.enter_context(twin_of(config, twin, seed)) if dry_run else None
+        ledger = ledger_of(config, Path(data) if data is not None else None)
+        cooldown = cooldown_for(ledger, dry_run=dry_run)
+        stop = stack.enter_context(stop_on_signals())
+        # Entered before the station: the guardian ends last, when everything is closed.
+        guard = _guardian(config, stack.enter_context(ExitStack()), stop) if simulated is None else _no_guardian
+        record = None
+        if traffic is not None:
+            record = stack.enter_context(traffic(config, folder, cooldown, simulated))
+            observers = [*observers, record]
+        yield Session(
+            stack.enter_context(open_station(config, twin=simulated, record=record)),
+            data=folder,
+            ledger=ledger,
+            cooldown=cooldown,
+            twin=simulated,
+            stop=stop,
+            observers=observers,
+            guard=guard,
+            record=record,
+            on_error=on_error,
+        )
+
+
+def _no_guardian() -> None:
+    """The twin of a dry run lives in this process and ends with it."""
+
+
+def _guardian(config: StationConfig, stack: ExitStack, stop: StopRequest) -> Callable[[], None]:
+    """Function that starts the guardian when it is called for the first time, before any instrument is opened."""
+    started = False
+
+    def start() -> None:
+        nonlocal started
+        if not started:
+            stack.enter_context(guarded(config.path, on_loss=lambda why: stop.ask(InterlockError(why))))
+            started = True
+
+    return start
+
+
+@contextmanager
+def twin_of(config: StationConfig, truth: Path | str | None, seed: int | None) -> Iterator[Twin]:
+    """The simulated fridge of the station, from the file `truth` or from the station file's own.
+
+    Raises
+    ------
+    ConfigurationError, TruthError
+        No truth file is named, or it cannot be used.
+
+    """
+    file = Path(truth) if truth is not None else config.twin
+    if file is None:
+        raise ConfigurationError(f"{config.path}: labnis.twin.file is missing; name a truth file there or by --twin")
+    with open_twin(file, seed=seed, wiring=config.wiring_record(), instruments=config.simulated_instruments()) as twin:
+        yield twin
+
+
+def cooldown_for(ledger: Ledger, *, dry_run: bool) -> str:
+    """Name of the cooldown to log to. A dry run without one logs to a closed cooldown of its own.
+
+    Raises
+    ------
+    ConfigurationError
+        No cooldown is in progress at a real fridge.
+
+    """
+    current = ledger.current_cooldown()
+    if current is not None:
+        return current.name
+    if not dry_run:
+        raise ConfigurationError(
+            f"no cooldown is in progress in the ledger {ledger.url}; start one with `labnis cooldown start NAME`, with "
+            "the same --station and --data"
+        )
+    if DRY_RUN_COOLDOWN not in {c.name for c in ledger.cooldowns()}:
+        ledger.start_cooldown(DRY_RUN_COOLDOWN, note="dry runs outside any cooldown")
+        ledger.end_cooldown()
+    return DRY_RUN_COOLDOWN
+
+
+def ledger_of(config: StationConfig, data: Path | None) -> Ledger:
+    """The station's ledger; with `data`, the one in that folder. Results that waited for it are entered."""
+    folder = check_data_root(data or config.data)
+    url = f"sqlite:///{(folder / 'ledger.sqlite').as_posix()}" if data else config.ledger.get_secret_value()
+    ledger = open_ledger(url)
+    entered = enter_pending(folder, ledger)
+    if entered:
+        logger.warning("%d runs whose results had been waiting are in the ledger now", entered)
+    return ledger

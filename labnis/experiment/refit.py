@@ -1,0 +1,51 @@
+"""The fit of a stored run once more, from its file alone."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from labnis.errors import RequestError
+from labnis.experiment.analysis import FitContext, analyse, analyses_of_run, published
+from labnis.experiment.run import Run, stored_run
+from labnis.fit import FitResult
+
+__all__ = ["refit"]
+
+
+def refit(
+    path: Path | str, *, fixed: Mapping[str, float] | None = None, priors: Mapping[str, FitResult] | None = None
+) -> Run:
+    """Fit the run at `path` again; nothing is written, and no ledger is asked.
+
+    Parameters
+    ----------
+    path
+        The run's file.
+    fixed
+        Parameters that are held at a value (in their unit), such as {"dynes": 1e-4}.
+    priors
+        Analysis → fit, in place of those with which the run was fitted.
+
+    Returns
+    -------
+    Run
+        The run with the new fits, to be compared with `labnis.open_run(path)`.
+
+    Raises
+    ------
+    RunFileError
+        The file cannot be read.
+    RequestError
+        It names no analysis that can be loaded.
+
+    """
+    stored = stored_run(Path(path))
+    metadata = stored.metadata
+    analyses = analyses_of_run(metadata)
+    if not analyses:
+        named = ", ".join(metadata["analyses"]) or "none"
+        raise RequestError(f"{path}: no analysis of this run can be loaded here (it names {named})")
+    context = replace(FitContext.from_record(metadata["context"]["fit"]), fixed=dict(fixed or {}))
+    recorded = {name: FitResult.from_record(record) for name, record in metadata["context"]["priors"].items()}
+    fits, problems = analyse(analyses, stored.data, context, {**recorded, **(priors or {})})
+    return replace(stored, fits=fits, problems=problems, results=published(analyses, fits), notes=())

@@ -1,0 +1,107 @@
+"""A finished run: where it is, what it measured, what was fitted."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import xarray
+
+from labnis.experiment.analysis import analyses_of_run, published
+from labnis.fit import Estimate, FitResult
+from labnis.storage import Status, open_run, read_fits, read_metadata
+
+__all__ = ["Run", "stored_run"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run.
+
+    Attributes
+    ----------
+    path
+        Its file.
+    run_id, procedure, status
+        As in the file.
+    rows
+        Number of rows in it.
+    fits
+        Name of the analysis → fit; the primary one first.
+    problems
+        Name of the analysis → why there is no fit.
+    results
+        Result name → estimate; those of a secondary analysis as `analysis.result`.
+    notes
+        What happened beside the measurement and did not change it, in sentences.
+
+    """
+
+    path: Path
+    run_id: str
+    procedure: str
+    status: Status
+    rows: int
+    fits: Mapping[str, FitResult] = field(default_factory=dict)
+    problems: Mapping[str, str] = field(default_factory=dict)
+    results: Mapping[str, Estimate] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def fit(self) -> FitResult | None:
+        """The fit of the primary analysis; None if there is none."""
+        return next(iter(self.fits.values()), None)
+
+    @cached_property
+    def data(self) -> xarray.Dataset:
+        """What was measured, on its grid."""
+        return open_run(self.path)
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What the file says of the run."""
+        return read_metadata(self.path)
+
+    @property
+    def problem(self) -> str:
+        """Why there is no fit, in one sentence; empty if every analysis has one."""
+        return "; ".join(self.problems.values())
+
+    def plot(self) -> Any:
+        """Draw data, fit and residuals into a matplotlib Figure."""
+        from labnis.ui.figures import figure_of  # noqa: PLC0415  # drawing is loaded when it is asked for
+
+        return figure_of([self.path])
+
+    def __repr__(self) -> str:
+        found = "".join(f"\n  {name} = {estimate}" for name, estimate in self.results.items())
+        return f"<{self.procedure} {self.run_id}: {self.status}, {self.rows} rows, {self.path}>{found}"
+
+    def _repr_html_(self) -> str:
+        from html import escape  # noqa: PLC0415  # only notebooks need it
+
+        rows = "".join(f"<tr><td>{escape(n)}</td><td>{escape(str(e))}</td></tr>" for n, e in self.results.items())
+        head = f"{self.procedure} {self.run_id}: {self.status}, {self.rows} rows"
+        return f"<b>{escape(head)}</b><br><code>{escape(str(self.path))}</code><table>{rows}</table>"
+
+
+def stored_run(path: Path | str) -> Run:
+    """The run in the file at `path`, with the fits that it holds.
+
+    Raises
+    ------
+    RunFileError
+        It cannot be read.
+
+    """
+    path = Path(path)
+    known = read_metadata(path)
+    analyses = analyses_of_run(known)
+    records = read_fits(path)
+    order = [analysis.name for analysis in analyses if analysis.name in records]
+    fits = {name: FitResult.from_record(records[name]) for name in [*order, *(n for n in records if n not in order)]}
+    return Run(
+        path, known["run_id"], known["procedure"], known["status"], known["rows"],
+        fits=fits, results=published(analyses, fits),
+    )  # fmt: skip

@@ -1,0 +1,94 @@
+"""What one run needs besides its procedure: analyses, goals, priors and what a fit has to know of the station."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import xarray
+from pymeasure.experiment import Procedure
+
+from labnis.experiment.analysis import Analysis, FitContext, fitted
+from labnis.experiment.calibrations import Prior
+from labnis.experiment.goals import PrecisionGoal
+from labnis.experiment.recorder import setpoint_columns
+from labnis.fit import FitResult
+from labnis.station import OpenStation
+from labnis.storage import Environment, RunMetadata
+from sim_instruments import Twin
+
+__all__ = ["RunPlan", "metadata_of"]
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """What one run needs besides its procedure.
+
+    Attributes
+    ----------
+    analyses
+        The primary one first.
+    goals
+        Precisions at which the run ends.
+    priors
+        Name of the analysis that another one needs → the fit, and its run.
+    context
+        What a fit has to know besides the data.
+
+    """
+
+    analyses: tuple[Analysis, ...]
+    goals: tuple[PrecisionGoal, ...]
+    priors: Mapping[str, Prior]
+    context: FitContext
+
+    @property
+    def known(self) -> dict[str, FitResult]:
+        """Those of the priors that did not fail."""
+        return {name: prior.fit for name, prior in self.priors.items() if prior.fit is not None}
+
+    def fit_primary(self, data: xarray.Dataset, start: FitResult | None) -> FitResult:
+        """Fit `data` by the primary analysis; raises FitError where that is not possible."""
+        return fitted(self.analyses[0], data, self.context, self.known, start)
+
+
+def metadata_of(
+    procedure: Procedure,
+    plan: RunPlan,
+    station: OpenStation,
+    *,
+    environment: Environment,
+    cooldown: str,
+    simulated: bool,
+    twin: Twin | None,
+    tags: Sequence[str] = (),
+    note: str = "",
+) -> RunMetadata:
+    """What is known of a run when it starts; a refit needs nothing besides it and the data."""
+    config, kind = station.config, type(procedure)
+    used = [{"fit": name, "run": str(prior.run_path), "run_id": prior.run_id} for name, prior in plan.priors.items()]
+    context: dict[str, Any] = {
+        "fit": plan.context.as_record(),
+        "priors": {name: fit.as_record() for name, fit in plan.known.items()},
+    }
+    return RunMetadata(
+        procedure=kind.__name__,
+        procedure_class=f"{kind.__module__}.{kind.__qualname__}",
+        parameters=procedure.parameter_values(),
+        start=datetime.now().astimezone(),
+        environment=environment,
+        simulated=simulated,
+        wiring=config.wiring_record(),
+        station_snapshot=station.snapshot(),
+        station_text=config.public_text,
+        cooldown=cooldown,
+        instruments=station.identities(),
+        calibrations=used,
+        seed=twin.seed if twin else None,
+        truth_text=twin.truth_text if twin else None,
+        tags=list(tags),
+        note=note,
+        setpoints=setpoint_columns(procedure),
+        analyses=[f"{type(analysis).__module__}.{type(analysis).__qualname__}" for analysis in plan.analyses],
+        context=context,
+    )

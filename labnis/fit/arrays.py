@@ -1,0 +1,63 @@
+"""Conversion of what a user passes to a fit (lists, pandas, xarray, integers) to arrays of numbers."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from labnis.fit.result import FitError
+
+__all__ = ["complex_array", "curve", "real_array", "real_columns"]
+
+Real = NDArray[np.float64]
+Complex = NDArray[np.complex128]
+
+
+def _numbers(name: str, values: ArrayLike) -> NDArray[Any]:
+    try:
+        # A masked value counts as not measured.
+        array = np.ma.filled(values, np.nan) if np.ma.isMaskedArray(values) else np.asarray(values)
+    except (TypeError, ValueError) as error:
+        raise FitError(f"{name} is not an array of numbers: {error}") from error
+    if array.dtype.kind not in "biufc":
+        example = array.ravel()[0] if array.size else None
+        raise FitError(
+            f"{name} contains {type(example).__name__} values ({example!r}); numbers are needed: convert it first, "
+            "and give NaN where nothing was measured"
+        )
+    return array
+
+
+def real_array(name: str, values: ArrayLike, *, advice: str = "pass its real part") -> Real:
+    """Return `values` as float64; FitError, naming `name`, for text, objects and complex numbers."""
+    array = _numbers(name, values)
+    if np.iscomplexobj(array):
+        raise FitError(f"{name} is complex and real numbers are needed; {advice}")
+    return np.asarray(array, dtype=np.float64)
+
+
+def complex_array(name: str, values: ArrayLike) -> Complex:
+    """Return `values` as complex128; FitError, naming `name`, for text, objects and real numbers."""
+    array = _numbers(name, values)
+    if not np.iscomplexobj(array):
+        raise FitError(f"{name} is real; amplitude and phase are needed: read the complex trace, not its magnitude")
+    return np.asarray(array, dtype=np.complex128)
+
+
+def real_columns(*, advice: str = "pass its real part", **columns: ArrayLike) -> tuple[Real, ...]:
+    """Return one-dimensional columns of equal length as float64; FitError where they are not."""
+    arrays = {name: real_array(name, values, advice=advice) for name, values in columns.items()}
+    shapes = {array.shape for array in arrays.values()}
+    if len(shapes) > 1 or len(next(iter(shapes))) != 1:
+        found = ", ".join(f"{name} has shape {array.shape}" for name, array in arrays.items())
+        raise FitError(f"{found}; columns of one dimension and equal length are needed")
+    return tuple(arrays.values())
+
+
+def curve(what: str, *, advice: str = "pass its real part", **columns: ArrayLike) -> tuple[Real, ...]:
+    """Return the points of `columns` at which all of them are finite; FitError with fewer than 10 for `what`."""
+    arrays = real_columns(advice=advice, **columns)
+    usable = np.isfinite(arrays).all(axis=0)
+    if usable.sum() < 10:
+        raise FitError(f"{usable.sum()} usable points are too few for {what}; at least 10 are needed")
+    return tuple(array[usable] for array in arrays)

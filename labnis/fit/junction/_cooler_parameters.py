@@ -1,0 +1,117 @@
+"""The parameters of a cooler that can be fitted: names, units, bounds, and the cooler with given values of them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+from scipy.constants import e, hbar
+
+from labnis.fit.result import FitResult
+from labnis.fit.solver import Parameter
+from labnis.physics import NISJunction, SINISCooler
+from labnis.physics.superconductor import critical_temperature
+
+__all__ = ["INVERSE", "UNITS", "cooler_at", "cooler_parameters", "inverted", "values_of"]
+
+# Electrons, phonons and bath are thermal resistances in series, and the data determine their sum best: the solver
+# converges faster in the resistances than in the couplings. Names, both ways.
+INVERSE = {"electron_phonon": "1/electron_phonon", "kapitza": "1/kapitza"}
+INVERSE |= {inverse: name for name, inverse in INVERSE.items()}
+UNITS = {
+    "gap": "eV",
+    "normal_resistance": "ohm",
+    "dynes": "1",
+    "electron_phonon": "W/m³/K⁵",
+    "1/electron_phonon": "m³ K⁵/W",
+    "kapitza": "W/K⁴",
+    "1/kapitza": "K⁴/W",
+    "andreev_scale": "1",
+    "dephasing_rate": "1/s",
+    "leakage_conductance": "S",
+    "voltage_offset": "V",
+    "current_offset": "A",
+}
+# Below this Dynes parameter, and this ħ/(τ_φ Δ), the accuracy of the Andreev integral is not known.
+_SMALLEST_DYNES, _SMALLEST_DEPHASING = 1e-6, 2e-6
+
+
+def values_of(cooler: SINISCooler) -> dict[str, float]:
+    """Every parameter that can be free with this `cooler`, and its value; offsets are 0."""
+    junction, andreev, leak = cooler.junction, cooler.andreev, cooler.leakage_resistance
+    values = {
+        "gap": junction.gap,
+        "normal_resistance": junction.resistance,
+        "dynes": junction.dynes,
+        "electron_phonon": cooler.electron_phonon,
+        "leakage_conductance": 0.0 if leak is None else 1 / leak,
+        "voltage_offset": 0.0,
+        "current_offset": 0.0,
+    }
+    if cooler.kapitza is not None:
+        values["kapitza"] = cooler.kapitza
+    if andreev is not None:
+        values["andreev_scale"] = andreev.scale
+        values["dephasing_rate"] = andreev.diffusion_constant / andreev.coherence_length**2
+    return values
+
+
+def cooler_at(values: Mapping[str, float], cooler: SINISCooler) -> SINISCooler:
+    """`cooler` with those of the `values` that are its parameters; the dephasing rate 1/τ_φ = D_N/L_φ² is for L_φ."""
+    v = values_of(cooler) | dict(values)
+    andreev, leak = cooler.andreev, v["leakage_conductance"]
+    if andreev is not None:
+        length = float(np.sqrt(andreev.diffusion_constant / v["dephasing_rate"]))
+        andreev = replace(andreev, scale=v["andreev_scale"], coherence_length=length)
+    return replace(
+        cooler,
+        junction=NISJunction(v["gap"], v["normal_resistance"], v["dynes"]),
+        electron_phonon=v["electron_phonon"],
+        kapitza=v.get("kapitza"),
+        andreev=andreev,
+        leakage_resistance=1 / leak if leak > 0 else None,
+    )
+
+
+def cooler_parameters(cooler: SINISCooler, names: Sequence[str], warmest: float) -> list[Parameter]:
+    """Solver parameters for `names`, from their values in `cooler`; `warmest` (K) is the hottest bath.
+
+    A coupling is represented by its inverse.
+    """
+    v = values_of(cooler)
+    gap, resistance, fastest = v["gap"], v["normal_resistance"], v["gap"] * e / hbar
+    # The superconductors must be superconducting.
+    least_gap = 1.01 * gap * warmest / float(critical_temperature(gap))
+    # Scale and bounds.
+    limits = {
+        "gap": (gap, max(0.3 * gap, least_gap), 3 * gap),
+        "normal_resistance": (resistance, 0.05 * resistance, 20 * resistance),
+        "dynes": (max(v["dynes"], 1e-5), 0.0 if cooler.andreev is None else _SMALLEST_DYNES, 0.3),
+        "andreev_scale": (1.0, 0.0, np.inf),
+        "dephasing_rate": (1e-2 * fastest, _SMALLEST_DEPHASING * fastest, 10 * fastest),
+        "leakage_conductance": (1e-3 / resistance, 0.0, 1 / resistance),
+        "voltage_offset": (1e-5, -np.inf, np.inf),
+        "current_offset": (1e-2 * gap / resistance, -np.inf, np.inf),
+    }
+    parameters = []
+    for name in names:
+        if name in INVERSE:
+            inverse, start = INVERSE[name], 1 / v[name]
+            parameters.append(Parameter(inverse, UNITS[inverse], start, start, 1e-3 * start, 1e3 * start))
+        else:
+            parameters.append(Parameter(name, UNITS[name], v[name], *limits[name]))
+    return parameters
+
+
+def inverted(fit: FitResult) -> FitResult:
+    """Return `fit` with every coupling replaced by its inverse, or the reverse."""
+    inverts = np.array([name in INVERSE for name in fit.names])
+    change = np.where(inverts, -1 / fit.values**2, 1.0)
+    return replace(
+        fit,
+        names=tuple(INVERSE.get(name, name) for name in fit.names),
+        units=tuple(
+            UNITS[INVERSE[name]] if name in INVERSE else unit for name, unit in zip(fit.names, fit.units, strict=True)
+        ),
+        values=np.where(inverts, 1 / fit.values, fit.values),
+        covariance=fit.covariance * np.outer(change, change),
+    )

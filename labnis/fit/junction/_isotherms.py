@@ -1,0 +1,190 @@
+"""Isotherms, and the model of them as a function of the parameters of a cooler."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labnis.fit.arrays import curve, real_columns
+from labnis.fit.junction._cooler_parameters import INVERSE, cooler_at
+from labnis.fit.junction._excitation import device_cycle, phases
+from labnis.fit.junction._steady_state import steady_state_slopes
+from labnis.fit.result import FitError
+from labnis.fit.solver import Model
+from labnis.physics import NoOperatingPointError, OperatingPoint, SINISCooler
+from labnis.physics.junction import BOLTZMANN_EV
+
+__all__ = ["BATH_RANGE", "Isotherm", "Sweeps", "bath_names"]
+
+Real = NDArray[np.float64]
+
+# Bath temperatures are looked for within this many of their uncertainties.
+BATH_RANGE = 5.0
+# Half the exponent to which a mean over the excitation's cycle converges, and the largest number of phases.
+_DIGITS, _MOST_PHASES = 9.0, 32
+
+
+@dataclass(frozen=True)
+class Isotherm:
+    """One I–V curve, at one temperature of bath and superconductors.
+
+    Attributes
+    ----------
+    device_voltage, current
+        Voltage across the pair (V), less current × series resistance, and current (A), shape (n,). Points that are not
+        finite are left out.
+    bath_temperature
+        Of the bath (K), positive.
+    bath_uncertainty
+        Its standard uncertainty (K); 0 where it is taken as exact.
+
+    """
+
+    device_voltage: Real
+    current: Real
+    bath_temperature: float
+    bath_uncertainty: float = 0.0
+
+    def __post_init__(self) -> None:
+        columns = real_columns(device_voltage=self.device_voltage, current=self.current)
+        for name, values in zip(("device_voltage", "current"), columns, strict=True):
+            object.__setattr__(self, name, values)
+        if not (np.isfinite(self.bath_temperature) and self.bath_temperature > 0):
+            raise FitError(f"bath_temperature is {self.bath_temperature}; it must be finite and positive (K)")
+        if not 0 <= BATH_RANGE * self.bath_uncertainty < self.bath_temperature:
+            raise FitError(
+                f"bath_uncertainty is {self.bath_uncertainty} K; from 0 to 1/{BATH_RANGE:g} of the bath's "
+                f"{self.bath_temperature} K is possible"
+            )
+
+    def finite(self) -> "Isotherm":
+        """Only the points that are finite; FitError with fewer than 10 of them."""
+        voltage, current = curve(
+            f"the isotherm at {self.bath_temperature:g} K", device_voltage=self.device_voltage, current=self.current
+        )
+        return replace(self, device_voltage=voltage, current=current)
+
+    def thinned(self, points: int) -> "Isotherm":
+        """About `points` of them, evenly spread, for a coarse search."""
+        some = np.unique(np.linspace(0, self.current.size - 1, points).round().astype(int))
+        return replace(self, device_voltage=self.device_voltage[some], current=self.current[some])
+
+
+@dataclass(frozen=True)
+class Sweeps(Model):
+    """All isotherms, one after the other, as functions of the parameters `names`.
+
+    The device voltage carries −R_s times the noise of the current, so a residual scatters (1 + G·R_s) times as much as
+    the current alone: `weight` undoes that. `waveform` (n, phases) is the excitation at the device (V). `electrons`, of
+    the same shape, are the temperatures (K) from which the heat balance is solved.
+    """
+
+    cooler: SINISCooler
+    names: tuple[str, ...]
+    voltage: Real
+    current: Real
+    baths: tuple[float, ...]
+    isotherm: NDArray[np.intp]
+    weight: Real
+    waveform: Real
+    electrons: Real
+
+    @classmethod
+    def of(cls, isotherms: Sequence[Isotherm], cooler: SINISCooler, names: Sequence[str]) -> "Sweeps":
+        """All isotherms, without weights and excitation."""
+        voltage = np.concatenate([isotherm.device_voltage for isotherm in isotherms])
+        current = np.concatenate([isotherm.current for isotherm in isotherms])
+        baths = np.array([isotherm.bath_temperature for isotherm in isotherms])
+        isotherm = np.repeat(np.arange(baths.size), [isotherm.current.size for isotherm in isotherms])
+        still, electrons = np.zeros((voltage.size, 1)), baths[isotherm][:, None]
+        return cls(
+            cooler, tuple(names), voltage, current, tuple(baths), isotherm, np.ones_like(voltage), still, electrons,
+            mask=np.ones(voltage.shape, bool),
+        )  # fmt: skip
+
+    def around(self, x: Real, series_resistance: float, excitation: float) -> "Sweeps":
+        """With the weights, the excitation and the electron temperatures of the device with the parameters `x`."""
+        sweeps = replace(self, waveform=np.zeros((self.voltage.size, 1)), electrons=self.electrons[:, :1])
+        cooler, states = self._cooler(x), sweeps._steady_states(x)
+        share = 1 / (1 + series_resistance * cooler.conductance(states))
+        if excitation:
+            line = excitation * _cycle(excitation * share, states.electron_temperature)
+            waveform = [
+                _device_waveform(cooler, states, self.isotherm == i, line, series_resistance)
+                for i in range(len(self.baths))
+            ]
+            sweeps = replace(sweeps, waveform=np.vstack(waveform))
+            states = sweeps._steady_states(x)
+            share = 1 / (1 + series_resistance * cooler.conductance(states))
+        return replace(sweeps, weight=share.mean(axis=1), electrons=states.electron_temperature)
+
+    def residuals(self, x: Real) -> Real:
+        try:
+            current = self._steady_states(x).current.mean(axis=-1)
+        except NoOperatingPointError:
+            # Not finite: the solver takes a shorter step.
+            return np.full(self.voltage.shape, np.nan)
+        return np.asarray((self.current - current - self._values(x).get("current_offset", 0.0)) * self.weight)
+
+    def jacobian(self, x: Real) -> Real:
+        of_baths = bath_names(self.baths)
+        names = ["bath_temperature" if name in of_baths else INVERSE.get(name, name) for name in self.names]
+        slopes = steady_state_slopes(self._cooler(x), self._steady_states(x), names).current.mean(axis=1)
+        for column, name in enumerate(self.names):
+            if name in of_baths:
+                slopes[self.isotherm != of_baths.index(name), column] = 0
+            if name in INVERSE:
+                slopes[:, column] /= -(x[column] ** 2)
+        return np.asarray(-slopes * self.weight[:, None])
+
+    def _steady_states(self, x: Real) -> OperatingPoint:
+        """Shape (n, phases)."""
+        values = self._values(x)
+        baths = [values.get(name, bath) for name, bath in zip(bath_names(self.baths), self.baths, strict=True)]
+        voltage = self.voltage[:, None] + values.get("voltage_offset", 0.0) + self.waveform
+        return self._cooler(x).operating_point(voltage, np.array(baths)[self.isotherm][:, None], start=self.electrons)
+
+    def _cooler(self, x: Real) -> SINISCooler:
+        return cooler_at(self._values(x), self.cooler)
+
+    def _values(self, x: Real) -> dict[str, float]:
+        return {
+            INVERSE.get(name, name): float(1 / value if name in INVERSE else value)
+            for name, value in zip(self.names, x, strict=True)
+        }
+
+
+def _cycle(excitation: Real, electrons: Real) -> Real:
+    """Phases of √2·cos over which the current is averaged for an `excitation` of the device (V rms).
+
+    The mean of N of them is wrong by about e^{−2N·arsinh(πkT/ea)}, a being the amplitude at one junction: the Fermi
+    function's poles are πkT away.
+    """
+    distance = float(np.min(np.pi * BOLTZMANN_EV * electrons * np.sqrt(2) / excitation))
+    count = int(np.ceil(_DIGITS / np.arcsinh(distance)))
+    if count > _MOST_PHASES:
+        raise FitError(
+            f"the excitation ({excitation.max():.2g} V rms at the device) is large against the thermal voltage of "
+            f"electrons at {electrons.min():.2g} K; its average is not known well enough: use less"
+        )
+    return np.asarray(np.sqrt(2) * phases(count))
+
+
+def _device_waveform(
+    cooler: SINISCooler, states: OperatingPoint, here: NDArray[np.bool_], line: Real, series_resistance: float
+) -> Real:
+    """Waveform at the device (V) of a `line` waveform (V), shape (phases,), for the `states` of one isotherm."""
+    mean, bath = states.device_voltage[here, 0], states.bath_temperature[here, 0][0]
+
+    def characteristic(voltage: Real) -> tuple[Real, Real]:
+        point = cooler.operating_point(voltage, bath)
+        return point.current, cooler.conductance(point)
+
+    reach = 2 * BOLTZMANN_EV * states.electron_temperature[here, 0]
+    return np.asarray(device_cycle(characteristic, mean, line, series_resistance, reach) - mean[:, None])
+
+
+def bath_names(baths: Sequence[object]) -> list[str]:
+    """Names of the temperatures of the `baths`, as parameters."""
+    return [f"bath_temperature_{i + 1}" for i in range(len(baths))]

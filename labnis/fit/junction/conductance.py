@@ -1,0 +1,171 @@
+"""Gap, normal-state resistance and electron temperature of a SINIS pair from its lock-in conductance."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.ndimage import median_filter
+
+from labnis.fit.arrays import curve, real_columns
+from labnis.fit.junction._excitation import first_harmonic, phases
+from labnis.fit.junction._pair import (
+    ASSUMED,
+    check_resistance,
+    current_slopes,
+    device_share,
+    device_waveform,
+    junction_of,
+    junction_voltage,
+    pair_parameters,
+)
+from labnis.fit.result import FitError, FitResult
+from labnis.fit.solver import Model, Parameter, hold, restarted, solve
+
+__all__ = ["conductance_model", "fit_conductance"]
+
+Real = NDArray[np.float64]
+
+MODEL = "SINIS conductance"
+# Twelve phases: the harmonic is exact to 1e-4 for amplitudes up to 10 kT/e on a junction.
+_PHASES = phases(12)
+# Rounds at most, and the fraction of its σ by which a parameter may still move in the last.
+_ROUNDS, _SETTLED = 4, 0.01
+
+
+def fit_conductance(
+    device_voltage: ArrayLike,
+    conductance: ArrayLike,
+    *,
+    excitation: float,
+    series_resistance: float = 0.0,
+    fixed: Mapping[str, float] | None = None,
+    start: FitResult | None = None,
+) -> FitResult:
+    """Fit the lock-in conductance of two identical junctions in series at one electron temperature.
+
+    A lock-in reads the first harmonic, G = (2/A)·⟨I(V + A cos θ) cos θ⟩, not the derivative. The model does the same,
+    and follows the device behind the bias line through the cycle.
+
+    Parameters
+    ----------
+    device_voltage, conductance
+        Voltage across the pair (V) and conductance of the device alone (S), shape (n,): the drop over the bias line has
+        been subtracted from both. Points that are not finite are left out.
+    excitation
+        Lock-in excitation on the bias line (V rms), positive.
+    series_resistance
+        Of the bias line (ohm); the device gets 1/(1 + G·R_s) of the excitation, and the noise grows with (1 + G·R_s)².
+    fixed
+        Parameters that are held at a value, by name.
+    start
+        An earlier fit (of the conductance or the current) to start from; it is not a prior.
+
+    Returns
+    -------
+    FitResult
+        gap (eV), normal_resistance (ohm, one junction), electron_temperature (K), dynes, voltage_offset (V, at the
+        device: the true voltage is `device_voltage` plus it). The noise is that of a reading of the line (S).
+
+    Raises
+    ------
+    FitError
+        With complex data, fewer than 10 usable points, no gap inside the sweep, values that only a wrong unit explains,
+        arrays of different shapes, or data that do not determine a parameter.
+
+    """
+    voltage, measured = curve(
+        "a conductance fit",
+        advice="set the lock-in's phase so that the conductance is in phase, and pass the real part",
+        device_voltage=device_voltage,
+        conductance=conductance,
+    )
+    if not 0 < excitation < np.inf:
+        raise FitError(
+            f"excitation is {excitation} V; a lock-in's is positive. A derivative computed from the current contains "
+            "no more than the current: fit that"
+        )
+    check_resistance(series_resistance)
+    parameters = hold(_parameters(voltage, measured, excitation, start), fixed)
+    # How much of the excitation reaches the device depends on the curve, which the first rounds find.
+    x = np.array([p.start for p in parameters])
+    for _ in range(_ROUNDS):
+        solution = solve(parameters, _Harmonic.of(x, voltage, measured, excitation, series_resistance))
+        settled = np.abs(solution.values - x) <= _SETTLED * np.sqrt(np.diag(solution.covariance))
+        x = solution.values
+        parameters = restarted(parameters, x)
+        if settled.all():
+            break
+    return solution.as_result(MODEL, ASSUMED)
+
+
+def conductance_model(
+    fit: FitResult, device_voltage: ArrayLike, *, excitation: float, series_resistance: float = 0.0
+) -> Real:
+    """Conductance (S) that the fit expects at each measured `device_voltage` (V), shape (n,); arguments as there."""
+    (voltage,) = real_columns(device_voltage=device_voltage)
+    return _Harmonic.of(fit.values, voltage, voltage, excitation, series_resistance).model(fit.values)
+
+
+@dataclass(frozen=True)
+class _Harmonic(Model):
+    """Data, weights and excitation of one round of the fit.
+
+    G = g/(1 − g·R_s) of the line's g scatters (1 + G·R_s)² times as much as g: `weight` undoes that. `waveform`
+    (n, phases) is the excitation at the device (V).
+    """
+
+    voltage: Real
+    conductance: Real
+    weight: Real
+    waveform: Real
+
+    @classmethod
+    def of(cls, x: Real, voltage: Real, conductance: Real, excitation: float, series_resistance: float) -> "_Harmonic":
+        """With the weights and the excitation of a device that has the parameters `x`."""
+        waveform = device_waveform(x, voltage, np.sqrt(2) * excitation * _PHASES, series_resistance)
+        weight = device_share(x, voltage, series_resistance) ** 2
+        return cls(voltage, conductance, weight, waveform, mask=np.ones(voltage.shape, bool))
+
+    def _junction_voltage(self, x: Real) -> Real:
+        return junction_voltage(x, self.voltage[:, None] + self.waveform)
+
+    def _harmonic(self, current: Real) -> Real:
+        """First harmonic of something along the cycle over that of the device voltage."""
+        return first_harmonic(current) / first_harmonic(self.waveform)
+
+    def model(self, x: Real) -> Real:
+        return self._harmonic(junction_of(x).current(self._junction_voltage(x), x[2]))
+
+    def residuals(self, x: Real) -> Real:
+        return (self.conductance - self.model(x)) * self.weight
+
+    def jacobian(self, x: Real) -> Real:
+        slopes = current_slopes(x, self._junction_voltage(x))
+        return np.stack([-self._harmonic(slope) * self.weight for slope in slopes], axis=-1)
+
+
+def _parameters(voltage: Real, conductance: Real, excitation: float, start: FitResult | None) -> list[Parameter]:
+    """Start values from an earlier fit, or from the curve."""
+    parameters = pair_parameters(
+        _guess(voltage, conductance) if start is None else start.by_name, "conductance in siemens"
+    )
+    if not np.sqrt(2) * excitation < 2 * parameters[0].start:
+        raise FitError(f"an excitation of {excitation:.3g} V rms is as wide as the whole gap; is it in volt?")
+    return parameters
+
+
+def _guess(voltage: Real, conductance: Real) -> dict[str, float]:
+    """Resistance from the outermost points, gap from the peak, on the side of the largest voltage."""
+    side = 1.0 if voltage.max() >= -voltage.min() else -1.0
+    order = np.argsort(side * voltage)
+    v = side * voltage[order]
+    # Medians are robust to outliers.
+    calm = median_filter(conductance[order], size=3, mode="nearest")
+    normal = float(np.median(calm[-max(5, v.size // 20) :]))
+    if not normal > 0:
+        raise FitError("the conductance at the end of the sweep is not positive: is the device connected?")
+    peak = int(np.argmax(np.where(v > 0, calm, -np.inf)))
+    if v[peak] > 0.95 * v[-1] or calm[:peak].min(initial=np.inf) > 0.7 * normal:
+        raise FitError(f"no superconducting gap within |V| ≤ {v[-1]:.3g} V; widen the sweep")
+    return {"gap": float(v[peak]) / 2, "normal_resistance": 1 / normal / 2}

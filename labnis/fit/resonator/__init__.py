@@ -1,0 +1,1 @@
+"""Fits of what the junctions do to a resonator: reflection, emitted power."""

@@ -1,0 +1,294 @@
+"""Spectra of the emitted power: data that cannot be fitted, and warnings derived from the data."""
+
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from labnis.fit.arrays import real_array, real_columns
+from labnis.fit.resonator._biases import GOOD_BIAS, refuse_impossible_biases, volts
+from labnis.fit.result import FitError, FitResult
+from labnis.physics import critical_temperature
+
+__all__ = ["HIGH_BIAS", "EmissionData", "refuse_impossible", "spectra_warnings", "without_bursts"]
+
+Real = NDArray[np.float64]
+
+#: From here on (gaps across one junction) a bias counts as high.
+HIGH_BIAS = 3.0
+
+# Values beyond this many standard deviations are bursts, unless there are many.
+_OUTLIER, _MOST_OUTLIERS, _ROUNDS = 6.0, 0.1, 3
+# A trend of the level is significant beyond this many standard deviations.
+_TREND = 4.0
+# Explanations whose improvements of χ² differ by less than this factor are both possible.
+_ALIKE = 0.6
+# How much more than its noise the level may scatter, as a ratio of variances.
+_UNSTEADY = 3.0
+# Changes of the gain below this many of its standard deviations cause no warning.
+_NEGLIGIBLE = 0.3
+# This many equal values at the end of the range mean clipping, if they are more than twice those next to it.
+_CLIPPED, _PILE = 10, 2
+
+
+@dataclass(frozen=True)
+class EmissionData:
+    """Noise spectra at n biases and m frequencies, in the order in which they were measured.
+
+    Attributes
+    ----------
+    device_voltage
+        Voltage across the SINIS pair (V), shape (n,), in any order.
+    frequency
+        Frequencies (Hz), shape (m,), increasing.
+    spectrum
+        Power spectral density at the analyzer (W/Hz), shape (n, m). A common factor, such as mW for W, is
+        indistinguishable from gain.
+    fridge_temperature
+        Temperature of the stage (K) that sets the photon number of the line and the excess bath.
+
+    Raises
+    ------
+    FitError
+        For shapes that do not agree, complex or negative values, frequencies that do not increase.
+
+    """
+
+    device_voltage: Real
+    frequency: Real
+    spectrum: Real
+    fridge_temperature: float
+
+    def __init__(
+        self, device_voltage: ArrayLike, frequency: ArrayLike, spectrum: ArrayLike, fridge_temperature: float
+    ) -> None:
+        columns = {
+            "device_voltage": real_columns(device_voltage=device_voltage)[0],
+            "frequency": real_columns(frequency=frequency)[0],
+            "spectrum": real_array("spectrum", spectrum, advice="give the power density in W/Hz"),
+            "fridge_temperature": float(fridge_temperature),
+        }
+        for name, values in columns.items():
+            object.__setattr__(self, name, values)
+        expected = (self.device_voltage.size, self.frequency.size)
+        if self.spectrum.shape != expected:
+            raise FitError(f"spectrum has shape {self.spectrum.shape}; {expected} is needed (biases, frequencies)")
+        if self.frequency.size < 2:
+            raise FitError(f"the spectra have {self.frequency.size} frequencies; at least 2 are needed")
+        if not (np.diff(self.frequency) > 0).all():
+            raise FitError("frequency does not increase from one point to the next; sort the spectra by frequency")
+        if (self.spectrum < 0).any():
+            raise FitError(
+                f"spectrum contains {np.nanmin(self.spectrum):.4g} and no power density is negative; give W/Hz, which "
+                "is 1e-3·10^(p/10) per noise bandwidth for p in dBm"
+            )
+        if not self.fridge_temperature >= 0:
+            raise FitError(f"fridge_temperature is {self.fridge_temperature} K; it must be 0 or more")
+
+    @property
+    def usable(self) -> NDArray[np.bool_]:
+        """Biases at which everything is finite, and the spectrum not 0 everywhere, shape (n,)."""
+        finite = np.isfinite(self.spectrum).all(axis=1) & np.isfinite(self.device_voltage)
+        return np.asarray(finite & self.spectrum.any(axis=1))
+
+    def finite(self) -> "EmissionData":
+        """Return the data at the usable biases."""
+        usable = self.usable
+        return EmissionData(self.device_voltage[usable], self.frequency, self.spectrum[usable], self.fridge_temperature)
+
+
+def refuse_impossible(data: EmissionData, known: FitResult) -> None:
+    """Raise FitError for finite `data` that do not belong to the `known` device, or are in wrong units."""
+    biases = data.device_voltage.size
+    if biases < 4:
+        raise FitError(f"{biases} usable spectra are too few; at least 4 biases are needed")
+    (low, high), resonance = data.frequency[[0, -1]], known["ohmic_frequency"].value
+    if not low < resonance < high:
+        raise FitError(
+            f"the band from {low:.6g} to {high:.6g} Hz does not contain the resonance at {resonance:.6g} Hz; centre "
+            "the analyzer there, and give frequency in Hz"
+        )
+    gap = known["gap"].value
+    refuse_impossible_biases(data.device_voltage, gap, "nothing is emitted below 1")
+    critical = critical_temperature(gap)
+    if not data.fridge_temperature < critical:
+        raise FitError(
+            f"fridge_temperature is {data.fridge_temperature:.4g} K and the junctions superconduct below "
+            f"{critical:.3g} K; give it in K"
+        )
+    _refuse_clipped(data.spectrum)
+
+
+def _refuse_clipped(spectrum: Real) -> None:
+    """Raise FitError where the extreme values occur too often: noise is rare there even if it is rounded."""
+    for what, end, inner in (
+        ("largest", spectrum.max(), spectrum[spectrum < spectrum.max()].max(initial=-np.inf)),
+        ("smallest", spectrum.min(), spectrum[spectrum > spectrum.min()].min(initial=np.inf)),
+    ):
+        count = int((spectrum == end).sum())
+        if count >= _CLIPPED and count > _PILE * int((spectrum == inner).sum()):
+            raise FitError(
+                f"{count} of {spectrum.size} values of the spectra equal the {what}, {end:.4g} W/Hz: the analyzer "
+                "clips; choose another input range or reference level and measure again"
+            )
+
+
+def spectra_warnings(
+    data: EmissionData, emitted: Real, *, gap: float, gain_sigma: float, fewest_high: int
+) -> tuple[str, ...]:
+    """Warnings about a fit, derived from finite `data`.
+
+    Parameters
+    ----------
+    data
+        The data that were fitted.
+    emitted
+        Fitted emission behind the chain (W/Hz), shape (n, m).
+    gap
+        Of the junctions (eV).
+    gain_sigma
+        Uncertainty of the gain (dB) that the fit states.
+    fewest_high
+        Number of high biases that the fit should have.
+
+    """
+    return (
+        *_too_few_high(data, gap, fewest_high),
+        *_repeated(data),
+        *_unsteady_level(data, emitted, gain_sigma),
+    )
+
+
+def _too_few_high(data: EmissionData, gap: float, fewest: int) -> tuple[str, ...]:
+    high = int((np.abs(data.device_voltage) > 2 * HIGH_BIAS * gap).sum())
+    if high >= fewest:
+        return ()
+    return (
+        f"{high} of {data.device_voltage.size} biases are high, beyond {volts(HIGH_BIAS * gap)}, and a trustworthy "
+        f"gain needs {fewest}; sweep to {volts(GOOD_BIAS * gap)}",
+    )
+
+
+def _repeated(data: EmissionData) -> tuple[str, ...]:
+    """Warning about identical consecutive spectra."""
+    again = int((np.diff(data.spectrum, axis=0) == 0).all(axis=1).sum())
+    if not again:
+        return ()
+    return (
+        f"{again} of {data.spectrum.shape[0]} spectra repeat the one before: the analyzer did not sweep; wait "
+        "for the end of its sweep before reading",
+    )
+
+
+class _Trend(NamedTuple):
+    """A straight line through the level: change from the smallest to the largest abscissa, and by how much χ² falls."""
+
+    change: float
+    improvement: float
+
+
+def _unsteady_level(data: EmissionData, emitted: Real, gain_sigma: float) -> tuple[str, ...]:
+    """Warning where the noise of the chain changes: it falls under compression, and drifts with the gain."""
+    seen = _Seen.of(data, emitted)
+    level, sigma = seen.level, seen.sigma
+    # Neighbouring bins of a real analyzer are alike, so that the level scatters more than independent ones say.
+    inflation = max(1.0, float(np.mean(np.diff(level / sigma) ** 2)) / 2)
+    by_power = _trend(level, inflation * sigma**2, emitted.mean(axis=1))
+    by_order = _trend(level, inflation * sigma**2, np.arange(level.size, dtype=np.float64))
+    best = max(by_power, by_order, key=lambda trend: trend.improvement)
+    excess = float((((level - level.mean()) / sigma) ** 2).sum()) / (level.size - 1)
+    steady = best.improvement < _TREND**2
+    change = float(level.std(ddof=1)) if steady else abs(best.change)
+    # A change of the noise is taken for emission of the same size.
+    moved = 10 / np.log(10) * change * float(seen.noise.sum() / np.ptp(emitted.sum(axis=1)))
+    if moved < _NEGLIGIBLE * gain_sigma or (steady and excess < _UNSTEADY):
+        return ()
+    size = f"{change * 100:.2g} %, which may move the gain by {moved:.1g} dB"
+    if steady:
+        return (
+            f"the chain's noise varies from spectrum to spectrum by {size}: gain or noise of the chain is unsteady "
+            "and the true uncertainties are larger; look at its supplies and temperature",
+        )
+    return (_trend_warning(by_power, by_order, size),)
+
+
+def _trend_warning(by_power: _Trend, by_order: _Trend, size: str) -> str:
+    """Name the cause of a trend; a sweep in one direction does not separate power from time."""
+    improvements = by_power.improvement, by_order.improvement
+    if by_power.change < 0 and min(improvements) > _ALIKE * max(improvements):
+        return (
+            f"the chain's noise falls, with the emitted power or with time, by {size}: the amplifier is compressed, "
+            "or its gain drifts; to distinguish, sweep the bias up and down; then attenuate before the last amplifiers "
+            "or let the chain settle"
+        )
+    if by_power.change < 0 and by_power.improvement > by_order.improvement:
+        return (
+            f"the chain's noise falls as the emitted power grows, by {size}: the amplifier is compressed and the gain "
+            "too low; attenuate before the last amplifiers, or sweep less far"
+        )
+    return (
+        f"the chain's noise drifts in the course of the run by {size}: let the chain settle, or sweep the bias up and "
+        "down, so that a drift averages out"
+    )
+
+
+class _Seen(NamedTuple):
+    """Spectra and their expectation with the level of the noise and the height of the line free at each bias.
+
+    `noise` (m,) and `expected` (n, m) are in W/Hz, `counts` (n, m) says which values are no bursts, and `level` with
+    its `sigma` (n,) is the relative change of the noise of the chain.
+    """
+
+    noise: Real
+    expected: Real
+    counts: NDArray[np.bool_]
+    level: Real
+    sigma: Real
+
+    @classmethod
+    def of(cls, data: EmissionData, emitted: Real) -> "_Seen":
+        # Medians are robust to spurs and bursts.
+        noise = np.median(data.spectrum - emitted, axis=0)
+        expected = noise + emitted
+        rest = data.spectrum / expected - 1
+        background, line = noise / expected, emitted / expected
+        # Rounding can make the scatter 0.
+        scatter = max(1.4826 * float(np.median(np.abs(rest))), 1e-9)
+        change = np.zeros_like(rest)
+        for _ in range(_ROUNDS):
+            counts = np.abs(rest - change) <= _OUTLIER * scatter
+            both, lines = (counts * background * line).sum(axis=1), (counts * line**2).sum(axis=1)
+            # At zero bias there is no line.
+            divisor = np.where(lines > 0, lines, 1.0)
+            alone = counts * (background - (both / divisor)[:, None] * line)
+            strength = (alone * background).sum(axis=1)
+            level = (alone * rest).sum(axis=1) / strength
+            height = (counts * line * (rest - level[:, None] * background)).sum(axis=1) / divisor
+            change = level[:, None] * background + height[:, None] * line
+        return cls(noise, expected * (1 + change), counts, level, scatter / np.sqrt(strength))
+
+
+def without_bursts(data: EmissionData, emitted: Real) -> tuple[EmissionData, tuple[str, ...]]:
+    """Replace bursts by the values expected from the rest of the same spectrum, with a warning if there are any.
+
+    Only the shape of the emission `emitted` (n, m) is used.
+    """
+    seen = _Seen.of(data, emitted)
+    count = int((~seen.counts).sum())
+    # Where many values are far off, the model is wrong rather than the data.
+    if count == 0 or count > _MOST_OUTLIERS * seen.counts.size or seen.expected.min() < 0:
+        return data, ()
+    calm = replace(data, spectrum=np.where(seen.counts, data.spectrum, seen.expected))
+    return calm, (
+        f"{count} of {seen.counts.size} values of the spectra lie more than {_OUTLIER:g}σ off and were replaced by "
+        "values expected from the others",
+    )
+
+
+def _trend(level: Real, variance: Real, abscissa: Real) -> _Trend:
+    weight = 1 / variance
+    centred = abscissa - np.average(abscissa, weights=weight)
+    spread = float((weight * centred**2).sum())
+    slope = float((weight * centred * level).sum()) / spread
+    return _Trend(slope * float(np.ptp(abscissa)), slope**2 * spread)

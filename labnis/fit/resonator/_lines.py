@@ -1,0 +1,145 @@
+"""Emission lines of a biased junction, and the model of noise spectra with the noise of the chain eliminated."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.constants import h
+
+from labnis.fit.resonator._emission_data import EmissionData
+from labnis.fit.resonator._tunnelling import Tunnelling, tunnelling, tunnelling_slopes
+from labnis.fit.solver import Model
+from labnis.physics import thermal_photon_number
+
+__all__ = ["Lines", "Spectra"]
+
+Real = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Lines:
+    """The emitted Lorentzians at all biases: S = ħω γ_tr flow/(δ² + γ_Σ²/4) (W/Hz) and its factors.
+
+    `total` is γ_Σ and `flow` Σ_k γ_k(N_k − N_tr), both (n,); `detuning` δ and `density` S are (n, m).
+    """
+
+    junctions: Tunnelling
+    photons: float
+    total: Real
+    flow: Real
+    detuning: Real
+    density: Real
+
+    @classmethod
+    def of(cls, values: Mapping[str, float], data: EmissionData) -> "Lines":
+        """Lines of the parameters in `values`, for unit gain, at the biases and frequencies of `data`."""
+        junctions = tunnelling(values, data.device_voltage)
+        rate, frequency = values["damping_junction"], values["ohmic_frequency"]
+        photons = float(thermal_photon_number(frequency, data.fridge_temperature))
+        total = values["damping_line"] + values["damping_excess"] + rate * junctions.damping
+        # The baths of line and excess have one temperature, so that only the junctions give a net flow.
+        flow = rate * (junctions.emission - photons * junctions.damping)
+        detuning = 2 * np.pi * (data.frequency - frequency) - rate * junctions.shift[:, None]
+        height = h * frequency * values["damping_line"] * flow
+        density = height[:, None] / (detuning**2 + (total**2 / 4)[:, None])
+        return cls(junctions, photons, total, flow, detuning, density)
+
+    def slopes(self, values: Mapping[str, float], data: EmissionData, names: Sequence[str]) -> Real:
+        """∂S/∂(parameter), shape (n, m, p); neglects the change of the baths' photon number with the frequency.
+
+        By the gain (dB) it is the change of G·S at G = 1. Each parameter changes S through γ_Σ, δ and a factor.
+        """
+        rate, frequency, ones = values["damping_junction"], values["ohmic_frequency"], np.ones_like(self.total)
+        # Change of γ_Σ, δ and ln of the factor at each bias, by parameter.
+        changes = {
+            name: (
+                rate * slope.damping,
+                -rate * slope.shift,
+                rate * (slope.emission - self.photons * slope.damping) / self.flow,
+            )
+            for name, slope in tunnelling_slopes(values, data.device_voltage).items()
+        }
+        changes["damping_junction"] = (self.junctions.damping, -self.junctions.shift, ones / rate)
+        changes["damping_excess"] = (ones, 0 * ones, 0 * ones)
+        changes["damping_line"] = (ones, 0 * ones, ones / values["damping_line"])
+        total, detuning, factor = changes["ohmic_frequency"]
+        changes["ohmic_frequency"] = (total, detuning - 2 * np.pi, factor + 1 / frequency)
+        changes["gain"] = (0 * ones, 0 * ones, ones * np.log(10) / 10)
+        # ∂S by γ_Σ and by δ.
+        steep = self.density / (self.detuning**2 + (self.total**2 / 4)[:, None])
+        directions = np.stack([-self.total[:, None] / 2 * steep, -2 * self.detuning * steep, self.density], axis=-1)
+        weights = np.array([changes[name] for name in names])
+        return np.asarray(directions @ weights.transpose(2, 1, 0))
+
+
+@dataclass(frozen=True)
+class Spectra(Model):
+    """The spectra with the noise of the chain eliminated, as functions of the parameters `names`.
+
+    `expected` (n, m) is the power density (W/Hz) whose radiometer noise weights the data.
+    """
+
+    data: EmissionData
+    names: tuple[str, ...]
+    expected: Real
+
+    @classmethod
+    def of(cls, data: EmissionData, names: Sequence[str], gain: float, emitted: Real) -> "Spectra":
+        """All of the `data`, weighted for a `gain` (ratio) and an emission `emitted` (W/Hz)."""
+        # The noise of a radiometer is proportional to the power: weights come from the model, never from noisy data.
+        expected = np.median(data.spectrum, axis=0) + gain * (emitted - np.median(emitted, axis=0))
+        return cls(data, tuple(names), expected, mask=np.ones(data.spectrum.size, bool))
+
+    @property
+    def counts(self) -> NDArray[np.bool_]:
+        """Which data count, shape (n, m)."""
+        return self.mask.reshape(self.expected.shape)
+
+    def model(self, x: Real) -> Real:
+        """Background plus gain times emission (W/Hz), shape (n, m)."""
+        emitted = self._emitted(x)
+        return self._mean(self.data.spectrum - emitted) + emitted
+
+    def residuals(self, x: Real) -> Real:
+        rest = self.data.spectrum - self._emitted(x)
+        return np.asarray((rest - self._mean(rest)) / self.expected).ravel()
+
+    def jacobian(self, x: Real) -> Real:
+        slopes = self._slopes(x)
+        slopes -= self._mean(slopes)
+        slopes /= self.expected[..., None]
+        return slopes.reshape(-1, x.size)
+
+    def background(self, x: Real) -> Real:
+        """Noise of the chain (W/Hz) in each bin."""
+        return self._mean(self.data.spectrum - self._emitted(x))
+
+    def background_slopes(self, x: Real) -> Real:
+        """∂(background)/∂x, shape (frequencies, parameters)."""
+        return self._mean(self._slopes(x))
+
+    def _emitted(self, x: Real) -> Real:
+        gain, values = self._values(x)
+        return gain * Lines.of(values, self.data).density
+
+    def _slopes(self, x: Real) -> Real:
+        """∂(data minus emission)/∂x, shape (n, m, p)."""
+        gain, values = self._values(x)
+        return -gain * Lines.of(values, self.data).slopes(values, self.data, self.names)
+
+    def _mean(self, density: Real) -> Real:
+        """Mean over the biases, for each frequency and any further axes."""
+        return np.asarray(np.einsum("ij,ij...->j...", self._share, density))
+
+    @cached_property
+    def _share(self) -> Real:
+        """Weight of each spectrum in the mean of each bin; 0 in a bin where no datum counts."""
+        weight = self.counts * self.expected**-2
+        return np.asarray(weight / np.where(self.counts.any(axis=0), weight.sum(axis=0), 1.0))
+
+    def _values(self, x: Real) -> tuple[float, dict[str, float]]:
+        """Gain as a ratio, and all parameters by name."""
+        values = dict(zip(self.names, map(float, x), strict=True))
+        return 10 ** (values["gain"] / 10), values

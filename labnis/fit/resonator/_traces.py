@@ -1,0 +1,173 @@
+"""Reflection traces at many biases, and the model of them with the background eliminated."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from labnis.fit.arrays import complex_array, real_columns
+from labnis.fit.resonator._tunnelling import Tunnelling, tunnelling, tunnelling_slopes
+from labnis.fit.result import FitError
+from labnis.fit.solver import TraceModel, as_real
+
+__all__ = ["ReflectionData", "Response", "Traces"]
+
+Real = NDArray[np.float64]
+Complex = NDArray[np.complex128]
+
+# Network analyzers begin above (Hz); frequencies in GHz do not.
+_LOWEST_FREQUENCY = 1e3
+
+
+@dataclass(frozen=True)
+class ReflectionData:
+    """Reflection traces at n biases and m frequencies.
+
+    Attributes
+    ----------
+    device_voltage
+        Voltage across the SINIS pair (V), shape (n,).
+    frequency
+        Probe frequencies (Hz), shape (m,), increasing.
+    s11
+        As a network analyzer measures it (phase convention e^{+jωt}), shape (n, m).
+
+    Raises
+    ------
+    FitError
+        For arrays that do not fit together, real `s11`, or frequencies that do not increase or are not in Hz.
+
+    """
+
+    device_voltage: Real
+    frequency: Real
+    s11: Complex
+
+    def __init__(self, device_voltage: ArrayLike, frequency: ArrayLike, s11: ArrayLike) -> None:
+        (voltage,) = real_columns(device_voltage=device_voltage)
+        (frequencies,) = real_columns(frequency=frequency)
+        traces = complex_array("s11", s11)
+        expected = (voltage.size, frequencies.size)
+        if traces.shape != expected:
+            raise FitError(f"s11 has shape {traces.shape}; {expected} is needed (biases, frequencies)")
+        if not (np.diff(frequencies) > 0).all():
+            raise FitError("frequency does not increase from one point to the next; sort the traces by frequency")
+        if frequencies.size and not frequencies[0] > _LOWEST_FREQUENCY:
+            raise FitError(f"frequency begins at {frequencies[0]:.6g}; give it in Hz")
+        for name, values in (("device_voltage", voltage), ("frequency", frequencies), ("s11", traces)):
+            object.__setattr__(self, name, values)
+
+    @property
+    def usable(self) -> NDArray[np.bool_]:
+        """Biases at which everything is finite, shape (n,)."""
+        return np.asarray(np.isfinite(self.s11).all(axis=1) & np.isfinite(self.device_voltage))
+
+    def finite(self) -> "ReflectionData":
+        """Return the data at the biases at which everything is finite."""
+        return ReflectionData(self.device_voltage[self.usable], self.frequency, self.s11[self.usable])
+
+    def conjugate(self) -> "ReflectionData":
+        """Return the data with the phase convention e^{−iωt} of the model."""
+        return ReflectionData(self.device_voltage, self.frequency, self.s11.conj())
+
+    def thinned(self, biases: int, frequencies: int) -> "ReflectionData":
+        """Return about `biases` × `frequencies` of the data, evenly spread, for a coarse search."""
+        rows, columns = (
+            np.unique(np.linspace(0, size - 1, count).round().astype(int))
+            for size, count in zip(self.s11.shape, (biases, frequencies), strict=True)
+        )
+        return ReflectionData(self.device_voltage[rows], self.frequency[columns], self.s11[np.ix_(rows, columns)])
+
+
+@dataclass(frozen=True)
+class Traces(TraceModel):
+    """The traces with their background eliminated, as functions of the parameters `names`.
+
+    For given parameters the best background is b = Σ Γ̄·s / Σ|Γ|² at each frequency, with sums over the biases.
+    """
+
+    data: ReflectionData
+
+    @classmethod
+    def of(cls, data: ReflectionData, names: Iterable[str]) -> "Traces":
+        """All of the `data`, in the phase convention of the model."""
+        return cls(data.s11, tuple(names), data, mask=np.ones(2 * data.s11.size, bool))
+
+    def model(self, x: Real) -> Complex:
+        """Background times Γ, shape (n, m)."""
+        gamma = Response.of(self.values(x), self.data).gamma
+        return self._background(gamma) * gamma
+
+    def residuals(self, x: Real) -> Real:
+        return as_real(self.s11 - self.model(x))
+
+    def jacobian(self, x: Real) -> Real:
+        values = self.values(x)
+        response = Response.of(values, self.data)
+        gamma = response.gamma
+        background, power = self._background(gamma), self._power(gamma)
+        columns = []
+        for change in response.slopes(values, self.data, self.names):
+            # The background follows each change of Γ.
+            own = self._over_biases(change.conj() * self.s11 - 2 * background * (gamma.conj() * change).real)
+            columns.append(as_real(-background * change - own / power * gamma))
+        return np.stack(columns, axis=-1)
+
+    def _background(self, gamma: Complex) -> Complex:
+        return np.asarray(self._over_biases(gamma.conj() * self.s11) / self._power(gamma))
+
+    def _power(self, gamma: Complex) -> Real:
+        """Σ|Γ|², and 1 at a frequency where no datum counts."""
+        power = self._over_biases(gamma.real**2 + gamma.imag**2)
+        return np.where(power > 0, power, 1.0)
+
+    def _over_biases(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Sum of the data that count at each frequency."""
+        return np.asarray(np.einsum("ij,ij->j", self.counts, values))
+
+
+@dataclass(frozen=True)
+class Response:
+    """Γ = −1 + coupling·response at all biases and frequencies, shape (n, m), with response = 1/(γ_Σ − 2iδ)."""
+
+    junctions: Tunnelling
+    coupling: complex
+    response: Complex
+
+    @classmethod
+    def of(cls, values: dict[str, float], data: ReflectionData) -> "Response":
+        """Γ of the parameters in `values` at the biases and frequencies of `data`."""
+        junctions = tunnelling(values, data.device_voltage)
+        rate = values["damping_junction"]
+        total = values["damping_line"] + values["damping_excess"] + rate * junctions.damping
+        detuning = 2 * np.pi * (data.frequency - values["ohmic_frequency"]) - rate * junctions.shift[:, None]
+        coupling = (1 + complex(values["fano_real"], values["fano_imag"])) * values["damping_line"]
+        return cls(junctions, coupling, np.asarray(1 / (total[:, None] - 2j * detuning)))
+
+    @property
+    def gamma(self) -> Complex:
+        """Γ, shape (n, m)."""
+        return np.asarray(self.coupling * self.response - 1)
+
+    def slopes(self, values: dict[str, float], data: ReflectionData, names: tuple[str, ...]) -> Iterator[Complex]:
+        """∂Γ/∂(parameter) for each of `names`, of shape (n, m)."""
+        rate = values["damping_junction"]
+        by_width = -self.coupling * self.response**2
+        # The effect of each parameter on γ_Σ − 2iδ at each bias.
+        width: dict[str, Any] = {
+            name: rate * (slope.damping + 2j * slope.shift)
+            for name, slope in tunnelling_slopes(values, data.device_voltage).items()
+        }
+        width["damping_junction"] = self.junctions.damping + 2j * self.junctions.shift
+        width["ohmic_frequency"] = width["ohmic_frequency"] + 4j * np.pi
+        width["damping_line"] = width["damping_excess"] = np.ones_like(data.device_voltage)
+        coupling = {
+            "damping_line": self.coupling / values["damping_line"],
+            "fano_real": values["damping_line"],
+            "fano_imag": 1j * values["damping_line"],
+        }
+        for name in names:
+            change = by_width * width[name][:, None] if name in width else np.zeros_like(by_width)
+            yield change + coupling.get(name, 0.0) * self.response

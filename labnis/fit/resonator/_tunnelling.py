@@ -1,0 +1,122 @@
+"""The parameters that reflection and emitted power share, and the effect of the junctions on the resonator."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.constants import e, h, k
+
+from labnis.fit.result import FitResult
+from labnis.fit.solver import Parameter
+from labnis.physics import NISJunction
+
+__all__ = ["JUNCTION_NAMES", "RATE_NAMES", "Tunnelling", "junction_parameters", "tunnelling", "tunnelling_slopes"]
+
+Real = NDArray[np.float64]
+Complex = NDArray[np.complex128]
+
+JUNCTION_NAMES = ("gap", "electron_temperature", "dynes", "voltage_offset")
+RATE_NAMES = ("damping_line", "damping_excess", "damping_junction", "ohmic_frequency")
+
+# The shape of γ_T(V) does not contain the tunnelling resistance (it is absorbed in γ̄_T), so any value serves.
+_ANY_RESISTANCE = 1.0
+# One photon more, none, one less.
+_SIDES = np.array([1.0, 0.0, -1.0])[:, None]
+
+
+class Tunnelling(NamedTuple):
+    """Effect of photon-assisted tunnelling on the resonator at n biases for γ̄_T = 1; all of it is proportional to γ̄_T.
+
+    Attributes
+    ----------
+    damping
+        γ_T(V), shape (n,).
+    shift
+        Lamb shift ω_r(V) − ω_r⁰ (rad/s), shape (n,).
+    emission
+        γ_T N_T, the rate at which the junctions emit photons, shape (n,).
+
+    """
+
+    damping: Real
+    shift: Real
+    emission: Real
+
+
+def tunnelling(values: Mapping[str, float], device_voltage: Real) -> Tunnelling:
+    """`Tunnelling` of the parameters in `values` at the measured voltages across the pair (V), shape (n,).
+
+    With F = Δ·s(eV/Δ, kT/Δ) and w = ħω_r: γ_T = Re[F(V+w) − F(V−w)]/2w, shift = Im[F(V+w) + F(V−w) − 2F(V)]/4w,
+    γ_T N_T = [R(V−w) + R(−V−w)]/2w with R(E) = Re F(E)/(1 − e^{−E/kT}), so that R(−E) = R(E) − Re F(E).
+    """
+    junction, energy, photon = _energies(values, device_voltage)
+    response = values["gap"] * junction.complex_response(energy, values["electron_temperature"])
+    return _divided(response, _occupation(energy, values) * response.real, photon)
+
+
+def tunnelling_slopes(values: Mapping[str, float], device_voltage: Real) -> dict[str, Tunnelling]:
+    """∂/∂(parameter) of `tunnelling` for each parameter on which it depends."""
+    gap, temperature = values["gap"], values["electron_temperature"]
+    junction, energy, photon = _energies(values, device_voltage)
+    reduced = junction.complex_response(energy, temperature)
+    by_v, by_t = junction.complex_response_slopes(energy, temperature)
+    occupation = _occupation(energy, values)
+    thermal = k / e * temperature
+    # ∂R/∂(E/kT) at constant F.
+    by_exponent = gap * reduced.real * occupation * (1 - occupation)
+    by_photon_energy = _SIDES * h / e
+    # Change of F, and of E/kT, by parameter.
+    changes = {
+        "gap": (reduced - (energy * by_v + thermal * by_t) / gap, 0.0),
+        "electron_temperature": (k / e * by_t, -energy / thermal / temperature),
+        "dynes": (1j * gap * by_v, 0.0),
+        "voltage_offset": (by_v / 2, 0.5 / thermal),
+        "ohmic_frequency": (by_v * by_photon_energy, by_photon_energy / thermal),
+    }
+    slopes = {
+        name: _divided(change, occupation * change.real + by_exponent * exponent, photon)
+        for name, (change, exponent) in changes.items()
+    }
+    # Everything is divided by the photon energy.
+    response = gap * reduced
+    unmoved = _divided(response, occupation * response.real, -photon * values["ohmic_frequency"])
+    slopes["ohmic_frequency"] = Tunnelling(*map(np.add, slopes["ohmic_frequency"], unmoved))
+    return slopes
+
+
+def _energies(values: Mapping[str, float], device_voltage: Real) -> tuple[NISJunction, Real, float]:
+    """The junction, V + w, V and V − w (eV), stacked, and w."""
+    photon = h / e * values["ohmic_frequency"]
+    energy = (device_voltage + values["voltage_offset"]) / 2 + photon * _SIDES
+    # At 0 the rate R is a limit; use a neighbouring energy.
+    energy = np.where(energy == 0, 1e-9 * k / e * values["electron_temperature"], energy)
+    return NISJunction(values["gap"], _ANY_RESISTANCE, values["dynes"]), energy, photon
+
+
+def _occupation(energy: Real, values: Mapping[str, float]) -> Real:
+    """1/(1 − e^{−E/kT})."""
+    with np.errstate(over="ignore"):
+        return np.asarray(-1 / np.expm1(-energy * e / k / values["electron_temperature"]))
+
+
+def _divided(response: Complex, rate: Real, photon: float) -> Tunnelling:
+    """From F and R at V + w, V and V − w."""
+    above, centre, below = response
+    emission = rate[2] + rate[0] - above.real
+    damping, shift = above.real - below.real, (above + below - 2 * centre).imag / 2
+    return Tunnelling(damping / (2 * photon), shift / (2 * photon), emission / (2 * photon))
+
+
+def junction_parameters(prior: FitResult | None, device_voltage: Real) -> list[Parameter]:
+    """Gap, temperature, Dynes parameter and offset, started at the prior, or at values typical of aluminium."""
+    start = {"gap": 205e-6, "electron_temperature": 0.12, "dynes": 1e-3, "voltage_offset": 0.0}
+    if prior is not None:
+        start |= {name: prior[name].value for name in JUNCTION_NAMES if name in prior.names}
+    extent = float(np.ptp(device_voltage)) or 1.0
+    return [
+        Parameter("gap", "eV", start["gap"], start["gap"], 0.3 * start["gap"], 3 * start["gap"]),
+        Parameter("electron_temperature", "K", start["electron_temperature"], 0.1, 1e-3, 5.0),
+        Parameter("dynes", "1", start["dynes"], 1e-3, 0.0, 0.3),
+        Parameter("voltage_offset", "V", start["voltage_offset"], 1e-2 * extent),
+    ]

@@ -1,0 +1,176 @@
+"""Gain and noise temperature of the amplifier chain from the noise spectra that a biased junction emits.
+
+At every bias the output of the chain is its own noise plus G times the Lorentzian that the resonator emits. The noise,
+one unknown number per frequency bin, does not depend on the bias and is eliminated like the background of the
+reflection. What the bias changes is G times a power that the damping rates and the junction parameters predict
+(Hyyppä et al., APL 114, 192603, eqs. 1–7, at all biases rather than in the high-bias limit of eqs. 8 and 9).
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.constants import k
+from scipy.ndimage import median_filter
+
+from labnis.fit.arrays import real_columns
+from labnis.fit.derived import with_quantity
+from labnis.fit.information import Sensitivity, thinned
+from labnis.fit.resonator._emission_data import EmissionData, refuse_impossible, spectra_warnings
+from labnis.fit.resonator._lines import Lines, Spectra
+from labnis.fit.resonator._tunnelling import JUNCTION_NAMES, RATE_NAMES
+from labnis.fit.result import FitError, FitResult
+from labnis.fit.solver import Parameter, hold, prior_rows, restarted, solve, without_outliers
+
+__all__ = ["EmissionData", "emission_model", "emission_sensitivity", "fit_emitted_power"]
+
+Real = NDArray[np.float64]
+
+MODEL = "emitted spectra at all biases"
+
+# In dB; an emitted power with an uncertainty of a third of itself may be noise.
+LARGEST_GAIN_SIGMA = 10 / np.log(10) / 3
+
+# All biases count, but some must be where gap and temperature no longer matter.
+_FEWEST_HIGH = 3
+
+_ASSUMED = {
+    "gain": "flat over the resonance's width",
+    "bath photons": "line and excess losses are at the fridge's temperature",
+    "electron_temperature": "the same at every bias",
+}
+# Lower bounds of the parameters that have one.
+_SMALLEST = {
+    "damping_line": 1.0,
+    "damping_excess": 0.0,
+    "damping_junction": 1.0,
+    "gap": 1e-6,
+    "electron_temperature": 1e-3,
+    "dynes": 0.0,
+}
+
+
+def fit_emitted_power(
+    data: EmissionData,
+    *,
+    prior: FitResult,
+    fixed: Mapping[str, float] | None = None,
+    start: FitResult | None = None,
+) -> FitResult:
+    """Fit the gain of the chain and derive its noise temperature.
+
+    Parameters
+    ----------
+    data
+        Spectra at four biases or more, some of them well beyond the gap.
+    prior
+        A reflection fit of the same device; its rates and junction parameters enter with their covariance.
+    fixed
+        Parameters that are held at a value, by name.
+    start
+        An earlier fit of the same kind to start from; not a prior.
+
+    Returns
+    -------
+    FitResult
+        gain (dB), noise_temperature (K, mean over the band), and the parameters of the prior, updated. It warns of a
+        chain that is compressed or drifts, of repeated spectra, and of too few high biases.
+
+    Raises
+    ------
+    FitError
+        With fewer than four usable spectra, a band without the resonance, biases that end below the gap, quantities
+        in other units, clipped spectra, no emission beyond the noise, or no convergence.
+
+    """
+    usable = data.finite()
+    known = prior.select((*RATE_NAMES, *JUNCTION_NAMES))
+    refuse_impossible(usable, known)
+    emitted = Lines.of(known.by_name, usable).density
+    gain = _gain_guess(usable, emitted) if start is None else 10 ** (start["gain"].value / 10)
+    parameters = [Parameter("gain", "dB", 10 * np.log10(gain), 1.0), *_known_parameters(known)]
+    if start is not None:
+        parameters = restarted(parameters, [start[p.name].value for p in parameters])
+    parameters = hold(parameters, fixed)
+    spectra = Spectra.of(usable, [p.name for p in parameters], gain, emitted)
+    solution = solve(parameters, spectra, absorbed=usable.frequency.size, prior=known)
+    result = solution.as_result(MODEL, _ASSUMED)
+    found = result["gain"]
+    if not found.sigma < LARGEST_GAIN_SIGMA:
+        raise FitError(
+            f"the emitted spectra do not rise above their noise (gain {found.value:.3g} ± {found.sigma:.3g} dB): is "
+            "the resonance in the band, and is the bias beyond the gap?"
+        )
+    values = result.by_name
+    fitted = 10 ** (values["gain"] / 10) * Lines.of(values, usable).density
+    suspect = spectra_warnings(usable, fitted, gap=values["gap"], gain_sigma=found.sigma, fewest_high=_FEWEST_HIGH)
+    result = replace(result, warnings=(*result.warnings, *suspect))
+    return _with_noise_temperature(result, spectra.with_mask(solution.mask))
+
+
+def emission_model(fit: FitResult, data: EmissionData) -> Real:
+    """Power spectral density (W/Hz) that a gain fit expects, shape (n, m); NaN at unusable biases.
+
+    The noise of the chain in each bin, which the fit eliminates, is computed from `data` and the fitted parameters.
+    """
+    usable, model = data.finite(), np.full(data.spectrum.shape, np.nan)
+    if usable.device_voltage.size:
+        values = {name: value for name, value in fit.by_name.items() if name != "noise_temperature"}
+        x, gain = np.array([*values.values()]), 10 ** (values["gain"] / 10)
+        spectra = Spectra.of(usable, [*values], gain, Lines.of(values, usable).density)
+        model[data.usable] = without_outliers(spectra, x).model(x)
+    return model
+
+
+def emission_sensitivity(
+    fit: FitResult, data: EmissionData, device_voltage: ArrayLike, *, prior: FitResult
+) -> Sensitivity:
+    """Sensitivity of one spectrum at each of `device_voltage` (V), shape (n,), to the parameters of a gain fit."""
+    (voltage,) = real_columns(device_voltage=device_voltage)
+    names = tuple(name for name in fit.free if name != "noise_temperature")
+    values, frequency, repeats = fit.by_name, *thinned(data.frequency)
+    there = EmissionData(voltage, frequency, np.zeros((voltage.size, frequency.size)), data.fridge_temperature)
+    lines = Lines.of(values, there)
+    # Relative to the whole power density, to which the noise of a radiometer is proportional; the gain cancels.
+    noise = fit.noise * (k * values["noise_temperature"] + lines.density) / np.sqrt(repeats)
+    matrix, _ = prior_rows(names, prior.select([*RATE_NAMES, *JUNCTION_NAMES]))
+    whitened = lines.slopes(values, there, names) / noise[..., None]
+    return Sensitivity(names, whitened.astype(complex), (1 / noise).astype(complex), matrix.T @ matrix)
+
+
+def _gain_guess(data: EmissionData, emitted: Real) -> float:
+    """Gain by linear regression of the bias-dependent part on the predicted one."""
+    # Medians are robust to outliers.
+    calm = median_filter(data.spectrum, size=3, mode="nearest")
+    change = calm - calm.mean(axis=0)
+    predicted = emitted - emitted.mean(axis=0)
+    gain = float((change * predicted).sum() / (predicted**2).sum())
+    if not gain > 0:
+        raise FitError(
+            "the measured power does not grow with the emission that the damping rates predict: "
+            "is the analyzer's band around the resonance, and is the bias beyond the gap?"
+        )
+    return gain
+
+
+def _known_parameters(known: FitResult) -> list[Parameter]:
+    """Parameters of the prior, started at its values and scaled by its uncertainties."""
+    sigma = np.sqrt(np.diag(known.covariance))
+    return [
+        Parameter(name, unit, float(value), float(s) or 1.0, _SMALLEST.get(name, -np.inf))
+        for name, unit, value, s in zip(known.names, known.units, known.values, sigma, strict=True)
+    ]
+
+
+def _with_noise_temperature(result: FitResult, spectra: Spectra) -> FitResult:
+    """Append T_noise = (noise per bin, averaged over the band) / (G k)."""
+    known = spectra.counts.any(axis=0)
+    per_kelvin = 10 ** (result["gain"].value / 10) * k
+    temperature = float(spectra.background(result.values)[known].mean()) / per_kelvin
+    gradient = spectra.background_slopes(result.values)[known].mean(axis=0) / per_kelvin
+    gradient[result.names.index("gain")] -= np.log(10) / 10 * temperature
+    # At fixed parameters the eliminated background has a scatter of its own, independent of that of the parameters.
+    weight = (spectra.counts * spectra.expected**-2).sum(axis=0)[known]
+    own = result.noise**2 * float((1 / weight).sum()) / weight.size**2 / per_kelvin**2
+    return with_quantity(result, "noise_temperature", "K", temperature, gradient, own_variance=own)

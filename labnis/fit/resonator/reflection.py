@@ -1,0 +1,152 @@
+"""Damping rates and resonance frequency from reflection traces at many biases.
+
+All traces share one unknown background (cables, amplifiers), one complex number per frequency. It is eliminated
+exactly: for given parameters the best background is a weighted mean over the biases, so no reference trace is needed
+and no shape of the background is assumed. The rates are identified because the bias moves and widens the resonance
+while the background stays (Hyyppä et al., APL 114, 192603, divide by the zero-bias trace for that reason).
+
+Reflection alone does not separate γ_tr from Re φ: Γ = −1 + (1 + φ)γ_tr/(γ_Σ − 2iδ) contains only the product
+(1 + φ)γ_tr. Coupled-mode theory of a resonator with weak cross-talk (Fan, Suh & Joannopoulos, JOSA A 20, 569) gives
+Re φ = 1 up to second order in the cross-talk. Re φ therefore enters as an assumption with an uncertainty, which is
+stated in the result and carried into γ_tr, γ_x and the gain.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from labnis.fit.arrays import real_columns
+from labnis.fit.derived import with_derived
+from labnis.fit.information import Sensitivity, thinned
+from labnis.fit.resonator._biases import refuse_impossible_biases
+from labnis.fit.resonator._rates_start import rate_parameters
+from labnis.fit.resonator._traces import ReflectionData, Response, Traces
+from labnis.fit.resonator._tunnelling import JUNCTION_NAMES, junction_parameters, tunnelling
+from labnis.fit.result import FitError, FitResult
+from labnis.fit.solver import hold, joined, prior_rows, solve, without_outliers
+
+__all__ = ["FANO_REAL", "ReflectionData", "fit_reflection", "reflection_model", "reflection_sensitivity"]
+
+Real = NDArray[np.float64]
+Complex = NDArray[np.complex128]
+
+MODEL = "reflection at all biases"
+
+# Assumed real part of the Fano factor and its standard uncertainty; see the module's docstring.
+FANO_REAL = (1.0, 0.02)
+
+_QUESTIONS = (
+    "are there biases on both sides of the gap, is the resonance in the band, is the phase that of a network analyzer?"
+)
+
+
+def fit_reflection(
+    data: ReflectionData,
+    *,
+    prior: FitResult | None = None,
+    fixed: Mapping[str, float] | None = None,
+    start: FitResult | None = None,
+) -> FitResult:
+    """Fit γ_tr, γ_x, γ̄_T, the resonance frequency and the Fano factor to all traces at once.
+
+    Parameters
+    ----------
+    data
+        Traces at four biases or more, some of them beyond the gap.
+    prior
+        An I–V fit of the same device: its gap, temperature, Dynes parameter and voltage offset enter with their
+        covariance. Without it they are fitted.
+    fixed
+        Parameters that are held at a value, by name.
+    start
+        An earlier fit of the same kind to start from; not a prior.
+
+    Returns
+    -------
+    FitResult
+        damping_line, damping_excess, damping_junction (1/s), ohmic_frequency (Hz, far above the gap), fano_real,
+        fano_imag, the junction parameters, and resonance_frequency (Hz, at zero bias).
+
+    Raises
+    ------
+    FitError
+        With fewer than four usable traces, quantities in other units, no bias dependence beyond the noise, no
+        convergence, or a rate that the traces do not determine.
+
+    """
+    usable = data.finite()
+    if usable.device_voltage.size < 4:
+        raise FitError(f"{usable.device_voltage.size} usable traces are too few; at least 4 biases are needed")
+    if prior is not None:
+        refuse_impossible_biases(usable.device_voltage, prior["gap"].value, "hardly anything changes below 1")
+    usable = usable.conjugate()
+    junction = junction_parameters(prior or start, usable.device_voltage)
+    parameters = hold([*rate_parameters(usable, junction, start, fixed or {}), *junction], fixed)
+    traces = Traces.of(usable, (p.name for p in parameters))
+    try:
+        solution = solve(parameters, traces, absorbed=2 * usable.frequency.size, prior=_with_fano(prior))
+    except FitError as error:
+        raise FitError(f"{error}: {_QUESTIONS}") from error
+    result = solution.as_result(
+        MODEL,
+        {
+            "fano_real": f"{FANO_REAL[0]} ± {FANO_REAL[1]}; reflection contains only (1 + φ)·γ_tr",
+            "electron_temperature": "the same at every bias",
+        },
+    )
+    _refuse_undetermined(result)
+    return with_derived(result, "resonance_frequency", "Hz", _zero_bias_resonance)
+
+
+def reflection_model(fit: FitResult, data: ReflectionData) -> Complex:
+    """S11 that a reflection fit expects, shape (n, m), as a network analyzer measures it; NaN at unusable biases.
+
+    The background, which the fit eliminates, is computed from `data` and the fitted parameters.
+    """
+    usable = data.finite().conjugate()
+    model = np.full(data.s11.shape, complex(np.nan, np.nan))
+    if usable.device_voltage.size:
+        values = {name: value for name, value in fit.by_name.items() if name != "resonance_frequency"}
+        x = np.array([*values.values()])
+        model[data.usable] = without_outliers(Traces.of(usable, values), x).model(x).conj()
+    return model
+
+
+def reflection_sensitivity(
+    fit: FitResult, data: ReflectionData, device_voltage: ArrayLike, *, prior: FitResult | None
+) -> Sensitivity:
+    """Sensitivity of one trace at each of `device_voltage` (V), shape (n,), to the parameters of a reflection fit."""
+    (voltage,) = real_columns(device_voltage=device_voltage)
+    names = tuple(name for name in fit.free if name != "resonance_frequency")
+    values, frequency, repeats = fit.by_name, *thinned(data.frequency)
+    there = ReflectionData(voltage, frequency, np.zeros((voltage.size, frequency.size), complex))
+    response = Response.of(values, there)
+    # Far from the resonance |Γ| = 1, and the measured amplitude is that of the background.
+    scale = float(np.nanmedian(np.abs(data.s11))) / fit.noise * np.sqrt(repeats)
+    slopes = np.stack([*response.slopes(values, there, names)], axis=-1)
+    matrix, _ = prior_rows(names, _with_fano(prior))
+    return Sensitivity(names, scale * slopes, scale * response.gamma, matrix.T @ matrix)
+
+
+def _with_fano(prior: FitResult | None) -> FitResult:
+    """The prior of the junction parameters, joined by the assumption about Re φ."""
+    value, sigma = FANO_REAL
+    fano = FitResult("prior", ("fano_real",), ("1",), np.array([value]), np.diag([sigma**2]), 0.0, 0, 0.0)
+    return fano if prior is None else joined(fano, prior.select(JUNCTION_NAMES))
+
+
+def _zero_bias_resonance(values: Mapping[str, float]) -> float:
+    """Resonance frequency at zero bias (Hz)."""
+    shift = values["damping_junction"] * tunnelling(values, np.zeros(1)).shift[0]
+    return float(values["ohmic_frequency"] + shift / (2 * np.pi))
+
+
+def _refuse_undetermined(result: FitResult) -> None:
+    """Raise FitError where the uncertainty of a rate exceeds its value."""
+    for name in ("damping_line", "damping_junction"):
+        rate = result[name]
+        if not rate.sigma < rate.value:
+            raise FitError(
+                f"the traces do not determine {name} ({rate.value:.3g} ± {rate.sigma:.3g} 1/s): {_QUESTIONS}"
+            )

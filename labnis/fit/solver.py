@@ -1,0 +1,397 @@
+"""Least squares with correlated Gaussian priors, used by every fit.
+
+The noise level is estimated from the residuals. χ² is counted in units of the noise estimated from differences of
+neighbouring residuals: χ²/ν is 1 within its scatter for random residuals, and larger where the model leaves structure.
+Outliers are left out, and the result says how many.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Self, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import block_diag
+from scipy.optimize import least_squares
+
+from labnis.fit.result import FitError, FitResult
+
+__all__ = [
+    "Model",
+    "Parameter",
+    "Solution",
+    "TraceModel",
+    "as_real",
+    "hold",
+    "joined",
+    "prior_rows",
+    "restarted",
+    "solve",
+    "without_outliers",
+]
+
+Real = NDArray[np.float64]
+Complex = NDArray[np.complex128]
+Mask = NDArray[np.bool_]
+
+# Data beyond this many standard deviations are outliers (about one of 10⁸ random data is).
+_OUTLIER, _OUTLIER_ROUNDS, _MOST_OUTLIERS = 6.0, 10, 0.1
+_NOISE_ROUNDS, _NOISE_TOLERANCE = 5, 1e-2
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A fit parameter: start value, the scale on which the model changes, physical bounds, whether it is held fixed."""
+
+    name: str
+    unit: str
+    start: float
+    scale: float
+    lower: float = -np.inf
+    upper: float = np.inf
+    fixed: bool = False
+
+
+def hold(parameters: Sequence[Parameter], fixed: Mapping[str, float] | None) -> list[Parameter]:
+    """Return `parameters` with those in `fixed` held at the values given there.
+
+    Raises
+    ------
+    FitError
+        For an unknown name, or a value outside the physical bounds.
+
+    """
+    values = {name: float(value) for name, value in (fixed or {}).items()}
+    known = {p.name: p for p in parameters}
+    for name, value in values.items():
+        if name not in known:
+            raise FitError(f"{name!r} cannot be held fixed; the parameters are {', '.join(known)}")
+        if not known[name].lower <= value <= known[name].upper or not np.isfinite(value):
+            p = known[name]
+            raise FitError(
+                f"{name} cannot be held at {value:g} {p.unit}; it is from {p.lower:g} to {p.upper:g} {p.unit}"
+            )
+    return [replace(p, start=values[p.name], fixed=True) if p.name in values else p for p in parameters]
+
+
+def restarted(parameters: Sequence[Parameter], values: Sequence[float] | Real) -> list[Parameter]:
+    """Return `parameters` with other start values, given in their order."""
+    return [replace(p, start=float(value)) for p, value in zip(parameters, values, strict=True)]
+
+
+@dataclass(frozen=True)
+class Model(ABC):
+    """Data and the expectation for them as a function of the parameter vector.
+
+    Attributes
+    ----------
+    mask
+        Which data count, one-dimensional, in the order of measurement.
+
+    """
+
+    mask: Mask = field(kw_only=True)
+
+    def with_mask(self, mask: Mask) -> Self:
+        """Return the same model with another mask."""
+        return replace(self, mask=mask)
+
+    @abstractmethod
+    def residuals(self, x: Real) -> Real:
+        """Data minus expectation, of equal standard deviation but not divided by it; also where the mask is False."""
+
+    @abstractmethod
+    def jacobian(self, x: Real) -> Real:
+        """∂(residuals)/∂x, shape (data, parameters)."""
+
+
+AnyModel = TypeVar("AnyModel", bound=Model)
+
+
+@dataclass(frozen=True)
+class TraceModel(Model):
+    """A model of complex data `s11` with named parameters; residuals are all real parts, then all imaginary parts."""
+
+    s11: Complex
+    names: tuple[str, ...]
+
+    @property
+    def counts(self) -> Mask:
+        """Which complex data count, shape of `s11`."""
+        return self.mask[: self.s11.size].reshape(self.s11.shape)
+
+    def with_mask(self, mask: Mask) -> Self:
+        """Return the same model with another mask; a complex datum counts if both of its parts do."""
+        return super().with_mask(np.tile(mask.reshape(2, -1).all(axis=0), 2))
+
+    def values(self, x: Real) -> dict[str, float]:
+        """Parameter → value."""
+        return dict(zip(self.names, map(float, x), strict=True))
+
+
+def as_real(values: Complex) -> Real:
+    """All real parts, then all imaginary parts, one-dimensional."""
+    return np.concatenate([values.real.ravel(), values.imag.ravel()])
+
+
+@dataclass(frozen=True)
+class Solution:
+    """Best parameters, their covariance, χ² of the data, degrees of freedom, noise of one datum, residuals and mask."""
+
+    parameters: tuple[Parameter, ...]
+    values: Real
+    covariance: Real
+    chi2: float
+    degrees_of_freedom: int
+    noise: float
+    residuals: Real
+    mask: Mask
+    warnings: tuple[str, ...]
+
+    def as_result(self, model: str, assumed: Mapping[str, str]) -> FitResult:
+        """Return the result of fitting `model` under the assumptions `assumed`."""
+        held = {p.name: f"{p.start:.8g} {p.unit}, held fixed".replace(" 1,", ",") for p in self.parameters if p.fixed}
+        return FitResult(
+            model,
+            tuple(p.name for p in self.parameters),
+            tuple(p.unit for p in self.parameters),
+            self.values,
+            self.covariance,
+            self.chi2,
+            self.degrees_of_freedom,
+            self.noise,
+            dict(assumed) | held,
+            self.warnings,
+            self.residuals,
+        )
+
+
+def prior_rows(names: Sequence[str], prior: FitResult | None) -> tuple[Real, Real]:
+    """Matrix A and vector b such that |A·θ − b|² is the prior's χ² for the parameters `names`."""
+    if prior is None:
+        return np.zeros((0, len(names))), np.zeros(0)
+    known = [name for name in prior.names if name in names]
+    selected = prior.select(known)
+    sigma = np.sqrt(np.diag(selected.covariance))
+    correlation = selected.covariance / np.outer(sigma, sigma)
+    whitener = np.linalg.inv(np.linalg.cholesky(correlation)) / sigma
+    matrix = np.zeros((len(known), len(names)))
+    matrix[:, [names.index(name) for name in known]] = whitener
+    return matrix, whitener @ selected.values
+
+
+def joined(first: FitResult, second: FitResult) -> FitResult:
+    """Return one prior made of two independent ones."""
+    return replace(
+        first,
+        names=first.names + second.names,
+        units=first.units + second.units,
+        values=np.concatenate([first.values, second.values]),
+        covariance=block_diag(first.covariance, second.covariance),
+    )
+
+
+def _conditioned(parameters: Sequence[Parameter], prior: FitResult | None) -> tuple[list[Parameter], FitResult | None]:
+    """Hold what the prior knows exactly, and return the prior of the free parameters given those that are held."""
+    if prior is None:
+        return list(parameters), None
+    sigma = dict(zip(prior.names, np.sqrt(np.diag(prior.covariance)), strict=True))
+    exact = {name: prior[name].value for name in prior.names if sigma[name] == 0}
+    held = [replace(p, start=exact[p.name], fixed=True) if p.name in exact and not p.fixed else p for p in parameters]
+    fixed = {p.name: p.start for p in held if p.fixed and sigma.get(p.name, 0.0) > 0}
+    free = [p.name for p in held if not p.fixed and p.name in prior.names]
+    selected = prior.select([*free, *fixed])
+    values, covariance, n = selected.values, selected.covariance, len(free)
+    if fixed and free:
+        weight = np.linalg.solve(covariance[n:, n:], covariance[n:, :n]).T
+        shift = weight @ (np.array([*fixed.values()]) - values[n:])
+        values, covariance = values[:n] + shift, covariance[:n, :n] - weight @ covariance[n:, :n]
+    return held, replace(prior.select(free), values=values[:n], covariance=covariance[:n, :n]) if free else None
+
+
+def solve(
+    parameters: Sequence[Parameter], model: Model, *, absorbed: int = 0, prior: FitResult | None = None
+) -> Solution:
+    """Minimise Σ residuals² / noise² + χ² of the prior, leaving outliers out.
+
+    Parameters
+    ----------
+    parameters
+        The parameters of the model; those that are fixed, or known exactly by the prior, keep their value.
+    model
+        Data and expectation.
+    absorbed
+        Number of linear parameters that the model eliminates itself (they reduce the degrees of freedom).
+    prior
+        Earlier fit whose parameters of the same names enter with their covariance.
+
+    Raises
+    ------
+    FitError
+        With too few data, or if the solver does not converge.
+
+    """
+    held, prior = _conditioned(parameters, prior)
+    solution = _solve(held, model, absorbed, prior)
+    for _ in range(_OUTLIER_ROUNDS):
+        narrowed = _narrowed(model, solution.residuals)
+        if narrowed is None:
+            break
+        model = narrowed
+        solution = _solve(restarted(held, solution.values), model, absorbed, prior)
+    return replace(solution, warnings=(*solution.warnings, *_data_warnings(solution, model)))
+
+
+def without_outliers(model: AnyModel, x: Real) -> AnyModel:
+    """Return `model` with a mask that leaves out what lies far off at the parameters `x`, as `solve` does."""
+    for _ in range(_OUTLIER_ROUNDS):
+        narrowed = _narrowed(model, model.residuals(x))
+        if narrowed is None:
+            break
+        model = narrowed
+    return model
+
+
+def _narrowed(model: AnyModel, residuals: Real) -> AnyModel | None:
+    """The model without the outliers among its `residuals`; None where its mask is right already."""
+    mask = np.abs(residuals) <= _OUTLIER * _robust_scale(residuals)
+    # Where many data are far off, the model is wrong rather than the data.
+    narrowed = model.with_mask(mask)
+    return None if (narrowed.mask == model.mask).all() or mask.mean() < 1 - _MOST_OUTLIERS else narrowed
+
+
+def _solve(parameters: Sequence[Parameter], model: Model, absorbed: int, prior: FitResult | None) -> Solution:
+    free = np.array([not p.fixed for p in parameters])
+    moved = [p for p in parameters if not p.fixed]
+    scale = np.array([p.scale for p in moved])
+    bounds = np.array([p.lower for p in moved]), np.array([p.upper for p in moved])
+    full = np.array([p.start for p in parameters])
+    x = np.clip(full[free], *bounds)
+    matrix, target = prior_rows([p.name for p in moved], prior)
+    if target.size and not np.isfinite(target).all():
+        raise FitError("the prior of this fit is not finite; repeat the fit it comes from")
+    data = int(model.mask.sum())
+    freedom = data - absorbed - len(moved) + len(target)
+    if freedom < 1:
+        raise FitError(f"{data} data cannot determine {len(moved) + absorbed} parameters; measure more points")
+    if not moved:
+        raise FitError("every parameter is held fixed: there is nothing to fit")
+    count = model.mask.astype(np.float64)
+
+    def everything(x: Real) -> Real:
+        values = full.copy()
+        values[free] = x
+        return values
+
+    def residuals(x: Real) -> Real:
+        return model.residuals(everything(x)) * count
+
+    def jacobian(x: Real) -> Real:
+        slopes = model.jacobian(everything(x))
+        slopes[~model.mask] = 0
+        return slopes if free.all() else slopes[:, free]
+
+    noise = _noise(residuals(x), freedom)
+    # The weight of a prior depends on the noise, which is known only after a fit.
+    for _ in range(_NOISE_ROUNDS if target.size else 1):
+        outcome = _minimise(residuals, jacobian, matrix, target, noise, x, scale, bounds)
+        x, before = outcome.x * scale, noise
+        noise = _noise(residuals(x), freedom)
+        if abs(noise / before - 1) < _NOISE_TOLERANCE:
+            break
+    rows = np.vstack([jacobian(x) / noise, matrix])
+    covariance = np.zeros((full.size, full.size))
+    covariance[np.ix_(free, free)] = _covariance(rows * scale, scale, moved)
+    values = everything(x)
+    rest = model.residuals(values)
+    # In the differences only what was absorbed at each of the neighbours is missing from the noise.
+    between = _noise_between_neighbours(rest, model.mask) * np.sqrt(1 + absorbed / freedom)
+    return Solution(
+        tuple(parameters), values, covariance, freedom * (noise / between) ** 2, freedom, noise, rest, model.mask,
+        _bound_warnings(x, moved),
+    )  # fmt: skip
+
+
+def _noise(residuals: Real, freedom: int) -> float:
+    return max(float(np.sqrt(residuals @ residuals / freedom)), np.finfo(float).tiny)
+
+
+def _robust_scale(residuals: Real) -> float:
+    """Standard deviation of Gaussian residuals from the median of |residual|, robust to outliers."""
+    return max(1.4826 * float(np.median(np.abs(residuals))), np.finfo(float).tiny)
+
+
+def _noise_between_neighbours(residuals: Real, mask: Mask) -> float:
+    steps = np.diff(residuals)[mask[1:] & mask[:-1]]
+    return max(float(np.sqrt((steps @ steps) / max(steps.size, 1) / 2)), np.finfo(float).tiny)
+
+
+def _minimise(
+    residuals: Callable[[Real], Real],
+    derivative: Callable[[Real], Real],
+    matrix: Real,
+    target: Real,
+    noise: float,
+    start: Real,
+    scale: Real,
+    bounds: tuple[Real, Real],
+) -> Any:
+    lower, upper = (bound / scale for bound in bounds)
+
+    def slopes(u: Real) -> Real:
+        rows = np.vstack([derivative(u * scale), noise * matrix])
+        rows *= scale / noise  # in place: these are the largest arrays of a fit
+        return rows
+
+    outcome = least_squares(
+        lambda u: np.concatenate([residuals(u * scale) / noise, matrix @ (u * scale) - target]),
+        # scipy needs a start strictly inside the bounds.
+        np.clip(start / scale, lower + 1e-12, upper - 1e-12),
+        jac=slopes,
+        bounds=(lower, upper),
+        x_scale="jac",
+        xtol=1e-10,
+        ftol=1e-10,
+        gtol=1e-10,
+        max_nfev=200,
+    )
+    if outcome.status == 0:
+        raise FitError("the fit did not converge within 200 evaluations; look at the data, or give a better start")
+    return outcome
+
+
+def _covariance(rows: Real, scale: Real, parameters: Sequence[Parameter]) -> Real:
+    """(JᵀJ)⁻¹ in the units of the parameters; FitError names a parameter that the data do not determine."""
+    # The triangular factor has the singular values of all the rows, and is small.
+    _, singular, directions = np.linalg.svd(np.linalg.qr(rows, mode="r"))
+    if singular[-1] <= 1e-12 * singular[0]:
+        blind = parameters[int(np.argmax(np.abs(directions[-1])))].name
+        raise FitError(f"the data do not determine {blind}; measure over a wider range or fix it by a prior")
+    root = (directions.T / singular) * scale[:, None]
+    return np.asarray(root @ root.T)
+
+
+def _bound_warnings(x: Real, parameters: Sequence[Parameter]) -> tuple[str, ...]:
+    return tuple(
+        f"{p.name} is at its bound {bound:g} {p.unit}: its uncertainty is one-sided"
+        for p, value in zip(parameters, x, strict=True)
+        for bound in (p.lower, p.upper)
+        if abs(value - bound) <= 1e-9 * p.scale
+    )
+
+
+def _data_warnings(solution: Solution, model: Model) -> tuple[str, ...]:
+    """Warnings derived from the data."""
+    found = []
+    left_out = int((~model.mask).sum())
+    if left_out:
+        found.append(f"{left_out} of {model.mask.size} data lie more than {_OUTLIER:g}σ off and were left out")
+    excess = solution.chi2 / solution.degrees_of_freedom
+    # χ²/ν of random residuals scatters by 1/√ν.
+    if excess > 1 + 5 / np.sqrt(solution.degrees_of_freedom):
+        found.append(
+            f"neighbouring residuals are alike (χ²/ν = {excess:.3g}): the model leaves something out, and the true "
+            "uncertainties are larger; look at the residuals"
+        )
+    return tuple(found)

@@ -1,0 +1,92 @@
+"""Whether an instrument, or its class alone, has the methods that a role asks for."""
+
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any, Generic, Protocol
+
+__all__ = ["missing_members"]
+
+NOT_FOUND, UNKNOWN = object(), object()
+
+
+def missing_members(player: Any, protocol: type) -> list[str]:
+    """What `player` lacks of `protocol`, in the order in which the protocol has it.
+
+    No property is evaluated and nothing is called. `isinstance` with a runtime protocol is not used: it evaluates
+    properties on some versions of Python and does not see QCoDeS's parameters on others.
+
+    Parameters
+    ----------
+    player
+        An instrument, or its class. A class is given the benefit of the doubt for what its `__init__` may create.
+    protocol
+        A protocol class: its public methods, properties and annotated attributes are compared, and for methods also
+        which arguments they take.
+
+    Returns
+    -------
+    list of str
+        Such as ``level()`` or, where a method of this name lacks arguments, ``prepare(compliance=…)``; empty where
+        nothing is missing.
+
+    """
+    found = ((name, asked, _member(player, name)) for name, asked in _members(protocol))
+    return [lack for name, asked, member in found if (lack := _lack(name, asked, member))]
+
+
+def _members(protocol: type) -> Iterator[tuple[str, Any]]:
+    """Name and definition of each public member of a protocol and of those that it extends."""
+    for kind in reversed(protocol.__mro__):
+        if kind not in (object, Generic, Protocol):
+            members = {**dict.fromkeys(inspect.get_annotations(kind)), **vars(kind)}
+            yield from ((name, asked) for name, asked in members.items() if not name.startswith("_"))
+
+
+def _member(player: Any, name: str) -> Any:
+    """What `player` has under `name`: NOT_FOUND if nothing, UNKNOWN if that cannot be told from a class."""
+    member = inspect.getattr_static(player, name, NOT_FOUND)
+    if member is not NOT_FOUND:
+        return member
+    if not isinstance(player, type):
+        return getattr(player, name, NOT_FOUND)  # no property: only __getattr__ is left, QCoDeS's way to parameters
+    return UNKNOWN if _may_be_created(player, name) else NOT_FOUND
+
+
+def _may_be_created(kind: type, name: str) -> bool:
+    """Whether an `__init__` names `name`, or attributes are looked up in a way that is not QCoDeS's."""
+    lookup = getattr(kind, "__getattr__", None)
+    if lookup is not None and not lookup.__module__.startswith("qcodes."):
+        return True
+    codes = (getattr(vars(base).get("__init__"), "__code__", None) for base in kind.__mro__)
+    return any(name in (*code.co_names, *code.co_consts) for code in codes if code is not None)
+
+
+def _lack(name: str, asked: Any, member: Any) -> str:
+    """How `member` falls short of what is `asked` under `name`; empty if it does not."""
+    if not inspect.isfunction(asked):  # a property or an attribute: whatever there is will do
+        return name if member is NOT_FOUND else ""
+    if member is UNKNOWN:
+        return ""
+    function = member.__func__ if isinstance(member, staticmethod | classmethod) else member
+    if not callable(function):
+        return f"{name}()" if member is NOT_FOUND else f"{name}() (there is one that is no method)"
+    bound = not inspect.isfunction(member) and not isinstance(member, classmethod)
+    return _lacking_arguments(name, asked, function, bound=bound)
+
+
+def _lacking_arguments(name: str, asked: Callable[..., Any], offered: Callable[..., Any], *, bound: bool) -> str:
+    """The call of `asked` that `offered` does not take; empty if it takes it."""
+    try:
+        signature = inspect.signature(offered)
+    except (TypeError, ValueError):  # written in C, without a signature
+        return ""
+    arguments = list(inspect.signature(asked).parameters.values())[1:]
+    keywords = [argument.name for argument in arguments if argument.kind is argument.KEYWORD_ONLY]
+    positions = [argument.name for argument in arguments if argument.kind is not argument.KEYWORD_ONLY]
+    try:
+        signature.bind(*([] if bound else [None]), *positions, **dict.fromkeys(keywords))
+    except TypeError:
+        takes_any = any(one.kind is one.VAR_KEYWORD for one in signature.parameters.values())
+        lacking = [] if takes_any else [f"{keyword}=…" for keyword in keywords if keyword not in signature.parameters]
+        return f"{name}({', '.join(lacking or [*positions, *(f'{keyword}=…' for keyword in keywords)])})"
+    return ""

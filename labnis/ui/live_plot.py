@@ -1,0 +1,68 @@
+"""A window that shows the growing data of a run with their fit."""
+
+import time
+
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+
+from labnis.experiment.analysis import Analysis, analyses_of, can
+from labnis.experiment.events import Ended, Event, Fitted, RowRecorded, Started
+from labnis.fit import FitResult
+from labnis.ui.figures import draw_data
+
+__all__ = ["LivePlot"]
+
+INTERVAL = 0.5
+"""Shortest time (s) between two drawings."""
+
+
+class LivePlot:
+    """Observer that draws into one matplotlib window per run; without a screen the figure is only kept in memory.
+
+    Attributes
+    ----------
+    figure
+        Of the present run; None before the first.
+
+    """
+
+    def __init__(self) -> None:
+        self.figure: Figure | None = None
+        self._analysis: Analysis | None = None
+        self._fit: FitResult | None = None
+        self._drawn = 0.0
+
+    def __call__(self, event: Event) -> None:
+        """Draw what `event` adds."""
+        match event:
+            case Started():
+                plt.ion()
+                self.figure = plt.figure(type(event.procedure).__name__, layout="constrained")
+                self._analysis = next(iter(analyses_of(event.procedure)), None)
+                self._fit = None
+            case Fitted():
+                self._fit = event.fit  # drawn with the next row: a window belongs to the thread that opened it
+            case RowRecorded() if event.data is not None:
+                self._draw(event)
+            case Ended():
+                self._show()
+
+    def _draw(self, event: RowRecorded) -> None:
+        now = time.monotonic()
+        if self.figure is None or event.data is None or now - self._drawn < INTERVAL:
+            return
+        data = event.data()
+        if data is None:
+            return
+        self.figure.clear()
+        model = {}
+        if self._analysis is not None and self._fit is not None and can(self._analysis, "predict"):
+            model = self._analysis.predict(self._fit, data)  # type: ignore[attr-defined]  # optional
+        draw_data(self.figure, data, model)
+        self._show()
+        self._drawn = now
+
+    def _show(self) -> None:
+        if self.figure is not None:
+            self.figure.canvas.draw_idle()
+            self.figure.canvas.flush_events()

@@ -1,0 +1,136 @@
+"""What every sweep of the bias shares: its parameters, its bias points and how one point is approached."""
+
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pymeasure.experiment import FloatParameter, IntegerParameter, ListParameter, Procedure
+
+from drivers.roles import BiasReading
+from procedures.measurement import Measurement
+from procedures.sweep_parameter import SweepParameter
+
+__all__ = ["BiasSweep", "band_refusal"]
+
+Real = NDArray[np.float64]
+
+
+class BiasSweep(Measurement):
+    """A measurement at a list of bias points.
+
+    The points are `bias_points` or, where that is empty, `points` even steps up to `maximum_bias`. With
+    `direction="up-down"` each pass goes there and back; `repeats` passes follow each other.
+    """
+
+    REQUIRES: ClassVar[tuple[str, ...]] = ("bias",)
+    USES: ClassVar[tuple[str, ...]] = ("current", "voltage", "lockin", "fridge")
+    SETPOINTS: ClassVar[tuple[str, ...]] = ("Repeat", "Direction", "Bias (V)")
+    DATA_COLUMNS: ClassVar[list[str]] = [
+        "Bias reading (V)",
+        "Device voltage (V)",
+        "Current (A)",
+        "Source voltage (V)",
+        "Source current (A)",
+        "Amplifier voltage (V)",
+        "Voltage range (V)",
+        "Current range (A)",
+        "Fridge temperature (K)",
+    ]
+
+    maximum_bias = FloatParameter("Largest bias", units="V", default=1e-3, minimum=0.0)
+    points = IntegerParameter("Bias points", default=61, minimum=4, maximum=2_000_000)
+    bias_points = SweepParameter("Bias", units="V", default="")
+    direction = ListParameter("Direction", choices=["up", "down", "up-down"], default="up")
+    repeats = IntegerParameter("Passes", default=1, minimum=1, maximum=1000)
+    settling_time = FloatParameter("Settling time", units="s", default=0.03, minimum=0.0)
+    # The shortest that a Keithley 2450 has on a 50 Hz line: 0.01 cycles.
+    integration_time = FloatParameter("Current integration time", units="s", default=0.02, minimum=2e-4, maximum=1.0)
+    maximum_current = FloatParameter("Largest expected current", units="A", default=1e-6, minimum=1e-9)
+    order = ListParameter("Order of the bias points", choices=["sweep", "information"], default="sweep")
+
+    def biases(self) -> Real:
+        """Bias points (V) of one pass upwards; of these each is chosen where `order` is "information"."""
+        listed = np.array(self.bias_points, dtype=np.float64)
+        return listed if listed.size else np.linspace(self.lowest_bias(), self.maximum_bias, self.points)
+
+    def lowest_bias(self) -> float:
+        """Where a pass of even steps begins (V)."""
+        return 0.0
+
+    def setpoints(self) -> dict[str, Real]:
+        """Passes and directions, where there are several, and biases."""
+        biases = self.biases()
+        grid: dict[str, Real] = {}
+        if self.repeats > 1:
+            grid["Repeat"] = np.arange(1.0, self.repeats + 1)
+        if self.direction == "up-down":
+            grid["Direction"] = np.array([1.0, -1.0])
+        return grid | {"Bias (V)": biases[::-1] if self.direction == "down" else biases}
+
+    def order_of_points(self) -> NDArray[np.int64]:
+        """As the grid's, but each way back begins at the end."""
+        order = super().order_of_points()
+        if self.direction != "up-down":
+            return order
+        passes = order.reshape(self.repeats, 2, -1)
+        passes[:, 1] = passes[:, 1, ::-1].copy()
+        return passes.ravel()
+
+    def refusal(self) -> str:
+        """An informed order has no direction and no passes; a list of points has to have some."""
+        if self.order == "information" and (self.direction != "up" or self.repeats != 1):
+            return "order=information chooses each bias by itself; direction and repeats have no meaning then"
+        if 0 < len(self.bias_points) < 4:
+            return f"bias_points has {len(self.bias_points)} points; at least 4 are needed"
+        return ""
+
+    def largest_bias(self) -> float:
+        """Largest |bias| (V), for which the source is prepared."""
+        return float(np.abs(self.biases()).max())
+
+    def point_duration(self) -> float:
+        """Time (s) spent at one bias point, as far as it is known beforehand."""
+        return float(self.settling_time + self.integration_time)
+
+    def prepare_bias(self) -> None:
+        """Check the bias limits and switch the source on at zero; reduce the lock-in's excitation to its smallest."""
+        lockin = self.roles.get("lockin")
+        if lockin is not None:
+            lockin.quiet()
+        self.roles.bias.prepare(
+            maximum_bias=self.largest_bias(),
+            maximum_current=self.maximum_current,
+            integration_time=self.integration_time,
+        )
+
+    def settle_at(self, bias: float) -> None:
+        """Ramp to `bias` (V) and wait."""
+        self.roles.bias.move_to(bias)
+        self.roles.clock.sleep(self.settling_time)
+
+    def bias_row(self, reading: BiasReading) -> dict[str, Any]:
+        """The columns that every point has; the fridge temperature is NaN where the station has no thermometer."""
+        fridge = self.roles.get("fridge")
+        return {
+            "Bias reading (V)": reading.bias,
+            "Device voltage (V)": reading.device_voltage,
+            "Current (A)": reading.current,
+            "Source voltage (V)": reading.source_voltage,
+            "Source current (A)": reading.source_current,
+            "Amplifier voltage (V)": reading.amplifier_voltage,
+            "Voltage range (V)": reading.voltage_range,
+            "Current range (A)": reading.current_range,
+            "Fridge temperature (K)": fridge.temperature() if fridge is not None else float("nan"),
+        }
+
+
+def band_refusal(procedure: Procedure) -> str:
+    """Why the band `center` ± `span`/2 of `procedure` cannot be measured; empty where it can."""
+    allowed = procedure.parameter_objects()["center"]
+    low, high = procedure.center - procedure.span / 2, procedure.center + procedure.span / 2
+    if allowed.minimum <= low and high <= allowed.maximum:
+        return ""
+    return (
+        f"center and span give a band from {low:.10g} to {high:.10g} Hz; "
+        f"it has to lie within {allowed.minimum:.10g} to {allowed.maximum:.10g} Hz"
+    )

@@ -1,0 +1,183 @@
+"""The base of every measurement: what it sweeps, what it records, and the points of its grid.
+
+::
+
+    class GateMap(Measurement):
+        '''Current of the device against gate and bias.'''
+
+        REQUIRES = ("bias", "current", "gate")
+        SETPOINTS = ("Gate (V)", "Bias (V)")
+        DATA_COLUMNS = ["Current (A)"]
+        ANALYSES = ("ourlab.fits.Thresholds",)
+
+        gates = SweepParameter("Gate", units="V", default="-1:1:41")
+        biases = SweepParameter("Bias", units="V", default="-2e-4:2e-4:81")
+
+        def execute(self):
+            for gate, bias in self.points():
+                self.roles.gate.move_to(gate)
+                self.roles.bias.move_to(bias)
+                self.record(self.roles.current.read())
+
+Columns are named "Name (unit)". A set-point column holds what was commanded.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pymeasure.experiment import Procedure
+
+from drivers.roles import Roles
+from procedures.sweep_parameter import SweepParameter
+
+__all__ = ["Measurement"]
+
+Real = NDArray[np.float64]
+
+
+class Measurement(Procedure):  # type: ignore[misc]  # pymeasure has no type information
+    """A measurement at the points of a grid of set-points, through roles.
+
+    Attributes
+    ----------
+    REQUIRES, USES
+        Roles that must, and that may, be filled by the station.
+    SETPOINTS
+        Swept columns, from the outermost to the innermost. Each belongs to the `SweepParameter` of the same name and
+        unit, unless `setpoints` says otherwise. A set-point whose column is called like a role moves that role, so
+        that its limits are checked before the run.
+    DATA_COLUMNS
+        What `record` records beside the set-points, which are put in front of it.
+    TRACES
+        Trace column → (its axis, type of its values).
+    ANALYSES
+        Dotted paths of the classes that fit the data; the first one is the primary.
+    SIGNAL
+        Column that a plot shows first; the first of DATA_COLUMNS or TRACES that is no set-point by default.
+    roles
+        The instruments.
+
+    """
+
+    REQUIRES: ClassVar[tuple[str, ...]] = ()
+    USES: ClassVar[tuple[str, ...]] = ()
+    SETPOINTS: ClassVar[tuple[str, ...]] = ()
+    TRACES: ClassVar[dict[str, tuple[str, type]]] = {}
+    ANALYSES: ClassVar[tuple[str, ...]] = ()
+    SIGNAL: ClassVar[str] = ""
+
+    roles: Roles
+    choose: Callable[[int], float] | None = None
+    """Function of the number of a point (from 0): the set-point to measure next, in place of the grid's order."""
+    first_point = 0
+    """Number of the point to begin with; more than 0 where a run is resumed."""
+    present: dict[str, float]
+    """Set-points of the present point by column."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        others = [label for label in cls.DATA_COLUMNS if label not in cls.SETPOINTS]
+        cls.DATA_COLUMNS = [*cls.SETPOINTS, *others]
+
+    # --- what is known before anything is measured ------------------------------------------------------------------
+
+    def setpoints(self) -> dict[str, Real]:
+        """Planned values of every set-point, from the outermost to the innermost, by column.
+
+        Raises
+        ------
+        LookupError
+            Where no `SweepParameter` belongs to a column of `SETPOINTS`.
+
+        """
+        parameters = {
+            f"{parameter.name} ({parameter.units})" if parameter.units else parameter.name: name
+            for name, parameter in self.parameter_objects().items()
+            if isinstance(parameter, SweepParameter)
+        }
+        for label in self.SETPOINTS:
+            if label not in parameters:
+                raise LookupError(
+                    f"{type(self).__name__}: the set-point {label!r} has no SweepParameter of that name and unit; "
+                    f"there are {', '.join(parameters) or 'none'}. Declare one, or override setpoints()"
+                )
+        return {label: np.array(getattr(self, parameters[label]), dtype=np.float64) for label in self.SETPOINTS}
+
+    def order_of_points(self) -> NDArray[np.int64]:
+        """Positions in the grid, counted in C order, in the order in which they are measured."""
+        return np.arange(int(np.prod([values.size for values in self.setpoints().values()], dtype=np.int64)))
+
+    def axis_lengths(self) -> dict[str, int]:
+        """Number of values of every axis that a trace column has, by the axis's name in the file."""
+        return {}
+
+    def instrument_settings(self) -> dict[str, dict[str, Any]]:
+        """What instruments will be prepared with: role → arguments of its `prepare`, known before anything is sent."""
+        return {}
+
+    def refusal(self) -> str:
+        """Why the parameters, each allowed for itself, do not fit together; empty where they do."""
+        return ""
+
+    def point_duration(self) -> float:
+        """Time (s) spent at one point, as far as it is known beforehand."""
+        raise NotImplementedError
+
+    def get_estimates(self) -> float:
+        """Duration (s) of the whole measurement."""
+        return float(self.order_of_points().size * self.point_duration())
+
+    # --- while measuring --------------------------------------------------------------------------------------------
+
+    def points(self) -> Iterator[tuple[float, ...]]:
+        """Set-points of every point still to be measured, each when its turn comes, from the outermost in.
+
+        Ends early where the run is to stop.
+        """
+        grid = self.setpoints()
+        order, shape = self.order_of_points(), tuple(values.size for values in grid.values())
+        for number in range(self.first_point, order.size):
+            if self.should_stop():
+                return
+            position = int(order[number])
+            if self.choose is not None:
+                values = [self.choose(number)]
+                position = number
+            else:
+                index = np.unravel_index(position, shape)
+                values = [float(column[i]) for column, i in zip(grid.values(), index, strict=True)]
+            self.present = dict(zip(grid, values, strict=True))
+            self.emit("point", position)
+            yield tuple(values)
+            self.emit("progress", 100 * (number + 1) / order.size)
+
+    def record(self, *readings: Any) -> None:
+        """Record the row of the present point.
+
+        Parameters
+        ----------
+        *readings
+            Values of the columns in the order in which they are declared (DATA_COLUMNS without the set-points, then
+            TRACES), or one mapping label → value.
+
+        Raises
+        ------
+        ValueError
+            For another number of readings than there are columns.
+
+        """
+        if len(readings) == 1 and isinstance(readings[0], Mapping):
+            row = dict(readings[0])
+        else:
+            labels = [label for label in self.DATA_COLUMNS if label not in self.SETPOINTS] + list(self.TRACES)
+            if len(labels) != len(readings):
+                raise ValueError(
+                    f"{type(self).__name__} records {len(readings)} values where its columns are {', '.join(labels)}"
+                )
+            row = dict(zip(labels, readings, strict=True))
+        traces = {label: row.pop(label) for label in self.TRACES if label in row}
+        if traces:
+            self.emit("trace", traces)
+        self.emit("results", self.present | row)

@@ -1,0 +1,85 @@
+"""A list of points as one parameter of a measurement."""
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from pymeasure.experiment.parameters import Parameter
+
+__all__ = ["SweepParameter"]
+
+MOST_POINTS = 2_000_000
+
+
+class SweepParameter(Parameter):  # type: ignore[misc]  # pymeasure has no type information
+    """Points of a sweep, given as text or as any sequence of numbers.
+
+    In text, segments `start:stop:points` (both ends included) and single numbers are separated by commas:
+    `-1:1:41`, `0,0.1,0.5`, `-1:-0.1:10,-0.05:0.05:101,0.1:1:10`. The value is a tuple of floats.
+
+    Parameters
+    ----------
+    name, default, **options
+        As for every pymeasure parameter.
+    units
+        Of the points.
+    minimum, maximum
+        What no point exceeds.
+
+    """
+
+    def __init__(
+        self, name: str, *, units: str = "", minimum: float = -math.inf, maximum: float = math.inf, **options: Any
+    ) -> None:
+        self.units = units
+        self.minimum = minimum
+        self.maximum = maximum
+        super().__init__(name, **options)
+
+    def convert(self, value: Any) -> tuple[float, ...]:
+        """Points of `value`.
+
+        Raises
+        ------
+        ValueError
+            Where it is no list of points, has too many, or has one that is not allowed.
+
+        """
+        points = _parsed(value) if isinstance(value, str) else tuple(float(point) for point in value)
+        if len(points) > MOST_POINTS:
+            raise ValueError(f"{len(points)} points are more than {MOST_POINTS}")
+        for point in points:
+            if not self.minimum <= point <= self.maximum or not math.isfinite(point):
+                raise ValueError(f"{point:g} {self.units} is not from {self.minimum:g} to {self.maximum:g}")
+        return points
+
+    def __str__(self) -> str:
+        """As a GUI or a file header shows it; `convert` understands it."""
+        return ",".join(f"{point!r}" for point in self._value) if self.is_set() else ""
+
+
+def _parsed(text: str) -> tuple[float, ...]:
+    points: list[float] = []
+    for segment in text.split(",") if text.strip() else ():
+        points += _segment(segment)
+    return tuple(points)
+
+
+def _segment(text: str) -> Iterable[float]:
+    parts = text.split(":")
+    if len(parts) == 1:
+        return [_number(parts[0])]
+    if len(parts) != 3 or not parts[2].strip().isdigit():
+        raise ValueError(f"{text!r} is no segment start:stop:points and no number")
+    count = int(parts[2])
+    if not 2 <= count <= MOST_POINTS:
+        raise ValueError(f"{text!r}: a segment has from 2 to {MOST_POINTS} points")
+    values: list[float] = np.linspace(_number(parts[0]), _number(parts[1]), count).tolist()
+    return values
+
+
+def _number(text: str) -> float:
+    if "_" in text:
+        raise ValueError(f"{text!r} is no number")
+    return float(text)

@@ -1,0 +1,138 @@
+"""The solver of every fit: exact where the answer is known, a clear error where there is none."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from labnis.fit import FitError, FitResult
+from labnis.fit.solver import Model, Parameter, hold, solve
+
+X = np.linspace(0, 1, 50)
+Y = 2.0 + 3.0 * X + 0.1 * np.random.default_rng(0).standard_normal(X.size)
+LINE = [Parameter("offset", "1", 0.0, 1.0), Parameter("slope", "1", 0.0, 1.0)]
+
+
+@dataclass(frozen=True)
+class Polynomial(Model):
+    """Data `y` at `x`, and the powers of x whose coefficients are fitted."""
+
+    y: NDArray[np.float64]
+    powers: tuple[int, ...]
+    x: NDArray[np.float64]
+
+    def residuals(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        return self.y + self.jacobian(x) @ x
+
+    def jacobian(self, _x: NDArray[np.float64]) -> NDArray[np.float64]:
+        return -np.stack([self.x**power for power in self.powers], axis=-1)
+
+
+def line(y: NDArray[np.float64] = Y, x: NDArray[np.float64] = X, powers: tuple[int, ...] = (0, 1)) -> Polynomial:
+    return Polynomial(y, powers, x, mask=np.ones(y.size, bool))
+
+
+def prior(offset: float, sigma: float) -> FitResult:
+    return FitResult("prior", ("offset",), ("1",), np.array([offset]), np.array([[sigma**2]]), 0.0, 0, 0.0)
+
+
+def test_straight_line_is_that_of_linear_regression() -> None:
+    solution = solve(LINE, line())
+    (slope, offset), covariance = np.polyfit(X, Y, 1, cov=True)
+    np.testing.assert_allclose(solution.values, [offset, slope], rtol=1e-6)
+    np.testing.assert_allclose(solution.covariance, covariance[::-1, ::-1], rtol=1e-4)
+    np.testing.assert_allclose(solution.residuals, Y - offset - slope * X, atol=1e-8)
+    assert solution.degrees_of_freedom == 48
+    assert solution.noise == pytest.approx(0.1, rel=0.3)
+
+
+def test_prior_and_data_are_weighed_by_their_variances() -> None:
+    constant = line(Y - 3.0 * X, powers=(0,))
+    alone = solve(LINE[:1], constant)
+    sigma = float(np.sqrt(alone.covariance[0, 0]))
+    both = solve(LINE[:1], constant, prior=prior(alone.values[0] + 2 * sigma, sigma))
+    assert both.values[0] == pytest.approx(alone.values[0] + sigma, abs=0.05 * sigma)
+    assert both.covariance[0, 0] == pytest.approx(sigma**2 / 2, rel=0.1)
+
+
+def test_what_the_data_do_not_see_is_named() -> None:
+    with pytest.raises(FitError, match="do not determine slope"):
+        solve(LINE, line(x=np.zeros(50)))
+
+
+def test_more_parameters_than_data() -> None:
+    with pytest.raises(FitError, match="50 data cannot determine 52 parameters"):
+        solve(LINE, line(), absorbed=50)
+
+
+def test_bound_is_kept_and_flagged() -> None:
+    bounded = [LINE[0], Parameter("slope", "1/m", 0.0, 1.0, -1.0, 1.0)]
+    solution = solve(bounded, line())
+    assert solution.values[1] == pytest.approx(1.0)
+    assert "slope is at its bound 1 1/m: its uncertainty is one-sided" in solution.warnings
+
+
+def test_prior_that_is_not_finite() -> None:
+    with pytest.raises(FitError, match="prior of this fit is not finite"):
+        solve(LINE, line(), prior=prior(np.nan, 1.0))
+
+
+@pytest.mark.parametrize("size", [2.0, 1e3, 1e9])
+@pytest.mark.parametrize("where", [0, 24, 49])
+def test_glitch_moves_the_answer_by_less_than_its_uncertainty(size: float, where: int) -> None:
+    spoilt = Y.copy()
+    spoilt[where] += size
+    clean, found = solve(LINE, line()), solve(LINE, line(spoilt))
+    assert (np.abs(found.values - clean.values) < np.sqrt(np.diag(clean.covariance))).all()
+    assert found.warnings == ("1 of 50 data lie more than 6σ off and were left out",)
+    assert found.degrees_of_freedom == 47
+    assert found.residuals[where] == pytest.approx(size, rel=0.2), "what was left out can still be looked at"
+
+
+def test_gaussian_data_are_all_kept() -> None:
+    draw = np.random.default_rng(1)
+    x = np.linspace(0, 1, 20_000)
+    solution = solve(LINE, line(2 + 3 * x + draw.standard_normal(x.size), x))
+    assert solution.degrees_of_freedom == 19_998
+    assert solution.chi2 / 19_998 == pytest.approx(1, abs=5 / np.sqrt(19_998))
+    assert not solution.warnings
+
+
+def test_structure_in_the_residuals_is_told_by_chi_square() -> None:
+    curved = solve(LINE, line(Y + 2 * X**2))
+    assert curved.chi2 / curved.degrees_of_freedom > 2
+    assert any("neighbouring residuals are alike" in warning for warning in curved.warnings)
+    assert not solve([*LINE, Parameter("bend", "1", 0.0, 1.0)], line(Y + 2 * X**2, powers=(0, 1, 2))).warnings
+
+
+def test_fixed_parameter_is_exact_and_moves_the_others_as_the_prior_says() -> None:
+    solution = solve(hold(LINE, {"slope": 3.5}), line())
+    assert solution.values[1] == 3.5
+    assert solution.values[0] == pytest.approx(np.mean(Y - 3.5 * X))
+    np.testing.assert_array_equal(solution.covariance[1], 0)
+    assert solution.degrees_of_freedom == 49
+    result = solution.as_result("line", {})
+    assert result.assumed == {"slope": "3.5, held fixed"}
+    assert result.free == ("offset",)
+    # A correlated prior of both says more of the offset once the slope is known.
+    both = FitResult("prior", ("offset", "slope"), ("1", "1"), np.zeros(2), np.array([[1, 0.9], [0.9, 1]]), 0, 0, 0)
+    flat = line(np.zeros(50))
+    known = solve(hold(LINE, {"slope": 1.0}), flat, prior=replace(both, covariance=1e-8 * both.covariance))
+    assert known.values[0] == pytest.approx(0.9, abs=1e-3)
+    assert np.sqrt(known.covariance[0, 0]) == pytest.approx(1e-4 * np.sqrt(1 - 0.81), rel=0.01)
+
+
+def test_parameter_that_the_prior_knows_exactly_is_held() -> None:
+    solution = solve(LINE, line(), prior=prior(2.5, 0.0))
+    assert solution.values[0] == 2.5
+    assert solution.covariance[0, 0] == 0
+
+
+def test_fixing_what_there_is_not_names_what_there_is() -> None:
+    with pytest.raises(FitError, match="'bend' cannot be held fixed; the parameters are offset, slope"):
+        hold(LINE, {"bend": 0.0})
+    with pytest.raises(FitError, match=r"slope cannot be held at 9 1/m; it is from -1 to 1 1/m"):
+        hold([Parameter("slope", "1/m", 0.0, 1.0, -1.0, 1.0)], {"slope": 9})
+    with pytest.raises(FitError, match="nothing to fit"):
+        solve(hold(LINE, {"slope": 1, "offset": 0}), line())

@@ -123,8 +123,8 @@ def test_a_record_of_sockets_with_late_and_lost_answers_after_the_instruments_ar
         text = STATION.format(**server.addresses, rate=RAMP_RATE, more="", below="")
         (tmp_path / "station.yaml").write_text(text.replace("timeout: 1}", "timeout: 0.5}"), encoding="utf-8")
         start_cooldown(tmp_path / "data")
-        control(server.port, do="fault", role="lockin", kind="drop", match="SNAP", after=3, count=1)
-        control(server.port, do="fault", role="fridge", kind="garble", match="KRDG", after=4, count=1)
+        control(server.port, do="fault", instrument="lockin", kind="drop", match="SNAP", after=3, count=1)
+        control(server.port, do="fault", instrument="fridge", kind="garble", match="KRDG", after=4, count=1)
         answer = labnis("run IVSweep --yes --record-visa --data data --set points=15 --set settling_time=0.5")
         assert answer.code == 0, answer.err
     record = only_record(tmp_path)
@@ -140,7 +140,7 @@ def test_a_command_that_an_instrument_ended(tmp_path: Path, labnis: Commands) ->
         text = STATION.format(**server.addresses, rate=RAMP_RATE, more="", below="")
         (tmp_path / "station.yaml").write_text(text.replace("timeout: 1}", "timeout: 0.5}"), encoding="utf-8")
         start_cooldown(tmp_path / "data")
-        control(server.port, do="fault", role="lockin", kind="disconnect", match="SNAP", after=3, seconds=60)
+        control(server.port, do="fault", instrument="lockin", kind="disconnect", match="SNAP", after=3, seconds=60)
         answer = labnis("run IVSweep --yes --record-visa --data data --set points=15")
         assert answer.code == 5, answer.err
     found = replay(only_record(tmp_path), tmp_path / "replayed")

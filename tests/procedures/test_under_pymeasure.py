@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from procedures.bias_procedure import BiasProcedure
 from pymeasure.experiment import Procedure, Results
 from pymeasure.experiment.workers import Worker
 
 from labnis.station import OpenStation, load_station, open_station
 from procedures import EmittedPowerVsBias, IVSweep, ReflectionVsBias
-from procedures.bias_procedure import BiasProcedure
 from sim_instruments import open_twin
 from tests.run.bench import BiasLog
 

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from labnis.experiment.outcome import Display, RunOutcome
 from pymeasure.experiment import Procedure
 
 from labnis import cli
 from labnis.experiment.goals import PrecisionGoal
-from labnis.experiment.outcome import Display, RunOutcome
 from labnis.experiment.session import Bench, Simulation, open_bench
 from labnis.fit import FitResult
 from labnis.ledger import open_ledger

@@ -1,15 +1,21 @@
-"""Runs as HDF5 files: written while measuring, readable at any moment, read back as xarray.
+"""Runs as HDF5 files: written while measuring, readable at any moment, read back as xarray Datasets.
 
-Errors: `labnis.storage.errors`. File layout: `labnis.storage._layout`. Why it is built like this: docs/storage.md.
+Errors: `labnis.storage.errors`. File layout: `labnis.storage._hdf5`. Reasons for the design: docs/storage.md.
 """
 
 from labnis.storage._columns import Axis, Column, RunLayout
-from labnis.storage._configuration import configuration_hash, resume_differences
 from labnis.storage._dataset import dataset_of
 from labnis.storage._environment import Environment, collect_environment
 from labnis.storage._events import Event
-from labnis.storage._metadata import SCHEMA_VERSION, RunMetadata, Status
-from labnis.storage._paths import check_data_root, new_run_id, slug
+from labnis.storage._folder import check_data_root, check_free_space, estimate_bytes, network_filesystem, slug
+from labnis.storage._metadata import (
+    SCHEMA_VERSION,
+    RunMetadata,
+    Status,
+    configuration_hash,
+    new_run_id,
+    resume_differences,
+)  # fmt: skip
 from labnis.storage._reading import (
     RunSummary,
     find_run,
@@ -19,9 +25,8 @@ from labnis.storage._reading import (
     read_events,
     read_fits,
     read_metadata,
-)
+)  # fmt: skip
 from labnis.storage._recovery import RecoveryReport, recover
-from labnis.storage._space import check_free_space, estimate_bytes, network_filesystem
 from labnis.storage._writer import RunWriter
 from labnis.storage.errors import (
     DataRootError,
@@ -33,45 +38,13 @@ from labnis.storage.errors import (
     RunNotFoundError,
     StorageError,
     StorageWarning,
-)
+)  # fmt: skip
 
 __all__ = [
-    "SCHEMA_VERSION",
-    "Axis",
-    "Column",
-    "DataRootError",
-    "DiskSpaceError",
-    "Environment",
-    "Event",
-    "LayoutError",
-    "RecoveryReport",
-    "RowError",
-    "RunFileError",
-    "RunInUseError",
-    "RunLayout",
-    "RunMetadata",
-    "RunNotFoundError",
-    "RunSummary",
-    "RunWriter",
-    "Status",
-    "StorageError",
-    "StorageWarning",
-    "check_data_root",
-    "check_free_space",
-    "collect_environment",
-    "configuration_hash",
-    "dataset_of",
-    "estimate_bytes",
-    "find_run",
-    "list_runs",
-    "network_filesystem",
-    "new_run_id",
-    "open_rows",
-    "open_run",
-    "read_events",
-    "read_fits",
-    "read_metadata",
-    "recover",
-    "resume_differences",
-    "slug",
-]
+    "SCHEMA_VERSION", "Axis", "Column", "DataRootError", "DiskSpaceError", "Environment", "Event", "LayoutError",
+    "RecoveryReport", "RowError", "RunFileError", "RunInUseError", "RunLayout", "RunMetadata", "RunNotFoundError",
+    "RunSummary", "RunWriter", "Status", "StorageError", "StorageWarning", "check_data_root", "check_free_space",
+    "collect_environment", "configuration_hash", "dataset_of", "estimate_bytes", "find_run", "list_runs",
+    "network_filesystem", "new_run_id", "open_rows", "open_run", "read_events", "read_fits", "read_metadata", "recover",
+    "resume_differences", "slug",
+]  # fmt: skip

@@ -1,7 +1,7 @@
-"""Whether an HDF5 file is whole: asked of a process of its own, as a damaged file can hang or crash the HDF5 library.
+"""Integrity check of an HDF5 file, made in a child process, as a damaged file can hang or crash the HDF5 library.
 
-Run as a program (`python -m labnis.storage._checking FILE SECONDS`) this reads everything in the file, compares it with
-the journal beside it if there is one, and prints what it found as JSON.
+As a program (`python -m labnis.storage._checking FILE SECONDS`) it reads everything in the file, compares it with the
+journal beside it if there is one, and prints an IntegrityReport as JSON.
 """
 
 import contextlib
@@ -23,22 +23,32 @@ from numpy.typing import NDArray
 
 from labnis.storage._columns import layout_to_plain
 from labnis.storage._events import load_events
+from labnis.storage._hdf5 import read_described, read_fit, read_layout
 from labnis.storage._journal import JournalReader, journal_path
-from labnis.storage._layout import read_fit, read_layout
 from labnis.storage._metadata import from_attributes
-from labnis.storage._records import AxisValues, Change, Fit, Happening, Head, Record, Rows, coalesced, decoded
+from labnis.storage._records import (
+    AttributesRecord,
+    AxisRecord,
+    EventRecord,
+    FitRecord,
+    HeadRecord,
+    Record,
+    RowsRecord,
+    coalesced,
+    decoded,
+)  # fmt: skip
 
-__all__ = ["DAMAGE", "Finding", "check"]
+__all__ = ["DAMAGE", "IntegrityReport", "check"]
 
-# Processor time after which reading counts as hanging.
+# Processor time after which the child counts as hanging, plus the time for the file's size.
 _SECONDS = 2.0
 _BYTES_PER_SECOND = 100e6
-# What a damaged file may make HDF5 ask for before it is refused.
+# Memory limit of the child: a damaged file can make HDF5 ask for any amount.
 _MEMORY_BYTES = 8 << 30
-# Of the signals only POSIX has; Windows has neither it nor the limit that sends it.
+# Windows has neither the signal nor the limit that sends it.
 _SIGXCPU = getattr(signal, "SIGXCPU", 0)
 _SLICE_BYTES = 16 << 20
-# Attributes that a recovery sets, which may itself be cut short before it removes the journal.
+# Attributes that a recovery changes; it may be killed before it removes the journal.
 _CHANGED_BY_RECOVERY = ("status", "reason")
 
 # What h5py, h5netcdf and the parsing of attributes raise on a damaged file.
@@ -46,43 +56,43 @@ DAMAGE = (OSError, KeyError, ValueError, RuntimeError, TypeError, IndexError, At
 
 
 @dataclass(frozen=True)
-class Finding:
-    """What the check of a file found.
+class IntegrityReport:
+    """Result of the check of a file.
 
     Attributes
     ----------
     problem
         Why the file is damaged; empty if it is whole.
-    rows
-        Rows in the file.
-    events
-        Events in the file.
-    behind, ahead
-        Whether the journal has something that the file lacks, and the other way round: a journal that is damaged.
+    rows, events
+        Number of rows and events in the file.
+    file_lacks
+        Whether the journal has something that the file lacks.
+    journal_lacks
+        Whether the file has something that the journal lacks, which means that the journal is damaged.
 
     """
 
     problem: str
     rows: int = 0
     events: int = 0
-    behind: bool = False
-    ahead: bool = False
+    file_lacks: bool = False
+    journal_lacks: bool = False
 
 
 class _DamagedError(Exception):
-    """The file can be read, and is not what it must be."""
+    """The file can be read, but its content is wrong."""
 
 
-def check(path: Path, *, patience: int = 2) -> Finding:
-    """Examine the run at `path` in a process of its own; ends within seconds whatever the file holds.
+def check(path: Path, *, patience: int = 2) -> IntegrityReport:
+    """Examine the run at `path` in a child process; ends within seconds whatever the file contains.
 
     Parameters
     ----------
     path
         The HDF5 file.
     patience
-        How many times longer than its processor time it may take by the clock, which also runs while a busy machine
-        has no processor for it, and which is all there is on Windows.
+        Limit of the elapsed time, as a multiple of the limit of processor time: on a busy computer the child waits for
+        a processor. On Windows it is the only limit.
 
     """
     seconds = math.ceil(_SECONDS + path.stat().st_size / _BYTES_PER_SECOND)
@@ -99,17 +109,17 @@ def check(path: Path, *, patience: int = 2) -> Finding:
             env={**os.environ, "PYTHONPATH": search},
         )
     except subprocess.TimeoutExpired:
-        return Finding(f"it could not be read to its end within {patience * seconds} s")
+        return IntegrityReport(f"it could not be read to its end within {patience * seconds} s")
     if child.returncode < 0 and child.returncode == -_SIGXCPU:
-        return Finding(f"it could not be read to its end in {seconds} s")
+        return IntegrityReport(f"it could not be read to its end in {seconds} s")
     if child.returncode < 0:
-        return Finding(f"it crashes the HDF5 library (signal {-child.returncode})")
+        return IntegrityReport(f"it crashes the HDF5 library (signal {-child.returncode})")
     if child.returncode > 0:
-        return Finding(f"reading it fails: {(child.stderr.strip().splitlines() or ['no message'])[-1]}")
-    return Finding(**json.loads(child.stdout))
+        return IntegrityReport(f"reading it fails: {(child.stderr.strip().splitlines() or ['no message'])[-1]}")
+    return IntegrityReport(**json.loads(child.stdout))
 
 
-def examine(path: Path) -> Finding:
+def examine(path: Path) -> IntegrityReport:
     """Read everything in the file and compare it with the journal, in this process."""
     try:
         with h5py.File(path, "r") as file:
@@ -118,26 +128,26 @@ def examine(path: Path) -> Finding:
             fits = {name: read_fit(group) for name, group in file["fit"].items()}
             attributes = dict(file.attrs)
             from_attributes(attributes)
-            # No values yet: whether units, dimensions and scales are such that xarray understands them.
+            # Without values: whether xarray understands units, dimensions and scales.
             with xarray.open_dataset(path, group="data", engine="h5netcdf", decode_cf=False):
                 pass
-            told = _Told()
+            journal = _JournalContent()
+            journal_lacks = True
             if journal_path(path).exists():
                 for record in coalesced(_leniently(JournalReader(journal_path(path)))):
-                    told.add(file, record, rows)
-                ahead = rows > told.rows or events > told.events or not fits.keys() <= told.fits
-            else:
-                ahead = True
-            _read_values(file, min(rows, told.rows))
-            return Finding("", rows, events, told.more_than(rows, events, set(fits), attributes), ahead)
+                    journal.add(file, record, rows)
+                journal_lacks = rows > journal.rows or events > journal.events or not fits.keys() <= journal.fits
+            _read_values(file, min(rows, journal.rows))
+            file_lacks = journal.exceeds(rows, events, set(fits), attributes)
+            return IntegrityReport("", rows, events, file_lacks, journal_lacks)
     except _DamagedError as error:
-        return Finding(str(error))
+        return IntegrityReport(str(error))
     except DAMAGE as error:
-        return Finding(f"{type(error).__name__}: {error}")
+        return IntegrityReport(f"{type(error).__name__}: {error}")
 
 
 def _leniently(reader: JournalReader) -> Iterator[Record]:
-    """Records of the journal as far as it makes sense; what does not says nothing about the HDF5 file."""
+    """Records of the journal up to the first that cannot be decoded, which says nothing about the HDF5 file."""
     with contextlib.suppress(ValueError, KeyError, TypeError):
         yield from decoded(reader)
 
@@ -165,15 +175,15 @@ def _read_values(file: Any, first: int) -> None:
 
 
 @dataclass
-class _Told:
-    """What the journal tells of the run, compared with the file record by record."""
+class _JournalContent:
+    """What the journal contains, compared with the file record by record."""
 
     rows: int = 0
     events: int = 0
     fits: set[str] = field(default_factory=set)
-    lacking_axis: bool = False
-    begun: dict[str, Any] = field(default_factory=dict)
-    changed: dict[str, Any] = field(default_factory=dict)
+    more_axes: bool = False
+    first_attributes: dict[str, Any] = field(default_factory=dict)
+    changed_attributes: dict[str, Any] = field(default_factory=dict)
 
     def add(self, file: Any, record: Record, rows: int) -> None:
         """Take the next record.
@@ -185,25 +195,25 @@ class _Told:
 
         """
         match record:
-            case Head(attributes=attributes):
-                _check_described(file, record)
-                self.begun |= attributes
-            case AxisValues(axis=axis):
-                self.lacking_axis |= axis.name not in file["data"]
+            case HeadRecord(attributes=attributes):
+                _check_layout(file, record)
+                self.first_attributes |= attributes
+            case AxisRecord(axis=axis):
+                self.more_axes |= axis.name not in file["data"]
                 if axis.name in file["data"] and not np.array_equal(file["data"][axis.name][()], axis.values):
                     raise _DamagedError(f"axis {axis.name!r} differs from the journal")
-            case Rows():
+            case RowsRecord():
                 _check_rows(file, record, rows)
                 self.rows = record.first + record.count
-            case Happening():
+            case EventRecord():
                 self.events += 1
-            case Fit(name=name):
+            case FitRecord(name=name):
                 self.fits.add(name)
-            case Change(attributes=attributes):
-                self.changed |= attributes
+            case AttributesRecord(attributes=attributes):
+                self.changed_attributes |= attributes
 
-    def more_than(self, rows: int, events: int, fits: set[str], attributes: Mapping[str, Any]) -> bool:
-        """Whether the journal tells more than the file, or another end of the run.
+    def exceeds(self, rows: int, events: int, fits: set[str], attributes: Mapping[str, Any]) -> bool:
+        """Whether the journal has more than the file, or another end of the run.
 
         Raises
         ------
@@ -211,25 +221,24 @@ class _Told:
             They differ in what never changes.
 
         """
-        for key in self.begun.keys() - self.changed.keys() - set(_CHANGED_BY_RECOVERY):
-            if attributes.get(key) != self.begun[key]:
+        for key in self.first_attributes.keys() - self.changed_attributes.keys() - set(_CHANGED_BY_RECOVERY):
+            if attributes.get(key) != self.first_attributes[key]:
                 raise _DamagedError(f"attribute {key!r} is not that of the journal")
-        other_state = any(attributes.get(key) != value for key, value in self.changed.items())
+        other_end = any(attributes.get(key) != value for key, value in self.changed_attributes.items())
         more = self.rows > rows or self.events > events or not self.fits <= fits
-        return more or self.lacking_axis or other_state
+        return more or self.more_axes or other_end
 
 
-def _check_described(file: Any, head: Head) -> None:
-    data = file["data"]
+def _check_layout(file: Any, head: HeadRecord) -> None:
     if layout_to_plain(read_layout(file)) != layout_to_plain(head.layout):
         raise _DamagedError("the description of the columns is not that of the journal")
     for column in head.layout.columns:
-        told = (column.unit, column.long_name)
-        if column.name in data and tuple(data[column.name].attrs[key] for key in ("units", "long_name")) != told:
+        expected = (column.unit, column.long_name)
+        if column.name in file["data"] and read_described(file["data"][column.name]) != expected:
             raise _DamagedError(f"column {column.name!r}: units or long name are not those of the journal")
 
 
-def _check_rows(file: Any, record: Rows, rows: int) -> None:
+def _check_rows(file: Any, record: RowsRecord, rows: int) -> None:
     count = max(0, min(record.count, rows - record.first))
     for name, values in record.block.items() if count else ():
         found = file["data"][name][record.first : record.first + count]
@@ -245,7 +254,7 @@ def _bits(values: NDArray[Any]) -> NDArray[Any]:
 
 
 def main() -> None:
-    """Examine the file named on the command line, within the seconds named behind it."""
+    """Examine the file and keep within the seconds given on the command line."""
     with contextlib.suppress(ImportError, ValueError, OSError):
         import resource  # noqa: PLC0415  # not on Windows
 
@@ -253,7 +262,7 @@ def main() -> None:
         resource.setrlimit(resource.RLIMIT_CPU, (int(sys.argv[2]), int(sys.argv[2]) + 1))
     sys.stdout.write(json.dumps(asdict(examine(Path(sys.argv[1])))))
     sys.stdout.flush()
-    # A library that was fed a damaged file is not asked to tidy up.
+    # Without the clean-up of a library that has read a damaged file.
     os._exit(0)
 
 

@@ -1,26 +1,47 @@
-"""The few things done to a disk, in one place, so that tests can record them and play a failing one."""
+"""All writes to the disk. HDF5 files are changed in memory first; the finished change is then written in a safe order.
+
+HDF5 writes its tables in many small pieces. A kill, a full disk or a reader between two of them finds a broken file,
+and a failed write inside HDF5 may crash the interpreter at exit. Therefore HDF5 gets a file object that keeps its
+writes in memory. When HDF5 has made all of them, they are written: first what lies behind the old end of the file,
+which nothing refers to yet, then the few pieces in front of it. A full disk is then a plain OSError and the file is
+unchanged. HDF5's file locks are not used, so no reader can stop a writer.
+
+The primitive operations are functions of this module, so that tests can record them and simulate a failing disk.
+"""
 
 import errno
 import io
 import os
+import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import h5py
+
 from labnis.storage.errors import DiskSpaceError, RunFileError
 
-__all__ = ["allocate", "cut", "failed", "is_full", "put", "replace", "sync", "sync_folder"]
+__all__ = [
+    "allocate", "changed_file", "cut", "failed", "is_full", "making_path", "put", "replace", "replaced_file", "sync",
+    "sync_folder",
+]  # fmt: skip
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# Superblock version 0 has no "open for writing" mark that a kill could leave behind; HDF5 1.10 reads it.
+LIBVER = ("earliest", "v110")
+# Errors of the disk, and what h5py raises on a damaged file.
+_FAULTS = (OSError, RuntimeError, KeyError, ValueError)
 
 
 def is_full(error: BaseException) -> bool:
-    """Whether `error` says that there is no more room: disk full, quota used up, or file as long as allowed."""
+    """Whether `error` means lack of space: disk full, quota used up, or file as long as allowed."""
     return isinstance(error, OSError) and error.errno in _FULL
 
 
 def failed(what: str, error: Exception) -> RunFileError:
-    """The error that says `what` could not be done because of `error`; for lack of room, a DiskSpaceError."""
+    """Error saying that `what` failed because of `error`; a DiskSpaceError for lack of space."""
     kind = DiskSpaceError if is_full(error) else RunFileError
     return kind(f"{what}: {error}. Check the disk's space and the folder.")
 
@@ -34,17 +55,17 @@ def put(file: io.FileIO, offset: int, data: Any) -> None:
 
 
 def cut(file: io.FileIO, size: int) -> None:
-    """Make the file `size` bytes long."""
+    """Set the length of the file to `size` bytes."""
     file.truncate(size)
 
 
 def allocate(file: io.FileIO, start: int, end: int) -> None:
-    """Make sure that the disk has room for the bytes from `start`, the file's end, up to `end`; they read as zero.
+    """Reserve disk space for the bytes from `start`, the file's end, up to `end`; they read as zero.
 
     Raises
     ------
     OSError
-        There is no such room; the file is as it was.
+        There is no space; the file is unchanged.
 
     """
     try:
@@ -58,11 +79,11 @@ def allocate(file: io.FileIO, start: int, end: int) -> None:
 
 
 def sync(file: io.FileIO) -> None:
-    """Wait until the disk itself has what was written."""
+    """Wait until everything written is on the disk itself."""
     if sys.platform == "darwin":
         import fcntl  # noqa: PLC0415  # not on Windows
 
-        fcntl.fcntl(file.fileno(), fcntl.F_FULLFSYNC)  # fsync leaves the data in the drive's own memory there
+        fcntl.fcntl(file.fileno(), fcntl.F_FULLFSYNC)  # fsync leaves data in the drive's own memory there
     elif sys.platform == "linux":
         os.fdatasync(file.fileno())
     else:
@@ -70,7 +91,7 @@ def sync(file: io.FileIO) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Wait until the disk has the folder's list of names; does nothing on Windows, which has no such call."""
+    """Wait until the folder's list of names is on the disk; does nothing on Windows, which has no such call."""
     if sys.platform == "win32":
         return
     handle = os.open(folder, os.O_RDONLY)
@@ -81,6 +102,134 @@ def sync_folder(folder: Path) -> None:
 
 
 def replace(made: Path, path: Path) -> None:
-    """Give the finished file `made` the name `path`, instead of the one that may have it, and wait for the disk."""
+    """Rename the finished file `made` to `path`, replacing a file of that name, and wait for the disk."""
     made.replace(path)
     sync_folder(path.parent)
+
+
+def making_path(path: Path) -> Path:
+    """Name of a file while it is made; it is renamed to `path` when it is complete."""
+    return path.with_name(f"{path.name}.making")
+
+
+class _StagedFile(io.RawIOBase):
+    """An open file plus writes that are kept in memory."""
+
+    def __init__(self, file: io.FileIO) -> None:
+        self._file = file
+        self._old_size = os.fstat(file.fileno()).st_size
+        self._size = self._old_size
+        self._position = 0
+        self._writes: list[tuple[int, bytes]] = []
+
+    def readable(self) -> bool:
+        return True
+
+    def writable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}[whence]
+        self._position = start + offset
+        return self._position
+
+    def truncate(self, size: int | None = None, /) -> int:
+        self._size = self._position if size is None else size
+        return self._size
+
+    def readinto(self, buffer: Any, /) -> int:
+        view = memoryview(buffer).cast("B")
+        start = self._position
+        count = max(0, min(len(view), self._size - start))
+        self._file.seek(start)
+        found = self._file.readinto(view[:count]) or 0
+        view[found:count] = bytes(count - found)
+        for offset, data in self._writes:
+            low, high = max(start, offset), min(start + count, offset + len(data))
+            if low < high:
+                view[low - start : high - start] = data[low - offset : high - offset]
+        self._position += count
+        return count
+
+    def write(self, data: Any, /) -> int:
+        piece = bytes(data)
+        self._writes.append((self._position, piece))
+        self._position += len(piece)
+        self._size = max(self._size, self._position)
+        return len(piece)
+
+    def commit(self) -> None:
+        """Write the staged pieces to the disk and wait for it.
+
+        Raises
+        ------
+        OSError
+            Disk full or gone. New pieces are removed again, so that the file is as before unless the disk failed
+            while old pieces were being replaced, which takes no new space.
+
+        """
+        end = self._old_size
+        try:
+            for offset, data in self._writes:
+                put(self._file, max(offset, end), data[max(0, end - offset) :])
+            cut(self._file, max(self._size, end))
+            sync(self._file)
+        except OSError:
+            cut(self._file, end)
+            raise
+        # The superblock, at 0, says where the file ends: first, so that nothing ever points beyond its end.
+        for offset, data in sorted(self._writes, key=lambda write: write[0] != 0):
+            put(self._file, offset, data[: max(0, end - offset)])
+        sync(self._file)
+
+
+@contextmanager
+def changed_file(path: Path, *, create: bool = False) -> Iterator[Any]:
+    """Open `path` in h5py for one change, which is written to the disk when the block ends without an error.
+
+    Parameters
+    ----------
+    path
+        The run's file.
+    create
+        Make a new file; one that exists already is an error.
+
+    Raises
+    ------
+    RunFileError
+        The file cannot be created, opened or written; it is unchanged. DiskSpaceError for lack of space.
+
+    """
+    try:
+        with io.FileIO(path, "x+" if create else "r+") as file:
+            staged = _StagedFile(file)
+            with h5py.File(staged, "w" if create else "r+", libver=LIBVER) as h5:
+                yield h5
+            staged.commit()
+    except _FAULTS as error:
+        todo = "created" if create else "written"
+        raise failed(f"{path}: cannot be {todo}", error) from error
+
+
+@contextmanager
+def replaced_file(path: Path) -> Iterator[Any]:
+    """As `changed_file`, but the change is either complete or absent whenever the process is killed.
+
+    The change is made in a copy that is then renamed, which is suitable for small files only.
+    """
+    making = making_path(path)
+    try:
+        shutil.copyfile(path, making)
+        with changed_file(making) as h5:
+            yield h5
+        replace(making, path)
+    except OSError as error:
+        raise failed(f"{path}: cannot be written", error) from error
+    finally:
+        making.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""What happened during a run besides its rows: interlocks, faults, resumptions, steps of the clock, warnings."""
+"""Events of a run: interlocks, faults, resumptions, steps of the clock, warnings."""
 
 import time
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ import numpy as np
 
 from labnis.storage._json import json_text, parsed_json
 
-__all__ = ["Event", "append_event", "create_events", "event_from_record", "event_to_record", "load_events", "new_event"]
+__all__ = ["Event", "append_event", "create_events", "event_from_plain", "event_to_plain", "load_events", "new_event"]
 
 _TEXTS = ("time", "kind", "message", "details")
 _CHUNK_EVENTS = 64
@@ -26,7 +26,7 @@ class Event:
     time
         UTC.
     monotonic
-        Seconds on the machine's monotonic clock, which no setting of the time moves; comparable within one boot.
+        Seconds on the computer's monotonic clock, which setting the time does not move; comparable within one boot.
     kind
         One word: interlock, fault, resumed, clock-step, warning, …
     message
@@ -44,7 +44,7 @@ class Event:
 
 
 def new_event(kind: str, message: str, details: Mapping[str, Any]) -> Event:
-    """Make an event of this moment.
+    """Make an event with the present time.
 
     Raises
     ------
@@ -56,31 +56,21 @@ def new_event(kind: str, message: str, details: Mapping[str, Any]) -> Event:
     return Event(datetime.now(UTC), time.monotonic(), kind, message, plain)
 
 
-def event_to_record(event: Event) -> dict[str, Any]:
-    """Plain values of an event; the texts in the form in which HDF5 can hold any text."""
-    return {
-        "monotonic": event.monotonic,
-        "time": event.time.isoformat(),
-        "kind": _storable(event.kind),
-        "message": _storable(event.message),
-        "details": json_text("details", event.details),
-    }
-
-
-def event_from_record(record: Mapping[str, Any]) -> Event:
-    """Inverse of `event_to_record`."""
-    return Event(
-        datetime.fromisoformat(record["time"]),
-        float(record["monotonic"]),
-        record["kind"],
-        record["message"],
-        parsed_json(record["details"]),
+def event_to_plain(event: Event) -> dict[str, Any]:
+    """Plain values of an event. What HDF5 cannot hold, NUL and half surrogates, becomes an escape sequence."""
+    kind, message = (
+        text.replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode("utf-8")
+        for text in (event.kind, event.message)
     )
+    details = json_text("details", event.details)
+    texts = dict(zip(_TEXTS, (event.time.isoformat(), kind, message, details), strict=True))
+    return {"monotonic": event.monotonic, **texts}
 
 
-def _storable(text: str) -> str:
-    """Text without what HDF5 cannot hold: NUL and half surrogates are written out as escapes."""
-    return text.replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode("utf-8")
+def event_from_plain(plain: Mapping[str, Any]) -> Event:
+    """Inverse of `event_to_plain`."""
+    when = datetime.fromisoformat(plain["time"])
+    return Event(when, float(plain["monotonic"]), plain["kind"], plain["message"], parsed_json(plain["details"]))
 
 
 def create_events(file: Any) -> None:
@@ -100,21 +90,20 @@ def _growing(group: Any, name: str, dtype: Any) -> Any:
 
 def append_event(file: Any, event: Event) -> None:
     """Add one event to `/events`."""
-    if "events" not in file:  # files of the first version have none
+    if "events" not in file:  # version 1
         create_events(file)
-    record = event_to_record(event)
     group = file["events"]
     count = len(group["monotonic"])
-    for name in ("monotonic", *_TEXTS):
+    for name, value in event_to_plain(event).items():
         group[name].resize(count + 1, axis=0)
-        group[name][count] = record[name]
+        group[name][count] = value
 
 
 def load_events(file: Any) -> list[Event]:
     """All events in the order in which they happened."""
-    if "events" not in file:
+    if "events" not in file:  # version 1
         return []
     group = file["events"]
     columns = {name: group[name].asstr()[()] for name in _TEXTS} | {"monotonic": group["monotonic"][()]}
     count = min(len(values) for values in columns.values())
-    return [event_from_record({name: values[index] for name, values in columns.items()}) for index in range(count)]
+    return [event_from_plain({name: values[index] for name, values in columns.items()}) for index in range(count)]

@@ -1,4 +1,4 @@
-"""JSON for what runs say about themselves: mappings with NumPy numbers, complex numbers, times, paths, dataclasses."""
+"""JSON of metadata: mappings with NumPy numbers, complex numbers, times, paths, dataclasses."""
 
 import json
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ __all__ = ["canonical_text", "json_text", "parsed_json"]
 
 
 def _jsonable(value: Any) -> Any:
-    """Put what `json` does not know itself into terms that it knows."""
+    """Convert what `json` does not know itself."""
     form: Any
     match value:
         case np.generic() | np.ndarray():
@@ -39,7 +39,7 @@ def _jsonable(value: Any) -> Any:
 
 
 def json_text(key: str, value: Any) -> str:
-    """JSON of `value`, ASCII only, so that every text survives HDF5.
+    """JSON of `value` in ASCII, which HDF5 can hold whatever the texts in it are.
 
     Raises
     ------
@@ -59,12 +59,5 @@ def parsed_json(text: str) -> Any:
 
 
 def canonical_text(key: str, value: Any) -> str:
-    """JSON of `value` that does not depend on the order in which mappings were filled.
-
-    Raises
-    ------
-    LayoutError
-        As `json_text`.
-
-    """
+    """JSON of `value` that does not depend on the order of keys; errors as `json_text`."""
     return json.dumps(parsed_json(json_text(key, value)), sort_keys=True, separators=(",", ":"))

@@ -1,39 +1,47 @@
-"""What a run knows about itself, and its form as attributes of the file's root."""
+"""What a run knows about itself: its form as attributes of the file's root, and when two of them are one run."""
 
+import hashlib
 import json
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
 import numpy as np
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
-from labnis.storage._configuration import configuration_hash
 from labnis.storage._environment import Environment
-from labnis.storage._json import json_text, parsed_json
-from labnis.storage._paths import new_run_id
+from labnis.storage._json import canonical_text, json_text, parsed_json
 from labnis.storage.errors import LayoutError
 
 __all__ = [
-    "SCHEMA_VERSION",
-    "RunMetadata",
-    "Status",
-    "ending",
-    "from_attributes",
-    "to_attributes",
-]
+    "SCHEMA_VERSION", "RunMetadata", "Status", "configuration_hash", "ending", "from_attributes", "new_run_id",
+    "resume_differences", "to_attributes",
+]  # fmt: skip
 
 # 2: events, configuration hash, instruments, writer; the schema of all columns.
 # 3: rows along `point`, a grid of set-points, columns of integers; tags, note, set-points, analyses, context.
 SCHEMA_VERSION = 3
 Status = Literal["running", "done", "aborted", "failed"]
 
-_JSON = (
-    "parameters", "wiring", "station_snapshot", "calibrations", "packages", "instruments",
-    "tags", "setpoints", "analyses", "context",
-)  # fmt: skip
+# Attributes with their value where a file of an earlier version lacks them.
+_JSON: Mapping[str, Any] = {
+    "parameters": {}, "wiring": {}, "station_snapshot": {}, "calibrations": [], "packages": {}, "instruments": {},
+    "tags": [], "setpoints": [], "analyses": [], "context": {},
+}  # fmt: skip
 _TRUTHS = ("simulated", "git_dirty")
 _TIMES = ("start", "end")
+_OPTIONAL = ("end", "duration", "git_dirty", "seed", "truth_text", "configuration_hash")
+
+# Keys of the station file's `labnis` section that change nothing at the device: folders and the twin.
+_IRRELEVANT = ("data", "ledger", "twin", "visalib")
+
+
+def new_run_id() -> str:
+    """Eight random hexadecimal digits."""
+    return secrets.token_hex(4)
 
 
 @dataclass(frozen=True)
@@ -58,13 +66,13 @@ class RunMetadata:
     cooldown
         Name of the cooldown, as the user wrote it; empty if there is none.
     calibrations
-        Those used to convert or choose anything in this run.
+        Those that this run used.
     seed, truth_text
         Seed and truth file of the twin; None for a real fridge.
-    procedure_class
-        Dotted path of the procedure's class, by which a run is resumed; empty if nobody would.
     instruments
-        Identity of each instrument by role or name, such as its answer to `*IDN?`: what a resumed run re-checks.
+        Identity of each instrument by role or name, such as its answer to `*IDN?`; compared when a run is resumed.
+    procedure_class
+        Dotted path of the procedure's class, by which a run is resumed; may be empty.
     tags, note
         Words to search for, and a comment, as the user wrote them.
     setpoints
@@ -72,7 +80,7 @@ class RunMetadata:
     analyses
         Dotted paths of the analyses' classes.
     context
-        All that a fit needs besides the data.
+        Everything that a fit needs besides the data.
 
     """
 
@@ -102,21 +110,17 @@ class RunMetadata:
             raise LayoutError(f"start {self.start} has no UTC offset; use datetime.now().astimezone()")
         if not (self.run_id.isascii() and self.run_id.isalnum()):
             raise LayoutError(f"run id {self.run_id!r}: only letters and digits are allowed")
+        for name in ("tags", "setpoints", "analyses"):
+            if isinstance(getattr(self, name), str):
+                raise LayoutError(f"{name} is {getattr(self, name)!r}; a list of texts is needed")
 
     @property
     def configuration_hash(self) -> str:
-        """SHA-256 over what has to be the same for two stretches of rows to be one run; see `configuration_hash`."""
+        """SHA-256 of the function `configuration_hash`."""
         return configuration_hash(self.procedure, self.parameters, self.wiring, self.station_text)
 
 
-def _stored_text(text: str) -> str:
-    """Return `text`, or its JSON form where HDF5 could not hold it: NUL and half surrogates."""
-    unsafe = "\0" in text or text.startswith('"') or any("\ud800" <= letter <= "\udfff" for letter in text)
-    return json.dumps(text) if unsafe else text
-
-
-def _read_text(text: str) -> str:
-    return str(json.loads(text)) if text.startswith('"') else text
+# --- attributes -------------------------------------------------------------------------------------------------------
 
 
 def to_attributes(metadata: RunMetadata) -> dict[str, Any]:
@@ -142,6 +146,12 @@ def _to_attribute(key: str, value: Any) -> Any:
     return _stored_text(value) if isinstance(value, str) else value
 
 
+def _stored_text(text: str) -> str:
+    """Return `text`, or its JSON form where HDF5 could not hold it: NUL and half surrogates."""
+    unsafe = "\0" in text or text.startswith('"') or any("\ud800" <= letter <= "\udfff" for letter in text)
+    return json.dumps(text) if unsafe else text
+
+
 def ending(status: Status, reason: str, traceback: str, end: datetime, duration: float | None) -> dict[str, Any]:
     """Attributes of the root that change when the run ends; `duration` (s) is by the monotonic clock."""
     values = {"status": status, "reason": reason, "traceback": traceback, "end": end, "duration": duration}
@@ -151,11 +161,10 @@ def ending(status: Status, reason: str, traceback: str, end: datetime, duration:
 def from_attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:
     """Parse attributes, the inverse of `to_attributes`: JSON to mappings, text to times, scalars to Python's.
 
-    What the file does not have, in part because its schema is older, is None; what came with later versions is empty.
+    What the file lacks, perhaps because its version is older, is None or empty.
     """
-    parsed: dict[str, Any] = dict.fromkeys(("end", "duration", "git_dirty", "seed", "truth_text", "configuration_hash"))
-    parsed |= {"instruments": {}, "procedure_class": "", "note": "", "context": {}}
-    parsed |= {"tags": [], "setpoints": [], "analyses": []}
+    lacking = {key: type(empty)() for key, empty in _JSON.items() if key not in attributes}
+    parsed: dict[str, Any] = {**dict.fromkeys(_OPTIONAL), **lacking, "procedure_class": "", "note": ""}
     for key, value in attributes.items():
         if key in _JSON:
             parsed[key] = parsed_json(value)
@@ -164,7 +173,70 @@ def from_attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:
         elif key in _TIMES:
             parsed[key] = datetime.fromisoformat(value)
         elif isinstance(value, str):
-            parsed[key] = _read_text(value)
+            parsed[key] = json.loads(value) if value.startswith('"') else value
         else:
             parsed[key] = value.item() if isinstance(value, np.generic) else value
     return parsed
+
+
+# --- configuration ----------------------------------------------------------------------------------------------------
+
+
+def configuration_hash(
+    procedure: str, parameters: Mapping[str, Any], wiring: Mapping[str, Any], station_text: str
+) -> str:
+    """SHA-256 of what a run does at the device: procedure, parameters, wiring, station file.
+
+    Comments, order and layout of the station file do not count, nor its folders of data, ledger and twin.
+    """
+    parts = {"procedure": procedure, "parameters": parameters, "wiring": wiring, "station": _station(station_text)}
+    text = "\n".join(canonical_text(name, part) for name, part in parts.items())
+    return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+
+def resume_differences(stored: Mapping[str, Any], now: RunMetadata) -> list[str]:
+    """Every reason why a run must not be resumed with `now`, one sentence each; an empty list if there is none.
+
+    Compared are procedure, parameters, wiring and station file (as in `configuration_hash`), the cooldown, whether
+    the instruments are simulated, and their identities. Tags and notes do not count.
+
+    Parameters
+    ----------
+    stored
+        The run's metadata, from `read_metadata`.
+    now
+        Metadata of a run started now.
+
+    """
+    keys = ("procedure", "cooldown", "simulated", "parameters", "wiring", "instruments")
+    before = {**{key: stored[key] for key in keys}, "station file": _station(stored["station_text"])}
+    after = {**{key: getattr(now, key) for key in keys}, "station file": _station(now.station_text)}
+    return _differences("", *(parsed_json(canonical_text("configuration", side)) for side in (before, after)))
+
+
+def _station(text: str) -> Any:
+    """The relevant content of a station file; its bare text where it cannot be parsed."""
+    try:
+        found = YAML(typ="safe", pure=True).load(text)
+        canonical_text("station file", found)
+    except (YAMLError, LayoutError):
+        return text
+    if not isinstance(found, dict) or not isinstance(found.get("labnis"), dict):
+        return found
+    relevant = {key: value for key, value in found["labnis"].items() if key not in _IRRELEVANT}
+    return {**found, "labnis": relevant}
+
+
+def _differences(where: str, before: Any, after: Any) -> list[str]:
+    if not (isinstance(before, dict) and isinstance(after, dict)):
+        return [] if before == after else [f"{where} was {before!r} and is {after!r} now"]
+    found = []
+    for key in sorted(before.keys() | after.keys()):
+        name = f"{where}: {key}" if where else key
+        if key not in after:
+            found.append(f"{name} was {before[key]!r} and is not given now")
+        elif key not in before:
+            found.append(f"{name} is {after[key]!r} now and was not given")
+        else:
+            found += _differences(name, before[key], after[key])
+    return found

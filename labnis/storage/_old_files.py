@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labnis.storage._columns import POINT, Axis, Column, Dtype, RunLayout
+from labnis.storage._hdf5 import read_described
 
 __all__ = ["NOTE", "layout_of_version_1", "upgraded"]
 
@@ -23,15 +24,11 @@ def layout_of_version_1(data: Any) -> RunLayout:
             continue
         dtype: Dtype = complex if data[name].dtype.kind == "c" else float
         scales = [dim[0].name.rpartition("/")[2] for dim in list(data[name].dims)[1:]]
-        columns.append(Column(name, *_described(data[name]), axes=tuple(scales), dtype=dtype))
-        axes |= {scale: Axis(scale, *_described(data[scale]), data[scale][()]) for scale in scales}
+        columns.append(Column(name, *read_described(data[name]), axes=tuple(scales), dtype=dtype))
+        axes |= {scale: Axis(scale, *read_described(data[scale]), data[scale][()]) for scale in scales}
     return RunLayout(
         columns, setpoints=[dimension], signal=str(data.attrs["signal"]), axes=axes.values(), dimension=dimension
     )
-
-
-def _described(dataset: Any) -> tuple[str, str]:
-    return str(dataset.attrs["units"]), str(dataset.attrs["long_name"])
 
 
 def upgraded(columns: dict[str, NDArray[Any]], layout: RunLayout) -> tuple[dict[str, NDArray[Any]], RunLayout]:

@@ -1,7 +1,7 @@
 """Read runs: finished, failed, or still growing under another process.
 
-A run whose writer died is read from its journal where that is enough; else its HDF5 file is first examined in a
-process of its own, as a damaged file can hang or crash the HDF5 library.
+A run whose writer died is read from its journal where that is enough; else its HDF5 file is checked first, as a
+damaged file can hang or crash the HDF5 library.
 """
 
 import os
@@ -21,14 +21,14 @@ from labnis.storage._checking import DAMAGE, check
 from labnis.storage._columns import POINT, RunLayout
 from labnis.storage._dataset import dataset_of
 from labnis.storage._events import Event, load_events
+from labnis.storage._folder import run_files, run_id_of
+from labnis.storage._hdf5 import read_fit, read_layout
+from labnis.storage._host import Writer, writer_of
 from labnis.storage._journal import journal_path
-from labnis.storage._journal_state import dead_writer_of, journal_state
-from labnis.storage._layout import read_fit, read_layout
 from labnis.storage._metadata import SCHEMA_VERSION, from_attributes
 from labnis.storage._old_files import NOTE, layout_of_version_1, upgraded
-from labnis.storage._paths import run_id_of
-from labnis.storage._process import Writer, writer_of
-from labnis.storage.errors import DataRootError, RunFileError, RunNotFoundError
+from labnis.storage._records import dead_writer_of, journal_state
+from labnis.storage.errors import RunFileError, RunNotFoundError
 
 __all__ = ["RunSummary", "find_run", "list_runs", "open_rows", "open_run", "read_events", "read_fits", "read_metadata"]
 
@@ -45,8 +45,7 @@ class RunSummary:
     Attributes
     ----------
     status
-        running, done, aborted, failed, "interrupted" (the process that wrote it is no more and left it running), or
-        "unreadable".
+        running, done, aborted, failed, "interrupted" (its process died and left it running), or "unreadable".
     reason
         Why it ended like that, or why it cannot be read.
     tags, note
@@ -67,8 +66,8 @@ class RunSummary:
     note: str = ""
 
 
-def _read(path: Path, load: Callable[[Path], T]) -> T:
-    """`load(path)`; a file caught while its writer replaces a few bytes is read again.
+def _read(path: Path | str, load: Callable[[Any], T]) -> T:
+    """`load` of the open file; a file that its writer is just changing is read again.
 
     Raises
     ------
@@ -76,10 +75,15 @@ def _read(path: Path, load: Callable[[Path], T]) -> T:
         Naming the file.
 
     """
-    _refuse_damaged(path)
+    path = Path(path)
+    if journal_path(path).exists() and path.is_file() and dead_writer_of(path) and (problem := check(path).problem):
+        raise RunFileError(
+            f"{path}: cannot be read as a run: {problem}. Its writer died; `labnis recover {path}` rebuilds the file."
+        )
     for last in (False, False, False, True):
         try:
-            return load(path)
+            with h5py.File(path, "r") as file:
+                return load(file)
         except DAMAGE as error:
             if last or not path.is_file():
                 raise RunFileError(f"{path}: cannot be read as a run: {error}") from error
@@ -87,37 +91,20 @@ def _read(path: Path, load: Callable[[Path], T]) -> T:
     raise AssertionError("unreachable: the last round returns or raises")
 
 
-def _refuse_damaged(path: Path) -> None:
-    if not (journal_path(path).exists() and path.is_file() and dead_writer_of(path)):
-        return
-    problem = check(path).problem
-    if problem:
-        raise RunFileError(
-            f"{path}: cannot be read as a run: {problem}. Its writer died; `labnis recover {path}` rebuilds the file."
-        )
-
-
-def _load_metadata(path: Path) -> dict[str, Any]:
-    with h5py.File(path, "r") as file:
-        metadata = from_attributes(file.attrs)
-        return metadata | {"rows": int(file["data"].attrs["rows"])}
-
-
-def _load_rows(path: Path) -> tuple[dict[str, NDArray[Any]], RunLayout, dict[str, Any]]:
+def _load_rows(file: Any) -> tuple[dict[str, NDArray[Any]], RunLayout, dict[str, Any]]:
     """Complete rows as they were measured, their layout, and the attributes of the Dataset."""
-    with h5py.File(path, "r") as file:
-        data = file["data"]
-        layout = read_layout(file) if "schema" in data.attrs else layout_of_version_1(data)
-        rows = int(data.attrs["rows"])
-        columns = {c.name: data[c.name][:rows] for c in layout.columns if c.name in data}
-        found = {key: value for key, value in file.attrs.items() if key not in _OF_FORMAT}
+    data = file["data"]
+    layout = read_layout(file) if "schema" in data.attrs else layout_of_version_1(data)
+    rows = int(data.attrs["rows"])
+    columns = {c.name: data[c.name][:rows] for c in layout.columns if c.name in data}
+    found = {key: value for key, value in file.attrs.items() if key not in _OF_FORMAT}
     attributes = {key: value.item() if isinstance(value, np.generic) else value for key, value in found.items()}
     if layout.dimension != POINT:
         columns, layout = upgraded(columns, layout)
     return columns, layout, {k: int(v) if isinstance(v, bool) else v for k, v in attributes.items()}
 
 
-def _opened(path: Path, *, as_rows: bool) -> xarray.Dataset:
+def _opened(path: Path | str, *, as_rows: bool) -> xarray.Dataset:
     columns, layout, attributes = _read(path, _load_rows)
     run = dataset_of(columns, layout.as_rows() if as_rows else layout).assign_attrs(attributes)
     if attributes["schema_version"] < SCHEMA_VERSION and "bias_reading" in run:
@@ -132,8 +119,8 @@ def open_run(path: Path | str) -> xarray.Dataset:
     -------
     Dataset
         On the run's grid, also while it grows; see `dataset_of`. Its `attrs` are metadata that netCDF can hold: nested
-        ones are JSON, times ISO 8601, truth values 0 or 1, and what is not known is missing; `read_metadata` has them
-        parsed. Runs of version 1 and 2, which recorded the read-back of the bias under the name `bias`, have it
+        ones are JSON, times ISO 8601, truth values 0 or 1, and what is not known is missing; `read_metadata` returns
+        them parsed. Runs of version 1 and 2, which recorded the read-back of the bias under the name `bias`, have it
         as `bias` and `bias_reading`, and the attribute `note` of `bias` says so.
 
     Raises
@@ -142,7 +129,7 @@ def open_run(path: Path | str) -> xarray.Dataset:
         The file cannot be opened or is no run; names it.
 
     """
-    return _opened(Path(path), as_rows=False)
+    return _opened(path, as_rows=False)
 
 
 def open_rows(path: Path | str) -> xarray.Dataset:
@@ -159,7 +146,7 @@ def open_rows(path: Path | str) -> xarray.Dataset:
         The file cannot be opened or is no run; names it.
 
     """
-    return _opened(Path(path), as_rows=True)
+    return _opened(path, as_rows=True)
 
 
 def read_metadata(path: Path | str) -> dict[str, Any]:
@@ -171,7 +158,7 @@ def read_metadata(path: Path | str) -> dict[str, Any]:
         The file cannot be opened or is no run; names it.
 
     """
-    return _read(Path(path), _load_metadata)
+    return _read(path, lambda file: from_attributes(file.attrs) | {"rows": int(file["data"].attrs["rows"])})
 
 
 def read_fits(path: Path | str) -> dict[str, dict[str, Any]]:
@@ -183,12 +170,7 @@ def read_fits(path: Path | str) -> dict[str, dict[str, Any]]:
         The file cannot be opened or is no run; names it.
 
     """
-
-    def load(path: Path) -> dict[str, dict[str, Any]]:
-        with h5py.File(path, "r") as file:
-            return {name: read_fit(group) for name, group in file["fit"].items()}
-
-    return _read(Path(path), load)
+    return _read(path, lambda file: {name: read_fit(group) for name, group in file["fit"].items()})
 
 
 def read_events(path: Path | str) -> list[Event]:
@@ -200,45 +182,10 @@ def read_events(path: Path | str) -> list[Event]:
         The file cannot be opened or is no run; names it.
 
     """
-
-    def load(path: Path) -> list[Event]:
-        with h5py.File(path, "r") as file:
-            return load_events(file)
-
-    return _read(Path(path), load)
+    return _read(path, load_events)
 
 
-def _summary(path: Path) -> RunSummary:
-    try:
-        found = _known_metadata(path)
-        names = ("run_id", "procedure", "cooldown", "start", "status", "reason", "rows", "simulated", "note")
-        return RunSummary(path, tags=tuple(found["tags"]), **{name: found[name] for name in names})
-    except (RunFileError, KeyError) as error:
-        reason = f"no attribute {error}" if isinstance(error, KeyError) else str(error)
-        return RunSummary(path, run_id_of(path), "", "", None, "unreadable", reason, 0, None)
-
-
-def _known_metadata(path: Path) -> dict[str, Any]:
-    """Metadata and `rows`, with the status "interrupted" where the run's writer is no more."""
-    writer: Writer | None = None
-    if journal_path(path).exists() and (writer := dead_writer_of(path)):
-        state = journal_state(path)
-        found = from_attributes(state.attributes) | {"rows": state.rows}
-    else:
-        found = read_metadata(path)
-        writer = writer_of(found)
-    if found["status"] == "running" and writer is not None and writer.is_dead:
-        reason = f"{writer}, which wrote it, is no more; `labnis recover {path}` closes the run"
-        return found | {"status": "interrupted", "reason": reason}
-    return found
-
-
-def _run_files(data_root: Path) -> list[Path]:
-    if not data_root.is_dir():
-        raise DataRootError(f"data folder {data_root}: there is no such folder")
-    # Of a run that lost its file in a power cut, only the journal is left.
-    orphans = (path.with_name(path.name.removesuffix(".journal")) for path in data_root.glob("*/*/*.h5.journal"))
-    return sorted({*data_root.glob("*/*/*.h5"), *orphans})
+# --- lists of runs ----------------------------------------------------------------------------------------------------
 
 
 def list_runs(data_root: Path, *, tags: Iterable[str] = ()) -> list[RunSummary]:
@@ -258,12 +205,37 @@ def list_runs(data_root: Path, *, tags: Iterable[str] = ()) -> list[RunSummary]:
 
     """
     wanted = set(tags)
-    summaries = [run for run in map(_summary, _run_files(data_root)) if wanted <= set(run.tags)]
+    summaries = [run for run in map(_summary, run_files(data_root)) if wanted <= set(run.tags)]
     return sorted(summaries, key=lambda run: (run.start is None, run.start.timestamp() if run.start else 0.0))
 
 
+def _summary(path: Path) -> RunSummary:
+    try:
+        found = _known_metadata(path)
+        names = ("run_id", "procedure", "cooldown", "start", "status", "reason", "rows", "simulated", "note")
+        return RunSummary(path, tags=tuple(found["tags"]), **{name: found[name] for name in names})
+    except (RunFileError, KeyError) as error:
+        reason = f"no attribute {error}" if isinstance(error, KeyError) else str(error)
+        return RunSummary(path, run_id_of(path), "", "", None, "unreadable", reason, 0, None)
+
+
+def _known_metadata(path: Path) -> dict[str, Any]:
+    """Metadata and `rows`, with the status "interrupted" where the run's process died."""
+    writer: Writer | None = None
+    if journal_path(path).exists() and (writer := dead_writer_of(path)):
+        state = journal_state(path)
+        found = from_attributes(state.attributes) | {"rows": state.rows}
+    else:
+        found = read_metadata(path)
+        writer = writer_of(found)
+    if found["status"] == "running" and writer is not None and writer.is_dead:
+        reason = f"{writer}, which wrote it, has ended; `labnis recover {path}` closes the run"
+        return found | {"status": "interrupted", "reason": reason}
+    return found
+
+
 def find_run(data_root: Path, text: str) -> Path:
-    """File of the run that `text` names: a path, an id, or the beginning of exactly one id.
+    """Find the file of the run that `text` names: a path, an id, or the beginning of exactly one id.
 
     Raises
     ------
@@ -276,12 +248,12 @@ def find_run(data_root: Path, text: str) -> Path:
             if path.is_file():
                 return path
         raise RunNotFoundError(f"{text}: there is no such file, nor below {data_root}")
-    files = _run_files(data_root)
+    files = run_files(data_root)
     exact = [path for path in files if run_id_of(path) == text]
     found = exact or [path for path in files if text and run_id_of(path).startswith(text)]
     if len(found) == 1:
         return found[0]
     problem = f"{len(found)} runs have an id beginning with {text!r}" if found else f"no run has the id {text!r}"
-    # Without a match, the newest runs are the likeliest to be meant.
+    # Without a match, the newest runs are the most likely ones.
     candidates = "".join(f"\n  {run_id_of(path)}  {path}" for path in (found or files[-5:]))
     raise RunNotFoundError(f"{problem} in {data_root}; candidates:{candidates or ' none'}")

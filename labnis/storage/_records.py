@@ -1,7 +1,7 @@
-"""The changes that make up a run. Each has two forms: a frame of the journal, and what it does to the HDF5 file.
+"""The changes that make up a run. Each has two forms: a frame of the journal, and a change of the HDF5 file.
 
-Whatever a writer does is one of these records, written to the journal and then applied to the file. So applying
-all records of a journal to an empty file gives the run again.
+Everything a writer does is one of these records, written to the journal and then applied to the file. Applying all
+records of a journal to an empty file makes the run again.
 """
 
 import json
@@ -9,18 +9,24 @@ import math
 import struct
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from labnis.storage import _events, _layout
+from labnis.storage import _events, _hdf5
 from labnis.storage._columns import Axis, RunLayout, layout_from_plain, layout_to_plain
 from labnis.storage._events import Event
-from labnis.storage._journal import Frame
+from labnis.storage._host import Writer, writer_of
+from labnis.storage._journal import Frame, JournalReader, journal_path
 from labnis.storage._json import json_text
+from labnis.storage.errors import RunFileError
 
-__all__ = ["AxisValues", "Change", "Fit", "Happening", "Head", "Record", "Rows", "coalesced", "decoded"]
+__all__ = [
+    "AttributesRecord", "AxisRecord", "EventRecord", "FitRecord", "HeadRecord", "JournalState", "Record", "RowsRecord",
+    "coalesced", "dead_writer_of", "decoded", "journal_state",
+]  # fmt: skip
 
 _ROWS = struct.Struct("<QQd")
 _COALESCED_BYTES = 16 << 20
@@ -35,12 +41,12 @@ class Record(Protocol):
         """Its bytes in the journal."""
 
     def apply(self, file: Any) -> None:
-        """Make it in the open HDF5 file."""
+        """Make the change in the open HDF5 file."""
 
 
 @dataclass(frozen=True)
-class Head:
-    """The beginning of a run: its columns, and the attributes of the root."""
+class HeadRecord:
+    """The beginning of a run: its layout, and the attributes of the root."""
 
     kind: ClassVar[int] = 1
     layout: RunLayout
@@ -50,13 +56,13 @@ class Head:
         return _json({"schema": layout_to_plain(self.layout), "attributes": self.attributes})
 
     def apply(self, file: Any) -> None:
-        _layout.create_run(file, self.layout, self.attributes)
+        _hdf5.create_run(file, self.layout, self.attributes)
         _events.create_events(file)
 
 
 @dataclass(frozen=True)
-class AxisValues:
-    """The values of one axis become known."""
+class AxisRecord:
+    """The values of one axis become known; `layout` has them."""
 
     kind: ClassVar[int] = 2
     layout: RunLayout
@@ -67,12 +73,12 @@ class AxisValues:
         return _json({"name": axis.name, "unit": axis.unit, "long_name": axis.long_name, "values": axis.values})
 
     def apply(self, file: Any) -> None:
-        _layout.create_axis(file, self.layout, self.axis)
+        _hdf5.create_axis(file, self.layout, self.axis)
 
 
 @dataclass(frozen=True)
-class Rows:
-    """A block of rows: the index of the first, when they were written (s since 1970), an array for each column."""
+class RowsRecord:
+    """A block of rows: number of the first, time of writing (s since 1970), an array for each column."""
 
     kind: ClassVar[int] = 3
     first: int
@@ -94,26 +100,26 @@ class Rows:
         return [_ROWS.pack(self.first, self.count, self.time), *(array.reshape(-1) for array in self.block.values())]
 
     def apply(self, file: Any) -> None:
-        _layout.append_block(file, self.first, self.block)
+        _hdf5.append_rows(file, self.first, self.block)
 
 
 @dataclass(frozen=True)
-class Happening:
+class EventRecord:
     """An event."""
 
     kind: ClassVar[int] = 4
     event: Event
 
     def pieces(self) -> list[Any]:
-        return _json(_events.event_to_record(self.event))
+        return _json(_events.event_to_plain(self.event))
 
     def apply(self, file: Any) -> None:
         _events.append_event(file, self.event)
 
 
 @dataclass(frozen=True)
-class Fit:
-    """A fit made or made anew."""
+class FitRecord:
+    """A new fit, or one that replaces an earlier fit."""
 
     kind: ClassVar[int] = 5
     name: str
@@ -123,12 +129,12 @@ class Fit:
         return _json({"name": self.name, "fit": self.fit})
 
     def apply(self, file: Any) -> None:
-        _layout.write_fit(file, self.name, self.fit)
+        _hdf5.write_fit(file, self.name, self.fit)
 
 
 @dataclass(frozen=True)
-class Change:
-    """Attributes of the root get new values: the end of the run, its resumption. None takes one away."""
+class AttributesRecord:
+    """New values of attributes of the root, when the run ends or is resumed. None removes one."""
 
     kind: ClassVar[int] = 6
     attributes: Mapping[str, Any]
@@ -137,48 +143,51 @@ class Change:
         return _json(self.attributes)
 
     def apply(self, file: Any) -> None:
-        _layout.set_attributes(file, self.attributes)
+        _hdf5.set_attributes(file, self.attributes)
 
 
 def _json(value: Any) -> list[Any]:
     return [json_text("journal", value).encode("ascii")]
 
 
+# --- from frames to records -------------------------------------------------------------------------------------------
+
+
 def decoded(frames: Iterable[Frame]) -> Iterator[Record]:
-    """Turn the frames of one journal back into records.
+    """Records in the frames of one journal.
 
     Raises
     ------
     ValueError, KeyError, TypeError
-        A frame is whole but is nothing that this version of labnis writes.
+        A frame is whole but was not written by this version of labnis or an earlier one.
 
     """
     layout: RunLayout | None = None
     for frame in frames:
-        if frame.kind == Rows.kind and layout is not None:
+        if frame.kind == RowsRecord.kind and layout is not None:
             yield _decoded_rows(frame.payload, layout)
             continue
         value = json.loads(frame.payload)
-        if frame.kind == Head.kind:
+        if frame.kind == HeadRecord.kind:
             layout = layout_from_plain(value["schema"])
-            yield Head(layout, value["attributes"])
+            yield HeadRecord(layout, value["attributes"])
         elif layout is None:
             raise ValueError("the journal does not begin with the head of a run")
-        elif frame.kind == AxisValues.kind:
+        elif frame.kind == AxisRecord.kind:
             axis = Axis(**value)
             layout = layout.with_axis(axis)
-            yield AxisValues(layout, axis)
-        elif frame.kind == Happening.kind:
-            yield Happening(_events.event_from_record(value))
-        elif frame.kind == Fit.kind:
-            yield Fit(value["name"], value["fit"])
-        elif frame.kind == Change.kind:
-            yield Change(value)
+            yield AxisRecord(layout, axis)
+        elif frame.kind == EventRecord.kind:
+            yield EventRecord(_events.event_from_plain(value))
+        elif frame.kind == FitRecord.kind:
+            yield FitRecord(value["name"], value["fit"])
+        elif frame.kind == AttributesRecord.kind:
+            yield AttributesRecord(value)
         else:
-            raise ValueError(f"frame of the unknown kind {frame.kind}; it takes a newer labnis to read it")
+            raise ValueError(f"frame of the unknown kind {frame.kind}; a newer labnis is needed to read it")
 
 
-def _decoded_rows(payload: bytes, layout: RunLayout) -> Rows:
+def _decoded_rows(payload: bytes, layout: RunLayout) -> RowsRecord:
     first, count, time = _ROWS.unpack_from(payload)
     position = _ROWS.size
     block = {}
@@ -191,32 +200,102 @@ def _decoded_rows(payload: bytes, layout: RunLayout) -> Rows:
         position += math.prod(shape) * column.stored.itemsize
     if position != len(payload):
         raise ValueError(f"a block of {count} rows has {len(payload)} bytes, needed are {position}")
-    return Rows(first, time, block)
+    return RowsRecord(first, time, block)
 
 
 def coalesced(records: Iterable[Record]) -> Iterator[Record]:
-    """The same records with rows that follow each other joined into large blocks.
+    """The same records with consecutive rows joined into large blocks.
 
-    An event may be passed by the rows around it: both keep their own order.
+    Events may come before rows that were written earlier; both keep their own order.
     """
-    waiting: list[Rows] = []
+    waiting: list[RowsRecord] = []
     size = 0
     for record in records:
-        if isinstance(record, Rows):
+        if isinstance(record, RowsRecord):
             waiting.append(record)
             size += record.nbytes
-        if waiting and (size > _COALESCED_BYTES or not isinstance(record, Rows | Happening)):
+        if waiting and (size > _COALESCED_BYTES or not isinstance(record, RowsRecord | EventRecord)):
             yield _joined(waiting)
             waiting, size = [], 0
-        if not isinstance(record, Rows):
+        if not isinstance(record, RowsRecord):
             yield record
     if waiting:
         yield _joined(waiting)
 
 
-def _joined(blocks: list[Rows]) -> Rows:
+def _joined(blocks: list[RowsRecord]) -> RowsRecord:
     if len(blocks) == 1:
         return blocks[0]
-    names = blocks[0].block
-    joined = {name: np.concatenate([block.block[name] for block in blocks]) for name in names}
-    return Rows(blocks[0].first, blocks[-1].time, joined)
+    joined = {name: np.concatenate([block.block[name] for block in blocks]) for name in blocks[0].block}
+    return RowsRecord(blocks[0].first, blocks[-1].time, joined)
+
+
+# --- state of a run by its journal ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class JournalState:
+    """State of a run at the end of its journal.
+
+    Attributes
+    ----------
+    attributes, rows, events
+        Root attributes, number of rows and of events.
+    last
+        When the last row or event was written (s since 1970).
+    damage
+        Why the journal ends before its end; empty if it is whole.
+
+    """
+
+    attributes: dict[str, Any]
+    rows: int
+    last: float
+    events: int
+    damage: str
+
+
+def journal_state(path: Path) -> JournalState:
+    """State of the run at `path` by its journal, without opening the HDF5 file.
+
+    Raises
+    ------
+    RunFileError
+        The journal cannot be read, or is not that of a run.
+
+    """
+    reader = JournalReader(journal_path(path))
+    attributes: dict[str, Any] = {}
+    rows = events = 0
+    last = 0.0
+    try:
+        for record in decoded(reader):
+            match record:
+                case HeadRecord(attributes=values) | AttributesRecord(attributes=values):
+                    attributes |= values
+                case RowsRecord():
+                    rows, last = max(rows, record.first + record.count), record.time
+                case EventRecord(event=event):
+                    events, last = events + 1, max(last, event.time.timestamp())
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RunFileError(f"{reader.path}: cannot be read as the journal of a run: {error}") from error
+    if not attributes:
+        raise RunFileError(f"{reader.path}: no run can be made of it: {reader.damage or 'it is empty'}")
+    return JournalState({k: v for k, v in attributes.items() if v is not None}, rows, last, events, reader.damage)
+
+
+def dead_writer_of(path: Path) -> Writer | None:
+    """The process that wrote the run at `path`, if it certainly ended before it could remove the run's journal.
+
+    Then the HDF5 file may be damaged or lack rows.
+    """
+    attributes: dict[str, Any] = {}
+    try:
+        for record in decoded(JournalReader(journal_path(path))):
+            if isinstance(record, HeadRecord | AttributesRecord):
+                attributes |= record.attributes
+    except (OSError, ValueError, KeyError, TypeError):
+        # The journal is damaged, or its writer has just removed it: use what could be read.
+        pass
+    writer = writer_of(attributes)
+    return writer if writer is not None and writer.is_dead else None

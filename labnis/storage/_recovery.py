@@ -1,26 +1,43 @@
-"""Make a run that was killed, or whose file is damaged, whole again."""
+"""Repair a run that was killed or whose file is damaged, and read what is needed to resume one."""
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import h5py
+import numpy as np
 
 from labnis.storage import _disk
-from labnis.storage._checking import Finding, check
+from labnis.storage._checking import DAMAGE, IntegrityReport, check
+from labnis.storage._columns import RunLayout
+from labnis.storage._disk import changed_file, making_path
+from labnis.storage._events import load_events
+from labnis.storage._hdf5 import read_fit, read_layout
+from labnis.storage._host import writer_of
 from labnis.storage._journal import JournalReader, journal_path
-from labnis.storage._journal_state import journal_state
-from labnis.storage._metadata import ending, from_attributes
-from labnis.storage._process import writer_of
-from labnis.storage._records import Change
+from labnis.storage._metadata import SCHEMA_VERSION, ending, from_attributes
+from labnis.storage._records import (
+    AttributesRecord,
+    AxisRecord,
+    EventRecord,
+    FitRecord,
+    HeadRecord,
+    Record,
+    RowsRecord,
+    journal_state,
+)  # fmt: skip
 from labnis.storage._run_file import build_file
-from labnis.storage._staging import changed_file, making_path
 from labnis.storage.errors import RunFileError, RunInUseError
 
-__all__ = ["RecoveryReport", "recover"]
+__all__ = ["RecoveryReport", "ResumableRun", "recover", "resumable"]
 
 DIED = "the process ended without closing the run"
+_BLOCK_BYTES = 16 << 20
+# Attributes that the file's layout sets by itself.
+_OF_LAYOUT = ("NX_class", "default", "creator", "coordinates")
 
 
 @dataclass(frozen=True)
@@ -35,14 +52,12 @@ class RecoveryReport:
         What was wrong; empty if the file was healthy, and then nothing was changed.
     done
         What was done about it, one sentence each.
-    rows
-        Rows in the file now.
-    status, reason
-        How the run stands now.
+    rows, status, reason
+        State of the run now.
     damaged
-        Where the damaged original was put; None if it was not damaged.
+        Where the damaged original is kept; None if it was not damaged.
     lost
-        What could not be had back, as far as that can be known; empty if nothing.
+        What could not be recovered, as far as that can be known; empty if nothing.
 
     """
 
@@ -68,23 +83,23 @@ class RecoveryReport:
 
 
 def recover(path: Path | str, *, writer_is_gone: bool = False) -> RecoveryReport:
-    """Make the run at `path` whole: complete from its journal, and with the status "failed" if it died running.
+    """Repair the run at `path`: complete it from its journal, and set its status to "failed" if its process died.
 
-    A healthy file is left alone. What cannot be trusted is made anew from the journal; a file that is damaged is put
-    beside the new one as `<name>.damaged`, never overwritten. Ends within 10 s, plus the time that reading and writing
-    take for runs beyond a gigabyte.
+    A healthy file is not changed. A file that may be damaged is made anew from the journal; one that is damaged is
+    kept beside the new one as `<name>.damaged`. Ends within 10 s, plus the time for reading and writing more than a
+    gigabyte.
 
     Parameters
     ----------
     path
-        The run's file; it may be missing as long as its journal is there.
+        The run's file; it may be missing if its journal is there.
     writer_is_gone
-        The caller knows that no process writes the run, even where this machine cannot know it.
+        The caller knows that no process writes the run, even where this computer cannot know it.
 
     Raises
     ------
     RunInUseError
-        A process writes the run, or one on another machine may.
+        A process writes the run, or one on another computer may.
     RunFileError
         There is no such run; or it is damaged and has no journal, and was left as it is; or the disk fails.
 
@@ -92,80 +107,68 @@ def recover(path: Path | str, *, writer_is_gone: bool = False) -> RecoveryReport
     path = Path(path).resolve()
     journal = journal_path(path)
     if not journal.exists():
-        return _recovered_alone(path, writer_is_gone=writer_is_gone)
+        return _without_journal(path, None, writer_is_gone=writer_is_gone)
     try:
         state = journal_state(path)
     except RunFileError as error:
-        return _recovered_without(path, str(error), writer_is_gone=writer_is_gone)
+        return _without_journal(path, str(error), writer_is_gone=writer_is_gone)
     _check_gone(path, state.attributes, writer_is_gone=writer_is_gone)
     found = check(path) if path.exists() else None
     whole = found is not None and not found.problem
     done: list[str] = []
     damaged = None
-    lost = f"what the journal held behind its damage ({state.damage})" if state.damage else ""
+    lost = f"what followed the damage of the journal ({state.damage})" if state.damage else ""
     try:
-        if whole and found is not None and found.ahead:
+        if whole and found is not None and found.journal_lacks:
             problem, lost = f"its journal is damaged ({state.damage or 'it lacks what the file has'})", ""
             done.append("The file is whole and has more than the journal, which was put aside.")
-            rows, status, reason = _closed(path, state.last, done)
-        elif whole and found is not None and not found.behind and state.attributes["status"] != "running":
+            now = _closed(path, state.last, done)
+        elif whole and found is not None and not found.file_lacks and state.attributes["status"] != "running":
             problem = "its journal was left behind"
-            rows, status, reason = _closed(path, state.last, done)
+            now = _closed(path, state.last, done)
         else:
             problem = _problem(found)
-            # Also where the file can be read: after a power cut it may still not be fit to be written to.
-            damaged, (rows, status, reason) = _rebuild(path, state.last, done, keep=not whole)
+            # Also where the file can be read: after a power cut, writing to it may fail all the same.
+            damaged, now = _rebuild(path, state.last, done, keep=not whole)
         _retire(journal, keep=bool(state.damage))
     except OSError as error:
         raise RunFileError(f"{path}: cannot be recovered: {error}. Nothing was removed.") from error
-    return RecoveryReport(path, problem, tuple(done), rows, status, reason, damaged, lost)
+    return RecoveryReport(path, problem, tuple(done), *now, damaged, lost)
 
 
-def _problem(found: Finding | None) -> str:
+def _problem(found: IntegrityReport | None) -> str:
     if found is None:
         return "the file is missing"
     if found.problem:
         return f"the file is damaged ({found.problem})"
-    return "the journal has more than the file" if found.behind else "the run was not closed"
+    return "the journal has more than the file" if found.file_lacks else "the run was not closed"
 
 
-def _recovered_alone(path: Path, *, writer_is_gone: bool) -> RecoveryReport:
-    """A run without a journal: it was closed, or comes from the first version of labnis."""
+def _without_journal(path: Path, journal_problem: str | None, *, writer_is_gone: bool) -> RecoveryReport:
+    """Recover a run whose journal is useless; or has none: it was closed, or is of version 1."""
+    what = "there is no journal beside it" if journal_problem is None else f"its journal is useless: {journal_problem}"
     if not path.is_file():
-        raise RunFileError(f"{path}: there is no such file, nor a journal of it")
-    found = check(path, patience=3)
+        raise RunFileError(f"{path}: there is no such file, and {what}")
+    found = check(path, patience=3 if journal_problem is None else 2)
     if found.problem:
         raise RunFileError(
-            f"{path}: damaged ({found.problem}), and there is no journal beside it from which it could be rebuilt. The "
-            "file was left as it is. Look for a backup; `h5dump` may still show parts of it."
+            f"{path}: damaged ({found.problem}), and it cannot be rebuilt: {what}. Everything was left as it is. Look "
+            "for a backup; `h5dump` may still show parts of it."
         )
     with h5py.File(path, "r") as file:
         attributes = from_attributes(file.attrs)
-    if attributes["status"] != "running":
+    if attributes["status"] != "running" and journal_problem is None:
         return RecoveryReport(path, "", (), found.rows, attributes["status"], attributes["reason"])
     _check_gone(path, attributes, writer_is_gone=writer_is_gone)
-    done: list[str] = []
-    rows, status, reason = _closed(path, path.stat().st_mtime, done)
-    return RecoveryReport(path, "the run was not closed", tuple(done), rows, status, reason)
-
-
-def _recovered_without(path: Path, journal_problem: str, *, writer_is_gone: bool) -> RecoveryReport:
-    """The journal is of no use: all hangs on the file."""
-    if not path.is_file():
-        raise RunFileError(f"{path}: there is no such file, and its journal does not help: {journal_problem}")
-    found = check(path)
-    if found.problem:
-        raise RunFileError(
-            f"{path}: damaged ({found.problem}), and its journal does not help: {journal_problem}. "
-            "Both were left as they are."
-        )
-    with h5py.File(path, "r") as file:
-        attributes = from_attributes(file.attrs)
-    _check_gone(path, attributes, writer_is_gone=writer_is_gone)
-    done = ["The file is whole; the useless journal was put aside."]
-    rows, status, reason = _closed(path, path.stat().st_mtime, done)
-    _retire(journal_path(path), keep=True)
-    return RecoveryReport(path, f"its journal is damaged ({journal_problem})", tuple(done), rows, status, reason)
+    if journal_problem is None:
+        problem, done = "the run was not closed", []
+    else:
+        problem = f"its journal is damaged ({journal_problem})"
+        done = ["The file is whole; the useless journal was put aside."]
+    now = _closed(path, path.stat().st_mtime, done)
+    if journal_problem is not None:
+        _retire(journal_path(path), keep=True)
+    return RecoveryReport(path, problem, tuple(done), *now)
 
 
 def _check_gone(path: Path, attributes: dict[str, object], *, writer_is_gone: bool) -> None:
@@ -173,35 +176,35 @@ def _check_gone(path: Path, attributes: dict[str, object], *, writer_is_gone: bo
     if writer_is_gone or writer is None or writer.is_dead:
         return
     raise RunInUseError(
-        f"{path}: {writer} is writing this run, or may be: it lives, or cannot be seen from here. Nothing was changed. "
-        "Wait for it, or recover the run on the machine that wrote it."
+        f"{path}: {writer} is writing this run, or may be: it runs, or cannot be seen from here. Nothing was changed. "
+        "Wait for it, or recover the run on the computer that wrote it."
     )
 
 
 def _rebuild(path: Path, last: float, done: list[str], *, keep: bool) -> tuple[Path | None, tuple[int, str, str]]:
-    """Put a file made of the journal in the place of what is at `path`, which is kept beside it where `keep`.
+    """Replace the file at `path` by one made of the journal; with `keep` the old file is kept beside it.
 
     Returns
     -------
     damaged, (rows, status, reason)
-        Where the old file went, None if it was replaced; how the run stands.
+        Where the old file is, None if it was replaced; state of the run.
 
     """
     making = making_path(path)
     making.unlink(missing_ok=True)
     build_file(JournalReader(journal_path(path)), making)
     closing: list[str] = []
-    stands = _closed(making, last, closing)
+    now = _closed(making, last, closing)
     found = check(making, patience=20)
     if found.problem:
-        raise RunFileError(f"{making}: the rebuilt file is damaged ({found.problem}): the disk cannot be trusted")
+        raise RunFileError(f"{making}: the rebuilt file is damaged ({found.problem}): the disk is not reliable")
     damaged = _free_name(path, "damaged") if keep and path.exists() else None
     if damaged is not None:
         path.rename(damaged)
     _disk.replace(making, path)
     kept = f"; the damaged file is kept as {damaged.name}" if damaged else ""
-    done += [f"Made anew from the journal with {stands[0]} rows{kept}.", *closing]
-    return damaged, stands
+    done += [f"Made anew from the journal with {now[0]} rows{kept}.", *closing]
+    return damaged, now
 
 
 def _free_name(path: Path, word: str) -> Path:
@@ -210,7 +213,7 @@ def _free_name(path: Path, word: str) -> Path:
 
 
 def _closed(path: Path, last: float, done: list[str]) -> tuple[int, str, str]:
-    """Give a run that died running its end; rows, status and reason of the run."""
+    """Set the end of a run whose process died; rows, status and reason of the run."""
     with h5py.File(path, "r") as file:
         attributes = from_attributes(file.attrs)
         rows = int(file["data"].attrs["rows"])
@@ -219,16 +222,77 @@ def _closed(path: Path, last: float, done: list[str]) -> tuple[int, str, str]:
     end = datetime.fromtimestamp(last or time.time(), attributes["start"].tzinfo)
     reason = f"{DIED}: last sign of life at {end.isoformat(timespec='seconds')}"
     with changed_file(path) as file:
-        # How long it lasted is not known: only the dead process had the monotonic clock.
-        Change(ending("failed", reason, "", end, None)).apply(file)
-    done.append('The run died while it was running: its status is "failed" now.')
+        # The duration is not known: only the dead process had the monotonic clock.
+        AttributesRecord(ending("failed", reason, "", end, None)).apply(file)
+    done.append('The process died while the run was going on: its status is "failed" now.')
     return rows, "failed", reason
 
 
 def _retire(journal: Path, *, keep: bool) -> None:
-    """Remove a journal that has nothing to add any more, or put a damaged one aside."""
+    """Remove a journal whose content is in the file, or put a damaged one aside."""
     if keep:
         journal.rename(_free_name(journal, "damaged"))
     else:
         journal.unlink()
     _disk.sync_folder(journal.parent)
+
+
+# --- resuming ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ResumableRun:
+    """A run that ended before it was done, and its state."""
+
+    path: Path
+    run_id: str
+    layout: RunLayout
+    attributes: dict[str, Any]
+    rows: int
+    status: str
+    reason: str
+    end: Any
+    duration: float | None
+
+    def records(self) -> Iterator[Record]:
+        """Every record of this run, for a new journal."""
+        yield HeadRecord(self.layout, self.attributes)
+        for axis in self.layout.axes.values():
+            yield AxisRecord(self.layout, axis)
+        with h5py.File(self.path, "r") as file:
+            step = max(1, _BLOCK_BYTES // self.layout.row_bytes)
+            for first in range(0, self.rows, step):
+                end = min(self.rows, first + step)
+                yield RowsRecord(first, 0.0, {c.name: file["data"][c.name][first:end] for c in self.layout.columns})
+            for event in load_events(file):
+                yield EventRecord(event)
+            for name, group in file["fit"].items():
+                yield FitRecord(name, read_fit(group))
+
+
+def resumable(path: Path) -> ResumableRun:
+    """Recover the run at `path` if needed, and read its state.
+
+    Raises
+    ------
+    RunInUseError
+        A process is still writing it.
+    RunFileError
+        It is done already, or it cannot be read.
+
+    """
+    recover(path)
+    try:
+        with h5py.File(path, "r") as file:
+            known = from_attributes(file.attrs)
+            if known["status"] == "done":
+                raise RunFileError(f"{path}: the run is done; there is nothing to resume. Start a new one.")
+            if known["schema_version"] != SCHEMA_VERSION:
+                raise RunFileError(f"{path}: written by an earlier version of labnis, whose runs cannot be resumed")
+            plain = {key: value for key, value in file.attrs.items() if key not in _OF_LAYOUT}
+            attributes = {key: value.item() if isinstance(value, np.generic) else value for key, value in plain.items()}
+            names = ("run_id", "status", "reason", "end", "duration")
+            state = {"rows": int(file["data"].attrs["rows"]), **{name: known[name] for name in names}}
+            return ResumableRun(path, layout=read_layout(file), attributes=attributes, **state)
+    except DAMAGE as error:
+        raise RunFileError(f"{path}: cannot be read as a run: {error}") from error

@@ -1,4 +1,4 @@
-"""A run in its two forms, kept in step: the journal, which is the truth, and the HDF5 file, which everybody reads."""
+"""A run in its two forms: the journal, which is authoritative, and the HDF5 file for readers, which follows it."""
 
 import contextlib
 import errno
@@ -9,47 +9,39 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from labnis.storage import _disk
+from labnis.storage._disk import changed_file, making_path, replaced_file
 from labnis.storage._journal import Journal, JournalReader, journal_path
-from labnis.storage._records import AxisValues, Record, Rows, coalesced, decoded
-from labnis.storage._staging import changed_file, making_path, replaced_file
+from labnis.storage._records import AxisRecord, Record, RowsRecord, coalesced, decoded
 from labnis.storage.errors import DiskSpaceError, RunFileError
 
 __all__ = ["RunFile", "build_file"]
 
-# A file is built in rounds of about this size, each of which lies in memory once; what a record without rows counts.
-_ROUND_BYTES = 32 << 20
+# A file is built in steps of about this size, each of which is in memory once; size assumed of a record without rows.
+_STEP_BYTES = 32 << 20
 _OTHER_BYTES = 1 << 12
 
 
 class RunFile:
     """Both forms of one run, open for writing.
 
-    A record goes to the journal first and is then safe; afterwards the HDF5 file follows. If it cannot follow,
-    the record is kept and applied with the next ones.
-
-    Parameters
-    ----------
-    path
-        The HDF5 file.
-    journal
-        The run's journal.
-
+    A record is written to the journal first and is then safe; the HDF5 file follows. If it cannot be written, the
+    record is kept and applied with the next ones.
     """
 
     def __init__(self, path: Path, journal: Journal) -> None:
         self.path = path
         self._journal = journal
-        self._behind: list[Record] = []
-        # Apart, so that rows get safe in one thread while the HDF5 file follows in another.
+        self._pending: list[Record] = []
+        # Two locks, so that rows become safe in one thread while another writes the HDF5 file.
         self._journal_lock = threading.RLock()
-        self._show_lock = threading.RLock()
+        self._hdf5_lock = threading.RLock()
         self._rescue: Path | None = None
 
     @classmethod
     def create(cls, path: Path, records: Sequence[Record]) -> "RunFile":
-        """Make both files of a new run, on disk with their names when this returns.
+        """Make both files of a new run; they and their names are on the disk when this returns.
 
-        The HDF5 file gets its name only when it is complete: nobody ever finds half of one, whenever this is killed.
+        The HDF5 file gets its name when it is complete, so that a kill never leaves an incomplete one.
 
         Raises
         ------
@@ -61,7 +53,7 @@ class RunFile:
         try:
             if path.exists():
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
-            missing = _missing_folders(path.parent)
+            missing = [folder.parent for folder in path.parents if not folder.exists()]
             path.parent.mkdir(parents=True, exist_ok=True)
             journal = Journal(journal_path(path))
         except OSError as error:
@@ -85,7 +77,7 @@ class RunFile:
 
     @classmethod
     def reopen(cls, path: Path, records: Iterable[Record]) -> "RunFile":
-        """Make a new journal, with `records`, for a whole HDF5 file that has none, to go on with the run.
+        """Make a new journal, with `records`, for a whole HDF5 file that has none, to resume the run.
 
         Raises
         ------
@@ -93,7 +85,7 @@ class RunFile:
             The journal cannot be written.
 
         """
-        # Under its own name only when it is complete: half a journal would look like a run that lost its end.
+        # It gets its name when it is complete: an incomplete journal would look like a run that lost its end.
         making = journal_path(path).with_suffix(".making")
         try:
             making.unlink(missing_ok=True)
@@ -115,23 +107,23 @@ class RunFile:
 
     @property
     def rescue(self) -> Path | None:
-        """Folder of the rescue copy that took over; None while the run is where it should be."""
+        """Folder of the rescue copy, if the run's own folder cannot be written any more."""
         return self._rescue
 
     @property
-    def bytes_behind(self) -> int:
-        """Memory of the rows that wait for the HDF5 file."""
-        return sum(record.nbytes for record in list(self._behind) if isinstance(record, Rows))
+    def pending_bytes(self) -> int:
+        """Size of the rows that are not in the HDF5 file yet."""
+        return sum(record.nbytes for record in list(self._pending) if isinstance(record, RowsRecord))
 
     @property
     def full(self) -> OSError | None:
-        """The disk's refusal to give more room, if it did; what was recorded is safe all the same."""
+        """Error of the last attempt to reserve disk space; None if it succeeded. All records are safe."""
         return self._journal.full
 
     def record(self, records: Sequence[Record]) -> None:
         """Write records to the journal: when this returns they are safe from a power cut.
 
-        Where the journal cannot be written, or its folder is gone, a copy elsewhere takes over.
+        Where the journal cannot be written, or its folder is gone, a rescue copy elsewhere replaces it.
 
         Raises
         ------
@@ -148,40 +140,45 @@ class RunFile:
                 self._write_journal(records)
             except OSError as error:
                 self._write_elsewhere(records, error)
-            self._behind.extend(records)
+            self._pending.extend(records)
 
-    def show(self) -> None:
-        """Bring the HDF5 file up to what was recorded.
+    def update(self) -> None:
+        """Write all records to the HDF5 file.
 
         Raises
         ------
         RunFileError
-            It cannot be written. It is tried again with the next call; what was recorded is safe.
+            It cannot be written. The next call tries again; the records are safe.
 
         """
         try:
             try:
-                self._apply_behind()
+                self._apply_pending()
             except DiskSpaceError:
-                # The journal has taken its room ahead: give that to the HDF5 file.
+                # The space reserved for the journal may be enough for the HDF5 file.
                 with self._journal_lock, contextlib.suppress(OSError):
                     self._journal.release()
-                self._apply_behind()
+                self._apply_pending()
         except RunFileError as error:
-            raise type(error)(f"{error} {self._where()}") from error
+            kept = (
+                f"All rows are kept in {self._journal.path}: once the cause is gone, run `labnis recover {self.path}`."
+            )
+            if self._rescue is not None:
+                kept = f"All rows are kept in the rescue copy {self._journal.path}."
+            raise type(error)(f"{error} {kept}") from error
 
     def close(self) -> None:
-        """Bring the HDF5 file up to date for the last time and remove the journal, which has nothing to add then.
+        """Update the HDF5 file and remove the journal.
 
         Raises
         ------
         RunFileError
-            The HDF5 file cannot be written. Then there is a rescue copy, if that can be written; the error names it.
+            The HDF5 file cannot be written. The error names the rescue copy that was made, if that was possible.
             `close` may be called again.
 
         """
         try:
-            self.show()
+            self.update()
         except RunFileError as error:
             raise type(error)(f"{error} {self._rescued()}") from error
         try:
@@ -189,17 +186,17 @@ class RunFile:
         except OSError as error:
             raise _disk.failed(f"{self._journal.path}: cannot be removed; the run itself is complete", error) from error
 
-    def _apply_behind(self) -> None:
-        with self._show_lock:
-            records = list(self._behind)
+    def _apply_pending(self) -> None:
+        with self._hdf5_lock:
+            records = list(self._pending)
             if not records:
                 return
-            # New columns are many small pieces that make no sense one by one; they come before the first row.
-            new_columns = any(isinstance(record, AxisValues) for record in records)
+            # New columns are many small pieces, useless one by one; they come before the first row, in a small file.
+            new_columns = any(isinstance(record, AxisRecord) for record in records)
             with replaced_file(self.path) if new_columns else changed_file(self.path) as file:
                 for record in coalesced(records):
                     record.apply(file)
-            del self._behind[: len(records)]
+            del self._pending[: len(records)]
 
     def _write_journal(self, records: Sequence[Record]) -> None:
         mark = self._journal.mark()
@@ -212,9 +209,9 @@ class RunFile:
             raise
 
     def _write_elsewhere(self, records: Sequence[Record], cause: OSError) -> None:
-        """Go on with a copy of the journal in the machine's temporary folder."""
+        """Continue with a copy of the journal in the computer's temporary folder."""
         try:
-            folder = Path(tempfile.mkdtemp(prefix=f"labnis-rescue-{self.path.stem}-"))
+            folder = self._new_rescue_folder()
             self._journal = self._journal.copied_to(folder / self._journal.path.name)
             self._rescue = folder
             self._write_journal(records)
@@ -222,47 +219,38 @@ class RunFile:
             what = f"{self.path}: cannot be written: {cause}. Neither can a rescue copy in {tempfile.gettempdir()}"
             raise _disk.failed(what, error) from cause
 
-    def _where(self) -> str:
-        if self._rescue is not None:
-            return f"All rows are kept in the rescue copy {self._journal.path}."
-        return f"All rows are kept in {self._journal.path}: once the cause is gone, run `labnis recover {self.path}`."
-
     def _rescued(self) -> str:
-        """Build an HDF5 file of the whole run elsewhere and say where."""
+        """Build an HDF5 file of the whole run in the rescue folder; a sentence saying where."""
         try:
-            if self._rescue is None:
-                folder = Path(tempfile.mkdtemp(prefix=f"labnis-rescue-{self.path.stem}-"))
-            else:
-                folder = self._rescue
-            copy = folder / self.path.name
+            copy = (self._rescue or self._new_rescue_folder()) / self.path.name
             copy.unlink(missing_ok=True)
             build_file(JournalReader(self._journal.path), copy)
         except (OSError, RunFileError) as error:
             return f"A rescue copy as HDF5 could not be written either: {error}"
         return f"Rescue copy of the whole run: {copy}"
 
+    def _new_rescue_folder(self) -> Path:
+        return Path(tempfile.mkdtemp(prefix=f"labnis-rescue-{self.path.stem}-"))
+
 
 def build_file(reader: JournalReader, path: Path) -> None:
-    """Make a new HDF5 file of all whole frames of a journal, on disk when this returns.
+    """Make a new HDF5 file of all whole frames of a journal; it is on the disk when this returns.
 
     Raises
     ------
     RunFileError
-        The file cannot be written, or the journal holds nothing that could be a run.
+        The file cannot be written, or the journal is not that of a run.
 
     """
-    rounds = _rounds(coalesced(decoded(reader)))
     try:
-        first = next(rounds, None)
-        if first is None:
-            raise RunFileError(f"{reader.path}: no run can be made of it: {reader.damage or 'it is empty'}")
-        with changed_file(path, create=True) as file:
-            for record in first:
-                record.apply(file)
-        for records in rounds:
-            with changed_file(path) as file:
+        empty = True
+        for records in _steps(coalesced(decoded(reader))):
+            with changed_file(path, create=empty) as file:
                 for record in records:
                     record.apply(file)
+            empty = False
+        if empty:
+            raise RunFileError(f"{reader.path}: no run can be made of it: {reader.damage or 'it is empty'}")
         _disk.sync_folder(path.parent)
     except (ValueError, KeyError, TypeError) as error:
         raise RunFileError(f"{reader.path}: no run can be made of it: {error}") from error
@@ -270,20 +258,15 @@ def build_file(reader: JournalReader, path: Path) -> None:
         raise _disk.failed(f"{path}: cannot be made of {reader.path}", error) from error
 
 
-def _rounds(records: Iterable[Record]) -> Iterator[list[Record]]:
+def _steps(records: Iterable[Record]) -> Iterator[list[Record]]:
     """Records in lists that each fit into memory."""
-    gathered: list[Record] = []
+    step: list[Record] = []
     size = 0
     for record in records:
-        gathered.append(record)
-        size += record.nbytes if isinstance(record, Rows) else _OTHER_BYTES
-        if size > _ROUND_BYTES:
-            yield gathered
-            gathered, size = [], 0
-    if gathered:
-        yield gathered
-
-
-def _missing_folders(folder: Path) -> list[Path]:
-    """Folders in which a name appears when `folder` is made."""
-    return [parent.parent for parent in (folder, *folder.parents) if not parent.exists()]
+        step.append(record)
+        size += record.nbytes if isinstance(record, RowsRecord) else _OTHER_BYTES
+        if size > _STEP_BYTES:
+            yield step
+            step, size = [], 0
+    if step:
+        yield step

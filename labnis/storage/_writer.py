@@ -1,9 +1,8 @@
 """Write a run while it is measured.
 
-Rows wait in memory for at most the flush interval; a thread then carries them as one block to the run's journal,
-where they are safe from a kill and from a power cut, and on to the HDF5 file. So the measurement never waits for
-the disk and may itself wait as long as it likes. Between two flushes the HDF5 file is closed and complete: any
-reader can open it.
+Rows wait in memory for at most the flush interval. A thread then writes them as one block to the run's journal, where
+they are safe from a kill and from a power cut, and to the HDF5 file. So the measurement never waits for the disk and
+may itself pause for any time. Between two flushes the HDF5 file is closed and complete: any reader can open it.
 """
 
 import threading
@@ -19,30 +18,37 @@ from typing import Any, Self
 
 from numpy.typing import ArrayLike
 
-from labnis.storage import _layout
+from labnis.storage import _hdf5
 from labnis.storage._columns import Axis, Column, Row, RunLayout, checked_row, stacked
 from labnis.storage._events import Event, new_event
+from labnis.storage._folder import check_data_root, run_path
+from labnis.storage._host import HostMonitor, Notice, this_process
 from labnis.storage._metadata import RunMetadata, Status, ending, to_attributes
-from labnis.storage._paths import check_data_root, run_path
-from labnis.storage._process import this_process
-from labnis.storage._records import AxisValues, Change, Fit, Happening, Head, Record, Rows
-from labnis.storage._resuming import resumable
+from labnis.storage._records import (
+    AttributesRecord,
+    AxisRecord,
+    EventRecord,
+    FitRecord,
+    HeadRecord,
+    Record,
+    RowsRecord,
+)  # fmt: skip
+from labnis.storage._recovery import resumable
 from labnis.storage._run_file import RunFile
-from labnis.storage._surroundings import Notice, Surroundings
 from labnis.storage.errors import DiskSpaceError, RunFileError, StorageError, StorageWarning
 
 __all__ = ["RunWriter"]
 
-# Rows beyond this are written by `append` itself, so that a fast procedure cannot fill the memory: to the journal
-# at once, and to the HDF5 file where the thread that does it does not keep up.
+# More than this is written by `append` itself, so that a fast procedure cannot fill the memory: waiting rows to the
+# journal, and rows that the thread has not yet written to the HDF5 file.
 MAX_WAITING_BYTES = 16 * 1024 * 1024
-MAX_BEHIND_BYTES = 64 * 1024 * 1024
+MAX_PENDING_BYTES = 64 * 1024 * 1024
 
 
 class RunWriter:
     """The file of one run, open for appending until `finish`.
 
-    As a context manager it finishes itself: "done" at the end of the block, "aborted" on Ctrl-C, "failed"
+    As a context manager it finishes the run: "done" at the end of the block, "aborted" on Ctrl-C, "failed"
     with the traceback on any other exception.
 
     Parameters
@@ -55,7 +61,7 @@ class RunWriter:
         Set-point column → its planned values, from the outermost to the innermost loop; without one, a row's point is
         its number. `metadata.setpoints` names further columns of set-points.
     signal
-        Name of the column a plot shows first; the first one that is no set-point by default.
+        Name of the column that a plot shows first; the first one that is no set-point by default.
     axes
         Axes already known; others follow by `add_axis`.
     flush_interval
@@ -68,7 +74,7 @@ class RunWriter:
     run_id
         Its id.
     layout
-        Columns, grid, and the axes known so far: with it `dataset_of` makes of rows in memory what `open_run` reads.
+        Columns, grid, and the axes known so far. With it `dataset_of` makes of rows in memory what `open_run` reads.
 
     Raises
     ------
@@ -83,7 +89,7 @@ class RunWriter:
         metadata: RunMetadata,
         columns: Iterable[Column],
         *,
-        grid: Mapping[str, ArrayLike] = {},  # only read
+        grid: Mapping[str, ArrayLike] = {},
         signal: str | None = None,
         axes: Iterable[Axis] = (),
         flush_interval: float = 0.2,
@@ -99,8 +105,8 @@ class RunWriter:
             start=metadata.start,
             run_id=metadata.run_id,
         )
-        head = Head(self.layout, to_attributes(metadata) | this_process().as_attributes())
-        self._run = RunFile.create(self.path, [head, *(AxisValues(self.layout, axis) for axis in axes)])
+        head = HeadRecord(self.layout, to_attributes(metadata) | this_process().as_attributes())
+        self._run = RunFile.create(self.path, [head, *(AxisRecord(self.layout, axis) for axis in axes)])
         self._begin(flush_interval, written=0, lasted=0.0)
 
     @classmethod
@@ -112,10 +118,10 @@ class RunWriter:
         details: Mapping[str, Any] | None = None,
         flush_interval: float = 0.2,
     ) -> Self:
-        """Go on with a run that was killed, failed or aborted: same file, columns and axes, rows appended.
+        """Continue a run that was killed, failed or aborted: same file, columns, grid and axes, rows appended.
 
-        The run is recovered first if it has to be. Whether it may be resumed with the instruments and wiring at hand
-        is the caller's question: `resume_differences`.
+        The run is recovered first if needed. Whether it may be resumed with the present instruments and wiring is for
+        the caller to check, with `resume_differences`.
 
         Parameters
         ----------
@@ -142,8 +148,8 @@ class RunWriter:
         before = {"status": state.status, "reason": state.reason, "rows": state.rows, "end": state.end}
         message = f"resumed after {state.rows} rows" + (f": {reason}" if reason else "")
         event = new_event("resumed", message, {**(details or {}), "before": before})
-        self._run.record([Change(now | this_process().as_attributes()), Happening(event)])
-        self._run.show()
+        self._run.record([AttributesRecord(now | this_process().as_attributes()), EventRecord(event)])
+        self._run.update()
         self._begin(flush_interval, written=state.rows, lasted=state.duration)
         return self
 
@@ -161,15 +167,15 @@ class RunWriter:
         self._flush_interval = flush_interval
         self._lasted = lasted
         self._began = time.monotonic()
-        self._surroundings = Surroundings(self.path)
-        self._note(self._surroundings.at_start())
-        # No daemon: it has to be out of HDF5 before the interpreter is torn down, or that may crash.
-        self._thread = threading.Thread(target=self._flush_in_time, name=f"labnis-run-{self.run_id}")
+        self._monitor = HostMonitor(self.path)
+        self._report(self._monitor.at_start())
+        # Not a daemon: a thread inside HDF5 while the interpreter shuts down may crash.
+        self._thread = threading.Thread(target=self._flush_loop, name=f"labnis-run-{self.run_id}")
         self._thread.start()
 
     @property
     def rows(self) -> int:
-        """Rows appended so far."""
+        """Number of rows appended so far."""
         with self._waiting_lock:
             return self._written + len(self._waiting)
 
@@ -186,10 +192,10 @@ class RunWriter:
         """
         self._check_open()
         self.layout = self.layout.with_axis(axis)
-        self._write([AxisValues(self.layout, axis)])
+        self._write([AxisRecord(self.layout, axis)])
 
     def append(self, row: Row) -> None:
-        """Take one row; it is on disk within the flush interval and a write.
+        """Take one row; it is on the disk within the flush interval and the time of one write.
 
         Parameters
         ----------
@@ -201,7 +207,7 @@ class RunWriter:
         Raises
         ------
         RowError
-            The row does not fit; it is not taken, and the run can go on.
+            The row does not match the columns; it is not taken, and the run can continue.
         StorageError
             Earlier rows could not be written (they are kept and tried again), or the run is finished.
 
@@ -216,24 +222,24 @@ class RunWriter:
             self._waiting.append(checked)
             too_many = len(self._waiting) * self.layout.row_bytes > MAX_WAITING_BYTES
         if too_many:
-            self._write([], show=False)
+            self._write([], update=False)
             self._wake.set()
-            if self._run.bytes_behind > MAX_BEHIND_BYTES:
-                self._run.show()
+            if self._run.pending_bytes > MAX_PENDING_BYTES:
+                self._run.update()
 
     def flush(self) -> None:
-        """Carry all waiting rows and events to the disk now.
+        """Write all waiting rows and events to the disk now.
 
         Raises
         ------
         RunFileError
-            A file cannot be written; the rows are kept for the next try.
+            A file cannot be written; the rows are kept and tried again.
 
         """
         self._write([])
 
     def event(self, kind: str, message: str, **details: Any) -> None:
-        """Keep something that happened; it is on disk as soon as a row would be.
+        """Record an event; it is on the disk as soon as a row would be.
 
         Parameters
         ----------
@@ -258,7 +264,7 @@ class RunWriter:
             self._events.append(event)
 
     def write_fit(self, name: str, fit: Mapping[str, Any]) -> None:
-        """Store a fit as `/fit/<name>` in place of an earlier one of that name.
+        """Store a fit as `/fit/<name>`, replacing an earlier one of that name.
 
         Parameters
         ----------
@@ -276,8 +282,8 @@ class RunWriter:
 
         """
         self._check_open()
-        _layout.check_fit(name, fit)
-        self._write([Fit(name, fit)])
+        _hdf5.check_fit(name, fit)
+        self._write([FitRecord(name, fit)])
 
     def finish(self, status: Status, reason: str = "", *, traceback: str = "") -> None:
         """Write the last rows and how the run ended. Nothing can be appended afterwards.
@@ -285,7 +291,7 @@ class RunWriter:
         Raises
         ------
         RunFileError
-            The file cannot be written; where a rescue copy could be, the error names it. `finish` may be called again.
+            The file cannot be written; the error names the rescue copy if there is one. `finish` may be called again.
 
         """
         self._check_open()
@@ -302,8 +308,8 @@ class RunWriter:
     def _close(self, status: Status, reason: str, traceback: str) -> None:
         with self._file_lock:
             lasted = None if self._lasted is None else self._lasted + time.monotonic() - self._began
-            end = Change(ending(status, reason, traceback, datetime.now().astimezone(), lasted))
-            self._write([end], show=False)
+            end = AttributesRecord(ending(status, reason, traceback, datetime.now().astimezone(), lasted))
+            self._write([end], update=False)
             self._run.close()
             self._finished.set()
 
@@ -326,41 +332,43 @@ class RunWriter:
         if self._finished.is_set():
             raise StorageError(f"run {self.run_id}: is finished already ({self.path})")
 
-    def _write(self, records: list[Record], *, show: bool = True) -> None:
-        """Carry waiting rows and events, then `records`, to the journal, and to the HDF5 file where `show`."""
+    def _write(self, records: list[Record], *, update: bool = True) -> None:
+        """Write waiting rows and events, then `records`, to the journal, and to the HDF5 file where `update`."""
         with self._file_lock:
             with self._waiting_lock:
                 rows, events = list(self._waiting), list(self._events)
-            due: list[Record] = [Happening(event) for event in events]
+            due: list[Record] = [EventRecord(event) for event in events]
             if rows:
-                due.append(Rows(self._written, time.time(), stacked(rows, self.layout)))
+                due.append(RowsRecord(self._written, time.time(), stacked(rows, self.layout)))
             self._run.record([*due, *records])
             with self._waiting_lock:
                 del self._waiting[: len(rows)], self._events[: len(events)]
                 self._written += len(rows)
-        if show:
-            self._run.show()
+        if update:
+            self._run.update()
 
-    def _flush_in_time(self) -> None:
-        """Body of the thread. A failure is told to the next `append`; what failed is tried again meanwhile."""
-        alone = False
-        # A program that ends without `finish` leaves its last rows on disk all the same.
-        while not alone:
-            alone = self._waited_in_vain()
+    # --- the thread ---------------------------------------------------------------------------------------------------
+
+    def _flush_loop(self) -> None:
+        """Flush until the run is closed. The next `append` raises a failure; its rows are tried again meanwhile."""
+        program_ended = False
+        # A program that ends without `finish` leaves its last rows on the disk all the same.
+        while not program_ended:
+            program_ended = self._wait_for_flush()
             if self._closing.is_set():
                 return
             try:
-                self._note(self._surroundings.changes(self._run.rescue))
+                self._report(self._monitor.changes(self._run.rescue))
                 self.flush()
             except StorageError as error:
                 self._failure = error
-            except Exception as error:  # noqa: BLE001  # must not die in silence: told to the next append
+            except Exception as error:  # noqa: BLE001  # the thread must not end unnoticed: raised by the next append
                 self._failure = RunFileError(f"{self.path}: cannot be written: {error!r}")
             else:
                 self._failure = self._disk_full()
 
-    def _waited_in_vain(self) -> bool:
-        """Wait for the flush interval, or until woken; whether the program came to its end meanwhile."""
+    def _wait_for_flush(self) -> bool:
+        """Wait for the flush interval, or until woken; whether the program ended meanwhile."""
         due = time.monotonic() + self._flush_interval
         while (left := due - time.monotonic()) > 0 and not self._wake.wait(min(left, 0.2)):
             if not threading.main_thread().is_alive():
@@ -369,13 +377,13 @@ class RunWriter:
         return False
 
     def _disk_full(self) -> DiskSpaceError | None:
-        """All rows are safe so far, but there is no room for many more."""
+        """Error if all rows are safe so far, but the disk has no space for many more."""
         full = self._run.full
         if full is None:
             return None
         return DiskSpaceError(f"{self.path}: the disk is full: {full}. The rows so far are kept; make room.")
 
-    def _note(self, notices: Iterable[Notice]) -> None:
+    def _report(self, notices: Iterable[Notice]) -> None:
         for notice in notices:
             self.event(notice.kind, notice.message, **notice.details)
             if notice.kind == "warning":

@@ -1,41 +1,27 @@
-"""What can go wrong with the files of runs.
+"""Errors of run files.
 
-StorageError                    any of these ends a run with exit code 6
+StorageError                    ends a run with exit code 6
 ├── DataRootError               the data folder is missing, not a folder or not writable
-├── LayoutError                 columns, axes, fits or metadata that cannot be stored as they are
-├── RowError                    a row that does not fit the run's columns
+├── LayoutError                 columns, axes, fits or metadata that cannot be stored
+├── RowError                    a row that does not match the run's columns
 ├── RunFileError                a run file that cannot be created, written, opened or read
-│   ├── DiskSpaceError          the disk has no room for it, now or for what is still to come
+│   ├── DiskSpaceError          the disk has no room for it, now or for the planned rows
 │   └── RunInUseError           another process is writing the run
-└── RunNotFoundError            no run, or more than one, answers to what was asked for
+└── RunNotFoundError            no run, or more than one, matches the given name
 
-StorageWarning                  the run goes on, with less protection than usual
+StorageWarning                  the run continues with less protection than usual
 """
 
 from typing import ClassVar
 
 __all__ = [
-    "DataRootError",
-    "DiskSpaceError",
-    "LayoutError",
-    "RowError",
-    "RunFileError",
-    "RunInUseError",
-    "RunNotFoundError",
-    "StorageError",
-    "StorageWarning",
-]
+    "DataRootError", "DiskSpaceError", "LayoutError", "RowError", "RunFileError", "RunInUseError", "RunNotFoundError",
+    "StorageError", "StorageWarning",
+]  # fmt: skip
 
 
 class StorageError(Exception):
-    """A fault of the files of runs.
-
-    Attributes
-    ----------
-    exit_code
-        Of a command that it ends; see `labnis.errors`.
-
-    """
+    """Base of all errors of run files; `exit_code` is that of a command which the error ends."""
 
     exit_code: ClassVar[int] = 6
 
@@ -47,11 +33,11 @@ class DataRootError(StorageError):
 
 
 class LayoutError(StorageError):
-    """Columns, axes, fits or metadata that cannot be stored as they are."""
+    """Columns, axes, fits or metadata that cannot be stored."""
 
 
 class RowError(StorageError):
-    """A row that does not fit the run's columns: names the run, the row (from 0) and the column."""
+    """A row that does not match the run's columns: names the run, the row (from 0) and the column."""
 
     def __init__(self, run_id: str, row: int, column: str, problem: str) -> None:
         self.run_id = run_id
@@ -65,7 +51,7 @@ class RunFileError(StorageError):
 
 
 class DiskSpaceError(RunFileError):
-    """The disk has no room for a run, now or for what is still to come: says how much is there."""
+    """The disk has no room for a run, now or for its planned rows: names the free space."""
 
 
 class RunInUseError(RunFileError):
@@ -73,10 +59,10 @@ class RunInUseError(RunFileError):
 
 
 class RunNotFoundError(StorageError):
-    """No run, or more than one, answers to what was asked for."""
+    """No run, or more than one, matches the given name."""
 
     exit_code = 2
 
 
 class StorageWarning(UserWarning):
-    """The run goes on, with less protection than usual; says which and why."""
+    """The run continues with less protection than usual; the text says which and why."""

@@ -72,7 +72,7 @@ def check_kill(data_root: Path, seed: int) -> None:
     [summary] = list_runs(data_root)
     assert summary.status == "interrupted"
     assert summary.rows >= promised > 0
-    assert "is no more; `labnis recover" in summary.reason
+    assert "has ended; `labnis recover" in summary.reason
     assert recover(path).status == "failed"
     found = open_run(path)
     count = found.sizes["point"]

@@ -11,7 +11,7 @@ import pytest
 
 from labnis.storage import open_run, read_events, read_fits, recover
 from labnis.storage._journal import JournalReader, journal_path
-from labnis.storage._journal_state import journal_state
+from labnis.storage._records import journal_state
 from labnis.storage._run_file import build_file
 
 from ..storage.conftest import run_factory

@@ -1,13 +1,13 @@
-"""How a run lies in its HDF5 file: NeXus for plot programs, netCDF dimension scales for xarray.
+"""Layout of a run in its HDF5 file: NeXus for plot programs, netCDF dimension scales for xarray.
 
 ::
 
-    /                 NX_class=NXroot, default=data, everything of RunMetadata as attributes, status, reason
+    /                 NX_class=NXroot, default=data, all metadata as attributes, status, reason
     /data             NX_class=NXdata, signal, axes, coordinates, rows (number of complete rows), simulated
     /data/point       shape (rows,); position of each row on the grid (C order), dimension scale of all rows
     /data/<column>    shape (rows,) or (rows, *axes); units, long_name; attached to its dimension scales
     /data/<axis>      shape (points,)
-    /<name>           the same datasets once more, as hard links: xarray opens the file without naming a group
+    /<name>           hard links to all datasets of /data, so that xarray needs no group to open the file
     /grid/<column>    shape (points,): planned values of a set-point
     /events           time, monotonic, kind, message, details of each event, along its scale `monotonic`
     /fit/<name>       datasets values, sigma, covariance, parameters, units; the rest as attributes
@@ -27,33 +27,25 @@ from labnis.storage._json import json_text, parsed_json
 from labnis.storage.errors import LayoutError
 
 __all__ = [
-    "FIT_KEYS",
-    "append_block",
-    "check_fit",
-    "create_axis",
-    "create_run",
-    "read_fit",
-    "read_layout",
-    "set_attributes",
-    "write_fit",
-]
+    "append_rows", "check_fit", "create_axis", "create_run", "read_described", "read_fit", "read_layout",
+    "set_attributes", "write_fit",
+]  # fmt: skip
 
 # A chunk is rewritten whole when a row is added to it, so it stays small; one long trace fills one chunk.
 CHUNK_BYTES = 64 * 1024
 MAX_CHUNK_POINTS = 1 << 16
 
-# Names at the root that a column with the same name does not get a link beside.
+# A column of such a name has no link at the root.
 _GROUPS = ("data", "events", "fit", "grid")
 
-# Arrays of a fit, and its other required entries.
+# Required entries of a fit: arrays, lists of texts, attributes.
 _FIT_ARRAYS = ("values", "sigma", "covariance")
 _FIT_TEXTS = ("parameters", "units")
 _FIT_ATTRIBUTES = ("chi2", "dof", "model", "code_version", "assumed", "warnings")
-FIT_KEYS = _FIT_ARRAYS + _FIT_TEXTS + _FIT_ATTRIBUTES
 
 
 def set_attributes(target: Any, attributes: Mapping[str, Any]) -> None:
-    """Write attributes; one that exists already is replaced, and taken away where the new value is None."""
+    """Write attributes; an existing one is replaced, or removed where the new value is None."""
     for key, value in attributes.items():
         if value is not None:
             target.attrs[key] = value
@@ -62,7 +54,7 @@ def set_attributes(target: Any, attributes: Mapping[str, Any]) -> None:
 
 
 def create_run(file: Any, layout: RunLayout, attributes: Mapping[str, Any]) -> None:
-    """Lay out an empty run: root attributes, `/data`, its columns as far as their axes are known, `/grid`, `/fit`."""
+    """Create an empty run: root attributes, `/data`, its columns as far as their axes are known, `/grid`, `/fit`."""
     set_attributes(file, {"NX_class": "NXroot", "default": "data", "creator": "labnis", **attributes})
     data = file.create_group("data")
     names = [column.name for column in layout.columns]
@@ -71,7 +63,7 @@ def create_run(file: Any, layout: RunLayout, attributes: Mapping[str, Any]) -> N
     if layout.setpoints and not any(" " in name for name in layout.setpoints):
         for group in (file, data):
             group.attrs["coordinates"] = " ".join(layout.setpoints)  # the separator of the CF conventions
-    # Everything about the columns, also of those that still wait for an axis: enough to go on with the run.
+    # The whole layout, also of columns that still wait for an axis: it is needed to read and to resume the run.
     plain = layout_to_plain(layout)
     data.attrs["schema"] = json_text("schema", plain | ({"grid": list(layout.grid)} if "grid" in plain else {}))
     for name, values in layout.grid.items():
@@ -95,16 +87,17 @@ def read_layout(file: Any) -> RunLayout:
     plain = parsed_json(data.attrs["schema"])
     plain["grid"] = {name: file["grid"][name][()] for name in plain.get("grid", ())}
     used = sorted({axis for column in plain["columns"] for axis in column["axes"]})
-    axes = [Axis(name, *_described(data[name]), data[name][()]) for name in used if name in data]
+    axes = [Axis(name, *read_described(data[name]), data[name][()]) for name in used if name in data]
     return layout_from_plain(plain, axes)
 
 
-def _described(dataset: Any) -> tuple[str, str]:
+def read_described(dataset: Any) -> tuple[str, str]:
+    """Unit and long name of a dataset."""
     return str(dataset.attrs["units"]), str(dataset.attrs["long_name"])
 
 
 def create_axis(file: Any, layout: RunLayout, axis: Axis) -> None:
-    """Store the values of an axis and create the columns of `layout` that only waited for it."""
+    """Store the values of an axis and create the columns of `layout` that waited only for it."""
     _create_scale(file["data"], axis, axis.values)
     _create_ready_columns(file, layout)
 
@@ -116,7 +109,7 @@ def _create_scale(group: Any, what: Column | Axis, values: Any) -> None:
 
 
 def _create_ready_columns(file: Any, layout: RunLayout) -> None:
-    """Create every column whose axes are all there, attached to its dimension scales, and link all to the root."""
+    """Create every column whose axes are known, attached to its dimension scales, and link all to the root."""
     data = file["data"]
     for column in layout.columns:
         trace = tuple(data[axis].shape[0] for axis in column.axes if axis in data)
@@ -144,18 +137,10 @@ def _create_column(data: Any, column: Column, trace: tuple[int, ...]) -> Any:
     return dataset
 
 
-def append_block(file: Any, first: int, block: Mapping[str, NDArray[Any]]) -> None:
-    """Write whole rows from row `first` on; writing the same block again changes nothing.
+def append_rows(file: Any, first: int, block: Mapping[str, NDArray[Any]]) -> None:
+    """Write a block, for each column an array of shape (rows, *axes), from row number `first` on.
 
-    Parameters
-    ----------
-    file
-        The open run file.
-    first
-        Index of the block's first row in the run.
-    block
-        Shape (rows, *axes) for each column.
-
+    Writing the same block again changes nothing.
     """
     data = file["data"]
     end = first
@@ -163,27 +148,18 @@ def append_block(file: Any, first: int, block: Mapping[str, NDArray[Any]]) -> No
         end = first + len(values)
         data[name].resize(end, axis=0)
         data[name][first:end] = values
-    # Data first, then the counter: a reader that trusts the counter never sees half a row.
+    # Data first, then the counter: a reader that uses the counter never sees an incomplete row.
     file.flush()
     data.attrs.modify("rows", np.int64(end))
 
 
 def write_fit(file: Any, name: str, fit: Mapping[str, Any]) -> None:
-    """Store a fit as `/fit/<name>`, in place of an earlier one of that name.
-
-    Parameters
-    ----------
-    file
-        The open run file.
-    name
-        Last part of the group's path.
-    fit
-        As for `RunWriter.write_fit`.
+    """Store a fit, as for `RunWriter.write_fit`, as `/fit/<name>`, replacing an earlier one of that name.
 
     Raises
     ------
     LayoutError
-        An entry is missing or has the wrong shape.
+        As `check_fit`.
 
     """
     check_fit(name, fit)
@@ -208,12 +184,12 @@ def check_fit(name: str, fit: Mapping[str, Any]) -> None:
     Raises
     ------
     LayoutError
-        An entry is missing, or has the wrong shape, or has no form in JSON; or the name is none for a group.
+        An entry is missing, has the wrong shape or no form in JSON; or the name cannot be that of a group.
 
     """
     if not name.isprintable() or not name.strip(". ") or "/" in name:
         raise LayoutError(f"fit name {name!r} cannot be stored: printable characters without '/' are needed")
-    missing = [key for key in FIT_KEYS if key not in fit]
+    missing = [key for key in _FIT_ARRAYS + _FIT_TEXTS + _FIT_ATTRIBUTES if key not in fit]
     if missing:
         raise LayoutError(f"fit {name!r} lacks {', '.join(missing)}")
     count = len(fit["parameters"])

@@ -1,0 +1,133 @@
+"""labnis from Python: sessions, stored runs, refits, threads and pymeasure's windows."""
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pytest
+from nbclient import NotebookClient
+
+import labnis
+from labnis.experiment.run import Run
+from procedures import IVSweep
+from tests.run.bench import ROOT, BiasLog, Watcher, dry_session
+
+FEW = 61
+
+
+@pytest.fixture
+def sweep(tmp_path: Path) -> Run:
+    with labnis.open_session(tmp_path / "station.yaml", dry_run=True) as session:
+        return session.run(IVSweep(points=FEW), tags=["first"], note="a note")
+
+
+def test_a_run_has_data_fit_results_and_a_figure(sweep: Run) -> None:
+    assert sweep.data["current"].dims == ("bias",)
+    np.testing.assert_array_equal(sweep.data["bias"], IVSweep(points=FEW).biases())
+    assert sweep.fit is not None
+    assert sweep.results["gap"].value == pytest.approx(215e-6, rel=1e-3)
+    assert "µeV" in repr(sweep)
+    assert "±" in sweep._repr_html_()
+    assert (sweep.metadata["tags"], sweep.metadata["note"]) == (["first"], "a note")
+    axes = sweep.plot().axes
+    assert [axis.get_ylabel() for axis in axes[:2]] == ["Current (nA)", "residual / σ"]
+
+
+def test_a_stored_run_is_the_same_run(sweep: Run) -> None:
+    stored = labnis.open_run(sweep.path)
+    assert stored.results == sweep.results
+    assert list(stored.fits) == list(sweep.fits)
+
+
+def test_a_refit_of_the_file_alone_gives_the_same_to_the_last_digit_and_a_held_parameter_tightens(sweep: Run) -> None:
+    again = labnis.refit(sweep.path)
+    assert again.results["gap"] == sweep.results["gap"]
+    held = labnis.refit(sweep.path, fixed={"dynes": 1e-4})
+    assert held.fit is not None
+    assert held.fit["dynes"].value == 1e-4
+    assert held.fit["dynes"].sigma == 0
+    assert held.results["electron_temperature"].sigma < sweep.results["electron_temperature"].sigma
+    assert labnis.open_run(sweep.path).results == sweep.results  # nothing was written
+
+
+def test_a_session_works_in_a_thread_and_its_stop_can_be_asked_for(tmp_path: Path, bias: BiasLog) -> None:
+    found: list[object] = []
+
+    class Stopping(Watcher):
+        def progressed(self, rows: int) -> None:
+            if rows == 20:
+                sessions[0].stop.ask(labnis.errors.RequestError("the window was closed"))
+
+    sessions: list[labnis.experiment.session.Session] = []
+
+    def work() -> None:
+        with dry_session(tmp_path, Stopping()) as session:
+            sessions.append(session)
+            found.append(session.run(IVSweep(points=11)).results["gap"].value)
+            try:
+                session.run(IVSweep(points=FEW))
+            except labnis.errors.RequestError as error:
+                found.append(str(error))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join(60)
+    assert not thread.is_alive()
+    assert found[0] == pytest.approx(215e-6, rel=1e-2)
+    assert found[1] == "the window was closed"
+    assert bias.left_at_zero
+
+
+@pytest.mark.parametrize("direction", ["up", "down", "up-down"])
+def test_every_direction_gives_the_same_results(direction: str, tmp_path: Path) -> None:
+    with dry_session(tmp_path, Watcher()) as session:
+        run = session.run(IVSweep(points=101, direction=direction))
+    expected = {"up": ("bias",), "down": ("bias",), "up-down": ("direction", "bias")}[direction]
+    assert run.data["current"].dims == expected
+    for name, truth in {"gap": 215e-6, "normal_resistance": 12e3, "electron_temperature": 0.110}.items():
+        assert abs(run.results[name].value - truth) < 4 * run.results[name].sigma
+    assert run.data.sel(bias=0.0, method="nearest")["bias"] == 0
+
+
+def test_a_subclass_is_analysed_like_the_sweep_itself(tmp_path: Path) -> None:
+    class OurSweep(IVSweep):
+        """A lab's own variant."""
+
+    with dry_session(tmp_path, Watcher()) as session:
+        run = session.run(OurSweep(points=101))
+    assert abs(run.results["gap"].value - 215e-6) < 4 * run.results["gap"].sigma
+    assert "conductance.gap" in run.results
+
+
+def test_the_notebook_of_the_documentation_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    notebook = nbformat.read(ROOT / "docs" / "first-run.ipynb", as_version=4)
+    NotebookClient(notebook, timeout=100, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
+    shown = [output.data for output in outputs if output.output_type == "execute_result"]
+    assert sum("image/png" in data for data in shown) == 2
+    assert any("µeV" in data.get("text/html", "") for data in shown)
+    assert not any(output.output_type == "stream" and output.name == "stderr" for output in outputs), outputs
+
+
+def test_an_unmodified_managed_window_runs_our_procedures_in_a_session(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "tests" / "run" / "managed_window.py")],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "QT_QPA_PLATFORM": "offscreen"},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Finished" in done.stdout
+    (path,) = (tmp_path / "data").glob("dry-run/*/*.h5")
+    assert labnis.open_run(path).results["gap"].value == pytest.approx(215e-6, rel=1e-2)
+    lines = [line for line in (tmp_path / "window.csv").read_text().splitlines() if not line.startswith("#")]
+    assert len(lines) == 1 + 11
+    assert "Bias (V)" in lines[0]

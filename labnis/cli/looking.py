@@ -19,7 +19,7 @@ from labnis.ledger import Calibration
 from labnis.station import load_station
 from labnis.storage import find_run, list_runs, read_events, read_fits, read_metadata
 from labnis.ui.figures import draw_runs
-from labnis.ui.terminal import rounded, shown
+from labnis.ui.terminal import shown
 
 __all__ = ["calibrations", "log", "ls", "show"]
 
@@ -116,5 +116,5 @@ def _show_batch(batch: list[Calibration]) -> None:
     title = f"{escape(shown(first.cooldown))}, {when}, labnis {first.code_version}{mark}"
     table = Table("quantity", "value ± σ", "run", "model", title=title, title_justify="left")
     for c in batch:
-        table.add_row(c.quantity.replace("_", " "), rounded(Estimate(c.value, c.sigma, c.unit)), c.run_id, c.model)
+        table.add_row(c.quantity.replace("_", " "), str(Estimate(c.value, c.sigma, c.unit)), c.run_id, c.model)
     Console().print(table)

@@ -14,45 +14,10 @@ from rich.table import Table
 from labnis.experiment.analysis import estimator_for
 from labnis.experiment.outcome import RunOutcome
 from labnis.experiment.preflight import PlannedRun
-from labnis.fit import Estimate, FitResult
+from labnis.fit import Estimate, FitResult, number_text
 from labnis.station import StationConfig
 
-__all__ = ["TerminalDisplay", "contract_table", "estimate_table", "rounded", "shown"]
-
-
-_PREFIXES = (
-    (1e9, "G"),
-    (1e6, "M"),
-    (1e3, "k"),
-    (1.0, ""),
-    (1e-3, "m"),
-    (1e-6, "µ"),
-    (1e-9, "n"),
-    (1e-12, "p"),
-    (1e-15, "f"),
-)
-_BARE_UNITS = ("dB", "1")
-
-
-def rounded(estimate: Estimate) -> str:
-    """Value ± σ with σ to two digits and the unit prefixed where that reads better: "215.03 ± 0.12 µeV"."""
-    scale, unit = _scaled_unit(estimate)
-    value, sigma = estimate.value / scale, estimate.sigma / scale
-    if not sigma > 0:
-        return f"{value:g} {unit}"
-    decimals = max(0, min(12, 1 - int(f"{sigma:e}".split("e")[1])))
-    return f"{value:.{decimals}f} ± {sigma:.{decimals}f} {unit}"
-
-
-def _scaled_unit(estimate: Estimate) -> tuple[float, str]:
-    """What the prefixed unit is worth, and its text: 1e-6, "µeV". Rates count in millions per second, "1/µs"."""
-    if estimate.unit in _BARE_UNITS:
-        return 1.0, estimate.unit
-    if estimate.unit == "1/s":
-        return 1e6, "1/µs"
-    unit = "Ω" if estimate.unit == "ohm" else estimate.unit
-    scale, prefix = next((entry for entry in _PREFIXES if abs(estimate.value) >= entry[0]), _PREFIXES[-1])
-    return scale, prefix.strip() + unit
+__all__ = ["TerminalDisplay", "contract_table", "estimate_table", "shown"]
 
 
 def estimate_table(estimates: dict[str, Estimate], *, truth: dict[str, float] | None = None, title: str = "") -> Table:
@@ -64,10 +29,10 @@ def estimate_table(estimates: dict[str, Estimate], *, truth: dict[str, float] | 
         table.add_column("truth", justify="right")
         table.add_column("off by", justify="right")
     for name, estimate in estimates.items():
-        cells = [name.replace("_", " "), rounded(estimate)]
+        cells = [name.replace("_", " "), str(estimate)]
         if truth is not None:
             true = Estimate(truth[name], 0.0, estimate.unit)
-            cells += [rounded(true), f"{(estimate.value - truth[name]) / estimate.sigma:+.1f} σ"]
+            cells += [str(true), f"{(estimate.value - truth[name]) / estimate.sigma:+.1f} σ"]
         table.add_row(*cells)
     return table
 
@@ -85,8 +50,9 @@ def contract_table(plans: Sequence[PlannedRun], config: StationConfig, roles: Se
     table = Table(
         title=escape(f"{config.path}: {_clock(total)} in all"),
         title_justify="left",
-        caption=f"limits: bias ±{_si(limits.maximum_bias, 'V')}, ramps {_si(limits.ramp_rate, 'V/s')} in steps of "
-        f"{_si(limits.maximum_step, 'V')} at most, compliance {_si(limits.compliance, 'A')}\n"
+        caption=f"limits: bias ±{number_text(limits.maximum_bias, 'V')}, "
+        f"ramps {number_text(limits.ramp_rate, 'V/s')} in steps of "
+        f"{number_text(limits.maximum_step, 'V')} at most, compliance {number_text(limits.compliance, 'A')}\n"
         f"instruments: {escape(instruments)}",
         caption_justify="left",
     )
@@ -107,23 +73,15 @@ def contract_table(plans: Sequence[PlannedRun], config: StationConfig, roles: Se
         table.add_row(
             plan.name,
             "?" if plan.points is None else str(plan.points),
-            _si(plan.largest_bias, "V"),
-            _si(plan.largest_step, "V"),
-            _si(expected.dissipated_power, "W"),
-            _si(expected.cooling_power, "W"),
-            "kT > Δ" if math.isinf(expected.electron_temperature) else _si(expected.electron_temperature, "K"),
-            _si(plan.room, "B"),
+            number_text(plan.largest_bias, "V"),
+            number_text(plan.largest_step, "V"),
+            number_text(expected.dissipated_power, "W"),
+            number_text(expected.cooling_power, "W"),
+            "kT > Δ" if math.isinf(expected.electron_temperature) else number_text(expected.electron_temperature, "K"),
+            number_text(plan.room, "B"),
             _clock(plan.duration),
         )
     return table
-
-
-def _si(value: float, unit: str) -> str:
-    """Three digits and a prefix; a question mark for what is not known."""
-    if not math.isfinite(value):
-        return "?"
-    scale, text = _scaled_unit(Estimate(value, 0.0, unit))
-    return f"{value / scale:.3g} {text}"
 
 
 class TerminalDisplay:

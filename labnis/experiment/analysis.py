@@ -22,8 +22,7 @@ from typing import Any, Protocol
 import xarray
 
 from labnis.errors import RequestError
-from labnis.fit import Estimate, FitError, FitResult, fit_result_of
-from labnis.fit.analyses import FitContext
+from labnis.fit import Estimate, FitContext, FitError, FitResult, result_from_mapping
 
 __all__ = [
     "Analysis",
@@ -141,13 +140,8 @@ def fitted(
         The data do not determine the results, or the analysis does not give what it declares.
 
     """
-    missing = [name for name in getattr(analysis, "needs", ()) if name not in priors]
-    if missing:
-        raise FitError(
-            f"{analysis.name} needs the results of {', '.join(missing)}: measure that first in this cooldown"
-        )
     found = analysis.fit(data, context, priors, start)
-    result = found if isinstance(found, FitResult) else fit_result_of(analysis.name, found, analysis.results)
+    result = found if isinstance(found, FitResult) else result_from_mapping(analysis.name, found, analysis.results)
     absent = [name for name in analysis.results if name not in result.names]
     if absent:
         raise FitError(f"{analysis.name} declares {', '.join(absent)}, which its fit does not have")

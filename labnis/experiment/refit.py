@@ -45,7 +45,7 @@ def refit(
     if not analyses:
         named = ", ".join(metadata["analyses"]) or "none"
         raise RequestError(f"{path}: no analysis of this run can be loaded here (it names {named})")
-    context = replace(FitContext.from_record(metadata["context"]["fit"]), fixed=dict(fixed or {}))
+    context = replace(FitContext.from_json(metadata["context"]["fit"]), fixed=dict(fixed or {}))
     recorded = {name: FitResult.from_record(record) for name, record in metadata["context"]["priors"].items()}
     fits, problems = analyse(analyses, stored.data, context, {**recorded, **(priors or {})})
     return replace(stored, fits=fits, problems=problems, results=published(analyses, fits), notes=())

@@ -68,7 +68,7 @@ def metadata_of(
     config, kind = station.config, type(procedure)
     used = [{"fit": name, "run": str(prior.run_path), "run_id": prior.run_id} for name, prior in plan.priors.items()]
     context: dict[str, Any] = {
-        "fit": plan.context.as_record(),
+        "fit": plan.context.as_json(),
         "priors": {name: fit.as_record() for name, fit in plan.known.items()},
     }
     return RunMetadata(

@@ -1,5 +1,7 @@
 """Estimators: data in, value ± σ out."""
 
+from labnis.fit.context import FitContext
+from labnis.fit.estimate import Estimate, number_text
 from labnis.fit.information import Sensitivity, most_informative
 from labnis.fit.junction.conductance import fit_conductance
 from labnis.fit.junction.current_voltage import current_voltage_sensitivity, fit_current_voltage
@@ -10,7 +12,7 @@ from labnis.fit.resonator.emitted_power import EmissionData, emission_sensitivit
 from labnis.fit.resonator.high_bias import HIGH_BIAS, fit_high_bias, gain_uncertainty
 from labnis.fit.resonator.reflection import FANO_REAL, ReflectionData, fit_reflection, reflection_sensitivity
 from labnis.fit.resonator.resonance import fit_resonance
-from labnis.fit.result import Estimate, FitError, FitResult
+from labnis.fit.result import FitError, FitResult, result_from_mapping
 
 __all__ = [
     "FANO_REAL",
@@ -19,6 +21,7 @@ __all__ = [
     "ElectronTemperature",
     "EmissionData",
     "Estimate",
+    "FitContext",
     "FitError",
     "FitResult",
     "Isotherm",
@@ -39,7 +42,9 @@ __all__ = [
     "gain_uncertainty",
     "isotherm_temperature",
     "most_informative",
+    "number_text",
     "reflection_sensitivity",
+    "result_from_mapping",
     "temperature_and_gap",
     "temperature_curve",
 ]

@@ -15,8 +15,7 @@ Complex = NDArray[np.complex128]
 
 def _numbers(name: str, values: ArrayLike) -> NDArray[Any]:
     try:
-        # A masked value counts as not measured.
-        array = np.ma.filled(values, np.nan) if np.ma.isMaskedArray(values) else np.asarray(values)
+        array = np.asarray(values)
     except (TypeError, ValueError) as error:
         raise FitError(f"{name} is not an array of numbers: {error}") from error
     if array.dtype.kind not in "biufc":
@@ -25,6 +24,8 @@ def _numbers(name: str, values: ArrayLike) -> NDArray[Any]:
             f"{name} contains {type(example).__name__} values ({example!r}); numbers are needed: convert it first, "
             "and give NaN where nothing was measured"
         )
+    if np.ma.isMaskedArray(values):  # a masked value was not measured
+        return np.where(np.ma.getmaskarray(values), np.nan, array)
     return array
 
 

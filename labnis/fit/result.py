@@ -1,39 +1,33 @@
-"""What every fit returns: values with one covariance, how good the fit was, and what it took for granted."""
+"""The result of a fit: values with one covariance, quality of the fit, assumptions and warnings."""
 
+import html
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from uncertainties import UFloat, correlated_values_norm  # type: ignore[import-untyped]
+from uncertainties import UFloat, correlated_values_norm, covariance_matrix  # type: ignore[import-untyped]
 
-__all__ = ["Estimate", "FitError", "FitResult"]
+from labnis.fit.estimate import Estimate
+
+__all__ = ["FitError", "FitResult", "result_from_mapping"]
 
 Real = NDArray[np.float64]
 
 _ARRAYS = ("values", "sigma", "covariance")
 # The report leaves out correlations below this.
-_TOLD = 0.1
+_REPORTED = 0.1
 
 
 class FitError(Exception):
-    """Data that cannot be fitted, or a fit that did not converge; says which and what to do."""
+    """Data that cannot be fitted, or a fit that did not converge; the message says which and what to do."""
 
 
-@dataclass(frozen=True)
-class Estimate:
-    """One value with its standard uncertainty (1σ) and unit."""
-
-    value: float
-    sigma: float
-    unit: str
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class FitResult:
-    """The outcome of one fit.
+    """The result of one fit.
 
     Attributes
     ----------
@@ -44,9 +38,9 @@ class FitResult:
     values
         Best values, shape (n,).
     covariance
-        Their covariance, shape (n, n); parameters with a prior carry it.
+        Their covariance, shape (n, n); parameters with a prior include it, fixed parameters have zeros.
     chi2, degrees_of_freedom
-        Of the data alone, in units of the noise that neighbouring residuals show between them: χ²/ν is 1 within
+        Of the data alone, in units of the noise estimated from differences of neighbouring residuals: χ²/ν is 1 within
         1/√ν for random residuals, and larger where the model leaves structure.
     noise
         Standard deviation of one datum (unit of the data, or relative where the model says so), from all residuals.
@@ -54,8 +48,10 @@ class FitResult:
         What was assumed rather than measured: name → statement.
     warnings
         What the user should know before trusting the numbers.
+    inputs
+        Numbers that the model needs besides its parameters, such as series_resistance (ohm): name → value.
     residuals
-        Data less model, in the order of the data, in units in which they scatter alike; not part of the record.
+        Data minus model, in the order of the data, in units of equal scatter; not part of the record.
 
     """
 
@@ -69,12 +65,18 @@ class FitResult:
     noise: float
     assumed: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
-    residuals: Real = field(default_factory=lambda: np.zeros(0), repr=False, compare=False)
+    inputs: Mapping[str, float] = field(default_factory=dict)
+    residuals: Real = field(default_factory=lambda: np.zeros(0), compare=False)
 
     def __getitem__(self, name: str) -> Estimate:
-        """The estimate of one parameter; KeyError naming the known ones otherwise."""
+        """Return the estimate of one parameter; KeyError names the known ones."""
         i = self._index(name)
         return Estimate(float(self.values[i]), float(np.sqrt(self.covariance[i, i])), self.units[i])
+
+    @property
+    def estimates(self) -> dict[str, Estimate]:
+        """Parameter → estimate."""
+        return {name: self[name] for name in self.names}
 
     @property
     def free(self) -> tuple[str, ...]:
@@ -87,20 +89,14 @@ class FitResult:
         return dict(zip(self.names, map(float, self.values), strict=True))
 
     def select(self, names: Sequence[str]) -> Self:
-        """The same fit, seen through some of its parameters (for use as a prior)."""
+        """Return the same fit restricted to some of its parameters (for use as a prior)."""
         index = [self._index(name) for name in names]
-        return type(self)(
-            self.model,
-            tuple(names),
-            tuple(self.units[i] for i in index),
-            self.values[index],
-            self.covariance[np.ix_(index, index)],
-            self.chi2,
-            self.degrees_of_freedom,
-            self.noise,
-            self.assumed,
-            self.warnings,
-            self.residuals,
+        return replace(
+            self,
+            names=tuple(names),
+            units=tuple(self.units[i] for i in index),
+            values=self.values[index],
+            covariance=self.covariance[np.ix_(index, index)],
         )
 
     def _index(self, name: str) -> int:
@@ -109,7 +105,7 @@ class FitResult:
         return self.names.index(name)
 
     def as_record(self) -> dict[str, Any]:
-        """Plain types, for storage and JSON."""
+        """Return plain types, for storage and JSON."""
         return {
             "model": self.model,
             "parameters": list(self.names),
@@ -122,11 +118,12 @@ class FitResult:
             "noise": self.noise,
             "assumed": dict(self.assumed),
             "warnings": list(self.warnings),
+            "inputs": dict(self.inputs),
         }
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Self:
-        """The inverse of `as_record`."""
+        """Inverse of `as_record`; records of earlier versions have no inputs."""
         return cls(
             str(record["model"]),
             tuple(record["parameters"]),
@@ -138,19 +135,20 @@ class FitResult:
             float(record["noise"]),
             dict(record["assumed"]),
             tuple(record["warnings"]),
+            dict(record.get("inputs", {})),
         )
 
     def as_json(self) -> str:
-        """The record as JSON; `from_json` reads it back."""
+        """Return the record as JSON; `from_json` reads it back."""
         return json.dumps({key: np.asarray(v).tolist() if key in _ARRAYS else v for key, v in self.as_record().items()})
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """The inverse of `as_json`."""
+        """Inverse of `as_json`."""
         return cls.from_record(json.loads(text))
 
     def as_uncertainties(self) -> dict[str, UFloat]:
-        """The parameters as numbers of the `uncertainties` package, which keep their correlations in what follows."""
+        """Return the parameters as numbers of the `uncertainties` package, which propagate their correlations."""
         sigma = np.sqrt(np.diag(self.covariance))
         pairs = list(zip(self.values.tolist(), sigma.tolist(), strict=True))
         return dict(zip(self.names, correlated_values_norm(pairs, self.correlation), strict=True))
@@ -162,33 +160,109 @@ class FitResult:
         known = np.where(sigma > 0, sigma, 1.0)
         return np.where(np.eye(sigma.size, dtype=bool), 1.0, self.covariance / np.outer(known, known))
 
+    def __repr__(self) -> str:
+        """One line with all values."""
+        return f"<{self.model}: {', '.join(f'{name} = {estimate}' for name, estimate in self.estimates.items())}>"
+
+    def __str__(self) -> str:
+        """As `report`."""
+        return self.report()
+
     def report(self) -> str:
-        """A readable report in the manner of lmfit: parameters, correlations, what was assumed and what to look at."""
-        width = max(map(len, self.names)) + 1
-        lines = ["[[Model]]", f"    {self.model}", "[[Fit Statistics]]"]
-        lines += [
-            f"    degrees of freedom    = {self.degrees_of_freedom}",
-            f"    χ²/ν                  = {self.chi2 / max(self.degrees_of_freedom, 1):.5g}",
-            f"    noise of one datum    = {self.noise:.4g}",
-            "[[Variables]]",
-        ]
-        for name in self.names:
-            estimate = self[name]
-            part = f" ({abs(100 * estimate.sigma / estimate.value):.2g} %)" if estimate.value else ""
-            lines.append(f"    {name + ':':<{width}} {estimate.value:.8g} ± {estimate.sigma:.2g} {estimate.unit}{part}")
-        lines += self._correlations()
+        """Return a report in the manner of lmfit: parameters, correlations, assumptions and warnings."""
+        width = max(map(len, self.names), default=0) + 1
+        lines = _section("Model", [self.model])
+        if self.degrees_of_freedom:
+            lines += _section("Fit Statistics", [f"{name:<21} = {value}" for name, value in self._statistics()])
+        lines += _section("Variables", [f"{name + ':':<{width}} {text}" for name, text in self._values()])
+        lines += _section(f"Correlations (unreported are < {_REPORTED})", self._correlations())
         lines += _section("Assumed", [f"{name}: {statement}" for name, statement in self.assumed.items()])
         lines += _section("Warnings", self.warnings)
         return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        """For a notebook."""
+        rows = "".join(f"<tr><td>{_html(name)}</td><td>{_html(text)}</td></tr>" for name, text in self._values())
+        statistics = ", ".join(f"{name} {value}" for name, value in self._statistics())
+        notes = [f"assumed {name}: {statement}" for name, statement in self.assumed.items()]
+        listed = "".join(f"<li>{_html(text)}</li>" for text in (*(f"warning: {w}" for w in self.warnings), *notes))
+        return (
+            f"<table><caption>{_html(self.model)}</caption><tr><th>parameter</th><th>value ± σ</th></tr>{rows}</table>"
+            f"<p>{_html(statistics)}</p><ul>{listed}</ul>"
+        )
+
+    def _statistics(self) -> list[tuple[str, str]]:
+        return [
+            ("degrees of freedom", f"{self.degrees_of_freedom}"),
+            ("χ²/ν", f"{self.chi2 / max(self.degrees_of_freedom, 1):.5g}"),
+            ("noise of one datum", f"{self.noise:.4g}"),
+        ]
+
+    def _values(self) -> list[tuple[str, str]]:
+        """Name and text of every parameter, with its relative uncertainty."""
+        texts = []
+        for name, found in self.estimates.items():
+            part = f" ({abs(100 * found.sigma / found.value):.2g} %)" if found.value and found.sigma else ""
+            texts.append((name, f"{found}{part if found.sigma else ' (fixed)'}"))
+        return texts
 
     def _correlations(self) -> list[str]:
         first, second = np.triu_indices(len(self.names), 1)
         found = self.correlation[first, second]
         strong = sorted(zip(np.abs(found), found, first, second, strict=True), reverse=True)
-        told = [f"C({self.names[i]}, {self.names[j]}) = {c:+.3f}" for size, c, i, j in strong if size >= _TOLD]
-        return _section(f"Correlations (unreported are < {_TOLD})", told)
+        return [f"C({self.names[i]}, {self.names[j]}) = {c:+.3f}" for size, c, i, j in strong if size >= _REPORTED]
+
+
+def result_from_mapping(model: str, results: Mapping[str, Any], units: Mapping[str, str] | None = None) -> FitResult:
+    """Return a FitResult from a mapping of names to numbers with uncertainties.
+
+    Parameters
+    ----------
+    model
+        Name of the model.
+    results
+        Name → number of the `uncertainties` package, pair (value, σ), or Estimate. Correlations between numbers of
+        `uncertainties` are kept; pairs are independent.
+    units
+        Name → unit; those of an Estimate come first, and "1" where there is none.
+
+    Raises
+    ------
+    FitError
+        For a value of another kind, or one that is not finite.
+
+    """
+    if not results:
+        raise FitError(f"{model} returned no results; return a mapping such as {{'threshold': (value, sigma)}}")
+    units, names = units or {}, tuple(map(str, results))
+    pairs = [_pair(model, name, value) for name, value in results.items()]
+    correlated = [i for i, value in enumerate(results.values()) if isinstance(value, UFloat)]
+    covariance = np.diag([sigma**2 for _, sigma in pairs])
+    if correlated:
+        covariance[np.ix_(correlated, correlated)] = covariance_matrix([[*results.values()][i] for i in correlated])
+    found = (getattr(value, "unit", units.get(name, "1")) for name, value in results.items())
+    return FitResult(model, names, tuple(found), np.array([value for value, _ in pairs]), covariance, 0.0, 0, 0.0)
+
+
+def _pair(model: str, name: str, value: Any) -> tuple[float, float]:
+    """Value and σ of a number with uncertainty."""
+    try:
+        if isinstance(value, UFloat):
+            found, sigma = value.nominal_value, value.std_dev
+        else:
+            found, sigma = map(float, (value.value, value.sigma) if isinstance(value, Estimate) else value)
+    except (TypeError, ValueError) as error:
+        raise FitError(
+            f"{model} returned {value!r} for {name}; a number of `uncertainties` or a pair (value, sigma) is needed"
+        ) from error
+    if not (np.isfinite(found) and 0 <= sigma < np.inf):
+        raise FitError(f"{model} returned {value!r} for {name}, which is not a finite value with a σ of 0 or more")
+    return float(found), float(sigma)
 
 
 def _section(title: str, lines: Sequence[str]) -> list[str]:
-    """A headed part of the report; nothing where there is nothing to say."""
+    """A headed part of the report; empty without lines."""
     return [f"[[{title}]]", *(f"    {line}" for line in lines)] if lines else []
+
+
+_html = html.escape

@@ -149,8 +149,8 @@ class Solution:
     mask: Mask
     warnings: tuple[str, ...]
 
-    def as_result(self, model: str, assumed: Mapping[str, str]) -> FitResult:
-        """Return the result of fitting `model` under the assumptions `assumed`."""
+    def as_result(self, model: str, assumed: Mapping[str, str], **inputs: float) -> FitResult:
+        """Return the result of fitting `model` with these `inputs` under the assumptions `assumed`."""
         held = {p.name: f"{p.start:.8g} {p.unit}, held fixed".replace(" 1,", ",") for p in self.parameters if p.fixed}
         return FitResult(
             model,
@@ -163,6 +163,7 @@ class Solution:
             self.noise,
             dict(assumed) | held,
             self.warnings,
+            inputs,
             self.residuals,
         )
 

@@ -13,7 +13,7 @@ from rich.table import Table
 from labnis.experiment.events import Ended, Event, Fitted, RowRecorded, Started
 from labnis.experiment.preflight import PlannedRun
 from labnis.experiment.run import Run
-from labnis.fit import Estimate, with_prefix
+from labnis.fit import Estimate, number_text
 from labnis.station import StationConfig
 
 __all__ = ["TerminalDisplay", "estimate_table", "listed", "preflight_table", "shown"]
@@ -56,8 +56,9 @@ def preflight_table(plans: Sequence[PlannedRun], config: StationConfig, roles: S
     table = Table(
         title=escape(f"{config.path}: {_clock(total)} in all"),
         title_justify="left",
-        caption=f"limits: bias ±{_si(limits.maximum_bias, 'V')}, ramps {_si(limits.ramp_rate, 'V/s')} in steps of "
-        f"{_si(limits.maximum_step, 'V')} at most, compliance {_si(limits.compliance, 'A')}\n"
+        caption=f"limits: bias ±{number_text(limits.maximum_bias, 'V')}, "
+        f"ramps {number_text(limits.ramp_rate, 'V/s')} in steps of "
+        f"{number_text(limits.maximum_step, 'V')} at most, compliance {number_text(limits.compliance, 'A')}\n"
         f"instruments: {escape(instruments)}",
         caption_justify="left",
     )
@@ -78,20 +79,15 @@ def preflight_table(plans: Sequence[PlannedRun], config: StationConfig, roles: S
         table.add_row(
             plan.name,
             "?" if plan.points is None else str(plan.points),
-            _si(plan.largest_bias, "V"),
-            _si(plan.largest_step, "V"),
-            _si(expected.dissipated_power, "W"),
-            _si(expected.cooling_power, "W"),
-            "kT > Δ" if math.isinf(expected.electron_temperature) else _si(expected.electron_temperature, "K"),
-            _si(plan.room, "B"),
+            number_text(plan.largest_bias, "V"),
+            number_text(plan.largest_step, "V"),
+            number_text(expected.dissipated_power, "W"),
+            number_text(expected.cooling_power, "W"),
+            "kT > Δ" if math.isinf(expected.electron_temperature) else number_text(expected.electron_temperature, "K"),
+            number_text(plan.room, "B"),
             _clock(plan.duration),
         )
     return table
-
-
-def _si(value: float, unit: str) -> str:
-    """Three digits and a prefix; a question mark for what is not known."""
-    return with_prefix(value, unit) if math.isfinite(value) else "?"
 
 
 class TerminalDisplay:

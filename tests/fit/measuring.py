@@ -18,6 +18,7 @@ __all__ = [
     "fitted_current_voltage",
     "pulls",
     "reflection",
+    "swept",
     "switched_on",
 ]
 
@@ -41,7 +42,7 @@ def switched_on(truth: Truth, seed: int, excitation: float = 0.0) -> World:
     return world
 
 
-def _sweep(world: World, biases: Real, measure: Callable[[World], Any]) -> tuple[Real, Real, NDArray[Any]]:
+def swept(world: World, biases: Real, measure: Callable[[World], Any]) -> tuple[Real, Real, NDArray[Any]]:
     """Device voltage, current and what `measure` returns, at every bias."""
     voltage, current, measured = [], [], []
     for bias in biases:
@@ -59,7 +60,7 @@ def current_voltage(
 ) -> tuple[Real, Real]:
     """Device voltage (V) and current (A)."""
     biases = np.linspace(-maximum, maximum, points)
-    voltage, current, _ = _sweep(switched_on(truth, seed, excitation), biases, lambda _: 0)
+    voltage, current, _ = swept(switched_on(truth, seed, excitation), biases, lambda _: 0)
     return voltage, current
 
 
@@ -79,7 +80,7 @@ def reflection(
 ) -> ReflectionData:
     """Traces from zero bias to several gaps, at -30 dBm and 100 Hz of noise bandwidth."""
     frequency = centre + np.linspace(-span / 2, span / 2, frequencies)
-    voltage, _, s11 = _sweep(
+    voltage, _, s11 = swept(
         switched_on(truth, 1000 + seed), np.linspace(0, 2.4e-3, biases), lambda w: w.reflection(frequency, 1e-6, 100.0)
     )
     return ReflectionData(voltage, frequency, s11)
@@ -97,7 +98,7 @@ def emission(
 ) -> EmissionData:
     """Spectra from zero bias to many gaps, each point the mean of `samples` radiometer samples."""
     frequency = centre + np.linspace(-span / 2, span / 2, frequencies)
-    voltage, _, spectrum = _sweep(
+    voltage, _, spectrum = swept(
         switched_on(truth, 2000 + seed),
         np.linspace(0, 5e-3, biases),
         lambda w: w.power_spectral_density(frequency, samples),

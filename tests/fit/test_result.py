@@ -1,12 +1,13 @@
-"""What a fit hands on: one covariance, its assumptions, and a record that survives storage."""
+"""The result of a fit: one covariance, assumptions, texts, and a record that is stored and read back."""
 
 import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from uncertainties import correlated_values, ufloat
 
-from labnis.fit import FitResult
+from labnis.fit import Estimate, FitError, FitResult, result_from_mapping
 
 RESULT = FitResult(
     model="straight line",
@@ -68,8 +69,8 @@ def test_report_shows_values_assumptions_and_warnings() -> None:
     χ²/ν                  = 0.9375
     noise of one datum    = 3e-12
 [[Variables]]
-    slope:  2 ± 0.02 S (1 %)
-    offset: 1e-09 ± 1e-10 A (10 %)
+    slope:  2.000 ± 0.020 S (1 %)
+    offset: 1.00 ± 0.10 nA (10 %)
 [[Correlations (unreported are < 0.1)]]
     C(slope, offset) = +0.500
 [[Assumed]]
@@ -101,3 +102,63 @@ def test_uncertainties_keep_correlations() -> None:
     variance = 1e-18 * 4e-4 + 4 * 1e-20 + 2 * 1e-9 * 2 * 1e-12
     assert product.std_dev == pytest.approx(np.sqrt(variance))
     assert (numbers["offset"] - numbers["offset"]).std_dev == 0
+
+
+@pytest.mark.parametrize(
+    ("value", "sigma", "unit", "text"),
+    [
+        (215.03e-6, 0.12e-6, "eV", "215.03 ± 0.12 µeV"),
+        (8123.4, 39, "ohm", "8.123 ± 0.039 kΩ"),
+        (2e7, 1.6e5, "1/s", "20.00 ± 0.16 1/µs"),
+        (52.0, 0.0996, "dB", "52.00 ± 0.10 dB"),
+        (1e-4, 1e-6, "1", "0.0001000 ± 0.0000010"),
+        (5e-6, 1e-6, "1", "(5.0 ± 1.0)e-06"),
+        (1e-12, 2e-9, "V", "0.0 ± 2.0 nV"),
+        (2e-9, 1e-10, "1/Hz", "(2.00 ± 0.10)e-09 1/Hz"),
+        (1.2e-9, 3e-10, "m³ K⁵/W", "(1.20 ± 0.30)e-09 m³ K⁵/W"),
+        (2e9, 1e8, "W/m³/K⁵", "2.00 ± 0.10 GW/m³/K⁵"),
+        (215e-6, 0.0, "eV", "215 µeV"),
+        (float("nan"), 1.0, "K", "nan K"),
+        (1.0, float("inf"), "K", "1 ± ? K"),
+    ],
+)
+def test_estimate_is_printed_with_the_digits_that_it_has(value: float, sigma: float, unit: str, text: str) -> None:
+    estimate = Estimate(value, sigma, unit)
+    assert (str(estimate), repr(estimate), estimate._repr_html_()) == (text, text, text)
+
+
+def test_notebook_shows_values_and_escapes_texts() -> None:
+    page = replace(RESULT, warnings=("<script>",))._repr_html_()
+    assert "2.000 ± 0.020 S" in page
+    assert "&lt;script&gt;" in page
+    assert "<script>" not in page
+    assert repr(RESULT) == "<straight line: slope = 2.000 ± 0.020 S, offset = 1.00 ± 0.10 nA>"
+    assert str(RESULT) == RESULT.report()
+
+
+def test_mapping_becomes_a_result_with_its_correlations() -> None:
+    first, second = correlated_values([1.0, 2.0], [[0.04, 0.01], [0.01, 0.09]])
+    result = result_from_mapping(
+        "thresholds",
+        {"a": first, "b": first + second, "c": (3, 0.5), "d": Estimate(4e-3, 0.0, "V")},
+        {"a": "V", "d": "mV"},
+    )
+    assert result.units == ("V", "1", "1", "V")
+    assert result.by_name == pytest.approx({"a": 1, "b": 3, "c": 3, "d": 4e-3})
+    np.testing.assert_allclose(result.covariance[:2, :2], [[0.04, 0.05], [0.05, 0.15]])
+    assert (result["c"].sigma, result["d"].sigma) == pytest.approx((0.5, 0.0))
+    assert "c: 3.00 ± 0.50" in result.report()
+    assert FitResult.from_json(result.as_json()).report() == result.report()
+
+
+@pytest.mark.parametrize(
+    "value", [3.0, "text", (1.0, 2.0, 3.0, 4.0), (np.nan, 1.0), (1.0, -1.0), ufloat(np.inf, 1), None]
+)
+def test_mapping_with_another_value_is_refused(value: object) -> None:
+    with pytest.raises(FitError, match=r"thresholds returned .* for a"):
+        result_from_mapping("thresholds", {"a": value})
+
+
+def test_mapping_without_results_is_refused() -> None:
+    with pytest.raises(FitError, match="thresholds returned no results"):
+        result_from_mapping("thresholds", {})

@@ -96,15 +96,14 @@ def fit_conductance(
         parameters = restarted(parameters, x)
         if settled.all():
             break
-    return solution.as_result(MODEL, ASSUMED)
+    return solution.as_result(MODEL, ASSUMED, series_resistance=float(series_resistance), excitation=float(excitation))
 
 
-def conductance_model(
-    fit: FitResult, device_voltage: ArrayLike, *, excitation: float, series_resistance: float = 0.0
-) -> Real:
-    """Conductance (S) that the fit expects at each measured `device_voltage` (V), shape (n,); arguments as there."""
+def conductance_model(fit: FitResult, device_voltage: ArrayLike) -> Real:
+    """Conductance (S) expected by the fit at each measured `device_voltage` (V), shape (n,)."""
     (voltage,) = real_columns(device_voltage=device_voltage)
-    return _Harmonic.of(fit.values, voltage, voltage, excitation, series_resistance).model(fit.values)
+    excitation, resistance = fit.inputs["excitation"], fit.inputs["series_resistance"]
+    return _Harmonic.of(fit.values, voltage, voltage, excitation, resistance).model(fit.values)
 
 
 @dataclass(frozen=True)

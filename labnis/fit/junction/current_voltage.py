@@ -89,18 +89,19 @@ def fit_current_voltage(
         if _settled(share, before[0], 1.0) and _settled(waveform, before[1], excitation):
             break
         parameters = restarted(parameters, x)
-    result = solution.as_result(MODEL, ASSUMED)
+    result = solution.as_result(
+        MODEL, ASSUMED, series_resistance=float(series_resistance), excitation=float(excitation)
+    )
     counted = solution.mask
     suspect = curve_warnings(voltage[counted], solution.residuals[counted], result["normal_resistance"].value)
     return replace(result, warnings=(*result.warnings, *suspect))
 
 
-def current_voltage_model(
-    fit: FitResult, device_voltage: ArrayLike, *, series_resistance: float = 0.0, excitation: float = 0.0
-) -> Real:
-    """Current (A) expected by an I–V fit at each measured `device_voltage` (V), shape (n,); arguments as there."""
+def current_voltage_model(fit: FitResult, device_voltage: ArrayLike) -> Real:
+    """Current (A) expected by an I–V fit at each measured `device_voltage` (V), shape (n,)."""
     (voltage,) = real_columns(device_voltage=device_voltage)
-    share, waveform = _line(fit.values, voltage, excitation, series_resistance)
+    excitation, resistance = (fit.inputs.get(name, 0.0) for name in ("excitation", "series_resistance"))
+    share, waveform = _line(fit.values, voltage, excitation, resistance)
     return _Sweep(voltage, voltage, share, waveform, mask=np.ones(voltage.shape, bool)).model(fit.values)
 
 

@@ -95,7 +95,7 @@ def fit_emitted_power(
     parameters = hold(parameters, fixed)
     spectra = Spectra.of(usable, [p.name for p in parameters], gain, emitted)
     solution = solve(parameters, spectra, absorbed=usable.frequency.size, prior=known)
-    result = solution.as_result(MODEL, _ASSUMED)
+    result = solution.as_result(MODEL, _ASSUMED, fridge_temperature=data.fridge_temperature)
     found = result["gain"]
     if not found.sigma < LARGEST_GAIN_SIGMA:
         raise FitError(

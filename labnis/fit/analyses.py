@@ -1,0 +1,252 @@
+"""The analyses that are shipped: from the dataset of a run to a fit, and back to the values that the fit expects.
+
+An analysis is found by its dotted path and built without arguments. Live fit, final fit, refit, figures and reports use
+the same object.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+import xarray
+from numpy.typing import ArrayLike, NDArray
+
+from labnis.fit._points import Points
+from labnis.fit.arrays import real_array
+from labnis.fit.context import FitContext
+from labnis.fit.information import Sensitivity
+from labnis.fit.junction.conductance import conductance_model, fit_conductance
+from labnis.fit.junction.current_voltage import (
+    current_voltage_model,
+    current_voltage_sensitivity,
+    fit_current_voltage,
+)
+from labnis.fit.resonator.emitted_power import (
+    EmissionData,
+    emission_model,
+    emission_sensitivity,
+    fit_emitted_power,
+)
+from labnis.fit.resonator.reflection import (
+    ReflectionData,
+    fit_reflection,
+    reflection_model,
+    reflection_sensitivity,
+)
+from labnis.fit.result import FitError, FitResult
+
+__all__ = ["Conductance", "CurrentVoltage", "EmittedPower", "Reflection"]
+
+Real = NDArray[np.float64]
+Priors = Mapping[str, FitResult]
+Predictions = dict[str, NDArray[Any]]
+Selection = NDArray[np.intp] | slice
+
+_JUNCTION_RESULTS = {"gap": "eV", "normal_resistance": "ohm", "electron_temperature": "K"}
+
+
+class _Analysis:
+    """What the shipped analyses share.
+
+    Attributes
+    ----------
+    name
+        Of the fit, as the run's file stores it.
+    results
+        Parameters of the fit that are results: name → unit.
+    needs
+        Names of the analyses whose fits are the priors.
+    secondary
+        Whether the results are published as `name.result` and never used as a prior.
+
+    """
+
+    name: ClassVar[str]
+    results: ClassVar[Mapping[str, str]]
+    needs: ClassVar[tuple[str, ...]] = ()
+    secondary: ClassVar[bool] = False
+
+    def truth(self, truth: Mapping[str, float]) -> dict[str, float]:
+        """Select the true values of the results from those of a simulated fridge, as far as it states them."""
+        return {name: truth[name] for name in self.results if name in truth}
+
+
+class CurrentVoltage(_Analysis):
+    """Gap, normal-state resistance and electron temperature from the current."""
+
+    name = "current_voltage"
+    results = _JUNCTION_RESULTS
+
+    def fit(
+        self, data: xarray.Dataset, context: FitContext, priors: Priors, start: FitResult | None = None
+    ) -> FitResult:
+        """Fit the columns `device_voltage` (V), `current` (A) and `excitation` (V rms)."""
+        points = Points(data)
+        at = points.measured("device_voltage", "current")
+        return fit_current_voltage(
+            points["device_voltage"][at],
+            points["current"][at],
+            series_resistance=context.series_resistance,
+            excitation=_excitation(points, at),
+            fixed=context.fixed,
+            start=start,
+        )
+
+    def predict(self, fit: FitResult, data: xarray.Dataset) -> Predictions:
+        """Return the expected `current` (A), in the shape of that column; NaN where nothing was measured."""
+        return _predicted(data, "current", lambda voltage: current_voltage_model(fit, voltage))
+
+    def sensitivity(
+        self, fit: FitResult, data: xarray.Dataset, setpoints: ArrayLike, context: FitContext, priors: Priors
+    ) -> Sensitivity:
+        """Return the information of one more reading at each bias in `setpoints` (V), shape (n,)."""
+        voltage = _device_voltages(data, setpoints)
+        return current_voltage_sensitivity(fit, voltage, series_resistance=context.series_resistance)
+
+
+class Conductance(_Analysis):
+    """Gap, normal-state resistance and electron temperature from the lock-in conductance, as a check of the I–V fit."""
+
+    name = "conductance"
+    results = _JUNCTION_RESULTS
+    secondary = True
+
+    def fit(
+        self, data: xarray.Dataset, context: FitContext, priors: Priors, start: FitResult | None = None
+    ) -> FitResult:
+        """Fit the columns `device_voltage` (V), `conductance` (S) and `excitation` (V rms)."""
+        points = Points(data)
+        if "conductance" not in points:
+            raise FitError("the run has no lock-in conductance: there is nothing to fit in place of the current")
+        at = points.measured("device_voltage", "conductance")
+        return fit_conductance(
+            points["device_voltage"][at],
+            points["conductance"][at],
+            excitation=_excitation(points, at),
+            series_resistance=context.series_resistance,
+            fixed=context.fixed,
+            start=start,
+        )
+
+    def predict(self, fit: FitResult, data: xarray.Dataset) -> Predictions:
+        """Return the expected `conductance` (S), in the shape of that column; NaN where nothing was measured."""
+        return _predicted(data, "conductance", lambda voltage: conductance_model(fit, voltage))
+
+
+class Reflection(_Analysis):
+    """Damping rates and resonance frequency from reflection traces at many biases."""
+
+    name = "reflection"
+    results: ClassVar[Mapping[str, str]] = {
+        "damping_line": "1/s",
+        "damping_excess": "1/s",
+        "damping_junction": "1/s",
+        "resonance_frequency": "Hz",
+    }
+    needs = ("current_voltage",)
+
+    def fit(
+        self, data: xarray.Dataset, context: FitContext, priors: Priors, start: FitResult | None = None
+    ) -> FitResult:
+        """Fit the column `device_voltage` (V) and the traces `s11` along `frequency` (Hz).
+
+        Without a prior `current_voltage` the junction parameters are fitted as well.
+        """
+        points = Points(data)
+        traces = _traces(points, points.measured("device_voltage", "s11"))
+        return fit_reflection(traces, prior=priors.get("current_voltage"), fixed=context.fixed, start=start)
+
+    def predict(self, fit: FitResult, data: xarray.Dataset) -> Predictions:
+        """Return the expected `s11`, in the shape of that trace; NaN where nothing was measured."""
+        points = Points(data)
+        model = reflection_model(fit, _traces(points, slice(None)))
+        return {"s11": points.like("s11", model)}
+
+    def sensitivity(
+        self, fit: FitResult, data: xarray.Dataset, setpoints: ArrayLike, context: FitContext, priors: Priors
+    ) -> Sensitivity:
+        """Return the information of one more trace at each bias in `setpoints` (V), shape (n,)."""
+        points = Points(data)
+        traces = _traces(points, points.measured("device_voltage", "s11"))
+        return reflection_sensitivity(
+            fit, traces, _device_voltages(data, setpoints), prior=priors.get("current_voltage")
+        )
+
+
+class EmittedPower(_Analysis):
+    """Gain and noise temperature of the amplifier chain from the spectra that the biased junctions emit."""
+
+    name = "emitted_power"
+    results: ClassVar[Mapping[str, str]] = {"gain": "dB", "noise_temperature": "K"}
+    needs = ("reflection",)
+
+    def fit(
+        self, data: xarray.Dataset, context: FitContext, priors: Priors, start: FitResult | None = None
+    ) -> FitResult:
+        """Fit the columns `device_voltage` (V), `fridge_temperature` (K) and the traces `spectrum` (W/Hz)."""
+        points = Points(data)
+        spectra = _spectra(points, points.measured("device_voltage", "spectrum"), _stage(points, context))
+        return fit_emitted_power(spectra, prior=_rates(priors), fixed=context.fixed, start=start)
+
+    def predict(self, fit: FitResult, data: xarray.Dataset) -> Predictions:
+        """Return the expected `spectrum` (W/Hz) and `band_power` (W), in the shape of the columns of the data."""
+        points = Points(data)
+        spectra = _spectra(points, slice(None), fit.inputs.get("fridge_temperature", 0.0))
+        model = emission_model(fit, spectra)
+        predicted = {"spectrum": points.like("spectrum", model)}
+        if "band_power" in data:
+            predicted["band_power"] = points.like("band_power", np.trapezoid(model, spectra.frequency, axis=-1))
+        return predicted
+
+    def sensitivity(
+        self, fit: FitResult, data: xarray.Dataset, setpoints: ArrayLike, context: FitContext, priors: Priors
+    ) -> Sensitivity:
+        """Return the information of one more spectrum at each bias in `setpoints` (V), shape (n,)."""
+        points = Points(data)
+        spectra = _spectra(points, points.measured("device_voltage", "spectrum"), _stage(points, context))
+        return emission_sensitivity(fit, spectra, _device_voltages(data, setpoints), prior=_rates(priors))
+
+
+def _excitation(points: Points, at: Selection) -> float:
+    """Lock-in excitation on the bias line (V rms); 0 without a lock-in."""
+    return float(np.nanmax(points["excitation"][at], initial=0.0)) if "excitation" in points else 0.0
+
+
+def _predicted(data: xarray.Dataset, column: str, model: Callable[[Real], Real]) -> Predictions:
+    """Values of the `model` of the device voltage, in the shape of the `column`."""
+    points = Points(data)
+    voltage = points["device_voltage"]
+    at, values = np.isfinite(voltage), np.full(voltage.shape, np.nan)
+    values[at] = model(voltage[at])
+    return {column: points.like(column, values)}
+
+
+def _traces(points: Points, at: Selection) -> ReflectionData:
+    return ReflectionData(points["device_voltage"][at], points.frequency, points["s11"][at])
+
+
+def _spectra(points: Points, at: Selection, fridge_temperature: float) -> EmissionData:
+    return EmissionData(points["device_voltage"][at], points.frequency, points["spectrum"][at], fridge_temperature)
+
+
+def _stage(points: Points, context: FitContext) -> float:
+    """Temperature (K) of the baths: as measured in the run, else that of the context."""
+    if "fridge_temperature" in points:
+        return float(np.nanmedian(points["fridge_temperature"]))
+    # Without a thermometer the baths count as cold: at 4.7 GHz that is exact below 40 mK.
+    return context.fridge_temperature if np.isfinite(context.fridge_temperature) else 0.0
+
+
+def _rates(priors: Priors) -> FitResult:
+    if "reflection" not in priors:
+        raise FitError("the gain needs the damping rates: run ReflectionVsBias in this cooldown first")
+    return priors["reflection"]
+
+
+def _device_voltages(data: xarray.Dataset, biases: ArrayLike) -> Real:
+    """Voltages across the device (V) expected at `biases` (V), interpolated from those measured."""
+    points = Points(data)
+    at = points.measured("device_voltage", "bias")
+    measured, first = np.unique(points["bias"][at], return_index=True)
+    voltages = np.interp(real_array("setpoints", biases), measured, points["device_voltage"][at][first])
+    return np.asarray(voltages, dtype=np.float64)

@@ -1,0 +1,79 @@
+"""A value with its standard uncertainty, and its text: "215.03 ± 0.12 µeV"."""
+
+import html
+import math
+import re
+from dataclasses import dataclass
+
+__all__ = ["Estimate", "number_text", "scaled_unit"]
+
+_PREFIXES = (
+    (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n"), (1e-12, "p"), (1e-15, "f"),
+)  # fmt: skip
+# Units without prefix, and their text.
+_BARE = {"dB": "dB", "dBm": "dBm", "1": "", "": "", "%": "%"}
+# A prefix multiplies the first factor of a unit, which must not be a power or a denominator.
+_PREFIXABLE = re.compile(r"[A-Za-zΩ]+(?![\w²³⁴⁵^])")
+# Numbers without prefix that are written without exponent.
+_SMALLEST, _LARGEST = 1e-4, 1e6
+
+
+@dataclass(frozen=True, repr=False)
+class Estimate:
+    """One value with its standard uncertainty (1σ) and unit; a σ of 0 means that the value is exact."""
+
+    value: float
+    sigma: float
+    unit: str
+
+    def __str__(self) -> str:
+        """Value ± σ with σ to two digits, and a prefix of the unit where that reads better."""
+        scale, unit = scaled_unit(_larger(self.value, self.sigma), self.unit)
+        value, sigma = self.value / scale, self.sigma / scale
+        if sigma == 0 or not math.isfinite(value):
+            return f"{value:g} {unit}".strip()
+        if not math.isfinite(sigma) or sigma < 0:
+            return f"{value:g} ± ? {unit}".strip()
+        size = _larger(value, sigma)
+        exponent = 0 if _SMALLEST <= size < _LARGEST else math.floor(math.log10(size))
+        value, sigma = value / 10.0**exponent, sigma / 10.0**exponent
+        decimals = max(0, min(12, 1 - int(f"{sigma:.1e}".split("e")[1])))
+        text = f"{value:.{decimals}f} ± {sigma:.{decimals}f}"
+        return (f"({text})e{exponent:+03d} {unit}" if exponent else f"{text} {unit}").strip()
+
+    def __repr__(self) -> str:
+        """As `str`."""
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        """For a notebook."""
+        return html.escape(str(self))
+
+
+def scaled_unit(size: float, unit: str) -> tuple[float, str]:
+    """Return a factor and the text of the unit with the prefix that suits a value of this `size`: (1e-6, "µeV").
+
+    Rates are given in 1/µs.
+    """
+    if unit in _BARE:
+        return 1.0, _BARE[unit]
+    if unit == "1/s":
+        return 1e6, "1/µs"
+    text = "Ω" + unit[3:] if unit.startswith("ohm") else unit
+    if not math.isfinite(size) or size == 0 or not _PREFIXABLE.match(text):
+        return 1.0, text
+    scale, prefix = next((entry for entry in _PREFIXES if abs(size) >= entry[0]), _PREFIXES[-1])
+    return scale, prefix + text
+
+
+def number_text(value: float, unit: str) -> str:
+    """Three digits, a prefix and the unit: "1.2 mV"; a question mark for a value that is not known."""
+    if not math.isfinite(value):
+        return "?"
+    scale, text = scaled_unit(value, unit)
+    return f"{value / scale:.3g} {text}".strip()
+
+
+def _larger(value: float, sigma: float) -> float:
+    """|value|, or σ where that is larger and finite."""
+    return max(abs(value), sigma) if math.isfinite(sigma) else abs(value)

@@ -1,0 +1,155 @@
+"""The shipped analyses: from a run's dataset to the fit, and back to the values that the fit expects."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray
+
+from drivers.wiring import Wiring
+from labnis.fit import EmissionData, Estimate, FitContext, FitError, FitResult, ReflectionData
+from labnis.fit.analyses import Conductance, CurrentVoltage, EmittedPower, Reflection
+from sim_instruments import Truth
+from tests.fit import measuring
+from tests.fit.test_conductance import SINE
+
+CONTEXT = FitContext({"series_resistance": measuring.SERIES_RESISTANCE}, fridge_temperature=0.02)
+
+
+def assert_white(residuals: np.ndarray, noise: float) -> None:
+    """Residuals have the size of the noise, and neighbours do not correlate."""
+    rest = residuals.ravel() / noise
+    assert np.std(rest) == pytest.approx(1, rel=5 / np.sqrt(rest.size))
+    assert abs(np.mean(rest[1:] * rest[:-1])) < 5 / np.sqrt(rest.size)
+    assert abs(np.mean(rest)) < 5 / np.sqrt(rest.size)
+
+
+@pytest.fixture(scope="module")
+def sweep(shipped: Truth) -> xarray.Dataset:
+    """An I–V curve with lock-in, up and down, on a grid; the way down is stored by rising bias."""
+    biases, wiring = np.linspace(-1.2e-3, 1.2e-3, 121), Wiring(series_resistance=measuring.SERIES_RESISTANCE)
+    time = np.stack([np.arange(121.0), 121 + np.arange(121.0)[::-1]])
+    rows = [
+        measuring.swept(measuring.switched_on(shipped, seed, SINE), biases, lambda world: world.lockin_input(2.5))
+        for seed in (1, 2)
+    ]
+    voltage, current, read = (np.stack(column) for column in zip(*rows, strict=True))
+    columns = {
+        "device_voltage": voltage,
+        "current": current,
+        "conductance": np.vectorize(lambda reading: wiring.device_conductance(reading, SINE))(read),
+        "time": time,
+        "excitation": np.full((2, 121), SINE / wiring.excitation_divider),
+    }
+    dims = ("direction", "bias")
+    return xarray.Dataset(
+        {name: (dims, values) for name, values in columns.items()}, {"direction": ["up", "down"], "bias": biases}
+    )
+
+
+@pytest.mark.parametrize(("analysis", "column"), [(CurrentVoltage(), "current"), (Conductance(), "conductance")])
+def test_curve_on_a_grid(analysis: Any, column: str, sweep: xarray.Dataset, shipped: Truth) -> None:
+    gaps = sweep.where((sweep["bias"] != sweep["bias"][7]) | (sweep["direction"] == "up"))
+    fit = analysis.fit(gaps, CONTEXT, {}, None)
+    assert max(map(abs, measuring.pulls(fit, shipped).values())) < 4
+    assert not fit.warnings
+    predicted = analysis.predict(fit, gaps)[column]
+    assert predicted.shape == gaps[column].shape
+    assert np.isnan(predicted[1, 7])
+    assert np.isfinite(predicted).sum() == 241
+    rest = np.asarray(gaps[column] - predicted)
+    share = 1 / (1 + measuring.SERIES_RESISTANCE * gaps["conductance"].values)
+    weighted = rest * share ** (1 if column == "current" else 2)
+    assert_white(weighted[np.isfinite(weighted)], fit.noise)
+    turned = gaps.transpose("bias", "direction")
+    np.testing.assert_allclose(analysis.predict(fit, turned)[column], predicted.T)
+    assert analysis.predict(FitResult.from_json(fit.as_json()), gaps)[column] == pytest.approx(predicted, nan_ok=True)
+
+
+def test_conductance_without_a_lock_in(sweep: xarray.Dataset) -> None:
+    with pytest.raises(FitError, match="no lock-in conductance"):
+        Conductance().fit(sweep.drop_vars("conductance"), CONTEXT, {}, None)
+    with pytest.raises(FitError, match="no lock-in conductance"):
+        Conductance().fit(sweep.assign(conductance=sweep["conductance"] * np.nan), CONTEXT, {}, None)
+
+
+def test_missing_column_is_named(sweep: xarray.Dataset) -> None:
+    with pytest.raises(FitError, match=r"no column 'current'; it has .*device_voltage"):
+        CurrentVoltage().fit(sweep.drop_vars("current"), CONTEXT, {}, None)
+
+
+def _with_gap(data: dict[str, Any], voltage: np.ndarray, frequency: np.ndarray) -> xarray.Dataset:
+    """Traces by commanded bias, of which the last was not measured."""
+    biases = np.linspace(0, 1, voltage.size + 1)
+    columns = {"device_voltage": (("bias",), np.append(voltage, np.nan))}
+    for name, values in data.items():
+        missing = np.full((1, frequency.size), np.nan).astype(values.dtype)
+        columns[name] = (("bias", "frequency"), np.concatenate([values, missing]))
+    return xarray.Dataset(columns, {"bias": biases, "frequency": frequency})
+
+
+def test_reflection(traces: ReflectionData, junction_fit: FitResult, reflection_fit: FitResult) -> None:
+    run = _with_gap({"s11": traces.s11}, traces.device_voltage, traces.frequency)
+    analysis = Reflection()
+    fit = analysis.fit(run, CONTEXT, {"current_voltage": junction_fit}, None)
+    np.testing.assert_allclose(fit.values, reflection_fit.values)
+    predicted = analysis.predict(fit, run)["s11"]
+    assert np.isnan(predicted[-1]).all()
+    rest = traces.s11 - predicted[:-1]
+    assert_white(np.concatenate([rest.real, rest.imag], axis=None), fit.noise)
+    biases = run["bias"].values[:4]
+    assert analysis.sensitivity(fit, run, biases, CONTEXT, {"current_voltage": junction_fit}).slopes.shape[0] == 4
+
+
+def test_emitted_power(spectra: EmissionData, reflection_fit: FitResult, gain_fit: FitResult) -> None:
+    run = _with_gap({"spectrum": spectra.spectrum}, spectra.device_voltage, spectra.frequency)
+    power = np.append(np.trapezoid(spectra.spectrum, spectra.frequency, axis=-1), np.nan)
+    run = run.assign(band_power=("bias", power), fridge_temperature=("bias", np.full(power.size, 0.02)))
+    analysis = EmittedPower()
+    fit = analysis.fit(run, CONTEXT, {"reflection": reflection_fit}, None)
+    np.testing.assert_allclose(fit.values, gain_fit.values, rtol=1e-6)
+    predicted = analysis.predict(fit, run)
+    assert_white(spectra.spectrum / predicted["spectrum"][:-1] - 1, fit.noise)
+    assert predicted["band_power"].shape == power.shape
+    np.testing.assert_allclose(predicted["band_power"][:-1], power[:-1], rtol=0.01)
+    with pytest.raises(FitError, match="needs the damping rates"):
+        analysis.fit(run, CONTEXT, {}, None)
+    assert analysis.truth({"gain": 50.0, "gap": 2e-4}) == {"gain": 50.0}
+
+
+def test_fixed_parameter_goes_through_the_context(sweep: xarray.Dataset, shipped: Truth) -> None:
+    fixed = FitContext(CONTEXT.wiring, fixed={"dynes": shipped.junction.dynes})
+    fit = CurrentVoltage().fit(sweep, fixed, {}, None)
+    assert (fit["dynes"].value, fit["dynes"].sigma) == (shipped.junction.dynes, 0.0)
+    assert "held fixed" in fit.assumed["dynes"]
+    assert max(abs(pull) for name, pull in measuring.pulls(fit.select(fit.free), shipped).items()) < 4
+    with pytest.raises(FitError, match="'damping' cannot be held fixed; the parameters are gap, normal_resistance"):
+        CurrentVoltage().fit(sweep, FitContext(fixed={"damping": 1.0}), {}, None)
+
+
+def test_fixed_parameter_of_the_chain(
+    traces: ReflectionData, spectra: EmissionData, sweep: xarray.Dataset, shipped: Truth
+) -> None:
+    """A parameter that one fit holds is exact for those that build on it."""
+    context = FitContext(CONTEXT.wiring, fixed={"dynes": shipped.junction.dynes})
+    junction = CurrentVoltage().fit(sweep, context, {}, None)
+    run = _with_gap({"s11": traces.s11}, traces.device_voltage, traces.frequency)
+    reflection = Reflection().fit(run, CONTEXT, {"current_voltage": junction}, None)
+    held = Reflection().fit(run, FitContext(fixed={"damping_excess": 3e6}), {"current_voltage": junction}, None)
+    assert held["damping_excess"] == Estimate(3e6, 0.0, "1/s")
+    assert reflection["dynes"].sigma == 0
+    run = _with_gap({"spectrum": spectra.spectrum}, spectra.device_voltage, spectra.frequency)
+    gain = EmittedPower().fit(run, CONTEXT, {"reflection": reflection}, None)
+    assert gain["dynes"].sigma == 0
+    for fit in (reflection, gain):
+        assert max(map(abs, measuring.pulls(fit.select(fit.free), shipped).values())) < 4
+    held = EmittedPower().fit(run, FitContext(fixed={"gain": gain["gain"].value}), {"reflection": reflection}, None)
+    assert held["gain"].sigma == 0
+    assert held["noise_temperature"].value == pytest.approx(gain["noise_temperature"].value, rel=1e-3)
+
+
+def test_context_comes_back_from_json() -> None:
+    assert FitContext.from_json(CONTEXT.as_json()) == CONTEXT
+    unknown = FitContext.from_json(FitContext({"divider": 1.0}).as_json())
+    assert np.isnan(unknown.fridge_temperature)
+    assert unknown.series_resistance == 0

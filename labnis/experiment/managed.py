@@ -19,7 +19,7 @@ __all__ = ["managed"]
 def managed(kind: type[Procedure], session: Any) -> type[Procedure]:
     """A subclass of `kind` that pymeasure's Worker can run, whose runs are those of `session`."""
 
-    class Managed(kind):  # type: ignore[misc,valid-type]  # made from the class that is asked for
+    class Managed(kind):  # type: ignore[misc]  # made from the class that is asked for
         def startup(self) -> None:
             """Leave the start to the session."""
 

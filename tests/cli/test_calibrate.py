@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 import xarray
 from filelock import FileLock
-from labnis.fit.analyses import Reflection
 from matplotlib.image import imread
 
 import procedures
 from labnis.experiment.analysis import analyses_of
 from labnis.fit import FitError, FitResult
+from labnis.fit.analyses import Reflection
 from labnis.storage import open_run
 from tests.run.bench import RESULTS, Answer, Commands, command, write_station
 

@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from labnis.ledger.pending import FOLDER, keep_pending
 
 from labnis.cli import preparing
 from labnis.ledger import Ledger, NewCalibration, open_ledger
-from labnis.ledger.pending import FOLDER, keep_pending
 from labnis.storage import list_runs, read_metadata
 from tests.faults.measuring import ROOT, Lab
 from tests.run.bench import BiasLog, Commands, write_station

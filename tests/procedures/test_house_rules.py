@@ -5,6 +5,7 @@ import math
 from pathlib import Path
 
 import pytest
+from procedures.bias_procedure import BiasProcedure
 from pymeasure.experiment import FloatParameter, Procedure
 
 import procedures
@@ -12,7 +13,6 @@ from labnis.experiment.preflight import check_request
 from labnis.experiment.recorder import declared_columns
 from labnis.experiment.request import configured_calibration, configured_procedure, find_procedure, procedure_names
 from labnis.station import load_station
-from procedures.bias_procedure import BiasProcedure
 from tests.run.bench import ROOT
 
 KINDS = [getattr(procedures, name) for name in procedure_names()]

@@ -7,9 +7,9 @@ from typing import Any
 
 import h5py
 import pytest
-from labnis.fit.analyses import CurrentVoltage
 
 from labnis.experiment.events import Ended, Fitted, RowRecorded, Started
+from labnis.fit.analyses import CurrentVoltage
 from labnis.ledger import Ledger, LedgerUnavailableError
 from labnis.station import BiasUnknownError
 from labnis.station.bias.ramped_bias import RampedBias

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray
-from labnis.fit.analyses import CurrentVoltage
 
 from labnis.experiment.live_fit import LiveFit
 from labnis.fit import FitError, FitResult
+from labnis.fit.analyses import CurrentVoltage
 from procedures import IVSweep
 from tests.run.bench import Watcher, dry_session
 

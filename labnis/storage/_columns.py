@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
@@ -146,7 +146,7 @@ class RunLayout:
         self,
         columns: Iterable[Column],
         *,
-        grid: Mapping[str, ArrayLike] = {},  # only read
+        grid: Mapping[str, ArrayLike] = {},
         setpoints: Iterable[str] = (),
         signal: str | None = None,
         axes: Iterable[Axis] = (),
@@ -268,11 +268,8 @@ class RunLayout:
 
 def layout_to_plain(layout: RunLayout) -> dict[str, Any]:
     """Plain values from which `layout_from_plain` makes the layout again, without the values of its axes."""
-    columns = [
-        {"name": c.name, "unit": c.unit, "long_name": c.long_name, "axes": list(c.axes), "dtype": c.dtype.__name__}
-        for c in layout.columns
-        if c is not _POINT
-    ]
+    changed = [(column, {"axes": list(column.axes), "dtype": column.dtype.__name__}) for column in layout.columns]
+    columns = [asdict(column) | plain for column, plain in changed if column is not _POINT]
     if layout.dimension != POINT:
         return {"columns": columns, "coordinate": layout.dimension, "signal": layout.signal}
     grid = {name: values.tolist() for name, values in layout.grid.items()}
@@ -288,11 +285,8 @@ def layout_from_plain(plain: Mapping[str, Any], axes: Iterable[Axis] = ()) -> Ru
         It is none of its results.
 
     """
-    types: Mapping[str, Dtype] = {"float": float, "complex": complex, "int": int}
-    columns = [
-        Column(c["name"], c["unit"], c["long_name"], axes=tuple(c["axes"]), dtype=types[c["dtype"]])
-        for c in plain["columns"]
-    ]
+    types = {dtype.__name__: dtype for dtype in _STORED}
+    columns = [Column(**{**c, "axes": tuple(c["axes"]), "dtype": types[c["dtype"]]}) for c in plain["columns"]]
     dimension = plain.get("coordinate", POINT)
     setpoints = plain["setpoints"] if dimension == POINT else [dimension]
     return RunLayout(

@@ -1,4 +1,4 @@
-"""With what software a run was taken: commit, package versions, Python, host."""
+"""The software of a run: commit, package versions, Python, host."""
 
 import os
 import platform
@@ -38,41 +38,27 @@ class Environment:
     host: str
 
 
-class _NoAnswerError(Exception):
-    """Git gave no answer; says why."""
-
-
 def _git(folder: Path, *arguments: str) -> str:
     """Run one git command in `folder` and return its standard output."""
     program = shutil.which("git")
     if program is None:
-        raise _NoAnswerError("git is not installed")
-    # A git hook sets GIT_DIR and its like for another repository.
+        raise FileNotFoundError("git is not installed")
+    # A git hook sets GIT_DIR and others for another repository.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    try:
-        answer = subprocess.run(  # noqa: S603  # fixed program and arguments, no shell
-            [program, "-C", str(folder), *arguments],
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=True,
-            env=environment,
-        )
-    except subprocess.CalledProcessError as error:
-        raise _NoAnswerError(str(error.stderr).strip() or f"git ended with {error.returncode}") from error
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise _NoAnswerError(str(error)) from error
+    command = [program, "-C", str(folder), *arguments]  # fixed program and arguments, no shell
+    answer = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True, env=environment)  # noqa: S603
     return answer.stdout.strip()
 
 
 def _git_state(file: Path) -> tuple[str, bool | None, str]:
     """Commit, dirty flag and note of the checkout that `file` belongs to."""
     try:
-        # A virtual environment may lie inside somebody else's repository: only a tracked file tells ours.
+        # A virtual environment may lie inside another repository: only a file that it tracks identifies ours.
         _git(file.parent, "ls-files", "--error-unmatch", file.name)
         return _git(file.parent, "rev-parse", "HEAD"), _git(file.parent, "status", "--porcelain") != "", ""
-    except _NoAnswerError as error:
-        return "unknown", None, f"{file.parent} is not a git checkout of labnis: {error}"
+    except (OSError, subprocess.SubprocessError) as error:
+        answer = str(getattr(error, "stderr", None) or error).strip()
+        return "unknown", None, f"{file.parent} is not a git checkout of labnis: {answer}"
 
 
 def collect_environment(file: Path | None = None) -> Environment:
@@ -87,12 +73,5 @@ def collect_environment(file: Path | None = None) -> Environment:
     commit, dirty, note = _git_state((file or Path(__file__).parents[1] / "__init__.py").resolve())
     # A broken distribution has no name.
     packages = {found.name: found.version for found in metadata.distributions() if found.name}
-    return Environment(
-        git_commit=commit,
-        git_dirty=dirty,
-        git_note=note,
-        packages=dict(sorted(packages.items())),
-        python=platform.python_version(),
-        platform=platform.platform(),
-        host=platform.node(),
-    )
+    names = (platform.python_version(), platform.platform(), platform.node())
+    return Environment(commit, dirty, note, dict(sorted(packages.items())), *names)

@@ -15,7 +15,7 @@ import io
 import os
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,41 +75,37 @@ class Journal:
             self.discard()
             raise
 
-    def append(self, kind: int, *pieces: Any) -> None:
-        """Add one frame with the bytes of all `pieces`. It is safe from a power cut after `sync`.
+    def append(self, frames: Iterable[tuple[int, Sequence[Any]]]) -> None:
+        """Add frames, each of a kind and pieces of bytes; they are safe from a power cut when this returns.
 
         Raises
         ------
         OSError
-            It cannot be written; the journal is unchanged.
+            They cannot be written; the journal ends where it ended before.
 
         """
-        views = [memoryview(piece).cast("B") for piece in pieces]
-        length = sum(view.nbytes for view in views)
+        before = self._end, self._crc
+        try:
+            for kind, pieces in frames:
+                self._append(kind, [memoryview(piece).cast("B") for piece in pieces])
+            _disk.sync(self._file)
+        except OSError:
+            self._end, self._crc = before  # the next frame overwrites what was written
+            raise
+
+    def _append(self, kind: int, pieces: Sequence[memoryview]) -> None:
+        length = sum(piece.nbytes for piece in pieces)
         start = _START.pack(MAGIC, kind, length)
         crc = zlib.crc32(start, self._crc)
-        for view in views:
-            crc = zlib.crc32(view, crc)
+        for piece in pieces:
+            crc = zlib.crc32(piece, crc)
         self._reserve(HEADER_BYTES + length)
-        _disk.put(self._file, self._end, start + _CRC.pack(crc))
-        position = self._end + HEADER_BYTES
-        for view in views:
-            _disk.put(self._file, position, view)
-            position += view.nbytes
+        position = self._end
+        for piece in (memoryview(start + _CRC.pack(crc)), *pieces):
+            _disk.put(self._file, position, piece)
+            position += len(piece)
         self._end, self._crc = position, crc
         self._allocated = max(self._allocated, position)
-
-    def mark(self) -> tuple[int, int]:
-        """Present end of the journal, for `back_to`."""
-        return self._end, self._crc
-
-    def back_to(self, mark: tuple[int, int]) -> None:
-        """Drop the frames since `mark`: the next one overwrites them."""
-        self._end, self._crc = mark
-
-    def sync(self) -> None:
-        """Wait until all frames are on the disk."""
-        _disk.sync(self._file)
 
     @property
     def is_in_place(self) -> bool:
@@ -149,7 +145,7 @@ class Journal:
             position += len(piece)
         copy._end, copy._crc, copy._largest = self._end, self._crc, self._largest
         copy._allocated = max(copy._allocated, self._end)
-        copy.sync()
+        _disk.sync(copy._file)
         self._file.close()
         return copy
 

@@ -32,7 +32,7 @@ from labnis.storage._records import (
 from labnis.storage._run_file import build_file
 from labnis.storage.errors import RunFileError, RunInUseError
 
-__all__ = ["RecoveryReport", "ResumableRun", "recover", "resumable"]
+__all__ = ["RecoveryReport", "recover", "resumable"]
 
 DIED = "the process ended without closing the run"
 _BLOCK_BYTES = 16 << 20
@@ -240,38 +240,13 @@ def _retire(journal: Path, *, keep: bool) -> None:
 # --- resuming ---------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class ResumableRun:
-    """A run that ended before it was done, and its state."""
+def resumable(path: Path) -> tuple[dict[str, Any], RunLayout, Iterator[Record]]:
+    """Recover the run at `path` if needed, and read what is needed to continue it.
 
-    path: Path
-    run_id: str
-    layout: RunLayout
-    attributes: dict[str, Any]
-    rows: int
-    status: str
-    reason: str
-    end: Any
-    duration: float | None
-
-    def records(self) -> Iterator[Record]:
-        """Every record of this run, for a new journal."""
-        yield HeadRecord(self.layout, self.attributes)
-        for axis in self.layout.axes.values():
-            yield AxisRecord(self.layout, axis)
-        with h5py.File(self.path, "r") as file:
-            step = max(1, _BLOCK_BYTES // self.layout.row_bytes)
-            for first in range(0, self.rows, step):
-                end = min(self.rows, first + step)
-                yield RowsRecord(first, 0.0, {c.name: file["data"][c.name][first:end] for c in self.layout.columns})
-            for event in load_events(file):
-                yield EventRecord(event)
-            for name, group in file["fit"].items():
-                yield FitRecord(name, read_fit(group))
-
-
-def resumable(path: Path) -> ResumableRun:
-    """Recover the run at `path` if needed, and read its state.
+    Returns
+    -------
+    metadata, layout, records
+        Metadata as of `read_metadata`; layout; every record of the run, for a new journal.
 
     Raises
     ------
@@ -284,15 +259,28 @@ def resumable(path: Path) -> ResumableRun:
     recover(path)
     try:
         with h5py.File(path, "r") as file:
-            known = from_attributes(file.attrs)
+            known = from_attributes(file.attrs) | {"rows": int(file["data"].attrs["rows"])}
             if known["status"] == "done":
                 raise RunFileError(f"{path}: the run is done; there is nothing to resume. Start a new one.")
             if known["schema_version"] != SCHEMA_VERSION:
                 raise RunFileError(f"{path}: written by an earlier version of labnis, whose runs cannot be resumed")
-            plain = {key: value for key, value in file.attrs.items() if key not in _OF_LAYOUT}
-            attributes = {key: value.item() if isinstance(value, np.generic) else value for key, value in plain.items()}
-            names = ("run_id", "status", "reason", "end", "duration")
-            state = {"rows": int(file["data"].attrs["rows"]), **{name: known[name] for name in names}}
-            return ResumableRun(path, layout=read_layout(file), attributes=attributes, **state)
+            return known, read_layout(file), _records(path)
     except DAMAGE as error:
         raise RunFileError(f"{path}: cannot be read as a run: {error}") from error
+
+
+def _records(path: Path) -> Iterator[Record]:
+    with h5py.File(path, "r") as file:
+        layout, rows = read_layout(file), int(file["data"].attrs["rows"])
+        plain = {key: value for key, value in file.attrs.items() if key not in _OF_LAYOUT}
+        yield HeadRecord(layout, {k: v.item() if isinstance(v, np.generic) else v for k, v in plain.items()})
+        for axis in layout.axes.values():
+            yield AxisRecord(layout, axis)
+        step = max(1, _BLOCK_BYTES // layout.row_bytes)
+        for first in range(0, rows, step):
+            end = min(rows, first + step)
+            yield RowsRecord(first, 0.0, {c.name: file["data"][c.name][first:end] for c in layout.columns})
+        for event in load_events(file):
+            yield EventRecord(event)
+        for name, group in file["fit"].items():
+            yield FitRecord(name, read_fit(group))

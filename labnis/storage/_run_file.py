@@ -7,6 +7,7 @@ import tempfile
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from labnis.storage import _disk
 from labnis.storage._disk import changed_file, making_path, replaced_file
@@ -49,31 +50,25 @@ class RunFile:
             One of them exists already, or cannot be written. Nothing is left then.
 
         """
-        making = making_path(path)
-        try:
+        with _creating(path):
             if path.exists():
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
             missing = [folder.parent for folder in path.parents if not folder.exists()]
             path.parent.mkdir(parents=True, exist_ok=True)
             journal = Journal(journal_path(path))
-        except OSError as error:
-            raise _disk.failed(f"{path}: cannot be created", error) from error
-        try:
-            run = cls(path, journal)
-            run._write_journal(records)
-            with changed_file(making, create=True) as file:
-                for record in records:
-                    record.apply(file)
-            _disk.replace(making, path)
+        making = making_path(path)
+        with _creating(path, journal):
+            journal.append(_frames(records))
+            try:
+                with changed_file(making, create=True) as file:
+                    for record in records:
+                        record.apply(file)
+                _disk.replace(making, path)
+            finally:
+                making.unlink(missing_ok=True)
             for folder in missing:
                 _disk.sync_folder(folder)
-        except BaseException as error:
-            journal.discard()
-            making.unlink(missing_ok=True)
-            if isinstance(error, OSError):
-                raise _disk.failed(f"{path}: cannot be created", error) from error
-            raise
-        return run
+        return cls(path, journal)
 
     @classmethod
     def reopen(cls, path: Path, records: Iterable[Record]) -> "RunFile":
@@ -87,22 +82,13 @@ class RunFile:
         """
         # It gets its name when it is complete: an incomplete journal would look like a run that lost its end.
         making = journal_path(path).with_suffix(".making")
-        try:
+        with _creating(making):
             making.unlink(missing_ok=True)
             journal = Journal(making)
-        except OSError as error:
-            raise _disk.failed(f"{making}: cannot be created", error) from error
-        try:
-            for record in records:
-                journal.append(record.kind, *record.pieces())
-            journal.sync()
+        with _creating(making, journal):
+            journal.append(_frames(records))
             journal.move(journal_path(path))
             _disk.sync_folder(path.parent)
-        except BaseException as error:
-            journal.discard()
-            if isinstance(error, OSError):
-                raise _disk.failed(f"{making}: cannot be written", error) from error
-            raise
         return cls(path, journal)
 
     @property
@@ -137,7 +123,7 @@ class RunFile:
             try:
                 if not self._journal.is_in_place:
                     raise FileNotFoundError(f"{self._journal.path} is gone")
-                self._write_journal(records)
+                self._journal.append(_frames(records))
             except OSError as error:
                 self._write_elsewhere(records, error)
             self._pending.extend(records)
@@ -198,23 +184,13 @@ class RunFile:
                     record.apply(file)
             del self._pending[: len(records)]
 
-    def _write_journal(self, records: Sequence[Record]) -> None:
-        mark = self._journal.mark()
-        try:
-            for record in records:
-                self._journal.append(record.kind, *record.pieces())
-            self._journal.sync()
-        except OSError:
-            self._journal.back_to(mark)
-            raise
-
     def _write_elsewhere(self, records: Sequence[Record], cause: OSError) -> None:
         """Continue with a copy of the journal in the computer's temporary folder."""
         try:
             folder = self._new_rescue_folder()
             self._journal = self._journal.copied_to(folder / self._journal.path.name)
             self._rescue = folder
-            self._write_journal(records)
+            self._journal.append(_frames(records))
         except OSError as error:
             what = f"{self.path}: cannot be written: {cause}. Neither can a rescue copy in {tempfile.gettempdir()}"
             raise _disk.failed(what, error) from cause
@@ -231,6 +207,23 @@ class RunFile:
 
     def _new_rescue_folder(self) -> Path:
         return Path(tempfile.mkdtemp(prefix=f"labnis-rescue-{self.path.stem}-"))
+
+
+def _frames(records: Iterable[Record]) -> Iterator[tuple[int, list[Any]]]:
+    return ((record.kind, record.pieces()) for record in records)
+
+
+@contextlib.contextmanager
+def _creating(path: Path, journal: Journal | None = None) -> Iterator[None]:
+    """Turn errors of the disk into RunFileErrors, and remove the new journal after any error."""
+    try:
+        yield
+    except BaseException as error:
+        if journal is not None:
+            journal.discard()
+        if isinstance(error, OSError):
+            raise _disk.failed(f"{path}: cannot be created", error) from error
+        raise
 
 
 def build_file(reader: JournalReader, path: Path) -> None:

@@ -141,16 +141,17 @@ class RunWriter:
 
         """
         self = cls.__new__(cls)
-        state = resumable(Path(path).resolve())
-        self.layout, self.path, self.run_id = state.layout, state.path, state.run_id
-        self._run = RunFile.reopen(state.path, state.records())
+        self.path = Path(path).resolve()
+        known, self.layout, records = resumable(self.path)
+        self.run_id = known["run_id"]
+        self._run = RunFile.reopen(self.path, records)
         now = {"status": "running", "reason": "", "traceback": None, "end": None, "duration": None}
-        before = {"status": state.status, "reason": state.reason, "rows": state.rows, "end": state.end}
-        message = f"resumed after {state.rows} rows" + (f": {reason}" if reason else "")
+        before = {name: known[name] for name in ("status", "reason", "rows", "end")}
+        message = f"resumed after {known['rows']} rows" + (f": {reason}" if reason else "")
         event = new_event("resumed", message, {**(details or {}), "before": before})
         self._run.record([AttributesRecord(now | this_process().as_attributes()), EventRecord(event)])
         self._run.update()
-        self._begin(flush_interval, written=state.rows, lasted=state.duration)
+        self._begin(flush_interval, written=known["rows"], lasted=known["duration"])
         return self
 
     def _begin(self, flush_interval: float, *, written: int, lasted: float | None) -> None:

@@ -12,21 +12,16 @@ from typing import Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import block_diag
 from scipy.optimize import least_squares
 
+from labnis.fit.parameters import Parameter, conditioned, prior_rows, restarted
 from labnis.fit.result import FitError, FitResult
 
 __all__ = [
     "Model",
-    "Parameter",
     "Solution",
     "TraceModel",
     "as_real",
-    "hold",
-    "joined",
-    "prior_rows",
-    "restarted",
     "solve",
     "without_outliers",
 ]
@@ -38,46 +33,6 @@ Mask = NDArray[np.bool_]
 # Data beyond this many standard deviations are outliers (about one of 10⁸ random data is).
 _OUTLIER, _OUTLIER_ROUNDS, _MOST_OUTLIERS = 6.0, 10, 0.1
 _NOISE_ROUNDS, _NOISE_TOLERANCE = 5, 1e-2
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """A fit parameter: start value, the scale on which the model changes, physical bounds, whether it is held fixed."""
-
-    name: str
-    unit: str
-    start: float
-    scale: float
-    lower: float = -np.inf
-    upper: float = np.inf
-    fixed: bool = False
-
-
-def hold(parameters: Sequence[Parameter], fixed: Mapping[str, float] | None) -> list[Parameter]:
-    """Return `parameters` with those in `fixed` held at the values given there.
-
-    Raises
-    ------
-    FitError
-        For an unknown name, or a value outside the physical bounds.
-
-    """
-    values = {name: float(value) for name, value in (fixed or {}).items()}
-    known = {p.name: p for p in parameters}
-    for name, value in values.items():
-        if name not in known:
-            raise FitError(f"{name!r} cannot be held fixed; the parameters are {', '.join(known)}")
-        if not known[name].lower <= value <= known[name].upper or not np.isfinite(value):
-            p = known[name]
-            raise FitError(
-                f"{name} cannot be held at {value:g} {p.unit}; it is from {p.lower:g} to {p.upper:g} {p.unit}"
-            )
-    return [replace(p, start=values[p.name], fixed=True) if p.name in values else p for p in parameters]
-
-
-def restarted(parameters: Sequence[Parameter], values: Sequence[float] | Real) -> list[Parameter]:
-    """Return `parameters` with other start values, given in their order."""
-    return [replace(p, start=float(value)) for p, value in zip(parameters, values, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -168,49 +123,6 @@ class Solution:
         )
 
 
-def prior_rows(names: Sequence[str], prior: FitResult | None) -> tuple[Real, Real]:
-    """Matrix A and vector b such that |A·θ − b|² is the prior's χ² for the parameters `names`."""
-    if prior is None:
-        return np.zeros((0, len(names))), np.zeros(0)
-    known = [name for name in prior.names if name in names]
-    selected = prior.select(known)
-    sigma = np.sqrt(np.diag(selected.covariance))
-    correlation = selected.covariance / np.outer(sigma, sigma)
-    whitener = np.linalg.inv(np.linalg.cholesky(correlation)) / sigma
-    matrix = np.zeros((len(known), len(names)))
-    matrix[:, [names.index(name) for name in known]] = whitener
-    return matrix, whitener @ selected.values
-
-
-def joined(first: FitResult, second: FitResult) -> FitResult:
-    """Return one prior made of two independent ones."""
-    return replace(
-        first,
-        names=first.names + second.names,
-        units=first.units + second.units,
-        values=np.concatenate([first.values, second.values]),
-        covariance=block_diag(first.covariance, second.covariance),
-    )
-
-
-def _conditioned(parameters: Sequence[Parameter], prior: FitResult | None) -> tuple[list[Parameter], FitResult | None]:
-    """Hold what the prior knows exactly, and return the prior of the free parameters given those that are held."""
-    if prior is None:
-        return list(parameters), None
-    sigma = dict(zip(prior.names, np.sqrt(np.diag(prior.covariance)), strict=True))
-    exact = {name: prior[name].value for name in prior.names if sigma[name] == 0}
-    held = [replace(p, start=exact[p.name], fixed=True) if p.name in exact and not p.fixed else p for p in parameters]
-    fixed = {p.name: p.start for p in held if p.fixed and sigma.get(p.name, 0.0) > 0}
-    free = [p.name for p in held if not p.fixed and p.name in prior.names]
-    selected = prior.select([*free, *fixed])
-    values, covariance, n = selected.values, selected.covariance, len(free)
-    if fixed and free:
-        weight = np.linalg.solve(covariance[n:, n:], covariance[n:, :n]).T
-        shift = weight @ (np.array([*fixed.values()]) - values[n:])
-        values, covariance = values[:n] + shift, covariance[:n, :n] - weight @ covariance[n:, :n]
-    return held, replace(prior.select(free), values=values[:n], covariance=covariance[:n, :n]) if free else None
-
-
 def solve(
     parameters: Sequence[Parameter], model: Model, *, absorbed: int = 0, prior: FitResult | None = None
 ) -> Solution:
@@ -233,7 +145,7 @@ def solve(
         With too few data, or if the solver does not converge.
 
     """
-    held, prior = _conditioned(parameters, prior)
+    held, prior = conditioned(parameters, prior)
     solution = _solve(held, model, absorbed, prior)
     for _ in range(_OUTLIER_ROUNDS):
         narrowed = _narrowed(model, solution.residuals)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from labnis.fit import FitError, FitResult
+from labnis.fit.parameters import Parameter
 from labnis.fit.resonator.resonance import _Trace, fit_resonance
-from labnis.fit.solver import Parameter
 from labnis.physics import reflection_coefficient
 from sim_instruments import Truth
 from tests.fit.measuring import assert_jacobian, device, switched_on

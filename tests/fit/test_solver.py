@@ -7,7 +7,8 @@ import pytest
 from numpy.typing import NDArray
 
 from labnis.fit import FitError, FitResult
-from labnis.fit.solver import Model, Parameter, hold, solve
+from labnis.fit.parameters import Parameter, hold
+from labnis.fit.solver import Model, solve
 
 X = np.linspace(0, 1, 50)
 Y = 2.0 + 3.0 * X + 0.1 * np.random.default_rng(0).standard_normal(X.size)

@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 from scipy.constants import e, hbar
 
+from labnis.fit.parameters import Parameter
 from labnis.fit.result import FitResult
-from labnis.fit.solver import Parameter
 from labnis.physics import NISJunction, SINISCooler
 from labnis.physics.superconductor import critical_temperature
 

@@ -4,19 +4,23 @@ These are, in the order of every vector `x` here: gap (eV), normal_resistance (o
 (K), dynes and voltage_offset (V, at the device). Further parameters are ignored.
 """
 
+from abc import abstractmethod
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.constants import e, k
 
 from labnis.fit.junction._excitation import device_cycle
+from labnis.fit.parameters import Parameter
 from labnis.fit.result import FitError
-from labnis.fit.solver import Parameter
+from labnis.fit.solver import Model
 from labnis.physics import NISJunction
 
 __all__ = [
     "ASSUMED",
+    "PairModel",
     "check_resistance",
     "current_slopes",
     "device_share",
@@ -57,6 +61,38 @@ def check_resistance(series_resistance: float) -> None:
     """Raise FitError for a resistance that is negative or not finite."""
     if not 0 <= series_resistance < np.inf:
         raise FitError(f"series_resistance is {series_resistance} ohm; it must be finite and 0 or more")
+
+
+@dataclass(frozen=True)
+class PairModel(Model):
+    """Readings at each mean device voltage, taken over a cycle of the excitation, as a function of `x`.
+
+    The device voltage carries −R_s times the noise of the current, so that a reading scatters more than its instrument:
+    `weight` (n,) undoes that. `waveform` (n, phases) is the excitation at the device (V).
+    """
+
+    voltage: Real
+    measured: Real
+    weight: Real
+    waveform: Real
+
+    @abstractmethod
+    def reading(self, current: Real) -> Real:
+        """What the instrument reads of a `current`, or its derivative, along the cycle; shape (n, phases) → (n,)."""
+
+    def model(self, x: Real) -> Real:
+        """Expected readings, shape (n,)."""
+        return self.reading(junction_of(x).current(self._junction_voltage(x), x[2]))
+
+    def residuals(self, x: Real) -> Real:
+        return (self.measured - self.model(x)) * self.weight
+
+    def jacobian(self, x: Real) -> Real:
+        slopes = current_slopes(x, self._junction_voltage(x))
+        return np.stack([-self.reading(slope) * self.weight for slope in slopes], axis=-1)
+
+    def _junction_voltage(self, x: Real) -> Real:
+        return junction_voltage(x, self.voltage[:, None] + self.waveform)
 
 
 def junction_of(x: Real) -> NISJunction:

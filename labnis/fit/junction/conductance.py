@@ -1,7 +1,6 @@
 """Gap, normal-state resistance and electron temperature of a SINIS pair from its lock-in conductance."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,16 +10,15 @@ from labnis.fit.arrays import curve, real_columns
 from labnis.fit.junction._excitation import first_harmonic, phases
 from labnis.fit.junction._pair import (
     ASSUMED,
+    PairModel,
     check_resistance,
-    current_slopes,
     device_share,
     device_waveform,
-    junction_of,
-    junction_voltage,
     pair_parameters,
 )
+from labnis.fit.parameters import Parameter, hold, restarted
 from labnis.fit.result import FitError, FitResult
-from labnis.fit.solver import Model, Parameter, hold, restarted, solve
+from labnis.fit.solver import solve
 
 __all__ = ["conductance_model", "fit_conductance"]
 
@@ -106,42 +104,18 @@ def conductance_model(fit: FitResult, device_voltage: ArrayLike) -> Real:
     return _Harmonic.of(fit.values, voltage, voltage, excitation, resistance).model(fit.values)
 
 
-@dataclass(frozen=True)
-class _Harmonic(Model):
-    """Data, weights and excitation of one round of the fit.
-
-    G = g/(1 − g·R_s) of the line's g scatters (1 + G·R_s)² times as much as g: `weight` undoes that. `waveform`
-    (n, phases) is the excitation at the device (V).
-    """
-
-    voltage: Real
-    conductance: Real
-    weight: Real
-    waveform: Real
+class _Harmonic(PairModel):
+    """The first harmonic of the current; G = g/(1 − g·R_s) of the line's g scatters (1 + G·R_s)² times as much as g."""
 
     @classmethod
-    def of(cls, x: Real, voltage: Real, conductance: Real, excitation: float, series_resistance: float) -> "_Harmonic":
+    def of(cls, x: Real, voltage: Real, measured: Real, excitation: float, series_resistance: float) -> "_Harmonic":
         """With the weights and the excitation of a device that has the parameters `x`."""
         waveform = device_waveform(x, voltage, np.sqrt(2) * excitation * _PHASES, series_resistance)
         weight = device_share(x, voltage, series_resistance) ** 2
-        return cls(voltage, conductance, weight, waveform, mask=np.ones(voltage.shape, bool))
+        return cls(voltage, measured, weight, waveform, mask=np.ones(voltage.shape, bool))
 
-    def _junction_voltage(self, x: Real) -> Real:
-        return junction_voltage(x, self.voltage[:, None] + self.waveform)
-
-    def _harmonic(self, current: Real) -> Real:
-        """First harmonic of something along the cycle over that of the device voltage."""
+    def reading(self, current: Real) -> Real:
         return first_harmonic(current) / first_harmonic(self.waveform)
-
-    def model(self, x: Real) -> Real:
-        return self._harmonic(junction_of(x).current(self._junction_voltage(x), x[2]))
-
-    def residuals(self, x: Real) -> Real:
-        return (self.conductance - self.model(x)) * self.weight
-
-    def jacobian(self, x: Real) -> Real:
-        slopes = current_slopes(x, self._junction_voltage(x))
-        return np.stack([-self._harmonic(slope) * self.weight for slope in slopes], axis=-1)
 
 
 def _parameters(voltage: Real, conductance: Real, excitation: float, start: FitResult | None) -> list[Parameter]:

@@ -1,7 +1,7 @@
 """Gap, normal-state resistance and electron temperature of a SINIS pair from its current–voltage curve."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,17 +14,16 @@ from labnis.fit.junction._curve_data import curve_warnings, refuse_clipped
 from labnis.fit.junction._excitation import phases
 from labnis.fit.junction._pair import (
     ASSUMED,
+    PairModel,
     check_resistance,
-    current_slopes,
     device_share,
     device_waveform,
-    junction_of,
-    junction_voltage,
     pair_parameters,
     thermal_reach,
 )
+from labnis.fit.parameters import Parameter, hold, restarted
 from labnis.fit.result import FitError, FitResult
-from labnis.fit.solver import Model, Parameter, hold, restarted, solve
+from labnis.fit.solver import solve
 
 __all__ = ["current_voltage_model", "current_voltage_sensitivity", "fit_current_voltage"]
 
@@ -135,32 +134,17 @@ def _settled(now: Real, before: Real, unit: float) -> bool:
     return now.shape == before.shape and bool(np.abs(now - before).max() <= _SETTLED * unit)
 
 
-@dataclass(frozen=True)
-class _Sweep(Model):
-    """Data, weights and excitation of one round of the fit.
+class _Sweep(PairModel):
+    """The mean current; a residual scatters (1 + G·R_s) times as much as the current alone."""
 
-    The device voltage carries −R_s times the noise of the current, so a residual scatters (1 + G·R_s) times as much as
-    the current alone: `weight` undoes that. `waveform` (n, phases) is the excitation at the device (V).
-    """
-
-    voltage: Real
-    current: Real
-    weight: Real
-    waveform: Real
-
-    def _junction_voltage(self, x: Real) -> Real:
-        return junction_voltage(x, self.voltage[:, None] + self.waveform)
+    def reading(self, current: Real) -> Real:
+        return np.asarray(current.mean(axis=-1))
 
     def model(self, x: Real) -> Real:
-        return np.asarray(junction_of(x).current(self._junction_voltage(x), x[2]).mean(axis=-1) + x[5])
-
-    def residuals(self, x: Real) -> Real:
-        return (self.current - self.model(x)) * self.weight
+        return np.asarray(super().model(x) + x[5])
 
     def jacobian(self, x: Real) -> Real:
-        at = self._junction_voltage(x)
-        slopes = [*current_slopes(x, at), np.ones_like(at)]
-        return np.asarray(-np.stack(slopes, axis=-1).mean(axis=1) * self.weight[:, None])
+        return np.concatenate([super().jacobian(x), -self.weight[:, None]], axis=1)
 
 
 def _parameters(voltage: Real, current: Real, start: FitResult | None) -> list[Parameter]:

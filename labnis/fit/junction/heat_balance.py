@@ -14,8 +14,9 @@ from labnis.fit.derived import with_derived
 from labnis.fit.junction._cooler_parameters import INVERSE, UNITS, cooler_at, cooler_parameters, inverted, values_of
 from labnis.fit.junction._isotherms import BATH_RANGE, Isotherm, Sweeps, bath_names
 from labnis.fit.junction._steady_state import steady_state_slopes
+from labnis.fit.parameters import Parameter, joined, restarted
 from labnis.fit.result import FitError, FitResult
-from labnis.fit.solver import Parameter, joined, restarted, solve
+from labnis.fit.solver import solve
 from labnis.physics import NoOperatingPointError, SINISCooler
 from labnis.physics.superconductor import critical_temperature
 

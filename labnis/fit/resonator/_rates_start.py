@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import median_filter
 
+from labnis.fit.parameters import Parameter
 from labnis.fit.resonator._traces import ReflectionData, Traces
 from labnis.fit.result import FitError, FitResult
-from labnis.fit.solver import Parameter
 
 __all__ = ["rate_parameters"]
 

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.constants import e, h, k
 
+from labnis.fit.parameters import Parameter
 from labnis.fit.result import FitResult
-from labnis.fit.solver import Parameter
 from labnis.physics import NISJunction
 
 __all__ = ["JUNCTION_NAMES", "RATE_NAMES", "Tunnelling", "junction_parameters", "tunnelling", "tunnelling_slopes"]

@@ -17,11 +17,12 @@ from scipy.ndimage import median_filter
 from labnis.fit.arrays import real_columns
 from labnis.fit.derived import with_quantity
 from labnis.fit.information import Sensitivity, thinned
+from labnis.fit.parameters import Parameter, hold, prior_rows, restarted
 from labnis.fit.resonator._emission_data import EmissionData, refuse_impossible, spectra_warnings
 from labnis.fit.resonator._lines import Lines, Spectra
 from labnis.fit.resonator._tunnelling import JUNCTION_NAMES, RATE_NAMES
 from labnis.fit.result import FitError, FitResult
-from labnis.fit.solver import Parameter, hold, prior_rows, restarted, solve, without_outliers
+from labnis.fit.solver import solve, without_outliers
 
 __all__ = ["EmissionData", "emission_model", "emission_sensitivity", "fit_emitted_power"]
 

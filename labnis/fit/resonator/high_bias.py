@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.constants import k
 
 from labnis.fit.derived import with_derived
+from labnis.fit.parameters import Parameter
 from labnis.fit.resonator._emission_data import (
     HIGH_BIAS,
     EmissionData,
@@ -27,7 +28,7 @@ from labnis.fit.resonator._emission_data import (
 from labnis.fit.resonator._tunnelling import JUNCTION_NAMES, RATE_NAMES
 from labnis.fit.resonator.reflection import ReflectionData
 from labnis.fit.result import FitError, FitResult
-from labnis.fit.solver import Model, Parameter, solve
+from labnis.fit.solver import Model, solve
 from labnis.physics import (
     NISJunction,
     Resonator,

@@ -19,12 +19,13 @@ from numpy.typing import ArrayLike, NDArray
 from labnis.fit.arrays import real_columns
 from labnis.fit.derived import with_derived
 from labnis.fit.information import Sensitivity, thinned
+from labnis.fit.parameters import hold, joined, prior_rows
 from labnis.fit.resonator._biases import refuse_impossible_biases
 from labnis.fit.resonator._rates_start import rate_parameters
 from labnis.fit.resonator._traces import ReflectionData, Response, Traces
 from labnis.fit.resonator._tunnelling import JUNCTION_NAMES, junction_parameters, tunnelling
 from labnis.fit.result import FitError, FitResult
-from labnis.fit.solver import hold, joined, prior_rows, solve, without_outliers
+from labnis.fit.solver import solve, without_outliers
 
 __all__ = ["FANO_REAL", "ReflectionData", "fit_reflection", "reflection_model", "reflection_sensitivity"]
 

@@ -21,10 +21,11 @@ from scipy.special import gammaincc
 
 from labnis.fit.arrays import complex_array, real_columns
 from labnis.fit.derived import with_derived
+from labnis.fit.parameters import Parameter
 from labnis.fit.resonator._resonance_start import SIGNIFICANT, Rational, phase_steps, search, without_glitches
 from labnis.fit.resonator.reflection import FANO_REAL
 from labnis.fit.result import FitError, FitResult
-from labnis.fit.solver import Parameter, Solution, TraceModel, as_real, solve
+from labnis.fit.solver import Solution, TraceModel, as_real, solve
 
 __all__ = ["fit_resonance"]
 

@@ -1,0 +1,101 @@
+"""Fit parameters: start values and bounds, which of them are held fixed, and what a prior says of them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import block_diag
+
+from labnis.fit.result import FitError, FitResult
+
+__all__ = ["Parameter", "conditioned", "hold", "joined", "prior_rows", "restarted"]
+
+Real = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A fit parameter: start value, the scale on which the model changes, physical bounds, whether it is held fixed."""
+
+    name: str
+    unit: str
+    start: float
+    scale: float
+    lower: float = -np.inf
+    upper: float = np.inf
+    fixed: bool = False
+
+
+def hold(parameters: Sequence[Parameter], fixed: Mapping[str, float] | None) -> list[Parameter]:
+    """Return `parameters` with those in `fixed` held at the values given there.
+
+    Raises
+    ------
+    FitError
+        For an unknown name, or a value outside the physical bounds.
+
+    """
+    values = {name: float(value) for name, value in (fixed or {}).items()}
+    known = {p.name: p for p in parameters}
+    for name, value in values.items():
+        if name not in known:
+            raise FitError(f"{name!r} cannot be held fixed; the parameters are {', '.join(known)}")
+        if not known[name].lower <= value <= known[name].upper or not np.isfinite(value):
+            p = known[name]
+            raise FitError(
+                f"{name} cannot be held at {value:g} {p.unit}; it is from {p.lower:g} to {p.upper:g} {p.unit}"
+            )
+    return [replace(p, start=values[p.name], fixed=True) if p.name in values else p for p in parameters]
+
+
+def restarted(parameters: Sequence[Parameter], values: Sequence[float] | Real) -> list[Parameter]:
+    """Return `parameters` with other start values, given in their order."""
+    return [replace(p, start=float(value)) for p, value in zip(parameters, values, strict=True)]
+
+
+def prior_rows(names: Sequence[str], prior: FitResult | None) -> tuple[Real, Real]:
+    """Matrix A and vector b such that |A·θ − b|² is the prior's χ² for the parameters `names`."""
+    if prior is None:
+        return np.zeros((0, len(names))), np.zeros(0)
+    known = [name for name in prior.names if name in names]
+    selected = prior.select(known)
+    sigma = np.sqrt(np.diag(selected.covariance))
+    correlation = selected.covariance / np.outer(sigma, sigma)
+    whitener = np.linalg.inv(np.linalg.cholesky(correlation)) / sigma
+    matrix = np.zeros((len(known), len(names)))
+    matrix[:, [names.index(name) for name in known]] = whitener
+    return matrix, whitener @ selected.values
+
+
+def joined(first: FitResult, second: FitResult) -> FitResult:
+    """Return one prior made of two independent ones."""
+    return replace(
+        first,
+        names=first.names + second.names,
+        units=first.units + second.units,
+        values=np.concatenate([first.values, second.values]),
+        covariance=block_diag(first.covariance, second.covariance),
+    )
+
+
+def conditioned(parameters: Sequence[Parameter], prior: FitResult | None) -> tuple[list[Parameter], FitResult | None]:
+    """Hold what the prior knows exactly, and return the prior of the free parameters given those that are held."""
+    if prior is None:
+        return list(parameters), None
+    sigma = dict(zip(prior.names, np.sqrt(np.diag(prior.covariance)), strict=True))
+    exact = {name: prior[name].value for name in prior.names if sigma[name] == 0}
+    held = [replace(p, start=exact[p.name], fixed=True) if p.name in exact and not p.fixed else p for p in parameters]
+    fixed = {p.name: p.start for p in held if p.fixed and sigma.get(p.name, 0.0) > 0}
+    free = [p.name for p in held if not p.fixed and p.name in prior.names]
+    if not free:
+        return held, None
+    selected, rest = prior.select(free), prior.select([*free, *fixed])
+    if fixed:
+        n, scale = len(free), np.sqrt(np.diag(rest.covariance))
+        correlation = rest.correlation
+        weight = np.linalg.solve(correlation[n:, n:], correlation[n:, :n]).T
+        shift = weight @ ((np.array([*fixed.values()]) - rest.values[n:]) / scale[n:]) * scale[:n]
+        narrowed = (correlation[:n, :n] - weight @ correlation[n:, :n]) * np.outer(scale[:n], scale[:n])
+        selected = replace(selected, values=selected.values + shift, covariance=narrowed)
+    return held, selected

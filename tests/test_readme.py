@@ -23,6 +23,7 @@ REAL = {
     "labnis resume",
     "labnis recover FILE",
     "labnis twin serve --port 5025",
+    "labnis new lab FOLDER",
 }
 
 
@@ -31,6 +32,9 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A working copy in which every README command can be given as it stands."""
     folder = tmp_path_factory.mktemp("readme")
     shutil.copy(ROOT / "station.yaml", folder)
+    queue = "[{procedure: IVSweep, set: {points: 41}}, {procedure: ReflectionVsBias, set: {points: 5}}]"
+    assert queue in (ROOT / "README.md").read_text(encoding="utf-8")
+    (folder / "night.yaml").write_text(queue, encoding="utf-8")
     shutil.copytree(ROOT / "sim_instruments", folder / "sim_instruments", ignore=shutil.ignore_patterns("*.py"))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)

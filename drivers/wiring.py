@@ -2,22 +2,49 @@
 
 ::
 
-    source-meter ──1/divider──┬── series_resistance ── device ── current amplifier (virtual ground)
+    source ──────1/divider──────┬── series_resistance ── device ── current amplifier (virtual ground)
     lock-in sine ──1/excitation_divider──┘                            │ gain (V/A)
-                                                                      └── lock-in input (AC) and auxiliary input 1 (DC)
+                                                                      └── lock-in input (AC), voltmeter (DC)
 
 The voltage behind the divider is the *bias*. Without current the device sees all of it; with current, `bias` less the
 drop over `series_resistance`.
 """
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from typing import Annotated
 
-__all__ = ["Wiring"]
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+__all__ = ["Amplifier", "Wiring"]
+
+AtLeastOne = Annotated[float, Field(ge=1)]
+NonNegative = Annotated[float, Field(ge=0)]
 
 
-@dataclass(frozen=True)
-class Wiring:
+def _not_zero(gain: float) -> float:
+    if gain == 0:
+        raise ValueError("found 0; a gain may be positive or negative")
+    return gain
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, hide_input_in_errors=True)
+
+
+class Amplifier(_Section):
+    """An amplifier between the device and an instrument.
+
+    Attributes
+    ----------
+    gain
+        V/A for a current amplifier, V/V for a voltage amplifier; negative if it inverts.
+
+    """
+
+    gain: Annotated[float, AfterValidator(_not_zero)]
+
+
+class Wiring(_Section):
     """Conversions between instrument and device units.
 
     Attributes
@@ -26,45 +53,28 @@ class Wiring:
         Source voltage per bias voltage, ≥ 1.
     series_resistance
         Resistance of the whole bias line in series with the device (ohm): filters, leads, amplifier input.
-    current_amplifier_gain
-        Transimpedance (V/A), positive.
     excitation_divider
         Lock-in sine voltage per bias voltage, ≥ 1.
-    current_reading
-        Who measures the direct current: the source-meter itself ("source") or the current amplifier through the
-        lock-in's auxiliary input 1 ("amplifier"). Behind a divider the source-meter mostly sees the divider's own
-        current, so `divider` > 1 needs "amplifier".
     probe_attenuation
         Attenuation from the network analyzer's output to the device (dB), for the probe power quoted in the record.
+    amplifiers
+        Amplifiers by name.
+    role_amplifiers
+        Role → name of the amplifier that its instrument reads. Filled in from the roles of the station file.
 
     Raises
     ------
-    ValueError
-        Where a value is out of range or the two current paths contradict each other.
+    pydantic.ValidationError
+        A `ValueError`, where a value is out of range.
 
     """
 
-    divider: float = 1.0
-    series_resistance: float = 0.0
-    current_amplifier_gain: float = 1e7
-    excitation_divider: float = 1e4
-    current_reading: Literal["source", "amplifier"] = "source"
+    divider: AtLeastOne = 1.0
+    series_resistance: NonNegative = 0.0
+    excitation_divider: AtLeastOne = 1e4
     probe_attenuation: float = 0.0
-
-    def __post_init__(self) -> None:
-        if not self.divider >= 1:
-            raise ValueError(f"divider is {self.divider}; it must be 1 or more (source voltage per bias voltage)")
-        if not self.excitation_divider >= 1:
-            raise ValueError(f"excitation_divider is {self.excitation_divider}; it must be 1 or more")
-        if not self.series_resistance >= 0:
-            raise ValueError(f"series_resistance is {self.series_resistance} ohm; it must be 0 or more")
-        if not self.current_amplifier_gain > 0:
-            raise ValueError(f"current_amplifier_gain is {self.current_amplifier_gain} V/A; it must be positive")
-        if self.divider > 1 and self.current_reading == "source":
-            raise ValueError(
-                f"divider is {self.divider} with current_reading 'source': the source-meter would measure the "
-                "divider's own current; set current_reading to 'amplifier'"
-            )
+    amplifiers: Mapping[str, Amplifier] = {}
+    role_amplifiers: Mapping[str, str] = {}
 
     def source_voltage(self, bias: float) -> float:
         """Source voltage (V) that puts `bias` (V) on the bias line."""
@@ -78,11 +88,24 @@ class Wiring:
         """Voltage across the device (V) at `bias` (V) while `current` (A) flows."""
         return bias - current * self.series_resistance
 
-    def amplifier_current(self, voltage: float) -> float:
-        """Device current (A) for a current-amplifier output `voltage` (V)."""
-        return voltage / self.current_amplifier_gain
+    def gain(self, role: str) -> float:
+        """Gain (V/A or V/V) of the amplifier that the instrument in `role` reads: the named one, or the only one.
 
-    def device_conductance(self, lockin_voltage: complex, excitation: float) -> float:
+        Raises
+        ------
+        LookupError
+            Where neither is there.
+
+        """
+        names = [self.role_amplifiers[role]] if role in self.role_amplifiers else list(self.amplifiers)
+        if len(names) != 1:
+            raise LookupError(
+                f"the role {role} names no amplifier and the wiring has {', '.join(names) or 'none'}; write "
+                f"{role}: {{instrument: …, amplifier: NAME}} and describe NAME under labnis.wiring.amplifiers"
+            )
+        return self.amplifiers[names[0]].gain
+
+    def device_conductance(self, lockin_voltage: complex, excitation: float, role: str = "lockin") -> float:
         """Differential conductance of the device (S) from the lock-in reading.
 
         Parameters
@@ -91,11 +114,13 @@ class Wiring:
             Reading X + iY at the current amplifier's output (V rms); the in-phase part counts.
         excitation
             Amplitude of the lock-in's sine output (V rms), positive.
+        role
+            Of the lock-in.
 
         Notes
         -----
         Device and series resistance divide the excitation: with g = i/v of the whole line, G = g / (1 − g·R_s).
 
         """
-        line = lockin_voltage.real / self.current_amplifier_gain / (excitation / self.excitation_divider)
+        line = lockin_voltage.real / self.gain(role) / (excitation / self.excitation_divider)
         return line / (1 - line * self.series_resistance)

@@ -1,10 +1,10 @@
-"""A process that outlives the run and takes the bias to zero if the run dies.
+"""A process that outlives the run and makes the station safe if the run dies.
 
 The run holds the writing end of a pipe to the guardian. As long as the pipe is open nothing happens; the line "release"
 ends the guardian; the end of the file means that the run died without it — `kill -9` and crashes included — and the
 guardian opens the bias source itself, ramps it to zero from its read-back value within the station's limits, proves it,
-and switches the output off. It has everything it needs imported before the run starts, ignores the signals of the run's
-terminal, and never touches the source while the run lives.
+and switches the output off; then it brings the station's set-points to their ends. It has everything it needs imported
+before the run starts, ignores the signals of the run's terminal, and never touches an instrument while the run lives.
 
 What no process can do is act when the whole computer loses power: use the source's own limits for that.
 """
@@ -15,16 +15,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from drivers.errors import InstrumentError
 from labnis.errors import BusyError, InstrumentFault, LabnisError
 from labnis.safety.make_safe import make_safe
-from labnis.station import BiasUnknownError, StationConfig, load_station
-from labnis.station.connecting import instrument_class
+from labnis.station import BiasUnknownError, StationConfig, instrument_class, load_station
 
 __all__ = ["guarded", "main"]
 
@@ -32,29 +30,23 @@ READY_WITHIN = 30.0
 """Time (s) that a guardian has to start; imports on a slow disk take a while."""
 
 BUSY_PATIENCE = 60.0
-"""Time (s) that a guardian waits for a station that somebody else holds by now."""
+"""Time (s) that a guardian waits for a station that another process holds by now."""
 
 ATTEMPTS, PAUSE = 3, 2.0
 """How often a guardian tries to reach the source, and the time (s) in between: a network may come back."""
 
 
 @contextmanager
-def guarded(
-    station: Path,
-    *,
-    visalib: str | None = None,
-    addresses: Mapping[str, str] | None = None,
-    on_loss: Callable[[str], None],
-) -> Iterator[None]:
+def guarded(station: Path, *, on_loss: Callable[[str], None]) -> Iterator[None]:
     """Keep a guardian for the station file `station` while the context lasts.
 
-    The context must end only after the bias is at zero, for it releases the guardian — unless the run itself failed to
-    reach zero (BiasUnknownError): then the guardian tries, over a connection of its own.
+    The context must end only after the bias is at zero, because it releases the guardian — unless the run itself failed
+    to reach zero (BiasUnknownError): then the guardian tries, over a connection of its own.
 
     Parameters
     ----------
-    station, visalib, addresses
-        What the guardian needs to open the bias source, as the run does.
+    station
+        The station file.
     on_loss
         Called from another thread, with a sentence, if the guardian dies before it is released.
 
@@ -63,9 +55,7 @@ def guarded(
     InstrumentFault
         If no guardian can be started: without one, nothing is moved.
     """
-    plan = json.dumps(
-        {"station": str(station.resolve()), "visalib": visalib, "addresses": addresses and dict(addresses)}
-    )
+    plan = json.dumps({"station": str(station.resolve())})
     process = subprocess.Popen(  # this very interpreter with this very module, no shell
         [sys.executable, "-m", "labnis.safety.guardian"],
         stdin=subprocess.PIPE,
@@ -95,7 +85,7 @@ RELEASE, FAILED = "release", "failed"
 
 
 def _say(process: "subprocess.Popen[str]", line: str) -> None:
-    """Write a line to the guardian; one that is gone has been noticed elsewhere."""
+    """Write a line to the guardian; its death is reported by `_watch`."""
     if process.stdin is None or process.stdin.closed:
         return
     try:
@@ -123,7 +113,7 @@ def _await_ready(process: "subprocess.Popen[str]") -> None:
 def _watch(process: "subprocess.Popen[str]", released: threading.Event, on_loss: Callable[[str], None]) -> None:
     code = process.wait()
     if not released.is_set():
-        on_loss(f"the guardian process died (exit code {code}): nobody would make a dying run safe, so it stops now")
+        on_loss(f"the guardian process died (exit code {code}): a dying run would not be made safe, so it stops now")
 
 
 def main() -> int:
@@ -133,26 +123,26 @@ def main() -> int:
             signal.signal(getattr(signal, name), signal.SIG_IGN)
     plan = json.loads(sys.stdin.readline())
     config = load_station(Path(plan["station"]))
-    for role in {"bias", "lockin"} & config.roles.filled().keys():
-        instrument_class(config, config.roles.filled()[role])  # imported now: it takes longer than the way to zero
+    for role in ("bias", *config.setpoints):
+        instrument_class(config, config.roles[role].instrument)  # imported now: it takes longer than ramping to zero
     print("ready", flush=True)  # noqa: T201  # the run waits for this line
     last_words = sys.stdin.readline().strip()
     if last_words == RELEASE:
         return 0
     cause = "the run could not bring the bias to zero" if last_words == FAILED else "the run died"
     try:
-        report, code = f"{cause}; {_persistently(lambda: _zero(config, plan))}", 0
-    except Exception as error:  # noqa: BLE001  # the last word of the last line of defence
+        report, code = f"{cause}; {_persistently(lambda: _safe(config))}", 0
+    except Exception as error:  # noqa: BLE001  # last resort: report, never raise
         report, code = f"{cause}, and neither could the guardian: {error}", 5
     print(f"labnis guardian: {report}", file=sys.stderr, flush=True)  # noqa: T201
     return code
 
 
-def _zero(config: StationConfig, plan: Mapping[str, Any]) -> str:
+def _safe(config: StationConfig) -> str:
     try:
-        return make_safe(config, visalib=plan["visalib"], addresses=plan["addresses"], patience=BUSY_PATIENCE)
+        return make_safe(config, patience=BUSY_PATIENCE)
     except BusyError as error:
-        # Somebody else has opened the station since; whoever does begins by reading the level back.
+        # Another process has opened the station since, and begins by reading the level back.
         return f"left alone: {error}"
 
 

@@ -1,87 +1,120 @@
-"""Zero, from any process: open the bias source alone, ramp it down, prove it, switch it off."""
+"""Zero, from any process: every output of the station by its own connection, the bias first."""
 
+import logging
 import os
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Callable
 from contextlib import suppress
 
 from labnis.errors import BusyError
-from labnis.station.config import StationConfig
+from labnis.station import BiasUnknownError, OpenStation, StationConfig, open_station
 from labnis.station.lock import Holder, holder_of_station
-from labnis.station.opening import open_station
 
 __all__ = ["make_safe", "stop_holder"]
+
+logger = logging.getLogger(__name__)
 
 PATIENCE = 15.0
 """Time (s) that a run gets to ramp down and end by itself after it was asked to."""
 
+WORTH_TELLING = 10.0
+"""Ramps that may take longer (s) are announced."""
 
-def make_safe(
-    config: StationConfig,
-    *,
-    visalib: str | None = None,
-    addresses: Mapping[str, str] | None = None,
-    patience: float = 0.0,
-) -> str:
-    """Ramp the station's bias to zero from its read-back value, verify it, and switch the output off.
+
+def make_safe(config: StationConfig, *, patience: float = 0.0) -> str:
+    """Ramp the station's bias to zero from its read-back value, verify it, and switch the output off; then set-points.
+
+    Set-points follow as the station file says (`at_end`), those that take longest last. Each is attempted whatever the
+    others did.
 
     Parameters
     ----------
-    config, visalib, addresses
-        As for `open_station`.
+    config
+        The station.
     patience
-        Time (s) to wait for a station that is in use. A process that dies lets go of its pipes and of its locks one
-        after the other, and a guardian may be at work on the same station.
+        Time (s) to wait for a station that is in use. A process that dies releases its pipes and its locks one after
+        the other, and a guardian may be at work on the same station.
 
     Returns
     -------
     str
-        What was found and done, in one sentence.
+        What was found and done.
 
     Raises
     ------
     BusyError
-        Another process holds the station, and did not let go of it.
+        Another process holds the station, and did not release it.
     ConfigurationError
-        The source cannot be opened.
+        An instrument cannot be opened.
     InstrumentError
-        The way to zero failed; the message says what is known of the bias.
+        Ramping failed; the message says what is known of the bias.
     """
     deadline = time.monotonic() + patience
     while True:
         try:
-            return _zero(config, visalib, addresses)
+            return _all_zero(config)
         except BusyError:
             if time.monotonic() >= deadline:
                 raise
             time.sleep(0.02)
 
 
-def _zero(config: StationConfig, visalib: str | None, addresses: Mapping[str, str] | None) -> str:
+def _all_zero(config: StationConfig) -> str:
     """Body of `make_safe`: one attempt."""
-    with open_station(config, required_roles=("bias",), visalib=visalib, addresses=addresses) as station:
-        before = station.bias.present()
-        was_on = station.source.output_enabled()
-        station.bias.shutdown()
+    done: list[str] = []
+    failures: list[Exception] = []
+
+    def attempt(step: Callable[[], str]) -> None:
+        try:
+            done.append(step())
+        except Exception as error:  # noqa: BLE001  # the other outputs are made safe all the same
+            failures.append(error)
+
+    with open_station(config) as station:
+        attempt(lambda: _bias_zero(station))
+        for role, spec in sorted(config.setpoints.items(), key=lambda item: item[1].longest_ramp):
+            if spec.at_end != "stay":
+                attempt(lambda role=role: _finished(station, role))  # type: ignore[misc]  # a default argument
+    if failures:
+        worst = next((error for error in failures if isinstance(error, BiasUnknownError)), failures[0])
+        for text in [*(f"also: {error}" for error in failures if error is not worst), *done]:
+            worst.add_note(text)
+        raise worst
+    return "; ".join(done)
+
+
+def _bias_zero(station: OpenStation) -> str:
+    station.open(["bias"], alone=True)
+    before = station.bias.present()
+    was_on = station.source.output_enabled()
+    station.bias.shutdown()
     state = "on" if was_on else "off"
     return f"the bias was {before:.6g} V with the output {state}; it is 0 V now, read back, and the output is off"
+
+
+def _finished(station: OpenStation, role: str) -> str:
+    station.open([role], alone=True)
+    setpoint = station.setpoints[role]
+    if setpoint.longest_ramp > WORTH_TELLING:
+        logger.warning("ramping %s to 0 takes up to %.0f s", role, setpoint.longest_ramp)
+    return setpoint.finish()
 
 
 def stop_holder(config: StationConfig) -> str | None:
     """End the process that holds the station: ask it first, kill it if it does not go.
 
-    A run that is asked ramps down itself; one that is killed is made safe by its guardian or by whoever called this.
+    A run that is asked ramps down itself; one that is killed is made safe by its guardian or by the caller.
 
     Returns
     -------
     str or None
-        What happened, or None if nobody held the station.
+        What happened, or None if the station was not held.
 
     Raises
     ------
     BusyError
-        Somebody on another machine holds it, or it cannot be ended.
+        A process on another machine holds it, or it cannot be ended.
     """
     holder = holder_of_station(config.path)
     if holder is None:
@@ -110,10 +143,10 @@ def _send(holder: Holder, signum: int) -> None:
 
 
 def _gone(config: StationConfig, holder: Holder, patience: float) -> bool:
-    """Whether `holder` lets go of the station within `patience` (s); its guardian may take it over."""
+    """Whether `holder` releases the station within `patience` (s); its guardian may take it over."""
     deadline = time.monotonic() + patience
     while time.monotonic() < deadline:
-        with suppress(BusyError):  # taken this moment by somebody who has not said who it is
+        with suppress(BusyError):  # taken this moment by a process that has not noted who it is
             found = holder_of_station(config.path)
             if found is None or found.pid != holder.pid:
                 return True

@@ -6,14 +6,16 @@ that trips takes the bias to zero and either waits there or ends the run.
 """
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Literal, TypeVar, cast
 
-from drivers.roles import Clock, Roles
+from drivers.errors import CommunicationError, ReadingError
+from drivers.roles import Acquisition, Clock, Roles
 from labnis.errors import InterlockError
-from labnis.safety.interlocks import INTERVAL, Interlocks, Trip
-from labnis.safety.invalid_readings import Judged, JudgedThermometer, Quality
+from labnis.safety.interlocks import INTERVAL, Interlocks, InterlockViolation
+from labnis.safety.invalid_readings import Quality, ValidatedRole
 from labnis.safety.stop_requests import StopRequest
 from labnis.station import OpenStation
+from labnis.station.role_spec import STANDARD_KINDS
 
 __all__ = ["Safeguards", "Stopped"]
 
@@ -21,7 +23,10 @@ SLICE = 0.2
 """Longest time (s) that a waiting procedure takes to notice a request to stop."""
 
 
-class Stopped(Exception):  # noqa: N818  # no error: the way out of a procedure that waits
+Data_co = TypeVar("Data_co", covariant=True)
+
+
+class Stopped(Exception):  # noqa: N818  # no error: it ends a procedure that waits
     """Raised inside a procedure that waits when the run is to stop; the run knows why."""
 
 
@@ -39,6 +44,7 @@ class _GuardedClock:
     def __init__(self, clock: Clock, watch: Callable[[], Literal["fine", "moved", "stop"]]) -> None:
         self._clock = clock
         self._watch = watch
+        self.moves = 0  # how often the bias was away while somebody slept
 
     def time(self) -> float:
         """Time of the experiment (s)."""
@@ -53,7 +59,28 @@ class _GuardedClock:
             if found == "stop":
                 raise Stopped
             if found == "moved":  # what had settled has to settle again
+                self.moves += 1
                 end = self._clock.time() + seconds
+
+
+class _GuardedRoles(Roles):
+    """Roles of a run: an acquisition during which the bias was away is made again, one that fails may be skipped."""
+
+    def acquire(self, instrument: Acquisition[Data_co]) -> Data_co:
+        """Start an acquisition, wait for it, and return its data; raises Stopped where the run is to end."""
+        clock = self.clock
+        while isinstance(clock, _GuardedClock):  # always
+            before = clock.moves
+            try:
+                data = super().acquire(instrument)
+            except (CommunicationError, ReadingError) as error:
+                if not isinstance(instrument, ValidatedRole):
+                    raise
+                instrument.skip(error)
+                return cast(Data_co, instrument.invalid_acquisition())
+            if clock.moves == before:
+                return data
+        return super().acquire(instrument)
 
 
 class Safeguards:
@@ -67,16 +94,25 @@ class Safeguards:
         Where the run is asked to stop.
     report
         Called with (kind, message) for everything that belongs into the run's events.
+    on_error
+        "stop" ends the run where a reading fails; "skip" flags the row.
 
     Attributes
     ----------
     roles
         What the procedure gets.
     quality
-        Marks of the row that is being measured.
+        Flags of the row that is being measured.
     """
 
-    def __init__(self, station: OpenStation, stop: StopRequest, report: Callable[[str, str], None]) -> None:
+    def __init__(
+        self,
+        station: OpenStation,
+        stop: StopRequest,
+        report: Callable[[str, str], None],
+        *,
+        on_error: Literal["stop", "skip"] = "stop",
+    ) -> None:
         limits = station.config.limits
         self._station = station
         self._stop = stop
@@ -85,17 +121,16 @@ class Safeguards:
         self._interlocks = Interlocks(
             station.config.interlocks, station.roles, station.clock, stale_after=limits.fridge_stale
         )
-        self.quality = Quality(limits.on_compliance, lambda text: report("quality", text))
+        self.quality = Quality(limits.on_compliance, lambda text: report("quality", text), on_error)
         self.roles = self._wrapped(station.roles)
 
     def _wrapped(self, roles: Roles) -> Roles:
-        def judged(name: str, player: Any) -> Any:
-            return (JudgedThermometer if name == "fridge" else Judged)(player, self.quality)
-
-        return Roles(
+        specs = self._station.config.roles
+        kinds = {role: specs[role].kind if role in specs else STANDARD_KINDS[role] for role in roles}
+        return _GuardedRoles(
             clock=_GuardedClock(roles.clock, self._watch),
             wiring=roles.wiring,
-            **{name: judged(name, player) for name, player in roles.players.items()},
+            **{role: ValidatedRole(player, kinds[role], self.quality) for role, player in roles.players.items()},
         )
 
     def check_before_start(self) -> None:
@@ -106,33 +141,33 @@ class Safeguards:
         InterlockError
             Says which and what it read.
         """
-        trip = self._interlocks.check(bias_is_on=False)
-        if trip is not None:
-            self._report("interlock", trip.reason)
-            raise InterlockError(f"not begun: {trip.reason}. The output was not switched on")
+        violation = self._interlocks.check(bias_is_on=False)
+        if violation is not None:
+            self._report("interlock", violation.reason)
+            raise InterlockError(f"not begun: {violation.reason}. The output was not switched on")
 
     def should_stop(self) -> bool:
         """What a procedure asks between two points."""
         return self._watch() == "stop"
 
     def _watch(self) -> Literal["fine", "moved", "stop"]:
-        trip = None if self._stop else self._interlocks.due(bias_is_on=self._station.bias.in_use)
-        if trip is not None:
-            self._hold(trip)
+        violation = None if self._stop else self._interlocks.due(bias_is_on=self._station.bias.in_use)
+        if violation is not None:
+            self._hold(violation)
         if self._stop:
             return "stop"
-        return "fine" if trip is None else "moved"
+        return "fine" if violation is None else "moved"
 
-    def _hold(self, trip: Trip) -> None:
+    def _hold(self, violation: InterlockViolation) -> None:
         """Bias to zero; then wait until the interlocks are satisfied and go back, or end the run."""
-        self._report("interlock", trip.reason)
+        self._report("interlock", violation.reason)
         bias = self._station.bias
         before = bias.present() if bias.in_use else 0.0
         if bias.in_use:
             bias.to_zero()
-        if trip.abort or not self._resume:
-            hint = "" if trip.abort else "; labnis.limits.resume_after_pause is false, so the run does not wait"
-            self._stop.ask(InterlockError(f"{trip.reason}. The bias is at zero{hint}"))
+        if violation.abort or not self._resume:
+            hint = "" if violation.abort else "; labnis.limits.resume_after_pause is false, so the run does not wait"
+            self._stop.ask(InterlockError(f"{violation.reason}. The bias is at zero{hint}"))
             return
         self._report("paused", "the bias is at zero until the interlocks are satisfied")
         while (left := self._interlocks.check(bias_is_on=False)) is not None and not self._stop:

@@ -1,6 +1,7 @@
 """Stopping as a request: a run that is asked to stop finishes its point, makes the outputs safe, and then ends."""
 
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -13,7 +14,7 @@ _SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP
 
 
 class StopRequest:
-    """Whether somebody asked the run to stop, and why. Only the first reason counts; any thread may ask.
+    """Whether the run was asked to stop, and why. Only the first reason counts; any thread may ask.
 
     Attributes
     ----------
@@ -48,9 +49,13 @@ def stop_on_signals() -> Iterator[StopRequest]:
     """Turn SIGINT, SIGTERM and SIGHUP into a request while the context lasts.
 
     However many signals come, none interrupts the run between two bytes or during the ramp to zero. SIGHUP stays
-    ignored where it is: under `nohup` a run is meant to outlive its terminal.
+    ignored where it is: under `nohup` a run is meant to outlive its terminal. Signals reach the main thread only: in
+    any other one, `ask` is the way to stop.
     """
     request = StopRequest()
+    if threading.current_thread() is not threading.main_thread():
+        yield request
+        return
 
     def note(signum: int, _frame: FrameType | None) -> None:
         if not request:

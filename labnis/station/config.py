@@ -4,199 +4,42 @@ Everything is checked before any instrument is touched: an unknown key, a wrong 
 ConfigurationError that names file, line, key, what was found and what is allowed.
 """
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    PrivateAttr,
-    SecretStr,
-    ValidationError,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+from pydantic import BaseModel, PrivateAttr, SecretStr, ValidationError
 
 from drivers.wiring import Wiring
 from labnis.errors import ConfigurationError
 from labnis.station.document import Document, Location, read_document
 from labnis.station.instruments import check_instruments, refuse_initial_values
+from labnis.station.old_keys import migrated
+from labnis.station.packages import refusal_of, use_packages
+from labnis.station.role_spec import SPECS, BiasSpec, RoleSpec, Section, SetpointSpec, spec_input
+from labnis.station.sections import Device, Interlock, Island, LabnisSection, Limits
 
-__all__ = ["Interlock", "Limits", "RoleNames", "StationConfig", "load_station"]
+if TYPE_CHECKING:
+    from sim_instruments import SimulatedInstrument
 
-Positive = Annotated[float, Field(gt=0)]
-AtLeastOne = Annotated[float, Field(ge=1)]
-NonNegative = Annotated[float, Field(ge=0)]
-Name = Annotated[str, Field(min_length=1)]
+__all__ = ["StationConfig", "load_station"]
 
+QUANTITIES = {
+    "bias": ("current", "device_voltage", "value"),
+    "thermometer": ("temperature", "value"),
+    "lockin": ("magnitude", "value"),
+    "ammeter": ("value",),
+    "voltmeter": ("value",),
+    "setpoint": ("value",),
+    "reading": ("value",),
+}
+"""Kind of a role → what an interlock can watch of it."""
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, hide_input_in_errors=True)
-
-
-class RoleNames(_Section):
-    """Which instrument of `instruments:` plays which role; `bias` is required."""
-
-    bias: Name
-    lockin: Name | None = None
-    analyzer: Name | None = None
-    vna: Name | None = None
-    fridge: Name | None = None
-
-    def filled(self) -> dict[str, str]:
-        """Role → instrument name, of the roles this station fills."""
-        return {role: name for role, name in self if name is not None}
+TAKEN = ("acquire", "clock", "get", "players", "wiring")
+"""Names that roles cannot have: `drivers.roles.Roles` has them already."""
 
 
-class WiringSection(_Section):
-    """The fields of `drivers.wiring.Wiring`, each with its own allowed range."""
-
-    divider: AtLeastOne = 1.0
-    series_resistance: NonNegative = 0.0
-    current_amplifier_gain: Positive = 1e7
-    excitation_divider: AtLeastOne = 1e4
-    current_reading: Literal["source", "amplifier"] = "source"
-    probe_attenuation: float = 0.0
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        self.checked()
-        return self
-
-    def checked(self) -> Wiring:
-        """The wiring as drivers and procedures use it."""
-        return Wiring(**self.model_dump())
-
-
-class Limits(_Section):
-    """What protects the device and the fridge. Biases are those behind the divider.
-
-    Attributes
-    ----------
-    maximum_bias
-        Largest absolute bias (V).
-    maximum_step
-        Largest single step of the bias while ramping (V).
-    ramp_rate
-        Rate that no ramp exceeds over any 100 ms (V/s).
-    compliance
-        Current limit at the source (A).
-    fridge_pause, fridge_abort
-        Temperatures (K) above which a run waits at zero bias, and above which it ends.
-    fridge_stale
-        Time (s) after which a thermometer whose reading has not changed in its last digit counts as dead.
-    resume_after_pause
-        Whether a run that waits goes on by itself when its interlocks are satisfied again; otherwise it ends.
-    on_compliance
-        What happens when the source hits its current limit: "stop" ends the run, "continue" marks the row.
-
-    """
-
-    maximum_bias: Positive
-    maximum_step: Positive
-    ramp_rate: Positive
-    compliance: Positive
-    fridge_pause: Positive | None = None
-    fridge_abort: Positive | None = None
-    fridge_stale: Positive = 60.0
-    resume_after_pause: bool = False
-    on_compliance: Literal["stop", "continue"] = "stop"
-
-    @field_validator("maximum_step")
-    @classmethod
-    def _step_within_bias(cls, step: float, info: ValidationInfo) -> float:
-        bias = info.data.get("maximum_bias")
-        if bias is not None and step > bias:
-            raise ValueError(f"found {step} V, more than maximum_bias ({bias} V); it must not exceed it")
-        return step
-
-    @field_validator("fridge_abort")
-    @classmethod
-    def _abort_above_pause(cls, abort: float | None, info: ValidationInfo) -> float | None:
-        pause = info.data.get("fridge_pause")
-        if pause is not None and abort is not None and abort <= pause:
-            raise ValueError(f"found {abort} K, not above fridge_pause ({pause} K); it must be higher")
-        return abort
-
-
-class Interlock(_Section):
-    """A condition that a run needs: `watch` must stay below `above` or above `below`.
-
-    Attributes
-    ----------
-    watch
-        What is read: role and quantity.
-    above, below
-        The interlock trips above, or below, this value (SI); exactly one of the two is given.
-    action
-        "pause" waits at zero bias, "abort" ends the run.
-
-    """
-
-    watch: Literal["fridge.temperature", "bias.current", "bias.device_voltage", "lockin.magnitude"]
-    above: float | None = None
-    below: float | None = None
-    action: Literal["pause", "abort"] = "abort"
-
-    @model_validator(mode="after")
-    def _one_side(self) -> Self:
-        if (self.above is None) == (self.below is None):
-            raise ValueError("exactly one of above and below is needed")
-        return self
-
-    def trips(self, value: float) -> bool:
-        """Whether `value` (SI) violates the condition; NaN always does."""
-        if self.above is not None:
-            return not value <= self.above
-        return not (self.below is not None and value >= self.below)
-
-    def __str__(self) -> str:
-        side = f"above {self.above:g}" if self.above is not None else f"below {self.below:g}"
-        return f"{self.watch} {side}"
-
-
-class Island(_Section):
-    """The device's normal-metal island, as far as it is known: from it the summary before a run foretells T_e.
-
-    Attributes
-    ----------
-    volume
-        In m³.
-    electron_phonon
-        Coupling Σ of electrons and phonons (W m⁻³ K⁻⁵): 2e9 for copper.
-    kapitza
-        Coupling of the island's phonons to the bath (W/K⁴); by default they are at its temperature.
-
-    """
-
-    volume: Positive
-    electron_phonon: Positive
-    kapitza: Positive | None = None
-
-
-class Twin(_Section):
-    """The simulated fridge of a dry run."""
-
-    file: Name
-
-
-class _LabnisSection(_Section):
-    """The `labnis:` part of the file, as written."""
-
-    roles: RoleNames
-    wiring: WiringSection
-    limits: Limits
-    interlocks: Annotated[tuple[Interlock, ...], Field(strict=False)] = ()
-    island: Island | None = None
-    data: Name = "data"
-    ledger: Annotated[SecretStr, Field(min_length=1)] | None = None
-    visalib: Name | None = None
-    twin: Twin | None = None
-
-
-class StationConfig(_Section):
+class StationConfig(Section):
     """A checked station file. Folders and files in it are resolved relative to the station file.
 
     Attributes
@@ -205,8 +48,12 @@ class StationConfig(_Section):
         The station file.
     instruments
         QCoDeS's section: instrument name → type, address, init, parameters, …
-    island
-        What is known of the device's island; None if nothing is.
+    roles
+        Role → what fills it.
+    device
+        The device that is measured.
+    packages
+        The lab's own packages; `type:` and procedures may name what is in them.
     data
         Folder that runs are written to.
     ledger
@@ -215,26 +62,66 @@ class StationConfig(_Section):
         PyVISA library for real runs; None is PyVISA's own choice.
     twin
         Truth file of the twin; None if this station has none.
+    migrated_lines
+        What the file should say in place of keys of an earlier version; empty if it has none.
 
     """
 
     path: Path
     instruments: dict[str, dict[str, Any]]
-    roles: RoleNames
+    roles: Mapping[str, RoleSpec]
     wiring: Wiring
     limits: Limits
     interlocks: tuple[Interlock, ...]
-    island: Island | None
+    device: Device
+    packages: tuple[str, ...]
     data: Path
     ledger: SecretStr
     visalib: str | None
     twin: Path | None
+    migrated_lines: tuple[str, ...]
     _document: Document = PrivateAttr()
 
-    def address(self, role: str) -> str | None:
-        """VISA address of the instrument that plays `role`, as the file has it."""
-        address: str | None = self.instruments[self.roles.filled()[role]].get("address")
+    def address(self, name: str) -> str | None:
+        """VISA address of the instrument `name`, as the file has it."""
+        address: str | None = self.instruments[name].get("address")
         return address
+
+    @property
+    def island(self) -> Island | None:
+        """What is known of the device's island; None if nothing is."""
+        return self.device.island
+
+    @property
+    def bias(self) -> BiasSpec:
+        """The role bias."""
+        spec = self.roles["bias"]
+        assert isinstance(spec, BiasSpec)  # noqa: S101  # for mypy: `load_station` has checked it
+        return spec
+
+    @property
+    def setpoints(self) -> dict[str, SetpointSpec]:
+        """Roles that are moved, besides the bias."""
+        return {role: spec for role, spec in self.roles.items() if isinstance(spec, SetpointSpec)}
+
+    def setpoint_limits(self, role: str) -> tuple[float, float] | None:
+        """Smallest and largest value allowed of the set-point `role`; None where it is none."""
+        found = self.setpoints.get(role)
+        return found.limits if found is not None else None
+
+    def wiring_record(self) -> dict[str, Any]:
+        """The wiring as plain JSON values."""
+        return self.wiring.model_dump(mode="json")
+
+    def device_record(self) -> dict[str, Any]:
+        """The device as plain JSON values."""
+        return self.device.model_dump(mode="json")
+
+    def simulated_instruments(self) -> "Mapping[str, SimulatedInstrument]":
+        """The instruments as the simulated fridge needs them; imports their classes."""
+        from labnis.station.simulated import simulated_instruments  # noqa: PLC0415  # it needs this module
+
+        return simulated_instruments(self)
 
     @property
     def public_text(self) -> str:
@@ -249,6 +136,8 @@ class StationConfig(_Section):
 def load_station(path: Path) -> StationConfig:
     """Read and check the station file at `path`; no instrument is touched and nothing it names is imported.
 
+    From then on the lab's packages that it lists can be imported.
+
     Raises
     ------
     ConfigurationError
@@ -257,28 +146,36 @@ def load_station(path: Path) -> StationConfig:
     """
     document = read_document(path)
     _check_top(document)
-    check_instruments(document)
+    _check_old_reading(document)
+    written, lines = migrated(document.data["labnis"], path)
     try:
-        section = _LabnisSection.model_validate(document.data["labnis"])
+        section = LabnisSection.model_validate(written)
     except ValidationError as error:
-        raise _explain(document, error) from error
-    _check_roles(document, section)
-    _check_ledger(document, section)
+        raise _explained(document, written, ("labnis",), LabnisSection, error) from error
     folder = path.resolve().parent
+    _check_packages(document, section, folder)
+    check_instruments(document, section.packages)
+    roles = {role: _role(document, role, value) for role, value in section.roles.items()}
+    _check_roles(document, section, roles)
+    _check_ledger(document, section)
+    use_packages(section.packages, folder)
     data = folder / section.data
     ledger = section.ledger or SecretStr(f"sqlite:///{(data / 'ledger.sqlite').as_posix()}")
+    amplifiers = {role: spec.amplifier for role, spec in roles.items() if getattr(spec, "amplifier", None)}  # type: ignore[attr-defined]  # where it has one
     config = StationConfig(
         path=path,
         instruments=document.data["instruments"],
-        roles=section.roles,
-        wiring=section.wiring.checked(),
+        roles=roles,
+        wiring=section.wiring.model_copy(update={"role_amplifiers": amplifiers}),
         limits=section.limits,
         interlocks=(*_fridge_interlocks(section.limits), *section.interlocks),
-        island=section.island,
+        device=section.device,
+        packages=section.packages,
         data=data,
         ledger=ledger,
         visalib=section.visalib,
         twin=folder / section.twin.file if section.twin else None,
+        migrated_lines=lines,
     )
     config._document = document
     return config
@@ -310,33 +207,103 @@ def _check_top(document: Document) -> None:
             raise document.error((key,), f"found {found!r}; a mapping with at least one key is needed")
 
 
-def _check_roles(document: Document, section: _LabnisSection) -> None:
-    defined = document.data["instruments"]
-    roles = section.roles.filled()
-    for role, name in roles.items():
-        if name not in defined:
-            raise document.error(("labnis", "roles", role), f"no instrument {name!r}; defined are {', '.join(defined)}")
-    if section.wiring.current_reading == "amplifier" and "lockin" not in roles:
+def _check_old_reading(document: Document) -> None:
+    """Check a key of earlier files that others depend on."""
+    section = document.data["labnis"]
+    wiring, roles = section.get("wiring"), section.get("roles")
+    if not isinstance(wiring, dict) or not isinstance(roles, dict) or "current_reading" not in wiring:
+        return
+    where: Location = ("labnis", "wiring", "current_reading")
+    if wiring["current_reading"] not in ("source", "amplifier"):
+        raise document.error(where, f"found {wiring['current_reading']!r}; allowed are 'source' or 'amplifier'")
+    if wiring["current_reading"] == "amplifier" and "lockin" not in roles:
         raise document.error(
-            ("labnis", "wiring", "current_reading"),
-            "found 'amplifier', which is read through the lock-in, but labnis.roles has no lockin; "
-            "name one or use 'source'",
+            where,
+            "found 'amplifier', which is read through the lock-in, but labnis.roles has no lockin; name one, or name "
+            "the instrument that reads the current as role current",
         )
+
+
+def _check_packages(document: Document, section: LabnisSection, folder: Path) -> None:
+    for number, name in enumerate(section.packages):
+        if refusal := refusal_of(name, folder):
+            raise document.error(("labnis", "packages", number), refusal)
+
+
+def _role(document: Document, role: str, value: Any) -> RoleSpec:
+    where: Location = ("labnis", "roles", role)
+    if not role.isidentifier() or role.startswith("_") or role in TAKEN:
+        raise document.error(
+            where, f"a role's name is made of letters, digits and _, starts with a letter, and is none of {TAKEN}"
+        )
+    given = spec_input(role, value)
+    if isinstance(given, str):
+        raise document.error(where, given)
+    model = SPECS[given["kind"]]
+    try:
+        return model.model_validate(given)
+    except ValidationError as error:
+        raise _explained(document, given, where, model, error) from error
+
+
+def _check_roles(document: Document, section: LabnisSection, roles: Mapping[str, RoleSpec]) -> None:
+    where: Location = ("labnis", "roles")
+    if "bias" not in roles:
+        raise document.error((*where, "bias"), "missing; a station has a bias source")
+    defined = document.data["instruments"]
+    for role, spec in roles.items():
+        if spec.instrument not in defined:
+            raise document.error((*where, role), f"no instrument {spec.instrument!r}; defined are {', '.join(defined)}")
+        amplifier = getattr(spec, "amplifier", None)
+        if amplifier is not None and amplifier not in section.wiring.amplifiers:
+            raise document.error(
+                (*where, role, "amplifier"),
+                f"no amplifier {amplifier!r}; labnis.wiring.amplifiers has "
+                f"{', '.join(section.wiring.amplifiers) or 'none'}",
+            )
+        if spec.kind in ("bias", "setpoint"):
+            refuse_initial_values(document, spec.instrument, role)
+    _check_current(document, section, roles)
+    _check_watched(document, section, roles)
+
+
+def _check_current(document: Document, section: LabnisSection, roles: Mapping[str, RoleSpec]) -> None:
+    """Something has to read the current of the device."""
+    bias = roles["bias"]
+    if "role_amplifiers" in section.wiring.model_fields_set:
+        raise document.error(("labnis", "wiring", "role_amplifiers"), "unknown key; a role names its amplifier itself")
+    current = roles.get("current")
+    own = current is None or current.instrument == bias.instrument
+    if own and section.wiring.divider > 1:
+        raise document.error(
+            ("labnis", "wiring", "divider"),
+            f"found {section.wiring.divider}: behind it the bias source would measure the divider's own current; name "
+            "the instrument that reads the current of the device as role current, with its amplifier",
+        )
+    if own and isinstance(bias, BiasSpec) and bias.level is not None and bias.current is None:
+        raise document.error(
+            ("labnis", "roles", "bias"),
+            "no instrument reads the current; name one as role current, or the parameter of the bias source as current",
+        )
+
+
+def _check_watched(document: Document, section: LabnisSection, roles: Mapping[str, RoleSpec]) -> None:
     for key in ("fridge_pause", "fridge_abort"):
         if getattr(section.limits, key) is not None and "fridge" not in roles:
             raise document.error(
                 ("labnis", "limits", key), "needs a thermometer, but labnis.roles has no fridge; name one"
             )
     for number, interlock in enumerate(section.interlocks):
-        role = interlock.watch.partition(".")[0]
-        if role not in roles:
-            raise document.error(
-                ("labnis", "interlocks", number, "watch"), f"needs the role {role}, but labnis.roles has none; name one"
-            )
-    refuse_initial_values(document, section.roles.bias)
+        where: Location = ("labnis", "interlocks", number, "watch")
+        if interlock.role not in roles:
+            raise document.error(where, f"needs the role {interlock.role}, but labnis.roles has none; name one")
+        quantities = QUANTITIES.get(roles[interlock.role].kind, ())
+        if interlock.quantity not in quantities:
+            allowed = ", ".join(f"{interlock.role}.{quantity}" for quantity in quantities) or "none of this role"
+            raise document.error(where, f"found {interlock.watch!r}; allowed are {allowed}")
 
 
-def _check_ledger(document: Document, section: _LabnisSection) -> None:
+def _check_ledger(document: Document, section: LabnisSection) -> None:
     if section.ledger is not None and "://" not in section.ledger.get_secret_value():
         raise document.error(
             ("labnis", "ledger"),
@@ -344,16 +311,18 @@ def _check_ledger(document: Document, section: _LabnisSection) -> None:
         )
 
 
-def _explain(document: Document, error: ValidationError) -> ConfigurationError:
-    """Say of the first problem where it is, what was found and what is allowed."""
+def _explained(
+    document: Document, written: Any, prefix: Location, model: type[BaseModel], error: ValidationError
+) -> ConfigurationError:
+    """Say of the first problem where it is, what was found and what is allowed; `prefix` is the place of `written`."""
     problems = error.errors(include_input=False, include_url=False)
     # A misspelt key is both unknown and missing; the first says more.
     first = min(problems, key=lambda problem: problem["type"] != "extra_forbidden")
-    location: Location = ("labnis", *first["loc"])
-    found: Any = document.data
-    for key in location:
+    location: Location = (*prefix, *first["loc"])
+    found = written
+    for key in first["loc"]:
         found = _inside(found, key)
-    fields = ", ".join(_fields_at(first["loc"][:-1]))
+    fields = ", ".join(_fields_at(model, first["loc"][:-1]))
     match first["type"]:
         case "extra_forbidden":
             problem = f"unknown key; allowed are {fields}"
@@ -376,10 +345,20 @@ def _inside(node: Any, key: int | str) -> Any:
     return node[key] if isinstance(node, list) and isinstance(key, int) and key < len(node) else None
 
 
-def _fields_at(location: Location) -> tuple[str, ...]:
-    section: Any = _LabnisSection
-    wrapped = {"twin": Twin, "interlocks": Interlock, "island": Island}
+def _fields_at(model: type[BaseModel], location: Sequence[int | str]) -> list[str]:
+    """Keys that the file may have at `location` in what `model` describes."""
+    section: Any = model
     for key in location:
-        if isinstance(key, str):  # a number is a place in a list, whose entries have the list's keys
-            section = wrapped.get(key) or section.model_fields[key].annotation
-    return tuple(section.model_fields)
+        if isinstance(key, int):  # a place in a list, whose entries have the list's keys
+            continue
+        annotation = section.model_fields[key].annotation if key in section.model_fields else None
+        section = next((kind for kind in _kinds(annotation) if issubclass(kind, BaseModel)), section)
+    hidden = {"kind", "role_amplifiers"} if section is not model or model is LabnisSection else {"role_amplifiers"}
+    return [name for name in section.model_fields if name not in hidden]
+
+
+def _kinds(annotation: Any) -> list[type]:
+    """The classes that an annotation names, at any depth."""
+    if isinstance(annotation, type):
+        return [annotation]
+    return [kind for part in get_args(annotation) for kind in _kinds(part)]

@@ -1,46 +1,43 @@
-"""One instrument of the station: opened through QCoDeS, checked against its role, closed without a trace."""
+"""One instrument of the station: its class, opened, and closed without a trace.
+
+QCoDeS instruments are opened through a QCoDeS station; pymeasure instruments and a lab's own classes directly.
+"""
 
 import contextlib
-import importlib
 import inspect
 import io
 import logging
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Any, Protocol
+from itertools import zip_longest
+from typing import Any, Protocol, cast
 
 import pyvisa
+from pymeasure.instruments import Instrument as PymeasureInstrument
 from pyvisa.highlevel import VisaLibraryBase
-from qcodes.instrument import Instrument, VisaInstrument
+from qcodes.instrument import Instrument, InstrumentBase, VisaInstrument
 from qcodes.station import Station
 
 from drivers import roles
 from labnis.errors import ConfigurationError
 from labnis.station.config import StationConfig
-from labnis.station.instruments import ALLOWED_PACKAGES, is_allowed_type
-from labnis.station.role_check import missing_members
+from labnis.station.instruments import allowed, is_allowed_type
+from labnis.station.packages import import_object
 
 __all__ = [
-    "PROTOCOLS",
     "Library",
     "TrafficListener",
-    "check_role",
     "close",
     "connect",
+    "described",
+    "identity_of",
     "instrument_class",
     "open_library",
 ]
 
 logger = logging.getLogger(__name__)
 
-PROTOCOLS: dict[str, type] = {
-    "bias": roles.BiasSource,
-    "lockin": roles.LockIn,
-    "analyzer": roles.SpectrumAnalyzer,
-    "vna": roles.VectorNetworkAnalyzer,
-    "fridge": roles.Thermometer,
-}
-"""Role → what an instrument must be able to do to play it."""
+Identity = dict[str, str | None]
 
 
 class TrafficListener(Protocol):
@@ -115,23 +112,17 @@ def connect(config: StationConfig, station: Station, name: str, address: str | N
     if Instrument.exist(name):
         raise config.error(("instruments", name), "is already open in this process; close it first")
     kind = instrument_class(config, name)
-    # Of __init__, for the class itself hides its arguments behind QCoDeS's metaclass.
-    takes = inspect.signature(kind.__init__).parameters  # type: ignore[misc]  # only read, never called
-    speaks_visa = issubclass(kind, VisaInstrument) or "visalib" in takes
-    if library.simulated and not speaks_visa:
-        raise config.error(("instruments", name, "type"), "does not speak through PyVISA, so it cannot be simulated")
-    arguments: dict[str, Any] = {} if address is None else {"address": address}
-    if speaks_visa and library.specification:
-        arguments["visalib"] = library.specification
     before = library.manager.list_opened_resources()
     greeting = io.StringIO()
     try:
-        if issubclass(kind, VisaInstrument) and address is not None:
-            # QCoDeS itself would wait as long as the library likes, often 10 s.
+        if issubclass(kind, VisaInstrument | PymeasureInstrument) and address is not None:
+            # The drivers themselves would wait as long as the library likes, often 10 s.
             library.manager.open_resource(address, open_timeout=OPEN_TIMEOUT).close()
         with contextlib.redirect_stdout(greeting):  # QCoDeS prints; standard output belongs to the command
-            instrument = station.load_instrument(name, update_snapshot=False, **arguments)
+            instrument = _opened(config, station, name, kind, address, library)
         _require_answer(instrument, name)
+    except ConfigurationError:
+        raise
     except Exception as error:
         if Instrument.exist(name):
             close(Instrument.find_instrument(name))
@@ -140,41 +131,61 @@ def connect(config: StationConfig, station: Station, name: str, address: str | N
         raise config.error(
             ("instruments", name, "address"),
             f"unreachable: {name} at {address or 'no address'}: {reason}. Check that it is switched on and connected, "
-            "that nobody else uses it, and that type, address and init are right",
+            "that no other program uses it, and that type, address and init are right",
         ) from error
     logger.info("%s at %s: %s", name, address, greeting.getvalue().strip())
     return instrument
 
 
-def check_role(config: StationConfig, role: str, instrument: Any) -> None:
-    """Check that `instrument` can do what `role` asks for, or that its class can as far as that alone tells.
+def _opened(
+    config: StationConfig, station: Station, name: str, kind: type, address: str | None, library: Library
+) -> Any:
+    # Of __init__, because the class itself hides its arguments behind QCoDeS's metaclass.
+    takes = inspect.signature(kind.__init__).parameters  # type: ignore[misc]  # only read, never called
+    speaks_visa = issubclass(kind, VisaInstrument | PymeasureInstrument) or "visalib" in takes
+    if library.simulated and not speaks_visa:
+        raise config.error(("instruments", name, "type"), "does not speak through PyVISA, so it has no simulated panel")
+    init = dict(config.instruments[name].get("init") or {})
+    if issubclass(kind, PymeasureInstrument):
+        if library.specification:
+            init["visa_library"] = library.specification
+        return kind(address, **{key: value for key, value in init.items() if key != "visalib"})
+    arguments: dict[str, Any] = {} if address is None else {"address": address}
+    if speaks_visa and library.specification:
+        arguments["visalib"] = library.specification
+    if issubclass(kind, InstrumentBase):
+        return station.load_instrument(name, update_snapshot=False, **arguments)
+    return cast(Callable[..., Any], kind)(name, **(init | arguments))
 
-    Raises
-    ------
-    ConfigurationError
-        Naming the methods it lacks.
 
-    """
-    missing = missing_members(instrument, PROTOCOLS[role])
-    if missing:
-        kind = instrument if isinstance(instrument, type) else type(instrument)
-        raise config.error(
-            ("labnis", "roles", role),
-            f"{config.roles.filled()[role]} is a {kind.__name__}, which cannot play this role: it lacks "
-            f"{', '.join(missing)}; see drivers/roles.py for what each does",
-        )
+def described(name: str, instrument: Any, address: str | None) -> str:
+    """Name and address of an instrument, for messages."""
+    return f"{name} ({getattr(instrument, 'address', None) or address or 'no address'})"
 
 
 def close(instrument: Any) -> None:
     """Close `instrument` and free its name in QCoDeS's registry even where closing fails."""
     try:
-        instrument.close()
+        if isinstance(instrument, PymeasureInstrument):
+            instrument.adapter.close()  # not `shutdown`: that would switch outputs off at whatever level
+        elif hasattr(instrument, "close"):
+            instrument.close()
     except Exception:
         # Its connection is gone already. The others still have to be closed, so this goes to the log.
         logger.exception("closing %r failed", instrument)
     finally:
         if isinstance(instrument, Instrument):
             Instrument.remove_instance(instrument)
+
+
+def identity_of(instrument: Any) -> Identity | None:
+    """Vendor, model, serial number and firmware, as the instrument answers now; None where it has no identity."""
+    if isinstance(instrument, Instrument):
+        return dict(instrument.get_idn())
+    if isinstance(instrument, PymeasureInstrument):
+        parts = str(instrument.id).strip().split(",")
+        return dict(zip_longest(("vendor", "model", "serial", "firmware"), parts[:4]))
+    return None
 
 
 def _close_all_but(keep: Collection[Any], library: Library) -> None:
@@ -190,34 +201,25 @@ def instrument_class(config: StationConfig, name: str) -> type:
     Raises
     ------
     ConfigurationError
-        Where it is none, or none of the allowed packages.
+        Where it is none, or none of the allowed packages; for a lab's own file names the line in it.
 
     """
     dotted = config.instruments[name]["type"]
     where = ("instruments", name, "type")
-    if not is_allowed_type(dotted):
-        raise config.error(where, f"found {dotted!r}; allowed are instrument classes under {_allowed()}")
-    module, _, class_name = dotted.rpartition(".")
+    if not is_allowed_type(dotted, config.packages):
+        raise config.error(where, f"found {dotted!r}; allowed are instrument classes under {allowed(config.packages)}")
     try:
-        kind = getattr(importlib.import_module(module), class_name)
-    except ImportError as error:
-        raise config.error(where, f"{module} cannot be imported: {error}; install it or correct the name") from error
-    except AttributeError as error:
-        raise config.error(where, f"module {module} has no class {class_name}") from error
+        kind = import_object(dotted)
+    except ConfigurationError as error:
+        raise config.error(where, str(error)) from error
     # A module also carries what it imported itself; only classes of the allowed packages are instruments.
-    if not isinstance(kind, type) or not kind.__module__.startswith(ALLOWED_PACKAGES):
-        raise config.error(where, f"{dotted} is not an instrument class under {_allowed()}")
+    if not isinstance(kind, type) or not is_allowed_type(f"{kind.__module__}.{kind.__name__}", config.packages):
+        raise config.error(where, f"{dotted} is not an instrument class under {allowed(config.packages)}")
     return kind
 
 
-def _allowed() -> str:
-    return ", ".join(package.rstrip(".") for package in ALLOWED_PACKAGES)
-
-
 def _require_answer(instrument: Any, name: str) -> None:
-    """QCoDeS only logs that nobody answers ``*IDN?``; opening a GPIB address succeeds with nobody there."""
-    if not isinstance(instrument, Instrument):
-        return
+    """QCoDeS only logs a missing answer to ``*IDN?``; opening a GPIB address succeeds with no instrument there."""
     silent = {"vendor": None, "model": name, "serial": None, "firmware": None}
-    if instrument.get_idn() == silent:
+    if identity_of(instrument) == silent:
         raise TimeoutError("it does not answer *IDN?")

@@ -26,6 +26,8 @@ Location = tuple[str | int, ...]
 LARGEST_FILE = 64 * 1024
 """Bytes. A full station file has 3 kB; this size still parses in well under a second."""
 
+TOPS: dict[type, str] = {dict: "mapping (key: value)", list: "list (- entry)"}
+
 DEEPEST = 32
 """Levels of nesting."""
 
@@ -39,12 +41,12 @@ class Document:
     path
         The file, as it was given.
     data
-        Its content as plain dict, list, str, int, float, bool and None.
+        Its content as plain dict, list, str, int, float, bool and None: a mapping, or what `top` asked for.
 
     """
 
     path: Path
-    data: dict[str, Any]
+    data: Any
     _tree: Any
     _text: str
 
@@ -79,8 +81,8 @@ class Document:
         return ConfigurationError(f"{self.path}, line {self.line(location)}: {key + ': ' if key else ''}{problem}")
 
 
-def read_document(path: Path) -> Document:
-    """Read the YAML file at `path`.
+def read_document(path: Path, *, top: type = dict) -> Document:
+    """Read the YAML file at `path`, which holds a mapping, or a list where `top` is list.
 
     Raises
     ------
@@ -102,10 +104,10 @@ def read_document(path: Path) -> Document:
         reason = str(error).partition("\n")[0]
         raise ConfigurationError(f"{path}: not valid YAML: {reason}") from error
     if tree is None:
-        raise ConfigurationError(f"{path}, line 1: the file is empty; a mapping with keys and values is needed")
-    if not isinstance(tree, dict):
+        raise ConfigurationError(f"{path}, line 1: the file is empty; a {TOPS[top]} is needed")
+    if not isinstance(tree, top):
         found = type(tree).__name__
-        raise ConfigurationError(f"{path}, line 1: found a {found} at the top; a mapping (key: value) is needed")
+        raise ConfigurationError(f"{path}, line 1: found a {found} at the top; a {TOPS[top]} is needed")
     document = Document(path, {}, tree, text)
     return Document(path, _plain(document, tree, ()), tree, text)
 

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from qcodes.station import SCHEMA_TEMPLATE_PATH
 
 from labnis.station.document import Document, Location
 
-__all__ = ["ALLOWED_PACKAGES", "check_instruments", "is_allowed_type", "refuse_initial_values"]
+__all__ = ["ALLOWED_PACKAGES", "allowed", "check_instruments", "is_allowed_type", "refuse_initial_values"]
 
 ALLOWED_PACKAGES = ("drivers.", "qcodes.", "qcodes_contrib_drivers.", "pymeasure.")
 """`type:` imports code; only instrument classes from these packages may be named."""
@@ -29,13 +29,21 @@ ELSEWHERE = {
 """Keys of `init:` that would reach the instrument by a way that a dry run does not swap."""
 
 
-def is_allowed_type(dotted: str) -> bool:
-    """Whether `type:` may name the class `dotted`."""
-    return dotted.startswith(ALLOWED_PACKAGES) and all(part.isidentifier() for part in dotted.split("."))
+def allowed(packages: Sequence[str]) -> str:
+    """The packages whose classes `type:` may name, for messages."""
+    return ", ".join([*(package.rstrip(".") for package in ALLOWED_PACKAGES), *packages])
 
 
-def check_instruments(document: Document) -> None:
+def is_allowed_type(dotted: str, packages: Sequence[str]) -> bool:
+    """Whether `type:` may name the class `dotted`; `packages` are the lab's own."""
+    allowed = dotted.startswith((*ALLOWED_PACKAGES, *(f"{name}." for name in packages)))
+    return allowed and all(part.isidentifier() for part in dotted.split("."))
+
+
+def check_instruments(document: Document, packages: Sequence[str]) -> None:
     """Check the `instruments:` section of `document` without importing anything that it names.
+
+    `packages` are the lab's own, whose classes may be named.
 
     Raises
     ------
@@ -50,11 +58,11 @@ def check_instruments(document: Document) -> None:
         location, problem = _explain(problems[0])
         raise document.error(location, problem)
     for name, entry in document.data["instruments"].items():
-        _check_entry(document, name, entry)
+        _check_entry(document, name, entry, packages)
 
 
-def refuse_initial_values(document: Document, bias: str) -> None:
-    """QCoDeS writes an `initial_value` while it opens the instrument: for the bias source that would be a jump.
+def refuse_initial_values(document: Document, instrument: str, role: str) -> None:
+    """QCoDeS writes an `initial_value` while it opens the instrument: for one that is moved that would be a jump.
 
     Raises
     ------
@@ -62,10 +70,10 @@ def refuse_initial_values(document: Document, bias: str) -> None:
         Naming file, line and key.
 
     """
-    for location in _places_of("initial_value", document.data["instruments"][bias]):
+    for location in _places_of("initial_value", document.data["instruments"][instrument]):
         raise document.error(
-            ("instruments", bias, *location),
-            "not allowed for the instrument in role bias: its level moves only by ramps; remove the line",
+            ("instruments", instrument, *location),
+            f"not allowed for the instrument in role {role}: it moves only by ramps; remove the line",
         )
 
 
@@ -78,15 +86,13 @@ def _places_of(key: str, section: Mapping[str, Any]) -> Iterator[Location]:
             yield from ((name, *rest) for rest in _places_of(key, value))
 
 
-def _check_entry(document: Document, name: str, entry: Mapping[str, Any]) -> None:
+def _check_entry(document: Document, name: str, entry: Mapping[str, Any], packages: Sequence[str]) -> None:
     here: Location = ("instruments", name)
     if not name.isidentifier():
         raise document.error(here, "an instrument's name is made of letters, digits and _, and starts with a letter")
-    if not is_allowed_type(entry["type"]):
+    if not is_allowed_type(entry["type"], packages):
         raise document.error(
-            (*here, "type"),
-            f"found {entry['type']!r}; allowed are instrument classes under "
-            + ", ".join(package.rstrip(".") for package in ALLOWED_PACKAGES),
+            (*here, "type"), f"found {entry['type']!r}; allowed are instrument classes under {allowed(packages)}"
         )
     if "driver" in entry:
         raise document.error((*here, "driver"), "no longer read by QCoDeS; append the class name to `type:`")

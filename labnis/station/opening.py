@@ -2,27 +2,61 @@
 
 import contextlib
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 from qcodes.instrument import Instrument
 from qcodes.station import Station
 from qcodes.utils import NumpyJSONEncoder
 
-from drivers.identity import is_twin
-from drivers.roles import BiasSource, Clock, Roles
+from drivers.identity import TWIN_SERIAL, is_twin
+from drivers.roles import BiasReading, BiasSource, Clock, Roles
 from labnis.errors import ConfigurationError, RequestError
-from labnis.station.bias.ramped_bias import RampedBias
+from labnis.station.bias.ramped_bias import BiasUnknownError, RampedBias
 from labnis.station.clock import SystemClock
 from labnis.station.config import StationConfig
-from labnis.station.connecting import PROTOCOLS, Library, TrafficListener, check_role, close, connect, open_library
+from labnis.station.connecting import Library, TrafficListener, close, connect, described, identity_of, open_library
 from labnis.station.lock import hold, lock_name_of_address, lock_name_of_station
+from labnis.station.meter import DeviceMeter
+from labnis.station.players import output_of, player_of
+from labnis.station.role_spec import RoleSpec, SetpointSpec
+from labnis.station.setpoint import RampedSetpoint
 
-__all__ = ["OpenStation", "open_station"]
+__all__ = ["OpenStation", "SimulatedInstruments", "Twin", "open_station"]
 
-IN_PROCESS = "@labnis"
-"""PyVISA backend whose instruments live in this very process: there is nobody to share them with, so no lock."""
+logger = logging.getLogger(__name__)
+
+
+class Twin(Protocol):
+    """What stands in for the fridge in a dry run or a replay: it lives in this process."""
+
+    @property
+    def visalib(self) -> str:
+        """PyVISA library under which the panels are found."""
+
+    @property
+    def addresses(self) -> Mapping[str, str]:
+        """Instrument → VISA address of its panel."""
+
+    @property
+    def stand_ins(self) -> Mapping[str, Any]:
+        """Instrument → what fills its roles where there is no panel: one object, or role → object."""
+
+    @property
+    def clock(self) -> Clock:
+        """Its time."""
+
+
+@dataclass(frozen=True)
+class SimulatedInstruments:
+    """A `Twin` that has nothing but panels."""
+
+    visalib: str
+    addresses: Mapping[str, str]
+    clock: Clock
+    stand_ins: Mapping[str, Any] = field(default_factory=dict)
 
 
 class _CheckedStation(Station):
@@ -41,178 +75,281 @@ class _CheckedStation(Station):
         self.load_config(self._checked)
 
 
-@dataclass(frozen=True)
+class _SourceCurrent:
+    """The current of the device, where the bias source measures it."""
+
+    def __init__(self, bias: RampedBias) -> None:
+        self._bias = bias
+
+    def read(self) -> float:
+        """Current (A)."""
+        reading: BiasReading = self._bias.read()
+        return reading.current
+
+
 class OpenStation:
-    """Open instruments in their roles.
+    """Open instruments in their roles; made by `open_station`.
 
     Attributes
     ----------
     config
         The checked station file.
-    roles
-        What procedures get.
-    bias
-        The device's bias with what only the run may do: prepare, to_zero, shutdown. The same object as `roles.bias`.
-    source
-        The bias source itself, at its own terminals.
     clock
         The clock of the experiment: the machine's, or the twin's simulated one.
     record
         Where the VISA traffic is recorded, if it is.
+    roles
+        What procedures get: the roles opened so far.
+    stand_ins
+        Instrument → stand-in that is used in its place, because the twin has no panel of its model.
 
     """
 
-    config: StationConfig
-    roles: Roles
-    bias: RampedBias
-    source: BiasSource
-    clock: Clock
-    _station: Station
-    _libraries: tuple[Library, ...]
-    record: TrafficListener | None = None
+    def __init__(
+        self,
+        config: StationConfig,
+        stack: contextlib.ExitStack,
+        twin: Twin | None,
+        record: TrafficListener | None,
+    ) -> None:
+        self.config = config
+        self.record = record
+        clock: Clock = SystemClock() if twin is None else twin.clock
+        self.clock = clock if record is None else record.watched(clock)
+        self.stand_ins: dict[str, Any] = {}
+        self.roles = Roles(clock=self.clock, wiring=config.wiring)
+        self._stack = stack
+        self._twin = twin
+        self._station = _CheckedStation(config.instruments)
+        self._locks: set[str] = set()
+        self._libraries: list[Library] = []  # kept until everything is closed
+        self._instruments: dict[str, Any] = {}
+        self._setpoints: dict[str, RampedSetpoint] = {}
+        self._bias: RampedBias | None = None
+        self._source: BiasSource | None = None
+
+    @property
+    def bias(self) -> RampedBias:
+        """The device's bias with what only the run may do: prepare, to_zero, shutdown."""
+        if self._bias is None:
+            raise RequestError("no instrument is open yet; open the roles first")
+        return self._bias
+
+    @property
+    def source(self) -> BiasSource:
+        """The bias source at its own terminals."""
+        if self._source is None:
+            raise RequestError("no instrument is open yet; open the roles first")
+        return self._source
+
+    @property
+    def setpoints(self) -> Mapping[str, RampedSetpoint]:
+        """Role → set-point, of those that are open."""
+        return dict(self._setpoints)
+
+    def open(self, roles: Iterable[str], *, alone: bool = False) -> None:
+        """Open the instruments of `roles`, as far as they are not open; unless `alone`, the bias and its meters, too.
+
+        Raises
+        ------
+        BusyError
+            Another process holds an address; nothing was sent to it.
+        ConfigurationError
+            A role is not filled, an instrument cannot be opened or cannot play its role.
+
+        """
+        always = set() if alone else {"bias", "current", "voltage"} & self.config.roles.keys()
+        wanted = {*roles} | always
+        for role in wanted:
+            if role not in self.config.roles:
+                raise self.config.error(
+                    ("labnis", "roles", role),
+                    f"missing, but it is needed here; name one of {', '.join(self.config.instruments)}",
+                )
+        new = [role for role in self.config.roles if role in wanted and role not in self.roles]
+        new.sort(key=lambda role: role != "bias")  # opened first, closed last
+        names = [self.config.roles[role].instrument for role in new]
+        addresses = {name: self._address(name) for name in names}
+        if self._twin is None:
+            locks = {lock_name_of_address(address) for address in addresses.values() if address} - self._locks
+            self._stack.enter_context(hold(locks))
+            self._locks |= locks
+        for name in names:
+            self._connect(name)
+        players = {role: self._player(role) for role in new}
+        if "bias" in players:
+            players |= self._bias_roles(players)
+        self.roles = Roles(clock=self.clock, wiring=self.config.wiring, **(dict(self.roles.players) | players))
+
+    def _connect(self, name: str) -> None:
+        """Open the instrument `name`, or take its stand-in."""
+        if name in self._instruments or name in self.stand_ins:
+            return
+        twin, address = self._twin, self._address(name)
+        if twin is not None and name in twin.stand_ins:
+            self.stand_ins[name] = twin.stand_ins[name]
+            return
+        library = open_library(self.config, name, twin.visalib if twin else None, address, self.record)
+        self._libraries.append(library)
+        self._instruments[name] = connect(self.config, self._station, name, address, library)
+        self._stack.callback(close, self._instruments[name])
+
+    def _address(self, name: str) -> str | None:
+        """VISA address of the instrument `name`; that of its panel in a dry run."""
+        if self._twin is None:
+            return self.config.address(name)
+        if name in self._twin.stand_ins:
+            return None
+        if name not in self._twin.addresses:
+            raise ConfigurationError(
+                f"no simulated address for {name}; the file's own address is not used in a dry run"
+            )
+        return self._twin.addresses[name]
+
+    def _player(self, role: str) -> Any:
+        spec = self.config.roles[role]
+        try:
+            player = self._terminal(role, spec)
+        except LookupError as error:
+            raise self.config.error(("labnis", "roles", role), str(error)) from error
+        if isinstance(spec, SetpointSpec):
+            output = None
+            if spec.instrument in self._instruments:
+                output = output_of(spec, self._instruments[spec.instrument], self._described(spec))
+            name = f"{role}, {self._described(spec)}"
+            unit = spec.unit or getattr(player, "unit", "")
+            player = RampedSetpoint(player, spec, self.clock, name=name, unit=unit, output=output)
+            self._setpoints[role] = player
+        if spec.kind in ("ammeter", "voltmeter"):
+            amplifier = getattr(spec, "amplifier", None)
+            player = DeviceMeter(player, self.config.wiring.amplifiers[amplifier].gain if amplifier else None)
+        return player
+
+    def _terminal(self, role: str, spec: RoleSpec) -> Any:
+        """What fills the role at its instrument's terminals; the twin's stand-in for it, where that is used."""
+        stand_in = self.stand_ins.get(spec.instrument)
+        if stand_in is not None:
+            return stand_in[role] if isinstance(stand_in, Mapping) else stand_in
+        if role == "current" and spec.instrument == self.config.bias.instrument and spec.channel is None:
+            return _Nothing()  # the source measures it itself
+        return player_of(spec, self._instruments[spec.instrument], self._described(spec))
+
+    def _described(self, spec: RoleSpec) -> str:
+        name = spec.instrument
+        return described(name, self._instruments.get(name), self._address(name))
+
+    def _bias_roles(self, players: Mapping[str, Any]) -> dict[str, Any]:
+        """The bias with its meters, and the role current where the source fills it."""
+        spec = self.config.bias
+        own_current = "current" not in players or self.config.roles["current"].instrument == spec.instrument
+        self._source = players["bias"]
+        self._bias = RampedBias(
+            players["bias"],
+            self.config.wiring,
+            self.config.limits,
+            self.clock,
+            name=self._described(spec),
+            ammeter=None if own_current else players["current"],
+            voltmeter=players.get("voltage"),
+        )
+        return {"bias": self._bias} | ({"current": _SourceCurrent(self._bias)} if own_current else {})
+
+    def make_safe(self) -> None:
+        """Bring everything that was moved to its end: the bias first, then set-points, the slowest last.
+
+        Each is attempted whatever the others did. What was not used since the last time stays untouched.
+
+        Raises
+        ------
+        BiasUnknownError, InstrumentError
+            The most severe of what failed, with the others as notes.
+
+        """
+        failures: list[BaseException] = []
+        for finish in [
+            *([self._bias.shutdown] if self._bias is not None and self._bias.in_use else []),
+            *(one.finish for one in sorted(self._setpoints.values(), key=lambda one: one.longest_ramp) if one.in_use),
+        ]:
+            try:
+                finish()
+            except BaseException as error:  # noqa: BLE001  # the others are made safe all the same
+                failures.append(error)
+        if failures:
+            worst = next((error for error in failures if isinstance(error, BiasUnknownError)), failures[0])
+            for other in failures:
+                if other is not worst:
+                    worst.add_note(f"also: {other}")
+            raise worst
 
     @property
     def is_twin(self) -> bool:
-        """Whether an instrument says of itself that it is simulated."""
+        """Whether this is a dry run, or an instrument says of itself that it is simulated."""
         return any(is_twin(identity) for identity in self.identities().values())
 
     def identities(self) -> dict[str, dict[str, str | None]]:
         """Instrument name → vendor, model, serial, firmware, as each answers now."""
-        instruments = self._station.components
-        return {name: dict(one.get_idn()) for name, one in instruments.items() if isinstance(one, Instrument)}
+        found = {name: identity_of(instrument) for name, instrument in self._instruments.items()}
+        stood_in = {
+            name: {"vendor": "labnis", "model": self.config.instruments[name]["type"], "serial": TWIN_SERIAL}
+            for name in self.stand_ins
+        }
+        return {name: identity for name, identity in (found | stood_in).items() if identity is not None}
 
     def snapshot(self) -> dict[str, Any]:
-        """QCoDeS's snapshot of all open instruments, asked from them now, as plain JSON values.
+        """Settings of all open instruments, asked from them now, as plain JSON values: QCoDeS's snapshot.
 
-        Numbers that JSON does not have become the text "NaN", "Infinity" or "-Infinity".
+        Of instruments that are not QCoDeS's it has the identity. Numbers that JSON does not have become the text
+        "NaN", "Infinity" or "-Infinity".
         """
         text = json.dumps(self._station.snapshot(update=True), cls=NumpyJSONEncoder)
         snapshot: dict[str, Any] = json.loads(text, parse_constant=str)
+        for name, instrument in self._instruments.items():
+            if not isinstance(instrument, Instrument):
+                kind = type(instrument)
+                snapshot["instruments"][name] = {
+                    "__class__": f"{kind.__module__}.{kind.__qualname__}",
+                    "parameters": {"IDN": {"value": identity_of(instrument)}},
+                }
         return snapshot
+
+
+class _Nothing:
+    """Stands for the role current until the bias source fills it."""
+
+    def read(self) -> float:
+        """Never called."""
+        raise NotImplementedError
 
 
 @contextlib.contextmanager
 def open_station(
-    config: StationConfig,
-    *,
-    required_roles: Collection[str],
-    visalib: str | None = None,
-    addresses: Mapping[str, str] | None = None,
-    record: TrafficListener | None = None,
+    config: StationConfig, *, twin: Twin | None = None, record: TrafficListener | None = None
 ) -> Iterator[OpenStation]:
-    """Lock and open the instruments of `required_roles`; close them in reverse order on every way out.
+    """Lock the station; instruments are opened by `OpenStation.open`, and closed in reverse order in any case.
 
-    The bias source is always opened, and the lock-in where the wiring reads the current through it. If the bias was
-    prepared and nobody shut it down, it is ramped to zero and switched off before anything is closed.
+    What was moved and not made safe is made safe before anything is closed.
 
     Parameters
     ----------
     config
         From `load_station`.
-    required_roles
-        Of bias, lockin, analyzer, vna, fridge.
-    visalib
-        PyVISA library instead of the file's.
-    addresses
-        Role → VISA address instead of the file's. If given, it must name every role that is opened: a dry run never
-        falls back to a real address.
+    twin
+        Stands in for the fridge in a dry run. It must have every instrument that is opened: a dry run never falls back
+        to a real address.
     record
         Where to record everything that is sent and received, from the first byte on.
 
     Raises
     ------
     BusyError
-        Another process holds the station or an address; nothing was sent.
-    ConfigurationError
-        A role is not filled, an instrument cannot be opened or cannot play its role.
+        Another process holds the station; nothing was sent.
 
     """
-    needed = _needed_roles(config, required_roles)
-    where = _addresses(config, needed, addresses)
     with contextlib.ExitStack() as stack:
-        if not (visalib or "").endswith(IN_PROCESS):
-            held = [lock_name_of_address(address) for address in where.values() if address is not None]
-            stack.enter_context(hold([lock_name_of_station(config.path), *held]))
-        station = _CheckedStation(config.instruments)
-        libraries: list[Library] = []  # kept until everything is closed
-        by_name: dict[str, Any] = {}
-        for role in needed:
-            name = config.roles.filled()[role]
-            if name not in by_name:
-                libraries.append(open_library(config, name, visalib, where[role], record))
-                by_name[name] = connect(config, station, name, where[role], libraries[-1])
-                stack.callback(close, by_name[name])
-            check_role(config, role, by_name[name])
-        players = {role: by_name[config.roles.filled()[role]] for role in needed}
-        opened = _assemble(config, station, players, libraries, record)
-        stack.callback(_leave_safe, opened.bias)
-        yield opened
-
-
-def _assemble(
-    config: StationConfig,
-    station: Station,
-    players: Mapping[str, Any],
-    libraries: Sequence[Library],
-    record: TrafficListener | None,
-) -> OpenStation:
-    # Only the twin's library, and that of a replay, has a clock of its own.
-    clocks = [getattr(library.manager.visalib, "clock", None) for library in libraries]
-    clock: Clock = next((clock for clock in clocks if clock is not None), SystemClock())
-    if record is not None:
-        clock = record.watched(clock)
-    source = players["bias"]
-    name = config.roles.bias
-    bias = RampedBias(
-        source,
-        config.wiring,
-        config.limits,
-        clock,
-        name=f"{name} ({getattr(source, 'address', None) or config.address('bias')})",
-        lockin=players.get("lockin"),
-    )
-    others = {role: player for role, player in players.items() if role != "bias"}
-    return OpenStation(
-        config=config,
-        roles=Roles(clock=clock, bias=bias, wiring=config.wiring, **others),
-        bias=bias,
-        source=source,
-        clock=clock,
-        _station=station,
-        _libraries=tuple(libraries),
-        record=record,
-    )
-
-
-def _leave_safe(bias: RampedBias) -> None:
-    """Last resort of a run that did not shut its bias down itself."""
-    if bias.in_use:
-        bias.shutdown()
-
-
-def _needed_roles(config: StationConfig, required: Collection[str]) -> list[str]:
-    for role in required:
-        if role not in PROTOCOLS:
-            raise RequestError(f"no role {role!r}; roles are {', '.join(PROTOCOLS)}")
-        if role not in config.roles.filled():
-            raise config.error(
-                ("labnis", "roles", role),
-                f"missing, but this procedure needs it; name one of {', '.join(config.instruments)}",
-            )
-    wanted = {"bias", *required}
-    if config.wiring.current_reading == "amplifier":
-        wanted.add("lockin")
-    return [role for role in PROTOCOLS if role in wanted]
-
-
-def _addresses(
-    config: StationConfig, needed: Collection[str], addresses: Mapping[str, str] | None
-) -> dict[str, str | None]:
-    if addresses is None:
-        return {role: config.address(role) for role in needed}
-    missing = [role for role in needed if role not in addresses]
-    if missing:
-        raise ConfigurationError(
-            f"no simulated address for role {', '.join(missing)}; the file's own address is not used in a dry run"
-        )
-    return {role: addresses[role] for role in needed}
+        if twin is None:  # the instruments of a twin live in this process, so they are not shared
+            stack.enter_context(hold([lock_name_of_station(config.path)]))
+        station = OpenStation(config, stack, twin, record)
+        try:
+            yield station
+        finally:
+            station.make_safe()

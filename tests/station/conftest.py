@@ -21,6 +21,7 @@ labnis:
     lockin: scope
   wiring:
     series_resistance: 2000.0
+    amplifiers: {preamp: {gain: 1.0e+7}}
   limits:
     maximum_bias: 6.0e-3
     maximum_step: 0.1e-3

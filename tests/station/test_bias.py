@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from drivers.errors import CommunicationError, ReadingError, SettingError
 from drivers.roles import DeviceBias
 from drivers.wiring import Wiring
-from labnis.errors import ConfigurationError, RequestError
+from labnis.errors import RequestError
 from labnis.station import BiasMismatchError, BiasUnknownError, Limits, RampedBias
+from labnis.station.meter import DeviceMeter
 from labnis.station.role_check import missing_members
 
 from .fakes import LIMITS, FakeSource
@@ -101,38 +102,36 @@ def test_limits_are_those_of_the_device_behind_the_divider() -> None:
     limits = LIMITS
     bias = RampedBias(
         source,
-        Wiring(divider=100, current_reading="amplifier"),
+        Wiring(divider=100),
         limits,
         source.clock,
         name="keithley",
-        lockin=FakeLockIn(2.0),  # V at the amplifier's output
+        ammeter=DeviceMeter(FakeVoltmeter(2.0), -1e7),  # V at the output of an inverting amplifier
     )
     bias.prepare(6e-3, 1e-6, 0.02)
     bias.move_to(6e-3)
     assert source.value == pytest.approx(0.6)
     assert_rate(source, 0.0, 100 * limits.ramp_rate)
-    assert bias.read().current == pytest.approx(2.0 / 1e7)
+    reading = bias.read()
+    assert reading.current == pytest.approx(-2.0 / 1e7)
+    assert reading.amplifier_voltage == 2.0
+    assert reading.source_voltage == pytest.approx(0.6)
 
 
-class FakeLockIn:
-    def __init__(self, auxiliary: float) -> None:
-        self.auxiliary = auxiliary
+class FakeVoltmeter:
+    def __init__(self, voltage: float) -> None:
+        self.voltage = voltage
 
-    def prepare(self, *, amplitude: float, frequency: float, time_constant: float, sensitivity: float) -> None: ...
-
-    def settling_time(self) -> float:
-        return 0.0
-
-    def read(self) -> complex:
-        return 0j
-
-    def read_auxiliary(self, channel: int) -> float:
-        return self.auxiliary if channel == 1 else math.nan
+    def read(self) -> float:
+        return self.voltage
 
 
-def test_the_amplifier_cannot_be_read_without_a_lockin() -> None:
-    with pytest.raises(ConfigurationError, match="amplifier"):
-        bias_of(FakeSource(), Wiring(divider=100, current_reading="amplifier"))
+def test_a_voltmeter_at_the_device_is_believed() -> None:
+    source = FakeSource()
+    bias = bias_of(source, Wiring(series_resistance=2000.0), voltmeter=DeviceMeter(FakeVoltmeter(0.08), 100.0))
+    bias.prepare(6e-3, 1e-6, 0.02)
+    bias.move_to(1e-3)
+    assert bias.read().device_voltage == pytest.approx(0.8e-3)
 
 
 def test_a_reading_is_in_device_units() -> None:

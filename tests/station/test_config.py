@@ -9,7 +9,7 @@ import pytest
 import qcodes
 from qcodes.station import ValidationWarning
 
-from drivers.wiring import Wiring
+from drivers.wiring import Amplifier, Wiring
 from labnis.errors import ConfigurationError
 from labnis.station import load_station
 
@@ -20,8 +20,14 @@ SHIPPED = Path(__file__).parents[2] / "station.yaml"
 
 def test_the_shipped_station_is_what_the_documentation_says() -> None:
     config = load_station(SHIPPED)
-    assert config.roles.filled().keys() == {"bias", "lockin", "analyzer", "vna", "fridge"}
-    assert config.wiring == Wiring(series_resistance=2000.0, probe_attenuation=88.0)
+    assert config.roles.keys() == {"bias", "lockin", "analyzer", "vna", "fridge"}
+    assert config.wiring == Wiring(
+        series_resistance=2000.0,
+        probe_attenuation=88.0,
+        amplifiers={"preamplifier": Amplifier(gain=1e7)},
+        role_amplifiers={"lockin": "preamplifier"},
+    )
+    assert config.migrated_lines == ()
     limits = config.limits
     assert (limits.maximum_bias, limits.maximum_step, limits.ramp_rate) == (6e-3, 0.1e-3, 5e-3)
     assert limits.compliance == 5e-6
@@ -65,10 +71,15 @@ def test_whole_numbers_are_numbers(write: Write) -> None:
 # (replaced text, new text, line, what the message must say)
 CORPUS = [
     # labnis
-    ("    bias: source\n", "", 11, ["labnis.roles.bias", "missing", "bias, lockin"]),
+    ("    bias: source\n", "", 11, ["labnis.roles.bias", "missing", "bias source"]),
     ("bias: source", "bias: sauce", 12, ["labnis.roles.bias", "'sauce'", "source, scope"]),
-    ("bias: source", "bias: 3", 12, ["labnis.roles.bias", "found 3", "string"]),
-    ("lockin: scope", "locking: scope", 13, ["labnis.roles.locking", "unknown key", "lockin, analyzer, vna, fridge"]),
+    ("bias: source", "bias: 3", 12, ["labnis.roles.bias", "found 3", "mapping"]),
+    (
+        "lockin: scope",
+        "locking: scope",
+        13,
+        ["labnis.roles.locking", "no standard role", "lockin, analyzer, vna, fridge", "kind"],
+    ),
     ("  wiring:", "  wirring:", 14, ["labnis.wirring", "unknown key", "roles, wiring, limits"]),
     (
         "series_resistance: 2000.0",
@@ -77,20 +88,71 @@ CORPUS = [
         ["series_resistance", "-1.0", "greater than or equal"],
     ),
     ("series_resistance: 2000.0", "series_resistance: '2000'", 15, ["series_resistance", "'2000'", "number"]),
-    ("series_resistance: 2000.0", "divider: 100.0", 14, ["labnis.wiring", "amplifier"]),
+    ("series_resistance: 2000.0", "divider: 100.0", 15, ["labnis.wiring.divider", "role current", "amplifier"]),
     ("series_resistance: 2000.0", "current_reading: both", 15, ["'both'", "'source' or 'amplifier'"]),
-    ("6.0e-3", ".inf", 17, ["labnis.limits.maximum_bias", "inf", "finite"]),
-    ("6.0e-3", ".nan", 17, ["labnis.limits.maximum_bias", "nan", "finite"]),
-    ("6.0e-3", "0.0", 17, ["labnis.limits.maximum_bias", "greater than 0"]),
-    ("6.0e-3", "true", 17, ["labnis.limits.maximum_bias", "True", "number"]),
+    ("6.0e-3", ".inf", 18, ["labnis.limits.maximum_bias", "inf", "finite"]),
+    ("6.0e-3", ".nan", 18, ["labnis.limits.maximum_bias", "nan", "finite"]),
+    ("6.0e-3", "0.0", 18, ["labnis.limits.maximum_bias", "greater than 0"]),
+    ("6.0e-3", "true", 18, ["labnis.limits.maximum_bias", "True", "number"]),
     ("6.0e-3", "9" * 5000, None, ["not valid YAML"]),
-    ("0.1e-3", "7.0e-3", 18, ["labnis.limits.maximum_step", "0.007", "maximum_bias (0.006 V)"]),
-    ("    ramp_rate: 5.0e-3\n", "", 16, ["labnis.limits.ramp_rate", "missing"]),
-    ("5.0e-6", "5.0e-6\n    fridge_pause: 0.1", 21, ["fridge_pause", "no fridge"]),
-    ("5.0e-6", "5.0e-6\n    fridge_pause: 0.2\n    fridge_abort: 0.2", 22, ["fridge_abort", "fridge_pause (0.2 K)"]),
-    ("file: truth.yaml", "path: truth.yaml", 22, ["labnis.twin", "unknown key", "file"]),
-    ("  twin:", "  ledger: nowhere\n  twin:", 21, ["labnis.ledger", "SQLAlchemy"]),
+    ("0.1e-3", "7.0e-3", 19, ["labnis.limits.maximum_step", "0.007", "maximum_bias (0.006 V)"]),
+    ("    ramp_rate: 5.0e-3\n", "", 17, ["labnis.limits.ramp_rate", "missing"]),
+    ("5.0e-6", "5.0e-6\n    fridge_pause: 0.1", 22, ["fridge_pause", "no fridge"]),
+    ("5.0e-6", "5.0e-6\n    fridge_pause: 0.2\n    fridge_abort: 0.2", 23, ["fridge_abort", "fridge_pause (0.2 K)"]),
+    ("file: truth.yaml", "path: truth.yaml", 23, ["labnis.twin", "unknown key", "file"]),
+    ("  twin:", "  ledger: nowhere\n  twin:", 22, ["labnis.ledger", "SQLAlchemy"]),
     ("    lockin: scope\n  wiring:", "  wiring:\n    current_reading: amplifier", 14, ["current_reading", "lockin"]),
+    # roles
+    (
+        "lockin: scope",
+        "lockin: {instrument: scope, amplifier: femto}",
+        13,
+        ["lockin.amplifier", "no amplifier 'femto'", "preamp"],
+    ),
+    (
+        "lockin: scope",
+        "lockin: {instrument: scope, gain: 3.0}",
+        13,
+        ["lockin.gain", "unknown key", "channel, amplifier"],
+    ),
+    ("lockin: scope", "gate: scope", 13, ["labnis.roles.gate", "kind", "setpoint, reading"]),
+    ("lockin: scope", "gate: {instrument: scope, kind: gate}", 13, ["'gate'", "setpoint"]),
+    ("lockin: scope", "clock: {instrument: scope, kind: reading}", 13, ["labnis.roles.clock", "clock"]),
+    ("lockin: scope", "lockin: {instrument: scope, kind: vna}", 13, ["'vna'", "lockin"]),
+    ("lockin: scope", "bias2: {instrument: scope, kind: bias}", 13, ["labnis.roles.bias2", "setpoint"]),
+    ("lockin: scope", "gate: {instrument: scope, kind: setpoint, rate: 1.0}", 13, ["gate.maximum", "missing"]),
+    (
+        "lockin: scope",
+        "gate: {instrument: scope, kind: setpoint, maximum: 1.0, minimum: 2.0, rate: 1.0}",
+        13,
+        ["gate.minimum", "not below maximum"],
+    ),
+    (
+        "lockin: scope",
+        "gate: {instrument: scope, kind: setpoint, maximum: 2.0, minimum: 1.0, rate: 1.0}",
+        13,
+        ["labnis.roles.gate", "at_end is zero", "1 to 2"],
+    ),
+    (
+        "lockin: scope",
+        "gate: {instrument: scope, kind: setpoint, maximum: 2.0, rate: 1.0, at_end: off}",
+        13,
+        ["labnis.roles.gate", "at_end"],
+    ),
+    ("bias: source", "bias: {instrument: source, range: volts}", 12, ["labnis.roles.bias", "level and output"]),
+    (
+        "bias: source",
+        "bias: {instrument: source, level: volts, output: out}",
+        12,
+        ["labnis.roles.bias", "no instrument reads the current"],
+    ),
+    ("{gain: 1.0e+7}", "{gain: 0.0}", 16, ["labnis.wiring.amplifiers.preamp.gain", "positive or negative"]),
+    ("5.0e-6", "5.0e-6\n  interlocks: [{watch: vna.value, above: 1.0}]", 22, ["watch", "role vna"]),
+    ("5.0e-6", "5.0e-6\n  interlocks: [{watch: lockin.volume, above: 1.0}]", 22, ["watch", "lockin.magnitude"]),
+    ("  twin:", "  packages: [numpy]\n  twin:", 22, ["labnis.packages", "numpy"]),
+    ("  twin:", "  packages: [json]\n  twin:", 22, ["labnis.packages", "Python"]),
+    ("  twin:", "  packages: [nowhere]\n  twin:", 22, ["labnis.packages", "nowhere/__init__.py"]),
+    ("  twin:", "  device: {name: d, junctions: 0}\n  twin:", 22, ["labnis.device.junctions", "0"]),
     # instruments
     ("labnis:", "labniss:", 10, ["labniss", "unknown key", "instruments, labnis"]),
     (
@@ -128,7 +190,7 @@ CORPUS = [
     ("FAKE0::1", "*a", 4, ["alias *a"]),
     ("FAKE0::1", "[" * 5000, 4, ["nested deeper"]),
     ("FAKE0::1", "2024-01-01", 4, ["instruments.source.address", "quotes"]),
-    ("FAKE0::1", "'unclosed", 23, ["not valid YAML"]),
+    ("FAKE0::1", "'unclosed", 24, ["not valid YAML"]),
     ("  scope:", "  1:", 5, ["instruments.1", "keys are text"]),
 ]
 
@@ -167,7 +229,7 @@ BOMB = "a: &a [x, x, x]\n" + "".join(
         (b"- instruments\n- labnis\n", ["line 1", "mapping"]),
         (b"just text", ["line 1", "mapping"]),
         (b"instruments: {}\nlabnis: {}\n", ["line 1", "instruments"]),
-        (STATION.encode() + b"---\na: 1\n", ["line 23", "another document"]),
+        (STATION.encode() + b"---\na: 1\n", ["line 24", "another document"]),
         (b"\n\xff\xfe\x00", ["line 2", "UTF-8"]),
         (b"a: \x00", ["YAML"]),
         (BOMB.encode(), ["line 1", "anchor &a"]),

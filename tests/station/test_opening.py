@@ -2,21 +2,23 @@
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import pytest
 from qcodes.instrument import Instrument, VisaInstrument
 
 from drivers import roles
 from drivers.errors import CommunicationError
-from labnis.errors import BusyError, ConfigurationError, RequestError
-from labnis.station import SystemClock, load_station, open_station
+from labnis.errors import BusyError, ConfigurationError
+from labnis.station import OpenStation, SimulatedInstruments, StationConfig, SystemClock, load_station, open_station
 from labnis.station.lock import hold, lock_name_of_address
 
 from .conftest import Write
-from .fakes import FakeSource
+from .fakes import FakeClock, FakeSource
 
 HERE = "drivers.fakes_for_tests"
 LOCKIN_METHODS = [name for name in vars(roles.LockIn) if not name.startswith("_")]
@@ -86,13 +88,21 @@ def bench(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[SimpleNam
     assert not [name for name in Instrument._all_instruments if name in {"source", "scope"}], "names were not freed"
 
 
+@contextmanager
+def opened(config: StationConfig, roles: Sequence[str], **twin: Any) -> Iterator[OpenStation]:
+    simulated = SimulatedInstruments(**twin, clock=FakeClock()) if twin else None
+    with open_station(config, twin=simulated) as station:
+        station.open(roles)
+        yield station
+
+
 def test_only_the_required_roles_are_opened_and_closed_in_reverse(write: Write, bench: SimpleNamespace) -> None:
     config = load_station(write())
-    with open_station(config, required_roles=["bias"]) as station:
+    with opened(config, ["bias"]) as station:
         assert station.roles.get("lockin") is None
     assert bench.events == ["open source", "close source"]
     bench.events.clear()
-    with open_station(config, required_roles=["lockin"]) as station:
+    with opened(config, ["lockin"]) as station:
         assert station.roles.lockin is bench.made["scope"]
         assert station.source is bench.made["source"]
         assert station.roles.bias is station.bias
@@ -102,19 +112,21 @@ def test_only_the_required_roles_are_opened_and_closed_in_reverse(write: Write, 
 
 
 def test_the_lockin_is_opened_where_the_current_is_read_through_it(write: Write, bench: SimpleNamespace) -> None:
-    path = write(("series_resistance: 2000.0", "current_reading: amplifier"))
-    with open_station(load_station(path), required_roles=["bias"]):
+    path = write(("lockin: scope", "current: {instrument: scope, channel: aux1, amplifier: preamp}"))
+    with opened(load_station(path), ["bias"]) as station:
         assert "open scope" in bench.events
+        bench.made["scope"].read_auxiliary = lambda channel: 2.0 if channel == 1 else float("nan")
+        assert station.roles.current.read() == pytest.approx(2.0e-7)
 
 
 def test_opening_prints_nothing(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
-    with open_station(load_station(write()), required_roles=["lockin"]):
+    with opened(load_station(write()), ["lockin"]):
         pass
     assert capsys.readouterr().out == ""
 
 
 def test_the_snapshot_is_fresh_and_strict_json(write: Write) -> None:
-    with open_station(load_station(write()), required_roles=["lockin"]) as station:
+    with opened(load_station(write()), ["lockin"]) as station:
         snapshot = station.snapshot()
     json.dumps(snapshot, allow_nan=False)
     parameters = snapshot["instruments"]["scope"]["parameters"]
@@ -129,7 +141,7 @@ def test_a_failed_run_is_ramped_to_zero_before_anything_is_closed(
 ) -> None:
     clock = FakeSource().clock
     monkeypatch.setattr("labnis.station.opening.SystemClock", lambda: clock)
-    with pytest.raises(failure), open_station(load_station(write()), required_roles=["bias"]) as station:
+    with pytest.raises(failure), opened(load_station(write()), ["bias"]) as station:
         station.bias.prepare(6e-3, 1e-6, 0.02)
         station.bias.move_to(2e-3)
         front = bench.made["source"].front
@@ -140,7 +152,7 @@ def test_a_failed_run_is_ramped_to_zero_before_anything_is_closed(
 
 
 def test_a_station_that_was_only_looked_at_is_not_touched(write: Write, bench: SimpleNamespace) -> None:
-    with open_station(load_station(write()), required_roles=["bias"]):
+    with opened(load_station(write()), ["bias"]):
         front = bench.made["source"].front
     assert front.calls == []
 
@@ -150,8 +162,8 @@ def test_a_station_that_was_only_looked_at_is_not_touched(write: Write, bench: S
 
 def test_a_dry_run_swaps_address_and_library_and_nothing_else(write: Write, bench: SimpleNamespace) -> None:
     config = load_station(write())
-    twin = {"bias": "GPIB0::1::INSTR", "lockin": "GPIB0::2::INSTR"}
-    with open_station(config, required_roles=["lockin"], visalib="@sim", addresses=twin) as station:
+    twin = {"source": "GPIB0::1::INSTR", "scope": "GPIB0::2::INSTR"}
+    with opened(config, ["lockin"], visalib="@sim", addresses=twin) as station:
         assert bench.made["source"].opened_at == ("GPIB0::1::INSTR", "@sim")
         assert bench.made["scope"].channel() == 1
         assert station.config is config
@@ -159,10 +171,10 @@ def test_a_dry_run_swaps_address_and_library_and_nothing_else(write: Write, benc
 
 def test_a_twin_that_cannot_be_opened_is_named(write: Write, bench: SimpleNamespace) -> None:
     config = load_station(write())
-    twin = {"bias": "GPIB0::1::INSTR"}
+    twin = {"source": "GPIB0::1::INSTR"}
     with (
         pytest.raises(ConfigurationError, match=r"nowhere\.yaml@sim"),
-        open_station(config, required_roles=["bias"], visalib="nowhere.yaml@sim", addresses=twin),
+        opened(config, ["bias"], visalib="nowhere.yaml@sim", addresses=twin),
     ):
         pass
     assert bench.events == []
@@ -171,8 +183,8 @@ def test_a_twin_that_cannot_be_opened_is_named(write: Write, bench: SimpleNamesp
 def test_a_dry_run_never_falls_back_to_a_real_address(write: Write, bench: SimpleNamespace) -> None:
     config = load_station(write())
     with (
-        pytest.raises(ConfigurationError, match="lockin"),
-        open_station(config, required_roles=["lockin"], visalib="@sim", addresses={"bias": "GPIB0::1::INSTR"}),
+        pytest.raises(ConfigurationError, match="scope"),
+        opened(config, ["lockin"], visalib="@sim", addresses={"source": "GPIB0::1::INSTR"}),
     ):
         pass
     assert bench.events == []
@@ -183,9 +195,9 @@ def test_a_dry_run_never_falls_back_to_a_real_address(write: Write, bench: Simpl
 
 def test_a_second_opening_is_busy_before_anything_is_opened(write: Write, bench: SimpleNamespace) -> None:
     config = load_station(write())
-    with open_station(config, required_roles=["bias"]):
+    with opened(config, ["bias"]):
         bench.events.clear()
-        with pytest.raises(BusyError, match="in use by process"), open_station(config, required_roles=["lockin"]):
+        with pytest.raises(BusyError, match="in use by process"), opened(config, ["lockin"]):
             pass
         assert bench.events == []
 
@@ -195,7 +207,7 @@ def test_an_address_in_use_by_another_station_is_busy(write: Write, bench: Simpl
     with (
         hold([lock_name_of_address("fake0::1")], tmp_path),
         pytest.raises(BusyError, match="FAKE0::1"),
-        open_station(config, required_roles=["bias"]),
+        opened(config, ["bias"]),
     ):
         pass
     assert bench.events == []
@@ -207,13 +219,13 @@ def test_an_address_in_use_by_another_station_is_busy(write: Write, bench: Simpl
 def test_a_role_that_is_not_filled_is_named(write: Write) -> None:
     with (
         pytest.raises(ConfigurationError, match=r"line 11: labnis\.roles\.vna: missing"),
-        open_station(load_station(write()), required_roles=["vna"]),
+        opened(load_station(write()), ["vna"]),
     ):
         pass
 
 
-def test_an_unknown_role_is_a_bad_request(write: Write) -> None:
-    with pytest.raises(RequestError, match="magnet"), open_station(load_station(write()), required_roles=["magnet"]):
+def test_a_role_of_a_labs_own_that_is_not_filled_is_named(write: Write) -> None:
+    with pytest.raises(ConfigurationError, match="magnet: missing"), opened(load_station(write()), ["magnet"]):
         pass
 
 
@@ -232,11 +244,11 @@ def test_what_cannot_play_its_role_is_named_and_the_others_are_closed(
     write: Write, bench: SimpleNamespace, kind: str, words: list[str]
 ) -> None:
     config = load_station(write(("drivers.fakes_for_tests.LockIn", kind)))
-    with pytest.raises(ConfigurationError) as caught, open_station(config, required_roles=["lockin"]):
+    with pytest.raises(ConfigurationError) as caught, opened(config, ["lockin"]):
         pass
     assert [word for word in words if word not in str(caught.value)] == []
     assert bench.events[-1] == "close source"
-    with open_station(config, required_roles=["bias"]):  # nothing stands in the way of the next attempt
+    with opened(config, ["bias"]):  # nothing stands in the way of the next attempt
         pass
 
 
@@ -244,7 +256,7 @@ def test_an_instrument_that_does_not_answer_idn_is_unreachable(write: Write) -> 
     path = write(("drivers.fakes_for_tests.LockIn", f"{HERE}.Deaf"), ("\n    init:\n      channel: 1", ""))
     with (
         pytest.raises(ConfigurationError, match=r"does not answer \*IDN\?"),
-        open_station(load_station(path), required_roles=["lockin"]),
+        opened(load_station(path), ["lockin"]),
     ):
         pass
 
@@ -257,7 +269,7 @@ def test_an_address_where_nobody_listens_is_unreachable(write: Write) -> None:
     )
     with (
         pytest.raises(ConfigurationError, match=r"line 4.*unreachable: source at TCPIP0::127\.0\.0\.1::1::SOCKET"),
-        open_station(load_station(path), required_roles=["bias"]),
+        opened(load_station(path), ["bias"]),
     ):
         pass
 
@@ -266,7 +278,7 @@ def test_a_name_in_use_elsewhere_in_the_process_is_left_alone(write: Write, benc
     other = sys.modules[HERE].LockIn("source", "FAKE0::9")
     with (
         pytest.raises(ConfigurationError, match="already open in this process"),
-        open_station(load_station(write()), required_roles=["bias"]),
+        opened(load_station(write()), ["bias"]),
     ):
         pass
     assert "close source" not in bench.events
@@ -277,6 +289,6 @@ def test_a_visa_library_that_is_not_there_is_named(write: Write) -> None:
     path = write(("  twin:", '  visalib: "@nonexistent"\n  twin:'))
     with (
         pytest.raises(ConfigurationError, match=r"'@nonexistent'.*labnis\.visalib"),
-        open_station(load_station(path), required_roles=["bias"]),
+        opened(load_station(path), ["bias"]),
     ):
         pass

@@ -113,7 +113,7 @@ def test_a_source_that_does_not_take_a_ramp_is_led_step_by_step(caplog: pytest.L
     bias.move_to(5e-3)
     assert source.value == 5e-3
     assert rate_of(source.writes) <= LIMITS.ramp_rate * (1 + 1e-9)
-    assert "led step by step from now on: fake: holds another list than was loaded" in caplog.text
+    assert "falling back to ramping from the computer: fake: holds another list than was loaded" in caplog.text
     bias.shutdown()
     assert source.calls.count("start_ramp") == 1, "it was asked again"
 
@@ -138,7 +138,7 @@ def test_the_way_to_zero_does_not_depend_on_it(fails: str, caplog: pytest.LogCap
     source.writes.clear()
     with caplog.at_level(logging.WARNING):
         bias.shutdown()
-    assert "step by step" in caplog.text
+    assert "ramping from the computer" in caplog.text
     assert source.value == 0
     assert not source.output
     assert rate_of(source.writes, -5e-3) <= LIMITS.ramp_rate * (1 + 1e-9)

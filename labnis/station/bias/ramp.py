@@ -1,49 +1,55 @@
-"""How fast a bias may move: steps, and the time that has to lie between them."""
+"""How fast a level may move: steps, and the time that has to lie between them."""
 
 import math
 from collections.abc import Iterator
 
 from drivers.roles import Clock
-from labnis.station.config import Limits
 
-__all__ = ["Pace", "ramp_points"]
+__all__ = ["SHARE_OF_RATE", "RateLimiter", "largest_step", "ramp_points"]
 
 WINDOW = 0.1
-"""Time (s) over which the mean rate never exceeds the limit."""
+"""Time (s) over which the mean rate of the bias never exceeds the limit."""
 
-PACE = 0.8
+SHARE_OF_RATE = 0.8
 """Mean rate of a ramp per allowed rate: what the clocks of PC and instrument may differ by is left over."""
 
 SHARE_OF_STEP = 0.199
 """Largest step per (rate × window). A window may open just before one step and close just after another, so it holds
-PACE·rate·WINDOW plus one whole step: with this share that sum stays within rate·WINDOW."""
+SHARE_OF_RATE·rate·WINDOW plus one whole step: with this share that sum stays within rate·WINDOW."""
 
 
-def ramp_points(start: float, target: float, largest_step: float) -> Iterator[float]:
-    """Points of an even ramp after `start`, in steps of at most `largest_step`; the last is exactly `target`.
+def largest_step(rate: float, window: float = WINDOW) -> float:
+    """Largest single step that keeps `rate` (units/s) over every `window` (s)."""
+    return SHARE_OF_STEP * rate * window
+
+
+def ramp_points(start: float, target: float, step: float) -> Iterator[float]:
+    """Points of an even ramp after `start`, in steps of at most `step`; the last is exactly `target`.
 
     Where `start` is `target` the only point is `target`.
     """
-    steps = max(1, math.ceil(abs(target - start) / largest_step))
+    steps = max(1, math.ceil(abs(target - start) / step))
     for index in range(1, steps):
         yield start + (target - start) * index / steps
     yield target
 
 
-class Pace:
+class RateLimiter:
     """Keeps the time between writes that the limits ask for.
 
     Parameters
     ----------
-    limits
-        Step (V) and rate (V/s) of the bias.
+    step
+        Largest single step.
+    rate
+        Largest rate (units/s).
     clock
         The experiment's clock.
 
     Attributes
     ----------
-    largest_step
-        Largest step (V) that respects both `maximum_step` and the rate over every window.
+    step
+        Largest single step.
 
     Notes
     -----
@@ -52,12 +58,12 @@ class Pace:
 
     """
 
-    def __init__(self, limits: Limits, clock: Clock) -> None:
-        self.largest_step = min(limits.maximum_step, SHARE_OF_STEP * limits.ramp_rate * WINDOW)
-        self._rate = PACE * limits.ramp_rate
+    def __init__(self, step: float, rate: float, clock: Clock) -> None:
+        self.step = step
+        self._rate = SHARE_OF_RATE * rate
         self._clock = clock
         # What was written before this object existed is unknown: take it for a full step, made just now.
-        self._deadline = clock.time() + self.time_of(self.largest_step)
+        self._deadline = clock.time() + self.time_of(step)
 
     def wait(self) -> None:
         """Wait until the next write is allowed."""
@@ -65,9 +71,9 @@ class Pace:
             self._clock.sleep(remaining)
 
     def stepped(self, step: float) -> None:
-        """Note that a step of `step` (V) was written just now."""
+        """Note that a step of `step` was written just now."""
         self._deadline = self._clock.time() + self.time_of(step)
 
-    def time_of(self, way: float) -> float:
-        """Time (s) that `way` (V) takes."""
-        return abs(way) / self._rate
+    def time_of(self, change: float) -> float:
+        """Time (s) that `change` takes."""
+        return abs(change) / self._rate

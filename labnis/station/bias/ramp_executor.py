@@ -1,75 +1,65 @@
-"""Moves the level along a ramp: the source by itself where it can and the way is long, otherwise step by step.
+"""Moves a level along a ramp: the instrument by itself where it can and the ramp is long, otherwise step by step.
 
-Values are biases behind the divider (V).
+Values are in the unit of the `Level`.
 """
 
 import logging
 from collections.abc import Sequence
-from typing import cast
 
 from drivers.errors import InstrumentError, RejectedCommandError, SettingError
-from drivers.roles import BiasSource, Clock, SelfRamping
-from drivers.wiring import Wiring
-from labnis.station.bias.level import SourceLevel
-from labnis.station.bias.ramp import Pace, ramp_points
-from labnis.station.role_check import missing_members
+from drivers.roles import Clock, SelfRamping
+from labnis.station.bias.level import Level
+from labnis.station.bias.ramp import RateLimiter, ramp_points
 
-__all__ = ["Mover"]
+__all__ = ["RampExecutor"]
 
 logger = logging.getLogger(__name__)
 
 WORTHWHILE = 0.2
-"""Shortest way (s) that a source is let go by itself: loading it takes a dozen messages."""
+"""Shortest ramp (s) that an instrument makes by itself: loading it takes a dozen messages."""
 
 STATE_KNOWN = 0.15
-"""Time (s) after the start before which a source is not asked whether it still walks; see `SelfRamping`."""
+"""Time (s) after the start before which an instrument is not asked whether its ramp is running; see `SelfRamping`."""
 
 OVERRUN = 10.0
-"""How much later than planned a source may arrive (s): 0.1 s for each of the steps of one ramp of a Keithley 2450."""
+"""How much later than planned a ramp may end (s): 0.1 s for each of the steps of one ramp of a Keithley 2450."""
 
 WATCHED = 0.5
-"""How long the level is watched on the way to zero, where the source does not say that it stands (s)."""
+"""How long the level is watched before it is ramped to zero, where the instrument does not say that it stands (s)."""
 
 POLL = 0.02
-"""Time between two questions whether it has arrived (s)."""
+"""Time between two questions whether a ramp is complete (s)."""
 
 
 class _NotTakenError(InstrumentError):
-    """The source has refused a ramp, and has not moved."""
+    """The instrument has refused a ramp, and has not moved."""
 
 
-class Mover:
-    """Moves the level within the pace.
+class RampExecutor:
+    """Moves a level within the limits of its rate.
 
     Parameters
     ----------
-    source
-        The bias source; one that fills `SelfRamping` too is let go by itself.
-    wiring
-        Converts between source and device.
     level
         What is known of the level.
-    pace
+    limiter
         Step and rate.
     clock
         The experiment's clock.
-    name
-        Name and address of the source, for messages.
+    ramping
+        The instrument, where it can make ramps by itself.
 
     """
 
-    def __init__(
-        self, source: BiasSource, wiring: Wiring, level: SourceLevel, pace: Pace, clock: Clock, name: str
-    ) -> None:
-        self._walker: SelfRamping | None = None if missing_members(source, SelfRamping) else cast(SelfRamping, source)
-        self._wiring = wiring
+    def __init__(self, level: Level, limiter: RateLimiter, clock: Clock, ramping: SelfRamping | None = None) -> None:
         self._level = level
-        self._pace = pace
+        self._limiter = limiter
         self._clock = clock
-        self._name = name
+        self._ramping = ramping
+        self._name = level.name
 
     def halt(self) -> None:
-        """Stop the source where it is, should it be walking: for a client that has died, say. Then read it back.
+        """Stop a ramp that the instrument makes by itself, for a client that has died, say, wherever it is.
 
         Raises
         ------
@@ -77,13 +67,13 @@ class Mover:
             Where it goes on, or does not answer.
 
         """
-        if self._walker is not None:
-            self._walker.halt_ramp()
+        if self._ramping is not None:
+            self._ramping.halt_ramp()
 
     def stop(self) -> float:
-        """Halt, and read back where; for the way to zero, which must not depend on what the source says of its ramps.
+        """Halt, and read back where; for a ramp to zero, which must not depend on what the instrument says of its own.
 
-        One that does not confirm is watched instead, and not let go by itself any more.
+        If it does not confirm, the level is watched instead, and all further ramps are made from the computer.
 
         Raises
         ------
@@ -94,8 +84,10 @@ class Mover:
         try:
             self.halt()
         except Exception as error:  # noqa: BLE001  # a lab's driver may fail in any way
-            logger.warning("%s does not confirm that it stands, so its level is watched: %s", self._name, error)
-            self._walker = None
+            logger.warning(
+                "%s does not confirm that its ramp has stopped, so its level is watched: %s", self._name, error
+            )
+            self._ramping = None
             self._require_standing()
         return self._level.read_back_twice()
 
@@ -106,99 +98,103 @@ class Mover:
         if not abs(after - before) <= self._level.tolerance:
             raise SettingError(
                 self._name,
-                f"goes on by itself: {self._wiring.source_voltage(before):.6g} V, "
-                f"{WATCHED:g} s later {self._wiring.source_voltage(after):.6g} V.",
+                f"goes on by itself: {self._level.shown(before)}, {WATCHED:g} s later {self._level.shown(after)}.",
             )
 
     def move(self, start: float, target: float) -> None:
         """Ramp from `start` to `target`; the last write is exactly `target`.
 
-        A source that does not take the ramp is led step by step from now on, from where it is as read back.
+        If the instrument refuses the ramp, all further ramps are made from the computer, from the level read back.
 
         Raises
         ------
         InstrumentError
-            Where the source fails, or has not come to where it should have gone by itself.
+            Where the instrument fails, or its own ramp has not ended where it should.
 
         """
-        if self._walker is None or self._duration(start, target) < WORTHWHILE:
+        if self._ramping is None or self._duration(start, target) < WORTHWHILE:
             self._step(start, target)
             return
         try:
-            self._walk(self._walker, start, target)
+            self._ramp(self._ramping, start, target)
         except _NotTakenError as refusal:
-            logger.warning("%s is led step by step from now on: %s", self._name, refusal.__cause__)
-            self._walker = None
+            logger.warning(
+                "%s refuses a ramp of its own; falling back to ramping from the computer: %s",
+                self._name,
+                refusal.__cause__,
+            )
+            self._ramping = None
             self._step(self._level.read_back_twice(), target)
         else:
-            self._write(target, self._pace.largest_step)
+            self._write(target, self._limiter.step)
 
     def to_zero(self, start: float) -> None:
-        """As `move`, to 0; where the source cannot go by itself, it is read back and led there step by step."""
-        if self._walker is None or self._duration(start, 0.0) < WORTHWHILE:
+        """As `move`, to 0; where the instrument's own ramp fails in any way, it is ramped from the computer."""
+        if self._ramping is None or self._duration(start, 0.0) < WORTHWHILE:
             self._step(start, 0.0)
             return
         try:
-            self._walk(self._walker, start, 0.0)
+            self._ramp(self._ramping, start, 0.0)
         except Exception as error:  # noqa: BLE001  # a lab's driver may fail in any way; zero must not depend on it
-            logger.warning("%s does not ramp to 0 by itself and is led there step by step: %s", self._name, error)
+            logger.warning(
+                "%s does not ramp to 0 by itself; falling back to ramping from the computer: %s", self._name, error
+            )
             self._step(self.stop(), 0.0)
         else:
-            self._write(0.0, self._pace.largest_step)
+            self._write(0.0, self._limiter.step)
 
     # --- step by step ---------------------------------------------------------------------------------------------
 
     def _step(self, start: float, target: float) -> None:
         previous = start
-        for point in ramp_points(start, target, self._pace.largest_step):
+        for point in ramp_points(start, target, self._limiter.step):
             self._write(point, point - previous)
             previous = point
-        self._pace.wait()  # the last step takes its time like every other
+        self._limiter.wait()  # the last step takes its time like every other
 
     def _write(self, point: float, step: float) -> None:
-        self._pace.wait()
+        self._limiter.wait()
         try:
             self._level.write(point)
         finally:
-            self._pace.stepped(step)
+            self._limiter.stepped(step)
 
     # --- by itself ------------------------------------------------------------------------------------------------
 
     def _duration(self, start: float, target: float) -> float:
-        return self._pace.time_of(target - start)
+        return self._limiter.time_of(target - start)
 
-    def _walk(self, walker: SelfRamping, start: float, target: float) -> None:
-        """Let the source walk to about `target`, in as many ramps as it needs, each proved by reading back."""
-        points = list(ramp_points(start, target, self._pace.largest_step))
-        interval = self._pace.time_of((target - start) / len(points))
-        for first in range(0, len(points), walker.longest_ramp):
-            self._pace.wait()
-            self._level.bias = None  # until it has been read back
-            part = points[first : first + walker.longest_ramp]
+    def _ramp(self, ramping: SelfRamping, start: float, target: float) -> None:
+        """Let the instrument ramp to about `target`, in as many ramps as it needs, each proved by reading back."""
+        points = list(ramp_points(start, target, self._limiter.step))
+        interval = self._limiter.time_of((target - start) / len(points))
+        for first in range(0, len(points), ramping.longest_ramp):
+            self._limiter.wait()
+            self._level.value = None  # until it has been read back
+            part = points[first : first + ramping.longest_ramp]
             try:
-                self._start(walker, part, interval)
-                self._await(walker, part, interval)
+                self._start(ramping, part, interval)
+                self._await(ramping, part, interval)
             finally:
                 # A ramp that is left loaded could be started again by hand.
-                walker.halt_ramp()
-                self._pace.stepped(self._pace.largest_step)
+                ramping.halt_ramp()
+                self._limiter.stepped(self._limiter.step)
             self._level.require(part[-1], "after a ramp of its own")
 
-    def _start(self, walker: SelfRamping, part: Sequence[float], interval: float) -> None:
+    def _start(self, ramping: SelfRamping, part: Sequence[float], interval: float) -> None:
         try:
-            walker.start_ramp([self._wiring.source_voltage(point) for point in part], interval)
+            ramping.start_ramp([point * self._level.scale for point in part], interval)
         except (SettingError, RejectedCommandError) as error:  # by the protocol nothing has moved
             raise _NotTakenError(self._name, f"does not take a ramp of its own: {error}") from error
 
-    def _await(self, walker: SelfRamping, part: Sequence[float], interval: float) -> None:
+    def _await(self, ramping: SelfRamping, part: Sequence[float], interval: float) -> None:
         self._clock.sleep(max(len(part) * interval, STATE_KNOWN))
         deadline = self._clock.time() + OVERRUN
-        while walker.ramp_running():
+        while ramping.ramp_running():
             if self._clock.time() > deadline:
                 raise SettingError(
                     self._name,
-                    f"is still walking {OVERRUN:g} s after it should have arrived at "
-                    f"{self._wiring.source_voltage(part[-1]):.6g} V.",
+                    f"is still ramping {OVERRUN:g} s after it should have arrived at {self._level.shown(part[-1])}.",
                     "It was told to stop.",
                 )
             self._clock.sleep(POLL)

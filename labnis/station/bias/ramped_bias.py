@@ -6,15 +6,18 @@ repeated: after a failed one the level is unknown until the source has been read
 
 import logging
 import math
+from typing import cast
 
 from drivers.errors import InstrumentError, SettingError
-from drivers.roles import BiasReading, BiasSource, Clock, LockIn
+from drivers.roles import BiasReading, BiasSource, Clock, SelfRamping, Voltmeter
 from drivers.wiring import Wiring
-from labnis.errors import ConfigurationError, RequestError
-from labnis.station.bias.level import SourceLevel
-from labnis.station.bias.ramp import Pace
-from labnis.station.bias.ramp_executor import Mover
-from labnis.station.config import Limits
+from labnis.errors import RequestError
+from labnis.station.bias.level import Level
+from labnis.station.bias.ramp import RateLimiter, largest_step
+from labnis.station.bias.ramp_executor import RampExecutor
+from labnis.station.meter import DeviceMeter
+from labnis.station.role_check import missing_members
+from labnis.station.sections import Limits
 
 __all__ = ["BiasMismatchError", "BiasUnknownError", "RampedBias"]
 
@@ -30,25 +33,29 @@ METER_OFFSET = 350e-6
 """What a source-meter's output and its own reading of it may differ by (V at the source), at most: a Keithley 2450 is
 specified to 200 µV and 150 µV on its 20 mV ranges."""
 
-AMPLIFIER_INPUT = 1
-"""The lock-in's auxiliary input that the current amplifier is wired to."""
+RELATIVE_TOLERANCE = 2.5e-4
+"""Tolerance of a level read back, per largest bias: one resolution step of a source-meter whose range (in decades,
+resolution 2.5e-5 of the range) is up to ten times that voltage."""
+
+FINEST_STEP = 0.5e-6
+"""No source-meter here sets its level (V at the source) finer than this: a Keithley 2450 on its 20 mV range."""
 
 
 class BiasMismatchError(InstrumentError):
-    """The source does not hold the level that was set: somebody or a reset changed it in mid-run."""
+    """The source does not hold the level that was set: it was changed or reset in mid-run."""
 
 
 class BiasUnknownError(InstrumentError):
-    """The way to zero failed: the bias is not known to be zero. The message says what was last seen."""
+    """Ramping to zero failed: the bias is not known to be zero. The message says what was last seen."""
 
 
 class RampedBias:
-    """Fills `drivers.roles.DeviceBias` from a source-meter, and knows the way to zero.
+    """Fills `drivers.roles.DeviceBias` from a bias source and, where there are any, separate meters.
 
     Parameters
     ----------
     source
-        The source-meter.
+        The bias source.
     wiring
         Converts between source and device.
     limits
@@ -57,13 +64,15 @@ class RampedBias:
         Paces the ramps.
     name
         Name and address of the source, for messages.
-    lockin
-        Reads the current amplifier, where `wiring.current_reading` is "amplifier".
+    ammeter
+        Reads the current of the device; None where the source does it itself.
+    voltmeter
+        Reads the voltage of the device; None where it is calculated from bias, current and series resistance.
 
     Attributes
     ----------
     in_use
-        Whether `prepare` was called and no `shutdown` since: if so, somebody still has to take the bias to zero.
+        Whether `prepare` was called and no `shutdown` since: if so, the bias still has to be ramped to zero.
 
     """
 
@@ -75,21 +84,26 @@ class RampedBias:
         clock: Clock,
         *,
         name: str,
-        lockin: LockIn | None = None,
+        ammeter: DeviceMeter | None = None,
+        voltmeter: Voltmeter | None = None,
     ) -> None:
-        if wiring.current_reading == "amplifier" and lockin is None:
-            raise ConfigurationError(
-                "wiring.current_reading is 'amplifier', which is read through the lock-in, but none is open"
-            )
         self.in_use = False
         self._source = source
         self._wiring = wiring
         self._limits = limits
         self._name = name
-        self._lockin = lockin
+        self._ammeter = ammeter
+        self._voltmeter = voltmeter
         self._prepared_for = 0.0
-        self._level = SourceLevel(source, wiring, name, limits.maximum_bias)
-        self._mover = Mover(source, wiring, self._level, Pace(limits, clock), clock, name)
+        self._level = Level(source, name, scale=wiring.divider, tolerance=self._tolerance(limits.maximum_bias))
+        step = min(limits.maximum_step, largest_step(limits.ramp_rate))
+        limiter = RateLimiter(step, limits.ramp_rate, clock)
+        ramping = None if missing_members(source, SelfRamping) else cast(SelfRamping, source)
+        self._executor = RampExecutor(self._level, limiter, clock, ramping)
+
+    def _tolerance(self, largest: float) -> float:
+        """Tolerance (V) of a level read back, for biases up to `largest` (V)."""
+        return max(RELATIVE_TOLERANCE * largest, self._wiring.bias(FINEST_STEP))
 
     # --- before and after a run ----------------------------------------------------------------------------------
 
@@ -97,7 +111,7 @@ class RampedBias:
         """Set the source up for biases up to ± `maximum_bias` and switch its output on without moving the bias.
 
         An output that is off goes on at 0. One that is on, left so by a former run, stays where it is; if that is
-        beyond `maximum_bias`, it is ramped to zero first, for a smaller range would make it jump.
+        beyond `maximum_bias`, it is ramped to zero first, because a smaller range would make it jump.
 
         Parameters
         ----------
@@ -117,8 +131,8 @@ class RampedBias:
 
         """
         self._check_request(maximum_bias, maximum_current, integration_time)
-        self._level.expect_up_to(maximum_bias)
-        self._mover.halt()
+        self._level.tolerance = self._tolerance(maximum_bias)
+        self._executor.halt()
         enabled = self._source.output_enabled()
         before = self._level.read_back_twice()
         if before != 0 and not enabled:
@@ -128,10 +142,9 @@ class RampedBias:
             logger.warning("%s was left on at %g V: ramping it to 0 before the run", self._name, before)
             self.to_zero()
             before = 0.0
-        through_source = self._wiring.current_reading == "source"
         self._source.prepare(
             maximum_voltage=self._wiring.source_voltage(maximum_bias),
-            maximum_current=maximum_current if through_source else self._limits.compliance,
+            maximum_current=maximum_current if self._ammeter is None else self._limits.compliance,
             compliance=self._limits.compliance,
             integration_time=integration_time,
         )
@@ -152,7 +165,7 @@ class RampedBias:
             Where the bias is zero but the output would not go off.
 
         """
-        self.in_use = False  # one attempt: what cannot be done now needs a person, not a repetition
+        self.in_use = False  # one attempt: what fails now needs a person, not a repetition
         self.to_zero()
         try:
             self._source.output_off()
@@ -200,22 +213,22 @@ class RampedBias:
             self.to_zero()
             return
         start = self._level.known()
-        self._mover.move(start, bias)
+        self._executor.move(start, bias)
         self._level.require(bias, "after a ramp")
 
     def present(self) -> float:
         """Where the bias line is (V), read back if it is not known.
 
-        A source that is not in use here might be walking by itself, for a run that has died: it is stopped first.
+        A source that is not in use here might be ramping by itself, for a run that has died: it is stopped first.
         """
         if not self.in_use:
-            self._mover.halt()
+            self._executor.halt()
         return self._level.known()
 
     def to_zero(self) -> None:
         """Ramp from the level read back to exactly 0 and prove it by reading back.
 
-        A source that walks by itself, for a run that has died, is stopped first.
+        A source that ramps by itself, for a run that has died, is stopped first.
 
         Raises
         ------
@@ -224,17 +237,17 @@ class RampedBias:
 
         """
         try:
-            start = self._mover.stop()
+            start = self._executor.stop()
             if self._source.output_enabled():
-                self._mover.to_zero(start)
+                self._executor.to_zero(start)
                 self._level.require(0.0, "after the ramp to zero")
             else:
                 self._zero_disconnected()
         except Exception as error:
-            self._level.bias = None
+            self._level.value = None
             raise BiasUnknownError(
                 self._name,
-                f"bias UNKNOWN: {self._level.last_seen}. The way to zero failed: {error}",
+                f"bias UNKNOWN: {self._level.last_seen}. Ramping to zero failed: {error}",
                 "The output may still be on. Look at the front panel, turn the level slowly to 0 there, then "
                 "switch the output off.",
             ) from error
@@ -255,8 +268,18 @@ class RampedBias:
         expected = self._level.known()
         if not abs(bias - expected) <= max(READING_TOLERANCE * abs(expected), READING_FLOOR):
             self._require_still_set(reading.voltage, expected)
-        current = self._device_current(reading.current)
-        return BiasReading(bias, current, self._wiring.device_voltage(bias, current))
+        current = reading.current if self._ammeter is None else self._ammeter.read()
+        voltage = None if self._voltmeter is None else self._voltmeter.read()
+        return BiasReading(
+            bias=bias,
+            current=current,
+            device_voltage=self._wiring.device_voltage(bias, current) if voltage is None else voltage,
+            source_voltage=reading.voltage,
+            source_current=reading.current,
+            amplifier_voltage=math.nan if self._ammeter is None else self._ammeter.amplifier_output,
+            voltage_range=reading.voltage_range,
+            current_range=reading.current_range,
+        )
 
     # --- inside --------------------------------------------------------------------------------------------------
 
@@ -267,7 +290,7 @@ class RampedBias:
                 f"maximum bias {maximum_bias!r} V is not allowed: it must be positive and at most "
                 f"limits.maximum_bias ({limits.maximum_bias!r} V)"
             )
-        largest = limits.compliance if self._wiring.current_reading == "source" else math.inf
+        largest = limits.compliance if self._ammeter is None else math.inf
         if not 0 < maximum_current <= largest or math.isinf(maximum_current):
             raise RequestError(
                 f"maximum current {maximum_current!r} A is not allowed: it must be positive and at most "
@@ -297,17 +320,12 @@ class RampedBias:
         enabled = self._source.output_enabled()
         holds = abs(self._level.read_back() - expected) <= self._level.tolerance
         if enabled and holds and abs(measured - set_to) <= max(METER_OFFSET, READING_TOLERANCE * abs(set_to)):
-            self._level.bias = expected
+            self._level.value = expected
             return
-        self._level.bias = None
+        self._level.value = None
         raise BiasMismatchError(
             self._name,
             f"measures {measured!r} V at its output where {set_to!r} V were set (output "
-            f"{'on' if enabled else 'OFF'}, {self._level.last_seen}); was it reset or operated in mid-run?",
-            "Check that nobody else drives it, then start the run again.",
+            f"{'on' if enabled else 'OFF'}, {self._level.last_seen}); was it reset or changed in mid-run?",
+            "Check that no other program drives it, then start the run again.",
         )
-
-    def _device_current(self, source_current: float) -> float:
-        if self._lockin is None or self._wiring.current_reading == "source":
-            return source_current
-        return self._wiring.amplifier_current(self._lockin.read_auxiliary(AMPLIFIER_INPUT))

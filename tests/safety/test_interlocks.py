@@ -135,3 +135,47 @@ def test_without_a_bias_only_the_fridge_is_asked() -> None:
 )
 def test_the_edge_belongs_to_what_is_allowed(condition: Interlock, value: float, trips: bool) -> None:
     assert condition.trips(value) is trips
+
+
+@dataclass
+class Gate:
+    value: float
+
+    def read(self) -> float:
+        return self.value
+
+
+@pytest.mark.parametrize(
+    ("watch", "value"),
+    [
+        ("gate.value", 0.7),
+        ("fridge.value", 0.02),
+        ("bias.value", 1e-3),
+        ("bias.device_voltage", 1e-3),
+        ("current.value", 0.7),
+        ("lockin.magnitude", 5.0),
+        ("lockin.value", 5.0),
+    ],
+)
+def test_any_reading_of_any_role_can_be_watched(watch: str, value: float) -> None:
+    class LockIn:
+        def read(self) -> complex:
+            return 3 + 4j
+
+    clock = Clock()
+    players = {"bias": Bias(), "fridge": Fridge([0.02]), "gate": Gate(0.7), "current": Gate(0.7), "lockin": LockIn()}
+    roles = Roles(clock=clock, wiring=Wiring(), **players)
+
+    def violated(limit: float) -> bool:
+        interlocks = Interlocks([Interlock(watch=watch, above=limit)], roles, clock, stale_after=60.0)
+        return interlocks.check(bias_is_on=True) is not None
+
+    assert violated(value * 0.999)
+    assert not violated(value)
+
+
+def test_a_gate_is_watched_without_a_bias_too() -> None:
+    clock = Clock()
+    roles = Roles(clock=clock, wiring=Wiring(), bias=Bias(), gate=Gate(0.7))
+    interlocks = Interlocks([Interlock(watch="gate.value", above=0.5)], roles, clock, stale_after=60.0)
+    assert interlocks.check(bias_is_on=False) is not None

@@ -1,0 +1,99 @@
+"""A lab's own packages: `labnis: packages: [mylab]` names importable packages beside the station file.
+
+They are found by an import finder that answers for the listed names only. Neither the station's folder nor the working
+folder gets onto `sys.path`, so that no other file there is ever imported.
+"""
+
+import importlib
+import importlib.util
+import sys
+import traceback
+from collections.abc import Sequence
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from labnis.errors import ConfigurationError
+
+__all__ = ["import_object", "refusal_of", "use_packages"]
+
+OURS = ("drivers", "labnis", "procedures", "pyvisa_labnis", "sim_instruments")
+
+
+class _LabFinder(MetaPathFinder):
+    """Finds the listed packages of each station file in use, each in the folder of its file."""
+
+    def __init__(self) -> None:
+        self.folders: dict[str, Path] = {}
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if path is not None or fullname not in self.folders:  # a submodule is found in its package's own folder
+            return None
+        return PathFinder.find_spec(fullname, [str(self.folders[fullname])], target)
+
+
+_FINDER = _LabFinder()
+
+
+def refusal_of(name: str, folder: Path) -> str:
+    """Why `name` cannot be a package beside the station file in `folder`; empty where it can."""
+    if not name.isidentifier():
+        return f"found {name!r}; the name of a package is made of letters, digits and _"
+    if name in sys.stdlib_module_names or name in sys.builtin_module_names or name in OURS:
+        return f"found {name!r}, which is the name of a package of Python or of labnis; choose another one"
+    if not any((folder / found).exists() for found in (f"{name}/__init__.py", f"{name}.py")):
+        return f"no package {name!r} in {folder}; it needs {name}/__init__.py"
+    # Not the finder of this module: it would find the lab's package itself. The folder may be the working folder, too.
+    elsewhere = PathFinder.find_spec(name, [path for path in sys.path if Path(path or ".").resolve() != folder])
+    if elsewhere is not None:
+        return f"found {name!r}, which is the name of an installed package ({elsewhere.origin}); choose another one"
+    return ""
+
+
+def use_packages(names: Sequence[str], folder: Path) -> None:
+    """Let `names` be imported from `folder`; what another folder's package of that name had imported is forgotten."""
+    if _FINDER not in sys.meta_path:
+        sys.meta_path.insert(0, _FINDER)
+    for name in names:
+        known = sys.modules.get(name)
+        home = Path(getattr(known, "__file__", None) or folder / name)
+        if known is not None and folder not in home.resolve().parents:
+            for module in [module for module in sys.modules if module == name or module.startswith(f"{name}.")]:
+                del sys.modules[module]
+        _FINDER.folders[name] = folder
+
+
+def import_object(dotted: str) -> Any:
+    """The object with this dotted path, such as `mylab.maps.GateMap`.
+
+    Raises
+    ------
+    ConfigurationError
+        Names file and line of an error in the module, or what it lacks.
+
+    """
+    module, _, name = dotted.rpartition(".")
+    try:
+        return getattr(importlib.import_module(module), name)
+    except AttributeError as error:
+        if module in sys.modules and not hasattr(sys.modules[module], name):
+            raise ConfigurationError(f"module {module} has no class {name}") from error
+        raise ConfigurationError(_told(module, error)) from error
+    except Exception as error:  # a lab's module may fail in any way while it is imported
+        raise ConfigurationError(_told(module, error)) from error
+
+
+def _told(module: str, error: Exception) -> str:
+    """Where importing `module` failed, and why, in one sentence."""
+    if isinstance(error, SyntaxError):
+        return f"{module} cannot be imported: {error.filename}, line {error.lineno}: {error.msg}"
+    reason = f"{type(error).__name__}: {error}" if not isinstance(error, ImportError) else str(error)
+    folders = {str(folder) for folder in _FINDER.folders.values()}
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if any(frame.filename.startswith(folder) for folder in folders):
+            return f"{module} cannot be imported: {frame.filename}, line {frame.lineno}: {reason}"
+    return f"{module} cannot be imported: {reason}; install it or correct the name"

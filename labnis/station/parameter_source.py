@@ -1,0 +1,129 @@
+"""A bias source from an instrument class that knows nothing of roles, by the names of its parameters."""
+
+import math
+from typing import Any
+
+from drivers.errors import SettingError
+from drivers.roles import SourceReading
+from labnis.station.parameters import Parameter
+from labnis.station.role_spec import BiasSpec
+
+__all__ = ["ParameterSource"]
+
+ON = {"on": True, "off": False, "1": True, "0": False, "true": True, "false": False}
+
+
+class ParameterSource:
+    """Fills `drivers.roles.BiasSource`.
+
+    Parameters
+    ----------
+    instrument
+        The instrument, or the channel of it that is the source.
+    spec
+        Names its parameters.
+    described
+        Name and address, for messages.
+
+    Raises
+    ------
+    LookupError
+        It has no parameter of one of the names.
+
+    """
+
+    def __init__(self, instrument: Any, spec: BiasSpec, described: str) -> None:
+        def named(name: str | None) -> Parameter | None:
+            return None if name is None else Parameter(instrument, name, described)
+
+        self._described = described
+        self._level = Parameter(instrument, str(spec.level), described)
+        self._output = Switch(instrument, str(spec.output), described)
+        self._range, self._compliance = named(spec.range), named(spec.compliance)
+        self._integration_time, self._current = named(spec.integration_time), named(spec.current)
+        self._range_in_use = math.nan
+
+    def prepare(
+        self, *, maximum_voltage: float, maximum_current: float, compliance: float, integration_time: float
+    ) -> None:
+        """Choose the range and set what there is to set; level and output stay as they are.
+
+        Raises
+        ------
+        SettingError
+            A setting is not held.
+
+        """
+        if self._range is not None:
+            self._range_in_use = self._range.set_at_least(max(abs(maximum_voltage), abs(self.level())))
+        if self._compliance is not None:
+            self._compliance.set_checked(compliance, tolerance=1e-3 * compliance)
+        if self._integration_time is not None:
+            self._integration_time.set_checked(integration_time, tolerance=1e-3 * integration_time)
+
+    def output_on(self) -> None:
+        """Connect the output."""
+        self._output.turn(on=True)
+
+    def output_off(self) -> None:
+        """Disconnect the output."""
+        self._output.turn(on=False)
+
+    def output_enabled(self) -> bool:
+        """Whether the output is on, as the instrument answers."""
+        return self._output.is_on()
+
+    def set_level(self, value: float) -> None:
+        """Write one level (V)."""
+        if not math.isfinite(value):
+            raise SettingError(self._described, f"a level of {value} V was asked for; nothing was sent.")
+        self._level.set(value)
+
+    def level(self) -> float:
+        """The level (V) as read back."""
+        return self._level.read()
+
+    def read(self) -> SourceReading:
+        """The level, and the current (A) where the instrument measures it."""
+        current = math.nan if self._current is None else self._current.read()
+        return SourceReading(self.level(), current, self._range_in_use)
+
+
+class Switch:
+    """A parameter that is on or off, whatever the driver calls these states."""
+
+    def __init__(self, instrument: Any, name: str, described: str) -> None:
+        self._parameter = Parameter(instrument, name, described)
+        self._name = name
+        self._described = described
+
+    def is_on(self) -> bool:
+        """Whether it is on.
+
+        Raises
+        ------
+        SettingError
+            The answer is no state.
+
+        """
+        found = self._parameter.raw()
+        state = found if isinstance(found, bool) else ON.get(str(found).strip().lower())
+        if state is None and found in (0, 1):
+            state = bool(found)
+        if state is None:
+            raise SettingError(self._described, f"{self._name} reads {found!r}; on or off expected.")
+        return state
+
+    def turn(self, *, on: bool) -> None:
+        """Switch it, and read it back. Drivers that call the states by words are told the words.
+
+        Raises
+        ------
+        SettingError
+            It is not in that state afterwards.
+
+        """
+        states: tuple[Any, Any] = ("off", "on") if isinstance(self._parameter.raw(), str) else (False, True)
+        self._parameter.set(states[on])
+        if self.is_on() is not on:
+            raise SettingError(self._described, f"{self._name} does not go {'on' if on else 'off'}.")

@@ -1,0 +1,191 @@
+"""One number of an instrument: a QCoDeS parameter, a Python property or a method, by its dotted name."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from qcodes.parameters import ParameterBase
+from qcodes.validators import Enum
+
+from drivers.errors import CommunicationError, InstrumentError, OverloadError, ReadingError, SettingError
+
+__all__ = ["Parameter", "part_of"]
+
+OVERFLOW = 9.8e37
+"""Readings from here on are SCPI's markers for over-range (9.9e37), not-a-number (9.91e37) and the like."""
+
+
+def part_of(instrument: Any, name: str) -> Any:
+    """Submodule or attribute of `instrument` with this dotted name.
+
+    Raises
+    ------
+    LookupError
+        Names what is there.
+
+    """
+    part = instrument
+    for step in name.split("."):
+        if not hasattr(part, step):
+            there = [*getattr(part, "submodules", ()), *getattr(part, "parameters", ())]
+            raise LookupError(
+                f"{type(instrument).__name__} has no {name}" + (f"; it has {_listed(there)}" * bool(there))
+            )
+        part = getattr(part, step)
+    return part
+
+
+class Parameter:
+    """One number of an instrument; fills `drivers.roles.Adjustable` and `drivers.roles.Reading`.
+
+    Parameters
+    ----------
+    instrument
+        The instrument, or a part of it.
+    name
+        Dotted name of the parameter, property or method.
+    described
+        Name and address of the instrument, for messages.
+    unit
+        Its unit, where it does not know it itself.
+
+    Raises
+    ------
+    LookupError
+        There is no such parameter.
+
+    """
+
+    def __init__(self, instrument: Any, name: str, described: str, unit: str = "") -> None:
+        owner, _, self._last = name.rpartition(".")
+        self._owner = part_of(instrument, owner) if owner else instrument
+        # A property is not evaluated: the instrument would be asked, and might trigger something.
+        on_class = getattr(type(self._owner), self._last, None)
+        self._found = None if isinstance(on_class, property) else part_of(self._owner, self._last)
+        self._name = name
+        self._described = described
+        own = getattr(self._found, "unit", "") if isinstance(self._found, ParameterBase) else ""
+        self.unit = unit or str(own)
+
+    def read(self) -> float:
+        """Its present value.
+
+        Raises
+        ------
+        CommunicationError
+            The driver could not read it.
+        OverloadError, ReadingError
+            It is an over-range marker, or no number.
+
+        """
+        found = self.raw()
+        try:
+            value = float(found)
+        except (TypeError, ValueError) as error:
+            raise ReadingError(self._described, f"{self._name} reads {found!r}, which is not a number.") from error
+        if abs(value) >= OVERFLOW and math.isfinite(value):
+            raise OverloadError(
+                self._described, f"{self._name} is over-range (marker {value:g}).", "Use a higher range."
+            )
+        if not math.isfinite(value):
+            raise ReadingError(self._described, f"{self._name} reads {value}, which is not a number.")
+        return value
+
+    def raw(self) -> Any:
+        """Its present value as the driver gives it.
+
+        Raises
+        ------
+        CommunicationError
+            The driver could not read it.
+
+        """
+        try:
+            return self._found() if callable(self._found) else getattr(self._owner, self._last)
+        except InstrumentError:
+            raise
+        except Exception as error:
+            raise CommunicationError(self._described, f"{self._name} cannot be read: {error}.") from error
+
+    def set(self, value: Any) -> None:
+        """Write it once.
+
+        Raises
+        ------
+        SettingError
+            The driver does not take the value.
+
+        """
+        try:
+            if callable(self._found):
+                self._found(value)
+            else:
+                setattr(self._owner, self._last, value)
+        except InstrumentError:
+            raise
+        except (ValueError, TypeError) as error:
+            raise SettingError(self._described, f"{self._name} cannot be set to {value!r}: {error}.") from error
+        except Exception as error:
+            raise CommunicationError(
+                self._described,
+                f"{self._name} could not be set to {value!r}: {error}.",
+                "Whether it was is unknown: check cable and power, then read it back.",
+            ) from error
+
+    def set_level(self, value: float) -> None:
+        """Write one level."""
+        self.set(value)
+
+    def level(self) -> float:
+        """The level as the instrument reads it back."""
+        return self.read()
+
+    def set_checked(self, value: float, tolerance: float) -> None:
+        """Write it once, and read it back.
+
+        Raises
+        ------
+        SettingError
+            It reads another value.
+
+        """
+        self.set(value)
+        found = self.read()
+        if not abs(found - value) <= tolerance:
+            raise SettingError(self._described, f"{self._name} reads {found:g} where {value:g} was set.")
+
+    def set_at_least(self, value: float) -> float:
+        """Choose the lowest setting that holds `value`, a range for example; one that fits is not changed.
+
+        Returns
+        -------
+        float
+            The setting.
+
+        """
+        now = self.read()
+        if value <= now <= 10 * value:
+            return now
+        choices = self._choices()
+        fitting = [choice for choice in choices if choice >= value]
+        if choices and not fitting:
+            raise SettingError(
+                self._described, f"{self._name} has no setting for {value:g}; it has {_listed(choices)}."
+            )
+        self.set(min(fitting) if fitting else value)
+        chosen = self.read()
+        if chosen < value:
+            raise SettingError(self._described, f"{self._name} reads {chosen:g}, which does not hold {value:g}.")
+        return chosen
+
+    def _choices(self) -> list[float]:
+        """Values that the parameter is limited to; none if they are not known."""
+        validator = getattr(self._found, "vals", None)
+        if not isinstance(validator, Enum):
+            return []
+        return [float(value) for value in validator.values if isinstance(value, int | float)]
+
+
+def _listed(values: Sequence[Any]) -> str:
+    shown = [f"{value:g}" if isinstance(value, float) else str(value) for value in values]
+    return ", ".join(shown[:20]) + (", …" if len(shown) > 20 else "")

@@ -1,0 +1,109 @@
+"""What fills a role: the instrument itself, or a small adapter around a part, an input or a parameter of it."""
+
+import re
+from typing import Any
+
+from drivers.roles import LockIn
+from labnis.station.parameter_source import ParameterSource, Switch
+from labnis.station.parameters import Parameter, part_of
+from labnis.station.role_check import missing_members
+from labnis.station.role_spec import PROTOCOLS, BiasSpec, MeterSpec, ReadingSpec, RoleSpec, SetpointSpec
+
+__all__ = ["output_of", "player_of", "uses_parameters"]
+
+
+class AuxiliaryInput:
+    """An auxiliary input of a lock-in as a voltmeter."""
+
+    def __init__(self, lockin: LockIn, channel: int) -> None:
+        self._lockin = lockin
+        self._channel = channel
+
+    def read(self) -> float:
+        """Voltage (V) at the input."""
+        return self._lockin.read_auxiliary(self._channel)
+
+
+class ThermometerInput:
+    """One input of an instrument with several thermometers."""
+
+    def __init__(self, instrument: Any, channel: int | str) -> None:
+        self._instrument = instrument
+        self._channel = channel
+
+    def temperature(self) -> float:
+        """Temperature (K) at the input."""
+        return float(self._instrument.channel_temperature(self._channel))
+
+
+class ParameterThermometer:
+    """A parameter that reads a temperature."""
+
+    def __init__(self, parameter: Parameter) -> None:
+        self._parameter = parameter
+
+    def temperature(self) -> float:
+        """Temperature (K)."""
+        return self._parameter.read()
+
+
+def uses_parameters(spec: RoleSpec) -> bool:
+    """Whether the role is filled through parameters that it names, so that the class need not fill it by itself."""
+    return getattr(spec, "parameter", None) is not None or (isinstance(spec, BiasSpec) and spec.level is not None)
+
+
+def player_of(spec: RoleSpec, instrument: Any, described: str) -> Any:
+    """What fills the role on the open `instrument`, at the instrument's own terminals.
+
+    Parameters
+    ----------
+    spec
+        From the station file.
+    instrument
+        Open.
+    described
+        Name and address, for messages.
+
+    Raises
+    ------
+    LookupError
+        Says what the instrument lacks.
+
+    """
+    auxiliary = re.fullmatch(r"aux([1-4])", str(spec.channel or ""))
+    if auxiliary and hasattr(instrument, "read_auxiliary"):
+        return AuxiliaryInput(instrument, int(auxiliary[1]))
+    if spec.kind == "thermometer" and spec.channel is not None and hasattr(instrument, "channel_temperature"):
+        return ThermometerInput(instrument, spec.channel)
+    part = instrument if spec.channel is None else part_of(instrument, str(spec.channel))
+    if isinstance(spec, BiasSpec) and spec.level is not None:
+        return ParameterSource(part, spec, described)
+    if isinstance(spec, MeterSpec | ReadingSpec) and spec.parameter is not None:
+        parameter = Parameter(part, spec.parameter, described, getattr(spec, "unit", ""))
+        return ParameterThermometer(parameter) if spec.kind == "thermometer" else parameter
+    missing = missing_members(part, PROTOCOLS[spec.kind])
+    if missing:
+        raise LookupError(lacks(type(part), missing, spec))
+    return part
+
+
+def lacks(kind: type, missing: list[str], spec: RoleSpec) -> str:
+    """A sentence on what a class lacks to fill a role, and what can be done."""
+    hint = {
+        "bias": "; or name its parameters (level: …, output: …)",
+        "analyzer": "",
+        "vna": "",
+        "lockin": "",
+    }.get(spec.kind, "; or name its parameter (parameter: …)")
+    return (
+        f"{spec.instrument} is a {kind.__name__}, which cannot play this role: it lacks {', '.join(missing)}; see "
+        f"drivers/roles.py for what each does{hint}"
+    )
+
+
+def output_of(spec: SetpointSpec, instrument: Any, described: str) -> Switch | None:
+    """The switch of a set-point's output; None where it names none."""
+    if spec.output is None:
+        return None
+    part = instrument if spec.channel is None else part_of(instrument, str(spec.channel))
+    return Switch(part, spec.output, described)

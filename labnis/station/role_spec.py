@@ -1,0 +1,240 @@
+"""What station.yaml says of a role: which instrument fills it, and how.
+
+A role is one line (`lockin: sr830`) or a mapping (`gate: {instrument: smu2, kind: setpoint, parameter: voltage, …}`).
+Roles with a standard name have their kind; any other role names its `kind`, which decides over the keys that it has.
+"""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+
+from drivers import roles
+from labnis.station.bias.ramp import SHARE_OF_RATE
+
+__all__ = [
+    "PROTOCOLS",
+    "SPECS",
+    "STANDARD_KINDS",
+    "BiasSpec",
+    "MeterSpec",
+    "Name",
+    "Positive",
+    "ReadingSpec",
+    "RoleSpec",
+    "Section",
+    "SetpointSpec",
+    "spec_input",
+]
+
+Positive = Annotated[float, Field(gt=0)]
+Name = Annotated[str, Field(min_length=1)]
+
+PROTOCOLS: dict[str, type] = {
+    "bias": roles.BiasSource,
+    "ammeter": roles.Ammeter,
+    "voltmeter": roles.Voltmeter,
+    "lockin": roles.LockIn,
+    "analyzer": roles.SpectrumAnalyzer,
+    "vna": roles.VectorNetworkAnalyzer,
+    "thermometer": roles.Thermometer,
+    "setpoint": roles.Adjustable,
+    "reading": roles.Reading,
+}
+"""Kind of a role → what an instrument must be able to do to fill it."""
+
+STANDARD_KINDS = {
+    "bias": "bias",
+    "current": "ammeter",
+    "voltage": "voltmeter",
+    "lockin": "lockin",
+    "analyzer": "analyzer",
+    "vna": "vna",
+    "fridge": "thermometer",
+}
+"""Roles that have their kind by name."""
+
+
+class Section(BaseModel):
+    """A part of the station file: no unknown keys, no conversions between types, nothing that is not finite."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, hide_input_in_errors=True)
+
+
+class RoleSpec(Section):
+    """A role of the station.
+
+    Attributes
+    ----------
+    instrument
+        Name of the instrument under `instruments:`.
+    kind
+        What the instrument is used as.
+    channel
+        Part of the instrument: a submodule by its name, the input of a thermometer by its number, or an auxiliary input
+        of a lock-in (`aux1` to `aux4`).
+
+    """
+
+    instrument: Name
+    kind: Name
+    channel: Name | int | None = None
+
+
+class MeterSpec(RoleSpec):
+    """An ammeter, a voltmeter or a lock-in.
+
+    Attributes
+    ----------
+    amplifier
+        The amplifier under `wiring.amplifiers` whose output it reads.
+    parameter
+        Parameter or property that gives the reading, for an instrument that is no meter by its methods.
+
+    """
+
+    amplifier: Name | None = None
+    parameter: Name | None = None
+
+
+class ReadingSpec(RoleSpec):
+    """Any number of an instrument.
+
+    Attributes
+    ----------
+    parameter
+        QCoDeS parameter or Python property; `smua.volt` for one of a submodule.
+    unit
+        Its unit, where the parameter does not know it.
+
+    """
+
+    parameter: Name | None = None
+    unit: str = ""
+
+
+class SetpointSpec(ReadingSpec):
+    """A number that is set by ramps, in the unit of its parameter.
+
+    Attributes
+    ----------
+    minimum, maximum
+        Allowed values; the minimum is −maximum by default.
+    rate
+        Largest rate of a ramp (units per s).
+    step
+        Largest single step; by default what the rate allows in 0.2 s.
+    tolerance
+        Of the read-back value; 1e-3 of the largest allowed value by default.
+    at_end
+        What a run leaves: `zero` ramps to 0, `off` then also switches `output` off, `stay` leaves it where it is.
+    output
+        Parameter or property that switches the output on and off.
+
+    """
+
+    maximum: float
+    minimum: float | None = None
+    rate: Positive
+    step: Positive | None = None
+    tolerance: Positive | None = None
+    at_end: Literal["zero", "stay", "off"] = "zero"
+    output: Name | None = None
+
+    @field_validator("minimum")
+    @classmethod
+    def _below_maximum(cls, minimum: float | None, info: ValidationInfo) -> float | None:
+        maximum = info.data.get("maximum")
+        if minimum is not None and maximum is not None and not minimum < maximum:
+            raise ValueError(f"found {minimum}, not below maximum ({maximum}); it must be lower")
+        return minimum
+
+    @model_validator(mode="after")
+    def _can_end(self) -> Self:
+        low, high = self.limits
+        if not low < high:
+            raise ValueError(f"maximum is {self.maximum}; without a minimum it must be positive")
+        if self.at_end == "off" and self.output is None:
+            raise ValueError("at_end is off, which needs output: the parameter that switches the output off")
+        if self.at_end == "zero" and not low <= 0 <= high:
+            raise ValueError(f"at_end is zero, which is not within {low:g} to {high:g}; use stay or off")
+        return self
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """Smallest and largest value allowed."""
+        return -self.maximum if self.minimum is None else self.minimum, self.maximum
+
+    @property
+    def longest_ramp(self) -> float:
+        """Time (s) that ramping to zero takes at most."""
+        return max(abs(limit) for limit in self.limits) / (SHARE_OF_RATE * self.rate)
+
+
+class BiasSpec(RoleSpec):
+    """The bias source. A class that is none by its methods is used through its parameters or properties.
+
+    Attributes
+    ----------
+    level, output
+        Parameters of the level (V) and of the output's state; both or none.
+    range, compliance, integration_time, current
+        Parameters of the voltage range (V), the current limit (A), the time of one current reading (s), and of the
+        measured current (A), where the instrument has them.
+
+    """
+
+    level: Name | None = None
+    output: Name | None = None
+    range: Name | None = None
+    compliance: Name | None = None
+    integration_time: Name | None = None
+    current: Name | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        named = [name for name in PARAMETERS_OF_A_SOURCE if getattr(self, name) is not None]
+        if named and (self.level is None or self.output is None):
+            raise ValueError(f"{named[0]} is named, so level and output are needed, too")
+        return self
+
+
+PARAMETERS_OF_A_SOURCE = ("level", "output", "range", "compliance", "integration_time", "current")
+
+
+class LockInSpec(RoleSpec):
+    """A lock-in amplifier; `amplifier` as for a meter."""
+
+    amplifier: Name | None = None
+
+
+SPECS: dict[str, type[RoleSpec]] = {
+    "bias": BiasSpec,
+    "ammeter": MeterSpec,
+    "voltmeter": MeterSpec,
+    "lockin": LockInSpec,
+    "analyzer": RoleSpec,
+    "vna": RoleSpec,
+    "thermometer": ReadingSpec,
+    "setpoint": SetpointSpec,
+    "reading": ReadingSpec,
+}
+"""Kind of a role → its keys."""
+
+
+def spec_input(role: str, value: Any) -> dict[str, Any] | str:
+    """What the file says of a role as the input of its specification; a sentence on what is wrong with it."""
+    given = {"instrument": value} if isinstance(value, str) else value
+    if not isinstance(given, dict):
+        return f"found {value!r}; the name of an instrument is needed, or a mapping with instrument: NAME"
+    standard = STANDARD_KINDS.get(role)
+    kind = given.get("kind", standard)
+    kinds = ", ".join(SPECS)
+    if kind is None:
+        return f"no standard role ({', '.join(STANDARD_KINDS)}), so it needs kind: one of {kinds}"
+    if kind not in SPECS:
+        return f"kind is {kind!r}; allowed are {kinds}"
+    if standard is not None and kind != standard:
+        return f"kind is {kind!r}, but the role {role} is a {standard}; choose another name for the role"
+    if kind == "bias" and role != "bias":
+        return "a station has one bias; another source is a setpoint"
+    return {**given, "kind": kind}

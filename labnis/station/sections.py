@@ -1,0 +1,182 @@
+"""Parts of the `labnis:` section of station.yaml: limits, interlocks, device, twin."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
+
+from drivers.wiring import Wiring
+from labnis.station.role_spec import Name, Positive, Section
+
+__all__ = ["Device", "Interlock", "Island", "LabnisSection", "Limits", "TwinSection"]
+
+
+class Limits(Section):
+    """What protects the device and the fridge. Biases are those behind the divider.
+
+    Attributes
+    ----------
+    maximum_bias
+        Largest absolute bias (V).
+    maximum_step
+        Largest single step of the bias while ramping (V).
+    ramp_rate
+        Rate that no ramp exceeds over any 100 ms (V/s).
+    compliance
+        Current limit at the source (A).
+    fridge_pause, fridge_abort
+        Temperatures (K) above which a run waits at zero bias, and above which it ends.
+    fridge_stale
+        Time (s) after which a thermometer whose reading has not changed in its last digit counts as dead.
+    resume_after_pause
+        Whether a run that waits goes on by itself when its interlocks are satisfied again; otherwise it ends.
+    on_compliance
+        What happens when the source hits its current limit: "stop" ends the run, "continue" marks the row.
+
+    """
+
+    maximum_bias: Positive
+    maximum_step: Positive
+    ramp_rate: Positive
+    compliance: Positive
+    fridge_pause: Positive | None = None
+    fridge_abort: Positive | None = None
+    fridge_stale: Positive = 60.0
+    resume_after_pause: bool = False
+    on_compliance: Literal["stop", "continue"] = "stop"
+
+    @field_validator("maximum_step")
+    @classmethod
+    def _step_within_bias(cls, step: float, info: ValidationInfo) -> float:
+        bias = info.data.get("maximum_bias")
+        if bias is not None and step > bias:
+            raise ValueError(f"found {step} V, more than maximum_bias ({bias} V); it must not exceed it")
+        return step
+
+    @field_validator("fridge_abort")
+    @classmethod
+    def _abort_above_pause(cls, abort: float | None, info: ValidationInfo) -> float | None:
+        pause = info.data.get("fridge_pause")
+        if pause is not None and abort is not None and abort <= pause:
+            raise ValueError(f"found {abort} K, not above fridge_pause ({pause} K); it must be higher")
+        return abort
+
+
+class Interlock(Section):
+    """A condition that a run needs: `watch` must stay below `above` or above `below`.
+
+    Attributes
+    ----------
+    watch
+        What is read, `ROLE.QUANTITY`: `bias.current`, `bias.device_voltage`, `fridge.temperature`, `lockin.magnitude`,
+        or `ROLE.value` of any role that reads one number.
+    above, below
+        The interlock is violated above, or below, this value (SI); exactly one of the two is given.
+    action
+        "pause" waits at zero bias, "abort" ends the run.
+
+    """
+
+    watch: Annotated[str, Field(pattern=r"^\w+\.\w+$")]
+    above: float | None = None
+    below: float | None = None
+    action: Literal["pause", "abort"] = "abort"
+
+    @model_validator(mode="after")
+    def _one_side(self) -> Self:
+        if (self.above is None) == (self.below is None):
+            raise ValueError("exactly one of above and below is needed")
+        return self
+
+    @property
+    def role(self) -> str:
+        """The role that is read."""
+        return self.watch.partition(".")[0]
+
+    @property
+    def quantity(self) -> str:
+        """What of the role is read."""
+        return self.watch.partition(".")[2]
+
+    def trips(self, value: float) -> bool:
+        """Whether `value` (SI) violates the condition; NaN always does."""
+        if self.above is not None:
+            return not value <= self.above
+        return not (self.below is not None and value >= self.below)
+
+    def __str__(self) -> str:
+        side = f"above {self.above:g}" if self.above is not None else f"below {self.below:g}"
+        return f"{self.watch} {side}"
+
+
+class Island(Section):
+    """The device's normal-metal island, as far as it is known; used to predict T_e before a run.
+
+    Attributes
+    ----------
+    volume
+        In m³.
+    electron_phonon
+        Coupling Σ of electrons and phonons (W m⁻³ K⁻⁵): 2e9 for copper.
+    kapitza
+        Coupling of the island's phonons to the bath (W/K⁴); by default they are at its temperature.
+
+    """
+
+    volume: Positive
+    electron_phonon: Positive
+    kapitza: Positive | None = None
+
+
+class Device(Section):
+    """The device that is measured.
+
+    Attributes
+    ----------
+    name
+        Its name; empty if the station file gives none.
+    junctions
+        1, 2 (a pair in series) or [series, parallel] for an array. The normal resistance is that of one junction.
+    resonator
+        How the resonator is measured.
+    island
+        Its normal-metal island, where it is known.
+
+    """
+
+    name: str = ""
+    junctions: Literal[1, 2] | Annotated[tuple[int, int], Field(strict=False)] = 2
+    resonator: Literal["reflection", "transmission", "hanger"] = "reflection"
+    island: Island | None = None
+
+    @field_validator("junctions", mode="after")
+    @classmethod
+    def _at_least_one(cls, junctions: int | tuple[int, int]) -> int | tuple[int, int]:
+        if isinstance(junctions, tuple) and min(junctions) < 1:
+            raise ValueError("found an array without junctions; give [series, parallel], each 1 or more")
+        return junctions
+
+
+class TwinSection(Section):
+    """The simulated fridge of a dry run."""
+
+    file: Name
+
+
+class LabnisSection(Section):
+    """The `labnis:` part of the file, as written; `roles` are checked one by one."""
+
+    roles: dict[str, Any]
+    wiring: Wiring
+    limits: Limits
+    interlocks: Annotated[tuple[Interlock, ...], Field(strict=False)] = ()
+    device: Device = Device()
+    packages: Annotated[tuple[Name, ...], Field(strict=False)] = ()
+    data: Name = "data"
+    ledger: Annotated[SecretStr, Field(min_length=1)] | None = None
+    visalib: Name | None = None
+    twin: TwinSection | None = None
+
+    @field_validator("device", mode="before")
+    @classmethod
+    def _named(cls, device: Any) -> Any:
+        return {"name": device} if isinstance(device, str) else device

@@ -1,0 +1,139 @@
+"""A set-point of the station: a gate, a field, a stage temperature; moved by ramps within its limits."""
+
+from drivers.errors import SettingError
+from drivers.roles import Adjustable, Clock
+from labnis.errors import RequestError
+from labnis.station.bias.level import Level
+from labnis.station.bias.ramp import RateLimiter, largest_step
+from labnis.station.bias.ramp_executor import RampExecutor
+from labnis.station.parameter_source import Switch
+from labnis.station.role_spec import SetpointSpec
+
+__all__ = ["RampedSetpoint"]
+
+WINDOW = 1.0
+"""Time (s) over which the mean rate of a set-point does not exceed its limit, where it names no step."""
+
+PATIENCE, POLL = 10.0, 0.2
+"""How long (s) beyond the time of its ramp an instrument may need to arrive, and the time between two questions."""
+
+
+class RampedSetpoint:
+    """Fills `drivers.roles.Setpoint`.
+
+    Parameters
+    ----------
+    target
+        Where the value is written and read back.
+    spec
+        Limits, rate and end, from the station file.
+    clock
+        The experiment's clock.
+    name
+        Role, and name and address of its instrument, for messages.
+    unit
+        Unit of the value.
+    output
+        Switches the output; None where there is none.
+
+    Attributes
+    ----------
+    in_use
+        Whether it was moved since the last `finish`.
+    minimum, maximum, unit
+        As in the station file.
+    longest_ramp
+        Time (s) that ramping to zero takes at most.
+
+    """
+
+    def __init__(
+        self,
+        target: Adjustable,
+        spec: SetpointSpec,
+        clock: Clock,
+        *,
+        name: str,
+        unit: str,
+        output: Switch | None = None,
+    ) -> None:
+        self.in_use = False
+        self.unit = unit
+        self.longest_ramp = spec.longest_ramp
+        self.minimum, self.maximum = spec.limits
+        largest = max(abs(self.minimum), abs(self.maximum))
+        self._spec = spec
+        self._name = name
+        self._clock = clock
+        self._output = output
+        self._level = Level(target, name, unit=unit, tolerance=spec.tolerance or 1e-3 * largest)
+        self._limiter = RateLimiter(spec.step or largest_step(spec.rate, WINDOW), spec.rate, clock)
+        self._executor = RampExecutor(self._level, self._limiter, clock)
+
+    def read(self) -> float:
+        """The value as the instrument reads it back."""
+        return self._level.read_back()
+
+    def move_to(self, value: float) -> None:
+        """Ramp to `value` and prove it by reading back; an output that is off is switched on at 0 first.
+
+        Raises
+        ------
+        RequestError
+            Beyond the limits; nothing was sent.
+        InstrumentError
+            The instrument failed or does not hold the value.
+
+        """
+        if not self.minimum <= value <= self.maximum:
+            raise RequestError(
+                f"{self._name}: {value!r} {self.unit} is not allowed; {self.minimum:g} to {self.maximum:g} {self.unit} "
+                "are. Nothing was sent"
+            )
+        self.in_use = True
+        if self._output is not None and not self._output.is_on():
+            if self.minimum <= 0 <= self.maximum:
+                self._level.write(0.0)
+                self._level.require(0.0, "with the output still off")
+            self._output.turn(on=True)
+        self._ramp(self._level.read_back_twice(), value)
+
+    def finish(self) -> str:
+        """Leave it as `at_end` says; one that is nowhere known is read back first.
+
+        Returns
+        -------
+        str
+            What was found and done, in one sentence.
+
+        Raises
+        ------
+        InstrumentError
+            The end was not reached.
+
+        """
+        self.in_use = False  # one attempt: what fails now needs a person, not a repetition
+        before = self._level.read_back_twice()
+        if self._spec.at_end == "stay":
+            return f"{self._name} stays at {before:.6g} {self.unit}"
+        if self.minimum <= 0 <= self.maximum:
+            self._ramp(before, 0.0)
+        if self._spec.at_end == "off" and self._output is not None:
+            self._output.turn(on=False)
+            return f"{self._name} was {before:.6g} {self.unit}; its output is off now"
+        return f"{self._name} was {before:.6g} {self.unit}; it is 0 now, read back"
+
+    def _ramp(self, start: float, value: float) -> None:
+        """Ramp, and wait until it has arrived: a magnet follows what it was told."""
+        if start != value:
+            self._executor.move(start, value)
+        latest = self._clock.time() + self._limiter.time_of(value - start) + PATIENCE
+        while True:
+            try:
+                self._level.require(value, "after a ramp")
+            except SettingError:
+                if self._clock.time() > latest:
+                    raise
+                self._clock.sleep(POLL)
+            else:
+                return

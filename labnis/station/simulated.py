@@ -1,0 +1,33 @@
+"""The station's instruments in the words of the simulated fridge."""
+
+from labnis.station.config import StationConfig
+from labnis.station.connecting import instrument_class
+from labnis.station.role_spec import RoleSpec
+from sim_instruments import SimulatedInstrument, SimulatedRole
+
+__all__ = ["simulated_instruments"]
+
+
+def simulated_instruments(config: StationConfig) -> dict[str, SimulatedInstrument]:
+    """Instrument → its class with those that it is derived from, and its roles; of every instrument that has a role.
+
+    Raises
+    ------
+    ConfigurationError
+        A class cannot be imported.
+
+    """
+    named = dict.fromkeys(spec.instrument for spec in config.roles.values())
+    return {
+        name: SimulatedInstrument(
+            name,
+            tuple(kind.__name__ for kind in instrument_class(config, name).__mro__),
+            tuple(_role(role, spec) for role, spec in config.roles.items() if spec.instrument == name),
+        )
+        for name in named
+    }
+
+
+def _role(role: str, spec: RoleSpec) -> SimulatedRole:
+    options = spec.model_dump(exclude={"instrument", "kind", "channel", "amplifier"}, exclude_none=True)
+    return SimulatedRole(role, spec.kind, spec.channel, getattr(spec, "amplifier", None), options)

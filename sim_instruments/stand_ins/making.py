@@ -31,6 +31,11 @@ def stand_in(
     return {role.name: _KINDS[role.kind](role, place, everybody) for role in instrument.roles}
 
 
+def _source(role: SimulatedRole, place: Place, everybody: Collection[SimulatedInstrument]) -> StandIn:
+    (own,) = (one for one in everybody if one.name == place.name)
+    return BiasSource(place, role.options, is_ammeter=own.plays("ammeter"))
+
+
 def _meter(role: SimulatedRole, place: Place, everybody: Collection[SimulatedInstrument]) -> StandIn:
     return Meter(place, signal_of(role, place.world.wiring, everybody), amplified=role.amplifier is not None)
 
@@ -41,7 +46,7 @@ def _reading(role: SimulatedRole, place: Place, _: Collection[SimulatedInstrumen
 
 
 _KINDS: Mapping[str, Callable[[SimulatedRole, Place, Collection[SimulatedInstrument]], StandIn]] = {
-    "bias": lambda role, place, _: BiasSource(place, role.options),
+    "bias": _source,
     "ammeter": _meter,
     "voltmeter": _meter,
     "lockin": lambda _, place, __: LockIn(place),

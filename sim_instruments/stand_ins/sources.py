@@ -31,13 +31,15 @@ class BiasSource(StandIn):
         Where it stands.
     options
         Of the role in the station file.
+    is_ammeter
+        Whether it also plays the role of an ammeter, so that it measures its current in any case.
 
     """
 
-    def __init__(self, place: Place, options: Mapping[str, Any]) -> None:
+    def __init__(self, place: Place, options: Mapping[str, Any], *, is_ammeter: bool) -> None:
         super().__init__(place)
         by_parameters = options.get("level") is not None
-        self._measures = not by_parameters or options.get("current") is not None
+        self._measures = is_ammeter or not by_parameters or options.get("current") is not None
         self._limits = not by_parameters or options.get("compliance") is not None
         self._terminals = place.wires.terminals(place.world)
         self._level = 0.0

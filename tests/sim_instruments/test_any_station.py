@@ -115,8 +115,18 @@ def test_a_source_without_a_current_parameter_measures_none(truth: Path) -> None
     with opened(truth) as twin:
         set_bias(twin, 1e-3)
         assert np.isnan(twin.stand_ins["yoko"]["bias"].read().current)
-    metering = {**SETUP, **instruments(yoko=("Keithley2400", [SimulatedRole("bias", "bias")]))}
-    with opened(truth, metering, {"series_resistance": 3000.0}) as twin:
+
+
+@pytest.mark.parametrize(
+    "roles",
+    [
+        [SimulatedRole("bias", "bias")],
+        [SimulatedRole("bias", "bias", options={"level": "source_voltage"}), SimulatedRole("current", "ammeter")],
+        [SimulatedRole("bias", "bias", options={"level": "source_voltage", "current": "current"})],
+    ],
+)
+def test_a_source_meter_measures_its_own_current(truth: Path, roles: list[SimulatedRole]) -> None:
+    with opened(truth, instruments(yoko=("Keithley2400", roles)), {"series_resistance": 3000.0}) as twin:
         source = twin.stand_ins["yoko"]["bias"]
         source.set_level(1e-3)
         source.output_on()

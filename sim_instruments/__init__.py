@@ -1,14 +1,23 @@
-"""The twin: a simulated fridge behind the front panels of its instruments, reached through PyVISA as `@labnis`."""
+"""The twin: a simulated fridge behind the front panels of its instruments, reached through PyVISA as `@labnis`.
 
-from sim_instruments.instruments import ADDRESSES, SHIPPED_TRUTH
+Instruments without a front panel have stand-ins, which play their roles directly.
+"""
+
+from sim_instruments.instruments import SHIPPED_TRUTH, SimulatedInstrument, SimulatedRole
+from sim_instruments.panels import ADDRESSES
+from sim_instruments.stand_ins import Errors, SimulatedError
 from sim_instruments.twin import Twin, open_twin
 from sim_instruments.world import RealClock, SimulatedClock, Truth, TruthError, World, load_truth
 
 __all__ = [
     "ADDRESSES",
     "SHIPPED_TRUTH",
+    "Errors",
     "RealClock",
     "SimulatedClock",
+    "SimulatedError",
+    "SimulatedInstrument",
+    "SimulatedRole",
     "Truth",
     "TruthError",
     "Twin",

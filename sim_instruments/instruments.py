@@ -1,17 +1,145 @@
-"""The simulated instruments that plain `@labnis` has, by the role that each fills in the shipped station."""
+"""The instruments that stand around the simulated device, in the words of a station file, and how they are wired."""
 
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-__all__ = ["ADDRESSES", "SHIPPED_TRUTH"]
+from sim_instruments.world import LineWiring, Signal, Stage, Wires
+from sim_instruments.world.wires import INPUTS
 
-#: VISA resource name of the instrument in each role.
-ADDRESSES: dict[str, str] = {
-    "bias": "USB0::0x05E6::0x2450::04000001::0::INSTR",
-    "lockin": "GPIB0::8::INSTR",
-    "analyzer": "TCPIP0::n9030b.sim::inst0::INSTR",
-    "vna": "TCPIP0::n5222b.sim::inst0::INSTR",
-    "fridge": "GPIB0::12::INSTR",
-}
+__all__ = ["PLAIN", "SHIPPED_TRUTH", "SimulatedInstrument", "SimulatedRole", "signal_of", "stage_of", "wires_of"]
 
 #: The truth file used by plain `@labnis`.
 SHIPPED_TRUTH = Path(__file__).with_name("nis_device.yaml")
+
+STAGE_NAMES: tuple[tuple[str, Stage], ...] = (
+    ("still", "still"),
+    ("50", "fifty_kelvin"),
+    ("fifty", "fifty_kelvin"),
+    ("4k", "four_kelvin"),
+    ("four", "four_kelvin"),
+)
+
+
+@dataclass(frozen=True)
+class SimulatedRole:
+    """A role that an instrument plays.
+
+    Attributes
+    ----------
+    name
+        Of the role in the station file.
+    kind
+        bias, ammeter, voltmeter, lockin, analyzer, vna, thermometer, setpoint or reading.
+    channel
+        Input of a thermometer bridge; `aux1` to `aux4` for an auxiliary input of a lock-in.
+    amplifier
+        Name of the amplifier whose output the instrument reads.
+    options
+        Further keys of the role in the station file.
+
+    """
+
+    name: str
+    kind: str
+    channel: str | int | None = None
+    amplifier: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def channel_number(self) -> int | None:
+        """The number in `channel` (3 of `ch03`); None if there is none."""
+        digits = re.search(r"\d+$", str(self.channel))
+        return int(digits[0]) if digits else None
+
+    @property
+    def auxiliary(self) -> int | None:
+        """Number of the auxiliary input of a lock-in that is meant."""
+        return self.channel_number if str(self.channel).lower().startswith("aux") else None
+
+
+@dataclass(frozen=True)
+class SimulatedInstrument:
+    """One instrument of a station.
+
+    Attributes
+    ----------
+    name
+        In the station file.
+    models
+        Names of its class and of the classes it is derived from, nearest first; they decide which panel it has.
+    roles
+        That it plays.
+
+    """
+
+    name: str
+    models: tuple[str, ...]
+    roles: tuple[SimulatedRole, ...] = ()
+
+    def plays(self, kind: str) -> bool:
+        """Whether one of its roles is of this kind."""
+        return any(role.kind == kind for role in self.roles)
+
+
+#: The instruments of plain `@labnis`, named for the only role that each plays.
+PLAIN: Mapping[str, SimulatedInstrument] = {
+    name: SimulatedInstrument(name, (model,), (SimulatedRole(name, kind),))
+    for name, model, kind in (
+        ("bias", "Keithley2450", "bias"),
+        ("lockin", "SR830", "lockin"),
+        ("analyzer", "KeysightN9030B", "analyzer"),
+        ("vna", "KeysightN5222B", "vna"),
+        ("fridge", "LakeShore372", "thermometer"),
+    )
+}
+
+
+def signal_of(role: SimulatedRole, wiring: LineWiring, everybody: Collection[SimulatedInstrument]) -> Signal:
+    """What the input of an ammeter, a voltmeter or a lock-in carries.
+
+    An amplifier that a voltmeter reads amplifies the device voltage, unless an ammeter reads it, too.
+    """
+    if role.amplifier is None:
+        if role.kind == "voltmeter":
+            return Signal("voltage")
+        direct = role.kind == "ammeter" and role.auxiliary is None
+        return Signal("current", 1.0 if direct else wiring.gain())
+    readers = {
+        other.kind for instrument in everybody for other in instrument.roles if other.amplifier == role.amplifier
+    }
+    of_voltage = "voltmeter" in readers and "ammeter" not in readers
+    return Signal("voltage" if of_voltage else "current", wiring.gain(role.amplifier))
+
+
+def stage_of(role: SimulatedRole) -> Stage:
+    """The stage whose temperature a role reads, by its channel or its name."""
+    named = f"{role.name} {role.channel}".lower()
+    found = next((stage for part, stage in STAGE_NAMES if part in named), None)
+    if role.name == "fridge":
+        return "mixing_chamber"
+    return found or INPUTS.get(role.channel_number or 0, "mixing_chamber")
+
+
+def wires_of(instrument: SimulatedInstrument, wiring: LineWiring, everybody: Collection[SimulatedInstrument]) -> Wires:
+    """How `instrument` is connected, one of `everybody`."""
+    lockins = {role.name: other.name for other in everybody for role in other.roles if role.kind == "lockin"}
+    exciting = lockins.get("lockin") or next(iter(lockins.values()), instrument.name)
+    signal = next((signal_of(role, wiring, everybody) for role in instrument.roles if role.kind == "lockin"), None)
+    auxiliary = {
+        role.auxiliary: signal_of(role, wiring, everybody) for role in instrument.roles if role.auxiliary is not None
+    }
+    stages = {
+        role.channel_number: stage_of(role)
+        for role in instrument.roles
+        if role.kind == "thermometer" and role.channel_number is not None
+    }
+    return Wires(
+        source="bias" if instrument.plays("bias") else "current" if instrument.plays("ammeter") else None,
+        excites=exciting == instrument.name,
+        signal=signal,
+        auxiliary={1: signal} | auxiliary,
+        stages={**INPUTS, **stages},
+    )

@@ -8,9 +8,11 @@ from typing import Any, cast
 
 import pyvisa
 
-from sim_instruments.instruments import ADDRESSES
+from sim_instruments.instruments import PLAIN, SimulatedInstrument
+from sim_instruments.panels import addresses
+from sim_instruments.stand_ins import Errors, stand_in
 from sim_instruments.visa.library import LabnisVisaLibrary
-from sim_instruments.world import Clock, LineWiring, World, load_truth
+from sim_instruments.world import Clock, World
 
 __all__ = ["Twin", "open_twin", "true_results"]
 
@@ -24,9 +26,9 @@ class Twin:
     visalib
         PyVISA library string under which its panels are found.
     addresses
-        Instrument → VISA address of its panel.
+        Instrument → VISA address of its panel, where there is one of its model.
     stand_ins
-        Instrument → object that plays its roles, where there is no panel of the model.
+        Instrument without a panel → role → object that plays it.
     clock
         Its time.
     truth_text, seed
@@ -38,7 +40,7 @@ class Twin:
 
     visalib: str
     addresses: Mapping[str, str]
-    stand_ins: Mapping[str, Any]
+    stand_ins: Mapping[str, Mapping[str, Any]]
     clock: Clock
     truth_text: str
     seed: int
@@ -66,7 +68,14 @@ def true_results(world: World) -> dict[str, float]:
 
 
 @contextmanager
-def open_twin(path: Path, *, seed: int | None, wiring: Mapping[str, float]) -> Iterator[Twin]:
+def open_twin(
+    path: Path,
+    *,
+    seed: int | None,
+    wiring: Mapping[str, Any],
+    instruments: Mapping[str, SimulatedInstrument] = PLAIN,
+    errors: Errors = Errors(),  # noqa: B008  # frozen
+) -> Iterator[Twin]:
     """Switch on the twin of the truth file at `path`; it exists until the context ends.
 
     Parameters
@@ -76,26 +85,36 @@ def open_twin(path: Path, *, seed: int | None, wiring: Mapping[str, float]) -> I
     seed
         Of all its noise; the file's own if None.
     wiring
-        The station's bias line (keys of `LineWiring`). The twin is wired as the station says unless the truth file
-        has a `wiring` of its own, with which a wrong station file can be rehearsed.
+        The station's wiring: keys of `LineWiring`, others are ignored. The twin is wired like this except for what the
+        truth file says of its wiring, with which a wrong station file can be rehearsed.
+    instruments
+        Of the station, by name; those of plain `@labnis` by default.
+    errors
+        What stand-ins raise in place of a reading.
 
     Raises
     ------
     TruthError
         Where the truth file cannot be used.
+    ValueError
+        Where a role is of an unknown kind.
 
     """
-    truth = load_truth(path)
     visalib = f"{path}@labnis"
     # PyVISA keeps libraries by weak reference: this one keeps the World alive as long as the context.
     manager = pyvisa.ResourceManager(visalib)
     library = cast(LabnisVisaLibrary, manager.visalib)
-    if truth.wiring is None:
-        library.world.wiring = LineWiring(**wiring)
-    library.reset(seed)
     try:
+        library.connect(wiring, instruments)
+        library.reset(seed)
         world = library.world
+        where = addresses(library.panels)
+        everybody = instruments.values()
+        stand_ins = {
+            name: stand_in(one, world, everybody, errors) for name, one in instruments.items() if name not in where
+        }
         text = path.read_text(encoding="utf-8")
-        yield Twin(visalib, ADDRESSES, {}, world.clock, text, world.seed, true_results(world))
+        yield Twin(visalib, where, stand_ins, world.clock, text, world.seed, true_results(world))
     finally:
+        library.connect({}, PLAIN)
         manager.close()

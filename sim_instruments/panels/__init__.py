@@ -1,5 +1,9 @@
 """Front panels of the simulated instruments: what a VISA session sees of them, in their own languages."""
 
+from collections import Counter
+from collections.abc import Mapping
+
+from sim_instruments.instruments import PLAIN, SimulatedInstrument, wires_of
 from sim_instruments.panels.front_panel import FrontPanel
 from sim_instruments.panels.keithley_2450 import Keithley2450Panel
 from sim_instruments.panels.keysight_n5222b import KeysightN5222BPanel
@@ -9,6 +13,7 @@ from sim_instruments.panels.sr830 import SR830Panel
 from sim_instruments.world.fridge import World
 
 __all__ = [
+    "ADDRESSES",
     "PANELS",
     "FrontPanel",
     "Keithley2450Panel",
@@ -16,18 +21,44 @@ __all__ = [
     "KeysightN9030BPanel",
     "LakeShore372Panel",
     "SR830Panel",
+    "addresses",
     "front_panels",
+    "panel_of",
 ]
 
-PANELS: dict[str, type[FrontPanel]] = {
-    "bias": Keithley2450Panel,
-    "lockin": SR830Panel,
-    "analyzer": KeysightN9030BPanel,
-    "vna": KeysightN5222BPanel,
-    "fridge": LakeShore372Panel,
+#: Class names of drivers, labnis's own and those of QCoDeS and pymeasure, and the panels that they speak to.
+PANELS: Mapping[str, type[FrontPanel]] = {
+    "Keithley2450": Keithley2450Panel,
+    "SR830": SR830Panel,
+    "KeysightN9030B": KeysightN9030BPanel,
+    "KeysightN5222B": KeysightN5222BPanel,
+    "LakeShore372": LakeShore372Panel,
+    "LakeshoreModel372": LakeShore372Panel,
+    "Model_372": LakeShore372Panel,
 }
 
 
-def front_panels(world: World) -> dict[str, FrontPanel]:
-    """The five front panels of `world`, just switched on, by role."""
-    return {role: panel(world) for role, panel in PANELS.items()}
+def panel_of(instrument: SimulatedInstrument) -> type[FrontPanel] | None:
+    """The panel of the instrument's model; None if there is none."""
+    return next((PANELS[model] for model in instrument.models if model in PANELS), None)
+
+
+def front_panels(world: World, instruments: Mapping[str, SimulatedInstrument] = PLAIN) -> dict[str, FrontPanel]:
+    """The front panels around `world`, just switched on, of those `instruments` that have one, by name."""
+    panels: dict[str, FrontPanel] = {}
+    count: Counter[type[FrontPanel]] = Counter()
+    for name, instrument in instruments.items():
+        if (kind := panel_of(instrument)) is not None:
+            wires = wires_of(instrument, world.wiring, instruments.values())
+            panels[name] = kind(world, wires, count[kind])
+            count[kind] += 1
+    return panels
+
+
+def addresses(panels: Mapping[str, FrontPanel]) -> dict[str, str]:
+    """VISA resource name of each panel."""
+    return {name: panel.address(panel.number) for name, panel in panels.items()}
+
+
+#: VISA resource name of each instrument of plain `@labnis`.
+ADDRESSES = {name: kind.address() for name, one in PLAIN.items() if (kind := panel_of(one)) is not None}

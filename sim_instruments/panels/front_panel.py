@@ -17,6 +17,7 @@ from pyvisa_sim.devices import Device
 
 from sim_instruments.panels.scpi_values import Call, ScpiError
 from sim_instruments.world.fridge import World
+from sim_instruments.world.wires import Wires
 
 __all__ = ["FrontPanel", "Handler", "command", "split_outside"]
 
@@ -62,6 +63,10 @@ class FrontPanel(Device, ABC):  # type: ignore[misc]  # pyvisa-sim publishes no 
     ----------
     world
         The physics this instrument drives and reads.
+    wires
+        How it is connected; by default as the only instrument of its kind.
+    number
+        Which of several instruments of this kind it is, from 0 on.
 
     Attributes
     ----------
@@ -73,6 +78,8 @@ class FrontPanel(Device, ABC):  # type: ignore[misc]  # pyvisa-sim publishes no 
     """
 
     identification: ClassVar[str]
+    #: VISA resource name, with the number of the bus left open.
+    resource: ClassVar[str]
     terminator: ClassVar[bytes] = b"\n"
     bus_latency: ClassVar[float] = 1e-3
     #: Lasting faults that the instrument can have: "overload", "compliance".
@@ -106,12 +113,19 @@ class FrontPanel(Device, ABC):  # type: ignore[misc]  # pyvisa-sim publishes no 
             for header in getattr(member, "headers", ()):
                 yield header, member
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, wires: Wires | None = None, number: int = 0) -> None:
         super().__init__(self.identification, b"")
         for interface in INTERFACES:
             self.add_eom(interface, "\n", self.terminator.decode())
         self.world = world
+        self.wires = wires or Wires()
+        self.number = number
         self.switch_on()
+
+    @classmethod
+    def address(cls, number: int = 0) -> str:
+        """VISA resource name of the instrument of that `number`: each has a bus of its own."""
+        return cls.resource.format(number)
 
     def switch_on(self) -> None:
         """Start as after power-up: defaults, empty buffers, power-on bit set."""
@@ -228,7 +242,7 @@ class FrontPanel(Device, ABC):  # type: ignore[misc]  # pyvisa-sim publishes no 
 
     @command("*IDN?")
     def _identify(self, call: Call) -> str:
-        return self.identification
+        return self.identification.replace("TWIN00", f"TWIN{self.number:02d}")
 
     @command("*RST")
     def _reset(self, call: Call) -> None:

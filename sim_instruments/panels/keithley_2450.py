@@ -95,6 +95,7 @@ class Keithley2450Panel(TriggerPanel):
 
     conditions = ("compliance",)
     identification = "KEITHLEY INSTRUMENTS,MODEL 2450,TWIN0001,1.7.12b"
+    resource = "USB{}::0x05E6::0x2450::04000001::0::INSTR"
     constants: ClassVar = {":SYSTem:LFRequency?": f"{LINE_FREQUENCY:.0f}", "*LANG?": "SCPI"}
     number_format = ".6E"
     settings = (
@@ -105,6 +106,11 @@ class Keithley2450Panel(TriggerPanel):
         Setting(":ROUTe:TERMinals", "terminals", Choice(("FRONt", "REAR"))),
         Setting(":SENSe<n>:RESistance:OCOMpensated", "offset compensation", Switch(False)),
     )
+
+    def switch_on(self) -> None:
+        """Start as after power-up."""
+        self._terminals = self.wires.terminals(self.world)
+        super().switch_on()
 
     def reset(self) -> None:
         """Return to the defaults: 0 V, output off, autorange, empty buffers."""
@@ -162,7 +168,7 @@ class Keithley2450Panel(TriggerPanel):
         self.state[f"{function} level"] = round(self.state[f"{function} level"] / step) * step
 
     def _drive(self) -> None:
-        self.world.set_source(
+        self._terminals.set_source(
             level=self.state["VOLT level"],
             output=self.state["output"],
             current_limit=self.state["VOLT limit"],
@@ -180,7 +186,7 @@ class Keithley2450Panel(TriggerPanel):
 
     @command(":SOURce<n>:VOLTage:ILIMit[:LEVel]:TRIPped?", ":SOURce<n>:CURRent:VLIMit[:LEVel]:TRIPped?")
     def _limit_tripped(self, call: Call) -> str:
-        tripped = self.state["output"] and self.world.source_state(1 / LINE_FREQUENCY).limited
+        tripped = self.state["output"] and self._terminals.source_state(1 / LINE_FREQUENCY).limited
         return "1" if tripped else "0"
 
     # --- measurement ------------------------------------------------------------------------------------
@@ -216,7 +222,7 @@ class Keithley2450Panel(TriggerPanel):
         function = self.sense_function
         duration = self.integration_time()
         self.world.clock.sleep(duration)
-        terminals = self.world.source_state(duration)
+        terminals = self._terminals.source_state(duration)
         readback = self.state["VOLT readback"]
         source = self._digitise("VOLT", self.state["VOLT source range"], terminals.voltage)
         values = {"VOLT": terminals.voltage, "CURR": terminals.current}

@@ -53,6 +53,7 @@ class KeysightN5222BPanel(KeysightPanel):
     """The network analyzer as its VISA session sees it. An overload leaves an entry in the error queue."""
 
     identification = "Keysight Technologies,N5222B,TWIN0004,A.17.20.06"
+    resource = "TCPIP{}::n5222b.sim::inst0::INSTR"
     options = '"419,080,093"'
     ascii_name = "ASC,0"
     settings = (

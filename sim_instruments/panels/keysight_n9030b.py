@@ -75,6 +75,7 @@ class KeysightN9030BPanel(KeysightPanel):
     """The signal analyzer as its VISA session sees it."""
 
     identification = "Keysight Technologies,N9030B,TWIN0003,A.33.03"
+    resource = "TCPIP{}::n9030b.sim::inst0::INSTR"
     constants: ClassVar = {":INSTrument:CATalog?": '"SA 1"', ":CONFigure:CATalog?": '"SAN, CHP"'}
     options = '"526,B25,EA3,P26"'
     settings = (

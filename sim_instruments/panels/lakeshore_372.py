@@ -1,6 +1,7 @@
 """Front panel of a Lake Shore 372 AC resistance bridge (manual, chapter 6): sixteen inputs, three outputs.
 
-Inputs 1 to 4 are the mixing chamber, the still, the 4 K and the 50 K stage; the others are disabled. Heaters can be set
+Inputs 1 to 4 are the mixing chamber, the still, the 4 K and the 50 K stage unless the station says otherwise; the
+others are disabled. Heaters can be set
 up and read back, but heat nothing: the stage temperatures are those of the truth file.
 """
 
@@ -14,11 +15,11 @@ from sim_instruments.world.fridge import Stage
 
 __all__ = ["LakeShore372Panel"]
 
-STAGES: dict[int, tuple[Stage, str]] = {
-    1: ("mixing_chamber", "Mixing chamber"),
-    2: ("still", "Still"),
-    3: ("four_kelvin", "4 K"),
-    4: ("fifty_kelvin", "50 K"),
+NAMES: dict[Stage, str] = {
+    "mixing_chamber": "Mixing chamber",
+    "still": "Still",
+    "four_kelvin": "4 K",
+    "fifty_kelvin": "50 K",
 }
 INPUTS, OUTPUTS = range(1, 17), range(3)
 # RDGST?: 16 = resistance over range, what an open input shows.
@@ -54,13 +55,14 @@ class LakeShore372Panel(WordPanel):
     """A Lake Shore 372 on the fridge's thermometers."""
 
     identification = "LSCI,MODEL372,TWIN0005,1.3"
+    resource = "GPIB{}::12::INSTR"
     terminator = b"\r\n"
     words: ClassVar = {"BRIGT": _whole(0, 3), "LOCK": _whole(0, 2)}
     tables: ClassVar = {
         # enabled, dwell (s), pause (s), curve, temperature coefficient
         "INSET": Table(
             (_whole(0, 1), _whole(1, 200), _whole(3, 200), _whole(0, 59), _whole(1, 2)),
-            {channel: (1, 10, 3, 21, 1) if channel in STAGES else (0, 10, 3, 0, 1) for channel in INPUTS},
+            dict.fromkeys(INPUTS, (0, 10, 3, 0, 1)),
         ),
         # excitation mode, excitation range, autorange, range, shunted, units
         "INTYPE": _table(
@@ -68,7 +70,7 @@ class LakeShore372Panel(WordPanel):
             (_whole(0, 1), _whole(1, 22), _whole(0, 2), _whole(1, 22), _whole(0, 1), _whole(1, 2)),
             *(0, 2, 1, 14, 0, 1),
         ),
-        "INNAME": Table((Text(),), {channel: (STAGES.get(channel, ("", ""))[1],) for channel in INPUTS}),
+        "INNAME": Table((Text(),), dict.fromkeys(INPUTS, ("",))),
         # on, settle time (s), window (%)
         "FILTER": _table(INPUTS, (_whole(0, 1), _whole(1, 200), _whole(1, 80)), 0, 10, 10),
         "TLIMIT": _table(INPUTS, (_real(0, 999),), 0.0),
@@ -92,6 +94,9 @@ class LakeShore372Panel(WordPanel):
     def reset(self) -> None:
         """Return to the defaults."""
         super().reset()
+        for channel, stage in self.wires.stages.items():
+            self.rows["INSET"][channel] = (1, 10, 3, 21, 1)
+            self.rows["INNAME"][channel] = (NAMES[stage],)
         self.scanned = 1
         self.autoscan = 0
 
@@ -101,10 +106,10 @@ class LakeShore372Panel(WordPanel):
         if not self._enabled(channel):
             return _number(0.0)
         self.world.clock.sleep(0.1)
-        return _number(shown(self.world.temperature(STAGES[channel][0])))
+        return _number(shown(self.world.temperature(self.wires.stages[channel])))
 
     def _enabled(self, channel: int) -> bool:
-        return channel in STAGES and self.rows["INSET"][channel][0] == 1
+        return channel in self.wires.stages and self.rows["INSET"][channel][0] == 1
 
     @command("KRDG?")
     def _kelvin(self, call: Call) -> str:

@@ -1,7 +1,7 @@
 """Front panel of a Stanford Research Systems SR830 lock-in amplifier (manual revision 2.5, chapter 5).
 
 Its sine output is the excitation on the bias line, input A is the current amplifier's output, and so is auxiliary
-input 1.
+input 1, unless the station says otherwise. A second lock-in is locked to the reference of the first.
 """
 
 import cmath
@@ -12,7 +12,7 @@ from sim_instruments.panels.front_panel import command
 from sim_instruments.panels.scpi_values import Call, Integer, Number, ScpiError
 from sim_instruments.panels.sr830_storage import StoragePanel
 from sim_instruments.panels.word_panel import Table
-from sim_instruments.world.lockin_filter import NOISE_BANDWIDTH, OutputFilter
+from sim_instruments.world.lockin_filter import NOISE_BANDWIDTH, Demodulator
 
 __all__ = ["SR830Panel"]
 
@@ -38,6 +38,7 @@ class SR830Panel(StoragePanel):
 
     conditions = ("overload",)
     identification = "Stanford_Research_Systems,SR830,TWIN0002,ver1.07"
+    resource = "GPIB{}::8::INSTR"
     words: ClassVar = {
         "PHAS": Number(0.0, -360.0, 729.99),
         "FMOD": _choice(1, 1),
@@ -73,22 +74,20 @@ class SR830Panel(StoragePanel):
 
     def switch_on(self) -> None:
         """Start as after power-up, with a settled filter."""
-        self._filter = OutputFilter(self.world.clock.time())
-        self._demodulated = 0j
-        self._noise = (self.world.clock.time(), 0j)
+        self._demodulator = Demodulator(self.world, self.wires)
         self._setups: dict[int, dict[str, float]] = {}
         super().switch_on()
         self.state["SLVL"] = 0.004
-        self.world.set_excitation(0.004)
+        self._excite()
         self._input_changed()
-        self._filter.stages = [self._demodulated] * OutputFilter.STAGES
+        self._demodulator.settle_at_once()
 
     def reset(self) -> None:
         """Return to the standard settings; the data buffer is emptied."""
         super().reset()
         self.lockin_status = 0
         self.empty_buffer()
-        self.world.set_excitation(self.state["SLVL"])
+        self._excite()
         self._input_changed()
 
     def word_changed(self, word: str) -> None:
@@ -96,7 +95,7 @@ class SR830Panel(StoragePanel):
         if word == "SLVL":
             self.state[word] = round(self.state[word] / SINE_STEP) * SINE_STEP
             self._settle(self.world.clock.time())
-            self.world.set_excitation(self.state[word])
+            self._excite()
         elif word == "PHAS":
             self.state[word] = (self.state[word] + 180) % 360 - 180
         if word in ("SLVL", "FMOD", "HARM", "ISRC"):
@@ -109,6 +108,10 @@ class SR830Panel(StoragePanel):
         super().complete_due_operation()
         self._settle(self.world.clock.time())
         self.store_due_samples()
+
+    def _excite(self) -> None:
+        if self.wires.excites:
+            self.world.set_excitation(self.state["SLVL"])
 
     # --- signal path ------------------------------------------------------------------------------------
 
@@ -124,49 +127,35 @@ class SR830Panel(StoragePanel):
         number: int = self.state["OFLT"]
         return TIME_CONSTANTS[number]
 
+    @property
+    def _locked(self) -> bool:
+        return self.state["FMOD"] == 1 or not self.wires.excites
+
     def _bandwidth(self) -> float:
         return NOISE_BANDWIDTH[self.state["OFSL"] + 1] / self.time_constant
 
     def _input_changed(self) -> None:
-        """Look at the input again: without noise (V rms), seen only by input A at the reference's first harmonic."""
-        self._world_input = self.world.lockin_input(0.0)
-        connected = self.state["FMOD"] == 1 and self.state["HARM"] == 1 and self.state["ISRC"] == 0
-        self._demodulated = self._world_input if connected else 0j
-        self._input_since = self.world.clock.time()
+        """Look at the input again: only input A sees the signal, and only at the reference's first harmonic."""
+        seen = self._locked and self.state["HARM"] == 1 and self.state["ISRC"] == 0
+        self._demodulator.input_changed(connected=seen)
 
     def _settle(self, time: float) -> None:
-        """Bring the filter to `time` (s). The input before the last change of the bias is the one seen then."""
-        changed = self.world.bias_changed_at
-        if changed > self._input_since:
-            self._filter.advance(min(changed, time), self._demodulated, self.time_constant)
-        # The bias line's own filter makes the input drift until it has settled.
-        if self._input_since <= changed + 30 * self.world.wiring.time_constant:
-            self._input_changed()
-        self._filter.advance(time, self._demodulated, self.time_constant)
+        self._demodulator.settle(time, self.time_constant)
 
     def signal(self, time: float) -> complex:
         """X + iY at `time` (s) after filter, noise, phase shift and converter (V rms)."""
         self._settle(time)
-        return self._converted(self._noise_at(time))
+        return self._converted(self._demodulator.draw_noise(time, self.time_constant, self._bandwidth()))
 
     def _converted(self, noise: complex) -> complex:
         """The filter's present output with `noise`, after phase shift and converter (V rms); sets overload bits."""
-        value = self._filter.output(self.state["OFSL"] + 1) + noise
+        value = self._demodulator.output(self.state["OFSL"] + 1) + noise
         value *= cmath.exp(-1j * math.radians(self.state["PHAS"]))
-        if self.state["FMOD"] == 0:
+        if not self._locked:
             self.lockin_status |= UNLOCKED
-        if self.overloaded or abs(self._demodulated) > OVERLOAD:
+        if self.overloaded or abs(self._demodulator.input) > OVERLOAD:
             self.lockin_status |= INPUT_OVERLOAD
         return complex(self._convert(value.real), self._convert(value.imag))
-
-    def _noise_at(self, time: float) -> complex:
-        """Noise behind the filter (V rms): it forgets itself with the time constant."""
-        before, noise = self._noise
-        memory = math.exp(-max(0.0, time - before) / self.time_constant)
-        fresh = self.world.lockin_input(self._bandwidth()) - self._world_input
-        noise = memory * noise + math.sqrt(1 - memory**2) * fresh
-        self._noise = (time, noise)
-        return noise
 
     def _convert(self, value: float) -> float:
         full_scale = self.sensitivity
@@ -176,7 +165,9 @@ class SR830Panel(StoragePanel):
         return round(value / full_scale * COUNTS) * full_scale / COUNTS
 
     def _auxiliary_input(self, channel: int) -> float:
-        voltage = self.world.amplifier_voltage(AUXILIARY_BANDWIDTH) if channel == 1 else 0.0
+        if channel not in self.wires.auxiliary:
+            return 0.0
+        voltage = self.world.amplifier_voltage(AUXILIARY_BANDWIDTH, self.wires.auxiliary[channel])
         voltage = max(-AUXILIARY_LIMIT, min(AUXILIARY_LIMIT, voltage))
         return round(voltage / AUXILIARY_STEP) * AUXILIARY_STEP
 
@@ -188,7 +179,7 @@ class SR830Panel(StoragePanel):
         if what >= 3:
             value = self._auxiliary_input(what - 2 + 2 * (channel - 1))
         elif what == 2:
-            value = abs(self._noise[1]) / math.sqrt(2 * self._bandwidth())
+            value = abs(self._demodulator.noise) / math.sqrt(2 * self._bandwidth())
         elif channel == 1:
             value = (x - offset[1], r - offset[3])[what]
         else:
@@ -250,7 +241,7 @@ class SR830Panel(StoragePanel):
         if self.time_constant > 1:
             raise ScpiError(-200)
         self._settle(self.world.clock.time())
-        signal = abs(self._filter.output(self.state["OFSL"] + 1))
+        signal = abs(self._demodulator.output(self.state["OFSL"] + 1))
         self.state["SENS"] = next((n for n, scale in enumerate(SENSITIVITIES) if scale > signal), 26)
 
     @command("ARSV")
@@ -277,7 +268,7 @@ class SR830Panel(StoragePanel):
 
     @command("LIAS?")
     def _read_lockin_status(self, call: Call) -> str:
-        self._converted(self._noise[1])
+        self._converted(self._demodulator.noise)
         answer, cleared = self.show_register(self.lockin_status, call)
         self.lockin_status &= ~cleared
         return answer

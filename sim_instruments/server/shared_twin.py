@@ -5,15 +5,16 @@ instrument carries out one message at a time. The World itself is locked except 
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sim_instruments.instruments import PLAIN, SimulatedInstrument
 from sim_instruments.panels import front_panels
 from sim_instruments.server.command_log import CommandLog
 from sim_instruments.server.faults import Fault, FaultScript
-from sim_instruments.world import DisturbedWorld, LineWiring, SharedClock, Truth
+from sim_instruments.world import DisturbedWorld, SharedClock, Truth
 
 __all__ = ["Disconnected", "Preset", "Reply", "Setup", "SharedTwin"]
 
@@ -57,7 +58,9 @@ class Setup:
         Time of the instruments per real time. Above 1, sweeps need less real time; the steps of a trigger model take
         real time nevertheless.
     wiring
-        The bias line, where the truth has none of its own.
+        The bias line as a station describes it (keys of `LineWiring`); what the truth says counts more.
+    instruments
+        Of the station; those without a panel cannot be served.
 
     """
 
@@ -66,7 +69,8 @@ class Setup:
     faults: Sequence[Fault] = ()
     preset: Preset = field(default_factory=Preset)
     speed: float = 1.0
-    wiring: LineWiring | None = None
+    wiring: Mapping[str, Any] = field(default_factory=dict)
+    instruments: Mapping[str, SimulatedInstrument] = field(default_factory=lambda: PLAIN)
 
 
 @dataclass(frozen=True)
@@ -88,13 +92,14 @@ class SharedTwin:
     def __init__(self, truth: Truth, setup: Setup) -> None:
         seed = truth.noise.seed if setup.seed is None else setup.seed
         self.log = CommandLog(setup.log)
+        self._source = next((name for name, one in setup.instruments.items() if one.plays("bias")), "bias")
         self._speed = setup.speed
         self._turn = threading.Lock()
         self._clock = SharedClock(self._turn, setup.speed)
         self.world = DisturbedWorld(truth, self._clock, self._note_source)
-        self.world.wiring = truth.wiring or setup.wiring or LineWiring()
+        self.world.wiring = truth.true_wiring(setup.wiring)
         self.world.reset(seed)
-        self.panels = front_panels(self.world)
+        self.panels = front_panels(self.world, setup.instruments)
         self._at_work = {name: threading.Lock() for name in self.panels}
         self.faults = FaultScript((), seed)
         for fault in setup.faults:
@@ -106,7 +111,8 @@ class SharedTwin:
     def stop(self) -> None:
         """Stop the source, end all waiting and close the log."""
         with self._turn:
-            self.panels["bias"].abort_operation()
+            for panel in self.panels.values():
+                panel.abort_operation()
         self._clock.stop()
         self.log.close()
 
@@ -144,12 +150,12 @@ class SharedTwin:
                 if "reset" in kinds:
                     panel.switch_on()
                 panel.overloaded = self.faults.holds(name, "overload")
-                if "compliance" in panel.conditions:
+                if name == self._source:
                     self.world.trip_limit(tripped=self.faults.holds(name, "compliance"))
                 if text:
                     panel.receive(text.encode("latin-1"))
                 answer = panel.drain()
-                if name == "bias":
+                if name == self._source:
                     self._note_source(*self.world.source)
         struck = self._noted(self.faults.after(name, message.decode("latin-1").strip()), client) if answer else []
         delay = sum(fault.seconds for fault in struck if fault.kind == "delay")
@@ -161,7 +167,7 @@ class SharedTwin:
         return struck
 
     def _note_source(self, level: float, output: bool) -> None:  # called back by position
-        self.log.write("bias", TWIN, "event", "source", source=(level, output))
+        self.log.write(self._source, TWIN, "event", "source", source=(level, output))
 
     # --- what a test changes while the twin runs ------------------------------------------------------------------
 
@@ -218,8 +224,8 @@ class SharedTwin:
             Where the source does not accept it.
 
         """
-        with self._at_work["bias"], self._turn:
-            self.panels["bias"].receive(f":SOUR:VOLT:RANG:AUTO ON;:SOUR:VOLT {level!r};:OUTP {output:d}".encode())
+        with self._at_work[self._source], self._turn:
+            self.panels[self._source].receive(f":SOUR:VOLT:RANG:AUTO ON;:SOUR:VOLT {level!r};:OUTP {output:d}".encode())
             left = self.world.source
         if left[1] != output or not abs(left[0] - level) <= 1e-3 * abs(level) + 1e-6:
             raise ValueError(f"the source cannot be left at {level!r} V; it is at {left[0]!r} V")

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, Self
 
-from sim_instruments.instruments import ADDRESSES
+from sim_instruments.instruments import PLAIN
 from sim_instruments.server.control import CONTROL_OFFSET
 from sim_instruments.server.shared_twin import Disconnected, Setup, SharedTwin
 from sim_instruments.world import load_truth
@@ -43,7 +43,7 @@ class ServerError(Exception):
     exit_code: ClassVar[int] = 2
 
 
-def addresses(port: int, names: Iterable[str] = ADDRESSES) -> dict[str, str]:
+def addresses(port: int, names: Iterable[str] = PLAIN) -> dict[str, str]:
     """Instrument → VISA address of a server at `port`; the control socket's port is left out."""
     ports = (number for number in itertools.count(port) if number != port + CONTROL_OFFSET)
     return {name: f"TCPIP0::{HOST}::{number}::SOCKET" for name, number in zip(names, ports, strict=False)}

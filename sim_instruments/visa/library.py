@@ -1,9 +1,10 @@
-"""PyVISA's view of the twin: a VISA library whose five instruments stand around one simulated device."""
+"""PyVISA's view of the twin: a VISA library whose instruments stand around one simulated device."""
 
 import itertools
+from collections.abc import Mapping
 from pathlib import Path
 from threading import RLock
-from typing import SupportsInt
+from typing import Any, SupportsInt
 
 from pyvisa import constants, rname
 from pyvisa.constants import StatusCode
@@ -13,8 +14,8 @@ from pyvisa.util import LibraryPath
 from pyvisa_sim.devices import Devices
 from pyvisa_sim.highlevel import SimVisaLibrary
 
-from sim_instruments.instruments import ADDRESSES, SHIPPED_TRUTH
-from sim_instruments.panels import front_panels
+from sim_instruments.instruments import PLAIN, SHIPPED_TRUTH, SimulatedInstrument
+from sim_instruments.panels import ADDRESSES, addresses, front_panels
 from sim_instruments.panels.front_panel import FrontPanel
 from sim_instruments.visa.sessions import PanelSession, open_session
 from sim_instruments.world.clock import RealClock, SimulatedClock
@@ -40,7 +41,7 @@ class LabnisVisaLibrary(SimVisaLibrary):  # type: ignore[misc]  # pyvisa-sim pub
     world
         The physics that all panels share.
     panels
-        The front panel in each role.
+        The front panel of each instrument, by name.
 
     Raises
     ------
@@ -60,17 +61,23 @@ class LabnisVisaLibrary(SimVisaLibrary):  # type: ignore[misc]  # pyvisa-sim pub
         return {"Truth file": str(SHIPPED_TRUTH), "Instruments": ", ".join(ADDRESSES.values())}
 
     def _init(self) -> None:
+        # Clients may live in several threads; the World and its clock are one.
+        self._turn = RLock()
         self.truth = load_truth(Path(self.library_path))
         self.world = World(self.truth, self._new_clock())
-        self.panels = front_panels(self.world)
-        self.devices = Devices()
-        for role, panel in self.panels.items():
-            self.devices.add_device(ADDRESSES[role], panel)
+        self.connect({}, PLAIN)
         self.sessions: dict[int, PanelSession] = {}
         self._handles = itertools.count(FIRST_HANDLE)
         self._locks: dict[FrontPanel, VISASession] = {}
-        # Clients may live in several threads; the World and its clock are one.
-        self._turn = RLock()
+
+    def connect(self, wiring: Mapping[str, Any], instruments: Mapping[str, SimulatedInstrument]) -> None:
+        """Put `instruments` around the device, wired as a station says (keys of `LineWiring`)."""
+        with self._turn:
+            self.world.wiring = self.truth.true_wiring(wiring)
+            self.panels = front_panels(self.world, instruments)
+            self.devices = Devices()
+            for name, address in addresses(self.panels).items():
+                self.devices.add_device(address, self.panels[name])
 
     def _new_clock(self) -> SimulatedClock | RealClock:
         return SimulatedClock() if self.truth.time == "simulated" else RealClock()

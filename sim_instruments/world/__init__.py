@@ -4,12 +4,14 @@ from sim_instruments.world.clock import RealClock, SharedClock, SimulatedClock
 from sim_instruments.world.device import Device, DeviceState
 from sim_instruments.world.disturbed import DisturbedWorld
 from sim_instruments.world.fridge import Clock, SourceState, Stage, World
-from sim_instruments.world.lockin_filter import NOISE_BANDWIDTH, OutputFilter
-from sim_instruments.world.truth import LineWiring, Truth, TruthError, load_truth
+from sim_instruments.world.lockin_filter import NOISE_BANDWIDTH, Demodulator, OutputFilter
+from sim_instruments.world.truth import LineWiring, Signal, Truth, TruthError, load_truth
+from sim_instruments.world.wires import SourceTerminals, Wires
 
 __all__ = [
     "NOISE_BANDWIDTH",
     "Clock",
+    "Demodulator",
     "Device",
     "DeviceState",
     "DisturbedWorld",
@@ -17,11 +19,14 @@ __all__ = [
     "OutputFilter",
     "RealClock",
     "SharedClock",
+    "Signal",
     "SimulatedClock",
     "SourceState",
+    "SourceTerminals",
     "Stage",
     "Truth",
     "TruthError",
+    "Wires",
     "World",
     "load_truth",
 ]

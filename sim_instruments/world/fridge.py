@@ -17,7 +17,7 @@ from scipy.optimize import brentq
 
 from labnis.physics import NoOperatingPointError, thermal_photon_number
 from sim_instruments.world.device import Device, DeviceState
-from sim_instruments.world.truth import LineWiring, Truth, TruthError
+from sim_instruments.world.truth import Signal, Truth, TruthError
 
 __all__ = ["Clock", "SourceState", "Stage", "World"]
 
@@ -74,15 +74,15 @@ class World:
     ----------
     device
         The device itself, whatever is connected to it.
-    bias_changed_at
-        Time (s) of the last change of the bias, for instruments with a memory (a lock-in's filter).
+    bias_changed_at, excitation_changed_at
+        Time (s) of the last change of either, for instruments with a memory (a lock-in's filter).
 
     """
 
     def __init__(self, truth: Truth, clock: Clock) -> None:
         self.truth = truth
         self.clock = clock
-        self.wiring = truth.wiring or LineWiring()
+        self.wiring = truth.true_wiring()
         self.device = Device(truth)
         self.reset(truth.noise.seed)
 
@@ -95,7 +95,7 @@ class World:
         self._excitation = 0.0
         self._cycle: tuple[float, float, DeviceState] | None = None
         self._line_start = 0.0
-        self.bias_changed_at = self.clock.time()
+        self.bias_changed_at = self.excitation_changed_at = self.clock.time()
 
     # --- what the instruments set -------------------------------------------------------------------------------
 
@@ -111,6 +111,7 @@ class World:
     def set_excitation(self, amplitude: float) -> None:
         """The lock-in's sine output (V rms)."""
         self._excitation = amplitude
+        self.excitation_changed_at = self.clock.time()
 
     # --- the bias line -------------------------------------------------------------------------------------------
 
@@ -181,22 +182,34 @@ class World:
         limited = self._target != self._source.voltage / self.wiring.divider
         return SourceState(line * self.wiring.divider, current + noise.current_offset + scatter, limited)
 
-    def amplifier_voltage(self, bandwidth: float) -> float:
-        """DC output of the current amplifier (V), sampled in `bandwidth` (Hz)."""
+    def amplifier_voltage(self, bandwidth: float, signal: Signal | None = None) -> float:
+        """DC part of `signal`, by default the current amplifier's output (V), sampled in `bandwidth` (Hz)."""
         noise = self.truth.noise
+        what = signal or self._amplified
+        if what.of == "voltage":
+            scatter = noise.voltage_white * np.sqrt(bandwidth) * self._random.standard_normal()
+            return float((self.present_state().voltage.mean() + scatter) * what.gain)
         current = float(self.present_state().current.mean())
         scatter = noise.current_white * np.sqrt(bandwidth) * self._random.standard_normal()
-        return float((current + noise.current_offset + scatter) * self.wiring.current_amplifier_gain)
+        return float((current + noise.current_offset + scatter) * what.gain)
 
-    def lockin_input(self, bandwidth: float) -> complex:
-        """First harmonic at the current amplifier's output (V rms) in a noise `bandwidth` (Hz).
+    def lockin_input(self, bandwidth: float, signal: Signal | None = None) -> complex:
+        """First harmonic of `signal` (V rms), by default the current amplifier's output, in a noise `bandwidth` (Hz).
 
         The excitation is finite: the current is averaged over its cycle, not differentiated.
         """
-        current = self.present_state().current
-        first_harmonic = np.sqrt(2) * np.mean(current * _CYCLE) if self._excitation else 0.0
-        scatter = self.truth.noise.current_white * np.sqrt(bandwidth) * self._random.standard_normal(2)
-        return complex(first_harmonic + scatter[0], scatter[1]) * self.wiring.current_amplifier_gain
+        what = signal or self._amplified
+        state, noise = self.present_state(), self.truth.noise
+        waveform, white = (
+            (state.current, noise.current_white) if what.of == "current" else (state.voltage, noise.voltage_white)
+        )
+        first_harmonic = np.sqrt(2) * np.mean(waveform * _CYCLE) if self._excitation else 0.0
+        scatter = white * np.sqrt(bandwidth) * self._random.standard_normal(2)
+        return complex(first_harmonic + scatter[0], scatter[1]) * what.gain
+
+    @property
+    def _amplified(self) -> Signal:
+        return Signal(gain=self.wiring.gain())
 
     def power_spectral_density(self, frequencies: NDArray[np.float64], samples: float) -> NDArray[np.float64]:
         """Power spectral density at the spectrum analyzer (W/Hz), shape of `frequencies` (Hz).

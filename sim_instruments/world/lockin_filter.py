@@ -1,8 +1,11 @@
-"""The output filter of a lock-in amplifier: equal RC stages in cascade, exact for an input constant in pieces."""
+"""The signal path of a lock-in amplifier: equal RC stages in cascade, exact for an input constant in pieces."""
 
 import math
 
-__all__ = ["NOISE_BANDWIDTH", "OutputFilter"]
+from sim_instruments.world.fridge import World
+from sim_instruments.world.wires import Wires
+
+__all__ = ["NOISE_BANDWIDTH", "Demodulator", "OutputFilter"]
 
 #: Equivalent noise bandwidth × time constant for 1 to 4 stages (SR830 manual, "Noise measurements").
 NOISE_BANDWIDTH = {1: 1 / 4, 2: 1 / 8, 3: 3 / 32, 4: 5 / 64}
@@ -41,3 +44,64 @@ class OutputFilter:
     def output(self, stages: int) -> complex:
         """Output of the first `stages` stages."""
         return self.stages[stages - 1]
+
+
+class Demodulator:
+    """First harmonic at input A behind the output filter, with noise that has the filter's memory.
+
+    Parameters
+    ----------
+    world, wires
+        The simulated fridge, and how the lock-in is connected to it.
+
+    Attributes
+    ----------
+    input
+        Without noise, before the filter (V rms); 0 where the input does not see it.
+    noise
+        Behind the filter, as it was last (V rms).
+
+    """
+
+    def __init__(self, world: World, wires: Wires) -> None:
+        self._world = world
+        self._wires = wires
+        self._filter = OutputFilter(world.clock.time())
+        self._noise_time = world.clock.time()
+        self._connected = True
+        self.noise = 0j
+
+    def input_changed(self, *, connected: bool) -> None:
+        """Look at the input again; whether input and reference are such that it sees the first harmonic."""
+        self._connected = connected
+        self._harmonic = self._world.lockin_input(0.0, self._wires.signal)
+        self.input = self._harmonic if connected else 0j
+        self._since = self._world.clock.time()
+
+    def settle_at_once(self) -> None:
+        """Let the filter be settled."""
+        self._filter.stages = [self.input] * OutputFilter.STAGES
+
+    def settle(self, time: float, time_constant: float) -> None:
+        """Bring the filter to `time` (s). The input before the last change of the bias is the one seen then."""
+        changed = self._world.bias_changed_at
+        if not self._wires.excites:
+            changed = max(changed, self._world.excitation_changed_at)
+        if changed > self._since:
+            self._filter.advance(min(changed, time), self.input, time_constant)
+        # The bias line's own filter makes the input drift until it has settled.
+        if self._since <= changed + 30 * self._world.wiring.time_constant:
+            self.input_changed(connected=self._connected)
+        self._filter.advance(time, self.input, time_constant)
+
+    def output(self, stages: int) -> complex:
+        """Behind `stages` stages, without noise (V rms)."""
+        return self._filter.output(stages)
+
+    def draw_noise(self, time: float, time_constant: float, bandwidth: float) -> complex:
+        """Noise behind the filter (V rms) at `time` (s): it forgets itself with the time constant."""
+        memory = math.exp(-max(0.0, time - self._noise_time) / time_constant)
+        fresh = self._world.lockin_input(bandwidth, self._wires.signal) - self._harmonic
+        self.noise = memory * self.noise + math.sqrt(1 - memory**2) * fresh
+        self._noise_time = time
+        return self.noise

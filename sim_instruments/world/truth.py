@@ -3,19 +3,30 @@
 Keys with a default below may be left out. Unknown keys and wrong types are errors that name file, line and key.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import NoneType
 from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-__all__ = ["Truth", "TruthError", "load_truth"]
+__all__ = ["LineWiring", "Signal", "Truth", "TruthError", "load_truth"]
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
 Finite = Annotated[float, Field(allow_inf_nan=False, strict=True)]
+
+
+def _not_zero(gain: float) -> float:
+    if gain == 0:
+        raise ValueError("a gain may be positive or negative, but not 0")
+    return gain
+
+
+Gain = Annotated[Finite, AfterValidator(_not_zero)]
 
 
 class TruthError(Exception):
@@ -120,30 +131,69 @@ class Fridge(_Section):
 class Noise(_Section):
     """Noise and imperfections of the room-temperature side.
 
-    `seed` starts every random number; `current_white` is the white noise of the current reading (A/√Hz);
-    `voltage_offset` adds to the bias at the device (V); `current_offset` to every current reading (A);
-    `temperature_relative` is the scatter of one thermometer reading.
+    `seed` starts every random number; `current_white` is the white noise of the current reading (A/√Hz),
+    `voltage_white` that of a reading of the device voltage (V/√Hz); `voltage_offset` adds to the bias at the device
+    (V); `current_offset` to every current reading (A); `temperature_relative` is the scatter of one thermometer
+    reading.
     """
 
     seed: Annotated[int, Field(ge=0, strict=True)]
     current_white: NonNegative
+    voltage_white: NonNegative = 5e-9
     voltage_offset: Finite = 0.0
     current_offset: Finite = 0.0
     temperature_relative: NonNegative = 0.002
 
 
+@dataclass(frozen=True)
+class Signal:
+    """What a wire to an instrument carries: `gain` times the current through, or the voltage across, the device.
+
+    Attributes
+    ----------
+    of
+        Current or voltage of the device.
+    gain
+        Of the amplifier (V/A or V/V), of either sign; 1 where the instrument is connected directly.
+
+    """
+
+    of: Literal["current", "voltage"] = "current"
+    gain: float = 1.0
+
+
+class Amplifier(_Section):
+    """An amplifier between the device and an instrument: gain (V/A or V/V), of either sign."""
+
+    gain: Gain
+
+
 class LineWiring(_Section):
-    """The true wiring of the bias line; see `drivers.wiring`."""
+    """The true wiring of the bias line; see `drivers.wiring`.
+
+    `amplifiers` have names; `current_amplifier_gain` (V/A) is that of any current amplifier that is not among them.
+    """
 
     divider: Annotated[float, Field(ge=1, allow_inf_nan=False, strict=True)] = 1.0
     series_resistance: NonNegative = 2000.0
-    current_amplifier_gain: Positive = 1e7
+    current_amplifier_gain: Gain = 1e7
+    amplifiers: dict[str, Amplifier] = {}
     excitation_divider: Annotated[float, Field(ge=1, allow_inf_nan=False, strict=True)] = 1e4
     time_constant: NonNegative = 2e-3
 
+    def gain(self, amplifier: str | None = None) -> float:
+        """Gain of `amplifier`, or of the only one where it is None."""
+        named = amplifier if amplifier is not None else next(iter(self.amplifiers), "")
+        found = self.amplifiers.get(named) if amplifier is not None or len(self.amplifiers) == 1 else None
+        return self.current_amplifier_gain if found is None else found.gain
+
 
 class Truth(_Section):
-    """The whole truth file."""
+    """The whole truth file.
+
+    Of `wiring`, the keys that are given replace those of the station, with which a wrong station file can be rehearsed.
+    `readings` are the values of roles that the simulated fridge does not know, such as a pressure.
+    """
 
     junction: Junction
     island: Island
@@ -153,7 +203,13 @@ class Truth(_Section):
     fridge: Fridge
     noise: Noise
     wiring: LineWiring | None = None
+    readings: dict[str, Finite] = {}
     time: Literal["simulated", "real"] = "simulated"
+
+    def true_wiring(self, station: Mapping[str, Any] | None = None) -> LineWiring:
+        """The wiring that `station` (keys of `LineWiring`; others are ignored) describes, as far as it is true."""
+        known = {key: value for key, value in (station or {}).items() if key in LineWiring.model_fields}
+        return LineWiring.model_validate(known | (self.wiring.model_dump(exclude_unset=True) if self.wiring else {}))
 
 
 def _line_of(document: Any, path: tuple[int | str, ...]) -> int:

@@ -1,0 +1,119 @@
+"""Stand-ins of a spectrum analyzer and of a vector network analyzer."""
+
+from abc import abstractmethod
+from typing import Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim_instruments.stand_ins.stand_in import Place, StandIn
+
+__all__ = ["NetworkAnalyzer", "SpectrumAnalyzer"]
+
+Number = TypeVar("Number", np.float64, np.complex128)
+
+# Time (s) to step from one point of a network analyzer to the next, beside 1 / IF bandwidth.
+POINT_OVERHEAD = 1e-5
+
+
+class _Analyzer(StandIn, Generic[Number]):
+    """A trace that takes time, of all sweeps together."""
+
+    def __init__(self, place: Place) -> None:
+        super().__init__(place)
+        self._axis = np.empty(0)
+        self._due: float | None = None
+        self._data: NDArray[Number] | None = None
+
+    def _prepared(self, center: float, span: float, points: int) -> None:
+        self._exchange()
+        self._axis = np.linspace(center - span / 2, center + span / 2, points)
+        self._due = self._data = None
+
+    def frequencies(self) -> NDArray[np.float64]:
+        """Frequency axis (Hz), shape (points,)."""
+        self._exchange()
+        return self._axis.copy()
+
+    @abstractmethod
+    def duration(self) -> float:
+        """Time (s) of an acquisition."""
+
+    @abstractmethod
+    def _measure(self) -> NDArray[Number]:
+        """The mean of all sweeps, shape (points,)."""
+
+    def start(self) -> None:
+        """Begin."""
+        self._exchange()
+        self._data = None
+        self._due = due = self._clock.time() + self.duration()
+        self._clock.later(self.duration(), lambda: self._finish(due))
+
+    def _finish(self, due: float) -> None:
+        if self._due == due and self._data is None:
+            self._data = self._measure()
+
+    def finished(self) -> bool:
+        """Whether the data are complete."""
+        self._exchange()
+        return self._data is not None
+
+    def fetch(self) -> NDArray[Number]:
+        """The data, shape (points,); waits until they are complete.
+
+        Raises
+        ------
+        RuntimeError
+            Where no acquisition was started.
+
+        """
+        if self._due is None:
+            raise RuntimeError(f"{self.name}: no acquisition was started")
+        self._exchange()
+        self._clock.sleep(max(0.0, self._due - self._clock.time()))
+        self._finish(self._due)
+        assert self._data is not None  # noqa: S101  # for mypy: `_finish` measures
+        return self._data.copy()
+
+    def abort(self) -> None:
+        """End the acquisition."""
+        self._exchange()
+        self._due = self._data = None
+
+
+class SpectrumAnalyzer(_Analyzer[np.float64]):
+    """A spectrum analyzer; `fetch` returns power spectral density (W/Hz), averaged on the scale of power."""
+
+    def prepare(
+        self, *, center: float, span: float, points: int, resolution_bandwidth: float, sweep_time: float, averages: int
+    ) -> None:
+        """Set the band (Hz), the noise bandwidth (Hz), the time of one sweep (s) and the sweeps averaged."""
+        self._prepared(center, span, points)
+        self._sweep_time, self._averages = sweep_time, averages
+        self._samples = max(resolution_bandwidth * sweep_time / max(points - 1, 1), 1.0) * averages
+
+    def duration(self) -> float:
+        """Time (s) of an acquisition."""
+        return self._sweep_time * self._averages
+
+    def _measure(self) -> NDArray[np.float64]:
+        return self._world.power_spectral_density(self._axis, self._samples)
+
+
+class NetworkAnalyzer(_Analyzer[np.complex128]):
+    """A vector network analyzer; `fetch` returns the reflection S11 (ratio of amplitudes)."""
+
+    def prepare(
+        self, *, center: float, span: float, points: int, power: float, if_bandwidth: float, averages: int
+    ) -> None:
+        """Set the band (Hz), the source power (dBm), the IF bandwidth (Hz) and the sweeps averaged."""
+        self._prepared(center, span, points)
+        self._power, self._if_bandwidth, self._averages = 1e-3 * 10 ** (power / 10), if_bandwidth, averages
+
+    def duration(self) -> float:
+        """Time (s) of an acquisition."""
+        return self._averages * len(self._axis) * (1 / self._if_bandwidth + POINT_OVERHEAD)
+
+    def _measure(self) -> NDArray[np.complex128]:
+        return self._world.reflection(self._axis, self._power, self._if_bandwidth / self._averages)

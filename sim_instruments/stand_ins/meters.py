@@ -1,0 +1,141 @@
+"""Stand-ins of meters: ammeter, voltmeter, lock-in amplifier, thermometer, and a reading of anything else."""
+
+import math
+
+from sim_instruments.stand_ins.stand_in import Place, StandIn
+from sim_instruments.world import NOISE_BANDWIDTH, Demodulator, Signal, Stage
+
+__all__ = ["LockIn", "Meter", "Reading", "Thermometer"]
+
+INTEGRATION_TIME = 0.02
+SMALLEST_SINE = 1e-9
+# Auxiliary inputs as those of the SR830.
+AUXILIARY_BANDWIDTH = 3e3
+LARGEST_VOLTAGE = 10.0
+STAGES = 4
+# Time constants until four stages have settled within 0.1 %: e^{−x} Σ_{k<4} x^k/k! = 1e-3.
+SETTLED = 13.07
+FULL_SCALE = 1.09
+
+
+class Meter(StandIn):
+    """A meter for direct current or voltage: the device's own, or the output of the amplifier in front of it.
+
+    Parameters
+    ----------
+    place
+        Where it stands.
+    signal
+        At its input.
+    amplified
+        Whether that is the output of an amplifier (V), which ends at ±10 V.
+
+    """
+
+    def __init__(self, place: Place, signal: Signal, *, amplified: bool) -> None:
+        super().__init__(place)
+        self._signal = signal
+        self._amplified = amplified
+
+    def read(self) -> float:
+        """One reading (A or V; V at the output of an amplifier). Raises the error for overload."""
+        self._exchange()
+        self._clock.sleep(INTEGRATION_TIME)
+        value = self._world.amplifier_voltage(1 / (2 * INTEGRATION_TIME), self._signal)
+        if self._amplified and abs(value) > LARGEST_VOLTAGE:
+            raise self._errors.overload(self.name, f"the amplifier in front of it is overloaded at {value:g} V")
+        return value
+
+
+class LockIn(StandIn):
+    """A lock-in amplifier with four filter stages."""
+
+    def __init__(self, place: Place) -> None:
+        super().__init__(place)
+        self._time_constant = 0.1
+        self._sensitivity = 1.0
+        self._amplitude = 0.0
+        self._demodulator = Demodulator(place.world, place.wires)
+        self._demodulator.input_changed(connected=True)
+        self._demodulator.settle_at_once()
+
+    def _settle(self) -> None:
+        self._demodulator.settle(self._clock.time(), self._time_constant)
+
+    def _excite(self, amplitude: float) -> None:
+        self._settle()
+        if self._wires.excites:
+            self._world.set_excitation(amplitude)
+        self._amplitude = amplitude
+        self._demodulator.input_changed(connected=True)
+
+    def prepare(
+        self,
+        *,
+        amplitude: float,
+        frequency: float,  # the device answers at every frequency alike
+        time_constant: float,
+        sensitivity: float,
+    ) -> None:
+        """Set the sine output (V rms, Hz), the time constant (s) and the full scale (V rms)."""
+        self._exchange()
+        self._excite(amplitude)
+        self._time_constant = time_constant
+        self._sensitivity = sensitivity
+
+    def quiet(self) -> float:
+        """Reduce the sine output to the smallest amplitude; return it (V rms)."""
+        self._exchange()
+        self._excite(SMALLEST_SINE)
+        return SMALLEST_SINE
+
+    def settling_time(self) -> float:
+        """Time (s) until the output is within 0.1 % of its final value."""
+        return SETTLED * self._time_constant
+
+    def read(self) -> complex:
+        """X + iY (V rms). Raises the error for overload."""
+        self._exchange()
+        self._settle()
+        bandwidth = NOISE_BANDWIDTH[STAGES] / self._time_constant
+        noise = self._demodulator.draw_noise(self._clock.time(), self._time_constant, bandwidth)
+        value = self._demodulator.output(STAGES) + noise
+        if max(abs(value.real), abs(value.imag)) > FULL_SCALE * self._sensitivity:
+            raise self._errors.overload(self.name, f"the output is above the full scale of {self._sensitivity:g} V")
+        return value
+
+    def read_auxiliary(self, channel: int) -> float:
+        """DC voltage (V) at auxiliary input `channel`, 1 to 4."""
+        self._exchange()
+        if channel not in self._wires.auxiliary:
+            return 0.0
+        voltage = self._world.amplifier_voltage(AUXILIARY_BANDWIDTH, self._wires.auxiliary[channel])
+        return math.copysign(min(abs(voltage), LARGEST_VOLTAGE), voltage)
+
+
+class Thermometer(StandIn):
+    """A thermometer on a stage."""
+
+    def __init__(self, place: Place, stage: Stage) -> None:
+        super().__init__(place)
+        self._stage = stage
+
+    def temperature(self) -> float:
+        """Temperature (K); a reading lasts 0.1 s."""
+        self._exchange()
+        self._clock.sleep(0.1)
+        return self._world.temperature(self._stage)
+
+
+class Reading(StandIn):
+    """A number that the simulated fridge does not know: constant."""
+
+    def __init__(self, place: Place, value: float, unit: str) -> None:
+        super().__init__(place)
+        self._value = value
+        self.unit = unit
+
+    def read(self) -> float:
+        """Its value."""
+        self._exchange()
+        return self._value

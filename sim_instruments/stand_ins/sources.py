@@ -1,0 +1,160 @@
+"""Stand-ins of a bias source and of anything else that is set: a gate, a field, a heater."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sim_instruments.stand_ins.stand_in import Place, StandIn
+
+__all__ = ["BiasSource", "Setpoint", "Terminals"]
+
+
+@dataclass(frozen=True)
+class Terminals:
+    """One reading of a bias source: voltage (V), current (A), ranges (V, A); NaN where it has no such reading."""
+
+    voltage: float
+    current: float
+    voltage_range: float = math.nan
+    current_range: float = math.nan
+
+
+class BiasSource(StandIn):
+    """A voltage source on the bias line.
+
+    It measures its current, and limits it, unless the station file names its parameters and none for these.
+
+    Parameters
+    ----------
+    place
+        Where it stands.
+    options
+        Of the role in the station file.
+    is_ammeter
+        Whether it also plays the role of an ammeter, so that it measures its current in any case.
+
+    """
+
+    def __init__(self, place: Place, options: Mapping[str, Any], *, is_ammeter: bool) -> None:
+        super().__init__(place)
+        by_parameters = options.get("level") is not None
+        self._measures = is_ammeter or not by_parameters or options.get("current") is not None
+        self._limits = not by_parameters or options.get("compliance") is not None
+        self._terminals = place.wires.terminals(place.world)
+        self._level = 0.0
+        self._output = False
+        self._compliance = math.inf
+        self._integration_time = 0.02
+        self._ranges = (math.nan, math.nan)
+        self._drive()
+
+    def _drive(self) -> None:
+        limit = self._compliance if self._limits else math.inf
+        self._terminals.set_source(level=self._level, output=self._output, current_limit=limit)
+
+    def prepare(
+        self, *, maximum_voltage: float, maximum_current: float, compliance: float, integration_time: float
+    ) -> None:
+        """Choose ranges (V, A), the current limit (A) and the time of one reading (s)."""
+        self._exchange()
+        self._ranges = (maximum_voltage, maximum_current if self._measures else math.nan)
+        self._compliance = compliance
+        self._integration_time = integration_time
+        self._drive()
+
+    def output_on(self) -> None:
+        """Connect the output."""
+        self._switch(output=True)
+
+    def output_off(self) -> None:
+        """Disconnect the output."""
+        self._switch(output=False)
+
+    def _switch(self, *, output: bool) -> None:
+        self._exchange()
+        self._output = output
+        self._drive()
+
+    def output_enabled(self) -> bool:
+        """Whether the output is on."""
+        self._exchange()
+        return self._output
+
+    def set_level(self, value: float) -> None:
+        """Set the level (V)."""
+        self._exchange()
+        self._level = float(value)
+        self._drive()
+
+    def level(self) -> float:
+        """Read the level back (V)."""
+        self._exchange()
+        return self._level
+
+    def read(self) -> Terminals:
+        """Measure, in one integration time. Raises the error for compliance where the current limit acts."""
+        self._exchange()
+        self._clock.sleep(self._integration_time)
+        state = self._terminals.source_state(self._integration_time)
+        if state.limited:
+            raise self._errors.compliance(self.name, f"the current limit of {self._compliance:g} A acts")
+        current = state.current if self._measures else math.nan
+        return Terminals(state.voltage, current, *self._ranges)
+
+
+class Setpoint(StandIn):
+    """A number that is set, at once or with a finite rate, and read back; nothing else of the fridge follows it.
+
+    Parameters
+    ----------
+    place
+        Where it stands.
+    options
+        Of the role in the station file: `unit`, and `slew` (units per s) for an instrument that ramps by itself.
+
+    """
+
+    def __init__(self, place: Place, options: Mapping[str, Any]) -> None:
+        super().__init__(place)
+        self.unit = str(options.get("unit") or "")
+        self._slew = float(options.get("slew") or math.inf)
+        self._from = self._target = 0.0
+        self._since = self._clock.time()
+        self._output = True
+
+    def _present(self) -> float:
+        elapsed = self._clock.time() - self._since
+        if math.isinf(self._slew):
+            return self._target
+        way = self._target - self._from
+        return self._from + math.copysign(min(abs(way), self._slew * elapsed), way)
+
+    def set_level(self, value: float) -> None:
+        """Set the target."""
+        self._exchange()
+        self._from, self._target, self._since = self._present(), float(value), self._clock.time()
+
+    def level(self) -> float:
+        """Read the present value back."""
+        self._exchange()
+        return self._present()
+
+    read = level
+
+    def output_on(self) -> None:
+        """Switch on."""
+        self._switch(output=True)
+
+    def output_off(self) -> None:
+        """Switch off."""
+        self._switch(output=False)
+
+    def _switch(self, *, output: bool) -> None:
+        self._exchange()
+        self._output = output
+
+    def output_enabled(self) -> bool:
+        """Whether it is switched on."""
+        self._exchange()
+        return self._output

@@ -1,0 +1,83 @@
+"""Where the terminals of one instrument lead: which of them drive the device, and what its inputs carry."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from sim_instruments.world.fridge import SourceState, Stage, World
+from sim_instruments.world.truth import Signal
+
+__all__ = ["INPUTS", "SourceTerminals", "Wires"]
+
+INPUTS: Mapping[int, Stage] = {1: "mixing_chamber", 2: "still", 3: "four_kelvin", 4: "fifty_kelvin"}
+"""Stage at each input of a thermometer bridge, where the station does not say otherwise."""
+
+
+@dataclass(frozen=True)
+class Wires:
+    """Connections of one instrument; the defaults are those of the only instrument of its kind.
+
+    Attributes
+    ----------
+    source
+        "bias" where its output drives the bias line, "current" where its terminals take the device's current,
+        None where its output leads to something that is not simulated.
+    excites
+        Whether its sine output is the excitation on the bias line. All lock-ins have its reference.
+    signal
+        At input A of a lock-in; None is the output of the current amplifier.
+    auxiliary
+        At the auxiliary inputs of a lock-in.
+    stages
+        At the inputs of a thermometer bridge.
+
+    """
+
+    source: Literal["bias", "current"] | None = "bias"
+    excites: bool = True
+    signal: Signal | None = None
+    auxiliary: Mapping[int, Signal | None] = field(default_factory=lambda: {1: None})
+    stages: Mapping[int, Stage] = field(default_factory=lambda: INPUTS)
+
+    def terminals(self, world: World) -> "SourceTerminals":
+        """Terminals of a source that is connected like this."""
+        return world if self.source == "bias" else _IdleTerminals(world, takes_current=self.source == "current")
+
+
+class SourceTerminals(Protocol):
+    """Output terminals of a source, which may measure its own current."""
+
+    def set_source(self, *, level: float, output: bool, current_limit: float) -> None:
+        """Level (V), output relay and current limit (A)."""
+
+    def source_state(self, integration_time: float) -> SourceState:
+        """What the source measures in `integration_time` (s)."""
+
+
+class _IdleTerminals:
+    """Terminals of a source that does not drive the bias line: a gate, or a source-meter used as a meter.
+
+    Parameters
+    ----------
+    world
+        The simulated fridge.
+    takes_current
+        Whether the device's current flows into the terminals.
+
+    """
+
+    def __init__(self, world: World, *, takes_current: bool) -> None:
+        self._world = world
+        self._takes_current = takes_current
+        self._level = 0.0
+
+    def set_source(self, *, level: float, output: bool, current_limit: float) -> None:  # never acts
+        """Level (V), output relay and current limit (A)."""
+        self._level = level if output else 0.0
+
+    def source_state(self, integration_time: float) -> SourceState:
+        """What the source measures in `integration_time` (s)."""
+        current = self._world.truth.noise.current_offset
+        if self._takes_current:
+            current = self._world.amplifier_voltage(1 / (2 * integration_time), Signal())
+        return SourceState(self._level, current, limited=False)

@@ -18,6 +18,7 @@ from labnis.fit import (
     Estimate,
     FitResult,
     ReflectionData,
+    emission_model,
     fit_current_voltage,
     fit_emitted_power,
     fit_high_bias,
@@ -39,7 +40,6 @@ from labnis.reproduction.microwave_source import (
     RESONATOR,
 )
 from labnis.reproduction.published import PublishedFigure, Statement
-from labnis.ui.figures import band_power
 from sim_instruments import SimulatedClock, Truth
 from sim_instruments.world import World
 
@@ -169,7 +169,7 @@ def _calibrate(*, heated: bool) -> Calibration:
         fit_high_bias(emission, prior=rates, traces=traces),
         next(iter(shares)),
         fit,
-        band_power(fit, voltage, frequency),
+        np.asarray(np.trapezoid(emission_model(fit, emission), frequency, axis=-1)),
     )
 
 

@@ -1,4 +1,4 @@
-"""Conversion of what a user passes to a fit (lists, pandas, xarray, integers) to arrays of numbers."""
+"""Conversion of array-likes (lists, pandas, xarray, integers) to arrays of numbers, with errors that name them."""
 
 from typing import Any
 

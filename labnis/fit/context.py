@@ -1,4 +1,4 @@
-"""What a fit needs besides the data: wiring, device, fridge temperature and parameters that are held fixed."""
+"""Conditions that a fit needs besides the data."""
 
 import json
 import math
@@ -18,7 +18,7 @@ class FitContext:
     wiring
         Between instruments and device: divider, series_resistance (ohm), … .
     device
-        What is known of the device, as the station file states it.
+        The device as the station file states it.
     fridge_temperature
         Of the stage (K); NaN where it is not known.
     fixed

@@ -52,7 +52,7 @@ def with_derived(
 def with_quantity(
     result: FitResult, name: str, unit: str, value: float, gradient: Real, *, own_variance: float
 ) -> FitResult:
-    """Append a `value` with known `gradient` by the parameters, in their order; `own_variance` as above."""
+    """Append a `value` with known `gradient` by the parameters, in their order; `own_variance` as in `with_derived`."""
     growth = np.vstack([np.eye(len(result.names)), gradient])
     covariance = growth @ result.covariance @ growth.T
     covariance[-1, -1] += own_variance

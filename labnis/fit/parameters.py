@@ -1,4 +1,4 @@
-"""Fit parameters: start values and bounds, which of them are held fixed, and what a prior says of them."""
+"""Fit parameters: start values, bounds, which of them are held fixed, and priors."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -80,7 +80,7 @@ def joined(first: FitResult, second: FitResult) -> FitResult:
 
 
 def conditioned(parameters: Sequence[Parameter], prior: FitResult | None) -> tuple[list[Parameter], FitResult | None]:
-    """Hold what the prior knows exactly, and return the prior of the free parameters given those that are held."""
+    """Hold parameters with a σ of 0 in the prior, and return the prior of the free ones given those that are held."""
     if prior is None:
         return list(parameters), None
     sigma = dict(zip(prior.names, np.sqrt(np.diag(prior.covariance)), strict=True))

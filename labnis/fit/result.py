@@ -47,7 +47,7 @@ class FitResult:
     assumed
         What was assumed rather than measured: name → statement.
     warnings
-        What the user should know before trusting the numbers.
+        Reasons for doubt.
     inputs
         Numbers that the model needs besides its parameters, such as series_resistance (ohm): name → value.
     residuals

@@ -304,7 +304,7 @@ def _data_warnings(solution: Solution, model: Model) -> tuple[str, ...]:
     # χ²/ν of random residuals scatters by 1/√ν.
     if excess > 1 + 5 / np.sqrt(solution.degrees_of_freedom):
         found.append(
-            f"neighbouring residuals are alike (χ²/ν = {excess:.3g}): the model leaves something out, and the true "
+            f"neighbouring residuals are alike (χ²/ν = {excess:.3g}): the model is incomplete, and the true "
             "uncertainties are larger; look at the residuals"
         )
     return tuple(found)

@@ -169,7 +169,7 @@ def _calibrate(*, heated: bool) -> Calibration:
         fit_high_bias(emission, prior=rates, traces=traces),
         next(iter(shares)),
         fit,
-        np.trapezoid(emission_model(fit, emission), frequency, axis=-1),
+        np.asarray(np.trapezoid(emission_model(fit, emission), frequency, axis=-1)),
     )
 
 

@@ -1,6 +1,7 @@
 """Every public fit takes lists, pandas, xarray and integers, and names the column that holds no numbers."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -101,6 +102,11 @@ def cases(
                 "conductance_noise": np.full(5, 1e-11),
             },
         ),
+        "current_voltage_model": (lambda **c: (fit.current_voltage_model(junction_fit, **c),), biases),
+        "conductance_model": (
+            lambda **c: (fit.conductance_model(replace(junction_fit, inputs={"excitation": 1e-6}), **c),),
+            biases,
+        ),
         "current_voltage_sensitivity": (lambda **c: fit.current_voltage_sensitivity(junction_fit, **c), biases),
         "reflection_sensitivity": (
             lambda **c: fit.reflection_sensitivity(reflection_fit, traces, **c, prior=junction_fit),
@@ -126,8 +132,9 @@ def cases(
 
 NAMES = [
     "fit_current_voltage", "fit_conductance", "fit_reflection", "fit_emitted_power", "fit_resonance",
-    "fit_heat_balance", "temperature_curve", "isotherm_temperature", "temperature_and_gap",
-    "current_voltage_sensitivity", "reflection_sensitivity", "emission_sensitivity", "most_informative",
+    "fit_heat_balance", "temperature_curve", "isotherm_temperature", "temperature_and_gap", "current_voltage_model",
+    "conductance_model", "current_voltage_sensitivity", "reflection_sensitivity", "emission_sensitivity",
+    "most_informative",
 ]  # fmt: skip
 
 
@@ -146,5 +153,7 @@ def test_array_likes(name: str, cases: Mapping[str, Case]) -> None:
 
 def test_every_public_function_with_arrays_is_tested() -> None:
     without_arrays = {"cooler_of", "cooling_power", "fit_high_bias", "gain_uncertainty", "number_text"}
+    # What takes an EmissionData or ReflectionData is tested by these.
+    without_arrays |= {"emission_model", "reflection_model"}
     public = {name for name in fit.__all__ if callable(getattr(fit, name)) and name.islower()}
     assert public - without_arrays - {"result_from_mapping"} == set(NAMES)

@@ -230,7 +230,10 @@ def test_jacobian_equals_finite_differences(cold: Isotherm) -> None:
         ({"isotherms": [Isotherm(np.ones(99), np.full(99, np.nan), 0.09)]}, "0 usable points"),
         ({"isotherms": [Isotherm(np.zeros(99), np.zeros(99), 1.5)]}, "1.5 K is too warm"),
         ({"isotherms": [Isotherm(np.linspace(-1, 1, 99), np.zeros(99), 0.09)]}, "cannot be biased like the data"),
-        ({"prior": FitResult("", ("x",), ("",), np.ones(1), np.eye(1), 0.0, 0, 0.0)}, "knows x, none of which is free"),
+        (
+            {"prior": FitResult("", ("x",), ("",), np.ones(1), np.eye(1), 0.0, 0, 0.0)},
+            "contains x, none of which is free",
+        ),
     ],
     ids=lambda value: "" if isinstance(value, dict) else value[:20],
 )

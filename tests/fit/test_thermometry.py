@@ -201,7 +201,7 @@ def test_fit_without_the_parameters_is_refused(known: FitResult) -> None:
 
 def test_andreev_current_needs_a_broadening(known: FitResult, truth: Truth, data: Readings) -> None:
     sharp = replace(known, values=np.where(np.array(known.names) == "dynes", 1e-9, known.values))
-    with pytest.raises(FitError, match="dynes is 1e-09; below 1e-06 the Andreev current is not known"):
+    with pytest.raises(FitError, match="dynes is 1e-09; below 1e-06 the Andreev current is not accurate"):
         inverted(data, sharp, truth)
 
 

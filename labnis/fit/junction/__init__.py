@@ -1,1 +1,1 @@
-"""Fits of what flows through the junctions: I–V curve, conductance, thermometry, heat balance."""
+"""Fits of the direct current through the junctions: I–V curve, conductance, thermometry, heat balance."""

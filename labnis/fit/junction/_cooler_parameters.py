@@ -31,7 +31,7 @@ UNITS = {
     "voltage_offset": "V",
     "current_offset": "A",
 }
-# Below this Dynes parameter, and this ħ/(τ_φ Δ), the accuracy of the Andreev integral is not known.
+# Below this Dynes parameter, and this ħ/(τ_φ Δ), the accuracy of the Andreev integral is unknown.
 _SMALLEST_DYNES, _SMALLEST_DEPHASING = 1e-6, 2e-6
 
 

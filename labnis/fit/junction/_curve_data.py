@@ -15,7 +15,7 @@ _USUAL_RESISTANCES = (50.0, 2e6)
 _STUCK, _STUCK_PART = 3, 0.01
 # Voltages count as different in steps of this part of the largest; there are six parameters.
 _BINS, _FEWEST_VOLTAGES = 500, 6
-# Directions of a sweep differ beyond this many standard deviations, each known from this many points.
+# Directions of a sweep differ beyond this many standard deviations, each computed from this many points.
 _DIFFERENT, _FEWEST = 5.0, 10
 
 

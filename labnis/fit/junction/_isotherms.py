@@ -166,7 +166,7 @@ def _cycle(excitation: Real, electrons: Real) -> Real:
     if count > _MOST_PHASES:
         raise FitError(
             f"the excitation ({excitation.max():.2g} V rms at the device) is large against the thermal voltage of "
-            f"electrons at {electrons.min():.2g} K; its average is not known well enough: use less"
+            f"electrons at {electrons.min():.2g} K; its average is not accurate: use less"
         )
     return np.asarray(np.sqrt(2) * phases(count))
 

@@ -1,4 +1,4 @@
-"""What a SINIS device of known junctions carries at a given electron temperature, and the inverse of that."""
+"""Current of a SINIS device of known junctions as a function of its electron temperature, and the inverse."""
 
 from dataclasses import dataclass, replace
 
@@ -14,14 +14,14 @@ __all__ = ["COLDEST", "WARMEST", "KnownDevice", "electron_temperature"]
 Real = NDArray[np.float64]
 Bool = NDArray[np.bool_]
 
-# kT/Δ between which a temperature is looked for; below, the current is that at T = 0.
+# Range of kT/Δ of the search; below it the current is that at T = 0.
 COLDEST, WARMEST = 4e-4, 1.0
 _STEPS = 100
 
 
 @dataclass(frozen=True)
 class KnownDevice:
-    """Two equal junctions in series with all that carries current.
+    """Two equal junctions in series with their Andreev channel and a leak.
 
     `voltage` (n,) is that of one junction (V), 0 or more.
     """
@@ -66,7 +66,7 @@ class KnownDevice:
         return self.andreev.at_gap(self.junction.gap, self.voltage, temperature, self.junction, by_gap=True)
 
     def _andreev_by_dynes(self, temperature: Real) -> Real:
-        """∂I_A/∂γ (A), which counts near the gap, as a difference: the channel knows no derivative."""
+        """∂I_A/∂γ (A), which matters near the gap, as a difference: the channel has no derivative by γ."""
         dynes = self.junction.dynes
         if self.andreev is None:
             return np.zeros_like(temperature)
@@ -78,7 +78,7 @@ class KnownDevice:
 
 
 def electron_temperature(device: KnownDevice, current: Real) -> Real:
-    """Temperatures (K) at which `device` carries `current` (A), which lies between those of the coldest and warmest.
+    """Temperatures (K) at which `device` carries `current` (A); kT/Δ is searched between COLDEST and WARMEST.
 
     Newton's method for ln I as a function of 1/T, a straight line deep in the gap, inside a shrinking bracket.
     """

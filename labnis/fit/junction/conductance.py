@@ -100,7 +100,7 @@ def fit_conductance(
 def conductance_model(fit: FitResult, device_voltage: ArrayLike) -> Real:
     """Conductance (S) expected by the fit at each measured `device_voltage` (V), shape (n,)."""
     (voltage,) = real_columns(device_voltage=device_voltage)
-    excitation, resistance = fit.inputs["excitation"], fit.inputs["series_resistance"]
+    excitation, resistance = fit.inputs["excitation"], fit.inputs.get("series_resistance", 0.0)
     return _Harmonic.of(fit.values, voltage, voltage, excitation, resistance).model(fit.values)
 
 

@@ -53,12 +53,12 @@ def fit_heat_balance(
     ----------
     isotherms
         Curves of one device, read with the same noise, at one or more bath temperatures. Several, such as the published
-        ones from 90 to 430 mK, tell electron–phonon coupling, Kapitza coupling and Andreev current apart.
+        ones from 90 to 430 mK, separate electron–phonon coupling, Kapitza coupling and Andreev current.
     cooler
         The device: start values of the `free` parameters, and the values of all others. Without `superconductor`.
     free
         Names of the parameters to fit: gap (eV), normal_resistance (ohm, one junction), dynes, electron_phonon (Σ in
-        W/m³/K⁵ at the cooler's volume; the data know only their product), kapitza (W/K⁴), andreev_scale,
+        W/m³/K⁵ at the cooler's volume; the data determine only their product), kapitza (W/K⁴), andreev_scale,
         dephasing_rate (1/τ_φ = D_N/L_φ² in 1/s, for the coherence length: in it the current is nearly linear),
         leakage_conductance (S), voltage_offset (V, at the device: the true voltage is `device_voltage` plus it),
         current_offset (A). Offsets that are not free are 0.
@@ -167,7 +167,7 @@ def _known(prior: FitResult | None, free: Sequence[str], isotherms: Sequence[Iso
     if prior is not None:
         named = [name for name in prior.names if name in free]
         if not named:
-            raise FitError(f"the prior knows {', '.join(prior.names)}, none of which is free")
+            raise FitError(f"the prior contains {', '.join(prior.names)}, none of which is free")
         known.append(inverted(prior.select(named)))
     baths = {name: i for name, i in zip(bath_names(isotherms), isotherms, strict=True) if i.bath_uncertainty}
     if baths:
@@ -196,7 +196,7 @@ def _assumed(
         assumed["excitation"] = "the electron temperature follows it instantly"
     return assumed | {
         "junctions": "both junctions of the pair are identical",
-        "volume": f"{cooler.volume:g} m³; the data know only electron_phonon × volume",
+        "volume": f"{cooler.volume:g} m³; the data determine only electron_phonon × volume",
         "superconductors": "at the bath's temperature, with one gap at every bias and bath",
     }
 

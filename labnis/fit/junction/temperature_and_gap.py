@@ -1,16 +1,16 @@
 """Electron temperature and gap of a cooler together, at every bias, from its current and its lock-in conductance.
 
-The current alone cannot tell warmer electrons from a smaller gap. The slope of the curve can: along the steady states
+Warmer electrons and a smaller gap change the current alike, but not the slope of the curve: along the steady states
 
     dI/dV = ∂I/∂V + (∂I/∂T_e)(dT_e/dV) + (∂I/∂Δ)(dΔ/dV),
 
 and dT_e/dV follows from the heat balance (the joint solution of conductance and heat transport in the KAKENHI report on
 suspended coolers). I and dI/dV are then two equations for T_e and Δ.
 
-dΔ/dV has to be known. Differences of the gaps found at neighbouring points cannot supply it: I(V) and dI/dV are one
-curve, so that with them the second equation says no more than that T_e(V) has the slope which the balance asks for, and
-a whole family of T_e(V) and Δ(V) obeys that. It comes from the cooler's superconductor; a cooler without one has a gap
-that does not move, and the gaps that are found then show whether this was right.
+dΔ/dV must be given. Differences of the gaps found at neighbouring points cannot supply it: I(V) and dI/dV are one
+curve, so that the second equation then only requires that T_e(V) has the slope given by the balance, which a family of
+T_e(V) and Δ(V) fulfils. dΔ/dV is that of the cooler's superconductor, and 0 without one; the gaps that are found show
+whether this was right.
 """
 
 from dataclasses import dataclass, replace
@@ -32,19 +32,19 @@ Bool = NDArray[np.bool_]
 
 # Relative steps in T_e and Δ (and in eV/Δ) of the differences that make the Jacobian.
 _STEP_T, _STEP_GAP = 1e-4, 1e-5
-# Newton's method: largest relative steps in T_e and Δ, steps, and what counts as converged.
+# Newton's method: largest relative steps in T_e and Δ, number of steps, and tolerance.
 _STRIDE, _STEPS, _CONVERGED = np.array([0.2, 0.02]), 25, 1e-8
 # Step (V) of a difference along the curve.
 _SHIFT = 1e-8
-# Current and conductance must exceed so many of their standard deviations.
+# Current and conductance must exceed this many of their standard deviations.
 _SIGNIFICANT = 5.0
-# Largest relative standard deviation of T_e or Δ with which they count as determined.
+# Largest relative standard deviation of T_e and Δ that are determined.
 _SMALL = 0.1
 
 _MISSING = "the point is not finite"
 _FAINT = "current or conductance does not stand out from its noise"
 _NONE = "no temperature and gap give this current and conductance"
-_UNDETERMINED = "within the noise, current and conductance do not tell temperature from gap"
+_UNDETERMINED = "within the noise, current and conductance do not separate temperature from gap"
 
 
 @dataclass(frozen=True)
@@ -57,11 +57,11 @@ class TemperatureAndGap:
         Shape (n,).
     covariance
         Of (T_e, Δ) at each point from the noise of current and conductance, shape (n, 2, 2), in K², K·eV and eV²; the
-        points are independent of each other. Junctions and heat balance count as exactly known.
+        points are independent of each other. Junctions and heat balance are taken as exact.
     reason
         Why there is no pair, shape (n,); empty where there is one.
     warnings
-        What the user should know before trusting the numbers.
+        Reasons for doubt.
 
     """
 
@@ -116,7 +116,7 @@ def temperature_and_gap(
         Standard deviations of one reading (A) and (S); the latter one number or one for each point, as the noise of
         G = g/(1 − g·R_s) grows with (1 + G·R_s)².
     series_resistance
-        Of the bias line (ohm): it correlates the noise of current and voltage and takes its share of the excitation.
+        Of the bias line (ohm): it correlates the noise of current and voltage and reduces the excitation at the device.
     excitation
         Lock-in excitation on the bias line (V rms). Mean current and first harmonic over a cycle differ from I and
         dI/dV by the factor that the cooler's own steady states show, and so does dI/dV by the moving gap.
@@ -178,7 +178,7 @@ def _predicted(cooler: SINISCooler, device_voltage: Real, bath_temperature: floa
     try:
         return cooler.operating_point(device_voltage, bath_temperature)
     except NoOperatingPointError as error:
-        raise FitError(f"the cooler that was given explains nothing there, leave it out: {error}") from error
+        raise FitError(f"the cooler has no steady state there, leave this bias out: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -225,7 +225,7 @@ class _Curve:
 
 
 def _idealising(cooler: SINISCooler, point: OperatingPoint, excitation: float, series_resistance: float) -> Real:
-    """What turns a mean current and a first harmonic into I and dI/dV at a gap that does not move, shape (2, n)."""
+    """Factors that convert mean current and first harmonic to I and dI/dV at constant gap, shape (2, n)."""
     conductance, fixed_gap = cooler.conductance(point), replace(cooler, superconductor=None).conductance(point)
     if excitation == 0:
         return np.stack([np.ones_like(conductance), fixed_gap / conductance])
@@ -244,7 +244,7 @@ def _idealising(cooler: SINISCooler, point: OperatingPoint, excitation: float, s
 
 
 def _solved(curve: _Curve, wanted: Real) -> tuple[Real, Bool]:
-    """The pairs (2, n) that give `wanted`, by Newton's method for the logarithms of both, and where it converged."""
+    """The pairs (2, n) that give `wanted`, by Newton's method for their logarithms, and where it converged."""
     pair = np.stack([curve.point.electron_temperature, curve.point.gap])
     converged = np.zeros(pair.shape[1], bool)
     active = np.flatnonzero(np.isfinite(wanted).all(axis=0))

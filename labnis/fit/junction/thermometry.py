@@ -2,7 +2,7 @@
 
 The current of an NIS junction depends on the temperature of its normal metal alone, so that a junction whose gap,
 resistance and broadening are known is a thermometer (Rajauria et al., arXiv:0810.3980). A temperature is given only
-where the data single one out; elsewhere it is NaN, with a reason.
+where the data determine exactly one; elsewhere it is NaN, with a reason.
 """
 
 from dataclasses import dataclass
@@ -29,10 +29,10 @@ __all__ = [
 Real = NDArray[np.float64]
 Bool = NDArray[np.bool_]
 
-# What a thermometer has to know of its junctions, in the order of every slope below.
+# Parameters of the junctions that the thermometer needs, in the order of every slope below.
 KNOWN = ("gap", "normal_resistance", "dynes", "voltage_offset", "current_offset")
 
-# A current tells a temperature where it exceeds what flows at T = 0 by this many of its standard deviations. Nearer,
+# A current determines a temperature where it exceeds that at T = 0 by this many of its standard deviations. Nearer,
 # the error bar of a temperature, a logarithm of the current, is neither symmetric nor Gaussian.
 _SIGNIFICANT = 5.0
 # Dynes parameter down to which the Andreev current is accurate.
@@ -42,13 +42,13 @@ _LEAST_DYNES = 1e-6
 PHASE_ADVICE = "pass the part in phase with the excitation"
 
 _MISSING = "the point is not finite"
-_FAINT = "the current does not stand out from what flows at T = 0"
+_FAINT = "the current does not stand out from that at T = 0"
 _AMBIGUOUS = "two temperatures give this current: beyond the gap, or below the Andreev current at T = 0"
 _TOO_MUCH = "more current than electrons with kT = Δ carry"
 
 
 class _TwoParts:
-    """Values with what is independent from point to point, (n,), and what they have in common, (n, directions)."""
+    """Values with independent uncertainties (n,) and common ones (n, directions)."""
 
     statistical: Real
     common: Real
@@ -75,14 +75,14 @@ class ElectronTemperature(_TwoParts):
     statistical
         Standard deviation (K) from the noise of each point, shape (n,), independent from point to point.
     common
-        Change of all temperatures (K) by one standard deviation of each independent direction of what is `known`, shape
-        (n, 5): what the points have in common.
+        Change of all temperatures (K) by one standard deviation of each independent direction of `known`, shape
+        (n, 5).
     reason
         Why there is no temperature, shape (n,); empty where there is one.
     known
         Gap, normal-state resistance of one junction, Dynes parameter and both offsets, with their covariance.
     voltage_noise
-        What noise that raises a temperature by `statistical` takes off |device_voltage| at the same time (V).
+        Decrease of |device_voltage| (V) by noise that raises a temperature by `statistical`.
 
     """
 
@@ -105,7 +105,7 @@ class CoolingPower(_TwoParts):
     """Heat that tunnelling takes out of the island through both junctions (W), with its uncertainty.
 
     `statistical` (n,) is independent from point to point; `common` (n, 6) is the change of all powers by one standard
-    deviation of each independent direction of what the thermometer knew, and of the bath temperature.
+    deviation of each independent direction of the known parameters, and of the bath temperature.
     """
 
     device_voltage: Real
@@ -143,8 +143,8 @@ def isotherm_temperature(
     series_resistance
         Of the bias line (ohm), whose drop was subtracted from the voltage, and the current's noise with it.
     andreev, leakage_resistance
-        What else carries current: the Andreev channel of each junction, and a resistance (ohm) in parallel to the
-        device; taken as exactly known. Left out although there, they pass for hot electrons deep in the gap.
+        Andreev channel of each junction, and a resistance (ohm) in parallel to the device; taken as exact. If they
+        exist and are left out, their current is taken for hot electrons deep in the gap.
 
     Returns
     -------
@@ -167,8 +167,8 @@ def isotherm_temperature(
     gap, resistance, dynes, voltage_offset, current_offset = map(float, known.values)
     if andreev is not None and dynes < _LEAST_DYNES:
         raise FitError(
-            f"dynes is {dynes:.2g}; below {_LEAST_DYNES:g} the Andreev current is not known: take the fit of a curve "
-            "that determines it, warmer or with more points"
+            f"dynes is {dynes:.2g}; below {_LEAST_DYNES:g} the Andreev current is not accurate: take the fit of a "
+            "curve that determines it, warmer or with more points"
         )
     bias = np.where(usable, applied + voltage_offset, 0.0)
     # Everything is odd in the voltage.
@@ -234,7 +234,7 @@ def cooling_power(
     -------
     CoolingPower
         Positive where heat leaves the normal metal (Rajauria et al., eq. 4). The noise of a point acts through
-        its temperature and its voltage, what all points have in common directly and through the temperatures.
+        its temperature and its voltage, common uncertainties directly and through the temperatures.
 
     Raises
     ------

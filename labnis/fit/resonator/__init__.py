@@ -1,1 +1,1 @@
-"""Fits of what the junctions do to a resonator: reflection, emitted power."""
+"""Fits of a resonator that the junctions damp and excite: reflection, emitted power."""

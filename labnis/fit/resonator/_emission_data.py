@@ -15,7 +15,7 @@ __all__ = ["HIGH_BIAS", "EmissionData", "refuse_impossible", "spectra_warnings",
 
 Real = NDArray[np.float64]
 
-#: From here on (gaps across one junction) a bias counts as high.
+#: Lower end (gaps across one junction) of the high biases.
 HIGH_BIAS = 3.0
 
 # Values beyond this many standard deviations are bursts, unless there are many.
@@ -192,7 +192,7 @@ def _unsteady_level(data: EmissionData, emitted: Real, gain_sigma: float) -> tup
     """Warning where the noise of the chain changes: it falls under compression, and drifts with the gain."""
     seen = _Seen.of(data, emitted)
     level, sigma = seen.level, seen.sigma
-    # Neighbouring bins of a real analyzer are alike, so that the level scatters more than independent ones say.
+    # Neighbouring bins of a real analyzer are alike, so that the level scatters more than independent bins would.
     inflation = max(1.0, float(np.mean(np.diff(level / sigma) ** 2)) / 2)
     by_power = _trend(level, inflation * sigma**2, emitted.mean(axis=1))
     by_order = _trend(level, inflation * sigma**2, np.arange(level.size, dtype=np.float64))

@@ -96,7 +96,7 @@ def search(t: Real, s11: Complex) -> Rational:
         raise FitError("no resonance stands out of the noise: is it within the band? Average more, or move the band")
     if row >= growths.size:
         raise FitError(
-            "what stands out most turns the phase the wrong way round: either no resonance is within the band, or s11 "
+            "the strongest resonance turns the phase in the wrong direction: either none is within the band, or s11 "
             "is complex conjugated (network analyzers count phase as e^{+jωt})"
         )
     return Rational.at(complex(even[at], widths[width, 0]), complex(growths[row]), t, s11)

@@ -208,7 +208,7 @@ class _Device:
 
 @dataclass(frozen=True)
 class _BandPower(Model):
-    """Power (W) in the band against the voltage across one junction (V), by whatever polarity; model of H eq. 8.
+    """Power (W) in the band against the voltage across one junction (V), of either polarity; model of H eq. 8.
 
     The noise of a radiometer is proportional to the power: residuals are relative.
     """

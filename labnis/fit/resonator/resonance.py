@@ -224,7 +224,7 @@ def _guess(trace: _Trace, start: FitResult | None) -> dict[str, float]:
 
 
 def _with_fano_real(result: FitResult) -> FitResult:
-    """With the assumption about Re φ and what its uncertainty, at constant (1 + φ)γ_tr and γ_Σ, does to the rest."""
+    """Append the assumed Re φ, and propagate its uncertainty at constant (1 + φ)γ_tr and γ_Σ."""
     value, sigma = FANO_REAL
     line = result["damping_line"].value
     slopes = {"damping_line": -line, "damping_internal": line}
@@ -312,7 +312,7 @@ def _doubts(result: FitResult, trace: _Trace) -> list[str]:
         found.append("damping_internal is negative within its uncertainty: only an upper limit of it is known")
     if "fano_imag" in result.names and abs(result["fano_imag"].value) > _LARGE_FANO:
         found.append(
-            f"fano_imag is {result['fano_imag'].value:.2g}: with cross-talk that strong fano_real is no longer known "
-            f"to {FANO_REAL[1]}, nor are the rates; is there a mismatch before the device?"
+            f"fano_imag is {result['fano_imag'].value:.2g}: with cross-talk that strong neither fano_real is "
+            f"known to {FANO_REAL[1]}, nor are the rates; is there a mismatch before the device?"
         )
     return found

@@ -3,14 +3,39 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Other versions of Python and of the dependencies have environments of their own, and run the tests that meet them.
+NEWEST := .venv-newest
+LOWEST := .venv-lowest
+DEPENDENT := tests/station tests/drivers tests/sim_instruments tests/cli/test_calibrate.py tests/test_private_names.py
 
-.PHONY: dry-run test test-faults test-long coverage soak reproduce lint audit bench clean
+.PHONY: dry-run test test-newest test-lowest test-faults test-long coverage soak reproduce lint audit bench clean
 
 dry-run: $(VENV)/installed
 	$(BIN)/labnis calibrate --dry-run
 
 test: $(VENV)/installed
 	$(BIN)/python -m pytest -n auto --dist loadfile
+
+# Python 3.13 or 3.12 with the newest QCoDeS, which no longer runs on 3.11.
+test-newest:
+	@if python=$$(.ci/find-python 3.13 3.12); then $(MAKE) --no-print-directory $(NEWEST)/tested PYTHON="$$python"; \
+	else echo "test-newest: neither Python 3.13 nor 3.12 runs here, so there is nothing to test"; fi
+
+# Python 3.11 with the lowest version of each dependency that pyproject.toml allows.
+test-lowest:
+	@if python=$$(.ci/find-python 3.11); then $(MAKE) --no-print-directory $(LOWEST)/tested PYTHON="$$python"; \
+	else echo "test-lowest: no Python 3.11 runs here, so there is nothing to test"; fi
+
+.PHONY: $(NEWEST)/tested $(LOWEST)/tested
+$(NEWEST)/tested: $(NEWEST)/installed
+	$(NEWEST)/bin/python -m pip list 2>/dev/null | grep -iE '^(qcodes|pymeasure|pyvisa|numpy|xarray) '
+	$(NEWEST)/bin/labnis calibrate --dry-run
+	$(NEWEST)/bin/python -m pytest -n auto --dist loadfile $(DEPENDENT) tests/run
+
+$(LOWEST)/tested: $(LOWEST)/installed
+	$(LOWEST)/bin/labnis --help > /dev/null
+	$(LOWEST)/bin/labnis calibrate --dry-run
+	$(LOWEST)/bin/python -m pytest -n auto --dist loadfile $(DEPENDENT)
 
 # Five at once also on two cores: most of their time passes with waiting for instruments and ramps.
 test-faults: $(VENV)/installed
@@ -55,5 +80,19 @@ $(VENV)/installed-bench: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	touch $@
 
+$(NEWEST)/installed: pyproject.toml
+	$(PYTHON) -m venv --clear $(NEWEST)
+	$(NEWEST)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	touch $@
+
+# uv can choose lowest versions, pip cannot.
+$(LOWEST)/installed: pyproject.toml
+	$(PYTHON) -m venv --clear $(LOWEST)
+	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check uv
+	$(LOWEST)/bin/uv pip compile --quiet --resolution lowest-direct --python $(LOWEST)/bin/python --extra test \
+		--no-annotate --output-file $(LOWEST)/requirements.txt pyproject.toml
+	$(LOWEST)/bin/uv pip install --quiet --python $(LOWEST)/bin/python --requirement $(LOWEST)/requirements.txt --editable .
+	touch $@
+
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) $(NEWEST) $(LOWEST)

@@ -66,6 +66,10 @@ def report(finished: tuple[Path, Answer, float]) -> dict[str, Any]:
     return parsed
 
 
+def test_a_dry_run_shows_no_warnings_of_libraries(finished: tuple[Path, Answer, float]) -> None:
+    assert "warning" not in finished[1].err.lower()
+
+
 def test_json_has_nine_results_with_value_sigma_unit_and_truth(report: dict[str, Any]) -> None:
     assert set(report) == {"simulated", "runs", "results"}
     assert report["simulated"] is True

@@ -61,7 +61,7 @@ class EmittedPowerVsBias(BiasSweep):
         """For each bias: set, wait, read the current, take a spectrum and integrate it over the band."""
         frequencies = self.analyzer.frequencies()
         self.emit("axis", {"Frequency (Hz)": frequencies})
-        for *_, bias in self.points():
+        for *_, bias in self.sweep():
             self.settle_at(bias)
             row = self.bias_row(self.roles.bias.read())
             spectrum = self.roles.acquire(self.analyzer)

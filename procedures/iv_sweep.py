@@ -56,7 +56,7 @@ class IVSweep(BiasSweep):
 
     def execute(self) -> None:
         """For each bias: set, wait, read the lock-in and the current."""
-        for *_, bias in self.points():
+        for *_, bias in self.sweep():
             self.settle_at(bias)
             conductance = self.conductance()
             self.record(self.bias_row(self.roles.bias.read()) | conductance)

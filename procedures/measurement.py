@@ -14,7 +14,7 @@
         biases = SweepParameter("Bias", units="V", default="-2e-4:2e-4:81")
 
         def execute(self):
-            for gate, bias in self.points():
+            for gate, bias in self.sweep():
                 self.roles.gate.move_to(gate)
                 self.roles.bias.move_to(bias)
                 self.record(self.roles.current.read())
@@ -131,7 +131,7 @@ class Measurement(Procedure):  # type: ignore[misc]  # pymeasure has no type inf
 
     # --- while measuring --------------------------------------------------------------------------------------------
 
-    def points(self) -> Iterator[tuple[float, ...]]:
+    def sweep(self) -> Iterator[tuple[float, ...]]:
         """Set-points of every point still to be measured, each when its turn comes, from the outermost in.
 
         Ends early where the run is to stop.

@@ -58,7 +58,7 @@ class ReflectionVsBias(BiasSweep):
     def execute(self) -> None:
         """For each bias: set, wait, read the current, take a trace."""
         self.emit("axis", {"Frequency (Hz)": self.vna.frequencies()})
-        for *_, bias in self.points():
+        for *_, bias in self.sweep():
             self.settle_at(bias)
             row = self.bias_row(self.roles.bias.read())
             self.record(row | {"S11 (1)": self.roles.acquire(self.vna)})

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import pyvisa
 
@@ -12,9 +12,19 @@ from sim_instruments.instruments import PLAIN, SimulatedInstrument
 from sim_instruments.panels import addresses
 from sim_instruments.stand_ins import Errors, stand_in
 from sim_instruments.visa.library import LabnisVisaLibrary
-from sim_instruments.world import Clock, World
+from sim_instruments.world import World
 
 __all__ = ["Twin", "open_twin", "true_results"]
+
+
+class ExperimentClock(Protocol):
+    """Time as an experiment sees it."""
+
+    def time(self) -> float:
+        """Monotonic time (s)."""
+
+    def sleep(self, seconds: float) -> None:
+        """Let `seconds` pass."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +51,7 @@ class Twin:
     visalib: str
     addresses: Mapping[str, str]
     stand_ins: Mapping[str, Mapping[str, Any]]
-    clock: Clock
+    clock: ExperimentClock
     truth_text: str
     seed: int
     truth: Mapping[str, float]

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
+from typing import Literal
 
 from labnis.errors import ConfigurationError, InterlockError, RequestError
 from labnis.experiment.events import Observer
@@ -33,7 +34,7 @@ def open_session(
     seed: int | None = None,
     data: Path | str | None = None,
     observers: Sequence[Observer] = (),
-    on_error: str = "stop",
+    on_error: Literal["stop", "skip"] = "stop",
     traffic: Traffic | None = None,
 ) -> Iterator[Session]:
     """Open a station to run procedures on it.

@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import xarray
@@ -110,7 +110,7 @@ class Session:
         observers: Sequence[Observer],
         guard: Callable[[], None],
         record: TrafficRecord | None = None,
-        on_error: str = "stop",
+        on_error: Literal["stop", "skip"] = "stop",
     ) -> None:
         self.station = station
         self.data = data

@@ -100,7 +100,8 @@ def _abscissa(data: xarray.Dataset, name: str) -> xarray.DataArray:
         return data["device_voltage"]
     swept = [c for c in data.coords.values() if set(c.dims) <= set(data[name].dims) and c.name != "point"]
     if swept:
-        return swept[-1].broadcast_like(data[name])
+        along: xarray.DataArray = swept[-1].broadcast_like(data[name])
+        return along
     others = [column for key, column in data.data_vars.items() if key not in (name, "time", "time_utc", "quality")]
     return others[0] if others and others[0].dims == data[name].dims else data["point"]
 

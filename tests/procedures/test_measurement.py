@@ -19,7 +19,7 @@ class GateMap(Measurement):
     biases = SweepParameter("Bias", units="V", default="-1e-3:1e-3:3")
 
     def execute(self) -> None:
-        for gate, bias in self.points():
+        for gate, bias in self.sweep():
             self.record(gate * bias, [gate, bias])
 
 
@@ -58,7 +58,7 @@ def test_it_begins_where_a_run_is_resumed_and_ends_where_it_is_to_stop() -> None
 def test_another_number_of_readings_than_columns_is_refused() -> None:
     procedure = GateMap()
     Emitted(procedure)
-    for _ in procedure.points():
+    for _ in procedure.sweep():
         with pytest.raises(ValueError, match=r"records 1 values where its columns are Current \(A\), Spectrum"):
             procedure.record(1.0)
 
@@ -77,10 +77,10 @@ def test_up_down_goes_there_and_back_in_every_pass(repeats: int) -> None:
     Emitted(sweep)
     outer = ("Repeat",) if repeats > 1 else ()
     assert tuple(sweep.setpoints()) == (*outer, "Direction", "Bias (V)")
-    biases = [point[-1] for point in sweep.points()]
+    biases = [point[-1] for point in sweep.sweep()]
     there = np.linspace(-1.2e-3, 1.2e-3, 11)
     np.testing.assert_array_equal(biases, np.tile(np.concatenate([there, there[::-1]]), repeats))
-    directions = [point[-2] for point in sweep.points()]
+    directions = [point[-2] for point in sweep.sweep()]
     np.testing.assert_array_equal(directions, np.tile(np.repeat([1.0, -1.0], 11), repeats))
     assert sorted(sweep.order_of_points()) == list(range(22 * repeats))
 
@@ -89,7 +89,7 @@ def test_down_is_the_grid_the_other_way_round() -> None:
     sweep = IVSweep(points=11, direction="down")
     Emitted(sweep)
     assert tuple(sweep.setpoints()) == ("Bias (V)",)
-    np.testing.assert_array_equal([bias for (bias,) in sweep.points()], np.linspace(1.2e-3, -1.2e-3, 11))
+    np.testing.assert_array_equal([bias for (bias,) in sweep.sweep()], np.linspace(1.2e-3, -1.2e-3, 11))
 
 
 def test_listed_points_replace_even_steps() -> None:

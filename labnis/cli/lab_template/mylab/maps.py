@@ -23,7 +23,7 @@ class GateMap(Measurement):
 
     def execute(self) -> None:
         """For each gate and bias: set both, wait, read."""
-        for gate, bias in self.points():
+        for gate, bias in self.sweep():
             self.roles.gate.move_to(gate)
             self.roles.bias.move_to(bias)
             self.roles.clock.sleep(0.03)

@@ -60,8 +60,8 @@ def use_packages(names: Sequence[str], folder: Path) -> None:
         sys.meta_path.insert(0, _FINDER)
     for name in names:
         known = sys.modules.get(name)
-        home = Path(getattr(known, "__file__", None) or folder / name)
-        if known is not None and folder not in home.resolve().parents:
+        found = Path(getattr(known, "__file__", None) or ".").resolve()
+        if known is not None and found not in (folder / name / "__init__.py", folder / f"{name}.py"):
             for module in [module for module in sys.modules if module == name or module.startswith(f"{name}.")]:
                 del sys.modules[module]
         _FINDER.folders[name] = folder

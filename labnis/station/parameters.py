@@ -183,7 +183,7 @@ class Parameter:
         validator = getattr(self._found, "vals", None)
         if not isinstance(validator, Enum):
             return []
-        return [float(value) for value in validator.values if isinstance(value, int | float)]
+        return sorted(float(value) for value in validator.values if isinstance(value, int | float))
 
 
 def _listed(values: Sequence[Any]) -> str:

@@ -101,6 +101,11 @@ class Observers:
         self._observers = list(observers)
         self.problems: list[str] = []
 
+    @property
+    def need_data(self) -> bool:
+        """Whether an observer wants the data of a run to which nothing is fitted, too."""
+        return any(getattr(observer, "needs_data", False) for observer in self._observers)
+
     def __call__(self, event: Event) -> None:
         """Publish `event`."""
         for observer in list(self._observers):

@@ -36,7 +36,7 @@ def refit(
     RunFileError
         The file cannot be read.
     RequestError
-        It names no analysis that can be loaded.
+        It names no analysis that can be loaded, or no fit of it has a parameter that is to be held.
 
     """
     stored = stored_run(Path(path))
@@ -45,7 +45,28 @@ def refit(
     if not analyses:
         named = ", ".join(metadata["analyses"]) or "none"
         raise RequestError(f"{path}: no analysis of this run can be loaded here (it names {named})")
-    context = replace(FitContext.from_json(metadata["context"]["fit"]), fixed=dict(fixed or {}))
+    held = dict(fixed or {})
+    _check_held(held, stored)
+    context = FitContext.from_json(metadata["context"]["fit"])
     recorded = {name: FitResult.from_record(record) for name, record in metadata["context"]["priors"].items()}
-    fits, problems = analyse(analyses, stored.data, context, {**recorded, **(priors or {})})
+    fits: dict[str, FitResult] = {}
+    problems: dict[str, str] = {}
+    for analysis in analyses:
+        # Each analysis is given those that are its own.
+        before = stored.fits.get(analysis.name)
+        own = {name: value for name, value in held.items() if before is None or name in before.names}
+        found, problem = analyse([analysis], stored.data, replace(context, fixed=own), {**recorded, **(priors or {})})
+        fits |= found
+        problems |= problem
     return replace(stored, fits=fits, problems=problems, results=published(analyses, fits), notes=())
+
+
+def _check_held(held: Mapping[str, float], stored: Run) -> None:
+    """Refuse parameters that no fit of the run has, as far as it was fitted."""
+    known = {name for fit in stored.fits.values() for name in fit.names}
+    unknown = held.keys() - known
+    if known and unknown:
+        raise RequestError(
+            f"{stored.path}: {', '.join(sorted(unknown))} cannot be held; parameters of its fits are "
+            f"{', '.join(sorted(known))}"
+        )

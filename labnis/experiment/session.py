@@ -321,13 +321,16 @@ class Session:
         safeguards: Safeguards,
         earlier: xarray.Dataset | None,
     ) -> Recorder:
+        # Without a fit or a plot a run may have any number of rows: they are not kept in memory.
+        keep = live is not None or self._observers.need_data
+
         def on_overlap(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
             scalars = [name for name in now if np.ndim(now[name]) == 0 and name not in ("time", "time_utc")]
             drift = {name: float(now[name]) - float(before[name]) for name in scalars}
             writer.event("overlap", "the last point was measured again; now less then, by column", drift=drift)
 
         def on_row(percent: float) -> None:
-            event = RowRecorded(writer.rows, percent, recorder.data if live is not None else None)
+            event = RowRecorded(writer.rows, percent, recorder.data if keep else None)
             if live is not None:
                 live.offer(recorder.data)
             self._observers(event)
@@ -337,7 +340,7 @@ class Session:
             procedure,
             clock=self.station.clock,
             quality=safeguards.quality.take,
-            keep=live is not None,
+            keep=keep,
             earlier=earlier,
             on_overlap=on_overlap,
             on_row=on_row,

@@ -12,12 +12,13 @@ from labnis.ui.figures import draw_data
 
 __all__ = ["LivePlot"]
 
-INTERVAL = 0.5
-"""Shortest time (s) between two drawings."""
-
-
 class LivePlot:
     """Observer that draws into one matplotlib window per run; without a screen the figure is only kept in memory.
+
+    Parameters
+    ----------
+    interval
+        Shortest time (s) between two drawings.
 
     Attributes
     ----------
@@ -26,7 +27,10 @@ class LivePlot:
 
     """
 
-    def __init__(self) -> None:
+    needs_data = True
+
+    def __init__(self, interval: float = 0.5) -> None:
+        self._interval = interval
         self.figure: Figure | None = None
         self._analysis: Analysis | None = None
         self._fit: FitResult | None = None
@@ -49,7 +53,7 @@ class LivePlot:
 
     def _draw(self, event: RowRecorded) -> None:
         now = time.monotonic()
-        if self.figure is None or event.data is None or now - self._drawn < INTERVAL:
+        if self.figure is None or event.data is None or now - self._drawn < self._interval:
             return
         data = event.data()
         if data is None:

@@ -1,0 +1,84 @@
+"""Figures of runs: the fit's own model, residuals, and the right place for every point."""
+
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+
+from labnis.experiment.run import Run
+from labnis.ui.figures import predictions
+from labnis.ui.live_plot import LivePlot
+from procedures import EmittedPowerVsBias, IVSweep, ReflectionVsBias
+from tests.run.bench import Watcher, dry_session
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _no_screen() -> None:
+    mpl.use("agg")
+
+
+def curve_of(run: Run, label: str) -> tuple[np.ndarray, np.ndarray]:
+    (line,) = [line for line in run.plot().axes[0].lines if line.get_label() == label]
+    return np.asarray(line.get_xdata()), np.asarray(line.get_ydata())
+
+
+def test_a_curve_shows_data_model_and_residuals_in_units_of_their_scatter(tmp_path: Path) -> None:
+    with dry_session(tmp_path, Watcher()) as session:
+        run = session.run(IVSweep(points=61))
+    x, y = curve_of(run, "measured")
+    np.testing.assert_allclose(x, run.data["device_voltage"] * 1e3)
+    np.testing.assert_allclose(y, run.data["current"] * 1e9)
+    _, model = curve_of(run, "fit")
+    np.testing.assert_allclose(np.sort(model), np.sort(predictions(run)["current"]) * 1e9, rtol=1e-9)
+    residuals = run.plot().axes[1].lines[0].get_ydata()
+    assert 0.5 < np.std(residuals) < 2
+    assert run.plot().axes[1].get_ylabel() == "residual / σ"
+
+
+def test_an_informed_order_is_drawn_in_the_order_of_the_biases(tmp_path: Path) -> None:
+    with dry_session(tmp_path, Watcher()) as session:
+        run = session.run(IVSweep(points=40, order="information"), until=["gap=1e-7%"])
+    commanded, measured = run.data["bias"].values, run.data["bias_reading"].values
+    assert np.unique(commanded).size < commanded.size  # some are visited again
+    np.testing.assert_allclose(measured, commanded, atol=2e-6)
+    assert set(commanded) <= set(IVSweep(points=40).biases())
+    x, _ = curve_of(run, "fit")
+    assert (np.diff(x) >= 0).all()
+
+
+def test_traces_of_an_informed_order_are_drawn_once_at_each_bias(tmp_path: Path) -> None:
+    with dry_session(tmp_path, Watcher()) as session:
+        session.run(IVSweep(points=61))
+        procedure = ReflectionVsBias(points=8, frequencies=41, order="information")
+        run = session.run(procedure, until=["damping_line=1e-7%"])
+    (mesh,) = run.plot().axes[0].collections
+    biases = np.unique(run.data["bias"])
+    assert mesh.get_array().shape == (41, biases.size)
+    lefts = mesh.get_coordinates()[0, :, 0]
+    assert (np.diff(lefts) > 0).all()
+
+
+def test_both_ways_of_a_sweep_are_told_apart(tmp_path: Path) -> None:
+    with dry_session(tmp_path, Watcher()) as session:
+        run = session.run(IVSweep(points=21, direction="up-down"))
+    there, _ = curve_of(run, "measured")
+    back, _ = curve_of(run, "measured, way back")
+    assert there.size == back.size == 21
+
+
+def test_the_power_in_the_band_has_the_fits_own_model(tmp_path: Path) -> None:
+    with dry_session(tmp_path, Watcher()) as session:
+        for step in (IVSweep(points=61), ReflectionVsBias(points=21), EmittedPowerVsBias(points=21)):
+            run = session.run(step)
+    model = predictions(run)["band_power"]
+    scatter = (run.data["band_power"].values - model) / model
+    assert np.abs(scatter).max() < 5 / np.sqrt(150e3 * 10 * 60)
+
+
+def test_a_window_follows_the_run(tmp_path: Path) -> None:
+    plot = LivePlot(interval=0.0)
+    with dry_session(tmp_path, plot) as session:
+        session.run(IVSweep(points=61))
+    assert plot.figure is not None
+    assert [axis.get_ylabel() for axis in plot.figure.axes[:2]] == ["Current (nA)", "residual / σ"]

@@ -1,0 +1,1 @@
+"""Instruments and measurements of a lab."""

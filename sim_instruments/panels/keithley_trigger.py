@@ -7,7 +7,7 @@ the output off while a model runs ends the model, and a missing block does nothi
 
 from abc import abstractmethod
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from sim_instruments.panels.front_panel import command
 from sim_instruments.panels.keithley_buffer import BufferPanel
@@ -47,6 +47,11 @@ class TriggerPanel(BufferPanel):
 
     _run: _Run | None = None
     _list: tuple[dict[str, Any], ...] = ()
+
+    handlers: ClassVar = {
+        ":ABORt": lambda self, _: self.abort_operation(),
+        ":TRIGger:STATe?": lambda self, _: f"{self._state};{self._state};{self._last_block}",
+    }
 
     def reset(self) -> None:
         """Stop a running model, forget it and the list."""
@@ -214,14 +219,6 @@ class TriggerPanel(BufferPanel):
             if run.reached[number] < block.value:
                 run.block = block.target
         return BLOCK_TIME
-
-    @command(":ABORt")
-    def _abort(self, call: Call) -> None:
-        self.abort_operation()
-
-    @command(":TRIGger:STATe?")
-    def _show_state(self, call: Call) -> str:
-        return f"{self._state};{self._state};{self._last_block}"
 
     def abort_operation(self) -> None:
         """Stop a running model where it is."""

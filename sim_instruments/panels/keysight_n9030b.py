@@ -76,7 +76,17 @@ class KeysightN9030BPanel(KeysightPanel):
 
     identification = "Keysight Technologies,N9030B,TWIN0003,A.33.03"
     resource = "TCPIP{}::n9030b.sim::inst0::INSTR"
-    constants: ClassVar = {":INSTrument:CATalog?": '"SA 1"', ":CONFigure:CATalog?": '"SAN, CHP"'}
+    handlers: ClassVar = {
+        ":CONFigure:CATalog?": '"SAN, CHP"',
+        ":INSTrument:CATalog?": '"SA 1"',
+        ":CONFigure?": lambda self, _: self.measurement,
+        ":INITiate[:IMMediate]": lambda self, _: self.initiate(),
+        ":INITiate:REStart": lambda self, _: self.initiate(),
+        "[:SENSe]:AVERage[:STATe]?": lambda self, _: "1" if self.state["trace_type"] == "AVER" else "0",
+        "[:SENSe]:AVERage:CLEar": lambda self, _: self.setting_changed("averages"),
+        ":STATus:QUEStionable:INTegrity:CONDition?": lambda self, _: str(self._condition),
+        ":STATus:QUEStionable:CONDition?": lambda self, _: str(INTEGRITY_SUMMARY if self._condition else 0),
+    }
     options = '"526,B25,EA3,P26"'
     settings = (
         Setting(":INSTrument[:SELect]", "mode", Choice(("SA",))),
@@ -294,10 +304,6 @@ class KeysightN9030BPanel(KeysightPanel):
 
     # --- commands ------------------------------------------------------------------------------------------------
 
-    @command(":CONFigure?")
-    def _show_measurement(self, call: Call) -> str:
-        return self.measurement
-
     @command(":CONFigure:SANalyzer")
     def _configure_swept(self, call: Call) -> None:
         kept = {name: self.state[name] for name in self._kept}
@@ -305,10 +311,6 @@ class KeysightN9030BPanel(KeysightPanel):
         self.state.update(kept)
         self._couple_frequencies("center")
         self._couple()
-
-    @command(":INITiate[:IMMediate]", ":INITiate:REStart")
-    def _initiate(self, call: Call) -> None:
-        self.initiate()
 
     @command(":TRACe[:DATA]?")
     def _trace_data(self, call: Call) -> bytes:
@@ -328,32 +330,16 @@ class KeysightN9030BPanel(KeysightPanel):
         self.state["trace_type"] = "AVER" if call.parse(0, Switch(False)) else "WRIT"
         self.setting_changed("trace_type")
 
-    @command("[:SENSe]:AVERage[:STATe]?")
-    def _show_averaging(self, call: Call) -> str:
-        return "1" if self.state["trace_type"] == "AVER" else "0"
-
-    @command("[:SENSe]:AVERage:CLEar")
-    def _clear_averages(self, call: Call) -> None:
-        self.setting_changed("averages")
-
     @command("[:SENSe]:FREQuency:TUNE:IMMediate")
     def _autotune(self, call: Call) -> None:
         """Find no carrier above the noise: the analyzer then stays where it is."""
 
     # --- questionable status -------------------------------------------------------------------------------------
 
-    @command(":STATus:QUEStionable:INTegrity:CONDition?")
-    def _integrity_condition(self, call: Call) -> str:
-        return str(self._condition)
-
     @command(":STATus:QUEStionable:INTegrity[:EVENt]?")
     def _integrity_event(self, call: Call) -> str:
         event, self._event = self._event, 0
         return str(event)
-
-    @command(":STATus:QUEStionable:CONDition?")
-    def _questionable_condition(self, call: Call) -> str:
-        return str(INTEGRITY_SUMMARY if self._condition else 0)
 
     def clear_status(self) -> None:
         """Clear the event registers and the error queue."""

@@ -218,7 +218,7 @@ class FrontPanel(Device, ABC):  # type: ignore[misc]  # pyvisa-sim publishes no 
         """A message arrives while an answer is unread. Instruments without IEEE 488.2 exchange control keep both."""
 
     def unterminated(self) -> None:
-        """The controller reads while there is nothing to say."""
+        """The controller reads while there is no answer."""
 
     # --- status -----------------------------------------------------------------------------------------
 
@@ -239,7 +239,7 @@ class FrontPanel(Device, ABC):  # type: ignore[misc]  # pyvisa-sim publishes no 
         return 0
 
     def clear_status(self) -> None:
-        """Clear the event registers and forget a pending `*OPC` (`*CLS`)."""
+        """Clear the event registers and cancel a pending `*OPC` (`*CLS`)."""
         self.event_status = 0
         self._announce_completion = False
 

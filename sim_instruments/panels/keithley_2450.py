@@ -1,7 +1,7 @@
 """Front panel of a Keithley 2450 source-meter (reference manual 2450-901-01) in its SCPI language.
 
 It sources voltage and measures current, voltage or resistance. Current sourcing can be set up but not switched on: the
-simulated bias line is driven by voltage only, and the panel says so with a settings conflict.
+simulated bias line is driven by voltage only, so it is a settings conflict.
 """
 
 from collections.abc import Iterator
@@ -132,7 +132,7 @@ class Keithley2450Panel(TriggerPanel):
         self._drive()
 
     def clear_model(self) -> None:
-        """Forget blocks and sweep."""
+        """Delete blocks and sweep."""
         super().clear_model()
         self._sweep: _Sweep | None = None
 

@@ -1,6 +1,6 @@
-"""Trigger model of the Keithley 2450: source lists, blocks, and a source that walks by itself while a model runs.
+"""Trigger model of the Keithley 2450: source lists, blocks, and the source steps of a running model.
 
-What a model does passes on the World's clock, not in the message that starts it, so it goes on when its client is gone.
+A model runs on the World's clock, not in the message that starts it, so it continues when its client disconnects.
 Of the blocks there are those that a ramp needs. Two things the reference manual leaves open are decided here: switching
 the output off while a model runs ends the model, and a missing block does nothing, as a `NOP` block.
 """
@@ -54,7 +54,7 @@ class TriggerPanel(BufferPanel):
     }
 
     def reset(self) -> None:
-        """Stop a running model, forget it and the list."""
+        """Stop a running model; delete it and the list."""
         super().reset()
         self._list = ()
         self._last_block = 0
@@ -83,7 +83,7 @@ class TriggerPanel(BufferPanel):
         """Run the predefined sweep that was set up last."""
 
     def clear_model(self) -> None:
-        """Forget all blocks."""
+        """Delete all blocks."""
         self._blocks: dict[int, _Block] = {}
         self._state: State = "EMPTY"
 

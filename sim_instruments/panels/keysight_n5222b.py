@@ -137,7 +137,7 @@ class KeysightN5222BPanel(KeysightPanel):
         return int(self.state["averages"]) if point_mode else 1
 
     def _restart(self) -> None:
-        """Forget what was measured with other settings."""
+        """Delete what was measured with other settings."""
         for trace in self.traces.values():
             trace.data, trace.sweeps = None, 0
         self._started = self.world.clock.time()

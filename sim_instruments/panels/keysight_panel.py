@@ -136,8 +136,8 @@ class KeysightPanel(ScpiPanel):
     def poll_operation(self) -> bool:
         """Whether a sweep is still running, for a client that asks again and again.
 
-        Simulated time passes only when somebody waits, and a client that polls does wait: its question lets the
-        sweep finish. In real time the question costs nothing.
+        Simulated time passes only while a caller sleeps, and a client that polls sleeps: its query lets the sweep
+        finish. In real time the query takes no time.
         """
         if isinstance(self.world.clock, SimulatedClock):
             self.wait_for_operation()

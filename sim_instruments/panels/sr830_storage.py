@@ -41,7 +41,7 @@ class StoragePanel(WordPanel):
         """Value of channel display 1 or 2 for that `signal`."""
 
     def empty_buffer(self) -> None:
-        """Forget all samples and stop storing."""
+        """Delete all samples and stop storing."""
         self._samples: list[tuple[float, float]] = []
         self._storing_since: float | None = None
 

@@ -84,8 +84,17 @@ class FrontPanel(Device, ABC):  # type: ignore[misc]  # pyvisa-sim publishes no 
     bus_latency: ClassVar[float] = 1e-3
     #: Lasting faults that the instrument can have: "overload", "compliance".
     conditions: ClassVar[tuple[str, ...]] = ()
-    #: Queries whose answer never changes.
-    constants: ClassVar[dict[str, str]] = {"*TST?": "0"}
+    #: Headers with a constant answer, or with one expression of panel and call.
+    handlers: ClassVar[dict[str, "str | Handler"]] = {
+        "*TST?": "0",
+        "*IDN?": lambda self, _: self.identification.replace("TWIN00", f"TWIN{self.number:02d}"),
+        "*RST": lambda self, _: self.reset(),
+        "*CLS": lambda self, _: self.clear_status(),
+        "*WAI": lambda self, _: self.wait_for_operation(),
+        "*STB?": lambda self, call: self.show_register(self.status_byte(), call)[0],
+        "*ESE?": lambda self, _: str(self.event_enable),
+        "*SRE?": lambda self, _: str(self.service_enable),
+    }
     commands: ClassVar[dict[str, Handler]] = {}
 
     # Standard event status register (IEEE 488.2, 11.5.1).
@@ -107,8 +116,8 @@ class FrontPanel(Device, ABC):  # type: ignore[misc]  # pyvisa-sim publishes no 
     @classmethod
     def own_commands(cls) -> Iterator[tuple[str, Handler]]:
         """Headers and handlers that this class adds to those of its parents, or replaces."""
-        for query, answer in vars(cls).get("constants", {}).items():
-            yield query, partial(_constant, answer)
+        for header, handler in vars(cls).get("handlers", {}).items():
+            yield header, partial(_constant, handler) if isinstance(handler, str) else handler
         for member in vars(cls).values():
             for header in getattr(member, "headers", ()):
                 yield header, member
@@ -209,7 +218,7 @@ class FrontPanel(Device, ABC):  # type: ignore[misc]  # pyvisa-sim publishes no 
         """A message arrives while an answer is unread. Instruments without IEEE 488.2 exchange control keep both."""
 
     def unterminated(self) -> None:
-        """The controller reads while there is nothing to say."""
+        """The controller reads while there is no answer."""
 
     # --- status -----------------------------------------------------------------------------------------
 
@@ -230,7 +239,7 @@ class FrontPanel(Device, ABC):  # type: ignore[misc]  # pyvisa-sim publishes no 
         return 0
 
     def clear_status(self) -> None:
-        """Clear the event registers and forget a pending `*OPC` (`*CLS`)."""
+        """Clear the event registers and cancel a pending `*OPC` (`*CLS`)."""
         self.event_status = 0
         self._announce_completion = False
 
@@ -239,18 +248,6 @@ class FrontPanel(Device, ABC):  # type: ignore[misc]  # pyvisa-sim publishes no 
         return str(value), value
 
     # --- IEEE 488.2 common commands ---------------------------------------------------------------------
-
-    @command("*IDN?")
-    def _identify(self, call: Call) -> str:
-        return self.identification.replace("TWIN00", f"TWIN{self.number:02d}")
-
-    @command("*RST")
-    def _reset(self, call: Call) -> None:
-        self.reset()
-
-    @command("*CLS")
-    def _clear_status(self, call: Call) -> None:
-        self.clear_status()
 
     @command("*OPC")
     def _operation_complete(self, call: Call) -> None:
@@ -263,14 +260,6 @@ class FrontPanel(Device, ABC):  # type: ignore[misc]  # pyvisa-sim publishes no 
         self.wait_for_operation()
         return "1"
 
-    @command("*WAI")
-    def _wait(self, call: Call) -> None:
-        self.wait_for_operation()
-
-    @command("*STB?")
-    def _read_status_byte(self, call: Call) -> str:
-        return self.show_register(self.status_byte(), call)[0]
-
     @command("*ESR?")
     def _read_event_status(self, call: Call) -> str:
         self.complete_due_operation()
@@ -282,17 +271,9 @@ class FrontPanel(Device, ABC):  # type: ignore[misc]  # pyvisa-sim publishes no 
     def _enable_events(self, call: Call) -> None:
         self.event_enable = int(call.number(0, 0, 255))
 
-    @command("*ESE?")
-    def _show_event_enable(self, call: Call) -> str:
-        return str(self.event_enable)
-
     @command("*SRE")
     def _enable_service(self, call: Call) -> None:
         self.service_enable = int(call.number(0, 0, 255)) & ~self.MASTER_SUMMARY
-
-    @command("*SRE?")
-    def _show_service_enable(self, call: Call) -> str:
-        return str(self.service_enable)
 
     # --- operations that take time ----------------------------------------------------------------------
 

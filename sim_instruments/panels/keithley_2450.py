@@ -1,7 +1,7 @@
 """Front panel of a Keithley 2450 source-meter (reference manual 2450-901-01) in its SCPI language.
 
 It sources voltage and measures current, voltage or resistance. Current sourcing can be set up but not switched on: the
-simulated bias line is driven by voltage only, and the panel says so with a settings conflict.
+simulated bias line is driven by voltage only, so it is a settings conflict.
 """
 
 from collections.abc import Iterator
@@ -31,6 +31,8 @@ STATUS_READBACK, STATUS_LIMIT, STATUS_FOUR_WIRE, STATUS_OUTPUT = 8, 32, 64, 128
 DRIVING = ("level", "source range", "source autorange", "limit")
 
 SENSE_FUNCTIONS = {"VOLTage[:DC]": "VOLT", "CURRent[:DC]": "CURR", "RESistance": "RES"}
+NAMED = {"VOLT": "VOLT", "VOLTAGE": "VOLT", "CURR": "CURR", "CURRENT": "CURR", "RES": "RES", "RESISTANCE": "RES"}
+SHOWN = {"VOLT": '"VOLT:DC"', "CURR": '"CURR:DC"', "RES": '"RES"'}
 
 
 def enclosing_range(ranges: tuple[float, ...], value: float) -> float:
@@ -96,7 +98,18 @@ class Keithley2450Panel(TriggerPanel):
     conditions = ("compliance",)
     identification = "KEITHLEY INSTRUMENTS,MODEL 2450,TWIN0001,1.7.12b"
     resource = "USB{}::0x05E6::0x2450::04000001::0::INSTR"
-    constants: ClassVar = {":SYSTem:LFRequency?": f"{LINE_FREQUENCY:.0f}", "*LANG?": "SCPI"}
+    handlers: ClassVar = {
+        "*LANG?": "SCPI",
+        ":SYSTem:LFRequency?": f"{LINE_FREQUENCY:.0f}",
+        "[:SENSe<n>]:FUNCtion[:ON]?": lambda self, _: SHOWN[self.sense_function],
+        "[:SENSe<n>]:AZERo:ONCE": lambda self, _: self.world.clock.sleep(2 * self.integration_time()),
+        ":READ?": lambda self, call: self._read(call),
+        ":MEASure?": lambda self, call: self._read(call),
+        ":MEASure:CURRent[:DC]?": lambda self, call: self._read(call, "CURR"),
+        ":MEASure:VOLTage[:DC]?": lambda self, call: self._read(call, "VOLT"),
+        ":MEASure:RESistance?": lambda self, call: self._read(call, "RES"),
+        ":SYSTem:EVENtlog:COUNt?": lambda self, _: str(len(self.errors)),
+    }
     number_format = ".6E"
     settings = (
         *_source_settings(),
@@ -119,7 +132,7 @@ class Keithley2450Panel(TriggerPanel):
         self._drive()
 
     def clear_model(self) -> None:
-        """Forget blocks and sweep."""
+        """Delete blocks and sweep."""
         super().clear_model()
         self._sweep: _Sweep | None = None
 
@@ -195,19 +208,9 @@ class Keithley2450Panel(TriggerPanel):
     def _set_sense_function(self, call: Call) -> None:
         call.expect(1)
         name = call.parse(0, Text()).upper().removesuffix(":DC")
-        short = {"VOLT": "VOLT", "VOLTAGE": "VOLT", "CURR": "CURR", "CURRENT": "CURR", "RES": "RES"}
-        short["RESISTANCE"] = "RES"
-        if name not in short:
+        if name not in NAMED:
             raise ScpiError(-224)
-        self.sense_function = short[name]
-
-    @command("[:SENSe<n>]:FUNCtion[:ON]?")
-    def _show_sense_function(self, call: Call) -> str:
-        return {"VOLT": '"VOLT:DC"', "CURR": '"CURR:DC"', "RES": '"RES"'}[self.sense_function]
-
-    @command("[:SENSe<n>]:AZERo:ONCE")
-    def _autozero_once(self, call: Call) -> None:
-        self.world.clock.sleep(2 * self.integration_time())
+        self.sense_function = NAMED[name]
 
     def integration_time(self) -> float:
         """Time of one reading (s), the repeating filter included."""
@@ -253,31 +256,13 @@ class Keithley2450Panel(TriggerPanel):
         step = full_scale * READING_STEP
         return round(value / step) * step
 
-    def _read(self, call: Call) -> str | bytes:
+    def _read(self, call: Call, function: str = "") -> str | bytes:
+        self.sense_function = function or self.sense_function
         self.require_stopped()
         buffer = self.buffer(call, 0)
         names = element_names(call.arguments[1:])
         readings = [self.measure(buffer) for _ in range(self.state["count"])]
         return self.answer(readings[-1:], names)
-
-    @command(":READ?", ":MEASure?")
-    def _read_now(self, call: Call) -> str | bytes:
-        return self._read(call)
-
-    @command(":MEASure:CURRent[:DC]?")
-    def _measure_current(self, call: Call) -> str | bytes:
-        self.sense_function = "CURR"
-        return self._read(call)
-
-    @command(":MEASure:VOLTage[:DC]?")
-    def _measure_voltage(self, call: Call) -> str | bytes:
-        self.sense_function = "VOLT"
-        return self._read(call)
-
-    @command(":MEASure:RESistance?")
-    def _measure_resistance(self, call: Call) -> str | bytes:
-        self.sense_function = "RES"
-        return self._read(call)
 
     @command(":FETCh?")
     def _fetch(self, call: Call) -> str | bytes:
@@ -338,10 +323,6 @@ class Keithley2450Panel(TriggerPanel):
     def _clear_events(self, call: Call) -> None:
         self.errors.clear()
         self.event_status = 0
-
-    @command(":SYSTem:EVENtlog:COUNt?")
-    def _event_count(self, call: Call) -> str:
-        return str(len(self.errors))
 
     @command(":SYSTem:BEEPer[:IMMediate]")
     def _beep(self, call: Call) -> None:

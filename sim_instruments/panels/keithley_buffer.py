@@ -99,6 +99,16 @@ class BufferPanel(ScpiPanel):
         Setting(":FORMat:ASCii:PRECision", "precision", Integer(0, 0, 16)),
     )
 
+    handlers: ClassVar = {
+        ":TRACe:CLEar": lambda self, call: self.buffer(call, 0).readings.clear(),
+        ":TRACe:POINts?": lambda self, call: str(self.buffer(call, 0).size),
+        ":TRACe:ACTual?": lambda self, call: str(len(self.buffer(call, 0).readings)),
+        ":TRACe:STATistics:AVERage?": lambda self, call: self._statistic(call, statistics.fmean),
+        ":TRACe:STATistics:STDDev?": lambda self, call: self._statistic(call, statistics.stdev),
+        ":TRACe:STATistics:MAXimum?": lambda self, call: self._statistic(call, max),
+        ":TRACe:STATistics:MINimum?": lambda self, call: self._statistic(call, min),
+    }
+
     def reset(self) -> None:
         """Empty and restore the default buffers."""
         super().reset()
@@ -141,23 +151,11 @@ class BufferPanel(ScpiPanel):
             raise ScpiError(-221)
         del self.buffers[name]
 
-    @command(":TRACe:CLEar")
-    def _clear_buffer(self, call: Call) -> None:
-        self.buffer(call, 0).readings.clear()
-
     @command(":TRACe:POINts")
     def _resize_buffer(self, call: Call) -> None:
         size, buffer = int(call.number(0, 10, 6_875_000)), self.buffer(call, 1)
         buffer.size = size
         buffer.readings.clear()
-
-    @command(":TRACe:POINts?")
-    def _buffer_size(self, call: Call) -> str:
-        return str(self.buffer(call, 0).size)
-
-    @command(":TRACe:ACTual?")
-    def _buffer_count(self, call: Call) -> str:
-        return str(len(self.buffer(call, 0).readings))
 
     @command(":TRACe:TRIGger")
     def _trigger_buffer(self, call: Call) -> None:
@@ -178,19 +176,3 @@ class BufferPanel(ScpiPanel):
     def _statistic(self, call: Call, function: Any) -> str:
         values = [reading.value for reading in self.buffer(call, 0).readings]
         return self.show_number(function(values)) if len(values) > 1 else self.show_number(0.0)
-
-    @command(":TRACe:STATistics:AVERage?")
-    def _buffer_mean(self, call: Call) -> str:
-        return self._statistic(call, statistics.fmean)
-
-    @command(":TRACe:STATistics:STDDev?")
-    def _buffer_deviation(self, call: Call) -> str:
-        return self._statistic(call, statistics.stdev)
-
-    @command(":TRACe:STATistics:MAXimum?")
-    def _buffer_maximum(self, call: Call) -> str:
-        return self._statistic(call, max)
-
-    @command(":TRACe:STATistics:MINimum?")
-    def _buffer_minimum(self, call: Call) -> str:
-        return self._statistic(call, min)

@@ -1,13 +1,13 @@
-"""Trigger model of the Keithley 2450: source lists, blocks, and a source that walks by itself while a model runs.
+"""Trigger model of the Keithley 2450: source lists, blocks, and the source steps of a running model.
 
-What a model does passes on the World's clock, not in the message that starts it, so it goes on when its client is gone.
+A model runs on the World's clock, not in the message that starts it, so it continues when its client disconnects.
 Of the blocks there are those that a ramp needs. Two things the reference manual leaves open are decided here: switching
 the output off while a model runs ends the model, and a missing block does nothing, as a `NOP` block.
 """
 
 from abc import abstractmethod
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from sim_instruments.panels.front_panel import command
 from sim_instruments.panels.keithley_buffer import BufferPanel
@@ -48,8 +48,13 @@ class TriggerPanel(BufferPanel):
     _run: _Run | None = None
     _list: tuple[dict[str, Any], ...] = ()
 
+    handlers: ClassVar = {
+        ":ABORt": lambda self, _: self.abort_operation(),
+        ":TRIGger:STATe?": lambda self, _: f"{self._state};{self._state};{self._last_block}",
+    }
+
     def reset(self) -> None:
-        """Stop a running model, forget it and the list."""
+        """Stop a running model; delete it and the list."""
         super().reset()
         self._list = ()
         self._last_block = 0
@@ -78,7 +83,7 @@ class TriggerPanel(BufferPanel):
         """Run the predefined sweep that was set up last."""
 
     def clear_model(self) -> None:
-        """Forget all blocks."""
+        """Delete all blocks."""
         self._blocks: dict[int, _Block] = {}
         self._state: State = "EMPTY"
 
@@ -214,14 +219,6 @@ class TriggerPanel(BufferPanel):
             if run.reached[number] < block.value:
                 run.block = block.target
         return BLOCK_TIME
-
-    @command(":ABORt")
-    def _abort(self, call: Call) -> None:
-        self.abort_operation()
-
-    @command(":TRIGger:STATe?")
-    def _show_state(self, call: Call) -> str:
-        return f"{self._state};{self._state};{self._last_block}"
 
     def abort_operation(self) -> None:
         """Stop a running model where it is."""

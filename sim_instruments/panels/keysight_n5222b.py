@@ -7,7 +7,7 @@ sweeps, no external trigger; `SDATA` is before electrical delay and format, as i
 
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,6 +73,22 @@ class KeysightN5222BPanel(KeysightPanel):
         Setting(":SOURce<ch>:POWer:COUPle", "power_coupled", Switch(True)),
     )
 
+    handlers: ClassVar = {
+        ":INITiate<ch>:CONTinuous?": lambda self, _: "1" if self.mode == "CONT" else "0",
+        "[:SENSe<ch>]:AVERage:CLEar": lambda self, _: self._restart(),
+        ":SOURce<ch>:POWer<port>[:LEVel][:IMMediate][:AMPLitude]?": lambda self, call: self.show_number(
+            self.port_power[self._port(call)]
+        ),
+        ":CALCulate<ch>:PARameter:SELect?": lambda self, _: f'"{self._trace().name}"',
+        ":CALCulate<ch>:PARameter:DELete:ALL": lambda self, _: self.traces.clear(),
+        ":DISPlay[:WINDow<w>]:TRACe<n>:NEW": lambda self, _: self._add(
+            f"CH1_S11_{max(self.traces, default=0) + 1}", "S11"
+        ),
+        ":CALCulate<ch>:FORMat?": lambda self, _: self._trace().format,
+        ":CALCulate<ch>:CORRection:EDELay[:TIME]?": lambda self, _: self.show_number(self._trace().electrical_delay),
+        ":SYSTem:FPReset": lambda self, _: self.reset(),
+    }
+
     def switch_on(self) -> None:
         """Start as after power-up."""
         # Receivers without a cable have noise of their own, which is none of the World's.
@@ -121,7 +137,7 @@ class KeysightN5222BPanel(KeysightPanel):
         return int(self.state["averages"]) if point_mode else 1
 
     def _restart(self) -> None:
-        """Forget what was measured with other settings."""
+        """Delete what was measured with other settings."""
         for trace in self.traces.values():
             trace.data, trace.sweeps = None, 0
         self._started = self.world.clock.time()
@@ -227,19 +243,11 @@ class KeysightN5222BPanel(KeysightPanel):
         self.mode = "CONT" if call.parse(0, Switch(True)) else "HOLD"
         self._started = self.world.clock.time()
 
-    @command(":INITiate<ch>:CONTinuous?")
-    def _show_continuous(self, call: Call) -> str:
-        return "1" if self.mode == "CONT" else "0"
-
     def abort_operation(self) -> None:
         """Stop a triggered sweep, and sweeping with it."""
         if self.operation_pending():
             self.mode = "HOLD"
         super().abort_operation()
-
-    @command("[:SENSe<ch>]:AVERage:CLEar")
-    def _clear_averages(self, call: Call) -> None:
-        self._restart()
 
     # --- source --------------------------------------------------------------------------------------------------
 
@@ -250,10 +258,6 @@ class KeysightN5222BPanel(KeysightPanel):
         ports = (1, 2, 3, 4) if self.state["power_coupled"] else (port,)
         self.port_power.update(dict.fromkeys(ports, power))
         self._restart()
-
-    @command(":SOURce<ch>:POWer<port>[:LEVel][:IMMediate][:AMPLitude]?")
-    def _show_power(self, call: Call) -> str:
-        return self.show_number(self.port_power[self._port(call)])
 
     def _port(self, call: Call) -> int:
         channel, port = call.suffixes
@@ -284,10 +288,6 @@ class KeysightN5222BPanel(KeysightPanel):
     def _select_name(self, call: Call) -> None:
         self.selected = self._by_name(call.parse(0, Text()))
 
-    @command(":CALCulate<ch>:PARameter:SELect?")
-    def _show_selected_name(self, call: Call) -> str:
-        return f'"{self._trace().name}"'
-
     @command(":CALCulate<ch>:PARameter:MNUMber[:SELect]")
     def _select_number(self, call: Call) -> None:
         number = int(call.number(0))
@@ -317,14 +317,6 @@ class KeysightN5222BPanel(KeysightPanel):
     def _delete(self, call: Call) -> None:
         del self.traces[self._by_name(call.parse(0, Text()))]
 
-    @command(":CALCulate<ch>:PARameter:DELete:ALL")
-    def _delete_all(self, call: Call) -> None:
-        self.traces.clear()
-
-    @command(":DISPlay[:WINDow<w>]:TRACe<n>:NEW")
-    def _add_trace(self, call: Call) -> None:
-        self._add(f"CH1_S11_{max(self.traces, default=0) + 1}", "S11")
-
     @command(":DISPlay[:WINDow<w>]:TRACe<n>[:STATe]")
     def _show_trace(self, call: Call) -> None:
         if call.suffixes[1] not in self.traces:
@@ -341,17 +333,9 @@ class KeysightN5222BPanel(KeysightPanel):
     def _set_display_format(self, call: Call) -> None:
         self._trace().format = call.parse(0, FORMAT)
 
-    @command(":CALCulate<ch>:FORMat?")
-    def _show_display_format(self, call: Call) -> str:
-        return self._trace().format
-
     @command(":CALCulate<ch>:CORRection:EDELay[:TIME]")
     def _set_delay(self, call: Call) -> None:
         self._trace().electrical_delay = call.parse(0, DELAY)
-
-    @command(":CALCulate<ch>:CORRection:EDELay[:TIME]?")
-    def _show_delay(self, call: Call) -> str:
-        return self.show_number(self._trace().electrical_delay)
 
     @command(":CALCulate<ch>:DATA?")
     def _send_data(self, call: Call) -> bytes:
@@ -367,7 +351,3 @@ class KeysightN5222BPanel(KeysightPanel):
         if self.state["sweep_type"] == "CW":
             return self.encode(np.linspace(0, self.state["sweep_time"], self.state["points"]))
         return self.encode(self.frequencies())
-
-    @command(":SYSTem:FPReset")
-    def _full_preset(self, call: Call) -> None:
-        self.reset()

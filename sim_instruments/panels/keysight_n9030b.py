@@ -5,7 +5,6 @@ Commands, couplings and status bits follow the X-Series Spectrum Analyzer Mode U
 spectrum; the analyzer's own noise counts as part of the chain's; phase noise mode is not licensed.
 """
 
-from collections.abc import Iterator
 from typing import ClassVar
 
 import numpy as np
@@ -41,34 +40,15 @@ SPAN = Number(26.49e9, MINIMUM_SPAN, MAXIMUM_FREQUENCY - MINIMUM_FREQUENCY, "HZ"
 TIME = Number(1e-3, 1e-6, 6000.0, "S")
 
 
-def _measurement_commands(node: str, measurement: str) -> Iterator[tuple[str, Handler]]:
+def _measurement_commands(node: str, measurement: str) -> dict[str, Handler]:
     """Commands that select, start and read one measurement."""
-
-    def select(panel: "KeysightN9030BPanel", call: Call) -> None:
-        panel.select(measurement)
-
-    def initiate(panel: "KeysightN9030BPanel", call: Call) -> None:
-        panel.select(measurement)
-        panel.initiate()
-
-    def fetch(panel: "KeysightN9030BPanel", call: Call) -> bytes:
-        if call.suffixes[0] != 1:
-            raise ScpiError(-114)
-        panel.select(measurement)
-        return panel.result()
-
-    def read(panel: "KeysightN9030BPanel", call: Call) -> bytes:
-        if call.suffixes[0] != 1:
-            raise ScpiError(-114)
-        initiate(panel, call)
-        return panel.result()
-
-    yield from {
-        f":CONFigure:{node}": select,
-        f":CONFigure:{node}:NDEFault": select,
-        f":INITiate:{node}": initiate,
-    }.items()
-    yield from {f":FETCh:{node}<n>?": fetch, f":READ:{node}<n>?": read}.items()
+    return {
+        f":CONFigure:{node}": lambda self, _: self.select(measurement),
+        f":CONFigure:{node}:NDEFault": lambda self, _: self.select(measurement),
+        f":INITiate:{node}": lambda self, _: self.initiate(measurement),
+        f":FETCh:{node}<n>?": lambda self, call: self.result(measurement, call.suffixes[0]),
+        f":READ:{node}<n>?": lambda self, call: self.result(measurement, call.suffixes[0], start=True),
+    }
 
 
 class KeysightN9030BPanel(KeysightPanel):
@@ -76,7 +56,19 @@ class KeysightN9030BPanel(KeysightPanel):
 
     identification = "Keysight Technologies,N9030B,TWIN0003,A.33.03"
     resource = "TCPIP{}::n9030b.sim::inst0::INSTR"
-    constants: ClassVar = {":INSTrument:CATalog?": '"SA 1"', ":CONFigure:CATalog?": '"SAN, CHP"'}
+    handlers: ClassVar = {
+        ":CONFigure:CATalog?": '"SAN, CHP"',
+        ":INSTrument:CATalog?": '"SA 1"',
+        **_measurement_commands("SANalyzer", "SAN"),
+        **_measurement_commands("CHPower", "CHP"),
+        ":CONFigure?": lambda self, _: self.measurement,
+        ":INITiate[:IMMediate]": lambda self, _: self.initiate(),
+        ":INITiate:REStart": lambda self, _: self.initiate(),
+        "[:SENSe]:AVERage[:STATe]?": lambda self, _: "1" if self.state["trace_type"] == "AVER" else "0",
+        "[:SENSe]:AVERage:CLEar": lambda self, _: self.setting_changed("averages"),
+        ":STATus:QUEStionable:INTegrity:CONDition?": lambda self, _: str(self._condition),
+        ":STATus:QUEStionable:CONDition?": lambda self, _: str(INTEGRITY_SUMMARY if self._condition else 0),
+    }
     options = '"526,B25,EA3,P26"'
     settings = (
         Setting(":INSTrument[:SELect]", "mode", Choice(("SA",))),
@@ -147,7 +139,7 @@ class KeysightN9030BPanel(KeysightPanel):
     # --- couplings -----------------------------------------------------------------------------------------------
 
     def setting_changed(self, name: str) -> None:
-        """Follow the couplings; what was measured with other settings is gone."""
+        """Follow the couplings; results measured with other settings are deleted."""
         if name in ("start", "stop", "center", "span"):
             self._couple_frequencies(name)
         if name in self._manual:
@@ -280,23 +272,25 @@ class KeysightN9030BPanel(KeysightPanel):
             self.abort_operation()
             self.measurement = measurement
 
-    def initiate(self) -> None:
-        """Start the selected measurement."""
+    def initiate(self, measurement: str = "") -> None:
+        """Start `measurement`, by default the selected one."""
+        self.select(measurement or self.measurement)
         self._results.clear()
         self.start_operation(self._duration(), self._finish_measurement)
 
-    def result(self) -> bytes:
+    def result(self, measurement: str, number: int, *, start: bool = False) -> bytes:
         """What READ? and FETCh? answer: frequency and power of each point, or the channel's power and density."""
+        if number != 1:
+            raise ScpiError(-114)
+        self.select(measurement)
+        if start:
+            self.initiate()
         measured = self._measured()
-        if self.measurement == "CHP":
+        if measurement == "CHP":
             return self.encode(measured)
         return self.encode(np.column_stack([self.frequencies(), in_unit(measured, self.state["unit"])]))
 
     # --- commands ------------------------------------------------------------------------------------------------
-
-    @command(":CONFigure?")
-    def _show_measurement(self, call: Call) -> str:
-        return self.measurement
 
     @command(":CONFigure:SANalyzer")
     def _configure_swept(self, call: Call) -> None:
@@ -306,35 +300,16 @@ class KeysightN9030BPanel(KeysightPanel):
         self._couple_frequencies("center")
         self._couple()
 
-    @command(":INITiate[:IMMediate]", ":INITiate:REStart")
-    def _initiate(self, call: Call) -> None:
-        self.initiate()
-
     @command(":TRACe[:DATA]?")
     def _trace_data(self, call: Call) -> bytes:
         call.parse(0, Choice(("TRACE1",)))
         self.select("SAN")
         return self.encode(in_unit(self._measured(), self.state["unit"]))
 
-    @classmethod
-    def own_commands(cls) -> Iterator[tuple[str, Handler]]:
-        """Headers and handlers, those of both measurements among them."""
-        yield from _measurement_commands("SANalyzer", "SAN")
-        yield from _measurement_commands("CHPower", "CHP")
-        yield from super().own_commands()
-
     @command("[:SENSe]:AVERage[:STATe]")
     def _set_averaging(self, call: Call) -> None:
         self.state["trace_type"] = "AVER" if call.parse(0, Switch(False)) else "WRIT"
         self.setting_changed("trace_type")
-
-    @command("[:SENSe]:AVERage[:STATe]?")
-    def _show_averaging(self, call: Call) -> str:
-        return "1" if self.state["trace_type"] == "AVER" else "0"
-
-    @command("[:SENSe]:AVERage:CLEar")
-    def _clear_averages(self, call: Call) -> None:
-        self.setting_changed("averages")
 
     @command("[:SENSe]:FREQuency:TUNE:IMMediate")
     def _autotune(self, call: Call) -> None:
@@ -342,18 +317,10 @@ class KeysightN9030BPanel(KeysightPanel):
 
     # --- questionable status -------------------------------------------------------------------------------------
 
-    @command(":STATus:QUEStionable:INTegrity:CONDition?")
-    def _integrity_condition(self, call: Call) -> str:
-        return str(self._condition)
-
     @command(":STATus:QUEStionable:INTegrity[:EVENt]?")
     def _integrity_event(self, call: Call) -> str:
         event, self._event = self._event, 0
         return str(event)
-
-    @command(":STATus:QUEStionable:CONDition?")
-    def _questionable_condition(self, call: Call) -> str:
-        return str(INTEGRITY_SUMMARY if self._condition else 0)
 
     def clear_status(self) -> None:
         """Clear the event registers and the error queue."""

@@ -103,6 +103,11 @@ class KeysightPanel(ScpiPanel):
     conditions = ("overload",)
     ascii_name: ClassVar[str] = "ASC,8"
 
+    handlers: ClassVar = {
+        ":ABORt": lambda self, _: self.abort_operation(),
+        ":SYSTem:PRESet": lambda self, _: self.reset(),
+    }
+
     def reset(self) -> None:
         """Return to the factory defaults."""
         super().reset()
@@ -131,8 +136,8 @@ class KeysightPanel(ScpiPanel):
     def poll_operation(self) -> bool:
         """Whether a sweep is still running, for a client that asks again and again.
 
-        Simulated time passes only when somebody waits, and a client that polls does wait: its question lets the
-        sweep finish. In real time the question costs nothing.
+        Simulated time passes only while a caller sleeps, and a client that polls sleeps: its query lets the sweep
+        finish. In real time the query takes no time.
         """
         if isinstance(self.world.clock, SimulatedClock):
             self.wait_for_operation()
@@ -142,11 +147,3 @@ class KeysightPanel(ScpiPanel):
         """Begin a running sweep anew, as a changed setting does; nothing happens where none is running."""
         if self.operation_pending():
             self.start_operation(duration, finish)
-
-    @command(":ABORt")
-    def _abort(self, call: Call) -> None:
-        self.abort_operation()
-
-    @command(":SYSTem:PRESet")
-    def _preset(self, call: Call) -> None:
-        self.reset()

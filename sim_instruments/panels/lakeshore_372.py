@@ -91,6 +91,15 @@ class LakeShore372Panel(WordPanel):
         "MOUT": _table(OUTPUTS, (_real(-100, 100),), 0.0),
     }
 
+    handlers: ClassVar = {
+        "KRDG?": lambda self, call: self._reading(call),
+        "SRDG?": lambda self, call: self._reading(call, resistance),
+        "RDGR?": lambda self, call: self._reading(call, resistance),
+        "RDGST?": lambda self, call: "000" if self._enabled(call.channel(INPUTS)) else f"{OVER_RANGE:03d}",
+        "SCAN?": lambda self, _: f"{self.scanned:02d},{self.autoscan}",
+        "HTR?": lambda self, _: _number(0.0),
+    }
+
     def reset(self) -> None:
         """Return to the defaults."""
         super().reset()
@@ -111,31 +120,11 @@ class LakeShore372Panel(WordPanel):
     def _enabled(self, channel: int) -> bool:
         return channel in self.wires.stages and self.rows["INSET"][channel][0] == 1
 
-    @command("KRDG?")
-    def _kelvin(self, call: Call) -> str:
-        return self._reading(call)
-
-    @command("SRDG?", "RDGR?")
-    def _sensor_units(self, call: Call) -> str:
-        return self._reading(call, resistance)
-
-    @command("RDGST?")
-    def _reading_status(self, call: Call) -> str:
-        return "000" if self._enabled(call.channel(INPUTS)) else f"{OVER_RANGE:03d}"
-
     @command("SCAN")
     def _set_scan(self, call: Call) -> None:
         call.expect(2)
         channel, autoscan = round(call.number(0, 1, 16)), round(call.number(1, 0, 1))
         self.scanned, self.autoscan = channel, autoscan
-
-    @command("SCAN?")
-    def _show_scan(self, call: Call) -> str:
-        return f"{self.scanned:02d},{self.autoscan}"
-
-    @command("HTR?")
-    def _heater_output(self, call: Call) -> str:
-        return _number(0.0)
 
     @command("RAMPST?", "HTRST?")
     def _output_status(self, call: Call) -> str:

@@ -94,7 +94,13 @@ class ScpiPanel(FrontPanel):
 
     """
 
-    constants: ClassVar = {":SYSTem:VERSion?": "1999.0"}
+    handlers: ClassVar = {
+        ":SYSTem:VERSion?": "1999.0",
+        ":SYSTem:ERRor:COUNt?": lambda self, _: str(len(self.errors)),
+        ":SYSTem:ERRor:ALL?": lambda self, _: ",".join([self.next_error() for _ in range(max(1, len(self.errors)))]),
+        ":STATus:PRESet": lambda self, call: call.expect(0),
+        "*OPT?": lambda self, _: self.options,
+    }
     settings: ClassVar[tuple[Setting, ...]] = ()
     options: ClassVar[str] = "0"
     number_format: ClassVar[str] = "+.11E"
@@ -219,19 +225,3 @@ class ScpiPanel(FrontPanel):
     def _system_error(self, call: Call) -> str:
         call.expect(0)
         return self.next_error()
-
-    @command(":SYSTem:ERRor:COUNt?")
-    def _system_error_count(self, call: Call) -> str:
-        return str(len(self.errors))
-
-    @command(":SYSTem:ERRor:ALL?")
-    def _system_error_all(self, call: Call) -> str:
-        return ",".join([self.next_error() for _ in range(max(1, len(self.errors)))])
-
-    @command(":STATus:PRESet")
-    def _status_preset(self, call: Call) -> None:
-        call.expect(0)
-
-    @command("*OPT?")
-    def _list_options(self, call: Call) -> str:
-        return self.options

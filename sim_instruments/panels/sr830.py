@@ -72,6 +72,12 @@ class SR830Panel(StoragePanel):
         "AUXV": Table((Number(0.0, -AUXILIARY_LIMIT, AUXILIARY_LIMIT),), dict.fromkeys(range(1, 5), (0.0,)), ".3f"),
     }
 
+    handlers: ClassVar = {
+        "OAUX?": lambda self, call: format(self._auxiliary_input(round(call.number(0, 1, 4))), ".6g"),
+        "ARSV": lambda self, call: call.expect(0),
+        "ERRS?": lambda self, call: self.show_register(0, call)[0],
+    }
+
     def switch_on(self) -> None:
         """Start as after power-up, with a settled filter."""
         self._demodulator = Demodulator(self.world, self.wires)
@@ -216,10 +222,6 @@ class SR830Panel(StoragePanel):
         call.expect(2, 6)
         return self._readings([round(call.number(index, 1, 11)) for index in range(len(call.arguments))])
 
-    @command("OAUX?")
-    def _read_auxiliary(self, call: Call) -> str:
-        return format(self._auxiliary_input(round(call.number(0, 1, 4))), ".6g")
-
     # --- auto functions ---------------------------------------------------------------------------------
 
     @command("AOFF")
@@ -243,10 +245,6 @@ class SR830Panel(StoragePanel):
         self._settle(self.world.clock.time())
         signal = abs(self._demodulator.output(self.state["OFSL"] + 1))
         self.state["SENS"] = next((n for n, scale in enumerate(SENSITIVITIES) if scale > signal), 26)
-
-    @command("ARSV")
-    def _auto_reserve(self, call: Call) -> None:
-        call.expect(0)
 
     # --- setups and status ------------------------------------------------------------------------------
 
@@ -272,10 +270,6 @@ class SR830Panel(StoragePanel):
         answer, cleared = self.show_register(self.lockin_status, call)
         self.lockin_status &= ~cleared
         return answer
-
-    @command("ERRS?")
-    def _read_error_status(self, call: Call) -> str:
-        return self.show_register(0, call)[0]
 
     def clear_status(self) -> None:
         """Clear the event registers."""

@@ -26,6 +26,12 @@ class StoragePanel(WordPanel):
         "FAST": Integer(0, 0, 2),
     }
 
+    handlers: ClassVar = {
+        "REST": lambda self, _: self.empty_buffer(),
+        "SPTS?": lambda self, _: str(len(self._samples)),
+        "TRCA?": lambda self, call: "".join([format(value, ".6g") + "," for value in self._stored(call)]),
+    }
+
     @abstractmethod
     def signal(self, time: float) -> complex:
         """X + iY at `time` (s), V rms."""
@@ -35,7 +41,7 @@ class StoragePanel(WordPanel):
         """Value of channel display 1 or 2 for that `signal`."""
 
     def empty_buffer(self) -> None:
-        """Forget all samples and stop storing."""
+        """Delete all samples and stop storing."""
         self._samples: list[tuple[float, float]] = []
         self._storing_since: float | None = None
 
@@ -70,20 +76,12 @@ class StoragePanel(WordPanel):
     def _pause_storing(self, call: Call) -> None:
         self._storing_since = None
 
-    @command("REST")
-    def _reset_storing(self, call: Call) -> None:
-        self.empty_buffer()
-
     @command("TRIG")
     def _trigger(self, call: Call) -> None:
         if self.state["TSTR"] and self._storing_since is None:
             self._storing_since = self.world.clock.time()
         elif self.state["SRAT"] == TRIGGERED and self._storing_since is not None:
             self._store(self.world.clock.time())
-
-    @command("SPTS?")
-    def _count_samples(self, call: Call) -> str:
-        return str(len(self._samples))
 
     def _stored(self, call: Call) -> list[float]:
         """Samples that TRCA?, TRCB? and TRCL? ask for: channel, first (from 0), number."""
@@ -92,10 +90,6 @@ class StoragePanel(WordPanel):
         first = round(call.number(1, 0, len(self._samples) - 1))
         count = round(call.number(2, 1, len(self._samples) - first))
         return [sample[channel - 1] for sample in self._samples[first : first + count]]
-
-    @command("TRCA?")
-    def _stored_text(self, call: Call) -> str:
-        return "".join([format(value, ".6g") + "," for value in self._stored(call)])
 
     @command("TRCB?")
     def _stored_floats(self, call: Call) -> bytes:

@@ -104,7 +104,7 @@ class Fault:
         return self.kind != "ignore" or self.rest_of(message) != message
 
     def rest_of(self, message: str) -> str:
-        """`message` without the settings that match; what follows one must not lean on its path."""
+        """`message` without the settings that match; the next one must not use its header path."""
         units = split_outside(message, ";")
         return ";".join(unit for unit in units if "?" in unit or self.match.lower() not in unit.lower())
 

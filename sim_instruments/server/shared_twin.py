@@ -18,7 +18,7 @@ from sim_instruments.world import DisturbedWorld, SharedClock, Truth
 
 __all__ = ["Disconnected", "Preset", "Reply", "Setup", "SharedTwin"]
 
-# Client number of what the twin does by itself.
+# Client number of events that no message caused.
 TWIN = 0
 
 

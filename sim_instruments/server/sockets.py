@@ -86,7 +86,7 @@ class _Instrument(_Listener):
     def disconnect(self) -> None:
         """Break all connections."""
         for connection in self.connections.copy():
-            with suppress(OSError):  # its client may have gone by itself
+            with suppress(OSError):  # its client may have disconnected
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE)
                 connection.shutdown(socket.SHUT_RDWR)
 
@@ -119,7 +119,7 @@ class _Client(socketserver.BaseRequestHandler):
             self.server.disconnect()
         except OSError as error:
             self._note(f"lost: {error}")
-        self._note(f"gone, with {len(pending)} bytes of an unfinished message" if pending else "gone")
+        self._note(f"disconnected, with {len(pending)} bytes of an unfinished message" if pending else "disconnected")
 
     def _exchange(self, message: bytes) -> None:
         if not message.strip():

@@ -111,7 +111,7 @@ class Setpoint(StandIn):
     place
         Where it stands.
     options
-        Of the role in the station file: `unit`, and `slew` (units per s) for an instrument that ramps by itself.
+        Of the role in the station file: `unit`, and `slew` (units per s) for an instrument with a finite rate.
 
     """
 

@@ -31,8 +31,8 @@ FIRST_HANDLE = 10_000_000
 class LabnisVisaLibrary(SimVisaLibrary):  # type: ignore[misc]  # pyvisa-sim publishes no types
     """The VISA library behind `truth.yaml@labnis`.
 
-    PyVISA keeps one library per path for as long as somebody holds it (or a resource manager made from it): every
-    client of the same path meets the same World. Once nobody does, the World's state is gone.
+    PyVISA keeps one library per path for as long as there is a reference to it or to a resource manager made from it:
+    all clients of the same path share one World. Without a reference the World's state is lost.
 
     Attributes
     ----------

@@ -16,7 +16,7 @@ __all__ = ["SUFFIX", "VERSION", "Entry", "Record", "RecordError", "RecordedRun",
 SUFFIX = ".visa.jsonl"
 """How the name of a record ends."""
 
-VERSION = 1
+VERSION = 2
 
 MESSAGES = ("open", "out", "in", "clear", "status byte", "trigger")
 

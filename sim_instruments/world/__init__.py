@@ -1,4 +1,4 @@
-"""The physics of the simulated fridge: device, bias line, resonator, noise and time. Nothing here knows SCPI."""
+"""The physics of the simulated fridge: device, bias line, resonator, noise and time, without SCPI."""
 
 from sim_instruments.world.clock import RealClock, SharedClock, SimulatedClock
 from sim_instruments.world.device import Device, DeviceState

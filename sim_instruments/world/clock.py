@@ -1,6 +1,7 @@
 """Time of the simulated fridge: simulated for a dry run, real for a twin that other programs share.
 
-A source that walks by itself asks to be called `later`: as time passes, due actions are carried out in their order.
+An instrument that acts without a message, such as a source that ramps, asks to be called `later`; as time passes, due
+actions are carried out in order.
 """
 
 import heapq
@@ -32,7 +33,7 @@ class _Agenda:
 
 
 class SimulatedClock:
-    """Time that passes only when somebody waits for it, so that an hour of settling costs nothing."""
+    """Time that passes only while a caller sleeps, so that an hour of settling costs nothing."""
 
     def __init__(self) -> None:
         self._now = 0.0
@@ -58,7 +59,7 @@ class SimulatedClock:
 
 
 class RealClock:
-    """The machine's monotonic clock. Between two sleeps nothing happens by itself: what is due is late then."""
+    """The machine's monotonic clock. Actions that fall due between two sleeps are carried out late."""
 
     def __init__(self) -> None:
         self._agenda = _Agenda()
@@ -81,7 +82,7 @@ class RealClock:
 
 
 class SharedClock:
-    """Real time for instruments that work at once in several threads: whoever waits leaves the World to the others.
+    """Real time for instruments that work at once in several threads: a thread that sleeps releases the World.
 
     Parameters
     ----------

@@ -1,8 +1,9 @@
 """The simulated fridge: one device's physics, read and driven by the front panels.
 
-The World knows no SCPI, and the front panels know no physics. All quantities are SI at the instruments' terminals;
-all times come from the clock it is given. Nothing here approximates what an estimator approximates: photon-assisted
-rates are exact at every bias, the bias line is solved with its series resistance, noise is drawn sample by sample.
+The World contains no SCPI, and the front panels contain no physics. All quantities are SI at the instruments'
+terminals; all times come from the clock it is given. Nothing here approximates what an estimator approximates:
+photon-assisted rates are exact at every bias, the bias line is solved with its series resistance, noise is drawn
+sample by sample.
 """
 
 from collections.abc import Callable
@@ -87,7 +88,7 @@ class World:
         self.reset(truth.noise.seed)
 
     def reset(self, seed: int) -> None:
-        """Switch everything off, forget the past and start the noise from `seed`."""
+        """Switch everything off, as after power-up, and start the noise from `seed`."""
         self.seed = seed
         self._random = np.random.default_rng(seed)
         self._source = _Source()

@@ -99,7 +99,7 @@ class Demodulator:
         return self._filter.output(stages)
 
     def draw_noise(self, time: float, time_constant: float, bandwidth: float) -> complex:
-        """Noise behind the filter (V rms) at `time` (s): it forgets itself with the time constant."""
+        """Noise behind the filter (V rms) at `time` (s); its correlation decays with the time constant."""
         memory = math.exp(-max(0.0, time - self._noise_time) / time_constant)
         fresh = self._world.lockin_input(bandwidth, self._wires.signal) - self._harmonic
         self.noise = memory * self.noise + math.sqrt(1 - memory**2) * fresh

@@ -13,9 +13,9 @@ from pyvisa.constants import StatusCode
 
 from labnis.visa_log.recording import VisaRecord
 from sim_instruments import ADDRESSES
-from sim_instruments.visa import LabnisVisaLibrary, ReplayEndedError, ReplayLibrary, open_replay
+from sim_instruments.visa import VERSION, LabnisVisaLibrary, ReplayEndedError, ReplayLibrary, open_replay
 
-HEADER = {"labnis_visa_record": 1}
+HEADER = {"labnis_visa_record": VERSION}
 
 
 def write_record(folder: Path, *lines: dict[str, Any], address: str = "GPIB0::8::INSTR", whole: bool = True) -> Path:

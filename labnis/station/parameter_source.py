@@ -38,7 +38,7 @@ class ParameterSource:
 
         self._described = described
         self._level = Parameter(instrument, str(spec.level), described)
-        self._output = Switch(instrument, str(spec.output), described)
+        self._output = Switch(instrument, str(spec.output), described, spec.switch)
         self._range, self._compliance = named(spec.range), named(spec.compliance)
         self._integration_time, self._current = named(spec.integration_time), named(spec.current)
         self._range_in_use = math.nan
@@ -90,10 +90,24 @@ class ParameterSource:
 
 
 class Switch:
-    """A parameter that is on or off, whatever the driver calls these states."""
+    """An output that is on or off, whatever the driver calls these states.
 
-    def __init__(self, instrument: Any, name: str, described: str) -> None:
+    Parameters
+    ----------
+    instrument
+        The instrument, or the part of it that has the output.
+    name
+        Parameter or property that is on or off.
+    described
+        Name and address of the instrument, for messages.
+    methods
+        Methods that switch on and off, where the parameter cannot be set.
+
+    """
+
+    def __init__(self, instrument: Any, name: str, described: str, methods: tuple[str, str] | None = None) -> None:
         self._parameter = Parameter(instrument, name, described)
+        self._methods = [Parameter(instrument, method, described) for method in methods or ()]
         self._name = name
         self._described = described
 
@@ -123,7 +137,10 @@ class Switch:
             It is not in that state afterwards.
 
         """
-        states: tuple[Any, Any] = ("off", "on") if isinstance(self._parameter.raw(), str) else (False, True)
-        self._parameter.set(states[on])
+        if self._methods:
+            self._methods[0 if on else 1].raw()
+        else:
+            states: tuple[Any, Any] = ("off", "on") if isinstance(self._parameter.raw(), str) else (False, True)
+            self._parameter.set(states[on])
         if self.is_on() is not on:
             raise SettingError(self._described, f"{self._name} does not go {'on' if on else 'off'}.")

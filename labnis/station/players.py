@@ -106,4 +106,4 @@ def output_of(spec: SetpointSpec, instrument: Any, described: str) -> Switch | N
     if spec.output is None:
         return None
     part = instrument if spec.channel is None else part_of(instrument, str(spec.channel))
-    return Switch(part, spec.output, described)
+    return Switch(part, spec.output, described, spec.switch)

@@ -28,6 +28,7 @@ __all__ = [
 
 Positive = Annotated[float, Field(gt=0)]
 Name = Annotated[str, Field(min_length=1)]
+Methods = Annotated[tuple[Name, Name], Field(strict=False)]
 
 PROTOCOLS: dict[str, type] = {
     "bias": roles.BiasSource,
@@ -127,8 +128,9 @@ class SetpointSpec(ReadingSpec):
         Of the read-back value; 1e-3 of the largest allowed value by default.
     at_end
         What a run leaves: `zero` ramps to 0, `off` then also switches `output` off, `stay` leaves it where it is.
-    output
-        Parameter or property that switches the output on and off.
+    output, switch
+        Parameter or property that says whether the output is on; the methods [on, off] that switch it, where the
+        parameter cannot be set.
 
     """
 
@@ -139,6 +141,7 @@ class SetpointSpec(ReadingSpec):
     tolerance: Positive | None = None
     at_end: Literal["zero", "stay", "off"] = "zero"
     output: Name | None = None
+    switch: Methods | None = None
 
     @field_validator("minimum")
     @classmethod
@@ -177,6 +180,8 @@ class BiasSpec(RoleSpec):
     ----------
     level, output
         Parameters of the level (V) and of the output's state; both or none.
+    switch
+        The methods [on, off] that switch the output, where the parameter cannot be set.
     range, compliance, integration_time, current
         Parameters of the voltage range (V), the current limit (A), the time of one current reading (s), and of the
         measured current (A), where the instrument has them.
@@ -185,6 +190,7 @@ class BiasSpec(RoleSpec):
 
     level: Name | None = None
     output: Name | None = None
+    switch: Methods | None = None
     range: Name | None = None
     compliance: Name | None = None
     integration_time: Name | None = None
@@ -198,7 +204,7 @@ class BiasSpec(RoleSpec):
         return self
 
 
-PARAMETERS_OF_A_SOURCE = ("level", "output", "range", "compliance", "integration_time", "current")
+PARAMETERS_OF_A_SOURCE = ("level", "output", "switch", "range", "compliance", "integration_time", "current")
 
 
 class LockInSpec(RoleSpec):

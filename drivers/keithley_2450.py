@@ -26,6 +26,8 @@ class Keithley2450(TriggerModelRamp, QcodesKeithley2450):
     `output_enabled()` is a parameter, as in QCoDeS; it asks the instrument each time.
     """
 
+    _ranges = (math.nan, math.nan)  # of voltage (V) and current (A), as `prepare` has chosen them
+
     def __init__(self, name: str, address: str, **kwargs: Any) -> None:
         super().__init__(name, address, **kwargs)
         self.remove_parameter("output_enabled")
@@ -67,9 +69,9 @@ class Keithley2450(TriggerModelRamp, QcodesKeithley2450):
         self.discard_errors()
         self._source_voltage()
         self.write(':SENS:FUNC "CURR"')
-        self._choose_range(":SOUR:VOLT:RANG", max(abs(maximum_voltage), abs(self.level())))
+        voltage_range = self._choose_range(":SOUR:VOLT:RANG", max(abs(maximum_voltage), abs(self.level())))
         self.apply(":SOUR:VOLT:ILIM", compliance, tolerance=1e-3 * compliance)
-        self._choose_range(":SENS:CURR:RANG", abs(maximum_current))
+        self._ranges = (voltage_range, self._choose_range(":SENS:CURR:RANG", abs(maximum_current)))
         self._choose_integration_time(integration_time)
         self.apply(":SOUR:VOLT:READ:BACK", True)
         self.apply(":SENS:COUN", 1)
@@ -87,10 +89,13 @@ class Keithley2450(TriggerModelRamp, QcodesKeithley2450):
             )
         self.write(":SOUR:FUNC VOLT")
 
-    def _choose_range(self, command: str, largest: float) -> None:
-        """Fix the lowest range that holds `largest` (V or A), and make sure that it does."""
-        if self.ask_number(f"{command}:AUTO?") == 0 and largest <= self.ask_number(f"{command}?") <= 10 * largest:
-            return  # a range that fits is not switched over, which would disturb a live output
+    def _choose_range(self, command: str, largest: float) -> float:
+        """Fix the lowest range that holds `largest` (V or A), make sure that it does, and return it (V or A)."""
+        if (
+            self.ask_number(f"{command}:AUTO?") == 0
+            and largest <= (chosen := self.ask_number(f"{command}?")) <= 10 * largest
+        ):
+            return chosen  # a range that fits is not switched over, which would disturb a live output
         self.write(f"{command} {largest:.10g}")
         chosen = self.ask_number(f"{command}?")
         if largest > chosen * HEADROOM:
@@ -98,6 +103,7 @@ class Keithley2450(TriggerModelRamp, QcodesKeithley2450):
             raise SettingError(
                 self.described, f"{command}? reads {chosen:g}, which does not hold {largest:g}.", "Lower the limits."
             )
+        return chosen
 
     def _choose_integration_time(self, seconds: float) -> None:
         """Set integration and, for long times, the instrument's repeating average."""
@@ -183,4 +189,4 @@ class Keithley2450(TriggerModelRamp, QcodesKeithley2450):
                 f"is at its current limit ({current:g} A at {voltage:g} V).",
                 "The voltage at the device is not the one that was set: lower the bias or raise the compliance.",
             )
-        return SourceReading(self.measured(voltage, "source voltage"), self.measured(current, "current"))
+        return SourceReading(self.measured(voltage, "source voltage"), self.measured(current, "current"), *self._ranges)

@@ -30,6 +30,10 @@ class Stopped(Exception):  # noqa: N818  # no error: it ends a procedure that wa
     """Raised inside a procedure that waits when the run is to stop; the run knows why."""
 
 
+class _Moved(Exception):  # noqa: N818  # no error: it ends an acquisition that has to be made again
+    """The bias was away while an acquisition was waited for."""
+
+
 class _GuardedClock:
     """The experiment's clock: while it sleeps the interlocks are checked, and it wakes up when the run is to stop.
 
@@ -44,7 +48,7 @@ class _GuardedClock:
     def __init__(self, clock: Clock, watch: Callable[[], Literal["fine", "moved", "stop"]]) -> None:
         self._clock = clock
         self._watch = watch
-        self.moves = 0  # how often the bias was away while somebody slept
+        self.acquiring = False  # whether an acquisition is waited for: it has to be made again if the bias was away
 
     def time(self) -> float:
         """Time of the experiment (s)."""
@@ -58,8 +62,9 @@ class _GuardedClock:
             found = self._watch()
             if found == "stop":
                 raise Stopped
+            if found == "moved" and self.acquiring:
+                raise _Moved
             if found == "moved":  # what had settled has to settle again
-                self.moves += 1
                 end = self._clock.time() + seconds
 
 
@@ -68,19 +73,21 @@ class _GuardedRoles(Roles):
 
     def acquire(self, instrument: Acquisition[Data_co]) -> Data_co:
         """Start an acquisition, wait for it, and return its data; raises Stopped where the run is to end."""
-        clock = self.clock
-        while isinstance(clock, _GuardedClock):  # always
-            before = clock.moves
-            try:
-                data = super().acquire(instrument)
-            except (CommunicationError, ReadingError) as error:
-                if not isinstance(instrument, ValidatedRole):
-                    raise
-                instrument.skip(error)
-                return cast(Data_co, instrument.invalid_acquisition())
-            if clock.moves == before:
-                return data
-        return super().acquire(instrument)
+        clock = cast(_GuardedClock, self.clock)
+        clock.acquiring = True
+        try:
+            while True:
+                try:
+                    return super().acquire(instrument)
+                except _Moved:
+                    continue
+        except (CommunicationError, ReadingError) as error:
+            if not isinstance(instrument, ValidatedRole):
+                raise
+            instrument.skip(error)
+            return cast(Data_co, instrument.invalid_acquisition())
+        finally:
+            clock.acquiring = False
 
 
 class Safeguards:

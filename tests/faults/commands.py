@@ -20,7 +20,7 @@ import psutil  # type: ignore[import-untyped]
 from labnis import cli
 
 # What `labnis` imports only when it is asked for.
-from labnis.cli import continuing, cooldowns, looking, measuring, recovering, replaying, rescuing  # noqa: F401
+from labnis.cli import checking, cooldowns, looking, measuring, recovering, replaying, rescuing  # noqa: F401
 
 __all__ = ["Command", "completed"]
 

@@ -42,7 +42,7 @@ instruments:
   lakeshore: {{type: drivers.lakeshore_372.LakeShore372, address: "{fridge}", init: {{channel: 1, timeout: 1}}}}
 labnis:
   roles: {{bias: keithley, lockin: sr830, analyzer: n9030b, vna: n5222b, fridge: lakeshore}}
-  wiring: {{series_resistance: 2000.0}}
+  wiring: {{series_resistance: 2000.0, amplifiers: {{preamplifier: {{gain: 1.0e+7}}}}}}
   limits: {{maximum_bias: 6.0e-3, maximum_step: 1.0e-3, ramp_rate: {rate}, compliance: 5.0e-6{more}}}
   visalib: "@py"
 {below}"""

@@ -99,7 +99,7 @@ def test_a_source_that_does_not_take_a_ramp_is_led_step_by_step(slow_lab: Lab) -
     slow_lab.fault("bias", "ignore", ":TRIG", count=None)
     answer = slow_lab.run(points=11)
     assert answer.returncode == 0, answer.stderr
-    assert "is led step by step" in answer.stderr
+    assert "falling back to ramping from the computer" in answer.stderr
     assert not slow_lab.sent("bias", ":INIT")
     assert_safe_and_slow(slow_lab)
 

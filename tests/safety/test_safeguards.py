@@ -1,0 +1,173 @@
+"""Acquisitions of a run: given up when it is to stop, made again when the bias was away, skipped where asked for."""
+
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from drivers.errors import CommunicationError, OverloadError
+from drivers.roles import BiasReading, Roles
+from drivers.wiring import Wiring
+from labnis.errors import InterlockError
+from labnis.safety.invalid_readings import QualityBit
+from labnis.safety.safeguards import Safeguards, Stopped
+from labnis.safety.stop_requests import StopRequest
+from labnis.station import Interlock, Limits
+from labnis.station.role_spec import RoleSpec
+from tests.station.fakes import FakeClock
+
+SILENT = CommunicationError("n9030b (GPIB0::18)", "no answer.")
+DURATION = 40.0
+
+
+@dataclass
+class Analyzer:
+    clock: FakeClock
+    started: list[float] = field(default_factory=list)
+    aborted: int = 0
+    fails: dict[str, Exception] = field(default_factory=dict)
+
+    def _call(self, name: str) -> None:
+        if name in self.fails:
+            raise self.fails[name]
+
+    def duration(self) -> float:
+        return DURATION
+
+    def frequencies(self) -> np.ndarray:
+        return np.linspace(1.0, 2.0, 7)
+
+    def start(self) -> None:
+        self._call("start")
+        self.started.append(self.clock.now)
+
+    def finished(self) -> bool:
+        self._call("finished")
+        return self.clock.now >= self.started[-1] + DURATION
+
+    def fetch(self) -> np.ndarray:
+        self._call("fetch")
+        return np.full(7, float(len(self.started)))
+
+    def abort(self) -> None:
+        self.aborted += 1
+
+
+@dataclass
+class Bias:
+    in_use: bool = True
+    at: float = 1e-3
+
+    def present(self) -> float:
+        return self.at
+
+    def to_zero(self) -> None:
+        self.at = 0.0
+
+    def move_to(self, bias: float) -> None:
+        self.at = bias
+
+    def read(self) -> BiasReading:
+        return BiasReading(self.at, 1e-7, self.at)
+
+
+class Fridge:
+    def __init__(self, clock: FakeClock, warm: tuple[float, float]) -> None:
+        self._clock, self._warm = clock, warm
+
+    def temperature(self) -> float:
+        begin, end = self._warm
+        return 0.3 if begin <= self._clock.now - 100.0 < end else 0.02 + 1e-6 * self._clock.now
+
+
+class Run:
+    """Safeguards of a run with an analyzer, a fridge that is warm for a while, and what was said."""
+
+    def __init__(self, warm: tuple[float, float] = (1e9, 1e9), **options: Any) -> None:
+        self.clock = FakeClock()
+        self.analyzer = Analyzer(self.clock)
+        self.bias = Bias()
+        self.stop = StopRequest()
+        self.said: list[str] = []
+        roles = Roles(
+            clock=self.clock,
+            wiring=Wiring(),
+            bias=self.bias,
+            analyzer=self.analyzer,
+            fridge=Fridge(self.clock, warm),
+        )
+        config = SimpleNamespace(
+            roles={
+                role: RoleSpec(instrument=role, kind=kind)
+                for role, kind in (("bias", "bias"), ("analyzer", "analyzer"), ("fridge", "thermometer"))
+            },
+            limits=Limits(
+                maximum_bias=6e-3, maximum_step=1e-3, ramp_rate=1.0, compliance=1e-6, resume_after_pause=True
+            ),
+            interlocks=(Interlock(watch="fridge.temperature", above=0.2, action="pause"),),
+        )
+        station: Any = SimpleNamespace(roles=roles, clock=self.clock, bias=self.bias, config=config)
+        self.safeguards = Safeguards(station, self.stop, lambda kind, text: self.said.append(kind), **options)
+
+    def acquire(self) -> np.ndarray:
+        roles = self.safeguards.roles
+        return roles.acquire(roles.analyzer)
+
+
+def test_a_calm_acquisition_is_made_once() -> None:
+    run = Run()
+    assert run.acquire().tolist() == [1.0] * 7
+    assert run.analyzer.aborted == 0
+    assert run.clock.now - 100.0 == pytest.approx(DURATION, abs=0.3)
+
+
+def test_a_run_that_is_to_stop_gives_it_up_within_a_second() -> None:
+    run = Run()
+    sleep = run.clock.sleep
+
+    def until_asked(seconds: float) -> None:
+        sleep(seconds)
+        if run.clock.now > 103.0:
+            run.stop.ask(InterlockError("asked to stop"))
+
+    run.clock.sleep = until_asked  # type: ignore[method-assign]
+    with pytest.raises(Stopped):
+        run.acquire()
+    assert run.analyzer.aborted == 1
+    assert run.clock.now < 104.0
+
+
+def test_what_was_measured_while_the_bias_was_away_is_measured_again() -> None:
+    run = Run(warm=(10.0, 20.0))
+    assert run.acquire().tolist() == [2.0] * 7
+    assert run.analyzer.aborted == 1
+    assert run.said == ["interlock", "paused", "resumed"]
+    assert run.bias.at == 1e-3
+
+
+@pytest.mark.parametrize("where", ["start", "finished", "fetch"])
+def test_an_acquisition_that_fails_is_skipped_where_the_run_wants_it(where: str) -> None:
+    run = Run(on_error="skip")
+    run.analyzer.fails[where] = SILENT
+    assert np.isnan(run.acquire()).all()
+    assert run.safeguards.quality.take() == QualityBit.FAILED
+    run.analyzer.fails.clear()
+    assert run.acquire()[0] >= 1.0
+    assert run.safeguards.quality.take() == 0
+
+
+@pytest.mark.parametrize("where", ["start", "finished", "fetch"])
+def test_otherwise_it_ends_the_run(where: str) -> None:
+    run = Run()
+    run.analyzer.fails[where] = SILENT
+    with pytest.raises(CommunicationError):
+        run.acquire()
+
+
+def test_an_overload_is_flagged_whatever_the_run_wants() -> None:
+    run = Run()
+    run.analyzer.fails["fetch"] = OverloadError("n9030b (GPIB0::18)", "input overload.")
+    assert np.isnan(run.acquire()).all()
+    assert run.safeguards.quality.take() == QualityBit.OVERLOAD

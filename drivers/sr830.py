@@ -1,6 +1,8 @@
 """SRS SR830 lock-in amplifier: QCoDeS's driver plus checks of settings and overloads."""
 
 import math
+import warnings
+from typing import Any
 
 from qcodes.instrument_drivers.stanford_research import SR830 as QcodesSR830  # noqa: N811  # an instrument's name
 
@@ -33,6 +35,12 @@ class SR830(CheckedInstrument, QcodesSR830):
 
     default_terminator = "\n"
     _prepared = False
+
+    def __init__(self, name: str, address: str, **options: Any) -> None:
+        with warnings.catch_warnings():
+            # About two parameters of QCoDeS's own class.
+            warnings.filterwarnings("ignore", message=r"Parameter ch\d_databuffer .* does not correctly pass kwargs")
+            super().__init__(name, address, **options)
 
     def prepare(self, *, amplitude: float, frequency: float, time_constant: float, sensitivity: float) -> None:
         """Set sine output, filter (24 dB/octave) and full scale; every setting is read back.

@@ -32,7 +32,7 @@ def check_range(name: str, value: float, low: float, high: float, unit: str) -> 
 
 
 def limits_of(parameter: Parameter[Any, Any]) -> tuple[float, float]:
-    """Lowest and highest value that QCoDeS's driver lets a number have; it knows them from the installed options."""
+    """Lowest and highest value of a number that QCoDeS's driver allows, from the installed options."""
     allowed = parameter.vals
     if not isinstance(allowed, Numbers):
         raise TypeError(f"{parameter.full_name} is no number with limits")
@@ -188,7 +188,7 @@ class KeysightAnalyzer(CheckedInstrument):
                 raise SettingError(
                     self.described,
                     f"{query} reads {found} after the measurement; it was prepared with {noted}.",
-                    "Somebody changed the instrument, or it was reset: prepare the measurement again.",
+                    "The instrument was changed or reset: prepare the measurement again.",
                 )
 
     def check_errors(self) -> None:
@@ -197,7 +197,7 @@ class KeysightAnalyzer(CheckedInstrument):
         Raises
         ------
         OverloadError
-            If an entry speaks of an overload.
+            If an entry reports an overload.
         RejectedCommandError
             If there is any other entry.
 

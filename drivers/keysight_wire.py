@@ -14,7 +14,6 @@ from drivers.errors import (
     CommunicationError,
     OverloadError,
     ReadingError,
-    RejectedCommandError,
     SettingError,
 )
 from drivers.scpi import OVERFLOW, CheckedInstrument
@@ -190,27 +189,6 @@ class KeysightAnalyzer(CheckedInstrument):
                     f"{query} reads {found} after the measurement; it was prepared with {noted}.",
                     "The instrument was changed or reset: prepare the measurement again.",
                 )
-
-    def check_errors(self) -> None:
-        """Empty the error queue.
-
-        Raises
-        ------
-        OverloadError
-            If an entry reports an overload.
-        RejectedCommandError
-            If there is any other entry.
-
-        """
-        if entries := self._drain():
-            text = "; ".join(entries)
-            if "overload" in text.lower():
-                raise OverloadError(self.described, f"reports {text}.", "Reduce the power at its input.")
-            raise RejectedCommandError(
-                self.described,
-                f"reports {text}.",
-                "The command was not carried out: compare it with the instrument's manual and limits.",
-            )
 
     # --- blocks ------------------------------------------------------------------------------------------------------
 

@@ -329,16 +329,20 @@ class CheckedInstrument(VisaInstrument):
 
         Raises
         ------
+        OverloadError
+            If an entry reports an overload.
         RejectedCommandError
-            Naming the entries and the last command, if there are any.
+            Naming the entries and the last command, if there are any others.
 
         """
         last_command = self._last_command
-        entries = self._drain()
+        entries = "; ".join(self._drain())
+        if "overload" in entries.lower():
+            raise OverloadError(self.described, f"reports {entries}.", "Reduce the power at its input.")
         if entries:
             raise RejectedCommandError(
                 self.described,
-                f"reports {'; '.join(entries)} (last command {last_command!r}).",
+                f"reports {entries} (last command {last_command!r}).",
                 "The command was not carried out: compare it with the instrument's manual and limits.",
             )
 

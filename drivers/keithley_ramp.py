@@ -1,7 +1,7 @@
-"""Ramps on the trigger model of a Keithley 2450: the source walks through a list of levels by itself.
+"""Ramps on the trigger model of a Keithley 2450: the source steps through a list of levels by itself.
 
 The predefined sweeps (`:SOUR:SWE:...`) switch the output off at their end, at whatever level that is: they are of no
-use here. Instead a list of levels is walked through by blocks of its own, with the output left as it is::
+use here. Instead a trigger model steps through a list of levels, with the output left as it is::
 
     1  recall the first level
     2  wait for the interval
@@ -15,7 +15,7 @@ every ramp. What the manuals say, and what follows from it here:
 - After the last level of a list comes the first again, which would be a jump. The target stands at the end of the list
   three times, and the counter aims at the second: neither one turn too many nor one too few leaves it.
 - `:SOUR:LIST:VOLT` takes 100 values. A ramp is not longer than that, so nothing is appended, the list is read back
-  whole, and a source whose client has died walks on for seconds at most.
+  whole, and a source whose client has died goes on for seconds at most.
 - An entry of the list holds all settings of the source at the time it was made. The range must be fixed before, or it
   would switch over in mid-ramp.
 - The state is refreshed every 100 ms only: it may be that of before for as long.
@@ -81,15 +81,15 @@ class TriggerModelRamp(CheckedInstrument):
         self.discard_errors()
         resolution = self._check_levels(levels)
         interval = max(interval, SHORTEST_DELAY)
-        walked = [*levels, *[levels[-1]] * REPEATED]
-        self.write(":SOUR:LIST:VOLT " + ",".join([f"{level:.10g}" for level in walked]))
+        loaded = [*levels, *[levels[-1]] * REPEATED]
+        self.write(":SOUR:LIST:VOLT " + ",".join([f"{level:.10g}" for level in loaded]))
         self.check_errors()
-        held = self.ask_numbers(":SOUR:LIST:VOLT?", len(walked))
-        if not all(abs(found - level) <= resolution for found, level in zip(held, walked, strict=True)):
+        held = self.ask_numbers(":SOUR:LIST:VOLT?", len(loaded))
+        if not all(abs(found - level) <= resolution for found, level in zip(held, loaded, strict=True)):
             raise SettingError(
                 self.described,
-                f"holds other levels than the {len(walked)} of the ramp that were loaded "
-                f"({held[0]:g} to {held[-1]:g} V instead of {walked[0]:g} to {walked[-1]:g} V).",
+                f"holds other levels than the {len(loaded)} of the ramp that were loaded "
+                f"({held[0]:g} to {held[-1]:g} V instead of {loaded[0]:g} to {loaded[-1]:g} V).",
                 "The ramp was not started.",
             )
         self.write(
@@ -104,12 +104,12 @@ class TriggerModelRamp(CheckedInstrument):
         self.write(":INIT")
 
     def ramp_running(self) -> bool:
-        """Whether the source is still walking. Its state is known 0.1 s after the start, not before.
+        """Whether the ramp is running. Its state is known 0.1 s after the start, not before.
 
         Raises
         ------
         SettingError
-            If the model did not come to its end: never started, failed, or stopped by somebody.
+            If the model did not come to its end: never started, failed, or stopped from elsewhere.
 
         """
         state = self._trigger_state()
@@ -126,7 +126,7 @@ class TriggerModelRamp(CheckedInstrument):
         )
 
     def halt_ramp(self) -> None:
-        """Stop where it is, and forget the ramp; harmless where none is running.
+        """Stop where it is, and clear the ramp; harmless where none is running.
 
         Raises
         ------
@@ -141,7 +141,7 @@ class TriggerModelRamp(CheckedInstrument):
                 raise SettingError(
                     self.described,
                     f"trigger model is still {state} {PATIENCE:g} s after ':ABOR'.",
-                    "The source may be walking by itself: look at the front panel.",
+                    "The source may still be ramping: look at the front panel.",
                 )
         self.write(':TRIG:LOAD "Empty"')
 

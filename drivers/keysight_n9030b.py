@@ -115,7 +115,7 @@ class KeysightN9030B(KeysightAnalyzer, QCoDeSKeysightN9030B):
         ):
             self.apply(header, number, tolerance=tolerance)
         self.check_errors()
-        self.ask(":STAT:QUES:INT?")  # forget overloads of earlier sweeps
+        self.ask(":STAT:QUES:INT?")  # clear overloads of earlier sweeps
         self._noise_bandwidth = self.known_number(":BAND:RES?")
         queries = (
             ":UNIT:POW?", ":BAND:TYPE?", ":BAND:RES?", ":AVER:TYPE?", ":AVER:COUN?", ":TRAC1:TYPE?", ":DET:TRAC?",
@@ -162,7 +162,7 @@ class KeysightN9030B(KeysightAnalyzer, QCoDeSKeysightN9030B):
         return np.asarray(power / self._noise_bandwidth)
 
     def _check_status(self) -> None:
-        """Raise what the instrument knows against the trace it has just sent."""
+        """Raise what the instrument reports of the trace it has just sent."""
         queries = (":STAT:QUES:INT:COND?", ":STAT:QUES:INT?")
         for query, answer in zip(queries, self.ask_each(queries), strict=True):
             if not answer.lstrip("+").isdigit():

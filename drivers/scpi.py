@@ -63,12 +63,12 @@ class CheckedInstrument(VisaInstrument):
         return f"{self.name} ({self._visa_name})"
 
     def connect_message(self, idn_param: str = "IDN", begin_time: float | None = None) -> None:
-        """Log the connection. QCoDeS prints it, but standard output belongs to whoever runs labnis."""
+        """Log the connection. QCoDeS prints it, but standard output belongs to the command."""
         self.log.info("Connected to %s: %s", self.described, self.parameters[idn_param].get())
         self._identity = self.ask("*IDN?").strip()
 
     def device_clear(self) -> None:
-        """Forget what the instrument still has to say. A socket is read empty, for it has no other way.
+        """Discard pending answers. A socket is read empty, because it cannot be cleared otherwise.
 
         Raises
         ------
@@ -329,21 +329,25 @@ class CheckedInstrument(VisaInstrument):
 
         Raises
         ------
+        OverloadError
+            If an entry reports an overload.
         RejectedCommandError
-            Naming the entries and the last command, if there are any.
+            Naming the entries and the last command, if there are any others.
 
         """
         last_command = self._last_command
-        entries = self._drain()
+        entries = "; ".join(self._drain())
+        if "overload" in entries.lower():
+            raise OverloadError(self.described, f"reports {entries}.", "Reduce the power at its input.")
         if entries:
             raise RejectedCommandError(
                 self.described,
-                f"reports {'; '.join(entries)} (last command {last_command!r}).",
+                f"reports {entries} (last command {last_command!r}).",
                 "The command was not carried out: compare it with the instrument's manual and limits.",
             )
 
     def discard_errors(self) -> None:
-        """Empty the error queue of what others left in it, into the log."""
+        """Move older entries of the error queue into the log."""
         for entry in self._drain():
             self.log.warning("%s had an older entry in its error queue: %s", self.described, entry)
 

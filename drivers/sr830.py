@@ -78,7 +78,7 @@ class SR830(CheckedInstrument, QcodesSR830):
         self.apply("SENS", scale)
         self.apply("SLVL", round(amplitude, 3), tolerance=1.1e-3)
         self.check_errors()
-        self.ask("LIAS?")  # forget overloads of the former setting
+        self.ask("LIAS?")  # clear overloads of the former setting
         self._prepared = True
 
     @staticmethod
@@ -137,7 +137,7 @@ class SR830(CheckedInstrument, QcodesSR830):
 
     def _read(self) -> complex:
         """One attempt of `read`: from the first question to the last, for asking for the status also clears it."""
-        self.ask_integer("LIAS?")  # bits latch: forget those of the way here
+        self.ask_integer("LIAS?")  # bits latch: clear earlier ones
         x, y = self.ask_numbers("SNAP?1,2", 2)
         status = self.ask_integer("LIAS?")
         if self._prepared and self.ask_integer("*ESR?") & POWER_ON:

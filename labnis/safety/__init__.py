@@ -1,1 +1,1 @@
-"""What keeps device and fridge safe: interlocks, stop requests, invalid readings, the guardian, the way to zero."""
+"""What keeps device and fridge safe: interlocks, stop requests, invalid readings, the guardian, ramping to zero."""

@@ -6,7 +6,7 @@ guardian opens the bias source itself, ramps it to zero from its read-back value
 and switches the output off; then it brings the station's set-points to their ends. It has everything it needs imported
 before the run starts, ignores the signals of the run's terminal, and never touches an instrument while the run lives.
 
-What no process can do is act when the whole computer loses power: use the source's own limits for that.
+No process can act when the whole computer loses power: use the source's own limits for that.
 """
 
 import json
@@ -81,7 +81,7 @@ def guarded(station: Path, *, on_loss: Callable[[str], None]) -> Iterator[None]:
 
 
 RELEASE, FAILED = "release", "failed"
-"""Last words of a run to its guardian: the bias is at zero; or it could not be brought there. Silence is death."""
+"""Last line of a run to its guardian: the bias is at zero; or it could not be brought there."""
 
 
 def _say(process: "subprocess.Popen[str]", line: str) -> None:

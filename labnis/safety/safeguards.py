@@ -27,7 +27,7 @@ Data_co = TypeVar("Data_co", covariant=True)
 
 
 class Stopped(Exception):  # noqa: N818  # no error: it ends a procedure that waits
-    """Raised inside a procedure that waits when the run is to stop; the run knows why."""
+    """Raised inside a procedure that waits when the run is to stop."""
 
 
 class _Moved(Exception):  # noqa: N818  # no error: it ends an acquisition that has to be made again

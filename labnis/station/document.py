@@ -21,7 +21,7 @@ from labnis.errors import ConfigurationError
 __all__ = ["Document", "Location", "read_document"]
 
 Location = tuple[str | int, ...]
-"""The way to a value: keys and list indices, from the top."""
+"""Where a value is: keys and list indices, from the top."""
 
 LARGEST_FILE = 64 * 1024
 """Bytes. A full station file has 3 kB; this size still parses in well under a second."""

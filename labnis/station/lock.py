@@ -60,12 +60,12 @@ class Holder:
 
 
 def holder_of_station(path: Path, folder: Path | None = None) -> Holder | None:
-    """Who holds the station file at `path` now; None if nobody does.
+    """The process that holds the station file at `path` now; None if there is none.
 
     Raises
     ------
     BusyError
-        Somebody does, but has not said who.
+        A process holds it, but its note cannot be read.
 
     """
     place = _shared_folder() if folder is None else folder
@@ -121,7 +121,7 @@ def _hold_one(name: str, folder: Path) -> Iterator[None]:
         raise ConfigurationError(
             f"{lock.lock_file}: the lock of {name} cannot be used: {error.strerror or error}; "
             "without it two programs could drive one instrument. Make the file writable for you, or remove it if "
-            "nobody measures."
+            "no measurement is running."
         ) from error
     try:
         _write_note(name, note)
@@ -143,7 +143,7 @@ def _shared_folder() -> Path:
     folder = Path(tempfile.gettempdir()) / "labnis-locks"
     with contextlib.suppress(FileExistsError):
         folder.mkdir()
-        folder.chmod(0o1777)  # everyone may lock, nobody may remove the file of another
+        folder.chmod(0o1777)  # everyone may lock, but not remove the file of another user
     return folder
 
 

@@ -1,4 +1,4 @@
-"""A bias source from an instrument class that knows nothing of roles, by the names of its parameters."""
+"""A bias source from an instrument class without the methods of the role, by the names of its parameters."""
 
 import math
 from typing import Any

@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Literal
 
+from drivers.errors import ComplianceError, OverloadError
 from labnis.errors import ConfigurationError, InterlockError, RequestError
 from labnis.experiment.events import Observer
 from labnis.experiment.session import Session, TrafficRecord
@@ -14,7 +15,7 @@ from labnis.safety.guardian import guarded
 from labnis.safety.stop_requests import StopRequest, stop_on_signals
 from labnis.station import StationConfig, load_station, open_station
 from labnis.storage import check_data_root
-from sim_instruments import Twin, open_twin
+from sim_instruments import Errors, Twin, open_twin
 
 __all__ = ["cooldown_for", "ledger_of", "open_session", "twin_of"]
 
@@ -125,7 +126,9 @@ def twin_of(config: StationConfig, truth: Path | str | None, seed: int | None) -
     file = Path(truth) if truth is not None else config.twin
     if file is None:
         raise ConfigurationError(f"{config.path}: labnis.twin.file is missing; name a truth file there or by --twin")
-    with open_twin(file, seed=seed, wiring=config.wiring_record(), instruments=config.simulated_instruments()) as twin:
+    errors = Errors(overload=OverloadError, compliance=ComplianceError)
+    instruments = config.simulated_instruments()
+    with open_twin(file, seed=seed, wiring=config.wiring_record(), instruments=instruments, errors=errors) as twin:
         yield twin
 
 

@@ -101,9 +101,11 @@ def lacks(kind: type, missing: list[str], spec: RoleSpec) -> str:
     )
 
 
-def output_of(spec: SetpointSpec, instrument: Any, described: str) -> Switch | None:
-    """The switch of a set-point's output; None where it names none."""
+def output_of(spec: SetpointSpec, instrument: Any, described: str, *, stands_in: bool = False) -> Switch | None:
+    """The switch of a set-point's output; None where it names none. One that `stands_in` has methods for it."""
     if spec.output is None:
         return None
+    if stands_in:
+        return Switch(instrument, "output_enabled", described, ("output_on", "output_off"))
     part = instrument if spec.channel is None else part_of(instrument, str(spec.channel))
     return Switch(part, spec.output, described, spec.switch)

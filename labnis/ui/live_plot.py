@@ -12,6 +12,7 @@ from labnis.ui.figures import draw_data
 
 __all__ = ["LivePlot"]
 
+
 class LivePlot:
     """Observer that draws into one matplotlib window per run; without a screen the figure is only kept in memory.
 

@@ -3,10 +3,11 @@
 import math
 from typing import Any
 
-from drivers.errors import OverloadError
 from qcodes.instrument import InstrumentChannel, VisaInstrument
 from qcodes.instrument_drivers.Keithley import Keithley2400 as QcodesKeithley2400
 from qcodes.instrument_drivers.stanford_research import SR860 as QcodesSR860  # noqa: N811  # an instrument's name
+
+from drivers.errors import OverloadError
 
 
 class Keithley2400(QcodesKeithley2400):

@@ -212,9 +212,10 @@ def test_a_station_file_of_an_earlier_version_gives_the_same_results_and_is_told
         assert "ok" in lines[name]
     assert results["old"] == results["new"]
     assert largest_pull(results["old"]) < 4
-    assert {name: len(found) for name, found in warned.items()} == {"old": 1, "new": 0}
+    (message,) = warned["old"]
+    assert warned["new"] == set()
     for line in (LOCKIN.strip(), CURRENT.strip(), "amplifiers:", "device:"):
-        assert line in warned["old"].copy().pop()
+        assert line in message
         assert any(shown.startswith(line) for shown in lines["old"])
         assert not any(shown.startswith(line) for shown in lines["new"])
 

@@ -85,7 +85,7 @@ class KeysightAnalyzer(CheckedInstrument):
         """Body of `start`: begin the sweeps and return at once; they are never triggered twice."""
         self.require_preparation()
         self._complete = False
-        self.ask_integer("*ESR?")  # the end of earlier sweeps must not count
+        self.again(lambda: self.ask_integer("*ESR?"))  # the end of earlier sweeps must not count
         self.write(f"{self.BEGIN};*OPC")
 
     def finished(self) -> bool:

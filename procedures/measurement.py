@@ -27,7 +27,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pymeasure.experiment import Procedure
+from pymeasure.experiment import Parameter, Procedure
 
 from drivers.roles import Roles
 from procedures.sweep_parameter import SweepParameter
@@ -75,6 +75,17 @@ class Measurement(Procedure):  # type: ignore[misc]  # pymeasure has no type inf
     """Number of the point to begin with; more than 0 where a run is resumed."""
     present: dict[str, float]
     """Set-points of the present point by column."""
+
+    def __init__(self, **settings: Any) -> None:
+        unknown = settings.keys() - type(self)._parameter_names()
+        if unknown:
+            raise TypeError(f"{type(self).__name__} has no parameter {', '.join(sorted(unknown))}")
+        super().__init__(**settings)
+        self.parameter_values()  # converts and checks what was given; pymeasure takes it as it is
+
+    @classmethod
+    def _parameter_names(cls) -> set[str]:
+        return {name for name in dir(cls) if isinstance(getattr(cls, name), Parameter)}
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -180,4 +191,5 @@ class Measurement(Procedure):  # type: ignore[misc]  # pymeasure has no type inf
         traces = {label: row.pop(label) for label in self.TRACES if label in row}
         if traces:
             self.emit("trace", traces)
-        self.emit("results", self.present | row)
+        idle = {label: float("nan") for label in self.SETPOINTS}  # what this configuration does not sweep
+        self.emit("results", idle | self.present | row)

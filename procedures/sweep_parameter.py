@@ -56,7 +56,7 @@ class SweepParameter(Parameter):  # type: ignore[misc]  # pymeasure has no type 
 
     def __str__(self) -> str:
         """As a GUI or a file header shows it; `convert` understands it."""
-        return ",".join(f"{point!r}" for point in self._value) if self.is_set() else ""
+        return ",".join(f"{point!r}" for point in self.value) if self.is_set() else ""
 
 
 def _parsed(text: str) -> tuple[float, ...]:

@@ -20,7 +20,7 @@ from drivers import roles
 from labnis.experiment.request import procedure_names
 from labnis.station import load_station, open_station
 from labnis.station.role_check import missing_members
-from sim_instruments import ADDRESSES, SHIPPED_TRUTH
+from sim_instruments import SHIPPED_TRUTH, open_twin
 
 ROOT = Path(__file__).parents[1]
 SHIPPED = ("labnis", "drivers", "procedures", "sim_instruments")
@@ -113,8 +113,9 @@ def test_driver_module_offers_one_documented_instrument(name: str) -> None:
 
 def test_every_driver_fills_exactly_one_role_with_the_arguments_that_the_role_gives() -> None:
     config = load_station(ROOT / "station.yaml")
-    everything = {"required_roles": list(INSTRUMENT_ROLES), "visalib": f"{SHIPPED_TRUTH}@labnis"}
-    with open_station(config, addresses=ADDRESSES, **everything) as station:
+    simulated = {"wiring": config.wiring_record(), "instruments": config.simulated_instruments()}
+    with open_twin(SHIPPED_TRUTH, seed=1, **simulated) as twin, open_station(config, twin=twin) as station:
+        station.open(INSTRUMENT_ROLES)
         for name, role in INSTRUMENT_ROLES.items():
             player = station.source if name == "bias" else getattr(station.roles, name)
             assert [r for r in INSTRUMENT_ROLES.values() if not missing_members(player, r)] == [role], type(player)

@@ -36,24 +36,16 @@ def ls(
     """List the runs in the data folder."""
     folder = data or load_station(station).data
     table = Table(box=None, padding=(0, 1, 0, 0))  # seven columns in the 80 characters of a narrow terminal
-    for heading in ("run", "start", "procedure", "cooldown", "rows", "status", "simulated", "tags"):
-        table.add_column(heading, no_wrap=heading not in ("cooldown", "status"), overflow="fold")
-    for summary in list_runs(folder):
-        if not set(tag or ()) <= set(summary.tags):
-            continue
+    found = list_runs(folder, tags=tag or ())
+    tagged = ("tags",) if any(summary.tags for summary in found) else ()
+    for heading in ("run", "start", "procedure", "cooldown", "rows", "status", "simulated", *tagged):
+        table.add_column(heading, no_wrap=heading not in ("cooldown", "status", "tags"), overflow="fold")
+    for summary in found:
         start = summary.start.strftime("%Y-%m-%d %H:%M:%S") if summary.start else ""
         status = summary.status if summary.status != "unreadable" else f"unreadable: {summary.reason}"
         simulated = {True: "simulated", False: "", None: "?"}[summary.simulated]
-        texts = (
-            summary.run_id,
-            start,
-            summary.procedure,
-            summary.cooldown,
-            str(summary.rows),
-            status,
-            simulated,
-            " ".join(summary.tags),
-        )
+        texts = [summary.run_id, start, summary.procedure, summary.cooldown, str(summary.rows), status, simulated]
+        texts += [" ".join(summary.tags) for _ in tagged]
         table.add_row(*(escape(shown(text)) for text in texts))
     Console().print(table)
 

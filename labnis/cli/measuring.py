@@ -19,7 +19,7 @@ from labnis.experiment.opening import open_session
 from labnis.experiment.preflight import needed_roles
 from labnis.experiment.request import configured_calibration, configured_procedure, find_procedure, read_queue
 from labnis.experiment.run import Run
-from labnis.station import load_station
+from labnis.station import StationConfig, load_station
 from labnis.storage import find_run, list_runs, read_metadata
 from labnis.ui.terminal import TerminalDisplay, estimate_table, preflight_table
 from labnis.visa_log.session_record import recorded
@@ -60,13 +60,9 @@ def calibrate(options: MeasurementOptions, settings: SetOption = None) -> None:
     """Measure I–V, reflection and emitted power, and log gap, resistance, temperature, rates, gain and noise."""
     config = load_station(options.station)
     steps = configured_calibration(assignments(settings))
-    possible = [step for step in steps if set(step.REQUIRES) <= set(config.roles)]
+    possible = _possible(steps, config)
     if not possible:
         raise RequestError(f"{config.path}: no step of the calibration can be measured with its roles")
-    for step in steps:
-        if step not in possible:
-            missing = ", ".join(role for role in step.REQUIRES if role not in config.roles)
-            typer.echo(f"labnis: {type(step).__name__} is left out: the station has no role {missing}", err=True)
     runs = _measure([_request(step, options) for step in possible], options, config)
     wanted = [name for step in possible for name in analyses_of(step)[0].results]
     missing_results = [name for name in wanted if not any(name in one.results for one in runs)]
@@ -108,6 +104,25 @@ def queue(
     _measure(requests, options, config)
 
 
+def _possible(steps: list[Procedure], config: StationConfig) -> list[Procedure]:
+    """Steps of the calibration for which the station has the roles, and the results of the steps before."""
+    possible: list[Procedure] = []
+    for step in steps:
+        name = type(step).__name__
+        missing = [role for role in step.REQUIRES if role not in config.roles]
+        known = {analysis.name for earlier in possible for analysis in analyses_of(earlier)}
+        needed = [
+            need for analysis in analyses_of(step) for need in getattr(analysis, "needs", ()) if need not in known
+        ]
+        if missing:
+            typer.echo(f"labnis: {name} is left out: the station has no role {', '.join(missing)}", err=True)
+        elif needed:
+            typer.echo(f"labnis: {name} is left out: it needs the results of {', '.join(needed)}", err=True)
+        else:
+            possible.append(step)
+    return possible
+
+
 def _request(procedure: Procedure, options: MeasurementOptions) -> Request:
     return Request(procedure, options.tag or [], options.note)
 
@@ -119,7 +134,7 @@ def _newest_unfinished(folder: Path) -> Path:
     return unfinished[-1]
 
 
-def _measure(requests: list[Request], options: MeasurementOptions, config: Any) -> list[Run]:
+def _measure(requests: list[Request], options: MeasurementOptions, config: StationConfig) -> list[Run]:
     """Run what is asked for, in order, in one session, and print what came out."""
     procedures = [request.procedure for request in requests]
     until = options.until or []

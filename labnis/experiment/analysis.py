@@ -80,7 +80,7 @@ def load_class(path: str, what: str) -> type:
     except ImportError as error:
         raise RequestError(f"{what} {path!r}: {error}") from error
     if not inspect.isclass(found):
-        raise RequestError(f"{what} {path!r}: there is no such class; a dotted path to one is needed")
+        raise RequestError(f"no {what} {path!r}: a dotted path to a class is needed")
     return found
 
 

@@ -68,13 +68,13 @@ def open_session(
 
     """
     if not dry_run and (twin is not None or seed is not None):
-        raise RequestError("a twin and its seed belong to the simulated fridge; give them together with a dry run")
+        raise RequestError("--twin and --seed belong to the simulated fridge; give them together with a dry run")
     config = station if isinstance(station, StationConfig) else load_station(Path(station))
     folder = check_data_root(Path(data) if data is not None else config.data)
     with ExitStack() as stack:
         simulated = stack.enter_context(twin_of(config, twin, seed)) if dry_run else None
         ledger = ledger_of(config, Path(data) if data is not None else None)
-        cooldown = cooldown_for(ledger, dry_run=dry_run)
+        cooldown = cooldown_for(ledger, dry_run=dry_run, where="" if data is None else f" --data {data}")
         stop = stack.enter_context(stop_on_signals())
         # Entered before the station: the guardian ends last, when everything is closed.
         guard = _guardian(config, stack.enter_context(ExitStack()), stop) if simulated is None else _no_guardian
@@ -132,8 +132,17 @@ def twin_of(config: StationConfig, truth: Path | str | None, seed: int | None) -
         yield twin
 
 
-def cooldown_for(ledger: Ledger, *, dry_run: bool) -> str:
+def cooldown_for(ledger: Ledger, *, dry_run: bool, where: str = "") -> str:
     """Name of the cooldown to log to. A dry run without one logs to a closed cooldown of its own.
+
+    Parameters
+    ----------
+    ledger
+        To look in.
+    dry_run
+        Whether the fridge is simulated.
+    where
+        Options with which the ledger was chosen, for the message.
 
     Raises
     ------
@@ -146,8 +155,7 @@ def cooldown_for(ledger: Ledger, *, dry_run: bool) -> str:
         return current.name
     if not dry_run:
         raise ConfigurationError(
-            f"no cooldown is in progress in the ledger {ledger.url}; start one with `labnis cooldown start NAME`, with "
-            "the same --station and --data"
+            f"no cooldown is in progress in the ledger {ledger.url}; start one with `labnis cooldown start NAME{where}`"
         )
     if DRY_RUN_COOLDOWN not in {c.name for c in ledger.cooldowns()}:
         ledger.start_cooldown(DRY_RUN_COOLDOWN, note="dry runs outside any cooldown")

@@ -160,7 +160,7 @@ class Recorder:
         self._on_overlap = on_overlap
         self._on_row = on_row
         self._percent = 0.0
-        self._left_out: set[str] = set()
+        self._left_out: set[str] = set(getattr(procedure, "SETPOINTS", ())) - self._scalars.keys()
         self._point: int | None = None
         self._trace: dict[str, Any] = {}
         self._table = _Table(writer.layout) if keep else None

@@ -28,8 +28,7 @@ def refused(labnis: Commands, bias: BiasLog, tmp_path: Path, arguments: str, *wa
 STATIONS = {
     "unknown key": ("  data: data", "  dta: data", "  dta: data", ("labnis.dta: unknown key", "allowed are roles,")),
     "unknown limit": ("    ramp_rate:", "    ramp:", "    ramp:", ("labnis.limits.ramp: unknown key", "ramp_rate")),
-    "no bias role": ("    bias: keithley\n", "", "  roles:", ("labnis.roles.bias: missing",)),
-    "no vna role": ("    vna: n5222b\n", "", "  roles:", ("labnis.roles.vna: missing", "n5222b")),
+    "no bias role": ("    bias: keithley ", "    # bias: keithley ", "  roles:", ("labnis.roles.bias: missing",)),
     "role of nobody": ("vna: n5222b\n", "vna: n5223b\n", "vna:", ("labnis.roles.vna", "'n5223b'", "keithley, sr830")),
     "wrong type": (
         "compliance: 5.0e-6",
@@ -39,7 +38,7 @@ STATIONS = {
     ),
     "impossible": ("maximum_bias: 6.0e-3", "maximum_bias: -6.0e-3", "maximum_bias:", ("limits.maximum_bias", "-0.006")),
     "no such driver": ("drivers.sr830.SR830", "drivers.sr831.SR831", "drivers.sr831", ("sr830.type", "drivers.sr831")),
-    "corrupt": ("  roles:\n", "  roles: [\n", "    lockin:", ("not valid YAML",)),
+    "corrupt": ("    fridge: lakeshore\n", "    fridge: [lakeshore\n", "  wiring:", ("not valid YAML",)),
 }
 
 
@@ -115,7 +114,7 @@ SETTINGS = {
     "maximum_bias=-1e-3": ("IVSweep.maximum_bias", "a number from 0"),
     "maximum_bias=0": ("more than 0", "0.006 V"),
     "EmittedPowerVsBias.maximum_bias=6.001e-3": ("EmittedPowerVsBias would go to a bias of 0.006001 V", "0.006 V"),
-    "nonsense=1": ("no step", "'nonsense'", "averages, center,"),
+    "nonsense=1": ("no step", "'nonsense'", "averages, bias_points, center,"),
     "IVSweep.averages=3": ("IVSweep has no parameter 'averages'", "points"),
     "Nonsense.points=30": ("no step", "'Nonsense.points'", "IVSweep, ReflectionVsBias, EmittedPowerVsBias"),
     "points": ("--set 'points'", "name=value"),

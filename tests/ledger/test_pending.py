@@ -3,9 +3,8 @@
 from pathlib import Path
 
 import pytest
-from labnis.ledger.pending import enter_pending, keep_pending
 
-from labnis.ledger import Ledger, NewCalibration, open_ledger
+from labnis.ledger import Ledger, NewCalibration, enter_pending, keep_pending, open_ledger
 
 ENTRIES = [
     NewCalibration(

@@ -5,7 +5,6 @@ import math
 from pathlib import Path
 
 import pytest
-from procedures.bias_procedure import BiasProcedure
 from pymeasure.experiment import FloatParameter, Procedure
 
 import procedures
@@ -13,6 +12,7 @@ from labnis.experiment.preflight import check_request
 from labnis.experiment.recorder import declared_columns
 from labnis.experiment.request import configured_calibration, configured_procedure, find_procedure, procedure_names
 from labnis.station import load_station
+from procedures.bias_sweep import BiasSweep
 from tests.run.bench import ROOT
 
 KINDS = [getattr(procedures, name) for name in procedure_names()]
@@ -24,7 +24,7 @@ def test_the_package_is_the_real_one_and_not_this_folder() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_documented_with_units_and_in_roles_that_the_station_fills(kind: type[BiasProcedure]) -> None:
+def test_documented_with_units_and_in_roles_that_the_station_fills(kind: type[BiasSweep]) -> None:
     assert issubclass(kind, Procedure)
     assert inspect.getdoc(kind)
     assert all(inspect.getdoc(getattr(kind, name)) for name in ("startup", "execute"))
@@ -40,7 +40,7 @@ def test_documented_with_units_and_in_roles_that_the_station_fills(kind: type[Bi
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_defaults_lie_within_the_shipped_limits_and_the_duration_is_known(kind: type[BiasProcedure]) -> None:
+def test_defaults_lie_within_the_shipped_limits_and_the_duration_is_known(kind: type[BiasSweep]) -> None:
     procedure = kind()
     check_request(procedure, load_station(ROOT / "station.yaml"))
     assert len(procedure.biases()) == procedure.points

@@ -31,7 +31,7 @@ def test_three_commands_give_what_one_calibration_gives(labnis: Commands) -> Non
         answer = labnis(f"run {name} --dry-run --json --data shared --set {points} --seed {len(runs)}")
         assert answer.code == 0, answer.err
         found = json.loads(answer.out)
-        agrees(found["results"], expected)
+        agrees({key: one for key, one in found["results"].items() if "." not in key}, expected)
         used = read_metadata(Path(found["runs"][0]))["calibrations"]
         assert [entry["run"] for entry in used] == runs[-1:]
         if runs:
@@ -44,7 +44,7 @@ def test_emitted_power_alone_keeps_the_data_and_says_what_is_missing(tmp_path: P
     assert answer.code == 0
     found = json.loads(answer.out)
     assert found["results"] == {}
-    assert "no fit: the gain needs the damping rates: run ReflectionVsBias" in answer.err
+    assert "no fit (emitted_power): the gain needs the damping rates: run ReflectionVsBias" in answer.err
     known = read_metadata(Path(found["runs"][0]))
     assert (known["status"], known["rows"], known["calibrations"]) == ("done", 5, [])
 

@@ -13,6 +13,7 @@ from labnis.station.bias.ramp import SHARE_OF_RATE
 
 __all__ = [
     "ALWAYS_ON",
+    "PARAMETERS_OF_A_SOURCE",
     "PROTOCOLS",
     "SPECS",
     "STANDARD_KINDS",

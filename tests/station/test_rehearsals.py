@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import pyvisa
 
 import labnis
 from labnis.errors import InterlockError, LabnisWarning
 from labnis.experiment.request import configured_procedure, find_procedure
+from labnis.safety.make_safe import make_safe
 from labnis.station import OpenStation, load_station, open_station
 from sim_instruments import SHIPPED_TRUTH
 from tests.run.bench import STATION_TEXT, Answer, Commands, changed
@@ -179,6 +181,22 @@ def _is_safe(station: OpenStation) -> None:
         assert not station.source.output_enabled()
 
 
+def test_zero_for_a_source_without_a_switch_and_for_what_a_killed_run_has_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("labnis.station.lock._shared_folder", lambda: tmp_path)
+    station = load_station(on_the_bench("qdac2_gate_dmm", tmp_path))
+    manager = pyvisa.ResourceManager(station.visalib or "")
+    qdac: Any = manager.open_resource(station.address("qdac") or "", read_termination="\n", write_termination="\n")
+    for left in ("sour1:rang LOW", "sour1:volt:mode fix;:sour1:volt 0.1", "sour2:volt:mode fix;:sour2:volt 0.2"):
+        qdac.write(left)
+    said = make_safe(station)
+    assert "the bias was 0.001 V with the output on" in said
+    assert "gate, qdac" in said
+    assert [float(qdac.query(f"sour{channel}:volt?")) for channel in (1, 2)] == [0.0, 0.0]
+    manager.close()
+
+
 PREAMPLIFIER = "    amplifiers:\n      preamplifier: {gain: 1.0e+7}   # V/A, negative if it inverts\n"
 LOCKIN = "    lockin: {instrument: sr830, amplifier: preamplifier}\n"
 ISLAND = "island: {volume: 6.0e-20, electron_phonon: 2.0e+9}"
@@ -243,6 +261,26 @@ BAD = {
     ),
     "no output": ("output: output, ", "", 7, "labnis.roles.bias: .*level and output are needed.*always_on"),
 }
+
+
+@pytest.mark.parametrize(
+    ("old", "name"),
+    [
+        ("level: source_voltage", "source_volts"),
+        ("[enable_source,", "turn_on"),
+        ("parameter: aux_in_1", "aux_in_5"),
+        ("parameter: x,", "X"),
+    ],
+)
+def test_check_finds_properties_that_a_class_of_pymeasure_has_not(
+    old: str, name: str, command: Command, tmp_path: Path
+) -> None:
+    text = (SETUPS / "pymeasure.yaml").read_text(encoding="utf-8")
+    station = tmp_path / "station.yaml"
+    station.write_text(changed(text, old, re.sub(r"\w+(?=,?$)", name, old)), encoding="utf-8")
+    answer = command("check", station)
+    assert answer.code == 2
+    assert re.search(rf"line \d+: labnis.roles.\w+: \w+ is a \w+, which has no {name}$", " ".join(answer.err.split()))
 
 
 @pytest.mark.parametrize(("old", "new", "line", "message"), BAD.values(), ids=BAD)

@@ -213,9 +213,9 @@ class OpenStation:
         except LookupError as error:
             raise self.config.error(("labnis", "roles", role), str(error)) from error
         if isinstance(spec, SetpointSpec):
-            output = None
-            if spec.instrument in self._instruments:
-                output = output_of(spec, self._instruments[spec.instrument], self._described(spec))
+            stands_in = spec.instrument in self.stand_ins
+            part = player if stands_in else self._instruments[spec.instrument]
+            output = output_of(spec, part, self._described(spec), stands_in=stands_in)
             name = f"{role}, {self._described(spec)}"
             unit = spec.unit or getattr(player, "unit", "")
             player = RampedSetpoint(player, spec, self.clock, name=name, unit=unit, output=output)

@@ -87,6 +87,18 @@ class _SourceCurrent:
         return reading.current
 
 
+@contextlib.contextmanager
+def _without_warnings_of_qcodes() -> Iterator[None]:
+    """Keep QCoDeS's log to errors: it warns of every parameter that cannot be read, which a snapshot leaves out."""
+    qcodes = logging.getLogger("qcodes")
+    before = qcodes.level
+    qcodes.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        qcodes.setLevel(before)
+
+
 class OpenStation:
     """Open instruments in their roles; made by `open_station`.
 
@@ -301,7 +313,8 @@ class OpenStation:
         Of instruments that are not QCoDeS's it has the identity. Numbers that JSON does not have become the text
         "NaN", "Infinity" or "-Infinity".
         """
-        text = json.dumps(self._station.snapshot(update=True), cls=NumpyJSONEncoder)
+        with _without_warnings_of_qcodes():
+            text = json.dumps(self._station.snapshot(update=True), cls=NumpyJSONEncoder)
         snapshot: dict[str, Any] = json.loads(text, parse_constant=str)
         for name, instrument in self._instruments.items():
             if not isinstance(instrument, Instrument):

@@ -183,7 +183,7 @@ def test_the_same_messages_with_other_rows_are_a_matter_of_data(
         replay(sweep, tmp_path / "replayed")
     assert caught.value.exit_code == 7
     assert "row 0 (from 0) of " in str(caught.value)
-    assert "columns that differ: conductance, lockin_x. " in str(caught.value)
+    assert "columns that differ: conductance, lockin_x, lockin_y. " in str(caught.value)
 
 
 # --- records that are not whole --------------------------------------------------------------------------------------

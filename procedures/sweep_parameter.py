@@ -80,6 +80,6 @@ def _segment(text: str) -> Iterable[float]:
 
 
 def _number(text: str) -> float:
-    if "_" in text:
+    if "_" in text or not math.isfinite(float(text)):
         raise ValueError(f"{text!r} is no number")
     return float(text)

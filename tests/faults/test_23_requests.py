@@ -14,6 +14,7 @@ from pymeasure.experiment.parameters import Parameter
 import procedures
 from drivers.sr830 import SENSITIVITIES, SR830, TIME_CONSTANTS
 from labnis.experiment.request import procedure_names
+from procedures.sweep_parameter import MOST_POINTS, SweepParameter
 from tests.faults.measuring import Lab
 from tests.run.bench import Answer, Commands
 
@@ -50,6 +51,12 @@ def impossible(kind: str, name: str) -> st.SearchStrategy[str]:
     """Texts that the parameter `name` of the procedure `kind` must not take."""
     parameter: Parameter = getattr(procedures, kind)().parameter_objects()[name]
     nonsense = st.sampled_from(["nan", "inf", "-inf", "1e400", "", "1_0", "0x10", "many"])
+    if isinstance(parameter, SweepParameter):  # no points at all means: those of the other parameters
+        segments = st.sampled_from(
+            ["0:1e-3", "0:1e-3:1", "0:1e-3:-5", f"0:1e-3:{MOST_POINTS + 1}", "0:nan:5", "0,,1e-3"]
+        )
+        beyond = st.floats(min_value=BIAS_LIMIT, exclude_min=True).map(lambda bias: f"0:1e-3:5,{bias!r}")
+        return st.one_of(nonsense.filter(bool), segments, beyond, beyond.map(lambda text: text.replace(",", ",-")))
     if isinstance(parameter, ListParameter):
         return st.one_of(nonsense, st.sampled_from(["Sweep", "sweep ", "0", "informations", "['sweep']"]))
     if isinstance(parameter, IntegerParameter):
@@ -75,6 +82,9 @@ def test_whatever_no_parameter_can_be(kind: str, name: str, requests: Requests, 
 
 def beyond_by_an_ulp(kind: str, name: str) -> list[str]:
     parameter = getattr(procedures, kind)().parameter_objects()[name]
+    if isinstance(parameter, SweepParameter):
+        beyond = math.nextafter(BIAS_LIMIT, math.inf)
+        return [*(f"{end!r}:0:9" for end in (beyond, -beyond)), f"0,1e-3,2e-3,{-beyond!r}", "0:inf:9", f"0:1:{10**9}"]
     if isinstance(parameter, ListParameter):
         return ["", "nan", "0", *(f"{choice}s" for choice in parameter.choices)]
     if isinstance(parameter, IntegerParameter):

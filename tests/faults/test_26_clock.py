@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from labnis.cli import main
-from labnis.experiment import session as run_module
+from labnis.experiment import run_plan
 from labnis.storage import RunWriter, list_runs, read_events, read_metadata
 from tests.faults.measuring import SWEEP, Lab
 from tests.run.bench import BiasLog, Commands, write_station
@@ -90,7 +90,7 @@ def test_runs_on_both_sides_of_the_change_are_told_apart_and_in_order(
     """Begun an hour apart: in autumn at the same time of the clock on the wall, so only the offsets differ."""
     write_station(tmp_path)
     bias = BiasLog(monkeypatch)
-    monkeypatch.setattr(run_module, "datetime", WallClock)
+    monkeypatch.setattr(run_plan, "datetime", WallClock)
     labnis = Commands(monkeypatch, capsys)
     for hours in range(2):
         monkeypatch.setattr(WallClock, "moment", moment + 3600 * hours)

@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from labnis.ledger.pending import FOLDER, keep_pending
 
-from labnis.cli import preparing
-from labnis.ledger import Ledger, NewCalibration, open_ledger
+from labnis.experiment import opening
+from labnis.ledger import Ledger, NewCalibration, keep_pending, open_ledger
+from labnis.ledger._pending import FOLDER
 from labnis.storage import list_runs, read_metadata
 from tests.faults.measuring import ROOT, Lab
 from tests.run.bench import BiasLog, Commands, write_station
@@ -37,7 +37,7 @@ def locked(database: Path, how: str = "IMMEDIATE") -> Iterator[None]:
 def labnis(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Commands:
     """`labnis` that waits 50 ms for a locked ledger instead of 5 s; the lock lasts for the whole run in either case."""
     write_station(tmp_path)
-    monkeypatch.setattr(preparing, "open_ledger", functools.partial(open_ledger, wait=0.05))
+    monkeypatch.setattr(opening, "open_ledger", functools.partial(open_ledger, wait=0.05))
     commands = Commands(monkeypatch, capsys)
     assert commands("cooldown start CD1").code == 0
     return commands
@@ -52,8 +52,8 @@ def waiting(data: Path) -> list[Path]:
     return sorted((data / FOLDER).glob("*.json"))
 
 
-def entered(data: Path) -> list[str]:
-    return [entry.run_id for entry in open_ledger(data / "ledger.sqlite").calibrations("CD1")]
+def entered(data: Path) -> list[tuple[str, str]]:
+    return [(entry.run_id, entry.quantity) for entry in open_ledger(data / "ledger.sqlite").calibrations("CD1")]
 
 
 def test_a_run_with_a_locked_ledger_is_done_and_entered_once_by_the_next_command(
@@ -75,8 +75,9 @@ def test_a_run_with_a_locked_ledger_is_done_and_entered_once_by_the_next_command
     assert third.code == 0, third.err
     assert waiting(data) == []
     found = entered(data)
+    assert len(found) == len(set(found))
     for run in list_runs(data):
-        assert found.count(run.run_id) == 3  # gap, resistance and temperature: each once
+        assert {(run.run_id, name) for name in ("gap", "normal_resistance", "electron_temperature")} <= set(found)
 
 
 def test_a_ledger_that_goes_down_in_mid_run(labnis: Commands, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,8 +98,7 @@ def test_a_ledger_that_goes_down_in_mid_run(labnis: Commands, data: Path, monkey
 ENTERING = """\
 import sys
 from pathlib import Path
-from labnis.ledger import Ledger, open_ledger
-from labnis.ledger.pending import enter_pending
+from labnis.ledger import enter_pending, open_ledger
 data = Path(sys.argv[1])
 ledger = open_ledger(data / "ledger.sqlite")
 print("ready", flush=True)

@@ -1,4 +1,4 @@
-"""A bias source from an instrument class that knows nothing of roles, by the names of its parameters."""
+"""A bias source made of an instrument's parameters, named in the station file."""
 
 import math
 from typing import Any
@@ -21,14 +21,14 @@ class ParameterSource:
     instrument
         The instrument, or the channel of it that is the source.
     spec
-        Names its parameters.
+        Names of its parameters.
     described
         Name and address, for messages.
 
     Raises
     ------
     LookupError
-        It has no parameter of one of the names.
+        A parameter does not exist.
 
     """
 
@@ -46,12 +46,12 @@ class ParameterSource:
     def prepare(
         self, *, maximum_voltage: float, maximum_current: float, compliance: float, integration_time: float
     ) -> None:
-        """Choose the range and set what there is to set; level and output stay as they are.
+        """Choose the range and set compliance and integration time where named; level and output do not change.
 
         Raises
         ------
         SettingError
-            A setting is not held.
+            A setting reads back differently.
 
         """
         if self._range is not None:
@@ -76,7 +76,7 @@ class ParameterSource:
     def set_level(self, value: float) -> None:
         """Write one level (V)."""
         if not math.isfinite(value):
-            raise SettingError(self._described, f"a level of {value} V was asked for; nothing was sent.")
+            raise SettingError(self._described, f"a level of {value} V was requested; nothing was sent.")
         self._level.set(value)
 
     def level(self) -> float:
@@ -90,14 +90,14 @@ class ParameterSource:
 
 
 class Switch:
-    """An output that is on or off, whatever the driver calls these states.
+    """An output that is on or off, for any names of these states in the driver.
 
     Parameters
     ----------
     instrument
         The instrument, or the part of it that has the output.
     name
-        Parameter or property that is on or off.
+        Parameter or property of the state.
     described
         Name and address of the instrument, for messages.
     methods
@@ -117,7 +117,7 @@ class Switch:
         Raises
         ------
         SettingError
-            The answer is no state.
+            The answer is not a known state.
 
         """
         found = self._parameter.raw()
@@ -129,12 +129,12 @@ class Switch:
         return state
 
     def turn(self, *, on: bool) -> None:
-        """Switch it, and read it back. Drivers that call the states by words are told the words.
+        """Switch it, and read it back. Drivers with words for the states get the words.
 
         Raises
         ------
         SettingError
-            It is not in that state afterwards.
+            It reads another state afterwards.
 
         """
         if self._methods:

@@ -12,10 +12,10 @@ from labnis.station.role_spec import SetpointSpec
 __all__ = ["RampedSetpoint"]
 
 WINDOW = 1.0
-"""Time (s) over which the mean rate of a set-point does not exceed its limit, where it names no step."""
+"""Time (s) over which the mean rate of a set-point does not exceed its limit, by default."""
 
 PATIENCE, POLL = 10.0, 0.2
-"""How long (s) beyond the time of its ramp an instrument may need to arrive, and the time between two questions."""
+"""Time (s) beyond that of its ramp that an instrument may need to arrive, and the time between two queries."""
 
 
 class RampedSetpoint:
@@ -24,7 +24,7 @@ class RampedSetpoint:
     Parameters
     ----------
     target
-        Where the value is written and read back.
+        Parameter that is written and read back.
     spec
         Limits, rate and end, from the station file.
     clock
@@ -75,12 +75,12 @@ class RampedSetpoint:
         return self._level.read_back()
 
     def move_to(self, value: float) -> None:
-        """Ramp to `value` and prove it by reading back; an output that is off is switched on at 0 first.
+        """Ramp to `value` and verify it by reading back; an output that is off is switched on at 0 first.
 
         Raises
         ------
         RequestError
-            Beyond the limits; nothing was sent.
+            `value` is beyond the limits; nothing was sent.
         InstrumentError
             The instrument failed or does not hold the value.
 
@@ -99,12 +99,12 @@ class RampedSetpoint:
         self._ramp(self._level.read_back_twice(), value)
 
     def finish(self) -> str:
-        """Leave it as `at_end` says; one that is nowhere known is read back first.
+        """Move it to its end (`at_end`); an unknown level is read back first.
 
         Returns
         -------
         str
-            What was found and done, in one sentence.
+            Level found and action, in one sentence.
 
         Raises
         ------
@@ -124,7 +124,7 @@ class RampedSetpoint:
         return f"{self._name} was {before:.6g} {self.unit}; it is 0 now, read back"
 
     def _ramp(self, start: float, value: float) -> None:
-        """Ramp, and wait until it has arrived: a magnet follows what it was told."""
+        """Ramp, and wait until it has arrived: a magnet follows its set-point with a delay."""
         if start != value:
             self._executor.move(start, value)
         latest = self._clock.time() + self._limiter.time_of(value - start) + PATIENCE

@@ -315,7 +315,7 @@ def test_a_ramp_that_is_not_possible_sends_nothing(ready: Keithley2450, levels: 
 
 
 def test_a_range_that_is_not_fixed_is_refused(smu: Keithley2450) -> None:
-    with pytest.raises(SettingError, match="range by itself"):
+    with pytest.raises(SettingError, match="automatic voltage ranging"):
         smu.start_ramp(UP, 0.1)
 
 

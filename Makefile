@@ -35,7 +35,7 @@ $(NEWEST)/tested: $(NEWEST)/installed
 $(LOWEST)/tested: $(LOWEST)/installed
 	$(LOWEST)/bin/labnis --help > /dev/null
 	$(LOWEST)/bin/labnis calibrate --dry-run
-	$(LOWEST)/bin/python -m pytest -n auto --dist loadfile $(DEPENDENT) tests/ledger tests/test_pending.py
+	$(LOWEST)/bin/python -m pytest -n auto --dist loadfile $(DEPENDENT) tests/ledger
 
 # Five at once also on two cores: most of their time passes with waiting for instruments and ramps.
 test-faults: $(VENV)/installed

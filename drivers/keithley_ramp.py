@@ -1,7 +1,7 @@
-"""Ramps on the trigger model of a Keithley 2450: the source itself steps through a list of levels.
+"""Ramps on the trigger model of a Keithley 2450: the source steps through a list of levels by itself.
 
-The predefined sweeps (`:SOUR:SWE:...`) switch the output off at their end, at any level: they are not
-usable here. Instead separate blocks step through a list of levels and do not switch the output::
+The predefined sweeps (`:SOUR:SWE:...`) switch the output off at their end, at any level: they are not usable here.
+Instead a trigger model steps through a list of levels and does not switch the output::
 
     1  recall the first level
     2  wait for the interval
@@ -81,15 +81,15 @@ class TriggerModelRamp(CheckedInstrument):
         self.discard_errors()
         resolution = self._check_levels(levels)
         interval = max(interval, SHORTEST_DELAY)
-        walked = [*levels, *[levels[-1]] * REPEATED]
-        self.write(":SOUR:LIST:VOLT " + ",".join([f"{level:.10g}" for level in walked]))
+        loaded = [*levels, *[levels[-1]] * REPEATED]
+        self.write(":SOUR:LIST:VOLT " + ",".join([f"{level:.10g}" for level in loaded]))
         self.check_errors()
-        held = self.ask_numbers(":SOUR:LIST:VOLT?", len(walked))
-        if not all(abs(found - level) <= resolution for found, level in zip(held, walked, strict=True)):
+        held = self.ask_numbers(":SOUR:LIST:VOLT?", len(loaded))
+        if not all(abs(found - level) <= resolution for found, level in zip(held, loaded, strict=True)):
             raise SettingError(
                 self.described,
-                f"holds other levels than the {len(walked)} of the ramp that were loaded "
-                f"({held[0]:g} to {held[-1]:g} V instead of {walked[0]:g} to {walked[-1]:g} V).",
+                f"holds other levels than the {len(loaded)} of the ramp that were loaded "
+                f"({held[0]:g} to {held[-1]:g} V instead of {loaded[0]:g} to {loaded[-1]:g} V).",
                 "The ramp was not started.",
             )
         self.write(
@@ -109,7 +109,7 @@ class TriggerModelRamp(CheckedInstrument):
         Raises
         ------
         SettingError
-            If the model did not reach its end: not started, failed, or stopped at the front panel.
+            If the model did not reach its end: not started, failed, or stopped from elsewhere.
 
         """
         state = self._trigger_state()
@@ -141,7 +141,7 @@ class TriggerModelRamp(CheckedInstrument):
                 raise SettingError(
                     self.described,
                     f"trigger model is still {state} {PATIENCE:g} s after ':ABOR'.",
-                    "The source may still be ramping: check the front panel.",
+                    "The source may still be ramping: look at the front panel.",
                 )
         self.write(':TRIG:LOAD "Empty"')
 

@@ -14,7 +14,6 @@ from drivers.errors import (
     CommunicationError,
     OverloadError,
     ReadingError,
-    RejectedCommandError,
     SettingError,
 )
 from drivers.scpi import OVERFLOW, CheckedInstrument
@@ -32,7 +31,7 @@ def check_range(name: str, value: float, low: float, high: float, unit: str) -> 
 
 
 def limits_of(parameter: Parameter[Any, Any]) -> tuple[float, float]:
-    """Lowest and highest value that QCoDeS's driver allows, from the installed options."""
+    """Lowest and highest value of a number that QCoDeS's driver allows, from the installed options."""
     allowed = parameter.vals
     if not isinstance(allowed, Numbers):
         raise TypeError(f"{parameter.full_name} is not a number with limits")
@@ -86,7 +85,7 @@ class KeysightAnalyzer(CheckedInstrument):
         """Body of `start`: begin the sweeps and return at once; they are never triggered twice."""
         self.require_preparation()
         self._complete = False
-        self.ask_integer("*ESR?")  # clear the end of earlier sweeps
+        self.again(lambda: self.ask_integer("*ESR?"))  # the end of earlier sweeps must not count
         self.write(f"{self.BEGIN};*OPC")
 
     def finished(self) -> bool:
@@ -188,29 +187,8 @@ class KeysightAnalyzer(CheckedInstrument):
                 raise SettingError(
                     self.described,
                     f"{query} reads {found} after the measurement; it was prepared with {noted}.",
-                    "The instrument was changed at the front panel or reset: prepare the measurement again.",
+                    "The instrument was changed or reset: prepare the measurement again.",
                 )
-
-    def check_errors(self) -> None:
-        """Empty the error queue.
-
-        Raises
-        ------
-        OverloadError
-            If an entry reports an overload.
-        RejectedCommandError
-            If there is any other entry.
-
-        """
-        if entries := self._drain():
-            text = "; ".join(entries)
-            if "overload" in text.lower():
-                raise OverloadError(self.described, f"reports {text}.", "Reduce the power at its input.")
-            raise RejectedCommandError(
-                self.described,
-                f"reports {text}.",
-                "The command was not executed: compare it with the instrument's manual and limits.",
-            )
 
     # --- blocks ------------------------------------------------------------------------------------------------------
 

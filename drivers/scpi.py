@@ -68,7 +68,7 @@ class CheckedInstrument(VisaInstrument):
         self._identity = self.ask("*IDN?").strip()
 
     def device_clear(self) -> None:
-        """Discard pending answers of the instrument. A socket is read until it is empty.
+        """Discard pending answers. A socket is read empty, because it cannot be cleared otherwise.
 
         Raises
         ------
@@ -329,21 +329,25 @@ class CheckedInstrument(VisaInstrument):
 
         Raises
         ------
+        OverloadError
+            If an entry reports an overload.
         RejectedCommandError
-            If there are entries; the message has them and the last command.
+            If there are other entries; the message has them and the last command.
 
         """
         last_command = self._last_command
-        entries = self._drain()
+        entries = "; ".join(self._drain())
+        if "overload" in entries.lower():
+            raise OverloadError(self.described, f"reports {entries}.", "Reduce the power at its input.")
         if entries:
             raise RejectedCommandError(
                 self.described,
-                f"reports {'; '.join(entries)} (last command {last_command!r}).",
+                f"reports {entries} (last command {last_command!r}).",
                 "The command was not executed: compare it with the instrument's manual and limits.",
             )
 
     def discard_errors(self) -> None:
-        """Empty the error queue of older entries, and log them."""
+        """Move older entries of the error queue into the log."""
         for entry in self._drain():
             self.log.warning("%s had an older entry in its error queue: %s", self.described, entry)
 

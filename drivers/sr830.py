@@ -1,6 +1,8 @@
 """SRS SR830 lock-in amplifier: QCoDeS's driver plus checks of settings and overloads."""
 
 import math
+import warnings
+from typing import Any
 
 from qcodes.instrument_drivers.stanford_research import SR830 as QcodesSR830  # noqa: N811  # name of the instrument
 
@@ -33,6 +35,12 @@ class SR830(CheckedInstrument, QcodesSR830):
 
     default_terminator = "\n"
     _prepared = False
+
+    def __init__(self, name: str, address: str, **options: Any) -> None:
+        with warnings.catch_warnings():
+            # About two parameters of QCoDeS's own class.
+            warnings.filterwarnings("ignore", message=r"Parameter ch\d_databuffer .* does not correctly pass kwargs")
+            super().__init__(name, address, **options)
 
     def prepare(self, *, amplitude: float, frequency: float, time_constant: float, sensitivity: float) -> None:
         """Set sine output, filter (24 dB/octave) and full scale; every setting is read back.
@@ -129,7 +137,7 @@ class SR830(CheckedInstrument, QcodesSR830):
 
     def _read(self) -> complex:
         """One attempt of `read`, from the first query to the last, because the status query also clears the status."""
-        self.ask_integer("LIAS?")  # bits latch: clear those from before the reading
+        self.ask_integer("LIAS?")  # bits latch: clear earlier ones
         x, y = self.ask_numbers("SNAP?1,2", 2)
         status = self.ask_integer("LIAS?")
         if self._prepared and self.ask_integer("*ESR?") & POWER_ON:

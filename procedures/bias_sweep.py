@@ -24,7 +24,7 @@ class BiasSweep(Measurement):
 
     REQUIRES: ClassVar[tuple[str, ...]] = ("bias",)
     USES: ClassVar[tuple[str, ...]] = ("current", "voltage", "lockin", "fridge")
-    SETPOINTS: ClassVar[tuple[str, ...]] = ("Repeat", "Direction", "Bias (V)")
+    SETPOINTS: ClassVar[tuple[str, ...]] = ("Repeat (1)", "Direction (1)", "Bias (V)")
     DATA_COLUMNS: ClassVar[list[str]] = [
         "Bias reading (V)",
         "Device voltage (V)",
@@ -62,9 +62,9 @@ class BiasSweep(Measurement):
         biases = self.biases()
         grid: dict[str, Real] = {}
         if self.repeats > 1:
-            grid["Repeat"] = np.arange(1.0, self.repeats + 1)
+            grid["Repeat (1)"] = np.arange(1.0, self.repeats + 1)
         if self.direction == "up-down":
-            grid["Direction"] = np.array([1.0, -1.0])
+            grid["Direction (1)"] = np.array([1.0, -1.0])
         return grid | {"Bias (V)": biases[::-1] if self.direction == "down" else biases}
 
     def order_of_points(self) -> NDArray[np.int64]:

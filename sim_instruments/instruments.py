@@ -126,7 +126,7 @@ def stage_of(role: SimulatedRole) -> Stage:
 def wires_of(instrument: SimulatedInstrument, wiring: LineWiring, everybody: Collection[SimulatedInstrument]) -> Wires:
     """Connections of `instrument`, one of `everybody`."""
     lockins = {role.name: other.name for other in everybody for role in other.roles if role.kind == "lockin"}
-    exciting = lockins.get("lockin") or next(iter(lockins.values()), instrument.name)
+    exciting = lockins.get("lockin") or next(iter(lockins.values()), None)
     signal = next((signal_of(role, wiring, everybody) for role in instrument.roles if role.kind == "lockin"), None)
     auxiliary = {
         role.auxiliary: signal_of(role, wiring, everybody) for role in instrument.roles if role.auxiliary is not None

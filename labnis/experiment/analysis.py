@@ -14,15 +14,15 @@ end, refit, figure and report use the same object. Example of a lab's own analys
             return {"current": ...}
 """
 
-import importlib
 import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import xarray
 
-from labnis.errors import RequestError
+from labnis.errors import ConfigurationError, RequestError
 from labnis.fit import Estimate, FitContext, FitError, FitResult, result_from_mapping
+from labnis.station import import_object
 
 __all__ = [
     "Analysis",
@@ -74,10 +74,9 @@ def load_class(path: str, what: str) -> type:
         The class does not exist, or its module cannot be imported.
 
     """
-    module, _, name = path.rpartition(".")
     try:
-        found = getattr(importlib.import_module(module), name, None) if module else None
-    except ImportError as error:
+        found = import_object(path) if "." in path else None
+    except ConfigurationError as error:
         raise RequestError(f"{what} {path!r}: {error}") from error
     if not inspect.isclass(found):
         raise RequestError(f"no {what} {path!r}: a dotted path to a class is needed")

@@ -68,7 +68,7 @@ def open_session(
 
     """
     if not dry_run and (twin is not None or seed is not None):
-        raise RequestError("--twin and --seed belong to the simulated fridge; give them together with a dry run")
+        raise RequestError("--twin and --seed belong to the simulated fridge; give them with --dry-run")
     config = station if isinstance(station, StationConfig) else load_station(Path(station))
     folder = check_data_root(Path(data) if data is not None else config.data)
     with ExitStack() as stack:

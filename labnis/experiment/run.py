@@ -8,7 +8,7 @@ from typing import Any
 
 import xarray
 
-from labnis.experiment.analysis import analyses_of_run, published
+from labnis.experiment.analysis import analyses_of_run
 from labnis.fit import Estimate, FitResult
 from labnis.storage import Status, open_run, read_fits, read_metadata
 
@@ -101,7 +101,8 @@ def stored_run(path: Path | str) -> Run:
     records = read_fits(path)
     order = [analysis.name for analysis in analyses if analysis.name in records]
     fits = {name: FitResult.from_record(records[name]) for name in [*order, *(n for n in records if n not in order)]}
+    named = known["context"].get("results", {})
+    results = {name: fits[analysis][result] for name, (analysis, result) in named.items() if analysis in fits}
     return Run(
-        path, known["run_id"], known["procedure"], known["status"], known["rows"],
-        fits=fits, results=published(analyses, fits),
+        path, known["run_id"], known["procedure"], known["status"], known["rows"], fits=fits, results=results
     )  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Any
 import xarray
 from pymeasure.experiment import Procedure
 
-from labnis.experiment.analysis import Analysis, FitContext, fitted
+from labnis.experiment.analysis import Analysis, FitContext, fitted, published_name
 from labnis.experiment.calibrations import Prior
 from labnis.experiment.goals import PrecisionGoal
 from labnis.experiment.recorder import setpoint_columns
@@ -70,6 +70,8 @@ def metadata_of(
     context: dict[str, Any] = {
         "fit": plan.context.as_json(),
         "priors": {name: fit.as_record() for name, fit in plan.known.items()},
+        # So that the results can be read where an analysis cannot be imported.
+        "results": {published_name(a, name): [a.name, name] for a in plan.analyses for name in a.results},
     }
     return RunMetadata(
         procedure=kind.__name__,

@@ -1,9 +1,11 @@
 """Checks of a station without opening an instrument: the classes exist and can fill their roles."""
 
+from pymeasure.instruments import Instrument as PymeasureInstrument
+
 from labnis.station.config import StationConfig
 from labnis.station.connecting import instrument_class
-from labnis.station.players import lacks, uses_parameters
-from labnis.station.role_check import missing_members
+from labnis.station.players import lacks, parameters_of, uses_parameters
+from labnis.station.role_check import missing_members, missing_names
 from labnis.station.role_spec import PROTOCOLS, RoleSpec
 
 __all__ = ["check_station"]
@@ -15,13 +17,22 @@ def check_station(config: StationConfig) -> None:
     Raises
     ------
     ConfigurationError
-        The message has file and line of a class that does not exist or lacks a method of its role.
+        The message has file and line of a class that does not exist, or lacks a method of its role or a parameter named there.
 
     """
     for name in config.instruments:
         kind = instrument_class(config, name)
         for role, spec in config.roles.items():
-            if spec.instrument == name and not _part_or_parameter(config, role, spec, kind):
+            if spec.instrument != name:
+                continue
+            # pymeasure's properties are those of the class; QCoDeS's parameters are made with the instrument.
+            if issubclass(kind, PymeasureInstrument) and spec.channel is None:
+                absent = missing_names(kind, parameters_of(spec))
+                if absent:
+                    raise config.error(
+                        ("labnis", "roles", role), f"{name} is a {kind.__name__}, which has no {', '.join(absent)}"
+                    )
+            if not _part_or_parameter(config, role, spec, kind):
                 missing = missing_members(kind, PROTOCOLS[spec.kind])
                 if missing:
                     raise config.error(("labnis", "roles", role), lacks(kind, missing, spec))

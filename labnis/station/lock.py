@@ -60,12 +60,12 @@ class Holder:
 
 
 def holder_of_station(path: Path, folder: Path | None = None) -> Holder | None:
-    """The process that holds the station file at `path` now; None if it is free.
+    """The process that holds the station file at `path` now; None if there is none.
 
     Raises
     ------
     BusyError
-        A process holds it, but its note is missing.
+        A process holds it, but its note cannot be read.
 
     """
     place = _shared_folder() if folder is None else folder

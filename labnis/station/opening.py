@@ -87,6 +87,18 @@ class _SourceCurrent:
         return reading.current
 
 
+@contextlib.contextmanager
+def _without_warnings_of_qcodes() -> Iterator[None]:
+    """Keep QCoDeS's log to errors: it warns of every parameter that cannot be read, which a snapshot leaves out."""
+    qcodes = logging.getLogger("qcodes")
+    before = qcodes.level
+    qcodes.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        qcodes.setLevel(before)
+
+
 class OpenStation:
     """Open instruments in their roles; made by `open_station`.
 
@@ -213,9 +225,9 @@ class OpenStation:
         except LookupError as error:
             raise self.config.error(("labnis", "roles", role), str(error)) from error
         if isinstance(spec, SetpointSpec):
-            output = None
-            if spec.instrument in self._instruments:
-                output = output_of(spec, self._instruments[spec.instrument], self._described(spec))
+            stands_in = spec.instrument in self.stand_ins
+            part = player if stands_in else self._instruments[spec.instrument]
+            output = output_of(spec, part, self._described(spec), stands_in=stands_in)
             name = f"{role}, {self._described(spec)}"
             unit = spec.unit or getattr(player, "unit", "")
             player = RampedSetpoint(player, spec, self.clock, name=name, unit=unit, output=output)
@@ -301,7 +313,8 @@ class OpenStation:
         Other instruments have their identity only. Numbers that JSON does not support become the text "NaN", "Infinity"
         or "-Infinity".
         """
-        text = json.dumps(self._station.snapshot(update=True), cls=NumpyJSONEncoder)
+        with _without_warnings_of_qcodes():
+            text = json.dumps(self._station.snapshot(update=True), cls=NumpyJSONEncoder)
         snapshot: dict[str, Any] = json.loads(text, parse_constant=str)
         for name, instrument in self._instruments.items():
             if not isinstance(instrument, Instrument):

@@ -1,4 +1,4 @@
-"""A bias source made of an instrument's parameters, named in the station file."""
+"""A bias source made of the parameters of an instrument without the methods of the role."""
 
 import math
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from drivers.errors import SettingError
 from drivers.roles import SourceReading
 from labnis.station.parameters import Parameter
-from labnis.station.role_spec import BiasSpec
+from labnis.station.role_spec import ALWAYS_ON, BiasSpec
 
 __all__ = ["ParameterSource"]
 
@@ -38,7 +38,11 @@ class ParameterSource:
 
         self._described = described
         self._level = Parameter(instrument, str(spec.level), described)
-        self._output = Switch(instrument, str(spec.output), described, spec.switch)
+        self._output = (
+            NoSwitch(self._level)
+            if spec.output == ALWAYS_ON
+            else Switch(instrument, str(spec.output), described, spec.switch)
+        )
         self._range, self._compliance = named(spec.range), named(spec.compliance)
         self._integration_time, self._current = named(spec.integration_time), named(spec.current)
         self._range_in_use = math.nan
@@ -87,6 +91,25 @@ class ParameterSource:
         """The level, and the current (A) where the instrument measures it."""
         current = math.nan if self._current is None else self._current.read()
         return SourceReading(self.level(), current, self._range_in_use)
+
+
+class NoSwitch:
+    """The output of a source that cannot be switched off. It counts as off while it has the level at which `turn` switched it off.
+
+    Before the first `turn` it counts as on, so that its level is ramped to zero.
+    """
+
+    def __init__(self, level: Parameter) -> None:
+        self._level = level
+        self._left_at: float | None = None
+
+    def is_on(self) -> bool:
+        """Whether its level may have to be ramped."""
+        return self._left_at is None or self._level.read() != self._left_at
+
+    def turn(self, *, on: bool) -> None:
+        """Note that it is in use, or its final level."""
+        self._left_at = None if on else self._level.read()
 
 
 class Switch:

@@ -7,9 +7,18 @@ from drivers.roles import LockIn
 from labnis.station.parameter_source import ParameterSource, Switch
 from labnis.station.parameters import Parameter, part_of
 from labnis.station.role_check import missing_members
-from labnis.station.role_spec import PROTOCOLS, BiasSpec, MeterSpec, ReadingSpec, RoleSpec, SetpointSpec
+from labnis.station.role_spec import (
+    ALWAYS_ON,
+    PARAMETERS_OF_A_SOURCE,
+    PROTOCOLS,
+    BiasSpec,
+    MeterSpec,
+    ReadingSpec,
+    RoleSpec,
+    SetpointSpec,
+)
 
-__all__ = ["output_of", "player_of", "uses_parameters"]
+__all__ = ["lacks", "output_of", "parameters_of", "player_of", "uses_parameters"]
 
 
 class AuxiliaryInput:
@@ -50,6 +59,12 @@ class ParameterThermometer:
 def uses_parameters(spec: RoleSpec) -> bool:
     """Whether the role names parameters, so that the class itself need not fill the role."""
     return getattr(spec, "parameter", None) is not None or (isinstance(spec, BiasSpec) and spec.level is not None)
+
+
+def parameters_of(spec: RoleSpec) -> list[str]:
+    """Names of the parameters, properties and methods that the role is filled through."""
+    named = [getattr(spec, key, None) for key in ("parameter", *PARAMETERS_OF_A_SOURCE) if key != "switch"]
+    return [name for name in (*named, *(getattr(spec, "switch", None) or ())) if name not in (None, ALWAYS_ON)]
 
 
 def player_of(spec: RoleSpec, instrument: Any, described: str) -> Any:
@@ -101,9 +116,11 @@ def lacks(kind: type, missing: list[str], spec: RoleSpec) -> str:
     )
 
 
-def output_of(spec: SetpointSpec, instrument: Any, described: str) -> Switch | None:
-    """The switch of a set-point's output; None if it names none."""
+def output_of(spec: SetpointSpec, instrument: Any, described: str, *, stands_in: bool = False) -> Switch | None:
+    """The switch of a set-point's output; None if it names none. A stand-in (`stands_in`) has methods for it."""
     if spec.output is None:
         return None
+    if stands_in:
+        return Switch(instrument, "output_enabled", described, ("output_on", "output_off"))
     part = instrument if spec.channel is None else part_of(instrument, str(spec.channel))
     return Switch(part, spec.output, described, spec.switch)

@@ -1,10 +1,10 @@
 """Check whether an instrument, or its class alone, has the methods that a role requires."""
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Generic, Protocol
 
-__all__ = ["missing_members"]
+__all__ = ["missing_members", "missing_names"]
 
 NOT_FOUND, UNKNOWN = object(), object()
 
@@ -32,6 +32,11 @@ def missing_members(player: Any, protocol: type) -> list[str]:
     """
     found = ((name, asked, _member(player, name)) for name, asked in _members(protocol))
     return [lack for name, asked, member in found if (lack := _lack(name, asked, member))]
+
+
+def missing_names(kind: type, names: Iterable[str]) -> list[str]:
+    """Which of `names`, each dotted or not, an instrument of the class `kind` has not, as far as its class tells."""
+    return [name for name in names if _member(kind, name.partition(".")[0]) is NOT_FOUND]
 
 
 def _members(protocol: type) -> Iterator[tuple[str, Any]]:

@@ -12,6 +12,8 @@ from drivers import roles
 from labnis.station.bias.ramp import SHARE_OF_RATE
 
 __all__ = [
+    "ALWAYS_ON",
+    "PARAMETERS_OF_A_SOURCE",
     "PROTOCOLS",
     "SPECS",
     "STANDARD_KINDS",
@@ -179,7 +181,8 @@ class BiasSpec(RoleSpec):
     Attributes
     ----------
     level, output
-        Parameters of the level (V) and of the output's state; both or none.
+        Parameters of the level (V) and of the output's state; both or none. `output: always_on` is a source that cannot
+        be switched off, a DAC for example.
     switch
         The methods [on, off] that switch the output, where the parameter cannot be set.
     range, compliance, integration_time, current
@@ -200,9 +203,14 @@ class BiasSpec(RoleSpec):
     def _whole(self) -> Self:
         named = [name for name in PARAMETERS_OF_A_SOURCE if getattr(self, name) is not None]
         if named and (self.level is None or self.output is None):
-            raise ValueError(f"{named[0]} is named, so level and output are needed, too")
+            raise ValueError(
+                f"{named[0]} is named, so level and output are needed, too (output: {ALWAYS_ON} where it has no switch)"
+            )
         return self
 
+
+ALWAYS_ON = "always_on"
+"""In place of the output's parameter: the source cannot be switched off."""
 
 PARAMETERS_OF_A_SOURCE = ("level", "output", "switch", "range", "compliance", "integration_time", "current")
 

@@ -99,7 +99,7 @@ class RampedSetpoint:
         self._ramp(self._level.read_back_twice(), value)
 
     def finish(self) -> str:
-        """Move it to its end (`at_end`); an unknown level is read back first.
+        """Bring it to its end (`at_end`), from the read-back value.
 
         Returns
         -------

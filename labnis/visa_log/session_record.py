@@ -105,8 +105,8 @@ def digests(path: Path) -> dict[str, Any]:
         The file cannot be read.
     """
     run = open_rows(path)
-    # The time of day differs in a replay.
-    names = sorted(str(name) for name in run.variables if name != "time_utc")
+    # The time of day differs in a replay, and the time of a resumed run continues from the last row.
+    names = sorted(str(name) for name in run.variables if name not in ("time", "time_utc"))
     values = {name: np.ascontiguousarray(run[name].values) for name in names}
     columns = [array for name, array in values.items() if run[name].dims[:1] == ("point",)]
     rows = [_digest(*(column[row] for column in columns)) for row in range(run.attrs["rows"])]

@@ -111,7 +111,8 @@ class Setpoint(StandIn):
     place
         Its place at the simulated fridge.
     options
-        Keys of the role in the station file: `unit`, and `slew` (units per s) for an instrument with a finite rate.
+        Keys of the role in the station file: `unit`, `slew` (units per s) for an instrument with a finite rate, and
+        `output` for one whose output is off at first.
 
     """
 
@@ -121,7 +122,7 @@ class Setpoint(StandIn):
         self._slew = float(options.get("slew") or math.inf)
         self._from = self._target = 0.0
         self._since = self._clock.time()
-        self._output = True
+        self._output = options.get("output") is None
 
     def _present(self) -> float:
         elapsed = self._clock.time() - self._since

@@ -38,7 +38,7 @@ def test_files_that_may_not_grow_any_more(lab: Lab) -> None:
     found = open_run(lab.run_file)
     assert found.attrs["status"] == "failed"
     assert 2 < found.sizes["point"] < 61
-    measured = len(lab.sent("analyzer", ":READ:SAN1?"))
+    measured = len(lab.sent("analyzer", ":FETC:SAN1?"))
     assert found.sizes["point"] >= measured - 2  # the last one was on its way when the disk refused
 
 

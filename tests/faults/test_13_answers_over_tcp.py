@@ -120,7 +120,7 @@ def test_nothing_but_nonsense_ends_soon(lab: Lab, spoken: Spoken) -> None:
 
 # --- 14: blocks -------------------------------------------------------------------------------------------------------
 
-BLOCKS = {"analyzer": ":READ:SAN1?", "vna": ":CALC:DATA? SDATA"}
+BLOCKS = {"analyzer": ":FETC:SAN1?", "vna": ":CALC:DATA? SDATA"}
 #: Transfer formats in use: REAL,64 with and without swapped bytes.
 FORMATS: dict[type, str] = {KeysightN9030B: "<f8", KeysightN5222B: ">f8"}
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.scpi import OVERFLOW, CheckedInstrument
-from labnis.safety.invalid_readings import Judged, Quality, QualityBit
+from labnis.safety.invalid_readings import Quality, QualityBit, ValidatedRole
 from labnis.storage import open_run, read_fits, read_metadata
 from tests.faults.measuring import Lab
 
@@ -70,7 +70,7 @@ class Marked:
 def test_markers_are_never_numbers(marker: float) -> None:
     said: list[str] = []
     quality = Quality("continue", said.append)
-    assert np.isnan(Judged(Marked(marker), quality).read())
+    assert np.isnan(ValidatedRole(Marked(marker), "lockin", quality).read())
     assert quality.take() == QualityBit.OVERLOAD
     assert quality.take() == 0
     assert f"{marker:g}" in said[0]
@@ -79,5 +79,5 @@ def test_markers_are_never_numbers(marker: float) -> None:
 @given(st.floats(min_value=-9.7e37, max_value=9.7e37))
 def test_numbers_stay_as_they_are(value: float) -> None:
     quality = Quality("stop", pytest.fail)
-    assert Judged(Marked(value), quality).read() == value
+    assert ValidatedRole(Marked(value), "lockin", quality).read() == value
     assert quality.take() == 0

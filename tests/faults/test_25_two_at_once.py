@@ -23,7 +23,8 @@ config = load_station(Path(sys.argv[1]))
 print("ready", flush=True)
 for line in sys.stdin:
     try:
-        with open_station(config, required_roles=("bias",)):
+        with open_station(config) as station:
+            station.open(["bias"])
             print("open", flush=True)
             sys.stdin.readline()
         print("closed", flush=True)

@@ -5,10 +5,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.wiring import Wiring
 from labnis.fit import FitResult, fit_current_voltage
 from sim_instruments import SHIPPED_TRUTH, Truth, load_truth
-from tests.fit.measuring import SERIES_RESISTANCE, current_voltage, switched_on
+from tests.fit.measuring import SERIES_RESISTANCE, WIRING, current_voltage, switched_on
 
 __all__ = ["ALUMINIUM", "CURRENT_NOISE", "Readings", "known_junctions", "lockin_noise", "micro_cooler", "readings"]
 
@@ -46,7 +45,7 @@ class Readings(NamedTuple):
 
 def readings(truth: Truth, seed: int, biases: Real, *, repeats: int = 1, sine: float = 0.0) -> Readings:
     """Several readings at each bias, with the lock-in's sine output at `sine` (V rms); no conductance without."""
-    world, wiring, rows = switched_on(truth, seed, sine), Wiring(series_resistance=SERIES_RESISTANCE), []
+    world, wiring, rows = switched_on(truth, seed, sine), WIRING, []
     for bias in biases:
         world.set_source(level=float(bias), output=True, current_limit=1e-4)
         world.clock.sleep(0.05)

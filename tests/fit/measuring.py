@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from drivers.wiring import Amplifier, Wiring
 from labnis.fit import EmissionData, FitResult, ReflectionData, fit_current_voltage
 from sim_instruments import SHIPPED_TRUTH, SimulatedClock, Truth, load_truth
 from sim_instruments.world import World
@@ -23,6 +24,7 @@ __all__ = [
 ]
 
 SERIES_RESISTANCE = 2000.0
+WIRING = Wiring(series_resistance=SERIES_RESISTANCE, amplifiers={"preamplifier": Amplifier(gain=1e7)})
 Real = NDArray[np.float64]
 
 

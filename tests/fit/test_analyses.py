@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import xarray
 
-from drivers.wiring import Wiring
 from labnis.fit import EmissionData, Estimate, FitContext, FitError, FitResult, ReflectionData
 from labnis.fit.analyses import Conductance, CurrentVoltage, EmittedPower, Reflection
 from sim_instruments import Truth
@@ -27,7 +26,7 @@ def assert_white(residuals: np.ndarray, noise: float) -> None:
 @pytest.fixture(scope="module")
 def sweep(shipped: Truth) -> xarray.Dataset:
     """An I–V curve with lock-in, up and down, on a grid; the way down is stored by rising bias."""
-    biases, wiring = np.linspace(-1.2e-3, 1.2e-3, 121), Wiring(series_resistance=measuring.SERIES_RESISTANCE)
+    biases, wiring = np.linspace(-1.2e-3, 1.2e-3, 121), measuring.WIRING
     time = np.stack([np.arange(121.0), 121 + np.arange(121.0)[::-1]])
     rows = [
         measuring.swept(measuring.switched_on(shipped, seed, SINE), biases, lambda world: world.lockin_input(2.5))

@@ -5,12 +5,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from drivers.wiring import Wiring
 from labnis.fit import FitError
 from labnis.fit.junction.conductance import _PHASES, _Harmonic, fit_conductance
 from labnis.fit.result import FitResult
 from sim_instruments import Truth
-from tests.fit.measuring import SERIES_RESISTANCE, assert_jacobian, device, pulls, swept, switched_on
+from tests.fit.measuring import SERIES_RESISTANCE, WIRING, assert_jacobian, device, pulls, swept, switched_on
 
 DEVICES: dict[str, dict[str, dict[str, Any]]] = {
     "shipped": {},
@@ -25,7 +24,7 @@ def conductance(
     truth: Truth, seed: int, *, sine: float = SINE, lowest: float = -1.2e-3, highest: float = 1.2e-3, points: int = 81
 ) -> tuple[np.ndarray, np.ndarray]:
     """Device voltage (V) and conductance (S) from a lock-in with its sine output at `sine` (V rms)."""
-    world, wiring = switched_on(truth, seed, sine), Wiring(series_resistance=SERIES_RESISTANCE)
+    world, wiring = switched_on(truth, seed, sine), WIRING
     voltage, _, read = swept(world, np.linspace(lowest, highest, points), lambda w: w.lockin_input(2.5))
     return voltage, np.array([wiring.device_conductance(reading, sine) for reading in read])
 

@@ -75,8 +75,8 @@ def test_a_set_point_without_its_parameter_is_named() -> None:
 def test_up_down_goes_there_and_back_in_every_pass(repeats: int) -> None:
     sweep = IVSweep(points=11, direction="up-down", repeats=repeats)
     Emitted(sweep)
-    outer = ("Repeat",) if repeats > 1 else ()
-    assert tuple(sweep.setpoints()) == (*outer, "Direction", "Bias (V)")
+    outer = ("Repeat (1)",) if repeats > 1 else ()
+    assert tuple(sweep.setpoints()) == (*outer, "Direction (1)", "Bias (V)")
     biases = [point[-1] for point in sweep.sweep()]
     there = np.linspace(-1.2e-3, 1.2e-3, 11)
     np.testing.assert_array_equal(biases, np.tile(np.concatenate([there, there[::-1]]), repeats))

@@ -1,7 +1,7 @@
 """Procedures of other people, as labnis meets them by dotted path."""
 
 import shutil
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pymeasure.experiment import BooleanParameter, FloatParameter, IntegerParameter, ListParameter, Procedure
 from pymeasure.units import ureg
@@ -74,3 +74,20 @@ class LosesItsFolder(IVSweep):
     def conductance(self) -> dict[str, float]:
         shutil.rmtree("data/dry-run", ignore_errors=True)
         return super().conductance()
+
+
+class MeanCurrent:
+    """The smallest analysis there can be: a name, a result, a fit."""
+
+    name = "mean_current"
+    results: ClassVar[dict[str, str]] = {"mean_current": "A"}
+
+    def fit(self, data: Any, _context: Any, _priors: Any, _start: Any) -> dict[str, tuple[float, float]]:
+        """Mean and scatter of the current."""
+        return {"mean_current": (float(data["current"].mean()), float(data["current"].std()))}
+
+
+class Averaged(IVSweep):
+    """A sweep with an analysis of its own in place of the shipped ones."""
+
+    ANALYSES = (MeanCurrent,)

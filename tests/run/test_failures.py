@@ -46,7 +46,7 @@ def test_a_failing_procedure_leaves_zero_bias_and_its_rows(tmp_path: Path, labni
     assert known["reason"] == "RuntimeError: the lock-in fell off the table"
     assert "in conductance" in known["traceback"]
     with open_run(only_run(tmp_path)) as run:
-        assert run.sizes["point"] == 5
+        assert run.sizes["bias"] == 21
         assert run["current"].notnull().sum() == 5
     assert " failed " in labnis("ls").out
 

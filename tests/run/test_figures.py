@@ -73,7 +73,7 @@ def test_the_power_in_the_band_has_the_fits_own_model(tmp_path: Path) -> None:
             run = session.run(step)
     model = predictions(run)["band_power"]
     scatter = (run.data["band_power"].values - model) / model
-    assert np.abs(scatter).max() < 5 / np.sqrt(150e3 * 10 * 60)
+    assert np.abs(scatter).max() < 5 / np.sqrt(150e3 * 10)
 
 
 def test_a_window_follows_the_run(tmp_path: Path) -> None:

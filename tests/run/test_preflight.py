@@ -43,7 +43,11 @@ def test_the_electron_temperature_is_where_tunnelling_and_phonons_balance() -> N
     # At 0.9 Δ per junction it is cooled, from a fridge too warm.
     assert expected(2 * 0.9 * 215e-6, STATION, KNOWN, 0.3).electron_temperature < 0.3
     assert np.isnan(expected(5e-3, STATION, KNOWN, float("nan")).electron_temperature)
-    assert np.isnan(expected(5e-3, STATION.model_copy(update={"device": None}), KNOWN, 0.02).electron_temperature)
+    assert np.isnan(
+        expected(
+            5e-3, STATION.model_copy(update={"device": STATION.device.model_copy(update={"island": None})}), KNOWN, 0.02
+        ).electron_temperature
+    )
     assert np.isinf(expected(0.02, STATION, KNOWN | {"normal_resistance": 1e3}, 0.02).electron_temperature)
 
 

@@ -81,7 +81,7 @@ def test_a_sweep(tmp_path: Path, sweep: Path) -> None:
     assert (found.whole, found.rows) == (True, 21)
     (before,) = tmp_path.glob("data/*/*/*.h5")
     old, new = open_run(before), open_run(found.runs[0])
-    old, new = old.drop_vars("time_utc"), new.drop_vars("time_utc")  # the time of day is another
+    old, new = old.drop_vars(["time_utc"]), new.drop_vars(["time_utc"])  # the time of day is another
     assert old.identical(new.assign_attrs(old.attrs))
     assert new.attrs["simulated"]
 
@@ -163,7 +163,7 @@ def test_a_driver_that_sends_something_else_is_found_at_that_message(
         replay(sweep, tmp_path / "replayed")
     line = next(n for n, line in enumerate(lines_of(sweep), start=1) if line.get("text") == "SNAP?1,2\n")
     assert str(caught.value).startswith(
-        f"sr830 (GPIB0::8::INSTR): the record has 'SNAP?1,2\\n' sent (line {line}); now it was 'SNAP? 1,2\\n' sent"
+        f"sr830 (GPIB0::8::INSTR): the VISA record has 'SNAP?1,2\\n' sent (line {line}); now it was 'SNAP? 1,2\\n' sent"
     )
     assert caught.value.exit_code == 5
 
@@ -183,7 +183,7 @@ def test_the_same_messages_with_other_rows_are_a_matter_of_data(
         replay(sweep, tmp_path / "replayed")
     assert caught.value.exit_code == 7
     assert "row 0 (from 0) of " in str(caught.value)
-    assert "columns that differ: conductance. " in str(caught.value)
+    assert "columns that differ: conductance, lockin_x, lockin_y. " in str(caught.value)
 
 
 # --- records that are not whole --------------------------------------------------------------------------------------

@@ -33,7 +33,7 @@ HOSTILE = [
 def test_round_trip(new_run):
     given = {
         "parameters": {"stop": np.float64(1e-3), "list": np.arange(3), "z": 1 + 2j, "none": None, "µ": "γ"},
-        "wiring": {"line": Wiring(series_resistance=2e3)},
+        "wiring": {"line": Wiring(series_resistance=2e3).model_dump()},
         "station_snapshot": {"big": "x" * 300_000, "path": Path("a/b"), "time": START},
         "station_text": "instruments:\n  keithley: {}\n",
         "calibrations": [{"quantity": "gain", "value": 60.0, "sigma": 0.1}],

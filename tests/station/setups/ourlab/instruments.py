@@ -63,7 +63,7 @@ class QDac2Channel(InstrumentChannel):
         self.add_parameter(
             "dc_constant_V",
             unit="V",
-            get_cmd=f"sour{number}:volt? ",
+            get_cmd=f"sour{number}:volt?",
             set_cmd=f"sour{number}:volt:mode fix;:sour{number}:volt {{:.7f}}",
             get_parser=float,
         )
@@ -74,8 +74,6 @@ class QDac2Channel(InstrumentChannel):
             set_cmd=f"sour{number}:rang {{}}",
             val_mapping={2.0: "LOW", 10.0: "HIGH"},
         )
-        # Its relays cannot be asked; an output of 0 V is as good as none.
-        self.add_parameter("connected", get_cmd=None, set_cmd=None, initial_value=False)
 
 
 class QDac2(VisaInstrument):

@@ -28,3 +28,26 @@ class FieldMap(Measurement):
             self.roles.bias.move_to(bias)
             self.roles.clock.sleep(0.03)
             self.record(self.roles.field.read(), self.roles.gate.read(), self.roles.bias.read().current)
+
+
+class GateMap(Measurement):
+    """Current of the device against gate, at one bias."""
+
+    REQUIRES: ClassVar[tuple[str, ...]] = ("bias", "gate")
+    SETPOINTS: ClassVar[tuple[str, ...]] = ("Gate (V)",)
+    DATA_COLUMNS: ClassVar[list[str]] = ["Gate reading (V)", "Current (A)"]
+    SIGNAL: ClassVar[str] = "Current (A)"
+
+    gates = SweepParameter("Gate", units="V", default="-1:1:5")
+
+    def startup(self) -> None:
+        """Bring the bias to 1 mV."""
+        self.roles.bias.prepare(maximum_bias=1e-3, maximum_current=1e-6, integration_time=0.02)
+        self.roles.bias.move_to(1e-3)
+
+    def execute(self) -> None:
+        """For each gate: set it, wait, read."""
+        for (gate,) in self.sweep():
+            self.roles.gate.move_to(gate)
+            self.roles.clock.sleep(1.0)
+            self.record(self.roles.gate.read(), self.roles.bias.read().current)

@@ -1,0 +1,145 @@
+"""A night's work: queues, tags, readings that fail, and maps that go on the next day."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+import labnis
+from drivers.errors import CommunicationError
+from drivers.sr830 import SR830
+from labnis.safety.invalid_readings import QualityBit
+from labnis.station import load_station
+from labnis.storage import list_runs, open_run, read_events
+from tests.run.bench import ROOT, BiasLog, Commands
+
+FEW = "{points: 11, time_constant: 0.001}"
+
+
+def test_a_queue_runs_in_order_with_its_own_settings_and_tags(tmp_path: Path, labnis: Commands) -> None:
+    (tmp_path / "night.yaml").write_text(
+        f"- {{procedure: IVSweep, set: {FEW}, tags: [before]}}\n"
+        "- procedure: ReflectionVsBias\n"
+        "  set: {points: 5, frequencies: 41}\n"
+        "  note: the second\n",
+        encoding="utf-8",
+    )
+    answer = labnis("queue night.yaml --dry-run --tag night --note whole")
+    assert answer.code == 0, answer.err
+    first, second = list_runs(tmp_path / "data")
+    assert (first.procedure, first.rows, list(first.tags), first.note) == ("IVSweep", 11, ["night", "before"], "whole")
+    assert (second.procedure, second.rows, list(second.tags), second.note) == (
+        "ReflectionVsBias", 5, ["night"], "the second",
+    )  # fmt: skip
+    assert first.run_id in labnis("ls --tag before").out
+    assert second.run_id not in labnis("ls --tag before").out
+    assert "the second" in labnis(f"show {second.run_id}").out
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("- {procedure: IVSweep, sett: {points: 11}}", "night.yaml, line 1: 0.sett"),
+        ("- {procedure: IVSweep}\n- {set: {points: 11}}", "night.yaml, line 2: 1.procedure"),
+        ("procedure: IVSweep", "night.yaml, line 1: found a"),
+        ("- {procedure: Nonsense}", "no procedure 'Nonsense'"),
+        ("- {procedure: IVSweep, set: {points: many}}", "IVSweep.points cannot be 'many'"),
+    ],
+)
+def test_a_queue_with_a_mistake_measures_nothing(
+    text: str, said: str, tmp_path: Path, labnis: Commands, bias: BiasLog
+) -> None:
+    (tmp_path / "night.yaml").write_text(text, encoding="utf-8")
+    answer = labnis("queue night.yaml --dry-run")
+    assert answer.code == 2
+    assert said in answer.err
+    assert not bias.states
+
+
+@pytest.fixture
+def one_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lock-in does not answer at the sixth point, however often it is asked."""
+    read, asked = SR830.read, iter(range(1000))
+
+    def silent(lockin: SR830) -> complex:
+        if next(asked) == 5:
+            raise CommunicationError(lockin.described, "no usable answer to 'SNAP?1,2'.")
+        return read(lockin)
+
+    monkeypatch.setattr(SR830, "read", silent)
+
+
+@pytest.mark.usefixtures("one_timeout")
+def test_a_reading_that_fails_ends_the_run_unless_it_is_to_be_skipped(
+    tmp_path: Path, labnis: Commands, bias: BiasLog
+) -> None:
+    answer = labnis("run IVSweep --dry-run --set points=21")
+    assert answer.code == 5
+    assert "no usable answer" in answer.err
+    assert bias.left_at_zero
+
+
+@pytest.mark.usefixtures("one_timeout")
+def test_a_skipped_reading_is_flagged_and_the_run_goes_on(tmp_path: Path, labnis: Commands, bias: BiasLog) -> None:
+    answer = labnis("run IVSweep --dry-run --set points=21 --on-error skip")
+    assert answer.code == 0, answer.err
+    (path,) = tmp_path.glob("data/*/*/*.h5")
+    run = open_run(path)
+    flagged = run.where(run["quality"] != 0, drop=True)
+    assert flagged.sizes["bias"] == 1
+    assert int(flagged["quality"][0]) == QualityBit.FAILED
+    assert run["conductance"].isnull().sum() == 1
+    assert run["current"].notnull().all()
+    assert any("no usable answer" in event.message for event in read_events(path))
+
+
+def test_a_map_that_broke_off_goes_on_the_next_day(
+    tmp_path: Path, labnis: Commands, monkeypatch: pytest.MonkeyPatch, bias: BiasLog
+) -> None:
+    lab = tmp_path / "lab"
+    shutil.copytree(ROOT / "labnis" / "cli" / "lab_template", lab)
+    shutil.copy(tmp_path / "truth.yaml", lab / "twin.yaml")
+    monkeypatch.chdir(lab)
+    load_station(Path("station.yaml"))
+    from mylab.maps import GateMap  # noqa: PLC0415  # importable from here on
+
+    record, done = GateMap.record, iter(range(1000))
+
+    def breaks(procedure: GateMap, *readings: float) -> None:
+        if next(done) == 30:
+            raise RuntimeError("the helium ran out")
+        record(procedure, *readings)
+
+    with monkeypatch.context() as night:
+        night.setattr(GateMap, "record", breaks)
+        assert labnis("run mylab.maps.GateMap --dry-run").code == 1
+    (path,) = lab.glob("data/*/*/*.h5")
+    assert int(open_run(path)["current"].notnull().sum()) == 30
+    answer = labnis("resume --dry-run")
+    assert answer.code == 0, answer.err
+    run = open_run(path)
+    assert run["current"].dims == ("gate", "bias")
+    assert run["current"].notnull().all()
+    assert run.attrs["rows"] == run["current"].size
+    assert any(event.kind == "overlap" for event in read_events(path))
+    assert bias.left_at_zero
+
+
+def test_a_procedure_without_analyses_says_so(tmp_path: Path, labnis: Commands) -> None:
+    answer = labnis("run tests.run.lab_procedures.CosineScan --dry-run")
+    assert answer.code == 0
+    assert answer.err.count("no analysis is declared") == 1
+
+
+def test_an_analysis_may_be_a_mapping_of_values(tmp_path: Path, labnis: Commands) -> None:
+    answer = labnis("run tests.run.lab_procedures.Averaged --dry-run --json --set points=11")
+    assert answer.code == 0, answer.err
+    (path,) = tmp_path.glob("data/*/*/*.h5")
+    run = labnis_run(path)
+    assert run.results["mean_current"].unit == "A"
+    assert run.results["mean_current"].sigma > 0
+    assert run.problems == {}
+
+
+def labnis_run(path: Path) -> "labnis.experiment.run.Run":
+    return labnis.open_run(path)

@@ -17,7 +17,7 @@ def check_station(config: StationConfig) -> None:
     Raises
     ------
     ConfigurationError
-        The message has file and line of a class that does not exist, or lacks a method of its role or a parameter named there.
+        A class does not exist, or lacks a method of its role or a named parameter; the message has file and line.
 
     """
     for name in config.instruments:

@@ -94,7 +94,7 @@ class ParameterSource:
 
 
 class NoSwitch:
-    """The output of a source that cannot be switched off. It counts as off while it has the level at which `turn` switched it off.
+    """The output of a source without a switch. It counts as off while it has the level at which `turn` left it.
 
     Before the first `turn` it counts as on, so that its level is ramped to zero.
     """

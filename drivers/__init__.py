@@ -1,1 +1,1 @@
-"""Instruments: what a procedure may ask of them (`drivers.roles`), and one file per real instrument."""
+"""Instruments: the roles that they fill (`drivers.roles`), and one file per instrument."""

@@ -1,11 +1,11 @@
-"""What can go wrong between labnis and an instrument.
+"""Errors of instruments.
 
 ::
 
     InstrumentError                 any of these ends a run with exit code 5
     ├── CommunicationError          no answer, a late answer or one that cannot be read
-    ├── RejectedCommandError        the instrument put an entry into its error queue
-    ├── SettingError                a setting read back differs from what was asked
+    ├── RejectedCommandError        the instrument's error queue has an entry
+    ├── SettingError                a setting reads back differently
     └── ReadingError                an answer that is not a valid measurement
         ├── OverloadError           input overload, over-range marker (9.9e37)
         └── ComplianceError         the source hit its current limit
@@ -32,14 +32,14 @@ class InstrumentError(Exception):
     instrument
         Name and address of the instrument, as the station file has them.
     problem
-        What happened: the command, the reply and the allowed values where they matter.
+        Description, with the command, the reply and the allowed values.
     advice
-        What the person at the fridge should do next.
+        What to do next.
 
     Attributes
     ----------
     exit_code
-        Of a command that it ends.
+        Exit code of a command that it ends.
 
     """
 
@@ -52,7 +52,7 @@ class InstrumentError(Exception):
         super().__init__(instrument, problem, advice)
 
     def __str__(self) -> str:
-        # Not from `args`: QCoDeS appends to those while an error passes through a parameter.
+        # Not from `args`, to which QCoDeS appends when an error passes through a parameter.
         return " ".join(part for part in (f"{self.instrument}: {self.problem}", self.advice) if part)
 
 
@@ -61,11 +61,11 @@ class CommunicationError(InstrumentError):
 
 
 class RejectedCommandError(InstrumentError):
-    """The instrument put an entry into its error queue."""
+    """The instrument's error queue has an entry."""
 
 
 class SettingError(InstrumentError):
-    """A setting read back differs from what was asked."""
+    """A setting reads back differently."""
 
 
 class ReadingError(InstrumentError):

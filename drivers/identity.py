@@ -1,10 +1,10 @@
-"""Who answers: an instrument, or a simulated one that says so in its serial number."""
+"""Identities of instruments; the serial number of a simulated one has a mark."""
 
 from collections.abc import Mapping
 
 __all__ = ["TWIN_SERIAL", "is_twin"]
 
-#: What the serial number of every simulated instrument begins with. No maker of instruments uses it.
+#: Beginning of the serial number of every simulated instrument. No manufacturer uses it.
 TWIN_SERIAL = "TWIN"
 
 

@@ -1,4 +1,4 @@
-"""Keithley 2450 source-meter as the bias source: QCoDeS's driver plus checks that nothing is silently wrong."""
+"""Keithley 2450 source-meter as the bias source: QCoDeS's driver with checks of every setting and reading."""
 
 import math
 from typing import Any
@@ -13,7 +13,7 @@ __all__ = ["Keithley2450"]
 
 # Source status word of a reading (reference manual, bufferVar.sourcestatuses).
 SOURCE_LIMITED = 32
-# A range reaches 5 % beyond its name.
+# A range extends 5 % beyond its nominal value.
 HEADROOM = 1.05
 SHORTEST_NPLC, LONGEST_NPLC, MOST_AVERAGES = 0.01, 10.0, 100
 
@@ -23,7 +23,7 @@ class Keithley2450(TriggerModelRamp, QcodesKeithley2450):
 
     It ramps by itself (`drivers.roles.SelfRamping`).
 
-    `output_enabled()` is a parameter, as in QCoDeS; it asks the instrument each time.
+    `output_enabled()` is a parameter, as in QCoDeS; it queries the instrument each time.
     """
 
     _ranges = (math.nan, math.nan)  # of voltage (V) and current (A), as `prepare` has chosen them
@@ -35,22 +35,22 @@ class Keithley2450(TriggerModelRamp, QcodesKeithley2450):
             "output_enabled",
             get_cmd=self._output_state,
             set_cmd=lambda on: self.apply(":OUTP", bool(on)),
-            docstring="Whether the output is on; asked of the instrument each time, any answer but 0 or 1 is an error.",
+            docstring="Whether the output is on, queried each time; any answer but 0 or 1 is an error.",
         )
         for module in self.submodules.values():
             if "user_number" in module.parameters:
-                # Without a number a snapshot would ask for `DELay:USERNone?`, which the instrument rejects.
+                # Without a number a snapshot queries `DELay:USERNone?`, which the instrument rejects.
                 module.parameters["user_number"].set(1)
 
     def prepare(
         self, *, maximum_voltage: float, maximum_current: float, compliance: float, integration_time: float
     ) -> None:
-        """Choose fixed ranges, write the compliance and read everything back; level and output stay as they are.
+        """Choose fixed ranges, write the compliance and read everything back; level and output do not change.
 
         Parameters
         ----------
         maximum_voltage
-            Largest source level (V) to come. A level already beyond it keeps a range that holds it.
+            Largest future source level (V). A present level beyond it keeps a range that includes it.
         maximum_current
             Largest current (A) to be measured.
         compliance
@@ -63,7 +63,7 @@ class Keithley2450(TriggerModelRamp, QcodesKeithley2450):
         SettingError
             If the instrument holds other values, or sources current with its output on.
         RejectedCommandError
-            If it puts an entry into its error queue.
+            If its error queue has an entry.
 
         """
         self.discard_errors()
@@ -90,18 +90,18 @@ class Keithley2450(TriggerModelRamp, QcodesKeithley2450):
         self.write(":SOUR:FUNC VOLT")
 
     def _choose_range(self, command: str, largest: float) -> float:
-        """Fix the lowest range that holds `largest` (V or A), make sure that it does, and return it (V or A)."""
+        """Fix the lowest range that includes `largest` (V or A), verify it, and return it (V or A)."""
         if (
             self.ask_number(f"{command}:AUTO?") == 0
             and largest <= (chosen := self.ask_number(f"{command}?")) <= 10 * largest
         ):
-            return chosen  # a range that fits is not switched over, which would disturb a live output
+            return chosen  # a suitable range is not switched, which would disturb a live output
         self.write(f"{command} {largest:.10g}")
         chosen = self.ask_number(f"{command}?")
         if largest > chosen * HEADROOM:
             self.check_errors()
             raise SettingError(
-                self.described, f"{command}? reads {chosen:g}, which does not hold {largest:g}.", "Lower the limits."
+                self.described, f"{command}? reads {chosen:g}, which does not include {largest:g}.", "Lower the limits."
             )
         return chosen
 
@@ -124,11 +124,11 @@ class Keithley2450(TriggerModelRamp, QcodesKeithley2450):
         self.apply(":SENS:CURR:AVER", averages > 1)
 
     def output_on(self) -> None:
-        """Connect the output at the level that is set; checked."""
+        """Connect the output at its present level; verified."""
         self.apply(":OUTP", True)
 
     def output_off(self) -> None:
-        """Disconnect the output; checked."""
+        """Disconnect the output; verified."""
         self.apply(":OUTP", False)
 
     def _output_state(self) -> bool:
@@ -142,10 +142,10 @@ class Keithley2450(TriggerModelRamp, QcodesKeithley2450):
         return answer == "1"
 
     def set_level(self, voltage: float) -> None:
-        """Write one source level (V), once, and return when the instrument has carried it out.
+        """Write one source level (V), once, and return when the instrument has executed it.
 
-        A socket may hold a write back for 40 ms and deliver it together with the next: a ramp paced by the writes
-        alone would reach the device in bunches. Command and question are one message, for the same reason.
+        A socket may delay a write by 40 ms and deliver it together with the next: without a query, the steps of a ramp
+        would reach the device in groups. Command and query are one message, for the same reason.
 
         Raises
         ------
@@ -156,7 +156,7 @@ class Keithley2450(TriggerModelRamp, QcodesKeithley2450):
 
         """
         if not math.isfinite(voltage):
-            raise SettingError(self.described, f"a source level of {voltage} V was asked for; nothing was sent.")
+            raise SettingError(self.described, f"a source level of {voltage} V was requested; nothing was sent.")
         message = f":SOUR:VOLT {voltage:.10g};*OPC?"
         if (answer := self.ask(message).strip()) != "1":
             self.lost_step()
@@ -167,16 +167,16 @@ class Keithley2450(TriggerModelRamp, QcodesKeithley2450):
             )
 
     def level(self) -> float:
-        """Return the source level (V), asked of the instrument."""
+        """Query the source level (V)."""
         return self.measured(self.ask_number(":SOUR:VOLT?"), "source level")
 
     def read(self) -> SourceReading:
-        """Measure voltage and current once, in one query; asked again where no usable answer comes.
+        """Measure voltage and current once, in one query, repeated without a usable answer.
 
         Raises
         ------
         ComplianceError
-            If the current limit acted.
+            If the source is at its current limit.
         OverloadError
             If voltage or current is beyond its range.
 

@@ -1,26 +1,26 @@
 """Ramps on the trigger model of a Keithley 2450: the source steps through a list of levels by itself.
 
-The predefined sweeps (`:SOUR:SWE:...`) switch the output off at their end, at whatever level that is: they are of no
-use here. Instead a trigger model steps through a list of levels, with the output left as it is::
+The predefined sweeps (`:SOUR:SWE:...`) switch the output off at their end, at any level: they are not usable here.
+Instead a trigger model steps through a list of levels and does not switch the output::
 
     1  recall the first level
     2  wait for the interval
     3  recall the next level
     4  back to 2, a counted number of times
 
-All of this comes from the reference manuals of the 2450 (2450-901-01 Rev. B) and of its sister 2461 (2461-901-01), and
-**none of it has been seen on hardware**; labnis/station/bias/ramp_executor.py therefore reads the level back after
-every ramp. What the manuals say, and what follows from it here:
+All of this is taken from the reference manuals of the 2450 (2450-901-01 Rev. B) and of the 2461 (2461-901-01), and
+**nothing was tested on hardware**; labnis/station/bias/ramp_executor.py therefore reads the level back after
+every ramp. Statements of the manuals, and their consequences:
 
-- After the last level of a list comes the first again, which would be a jump. The target stands at the end of the list
-  three times, and the counter aims at the second: neither one turn too many nor one too few leaves it.
+- After the last level of a list comes the first again, which would be a jump. The target is at the end of the list
+  three times, and the counter ends at the second: one turn more or less still ends at the target.
 - `:SOUR:LIST:VOLT` takes 100 values. A ramp is not longer than that, so nothing is appended, the list is read back
-  whole, and a source whose client has died goes on for seconds at most.
+  whole, and a source whose client died continues for seconds at most.
 - An entry of the list holds all settings of the source at the time it was made. The range must be fixed before, or it
-  would switch over in mid-ramp.
-- The state is refreshed every 100 ms only: it may be that of before for as long.
-- `*OPC?` is not answered, and no setting taken, while a model runs.
-- A model that is left loaded can be started with the front panel's TRIGGER key: it is cleared after every ramp.
+  would switch during the ramp.
+- The state is refreshed every 100 ms only and may be old.
+- While a model runs, `*OPC?` is not answered and no setting is accepted.
+- A loaded model can be started with the front panel's TRIGGER key: it is cleared after every ramp.
 """
 
 import math
@@ -36,18 +36,18 @@ from drivers.scpi import CheckedInstrument
 
 __all__ = ["TriggerModelRamp"]
 
-LIST_NAME = "VoltCustomSweepList"  # what :SOUR:LIST:VOLT calls its list
+LIST_NAME = "VoltCustomSweepList"  # name of the list of :SOUR:LIST:VOLT
 REPEATED = 2
 SHORTEST_DELAY = 1e-3
-# Settings per range: what a range holds beyond its name, and its resolution.
+# Per range: the part beyond its nominal value, and its resolution.
 HEADROOM, RESOLUTION = 1.05, 2.5e-5
 MOVING, STOPPED = ("RUNNING", "WAITING"), ("IDLE", "EMPTY", "BUILDING", "FAILED", "ABORTED")
 STATES = (*MOVING, *STOPPED, "ABORTING", "PAUSED")
-# Until a model that was told to stop says so (s): many refreshments of its state.
+# Time for a model to stop (s): many refreshes of its state.
 PATIENCE = 2.0
 MOST_LINES = 20
 
-# The two blocks that decide over the rate, as the manual's example of :TRIG:BLOC:LIST? shows them.
+# The two blocks that set the rate, in the format of the manual's example of :TRIG:BLOC:LIST?.
 DELAY = re.compile(r"2\)\s*DELAY_CONSTANT\s+DELAY:\s*([0-9.eE+-]+)")
 COUNTER = re.compile(r"4\)\s*BRANCH_COUNTER\s+VALUE:\s*(\d+)\s+BRANCH_BLOCK:\s*2\b")
 
@@ -65,7 +65,7 @@ class TriggerModelRamp(CheckedInstrument):
         levels
             From the first to the last; at most `longest_ramp`.
         interval
-            Time from one level to the next (s), at least 1 ms; the instrument takes a little longer.
+            Time from one level to the next (s), at least 1 ms; the instrument needs slightly more.
 
         Raises
         ------
@@ -73,9 +73,9 @@ class TriggerModelRamp(CheckedInstrument):
             If the levels are too many, not finite or beyond a fixed range, or if the instrument holds others, or other
             blocks. Nothing has moved.
         RejectedCommandError
-            If it puts an entry into its error queue. Nothing has moved.
+            If its error queue has an entry. Nothing has moved.
         CommunicationError
-            If an answer is missing. Whether it has started is known only from its state.
+            If an answer is missing. Whether the ramp has started is known only from its state.
 
         """
         self.discard_errors()
@@ -104,12 +104,12 @@ class TriggerModelRamp(CheckedInstrument):
         self.write(":INIT")
 
     def ramp_running(self) -> bool:
-        """Whether the ramp is running. Its state is known 0.1 s after the start, not before.
+        """Whether the ramp is running. The state is valid from 0.1 s after the start.
 
         Raises
         ------
         SettingError
-            If the model did not come to its end: never started, failed, or stopped from elsewhere.
+            If the model did not reach its end: not started, failed, or stopped from elsewhere.
 
         """
         state = self._trigger_state()
@@ -122,16 +122,16 @@ class TriggerModelRamp(CheckedInstrument):
             self.described,
             f"trigger model is {state} where a ramp was started"
             + (f"; the instrument reports {entries}." if entries else "."),
-            "The ramp did not come to its end: read the level back.",
+            "The ramp did not reach its end: read the level back.",
         )
 
     def halt_ramp(self) -> None:
-        """Stop where it is, and clear the ramp; harmless where none is running.
+        """Stop at the present level, and clear the ramp; without effect if none is running.
 
         Raises
         ------
         SettingError
-            If the trigger model goes on.
+            If the trigger model continues.
 
         """
         self.write(":ABOR")
@@ -149,24 +149,24 @@ class TriggerModelRamp(CheckedInstrument):
         """Check number and range; returns the range's resolution (V)."""
         if not 1 <= len(levels) <= self.longest_ramp:
             raise SettingError(
-                self.described, f"a ramp of {len(levels)} levels was asked for; 1 to {self.longest_ramp} are possible."
+                self.described, f"a ramp of {len(levels)} levels was requested; 1 to {self.longest_ramp} are possible."
             )
         if self.ask_number(":SOUR:VOLT:RANG:AUTO?") != 0:
             raise SettingError(
                 self.described,
-                "chooses its voltage range by itself, and would switch it over in mid-ramp; nothing was started.",
+                "has automatic voltage ranging, which would switch the range during the ramp; nothing was started.",
                 "A run fixes the range before it begins.",
             )
         largest = self.ask_number(":SOUR:VOLT:RANG?")
-        # Written the other way round, NaN would pass.
+        # The opposite comparison would accept NaN.
         if not all(math.isfinite(level) and abs(level) <= HEADROOM * largest for level in levels):
             raise SettingError(
-                self.described, f"a ramp beyond the range of {largest:g} V was asked for; nothing was started."
+                self.described, f"a ramp beyond the range of {largest:g} V was requested; nothing was started."
             )
         return RESOLUTION * largest
 
     def _confirm_blocks(self, interval: float, count: int) -> None:
-        """Make sure that the ramp waits between its levels and ends: a lost block would make it a jump."""
+        """Verify the blocks of the delay and the counter: without one of them the ramp would be a jump."""
         shown = self._shown_blocks()
         delay, counter = DELAY.search(shown), COUNTER.search(shown)
         if delay and counter and abs(float(delay[1]) - interval) <= 1e-3 * interval + 1e-9 and int(counter[1]) == count:
@@ -179,7 +179,7 @@ class TriggerModelRamp(CheckedInstrument):
         )
 
     def _shown_blocks(self) -> str:
-        """The list of blocks, which has one line for each: the answer ends with that to `*OPC?`."""
+        """The list of blocks, one line each; the answer ends with that to `*OPC?`."""
         shown = self.ask(":TRIG:BLOC:LIST?;*OPC?")
         for _ in range(MOST_LINES):
             if shown.rstrip().endswith(";1"):
@@ -189,7 +189,7 @@ class TriggerModelRamp(CheckedInstrument):
             except (pyvisa.Error, OSError, UnicodeDecodeError) as error:
                 self.lost_step()
                 raise CommunicationError(
-                    self.described, f"the answer to ':TRIG:BLOC:LIST?' broke off: {error}."
+                    self.described, f"the answer to ':TRIG:BLOC:LIST?' is incomplete: {error}."
                 ) from error
         self.lost_step()
         raise CommunicationError(self.described, f"the answer to ':TRIG:BLOC:LIST?' does not end: {shown[:200]!r}.")

@@ -29,7 +29,7 @@ class KeysightN5222B(KeysightAnalyzer, QCoDeSKeysightN5222B):
     Raises
     ------
     ValueError
-        If `parameter` is no S-parameter of four ports.
+        If `parameter` is not an S-parameter of four ports.
     CommunicationError
         If the instrument does not answer or the answer cannot be read; every method may raise it.
 
@@ -45,14 +45,14 @@ class KeysightN5222B(KeysightAnalyzer, QCoDeSKeysightN5222B):
             raise ValueError(f"parameter is {parameter!r}; allowed are S11 to S44, two port numbers from 1 to 4")
         super().__init__(name, address, **options)
         self.parameter = parameter
-        # QCoDeS calls the lowest frequency `start`; here that begins an acquisition. Its axes keep their parameter.
+        # QCoDeS calls the lowest frequency `start`; in the role it begins an acquisition.
         self.remove_parameter("start")
         self.start = self.begin  # type: ignore[assignment]
 
     def prepare(
         self, *, center: float, span: float, points: int, power: float, if_bandwidth: float, averages: int
     ) -> None:
-        """Set up the sweep, read every setting back, and switch the source on once its power is right.
+        """Set up the sweep, read every setting back, and switch the source on after its power is verified.
 
         Parameters
         ----------
@@ -63,18 +63,18 @@ class KeysightN5222B(KeysightAnalyzer, QCoDeSKeysightN5222B):
         power
             Source power at the port (dBm).
         if_bandwidth
-            IF bandwidth (Hz), one that the instrument has: 1, 1.5, 2, 3, 5, 7 × 10ⁿ up to 100 kHz.
+            IF bandwidth (Hz), one of the instrument's: 1, 1.5, 2, 3, 5, 7 × 10ⁿ up to 100 kHz.
         averages
             Sweeps averaged, 1 to 65536.
 
         Raises
         ------
         ValueError
-            Where an argument is out of range; nothing is sent then.
+            An argument is out of range; nothing is sent then.
         SettingError
-            Where the instrument did not take a setting.
+            The instrument did not accept a setting.
         RejectedCommandError
-            Where it put an entry into its error queue.
+            Its error queue has an entry.
 
         """
         check_range("span", span, self.LOWEST_SPAN, self.max_freq - self.min_freq, "Hz")
@@ -129,7 +129,7 @@ class KeysightN5222B(KeysightAnalyzer, QCoDeSKeysightN5222B):
         """Begin the sweeps and return at once."""
         self.require_preparation()
         self.write(":SENS:AVER:CLE")
-        # The selected trace may be another's since: QCoDeS's own methods select theirs.
+        # QCoDeS's own methods may have selected another trace.
         self._select_parameter()
         super().begin()
 
@@ -153,7 +153,7 @@ class KeysightN5222B(KeysightAnalyzer, QCoDeSKeysightN5222B):
 
         """
         self.require_preparation()
-        # QCoDeS's own methods read 32-bit numbers: its format comes back after ours.
+        # QCoDeS's own methods read 32-bit numbers: their format is restored.
         self.write(":FORM REAL,64")
         try:
             values = self.again(lambda: self.ask_block(":CALC:DATA? SDATA", 2 * len(self._axis), ">f8"))

@@ -20,7 +20,7 @@ class KeysightN9030B(KeysightAnalyzer, QCoDeSKeysightN9030B):
 
     The sweep is a swept one (not FFT) with average detector, power (RMS) averaging and the resolution filter given by
     its noise bandwidth, so that a trace in watts over that bandwidth is the power spectral density without correction.
-    Attenuation and preamplifier stay as they were set.
+    Attenuation and preamplifier are not changed.
 
     Parameters
     ----------
@@ -73,11 +73,11 @@ class KeysightN9030B(KeysightAnalyzer, QCoDeSKeysightN9030B):
         Raises
         ------
         ValueError
-            Where an argument is out of range; nothing is sent then.
+            An argument is out of range; nothing is sent then.
         SettingError
-            Where the instrument did not take a setting.
+            The instrument did not accept a setting.
         RejectedCommandError
-            Where it put an entry into its error queue.
+            Its error queue has an entry.
 
         """
         low, high = limits_of(self.sa.start)[0], limits_of(self.sa.stop)[1]
@@ -92,7 +92,7 @@ class KeysightN9030B(KeysightAnalyzer, QCoDeSKeysightN9030B):
         self.discard_errors()
         if self.ask(":CONF?").strip() != "SAN":
             self.write(":CONF:SAN:NDEF")  # NDEFault: without it the attenuation would be reset as well
-        # One message per setting: a rejected one must not take others with it.
+        # One message per setting: a rejected one must not affect others.
         for header, value in (
             (":INIT:CONT", "0"),
             (":FORM", "REAL,64"),
@@ -137,7 +137,7 @@ class KeysightN9030B(KeysightAnalyzer, QCoDeSKeysightN9030B):
         OverloadError
             On an input overload or an over-range marker.
         ReadingError
-            If the block is incomplete, has another axis than was set or values that are no powers.
+            If the block is incomplete, has another axis than was set or values that are not powers.
         SettingError
             If a setting changed since `prepare`, from the front panel or by a reset.
         RejectedCommandError
@@ -151,7 +151,7 @@ class KeysightN9030B(KeysightAnalyzer, QCoDeSKeysightN9030B):
         if np.max(np.abs(axis - self._axis)) > 1.0:
             raise ReadingError(
                 self.described,
-                f"':FETC:SAN1?' came with frequencies from {axis[0]:.9g} to {axis[-1]:.9g} Hz instead of "
+                f"':FETC:SAN1?' has frequencies from {axis[0]:.9g} to {axis[-1]:.9g} Hz instead of "
                 f"{self._axis[0]:.9g} to {self._axis[-1]:.9g} Hz.",
                 "Call prepare() again.",
             )
@@ -162,7 +162,7 @@ class KeysightN9030B(KeysightAnalyzer, QCoDeSKeysightN9030B):
         return np.asarray(power / self._noise_bandwidth)
 
     def _check_status(self) -> None:
-        """Raise what the instrument reports of the trace it has just sent."""
+        """Raise an error if the instrument reports a problem of the last trace."""
         queries = (":STAT:QUES:INT:COND?", ":STAT:QUES:INT?")
         for query, answer in zip(queries, self.ask_each(queries), strict=True):
             if not answer.lstrip("+").isdigit():

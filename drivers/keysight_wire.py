@@ -1,4 +1,4 @@
-"""What Keysight's two analyzers need beyond `drivers.scpi`: traces as binary blocks, long measurements, choices."""
+"""Common parts of Keysight's two analyzers: traces as binary blocks, long measurements, choices."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +21,7 @@ from drivers.scpi import OVERFLOW, CheckedInstrument
 __all__ = ["KeysightAnalyzer", "check_count", "check_range", "limits_of"]
 
 TIMEOUT_MARGIN = 5.0  # s, beside 10 % of a measurement's duration
-AGAIN = "Repeat the measurement; if it happens again, look for a second program on the instrument."
+AGAIN = "Repeat the measurement; if it happens again, check for a second program on the instrument."
 
 
 def check_range(name: str, value: float, low: float, high: float, unit: str) -> None:
@@ -34,7 +34,7 @@ def limits_of(parameter: Parameter[Any, Any]) -> tuple[float, float]:
     """Lowest and highest value of a number that QCoDeS's driver allows, from the installed options."""
     allowed = parameter.vals
     if not isinstance(allowed, Numbers):
-        raise TypeError(f"{parameter.full_name} is no number with limits")
+        raise TypeError(f"{parameter.full_name} is not a number with limits")
     return allowed.min_value, allowed.max_value
 
 
@@ -45,12 +45,13 @@ def check_count(name: str, value: int, low: int, high: int) -> None:
 
 
 class KeysightAnalyzer(CheckedInstrument):
-    """A Keysight analyzer that sends traces; goes in front of a QCoDeS class.
+    """A Keysight analyzer that sends traces; a mix-in in front of a QCoDeS class.
 
-    It fills the common part of `drivers.roles.Acquisition`. A subclass notes in `prepare` what a trace has to have been
-    taken with (`note_settings`), says in `BEGIN` what starts the sweeps and in `END` what ends them, and adds `fetch`
-    and `start` (not here: QCoDeS's network analyzers have a parameter of that name, the lowest frequency).
-    Every method raises RuntimeError before `prepare`, and CommunicationError where the instrument does not answer.
+    It fills the common part of `drivers.roles.Acquisition`. A subclass stores the settings that a trace needs
+    in `prepare` (`note_settings`), names in `BEGIN` the command that starts the sweeps and in `END` the one that ends
+    them, and adds `fetch` and `start` (not here: QCoDeS's network analyzers have a
+    parameter of that name, the lowest frequency).
+    Every method raises RuntimeError before `prepare`, and CommunicationError if the instrument does not answer.
     """
 
     BEGIN: ClassVar[str]
@@ -64,7 +65,7 @@ class KeysightAnalyzer(CheckedInstrument):
         self._complete = False
 
     def note_settings(self, band: str, queries: tuple[str, ...], duration: float) -> None:
-        """Keep the axis of the band below the header `band`, the duration (s), and the answers to `queries`."""
+        """Store the axis of the band below the header `band`, the duration (s), and the answers to `queries`."""
         start, stop = (self.known_number(f"{band}FREQ:{end}?") for end in ("STAR", "STOP"))
         self._axis = np.linspace(start, stop, int(self.known_number(f"{band}SWE:POIN?")))
         self._duration = duration
@@ -90,21 +91,20 @@ class KeysightAnalyzer(CheckedInstrument):
     def finished(self) -> bool:
         """Whether the sweeps are complete.
 
-        Asking for the event status clears it: where the answer is lost, the instrument is asked to answer when the
-        sweeps are complete.
+        The query clears the event status: if its answer is lost, `*OPC?` waits until the sweeps are complete.
         """
         if not self._complete:
             try:
                 self._complete = bool(self.ask_integer("*ESR?") & 1)
             except CommunicationError as error:
                 self.lost_step()
-                self.log.warning("asking again whether the sweeps are complete: %s", error)
+                self.log.warning("querying the end of the sweeps again: %s", error)
                 with self.waiting(self._duration):
                     self._complete = self.ask_integer("*OPC?") == 1
         return self._complete
 
     def abort(self) -> None:
-        """End the sweeps; harmless where there are none."""
+        """End the sweeps; without effect if none are running."""
         self.write(self.END)
 
     def require_preparation(self) -> None:
@@ -114,9 +114,9 @@ class KeysightAnalyzer(CheckedInstrument):
 
     @contextmanager
     def waiting(self, duration: float) -> Iterator[None]:
-        """Let the answers within this block take `duration` (s) longer than others.
+        """Extend the timeout within this block by `duration` (s).
 
-        After a failure the line is out of step: a late answer must not become the next question's.
+        After a failure the line is cleared: a late answer must not be taken for the next query's.
         """
         handle = self.visa_handle
         before = handle.timeout
@@ -135,7 +135,7 @@ class KeysightAnalyzer(CheckedInstrument):
         Raises
         ------
         SettingError
-            If the instrument holds another one.
+            If the instrument has another one.
 
         """
         self.write(f"{command} {value}")
@@ -146,22 +146,22 @@ class KeysightAnalyzer(CheckedInstrument):
         entry = self.next_error()
         raise SettingError(
             self.described,
-            f"{command}? reads {found} where {value} was asked for"
+            f"{command}? reads {found} where {value} was requested"
             + (f"; the instrument reports {entry}." if entry else "."),
-            "Clear what conflicts with it at the front panel.",
+            "Remove the conflicting setting at the front panel.",
         )
 
     def known_number(self, query: str) -> float:
-        """Ask for a number that has to be one: markers and NaN raise, as in `measured`."""
+        """Query a finite number: markers and NaN raise, as in `measured`."""
         return self.measured(self.ask_number(query), query)
 
     def ask_each(self, queries: tuple[str, ...]) -> tuple[str, ...]:
-        """Ask several short questions in one message; each header begins with a colon.
+        """Send several short queries in one message; each header begins with a colon.
 
         Raises
         ------
         CommunicationError
-            If there are more or fewer answers than questions.
+            If there are more or fewer answers than queries.
 
         """
         message = ";".join(queries)
@@ -174,7 +174,7 @@ class KeysightAnalyzer(CheckedInstrument):
         return answers
 
     def confirm_unchanged(self, settings: dict[str, str]) -> None:
-        """Compare settings, answers by query, with those noted when the measurement was prepared.
+        """Compare settings, answers by query, with those stored by `prepare`.
 
         Raises
         ------
@@ -193,16 +193,16 @@ class KeysightAnalyzer(CheckedInstrument):
     # --- blocks ------------------------------------------------------------------------------------------------------
 
     def ask_block(self, query: str, count: int, dtype: str, duration: float = 0.0) -> NDArray[np.float64]:
-        """Ask for one IEEE 488.2 definite-length block of exactly `count` finite numbers.
+        """Query one IEEE 488.2 definite-length block of exactly `count` finite numbers.
 
         Parameters
         ----------
         query
-            What to send.
+            Query.
         count
             Numbers expected.
         dtype
-            NumPy name of a number on the wire, such as `<f8`.
+            NumPy type of a number in the block, such as `<f8`.
         duration
             Time (s) that the instrument needs before it answers.
 
@@ -216,7 +216,7 @@ class KeysightAnalyzer(CheckedInstrument):
         OverloadError
             If a number is an over-range marker.
         ReadingError
-            If the block has another length or a number is not finite: the whole trace is given up.
+            If the block has another length or a number is not finite: the whole trace is invalid.
         CommunicationError
             If the bus fails before the first byte.
 
@@ -257,8 +257,8 @@ class KeysightAnalyzer(CheckedInstrument):
             message = handle.read_bytes(expected + 1)
         except (pyvisa.Error, OSError) as error:
             raise ReadingError(
-                self.described, f"{query!r} broke off before its {expected} bytes were complete: {error}.", AGAIN
+                self.described, f"{query!r} ended before its {expected} bytes were complete: {error}.", AGAIN
             ) from error
         if message[-1:] != b"\n":
-            raise ReadingError(self.described, f"{query!r} goes on after the {expected} bytes it announced.", AGAIN)
+            raise ReadingError(self.described, f"{query!r} continues after the announced {expected} bytes.", AGAIN)
         return bytes(message[:-1])

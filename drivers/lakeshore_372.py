@@ -9,7 +9,7 @@ from drivers.scpi import CheckedInstrument
 
 __all__ = ["LakeShore372"]
 
-# RDGST? bits (manual, "Reading status query"), as the front panel shows them and in words.
+# RDGST? bits (manual, "Reading status query"), as on the front panel and in words.
 SENSOR_STATUS = {
     1: "CS OVL, current source overload",
     2: "VCM OVL, common mode voltage overload",
@@ -71,6 +71,6 @@ class LakeShore372(CheckedInstrument, LakeshoreModel372):
         return kelvin
 
     def next_error(self) -> str | None:
-        """Return what the event status register says was rejected since it was last read; None if nothing."""
+        """Return what the event status register reports as rejected since the last query; None if nothing."""
         status = self.ask_integer("*ESR?")
         return f"a rejected command (*ESR? {status})" if status & 48 else None

@@ -1,11 +1,11 @@
-"""What a measurement procedure may ask of the instruments around a device.
+"""Roles: the protocols through which a procedure uses the instruments of a device.
 
 A procedure never names an instrument: it asks for a *role*. A driver fills a role by having the methods of its
-protocol; nothing has to be inherited, so a lab's own driver file fits by shape alone. Units are SI and refer to the
-instrument's own terminals, except for what the station itself provides to procedures (`DeviceBias`, `Setpoint`, and
+protocol; no inheritance is needed, also for a lab's own driver. Units are SI and refer to the instrument's terminals,
+except for objects that the station itself provides to procedures (`DeviceBias`, `Setpoint`, and
 `roles.current` and `roles.voltage`): these refer to the device (see `drivers.wiring`).
 
-Kinds of roles, and what an instrument must have to fill one::
+Kinds of roles, and the protocol that an instrument must have::
 
     bias         BiasSource                analyzer     SpectrumAnalyzer        setpoint   Adjustable
     ammeter      Ammeter                   vna          VectorNetworkAnalyzer   reading    Reading
@@ -47,7 +47,7 @@ __all__ = [
 NAN = float("nan")
 
 POLL, LATEST = 0.05, 10.0
-"""Time (s) between two questions whether an acquisition is complete, and how late it may be."""
+"""Time (s) between two queries whether an acquisition is complete, and its largest delay."""
 
 
 @dataclass(frozen=True)
@@ -104,13 +104,13 @@ class BiasReading:
 
 
 class Adjustable(Protocol):
-    """A level that is written and read back: what every ramp is made of. Asking for it changes nothing."""
+    """A level that is written and read back, the element of every ramp. Reading it changes nothing."""
 
     def set_level(self, value: float) -> None:
         """Write one level (in its unit, V for a bias source). Never retried."""
 
     def level(self) -> float:
-        """The level as the instrument reads it back; what is at the device if the output is on."""
+        """The level as the instrument reads it back; it is at the device if the output is on."""
 
 
 class BiasSource(Adjustable, Protocol):
@@ -125,7 +125,7 @@ class BiasSource(Adjustable, Protocol):
         """
 
     def output_on(self) -> None:
-        """Connect the output, at whatever level is set."""
+        """Connect the output, at the present level."""
 
     def output_off(self) -> None:
         """Disconnect the output."""
@@ -138,7 +138,7 @@ class BiasSource(Adjustable, Protocol):
 
 
 class SelfRamping(Protocol):
-    """Optional for a bias source: ramps that the instrument makes by itself, evenly timed."""
+    """Optional for a bias source: ramps by the instrument itself, evenly timed."""
 
     @property
     def longest_ramp(self) -> int:
@@ -147,15 +147,15 @@ class SelfRamping(Protocol):
     def start_ramp(self, levels: Sequence[float], interval: float) -> None:
         """Load `levels` (V), read them back, start the ramp and return at once.
 
-        From one level to the next it takes `interval` (s) or longer. The output stays as it is. Raises an
-        `InstrumentError` before anything moves where the levels were not taken.
+        From one level to the next it takes `interval` (s) or longer. The output does not change. Raises an
+        `InstrumentError` before anything moves if the levels were not accepted.
         """
 
     def ramp_running(self) -> bool:
-        """Whether the ramp is running, asked 0.1 s after the start at the earliest. Raises where it failed."""
+        """Whether the ramp is running; call it from 0.1 s after the start. Raises if it failed."""
 
     def halt_ramp(self) -> None:
-        """Stop the ramp, at whatever level; harmless where none is running. Raises if it goes on."""
+        """Stop the ramp at the present level; without effect if none is running. Raises if it continues."""
 
 
 class Ammeter(Protocol):
@@ -179,13 +179,13 @@ class LockIn(Protocol):
         """Set the sine output (V rms, Hz), the filter time constant (s) and the full scale (V rms); all read back."""
 
     def quiet(self) -> float:
-        """Reduce the sine output to the smallest amplitude the instrument has; return it (V rms)."""
+        """Reduce the sine output to the instrument's smallest amplitude; return it (V rms)."""
 
     def settling_time(self) -> float:
         """Time (s) after a change of the signal until the output is within 0.1 % of its final value."""
 
     def read(self) -> complex:
-        """X + iY at the input, V rms. Raises OverloadError where an overload bit is set."""
+        """X + iY at the input, V rms. Raises OverloadError if an overload bit is set."""
 
     def read_auxiliary(self, channel: int) -> float:
         """DC voltage (V) at auxiliary input `channel`, 1 to 4."""
@@ -195,7 +195,7 @@ Data_co = TypeVar("Data_co", covariant=True)
 
 
 class Acquisition(Protocol[Data_co]):
-    """A measurement that takes time; `Roles.acquire` makes one."""
+    """A measurement that takes time; see `Roles.acquire`."""
 
     def duration(self) -> float:
         """Time (s) from `start` until it is finished."""
@@ -207,10 +207,10 @@ class Acquisition(Protocol[Data_co]):
         """Whether the data are complete."""
 
     def fetch(self) -> Data_co:
-        """The data of the acquisition that is finished. Raises OverloadError rather than returning wrong numbers."""
+        """The data of the finished acquisition. Raises OverloadError rather than returning wrong numbers."""
 
     def abort(self) -> None:
-        """End the acquisition at the instrument; harmless where none is running."""
+        """End the acquisition at the instrument; without effect if none is running."""
 
 
 class SpectrumAnalyzer(Acquisition[NDArray[np.float64]], Protocol):
@@ -247,7 +247,7 @@ class Thermometer(Protocol):
     """A thermometer. In `roles.fridge` that of the stage the device sits on."""
 
     def temperature(self) -> float:
-        """Temperature (K). Raises ReadingError where the sensor status is not valid."""
+        """Temperature (K). Raises ReadingError if the sensor status is not valid."""
 
 
 class Reading(Protocol):
@@ -255,10 +255,10 @@ class Reading(Protocol):
 
     @property
     def unit(self) -> str:
-        """Its unit; empty if it is not known."""
+        """Unit; empty if not known."""
 
     def read(self) -> float:
-        """Its present value."""
+        """Present value."""
 
 
 class Setpoint(Reading, Protocol):
@@ -293,13 +293,13 @@ class DeviceBias(Protocol):
 
 
 class Clock(Protocol):
-    """Time as the experiment sees it: the wall clock at a real fridge, simulated time in a dry run."""
+    """Time of the experiment: the wall clock at a real fridge, simulated time in a dry run."""
 
     def time(self) -> float:
         """Monotonic time (s)."""
 
     def sleep(self, seconds: float) -> None:
-        """Let `seconds` pass."""
+        """Wait for `seconds`."""
 
 
 class MissingRoleError(LookupError, AttributeError):
@@ -307,7 +307,7 @@ class MissingRoleError(LookupError, AttributeError):
 
 
 class Roles:
-    """Everything a procedure can reach: each role of the station by its name, as an attribute.
+    """The roles of a procedure: each role of the station by its name, as an attribute.
 
     Parameters
     ----------
@@ -316,11 +316,11 @@ class Roles:
     wiring
         Conversions between instruments and device.
     **players
-        Role → what fills it. None is as good as leaving the role out.
+        Role → what fills it. None is the same as omitting the role.
 
     """
 
-    if TYPE_CHECKING:  # the types of the standard roles; they are found like any other
+    if TYPE_CHECKING:  # types of the standard roles, for mypy
         bias: DeviceBias
         current: Ammeter
         voltage: Voltmeter
@@ -346,11 +346,11 @@ class Roles:
         return iter(self._players)
 
     def get(self, name: str) -> Any:
-        """What fills the role `name`; None where the station does not fill it or the run does not use it."""
+        """What fills the role `name`; None if the station does not fill it or the run does not use it."""
         return self._players.get(name)
 
     def __getattr__(self, name: str) -> Any:
-        # Called only for names that are no other attribute. `_players` is missing while an object is copied.
+        # Called only for names without another attribute. `_players` is missing while an object is copied.
         players = self.__dict__.get("_players", {})
         if name in players:
             return players[name]
@@ -364,12 +364,12 @@ class Roles:
     def acquire(self, instrument: Acquisition[Data_co]) -> Data_co:
         """Start an acquisition, wait for it with the experiment's clock, and return its data.
 
-        However the wait ends early, the acquisition is aborted at the instrument.
+        If the wait ends early, the acquisition is aborted at the instrument.
 
         Raises
         ------
         ReadingError
-            Where it is not complete much later than its duration.
+            It is still not complete `LATEST` after its duration.
 
         """
         instrument.start()
@@ -379,7 +379,7 @@ class Roles:
             self.clock.sleep(duration)
             while not instrument.finished():
                 if self.clock.time() > latest:
-                    raise ReadingError(  # noqa: TRY301  # aborted like any other
+                    raise ReadingError(  # noqa: TRY301  # aborted like other failures
                         str(getattr(instrument, "name", type(instrument).__name__)),
                         f"has not finished an acquisition of {duration:g} s {LATEST:g} s after its end.",
                         "Check its trigger source.",

@@ -1,12 +1,12 @@
-"""What every driver checks: that a command was taken, that a setting holds, that a number is a measurement.
+"""Checks of every driver: commands are accepted, settings read back, numbers are measurements.
 
-`CheckedInstrument` goes in front of a QCoDeS instrument class::
+`CheckedInstrument` is a mix-in in front of a QCoDeS instrument class::
 
     class Keithley2450(CheckedInstrument, qcodes.instrument_drivers.Keithley.Keithley2450): ...
 
-No write is ever repeated. A question that changes nothing may be, up to three times in all (`again`). After an answer
-that was late, lost or garbled, the line is cleared until `*IDN?` is answered by the instrument's own name: only then is
-the next question asked, so that no answer is ever taken for that to another question.
+No write is ever repeated. A query that changes nothing may be, up to three times in all (`again`). After an answer
+that was late, lost or garbled, the line is cleared until `*IDN?` is answered with the instrument's identity. Only then
+the next query is sent, so that no answer is taken for that to another query.
 """
 
 import math
@@ -33,19 +33,19 @@ __all__ = ["OVERFLOW", "CheckedInstrument"]
 #: Readings from here on are SCPI's markers for over-range (±9.9e37), not-a-number (9.91e37) and the like.
 OVERFLOW = 9.8e37
 MOST_ERRORS = 50
-# A socket counts as empty after SILENCE (ms) without a byte; one that never falls silent is given up after LONGEST (s).
+# A socket counts as empty after SILENCE (ms) without a byte; clearing it fails after LONGEST (s).
 SILENCE, LONGEST = 100, 2.0
-# Answers in the wrong place that are read until a line is given up, and how often silence is enough for that.
+# Number of unexpected answers, and of timeouts, after which clearing a line fails.
 MOST_STRAY, MOST_SILENT = 6, 2
 RETRIES = 2
-# Answers that may be missing from a snapshot.
+# Number of answers that may be missing from a snapshot.
 MOST_UNANSWERED = 1
 
 Answer = TypeVar("Answer")
 
 
 class CheckedInstrument(VisaInstrument):
-    """A VISA instrument whose faults are errors of `drivers.errors`."""
+    """A VISA instrument whose failures are errors of `drivers.errors`."""
 
     _last_command = "nothing yet"
     _identity = ""
@@ -63,7 +63,7 @@ class CheckedInstrument(VisaInstrument):
         return f"{self.name} ({self._visa_name})"
 
     def connect_message(self, idn_param: str = "IDN", begin_time: float | None = None) -> None:
-        """Log the connection. QCoDeS prints it, but standard output belongs to the command."""
+        """Log the connection, which QCoDeS would print on standard output."""
         self.log.info("Connected to %s: %s", self.described, self.parameters[idn_param].get())
         self._identity = self.ask("*IDN?").strip()
 
@@ -80,7 +80,7 @@ class CheckedInstrument(VisaInstrument):
         if not isinstance(handle, TCPIPSocket):
             super().device_clear()
             return
-        # Not PyVISA-py's clear(): it never returns once the other side has closed the socket. Silence is a timeout.
+        # Not PyVISA-py's clear(), which never returns if the socket was closed. An empty socket times out.
         before, handle.timeout = handle.timeout, SILENCE
         deadline = time.monotonic() + LONGEST
         try:
@@ -91,16 +91,16 @@ class CheckedInstrument(VisaInstrument):
             handle.timeout = before
 
     def lost_step(self) -> None:
-        """Note that an answer was late, lost or not the one to its question."""
-        self._in_step = not self._identity  # without a name to compare with there is nothing to do about it
+        """Note that an answer was late, lost or not that to its query."""
+        self._in_step = not self._identity  # without an identity to compare with, the line cannot be checked
 
     def regain_step(self) -> None:
-        """Make sure that the next answer will be the one to the next question.
+        """Clear the line, so that the next answer is that to the next query.
 
         Raises
         ------
         CommunicationError
-            If the instrument does not answer `*IDN?` with its own name any more.
+            If the instrument no longer answers `*IDN?` with its identity.
 
         """
         silent, said = 0, ""
@@ -115,7 +115,7 @@ class CheckedInstrument(VisaInstrument):
                 silent += 1
             except UnicodeDecodeError as error:
                 said = repr(error.object[:80])
-            except OSError as error:  # the connection is gone
+            except OSError as error:  # the connection is lost
                 said = str(error)
                 break
         if not self._in_step:
@@ -126,12 +126,12 @@ class CheckedInstrument(VisaInstrument):
             )
 
     def again(self, question: Callable[[], Answer]) -> Answer:
-        """Ask a question that changes nothing at the instrument, again where there is no usable answer.
+        """Call `question`, a query that changes nothing, again if there is no usable answer.
 
         Raises
         ------
         CommunicationError
-            If there is none the third time, or the instrument is gone.
+            If there is none the third time, or the connection is lost.
 
         """
         for _ in range(RETRIES):
@@ -140,7 +140,7 @@ class CheckedInstrument(VisaInstrument):
             except CommunicationError as error:
                 self.lost_step()
                 self.regain_step()
-                self.log.warning("asking again: %s", error)
+                self.log.warning("repeating a query: %s", error)
         return question()
 
     # QCoDeS's write() and ask() append to an exception's arguments, which spoils the message, so both are replaced.
@@ -157,11 +157,11 @@ class CheckedInstrument(VisaInstrument):
         self._last_command = cmd
         try:
             self.write_raw(cmd)
-        except (pyvisa.Error, OSError) as error:  # PyVISA-py lets a socket's own errors through
+        except (pyvisa.Error, OSError) as error:  # PyVISA-py does not convert a socket's errors
             raise CommunicationError(
                 self.described,
                 f"the command {cmd!r} could not be sent: {error}.",
-                "Whether it was carried out is unknown: check cable and power, then read the state back.",
+                "It may have been executed or not: check cable and power, then read the state back.",
             ) from error
 
     def ask(self, cmd: str) -> str:
@@ -170,7 +170,7 @@ class CheckedInstrument(VisaInstrument):
         Raises
         ------
         CommunicationError
-            If the bus fails or nothing is answered within the timeout.
+            If the bus fails or there is no answer within the timeout.
 
         """
         if len(self._unanswered) > MOST_UNANSWERED:
@@ -198,12 +198,12 @@ class CheckedInstrument(VisaInstrument):
     def snapshot_base(
         self, update: bool | None = False, params_to_skip_update: Sequence[str] | None = None
     ) -> dict[Any, Any]:
-        """As QCoDeS's, which leaves out what cannot be read; but a silent instrument is not asked for everything.
+        """As QCoDeS's, which omits unreadable parameters; but a silent instrument is not queried for all.
 
         Raises
         ------
         CommunicationError
-            If more than one answer is missing: dozens of timeouts in a row would be minutes.
+            If more than one answer is missing: dozens of timeouts would take minutes.
 
         """
         self._in_snapshot = True
@@ -216,7 +216,7 @@ class CheckedInstrument(VisaInstrument):
         return dict(found)
 
     def ask_numbers(self, cmd: str, count: int) -> list[float]:
-        """Ask for exactly `count` comma-separated numbers; markers and NaN are returned as they are.
+        """Query exactly `count` comma-separated numbers; markers and NaN are returned unchanged.
 
         Raises
         ------
@@ -239,11 +239,11 @@ class CheckedInstrument(VisaInstrument):
         return numbers
 
     def ask_number(self, cmd: str) -> float:
-        """Ask for one number; see `ask_numbers`."""
+        """Query one number; see `ask_numbers`."""
         return self.ask_numbers(cmd, 1)[0]
 
     def ask_integer(self, cmd: str) -> int:
-        """Ask for the value of a register, a whole number of at most 16 bits; see `ask_numbers`."""
+        """Query a register, a whole number of at most 16 bits; see `ask_numbers`."""
         number = self.ask_number(cmd)
         if not (number.is_integer() and 0 <= number < 1 << 16):
             self.lost_step()
@@ -281,9 +281,9 @@ class CheckedInstrument(VisaInstrument):
         value
             A number or a bool.
         query
-            Query of the setting, where it is not the header with `?`.
+            Query of the setting, if not the header with `?`.
         tolerance
-            Largest difference that still counts as equal, absolute.
+            Largest absolute difference that counts as equal.
 
         Returns
         -------
@@ -293,7 +293,7 @@ class CheckedInstrument(VisaInstrument):
         Raises
         ------
         SettingError
-            If the instrument holds another value.
+            If the instrument reads back another value.
 
         """
         self.write(f"{command} {_text(value)}")
@@ -306,7 +306,7 @@ class CheckedInstrument(VisaInstrument):
             entry = self.next_error()
             raise SettingError(
                 self.described,
-                f"{query} reads {found:g} where {expected:g} was asked for"
+                f"{query} reads {found:g} where {expected:g} was requested"
                 + (f"; the instrument reports {entry}." if entry else "."),
                 "Nothing was switched on. Check the value against the instrument's limits.",
             )
@@ -332,7 +332,7 @@ class CheckedInstrument(VisaInstrument):
         OverloadError
             If an entry reports an overload.
         RejectedCommandError
-            Naming the entries and the last command, if there are any others.
+            If there are other entries; the message has them and the last command.
 
         """
         last_command = self._last_command
@@ -343,7 +343,7 @@ class CheckedInstrument(VisaInstrument):
             raise RejectedCommandError(
                 self.described,
                 f"reports {entries} (last command {last_command!r}).",
-                "The command was not carried out: compare it with the instrument's manual and limits.",
+                "The command was not executed: compare it with the instrument's manual and limits.",
             )
 
     def discard_errors(self) -> None:

@@ -4,7 +4,7 @@ import math
 import warnings
 from typing import Any
 
-from qcodes.instrument_drivers.stanford_research import SR830 as QcodesSR830  # noqa: N811  # an instrument's name
+from qcodes.instrument_drivers.stanford_research import SR830 as QcodesSR830  # noqa: N811  # name of the instrument
 
 from drivers.errors import OverloadError, ReadingError, SettingError
 from drivers.scpi import CheckedInstrument
@@ -20,7 +20,7 @@ OVERLOADS = {1: "input or reserve", 2: "filter", 4: "output"}
 UNLOCKED = 8
 # *ESR? bits.
 POWER_ON = 128
-REJECTED = {16: "a value that is not possible", 32: "a command that it does not know"}
+REJECTED = {16: "a value that is not allowed", 32: "an unknown command"}
 # Four stages at 24 dB/octave: e^{−x}·(1 + x + x²/2 + x³/6) falls to 0.001 at x = 13.06.
 STEEPEST_SLOPE, SETTLING = 3, 13.1
 AUXILIARY_LIMIT = 10.4
@@ -57,7 +57,7 @@ class SR830(CheckedInstrument, QcodesSR830):
         Raises
         ------
         SettingError
-            If a value is not one of the instrument's, nothing is sent then; or if it is not held.
+            If a value is not one of the instrument's (nothing is sent then), or reads back differently.
         RejectedCommandError
             If a command was rejected.
 
@@ -83,19 +83,19 @@ class SR830(CheckedInstrument, QcodesSR830):
 
     @staticmethod
     def check_settings(*, amplitude: float, frequency: float, time_constant: float, sensitivity: float) -> None:
-        """Check what `prepare` would be given, without an instrument: units and parameters as there.
+        """Check arguments of `prepare` without an instrument.
 
         Raises
         ------
         ValueError
-            Naming the value that no SR830 has, and those it has.
+            If an SR830 does not have a value; the message has the allowed ones.
 
         """
         if not SMALLEST_SINE <= amplitude <= LARGEST_SINE:
             raise ValueError(f"a sine output of {amplitude:g} V is not possible; 0.004 to 5 V are")
         steps = amplitude / SINE_STEP
         if abs(steps - round(steps)) > 1e-6:
-            # It would round: a conductance calculated from the amplitude asked for would be wrong by up to a quarter.
+            # The instrument rounds: a conductance from the requested amplitude would be wrong by up to a quarter.
             raise ValueError(f"a sine output of {amplitude:g} V is not possible; it goes in steps of {SINE_STEP:g} V")
         if not LOWEST_FREQUENCY <= frequency <= HIGHEST_FREQUENCY:
             raise ValueError(
@@ -117,11 +117,11 @@ class SR830(CheckedInstrument, QcodesSR830):
         """Return the time (s) until the output is within 0.1 % of its final value, at 24 dB/octave."""
         number = self.again(lambda: self.ask_integer("OFLT?"))
         if not 0 <= number < len(TIME_CONSTANTS):
-            raise ReadingError(self.described, f"OFLT? reads {number}, which is no time constant.")
+            raise ReadingError(self.described, f"OFLT? reads {number}, which is not a time constant.")
         return SETTLING * TIME_CONSTANTS[number]
 
     def read(self) -> complex:
-        """Return X + iY (V rms), taken at one instant; taken again where no usable answer comes.
+        """Return X + iY (V rms) of one instant; repeated without a usable answer.
 
         Raises
         ------
@@ -130,21 +130,21 @@ class SR830(CheckedInstrument, QcodesSR830):
         ReadingError
             If the reference is not locked.
         SettingError
-            If the instrument was switched off and on since `prepare`: its settings are gone.
+            If the instrument was switched off and on since `prepare`: its settings are lost.
 
         """
         return self.again(self._read)
 
     def _read(self) -> complex:
-        """One attempt of `read`: from the first question to the last, for asking for the status also clears it."""
+        """One attempt of `read`, from the first query to the last, because the status query also clears the status."""
         self.ask_integer("LIAS?")  # bits latch: clear earlier ones
         x, y = self.ask_numbers("SNAP?1,2", 2)
         status = self.ask_integer("LIAS?")
         if self._prepared and self.ask_integer("*ESR?") & POWER_ON:
             raise SettingError(
                 self.described,
-                "was switched off and on since it was prepared (*ESR? bit 7): its settings are gone.",
-                "Find out why, then start the run again.",
+                "was switched off and on since it was prepared (*ESR? bit 7): its settings are lost.",
+                "Find the reason, then start the run again.",
             )
         overloads = [name for bit, name in OVERLOADS.items() if status & bit]
         if overloads:
@@ -163,7 +163,7 @@ class SR830(CheckedInstrument, QcodesSR830):
         Raises
         ------
         OverloadError
-            Beyond ±10.4 V, where the converter ends.
+            Beyond ±10.4 V, the range of the converter.
 
         """
         if channel not in (1, 2, 3, 4):
@@ -179,7 +179,7 @@ class SR830(CheckedInstrument, QcodesSR830):
         return voltage
 
     def next_error(self) -> str | None:
-        """Return what the event status register says was rejected since it was last read; None if nothing."""
+        """Return what the event status register reports as rejected since the last query; None if nothing."""
         status = self.ask_integer("*ESR?")
         rejected = [text for bit, text in REJECTED.items() if status & bit]
         return f"{' and '.join(rejected)} (*ESR? {status})" if rejected else None

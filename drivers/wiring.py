@@ -1,4 +1,4 @@
-"""The wires between the instruments and the device: instrument units in, device units out, and back.
+"""Wiring between the instruments and the device: conversions between instrument and device units.
 
 ::
 
@@ -115,7 +115,7 @@ class Wiring(_Section):
         excitation
             Amplitude of the lock-in's sine output (V rms), positive.
         role
-            Of the lock-in.
+            Role of the lock-in.
 
         Notes
         -----

@@ -29,7 +29,7 @@ _PLACES = {
     "open_run": ("labnis.experiment.run", "stored_run"),
     "refit": ("labnis.experiment.refit", "refit"),
 }
-"""Name → module and name there: imported when it is asked for, since they need most of the libraries."""
+"""Name → module and name there: imported on first use, because they need most of the libraries."""
 
 
 def __getattr__(name: str) -> Any:

@@ -1,21 +1,21 @@
-"""What ends a labnis command, drawn once, with the exit code of each.
+"""Errors that end a labnis command, as a tree, with the exit code of each.
 
 ::
 
-    LabnisError                     1     never raised itself
-    ├── ConfigurationError          2     the station file, the machine or the fridge's wiring is not as it must be
+    LabnisError                     1     never raised directly
+    ├── ConfigurationError          2     the station file, the machine or the wiring is not usable
     ├── RequestError                2     a bad request: a parameter out of range, a bias beyond the limit
     ├── BusyError                   3     another process holds the station or one of its instruments
-    ├── InterlockError              4     the fridge or the station refuses: too warm, thermometer stale
+    ├── InterlockError              4     an interlock is not satisfied: too warm, thermometer stale
     ├── InstrumentFault             5     an instrument failed; drivers raise drivers.errors.InstrumentError (also 5)
     ├── StorageFault                6     a run or record cannot be written; labnis.storage and labnis.ledger raise
-    │                                     errors of their own (also 6): those rooms know nothing of this one
-    ├── DataQualityError            7     data were taken and kept, but must not be trusted
-    └── StoppedBySignal        130/143    the experimenter (SIGINT) or the system (SIGTERM, SIGHUP) stopped the run
+    │                                     errors of their own (also 6), without importing this module
+    ├── DataQualityError            7     data were taken and saved, but are not valid for the result
+    └── StoppedBySignal        130/143    SIGINT, SIGTERM or SIGHUP stopped the run
 
-    LabnisWarning                         the run goes on, and the record says why it should be looked at
+    LabnisWarning                         the run continues, and its file says why it needs a check
 
-A message says what was wrong, where (file, line, key, instrument, command) and what is allowed or to be done.
+A message says what was wrong, where (file, line, key, instrument, command) and what is allowed or what to do.
 """
 
 import signal
@@ -49,13 +49,13 @@ class LabnisError(Exception):
 
 
 class ConfigurationError(LabnisError):
-    """Something given to labnis before the run is wrong or missing; nothing was measured, no bias moved."""
+    """Input given before the run is wrong or missing; nothing was measured, no bias moved."""
 
     exit_code = 2
 
 
 class RequestError(LabnisError):
-    """A request that may not be carried out: nothing was sent to any instrument."""
+    """A request that is refused: nothing was sent to any instrument."""
 
     exit_code = 2
 
@@ -67,30 +67,30 @@ class BusyError(LabnisError):
 
 
 class InterlockError(LabnisError):
-    """A condition for having a bias on the device is not met."""
+    """A condition for a bias on the device is not satisfied."""
 
     exit_code = 4
 
 
-class InstrumentFault(LabnisError):  # noqa: N818 - "InstrumentError" is the drivers' own root
+class InstrumentFault(LabnisError):  # noqa: N818 - "InstrumentError" is the root of the drivers' errors
     """An instrument failed in a way that ended the run."""
 
     exit_code = 5
 
 
-class StorageFault(LabnisError):  # noqa: N818 - as InstrumentFault: what befell the run, not a wrong request
-    """Data or records cannot be written or read back."""
+class StorageFault(LabnisError):  # noqa: N818 - as InstrumentFault: a fault during the run, not a wrong request
+    """Data cannot be written or read back."""
 
     exit_code = 6
 
 
 class DataQualityError(LabnisError):
-    """The data are kept, but something makes them unfit for the result that was asked for."""
+    """The data are saved, but are not valid for the requested result."""
 
     exit_code = 7
 
 
-class StoppedBySignal(LabnisError):  # noqa: N818 - a stop that was asked for is no error
+class StoppedBySignal(LabnisError):  # noqa: N818 - a requested stop is not an error
     """A signal stopped the run; outputs were made safe first.
 
     Parameters
@@ -98,7 +98,7 @@ class StoppedBySignal(LabnisError):  # noqa: N818 - a stop that was asked for is
     signum
         The signal: SIGINT ends with exit code 130, any other with 143.
     message
-        What had been done when it came.
+        State of the run when the signal arrived.
 
     """
 
@@ -107,9 +107,9 @@ class StoppedBySignal(LabnisError):  # noqa: N818 - a stop that was asked for is
     def __init__(self, signum: int, message: str) -> None:
         self.signum = signal.Signals(signum)
         if self.signum is not signal.SIGINT:
-            self.exit_code = 143  # type: ignore[misc]  # the one class whose code depends on the instance
+            self.exit_code = 143  # type: ignore[misc]  # the only class whose code depends on the instance
         super().__init__(f"stopped by {self.signum.name}: {message}")
 
 
 class LabnisWarning(UserWarning):
-    """Something worth looking at that does not stop the run."""
+    """A condition that needs a check but does not stop the run."""

@@ -1,9 +1,9 @@
-"""What is measured, as pymeasure Procedures that know instruments only by their roles.
+"""Measurements, as pymeasure Procedures that use instruments only through their roles.
 
-`Measurement` is the base of them all: it declares set-points, columns, traces and analyses, goes through the points of
+`Measurement` is the base class: it declares set-points, columns, traces and analyses, iterates over the points of
 its grid and records a row at each. It emits `"axis"` once with the axis values, `"point"` with the position in the grid
-before each row, `"trace"` and then `"results"`, which completes the row. pymeasure's own Worker ignores the topics it
-does not know, so the same class runs in a ManagedWindow of a session (`labnis.open_session`).
+before each row, `"trace"` and then `"results"`, which completes the row. pymeasure's own Worker ignores
+unknown topics, so the same class runs in a ManagedWindow of a session (`labnis.open_session`).
 """
 
 from procedures.calibration import CALIBRATION

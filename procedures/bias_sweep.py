@@ -1,4 +1,4 @@
-"""What every sweep of the bias shares: its parameters, its bias points and how one point is approached."""
+"""Base class of bias sweeps: parameters, bias points and the approach of one point."""
 
 from typing import Any, ClassVar
 
@@ -43,18 +43,18 @@ class BiasSweep(Measurement):
     direction = ListParameter("Direction", choices=["up", "down", "up-down"], default="up")
     repeats = IntegerParameter("Passes", default=1, minimum=1, maximum=1000)
     settling_time = FloatParameter("Settling time", units="s", default=0.03, minimum=0.0)
-    # The shortest that a Keithley 2450 has on a 50 Hz line: 0.01 cycles.
+    # The minimum is that of a Keithley 2450 on a 50 Hz line: 0.01 cycles.
     integration_time = FloatParameter("Current integration time", units="s", default=0.02, minimum=2e-4, maximum=1.0)
     maximum_current = FloatParameter("Largest expected current", units="A", default=1e-6, minimum=1e-9)
     order = ListParameter("Order of the bias points", choices=["sweep", "information"], default="sweep")
 
     def biases(self) -> Real:
-        """Bias points (V) of one pass upwards; of these each is chosen where `order` is "information"."""
+        """Bias points (V) of one pass upwards; with order=information each point is chosen from these."""
         listed = np.array(self.bias_points, dtype=np.float64)
         return listed if listed.size else np.linspace(self.lowest_bias(), self.maximum_bias, self.points)
 
     def lowest_bias(self) -> float:
-        """Where a pass of even steps begins (V)."""
+        """First bias (V) of a pass of even steps."""
         return 0.0
 
     def setpoints(self) -> dict[str, Real]:
@@ -68,7 +68,7 @@ class BiasSweep(Measurement):
         return grid | {"Bias (V)": biases[::-1] if self.direction == "down" else biases}
 
     def order_of_points(self) -> NDArray[np.int64]:
-        """As the grid's, but each way back begins at the end."""
+        """Positions in the grid; each downward pass begins at the end."""
         order = super().order_of_points()
         if self.direction != "up-down":
             return order
@@ -77,9 +77,9 @@ class BiasSweep(Measurement):
         return passes.ravel()
 
     def refusal(self) -> str:
-        """An informed order has no direction and no passes; a list of points has to have some."""
+        """order=information excludes direction and repeats; a list of points needs at least 4."""
         if self.order == "information" and (self.direction != "up" or self.repeats != 1):
-            return "order=information chooses each bias by itself; direction and repeats have no meaning then"
+            return "order=information chooses each bias itself; direction and repeats have no meaning then"
         if 0 < len(self.bias_points) < 4:
             return f"bias_points has {len(self.bias_points)} points; at least 4 are needed"
         return ""
@@ -89,7 +89,7 @@ class BiasSweep(Measurement):
         return float(np.abs(self.biases()).max())
 
     def point_duration(self) -> float:
-        """Time (s) spent at one bias point, as far as it is known beforehand."""
+        """Time (s) at one bias point, as far as it is known beforehand."""
         return float(self.settling_time + self.integration_time)
 
     def prepare_bias(self) -> None:
@@ -109,7 +109,7 @@ class BiasSweep(Measurement):
         self.roles.clock.sleep(self.settling_time)
 
     def bias_row(self, reading: BiasReading) -> dict[str, Any]:
-        """The columns that every point has; the fridge temperature is NaN where the station has no thermometer."""
+        """Columns common to all points; the fridge temperature is NaN without a thermometer."""
         fridge = self.roles.get("fridge")
         return {
             "Bias reading (V)": reading.bias,
@@ -125,12 +125,12 @@ class BiasSweep(Measurement):
 
 
 def band_refusal(procedure: Procedure) -> str:
-    """Why the band `center` ± `span`/2 of `procedure` cannot be measured; empty where it can."""
+    """Why the band `center` ± `span`/2 of `procedure` cannot be measured; empty if it can."""
     allowed = procedure.parameter_objects()["center"]
     low, high = procedure.center - procedure.span / 2, procedure.center + procedure.span / 2
     if allowed.minimum <= low and high <= allowed.maximum:
         return ""
     return (
         f"center and span give a band from {low:.10g} to {high:.10g} Hz; "
-        f"it has to lie within {allowed.minimum:.10g} to {allowed.maximum:.10g} Hz"
+        f"it must lie within {allowed.minimum:.10g} to {allowed.maximum:.10g} Hz"
     )

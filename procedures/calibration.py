@@ -1,8 +1,8 @@
-"""The full calibration of a device: what is measured, in which order.
+"""The full calibration of a device: its measurements in their order.
 
 The I–V curve gives gap, resistance and electron temperature; with these the reflection gives the damping rates; with
-those the emitted power gives the gain and the noise temperature of the amplifier chain. Each is a run with a file of
-its own, and the bias returns to zero in between.
+those the emitted power gives the gain and the noise temperature of the amplifier chain. Each is a run with a separate
+file, and the bias returns to zero in between.
 """
 
 from procedures.bias_sweep import BiasSweep

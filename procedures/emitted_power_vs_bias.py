@@ -32,7 +32,7 @@ class EmittedPowerVsBias(BiasSweep):
         return {"frequency": self.frequencies}
 
     def instrument_settings(self) -> dict[str, dict[str, Any]]:
-        """The spectrum analyzer's: band, filter and averaging."""
+        """Settings of the spectrum analyzer: band, filter and averaging."""
         analyzer = {
             "center": self.center,
             "span": self.span,
@@ -44,11 +44,11 @@ class EmittedPowerVsBias(BiasSweep):
         return {"analyzer": analyzer}
 
     def refusal(self) -> str:
-        """The whole band has to be one that the analyzer has."""
+        """The whole band must be within the analyzer's range."""
         return super().refusal() or band_refusal(self)
 
     def point_duration(self) -> float:
-        """Nearly all of it is the analyzer's sweeps."""
+        """Time (s) at one point, mostly the analyzer's sweeps."""
         return super().point_duration() + float(self.sweep_time * self.averages)
 
     def startup(self) -> None:

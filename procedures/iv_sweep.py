@@ -30,11 +30,11 @@ class IVSweep(BiasSweep):
     sensitivity = FloatParameter("Lock-in full scale", units="V", default=0.1, minimum=2e-9, maximum=1.0)
 
     def lowest_bias(self) -> float:
-        """As far as the largest on the other side."""
+        """First bias (V): the negative of the largest."""
         return -float(self.maximum_bias)
 
     def instrument_settings(self) -> dict[str, dict[str, Any]]:
-        """The lock-in's: excitation, filter and full scale."""
+        """Settings of the lock-in: excitation, filter and full scale."""
         lockin = {
             "amplitude": self.excitation,
             "frequency": self.excitation_frequency,
@@ -44,7 +44,7 @@ class IVSweep(BiasSweep):
         return {"lockin": lockin}
 
     def point_duration(self) -> float:
-        """The lock-in's filter settles more slowly than the bias line; about ten time constants."""
+        """Time (s) at one point, mostly the settling of the lock-in's filter: about ten time constants."""
         return float(max(self.settling_time, 10 * self.time_constant) + self.integration_time)
 
     def startup(self) -> None:
@@ -62,7 +62,7 @@ class IVSweep(BiasSweep):
             self.record(self.bias_row(self.roles.bias.read()) | conductance)
 
     def conductance(self) -> dict[str, float]:
-        """What the lock-in adds to a point: excitation on the bias line (V rms), X, Y (V rms) and conductance (S).
+        """Columns of the lock-in: excitation on the bias line (V rms), X, Y (V rms) and conductance (S).
 
         Without a lock-in the excitation is 0 and the rest NaN.
         """
@@ -80,7 +80,7 @@ class IVSweep(BiasSweep):
         }
 
     def shutdown(self) -> None:
-        """Leave the lock-in at its smallest excitation."""
+        """Reduce the lock-in to its smallest excitation."""
         lockin = self.roles.get("lockin")
         if lockin is not None:
             lockin.quiet()

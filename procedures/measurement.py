@@ -1,4 +1,4 @@
-"""The base of every measurement: what it sweeps, what it records, and the points of its grid.
+"""Base class of measurements: set-points, columns, and the points of the grid.
 
 ::
 
@@ -19,7 +19,7 @@
                 self.roles.bias.move_to(bias)
                 self.record(self.roles.current.read())
 
-Columns are named "Name (unit)". A set-point column holds what was commanded.
+Columns are named "Name (unit)". A set-point column has commanded values.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -49,13 +49,13 @@ class Measurement(Procedure):  # type: ignore[misc]  # pymeasure has no type inf
         unit, unless `setpoints` says otherwise. A set-point whose column is called like a role moves that role, so
         that its limits are checked before the run.
     DATA_COLUMNS
-        What `record` records beside the set-points, which are put in front of it.
+        Columns that `record` gets beside the set-points, which precede them.
     TRACES
         Trace column → (its axis, type of its values).
     ANALYSES
         Dotted paths of the classes that fit the data; the first one is the primary.
     SIGNAL
-        Column that a plot shows first; the first of DATA_COLUMNS or TRACES that is no set-point by default.
+        Column that a plot shows first; the first of DATA_COLUMNS or TRACES that is not a set-point by default.
     roles
         The instruments.
 
@@ -70,9 +70,9 @@ class Measurement(Procedure):  # type: ignore[misc]  # pymeasure has no type inf
 
     roles: Roles
     choose: Callable[[int], float] | None = None
-    """Function of the number of a point (from 0): the set-point to measure next, in place of the grid's order."""
+    """Function of the number of a point (from 0): the next set-point, in place of the grid's order."""
     first_point = 0
-    """Number of the point to begin with; more than 0 where a run is resumed."""
+    """Number of the first point; more than 0 for a resumed run."""
     present: dict[str, float]
     """Set-points of the present point by column."""
 
@@ -81,7 +81,7 @@ class Measurement(Procedure):  # type: ignore[misc]  # pymeasure has no type inf
         if unknown:
             raise TypeError(f"{type(self).__name__} has no parameter {', '.join(sorted(unknown))}")
         super().__init__(**settings)
-        self.parameter_values()  # converts and checks what was given; pymeasure takes it as it is
+        self.parameter_values()  # converts and checks the values, which pymeasure does not
 
     @classmethod
     def _parameter_names(cls) -> set[str]:
@@ -92,7 +92,7 @@ class Measurement(Procedure):  # type: ignore[misc]  # pymeasure has no type inf
         others = [label for label in cls.DATA_COLUMNS if label not in cls.SETPOINTS]
         cls.DATA_COLUMNS = [*cls.SETPOINTS, *others]
 
-    # --- what is known before anything is measured ------------------------------------------------------------------
+    # --- known before the measurement --------------------------------------------------------------------------------
 
     def setpoints(self) -> dict[str, Real]:
         """Planned values of every set-point, from the outermost to the innermost, by column.
@@ -100,7 +100,7 @@ class Measurement(Procedure):  # type: ignore[misc]  # pymeasure has no type inf
         Raises
         ------
         LookupError
-            Where no `SweepParameter` belongs to a column of `SETPOINTS`.
+            No `SweepParameter` belongs to a column of `SETPOINTS`.
 
         """
         parameters = {
@@ -125,15 +125,15 @@ class Measurement(Procedure):  # type: ignore[misc]  # pymeasure has no type inf
         return {}
 
     def instrument_settings(self) -> dict[str, dict[str, Any]]:
-        """What instruments will be prepared with: role → arguments of its `prepare`, known before anything is sent."""
+        """Settings of instruments: role → arguments of its `prepare`, known before anything is sent."""
         return {}
 
     def refusal(self) -> str:
-        """Why the parameters, each allowed for itself, do not fit together; empty where they do."""
+        """Why the parameters, each allowed by itself, exclude each other; empty if they do not."""
         return ""
 
     def point_duration(self) -> float:
-        """Time (s) spent at one point, as far as it is known beforehand."""
+        """Time (s) at one point, as far as it is known beforehand."""
         raise NotImplementedError
 
     def get_estimates(self) -> float:
@@ -143,9 +143,9 @@ class Measurement(Procedure):  # type: ignore[misc]  # pymeasure has no type inf
     # --- while measuring --------------------------------------------------------------------------------------------
 
     def sweep(self) -> Iterator[tuple[float, ...]]:
-        """Set-points of every point still to be measured, each when its turn comes, from the outermost in.
+        """Iterate over the remaining points: the set-points of each, the outermost first.
 
-        Ends early where the run is to stop.
+        Ends early if the run must stop.
         """
         grid = self.setpoints()
         order, shape = self.order_of_points(), tuple(values.size for values in grid.values())
@@ -176,7 +176,7 @@ class Measurement(Procedure):  # type: ignore[misc]  # pymeasure has no type inf
         Raises
         ------
         ValueError
-            For another number of readings than there are columns.
+            The number of readings is not that of the columns.
 
         """
         if len(readings) == 1 and isinstance(readings[0], Mapping):
@@ -191,5 +191,5 @@ class Measurement(Procedure):  # type: ignore[misc]  # pymeasure has no type inf
         traces = {label: row.pop(label) for label in self.TRACES if label in row}
         if traces:
             self.emit("trace", traces)
-        idle = {label: float("nan") for label in self.SETPOINTS}  # what this configuration does not sweep
+        idle = {label: float("nan") for label in self.SETPOINTS}  # set-points that are not swept
         self.emit("results", idle | self.present | row)

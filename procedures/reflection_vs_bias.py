@@ -30,7 +30,7 @@ class ReflectionVsBias(BiasSweep):
         return {"frequency": self.frequencies}
 
     def instrument_settings(self) -> dict[str, dict[str, Any]]:
-        """The network analyzer's: band, power and averaging."""
+        """Settings of the network analyzer: band, power and averaging."""
         vna = {
             "center": self.center,
             "span": self.span,
@@ -42,11 +42,11 @@ class ReflectionVsBias(BiasSweep):
         return {"vna": vna}
 
     def refusal(self) -> str:
-        """The whole band has to be one that the analyzer has."""
+        """The whole band must be within the analyzer's range."""
         return super().refusal() or band_refusal(self)
 
     def point_duration(self) -> float:
-        """Each frequency point takes one inverse IF bandwidth, times the averages."""
+        """Time (s) at one point: one inverse IF bandwidth for each frequency, times the averages."""
         return super().point_duration() + float(self.frequencies * self.averages / self.if_bandwidth)
 
     def startup(self) -> None:

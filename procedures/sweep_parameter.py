@@ -23,9 +23,9 @@ class SweepParameter(Parameter):  # type: ignore[misc]  # pymeasure has no type 
     name, default, **options
         As for every pymeasure parameter.
     units
-        Of the points.
+        Unit of the points.
     minimum, maximum
-        What no point exceeds.
+        Limits of the points.
 
     """
 
@@ -43,7 +43,7 @@ class SweepParameter(Parameter):  # type: ignore[misc]  # pymeasure has no type 
         Raises
         ------
         ValueError
-            Where it is no list of points, has too many, or has one that is not allowed.
+            It is not a list of points, has too many, or one that is not allowed.
 
         """
         points = _parsed(value) if isinstance(value, str) else tuple(float(point) for point in value)
@@ -55,7 +55,7 @@ class SweepParameter(Parameter):  # type: ignore[misc]  # pymeasure has no type 
         return points
 
     def __str__(self) -> str:
-        """As a GUI or a file header shows it; `convert` understands it."""
+        """Text for a GUI or a file header; `convert` accepts it."""
         return ",".join(f"{point!r}" for point in self.value) if self.is_set() else ""
 
 
@@ -71,15 +71,18 @@ def _segment(text: str) -> Iterable[float]:
     if len(parts) == 1:
         return [_number(parts[0])]
     if len(parts) != 3 or not parts[2].strip().isdigit():
-        raise ValueError(f"{text!r} is no segment start:stop:points and no number")
+        raise ValueError(f"{text!r} is neither a segment start:stop:points nor a number")
     count = int(parts[2])
     if not 2 <= count <= MOST_POINTS:
         raise ValueError(f"{text!r}: a segment has from 2 to {MOST_POINTS} points")
-    values: list[float] = np.linspace(_number(parts[0]), _number(parts[1]), count).tolist()
+    start, stop = _number(parts[0]), _number(parts[1])
+    if not math.isfinite(start) or not math.isfinite(stop):
+        raise ValueError(f"{text!r}: both ends of a segment are finite numbers")
+    values: list[float] = np.linspace(start, stop, count).tolist()
     return values
 
 
 def _number(text: str) -> float:
-    if "_" in text or not math.isfinite(float(text)):
-        raise ValueError(f"{text!r} is no number")
+    if "_" in text:
+        raise ValueError(f"{text!r} is not a number")
     return float(text)

@@ -1,6 +1,6 @@
 """The twin: a simulated fridge behind the front panels of its instruments, reached through PyVISA as `@labnis`.
 
-Instruments without a front panel have stand-ins, which play their roles directly.
+Instruments without a front panel have stand-ins, which fill their roles directly.
 """
 
 from sim_instruments.instruments import SHIPPED_TRUTH, SimulatedInstrument, SimulatedRole

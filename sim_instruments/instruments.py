@@ -1,4 +1,4 @@
-"""The instruments that stand around the simulated device, in the words of a station file, and how they are wired."""
+"""The instruments at the simulated device, described as in a station file, and their wiring."""
 
 import re
 from collections.abc import Collection, Mapping
@@ -25,12 +25,12 @@ STAGE_NAMES: tuple[tuple[str, Stage], ...] = (
 
 @dataclass(frozen=True)
 class SimulatedRole:
-    """A role that an instrument plays.
+    """A role that an instrument fills.
 
     Attributes
     ----------
     name
-        Of the role in the station file.
+        Name of the role in the station file.
     kind
         bias, ammeter, voltmeter, lockin, analyzer, vna, thermometer, setpoint or reading.
     channel
@@ -56,7 +56,7 @@ class SimulatedRole:
 
     @property
     def auxiliary(self) -> int | None:
-        """Number of the auxiliary input of a lock-in that is meant."""
+        """Number of the auxiliary input of a lock-in."""
         return self.channel_number if str(self.channel).lower().startswith("aux") else None
 
 
@@ -67,11 +67,11 @@ class SimulatedInstrument:
     Attributes
     ----------
     name
-        In the station file.
+        Name in the station file.
     models
-        Names of its class and of the classes it is derived from, nearest first; they decide which panel it has.
+        Names of its class and of the classes it is derived from, nearest first; they select its panel.
     roles
-        That it plays.
+        Roles that it fills.
 
     """
 
@@ -84,7 +84,7 @@ class SimulatedInstrument:
         return any(role.kind == kind for role in self.roles)
 
 
-#: The instruments of plain `@labnis`, named for the only role that each plays.
+#: The instruments of plain `@labnis`, each named for its only role.
 PLAIN: Mapping[str, SimulatedInstrument] = {
     name: SimulatedInstrument(name, (model,), (SimulatedRole(name, kind),))
     for name, model, kind in (
@@ -98,7 +98,7 @@ PLAIN: Mapping[str, SimulatedInstrument] = {
 
 
 def signal_of(role: SimulatedRole, wiring: LineWiring, everybody: Collection[SimulatedInstrument]) -> Signal:
-    """What the input of an ammeter, a voltmeter or a lock-in carries.
+    """Signal at the input of an ammeter, a voltmeter or a lock-in.
 
     An amplifier that a voltmeter reads amplifies the device voltage, unless an ammeter reads it, too.
     """
@@ -124,7 +124,7 @@ def stage_of(role: SimulatedRole) -> Stage:
 
 
 def wires_of(instrument: SimulatedInstrument, wiring: LineWiring, everybody: Collection[SimulatedInstrument]) -> Wires:
-    """How `instrument` is connected, one of `everybody`."""
+    """Connections of `instrument`, one of `everybody`."""
     lockins = {role.name: other.name for other in everybody for role in other.roles if role.kind == "lockin"}
     exciting = lockins.get("lockin") or next(iter(lockins.values()), None)
     signal = next((signal_of(role, wiring, everybody) for role in instrument.roles if role.kind == "lockin"), None)

@@ -1,4 +1,4 @@
-"""The twin of a dry run: one simulated fridge for one run, and what a perfect measurement would find."""
+"""The twin of a dry run: one simulated fridge for one run, and the results of a perfect measurement."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,13 +18,13 @@ __all__ = ["Twin", "open_twin", "true_results"]
 
 
 class ExperimentClock(Protocol):
-    """Time as an experiment sees it."""
+    """Time of the experiment."""
 
     def time(self) -> float:
         """Monotonic time (s)."""
 
     def sleep(self, seconds: float) -> None:
-        """Let `seconds` pass."""
+        """Wait for `seconds`."""
 
 
 @dataclass(frozen=True)
@@ -34,13 +34,13 @@ class Twin:
     Attributes
     ----------
     visalib
-        PyVISA library string under which its panels are found.
+        PyVISA library string of its panels.
     addresses
         Instrument → VISA address of its panel, where there is one of its model.
     stand_ins
-        Instrument without a panel → role → object that plays it.
+        Instrument without a panel → role → object that fills it.
     clock
-        Its time.
+        Clock of the twin.
     truth_text, seed
         Written to the file of a run.
     truth
@@ -58,7 +58,7 @@ class Twin:
 
 
 def true_results(world: World) -> dict[str, float]:
-    """What the calibration results would be without noise, in the units in which they are reported.
+    """Calibration results without noise, in the units in which they are reported.
 
     Gap and electron temperature are those at zero bias.
     """
@@ -93,25 +93,25 @@ def open_twin(
     path
         Truth file.
     seed
-        Of all its noise; the file's own if None.
+        Seed of all its noise; the file's own if None.
     wiring
-        The station's wiring: keys of `LineWiring`, others are ignored. The twin is wired like this except for what the
-        truth file says of its wiring, with which a wrong station file can be rehearsed.
+        The station's wiring: keys of `LineWiring`, others are ignored. The twin has this wiring, except for keys of
+        the truth file's wiring, which allow to rehearse a wrong station file.
     instruments
-        Of the station, by name; those of plain `@labnis` by default.
+        Instruments of the station, by name; by default those of plain `@labnis`.
     errors
-        What stand-ins raise in place of a reading.
+        Exceptions of stand-ins.
 
     Raises
     ------
     TruthError
-        Where the truth file cannot be used.
+        The truth file cannot be used.
     ValueError
-        Where a role is of an unknown kind.
+        A role is of an unknown kind.
 
     """
     visalib = f"{path}@labnis"
-    # PyVISA keeps libraries by weak reference: this one keeps the World alive as long as the context.
+    # PyVISA holds libraries by weak references: this reference holds the World during the context.
     manager = pyvisa.ResourceManager(visalib)
     library = cast(LabnisVisaLibrary, manager.visalib)
     try:

@@ -5,22 +5,18 @@ import importlib
 import inspect
 import pkgutil
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from pymeasure.experiment import FloatParameter, IntegerParameter, ListParameter, Procedure
 from qcodes.instrument import Instrument
 
 import drivers
 import labnis.fit
 import labnis.physics
-import procedures
 from drivers import roles
-from labnis.experiment.request import procedure_names
 from labnis.station import load_station, open_station
 from labnis.station.role_check import missing_members
-from procedures import SweepParameter
 from sim_instruments import SHIPPED_TRUTH, open_twin
 
 ROOT = Path(__file__).parents[1]
@@ -53,46 +49,73 @@ def parsed(path: Path) -> ast.Module:
 
 # --- packages and modules --------------------------------------------------------------------------------------------
 
+DOORS = ("labnis.physics", "labnis.fit", "labnis.storage", "labnis.ledger", "labnis.station")
+VAGUE = {"utils", "util", "helpers", "helper", "manager", "common", "misc"}
 
-@pytest.mark.parametrize("door", ["labnis.physics", "labnis.fit", "labnis.storage", "labnis.ledger", "labnis.station"])
-def test_nobody_goes_round_a_public_door(door: str) -> None:
-    room = ROOT / door.replace(".", "/")
-    entered = [
+
+def test_private_modules_are_imported_only_in_their_package() -> None:
+    private = re.compile(rf"({'|'.join(map(re.escape, DOORS))})\._")
+    offenders = [
         f"{source_id(path)}: {node.module}"
         for path in SOURCES
-        if room not in path.parents
         for node in ast.walk(parsed(path))
-        if isinstance(node, ast.ImportFrom) and re.match(rf"{re.escape(door)}\._", node.module or "")
+        if isinstance(node, ast.ImportFrom) and (found := private.match(node.module or ""))
+        if ROOT / found[1].replace(".", "/") not in path.parents
     ]
-    assert not entered, "private modules imported from outside their package"
+    assert not offenders, "\n".join(offenders)
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=source_id)
-def test_module_is_documented_bounded_and_says_what_it_exports(path: Path) -> None:
+def faults_of_module(path: Path) -> Iterator[str]:
     tree = parsed(path)
-    docstring = ast.get_docstring(tree) or ""
-    assert docstring, "a module says what it is for"
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= 400, "split it"
-    assert path.stem not in {"utils", "util", "helpers", "helper", "manager", "common", "misc"}, "name the idea"
+    if not ast.get_docstring(tree):
+        yield "no docstring"
+    if len(path.read_text(encoding="utf-8").splitlines()) > 400:
+        yield "longer than 400 lines: split it"
+    if path.stem in VAGUE:
+        yield "name the idea"
     assigned = {t.id for node in tree.body if isinstance(node, ast.Assign) for t in node.targets if hasattr(t, "id")}
     defines = any(isinstance(node, ast.FunctionDef | ast.ClassDef) for node in tree.body)
-    # Nobody imports a program; alembic reads migrations by the names that it prescribes.
-    read_by_name = path.stem != "__main__" and "migrations" not in path.relative_to(ROOT).parts
-    assert "__all__" in assigned or not (defines and read_by_name)
+    # Programs are not imported; alembic reads migrations by the names that it prescribes.
+    imported = path.stem != "__main__" and "migrations" not in path.relative_to(ROOT).parts
+    if defines and imported and "__all__" not in assigned:
+        yield "no __all__"
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=source_id)
-def test_no_unsafe_construct(path: Path) -> None:
+def unsafe_constructs(path: Path) -> Iterator[str]:
     for node in ast.walk(parsed(path)):
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            names = [alias.name for alias in node.names] + [getattr(node, "module", None) or ""]
-            assert not {"pickle", "dill", "shelve", "marshal"} & set(names), f"line {node.lineno}: unsafe format"
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-            assert node.func.id not in {"eval", "exec"}, f"line {node.lineno}"
-        if isinstance(node, ast.keyword) and node.arg == "shell":
-            assert isinstance(node.value, ast.Constant) and node.value.value is False, f"line {node.value.lineno}"
-        if isinstance(node, ast.ExceptHandler):
-            assert node.type is not None, f"line {node.lineno}: bare except"
+        match node:
+            case ast.Import(names=names) | ast.ImportFrom(names=names):
+                imported = {alias.name for alias in names} | {getattr(node, "module", None)}
+                if imported & {"pickle", "dill", "shelve", "marshal"}:
+                    yield f"line {node.lineno}: unsafe format"
+            case ast.Call(func=ast.Name(id="eval" | "exec")):
+                yield f"line {node.lineno}: eval or exec"
+            case ast.keyword(arg="shell", value=value) if not (
+                isinstance(value, ast.Constant) and value.value is False
+            ):
+                yield f"line {value.lineno}: shell"
+            case ast.ExceptHandler(type=None):
+                yield f"line {node.lineno}: bare except"
+
+
+@pytest.mark.parametrize("rule", [faults_of_module, unsafe_constructs], ids=lambda rule: rule.__name__)
+def test_every_module_keeps_the_rule(rule: Callable[[Path], Iterator[str]]) -> None:
+    offenders = [f"{source_id(path)}: {fault}" for path in SOURCES for fault in rule(path)]
+    assert not offenders, "\n".join(offenders)
+
+
+def test_every_function_in_the_table_of_one_bias_value_exists() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    named = re.findall(r"^\| `([\w/]+\.py)` \| `(?:(\w+)\.)?(\w+)` \|", text, re.MULTILINE)
+    assert len(named) > 10
+    offenders = []
+    for name, owner, function in named:
+        (path,) = (folder / name for folder in (ROOT, ROOT / "labnis") if (folder / name).exists())
+        classes = [node for node in parsed(path).body if isinstance(node, ast.ClassDef) and node.name == owner]
+        defined = (classes[0] if classes else parsed(path)).body if bool(classes) == bool(owner) else []
+        if not any(isinstance(node, ast.FunctionDef) and node.name == function for node in defined):
+            offenders.append(f"{name}: {owner or 'module'} has no {function}")
+    assert not offenders, "\n".join(offenders)
 
 
 # --- drivers ---------------------------------------------------------------------------------------------------------
@@ -111,13 +134,15 @@ MODULES = [found.name for found in pkgutil.iter_modules(drivers.__path__) if fou
 DRIVERS = [name for name in MODULES if instruments_of(name)]
 
 
-@pytest.mark.parametrize("name", DRIVERS)
-def test_driver_module_offers_one_documented_instrument(name: str) -> None:
-    (instrument,) = instruments_of(name)
-    assert instrument.__module__ == f"drivers.{name}"
-    assert instrument.__doc__, "a driver says which instrument it is for"
-    used = [entry["type"] for entry in load_station(ROOT / "station.yaml").instruments.values()]
-    assert f"drivers.{name}.{instrument.__name__}" in used, "the test below finds drivers through station.yaml"
+def test_every_driver_module_has_one_documented_instrument_that_the_shipped_station_uses() -> None:
+    used = {entry["type"] for entry in load_station(ROOT / "station.yaml").instruments.values()}
+    offenders = []
+    for name in DRIVERS:
+        found = instruments_of(name)
+        own = [kind for kind in found if f"drivers.{name}.{kind.__name__}" in used and kind.__doc__]
+        if len(found) != 1 or own != found:
+            offenders.append(f"drivers.{name}: {found}")
+    assert not offenders, "\n".join(offenders)
 
 
 def test_every_driver_fills_exactly_one_role_with_the_arguments_that_the_role_gives() -> None:
@@ -128,42 +153,6 @@ def test_every_driver_fills_exactly_one_role_with_the_arguments_that_the_role_gi
         for name, role in INSTRUMENT_ROLES.items():
             player = station.source if name == "bias" else getattr(station.roles, name)
             assert [r for r in INSTRUMENT_ROLES.values() if not missing_members(player, r)] == [role], type(player)
-
-
-# --- procedures ------------------------------------------------------------------------------------------------------
-
-PROCEDURES: list[type[Procedure]] = [getattr(procedures, name) for name in procedure_names()]
-
-
-@pytest.mark.parametrize("kind", PROCEDURES, ids=lambda k: k.__name__)
-def test_procedure_is_documented_and_its_parameters_have_units_and_limits(kind: type[Procedure]) -> None:
-    assert kind.__doc__
-    for name, parameter in kind().parameter_objects().items():
-        assert parameter.name, f"{name}: how the user calls it"
-        if isinstance(parameter, ListParameter):
-            assert parameter.value in parameter.choices, f"{name}: default outside"
-            continue
-        if isinstance(parameter, FloatParameter | SweepParameter):
-            assert parameter.units, f"{name}: a quantity has a unit"
-        else:
-            assert isinstance(parameter, IntegerParameter), f"{name}: a number is a quantity or a count"
-            assert not parameter.units, f"{name}: a count has no unit"
-        if isinstance(parameter, SweepParameter):
-            assert parameter.value == (), f"{name}: a list of points replaces even steps where it is given"
-            continue
-        assert parameter.minimum is not None, f"{name}: too small is refused"
-        assert parameter.minimum <= parameter.value <= (parameter.maximum or float("inf")), f"{name}: default outside"
-
-
-@pytest.mark.parametrize("kind", PROCEDURES, ids=lambda k: k.__name__)
-def test_procedure_columns_have_units_and_roles_exist(kind: type[Procedure]) -> None:
-    columns = [*kind.DATA_COLUMNS, *kind.TRACES, *(axis for axis, _ in kind.TRACES.values())]
-    assert all(re.fullmatch(r"[^()]+ \([^()]+\)", column) for column in columns), columns
-    assert set(kind.SETPOINTS) <= set(kind.DATA_COLUMNS)
-    assert kind.SIGNAL in columns
-    assert kind.ANALYSES
-    known = {"current", "voltage", *INSTRUMENT_ROLES}
-    assert set(kind.REQUIRES) | set(kind.USES) <= known
 
 
 # --- physics ---------------------------------------------------------------------------------------------------------
@@ -184,6 +173,6 @@ def public_physics() -> Iterator[tuple[str, str]]:
             yield from ((f"{name}.{m}", f.__doc__ or "") for m, f in methods if not m.startswith("_"))
 
 
-@pytest.mark.parametrize(("name", "docstring"), list(public_physics()), ids=[name for name, _ in public_physics()])
-def test_physics_names_its_units(name: str, docstring: str) -> None:
-    assert UNIT.search(docstring), f"{name}: in which unit is the result, or of which kind a pure number?"
+def test_physics_names_its_units() -> None:
+    offenders = [name for name, docstring in public_physics() if not UNIT.search(docstring)]
+    assert not offenders, "without the unit of the result, or the kind of a pure number: " + ", ".join(offenders)

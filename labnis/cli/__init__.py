@@ -38,7 +38,7 @@ _MODULES = {
 
 
 class _Commands(typer.core.TyperGroup):
-    """Commands whose modules are imported when they are asked for: `safe` does not wait for plots and fits."""
+    """Commands whose modules are imported on first use, so that `safe` starts without plots and fits."""
 
     def list_commands(self, ctx: Any) -> list[str]:  # Click's signature, as below
         return list(_MODULES)
@@ -74,12 +74,12 @@ def _version(
 
 
 def main() -> None:
-    """Entry point: run a command and turn what it raises into a message and an exit code."""
+    """Entry point: run a command and turn exceptions into a message and an exit code."""
     _quieten_libraries()
     try:
         app()
-    except Exception as error:  # noqa: BLE001  # the last resort: say what happened, with where
-        # Errors of rooms that know nothing of ours have an exit code, too.
+    except Exception as error:  # noqa: BLE001  # last resort: print the message and the traceback
+        # Errors of packages that do not import labnis.errors have an exit code, too.
         code = getattr(error, "exit_code", None)
         if code is None:
             traceback.print_exception(error)
@@ -87,20 +87,20 @@ def main() -> None:
 
 
 def _quieten_libraries() -> None:
-    """Show labnis's own warnings; QCoDeS's about its own drivers and their snapshots help nobody at the fridge."""
+    """Show labnis's warnings; hide those of QCoDeS about its own drivers and their snapshots."""
     logging.basicConfig(level=logging.WARNING, format="labnis: %(levelname)s: %(message)s")
     logging.getLogger("qcodes").setLevel(logging.ERROR)
-    # By its text, as QCoDeS is not imported here: "… does not correctly pass kwargs to its baseclass".
+    # Filtered by text, because QCoDeS is not imported here: "… does not correctly pass kwargs to its baseclass".
     warnings.filterwarnings("ignore", message=r"Parameter .* does not correctly pass kwargs")
 
 
 def _fail(error: Exception, code: int) -> None:
     if isinstance(error, StoppedBySignal):
-        # Whoever sent eleven signals gets the exit code of the first: the last ones may arrive only now.
+        # Repeated signals may arrive only now; the exit code is that of the first.
         for name in ("SIGINT", "SIGTERM", "SIGHUP"):
             if hasattr(signal, name):
                 signal.signal(getattr(signal, name), signal.SIG_IGN)
-    with suppress(OSError):  # the terminal may be gone
+    with suppress(OSError):  # the terminal may be closed
         for line in (str(error), *getattr(error, "__notes__", ())):
-            print(f"labnis: {line}", file=sys.stderr)  # noqa: T201  # the one place where a command fails
+            print(f"labnis: {line}", file=sys.stderr)  # noqa: T201  # the only place that prints a failure
     sys.exit(code)

@@ -21,7 +21,7 @@ def check(
     station: StationOption = STATION,
     dry_run: DryRunOption = False,
     twin: TwinOption = None,
-    open_instruments: Annotated[bool, typer.Option("--open", help="Open the instruments, ask who they are.")] = False,
+    open_instruments: Annotated[bool, typer.Option("--open", help="Open the instruments and identify them.")] = False,
     data: DataOption = None,
 ) -> None:
     """Check the station file, the data folder and the ledger; with --open also the instruments."""

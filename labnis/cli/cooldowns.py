@@ -16,19 +16,17 @@ from labnis.ui.terminal import shown
 
 __all__ = ["cooldown"]
 
-cooldown = typer.Typer(
-    help="Cooldowns, to which every calibration belongs.", no_args_is_help=True, add_completion=False
-)
+cooldown = typer.Typer(help="Cooldowns; every calibration belongs to one.", no_args_is_help=True, add_completion=False)
 
 
 @cooldown.command("start")
 def start(
-    name: Annotated[str, typer.Argument(help="Name of the new cooldown; the one before ends.")],
-    note: Annotated[str, typer.Option("--note", help="Anything worth remembering.")] = "",
+    name: Annotated[str, typer.Argument(help="Name of the new cooldown; the previous one ends.")],
+    note: Annotated[str, typer.Option("--note", help="Free comment.")] = "",
     station: StationOption = STATION,
     data: DataOption = None,
 ) -> None:
-    """Start a cooldown: calibrations belong to it from now on."""
+    """Start a cooldown; later calibrations belong to it."""
     try:
         started = ledger_of(load_station(station), data).start_cooldown(name, note=note)
     except InvalidEntryError as error:

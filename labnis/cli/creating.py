@@ -12,12 +12,12 @@ from sim_instruments import SHIPPED_TRUTH
 
 __all__ = ["new"]
 
-new = typer.Typer(help="Folders to begin with.", no_args_is_help=True, add_completion=False)
+new = typer.Typer(help="Create folders from a template.", no_args_is_help=True, add_completion=False)
 
 
 @new.callback()
 def _new() -> None:
-    """Keep `lab` a command of its own, although it is the only one."""
+    """Keep `lab` a subcommand: typer merges a group of one command."""
 
 
 @new.command("lab")

@@ -1,4 +1,4 @@
-"""Commands that look: runs, their events, calibrations."""
+"""Commands that show runs, their events and calibrations."""
 
 import json
 from dataclasses import asdict
@@ -51,16 +51,16 @@ def ls(
 
 
 def show(
-    runs: Annotated[list[str], typer.Argument(help="Runs by path, id or the beginning of an id.")],
+    runs: Annotated[list[str], typer.Argument(help="Path, id or beginning of an id of each run.")],
     station: StationOption = STATION,
     data: DataOption = None,
     figure: Annotated[Path | None, typer.Option("--figure", help="Draw the runs into this PNG, PDF or SVG.")] = None,
 ) -> None:
-    """Show what a run measured, under which conditions, and what was fitted."""
+    """Show a run's metadata, conditions and fits."""
     folder = data or load_station(station).data
     paths = [find_run(folder, text) for text in runs]
     if figure is not None and figure.suffix.lower() not in (".png", ".pdf", ".svg"):
-        raise RequestError(f"--figure {figure}: the name has to end with .png, .pdf or .svg")
+        raise RequestError(f"--figure {figure}: the name must end with .png, .pdf or .svg")
     for path in paths:
         _show_run(path)
     if figure is not None:
@@ -72,11 +72,11 @@ def show(
 
 
 def log(
-    run: Annotated[str, typer.Argument(help="Run by path, id or the beginning of an id.")],
+    run: Annotated[str, typer.Argument(help="Path, id or beginning of an id of the run.")],
     station: StationOption = STATION,
     data: DataOption = None,
 ) -> None:
-    """Show what happened during a run besides its rows: interlocks, faults, pauses, resumptions, warnings."""
+    """Show the events of a run: interlocks, faults, pauses, resumptions, warnings."""
     path = find_run(data or load_station(station).data, run)
     for event in read_events(path):
         details = f"  {listed(dict(event.details))}" if event.details else ""
@@ -86,7 +86,7 @@ def log(
 def calibrations(
     station: StationOption = STATION,
     data: DataOption = None,
-    cooldown: Annotated[str | None, typer.Option("--cooldown", help="Only of this cooldown.")] = None,
+    cooldown: Annotated[str | None, typer.Option("--cooldown", help="Only this cooldown.")] = None,
     quantity: Annotated[str | None, typer.Option("--quantity", help="Only this quantity.")] = None,
     as_json: JsonOption = False,
 ) -> None:

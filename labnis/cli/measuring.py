@@ -36,7 +36,7 @@ SetOption = Annotated[
 
 @dataclass(frozen=True)
 class Request:
-    """One run that is asked for."""
+    """One requested run."""
 
     procedure: Procedure
     tags: list[str] = field(default_factory=list)
@@ -50,15 +50,15 @@ def run(
     options: MeasurementOptions,
     settings: SetOption = None,
 ) -> None:
-    """Run one procedure, fit it live, and log what it finds."""
-    config = load_station(options.station)  # the lab's own packages can be imported from now on
+    """Run one procedure, fit it live, and enter the results in the ledger."""
+    config = load_station(options.station)  # makes the lab's own packages importable
     configured = configured_procedure(find_procedure(procedure), assignments(settings))
     _measure([_request(configured, options)], options, config)
 
 
 @with_measurement_options
 def calibrate(options: MeasurementOptions, settings: SetOption = None) -> None:
-    """Measure I–V, reflection and emitted power, and log gap, resistance, temperature, rates, gain and noise."""
+    """Measure I–V, reflection and emitted power; enter their results in the ledger."""
     config = load_station(options.station)
     steps = configured_calibration(assignments(settings))
     possible = _possible(steps, config)
@@ -69,15 +69,15 @@ def calibrate(options: MeasurementOptions, settings: SetOption = None) -> None:
     missing_results = [name for name in wanted if not any(name in one.results for one in runs)]
     if missing_results:
         reasons = "; ".join(f"{one.path}: {one.problem}" for one in runs if one.problem)
-        raise DataQualityError(f"the data are kept, but they give no {', '.join(missing_results)}. {reasons}")
+        raise DataQualityError(f"the data are saved, but they do not determine {', '.join(missing_results)}. {reasons}")
 
 
 @with_measurement_options
 def resume(
     options: MeasurementOptions,
-    run: Annotated[str | None, typer.Argument(help="By path or id; without it, the newest unfinished one.")] = None,
+    run: Annotated[str | None, typer.Argument(help="Path or id; default: the newest unfinished run.")] = None,
 ) -> None:
-    """Continue a run that broke off: same file, its last point measured again and compared."""
+    """Continue an interrupted run in the same file; its last point is measured again and compared."""
     config = load_station(options.station)
     folder = options.data or config.data
     path = find_run(folder, run) if run else _newest_unfinished(folder)
@@ -108,7 +108,7 @@ def queue(
 
 
 def _possible(steps: list[Procedure], config: StationConfig) -> list[Procedure]:
-    """Steps of the calibration for which the station has the roles, and the results of the steps before."""
+    """Steps of the calibration for which the station has the roles and earlier steps give the results needed."""
     possible: list[Procedure] = []
     for step in steps:
         name = type(step).__name__
@@ -138,18 +138,18 @@ def _newest_unfinished(folder: Path) -> Path:
 
 
 def _measure(requests: list[Request], options: MeasurementOptions, config: StationConfig) -> list[Run]:
-    """Run what is asked for, in order, in one session, and print what came out."""
+    """Run the requests in order in one session, and print the results."""
     procedures = [request.procedure for request in requests]
     until = options.until or []
     if until and options.record_visa:
         raise RequestError(
-            "--until and --record-visa do not go together: when the fit knows enough depends on how fast this machine "
-            "is, so that the record could not be replayed. Give one of them"
+            "--until and --record-visa exclude each other: when the fit reaches σ depends on the speed of this "
+            "machine, so the record could not be replayed. Give one of them"
         )
     console = Console(stderr=True)
     observers: list[Any] = [TerminalDisplay(console, simulated=options.dry_run)]
     if options.plot:
-        from labnis.ui.live_plot import LivePlot  # noqa: PLC0415  # a window is opened only where it is asked for
+        from labnis.ui.live_plot import LivePlot  # noqa: PLC0415  # matplotlib's windows are loaded on demand
 
         observers.append(LivePlot())
     with open_session(
@@ -165,7 +165,7 @@ def _measure(requests: list[Request], options: MeasurementOptions, config: Stati
         plans = session.prepare(procedures, until=until)
         console.print(preflight_table(plans, config, needed_roles(procedures, config)))
         for name in session.station.stand_ins:
-            console.print(f"{name} is simulated by a stand-in for its role: there is no panel of its model")
+            console.print(f"{name} is simulated by a stand-in for its role: no panel exists for its model")
         if not (options.dry_run or options.yes):
             _confirm()
         runs = [
@@ -188,15 +188,15 @@ def _measure(requests: list[Request], options: MeasurementOptions, config: Stati
 
 
 def _confirm() -> None:
-    """Ask whether to do what was announced.
+    """Ask for confirmation of the announced plan.
 
     Raises
     ------
     RequestError
-        Where there is no terminal to ask, or the answer is no.
+        No terminal, or the answer is no.
     """
     if not sys.stdin.isatty():
-        raise RequestError("there is no terminal to ask whether to go ahead; give --yes in scripts. Nothing was moved")
+        raise RequestError("no terminal to ask for confirmation; give --yes in scripts. Nothing was moved")
     if not typer.confirm("Go ahead?", err=True):
         raise RequestError("not confirmed. Nothing was moved")
 

@@ -28,7 +28,7 @@ STATION = Path("station.yaml")
 StationOption = Annotated[Path, typer.Option("--station", help="Station file.")]
 DataOption = Annotated[Path | None, typer.Option("--data", help="Folder for runs, instead of the station file's.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, nothing else.")]
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Use the simulated fridge; everything else stays.")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Use the simulated fridge instead of the real one.")]
 TwinOption = Annotated[Path | None, typer.Option("--twin", help="Truth file of the twin (dry run only).")]
 
 
@@ -50,21 +50,21 @@ class MeasurementOptions:
     ] = False
     until: Annotated[
         list[str] | None,
-        typer.Option("--until", help="End a run as soon as a result is known this well.", metavar="RESULT=SIGMA"),
+        typer.Option("--until", help="End a run as soon as a result reaches this σ.", metavar="RESULT=SIGMA"),
     ] = None
     on_error: Annotated[
         Literal["stop", "skip"],
-        typer.Option("--on-error", help="What a reading that failed does: end the run, or flag the row and go on."),
+        typer.Option("--on-error", help="After a failed reading: end the run, or flag the row and continue."),
     ] = "stop"
     tag: Annotated[list[str] | None, typer.Option("--tag", help="Word to search for; may be given again.")] = None
-    note: Annotated[str, typer.Option("--note", help="Comment that is kept with the run.")] = ""
+    note: Annotated[str, typer.Option("--note", help="Comment that is saved with the run.")] = ""
     plot: Annotated[
         bool, typer.Option("--plot", help="Show the growing data with their fit in a window, where there is a screen.")
     ] = False
 
 
 def with_measurement_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give `command` one option for each field of `MeasurementOptions`; it gets them as its argument `options`."""
+    """Give `command` one option for each field of `MeasurementOptions`; they are passed as its argument `options`."""
     own = [p for p in inspect.signature(command, eval_str=True).parameters.values() if p.name != "options"]
     hints = get_type_hints(MeasurementOptions, include_extras=True)
     keyword = inspect.Parameter.KEYWORD_ONLY
@@ -89,7 +89,7 @@ def assignments(texts: list[str] | None) -> dict[str, str]:
     Raises
     ------
     RequestError
-        For a text of another form, or a name given twice.
+        A text of another form, or a name given twice.
     """
     found: dict[str, str] = {}
     for text in texts or ():

@@ -1,4 +1,4 @@
-"""Making runs whole that broke off: `recover`. It needs the storage alone, and starts as quickly."""
+"""Recovering interrupted runs: `recover`. It imports only the storage, so that it starts quickly."""
 
 from pathlib import Path
 from typing import Annotated
@@ -12,11 +12,11 @@ __all__ = ["recover"]
 
 def recover(
     file: Annotated[Path, typer.Argument(help="File of a run, whole or damaged.")],
-    gone: Annotated[bool, typer.Option("--gone", help="Nobody writes this run any more, wherever that was.")] = False,
+    gone: Annotated[bool, typer.Option("--gone", help="No process writes this run any more, on any machine.")] = False,
 ) -> None:
-    """Make a run that broke off readable and complete, from its journal; a healthy one is left alone."""
+    """Make an interrupted run readable and complete, from its journal; an intact file is not changed."""
     report = recover_run(file, writer_is_gone=gone)
-    for sentence in report.done or ("The file is healthy; nothing was changed.",):
+    for sentence in report.done or ("The file is intact; nothing was changed.",):
         typer.echo(sentence)
     typer.echo(f"{report.rows} rows, {report.status}{f': {report.reason}' if report.reason else ''}")
     if report.lost:

@@ -16,7 +16,7 @@ def replay(
     file: Annotated[Path, typer.Argument(help="Record of VISA traffic, made with --record-visa.")],
     data: DataOption = None,
 ) -> None:
-    """Repeat a recorded command without instruments: the same messages have to give the same rows, bit for bit."""
+    """Repeat a recorded command without instruments; the same messages must give the same rows, bit for bit."""
     folder = data or Path(tempfile.mkdtemp(prefix="labnis-replay-"))
     typer.echo(f"replayed into {folder}", err=True)
     found = replay_record(file, folder)

@@ -15,7 +15,7 @@ from labnis.reproduction import FIGURES, Statement, markdown_table
 
 __all__ = ["reproduce"]
 
-# Characters in a line of the table where there is no terminal.
+# Characters in a line of the table if the output is not a terminal.
 _WIDTH = 120
 _DOTS_PER_INCH = 92
 
@@ -32,7 +32,7 @@ def reproduce(
     names = list(dict.fromkeys(figure or FIGURES))
     for name in names:
         if name not in FIGURES:
-            raise RequestError(f"--figure {name}: there is no such figure; allowed are {', '.join(FIGURES)}")
+            raise RequestError(f"--figure {name}: unknown figure; allowed are {', '.join(FIGURES)}")
     statements: list[Statement] = []
     for name in names:
         published = FIGURES[name]
@@ -53,7 +53,7 @@ def reproduce(
 
 
 def _show(statements: Sequence[Statement]) -> None:
-    # A pipe has no width of its own; a terminal's is kept.
+    # A pipe has no width; a terminal's own width is used.
     console = Console() if sys.stdout.isatty() else Console(width=_WIDTH)
     table = Table(show_lines=True, expand=True)
     for heading, ratio in (("statement", 4), ("published", 3), ("computed", 4), ("agrees? why", 6)):

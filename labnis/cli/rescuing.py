@@ -1,4 +1,4 @@
-"""Commands for when something went wrong: `safe`."""
+"""Commands for emergencies: `safe`."""
 
 import typer
 
@@ -10,11 +10,11 @@ from labnis.station import load_station
 __all__ = ["safe"]
 
 PATIENCE = 60.0
-"""Time (s) to wait for the guardian of a run that was killed: it may be on its way to zero already."""
+"""Time (s) to wait for the guardian of a run that was killed: it may be ramping to zero already."""
 
 
 def safe(station: StationOption = STATION) -> None:
-    """Take the station's bias to zero and prove it, whatever run is going on: that one is ended first."""
+    """Ramp the station's bias to zero and verify it; a run that holds the station is ended first."""
     config = load_station(station)
     ended = stop_holder(config)
     if ended is not None:
@@ -22,5 +22,5 @@ def safe(station: StationOption = STATION) -> None:
     try:
         typer.echo(make_safe(config, patience=PATIENCE))
     except ConfigurationError as error:
-        error.add_note("The bias is UNKNOWN: look at the source's front panel and turn its level slowly to 0 there.")
+        error.add_note("The bias is UNKNOWN: read the source's front panel and reduce its level slowly to 0 there.")
         raise

@@ -11,17 +11,17 @@ from sim_instruments.server import serve as serve_twin
 
 __all__ = ["twin"]
 
-twin = typer.Typer(help="The simulated fridge by itself.", no_args_is_help=True, add_completion=False)
+twin = typer.Typer(help="The simulated fridge as a server.", no_args_is_help=True, add_completion=False)
 
 
 @twin.callback()
 def _twin() -> None:
-    """Keep `serve` a command of its own, although it is the only one."""
+    """Keep `serve` a subcommand: typer merges a group of one command."""
 
 
 @twin.command("serve")
 def serve(
-    port: Annotated[int, typer.Option("--port", min=0, max=65530, help="First of six ports; 0 finds free ones.")] = 0,
+    port: Annotated[int, typer.Option("--port", min=0, max=65530, help="First of six ports; 0 chooses free ones.")] = 0,
     twin: Annotated[Path, typer.Option("--twin", help="Truth file.")] = SHIPPED_TRUTH,
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="Seed of the simulated noise.")] = None,
     log: Annotated[Path | None, typer.Option("--log", help="Log every command to this file as JSON lines.")] = None,

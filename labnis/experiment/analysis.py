@@ -1,7 +1,7 @@
-"""How data become results: the protocol of an analysis, and the one way to a fit.
+"""The protocol of an analysis, and the functions that fit data by it.
 
 An analysis is a class without arguments, named by a procedure in `ANALYSES` by its dotted path. Live fit, fit at the
-end, refit, figure and report use the same object. A lab's own looks like this::
+end, refit, figure and report use the same object. Example of a lab's own analysis::
 
     class Thresholds:
         name = "thresholds"
@@ -10,7 +10,7 @@ end, refit, figure and report use the same object. A lab's own looks like this::
         def fit(self, data, context, priors, start):
             return {"threshold": (0.31, 0.02)}      # or uncertainties numbers, or a FitResult
 
-        def predict(self, fit, data):               # optional: what figures and residuals show
+        def predict(self, fit, data):               # optional, for figures and residuals
             return {"current": ...}
 """
 
@@ -41,16 +41,16 @@ __all__ = [
 
 
 class Analysis(Protocol):
-    """What every analysis has.
+    """Protocol of every analysis.
 
     Optional are `needs` (names of analyses whose results it takes as priors), `secondary` (True where another analysis
-    of the same data is the better one: its results are published as `name.result` and are never a prior),
+    of the same data is more precise: its results are published as `name.result` and are never a prior),
     `predict(fit, data)`, `sensitivity(fit, data, setpoints, context, priors)` and `truth(truth)`.
 
     Attributes
     ----------
     name
-        Of the fit, in the file.
+        Name of the fit in the file.
     results
         Result → unit.
 
@@ -62,16 +62,16 @@ class Analysis(Protocol):
     def fit(
         self, data: xarray.Dataset, context: FitContext, priors: Mapping[str, FitResult], start: FitResult | None
     ) -> FitResult | Mapping[str, Any]:
-        """Fit `data`; raises FitError where they do not determine the results."""
+        """Fit `data`; raises FitError if they do not determine the results."""
 
 
 def load_class(path: str, what: str) -> type:
-    """The class at the dotted `path`; `what` it is for is named in errors.
+    """The class at the dotted `path`; error messages call it a `what`.
 
     Raises
     ------
     RequestError
-        There is no such class, or its module cannot be imported.
+        The class does not exist, or its module cannot be imported.
 
     """
     try:
@@ -87,7 +87,7 @@ def _loaded(path: str | type) -> Analysis:
     kind = load_class(path, "analysis") if isinstance(path, str) else path
     missing = [name for name in ("name", "results", "fit") if not hasattr(kind, name)]
     if missing:
-        raise RequestError(f"{kind.__module__}.{kind.__qualname__} is no analysis: it lacks {', '.join(missing)}")
+        raise RequestError(f"{kind.__module__}.{kind.__qualname__} is not an analysis: it lacks {', '.join(missing)}")
     analysis: Analysis = kind()
     return analysis
 
@@ -104,17 +104,17 @@ def analyses_of(procedure: Any) -> tuple[Analysis, ...]:
     found = tuple(_loaded(path) for path in getattr(procedure, "ANALYSES", ()))
     names = [analysis.name for analysis in found]
     if twice := {name for name in names if names.count(name) > 1}:
-        raise RequestError(f"two analyses are called {', '.join(sorted(twice))}; each needs a name of its own")
+        raise RequestError(f"two analyses are called {', '.join(sorted(twice))}; each needs a unique name")
     return found
 
 
 def analyses_of_run(metadata: Mapping[str, Any]) -> tuple[Analysis, ...]:
-    """The analyses named in a run's metadata; those that cannot be loaded here are left out."""
+    """The analyses named in a run's metadata; those that cannot be loaded here are omitted."""
     found = []
     for path in metadata["analyses"]:
         try:
             found.append(_loaded(path))
-        except RequestError:  # a lab's own package need not be installed where its files are read
+        except RequestError:  # a lab's own package may be missing where its files are read
             continue
     return tuple(found)
 
@@ -131,19 +131,19 @@ def fitted(
     priors: Mapping[str, FitResult],
     start: FitResult | None,
 ) -> FitResult:
-    """Fit `data` by `analysis`, whatever form it gives its results.
+    """Fit `data` by `analysis`, and convert its results to a FitResult.
 
     Raises
     ------
     FitError
-        The data do not determine the results, or the analysis does not give what it declares.
+        The data do not determine the results, or the fit lacks declared results.
 
     """
     found = analysis.fit(data, context, priors, start)
     result = found if isinstance(found, FitResult) else result_from_mapping(analysis.name, found, analysis.results)
     absent = [name for name in analysis.results if name not in result.names]
     if absent:
-        raise FitError(f"{analysis.name} declares {', '.join(absent)}, which its fit does not have")
+        raise FitError(f"{analysis.name} declares {', '.join(absent)}, which its fit does not contain")
     return result
 
 
@@ -155,7 +155,7 @@ def analyse(
     Returns
     -------
     tuple
-        Fits by the analysis's name, and for the others why there is none.
+        Fits by the analysis's name; reasons of the failed fits by the analysis's name.
 
     """
     fits: dict[str, FitResult] = {}
@@ -193,7 +193,7 @@ def result_units(analyses: Sequence[Analysis]) -> dict[str, str]:
 
 
 def true_results(analyses: Iterable[Analysis], truth: Mapping[str, float]) -> dict[str, float]:
-    """True value of every published result that the twin knows; those of analyses without `truth` are left out."""
+    """True value of every published result of the twin; those of analyses without `truth` are omitted."""
     known: dict[str, float] = {}
     for analysis in analyses:
         if can(analysis, "truth"):

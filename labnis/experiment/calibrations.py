@@ -1,4 +1,4 @@
-"""Fits as calibrations: what of them the ledger gets, and how a later run finds them again as priors."""
+"""Fits as calibrations: entries in the ledger, and priors of later runs."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ __all__ = ["Logbook", "Prior", "latest_prior"]
 
 @dataclass(frozen=True)
 class Prior:
-    """A fit that another one builds on (None if it failed), and the run that it comes from."""
+    """A fit that another analysis needs (None if it failed), and its run."""
 
     fit: FitResult | None
     run_path: Path
@@ -27,29 +27,29 @@ def latest_prior(ledger: Ledger, data: Path, analysis: str, cooldown: str, *, si
     Raises
     ------
     RunFileError, RunNotFoundError
-        Where the ledger knows it and its run cannot be read.
+        The ledger has it, but its run cannot be read.
 
     """
     latest = ledger.latest_of_analysis(analysis, cooldown, simulated)
     if latest is None:
         return None
-    # A data folder may have been moved since; the run is known by its id.
+    # The data folder may have moved since; the run is found by its id.
     path = Path(latest.run_path) if Path(latest.run_path).is_file() else find_run(data, latest.run_id)
     return Prior(FitResult.from_record(read_fits(path)[analysis]), path, latest.run_id)
 
 
 @dataclass(frozen=True)
 class Logbook:
-    """Where the results of a session are entered.
+    """Enters the results of a session in the ledger.
 
     Attributes
     ----------
     ledger, cooldown, batch
-        The ledger, the name of the cooldown, and what all results of the session share.
+        The ledger, the name of the cooldown, and the batch id of all results of the session.
     data
-        Data folder: results that cannot be entered wait there.
+        Data folder; results that cannot be entered are saved there.
     code_version, simulated
-        Kept with every result.
+        Stored with every result.
 
     """
 
@@ -66,7 +66,7 @@ class Logbook:
         Returns
         -------
         list
-            A sentence where the ledger could not be reached and the results wait.
+            A sentence if the ledger is not available and the results are saved for later.
 
         """
         primary = [a for a in analyses if a.name in fits and not getattr(a, "secondary", False)]
@@ -77,7 +77,7 @@ class Logbook:
             self.ledger.add_calibrations(entries, cooldown=self.cooldown, batch=self.batch)
         except LedgerUnavailableError as error:
             waiting = keep_pending(self.data, entries, cooldown=self.cooldown, batch=self.batch)
-            return [f"{error}; the results wait in {waiting} and are entered by the next labnis command"]
+            return [f"{error}; the results are saved in {waiting}; the next labnis command enters them"]
         return []
 
     def _entries(self, analysis: Analysis, fit: FitResult, path: Path, run_id: str) -> list[NewCalibration]:

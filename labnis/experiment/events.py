@@ -1,7 +1,7 @@
-"""What a session publishes while it measures, and the observers it tells.
+"""Events that a session publishes, and its observers.
 
 An observer is any function of one event. Terminal, plot window and record of VISA traffic are observers; none of them
-can change or fail a run: one that raises is left out from then on, and the run's record says why.
+can change or fail a run: one that raises is no longer called, and the run's file says why.
 """
 
 import logging
@@ -48,17 +48,17 @@ class Started:
 
 @dataclass(frozen=True)
 class RowRecorded:
-    """A row is in the file, or there is progress without one.
+    """A row is in the file, or only the progress changed.
 
     Attributes
     ----------
     rows
         Rows so far.
     percent
-        As the procedure reports it.
+        Progress that the procedure reports.
     data
-        Function without arguments: everything measured so far, as `open_run` reads it; None where nothing is kept in
-        memory.
+        Function without arguments that returns everything measured so far, as `open_run` reads it; None if no rows
+        are in memory.
 
     """
 
@@ -69,7 +69,7 @@ class RowRecorded:
 
 @dataclass(frozen=True)
 class Fitted:
-    """A live fit has new values: of the analysis `name`, with its results as they are published."""
+    """A live fit of the analysis `name` has new values; `results` are named as published."""
 
     name: str
     fit: FitResult
@@ -88,12 +88,12 @@ Observer = Callable[[Event], None]
 
 
 class Observers:
-    """Tells every observer of every event.
+    """Calls every observer with every event.
 
     Attributes
     ----------
     problems
-        What observers failed with, in sentences.
+        Failures of observers, in sentences.
 
     """
 
@@ -103,7 +103,7 @@ class Observers:
 
     @property
     def need_data(self) -> bool:
-        """Whether an observer wants the data of a run to which nothing is fitted, too."""
+        """Whether an observer needs the data of a run without a fit."""
         return any(getattr(observer, "needs_data", False) for observer in self._observers)
 
     def __call__(self, event: Event) -> None:
@@ -112,11 +112,11 @@ class Observers:
             try:
                 observer(event)
             except (Exception, SystemExit) as error:  # noqa: BLE001  # an observer never changes a run
-                # rich calls sys.exit() when the other end of its pipe is gone.
+                # rich calls sys.exit() when its pipe is closed.
                 self._observers.remove(observer)
                 name = getattr(observer, "__qualname__", type(observer).__qualname__)
                 self.problems.append(
                     f"{name} failed with {type(error).__name__}: {error} ({type(event).__name__}); "
-                    "the run went on without it"
+                    "the run continued without it"
                 )
                 logger.warning(self.problems[-1])

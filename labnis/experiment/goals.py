@@ -1,4 +1,4 @@
-"""How precisely a result is wanted, as `--until gain=0.05dB` or `--until gap=0.1%` say."""
+"""Goals: the σ at which a run ends, as in `--until gain=0.05dB` or `--until gap=0.1%`."""
 
 import math
 import re
@@ -18,22 +18,22 @@ __all__ = ["PrecisionGoal", "check_informed", "goals_of", "is_informed", "parsed
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _GOAL = re.compile(rf"(?P<result>\w+)\s*=\s*(?P<number>{_NUMBER})\s*(?P<unit>.*)")
 
-# Residuals as many as these know the noise, and with it every σ, to a sixth.
+# With this number of residuals the noise, and with it every σ, is known to a sixth.
 _LEAST_FREEDOM = 20
 
 
 @dataclass(frozen=True)
 class PrecisionGoal:
-    """The largest σ that a result may have.
+    """Largest σ of a result.
 
     Attributes
     ----------
     result
-        Its name.
+        Name of the result.
     sigma
         In `unit`, or as a fraction of the result's value where `relative`.
     unit
-        Of the result.
+        Unit of the result.
     """
 
     result: str
@@ -42,16 +42,16 @@ class PrecisionGoal:
     relative: bool = False
 
     def __str__(self) -> str:
-        """As it is given on the command line."""
+        """The form used on the command line."""
         return f"{self.result}={100 * self.sigma:g}%" if self.relative else f"{self.result}={self.sigma:g} {self.unit}"
 
     def distance(self, fit: FitResult) -> float:
-        """σ in `fit` over that which is wanted: 1 or less where the goal is reached."""
+        """σ in `fit` over the wanted σ: 1 or less where the goal is reached."""
         estimate = fit[self.result]
         return estimate.sigma / (self.sigma * abs(estimate.value) if self.relative else self.sigma)
 
     def reached(self, fit: FitResult) -> bool:
-        """Whether the result is known as well as is wanted; never on so few data that σ itself is not known."""
+        """Whether the goal is reached; never with so few data that σ itself is uncertain."""
         return fit.degrees_of_freedom >= _LEAST_FREEDOM and self.distance(fit) <= 1
 
 
@@ -61,7 +61,7 @@ def parsed_goals(texts: Iterable[str], units: Mapping[str, str]) -> tuple[Precis
     Parameters
     ----------
     texts
-        As given.
+        Goals as text.
     units
         Result → unit, of all results that can be obtained.
 
@@ -84,18 +84,18 @@ def _parsed(text: str, units: Mapping[str, str]) -> PrecisionGoal:
         raise RequestError(f"--until {text!r}: write it as result=σ, like gain=0.05dB or gap=0.1%")
     result, sigma, unit = match["result"], float(match["number"]), match["unit"]
     if result not in units:
-        raise RequestError(f"--until {text!r}: {result!r} is no result here; there are {', '.join(units) or 'none'}")
+        raise RequestError(f"--until {text!r}: {result!r} is no result here; results are {', '.join(units) or 'none'}")
     if unit == "%":
         goal = PrecisionGoal(result, sigma / 100, units[result], relative=True)
     else:
         goal = PrecisionGoal(result, sigma * _factor(text, unit, units[result]), units[result])
     if not (math.isfinite(goal.sigma) and goal.sigma > 0):
-        raise RequestError(f"--until {text!r}: σ has to be positive")
+        raise RequestError(f"--until {text!r}: σ must be positive")
     return goal
 
 
 def _factor(text: str, unit: str, wanted: str) -> float:
-    """What `unit` is in the result's own; 1 where it is that, or none was given."""
+    """Factor from `unit` to the result's unit; 1 if they are equal or none was given."""
     if unit in ("", wanted):
         return 1.0
     try:
@@ -105,7 +105,7 @@ def _factor(text: str, unit: str, wanted: str) -> float:
 
 
 def goals_of(analyses: Sequence[Analysis], goals: Sequence[PrecisionGoal]) -> tuple[PrecisionGoal, ...]:
-    """Those `goals` that the primary of `analyses` can reach: it is the one that is fitted while a run goes on."""
+    """Those `goals` whose result the primary of `analyses` has; only that one is fitted live."""
     return tuple(goal for goal in goals if analyses and goal.result in analyses[0].results)
 
 
@@ -115,17 +115,17 @@ def reachable(texts: Sequence[str], analyses: Sequence[Analysis]) -> list[str]:
 
 
 def is_informed(procedure: Procedure) -> bool:
-    """Whether the biases of `procedure` are chosen by what they tell, rather than swept."""
+    """Whether the biases of `procedure` are chosen by information, rather than swept."""
     return getattr(procedure, "order", "sweep") == "information"
 
 
 def check_informed(procedure: Procedure, analyses: Sequence[Analysis], goals: Sequence[PrecisionGoal]) -> None:
-    """Refuse an order of biases by information where there is no goal, or no analysis that could choose.
+    """Refuse order=information without a goal, or without an analysis that has a sensitivity.
 
     Raises
     ------
     RequestError
-        Saying what is missing.
+        The message names what is missing.
 
     """
     if not is_informed(procedure):
@@ -136,6 +136,6 @@ def check_informed(procedure: Procedure, analyses: Sequence[Analysis], goals: Se
         raise RequestError(f"{name} with order=information cannot choose its biases: {which}; use order=sweep")
     if not goals_of(analyses, goals):
         raise RequestError(
-            f"{name} with order=information has to know for which result it chooses its biases: "
+            f"{name} with order=information needs a goal to choose its biases: "
             f"give --until RESULT=σ ({name} measures {', '.join(analyses[0].results)})"
         )

@@ -1,7 +1,7 @@
-"""Which bias to measure next, where a sweep is to make one result precise rather than to show a curve.
+"""Choice of the next bias, where a run makes one result precise rather than measures a whole curve.
 
-Every candidate of the procedure's grid may be visited any number of times, or never. The choice trusts the model:
-biases at which the model might fail are not looked at unless they tell something about the wanted result.
+Every candidate of the procedure's grid may be measured any number of times, or never. The choice assumes the model:
+biases where the model might be wrong are not measured unless they carry information on the wanted result.
 """
 
 from collections.abc import Callable, Sequence
@@ -27,11 +27,11 @@ class InformedOrder:
     grid
         Biases (V) that may be measured.
     goals
-        What is wanted; the goal that is farthest away decides.
+        Goals; the one farthest from its σ decides.
     sensitivity
         Function of (data, fit, biases).
     data
-        Function without arguments: everything measured so far; None before the first row.
+        Function without arguments: all data so far; None before the first row.
     latest
         Function without arguments: the newest fit, or None.
 
@@ -56,7 +56,7 @@ class InformedOrder:
         """Bias (V) of the point `number`, counted from 0."""
         fit, data = self._latest(), self._data()
         measured = data["bias"].values if data is not None else np.empty(0)
-        if number < measured.size:  # a resumed run repeats its last point
+        if number < measured.size:  # a resumed run repeats the last point
             return float(measured[number])
         if fit is None or data is None:
             return float(self._grid[self._spread(number)])
@@ -66,6 +66,6 @@ class InformedOrder:
         return float(self._grid[most_informative(self._sensitivity(data, fit, self._grid), visits, fit, wanted)])
 
     def _spread(self, number: int) -> int:
-        """Before there is a fit: both ends of the grid, then its middle, its quarters, and so on."""
+        """Without a fit yet: both ends of the grid, then its middle, its quarters, and so on."""
         fraction = float(number) if number < 2 else float(Halton(1, scramble=False).random(number + 1)[number - 1, 0])
         return round(fraction * (self._grid.size - 1))

@@ -1,4 +1,4 @@
-"""Fits while a run goes on, in a thread of their own."""
+"""Live fits during a run, in a separate thread."""
 
 import threading
 import time
@@ -13,27 +13,26 @@ from labnis.fit import FitError, FitResult
 __all__ = ["LiveFit"]
 
 
-# Part of the time that fits may take. While one computes, the measurement may have to wait for the interpreter.
+# Fraction of the time for fits. While one computes, the measurement may wait for the interpreter lock.
 _SHARE = 0.04
 
 
 class LiveFit:
-    """Fits the newest data whenever the last fit is done; updates that come meanwhile are dropped.
+    """Fits the newest data whenever the previous fit is finished; updates in between are dropped.
 
-    It is an observer of the run's rows. Fits take at most 4 % of the time, so that they never slow a measurement by
-    more.
+    Fits take at most 4 % of the time, which bounds their effect on the measurement.
 
     Parameters
     ----------
     fit
-        Function of (data, earlier fit or None). Runs in a thread of its own. What it raises stops neither the
+        Function of (data, earlier fit or None). Runs in a separate thread. Its exceptions stop neither the
         measurement nor later fits.
     on_update
         Called, in that thread, with every new fit.
     goals
-        Precisions at which the run may end.
+        Goals at which the run may end.
     at_once
-        Fit every row before the next is measured, as a simulated clock allows.
+        Fit every row before the next is measured; for a simulated clock.
 
     Attributes
     ----------
@@ -76,7 +75,7 @@ class LiveFit:
             self._wake.notify()
 
     def close(self, patience: float = 10.0) -> None:
-        """Drop what is waiting, finish the fit that is running, end the thread.
+        """Drop waiting updates, finish the current fit, end the thread.
 
         A fit that takes longer than `patience` (s) is abandoned, and its result discarded.
         """
@@ -87,11 +86,11 @@ class LiveFit:
         self._thread.join(patience)
         if self._thread.is_alive():
             self._abandoned = True
-            self._problem = TimeoutError(f"still fitting {patience:g} s after the measurement was over")
+            self._problem = TimeoutError(f"still fitting {patience:g} s after the end of the measurement")
 
     @property
     def failure(self) -> str:
-        """Why the last live fit failed, where that was no mere lack of data."""
+        """Why the last live fit failed, unless it only lacked data."""
         if self._problem is None or isinstance(self._problem, FitError):
             return ""
         return f"{type(self._problem).__name__}: {self._problem}"
@@ -113,7 +112,7 @@ class LiveFit:
         try:
             if (data := source()) is None:
                 return
-            with threadpool_limits(1):  # leaves a core to the measurement; and these fits are faster on one
+            with threadpool_limits(1):  # leaves a core to the measurement; these fits are faster on one thread
                 fit = self._fit(data, self.latest)
             if self._abandoned:
                 return

@@ -21,16 +21,16 @@ def managed(kind: type[Procedure], session: Any) -> type[Procedure]:
 
     class Managed(kind):  # type: ignore[misc]  # made from the class that is asked for
         def startup(self) -> None:
-            """Leave the start to the session."""
+            """Do nothing: the session starts the procedure."""
 
         def execute(self) -> None:
-            """Run the procedure in the session; its records go to the window, too."""
+            """Run the procedure in the session; its records also go to the window."""
             inner = kind()
             inner.set_parameters(self.parameter_values())
             session.run(inner, window=self)
 
         def shutdown(self) -> None:
-            """Leave the end to the session."""
+            """Do nothing: the session ends the procedure."""
 
     Managed.__name__, Managed.__qualname__, Managed.__doc__ = kind.__name__, kind.__qualname__, kind.__doc__
     return Managed

@@ -1,4 +1,4 @@
-"""The measurement itself: a procedure's startup, execute and shutdown, with everything that moves made safe."""
+"""The measurement itself: a procedure's startup, execute and shutdown, with all outputs made safe at the end."""
 
 from contextlib import suppress
 from typing import Any
@@ -31,7 +31,7 @@ def measure(
     live: LiveFit | None,
     window: Procedure | None,
 ) -> list[BaseException]:
-    """Run `procedure`; on every way out everything that moves goes to its end before the procedure's own shutdown.
+    """Run `procedure`; however it ends, everything that moves goes to its end before the procedure's own shutdown.
 
     Parameters
     ----------
@@ -40,14 +40,14 @@ def measure(
     plan, station, recorder, safeguards, stop
         Of the run.
     live
-        Ends the run when its goals are reached, and tells an informed order what is known; None without analyses.
+        Ends the run when its goals are reached, and gives the newest fit to order=information; None without analyses.
     window
         Procedure of a pymeasure Worker that gets every record, too, and may ask the run to stop.
 
     Returns
     -------
     list
-        What was raised, the most severe first.
+        Exceptions, the most severe first.
 
     """
     measuring: list[BaseException] = []

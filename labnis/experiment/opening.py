@@ -41,7 +41,7 @@ def open_session(
     """Open a station to run procedures on it.
 
     Works in scripts, notebooks and threads. In the main thread SIGINT, SIGTERM and SIGHUP ask the session to stop; in
-    others `session.stop.ask` does. Instruments are opened when a run needs them, and made safe and closed at the end.
+    others `session.stop.ask` does. Instruments are opened when a run needs them, made safe and closed at the end.
 
     Parameters
     ----------
@@ -56,15 +56,15 @@ def open_session(
     observers
         Functions of an event; see `labnis.experiment.events`.
     on_error
-        What a reading that failed does: "stop" ends the run, "skip" flags the row and goes on.
+        After a failed reading: "stop" ends the run, "skip" flags the row and continues.
     traffic
-        Function of (configuration, data folder, cooldown, twin) that opens a record of VISA traffic, where one is
-        wanted: `labnis.visa_log.recorded`.
+        Function of (configuration, data folder, cooldown, twin) that opens a VISA record, such as
+        `labnis.visa_log.recorded`; None for no record.
 
     Raises
     ------
     RequestError, ConfigurationError, DataRootError, TruthError
-        Naming what is wrong; no instrument has been touched.
+        The message names what is wrong; no instrument was touched.
 
     """
     if not dry_run and (twin is not None or seed is not None):
@@ -97,11 +97,11 @@ def open_session(
 
 
 def _no_guardian() -> None:
-    """The twin of a dry run lives in this process and ends with it."""
+    """Nothing to start: the twin of a dry run ends with this process."""
 
 
 def _guardian(config: StationConfig, stack: ExitStack, stop: StopRequest) -> Callable[[], None]:
-    """Function that starts the guardian when it is called for the first time, before any instrument is opened."""
+    """Function that starts the guardian on its first call, before any instrument is opened."""
     started = False
 
     def start() -> None:
@@ -138,11 +138,11 @@ def cooldown_for(ledger: Ledger, *, dry_run: bool, where: str = "") -> str:
     Parameters
     ----------
     ledger
-        To look in.
+        The ledger.
     dry_run
         Whether the fridge is simulated.
     where
-        Options with which the ledger was chosen, for the message.
+        Command-line options that choose the ledger, for the message.
 
     Raises
     ------
@@ -164,11 +164,11 @@ def cooldown_for(ledger: Ledger, *, dry_run: bool, where: str = "") -> str:
 
 
 def ledger_of(config: StationConfig, data: Path | None) -> Ledger:
-    """The station's ledger; with `data`, the one in that folder. Results that waited for it are entered."""
+    """The station's ledger; with `data`, the one in that folder. Results saved for it are entered."""
     folder = check_data_root(data or config.data)
     url = f"sqlite:///{(folder / 'ledger.sqlite').as_posix()}" if data else config.ledger.get_secret_value()
     ledger = open_ledger(url)
     entered = enter_pending(folder, ledger)
     if entered:
-        logger.warning("%d runs whose results had been waiting are in the ledger now", entered)
+        logger.warning("the saved results of %d runs are in the ledger now", entered)
     return ledger

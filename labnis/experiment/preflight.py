@@ -1,4 +1,4 @@
-"""What a command is going to do: checked, and said, before it does anything."""
+"""Checks and prediction of what a command will do, before it does anything."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -31,14 +31,14 @@ Real = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Expectation:
-    """What earlier calibrations let one expect of the device at a bias; NaN where there are none.
+    """Prediction for the device at a bias from earlier calibrations; NaN where there are none.
 
     Attributes
     ----------
     dissipated_power
         Electrical power in the device (W) at the largest bias.
     cooling_power
-        Largest power (W) that both junctions together can take out of the island at its last measured temperature.
+        Largest power (W) that both junctions can remove from the island at its last measured temperature.
     electron_temperature
         Of the island at the largest bias (K), where tunnelling and phonons balance; infinite where kT would exceed Δ.
     """
@@ -55,14 +55,16 @@ class PlannedRun:
     Attributes
     ----------
     points
-        Number of points; None if the procedure does not say.
+        Number of points; None if not known.
     largest_bias, largest_step
-        Largest |bias| and largest change from one point to the next (V), which is ramped within the limits like the
-        ways from zero to the first point and back; NaN where the bias is not swept.
+        Largest |bias| and largest change from one point to the next (V), which is ramped within the limits; NaN if
+        the bias is not swept.
     duration
-        Measuring time (s); NaN if the procedure does not say.
+        Measuring time (s); NaN if not known.
     room
-        Room on the disk (bytes) that the run takes while it goes on, at most; NaN if the procedure does not say.
+        Upper limit of the disk space (bytes) that the run takes; NaN if not known.
+    moves
+        Other roles that are moved → smallest and largest value, in the role's unit.
     """
 
     name: str
@@ -72,20 +74,21 @@ class PlannedRun:
     duration: float
     room: float
     expectation: Expectation
+    moves: Mapping[str, tuple[float, float]]
 
 
 def check_request(procedure: Procedure, config: StationConfig) -> None:
-    """Refuse a measurement that cannot be recorded or that the station's limits forbid, before anything is opened.
+    """Refuse a measurement that cannot be saved or exceeds the station's limits, before anything is opened.
 
     Raises
     ------
     RequestError
-        Naming the value, and the limit or what the instrument has instead.
+        The message names the value, and the limit or the instrument's own values.
 
     """
     name = type(procedure).__name__
     if not procedure.DATA_COLUMNS:
-        raise RequestError(f"{name} declares no DATA_COLUMNS, so there is nothing it could record")
+        raise RequestError(f"{name} declares no DATA_COLUMNS, so it cannot record anything")
     if refusal := getattr(procedure, "refusal", str)():
         raise RequestError(f"{name}: {refusal}. No instrument was touched.")
     _check_settings(procedure, config)
@@ -113,7 +116,7 @@ def _check_bias(name: str, largest: float, config: StationConfig) -> None:
     limit = config.limits.maximum_bias
     if not 0 < largest <= limit:
         raise RequestError(
-            f"{name} would go to a bias of {largest!r} V; it has to be more than 0, and "
+            f"{name} would go to a bias of {largest!r} V; it must be more than 0, and "
             f"labnis.limits.maximum_bias in {config.path} allows {limit!r} V. No instrument was touched."
         )
 
@@ -128,7 +131,7 @@ def _check_setpoint(name: str, role: str, values: Real, limits: tuple[float, flo
 
 
 def _check_settings(procedure: Procedure, config: StationConfig) -> None:
-    """Ask the instruments' classes whether they have what the procedure will set, where they can tell."""
+    """Check the procedure's settings with the instruments' classes, where those support it."""
     for role, settings in getattr(procedure, "instrument_settings", dict)().items():
         if role not in config.roles:
             continue  # optional, or reported as missing when the station is opened
@@ -146,7 +149,7 @@ def _check_settings(procedure: Procedure, config: StationConfig) -> None:
 
 
 def needed_roles(procedures: Sequence[Procedure], config: StationConfig) -> list[str]:
-    """Roles that the procedures require, those they would use and the station has, and those the interlocks watch."""
+    """Roles that the procedures require, optional ones that the station has, and those that the interlocks watch."""
     required = {role for p in procedures for role in getattr(p, "REQUIRES", ("bias",))}
     used = {role for p in procedures for role in getattr(p, "USES", ()) if role in config.roles}
     watched = {interlock.watch.partition(".")[0] for interlock in config.interlocks}
@@ -154,12 +157,12 @@ def needed_roles(procedures: Sequence[Procedure], config: StationConfig) -> list
 
 
 def check_room(procedures: Sequence[Procedure], data: Path) -> None:
-    """Refuse measurements for whose files the disk has no room, as far as their size is known beforehand.
+    """Refuse measurements whose files do not fit on the disk, as far as their size is known.
 
     Raises
     ------
     DiskSpaceError
-        Names how much is missing.
+        The message names how much is missing.
 
     """
     rooms = [_room(procedure) for procedure in procedures]
@@ -183,28 +186,42 @@ def planned_run(
     procedure
         Configured, not yet run.
     config
-        Of the station, for its wiring and the device's island.
+        Configuration of the station, for its wiring and the device's island.
     known
-        Latest calibrations of this cooldown: gap (eV), normal_resistance (ohm), electron_temperature (K), where known.
+        Latest calibrations of this cooldown: gap (eV), normal_resistance (ohm), electron_temperature (K).
     bath_temperature
         Of the fridge (K); NaN if it is not known.
     """
     name, nan = type(procedure).__name__, float("nan")
     points = int(procedure.order_of_points().size) if hasattr(procedure, "order_of_points") else None
     duration, room = planned_duration(procedure), _room(procedure)
-    biases = _planned(procedure).get("bias")
-    if biases is None:
-        return PlannedRun(name, points, nan, nan, duration, room, Expectation(nan, nan, nan))
-    largest = float(np.abs(biases).max())
-    step = float(np.ptp(biases) if is_informed(procedure) else np.abs(np.diff(biases)).max(initial=0.0))
-    return PlannedRun(name, points, largest, step, duration, room, expected(largest, config, known, bath_temperature))
+    planned = _planned(procedure)
+    moves = {
+        role: (float(values.min()), float(values.max()))
+        for role, values in planned.items()
+        if role != "bias" and role in config.roles
+    }
+    if "bias" not in planned:
+        return PlannedRun(name, points, nan, nan, duration, room, Expectation(nan, nan, nan), moves)
+    largest, step = float(np.abs(planned["bias"]).max()), _largest_step(procedure, planned)
+    expectation = expected(largest, config, known, bath_temperature)
+    return PlannedRun(name, points, largest, step, duration, room, expectation, moves)
+
+
+def _largest_step(procedure: Procedure, planned: Mapping[str, Real]) -> float:
+    """Largest change of the bias (V) from one point to the next, in the order in which they are measured."""
+    if is_informed(procedure):
+        return float(np.ptp(planned["bias"]))
+    shape = tuple(values.size for values in planned.values())
+    index = np.unravel_index(procedure.order_of_points(), shape)[list(planned).index("bias")]
+    return float(np.abs(np.diff(planned["bias"][index])).max(initial=0.0))
 
 
 def expected(bias: float, config: StationConfig, known: Mapping[str, float], bath_temperature: float) -> Expectation:
-    """Expectation at `bias` (V), from what is known of the device and of the fridge."""
+    """Prediction at `bias` (V)."""
     gap, resistance = known.get("gap", float("nan")), known.get("normal_resistance", float("nan"))
     temperature = known.get("electron_temperature", float("nan"))
-    # Far above the gap the pair is ohmic; below it carries less, so this is an upper bound.
+    # Far above the gap the pair is ohmic; below the gap the current is smaller, so this is an upper bound.
     device_voltage = bias * 2 * resistance / (2 * resistance + config.wiring.series_resistance)
     dissipated = device_voltage**2 / (2 * resistance)
     if not np.isfinite([gap, resistance, temperature]).all():
@@ -230,8 +247,8 @@ def _electron_temperature(
 
 
 def planned_duration(procedure: Procedure) -> float:
-    """Measuring time (s); NaN if the procedure does not say."""
+    """Measuring time (s); NaN if not known."""
     try:
         return float(procedure.get_estimates())
-    except (NotImplementedError, TypeError):  # a third-party procedure need not know
+    except (NotImplementedError, TypeError):  # a third-party procedure may have no estimate
         return float("nan")

@@ -1,7 +1,7 @@
-"""From what a procedure emits to rows in a file, and to a Dataset for the live fit.
+"""Converts what a procedure emits to rows in a file, and to a Dataset for the live fit.
 
 A pymeasure procedure names its columns "Name (unit)". Scalars come with the topic "results", one row per record;
-labnis's own procedures put "axis" before the first row, and "point" and "trace" before each. Other topics are not data.
+labnis's own procedures put "axis" before the first row, and "point" and "trace" before each. Other topics are no data.
 """
 
 import logging
@@ -49,14 +49,14 @@ def column_name(label: str) -> str:
 
 
 def grid_of(procedure: Procedure) -> dict[str, ArrayLike]:
-    """Planned values of every set-point column, from the outermost in; empty where they are not known beforehand."""
+    """Planned values of every set-point column, the outermost first; empty where they are not known beforehand."""
     if is_informed(procedure) or not hasattr(procedure, "setpoints"):
         return {}
     return {column_name(label): values for label, values in procedure.setpoints().items()}
 
 
 def setpoint_columns(procedure: Procedure) -> list[str]:
-    """Names of the set-point columns, also where the points are chosen one by one."""
+    """Names of the set-point columns, including points that are chosen one by one."""
     if not hasattr(procedure, "setpoints"):
         return []
     return [column_name(label) for label in procedure.setpoints()]
@@ -68,13 +68,13 @@ def declared_columns(procedure: Procedure) -> list[Column]:
 
 
 def signal_of(procedure: Procedure) -> str | None:
-    """Name of the column that a plot shows first; None where the procedure does not say."""
+    """Name of the column that a plot shows first; None where the procedure declares none."""
     signal = getattr(procedure, "SIGNAL", "")
     return column_name(signal) if signal else None
 
 
 def _scalars(procedure: Procedure) -> dict[str, Column]:
-    """By label. Set-points that this configuration does not sweep have no column."""
+    """By label. Set-points that are not swept have no column."""
     idle = set()
     if hasattr(procedure, "setpoints"):
         idle = set(procedure.SETPOINTS) - procedure.setpoints().keys()
@@ -112,10 +112,10 @@ class _Table:
 
 
 class Recorder:
-    """Takes what a procedure emits: first to the file, then to the observers.
+    """Writes what a procedure emits to the file, then tells the observers.
 
-    As in pymeasure, a declared column that a record lacks is NaN, one that is not declared is left out (a warning says
-    so once), and a quantity with a unit of its own is converted to the column's.
+    As in pymeasure, a declared column that a record lacks is NaN, an undeclared one is omitted with one warning, and a
+    quantity with a unit is converted to the column's unit.
 
     Parameters
     ----------
@@ -124,19 +124,18 @@ class Recorder:
     procedure
         Declares the columns.
     clock
-        The experiment's: for the time in each row.
+        Clock of the experiment, for the time in each row.
     quality
-        Asked once per row for its quality bits.
+        Called once per row for its quality bits.
     keep
-        Whether the rows stay in memory, too, for a fit. A run that nothing is fitted to may have any number of rows.
+        Whether the rows also stay in memory, for a fit. A run without a fit may have any number of rows.
     earlier
         Where a run is resumed, its rows as `open_rows` reads them. The first new row then repeats the last of these:
-        it is not recorded but handed to `on_overlap` with that one.
+        it is not written, but passed to `on_overlap` together with that one.
     on_overlap
         Called with (earlier row, repeated row).
     on_row
-        Called after a row was handed to the file, or with progress alone, with the percentage that the procedure has
-        reported.
+        Called after each row, or with progress alone, with the percentage that the procedure reported.
 
     """
 
@@ -169,11 +168,11 @@ class Recorder:
             for row in _rows_of(earlier):
                 self._overlap = row
                 self._keep(row)
-            # Time goes on where it had stopped.
+            # Time continues from the last row.
             self._began -= float((self._overlap or {}).get("time", 0.0))
 
     def emit(self, topic: str, record: Any) -> None:
-        """Handle one record, as pymeasure's `Procedure.emit`."""
+        """Handle one emitted message, as pymeasure's `Procedure.emit`."""
         match topic:
             case "axis":
                 for label, values in record.items():
@@ -193,7 +192,7 @@ class Recorder:
                 self._on_row(self._percent)
 
     def data(self) -> xarray.Dataset | None:
-        """Everything recorded and kept so far, as `open_run` reads it; None before the first row."""
+        """All rows in memory, as `open_run` reads them; None before the first row."""
         if self._table is None or not self._table.rows:
             return None
         return dataset_of(self._table.columns(), self._writer.layout)
@@ -227,5 +226,5 @@ def _rows_of(data: xarray.Dataset) -> Iterable[Row]:
 
 
 def _in_unit(value: Any, unit: str) -> Any:
-    """Magnitude of a pint quantity in `unit`, which NumPy would strip of its own; anything else as it is."""
+    """Magnitude of a pint quantity in `unit`, whose unit NumPy would drop; other values unchanged."""
     return value.m_as("" if unit == "1" else unit) if hasattr(value, "m_as") else value

@@ -1,4 +1,4 @@
-"""The fit of a stored run once more, from its file alone."""
+"""Refit of a stored run, from its file alone."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -15,7 +15,7 @@ __all__ = ["refit"]
 def refit(
     path: Path | str, *, fixed: Mapping[str, float] | None = None, priors: Mapping[str, FitResult] | None = None
 ) -> Run:
-    """Fit the run at `path` again; nothing is written, and no ledger is asked.
+    """Fit the run at `path` again; nothing is written, and no ledger is used.
 
     Parameters
     ----------
@@ -24,19 +24,19 @@ def refit(
     fixed
         Parameters that are held at a value (in their unit), such as {"dynes": 1e-4}.
     priors
-        Analysis → fit, in place of those with which the run was fitted.
+        Analysis → fit, in place of the priors in the file.
 
     Returns
     -------
     Run
-        The run with the new fits, to be compared with `labnis.open_run(path)`.
+        The run with the new fits; `labnis.open_run(path)` has the original ones.
 
     Raises
     ------
     RunFileError
         The file cannot be read.
     RequestError
-        It names no analysis that can be loaded, or no fit of it has a parameter that is to be held.
+        None of its analyses can be loaded, or none of its fits has a parameter of `fixed`.
 
     """
     stored = stored_run(Path(path))
@@ -52,7 +52,7 @@ def refit(
     fits: dict[str, FitResult] = {}
     problems: dict[str, str] = {}
     for analysis in analyses:
-        # Each analysis is given those that are its own.
+        # Each analysis gets its own parameters only.
         before = stored.fits.get(analysis.name)
         own = {name: value for name, value in held.items() if before is None or name in before.names}
         found, problem = analyse([analysis], stored.data, replace(context, fixed=own), {**recorded, **(priors or {})})
@@ -62,7 +62,7 @@ def refit(
 
 
 def _check_held(held: Mapping[str, float], stored: Run) -> None:
-    """Refuse parameters that no fit of the run has, as far as it was fitted."""
+    """Refuse parameters that no fit of the run has."""
     known = {name for fit in stored.fits.values() for name in fit.names}
     unknown = held.keys() - known
     if known and unknown:

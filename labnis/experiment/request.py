@@ -1,4 +1,4 @@
-"""What a user asks for: a procedure by name, with parameters by name, checked before anything is opened."""
+"""Requests: a procedure by name, with parameters by name, checked before anything is opened."""
 
 import inspect
 import math
@@ -34,7 +34,7 @@ def find_procedure(name: str) -> type[Procedure]:
     Raises
     ------
     RequestError
-        Naming the procedures there are.
+        The message lists the procedures.
 
     """
     if "." not in name and name not in procedure_names():
@@ -43,7 +43,7 @@ def find_procedure(name: str) -> type[Procedure]:
         )
     found = load_class(name if "." in name else f"procedures.{name}", "procedure")
     if not issubclass(found, Procedure):
-        raise RequestError(f"{name!r} is no pymeasure Procedure")
+        raise RequestError(f"{name!r} is not a pymeasure Procedure")
     return found
 
 
@@ -53,7 +53,7 @@ def configured_procedure(kind: type[Procedure], settings: Mapping[str, str]) -> 
     Raises
     ------
     RequestError
-        For an unknown parameter or a value that is not allowed; says what is.
+        Unknown parameter or a value that is not allowed; the message says what is allowed.
 
     """
     procedure = kind()
@@ -73,12 +73,12 @@ def configured_procedure(kind: type[Procedure], settings: Mapping[str, str]) -> 
 def configured_calibration(settings: Mapping[str, str]) -> list[Procedure]:
     """The steps of the calibration with `settings` applied.
 
-    `name` reaches every step that has the parameter; `Procedure.name` only that one, and counts more.
+    `name` applies to every step that has the parameter; `Procedure.name` only to that step, and takes precedence.
 
     Raises
     ------
     RequestError
-        As `configured_procedure`; also for a name that no step has.
+        As `configured_procedure`, and a name that no step has.
 
     """
     steps = procedures.CALIBRATION
@@ -132,7 +132,7 @@ def read_queue(path: Path) -> list[QueueEntry]:
     Raises
     ------
     ConfigurationError
-        Naming file, line and key.
+        The message names file, line and key.
 
     """
     document = read_document(path, top=list)
@@ -170,7 +170,7 @@ def _converted(parameter: Parameter, text: str) -> Any:
             if not math.isfinite(value):
                 raise ValueError(text)
             return value
-    text.encode()  # ValueError for bytes on the command line that are no UTF-8: nothing could show them again
+    text.encode()  # ValueError for bytes on the command line that are not UTF-8
     return text
 
 

@@ -1,4 +1,4 @@
-"""A finished run: where it is, what it measured, what was fitted."""
+"""A finished run: its file, its data, its fits."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -24,17 +24,17 @@ class Run:
     path
         Its file.
     run_id, procedure, status
-        As in the file.
+        Attributes of the file.
     rows
         Number of rows in it.
     fits
         Name of the analysis → fit; the primary one first.
     problems
-        Name of the analysis → why there is no fit.
+        Name of the analysis → why its fit failed.
     results
         Result name → estimate; those of a secondary analysis as `analysis.result`.
     notes
-        What happened beside the measurement and did not change it, in sentences.
+        Remarks that do not affect the data, in sentences.
 
     """
 
@@ -55,12 +55,12 @@ class Run:
 
     @cached_property
     def data(self) -> xarray.Dataset:
-        """What was measured, on its grid."""
+        """The data, on their grid."""
         return open_run(self.path)
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """What the file says of the run."""
+        """Metadata of the run."""
         return read_metadata(self.path)
 
     @property
@@ -70,7 +70,7 @@ class Run:
 
     def plot(self) -> Any:
         """Draw data, fit and residuals into a matplotlib Figure."""
-        from labnis.ui.figures import figure_of  # noqa: PLC0415  # drawing is loaded when it is asked for
+        from labnis.ui.figures import figure_of  # noqa: PLC0415  # drawing is loaded on demand
 
         return figure_of([self.path])
 
@@ -87,7 +87,7 @@ class Run:
 
 
 def stored_run(path: Path | str) -> Run:
-    """The run in the file at `path`, with the fits that it holds.
+    """The run in the file at `path`, with its fits.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What one run needs besides its procedure: analyses, goals, priors and what a fit has to know of the station."""
+"""What one run needs besides its procedure: analyses, goals, priors and the context of its fits."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -29,11 +29,11 @@ class RunPlan:
     analyses
         The primary one first.
     goals
-        Precisions at which the run ends.
+        Goals at which the run ends.
     priors
-        Name of the analysis that another one needs → the fit, and its run.
+        Name of an analysis that another one needs → its fit and its run.
     context
-        What a fit has to know besides the data.
+        Context of the fits: what they need besides the data.
 
     """
 
@@ -44,11 +44,11 @@ class RunPlan:
 
     @property
     def known(self) -> dict[str, FitResult]:
-        """Those of the priors that did not fail."""
+        """Priors without those that failed."""
         return {name: prior.fit for name, prior in self.priors.items() if prior.fit is not None}
 
     def fit_primary(self, data: xarray.Dataset, start: FitResult | None) -> FitResult:
-        """Fit `data` by the primary analysis; raises FitError where that is not possible."""
+        """Fit `data` by the primary analysis; raises FitError if that fails."""
         return fitted(self.analyses[0], data, self.context, self.known, start)
 
 
@@ -64,7 +64,7 @@ def metadata_of(
     tags: Sequence[str] = (),
     note: str = "",
 ) -> RunMetadata:
-    """What is known of a run when it starts; a refit needs nothing besides it and the data."""
+    """Context known when a run starts; a refit needs only this and the data."""
     config, kind = station.config, type(procedure)
     used = [{"fit": name, "run": str(prior.run_path), "run_id": prior.run_id} for name, prior in plan.priors.items()]
     context: dict[str, Any] = {

@@ -1,7 +1,7 @@
-"""One run after the other on one station: measure, make safe, write, fit, enter in the ledger.
+"""Consecutive runs on one station: measure, make safe, write, fit, enter in the ledger.
 
-The order at the end of a run is fixed: the bias is at zero before anything else is tried, then the data are closed,
-then fits and ledger follow. Each of these is attempted whatever the others did, and the most severe failure is raised.
+The order at the end of a run is fixed: first the bias goes to zero, then the file is closed, then fits and ledger
+follow. Each step is attempted even if an earlier one fails, and the most severe failure is raised.
 """
 
 import os
@@ -61,14 +61,14 @@ PREDICTED_FROM = ("gap", "normal_resistance", "electron_temperature")
 
 
 class TrafficRecord(TrafficListener, Protocol):
-    """A record of VISA traffic that goes with the session: also an observer of its runs.
+    """VISA record of a session; also an observer of its runs.
 
     Attributes
     ----------
     path
-        Its file.
+        File of the VISA record.
     problem
-        Why recording ended early; empty as long as it goes on.
+        Why writing ended early; empty otherwise.
 
     """
 
@@ -89,17 +89,17 @@ class Session:
     data
         Folder that runs are written to.
     ledger, cooldown
-        Where results are entered.
+        Ledger and cooldown for the results.
     twin
-        The simulated fridge of a dry run; None at a real one.
+        The simulated fridge of a dry run; None for the real fridge.
     stop
-        Where the session is asked to stop.
+        Stop requests of the session.
     batch
-        What all results of this session share in the ledger.
+        Batch id of all results of this session in the ledger.
 
     """
 
-    def __init__(  # noqa: PLR0913  # put together in one place, open_session
+    def __init__(  # noqa: PLR0913  # called in one place, open_session
         self,
         station: OpenStation,
         *,
@@ -130,14 +130,14 @@ class Session:
     # --- before a run -----------------------------------------------------------------------------------------------
 
     def prepare(self, procedures: Sequence[Procedure], *, until: Sequence[str] = ()) -> list[PlannedRun]:
-        """Check what is going to be measured, and open the instruments that it needs.
+        """Check the planned measurements, and open the instruments that they need.
 
         Parameters
         ----------
         procedures
             Configured, in the order in which they will run.
         until
-            Precisions at which runs end, such as "gain=0.05dB"; each has to be a result of one of them.
+            Goals at which runs end, such as "gain=0.05dB"; each names a result of one of the procedures.
 
         Raises
         ------
@@ -159,11 +159,11 @@ class Session:
         return [planned_run(procedure, self.station.config, known, bath) for procedure in procedures]
 
     def bath_temperature(self) -> float:
-        """What the fridge's thermometer reads now (K); NaN where there is none or it does not read."""
+        """Present reading of the fridge's thermometer (K); NaN if there is none or it fails."""
         fridge = self.station.roles.get("fridge")
         try:
             return float(fridge.temperature()) if fridge is not None else float("nan")
-        except ReadingError:  # whether that stops a run is decided by the interlocks
+        except ReadingError:  # the interlocks decide whether this stops a run
             return float("nan")
 
     # --- a run ------------------------------------------------------------------------------------------------------
@@ -178,35 +178,35 @@ class Session:
         note: str = "",
         window: Procedure | None = None,
     ) -> Run:
-        """Run `procedure` to its end, whatever the end.
+        """Run `procedure`, make safe, write, fit, and enter the results.
 
         Parameters
         ----------
         procedure
             Configured.
         until
-            Precisions at which the run ends, such as "gain=0.05dB".
+            Goals at which the run ends, such as "gain=0.05dB".
         resume
-            File of an unfinished run of the same procedure: it is continued. Its last point is measured again, and the
+            File of an unfinished run of the same procedure to continue. Its last point is measured again, and the
             difference is an event of the run.
         tags, note
-            Words to search for, and a comment; kept in the file.
+            Words to search for, and a comment; saved in the file.
         window
-            Procedure of a pymeasure Worker that gets every record, too, and may ask the run to stop; see `managed`.
+            Procedure of a pymeasure Worker that also gets every record and may ask the run to stop; see `managed`.
 
         Raises
         ------
         StoppedBySignal
             After outputs and data are safe.
         BaseException
-            What the procedure, an instrument, the storage or the ledger raised, likewise afterwards. If several did,
-            the most severe: a bias that is not known to be zero, then what failed first, and last that the run was
-            asked to stop; the others are its notes.
+            Any failure of procedure, instruments, storage or ledger, also after outputs and data are safe. Of several,
+            the most severe: a bias that is not known to be zero, then the first failure, last a request to stop; the
+            others are its notes.
 
         """
         name = type(procedure).__name__
         if self.stop:
-            raise self.stop.error(f"the bias is at zero, {name} was not begun")
+            raise self.stop.error(f"the bias is at zero, {name} was not started")
         self.prepare([procedure], until=until)
         plan = self._plan(procedure, until)
         writer, earlier = self._file(procedure, self._metadata(procedure, plan, tags, note), resume)
@@ -272,9 +272,9 @@ class Session:
         return RunPlan(analyses, goals_of(analyses, goals), priors, context)
 
     def _prior(self, analysis: str) -> Prior | None:
-        """The fit that another one builds on: from this session, or from the newest calibration of the cooldown.
+        """The prior `name`: from this session, or from the newest calibration of the cooldown.
 
-        A fit that was tried in this session and failed is not replaced by an older one.
+        A fit that failed in this session is not replaced by an older one.
         """
         if analysis in self._fits:
             return self._fits[analysis]
@@ -283,12 +283,12 @@ class Session:
     def _file(
         self, procedure: Procedure, metadata: RunMetadata, resume: Path | None
     ) -> tuple[RunWriter, xarray.Dataset | None]:
-        """A new file, or the one to go on with and the rows that it holds.
+        """A new file, or the file to continue and its rows.
 
         Raises
         ------
         RequestError
-            Where the unfinished run was measured under other conditions; names each difference.
+            The unfinished run has other conditions; the message names each difference.
 
         """
         if resume is None:
@@ -299,10 +299,10 @@ class Session:
         differences = resume_differences(read_metadata(resume), metadata)
         if differences:
             listed = "".join(f"\n  {difference}" for difference in differences)
-            raise RequestError(f"{resume} cannot be resumed, for not everything is as it was:{listed}")
+            raise RequestError(f"{resume} cannot be resumed, because these conditions differ:{listed}")
         before = open_rows(resume)
         if not before.attrs["rows"]:
-            raise RequestError(f"{resume} has no rows to go on from; start a new run instead")
+            raise RequestError(f"{resume} has no rows; start a new run instead")
         procedure.first_point = before.attrs["rows"] - 1
         return RunWriter.resume(resume), before
 
@@ -314,7 +314,7 @@ class Session:
         def on_update(found: FitResult) -> None:
             self._observers(Fitted(analysis.name, found, published([analysis], {analysis.name: found})))
 
-        # What a dry run predicts must not depend on how fast this machine fits.
+        # The result of a dry run must not depend on the speed of this machine.
         at_once = bool(plan.goals) and self.twin is not None
         return LiveFit(plan.fit_primary, on_update, plan.goals, at_once=at_once)
 
@@ -326,7 +326,7 @@ class Session:
         safeguards: Safeguards,
         earlier: xarray.Dataset | None,
     ) -> Recorder:
-        # Without a fit or a plot a run may have any number of rows: they are not kept in memory.
+        # Without a fit or a plot the rows are not held in memory, because there may be any number.
         keep = live is not None or self._observers.need_data
 
         def on_overlap(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
@@ -353,7 +353,7 @@ class Session:
         return recorder
 
     def _close(self, writer: RunWriter, fits: Mapping[str, FitResult], failures: list[BaseException]) -> Status:
-        """Close the file with the fits, the status and, where there is one, the reason."""
+        """Close the file with the fits, the status and the reason of a failure."""
         for name, fit in fits.items():
             with collecting(failures):
                 writer.write_fit(name, fit.as_record() | {"code_version": self._code_version})
@@ -372,7 +372,7 @@ class Session:
     def _notes(self, plan: RunPlan, live: LiveFit | None, problems: Mapping[str, str]) -> list[str]:
         notes = [] if plan.analyses else ["no analysis is declared (ANALYSES): nothing is fitted"]
         notes += [
-            f"builds on the {name} fit of the earlier run {prior.run_id}, {prior.run_path}"
+            f"uses the {name} fit of the earlier run {prior.run_id}, {prior.run_path}"
             for name, prior in plan.priors.items()
             if self._fits.get(name) is not prior
         ]
@@ -388,13 +388,13 @@ class Session:
             simulated=self.simulated, twin=self.twin, tags=tags, note=note,
         )  # fmt: skip
 
-    @cached_property  # asked of the instruments once: afterwards they may be busy, or gone
+    @cached_property  # read once: later the instruments may be busy or closed
     def simulated(self) -> bool:
-        """Whether the data are the twin's: in a dry run, or because an instrument says that it is simulated."""
+        """Whether the data are simulated: in a dry run, or according to the identity of an instrument."""
         return self.station.is_twin or self.twin is not None
 
     @property
     def _code_version(self) -> str:
-        """Version, commit, and whether the checkout had uncommitted changes."""
+        """Version, commit, and whether the checkout has uncommitted changes."""
         changed = "+changes" if self._environment.git_dirty else ""
         return f"{__version__} ({self._environment.git_commit[:12]}{changed})"

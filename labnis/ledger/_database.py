@@ -1,4 +1,4 @@
-"""Open the ledger's database, bring its tables up to date, and put its faults into words without secrets."""
+"""Open the ledger's database, migrate its tables, and report its errors without secrets."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +23,7 @@ _SECRET_WORDS = ("pass", "pwd", "secret", "token", "key")
 
 
 def _secrets(url: URL) -> list[str]:
-    """Everything in `url` that nobody may read: the password, and query values whose names say so."""
+    """Secrets in `url`: the password, and query values with secret names."""
     values = [str(url.password)] if url.password else []
     for name, value in url.query.items():
         if any(word in name.lower() for word in _SECRET_WORDS):
@@ -32,7 +32,7 @@ def _secrets(url: URL) -> list[str]:
 
 
 def _shown(url: URL) -> str:
-    """Render `url` without its secrets, and an SQLite file's path as it is written."""
+    """Render `url` without its secrets, and an SQLite file's path unescaped."""
     query = {
         name: _MASK if any(word in name.lower() for word in _SECRET_WORDS) else value
         for name, value in url.query.items()
@@ -49,17 +49,17 @@ def _parsed(url: str | Path) -> URL:
     try:
         return make_url(url)
     except (ArgumentError, ValueError):
-        # Not even quoted: what cannot be parsed may hold a password anywhere.
+        # Not quoted: text that cannot be parsed may hold a password anywhere.
         raise LedgerUnavailableError(
-            "the ledger's URL cannot be parsed; it has to look like sqlite:///data/ledger.db "
+            "the ledger's URL cannot be parsed; an example is sqlite:///data/ledger.db "
             "or postgresql+psycopg://user@host/database"
         ) from None
 
 
 def _one_transaction_per_connection(engine: Engine) -> None:
-    """Take pysqlite's own idea of transactions away, which leaves table changes outside of them (SQLAlchemy's recipe).
+    """Disable pysqlite's transaction handling, which excludes table changes (SQLAlchemy's recipe).
 
-    A writer takes the lock at BEGIN and so waits its turn, instead of failing when its reading turns into writing.
+    A writer takes the lock at BEGIN and waits, instead of failing when it changes from reading to writing.
     """
 
     @event.listens_for(engine, "connect")
@@ -74,7 +74,7 @@ def _one_transaction_per_connection(engine: Engine) -> None:
 
 
 class Database:
-    """An engine with tables that are up to date.
+    """An engine whose tables are up to date.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ class Database:
     Raises
     ------
     LedgerUnavailableError, LedgerBusyError
-        It cannot be opened or brought up to date.
+        It cannot be opened or migrated.
 
     """
 
@@ -106,13 +106,13 @@ class Database:
 
     @contextmanager
     def faults(self) -> Iterator[None]:
-        """Turn what the database and its driver raise into LedgerErrors that name the ledger and hide its secrets."""
+        """Turn exceptions of the database into LedgerErrors that name the ledger and hide its secrets."""
         try:
             yield
         except (LedgerError, IntegrityError):
             raise
         except (SQLAlchemyError, CommandError, ImportError, OSError, ValueError) as error:
-            # `from None`: the driver's own text may quote what we mask.
+            # `from None`: the driver's own text may contain the secrets.
             raise self._in_words(error) from None
 
     def _in_words(self, error: Exception) -> LedgerError:
@@ -123,15 +123,15 @@ class Database:
                 text = text.replace(form, _MASK)
         where = f"ledger {self.shown}"
         if "database is locked" in text or "database table is locked" in text:
-            return LedgerBusyError(f"{where}: another process is writing to it. Try again when it is done.")
+            return LedgerBusyError(f"{where}: another process is writing to it. Try again when it has finished.")
         if isinstance(error, ImportError):
             return LedgerUnavailableError(f"{where}: {text}. Install the database's driver with pip.")
         if isinstance(error, CommandError):
             return LedgerUnavailableError(f"{where}: {text}. It was probably written by a newer labnis; update labnis.")
-        return LedgerUnavailableError(f"{where}: {text}. Check that it is there and that you may write to it.")
+        return LedgerUnavailableError(f"{where}: {text}. Check that it exists and is writable.")
 
     def _upgrade(self) -> None:
-        """Run the missing migrations. Whoever comes second waits and finds nothing left to do."""
+        """Run the missing migrations. A second process waits and finds none missing."""
         config = Config()
         config.set_main_option("script_location", "labnis.ledger:migrations")
         newest = ScriptDirectory.from_config(config).get_current_head()

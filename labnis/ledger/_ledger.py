@@ -1,4 +1,4 @@
-"""The ledger: which cooldown is in progress, and what was calibrated in each."""
+"""The ledger: cooldowns and their calibrations."""
 
 import secrets
 from collections.abc import Iterable, Iterator
@@ -63,7 +63,7 @@ class Ledger:
         return self._database.shown
 
     def close(self) -> None:
-        """Let go of the database."""
+        """Close the database."""
         self._database.engine.dispose()
 
     @contextmanager
@@ -82,13 +82,13 @@ class Ledger:
         Raises
         ------
         CooldownExistsError
-            There has been one of this name; nothing is changed.
+            The name exists already; nothing is changed.
         InvalidEntryError
             The name is empty or not printable.
 
         """
         if not name.strip() or not name.isprintable():
-            raise InvalidEntryError(f"{name!r} cannot name a cooldown; printable characters are needed")
+            raise InvalidEntryError(f"{name!r} is not a name of a cooldown; use printable characters")
         now = datetime.now(UTC)
         try:
             with self._writing() as session:
@@ -100,7 +100,7 @@ class Ledger:
         except IntegrityError as error:
             if any(one.name == name for one in self.cooldowns()):
                 raise CooldownExistsError(
-                    f"cooldown {name!r} is in the ledger {self.url} already; choose another name"
+                    f"cooldown {name!r} exists in the ledger {self.url}; choose another name"
                 ) from error
             raise LedgerBusyError(
                 f"ledger {self.url}: another process started a cooldown at the same moment; see which one"
@@ -112,7 +112,7 @@ class Ledger:
         Raises
         ------
         NoCooldownError
-            None is in progress.
+            No cooldown is in progress.
 
         """
         with self._writing() as session:
@@ -156,9 +156,9 @@ class Ledger:
         entries
             The results.
         cooldown
-            Name of the cooldown they belong to; the one in progress by default.
+            Name of their cooldown; by default the one in progress.
         batch
-            Id that they share, from `new_batch`; a new one by default.
+            Id that they share, from `new_batch`; by default a new one.
 
         Raises
         ------
@@ -181,7 +181,7 @@ class Ledger:
     def calibrations(
         self, cooldown: str | None = None, quantity: str | None = None, simulated: bool | None = None
     ) -> list[Calibration]:
-        """List calibrations, oldest first: of one cooldown, quantity or origin where these are given."""
+        """List calibrations, oldest first: filtered by cooldown, quantity or origin."""
         query = select(CalibrationRow).join(CalibrationRow.cooldown).order_by(CalibrationRow.id)
         if cooldown is not None:
             query = query.where(CooldownRow.name == cooldown)
@@ -204,7 +204,7 @@ class Ledger:
 
 
 def open_ledger(url: str | Path, *, wait: float = 5.0) -> Ledger:
-    """Open a ledger; a new SQLite file is made, with its folder, and an older one brought up to date.
+    """Open a ledger; create a new SQLite file with its folder, or migrate an older one.
 
     Parameters
     ----------

@@ -11,17 +11,17 @@ __all__ = ["Base", "CalibrationRow", "CooldownRow", "UTCDateTime"]
 
 
 class UTCDateTime(TypeDecorator[datetime]):
-    """Times with a zone, in UTC on the way in and out; SQLite itself would drop the zone."""
+    """Times with a zone, stored and returned in UTC; SQLite itself drops the zone."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Bring to UTC."""
+        """Convert to UTC."""
         return None if value is None else value.astimezone(UTC)
 
     def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:
-        """Give the zone back where the database has none."""
+        """Restore the zone where the database has none."""
         if value is None:
             return None
         time: datetime = value
@@ -42,7 +42,7 @@ class Base(DeclarativeBase):
 
 
 class CooldownRow(Base):
-    """`in_progress` is true or NULL, and unique: no two processes can have a cooldown in progress each."""
+    """`in_progress` is true or NULL, and unique: at most one cooldown is in progress."""
 
     __tablename__ = "cooldowns"
 

@@ -1,6 +1,6 @@
-"""Ledger entries that could not be made: kept beside the data, and entered exactly once when the ledger is back.
+"""Ledger entries that failed: saved beside the data, and entered exactly once when the ledger is available.
 
-A database that is locked or down must not end a measurement. What would have been entered waits in
+A database that is locked or down must not end a measurement. The entries are saved in
 `<data>/pending-ledger/`, one JSON file per run, until the next command opens the ledger.
 """
 
@@ -24,12 +24,12 @@ FOLDER = "pending-ledger"
 
 
 def keep_pending(data: Path, entries: Sequence[NewCalibration], *, cooldown: str, batch: str) -> Path:
-    """Write the entries of one run to a file of their own, and return its path."""
+    """Write the entries of one run to a file, and return its path."""
     folder = data / FOLDER
     folder.mkdir(exist_ok=True)
     path = folder / f"{batch}-{entries[0].run_id}.json"
     waiting = {"cooldown": cooldown, "batch": batch, "entries": [asdict(entry) for entry in entries]}
-    # A half-written file would be half an entry: written aside, then renamed.
+    # Written aside, then renamed, so that no file is incomplete.
     aside = path.with_suffix(".part")
     aside.write_text(json.dumps(waiting), encoding="utf-8")
     aside.replace(path)
@@ -37,10 +37,10 @@ def keep_pending(data: Path, entries: Sequence[NewCalibration], *, cooldown: str
 
 
 def enter_pending(data: Path, ledger: Ledger) -> int:
-    """Enter everything that waits below `data`; what the ledger already has is only removed.
+    """Enter the saved entries below `data`; remove those that the ledger has already.
 
-    One process at a time does so: of two commands that start together, the second leaves it to the first. What cannot
-    be entered because the ledger is still locked or down goes on waiting; that stops nobody from measuring.
+    One process at a time does so: of two commands that start together, only the first does. Entries stay saved while
+    the ledger is locked or down; a measurement starts all the same.
 
     Returns
     -------
@@ -50,7 +50,7 @@ def enter_pending(data: Path, ledger: Ledger) -> int:
     Raises
     ------
     LedgerError
-        Where the ledger refuses an entry, such as one to an unknown cooldown; the files stay.
+        The ledger refuses an entry, such as one to an unknown cooldown; the files stay.
     """
     folder = data / FOLDER
     if not any(folder.glob("*.json")):
@@ -61,7 +61,7 @@ def enter_pending(data: Path, ledger: Ledger) -> int:
     except Timeout:
         return 0
     except LedgerUnavailableError as error:
-        logger.warning("results of earlier runs go on waiting in %s: %s", folder, error)
+        logger.warning("results of earlier runs stay saved in %s: %s", folder, error)
         return 0
 
 

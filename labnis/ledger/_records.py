@@ -1,4 +1,4 @@
-"""What goes into the ledger and what comes out: plain frozen records, never live database objects."""
+"""Entries and results of the ledger: frozen dataclasses, never database objects."""
 
 import math
 from dataclasses import dataclass
@@ -26,24 +26,24 @@ class NewCalibration:
     Attributes
     ----------
     quantity
-        Name of what was found, such as "gain".
+        Name of the result, such as "gain".
     value, sigma
         The result and its 1σ, in `unit`.
     run_path, run_id
-        File and id of the run it was found from.
+        File and id of its run.
     model, code_version
         Name of the fit's model; commit or version of the code.
     simulated
-        Whether it is the twin's.
+        Whether the run was simulated.
     assumed
-        What was assumed rather than measured, in words; empty if nothing.
+        Assumptions, in words; empty if none.
     analysis
-        Name of the analysis that found it, under which the fit is in the run's file.
+        Name of its analysis, under which the fit is in the run's file.
 
     Raises
     ------
     InvalidEntryError
-        Where a number is not finite, sigma is negative, or a name is empty.
+        A number is not finite, sigma is negative, or a name is empty.
 
     """
 
@@ -63,7 +63,7 @@ class NewCalibration:
         if not (math.isfinite(self.value) and math.isfinite(self.sigma) and self.sigma >= 0):
             raise InvalidEntryError(
                 f"{self.quantity} = {self.value} ± {self.sigma} {self.unit} cannot be a calibration: "
-                "value and sigma have to be finite, and sigma not negative"
+                "value and sigma must be finite, and sigma not negative"
             )
         for field in ("quantity", "unit", "run_path", "run_id", "model", "code_version"):
             if not getattr(self, field):

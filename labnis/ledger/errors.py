@@ -1,10 +1,10 @@
-"""What can go wrong with the ledger of cooldowns and calibrations.
+"""Errors of the ledger of cooldowns and calibrations.
 
 LedgerError
 ├── LedgerUnavailableError      cannot be opened, reached, read or written; wrong version
-│   └── LedgerBusyError         another process holds it for longer than we wait
-├── CooldownExistsError         a cooldown of this name is there already
-├── NoCooldownError             no cooldown is in progress, or none has the name asked for
+│   └── LedgerBusyError         another process holds it for longer than `wait`
+├── CooldownExistsError         a cooldown of this name exists already
+├── NoCooldownError             no cooldown is in progress, or none has this name
 └── InvalidEntryError           a name or a number that cannot be entered
 """
 
@@ -21,12 +21,12 @@ __all__ = [
 
 
 class LedgerError(Exception):
-    """A fault of the ledger.
+    """Root of the ledger's errors.
 
     Attributes
     ----------
     exit_code
-        Of a command that it ends; see `labnis.errors`.
+        Exit code of a command that it ends; see `labnis.errors`.
 
     """
 
@@ -38,7 +38,7 @@ class LedgerUnavailableError(LedgerError):
 
 
 class LedgerBusyError(LedgerUnavailableError):
-    """Another process holds the ledger for longer than we wait."""
+    """Another process holds the ledger for longer than `wait`."""
 
 
 class CooldownExistsError(LedgerError):
@@ -48,7 +48,7 @@ class CooldownExistsError(LedgerError):
 
 
 class NoCooldownError(LedgerError):
-    """No cooldown is in progress, or none has the name asked for."""
+    """No cooldown is in progress, or none has this name."""
 
     exit_code = 2
 

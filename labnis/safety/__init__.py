@@ -1,1 +1,1 @@
-"""What keeps device and fridge safe: interlocks, stop requests, invalid readings, the guardian, ramping to zero."""
+"""Safety of device and fridge: interlocks, stop requests, invalid readings, guardian, make-safe."""

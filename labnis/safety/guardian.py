@@ -2,9 +2,9 @@
 
 The run holds the writing end of a pipe to the guardian. As long as the pipe is open nothing happens; the line "release"
 ends the guardian; the end of the file means that the run died without it — `kill -9` and crashes included — and the
-guardian opens the bias source itself, ramps it to zero from its read-back value within the station's limits, proves it,
-and switches the output off; then it brings the station's set-points to their ends. It has everything it needs imported
-before the run starts, ignores the signals of the run's terminal, and never touches an instrument while the run lives.
+guardian opens the bias source itself, ramps it to zero from its read-back value within the station's limits, verifies
+it, and switches the output off; then it brings the station's set-points to their ends. It imports everything
+before the run starts, ignores the signals of the run's terminal, and touches no instrument while the run is alive.
 
 No process can act when the whole computer loses power: use the source's own limits for that.
 """
@@ -33,15 +33,15 @@ BUSY_PATIENCE = 60.0
 """Time (s) that a guardian waits for a station that another process holds by now."""
 
 ATTEMPTS, PAUSE = 3, 2.0
-"""How often a guardian tries to reach the source, and the time (s) in between: a network may come back."""
+"""Number of attempts to reach the source, and the time (s) in between: a network may recover."""
 
 
 @contextmanager
 def guarded(station: Path, *, on_loss: Callable[[str], None]) -> Iterator[None]:
-    """Keep a guardian for the station file `station` while the context lasts.
+    """Run a guardian for the station file `station` during the context.
 
     The context must end only after the bias is at zero, because it releases the guardian — unless the run itself failed
-    to reach zero (BiasUnknownError): then the guardian tries, over a connection of its own.
+    to reach zero (BiasUnknownError): then the guardian tries, over a separate connection.
 
     Parameters
     ----------
@@ -53,10 +53,10 @@ def guarded(station: Path, *, on_loss: Callable[[str], None]) -> Iterator[None]:
     Raises
     ------
     InstrumentFault
-        If no guardian can be started: without one, nothing is moved.
+        No guardian can be started; without one, nothing is moved.
     """
     plan = json.dumps({"station": str(station.resolve())})
-    process = subprocess.Popen(  # this very interpreter with this very module, no shell
+    process = subprocess.Popen(  # this interpreter with this module, no shell
         [sys.executable, "-m", "labnis.safety.guardian"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -81,11 +81,11 @@ def guarded(station: Path, *, on_loss: Callable[[str], None]) -> Iterator[None]:
 
 
 RELEASE, FAILED = "release", "failed"
-"""Last line of a run to its guardian: the bias is at zero; or it could not be brought there."""
+"""Last line of a run to its guardian: the bias is at zero; or it is not. No line means that the run died."""
 
 
 def _say(process: "subprocess.Popen[str]", line: str) -> None:
-    """Write a line to the guardian; its death is reported by `_watch`."""
+    """Write a line to the guardian; `_watch` reports a guardian that has ended."""
     if process.stdin is None or process.stdin.closed:
         return
     try:
@@ -98,7 +98,7 @@ def _say(process: "subprocess.Popen[str]", line: str) -> None:
 
 
 def _await_ready(process: "subprocess.Popen[str]") -> None:
-    """Wait until the guardian has checked its plan and could act at once."""
+    """Wait until the guardian is ready to act."""
     timer = threading.Timer(READY_WITHIN, process.kill)
     timer.start()
     answer = process.stdout.readline().strip() if process.stdout else ""
@@ -106,34 +106,34 @@ def _await_ready(process: "subprocess.Popen[str]") -> None:
     if answer != "ready":
         raise InstrumentFault(
             f"no guardian could be started ({answer or 'it ended or did not answer'}); nothing was moved. A run needs "
-            "one to bring the bias to zero should this process die"
+            "one to ramp the bias to zero if this process dies"
         )
 
 
 def _watch(process: "subprocess.Popen[str]", released: threading.Event, on_loss: Callable[[str], None]) -> None:
     code = process.wait()
     if not released.is_set():
-        on_loss(f"the guardian process died (exit code {code}): a dying run would not be made safe, so it stops now")
+        on_loss(f"the guardian process died (exit code {code}): without one the run stops now")
 
 
 def main() -> int:
-    """Body of the guardian's process: plan on standard input, then silence, then "release" or the end of the file."""
+    """Body of the guardian's process: plan on standard input, later "release" or the end of the file."""
     for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
     plan = json.loads(sys.stdin.readline())
     config = load_station(Path(plan["station"]))
     for role in ("bias", *config.setpoints):
-        instrument_class(config, config.roles[role].instrument)  # imported now: it takes longer than ramping to zero
+        instrument_class(config, config.roles[role].instrument)  # now: importing takes longer than ramping to zero
     print("ready", flush=True)  # noqa: T201  # the run waits for this line
     last_words = sys.stdin.readline().strip()
     if last_words == RELEASE:
         return 0
-    cause = "the run could not bring the bias to zero" if last_words == FAILED else "the run died"
+    cause = "the run could not ramp the bias to zero" if last_words == FAILED else "the run died"
     try:
         report, code = f"{cause}; {_persistently(lambda: _safe(config))}", 0
     except Exception as error:  # noqa: BLE001  # last resort: report, never raise
-        report, code = f"{cause}, and neither could the guardian: {error}", 5
+        report, code = f"{cause}, the guardian failed, too: {error}", 5
     print(f"labnis guardian: {report}", file=sys.stderr, flush=True)  # noqa: T201
     return code
 
@@ -142,12 +142,12 @@ def _safe(config: StationConfig) -> str:
     try:
         return make_safe(config, patience=BUSY_PATIENCE)
     except BusyError as error:
-        # Another process has opened the station since, and begins by reading the level back.
-        return f"left alone: {error}"
+        # Another process has opened the station since; it starts by reading the level back.
+        return f"nothing done: {error}"
 
 
 def _persistently(attempt: Callable[[], str]) -> str:
-    """`attempt`, again where an instrument cannot be reached; each begins by reading the level back."""
+    """Call `attempt`, again if an instrument cannot be reached; each attempt starts by reading the level back."""
     for _ in range(ATTEMPTS - 1):
         try:
             return attempt()

@@ -1,7 +1,7 @@
-"""What must be true for a measurement to go on: the fridge cold, its thermometer alive, and whatever the lab adds.
+"""Interlocks: conditions of a measurement, such as a cold fridge, a thermometer that responds, and the lab's own.
 
 Interlocks are checked before the output goes on, at every point and while waiting, but not more often than once per
-`INTERVAL`. What a violation means — wait at zero bias, or end — is for the run to carry out.
+`INTERVAL`. On a violation the run waits at zero bias, or ends.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ INTERVAL = 1.0
 """Time (s) between two checks."""
 
 OF_THE_BIAS = ("bias", "current", "voltage", "lockin")
-"""Roles whose readings mean something only while the bias is on."""
+"""Roles whose readings are valid only while the bias is on."""
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,9 @@ class InterlockViolation:
     Attributes
     ----------
     abort
-        Whether the run ends; otherwise it waits.
+        Whether the run ends; otherwise it pauses.
     reason
-        What was read and what is allowed, in one sentence.
+        The reading and the allowed range, in one sentence.
     """
 
     abort: bool
@@ -38,22 +38,22 @@ class InterlockViolation:
 
 
 class Interlocks:
-    """The station's interlocks, with the memory needed to notice a thermometer that no longer changes.
+    """The station's interlocks, and the detection of a thermometer that no longer changes.
 
     Parameters
     ----------
     interlocks
         Conditions, from the station file.
     roles
-        Where the readings come from.
+        Roles that are read.
     clock
-        Paces the checks.
+        Time of the experiment.
     stale_after
         Time (s) after which an unchanged temperature counts as stale, which violates the interlock.
     """
 
     def __init__(self, interlocks: Sequence[Interlock], roles: Roles, clock: Clock, *, stale_after: float) -> None:
-        # The one that ends the run counts where several are violated at once.
+        # Of several violations at once, one that ends the run comes first.
         self._interlocks = sorted(interlocks, key=lambda one: one.action != "abort")
         self._roles = roles
         self._clock = clock
@@ -62,13 +62,13 @@ class Interlocks:
         self._last: dict[str, tuple[float, float]] = {}  # role → temperature and when it last changed
 
     def due(self, *, bias_is_on: bool) -> InterlockViolation | None:
-        """Check, if the last check is long enough ago."""
+        """Check, if the last check is at least INTERVAL ago."""
         if self._clock.time() < self._next_check:
             return None
         return self.check(bias_is_on=bias_is_on)
 
     def check(self, *, bias_is_on: bool) -> InterlockViolation | None:
-        """Check now; without a bias only what does not need one. None if all is well."""
+        """Check now; without a bias only conditions that need none. None if all are satisfied."""
         self._next_check = self._clock.time() + INTERVAL
         for interlock in self._interlocks:
             if bias_is_on or interlock.role not in OF_THE_BIAS:

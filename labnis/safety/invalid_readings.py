@@ -1,9 +1,9 @@
-"""What happens to a reading that is not a measurement: flagged and recorded as NaN, or the end of the run.
+"""Invalid readings: they become NaN and are flagged, or end the run.
 
-Roles are handed to a procedure wrapped: where an instrument reports an overload or its compliance, the row gets a bit
-in its `quality` column and NaN in place of the number, so that no fit uses it; or, if the station file says "stop", the
-run ends. Where the run is to skip what fails, a reading without a usable answer is treated in the same way. Every
-occurrence is an event of the run. Moving and setting are never skipped.
+A procedure gets wrapped roles: if an instrument reports an overload or its compliance, the row gets a bit in its
+`quality` column and NaN in place of the number, so that no fit uses it; with "stop" in the station file, the run ends.
+With `on_error` "skip", a failed reading is treated in the same way. Every occurrence is an event of the run. Failures
+of moving and setting are never skipped.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,7 +19,7 @@ from labnis.errors import DataQualityError
 __all__ = ["Quality", "QualityBit", "ValidatedRole"]
 
 MOST_IN_A_ROW = 10
-"""How many readings of one role may fail one after the other where failed readings are skipped."""
+"""Number of consecutive failed readings of one role that are skipped."""
 
 
 class QualityBit(IntFlag):
@@ -60,7 +60,7 @@ class Quality:
         Raises
         ------
         DataQualityError
-            Where the station wants the run to end.
+            The station file requires the run to end.
         """
         compliance = isinstance(error, ComplianceError)
         if compliance and self._on_compliance == "stop":
@@ -72,33 +72,33 @@ class Quality:
         self._report(str(error))
 
     def note(self, error: ReadingError) -> None:
-        """Report an invalid reading that does not affect the rest of its row."""
+        """Report an invalid reading; the rest of its row is valid."""
         self._report(str(error))
 
     def take(self) -> int:
-        """Bits of the row that is complete now; the next one starts clean."""
+        """Bits of the row that is complete now; the next row starts with none."""
         bits, self._bits = self._bits, QualityBit(0)
         return int(bits)
 
 
 class ValidatedRole:
-    """What fills a role, with its invalid readings flagged and replaced by NaN.
+    """Wrapper of what fills a role; invalid readings become NaN and are flagged.
 
     Parameters
     ----------
     player
         What fills the role.
     kind
-        Kind of the role (`labnis.station.role_spec`): says which of its methods are readings.
+        Kind of the role (`labnis.station.role_spec`): defines which of its methods are readings.
     quality
-        Where its rows are flagged.
+        Quality of the row, which gets the flags.
     """
 
     def __init__(self, player: Any, kind: str, quality: Quality) -> None:
         self._player = player
         self._invalid = INVALID[kind]
         self._quality = quality
-        # What a thermometer's invalid reading means is for the interlocks to say.
+        # The interlocks decide about invalid readings of a thermometer.
         self._flagged = () if kind == "thermometer" else (OverloadError, ComplianceError)
         self._noted = ReadingError if kind == "thermometer" else ()
         self._failed_in_a_row = 0
@@ -132,7 +132,7 @@ class ValidatedRole:
         self._quality.mark(error)
 
     def invalid_acquisition(self) -> Any:
-        """What stands for the data of an acquisition that failed."""
+        """Replacement for the data of a failed acquisition."""
         return self._invalid["fetch"](self._player)
 
 
@@ -154,4 +154,4 @@ INVALID: Mapping[str, Mapping[str, Callable[[Any], Any]]] = {
     "setpoint": {"read": _number},
     "reading": {"read": _number},
 }
-"""Kind of a role → its readings, and what stands for one that is invalid."""
+"""Kind of a role → its readings, and the replacement for an invalid one."""

@@ -1,4 +1,4 @@
-"""Zero, from any process: every output of the station by its own connection, the bias first."""
+"""Make the station safe from any process, over separate connections, the bias first."""
 
 import logging
 import os
@@ -16,39 +16,39 @@ __all__ = ["make_safe", "stop_holder"]
 logger = logging.getLogger(__name__)
 
 PATIENCE = 15.0
-"""Time (s) that a run gets to ramp down and end by itself after it was asked to."""
+"""Time (s) that a run has to ramp down and end after a stop request."""
 
 WORTH_TELLING = 10.0
-"""Ramps that may take longer (s) are announced."""
+"""Longer ramps (s) are announced."""
 
 
 def make_safe(config: StationConfig, *, patience: float = 0.0) -> str:
     """Ramp the station's bias to zero from its read-back value, verify it, and switch the output off; then set-points.
 
-    Set-points follow as the station file says (`at_end`), those that take longest last. Each is attempted whatever the
-    others did.
+    Set-points follow as the station file says (`at_end`), the slowest last. Each is attempted even if
+    others fail.
 
     Parameters
     ----------
     config
-        The station.
+        Configuration of the station.
     patience
-        Time (s) to wait for a station that is in use. A process that dies releases its pipes and its locks one after
-        the other, and a guardian may be at work on the same station.
+        Time (s) to wait for a station that is in use. A dying process releases its pipes and its locks one after the
+        other, and a guardian may use the same station.
 
     Returns
     -------
     str
-        What was found and done.
+        State found and actions, in one sentence.
 
     Raises
     ------
     BusyError
-        Another process holds the station, and did not release it.
+        Another process holds the station and does not release it.
     ConfigurationError
         An instrument cannot be opened.
     InstrumentError
-        Ramping failed; the message says what is known of the bias.
+        Ramping failed; the message has the last known bias.
     """
     deadline = time.monotonic() + patience
     while True:
@@ -68,7 +68,7 @@ def _all_zero(config: StationConfig) -> str:
     def attempt(step: Callable[[], str]) -> None:
         try:
             done.append(step())
-        except Exception as error:  # noqa: BLE001  # the other outputs are made safe all the same
+        except Exception as error:  # noqa: BLE001  # the other outputs are still made safe
             failures.append(error)
 
     with open_station(config) as station:
@@ -102,14 +102,14 @@ def _finished(station: OpenStation, role: str) -> str:
 
 
 def stop_holder(config: StationConfig) -> str | None:
-    """End the process that holds the station: ask it first, kill it if it does not go.
+    """End the process that holds the station: send SIGTERM first, kill it if it does not end.
 
-    A run that is asked ramps down itself; one that is killed is made safe by its guardian or by the caller.
+    After SIGTERM a run ramps down itself; the guardian or the caller makes a killed one safe.
 
     Returns
     -------
     str or None
-        What happened, or None if the station was not held.
+        What was done; None if the station was free.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What stands between a procedure and the device while a run goes on.
+"""Safeguards between a procedure and the instruments during a run.
 
 The procedure gets its roles wrapped: invalid readings become NaN and are flagged (`labnis.safety.invalid_readings`),
 and its waiting, also for the ramp of a set-point, ends when the run is asked to stop. Whenever it waits or asks whether
@@ -21,42 +21,42 @@ from labnis.station.setpoint import RampedSetpoint
 __all__ = ["Safeguards", "Stopped"]
 
 SLICE = 0.2
-"""Longest time (s) that a waiting procedure takes to notice a request to stop."""
+"""Longest time (s) between two checks of a waiting procedure for a stop request."""
 
 
 Data_co = TypeVar("Data_co", covariant=True)
 
 
-class Stopped(Exception):  # noqa: N818  # no error: it ends a procedure that waits
-    """Raised inside a procedure that waits when the run is to stop."""
+class Stopped(Exception):  # noqa: N818  # not an error: it ends a procedure that waits
+    """Raised inside a waiting procedure when the run must stop."""
 
 
-class _Moved(Exception):  # noqa: N818  # no error: it ends an acquisition that has to be made again
-    """The bias was away while an acquisition was waited for."""
+class _Moved(Exception):  # noqa: N818  # not an error: it ends an acquisition that must be repeated
+    """The bias went to zero and back during an acquisition."""
 
 
 class _GuardedClock:
-    """The experiment's clock: while it sleeps the interlocks are checked, and it wakes up when the run is to stop.
+    """The experiment's clock: while it sleeps, interlocks and stop requests are checked.
 
     Parameters
     ----------
     clock
         Time of the experiment.
     watch
-        Called at least every `SLICE`: "stop" ends the sleep, "moved" says that the bias was away and has come back.
+        Called at least every `SLICE`: "stop" ends the sleep, "moved" means that the bias went to zero and back.
     """
 
     def __init__(self, clock: Clock, watch: Callable[[], Literal["fine", "moved", "stop"]]) -> None:
         self._clock = clock
         self._watch = watch
-        self.acquiring = False  # whether an acquisition is waited for: it has to be made again if the bias was away
+        self.acquiring = False  # whether an acquisition is in progress: it must be repeated if the bias moved
 
     def time(self) -> float:
         """Time of the experiment (s)."""
         return self._clock.time()
 
     def sleep(self, seconds: float) -> None:
-        """Wait; raises Stopped where the run is to end."""
+        """Wait; raises Stopped if the run must end."""
         end = self._clock.time() + seconds
         while (left := end - self._clock.time()) > 0:
             self._clock.sleep(min(left, SLICE))
@@ -65,7 +65,7 @@ class _GuardedClock:
                 raise Stopped
             if found == "moved" and self.acquiring:
                 raise _Moved
-            if found == "moved":  # what had settled has to settle again
+            if found == "moved":  # the settling time starts again
                 end = self._clock.time() + seconds
 
 
@@ -92,10 +92,10 @@ class _GuardedSetpoint(ValidatedRole):
 
 
 class _GuardedRoles(Roles):
-    """Roles of a run: an acquisition during which the bias was away is made again, one that fails may be skipped."""
+    """Roles of a run: an acquisition during which the bias moved is repeated, one that fails may be skipped."""
 
     def acquire(self, instrument: Acquisition[Data_co]) -> Data_co:
-        """Start an acquisition, wait for it, and return its data; raises Stopped where the run is to end."""
+        """Start an acquisition, wait for it, and return its data; raises Stopped if the run must end."""
         clock = cast(_GuardedClock, self.clock)
         clock.acquiring = True
         try:
@@ -121,16 +121,16 @@ class Safeguards:
     station
         Open.
     stop
-        Where the run is asked to stop.
+        Stop requests of the run.
     report
-        Called with (kind, message) for everything that belongs into the run's events.
+        Called with (kind, message) for every event of the run.
     on_error
         "stop" ends the run where a reading fails; "skip" flags the row.
 
     Attributes
     ----------
     roles
-        What the procedure gets.
+        Wrapped roles for the procedure.
     quality
         Flags of the row that is being measured.
     """
@@ -173,15 +173,15 @@ class Safeguards:
         Raises
         ------
         InterlockError
-            Says which and what it read.
+            The message names the interlock and its reading.
         """
         violation = self._interlocks.check(bias_is_on=False)
         if violation is not None:
             self._report("interlock", violation.reason)
-            raise InterlockError(f"not begun: {violation.reason}. The output was not switched on")
+            raise InterlockError(f"not started: {violation.reason}. The output was not switched on")
 
     def should_stop(self) -> bool:
-        """What a procedure asks between two points."""
+        """Whether the procedure must stop; called between two points."""
         return self._watch() == "stop"
 
     def _watch(self) -> Literal["fine", "moved", "stop"]:
@@ -193,7 +193,7 @@ class Safeguards:
         return "fine" if violation is None else "moved"
 
     def _hold(self, violation: InterlockViolation) -> None:
-        """Bias to zero; then wait until the interlocks are satisfied and go back, or end the run."""
+        """Ramp the bias to zero; then wait until the interlocks are satisfied and ramp back, or end the run."""
         self._report("interlock", violation.reason)
         bias = self._station.bias
         before = bias.present() if bias.in_use else 0.0
@@ -209,6 +209,6 @@ class Safeguards:
                 self._stop.ask(InterlockError(f"{left.reason}. The bias is at zero"))
             self._station.clock.sleep(INTERVAL)
         if not self._stop:
-            self._report("resumed", f"the interlocks are satisfied again; the bias goes back to {before:.6g} V")
+            self._report("resumed", f"the interlocks are satisfied again; the bias ramps back to {before:.6g} V")
             if bias.in_use:
                 bias.move_to(before)

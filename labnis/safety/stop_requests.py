@@ -1,4 +1,4 @@
-"""Stopping as a request: a run that is asked to stop finishes its point, makes the outputs safe, and then ends."""
+"""Stop requests: a run that is asked to stop finishes its point, makes the outputs safe, and then ends."""
 
 import signal
 import threading
@@ -19,9 +19,9 @@ class StopRequest:
     Attributes
     ----------
     signum
-        The signal, if it was one.
+        The signal, if a signal caused the request.
     reason
-        What else it was: a tripped interlock, a lost guardian.
+        Any other cause: an interlock violation, a lost guardian.
 
     """
 
@@ -46,11 +46,10 @@ class StopRequest:
 
 @contextmanager
 def stop_on_signals() -> Iterator[StopRequest]:
-    """Turn SIGINT, SIGTERM and SIGHUP into a request while the context lasts.
+    """Turn SIGINT, SIGTERM and SIGHUP into stop requests during the context.
 
-    However many signals come, none interrupts the run between two bytes or during the ramp to zero. SIGHUP stays
-    ignored where it is: under `nohup` a run is meant to outlive its terminal. Signals reach the main thread only: in
-    any other one, `ask` is the way to stop.
+    No signal interrupts the run between two bytes or during the ramp to zero. If SIGHUP is ignored it stays ignored:
+    under `nohup` a run outlives its terminal. Signals reach the main thread only: in any other thread, use `ask`.
     """
     request = StopRequest()
     if threading.current_thread() is not threading.main_thread():

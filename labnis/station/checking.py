@@ -1,4 +1,4 @@
-"""What can be told of a station without opening an instrument: the classes exist and can fill their roles."""
+"""Checks of a station without opening an instrument: the classes exist and can fill their roles."""
 
 from pymeasure.instruments import Instrument as PymeasureInstrument
 
@@ -12,12 +12,12 @@ __all__ = ["check_station"]
 
 
 def check_station(config: StationConfig) -> None:
-    """Import the class of each instrument, and compare it with its roles as far as the class alone tells.
+    """Import the class of each instrument, and compare it with its roles, as far as the class shows it.
 
     Raises
     ------
     ConfigurationError
-        Naming file and line of a class that does not exist, or lacks a method of its role or a parameter named there.
+        A class does not exist, or lacks a method of its role or a named parameter; the message has file and line.
 
     """
     for name in config.instruments:
@@ -39,8 +39,8 @@ def check_station(config: StationConfig) -> None:
 
 
 def _part_or_parameter(config: StationConfig, role: str, spec: RoleSpec, kind: type) -> bool:
-    """Whether the role is filled by something that the class alone does not show."""
+    """Whether the role is filled by something that the class does not show."""
     if role == "current" and spec.instrument == config.bias.instrument and spec.channel is None:
-        return True  # the source measures it itself
+        return True  # the source itself measures it
     reads_channel = spec.kind == "thermometer" and hasattr(kind, "channel_temperature")
     return uses_parameters(spec) or (spec.channel is not None and not reads_channel)

@@ -6,7 +6,7 @@ __all__ = ["SystemClock"]
 
 
 class SystemClock:
-    """The machine's monotonic clock: no jump of the wall clock, no summer time."""
+    """The machine's monotonic clock, independent of steps of the wall clock."""
 
     def time(self) -> float:
         """Monotonic time (s)."""

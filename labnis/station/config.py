@@ -1,4 +1,4 @@
-"""What station.yaml may say: QCoDeS's `instruments:` and, beside it, `labnis:`.
+"""The content of station.yaml: QCoDeS's `instruments:` section and the `labnis:` section.
 
 Everything is checked before any instrument is touched: an unknown key, a wrong type or an impossible limit is a
 ConfigurationError that names file, line, key, what was found and what is allowed.
@@ -33,10 +33,10 @@ QUANTITIES = {
     "setpoint": ("value",),
     "reading": ("value",),
 }
-"""Kind of a role → what an interlock can watch of it."""
+"""Kind of a role → quantities that an interlock can watch."""
 
 TAKEN = ("acquire", "clock", "get", "players", "wiring")
-"""Names that roles cannot have: `drivers.roles.Roles` has them already."""
+"""Names that roles cannot have, because `drivers.roles.Roles` uses them."""
 
 
 class StationConfig(Section):
@@ -49,21 +49,21 @@ class StationConfig(Section):
     instruments
         QCoDeS's section: instrument name → type, address, init, parameters, …
     roles
-        Role → what fills it.
+        Role → its specification.
     device
-        The device that is measured.
+        The device.
     packages
-        The lab's own packages; `type:` and procedures may name what is in them.
+        The lab's own packages; `type:` and procedures may refer to them.
     data
         Folder that runs are written to.
     ledger
-        SQLAlchemy URL of the ledger (it may hold a password: `get_secret_value()` to use it, never to show it).
+        SQLAlchemy URL of the ledger (it may contain a password: use `get_secret_value()`, and never show it).
     visalib
         PyVISA library for real runs; None is PyVISA's own choice.
     twin
         Truth file of the twin; None if this station has none.
     migrated_lines
-        What the file should say in place of keys of an earlier version; empty if it has none.
+        New lines that replace keys of an earlier version; empty if the file has none.
 
     """
 
@@ -83,13 +83,13 @@ class StationConfig(Section):
     _document: Document = PrivateAttr()
 
     def address(self, name: str) -> str | None:
-        """VISA address of the instrument `name`, as the file has it."""
+        """VISA address of the instrument `name`, as in the file."""
         address: str | None = self.instruments[name].get("address")
         return address
 
     @property
     def island(self) -> Island | None:
-        """What is known of the device's island; None if nothing is."""
+        """The device's island; None if not known."""
         return self.device.island
 
     @property
@@ -105,7 +105,7 @@ class StationConfig(Section):
         return {role: spec for role, spec in self.roles.items() if isinstance(spec, SetpointSpec)}
 
     def setpoint_limits(self, role: str) -> tuple[float, float] | None:
-        """Smallest and largest value allowed of the set-point `role`; None where it is none."""
+        """Smallest and largest value allowed of the set-point `role`; None if it is not a set-point."""
         found = self.setpoints.get(role)
         return found.limits if found is not None else None
 
@@ -118,25 +118,25 @@ class StationConfig(Section):
         return self.device.model_dump(mode="json")
 
     def simulated_instruments(self) -> "Mapping[str, SimulatedInstrument]":
-        """The instruments as the simulated fridge needs them; imports their classes."""
+        """The instruments for the simulated fridge; imports their classes."""
         from labnis.station.simulated import simulated_instruments  # noqa: PLC0415  # it needs this module
 
         return simulated_instruments(self)
 
     @property
     def public_text(self) -> str:
-        """The station file as it was read, without the ledger's URL: that may hold a password."""
+        """The station file as it was read, without the ledger's URL, which may contain a password."""
         return self._document.text_without(("labnis", "ledger"))
 
     def error(self, location: Location, problem: str) -> ConfigurationError:
-        """Build the error for a `problem` with what the file says at `location`."""
+        """Build the error for a `problem` at `location` in the file."""
         return self._document.error(location, problem)
 
 
 def load_station(path: Path) -> StationConfig:
-    """Read and check the station file at `path`; no instrument is touched and nothing it names is imported.
+    """Read and check the station file at `path`; no instrument is touched and nothing is imported.
 
-    From then on the lab's packages that it lists can be imported.
+    Afterwards the lab's packages that it lists can be imported.
 
     Raises
     ------
@@ -208,7 +208,7 @@ def _check_top(document: Document) -> None:
 
 
 def _check_old_reading(document: Document) -> None:
-    """Check a key of earlier files that others depend on."""
+    """Check a key of earlier files on which others depend."""
     section = document.data["labnis"]
     wiring, roles = section.get("wiring"), section.get("roles")
     if not isinstance(wiring, dict) or not isinstance(roles, dict) or "current_reading" not in wiring:
@@ -268,7 +268,7 @@ def _check_roles(document: Document, section: LabnisSection, roles: Mapping[str,
 
 
 def _check_current(document: Document, section: LabnisSection, roles: Mapping[str, RoleSpec]) -> None:
-    """Something has to read the current of the device."""
+    """Check that some instrument reads the current of the device."""
     bias = roles["bias"]
     if "role_amplifiers" in section.wiring.model_fields_set:
         raise document.error(("labnis", "wiring", "role_amplifiers"), "unknown key; a role names its amplifier itself")
@@ -314,9 +314,9 @@ def _check_ledger(document: Document, section: LabnisSection) -> None:
 def _explained(
     document: Document, written: Any, prefix: Location, model: type[BaseModel], error: ValidationError
 ) -> ConfigurationError:
-    """Say of the first problem where it is, what was found and what is allowed; `prefix` is the place of `written`."""
+    """Error for the first problem: place, value found and what is allowed; `prefix` is the place of `written`."""
     problems = error.errors(include_input=False, include_url=False)
-    # A misspelt key is both unknown and missing; the first says more.
+    # A misspelt key is both unknown and missing; "unknown" is more helpful.
     first = min(problems, key=lambda problem: problem["type"] != "extra_forbidden")
     location: Location = (*prefix, *first["loc"])
     found = written
@@ -331,7 +331,7 @@ def _explained(
         case "value_error":
             problem = str(first["ctx"]["error"])
         case _ if location[-1] == "ledger":
-            problem = "found something else than text; a SQLAlchemy URL is needed"
+            problem = "found something other than text; a SQLAlchemy URL is needed"
         case _:
             message = first["msg"].replace("Input should", "it should")
             problem = f"found {found!r}; {message}"
@@ -339,14 +339,14 @@ def _explained(
 
 
 def _inside(node: Any, key: int | str) -> Any:
-    """What `node` holds at `key`; None where it holds nothing."""
+    """Value of `node` at `key`; None if there is none."""
     if isinstance(node, dict):
         return node.get(key)
     return node[key] if isinstance(node, list) and isinstance(key, int) and key < len(node) else None
 
 
 def _fields_at(model: type[BaseModel], location: Sequence[int | str]) -> list[str]:
-    """Keys that the file may have at `location` in what `model` describes."""
+    """Keys allowed at `location` in the section that `model` describes."""
     section: Any = model
     for key in location:
         if isinstance(key, int):  # a place in a list, whose entries have the list's keys

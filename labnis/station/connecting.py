@@ -1,4 +1,4 @@
-"""One instrument of the station: its class, opened, and closed without a trace.
+"""One instrument of the station: import its class, open it, close it.
 
 QCoDeS instruments are opened through a QCoDeS station; pymeasure instruments and a lab's own classes directly.
 """
@@ -41,13 +41,13 @@ Identity = dict[str, str | None]
 
 
 class TrafficListener(Protocol):
-    """Records what goes to and comes from instruments, and what the experiment's clock is asked."""
+    """Records all messages of the instruments, and the readings of the experiment's clock."""
 
     def listen(self, library: VisaLibraryBase, instrument: str, address: str | None) -> None:
-        """Record everything that goes through `library`; what goes to `address` belongs to `instrument`."""
+        """Record every call of `library`; calls to `address` are those of `instrument`."""
 
     def watched(self, clock: roles.Clock) -> roles.Clock:
-        """`clock`, with everything that it is asked in the record."""
+        """`clock`, with its readings recorded."""
 
 
 OPEN_TIMEOUT = 2000
@@ -58,7 +58,7 @@ OPEN_TIMEOUT = 2000
 class Library:
     """A PyVISA library in use: its specification, and the manager that keeps it alive.
 
-    PyVISA keeps libraries only by weak reference; a twin whose manager is gone has forgotten its state.
+    PyVISA holds libraries only by weak references; a twin loses its state with its manager.
     """
 
     specification: str
@@ -75,12 +75,12 @@ def open_library(
 ) -> Library:
     """Open the PyVISA library for instrument `name`: `override`, or the file's own choice.
 
-    With a `record`, everything that goes through it is recorded from now on; what goes to `address` under that name.
+    With a `record`, all its calls are recorded from now on; calls to `address` under that name.
 
     Raises
     ------
     ConfigurationError
-        Where PyVISA cannot load it.
+        PyVISA cannot load it.
 
     """
     own = (config.instruments[name].get("init") or {}).get("visalib")
@@ -88,7 +88,7 @@ def open_library(
     try:
         library = Library(specification, pyvisa.ResourceManager(specification), simulated=override is not None)
     except Exception as error:
-        # Other people's libraries are loaded here, and the twin reads its truth file.
+        # Third-party libraries are loaded here, and the twin reads its truth file.
         if override is not None:
             raise ConfigurationError(f"{specification!r} cannot be opened as the twin: {error}") from error
         raise ConfigurationError(
@@ -101,12 +101,12 @@ def open_library(
 
 
 def connect(config: StationConfig, station: Station, name: str, address: str | None, library: Library) -> Any:
-    """Open instrument `name`; whatever fails leaves nothing open and its name free.
+    """Open instrument `name`; a failure leaves nothing open and its name free.
 
     Raises
     ------
     ConfigurationError
-        Naming file, line, instrument, address, reason and what to do.
+        The message has file, line, instrument, address, reason and what to do.
 
     """
     if Instrument.exist(name):
@@ -116,9 +116,9 @@ def connect(config: StationConfig, station: Station, name: str, address: str | N
     greeting = io.StringIO()
     try:
         if issubclass(kind, VisaInstrument | PymeasureInstrument) and address is not None:
-            # The drivers themselves would wait as long as the library likes, often 10 s.
+            # The default timeout of the library is often 10 s.
             library.manager.open_resource(address, open_timeout=OPEN_TIMEOUT).close()
-        with contextlib.redirect_stdout(greeting):  # QCoDeS prints; standard output belongs to the command
+        with contextlib.redirect_stdout(greeting):  # QCoDeS prints; standard output is for the command's results
             instrument = _opened(config, station, name, kind, address, library)
         _require_answer(instrument, name)
     except ConfigurationError:
@@ -131,7 +131,7 @@ def connect(config: StationConfig, station: Station, name: str, address: str | N
         raise config.error(
             ("instruments", name, "address"),
             f"unreachable: {name} at {address or 'no address'}: {reason}. Check that it is switched on and connected, "
-            "that no other program uses it, and that type, address and init are right",
+            "that no other program uses it, and that type, address and init are correct",
         ) from error
     logger.info("%s at %s: %s", name, address, greeting.getvalue().strip())
     return instrument
@@ -144,7 +144,7 @@ def _opened(
     takes = inspect.signature(kind.__init__).parameters  # type: ignore[misc]  # only read, never called
     speaks_visa = issubclass(kind, VisaInstrument | PymeasureInstrument) or "visalib" in takes
     if library.simulated and not speaks_visa:
-        raise config.error(("instruments", name, "type"), "does not speak through PyVISA, so it has no simulated panel")
+        raise config.error(("instruments", name, "type"), "does not use PyVISA, so it has no simulated panel")
     init = dict(config.instruments[name].get("init") or {})
     if issubclass(kind, PymeasureInstrument):
         if library.specification:
@@ -164,14 +164,14 @@ def described(name: str, instrument: Any, address: str | None) -> str:
 
 
 def close(instrument: Any) -> None:
-    """Close `instrument` and free its name in QCoDeS's registry even where closing fails."""
+    """Close `instrument` and free its name in QCoDeS's registry, even if closing fails."""
     try:
         if isinstance(instrument, PymeasureInstrument):
-            instrument.adapter.close()  # not `shutdown`: that would switch outputs off at whatever level
+            instrument.adapter.close()  # not `shutdown`, which would switch outputs off at any level
         elif hasattr(instrument, "close"):
             instrument.close()
     except Exception:
-        # Its connection is gone already. The others still have to be closed, so this goes to the log.
+        # Its connection is closed already. The others must still be closed, so this is only logged.
         logger.exception("closing %r failed", instrument)
     finally:
         if isinstance(instrument, Instrument):
@@ -179,7 +179,7 @@ def close(instrument: Any) -> None:
 
 
 def identity_of(instrument: Any) -> Identity | None:
-    """Vendor, model, serial number and firmware, as the instrument answers now; None where it has no identity."""
+    """Vendor, model, serial number and firmware, as the instrument answers now; None if it has no identity."""
     if isinstance(instrument, Instrument):
         return dict(instrument.get_idn())
     if isinstance(instrument, PymeasureInstrument):
@@ -189,7 +189,7 @@ def identity_of(instrument: Any) -> Identity | None:
 
 
 def _close_all_but(keep: Collection[Any], library: Library) -> None:
-    """Close connections that a failed constructor has left open."""
+    """Close connections that a failed constructor left open."""
     for resource in library.manager.list_opened_resources():
         if resource not in keep:
             resource.close()
@@ -201,7 +201,7 @@ def instrument_class(config: StationConfig, name: str) -> type:
     Raises
     ------
     ConfigurationError
-        Where it is none, or none of the allowed packages; for a lab's own file names the line in it.
+        It is not an instrument class of the allowed packages; for a lab's own file the message has the line in it.
 
     """
     dotted = config.instruments[name]["type"]
@@ -212,7 +212,7 @@ def instrument_class(config: StationConfig, name: str) -> type:
         kind = import_object(dotted)
     except ConfigurationError as error:
         raise config.error(where, str(error)) from error
-    # A module also carries what it imported itself; only classes of the allowed packages are instruments.
+    # A module also contains its own imports; only classes of the allowed packages are instruments.
     if not isinstance(kind, type) or not is_allowed_type(f"{kind.__module__}.{kind.__name__}", config.packages):
         raise config.error(where, f"{dotted} is not an instrument class under {allowed(config.packages)}")
     return kind

@@ -1,6 +1,6 @@
 """One YAML file, read safely, with the line of every key.
 
-Station files come from people and from copies of copies, so the reader is narrow: plain mappings, lists, strings,
+Station files are written by hand, so the reader is strict: only plain mappings, lists, strings,
 numbers and booleans. Tags, anchors and aliases, duplicate keys, non-finite numbers and files of unreasonable size are
 refused before anything is built from them. Nothing in the file is ever executed.
 """
@@ -21,7 +21,7 @@ from labnis.errors import ConfigurationError
 __all__ = ["Document", "Location", "read_document"]
 
 Location = tuple[str | int, ...]
-"""Where a value is: keys and list indices, from the top."""
+"""Path of a value: keys and list indices, from the top."""
 
 LARGEST_FILE = 64 * 1024
 """Bytes. A full station file has 3 kB; this size still parses in well under a second."""
@@ -39,9 +39,9 @@ class Document:
     Attributes
     ----------
     path
-        The file, as it was given.
+        The file, as given.
     data
-        Its content as plain dict, list, str, int, float, bool and None: a mapping, or what `top` asked for.
+        Its content as plain dict, list, str, int, float, bool and None: a mapping, or of the type `top`.
 
     """
 
@@ -73,7 +73,7 @@ class Document:
             node = next((value for name, value in getattr(node, "value", ()) if name.value == key), None)
         if node is not None:
             text = text[: node.start_mark.index] + "'***'" + text[node.end_mark.index :]
-        return re.sub(r"(://[^\s/:@]*):[^\s/@]*@", r"\1:***@", text)  # in comments, say
+        return re.sub(r"(://[^\s/:@]*):[^\s/@]*@", r"\1:***@", text)  # for example in comments
 
     def error(self, location: Sequence[str | int], problem: str) -> ConfigurationError:
         """Build the error for a `problem` at `location`, naming file, line and key."""
@@ -87,7 +87,7 @@ def read_document(path: Path, *, top: type = dict) -> Document:
     Raises
     ------
     ConfigurationError
-        Where it cannot be read or holds anything but plain values; names file, line and key.
+        It cannot be read or has values that are not plain; the message has file, line and key.
 
     """
     text = _read_text(path)
@@ -120,7 +120,7 @@ def _read_text(path: Path) -> str:
         with path.open("rb") as file:
             content = file.read(LARGEST_FILE + 1)
         if len(content) > LARGEST_FILE:
-            raise ConfigurationError(f"{path}: larger than {LARGEST_FILE // 1024} kB, which no such file needs")
+            raise ConfigurationError(f"{path}: larger than {LARGEST_FILE // 1024} kB, the largest size allowed")
         return content.decode("utf-8")
     except OSError as error:
         raise ConfigurationError(f"{path}: cannot be read: {error.strerror}") from error
@@ -130,7 +130,7 @@ def _read_text(path: Path) -> str:
 
 
 def _refuse_active_content(path: Path, text: str) -> None:
-    """Refuse tags, anchors and aliases on the event stream, before any value is built."""
+    """Refuse tags, anchors and aliases on the event stream, before any value is constructed."""
     depth = 0
     for event in YAML(typ="safe", pure=True).parse(text):
         where = f"{path}, line {event.start_mark.line + 1}"
@@ -152,7 +152,7 @@ def _refuse_tag_or_anchor(where: str, event: Any) -> None:
 
 
 def _plain(document: Document, node: Any, location: Location) -> Any:
-    """Strip ruamel's round-trip types; refuse values that a station file has no use for."""
+    """Strip ruamel's round-trip types; refuse values of other types."""
     if isinstance(node, dict):
         for key in node:
             if not isinstance(key, str):

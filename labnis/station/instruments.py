@@ -26,7 +26,7 @@ ELSEWHERE = {
     "resource": "write the VISA address as `address:` beside `type:`",
     "pyvisa_sim_file": "simulated instruments belong to the twin (`labnis run --dry-run`)",
 }
-"""Keys of `init:` that would reach the instrument by a way that a dry run does not swap."""
+"""Keys of `init:` that would set an address that a dry run does not replace."""
 
 
 def allowed(packages: Sequence[str]) -> str:
@@ -41,7 +41,7 @@ def is_allowed_type(dotted: str, packages: Sequence[str]) -> bool:
 
 
 def check_instruments(document: Document, packages: Sequence[str]) -> None:
-    """Check the `instruments:` section of `document` without importing anything that it names.
+    """Check the `instruments:` section of `document` without importing anything.
 
     `packages` are the lab's own, whose classes may be named.
 
@@ -62,7 +62,7 @@ def check_instruments(document: Document, packages: Sequence[str]) -> None:
 
 
 def refuse_initial_values(document: Document, instrument: str, role: str) -> None:
-    """QCoDeS writes an `initial_value` while it opens the instrument: for one that is moved that would be a jump.
+    """Refuse `initial_value` for instruments that move: QCoDeS writes it at opening, which would be a jump.
 
     Raises
     ------
@@ -78,7 +78,7 @@ def refuse_initial_values(document: Document, instrument: str, role: str) -> Non
 
 
 def _places_of(key: str, section: Mapping[str, Any]) -> Iterator[Location]:
-    """Where `key` stands in `section` at any depth: QCoDeS 0.62 also reads settings of submodules."""
+    """Places of `key` in `section` at any depth: QCoDeS 0.62 also reads settings of submodules."""
     for name, value in section.items():
         if name == key:
             yield (name,)
@@ -104,7 +104,7 @@ def _check_entry(document: Document, name: str, entry: Mapping[str, Any], packag
 
 
 def _check_address(document: Document, location: Location, address: str) -> None:
-    # VISA libraries know aliases besides resource names, so only what can be no address at all is refused here.
+    # VISA libraries accept aliases besides resource names, so only impossible addresses are refused here.
     if not re.fullmatch(r"[!-:<-~]+", address):
         raise document.error(
             location,
@@ -118,7 +118,7 @@ def _position(document: Document) -> Any:
 
 
 def _explain(error: ValidationError) -> tuple[Location, str]:
-    """Where a schema error is, what was found and what is allowed."""
+    """Place of a schema error, value found and what is allowed."""
     location: Location = tuple(error.absolute_path)
     match error.validator:
         case "additionalProperties":

@@ -1,7 +1,7 @@
 """One process at a time: locks on the station file and on every instrument address.
 
-The lock is the operating system's (by filelock), so it ends with the process that holds it, however that ends. Beside
-each lock file lies a note saying who holds it; the note only informs, it never decides.
+The lock is the operating system's (by filelock), so it ends with the process that holds it. Beside each lock file is a
+note that names the holder; it is for messages only.
 """
 
 import contextlib
@@ -27,26 +27,26 @@ __all__ = ["Holder", "hold", "holder_of_station", "lock_name_of_address", "lock_
 
 
 def lock_name_of_station(path: Path) -> str:
-    """Name under which the station file at `path` is locked: the same for every way of writing its path."""
+    """Name under which the station file at `path` is locked: the same for every form of its path."""
     return f"station {os.path.normcase(path.resolve())}"
 
 
 def lock_name_of_address(address: str) -> str:
-    """Name under which an instrument is locked: the same for every way of writing its VISA address.
+    """Name under which an instrument is locked: the same for every form of its VISA address.
 
     Notes
     -----
     Two addresses of one instrument on two buses (GPIB and LAN) cannot be recognised as one.
 
     """
-    with contextlib.suppress(InvalidResourceName):  # an alias or a driver's own kind of address is its own name
+    with contextlib.suppress(InvalidResourceName):  # an alias or another kind of address is used unchanged
         address = to_canonical_name(address.upper())
     return f"instrument {address.upper()}"
 
 
 @dataclass(frozen=True)
 class Holder:
-    """The process that holds a lock, as its note says."""
+    """The process that holds a lock, according to its note."""
 
     pid: int
     host: str
@@ -83,22 +83,22 @@ def holder_of_station(path: Path, folder: Path | None = None) -> Holder | None:
 
 @contextlib.contextmanager
 def hold(names: Iterable[str], folder: Path | None = None) -> Iterator[None]:
-    """Hold the locks called `names` while the context lasts, all or none.
+    """Hold the locks called `names` during the context, all or none.
 
     Parameters
     ----------
     names
-        From `lock_name_of_station` and `lock_name_of_address`. Taken in sorted order, so that of two processes that
-        want overlapping sets one always gets all of its own.
+        From `lock_name_of_station` and `lock_name_of_address`. Taken in sorted order, so that of two processes with
+        overlapping sets one always gets all of its locks.
     folder
-        Where lock files lie; by default one folder for all users in the machine's temporary folder.
+        Folder of the lock files; by default one folder for all users in the machine's temporary folder.
 
     Raises
     ------
     BusyError
-        Naming the process that holds one of them. Never waits for it.
+        Another process holds one of them; the message names it. Never waits for it.
     ConfigurationError
-        Where the lock files cannot be used.
+        The lock files cannot be used.
 
     """
     place = _shared_folder() if folder is None else folder
@@ -111,7 +111,7 @@ def hold(names: Iterable[str], folder: Path | None = None) -> Iterator[None]:
 @contextlib.contextmanager
 def _hold_one(name: str, folder: Path) -> Iterator[None]:
     note = _note_file(name, folder)
-    # 0666: on a lab machine the next user has to be able to take the lock that this one leaves behind.
+    # 0666: on a lab machine other users must be able to take the same lock file later.
     lock = FileLock(note.with_suffix(".lock"), mode=0o666, thread_local=False)
     try:
         lock.acquire(blocking=False)
@@ -120,7 +120,7 @@ def _hold_one(name: str, folder: Path) -> Iterator[None]:
     except OSError as error:
         raise ConfigurationError(
             f"{lock.lock_file}: the lock of {name} cannot be used: {error.strerror or error}; "
-            "without it two programs could drive one instrument. Make the file writable for you, or remove it if "
+            "without it two programs could control one instrument. Make the file writable, or remove it if "
             "no measurement is running."
         ) from error
     try:
@@ -143,7 +143,7 @@ def _shared_folder() -> Path:
     folder = Path(tempfile.gettempdir()) / "labnis-locks"
     with contextlib.suppress(FileExistsError):
         folder.mkdir()
-        folder.chmod(0o1777)  # everyone may lock, but not remove the file of another user
+        folder.chmod(0o1777)  # everyone may lock, only the owner may remove a file
     return folder
 
 
@@ -151,35 +151,35 @@ def _write_note(name: str, note: Path) -> None:
     holder = {
         "pid": os.getpid(),
         "host": socket.gethostname(),
-        # A database URL on the command line may hold a password; the note is for everyone's eyes.
+        # A database URL on the command line may contain a password; all users can read the note.
         "command": re.sub(r"://[^/@\s]*@", "://***@", " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])),
         "since": datetime.now().astimezone().isoformat(timespec="seconds"),
     }
     try:
-        # In place, not by rename: in a shared folder the file may belong to the user who measured before.
+        # In place, not by rename: in a shared folder the file may belong to another user.
         note.write_text(json.dumps(holder), encoding="utf-8")
-        with contextlib.suppress(PermissionError):  # of another user, who has done so
+        with contextlib.suppress(PermissionError):  # it is another user's, who has set the mode
             note.chmod(0o666)
     except OSError as error:
         raise ConfigurationError(
-            f"{note}: cannot note who holds {name}: {error.strerror}; make the file writable for you"
+            f"{note}: cannot write the holder of {name}: {error.strerror}; make the file writable"
         ) from error
 
 
 def _clear_note(note: Path) -> None:
-    """Empty the note, so that the next holder's competitors never read an old name."""
-    with contextlib.suppress(OSError):  # the folder may have been cleaned away meanwhile; the lock itself still ends
+    """Empty the note, so that no process reads an old name."""
+    with contextlib.suppress(OSError):  # the folder may have been removed; the lock itself still ends
         note.write_text("", encoding="utf-8")
 
 
 def _busy(name: str, note: Path) -> str:
-    """Say who holds `name`; a process that has only just taken the lock gets a moment to write its note."""
+    """Sentence on the holder of `name`; a process that just took the lock has a moment to write its note."""
     for _ in range(20):
         with contextlib.suppress(OSError, ValueError, KeyError):
             holder = json.loads(note.read_text(encoding="utf-8"))
             return (
                 f"{name} is in use by process {holder['pid']} on {holder['host']} since "
-                f"{holder['since']} ({holder['command']}); wait until it is done or stop it"
+                f"{holder['since']} ({holder['command']}); wait until it ends or stop it"
             )
         time.sleep(0.01)
-    return f"{name} is in use by a process that has not said who it is ({note}); wait until it is done"
+    return f"{name} is in use by an unknown process ({note}); wait until it ends"

@@ -13,9 +13,9 @@ class DeviceMeter:
     Parameters
     ----------
     instrument
-        Whatever reads one number: A or V at its terminals.
+        Instrument that reads one number: A or V at its terminals.
     gain
-        Of the amplifier in front of it (V/A or V/V); None where there is none.
+        Gain of the amplifier in front of it (V/A or V/V); None where there is none.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Keys of earlier station files, read as what they are called now."""
+"""Keys of earlier station files, translated to the present ones."""
 
 import copy
 import io
@@ -16,13 +16,13 @@ AMPLIFIER = "preamplifier"
 """Name of the one current amplifier that earlier station files could have."""
 
 EARLIER_GAIN = 1e7
-"""Gain (V/A) that earlier files had where they gave none."""
+"""Default gain (V/A) of earlier files."""
 
 
 def migrated(section: dict[str, Any], path: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """The `labnis:` section with today's keys, and the lines that the station file should have instead of its own.
+    """The `labnis:` section with the present keys, and the lines that replace the old ones.
 
-    The lines are empty, and nothing is changed, where the file has no old keys. Otherwise one warning tells them.
+    Without old keys the lines are empty and nothing is changed. Otherwise one warning shows them.
     """
     now = copy.deepcopy(section)
     changed: dict[str, Any] = {}
@@ -38,7 +38,7 @@ def migrated(section: dict[str, Any], path: Path) -> tuple[dict[str, Any], tuple
         changed |= {"roles": roles, "wiring": wiring}
     if "island" in now and "device" not in now:
         now["device"] = {"island": now.pop("island")}
-        if changed:  # a file that has only this old key is read without a warning
+        if changed:  # a file with only this old key gets no warning
             changed["device"] = now["device"]
     if not changed:
         return now, ()
@@ -50,7 +50,7 @@ def migrated(section: dict[str, Any], path: Path) -> tuple[dict[str, Any], tuple
 
 
 def _old_amplifier(roles: dict[str, Any], wiring: dict[str, Any]) -> bool:
-    """Whether the amplifier is described as in earlier files, or not at all where the lock-in has always had one."""
+    """Whether the amplifier is described as in earlier files, or not at all, as for the lock-in of earlier files."""
     if "current_amplifier_gain" in wiring or "current_reading" in wiring:
         return "amplifiers" not in wiring
     return isinstance(roles.get("lockin"), str) and "amplifiers" not in wiring

@@ -1,4 +1,4 @@
-"""From a checked station file to open instruments in their roles, and back to everything closed."""
+"""Open the instruments of a checked station file in their roles, and close them."""
 
 import contextlib
 import json
@@ -30,11 +30,11 @@ logger = logging.getLogger(__name__)
 
 
 class Twin(Protocol):
-    """What stands in for the fridge in a dry run or a replay: it lives in this process."""
+    """Replacement of the fridge in a dry run or a replay, in this process."""
 
     @property
     def visalib(self) -> str:
-        """PyVISA library under which the panels are found."""
+        """PyVISA library of the panels."""
 
     @property
     def addresses(self) -> Mapping[str, str]:
@@ -42,7 +42,7 @@ class Twin(Protocol):
 
     @property
     def stand_ins(self) -> Mapping[str, Any]:
-        """Instrument → what fills its roles where there is no panel: one object, or role → object."""
+        """Instrument without a panel → stand-in for its roles: one object, or role → object."""
 
     @property
     def clock(self) -> Clock:
@@ -51,7 +51,7 @@ class Twin(Protocol):
 
 @dataclass(frozen=True)
 class SimulatedInstruments:
-    """A `Twin` that has nothing but panels."""
+    """A `Twin` with panels only."""
 
     visalib: str
     addresses: Mapping[str, str]
@@ -60,10 +60,10 @@ class SimulatedInstruments:
 
 
 class _CheckedStation(Station):
-    """A QCoDeS station that holds exactly what was checked.
+    """A QCoDeS station with exactly the checked section.
 
-    QCoDeS reads the file again for every instrument, and warns about keys that are not its own. Here it gets the
-    `instruments:` section as labnis checked it, whatever has happened to the file since.
+    QCoDeS reads the file again for every instrument, and warns about unknown keys. This class gives it the
+    `instruments:` section as labnis checked it, even if the file has changed since.
     """
 
     def __init__(self, instruments: Mapping[str, Any]) -> None:
@@ -76,7 +76,7 @@ class _CheckedStation(Station):
 
 
 class _SourceCurrent:
-    """The current of the device, where the bias source measures it."""
+    """The current of the device, measured by the bias source."""
 
     def __init__(self, bias: RampedBias) -> None:
         self._bias = bias
@@ -109,11 +109,11 @@ class OpenStation:
     clock
         The clock of the experiment: the machine's, or the twin's simulated one.
     record
-        Where the VISA traffic is recorded, if it is.
+        The VISA record, if there is one.
     roles
-        What procedures get: the roles opened so far.
+        Roles for procedures: those opened so far.
     stand_ins
-        Instrument → stand-in that is used in its place, because the twin has no panel of its model.
+        Instrument → stand-in that replaces it, because the twin has no panel of its model.
 
     """
 
@@ -134,7 +134,7 @@ class OpenStation:
         self._twin = twin
         self._station = _CheckedStation(config.instruments)
         self._locks: set[str] = set()
-        self._libraries: list[Library] = []  # kept until everything is closed
+        self._libraries: list[Library] = []  # closed last
         self._instruments: dict[str, Any] = {}
         self._setpoints: dict[str, RampedSetpoint] = {}
         self._bias: RampedBias | None = None
@@ -143,7 +143,7 @@ class OpenStation:
 
     @property
     def bias(self) -> RampedBias:
-        """The device's bias with what only the run may do: prepare, to_zero, shutdown."""
+        """The device's bias, including the methods for the run: prepare, to_zero, shutdown."""
         if self._bias is None:
             raise RequestError("no instrument is open yet; open the roles first")
         return self._bias
@@ -157,11 +157,11 @@ class OpenStation:
 
     @property
     def setpoints(self) -> Mapping[str, RampedSetpoint]:
-        """Role → set-point, of those that are open."""
+        """Role → set-point, for the open ones."""
         return dict(self._setpoints)
 
     def open(self, roles: Iterable[str], *, alone: bool = False) -> None:
-        """Open the instruments of `roles`, as far as they are not open; unless `alone`, the bias and its meters, too.
+        """Open the instruments of `roles` that are not open yet; unless `alone`, also the bias and its meters.
 
         Raises
         ------
@@ -177,7 +177,7 @@ class OpenStation:
             if role not in self.config.roles:
                 raise self.config.error(
                     ("labnis", "roles", role),
-                    f"missing, but it is needed here; name one of {', '.join(self.config.instruments)}",
+                    f"missing, but it is required; name one of {', '.join(self.config.instruments)}",
                 )
         new = [role for role in self.config.roles if role in wanted and role not in self.roles]
         new.sort(key=lambda role: role != "bias")  # opened first, closed last
@@ -239,7 +239,7 @@ class OpenStation:
         return player
 
     def _terminal(self, role: str, spec: RoleSpec) -> Any:
-        """What fills the role at its instrument's terminals; the twin's stand-in for it, where that is used."""
+        """What fills the role at its instrument's terminals, or the twin's stand-in."""
         stand_in = self.stand_ins.get(spec.instrument)
         if stand_in is not None:
             return stand_in[role] if isinstance(stand_in, Mapping) else stand_in
@@ -252,7 +252,7 @@ class OpenStation:
         return described(name, self._instruments.get(name), self._address(name))
 
     def _bias_roles(self, players: Mapping[str, Any]) -> dict[str, Any]:
-        """The bias with its meters, and the role current where the source fills it."""
+        """The bias with its meters, and the role current if the source fills it."""
         spec = self.config.bias
         own_current = "current" not in players or self.config.roles["current"].instrument == spec.instrument
         self._source = players["bias"]
@@ -268,9 +268,9 @@ class OpenStation:
         return {"bias": self._bias} | ({"current": _SourceCurrent(self._bias)} if own_current else {})
 
     def make_safe(self) -> None:
-        """Bring everything that was moved to its end: the bias first, then set-points, the slowest last.
+        """Move everything that was moved to its end: the bias first, then set-points, the slowest last.
 
-        Each is attempted whatever the others did. What was not used since the last time stays untouched.
+        Each is attempted even if others fail. Outputs that were not used since the last call are not touched.
 
         Raises
         ------
@@ -286,7 +286,7 @@ class OpenStation:
         ]:
             try:
                 finish()
-            except BaseException as error:  # noqa: BLE001  # the others are made safe all the same
+            except BaseException as error:  # noqa: BLE001  # the others are still made safe
                 failures.append(error)
         if failures:
             worst = next((error for error in failures if isinstance(error, BiasUnknownError)), failures[0])
@@ -308,11 +308,11 @@ class OpenStation:
 
     @property
     def is_twin(self) -> bool:
-        """Whether this is a dry run, or an instrument says of itself that it is simulated."""
+        """Whether this is a dry run, or the identity of an instrument is that of a simulated one."""
         return any(is_twin(identity) for identity in self.identities().values())
 
     def identities(self) -> dict[str, dict[str, str | None]]:
-        """Instrument name → vendor, model, serial, firmware, as each answers now."""
+        """Instrument name → vendor, model, serial, firmware, as read now."""
         found = {name: identity_of(instrument) for name, instrument in self._instruments.items()}
         stood_in = {
             name: {"vendor": "labnis", "model": self.config.instruments[name]["type"], "serial": TWIN_SERIAL}
@@ -321,10 +321,10 @@ class OpenStation:
         return {name: identity for name, identity in (found | stood_in).items() if identity is not None}
 
     def snapshot(self) -> dict[str, Any]:
-        """Settings of all open instruments, asked from them now, as plain JSON values: QCoDeS's snapshot.
+        """Settings of all open instruments, read now, as plain JSON values: QCoDeS's snapshot.
 
-        Of instruments that are not QCoDeS's it has the identity. Numbers that JSON does not have become the text
-        "NaN", "Infinity" or "-Infinity".
+        Other instruments have their identity only. Numbers that JSON does not support become the text "NaN", "Infinity"
+        or "-Infinity".
         """
         with _without_warnings_of_qcodes():
             text = json.dumps(self._station.snapshot(update=True), cls=NumpyJSONEncoder)
@@ -340,7 +340,7 @@ class OpenStation:
 
 
 class _Nothing:
-    """Stands for the role current until the bias source fills it."""
+    """Placeholder for the role current until the bias source fills it."""
 
     def read(self) -> float:
         """Never called."""
@@ -351,7 +351,7 @@ class _Nothing:
 def open_station(
     config: StationConfig, *, twin: Twin | None = None, record: TrafficListener | None = None
 ) -> Iterator[OpenStation]:
-    """Lock the station; instruments are opened by `OpenStation.open`, and closed in reverse order in any case.
+    """Lock the station; instruments are opened by `OpenStation.open`, and always closed in reverse order.
 
     What was moved and not made safe is made safe before anything is closed. A bias that is not known to be zero raises
     BiasUnknownError here, too, so that the guardian learns of it from a caller who went on after the run's own error.
@@ -361,10 +361,10 @@ def open_station(
     config
         From `load_station`.
     twin
-        Stands in for the fridge in a dry run. It must have every instrument that is opened: a dry run never falls back
-        to a real address.
+        Replaces the fridge in a dry run. It must have every instrument that is opened: a dry run never uses a real
+        address.
     record
-        Where to record everything that is sent and received, from the first byte on.
+        VISA record for everything that is sent and received, from the first byte on.
 
     Raises
     ------
@@ -373,7 +373,7 @@ def open_station(
 
     """
     with contextlib.ExitStack() as stack:
-        if twin is None:  # the instruments of a twin live in this process, so they are not shared
+        if twin is None:  # the instruments of a twin are in this process, so they are not shared
             stack.enter_context(hold([lock_name_of_station(config.path)]))
         station = OpenStation(config, stack, twin, record)
         try:

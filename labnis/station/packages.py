@@ -1,7 +1,7 @@
 """A lab's own packages: `labnis: packages: [mylab]` names importable packages beside the station file.
 
-They are found by an import finder that answers for the listed names only. Neither the station's folder nor the working
-folder gets onto `sys.path`, so that no other file there is ever imported.
+An import finder finds the listed names only. Neither the station's folder nor the working folder is added to
+`sys.path`, so that no other file there is ever imported.
 """
 
 import importlib
@@ -31,7 +31,7 @@ class _LabFinder(MetaPathFinder):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if path is not None or fullname not in self.folders:  # a submodule is found in its package's own folder
+        if path is not None or fullname not in self.folders:  # submodules are found in their package's folder
             return None
         return PathFinder.find_spec(fullname, [str(self.folders[fullname])], target)
 
@@ -40,14 +40,14 @@ _FINDER = _LabFinder()
 
 
 def refusal_of(name: str, folder: Path) -> str:
-    """Why `name` cannot be a package beside the station file in `folder`; empty where it can."""
+    """Why `name` cannot be a package beside the station file in `folder`; empty if it can."""
     if not name.isidentifier():
         return f"found {name!r}; the name of a package is made of letters, digits and _"
     if name in sys.stdlib_module_names or name in sys.builtin_module_names or name in OURS:
         return f"found {name!r}, which is the name of a package of Python or of labnis; choose another one"
     if not any((folder / found).exists() for found in (f"{name}/__init__.py", f"{name}.py")):
         return f"no package {name!r} in {folder}; it needs {name}/__init__.py"
-    # Not the finder of this module: it would find the lab's package itself. The folder may be the working folder, too.
+    # Without this module's finder, which would find the lab's package itself. The folder may be the working folder.
     elsewhere = PathFinder.find_spec(name, [path for path in sys.path if Path(path or ".").resolve() != folder])
     if elsewhere is not None:
         return f"found {name!r}, which is the name of an installed package ({elsewhere.origin}); choose another one"
@@ -55,7 +55,7 @@ def refusal_of(name: str, folder: Path) -> str:
 
 
 def use_packages(names: Sequence[str], folder: Path) -> None:
-    """Let `names` be imported from `folder`; what another folder's package of that name had imported is forgotten."""
+    """Make `names` importable from `folder`; modules of another folder's package of that name are removed."""
     if _FINDER not in sys.meta_path:
         sys.meta_path.insert(0, _FINDER)
     for name in names:
@@ -73,7 +73,7 @@ def import_object(dotted: str) -> Any:
     Raises
     ------
     ConfigurationError
-        Names file and line of an error in the module, or what it lacks.
+        The message has file and line of an error in the module, or what it lacks.
 
     """
     module, _, name = dotted.rpartition(".")
@@ -83,12 +83,12 @@ def import_object(dotted: str) -> Any:
         if module in sys.modules and not hasattr(sys.modules[module], name):
             raise ConfigurationError(f"module {module} has no class {name}") from error
         raise ConfigurationError(_told(module, error)) from error
-    except Exception as error:  # a lab's module may fail in any way while it is imported
+    except Exception as error:  # importing a lab's module may fail in any way
         raise ConfigurationError(_told(module, error)) from error
 
 
 def _told(module: str, error: Exception) -> str:
-    """Where importing `module` failed, and why, in one sentence."""
+    """Sentence with file, line and reason of a failed import of `module`."""
     if isinstance(error, SyntaxError):
         return f"{module} cannot be imported: {error.filename}, line {error.lineno}: {error.msg}"
     reason = f"{type(error).__name__}: {error}" if not isinstance(error, ImportError) else str(error)

@@ -1,4 +1,4 @@
-"""A bias source from an instrument class without the methods of the role, by the names of its parameters."""
+"""A bias source made of the parameters of an instrument without the methods of the role."""
 
 import math
 from typing import Any
@@ -21,14 +21,14 @@ class ParameterSource:
     instrument
         The instrument, or the channel of it that is the source.
     spec
-        Names its parameters.
+        Names of its parameters.
     described
         Name and address, for messages.
 
     Raises
     ------
     LookupError
-        It has no parameter of one of the names.
+        A parameter does not exist.
 
     """
 
@@ -50,12 +50,12 @@ class ParameterSource:
     def prepare(
         self, *, maximum_voltage: float, maximum_current: float, compliance: float, integration_time: float
     ) -> None:
-        """Choose the range and set what there is to set; level and output stay as they are.
+        """Choose the range and set compliance and integration time where named; level and output do not change.
 
         Raises
         ------
         SettingError
-            A setting is not held.
+            A setting reads back differently.
 
         """
         if self._range is not None:
@@ -80,7 +80,7 @@ class ParameterSource:
     def set_level(self, value: float) -> None:
         """Write one level (V)."""
         if not math.isfinite(value):
-            raise SettingError(self._described, f"a level of {value} V was asked for; nothing was sent.")
+            raise SettingError(self._described, f"a level of {value} V was requested; nothing was sent.")
         self._level.set(value)
 
     def level(self) -> float:
@@ -94,9 +94,9 @@ class ParameterSource:
 
 
 class NoSwitch:
-    """The output of a source that cannot be switched off. It counts as off while it stays as `turn` left it.
+    """The output of a source without a switch. It counts as off while it has the level at which `turn` left it.
 
-    Until it is turned for the first time it counts as on, so that a level found there is ramped to zero.
+    Before the first `turn` it counts as on, so that its level is ramped to zero.
     """
 
     def __init__(self, level: Parameter) -> None:
@@ -104,23 +104,23 @@ class NoSwitch:
         self._left_at: float | None = None
 
     def is_on(self) -> bool:
-        """Whether it may carry a level that has to be ramped."""
+        """Whether its level may have to be ramped."""
         return self._left_at is None or self._level.read() != self._left_at
 
     def turn(self, *, on: bool) -> None:
-        """Note that it is in use, or at which level it is left."""
+        """Note that it is in use, or its final level."""
         self._left_at = None if on else self._level.read()
 
 
 class Switch:
-    """An output that is on or off, whatever the driver calls these states.
+    """An output that is on or off, for any names of these states in the driver.
 
     Parameters
     ----------
     instrument
         The instrument, or the part of it that has the output.
     name
-        Parameter or property that is on or off.
+        Parameter or property of the state.
     described
         Name and address of the instrument, for messages.
     methods
@@ -140,7 +140,7 @@ class Switch:
         Raises
         ------
         SettingError
-            The answer is no state.
+            The answer is not a known state.
 
         """
         found = self._parameter.raw()
@@ -152,12 +152,12 @@ class Switch:
         return state
 
     def turn(self, *, on: bool) -> None:
-        """Switch it, and read it back. Drivers that call the states by words are told the words.
+        """Switch it, and read it back. Drivers with words for the states get the words.
 
         Raises
         ------
         SettingError
-            It is not in that state afterwards.
+            It reads another state afterwards.
 
         """
         if self._methods:

@@ -21,7 +21,7 @@ def part_of(instrument: Any, name: str) -> Any:
     Raises
     ------
     LookupError
-        Names what is there.
+        The message lists the existing names.
 
     """
     part = instrument
@@ -47,19 +47,19 @@ class Parameter:
     described
         Name and address of the instrument, for messages.
     unit
-        Its unit, where it does not know it itself.
+        Unit, if the parameter itself has none.
 
     Raises
     ------
     LookupError
-        There is no such parameter.
+        The parameter does not exist.
 
     """
 
     def __init__(self, instrument: Any, name: str, described: str, unit: str = "") -> None:
         owner, _, self._last = name.rpartition(".")
         self._owner = part_of(instrument, owner) if owner else instrument
-        # A property is not evaluated: the instrument would be asked, and might trigger something.
+        # A property is not evaluated: that would query the instrument, with possible side effects.
         on_class = getattr(type(self._owner), self._last, None)
         self._found = None if isinstance(on_class, property) else part_of(self._owner, self._last)
         self._name = name
@@ -68,14 +68,14 @@ class Parameter:
         self.unit = unit or str(own)
 
     def read(self) -> float:
-        """Its present value.
+        """Present value.
 
         Raises
         ------
         CommunicationError
             The driver could not read it.
         OverloadError, ReadingError
-            It is an over-range marker, or no number.
+            It is an over-range marker, or not a number.
 
         """
         found = self.raw()
@@ -92,7 +92,7 @@ class Parameter:
         return value
 
     def raw(self) -> Any:
-        """Its present value as the driver gives it.
+        """Present value as the driver returns it.
 
         Raises
         ------
@@ -113,7 +113,7 @@ class Parameter:
         Raises
         ------
         SettingError
-            The driver does not take the value.
+            The driver rejects the value.
 
         """
         try:
@@ -129,7 +129,7 @@ class Parameter:
             raise CommunicationError(
                 self._described,
                 f"{self._name} could not be set to {value!r}: {error}.",
-                "Whether it was is unknown: check cable and power, then read it back.",
+                "It may have been set or not: check cable and power, then read it back.",
             ) from error
 
     def set_level(self, value: float) -> None:
@@ -146,7 +146,7 @@ class Parameter:
         Raises
         ------
         SettingError
-            It reads another value.
+            It reads back another value.
 
         """
         self.set(value)
@@ -155,7 +155,7 @@ class Parameter:
             raise SettingError(self._described, f"{self._name} reads {found:g} where {value:g} was set.")
 
     def set_at_least(self, value: float) -> float:
-        """Choose the lowest setting that holds `value`, a range for example; one that fits is not changed.
+        """Choose the lowest setting that includes `value`, such as a range; a suitable one is not changed.
 
         Returns
         -------
@@ -170,16 +170,16 @@ class Parameter:
         fitting = [choice for choice in choices if choice >= value]
         if choices and not fitting:
             raise SettingError(
-                self._described, f"{self._name} has no setting for {value:g}; it has {_listed(choices)}."
+                self._described, f"{self._name} has no setting for {value:g}; allowed are {_listed(choices)}."
             )
         self.set(min(fitting) if fitting else value)
         chosen = self.read()
         if chosen < value:
-            raise SettingError(self._described, f"{self._name} reads {chosen:g}, which does not hold {value:g}.")
+            raise SettingError(self._described, f"{self._name} reads {chosen:g}, which does not include {value:g}.")
         return chosen
 
     def _choices(self) -> list[float]:
-        """Values that the parameter is limited to; none if they are not known."""
+        """Allowed values of the parameter; empty if not known."""
         validator = getattr(self._found, "vals", None)
         if not isinstance(validator, Enum):
             return []

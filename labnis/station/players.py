@@ -1,4 +1,4 @@
-"""What fills a role: the instrument itself, or a small adapter around a part, an input or a parameter of it."""
+"""Objects that fill roles: the instrument itself, or an adapter of a part, an input or a parameter of it."""
 
 import re
 from typing import Any
@@ -57,7 +57,7 @@ class ParameterThermometer:
 
 
 def uses_parameters(spec: RoleSpec) -> bool:
-    """Whether the role is filled through parameters that it names, so that the class need not fill it by itself."""
+    """Whether the role names parameters, so that the class itself need not fill the role."""
     return getattr(spec, "parameter", None) is not None or (isinstance(spec, BiasSpec) and spec.level is not None)
 
 
@@ -73,7 +73,7 @@ def player_of(spec: RoleSpec, instrument: Any, described: str) -> Any:
     Parameters
     ----------
     spec
-        From the station file.
+        Specification in the station file.
     instrument
         Open.
     described
@@ -82,7 +82,7 @@ def player_of(spec: RoleSpec, instrument: Any, described: str) -> Any:
     Raises
     ------
     LookupError
-        Says what the instrument lacks.
+        The message has what the instrument lacks.
 
     """
     auxiliary = re.fullmatch(r"aux([1-4])", str(spec.channel or ""))
@@ -103,7 +103,7 @@ def player_of(spec: RoleSpec, instrument: Any, described: str) -> Any:
 
 
 def lacks(kind: type, missing: list[str], spec: RoleSpec) -> str:
-    """A sentence on what a class lacks to fill a role, and what can be done."""
+    """Sentence on what a class lacks to fill a role, and what to do."""
     hint = {
         "bias": "; or name its parameters (level: …, output: …)",
         "analyzer": "",
@@ -112,12 +112,12 @@ def lacks(kind: type, missing: list[str], spec: RoleSpec) -> str:
     }.get(spec.kind, "; or name its parameter (parameter: …)")
     return (
         f"{spec.instrument} is a {kind.__name__}, which cannot play this role: it lacks {', '.join(missing)}; see "
-        f"drivers/roles.py for what each does{hint}"
+        f"drivers/roles.py for their meaning{hint}"
     )
 
 
 def output_of(spec: SetpointSpec, instrument: Any, described: str, *, stands_in: bool = False) -> Switch | None:
-    """The switch of a set-point's output; None where it names none. One that `stands_in` has methods for it."""
+    """The switch of a set-point's output; None if it names none. A stand-in (`stands_in`) has methods for it."""
     if spec.output is None:
         return None
     if stands_in:

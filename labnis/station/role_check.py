@@ -1,4 +1,4 @@
-"""Whether an instrument, or its class alone, has the methods that a role asks for."""
+"""Check whether an instrument, or its class alone, has the methods that a role requires."""
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator
@@ -10,7 +10,7 @@ NOT_FOUND, UNKNOWN = object(), object()
 
 
 def missing_members(player: Any, protocol: type) -> list[str]:
-    """What `player` lacks of `protocol`, in the order in which the protocol has it.
+    """Members of `protocol` that `player` lacks, in the protocol's order.
 
     No property is evaluated and nothing is called. `isinstance` with a runtime protocol is not used: it evaluates
     properties on some versions of Python and does not see QCoDeS's parameters on others.
@@ -18,15 +18,15 @@ def missing_members(player: Any, protocol: type) -> list[str]:
     Parameters
     ----------
     player
-        An instrument, or its class. A class is given the benefit of the doubt for what its `__init__` may create.
+        An instrument, or its class. For a class, members that its `__init__` may create count as present.
     protocol
         A protocol class: its public methods, properties and annotated attributes are compared, and for methods also
-        which arguments they take.
+        their arguments.
 
     Returns
     -------
     list of str
-        Such as ``level()`` or, where a method of this name lacks arguments, ``prepare(compliance=…)``; empty where
+        Such as ``level()`` or, where a method of this name lacks arguments, ``prepare(compliance=…)``; empty if
         nothing is missing.
 
     """
@@ -48,12 +48,12 @@ def _members(protocol: type) -> Iterator[tuple[str, Any]]:
 
 
 def _member(player: Any, name: str) -> Any:
-    """What `player` has under `name`: NOT_FOUND if nothing, UNKNOWN if that cannot be told from a class."""
+    """Member `name` of `player`: NOT_FOUND if there is none, UNKNOWN if the class does not show it."""
     member = inspect.getattr_static(player, name, NOT_FOUND)
     if member is not NOT_FOUND:
         return member
     if not isinstance(player, type):
-        return getattr(player, name, NOT_FOUND)  # no property: only __getattr__ is left, QCoDeS's way to parameters
+        return getattr(player, name, NOT_FOUND)  # no property; QCoDeS finds parameters by __getattr__
     return UNKNOWN if _may_be_created(player, name) else NOT_FOUND
 
 
@@ -67,20 +67,20 @@ def _may_be_created(kind: type, name: str) -> bool:
 
 
 def _lack(name: str, asked: Any, member: Any) -> str:
-    """How `member` falls short of what is `asked` under `name`; empty if it does not."""
-    if not inspect.isfunction(asked):  # a property or an attribute: whatever there is will do
+    """Difference between `member` and what is `asked` under `name`; empty if there is none."""
+    if not inspect.isfunction(asked):  # a property or an attribute: any value is accepted
         return name if member is NOT_FOUND else ""
     if member is UNKNOWN:
         return ""
     function = member.__func__ if isinstance(member, staticmethod | classmethod) else member
     if not callable(function):
-        return f"{name}()" if member is NOT_FOUND else f"{name}() (there is one that is no method)"
+        return f"{name}()" if member is NOT_FOUND else f"{name}() (its attribute is not a method)"
     bound = not inspect.isfunction(member) and not isinstance(member, classmethod)
     return _lacking_arguments(name, asked, function, bound=bound)
 
 
 def _lacking_arguments(name: str, asked: Callable[..., Any], offered: Callable[..., Any], *, bound: bool) -> str:
-    """The call of `asked` that `offered` does not take; empty if it takes it."""
+    """The call of `asked` that `offered` does not accept; empty if it accepts all."""
     try:
         signature = inspect.signature(offered)
     except (TypeError, ValueError):  # written in C, without a signature

@@ -1,4 +1,4 @@
-"""What station.yaml says of a role: which instrument fills it, and how.
+"""Specification of a role in station.yaml: which instrument fills it, and how.
 
 A role is one line (`lockin: sr830`) or a mapping (`gate: {instrument: smu2, kind: setpoint, parameter: voltage, …}`).
 Roles with a standard name have their kind; any other role names its `kind`, which decides over the keys that it has.
@@ -43,7 +43,7 @@ PROTOCOLS: dict[str, type] = {
     "setpoint": roles.Adjustable,
     "reading": roles.Reading,
 }
-"""Kind of a role → what an instrument must be able to do to fill it."""
+"""Kind of a role → protocol that an instrument must have to fill it."""
 
 STANDARD_KINDS = {
     "bias": "bias",
@@ -58,7 +58,7 @@ STANDARD_KINDS = {
 
 
 class Section(BaseModel):
-    """A part of the station file: no unknown keys, no conversions between types, nothing that is not finite."""
+    """A part of the station file: no unknown keys, no conversions between types, finite numbers only."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, hide_input_in_errors=True)
 
@@ -71,7 +71,7 @@ class RoleSpec(Section):
     instrument
         Name of the instrument under `instruments:`.
     kind
-        What the instrument is used as.
+        Kind of the role.
     channel
         Part of the instrument: a submodule by its name, the input of a thermometer by its number, or an auxiliary input
         of a lock-in (`aux1` to `aux4`).
@@ -91,7 +91,7 @@ class MeterSpec(RoleSpec):
     amplifier
         The amplifier under `wiring.amplifiers` whose output it reads.
     parameter
-        Parameter or property that gives the reading, for an instrument that is no meter by its methods.
+        Parameter or property that gives the reading, for an instrument without the methods of a meter.
 
     """
 
@@ -107,7 +107,7 @@ class ReadingSpec(RoleSpec):
     parameter
         QCoDeS parameter or Python property; `smua.volt` for one of a submodule.
     unit
-        Its unit, where the parameter does not know it.
+        Unit, if the parameter itself has none.
 
     """
 
@@ -125,11 +125,11 @@ class SetpointSpec(ReadingSpec):
     rate
         Largest rate of a ramp (units per s).
     step
-        Largest single step; by default what the rate allows in 0.2 s.
+        Largest single step; by default the change in 0.2 s at the full rate.
     tolerance
-        Of the read-back value; 1e-3 of the largest allowed value by default.
+        Tolerance of the read-back value; by default 1e-3 of the largest allowed value.
     at_end
-        What a run leaves: `zero` ramps to 0, `off` then also switches `output` off, `stay` leaves it where it is.
+        End of a run: `zero` ramps to 0, `off` then also switches `output` off, `stay` does not move it.
     output, switch
         Parameter or property that says whether the output is on; the methods [on, off] that switch it, where the
         parameter cannot be set.
@@ -176,7 +176,7 @@ class SetpointSpec(ReadingSpec):
 
 
 class BiasSpec(RoleSpec):
-    """The bias source. A class that is none by its methods is used through its parameters or properties.
+    """The bias source. A class without the methods of the role is used through its parameters or properties.
 
     Attributes
     ----------
@@ -236,7 +236,7 @@ SPECS: dict[str, type[RoleSpec]] = {
 
 
 def spec_input(role: str, value: Any) -> dict[str, Any] | str:
-    """What the file says of a role as the input of its specification; a sentence on what is wrong with it."""
+    """Input of the specification of a role, from its value in the file; or a sentence on its error."""
     given = {"instrument": value} if isinstance(value, str) else value
     if not isinstance(given, dict):
         return f"found {value!r}; the name of an instrument is needed, or a mapping with instrument: NAME"

@@ -11,7 +11,7 @@ __all__ = ["Device", "Interlock", "Island", "LabnisSection", "Limits", "TwinSect
 
 
 class Limits(Section):
-    """What protects the device and the fridge. Biases are those behind the divider.
+    """Limits that protect the device and the fridge. Biases are those behind the divider.
 
     Attributes
     ----------
@@ -26,11 +26,11 @@ class Limits(Section):
     fridge_pause, fridge_abort
         Temperatures (K) above which a run waits at zero bias, and above which it ends.
     fridge_stale
-        Time (s) after which a thermometer whose reading has not changed in its last digit counts as dead.
+        Time (s) after which a thermometer whose reading has not changed in its last digit counts as stale.
     resume_after_pause
-        Whether a run that waits goes on by itself when its interlocks are satisfied again; otherwise it ends.
+        Whether a paused run continues when its interlocks are satisfied again; otherwise it ends.
     on_compliance
-        What happens when the source hits its current limit: "stop" ends the run, "continue" marks the row.
+        Action when the source hits its current limit: "stop" ends the run, "continue" flags the row.
 
     """
 
@@ -62,12 +62,12 @@ class Limits(Section):
 
 
 class Interlock(Section):
-    """A condition that a run needs: `watch` must stay below `above` or above `below`.
+    """A condition of a run: `watch` must stay below `above` or above `below`.
 
     Attributes
     ----------
     watch
-        What is read, `ROLE.QUANTITY`: `bias.current`, `bias.device_voltage`, `fridge.temperature`, `lockin.magnitude`,
+        Reading, as `ROLE.QUANTITY`: `bias.current`, `bias.device_voltage`, `fridge.temperature`, `lockin.magnitude`,
         or `ROLE.value` of any role that reads one number.
     above, below
         The interlock is violated above, or below, this value (SI); exactly one of the two is given.
@@ -89,12 +89,12 @@ class Interlock(Section):
 
     @property
     def role(self) -> str:
-        """The role that is read."""
+        """The role."""
         return self.watch.partition(".")[0]
 
     @property
     def quantity(self) -> str:
-        """What of the role is read."""
+        """The quantity of the role."""
         return self.watch.partition(".")[2]
 
     def trips(self, value: float) -> bool:
@@ -114,11 +114,11 @@ class Island(Section):
     Attributes
     ----------
     volume
-        In m³.
+        Volume (m³).
     electron_phonon
         Coupling Σ of electrons and phonons (W m⁻³ K⁻⁵): 2e9 for copper.
     kapitza
-        Coupling of the island's phonons to the bath (W/K⁴); by default they are at its temperature.
+        Coupling of the island's phonons to the bath (W/K⁴); by default the phonons are at the bath's temperature.
 
     """
 
@@ -139,7 +139,7 @@ class Device(Section):
     resonator
         How the resonator is measured.
     island
-        Its normal-metal island, where it is known.
+        Its normal-metal island, if known.
 
     """
 
@@ -163,7 +163,7 @@ class TwinSection(Section):
 
 
 class LabnisSection(Section):
-    """The `labnis:` part of the file, as written; `roles` are checked one by one."""
+    """The `labnis:` section of the file, as written; `roles` are checked one by one."""
 
     roles: dict[str, Any]
     wiring: Wiring

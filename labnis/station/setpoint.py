@@ -12,10 +12,10 @@ from labnis.station.role_spec import SetpointSpec
 __all__ = ["RampedSetpoint"]
 
 WINDOW = 1.0
-"""Time (s) over which the mean rate of a set-point does not exceed its limit, where it names no step."""
+"""Time (s) over which the mean rate of a set-point does not exceed its limit, by default."""
 
 PATIENCE, POLL = 10.0, 0.2
-"""How long (s) beyond the time of its ramp an instrument may need to arrive, and the time between two questions."""
+"""Time (s) beyond that of its ramp that an instrument may need to arrive, and the time between two queries."""
 
 
 class RampedSetpoint:
@@ -24,7 +24,7 @@ class RampedSetpoint:
     Parameters
     ----------
     target
-        Where the value is written and read back.
+        Parameter that is written and read back.
     spec
         Limits, rate and end, from the station file.
     clock
@@ -87,7 +87,7 @@ class RampedSetpoint:
         Raises
         ------
         RequestError
-            Beyond the limits; nothing was sent.
+            `value` is beyond the limits; nothing was sent.
         InstrumentError
             The instrument failed or does not hold the value.
 
@@ -111,7 +111,7 @@ class RampedSetpoint:
         Returns
         -------
         str
-            What was found and done, in one sentence.
+            Level found and action, in one sentence.
 
         Raises
         ------

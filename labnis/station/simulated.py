@@ -1,4 +1,4 @@
-"""The station's instruments in the words of the simulated fridge."""
+"""The station's instruments as descriptions for the simulated fridge."""
 
 from labnis.station.config import StationConfig
 from labnis.station.connecting import instrument_class
@@ -9,7 +9,7 @@ __all__ = ["simulated_instruments"]
 
 
 def simulated_instruments(config: StationConfig) -> dict[str, SimulatedInstrument]:
-    """Instrument → its class with those that it is derived from, and its roles; of every instrument that has a role.
+    """Instrument → names of its class and base classes, and its roles; for every instrument that has a role.
 
     Raises
     ------

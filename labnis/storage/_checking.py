@@ -51,7 +51,7 @@ _SLICE_BYTES = 16 << 20
 # Attributes that a recovery changes; it may be killed before it removes the journal.
 _CHANGED_BY_RECOVERY = ("status", "reason")
 
-# What h5py, h5netcdf and the parsing of attributes raise on a damaged file.
+# Exceptions of h5py, h5netcdf and the parsing of attributes on a damaged file.
 DAMAGE = (OSError, KeyError, ValueError, RuntimeError, TypeError, IndexError, AttributeError, MemoryError)
 
 
@@ -99,7 +99,7 @@ def check(path: Path, *, patience: int = 2) -> IntegrityReport:
     source = str(Path(__file__).resolve().parents[2])
     search = os.pathsep.join(filter(None, (source, os.environ.get("PYTHONPATH"))))
     try:
-        child = subprocess.run(  # noqa: S603  # this very Python, no shell
+        child = subprocess.run(  # noqa: S603  # this Python, no shell
             [sys.executable, "-m", "labnis.storage._checking", str(path.resolve()), str(seconds)],
             capture_output=True,
             text=True,
@@ -147,7 +147,7 @@ def examine(path: Path) -> IntegrityReport:
 
 
 def _leniently(reader: JournalReader) -> Iterator[Record]:
-    """Records of the journal up to the first that cannot be decoded, which says nothing about the HDF5 file."""
+    """Records of the journal up to the first that cannot be decoded, which is no damage of the HDF5 file."""
     with contextlib.suppress(ValueError, KeyError, TypeError):
         yield from decoded(reader)
 
@@ -191,7 +191,7 @@ class _JournalContent:
         Raises
         ------
         _DamagedError
-            The file, which has `rows` rows, has something else in its place.
+            The file, which has `rows` rows, differs from it.
 
         """
         match record:
@@ -218,7 +218,7 @@ class _JournalContent:
         Raises
         ------
         _DamagedError
-            They differ in what never changes.
+            They differ in constant attributes.
 
         """
         for key in self.first_attributes.keys() - self.changed_attributes.keys() - set(_CHANGED_BY_RECOVERY):
@@ -254,7 +254,7 @@ def _bits(values: NDArray[Any]) -> NDArray[Any]:
 
 
 def main() -> None:
-    """Examine the file and keep within the seconds given on the command line."""
+    """Check the file within the seconds given on the command line."""
     with contextlib.suppress(ImportError, ValueError, OSError):
         import resource  # noqa: PLC0415  # not on Windows
 
@@ -262,7 +262,7 @@ def main() -> None:
         resource.setrlimit(resource.RLIMIT_CPU, (int(sys.argv[2]), int(sys.argv[2]) + 1))
     sys.stdout.write(json.dumps(asdict(examine(Path(sys.argv[1])))))
     sys.stdout.flush()
-    # Without the clean-up of a library that has read a damaged file.
+    # Skip the clean-up of a library that has read a damaged file.
     os._exit(0)
 
 

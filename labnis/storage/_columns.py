@@ -1,4 +1,4 @@
-"""What a run records: its columns, the grid they are measured on, and whether a row fits them. No files here."""
+"""Layout of a run: its columns, its grid, and the check of a row. No files here."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -70,7 +70,7 @@ class Column:
 
     @property
     def missing(self) -> complex:
-        """Stands for a value that was not measured: NaN, and -1 in columns of integers."""
+        """Value of a reading that was not measured: NaN, and -1 in columns of integers."""
         return -1 if self.dtype is int else complex(math.nan, math.nan) if self.dtype is complex else math.nan
 
 
@@ -106,7 +106,7 @@ _POINT = Column(POINT, "1", "Point", dtype=int)
 
 
 class RunLayout:
-    """The columns of a run and how they belong together.
+    """The columns of a run and their relations.
 
     Parameters
     ----------
@@ -118,7 +118,7 @@ class RunLayout:
     setpoints
         Further columns of set-points, which are not on the grid.
     signal
-        Column that a plot shows first; the first one that is no set-point by default.
+        Column that a plot shows first; by default the first one that is not a set-point.
     axes
         Axes of trace columns whose values are known; others follow by `with_axis`.
     dimension
@@ -138,7 +138,7 @@ class RunLayout:
     Raises
     ------
     LayoutError
-        Names collide, or grid, set-points or signal are not what they have to be.
+        Names collide, or grid, set-points or signal are not valid.
 
     """
 
@@ -173,16 +173,16 @@ class RunLayout:
         roles = {"row dimension": [self.dimension], "set-point": self.setpoints, "signal": [self.signal]}
         for role, name in ((role, name) for role, used in roles.items() for name in used):
             if name not in names:
-                raise LayoutError(f"{role} is {name!r}, which is no column; the columns are {', '.join(names)}")
+                raise LayoutError(f"{role} is {name!r}, which is not a column; the columns are {', '.join(names)}")
             column = self.column(name)
             if role != "signal" and (column.axes or column.dtype is complex):
-                raise LayoutError(f"{role} {name!r} has to be a real column with one number per row")
+                raise LayoutError(f"{role} {name!r} must be a real column with one number per row")
 
     def _planned(self, name: str, values: ArrayLike) -> NDArray[Any]:
         column = self.column(name)
         planned = _line(f"grid of {name!r}", values, column.stored, _KINDS[column.dtype])
         if not np.isfinite(planned).all():
-            raise LayoutError(f"grid of {name!r}: planned values have to be finite")
+            raise LayoutError(f"grid of {name!r}: planned values must be finite")
         return planned
 
     def _claim(self, axis: Axis) -> None:
@@ -282,7 +282,7 @@ def layout_from_plain(plain: Mapping[str, Any], axes: Iterable[Axis] = ()) -> Ru
     Raises
     ------
     KeyError, TypeError, LayoutError
-        It is none of its results.
+        `plain` is not a layout.
 
     """
     types = {dtype.__name__: dtype for dtype in _STORED}

@@ -63,7 +63,7 @@ def _on_all_points(values: NDArray[Any], points: NDArray[Any], total: int, missi
 
 @lru_cache(maxsize=8)
 def _coordinates(layout: RunLayout) -> xarray.Coordinates:
-    """Coordinates of grid and axes, made once for each layout, as making their indexes takes longer than all else."""
+    """Coordinates of grid and axes, made once for each layout, because making their indexes takes most of the time."""
     described = {name: (name, values, _described(layout.column(name))) for name, values in layout.grid.items()}
     described |= {name: (name, np.asarray(axis.values), _described(axis)) for name, axis in layout.axes.items()}
     return xarray.Dataset(coords=described).coords

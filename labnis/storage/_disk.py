@@ -2,8 +2,8 @@
 
 HDF5 writes its tables in many small pieces. A kill, a full disk or a reader between two of them finds a broken file,
 and a failed write inside HDF5 may crash the interpreter at exit. Therefore HDF5 gets a file object that keeps its
-writes in memory. When HDF5 has made all of them, they are written: first what lies behind the old end of the file,
-which nothing refers to yet, then the few pieces in front of it. A full disk is then a plain OSError and the file is
+writes in memory. When HDF5 has made all of them, they are written: first the bytes behind the old end of the file,
+to which nothing refers yet, then the few pieces in front of it. A full disk is then a plain OSError and the file is
 unchanged. HDF5's file locks are not used, so no reader can stop a writer.
 
 The primitive operations are functions of this module, so that tests can record them and simulate a failing disk.
@@ -113,7 +113,7 @@ def making_path(path: Path) -> Path:
 
 
 class _StagedFile(io.RawIOBase):
-    """An open file plus writes that are kept in memory."""
+    """An open file plus writes that are held in memory."""
 
     def __init__(self, file: io.FileIO) -> None:
         self._file = file
@@ -170,8 +170,8 @@ class _StagedFile(io.RawIOBase):
         Raises
         ------
         OSError
-            Disk full or gone. New pieces are removed again, so that the file is as before unless the disk failed
-            while old pieces were being replaced, which takes no new space.
+            The disk is full or not available. New pieces are removed again, so that the file is as before, unless the
+            disk failed while old pieces were being replaced, which takes no new space.
 
         """
         end = self._old_size
@@ -183,7 +183,7 @@ class _StagedFile(io.RawIOBase):
         except OSError:
             cut(self._file, end)
             raise
-        # The superblock, at 0, says where the file ends: first, so that nothing ever points beyond its end.
+        # The superblock, at 0, contains the end of the file. It is written first, so that nothing points beyond that.
         for offset, data in sorted(self._writes, key=lambda write: write[0] != 0):
             put(self._file, offset, data[: max(0, end - offset)])
         sync(self._file)

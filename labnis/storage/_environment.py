@@ -14,7 +14,7 @@ __all__ = ["Environment", "collect_environment"]
 
 @dataclass(frozen=True)
 class Environment:
-    """The software a run was taken with.
+    """The software of a run.
 
     Attributes
     ----------
@@ -67,7 +67,7 @@ def collect_environment(file: Path | None = None) -> Environment:
     Parameters
     ----------
     file
-        A file of the checkout asked about; labnis's own `__init__.py` by default.
+        A file of the checkout; by default labnis's own `__init__.py`.
 
     """
     commit, dirty, note = _git_state((file or Path(__file__).parents[1] / "__init__.py").resolve())

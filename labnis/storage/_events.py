@@ -30,7 +30,7 @@ class Event:
     kind
         One word: interlock, fault, resumed, clock-step, warning, …
     message
-        What happened, in a sentence.
+        Description in a sentence.
     details
         Values that belong to it, by name.
 

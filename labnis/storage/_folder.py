@@ -69,7 +69,7 @@ def run_id_of(path: Path) -> str:
 
 
 def run_files(data_root: Path) -> list[Path]:
-    """Paths of all runs below `data_root`, also of those that have only a journal left.
+    """Paths of all runs below `data_root`, including those of which only a journal exists.
 
     Raises
     ------
@@ -84,7 +84,7 @@ def run_files(data_root: Path) -> list[Path]:
 
 
 def check_data_root(path: Path) -> Path:
-    """Make sure that runs can be written to `path`, creating it if needed; return it resolved.
+    """Check that runs can be written to `path`, creating it if needed; return it resolved.
 
     Raises
     ------
@@ -125,14 +125,14 @@ def estimate_bytes(columns: Iterable[Column], lengths: Mapping[str, int], rows: 
 
 
 def check_free_space(path: Path, needed: int) -> None:
-    """Make sure that the disk of `path`, which need not exist yet, has room for `needed` bytes.
+    """Check that the disk of `path`, which need not exist yet, has room for `needed` bytes.
 
     Raises
     ------
     DiskSpaceError
-        It has not; names needed and free space.
+        It has no room; the message has needed and free space.
     DataRootError
-        The free space cannot be found out.
+        The free space cannot be determined.
 
     """
     try:
@@ -154,7 +154,7 @@ def network_filesystem(path: Path) -> str:
         return "network share" if str(place).startswith("\\\\") else ""
     # Of several mounts of the same folder the last hides the others.
     kind = max(enumerate(mounts), key=lambda m: (len(Path(m[1].mountpoint).parts), m[0]))[1]
-    if "remote" in kind.opts.split(","):  # how Windows marks a mapped drive
+    if "remote" in kind.opts.split(","):  # Windows marks a mapped drive like this
         return kind.fstype or "network share"
     return kind.fstype if kind.fstype.lower() in _NETWORK else ""
 

@@ -63,7 +63,7 @@ def create_run(file: Any, layout: RunLayout, attributes: Mapping[str, Any]) -> N
     if layout.setpoints and not any(" " in name for name in layout.setpoints):
         for group in (file, data):
             group.attrs["coordinates"] = " ".join(layout.setpoints)  # the separator of the CF conventions
-    # The whole layout, also of columns that still wait for an axis: it is needed to read and to resume the run.
+    # The whole layout, including columns whose axis is not known yet: it is needed to read and to resume the run.
     plain = layout_to_plain(layout)
     data.attrs["schema"] = json_text("schema", plain | ({"grid": list(layout.grid)} if "grid" in plain else {}))
     for name, values in layout.grid.items():
@@ -80,7 +80,7 @@ def read_layout(file: Any) -> RunLayout:
     Raises
     ------
     KeyError
-        The file is of version 1, which did not keep its layout.
+        The file is of version 1, which has no layout.
 
     """
     data = file["data"]
@@ -97,7 +97,7 @@ def read_described(dataset: Any) -> tuple[str, str]:
 
 
 def create_axis(file: Any, layout: RunLayout, axis: Axis) -> None:
-    """Store the values of an axis and create the columns of `layout` that waited only for it."""
+    """Store the values of an axis and create the columns of `layout` whose axes are complete now."""
     _create_scale(file["data"], axis, axis.values)
     _create_ready_columns(file, layout)
 

@@ -1,7 +1,7 @@
-"""The computer that writes a run: which process it is, whether it still runs, and what else may harm the run.
+"""The computer that writes a run: its process, whether that still runs, and other risks for the run.
 
-A process is identified by machine, boot, process number and start time: numbers are used again, start times are not.
-About processes of another machine, or of a container with its own process numbers, nothing can be found out.
+A process is identified by machine, boot, process number and start time: numbers are reused, start times are not.
+The state of processes of another machine, or of a container with its own process numbers, is not known.
 """
 
 import os
@@ -52,7 +52,7 @@ class Writer:
 
     @property
     def is_dead(self) -> bool:
-        """Whether it has certainly ended; False where that cannot be known."""
+        """Whether it has certainly ended; False if that is not known."""
         if self.host != _host():
             return False
         boot, _, numbers = self.boot.partition(" ")
@@ -115,7 +115,7 @@ def writer_of(attributes: Mapping[str, Any]) -> Writer | None:
 
 @dataclass(frozen=True)
 class Notice:
-    """Something that becomes an event of the run; one of the kind "warning" is also shown."""
+    """A future event of the run; the kind "warning" is also shown."""
 
     kind: str
     message: str
@@ -123,7 +123,7 @@ class Notice:
 
 
 class HostMonitor:
-    """Watches what may harm the run at `path`: a network folder, a step of the wall clock, the loss of the journal."""
+    """Detects risks for the run at `path`: a network folder, a step of the wall clock, the loss of the journal."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -37,7 +37,7 @@ LAST_BYTES = 1 << 18
 
 
 def journal_path(run: Path) -> Path:
-    """Path of the journal of the run at `run`: beside it, with a name that a search for HDF5 files does not find."""
+    """Path of the journal of the run at `run`: beside it, with a name that does not end like an HDF5 file."""
     return run.with_name(f"{run.name}.journal")
 
 

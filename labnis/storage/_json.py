@@ -16,7 +16,7 @@ __all__ = ["canonical_text", "json_text", "parsed_json"]
 
 
 def _jsonable(value: Any) -> Any:
-    """Convert what `json` does not know itself."""
+    """Convert values of types that `json` does not support."""
     form: Any
     match value:
         case np.generic() | np.ndarray():
@@ -39,12 +39,12 @@ def _jsonable(value: Any) -> Any:
 
 
 def json_text(key: str, value: Any) -> str:
-    """JSON of `value` in ASCII, which HDF5 can hold whatever the texts in it are.
+    """JSON of `value` in ASCII, which HDF5 can store for any text in it.
 
     Raises
     ------
     LayoutError
-        Naming `key` and the value that cannot be stored.
+        The message names `key` and the value that cannot be stored.
 
     """
     try:

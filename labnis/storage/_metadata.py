@@ -1,4 +1,4 @@
-"""What a run knows about itself: its form as attributes of the file's root, and when two of them are one run."""
+"""Metadata of a run: attributes of the file's root, and the comparison of two runs."""
 
 import hashlib
 import json
@@ -35,7 +35,7 @@ _TRUTHS = ("simulated", "git_dirty")
 _TIMES = ("start", "end")
 _OPTIONAL = ("end", "duration", "git_dirty", "seed", "truth_text", "configuration_hash")
 
-# Keys of the station file's `labnis` section that change nothing at the device: folders and the twin.
+# Keys of the station file's `labnis` section without effect on the device: folders and the twin.
 _IRRELEVANT = ("data", "ledger", "twin", "visalib")
 
 
@@ -46,7 +46,7 @@ def new_run_id() -> str:
 
 @dataclass(frozen=True)
 class RunMetadata:
-    """What is known of a run when it starts.
+    """Metadata that are known when a run starts.
 
     Attributes
     ----------
@@ -64,9 +64,9 @@ class RunMetadata:
     station_snapshot, station_text
         State of the instruments, and the text of the station file.
     cooldown
-        Name of the cooldown, as the user wrote it; empty if there is none.
+        Name of the cooldown, as given by the user; empty if there is none.
     calibrations
-        Those that this run used.
+        Calibrations that this run used.
     seed, truth_text
         Seed and truth file of the twin; None for a real fridge.
     instruments
@@ -74,7 +74,7 @@ class RunMetadata:
     procedure_class
         Dotted path of the procedure's class, by which a run is resumed; may be empty.
     tags, note
-        Words to search for, and a comment, as the user wrote them.
+        Words to search for, and a comment, as given by the user.
     setpoints
         Names of the columns of commanded set-points; `RunWriter` adds those of its grid.
     analyses
@@ -185,7 +185,7 @@ def from_attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:
 def configuration_hash(
     procedure: str, parameters: Mapping[str, Any], wiring: Mapping[str, Any], station_text: str
 ) -> str:
-    """SHA-256 of what a run does at the device: procedure, parameters, wiring, station file.
+    """SHA-256 of everything that affects the device: procedure, parameters, wiring, station file.
 
     Comments, order and layout of the station file do not count, nor its folders of data, ledger and twin.
     """

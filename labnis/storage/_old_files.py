@@ -20,7 +20,7 @@ def layout_of_version_1(data: Any) -> RunLayout:
     names = [str(name) for name in np.atleast_1d(data.attrs["columns"])]
     dimension = next(name for name in names if name in data and data[name].is_scale)
     for name in names:
-        if name not in data:  # it still waited for an axis
+        if name not in data:  # its axis was not known yet
             continue
         dtype: Dtype = complex if data[name].dtype.kind == "c" else float
         scales = [dim[0].name.rpartition("/")[2] for dim in list(data[name].dims)[1:]]

@@ -34,7 +34,7 @@ __all__ = ["RunSummary", "find_run", "list_runs", "open_rows", "open_run", "read
 
 T = TypeVar("T")
 
-# Attributes of the root that say how to read the file, not what was measured.
+# Attributes of the root that describe the file, not the measurement.
 _OF_FORMAT = ("NX_class", "default", "creator", "coordinates")
 
 
@@ -47,9 +47,9 @@ class RunSummary:
     status
         running, done, aborted, failed, "interrupted" (its process died and left it running), or "unreadable".
     reason
-        Why it ended like that, or why it cannot be read.
+        Reason of the status.
     tags, note
-        Of the user.
+        Given by the user.
 
     """
 
@@ -67,12 +67,12 @@ class RunSummary:
 
 
 def _read(path: Path | str, load: Callable[[Any], T]) -> T:
-    """`load` of the open file; a file that its writer is just changing is read again.
+    """`load` of the open file; a file that changes at this moment is read again.
 
     Raises
     ------
     RunFileError
-        Naming the file.
+        The message names the file.
 
     """
     path = Path(path)
@@ -247,13 +247,13 @@ def find_run(data_root: Path, text: str) -> Path:
         for path in (Path(text), data_root / text):
             if path.is_file():
                 return path
-        raise RunNotFoundError(f"{text}: there is no such file, nor below {data_root}")
+        raise RunNotFoundError(f"{text}: no such file, neither here nor below {data_root}")
     files = run_files(data_root)
     exact = [path for path in files if run_id_of(path) == text]
     found = exact or [path for path in files if text and run_id_of(path).startswith(text)]
     if len(found) == 1:
         return found[0]
     problem = f"{len(found)} runs have an id beginning with {text!r}" if found else f"no run has the id {text!r}"
-    # Without a match, the newest runs are the most likely ones.
+    # Without a match the newest runs are listed.
     candidates = "".join(f"\n  {run_id_of(path)}  {path}" for path in (found or files[-5:]))
     raise RunNotFoundError(f"{problem} in {data_root}; candidates:{candidates or ' none'}")

@@ -41,7 +41,7 @@ class Record(Protocol):
         """Its bytes in the journal."""
 
     def apply(self, file: Any) -> None:
-        """Make the change in the open HDF5 file."""
+        """Apply the change to the open HDF5 file."""
 
 
 @dataclass(frozen=True)

@@ -42,22 +42,22 @@ _OF_LAYOUT = ("NX_class", "default", "creator", "coordinates")
 
 @dataclass(frozen=True)
 class RecoveryReport:
-    """What `recover` found and did.
+    """Report of `recover`.
 
     Attributes
     ----------
     path
-        The run's file, whole now.
+        The run's file.
     problem
-        What was wrong; empty if the file was healthy, and then nothing was changed.
+        Problem of the file; empty if it was intact, and then nothing was changed.
     done
-        What was done about it, one sentence each.
+        Actions, one sentence each.
     rows, status, reason
         State of the run now.
     damaged
-        Where the damaged original is kept; None if it was not damaged.
+        Path of the damaged original; None if it was not damaged.
     lost
-        What could not be recovered, as far as that can be known; empty if nothing.
+        Data that could not be recovered, as far as known; empty if none.
 
     """
 
@@ -77,7 +77,7 @@ class RecoveryReport:
 
     def __str__(self) -> str:
         if self.healthy:
-            return f"{self.path}: healthy, {self.rows} rows, status {self.status}; nothing was changed."
+            return f"{self.path}: intact, {self.rows} rows, status {self.status}; nothing was changed."
         lost = f" Lost: {self.lost}." if self.lost else ""
         return f"{self.path}: {self.problem}. {' '.join(self.done)} Now {self.rows} rows, status {self.status}.{lost}"
 
@@ -85,7 +85,7 @@ class RecoveryReport:
 def recover(path: Path | str, *, writer_is_gone: bool = False) -> RecoveryReport:
     """Repair the run at `path`: complete it from its journal, and set its status to "failed" if its process died.
 
-    A healthy file is not changed. A file that may be damaged is made anew from the journal; one that is damaged is
+    An intact file is not changed. A file that may be damaged is made anew from the journal; one that is damaged is
     kept beside the new one as `<name>.damaged`. Ends within 10 s, plus the time for reading and writing more than a
     gigabyte.
 
@@ -94,14 +94,14 @@ def recover(path: Path | str, *, writer_is_gone: bool = False) -> RecoveryReport
     path
         The run's file; it may be missing if its journal is there.
     writer_is_gone
-        The caller knows that no process writes the run, even where this computer cannot know it.
+        No process writes the run, even if this computer cannot check it.
 
     Raises
     ------
     RunInUseError
         A process writes the run, or one on another computer may.
     RunFileError
-        There is no such run; or it is damaged and has no journal, and was left as it is; or the disk fails.
+        There is no such run; or it is damaged and has no journal, and was not changed; or the disk fails.
 
     """
     path = Path(path).resolve()
@@ -124,11 +124,11 @@ def recover(path: Path | str, *, writer_is_gone: bool = False) -> RecoveryReport
             done.append("The file is whole and has more than the journal, which was put aside.")
             now = _closed(path, state.last, done)
         elif whole and found is not None and not found.file_lacks and state.attributes["status"] != "running":
-            problem = "its journal was left behind"
+            problem = "its journal was not removed"
             now = _closed(path, state.last, done)
         else:
             problem = _problem(found)
-            # Also where the file can be read: after a power cut, writing to it may fail all the same.
+            # Also if the file can be read: after a power cut, writing to it may still fail.
             damaged, now = _rebuild(path, state.last, done, keep=not whole)
         _retire(journal, keep=bool(state.damage))
     except OSError as error:
@@ -145,14 +145,14 @@ def _problem(found: IntegrityReport | None) -> str:
 
 
 def _without_journal(path: Path, journal_problem: str | None, *, writer_is_gone: bool) -> RecoveryReport:
-    """Recover a run whose journal is useless; or has none: it was closed, or is of version 1."""
-    what = "there is no journal beside it" if journal_problem is None else f"its journal is useless: {journal_problem}"
+    """Recover a run whose journal is not readable or missing, because it was closed or is of version 1."""
+    what = "it has no journal" if journal_problem is None else f"its journal is not readable: {journal_problem}"
     if not path.is_file():
         raise RunFileError(f"{path}: there is no such file, and {what}")
     found = check(path, patience=3 if journal_problem is None else 2)
     if found.problem:
         raise RunFileError(
-            f"{path}: damaged ({found.problem}), and it cannot be rebuilt: {what}. Everything was left as it is. Look "
+            f"{path}: damaged ({found.problem}), and it cannot be rebuilt: {what}. Nothing was changed. Look "
             "for a backup; `h5dump` may still show parts of it."
         )
     with h5py.File(path, "r") as file:
@@ -164,7 +164,7 @@ def _without_journal(path: Path, journal_problem: str | None, *, writer_is_gone:
         problem, done = "the run was not closed", []
     else:
         problem = f"its journal is damaged ({journal_problem})"
-        done = ["The file is whole; the useless journal was put aside."]
+        done = ["The file is whole; the unreadable journal was put aside."]
     now = _closed(path, path.stat().st_mtime, done)
     if journal_problem is not None:
         _retire(journal_path(path), keep=True)
@@ -176,7 +176,7 @@ def _check_gone(path: Path, attributes: dict[str, object], *, writer_is_gone: bo
     if writer_is_gone or writer is None or writer.is_dead:
         return
     raise RunInUseError(
-        f"{path}: {writer} is writing this run, or may be: it runs, or cannot be seen from here. Nothing was changed. "
+        f"{path}: {writer} is writing this run, or may be: its state is not known here. Nothing was changed. "
         "Wait for it, or recover the run on the computer that wrote it."
     )
 
@@ -220,11 +220,11 @@ def _closed(path: Path, last: float, done: list[str]) -> tuple[int, str, str]:
     if attributes["status"] != "running":
         return rows, attributes["status"], attributes["reason"]
     end = datetime.fromtimestamp(last or time.time(), attributes["start"].tzinfo)
-    reason = f"{DIED}: last sign of life at {end.isoformat(timespec='seconds')}"
+    reason = f"{DIED}: last write at {end.isoformat(timespec='seconds')}"
     with changed_file(path) as file:
-        # The duration is not known: only the dead process had the monotonic clock.
+        # The duration is not known: the monotonic clock was that of the dead process.
         AttributesRecord(ending("failed", reason, "", end, None)).apply(file)
-    done.append('The process died while the run was going on: its status is "failed" now.')
+    done.append('The process died during the run; its status is "failed" now.')
     return rows, "failed", reason
 
 
@@ -253,7 +253,7 @@ def resumable(path: Path) -> tuple[dict[str, Any], RunLayout, Iterator[Record]]:
     RunInUseError
         A process is still writing it.
     RunFileError
-        It is done already, or it cannot be read.
+        It is complete, or it cannot be read.
 
     """
     recover(path)
@@ -261,7 +261,7 @@ def resumable(path: Path) -> tuple[dict[str, Any], RunLayout, Iterator[Record]]:
         with h5py.File(path, "r") as file:
             known = from_attributes(file.attrs) | {"rows": int(file["data"].attrs["rows"])}
             if known["status"] == "done":
-                raise RunFileError(f"{path}: the run is done; there is nothing to resume. Start a new one.")
+                raise RunFileError(f"{path}: the run is complete and cannot be resumed. Start a new one.")
             if known["schema_version"] != SCHEMA_VERSION:
                 raise RunFileError(f"{path}: written by an earlier version of labnis, whose runs cannot be resumed")
             return known, read_layout(file), _records(path)

@@ -1,4 +1,4 @@
-"""A run in its two forms: the journal, which is authoritative, and the HDF5 file for readers, which follows it."""
+"""A run in its two forms: the journal, which is authoritative, and the HDF5 file for readers."""
 
 import contextlib
 import errno
@@ -114,7 +114,7 @@ class RunFile:
         Raises
         ------
         RunFileError
-            They could not be written anywhere. They are not kept.
+            They could not be written anywhere and are lost.
 
         """
         if not records:
@@ -147,7 +147,8 @@ class RunFile:
                 self._apply_pending()
         except RunFileError as error:
             kept = (
-                f"All rows are kept in {self._journal.path}: once the cause is gone, run `labnis recover {self.path}`."
+                f"All rows are kept in {self._journal.path}: when it can be written again, run "
+                f"`labnis recover {self.path}`."
             )
             if self._rescue is not None:
                 kept = f"All rows are kept in the rescue copy {self._journal.path}."
@@ -196,7 +197,7 @@ class RunFile:
             raise _disk.failed(what, error) from cause
 
     def _rescued(self) -> str:
-        """Build an HDF5 file of the whole run in the rescue folder; a sentence saying where."""
+        """Build an HDF5 file of the whole run in the rescue folder; return a sentence with its path."""
         try:
             copy = (self._rescue or self._new_rescue_folder()) / self.path.name
             copy.unlink(missing_ok=True)

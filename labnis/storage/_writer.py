@@ -61,7 +61,7 @@ class RunWriter:
         Set-point column → its planned values, from the outermost to the innermost loop; without one, a row's point is
         its number. `metadata.setpoints` names further columns of set-points.
     signal
-        Name of the column that a plot shows first; the first one that is no set-point by default.
+        Name of the column that a plot shows first; by default the first one that is not a set-point.
     axes
         Axes already known; others follow by `add_axis`.
     flush_interval
@@ -196,14 +196,14 @@ class RunWriter:
         self._write([AxisRecord(self.layout, axis)])
 
     def append(self, row: Row) -> None:
-        """Take one row; it is on the disk within the flush interval and the time of one write.
+        """Append one row; it is on the disk within the flush interval and the time of one write.
 
         Parameters
         ----------
         row
             A value for every column: a number, or an array of the shape of the column's axes. NaN is a value. `point`
-            is the row's position on the grid in C order, as rows come in the order in which they are measured; without
-            a grid it may be left out and is the row's number. Arrays are copied.
+            is the row's position on the grid in C order, because rows come in the order of measurement; without
+            a grid it may be omitted and is the row's number. Arrays are copied.
 
         Raises
         ------
@@ -247,7 +247,7 @@ class RunWriter:
         kind
             One word: interlock, fault, warning, …
         message
-            What happened, in a sentence.
+            Description in a sentence.
         details
             Values that belong to it.
 
@@ -287,7 +287,7 @@ class RunWriter:
         self._write([FitRecord(name, fit)])
 
     def finish(self, status: Status, reason: str = "", *, traceback: str = "") -> None:
-        """Write the last rows and how the run ended. Nothing can be appended afterwards.
+        """Write the last rows and the status of the run. Nothing can be appended afterwards.
 
         Raises
         ------
@@ -353,7 +353,7 @@ class RunWriter:
     def _flush_loop(self) -> None:
         """Flush until the run is closed. The next `append` raises a failure; its rows are tried again meanwhile."""
         program_ended = False
-        # A program that ends without `finish` leaves its last rows on the disk all the same.
+        # The last rows are also written if the program ends without `finish`.
         while not program_ended:
             program_ended = self._wait_for_flush()
             if self._closing.is_set():
@@ -363,7 +363,7 @@ class RunWriter:
                 self.flush()
             except StorageError as error:
                 self._failure = error
-            except Exception as error:  # noqa: BLE001  # the thread must not end unnoticed: raised by the next append
+            except Exception as error:  # noqa: BLE001  # reported by the next append
                 self._failure = RunFileError(f"{self.path}: cannot be written: {error!r}")
             else:
                 self._failure = self._disk_full()

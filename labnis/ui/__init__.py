@@ -1,1 +1,1 @@
-"""What a person looks at: the terminal and figures."""
+"""User interface: the terminal and figures."""

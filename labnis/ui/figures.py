@@ -1,7 +1,7 @@
-"""Figures of runs: what was measured, the fit's own model through it, and the residuals.
+"""Figures of runs: data, model and residuals.
 
-The model is what the analysis predicts (`predict`); nothing is computed a second time here. What is drawn follows from
-the data: a curve over one set-point, a map over two, a map over set-point and frequency for traces.
+The model is what the analysis predicts (`predict`); nothing is computed a second time here. The data decide the kind
+of figure: a curve over one set-point, a map over two, a map over set-point and frequency for traces.
 """
 
 from collections.abc import Mapping, Sequence
@@ -72,7 +72,7 @@ def draw_data(target: Figure | SubFigure, data: xarray.Dataset, model: Mapping[s
 
 
 def _axes_of(data: xarray.Dataset) -> set[str]:
-    """Dimensions of traces: those that not every measured column has."""
+    """Dimensions of traces: those that some measured columns lack."""
     scalars = [set(column.dims) for column in data.data_vars.values()]
     common = set.intersection(*scalars) if scalars else set()
     return {str(dim) for dim in data.dims} - {str(dim) for dim in common}
@@ -80,7 +80,7 @@ def _axes_of(data: xarray.Dataset) -> set[str]:
 
 @dataclass(frozen=True)
 class _Scaled:
-    """Values in a unit with a prefix that suits them."""
+    """Values in a unit with a suitable prefix."""
 
     values: Real
     label: str
@@ -95,7 +95,7 @@ class _Scaled:
 
 
 def _abscissa(data: xarray.Dataset, name: str) -> xarray.DataArray:
-    """What a curve is drawn against: the device voltage of a bias sweep, else the innermost set-point."""
+    """Abscissa of a curve: the device voltage of a bias sweep, else the innermost set-point."""
     if "device_voltage" in data and data["device_voltage"].dims == data[name].dims:
         return data["device_voltage"]
     swept = [c for c in data.coords.values() if set(c.dims) <= set(data[name].dims) and c.name != "point"]
@@ -111,7 +111,7 @@ def _draw_curve(target: Figure | SubFigure, data: xarray.Dataset, name: str, mod
     fitted = name in model
     axes = target.subplots(2, 1, sharex=True, height_ratios=(3, 1)) if fitted else [target.subplots()]
     back = _way_back(data, name)
-    for way, color, label in ((~back, DATA, "measured"), (back, BACK, "measured, way back")):
+    for way, color, label in ((~back, DATA, "measured"), (back, BACK, "measured, reverse")):
         if way.any():
             axes[0].plot(x.values[way], y.values[way], ".", ms=3, color=color, label=label)
     if fitted:
@@ -163,7 +163,7 @@ def _draw_map(axis: Axes, data: xarray.Dataset, name: str, fast: str) -> None:
         column = column.isel({outer.pop(0): 0})
     slow = str(outer[0])
     if slow == "point" and "bias" in data.coords:
-        # Chosen one by one: in the order of their values, equal ones averaged.
+        # Points chosen one by one are sorted by value; equal ones are averaged.
         column = column.dropna("point", how="all").groupby("bias").mean()
         slow = "bias"
     values, label, center = _map_values(column, fast)

@@ -14,7 +14,7 @@ __all__ = ["LivePlot"]
 
 
 class LivePlot:
-    """Observer that draws into one matplotlib window per run; without a screen the figure is only kept in memory.
+    """Observer that draws into one matplotlib window per run; without a screen the figure stays in memory.
 
     Parameters
     ----------
@@ -24,7 +24,7 @@ class LivePlot:
     Attributes
     ----------
     figure
-        Of the present run; None before the first.
+        Figure of the present run; None before the first.
 
     """
 
@@ -46,7 +46,7 @@ class LivePlot:
                 self._analysis = next(iter(analyses_of(event.procedure)), None)
                 self._fit = None
             case Fitted():
-                self._fit = event.fit  # drawn with the next row: a window belongs to the thread that opened it
+                self._fit = event.fit  # drawn with the next row, in the thread that opened the window
             case RowRecorded() if event.data is not None:
                 self._draw(event)
             case Ended():

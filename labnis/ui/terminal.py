@@ -1,4 +1,4 @@
-"""The live display of a run in a terminal: progress, time to go, and every estimate as it tightens."""
+"""The live display of a run in a terminal: progress, time to go, and the present estimates."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -39,17 +39,17 @@ def estimate_table(
 
 
 def shown(text: object) -> str:
-    """`text` with everything that a terminal cannot print, or would take as a command, written as an escape."""
+    """`text` with unprintable and control characters written as escapes."""
     return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in str(text))
 
 
 def listed(values: Mapping[str, Any]) -> str:
-    """A mapping in one line, without what is not known."""
+    """A mapping in one line, without unknown values."""
     return ", ".join(f"{key} {value}" for key, value in values.items() if value is not None)
 
 
 def preflight_table(plans: Sequence[PlannedRun], config: StationConfig, roles: Sequence[str]) -> Table:
-    """What is about to be done: each run, the limits it keeps, and the instruments in the `roles` that it uses."""
+    """Table of the planned runs, the station's limits, and the instruments in the `roles`."""
     limits = config.limits
     instruments = ", ".join(f"{config.roles[role].instrument} ({role})" for role in roles)
     total = sum(plan.duration for plan in plans)
@@ -59,7 +59,7 @@ def preflight_table(plans: Sequence[PlannedRun], config: StationConfig, roles: S
         caption=f"limits: bias ±{number_text(limits.maximum_bias, 'V')}, "
         f"ramps {number_text(limits.ramp_rate, 'V/s')} in steps of "
         f"{number_text(limits.maximum_step, 'V')} at most, compliance {number_text(limits.compliance, 'A')}\n"
-        f"instruments: {escape(instruments)}",
+        f"instruments: {escape(instruments)}" + "".join(f"\n{escape(line)}" for line in _moves(plans)),
         caption_justify="left",
     )
     for heading in (
@@ -90,8 +90,17 @@ def preflight_table(plans: Sequence[PlannedRun], config: StationConfig, roles: S
     return table
 
 
+def _moves(plans: Sequence[PlannedRun]) -> list[str]:
+    """One line for each run that moves more than the bias."""
+    ranges = {
+        plan.name: ", ".join(f"{role} {low:g} to {high:g}" for role, (low, high) in plan.moves.items())
+        for plan in plans
+    }
+    return [f"{name} moves {moved}" for name, moved in ranges.items() if moved]
+
+
 class TerminalDisplay:
-    """Observer that shows runs on `console`; without a terminal there, only a line per run."""
+    """Observer that shows runs on `console`; if that is not a terminal, only a line per run."""
 
     def __init__(self, console: Console, *, simulated: bool) -> None:
         self._console = console
@@ -126,7 +135,7 @@ class TerminalDisplay:
         self._live.start()
 
     def _finish(self, run: Run) -> None:
-        """Leave the final estimates on the screen."""
+        """Show the final estimates."""
         if self._live is not None:
             self._live.stop()
         if self._task is not None:

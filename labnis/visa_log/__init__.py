@@ -1,1 +1,1 @@
-"""VISA traffic: recorded in a file, and replayed from it."""
+"""VISA records: written during a run, and replayed without instruments."""

@@ -1,9 +1,9 @@
-"""Recording VISA traffic: every byte to and from the instruments, with its time, one JSON object per line.
+"""Write a VISA record: every byte to and from the instruments, with its time, one JSON object per line.
 
-A record listens at the VISA library itself, below every driver, QCoDeS's as well as pymeasure's. What the experiment's
-clock was asked belongs to it, for waiting and interlocks depend on that: with both, `sim_instruments.visa.replay` can
-stand in for the instruments. The lines are described in docs/traffic.md. Nothing here is in use unless a record is
-wanted.
+The calls of the VISA library itself are recorded, below every driver, QCoDeS's as well as pymeasure's. The readings of
+the experiment's clock are recorded, too, because waiting and interlocks depend on them: with both,
+`sim_instruments.visa.replay` can replace the instruments. docs/traffic.md describes the lines. Without a VISA record,
+nothing here is used.
 """
 
 import base64
@@ -39,32 +39,32 @@ NAMES = {
     "read_stb": "status byte",
     "assert_trigger": "trigger",
 }
-"""VISA function → what a line calls it."""
+"""VISA function → its name in a line."""
 
 
 class VisaRecord:
-    """A file of VISA traffic that is being written.
+    """A VISA record that is being written.
 
-    Once it cannot be written any more, it is given up with one warning: no run ever fails because of its record.
+    If writing fails, it ends with one warning: no run fails because of its VISA record.
 
     Parameters
     ----------
     path
         File to create, with its folder.
     header
-        First line: what a replay has to know.
+        First line: what a replay needs.
 
     Attributes
     ----------
     path
-        The file.
+        File of the VISA record.
     problem
-        Why recording ended early; empty as long as it goes on.
+        Why writing ended early; empty otherwise.
 
     Raises
     ------
     StorageFault
-        The file cannot be created. No instrument has been touched.
+        The file cannot be created. No instrument was touched.
     """
 
     def __init__(self, path: Path, header: Mapping[str, Any]) -> None:
@@ -76,7 +76,7 @@ class VisaRecord:
         self._taps: list[_Tap] = []
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            # Unbuffered: each line is with the operating system before the next message, whatever kills this process.
+            # Unbuffered: the operating system has each line before the next message, even if this process is killed.
             self._file = path.open("xb", buffering=0)
         except OSError as error:
             raise StorageFault(
@@ -86,18 +86,18 @@ class VisaRecord:
         self.note(header)
 
     def listen(self, library: VisaLibraryBase, instrument: str, address: str | None) -> None:
-        """Record everything that goes through `library`; what goes to `address` belongs to `instrument`."""
+        """Write every call of `library` to the VISA record; calls to `address` are those of `instrument`."""
         if address is not None:
             self._names[_canonical(address)] = instrument
         if all(tap.library is not library for tap in self._taps):
             self._taps.append(_Tap(library, self.took_place))
 
     def watched(self, clock: Clock) -> Clock:
-        """`clock`, with everything that it is asked in the record."""
+        """`clock`, whose readings are written to the VISA record."""
         return _WatchedClock(clock, self._keep_reading)
 
     def took_place(self, function: str, address: str, happened: Mapping[str, Any]) -> None:
-        """Note that a VISA function was called and has returned."""
+        """Note a call of a VISA function that has returned."""
         self.note({"do": NAMES[function], "instrument": self._names.get(address, ""), "address": address, **happened})
 
     def note(self, line: Mapping[str, Any]) -> None:
@@ -114,12 +114,12 @@ class VisaRecord:
             self._readings = []
             try:
                 _write_whole(self._file, data)
-            except (OSError, ValueError) as error:  # ValueError: another thread's call has outlived the record
-                self.problem = f"recording VISA traffic in {self.path} ended at {times['wall']}: {error}"
-                logger.warning("%s; the run goes on", self.problem)
+            except (OSError, ValueError) as error:  # ValueError: the file was closed during a call in another thread
+                self.problem = f"writing the VISA record {self.path} ended at {times['wall']}: {error}"
+                logger.warning("%s; the run continues", self.problem)
 
     def close(self, ended: str) -> None:
-        """Stop listening; `ended` is what the command ended with, empty if with success."""
+        """Stop recording; `ended` names the error that ended the command, empty after success."""
         for tap in self._taps:
             tap.undo()
         self.note({"do": "end", "ended": ended})
@@ -147,7 +147,7 @@ def _canonical(address: str) -> str:
 
 
 class _WatchedClock:
-    """A clock whose readings somebody notes."""
+    """A clock that reports its readings."""
 
     def __init__(self, clock: Clock, note: Callable[[float], None]) -> None:
         self._clock = clock
@@ -167,8 +167,7 @@ class _WatchedClock:
 class _Tap:
     """The calls of one VISA library object, reported after each.
 
-    Its functions are covered by attributes of the object: whoever has the library, or will get it from PyVISA, uses
-    these, and `undo` uncovers the functions again.
+    Attributes of the object hide its functions for all users of the library; `undo` removes these attributes.
     """
 
     def __init__(self, library: VisaLibraryBase, report: Callable[[str, str, Mapping[str, Any]], None]) -> None:
@@ -185,15 +184,15 @@ class _Tap:
 
     def _tapped(self, function: str, original: Callable[..., Any]) -> Callable[..., Any]:
         def tapped(session: int, *arguments: Any, **options: Any) -> Any:
-            if getattr(self._nested, "inside", False):  # one function that a library carries out by another
+            if getattr(self._nested, "inside", False):  # a library function that calls another one
                 return original(session, *arguments, **options)
-            given = next(iter((*arguments, *options.values())), b"")  # what is opened, or written
+            given = next(iter((*arguments, *options.values())), b"")  # the address, or the bytes to write
             address = str(given) if function == "open" else self._addresses.get(session, "")
             sent = _data(bytes(given)) if function == "write" else {}
             self._nested.inside = True
             try:
                 result = original(session, *arguments, **options)
-            except (pyvisa.VisaIOError, OSError) as error:  # PyVISA-py lets a socket's own errors through
+            except (pyvisa.VisaIOError, OSError) as error:  # PyVISA-py does not convert a socket's errors
                 self._report(function, address, sent | _failure(error))
                 raise
             finally:
@@ -207,7 +206,7 @@ class _Tap:
 
 
 def _outcome(function: str, result: Any) -> dict[str, Any]:
-    """What a function that succeeded returned: (value, status), or the status alone."""
+    """Return value of a successful function: (value, status), or the status alone."""
     value, status = result if isinstance(result, tuple) else (None, result)
     outcome: dict[str, Any] = {"status": _name(status)} if status else {}  # 0 is plain success
     if function == "read":
@@ -224,7 +223,7 @@ def _failure(error: pyvisa.VisaIOError | OSError) -> dict[str, Any]:
 
 
 def _name(status: int) -> str:
-    """VISA's name of a status; the number of one that only this library has."""
+    """VISA's name of a status; the number if PyVISA does not define it."""
     try:
         return StatusCode(status).name
     except ValueError:
@@ -232,7 +231,7 @@ def _name(status: int) -> str:
 
 
 def _data(data: bytes) -> dict[str, str]:
-    """Printable ASCII as it is, anything else in base64."""
+    """Printable ASCII unchanged, anything else in base64."""
     if data.isascii() and data.translate(None, b"\r\n\t").decode("ascii").isprintable():
         return {"text": data.decode("ascii")}
     return {"base64": base64.b64encode(data).decode("ascii")}

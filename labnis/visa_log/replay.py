@@ -1,4 +1,4 @@
-"""A recorded command once more, without instruments: the same messages have to give the same rows, bit for bit.
+"""Replay of a VISA record without instruments: the same messages must give the same rows, bit for bit.
 
 As a test::
 
@@ -6,7 +6,7 @@ As a test::
         replay(Path("tests/data/tuesday.visa.jsonl"), tmp_path)  # raises at the first difference
 
 Drivers, station, procedures, storage and fits are those of a real run; only the VISA library and the clock answer from
-the record. There is no guardian and no lock, for nothing can be harmed.
+the VISA record. There is no guardian and no lock, because no instrument is used.
 """
 
 from collections.abc import Iterator, Mapping
@@ -31,25 +31,25 @@ from sim_instruments.visa import SUFFIX, Record, RecordedRun, RecordError, Repla
 __all__ = ["Replayed", "replay"]
 
 STOPPED = "StoppedBySignal"
-"""What a command ended with that somebody stopped: a record cannot tell between which two of the program's steps."""
+"""Errors of a stopped command: a VISA record cannot tell between which two steps of the program it stopped."""
 
 
 @dataclass(frozen=True)
 class Replayed:
-    """A replay without a difference.
+    """Result of a replay without a difference.
 
     Attributes
     ----------
     runs
-        Files of the runs that were made anew.
+        Files of the replayed runs.
     messages
-        Calls of VISA functions that were repeated.
+        Number of replayed calls of VISA functions.
     rows
-        Rows found identical with those of the recorded runs.
+        Number of rows that are identical to those of the recorded runs.
     whole
-        Whether the record was replayed to the end of the command; if not, `report` says why.
+        Whether the whole command was replayed; if not, `report` says why.
     report
-        What was found, in sentences.
+        Report in sentences.
     """
 
     runs: tuple[Path, ...]
@@ -65,15 +65,15 @@ def replay(file: Path, data: Path) -> Replayed:
     Raises
     ------
     RequestError
-        `file` is no record, or `data` is in use.
+        `file` is not a VISA record, or `data` is in use.
     InstrumentFault
-        A driver sent something else than was recorded: names instrument, what the record has, and what was sent. Or
-        the command ended otherwise.
+        A driver sent other bytes than recorded: the message names instrument, recorded and sent bytes. Or the command
+        ended with another result.
     DataQualityError
-        The messages are the same, but a row is not: names run, row and columns.
+        The messages are the same, but a row differs: the message names run, row and columns.
     """
     if not file.name.endswith(SUFFIX):
-        raise RequestError(f"{file}: the name of a record of VISA traffic ends with {SUFFIX}")
+        raise RequestError(f"{file}: the name of a VISA record ends with {SUFFIX}")
     check_data_root(data)
     try:
         with open_replay(file) as library:
@@ -107,24 +107,24 @@ def _replayed(file: Path, data: Path, library: ReplayLibrary) -> Replayed:
         _check_end(record, failure, library)
     whole = record.ended is not None and not stopped
     if not whole:
-        why = "it was stopped by a signal" if stopped else "it broke off: the command was killed, or the disk was full"
-        notes.append(f"The record was replayed as far as it goes; {why}.")
+        why = "a signal stopped it" if stopped else "it is incomplete: the command was killed, or the disk was full"
+        notes.append(f"The VISA record was replayed to its last line; {why}.")
     return Replayed(tuple(paths), library.repeated, sum(rows for rows, _ in compared), whole, tuple(notes))
 
 
 def _failure_of_command(file: Path, data: Path, library: ReplayLibrary, observer: Observer) -> Exception | None:
-    """Carry out the command of the record; what it ended with."""
+    """Run the command of the VISA record; return the error that ended it."""
     record = library.record
     header = record.header
     station_file = data / "station.yaml"
     with station_file.open("x", encoding="utf-8") as copy:
-        copy.write(header["station"].replace("'***'", "'sqlite://'"))  # the ledger, which a record does not name
+        copy.write(header["station"].replace("'***'", "'sqlite://'"))  # the ledger's URL is not in the VISA record
     config = load_station(station_file)
     ledger = open_ledger(f"sqlite:///{(data / 'ledger.sqlite').as_posix()}")
     ledger.start_cooldown(header["cooldown"])
     procedures = list(_procedures(record))
     recorded = header["simulation"] or {"seed": 0, "truth": ""}
-    # The instruments answer from the record; whether it was made at a twin changes nothing here.
+    # The instruments answer from the VISA record, whether it is of a twin or of a real fridge.
     twin = Twin(
         visalib=f"{file}@labnis", addresses=header["addresses"], stand_ins={}, clock=library.clock, truth={},
         seed=recorded["seed"], truth_text=recorded["truth"],
@@ -138,13 +138,13 @@ def _failure_of_command(file: Path, data: Path, library: ReplayLibrary, observer
             session.prepare(procedures)
             for procedure in procedures:
                 session.run(procedure)
-    except Exception as error:  # noqa: BLE001  # compared with what the recorded command ended with
+    except Exception as error:  # noqa: BLE001  # compared with the end of the recorded command
         return error
     return None
 
 
 def _procedures(record: Record) -> Iterator[Procedure]:
-    """The command's procedures as they were configured. A run that was resumed begins where it was resumed."""
+    """The command's procedures as configured. A resumed run begins at its resumption."""
     for number, wanted in enumerate(record.header["procedures"]):
         procedure = find_procedure(wanted["procedure"])()
         procedure.set_parameters(wanted["parameters"])
@@ -154,29 +154,29 @@ def _procedures(record: Record) -> Iterator[Procedure]:
 
 
 def _compared(file: Path, recorded: RecordedRun, path: Path, *, partial: bool) -> tuple[int, str]:
-    """Number of rows that are the same, and a sentence about them.
+    """Number of equal rows, and a sentence about them.
 
     Raises
     ------
     DataQualityError
-        At the first row that differs; of a `partial` replay, rows may be missing.
+        The first row that differs; after a `partial` replay, rows may be missing.
     """
     expected: dict[str, Any] = {"rows": recorded.rows, "columns": recorded.columns}
-    if recorded.rows is None:  # the record broke off; perhaps the run's own file is there
+    if recorded.rows is None:  # the VISA record is incomplete; the run's file may exist
         partial = True
         try:
             expected = digests(file.parent / recorded.file)
         except StorageError:
-            return 0, f"{recorded.file}: there is nothing to compare its rows with."
+            return 0, f"{recorded.file}: no rows to compare with."
     found = digests(path)
-    # The first row of a resumed run repeats the last one before, and is not recorded there.
+    # The first row of a resumed run repeats the last earlier one, and is not in the file.
     before = recorded.first_point + 1 if recorded.first_point else 0
     old, new = expected["rows"][before:], found["rows"][1 if before else 0 :]
     for number, (one, other) in enumerate(zip(old, new, strict=False)):
         if one != other:
             raise DataQualityError(
-                f"row {before + number} (from 0) of {recorded.file} was recorded otherwise than it comes out now, with "
-                f"the same messages; {_differing(expected, found)}Compare it with {path}"
+                f"row {before + number} (from 0) of {recorded.file} differs from its replay, although the messages "
+                f"are the same; {_differing(expected, found)}Compare it with {path}"
             )
     if len(old) != len(new) and not partial:
         raise DataQualityError(f"{recorded.file} has {len(old)} rows; its replay {path} has {len(new)}")
@@ -190,11 +190,11 @@ def _differing(expected: Mapping[str, Any], found: Mapping[str, Any]) -> str:
 
 
 def _check_end(record: Record, failure: Exception | None, library: ReplayLibrary) -> None:
-    """Refuse a command that ended otherwise than the recorded one."""
+    """Refuse a command that ended with another result than the recorded one."""
     if failure is not None and type(failure).__name__ != record.ended:
         raise InstrumentFault(
             f"the recorded command ended with {record.ended or 'success'}, its replay with {type(failure).__name__}: "
             f"{failure}"
         ) from failure
     if library.left_over():
-        raise InstrumentFault(f"the record goes on where the replay has ended: {library.left_over()}")
+        raise InstrumentFault(f"the VISA record continues after the end of the replay: {library.left_over()}")

@@ -1,4 +1,4 @@
-"""The record of VISA traffic of one command: what it says of the command and of its runs."""
+"""The VISA record of one command, with lines about the command and its runs."""
 
 import hashlib
 import os
@@ -24,14 +24,14 @@ __all__ = ["SessionRecord", "digests", "recorded"]
 
 
 class SessionRecord(VisaRecord):
-    """A record of VISA traffic that also notes the session's runs, and what their rows are."""
+    """A VISA record with lines about the session's runs and digests of their rows."""
 
     def __call__(self, event: Event) -> None:
-        """Note that a run begins, and where it is resumed, where it goes on; at its end the digests of its rows."""
+        """Note the start of a run (and the first point of a resumed one); at its end the digests of its rows."""
         if isinstance(event, Started):
             self.note({"do": "run", "file": self._relative(event.path), "first_point": event.first_point})
         elif isinstance(event, Ended):
-            with suppress(StorageError):  # the run itself reports what is wrong with its file
+            with suppress(StorageError):  # the run itself reports errors of its file
                 self.note({"do": "rows", "file": self._relative(event.run.path), **digests(event.run.path)})
 
     def _relative(self, path: Path) -> str:
@@ -42,14 +42,14 @@ class SessionRecord(VisaRecord):
 def recorded(
     config: StationConfig, data: Path, cooldown: str, twin: Twin | None, *, procedures: Sequence[Procedure]
 ) -> Iterator[SessionRecord]:
-    """Record VISA traffic in a new file below `data` while the context lasts.
+    """Write a VISA record below `data` during the context.
 
     Parameters
     ----------
     config
         Of the station.
     data, cooldown
-        Data folder, and name of the cooldown, whose folder in it gets the record, as it gets the runs.
+        Data folder, and name of the cooldown; the VISA record is written to the cooldown's folder in it, like the runs.
     twin
         The simulated fridge of a dry run.
     procedures
@@ -58,14 +58,14 @@ def recorded(
     Raises
     ------
     StorageFault
-        The file cannot be created; no instrument was touched.
+        The VISA record cannot be created; no instrument was touched.
     RequestError
         A procedure's parameters, or a simulated instrument, cannot be recorded.
 
     """
     if twin is not None and twin.stand_ins:
         raise RequestError(
-            f"{', '.join(twin.stand_ins)}: simulated without VISA, so that there is no traffic to record; run it "
+            f"{', '.join(twin.stand_ins)}: simulated without VISA, so that there are no messages to record; run it "
             "without --record-visa"
         )
     start = datetime.now().astimezone()
@@ -92,7 +92,7 @@ def recorded(
 
 
 def digests(path: Path) -> dict[str, Any]:
-    """What tells whether two runs have the same rows, bit for bit.
+    """Digests that show whether two runs have the same rows, bit for bit.
 
     Returns
     -------
@@ -105,7 +105,7 @@ def digests(path: Path) -> dict[str, Any]:
         The file cannot be read.
     """
     run = open_rows(path)
-    # The time of day is not the experiment's, and a run that is resumed counts on from where it stopped.
+    # The time of day differs in a replay, and the time of a resumed run continues from the last row.
     names = sorted(str(name) for name in run.variables if name not in ("time", "time_utc"))
     values = {name: np.ascontiguousarray(run[name].values) for name in names}
     columns = [array for name, array in values.items() if run[name].dims[:1] == ("point",)]
@@ -126,7 +126,6 @@ def _described(procedure: Procedure) -> dict[str, Any]:
     for name, value in parameters.items():
         if not isinstance(value, str | int | float | bool | list | tuple | None):
             raise RequestError(
-                f"{kind.__name__}.{name} is {value!r}, which a record of VISA traffic cannot hold; run it without "
-                "--record-visa"
+                f"{kind.__name__}.{name} is {value!r}, which a VISA record cannot hold; run it without --record-visa"
             )
     return {"procedure": f"{kind.__module__}.{kind.__qualname__}", "parameters": parameters}

@@ -1,4 +1,4 @@
-"""Front panels of the simulated instruments: what a VISA session sees of them, in their own languages."""
+"""Front panels of the simulated instruments: their remote interfaces, as a VISA session sees them."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ __all__ = [
     "panel_of",
 ]
 
-#: Class names of drivers, labnis's own and those of QCoDeS and pymeasure, and the panels that they speak to.
+#: Class names of drivers, labnis's own and those of QCoDeS and pymeasure, and their panels.
 PANELS: Mapping[str, type[FrontPanel]] = {
     "Keithley2450": Keithley2450Panel,
     "SR830": SR830Panel,

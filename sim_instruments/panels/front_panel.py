@@ -1,7 +1,7 @@
-"""What every front panel has, whatever its language: commands, input, output, status registers (IEEE 488.2) and time.
+"""Base class of all front panels: commands, input, output, status registers (IEEE 488.2) and time.
 
 A panel takes program messages and leaves response messages in its output buffer. It measures the World. The clock
-advances only while the panel works or its bus carries a message, so no process sleeps in simulated time.
+advances only while the panel works or its bus carries a message, so no process waits in simulated time.
 
 A handler that raises ScpiError rejects its command; it must do so before it changes anything.
 """
@@ -64,14 +64,14 @@ class FrontPanel(Device, ABC):  # type: ignore[misc]  # pyvisa-sim publishes no 
     world
         The physics this instrument drives and reads.
     wires
-        How it is connected; by default as the only instrument of its kind.
+        Its connections; by default those of the only instrument of its kind.
     number
-        Which of several instruments of this kind it is, from 0 on.
+        Number among the instruments of this kind, from 0.
 
     Attributes
     ----------
     overloaded
-        Set it to overload the input, where there is one, whatever the signal.
+        Set it to overload the input, if there is one, for any signal.
     answer_delay
         Time (s) the last message took, for a session that has to time out.
 
@@ -133,7 +133,7 @@ class FrontPanel(Device, ABC):  # type: ignore[misc]  # pyvisa-sim publishes no 
 
     @classmethod
     def address(cls, number: int = 0) -> str:
-        """VISA resource name of the instrument of that `number`: each has a bus of its own."""
+        """VISA resource name of the instrument of that `number`: each has a separate bus."""
         return cls.resource.format(number)
 
     def switch_on(self) -> None:
@@ -155,14 +155,14 @@ class FrontPanel(Device, ABC):  # type: ignore[misc]  # pyvisa-sim publishes no 
 
     @abstractmethod
     def execute_unit(self, unit: str) -> str | bytes | None:
-        """Carry out one command or query and return its answer. Raises ScpiError where it is rejected."""
+        """Execute one command or query and return its answer. Raises ScpiError if it is rejected."""
 
     @abstractmethod
     def rejected(self, error: ScpiError) -> bool:
         """Report a rejected unit; whether the rest of the message is discarded."""
 
     def execute(self, message: str) -> list[bytes]:
-        """Carry out the units of one program message; return its response messages, without terminator."""
+        """Execute the units of one program message; return its response messages, without terminator."""
         answers: list[bytes] = []
         for unit in split_outside(message, ";"):
             if not unit.strip():
@@ -293,7 +293,7 @@ class FrontPanel(Device, ABC):  # type: ignore[misc]  # pyvisa-sim publishes no 
         return self.world.clock.time() < self._busy_until
 
     def wait_for_operation(self) -> None:
-        """Let the time pass that the pending operation still needs (`*WAI`, `*OPC?`)."""
+        """Wait until the pending operation is complete (`*WAI`, `*OPC?`)."""
         self.world.clock.sleep(max(0.0, self._busy_until - self.world.clock.time()))
         self.complete_due_operation()
 

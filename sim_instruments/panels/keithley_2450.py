@@ -18,7 +18,7 @@ __all__ = ["Keithley2450Panel"]
 SOURCE_RANGES = {"VOLT": (0.02, 0.2, 2.0, 20.0, 200.0), "CURR": tuple(10.0**n for n in range(-8, 1))}
 SENSE_RANGES = {**SOURCE_RANGES, "RES": tuple(2 * 10.0**n for n in range(1, 9))}
 UNITS = {"VOLT": "Volt DC", "CURR": "Amp DC", "RES": "Ohm"}
-HEADROOM = 1.05  # a range reaches 5 % beyond its name
+HEADROOM = 1.05  # a range extends 5 % beyond its nominal value
 OVERFLOW = 9.9e37
 LINE_FREQUENCY = 50.0
 # 20 mV range: 500 nV steps, and so on (specification, "programming resolution").
@@ -192,7 +192,7 @@ class Keithley2450Panel(TriggerPanel):
         return {setting.name: self.state[setting.name] for setting in STORED}
 
     def recall_source(self, settings: dict[str, Any]) -> None:
-        """Bring stored settings, the level among them, into effect."""
+        """Apply stored settings, including the level."""
         self.state.update(settings)
         self._settle_source("VOLT")
         self._drive()
@@ -294,7 +294,7 @@ class Keithley2450Panel(TriggerPanel):
         self._sweep = _Sweep(levels * max(1, repeats), max(0.0, delay), abort_on_limit, name)
 
     def run_sweep(self) -> None:
-        """Run the linear sweep. The whole of it passes here: what waits for it (`*WAI`, `*OPC?`) finds it done."""
+        """Run the linear sweep. It is complete on return, so `*WAI` and `*OPC?` need not wait."""
         if self._sweep is None or self.state["source function"] == "CURR":
             raise ScpiError(-221)
         buffer = self.buffers[self._sweep.buffer]
@@ -314,7 +314,7 @@ class Keithley2450Panel(TriggerPanel):
     # --- system -----------------------------------------------------------------------------------------
 
     def format_error(self, code: int, text: str) -> str:
-        """One event as the 2450 words it: severity and time follow the text."""
+        """One event in the format of the 2450: severity and time follow the text."""
         if code == 0:
             return '0,"No error;0;0 0"'
         return f'{code},"{text};1;{moment(self.world.clock.time()):%Y/%m/%d %H:%M:%S.%f}"'

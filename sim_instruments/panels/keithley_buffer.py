@@ -1,4 +1,4 @@
-"""Reading buffers of the Keithley 2450: what one reading keeps, and how its elements are answered."""
+"""Reading buffers of the Keithley 2450: stored readings, and the format of their elements."""
 
 import statistics
 from abc import abstractmethod
@@ -90,7 +90,7 @@ def element_names(texts: tuple[str, ...]) -> tuple[str, ...]:
 
 
 class BufferPanel(ScpiPanel):
-    """The part of the front panel that keeps readings: FORMat and TRACe."""
+    """The part of the front panel that stores readings: FORMat and TRACe."""
 
     settings: ClassVar[tuple[Setting, ...]] = (
         Setting("[:SENSe<n>]:COUNt", "count", Integer(1, 1, 300_000)),

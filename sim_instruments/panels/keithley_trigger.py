@@ -1,8 +1,8 @@
 """Trigger model of the Keithley 2450: source lists, blocks, and the source steps of a running model.
 
 A model runs on the World's clock, not in the message that starts it, so it continues when its client disconnects.
-Of the blocks there are those that a ramp needs. Two things the reference manual leaves open are decided here: switching
-the output off while a model runs ends the model, and a missing block does nothing, as a `NOP` block.
+Only the blocks that a ramp needs exist. The reference manual does not define two cases; here, switching the output off
+while a model runs ends the model, and a missing block does nothing, as a `NOP` block.
 """
 
 from abc import abstractmethod
@@ -35,7 +35,7 @@ class _Block:
 
 @dataclass
 class _Run:
-    """Where a running model is: its block, the index last recalled, how often each counter was reached."""
+    """State of a running model: its block, the index last recalled, the count of each counter."""
 
     block: int = 1
     index: int = 0
@@ -43,7 +43,7 @@ class _Run:
 
 
 class TriggerPanel(BufferPanel):
-    """The part of the front panel that keeps source lists and runs trigger models."""
+    """The part of the front panel that stores source lists and runs trigger models."""
 
     _run: _Run | None = None
     _list: tuple[dict[str, Any], ...] = ()
@@ -76,7 +76,7 @@ class TriggerPanel(BufferPanel):
 
     @abstractmethod
     def recall_source(self, settings: dict[str, Any]) -> None:
-        """Bring stored settings, the level among them, into effect."""
+        """Apply stored settings, including the level."""
 
     @abstractmethod
     def run_sweep(self) -> None:
@@ -191,7 +191,7 @@ class TriggerPanel(BufferPanel):
         self._proceed(self._run)
 
     def _proceed(self, run: _Run) -> None:
-        """Carry out blocks until one takes time, and go on when that has passed."""
+        """Execute blocks until one takes time, and continue after that time."""
         if run is not self._run:
             return  # stopped since, and perhaps another has begun
         wait = 0.0

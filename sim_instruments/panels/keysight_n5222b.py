@@ -91,7 +91,7 @@ class KeysightN5222BPanel(KeysightPanel):
 
     def switch_on(self) -> None:
         """Start as after power-up."""
-        # Receivers without a cable have noise of their own, which is none of the World's.
+        # The noise of receivers without a cable is not that of the World.
         self._receiver = np.random.default_rng((self.world.seed, 5222))
         super().switch_on()
 
@@ -207,7 +207,7 @@ class KeysightN5222BPanel(KeysightPanel):
         return data
 
     def _catch_up(self) -> None:
-        """Take the sweeps that continuous sweeping has finished since the last look; wait for the first one."""
+        """Take the sweeps that continuous sweeping has finished since the last call; wait for the first one."""
         duration = self.state["sweep_time"]
         finished = int((self.world.clock.time() - self._started) / duration)
         if finished == 0 and self._trace().data is None:

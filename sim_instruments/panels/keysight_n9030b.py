@@ -110,7 +110,7 @@ class KeysightN9030BPanel(KeysightPanel):
         Setting("[:SENSe]:CHPower:AVERage:COUNt", "chp_averages", Integer(10, 1, 10000)),
         Setting("[:SENSe]:CHPower:AVERage[:STATe]", "chp_averaging", Switch(True)),
     )
-    # What a setting made by hand stops the analyzer from choosing.
+    # Manual setting → automatic choice that it disables.
     _manual: ClassVar = {
         "rbw": "rbw_auto",
         "vbw": "vbw_auto",
@@ -148,12 +148,12 @@ class KeysightN9030BPanel(KeysightPanel):
             self._choose_filter(self.state["rbw"] / BANDWIDTH_RATIO[self.state["rbw_type"]])
         self._couple()
         if name in ("unit", "byte_order", "data_format", "continuous", "mode", "mode_number", "reference_level"):
-            return  # ways of showing the trace, not of taking it
+            return  # settings of the display, not of the measurement
         self._results.clear()
         self.restart_operation(self._duration(), self._finish_measurement)
 
     def _couple_frequencies(self, changed: str) -> None:
-        """Keep start, stop, center and span consistent, moving what was not asked for."""
+        """Keep start, stop, center and span consistent, changing those that were not set."""
         s = self.state
         if changed in ("start", "stop"):
             if s["stop"] - s["start"] < MINIMUM_SPAN:
@@ -313,7 +313,7 @@ class KeysightN9030BPanel(KeysightPanel):
 
     @command("[:SENSe]:FREQuency:TUNE:IMMediate")
     def _autotune(self, call: Call) -> None:
-        """Find no carrier above the noise: the analyzer then stays where it is."""
+        """Find no carrier above the noise, so that the center does not move."""
 
     # --- questionable status -------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""What Keysight's two analyzers have in common: frequency axis, trace formats and data, waiting for a sweep."""
+"""Common parts of Keysight's two analyzers: frequency axis, trace formats and data, waiting for a sweep."""
 
 from collections.abc import Callable
 from typing import ClassVar
@@ -134,7 +134,7 @@ class KeysightPanel(ScpiPanel):
         return encode_values(values, self.state["data_format"], swapped=self.state["byte_order"] == "SWAP")
 
     def poll_operation(self) -> bool:
-        """Whether a sweep is still running, for a client that asks again and again.
+        """Whether a sweep is still running, for a client that polls.
 
         Simulated time passes only while a caller sleeps, and a client that polls sleeps: its query lets the sweep
         finish. In real time the query takes no time.

@@ -1,8 +1,8 @@
 """Front panel of a Lake Shore 372 AC resistance bridge (manual, chapter 6): sixteen inputs, three outputs.
 
-Inputs 1 to 4 are the mixing chamber, the still, the 4 K and the 50 K stage unless the station says otherwise; the
-others are disabled. Heaters can be set
-up and read back, but heat nothing: the stage temperatures are those of the truth file.
+Inputs 1 to 4 are the mixing chamber, the still, the 4 K and the 50 K stage unless the station defines others; the other
+inputs are disabled. Heaters can be set and read back, but have no effect: the stage temperatures are those of the
+truth file.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ NAMES: dict[Stage, str] = {
     "fifty_kelvin": "50 K",
 }
 INPUTS, OUTPUTS = range(1, 17), range(3)
-# RDGST?: 16 = resistance over range, what an open input shows.
+# RDGST?: 16 = resistance over range, as for an open input.
 OVER_RANGE = 16
 
 

@@ -83,7 +83,7 @@ def _setting_commands(setting: Setting) -> Iterator[tuple[str, Handler]]:
 
 
 class ScpiPanel(FrontPanel):
-    """A front panel that speaks SCPI.
+    """A front panel with SCPI commands.
 
     Attributes
     ----------
@@ -114,7 +114,7 @@ class ScpiPanel(FrontPanel):
 
     @classmethod
     def own_commands(cls) -> Iterator[tuple[str, Handler]]:
-        """Headers and handlers of this class, its settings among them."""
+        """Headers and handlers of this class, including its settings."""
         yield from super().own_commands()
         for setting in vars(cls).get("settings", ()):
             yield from _setting_commands(setting)
@@ -138,22 +138,22 @@ class ScpiPanel(FrontPanel):
         """Raise ScpiError if `value` contradicts the other settings; called before the setting changes."""
 
     def setting_changed(self, name: str) -> None:
-        """Act on a setting that has just been written (even with the same value)."""
+        """Act on a setting that was just written (even with the same value)."""
 
     def show_number(self, value: float) -> str:
-        """Format a number as this instrument answers it."""
+        """Format a number as this instrument does."""
         return format(value, self.number_format)
 
     # --- messages ---------------------------------------------------------------------------------------
 
     def execute(self, message: str) -> list[bytes]:
-        """Carry out the units of one program message; answers are joined by `;`."""
+        """Execute the units of one program message; answers are joined by `;`."""
         self._path = ""
         answers = super().execute(message)
         return [b";".join(answers)] if answers else []
 
     def execute_unit(self, unit: str) -> str | bytes | None:
-        """Carry out one unit below the header path of the unit before."""
+        """Execute one unit below the header path of the previous unit."""
         match = UNIT.fullmatch(unit)
         if match is None:
             raise ScpiError(-102 if unit.isascii() and unit.isprintable() else -101)

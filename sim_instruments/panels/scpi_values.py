@@ -100,7 +100,7 @@ def parse_number(text: str, unit: str = "") -> float:
 
 
 class Kind(Protocol):
-    """How one setting is written and shown."""
+    """Format of one setting, written and shown."""
 
     @property
     def default(self) -> Any:
@@ -175,7 +175,7 @@ class Switch:
 
 @dataclass(frozen=True)
 class Choice:
-    """One of several mnemonics in SCPI notation, kept and shown in its short form; the default comes first."""
+    """One of several mnemonics in SCPI notation, stored and shown in its short form; the default comes first."""
 
     mnemonics: tuple[str, ...]
 

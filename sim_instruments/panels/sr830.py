@@ -1,7 +1,7 @@
 """Front panel of a Stanford Research Systems SR830 lock-in amplifier (manual revision 2.5, chapter 5).
 
 Its sine output is the excitation on the bias line, input A is the current amplifier's output, and so is auxiliary
-input 1, unless the station says otherwise. A second lock-in is locked to the reference of the first.
+input 1, unless the station defines others. A second lock-in is locked to the reference of the first.
 """
 
 import cmath
@@ -34,7 +34,7 @@ def _choice(default: int, high: int) -> Integer:
 
 
 class SR830Panel(StoragePanel):
-    """An SR830. At power-up it has its standard settings, except that the last user left the sine at 4 mV."""
+    """An SR830. At power-up it has its standard settings, except that the sine is at 4 mV."""
 
     conditions = ("overload",)
     identification = "Stanford_Research_Systems,SR830,TWIN0002,ver1.07"
@@ -97,7 +97,7 @@ class SR830Panel(StoragePanel):
         self._input_changed()
 
     def word_changed(self, word: str) -> None:
-        """Round to the instrument's resolution and pass the excitation on."""
+        """Round to the instrument's resolution and set the excitation."""
         if word == "SLVL":
             self.state[word] = round(self.state[word] / SINE_STEP) * SINE_STEP
             self._settle(self.world.clock.time())
@@ -141,7 +141,7 @@ class SR830Panel(StoragePanel):
         return NOISE_BANDWIDTH[self.state["OFSL"] + 1] / self.time_constant
 
     def _input_changed(self) -> None:
-        """Look at the input again: only input A sees the signal, and only at the reference's first harmonic."""
+        """Update the input: only input A has the signal, and only at the reference's first harmonic."""
         seen = self._locked and self.state["HARM"] == 1 and self.state["ISRC"] == 0
         self._demodulator.input_changed(connected=seen)
 

@@ -1,4 +1,4 @@
-"""Data buffers of the SR830: what its two channel displays show, stored at a fixed rate or on triggers."""
+"""Data buffers of the SR830: values of its two channel displays, stored at a fixed rate or on triggers."""
 
 import math
 import struct
@@ -84,7 +84,7 @@ class StoragePanel(WordPanel):
             self._store(self.world.clock.time())
 
     def _stored(self, call: Call) -> list[float]:
-        """Samples that TRCA?, TRCB? and TRCL? ask for: channel, first (from 0), number."""
+        """Samples of TRCA?, TRCB? and TRCL?: channel, first (from 0), number."""
         call.expect(3)
         channel = round(call.number(0, 1, 2))
         first = round(call.number(1, 0, len(self._samples) - 1))

@@ -1,6 +1,6 @@
 """Front panels older than SCPI: one word per command, no tree, no error queue.
 
-`OUTP?1`, `DDEF ? 1`, `SLVL0.100`, `KRDG? 1` and trailing semicolons are all taken. A rejected command sets a bit of the
+`OUTP?1`, `DDEF ? 1`, `SLVL0.100`, `KRDG? 1` and trailing semicolons are accepted. A rejected command sets a bit of the
 standard event status register (5: not understood, 4: not possible), changes nothing and answers nothing.
 """
 
@@ -44,7 +44,7 @@ class WordPanel(FrontPanel):
 
     @classmethod
     def own_commands(cls) -> Iterator[tuple[str, Handler]]:
-        """Words and handlers of this class, those of its values and tables among them."""
+        """Words and handlers of this class, including those of its values and tables."""
         for word, kind in vars(cls).get("words", {}).items():
             yield from _value_handlers(word, kind)
         for word, table in vars(cls).get("tables", {}).items():
@@ -62,10 +62,10 @@ class WordPanel(FrontPanel):
         }
 
     def word_changed(self, word: str) -> None:
-        """Act on a value that has just been written."""
+        """Act on a value that was just written."""
 
     def execute_unit(self, unit: str) -> str | bytes | None:
-        """Carry out one command; a query of the message answers with a message of its own."""
+        """Execute one command; each query answers with a separate message."""
         match = UNIT.fullmatch(unit)
         handler = self.commands.get(match[1].upper() + match[2]) if match else None
         if match is None or handler is None:
@@ -74,7 +74,7 @@ class WordPanel(FrontPanel):
         return handler(self, Call((), arguments))
 
     def rejected(self, error: ScpiError) -> bool:
-        """Set the bit of the standard event status register; what follows is carried out."""
+        """Set the bit of the standard event status register; later units are executed."""
         self.event_status |= self.EXECUTION_ERROR if error.code <= -200 else self.COMMAND_ERROR
         return False
 

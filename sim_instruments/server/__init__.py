@@ -1,4 +1,4 @@
-"""The twin as a process of its own that several programs share, with faults on request and a log of all messages."""
+"""The twin as a separate process that several programs share, with faults on request and a log of all messages."""
 
 from sim_instruments.server.command_log import LogEntry, SourcePoint, bias_trajectory, largest_rate, read_log
 from sim_instruments.server.control import ControlError, ServerProcess, control, launched

@@ -1,7 +1,7 @@
 """The twin's log: every message in and out and every change of the source, one JSON line each.
 
-Times are the machine's monotonic clock, which all processes share, so the log says what happened before or after a
-client was killed. In tests of killed clients it is the only reliable record.
+Times are the machine's monotonic clock, which all processes share, so the log shows the order of messages and the
+end of a killed client. In tests of killed clients it is the only reliable source.
 """
 
 import json
@@ -33,7 +33,7 @@ class LogEntry:
     instrument, client
         Its name and the number of the connection; 0 is the twin itself.
     direction
-        "in" as it is carried out, "out" as it is sent, "event" for what happens at the instrument.
+        "in" when executed, "out" when sent, "event" for changes of the instrument.
     text
         The message; binary data and long texts are summarised.
     level, output
@@ -60,17 +60,17 @@ class SourcePoint(NamedTuple):
 
     @property
     def voltage(self) -> float:
-        """What is on the bias line (V at the source)."""
+        """Voltage on the bias line (V at the source)."""
         return self.level if self.output else 0.0
 
 
 class CommandLog:
-    """Writes the log line by line, each handed to the operating system at once; for use by several threads.
+    """Writes the log line by line, each passed to the operating system at once; for use by several threads.
 
     Parameters
     ----------
     path
-        File to append to; None keeps no log.
+        File to append to; None for no log.
 
     """
 
@@ -93,7 +93,7 @@ class CommandLog:
         level, output = source or (None, None)
         with self._lock:
             if self._file.closed:
-                return  # a client's thread outlives the twin by a moment
+                return  # a client's thread may end shortly after the twin
             wall = datetime.now(UTC).isoformat()
             entry = LogEntry(time.monotonic(), wall, instrument, client, direction, _shown(text), level, output)
             known = {key: value for key, value in asdict(entry).items() if value is not None}
@@ -108,7 +108,7 @@ class CommandLog:
 
 
 def _shown(text: str | bytes) -> str:
-    """`text` if it is short and printable, otherwise what can be said about it in a line."""
+    """`text` if it is short and printable, otherwise a description in one line."""
     if isinstance(text, bytes):
         data = text.rstrip(b"\r\n")
         text = data.decode("latin-1")
@@ -118,7 +118,7 @@ def _shown(text: str | bytes) -> str:
 
 
 def read_log(path: Path) -> list[LogEntry]:
-    """Read a log, of a running twin too: a line that is not yet complete is left out."""
+    """Read a log, of a running twin too: a line that is not yet complete is omitted."""
     lines = path.read_text(encoding="utf-8").split("\n")[:-1]
     return [LogEntry(**json.loads(line)) for line in lines]
 

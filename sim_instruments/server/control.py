@@ -11,7 +11,7 @@
     control(port, do="temperatures", schedule=[[0, None]])                      … stale from now on
     control(port, do="shutdown")                                                end the server
 
-Every answer has `ok`; where that is false, `error` says why. A fault counts messages that instruments carry out after
+Every answer has `ok`; where that is false, `error` says why. A fault counts messages that instruments execute after
 it was armed, including messages that were sent before.
 """
 
@@ -38,7 +38,7 @@ TIMEOUT = 10.0
 
 
 class ControlError(Exception):
-    """The twin refused a request; says why."""
+    """The twin refused a request; the message has the reason."""
 
 
 def control(port: int, **request: Any) -> dict[str, Any]:
@@ -47,9 +47,9 @@ def control(port: int, **request: Any) -> dict[str, Any]:
     Raises
     ------
     ControlError
-        Where the twin refuses it.
+        The twin refuses it.
     OSError
-        Where no twin answers.
+        No twin answers.
 
     """
     with socket.create_connection(("127.0.0.1", port + CONTROL_OFFSET), timeout=TIMEOUT) as connection:
@@ -75,7 +75,7 @@ class ServerProcess:
 
 @contextmanager
 def launched(truth: Path = SHIPPED_TRUTH, **options: Any) -> Iterator[ServerProcess]:
-    """Run a twin server in a process of its own until the context, or this process, ends.
+    """Run a twin server in a separate process until the context, or this process, ends.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def launched(truth: Path = SHIPPED_TRUTH, **options: Any) -> Iterator[ServerProc
     Raises
     ------
     ControlError
-        Where the server does not start; its own message is on standard error.
+        The server does not start; its message is on standard error.
 
     """
     given = json.dumps(to_jsonable_python({"truth": truth, **options}))

@@ -1,11 +1,11 @@
-"""Faults that the twin simulates on request: which message of which instrument is struck, and what happens to it.
+"""Faults that the twin simulates on request: the affected message of an instrument, and the effect.
 
 ========== ============================ ====================================================================
 kind       counts the instrument's      what happens
 ========== ============================ ====================================================================
 delay      answers                      the answer is sent `seconds` later; other clients are served meanwhile
 drop       answers                      the answer is lost
-truncate   answers                      the answer breaks off, without its terminator
+truncate   answers                      the answer is cut, without its terminator
 garble     answers                      some bytes change, always to bytes outside ASCII: without a checksum a
                                         changed digit could not be detected
 swap       answers                      the client gets its previous query's answer in place of this one
@@ -62,18 +62,18 @@ class Fault:
     kind
         See the table above.
     after
-        How many messages (or answers) that match pass unharmed before it.
+        Number of matching messages (or answers) before the first affected one.
     count
-        How many are struck in a row; None for all that follow.
+        Number of consecutive affected messages; None for all that follow.
     match
-        Only messages that contain this text count, whatever its case; for `ignore`, a setting has to contain it.
+        Only messages that contain this text count, in any case; for `ignore`, a setting must contain it.
     seconds
         Length of a delay, of a refusal or of a condition (s); may be infinite.
 
     Raises
     ------
     ValueError
-        Naming what is allowed.
+        The message names what is allowed.
 
     """
 
@@ -86,7 +86,7 @@ class Fault:
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(Kind):
-            raise ValueError(f"{self.kind!r} is no kind of fault; allowed are {', '.join(get_args(Kind))}")
+            raise ValueError(f"{self.kind!r} is not a kind of fault; allowed are {', '.join(get_args(Kind))}")
         for name, value in (("after", self.after), ("count", self.count)):
             if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 0):
                 raise ValueError(f"{name} is {value!r}; a whole number from 0 on is needed")
@@ -132,7 +132,7 @@ class FaultScript:
     faults
         Armed from the start.
     seed
-        Of where an answer breaks off and which of its bytes change.
+        Seed of the place of a cut and of the bytes that change.
 
     """
 
@@ -194,7 +194,7 @@ class FaultScript:
         return time.monotonic() < self._refusals.get(instrument, -math.inf)
 
     def spoil(self, struck: Iterable[Fault], answer: bytes, previous: bytes) -> bytes:
-        """What is left of `answer` after the faults that struck it; `previous` is the answer before it."""
+        """`answer` after the faults that affect it; `previous` is the answer before it."""
         with self._lock:
             for fault in struck:
                 answer = spoiled(fault.kind, answer, previous, self._random)

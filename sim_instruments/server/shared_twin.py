@@ -1,7 +1,7 @@
 """The twin that several programs share: one World, its front panels, messages from many clients, faults and a log.
 
-Instruments work at the same time, as they do in a rack: while the network analyzer sweeps, the source still ramps. One
-instrument carries out one message at a time. The World itself is locked except while an instrument waits.
+Instruments work at the same time: while the network analyzer sweeps, the source still ramps. One
+instrument executes one message at a time. The World itself is locked except while an instrument waits.
 """
 
 import threading
@@ -42,12 +42,12 @@ class Preset:
 
 @dataclass(frozen=True)
 class Setup:
-    """How a shared twin is set up.
+    """Configuration of a shared twin.
 
     Attributes
     ----------
     seed
-        Of its noise and of its faults; the truth's own if None.
+        Seed of its noise and of its faults; the truth's own if None.
     log
         File for the command log.
     faults
@@ -55,10 +55,10 @@ class Setup:
     preset
         Its state when it starts.
     speed
-        Time of the instruments per real time. Above 1, sweeps need less real time; the steps of a trigger model take
-        real time nevertheless.
+        Time of the instruments per real time. Above 1, sweeps need less real time; trigger models still
+        take real time.
     wiring
-        The bias line as a station describes it (keys of `LineWiring`); what the truth says counts more.
+        The bias line as a station describes it (keys of `LineWiring`); the truth file takes precedence.
     instruments
         Of the station; those without a panel cannot be served.
 
@@ -83,11 +83,11 @@ class Reply:
 
 
 class Disconnected(Exception):  # noqa: N818  # a simulated event, not an error of the twin
-    """A fault broke the instrument's connections; the message was not carried out."""
+    """A fault broke the instrument's connections; the message was not executed."""
 
 
 class SharedTwin:
-    """The instruments of the server: what is true of them, and how they are set up."""
+    """The instruments of the server: their truth and their configuration."""
 
     def __init__(self, truth: Truth, setup: Setup) -> None:
         seed = truth.noise.seed if setup.seed is None else setup.seed
@@ -119,7 +119,7 @@ class SharedTwin:
     # --- messages -----------------------------------------------------------------------------------------------
 
     def carry_out(self, name: str, client: int, message: bytes, previous: bytes) -> Reply:
-        """Carry out one message of `client`, with the faults that strike it.
+        """Execute one message of `client`, with the faults that affect it.
 
         Parameters
         ----------
@@ -128,12 +128,12 @@ class SharedTwin:
         message
             Without its terminator.
         previous
-            Answer to the client's query before, for answers in disorder.
+            Answer to the client's previous query, for the fault "swap".
 
         Raises
         ------
         Disconnected
-            Where a fault breaks the connection first.
+            A fault breaks the connection first.
 
         """
         text = message.decode("latin-1").strip()
@@ -169,15 +169,15 @@ class SharedTwin:
     def _note_source(self, level: float, output: bool) -> None:  # called back by position
         self.log.write(self._source, TWIN, "event", "source", source=(level, output))
 
-    # --- what a test changes while the twin runs ------------------------------------------------------------------
+    # --- changes by a test while the twin runs --------------------------------------------------------------------
 
     def request(self, do: str, **details: Any) -> dict[str, Any]:
-        """Carry out a request of the control socket, see `sim_instruments.server.control`.
+        """Execute a request of the control socket, see `sim_instruments.server.control`.
 
         Raises
         ------
         ValueError, TypeError
-            Where it cannot be carried out.
+            It cannot be executed.
 
         """
         match do:
@@ -196,7 +196,7 @@ class SharedTwin:
                 self.schedule_temperatures([(float(seconds), kelvin) for seconds, kelvin in details["schedule"]])
             case _:
                 allowed = "fault, faults, clear, source, leave, temperatures, shutdown"
-                raise ValueError(f"{do!r} is no request; allowed are {allowed}")
+                raise ValueError(f"{do!r} is not a request; allowed are {allowed}")
         return {}
 
     def arm(self, fault: Fault) -> None:
@@ -205,7 +205,7 @@ class SharedTwin:
         Raises
         ------
         ValueError
-            Where there is no such instrument, or none that can have this fault; names those there are.
+            The instrument does not exist or cannot have this fault; the message lists the allowed ones.
 
         """
         able = [name for name, panel in self.panels.items() if fault.is_possible(panel.conditions)]
@@ -216,12 +216,12 @@ class SharedTwin:
         self.faults.arm(fault)
 
     def leave_source(self, level: float, *, output: bool) -> None:
-        """Set the source to `level` (V) without a ramp, as an earlier run might have left it.
+        """Set the source to `level` (V) without a ramp, like one that an earlier run left on.
 
         Raises
         ------
         ValueError
-            Where the source does not accept it.
+            The source does not accept it.
 
         """
         with self._at_work[self._source], self._turn:

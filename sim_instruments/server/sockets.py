@@ -1,6 +1,6 @@
-"""The twin as a process of its own: one TCP socket per instrument on this machine, so that clients may be killed.
+"""The twin as a separate process: one TCP socket per instrument on this machine, so that clients may be killed.
 
-Instruments listen at `port`, `port` + 1, … in their order, and speak raw SCPI with a line feed at the end of each
+Instruments listen at `port`, `port` + 1, … in their order, and use raw SCPI with a line feed at the end of each
 message: PyVISA-py opens them as `TCPIP0::127.0.0.1::<port>::SOCKET`. `port` + 5 is the control socket, see
 `sim_instruments.server.control`. Only this machine is served.
 """
@@ -30,7 +30,7 @@ HOST = "127.0.0.1"
 
 logger = logging.getLogger(__name__)
 
-# A client that sends more without a line feed does not speak SCPI.
+# A client that sends more without a line feed does not use SCPI.
 LONGEST_MESSAGE = 1 << 20
 ATTEMPTS = 50
 # SO_LINGER: close with a reset, as the client sees it when a cable is pulled.
@@ -38,13 +38,13 @@ AT_ONCE = struct.pack("ii", 1, 0)
 
 
 class ServerError(Exception):
-    """The server cannot listen; says why and what to do."""
+    """The server cannot listen; the message has the reason and what to do."""
 
     exit_code: ClassVar[int] = 2
 
 
 def addresses(port: int, names: Iterable[str] = PLAIN) -> dict[str, str]:
-    """Instrument → VISA address of a server at `port`; the control socket's port is left out."""
+    """Instrument → VISA address of a server at `port`; without the control socket."""
     ports = (number for number in itertools.count(port) if number != port + CONTROL_OFFSET)
     return {name: f"TCPIP0::{HOST}::{number}::SOCKET" for name, number in zip(names, ports, strict=False)}
 
@@ -77,7 +77,7 @@ class _Instrument(_Listener):
         self.connections: set[socket.socket] = set()
 
     def verify_request(self, request: Any, client_address: Any) -> bool:
-        """Refuse the connection while a fault asks for it."""
+        """Refuse the connection during a fault "disconnect"."""
         refused = self.twin_server.twin.faults.refuses(self.name)
         if refused:
             request.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE)
@@ -166,7 +166,7 @@ class TwinServer:
     twin
         The instruments.
     port
-        Port of the first instrument; 0 looks for enough free ones in a row.
+        Port of the first instrument; 0 finds enough free ones in a row.
 
     Attributes
     ----------
@@ -178,7 +178,7 @@ class TwinServer:
     Raises
     ------
     ServerError
-        Where a port cannot be used.
+        A port cannot be used.
 
     """
 
@@ -202,7 +202,7 @@ class TwinServer:
                 listener.server_close()
             raise ServerError(
                 f"port {port + len(listeners)} of {HOST} cannot be used: {error}; the twin takes "
-                f"{len(self.twin.panels) + 1} ports in a row: choose another first one, or 0 to have free ones found"
+                f"{len(self.twin.panels) + 1} ports in a row: choose another first port, or 0 for free ones"
             ) from error
         return listeners
 
@@ -234,8 +234,8 @@ class TwinServer:
 def serve(truth: Path, *, port: int = 0, setup: Setup | None = None) -> None:
     """Serve the twin of the truth file at `truth` until SIGTERM, SIGINT or a request of the control socket.
 
-    Prints a line `name address` for each instrument and then `ready`. Its time is real whatever the truth file says,
-    because ramps are judged by it.
+    Prints a line `name address` for each instrument and then `ready`. Its time is always real, because it is used
+    to check ramps.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Stand-ins for instruments without a front panel: objects that play the roles of a station directly."""
+"""Stand-ins for instruments without a front panel: objects that fill the roles of a station directly."""
 
 from sim_instruments.stand_ins.making import stand_in
 from sim_instruments.stand_ins.stand_in import Errors, SimulatedError

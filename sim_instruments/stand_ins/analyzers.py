@@ -17,7 +17,7 @@ POINT_OVERHEAD = 1e-5
 
 
 class _Analyzer(StandIn, Generic[Number]):
-    """A trace that takes time, of all sweeps together."""
+    """A trace that takes time, the mean of all sweeps."""
 
     def __init__(self, place: Place) -> None:
         super().__init__(place)
@@ -65,7 +65,7 @@ class _Analyzer(StandIn, Generic[Number]):
         Raises
         ------
         RuntimeError
-            Where no acquisition was started.
+            No acquisition was started.
 
         """
         if self._due is None:

@@ -1,4 +1,4 @@
-"""From an instrument of the station to its stand-ins, one for each role."""
+"""Create the stand-ins of an instrument of the station, one for each role."""
 
 from collections.abc import Callable, Collection, Mapping
 
@@ -15,7 +15,7 @@ __all__ = ["stand_in"]
 def stand_in(
     instrument: SimulatedInstrument, world: World, everybody: Collection[SimulatedInstrument], errors: Errors
 ) -> Mapping[str, StandIn]:
-    """What stands in for `instrument`, one of `everybody`: role → object that plays it.
+    """Stand-ins of `instrument`, one of `everybody`: role → object that fills it.
 
     Raises
     ------

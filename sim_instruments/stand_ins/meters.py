@@ -24,9 +24,9 @@ class Meter(StandIn):
     Parameters
     ----------
     place
-        Where it stands.
+        Its place at the simulated fridge.
     signal
-        At its input.
+        Signal at its input.
     amplified
         Whether that is the output of an amplifier (V), which ends at ±10 V.
 
@@ -73,7 +73,7 @@ class LockIn(StandIn):
         self,
         *,
         amplitude: float,
-        frequency: float,  # the device answers at every frequency alike
+        frequency: float,  # the device's response does not depend on frequency
         time_constant: float,
         sensitivity: float,
     ) -> None:
@@ -128,7 +128,7 @@ class Thermometer(StandIn):
 
 
 class Reading(StandIn):
-    """A number that the simulated fridge does not know: constant."""
+    """A quantity that is not simulated: constant."""
 
     def __init__(self, place: Place, value: float, unit: str) -> None:
         super().__init__(place)

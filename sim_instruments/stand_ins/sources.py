@@ -23,16 +23,16 @@ class Terminals:
 class BiasSource(StandIn):
     """A voltage source on the bias line.
 
-    It measures its current, and limits it, unless the station file names its parameters and none for these.
+    It measures its current, and limits it, unless the station file names its parameters without these.
 
     Parameters
     ----------
     place
-        Where it stands.
+        Its place at the simulated fridge.
     options
-        Of the role in the station file.
+        Keys of the role in the station file.
     is_ammeter
-        Whether it also plays the role of an ammeter, so that it measures its current in any case.
+        Whether it also fills the role of an ammeter, so that it always measures its current.
 
     """
 
@@ -93,7 +93,7 @@ class BiasSource(StandIn):
         return self._level
 
     def read(self) -> Terminals:
-        """Measure, in one integration time. Raises the error for compliance where the current limit acts."""
+        """Measure, in one integration time. Raises the error for compliance if the current limit acts."""
         self._exchange()
         self._clock.sleep(self._integration_time)
         state = self._terminals.source_state(self._integration_time)
@@ -104,15 +104,15 @@ class BiasSource(StandIn):
 
 
 class Setpoint(StandIn):
-    """A number that is set, at once or with a finite rate, and read back; nothing else of the fridge follows it.
+    """A number that is set, at once or with a finite rate, and read back; without effect on the fridge.
 
     Parameters
     ----------
     place
-        Where it stands.
+        Its place at the simulated fridge.
     options
-        Of the role in the station file: `unit`, `slew` (units per s) for an instrument with a finite rate, and `output`
-        for one whose output is off at first.
+        Keys of the role in the station file: `unit`, `slew` (units per s) for an instrument with a finite rate, and
+        `output` for one whose output is off at first.
 
     """
 

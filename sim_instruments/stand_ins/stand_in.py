@@ -1,4 +1,4 @@
-"""What every stand-in has: its place at the simulated fridge, and the time that an exchange with it takes."""
+"""Base class of stand-ins: place at the simulated fridge, and time of each message."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ class SimulatedError(Exception):
 
 @dataclass(frozen=True)
 class Errors:
-    """What stand-ins raise where a real driver raises: classes that take the instrument's name and the problem.
+    """Exceptions of stand-ins in place of a driver's: classes that take the instrument's name and the problem.
 
     Attributes
     ----------
@@ -34,18 +34,18 @@ class Errors:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a stand-in stands.
+    """Place of a stand-in at the simulated fridge.
 
     Attributes
     ----------
     name
-        Of the instrument in the station file.
+        Name of the instrument in the station file.
     world
         The simulated fridge.
     wires
-        How the instrument is connected.
+        Connections of the instrument.
     errors
-        What it raises.
+        Exceptions that it raises.
 
     """
 
@@ -61,7 +61,7 @@ class StandIn:
     Parameters
     ----------
     place
-        Where it stands.
+        Its place at the simulated fridge.
 
     """
 
@@ -76,5 +76,5 @@ class StandIn:
         return self._world.clock
 
     def _exchange(self) -> None:
-        """Let the time of one command or query pass."""
+        """Wait for the time of one command or query."""
         self._clock.sleep(EXCHANGE)

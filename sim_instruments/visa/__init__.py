@@ -1,4 +1,4 @@
-"""PyVISA libraries: one whose instruments are simulated, and one that answers from a record of VISA traffic."""
+"""PyVISA libraries: one whose instruments are simulated, and one that answers from a VISA record."""
 
 from sim_instruments.visa.library import LabnisVisaLibrary
 from sim_instruments.visa.record import SUFFIX, VERSION, Record, RecordedRun, RecordError, read_record

@@ -1,4 +1,4 @@
-"""PyVISA's view of the twin: a VISA library whose instruments stand around one simulated device."""
+"""PyVISA's view of the twin: a VISA library whose instruments are at one simulated device."""
 
 import itertools
 from collections.abc import Mapping
@@ -46,7 +46,7 @@ class LabnisVisaLibrary(SimVisaLibrary):  # type: ignore[misc]  # pyvisa-sim pub
     Raises
     ------
     TruthError
-        On opening, where the truth file is wrong.
+        On opening, if the truth file is wrong.
 
     """
 
@@ -71,7 +71,7 @@ class LabnisVisaLibrary(SimVisaLibrary):  # type: ignore[misc]  # pyvisa-sim pub
         self._locks: dict[FrontPanel, VISASession] = {}
 
     def connect(self, wiring: Mapping[str, Any], instruments: Mapping[str, SimulatedInstrument]) -> None:
-        """Put `instruments` around the device, wired as a station says (keys of `LineWiring`)."""
+        """Connect `instruments` to the device, with the wiring of a station (keys of `LineWiring`)."""
         with self._turn:
             self.world.wiring = self.truth.true_wiring(wiring)
             self.panels = front_panels(self.world, instruments)
@@ -85,7 +85,7 @@ class LabnisVisaLibrary(SimVisaLibrary):  # type: ignore[misc]  # pyvisa-sim pub
     @property
     def clock(self) -> SimulatedClock | RealClock:
         """The twin's time."""
-        clock: SimulatedClock | RealClock = self.world.clock  # type: ignore[assignment]  # World asks for less
+        clock: SimulatedClock | RealClock = self.world.clock  # type: ignore[assignment]  # World requires less
         return clock
 
     def reset(self, seed: int | None = None) -> None:
@@ -120,7 +120,7 @@ class LabnisVisaLibrary(SimVisaLibrary):  # type: ignore[misc]  # pyvisa-sim pub
         return handle, StatusCode.success
 
     def close(self, session: int) -> StatusCode:
-        """Close a session (viClose); its lock goes with it."""
+        """Close a session (viClose) and release its lock."""
         with self._turn:
             self._locks = {panel: owner for panel, owner in self._locks.items() if owner != session}
             status: StatusCode = super().close(session)
@@ -153,7 +153,7 @@ class LabnisVisaLibrary(SimVisaLibrary):  # type: ignore[misc]  # pyvisa-sim pub
             return StatusCode.success
 
     def flush(self, session: VISASession, mask: constants.BufferOperation) -> StatusCode:
-        """Do nothing: no data wait in a session's own buffers (viFlush)."""
+        """Do nothing: sessions have no buffers (viFlush)."""
         self._session(session)
         return StatusCode.success
 

@@ -1,4 +1,4 @@
-"""A record of VISA traffic, read back. What its lines say is described in docs/traffic.md."""
+"""Read a VISA record. docs/traffic.md describes its lines."""
 
 import base64
 import binascii
@@ -14,7 +14,7 @@ from pyvisa.errors import VisaIOError
 __all__ = ["SUFFIX", "VERSION", "Entry", "Record", "RecordError", "RecordedRun", "read_record"]
 
 SUFFIX = ".visa.jsonl"
-"""How the name of a record ends."""
+"""Suffix of the name of a VISA record."""
 
 VERSION = 2
 
@@ -22,7 +22,7 @@ MESSAGES = ("open", "out", "in", "clear", "status byte", "trigger")
 
 
 class RecordError(Exception):
-    """A file is no record of VISA traffic, or not one that can be understood."""
+    """A file is not a VISA record, or not a valid one."""
 
 
 @dataclass(frozen=True)
@@ -36,15 +36,15 @@ class Entry:
     do
         One of `MESSAGES`.
     data
-        What was sent or received.
+        Bytes sent or received.
     status
         VISA status that was returned.
     value
         Status byte.
     failure
-        What was raised instead.
+        Exception raised instead.
     clock
-        What the experiment's clock was read as between the call before, of whatever instrument, and this one.
+        Readings of the experiment's clock between the previous call, of any instrument, and this one.
     """
 
     line: int
@@ -59,7 +59,7 @@ class Entry:
 
     @property
     def described(self) -> str:
-        """What was done, in a few words."""
+        """The call in a few words."""
         return described(self.do, self.data, failed=self.failure is not None)
 
 
@@ -70,11 +70,11 @@ class RecordedRun:
     Attributes
     ----------
     file
-        Its file, relative to the record.
+        Its file, relative to the VISA record.
     first_point
-        Number of the bias point it began with; more than 0 where a run was resumed.
+        Number of its first bias point; more than 0 for a resumed run.
     rows, columns
-        Digest of each row, and of each column; None if the record broke off before the run ended.
+        Digest of each row, and of each column; None if the VISA record ends before the run.
     """
 
     file: str
@@ -85,20 +85,20 @@ class RecordedRun:
 
 @dataclass(frozen=True)
 class Record:
-    """A whole record.
+    """A whole VISA record.
 
     Attributes
     ----------
     header
         First line.
     addresses
-        Of all instruments to which a connection was tried.
+        Addresses of all instruments to which a connection was tried.
     entries
-        All calls, in order. That a connection could be opened is none: how often is up to the program.
+        All calls, in order, without successful connections, whose number depends on the program.
     clock
         The clock's readings after the last call.
     ended
-        What the command ended with, empty if with success; None if the record broke off before.
+        Error that ended the command, empty after success; None if the VISA record ends before.
     """
 
     header: Mapping[str, Any]
@@ -117,12 +117,12 @@ def described(do: str, data: bytes, *, failed: bool = False) -> str:
 
 
 def read_record(path: Path) -> Record:
-    """Read the record at `path`; a last line that is not whole, where the run was killed, is left out.
+    """Read the VISA record at `path`; an incomplete last line, of a killed run, is omitted.
 
     Raises
     ------
     RecordError
-        Naming file, line and what is wrong.
+        The message has file, line and problem.
     """
     try:
         *lines, _torn = path.read_bytes().split(b"\n")
@@ -130,7 +130,7 @@ def read_record(path: Path) -> Record:
         raise RecordError(f"{path}: cannot be read: {error.strerror or error}") from error
     found = [_parsed(path, number, line) for number, line in enumerate(lines, start=1)]
     if not found or found[0].get("labnis_visa_record") != VERSION:
-        raise RecordError(f"{path}, line 1: this is no record of VISA traffic of version {VERSION}")
+        raise RecordError(f"{path}, line 1: not a VISA record of version {VERSION}")
     addresses: set[str] = set()
     entries: list[Entry] = []
     runs: dict[str, RecordedRun] = {}
@@ -152,7 +152,7 @@ def read_record(path: Path) -> Record:
             elif line.get("do") == "end":
                 ended = line["ended"]
         except (KeyError, TypeError, ValueError, binascii.Error) as error:
-            raise RecordError(f"{path}, line {number}: cannot be understood: {error!r}") from error
+            raise RecordError(f"{path}, line {number}: not a valid line: {error!r}") from error
     return Record(found[0], frozenset(addresses), tuple(entries), tuple(runs.values()), waiting, ended)
 
 

@@ -1,8 +1,8 @@
-"""A VISA library that answers from a record: no instrument, no network, no waiting.
+"""A VISA library that answers from a VISA record: no instrument, no network, no waiting.
 
 Each instrument has its own sequence of calls. A call that is not the next one of its instrument ends the replay, and
-so does the end of a record that broke off; from then on every call is refused, whatever the program tries in order to
-leave things safe. Time is what the experiment's clock was read as at this place of the record.
+so does the end of an incomplete VISA record; then every further call is refused, including those that make outputs
+safe. Time is the reading of the experiment's clock at this place of the VISA record.
 """
 
 import itertools
@@ -28,14 +28,14 @@ __all__ = ["ReplayClock", "ReplayEndedError", "ReplayLibrary", "open_replay"]
 
 
 class ReplayEndedError(Exception):
-    """The replay cannot go on: something else was sent, or the record has nothing more."""
+    """The replay cannot continue: something else was sent, or the VISA record has no further call."""
 
 
 class ReplayClock:
-    """Time as it was read when the record was made.
+    """Recorded time.
 
-    Between two recorded calls the same readings come again in the same order. A program that asks more often than the
-    recorded one sees time stand still, but for what it sleeps.
+    Between two recorded calls the same readings come again in the same order. For a program that reads the clock more
+    often than the recorded one, time advances only with its sleeps.
     """
 
     def __init__(self, record: Record) -> None:
@@ -51,11 +51,11 @@ class ReplayClock:
         return self._now
 
     def sleep(self, seconds: float) -> None:
-        """Let `seconds` pass at once."""
+        """Advance by `seconds` at once."""
         self._now += seconds
 
     def passed(self, index: int) -> None:
-        """Note that the recorded call number `index`, from 0, was repeated."""
+        """Note that the recorded call number `index`, from 0, was replayed."""
         if index >= self._place:
             self._place = index + 1
             self._pending = deque(self._readings[self._place])
@@ -67,15 +67,15 @@ class ReplayLibrary(VisaLibraryBase):
     Attributes
     ----------
     record
-        What it answers from.
+        The VISA record.
     clock
-        Time of the record.
+        Clock with the recorded time.
     difference
-        What was done otherwise than in the record; empty as long as all is the same.
+        First difference from the VISA record; empty if there is none.
     ran_out
-        Whether more was asked for than a record has that broke off.
+        Whether a call is beyond the end of an incomplete VISA record.
     repeated
-        Number of calls that were repeated.
+        Number of replayed calls.
     """
 
     def _init(self) -> None:
@@ -97,7 +97,7 @@ class ReplayLibrary(VisaLibraryBase):
             self._waiting[entry.address].append((index, entry))
 
     def left_over(self) -> str:
-        """The first recorded call that was not repeated, in words; empty if there is none."""
+        """The first recorded call that was not replayed, in words; empty if there is none."""
         left = [waiting[0][1] for waiting in self._waiting.values() if waiting]
         if not left:
             return ""
@@ -111,7 +111,7 @@ class ReplayLibrary(VisaLibraryBase):
         return VISARMSession(next(self._handles)), StatusCode.success
 
     def list_resources(self, session: VISARMSession, query: str = "?*::INSTR") -> tuple[str, ...]:
-        """Addresses in the record (viFindRsrc)."""
+        """Addresses in the VISA record (viFindRsrc)."""
         return rname.filter(sorted(self._waiting), query)
 
     def open(
@@ -121,7 +121,7 @@ class ReplayLibrary(VisaLibraryBase):
         access_mode: constants.AccessModes = constants.AccessModes.no_lock,
         open_timeout: SupportsInt = constants.VI_TMO_IMMEDIATE,
     ) -> tuple[VISASession, StatusCode]:
-        """Open a session (viOpen): to any address of the record, unless it failed there."""
+        """Open a session (viOpen): to any address of the VISA record, unless it failed there."""
         if resource_name not in self._waiting:
             raise VisaIOError(StatusCode.error_resource_not_found)
         waiting = self._waiting[resource_name]
@@ -146,16 +146,16 @@ class ReplayLibrary(VisaLibraryBase):
         return StatusCode.success
 
     def write(self, session: VISASession, data: bytes) -> tuple[int, StatusCode]:
-        """Send what has to be the next message of the record (viWrite)."""
+        """Send the next message of the VISA record (viWrite)."""
         entry = self._repeat(self._address(session), "out", bytes(data))
         return len(data), cast(StatusCode, entry.status)
 
     def read(self, session: VISASession, count: int) -> tuple[bytes, StatusCode]:
-        """Receive the recorded answer (viRead). Raises what was raised."""
+        """Receive the recorded answer (viRead). Raises the recorded exception."""
         with self._turn:
             address = self._address(session)
             entry = self._repeat(address, "in")
-            if len(entry.data) > count:  # asked for in smaller pieces than before
+            if len(entry.data) > count:  # read in smaller pieces than recorded
                 self._waiting[address].appendleft((-1, replace(entry, data=entry.data[count:])))
                 return entry.data[:count], StatusCode.success_max_count_read
             return entry.data, cast(StatusCode, entry.status)
@@ -166,11 +166,11 @@ class ReplayLibrary(VisaLibraryBase):
         return entry.value, cast(StatusCode, entry.status)
 
     def clear(self, session: VISASession) -> StatusCode:
-        """Empty the instrument's buffers, as it was done (viClear)."""
+        """Empty the instrument's buffers, if recorded (viClear)."""
         return cast(StatusCode, self._repeat(self._address(session), "clear").status)
 
     def assert_trigger(self, session: VISASession, protocol: constants.TriggerProtocol) -> StatusCode:
-        """Trigger, as it was done (viAssertTrigger)."""
+        """Trigger, if recorded (viAssertTrigger)."""
         return cast(StatusCode, self._repeat(self._address(session), "trigger").status)
 
     def flush(self, session: VISASession, mask: constants.BufferOperation) -> StatusCode:
@@ -205,7 +205,7 @@ class ReplayLibrary(VisaLibraryBase):
         return self._addresses[session]
 
     def _repeat(self, address: str, do: str, data: bytes = b"") -> Entry:
-        """The next call of the record, which has to be this one; what it raised is raised again."""
+        """The next call of the VISA record, which must be this one; its exception is raised again."""
         with self._turn:
             if self.difference or self.ran_out:
                 raise ReplayEndedError(self.difference or "the record ends here")
@@ -228,21 +228,21 @@ class ReplayLibrary(VisaLibraryBase):
         names = (one.instrument for one in self.record.entries if one.address == address)
         place = f"{next(names, address)} ({address})"
         if entry is None:
-            return f"{place}: {done}, where the record has nothing more"
-        return f"{place}: the record has {entry.described} (line {entry.line}); now it was {done}"
+            return f"{place}: {done}, where the VISA record has no further call"
+        return f"{place}: the VISA record has {entry.described} (line {entry.line}); now it was {done}"
 
 
 @contextmanager
 def open_replay(path: Path) -> Iterator[ReplayLibrary]:
-    """The library that answers from the record at `path`, from its beginning, until the context ends.
+    """The library that answers from the VISA record at `path`, from its beginning, during the context.
 
     Raises
     ------
     RecordError
-        Where the record cannot be read.
+        The VISA record cannot be read.
     """
     manager = pyvisa.ResourceManager(f"{path}@labnis")
-    library = cast(ReplayLibrary, manager.visalib)  # whatever is opened meanwhile from this path is the same object
+    library = cast(ReplayLibrary, manager.visalib)  # the same object for all sessions of this path
     library.rewind()
     try:
         yield library

@@ -1,6 +1,6 @@
 """VISA sessions to front panels: whole slices of the answer at once, status byte, device clear, exclusive lock.
 
-They are made by the library itself and never registered with pyvisa-sim, whose own `@sim` stays as it is.
+They are made by the library itself and not registered with pyvisa-sim, whose own `@sim` is not changed.
 """
 
 from pyvisa import constants, rname

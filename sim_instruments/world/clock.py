@@ -1,7 +1,7 @@
 """Time of the simulated fridge: simulated for a dry run, real for a twin that other programs share.
 
-An instrument that acts without a message, such as a source that ramps, asks to be called `later`; as time passes, due
-actions are carried out in order.
+An instrument that acts without a message, such as a source that ramps, schedules actions with `later`; as time
+passes, due actions are executed in order.
 """
 
 import heapq
@@ -15,7 +15,7 @@ __all__ = ["RealClock", "SharedClock", "SimulatedClock"]
 
 
 class _Agenda:
-    """Actions to come, in order of their times (s)."""
+    """Scheduled actions, in order of their times (s)."""
 
     def __init__(self) -> None:
         self._actions: list[tuple[float, int, Callable[[], None]]] = []
@@ -33,7 +33,7 @@ class _Agenda:
 
 
 class SimulatedClock:
-    """Time that passes only while a caller sleeps, so that an hour of settling costs nothing."""
+    """Time that passes only while a caller sleeps, so that an hour of settling takes no real time."""
 
     def __init__(self) -> None:
         self._now = 0.0
@@ -44,7 +44,7 @@ class SimulatedClock:
         return self._now
 
     def sleep(self, seconds: float) -> None:
-        """Let `seconds` of simulated time pass at once."""
+        """Advance by `seconds` of simulated time at once."""
         if not seconds >= 0:
             raise ValueError(f"cannot sleep for {seconds} s; a non-negative time is needed")
         until = self._now + seconds
@@ -54,12 +54,12 @@ class SimulatedClock:
         self._now = until
 
     def later(self, seconds: float, action: Callable[[], None]) -> None:
-        """Carry out `action` when `seconds` of simulated time have passed."""
+        """Execute `action` after `seconds` of simulated time."""
         self._agenda.add(self._now + seconds, action)
 
 
 class RealClock:
-    """The machine's monotonic clock. Actions that fall due between two sleeps are carried out late."""
+    """The machine's monotonic clock. Actions that are due between two sleeps are executed late."""
 
     def __init__(self) -> None:
         self._agenda = _Agenda()
@@ -77,7 +77,7 @@ class RealClock:
         time.sleep(max(0.0, until - time.monotonic()))
 
     def later(self, seconds: float, action: Callable[[], None]) -> None:
-        """Carry out `action` in `seconds`, or with the first sleep thereafter."""
+        """Execute `action` after `seconds`, or with the first sleep thereafter."""
         self._agenda.add(time.monotonic() + seconds, action)
 
 
@@ -89,8 +89,8 @@ class SharedClock:
     turn
         Lock around the World. Every caller of `sleep` and `later` holds it.
     speed
-        Time of the instruments per real time; above 1 they need less real time for their work. What they do `later`
-        takes real time nevertheless, for the rates of their ramps are judged by it.
+        Time of the instruments per real time; above 1 they need less real time for their work. Actions of
+        `later` still take real time, because it is used to check the rates of ramps.
 
     """
 
@@ -102,7 +102,7 @@ class SharedClock:
         self._stopped = threading.Event()
         self._agenda = _Agenda()
         self._agenda_changed = threading.Event()
-        threading.Thread(target=self._carry_out, name="what the instruments do later", daemon=True).start()
+        threading.Thread(target=self._carry_out, name="scheduled actions of the instruments", daemon=True).start()
 
     def time(self) -> float:
         """Monotonic time of the instruments (s)."""
@@ -119,7 +119,7 @@ class SharedClock:
             self._turn.acquire()
 
     def later(self, seconds: float, action: Callable[[], None]) -> None:
-        """Carry out `action` in `seconds` of real time, in a thread of its own that holds the turn meanwhile."""
+        """Execute `action` after `seconds` of real time, in a separate thread that holds the turn meanwhile."""
         self._agenda.add(time.monotonic() + seconds, action)
         self._agenda_changed.set()
 

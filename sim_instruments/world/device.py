@@ -24,7 +24,7 @@ Number = TypeVar("Number", np.float64, np.complex128)
 
 # Steps in which the bias line is solved; halving alone needs some 45 for a femtovolt.
 _STEPS = 200
-# How often the way to a bias without a steady state is halved.
+# Number of times that a step to a bias without a steady state is halved.
 _HALVINGS = 30
 
 
@@ -35,15 +35,15 @@ class DeviceState:
     Attributes
     ----------
     voltage
-        Across both junctions (V).
+        Voltage across both junctions (V).
     current
-        Through the device (A).
+        Current through the device (A).
     conductance
-        Slope of the steady states (S), by which an iteration finds its way; no instrument reads it.
+        Slope of the steady states (S), used by the iteration only.
     electron_temperature
-        Of the island (K).
+        Temperature of the island's electrons (K).
     gap
-        Of the superconductors next to the junctions (eV).
+        Gap of the superconductors next to the junctions (eV).
 
     """
 
@@ -55,7 +55,7 @@ class DeviceState:
 
 
 class Device:
-    """What is true of the device, whatever instruments are connected.
+    """The true device, independent of the connected instruments.
 
     Electrons, phonons and quasiparticles follow the bias at once: their times, microseconds at the longest, are short
     against a cycle of the lock-in.
@@ -63,7 +63,7 @@ class Device:
     Parameters
     ----------
     truth
-        What is true.
+        Contents of the truth file.
 
     Attributes
     ----------
@@ -103,7 +103,7 @@ class Device:
         Raises
         ------
         NoOperatingPointError
-            Where the heat balance of the island has no solution with superconducting electrodes.
+            The heat balance of the island has no solution with superconducting electrodes.
 
         """
         voltage = np.asarray(device_voltage, dtype=np.float64)
@@ -121,7 +121,7 @@ class Device:
         return DeviceState(voltage, point.current, conductance, point.electron_temperature, point.gap)
 
     def behind(self, resistance: float, line_voltage: ArrayLike) -> DeviceState:
-        """The state with `line_voltage` (V) across device and a series `resistance` (ohm), which takes its share.
+        """The state with `line_voltage` (V) across device and a series `resistance` (ohm), which takes part of it.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""A World whose current limit, fridge and thermometer can be disturbed, and that tells of every move of the source."""
+"""A World whose current limit, fridge and thermometer can be disturbed, and that reports every move of the source."""
 
 from collections.abc import Callable, Sequence
 
@@ -7,7 +7,7 @@ from sim_instruments.world.truth import Truth
 
 __all__ = ["DisturbedWorld"]
 
-# A: below any current the device carries at a bias that matters.
+# A: below the device's current at any relevant bias.
 TRIPPED_LIMIT = 1e-15
 
 
@@ -52,7 +52,7 @@ class DisturbedWorld(World):
         self._moved(level, output)
 
     def trip_limit(self, *, tripped: bool) -> None:
-        """Let the current limit act at any current, or as it is set."""
+        """Make the current limit act at any current, or as set."""
         if tripped != self._tripped:
             self._tripped = tripped
             level, output, limit = self._asked

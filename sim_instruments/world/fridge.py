@@ -29,21 +29,21 @@ Stage = Literal["mixing_chamber", "still", "four_kelvin", "fifty_kelvin"]
 
 
 class Clock(Protocol):
-    """Where the World's time comes from."""
+    """Clock of the World."""
 
     def time(self) -> float:
         """Now (s), monotonic."""
 
     def sleep(self, seconds: float) -> None:
-        """Let `seconds` pass."""
+        """Wait for `seconds`."""
 
     def later(self, seconds: float, action: Callable[[], None]) -> None:
-        """Do something in `seconds`, whatever the instruments' clients do until then; it must not sleep."""
+        """Execute an action after `seconds`, independent of the instruments' clients; it must not sleep."""
 
 
 @dataclass(frozen=True)
 class SourceState:
-    """What the source-meter's terminals carry: voltage (V), current (A), whether the current limit acts."""
+    """State of the source-meter's terminals: voltage (V), current (A), whether the current limit acts."""
 
     voltage: float
     current: float
@@ -67,14 +67,14 @@ class World:
     Parameters
     ----------
     truth
-        What is true.
+        Contents of the truth file.
     clock
         Simulated or real time.
 
     Attributes
     ----------
     device
-        The device itself, whatever is connected to it.
+        The device itself.
     bias_changed_at, excitation_changed_at
         Time (s) of the last change of either, for instruments with a memory (a lock-in's filter).
 
@@ -98,7 +98,7 @@ class World:
         self._line_start = 0.0
         self.bias_changed_at = self.excitation_changed_at = self.clock.time()
 
-    # --- what the instruments set -------------------------------------------------------------------------------
+    # --- set by the instruments ---------------------------------------------------------------------------------
 
     def set_source(self, *, level: float, output: bool, current_limit: float) -> None:
         """The source-meter's level (V), output relay and current limit (A)."""
@@ -126,13 +126,13 @@ class World:
         return self._target + missing if abs(missing) > 1e-12 else self._target
 
     def _within_limit(self, line: float) -> float:
-        """The line voltage (V) that the source keeps up: less than asked where its current limit acts.
+        """The line voltage (V) of the source: less than its level where its current limit acts.
 
-        Behind a divider the source's own limit counts for the device's current; the divider's is not modelled.
+        Behind a divider the source's limit applies to the device's current; the divider's current is not modelled.
         """
         limit = self._source.current_limit
         available = line + self.truth.noise.voltage_offset
-        # Mostly there is nothing to solve.
+        # The usual case without a limit.
         if abs(available) * self.device.largest_conductance <= limit or abs(self._current_at(line)) <= limit:
             return line
         # No current flows where the line cancels the offset, which need not be at zero.
@@ -143,12 +143,12 @@ class World:
         return float(self.device_state(line).current)
 
     def device_state(self, line_voltage: ArrayLike) -> DeviceState:
-        """The device with `line_voltage` (V) behind the divider: an offset adds, the series resistance takes its share.
+        """The device with `line_voltage` (V) behind the divider: with the offset and the series resistance.
 
         Raises
         ------
         TruthError
-            Where the truth's device has no steady state.
+            The truth's device has no steady state.
 
         """
         try:
@@ -164,16 +164,16 @@ class World:
         phase.
         """
         line = self.line_voltage()
-        # All instruments ask at every point, and only a new bias or excitation changes the answer.
+        # All instruments read it at every point, but only a new bias or excitation changes it.
         if self._cycle is None or self._cycle[:2] != (line, self._excitation):
             swing = np.sqrt(2) * self._excitation / self.wiring.excitation_divider * _CYCLE
             self._cycle = (line, self._excitation, self.device_state(line + swing if self._excitation else [line]))
         return self._cycle[2]
 
-    # --- what the instruments read -------------------------------------------------------------------------------
+    # --- read by the instruments ---------------------------------------------------------------------------------
 
     def source_state(self, integration_time: float) -> SourceState:
-        """What the source-meter measures at its terminals in `integration_time` (s)."""
+        """Reading of the source-meter at its terminals in `integration_time` (s)."""
         noise = self.truth.noise
         scatter = noise.current_white * np.sqrt(1 / (2 * integration_time)) * self._random.standard_normal()
         if not self._source.output:
@@ -250,7 +250,7 @@ class World:
     def _cable(self, frequencies: NDArray[np.float64]) -> NDArray[np.complex128]:
         """Delay and standing waves of the cables, without their loss."""
         cable = self.truth.cable
-        # Two standing waves of incommensurate length, as reflections between connectors make them.
+        # Two standing waves of incommensurate length, as from reflections between connectors.
         ripple = 0.7 * np.cos(2 * np.pi * frequencies / 31e6 + 0.4) + 0.3 * np.cos(2 * np.pi * frequencies / 11.3e6)
         amplitude = 10 ** (cable.ripple_db * ripple / 2 / 20)
         phase = np.exp(-2j * np.pi * frequencies * cable.delay + 0.05j * cable.ripple_db * ripple)

@@ -1,4 +1,4 @@
-"""The signal path of a lock-in amplifier: equal RC stages in cascade, exact for an input constant in pieces."""
+"""The signal path of a lock-in amplifier: equal RC stages in cascade, exact for a piecewise constant input."""
 
 import math
 
@@ -28,7 +28,7 @@ class OutputFilter:
         self.stages = [0j] * self.STAGES
 
     def advance(self, time: float, signal: complex, time_constant: float) -> None:
-        """Let `signal` act at the input until `time` (s); all stages have the same `time_constant` (s).
+        """Apply `signal` at the input until `time` (s); all stages have the same `time_constant` (s).
 
         For constant input u each stage i ends at u + e^{−x} Σ_{j ≤ i} (y_j − u) x^{i−j}/(i−j)!, x = Δt/T.
         """
@@ -47,19 +47,19 @@ class OutputFilter:
 
 
 class Demodulator:
-    """First harmonic at input A behind the output filter, with noise that has the filter's memory.
+    """First harmonic at input A behind the output filter, with noise that is correlated by the filter.
 
     Parameters
     ----------
     world, wires
-        The simulated fridge, and how the lock-in is connected to it.
+        The simulated fridge, and the lock-in's connections.
 
     Attributes
     ----------
     input
-        Without noise, before the filter (V rms); 0 where the input does not see it.
+        Signal without noise, before the filter (V rms); 0 where it is not at the input.
     noise
-        Behind the filter, as it was last (V rms).
+        Last noise behind the filter (V rms).
 
     """
 
@@ -72,18 +72,18 @@ class Demodulator:
         self.noise = 0j
 
     def input_changed(self, *, connected: bool) -> None:
-        """Look at the input again; whether input and reference are such that it sees the first harmonic."""
+        """Update the input; it is `connected` if input and reference select the first harmonic."""
         self._connected = connected
         self._harmonic = self._world.lockin_input(0.0, self._wires.signal)
         self.input = self._harmonic if connected else 0j
         self._since = self._world.clock.time()
 
     def settle_at_once(self) -> None:
-        """Let the filter be settled."""
+        """Set the filter to its settled state."""
         self._filter.stages = [self.input] * OutputFilter.STAGES
 
     def settle(self, time: float, time_constant: float) -> None:
-        """Bring the filter to `time` (s). The input before the last change of the bias is the one seen then."""
+        """Advance the filter to `time` (s), with the input from before the last change of the bias."""
         changed = self._world.bias_changed_at
         if not self._wires.excites:
             changed = max(changed, self._world.excitation_changed_at)

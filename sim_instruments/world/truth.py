@@ -1,6 +1,6 @@
-"""The truth file: everything that is true of the simulated device, its wiring and its fridge.
+"""The truth file: the true values of the simulated device, its wiring and its fridge.
 
-Keys with a default below may be left out. Unknown keys and wrong types are errors that name file, line and key.
+Keys with a default below may be omitted. Unknown keys and wrong types are errors that name file, line and key.
 """
 
 from collections.abc import Mapping
@@ -30,7 +30,7 @@ Gain = Annotated[Finite, AfterValidator(_not_zero)]
 
 
 class TruthError(Exception):
-    """A truth file that cannot be used: names the file, the line, the key and what is allowed."""
+    """A truth file that cannot be used; the message has the file, the line, the key and what is allowed."""
 
     exit_code: ClassVar[int] = 2
 
@@ -90,7 +90,7 @@ class Island(_Section):
         if self.temperature is None and (self.volume is None or self.electron_phonon is None):
             raise ValueError("give temperature, or volume and electron_phonon for the heat balance")
         if self.temperature is not None and balance:
-            raise ValueError(f"a constant temperature leaves nothing for {', '.join(balance)}: remove either")
+            raise ValueError(f"temperature excludes {', '.join(balance)}: remove either")
         return self
 
 
@@ -112,7 +112,7 @@ class Chain(_Section):
 
 
 class Cable(_Section):
-    """The probe's way from network analyzer to device and back: delay (s), loss of the way down (dB), ripple (dB)."""
+    """The probe line from network analyzer to device and back: delay (s), loss of the line down (dB), ripple (dB)."""
 
     delay: NonNegative
     loss_db: Finite
@@ -147,14 +147,14 @@ class Noise(_Section):
 
 @dataclass(frozen=True)
 class Signal:
-    """What a wire to an instrument carries: `gain` times the current through, or the voltage across, the device.
+    """Signal at an instrument: `gain` times the current through, or the voltage across, the device.
 
     Attributes
     ----------
     of
         Current or voltage of the device.
     gain
-        Of the amplifier (V/A or V/V), of either sign; 1 where the instrument is connected directly.
+        Gain of the amplifier (V/A or V/V), of either sign; 1 if the instrument is connected directly.
 
     """
 
@@ -191,8 +191,8 @@ class LineWiring(_Section):
 class Truth(_Section):
     """The whole truth file.
 
-    Of `wiring`, the keys that are given replace those of the station, with which a wrong station file can be rehearsed.
-    `readings` are the values of roles that the simulated fridge does not know, such as a pressure.
+    Of `wiring`, the keys that are given replace those of the station, which allows to rehearse a wrong station file.
+    `readings` are the values of roles that are not simulated, such as a pressure.
     """
 
     junction: Junction
@@ -207,7 +207,7 @@ class Truth(_Section):
     time: Literal["simulated", "real"] = "simulated"
 
     def true_wiring(self, station: Mapping[str, Any] | None = None) -> LineWiring:
-        """The wiring that `station` (keys of `LineWiring`; others are ignored) describes, as far as it is true."""
+        """The wiring of `station` (keys of `LineWiring`; others are ignored), with the keys of the truth file."""
         known = {key: value for key, value in (station or {}).items() if key in LineWiring.model_fields}
         return LineWiring.model_validate(known | (self.wiring.model_dump(exclude_unset=True) if self.wiring else {}))
 
@@ -233,7 +233,7 @@ def load_truth(path: Path) -> Truth:
     Raises
     ------
     TruthError
-        Naming file, line and key.
+        The message has file, line and key.
 
     """
     try:
@@ -257,7 +257,7 @@ def load_truth(path: Path) -> Truth:
 
 
 def _explain(error: Any) -> str:
-    """Say what is allowed where pydantic alone does not."""
+    """Add what is allowed if pydantic does not say so."""
     if error["type"] != "extra_forbidden":
         return f"{error['msg']} (found {error['input']!r})"
     section: Any = Truth

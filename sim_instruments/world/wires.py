@@ -1,4 +1,4 @@
-"""Where the terminals of one instrument lead: which of them drive the device, and what its inputs carry."""
+"""Connections of one instrument: terminals that drive the device, and signals at its inputs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from sim_instruments.world.truth import Signal
 __all__ = ["INPUTS", "SourceTerminals", "Wires"]
 
 INPUTS: Mapping[int, Stage] = {1: "mixing_chamber", 2: "still", 3: "four_kelvin", 4: "fifty_kelvin"}
-"""Stage at each input of a thermometer bridge, where the station does not say otherwise."""
+"""Stage at each input of a thermometer bridge, by default."""
 
 
 @dataclass(frozen=True)
@@ -20,16 +20,16 @@ class Wires:
     Attributes
     ----------
     source
-        "bias" where its output drives the bias line, "current" where its terminals take the device's current,
-        None where its output leads to something that is not simulated.
+        "bias" if its output drives the bias line, "current" if its terminals take the device's current,
+        None if its output is not simulated.
     excites
         Whether its sine output is the excitation on the bias line. All lock-ins have its reference.
     signal
-        At input A of a lock-in; None is the output of the current amplifier.
+        Signal at input A of a lock-in; None is the output of the current amplifier.
     auxiliary
-        At the auxiliary inputs of a lock-in.
+        Signals at the auxiliary inputs of a lock-in.
     stages
-        At the inputs of a thermometer bridge.
+        Stages at the inputs of a thermometer bridge.
 
     """
 
@@ -40,7 +40,7 @@ class Wires:
     stages: Mapping[int, Stage] = field(default_factory=lambda: INPUTS)
 
     def terminals(self, world: World) -> "SourceTerminals":
-        """Terminals of a source that is connected like this."""
+        """Terminals of a source with these connections."""
         return world if self.source == "bias" else _IdleTerminals(world, takes_current=self.source == "current")
 
 
@@ -51,7 +51,7 @@ class SourceTerminals(Protocol):
         """Level (V), output relay and current limit (A)."""
 
     def source_state(self, integration_time: float) -> SourceState:
-        """What the source measures in `integration_time` (s)."""
+        """Reading of the source in `integration_time` (s)."""
 
 
 class _IdleTerminals:
@@ -76,7 +76,7 @@ class _IdleTerminals:
         self._level = level if output else 0.0
 
     def source_state(self, integration_time: float) -> SourceState:
-        """What the source measures in `integration_time` (s)."""
+        """Reading of the source in `integration_time` (s)."""
         current = self._world.truth.noise.current_offset
         if self._takes_current:
             current = self._world.amplifier_voltage(1 / (2 * integration_time), Signal())

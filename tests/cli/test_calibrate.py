@@ -265,7 +265,7 @@ def test_a_calibration_without_all_results_says_which_and_why(
     assert primary == {"gap", "normal_resistance", "electron_temperature"}
     assert len(found["runs"]) == 3
     last = answer.err.splitlines()[-1]
-    assert "the data are kept, but they give no damping_line" in last
+    assert "the data are saved, but they do not determine damping_line" in last
     assert f"{found['runs'][1]}: is the resonance in the band?" in last
 
 

@@ -31,7 +31,7 @@ def test_a_name_is_given_once(labnis: Commands) -> None:
     labnis("cooldown start CD12")
     answer = labnis("cooldown start CD12")
     assert answer.code == 2
-    assert answer.err.startswith("labnis: cooldown 'CD12' is in the ledger")
+    assert answer.err.startswith("labnis: cooldown 'CD12' exists in the ledger")
     assert "choose another name" in answer.err
 
 
@@ -39,7 +39,7 @@ def test_a_name_is_given_once(labnis: Commands) -> None:
 def test_a_name_has_to_be_one(labnis: Commands, name: str) -> None:
     answer = labnis(f"cooldown start {name}")
     assert answer.code == 2
-    assert "cannot name a cooldown" in answer.err
+    assert "is not a name of a cooldown" in answer.err
 
 
 def test_there_must_be_one_to_end(labnis: Commands) -> None:

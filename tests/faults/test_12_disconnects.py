@@ -23,7 +23,7 @@ def test_the_source_is_gone_for_good(lab: Lab) -> None:
     assert "bias UNKNOWN: -0.00" in first
     assert "last seen" in first
     assert "bias is at zero" not in answer.stderr
-    assert "neither could the guardian" in answer.stderr
+    assert "the guardian failed, too" in answer.stderr
     assert read_metadata(lab.run_file)["status"] == "failed"
     assert "UNKNOWN" in read_metadata(lab.run_file)["reason"]
     assert lab.source()["output"]  # the twin knows what the run rightly did not claim
@@ -34,7 +34,7 @@ def test_the_source_comes_back_for_the_guardian(lab: Lab) -> None:
     answer = lab.run()
     assert answer.returncode == 5, answer.stderr
     assert "bias UNKNOWN: -0.00" in answer.stderr
-    assert "labnis guardian: the run could not bring the bias to zero; the bias was -0.00" in answer.stderr
+    assert "labnis guardian: the run could not ramp the bias to zero; the bias was -0.00" in answer.stderr
     lab.assert_safe()
 
 

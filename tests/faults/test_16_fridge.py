@@ -70,7 +70,7 @@ def test_tripped_at_the_start(lab: Lab) -> None:
     lab.control(do="temperatures", schedule=WARM)
     answer = lab.run()
     assert answer.returncode == 4, answer.stderr
-    assert "not begun" in answer.stderr
+    assert "not started" in answer.stderr
     assert not lab.ever_on()
     assert lab.sent("bias", ":OUTP ON") == []
     assert [text for text in lab.sent("bias", ":SOUR:VOLT ") if text.startswith(":SOUR:VOLT ")] == []

@@ -198,7 +198,7 @@ def test_run_may_be_resumed_before_its_axis_is_known(tmp_path):
 def test_done_run_is_not_resumed(tmp_path):
     run = run_factory(tmp_path)()
     run.finish("done")
-    with pytest.raises(RunFileError, match="is done; there is nothing to resume"):
+    with pytest.raises(RunFileError, match="is complete and cannot be resumed"):
         RunWriter.resume(run.path)
 
 

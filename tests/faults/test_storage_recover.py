@@ -48,7 +48,7 @@ def test_a_healthy_file_is_left_alone(new_run):
     before = run.path.read_bytes()
     report = recover(run.path)
     assert report.healthy
-    assert "healthy, 1 rows, status done; nothing was changed" in str(report)
+    assert "intact, 1 rows, status done; nothing was changed" in str(report)
     assert run.path.read_bytes() == before
 
 
@@ -124,7 +124,7 @@ def test_damage_without_a_journal_is_told_and_nothing_touched(died):
     path, data, _ = died
     journal_path(path).unlink(missing_ok=True)
     path.write_bytes(data[:3000])
-    with pytest.raises(RunFileError, match=r"damaged .*no journal beside it.*left as it is"):
+    with pytest.raises(RunFileError, match=r"damaged .*it has no journal.*Nothing was changed"):
         recover(path)
     assert path.read_bytes() == data[:3000]
 

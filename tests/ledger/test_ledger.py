@@ -73,7 +73,7 @@ def test_a_name_is_used_once_and_a_refusal_changes_nothing(ledger):
 
 @pytest.mark.parametrize("name", ["", "  ", "a\0b", "a\nb"])
 def test_names_nobody_could_type_again_are_refused(ledger, name):
-    with pytest.raises(InvalidEntryError, match="cannot name a cooldown"):
+    with pytest.raises(InvalidEntryError, match="is not a name of a cooldown"):
         ledger.start_cooldown(name)
 
 
@@ -173,7 +173,7 @@ def test_of_processes_starting_the_same_cooldown_in_a_new_ledger_one_wins(file):
     answers = [child.communicate()[0] for child in children]
     winners = [number for number, answer in enumerate(answers) if answer == "won\n"]
     assert len(winners) == 1, answers
-    assert sum("'CD12' is in the ledger" in answer for answer in answers) == 3, answers
+    assert sum("'CD12' exists in the ledger" in answer for answer in answers) == 3, answers
     assert [one.note for one in open_ledger(file).cooldowns()] == [str(winners[0])]
 
 
@@ -209,7 +209,7 @@ def test_read_only_ledger_can_be_read_and_says_that_it_cannot_be_written(file):
     open_ledger(file).start_cooldown("CD12")
     ledger = open_ledger(f"sqlite:///file:{file}?mode=ro&uri=true")
     assert ledger.current_cooldown().name == "CD12"
-    with pytest.raises(LedgerUnavailableError, match=r"readonly database.*may write"):
+    with pytest.raises(LedgerUnavailableError, match=r"readonly database.*is writable"):
         ledger.start_cooldown("CD13")
 
 

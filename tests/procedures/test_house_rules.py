@@ -1,17 +1,20 @@
-"""What holds of every procedure that labnis ships, and of every one a lab adds to the package."""
+"""Rules for every procedure in the package `procedures`."""
 
 import inspect
 import math
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from pymeasure.experiment import FloatParameter, Procedure
+from pymeasure.experiment import FloatParameter, IntegerParameter, ListParameter
 
 import procedures
 from labnis.experiment.preflight import check_request
 from labnis.experiment.recorder import declared_columns
 from labnis.experiment.request import configured_calibration, configured_procedure, find_procedure, procedure_names
 from labnis.station import load_station
+from procedures import SweepParameter
 from procedures.bias_sweep import BiasSweep
 from tests.run.bench import ROOT
 
@@ -23,28 +26,58 @@ def test_the_package_is_the_real_one_and_not_this_folder() -> None:
     assert set(procedure_names()) >= {"IVSweep", "ReflectionVsBias", "EmittedPowerVsBias"}
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_documented_with_units_and_in_roles_that_the_station_fills(kind: type[BiasSweep]) -> None:
-    assert issubclass(kind, Procedure)
-    assert inspect.getdoc(kind)
-    assert all(inspect.getdoc(getattr(kind, name)) for name in ("startup", "execute"))
+def faults_of_parameters(kind: type[BiasSweep]) -> Iterator[str]:
     for name, parameter in kind().parameter_objects().items():
-        assert parameter.is_set(), f"{name} has no default"
-        if isinstance(parameter, FloatParameter):
-            assert parameter.units, f"{name} has no unit"
-            assert parameter.minimum > -1e9, f"{name} has no lower limit"
-    for column in declared_columns(kind()):
-        assert column.unit
-        assert column.name.isidentifier()
-    assert {*kind.REQUIRES, *kind.USES} <= {*load_station(ROOT / "station.yaml").roles, "current", "voltage"}
+        if not (parameter.is_set() and parameter.name):
+            yield f"{name} has no default or no name for the user"
+        if isinstance(parameter, ListParameter):
+            continue
+        quantity = isinstance(parameter, FloatParameter | SweepParameter)
+        if quantity != bool(parameter.units) or not (quantity or isinstance(parameter, IntegerParameter)):
+            yield f"{name}: a quantity has a unit, a count has none"
+        if isinstance(parameter, SweepParameter):
+            if parameter.value != ():
+                yield f"{name}: a list of points replaces even steps only where it is given"
+        elif parameter.minimum is None or parameter.minimum <= -1e9:
+            yield f"{name} has no lower limit"
+        elif not parameter.minimum <= parameter.value <= (parameter.maximum or math.inf):
+            yield f"{name}: the default is outside the limits"
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_defaults_lie_within_the_shipped_limits_and_the_duration_is_known(kind: type[BiasSweep]) -> None:
+def faults_of_columns(kind: type[BiasSweep]) -> Iterator[str]:
+    columns = [*kind.DATA_COLUMNS, *kind.TRACES, *(axis for axis, _ in kind.TRACES.values())]
+    yield from (column for column in columns if not re.fullmatch(r"[^()]+ \([^()]+\)", column))
+    yield from (column.name for column in declared_columns(kind()) if not (column.unit and column.name.isidentifier()))
+    if not set(kind.SETPOINTS) <= set(kind.DATA_COLUMNS) or kind.SIGNAL not in columns:
+        yield "SETPOINTS or SIGNAL are not among the columns"
+
+
+def faults_of_declarations(kind: type[BiasSweep]) -> Iterator[str]:
+    if not all(inspect.getdoc(thing) for thing in (kind, kind.startup, kind.execute)):
+        yield "not documented"
+    if not kind.ANALYSES:
+        yield "no analysis"
+    unknown = {*kind.REQUIRES, *kind.USES} - {*load_station(ROOT / "station.yaml").roles, "current", "voltage"}
+    yield from (f"role {name} is not that of the shipped station" for name in unknown)
+
+
+def faults_of_defaults(kind: type[BiasSweep]) -> Iterator[str]:
     procedure = kind()
     check_request(procedure, load_station(ROOT / "station.yaml"))
-    assert len(procedure.biases()) == procedure.points
-    assert 0 < procedure.get_estimates() < math.inf
+    if len(procedure.biases()) != procedure.points:
+        yield "points"
+    if not 0 < procedure.get_estimates() < math.inf:
+        yield "the duration is not known"
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [faults_of_parameters, faults_of_columns, faults_of_declarations, faults_of_defaults],
+    ids=lambda rule: rule.__name__,
+)
+def test_every_procedure_keeps_the_rule(rule: Callable[[type[BiasSweep]], Iterator[str]]) -> None:
+    offenders = [f"{kind.__name__}: {fault}" for kind in KINDS for fault in rule(kind)]
+    assert not offenders, "\n".join(offenders)
 
 
 def test_the_time_to_go_follows_the_parameters() -> None:

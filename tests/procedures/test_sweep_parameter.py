@@ -35,11 +35,11 @@ def test_any_sequence_of_numbers(values: object) -> None:
     ("text", "said"),
     [
         ("0:3:4", r"3 V is not from -2 to 2"),
-        ("0:1", "'0:1' is no segment start:stop:points and no number"),
+        ("0:1", "'0:1' is neither a segment start:stop:points nor a number"),
         ("0:1:1", "a segment has from 2 to 2000000 points"),
         ("0:1:99999999", "a segment has from 2 to 2000000 points"),
         ("nan", "nan V is not from"),
-        ("1_0", "'1_0' is no number"),
+        ("1_0", "'1_0' is not a number"),
         ("a", "could not convert"),
         ("0,,1", "could not convert"),
     ],

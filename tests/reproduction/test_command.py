@@ -42,7 +42,7 @@ def test_another_name_is_refused_with_those_that_there_are(tmp_path: Path, labni
     answer = labnis("reproduce --figure powers --figure '[b]nothing[/b]'")
     assert answer.code == 2
     assert answer.out == ""
-    assert answer.err.startswith("labnis: --figure [b]nothing[/b]: there is no such figure; allowed are ")
+    assert answer.err.startswith("labnis: --figure [b]nothing[/b]: unknown figure; allowed are ")
     assert all(name in answer.err for name in FIGURES)
     assert not (tmp_path / "reproduction").exists()
 

@@ -144,7 +144,7 @@ def test_a_ledger_that_fails_at_the_end_does_not_touch_the_run(
         answer = labnis("run IVSweep --dry-run --set points=21")
     assert answer.code == 0
     assert "the network is down" in answer.err
-    assert "the results wait in" in answer.err
+    assert "the results are saved in" in answer.err
     assert bias.left_at_zero
     assert read_metadata(only_run(tmp_path))["status"] == "done"
     with h5py.File(only_run(tmp_path)) as file:

@@ -63,7 +63,7 @@ def test_both_ways_of_a_sweep_are_told_apart(tmp_path: Path) -> None:
     with dry_session(tmp_path, Watcher()) as session:
         run = session.run(IVSweep(points=21, direction="up-down"))
     there, _ = curve_of(run, "measured")
-    back, _ = curve_of(run, "measured, way back")
+    back, _ = curve_of(run, "measured, reverse")
     assert there.size == back.size == 21
 
 

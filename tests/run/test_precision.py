@@ -46,7 +46,7 @@ def test_goal_is_read_with_its_unit(text: str, sigma: float, relative: bool) -> 
     [
         (["gain"], "write it as"),
         (["gain=little"], "write it as"),
-        (["loss=1dB"], "'loss' is no result here; there are gap, "),
+        (["loss=1dB"], "'loss' is no result here; results are gap, "),
         (["gap=1mK"], "'mK' cannot be expressed in eV"),
         (["gain=1 bananas"], "'bananas' cannot be expressed in dB"),
         (["gain=-0.1dB"], "positive"),
@@ -62,7 +62,7 @@ def test_goal_that_is_none_is_refused(texts: list[str], told: str) -> None:
 def test_goal_that_no_procedure_can_reach_is_refused(labnis: Commands) -> None:
     answer = labnis("run IVSweep --dry-run --until gain=0.1dB")
     assert answer.code == 2
-    assert "--until 'gain=0.1dB': 'gain' is no result here; there are gap, normal_resistance" in answer.err
+    assert "--until 'gain=0.1dB': 'gain' is no result here; results are gap, normal_resistance" in answer.err
 
 
 def test_an_informed_order_needs_a_goal_and_an_analysis_that_can_choose() -> None:
@@ -152,4 +152,4 @@ def test_before_there_is_a_fit_the_whole_range_is_looked_at() -> None:
 def test_goals_and_a_record_of_messages_exclude_each_other(labnis: Commands) -> None:
     answer = labnis("run IVSweep --dry-run --record-visa --until gap=1%")
     assert answer.code == 2
-    assert "--until and --record-visa do not go together" in answer.err
+    assert "--until and --record-visa exclude each other" in answer.err

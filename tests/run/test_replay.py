@@ -164,14 +164,14 @@ def test_a_driver_that_sends_something_else_is_found_at_that_message(
         replay(sweep, tmp_path / "replayed")
     line = next(n for n, line in enumerate(lines_of(sweep), start=1) if line.get("text") == "SNAP?1,2\n")
     assert str(caught.value).startswith(
-        f"sr830 (GPIB0::8::INSTR): the record has 'SNAP?1,2\\n' sent (line {line}); now it was 'SNAP? 1,2\\n' sent"
+        f"sr830 (GPIB0::8::INSTR): the VISA record has 'SNAP?1,2\\n' sent (line {line}); now it was 'SNAP? 1,2\\n' sent"
     )
     assert caught.value.exit_code == 5
 
 
 def test_a_driver_that_sends_less_is_found(tmp_path: Path, sweep: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(IVSweep, "shutdown", lambda self: None)  # which takes the lock-in's excitation away
-    with pytest.raises(InstrumentFault, match=r"goes on where the replay has ended: sr830 .*SLVL"):
+    with pytest.raises(InstrumentFault, match=r"continues after the end of the replay: sr830 .*SLVL"):
         replay(sweep, tmp_path / "replayed")
 
 
@@ -198,7 +198,7 @@ def test_a_record_that_breaks_off_is_replayed_as_far_as_it_goes(tmp_path: Path, 
     assert not found.whole
     assert found.messages > 100
     assert (found.rows > 0) == (share == 0.9)
-    assert "as far as it goes; it broke off" in found.report[-1]
+    assert "to its last line; it is incomplete" in found.report[-1]
 
 
 def test_the_record_of_a_killed_run_has_everything_up_to_the_kill(tmp_path: Path) -> None:
@@ -228,7 +228,7 @@ def test_a_command_that_somebody_stopped_is_replayed_up_to_there(
     found = replay(only_record(tmp_path), tmp_path / "replayed")
     assert not found.whole
     assert found.rows == 5  # the sixth was not finished
-    assert "it was stopped by a signal" in found.report[-1]
+    assert "a signal stopped it" in found.report[-1]
 
 
 def test_a_disk_that_is_full_ends_the_record_and_not_the_run(
@@ -248,7 +248,7 @@ def test_a_disk_that_is_full_ends_the_record_and_not_the_run(
     with caplog.at_level(logging.WARNING, "labnis"):
         answer = labnis(SWEEP)
     assert answer.code == 0
-    said = [record.getMessage() for record in caplog.records if "recording VISA traffic" in record.getMessage()]
+    said = [record.getMessage() for record in caplog.records if "writing the VISA record" in record.getMessage()]
     assert len(said) == 1
     assert "No space left on device" in said[0]
     (run,) = tmp_path.glob("data/*/*/*.h5")

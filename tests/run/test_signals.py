@@ -119,7 +119,7 @@ def test_a_stop_before_a_run_begins_leaves_no_file(tmp_path: Path) -> None:
     procedure = IVSweep()
     with dry_session(tmp_path, Watcher()) as session:
         os.kill(os.getpid(), signal.SIGTERM)
-        with pytest.raises(StoppedBySignal, match="IVSweep was not begun") as stopped:
+        with pytest.raises(StoppedBySignal, match="IVSweep was not started") as stopped:
             session.run(procedure)
     assert stopped.value.exit_code == 143
     assert not list(tmp_path.rglob("*.h5"))

@@ -116,7 +116,7 @@ def test_after_a_difference_or_the_end_nothing_is_answered_any_more(tmp_path: Pa
                 resource.write("b")
         assert library.ran_out is not whole
         assert (
-            library.difference == "sr830 (GPIB0::8::INSTR): 'b\\r\\n' sent, where the record has nothing more"
+            library.difference == "sr830 (GPIB0::8::INSTR): 'b\\r\\n' sent, where the VISA record has no further call"
         ) is whole
 
 

@@ -218,7 +218,7 @@ def test_a_bias_beyond_the_prepared_range_sends_nothing() -> None:
     bias = bias_of(source)
     bias.prepare(1e-3, 1e-6, 0.02)
     before = list(source.calls)
-    with pytest.raises(RequestError, match="range was prepared"):
+    with pytest.raises(RequestError, match="the prepared range"):
         bias.move_to(1.1e-3)
     assert source.calls == before
 

@@ -170,7 +170,7 @@ def test_a_source_that_cannot_be_halted_is_not_called_zero() -> None:
     source = WalkingSource(value=1e-3, output=True, broken={"halt_ramp"})
     source.walks = [(source.clock.now + 0.025 * index, 1e-3 + 1e-4 * index) for index in range(1, 50)]
     bias = RampedBias(source, Wiring(), LIMITS, source.clock, name="keithley")
-    with pytest.raises(BiasUnknownError, match="goes on by itself"):
+    with pytest.raises(BiasUnknownError, match="is still moving"):
         bias.shutdown()
     assert source.output
     assert "set_level" not in source.calls

@@ -4,7 +4,7 @@ from alembic import context
 
 from labnis.ledger._models import Base
 
-# One transaction around all migrations, also on SQLite: a ledger is either brought up to date or left alone.
+# One transaction around all migrations, also on SQLite: a ledger is either migrated completely or not changed.
 context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=Base.metadata,

@@ -1,7 +1,7 @@
-"""A level as far as it is known: written once, read back, proved.
+"""The level of an instrument: written once, read back, verified.
 
 Values are in the unit of the set-point (for the bias V behind the divider); `scale` converts to the instrument's own. A
-write is never repeated; after a failed one the level is unknown until it has been read again. Asking for the level
+write is never repeated; after a failed one the level is unknown until it has been read again. Reading the level
 changes nothing and may be repeated.
 """
 
@@ -16,16 +16,16 @@ __all__ = ["Level"]
 logger = logging.getLogger(__name__)
 
 READ_ATTEMPTS = 3
-"""How often the level is asked for before it counts as unreadable."""
+"""Number of attempts to read the level."""
 
 
 class Level:
-    """What is known of the level of an instrument.
+    """The level of an instrument, as far as it is known.
 
     Parameters
     ----------
     instrument
-        Where the level is written and read.
+        Instrument whose level is written and read.
     name
         Name and address of the instrument, for messages.
     unit
@@ -38,9 +38,9 @@ class Level:
     Attributes
     ----------
     value
-        Where it is; None if that has to be read back first.
+        The level; None if it must be read back first.
     last_seen
-        What was last known, in words.
+        Last known level, in words.
 
     """
 
@@ -56,26 +56,26 @@ class Level:
         self._unit = unit
 
     def shown(self, value: float, digits: int = 6) -> str:
-        """`value` with its unit, and what that is at the instrument."""
+        """`value` with its unit, and the value at the instrument."""
         at_instrument = f" ({value * self.scale:.{digits}g} {self._unit} at the source)" if self.scale != 1 else ""
         return f"{value:.{digits}g} {self._unit}{at_instrument}"
 
     def write(self, value: float) -> None:
-        """Write the level once, whatever the rate; unknown until the write has returned."""
+        """Write the level once, without a rate limit; it is unknown until the write has returned."""
         self.value = None
         self._instrument.set_level(value * self.scale)
         self.value = value
         self.last_seen = f"{self.shown(value)} last seen (written, not read back)"
 
     def read_back(self) -> float:
-        """Ask the instrument where it is, and remember it.
+        """Read the level back, and store it.
 
         Raises
         ------
         ReadingError
-            Where the answer is not a finite number.
+            The answer is not a finite number.
         CommunicationError
-            Where there is no answer.
+            There is no answer.
 
         """
         found = self._ask()
@@ -86,12 +86,12 @@ class Level:
         return self.value
 
     def read_back_twice(self) -> float:
-        """As `read_back`, until two answers in a row agree: where a ramp begins must not depend on a stray answer.
+        """As `read_back`, until two answers in a row agree: the start of a ramp must not depend on a wrong answer.
 
         Raises
         ------
         ReadingError
-            Where they never do.
+            No two answers agree.
 
         """
         found = self.read_back()
@@ -102,21 +102,21 @@ class Level:
         self.value = None
         raise ReadingError(
             self.name,
-            f"reads its level back as {self.shown(before)} and, asked again at once, as {self.shown(found)}.",
-            "Something else moves it, or answers come in disorder.",
+            f"reads its level back as {self.shown(before)} and, at once again, as {self.shown(found)}.",
+            "Something else moves it, or answers are out of order.",
         )
 
     def known(self) -> float:
-        """Where it is, read back if need be."""
+        """The level, read back if it is unknown."""
         return self.read_back() if self.value is None else self.value
 
     def require(self, value: float, when: str) -> None:
-        """Prove by reading back that the level is `value`.
+        """Verify by reading back that the level is `value`.
 
         Raises
         ------
         SettingError
-            Where it is not.
+            It is not.
 
         """
         found = self.read_back()
@@ -135,5 +135,5 @@ class Level:
             try:
                 return self._instrument.level()
             except CommunicationError as error:
-                logger.warning("asking again for the level: %s", error)
+                logger.warning("reading the level again: %s", error)
         return self._instrument.level()

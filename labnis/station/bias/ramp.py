@@ -1,4 +1,4 @@
-"""How fast a level may move: steps, and the time that has to lie between them."""
+"""Rate of a level: its steps, and the time between them."""
 
 import math
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ WINDOW = 0.1
 """Time (s) over which the mean rate of the bias never exceeds the limit."""
 
 SHARE_OF_RATE = 0.8
-"""Mean rate of a ramp per allowed rate: what the clocks of PC and instrument may differ by is left over."""
+"""Mean rate of a ramp per allowed rate; the rest allows for differences between the clocks of PC and instrument."""
 
 SHARE_OF_STEP = 0.199
 """Largest step per (rate × window). A window may open just before one step and close just after another, so it holds
@@ -35,7 +35,7 @@ def ramp_points(start: float, target: float, step: float) -> Iterator[float]:
 
 
 class RateLimiter:
-    """Keeps the time between writes that the limits ask for.
+    """Keeps the time between writes that the limits require.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ class RateLimiter:
     Notes
     -----
     The deadline counts from the return of the last write, so two writes never reach the instrument closer together
-    than their step allows, however late the first was: a delay is never caught up.
+    than their step allows, however late the first was: a delay is never made up.
 
     """
 

@@ -1,4 +1,4 @@
-"""Moves a level along a ramp: the instrument by itself where it can and the ramp is long, otherwise step by step.
+"""Moves a level along a ramp: long ramps by the instrument itself where it supports that, others step by step.
 
 Values are in the unit of the `Level`.
 """
@@ -19,20 +19,20 @@ WORTHWHILE = 0.2
 """Shortest ramp (s) that an instrument makes by itself: loading it takes a dozen messages."""
 
 STATE_KNOWN = 0.15
-"""Time (s) after the start before which an instrument is not asked whether its ramp is running; see `SelfRamping`."""
+"""Time (s) from the start of a ramp to the first query of its state; see `SelfRamping`."""
 
 OVERRUN = 10.0
-"""How much later than planned a ramp may end (s): 0.1 s for each of the steps of one ramp of a Keithley 2450."""
+"""Largest delay (s) of the end of a ramp: 0.1 s for each of the steps of one ramp of a Keithley 2450."""
 
 WATCHED = 0.5
-"""How long the level is watched before it is ramped to zero, where the instrument does not say that it stands (s)."""
+"""Time (s) between two readings of the level that show whether it moves, where the instrument does not tell."""
 
 POLL = 0.02
-"""Time between two questions whether a ramp is complete (s)."""
+"""Time (s) between two queries of the state of a ramp."""
 
 
 class _NotTakenError(InstrumentError):
-    """The instrument has refused a ramp, and has not moved."""
+    """The instrument refused a ramp, and has not moved."""
 
 
 class RampExecutor:
@@ -41,13 +41,13 @@ class RampExecutor:
     Parameters
     ----------
     level
-        What is known of the level.
+        The level.
     limiter
         Step and rate.
     clock
         The experiment's clock.
     ramping
-        The instrument, where it can make ramps by itself.
+        The instrument, if it can ramp by itself.
 
     """
 
@@ -59,34 +59,32 @@ class RampExecutor:
         self._name = level.name
 
     def halt(self) -> None:
-        """Stop a ramp that the instrument makes by itself, for a client that has died, say, wherever it is.
+        """Stop the instrument's own ramp at its present level, for example that of a client that died.
 
         Raises
         ------
         InstrumentError
-            Where it goes on, or does not answer.
+            It continues, or the instrument does not answer.
 
         """
         if self._ramping is not None:
             self._ramping.halt_ramp()
 
     def stop(self) -> float:
-        """Halt, and read back where; for a ramp to zero, which must not depend on what the instrument says of its own.
+        """Halt, and read the level back; for a ramp to zero, which must not depend on the instrument's own state.
 
-        If it does not confirm, the level is watched instead, and all further ramps are made from the computer.
+        If it does not confirm, the level is read repeatedly, and all further ramps are made from the computer.
 
         Raises
         ------
         InstrumentError
-            Where the level cannot be read or still moves.
+            The level cannot be read or still moves.
 
         """
         try:
             self.halt()
         except Exception as error:  # noqa: BLE001  # a lab's driver may fail in any way
-            logger.warning(
-                "%s does not confirm that its ramp has stopped, so its level is watched: %s", self._name, error
-            )
+            logger.warning("%s does not confirm that its ramp has stopped; checking its level: %s", self._name, error)
             self._ramping = None
             self._require_standing()
         return self._level.read_back_twice()
@@ -98,7 +96,7 @@ class RampExecutor:
         if not abs(after - before) <= self._level.tolerance:
             raise SettingError(
                 self._name,
-                f"goes on by itself: {self._level.shown(before)}, {WATCHED:g} s later {self._level.shown(after)}.",
+                f"is still moving: {self._level.shown(before)}, {WATCHED:g} s later {self._level.shown(after)}.",
             )
 
     def move(self, start: float, target: float) -> None:
@@ -109,7 +107,7 @@ class RampExecutor:
         Raises
         ------
         InstrumentError
-            Where the instrument fails, or its own ramp has not ended where it should.
+            The instrument fails, or its own ramp did not end at its target.
 
         """
         if self._ramping is None or self._duration(start, target) < WORTHWHILE:
@@ -129,7 +127,7 @@ class RampExecutor:
             self._write(target, self._limiter.step)
 
     def to_zero(self, start: float) -> None:
-        """As `move`, to 0; where the instrument's own ramp fails in any way, it is ramped from the computer."""
+        """As `move`, to 0; if the instrument's own ramp fails in any way, ramp from the computer."""
         if self._ramping is None or self._duration(start, 0.0) < WORTHWHILE:
             self._step(start, 0.0)
             return
@@ -150,7 +148,7 @@ class RampExecutor:
         for point in ramp_points(start, target, self._limiter.step):
             self._write(point, point - previous)
             previous = point
-        self._limiter.wait()  # the last step takes its time like every other
+        self._limiter.wait()  # the last step takes the same time as the others
 
     def _write(self, point: float, step: float) -> None:
         self._limiter.wait()
@@ -165,12 +163,12 @@ class RampExecutor:
         return self._limiter.time_of(target - start)
 
     def _ramp(self, ramping: SelfRamping, start: float, target: float) -> None:
-        """Let the instrument ramp to about `target`, in as many ramps as it needs, each proved by reading back."""
+        """Ramp to about `target` by the instrument itself, in as many ramps as needed; read back after each."""
         points = list(ramp_points(start, target, self._limiter.step))
         interval = self._limiter.time_of((target - start) / len(points))
         for first in range(0, len(points), ramping.longest_ramp):
             self._limiter.wait()
-            self._level.value = None  # until it has been read back
+            self._level.value = None  # unknown until it is read back
             part = points[first : first + ramping.longest_ramp]
             try:
                 self._start(ramping, part, interval)
@@ -184,7 +182,7 @@ class RampExecutor:
     def _start(self, ramping: SelfRamping, part: Sequence[float], interval: float) -> None:
         try:
             ramping.start_ramp([point * self._level.scale for point in part], interval)
-        except (SettingError, RejectedCommandError) as error:  # by the protocol nothing has moved
+        except (SettingError, RejectedCommandError) as error:  # according to the protocol nothing moved
             raise _NotTakenError(self._name, f"does not take a ramp of its own: {error}") from error
 
     def _await(self, ramping: SelfRamping, part: Sequence[float], interval: float) -> None:
@@ -194,7 +192,7 @@ class RampExecutor:
             if self._clock.time() > deadline:
                 raise SettingError(
                     self._name,
-                    f"is still ramping {OVERRUN:g} s after it should have arrived at {self._level.shown(part[-1])}.",
-                    "It was told to stop.",
+                    f"is still ramping {OVERRUN:g} s after its planned arrival at {self._level.shown(part[-1])}.",
+                    "A stop was requested.",
                 )
             self._clock.sleep(POLL)

@@ -1,4 +1,4 @@
-"""The bias of the device: moved only by ramps, within the limits, from where the source says it is.
+"""The bias of the device: moved only by ramps, within the limits, from its read-back level.
 
 All values here are biases behind the divider (V) unless their name says `source`. Writes to the source are never
 repeated: after a failed one the level is unknown until the source has been read again.
@@ -30,7 +30,7 @@ READING_FLOOR = 5e-6
 """Absolute tolerance of the measured against the set bias (V)."""
 
 METER_OFFSET = 350e-6
-"""What a source-meter's output and its own reading of it may differ by (V at the source), at most: a Keithley 2450 is
+"""Largest difference between a source-meter's output and its own reading of it (V at the source): a Keithley 2450 is
 specified to 200 µV and 150 µV on its 20 mV ranges."""
 
 RELATIVE_TOLERANCE = 2.5e-4
@@ -38,15 +38,15 @@ RELATIVE_TOLERANCE = 2.5e-4
 resolution 2.5e-5 of the range) is up to ten times that voltage."""
 
 FINEST_STEP = 0.5e-6
-"""No source-meter here sets its level (V at the source) finer than this: a Keithley 2450 on its 20 mV range."""
+"""Finest resolution (V at the source) of the level of any source-meter here: a Keithley 2450 on its 20 mV range."""
 
 
 class BiasMismatchError(InstrumentError):
-    """The source does not hold the level that was set: it was changed or reset in mid-run."""
+    """The source does not hold the level that was set: it was changed or reset during the run."""
 
 
 class BiasUnknownError(InstrumentError):
-    """Ramping to zero failed: the bias is not known to be zero. The message says what was last seen."""
+    """Ramping to zero failed: the bias is not known to be zero. The message has the last known bias."""
 
 
 class RampedBias:
@@ -59,20 +59,20 @@ class RampedBias:
     wiring
         Converts between source and device.
     limits
-        What no move exceeds.
+        Limits of every move.
     clock
-        Paces the ramps.
+        Time of the ramps.
     name
         Name and address of the source, for messages.
     ammeter
-        Reads the current of the device; None where the source does it itself.
+        Reads the current of the device; None if the source itself reads it.
     voltmeter
-        Reads the voltage of the device; None where it is calculated from bias, current and series resistance.
+        Reads the voltage of the device; None if it is calculated from bias, current and series resistance.
 
     Attributes
     ----------
     in_use
-        Whether `prepare` was called and no `shutdown` since: if so, the bias still has to be ramped to zero.
+        Whether `prepare` was called and no `shutdown` since, so that the bias must still be ramped to zero.
 
     """
 
@@ -110,7 +110,7 @@ class RampedBias:
     def prepare(self, maximum_bias: float, maximum_current: float, integration_time: float) -> None:
         """Set the source up for biases up to ± `maximum_bias` and switch its output on without moving the bias.
 
-        An output that is off goes on at 0. One that is on, left so by a former run, stays where it is; if that is
+        An output that is off goes on at 0. If it is on from an earlier run, the bias stays; if it is
         beyond `maximum_bias`, it is ramped to zero first, because a smaller range would make it jump.
 
         Parameters
@@ -125,9 +125,9 @@ class RampedBias:
         Raises
         ------
         RequestError
-            Beyond the station's limits; nothing was sent.
+            A value exceeds the station's limits; nothing was sent.
         InstrumentError
-            The level cannot be read, or a setting did not take; the output was not switched on.
+            The level cannot be read, or a setting was not accepted; the output was not switched on.
 
         """
         self._check_request(maximum_bias, maximum_current, integration_time)
@@ -155,17 +155,17 @@ class RampedBias:
             self._switch_on_at_zero()
 
     def shutdown(self) -> None:
-        """Ramp to zero, prove it by reading back, then switch the output off.
+        """Ramp to zero, verify it by reading back, then switch the output off.
 
         Raises
         ------
         BiasUnknownError
-            Where zero is not proved; the output stays as it is, for switching it off would be a jump.
+            Zero is not verified; the output is not changed, because switching it off would be a jump.
         SettingError
-            Where the bias is zero but the output would not go off.
+            The bias is zero but the output did not go off.
 
         """
-        self.in_use = False  # one attempt: what fails now needs a person, not a repetition
+        self.in_use = False  # one attempt: a failure now needs a person, not a repetition
         self.to_zero()
         try:
             self._source.output_off()
@@ -179,19 +179,19 @@ class RampedBias:
         if still_on:
             raise SettingError(
                 self._name,
-                "bias is 0 V as read back, but the output still answers that it is on.",
+                "bias is 0 V as read back, but the output still reads as on.",
                 "Switch it off at the front panel.",
             )
 
     # --- moving --------------------------------------------------------------------------------------------------
 
     def move_to(self, bias: float) -> None:
-        """Ramp to `bias` (V) within the limits and prove it by reading back.
+        """Ramp to `bias` (V) within the limits and verify it by reading back.
 
         Raises
         ------
         RequestError
-            Not finite, beyond the limit or before `prepare`; nothing was sent.
+            `bias` is not finite or beyond the limit, or `prepare` was not called; nothing was sent.
         InstrumentError
             The source failed or does not hold the level.
 
@@ -203,10 +203,10 @@ class RampedBias:
             )
         if not self.in_use:
             raise RequestError(f"bias {bias!r} V cannot be set: the source is not prepared; call prepare() first")
-        # Rounding may put the end of a sweep an ulp beyond what it was prepared for; the source's range has headroom.
+        # By rounding, the end of a sweep may be an ulp beyond the prepared range, which has headroom.
         if abs(bias) > self._prepared_for * (1 + 1e-9):
             raise RequestError(
-                f"bias {bias!r} V is beyond ±{self._prepared_for!r} V, which the source's range was prepared for; "
+                f"bias {bias!r} V is beyond ±{self._prepared_for!r} V, the prepared range of the source; "
                 "nothing was sent"
             )
         if bias == 0:
@@ -217,23 +217,23 @@ class RampedBias:
         self._level.require(bias, "after a ramp")
 
     def present(self) -> float:
-        """Where the bias line is (V), read back if it is not known.
+        """The bias (V), read back if it is not known.
 
-        A source that is not in use here might be ramping by itself, for a run that has died: it is stopped first.
+        A source that is not in use here may still ramp by itself for a run that died: it is stopped first.
         """
         if not self.in_use:
             self._executor.halt()
         return self._level.known()
 
     def to_zero(self) -> None:
-        """Ramp from the level read back to exactly 0 and prove it by reading back.
+        """Ramp from the read-back level to exactly 0 and verify it by reading back.
 
-        A source that ramps by itself, for a run that has died, is stopped first.
+        A source that still ramps by itself for a run that died is stopped first.
 
         Raises
         ------
         BiasUnknownError
-            Where any of it fails; says what was seen last and what to do.
+            A step failed; the message has the last known bias and what to do.
 
         """
         try:
@@ -248,7 +248,7 @@ class RampedBias:
             raise BiasUnknownError(
                 self._name,
                 f"bias UNKNOWN: {self._level.last_seen}. Ramping to zero failed: {error}",
-                "The output may still be on. Look at the front panel, turn the level slowly to 0 there, then "
+                "The output may still be on. Read the front panel, reduce the level slowly to 0 there, then "
                 "switch the output off.",
             ) from error
 
@@ -258,7 +258,7 @@ class RampedBias:
         Raises
         ------
         BiasMismatchError
-            Where the source does not hold the level that was set.
+            The source does not hold the level that was set.
         InstrumentError
             Overload, compliance, no answer.
 
@@ -309,13 +309,13 @@ class RampedBias:
         if not self._source.output_enabled():
             raise SettingError(
                 self._name,
-                "the output answers that it is off after it was switched on.",
+                "the output reads as off after it was switched on.",
                 "Look for an open interlock or a tripped protection at the front panel.",
             )
         self._level.require(0.0, "after the output went on")
 
     def _require_still_set(self, measured: float, expected: float) -> None:
-        """Tell the offset of the source's own meter from a source that does not hold what was set."""
+        """Distinguish an offset of the source's own meter from a source that does not hold its level."""
         set_to = self._wiring.source_voltage(expected)
         enabled = self._source.output_enabled()
         holds = abs(self._level.read_back() - expected) <= self._level.tolerance
@@ -326,6 +326,6 @@ class RampedBias:
         raise BiasMismatchError(
             self._name,
             f"measures {measured!r} V at its output where {set_to!r} V were set (output "
-            f"{'on' if enabled else 'OFF'}, {self._level.last_seen}); was it reset or changed in mid-run?",
+            f"{'on' if enabled else 'OFF'}, {self._level.last_seen}); was it reset or changed during the run?",
             "Check that no other program drives it, then start the run again.",
         )

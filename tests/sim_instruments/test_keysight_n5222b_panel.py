@@ -8,27 +8,17 @@ import pytest
 import pyvisa
 from numpy.typing import NDArray
 from pyvisa.resources import MessageBasedResource
-from qcodes.instrument import Instrument
 from qcodes.instrument_drivers.Keysight import KeysightN5222B
 
 from sim_instruments import ADDRESSES, SHIPPED_TRUTH, load_truth
 from sim_instruments.panels.keysight_n5222b import KeysightN5222BPanel
 from sim_instruments.visa import LabnisVisaLibrary
 from sim_instruments.world import World
+from tests.shipped_twin import VISALIB
 
-VISALIB = f"{SHIPPED_TRUTH}@labnis"
 NO_ERROR = '+0,"No error"'
 START, STOP, POINTS = 4.62e9, 4.72e9, 401
 AXIS = np.linspace(START, STOP, POINTS)
-
-
-@pytest.fixture
-def twin() -> Iterator[LabnisVisaLibrary]:
-    library = pyvisa.ResourceManager(VISALIB).visalib
-    assert isinstance(library, LabnisVisaLibrary)
-    library.reset()
-    yield library
-    Instrument.close_all()
 
 
 @pytest.fixture

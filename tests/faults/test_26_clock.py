@@ -80,7 +80,7 @@ def helsinki(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.mark.usefixtures("helsinki")
 @pytest.mark.parametrize(("moment", "names"), [(AUTUMN, ["035959", "035959"]), (SPRING, ["025959", "045959"])])
-def test_runs_on_both_sides_of_the_change_are_told_apart_and_in_order(
+def test_runs_on_both_sides_of_the_change_are_distinguished_and_in_order(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],

@@ -120,7 +120,7 @@ def test_somebody_else_emptied_the_file(died):
     assert_rows(open_run(path), 300)
 
 
-def test_damage_without_a_journal_is_told_and_nothing_touched(died):
+def test_damage_without_a_journal_is_reported_and_nothing_touched(died):
     path, data, _ = died
     journal_path(path).unlink(missing_ok=True)
     path.write_bytes(data[:3000])

@@ -159,7 +159,7 @@ def test_single_sweeps_add_to_a_running_average(visa: MessageBasedResource, twin
     assert np.std(sweep(visa) - clean) == pytest.approx(first, rel=0.2)
 
 
-def test_polling_sees_the_sweep_end(visa: MessageBasedResource) -> None:
+def test_polling_detects_the_end_of_the_sweep(visa: MessageBasedResource) -> None:
     visa.write("SENS:SWE:MODE SING")
     for _ in range(3):
         if visa.query("SENS:SWE:MODE?") == "HOLD":

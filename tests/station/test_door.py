@@ -1,4 +1,4 @@
-"""What other rooms may use of the station."""
+"""Public names of the station."""
 
 import labnis.station
 

@@ -167,7 +167,7 @@ def analyse(
             fits[analysis.name] = fitted(analysis, data, context, priors, None)
         except FitError as error:
             problems[analysis.name] = str(error)
-        except Exception as error:  # noqa: BLE001  # the data are saved; a failed fit is reported, not fatal
+        except (Exception, SystemExit) as error:  # noqa: BLE001  # the data are safe; a failing fit is only reported
             problems[analysis.name] = f"{type(error).__name__}: {error}"
     return fits, problems
 

@@ -59,7 +59,7 @@ class LiveFit:
         self._wake = threading.Condition()
         self._stopped = False
         self._abandoned = False
-        self._problem: Exception | None = None
+        self._problem: BaseException | None = None
         self.latest: FitResult | None = None
         self.reached = ""
         self._thread = threading.Thread(target=self._work, name="labnis-live-fit", daemon=True)
@@ -120,7 +120,7 @@ class LiveFit:
             if self._goals and all(goal.reached(fit) for goal in self._goals):
                 self.reached = ", ".join(map(str, self._goals))
             self._on_update(fit)
-        except Exception as error:  # noqa: BLE001  # a failing live fit must not stop a run; it is reported at its end
+        except (Exception, SystemExit) as error:  # noqa: BLE001  # it must not stop a run; reported at its end
             self._problem = error
         else:
             self._problem = None

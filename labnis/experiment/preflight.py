@@ -63,6 +63,8 @@ class PlannedRun:
         Measuring time (s); NaN if not known.
     room
         Upper limit of the disk space (bytes) that the run takes; NaN if not known.
+    moves
+        Other roles that are moved → smallest and largest value, in the role's unit.
     """
 
     name: str
@@ -72,6 +74,7 @@ class PlannedRun:
     duration: float
     room: float
     expectation: Expectation
+    moves: Mapping[str, tuple[float, float]]
 
 
 def check_request(procedure: Procedure, config: StationConfig) -> None:
@@ -192,12 +195,26 @@ def planned_run(
     name, nan = type(procedure).__name__, float("nan")
     points = int(procedure.order_of_points().size) if hasattr(procedure, "order_of_points") else None
     duration, room = planned_duration(procedure), _room(procedure)
-    biases = _planned(procedure).get("bias")
-    if biases is None:
-        return PlannedRun(name, points, nan, nan, duration, room, Expectation(nan, nan, nan))
-    largest = float(np.abs(biases).max())
-    step = float(np.ptp(biases) if is_informed(procedure) else np.abs(np.diff(biases)).max(initial=0.0))
-    return PlannedRun(name, points, largest, step, duration, room, expected(largest, config, known, bath_temperature))
+    planned = _planned(procedure)
+    moves = {
+        role: (float(values.min()), float(values.max()))
+        for role, values in planned.items()
+        if role != "bias" and role in config.roles
+    }
+    if "bias" not in planned:
+        return PlannedRun(name, points, nan, nan, duration, room, Expectation(nan, nan, nan), moves)
+    largest, step = float(np.abs(planned["bias"]).max()), _largest_step(procedure, planned)
+    expectation = expected(largest, config, known, bath_temperature)
+    return PlannedRun(name, points, largest, step, duration, room, expectation, moves)
+
+
+def _largest_step(procedure: Procedure, planned: Mapping[str, Real]) -> float:
+    """Largest change of the bias (V) from one point to the next, in the order in which they are measured."""
+    if is_informed(procedure):
+        return float(np.ptp(planned["bias"]))
+    shape = tuple(values.size for values in planned.values())
+    index = np.unravel_index(procedure.order_of_points(), shape)[list(planned).index("bias")]
+    return float(np.abs(np.diff(planned["bias"][index])).max(initial=0.0))
 
 
 def expected(bias: float, config: StationConfig, known: Mapping[str, float], bath_temperature: float) -> Expectation:

@@ -213,7 +213,8 @@ class Session:
             beside = Path(os.path.relpath(self._record.path, writer.path.parent)).as_posix()
             writer.event("visa", "VISA traffic is recorded", record=beside)
         planned = None if not hasattr(procedure, "order_of_points") else procedure.order_of_points().size
-        self._observers(Started(procedure, writer.path, planned, planned_duration(procedure), _first_point(procedure)))
+        first_point = int(getattr(procedure, "first_point", 0))
+        self._observers(Started(procedure, writer.path, planned, planned_duration(procedure), first_point))
         live = self._live_fit(plan)
         safeguards = Safeguards(self.station, self.stop, writer.event, on_error=self._on_error)
         recorder = self._recorder(procedure, writer, live, safeguards, earlier)
@@ -227,12 +228,14 @@ class Session:
             writer.flush()
         if live is not None:
             live.close()
-        if live is not None and live.reached:
-            with collecting(failures):
-                writer.event("until", f"{live.reached} was reached: the run ends")
+            if live.reached:
+                with collecting(failures):
+                    writer.event("until", f"{live.reached} was reached: the run ends")
         if self.stop and not failures:
             failures.append(self.stop.error(f"the bias is at zero, {writer.rows} rows are in {writer.path}"))
-        fits, problems = analyse(plan.analyses, recorder.data(), plan.context, plan.known)
+        fits, problems = dict[str, FitResult](), dict[str, str]()
+        with collecting(failures):
+            fits, problems = analyse(plan.analyses, recorder.data(), plan.context, plan.known)
         status = self._close(writer, fits, failures)
         notes = self._notes(plan, live, problems)
         if status == "done":
@@ -353,9 +356,8 @@ class Session:
             with collecting(failures):
                 writer.write_fit(name, fit.as_record() | {"code_version": self._code_version})
         status: Status = "done"
-        reason = "; ".join(
-            [*self._observers.problems, *(["the data are complete"] if self._observers.problems else [])]
-        )
+        troubles = self._observers.problems
+        reason = "; ".join([*troubles, "the data are complete"] if troubles else [])
         if failures:
             status = "aborted" if isinstance(failures[0], StoppedBySignal | InterlockError) else "failed"
             reason = "; also ".join(f"{type(error).__name__}: {error}" for error in failures)
@@ -394,7 +396,3 @@ class Session:
         """Version, commit, and whether the checkout has uncommitted changes."""
         changed = "+changes" if self._environment.git_dirty else ""
         return f"{__version__} ({self._environment.git_commit[:12]}{changed})"
-
-
-def _first_point(procedure: Procedure) -> int:
-    return int(getattr(procedure, "first_point", 0))

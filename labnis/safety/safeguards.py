@@ -1,12 +1,12 @@
 """Safeguards between a procedure and the instruments during a run.
 
 The procedure gets its roles wrapped: invalid readings become NaN and are flagged (`labnis.safety.invalid_readings`),
-and its waiting ends when the run is asked to stop. The interlocks are checked with every stop check; a violation takes
-the bias to zero, and the run pauses or ends.
+and its waiting, also for the ramp of a set-point, ends when the run is asked to stop. Whenever it waits or asks whether
+to stop, the interlocks are checked; one that trips takes the bias to zero and either waits there or ends the run.
 """
 
 from collections.abc import Callable
-from typing import Literal, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast
 
 from drivers.errors import CommunicationError, ReadingError
 from drivers.roles import Acquisition, Clock, Roles
@@ -16,6 +16,7 @@ from labnis.safety.invalid_readings import Quality, ValidatedRole
 from labnis.safety.stop_requests import StopRequest
 from labnis.station import OpenStation
 from labnis.station.role_spec import STANDARD_KINDS
+from labnis.station.setpoint import RampedSetpoint
 
 __all__ = ["Safeguards", "Stopped"]
 
@@ -66,6 +67,28 @@ class _GuardedClock:
                 raise _Moved
             if found == "moved":  # the settling time starts again
                 end = self._clock.time() + seconds
+
+
+class _GuardedSetpoint(ValidatedRole):
+    """A set-point whose ramps, which may take hours, end where the run is to stop.
+
+    Parameters
+    ----------
+    player
+        The set-point.
+    quality
+        Where rows are flagged.
+    clock
+        Of the run.
+    """
+
+    def __init__(self, player: RampedSetpoint, quality: Quality, clock: _GuardedClock) -> None:
+        super().__init__(player, "setpoint", quality)
+        self._move, self._clock = player.move_to, clock
+
+    def move_to(self, value: float) -> None:
+        """Ramp to `value`; raises Stopped where the run is to end."""
+        self._move(value, clock=self._clock)
 
 
 class _GuardedRoles(Roles):
@@ -134,11 +157,15 @@ class Safeguards:
     def _wrapped(self, roles: Roles) -> Roles:
         specs = self._station.config.roles
         kinds = {role: specs[role].kind if role in specs else STANDARD_KINDS[role] for role in roles}
-        return _GuardedRoles(
-            clock=_GuardedClock(roles.clock, self._watch),
-            wiring=roles.wiring,
-            **{role: ValidatedRole(player, kinds[role], self.quality) for role, player in roles.players.items()},
-        )
+        clock = _GuardedClock(roles.clock, self._watch)
+
+        def wrapped(role: str, player: Any) -> ValidatedRole:
+            if isinstance(player, RampedSetpoint):
+                return _GuardedSetpoint(player, self.quality, clock)
+            return ValidatedRole(player, kinds[role], self.quality)
+
+        players = {role: wrapped(role, player) for role, player in roles.players.items()}
+        return _GuardedRoles(clock=clock, wiring=roles.wiring, **players)
 
     def check_before_start(self) -> None:
         """Refuse a run whose interlocks are not satisfied, before the output goes on.

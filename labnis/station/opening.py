@@ -138,6 +138,7 @@ class OpenStation:
         self._instruments: dict[str, Any] = {}
         self._setpoints: dict[str, RampedSetpoint] = {}
         self._bias: RampedBias | None = None
+        self._unknown: BiasUnknownError | None = None
         self._source: BiasSource | None = None
 
     @property
@@ -274,12 +275,13 @@ class OpenStation:
         Raises
         ------
         BiasUnknownError, InstrumentError
-            The most severe failure, with the others as notes.
+            The most severe of what failed, with the others as notes. A bias that could not be ramped to zero the last
+            time is raised again, until a run has brought it there.
 
         """
         failures: list[BaseException] = []
         for finish in [
-            *([self._bias.shutdown] if self._bias is not None and self._bias.in_use else []),
+            self._bias_to_zero,
             *(one.finish for one in sorted(self._setpoints.values(), key=lambda one: one.longest_ramp) if one.in_use),
         ]:
             try:
@@ -292,6 +294,17 @@ class OpenStation:
                 if other is not worst:
                     worst.add_note(f"also: {other}")
             raise worst
+
+    def _bias_to_zero(self) -> None:
+        if self._bias is not None and self._bias.in_use:
+            self._unknown = None
+            try:
+                self._bias.shutdown()
+            except BiasUnknownError as error:
+                self._unknown = error
+                raise
+        elif self._unknown is not None:
+            raise self._unknown
 
     @property
     def is_twin(self) -> bool:
@@ -340,7 +353,8 @@ def open_station(
 ) -> Iterator[OpenStation]:
     """Lock the station; instruments are opened by `OpenStation.open`, and always closed in reverse order.
 
-    Outputs that were moved and not made safe are made safe before anything is closed.
+    What was moved and not made safe is made safe before anything is closed. A bias that is not known to be zero raises
+    BiasUnknownError here, too, so that the guardian learns of it from a caller who went on after the run's own error.
 
     Parameters
     ----------

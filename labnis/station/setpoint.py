@@ -74,8 +74,15 @@ class RampedSetpoint:
         """The value as the instrument reads it back."""
         return self._level.read_back()
 
-    def move_to(self, value: float) -> None:
-        """Ramp to `value` and verify it by reading back; an output that is off is switched on at 0 first.
+    def move_to(self, value: float, *, clock: Clock | None = None) -> None:
+        """Ramp to `value` and prove it by reading back; an output that is off is switched on at 0 first.
+
+        Parameters
+        ----------
+        value
+            Within the limits.
+        clock
+            What to wait by: a clock whose `sleep` raises ends the ramp where it is. The experiment's by default.
 
         Raises
         ------
@@ -96,7 +103,7 @@ class RampedSetpoint:
                 self._level.write(0.0)
                 self._level.require(0.0, "with the output still off")
             self._output.turn(on=True)
-        self._ramp(self._level.read_back_twice(), value)
+        self._ramp(self._level.read_back_twice(), value, clock or self._clock)
 
     def finish(self) -> str:
         """Bring it to its end (`at_end`), from the read-back value.
@@ -117,23 +124,24 @@ class RampedSetpoint:
         if self._spec.at_end == "stay":
             return f"{self._name} stays at {before:.6g} {self.unit}"
         if self.minimum <= 0 <= self.maximum:
-            self._ramp(before, 0.0)
+            self._ramp(before, 0.0, self._clock)
         if self._spec.at_end == "off" and self._output is not None:
             self._output.turn(on=False)
             return f"{self._name} was {before:.6g} {self.unit}; its output is off now"
         return f"{self._name} was {before:.6g} {self.unit}; it is 0 now, read back"
 
-    def _ramp(self, start: float, value: float) -> None:
-        """Ramp, and wait until it has arrived: a magnet follows its set-point with a delay."""
+    def _ramp(self, start: float, value: float, clock: Clock) -> None:
+        """Ramp, and wait until it has arrived: a magnet follows what it was told."""
+        self._limiter.clock = clock
         if start != value:
             self._executor.move(start, value)
-        latest = self._clock.time() + self._limiter.time_of(value - start) + PATIENCE
+        latest = clock.time() + self._limiter.time_of(value - start) + PATIENCE
         while True:
             try:
                 self._level.require(value, "after a ramp")
             except SettingError:
-                if self._clock.time() > latest:
+                if clock.time() > latest:
                     raise
-                self._clock.sleep(POLL)
+                clock.sleep(POLL)
             else:
                 return

@@ -59,7 +59,7 @@ def preflight_table(plans: Sequence[PlannedRun], config: StationConfig, roles: S
         caption=f"limits: bias ±{number_text(limits.maximum_bias, 'V')}, "
         f"ramps {number_text(limits.ramp_rate, 'V/s')} in steps of "
         f"{number_text(limits.maximum_step, 'V')} at most, compliance {number_text(limits.compliance, 'A')}\n"
-        f"instruments: {escape(instruments)}",
+        f"instruments: {escape(instruments)}" + "".join(f"\n{escape(line)}" for line in _moves(plans)),
         caption_justify="left",
     )
     for heading in (
@@ -88,6 +88,15 @@ def preflight_table(plans: Sequence[PlannedRun], config: StationConfig, roles: S
             _clock(plan.duration),
         )
     return table
+
+
+def _moves(plans: Sequence[PlannedRun]) -> list[str]:
+    """One line for each run that moves more than the bias."""
+    ranges = {
+        plan.name: ", ".join(f"{role} {low:g} to {high:g}" for role, (low, high) in plan.moves.items())
+        for plan in plans
+    }
+    return [f"{name} moves {moved}" for name, moved in ranges.items() if moved]
 
 
 class TerminalDisplay:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from labnis.storage import open_run, recover
+from labnis.storage import open_rows, recover
 from labnis.storage._journal import RESERVE_BYTES, STEP_BYTES
 from tests.faults.file_systems import mounted
 from tests.faults.measuring import Lab
@@ -35,7 +35,7 @@ def test_files_that_may_not_grow_any_more(lab: Lab) -> None:
     assert lab.ever_on()
     if lab.run_file.with_name(f"{lab.run_file.name}.journal").exists():
         recover(lab.run_file)
-    found = open_run(lab.run_file)
+    found = open_rows(lab.run_file)
     assert found.attrs["status"] == "failed"
     assert 2 < found.sizes["point"] < 61
     measured = len(lab.sent("analyzer", ":FETC:SAN1?"))
@@ -63,7 +63,7 @@ def test_the_data_folder_is_removed_in_mid_run(lab: Lab) -> None:
     found = re.search(r"Rescue copy of the whole run: (\S+\.h5)", said)
     assert found, said
     try:
-        rescued = open_run(found[1])
+        rescued = open_rows(found[1])
         assert rescued.sizes["point"] >= seen > 0
         assert rescued.attrs["status"] == "failed"
     finally:

@@ -9,7 +9,7 @@ import time
 import numpy as np
 import pytest
 
-from labnis.storage import open_run, read_metadata
+from labnis.storage import open_rows, read_metadata
 from tests.faults.measuring import Lab, chance
 
 VNA = ("--set", "frequencies=51", "--set", "averages=1", "--set", "if_bandwidth=1e5", "--set", "settling_time=0")
@@ -17,9 +17,9 @@ VNA = ("--set", "frequencies=51", "--set", "averages=1", "--set", "if_bandwidth=
 
 def assert_plausible(lab: Lab) -> None:
     """Every number of an I–V sweep is one of its own column: flagged, or near what the truth allows."""
-    with open_run(lab.run_file) as run:
+    with open_rows(lab.run_file) as run:
         good = run["quality"].values == 0
-        bias = run["bias"].values[good]
+        bias = run["bias_reading"].values[good]
         set_to = np.linspace(-4e-3, 4e-3, 101)[: len(run["bias"])][good]
         assert np.abs(bias - set_to).max() < 2e-5
         assert np.abs(run["current"].values[good] - bias / 22e3).max() < 1e-7
@@ -102,7 +102,7 @@ def test_a_trace_is_whole_or_not_there(lab: Lab, kind: str) -> None:
     if kind == "truncate":
         assert answer.returncode == 5, answer.stderr
         assert read_metadata(lab.run_file)["rows"] == 2
-    with open_run(lab.run_file) as run:
+    with open_rows(lab.run_file) as run:
         assert run["s11"].shape == (len(run["bias"]), 51)
         assert np.abs(run["s11"].values[:2]).max() < 2
 

@@ -38,6 +38,31 @@ def test_the_source_comes_back_for_the_guardian(lab: Lab) -> None:
     lab.assert_safe()
 
 
+WENT_ON = """
+import sys
+import labnis
+from drivers.errors import InstrumentError
+from procedures import IVSweep
+
+sweep = IVSweep(maximum_bias=4e-3, points=101, time_constant=0.001, settling_time=0.0)
+with labnis.open_session(sys.argv[sys.argv.index("--station") + 1], data=sys.argv[sys.argv.index("--data") + 1]) as lab:
+    try:
+        lab.run(sweep)
+    except InstrumentError as error:
+        print("caught", error)
+"""
+
+
+def test_a_caller_who_goes_on_after_the_error_does_not_send_the_guardian_home(lab: Lab) -> None:
+    """As a cell of a notebook does; the session raises it again at its end."""
+    lab.fault("bias", "disconnect", ":SOUR:VOLT -0.002", after=5, seconds=0.5)
+    out, said = lab.start_interpreter(python=("-c", WENT_ON)).communicate(timeout=60)
+    assert "caught keithley" in out
+    assert "bias UNKNOWN: -0.00" in said
+    assert "labnis guardian: the run could not bring the bias to zero; the bias was -0.00" in said
+    lab.assert_safe()
+
+
 def test_a_silent_source(lab: Lab) -> None:
     lab.fault("bias", "drop", after=250, count=None)
     answer = lab.run()

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from drivers.scpi import OVERFLOW, CheckedInstrument
 from labnis.safety.invalid_readings import Quality, QualityBit, ValidatedRole
-from labnis.storage import open_run, read_fits, read_metadata
+from labnis.storage import open_rows, read_fits, read_metadata
 from tests.faults.measuring import Lab
 
 
@@ -27,7 +27,7 @@ def test_compliance_and_overload_are_flagged_and_left_out(lab: Lab) -> None:
     answer = lab.run()
     assert answer.returncode == 0, answer.stderr
     lab.assert_safe()
-    with open_run(lab.run_file) as run:
+    with open_rows(lab.run_file) as run:
         quality = run["quality"].values.astype(int)
         limited = quality & QualityBit.COMPLIANCE != 0
         overloaded = quality & QualityBit.OVERLOAD != 0

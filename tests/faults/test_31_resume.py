@@ -1,8 +1,9 @@
 """31: a killed run is resumed into the same file; under other conditions it is not."""
 
+import numpy as np
 import pytest
 
-from labnis.storage import open_run, read_events
+from labnis.storage import open_rows, open_run, read_events
 from tests.faults.measuring import SWEEP, Lab, kill, wait_for
 
 
@@ -15,10 +16,14 @@ def test_killed_and_resumed(lab: Lab, procedure: str) -> None:
     before = lab.rows()
     answer = lab.labnis("resume", "--yes")
     assert answer.returncode == 0, answer.stderr
-    run = open_run(lab.run_file)
-    assert run.attrs["status"] == "done"
-    assert run.sizes["point"] == 301
-    assert len(set(run["bias"].values.tolist())) == 301
+    rows = open_rows(lab.run_file)
+    assert rows.attrs["status"] == "done"
+    assert rows["point"].values.tolist() == list(range(301))
+    assert np.abs(rows["bias_reading"].values - np.linspace(-4e-3, 4e-3, 301)).max() < 2e-5
+    assert np.all(np.diff(rows["time"].values) > 0)
+    grid = open_run(lab.run_file)
+    assert dict(grid["current"].sizes) == {"bias": 301}
+    np.testing.assert_array_equal(grid["current"], rows["current"])
     (overlap,) = [event for event in read_events(lab.run_file) if event.kind == "overlap"]
     assert abs(overlap.details["drift"]["current"]) < 1e-11
     assert before <= 301

@@ -85,16 +85,17 @@ def test_a_failing_live_fit_changes_nothing(tmp_path: Path, labnis: Commands, re
     assert set(read_fits(only_run(tmp_path))) == {"current_voltage", "conductance"}
 
 
+@pytest.mark.parametrize("kind", [ZeroDivisionError, SystemExit])
 def test_a_fit_that_always_fails_is_reported_and_the_data_are_kept(
-    tmp_path: Path, labnis: Commands, replace_fit: Callable[..., None], bias: BiasLog
+    kind: type[BaseException], tmp_path: Path, labnis: Commands, replace_fit: Callable[..., None], bias: BiasLog
 ) -> None:
     def never(*_: Any) -> Any:
-        raise ZeroDivisionError("no fit today")
+        raise kind("no fit today")
 
     replace_fit(never)
     answer = labnis("run IVSweep --dry-run --set points=21")
     assert answer.code == 0
-    assert "no fit (current_voltage): ZeroDivisionError: no fit today" in answer.err
+    assert f"no fit (current_voltage): {kind.__name__}: no fit today" in answer.err
     assert bias.left_at_zero
     assert read_metadata(only_run(tmp_path))["rows"] == 21
     assert "current_voltage" not in read_fits(only_run(tmp_path))

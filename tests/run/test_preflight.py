@@ -75,3 +75,10 @@ def test_a_procedure_that_says_nothing_is_described_by_nothing() -> None:
     plan = planned_run(Procedure(), STATION, KNOWN, 0.02)
     assert plan.points is None
     assert np.isnan(plan.duration)
+
+
+def test_the_largest_step_is_that_of_the_order_in_which_points_are_measured() -> None:
+    passes = planned_run(IVSweep(points=11, repeats=2), STATION, {}, 0.02)
+    assert passes.largest_step == pytest.approx(2.4e-3)  # from the end of a pass to the beginning of the next
+    both = planned_run(IVSweep(points=11, direction="up-down", repeats=2), STATION, {}, 0.02)
+    assert both.largest_step == pytest.approx(0.24e-3)

@@ -1,4 +1,4 @@
-"""Acquisitions of a run: aborted when it must stop, repeated when the bias moved, skipped with on_error "skip"."""
+"""Waits of a run: aborted when it must stop, repeated when the bias moved, skipped with on_error "skip"."""
 
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -15,7 +15,8 @@ from labnis.safety.invalid_readings import QualityBit
 from labnis.safety.safeguards import Safeguards, Stopped
 from labnis.safety.stop_requests import StopRequest
 from labnis.station import Interlock, Limits
-from labnis.station.role_spec import RoleSpec
+from labnis.station.role_spec import RoleSpec, SetpointSpec
+from labnis.station.setpoint import RampedSetpoint
 from tests.station.fakes import FakeClock
 
 SILENT = CommunicationError("n9030b (GPIB0::18)", "no answer.")
@@ -73,6 +74,21 @@ class Bias:
         return BiasReading(self.at, 1e-7, self.at)
 
 
+@dataclass
+class Magnet:
+    field: float = 0.0
+
+    def set_level(self, value: float) -> None:
+        self.field = value
+
+    def level(self) -> float:
+        return self.field
+
+
+FIELD = SetpointSpec(instrument="magnet", kind="setpoint", parameter="field", maximum=9.0, rate=1e-3, step=0.1)
+"""9 T in three hours, in steps that take two minutes."""
+
+
 class Fridge:
     def __init__(self, clock: FakeClock, warm: tuple[float, float]) -> None:
         self._clock, self._warm = clock, warm
@@ -91,8 +107,11 @@ class Run:
         self.bias = Bias()
         self.stop = StopRequest()
         self.said: list[str] = []
+        self.magnet = Magnet()
+        self.field = RampedSetpoint(self.magnet, FIELD, self.clock, name="field, magnet", unit="T")
         roles = Roles(
             clock=self.clock,
+            field=self.field,
             wiring=Wiring(),
             bias=self.bias,
             analyzer=self.analyzer,
@@ -102,7 +121,8 @@ class Run:
             roles={
                 role: RoleSpec(instrument=role, kind=kind)
                 for role, kind in (("bias", "bias"), ("analyzer", "analyzer"), ("fridge", "thermometer"))
-            },
+            }
+            | {"field": FIELD},
             limits=Limits(
                 maximum_bias=6e-3, maximum_step=1e-3, ramp_rate=1.0, compliance=1e-6, resume_after_pause=True
             ),
@@ -171,3 +191,40 @@ def test_an_overload_is_flagged_whatever_the_run_wants() -> None:
     run.analyzer.fails["fetch"] = OverloadError("n9030b (GPIB0::18)", "input overload.")
     assert np.isnan(run.acquire()).all()
     assert run.safeguards.quality.take() == QualityBit.OVERLOAD
+
+
+# --- ramps of set-points ----------------------------------------------------------------------------------------------
+
+
+def test_a_ramp_of_hours_ends_within_a_second_where_the_run_is_to_stop() -> None:
+    run = Run()
+    sleep = run.clock.sleep
+
+    def until_asked(seconds: float) -> None:
+        sleep(seconds)
+        if run.clock.now > 1000.0:
+            run.stop.ask(InterlockError("asked to stop"))
+
+    run.clock.sleep = until_asked  # type: ignore[method-assign]
+    with pytest.raises(Stopped):
+        run.safeguards.roles.field.move_to(9.0)
+    assert run.clock.now < 1001.0
+    left = run.magnet.field
+    assert 0.5 < left < 1.0
+    assert run.field.in_use
+    run.field.finish()  # is not interrupted
+    assert run.magnet.field == 0.0
+    assert run.clock.now > 1000.0 + left / FIELD.rate
+
+
+def test_the_fridge_is_watched_during_the_ramp_of_a_set_point() -> None:
+    run = Run(warm=(1000.0, 2000.0))
+    moved: list[float] = []
+    to_zero = run.bias.to_zero
+    run.bias.to_zero = lambda: (moved.append(run.clock.now), to_zero())  # type: ignore[assignment, func-returns-value]
+    run.safeguards.roles.field.move_to(9.0)
+    assert len(moved) == 1
+    assert 1100.0 <= moved[0] < 1102.0
+    assert run.said == ["interlock", "paused", "resumed"]
+    assert run.bias.at == 1e-3
+    assert run.magnet.field == 9.0

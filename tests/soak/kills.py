@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from labnis.storage import list_runs, open_run, recover
+from labnis.storage import list_runs, open_rows, recover
 from tests.faults.measuring import Lab, chance, kill
 
 __all__ = ["Kill", "fresh_data", "killed_run", "usual_run"]
@@ -53,7 +53,7 @@ class Kill:
 
 
 def usual_run(lab: Lab) -> tuple[float, NDArray[np.float64]]:
-    """How long (s) the run takes if nothing happens, and the biases (V) that it sets."""
+    """How long (s) the run takes if nothing happens, and the biases (V) that it reads back."""
     began = time.monotonic()
     answer = lab.labnis("run", PROCEDURES[-1], *SETTINGS)
     if answer.returncode:
@@ -152,4 +152,5 @@ def _resumed(lab: Lab, run: tuple[str, ...], kept: int, planned: NDArray[np.floa
 
 
 def _bias(lab: Lab) -> NDArray[np.float64]:
-    return np.asarray(open_run(_files(lab)[-1])["bias"].values)
+    """The biases (V) read back, row by row, in the order in which they were measured."""
+    return np.asarray(open_rows(_files(lab)[-1])["bias_reading"].values)

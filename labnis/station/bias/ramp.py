@@ -50,6 +50,8 @@ class RateLimiter:
     ----------
     step
         Largest single step.
+    clock
+        What it waits by; another one of the same time may take its place.
 
     Notes
     -----
@@ -61,18 +63,18 @@ class RateLimiter:
     def __init__(self, step: float, rate: float, clock: Clock) -> None:
         self.step = step
         self._rate = SHARE_OF_RATE * rate
-        self._clock = clock
-        # Earlier writes are unknown: assume a full step, made just now.
+        self.clock = clock
+        # What was written before this object existed is unknown: take it for a full step, made just now.
         self._deadline = clock.time() + self.time_of(step)
 
     def wait(self) -> None:
         """Wait until the next write is allowed."""
-        while (remaining := self._deadline - self._clock.time()) > 0:
-            self._clock.sleep(remaining)
+        while (remaining := self._deadline - self.clock.time()) > 0:
+            self.clock.sleep(remaining)
 
     def stepped(self, step: float) -> None:
         """Note that a step of `step` was written just now."""
-        self._deadline = self._clock.time() + self.time_of(step)
+        self._deadline = self.clock.time() + self.time_of(step)
 
     def time_of(self, change: float) -> float:
         """Time (s) that `change` takes."""

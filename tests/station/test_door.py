@@ -18,7 +18,7 @@ def test_the_public_door() -> None:
         "SimulatedInstruments",
         "StationConfig",
         "SystemClock",
-        "TrafficListener",
+        "VisaListener",
         "Twin",
         "check_station",
         "import_object",

@@ -30,7 +30,7 @@ Real = NDArray[np.float64]
 _ITERATIONS = 200
 # The loss of gap counts as found where n and N differ by this fraction.
 _TOLERANCE = 1e-12
-# A density that is not told from none.
+# Densities below this count as zero.
 _LEAST = 1e-250
 
 

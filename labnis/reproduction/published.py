@@ -74,7 +74,7 @@ class PublishedFigure(Generic[Curves]):
     compare: Callable[[Curves], Sequence[Statement]]
 
 
-# A mapping of figures of all kinds has to forget which curves are whose.
+# A mapping of figures of all kinds does not have the type of their curves.
 AnyFigure = PublishedFigure[Any]
 
 

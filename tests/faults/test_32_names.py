@@ -1,4 +1,4 @@
-"""32: names that harm: paths are slugged, the original is kept as it was, and no instrument ever gets a byte of it."""
+"""32: malicious names: paths are slugged, the original is stored unchanged, and not sent to any instrument."""
 
 import shlex
 from pathlib import Path

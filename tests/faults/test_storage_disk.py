@@ -1,4 +1,4 @@
-"""Faults 7, 9 and 10: a disk that is full, a folder that is gone or read-only, in mid-run."""
+"""Faults 7, 9 and 10: a disk that is full, a folder that is removed or read-only, during a run."""
 
 import os
 import re

@@ -66,10 +66,10 @@ def solve(
         here = Conditions(voltage, bath, gap, excess).at(active)
         electrons[active], rise[active] = balance.solve(here, electrons[active])
         current = np.abs(balance.quasiparticle_current(here, electrons[active]))
-        kept = superconductor.reduced_density(current, thermal[active])
-        f = state.density - kept
+        remaining = superconductor.reduced_density(current, thermal[active])
+        f = state.density - remaining
         low = f < 0
-        hopeless = low & (kept > largest[active])
+        hopeless = low & (remaining > largest[active])
         if hopeless.any():
             reason = f"no gap supports the injected current of {current[hopeless][0]:.3g} A"
             raise NoOperatingPointError.at(here.voltage[hopeless], here.bath[hopeless], reason)

@@ -202,8 +202,8 @@ def _rebuild(path: Path, last: float, done: list[str], *, keep: bool) -> tuple[P
     if damaged is not None:
         path.rename(damaged)
     _disk.replace(making, path)
-    kept = f"; the damaged file is kept as {damaged.name}" if damaged else ""
-    done += [f"Rebuilt from the journal with {now[0]} rows{kept}.", *closing]
+    saved = f"; the damaged file is kept as {damaged.name}" if damaged else ""
+    done += [f"Rebuilt from the journal with {now[0]} rows{saved}.", *closing]
     return damaged, now
 
 

@@ -47,8 +47,8 @@ def measured(
     world = World(Truth.model_validate(changed), SimulatedClock())
     world.reset(seed)
     biases = np.linspace(-maximum, maximum, points)
-    swing = np.sqrt(2) * excitation * np.sin(2 * np.pi * (np.arange(16) + 0.5) / 16)
-    current = world.device_state(biases[:, None] + (swing if excitation else 0)).current.mean(axis=1)
+    waveform = np.sqrt(2) * excitation * np.sin(2 * np.pi * (np.arange(16) + 0.5) / 16)
+    current = world.device_state(biases[:, None] + (waveform if excitation else 0)).current.mean(axis=1)
     world.set_source(level=0.0, output=True, current_limit=1e-4)
     unbiased = float(world.device_state(0.0).current)
     current = current + [world.source_state(0.02).current - unbiased for _ in biases]

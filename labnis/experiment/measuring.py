@@ -69,7 +69,8 @@ def measure(
     procedure.status = Procedure.RUNNING
     with collecting(measuring), suppress(Stopped):
         safeguards.check_before_start()
-        procedure.startup()
+        if not stop:  # it may have been asked for while instruments were opened
+            procedure.startup()
         if not stop:
             procedure.evaluate_metadata()
             procedure.execute()

@@ -107,7 +107,7 @@ def _guardian(config: StationConfig, stack: ExitStack, stop: StopRequest) -> Cal
     def start() -> None:
         nonlocal started
         if not started:
-            stack.enter_context(guarded(config.path, on_loss=lambda why: stop.ask(InterlockError(why))))
+            stack.enter_context(guarded(config, on_loss=lambda why: stop.ask(InterlockError(why))))
             started = True
 
     return start

@@ -15,12 +15,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from drivers.errors import InstrumentError
-from labnis.errors import BusyError, InstrumentFault, LabnisError
+from labnis.errors import BusyError, ConfigurationError, InstrumentFault, LabnisError
 from labnis.safety.make_safe import make_safe
 from labnis.station import BiasUnknownError, StationConfig, instrument_class, load_station
 
@@ -37,16 +37,16 @@ ATTEMPTS, PAUSE = 3, 2.0
 
 
 @contextmanager
-def guarded(station: Path, *, on_loss: Callable[[str], None]) -> Iterator[None]:
-    """Run a guardian for the station file `station` during the context.
+def guarded(config: StationConfig, *, on_loss: Callable[[str], None]) -> Iterator[None]:
+    """Run a guardian for the station `config` during the context.
 
     The context must end only after the bias is at zero, because it releases the guardian — unless the run itself failed
     to reach zero (BiasUnknownError): then the guardian tries, over a separate connection.
 
     Parameters
     ----------
-    station
-        The station file.
+    config
+        The station. The guardian reads the same file, and refuses one that has changed since.
     on_loss
         Called from another thread, with a sentence, if the guardian dies before it is released.
 
@@ -55,7 +55,7 @@ def guarded(station: Path, *, on_loss: Callable[[str], None]) -> Iterator[None]:
     InstrumentFault
         No guardian can be started; without one, nothing is moved.
     """
-    plan = json.dumps({"station": str(station.resolve())})
+    plan = json.dumps({"station": str(config.path.resolve()), "text": config.public_text})
     process = subprocess.Popen(  # this interpreter with this module, no shell
         [sys.executable, "-m", "labnis.safety.guardian"],
         stdin=subprocess.PIPE,
@@ -121,10 +121,13 @@ def main() -> int:
     for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
-    plan = json.loads(sys.stdin.readline())
-    config = load_station(Path(plan["station"]))
-    for role in ("bias", *config.setpoints):
-        instrument_class(config, config.roles[role].instrument)  # now: importing takes longer than ramping to zero
+    try:
+        config = _planned(json.loads(sys.stdin.readline()))
+        for role in ("bias", *config.setpoints):
+            instrument_class(config, config.roles[role].instrument)  # now: importing takes longer than ramping to zero
+    except ConfigurationError as error:
+        print(" ".join(str(error).split()), flush=True)  # noqa: T201  # the run waits for one line
+        return error.exit_code
     print("ready", flush=True)  # noqa: T201  # the run waits for this line
     last_words = sys.stdin.readline().strip()
     if last_words == RELEASE:
@@ -136,6 +139,14 @@ def main() -> int:
         report, code = f"{cause}, the guardian failed, too: {error}", 5
     print(f"labnis guardian: {report}", file=sys.stderr, flush=True)  # noqa: T201
     return code
+
+
+def _planned(plan: Mapping[str, str]) -> StationConfig:
+    """The station of the run, from the same file."""
+    config = load_station(Path(plan["station"]))
+    if config.public_text != plan["text"]:
+        raise ConfigurationError(f"{config.path} has changed since this session read it; open a new session")
+    return config
 
 
 def _safe(config: StationConfig) -> str:

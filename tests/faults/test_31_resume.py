@@ -30,6 +30,27 @@ def test_killed_and_resumed(lab: Lab, procedure: str) -> None:
     assert lab.labnis("resume", "--yes").returncode == 2  # nothing is unfinished any more
 
 
+def test_passes_there_and_back_are_resumed_in_their_order(lab: Lab) -> None:
+    grid = ("--set", "points=61", "--set", "direction=up-down", "--set", "repeats=2")
+    process = lab.under_way(lab.start("run", "IVSweep", "--yes", *SWEEP, *grid))
+    wait_for(lambda: lab.rows() > 80, process)  # on the first way back
+    lab.assert_safe(kill(process))
+    answer = lab.labnis("resume", "--yes")
+    assert answer.returncode == 0, answer.stderr
+    rows = open_rows(lab.run_file)
+    there = np.linspace(-4e-3, 4e-3, 61)
+    biases = np.concatenate([there, there[::-1]] * 2)
+    assert rows.sizes["point"] == 244
+    np.testing.assert_allclose(rows["bias"], biases, atol=1e-12)
+    assert np.abs(rows["bias_reading"].values - biases).max() < 2e-5
+    assert np.all(np.diff(rows["time"].values) > 0)
+    grown = open_run(lab.run_file)
+    assert dict(grown["current"].sizes) == {"repeat": 2, "direction": 2, "bias": 61}
+    assert grown["current"].notnull().all()
+    back = grown["bias_reading"].sel(direction=-1.0)
+    assert np.abs(back - grown["bias"]).max() < 2e-5
+
+
 def test_not_resumed_under_other_limits_of_the_bias(lab: Lab) -> None:
     process = lab.begin_sweep(points=301)
     lab.assert_safe(kill(process))

@@ -53,13 +53,13 @@ with labnis.open_session(sys.argv[sys.argv.index("--station") + 1], data=sys.arg
 """
 
 
-def test_a_caller_who_goes_on_after_the_error_does_not_send_the_guardian_home(lab: Lab) -> None:
+def test_a_caller_that_continues_after_the_error_does_not_release_the_guardian(lab: Lab) -> None:
     """As a cell of a notebook does; the session raises it again at its end."""
     lab.fault("bias", "disconnect", ":SOUR:VOLT -0.002", after=5, seconds=0.5)
     out, said = lab.start_interpreter(python=("-c", WENT_ON)).communicate(timeout=60)
     assert "caught keithley" in out
     assert "bias UNKNOWN: -0.00" in said
-    assert "labnis guardian: the run could not bring the bias to zero; the bias was -0.00" in said
+    assert "labnis guardian: the run could not ramp the bias to zero; the bias was -0.00" in said
     lab.assert_safe()
 
 

@@ -79,6 +79,6 @@ def test_the_power_in_the_band_has_the_fits_own_model(tmp_path: Path) -> None:
 def test_a_window_follows_the_run(tmp_path: Path) -> None:
     plot = LivePlot(interval=0.0)
     with dry_session(tmp_path, plot) as session:
-        session.run(IVSweep(points=61))
+        session.run(IVSweep(points=21))
     assert plot.figure is not None
     assert [axis.get_ylabel() for axis in plot.figure.axes[:2]] == ["Current (nA)", "residual / σ"]

@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# Other versions of Python and of the dependencies have environments of their own, and run the tests that meet them.
+# Other versions of Python and of the dependencies have separate environments, and run the tests that depend on them.
 NEWEST := .venv-newest
 LOWEST := .venv-lowest
 DEPENDENT := tests/station tests/drivers tests/sim_instruments tests/cli/test_calibrate.py tests/test_private_names.py
@@ -60,7 +60,7 @@ lint: $(VENV)/installed-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Vulnerabilities of others are news, not failures; and the database may be out of reach.
+# Vulnerabilities of dependencies are warnings, not failures; and the database may not be reachable.
 audit: $(VENV)/installed-dev
 	timeout 120 $(BIN)/pip-audit --skip-editable --timeout 5 || echo "warning: look at what pip-audit says above"
 

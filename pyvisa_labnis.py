@@ -9,7 +9,7 @@ __all__ = ["WRAPPER_CLASS"]
 
 
 class LabnisLibrary(LabnisVisaLibrary):
-    """The twin of a truth file; or, of a record of VISA traffic, the library that answers from it."""
+    """The twin of a truth file, or the library that answers from a VISA record."""
 
     def __new__(cls, library_path: str | LibraryPath = "") -> VisaLibraryBase:  # type: ignore[misc]  # one or the other
         """Make the one that `library_path` is for."""

@@ -1,4 +1,4 @@
-"""Run all benchmarks and print what they found."""
+"""Run all benchmarks and print their results."""
 
 import os
 import platform

@@ -1,4 +1,4 @@
-"""What live fits cost: one update, and the loop that they run beside."""
+"""Time of live fits: one update, and the loop beside which they run."""
 
 import time
 from collections.abc import Callable, Mapping

@@ -1,6 +1,6 @@
 """What storing costs: per row, against a loop that keeps nothing and against QCoDeS's Measurement; and MB/s of traces.
 
-Everything is measured in one run and in turns, so that a busy machine slows all alike. Files go to the current folder,
+Everything is measured in one run in alternation, so a busy machine slows all equally. Files are in the working folder,
 as a temporary one may lie in memory, and are removed afterwards.
 """
 

@@ -14,7 +14,7 @@ _SHORTEST_TURN = 0.02  # s
 
 @dataclass(frozen=True)
 class Line:
-    """One line of the report: what was measured, the figure as text, and a remark."""
+    """One line of the report: quantity, value as text, and a remark."""
 
     subject: str
     figure: str
@@ -22,19 +22,19 @@ class Line:
 
 
 def ratio_line(ratio: float, promised: float) -> Line:
-    """How many times faster something is, beside what was promised."""
+    """Ratio of two times, and the promised one."""
     return Line("  ratio", f"{ratio:.0f}", promise(f"at least {promised:.0f}", ratio >= promised))
 
 
 def promise(limit: str, kept: bool) -> str:
-    """The remark that says what was promised, and whether it was `kept`."""
+    """Remark with the promise, and whether it was `kept`."""
     return f"{limit} is promised" if kept else f"TOO SLOW: {limit} is promised"
 
 
 def seconds(*actions: Callable[[], object], rounds: int = 5) -> list[float]:
-    """Median wall time (s) of each action; the rounds take turns, so that a busy machine slows all alike.
+    """Median wall time (s) of each action; in alternating rounds, so that a busy machine slows all equally.
 
-    A short action is repeated within its turn: alone, it would mostly show what the one before left in the caches.
+    A short action is repeated within its turn: alone, it would mostly show the state of the caches.
     """
     times = np.empty((rounds, len(actions)))
     repeats = [math.ceil(_SHORTEST_TURN / timeit(action, number=1)) for action in actions]

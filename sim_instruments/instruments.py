@@ -97,7 +97,7 @@ PLAIN: Mapping[str, SimulatedInstrument] = {
 }
 
 
-def signal_of(role: SimulatedRole, wiring: LineWiring, everybody: Collection[SimulatedInstrument]) -> Signal:
+def signal_of(role: SimulatedRole, wiring: LineWiring, all_instruments: Collection[SimulatedInstrument]) -> Signal:
     """Signal at the input of an ammeter, a voltmeter or a lock-in.
 
     An amplifier that a voltmeter reads amplifies the device voltage, unless an ammeter reads it, too.
@@ -108,7 +108,7 @@ def signal_of(role: SimulatedRole, wiring: LineWiring, everybody: Collection[Sim
         direct = role.kind == "ammeter" and role.auxiliary is None
         return Signal("current", 1.0 if direct else wiring.gain())
     readers = {
-        other.kind for instrument in everybody for other in instrument.roles if other.amplifier == role.amplifier
+        other.kind for instrument in all_instruments for other in instrument.roles if other.amplifier == role.amplifier
     }
     of_voltage = "voltmeter" in readers and "ammeter" not in readers
     return Signal("voltage" if of_voltage else "current", wiring.gain(role.amplifier))
@@ -123,13 +123,19 @@ def stage_of(role: SimulatedRole) -> Stage:
     return found or INPUTS.get(role.channel_number or 0, "mixing_chamber")
 
 
-def wires_of(instrument: SimulatedInstrument, wiring: LineWiring, everybody: Collection[SimulatedInstrument]) -> Wires:
-    """Connections of `instrument`, one of `everybody`."""
-    lockins = {role.name: other.name for other in everybody for role in other.roles if role.kind == "lockin"}
+def wires_of(
+    instrument: SimulatedInstrument, wiring: LineWiring, all_instruments: Collection[SimulatedInstrument]
+) -> Wires:
+    """Connections of `instrument`, one of `all_instruments`."""
+    lockins = {role.name: other.name for other in all_instruments for role in other.roles if role.kind == "lockin"}
     exciting = lockins.get("lockin") or next(iter(lockins.values()), None)
-    signal = next((signal_of(role, wiring, everybody) for role in instrument.roles if role.kind == "lockin"), None)
+    signal = next(
+        (signal_of(role, wiring, all_instruments) for role in instrument.roles if role.kind == "lockin"), None
+    )
     auxiliary = {
-        role.auxiliary: signal_of(role, wiring, everybody) for role in instrument.roles if role.auxiliary is not None
+        role.auxiliary: signal_of(role, wiring, all_instruments)
+        for role in instrument.roles
+        if role.auxiliary is not None
     }
     stages = {
         role.channel_number: stage_of(role)

@@ -119,9 +119,11 @@ def open_twin(
         library.reset(seed)
         world = library.world
         where = addresses(library.panels)
-        everybody = instruments.values()
+        all_instruments = instruments.values()
         stand_ins = {
-            name: stand_in(one, world, everybody, errors) for name, one in instruments.items() if name not in where
+            name: stand_in(one, world, all_instruments, errors)
+            for name, one in instruments.items()
+            if name not in where
         }
         text = path.read_text(encoding="utf-8")
         yield Twin(visalib, where, stand_ins, world.clock, text, world.seed, true_results(world))

@@ -1,4 +1,4 @@
-"""Every test runs with a home directory of its own: QCoDeS writes there."""
+"""All tests run with a temporary home directory, because QCoDeS writes there."""
 
 import os
 import tempfile

@@ -1,4 +1,4 @@
-"""labnis uses what its dependencies publish: their private names change without notice from one version to the next."""
+"""labnis uses only public names of its dependencies: private ones change without notice."""
 
 import ast
 import importlib

@@ -1,4 +1,4 @@
-"""Every command and every program in README.md does what README.md says."""
+"""Every command and every program in README.md works as described."""
 
 import re
 import shlex
@@ -28,18 +28,18 @@ REAL = {
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A working copy in which every README command can be given as it stands."""
-    folder = tmp_path_factory.mktemp("readme")
-    shutil.copy(ROOT / "station.yaml", folder)
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A working copy in which every README command works unchanged."""
+    made = tmp_path_factory.mktemp("readme")
+    shutil.copy(ROOT / "station.yaml", made)
     queue = "[{procedure: IVSweep, set: {points: 41}}, {procedure: ReflectionVsBias, set: {points: 5}}]"
     assert queue in (ROOT / "README.md").read_text(encoding="utf-8")
-    (folder / "night.yaml").write_text(queue, encoding="utf-8")
-    shutil.copytree(ROOT / "sim_instruments", folder / "sim_instruments", ignore=shutil.ignore_patterns("*.py"))
+    (made / "night.yaml").write_text(queue, encoding="utf-8")
+    shutil.copytree(ROOT / "sim_instruments", made / "sim_instruments", ignore=shutil.ignore_patterns("*.py"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
+        patch.chdir(made)
         _run(patch, "labnis run IVSweep --dry-run --set points=41")
-    return folder
+    return made
 
 
 def _run(patch: pytest.MonkeyPatch, command: str) -> None:
@@ -55,17 +55,17 @@ def _commands() -> list[str]:
     return mine
 
 
-def test_commands_in_their_order(bench: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(bench)
+def test_commands_in_their_order(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
     for command in _commands():
-        newest = max(bench.glob("data/*/*/*.h5"))
+        newest = max(folder.glob("data/*/*/*.h5"))
         _run(monkeypatch, command.replace("RUN", newest.stem[-8:]))
-    assert (bench / "run.png").stat().st_size > 10_000
+    assert (folder / "run.png").stat().st_size > 10_000
 
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda text: text.split()[-1][:20])
-def test_programs(program: str, bench: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(bench)
-    run = next(bench.glob("data/*/*/*IVSweep*.h5"))
+def test_programs(program: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    run = next(folder.glob("data/*/*/*IVSweep*.h5"))
     program = re.sub(r'"data/.*?\.h5"', f'"{run.as_posix()}"', program)
     exec(compile(program, "README.md", "exec"), {})  # noqa: S102  # our own README, and it must run

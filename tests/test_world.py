@@ -1,4 +1,4 @@
-"""What the World states about itself: the physics behind every front panel, checked without one."""
+"""The World: the physics behind every front panel, checked without one."""
 
 import numpy as np
 import pytest

@@ -125,7 +125,7 @@ def _show_run(path: Path) -> None:
     console.print(f"  wiring: {listed(metadata['wiring'])}", highlight=False, soft_wrap=True, markup=False)
     for event in read_events(path):
         if event.kind == "visa" and "record" in event.details:
-            console.print(f"  VISA traffic: {event.details['record']}", highlight=False, soft_wrap=True, markup=False)
+            console.print(f"  VISA record: {event.details['record']}", highlight=False, soft_wrap=True, markup=False)
     for record in read_fits(path).values():
         console.print(FitResult.from_record(record).report(), highlight=False, soft_wrap=True, markup=False)
     console.print(f"  file: {path}", highlight=False, soft_wrap=True, markup=False)

@@ -160,7 +160,7 @@ def _measure(requests: list[Request], options: MeasurementOptions, config: Stati
         data=options.data,
         observers=observers,
         on_error=options.on_error,
-        traffic=partial(recorded, procedures=procedures) if options.record_visa else None,
+        visa_record=partial(recorded, procedures=procedures) if options.record_visa else None,
     ) as session:
         plans = session.prepare(procedures, until=until)
         console.print(preflight_table(plans, config, needed_roles(procedures, config)))

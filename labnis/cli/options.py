@@ -46,7 +46,7 @@ class MeasurementOptions:
     as_json: JsonOption = False
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before a real measurement.")] = False
     record_visa: Annotated[
-        bool, typer.Option("--record-visa", help="Record all VISA traffic beside the run, for `labnis replay`.")
+        bool, typer.Option("--record-visa", help="Write a VISA record beside the run, for `labnis replay`.")
     ] = False
     until: Annotated[
         list[str] | None,

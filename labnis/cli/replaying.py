@@ -13,7 +13,7 @@ __all__ = ["replay"]
 
 
 def replay(
-    file: Annotated[Path, typer.Argument(help="Record of VISA traffic, made with --record-visa.")],
+    file: Annotated[Path, typer.Argument(help="VISA record, written with --record-visa.")],
     data: DataOption = None,
 ) -> None:
     """Repeat a recorded command without instruments; the same messages must give the same rows, bit for bit."""

@@ -1,6 +1,6 @@
 """Events that a session publishes, and its observers.
 
-An observer is any function of one event. Terminal, plot window and record of VISA traffic are observers; none of them
+An observer is any function of one event. Terminal, plot window and VISA record are observers; none of them
 can change or fail a run: one that raises is no longer called, and the run's file says why.
 """
 

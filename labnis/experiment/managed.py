@@ -19,7 +19,7 @@ __all__ = ["managed"]
 def managed(kind: type[Procedure], session: Any) -> type[Procedure]:
     """A subclass of `kind` that pymeasure's Worker can run, whose runs are those of `session`."""
 
-    class Managed(kind):  # type: ignore[misc]  # made from the class that is asked for
+    class Managed(kind):  # type: ignore[misc]  # a subclass of the given class
         def startup(self) -> None:
             """Do nothing: the session starts the procedure."""
 

@@ -9,7 +9,7 @@ from typing import Literal
 from drivers.errors import ComplianceError, OverloadError
 from labnis.errors import ConfigurationError, InterlockError, RequestError
 from labnis.experiment.events import Observer
-from labnis.experiment.session import Session, TrafficRecord
+from labnis.experiment.session import Session, VisaRecord
 from labnis.ledger import Ledger, enter_pending, open_ledger
 from labnis.safety.guardian import guarded
 from labnis.safety.stop_requests import StopRequest, stop_on_signals
@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 DRY_RUN_COOLDOWN = "dry-run"
 
-Traffic = Callable[[StationConfig, Path, str, Twin | None], AbstractContextManager[TrafficRecord]]
+OpenVisaRecord = Callable[[StationConfig, Path, str, Twin | None], AbstractContextManager[VisaRecord]]
 
 
 @contextmanager
@@ -36,7 +36,7 @@ def open_session(
     data: Path | str | None = None,
     observers: Sequence[Observer] = (),
     on_error: Literal["stop", "skip"] = "stop",
-    traffic: Traffic | None = None,
+    visa_record: OpenVisaRecord | None = None,
 ) -> Iterator[Session]:
     """Open a station to run procedures on it.
 
@@ -57,7 +57,7 @@ def open_session(
         Functions of an event; see `labnis.experiment.events`.
     on_error
         After a failed reading: "stop" ends the run, "skip" flags the row and continues.
-    traffic
+    visa_record
         Function of (configuration, data folder, cooldown, twin) that opens a VISA record, such as
         `labnis.visa_log.recorded`; None for no record.
 
@@ -79,8 +79,8 @@ def open_session(
         # Entered before the station: the guardian ends last, when everything is closed.
         guard = _guardian(config, stack.enter_context(ExitStack()), stop) if simulated is None else _no_guardian
         record = None
-        if traffic is not None:
-            record = stack.enter_context(traffic(config, folder, cooldown, simulated))
+        if visa_record is not None:
+            record = stack.enter_context(visa_record(config, folder, cooldown, simulated))
             observers = [*observers, record]
         yield Session(
             stack.enter_context(open_station(config, twin=simulated, record=record)),

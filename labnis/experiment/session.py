@@ -41,7 +41,7 @@ from labnis.fit import FitResult
 from labnis.ledger import Ledger, new_batch
 from labnis.safety.safeguards import Safeguards
 from labnis.safety.stop_requests import StopRequest
-from labnis.station import OpenStation, TrafficListener
+from labnis.station import OpenStation, VisaListener
 from labnis.storage import (
     RunMetadata,
     RunWriter,
@@ -53,13 +53,13 @@ from labnis.storage import (
 )
 from sim_instruments import Twin
 
-__all__ = ["Session", "TrafficRecord"]
+__all__ = ["Session", "VisaRecord"]
 
 PREDICTED_FROM = ("gap", "normal_resistance", "electron_temperature")
 """Calibrations from which a run's power and temperature are predicted."""
 
 
-class TrafficRecord(TrafficListener, Protocol):
+class VisaRecord(VisaListener, Protocol):
     """VISA record of a session; also an observer of its runs.
 
     Attributes
@@ -109,7 +109,7 @@ class Session:
         stop: StopRequest,
         observers: Sequence[Observer],
         guard: Callable[[], None],
-        record: TrafficRecord | None = None,
+        record: VisaRecord | None = None,
         on_error: Literal["stop", "skip"] = "stop",
     ) -> None:
         self.station = station
@@ -211,7 +211,7 @@ class Session:
         writer, earlier = self._file(procedure, self._metadata(procedure, plan, tags, note), resume)
         if self._record is not None:
             beside = Path(os.path.relpath(self._record.path, writer.path.parent)).as_posix()
-            writer.event("visa", "VISA traffic is recorded", record=beside)
+            writer.event("visa", "a VISA record is written", record=beside)
         planned = None if not hasattr(procedure, "order_of_points") else procedure.order_of_points().size
         first_point = int(getattr(procedure, "first_point", 0))
         self._observers(Started(procedure, writer.path, planned, planned_duration(procedure), first_point))

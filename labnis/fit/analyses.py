@@ -1,4 +1,4 @@
-"""The analyses that are shipped: from the dataset of a run to a fit, and back to the values that the fit expects.
+"""The shipped analyses: from the dataset of a run to a fit, and from a fit to the expected values.
 
 An analysis is found by its dotted path and built without arguments. Live fit, final fit, refit, figures and reports use
 the same object.
@@ -46,12 +46,12 @@ _JUNCTION_RESULTS = {"gap": "eV", "normal_resistance": "ohm", "electron_temperat
 
 
 class _Analysis:
-    """What the shipped analyses share.
+    """Common parts of the shipped analyses.
 
     Attributes
     ----------
     name
-        Of the fit, as the run's file stores it.
+        Name of the fit in the run's file.
     results
         Parameters of the fit that are results: name → unit.
     needs
@@ -117,7 +117,7 @@ class Conductance(_Analysis):
         """Fit the columns `device_voltage` (V), `conductance` (S) and `excitation` (V rms)."""
         points = Points(data)
         if "conductance" not in points:
-            raise FitError("the run has no lock-in conductance: there is nothing to fit in place of the current")
+            raise FitError("the run has no lock-in conductance: the analysis conductance needs it")
         at = points.measured("device_voltage", "conductance")
         return fit_conductance(
             points["device_voltage"][at],
@@ -233,7 +233,7 @@ def _stage(points: Points, context: FitContext) -> float:
     """Temperature (K) of the baths: as measured in the run, else that of the context."""
     if "fridge_temperature" in points:
         return float(np.nanmedian(points["fridge_temperature"]))
-    # Without a thermometer the baths count as cold: at 4.7 GHz that is exact below 40 mK.
+    # Without a thermometer the baths are at 0 K: at 4.7 GHz that is exact below 40 mK.
     return context.fridge_temperature if np.isfinite(context.fridge_temperature) else 0.0
 
 

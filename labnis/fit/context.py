@@ -16,11 +16,11 @@ class FitContext:
     Attributes
     ----------
     wiring
-        Between instruments and device: divider, series_resistance (ohm), … .
+        Wiring between instruments and device: divider, series_resistance (ohm), … .
     device
-        The device as the station file states it.
+        The device, as in the station file.
     fridge_temperature
-        Of the stage (K); NaN where it is not known.
+        Temperature of the stage (K); NaN if not known.
     fixed
         Parameters that a fit holds at a value, by name.
 
@@ -33,7 +33,7 @@ class FitContext:
 
     @property
     def series_resistance(self) -> float:
-        """Of the bias line (ohm); 0 where the wiring does not state it."""
+        """Series resistance of the bias line (ohm); 0 if the wiring has none."""
         return float(self.wiring.get("series_resistance", 0.0))
 
     def as_json(self) -> str:
@@ -43,7 +43,7 @@ class FitContext:
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """Inverse of `as_json`; keys that this version does not know are ignored."""
+        """Inverse of `as_json`; unknown keys are ignored."""
         found = json.loads(text)
         temperature = found.get("fridge_temperature")
         return cls(

@@ -27,7 +27,7 @@ class Estimate:
     unit: str
 
     def __str__(self) -> str:
-        """Value ± σ with σ to two digits, and a prefix of the unit where that reads better."""
+        """Value ± σ with σ to two digits, and a suitable prefix of the unit."""
         scale, unit = scaled_unit(_larger(self.value, self.sigma), self.unit)
         value, sigma = self.value / scale, self.sigma / scale
         if sigma == 0 or not math.isfinite(value):

@@ -1,7 +1,7 @@
 """Fisher information of one more measurement at each of some biases, before it is taken.
 
-The slopes of the expected data, in units of their noise, are those of the fits. What the bias does not change, the
-background of a reflection or the noise of the chain, is unknown at every frequency and is eliminated here as it is in
+The slopes of the expected data, in units of their noise, are those of the fits. The part independent of the bias,
+the background of a reflection or the noise of the chain, is unknown at every frequency and is eliminated here as in
 the fits. Only differences between biases are informative: a spectrum at high bias needs one at zero.
 """
 

@@ -22,7 +22,7 @@ _REPORTED = 0.1
 
 
 class FitError(Exception):
-    """Data that cannot be fitted, or a fit that did not converge; the message says which and what to do."""
+    """Data that cannot be fitted, or a fit that did not converge; the message has the reason and what to do."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -45,7 +45,7 @@ class FitResult:
     noise
         Standard deviation of one datum (unit of the data, or relative where the model says so), from all residuals.
     assumed
-        What was assumed rather than measured: name → statement.
+        Assumptions: name → statement.
     warnings
         Reasons for doubt.
     inputs

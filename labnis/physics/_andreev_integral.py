@@ -90,7 +90,7 @@ class AndreevIntegrals:
 def integrate(
     spectrum: Spectrum, v: Real, t: Real, *, by_voltage: bool, by_temperature: bool, by_gap: bool
 ) -> AndreevIntegrals:
-    """The integrals at `v` ≥ 0 and `t` ≥ 0, of one shape; derivatives that are not asked for are 0."""
+    """The integrals at `v` ≥ 0 and `t` ≥ 0, of one shape; derivatives that are not requested are 0."""
     cold = np.maximum(t, _COLDEST)
     value, slope_v, slope_t, scaling = (np.zeros_like(v) for _ in range(4))
     odd = -np.expm1(-2 * v / cold)

@@ -68,7 +68,7 @@ def heat(t: Real, potential: Real) -> tuple[Real, Real]:
     """
     shape, t, potential = t.shape, t.ravel(), potential.ravel()
     result = np.zeros((2, t.size))
-    # Below the gap and where there is no temperature there is nothing.
+    # The density is zero below the gap and at zero temperature.
     warm, sea = (t > _COLDEST) & (potential > -np.inf), (t <= _COLDEST) & (potential > 1)
     if warm.any():
         a, m = 1 / t[warm], potential[warm]

@@ -30,7 +30,7 @@ Real = NDArray[np.float64]
 _ITERATIONS = 200
 # The loss of gap counts as found where n and N differ by this fraction.
 _TOLERANCE = 1e-12
-# A density that is not told from none.
+# Densities below this count as zero.
 _LEAST = 1e-250
 
 
@@ -66,10 +66,10 @@ def solve(
         here = Conditions(voltage, bath, gap, excess).at(active)
         electrons[active], rise[active] = balance.solve(here, electrons[active])
         current = np.abs(balance.quasiparticle_current(here, electrons[active]))
-        kept = superconductor.reduced_density(current, thermal[active])
-        f = state.density - kept
+        remaining = superconductor.reduced_density(current, thermal[active])
+        f = state.density - remaining
         low = f < 0
-        hopeless = low & (kept > largest[active])
+        hopeless = low & (remaining > largest[active])
         if hopeless.any():
             reason = f"no gap supports the injected current of {current[hopeless][0]:.3g} A"
             raise NoOperatingPointError.at(here.voltage[hopeless], here.bath[hopeless], reason)

@@ -1,6 +1,6 @@
 """The current alone: the Matsubara sum of `_smearing` for S(z) = √(z−1)·√(z+1), in real arithmetic.
 
-Currents are asked for more often than anything else, and of S' = z/S at the Matsubara frequencies z = v + iω only the
+Currents are computed more often than anything else, and of S' = z/S at the Matsubara frequencies z = v + iω only the
 imaginary part counts,
 
     Im S' = −2 v p / [|z²−1| (|z²−1| + |z|² + 1)],   p = Im S,   p² = (|z²−1| + 1 − v² + ω²)/2,

@@ -159,7 +159,7 @@ class AndreevChannel:
     ) -> tuple[Real, Real, Real, Real]:
         """I_A (A), ∂I_A/∂V (S), ∂I_A/∂T (A/K) and ∂I_A/∂Δ (A per eV) with `gap` (eV) instead of the junction's.
 
-        One gap for every voltage and temperature; the last is 0 unless `by_gap` asks for it. As `linearised`, from one
+        One gap for every voltage and temperature; the last is 0 unless `by_gap` is true. As `linearised`, from one
         integration and without a warning.
         """
         v, t, delta = broadcast(
@@ -226,7 +226,7 @@ def _reduced(voltage: ArrayLike, temperature: ArrayLike, gap: float | Real) -> t
 def _warn_out_of_range(v: Real, t: Real) -> None:
     if (np.maximum(np.abs(v), t) > _RANGE).any():
         warnings.warn(
-            f"the Andreev current is asked for above {_RANGE} of the gap, where it depends on the Dynes parameter",
+            f"the Andreev current is computed above {_RANGE} of the gap, where it depends on the Dynes parameter",
             ModelRangeWarning,
             stacklevel=3,
         )

@@ -1,6 +1,6 @@
-"""The source papers' figures, and each of their statements beside what labnis computes.
+"""The source papers' figures, and their statements beside the computed values.
 
-Every figure computes its curves, draws them, and compares what the paper states about them with what they show.
+Every figure computes its curves, draws them, and compares the paper's statements with them.
 """
 
 from collections.abc import Mapping

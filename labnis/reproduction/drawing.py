@@ -1,4 +1,4 @@
-"""How the reproduced figures look: one style for all."""
+"""Style of all reproduced figures."""
 
 from collections.abc import Sequence
 

@@ -1,7 +1,7 @@
 """Gain of an amplifier chain from the power that a biased junction emits (H fig. 3), on the simulated fridge.
 
 The simulated fridge measures I–V curve, reflection and spectra with its own noise; the published recipe and labnis's
-fit evaluate the same data, and neither sees the truth.
+fit evaluate the same data, and neither uses the truth.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""I–V curves of the cooler at four cryostat temperatures (R fig. 6, left), and what the phonons do to them."""
+"""I–V curves of the cooler at four cryostat temperatures (R fig. 6, left), and the effect of the phonons on them."""
 
 from dataclasses import dataclass
 

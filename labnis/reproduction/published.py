@@ -1,4 +1,4 @@
-"""What a source paper shows and states, and how it is compared with what labnis computes."""
+"""Figures and statements of a source paper, and their comparison with computed values."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ Curves = TypeVar("Curves")
 
 @dataclass(frozen=True)
 class Statement:
-    """One published statement beside what the models give for it.
+    """One published statement beside the computed value.
 
     Attributes
     ----------
@@ -28,12 +28,12 @@ class Statement:
     holds
         Whether `computed` agrees with `published` by the rule of this statement.
     why
-        Where they differ and why, or what was assumed; never empty where they do not agree.
+        Difference and its reason, or assumptions; never empty if they do not agree.
 
     Raises
     ------
     ValueError
-        For a statement that does not hold and says not why.
+        A statement does not hold and has no reason.
 
     """
 
@@ -58,13 +58,13 @@ class PublishedFigure(Generic[Curves]):
     Attributes
     ----------
     caption
-        What is to be seen, in Markdown.
+        Caption, in Markdown.
     compute
         Makes the curves.
     draw
         Draws them.
     compare
-        What the paper states about them, beside what they show.
+        Statements of the paper about them.
 
     """
 
@@ -74,7 +74,7 @@ class PublishedFigure(Generic[Curves]):
     compare: Callable[[Curves], Sequence[Statement]]
 
 
-# A mapping of figures of all kinds has to forget which curves are whose.
+# A mapping of figures of all kinds does not have the type of their curves.
 AnyFigure = PublishedFigure[Any]
 
 

@@ -70,16 +70,16 @@ class _GuardedClock:
 
 
 class _GuardedSetpoint(ValidatedRole):
-    """A set-point whose ramps, which may take hours, end where the run is to stop.
+    """A set-point whose ramps, which may take hours, end if the run must stop.
 
     Parameters
     ----------
     player
         The set-point.
     quality
-        Where rows are flagged.
+        Quality of the row, which gets the flags.
     clock
-        Of the run.
+        Clock of the run.
     """
 
     def __init__(self, player: RampedSetpoint, quality: Quality, clock: _GuardedClock) -> None:
@@ -87,7 +87,7 @@ class _GuardedSetpoint(ValidatedRole):
         self._move, self._clock = player.move_to, clock
 
     def move_to(self, value: float) -> None:
-        """Ramp to `value`; raises Stopped where the run is to end."""
+        """Ramp to `value`; raises Stopped if the run must end."""
         self._move(value, clock=self._clock)
 
 

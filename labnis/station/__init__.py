@@ -14,7 +14,7 @@ from labnis.station.bias.ramped_bias import BiasMismatchError, BiasUnknownError,
 from labnis.station.checking import check_station
 from labnis.station.clock import SystemClock
 from labnis.station.config import StationConfig, load_station
-from labnis.station.connecting import TrafficListener, instrument_class
+from labnis.station.connecting import VisaListener, instrument_class
 from labnis.station.document import read_document
 from labnis.station.opening import OpenStation, SimulatedInstruments, Twin, open_station
 from labnis.station.packages import import_object
@@ -35,8 +35,8 @@ __all__ = [
     "SimulatedInstruments",
     "StationConfig",
     "SystemClock",
-    "TrafficListener",
     "Twin",
+    "VisaListener",
     "check_station",
     "import_object",
     "instrument_class",

@@ -26,7 +26,7 @@ from labnis.station.packages import import_object
 
 __all__ = [
     "Library",
-    "TrafficListener",
+    "VisaListener",
     "close",
     "connect",
     "described",
@@ -40,7 +40,7 @@ logger = logging.getLogger(__name__)
 Identity = dict[str, str | None]
 
 
-class TrafficListener(Protocol):
+class VisaListener(Protocol):
     """Records all messages of the instruments, and the readings of the experiment's clock."""
 
     def listen(self, library: VisaLibraryBase, instrument: str, address: str | None) -> None:
@@ -71,7 +71,7 @@ def open_library(
     name: str,
     override: str | None,
     address: str | None = None,
-    record: TrafficListener | None = None,
+    record: VisaListener | None = None,
 ) -> Library:
     """Open the PyVISA library for instrument `name`: `override`, or the file's own choice.
 

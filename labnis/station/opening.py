@@ -17,7 +17,7 @@ from labnis.errors import ConfigurationError, RequestError
 from labnis.station.bias.ramped_bias import BiasUnknownError, RampedBias
 from labnis.station.clock import SystemClock
 from labnis.station.config import StationConfig
-from labnis.station.connecting import Library, TrafficListener, close, connect, described, identity_of, open_library
+from labnis.station.connecting import Library, VisaListener, close, connect, described, identity_of, open_library
 from labnis.station.lock import hold, lock_name_of_address, lock_name_of_station
 from labnis.station.meter import DeviceMeter
 from labnis.station.players import output_of, player_of
@@ -122,7 +122,7 @@ class OpenStation:
         config: StationConfig,
         stack: contextlib.ExitStack,
         twin: Twin | None,
-        record: TrafficListener | None,
+        record: VisaListener | None,
     ) -> None:
         self.config = config
         self.record = record
@@ -349,7 +349,7 @@ class _Nothing:
 
 @contextlib.contextmanager
 def open_station(
-    config: StationConfig, *, twin: Twin | None = None, record: TrafficListener | None = None
+    config: StationConfig, *, twin: Twin | None = None, record: VisaListener | None = None
 ) -> Iterator[OpenStation]:
     """Lock the station; instruments are opened by `OpenStation.open`, and always closed in reverse order.
 

@@ -75,7 +75,7 @@ class RampedSetpoint:
         return self._level.read_back()
 
     def move_to(self, value: float, *, clock: Clock | None = None) -> None:
-        """Ramp to `value` and prove it by reading back; an output that is off is switched on at 0 first.
+        """Ramp to `value` and verify it by reading back; an output that is off is switched on at 0 first.
 
         Parameters
         ----------
@@ -131,7 +131,7 @@ class RampedSetpoint:
         return f"{self._name} was {before:.6g} {self.unit}; it is 0 now, read back"
 
     def _ramp(self, start: float, value: float, clock: Clock) -> None:
-        """Ramp, and wait until it has arrived: a magnet follows what it was told."""
+        """Ramp, and wait until the value arrives: a magnet follows its set-point with a delay."""
         self._limiter.clock = clock
         if start != value:
             self._executor.move(start, value)

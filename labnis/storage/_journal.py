@@ -230,7 +230,7 @@ def _checked_header(start: bytes, rest: bytes, left: int) -> tuple[str, int]:
 
 
 def _checked_unused(file: Any) -> str:
-    """Problem of what follows the last frame: it has to be zero."""
+    """Problem of what follows the last frame: it must be zero."""
     while piece := file.read(STEP_BYTES):
         if piece.strip(b"\0"):
             return "a gap, with data behind it"

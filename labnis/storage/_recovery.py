@@ -85,8 +85,8 @@ class RecoveryReport:
 def recover(path: Path | str, *, writer_is_gone: bool = False) -> RecoveryReport:
     """Repair the run at `path`: complete it from its journal, and set its status to "failed" if its process died.
 
-    An intact file is not changed. A file that may be damaged is made anew from the journal; one that is damaged is
-    kept beside the new one as `<name>.damaged`. Ends within 10 s, plus the time for reading and writing more than a
+    An intact file is not changed. A file that may be damaged is rebuilt from the journal; a damaged one is
+    saved beside the new one as `<name>.damaged`. Ends within 10 s, plus the time for reading and writing more than a
     gigabyte.
 
     Parameters
@@ -182,7 +182,7 @@ def _check_gone(path: Path, attributes: dict[str, object], *, writer_is_gone: bo
 
 
 def _rebuild(path: Path, last: float, done: list[str], *, keep: bool) -> tuple[Path | None, tuple[int, str, str]]:
-    """Replace the file at `path` by one made of the journal; with `keep` the old file is kept beside it.
+    """Replace the file at `path` by one made of the journal; with `keep` the old file is saved beside it.
 
     Returns
     -------
@@ -202,8 +202,8 @@ def _rebuild(path: Path, last: float, done: list[str], *, keep: bool) -> tuple[P
     if damaged is not None:
         path.rename(damaged)
     _disk.replace(making, path)
-    kept = f"; the damaged file is kept as {damaged.name}" if damaged else ""
-    done += [f"Made anew from the journal with {now[0]} rows{kept}.", *closing]
+    saved = f"; the damaged file is kept as {damaged.name}" if damaged else ""
+    done += [f"Rebuilt from the journal with {now[0]} rows{saved}.", *closing]
     return damaged, now
 
 

@@ -146,13 +146,13 @@ class RunFile:
                     self._journal.release()
                 self._apply_pending()
         except RunFileError as error:
-            kept = (
+            saved = (
                 f"All rows are kept in {self._journal.path}: when it can be written again, run "
                 f"`labnis recover {self.path}`."
             )
             if self._rescue is not None:
-                kept = f"All rows are kept in the rescue copy {self._journal.path}."
-            raise type(error)(f"{error} {kept}") from error
+                saved = f"All rows are kept in the rescue copy {self._journal.path}."
+            raise type(error)(f"{error} {saved}") from error
 
     def close(self) -> None:
         """Update the HDF5 file and remove the journal.

@@ -80,7 +80,7 @@ class VisaRecord:
             self._file = path.open("xb", buffering=0)
         except OSError as error:
             raise StorageFault(
-                f"VISA traffic cannot be recorded in {path}: {error}. Make room or choose another data folder; "
+                f"the VISA record {path} cannot be written: {error}. Make room or choose another data folder; "
                 "no instrument was touched"
             ) from error
         self.note(header)

@@ -17,7 +17,7 @@ __all__ = ["TriggerPanel"]
 
 LIST_NAME = "VoltCustomSweepList"
 MOST_AT_ONCE, LONGEST_LIST, MOST_BLOCKS = 100, 2500, 255
-# Time (s) that a block without a delay takes; the clock is not asked for less than SHORTEST_WAIT at a time.
+# Time (s) that a block without a delay takes; a wait is at least SHORTEST_WAIT.
 BLOCK_TIME, SHORTEST_WAIT = 1e-4, 1e-3
 
 State = Literal["EMPTY", "BUILDING", "RUNNING", "IDLE", "ABORTED"]

@@ -109,7 +109,7 @@ class KeysightN5222BPanel(KeysightPanel):
     # --- couplings -----------------------------------------------------------------------------------------------
 
     def setting_changed(self, name: str) -> None:
-        """Follow the couplings; a new setting starts the averages and a running sweep anew."""
+        """Follow the couplings; a new setting restarts the averages and a running sweep."""
         if name in ("trigger_source", "power_coupled", "group_count", "byte_order"):
             return
         if name == "sweep_time":

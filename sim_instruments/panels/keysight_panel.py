@@ -144,6 +144,6 @@ class KeysightPanel(ScpiPanel):
         return self.operation_pending()
 
     def restart_operation(self, duration: float, finish: Callable[[], None]) -> None:
-        """Begin a running sweep anew, as a changed setting does; nothing happens where none is running."""
+        """Restart a running sweep, as a changed setting does; without effect if none is running."""
         if self.operation_pending():
             self.start_operation(duration, finish)

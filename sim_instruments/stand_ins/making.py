@@ -13,9 +13,9 @@ __all__ = ["stand_in"]
 
 
 def stand_in(
-    instrument: SimulatedInstrument, world: World, everybody: Collection[SimulatedInstrument], errors: Errors
+    instrument: SimulatedInstrument, world: World, all_instruments: Collection[SimulatedInstrument], errors: Errors
 ) -> Mapping[str, StandIn]:
-    """Stand-ins of `instrument`, one of `everybody`: role → object that fills it.
+    """Stand-ins of `instrument`, one of `all_instruments`: role → object that fills it.
 
     Raises
     ------
@@ -23,21 +23,21 @@ def stand_in(
         A role is of an unknown kind.
 
     """
-    wires = wires_of(instrument, world.wiring, everybody)
+    wires = wires_of(instrument, world.wiring, all_instruments)
     place = Place(instrument.name, world, wires, errors)
     for role in instrument.roles:
         if role.kind not in _KINDS:
             raise ValueError(f"the role {role.name} is of kind {role.kind!r}; the twin knows {', '.join(_KINDS)}")
-    return {role.name: _KINDS[role.kind](role, place, everybody) for role in instrument.roles}
+    return {role.name: _KINDS[role.kind](role, place, all_instruments) for role in instrument.roles}
 
 
-def _source(role: SimulatedRole, place: Place, everybody: Collection[SimulatedInstrument]) -> StandIn:
-    (own,) = (one for one in everybody if one.name == place.name)
+def _source(role: SimulatedRole, place: Place, all_instruments: Collection[SimulatedInstrument]) -> StandIn:
+    (own,) = (one for one in all_instruments if one.name == place.name)
     return BiasSource(place, role.options, is_ammeter=own.plays("ammeter"))
 
 
-def _meter(role: SimulatedRole, place: Place, everybody: Collection[SimulatedInstrument]) -> StandIn:
-    return Meter(place, signal_of(role, place.world.wiring, everybody), amplified=role.amplifier is not None)
+def _meter(role: SimulatedRole, place: Place, all_instruments: Collection[SimulatedInstrument]) -> StandIn:
+    return Meter(place, signal_of(role, place.world.wiring, all_instruments), amplified=role.amplifier is not None)
 
 
 def _reading(role: SimulatedRole, place: Place, _: Collection[SimulatedInstrument]) -> StandIn:

@@ -20,7 +20,34 @@ class Terminals:
     current_range: float = math.nan
 
 
-class BiasSource(StandIn):
+class _Switched(StandIn):
+    """An instrument with an output that is on or off."""
+
+    _output: bool
+
+    def _drive(self) -> None:
+        """Apply level and output to the simulated fridge, if they have an effect there."""
+
+    def output_on(self) -> None:
+        """Connect the output."""
+        self._switch(output=True)
+
+    def output_off(self) -> None:
+        """Disconnect the output."""
+        self._switch(output=False)
+
+    def _switch(self, *, output: bool) -> None:
+        self._exchange()
+        self._output = output
+        self._drive()
+
+    def output_enabled(self) -> bool:
+        """Whether the output is on."""
+        self._exchange()
+        return self._output
+
+
+class BiasSource(_Switched):
     """A voltage source on the bias line.
 
     It measures its current, and limits it, unless the station file names its parameters without these.
@@ -63,24 +90,6 @@ class BiasSource(StandIn):
         self._integration_time = integration_time
         self._drive()
 
-    def output_on(self) -> None:
-        """Connect the output."""
-        self._switch(output=True)
-
-    def output_off(self) -> None:
-        """Disconnect the output."""
-        self._switch(output=False)
-
-    def _switch(self, *, output: bool) -> None:
-        self._exchange()
-        self._output = output
-        self._drive()
-
-    def output_enabled(self) -> bool:
-        """Whether the output is on."""
-        self._exchange()
-        return self._output
-
     def set_level(self, value: float) -> None:
         """Set the level (V)."""
         self._exchange()
@@ -103,7 +112,7 @@ class BiasSource(StandIn):
         return Terminals(state.voltage, current, *self._ranges)
 
 
-class Setpoint(StandIn):
+class Setpoint(_Switched):
     """A number that is set, at once or with a finite rate, and read back; without effect on the fridge.
 
     Parameters
@@ -142,20 +151,3 @@ class Setpoint(StandIn):
         return self._present()
 
     read = level
-
-    def output_on(self) -> None:
-        """Switch on."""
-        self._switch(output=True)
-
-    def output_off(self) -> None:
-        """Switch off."""
-        self._switch(output=False)
-
-    def _switch(self, *, output: bool) -> None:
-        self._exchange()
-        self._output = output
-
-    def output_enabled(self) -> bool:
-        """Whether it is switched on."""
-        self._exchange()
-        return self._output

@@ -84,7 +84,7 @@ class ReplayLibrary(VisaLibraryBase):
         self.rewind()
 
     def rewind(self) -> None:
-        """Begin anew."""
+        """Restart from the beginning."""
         self.clock = ReplayClock(self.record)
         self.difference = ""
         self.ran_out = False

@@ -166,8 +166,8 @@ class World:
         line = self.line_voltage()
         # All instruments read it at every point, but only a new bias or excitation changes it.
         if self._cycle is None or self._cycle[:2] != (line, self._excitation):
-            swing = np.sqrt(2) * self._excitation / self.wiring.excitation_divider * _CYCLE
-            self._cycle = (line, self._excitation, self.device_state(line + swing if self._excitation else [line]))
+            waveform = np.sqrt(2) * self._excitation / self.wiring.excitation_divider * _CYCLE
+            self._cycle = (line, self._excitation, self.device_state(line + waveform if self._excitation else [line]))
         return self._cycle[2]
 
     # --- read by the instruments ---------------------------------------------------------------------------------

@@ -29,7 +29,12 @@ STATIONS = {
     "unknown key": ("  data: data", "  dta: data", "  dta: data", ("labnis.dta: unknown key", "allowed are roles,")),
     "unknown limit": ("    ramp_rate:", "    ramp:", "    ramp:", ("labnis.limits.ramp: unknown key", "ramp_rate")),
     "no bias role": ("    bias: keithley ", "    # bias: keithley ", "  roles:", ("labnis.roles.bias: missing",)),
-    "role of nobody": ("vna: n5222b\n", "vna: n5223b\n", "vna:", ("labnis.roles.vna", "'n5223b'", "keithley, sr830")),
+    "role without an instrument": (
+        "vna: n5222b\n",
+        "vna: n5223b\n",
+        "vna:",
+        ("labnis.roles.vna", "'n5223b'", "keithley, sr830"),
+    ),
     "wrong type": (
         "compliance: 5.0e-6",
         "compliance: small",

@@ -181,7 +181,7 @@ def test_ls_lists_the_runs_whole(folder: Path, labnis: Commands, report: dict[st
         assert {procedure, rows, "done", "dry-run", "simulated"} <= set(line.split())
 
 
-def test_show_tells_conditions_and_fit_of_a_run_by_the_beginning_of_its_id(
+def test_show_prints_conditions_and_fit_of_a_run_by_the_beginning_of_its_id(
     folder: Path, labnis: Commands, report: dict[str, Any]
 ) -> None:
     run_id = Path(report["runs"][2]).stem.rpartition("-")[2]

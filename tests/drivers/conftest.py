@@ -1,28 +1,11 @@
-from collections.abc import Iterator
-
 import pytest
-import pyvisa
-from qcodes.instrument import Instrument
 
 from drivers.keithley_2450 import Keithley2450
 from drivers.lakeshore_372 import LakeShore372
 from drivers.sr830 import SR830
-from sim_instruments import ADDRESSES, SHIPPED_TRUTH
+from sim_instruments import ADDRESSES
 from sim_instruments.visa import LabnisVisaLibrary
-
-VISALIB = f"{SHIPPED_TRUTH}@labnis"
-
-
-@pytest.fixture
-def twin() -> Iterator[LabnisVisaLibrary]:
-    """The shipped twin, just switched on."""
-    manager = pyvisa.ResourceManager(VISALIB)
-    library = manager.visalib
-    assert isinstance(library, LabnisVisaLibrary)
-    library.reset()
-    yield library
-    Instrument.close_all()
-    manager.close()
+from tests.shipped_twin import VISALIB, shipped_twin  # noqa: F401  # a fixture
 
 
 @pytest.fixture

@@ -1,12 +1,10 @@
 """The network analyzer driver in its role: right traces, and every fault an error that names it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
-import pyvisa
-from qcodes.instrument import Instrument
 
 from drivers.errors import (
     CommunicationError,
@@ -19,13 +17,13 @@ from drivers.errors import (
 from drivers.keysight_n5222b import KeysightN5222B
 from drivers.roles import VectorNetworkAnalyzer
 from labnis.station.role_check import missing_members
-from sim_instruments import ADDRESSES, SHIPPED_TRUTH
+from sim_instruments import ADDRESSES
 from sim_instruments.panels.keysight_n5222b import KeysightN5222BPanel
 from sim_instruments.panels.scpi_values import ScpiError
 from sim_instruments.visa import LabnisVisaLibrary
 from tests.acquiring import acquired
+from tests.shipped_twin import VISALIB
 
-VISALIB = f"{SHIPPED_TRUTH}@labnis"
 SWEEP: dict[str, Any] = {
     "center": 4.67e9,
     "span": 100e6,
@@ -34,15 +32,6 @@ SWEEP: dict[str, Any] = {
     "if_bandwidth": 1000.0,
     "averages": 8,
 }
-
-
-@pytest.fixture
-def twin() -> Iterator[LabnisVisaLibrary]:
-    library = pyvisa.ResourceManager(VISALIB).visalib
-    assert isinstance(library, LabnisVisaLibrary)
-    library.reset()
-    yield library
-    Instrument.close_all()
 
 
 @pytest.fixture

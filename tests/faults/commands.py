@@ -98,7 +98,7 @@ class Command:
             return None
 
     def _let_go(self) -> bool:
-        """Whether nobody can write to its standard error any more: not the guardian, which has inherited it, either."""
+        """Whether no process, including the guardian that inherited it, can write to its standard error any more."""
         if not self._err.exists():  # killed before it had begun
             return True
         with self._err.open() as file:
@@ -130,6 +130,6 @@ def _in_child(words: tuple[str, ...], environment: Mapping[str, str], out: Path,
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         os.dup2(handle, number)
         os.close(handle)
-    fcntl.flock(2, fcntl.LOCK_EX)  # held by whoever has this standard error, see `Command._let_go`
+    fcntl.flock(2, fcntl.LOCK_EX)  # held by all processes with this standard error, see `Command._let_go`
     sys.argv = ["labnis", *words]
     cli.main()

@@ -1,4 +1,4 @@
-"""A twin server for each module: a fridge that outlives whatever the tests do to its clients."""
+"""A twin server for each module, which outlives its clients."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A real run against a twin that survives it: the twin's own log is the evidence."""
+"""A real run against a twin in another process, whose log is checked."""
 
 import json
 import os
@@ -61,7 +61,7 @@ class Lab:
     found: SourcePoint | None = None
 
     def __post_init__(self) -> None:
-        """An instrument room as it is when nobody has touched it yet: no faults, cold, the source off at 0."""
+        """The initial state of the instruments: no faults, cold, the source off at 0."""
         self.control(do="clear")
         self.control(do="temperatures", schedule=[])
         self.leave(0.0, output=False)

@@ -27,7 +27,7 @@ def test_killed_before_anything_was_set(lab: Lab) -> None:
     assert lab.source() == {"level": 0.0, "output": False}
 
 
-def test_the_harness_sees_a_jump(lab: Lab) -> None:
+def test_the_harness_detects_a_jump(lab: Lab) -> None:
     # The oracle must be able to fail: a source that is set by hand without a ramp breaks the rate.
     lab.control(do="leave", level=2e-3, output=True)
     assert largest_rate(lab.trajectory(), window=0.1) > RAMP_RATE / 2

@@ -65,7 +65,7 @@ def test_a_terminal_that_is_gone(lab: Lab) -> None:
     process = lab.under_way(lab.start_interpreter("run", "IVSweep", "--yes", "--set", "points=4001", *SWEEP))
     assert process.stdout
     assert process.stderr
-    process.stdout.close()  # whoever writes to it from now on fails
+    process.stdout.close()  # later writes to it fail
     process.stderr.close()
     process.send_signal(signal.SIGHUP)
     assert process.wait(60) == 143

@@ -1,4 +1,4 @@
-"""8: the guardian is killed: nobody would make a dying run safe, so the run stops within a second."""
+"""8: the guardian is killed: the run stops within a second."""
 
 import os
 import signal

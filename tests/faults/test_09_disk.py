@@ -1,4 +1,4 @@
-"""9 and 10: the disk is full, files may not grow, the data folder is gone or was never writable: the whole command.
+"""9 and 10: the disk is full, files may not grow, the data folder is removed or not writable: the whole command.
 
 What becomes of the rows in each case is shown in `test_storage_disk.py`.
 """

@@ -33,7 +33,7 @@ def test_two_lost_answers_to_each_reader_do_no_harm(lab: Lab) -> None:
     lab.fault("bias", "drop", ":READ?", after=20, count=2)
     lab.fault("lockin", "drop", "SNAP", after=30, count=2)
     lab.fault("fridge", "drop", "KRDG", after=40, count=2)
-    lab.fault("bias", "delay", ":READ?", after=50, count=1, seconds=1.3)  # comes when nobody waits for it any more
+    lab.fault("bias", "delay", ":READ?", after=50, count=1, seconds=1.3)  # comes after the timeout
     lab.fault("lockin", "garble", "LIAS", after=100, count=2)
     lab.fault("lockin", "swap", "SNAP", after=70)
     lab.fault("fridge", "garble", "KRDG", after=80)

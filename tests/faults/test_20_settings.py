@@ -1,4 +1,4 @@
-"""20, 21, 22: instruments that were reset, that ignore a setting, or that were left on by somebody."""
+"""20, 21, 22: instruments that were reset, that ignore a setting, or that are on at the start."""
 
 import signal
 

@@ -1,4 +1,4 @@
-"""24: station files made to harm: 2 with the line, at once, in little memory, and nothing in them is carried out."""
+"""24: malicious station files: 2 with the line, at once, in little memory, and nothing in them is executed."""
 
 import json
 import os

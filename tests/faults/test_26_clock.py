@@ -80,7 +80,7 @@ def helsinki(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.mark.usefixtures("helsinki")
 @pytest.mark.parametrize(("moment", "names"), [(AUTUMN, ["035959", "035959"]), (SPRING, ["025959", "045959"])])
-def test_runs_on_both_sides_of_the_change_are_told_apart_and_in_order(
+def test_runs_on_both_sides_of_the_change_are_distinguished_and_in_order(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -105,7 +105,7 @@ def test_runs_on_both_sides_of_the_change_are_told_apart_and_in_order(
     offsets = [start.utcoffset().total_seconds() / 3600 for start in starts]
     assert offsets == ([3, 2] if moment == AUTUMN else [2, 3])
     for run in (first, second):
-        assert read_events(run.path) == []  # nobody set the clock
+        assert read_events(run.path) == []  # the clock was not set
         assert 0 <= read_metadata(run.path)["duration"] < 60
 
 

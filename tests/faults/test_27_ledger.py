@@ -64,7 +64,7 @@ def test_a_run_with_a_locked_ledger_is_done_and_entered_once_by_the_next_command
         first = labnis(SWEEP)
         assert first.code == 0, first.err
         assert "the results are saved in" in first.err
-        second = labnis(SWEEP)  # the first one's results cannot be entered yet: that stops nobody
+        second = labnis(SWEEP)  # the first one's results cannot be entered yet: a new run is possible
         assert second.code == 0, second.err
     assert bias.left_at_zero
     runs = list_runs(data)

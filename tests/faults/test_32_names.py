@@ -1,4 +1,4 @@
-"""32: names that harm: paths are slugged, the original is kept as it was, and no instrument ever gets a byte of it."""
+"""32: malicious names: paths are slugged, the original is stored unchanged, and not sent to any instrument."""
 
 import shlex
 from pathlib import Path
@@ -37,7 +37,7 @@ def messages(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
 
 
 @pytest.mark.parametrize("text", [*(text for text in HOSTILE if text != NO_UTF_8), "[red]x[/red]"])
-def test_a_sample_is_kept_word_for_word_and_never_sent(
+def test_a_sample_is_kept_unchanged_and_never_sent(
     labnis: Commands, messages: list[bytes], tmp_path: Path, text: str
 ) -> None:
     given = text + MARK
@@ -89,7 +89,7 @@ def test_a_cooldown_is_a_folder_inside_the_data_folder_and_shown_as_it_is(
 
 
 @pytest.mark.parametrize("name", ["a\nb", "a\0b", "\u202eabc", "", "\x1b[2J"])
-def test_a_cooldown_nobody_could_read_is_refused(labnis: Commands, name: str) -> None:
+def test_a_cooldown_with_an_unreadable_name_is_refused(labnis: Commands, name: str) -> None:
     answer = labnis(f"cooldown start -- {shlex.quote(name)}")
     assert answer.code in (2, 6)
     assert "printable" in answer.err

@@ -25,7 +25,7 @@ def test_one_of_everything_holds(tmp_path: Path) -> None:
     assert "Everything held." in report(soak)
 
 
-def test_what_does_not_hold_is_told() -> None:
+def test_what_does_not_hold_is_reported() -> None:
     told = ("3 rows were acknowledged, 2 are left",)
     lost = Kill(5, "on", first_write=0.2, zero_after=0.5, acknowledged=3, kept=2, resumed=True, problems=told)
     text = report(Soak(kills=[lost]))

@@ -1,4 +1,4 @@
-"""Ramps that the source makes by itself, when whoever started them dies or the source does not: always zero, in time.
+"""Ramps by the source itself, when their client dies or the source fails: always zero, in time.
 
 Steps on the twin's trigger model take real time, and each is in its log.
 """
@@ -59,7 +59,7 @@ def test_killed_while_the_source_walks(slow_lab: Lab, seed: int) -> None:
 
 
 def walk_and_die(lab: Lab) -> None:
-    """A client without a guardian lets the source walk from 2 to 4 mV, and is gone."""
+    """A client without a guardian starts a ramp of the source from 2 to 4 mV, and ends."""
     levels = ",".join([f"{2e-3 + 2e-5 * index:.6g}" for index in range(100)])
     messages = (
         ":SOUR:VOLT:RANG 0.02",

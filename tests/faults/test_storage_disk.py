@@ -1,4 +1,4 @@
-"""Faults 7, 9 and 10: a disk that is full, a folder that is gone or read-only, in mid-run."""
+"""Faults 7, 9 and 10: a disk that is full, a folder that is removed or read-only, during a run."""
 
 import os
 import re
@@ -91,7 +91,7 @@ def test_file_as_long_as_it_may_be_keeps_every_accepted_row(tmp_path):
     assert found.attrs["status"] == "failed"
 
 
-def test_disk_too_full_to_begin_is_told_and_nothing_left(small_disk):
+def test_disk_too_full_to_begin_is_reported_and_nothing_left(small_disk):
     (small_disk / "other").write_bytes(bytes(7_500_000))
     with pytest.raises(DiskSpaceError, match=r"cannot be created: .*No space left"):
         run_factory(small_disk / "data")()
@@ -154,7 +154,7 @@ def test_folder_removed_in_mid_run_leaves_a_rescue_copy_of_everything(tmp_path):
 
 
 @pytest.mark.usefixtures("_temporary")
-def test_removed_folder_is_told_to_the_next_append(tmp_path):
+def test_removed_folder_is_reported_by_the_next_append(tmp_path):
     run = run_factory(tmp_path / "data")(flush_interval=0.01)
     shutil.rmtree(tmp_path / "data")
     wait = threading.Event()

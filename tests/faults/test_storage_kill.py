@@ -170,7 +170,7 @@ def test_resumed_run_keeps_all_and_says_what_happened(tmp_path):
 
 
 def test_resumed_run_that_is_killed_again_loses_nothing(tmp_path):
-    """The journal of the second stretch holds the first as well: the HDF5 file may be gone altogether."""
+    """The journal of the second stretch holds the first as well: the HDF5 file may be missing."""
     path = aborted_run(tmp_path)
     run = RunWriter.resume(path)
     run.append(row(5))
@@ -363,7 +363,7 @@ print(failed, flush=True)
     run.finish("done")
     assert_rows(open_run(run.path), count)
     assert failed <= 10
-    assert slowest < 0.1  # `append` waits for nobody; a loaded machine may take its time
+    assert slowest < 0.1  # `append` does not wait; a loaded machine may be slow
 
 
 def test_events_are_there_for_plain_programs_too(tmp_path):

@@ -1,4 +1,4 @@
-"""Whatever befell the files, `recover` ends soon, destroys nothing, and gives back all that is left."""
+"""After any damage of the files, `recover` ends soon, destroys nothing, and recovers all readable rows."""
 
 import random
 import time
@@ -120,7 +120,7 @@ def test_somebody_else_emptied_the_file(died):
     assert_rows(open_run(path), 300)
 
 
-def test_damage_without_a_journal_is_told_and_nothing_touched(died):
+def test_damage_without_a_journal_is_reported_and_nothing_touched(died):
     path, data, _ = died
     journal_path(path).unlink(missing_ok=True)
     path.write_bytes(data[:3000])
@@ -132,7 +132,7 @@ def test_damage_without_a_journal_is_told_and_nothing_touched(died):
 def corrupted(data: bytes, chance: random.Random) -> bytes:
     image = bytearray(data)
     how = chance.choice(("flip", "zero", "noise", "cut"))
-    # Most of what HDF5 relies on lies in its first kilobytes.
+    # Most of HDF5's tables are in the first kilobytes.
     start = chance.randrange(chance.choice((200, 4000, len(image))))
     length = chance.choice((1, 8, 512, 4096))
     if how == "cut":
@@ -178,7 +178,7 @@ def test_recover_of_200_corrupted_files(died, part):
 
 
 def test_damaged_journal_loses_only_what_lies_behind_the_damage(died):
-    """The file is gone as well, so all hangs on the journal; rows lie in it in order, 10 per frame."""
+    """The file is also missing, so only the journal is left; rows lie in it in order, 10 per frame."""
     path, data, journal = died
     lay(path, data, journal)
     used = len(journal.rstrip(b"\0"))

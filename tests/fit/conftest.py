@@ -1,4 +1,4 @@
-"""Measurements and fits of the shipped device that several tests look at; made once."""
+"""Measurements and fits of the shipped device for several tests; made once."""
 
 import pytest
 

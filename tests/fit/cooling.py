@@ -1,4 +1,4 @@
-"""The twin of the published micro-cooler, measured: its electrons find their own temperature at every bias."""
+"""The twin of the published micro-cooler, measured: its electron temperature depends on the bias."""
 
 from typing import Any, NamedTuple
 

@@ -1,4 +1,4 @@
-"""Measurements on the World without instruments: what a perfect front panel would hand to an estimator."""
+"""Measurements on the World without instruments: data of a perfect front panel."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -67,7 +67,7 @@ def current_voltage(
 
 
 def fitted_current_voltage(truth: Truth, seed: int = 0) -> FitResult:
-    """What the other fits take as their prior."""
+    """Prior of the other fits."""
     return fit_current_voltage(*current_voltage(truth, seed), series_resistance=SERIES_RESISTANCE)
 
 

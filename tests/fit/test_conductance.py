@@ -1,4 +1,4 @@
-"""Gap, resistance and temperature from the lock-in's dI/dV: right within their σ, and refused where it cannot be."""
+"""Gap, resistance and temperature from the lock-in's dI/dV: right within their σ, or refused."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Gap, resistance and temperature from I(V): right within their σ, and refused where the data cannot give them."""
+"""Gap, resistance and temperature from I(V): right within their σ, and refused where the data do not determine them."""
 
 from typing import Any
 
@@ -82,7 +82,7 @@ def test_residuals_and_chi_square_are_those_of_noise(shipped: Truth) -> None:
     assert not found.warnings
 
 
-def test_current_that_the_model_does_not_know_is_told(shipped: Truth) -> None:
+def test_current_outside_the_model_is_reported(shipped: Truth) -> None:
     voltage, current = current_voltage(shipped, 8)
     found = fit_current_voltage(voltage, current + 3e-10 * np.sin(voltage * 2e4), series_resistance=SERIES_RESISTANCE)
     assert any("neighbouring residuals are alike" in warning for warning in found.warnings)
@@ -200,7 +200,7 @@ def test_voltage_of_a_wrong_unit(volts: float, told: str, shipped: Truth) -> Non
 
 
 @pytest.mark.parametrize("amperes", [1e3, 1e-3])
-def test_current_of_a_wrong_unit_is_told(amperes: float, shipped: Truth) -> None:
+def test_current_of_a_wrong_unit_is_reported(amperes: float, shipped: Truth) -> None:
     voltage, current = current_voltage(shipped)
     fit = fit_current_voltage(voltage, current * amperes)
     assert any("is the current in ampere?" in warning for warning in fit.warnings)
@@ -214,7 +214,7 @@ def test_a_sweep_there_and_back_is_one_curve(shipped: Truth) -> None:
     assert not fit.warnings
 
 
-def test_a_reading_that_lags_is_told(shipped: Truth) -> None:
+def test_a_reading_that_lags_is_reported(shipped: Truth) -> None:
     there, back = current_voltage(shipped, 1), current_voltage(shipped, 2)
     lag = 2e-7  # V
     voltage = np.concatenate([there[0] + lag, back[0][::-1] - lag])

@@ -1,4 +1,4 @@
-"""Spectra that cannot be fitted are refused, doubtful ones told, ordinary ones neither, by both ways to the gain."""
+"""Spectra that cannot be fitted are refused, doubtful ones reported, others neither, by both gain fits."""
 
 import re
 from collections.abc import Callable
@@ -74,14 +74,14 @@ SUSPECT: dict[str, tuple[Callable[[EmissionData], EmissionData], str]] = {
 
 
 @pytest.mark.parametrize(("spoil", "told"), SUSPECT.values(), ids=SUSPECT)
-def test_suspect_spectra_are_told(
+def test_suspect_spectra_are_reported(
     spoil: Callable[[EmissionData], EmissionData], told: str, fit: Fit, spectra: EmissionData
 ) -> None:
     found = fit(spoil(spectra)).warnings
     assert any(re.search(told, text) for text in found), found
 
 
-def test_unsteady_chain_is_told(spectra: EmissionData, reflection_fit: FitResult) -> None:
+def test_unsteady_chain_is_reported(spectra: EmissionData, reflection_fit: FitResult) -> None:
     found = fit_emitted_power(unsteady(spectra, 0.005), prior=reflection_fit)
     assert any("varies from spectrum to spectrum by 0." in text for text in found.warnings), found.warnings
 
@@ -102,12 +102,14 @@ def test_rounded_spectra_are_not_clipped(fit: Fit, spectra: EmissionData) -> Non
     assert fit(rounded)["gain"].value == pytest.approx(plain.value, abs=plain.sigma)
 
 
-def test_drift_that_does_not_matter_is_not_told(shipped: Truth, reflection_fit: FitResult) -> None:
+def test_drift_that_does_not_matter_is_not_reported(shipped: Truth, reflection_fit: FitResult) -> None:
     data = drifting(emission(shipped, 1, frequencies=101, samples=3e7), 2e-4)
     assert not any("drift" in text for text in fit_emitted_power(data, prior=reflection_fit).warnings)
 
 
-def test_too_few_high_biases_are_told(spectra: EmissionData, reflection_fit: FitResult, traces: ReflectionData) -> None:
+def test_too_few_high_biases_are_reported(
+    spectra: EmissionData, reflection_fit: FitResult, traces: ReflectionData
+) -> None:
     short = chosen(spectra, spectra.device_voltage < 1.5e-3)
     told = r"1 of 10 biases are high, beyond 1.3 mV across the device, and a trustworthy gain needs 3; sweep to 4.3 mV"
     found = fit_emitted_power(short, prior=reflection_fit).warnings

@@ -1,4 +1,4 @@
-"""A device that cools and heats itself, from I(V): right within σ, and refused where the data cannot tell.
+"""A device that cools and heats itself, from I(V): right within σ, and refused where the data do not determine it.
 
 The data are those of the twin's `micro_cooler.yaml`, whose electrons find their own temperature at every bias.
 """
@@ -47,8 +47,8 @@ def measured(
     world = World(Truth.model_validate(changed), SimulatedClock())
     world.reset(seed)
     biases = np.linspace(-maximum, maximum, points)
-    swing = np.sqrt(2) * excitation * np.sin(2 * np.pi * (np.arange(16) + 0.5) / 16)
-    current = world.device_state(biases[:, None] + (swing if excitation else 0)).current.mean(axis=1)
+    waveform = np.sqrt(2) * excitation * np.sin(2 * np.pi * (np.arange(16) + 0.5) / 16)
+    current = world.device_state(biases[:, None] + (waveform if excitation else 0)).current.mean(axis=1)
     world.set_source(level=0.0, output=True, current_limit=1e-4)
     unbiased = float(world.device_state(0.0).current)
     current = current + [world.source_state(0.02).current - unbiased for _ in biases]
@@ -123,7 +123,7 @@ def test_leak_and_ideal_phonons() -> None:
     assert max(map(abs, found.values())) < 4, found
 
 
-def test_below_the_gap_a_warm_isotherm_tells_the_couplings_apart() -> None:
+def test_below_the_gap_a_warm_isotherm_separates_the_couplings() -> None:
     below = measured(MICRO_COOLER, 3, maximum=440e-6, points=41)
     free = (*FEW, "electron_phonon", "kapitza", "andreev_scale")
     with pytest.raises(FitError, match=r"do not determine .*kapitza.*warm isotherm") as refused:
@@ -141,7 +141,7 @@ def test_below_the_gap_a_warm_isotherm_tells_the_couplings_apart() -> None:
     assert max(map(abs, found.values())) < 4, found
 
 
-def test_what_is_not_free_is_held_and_told(few_free: FitResult) -> None:
+def test_what_is_not_free_is_held_and_reported(few_free: FitResult) -> None:
     assert few_free.names == (*FEW, "kapitza", "lowest_electron_temperature")
     assert few_free.assumed["electron_phonon"] == "2e+09 W/m³/K⁵, not fitted"
     assert few_free.assumed["normal_resistance"] == "1900 ohm, not fitted"
@@ -192,7 +192,7 @@ def test_excitation_is_averaged_over_with_the_temperature_of_each_phase() -> Non
     assert max(map(abs, found.values())) < 4, found
 
 
-def test_current_that_the_model_does_not_know_is_told() -> None:
+def test_current_outside_the_model_is_reported() -> None:
     leaky = measured(micro_cooler(island={"leakage_resistance": 50e6}), 5)
     fit = fitted([leaky], (*FEW, "dynes", "andreev_scale"), cooler())
     assert any("neighbouring residuals are alike" in warning for warning in fit.warnings)

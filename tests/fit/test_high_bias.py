@@ -1,4 +1,4 @@
-"""The published recipe: right within its σ, which it takes apart, and less precise than the fit of all spectra."""
+"""The published recipe: right within its σ, whose parts are given, and less precise than the fit of all spectra."""
 
 from dataclasses import replace
 from typing import Any

@@ -1,4 +1,4 @@
-"""What one more bias would tell is what it tells: all data together give the covariance that their fit has."""
+"""The predicted information of one more bias is correct: all data together give the covariance of their fit."""
 
 import numpy as np
 import pytest
@@ -49,7 +49,7 @@ def test_emission(spectra: EmissionData, reflection_fit: FitResult, gain_fit: Fi
     assert_foretold(emission_sensitivity(gain_fit, spectra, spectra.device_voltage, prior=reflection_fit), gain_fit)
 
 
-def test_a_spectrum_alone_tells_nothing_of_the_gain(
+def test_a_spectrum_alone_has_no_information_on_the_gain(
     spectra: EmissionData, reflection_fit: FitResult, gain_fit: FitResult
 ) -> None:
     sensitivity = emission_sensitivity(gain_fit, spectra, spectra.device_voltage, prior=reflection_fit)

@@ -1,4 +1,4 @@
-"""Damping rates and resonance from reflection: unbiased, honest about assumptions, refusing what is no resonance."""
+"""Damping rates and resonance from reflection: unbiased, with stated assumptions, and refused without a resonance."""
 
 from dataclasses import replace
 from typing import Any

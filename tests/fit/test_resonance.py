@@ -1,4 +1,4 @@
-"""One trace without a reference: right within its σ, or a refusal or warning; never wrong and sure of itself."""
+"""One trace without a reference: right within its σ, or a refusal or warning; never wrong without a warning."""
 
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -166,7 +166,7 @@ def test_many_difficult_traces_are_right_or_say_so() -> None:
 
 
 @pytest.mark.parametrize("ripple", [0.0, 0.02])
-def test_fano_term_left_out_moves_the_resonance_and_is_told(ripple: float) -> None:
+def test_fano_term_left_out_moves_the_resonance_and_is_reported(ripple: float) -> None:
     measured = Measured.of(device(cable={"ripple_db": ripple}), 1, span=20e6)
     whole, without = measured.fit(), measured.fit(fano=False)
     assert not whole.warnings
@@ -188,7 +188,7 @@ def test_fano_term_may_be_left_out_where_there_is_none() -> None:
 
 
 @pytest.mark.parametrize("ripple", [0.3, 1.2, 3.0])
-def test_rippled_background_is_told(ripple: float) -> None:
+def test_rippled_background_is_reported(ripple: float) -> None:
     found = Measured.of(device(cable={"ripple_db": ripple}), 3).fit()
     assert any("the residuals ripple by about" in text for text in found.warnings)
 
@@ -201,12 +201,12 @@ def test_resonance_at_the_edge_of_the_band(offset: float) -> None:
     assert any("linewidths from the edge of the band" in text for text in found.warnings)
 
 
-def test_band_of_a_few_linewidths_is_told() -> None:
+def test_band_of_a_few_linewidths_is_reported() -> None:
     found = Measured.of(straight(), 4, span=7e6).fit()
     assert any("linewidths wide" in text for text in found.warnings)
 
 
-def test_points_too_far_apart_are_told() -> None:
+def test_points_too_far_apart_are_reported() -> None:
     found = Measured.of(straight(damping_line=2e6, damping_excess=1e5), 4, span=80e6, points=201).fit()
     assert any("measure more densely" in text for text in found.warnings)
 

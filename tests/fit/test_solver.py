@@ -100,7 +100,7 @@ def test_gaussian_data_are_all_kept() -> None:
     assert not solution.warnings
 
 
-def test_structure_in_the_residuals_is_told_by_chi_square() -> None:
+def test_structure_in_the_residuals_increases_chi_square() -> None:
     curved = solve(LINE, line(Y + 2 * X**2))
     assert curved.chi2 / curved.degrees_of_freedom > 2
     assert any("neighbouring residuals are alike" in warning for warning in curved.warnings)
@@ -124,7 +124,7 @@ def test_fixed_parameter_is_exact_and_moves_the_others_as_the_prior_says() -> No
     assert np.sqrt(known.covariance[0, 0]) == pytest.approx(1e-4 * np.sqrt(1 - 0.81), rel=0.01)
 
 
-def test_parameter_that_the_prior_knows_exactly_is_held() -> None:
+def test_parameter_that_is_exact_in_the_prior_is_held() -> None:
     solution = solve(LINE, line(), prior=prior(2.5, 0.0))
     assert solution.values[0] == 2.5
     assert solution.covariance[0, 0] == 0

@@ -97,13 +97,13 @@ def test_moving_gap_is_found(moving: tuple[Truth, Readings]) -> None:
     assert not found.warnings
 
 
-def test_gap_that_moves_though_it_should_not_is_told(moving: tuple[Truth, Readings]) -> None:
+def test_gap_that_moves_though_it_should_not_is_reported(moving: tuple[Truth, Readings]) -> None:
     truth, data = moving
     found = solved(data, replace(cooler_of(truth), superconductor=None), WARM)
     assert any("give the cooler a superconductor" in text for text in found.warnings)
 
 
-def test_temperature_and_gap_are_not_told_apart_where_the_slopes_are_alike() -> None:
+def test_temperature_and_gap_are_not_distinguished_where_the_slopes_are_alike() -> None:
     truth = micro_cooler(WARM)
     found = solved(measured(truth, 3, np.array([2.8e-4, 2.9e-4, 4e-4]), 2), cooler_of(truth), WARM)
     assert not found.determined[:4].any()

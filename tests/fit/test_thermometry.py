@@ -1,4 +1,4 @@
-"""T_e(V) from the current of the published cooler: right within its σ, and NaN where the current tells nothing."""
+"""T_e(V) from the current of the published cooler: right within its σ, and NaN where it is not determined."""
 
 from dataclasses import replace
 
@@ -85,7 +85,7 @@ def test_statistical_part_is_the_scatter_of_repeated_readings(found: ElectronTem
     ("bias", "reason"),
     [(0.0, "does not stand out"), (5e-5, "does not stand out"), (4.8e-4, "two temperatures"), (-5e-4, "two temper")],
 )
-def test_no_temperature_where_the_current_tells_none(bias: float, reason: str, found: ElectronTemperature) -> None:
+def test_no_temperature_where_the_current_determines_none(bias: float, reason: str, found: ElectronTemperature) -> None:
     at = np.repeat(bias == BIASES, 20)
     assert np.isnan(found.electron_temperature[at]).all()
     assert np.isnan(found.sigma[at]).all()

@@ -1,4 +1,4 @@
-"""What the junctions do to the resonator, as the fits compute it: that of `labnis.physics`, with its slopes."""
+"""Effect of the junctions on the resonator in the fits: equal to that of `labnis.physics`, with its slopes."""
 
 import numpy as np
 import pytest

@@ -72,7 +72,7 @@ def test_a_name_is_used_once_and_a_refusal_changes_nothing(ledger):
 
 
 @pytest.mark.parametrize("name", ["", "  ", "a\0b", "a\nb"])
-def test_names_nobody_could_type_again_are_refused(ledger, name):
+def test_names_that_cannot_be_typed_are_refused(ledger, name):
     with pytest.raises(InvalidEntryError, match="is not a name of a cooldown"):
         ledger.start_cooldown(name)
 

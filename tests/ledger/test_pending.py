@@ -1,4 +1,4 @@
-"""Ledger entries that have to wait: kept, entered once, never twice."""
+"""Ledger entries of a ledger that is not available: saved, entered once, never twice."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""`python -m tests.long`: calibrate many random devices, and write how often the truth lies within σ."""
+"""`python -m tests.long`: calibrate many random devices, and write how often the truth is within σ."""
 
 import os
 import platform

@@ -1,4 +1,4 @@
-"""Full calibrations by the command, over many devices and noise seeds: right within their σ, and σ is what it says."""
+"""Full calibrations by the command, over many devices and noise seeds: errors distributed as their σ say."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Truth files other than the shipped one: the ranges over which a calibration has to be right."""
+"""Truth files other than the shipped one: the ranges over which a calibration must be right."""
 
 from typing import Any
 

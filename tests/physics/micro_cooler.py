@@ -1,6 +1,6 @@
 """The cooler of Rajauria et al. (arXiv:0810.3980), and its steady state by quadrature and scipy.optimize.root.
 
-The quadratures know nothing of Matsubara sums or mapped Gauss nodes: QUADPACK gets the defining integrals in plain
+The quadratures use no Matsubara sums or mapped Gauss nodes: QUADPACK gets the defining integrals in plain
 floats, cut into intervals wherever the integrand changes fast.
 """
 

@@ -1,4 +1,4 @@
-"""The defining integrals, evaluated directly with 30 digits: nothing here knows of Matsubara sums."""
+"""The defining integrals, evaluated directly with 30 digits, without Matsubara sums."""
 
 import mpmath as mp
 

@@ -1,4 +1,4 @@
-"""No public name of the physics takes a wrong value in silence, and none returns NaN for right ones."""
+"""No public name of the physics accepts a wrong value silently, and none returns NaN for right ones."""
 
 import inspect
 import math

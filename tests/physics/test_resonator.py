@@ -1,4 +1,4 @@
-"""The resonator and the bath that the junctions form: sum rules, limits and an independent Kramers–Kronig integral."""
+"""The resonator and the bath of the junctions: sum rules, limits and an independent Kramers–Kronig integral."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The cooler whose gap suffers its own current: against its own equations, a search through all gaps, and limits."""
+"""The cooler with a gap lowered by its own current: against its equations, a search through all gaps, and limits."""
 
 from dataclasses import replace
 

@@ -93,7 +93,7 @@ def test_a_setting_for_one_step_counts_more_than_one_for_all(first: str) -> None
     assert [step.points for step in configured_calibration(ordered)] == [30, 20, 20]
 
 
-def test_a_setting_reaches_every_step_that_knows_it_and_no_other() -> None:
+def test_a_setting_reaches_every_step_that_has_it_and_no_other() -> None:
     iv, reflection, power = configured_calibration({"averages": "3"})
     assert not hasattr(iv, "averages")
     assert (reflection.averages, power.averages) == (3, 3)

@@ -38,7 +38,7 @@ class BatchScan(CosineScan):
 
 
 class LooseScan(CosineScan):
-    """Records as pymeasure accepts them: quantities with units, columns left out, columns nobody declared."""
+    """Records as pymeasure accepts them: quantities with units, columns omitted, undeclared columns."""
 
     def execute(self) -> None:
         self.emit("results", {"Voltage (V)": ureg.Quantity(250, "mV"), "Comment": 3})

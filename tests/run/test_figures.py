@@ -59,7 +59,7 @@ def test_traces_of_an_informed_order_are_drawn_once_at_each_bias(tmp_path: Path)
     assert (np.diff(lefts) > 0).all()
 
 
-def test_both_ways_of_a_sweep_are_told_apart(tmp_path: Path) -> None:
+def test_both_ways_of_a_sweep_are_distinguished(tmp_path: Path) -> None:
     with dry_session(tmp_path, Watcher()) as session:
         run = session.run(IVSweep(points=21, direction="up-down"))
     there, _ = curve_of(run, "measured")

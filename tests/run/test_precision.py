@@ -79,7 +79,7 @@ def test_an_informed_order_needs_a_goal_and_an_analysis_that_can_choose() -> Non
         check_informed(sweep, (Blind(),), parsed_goals(["gap=1%"], UNITS))  # type: ignore[arg-type]
 
 
-def test_sigma_of_few_data_is_not_believed() -> None:
+def test_sigma_of_few_data_does_not_count() -> None:
     def fit(freedom: int) -> FitResult:
         return FitResult("m", ("gain",), ("dB",), np.array([50.0]), np.diag([1e-4]), 1.0, freedom, 1.0)
 

@@ -299,7 +299,8 @@ def test_a_record_that_cannot_be_begun_is_refused_before_anything_is_opened(
     monkeypatch.setattr(Path, "mkdir", _refusing(Path.mkdir, day))
     answer = labnis(SWEEP)
     assert answer.code == 6
-    assert "VISA traffic cannot be recorded" in answer.err
+    assert "labnis: the VISA record" in answer.err
+    assert "cannot be written" in answer.err
     assert not list(tmp_path.glob("data/*/*/*.h5"))
 
 

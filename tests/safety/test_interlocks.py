@@ -1,4 +1,4 @@
-"""Interlocks: what trips, what it means, and how often it is asked."""
+"""Interlocks: conditions, actions, and interval of the checks."""
 
 import math
 from dataclasses import dataclass, field

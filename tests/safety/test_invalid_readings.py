@@ -1,4 +1,4 @@
-"""Readings that are no measurements: marked and kept as NaN, or the end of the run."""
+"""Invalid readings: NaN with a flag, or the end of the run."""
 
 import numpy as np
 import pytest

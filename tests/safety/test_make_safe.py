@@ -1,4 +1,4 @@
-"""Zero for everything that moves: the bias first, each output whatever the others did, by its own connection."""
+"""Zero for everything that moves: the bias first, each output even if others fail, over separate connections."""
 
 import sys
 from collections.abc import Iterator

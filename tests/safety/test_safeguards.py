@@ -1,4 +1,4 @@
-"""What a run waits for: given up when it is to stop, made again when the bias was away, skipped where asked for."""
+"""Waits of a run: aborted when it must stop, repeated when the bias moved, skipped with on_error "skip"."""
 
 from dataclasses import dataclass, field
 from types import SimpleNamespace

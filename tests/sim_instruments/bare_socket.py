@@ -1,4 +1,4 @@
-"""A bare TCP connection to the twin server, for tests that look at every byte."""
+"""A bare TCP connection to the twin server, for tests of every byte."""
 
 import socket
 from types import TracebackType

@@ -1,4 +1,4 @@
-"""A bare VISA session for tests that speak to a front panel word for word."""
+"""A bare VISA session for tests of the exact messages of a front panel."""
 
 import pyvisa
 from pyvisa.resources import MessageBasedResource

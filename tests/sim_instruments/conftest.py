@@ -1,30 +1,15 @@
-from collections.abc import Iterator
-
 import pytest
-import pyvisa
 from bare_wire import VISALIB, Wire
-from qcodes.instrument import Instrument
 
 from sim_instruments import ADDRESSES
 from sim_instruments.visa import LabnisVisaLibrary
+from tests.shipped_twin import shipped_twin  # noqa: F401  # a fixture
 
 
 @pytest.fixture
 def visalib() -> str:
     """What any VISA program gives to open the shipped twin."""
     return VISALIB
-
-
-@pytest.fixture
-def twin() -> Iterator[LabnisVisaLibrary]:
-    """The shipped twin, just switched on."""
-    manager = pyvisa.ResourceManager(VISALIB)
-    library = manager.visalib
-    assert isinstance(library, LabnisVisaLibrary)
-    library.reset()
-    yield library
-    Instrument.close_all()
-    manager.close()
 
 
 @pytest.fixture

@@ -213,7 +213,7 @@ def test_what_the_fridge_does_not_know_is_in_the_truth_file(truth: Path) -> None
         assert (gauge.read(), gauge.unit) == (2e-3, "mbar")
 
 
-def test_limit_and_overload_raise_what_they_are_told(truth: Path) -> None:
+def test_limit_and_overload_raise_the_given_errors(truth: Path) -> None:
     class LimitError(Exception):
         pass
 

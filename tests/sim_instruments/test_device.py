@@ -1,4 +1,4 @@
-"""The simulated device with the heat balance of its island, seen through the instruments' side of the World."""
+"""The simulated device with the heat balance of its island, through the instruments' side of the World."""
 
 from pathlib import Path
 

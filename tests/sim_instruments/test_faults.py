@@ -1,4 +1,4 @@
-"""Scripted faults strike the message they name, do what they say, and leave everybody else alone."""
+"""Scripted faults affect the named message as described, and no other instrument."""
 
 import math
 import time
@@ -80,7 +80,7 @@ def test_a_dropped_answer_never_comes_although_the_message_was_carried_out(serve
     assert control(server.port, do="source")["level"] == pytest.approx(2e-3)
 
 
-def test_a_delayed_answer_comes_late_and_delays_nobody_else(server: ServerProcess, bias: Line) -> None:
+def test_a_delayed_answer_comes_late_and_does_not_delay_others(server: ServerProcess, bias: Line) -> None:
     arm(server, "bias", "delay", seconds=0.5)
     started = time.monotonic()
     bias.send("*IDN?", "*LANG?")
@@ -257,7 +257,7 @@ def test_the_fridge_follows_its_schedule() -> None:
     assert set(readings[4] + readings[5]) == {readings[3][1]}  # a stale one does not
 
 
-def test_the_driver_sees_a_warm_a_failing_and_a_stale_thermometer(server: ServerProcess) -> None:
+def test_the_driver_reports_a_warm_a_failing_and_a_stale_thermometer(server: ServerProcess) -> None:
     fridge = LakeShore372("fridge", server.addresses["fridge"], visalib="@py")
     control(server.port, do="temperatures", schedule=[[0, 0.25]])
     assert fridge.temperature() == pytest.approx(0.25, rel=0.02)

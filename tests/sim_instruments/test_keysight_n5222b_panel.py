@@ -8,27 +8,17 @@ import pytest
 import pyvisa
 from numpy.typing import NDArray
 from pyvisa.resources import MessageBasedResource
-from qcodes.instrument import Instrument
 from qcodes.instrument_drivers.Keysight import KeysightN5222B
 
 from sim_instruments import ADDRESSES, SHIPPED_TRUTH, load_truth
 from sim_instruments.panels.keysight_n5222b import KeysightN5222BPanel
 from sim_instruments.visa import LabnisVisaLibrary
 from sim_instruments.world import World
+from tests.shipped_twin import VISALIB
 
-VISALIB = f"{SHIPPED_TRUTH}@labnis"
 NO_ERROR = '+0,"No error"'
 START, STOP, POINTS = 4.62e9, 4.72e9, 401
 AXIS = np.linspace(START, STOP, POINTS)
-
-
-@pytest.fixture
-def twin() -> Iterator[LabnisVisaLibrary]:
-    library = pyvisa.ResourceManager(VISALIB).visalib
-    assert isinstance(library, LabnisVisaLibrary)
-    library.reset()
-    yield library
-    Instrument.close_all()
 
 
 @pytest.fixture
@@ -169,7 +159,7 @@ def test_single_sweeps_add_to_a_running_average(visa: MessageBasedResource, twin
     assert np.std(sweep(visa) - clean) == pytest.approx(first, rel=0.2)
 
 
-def test_polling_sees_the_sweep_end(visa: MessageBasedResource) -> None:
+def test_polling_detects_the_end_of_the_sweep(visa: MessageBasedResource) -> None:
     visa.write("SENS:SWE:MODE SING")
     for _ in range(3):
         if visa.query("SENS:SWE:MODE?") == "HOLD":

@@ -8,26 +8,15 @@ import pytest
 import pyvisa
 from numpy.typing import NDArray
 from pyvisa.resources import MessageBasedResource
-from qcodes.instrument import Instrument
 from qcodes.instrument_drivers.Keysight import KeysightN9030B
 
-from sim_instruments import ADDRESSES, SHIPPED_TRUTH
+from sim_instruments import ADDRESSES
 from sim_instruments.panels.keysight_n9030b import NOISE_BANDWIDTH_RATIO, KeysightN9030BPanel
 from sim_instruments.visa import LabnisVisaLibrary
+from tests.shipped_twin import VISALIB
 
-VISALIB = f"{SHIPPED_TRUTH}@labnis"
 NO_ERROR = '+0,"No error"'
 CENTER, SPAN = 4.67e9, 100e6
-
-
-@pytest.fixture
-def twin() -> Iterator[LabnisVisaLibrary]:
-    manager = pyvisa.ResourceManager(VISALIB)
-    library = manager.visalib
-    assert isinstance(library, LabnisVisaLibrary)
-    library.reset()
-    yield library
-    Instrument.close_all()
 
 
 @pytest.fixture

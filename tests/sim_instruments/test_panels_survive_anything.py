@@ -1,4 +1,4 @@
-"""Whatever a client sends, a panel answers or reports an error, and goes on."""
+"""For any message of a client, a panel answers or reports an error, and continues."""
 
 import pytest
 from hypothesis import HealthCheck, given, settings

@@ -1,4 +1,4 @@
-"""The VISA library that answers from a record: what unmodified PyVISA programs rely on."""
+"""The VISA library that answers from a VISA record, for unmodified PyVISA programs."""
 
 import json
 from collections.abc import Iterator
@@ -120,7 +120,7 @@ def test_after_a_difference_or_the_end_nothing_is_answered_any_more(tmp_path: Pa
         ) is whole
 
 
-def test_the_clock_reads_the_same_between_the_same_messages_and_waits_for_nobody(tmp_path: Path) -> None:
+def test_the_clock_reads_the_same_between_the_same_messages_and_does_not_wait(tmp_path: Path) -> None:
     path = write_record(
         tmp_path, {"do": "clear", "clock": [1.0, 2.5]}, {"do": "clear", "clock": [7.0]}, {"do": "clear"}
     )

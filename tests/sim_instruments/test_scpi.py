@@ -1,4 +1,4 @@
-"""The SCPI grammar, on a panel made for it: what a line of text does, and what a wrong one leaves behind."""
+"""The SCPI grammar, on a panel for tests: effects of a line, and errors of a wrong one."""
 
 from types import SimpleNamespace
 

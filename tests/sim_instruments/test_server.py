@@ -1,4 +1,4 @@
-"""The twin as a server: any program opens it, instruments work at once, and nothing a client does harms another."""
+"""The twin as a server: any program opens it, instruments work at once, and clients do not affect each other."""
 
 import os
 import signal
@@ -206,7 +206,7 @@ def test_a_client_that_dies_in_mid_message_changes_nothing(server: ServerProcess
         assert survivor.ask(":SYST:ERR:COUN?") == "0"
 
 
-def test_a_client_that_never_reads_its_answers_holds_nobody_up(server: ServerProcess) -> None:
+def test_a_client_that_never_reads_its_answers_does_not_block_others(server: ServerProcess) -> None:
     with line(server, "bias") as silent, line(server, "bias") as other:
         silent.send(*["*IDN?"] * 100)
         assert other.ask("*LANG?") == "SCPI"
@@ -295,7 +295,7 @@ def test_drivers_whose_instrument_is_gone_say_so_and_do_not_hang() -> None:
 # --- the log ------------------------------------------------------------------------------------------------------
 
 
-def test_the_log_tells_what_a_killed_client_did_and_when(tmp_path: Path) -> None:
+def test_the_log_has_the_messages_of_a_killed_client_with_their_times(tmp_path: Path) -> None:
     log = tmp_path / "commands.jsonl"
     levels = [1e-4 * step for step in range(11)]
     script = (

@@ -1,4 +1,4 @@
-"""Drivers we did not write open the twin, read right values and leave no error behind."""
+"""Drivers of other packages open the twin, read right values and cause no error."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The twin as a VISA library: what unmodified PyVISA calls rely on."""
+"""The twin as a VISA library, for unmodified PyVISA calls."""
 
 import time
 from pathlib import Path
@@ -61,7 +61,7 @@ def test_an_address_where_nothing_answers_is_a_visa_error(twin: LabnisVisaLibrar
     assert caught.value.error_code == StatusCode.error_resource_not_found
 
 
-def test_a_second_client_sees_the_first_ones_bias(twin: LabnisVisaLibrary, bias: Wire) -> None:
+def test_a_second_client_reads_the_bias_of_the_first(twin: LabnisVisaLibrary, bias: Wire) -> None:
     bias.send(":SOUR:VOLT 1e-3;:OUTP ON")
     other = Wire(ADDRESSES["bias"])
     assert float(other.ask(":SOUR:VOLT?")) == pytest.approx(1e-3)
@@ -120,7 +120,7 @@ def test_status_byte_shows_a_waiting_answer_without_a_message(bias: Wire) -> Non
     assert bias.resource.stb == 0
 
 
-def test_device_clear_forgets_the_answer_and_keeps_the_settings(bias: Wire) -> None:
+def test_device_clear_discards_the_answer_and_not_the_settings(bias: Wire) -> None:
     bias.send(":SOUR:VOLT 1e-3;:SOUR:VOLT?")
     bias.resource.clear()
     assert bias.ask("*IDN?").startswith("KEITHLEY")

@@ -1,1 +1,1 @@
-"""`make soak`: kills, faults and long runs by the thousand; its table is docs/reliability.md."""
+"""`make soak`: thousands of kills, faults and long runs; its table is docs/reliability.md."""

@@ -1,4 +1,4 @@
-"""`python -m tests.soak`: run it all, print what did not hold, and write the table."""
+"""`python -m tests.soak`: run everything, print the failures, and write the table."""
 
 import sys
 import tempfile

@@ -1,6 +1,6 @@
-"""One random fault of the instruments in a full calibration: whatever it leads to, the bias is at zero afterwards.
+"""One random fault of the instruments in a full calibration: the bias is always at zero afterwards.
 
-Where the source itself cannot be reached any more nobody can bring it to zero: then the run has to say that the bias
+Where the source itself cannot be reached any more, zero is not possible: then the run must report that the bias
 is UNKNOWN, and `labnis safe` has to succeed as soon as the source can be reached again.
 """
 

@@ -1,7 +1,7 @@
-"""kill -9 at a random moment of a whole run, from its first breath to its last, and what is left of it.
+"""kill -9 at a random moment of a whole run, and its recovery.
 
-What a dead run can be trusted with is not asked of the run: the twin server's own log says when which reading was
-answered and where the source was.
+The checks do not use the output of a killed run, but the log of the twin server: the time of every reading and the
+level of the source.
 """
 
 import shutil

@@ -1,4 +1,4 @@
-"""A run of a million rows and ten hours of the experiment's time: memory and cost per row have to stay flat."""
+"""A run of a million rows and ten hours of the experiment's time: memory and cost per row must be constant."""
 
 import os
 import time

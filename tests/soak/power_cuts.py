@@ -1,4 +1,4 @@
-"""Power cuts at random moments of a run: what `recover` makes of the sectors that reached the disk."""
+"""Power cuts at random moments of a run: `recover` from the sectors that reached the disk."""
 
 import random
 import shutil

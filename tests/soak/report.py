@@ -1,4 +1,4 @@
-"""The table that docs/reliability.md ends with."""
+"""The table at the end of docs/reliability.md."""
 
 import os
 import platform

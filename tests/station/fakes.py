@@ -10,7 +10,7 @@ LIMITS = Limits(maximum_bias=6e-3, maximum_step=0.1e-3, ramp_rate=5e-3, complian
 
 
 class FakeClock:
-    """Time that passes when somebody sleeps or writes."""
+    """Time that advances with every sleep and write."""
 
     def __init__(self) -> None:
         self.now = 100.0

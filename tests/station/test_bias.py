@@ -1,4 +1,4 @@
-"""The bias moves only within the limits, from where it is, and zero is claimed only where it is proved."""
+"""The bias moves only within the limits, from its read-back level, and zero is reported only if it is verified."""
 
 import math
 from bisect import bisect_right
@@ -126,7 +126,7 @@ class FakeVoltmeter:
         return self.voltage
 
 
-def test_a_voltmeter_at_the_device_is_believed() -> None:
+def test_the_reading_of_a_voltmeter_at_the_device_is_used() -> None:
     source = FakeSource()
     bias = bias_of(source, Wiring(series_resistance=2000.0), voltmeter=DeviceMeter(FakeVoltmeter(0.08), 100.0))
     bias.prepare(6e-3, 1e-6, 0.02)
@@ -287,7 +287,7 @@ def test_a_lost_answer_is_asked_for_again_but_a_write_is_never_repeated() -> Non
     assert source.calls.count("set_level") == before + 1
 
 
-# --- the way to zero -------------------------------------------------------------------------------------------------
+# --- ramping to zero -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("fault", ["set_level", "level", "output_enabled"])

@@ -1,4 +1,4 @@
-"""What other rooms may use of the station."""
+"""Public names of the station."""
 
 import labnis.station
 
@@ -18,7 +18,7 @@ def test_the_public_door() -> None:
         "SimulatedInstruments",
         "StationConfig",
         "SystemClock",
-        "TrafficListener",
+        "VisaListener",
         "Twin",
         "check_station",
         "import_object",

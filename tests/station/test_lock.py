@@ -1,4 +1,4 @@
-"""One process at a time: the second is told who the first is; a dead one blocks nobody."""
+"""One process at a time: the second gets the name of the first; a dead process does not block."""
 
 import json
 import os
@@ -65,7 +65,7 @@ def test_of_racing_processes_exactly_one_gets_in_and_the_others_name_it(tmp_path
     finish(*racers)
 
 
-def test_a_killed_process_blocks_nobody_and_is_not_named_again(tmp_path: Path) -> None:
+def test_a_killed_process_does_not_block_and_is_not_named_again(tmp_path: Path) -> None:
     first = start(tmp_path, "instrument A")
     tell(first)
     assert hear(first) == "holds"

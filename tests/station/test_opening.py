@@ -1,4 +1,4 @@
-"""Opening a station: only what is asked for, only from allowed packages, and closed again on every way out."""
+"""Opening a station: only the requested roles, only from allowed packages, and always closed again."""
 
 import json
 import sys
@@ -25,7 +25,7 @@ LOCKIN_METHODS = [name for name in vars(roles.LockIn) if not name.startswith("_"
 
 
 @pytest.fixture(autouse=True)
-def bench(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[SimpleNamespace]:
+def fakes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[SimpleNamespace]:
     """Drivers in an allowed package, their opening and closing in `events`, locks in a folder of this test's own."""
     events: list[str] = []
     made: dict[str, Instrument] = {}
@@ -96,26 +96,26 @@ def opened(config: StationConfig, roles: Sequence[str], **twin: Any) -> Iterator
         yield station
 
 
-def test_only_the_required_roles_are_opened_and_closed_in_reverse(write: Write, bench: SimpleNamespace) -> None:
+def test_only_the_required_roles_are_opened_and_closed_in_reverse(write: Write, fakes: SimpleNamespace) -> None:
     config = load_station(write())
     with opened(config, ["bias"]) as station:
         assert station.roles.get("lockin") is None
-    assert bench.events == ["open source", "close source"]
-    bench.events.clear()
+    assert fakes.events == ["open source", "close source"]
+    fakes.events.clear()
     with opened(config, ["lockin"]) as station:
-        assert station.roles.lockin is bench.made["scope"]
-        assert station.source is bench.made["source"]
+        assert station.roles.lockin is fakes.made["scope"]
+        assert station.source is fakes.made["source"]
         assert station.roles.bias is station.bias
         assert isinstance(station.clock, SystemClock)
         assert station.roles.wiring == config.wiring
-    assert bench.events == ["open source", "open scope", "close scope", "close source"]
+    assert fakes.events == ["open source", "open scope", "close scope", "close source"]
 
 
-def test_the_lockin_is_opened_where_the_current_is_read_through_it(write: Write, bench: SimpleNamespace) -> None:
+def test_the_lockin_is_opened_where_the_current_is_read_through_it(write: Write, fakes: SimpleNamespace) -> None:
     path = write(("lockin: scope", "current: {instrument: scope, channel: aux1, amplifier: preamp}"))
     with opened(load_station(path), ["bias"]) as station:
-        assert "open scope" in bench.events
-        bench.made["scope"].read_auxiliary = lambda channel: 2.0 if channel == 1 else float("nan")
+        assert "open scope" in fakes.events
+        fakes.made["scope"].read_auxiliary = lambda channel: 2.0 if channel == 1 else float("nan")
         assert station.roles.current.read() == pytest.approx(2.0e-7)
 
 
@@ -137,39 +137,39 @@ def test_the_snapshot_is_fresh_and_strict_json(write: Write) -> None:
 
 @pytest.mark.parametrize("failure", [ZeroDivisionError, KeyboardInterrupt])
 def test_a_failed_run_is_ramped_to_zero_before_anything_is_closed(
-    write: Write, bench: SimpleNamespace, failure: type[BaseException], monkeypatch: pytest.MonkeyPatch
+    write: Write, fakes: SimpleNamespace, failure: type[BaseException], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = FakeSource().clock
     monkeypatch.setattr("labnis.station.opening.SystemClock", lambda: clock)
     with pytest.raises(failure), opened(load_station(write()), ["bias"]) as station:
         station.bias.prepare(6e-3, 1e-6, 0.02)
         station.bias.move_to(2e-3)
-        front = bench.made["source"].front
+        front = fakes.made["source"].front
         raise failure
     assert front.value == 0.0
     assert not front.output
-    assert bench.events == ["open source", "close source"]
+    assert fakes.events == ["open source", "close source"]
 
 
-def test_a_station_that_was_only_looked_at_is_not_touched(write: Write, bench: SimpleNamespace) -> None:
+def test_a_station_that_was_only_looked_at_is_not_touched(write: Write, fakes: SimpleNamespace) -> None:
     with opened(load_station(write()), ["bias"]):
-        front = bench.made["source"].front
+        front = fakes.made["source"].front
     assert front.calls == []
 
 
 # --- dry runs --------------------------------------------------------------------------------------------------------
 
 
-def test_a_dry_run_swaps_address_and_library_and_nothing_else(write: Write, bench: SimpleNamespace) -> None:
+def test_a_dry_run_swaps_address_and_library_and_nothing_else(write: Write, fakes: SimpleNamespace) -> None:
     config = load_station(write())
     twin = {"source": "GPIB0::1::INSTR", "scope": "GPIB0::2::INSTR"}
     with opened(config, ["lockin"], visalib="@sim", addresses=twin) as station:
-        assert bench.made["source"].opened_at == ("GPIB0::1::INSTR", "@sim")
-        assert bench.made["scope"].channel() == 1
+        assert fakes.made["source"].opened_at == ("GPIB0::1::INSTR", "@sim")
+        assert fakes.made["scope"].channel() == 1
         assert station.config is config
 
 
-def test_a_twin_that_cannot_be_opened_is_named(write: Write, bench: SimpleNamespace) -> None:
+def test_a_twin_that_cannot_be_opened_is_named(write: Write, fakes: SimpleNamespace) -> None:
     config = load_station(write())
     twin = {"source": "GPIB0::1::INSTR"}
     with (
@@ -177,32 +177,32 @@ def test_a_twin_that_cannot_be_opened_is_named(write: Write, bench: SimpleNamesp
         opened(config, ["bias"], visalib="nowhere.yaml@sim", addresses=twin),
     ):
         pass
-    assert bench.events == []
+    assert fakes.events == []
 
 
-def test_a_dry_run_never_falls_back_to_a_real_address(write: Write, bench: SimpleNamespace) -> None:
+def test_a_dry_run_never_falls_back_to_a_real_address(write: Write, fakes: SimpleNamespace) -> None:
     config = load_station(write())
     with (
         pytest.raises(ConfigurationError, match="scope"),
         opened(config, ["lockin"], visalib="@sim", addresses={"source": "GPIB0::1::INSTR"}),
     ):
         pass
-    assert bench.events == []
+    assert fakes.events == []
 
 
 # --- locks -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_second_opening_is_busy_before_anything_is_opened(write: Write, bench: SimpleNamespace) -> None:
+def test_a_second_opening_is_busy_before_anything_is_opened(write: Write, fakes: SimpleNamespace) -> None:
     config = load_station(write())
     with opened(config, ["bias"]):
-        bench.events.clear()
+        fakes.events.clear()
         with pytest.raises(BusyError, match="in use by process"), opened(config, ["lockin"]):
             pass
-        assert bench.events == []
+        assert fakes.events == []
 
 
-def test_an_address_in_use_by_another_station_is_busy(write: Write, bench: SimpleNamespace, tmp_path: Path) -> None:
+def test_an_address_in_use_by_another_station_is_busy(write: Write, fakes: SimpleNamespace, tmp_path: Path) -> None:
     config = load_station(write())
     with (
         hold([lock_name_of_address("fake0::1")], tmp_path),
@@ -210,7 +210,7 @@ def test_an_address_in_use_by_another_station_is_busy(write: Write, bench: Simpl
         opened(config, ["bias"]),
     ):
         pass
-    assert bench.events == []
+    assert fakes.events == []
 
 
 # --- what cannot be opened -------------------------------------------------------------------------------------------
@@ -241,13 +241,13 @@ def test_a_role_of_a_labs_own_that_is_not_filled_is_named(write: Write) -> None:
     ],
 )
 def test_what_cannot_play_its_role_is_named_and_the_others_are_closed(
-    write: Write, bench: SimpleNamespace, kind: str, words: list[str]
+    write: Write, fakes: SimpleNamespace, kind: str, words: list[str]
 ) -> None:
     config = load_station(write(("drivers.fakes_for_tests.LockIn", kind)))
     with pytest.raises(ConfigurationError) as caught, opened(config, ["lockin"]):
         pass
     assert [word for word in words if word not in str(caught.value)] == []
-    assert bench.events[-1] == "close source"
+    assert fakes.events[-1] == "close source"
     with opened(config, ["bias"]):  # nothing stands in the way of the next attempt
         pass
 
@@ -261,7 +261,7 @@ def test_an_instrument_that_does_not_answer_idn_is_unreachable(write: Write) -> 
         pass
 
 
-def test_an_address_where_nobody_listens_is_unreachable(write: Write) -> None:
+def test_an_address_without_an_instrument_is_unreachable(write: Write) -> None:
     path = write(
         ("drivers.fakes_for_tests.Source", f"{HERE}.Visa"),
         ("FAKE0::1", "TCPIP0::127.0.0.1::1::SOCKET"),
@@ -274,14 +274,14 @@ def test_an_address_where_nobody_listens_is_unreachable(write: Write) -> None:
         pass
 
 
-def test_a_name_in_use_elsewhere_in_the_process_is_left_alone(write: Write, bench: SimpleNamespace) -> None:
+def test_a_name_in_use_elsewhere_in_the_process_is_left_alone(write: Write, fakes: SimpleNamespace) -> None:
     other = sys.modules[HERE].LockIn("source", "FAKE0::9")
     with (
         pytest.raises(ConfigurationError, match="already open in this process"),
         opened(load_station(write()), ["bias"]),
     ):
         pass
-    assert "close source" not in bench.events
+    assert "close source" not in fakes.events
     other.close()
 
 

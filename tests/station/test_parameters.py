@@ -1,4 +1,4 @@
-"""Instruments that know nothing of roles, used through the names of their parameters, properties and methods."""
+"""Instruments without the methods of roles, used through the names of their parameters, properties and methods."""
 
 import math
 from types import SimpleNamespace
@@ -114,7 +114,7 @@ def test_no_level_that_is_no_number_is_sent(source: Source, value: float) -> Non
         bias.set_level(value)
 
 
-def test_an_output_that_stays_off_is_told() -> None:
+def test_an_output_that_stays_off_is_reported() -> None:
     stuck = SimpleNamespace(voltage=lambda: 0.0, output=lambda *_: "off")
     with pytest.raises(SettingError, match="output does not go on"):
         player_of(spec("bias", level="voltage", output="output"), stuck, "yoko (GPIB0::1)").output_on()

@@ -209,7 +209,7 @@ SAME = {  # what the shipped station file says, and what an earlier one says and
 
 
 @pytest.mark.filterwarnings("default::labnis.errors.LabnisWarning")
-def test_a_station_file_of_an_earlier_version_gives_the_same_results_and_is_told_its_new_lines(
+def test_a_station_file_of_an_earlier_version_gives_the_same_results_and_shows_its_new_lines(
     command: Command, tmp_path: Path
 ) -> None:
     shutil.copy(SHIPPED_TRUTH, tmp_path / "truth.yaml")

@@ -93,7 +93,7 @@ def test_parameters_made_by_an_instrument_count_as_methods_and_its_class_gets_th
     assert missing_members(Fridge, Thermometer) == []
 
 
-def test_drivers_of_others_are_told_apart_by_their_classes() -> None:
+def test_drivers_of_others_are_distinguished_by_their_classes() -> None:
     assert missing_members(QcodesSR830, Thermometer) == ["temperature()"]
     lacking = missing_members(PymeasureKeithley2400, BiasSource)
     assert {"output_on()", "output_off()", "set_level()", "level()"} <= set(lacking)

@@ -1,4 +1,4 @@
-"""Everything that moves does so within its limits and its rate, from where it is, and ends as the station file says."""
+"""Set-points move within their limits and rates, from the read-back level, to the end in the station file."""
 
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -85,7 +85,7 @@ def test_an_instrument_that_follows_slowly_is_waited_for() -> None:
     assert gate.clock.now - gate.writes[-1][0] >= 3.0
 
 
-def test_one_that_never_arrives_is_told() -> None:
+def test_one_that_never_arrives_is_reported() -> None:
     gate = Gate(lag=1e6)
     with pytest.raises(SettingError, match=r"gate, smu .*after a ramp"):
         setpoint(gate).move_to(1.0)

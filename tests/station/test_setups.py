@@ -121,7 +121,7 @@ def test_a_voltmeter_gate_and_second_thermometer_stand_around_the_same_device(tm
         assert gate.read() == 0.0
 
 
-def test_a_parameter_that_an_instrument_lacks_is_told_with_the_line(tmp_path: Path) -> None:
+def test_a_parameter_that_an_instrument_lacks_is_reported_with_the_line(tmp_path: Path) -> None:
     roles = "bias: keithley\n    gate: {instrument: keithley, kind: reading, parameter: source.volts}"
     path = station_file(tmp_path, f"  {KEITHLEY}", roles, "series_resistance: 2000.0")
     with (

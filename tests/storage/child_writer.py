@@ -21,9 +21,9 @@ if __name__ == "__main__":
     run = RunWriter(Path(sys.argv[1]), about, columns, axes=[axis])
     sys.stdout.write(f"{run.path}\n")
     sys.stdout.flush()
-    pace = threading.Event()
+    slow_down = threading.Event()
     for index in range(1_000_000):
         run.append({"bias": float(index), "current": -float(index), "s11": np.full(101, index * (1 + 1j))})
         sys.stdout.write(f"{index} {time.monotonic()}\n")
         sys.stdout.flush()
-        pace.wait(0.0005)
+        slow_down.wait(0.0005)

@@ -1,4 +1,4 @@
-"""Runs that earlier versions of labnis wrote, kept as they wrote them."""
+"""Runs that earlier versions of labnis wrote, unchanged."""
 
 import gzip
 from pathlib import Path

@@ -90,7 +90,7 @@ def test_a_reader_that_holds_the_file_in_this_process_disturbs_nothing(new_run, 
     assert list(read_fits(run.path)) == ["iv"]
 
 
-def test_a_reader_in_another_process_never_sees_a_wrong_or_fewer_rows(tmp_path):
+def test_a_reader_in_another_process_never_reads_wrong_or_fewer_rows(tmp_path):
     with child_writer(tmp_path) as (child, lines):
         path = Path(lines.readline().strip())
         seen = 0
@@ -168,7 +168,7 @@ def test_a_kill_at_any_write_of_a_flush_leaves_old_or_new_rows(new_run, monkeypa
         np.testing.assert_array_equal(found.s11[:, 6], np.arange(found.sizes["point"]) * (1 + 2j))
 
 
-def test_disk_that_takes_no_more_is_told_to_the_next_append_and_recovered_from(new_run, monkeypatch):
+def test_disk_that_takes_no_more_is_reported_by_the_next_append_and_recovered_from(new_run, monkeypatch):
     """The disk refuses new space for a while; rows are kept, told about, and written once it gives way."""
     full = threading.Event()
     full.set()
@@ -206,7 +206,7 @@ def append_until_told(run: RunWriter) -> None:
         run.append(row(run.rows))
 
 
-def test_folder_removed_in_mid_run_is_told_with_its_path(new_run):
+def test_folder_removed_in_mid_run_is_reported_with_its_path(new_run):
     run = new_run()
     run.append(row(0))
     run.path.rename(run.path.with_suffix(".gone"))

@@ -19,7 +19,7 @@ __all__ = ["BATH_RANGE", "Isotherm", "Sweeps", "bath_names"]
 
 Real = NDArray[np.float64]
 
-# Bath temperatures are looked for within this many of their uncertainties.
+# Bath temperatures are searched within this many of their uncertainties.
 BATH_RANGE = 5.0
 # Half the exponent to which a mean over the excitation's cycle converges, and the largest number of phases.
 _DIGITS, _MOST_PHASES = 9.0, 32

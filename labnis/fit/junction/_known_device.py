@@ -35,7 +35,7 @@ class KnownDevice:
         return replace(self, voltage=self.voltage[points])
 
     def current(self, temperature: Real) -> Real:
-        """Through the device (A) with electrons at `temperature` (n,)."""
+        """Current through the device (A) with electrons at `temperature` (n,)."""
         leakage = 2 * self.voltage * self.leakage_conductance
         return np.asarray(self.junction.current(self.voltage, temperature) + self._andreev(temperature)[0] + leakage)
 

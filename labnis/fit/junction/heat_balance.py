@@ -25,7 +25,7 @@ __all__ = ["Isotherm", "cooler_of", "fit_heat_balance", "temperature_curve"]
 Real = NDArray[np.float64]
 
 MODEL = "SINIS heat balance"
-# Biases among which the lowest electron temperature is looked for, and again between the neighbours of the best.
+# Biases among which the lowest electron temperature is searched, and again between the neighbours of the best.
 _BIASES = 101
 # Points of each isotherm with which the fit begins, and the parameters it holds then: those that only details of the
 # curve determine would diverge while the others are wrong.

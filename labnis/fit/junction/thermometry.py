@@ -126,7 +126,7 @@ def isotherm_temperature(
 ) -> ElectronTemperature:
     """Electron temperature at every point of an I–V curve, by inverting I(V, T_e).
 
-    The current has to be read without a lock-in's excitation. Over a cycle of it the temperature of a device that cools
+    The current must be read without a lock-in's excitation. Over a cycle of it the temperature of a device that cools
     itself follows the bias, so that no one temperature belongs to the mean: 3 µV rms across the published cooler move
     T_e by up to 5 %, 10 µV by 40 %. `temperature_and_gap` takes the cycle into account.
 

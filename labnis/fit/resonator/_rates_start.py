@@ -66,7 +66,7 @@ def _parameters(v: Mapping[str, float]) -> list[Parameter]:
 def _active_region(data: ReflectionData) -> tuple[float, float]:
     """Centre (Hz) and width (rad/s) of the band in which the traces depend on the bias."""
     mean = data.s11.mean(axis=0)
-    # Without the phase of the background, however long the cables.
+    # Without the phase of the background, for any length of the cables.
     change = (data.s11 - mean) * np.exp(-1j * np.angle(mean))
     # Medians of three frequencies and of three biases are robust to outliers.
     quiet = median_filter(np.abs(change) ** 2, size=3, mode="nearest")

@@ -2,7 +2,7 @@
 
 At every bias the output of the chain is its own noise plus G times the Lorentzian that the resonator emits. The noise,
 one unknown number per frequency bin, does not depend on the bias and is eliminated like the background of the
-reflection. What the bias changes is G times a power that the damping rates and the junction parameters predict
+reflection. The bias-dependent part is G times a power predicted by the damping rates and the junction parameters
 (Hyyppä et al., APL 114, 192603, eqs. 1–7, at all biases rather than in the high-bias limit of eqs. 8 and 9).
 """
 

@@ -75,7 +75,7 @@ def fit_high_bias(
     FitResult
         slope (W/V), constant (W) and inverse (W·V) of the power against the voltage across one junction, with their
         statistical uncertainties; gain (dB) and noise_temperature (K, mean over the band) with the recipe's, which
-        `gain_uncertainty` takes apart.
+        `gain_uncertainty` separates.
 
     Raises
     ------

@@ -8,7 +8,7 @@ while the background stays (Hyyppä et al., APL 114, 192603, divide by the zero-
 Reflection alone does not separate γ_tr from Re φ: Γ = −1 + (1 + φ)γ_tr/(γ_Σ − 2iδ) contains only the product
 (1 + φ)γ_tr. Coupled-mode theory of a resonator with weak cross-talk (Fan, Suh & Joannopoulos, JOSA A 20, 569) gives
 Re φ = 1 up to second order in the cross-talk. Re φ therefore enters as an assumption with an uncertainty, which is
-stated in the result and carried into γ_tr, γ_x and the gain.
+stated in the result and propagated into γ_tr, γ_x and the gain.
 """
 
 from collections.abc import Mapping

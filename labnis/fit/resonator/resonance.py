@@ -9,7 +9,7 @@ No guess is needed: at fixed resonance frequency, width and delay, B·Γ* is to 
 multiple of 1/(γ_Σ + 2i(ω − ω_r)), and the best of all such is found by correlation.
 
 As for all reflection (see `labnis.fit.resonator.reflection`), only (1 + φ)γ_tr is observed, and Re φ is an assumption
-with an uncertainty that the rates carry.
+whose uncertainty is included in that of the rates.
 """
 
 from collections.abc import Mapping

@@ -59,7 +59,7 @@ def test_a_caller_who_goes_on_after_the_error_does_not_send_the_guardian_home(la
     out, said = lab.start_interpreter(python=("-c", WENT_ON)).communicate(timeout=60)
     assert "caught keithley" in out
     assert "bias UNKNOWN: -0.00" in said
-    assert "labnis guardian: the run could not bring the bias to zero; the bias was -0.00" in said
+    assert "labnis guardian: the run could not ramp the bias to zero; the bias was -0.00" in said
     lab.assert_safe()
 
 

@@ -149,7 +149,8 @@ def _without_journal(path: Path, journal_problem: str | None, *, writer_is_gone:
     what = "it has no journal" if journal_problem is None else f"its journal is not readable: {journal_problem}"
     if not path.is_file():
         raise RunFileError(f"{path}: there is no such file, and {what}")
-    found = check(path, patience=3 if journal_problem is None else 2)
+    # There is nothing to rebuild it from, so a busy computer must not make it look damaged.
+    found = check(path, patience=20)
     if found.problem:
         raise RunFileError(
             f"{path}: damaged ({found.problem}), and it cannot be rebuilt: {what}. Nothing was changed. Look "

@@ -7,7 +7,7 @@
     /data/point       shape (rows,); position of each row on the grid (C order), dimension scale of all rows
     /data/<column>    shape (rows,) or (rows, *axes); units, long_name; attached to its dimension scales
     /data/<axis>      shape (points,)
-    /<name>           hard links to all datasets of /data, so that xarray needs no group to open the file
+    /<name>           soft links to all datasets of /data, so that xarray needs no group to open the file
     /grid/<column>    shape (points,): planned values of a set-point
     /events           time, monotonic, kind, message, details of each event, along its scale `monotonic`
     /fit/<name>       datasets values, sigma, covariance, parameters, units; the rest as attributes
@@ -119,7 +119,8 @@ def _create_ready_columns(file: Any, layout: RunLayout) -> None:
         for dimension, scale in enumerate((layout.dimension, *column.axes)):
             dataset.dims[dimension].attach_scale(data[scale])
     for name in sorted(data.keys() - file.keys() - set(_GROUPS)):
-        file[name] = data[name]
+        # A soft link leads a reader through `/data`, so that it sees the number of complete rows before the dataset.
+        file[name] = h5py.SoftLink(f"/data/{name}")
 
 
 def _create_column(data: Any, column: Column, trace: tuple[int, ...]) -> Any:

@@ -76,7 +76,8 @@ def _read(path: Path | str, load: Callable[[Any], T]) -> T:
 
     """
     path = Path(path)
-    if journal_path(path).exists() and path.is_file() and dead_writer_of(path) and (problem := check(path).problem):
+    unfinished = journal_path(path).exists() and path.is_file() and dead_writer_of(path)
+    if unfinished and (problem := check(path, patience=10).problem):
         raise RunFileError(
             f"{path}: cannot be read as a run: {problem}. Its writer died; `labnis recover {path}` rebuilds the file."
         )

@@ -135,6 +135,17 @@ class Run:
         roles = self.safeguards.roles
         return roles.acquire(roles.analyzer)
 
+    def ask_to_stop_after(self, time: float) -> None:
+        """Ask the run to stop in the first sleep that ends after `time` (s, of the clock)."""
+        sleep = self.clock.sleep
+
+        def until_asked(seconds: float) -> None:
+            sleep(seconds)
+            if self.clock.now > time:
+                self.stop.ask(InterlockError("asked to stop"))
+
+        self.clock.sleep = until_asked  # type: ignore[method-assign]
+
 
 def test_a_calm_acquisition_is_made_once() -> None:
     run = Run()
@@ -145,14 +156,7 @@ def test_a_calm_acquisition_is_made_once() -> None:
 
 def test_a_run_that_is_to_stop_gives_it_up_within_a_second() -> None:
     run = Run()
-    sleep = run.clock.sleep
-
-    def until_asked(seconds: float) -> None:
-        sleep(seconds)
-        if run.clock.now > 103.0:
-            run.stop.ask(InterlockError("asked to stop"))
-
-    run.clock.sleep = until_asked  # type: ignore[method-assign]
+    run.ask_to_stop_after(103.0)
     with pytest.raises(Stopped):
         run.acquire()
     assert run.analyzer.aborted == 1
@@ -198,14 +202,7 @@ def test_an_overload_is_flagged_whatever_the_run_wants() -> None:
 
 def test_a_ramp_of_hours_ends_within_a_second_where_the_run_is_to_stop() -> None:
     run = Run()
-    sleep = run.clock.sleep
-
-    def until_asked(seconds: float) -> None:
-        sleep(seconds)
-        if run.clock.now > 1000.0:
-            run.stop.ask(InterlockError("asked to stop"))
-
-    run.clock.sleep = until_asked  # type: ignore[method-assign]
+    run.ask_to_stop_after(1000.0)
     with pytest.raises(Stopped):
         run.safeguards.roles.field.move_to(9.0)
     assert run.clock.now < 1001.0

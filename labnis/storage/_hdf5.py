@@ -27,13 +27,16 @@ from labnis.storage._json import json_text, parsed_json
 from labnis.storage.errors import LayoutError
 
 __all__ = [
-    "append_rows", "check_fit", "create_axis", "create_run", "read_described", "read_fit", "read_layout",
-    "set_attributes", "write_fit",
+    "LAYOUT_ATTRIBUTES", "append_rows", "check_fit", "create_axis", "create_run", "read_described", "read_fit",
+    "read_layout", "set_attributes", "write_fit",
 ]  # fmt: skip
 
 # A chunk is rewritten whole when a row is added to it, so it stays small; one long trace fills one chunk.
 CHUNK_BYTES = 64 * 1024
 MAX_CHUNK_POINTS = 1 << 16
+
+# Attributes of the root that describe the file, not the measurement; `create_run` sets them.
+LAYOUT_ATTRIBUTES = ("NX_class", "default", "creator", "coordinates")
 
 # A column of such a name has no link at the root.
 _GROUPS = ("data", "events", "fit", "grid")

@@ -22,7 +22,7 @@ from labnis.storage._columns import POINT, RunLayout
 from labnis.storage._dataset import dataset_of
 from labnis.storage._events import Event, load_events
 from labnis.storage._folder import run_files, run_id_of
-from labnis.storage._hdf5 import read_fit, read_layout
+from labnis.storage._hdf5 import LAYOUT_ATTRIBUTES, read_fit, read_layout
 from labnis.storage._host import Writer, writer_of
 from labnis.storage._journal import journal_path
 from labnis.storage._metadata import SCHEMA_VERSION, from_attributes
@@ -33,9 +33,6 @@ from labnis.storage.errors import RunFileError, RunNotFoundError
 __all__ = ["RunSummary", "find_run", "list_runs", "open_rows", "open_run", "read_events", "read_fits", "read_metadata"]
 
 T = TypeVar("T")
-
-# Attributes of the root that describe the file, not the measurement.
-_OF_FORMAT = ("NX_class", "default", "creator", "coordinates")
 
 
 @dataclass(frozen=True)
@@ -98,7 +95,7 @@ def _load_rows(file: Any) -> tuple[dict[str, NDArray[Any]], RunLayout, dict[str,
     layout = read_layout(file) if "schema" in data.attrs else layout_of_version_1(data)
     rows = int(data.attrs["rows"])
     columns = {c.name: data[c.name][:rows] for c in layout.columns if c.name in data}
-    found = {key: value for key, value in file.attrs.items() if key not in _OF_FORMAT}
+    found = {key: value for key, value in file.attrs.items() if key not in LAYOUT_ATTRIBUTES}
     attributes = {key: value.item() if isinstance(value, np.generic) else value for key, value in found.items()}
     if layout.dimension != POINT:
         columns, layout = upgraded(columns, layout)

@@ -15,7 +15,7 @@ from labnis.storage._checking import DAMAGE, IntegrityReport, check
 from labnis.storage._columns import RunLayout
 from labnis.storage._disk import changed_file, making_path
 from labnis.storage._events import load_events
-from labnis.storage._hdf5 import read_fit, read_layout
+from labnis.storage._hdf5 import LAYOUT_ATTRIBUTES, read_fit, read_layout
 from labnis.storage._host import writer_of
 from labnis.storage._journal import JournalReader, journal_path
 from labnis.storage._metadata import SCHEMA_VERSION, ending, from_attributes
@@ -36,8 +36,6 @@ __all__ = ["RecoveryReport", "recover", "resumable"]
 
 DIED = "the process ended without closing the run"
 _BLOCK_BYTES = 16 << 20
-# Attributes that the file's layout sets by itself.
-_OF_LAYOUT = ("NX_class", "default", "creator", "coordinates")
 
 
 @dataclass(frozen=True)
@@ -273,7 +271,7 @@ def resumable(path: Path) -> tuple[dict[str, Any], RunLayout, Iterator[Record]]:
 def _records(path: Path) -> Iterator[Record]:
     with h5py.File(path, "r") as file:
         layout, rows = read_layout(file), int(file["data"].attrs["rows"])
-        plain = {key: value for key, value in file.attrs.items() if key not in _OF_LAYOUT}
+        plain = {key: value for key, value in file.attrs.items() if key not in LAYOUT_ATTRIBUTES}
         yield HeadRecord(layout, {k: v.item() if isinstance(v, np.generic) else v for k, v in plain.items()})
         for axis in layout.axes.values():
             yield AxisRecord(layout, axis)

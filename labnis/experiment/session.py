@@ -18,11 +18,11 @@ from pymeasure.experiment import Procedure
 from drivers.errors import ReadingError
 from labnis import __version__
 from labnis.errors import InterlockError, RequestError, StoppedBySignal
-from labnis.experiment.analysis import FitContext, analyse, analyses_of, published, result_units
+from labnis.experiment.analysis import Analysis, FitContext, analyse, analyses_of, published, result_units
 from labnis.experiment.calibrations import Logbook, Prior, latest_prior
 from labnis.experiment.events import Ended, Event, Fitted, Observer, Observers, RowRecorded, Started
 from labnis.experiment.failures import collecting, most_severe
-from labnis.experiment.goals import check_informed, goals_of, parsed_goals
+from labnis.experiment.goals import PrecisionGoal, check_informed, goals_of, parsed_goals
 from labnis.experiment.live_fit import LiveFit
 from labnis.experiment.managed import managed
 from labnis.experiment.measuring import measure
@@ -144,6 +144,16 @@ class Session:
             Before any instrument has been moved.
 
         """
+        self._open_for(procedures, until)
+        latest = {name: self.ledger.latest(name, self.cooldown, self.simulated) for name in PREDICTED_FROM}
+        known = {name: found.value for name, found in latest.items() if found is not None}
+        bath = self.bath_temperature()
+        return [planned_run(procedure, self.station.config, known, bath) for procedure in procedures]
+
+    def _open_for(
+        self, procedures: Sequence[Procedure], until: Sequence[str]
+    ) -> tuple[list[tuple[Analysis, ...]], tuple[PrecisionGoal, ...]]:
+        """Check `procedures`, open the instruments that they need, and return the analyses of each, and the goals."""
         analyses = [analyses_of(procedure) for procedure in procedures]
         goals = parsed_goals(until, result_units([primary[0] for primary in analyses if primary]))
         for procedure, found in zip(procedures, analyses, strict=True):
@@ -152,10 +162,7 @@ class Session:
         check_room(procedures, self.data)
         self._guard()
         self.station.open(needed_roles(procedures, self.station.config))
-        latest = {name: self.ledger.latest(name, self.cooldown, self.simulated) for name in PREDICTED_FROM}
-        known = {name: found.value for name, found in latest.items() if found is not None}
-        bath = self.bath_temperature()
-        return [planned_run(procedure, self.station.config, known, bath) for procedure in procedures]
+        return analyses, goals
 
     def bath_temperature(self) -> float:
         """Present reading of the fridge's thermometer (K); NaN if there is none or it fails."""
@@ -206,8 +213,8 @@ class Session:
         name = type(procedure).__name__
         if self.stop:
             raise self.stop.error(f"the bias is at zero, {name} was not started")
-        self.prepare([procedure], until=until)
-        plan = self._plan(procedure, until)
+        [analyses], goals = self._open_for([procedure], until)
+        plan = self._plan(analyses, goals)
         writer, earlier = self._file(procedure, self._metadata(procedure, plan, tags, note), resume)
         if self._record is not None:
             beside = Path(os.path.relpath(self._record.path, writer.path.parent)).as_posix()
@@ -231,8 +238,9 @@ class Session:
             if live.reached:
                 with collecting(failures):
                     writer.event("until", f"{live.reached} was reached: the run ends")
-        if self.stop and not failures:
-            failures.append(self.stop.error(f"the bias is at zero, {writer.rows} rows are in {writer.path}"))
+        if self.stop:
+            bias = "" if failures else "the bias is at zero, "
+            failures.append(self.stop.error(f"{bias}{writer.rows} rows are in {writer.path}"))
         fits, problems = dict[str, FitResult](), dict[str, str]()
         with collecting(failures):
             fits, problems = analyse(plan.analyses, recorder.data(), plan.context, plan.known)
@@ -257,9 +265,7 @@ class Session:
 
     # --- parts of a run ---------------------------------------------------------------------------------------------
 
-    def _plan(self, procedure: Procedure, until: Sequence[str]) -> RunPlan:
-        analyses = analyses_of(procedure)
-        goals = parsed_goals(until, result_units(analyses[:1]))
+    def _plan(self, analyses: tuple[Analysis, ...], goals: Sequence[PrecisionGoal]) -> RunPlan:
         needs = dict.fromkeys(need for analysis in analyses for need in getattr(analysis, "needs", ()))
         found = {need: self._prior(need) for need in needs}
         context = FitContext(

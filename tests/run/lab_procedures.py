@@ -1,6 +1,7 @@
 """Procedures of other people, as labnis meets them by dotted path."""
 
 import shutil
+import signal
 from typing import Any, ClassVar
 
 from pymeasure.experiment import BooleanParameter, FloatParameter, IntegerParameter, ListParameter, Procedure
@@ -66,6 +67,14 @@ class FailsTwice(FailsInTheMiddle):
 
     def shutdown(self) -> None:
         raise LookupError("nothing to clean up")
+
+
+class FailsWhenStopped(IVSweep):
+    """An instrument fails while the user asks the run to stop."""
+
+    def conductance(self) -> dict[str, float]:
+        signal.raise_signal(signal.SIGINT)
+        raise RuntimeError("the lock-in fell off the table")
 
 
 class LosesItsFolder(IVSweep):

@@ -70,6 +70,19 @@ def test_a_bias_not_known_to_be_zero_comes_before_everything_else(
     assert "fell off the table" in known["reason"]
 
 
+def test_a_request_to_stop_is_named_beside_the_failure(tmp_path: Path, labnis: Commands, bias: BiasLog) -> None:
+    answer = labnis(f"run {MINE}.FailsWhenStopped --dry-run --set points=21")
+    assert answer.code == 1
+    failure, stop = [line for line in answer.err.splitlines() if line.startswith("labnis: ")]
+    assert failure == "labnis: the lock-in fell off the table"
+    assert "SIGINT" in stop
+    assert "at zero" not in stop
+    assert bias.left_at_zero
+    known = read_metadata(only_run(tmp_path))
+    assert known["status"] == "failed"
+    assert "SIGINT" in known["reason"]
+
+
 def test_a_failing_live_fit_changes_nothing(tmp_path: Path, labnis: Commands, replace_fit: Callable[..., None]) -> None:
     fit = CurrentVoltage.fit
 

@@ -2,7 +2,6 @@
 
 import json
 import sys
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -21,7 +20,7 @@ from labnis.experiment.preflight import needed_roles
 from labnis.experiment.request import configured_calibration, configured_procedure, find_procedure, read_queue
 from labnis.experiment.run import Run
 from labnis.station import StationConfig, load_station
-from labnis.storage import RunInUseError, find_run, list_runs, read_metadata, recover
+from labnis.storage import find_run, list_runs, read_metadata
 from labnis.ui.terminal import TerminalDisplay, estimate_table, preflight_table
 from labnis.visa_log.session_record import recorded
 
@@ -81,8 +80,6 @@ def resume(
     config = load_station(options.station)
     folder = options.data or config.data
     path = find_run(folder, run) if run else _newest_unfinished(folder)
-    with suppress(RunInUseError):  # the session says who uses the station
-        recover(path)  # its process may have died in the middle of a write
     metadata = read_metadata(path)
     procedure: Procedure = find_procedure(metadata["procedure_class"] or metadata["procedure"])()
     procedure.set_parameters(metadata["parameters"])

@@ -49,6 +49,7 @@ from labnis.storage import (
     collect_environment,
     open_rows,
     read_metadata,
+    recover,
     resume_differences,
 )
 from sim_instruments import Twin
@@ -300,6 +301,7 @@ class Session:
             columns = declared_columns(procedure)
             signal, grid = signal_of(procedure), grid_of(procedure)
             return RunWriter(self.data, metadata, columns, grid=grid, signal=signal), None
+        recover(resume)  # its process may have died in the middle of a write
         differences = resume_differences(read_metadata(resume), metadata)
         if differences:
             listed = "".join(f"\n  {difference}" for difference in differences)

@@ -1,6 +1,6 @@
 """Read runs: finished, failed, or still growing under another process.
 
-A run whose writer died is read from its journal where that is enough; else its HDF5 file is checked first, as a
+A run whose writer died is read from its journal. Where that is damaged, the HDF5 file is read, and checked first, as a
 damaged file can hang or crash the HDF5 library.
 """
 
@@ -23,11 +23,11 @@ from labnis.storage._dataset import dataset_of
 from labnis.storage._events import Event, load_events
 from labnis.storage._folder import run_files, run_id_of
 from labnis.storage._hdf5 import LAYOUT_ATTRIBUTES, read_fit, read_layout
-from labnis.storage._host import Writer, writer_of
-from labnis.storage._journal import journal_path
+from labnis.storage._host import writer_of
 from labnis.storage._metadata import SCHEMA_VERSION, from_attributes
 from labnis.storage._old_files import NOTE, layout_of_version_1, upgraded
-from labnis.storage._records import dead_writer_of, journal_state
+from labnis.storage._records import journal_state
+from labnis.storage._run_file import file_in_memory
 from labnis.storage.errors import RunFileError, RunNotFoundError
 
 __all__ = ["RunSummary", "find_run", "list_runs", "open_rows", "open_run", "read_events", "read_fits", "read_metadata"]
@@ -73,8 +73,11 @@ def _read(path: Path | str, load: Callable[[Any], T]) -> T:
 
     """
     path = Path(path)
-    unfinished = journal_path(path).exists() and path.is_file() and dead_writer_of(path)
-    if unfinished and (problem := check(path, patience=10).problem):
+    journal = journal_state(path)
+    if journal.dead_writer and not (journal.damage or journal.problem):
+        with file_in_memory(path) as file:
+            return load(file)
+    if journal.dead_writer and path.is_file() and (problem := check(path, patience=10).problem):
         raise RunFileError(
             f"{path}: cannot be read as a run: {problem}. Its writer died; `labnis recover {path}` rebuilds the file."
         )
@@ -156,6 +159,9 @@ def read_metadata(path: Path | str) -> dict[str, Any]:
         The file cannot be opened or is no run; names it.
 
     """
+    journal = journal_state(Path(path))
+    if journal.dead_writer:
+        return from_attributes(journal.attributes) | {"rows": journal.rows}
     return _read(path, lambda file: from_attributes(file.attrs) | {"rows": int(file["data"].attrs["rows"])})
 
 
@@ -219,13 +225,8 @@ def _summary(path: Path) -> RunSummary:
 
 def _known_metadata(path: Path) -> dict[str, Any]:
     """Metadata and `rows`, with the status "interrupted" where the run's process died."""
-    writer: Writer | None = None
-    if journal_path(path).exists() and (writer := dead_writer_of(path)):
-        state = journal_state(path)
-        found = from_attributes(state.attributes) | {"rows": state.rows}
-    else:
-        found = read_metadata(path)
-        writer = writer_of(found)
+    found = read_metadata(path)
+    writer = writer_of(found)
     if found["status"] == "running" and writer is not None and writer.is_dead:
         reason = f"{writer}, which wrote it, has ended; `labnis recover {path}` closes the run"
         return found | {"status": "interrupted", "reason": reason}

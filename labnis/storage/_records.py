@@ -21,11 +21,10 @@ from labnis.storage._events import Event
 from labnis.storage._host import Writer, writer_of
 from labnis.storage._journal import Frame, JournalReader, journal_path
 from labnis.storage._json import json_text
-from labnis.storage.errors import RunFileError
 
 __all__ = [
     "AttributesRecord", "AxisRecord", "EventRecord", "FitRecord", "HeadRecord", "JournalState", "Record", "RowsRecord",
-    "coalesced", "dead_writer_of", "decoded", "journal_state",
+    "coalesced", "decoded", "journal_state",
 ]  # fmt: skip
 
 _ROWS = struct.Struct("<QQd")
@@ -239,35 +238,40 @@ class JournalState:
 
     Attributes
     ----------
-    attributes, rows, events
-        Root attributes, number of rows and of events.
+    attributes, rows
+        Root attributes and number of rows.
     last
         When the last row or event was written (s since 1970).
     damage
         Why the journal ends before its end; empty if it is whole.
+    problem
+        Why no run can be made of it; empty if one can.
 
     """
 
     attributes: dict[str, Any]
     rows: int
     last: float
-    events: int
     damage: str
+    problem: str
+
+    @property
+    def dead_writer(self) -> Writer | None:
+        """The process that wrote the run, if it certainly ended before it could remove the journal.
+
+        Then the HDF5 file may be damaged or lack rows.
+        """
+        writer = writer_of(self.attributes)
+        return writer if writer is not None and writer.is_dead else None
 
 
 def journal_state(path: Path) -> JournalState:
-    """State of the run at `path` by its journal, without opening the HDF5 file.
-
-    Raises
-    ------
-    RunFileError
-        The journal cannot be read, or is not that of a run.
-
-    """
+    """State of the run at `path` by its journal, as far as that can be read, without opening the HDF5 file."""
     reader = JournalReader(journal_path(path))
     attributes: dict[str, Any] = {}
-    rows = events = 0
+    rows = 0
     last = 0.0
+    problem = ""
     try:
         for record in decoded(reader):
             match record:
@@ -276,26 +280,13 @@ def journal_state(path: Path) -> JournalState:
                 case RowsRecord():
                     rows, last = max(rows, record.first + record.count), record.time
                 case EventRecord(event=event):
-                    events, last = events + 1, max(last, event.time.timestamp())
+                    last = max(last, event.time.timestamp())
+    except FileNotFoundError:
+        problem = "it has no journal"
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunFileError(f"{reader.path}: cannot be read as the journal of a run: {error}") from error
-    if not attributes:
-        raise RunFileError(f"{reader.path}: no run can be made of it: {reader.damage or 'it is empty'}")
-    return JournalState({k: v for k, v in attributes.items() if v is not None}, rows, last, events, reader.damage)
-
-
-def dead_writer_of(path: Path) -> Writer | None:
-    """The process that wrote the run at `path`, if it certainly ended before it could remove the run's journal.
-
-    Then the HDF5 file may be damaged or lack rows.
-    """
-    attributes: dict[str, Any] = {}
-    try:
-        for record in decoded(JournalReader(journal_path(path))):
-            if isinstance(record, HeadRecord | AttributesRecord):
-                attributes |= record.attributes
-    except (OSError, ValueError, KeyError, TypeError):
-        # The journal is damaged, or its writer has just removed it: use what could be read.
-        pass
-    writer = writer_of(attributes)
-    return writer if writer is not None and writer.is_dead else None
+        problem = f"its journal is damaged: {error}"
+    else:
+        if not attributes:
+            problem = f"its journal is damaged: {reader.damage or 'it is empty'}"
+    known = {key: value for key, value in attributes.items() if value is not None}
+    return JournalState(known, rows, last, reader.damage, problem)

@@ -104,12 +104,9 @@ def recover(path: Path | str, *, writer_is_gone: bool = False) -> RecoveryReport
     """
     path = Path(path).resolve()
     journal = journal_path(path)
-    if not journal.exists():
-        return _without_journal(path, None, writer_is_gone=writer_is_gone)
-    try:
-        state = journal_state(path)
-    except RunFileError as error:
-        return _without_journal(path, str(error), writer_is_gone=writer_is_gone)
+    state = journal_state(path)
+    if state.problem:
+        return _without_journal(path, state.problem, writer_is_gone=writer_is_gone)
     _check_gone(path, state.attributes, writer_is_gone=writer_is_gone)
     found = check(path) if path.exists() else None
     whole = found is not None and not found.problem
@@ -142,32 +139,30 @@ def _problem(found: IntegrityReport | None) -> str:
     return "the journal has more than the file" if found.file_lacks else "the run was not closed"
 
 
-def _without_journal(path: Path, journal_problem: str | None, *, writer_is_gone: bool) -> RecoveryReport:
+def _without_journal(path: Path, why: str, *, writer_is_gone: bool) -> RecoveryReport:
     """Recover a run whose journal is not readable or missing, because it was closed or is of version 1."""
-    what = "it has no journal" if journal_problem is None else f"its journal is not readable: {journal_problem}"
+    journal = journal_path(path)
     if not path.is_file():
-        raise RunFileError(f"{path}: there is no such file, and {what}")
+        raise RunFileError(f"{path}: there is no such file, and {why}")
     # There is nothing to rebuild it from, so a busy computer must not make it look damaged.
     found = check(path, patience=20)
     if found.problem:
         raise RunFileError(
-            f"{path}: damaged ({found.problem}), and it cannot be rebuilt: {what}. Nothing was changed. Look "
+            f"{path}: damaged ({found.problem}), and it cannot be rebuilt: {why}. Nothing was changed. Look "
             "for a backup; `h5dump` may still show parts of it."
         )
     with h5py.File(path, "r") as file:
         attributes = from_attributes(file.attrs)
-    if attributes["status"] != "running" and journal_problem is None:
+    if attributes["status"] != "running" and not journal.exists():
         return RecoveryReport(path, "", (), found.rows, attributes["status"], attributes["reason"])
     _check_gone(path, attributes, writer_is_gone=writer_is_gone)
-    if journal_problem is None:
-        problem, done = "the run was not closed", []
-    else:
-        problem = f"its journal is damaged ({journal_problem})"
-        done = ["The file is whole; the unreadable journal was put aside."]
+    done: list[str] = []
+    if journal.exists():
+        done.append("The file is whole; the unreadable journal was put aside.")
     now = _closed(path, path.stat().st_mtime, done)
-    if journal_problem is not None:
-        _retire(journal_path(path), keep=True)
-    return RecoveryReport(path, problem, tuple(done), *now)
+    if journal.exists():
+        _retire(journal, keep=True)
+    return RecoveryReport(path, why if journal.exists() else "the run was not closed", tuple(done), *now)
 
 
 def _check_gone(path: Path, attributes: dict[str, object], *, writer_is_gone: bool) -> None:

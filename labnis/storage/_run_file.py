@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import io
 import os
 import tempfile
 import threading
@@ -9,13 +10,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import h5py
+
 from labnis.storage import _disk
 from labnis.storage._disk import changed_file, making_path, replaced_file
 from labnis.storage._journal import Journal, JournalReader, journal_path
 from labnis.storage._records import AxisRecord, Record, RowsRecord, coalesced, decoded
 from labnis.storage.errors import DiskSpaceError, RunFileError
 
-__all__ = ["RunFile", "build_file"]
+__all__ = ["RunFile", "build_file", "file_in_memory"]
 
 # A file is built in steps of about this size, each of which is in memory once; size assumed of a record without rows.
 _STEP_BYTES = 32 << 20
@@ -250,6 +253,15 @@ def build_file(reader: JournalReader, path: Path) -> None:
         raise RunFileError(f"{reader.path}: no run can be made of it: {error}") from error
     except OSError as error:
         raise _disk.failed(f"{path}: cannot be made of {reader.path}", error) from error
+
+
+@contextlib.contextmanager
+def file_in_memory(path: Path) -> Iterator[Any]:
+    """Open a copy of the run at `path`, made in memory of its journal."""
+    with h5py.File(io.BytesIO(), "w") as file:
+        for record in coalesced(decoded(JournalReader(journal_path(path)))):
+            record.apply(file)
+        yield file
 
 
 def _steps(records: Iterable[Record]) -> Iterator[list[Record]]:

@@ -82,6 +82,37 @@ def test_a_session_works_in_a_thread_and_its_stop_can_be_asked_for(tmp_path: Pat
     assert bias.left_at_zero
 
 
+KILLED = """
+import os, signal, time, labnis
+from labnis.experiment.events import RowRecorded
+from procedures import IVSweep
+
+def kill(event):
+    if isinstance(event, RowRecorded) and event.rows == 20:
+        time.sleep(0.5)  # the rows are on the disk
+        os.kill(os.getpid(), signal.SIGKILL)
+
+with labnis.open_session("station.yaml", dry_run=True, observers=[kill]) as session:
+    session.run(IVSweep(points=61))
+"""
+
+
+def test_a_killed_run_whose_file_is_damaged_is_read_and_resumed(tmp_path: Path) -> None:
+    with labnis.open_session(tmp_path / "station.yaml", dry_run=True):
+        pass  # writes the station file
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "-c", KILLED], cwd=tmp_path, env=environment, timeout=100, check=False)
+    (path,) = (tmp_path / "data").glob("dry-run/*/*.h5")
+    path.write_bytes(path.read_bytes()[:3000])
+    saved = labnis.open_run(path).data.attrs["rows"]
+    with labnis.open_session(tmp_path / "station.yaml", dry_run=True) as session:
+        run = session.run(IVSweep(points=FEW), resume=path)
+    assert run.status == "done"
+    assert run.data["current"].notnull().all()
+    assert 0 < saved < FEW
+    assert path.with_name(f"{path.name}.damaged").stat().st_size == 3000
+
+
 @pytest.mark.parametrize("direction", ["up", "down", "up-down"])
 def test_every_direction_gives_the_same_results(direction: str, tmp_path: Path) -> None:
     with dry_session(tmp_path, Watcher()) as session:

@@ -17,8 +17,8 @@ from labnis.storage._json import canonical_text, json_text, parsed_json
 from labnis.storage.errors import LayoutError
 
 __all__ = [
-    "SCHEMA_VERSION", "RunMetadata", "Status", "configuration_hash", "ending", "from_attributes", "new_run_id",
-    "resume_differences", "to_attributes",
+    "CHANGING", "SCHEMA_VERSION", "RunMetadata", "Status", "configuration_hash", "ending", "from_attributes",
+    "new_run_id", "resume_differences", "to_attributes",
 ]  # fmt: skip
 
 # 2: events, configuration hash, instruments, writer; the schema of all columns.
@@ -34,6 +34,11 @@ _JSON: Mapping[str, Any] = {
 _TRUTHS = ("simulated", "git_dirty")
 _TIMES = ("start", "end")
 _OPTIONAL = ("end", "duration", "git_dirty", "seed", "truth_text", "configuration_hash")
+
+# Attributes that change when the run ends, is resumed or recovered.
+CHANGING = (
+    "status", "reason", "traceback", "end", "duration", "writer_pid", "writer_host", "writer_boot", "writer_started",
+)  # fmt: skip
 
 # Keys of the station file's `labnis` section without effect on the device: folders and the twin.
 _IRRELEVANT = ("data", "ledger", "twin", "visalib")

@@ -108,23 +108,23 @@ def recover(path: Path | str, *, writer_is_gone: bool = False) -> RecoveryReport
     if state.problem:
         return _without_journal(path, state.problem, writer_is_gone=writer_is_gone)
     _check_gone(path, state.attributes, writer_is_gone=writer_is_gone)
-    found = check(path) if path.exists() else None
-    whole = found is not None and not found.problem
+    making = making_path(path)
     done: list[str] = []
     damaged = None
     lost = f"what followed the damage of the journal ({state.damage})" if state.damage else ""
     try:
-        if whole and found is not None and found.journal_lacks:
+        making.unlink(missing_ok=True)
+        build_file(JournalReader(journal), making)
+        found = check(path, making) if path.exists() else None
+        if found is not None and found.has_more:
+            making.unlink()
             problem, lost = f"its journal is damaged ({state.damage or 'it lacks what the file has'})", ""
             done.append("The file is whole and has more than the journal, which was put aside.")
-            now = _closed(path, state.last, done)
-        elif whole and found is not None and not found.file_lacks and state.attributes["status"] != "running":
-            problem = "its journal was not removed"
             now = _closed(path, state.last, done)
         else:
             problem = _problem(found)
             # Also if the file can be read: after a power cut, writing to it may still fail.
-            damaged, now = _rebuild(path, state.last, done, keep=not whole)
+            damaged, now = _replaced(path, state.last, done, keep=found is not None and bool(found.problem))
         _retire(journal, keep=bool(state.damage))
     except OSError as error:
         raise RunFileError(f"{path}: cannot be recovered: {error}. Nothing was removed.") from error
@@ -134,9 +134,7 @@ def recover(path: Path | str, *, writer_is_gone: bool = False) -> RecoveryReport
 def _problem(found: IntegrityReport | None) -> str:
     if found is None:
         return "the file is missing"
-    if found.problem:
-        return f"the file is damaged ({found.problem})"
-    return "the journal has more than the file" if found.file_lacks else "the run was not closed"
+    return f"the file is damaged ({found.problem})" if found.problem else "the run was not closed"
 
 
 def _without_journal(path: Path, why: str, *, writer_is_gone: bool) -> RecoveryReport:
@@ -175,8 +173,8 @@ def _check_gone(path: Path, attributes: dict[str, object], *, writer_is_gone: bo
     )
 
 
-def _rebuild(path: Path, last: float, done: list[str], *, keep: bool) -> tuple[Path | None, tuple[int, str, str]]:
-    """Replace the file at `path` by one made of the journal; with `keep` the old file is saved beside it.
+def _replaced(path: Path, last: float, done: list[str], *, keep: bool) -> tuple[Path | None, tuple[int, str, str]]:
+    """Replace the file at `path` by the one rebuilt beside it; with `keep` the old file is saved.
 
     Returns
     -------
@@ -185,14 +183,12 @@ def _rebuild(path: Path, last: float, done: list[str], *, keep: bool) -> tuple[P
 
     """
     making = making_path(path)
-    making.unlink(missing_ok=True)
-    build_file(JournalReader(journal_path(path)), making)
     closing: list[str] = []
     now = _closed(making, last, closing)
     found = check(making, patience=20)
     if found.problem:
         raise RunFileError(f"{making}: the rebuilt file is damaged ({found.problem}): the disk is not reliable")
-    damaged = _free_name(path, "damaged") if keep and path.exists() else None
+    damaged = _free_name(path, "damaged") if keep else None
     if damaged is not None:
         path.rename(damaged)
     _disk.replace(making, path)

@@ -12,7 +12,6 @@ from labnis.storage._metadata import (
     SCHEMA_VERSION,
     RunMetadata,
     Status,
-    configuration_hash,
     new_run_id,
     resume_differences,
 )  # fmt: skip
@@ -44,7 +43,7 @@ __all__ = [
     "SCHEMA_VERSION", "Axis", "Column", "DataRootError", "DiskSpaceError", "Environment", "Event", "LayoutError",
     "RecoveryReport", "RowError", "RunFileError", "RunInUseError", "RunLayout", "RunMetadata", "RunNotFoundError",
     "RunSummary", "RunWriter", "Status", "StorageError", "StorageWarning", "check_data_root", "check_free_space",
-    "collect_environment", "configuration_hash", "dataset_of", "estimate_bytes", "find_run", "list_runs",
+    "collect_environment", "dataset_of", "estimate_bytes", "find_run", "list_runs",
     "network_filesystem", "new_run_id", "open_rows", "open_run", "read_events", "read_fits", "read_metadata", "recover",
     "resume_differences", "slug",
 ]  # fmt: skip

@@ -46,15 +46,12 @@ class IntegrityReport:
     ----------
     problem
         Why the file is damaged; empty if it is whole.
-    rows
-        Number of rows in the file.
     has_more
         Whether the file has rows, events or fits that the reference lacks.
 
     """
 
     problem: str
-    rows: int = 0
     has_more: bool = False
 
 
@@ -112,13 +109,13 @@ def examine(path: Path, reference: Path | None = None) -> IntegrityReport:
                 pass
             if reference is None:
                 _check_values(file["data"], file["data"])
-                return IntegrityReport("", rows)
+                return IntegrityReport("")
             with h5py.File(reference, "r") as rebuilt:
                 _check_descriptions(file, rebuilt)
                 _check_values(file["data"], rebuilt["data"])
                 known_rows, known_events, known_fits = _contents(rebuilt)
             has_more = rows > known_rows or events > known_events or not fits <= known_fits
-            return IntegrityReport("", rows, has_more)
+            return IntegrityReport("", has_more)
     except _DamagedError as error:
         return IntegrityReport(str(error))
     except DAMAGE as error:

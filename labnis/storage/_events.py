@@ -1,5 +1,6 @@
 """Events of a run: interlocks, faults, resumptions, steps of the clock, warnings."""
 
+import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,7 +10,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from labnis.storage._json import json_text, parsed_json
+from labnis.storage._json import json_text
 
 __all__ = ["Event", "append_event", "create_events", "event_from_plain", "event_to_plain", "load_events", "new_event"]
 
@@ -52,7 +53,7 @@ def new_event(kind: str, message: str, details: Mapping[str, Any]) -> Event:
         The details have no form in JSON.
 
     """
-    plain = parsed_json(json_text(f"event {kind}: details", details))
+    plain = json.loads(json_text(f"event {kind}: details", details))
     return Event(datetime.now(UTC), time.monotonic(), kind, message, plain)
 
 
@@ -70,7 +71,7 @@ def event_to_plain(event: Event) -> dict[str, Any]:
 def event_from_plain(plain: Mapping[str, Any]) -> Event:
     """Inverse of `event_to_plain`."""
     when = datetime.fromisoformat(plain["time"])
-    return Event(when, float(plain["monotonic"]), plain["kind"], plain["message"], parsed_json(plain["details"]))
+    return Event(when, float(plain["monotonic"]), plain["kind"], plain["message"], json.loads(plain["details"]))
 
 
 def create_events(file: Any) -> None:

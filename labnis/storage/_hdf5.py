@@ -15,6 +15,7 @@
 Functions here take open h5py objects and neither open nor close files.
 """
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,11 +24,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labnis.storage._columns import Axis, Column, RunLayout, layout_from_plain, layout_to_plain
-from labnis.storage._json import json_text, parsed_json
+from labnis.storage._json import json_text
 from labnis.storage.errors import LayoutError
 
 __all__ = [
-    "LAYOUT_ATTRIBUTES", "append_rows", "check_fit", "create_axis", "create_run", "read_described", "read_fit",
+    "append_rows", "check_fit", "create_axis", "create_run", "read_attributes", "read_described", "read_fit",
     "read_layout", "set_attributes", "write_fit",
 ]  # fmt: skip
 
@@ -36,7 +37,7 @@ CHUNK_BYTES = 64 * 1024
 MAX_CHUNK_POINTS = 1 << 16
 
 # Attributes of the root that describe the file, not the measurement; `create_run` sets them.
-LAYOUT_ATTRIBUTES = ("NX_class", "default", "creator", "coordinates")
+_LAYOUT_ATTRIBUTES = ("NX_class", "default", "creator", "coordinates")
 
 # A column of such a name has no link at the root.
 _GROUPS = ("data", "events", "fit", "grid")
@@ -54,6 +55,13 @@ def set_attributes(target: Any, attributes: Mapping[str, Any]) -> None:
             target.attrs[key] = value
         elif key in target.attrs:
             del target.attrs[key]
+
+
+def read_attributes(file: Any) -> dict[str, Any]:
+    """Attributes of the root that describe the measurement, as Python's own types; truth values are 0 or 1."""
+    found = {key: value for key, value in file.attrs.items() if key not in _LAYOUT_ATTRIBUTES}
+    plain = {key: value.item() if isinstance(value, np.generic) else value for key, value in found.items()}
+    return {key: int(value) if isinstance(value, bool) else value for key, value in plain.items()}
 
 
 def create_run(file: Any, layout: RunLayout, attributes: Mapping[str, Any]) -> None:
@@ -87,7 +95,7 @@ def read_layout(file: Any) -> RunLayout:
 
     """
     data = file["data"]
-    plain = parsed_json(data.attrs["schema"])
+    plain = json.loads(data.attrs["schema"])
     plain["grid"] = {name: file["grid"][name][()] for name in plain.get("grid", ())}
     used = sorted({axis for column in plain["columns"] for axis in column["axes"]})
     axes = [Axis(name, *read_described(data[name]), data[name][()]) for name in used if name in data]
@@ -158,15 +166,7 @@ def append_rows(file: Any, first: int, block: Mapping[str, NDArray[Any]]) -> Non
 
 
 def write_fit(file: Any, name: str, fit: Mapping[str, Any]) -> None:
-    """Store a fit, as for `RunWriter.write_fit`, as `/fit/<name>`, replacing an earlier one of that name.
-
-    Raises
-    ------
-    LayoutError
-        As `check_fit`.
-
-    """
-    check_fit(name, fit)
+    """Store a fit that `check_fit` accepts as `/fit/<name>`, replacing an earlier one of that name."""
     group_name = f"fit/{name}"
     if group_name in file:
         del file[group_name]
@@ -211,5 +211,5 @@ def read_fit(group: Any) -> dict[str, Any]:
     fit |= {key: list(group[key].asstr()[()]) for key in _FIT_TEXTS}
     fit |= {"chi2": float(group.attrs["chi2"]), "dof": int(group.attrs["dof"])}
     return fit | {
-        key: parsed_json(value) for key, value in group.attrs.items() if key not in ("NX_class", "chi2", "dof")
+        key: json.loads(value) for key, value in group.attrs.items() if key not in ("NX_class", "chi2", "dof")
     }

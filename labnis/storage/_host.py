@@ -8,8 +8,8 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import psutil  # type: ignore[import-untyped]
 
 from labnis.storage._folder import network_filesystem
 
-__all__ = ["HostMonitor", "Notice", "Writer", "this_process", "writer_of"]
+__all__ = ["HostMonitor", "Writer", "this_process", "writer_of"]
 
 # Two readings of one process's start time differ by less (s) where the system counts in wall-clock time.
 _SAME_START = 2.0
@@ -113,37 +113,25 @@ def writer_of(attributes: Mapping[str, Any]) -> Writer | None:
     return Writer(int(pid), str(host), str(boot), float(started))
 
 
-@dataclass(frozen=True)
-class Notice:
-    """A future event of the run; the kind "warning" is also shown."""
-
-    kind: str
-    message: str
-    details: Mapping[str, Any] = field(default_factory=dict)
-
-
 class HostMonitor:
-    """Detects risks for the run at `path`: a network folder, a step of the wall clock, the loss of the journal."""
+    """Detects risks for the run at `path`: a network folder, a step of the wall clock, the loss of the journal.
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    It reports events: kind, message and details by name. The network folder is reported at once.
+    """
+
+    def __init__(self, path: Path, report: Callable[..., None]) -> None:
+        self._report = report
         self._clocks = time.time() - time.monotonic()
         self._rescue: Path | None = None
+        if kind := network_filesystem(path):
+            message = (
+                f"the data folder lies on a network file system ({kind}): whether rows are safe within a second, also "
+                "from a power cut, depends on its server; a local data folder is safer"
+            )
+            report("warning", message, filesystem=kind)
 
-    def at_start(self) -> list[Notice]:
-        """Notices for the beginning of the run."""
-        kind = network_filesystem(self._path)
-        if not kind:
-            return []
-        message = (
-            f"the data folder lies on a network file system ({kind}): whether rows are safe within a second, also from "
-            "a power cut, depends on its server; a local data folder is safer"
-        )
-        return [Notice("warning", message, {"filesystem": kind})]
-
-    def changes(self, rescue: Path | None) -> list[Notice]:
-        """Notices of changes since the last call; `rescue` is the folder of the rescue copy, if there is one."""
-        found = []
+    def check(self, rescue: Path | None) -> None:
+        """Report changes since the last call; `rescue` is the folder of the rescue copy, if there is one."""
         # Setting the time does not move the monotonic clock.
         clocks = time.time() - time.monotonic()
         step, self._clocks = clocks - self._clocks, clocks
@@ -151,8 +139,7 @@ class HostMonitor:
             message = (
                 f"the wall clock moved by {step:+.1f} s against the monotonic one: it was set, or the computer slept"
             )
-            found.append(Notice("clock-step", message, {"seconds": step}))
+            self._report("clock-step", message, seconds=step)
         if rescue is not None and self._rescue is None:
             self._rescue = rescue
-            found.append(Notice("warning", f"the run's journal was lost; it continues as a copy in {rescue}"))
-        return found
+            self._report("warning", f"the run's journal was lost; it continues as a copy in {rescue}")

@@ -12,7 +12,7 @@ import numpy as np
 
 from labnis.storage.errors import LayoutError
 
-__all__ = ["canonical_text", "json_text", "parsed_json"]
+__all__ = ["json_text"]
 
 
 def _jsonable(value: Any) -> Any:
@@ -51,13 +51,3 @@ def json_text(key: str, value: Any) -> str:
         return json.dumps(value, default=_jsonable)
     except (TypeError, ValueError) as error:
         raise LayoutError(f"{key}: {error}") from error
-
-
-def parsed_json(text: str) -> Any:
-    """Inverse of `json_text`."""
-    return json.loads(text)
-
-
-def canonical_text(key: str, value: Any) -> str:
-    """JSON of `value` that does not depend on the order of keys; errors as `json_text`."""
-    return json.dumps(parsed_json(json_text(key, value)), sort_keys=True, separators=(",", ":"))

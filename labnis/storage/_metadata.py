@@ -13,12 +13,12 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from labnis.storage._environment import Environment
-from labnis.storage._json import canonical_text, json_text, parsed_json
+from labnis.storage._json import json_text
 from labnis.storage.errors import LayoutError
 
 __all__ = [
-    "CHANGING", "SCHEMA_VERSION", "RunMetadata", "Status", "configuration_hash", "ending", "from_attributes",
-    "new_run_id", "resume_differences", "to_attributes",
+    "CHANGING", "SCHEMA_VERSION", "RunMetadata", "Status", "ending", "from_attributes",
+    "new_run_id", "read_file_metadata", "resume_differences", "to_attributes",
 ]  # fmt: skip
 
 # 2: events, configuration hash, instruments, writer; the schema of all columns.
@@ -121,8 +121,14 @@ class RunMetadata:
 
     @property
     def configuration_hash(self) -> str:
-        """SHA-256 of the function `configuration_hash`."""
-        return configuration_hash(self.procedure, self.parameters, self.wiring, self.station_text)
+        """SHA-256 of everything that affects the device: procedure, parameters, wiring, station file.
+
+        Comments, order and layout of the station file do not count, nor its folders of data, ledger and twin.
+        """
+        parts = (self.procedure, self.parameters, self.wiring, _station(self.station_text))
+        plain = [json.loads(json_text("configuration", part)) for part in parts]
+        text = "\n".join(json.dumps(part, sort_keys=True, separators=(",", ":")) for part in plain)
+        return hashlib.sha256(text.encode("ascii")).hexdigest()
 
 
 # --- attributes -------------------------------------------------------------------------------------------------------
@@ -172,7 +178,7 @@ def from_attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:
     parsed: dict[str, Any] = {**dict.fromkeys(_OPTIONAL), **lacking, "procedure_class": "", "note": ""}
     for key, value in attributes.items():
         if key in _JSON:
-            parsed[key] = parsed_json(value)
+            parsed[key] = json.loads(value)
         elif key in _TRUTHS:
             parsed[key] = bool(value)
         elif key in _TIMES:
@@ -184,19 +190,12 @@ def from_attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:
     return parsed
 
 
+def read_file_metadata(file: Any) -> dict[str, Any]:
+    """Parsed attributes of an open HDF5 file, and its number of `rows`."""
+    return from_attributes(file.attrs) | {"rows": int(file["data"].attrs["rows"])}
+
+
 # --- configuration ----------------------------------------------------------------------------------------------------
-
-
-def configuration_hash(
-    procedure: str, parameters: Mapping[str, Any], wiring: Mapping[str, Any], station_text: str
-) -> str:
-    """SHA-256 of everything that affects the device: procedure, parameters, wiring, station file.
-
-    Comments, order and layout of the station file do not count, nor its folders of data, ledger and twin.
-    """
-    parts = {"procedure": procedure, "parameters": parameters, "wiring": wiring, "station": _station(station_text)}
-    text = "\n".join(canonical_text(name, part) for name, part in parts.items())
-    return hashlib.sha256(text.encode("ascii")).hexdigest()
 
 
 def resume_differences(stored: Mapping[str, Any], now: RunMetadata) -> list[str]:
@@ -216,14 +215,14 @@ def resume_differences(stored: Mapping[str, Any], now: RunMetadata) -> list[str]
     keys = ("procedure", "cooldown", "simulated", "parameters", "wiring", "instruments")
     before = {**{key: stored[key] for key in keys}, "station file": _station(stored["station_text"])}
     after = {**{key: getattr(now, key) for key in keys}, "station file": _station(now.station_text)}
-    return _differences("", *(parsed_json(canonical_text("configuration", side)) for side in (before, after)))
+    return _differences("", *(json.loads(json_text("configuration", side)) for side in (before, after)))
 
 
 def _station(text: str) -> Any:
     """The relevant content of a station file; its bare text where it cannot be parsed."""
     try:
         found = YAML(typ="safe", pure=True).load(text)
-        canonical_text("station file", found)
+        json_text("station file", found)
     except (YAMLError, LayoutError):
         return text
     if not isinstance(found, dict) or not isinstance(found.get("labnis"), dict):

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import h5py
-import numpy as np
 import xarray
 from numpy.typing import NDArray
 
@@ -22,9 +21,9 @@ from labnis.storage._columns import POINT, RunLayout
 from labnis.storage._dataset import dataset_of
 from labnis.storage._events import Event, load_events
 from labnis.storage._folder import run_files, run_id_of
-from labnis.storage._hdf5 import LAYOUT_ATTRIBUTES, read_fit, read_layout
+from labnis.storage._hdf5 import read_attributes, read_fit, read_layout
 from labnis.storage._host import writer_of
-from labnis.storage._metadata import SCHEMA_VERSION, from_attributes
+from labnis.storage._metadata import SCHEMA_VERSION, from_attributes, read_file_metadata
 from labnis.storage._old_files import NOTE, layout_of_version_1, upgraded
 from labnis.storage._records import journal_state
 from labnis.storage._run_file import file_in_memory
@@ -98,11 +97,9 @@ def _load_rows(file: Any) -> tuple[dict[str, NDArray[Any]], RunLayout, dict[str,
     layout = read_layout(file) if "schema" in data.attrs else layout_of_version_1(data)
     rows = int(data.attrs["rows"])
     columns = {c.name: data[c.name][:rows] for c in layout.columns if c.name in data}
-    found = {key: value for key, value in file.attrs.items() if key not in LAYOUT_ATTRIBUTES}
-    attributes = {key: value.item() if isinstance(value, np.generic) else value for key, value in found.items()}
     if layout.dimension != POINT:
         columns, layout = upgraded(columns, layout)
-    return columns, layout, {k: int(v) if isinstance(v, bool) else v for k, v in attributes.items()}
+    return columns, layout, read_attributes(file)
 
 
 def _opened(path: Path | str, *, as_rows: bool) -> xarray.Dataset:
@@ -162,7 +159,7 @@ def read_metadata(path: Path | str) -> dict[str, Any]:
     journal = journal_state(Path(path))
     if journal.dead_writer:
         return from_attributes(journal.attributes) | {"rows": journal.rows}
-    return _read(path, lambda file: from_attributes(file.attrs) | {"rows": int(file["data"].attrs["rows"])})
+    return _read(path, read_file_metadata)
 
 
 def read_fits(path: Path | str) -> dict[str, dict[str, Any]]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
+import h5py
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,7 +25,7 @@ from labnis.storage._json import json_text
 
 __all__ = [
     "AttributesRecord", "AxisRecord", "EventRecord", "FitRecord", "HeadRecord", "JournalState", "Record", "RowsRecord",
-    "coalesced", "decoded", "journal_state",
+    "coalesced", "decoded", "journal_state", "records_of_file",
 ]  # fmt: skip
 
 _ROWS = struct.Struct("<QQd")
@@ -227,6 +228,23 @@ def _joined(blocks: list[RowsRecord]) -> RowsRecord:
         return blocks[0]
     joined = {name: np.concatenate([block.block[name] for block in blocks]) for name in blocks[0].block}
     return RowsRecord(blocks[0].first, blocks[-1].time, joined)
+
+
+def records_of_file(path: Path) -> Iterator[Record]:
+    """Every record of the run in the whole HDF5 file at `path`, for a new journal."""
+    with h5py.File(path, "r") as file:
+        layout, rows = _hdf5.read_layout(file), int(file["data"].attrs["rows"])
+        yield HeadRecord(layout, _hdf5.read_attributes(file))
+        for axis in layout.axes.values():
+            yield AxisRecord(layout, axis)
+        step = max(1, _COALESCED_BYTES // layout.row_bytes)
+        for first in range(0, rows, step):
+            end = min(rows, first + step)
+            yield RowsRecord(first, 0.0, {c.name: file["data"][c.name][first:end] for c in layout.columns})
+        for event in _events.load_events(file):
+            yield EventRecord(event)
+        for name, group in file["fit"].items():
+            yield FitRecord(name, _hdf5.read_fit(group))
 
 
 # --- state of a run by its journal ------------------------------------------------------------------------------------

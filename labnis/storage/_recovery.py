@@ -8,34 +8,22 @@ from pathlib import Path
 from typing import Any
 
 import h5py
-import numpy as np
 
 from labnis.storage import _disk
 from labnis.storage._checking import DAMAGE, IntegrityReport, check
 from labnis.storage._columns import RunLayout
 from labnis.storage._disk import changed_file, making_path
-from labnis.storage._events import load_events
-from labnis.storage._hdf5 import LAYOUT_ATTRIBUTES, read_fit, read_layout
+from labnis.storage._hdf5 import read_layout
 from labnis.storage._host import writer_of
 from labnis.storage._journal import JournalReader, journal_path
-from labnis.storage._metadata import SCHEMA_VERSION, ending, from_attributes
-from labnis.storage._records import (
-    AttributesRecord,
-    AxisRecord,
-    EventRecord,
-    FitRecord,
-    HeadRecord,
-    Record,
-    RowsRecord,
-    journal_state,
-)  # fmt: skip
+from labnis.storage._metadata import SCHEMA_VERSION, ending, read_file_metadata
+from labnis.storage._records import AttributesRecord, Record, journal_state, records_of_file
 from labnis.storage._run_file import build_file
 from labnis.storage.errors import RunFileError, RunInUseError
 
 __all__ = ["RecoveryReport", "recover", "resumable"]
 
 DIED = "the process ended without closing the run"
-_BLOCK_BYTES = 16 << 20
 
 
 @dataclass(frozen=True)
@@ -150,10 +138,10 @@ def _without_journal(path: Path, why: str, *, writer_is_gone: bool) -> RecoveryR
             "for a backup; `h5dump` may still show parts of it."
         )
     with h5py.File(path, "r") as file:
-        attributes = from_attributes(file.attrs)
-    if attributes["status"] != "running" and not journal.exists():
-        return RecoveryReport(path, "", (), found.rows, attributes["status"], attributes["reason"])
-    _check_gone(path, attributes, writer_is_gone=writer_is_gone)
+        known = read_file_metadata(file)
+    if known["status"] != "running" and not journal.exists():
+        return RecoveryReport(path, "", (), known["rows"], known["status"], known["reason"])
+    _check_gone(path, known, writer_is_gone=writer_is_gone)
     done: list[str] = []
     if journal.exists():
         done.append("The file is whole; the unreadable journal was put aside.")
@@ -205,17 +193,16 @@ def _free_name(path: Path, word: str) -> Path:
 def _closed(path: Path, last: float, done: list[str]) -> tuple[int, str, str]:
     """Set the end of a run whose process died; rows, status and reason of the run."""
     with h5py.File(path, "r") as file:
-        attributes = from_attributes(file.attrs)
-        rows = int(file["data"].attrs["rows"])
-    if attributes["status"] != "running":
-        return rows, attributes["status"], attributes["reason"]
-    end = datetime.fromtimestamp(last or time.time(), attributes["start"].tzinfo)
+        known = read_file_metadata(file)
+    if known["status"] != "running":
+        return known["rows"], known["status"], known["reason"]
+    end = datetime.fromtimestamp(last or time.time(), known["start"].tzinfo)
     reason = f"{DIED}: last write at {end.isoformat(timespec='seconds')}"
     with changed_file(path) as file:
         # The duration is not known: the monotonic clock was that of the dead process.
         AttributesRecord(ending("failed", reason, "", end, None)).apply(file)
     done.append('The process died during the run; its status is "failed" now.')
-    return rows, "failed", reason
+    return known["rows"], "failed", reason
 
 
 def _retire(journal: Path, *, keep: bool) -> None:
@@ -249,28 +236,11 @@ def resumable(path: Path) -> tuple[dict[str, Any], RunLayout, Iterator[Record]]:
     recover(path)
     try:
         with h5py.File(path, "r") as file:
-            known = from_attributes(file.attrs) | {"rows": int(file["data"].attrs["rows"])}
+            known = read_file_metadata(file)
             if known["status"] == "done":
                 raise RunFileError(f"{path}: the run is complete and cannot be resumed. Start a new one.")
             if known["schema_version"] != SCHEMA_VERSION:
                 raise RunFileError(f"{path}: written by an earlier version of labnis, whose runs cannot be resumed")
-            return known, read_layout(file), _records(path)
+            return known, read_layout(file), records_of_file(path)
     except DAMAGE as error:
         raise RunFileError(f"{path}: cannot be read as a run: {error}") from error
-
-
-def _records(path: Path) -> Iterator[Record]:
-    with h5py.File(path, "r") as file:
-        layout, rows = read_layout(file), int(file["data"].attrs["rows"])
-        plain = {key: value for key, value in file.attrs.items() if key not in LAYOUT_ATTRIBUTES}
-        yield HeadRecord(layout, {k: v.item() if isinstance(v, np.generic) else v for k, v in plain.items()})
-        for axis in layout.axes.values():
-            yield AxisRecord(layout, axis)
-        step = max(1, _BLOCK_BYTES // layout.row_bytes)
-        for first in range(0, rows, step):
-            end = min(rows, first + step)
-            yield RowsRecord(first, 0.0, {c.name: file["data"][c.name][first:end] for c in layout.columns})
-        for event in load_events(file):
-            yield EventRecord(event)
-        for name, group in file["fit"].items():
-            yield FitRecord(name, read_fit(group))

@@ -30,6 +30,14 @@ class RunFile:
 
     A record is written to the journal first and is then safe; the HDF5 file follows. If it cannot be written, the
     record is kept and applied with the next ones.
+
+    Attributes
+    ----------
+    path
+        The HDF5 file.
+    rescue
+        Folder of the rescue copy, if the run's own folder cannot be written any more.
+
     """
 
     def __init__(self, path: Path, journal: Journal) -> None:
@@ -39,7 +47,7 @@ class RunFile:
         # Two locks, so that rows become safe in one thread while another writes the HDF5 file.
         self._journal_lock = threading.RLock()
         self._hdf5_lock = threading.RLock()
-        self._rescue: Path | None = None
+        self.rescue: Path | None = None
 
     @classmethod
     def create(cls, path: Path, records: Sequence[Record]) -> "RunFile":
@@ -95,19 +103,17 @@ class RunFile:
         return cls(path, journal)
 
     @property
-    def rescue(self) -> Path | None:
-        """Folder of the rescue copy, if the run's own folder cannot be written any more."""
-        return self._rescue
-
-    @property
     def pending_bytes(self) -> int:
         """Size of the rows that are not in the HDF5 file yet."""
         return sum(record.nbytes for record in list(self._pending) if isinstance(record, RowsRecord))
 
     @property
-    def full(self) -> OSError | None:
-        """Error of the last attempt to reserve disk space; None if it succeeded. All records are safe."""
-        return self._journal.full
+    def full(self) -> DiskSpaceError | None:
+        """Error if all records are safe so far, but the disk has no space for many more."""
+        full = self._journal.full
+        if full is None:
+            return None
+        return DiskSpaceError(f"{self.path}: the disk is full: {full}. The rows so far are kept; make room.")
 
     def record(self, records: Sequence[Record]) -> None:
         """Write records to the journal: when this returns they are safe from a power cut.
@@ -153,7 +159,7 @@ class RunFile:
                 f"All rows are kept in {self._journal.path}: when it can be written again, run "
                 f"`labnis recover {self.path}`."
             )
-            if self._rescue is not None:
+            if self.rescue is not None:
                 saved = f"All rows are kept in the rescue copy {self._journal.path}."
             raise type(error)(f"{error} {saved}") from error
 
@@ -193,7 +199,7 @@ class RunFile:
         try:
             folder = self._new_rescue_folder()
             self._journal = self._journal.copied_to(folder / self._journal.path.name)
-            self._rescue = folder
+            self.rescue = folder
             self._journal.append(_frames(records))
         except OSError as error:
             what = f"{self.path}: cannot be written: {cause}. Neither can a rescue copy in {tempfile.gettempdir()}"
@@ -202,7 +208,7 @@ class RunFile:
     def _rescued(self) -> str:
         """Build an HDF5 file of the whole run in the rescue folder; return a sentence with its path."""
         try:
-            copy = (self._rescue or self._new_rescue_folder()) / self.path.name
+            copy = (self.rescue or self._new_rescue_folder()) / self.path.name
             copy.unlink(missing_ok=True)
             build_file(JournalReader(self._journal.path), copy)
         except (OSError, RunFileError) as error:

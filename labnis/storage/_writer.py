@@ -22,7 +22,7 @@ from labnis.storage import _hdf5
 from labnis.storage._columns import Axis, Column, Row, RunLayout, checked_row, stacked
 from labnis.storage._events import Event, new_event
 from labnis.storage._folder import check_data_root, run_path
-from labnis.storage._host import HostMonitor, Notice, this_process
+from labnis.storage._host import HostMonitor, this_process
 from labnis.storage._metadata import RunMetadata, Status, ending, to_attributes
 from labnis.storage._records import (
     AttributesRecord,
@@ -35,7 +35,7 @@ from labnis.storage._records import (
 )  # fmt: skip
 from labnis.storage._recovery import resumable
 from labnis.storage._run_file import RunFile
-from labnis.storage.errors import DiskSpaceError, RunFileError, StorageError, StorageWarning
+from labnis.storage.errors import RunFileError, StorageError, StorageWarning
 
 __all__ = ["RunWriter"]
 
@@ -168,8 +168,7 @@ class RunWriter:
         self._flush_interval = flush_interval
         self._lasted = lasted
         self._began = time.monotonic()
-        self._monitor = HostMonitor(self.path)
-        self._report(self._monitor.at_start())
+        self._monitor = HostMonitor(self.path, self._report)
         # Not a daemon: a thread inside HDF5 while the interpreter shuts down may crash.
         self._thread = threading.Thread(target=self._flush_loop, name=f"labnis-run-{self.run_id}")
         self._thread.start()
@@ -359,14 +358,14 @@ class RunWriter:
             if self._closing.is_set():
                 return
             try:
-                self._report(self._monitor.changes(self._run.rescue))
+                self._monitor.check(self._run.rescue)
                 self.flush()
             except StorageError as error:
                 self._failure = error
             except Exception as error:  # noqa: BLE001  # reported by the next append
                 self._failure = RunFileError(f"{self.path}: cannot be written: {error!r}")
             else:
-                self._failure = self._disk_full()
+                self._failure = self._run.full
 
     def _wait_for_flush(self) -> bool:
         """Wait for the flush interval, or until woken; whether the program ended meanwhile."""
@@ -377,15 +376,8 @@ class RunWriter:
         self._wake.clear()
         return False
 
-    def _disk_full(self) -> DiskSpaceError | None:
-        """Error if all rows are safe so far, but the disk has no space for many more."""
-        full = self._run.full
-        if full is None:
-            return None
-        return DiskSpaceError(f"{self.path}: the disk is full: {full}. The rows so far are kept; make room.")
-
-    def _report(self, notices: Iterable[Notice]) -> None:
-        for notice in notices:
-            self.event(notice.kind, notice.message, **notice.details)
-            if notice.kind == "warning":
-                warnings.warn(f"{self.path}: {notice.message}", StorageWarning, stacklevel=4)
+    def _report(self, kind: str, message: str, **details: Any) -> None:
+        """Record an event that the monitor reports, and show a warning."""
+        self.event(kind, message, **details)
+        if kind == "warning":
+            warnings.warn(f"{self.path}: {message}", StorageWarning, stacklevel=5)

@@ -40,9 +40,6 @@ class RowError(StorageError):
     """A row that does not match the run's columns: names the run, the row (from 0) and the column."""
 
     def __init__(self, run_id: str, row: int, column: str, problem: str) -> None:
-        self.run_id = run_id
-        self.row = row
-        self.column = column
         super().__init__(f"run {run_id}, row {row}, column {column!r}: {problem}")
 
 

@@ -28,7 +28,6 @@ def test_exported_names():
         "check_data_root",
         "check_free_space",
         "collect_environment",
-        "configuration_hash",
         "dataset_of",
         "estimate_bytes",
         "find_run",

@@ -125,8 +125,9 @@ class RunMetadata:
 
         Comments, order and layout of the station file do not count, nor its folders of data, ledger and twin.
         """
-        parts = (self.procedure, self.parameters, self.wiring, _station(self.station_text))
-        plain = [json.loads(json_text("configuration", part)) for part in parts]
+        parts = {name: getattr(self, name) for name in ("procedure", "parameters", "wiring")}
+        parts["station"] = _station(self.station_text)
+        plain = [json.loads(json_text(name, part)) for name, part in parts.items()]
         text = "\n".join(json.dumps(part, sort_keys=True, separators=(",", ":")) for part in plain)
         return hashlib.sha256(text.encode("ascii")).hexdigest()
 

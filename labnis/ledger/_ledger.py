@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,28 +24,16 @@ def new_batch() -> str:
     return secrets.token_hex(4)
 
 
+_IN_PROGRESS = CooldownRow.in_progress.is_(True)
+
+
 def _cooldown(row: CooldownRow) -> Cooldown:
     return Cooldown(row.name, row.note, row.started, row.ended)
 
 
 def _calibration(row: CalibrationRow) -> Calibration:
-    return Calibration(
-        number=row.id,
-        batch=row.batch,
-        cooldown=row.cooldown.name,
-        analysis=row.analysis,
-        quantity=row.quantity,
-        value=row.value,
-        sigma=row.sigma,
-        unit=row.unit,
-        run_path=row.run_path,
-        run_id=row.run_id,
-        model=row.model,
-        code_version=row.code_version,
-        simulated=row.simulated,
-        assumed=row.assumed,
-        created=row.created,
-    )
+    entered = {field.name: getattr(row, field.name) for field in fields(NewCalibration)}
+    return Calibration(number=row.id, batch=row.batch, cooldown=row.cooldown.name, created=row.created, **entered)
 
 
 class Ledger:
@@ -92,7 +80,7 @@ class Ledger:
         now = datetime.now(UTC)
         try:
             with self._writing() as session:
-                self._end(session, now)
+                session.execute(update(CooldownRow).where(_IN_PROGRESS).values(ended=now, in_progress=None))
                 row = CooldownRow(name=name, note=note, started=now, in_progress=True)
                 session.add(row)
                 session.flush()
@@ -116,35 +104,23 @@ class Ledger:
 
         """
         with self._writing() as session:
-            row = session.scalar(select(CooldownRow).where(CooldownRow.in_progress.is_(True)))
+            row = session.scalar(select(CooldownRow).where(_IN_PROGRESS))
             if row is None:
                 raise NoCooldownError(f"ledger {self.url}: no cooldown is in progress")
             row.ended, row.in_progress = datetime.now(UTC), None
             session.flush()
             return _cooldown(row)
 
-    @staticmethod
-    def _end(session: Session, now: datetime) -> None:
-        session.execute(
-            update(CooldownRow).where(CooldownRow.in_progress.is_(True)).values(ended=now, in_progress=None)
-        )
-
     def current_cooldown(self) -> Cooldown | None:
         """Look up the cooldown in progress, if any."""
         with self._reading() as session:
-            row = session.scalar(select(CooldownRow).where(CooldownRow.in_progress.is_(True)))
+            row = session.scalar(select(CooldownRow).where(_IN_PROGRESS))
             return None if row is None else _cooldown(row)
 
     def cooldowns(self) -> list[Cooldown]:
         """List all cooldowns, oldest first."""
         with self._reading() as session:
             return [_cooldown(row) for row in session.scalars(select(CooldownRow).order_by(CooldownRow.id))]
-
-    def add_calibration(
-        self, entry: NewCalibration, *, cooldown: str | None = None, batch: str | None = None
-    ) -> Calibration:
-        """Enter one result; see `add_calibrations`."""
-        return self.add_calibrations([entry], cooldown=cooldown, batch=batch)[0]
 
     def add_calibrations(
         self, entries: Iterable[NewCalibration], *, cooldown: str | None = None, batch: str | None = None
@@ -168,7 +144,7 @@ class Ledger:
         """
         shared = {"batch": batch or new_batch(), "created": datetime.now(UTC)}
         with self._writing() as session:
-            belongs = CooldownRow.in_progress.is_(True) if cooldown is None else CooldownRow.name == cooldown
+            belongs = _IN_PROGRESS if cooldown is None else CooldownRow.name == cooldown
             owner = session.scalar(select(CooldownRow).where(belongs))
             if owner is None:
                 problem = "no cooldown is in progress" if cooldown is None else f"no cooldown is called {cooldown!r}"
@@ -179,27 +155,29 @@ class Ledger:
             return [_calibration(row) for row in rows]
 
     def calibrations(
-        self, cooldown: str | None = None, quantity: str | None = None, simulated: bool | None = None
+        self,
+        cooldown: str | None = None,
+        quantity: str | None = None,
+        simulated: bool | None = None,
+        analysis: str | None = None,
     ) -> list[Calibration]:
-        """List calibrations, oldest first: filtered by cooldown, quantity or origin."""
+        """List calibrations, oldest first: filtered by cooldown, quantity, origin or analysis."""
         query = select(CalibrationRow).join(CalibrationRow.cooldown).order_by(CalibrationRow.id)
-        if cooldown is not None:
-            query = query.where(CooldownRow.name == cooldown)
-        if quantity is not None:
-            query = query.where(CalibrationRow.quantity == quantity)
-        if simulated is not None:
-            query = query.where(CalibrationRow.simulated == simulated)
+        filters = (
+            (CooldownRow.name, cooldown),
+            (CalibrationRow.quantity, quantity),
+            (CalibrationRow.simulated, simulated),
+            (CalibrationRow.analysis, analysis),
+        )
+        query = query.where(*(column == wanted for column, wanted in filters if wanted is not None))
         with self._reading() as session:
             return [_calibration(row) for row in session.scalars(query)]
 
-    def latest(self, quantity: str, cooldown: str, simulated: bool) -> Calibration | None:
-        """Look up the newest calibration of `quantity` in `cooldown`; None if there is none."""
-        found = self.calibrations(cooldown, quantity, simulated)
-        return found[-1] if found else None
-
-    def latest_of_analysis(self, analysis: str, cooldown: str, simulated: bool) -> Calibration | None:
-        """Look up the newest calibration that `analysis` found in `cooldown`; None if there is none."""
-        found = [c for c in self.calibrations(cooldown, simulated=simulated) if c.analysis == analysis]
+    def latest(
+        self, cooldown: str, *, simulated: bool, quantity: str | None = None, analysis: str | None = None
+    ) -> Calibration | None:
+        """Look up the newest calibration of `quantity`, or that `analysis` found, in `cooldown`; None without one."""
+        found = self.calibrations(cooldown, quantity, simulated, analysis)
         return found[-1] if found else None
 
 

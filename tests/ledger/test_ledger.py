@@ -88,7 +88,7 @@ def test_end(ledger):
 def test_a_calibration_comes_back_as_it_was_entered(ledger, file):
     ledger.start_cooldown("CD12")
     given = entry()
-    entered = ledger.add_calibration(given)
+    (entered,) = ledger.add_calibrations([given])
     (found,) = open_ledger(file).calibrations()
     assert found == entered
     assert {key: getattr(found, key) for key in dataclasses.asdict(given)} == dataclasses.asdict(given)
@@ -116,13 +116,13 @@ def test_results_of_one_call_share_a_batch_and_are_entered_all_or_none(ledger):
 
 def test_filters_and_latest(ledger):
     ledger.start_cooldown("CD11")
-    ledger.add_calibration(entry(value=1.0))
+    ledger.add_calibrations([entry(value=1.0)])
     ledger.start_cooldown("CD12")
-    ledger.add_calibration(entry(value=2.0))
-    ledger.add_calibration(entry(value=3.0))
-    ledger.add_calibration(entry(value=4.0, simulated=True))
-    ledger.add_calibration(entry(value=5.0, quantity="gap", unit="eV"))
-    ledger.add_calibration(entry(value=6.0), cooldown="CD11")
+    ledger.add_calibrations([entry(value=2.0)])
+    ledger.add_calibrations([entry(value=3.0)])
+    ledger.add_calibrations([entry(value=4.0, simulated=True)])
+    ledger.add_calibrations([entry(value=5.0, quantity="gap", unit="eV")])
+    ledger.add_calibrations([entry(value=6.0)], cooldown="CD11")
 
     def values(**asked):
         return [found.value for found in ledger.calibrations(**asked)]
@@ -131,16 +131,16 @@ def test_filters_and_latest(ledger):
     assert values(cooldown="CD11") == [1, 6]
     assert values(cooldown="CD12", quantity="gain", simulated=False) == [2, 3]
     assert values(simulated=True) == [4]
-    assert ledger.latest("gain", "CD12", simulated=False).value == 3
-    assert ledger.latest("gain", "CD12", simulated=True).value == 4
-    assert ledger.latest("gap", "CD11", simulated=False) is None
+    assert ledger.latest("CD12", simulated=False, quantity="gain").value == 3
+    assert ledger.latest("CD12", simulated=True, quantity="gain").value == 4
+    assert ledger.latest("CD11", simulated=False, quantity="gap") is None
 
 
 def test_without_a_cooldown_nothing_can_be_entered(ledger):
     with pytest.raises(NoCooldownError, match="labnis cooldown start"):
-        ledger.add_calibration(entry())
+        ledger.add_calibrations([entry()])
     with pytest.raises(NoCooldownError, match="'CD99'"):
-        ledger.add_calibration(entry(), cooldown="CD99")
+        ledger.add_calibrations([entry()], cooldown="CD99")
 
 
 @pytest.mark.parametrize(

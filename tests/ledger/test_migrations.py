@@ -67,7 +67,7 @@ def test_results_of_an_older_ledger_get_the_analysis_that_found_them(tmp_path):
         quantity="damping_line", value=1.6e7, sigma=1e5, unit="1/s", run_path="r.h5", run_id="r", model="m",
         code_version="c", simulated=False,
     )  # fmt: skip
-    ledger.add_calibration(entry)
+    ledger.add_calibrations([entry])
     ledger.close()
     with sqlite3.connect(file) as connection:
         connection.execute("ALTER TABLE calibrations DROP COLUMN analysis")
@@ -75,5 +75,5 @@ def test_results_of_an_older_ledger_get_the_analysis_that_found_them(tmp_path):
     connection.close()
     (found,) = open_ledger(file).calibrations()
     assert found.analysis == "reflection"
-    assert open_ledger(file).latest_of_analysis("reflection", "CD12", simulated=False) == found
-    assert open_ledger(file).latest_of_analysis("current_voltage", "CD12", simulated=False) is None
+    assert open_ledger(file).latest("CD12", simulated=False, analysis="reflection") == found
+    assert open_ledger(file).latest("CD12", simulated=False, analysis="current_voltage") is None

@@ -61,11 +61,9 @@ def _times(take: Take) -> NDArray[np.float64]:
     return times
 
 
-@contextlib.contextmanager
-def _labnis_run(folder: Path, *more: Column) -> Iterator[RunWriter]:
+def _labnis_run(folder: Path, *more: Column) -> RunWriter:
     about = RunMetadata("Benchmark", {}, datetime.now().astimezone(), collect_environment(), simulated=True)
-    with RunWriter(folder, about, [*SCALARS, *more]) as run:
-        yield run
+    return RunWriter(folder, about, [*SCALARS, *more])
 
 
 def _bare(_folder: Path) -> NDArray[np.float64]:
@@ -73,12 +71,12 @@ def _bare(_folder: Path) -> NDArray[np.float64]:
 
 
 def _labnis(folder: Path) -> NDArray[np.float64]:
-    with _labnis_run(folder) as run:
-        return _times(
-            lambda bias, current, temperature: run.append(
-                {"bias": bias, "current": current, "temperature": temperature}
-            )
-        )
+    run = _labnis_run(folder)
+    times = _times(
+        lambda bias, current, temperature: run.append({"bias": bias, "current": current, "temperature": temperature})
+    )
+    run.finish("done")
+    return times
 
 
 def _qcodes(folder: Path) -> NDArray[np.float64]:
@@ -108,12 +106,12 @@ def _qcodes(folder: Path) -> NDArray[np.float64]:
 def _trace_rate(folder: Path) -> float:
     """Bytes per second of complex traces, from the first `append` until everything is on disk and closed."""
     trace = np.exp(1j * np.linspace(0, 100, POINTS))
-    with _labnis_run(folder, Column("s11", "1", "Reflection", axes=("frequency",), dtype=complex)) as run:
-        run.add_axis(Axis("frequency", "Hz", "Frequency", np.linspace(4e9, 8e9, POINTS)))
-        start = time.perf_counter()
-        for index in range(TRACES):
-            run.append({"bias": float(index), "current": 0.0, "temperature": 0.1, "s11": trace})
-        run.finish("done")
+    run = _labnis_run(folder, Column("s11", "1", "Reflection", axes=("frequency",), dtype=complex))
+    run.add_axis(Axis("frequency", "Hz", "Frequency", np.linspace(4e9, 8e9, POINTS)))
+    start = time.perf_counter()
+    for index in range(TRACES):
+        run.append({"bias": float(index), "current": 0.0, "temperature": 0.1, "s11": trace})
+    run.finish("done")
     return TRACES * trace.nbytes / (time.perf_counter() - start)
 
 

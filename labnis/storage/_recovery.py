@@ -56,17 +56,6 @@ class RecoveryReport:
     damaged: Path | None = None
     lost: str = ""
 
-    @property
-    def healthy(self) -> bool:
-        """Whether there was nothing to do."""
-        return not self.problem
-
-    def __str__(self) -> str:
-        if self.healthy:
-            return f"{self.path}: intact, {self.rows} rows, status {self.status}; nothing was changed."
-        lost = f" Lost: {self.lost}." if self.lost else ""
-        return f"{self.path}: {self.problem}. {' '.join(self.done)} Now {self.rows} rows, status {self.status}.{lost}"
-
 
 def recover(path: Path | str, *, writer_is_gone: bool = False) -> RecoveryReport:
     """Repair the run at `path`: complete it from its journal, and set its status to "failed" if its process died.

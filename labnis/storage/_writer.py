@@ -7,13 +7,11 @@ may itself pause for any time. Between two flushes the HDF5 file is closed and c
 
 import threading
 import time
-import traceback as tracebacks
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from numpy.typing import ArrayLike
@@ -39,6 +37,8 @@ from labnis.storage.errors import RunFileError, StorageError, StorageWarning
 
 __all__ = ["RunWriter"]
 
+# Longest time (s) that a row waits in memory.
+FLUSH_INTERVAL = 0.2
 # More than this is written by `append` itself, so that a fast procedure cannot fill the memory: waiting rows to the
 # journal, and rows that the thread has not yet written to the HDF5 file.
 MAX_WAITING_BYTES = 16 * 1024 * 1024
@@ -47,9 +47,6 @@ MAX_PENDING_BYTES = 64 * 1024 * 1024
 
 class RunWriter:
     """The file of one run, open for appending until `finish`.
-
-    As a context manager it finishes the run: "done" at the end of the block, "aborted" on Ctrl-C, "failed"
-    with the traceback on any other exception.
 
     Parameters
     ----------
@@ -92,7 +89,7 @@ class RunWriter:
         grid: Mapping[str, ArrayLike] = {},
         signal: str | None = None,
         axes: Iterable[Axis] = (),
-        flush_interval: float = 0.2,
+        flush_interval: float = FLUSH_INTERVAL,
     ) -> None:
         axes = tuple(axes)
         self.layout = RunLayout(columns, grid=grid, setpoints=metadata.setpoints, signal=signal, axes=axes)
@@ -110,14 +107,7 @@ class RunWriter:
         self._begin(flush_interval, written=0, lasted=0.0)
 
     @classmethod
-    def resume(
-        cls,
-        path: Path | str,
-        *,
-        reason: str = "",
-        details: Mapping[str, Any] | None = None,
-        flush_interval: float = 0.2,
-    ) -> Self:
+    def resume(cls, path: Path | str) -> Self:
         """Continue a run that was killed, failed or aborted: same file, columns, grid and axes, rows appended.
 
         The run is recovered first if needed. Whether it may be resumed with the present instruments and wiring is for
@@ -127,10 +117,6 @@ class RunWriter:
         ----------
         path
             The run's file.
-        reason, details
-            Kept with the event "resumed", such as the measured overlap and its drift.
-        flush_interval
-            As for a new run.
 
         Raises
         ------
@@ -147,11 +133,10 @@ class RunWriter:
         self._run = RunFile.reopen(self.path, records)
         now = {"status": "running", "reason": "", "traceback": None, "end": None, "duration": None}
         before = {name: known[name] for name in ("status", "reason", "rows", "end")}
-        message = f"resumed after {known['rows']} rows" + (f": {reason}" if reason else "")
-        event = new_event("resumed", message, {**(details or {}), "before": before})
+        event = new_event("resumed", f"resumed after {known['rows']} rows", {"before": before})
         self._run.record([AttributesRecord(now | this_process().as_attributes()), EventRecord(event)])
         self._run.update()
-        self._begin(flush_interval, written=known["rows"], lasted=known["duration"])
+        self._begin(FLUSH_INTERVAL, written=known["rows"], lasted=known["duration"])
         return self
 
     def _begin(self, flush_interval: float, *, written: int, lasted: float | None) -> None:
@@ -312,21 +297,6 @@ class RunWriter:
             self._write([end], update=False)
             self._run.close()
             self._finished.set()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._finished.is_set():
-            return
-        if error is None:
-            self.finish("done")
-            return
-        status: Status = "aborted" if isinstance(error, KeyboardInterrupt) else "failed"
-        text = "".join(tracebacks.format_exception(kind, error, trace))
-        self.finish(status, f"{type(error).__name__}: {error}", traceback=text)
 
     def _check_open(self) -> None:
         if self._finished.is_set():

@@ -71,7 +71,7 @@ def test_full_disk_keeps_every_accepted_row_and_says_how_it_ended(small_disk):
     assert found.attrs["status"] == "failed"
     assert "the disk" in found.attrs["reason"]
     assert not journal_path(path).exists()
-    assert recover(path).healthy
+    assert not recover(path).problem
 
 
 def test_file_as_long_as_it_may_be_keeps_every_accepted_row(tmp_path):

@@ -7,7 +7,8 @@ from collections import namedtuple
 
 import pytest
 
-from labnis.storage import Column, RunWriter, StorageWarning, network_filesystem, open_run, read_events, read_metadata
+from labnis.storage import Column, RunWriter, StorageWarning, open_run, read_events, read_metadata
+from labnis.storage._folder import network_filesystem
 from labnis.storage._journal import journal_path
 
 from ..storage.conftest import metadata, row, run_factory

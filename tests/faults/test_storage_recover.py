@@ -10,7 +10,7 @@ import pytest
 from labnis.storage import RunFileError, RunInUseError, list_runs, open_run, read_events, read_fits, recover
 from labnis.storage._journal import journal_path
 
-from ..storage.conftest import FREQUENCY, row, run_factory
+from ..storage.conftest import FREQUENCY, finished, row, run_factory
 from ..storage.power_cut import assert_rows
 from ..storage.test_fits import FIT
 
@@ -43,12 +43,11 @@ def lay(path, data: bytes, journal: bytes) -> None:
 
 
 def test_a_healthy_file_is_left_alone(new_run):
-    with new_run() as run:
+    with finished(new_run()) as run:
         run.append(row(0))
     before = run.path.read_bytes()
     report = recover(run.path)
-    assert report.healthy
-    assert "intact, 1 rows, status done; nothing was changed" in str(report)
+    assert (report.problem, report.done, report.rows, report.status) == ("", (), 1, "done")
     assert run.path.read_bytes() == before
 
 
@@ -76,7 +75,7 @@ def test_run_that_died_gets_an_end_and_keeps_everything(died):
     assert list(read_fits(path)) == ["iv"]
     assert [event.kind for event in read_events(path)] == ["interlock"]
     assert not journal_path(path).exists()
-    assert recover(path).healthy
+    assert not recover(path).problem
 
 
 def test_missing_file_is_made_again_and_listed_before(died, tmp_path):
@@ -85,7 +84,7 @@ def test_missing_file_is_made_again_and_listed_before(died, tmp_path):
     path.unlink()
     assert [run.run_id for run in list_runs(tmp_path / "data")] == [path.stem.rpartition("-")[2]]
     report = recover(path, writer_is_gone=True)
-    assert "the file is missing" in str(report)
+    assert report.problem == "the file is missing"
     assert_rows(open_run(path), 300)
 
 

@@ -1,4 +1,5 @@
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,13 @@ def row(index: int, bias: float | None = None) -> dict[str, Any]:
         "current": -float(index),
         "s11": np.full(7, index * (1 + 2j)),
     }
+
+
+@contextmanager
+def finished(run: RunWriter) -> Iterator[RunWriter]:
+    """A run that is done at the end of the block."""
+    yield run
+    run.finish("done")
 
 
 def run_factory(data_root: Path) -> Callable[..., RunWriter]:

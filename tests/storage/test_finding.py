@@ -17,11 +17,13 @@ from labnis.storage import (
     read_fits,
 )
 
-from .conftest import START, row
+from .conftest import START, finished, row
 
 
 def test_list_is_in_order_of_time_and_complete(new_run, tmp_path):
-    with new_run(run_id="bbbb0000", start=START + timedelta(hours=30), cooldown="B/2", simulated=False) as run:
+    with finished(
+        new_run(run_id="bbbb0000", start=START + timedelta(hours=30), cooldown="B/2", simulated=False)
+    ) as run:
         run.append(row(0))
         run.append(row(1))
     running = new_run(run_id="aaaa0000", cooldown="Z")
@@ -59,7 +61,7 @@ def test_runs_are_found_by_their_tags(new_run, tmp_path):
 
 
 def test_foreign_hdf5_file_is_listed_as_unreadable(new_run, tmp_path):
-    with new_run() as run:
+    with finished(new_run()) as run:
         pass
     with h5py.File(run.path.with_name("000000-x-ffff.h5"), "w") as file:
         file.create_group("data").attrs["rows"] = 3
@@ -79,7 +81,7 @@ def test_find_by_path_id_and_prefix(new_run, tmp_path):
     root = tmp_path / "data"
     paths = {}
     for run_id in ("abcd0000", "abce0000", "abc", "12340000"):
-        with new_run(run_id=run_id) as run:
+        with finished(new_run(run_id=run_id)) as run:
             paths[run_id] = run.path
     assert find_run(root, "1").resolve() == paths["12340000"]
     assert find_run(root, "abcd").resolve() == paths["abcd0000"]

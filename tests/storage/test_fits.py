@@ -5,6 +5,8 @@ import pytest
 
 from labnis.storage import LayoutError, read_fits
 
+from .conftest import finished
+
 FIT = {
     "parameters": ["gap", "resistance"],
     "values": [2e-4, 1e4],
@@ -21,7 +23,7 @@ FIT = {
 
 
 def test_round_trip_with_further_entries(new_run):
-    with new_run() as run:
+    with finished(new_run()) as run:
         run.write_fit("iv", FIT | {"points_used": 100})
     found = read_fits(run.path)["iv"]
     assert found.keys() == FIT.keys() | {"points_used"}
@@ -33,7 +35,7 @@ def test_round_trip_with_further_entries(new_run):
 
 
 def test_a_later_fit_of_the_same_name_replaces_the_earlier(new_run):
-    with new_run() as run:
+    with finished(new_run()) as run:
         run.write_fit("iv", FIT)
         run.write_fit("iv", FIT | {"chi2": 1.0})
         run.write_fit("other", FIT)
@@ -50,7 +52,7 @@ def test_a_later_fit_of_the_same_name_replaces_the_earlier(new_run):
     ],
 )
 def test_a_fit_that_does_not_fit_changes_nothing(new_run, change, message):
-    with new_run() as run:
+    with finished(new_run()) as run:
         run.write_fit("iv", FIT)
         with pytest.raises(LayoutError, match=message):
             run.write_fit("iv", FIT | change)

@@ -9,7 +9,7 @@ import xarray
 
 from labnis.storage import Axis, Column, RowError, RunLayout, RunWriter, dataset_of, open_rows, open_run
 
-from .conftest import metadata
+from .conftest import finished, metadata
 
 GATES, BIASES = [-1.0, 1.0], [0.0, 0.1, 0.2]
 COLUMNS = (
@@ -76,7 +76,7 @@ def test_any_order_and_the_last_of_equal_points_counts(tmp_path):
 def test_up_and_down(tmp_path):
     columns = [Column("direction", "1", "Direction", dtype=int), Column("bias", "V", "Bias"), COLUMNS[2]]
     grid = {"direction": [1, -1], "bias": BIASES}
-    with RunWriter(tmp_path, metadata(setpoints=()), columns, grid=grid) as run:
+    with finished(RunWriter(tmp_path, metadata(setpoints=()), columns, grid=grid)) as run:
         for count, point in enumerate((0, 1, 2, 5, 4, 3)):
             run.append(
                 {
@@ -98,7 +98,7 @@ def test_up_and_down(tmp_path):
 def test_values_that_occur_twice_in_one_axis(tmp_path):
     columns = [Column("bias", "V", "Bias"), COLUMNS[2]]
     biases = [0.0, 0.1, 0.2, 0.1, 0.0]
-    with RunWriter(tmp_path, metadata(), columns, grid={"bias": biases}) as run:
+    with finished(RunWriter(tmp_path, metadata(), columns, grid={"bias": biases})) as run:
         for point, bias in enumerate(biases):
             run.append({"point": point, "bias": bias, "current": point})
     found = open_run(run.path).current
@@ -109,7 +109,7 @@ def test_values_that_occur_twice_in_one_axis(tmp_path):
 
 def test_without_a_grid_values_are_selected_along_point(tmp_path):
     columns = [Column("bias", "V", "Bias"), COLUMNS[2]]
-    with RunWriter(tmp_path, metadata(), columns) as run:
+    with finished(RunWriter(tmp_path, metadata(), columns)) as run:
         for value, bias in enumerate((0.2, 0.1, 0.2)):
             run.append({"bias": bias, "current": value})
     found = open_run(run.path).current

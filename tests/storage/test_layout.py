@@ -9,19 +9,19 @@ import xarray
 
 from labnis.storage import Axis, Column, LayoutError, RunWriter, open_run
 
-from .conftest import COLUMNS, FREQUENCY, metadata, row
+from .conftest import COLUMNS, FREQUENCY, finished, metadata, row
 
 New = Callable[..., RunWriter]
 
 
 def test_path_names_cooldown_day_time_procedure_and_id(new_run: New, tmp_path):
-    with new_run(run_id="0badcafe") as run:
+    with finished(new_run(run_id="0badcafe")) as run:
         pass
     assert run.path == (tmp_path / "data/CD12/2026-03-04/151617-ReflectionVsBias-0badcafe.h5").resolve()
 
 
 def test_same_path_is_never_written_twice(new_run: New):
-    with new_run(run_id="0badcafe") as run:
+    with finished(new_run(run_id="0badcafe")) as run:
         run.append(row(1))
     with pytest.raises(Exception, match="cannot be created"):
         new_run(run_id="0badcafe")
@@ -29,7 +29,7 @@ def test_same_path_is_never_written_twice(new_run: New):
 
 
 def test_nexus_marks_and_dimension_scales(new_run: New):
-    with new_run(signal="s11") as run:
+    with finished(new_run(signal="s11")) as run:
         run.append(row(1))
     with h5py.File(run.path) as file:
         assert file.attrs["NX_class"] == "NXroot"
@@ -50,7 +50,7 @@ def test_nexus_marks_and_dimension_scales(new_run: New):
 @pytest.mark.parametrize("biases", [(), (1.0,), (0.0, 1.0, 2.0), (3.0, 3.0, -1.0, 3.0), (2.0, float("nan"))])
 @pytest.mark.parametrize("group", [{}, {"group": "data"}], ids=["file", "group"])
 def test_xarray_opens_any_biases(new_run: New, biases, group):
-    with new_run() as run:
+    with finished(new_run()) as run:
         for index, bias in enumerate(biases):
             run.append(row(index, bias))
     with xarray.open_dataset(run.path, **group, engine="h5netcdf") as found:
@@ -71,7 +71,7 @@ def test_xarray_opens_any_biases(new_run: New, biases, group):
 def test_numbers_survive_exactly(new_run: New):
     values = [np.nan, np.inf, -0.0, 5e-324, 0.1 + 0.2, 1e300]
     trace = np.array([complex(np.pi, value) for value in [*values, 1.0]])
-    with new_run() as run:
+    with finished(new_run()) as run:
         for value in values:
             run.append({"bias": value, "current": value, "s11": trace})
     found = open_run(run.path)
@@ -81,7 +81,7 @@ def test_numbers_survive_exactly(new_run: New):
 
 def test_scalar_columns_names_with_units_and_errors(tmp_path):
     columns = [Column("Voltage (V)", "V", "Voltage"), Column("G", "S", "G"), Column("G_errors", "S", "σ of G")]
-    with RunWriter(tmp_path, metadata(setpoints=["Voltage (V)"]), columns) as run:
+    with finished(RunWriter(tmp_path, metadata(setpoints=["Voltage (V)"]), columns)) as run:
         run.append({"Voltage (V)": 1, "G": np.float32(2), "G_errors": np.array(0.5)})
     found = open_run(run.path)
     assert list(found.data_vars) == ["G", "G_errors"]
@@ -94,7 +94,7 @@ def test_trace_of_two_axes_and_real_type(tmp_path):
     column = Column("map", "W/Hz", "Power", axes=("time", "frequency"))
     axes = [Axis("time", "s", "Time", [0, 1, 2]), FREQUENCY]
     block = np.arange(21.0).reshape(3, 7)
-    with RunWriter(tmp_path, metadata(), [COLUMNS[0], column], axes=axes) as run:
+    with finished(RunWriter(tmp_path, metadata(), [COLUMNS[0], column], axes=axes)) as run:
         run.append({"bias": 1.0, "map": block})
     found = open_run(run.path)["map"]
     assert found.dims == ("point", "time", "frequency")
@@ -102,7 +102,7 @@ def test_trace_of_two_axes_and_real_type(tmp_path):
 
 
 def test_axis_known_only_after_the_run_began(new_run: New):
-    with new_run(axes=()) as run:
+    with finished(new_run(axes=())) as run:
         with pytest.raises(Exception, match=r"row 0, column 's11'.*add_axis"):
             run.append(row(0))
         run.add_axis(FREQUENCY)

@@ -11,7 +11,7 @@ import pytest
 from drivers.wiring import Wiring
 from labnis.storage import LayoutError, collect_environment, open_run, read_metadata
 
-from .conftest import START, metadata
+from .conftest import START, finished, metadata
 
 HOSTILE = [
     "../../x",
@@ -44,7 +44,7 @@ def test_round_trip(new_run):
         "analyses": ["labnis.fit.analyses.CurrentVoltage"],
         "context": {"wiring": {"series_resistance": 2e3}, "fridge": None},
     }
-    with new_run(**given) as run:
+    with finished(new_run(**given)) as run:
         pass
     found = read_metadata(run.path)
     assert found["schema_version"] == 3
@@ -73,7 +73,7 @@ def test_round_trip(new_run):
 
 
 def test_a_real_run_has_no_seed_and_says_so_in_plain_hdf5(new_run):
-    with new_run(simulated=False) as run:
+    with finished(new_run(simulated=False)) as run:
         pass
     found = read_metadata(run.path)
     assert (found["seed"], found["simulated"]) == (None, False)
@@ -86,7 +86,7 @@ def test_a_real_run_has_no_seed_and_says_so_in_plain_hdf5(new_run):
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_names_stay_in_the_data_folder_and_are_kept(new_run, tmp_path, text):
-    with new_run(cooldown=text, procedure=text, station_text=text) as run:
+    with finished(new_run(cooldown=text, procedure=text, station_text=text)) as run:
         pass
     relative = run.path.relative_to((tmp_path / "data").resolve())
     assert len(relative.parts) == 3

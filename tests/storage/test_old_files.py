@@ -55,7 +55,7 @@ def test_runs_of_earlier_versions_open(tmp_path, version):
     assert (found["schema_version"], found["simulated"], found["tags"], found["context"]) == (version, True, [], {})
     [summary] = list_runs(tmp_path)
     assert (summary.status, summary.rows, summary.tags) == ("done", 5, ())
-    assert recover(path).healthy
+    assert not recover(path).problem
 
 
 def test_killed_run_of_version_2_is_recovered(tmp_path):

@@ -7,7 +7,7 @@ import pytest
 
 from labnis.storage import RowError, StorageError, open_run
 
-from .conftest import row
+from .conftest import finished, row
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ from .conftest import row
     ],
 )
 def test_bad_row_is_named_and_not_taken(new_run, change, column, problem):
-    with new_run(run_id="abc") as run:
+    with finished(new_run(run_id="abc")) as run:
         run.append(row(0))
         with pytest.raises(RowError, match=rf"^run abc, row 1, column '{column}': .*{problem}"):
             run.append(row(1) | change)
@@ -34,13 +34,13 @@ def test_bad_row_is_named_and_not_taken(new_run, change, column, problem):
 
 
 def test_missing_column(new_run):
-    with new_run() as run, pytest.raises(RowError, match="row 0, column 's11': missing"):
+    with finished(new_run()) as run, pytest.raises(RowError, match="row 0, column 's11': missing"):
         run.append({"bias": 0.0, "current": 0.0})
 
 
 def test_arrays_may_be_reused_by_the_caller(new_run):
     trace = np.zeros(7, complex)
-    with new_run() as run:
+    with finished(new_run()) as run:
         for index in range(3):
             trace[:] = index
             run.append({"bias": 0.0, "current": 0.0, "s11": trace})

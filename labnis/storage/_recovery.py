@@ -117,6 +117,7 @@ def _problem(found: IntegrityReport | None) -> str:
 def _without_journal(path: Path, why: str, *, writer_is_gone: bool) -> RecoveryReport:
     """Recover a run whose journal is not readable or missing, because it was closed or is of version 1."""
     journal = journal_path(path)
+    unreadable = journal.exists()
     if not path.is_file():
         raise RunFileError(f"{path}: there is no such file, and {why}")
     # There is nothing to rebuild it from, so a busy computer must not make it look damaged.
@@ -128,16 +129,14 @@ def _without_journal(path: Path, why: str, *, writer_is_gone: bool) -> RecoveryR
         )
     with h5py.File(path, "r") as file:
         known = read_file_metadata(file)
-    if known["status"] != "running" and not journal.exists():
+    if known["status"] != "running" and not unreadable:
         return RecoveryReport(path, "", (), known["rows"], known["status"], known["reason"])
     _check_gone(path, known, writer_is_gone=writer_is_gone)
-    done: list[str] = []
-    if journal.exists():
-        done.append("The file is whole; the unreadable journal was put aside.")
+    done = ["The file is whole; the unreadable journal was put aside."] if unreadable else []
     now = _closed(path, path.stat().st_mtime, done)
-    if journal.exists():
+    if unreadable:
         _retire(journal, keep=True)
-    return RecoveryReport(path, why if journal.exists() else "the run was not closed", tuple(done), *now)
+    return RecoveryReport(path, why if unreadable else "the run was not closed", tuple(done), *now)
 
 
 def _check_gone(path: Path, attributes: dict[str, object], *, writer_is_gone: bool) -> None:

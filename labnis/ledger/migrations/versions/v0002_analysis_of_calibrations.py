@@ -21,8 +21,3 @@ def upgrade() -> None:
     for analysis, quantities in ANALYSES.items():
         known = calibrations.c.quantity.in_(quantities)
         op.execute(calibrations.update().where(known).values(analysis=analysis))
-
-
-def downgrade() -> None:
-    """Remove the column."""
-    op.drop_column("calibrations", "analysis")

@@ -41,7 +41,7 @@ def with_derived(
 
     centre = at(result.values)
     # Steps go upwards only: a rate or a Dynes parameter of 0 cannot become smaller. Fixed parameters do not vary.
-    sizes = 1e-2 * np.sqrt(np.diag(result.covariance))
+    sizes = 1e-2 * result.sigma
     steps = np.diag(sizes)
     gradient = np.array(
         [(at(result.values + step) - centre) / size if size else 0.0 for step, size in zip(steps, sizes, strict=True)]

@@ -19,7 +19,6 @@ from labnis.fit.result import FitError, FitResult
 
 __all__ = [
     "Model",
-    "Solution",
     "TraceModel",
     "as_real",
     "solve",
@@ -90,42 +89,16 @@ def as_real(values: Complex) -> Real:
     return np.concatenate([values.real.ravel(), values.imag.ravel()])
 
 
-@dataclass(frozen=True)
-class Solution:
-    """Best parameters, their covariance, χ² of the data, degrees of freedom, noise of one datum, residuals and mask."""
-
-    parameters: tuple[Parameter, ...]
-    values: Real
-    covariance: Real
-    chi2: float
-    degrees_of_freedom: int
-    noise: float
-    residuals: Real
-    mask: Mask
-    warnings: tuple[str, ...]
-
-    def as_result(self, model: str, assumed: Mapping[str, str], **inputs: float) -> FitResult:
-        """Return the result of fitting `model` with these `inputs` under the assumptions `assumed`."""
-        held = {p.name: f"{p.start:.8g} {p.unit}, held fixed".replace(" 1,", ",") for p in self.parameters if p.fixed}
-        return FitResult(
-            model,
-            tuple(p.name for p in self.parameters),
-            tuple(p.unit for p in self.parameters),
-            self.values,
-            self.covariance,
-            self.chi2,
-            self.degrees_of_freedom,
-            self.noise,
-            dict(assumed) | held,
-            self.warnings,
-            inputs,
-            self.residuals,
-        )
-
-
 def solve(
-    parameters: Sequence[Parameter], model: Model, *, absorbed: int = 0, prior: FitResult | None = None
-) -> Solution:
+    parameters: Sequence[Parameter],
+    model: Model,
+    name: str,
+    assumed: Mapping[str, str],
+    *,
+    absorbed: int = 0,
+    prior: FitResult | None = None,
+    inputs: Mapping[str, float] | None = None,
+) -> FitResult:
     """Minimise Σ residuals² / noise² + χ² of the prior, leaving outliers out.
 
     Parameters
@@ -134,6 +107,8 @@ def solve(
         The parameters of the model; those that are fixed, or known exactly by the prior, keep their value.
     model
         Data and expectation.
+    name, assumed, inputs
+        Name, assumptions and inputs of the model, for the result.
     absorbed
         Number of linear parameters that the model eliminates itself (they reduce the degrees of freedom).
     prior
@@ -146,14 +121,16 @@ def solve(
 
     """
     held, prior = conditioned(parameters, prior)
-    solution = _solve(held, model, absorbed, prior)
+    result = _solve(held, model, name, absorbed, prior)
     for _ in range(_OUTLIER_ROUNDS):
-        narrowed = _narrowed(model, solution.residuals)
+        narrowed = _narrowed(model, result.residuals)
         if narrowed is None:
             break
         model = narrowed
-        solution = _solve(restarted(held, solution.values), model, absorbed, prior)
-    return replace(solution, warnings=(*solution.warnings, *_data_warnings(solution, model)))
+        result = _solve(restarted(held, result.values), model, name, absorbed, prior)
+    fixed = {p.name: f"{p.start:.8g} {p.unit}, held fixed".replace(" 1,", ",") for p in held if p.fixed}
+    warnings = (*result.warnings, *_data_warnings(result))
+    return replace(result, assumed=dict(assumed) | fixed, inputs=inputs or {}, warnings=warnings)
 
 
 def without_outliers(model: AnyModel, x: Real) -> AnyModel:
@@ -174,7 +151,9 @@ def _narrowed(model: AnyModel, residuals: Real) -> AnyModel | None:
     return None if (narrowed.mask == model.mask).all() or mask.mean() < 1 - _MOST_OUTLIERS else narrowed
 
 
-def _solve(parameters: Sequence[Parameter], model: Model, absorbed: int, prior: FitResult | None) -> Solution:
+def _solve(
+    parameters: Sequence[Parameter], model: Model, name: str, absorbed: int, prior: FitResult | None
+) -> FitResult:
     free = np.array([not p.fixed for p in parameters])
     moved = [p for p in parameters if not p.fixed]
     scale = np.array([p.scale for p in moved])
@@ -220,10 +199,19 @@ def _solve(parameters: Sequence[Parameter], model: Model, absorbed: int, prior: 
     rest = model.residuals(values)
     # In the differences only what was absorbed at each of the neighbours is missing from the noise.
     between = _noise_between_neighbours(rest, model.mask) * np.sqrt(1 + absorbed / freedom)
-    return Solution(
-        tuple(parameters), values, covariance, freedom * (noise / between) ** 2, freedom, noise, rest, model.mask,
-        _bound_warnings(x, moved),
-    )  # fmt: skip
+    return FitResult(
+        name,
+        tuple(p.name for p in parameters),
+        tuple(p.unit for p in parameters),
+        values,
+        covariance,
+        freedom * (noise / between) ** 2,
+        freedom,
+        noise,
+        warnings=_bound_warnings(x, moved),
+        residuals=rest,
+        mask=model.mask,
+    )
 
 
 def _noise(residuals: Real, freedom: int) -> float:
@@ -294,15 +282,15 @@ def _bound_warnings(x: Real, parameters: Sequence[Parameter]) -> tuple[str, ...]
     )
 
 
-def _data_warnings(solution: Solution, model: Model) -> tuple[str, ...]:
+def _data_warnings(result: FitResult) -> tuple[str, ...]:
     """Warnings derived from the data."""
     found = []
-    left_out = int((~model.mask).sum())
+    left_out = int((~result.mask).sum())
     if left_out:
-        found.append(f"{left_out} of {model.mask.size} data lie more than {_OUTLIER:g}σ off and were left out")
-    excess = solution.chi2 / solution.degrees_of_freedom
+        found.append(f"{left_out} of {result.mask.size} data lie more than {_OUTLIER:g}σ off and were left out")
+    excess = result.chi2 / result.degrees_of_freedom
     # χ²/ν of random residuals scatters by 1/√ν.
-    if excess > 1 + 5 / np.sqrt(solution.degrees_of_freedom):
+    if excess > 1 + 5 / np.sqrt(result.degrees_of_freedom):
         found.append(
             f"neighbouring residuals are alike (χ²/ν = {excess:.3g}): the model is incomplete, and the true "
             "uncertainties are larger; look at the residuals"

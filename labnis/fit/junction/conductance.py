@@ -85,16 +85,18 @@ def fit_conductance(
         )
     check_resistance(series_resistance)
     parameters = hold(_parameters(voltage, measured, excitation, start), fixed)
+    inputs = {"series_resistance": float(series_resistance), "excitation": float(excitation)}
     # How much of the excitation reaches the device depends on the curve, which the first rounds find.
     x = np.array([p.start for p in parameters])
     for _ in range(_ROUNDS):
-        solution = solve(parameters, _Harmonic.of(x, voltage, measured, excitation, series_resistance))
-        settled = np.abs(solution.values - x) <= _SETTLED * np.sqrt(np.diag(solution.covariance))
-        x = solution.values
+        harmonic = _Harmonic.of(x, voltage, measured, excitation, series_resistance)
+        result = solve(parameters, harmonic, MODEL, ASSUMED, inputs=inputs)
+        settled = np.abs(result.values - x) <= _SETTLED * result.sigma
+        x = result.values
         parameters = restarted(parameters, x)
         if settled.all():
             break
-    return solution.as_result(MODEL, ASSUMED, series_resistance=float(series_resistance), excitation=float(excitation))
+    return result
 
 
 def conductance_model(fit: FitResult, device_voltage: ArrayLike) -> Real:

@@ -95,8 +95,8 @@ def fit_emitted_power(
         parameters = restarted(parameters, [start[p.name].value for p in parameters])
     parameters = hold(parameters, fixed)
     spectra = Spectra.of(usable, [p.name for p in parameters], gain, emitted)
-    solution = solve(parameters, spectra, absorbed=usable.frequency.size, prior=known)
-    result = solution.as_result(MODEL, _ASSUMED, fridge_temperature=data.fridge_temperature)
+    inputs = {"fridge_temperature": data.fridge_temperature}
+    result = solve(parameters, spectra, MODEL, _ASSUMED, absorbed=usable.frequency.size, prior=known, inputs=inputs)
     found = result["gain"]
     if not found.sigma < LARGEST_GAIN_SIGMA:
         raise FitError(
@@ -107,7 +107,7 @@ def fit_emitted_power(
     fitted = 10 ** (values["gain"] / 10) * Lines.of(values, usable).density
     suspect = spectra_warnings(usable, fitted, gap=values["gap"], gain_sigma=found.sigma, fewest_high=_FEWEST_HIGH)
     result = replace(result, warnings=(*result.warnings, *suspect))
-    return _with_noise_temperature(result, spectra.with_mask(solution.mask))
+    return _with_noise_temperature(result, spectra.with_mask(result.mask))
 
 
 def emission_model(fit: FitResult, data: EmissionData) -> Real:
@@ -157,10 +157,9 @@ def _gain_guess(data: EmissionData, emitted: Real) -> float:
 
 def _known_parameters(known: FitResult) -> list[Parameter]:
     """Parameters of the prior, started at its values and scaled by its uncertainties."""
-    sigma = np.sqrt(np.diag(known.covariance))
     return [
         Parameter(name, unit, float(value), float(s) or 1.0, _SMALLEST.get(name, -np.inf))
-        for name, unit, value, s in zip(known.names, known.units, known.values, sigma, strict=True)
+        for name, unit, value, s in zip(known.names, known.units, known.values, known.sigma, strict=True)
     ]
 
 

@@ -249,7 +249,7 @@ def _expansion(device: _Device, data: EmissionData) -> FitResult:
         Parameter("constant", "W", next(start), power),
         Parameter("inverse", "W*V", next(start), power * voltage),
     ]
-    result = solve(parameters, high).as_result(MODEL, {})
+    result = solve(parameters, high, MODEL, {})
     slope = result["slope"]
     if not slope.value > _LEAST_SLOPE * slope.sigma:
         raise FitError(

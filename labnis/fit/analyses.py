@@ -12,7 +12,7 @@ import xarray
 from numpy.typing import ArrayLike, NDArray
 
 from labnis.fit._points import Points
-from labnis.fit.arrays import real_array
+from labnis.fit.arrays import Real, real_array
 from labnis.fit.context import FitContext
 from labnis.fit.information import Sensitivity
 from labnis.fit.junction.conductance import conductance_model, fit_conductance
@@ -37,7 +37,6 @@ from labnis.fit.result import FitError, FitResult
 
 __all__ = ["Conductance", "CurrentVoltage", "EmittedPower", "Reflection"]
 
-Real = NDArray[np.float64]
 Priors = Mapping[str, FitResult]
 Predictions = dict[str, NDArray[Any]]
 Selection = NDArray[np.intp] | slice

@@ -1,4 +1,4 @@
-"""Conversion of array-likes (lists, pandas, xarray, integers) to arrays of numbers, with errors that name them."""
+"""Arrays of numbers, and conversion of array-likes (lists, pandas, xarray, integers), with errors that name them."""
 
 from typing import Any
 
@@ -7,10 +7,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from labnis.fit.result import FitError
 
-__all__ = ["complex_array", "curve", "real_array", "real_columns"]
+__all__ = ["Bool", "Complex", "Real", "complex_array", "curve", "real_array", "real_columns"]
 
 Real = NDArray[np.float64]
 Complex = NDArray[np.complex128]
+Bool = NDArray[np.bool_]
 
 
 def _numbers(name: str, values: ArrayLike) -> NDArray[Any]:

@@ -4,13 +4,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from labnis.fit.arrays import Real
 from labnis.fit.result import FitResult
 
 __all__ = ["with_derived", "with_quantity"]
-
-Real = NDArray[np.float64]
 
 
 def with_derived(

@@ -9,15 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from labnis.fit.arrays import real_array
+from labnis.fit.arrays import Complex, Real, real_array
 from labnis.fit.result import FitResult
 
 __all__ = ["Sensitivity", "expected_variance", "most_informative", "thinned"]
 
-Real = NDArray[np.float64]
-Complex = NDArray[np.complex128]
 
 # Above this condition number the data leave some combination of the parameters undetermined.
 _SINGULAR = 1e12

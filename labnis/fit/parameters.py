@@ -4,14 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.linalg import block_diag
 
+from labnis.fit.arrays import Real
 from labnis.fit.result import FitError, FitResult
 
 __all__ = ["Parameter", "conditioned", "hold", "joined", "prior_rows", "restarted"]
-
-Real = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

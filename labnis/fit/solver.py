@@ -11,9 +11,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Self, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
+from labnis.fit.arrays import Bool, Complex, Real
 from labnis.fit.parameters import Parameter, conditioned, prior_rows, restarted
 from labnis.fit.result import FitError, FitResult
 
@@ -25,9 +25,6 @@ __all__ = [
     "without_outliers",
 ]
 
-Real = NDArray[np.float64]
-Complex = NDArray[np.complex128]
-Mask = NDArray[np.bool_]
 
 # Data beyond this many standard deviations are outliers (about one of 10⁸ random data is).
 _OUTLIER, _OUTLIER_ROUNDS, _MOST_OUTLIERS = 6.0, 10, 0.1
@@ -45,9 +42,9 @@ class Model(ABC):
 
     """
 
-    mask: Mask = field(kw_only=True)
+    mask: Bool = field(kw_only=True)
 
-    def with_mask(self, mask: Mask) -> Self:
+    def with_mask(self, mask: Bool) -> Self:
         """Return the same model with another mask."""
         return replace(self, mask=mask)
 
@@ -71,11 +68,11 @@ class TraceModel(Model):
     names: tuple[str, ...]
 
     @property
-    def counts(self) -> Mask:
+    def counts(self) -> Bool:
         """Which complex data count, shape of `s11`."""
         return self.mask[: self.s11.size].reshape(self.s11.shape)
 
-    def with_mask(self, mask: Mask) -> Self:
+    def with_mask(self, mask: Bool) -> Self:
         """Return the same model with another mask; a complex datum counts if both of its parts do."""
         return super().with_mask(np.tile(mask.reshape(2, -1).all(axis=0), 2))
 
@@ -223,7 +220,7 @@ def _robust_scale(residuals: Real) -> float:
     return max(1.4826 * float(np.median(np.abs(residuals))), np.finfo(float).tiny)
 
 
-def _noise_between_neighbours(residuals: Real, mask: Mask) -> float:
+def _noise_between_neighbours(residuals: Real, mask: Bool) -> float:
     steps = np.diff(residuals)[mask[1:] & mask[:-1]]
     return max(float(np.sqrt((steps @ steps) / max(steps.size, 1) / 2)), np.finfo(float).tiny)
 

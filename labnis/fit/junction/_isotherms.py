@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from labnis.fit.arrays import curve, real_columns
+from labnis.fit.arrays import Bool, Real, curve, real_columns
 from labnis.fit.junction._cooler_parameters import INVERSE, cooler_at
 from labnis.fit.junction._excitation import device_cycle, phases
 from labnis.fit.junction._steady_state import steady_state_slopes
@@ -17,7 +17,6 @@ from labnis.physics.junction import BOLTZMANN_EV
 
 __all__ = ["BATH_RANGE", "Isotherm", "Sweeps", "bath_names"]
 
-Real = NDArray[np.float64]
 
 # Bath temperatures are searched within this many of their uncertainties.
 BATH_RANGE = 5.0
@@ -172,7 +171,7 @@ def _cycle(excitation: Real, electrons: Real) -> Real:
 
 
 def _device_waveform(
-    cooler: SINISCooler, states: OperatingPoint, here: NDArray[np.bool_], line: Real, series_resistance: float
+    cooler: SINISCooler, states: OperatingPoint, here: Bool, line: Real, series_resistance: float
 ) -> Real:
     """Waveform at the device (V) of a `line` waveform (V), shape (phases,), for the `states` of one isotherm."""
     mean, bath = states.device_voltage[here, 0], states.bath_temperature[here, 0][0]

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.constants import e, k
 
+from labnis.fit.arrays import Real
 from labnis.fit.junction._excitation import device_cycle
 from labnis.fit.parameters import Parameter
 from labnis.fit.result import FitError
@@ -31,7 +31,6 @@ __all__ = [
     "thermal_reach",
 ]
 
-Real = NDArray[np.float64]
 
 ASSUMED = {
     "junctions": "both junctions of the pair are identical",

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.ndimage import median_filter
 
-from labnis.fit.arrays import curve, real_columns
+from labnis.fit.arrays import Real, curve, real_columns
 from labnis.fit.junction._excitation import first_harmonic, phases
 from labnis.fit.junction._pair import (
     ASSUMED,
@@ -22,7 +22,6 @@ from labnis.fit.solver import solve
 
 __all__ = ["conductance_model", "fit_conductance"]
 
-Real = NDArray[np.float64]
 
 MODEL = "SINIS conductance"
 # Twelve phases: the harmonic is exact to 1e-4 for amplitudes up to 10 kT/e on a junction.

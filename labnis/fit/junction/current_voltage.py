@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.ndimage import median_filter
 from scipy.stats import siegelslopes
 
-from labnis.fit.arrays import curve, real_columns
+from labnis.fit.arrays import Real, curve, real_columns
 from labnis.fit.information import Sensitivity
 from labnis.fit.junction._excitation import phases
 from labnis.fit.junction._pair import (
@@ -26,7 +26,6 @@ from labnis.fit.solver import solve
 
 __all__ = ["current_voltage_model", "current_voltage_sensitivity", "fit_current_voltage"]
 
-Real = NDArray[np.float64]
 
 MODEL = "SINIS I–V"
 # Phases that average a cycle: few are exact up to the seventh power of the excitation, which is enough within kT/e.

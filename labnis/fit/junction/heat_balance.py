@@ -7,9 +7,9 @@ arXiv:0810.3980, eqs. 4–6; `labnis.physics.SINISCooler`).
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from labnis.fit.arrays import real_array
+from labnis.fit.arrays import Real, real_array
 from labnis.fit.derived import with_derived
 from labnis.fit.estimate import Estimate
 from labnis.fit.junction._cooler_parameters import INVERSE, UNITS, cooler_at, cooler_parameters, inverted, values_of
@@ -23,7 +23,6 @@ from labnis.physics.superconductor import critical_temperature
 
 __all__ = ["Isotherm", "cooler_of", "fit_heat_balance", "temperature_curve"]
 
-Real = NDArray[np.float64]
 
 MODEL = "SINIS heat balance"
 # Biases among which the lowest electron temperature is searched, and again between the neighbours of the best.

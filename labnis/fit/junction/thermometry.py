@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.constants import e, k
 
-from labnis.fit.arrays import real_columns
+from labnis.fit.arrays import Bool, Real, real_columns
 from labnis.fit.junction._known_device import COLDEST, WARMEST, KnownDevice, electron_temperature
 from labnis.fit.result import FitError, FitResult
 from labnis.physics import AndreevChannel, NISJunction
@@ -26,8 +26,6 @@ __all__ = [
     "isotherm_temperature",
 ]
 
-Real = NDArray[np.float64]
-Bool = NDArray[np.bool_]
 
 # Parameters of the junctions that the thermometer needs, in the order of every slope below.
 KNOWN = ("gap", "normal_resistance", "dynes", "voltage_offset", "current_offset")

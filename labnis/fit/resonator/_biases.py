@@ -1,13 +1,12 @@
 """Biases in units of the gap: how far a sweep should extend, and which biases mean a wrong unit."""
 
 import numpy as np
-from numpy.typing import NDArray
 
+from labnis.fit.arrays import Real
 from labnis.fit.result import FitError
 
 __all__ = ["GOOD_BIAS", "refuse_impossible_biases", "volts"]
 
-Real = NDArray[np.float64]
 
 # Where a sweep should end (gaps): the truncation of a high-bias expansion is negligible there.
 GOOD_BIAS = 10.0

@@ -4,16 +4,15 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from labnis.fit.arrays import real_array, real_columns
+from labnis.fit.arrays import Bool, Real, real_array, real_columns
 from labnis.fit.resonator._biases import GOOD_BIAS, refuse_impossible_biases, volts
 from labnis.fit.result import FitError, FitResult
 from labnis.physics import critical_temperature
 
 __all__ = ["HIGH_BIAS", "EmissionData", "refuse_impossible", "spectra_warnings", "without_bursts"]
 
-Real = NDArray[np.float64]
 
 #: Lower end (gaps across one junction) of the high biases.
 HIGH_BIAS = 3.0
@@ -87,7 +86,7 @@ class EmissionData:
             raise FitError(f"fridge_temperature is {self.fridge_temperature} K; it must be 0 or more")
 
     @property
-    def usable(self) -> NDArray[np.bool_]:
+    def usable(self) -> Bool:
         """Biases at which everything is finite, and the spectrum not 0 everywhere, shape (n,)."""
         finite = np.isfinite(self.spectrum).all(axis=1) & np.isfinite(self.device_voltage)
         return np.asarray(finite & self.spectrum.any(axis=1))
@@ -242,7 +241,7 @@ class _Seen(NamedTuple):
 
     noise: Real
     expected: Real
-    counts: NDArray[np.bool_]
+    counts: Bool
     level: Real
     sigma: Real
 

@@ -7,15 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from labnis.fit.arrays import complex_array, real_columns
+from labnis.fit.arrays import Bool, Complex, Real, complex_array, real_columns
 from labnis.fit.resonator._tunnelling import Tunnelling, tunnelling, tunnelling_slopes
 from labnis.fit.result import FitError
 from labnis.fit.solver import TraceModel, as_real
 
 __all__ = ["ReflectionData", "Response", "Traces"]
 
-Real = NDArray[np.float64]
-Complex = NDArray[np.complex128]
 
 # Network analyzers begin above (Hz); frequencies in GHz do not.
 _LOWEST_FREQUENCY = 1e3
@@ -60,7 +58,7 @@ class ReflectionData:
             object.__setattr__(self, name, values)
 
     @property
-    def usable(self) -> NDArray[np.bool_]:
+    def usable(self) -> Bool:
         """Biases at which everything is finite, shape (n,)."""
         return np.asarray(np.isfinite(self.s11).all(axis=1) & np.isfinite(self.device_voltage))
 

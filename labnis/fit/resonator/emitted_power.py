@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.constants import k
 from scipy.ndimage import median_filter
 
-from labnis.fit.arrays import real_columns
+from labnis.fit.arrays import Real, real_columns
 from labnis.fit.derived import with_quantity
 from labnis.fit.information import Sensitivity, thinned
 from labnis.fit.parameters import Parameter, hold, prior_rows, restarted
@@ -26,7 +26,6 @@ from labnis.fit.solver import solve, without_outliers
 
 __all__ = ["EmissionData", "emission_model", "emission_sensitivity", "fit_emitted_power"]
 
-Real = NDArray[np.float64]
 
 MODEL = "emitted spectra at all biases"
 

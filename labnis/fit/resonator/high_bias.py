@@ -13,9 +13,10 @@ and at a full width of 10 MHz a band of 140 MHz lacks 0.2 dB of it.
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.constants import k
 
+from labnis.fit.arrays import Complex, Real
 from labnis.fit.derived import with_derived
 from labnis.fit.parameters import Parameter
 from labnis.fit.resonator._emission_data import (
@@ -39,8 +40,6 @@ from labnis.physics import (
 
 __all__ = ["HIGH_BIAS", "fit_high_bias", "gain_uncertainty"]
 
-Real = NDArray[np.float64]
-Complex = NDArray[np.complex128]
 
 MODEL = "band power at high bias"
 

@@ -14,9 +14,9 @@ stated in the result and propagated into γ_tr, γ_x and the gain.
 from collections.abc import Mapping
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from labnis.fit.arrays import real_columns
+from labnis.fit.arrays import Complex, real_columns
 from labnis.fit.derived import with_derived
 from labnis.fit.information import Sensitivity, thinned
 from labnis.fit.parameters import hold, joined, prior_rows
@@ -29,8 +29,6 @@ from labnis.fit.solver import solve, without_outliers
 
 __all__ = ["FANO_REAL", "ReflectionData", "fit_reflection", "reflection_model", "reflection_sensitivity"]
 
-Real = NDArray[np.float64]
-Complex = NDArray[np.complex128]
 
 MODEL = "reflection at all biases"
 

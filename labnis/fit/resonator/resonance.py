@@ -16,10 +16,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import gammaincc
 
-from labnis.fit.arrays import complex_array, real_columns
+from labnis.fit.arrays import Complex, Real, complex_array, real_columns
 from labnis.fit.derived import with_derived
 from labnis.fit.parameters import Parameter
 from labnis.fit.resonator._resonance_start import SIGNIFICANT, Rational, phase_steps, search, without_glitches
@@ -29,8 +29,6 @@ from labnis.fit.solver import TraceModel, as_real, solve
 
 __all__ = ["fit_resonance"]
 
-Real = NDArray[np.float64]
-Complex = NDArray[np.complex128]
 
 MODEL = "reflection of one trace"
 

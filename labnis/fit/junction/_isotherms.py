@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from labnis.fit.arrays import Bool, Real, curve, real_columns
+from labnis.fit.arrays import Bool, Real, curve, evenly_spread, real_columns
 from labnis.fit.junction._cooler_parameters import INVERSE, cooler_at
 from labnis.fit.junction._excitation import device_cycle, phases
 from labnis.fit.junction._steady_state import steady_state_slopes
@@ -66,7 +66,7 @@ class Isotherm:
 
     def thinned(self, points: int) -> "Isotherm":
         """About `points` of them, evenly spread, for a coarse search."""
-        some = np.unique(np.linspace(0, self.current.size - 1, points).round().astype(int))
+        some = evenly_spread(self.current.size, points)
         return replace(self, device_voltage=self.device_voltage[some], current=self.current[some])
 
 

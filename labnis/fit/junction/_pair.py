@@ -21,7 +21,6 @@ from labnis.physics import NISJunction
 __all__ = [
     "ASSUMED",
     "PairModel",
-    "check_resistance",
     "current_slopes",
     "device_share",
     "device_waveform",
@@ -54,12 +53,6 @@ def pair_parameters(guess: Mapping[str, float], unit: str) -> list[Parameter]:
         Parameter("dynes", "1", float(guess.get("dynes", 1e-3)), 1e-3, 0.0, 0.3),
         Parameter("voltage_offset", "V", float(guess.get("voltage_offset", 0.0)), 1e-5),
     ]
-
-
-def check_resistance(series_resistance: float) -> None:
-    """Raise FitError for a resistance that is negative or not finite."""
-    if not 0 <= series_resistance < np.inf:
-        raise FitError(f"series_resistance is {series_resistance} ohm; it must be finite and 0 or more")
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.ndimage import median_filter
 
-from labnis.fit.arrays import Real, curve, real_columns
+from labnis.fit.arrays import Real, check_numbers, curve, real_columns
 from labnis.fit.junction._excitation import first_harmonic, phases
 from labnis.fit.junction._pair import (
     ASSUMED,
     PairModel,
-    check_resistance,
     device_share,
     device_waveform,
     pair_parameters,
@@ -82,7 +81,7 @@ def fit_conductance(
             f"excitation is {excitation} V; a lock-in's is positive. A derivative computed from the current contains "
             "no more than the current: fit that"
         )
-    check_resistance(series_resistance)
+    check_numbers(series_resistance=series_resistance)
     parameters = hold(_parameters(voltage, measured, excitation, start), fixed)
     inputs = {"series_resistance": float(series_resistance), "excitation": float(excitation)}
     # How much of the excitation reaches the device depends on the curve, which the first rounds find.

@@ -8,13 +8,12 @@ from numpy.typing import ArrayLike
 from scipy.ndimage import median_filter
 from scipy.stats import siegelslopes
 
-from labnis.fit.arrays import Real, curve, real_columns
+from labnis.fit.arrays import Real, check_numbers, curve, real_columns
 from labnis.fit.information import Sensitivity
 from labnis.fit.junction._excitation import phases
 from labnis.fit.junction._pair import (
     ASSUMED,
     PairModel,
-    check_resistance,
     device_share,
     device_waveform,
     pair_parameters,
@@ -81,7 +80,7 @@ def fit_current_voltage(
 
     """
     voltage, measured = curve("an I–V fit", device_voltage=device_voltage, current=current)
-    check_resistance(series_resistance)
+    check_numbers(series_resistance=series_resistance)
     _refuse_clipped(voltage, measured)
     parameters = hold(_parameters(voltage, measured, start), fixed)
     inputs = {"series_resistance": float(series_resistance), "excitation": float(excitation)}
@@ -106,15 +105,12 @@ def current_voltage_model(fit: FitResult, device_voltage: ArrayLike) -> Real:
     return _Sweep.of(fit.values, voltage, voltage, excitation, resistance).model(fit.values)
 
 
-def current_voltage_sensitivity(
-    fit: FitResult, device_voltage: ArrayLike, *, series_resistance: float = 0.0
-) -> Sensitivity:
+def current_voltage_sensitivity(fit: FitResult, device_voltage: Real, *, series_resistance: float = 0.0) -> Sensitivity:
     """Sensitivity of one current reading at each of `device_voltage` (V), shape (n,), to the parameters of an I–V fit.
 
     The smearing by a lock-in's excitation is left out: it hardly changes which biases are informative.
     """
-    (voltage,) = real_columns(device_voltage=device_voltage)
-    sweep = _Sweep.of(fit.values, voltage, voltage, 0.0, series_resistance)
+    sweep = _Sweep.of(fit.values, device_voltage, device_voltage, 0.0, series_resistance)
     slopes = sweep.jacobian(fit.values)[:, None, fit.sigma > 0] / fit.noise
     no_background, no_prior = np.zeros(slopes.shape[:2], complex), np.zeros((len(fit.free),) * 2)
     return Sensitivity(fit.free, slopes.astype(complex), no_background, no_prior)

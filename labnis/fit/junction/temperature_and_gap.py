@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.constants import e, k
 
-from labnis.fit.arrays import Bool, Real, real_array, real_columns
+from labnis.fit.arrays import Bool, Real, check_numbers, real_array, real_columns
 from labnis.fit.junction._excitation import device_cycle, first_harmonic, phases
-from labnis.fit.junction.thermometry import PHASE_ADVICE, check_numbers, finite_points
+from labnis.fit.junction.thermometry import PHASE_ADVICE, finite_points
 from labnis.fit.result import FitError
 from labnis.physics import NISJunction, NoOperatingPointError, OperatingPoint, SINISCooler
 

@@ -10,11 +10,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import ArrayLike
 from scipy.constants import k
 from scipy.ndimage import median_filter
 
-from labnis.fit.arrays import Real, real_columns
+from labnis.fit.arrays import Real
 from labnis.fit.derived import with_quantity
 from labnis.fit.information import Sensitivity, thinned
 from labnis.fit.parameters import Parameter, hold, prior_rows, restarted
@@ -123,14 +122,13 @@ def emission_model(fit: FitResult, data: EmissionData) -> Real:
     return model
 
 
-def emission_sensitivity(
-    fit: FitResult, data: EmissionData, device_voltage: ArrayLike, *, prior: FitResult
-) -> Sensitivity:
+def emission_sensitivity(fit: FitResult, data: EmissionData, device_voltage: Real, *, prior: FitResult) -> Sensitivity:
     """Sensitivity of one spectrum at each of `device_voltage` (V), shape (n,), to the parameters of a gain fit."""
-    (voltage,) = real_columns(device_voltage=device_voltage)
     names = tuple(name for name in fit.free if name != "noise_temperature")
     values, frequency, repeats = fit.by_name, *thinned(data.frequency)
-    there = EmissionData(voltage, frequency, np.zeros((voltage.size, frequency.size)), data.fridge_temperature)
+    there = EmissionData(
+        device_voltage, frequency, np.zeros((device_voltage.size, frequency.size)), data.fridge_temperature
+    )
     lines = Lines.of(values, there)
     # Relative to the whole power density, to which the noise of a radiometer is proportional; the gain cancels.
     noise = fit.noise * (k * values["noise_temperature"] + lines.density) / np.sqrt(repeats)

@@ -14,9 +14,8 @@ stated in the result and propagated into γ_tr, γ_x and the gain.
 from collections.abc import Mapping
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from labnis.fit.arrays import Complex, real_columns
+from labnis.fit.arrays import Complex, Real
 from labnis.fit.derived import with_derived
 from labnis.fit.information import Sensitivity, thinned
 from labnis.fit.parameters import hold, joined, prior_rows
@@ -109,13 +108,12 @@ def reflection_model(fit: FitResult, data: ReflectionData) -> Complex:
 
 
 def reflection_sensitivity(
-    fit: FitResult, data: ReflectionData, device_voltage: ArrayLike, *, prior: FitResult | None
+    fit: FitResult, data: ReflectionData, device_voltage: Real, *, prior: FitResult | None
 ) -> Sensitivity:
     """Sensitivity of one trace at each of `device_voltage` (V), shape (n,), to the parameters of a reflection fit."""
-    (voltage,) = real_columns(device_voltage=device_voltage)
     names = tuple(name for name in fit.free if name != "resonance_frequency")
     values, frequency, repeats = fit.by_name, *thinned(data.frequency)
-    there = ReflectionData(voltage, frequency, np.zeros((voltage.size, frequency.size), complex))
+    there = ReflectionData(device_voltage, frequency, np.zeros((device_voltage.size, frequency.size), complex))
     response = Response.of(values, there)
     # Far from the resonance |Γ| = 1, and the measured amplitude is that of the background.
     scale = float(np.nanmedian(np.abs(data.s11))) / fit.noise * np.sqrt(repeats)

@@ -12,7 +12,6 @@ from labnis.fit.result import FitError
 
 __all__ = ["Points"]
 
-
 _TRACE = "frequency"
 
 

@@ -16,7 +16,6 @@ from labnis.fit.result import FitResult
 
 __all__ = ["Sensitivity", "expected_variance", "most_informative", "thinned"]
 
-
 # Above this condition number the data leave some combination of the parameters undetermined.
 _SINGULAR = 1e12
 # This many frequencies represent a line; their information is scaled to that of all.

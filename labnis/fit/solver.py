@@ -25,7 +25,6 @@ __all__ = [
     "without_outliers",
 ]
 
-
 # Data beyond this many standard deviations are outliers (about one of 10⁸ random data is).
 _OUTLIER, _OUTLIER_ROUNDS, _MOST_OUTLIERS = 6.0, 10, 0.1
 _NOISE_ROUNDS, _NOISE_TOLERANCE = 5, 1e-2

@@ -13,7 +13,6 @@ from labnis.fit.result import FitError
 
 __all__ = ["device_cycle", "first_harmonic", "phases"]
 
-
 # Newton steps in which the bias line is solved, and to what voltage (V).
 _STEPS, _ACCURACY = 60, 1e-12
 

@@ -17,7 +17,6 @@ from labnis.physics.junction import BOLTZMANN_EV
 
 __all__ = ["BATH_RANGE", "Isotherm", "Sweeps", "bath_names"]
 
-
 # Bath temperatures are searched within this many of their uncertainties.
 BATH_RANGE = 5.0
 # Half the exponent to which a mean over the excitation's cycle converges, and the largest number of phases.

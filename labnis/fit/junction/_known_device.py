@@ -11,7 +11,6 @@ from labnis.physics import AndreevChannel, NISJunction
 
 __all__ = ["COLDEST", "WARMEST", "KnownDevice", "electron_temperature"]
 
-
 # Range of kT/Δ of the search; below it the current is that at T = 0.
 COLDEST, WARMEST = 4e-4, 1.0
 _STEPS = 100

@@ -6,21 +6,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.ndimage import median_filter
 
-from labnis.fit.arrays import Real, check_numbers, curve, real_columns
+from labnis.fit.arrays import Real, check_numbers, curve
 from labnis.fit.junction._excitation import first_harmonic, phases
-from labnis.fit.junction._pair import (
-    ASSUMED,
-    PairModel,
-    device_share,
-    device_waveform,
-    pair_parameters,
-)
+from labnis.fit.junction._pair import ASSUMED, PairModel, pair_parameters
 from labnis.fit.parameters import Parameter, hold, restarted
 from labnis.fit.result import FitError, FitResult
 from labnis.fit.solver import solve
 
 __all__ = ["conductance_model", "fit_conductance"]
-
 
 MODEL = "SINIS conductance"
 # Twelve phases: the harmonic is exact to 1e-4 for amplitudes up to 10 kT/e on a junction.
@@ -99,20 +92,17 @@ def fit_conductance(
 
 def conductance_model(fit: FitResult, device_voltage: ArrayLike) -> Real:
     """Conductance (S) expected by the fit at each measured `device_voltage` (V), shape (n,)."""
-    (voltage,) = real_columns(device_voltage=device_voltage)
-    excitation, resistance = fit.inputs["excitation"], fit.inputs.get("series_resistance", 0.0)
-    return _Harmonic.of(fit.values, voltage, voltage, excitation, resistance).model(fit.values)
+    return _Harmonic.expected(fit, device_voltage)
 
 
 class _Harmonic(PairModel):
     """The first harmonic of the current; G = g/(1 − g·R_s) of the line's g scatters (1 + G·R_s)² times as much as g."""
 
-    @classmethod
-    def of(cls, x: Real, voltage: Real, measured: Real, excitation: float, series_resistance: float) -> "_Harmonic":
-        """With the weights and the excitation of a device that has the parameters `x`."""
-        waveform = device_waveform(x, voltage, np.sqrt(2) * excitation * _PHASES, series_resistance)
-        weight = device_share(x, voltage, series_resistance) ** 2
-        return cls(voltage, measured, weight, waveform, mask=np.ones(voltage.shape, bool))
+    scatter = 2
+
+    @staticmethod
+    def phases(_amplitude: float) -> Real:
+        return _PHASES
 
     def reading(self, current: Real) -> Real:
         return first_harmonic(current) / first_harmonic(self.waveform)

@@ -8,23 +8,15 @@ from numpy.typing import ArrayLike
 from scipy.ndimage import median_filter
 from scipy.stats import siegelslopes
 
-from labnis.fit.arrays import Real, check_numbers, curve, real_columns
+from labnis.fit.arrays import Real, check_numbers, curve
 from labnis.fit.information import Sensitivity
 from labnis.fit.junction._excitation import phases
-from labnis.fit.junction._pair import (
-    ASSUMED,
-    PairModel,
-    device_share,
-    device_waveform,
-    pair_parameters,
-    thermal_reach,
-)
+from labnis.fit.junction._pair import ASSUMED, PairModel, pair_parameters
 from labnis.fit.parameters import Parameter, hold, restarted
 from labnis.fit.result import FitError, FitResult
 from labnis.fit.solver import solve
 
 __all__ = ["current_voltage_model", "current_voltage_sensitivity", "fit_current_voltage"]
-
 
 MODEL = "SINIS I–V"
 # Phases that average a cycle: few are exact up to the seventh power of the excitation, which is enough within kT/e.
@@ -100,9 +92,7 @@ def fit_current_voltage(
 
 def current_voltage_model(fit: FitResult, device_voltage: ArrayLike) -> Real:
     """Current (A) expected by an I–V fit at each measured `device_voltage` (V), shape (n,)."""
-    (voltage,) = real_columns(device_voltage=device_voltage)
-    excitation, resistance = (fit.inputs.get(name, 0.0) for name in ("excitation", "series_resistance"))
-    return _Sweep.of(fit.values, voltage, voltage, excitation, resistance).model(fit.values)
+    return _Sweep.expected(fit, device_voltage)
 
 
 def current_voltage_sensitivity(fit: FitResult, device_voltage: Real, *, series_resistance: float = 0.0) -> Sensitivity:
@@ -123,15 +113,11 @@ def _settled(now: Real, before: Real, unit: float) -> bool:
 class _Sweep(PairModel):
     """The mean current; a residual scatters (1 + G·R_s) times as much as the current alone."""
 
-    @classmethod
-    def of(cls, x: Real, voltage: Real, measured: Real, excitation: float, series_resistance: float) -> "_Sweep":
-        """With the weights and the excitation of a device that has the parameters `x`."""
-        weight, waveform = device_share(x, voltage, series_resistance), np.zeros((voltage.size, 1))
-        if excitation:
-            amplitude = np.sqrt(2) * excitation
-            line = amplitude * (_FEW if amplitude < thermal_reach(x) else _MANY)
-            waveform = device_waveform(x, voltage, line, series_resistance)
-        return cls(voltage, measured, weight, waveform, mask=np.ones(voltage.shape, bool))
+    scatter = 1
+
+    @staticmethod
+    def phases(amplitude: float) -> Real:
+        return _FEW if amplitude < 1 else _MANY
 
     def reading(self, current: Real) -> Real:
         return np.asarray(current.mean(axis=-1))

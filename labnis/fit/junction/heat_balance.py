@@ -23,7 +23,6 @@ from labnis.physics.superconductor import critical_temperature
 
 __all__ = ["Isotherm", "cooler_of", "fit_heat_balance", "temperature_curve"]
 
-
 MODEL = "SINIS heat balance"
 # Biases among which the lowest electron temperature is searched, and again between the neighbours of the best.
 _BIASES = 101

@@ -27,7 +27,6 @@ from labnis.physics import NISJunction, NoOperatingPointError, OperatingPoint, S
 
 __all__ = ["TemperatureAndGap", "temperature_and_gap"]
 
-
 # Relative steps in T_e and Δ (and in eV/Δ) of the differences that make the Jacobian.
 _STEP_T, _STEP_GAP = 1e-4, 1e-5
 # Newton's method: largest relative steps in T_e and Δ, number of steps, and tolerance.

@@ -25,7 +25,6 @@ __all__ = [
     "isotherm_temperature",
 ]
 
-
 # Parameters of the junctions that the thermometer needs, in the order of every slope below.
 KNOWN = ("gap", "normal_resistance", "dynes", "voltage_offset", "current_offset")
 

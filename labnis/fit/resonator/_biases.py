@@ -18,24 +18,9 @@ _IMPOSSIBLE_BIAS = 300.0
 
 @dataclass(frozen=True)
 class BiasTraces:
-    """Traces at n biases and m frequencies, in the order in which they were measured.
+    """Traces at n voltages (V) across the SINIS pair and m increasing frequencies (Hz)."""
 
-    Attributes
-    ----------
-    device_voltage
-        Voltage across the SINIS pair (V), shape (n,), in any order.
-    frequency
-        Frequencies (Hz), shape (m,), increasing.
-    traces
-        Name of the attribute with the traces, shape (n, m).
-
-    Raises
-    ------
-    FitError
-        For arrays that do not fit together, or frequencies that do not increase.
-
-    """
-
+    #: Name of the attribute with the traces, shape (n, m).
     traces: ClassVar[str]
 
     device_voltage: Real

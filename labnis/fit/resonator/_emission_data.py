@@ -12,7 +12,6 @@ from labnis.physics import critical_temperature
 
 __all__ = ["HIGH_BIAS", "EmissionData", "refuse_impossible", "spectra_warnings", "without_bursts"]
 
-
 #: Lower end (gaps across one junction) of the high biases.
 HIGH_BIAS = 3.0
 

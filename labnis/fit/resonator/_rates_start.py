@@ -12,7 +12,6 @@ from labnis.fit.result import FitError, FitResult
 
 __all__ = ["rate_parameters"]
 
-
 # An earlier fit is no start where its residuals exceed their differences by this factor.
 _RANDOM = 1.2
 _SIZES = ("damping_line", "damping_excess", "damping_junction")

@@ -13,7 +13,6 @@ from labnis.fit.result import FitError
 
 __all__ = ["SIGNIFICANT", "Rational", "phase_steps", "search", "without_glitches"]
 
-
 # The largest of some thousand random bumps is 5σ high; anything lower than this may be one.
 SIGNIFICANT = 8.0
 

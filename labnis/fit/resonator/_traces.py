@@ -15,7 +15,6 @@ from labnis.fit.solver import TraceModel, as_real
 
 __all__ = ["ReflectionData", "Response", "Traces"]
 
-
 # Network analyzers begin above (Hz); frequencies in GHz do not.
 _LOWEST_FREQUENCY = 1e3
 

@@ -25,7 +25,6 @@ from labnis.fit.solver import solve, without_outliers
 
 __all__ = ["EmissionData", "emission_model", "emission_sensitivity", "fit_emitted_power"]
 
-
 MODEL = "emitted spectra at all biases"
 
 # In dB; an emitted power with an uncertainty of a third of itself may be noise.

@@ -39,7 +39,6 @@ from labnis.physics import (
 
 __all__ = ["HIGH_BIAS", "fit_high_bias", "gain_uncertainty"]
 
-
 MODEL = "band power at high bias"
 
 _DECIBEL = float(10 / np.log(10))

@@ -28,7 +28,6 @@ from labnis.fit.solver import solve, without_outliers
 
 __all__ = ["FANO_REAL", "ReflectionData", "fit_reflection", "reflection_model", "reflection_sensitivity"]
 
-
 MODEL = "reflection at all biases"
 
 # Assumed real part of the Fano factor and its standard uncertainty; see the module's docstring.

@@ -29,7 +29,6 @@ from labnis.fit.solver import TraceModel, as_real, solve
 
 __all__ = ["fit_resonance"]
 
-
 MODEL = "reflection of one trace"
 
 _LEAST_POINTS = 20

@@ -8,7 +8,7 @@ Outliers are left out, and the result says how many.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
 import numpy as np
 from scipy.optimize import least_squares
@@ -153,9 +153,9 @@ def _solve(
     free = np.array([not p.fixed for p in parameters])
     moved = [p for p in parameters if not p.fixed]
     scale = np.array([p.scale for p in moved])
-    bounds = np.array([p.lower for p in moved]), np.array([p.upper for p in moved])
+    lower, upper = np.array([p.lower for p in moved]), np.array([p.upper for p in moved])
     full = np.array([p.start for p in parameters])
-    x = np.clip(full[free], *bounds)
+    x = np.clip(full[free], lower, upper)
     matrix, target = prior_rows([p.name for p in moved], prior)
     if target.size and not np.isfinite(target).all():
         raise FitError("the prior of this fit is not finite; repeat the fit it comes from")
@@ -180,17 +180,24 @@ def _solve(
         slopes[~model.mask] = 0
         return slopes if free.all() else slopes[:, free]
 
+    # Both with the prior, in units of the noise, as functions of u = x/scale.
+    def rows(u: Real) -> Real:
+        return np.concatenate([residuals(u * scale) / noise, matrix @ (u * scale) - target])
+
+    def slopes_of_rows(u: Real) -> Real:
+        slopes = np.vstack([jacobian(u * scale), noise * matrix])
+        slopes *= scale / noise  # in place: these are the largest arrays of a fit
+        return slopes
+
     noise = _noise(residuals(x), freedom)
     # The weight of a prior depends on the noise, which is known only after a fit.
     for _ in range(_NOISE_ROUNDS if target.size else 1):
-        outcome = _minimise(residuals, jacobian, matrix, target, noise, x, scale, bounds)
-        x, before = outcome.x * scale, noise
+        x, before = _minimised(rows, slopes_of_rows, x / scale, lower / scale, upper / scale) * scale, noise
         noise = _noise(residuals(x), freedom)
         if abs(noise / before - 1) < _NOISE_TOLERANCE:
             break
-    rows = np.vstack([jacobian(x) / noise, matrix])
     covariance = np.zeros((full.size, full.size))
-    covariance[np.ix_(free, free)] = _covariance(rows * scale, scale, moved)
+    covariance[np.ix_(free, free)] = _covariance(np.vstack([jacobian(x) / noise, matrix]) * scale, scale, moved)
     values = everything(x)
     rest = model.residuals(values)
     # In the differences only what was absorbed at each of the neighbours is missing from the noise.
@@ -224,28 +231,14 @@ def _noise_between_neighbours(residuals: Real, mask: Bool) -> float:
     return max(float(np.sqrt((steps @ steps) / max(steps.size, 1) / 2)), np.finfo(float).tiny)
 
 
-def _minimise(
-    residuals: Callable[[Real], Real],
-    derivative: Callable[[Real], Real],
-    matrix: Real,
-    target: Real,
-    noise: float,
-    start: Real,
-    scale: Real,
-    bounds: tuple[Real, Real],
-) -> Any:
-    lower, upper = (bound / scale for bound in bounds)
-
-    def slopes(u: Real) -> Real:
-        rows = np.vstack([derivative(u * scale), noise * matrix])
-        rows *= scale / noise  # in place: these are the largest arrays of a fit
-        return rows
-
+def _minimised(
+    residuals: Callable[[Real], Real], jacobian: Callable[[Real], Real], start: Real, lower: Real, upper: Real
+) -> Real:
     outcome = least_squares(
-        lambda u: np.concatenate([residuals(u * scale) / noise, matrix @ (u * scale) - target]),
+        residuals,
         # scipy needs a start strictly inside the bounds.
-        np.clip(start / scale, lower + 1e-12, upper - 1e-12),
-        jac=slopes,
+        np.clip(start, lower + 1e-12, upper - 1e-12),
+        jac=jacobian,
         bounds=(lower, upper),
         x_scale="jac",
         xtol=1e-10,
@@ -255,7 +248,7 @@ def _minimise(
     )
     if outcome.status == 0:
         raise FitError("the fit did not converge within 200 evaluations; look at the data, or give a better start")
-    return outcome
+    return np.asarray(outcome.x)
 
 
 def _covariance(rows: Real, scale: Real, parameters: Sequence[Parameter]) -> Real:

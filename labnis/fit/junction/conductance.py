@@ -9,7 +9,7 @@ from scipy.ndimage import median_filter
 from labnis.fit.arrays import Real, check_numbers, curve
 from labnis.fit.junction._excitation import first_harmonic, phases
 from labnis.fit.junction._pair import ASSUMED, PairModel, pair_parameters
-from labnis.fit.parameters import Parameter, hold, restarted
+from labnis.fit.parameters import hold, restarted
 from labnis.fit.result import FitError, FitResult
 from labnis.fit.solver import solve
 
@@ -75,7 +75,10 @@ def fit_conductance(
             "no more than the current: fit that"
         )
     check_numbers(series_resistance=series_resistance)
-    parameters = hold(_parameters(voltage, measured, excitation, start), fixed)
+    guess = _guess(voltage, measured) if start is None else start.by_name
+    if not np.sqrt(2) * excitation < 2 * guess["gap"]:
+        raise FitError(f"an excitation of {excitation:.3g} V rms is as wide as the whole gap; is it in volt?")
+    parameters = hold(pair_parameters(guess, "conductance in siemens"), fixed)
     inputs = {"series_resistance": float(series_resistance), "excitation": float(excitation)}
     # How much of the excitation reaches the device depends on the curve, which the first rounds find.
     x = np.array([p.start for p in parameters])
@@ -106,16 +109,6 @@ class _Harmonic(PairModel):
 
     def reading(self, current: Real) -> Real:
         return first_harmonic(current) / first_harmonic(self.waveform)
-
-
-def _parameters(voltage: Real, conductance: Real, excitation: float, start: FitResult | None) -> list[Parameter]:
-    """Start values from an earlier fit, or from the curve."""
-    parameters = pair_parameters(
-        _guess(voltage, conductance) if start is None else start.by_name, "conductance in siemens"
-    )
-    if not np.sqrt(2) * excitation < 2 * parameters[0].start:
-        raise FitError(f"an excitation of {excitation:.3g} V rms is as wide as the whole gap; is it in volt?")
-    return parameters
 
 
 def _guess(voltage: Real, conductance: Real) -> dict[str, float]:

@@ -5,6 +5,7 @@ arXiv:0810.3980, eqs. 4–6; `labnis.physics.SINISCooler`).
 """
 
 from collections.abc import Mapping, Sequence
+from functools import reduce
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -175,9 +176,7 @@ def _known(prior: FitResult | None, free: Sequence[str], isotherms: Sequence[Iso
     }
     if baths:
         known.append(result_from_mapping("thermometer", baths))
-    if len(known) < 2:
-        return known[0] if known else None
-    return joined(*known)
+    return reduce(joined, known) if known else None
 
 
 def _assumed(

@@ -4,19 +4,13 @@ from labnis.fit.context import FitContext
 from labnis.fit.estimate import Estimate, number_text, scaled_unit
 from labnis.fit.information import Sensitivity, most_informative
 from labnis.fit.junction.conductance import conductance_model, fit_conductance
-from labnis.fit.junction.current_voltage import current_voltage_model, current_voltage_sensitivity, fit_current_voltage
+from labnis.fit.junction.current_voltage import current_voltage_model, fit_current_voltage
 from labnis.fit.junction.heat_balance import Isotherm, cooler_of, fit_heat_balance, temperature_curve
 from labnis.fit.junction.temperature_and_gap import TemperatureAndGap, temperature_and_gap
 from labnis.fit.junction.thermometry import CoolingPower, ElectronTemperature, cooling_power, isotherm_temperature
-from labnis.fit.resonator.emitted_power import EmissionData, emission_model, emission_sensitivity, fit_emitted_power
+from labnis.fit.resonator.emitted_power import EmissionData, emission_model, fit_emitted_power
 from labnis.fit.resonator.high_bias import HIGH_BIAS, fit_high_bias, gain_uncertainty
-from labnis.fit.resonator.reflection import (
-    FANO_REAL,
-    ReflectionData,
-    fit_reflection,
-    reflection_model,
-    reflection_sensitivity,
-)
+from labnis.fit.resonator.reflection import FANO_REAL, ReflectionData, fit_reflection, reflection_model
 from labnis.fit.resonator.resonance import fit_resonance
 from labnis.fit.result import FitError, FitResult, result_from_mapping
 
@@ -38,9 +32,7 @@ __all__ = [
     "cooler_of",
     "cooling_power",
     "current_voltage_model",
-    "current_voltage_sensitivity",
     "emission_model",
-    "emission_sensitivity",
     "fit_conductance",
     "fit_current_voltage",
     "fit_emitted_power",
@@ -53,7 +45,6 @@ __all__ = [
     "most_informative",
     "number_text",
     "reflection_model",
-    "reflection_sensitivity",
     "result_from_mapping",
     "scaled_unit",
     "temperature_and_gap",

@@ -7,11 +7,10 @@ import numpy as np
 import xarray
 from numpy.typing import ArrayLike, NDArray
 
+from labnis.fit.arrays import Real
 from labnis.fit.result import FitError
 
 __all__ = ["Points"]
-
-Real = NDArray[np.float64]
 
 _TRACE = "frequency"
 

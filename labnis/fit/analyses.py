@@ -4,7 +4,7 @@ An analysis is found by its dotted path and built without arguments. Live fit, f
 the same object.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,7 +12,7 @@ import xarray
 from numpy.typing import ArrayLike, NDArray
 
 from labnis.fit._points import Points
-from labnis.fit.arrays import real_array
+from labnis.fit.arrays import Real
 from labnis.fit.context import FitContext
 from labnis.fit.information import Sensitivity
 from labnis.fit.junction.conductance import conductance_model, fit_conductance
@@ -37,12 +37,9 @@ from labnis.fit.result import FitError, FitResult
 
 __all__ = ["Conductance", "CurrentVoltage", "EmittedPower", "Reflection"]
 
-Real = NDArray[np.float64]
 Priors = Mapping[str, FitResult]
 Predictions = dict[str, NDArray[Any]]
 Selection = NDArray[np.intp] | slice
-
-_JUNCTION_RESULTS = {"gap": "eV", "normal_resistance": "ohm", "electron_temperature": "K"}
 
 
 class _Analysis:
@@ -71,30 +68,55 @@ class _Analysis:
         return {name: truth[name] for name in self.results if name in truth}
 
 
-class CurrentVoltage(_Analysis):
-    """Gap, normal-state resistance and electron temperature from the current."""
+class _Curve(_Analysis):
+    """Gap, normal-state resistance and electron temperature from a column against the device voltage.
 
-    name = "current_voltage"
-    results = _JUNCTION_RESULTS
+    Attributes
+    ----------
+    column
+        The column.
+    fit_curve, model
+        Functions that fit the column (see `fit_current_voltage`), and that return what the fit expects of it.
+
+    """
+
+    results: ClassVar[Mapping[str, str]] = {"gap": "eV", "normal_resistance": "ohm", "electron_temperature": "K"}
+    column: ClassVar[str]
+    fit_curve: "ClassVar[staticmethod[..., FitResult]]"
+    model: "ClassVar[staticmethod[..., Real]]"
 
     def fit(
         self, data: xarray.Dataset, context: FitContext, priors: Priors, start: FitResult | None = None
     ) -> FitResult:
-        """Fit the columns `device_voltage` (V), `current` (A) and `excitation` (V rms)."""
+        """Fit the columns `device_voltage` (V), `current` (A) or `conductance` (S), and `excitation` (V rms)."""
         points = Points(data)
-        at = points.measured("device_voltage", "current")
-        return fit_current_voltage(
+        at = points.measured("device_voltage", self.column)
+        excitation = float(np.nanmax(points["excitation"][at], initial=0.0)) if "excitation" in points else 0.0
+        return self.fit_curve(
             points["device_voltage"][at],
-            points["current"][at],
+            points[self.column][at],
             series_resistance=context.series_resistance,
-            excitation=_excitation(points, at),
+            excitation=excitation,
             fixed=context.fixed,
             start=start,
         )
 
     def predict(self, fit: FitResult, data: xarray.Dataset) -> Predictions:
-        """Return the expected `current` (A), in the shape of that column; NaN where nothing was measured."""
-        return _predicted(data, "current", lambda voltage: current_voltage_model(fit, voltage))
+        """Return what is expected, in the shape of the column; NaN where nothing was measured."""
+        points = Points(data)
+        voltage = points["device_voltage"]
+        at, values = np.isfinite(voltage), np.full(voltage.shape, np.nan)
+        values[at] = self.model(fit, voltage[at])
+        return {self.column: points.like(self.column, values)}
+
+
+class CurrentVoltage(_Curve):
+    """Gap, normal-state resistance and electron temperature from the current."""
+
+    name = "current_voltage"
+    column = "current"
+    fit_curve = staticmethod(fit_current_voltage)
+    model = staticmethod(current_voltage_model)
 
     def sensitivity(
         self, fit: FitResult, data: xarray.Dataset, setpoints: ArrayLike, context: FitContext, priors: Priors
@@ -104,33 +126,22 @@ class CurrentVoltage(_Analysis):
         return current_voltage_sensitivity(fit, voltage, series_resistance=context.series_resistance)
 
 
-class Conductance(_Analysis):
+class Conductance(_Curve):
     """Gap, normal-state resistance and electron temperature from the lock-in conductance, as a check of the I–V fit."""
 
     name = "conductance"
-    results = _JUNCTION_RESULTS
     secondary = True
+    column = "conductance"
+    fit_curve = staticmethod(fit_conductance)
+    model = staticmethod(conductance_model)
 
     def fit(
         self, data: xarray.Dataset, context: FitContext, priors: Priors, start: FitResult | None = None
     ) -> FitResult:
-        """Fit the columns `device_voltage` (V), `conductance` (S) and `excitation` (V rms)."""
-        points = Points(data)
-        if "conductance" not in points:
+        """Fit as the base class; FitError for a run without a conductance."""
+        if "conductance" not in Points(data):
             raise FitError("the run has no lock-in conductance: the analysis conductance needs it")
-        at = points.measured("device_voltage", "conductance")
-        return fit_conductance(
-            points["device_voltage"][at],
-            points["conductance"][at],
-            excitation=_excitation(points, at),
-            series_resistance=context.series_resistance,
-            fixed=context.fixed,
-            start=start,
-        )
-
-    def predict(self, fit: FitResult, data: xarray.Dataset) -> Predictions:
-        """Return the expected `conductance` (S), in the shape of that column; NaN where nothing was measured."""
-        return _predicted(data, "conductance", lambda voltage: conductance_model(fit, voltage))
+        return super().fit(data, context, priors, start)
 
 
 class Reflection(_Analysis):
@@ -207,20 +218,6 @@ class EmittedPower(_Analysis):
         return emission_sensitivity(fit, spectra, _device_voltages(data, setpoints), prior=_rates(priors))
 
 
-def _excitation(points: Points, at: Selection) -> float:
-    """Lock-in excitation on the bias line (V rms); 0 without a lock-in."""
-    return float(np.nanmax(points["excitation"][at], initial=0.0)) if "excitation" in points else 0.0
-
-
-def _predicted(data: xarray.Dataset, column: str, model: Callable[[Real], Real]) -> Predictions:
-    """Values of the `model` of the device voltage, in the shape of the `column`."""
-    points = Points(data)
-    voltage = points["device_voltage"]
-    at, values = np.isfinite(voltage), np.full(voltage.shape, np.nan)
-    values[at] = model(voltage[at])
-    return {column: points.like(column, values)}
-
-
 def _traces(points: Points, at: Selection) -> ReflectionData:
     return ReflectionData(points["device_voltage"][at], points.frequency, points["s11"][at])
 
@@ -248,5 +245,4 @@ def _device_voltages(data: xarray.Dataset, biases: ArrayLike) -> Real:
     points = Points(data)
     at = points.measured("device_voltage", "bias")
     measured, first = np.unique(points["bias"][at], return_index=True)
-    voltages = np.interp(real_array("setpoints", biases), measured, points["device_voltage"][at][first])
-    return np.asarray(voltages, dtype=np.float64)
+    return np.asarray(np.interp(np.asarray(biases), measured, points["device_voltage"][at][first]))

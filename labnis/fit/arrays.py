@@ -1,4 +1,4 @@
-"""Conversion of array-likes (lists, pandas, xarray, integers) to arrays of numbers, with errors that name them."""
+"""Arrays of numbers, and conversion of array-likes (lists, pandas, xarray, integers), with errors that name them."""
 
 from typing import Any
 
@@ -7,10 +7,21 @@ from numpy.typing import ArrayLike, NDArray
 
 from labnis.fit.result import FitError
 
-__all__ = ["complex_array", "curve", "real_array", "real_columns"]
+__all__ = [
+    "Bool",
+    "Complex",
+    "Real",
+    "check_numbers",
+    "complex_array",
+    "curve",
+    "evenly_spread",
+    "real_array",
+    "real_columns",
+]
 
 Real = NDArray[np.float64]
 Complex = NDArray[np.complex128]
+Bool = NDArray[np.bool_]
 
 
 def _numbers(name: str, values: ArrayLike) -> NDArray[Any]:
@@ -62,3 +73,15 @@ def curve(what: str, *, advice: str = "pass its real part", **columns: ArrayLike
     if usable.sum() < 10:
         raise FitError(f"{usable.sum()} usable points are too few for {what}; at least 10 are needed")
     return tuple(array[usable] for array in arrays)
+
+
+def evenly_spread(size: int, count: int) -> NDArray[np.intp]:
+    """Return `count` indices, or fewer, that are spread evenly over `size` data, both ends included."""
+    return np.unique(np.linspace(0, size - 1, count).round().astype(np.intp))
+
+
+def check_numbers(**numbers: float) -> None:
+    """Raise FitError for numbers that are negative or not finite."""
+    for name, value in numbers.items():
+        if not 0 <= value < np.inf:
+            raise FitError(f"{name} is {value}; it must be finite and 0 or more")

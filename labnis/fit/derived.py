@@ -4,13 +4,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from labnis.fit.arrays import Real
 from labnis.fit.result import FitResult
 
 __all__ = ["with_derived", "with_quantity"]
-
-Real = NDArray[np.float64]
 
 
 def with_derived(
@@ -41,7 +39,7 @@ def with_derived(
 
     centre = at(result.values)
     # Steps go upwards only: a rate or a Dynes parameter of 0 cannot become smaller. Fixed parameters do not vary.
-    sizes = 1e-2 * np.sqrt(np.diag(result.covariance))
+    sizes = 1e-2 * result.sigma
     steps = np.diag(sizes)
     gradient = np.array(
         [(at(result.values + step) - centre) / size if size else 0.0 for step, size in zip(steps, sizes, strict=True)]

@@ -9,15 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from labnis.fit.arrays import real_array
+from labnis.fit.arrays import Complex, Real, evenly_spread, real_array
 from labnis.fit.result import FitResult
 
 __all__ = ["Sensitivity", "expected_variance", "most_informative", "thinned"]
-
-Real = NDArray[np.float64]
-Complex = NDArray[np.complex128]
 
 # Above this condition number the data leave some combination of the parameters undetermined.
 _SINGULAR = 1e12
@@ -48,24 +45,17 @@ class Sensitivity:
     background: Complex
     prior: Real
 
-    def information(self, visits: Real) -> Real:
-        """Fisher information, shape (p, p), after `visits` (n,) measurements at each bias."""
-        weighted = visits[:, None, None]
-        return self._without_background(*(part.sum(axis=0) for part in self._parts(weighted)))
-
     def after_one_more(self, visits: Real) -> Real:
         """Fisher information, shape (n, p, p), when one more measurement at each bias in turn follows `visits` (n,)."""
-        so_far = [part.sum(axis=0) for part in self._parts(visits[:, None, None])]
-        return self._without_background(*map(np.add, so_far, self._parts(1.0)))
-
-    def _parts(self, weight: Real | float) -> tuple[Real, Complex, Real]:
-        """Terms of each bias in Σ s̄s (n, p, p), Σ b̄s (n, m, p) and Σ|b|² (n, m, 1); slopes s, background b."""
-        own = weight * np.einsum("ijk,ijl->ikl", self.slopes.conj(), self.slopes).real
         background = self.background[..., None]
-        return own, weight * background.conj() * self.slopes, weight * np.abs(background) ** 2
-
-    def _without_background(self, own: Real, common: Complex, power: Real) -> Real:
-        """Information that remains after the background is eliminated."""
+        # Terms of each bias in Σ s̄s (n, p, p), Σ b̄s (n, m, p) and Σ|b|² (n, m, 1), with slopes s and background b.
+        terms = (
+            np.einsum("ijk,ijl->ikl", self.slopes.conj(), self.slopes).real,
+            background.conj() * self.slopes,
+            np.abs(background) ** 2,
+        )
+        own, common, power = ((visits[:, None, None] * term).sum(axis=0) + term for term in terms)
+        # What remains after the background is eliminated.
         shared = common.conj() / np.where(power > 0, power, 1.0)
         return np.asarray(self.prior + own - np.einsum("...jk,...jl->...kl", shared, common).real)
 
@@ -113,5 +103,5 @@ def _gradient(fit: FitResult, names: Sequence[str], wanted: str) -> Real:
 
 def thinned(frequency: Real) -> tuple[Real, float]:
     """Return evenly spread frequencies, and the number of original frequencies that each of them represents."""
-    chosen = np.unique(np.linspace(0, frequency.size - 1, _FREQUENCIES).round().astype(int))
+    chosen = evenly_spread(frequency.size, _FREQUENCIES)
     return frequency[chosen], frequency.size / chosen.size

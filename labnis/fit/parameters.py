@@ -4,14 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.linalg import block_diag
 
+from labnis.fit.arrays import Real
 from labnis.fit.result import FitError, FitResult
 
 __all__ = ["Parameter", "conditioned", "hold", "joined", "prior_rows", "restarted"]
-
-Real = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -60,9 +58,8 @@ def prior_rows(names: Sequence[str], prior: FitResult | None) -> tuple[Real, Rea
         return np.zeros((0, len(names))), np.zeros(0)
     known = [name for name in prior.names if name in names]
     selected = prior.select(known)
-    sigma = np.sqrt(np.diag(selected.covariance))
-    correlation = selected.covariance / np.outer(sigma, sigma)
-    whitener = np.linalg.inv(np.linalg.cholesky(correlation)) / sigma
+    correlation = selected.covariance / np.outer(selected.sigma, selected.sigma)
+    whitener = np.linalg.inv(np.linalg.cholesky(correlation)) / selected.sigma
     matrix = np.zeros((len(known), len(names)))
     matrix[:, [names.index(name) for name in known]] = whitener
     return matrix, whitener @ selected.values
@@ -83,17 +80,15 @@ def conditioned(parameters: Sequence[Parameter], prior: FitResult | None) -> tup
     """Hold parameters with a σ of 0 in the prior, and return the prior of the free ones given those that are held."""
     if prior is None:
         return list(parameters), None
-    sigma = dict(zip(prior.names, np.sqrt(np.diag(prior.covariance)), strict=True))
-    exact = {name: prior[name].value for name in prior.names if sigma[name] == 0}
+    exact = {name: prior[name].value for name in prior.names if name not in prior.free}
     held = [replace(p, start=exact[p.name], fixed=True) if p.name in exact and not p.fixed else p for p in parameters]
-    fixed = {p.name: p.start for p in held if p.fixed and sigma.get(p.name, 0.0) > 0}
+    fixed = {p.name: p.start for p in held if p.fixed and p.name in prior.free}
     free = [p.name for p in held if not p.fixed and p.name in prior.names]
     if not free:
         return held, None
     selected, rest = prior.select(free), prior.select([*free, *fixed])
     if fixed:
-        n, scale = len(free), np.sqrt(np.diag(rest.covariance))
-        correlation = rest.correlation
+        n, scale, correlation = len(free), rest.sigma, rest.correlation
         weight = np.linalg.solve(correlation[n:, n:], correlation[n:, :n]).T
         shift = weight @ ((np.array([*fixed.values()]) - rest.values[n:]) / scale[n:]) * scale[:n]
         narrowed = (correlation[:n, :n] - weight @ correlation[n:, :n]) * np.outer(scale[:n], scale[:n])

@@ -1,9 +1,9 @@
 """The result of a fit: values with one covariance, quality of the fit, assumptions and warnings."""
 
-import html
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from html import escape
 from typing import Any, Self
 
 import numpy as np
@@ -50,8 +50,9 @@ class FitResult:
         Reasons for doubt.
     inputs
         Numbers that the model needs besides its parameters, such as series_resistance (ohm): name → value.
-    residuals
-        Data minus model, in the order of the data, in units of equal scatter; not part of the record.
+    residuals, mask
+        Data minus model, in the order of the data, in units of equal scatter, and which of the data count; not part of
+        the record.
 
     """
 
@@ -60,18 +61,24 @@ class FitResult:
     units: tuple[str, ...]
     values: Real
     covariance: Real
-    chi2: float
-    degrees_of_freedom: int
-    noise: float
+    chi2: float = 0.0
+    degrees_of_freedom: int = 0
+    noise: float = 0.0
     assumed: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     inputs: Mapping[str, float] = field(default_factory=dict)
     residuals: Real = field(default_factory=lambda: np.zeros(0), compare=False)
+    mask: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool), compare=False)
 
     def __getitem__(self, name: str) -> Estimate:
         """Return the estimate of one parameter; KeyError names the known ones."""
         i = self._index(name)
         return Estimate(float(self.values[i]), float(np.sqrt(self.covariance[i, i])), self.units[i])
+
+    @property
+    def sigma(self) -> Real:
+        """Standard uncertainties, shape (n,)."""
+        return np.sqrt(np.diag(self.covariance))
 
     @property
     def estimates(self) -> dict[str, Estimate]:
@@ -81,7 +88,7 @@ class FitResult:
     @property
     def free(self) -> tuple[str, ...]:
         """Names of the parameters that are not known exactly (σ > 0)."""
-        return tuple(name for name, variance in zip(self.names, np.diag(self.covariance), strict=True) if variance > 0)
+        return tuple(name for name, sigma in zip(self.names, self.sigma, strict=True) if sigma > 0)
 
     @property
     def by_name(self) -> dict[str, float]:
@@ -111,7 +118,7 @@ class FitResult:
             "parameters": list(self.names),
             "units": list(self.units),
             "values": self.values,
-            "sigma": np.sqrt(np.diag(self.covariance)),
+            "sigma": self.sigma,
             "covariance": self.covariance,
             "chi2": self.chi2,
             "dof": self.degrees_of_freedom,
@@ -149,16 +156,14 @@ class FitResult:
 
     def as_uncertainties(self) -> dict[str, UFloat]:
         """Return the parameters as numbers of the `uncertainties` package, which propagate their correlations."""
-        sigma = np.sqrt(np.diag(self.covariance))
-        pairs = list(zip(self.values.tolist(), sigma.tolist(), strict=True))
+        pairs = list(zip(self.values.tolist(), self.sigma.tolist(), strict=True))
         return dict(zip(self.names, correlated_values_norm(pairs, self.correlation), strict=True))
 
     @property
     def correlation(self) -> Real:
         """Correlation matrix, shape (n, n); a parameter without uncertainty correlates with none."""
-        sigma = np.sqrt(np.diag(self.covariance))
-        known = np.where(sigma > 0, sigma, 1.0)
-        return np.where(np.eye(sigma.size, dtype=bool), 1.0, self.covariance / np.outer(known, known))
+        known = np.where(self.sigma > 0, self.sigma, 1.0)
+        return np.where(np.eye(known.size, dtype=bool), 1.0, self.covariance / np.outer(known, known))
 
     def __repr__(self) -> str:
         """One line with all values."""
@@ -182,13 +187,13 @@ class FitResult:
 
     def _repr_html_(self) -> str:
         """For a notebook."""
-        rows = "".join(f"<tr><td>{_html(name)}</td><td>{_html(text)}</td></tr>" for name, text in self._values())
+        rows = "".join(f"<tr><td>{escape(name)}</td><td>{escape(text)}</td></tr>" for name, text in self._values())
         statistics = ", ".join(f"{name} {value}" for name, value in self._statistics())
         notes = [f"assumed {name}: {statement}" for name, statement in self.assumed.items()]
-        listed = "".join(f"<li>{_html(text)}</li>" for text in (*(f"warning: {w}" for w in self.warnings), *notes))
+        listed = "".join(f"<li>{escape(text)}</li>" for text in (*(f"warning: {w}" for w in self.warnings), *notes))
         return (
-            f"<table><caption>{_html(self.model)}</caption><tr><th>parameter</th><th>value ± σ</th></tr>{rows}</table>"
-            f"<p>{_html(statistics)}</p><ul>{listed}</ul>"
+            f"<table><caption>{escape(self.model)}</caption><tr><th>parameter</th><th>value ± σ</th></tr>{rows}</table>"
+            f"<p>{escape(statistics)}</p><ul>{listed}</ul>"
         )
 
     def _statistics(self) -> list[tuple[str, str]]:
@@ -241,7 +246,7 @@ def result_from_mapping(model: str, results: Mapping[str, Any], units: Mapping[s
     if correlated:
         covariance[np.ix_(correlated, correlated)] = covariance_matrix([[*results.values()][i] for i in correlated])
     found = (getattr(value, "unit", units.get(name, "1")) for name, value in results.items())
-    return FitResult(model, names, tuple(found), np.array([value for value, _ in pairs]), covariance, 0.0, 0, 0.0)
+    return FitResult(model, names, tuple(found), np.array([value for value, _ in pairs]), covariance)
 
 
 def _pair(model: str, name: str, value: Any) -> tuple[float, float]:
@@ -263,6 +268,3 @@ def _pair(model: str, name: str, value: Any) -> tuple[float, float]:
 def _section(title: str, lines: Sequence[str]) -> list[str]:
     """A headed part of the report; empty without lines."""
     return [f"[[{title}]]", *(f"    {line}" for line in lines)] if lines else []
-
-
-_html = html.escape

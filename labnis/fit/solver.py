@@ -8,27 +8,22 @@ Outliers are left out, and the result says how many.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
+from labnis.fit.arrays import Bool, Complex, Real
 from labnis.fit.parameters import Parameter, conditioned, prior_rows, restarted
 from labnis.fit.result import FitError, FitResult
 
 __all__ = [
     "Model",
-    "Solution",
     "TraceModel",
     "as_real",
     "solve",
     "without_outliers",
 ]
-
-Real = NDArray[np.float64]
-Complex = NDArray[np.complex128]
-Mask = NDArray[np.bool_]
 
 # Data beyond this many standard deviations are outliers (about one of 10⁸ random data is).
 _OUTLIER, _OUTLIER_ROUNDS, _MOST_OUTLIERS = 6.0, 10, 0.1
@@ -46,9 +41,9 @@ class Model(ABC):
 
     """
 
-    mask: Mask = field(kw_only=True)
+    mask: Bool = field(kw_only=True)
 
-    def with_mask(self, mask: Mask) -> Self:
+    def with_mask(self, mask: Bool) -> Self:
         """Return the same model with another mask."""
         return replace(self, mask=mask)
 
@@ -72,11 +67,11 @@ class TraceModel(Model):
     names: tuple[str, ...]
 
     @property
-    def counts(self) -> Mask:
+    def counts(self) -> Bool:
         """Which complex data count, shape of `s11`."""
         return self.mask[: self.s11.size].reshape(self.s11.shape)
 
-    def with_mask(self, mask: Mask) -> Self:
+    def with_mask(self, mask: Bool) -> Self:
         """Return the same model with another mask; a complex datum counts if both of its parts do."""
         return super().with_mask(np.tile(mask.reshape(2, -1).all(axis=0), 2))
 
@@ -90,42 +85,16 @@ def as_real(values: Complex) -> Real:
     return np.concatenate([values.real.ravel(), values.imag.ravel()])
 
 
-@dataclass(frozen=True)
-class Solution:
-    """Best parameters, their covariance, χ² of the data, degrees of freedom, noise of one datum, residuals and mask."""
-
-    parameters: tuple[Parameter, ...]
-    values: Real
-    covariance: Real
-    chi2: float
-    degrees_of_freedom: int
-    noise: float
-    residuals: Real
-    mask: Mask
-    warnings: tuple[str, ...]
-
-    def as_result(self, model: str, assumed: Mapping[str, str], **inputs: float) -> FitResult:
-        """Return the result of fitting `model` with these `inputs` under the assumptions `assumed`."""
-        held = {p.name: f"{p.start:.8g} {p.unit}, held fixed".replace(" 1,", ",") for p in self.parameters if p.fixed}
-        return FitResult(
-            model,
-            tuple(p.name for p in self.parameters),
-            tuple(p.unit for p in self.parameters),
-            self.values,
-            self.covariance,
-            self.chi2,
-            self.degrees_of_freedom,
-            self.noise,
-            dict(assumed) | held,
-            self.warnings,
-            inputs,
-            self.residuals,
-        )
-
-
 def solve(
-    parameters: Sequence[Parameter], model: Model, *, absorbed: int = 0, prior: FitResult | None = None
-) -> Solution:
+    parameters: Sequence[Parameter],
+    model: Model,
+    name: str,
+    assumed: Mapping[str, str],
+    *,
+    absorbed: int = 0,
+    prior: FitResult | None = None,
+    inputs: Mapping[str, float] | None = None,
+) -> FitResult:
     """Minimise Σ residuals² / noise² + χ² of the prior, leaving outliers out.
 
     Parameters
@@ -134,6 +103,8 @@ def solve(
         The parameters of the model; those that are fixed, or known exactly by the prior, keep their value.
     model
         Data and expectation.
+    name, assumed, inputs
+        Name, assumptions and inputs of the model, for the result.
     absorbed
         Number of linear parameters that the model eliminates itself (they reduce the degrees of freedom).
     prior
@@ -146,14 +117,16 @@ def solve(
 
     """
     held, prior = conditioned(parameters, prior)
-    solution = _solve(held, model, absorbed, prior)
+    result = _solve(held, model, name, absorbed, prior)
     for _ in range(_OUTLIER_ROUNDS):
-        narrowed = _narrowed(model, solution.residuals)
+        narrowed = _narrowed(model, result.residuals)
         if narrowed is None:
             break
         model = narrowed
-        solution = _solve(restarted(held, solution.values), model, absorbed, prior)
-    return replace(solution, warnings=(*solution.warnings, *_data_warnings(solution, model)))
+        result = _solve(restarted(held, result.values), model, name, absorbed, prior)
+    fixed = {p.name: f"{p.start:.8g} {p.unit}, held fixed".replace(" 1,", ",") for p in held if p.fixed}
+    warnings = (*result.warnings, *_data_warnings(result))
+    return replace(result, assumed=dict(assumed) | fixed, inputs=inputs or {}, warnings=warnings)
 
 
 def without_outliers(model: AnyModel, x: Real) -> AnyModel:
@@ -174,13 +147,15 @@ def _narrowed(model: AnyModel, residuals: Real) -> AnyModel | None:
     return None if (narrowed.mask == model.mask).all() or mask.mean() < 1 - _MOST_OUTLIERS else narrowed
 
 
-def _solve(parameters: Sequence[Parameter], model: Model, absorbed: int, prior: FitResult | None) -> Solution:
+def _solve(
+    parameters: Sequence[Parameter], model: Model, name: str, absorbed: int, prior: FitResult | None
+) -> FitResult:
     free = np.array([not p.fixed for p in parameters])
     moved = [p for p in parameters if not p.fixed]
     scale = np.array([p.scale for p in moved])
-    bounds = np.array([p.lower for p in moved]), np.array([p.upper for p in moved])
+    lower, upper = np.array([p.lower for p in moved]), np.array([p.upper for p in moved])
     full = np.array([p.start for p in parameters])
-    x = np.clip(full[free], *bounds)
+    x = np.clip(full[free], lower, upper)
     matrix, target = prior_rows([p.name for p in moved], prior)
     if target.size and not np.isfinite(target).all():
         raise FitError("the prior of this fit is not finite; repeat the fit it comes from")
@@ -205,25 +180,41 @@ def _solve(parameters: Sequence[Parameter], model: Model, absorbed: int, prior: 
         slopes[~model.mask] = 0
         return slopes if free.all() else slopes[:, free]
 
+    # Both with the prior, in units of the noise, as functions of u = x/scale.
+    def rows(u: Real) -> Real:
+        return np.concatenate([residuals(u * scale) / noise, matrix @ (u * scale) - target])
+
+    def slopes_of_rows(u: Real) -> Real:
+        slopes = np.vstack([jacobian(u * scale), noise * matrix])
+        slopes *= scale / noise  # in place: these are the largest arrays of a fit
+        return slopes
+
     noise = _noise(residuals(x), freedom)
     # The weight of a prior depends on the noise, which is known only after a fit.
     for _ in range(_NOISE_ROUNDS if target.size else 1):
-        outcome = _minimise(residuals, jacobian, matrix, target, noise, x, scale, bounds)
-        x, before = outcome.x * scale, noise
+        x, before = _minimised(rows, slopes_of_rows, x / scale, lower / scale, upper / scale) * scale, noise
         noise = _noise(residuals(x), freedom)
         if abs(noise / before - 1) < _NOISE_TOLERANCE:
             break
-    rows = np.vstack([jacobian(x) / noise, matrix])
     covariance = np.zeros((full.size, full.size))
-    covariance[np.ix_(free, free)] = _covariance(rows * scale, scale, moved)
+    covariance[np.ix_(free, free)] = _covariance(np.vstack([jacobian(x) / noise, matrix]) * scale, scale, moved)
     values = everything(x)
     rest = model.residuals(values)
     # In the differences only what was absorbed at each of the neighbours is missing from the noise.
     between = _noise_between_neighbours(rest, model.mask) * np.sqrt(1 + absorbed / freedom)
-    return Solution(
-        tuple(parameters), values, covariance, freedom * (noise / between) ** 2, freedom, noise, rest, model.mask,
-        _bound_warnings(x, moved),
-    )  # fmt: skip
+    return FitResult(
+        name,
+        tuple(p.name for p in parameters),
+        tuple(p.unit for p in parameters),
+        values,
+        covariance,
+        freedom * (noise / between) ** 2,
+        freedom,
+        noise,
+        warnings=_bound_warnings(x, moved),
+        residuals=rest,
+        mask=model.mask,
+    )
 
 
 def _noise(residuals: Real, freedom: int) -> float:
@@ -235,33 +226,19 @@ def _robust_scale(residuals: Real) -> float:
     return max(1.4826 * float(np.median(np.abs(residuals))), np.finfo(float).tiny)
 
 
-def _noise_between_neighbours(residuals: Real, mask: Mask) -> float:
+def _noise_between_neighbours(residuals: Real, mask: Bool) -> float:
     steps = np.diff(residuals)[mask[1:] & mask[:-1]]
     return max(float(np.sqrt((steps @ steps) / max(steps.size, 1) / 2)), np.finfo(float).tiny)
 
 
-def _minimise(
-    residuals: Callable[[Real], Real],
-    derivative: Callable[[Real], Real],
-    matrix: Real,
-    target: Real,
-    noise: float,
-    start: Real,
-    scale: Real,
-    bounds: tuple[Real, Real],
-) -> Any:
-    lower, upper = (bound / scale for bound in bounds)
-
-    def slopes(u: Real) -> Real:
-        rows = np.vstack([derivative(u * scale), noise * matrix])
-        rows *= scale / noise  # in place: these are the largest arrays of a fit
-        return rows
-
+def _minimised(
+    residuals: Callable[[Real], Real], jacobian: Callable[[Real], Real], start: Real, lower: Real, upper: Real
+) -> Real:
     outcome = least_squares(
-        lambda u: np.concatenate([residuals(u * scale) / noise, matrix @ (u * scale) - target]),
+        residuals,
         # scipy needs a start strictly inside the bounds.
-        np.clip(start / scale, lower + 1e-12, upper - 1e-12),
-        jac=slopes,
+        np.clip(start, lower + 1e-12, upper - 1e-12),
+        jac=jacobian,
         bounds=(lower, upper),
         x_scale="jac",
         xtol=1e-10,
@@ -271,7 +248,7 @@ def _minimise(
     )
     if outcome.status == 0:
         raise FitError("the fit did not converge within 200 evaluations; look at the data, or give a better start")
-    return outcome
+    return np.asarray(outcome.x)
 
 
 def _covariance(rows: Real, scale: Real, parameters: Sequence[Parameter]) -> Real:
@@ -294,15 +271,15 @@ def _bound_warnings(x: Real, parameters: Sequence[Parameter]) -> tuple[str, ...]
     )
 
 
-def _data_warnings(solution: Solution, model: Model) -> tuple[str, ...]:
+def _data_warnings(result: FitResult) -> tuple[str, ...]:
     """Warnings derived from the data."""
     found = []
-    left_out = int((~model.mask).sum())
+    left_out = int((~result.mask).sum())
     if left_out:
-        found.append(f"{left_out} of {model.mask.size} data lie more than {_OUTLIER:g}σ off and were left out")
-    excess = solution.chi2 / solution.degrees_of_freedom
+        found.append(f"{left_out} of {result.mask.size} data lie more than {_OUTLIER:g}σ off and were left out")
+    excess = result.chi2 / result.degrees_of_freedom
     # χ²/ν of random residuals scatters by 1/√ν.
-    if excess > 1 + 5 / np.sqrt(solution.degrees_of_freedom):
+    if excess > 1 + 5 / np.sqrt(result.degrees_of_freedom):
         found.append(
             f"neighbouring residuals are alike (χ²/ν = {excess:.3g}): the model is incomplete, and the true "
             "uncertainties are larger; look at the residuals"

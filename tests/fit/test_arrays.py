@@ -11,6 +11,7 @@ import xarray
 
 from labnis import fit
 from labnis.fit import EmissionData, FitError, FitResult, Isotherm, ReflectionData
+from labnis.fit.junction.current_voltage import current_voltage_sensitivity
 from labnis.physics import NISJunction, SINISCooler
 from sim_instruments import Truth
 from tests.fit.cooling import CURRENT_NOISE, micro_cooler
@@ -44,7 +45,6 @@ def cases(
     traces: ReflectionData,
     spectra: EmissionData,
     reflection_fit: FitResult,
-    gain_fit: FitResult,
 ) -> Mapping[str, Case]:
     """Every public function with arrays, and its arrays by name."""
     voltage, current = current_voltage(shipped, 3, points=61)
@@ -107,19 +107,10 @@ def cases(
             lambda **c: (fit.conductance_model(replace(junction_fit, inputs={"excitation": 1e-6}), **c),),
             biases,
         ),
-        "current_voltage_sensitivity": (lambda **c: fit.current_voltage_sensitivity(junction_fit, **c), biases),
-        "reflection_sensitivity": (
-            lambda **c: fit.reflection_sensitivity(reflection_fit, traces, **c, prior=junction_fit),
-            biases,
-        ),
-        "emission_sensitivity": (
-            lambda **c: fit.emission_sensitivity(gain_fit, spectra, **c, prior=reflection_fit),
-            biases,
-        ),
         "most_informative": (
             lambda visits: (
                 fit.most_informative(
-                    fit.current_voltage_sensitivity(junction_fit, np.linspace(-1e-3, 1e-3, 9)),
+                    current_voltage_sensitivity(junction_fit, np.linspace(-1e-3, 1e-3, 9)),
                     visits,
                     junction_fit,
                     "gap",
@@ -133,8 +124,7 @@ def cases(
 NAMES = [
     "fit_current_voltage", "fit_conductance", "fit_reflection", "fit_emitted_power", "fit_resonance",
     "fit_heat_balance", "temperature_curve", "isotherm_temperature", "temperature_and_gap", "current_voltage_model",
-    "conductance_model", "current_voltage_sensitivity", "reflection_sensitivity", "emission_sensitivity",
-    "most_informative",
+    "conductance_model", "most_informative",
 ]  # fmt: skip
 
 

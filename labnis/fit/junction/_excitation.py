@@ -7,13 +7,11 @@ most of the excitation where it conducts least.
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
+from labnis.fit.arrays import Real
 from labnis.fit.result import FitError
 
 __all__ = ["device_cycle", "first_harmonic", "phases"]
-
-Real = NDArray[np.float64]
 
 # Newton steps in which the bias line is solved, and to what voltage (V).
 _STEPS, _ACCURACY = 60, 1e-12

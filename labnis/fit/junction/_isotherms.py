@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from labnis.fit.arrays import curve, real_columns
+from labnis.fit.arrays import Bool, Real, curve, evenly_spread, real_columns
 from labnis.fit.junction._cooler_parameters import INVERSE, cooler_at
 from labnis.fit.junction._excitation import device_cycle, phases
 from labnis.fit.junction._steady_state import steady_state_slopes
@@ -16,8 +16,6 @@ from labnis.physics import NoOperatingPointError, OperatingPoint, SINISCooler
 from labnis.physics.junction import BOLTZMANN_EV
 
 __all__ = ["BATH_RANGE", "Isotherm", "Sweeps", "bath_names"]
-
-Real = NDArray[np.float64]
 
 # Bath temperatures are searched within this many of their uncertainties.
 BATH_RANGE = 5.0
@@ -67,7 +65,7 @@ class Isotherm:
 
     def thinned(self, points: int) -> "Isotherm":
         """About `points` of them, evenly spread, for a coarse search."""
-        some = np.unique(np.linspace(0, self.current.size - 1, points).round().astype(int))
+        some = evenly_spread(self.current.size, points)
         return replace(self, device_voltage=self.device_voltage[some], current=self.current[some])
 
 
@@ -172,7 +170,7 @@ def _cycle(excitation: Real, electrons: Real) -> Real:
 
 
 def _device_waveform(
-    cooler: SINISCooler, states: OperatingPoint, here: NDArray[np.bool_], line: Real, series_resistance: float
+    cooler: SINISCooler, states: OperatingPoint, here: Bool, line: Real, series_resistance: float
 ) -> Real:
     """Waveform at the device (V) of a `line` waveform (V), shape (phases,), for the `states` of one isotherm."""
     mean, bath = states.device_voltage[here, 0], states.bath_temperature[here, 0][0]

@@ -3,16 +3,13 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.constants import e, k
 
+from labnis.fit.arrays import Bool, Real
 from labnis.fit.result import FitError
 from labnis.physics import AndreevChannel, NISJunction
 
 __all__ = ["COLDEST", "WARMEST", "KnownDevice", "electron_temperature"]
-
-Real = NDArray[np.float64]
-Bool = NDArray[np.bool_]
 
 # Range of kT/Δ of the search; below it the current is that at T = 0.
 COLDEST, WARMEST = 4e-4, 1.0

@@ -7,31 +7,20 @@ These are, in the order of every vector `x` here: gap (eV), normal_resistance (o
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar, Self
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike
 from scipy.constants import e, k
 
+from labnis.fit.arrays import Real, real_columns
 from labnis.fit.junction._excitation import device_cycle
 from labnis.fit.parameters import Parameter
-from labnis.fit.result import FitError
+from labnis.fit.result import FitError, FitResult
 from labnis.fit.solver import Model
 from labnis.physics import NISJunction
 
-__all__ = [
-    "ASSUMED",
-    "PairModel",
-    "check_resistance",
-    "current_slopes",
-    "device_share",
-    "device_waveform",
-    "junction_of",
-    "junction_voltage",
-    "pair_parameters",
-    "thermal_reach",
-]
-
-Real = NDArray[np.float64]
+__all__ = ["ASSUMED", "PairModel", "pair_parameters"]
 
 ASSUMED = {
     "junctions": "both junctions of the pair are identical",
@@ -57,12 +46,6 @@ def pair_parameters(guess: Mapping[str, float], unit: str) -> list[Parameter]:
     ]
 
 
-def check_resistance(series_resistance: float) -> None:
-    """Raise FitError for a resistance that is negative or not finite."""
-    if not 0 <= series_resistance < np.inf:
-        raise FitError(f"series_resistance is {series_resistance} ohm; it must be finite and 0 or more")
-
-
 @dataclass(frozen=True)
 class PairModel(Model):
     """Readings at each mean device voltage, taken over a cycle of the excitation, as a function of `x`.
@@ -71,10 +54,44 @@ class PairModel(Model):
     `weight` (n,) undoes that. `waveform` (n, phases) is the excitation at the device (V).
     """
 
+    #: A reading scatters (1 + G·R_s) to this power times as much as its instrument.
+    scatter: ClassVar[int]
+
     voltage: Real
     measured: Real
     weight: Real
     waveform: Real
+
+    @classmethod
+    def of(cls, x: Real, voltage: Real, measured: Real, excitation: float, series_resistance: float) -> Self:
+        """With the weights and the excitation (V rms, on the line) of a device that has the parameters `x`."""
+
+        def characteristic(device_voltage: Real) -> tuple[Real, Real]:
+            at = _junction_voltage(x, device_voltage)
+            return _junction(x).current(at, x[2]), _junction(x).conductance(at, x[2]) / 2
+
+        # Part of a small change of the line voltage that the device gets.
+        share = 1 / (1 + series_resistance * characteristic(voltage)[1])
+        waveform = np.zeros((voltage.size, 1))
+        if excitation:
+            # The voltage across the pair over which thermal smearing bends its curve.
+            amplitude, reach = np.sqrt(2) * excitation, 2 * k / e * x[2]
+            line = amplitude * cls.phases(amplitude / reach)
+            cycle = device_cycle(characteristic, voltage, line, series_resistance, np.full(voltage.shape, reach))
+            waveform = cycle - voltage[:, None]
+        return cls(voltage, measured, share**cls.scatter, waveform, mask=np.ones(voltage.shape, bool))
+
+    @classmethod
+    def expected(cls, fit: FitResult, device_voltage: ArrayLike) -> Real:
+        """Readings that a `fit` of this model expects at each measured `device_voltage` (V), shape (n,)."""
+        (voltage,) = real_columns(device_voltage=device_voltage)
+        excitation, resistance = (fit.inputs.get(name, 0.0) for name in ("excitation", "series_resistance"))
+        return cls.of(fit.values, voltage, voltage, excitation, resistance).model(fit.values)
+
+    @staticmethod
+    @abstractmethod
+    def phases(amplitude: float) -> Real:
+        """Phases that represent a cycle whose `amplitude` is in units of the thermal voltage of the pair, 2kT/e."""
 
     @abstractmethod
     def reading(self, current: Real) -> Real:
@@ -82,58 +99,33 @@ class PairModel(Model):
 
     def model(self, x: Real) -> Real:
         """Expected readings, shape (n,)."""
-        return self.reading(junction_of(x).current(self._junction_voltage(x), x[2]))
+        return self.reading(_junction(x).current(self._at(x), x[2]))
 
     def residuals(self, x: Real) -> Real:
         return (self.measured - self.model(x)) * self.weight
 
     def jacobian(self, x: Real) -> Real:
-        slopes = current_slopes(x, self._junction_voltage(x))
-        return np.stack([-self.reading(slope) * self.weight for slope in slopes], axis=-1)
+        return np.stack([-self.reading(slope) * self.weight for slope in _current_slopes(x, self._at(x))], axis=-1)
 
-    def _junction_voltage(self, x: Real) -> Real:
-        return junction_voltage(x, self.voltage[:, None] + self.waveform)
+    def _at(self, x: Real) -> Real:
+        """Voltage across one junction (V) along the cycle."""
+        return _junction_voltage(x, self.voltage[:, None] + self.waveform)
 
 
-def junction_of(x: Real) -> NISJunction:
-    """Return one of the two junctions."""
+def _junction(x: Real) -> NISJunction:
     return NISJunction(gap=x[0], resistance=x[1], dynes=x[3])
 
 
-def junction_voltage(x: Real, device_voltage: Real) -> Real:
-    """Voltage across one junction (V) from `device_voltage`, which is measured across the pair."""
+def _junction_voltage(x: Real, device_voltage: Real) -> Real:
     return np.asarray((device_voltage + x[4]) / 2)
 
 
-def thermal_reach(x: Real) -> float:
-    """Voltage across the pair (V) over which thermal smearing bends its curve, 2kT/e."""
-    return float(2 * k / e * x[2])
-
-
-def device_share(x: Real, device_voltage: Real, series_resistance: float) -> Real:
-    """Part of a small change of the line voltage that the device gets: 1 / (1 + G·R_s), shape of `device_voltage`."""
-    conductance = junction_of(x).conductance(junction_voltage(x, device_voltage), x[2]) / 2
-    return np.asarray(1 / (1 + series_resistance * conductance))
-
-
-def device_waveform(x: Real, device_voltage: Real, line: Real, series_resistance: float) -> Real:
-    """What a waveform of the `line` (V, at each phase) adds to the mean `device_voltage` (n,), shape (n, phases)."""
-
-    def characteristic(voltage: Real) -> tuple[Real, Real]:
-        at = junction_voltage(x, voltage)
-        return junction_of(x).current(at, x[2]), junction_of(x).conductance(at, x[2]) / 2
-
-    reach = np.full(device_voltage.shape, thermal_reach(x))
-    cycle = device_cycle(characteristic, device_voltage, line, series_resistance, reach)
-    return np.asarray(cycle - device_voltage[:, None])
-
-
-def current_slopes(x: Real, at: Real) -> list[Real]:
+def _current_slopes(x: Real, at: Real) -> list[Real]:
     """∂I/∂x of the five parameters, each of the shape of the junction voltages `at`.
 
     I = (Δ/R)·Re s(V/Δ, kT/Δ, γ), and ∂s/∂γ = i·∂s/∂v.
     """
-    junction, v, t = junction_of(x), at / x[0], k / e * x[2] / x[0]
+    junction, v, t = _junction(x), at / x[0], k / e * x[2] / x[0]
     s = junction.complex_response(at, x[2])
     s_v, s_t = junction.complex_response_slopes(at, x[2])
     return [

@@ -10,14 +10,13 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from labnis.fit.arrays import Real
 from labnis.fit.junction._cooler_parameters import values_of
 from labnis.physics import OperatingPoint, SINISCooler
 
 __all__ = ["SteadyStateSlopes", "steady_state_slopes"]
 
-Real = NDArray[np.float64]
 # ∂I/∂(parameter) and ∂B/∂(parameter) at constant electron temperature.
 Shares = dict[str, tuple[Real, Real]]
 

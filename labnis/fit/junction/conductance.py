@@ -3,26 +3,17 @@
 from collections.abc import Mapping
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.ndimage import median_filter
 
-from labnis.fit.arrays import curve, real_columns
+from labnis.fit.arrays import Real, check_numbers, curve
 from labnis.fit.junction._excitation import first_harmonic, phases
-from labnis.fit.junction._pair import (
-    ASSUMED,
-    PairModel,
-    check_resistance,
-    device_share,
-    device_waveform,
-    pair_parameters,
-)
-from labnis.fit.parameters import Parameter, hold, restarted
+from labnis.fit.junction._pair import ASSUMED, PairModel, pair_parameters
+from labnis.fit.parameters import hold, restarted
 from labnis.fit.result import FitError, FitResult
 from labnis.fit.solver import solve
 
 __all__ = ["conductance_model", "fit_conductance"]
-
-Real = NDArray[np.float64]
 
 MODEL = "SINIS conductance"
 # Twelve phases: the harmonic is exact to 1e-4 for amplitudes up to 10 kT/e on a junction.
@@ -83,49 +74,41 @@ def fit_conductance(
             f"excitation is {excitation} V; a lock-in's is positive. A derivative computed from the current contains "
             "no more than the current: fit that"
         )
-    check_resistance(series_resistance)
-    parameters = hold(_parameters(voltage, measured, excitation, start), fixed)
+    check_numbers(series_resistance=series_resistance)
+    guess = _guess(voltage, measured) if start is None else start.by_name
+    if not np.sqrt(2) * excitation < 2 * guess["gap"]:
+        raise FitError(f"an excitation of {excitation:.3g} V rms is as wide as the whole gap; is it in volt?")
+    parameters = hold(pair_parameters(guess, "conductance in siemens"), fixed)
+    inputs = {"series_resistance": float(series_resistance), "excitation": float(excitation)}
     # How much of the excitation reaches the device depends on the curve, which the first rounds find.
     x = np.array([p.start for p in parameters])
     for _ in range(_ROUNDS):
-        solution = solve(parameters, _Harmonic.of(x, voltage, measured, excitation, series_resistance))
-        settled = np.abs(solution.values - x) <= _SETTLED * np.sqrt(np.diag(solution.covariance))
-        x = solution.values
+        harmonic = _Harmonic.of(x, voltage, measured, excitation, series_resistance)
+        result = solve(parameters, harmonic, MODEL, ASSUMED, inputs=inputs)
+        settled = np.abs(result.values - x) <= _SETTLED * result.sigma
+        x = result.values
         parameters = restarted(parameters, x)
         if settled.all():
             break
-    return solution.as_result(MODEL, ASSUMED, series_resistance=float(series_resistance), excitation=float(excitation))
+    return result
 
 
 def conductance_model(fit: FitResult, device_voltage: ArrayLike) -> Real:
     """Conductance (S) expected by the fit at each measured `device_voltage` (V), shape (n,)."""
-    (voltage,) = real_columns(device_voltage=device_voltage)
-    excitation, resistance = fit.inputs["excitation"], fit.inputs.get("series_resistance", 0.0)
-    return _Harmonic.of(fit.values, voltage, voltage, excitation, resistance).model(fit.values)
+    return _Harmonic.expected(fit, device_voltage)
 
 
 class _Harmonic(PairModel):
     """The first harmonic of the current; G = g/(1 − g·R_s) of the line's g scatters (1 + G·R_s)² times as much as g."""
 
-    @classmethod
-    def of(cls, x: Real, voltage: Real, measured: Real, excitation: float, series_resistance: float) -> "_Harmonic":
-        """With the weights and the excitation of a device that has the parameters `x`."""
-        waveform = device_waveform(x, voltage, np.sqrt(2) * excitation * _PHASES, series_resistance)
-        weight = device_share(x, voltage, series_resistance) ** 2
-        return cls(voltage, measured, weight, waveform, mask=np.ones(voltage.shape, bool))
+    scatter = 2
+
+    @staticmethod
+    def phases(_amplitude: float) -> Real:
+        return _PHASES
 
     def reading(self, current: Real) -> Real:
         return first_harmonic(current) / first_harmonic(self.waveform)
-
-
-def _parameters(voltage: Real, conductance: Real, excitation: float, start: FitResult | None) -> list[Parameter]:
-    """Start values from an earlier fit, or from the curve."""
-    parameters = pair_parameters(
-        _guess(voltage, conductance) if start is None else start.by_name, "conductance in siemens"
-    )
-    if not np.sqrt(2) * excitation < 2 * parameters[0].start:
-        raise FitError(f"an excitation of {excitation:.3g} V rms is as wide as the whole gap; is it in volt?")
-    return parameters
 
 
 def _guess(voltage: Real, conductance: Real) -> dict[str, float]:

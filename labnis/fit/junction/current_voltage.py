@@ -4,36 +4,33 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.ndimage import median_filter
 from scipy.stats import siegelslopes
 
-from labnis.fit.arrays import curve, real_columns
+from labnis.fit.arrays import Real, check_numbers, curve
 from labnis.fit.information import Sensitivity
-from labnis.fit.junction._curve_data import curve_warnings, refuse_clipped
 from labnis.fit.junction._excitation import phases
-from labnis.fit.junction._pair import (
-    ASSUMED,
-    PairModel,
-    check_resistance,
-    device_share,
-    device_waveform,
-    pair_parameters,
-    thermal_reach,
-)
+from labnis.fit.junction._pair import ASSUMED, PairModel, pair_parameters
 from labnis.fit.parameters import Parameter, hold, restarted
 from labnis.fit.result import FitError, FitResult
 from labnis.fit.solver import solve
 
 __all__ = ["current_voltage_model", "current_voltage_sensitivity", "fit_current_voltage"]
 
-Real = NDArray[np.float64]
-
 MODEL = "SINIS I–V"
 # Phases that average a cycle: few are exact up to the seventh power of the excitation, which is enough within kT/e.
 _FEW, _MANY = phases(4), phases(12)
 # A change of weights and excitation by this fraction moves a result by as much of its σ.
 _ROUNDS, _SETTLED = 4, 1e-3
+# Resistances (ohm) of common tunnel junctions.
+_USUAL_RESISTANCES = (50.0, 2e6)
+# This many equal extreme currents, over this part of the sweep, mean a clipped reading.
+_STUCK, _STUCK_PART = 3, 0.01
+# Voltages count as different in steps of this part of the largest; there are six parameters.
+_BINS, _FEWEST_VOLTAGES = 500, 6
+# Directions of a sweep differ beyond this many standard deviations, each computed from this many points.
+_DIFFERENT, _FEWEST = 5.0, 10
 
 
 def fit_current_voltage(
@@ -75,59 +72,38 @@ def fit_current_voltage(
 
     """
     voltage, measured = curve("an I–V fit", device_voltage=device_voltage, current=current)
-    check_resistance(series_resistance)
-    refuse_clipped(voltage, measured)
+    check_numbers(series_resistance=series_resistance)
+    _refuse_clipped(voltage, measured)
     parameters = hold(_parameters(voltage, measured, start), fixed)
+    inputs = {"series_resistance": float(series_resistance), "excitation": float(excitation)}
     # How much of a change of the line reaches the device depends on the curve, which the first rounds find.
     x = np.array([p.start for p in parameters])
-    share, waveform = _line(x, voltage, excitation, series_resistance)
+    sweep = _Sweep.of(x, voltage, measured, excitation, series_resistance)
     for _ in range(_ROUNDS):
-        solution = solve(parameters, _Sweep(voltage, measured, share, waveform, mask=np.ones(voltage.shape, bool)))
-        x, before = solution.values, (share, waveform)
-        share, waveform = _line(x, voltage, excitation, series_resistance)
-        if _settled(share, before[0], 1.0) and _settled(waveform, before[1], excitation):
+        result, before = solve(parameters, sweep, MODEL, ASSUMED, inputs=inputs), sweep
+        sweep = _Sweep.of(result.values, voltage, measured, excitation, series_resistance)
+        if _settled(sweep.weight, before.weight, 1.0) and _settled(sweep.waveform, before.waveform, excitation):
             break
-        parameters = restarted(parameters, x)
-    result = solution.as_result(
-        MODEL, ASSUMED, series_resistance=float(series_resistance), excitation=float(excitation)
-    )
-    counted = solution.mask
-    suspect = curve_warnings(voltage[counted], solution.residuals[counted], result["normal_resistance"].value)
+        parameters = restarted(parameters, result.values)
+    counted = result.mask
+    suspect = _curve_warnings(voltage[counted], result.residuals[counted], result["normal_resistance"].value)
     return replace(result, warnings=(*result.warnings, *suspect))
 
 
 def current_voltage_model(fit: FitResult, device_voltage: ArrayLike) -> Real:
     """Current (A) expected by an I–V fit at each measured `device_voltage` (V), shape (n,)."""
-    (voltage,) = real_columns(device_voltage=device_voltage)
-    excitation, resistance = (fit.inputs.get(name, 0.0) for name in ("excitation", "series_resistance"))
-    share, waveform = _line(fit.values, voltage, excitation, resistance)
-    return _Sweep(voltage, voltage, share, waveform, mask=np.ones(voltage.shape, bool)).model(fit.values)
+    return _Sweep.expected(fit, device_voltage)
 
 
-def current_voltage_sensitivity(
-    fit: FitResult, device_voltage: ArrayLike, *, series_resistance: float = 0.0
-) -> Sensitivity:
+def current_voltage_sensitivity(fit: FitResult, device_voltage: Real, *, series_resistance: float = 0.0) -> Sensitivity:
     """Sensitivity of one current reading at each of `device_voltage` (V), shape (n,), to the parameters of an I–V fit.
 
     The smearing by a lock-in's excitation is left out: it hardly changes which biases are informative.
     """
-    (voltage,) = real_columns(device_voltage=device_voltage)
-    share, none = _line(fit.values, voltage, 0.0, series_resistance)
-    sweep = _Sweep(voltage, voltage, share, none, mask=np.ones(voltage.shape, bool))
-    free = np.diag(fit.covariance) > 0
-    slopes = sweep.jacobian(fit.values)[:, None, free] / fit.noise
-    names = tuple(name for name, is_free in zip(fit.names, free, strict=True) if is_free)
-    return Sensitivity(names, slopes.astype(complex), np.zeros(slopes.shape[:2], complex), np.zeros((len(names),) * 2))
-
-
-def _line(x: Real, voltage: Real, excitation: float, series_resistance: float) -> tuple[Real, Real]:
-    """Share of a small change of the line that reaches the device (n,), and the device's excitation (n, phases; V)."""
-    share = device_share(x, voltage, series_resistance)
-    if excitation == 0:
-        return share, np.zeros((voltage.size, 1))
-    amplitude = np.sqrt(2) * excitation
-    line = amplitude * (_FEW if amplitude < thermal_reach(x) else _MANY)
-    return share, device_waveform(x, voltage, line, series_resistance)
+    sweep = _Sweep.of(fit.values, device_voltage, device_voltage, 0.0, series_resistance)
+    slopes = sweep.jacobian(fit.values)[:, None, fit.sigma > 0] / fit.noise
+    no_background, no_prior = np.zeros(slopes.shape[:2], complex), np.zeros((len(fit.free),) * 2)
+    return Sensitivity(fit.free, slopes.astype(complex), no_background, no_prior)
 
 
 def _settled(now: Real, before: Real, unit: float) -> bool:
@@ -136,6 +112,12 @@ def _settled(now: Real, before: Real, unit: float) -> bool:
 
 class _Sweep(PairModel):
     """The mean current; a residual scatters (1 + G·R_s) times as much as the current alone."""
+
+    scatter = 1
+
+    @staticmethod
+    def phases(amplitude: float) -> Real:
+        return _FEW if amplitude < 1 else _MANY
 
     def reading(self, current: Real) -> Real:
         return np.asarray(current.mean(axis=-1))
@@ -177,3 +159,37 @@ def _guess(voltage: Real, current: Real) -> dict[str, float]:
         raise FitError(f"no superconducting gap within |V| ≤ {np.abs(v).max():.3g} V; widen the sweep")
     # √(V² − Δ²) is half of V at V = 1.155 Δ, and each junction gets half of the voltage.
     return {"gap": float(subgap.max()) / 2 / 1.155, "normal_resistance": float(1 / slope / 2)}
+
+
+def _refuse_clipped(voltage: Real, current: Real) -> None:
+    """Raise FitError for too few different voltages (V), or a clipped current (A)."""
+    distinct = np.unique(np.rint(_BINS * voltage / max(np.abs(voltage).max(), np.finfo(float).tiny))).size
+    if distinct < _FEWEST_VOLTAGES:
+        raise FitError(
+            f"{distinct} different voltages are too few for an I–V fit; at least {_FEWEST_VOLTAGES} are needed"
+        )
+    for end in (current.min(), current.max()):
+        stuck = voltage[current == end]
+        if stuck.size >= _STUCK and np.ptp(stuck) > _STUCK_PART * np.ptp(voltage) and np.ptp(current) > 0:
+            raise FitError(
+                f"{stuck.size} points from {stuck.min():.4g} to {stuck.max():.4g} V read the same extreme current "
+                f"{end:.4g} A: the reading is clipped; raise its range or the compliance, or leave these points out"
+            )
+
+
+def _curve_warnings(voltage: Real, residuals: Real, resistance: float) -> tuple[str, ...]:
+    """Warnings from the `residuals` of a fit, in the order of measurement, and the `resistance` (ohm) it found."""
+    found = []
+    if not _USUAL_RESISTANCES[0] < resistance < _USUAL_RESISTANCES[1]:
+        found.append(f"{resistance:.3g} ohm is unusual for a tunnel junction; is the current in ampere?")
+    direction = np.sign(np.diff(voltage, prepend=voltage[0] - (voltage[1] - voltage[0])))
+    up, down = residuals[direction > 0], residuals[direction < 0]
+    if min(up.size, down.size) >= _FEWEST:
+        apart = float(up.mean() - down.mean())
+        sigma = float(np.sqrt(up.var(ddof=1) / up.size + down.var(ddof=1) / down.size))
+        if abs(apart) > _DIFFERENT * sigma:
+            found.append(
+                f"the current depends on the direction of the sweep (by {apart:.2g} ± {sigma:.2g} A on average): the "
+                "reading lags, or the device is hysteretic; wait longer at each point, or fit one direction alone"
+            )
+    return tuple(found)

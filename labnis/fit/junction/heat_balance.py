@@ -5,24 +5,24 @@ arXiv:0810.3980, eqs. 4–6; `labnis.physics.SINISCooler`).
 """
 
 from collections.abc import Mapping, Sequence
+from functools import reduce
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from labnis.fit.arrays import real_array
+from labnis.fit.arrays import Real, real_array
 from labnis.fit.derived import with_derived
+from labnis.fit.estimate import Estimate
 from labnis.fit.junction._cooler_parameters import INVERSE, UNITS, cooler_at, cooler_parameters, inverted, values_of
 from labnis.fit.junction._isotherms import BATH_RANGE, Isotherm, Sweeps, bath_names
 from labnis.fit.junction._steady_state import steady_state_slopes
 from labnis.fit.parameters import Parameter, joined, restarted
-from labnis.fit.result import FitError, FitResult
+from labnis.fit.result import FitError, FitResult, result_from_mapping
 from labnis.fit.solver import solve
 from labnis.physics import NoOperatingPointError, SINISCooler
 from labnis.physics.superconductor import critical_temperature
 
 __all__ = ["Isotherm", "cooler_of", "fit_heat_balance", "temperature_curve"]
-
-Real = NDArray[np.float64]
 
 MODEL = "SINIS heat balance"
 # Biases among which the lowest electron temperature is searched, and again between the neighbours of the best.
@@ -88,7 +88,7 @@ def fit_heat_balance(
         raise FitError("there is no isotherm to fit; at least one is needed")
     usable = [isotherm.finite() for isotherm in isotherms]
     parameters = _parameters(cooler, usable, free)
-    known = _known(prior, free, usable)
+    known, assumed = _known(prior, free, usable), _assumed(cooler, usable, free, excitation)
     # A few points give start values, and the conductance: how much of a change of the line reaches the device.
     few = [isotherm.thinned(_FEW) for isotherm in usable]
     for data, held in ((few, _SUBTLE), (few, _SUBTLEST), (usable, ())):
@@ -99,12 +99,12 @@ def fit_heat_balance(
         except NoOperatingPointError as error:
             raise FitError(f"the cooler cannot be biased like the data: {error}; is it about right?") from error
         try:
-            solution = solve(moved, sweeps, prior=known)
+            result = solve(moved, sweeps, MODEL, assumed, prior=known)
         except FitError as error:
             raise FitError(f"{error}: {_ADVICE}") from error
-        found = dict(zip(sweeps.names, solution.values, strict=True))
+        found = result.by_name
         parameters = restarted(parameters, [found.get(p.name, p.start) for p in parameters])
-    result = inverted(solution.as_result(MODEL, _assumed(cooler, usable, free, excitation)))
+    result = inverted(result)
     _refuse_undetermined(result)
     return _with_lowest_temperature(result, cooler, usable)
 
@@ -169,14 +169,14 @@ def _known(prior: FitResult | None, free: Sequence[str], isotherms: Sequence[Iso
         if not named:
             raise FitError(f"the prior contains {', '.join(prior.names)}, none of which is free")
         known.append(inverted(prior.select(named)))
-    baths = {name: i for name, i in zip(bath_names(isotherms), isotherms, strict=True) if i.bath_uncertainty}
+    baths = {
+        name: Estimate(i.bath_temperature, i.bath_uncertainty, "K")
+        for name, i in zip(bath_names(isotherms), isotherms, strict=True)
+        if i.bath_uncertainty
+    }
     if baths:
-        values = np.array([i.bath_temperature for i in baths.values()])
-        covariance = np.diag([i.bath_uncertainty**2 for i in baths.values()])
-        known.append(FitResult("thermometer", tuple(baths), ("K",) * len(baths), values, covariance, 0.0, 0, 0.0))
-    if len(known) < 2:
-        return known[0] if known else None
-    return joined(*known)
+        known.append(result_from_mapping("thermometer", baths))
+    return reduce(joined, known) if known else None
 
 
 def _assumed(

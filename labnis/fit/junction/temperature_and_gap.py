@@ -19,16 +19,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.constants import e, k
 
-from labnis.fit.arrays import real_array, real_columns
+from labnis.fit.arrays import Bool, Real, check_numbers, real_array, real_columns
 from labnis.fit.junction._excitation import device_cycle, first_harmonic, phases
-from labnis.fit.junction.thermometry import PHASE_ADVICE, check_numbers, finite_points
+from labnis.fit.junction.thermometry import PHASE_ADVICE, finite_points
 from labnis.fit.result import FitError
 from labnis.physics import NISJunction, NoOperatingPointError, OperatingPoint, SINISCooler
 
 __all__ = ["TemperatureAndGap", "temperature_and_gap"]
-
-Real = NDArray[np.float64]
-Bool = NDArray[np.bool_]
 
 # Relative steps in T_e and Δ (and in eV/Δ) of the differences that make the Jacobian.
 _STEP_T, _STEP_GAP = 1e-4, 1e-5

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.constants import e, k
 
-from labnis.fit.arrays import real_columns
+from labnis.fit.arrays import Bool, Real, check_numbers, real_columns
 from labnis.fit.junction._known_device import COLDEST, WARMEST, KnownDevice, electron_temperature
 from labnis.fit.result import FitError, FitResult
 from labnis.physics import AndreevChannel, NISJunction
@@ -20,14 +20,10 @@ __all__ = [
     "PHASE_ADVICE",
     "CoolingPower",
     "ElectronTemperature",
-    "check_numbers",
     "cooling_power",
     "finite_points",
     "isotherm_temperature",
 ]
-
-Real = NDArray[np.float64]
-Bool = NDArray[np.bool_]
 
 # Parameters of the junctions that the thermometer needs, in the order of every slope below.
 KNOWN = ("gap", "normal_resistance", "dynes", "voltage_offset", "current_offset")
@@ -273,13 +269,6 @@ def finite_points(*columns: Real) -> Bool:
     if not usable.any():
         raise FitError(f"none of {usable.size} points is finite: there is nothing to evaluate")
     return usable
-
-
-def check_numbers(**numbers: float) -> None:
-    """Raise FitError for numbers that are negative or not finite."""
-    for name, value in numbers.items():
-        if not 0 <= value < np.inf:
-            raise FitError(f"{name} is {value}; it must be finite and 0 or more")
 
 
 def _known(fit: FitResult) -> FitResult:

@@ -1,18 +1,50 @@
-"""Biases in units of the gap: how far a sweep should extend, and which biases mean a wrong unit."""
+"""Traces at many biases; how far the biases should extend, and which ones mean a wrong unit."""
+
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
+from labnis.fit.arrays import Bool, Real, real_columns
 from labnis.fit.result import FitError
 
-__all__ = ["GOOD_BIAS", "refuse_impossible_biases", "volts"]
-
-Real = NDArray[np.float64]
+__all__ = ["GOOD_BIAS", "BiasTraces", "refuse_impossible_biases", "volts"]
 
 # Where a sweep should end (gaps): the truncation of a high-bias expansion is negligible there.
 GOOD_BIAS = 10.0
 # No junction is biased beyond this (gaps); voltages in mV are.
 _IMPOSSIBLE_BIAS = 300.0
+
+
+@dataclass(frozen=True)
+class BiasTraces:
+    """Traces at n voltages (V) across the SINIS pair and m increasing frequencies (Hz)."""
+
+    #: Name of the attribute with the traces, shape (n, m).
+    traces: ClassVar[str]
+
+    device_voltage: Real
+    frequency: Real
+
+    def __post_init__(self) -> None:
+        for name in ("device_voltage", "frequency"):
+            object.__setattr__(self, name, real_columns(**{name: getattr(self, name)})[0])
+        found, expected = getattr(self, self.traces).shape, (self.device_voltage.size, self.frequency.size)
+        if found != expected:
+            raise FitError(f"{self.traces} has shape {found}; {expected} is needed (biases, frequencies)")
+        if not (np.diff(self.frequency) > 0).all():
+            raise FitError("frequency does not increase from one point to the next; sort the traces by frequency")
+
+    @property
+    def usable(self) -> Bool:
+        """Biases at which everything is finite, shape (n,)."""
+        return np.asarray(np.isfinite(getattr(self, self.traces)).all(axis=1) & np.isfinite(self.device_voltage))
+
+    def finite(self) -> Self:
+        """Return the data at the usable biases."""
+        usable = self.usable
+        traces = {self.traces: getattr(self, self.traces)[usable]}
+        return replace(self, device_voltage=self.device_voltage[usable], **traces)
 
 
 def volts(energy: float) -> str:

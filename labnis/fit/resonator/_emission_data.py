@@ -4,16 +4,13 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
-from labnis.fit.arrays import real_array, real_columns
-from labnis.fit.resonator._biases import GOOD_BIAS, refuse_impossible_biases, volts
+from labnis.fit.arrays import Bool, Real, real_array
+from labnis.fit.resonator._biases import GOOD_BIAS, BiasTraces, refuse_impossible_biases, volts
 from labnis.fit.result import FitError, FitResult
 from labnis.physics import critical_temperature
 
 __all__ = ["HIGH_BIAS", "EmissionData", "refuse_impossible", "spectra_warnings", "without_bursts"]
-
-Real = NDArray[np.float64]
 
 #: Lower end (gaps across one junction) of the high biases.
 HIGH_BIAS = 3.0
@@ -33,7 +30,7 @@ _CLIPPED, _PILE = 10, 2
 
 
 @dataclass(frozen=True)
-class EmissionData:
+class EmissionData(BiasTraces):
     """Noise spectra at n biases and m frequencies, in the order in which they were measured.
 
     Attributes
@@ -55,47 +52,30 @@ class EmissionData:
 
     """
 
-    device_voltage: Real
-    frequency: Real
+    traces = "spectrum"
+
     spectrum: Real
     fridge_temperature: float
 
-    def __init__(
-        self, device_voltage: ArrayLike, frequency: ArrayLike, spectrum: ArrayLike, fridge_temperature: float
-    ) -> None:
-        columns = {
-            "device_voltage": real_columns(device_voltage=device_voltage)[0],
-            "frequency": real_columns(frequency=frequency)[0],
-            "spectrum": real_array("spectrum", spectrum, advice="give the power density in W/Hz"),
-            "fridge_temperature": float(fridge_temperature),
-        }
-        for name, values in columns.items():
-            object.__setattr__(self, name, values)
-        expected = (self.device_voltage.size, self.frequency.size)
-        if self.spectrum.shape != expected:
-            raise FitError(f"spectrum has shape {self.spectrum.shape}; {expected} is needed (biases, frequencies)")
+    def __post_init__(self) -> None:
+        spectrum = real_array("spectrum", self.spectrum, advice="give the power density in W/Hz")
+        object.__setattr__(self, "spectrum", spectrum)
+        object.__setattr__(self, "fridge_temperature", float(self.fridge_temperature))
+        super().__post_init__()
         if self.frequency.size < 2:
             raise FitError(f"the spectra have {self.frequency.size} frequencies; at least 2 are needed")
-        if not (np.diff(self.frequency) > 0).all():
-            raise FitError("frequency does not increase from one point to the next; sort the spectra by frequency")
-        if (self.spectrum < 0).any():
+        if (spectrum < 0).any():
             raise FitError(
-                f"spectrum contains {np.nanmin(self.spectrum):.4g} and no power density is negative; give W/Hz, which "
+                f"spectrum contains {np.nanmin(spectrum):.4g} and no power density is negative; give W/Hz, which "
                 "is 1e-3·10^(p/10) per noise bandwidth for p in dBm"
             )
         if not self.fridge_temperature >= 0:
             raise FitError(f"fridge_temperature is {self.fridge_temperature} K; it must be 0 or more")
 
     @property
-    def usable(self) -> NDArray[np.bool_]:
+    def usable(self) -> Bool:
         """Biases at which everything is finite, and the spectrum not 0 everywhere, shape (n,)."""
-        finite = np.isfinite(self.spectrum).all(axis=1) & np.isfinite(self.device_voltage)
-        return np.asarray(finite & self.spectrum.any(axis=1))
-
-    def finite(self) -> "EmissionData":
-        """Return the data at the usable biases."""
-        usable = self.usable
-        return EmissionData(self.device_voltage[usable], self.frequency, self.spectrum[usable], self.fridge_temperature)
+        return super().usable & self.spectrum.any(axis=1)
 
 
 def refuse_impossible(data: EmissionData, known: FitResult) -> None:
@@ -153,32 +133,20 @@ def spectra_warnings(
         Number of high biases that the fit should have.
 
     """
-    return (
-        *_too_few_high(data, gap, fewest_high),
-        *_repeated(data),
-        *_unsteady_level(data, emitted, gain_sigma),
-    )
-
-
-def _too_few_high(data: EmissionData, gap: float, fewest: int) -> tuple[str, ...]:
+    found = []
     high = int((np.abs(data.device_voltage) > 2 * HIGH_BIAS * gap).sum())
-    if high >= fewest:
-        return ()
-    return (
-        f"{high} of {data.device_voltage.size} biases are high, beyond {volts(HIGH_BIAS * gap)}, and a trustworthy "
-        f"gain needs {fewest}; sweep to {volts(GOOD_BIAS * gap)}",
-    )
-
-
-def _repeated(data: EmissionData) -> tuple[str, ...]:
-    """Warning about identical consecutive spectra."""
-    again = int((np.diff(data.spectrum, axis=0) == 0).all(axis=1).sum())
-    if not again:
-        return ()
-    return (
-        f"{again} of {data.spectrum.shape[0]} spectra repeat the one before: the analyzer did not sweep; wait "
-        "for the end of its sweep before reading",
-    )
+    if high < fewest_high:
+        found.append(
+            f"{high} of {data.device_voltage.size} biases are high, beyond {volts(HIGH_BIAS * gap)}, and a trustworthy "
+            f"gain needs {fewest_high}; sweep to {volts(GOOD_BIAS * gap)}"
+        )
+    repeated = int((np.diff(data.spectrum, axis=0) == 0).all(axis=1).sum())
+    if repeated:
+        found.append(
+            f"{repeated} of {data.spectrum.shape[0]} spectra repeat the one before: the analyzer did not sweep; wait "
+            "for the end of its sweep before reading"
+        )
+    return (*found, *_unsteady_level(data, emitted, gain_sigma))
 
 
 class _Trend(NamedTuple):
@@ -242,7 +210,7 @@ class _Seen(NamedTuple):
 
     noise: Real
     expected: Real
-    counts: NDArray[np.bool_]
+    counts: Bool
     level: Real
     sigma: Real
 

@@ -5,17 +5,15 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.constants import h
 
+from labnis.fit.arrays import Bool, Real
 from labnis.fit.resonator._emission_data import EmissionData
 from labnis.fit.resonator._tunnelling import Tunnelling, tunnelling, tunnelling_slopes
 from labnis.fit.solver import Model
 from labnis.physics import thermal_photon_number
 
 __all__ = ["Lines", "Spectra"]
-
-Real = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -93,7 +91,7 @@ class Spectra(Model):
         return cls(data, tuple(names), expected, mask=np.ones(data.spectrum.size, bool))
 
     @property
-    def counts(self) -> NDArray[np.bool_]:
+    def counts(self) -> Bool:
         """Which data count, shape (n, m)."""
         return self.mask.reshape(self.expected.shape)
 

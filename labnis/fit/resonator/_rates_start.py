@@ -3,16 +3,14 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.ndimage import median_filter
 
+from labnis.fit.arrays import Real
 from labnis.fit.parameters import Parameter
 from labnis.fit.resonator._traces import ReflectionData, Traces
 from labnis.fit.result import FitError, FitResult
 
 __all__ = ["rate_parameters"]
-
-Real = NDArray[np.float64]
 
 # An earlier fit is no start where its residuals exceed their differences by this factor.
 _RANDOM = 1.2

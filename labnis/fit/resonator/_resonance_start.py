@@ -6,15 +6,12 @@ Everything here is in t, the offset from the middle of the band divided by its s
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.ndimage import median_filter
 
+from labnis.fit.arrays import Complex, Real
 from labnis.fit.result import FitError
 
 __all__ = ["SIGNIFICANT", "Rational", "phase_steps", "search", "without_glitches"]
-
-Real = NDArray[np.float64]
-Complex = NDArray[np.complex128]
 
 # The largest of some thousand random bumps is 5σ high; anything lower than this may be one.
 SIGNIFICANT = 8.0

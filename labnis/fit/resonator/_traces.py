@@ -1,28 +1,26 @@
 """Reflection traces at many biases, and the model of them with the background eliminated."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from labnis.fit.arrays import complex_array, real_columns
+from labnis.fit.arrays import Complex, Real, complex_array, evenly_spread
+from labnis.fit.resonator._biases import BiasTraces
 from labnis.fit.resonator._tunnelling import Tunnelling, tunnelling, tunnelling_slopes
 from labnis.fit.result import FitError
 from labnis.fit.solver import TraceModel, as_real
 
 __all__ = ["ReflectionData", "Response", "Traces"]
 
-Real = NDArray[np.float64]
-Complex = NDArray[np.complex128]
-
 # Network analyzers begin above (Hz); frequencies in GHz do not.
 _LOWEST_FREQUENCY = 1e3
 
 
 @dataclass(frozen=True)
-class ReflectionData:
+class ReflectionData(BiasTraces):
     """Reflection traces at n biases and m frequencies.
 
     Attributes
@@ -41,43 +39,24 @@ class ReflectionData:
 
     """
 
-    device_voltage: Real
-    frequency: Real
+    traces = "s11"
+
     s11: Complex
 
-    def __init__(self, device_voltage: ArrayLike, frequency: ArrayLike, s11: ArrayLike) -> None:
-        (voltage,) = real_columns(device_voltage=device_voltage)
-        (frequencies,) = real_columns(frequency=frequency)
-        traces = complex_array("s11", s11)
-        expected = (voltage.size, frequencies.size)
-        if traces.shape != expected:
-            raise FitError(f"s11 has shape {traces.shape}; {expected} is needed (biases, frequencies)")
-        if not (np.diff(frequencies) > 0).all():
-            raise FitError("frequency does not increase from one point to the next; sort the traces by frequency")
-        if frequencies.size and not frequencies[0] > _LOWEST_FREQUENCY:
-            raise FitError(f"frequency begins at {frequencies[0]:.6g}; give it in Hz")
-        for name, values in (("device_voltage", voltage), ("frequency", frequencies), ("s11", traces)):
-            object.__setattr__(self, name, values)
-
-    @property
-    def usable(self) -> NDArray[np.bool_]:
-        """Biases at which everything is finite, shape (n,)."""
-        return np.asarray(np.isfinite(self.s11).all(axis=1) & np.isfinite(self.device_voltage))
-
-    def finite(self) -> "ReflectionData":
-        """Return the data at the biases at which everything is finite."""
-        return ReflectionData(self.device_voltage[self.usable], self.frequency, self.s11[self.usable])
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "s11", complex_array("s11", self.s11))
+        super().__post_init__()
+        if self.frequency.size and not self.frequency[0] > _LOWEST_FREQUENCY:
+            raise FitError(f"frequency begins at {self.frequency[0]:.6g}; give it in Hz")
 
     def conjugate(self) -> "ReflectionData":
         """Return the data with the phase convention e^{−iωt} of the model."""
-        return ReflectionData(self.device_voltage, self.frequency, self.s11.conj())
+        return replace(self, s11=self.s11.conj())
 
     def thinned(self, biases: int, frequencies: int) -> "ReflectionData":
         """Return about `biases` × `frequencies` of the data, evenly spread, for a coarse search."""
-        rows, columns = (
-            np.unique(np.linspace(0, size - 1, count).round().astype(int))
-            for size, count in zip(self.s11.shape, (biases, frequencies), strict=True)
-        )
+        rows = evenly_spread(self.device_voltage.size, biases)
+        columns = evenly_spread(self.frequency.size, frequencies)
         return ReflectionData(self.device_voltage[rows], self.frequency[columns], self.s11[np.ix_(rows, columns)])
 
 

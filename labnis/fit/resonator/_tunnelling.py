@@ -4,17 +4,14 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.constants import e, h, k
 
+from labnis.fit.arrays import Complex, Real
 from labnis.fit.parameters import Parameter
 from labnis.fit.result import FitResult
 from labnis.physics import NISJunction
 
 __all__ = ["JUNCTION_NAMES", "RATE_NAMES", "Tunnelling", "junction_parameters", "tunnelling", "tunnelling_slopes"]
-
-Real = NDArray[np.float64]
-Complex = NDArray[np.complex128]
 
 JUNCTION_NAMES = ("gap", "electron_temperature", "dynes", "voltage_offset")
 RATE_NAMES = ("damping_line", "damping_excess", "damping_junction", "ohmic_frequency")

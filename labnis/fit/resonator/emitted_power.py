@@ -10,11 +10,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 from scipy.constants import k
 from scipy.ndimage import median_filter
 
-from labnis.fit.arrays import real_columns
+from labnis.fit.arrays import Real
 from labnis.fit.derived import with_quantity
 from labnis.fit.information import Sensitivity, thinned
 from labnis.fit.parameters import Parameter, hold, prior_rows, restarted
@@ -25,8 +24,6 @@ from labnis.fit.result import FitError, FitResult
 from labnis.fit.solver import solve, without_outliers
 
 __all__ = ["EmissionData", "emission_model", "emission_sensitivity", "fit_emitted_power"]
-
-Real = NDArray[np.float64]
 
 MODEL = "emitted spectra at all biases"
 
@@ -95,8 +92,8 @@ def fit_emitted_power(
         parameters = restarted(parameters, [start[p.name].value for p in parameters])
     parameters = hold(parameters, fixed)
     spectra = Spectra.of(usable, [p.name for p in parameters], gain, emitted)
-    solution = solve(parameters, spectra, absorbed=usable.frequency.size, prior=known)
-    result = solution.as_result(MODEL, _ASSUMED, fridge_temperature=data.fridge_temperature)
+    inputs = {"fridge_temperature": data.fridge_temperature}
+    result = solve(parameters, spectra, MODEL, _ASSUMED, absorbed=usable.frequency.size, prior=known, inputs=inputs)
     found = result["gain"]
     if not found.sigma < LARGEST_GAIN_SIGMA:
         raise FitError(
@@ -107,7 +104,7 @@ def fit_emitted_power(
     fitted = 10 ** (values["gain"] / 10) * Lines.of(values, usable).density
     suspect = spectra_warnings(usable, fitted, gap=values["gap"], gain_sigma=found.sigma, fewest_high=_FEWEST_HIGH)
     result = replace(result, warnings=(*result.warnings, *suspect))
-    return _with_noise_temperature(result, spectra.with_mask(solution.mask))
+    return _with_noise_temperature(result, spectra.with_mask(result.mask))
 
 
 def emission_model(fit: FitResult, data: EmissionData) -> Real:
@@ -124,14 +121,13 @@ def emission_model(fit: FitResult, data: EmissionData) -> Real:
     return model
 
 
-def emission_sensitivity(
-    fit: FitResult, data: EmissionData, device_voltage: ArrayLike, *, prior: FitResult
-) -> Sensitivity:
+def emission_sensitivity(fit: FitResult, data: EmissionData, device_voltage: Real, *, prior: FitResult) -> Sensitivity:
     """Sensitivity of one spectrum at each of `device_voltage` (V), shape (n,), to the parameters of a gain fit."""
-    (voltage,) = real_columns(device_voltage=device_voltage)
     names = tuple(name for name in fit.free if name != "noise_temperature")
     values, frequency, repeats = fit.by_name, *thinned(data.frequency)
-    there = EmissionData(voltage, frequency, np.zeros((voltage.size, frequency.size)), data.fridge_temperature)
+    there = EmissionData(
+        device_voltage, frequency, np.zeros((device_voltage.size, frequency.size)), data.fridge_temperature
+    )
     lines = Lines.of(values, there)
     # Relative to the whole power density, to which the noise of a radiometer is proportional; the gain cancels.
     noise = fit.noise * (k * values["noise_temperature"] + lines.density) / np.sqrt(repeats)
@@ -157,10 +153,9 @@ def _gain_guess(data: EmissionData, emitted: Real) -> float:
 
 def _known_parameters(known: FitResult) -> list[Parameter]:
     """Parameters of the prior, started at its values and scaled by its uncertainties."""
-    sigma = np.sqrt(np.diag(known.covariance))
     return [
         Parameter(name, unit, float(value), float(s) or 1.0, _SMALLEST.get(name, -np.inf))
-        for name, unit, value, s in zip(known.names, known.units, known.values, sigma, strict=True)
+        for name, unit, value, s in zip(known.names, known.units, known.values, known.sigma, strict=True)
     ]
 
 

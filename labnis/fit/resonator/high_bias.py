@@ -13,9 +13,9 @@ and at a full width of 10 MHz a band of 140 MHz lacks 0.2 dB of it.
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 from scipy.constants import k
 
+from labnis.fit.arrays import Complex, Real
 from labnis.fit.derived import with_derived
 from labnis.fit.parameters import Parameter
 from labnis.fit.resonator._emission_data import (
@@ -38,9 +38,6 @@ from labnis.physics import (
 )
 
 __all__ = ["HIGH_BIAS", "fit_high_bias", "gain_uncertainty"]
-
-Real = NDArray[np.float64]
-Complex = NDArray[np.complex128]
 
 MODEL = "band power at high bias"
 
@@ -87,7 +84,7 @@ def fit_high_bias(
     usable = data.finite()
     device = _Device.of(prior, usable, whole_line=whole_line)
     refuse_impossible(usable, prior)
-    line = device.spectra(usable.device_voltage)
+    line = device.spectra(device.voltage(usable.device_voltage))
     gain = device.gain(_expansion(device, usable)["slope"].value)
     calm, replaced = without_bursts(usable, gain * line)
     result = _expansion(device, calm)
@@ -174,7 +171,11 @@ class _Device:
     @property
     def asymptotic_part(self) -> float:
         """Part of the emitted power that is in the band at high bias."""
-        return float(self._part(np.array(self.resonator.frequency), np.array(self.asymptotic_damping)))
+        if not self.whole_line:
+            return 1.0
+        detuning = 2 * np.pi * (self.frequency - self.resonator.frequency)
+        density = self.asymptotic_damping / (detuning**2 + self.asymptotic_damping**2 / 4)
+        return float(np.trapezoid(density, self.frequency))
 
     def voltage(self, device_voltage: Real) -> Real:
         """Across one junction (V)."""
@@ -184,26 +185,17 @@ class _Device:
         """Ratio (1) by H eq. 9; the part in the band is constant up to 1/V², so that it multiplies the slope alone."""
         return gain_from_slope(slope / self.asymptotic_part, self.resonator)
 
-    def received(self, voltage: ArrayLike) -> Real:
-        """Power (W) that is emitted into the line within the band."""
-        r, here = self.resonator, (self.junction, voltage, self.temperature)
-        total = r.damping_line + r.damping_excess + r.damping_rate(*here)
-        return r.emitted_power(*here, self.photons, self.photons) * self._part(r.resonance_frequency(*here), total)
-
-    def spectra(self, device_voltage: Real) -> Real:
-        """Emitted spectral density (W/Hz), shape (n, m)."""
-        voltage = self.voltage(device_voltage)[:, None]
+    def spectra(self, voltage: Real) -> Real:
+        """Emitted spectral density (W/Hz), shape (n, m), at `voltage` (V) across one junction, shape (n,)."""
         return self.resonator.emitted_spectrum(
-            self.frequency, self.junction, voltage, self.temperature, self.photons, self.photons
+            self.frequency, self.junction, voltage[:, None], self.temperature, self.photons, self.photons
         )
 
-    def _part(self, centre: Real, damping: Real) -> Real:
-        """Part of a Lorentzian at `centre` (Hz) with full width `damping` (1/s) in the sum over the bins."""
-        if not self.whole_line:
-            return np.ones_like(damping)
-        detuning = 2 * np.pi * (self.frequency - centre[..., None])
-        density = damping[..., None] / (detuning**2 + damping[..., None] ** 2 / 4)
-        return np.asarray(np.trapezoid(density, self.frequency, axis=-1))
+    def received(self, voltage: Real) -> Real:
+        """Power (W) that is emitted into the line: within the band, or all of it without `whole_line`."""
+        if self.whole_line:
+            return np.asarray(np.trapezoid(self.spectra(voltage), self.frequency, axis=-1))
+        return self.resonator.emitted_power(self.junction, voltage, self.temperature, self.photons, self.photons)
 
 
 @dataclass(frozen=True)
@@ -249,7 +241,7 @@ def _expansion(device: _Device, data: EmissionData) -> FitResult:
         Parameter("constant", "W", next(start), power),
         Parameter("inverse", "W*V", next(start), power * voltage),
     ]
-    result = solve(parameters, high).as_result(MODEL, {})
+    result = solve(parameters, high, MODEL, {})
     slope = result["slope"]
     if not slope.value > _LEAST_SLOPE * slope.sigma:
         raise FitError(
@@ -277,7 +269,7 @@ def _with_noise_temperature(result: FitResult, device: _Device, data: EmissionDa
     nearest = int(np.argmin(measured.voltage))
     voltage, power = float(measured.voltage[nearest]), float(measured.power[nearest])
     bandwidth = float(data.frequency[-1] - data.frequency[0])
-    emitted = float(device.received(voltage)) / (k * bandwidth)
+    emitted = float(device.received(measured.voltage)[nearest]) / (k * bandwidth)
     result = with_derived(
         result,
         "noise_temperature",

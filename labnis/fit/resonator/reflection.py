@@ -14,9 +14,8 @@ stated in the result and propagated into γ_tr, γ_x and the gain.
 from collections.abc import Mapping
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
-from labnis.fit.arrays import real_columns
+from labnis.fit.arrays import Complex, Real
 from labnis.fit.derived import with_derived
 from labnis.fit.information import Sensitivity, thinned
 from labnis.fit.parameters import hold, joined, prior_rows
@@ -24,18 +23,18 @@ from labnis.fit.resonator._biases import refuse_impossible_biases
 from labnis.fit.resonator._rates_start import rate_parameters
 from labnis.fit.resonator._traces import ReflectionData, Response, Traces
 from labnis.fit.resonator._tunnelling import JUNCTION_NAMES, junction_parameters, tunnelling
-from labnis.fit.result import FitError, FitResult
+from labnis.fit.result import FitError, FitResult, result_from_mapping
 from labnis.fit.solver import solve, without_outliers
 
 __all__ = ["FANO_REAL", "ReflectionData", "fit_reflection", "reflection_model", "reflection_sensitivity"]
-
-Real = NDArray[np.float64]
-Complex = NDArray[np.complex128]
 
 MODEL = "reflection at all biases"
 
 # Assumed real part of the Fano factor and its standard uncertainty; see the module's docstring.
 FANO_REAL = (1.0, 0.02)
+FANO_ASSUMED = f"{FANO_REAL[0]} ± {FANO_REAL[1]}; reflection contains only (1 + φ)·γ_tr"
+
+_ASSUMED = {"fano_real": FANO_ASSUMED, "electron_temperature": "the same at every bias"}
 
 _QUESTIONS = (
     "are there biases on both sides of the gap, is the resonance in the band, is the phase that of a network analyzer?"
@@ -86,16 +85,9 @@ def fit_reflection(
     parameters = hold([*rate_parameters(usable, junction, start, fixed or {}), *junction], fixed)
     traces = Traces.of(usable, (p.name for p in parameters))
     try:
-        solution = solve(parameters, traces, absorbed=2 * usable.frequency.size, prior=_with_fano(prior))
+        result = solve(parameters, traces, MODEL, _ASSUMED, absorbed=2 * usable.frequency.size, prior=_with_fano(prior))
     except FitError as error:
         raise FitError(f"{error}: {_QUESTIONS}") from error
-    result = solution.as_result(
-        MODEL,
-        {
-            "fano_real": f"{FANO_REAL[0]} ± {FANO_REAL[1]}; reflection contains only (1 + φ)·γ_tr",
-            "electron_temperature": "the same at every bias",
-        },
-    )
     _refuse_undetermined(result)
     return with_derived(result, "resonance_frequency", "Hz", _zero_bias_resonance)
 
@@ -115,13 +107,12 @@ def reflection_model(fit: FitResult, data: ReflectionData) -> Complex:
 
 
 def reflection_sensitivity(
-    fit: FitResult, data: ReflectionData, device_voltage: ArrayLike, *, prior: FitResult | None
+    fit: FitResult, data: ReflectionData, device_voltage: Real, *, prior: FitResult | None
 ) -> Sensitivity:
     """Sensitivity of one trace at each of `device_voltage` (V), shape (n,), to the parameters of a reflection fit."""
-    (voltage,) = real_columns(device_voltage=device_voltage)
     names = tuple(name for name in fit.free if name != "resonance_frequency")
     values, frequency, repeats = fit.by_name, *thinned(data.frequency)
-    there = ReflectionData(voltage, frequency, np.zeros((voltage.size, frequency.size), complex))
+    there = ReflectionData(device_voltage, frequency, np.zeros((device_voltage.size, frequency.size), complex))
     response = Response.of(values, there)
     # Far from the resonance |Γ| = 1, and the measured amplitude is that of the background.
     scale = float(np.nanmedian(np.abs(data.s11))) / fit.noise * np.sqrt(repeats)
@@ -132,8 +123,7 @@ def reflection_sensitivity(
 
 def _with_fano(prior: FitResult | None) -> FitResult:
     """The prior of the junction parameters, joined by the assumption about Re φ."""
-    value, sigma = FANO_REAL
-    fano = FitResult("prior", ("fano_real",), ("1",), np.array([value]), np.diag([sigma**2]), 0.0, 0, 0.0)
+    fano = result_from_mapping("prior", {"fano_real": FANO_REAL})
     return fano if prior is None else joined(fano, prior.select(JUNCTION_NAMES))
 
 

@@ -16,21 +16,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import gammaincc
 
-from labnis.fit.arrays import complex_array, real_columns
+from labnis.fit.arrays import Complex, Real, complex_array, real_columns
 from labnis.fit.derived import with_derived
 from labnis.fit.parameters import Parameter
 from labnis.fit.resonator._resonance_start import SIGNIFICANT, Rational, phase_steps, search, without_glitches
-from labnis.fit.resonator.reflection import FANO_REAL
+from labnis.fit.resonator.reflection import FANO_ASSUMED, FANO_REAL
 from labnis.fit.result import FitError, FitResult
-from labnis.fit.solver import Solution, TraceModel, as_real, solve
+from labnis.fit.solver import TraceModel, as_real, solve
 
 __all__ = ["fit_resonance"]
-
-Real = NDArray[np.float64]
-Complex = NDArray[np.complex128]
 
 MODEL = "reflection of one trace"
 
@@ -78,20 +75,18 @@ def fit_resonance(
     trace = _trace(frequency, s11)
     parameters = _parameters(_guess(trace, start), trace, fano)
     trace = replace(trace, names=tuple(p.name for p in parameters))
+    assumed = {"fano_real": FANO_ASSUMED} | ({} if fano else {"fano_imag": "0; it was left out"})
     try:
         # The solver rejects a step that overflows.
         with np.errstate(over="ignore", invalid="ignore"):
-            solution = solve(parameters, trace)
+            fitted = solve(parameters, trace, MODEL, assumed)
     except FitError as error:
         raise FitError(
             f"{error}: is the resonance within the band, and the background little more than a slope?"
         ) from error
-    assumed = {"fano_real": f"{FANO_REAL[0]} ± {FANO_REAL[1]}; reflection contains only (1 + φ)·γ_tr"}
-    if not fano:
-        assumed["fano_imag"] = "0; it was left out"
-    result = _with_fano_real(solution.as_result(MODEL, assumed))
+    result = _with_fano_real(fitted)
     _refuse_what_is_no_resonance(result, trace)
-    found = [*result.warnings, *_ripple(solution, trace), *_doubts(result, trace)]
+    found = [*result.warnings, *_ripple(fitted, trace), *_doubts(result, trace)]
     if found and not fano:
         found.append("the Fano term was left out, which may be why: fit with fano=True")
     return with_derived(replace(result, warnings=tuple(found)), "loaded_quality", "1", _loaded_quality)
@@ -260,10 +255,10 @@ def _refuse_what_is_no_resonance(result: FitResult, trace: _Trace) -> None:
         )
 
 
-def _ripple(solution: Solution, trace: _Trace) -> list[str]:
+def _ripple(fit: FitResult, trace: _Trace) -> list[str]:
     """Whether the residuals, relative to the trace, contain slow waves or a bend, which the background would have."""
-    variance = solution.noise**2 * solution.degrees_of_freedom / solution.chi2
-    rest, model = np.where(solution.mask, solution.residuals, 0.0), trace.model(solution.values)
+    variance = fit.noise**2 * fit.degrees_of_freedom / fit.chi2
+    rest, model = np.where(fit.mask, fit.residuals, 0.0), trace.model(fit.values)
     power = float((np.abs(model) ** 2).sum())
     real, imaginary = rest.reshape(2, -1)
     waves = np.abs(np.fft.fft((real + 1j * imaginary) * model.conj())) ** 2 / (2 * variance * power)
@@ -274,9 +269,9 @@ def _ripple(solution: Solution, trace: _Trace) -> list[str]:
     # Most of a bend is absorbed by the parameters; the remainder is more significant than its waves.
     t = (trace.frequency - trace.centre) / trace.span
     bends = np.stack([as_real(factor * model * t**order) for order in (2, 3) for factor in (1, 1j)], axis=-1)
-    bends[~solution.mask] = 0
-    jacobian = trace.jacobian(solution.values)
-    bends -= jacobian @ (solution.covariance / solution.noise**2 @ (jacobian.T @ bends))
+    bends[~fit.mask] = 0
+    jacobian = trace.jacobian(fit.values)
+    bends -= jacobian @ (fit.covariance / fit.noise**2 @ (jacobian.T @ bends))
     seen = bends.T @ rest
     by_bends = gammaincc(2, seen @ np.linalg.solve(bends.T @ bends, seen) / (2 * variance))
     if min(by_waves, by_bends) > _RARE:

@@ -1,5 +1,6 @@
 """Values in SCPI messages: parameters in, numbers and blocks out (SCPI-99 volume 1, IEEE 488.2)."""
 
+import math
 import re
 from collections.abc import Container
 from dataclasses import dataclass
@@ -123,10 +124,10 @@ class Number:
     unit: str = ""
 
     def parse(self, text: str) -> float:
-        """Value for `text`, a number or MINimum, MAXimum, DEFault."""
+        """Value for `text`, a number or DEFault, or MINimum or MAXimum where there is a limit."""
         named = {"MINimum": self.low, "MAXimum": self.high, "DEFault": self.default}
         for name, value in named.items():
-            if mnemonic_matches(name, text):
+            if mnemonic_matches(name, text) and math.isfinite(value):
                 return value
         value = parse_number(text, self.unit)
         if not self.low <= value <= self.high:

@@ -187,7 +187,13 @@ def test_a_switched_off_source_reflects_nothing(visa: MessageBasedResource) -> N
 
 @pytest.mark.parametrize(
     ("message", "code"),
-    [("SOUR:POW 20", -222), ("CALC:PAR:SEL 'none'", -224), ("SENS:SWE:TYPE SEGM", -224), ("INIT:IMM", -213)],
+    [
+        ("SOUR:POW 20", -222),
+        ("CALC:PAR:SEL 'none'", -224),
+        ("CALC:PAR:MNUM MAX", -104),
+        ("SENS:SWE:TYPE SEGM", -224),
+        ("INIT:IMM", -213),
+    ],
 )
 def test_rejected_commands_reach_the_error_queue(visa: MessageBasedResource, message: str, code: int) -> None:
     visa.write(message)

@@ -7,10 +7,9 @@ simulated bias line is driven by voltage only, so it is a settings conflict.
 from collections.abc import Iterator
 from typing import Any, ClassVar, NamedTuple
 
-from sim_instruments.panels.front_panel import command
+from sim_instruments.panels.front_panel import Setting, command
 from sim_instruments.panels.keithley_buffer import ReadingBuffer, StoredReading, element_names, moment
 from sim_instruments.panels.keithley_trigger import TriggerPanel
-from sim_instruments.panels.scpi import Setting
 from sim_instruments.panels.scpi_values import Call, Choice, Integer, Number, ScpiError, Switch, Text
 
 __all__ = ["Keithley2450Panel"]
@@ -51,7 +50,7 @@ def _sense_settings() -> Iterator[Setting]:
         yield Setting(f"{at}:AZERo[:STATe]", f"{function} autozero", Switch(True))
         yield Setting(f"{at}:AVERage[:STATe]", f"{function} filter", Switch(False))
         yield Setting(f"{at}:AVERage:COUNt", f"{function} filter count", Integer(10, 1, 100))
-        yield Setting(f"{at}:AVERage:TCONtrol", f"{function} filter type", Choice(("REPeat", "MOVing")))
+        yield Setting(f"{at}:AVERage:TCONtrol", f"{function} filter type", Choice("REPeat", "MOVing"))
         for user in range(1, 6):
             yield Setting(f"{at}:DELay:USER{user}", f"{function} user delay {user}", Number(0.0, 0.0, 1e4))
 
@@ -76,7 +75,7 @@ def _source_settings() -> Iterator[Setting]:
         yield Setting(
             f":OUTPut<n>:{header}:SMODe",
             f"{function} off state",
-            Choice(("NORMal", "HIMPedance", "ZERO", "GUARd")),
+            Choice("NORMal", "HIMPedance", "ZERO", "GUARd"),
         )
 
 
@@ -111,12 +110,12 @@ class Keithley2450Panel(TriggerPanel):
         ":SYSTem:EVENtlog:COUNt?": lambda self, _: str(len(self.errors)),
     }
     number_format = ".6E"
-    settings = (
+    settings: ClassVar[tuple[Any, ...]] = (
         *_source_settings(),
         *_sense_settings(),
-        Setting(":SOURce<n>:FUNCtion[:MODE]", "source function", Choice(("VOLTage", "CURRent"))),
+        Setting(":SOURce<n>:FUNCtion[:MODE]", "source function", Choice("VOLTage", "CURRent")),
         Setting(":OUTPut<n>[:STATe]", "output", Switch(False)),
-        Setting(":ROUTe:TERMinals", "terminals", Choice(("FRONt", "REAR"))),
+        Setting(":ROUTe:TERMinals", "terminals", Choice("FRONt", "REAR")),
         Setting(":SENSe<n>:RESistance:OCOMpensated", "offset compensation", Switch(False)),
     )
 
@@ -285,7 +284,7 @@ class Keithley2450Panel(TriggerPanel):
         delay = call.number(3, -1, 1e4) if optional else -1.0
         repeats = int(call.number(4, 0, 268_435_455)) if len(optional) > 1 else 1
         if len(optional) > 2:
-            call.parse(5, Choice(("AUTO", "BEST", "FIXed")))
+            call.parse(5, Choice("AUTO", "BEST", "FIXed"))
         abort_on_limit = call.parse(6, Switch(True)) if len(optional) > 3 else True
         self.buffer(call, 8)
         name = call.parse(8, Text()) if len(optional) > 5 else "defbuffer1"
@@ -313,11 +312,11 @@ class Keithley2450Panel(TriggerPanel):
 
     # --- system -----------------------------------------------------------------------------------------
 
-    def format_error(self, code: int, text: str) -> str:
+    def format_error(self, error: ScpiError) -> str:
         """One event in the format of the 2450: severity and time follow the text."""
-        if code == 0:
+        if error.code == 0:
             return '0,"No error;0;0 0"'
-        return f'{code},"{text};1;{moment(self.world.clock.time()):%Y/%m/%d %H:%M:%S.%f}"'
+        return f'{error.code},"{error.text};1;{moment(self.world.clock.time()):%Y/%m/%d %H:%M:%S.%f}"'
 
     @command(":SYSTem:CLEar", ":STATus:CLEar")
     def _clear_events(self, call: Call) -> None:
@@ -331,4 +330,4 @@ class Keithley2450Panel(TriggerPanel):
 
     @command("*LANG")
     def _set_language(self, call: Call) -> None:
-        call.parse(0, Choice(("SCPI",)))
+        call.parse(0, Choice("SCPI"))

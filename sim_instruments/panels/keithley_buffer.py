@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
-from sim_instruments.panels.front_panel import command
-from sim_instruments.panels.scpi import ScpiPanel, Setting
-from sim_instruments.panels.scpi_values import Call, Choice, Integer, ScpiError, Text, encode_values, mnemonic_matches
+from sim_instruments.panels.front_panel import Setting, command
+from sim_instruments.panels.scpi import ScpiPanel
+from sim_instruments.panels.scpi_values import Call, Choice, Integer, ScpiError, Text, encode_values, find_mnemonic
 
 __all__ = ["BufferPanel", "ReadingBuffer", "StoredReading", "element_names", "moment"]
 
@@ -78,24 +78,16 @@ NUMERIC = {"FRACtional", "READing", "RELative", "SEConds", "SOURce", "SOURSTATus
 
 def element_names(texts: tuple[str, ...]) -> tuple[str, ...]:
     """Resolve element parameters (long or short form) to keys of ELEMENTS; READing if there are none."""
-    names = []
-    for text in texts or ("READing",):
-        for name in ELEMENTS:
-            if mnemonic_matches(name, text):
-                names.append(name)
-                break
-        else:
-            raise ScpiError(-224)
-    return tuple(names)
+    return tuple([find_mnemonic(ELEMENTS, text) for text in texts or ("READing",)])
 
 
 class BufferPanel(ScpiPanel):
     """The part of the front panel that stores readings: FORMat and TRACe."""
 
-    settings: ClassVar[tuple[Setting, ...]] = (
+    settings: ClassVar[tuple[Any, ...]] = (
         Setting("[:SENSe<n>]:COUNt", "count", Integer(1, 1, 300_000)),
-        Setting(":FORMat[:DATA]", "format", Choice(("ASCii", "REAL", "SREal"))),
-        Setting(":FORMat:BORDer", "byte order", Choice(("SWAPped", "NORMal"))),
+        Setting(":FORMat[:DATA]", "format", Choice("ASCii", "REAL", "SREal")),
+        Setting(":FORMat:BORDer", "byte order", Choice("SWAPped", "NORMal")),
         Setting(":FORMat:ASCii:PRECision", "precision", Integer(0, 0, 16)),
     )
 

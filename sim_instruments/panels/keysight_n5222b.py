@@ -12,9 +12,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from sim_instruments.panels.front_panel import command
+from sim_instruments.panels.front_panel import Setting, command
 from sim_instruments.panels.keysight_panel import KeysightPanel, display, frequency_settings, with_aliases
-from sim_instruments.panels.scpi import Setting
 from sim_instruments.panels.scpi_values import Call, Choice, Integer, Number, ScpiError, Switch, Text
 
 __all__ = ["KeysightN5222BPanel"]
@@ -32,7 +31,7 @@ POINT_OVERHEAD = 1e-5
 POWER = Number(0.0, -95.0, 13.0, "DBM")
 FREQUENCY = Number(0.0, MINIMUM_FREQUENCY, MAXIMUM_FREQUENCY, "HZ")
 PARAMETER = re.compile(r"S[1-4][1-4]")
-FORMAT = Choice(("MLOGarithmic", "MLINear", "PHASe", "UPHase", "REAL", "IMAGinary", "POLar", "SMITh", "GDELay", "SWR"))
+FORMAT = Choice("MLOGarithmic", "MLINear", "PHASe", "UPHase", "REAL", "IMAGinary", "POLar", "SMITh", "GDELay", "SWR")
 DELAY = Number(0.0, -10.0, 10.0, "S")
 
 
@@ -56,20 +55,20 @@ class KeysightN5222BPanel(KeysightPanel):
     resource = "TCPIP{}::n5222b.sim::inst0::INSTR"
     options = '"419,080,093"'
     ascii_name = "ASC,0"
-    settings = (
+    settings: ClassVar[tuple[Any, ...]] = (
         Setting(":OUTPut[:STATe]", "output", Switch(True)),
         *with_aliases(Setting("[:SENSe<ch>]:BANDwidth[:RESolution]", "if_bandwidth", Number(1e5, 1.0, 1.5e7, "HZ"))),
         Setting("[:SENSe<ch>]:AVERage[:STATe]", "averaging", Switch(False)),
         Setting("[:SENSe<ch>]:AVERage:COUNt", "averages", Integer(1, 1, 65536)),
-        Setting("[:SENSe<ch>]:AVERage:MODE", "average_mode", Choice(("SWEep", "POINt"))),
+        Setting("[:SENSe<ch>]:AVERage:MODE", "average_mode", Choice("SWEep", "POINt")),
         *frequency_settings("[:SENSe<ch>]", FREQUENCY, Number(0.0, 0.0, MAXIMUM_FREQUENCY - MINIMUM_FREQUENCY, "HZ")),
         Setting("[:SENSe<ch>]:FREQuency[:CW]", "cw_frequency", Number(1e9, MINIMUM_FREQUENCY, MAXIMUM_FREQUENCY, "HZ")),
         Setting("[:SENSe<ch>]:SWEep:POINts", "points", Integer(201, 1, 100003)),
         Setting("[:SENSe<ch>]:SWEep:TIME", "sweep_time", Number(0.0, 0.0, 86400.0, "S")),
         Setting("[:SENSe<ch>]:SWEep:TIME:AUTO", "sweep_time_auto", Switch(True)),
-        Setting("[:SENSe<ch>]:SWEep:TYPE", "sweep_type", Choice(("LINear", "LOGarithmic", "CW"))),
+        Setting("[:SENSe<ch>]:SWEep:TYPE", "sweep_type", Choice("LINear", "LOGarithmic", "CW")),
         Setting("[:SENSe<ch>]:SWEep:GROups:COUNt", "group_count", Integer(1, 1, 2000000)),
-        Setting(":TRIGger[:SEQuence]:SOURce", "trigger_source", Choice(("IMMediate", "MANual", "EXTernal"))),
+        Setting(":TRIGger[:SEQuence]:SOURce", "trigger_source", Choice("IMMediate", "MANual", "EXTernal")),
         Setting(":SOURce<ch>:POWer:COUPle", "power_coupled", Switch(True)),
     )
 
@@ -180,7 +179,7 @@ class KeysightN5222BPanel(KeysightPanel):
             trace.data = fresh if trace.data is None else np.asarray((old * trace.data + new * fresh) / (old + new))
             trace.sweeps = old + new
         if self.overloaded:
-            self.report(-300, "Device-specific error;Receiver overload, input power too high")
+            self.report(ScpiError(-300, "Device-specific error;Receiver overload, input power too high"))
 
     def _measure(self, parameter: str, bandwidth: float) -> NDArray[np.complex128]:
         """One S-parameter in the noise `bandwidth` (Hz), shape (points,)."""
@@ -219,7 +218,7 @@ class KeysightN5222BPanel(KeysightPanel):
 
     @command("[:SENSe<ch>]:SWEep:MODE")
     def _set_mode(self, call: Call) -> None:
-        mode: str = call.parse(0, Choice(("HOLD", "CONTinuous", "GROups", "SINGle")))
+        mode: str = call.parse(0, Choice("HOLD", "CONTinuous", "GROups", "SINGle"))
         self.abort_operation()
         self.mode = mode
         self._started = self.world.clock.time()
@@ -339,7 +338,7 @@ class KeysightN5222BPanel(KeysightPanel):
 
     @command(":CALCulate<ch>:DATA?")
     def _send_data(self, call: Call) -> bytes:
-        kind: Any = call.parse(0, Choice(("FDATA", "SDATA")))
+        kind: Any = call.parse(0, Choice("FDATA", "SDATA"))
         data = self._data()
         if kind == "SDATA":
             return self.encode(np.ascontiguousarray(data).view(np.float64))

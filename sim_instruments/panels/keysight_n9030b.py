@@ -5,15 +5,14 @@ Commands, couplings and status bits follow the X-Series Spectrum Analyzer Mode U
 spectrum; the analyzer's own noise counts as part of the chain's; phase noise mode is not licensed.
 """
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sim_instruments.panels.front_panel import Handler, command
+from sim_instruments.panels.front_panel import Handler, Setting, command
 from sim_instruments.panels.keysight_detectors import noise_response
 from sim_instruments.panels.keysight_panel import KeysightPanel, frequency_settings, in_unit, with_aliases
-from sim_instruments.panels.scpi import Setting
 from sim_instruments.panels.scpi_values import Call, Choice, Integer, Number, ScpiError, Switch
 
 __all__ = ["FILTERS", "NOISE_BANDWIDTH_RATIO", "KeysightN9030BPanel"]
@@ -70,35 +69,35 @@ class KeysightN9030BPanel(KeysightPanel):
         ":STATus:QUEStionable:CONDition?": lambda self, _: str(INTEGRITY_SUMMARY if self._condition else 0),
     }
     options = '"526,B25,EA3,P26"'
-    settings = (
-        Setting(":INSTrument[:SELect]", "mode", Choice(("SA",))),
+    settings: ClassVar[tuple[Any, ...]] = (
+        Setting(":INSTrument[:SELect]", "mode", Choice("SA")),
         Setting(":INSTrument:NSELect", "mode_number", Integer(1, 1, 1)),
-        Setting(":UNIT:POWer", "unit", Choice(("DBM", "DBMV", "DBMA", "V", "W", "A", "DBUV", "DBUA"))),
+        Setting(":UNIT:POWer", "unit", Choice("DBM", "DBMV", "DBMA", "V", "W", "A", "DBUV", "DBUA")),
         Setting(":INITiate:CONTinuous", "continuous", Switch(True)),
         *frequency_settings("[:SENSe]", FREQUENCY, SPAN),
         *with_aliases(
             Setting("[:SENSe]:BANDwidth[:RESolution]", "rbw", Number(3e6, 1.0, 12e6, "HZ")),
             Setting("[:SENSe]:BANDwidth[:RESolution]:AUTO", "rbw_auto", Switch(True)),
-            Setting("[:SENSe]:BANDwidth:TYPE", "rbw_type", Choice(("DB3", "DB6", "IMPulse", "NOISe"))),
+            Setting("[:SENSe]:BANDwidth:TYPE", "rbw_type", Choice("DB3", "DB6", "IMPulse", "NOISe")),
             Setting("[:SENSe]:BANDwidth:VIDeo", "vbw", Number(3e6, 1.0, 50e6, "HZ")),
             Setting("[:SENSe]:BANDwidth:VIDeo:AUTO", "vbw_auto", Switch(True)),
         ),
         Setting("[:SENSe]:SWEep:POINts", "points", Integer(1001, 1, 100001)),
         Setting("[:SENSe]:SWEep:TIME", "sweep_time", TIME),
         Setting("[:SENSe]:SWEep:TIME:AUTO", "sweep_time_auto", Switch(True)),
-        Setting("[:SENSe]:SWEep:TYPE", "sweep_type", Choice(("SWEep", "FFT"))),
+        Setting("[:SENSe]:SWEep:TYPE", "sweep_type", Choice("SWEep", "FFT")),
         Setting("[:SENSe]:SWEep:TYPE:AUTO", "sweep_type_auto", Switch(True)),
         Setting("[:SENSe]:AVERage:COUNt", "averages", Integer(100, 1, 10000)),
-        Setting("[:SENSe]:AVERage:TYPE", "average_type", Choice(("LOG", "RMS", "SCALar"))),
+        Setting("[:SENSe]:AVERage:TYPE", "average_type", Choice("LOG", "RMS", "SCALar")),
         Setting("[:SENSe]:AVERage:TYPE:AUTO", "average_type_auto", Switch(True)),
         Setting(
-            "[:SENSe]:DETector[:TRACe<n>]", "detector", Choice(("NORMal", "AVERage", "POSitive", "SAMPle", "NEGative"))
+            "[:SENSe]:DETector[:TRACe<n>]", "detector", Choice("NORMal", "AVERage", "POSitive", "SAMPle", "NEGative")
         ),
         Setting("[:SENSe]:DETector:AUTO", "detector_auto", Switch(True)),
         Setting("[:SENSe]:DETector:TRACe<n>:AUTO", "detector_auto", Switch(True)),
-        Setting(":TRACe<n>:TYPE", "trace_type", Choice(("WRITe", "AVERage"))),
+        Setting(":TRACe<n>:TYPE", "trace_type", Choice("WRITe", "AVERage")),
         Setting("[:SENSe]:POWer[:RF]:ATTenuation", "attenuation", Integer(10, 0, 70)),
-        Setting("[:SENSe]:POWer[:RF]:GAIN:BAND", "preamplifier_band", Choice(("LOW", "FULL"))),
+        Setting("[:SENSe]:POWer[:RF]:GAIN:BAND", "preamplifier_band", Choice("LOW", "FULL")),
         Setting("[:SENSe]:POWer[:RF]:GAIN[:STATe]", "preamplifier", Switch(False)),
         Setting(":DISPlay:WINDow<n>:TRACe<n>:Y[:SCALe]:RLEVel", "reference_level", Number(0.0, -170.0, 30.0, "DBM")),
         *with_aliases(
@@ -302,7 +301,7 @@ class KeysightN9030BPanel(KeysightPanel):
 
     @command(":TRACe[:DATA]?")
     def _trace_data(self, call: Call) -> bytes:
-        call.parse(0, Choice(("TRACE1",)))
+        call.parse(0, Choice("TRACE1"))
         self.select("SAN")
         return self.encode(in_unit(self._measured(), self.state["unit"]))
 

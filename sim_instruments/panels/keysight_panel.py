@@ -1,13 +1,13 @@
 """Common parts of Keysight's two analyzers: frequency axis, trace formats and data, waiting for a sweep."""
 
 from collections.abc import Callable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sim_instruments.panels.front_panel import command
-from sim_instruments.panels.scpi import ScpiPanel, Setting
+from sim_instruments.panels.front_panel import Setting, command
+from sim_instruments.panels.scpi import ScpiPanel
 from sim_instruments.panels.scpi_values import Call, Choice, Number, ScpiError, encode_values, mnemonic_matches
 from sim_instruments.world.clock import SimulatedClock
 
@@ -99,7 +99,7 @@ def in_unit(power: NDArray[np.float64], unit: str) -> NDArray[np.float64]:
 class KeysightPanel(ScpiPanel):
     """A Keysight analyzer: trace format, byte order, overlapped sweeps."""
 
-    settings: ClassVar[tuple[Setting, ...]] = (Setting(":FORMat:BORDer", "byte_order", Choice(("NORMal", "SWAPped"))),)
+    settings: ClassVar[tuple[Any, ...]] = (Setting(":FORMat:BORDer", "byte_order", Choice("NORMal", "SWAPped")),)
     conditions = ("overload",)
     ascii_name: ClassVar[str] = "ASC,8"
 

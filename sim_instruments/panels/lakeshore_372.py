@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from sim_instruments.panels.front_panel import command
 from sim_instruments.panels.scpi_values import Call, Integer, Kind, Number, Text
-from sim_instruments.panels.word_panel import Table, WordPanel
+from sim_instruments.panels.word_panel import Table, WordPanel, word_settings
 from sim_instruments.world.fridge import Stage
 
 __all__ = ["LakeShore372Panel"]
@@ -42,9 +42,9 @@ def _real(low: float, high: float) -> Number:
     return Number(low, low, high)
 
 
-def _table(channels: range, kinds: tuple[Kind, ...], *defaults: Any) -> Table:
+def _table(name: str, channels: range, kinds: tuple[Kind, ...], *defaults: Any) -> Table:
     """A table with the same defaults for all `channels`."""
-    return Table(kinds, dict.fromkeys(channels, defaults), "+.4f")
+    return Table(name, kinds, dict.fromkeys(channels, defaults), "+.4f")
 
 
 def _number(value: float) -> str:
@@ -57,39 +57,40 @@ class LakeShore372Panel(WordPanel):
     identification = "LSCI,MODEL372,TWIN0005,1.3"
     resource = "GPIB{}::12::INSTR"
     terminator = b"\r\n"
-    words: ClassVar = {"BRIGT": _whole(0, 3), "LOCK": _whole(0, 2)}
-    tables: ClassVar = {
+    settings: ClassVar[tuple[Any, ...]] = (
+        *word_settings({"BRIGT": _whole(0, 3), "LOCK": _whole(0, 2)}),
         # enabled, dwell (s), pause (s), curve, temperature coefficient
-        "INSET": Table(
-            (_whole(0, 1), _whole(1, 200), _whole(3, 200), _whole(0, 59), _whole(1, 2)),
-            dict.fromkeys(INPUTS, (0, 10, 3, 0, 1)),
+        _table(
+            "INSET", INPUTS, (_whole(0, 1), _whole(1, 200), _whole(3, 200), _whole(0, 59), _whole(1, 2)), 0, 10, 3, 0, 1
         ),
         # excitation mode, excitation range, autorange, range, shunted, units
-        "INTYPE": _table(
+        _table(
+            "INTYPE",
             INPUTS,
             (_whole(0, 1), _whole(1, 22), _whole(0, 2), _whole(1, 22), _whole(0, 1), _whole(1, 2)),
             *(0, 2, 1, 14, 0, 1),
         ),
-        "INNAME": Table((Text(),), dict.fromkeys(INPUTS, ("",))),
+        _table("INNAME", INPUTS, (Text(),), ""),
         # on, settle time (s), window (%)
-        "FILTER": _table(INPUTS, (_whole(0, 1), _whole(1, 200), _whole(1, 80)), 0, 10, 10),
-        "TLIMIT": _table(INPUTS, (_real(0, 999),), 0.0),
+        _table("FILTER", INPUTS, (_whole(0, 1), _whole(1, 200), _whole(1, 80)), 0, 10, 10),
+        _table("TLIMIT", INPUTS, (_real(0, 999),), 0.0),
         # mode, input, on at power-up, polarity, filter, delay (s)
-        "OUTMODE": _table(
+        _table(
+            "OUTMODE",
             OUTPUTS,
             (_whole(0, 6), _whole(1, 16), _whole(0, 1), _whole(0, 1), _whole(0, 1), _whole(0, 255)),
             *(0, 1, 0, 0, 0, 5),
         ),
         # type, resistance, largest current, user's largest current (A), display
-        "HTRSET": _table(
-            OUTPUTS, (_whole(0, 1), _whole(1, 2), _whole(0, 4), _real(0, 2), _whole(1, 2)), 0, 1, 1, 0.0, 1
+        _table(
+            "HTRSET", OUTPUTS, (_whole(0, 1), _whole(1, 2), _whole(0, 4), _real(0, 2), _whole(1, 2)), 0, 1, 1, 0.0, 1
         ),
-        "RANGE": _table(OUTPUTS, (_whole(0, 8),), 0),
-        "SETP": _table(OUTPUTS, (_real(0, 1e6),), 0.0),
-        "RAMP": _table(OUTPUTS, (_whole(0, 1), _real(0, 100)), 0, 0.1),
-        "PID": _table(OUTPUTS, (_real(0, 1000), _real(0, 10000), _real(0, 2500)), 10.0, 20.0, 0.0),
-        "MOUT": _table(OUTPUTS, (_real(-100, 100),), 0.0),
-    }
+        _table("RANGE", OUTPUTS, (_whole(0, 8),), 0),
+        _table("SETP", OUTPUTS, (_real(0, 1e6),), 0.0),
+        _table("RAMP", OUTPUTS, (_whole(0, 1), _real(0, 100)), 0, 0.1),
+        _table("PID", OUTPUTS, (_real(0, 1000), _real(0, 10000), _real(0, 2500)), 10.0, 20.0, 0.0),
+        _table("MOUT", OUTPUTS, (_real(-100, 100),), 0.0),
+    )
 
     handlers: ClassVar = {
         "KRDG?": lambda self, call: self._reading(call),
@@ -104,8 +105,8 @@ class LakeShore372Panel(WordPanel):
         """Return to the defaults."""
         super().reset()
         for channel, stage in self.wires.stages.items():
-            self.rows["INSET"][channel] = (1, 10, 3, 21, 1)
-            self.rows["INNAME"][channel] = (NAMES[stage],)
+            self.state["INSET"][channel] = (1, 10, 3, 21, 1)
+            self.state["INNAME"][channel] = (NAMES[stage],)
         self.scanned = 1
         self.autoscan = 0
 
@@ -118,7 +119,7 @@ class LakeShore372Panel(WordPanel):
         return _number(shown(self.world.temperature(self.wires.stages[channel])))
 
     def _enabled(self, channel: int) -> bool:
-        return channel in self.wires.stages and self.rows["INSET"][channel][0] == 1
+        return channel in self.wires.stages and self.state["INSET"][channel][0] == 1
 
     @command("SCAN")
     def _set_scan(self, call: Call) -> None:

@@ -6,12 +6,12 @@ input 1, unless the station defines others. A second lock-in is locked to the re
 
 import cmath
 import math
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from sim_instruments.panels.front_panel import command
 from sim_instruments.panels.scpi_values import Call, Integer, Number, ScpiError
 from sim_instruments.panels.sr830_storage import StoragePanel
-from sim_instruments.panels.word_panel import Table
+from sim_instruments.panels.word_panel import Table, word_settings
 from sim_instruments.world.lockin_filter import NOISE_BANDWIDTH, Demodulator
 
 __all__ = ["SR830Panel"]
@@ -39,38 +39,40 @@ class SR830Panel(StoragePanel):
     conditions = ("overload",)
     identification = "Stanford_Research_Systems,SR830,TWIN0002,ver1.07"
     resource = "GPIB{}::8::INSTR"
-    words: ClassVar = {
-        "PHAS": Number(0.0, -360.0, 729.99),
-        "FMOD": _choice(1, 1),
-        "FREQ": Number(1000.0, 1e-3, 102e3),
-        "RSLP": _choice(0, 2),
-        "HARM": Integer(1, 1, 19999),
-        "SLVL": Number(1.0, 0.004, 5.0),
-        "ISRC": _choice(0, 3),
-        "IGND": _choice(0, 1),
-        "ICPL": _choice(0, 1),
-        "ILIN": _choice(0, 3),
-        "SENS": _choice(26, 26),
-        "RMOD": _choice(2, 2),
-        "OFLT": _choice(8, 19),
-        "OFSL": _choice(1, 3),
-        "SYNC": _choice(0, 1),
-        "OUTX": _choice(1, 1),
-        "KCLK": _choice(1, 1),
-        "ALRM": _choice(1, 1),
-        "OVRM": _choice(1, 1),
-        "LOCL": _choice(0, 2),
-        "LIAE": Integer(0, 0, 255),
-        "ERRE": Integer(0, 0, 255),
-    }
-    tables: ClassVar = {
+    settings: ClassVar[tuple[Any, ...]] = (
+        *word_settings(
+            {
+                "PHAS": Number(0.0, -360.0, 729.99),
+                "FMOD": _choice(1, 1),
+                "FREQ": Number(1000.0, 1e-3, 102e3),
+                "RSLP": _choice(0, 2),
+                "HARM": Integer(1, 1, 19999),
+                "SLVL": Number(1.0, 0.004, 5.0),
+                "ISRC": _choice(0, 3),
+                "IGND": _choice(0, 1),
+                "ICPL": _choice(0, 1),
+                "ILIN": _choice(0, 3),
+                "SENS": _choice(26, 26),
+                "RMOD": _choice(2, 2),
+                "OFLT": _choice(8, 19),
+                "OFSL": _choice(1, 3),
+                "SYNC": _choice(0, 1),
+                "OUTX": _choice(1, 1),
+                "KCLK": _choice(1, 1),
+                "ALRM": _choice(1, 1),
+                "OVRM": _choice(1, 1),
+                "LOCL": _choice(0, 2),
+                "LIAE": Integer(0, 0, 255),
+                "ERRE": Integer(0, 0, 255),
+            }
+        ),
         # channel displays: quantity, ratio
-        "DDEF": Table((_choice(0, 4), _choice(0, 2)), dict.fromkeys((1, 2), (0, 0))),
-        "FPOP": Table((_choice(0, 1),), dict.fromkeys((1, 2), (1,))),
+        Table("DDEF", (_choice(0, 4), _choice(0, 2)), dict.fromkeys((1, 2), (0, 0))),
+        Table("FPOP", (_choice(0, 1),), dict.fromkeys((1, 2), (1,))),
         # X, Y, R: offset (% of full scale), expansion; they act on the displays, not on OUTP? and SNAP?
-        "OEXP": Table((Number(0.0, -105, 105), _choice(0, 2)), dict.fromkeys((1, 2, 3), (0.0, 0)), ".2f"),
-        "AUXV": Table((Number(0.0, -AUXILIARY_LIMIT, AUXILIARY_LIMIT),), dict.fromkeys(range(1, 5), (0.0,)), ".3f"),
-    }
+        Table("OEXP", (Number(0.0, -105, 105), _choice(0, 2)), dict.fromkeys((1, 2, 3), (0.0, 0)), ".2f"),
+        Table("AUXV", (Number(0.0, -AUXILIARY_LIMIT, AUXILIARY_LIMIT),), dict.fromkeys(range(1, 5), (0.0,)), ".3f"),
+    )
 
     handlers: ClassVar = {
         "OAUX?": lambda self, call: format(self._auxiliary_input(round(call.number(0, 1, 4))), ".6g"),
@@ -96,17 +98,17 @@ class SR830Panel(StoragePanel):
         self._excite()
         self._input_changed()
 
-    def word_changed(self, word: str) -> None:
+    def setting_changed(self, name: str) -> None:
         """Round to the instrument's resolution and set the excitation."""
-        if word == "SLVL":
-            self.state[word] = round(self.state[word] / SINE_STEP) * SINE_STEP
+        if name == "SLVL":
+            self.state[name] = round(self.state[name] / SINE_STEP) * SINE_STEP
             self._settle(self.world.clock.time())
             self._excite()
-        elif word == "PHAS":
-            self.state[word] = (self.state[word] + 180) % 360 - 180
-        if word in ("SLVL", "FMOD", "HARM", "ISRC"):
+        elif name == "PHAS":
+            self.state[name] = (self.state[name] + 180) % 360 - 180
+        if name in ("SLVL", "FMOD", "HARM", "ISRC"):
             self._input_changed()
-        elif word in ("SRAT", "SEND"):
+        elif name in ("SRAT", "SEND"):
             self.empty_buffer()
 
     def complete_due_operation(self) -> None:
@@ -179,9 +181,9 @@ class SR830Panel(StoragePanel):
 
     def display(self, channel: int, signal: complex) -> float:
         """Value of a channel display; offsets act here, not on OUTP? and SNAP?."""
-        what, ratio = self.rows["DDEF"][channel]
+        what, ratio = self.state["DDEF"][channel]
         x, y, r = signal.real, signal.imag, abs(signal)
-        offset = {key: percent / 100 * self.sensitivity for key, (percent, _) in self.rows["OEXP"].items()}
+        offset = {key: percent / 100 * self.sensitivity for key, (percent, _) in self.state["OEXP"].items()}
         if what >= 3:
             value = self._auxiliary_input(what - 2 + 2 * (channel - 1))
         elif what == 2:
@@ -226,7 +228,7 @@ class SR830Panel(StoragePanel):
 
     @command("AOFF")
     def _auto_offset(self, call: Call) -> None:
-        offsets = self.rows["OEXP"]
+        offsets = self.state["OEXP"]
         quantity = call.channel(offsets)
         signal = self.signal(self.world.clock.time())
         value = (signal.real, signal.imag, abs(signal))[quantity - 1]
@@ -250,15 +252,17 @@ class SR830Panel(StoragePanel):
 
     @command("SSET")
     def _save_setup(self, call: Call) -> None:
-        self._setups[round(call.number(0, 1, 9))] = dict(self.state)
+        self._setups[round(call.number(0, 1, 9))] = {
+            name: value for name, value in self.state.items() if not isinstance(value, dict)
+        }
 
     @command("RSET")
     def _recall_setup(self, call: Call) -> None:
         setup = self._setups.get(round(call.number(0, 1, 9)))
         if setup is None:
             raise ScpiError(-200)
-        self.state = dict(setup)
-        self.word_changed("SLVL")
+        self.state |= setup
+        self.setting_changed("SLVL")
 
     def summary_bits(self) -> int:
         """Lock-in status byte."""

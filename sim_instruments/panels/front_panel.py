@@ -100,8 +100,6 @@ class FrontPanel:
     resource: ClassVar[str]
     terminator: ClassVar[bytes] = b"\n"
     bus_latency: ClassVar[float] = 1e-3
-    #: Lasting faults that the instrument can have: "overload", "compliance".
-    conditions: ClassVar[tuple[str, ...]] = ()
     #: Format of real numbers in answers.
     number_format: ClassVar[str]
     #: Set by pyvisa-sim.

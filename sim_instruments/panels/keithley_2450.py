@@ -94,7 +94,6 @@ class _Sweep(NamedTuple):
 class Keithley2450Panel(TriggerPanel):
     """A Keithley 2450 across the bias line."""
 
-    conditions = ("compliance",)
     identification = "KEITHLEY INSTRUMENTS,MODEL 2450,TWIN0001,1.7.12b"
     resource = "USB{}::0x05E6::0x2450::04000001::0::INSTR"
     handlers: ClassVar = {

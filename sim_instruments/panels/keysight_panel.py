@@ -100,7 +100,6 @@ class KeysightPanel(ScpiPanel):
     """A Keysight analyzer: trace format, byte order, overlapped sweeps."""
 
     settings: ClassVar[tuple[Any, ...]] = (Setting(":FORMat:BORDer", "byte_order", Choice("NORMal", "SWAPped")),)
-    conditions = ("overload",)
     ascii_name: ClassVar[str] = "ASC,8"
 
     handlers: ClassVar = {

@@ -36,7 +36,6 @@ def _choice(default: int, high: int) -> Integer:
 class SR830Panel(StoragePanel):
     """An SR830. At power-up it has its standard settings, except that the sine is at 4 mV."""
 
-    conditions = ("overload",)
     identification = "Stanford_Research_Systems,SR830,TWIN0002,ver1.07"
     resource = "GPIB{}::8::INSTR"
     settings: ClassVar[tuple[Any, ...]] = (

@@ -23,35 +23,26 @@ Overload and compliance last for `seconds`, or until the faults are cleared wher
 import math
 import threading
 import time
-from collections.abc import Container, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
+import pydantic.dataclasses
+from pydantic import NonNegativeFloat, NonNegativeInt
 
 from sim_instruments.panels.front_panel import split_outside
 
 __all__ = ["Fault", "FaultScript", "Kind", "spoiled"]
 
-Kind = Literal[
-    "delay",
-    "drop",
-    "truncate",
-    "garble",
-    "swap",
-    "ignore",
-    "reset",
-    "disconnect",
-    "overload",
-    "compliance",
-]
+Kind = Literal["delay", "drop", "truncate", "garble", "swap", "ignore", "reset", "disconnect", "overload", "compliance"]
 
 OF_ANSWERS: frozenset[Kind] = frozenset({"delay", "drop", "truncate", "garble", "swap"})
-#: Conditions, and the shipped instruments that can have them.
+#: Conditions, and the instruments that can have them.
 CONDITIONS: dict[Kind, tuple[str, ...]] = {"overload": ("lockin", "analyzer", "vna"), "compliance": ("bias",)}
 
 
-@dataclass(frozen=True)
+@pydantic.dataclasses.dataclass(frozen=True, config={"extra": "forbid"})
 class Fault:
     """One scripted fault.
 
@@ -72,30 +63,17 @@ class Fault:
 
     Raises
     ------
-    ValueError
+    pydantic.ValidationError
         The message names what is allowed.
 
     """
 
     instrument: str
     kind: Kind
-    after: int = 0
-    count: int | None = 1
+    after: NonNegativeInt = 0
+    count: NonNegativeInt | None = 1
     match: str = ""
-    seconds: float = 0.0
-
-    def __post_init__(self) -> None:
-        if self.kind not in get_args(Kind):
-            raise ValueError(f"{self.kind!r} is not a kind of fault; allowed are {', '.join(get_args(Kind))}")
-        for name, value in (("after", self.after), ("count", self.count)):
-            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 0):
-                raise ValueError(f"{name} is {value!r}; a whole number from 0 on is needed")
-        if not self.seconds >= 0:
-            raise ValueError(f"seconds is {self.seconds!r}; a number from 0 on is needed")
-
-    def is_possible(self, conditions: Container[str]) -> bool:
-        """Whether it can strike an instrument that can have these `conditions`."""
-        return self.kind not in CONDITIONS or self.kind in conditions
+    seconds: NonNegativeFloat = 0.0
 
     def concerns(self, instrument: str, message: str) -> bool:
         """Whether `message` of `instrument` counts for this fault."""
@@ -129,15 +107,13 @@ class FaultScript:
 
     Parameters
     ----------
-    faults
-        Armed from the start.
     seed
         Seed of the place of a cut and of the bytes that change.
 
     """
 
-    def __init__(self, faults: Iterable[Fault], seed: int) -> None:
-        self._armed = [_Armed(fault) for fault in faults]
+    def __init__(self, seed: int) -> None:
+        self._armed: list[_Armed] = []
         self._random = np.random.default_rng(seed)
         self._conditions: dict[tuple[str, str], float] = {}
         self._refusals: dict[str, float] = {}

@@ -13,7 +13,6 @@ import socket
 import socketserver
 import struct
 import threading
-from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -21,7 +20,7 @@ from typing import Any, ClassVar, Self
 
 from sim_instruments.instruments import PLAIN
 from sim_instruments.server.control import CONTROL_OFFSET
-from sim_instruments.server.shared_twin import Disconnected, Setup, SharedTwin
+from sim_instruments.server.shared_twin import Disconnected, SharedTwin
 from sim_instruments.world import load_truth
 
 __all__ = ["HOST", "ServerError", "TwinServer", "addresses", "serve"]
@@ -43,10 +42,9 @@ class ServerError(Exception):
     exit_code: ClassVar[int] = 2
 
 
-def addresses(port: int, names: Iterable[str] = PLAIN) -> dict[str, str]:
-    """Instrument → VISA address of a server at `port`; without the control socket."""
-    ports = (number for number in itertools.count(port) if number != port + CONTROL_OFFSET)
-    return {name: f"TCPIP0::{HOST}::{number}::SOCKET" for name, number in zip(names, ports, strict=False)}
+def addresses(port: int) -> dict[str, str]:
+    """Instrument → VISA address of a server at `port`."""
+    return {name: f"TCPIP0::{HOST}::{number}::SOCKET" for number, name in enumerate(PLAIN, start=port)}
 
 
 class _Listener(socketserver.ThreadingTCPServer):
@@ -193,8 +191,7 @@ class TwinServer:
         listeners: list[_Listener] = []
         try:
             for name in self.twin.panels:
-                at = port and port + len(listeners) + (len(listeners) >= CONTROL_OFFSET)
-                listeners.append(_Instrument(at, name, self))
+                listeners.append(_Instrument(port and port + len(listeners), name, self))
                 port = listeners[0].server_address[1]
             listeners.append(_Listener(port + CONTROL_OFFSET, _Controller, self))
         except (OSError, OverflowError) as error:
@@ -231,8 +228,10 @@ class TwinServer:
         self.twin.stop()
 
 
-def serve(truth: Path, *, port: int = 0, setup: Setup | None = None) -> None:
+def serve(truth: Path, *, port: int = 0, seed: int | None = None, log: Path | None = None, speed: float = 1.0) -> None:
     """Serve the twin of the truth file at `truth` until SIGTERM, SIGINT or a request of the control socket.
+
+    `seed`, `log` and `speed` are those of `SharedTwin`.
 
     Prints a line `name address` for each instrument and then `ready`. Its time is always real, because it is used
     to check ramps.
@@ -245,11 +244,11 @@ def serve(truth: Path, *, port: int = 0, setup: Setup | None = None) -> None:
         Where a port cannot be used.
 
     """
-    twin = SharedTwin(load_truth(truth), setup or Setup())
+    twin = SharedTwin(load_truth(truth), seed=seed, log=log, speed=speed)
     with TwinServer(twin, port) as server:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: server.stopping.set())
-        for name, address in addresses(server.port, twin.panels).items():
+        for name, address in addresses(server.port).items():
             print(name, address)  # noqa: T201  # read by the process that started the server
         print("ready", flush=True)  # noqa: T201
         server.stopping.wait()

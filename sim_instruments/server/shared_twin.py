@@ -113,7 +113,7 @@ class SharedTwin:
                     panel.receive(text.encode("latin-1"))
                 answer = panel.drain()
                 if name == SOURCE:
-                    self._note_source(*self.world.source)
+                    self._note_source(self.world.source.level, self.world.source.output)
         struck = self._noted(self.faults.after(name, message.decode("latin-1").strip()), client) if answer else []
         delay = sum(fault.seconds for fault in struck if fault.kind == "delay")
         return Reply(self.faults.spoil(struck, answer, previous), delay, answer)
@@ -146,7 +146,7 @@ class SharedTwin:
                 self.faults.clear()
             case "source":
                 with self._turn:
-                    return dict(zip(("level", "output"), self.world.source, strict=True))
+                    return {"level": self.world.source.level, "output": self.world.source.output}
             case "leave":
                 self.leave_source(**details)
             case "temperatures":
@@ -184,8 +184,8 @@ class SharedTwin:
         with self._at_work[SOURCE], self._turn:
             self.panels[SOURCE].receive(f":SOUR:VOLT:RANG:AUTO ON;:SOUR:VOLT {level!r};:OUTP {output:d}".encode())
             left = self.world.source
-        if left[1] != output or not abs(left[0] - level) <= 1e-3 * abs(level) + 1e-6:
-            raise ValueError(f"the source cannot be left at {level!r} V; it is at {left[0]!r} V")
+        if left.output != output or not abs(left.level - level) <= 1e-3 * abs(level) + 1e-6:
+            raise ValueError(f"the source cannot be left at {level!r} V; it is at {left.level!r} V")
 
     def schedule_temperatures(self, schedule: Sequence[tuple[float, float | None]]) -> None:
         """Begin a new schedule of the mixing chamber now; see `DisturbedWorld`."""

@@ -12,19 +12,7 @@ from sim_instruments.panels.lakeshore_372 import LakeShore372Panel
 from sim_instruments.panels.sr830 import SR830Panel
 from sim_instruments.world.fridge import World
 
-__all__ = [
-    "ADDRESSES",
-    "PANELS",
-    "FrontPanel",
-    "Keithley2450Panel",
-    "KeysightN5222BPanel",
-    "KeysightN9030BPanel",
-    "LakeShore372Panel",
-    "SR830Panel",
-    "addresses",
-    "front_panels",
-    "panel_of",
-]
+__all__ = ["ADDRESSES", "PANELS", "FrontPanel", "addresses", "front_panels", "panel_of"]
 
 #: Class names of drivers, labnis's own and those of QCoDeS and pymeasure, and their panels.
 PANELS: Mapping[str, type[FrontPanel]] = {

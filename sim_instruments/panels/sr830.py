@@ -21,8 +21,8 @@ TIME_CONSTANTS = [factor * 10.0**decade for decade in range(-5, 5) for factor in
 # FAST transfers scale full scale to ±30000 counts, and the converters end at ±10.9 V for 10 V full scale.
 COUNTS = 30000
 OVERLOAD = 1.09
-# Auxiliary inputs: 16 bit over ±10.5 V, 1/3 mV, about 3 kHz bandwidth (specifications, "Aux. inputs").
-AUXILIARY_STEP, AUXILIARY_LIMIT, AUXILIARY_BANDWIDTH = 1 / 3000, 10.5, 3e3
+# Auxiliary inputs: 16 bit over ±10.5 V, 1/3 mV (specifications, "Aux. inputs").
+AUXILIARY_STEP, AUXILIARY_LIMIT = 1 / 3000, 10.5
 SINE_STEP = 2e-3
 
 INPUT_OVERLOAD, FILTER_OVERLOAD, OUTPUT_OVERLOAD, UNLOCKED = 1, 2, 4, 8
@@ -138,8 +138,10 @@ class SR830Panel(StoragePanel):
     def _locked(self) -> bool:
         return self.state["FMOD"] == 1 or not self.wires.excites
 
-    def _bandwidth(self) -> float:
-        return NOISE_BANDWIDTH[self.state["OFSL"] + 1] / self.time_constant
+    @property
+    def _stages(self) -> int:
+        """Number of filter stages."""
+        return int(self.state["OFSL"]) + 1
 
     def _input_changed(self) -> None:
         """Update the input: only input A has the signal, and only at the reference's first harmonic."""
@@ -152,11 +154,11 @@ class SR830Panel(StoragePanel):
     def signal(self, time: float) -> complex:
         """X + iY at `time` (s) after filter, noise, phase shift and converter (V rms)."""
         self._settle(time)
-        return self._converted(self._demodulator.draw_noise(time, self.time_constant, self._bandwidth()))
+        return self._converted(self._demodulator.draw_noise(time, self.time_constant, self._stages))
 
     def _converted(self, noise: complex) -> complex:
         """The filter's present output with `noise`, after phase shift and converter (V rms); sets overload bits."""
-        value = self._demodulator.output(self.state["OFSL"] + 1) + noise
+        value = self._demodulator.output(self._stages) + noise
         value *= cmath.exp(-1j * math.radians(self.state["PHAS"]))
         if not self._locked:
             self.lockin_status |= UNLOCKED
@@ -172,10 +174,7 @@ class SR830Panel(StoragePanel):
         return round(value / full_scale * COUNTS) * full_scale / COUNTS
 
     def _auxiliary_input(self, channel: int) -> float:
-        if channel not in self.wires.auxiliary:
-            return 0.0
-        voltage = self.world.amplifier_voltage(AUXILIARY_BANDWIDTH, self.wires.auxiliary[channel])
-        voltage = max(-AUXILIARY_LIMIT, min(AUXILIARY_LIMIT, voltage))
+        voltage = max(-AUXILIARY_LIMIT, min(AUXILIARY_LIMIT, self._demodulator.auxiliary(channel)))
         return round(voltage / AUXILIARY_STEP) * AUXILIARY_STEP
 
     def display(self, channel: int, signal: complex) -> float:
@@ -186,7 +185,7 @@ class SR830Panel(StoragePanel):
         if what >= 3:
             value = self._auxiliary_input(what - 2 + 2 * (channel - 1))
         elif what == 2:
-            value = abs(self._demodulator.noise) / math.sqrt(2 * self._bandwidth())
+            value = abs(self._demodulator.noise) / math.sqrt(2 * NOISE_BANDWIDTH[self._stages] / self.time_constant)
         elif channel == 1:
             value = (x - offset[1], r - offset[3])[what]
         else:
@@ -244,7 +243,7 @@ class SR830Panel(StoragePanel):
         if self.time_constant > 1:
             raise ScpiError(-200)
         self._settle(self.world.clock.time())
-        signal = abs(self._demodulator.output(self.state["OFSL"] + 1))
+        signal = abs(self._demodulator.output(self._stages))
         self.state["SENS"] = next((n for n, scale in enumerate(SENSITIVITIES) if scale > signal), 26)
 
     # --- setups and status ------------------------------------------------------------------------------

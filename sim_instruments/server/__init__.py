@@ -3,7 +3,7 @@
 from sim_instruments.server.command_log import LogEntry, SourcePoint, bias_trajectory, largest_rate, read_log
 from sim_instruments.server.control import ControlError, ServerProcess, control, launched
 from sim_instruments.server.faults import CONDITIONS, Fault, FaultScript, Kind, spoiled
-from sim_instruments.server.sockets import ServerError, TwinServer, addresses, serve
+from sim_instruments.server.sockets import addresses, serve
 
 __all__ = [
     "CONDITIONS",
@@ -12,10 +12,8 @@ __all__ = [
     "FaultScript",
     "Kind",
     "LogEntry",
-    "ServerError",
     "ServerProcess",
     "SourcePoint",
-    "TwinServer",
     "addresses",
     "bias_trajectory",
     "control",

@@ -20,7 +20,7 @@ from labnis.physics import NoOperatingPointError, thermal_photon_number
 from sim_instruments.world.device import Device, DeviceState
 from sim_instruments.world.truth import Signal, Truth, TruthError
 
-__all__ = ["Clock", "SourceState", "Stage", "World"]
+__all__ = ["Clock", "ExperimentClock", "Source", "SourceState", "Stage", "World"]
 
 # Sine of 16 equally spaced phases: one cycle of the lock-in's excitation.
 _CYCLE = np.sin(2 * np.pi * (np.arange(16) + 0.5) / 16)
@@ -28,14 +28,18 @@ _CYCLE = np.sin(2 * np.pi * (np.arange(16) + 0.5) / 16)
 Stage = Literal["mixing_chamber", "still", "four_kelvin", "fifty_kelvin"]
 
 
-class Clock(Protocol):
-    """Clock of the World."""
+class ExperimentClock(Protocol):
+    """Time of the experiment."""
 
     def time(self) -> float:
         """Now (s), monotonic."""
 
     def sleep(self, seconds: float) -> None:
         """Wait for `seconds`."""
+
+
+class Clock(ExperimentClock, Protocol):
+    """Clock of the World."""
 
     def later(self, seconds: float, action: Callable[[], None]) -> None:
         """Execute an action after `seconds`, independent of the instruments' clients; it must not sleep."""
@@ -60,6 +64,7 @@ class Source:
 
     @property
     def voltage(self) -> float:
+        """Voltage at its terminals (V)."""
         return self.level if self.output else 0.0
 
 

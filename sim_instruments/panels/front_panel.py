@@ -118,14 +118,9 @@ class FrontPanel:
         "*SRE?": lambda self, _: str(self.service_enable),
     }
 
-    # Standard event status register (IEEE 488.2, 11.5.1).
+    # Bits of the standard event status register (IEEE 488.2, 11.5.1) and of the status byte.
     POWER_ON: ClassVar[int] = 128
-    COMMAND_ERROR: ClassVar[int] = 32
-    EXECUTION_ERROR: ClassVar[int] = 16
-    DEVICE_ERROR: ClassVar[int] = 8
-    QUERY_ERROR: ClassVar[int] = 4
     OPERATION_COMPLETE: ClassVar[int] = 1
-
     MESSAGE_AVAILABLE: ClassVar[int] = 16
     EVENT_SUMMARY: ClassVar[int] = 32
     MASTER_SUMMARY: ClassVar[int] = 64
@@ -172,9 +167,10 @@ class FrontPanel:
     def execute_unit(self, unit: str) -> str | bytes | None:
         """Execute one command or query and return its answer. Raises ScpiError if it is rejected."""
 
-    @abstractmethod
     def rejected(self, error: ScpiError) -> bool:
         """Report a rejected unit; whether the rest of the message is discarded."""
+        self.event_status |= error.event_bit
+        return False
 
     def execute(self, message: str) -> list[bytes]:
         """Execute the units of one program message; return its response messages, without terminator."""

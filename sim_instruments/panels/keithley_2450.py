@@ -27,10 +27,10 @@ READING_STEP = 1e-6
 
 STATUS_READBACK, STATUS_LIMIT, STATUS_FOUR_WIRE, STATUS_OUTPUT = 8, 32, 64, 128
 
-DRIVING = ("level", "source range", "source autorange", "limit")
+DRIVING = ("level", "source range", "source range auto", "limit")
 
 SENSE_FUNCTIONS = {"VOLTage[:DC]": "VOLT", "CURRent[:DC]": "CURR", "RESistance": "RES"}
-NAMED = {"VOLT": "VOLT", "VOLTAGE": "VOLT", "CURR": "CURR", "CURRENT": "CURR", "RES": "RES", "RESISTANCE": "RES"}
+SENSE_FUNCTION = Choice("VOLTage", "CURRent", "RESistance")
 SHOWN = {"VOLT": '"VOLT:DC"', "CURR": '"CURR:DC"', "RES": '"RES"'}
 
 
@@ -44,7 +44,7 @@ def _sense_settings() -> Iterator[Setting]:
         at = f"[:SENSe<n>]:{header}"
         ranges = SENSE_RANGES[function]
         yield Setting(f"{at}:RANGe[:UPPer]", f"{function} range", Number(ranges[2], -ranges[-1], ranges[-1] * HEADROOM))
-        yield Setting(f"{at}:RANGe:AUTO", f"{function} autorange", Switch(True))
+        yield Setting(f"{at}:RANGe:AUTO", f"{function} range auto", Switch(True))
         yield Setting(f"{at}:NPLCycles", f"{function} nplc", Number(1.0, 0.01, 10.0))
         yield Setting(f"{at}:RSENse", f"{function} four-wire", Switch(False))
         yield Setting(f"{at}:AZERo[:STATe]", f"{function} autozero", Switch(True))
@@ -64,7 +64,7 @@ def _source_settings() -> Iterator[Setting]:
         ranges = SOURCE_RANGES[function]
         yield Setting(f"{at}[:LEVel][:IMMediate][:AMPLitude]", f"{function} level", Number(0.0, -bound, bound))
         yield Setting(f"{at}:RANGe", f"{function} source range", Number(ranges[0], -ranges[-1], ranges[-1] * HEADROOM))
-        yield Setting(f"{at}:RANGe:AUTO", f"{function} source autorange", Switch(True))
+        yield Setting(f"{at}:RANGe:AUTO", f"{function} source range auto", Switch(True))
         yield Setting(f"{at}:{limit}[:LEVel]", f"{function} limit", Number(default_limit, 1e-9, largest_limit))
         yield Setting(f"{at}:DELay", f"{function} delay", Number(0.0, 0.0, 1e4))
         yield Setting(f"{at}:DELay:AUTO", f"{function} delay auto", Switch(True))
@@ -141,7 +141,7 @@ class Keithley2450Panel(TriggerPanel):
         function, _, what = name.partition(" ")
         if what in DRIVING or name == "source function":
             self.require_stopped()
-        if what == "level" and not self.state[f"{function} source autorange"]:
+        if what == "level" and not self.state[f"{function} source range auto"]:
             if abs(value) > self.state[f"{function} source range"] * HEADROOM:
                 raise ScpiError(-222)
         elif what == "source range":
@@ -156,14 +156,11 @@ class Keithley2450Panel(TriggerPanel):
     def setting_changed(self, name: str) -> None:
         """Choose ranges, and drive the bias line."""
         function, _, what = name.partition(" ")
+        super().setting_changed(name)
         if what == "range":
             self.state[name] = enclosing_range(SENSE_RANGES[function], self.state[name])
-            self.state[f"{function} autorange"] = False
         elif what == "source range":
             self.state[name] = enclosing_range(SOURCE_RANGES[function], self.state[name])
-            self.state[f"{function} source autorange"] = False
-        elif what == "delay":
-            self.state[f"{function} delay auto"] = False
         if name == "output" and not self.state[name]:
             self.abort_operation()
         if what in DRIVING or name == "output":
@@ -172,7 +169,7 @@ class Keithley2450Panel(TriggerPanel):
 
     def _settle_source(self, function: str) -> None:
         """Autorange the source, then round the level to the range's programming resolution."""
-        if self.state[f"{function} source autorange"]:
+        if self.state[f"{function} source range auto"]:
             level_range = enclosing_range(SOURCE_RANGES[function], self.state[f"{function} level"])
             self.state[f"{function} source range"] = level_range
         step = self.state[f"{function} source range"] * SOURCE_STEP
@@ -205,10 +202,7 @@ class Keithley2450Panel(TriggerPanel):
     @command("[:SENSe<n>]:FUNCtion[:ON]")
     def _set_sense_function(self, call: Call) -> None:
         call.expect(1)
-        name = call.parse(0, Text()).upper().removesuffix(":DC")
-        if name not in NAMED:
-            raise ScpiError(-224)
-        self.sense_function = NAMED[name]
+        self.sense_function = SENSE_FUNCTION.parse(call.parse(0, Text()).upper().removesuffix(":DC"))
 
     def integration_time(self) -> float:
         """Time of one reading (s), the repeating filter included."""
@@ -231,7 +225,7 @@ class Keithley2450Panel(TriggerPanel):
             value = terminals.voltage / terminals.current if terminals.current else OVERFLOW
         else:
             value = values[function]
-        if self.state[f"{function} autorange"]:
+        if self.state[f"{function} range auto"]:
             self.state[f"{function} range"] = enclosing_range(SENSE_RANGES[function], value)
         status = STATUS_OUTPUT * self.state["output"] + STATUS_READBACK * readback
         status += STATUS_LIMIT * terminals.limited + STATUS_FOUR_WIRE * self.state[f"{function} four-wire"]
@@ -241,7 +235,6 @@ class Keithley2450Panel(TriggerPanel):
             value=self._digitise(function, self.state[f"{function} range"], value),
             status=8 * (self.state["terminals"] == "FRON"),
             source_status=status,
-            source_unit=UNITS["VOLT"],
             unit=UNITS[function],
         )
         buffer.store(reading)
@@ -279,14 +272,11 @@ class Keithley2450Panel(TriggerPanel):
         level = Number(0.0, -210.0, 210.0)
         start, stop = call.parse(0, level), call.parse(1, level)
         points = int(call.number(2, 2, 1_000_000))
-        optional = call.arguments[3:]
-        delay = call.number(3, -1, 1e4) if optional else -1.0
-        repeats = int(call.number(4, 0, 268_435_455)) if len(optional) > 1 else 1
-        if len(optional) > 2:
-            call.parse(5, Choice("AUTO", "BEST", "FIXed"))
-        abort_on_limit = call.parse(6, Switch(True)) if len(optional) > 3 else True
-        self.buffer(call, 8)
-        name = call.parse(8, Text()) if len(optional) > 5 else "defbuffer1"
+        delay = call.optional(3, Number(-1.0, -1, 1e4))
+        repeats = int(call.optional(4, Number(1, 0, 268_435_455)))
+        call.optional(5, Choice("AUTO", "BEST", "FIXed"))
+        abort_on_limit = call.optional(6, Switch(True))
+        name = self.buffer_name(call, 8)
         self.clear_model()
         levels = [start + (stop - start) * index / (points - 1) for index in range(points)]
         self._sweep = _Sweep(levels * max(1, repeats), max(0.0, delay), abort_on_limit, name)

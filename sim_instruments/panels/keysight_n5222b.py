@@ -65,7 +65,7 @@ class KeysightN5222BPanel(KeysightPanel):
         Setting("[:SENSe<ch>]:FREQuency[:CW]", "cw_frequency", Number(1e9, MINIMUM_FREQUENCY, MAXIMUM_FREQUENCY, "HZ")),
         Setting("[:SENSe<ch>]:SWEep:POINts", "points", Integer(201, 1, 100003)),
         Setting("[:SENSe<ch>]:SWEep:TIME", "sweep_time", Number(0.0, 0.0, 86400.0, "S")),
-        Setting("[:SENSe<ch>]:SWEep:TIME:AUTO", "sweep_time_auto", Switch(True)),
+        Setting("[:SENSe<ch>]:SWEep:TIME:AUTO", "sweep_time auto", Switch(True)),
         Setting("[:SENSe<ch>]:SWEep:TYPE", "sweep_type", Choice("LINear", "LOGarithmic", "CW")),
         Setting("[:SENSe<ch>]:SWEep:GROups:COUNt", "group_count", Integer(1, 1, 2000000)),
         Setting(":TRIGger[:SEQuence]:SOURce", "trigger_source", Choice("IMMediate", "MANual", "EXTernal")),
@@ -73,6 +73,9 @@ class KeysightN5222BPanel(KeysightPanel):
     )
 
     handlers: ClassVar = {
+        ":INITiate<ch>:CONTinuous": lambda self, call: self._change_mode(
+            "CONT" if call.parse(0, Switch(True)) else "HOLD"
+        ),
         ":INITiate<ch>:CONTinuous?": lambda self, _: "1" if self.mode == "CONT" else "0",
         "[:SENSe<ch>]:AVERage:CLEar": lambda self, _: self._restart(),
         ":SOURce<ch>:POWer<port>[:LEVel][:IMMediate][:AMPLitude]?": lambda self, call: self.show_number(
@@ -111,8 +114,7 @@ class KeysightN5222BPanel(KeysightPanel):
         """Follow the couplings; a new setting restarts the averages and a running sweep."""
         if name in ("trigger_source", "power_coupled", "group_count", "byte_order"):
             return
-        if name == "sweep_time":
-            self.state["sweep_time_auto"] = False
+        super().setting_changed(name)
         self._couple(name)
         self._restart()
 
@@ -129,7 +131,7 @@ class KeysightN5222BPanel(KeysightPanel):
         s["center"], s["span"] = (s["start"] + s["stop"]) / 2, s["stop"] - s["start"]
         s["if_bandwidth"] = float(IF_BANDWIDTHS[np.searchsorted(IF_BANDWIDTHS, s["if_bandwidth"] * (1 - 1e-12))])
         fastest = s["points"] * (self._readings_per_point() / s["if_bandwidth"] + POINT_OVERHEAD)
-        s["sweep_time"] = fastest if s["sweep_time_auto"] else max(s["sweep_time"], fastest)
+        s["sweep_time"] = fastest if s["sweep_time auto"] else max(s["sweep_time"], fastest)
 
     def _readings_per_point(self) -> int:
         point_mode = self.state["averaging"] and self.state["average_mode"] == "POIN"
@@ -218,12 +220,14 @@ class KeysightN5222BPanel(KeysightPanel):
 
     @command("[:SENSe<ch>]:SWEep:MODE")
     def _set_mode(self, call: Call) -> None:
-        mode: str = call.parse(0, Choice("HOLD", "CONTinuous", "GROups", "SINGle"))
+        self._change_mode(call.parse(0, Choice("HOLD", "CONTinuous", "GROups", "SINGle")))
+        if self.mode in ("SING", "GRO") and self.state["trigger_source"] == "IMM":
+            self._trigger()
+
+    def _change_mode(self, mode: str) -> None:
         self.abort_operation()
         self.mode = mode
         self._started = self.world.clock.time()
-        if mode in ("SING", "GRO") and self.state["trigger_source"] == "IMM":
-            self._trigger()
 
     @command("[:SENSe<ch>]:SWEep:MODE?")
     def _show_mode(self, call: Call) -> str:
@@ -235,12 +239,6 @@ class KeysightN5222BPanel(KeysightPanel):
         if self.state["trigger_source"] != "MAN":
             raise ScpiError(-213)
         self._trigger()
-
-    @command(":INITiate<ch>:CONTinuous")
-    def _set_continuous(self, call: Call) -> None:
-        self.abort_operation()
-        self.mode = "CONT" if call.parse(0, Switch(True)) else "HOLD"
-        self._started = self.world.clock.time()
 
     def abort_operation(self) -> None:
         """Stop a triggered sweep, and sweeping with it."""

@@ -58,7 +58,7 @@ class LakeShore372Panel(WordPanel):
     resource = "GPIB{}::12::INSTR"
     terminator = b"\r\n"
     settings: ClassVar[tuple[Any, ...]] = (
-        *word_settings({"BRIGT": _whole(0, 3), "LOCK": _whole(0, 2)}),
+        *word_settings(BRIGT=_whole(0, 3), LOCK=_whole(0, 2)),
         # enabled, dwell (s), pause (s), curve, temperature coefficient
         _table(
             "INSET", INPUTS, (_whole(0, 1), _whole(1, 200), _whole(3, 200), _whole(0, 59), _whole(1, 2)), 0, 10, 3, 0, 1

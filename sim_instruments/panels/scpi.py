@@ -97,6 +97,11 @@ class ScpiPanel(FrontPanel):
         call.expect(1)
         return setting.kind.show(call.parse(0, setting.kind), self.number_format)
 
+    def setting_changed(self, name: str) -> None:
+        """Act on a setting that was just written: it replaces the automatic choice, if there is one."""
+        if f"{name} auto" in self.state:
+            self.state[f"{name} auto"] = False
+
     # --- messages ---------------------------------------------------------------------------------------
 
     def execute(self, message: str) -> list[bytes]:
@@ -138,8 +143,7 @@ class ScpiPanel(FrontPanel):
 
     def report(self, error: ScpiError) -> None:
         """Put an entry into the error queue and set its event status bit."""
-        bits = {1: self.COMMAND_ERROR, 2: self.EXECUTION_ERROR, 4: self.QUERY_ERROR}
-        self.event_status |= bits.get(-error.code // 100, self.DEVICE_ERROR)
+        self.event_status |= error.event_bit
         if len(self.errors) < QUEUE_LENGTH:
             self.errors.append(error)
         else:

@@ -70,6 +70,13 @@ class ScpiError(Exception):
         self.text = text or ERRORS[code]
         super().__init__(f"{code}, {self.text}")
 
+    @property
+    def event_bit(self) -> int:
+        """Its bit of the standard event status register (IEEE 488.2, 11.5.1)."""
+        command_error, execution_error, device_error, query_error = 32, 16, 8, 4
+        kinds = {1: command_error, 2: execution_error, 4: query_error}
+        return kinds.get(-self.code // 100, device_error)
+
 
 def short_form(mnemonic: str) -> str:
     """Return the short form of a mnemonic in SCPI notation: `VOLTage` gives `VOLT`."""
@@ -228,6 +235,10 @@ class Call(NamedTuple):
         if number not in channels:
             raise ScpiError(-222)
         return number
+
+    def optional(self, index: int, kind: Kind) -> Any:
+        """Parameter `index`, read as `kind`; the default of `kind` if it is missing."""
+        return self.parse(index, kind) if index < len(self.arguments) else kind.default
 
     def expect(self, low: int, high: int | None = None) -> None:
         """Check the number of parameters: from `low` to `high` (or exactly `low`)."""

@@ -39,32 +39,17 @@ class SR830Panel(StoragePanel):
     identification = "Stanford_Research_Systems,SR830,TWIN0002,ver1.07"
     resource = "GPIB{}::8::INSTR"
     settings: ClassVar[tuple[Any, ...]] = (
-        *word_settings(
-            {
-                "PHAS": Number(0.0, -360.0, 729.99),
-                "FMOD": _choice(1, 1),
-                "FREQ": Number(1000.0, 1e-3, 102e3),
-                "RSLP": _choice(0, 2),
-                "HARM": Integer(1, 1, 19999),
-                "SLVL": Number(1.0, 0.004, 5.0),
-                "ISRC": _choice(0, 3),
-                "IGND": _choice(0, 1),
-                "ICPL": _choice(0, 1),
-                "ILIN": _choice(0, 3),
-                "SENS": _choice(26, 26),
-                "RMOD": _choice(2, 2),
-                "OFLT": _choice(8, 19),
-                "OFSL": _choice(1, 3),
-                "SYNC": _choice(0, 1),
-                "OUTX": _choice(1, 1),
-                "KCLK": _choice(1, 1),
-                "ALRM": _choice(1, 1),
-                "OVRM": _choice(1, 1),
-                "LOCL": _choice(0, 2),
-                "LIAE": Integer(0, 0, 255),
-                "ERRE": Integer(0, 0, 255),
-            }
-        ),
+        # reference and phase
+        *word_settings(PHAS=Number(0.0, -360.0, 729.99), FREQ=Number(1000.0, 1e-3, 102e3), HARM=Integer(1, 1, 19999)),
+        *word_settings(FMOD=_choice(1, 1), RSLP=_choice(0, 2), SLVL=Number(1.0, 0.004, 5.0)),
+        # input and filters
+        *word_settings(ISRC=_choice(0, 3), IGND=_choice(0, 1), ICPL=_choice(0, 1), ILIN=_choice(0, 3)),
+        # gain and time constant
+        *word_settings(SENS=_choice(26, 26), RMOD=_choice(2, 2), OFLT=_choice(8, 19), OFSL=_choice(1, 3)),
+        *word_settings(SYNC=_choice(0, 1)),
+        # setup and interface
+        *word_settings(OUTX=_choice(1, 1), KCLK=_choice(1, 1), ALRM=_choice(1, 1), OVRM=_choice(1, 1)),
+        *word_settings(LOCL=_choice(0, 2), LIAE=_choice(0, 255), ERRE=_choice(0, 255)),
         # channel displays: quantity, ratio
         Table("DDEF", (_choice(0, 4), _choice(0, 2)), dict.fromkeys((1, 2), (0, 0))),
         Table("FPOP", (_choice(0, 1),), dict.fromkeys((1, 2), (1,))),

@@ -20,12 +20,7 @@ class StoragePanel(WordPanel):
     """The part of the front panel that stores samples of both channel displays."""
 
     settings: ClassVar[tuple[Any, ...]] = word_settings(
-        {
-            "SRAT": Integer(4, 0, TRIGGERED),
-            "SEND": Integer(1, 0, 1),
-            "TSTR": Integer(0, 0, 1),
-            "FAST": Integer(0, 0, 2),
-        }
+        SRAT=Integer(4, 0, TRIGGERED), SEND=Integer(1, 0, 1), TSTR=Integer(0, 0, 1), FAST=Integer(0, 0, 2)
     )
 
     handlers: ClassVar = {

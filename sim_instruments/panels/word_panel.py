@@ -17,7 +17,7 @@ __all__ = ["Table", "WordPanel", "word_settings"]
 UNIT = re.compile(r"\s*(\*?[A-Za-z]+)\s*(\??)\s*(.*?)\s*", re.ASCII | re.DOTALL)
 
 
-def word_settings(kinds: Mapping[str, Kind]) -> tuple[Setting, ...]:
+def word_settings(**kinds: Kind) -> tuple[Setting, ...]:
     """Settings whose names are their words."""
     return tuple(Setting(word, word, kind) for word, kind in kinds.items())
 
@@ -79,11 +79,6 @@ class WordPanel(FrontPanel):
         if match is None or handler is None:
             raise ScpiError(-113)
         return handler(self, Call((), split_arguments(match[3])))
-
-    def rejected(self, error: ScpiError) -> bool:
-        """Set the bit of the standard event status register; later units are executed."""
-        self.event_status |= self.EXECUTION_ERROR if error.code <= -200 else self.COMMAND_ERROR
-        return False
 
     def show_register(self, value: int, call: Call) -> tuple[str, int]:
         """Answer a status register, or the one bit that the query names."""

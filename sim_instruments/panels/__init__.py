@@ -45,8 +45,8 @@ def front_panels(world: World, instruments: Mapping[str, SimulatedInstrument] = 
 
 def addresses(panels: Mapping[str, FrontPanel]) -> dict[str, str]:
     """VISA resource name of each panel."""
-    return {name: panel.address(panel.number) for name, panel in panels.items()}
+    return {name: panel.resource.format(panel.number) for name, panel in panels.items()}
 
 
 #: VISA resource name of each instrument of plain `@labnis`.
-ADDRESSES = {name: kind.address() for name, one in PLAIN.items() if (kind := panel_of(one)) is not None}
+ADDRESSES = {name: kind.resource.format(0) for name, one in PLAIN.items() if (kind := panel_of(one)) is not None}

@@ -96,7 +96,7 @@ class FrontPanel:
     """
 
     identification: ClassVar[str]
-    #: VISA resource name, with the number of the bus left open.
+    #: VISA resource name, with the number of the bus left open: each instrument of a kind has a separate bus.
     resource: ClassVar[str]
     terminator: ClassVar[bytes] = b"\n"
     bus_latency: ClassVar[float] = 1e-3
@@ -136,11 +136,6 @@ class FrontPanel:
         self.wires = wires or Wires()
         self.number = number
         self.switch_on()
-
-    @classmethod
-    def address(cls, number: int = 0) -> str:
-        """VISA resource name of the instrument of that `number`: each has a separate bus."""
-        return cls.resource.format(number)
 
     def switch_on(self) -> None:
         """Start as after power-up: defaults, empty buffers, power-on bit set."""

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from sim_instruments.panels.front_panel import Setting, command
 from sim_instruments.panels.keysight_panel import KeysightPanel, display, frequency_settings, with_aliases
 from sim_instruments.panels.scpi_values import Call, Choice, Integer, Number, ScpiError, Switch, Text
+from sim_instruments.world.clock import SimulatedClock
 
 __all__ = ["KeysightN5222BPanel"]
 
@@ -231,7 +232,14 @@ class KeysightN5222BPanel(KeysightPanel):
 
     @command("[:SENSe<ch>]:SWEep:MODE?")
     def _show_mode(self, call: Call) -> str:
-        self.poll_operation()
+        """The mode, for a client that polls until a sweep has ended.
+
+        Simulated time passes only while a caller sleeps, and a client that polls sleeps: its query lets the sweep
+        finish. In real time the query takes no time.
+        """
+        if isinstance(self.world.clock, SimulatedClock):
+            self.wait_for_operation()
+        self.complete_due_operation()
         return self.mode
 
     @command(":INITiate<ch>[:IMMediate]")

@@ -139,7 +139,8 @@ class KeysightN9030BPanel(KeysightPanel):
         if name in ("unit", "byte_order", "data_format", "continuous", "mode", "mode_number", "reference_level"):
             return  # settings of the display, not of the measurement
         self._results.clear()
-        self.restart_operation(self._duration(), self._finish_measurement)
+        if self.operation_pending():
+            self.start_operation(self._duration(), self._finish_measurement)
 
     def _couple_frequencies(self, changed: str) -> None:
         """Keep start, stop, center and span consistent, changing those that were not set."""

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from sim_instruments.panels.front_panel import Setting, command
 from sim_instruments.panels.scpi import ScpiPanel
 from sim_instruments.panels.scpi_values import Call, Choice, Number, ScpiError, encode_values, mnemonic_matches
-from sim_instruments.world.clock import SimulatedClock
 
 __all__ = ["FORMATS", "KeysightPanel", "display", "frequency_settings", "in_unit", "with_aliases"]
 
@@ -131,18 +130,3 @@ class KeysightPanel(ScpiPanel):
     def encode(self, values: NDArray[np.float64]) -> bytes:
         """`values` in the chosen format and byte order."""
         return encode_values(values, self.state["data_format"], swapped=self.state["byte_order"] == "SWAP")
-
-    def poll_operation(self) -> bool:
-        """Whether a sweep is still running, for a client that polls.
-
-        Simulated time passes only while a caller sleeps, and a client that polls sleeps: its query lets the sweep
-        finish. In real time the query takes no time.
-        """
-        if isinstance(self.world.clock, SimulatedClock):
-            self.wait_for_operation()
-        return self.operation_pending()
-
-    def restart_operation(self, duration: float, finish: Callable[[], None]) -> None:
-        """Restart a running sweep, as a changed setting does; without effect if none is running."""
-        if self.operation_pending():
-            self.start_operation(duration, finish)

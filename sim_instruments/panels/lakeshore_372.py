@@ -22,6 +22,7 @@ NAMES: dict[Stage, str] = {
     "fifty_kelvin": "50 K",
 }
 INPUTS, OUTPUTS = range(1, 17), range(3)
+FLAG = Integer(0, 0, 1)
 # RDGST?: 16 = resistance over range, as for an open input.
 OVER_RANGE = 16
 
@@ -34,21 +35,8 @@ def resistance(temperature: float) -> float:
     return float(1000.0 * 2.718281828459045 ** ((0.5 / temperature) ** 0.25))
 
 
-def _whole(low: int, high: int) -> Integer:
-    return Integer(low, low, high)
-
-
-def _real(low: float, high: float) -> Number:
-    return Number(low, low, high)
-
-
-def _table(name: str, channels: range, kinds: tuple[Kind, ...], *defaults: Any) -> Table:
-    """A table with the same defaults for all `channels`."""
-    return Table(name, kinds, dict.fromkeys(channels, defaults), "+.4f")
-
-
-def _number(value: float) -> str:
-    return format(value, "+.5E")
+def _table(name: str, channels: range, *kinds: Kind) -> Table:
+    return Table(name, channels, *kinds, real="+.4f")
 
 
 class LakeShore372Panel(WordPanel):
@@ -57,39 +45,26 @@ class LakeShore372Panel(WordPanel):
     identification = "LSCI,MODEL372,TWIN0005,1.3"
     resource = "GPIB{}::12::INSTR"
     terminator = b"\r\n"
+    number_format = "+.5E"
     settings: ClassVar[tuple[Any, ...]] = (
-        *word_settings(BRIGT=_whole(0, 3), LOCK=_whole(0, 2)),
+        *word_settings(BRIGT=Integer(0, 0, 3), LOCK=Integer(0, 0, 2)),
         # enabled, dwell (s), pause (s), curve, temperature coefficient
-        _table(
-            "INSET", INPUTS, (_whole(0, 1), _whole(1, 200), _whole(3, 200), _whole(0, 59), _whole(1, 2)), 0, 10, 3, 0, 1
-        ),
+        _table("INSET", INPUTS, FLAG, Integer(10, 1, 200), Integer(3, 3, 200), Integer(0, 0, 59), Integer(1, 1, 2)),
         # excitation mode, excitation range, autorange, range, shunted, units
-        _table(
-            "INTYPE",
-            INPUTS,
-            (_whole(0, 1), _whole(1, 22), _whole(0, 2), _whole(1, 22), _whole(0, 1), _whole(1, 2)),
-            *(0, 2, 1, 14, 0, 1),
-        ),
-        _table("INNAME", INPUTS, (Text(),), ""),
+        _table("INTYPE", INPUTS, FLAG, Integer(2, 1, 22), Integer(1, 0, 2), Integer(14, 1, 22), FLAG, Integer(1, 1, 2)),
+        _table("INNAME", INPUTS, Text()),
         # on, settle time (s), window (%)
-        _table("FILTER", INPUTS, (_whole(0, 1), _whole(1, 200), _whole(1, 80)), 0, 10, 10),
-        _table("TLIMIT", INPUTS, (_real(0, 999),), 0.0),
+        _table("FILTER", INPUTS, FLAG, Integer(10, 1, 200), Integer(10, 1, 80)),
+        _table("TLIMIT", INPUTS, Number(0.0, 0, 999)),
         # mode, input, on at power-up, polarity, filter, delay (s)
-        _table(
-            "OUTMODE",
-            OUTPUTS,
-            (_whole(0, 6), _whole(1, 16), _whole(0, 1), _whole(0, 1), _whole(0, 1), _whole(0, 255)),
-            *(0, 1, 0, 0, 0, 5),
-        ),
+        _table("OUTMODE", OUTPUTS, Integer(0, 0, 6), Integer(1, 1, 16), FLAG, FLAG, FLAG, Integer(5, 0, 255)),
         # type, resistance, largest current, user's largest current (A), display
-        _table(
-            "HTRSET", OUTPUTS, (_whole(0, 1), _whole(1, 2), _whole(0, 4), _real(0, 2), _whole(1, 2)), 0, 1, 1, 0.0, 1
-        ),
-        _table("RANGE", OUTPUTS, (_whole(0, 8),), 0),
-        _table("SETP", OUTPUTS, (_real(0, 1e6),), 0.0),
-        _table("RAMP", OUTPUTS, (_whole(0, 1), _real(0, 100)), 0, 0.1),
-        _table("PID", OUTPUTS, (_real(0, 1000), _real(0, 10000), _real(0, 2500)), 10.0, 20.0, 0.0),
-        _table("MOUT", OUTPUTS, (_real(-100, 100),), 0.0),
+        _table("HTRSET", OUTPUTS, FLAG, Integer(1, 1, 2), Integer(1, 0, 4), Number(0.0, 0, 2), Integer(1, 1, 2)),
+        _table("RANGE", OUTPUTS, Integer(0, 0, 8)),
+        _table("SETP", OUTPUTS, Number(0.0, 0, 1e6)),
+        _table("RAMP", OUTPUTS, FLAG, Number(0.1, 0, 100)),
+        _table("PID", OUTPUTS, Number(10.0, 0, 1000), Number(20.0, 0, 10000), Number(0.0, 0, 2500)),
+        _table("MOUT", OUTPUTS, Number(0.0, -100, 100)),
     )
 
     handlers: ClassVar = {
@@ -98,7 +73,7 @@ class LakeShore372Panel(WordPanel):
         "RDGR?": lambda self, call: self._reading(call, resistance),
         "RDGST?": lambda self, call: "000" if self._enabled(call.channel(INPUTS)) else f"{OVER_RANGE:03d}",
         "SCAN?": lambda self, _: f"{self.scanned:02d},{self.autoscan}",
-        "HTR?": lambda self, _: _number(0.0),
+        "HTR?": lambda self, _: self.show_number(0.0),
     }
 
     def reset(self) -> None:
@@ -114,9 +89,9 @@ class LakeShore372Panel(WordPanel):
         """One reading of an input, which lasts 0.1 s (10 readings per second); 0 where the input is not enabled."""
         channel = call.channel(INPUTS)
         if not self._enabled(channel):
-            return _number(0.0)
+            return self.show_number(0.0)
         self.world.clock.sleep(0.1)
-        return _number(shown(self.world.temperature(self.wires.stages[channel])))
+        return self.show_number(shown(self.world.temperature(self.wires.stages[channel])))
 
     def _enabled(self, channel: int) -> bool:
         return channel in self.wires.stages and self.state["INSET"][channel][0] == 1

@@ -51,11 +51,11 @@ class SR830Panel(StoragePanel):
         *word_settings(OUTX=_choice(1, 1), KCLK=_choice(1, 1), ALRM=_choice(1, 1), OVRM=_choice(1, 1)),
         *word_settings(LOCL=_choice(0, 2), LIAE=_choice(0, 255), ERRE=_choice(0, 255)),
         # channel displays: quantity, ratio
-        Table("DDEF", (_choice(0, 4), _choice(0, 2)), dict.fromkeys((1, 2), (0, 0))),
-        Table("FPOP", (_choice(0, 1),), dict.fromkeys((1, 2), (1,))),
+        Table("DDEF", (1, 2), _choice(0, 4), _choice(0, 2)),
+        Table("FPOP", (1, 2), _choice(1, 1)),
         # X, Y, R: offset (% of full scale), expansion; they act on the displays, not on OUTP? and SNAP?
-        Table("OEXP", (Number(0.0, -105, 105), _choice(0, 2)), dict.fromkeys((1, 2, 3), (0.0, 0)), ".2f"),
-        Table("AUXV", (Number(0.0, -AUXILIARY_LIMIT, AUXILIARY_LIMIT),), dict.fromkeys(range(1, 5), (0.0,)), ".3f"),
+        Table("OEXP", (1, 2, 3), Number(0.0, -105, 105), _choice(0, 2), real=".2f"),
+        Table("AUXV", (1, 2, 3, 4), Number(0.0, -AUXILIARY_LIMIT, AUXILIARY_LIMIT), real=".3f"),
     )
 
     handlers: ClassVar = {

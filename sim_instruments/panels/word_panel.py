@@ -5,8 +5,7 @@ standard event status register (5: not understood, 4: not possible), changes not
 """
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from sim_instruments.panels.front_panel import FrontPanel, Handler, Setting, split_arguments
@@ -22,32 +21,32 @@ def word_settings(**kinds: Kind) -> tuple[Setting, ...]:
     return tuple(Setting(word, word, kind) for word, kind in kinds.items())
 
 
-@dataclass(frozen=True)
 class Table:
     """Values that one command sets for one channel, such as `INSET 1,1,5,3,0,1`.
 
-    Attributes
+    Parameters
     ----------
     name
         The word; the panel's `state` has a dictionary channel → values by this name.
-    kinds
+    channels
+        Numbers of the channels.
+    *kinds
         Kinds of the values.
-    rows
-        Channel → values after `*RST`.
     real
         Format of a real number.
 
     """
 
-    name: str
-    kinds: tuple[Kind, ...]
-    rows: Mapping[int, tuple[Any, ...]]
-    real: str = "g"
+    def __init__(self, name: str, channels: Iterable[int], *kinds: Kind, real: str = "g") -> None:
+        self.name = name
+        self._channels = tuple(channels)
+        self._kinds = kinds
+        self._real = real
 
     @property
     def default(self) -> dict[int, tuple[Any, ...]]:
         """Value after `*RST`."""
-        return dict(self.rows)
+        return dict.fromkeys(self._channels, tuple([kind.default for kind in self._kinds]))
 
     def commands(self) -> Iterator[tuple[str, Handler]]:
         """The command and the query."""
@@ -55,16 +54,16 @@ class Table:
         yield self.name + "?", self._show
 
     def _change(self, panel: FrontPanel, call: Call) -> None:
-        channel = call.channel(self.rows)
-        call.expect(1 + len(self.kinds))
-        values = [call.parse(index, kind) for index, kind in enumerate(self.kinds, start=1)]
+        channel = call.channel(self._channels)
+        call.expect(1 + len(self._kinds))
+        values = [call.parse(index, kind) for index, kind in enumerate(self._kinds, start=1)]
         panel.state[self.name][channel] = tuple(values)
 
     def _show(self, panel: FrontPanel, call: Call) -> str:
-        channel = call.channel(self.rows)
+        channel = call.channel(self._channels)
         call.expect(1)
         values = panel.state[self.name][channel]
-        return ",".join([format(value, self.real) if isinstance(value, float) else str(value) for value in values])
+        return ",".join([format(value, self._real) if isinstance(value, float) else str(value) for value in values])
 
 
 class WordPanel(FrontPanel):

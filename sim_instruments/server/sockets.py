@@ -13,10 +13,10 @@ import socket
 import socketserver
 import struct
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import TracebackType
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 from sim_instruments.instruments import PLAIN
 from sim_instruments.server.control import CONTROL_OFFSET
@@ -157,7 +157,7 @@ class _Controller(socketserver.StreamRequestHandler):
 
 
 class TwinServer:
-    """A running server, as a context.
+    """The listening sockets of the server.
 
     Parameters
     ----------
@@ -209,23 +209,23 @@ class TwinServer:
                 return self._listen(0)
         return self._listen(0)
 
-    def __enter__(self) -> Self:
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Serve during the context."""
         for listener in self._listeners:
             listener.begin()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.stopping.set()
-        # Each waits up to one polling interval; in threads they wait at the same time.
-        ending = [threading.Thread(target=listener.shutdown) for listener in self._listeners]
-        for thread in ending:
-            thread.start()
-        for thread, listener in zip(ending, self._listeners, strict=True):
-            thread.join()
-            listener.server_close()
-        self.twin.stop()
+        try:
+            yield
+        finally:
+            self.stopping.set()
+            # Each waits up to one polling interval; in threads they wait at the same time.
+            ending = [threading.Thread(target=listener.shutdown) for listener in self._listeners]
+            for thread in ending:
+                thread.start()
+            for thread, listener in zip(ending, self._listeners, strict=True):
+                thread.join()
+                listener.server_close()
+            self.twin.stop()
 
 
 def serve(truth: Path, *, port: int = 0, seed: int | None = None, log: Path | None = None, speed: float = 1.0) -> None:
@@ -244,8 +244,8 @@ def serve(truth: Path, *, port: int = 0, seed: int | None = None, log: Path | No
         Where a port cannot be used.
 
     """
-    twin = SharedTwin(load_truth(truth), seed=seed, log=log, speed=speed)
-    with TwinServer(twin, port) as server:
+    server = TwinServer(SharedTwin(load_truth(truth), seed=seed, log=log, speed=speed), port)
+    with server.running():
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: server.stopping.set())
         for name, address in addresses(server.port).items():

@@ -9,7 +9,6 @@ from typing import Any, cast
 import pyvisa
 
 from sim_instruments.instruments import PLAIN, SimulatedInstrument
-from sim_instruments.panels import addresses
 from sim_instruments.stand_ins import Errors, Place, stand_in
 from sim_instruments.visa.library import LabnisVisaLibrary
 from sim_instruments.world import ExperimentClock, World
@@ -108,7 +107,7 @@ def open_twin(
         library.connect(wiring, instruments)
         library.reset(seed)
         world = library.world
-        where = addresses(library.panels)
+        where = {name: panel.address for name, panel in library.panels.items()}
         stand_ins = {
             name: stand_in(Place(one, world, instruments.values(), errors))
             for name, one in instruments.items()

@@ -12,7 +12,7 @@ from sim_instruments.panels.lakeshore_372 import LakeShore372Panel
 from sim_instruments.panels.sr830 import SR830Panel
 from sim_instruments.world.fridge import World
 
-__all__ = ["ADDRESSES", "PANELS", "FrontPanel", "addresses", "front_panels", "panel_of"]
+__all__ = ["ADDRESSES", "PANELS", "FrontPanel", "front_panels", "panel_of"]
 
 #: Class names of drivers, labnis's own and those of QCoDeS and pymeasure, and their panels.
 PANELS: Mapping[str, type[FrontPanel]] = {
@@ -41,11 +41,6 @@ def front_panels(world: World, instruments: Mapping[str, SimulatedInstrument] = 
             panels[name] = kind(world, wires, count[kind])
             count[kind] += 1
     return panels
-
-
-def addresses(panels: Mapping[str, FrontPanel]) -> dict[str, str]:
-    """VISA resource name of each panel."""
-    return {name: panel.resource.format(panel.number) for name, panel in panels.items()}
 
 
 #: VISA resource name of each instrument of plain `@labnis`.

@@ -88,6 +88,8 @@ class FrontPanel:
     ----------
     overloaded
         Set it to overload the input, if there is one, for any signal.
+    address
+        Its VISA resource name.
     answer_delay
         Time (s) the last message took, for a session that has to time out.
     state
@@ -135,6 +137,7 @@ class FrontPanel:
         self.world = world
         self.wires = wires or Wires()
         self.number = number
+        self.address = self.resource.format(number)
         self.switch_on()
 
     def switch_on(self) -> None:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, NamedTuple
 from sim_instruments.panels.front_panel import Setting, command
 from sim_instruments.panels.keithley_buffer import ReadingBuffer, StoredReading, element_names, moment
 from sim_instruments.panels.keithley_trigger import TriggerPanel
+from sim_instruments.panels.scpi import with_auto
 from sim_instruments.panels.scpi_values import Call, Choice, Integer, Number, ScpiError, Switch, Text
 
 __all__ = ["Keithley2450Panel"]
@@ -63,19 +64,16 @@ def _source_settings() -> Iterator[Setting]:
         at = f":SOURce<n>:{header}"
         ranges = SOURCE_RANGES[function]
         yield Setting(f"{at}[:LEVel][:IMMediate][:AMPLitude]", f"{function} level", Number(0.0, -bound, bound))
-        yield Setting(f"{at}:RANGe", f"{function} source range", Number(ranges[0], -ranges[-1], ranges[-1] * HEADROOM))
-        yield Setting(f"{at}:RANGe:AUTO", f"{function} source range auto", Switch(True))
+        source_range = Number(ranges[0], -ranges[-1], ranges[-1] * HEADROOM)
+        yield from with_auto(Setting(f"{at}:RANGe", f"{function} source range", source_range))
         yield Setting(f"{at}:{limit}[:LEVel]", f"{function} limit", Number(default_limit, 1e-9, largest_limit))
-        yield Setting(f"{at}:DELay", f"{function} delay", Number(0.0, 0.0, 1e4))
-        yield Setting(f"{at}:DELay:AUTO", f"{function} delay auto", Switch(True))
+        yield from with_auto(Setting(f"{at}:DELay", f"{function} delay", Number(0.0, 0.0, 1e4)))
         yield Setting(f"{at}:READ:BACK", f"{function} readback", Switch(True))
         yield Setting(f"{at}:HIGH:CAPacitance", f"{function} high capacitance", Switch(False))
         for user in range(1, 6):
             yield Setting(f"{at}:DELay:USER{user}", f"{function} source user delay {user}", Number(0.0, 0.0, 1e4))
         yield Setting(
-            f":OUTPut<n>:{header}:SMODe",
-            f"{function} off state",
-            Choice("NORMal", "HIMPedance", "ZERO", "GUARd"),
+            f":OUTPut<n>:{header}:SMODe", f"{function} off state", Choice("NORMal", "HIMPedance", "ZERO", "GUARd")
         )
 
 
@@ -177,9 +175,7 @@ class Keithley2450Panel(TriggerPanel):
 
     def _drive(self) -> None:
         self._terminals.set_source(
-            level=self.state["VOLT level"],
-            output=self.state["output"],
-            current_limit=self.state["VOLT limit"],
+            level=self.state["VOLT level"], output=self.state["output"], current_limit=self.state["VOLT limit"]
         )
 
     def source_settings(self) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from sim_instruments.panels.front_panel import Setting, command
 from sim_instruments.panels.keysight_panel import KeysightPanel, display, frequency_settings, with_aliases
+from sim_instruments.panels.scpi import with_auto
 from sim_instruments.panels.scpi_values import Call, Choice, Integer, Number, ScpiError, Switch, Text
 from sim_instruments.world.clock import SimulatedClock
 
@@ -44,7 +45,6 @@ class Measurement:
     parameter: str
     format: str = "MLOG"
     electrical_delay: float = 0.0
-    displayed: bool = True
     data: NDArray[np.complex128] | None = None
     sweeps: int = 0
 
@@ -65,8 +65,7 @@ class KeysightN5222BPanel(KeysightPanel):
         *frequency_settings("[:SENSe<ch>]", FREQUENCY, Number(0.0, 0.0, MAXIMUM_FREQUENCY - MINIMUM_FREQUENCY, "HZ")),
         Setting("[:SENSe<ch>]:FREQuency[:CW]", "cw_frequency", Number(1e9, MINIMUM_FREQUENCY, MAXIMUM_FREQUENCY, "HZ")),
         Setting("[:SENSe<ch>]:SWEep:POINts", "points", Integer(201, 1, 100003)),
-        Setting("[:SENSe<ch>]:SWEep:TIME", "sweep_time", Number(0.0, 0.0, 86400.0, "S")),
-        Setting("[:SENSe<ch>]:SWEep:TIME:AUTO", "sweep_time auto", Switch(True)),
+        *with_auto(Setting("[:SENSe<ch>]:SWEep:TIME", "sweep_time", Number(0.0, 0.0, 86400.0, "S"))),
         Setting("[:SENSe<ch>]:SWEep:TYPE", "sweep_type", Choice("LINear", "LOGarithmic", "CW")),
         Setting("[:SENSe<ch>]:SWEep:GROups:COUNt", "group_count", Integer(1, 1, 2000000)),
         Setting(":TRIGger[:SEQuence]:SOURce", "trigger_source", Choice("IMMediate", "MANual", "EXTernal")),
@@ -324,13 +323,15 @@ class KeysightN5222BPanel(KeysightPanel):
 
     @command(":DISPlay[:WINDow<w>]:TRACe<n>[:STATe]")
     def _show_trace(self, call: Call) -> None:
+        """Show a trace on the screen, without effect on its data."""
         if call.suffixes[1] not in self.traces:
             raise ScpiError(-114)
-        self.traces[call.suffixes[1]].displayed = call.parse(0, Switch(True))
+        call.parse(0, Switch(True))
 
     @command(":DISPlay[:WINDow<w>]:TRACe<n>:FEED")
     def _feed_trace(self, call: Call) -> None:
-        self.traces[self._by_name(call.parse(0, Text()))].displayed = True
+        """Show a trace on the screen, without effect on its data."""
+        self._by_name(call.parse(0, Text()))
 
     # --- data ----------------------------------------------------------------------------------------------------
 

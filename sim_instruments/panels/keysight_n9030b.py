@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from sim_instruments.panels.front_panel import Handler, Setting, command
 from sim_instruments.panels.keysight_detectors import noise_response
 from sim_instruments.panels.keysight_panel import KeysightPanel, frequency_settings, in_unit, with_aliases
+from sim_instruments.panels.scpi import with_auto
 from sim_instruments.panels.scpi_values import Call, Choice, Integer, Number, ScpiError, Switch
 
 __all__ = ["FILTERS", "NOISE_BANDWIDTH_RATIO", "KeysightN9030BPanel"]
@@ -76,20 +77,15 @@ class KeysightN9030BPanel(KeysightPanel):
         Setting(":INITiate:CONTinuous", "continuous", Switch(True)),
         *frequency_settings("[:SENSe]", FREQUENCY, SPAN),
         *with_aliases(
-            Setting("[:SENSe]:BANDwidth[:RESolution]", "rbw", Number(3e6, 1.0, 12e6, "HZ")),
-            Setting("[:SENSe]:BANDwidth[:RESolution]:AUTO", "rbw auto", Switch(True)),
+            *with_auto(Setting("[:SENSe]:BANDwidth[:RESolution]", "rbw", Number(3e6, 1.0, 12e6, "HZ"))),
             Setting("[:SENSe]:BANDwidth:TYPE", "rbw_type", Choice("DB3", "DB6", "IMPulse", "NOISe")),
-            Setting("[:SENSe]:BANDwidth:VIDeo", "vbw", Number(3e6, 1.0, 50e6, "HZ")),
-            Setting("[:SENSe]:BANDwidth:VIDeo:AUTO", "vbw auto", Switch(True)),
+            *with_auto(Setting("[:SENSe]:BANDwidth:VIDeo", "vbw", Number(3e6, 1.0, 50e6, "HZ"))),
         ),
         Setting("[:SENSe]:SWEep:POINts", "points", Integer(1001, 1, 100001)),
-        Setting("[:SENSe]:SWEep:TIME", "sweep_time", TIME),
-        Setting("[:SENSe]:SWEep:TIME:AUTO", "sweep_time auto", Switch(True)),
-        Setting("[:SENSe]:SWEep:TYPE", "sweep_type", Choice("SWEep", "FFT")),
-        Setting("[:SENSe]:SWEep:TYPE:AUTO", "sweep_type auto", Switch(True)),
+        *with_auto(Setting("[:SENSe]:SWEep:TIME", "sweep_time", TIME)),
+        *with_auto(Setting("[:SENSe]:SWEep:TYPE", "sweep_type", Choice("SWEep", "FFT"))),
         Setting("[:SENSe]:AVERage:COUNt", "averages", Integer(100, 1, 10000)),
-        Setting("[:SENSe]:AVERage:TYPE", "average_type", Choice("LOG", "RMS", "SCALar")),
-        Setting("[:SENSe]:AVERage:TYPE:AUTO", "average_type auto", Switch(True)),
+        *with_auto(Setting("[:SENSe]:AVERage:TYPE", "average_type", Choice("LOG", "RMS", "SCALar"))),
         Setting(
             "[:SENSe]:DETector[:TRACe<n>]", "detector", Choice("NORMal", "AVERage", "POSitive", "SAMPle", "NEGative")
         ),

@@ -102,7 +102,6 @@ class KeysightPanel(ScpiPanel):
     ascii_name: ClassVar[str] = "ASC,8"
 
     handlers: ClassVar = {
-        ":ABORt": lambda self, _: self.abort_operation(),
         ":SYSTem:PRESet": lambda self, _: self.reset(),
     }
 

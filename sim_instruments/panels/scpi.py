@@ -24,9 +24,9 @@ from functools import cache
 from typing import ClassVar
 
 from sim_instruments.panels.front_panel import FrontPanel, Handler, Setting, command, split_arguments
-from sim_instruments.panels.scpi_values import Call, ScpiError, short_form
+from sim_instruments.panels.scpi_values import Call, ScpiError, Switch, short_form
 
-__all__ = ["ScpiPanel"]
+__all__ = ["ScpiPanel", "with_auto"]
 
 NODE = re.compile(r"(\[)?:?([A-Za-z_][A-Za-z_0-9]*)(<\w+>)?(\])?")
 UNIT = re.compile(r"\s*(:?\*?[A-Za-z]\w*(?::[A-Za-z]\w*)*\??)(?:(?<=\?)|\s|$)\s*(.*?)\s*", re.ASCII | re.DOTALL)
@@ -45,6 +45,11 @@ def compile_header(header: str) -> re.Pattern[str]:
         node = f":(?:{short_form(mnemonic)}|{mnemonic.upper()})" + (r"(\d{0,4})" if suffix else "")
         expression += f"(?:{node})?" if opening else node
     return re.compile(expression + query)
+
+
+def with_auto(setting: Setting) -> tuple[Setting, Setting]:
+    """`setting`, and whether the instrument chooses its value; see `ScpiPanel.setting_changed`."""
+    return setting, Setting(f"{setting.header}:AUTO", f"{setting.name} auto", Switch(True))
 
 
 def _check_suffixes(call: Call) -> None:
@@ -66,6 +71,7 @@ class ScpiPanel(FrontPanel):
         ":SYSTem:VERSion?": "1999.0",
         ":SYSTem:ERRor:COUNt?": lambda self, _: str(len(self.errors)),
         ":SYSTem:ERRor:ALL?": lambda self, _: ",".join([self.next_error() for _ in range(max(1, len(self.errors)))]),
+        ":ABORt": lambda self, _: self.abort_operation(),
         ":STATus:PRESet": lambda self, call: call.expect(0),
         "*OPT?": lambda self, _: self.options,
     }

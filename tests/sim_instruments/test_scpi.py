@@ -15,6 +15,7 @@ from sim_instruments.world import SimulatedClock
 
 class Panel(ScpiPanel):
     identification = "Maker,Model,1,1.0"
+    resource = "GPIB{}::1::INSTR"
     number_format = "g"
     settings = (
         Setting("[:SENSe<n>]:FREQuency:CENTer", "center", Number(1e9, 10.0, 50e9, "HZ")),

@@ -279,9 +279,9 @@ class Keithley2450Panel(TriggerPanel):
 
     def run_sweep(self) -> None:
         """Run the linear sweep. It is complete on return, so `*WAI` and `*OPC?` need not wait."""
-        if self._sweep is None or self.state["source function"] == "CURR":
+        buffer = self.buffers.get(self._sweep.buffer) if self._sweep else None
+        if self._sweep is None or buffer is None or self.state["source function"] == "CURR":
             raise ScpiError(-221)
-        buffer = self.buffers[self._sweep.buffer]
         buffer.readings.clear()
         self.state["output"] = True
         for level in self._sweep.levels:

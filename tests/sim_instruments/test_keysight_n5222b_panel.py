@@ -37,6 +37,10 @@ def visa(twin: LabnisVisaLibrary) -> Iterator[MessageBasedResource]:
 
 def sweep(visa: MessageBasedResource, mode: str = "SING") -> NDArray[np.complex128]:
     assert visa.query(f"SENS:SWE:MODE {mode};*OPC?") == "1"
+    return sweep_data(visa)
+
+
+def sweep_data(visa: MessageBasedResource) -> NDArray[np.complex128]:
     values = visa.query_binary_values("CALC:DATA? SDATA", datatype="d", is_big_endian=True, container=np.ndarray)
     return np.asarray(values).astype(np.float64).view(np.complex128)
 
@@ -166,6 +170,12 @@ def test_polling_detects_the_end_of_the_sweep(visa: MessageBasedResource) -> Non
             break
     assert visa.query("SENS:SWE:MODE?") == "HOLD"
     assert visa.query("SYST:ERR?") == NO_ERROR
+
+
+def test_a_rejected_mode_does_not_stop_the_sweep(visa: MessageBasedResource) -> None:
+    visa.write("SENS:SWE:MODE SING;:INIT:CONT MAYBE")
+    assert visa.query("SYST:ERR?").startswith("-104,")
+    assert len(sweep_data(visa)) == POINTS
 
 
 def test_bandwidths_between_two_are_rounded_up(visa: MessageBasedResource) -> None:

@@ -115,8 +115,8 @@ class FaultScript:
     def __init__(self, seed: int) -> None:
         self._armed: list[_Armed] = []
         self._random = np.random.default_rng(seed)
-        self._conditions: dict[tuple[str, str], float] = {}
-        self._refusals: dict[str, float] = {}
+        # Instrument and lasting fault → its end (s, monotonic).
+        self._lasting: dict[tuple[str, Kind], float] = {}
         self._lock = threading.Lock()
 
     def arm(self, fault: Fault) -> None:
@@ -128,8 +128,7 @@ class FaultScript:
         """Remove all faults; conditions and refusals end."""
         with self._lock:
             self._armed.clear()
-            self._conditions.clear()
-            self._refusals.clear()
+            self._lasting.clear()
 
     def struck(self) -> list[int]:
         """How many messages each armed fault has struck, in the order of arming."""
@@ -141,10 +140,8 @@ class FaultScript:
         with self._lock:
             struck = self._strike(instrument, message, of_answers=False)
             for fault in struck:
-                if fault.kind in CONDITIONS:
-                    self._conditions[instrument, fault.kind] = _until(fault.seconds or math.inf)
-                elif fault.kind == "disconnect":
-                    self._refusals[instrument] = _until(fault.seconds)
+                seconds = fault.seconds or (math.inf if fault.kind in CONDITIONS else 0.0)
+                self._lasting[instrument, fault.kind] = time.monotonic() + seconds
         return struck
 
     def after(self, instrument: str, message: str) -> list[Fault]:
@@ -162,12 +159,8 @@ class FaultScript:
         ]
 
     def holds(self, instrument: str, kind: Kind) -> bool:
-        """Whether the condition `kind` holds at `instrument`."""
-        return time.monotonic() < self._conditions.get((instrument, kind), -math.inf)
-
-    def refuses(self, instrument: str) -> bool:
-        """Whether `instrument` refuses new connections."""
-        return time.monotonic() < self._refusals.get(instrument, -math.inf)
+        """Whether the condition `kind`, or the refusal of "disconnect", lasts at `instrument`."""
+        return time.monotonic() < self._lasting.get((instrument, kind), -math.inf)
 
     def spoil(self, struck: Iterable[Fault], answer: bytes, previous: bytes) -> bytes:
         """`answer` after the faults that affect it; `previous` is the answer before it."""
@@ -175,10 +168,6 @@ class FaultScript:
             for fault in struck:
                 answer = spoiled(fault.kind, answer, previous, self._random)
         return answer
-
-
-def _until(seconds: float) -> float:
-    return time.monotonic() + seconds
 
 
 def spoiled(kind: Kind, answer: bytes, previous: bytes, random: np.random.Generator) -> bytes:

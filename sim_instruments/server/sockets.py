@@ -76,7 +76,7 @@ class _Instrument(_Listener):
 
     def verify_request(self, request: Any, client_address: Any) -> bool:
         """Refuse the connection during a fault "disconnect"."""
-        refused = self.twin_server.twin.faults.refuses(self.name)
+        refused = self.twin_server.twin.faults.holds(self.name, "disconnect")
         if refused:
             request.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE)
         return not refused

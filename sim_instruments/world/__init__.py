@@ -1,6 +1,6 @@
 """The physics of the simulated fridge: device, bias line, resonator, noise and time, without SCPI."""
 
-from sim_instruments.world.clock import RealClock, SharedClock, SimulatedClock
+from sim_instruments.world.clock import SharedClock, SimulatedClock
 from sim_instruments.world.device import Device
 from sim_instruments.world.disturbed import DisturbedWorld
 from sim_instruments.world.fridge import Clock, ExperimentClock, Stage, World
@@ -17,7 +17,6 @@ __all__ = [
     "ExperimentClock",
     "LineWiring",
     "OutputFilter",
-    "RealClock",
     "SharedClock",
     "Signal",
     "SimulatedClock",

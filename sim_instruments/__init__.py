@@ -7,13 +7,12 @@ from sim_instruments.instruments import SHIPPED_TRUTH, SimulatedInstrument, Simu
 from sim_instruments.panels import ADDRESSES
 from sim_instruments.stand_ins import Errors, SimulatedError
 from sim_instruments.twin import Twin, open_twin
-from sim_instruments.world import RealClock, SimulatedClock, Truth, TruthError, World, load_truth
+from sim_instruments.world import SimulatedClock, Truth, TruthError, load_truth
 
 __all__ = [
     "ADDRESSES",
     "SHIPPED_TRUTH",
     "Errors",
-    "RealClock",
     "SimulatedClock",
     "SimulatedError",
     "SimulatedInstrument",
@@ -21,7 +20,6 @@ __all__ = [
     "Truth",
     "TruthError",
     "Twin",
-    "World",
     "load_truth",
     "open_twin",
 ]

@@ -4,27 +4,16 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import pyvisa
 
 from sim_instruments.instruments import PLAIN, SimulatedInstrument
-from sim_instruments.panels import addresses
-from sim_instruments.stand_ins import Errors, stand_in
+from sim_instruments.stand_ins import Errors, Place, stand_in
 from sim_instruments.visa.library import LabnisVisaLibrary
-from sim_instruments.world import World
+from sim_instruments.world import ExperimentClock, World
 
-__all__ = ["Twin", "open_twin", "true_results"]
-
-
-class ExperimentClock(Protocol):
-    """Time of the experiment."""
-
-    def time(self) -> float:
-        """Monotonic time (s)."""
-
-    def sleep(self, seconds: float) -> None:
-        """Wait for `seconds`."""
+__all__ = ["Twin", "open_twin"]
 
 
 @dataclass(frozen=True)
@@ -57,7 +46,7 @@ class Twin:
     truth: Mapping[str, float]
 
 
-def true_results(world: World) -> dict[str, float]:
+def _true_results(world: World) -> dict[str, float]:
     """Calibration results without noise, in the units in which they are reported.
 
     Gap and electron temperature are those at zero bias.
@@ -118,15 +107,14 @@ def open_twin(
         library.connect(wiring, instruments)
         library.reset(seed)
         world = library.world
-        where = addresses(library.panels)
-        all_instruments = instruments.values()
+        where = {name: panel.address for name, panel in library.panels.items()}
         stand_ins = {
-            name: stand_in(one, world, all_instruments, errors)
+            name: stand_in(Place(one, world, instruments.values(), errors))
             for name, one in instruments.items()
             if name not in where
         }
         text = path.read_text(encoding="utf-8")
-        yield Twin(visalib, where, stand_ins, world.clock, text, world.seed, true_results(world))
+        yield Twin(visalib, where, stand_ins, world.clock, text, world.seed, _true_results(world))
     finally:
         library.connect({}, PLAIN)
         manager.close()

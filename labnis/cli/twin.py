@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 
 from sim_instruments import SHIPPED_TRUTH
-from sim_instruments.server import Setup
 from sim_instruments.server import serve as serve_twin
 
 __all__ = ["twin"]
@@ -27,4 +26,4 @@ def serve(
     log: Annotated[Path | None, typer.Option("--log", help="Log every command to this file as JSON lines.")] = None,
 ) -> None:
     """Serve the simulated fridge to other processes on this machine, one TCP socket per instrument, until stopped."""
-    serve_twin(twin, port=port, setup=Setup(seed=seed, log=log))
+    serve_twin(twin, port=port, seed=seed, log=log)

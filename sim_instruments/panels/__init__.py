@@ -12,19 +12,7 @@ from sim_instruments.panels.lakeshore_372 import LakeShore372Panel
 from sim_instruments.panels.sr830 import SR830Panel
 from sim_instruments.world.fridge import World
 
-__all__ = [
-    "ADDRESSES",
-    "PANELS",
-    "FrontPanel",
-    "Keithley2450Panel",
-    "KeysightN5222BPanel",
-    "KeysightN9030BPanel",
-    "LakeShore372Panel",
-    "SR830Panel",
-    "addresses",
-    "front_panels",
-    "panel_of",
-]
+__all__ = ["ADDRESSES", "PANELS", "FrontPanel", "front_panels", "panel_of"]
 
 #: Class names of drivers, labnis's own and those of QCoDeS and pymeasure, and their panels.
 PANELS: Mapping[str, type[FrontPanel]] = {
@@ -55,10 +43,5 @@ def front_panels(world: World, instruments: Mapping[str, SimulatedInstrument] = 
     return panels
 
 
-def addresses(panels: Mapping[str, FrontPanel]) -> dict[str, str]:
-    """VISA resource name of each panel."""
-    return {name: panel.address(panel.number) for name, panel in panels.items()}
-
-
 #: VISA resource name of each instrument of plain `@labnis`.
-ADDRESSES = {name: kind.address() for name, one in PLAIN.items() if (kind := panel_of(one)) is not None}
+ADDRESSES = {name: kind.resource.format(0) for name, one in PLAIN.items() if (kind := panel_of(one)) is not None}

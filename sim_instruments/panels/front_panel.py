@@ -7,21 +7,18 @@ A handler that raises ScpiError rejects its command; it must do so before it cha
 """
 
 import re
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterator
-from functools import partial
-from typing import Any, ClassVar, TypeVar
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
-from pyvisa_sim.devices import Device
-
-from sim_instruments.panels.scpi_values import Call, ScpiError
+from sim_instruments.panels.scpi_values import Call, Kind, ScpiError
 from sim_instruments.world.fridge import World
 from sim_instruments.world.wires import Wires
 
-__all__ = ["FrontPanel", "Handler", "command", "split_outside"]
+__all__ = ["FrontPanel", "Handler", "Setting", "command", "split_arguments", "split_outside"]
 
-INTERFACES = ("USB INSTR", "GPIB INSTR", "TCPIP INSTR", "TCPIP SOCKET")
 # Quoted strings and parenthesised lists hide the separators inside them.
 PROTECTED = r"'[^']*'|\"[^\"]*\"|\([^)]*\)"
 
@@ -52,11 +49,30 @@ def split_outside(text: str, separator: str) -> list[str]:
     return parts
 
 
-def _constant(answer: str, _panel: Any, _call: Call) -> str:
-    return answer
+def split_arguments(text: str) -> tuple[str, ...]:
+    """The parameters in `text`, which commas separate."""
+    return tuple([part.strip() for part in split_outside(text, ",")]) if text else ()
 
 
-class FrontPanel(Device, ABC):  # type: ignore[misc]  # pyvisa-sim publishes no types
+class Setting(NamedTuple):
+    """A value that can be set and queried: header, name in the panel's `state`, kind of value."""
+
+    header: str
+    name: str
+    kind: Kind
+
+    @property
+    def default(self) -> Any:
+        """Value after `*RST`."""
+        return self.kind.default
+
+    def commands(self) -> Iterator[tuple[str, Handler]]:
+        """The command and the query."""
+        yield self.header, lambda panel, call: panel.change_setting(self, call)
+        yield self.header + "?", lambda panel, call: panel.show_setting(self, call)
+
+
+class FrontPanel:
     """A simulated instrument as its bus sees it.
 
     Parameters
@@ -72,18 +88,26 @@ class FrontPanel(Device, ABC):  # type: ignore[misc]  # pyvisa-sim publishes no 
     ----------
     overloaded
         Set it to overload the input, if there is one, for any signal.
+    address
+        Its VISA resource name.
     answer_delay
         Time (s) the last message took, for a session that has to time out.
+    state
+        Value of each setting by name.
 
     """
 
     identification: ClassVar[str]
-    #: VISA resource name, with the number of the bus left open.
+    #: VISA resource name, with the number of the bus left open: each instrument of a kind has a separate bus.
     resource: ClassVar[str]
     terminator: ClassVar[bytes] = b"\n"
     bus_latency: ClassVar[float] = 1e-3
-    #: Lasting faults that the instrument can have: "overload", "compliance".
-    conditions: ClassVar[tuple[str, ...]] = ()
+    #: Format of real numbers in answers.
+    number_format: ClassVar[str]
+    #: Set by pyvisa-sim.
+    resource_name: str | None = None
+    #: Settings, or what else has `name`, `default` and `commands`.
+    settings: ClassVar[tuple[Any, ...]] = ()
     #: Headers with a constant answer, or with one expression of panel and call.
     handlers: ClassVar[dict[str, "str | Handler"]] = {
         "*TST?": "0",
@@ -95,46 +119,26 @@ class FrontPanel(Device, ABC):  # type: ignore[misc]  # pyvisa-sim publishes no 
         "*ESE?": lambda self, _: str(self.event_enable),
         "*SRE?": lambda self, _: str(self.service_enable),
     }
-    commands: ClassVar[dict[str, Handler]] = {}
 
-    # Standard event status register (IEEE 488.2, 11.5.1).
+    # Bits of the standard event status register (IEEE 488.2, 11.5.1) and of the status byte.
     POWER_ON: ClassVar[int] = 128
-    COMMAND_ERROR: ClassVar[int] = 32
-    EXECUTION_ERROR: ClassVar[int] = 16
-    DEVICE_ERROR: ClassVar[int] = 8
-    QUERY_ERROR: ClassVar[int] = 4
     OPERATION_COMPLETE: ClassVar[int] = 1
-
     MESSAGE_AVAILABLE: ClassVar[int] = 16
     EVENT_SUMMARY: ClassVar[int] = 32
     MASTER_SUMMARY: ClassVar[int] = 64
 
-    def __init_subclass__(cls, **arguments: Any) -> None:
-        super().__init_subclass__(**arguments)
-        cls.commands = {**cls.commands, **dict(cls.own_commands())}
-
     @classmethod
-    def own_commands(cls) -> Iterator[tuple[str, Handler]]:
-        """Headers and handlers that this class adds to those of its parents, or replaces."""
-        for header, handler in vars(cls).get("handlers", {}).items():
-            yield header, partial(_constant, handler) if isinstance(handler, str) else handler
-        for member in vars(cls).values():
-            for header in getattr(member, "headers", ()):
-                yield header, member
+    @cache
+    def commands(cls) -> dict[str, Handler]:
+        """Handler of each header; those of the class itself replace those of its parents."""
+        return {header: handler for parent in reversed(cls.__mro__) for header, handler in _own_commands(vars(parent))}
 
     def __init__(self, world: World, wires: Wires | None = None, number: int = 0) -> None:
-        super().__init__(self.identification, b"")
-        for interface in INTERFACES:
-            self.add_eom(interface, "\n", self.terminator.decode())
         self.world = world
         self.wires = wires or Wires()
         self.number = number
+        self.address = self.resource.format(number)
         self.switch_on()
-
-    @classmethod
-    def address(cls, number: int = 0) -> str:
-        """VISA resource name of the instrument of that `number`: each has a separate bus."""
-        return cls.resource.format(number)
 
     def switch_on(self) -> None:
         """Start as after power-up: defaults, empty buffers, power-on bit set."""
@@ -149,17 +153,22 @@ class FrontPanel(Device, ABC):  # type: ignore[misc]  # pyvisa-sim publishes no 
         self.service_enable = 0
         self.reset()
 
-    @abstractmethod
     def reset(self) -> None:
         """Return to the factory defaults, as `*RST` does."""
+        self.state: dict[str, Any] = {
+            setting.name: setting.default
+            for parent in reversed(type(self).__mro__)
+            for setting in vars(parent).get("settings", ())
+        }
 
     @abstractmethod
     def execute_unit(self, unit: str) -> str | bytes | None:
         """Execute one command or query and return its answer. Raises ScpiError if it is rejected."""
 
-    @abstractmethod
     def rejected(self, error: ScpiError) -> bool:
         """Report a rejected unit; whether the rest of the message is discarded."""
+        self.event_status |= error.event_bit
+        return False
 
     def execute(self, message: str) -> list[bytes]:
         """Execute the units of one program message; return its response messages, without terminator."""
@@ -176,6 +185,31 @@ class FrontPanel(Device, ABC):  # type: ignore[misc]  # pyvisa-sim publishes no 
             if answer is not None:
                 answers.append(answer.encode() if isinstance(answer, str) else answer)
         return answers
+
+    # --- settings ---------------------------------------------------------------------------------------
+
+    def change_setting(self, setting: Setting, call: Call) -> None:
+        """Execute the command of `setting`."""
+        call.expect(1)
+        value = call.parse(0, setting.kind)
+        self.check_setting(setting.name, value)
+        self.state[setting.name] = value
+        self.setting_changed(setting.name)
+
+    def show_setting(self, setting: Setting, call: Call) -> str:
+        """Answer the query of `setting`."""
+        call.expect(0)
+        return setting.kind.show(self.state[setting.name], self.number_format)
+
+    def check_setting(self, name: str, value: Any) -> None:
+        """Raise ScpiError if `value` contradicts the other settings; called before the setting changes."""
+
+    def setting_changed(self, name: str) -> None:
+        """Act on a setting that was just written (even with the same value)."""
+
+    def show_number(self, value: float) -> str:
+        """Format a number as this instrument does."""
+        return format(value, self.number_format)
 
     # --- input and output -------------------------------------------------------------------------------
 
@@ -309,5 +343,16 @@ class FrontPanel(Device, ABC):  # type: ignore[misc]  # pyvisa-sim publishes no 
             self.event_status |= self.OPERATION_COMPLETE
 
 
-# `__init_subclass__` runs for subclasses only.
-FrontPanel.commands = dict(FrontPanel.own_commands())
+def _constant(answer: str) -> Handler:
+    return lambda _panel, _call: answer
+
+
+def _own_commands(members: Mapping[str, Any]) -> Iterator[tuple[str, Handler]]:
+    """Headers and handlers that a class with these `members` adds to those of its parents."""
+    for header, handler in members.get("handlers", {}).items():
+        yield header, _constant(handler) if isinstance(handler, str) else handler
+    for member in members.values():
+        for header in getattr(member, "headers", ()):
+            yield header, member
+    for setting in members.get("settings", ()):
+        yield from setting.commands()

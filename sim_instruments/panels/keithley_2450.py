@@ -7,10 +7,10 @@ simulated bias line is driven by voltage only, so it is a settings conflict.
 from collections.abc import Iterator
 from typing import Any, ClassVar, NamedTuple
 
-from sim_instruments.panels.front_panel import command
+from sim_instruments.panels.front_panel import Setting, command
 from sim_instruments.panels.keithley_buffer import ReadingBuffer, StoredReading, element_names, moment
 from sim_instruments.panels.keithley_trigger import TriggerPanel
-from sim_instruments.panels.scpi import Setting
+from sim_instruments.panels.scpi import with_auto
 from sim_instruments.panels.scpi_values import Call, Choice, Integer, Number, ScpiError, Switch, Text
 
 __all__ = ["Keithley2450Panel"]
@@ -28,10 +28,10 @@ READING_STEP = 1e-6
 
 STATUS_READBACK, STATUS_LIMIT, STATUS_FOUR_WIRE, STATUS_OUTPUT = 8, 32, 64, 128
 
-DRIVING = ("level", "source range", "source autorange", "limit")
+DRIVING = ("level", "source range", "source range auto", "limit")
 
 SENSE_FUNCTIONS = {"VOLTage[:DC]": "VOLT", "CURRent[:DC]": "CURR", "RESistance": "RES"}
-NAMED = {"VOLT": "VOLT", "VOLTAGE": "VOLT", "CURR": "CURR", "CURRENT": "CURR", "RES": "RES", "RESISTANCE": "RES"}
+SENSE_FUNCTION = Choice("VOLTage", "CURRent", "RESistance")
 SHOWN = {"VOLT": '"VOLT:DC"', "CURR": '"CURR:DC"', "RES": '"RES"'}
 
 
@@ -45,13 +45,13 @@ def _sense_settings() -> Iterator[Setting]:
         at = f"[:SENSe<n>]:{header}"
         ranges = SENSE_RANGES[function]
         yield Setting(f"{at}:RANGe[:UPPer]", f"{function} range", Number(ranges[2], -ranges[-1], ranges[-1] * HEADROOM))
-        yield Setting(f"{at}:RANGe:AUTO", f"{function} autorange", Switch(True))
+        yield Setting(f"{at}:RANGe:AUTO", f"{function} range auto", Switch(True))
         yield Setting(f"{at}:NPLCycles", f"{function} nplc", Number(1.0, 0.01, 10.0))
         yield Setting(f"{at}:RSENse", f"{function} four-wire", Switch(False))
         yield Setting(f"{at}:AZERo[:STATe]", f"{function} autozero", Switch(True))
         yield Setting(f"{at}:AVERage[:STATe]", f"{function} filter", Switch(False))
         yield Setting(f"{at}:AVERage:COUNt", f"{function} filter count", Integer(10, 1, 100))
-        yield Setting(f"{at}:AVERage:TCONtrol", f"{function} filter type", Choice(("REPeat", "MOVing")))
+        yield Setting(f"{at}:AVERage:TCONtrol", f"{function} filter type", Choice("REPeat", "MOVing"))
         for user in range(1, 6):
             yield Setting(f"{at}:DELay:USER{user}", f"{function} user delay {user}", Number(0.0, 0.0, 1e4))
 
@@ -64,19 +64,16 @@ def _source_settings() -> Iterator[Setting]:
         at = f":SOURce<n>:{header}"
         ranges = SOURCE_RANGES[function]
         yield Setting(f"{at}[:LEVel][:IMMediate][:AMPLitude]", f"{function} level", Number(0.0, -bound, bound))
-        yield Setting(f"{at}:RANGe", f"{function} source range", Number(ranges[0], -ranges[-1], ranges[-1] * HEADROOM))
-        yield Setting(f"{at}:RANGe:AUTO", f"{function} source autorange", Switch(True))
+        source_range = Number(ranges[0], -ranges[-1], ranges[-1] * HEADROOM)
+        yield from with_auto(Setting(f"{at}:RANGe", f"{function} source range", source_range))
         yield Setting(f"{at}:{limit}[:LEVel]", f"{function} limit", Number(default_limit, 1e-9, largest_limit))
-        yield Setting(f"{at}:DELay", f"{function} delay", Number(0.0, 0.0, 1e4))
-        yield Setting(f"{at}:DELay:AUTO", f"{function} delay auto", Switch(True))
+        yield from with_auto(Setting(f"{at}:DELay", f"{function} delay", Number(0.0, 0.0, 1e4)))
         yield Setting(f"{at}:READ:BACK", f"{function} readback", Switch(True))
         yield Setting(f"{at}:HIGH:CAPacitance", f"{function} high capacitance", Switch(False))
         for user in range(1, 6):
             yield Setting(f"{at}:DELay:USER{user}", f"{function} source user delay {user}", Number(0.0, 0.0, 1e4))
         yield Setting(
-            f":OUTPut<n>:{header}:SMODe",
-            f"{function} off state",
-            Choice(("NORMal", "HIMPedance", "ZERO", "GUARd")),
+            f":OUTPut<n>:{header}:SMODe", f"{function} off state", Choice("NORMal", "HIMPedance", "ZERO", "GUARd")
         )
 
 
@@ -95,7 +92,6 @@ class _Sweep(NamedTuple):
 class Keithley2450Panel(TriggerPanel):
     """A Keithley 2450 across the bias line."""
 
-    conditions = ("compliance",)
     identification = "KEITHLEY INSTRUMENTS,MODEL 2450,TWIN0001,1.7.12b"
     resource = "USB{}::0x05E6::0x2450::04000001::0::INSTR"
     handlers: ClassVar = {
@@ -111,12 +107,12 @@ class Keithley2450Panel(TriggerPanel):
         ":SYSTem:EVENtlog:COUNt?": lambda self, _: str(len(self.errors)),
     }
     number_format = ".6E"
-    settings = (
+    settings: ClassVar[tuple[Any, ...]] = (
         *_source_settings(),
         *_sense_settings(),
-        Setting(":SOURce<n>:FUNCtion[:MODE]", "source function", Choice(("VOLTage", "CURRent"))),
+        Setting(":SOURce<n>:FUNCtion[:MODE]", "source function", Choice("VOLTage", "CURRent")),
         Setting(":OUTPut<n>[:STATe]", "output", Switch(False)),
-        Setting(":ROUTe:TERMinals", "terminals", Choice(("FRONt", "REAR"))),
+        Setting(":ROUTe:TERMinals", "terminals", Choice("FRONt", "REAR")),
         Setting(":SENSe<n>:RESistance:OCOMpensated", "offset compensation", Switch(False)),
     )
 
@@ -143,7 +139,7 @@ class Keithley2450Panel(TriggerPanel):
         function, _, what = name.partition(" ")
         if what in DRIVING or name == "source function":
             self.require_stopped()
-        if what == "level" and not self.state[f"{function} source autorange"]:
+        if what == "level" and not self.state[f"{function} source range auto"]:
             if abs(value) > self.state[f"{function} source range"] * HEADROOM:
                 raise ScpiError(-222)
         elif what == "source range":
@@ -158,14 +154,11 @@ class Keithley2450Panel(TriggerPanel):
     def setting_changed(self, name: str) -> None:
         """Choose ranges, and drive the bias line."""
         function, _, what = name.partition(" ")
+        super().setting_changed(name)
         if what == "range":
             self.state[name] = enclosing_range(SENSE_RANGES[function], self.state[name])
-            self.state[f"{function} autorange"] = False
         elif what == "source range":
             self.state[name] = enclosing_range(SOURCE_RANGES[function], self.state[name])
-            self.state[f"{function} source autorange"] = False
-        elif what == "delay":
-            self.state[f"{function} delay auto"] = False
         if name == "output" and not self.state[name]:
             self.abort_operation()
         if what in DRIVING or name == "output":
@@ -174,7 +167,7 @@ class Keithley2450Panel(TriggerPanel):
 
     def _settle_source(self, function: str) -> None:
         """Autorange the source, then round the level to the range's programming resolution."""
-        if self.state[f"{function} source autorange"]:
+        if self.state[f"{function} source range auto"]:
             level_range = enclosing_range(SOURCE_RANGES[function], self.state[f"{function} level"])
             self.state[f"{function} source range"] = level_range
         step = self.state[f"{function} source range"] * SOURCE_STEP
@@ -182,9 +175,7 @@ class Keithley2450Panel(TriggerPanel):
 
     def _drive(self) -> None:
         self._terminals.set_source(
-            level=self.state["VOLT level"],
-            output=self.state["output"],
-            current_limit=self.state["VOLT limit"],
+            level=self.state["VOLT level"], output=self.state["output"], current_limit=self.state["VOLT limit"]
         )
 
     def source_settings(self) -> dict[str, Any]:
@@ -207,10 +198,7 @@ class Keithley2450Panel(TriggerPanel):
     @command("[:SENSe<n>]:FUNCtion[:ON]")
     def _set_sense_function(self, call: Call) -> None:
         call.expect(1)
-        name = call.parse(0, Text()).upper().removesuffix(":DC")
-        if name not in NAMED:
-            raise ScpiError(-224)
-        self.sense_function = NAMED[name]
+        self.sense_function = SENSE_FUNCTION.parse(call.parse(0, Text()).upper().removesuffix(":DC"))
 
     def integration_time(self) -> float:
         """Time of one reading (s), the repeating filter included."""
@@ -233,7 +221,7 @@ class Keithley2450Panel(TriggerPanel):
             value = terminals.voltage / terminals.current if terminals.current else OVERFLOW
         else:
             value = values[function]
-        if self.state[f"{function} autorange"]:
+        if self.state[f"{function} range auto"]:
             self.state[f"{function} range"] = enclosing_range(SENSE_RANGES[function], value)
         status = STATUS_OUTPUT * self.state["output"] + STATUS_READBACK * readback
         status += STATUS_LIMIT * terminals.limited + STATUS_FOUR_WIRE * self.state[f"{function} four-wire"]
@@ -243,7 +231,6 @@ class Keithley2450Panel(TriggerPanel):
             value=self._digitise(function, self.state[f"{function} range"], value),
             status=8 * (self.state["terminals"] == "FRON"),
             source_status=status,
-            source_unit=UNITS["VOLT"],
             unit=UNITS[function],
         )
         buffer.store(reading)
@@ -281,23 +268,20 @@ class Keithley2450Panel(TriggerPanel):
         level = Number(0.0, -210.0, 210.0)
         start, stop = call.parse(0, level), call.parse(1, level)
         points = int(call.number(2, 2, 1_000_000))
-        optional = call.arguments[3:]
-        delay = call.number(3, -1, 1e4) if optional else -1.0
-        repeats = int(call.number(4, 0, 268_435_455)) if len(optional) > 1 else 1
-        if len(optional) > 2:
-            call.parse(5, Choice(("AUTO", "BEST", "FIXed")))
-        abort_on_limit = call.parse(6, Switch(True)) if len(optional) > 3 else True
-        self.buffer(call, 8)
-        name = call.parse(8, Text()) if len(optional) > 5 else "defbuffer1"
+        delay = call.optional(3, Number(-1.0, -1, 1e4))
+        repeats = int(call.optional(4, Number(1, 0, 268_435_455)))
+        call.optional(5, Choice("AUTO", "BEST", "FIXed"))
+        abort_on_limit = call.optional(6, Switch(True))
+        name = self.buffer_name(call, 8)
         self.clear_model()
         levels = [start + (stop - start) * index / (points - 1) for index in range(points)]
         self._sweep = _Sweep(levels * max(1, repeats), max(0.0, delay), abort_on_limit, name)
 
     def run_sweep(self) -> None:
         """Run the linear sweep. It is complete on return, so `*WAI` and `*OPC?` need not wait."""
-        if self._sweep is None or self.state["source function"] == "CURR":
+        buffer = self.buffers.get(self._sweep.buffer) if self._sweep else None
+        if self._sweep is None or buffer is None or self.state["source function"] == "CURR":
             raise ScpiError(-221)
-        buffer = self.buffers[self._sweep.buffer]
         buffer.readings.clear()
         self.state["output"] = True
         for level in self._sweep.levels:
@@ -313,11 +297,11 @@ class Keithley2450Panel(TriggerPanel):
 
     # --- system -----------------------------------------------------------------------------------------
 
-    def format_error(self, code: int, text: str) -> str:
+    def format_error(self, error: ScpiError) -> str:
         """One event in the format of the 2450: severity and time follow the text."""
-        if code == 0:
+        if error.code == 0:
             return '0,"No error;0;0 0"'
-        return f'{code},"{text};1;{moment(self.world.clock.time()):%Y/%m/%d %H:%M:%S.%f}"'
+        return f'{error.code},"{error.text};1;{moment(self.world.clock.time()):%Y/%m/%d %H:%M:%S.%f}"'
 
     @command(":SYSTem:CLEar", ":STATus:CLEar")
     def _clear_events(self, call: Call) -> None:
@@ -331,4 +315,4 @@ class Keithley2450Panel(TriggerPanel):
 
     @command("*LANG")
     def _set_language(self, call: Call) -> None:
-        call.parse(0, Choice(("SCPI",)))
+        call.parse(0, Choice("SCPI"))

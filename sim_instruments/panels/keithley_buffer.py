@@ -7,26 +7,27 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
-from sim_instruments.panels.front_panel import command
-from sim_instruments.panels.scpi import ScpiPanel, Setting
-from sim_instruments.panels.scpi_values import Call, Choice, Integer, ScpiError, Text, encode_values, mnemonic_matches
+from sim_instruments.panels.front_panel import Setting, command
+from sim_instruments.panels.scpi import ScpiPanel
+from sim_instruments.panels.scpi_values import Call, Choice, Integer, ScpiError, Text, encode_values, find_mnemonic
 
 __all__ = ["BufferPanel", "ReadingBuffer", "StoredReading", "element_names", "moment"]
 
 # The panel's calendar starts here at time zero of the twin, so that a dry run repeats to the byte.
 SWITCHED_ON = datetime(2026, 1, 1, tzinfo=UTC)
 
+SOURCE_UNIT = "Volt DC"
+
 
 @dataclass(frozen=True)
 class StoredReading:
-    """One reading: time since power-up (s), source value (V or A), measured value, status words, units."""
+    """One reading: time since power-up (s), source value (V or A), measured value, status words, unit."""
 
     time: float
     source: float
     value: float
     status: int
     source_status: int
-    source_unit: str
     unit: str
 
 
@@ -63,9 +64,9 @@ ELEMENTS: dict[str, Callable[[StoredReading, StoredReading], str]] = {
     "RELative": lambda r, first: _number(r.time - first.time),
     "SEConds": lambda r, _: str(int(moment(r.time).timestamp())),
     "SOURce": lambda r, _: _number(r.source),
-    "SOURFORMatted": lambda r, _: f"{r.source:+.6e} {r.source_unit}",
+    "SOURFORMatted": lambda r, _: f"{r.source:+.6e} {SOURCE_UNIT}",
     "SOURSTATus": lambda r, _: str(r.source_status),
-    "SOURUNIT": lambda r, _: r.source_unit,
+    "SOURUNIT": lambda _, __: SOURCE_UNIT,
     "STATus": lambda r, _: str(r.status),
     "TIME": lambda r, _: moment(r.time).strftime("%H:%M:%S"),
     "TSTamp": lambda r, _: moment(r.time).strftime("%m/%d/%Y %H:%M:%S.%f"),
@@ -78,24 +79,16 @@ NUMERIC = {"FRACtional", "READing", "RELative", "SEConds", "SOURce", "SOURSTATus
 
 def element_names(texts: tuple[str, ...]) -> tuple[str, ...]:
     """Resolve element parameters (long or short form) to keys of ELEMENTS; READing if there are none."""
-    names = []
-    for text in texts or ("READing",):
-        for name in ELEMENTS:
-            if mnemonic_matches(name, text):
-                names.append(name)
-                break
-        else:
-            raise ScpiError(-224)
-    return tuple(names)
+    return tuple([find_mnemonic(ELEMENTS, text) for text in texts or ("READing",)])
 
 
 class BufferPanel(ScpiPanel):
     """The part of the front panel that stores readings: FORMat and TRACe."""
 
-    settings: ClassVar[tuple[Setting, ...]] = (
+    settings: ClassVar[tuple[Any, ...]] = (
         Setting("[:SENSe<n>]:COUNt", "count", Integer(1, 1, 300_000)),
-        Setting(":FORMat[:DATA]", "format", Choice(("ASCii", "REAL", "SREal"))),
-        Setting(":FORMat:BORDer", "byte order", Choice(("SWAPped", "NORMal"))),
+        Setting(":FORMat[:DATA]", "format", Choice("ASCii", "REAL", "SREal")),
+        Setting(":FORMat:BORDer", "byte order", Choice("SWAPped", "NORMal")),
         Setting(":FORMat:ASCii:PRECision", "precision", Integer(0, 0, 16)),
     )
 
@@ -130,10 +123,14 @@ class BufferPanel(ScpiPanel):
 
     def buffer(self, call: Call, index: int) -> ReadingBuffer:
         """The buffer named by an optional string parameter."""
-        name = call.parse(index, Text()) if index < len(call.arguments) else "defbuffer1"
+        return self.buffers[self.buffer_name(call, index)]
+
+    def buffer_name(self, call: Call, index: int) -> str:
+        """The name of an existing buffer in an optional string parameter."""
+        name: str = call.optional(index, Text("defbuffer1"))
         if name not in self.buffers:
             raise ScpiError(-224)
-        return self.buffers[name]
+        return name
 
     @command(":TRACe:MAKE")
     def _make_buffer(self, call: Call) -> None:
@@ -145,8 +142,8 @@ class BufferPanel(ScpiPanel):
 
     @command(":TRACe:DELete")
     def _delete_buffer(self, call: Call) -> None:
-        self.buffer(call, 0)
-        name = call.parse(0, Text())
+        name = self.buffer_name(call, 0)
+        call.parse(0, Text())  # it may not be omitted here
         if name.startswith("defbuffer"):
             raise ScpiError(-221)
         del self.buffers[name]

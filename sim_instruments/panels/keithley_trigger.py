@@ -49,7 +49,6 @@ class TriggerPanel(BufferPanel):
     _list: tuple[dict[str, Any], ...] = ()
 
     handlers: ClassVar = {
-        ":ABORt": lambda self, _: self.abort_operation(),
         ":TRIGger:STATe?": lambda self, _: f"{self._state};{self._state};{self._last_block}",
     }
 

@@ -12,10 +12,11 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from sim_instruments.panels.front_panel import command
+from sim_instruments.panels.front_panel import Setting, command
 from sim_instruments.panels.keysight_panel import KeysightPanel, display, frequency_settings, with_aliases
-from sim_instruments.panels.scpi import Setting
+from sim_instruments.panels.scpi import with_auto
 from sim_instruments.panels.scpi_values import Call, Choice, Integer, Number, ScpiError, Switch, Text
+from sim_instruments.world.clock import SimulatedClock
 
 __all__ = ["KeysightN5222BPanel"]
 
@@ -32,7 +33,7 @@ POINT_OVERHEAD = 1e-5
 POWER = Number(0.0, -95.0, 13.0, "DBM")
 FREQUENCY = Number(0.0, MINIMUM_FREQUENCY, MAXIMUM_FREQUENCY, "HZ")
 PARAMETER = re.compile(r"S[1-4][1-4]")
-FORMAT = Choice(("MLOGarithmic", "MLINear", "PHASe", "UPHase", "REAL", "IMAGinary", "POLar", "SMITh", "GDELay", "SWR"))
+FORMAT = Choice("MLOGarithmic", "MLINear", "PHASe", "UPHase", "REAL", "IMAGinary", "POLar", "SMITh", "GDELay", "SWR")
 DELAY = Number(0.0, -10.0, 10.0, "S")
 
 
@@ -44,7 +45,6 @@ class Measurement:
     parameter: str
     format: str = "MLOG"
     electrical_delay: float = 0.0
-    displayed: bool = True
     data: NDArray[np.complex128] | None = None
     sweeps: int = 0
 
@@ -56,24 +56,26 @@ class KeysightN5222BPanel(KeysightPanel):
     resource = "TCPIP{}::n5222b.sim::inst0::INSTR"
     options = '"419,080,093"'
     ascii_name = "ASC,0"
-    settings = (
+    settings: ClassVar[tuple[Any, ...]] = (
         Setting(":OUTPut[:STATe]", "output", Switch(True)),
         *with_aliases(Setting("[:SENSe<ch>]:BANDwidth[:RESolution]", "if_bandwidth", Number(1e5, 1.0, 1.5e7, "HZ"))),
         Setting("[:SENSe<ch>]:AVERage[:STATe]", "averaging", Switch(False)),
         Setting("[:SENSe<ch>]:AVERage:COUNt", "averages", Integer(1, 1, 65536)),
-        Setting("[:SENSe<ch>]:AVERage:MODE", "average_mode", Choice(("SWEep", "POINt"))),
+        Setting("[:SENSe<ch>]:AVERage:MODE", "average_mode", Choice("SWEep", "POINt")),
         *frequency_settings("[:SENSe<ch>]", FREQUENCY, Number(0.0, 0.0, MAXIMUM_FREQUENCY - MINIMUM_FREQUENCY, "HZ")),
         Setting("[:SENSe<ch>]:FREQuency[:CW]", "cw_frequency", Number(1e9, MINIMUM_FREQUENCY, MAXIMUM_FREQUENCY, "HZ")),
         Setting("[:SENSe<ch>]:SWEep:POINts", "points", Integer(201, 1, 100003)),
-        Setting("[:SENSe<ch>]:SWEep:TIME", "sweep_time", Number(0.0, 0.0, 86400.0, "S")),
-        Setting("[:SENSe<ch>]:SWEep:TIME:AUTO", "sweep_time_auto", Switch(True)),
-        Setting("[:SENSe<ch>]:SWEep:TYPE", "sweep_type", Choice(("LINear", "LOGarithmic", "CW"))),
+        *with_auto(Setting("[:SENSe<ch>]:SWEep:TIME", "sweep_time", Number(0.0, 0.0, 86400.0, "S"))),
+        Setting("[:SENSe<ch>]:SWEep:TYPE", "sweep_type", Choice("LINear", "LOGarithmic", "CW")),
         Setting("[:SENSe<ch>]:SWEep:GROups:COUNt", "group_count", Integer(1, 1, 2000000)),
-        Setting(":TRIGger[:SEQuence]:SOURce", "trigger_source", Choice(("IMMediate", "MANual", "EXTernal"))),
+        Setting(":TRIGger[:SEQuence]:SOURce", "trigger_source", Choice("IMMediate", "MANual", "EXTernal")),
         Setting(":SOURce<ch>:POWer:COUPle", "power_coupled", Switch(True)),
     )
 
     handlers: ClassVar = {
+        ":INITiate<ch>:CONTinuous": lambda self, call: self._change_mode(
+            "CONT" if call.parse(0, Switch(True)) else "HOLD"
+        ),
         ":INITiate<ch>:CONTinuous?": lambda self, _: "1" if self.mode == "CONT" else "0",
         "[:SENSe<ch>]:AVERage:CLEar": lambda self, _: self._restart(),
         ":SOURce<ch>:POWer<port>[:LEVel][:IMMediate][:AMPLitude]?": lambda self, call: self.show_number(
@@ -112,8 +114,7 @@ class KeysightN5222BPanel(KeysightPanel):
         """Follow the couplings; a new setting restarts the averages and a running sweep."""
         if name in ("trigger_source", "power_coupled", "group_count", "byte_order"):
             return
-        if name == "sweep_time":
-            self.state["sweep_time_auto"] = False
+        super().setting_changed(name)
         self._couple(name)
         self._restart()
 
@@ -130,7 +131,7 @@ class KeysightN5222BPanel(KeysightPanel):
         s["center"], s["span"] = (s["start"] + s["stop"]) / 2, s["stop"] - s["start"]
         s["if_bandwidth"] = float(IF_BANDWIDTHS[np.searchsorted(IF_BANDWIDTHS, s["if_bandwidth"] * (1 - 1e-12))])
         fastest = s["points"] * (self._readings_per_point() / s["if_bandwidth"] + POINT_OVERHEAD)
-        s["sweep_time"] = fastest if s["sweep_time_auto"] else max(s["sweep_time"], fastest)
+        s["sweep_time"] = fastest if s["sweep_time auto"] else max(s["sweep_time"], fastest)
 
     def _readings_per_point(self) -> int:
         point_mode = self.state["averaging"] and self.state["average_mode"] == "POIN"
@@ -180,7 +181,7 @@ class KeysightN5222BPanel(KeysightPanel):
             trace.data = fresh if trace.data is None else np.asarray((old * trace.data + new * fresh) / (old + new))
             trace.sweeps = old + new
         if self.overloaded:
-            self.report(-300, "Device-specific error;Receiver overload, input power too high")
+            self.report(ScpiError(-300, "Device-specific error;Receiver overload, input power too high"))
 
     def _measure(self, parameter: str, bandwidth: float) -> NDArray[np.complex128]:
         """One S-parameter in the noise `bandwidth` (Hz), shape (points,)."""
@@ -219,16 +220,25 @@ class KeysightN5222BPanel(KeysightPanel):
 
     @command("[:SENSe<ch>]:SWEep:MODE")
     def _set_mode(self, call: Call) -> None:
-        mode: str = call.parse(0, Choice(("HOLD", "CONTinuous", "GROups", "SINGle")))
+        self._change_mode(call.parse(0, Choice("HOLD", "CONTinuous", "GROups", "SINGle")))
+        if self.mode in ("SING", "GRO") and self.state["trigger_source"] == "IMM":
+            self._trigger()
+
+    def _change_mode(self, mode: str) -> None:
         self.abort_operation()
         self.mode = mode
         self._started = self.world.clock.time()
-        if mode in ("SING", "GRO") and self.state["trigger_source"] == "IMM":
-            self._trigger()
 
     @command("[:SENSe<ch>]:SWEep:MODE?")
     def _show_mode(self, call: Call) -> str:
-        self.poll_operation()
+        """The mode, for a client that polls until a sweep has ended.
+
+        Simulated time passes only while a caller sleeps, and a client that polls sleeps: its query lets the sweep
+        finish. In real time the query takes no time.
+        """
+        if isinstance(self.world.clock, SimulatedClock):
+            self.wait_for_operation()
+        self.complete_due_operation()
         return self.mode
 
     @command(":INITiate<ch>[:IMMediate]")
@@ -236,12 +246,6 @@ class KeysightN5222BPanel(KeysightPanel):
         if self.state["trigger_source"] != "MAN":
             raise ScpiError(-213)
         self._trigger()
-
-    @command(":INITiate<ch>:CONTinuous")
-    def _set_continuous(self, call: Call) -> None:
-        self.abort_operation()
-        self.mode = "CONT" if call.parse(0, Switch(True)) else "HOLD"
-        self._started = self.world.clock.time()
 
     def abort_operation(self) -> None:
         """Stop a triggered sweep, and sweeping with it."""
@@ -319,13 +323,15 @@ class KeysightN5222BPanel(KeysightPanel):
 
     @command(":DISPlay[:WINDow<w>]:TRACe<n>[:STATe]")
     def _show_trace(self, call: Call) -> None:
+        """Show a trace on the screen, without effect on its data."""
         if call.suffixes[1] not in self.traces:
             raise ScpiError(-114)
-        self.traces[call.suffixes[1]].displayed = call.parse(0, Switch(True))
+        call.parse(0, Switch(True))
 
     @command(":DISPlay[:WINDow<w>]:TRACe<n>:FEED")
     def _feed_trace(self, call: Call) -> None:
-        self.traces[self._by_name(call.parse(0, Text()))].displayed = True
+        """Show a trace on the screen, without effect on its data."""
+        self._by_name(call.parse(0, Text()))
 
     # --- data ----------------------------------------------------------------------------------------------------
 
@@ -339,7 +345,7 @@ class KeysightN5222BPanel(KeysightPanel):
 
     @command(":CALCulate<ch>:DATA?")
     def _send_data(self, call: Call) -> bytes:
-        kind: Any = call.parse(0, Choice(("FDATA", "SDATA")))
+        kind: Any = call.parse(0, Choice("FDATA", "SDATA"))
         data = self._data()
         if kind == "SDATA":
             return self.encode(np.ascontiguousarray(data).view(np.float64))

@@ -5,15 +5,15 @@ Commands, couplings and status bits follow the X-Series Spectrum Analyzer Mode U
 spectrum; the analyzer's own noise counts as part of the chain's; phase noise mode is not licensed.
 """
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sim_instruments.panels.front_panel import Handler, command
+from sim_instruments.panels.front_panel import Handler, Setting, command
 from sim_instruments.panels.keysight_detectors import noise_response
 from sim_instruments.panels.keysight_panel import KeysightPanel, frequency_settings, in_unit, with_aliases
-from sim_instruments.panels.scpi import Setting
+from sim_instruments.panels.scpi import with_auto
 from sim_instruments.panels.scpi_values import Call, Choice, Integer, Number, ScpiError, Switch
 
 __all__ = ["FILTERS", "NOISE_BANDWIDTH_RATIO", "KeysightN9030BPanel"]
@@ -70,35 +70,30 @@ class KeysightN9030BPanel(KeysightPanel):
         ":STATus:QUEStionable:CONDition?": lambda self, _: str(INTEGRITY_SUMMARY if self._condition else 0),
     }
     options = '"526,B25,EA3,P26"'
-    settings = (
-        Setting(":INSTrument[:SELect]", "mode", Choice(("SA",))),
+    settings: ClassVar[tuple[Any, ...]] = (
+        Setting(":INSTrument[:SELect]", "mode", Choice("SA")),
         Setting(":INSTrument:NSELect", "mode_number", Integer(1, 1, 1)),
-        Setting(":UNIT:POWer", "unit", Choice(("DBM", "DBMV", "DBMA", "V", "W", "A", "DBUV", "DBUA"))),
+        Setting(":UNIT:POWer", "unit", Choice("DBM", "DBMV", "DBMA", "V", "W", "A", "DBUV", "DBUA")),
         Setting(":INITiate:CONTinuous", "continuous", Switch(True)),
         *frequency_settings("[:SENSe]", FREQUENCY, SPAN),
         *with_aliases(
-            Setting("[:SENSe]:BANDwidth[:RESolution]", "rbw", Number(3e6, 1.0, 12e6, "HZ")),
-            Setting("[:SENSe]:BANDwidth[:RESolution]:AUTO", "rbw_auto", Switch(True)),
-            Setting("[:SENSe]:BANDwidth:TYPE", "rbw_type", Choice(("DB3", "DB6", "IMPulse", "NOISe"))),
-            Setting("[:SENSe]:BANDwidth:VIDeo", "vbw", Number(3e6, 1.0, 50e6, "HZ")),
-            Setting("[:SENSe]:BANDwidth:VIDeo:AUTO", "vbw_auto", Switch(True)),
+            *with_auto(Setting("[:SENSe]:BANDwidth[:RESolution]", "rbw", Number(3e6, 1.0, 12e6, "HZ"))),
+            Setting("[:SENSe]:BANDwidth:TYPE", "rbw_type", Choice("DB3", "DB6", "IMPulse", "NOISe")),
+            *with_auto(Setting("[:SENSe]:BANDwidth:VIDeo", "vbw", Number(3e6, 1.0, 50e6, "HZ"))),
         ),
         Setting("[:SENSe]:SWEep:POINts", "points", Integer(1001, 1, 100001)),
-        Setting("[:SENSe]:SWEep:TIME", "sweep_time", TIME),
-        Setting("[:SENSe]:SWEep:TIME:AUTO", "sweep_time_auto", Switch(True)),
-        Setting("[:SENSe]:SWEep:TYPE", "sweep_type", Choice(("SWEep", "FFT"))),
-        Setting("[:SENSe]:SWEep:TYPE:AUTO", "sweep_type_auto", Switch(True)),
+        *with_auto(Setting("[:SENSe]:SWEep:TIME", "sweep_time", TIME)),
+        *with_auto(Setting("[:SENSe]:SWEep:TYPE", "sweep_type", Choice("SWEep", "FFT"))),
         Setting("[:SENSe]:AVERage:COUNt", "averages", Integer(100, 1, 10000)),
-        Setting("[:SENSe]:AVERage:TYPE", "average_type", Choice(("LOG", "RMS", "SCALar"))),
-        Setting("[:SENSe]:AVERage:TYPE:AUTO", "average_type_auto", Switch(True)),
+        *with_auto(Setting("[:SENSe]:AVERage:TYPE", "average_type", Choice("LOG", "RMS", "SCALar"))),
         Setting(
-            "[:SENSe]:DETector[:TRACe<n>]", "detector", Choice(("NORMal", "AVERage", "POSitive", "SAMPle", "NEGative"))
+            "[:SENSe]:DETector[:TRACe<n>]", "detector", Choice("NORMal", "AVERage", "POSitive", "SAMPle", "NEGative")
         ),
-        Setting("[:SENSe]:DETector:AUTO", "detector_auto", Switch(True)),
-        Setting("[:SENSe]:DETector:TRACe<n>:AUTO", "detector_auto", Switch(True)),
-        Setting(":TRACe<n>:TYPE", "trace_type", Choice(("WRITe", "AVERage"))),
+        Setting("[:SENSe]:DETector:AUTO", "detector auto", Switch(True)),
+        Setting("[:SENSe]:DETector:TRACe<n>:AUTO", "detector auto", Switch(True)),
+        Setting(":TRACe<n>:TYPE", "trace_type", Choice("WRITe", "AVERage")),
         Setting("[:SENSe]:POWer[:RF]:ATTenuation", "attenuation", Integer(10, 0, 70)),
-        Setting("[:SENSe]:POWer[:RF]:GAIN:BAND", "preamplifier_band", Choice(("LOW", "FULL"))),
+        Setting("[:SENSe]:POWer[:RF]:GAIN:BAND", "preamplifier_band", Choice("LOW", "FULL")),
         Setting("[:SENSe]:POWer[:RF]:GAIN[:STATe]", "preamplifier", Switch(False)),
         Setting(":DISPlay:WINDow<n>:TRACe<n>:Y[:SCALe]:RLEVel", "reference_level", Number(0.0, -170.0, 30.0, "DBM")),
         *with_aliases(
@@ -110,15 +105,6 @@ class KeysightN9030BPanel(KeysightPanel):
         Setting("[:SENSe]:CHPower:AVERage:COUNt", "chp_averages", Integer(10, 1, 10000)),
         Setting("[:SENSe]:CHPower:AVERage[:STATe]", "chp_averaging", Switch(True)),
     )
-    # Manual setting → automatic choice that it disables.
-    _manual: ClassVar = {
-        "rbw": "rbw_auto",
-        "vbw": "vbw_auto",
-        "sweep_time": "sweep_time_auto",
-        "sweep_type": "sweep_type_auto",
-        "average_type": "average_type_auto",
-        "detector": "detector_auto",
-    }
     # Settings that belong to the analyzer rather than to the swept measurement: CONFigure:SANalyzer keeps them.
     _kept = ("mode", "mode_number", "unit", "continuous", "center", "byte_order", "data_format")
 
@@ -142,15 +128,15 @@ class KeysightN9030BPanel(KeysightPanel):
         """Follow the couplings; results measured with other settings are deleted."""
         if name in ("start", "stop", "center", "span"):
             self._couple_frequencies(name)
-        if name in self._manual:
-            self.state[self._manual[name]] = False
+        super().setting_changed(name)
         if name == "rbw":
             self._choose_filter(self.state["rbw"] / BANDWIDTH_RATIO[self.state["rbw_type"]])
         self._couple()
         if name in ("unit", "byte_order", "data_format", "continuous", "mode", "mode_number", "reference_level"):
             return  # settings of the display, not of the measurement
         self._results.clear()
-        self.restart_operation(self._duration(), self._finish_measurement)
+        if self.operation_pending():
+            self.start_operation(self._duration(), self._finish_measurement)
 
     def _couple_frequencies(self, changed: str) -> None:
         """Keep start, stop, center and span consistent, changing those that were not set."""
@@ -176,31 +162,34 @@ class KeysightN9030BPanel(KeysightPanel):
     def _couple(self) -> None:
         """Choose what is on automatic."""
         s = self.state
-        if s["rbw_auto"]:
+        if s["rbw auto"]:
             self._choose_filter(s["span"] / 106)
         s["rbw"] = self._filter * BANDWIDTH_RATIO[s["rbw_type"]]
-        if s["vbw_auto"]:
+        if s["vbw auto"]:
             s["vbw"] = self._filter
-        if s["detector_auto"]:
+        if s["detector auto"]:
             s["detector"] = "AVER" if s["trace_type"] == "AVER" else "NORM"
-        if s["average_type_auto"]:
+        if s["average_type auto"]:
             s["average_type"] = "RMS" if s["detector"] == "AVER" else "LOG"
-        if s["sweep_type_auto"]:
+        if s["sweep_type auto"]:
             s["sweep_type"] = "SWE"
-        if s["sweep_time_auto"]:
+        if s["sweep_time auto"]:
             # A filter of width B needs about 2.5/B to settle at each of span/B steps.
             s["sweep_time"] = min(max(1e-3, 2.5 * s["span"] / self._filter**2), TIME.high)
 
     # --- the swept measurement -----------------------------------------------------------------------------------
 
     def _sweeps(self) -> int:
-        return self.state["averages"] if self.state["trace_type"] == "AVER" else 1
+        """Sweeps of one measurement."""
+        s = self.state
+        if self.measurement == "CHP":
+            return s["chp_averages"] if s["chp_averaging"] else 1
+        return s["averages"] if s["trace_type"] == "AVER" else 1
 
     def _duration(self) -> float:
         """Time (s) of one measurement, all its sweeps."""
-        if self.measurement == "CHP":
-            return float(self.state["chp_sweep_time"] * self._channel_sweeps())
-        return float(self.state["sweep_time"] * self._sweeps())
+        sweep_time = self.state["chp_sweep_time" if self.measurement == "CHP" else "sweep_time"]
+        return float(sweep_time * self._sweeps())
 
     def frequencies(self) -> NDArray[np.float64]:
         """Frequency of each point (Hz), shape (points,)."""
@@ -226,9 +215,6 @@ class KeysightN9030BPanel(KeysightPanel):
         self._note_overload(float(np.mean(trace)) / noise_bandwidth * s["span"])
         return trace
 
-    def _channel_sweeps(self) -> int:
-        return self.state["chp_averages"] if self.state["chp_averaging"] else 1
-
     def _take_channel(self) -> NDArray[np.float64]:
         """Integrate the power over CHP:BAND:INT around the center: power (dBm) and density (dBm/Hz)."""
         s = self.state
@@ -236,7 +222,7 @@ class KeysightN9030BPanel(KeysightPanel):
         points = max(2, round(1001 * bandwidth / span))
         samples = s["chp_rbw"] * NOISE_BANDWIDTH_RATIO * s["chp_sweep_time"] * bandwidth / span / points
         frequencies = s["center"] + bandwidth * (np.arange(points) + 0.5 - points / 2) / points
-        density = self.world.power_spectral_density(frequencies, max(samples, 1.0) * self._channel_sweeps())
+        density = self.world.power_spectral_density(frequencies, max(samples, 1.0) * self._sweeps())
         power = float(np.mean(density)) * bandwidth
         self._note_overload(power)
         return in_unit(np.array([power, power / bandwidth]), "DBM")
@@ -302,7 +288,7 @@ class KeysightN9030BPanel(KeysightPanel):
 
     @command(":TRACe[:DATA]?")
     def _trace_data(self, call: Call) -> bytes:
-        call.parse(0, Choice(("TRACE1",)))
+        call.parse(0, Choice("TRACE1"))
         self.select("SAN")
         return self.encode(in_unit(self._measured(), self.state["unit"]))
 

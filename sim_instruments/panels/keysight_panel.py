@@ -1,15 +1,14 @@
 """Common parts of Keysight's two analyzers: frequency axis, trace formats and data, waiting for a sweep."""
 
 from collections.abc import Callable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sim_instruments.panels.front_panel import command
-from sim_instruments.panels.scpi import ScpiPanel, Setting
+from sim_instruments.panels.front_panel import Setting, command
+from sim_instruments.panels.scpi import ScpiPanel
 from sim_instruments.panels.scpi_values import Call, Choice, Number, ScpiError, encode_values, mnemonic_matches
-from sim_instruments.world.clock import SimulatedClock
 
 __all__ = ["FORMATS", "KeysightPanel", "display", "frequency_settings", "in_unit", "with_aliases"]
 
@@ -99,12 +98,10 @@ def in_unit(power: NDArray[np.float64], unit: str) -> NDArray[np.float64]:
 class KeysightPanel(ScpiPanel):
     """A Keysight analyzer: trace format, byte order, overlapped sweeps."""
 
-    settings: ClassVar[tuple[Setting, ...]] = (Setting(":FORMat:BORDer", "byte_order", Choice(("NORMal", "SWAPped"))),)
-    conditions = ("overload",)
+    settings: ClassVar[tuple[Any, ...]] = (Setting(":FORMat:BORDer", "byte_order", Choice("NORMal", "SWAPped")),)
     ascii_name: ClassVar[str] = "ASC,8"
 
     handlers: ClassVar = {
-        ":ABORt": lambda self, _: self.abort_operation(),
         ":SYSTem:PRESet": lambda self, _: self.reset(),
     }
 
@@ -132,18 +129,3 @@ class KeysightPanel(ScpiPanel):
     def encode(self, values: NDArray[np.float64]) -> bytes:
         """`values` in the chosen format and byte order."""
         return encode_values(values, self.state["data_format"], swapped=self.state["byte_order"] == "SWAP")
-
-    def poll_operation(self) -> bool:
-        """Whether a sweep is still running, for a client that polls.
-
-        Simulated time passes only while a caller sleeps, and a client that polls sleeps: its query lets the sweep
-        finish. In real time the query takes no time.
-        """
-        if isinstance(self.world.clock, SimulatedClock):
-            self.wait_for_operation()
-        return self.operation_pending()
-
-    def restart_operation(self, duration: float, finish: Callable[[], None]) -> None:
-        """Restart a running sweep, as a changed setting does; without effect if none is running."""
-        if self.operation_pending():
-            self.start_operation(duration, finish)

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from sim_instruments.panels.front_panel import command
 from sim_instruments.panels.scpi_values import Call, Integer, Kind, Number, Text
-from sim_instruments.panels.word_panel import Table, WordPanel
+from sim_instruments.panels.word_panel import Table, WordPanel, word_settings
 from sim_instruments.world.fridge import Stage
 
 __all__ = ["LakeShore372Panel"]
@@ -22,6 +22,7 @@ NAMES: dict[Stage, str] = {
     "fifty_kelvin": "50 K",
 }
 INPUTS, OUTPUTS = range(1, 17), range(3)
+FLAG = Integer(0, 0, 1)
 # RDGST?: 16 = resistance over range, as for an open input.
 OVER_RANGE = 16
 
@@ -34,21 +35,8 @@ def resistance(temperature: float) -> float:
     return float(1000.0 * 2.718281828459045 ** ((0.5 / temperature) ** 0.25))
 
 
-def _whole(low: int, high: int) -> Integer:
-    return Integer(low, low, high)
-
-
-def _real(low: float, high: float) -> Number:
-    return Number(low, low, high)
-
-
-def _table(channels: range, kinds: tuple[Kind, ...], *defaults: Any) -> Table:
-    """A table with the same defaults for all `channels`."""
-    return Table(kinds, dict.fromkeys(channels, defaults), "+.4f")
-
-
-def _number(value: float) -> str:
-    return format(value, "+.5E")
+def _table(name: str, channels: range, *kinds: Kind) -> Table:
+    return Table(name, channels, *kinds, real="+.4f")
 
 
 class LakeShore372Panel(WordPanel):
@@ -57,39 +45,27 @@ class LakeShore372Panel(WordPanel):
     identification = "LSCI,MODEL372,TWIN0005,1.3"
     resource = "GPIB{}::12::INSTR"
     terminator = b"\r\n"
-    words: ClassVar = {"BRIGT": _whole(0, 3), "LOCK": _whole(0, 2)}
-    tables: ClassVar = {
+    number_format = "+.5E"
+    settings: ClassVar[tuple[Any, ...]] = (
+        *word_settings(BRIGT=Integer(0, 0, 3), LOCK=Integer(0, 0, 2)),
         # enabled, dwell (s), pause (s), curve, temperature coefficient
-        "INSET": Table(
-            (_whole(0, 1), _whole(1, 200), _whole(3, 200), _whole(0, 59), _whole(1, 2)),
-            dict.fromkeys(INPUTS, (0, 10, 3, 0, 1)),
-        ),
+        _table("INSET", INPUTS, FLAG, Integer(10, 1, 200), Integer(3, 3, 200), Integer(0, 0, 59), Integer(1, 1, 2)),
         # excitation mode, excitation range, autorange, range, shunted, units
-        "INTYPE": _table(
-            INPUTS,
-            (_whole(0, 1), _whole(1, 22), _whole(0, 2), _whole(1, 22), _whole(0, 1), _whole(1, 2)),
-            *(0, 2, 1, 14, 0, 1),
-        ),
-        "INNAME": Table((Text(),), dict.fromkeys(INPUTS, ("",))),
+        _table("INTYPE", INPUTS, FLAG, Integer(2, 1, 22), Integer(1, 0, 2), Integer(14, 1, 22), FLAG, Integer(1, 1, 2)),
+        _table("INNAME", INPUTS, Text()),
         # on, settle time (s), window (%)
-        "FILTER": _table(INPUTS, (_whole(0, 1), _whole(1, 200), _whole(1, 80)), 0, 10, 10),
-        "TLIMIT": _table(INPUTS, (_real(0, 999),), 0.0),
+        _table("FILTER", INPUTS, FLAG, Integer(10, 1, 200), Integer(10, 1, 80)),
+        _table("TLIMIT", INPUTS, Number(0.0, 0, 999)),
         # mode, input, on at power-up, polarity, filter, delay (s)
-        "OUTMODE": _table(
-            OUTPUTS,
-            (_whole(0, 6), _whole(1, 16), _whole(0, 1), _whole(0, 1), _whole(0, 1), _whole(0, 255)),
-            *(0, 1, 0, 0, 0, 5),
-        ),
+        _table("OUTMODE", OUTPUTS, Integer(0, 0, 6), Integer(1, 1, 16), FLAG, FLAG, FLAG, Integer(5, 0, 255)),
         # type, resistance, largest current, user's largest current (A), display
-        "HTRSET": _table(
-            OUTPUTS, (_whole(0, 1), _whole(1, 2), _whole(0, 4), _real(0, 2), _whole(1, 2)), 0, 1, 1, 0.0, 1
-        ),
-        "RANGE": _table(OUTPUTS, (_whole(0, 8),), 0),
-        "SETP": _table(OUTPUTS, (_real(0, 1e6),), 0.0),
-        "RAMP": _table(OUTPUTS, (_whole(0, 1), _real(0, 100)), 0, 0.1),
-        "PID": _table(OUTPUTS, (_real(0, 1000), _real(0, 10000), _real(0, 2500)), 10.0, 20.0, 0.0),
-        "MOUT": _table(OUTPUTS, (_real(-100, 100),), 0.0),
-    }
+        _table("HTRSET", OUTPUTS, FLAG, Integer(1, 1, 2), Integer(1, 0, 4), Number(0.0, 0, 2), Integer(1, 1, 2)),
+        _table("RANGE", OUTPUTS, Integer(0, 0, 8)),
+        _table("SETP", OUTPUTS, Number(0.0, 0, 1e6)),
+        _table("RAMP", OUTPUTS, FLAG, Number(0.1, 0, 100)),
+        _table("PID", OUTPUTS, Number(10.0, 0, 1000), Number(20.0, 0, 10000), Number(0.0, 0, 2500)),
+        _table("MOUT", OUTPUTS, Number(0.0, -100, 100)),
+    )
 
     handlers: ClassVar = {
         "KRDG?": lambda self, call: self._reading(call),
@@ -97,15 +73,15 @@ class LakeShore372Panel(WordPanel):
         "RDGR?": lambda self, call: self._reading(call, resistance),
         "RDGST?": lambda self, call: "000" if self._enabled(call.channel(INPUTS)) else f"{OVER_RANGE:03d}",
         "SCAN?": lambda self, _: f"{self.scanned:02d},{self.autoscan}",
-        "HTR?": lambda self, _: _number(0.0),
+        "HTR?": lambda self, _: self.show_number(0.0),
     }
 
     def reset(self) -> None:
         """Return to the defaults."""
         super().reset()
         for channel, stage in self.wires.stages.items():
-            self.rows["INSET"][channel] = (1, 10, 3, 21, 1)
-            self.rows["INNAME"][channel] = (NAMES[stage],)
+            self.state["INSET"][channel] = (1, 10, 3, 21, 1)
+            self.state["INNAME"][channel] = (NAMES[stage],)
         self.scanned = 1
         self.autoscan = 0
 
@@ -113,12 +89,12 @@ class LakeShore372Panel(WordPanel):
         """One reading of an input, which lasts 0.1 s (10 readings per second); 0 where the input is not enabled."""
         channel = call.channel(INPUTS)
         if not self._enabled(channel):
-            return _number(0.0)
+            return self.show_number(0.0)
         self.world.clock.sleep(0.1)
-        return _number(shown(self.world.temperature(self.wires.stages[channel])))
+        return self.show_number(shown(self.world.temperature(self.wires.stages[channel])))
 
     def _enabled(self, channel: int) -> bool:
-        return channel in self.wires.stages and self.rows["INSET"][channel][0] == 1
+        return channel in self.wires.stages and self.state["INSET"][channel][0] == 1
 
     @command("SCAN")
     def _set_scan(self, call: Call) -> None:

@@ -20,26 +20,17 @@ A ScpiError that a handler raises goes into the error queue.
 
 import re
 from collections import deque
-from collections.abc import Iterator
 from functools import cache
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar
 
-from sim_instruments.panels.front_panel import FrontPanel, Handler, command, split_outside
-from sim_instruments.panels.scpi_values import Call, Kind, ScpiError, short_form
+from sim_instruments.panels.front_panel import FrontPanel, Handler, Setting, command, split_arguments
+from sim_instruments.panels.scpi_values import Call, ScpiError, Switch, short_form
 
-__all__ = ["ScpiPanel", "Setting", "compile_header"]
+__all__ = ["ScpiPanel", "with_auto"]
 
 NODE = re.compile(r"(\[)?:?([A-Za-z_][A-Za-z_0-9]*)(<\w+>)?(\])?")
 UNIT = re.compile(r"\s*(:?\*?[A-Za-z]\w*(?::[A-Za-z]\w*)*\??)(?:(?<=\?)|\s|$)\s*(.*?)\s*", re.ASCII | re.DOTALL)
 QUEUE_LENGTH = 30
-
-
-class Setting(NamedTuple):
-    """A value that can be set and queried: header in SCPI notation, name in the panel's `state`, kind of value."""
-
-    header: str
-    name: str
-    kind: Kind
 
 
 @cache
@@ -56,30 +47,14 @@ def compile_header(header: str) -> re.Pattern[str]:
     return re.compile(expression + query)
 
 
-def _setting_commands(setting: Setting) -> Iterator[tuple[str, Handler]]:
-    """The command and the query of `setting`."""
-    header, name, kind = setting
+def with_auto(setting: Setting) -> tuple[Setting, Setting]:
+    """`setting`, and whether the instrument chooses its value; see `ScpiPanel.setting_changed`."""
+    return setting, Setting(f"{setting.header}:AUTO", f"{setting.name} auto", Switch(True))
 
-    def check_suffixes(call: Call) -> None:
-        if any(suffix != 1 for suffix in call.suffixes):
-            raise ScpiError(-114)
 
-    def change(panel: "ScpiPanel", call: Call) -> None:
-        check_suffixes(call)
-        call.expect(1)
-        value = call.parse(0, kind)
-        panel.check_setting(name, value)
-        panel.state[name] = value
-        panel.setting_changed(name)
-
-    def show(panel: "ScpiPanel", call: Call) -> str:
-        check_suffixes(call)
-        call.expect(0, 1)
-        value = call.parse(0, kind) if call.arguments else panel.state[name]
-        return kind.show(value, panel.number_format)
-
-    yield header, change
-    yield header + "?", show
+def _check_suffixes(call: Call) -> None:
+    if any(suffix != 1 for suffix in call.suffixes):
+        raise ScpiError(-114)
 
 
 class ScpiPanel(FrontPanel):
@@ -87,10 +62,8 @@ class ScpiPanel(FrontPanel):
 
     Attributes
     ----------
-    state
-        Value of each setting by name.
     errors
-        Error queue: numbers and texts, oldest first.
+        Error queue, oldest first.
 
     """
 
@@ -98,51 +71,42 @@ class ScpiPanel(FrontPanel):
         ":SYSTem:VERSion?": "1999.0",
         ":SYSTem:ERRor:COUNt?": lambda self, _: str(len(self.errors)),
         ":SYSTem:ERRor:ALL?": lambda self, _: ",".join([self.next_error() for _ in range(max(1, len(self.errors)))]),
+        ":ABORt": lambda self, _: self.abort_operation(),
         ":STATus:PRESet": lambda self, call: call.expect(0),
         "*OPT?": lambda self, _: self.options,
     }
-    settings: ClassVar[tuple[Setting, ...]] = ()
     options: ClassVar[str] = "0"
-    number_format: ClassVar[str] = "+.11E"
+    number_format = "+.11E"
     ERROR_AVAILABLE: ClassVar[int] = 4
-
-    _resolved: ClassVar[dict[str, tuple[Handler, tuple[int, ...]]]] = {}
-
-    def __init_subclass__(cls, **arguments: Any) -> None:
-        super().__init_subclass__(**arguments)
-        cls._resolved = {}
-
-    @classmethod
-    def own_commands(cls) -> Iterator[tuple[str, Handler]]:
-        """Headers and handlers of this class, including its settings."""
-        yield from super().own_commands()
-        for setting in vars(cls).get("settings", ()):
-            yield from _setting_commands(setting)
 
     def switch_on(self) -> None:
         """Start as after power-up."""
-        self.errors: deque[tuple[int, str]] = deque()
+        self.errors: deque[ScpiError] = deque()
         super().switch_on()
 
     def reset(self) -> None:
         """Set every setting to its default and stop what is running; the error queue stays, as `*RST` leaves it."""
         self.abort_operation()
         self._announce_completion = False
-        self.state: dict[str, Any] = {
-            setting.name: setting.kind.default
-            for parent in reversed(type(self).__mro__)
-            for setting in vars(parent).get("settings", ())
-        }
+        super().reset()
 
-    def check_setting(self, name: str, value: Any) -> None:
-        """Raise ScpiError if `value` contradicts the other settings; called before the setting changes."""
+    def change_setting(self, setting: Setting, call: Call) -> None:
+        """Execute the command of `setting`; there is only one of each."""
+        _check_suffixes(call)
+        super().change_setting(setting, call)
+
+    def show_setting(self, setting: Setting, call: Call) -> str:
+        """Answer the query of `setting`, or how it shows a parameter such as MAXimum."""
+        _check_suffixes(call)
+        if not call.arguments:
+            return super().show_setting(setting, call)
+        call.expect(1)
+        return setting.kind.show(call.parse(0, setting.kind), self.number_format)
 
     def setting_changed(self, name: str) -> None:
-        """Act on a setting that was just written (even with the same value)."""
-
-    def show_number(self, value: float) -> str:
-        """Format a number as this instrument does."""
-        return format(value, self.number_format)
+        """Act on a setting that was just written: it replaces the automatic choice, if there is one."""
+        if f"{name} auto" in self.state:
+            self.state[f"{name} auto"] = False
 
     # --- messages ---------------------------------------------------------------------------------------
 
@@ -165,35 +129,31 @@ class ScpiPanel(FrontPanel):
         handler, suffixes = self._resolve(header)
         if "*" not in header:
             self._path = header.rpartition(":")[0]
-        arguments = tuple([part.strip() for part in split_outside(match[2], ",")]) if match[2] else ()
-        return handler(self, Call(suffixes, arguments))
+        return handler(self, Call(suffixes, split_arguments(match[2])))
 
     def rejected(self, error: ScpiError) -> bool:
         """Put the error into the queue; after a command error the parser discards the rest of the message."""
-        self.report(error.code, error.text)
+        self.report(error)
         return -200 < error.code <= -100
 
-    def _resolve(self, header: str) -> tuple[Handler, tuple[int, ...]]:
+    @classmethod
+    @cache
+    def _resolve(cls, header: str) -> tuple[Handler, tuple[int, ...]]:
         """The handler of an upper-case header with its numeric suffixes. Raises ScpiError -113."""
-        if (known := self._resolved.get(header)) is not None:
-            return known
-        for notation, handler in reversed(self.commands.items()):  # a subclass's come first
+        for notation, handler in reversed(cls.commands().items()):  # a subclass's come first
             if (match := compile_header(notation).fullmatch(header)) is not None:
-                found = handler, tuple(int(group) if group else 1 for group in match.groups())
-                self._resolved[header] = found
-                return found
+                return handler, tuple(int(group) if group else 1 for group in match.groups())
         raise ScpiError(-113)
 
     # --- errors and status ------------------------------------------------------------------------------
 
-    def report(self, code: int, text: str) -> None:
+    def report(self, error: ScpiError) -> None:
         """Put an entry into the error queue and set its event status bit."""
-        bits = {1: self.COMMAND_ERROR, 2: self.EXECUTION_ERROR, 4: self.QUERY_ERROR}
-        self.event_status |= bits.get(-code // 100, self.DEVICE_ERROR)
+        self.event_status |= error.event_bit
         if len(self.errors) < QUEUE_LENGTH:
-            self.errors.append((code, text))
+            self.errors.append(error)
         else:
-            self.errors[-1] = (-350, "Queue overflow")
+            self.errors[-1] = ScpiError(-350)
 
     def clear_status(self) -> None:
         """Clear the event registers and the error queue."""
@@ -203,23 +163,23 @@ class ScpiPanel(FrontPanel):
     def interrupted(self) -> None:
         """Discard the unread answer, as IEEE 488.2 asks."""
         self._output.clear()
-        self.report(-410, "Query INTERRUPTED")
+        self.report(ScpiError(-410))
 
     def unterminated(self) -> None:
         """Note a read without a query."""
-        self.report(-420, "Query UNTERMINATED")
+        self.report(ScpiError(-420))
 
     def summary_bits(self) -> int:
         """Error queue not empty."""
         return self.ERROR_AVAILABLE if self.errors else 0
 
-    def format_error(self, code: int, text: str) -> str:
+    def format_error(self, error: ScpiError) -> str:
         """One entry as `SYSTem:ERRor?` answers it."""
-        return f'{code:+d},"{text}"'
+        return f'{error.code:+d},"{error.text}"'
 
     def next_error(self) -> str:
         """Remove the oldest entry from the queue and format it."""
-        return self.format_error(*(self.errors.popleft() if self.errors else (0, "No error")))
+        return self.format_error(self.errors.popleft() if self.errors else ScpiError(0))
 
     @command(":SYSTem:ERRor[:NEXT]?")
     def _system_error(self, call: Call) -> str:

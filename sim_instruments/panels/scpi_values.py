@@ -1,15 +1,16 @@
 """Values in SCPI messages: parameters in, numbers and blocks out (SCPI-99 volume 1, IEEE 488.2)."""
 
+import math
 import re
-from collections.abc import Container
+from abc import ABC, abstractmethod
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 __all__ = [
-    "ERRORS",
     "Call",
     "Choice",
     "Integer",
@@ -20,6 +21,7 @@ __all__ = [
     "Text",
     "definite_block",
     "encode_values",
+    "find_mnemonic",
     "mnemonic_matches",
     "short_form",
 ]
@@ -34,9 +36,7 @@ ERRORS = {
     -113: "Undefined header",
     -114: "Header suffix out of range",
     -131: "Invalid suffix",
-    -151: "Invalid string data",
     -200: "Execution error",
-    -211: "Trigger ignored",
     -213: "Init ignored",
     -221: "Settings conflict",
     -222: "Data out of range",
@@ -70,6 +70,13 @@ class ScpiError(Exception):
         self.text = text or ERRORS[code]
         super().__init__(f"{code}, {self.text}")
 
+    @property
+    def event_bit(self) -> int:
+        """Its bit of the standard event status register (IEEE 488.2, 11.5.1)."""
+        command_error, execution_error, device_error, query_error = 32, 16, 8, 4
+        kinds = {1: command_error, 2: execution_error, 4: query_error}
+        return kinds.get(-self.code // 100, device_error)
+
 
 def short_form(mnemonic: str) -> str:
     """Return the short form of a mnemonic in SCPI notation: `VOLTage` gives `VOLT`."""
@@ -79,6 +86,14 @@ def short_form(mnemonic: str) -> str:
 def mnemonic_matches(mnemonic: str, text: str) -> bool:
     """Whether `text` is the long or the short form of `mnemonic`, in any case."""
     return text.upper() in (short_form(mnemonic), mnemonic.upper())
+
+
+def find_mnemonic(mnemonics: Iterable[str], text: str) -> str:
+    """The one of `mnemonics` that `text` is a form of. Raises ScpiError -224."""
+    for mnemonic in mnemonics:
+        if mnemonic_matches(mnemonic, text):
+            return mnemonic
+    raise ScpiError(-224)
 
 
 def parse_number(text: str, unit: str = "") -> float:
@@ -99,34 +114,34 @@ def parse_number(text: str, unit: str = "") -> float:
     return float(digits) * MULTIPLIERS[prefix]
 
 
-class Kind(Protocol):
-    """Format of one setting, written and shown."""
+class Kind(ABC):
+    """Format of one setting, written and shown; `default` is its value after `*RST`."""
 
-    @property
-    def default(self) -> Any:
-        """Value after `*RST`."""
+    default: Any
 
+    @abstractmethod
     def parse(self, text: str) -> Any:
         """Value for the parameter `text`. Raises ScpiError."""
 
     def show(self, value: Any, number_format: str) -> str:
         """Answer to the query."""
+        return str(value)
 
 
 @dataclass(frozen=True)
-class Number:
+class Number(Kind):
     """A real number within limits; `unit` is the suffix it may carry."""
 
     default: float
-    low: float = -float("inf")
-    high: float = float("inf")
+    low: float = -math.inf
+    high: float = math.inf
     unit: str = ""
 
     def parse(self, text: str) -> float:
-        """Value for `text`, a number or MINimum, MAXimum, DEFault."""
+        """Value for `text`, a number or DEFault, or MINimum or MAXimum where there is a limit."""
         named = {"MINimum": self.low, "MAXimum": self.high, "DEFault": self.default}
         for name, value in named.items():
-            if mnemonic_matches(name, text):
+            if mnemonic_matches(name, text) and math.isfinite(value):
                 return value
         value = parse_number(text, self.unit)
         if not self.low <= value <= self.high:
@@ -138,25 +153,20 @@ class Number:
         return format(value, number_format)
 
 
-@dataclass(frozen=True)
-class Integer:
+class Integer(Number):
     """A whole number within limits; a real one is rounded, as IEEE 488.2 asks."""
-
-    default: int
-    low: int
-    high: int
 
     def parse(self, text: str) -> int:
         """Value for `text`."""
-        return round(Number(self.default, self.low, self.high).parse(text))
+        return round(super().parse(text))
 
-    def show(self, value: int, number_format: str) -> str:
+    def show(self, value: float, number_format: str) -> str:
         """Format `value`."""
         return str(value)
 
 
 @dataclass(frozen=True)
-class Switch:
+class Switch(Kind):
     """ON or OFF, 1 or 0."""
 
     default: bool
@@ -170,34 +180,23 @@ class Switch:
 
     def show(self, value: bool, number_format: str) -> str:
         """Format `value`."""
-        return "1" if value else "0"
+        return f"{value:d}"
 
 
-@dataclass(frozen=True)
-class Choice:
+class Choice(Kind):
     """One of several mnemonics in SCPI notation, stored and shown in its short form; the default comes first."""
 
-    mnemonics: tuple[str, ...]
-
-    @property
-    def default(self) -> str:
-        """Short form of the first mnemonic."""
-        return short_form(self.mnemonics[0])
+    def __init__(self, *mnemonics: str) -> None:
+        self.mnemonics = mnemonics
+        self.default = short_form(mnemonics[0])
 
     def parse(self, text: str) -> str:
         """Short form for `text`."""
-        for mnemonic in self.mnemonics:
-            if mnemonic_matches(mnemonic, text):
-                return short_form(mnemonic)
-        raise ScpiError(-224)
-
-    def show(self, value: str, number_format: str) -> str:
-        """Format `value`."""
-        return value
+        return short_form(find_mnemonic(self.mnemonics, text))
 
 
 @dataclass(frozen=True)
-class Text:
+class Text(Kind):
     """A quoted string."""
 
     default: str = ""
@@ -225,17 +224,21 @@ class Call(NamedTuple):
             raise ScpiError(-109)
         return kind.parse(self.arguments[index])
 
-    def number(self, index: int, low: float = -float("inf"), high: float = float("inf"), unit: str = "") -> float:
+    def number(self, index: int, low: float = -math.inf, high: float = math.inf) -> float:
         """Parameter `index` as a number within limits."""
-        value: float = self.parse(index, Number(0.0, low, high, unit))
+        value: float = self.parse(index, Number(0.0, low, high))
         return value
 
-    def channel(self, channels: Container[int], index: int = 0) -> int:
-        """Parameter `index` as one of `channels`."""
-        number = round(self.number(index))
+    def channel(self, channels: Container[int]) -> int:
+        """The first parameter as one of `channels`."""
+        number = round(self.number(0))
         if number not in channels:
             raise ScpiError(-222)
         return number
+
+    def optional(self, index: int, kind: Kind) -> Any:
+        """Parameter `index`, read as `kind`; the default of `kind` if it is missing."""
+        return self.parse(index, kind) if index < len(self.arguments) else kind.default
 
     def expect(self, low: int, high: int | None = None) -> None:
         """Check the number of parameters: from `low` to `high` (or exactly `low`)."""

@@ -6,12 +6,12 @@ input 1, unless the station defines others. A second lock-in is locked to the re
 
 import cmath
 import math
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from sim_instruments.panels.front_panel import command
 from sim_instruments.panels.scpi_values import Call, Integer, Number, ScpiError
 from sim_instruments.panels.sr830_storage import StoragePanel
-from sim_instruments.panels.word_panel import Table
+from sim_instruments.panels.word_panel import Table, word_settings
 from sim_instruments.world.lockin_filter import NOISE_BANDWIDTH, Demodulator
 
 __all__ = ["SR830Panel"]
@@ -21,8 +21,8 @@ TIME_CONSTANTS = [factor * 10.0**decade for decade in range(-5, 5) for factor in
 # FAST transfers scale full scale to ±30000 counts, and the converters end at ±10.9 V for 10 V full scale.
 COUNTS = 30000
 OVERLOAD = 1.09
-# Auxiliary inputs: 16 bit over ±10.5 V, 1/3 mV, about 3 kHz bandwidth (specifications, "Aux. inputs").
-AUXILIARY_STEP, AUXILIARY_LIMIT, AUXILIARY_BANDWIDTH = 1 / 3000, 10.5, 3e3
+# Auxiliary inputs: 16 bit over ±10.5 V, 1/3 mV (specifications, "Aux. inputs").
+AUXILIARY_STEP, AUXILIARY_LIMIT = 1 / 3000, 10.5
 SINE_STEP = 2e-3
 
 INPUT_OVERLOAD, FILTER_OVERLOAD, OUTPUT_OVERLOAD, UNLOCKED = 1, 2, 4, 8
@@ -36,41 +36,27 @@ def _choice(default: int, high: int) -> Integer:
 class SR830Panel(StoragePanel):
     """An SR830. At power-up it has its standard settings, except that the sine is at 4 mV."""
 
-    conditions = ("overload",)
     identification = "Stanford_Research_Systems,SR830,TWIN0002,ver1.07"
     resource = "GPIB{}::8::INSTR"
-    words: ClassVar = {
-        "PHAS": Number(0.0, -360.0, 729.99),
-        "FMOD": _choice(1, 1),
-        "FREQ": Number(1000.0, 1e-3, 102e3),
-        "RSLP": _choice(0, 2),
-        "HARM": Integer(1, 1, 19999),
-        "SLVL": Number(1.0, 0.004, 5.0),
-        "ISRC": _choice(0, 3),
-        "IGND": _choice(0, 1),
-        "ICPL": _choice(0, 1),
-        "ILIN": _choice(0, 3),
-        "SENS": _choice(26, 26),
-        "RMOD": _choice(2, 2),
-        "OFLT": _choice(8, 19),
-        "OFSL": _choice(1, 3),
-        "SYNC": _choice(0, 1),
-        "OUTX": _choice(1, 1),
-        "KCLK": _choice(1, 1),
-        "ALRM": _choice(1, 1),
-        "OVRM": _choice(1, 1),
-        "LOCL": _choice(0, 2),
-        "LIAE": Integer(0, 0, 255),
-        "ERRE": Integer(0, 0, 255),
-    }
-    tables: ClassVar = {
+    settings: ClassVar[tuple[Any, ...]] = (
+        # reference and phase
+        *word_settings(PHAS=Number(0.0, -360.0, 729.99), FREQ=Number(1000.0, 1e-3, 102e3), HARM=Integer(1, 1, 19999)),
+        *word_settings(FMOD=_choice(1, 1), RSLP=_choice(0, 2), SLVL=Number(1.0, 0.004, 5.0)),
+        # input and filters
+        *word_settings(ISRC=_choice(0, 3), IGND=_choice(0, 1), ICPL=_choice(0, 1), ILIN=_choice(0, 3)),
+        # gain and time constant
+        *word_settings(SENS=_choice(26, 26), RMOD=_choice(2, 2), OFLT=_choice(8, 19), OFSL=_choice(1, 3)),
+        *word_settings(SYNC=_choice(0, 1)),
+        # setup and interface
+        *word_settings(OUTX=_choice(1, 1), KCLK=_choice(1, 1), ALRM=_choice(1, 1), OVRM=_choice(1, 1)),
+        *word_settings(LOCL=_choice(0, 2), LIAE=_choice(0, 255), ERRE=_choice(0, 255)),
         # channel displays: quantity, ratio
-        "DDEF": Table((_choice(0, 4), _choice(0, 2)), dict.fromkeys((1, 2), (0, 0))),
-        "FPOP": Table((_choice(0, 1),), dict.fromkeys((1, 2), (1,))),
+        Table("DDEF", (1, 2), _choice(0, 4), _choice(0, 2)),
+        Table("FPOP", (1, 2), _choice(1, 1)),
         # X, Y, R: offset (% of full scale), expansion; they act on the displays, not on OUTP? and SNAP?
-        "OEXP": Table((Number(0.0, -105, 105), _choice(0, 2)), dict.fromkeys((1, 2, 3), (0.0, 0)), ".2f"),
-        "AUXV": Table((Number(0.0, -AUXILIARY_LIMIT, AUXILIARY_LIMIT),), dict.fromkeys(range(1, 5), (0.0,)), ".3f"),
-    }
+        Table("OEXP", (1, 2, 3), Number(0.0, -105, 105), _choice(0, 2), real=".2f"),
+        Table("AUXV", (1, 2, 3, 4), Number(0.0, -AUXILIARY_LIMIT, AUXILIARY_LIMIT), real=".3f"),
+    )
 
     handlers: ClassVar = {
         "OAUX?": lambda self, call: format(self._auxiliary_input(round(call.number(0, 1, 4))), ".6g"),
@@ -96,17 +82,17 @@ class SR830Panel(StoragePanel):
         self._excite()
         self._input_changed()
 
-    def word_changed(self, word: str) -> None:
+    def setting_changed(self, name: str) -> None:
         """Round to the instrument's resolution and set the excitation."""
-        if word == "SLVL":
-            self.state[word] = round(self.state[word] / SINE_STEP) * SINE_STEP
+        if name == "SLVL":
+            self.state[name] = round(self.state[name] / SINE_STEP) * SINE_STEP
             self._settle(self.world.clock.time())
             self._excite()
-        elif word == "PHAS":
-            self.state[word] = (self.state[word] + 180) % 360 - 180
-        if word in ("SLVL", "FMOD", "HARM", "ISRC"):
+        elif name == "PHAS":
+            self.state[name] = (self.state[name] + 180) % 360 - 180
+        if name in ("SLVL", "FMOD", "HARM", "ISRC"):
             self._input_changed()
-        elif word in ("SRAT", "SEND"):
+        elif name in ("SRAT", "SEND"):
             self.empty_buffer()
 
     def complete_due_operation(self) -> None:
@@ -137,8 +123,10 @@ class SR830Panel(StoragePanel):
     def _locked(self) -> bool:
         return self.state["FMOD"] == 1 or not self.wires.excites
 
-    def _bandwidth(self) -> float:
-        return NOISE_BANDWIDTH[self.state["OFSL"] + 1] / self.time_constant
+    @property
+    def _stages(self) -> int:
+        """Number of filter stages."""
+        return int(self.state["OFSL"]) + 1
 
     def _input_changed(self) -> None:
         """Update the input: only input A has the signal, and only at the reference's first harmonic."""
@@ -151,11 +139,11 @@ class SR830Panel(StoragePanel):
     def signal(self, time: float) -> complex:
         """X + iY at `time` (s) after filter, noise, phase shift and converter (V rms)."""
         self._settle(time)
-        return self._converted(self._demodulator.draw_noise(time, self.time_constant, self._bandwidth()))
+        return self._converted(self._demodulator.draw_noise(time, self.time_constant, self._stages))
 
     def _converted(self, noise: complex) -> complex:
         """The filter's present output with `noise`, after phase shift and converter (V rms); sets overload bits."""
-        value = self._demodulator.output(self.state["OFSL"] + 1) + noise
+        value = self._demodulator.output(self._stages) + noise
         value *= cmath.exp(-1j * math.radians(self.state["PHAS"]))
         if not self._locked:
             self.lockin_status |= UNLOCKED
@@ -171,21 +159,18 @@ class SR830Panel(StoragePanel):
         return round(value / full_scale * COUNTS) * full_scale / COUNTS
 
     def _auxiliary_input(self, channel: int) -> float:
-        if channel not in self.wires.auxiliary:
-            return 0.0
-        voltage = self.world.amplifier_voltage(AUXILIARY_BANDWIDTH, self.wires.auxiliary[channel])
-        voltage = max(-AUXILIARY_LIMIT, min(AUXILIARY_LIMIT, voltage))
+        voltage = max(-AUXILIARY_LIMIT, min(AUXILIARY_LIMIT, self._demodulator.auxiliary(channel)))
         return round(voltage / AUXILIARY_STEP) * AUXILIARY_STEP
 
     def display(self, channel: int, signal: complex) -> float:
         """Value of a channel display; offsets act here, not on OUTP? and SNAP?."""
-        what, ratio = self.rows["DDEF"][channel]
+        what, ratio = self.state["DDEF"][channel]
         x, y, r = signal.real, signal.imag, abs(signal)
-        offset = {key: percent / 100 * self.sensitivity for key, (percent, _) in self.rows["OEXP"].items()}
+        offset = {key: percent / 100 * self.sensitivity for key, (percent, _) in self.state["OEXP"].items()}
         if what >= 3:
             value = self._auxiliary_input(what - 2 + 2 * (channel - 1))
         elif what == 2:
-            value = abs(self._demodulator.noise) / math.sqrt(2 * self._bandwidth())
+            value = abs(self._demodulator.noise) / math.sqrt(2 * NOISE_BANDWIDTH[self._stages] / self.time_constant)
         elif channel == 1:
             value = (x - offset[1], r - offset[3])[what]
         else:
@@ -226,7 +211,7 @@ class SR830Panel(StoragePanel):
 
     @command("AOFF")
     def _auto_offset(self, call: Call) -> None:
-        offsets = self.rows["OEXP"]
+        offsets = self.state["OEXP"]
         quantity = call.channel(offsets)
         signal = self.signal(self.world.clock.time())
         value = (signal.real, signal.imag, abs(signal))[quantity - 1]
@@ -243,22 +228,24 @@ class SR830Panel(StoragePanel):
         if self.time_constant > 1:
             raise ScpiError(-200)
         self._settle(self.world.clock.time())
-        signal = abs(self._demodulator.output(self.state["OFSL"] + 1))
+        signal = abs(self._demodulator.output(self._stages))
         self.state["SENS"] = next((n for n, scale in enumerate(SENSITIVITIES) if scale > signal), 26)
 
     # --- setups and status ------------------------------------------------------------------------------
 
     @command("SSET")
     def _save_setup(self, call: Call) -> None:
-        self._setups[round(call.number(0, 1, 9))] = dict(self.state)
+        self._setups[round(call.number(0, 1, 9))] = {
+            name: value for name, value in self.state.items() if not isinstance(value, dict)
+        }
 
     @command("RSET")
     def _recall_setup(self, call: Call) -> None:
         setup = self._setups.get(round(call.number(0, 1, 9)))
         if setup is None:
             raise ScpiError(-200)
-        self.state = dict(setup)
-        self.word_changed("SLVL")
+        self.state |= setup
+        self.setting_changed("SLVL")
 
     def summary_bits(self) -> int:
         """Lock-in status byte."""

@@ -3,11 +3,11 @@
 import math
 import struct
 from abc import abstractmethod
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from sim_instruments.panels.front_panel import command
-from sim_instruments.panels.scpi_values import Call, Integer, Kind
-from sim_instruments.panels.word_panel import WordPanel
+from sim_instruments.panels.scpi_values import Call, Integer
+from sim_instruments.panels.word_panel import WordPanel, word_settings
 
 __all__ = ["StoragePanel"]
 
@@ -19,12 +19,9 @@ BUFFER_SIZE = 16383
 class StoragePanel(WordPanel):
     """The part of the front panel that stores samples of both channel displays."""
 
-    words: ClassVar[dict[str, Kind]] = {
-        "SRAT": Integer(4, 0, TRIGGERED),
-        "SEND": Integer(1, 0, 1),
-        "TSTR": Integer(0, 0, 1),
-        "FAST": Integer(0, 0, 2),
-    }
+    settings: ClassVar[tuple[Any, ...]] = word_settings(
+        SRAT=Integer(4, 0, TRIGGERED), SEND=Integer(1, 0, 1), TSTR=Integer(0, 0, 1), FAST=Integer(0, 0, 2)
+    )
 
     handlers: ClassVar = {
         "REST": lambda self, _: self.empty_buffer(),

@@ -3,8 +3,7 @@
 from sim_instruments.server.command_log import LogEntry, SourcePoint, bias_trajectory, largest_rate, read_log
 from sim_instruments.server.control import ControlError, ServerProcess, control, launched
 from sim_instruments.server.faults import CONDITIONS, Fault, FaultScript, Kind, spoiled
-from sim_instruments.server.shared_twin import Preset, Setup
-from sim_instruments.server.sockets import ServerError, TwinServer, addresses, serve
+from sim_instruments.server.sockets import addresses, serve
 
 __all__ = [
     "CONDITIONS",
@@ -13,12 +12,8 @@ __all__ = [
     "FaultScript",
     "Kind",
     "LogEntry",
-    "Preset",
-    "ServerError",
     "ServerProcess",
-    "Setup",
     "SourcePoint",
-    "TwinServer",
     "addresses",
     "bias_trajectory",
     "control",

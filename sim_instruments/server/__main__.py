@@ -11,18 +11,16 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter
-
-from sim_instruments.server.shared_twin import Setup
 from sim_instruments.server.sockets import serve
 
 
 def main(text: str) -> None:
-    """Serve with the options in the JSON object `text`: truth, port and the fields of `Setup`."""
+    """Serve with the options in the JSON object `text`: the parameters of `serve`."""
     options: dict[str, Any] = json.loads(text)
-    truth, port = Path(options.pop("truth")), options.pop("port", 0)
+    for name in {"truth", "log"} & options.keys():
+        options[name] = Path(options[name])
     threading.Thread(target=_end_with_input, daemon=True).start()
-    serve(truth, port=port, setup=TypeAdapter(Setup).validate_python(options))
+    serve(**options)
 
 
 def _end_with_input() -> None:

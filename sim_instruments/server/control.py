@@ -25,8 +25,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic_core import to_jsonable_python
-
 from sim_instruments.instruments import SHIPPED_TRUTH
 
 __all__ = ["CONTROL_OFFSET", "ControlError", "ServerProcess", "control", "launched"]
@@ -82,7 +80,7 @@ def launched(truth: Path = SHIPPED_TRUTH, **options: Any) -> Iterator[ServerProc
     truth
         Truth file.
     **options
-        `port`, and the fields of `sim_instruments.server.Setup`.
+        Further parameters of `sim_instruments.server.serve`.
 
     Raises
     ------
@@ -90,7 +88,7 @@ def launched(truth: Path = SHIPPED_TRUTH, **options: Any) -> Iterator[ServerProc
         The server does not start; its message is on standard error.
 
     """
-    given = json.dumps(to_jsonable_python({"truth": truth, **options}))
+    given = json.dumps({"truth": truth, **options}, default=str)
     command = [sys.executable, "-m", "sim_instruments.server", given]
     # The command is this interpreter with this package. It runs in a session of its own, so that Ctrl-C in the
     # terminal ends the clients but not their instruments.

@@ -23,35 +23,26 @@ Overload and compliance last for `seconds`, or until the faults are cleared wher
 import math
 import threading
 import time
-from collections.abc import Container, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
+import pydantic.dataclasses
+from pydantic import NonNegativeFloat, NonNegativeInt
 
 from sim_instruments.panels.front_panel import split_outside
 
 __all__ = ["Fault", "FaultScript", "Kind", "spoiled"]
 
-Kind = Literal[
-    "delay",
-    "drop",
-    "truncate",
-    "garble",
-    "swap",
-    "ignore",
-    "reset",
-    "disconnect",
-    "overload",
-    "compliance",
-]
+Kind = Literal["delay", "drop", "truncate", "garble", "swap", "ignore", "reset", "disconnect", "overload", "compliance"]
 
 OF_ANSWERS: frozenset[Kind] = frozenset({"delay", "drop", "truncate", "garble", "swap"})
-#: Conditions, and the shipped instruments that can have them.
+#: Conditions, and the instruments that can have them.
 CONDITIONS: dict[Kind, tuple[str, ...]] = {"overload": ("lockin", "analyzer", "vna"), "compliance": ("bias",)}
 
 
-@dataclass(frozen=True)
+@pydantic.dataclasses.dataclass(frozen=True, config={"extra": "forbid"})
 class Fault:
     """One scripted fault.
 
@@ -72,30 +63,17 @@ class Fault:
 
     Raises
     ------
-    ValueError
+    pydantic.ValidationError
         The message names what is allowed.
 
     """
 
     instrument: str
     kind: Kind
-    after: int = 0
-    count: int | None = 1
+    after: NonNegativeInt = 0
+    count: NonNegativeInt | None = 1
     match: str = ""
-    seconds: float = 0.0
-
-    def __post_init__(self) -> None:
-        if self.kind not in get_args(Kind):
-            raise ValueError(f"{self.kind!r} is not a kind of fault; allowed are {', '.join(get_args(Kind))}")
-        for name, value in (("after", self.after), ("count", self.count)):
-            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 0):
-                raise ValueError(f"{name} is {value!r}; a whole number from 0 on is needed")
-        if not self.seconds >= 0:
-            raise ValueError(f"seconds is {self.seconds!r}; a number from 0 on is needed")
-
-    def is_possible(self, conditions: Container[str]) -> bool:
-        """Whether it can strike an instrument that can have these `conditions`."""
-        return self.kind not in CONDITIONS or self.kind in conditions
+    seconds: NonNegativeFloat = 0.0
 
     def concerns(self, instrument: str, message: str) -> bool:
         """Whether `message` of `instrument` counts for this fault."""
@@ -129,18 +107,16 @@ class FaultScript:
 
     Parameters
     ----------
-    faults
-        Armed from the start.
     seed
         Seed of the place of a cut and of the bytes that change.
 
     """
 
-    def __init__(self, faults: Iterable[Fault], seed: int) -> None:
-        self._armed = [_Armed(fault) for fault in faults]
+    def __init__(self, seed: int) -> None:
+        self._armed: list[_Armed] = []
         self._random = np.random.default_rng(seed)
-        self._conditions: dict[tuple[str, str], float] = {}
-        self._refusals: dict[str, float] = {}
+        # Instrument and lasting fault → its end (s, monotonic).
+        self._lasting: dict[tuple[str, Kind], float] = {}
         self._lock = threading.Lock()
 
     def arm(self, fault: Fault) -> None:
@@ -152,8 +128,7 @@ class FaultScript:
         """Remove all faults; conditions and refusals end."""
         with self._lock:
             self._armed.clear()
-            self._conditions.clear()
-            self._refusals.clear()
+            self._lasting.clear()
 
     def struck(self) -> list[int]:
         """How many messages each armed fault has struck, in the order of arming."""
@@ -165,10 +140,8 @@ class FaultScript:
         with self._lock:
             struck = self._strike(instrument, message, of_answers=False)
             for fault in struck:
-                if fault.kind in CONDITIONS:
-                    self._conditions[instrument, fault.kind] = _until(fault.seconds or math.inf)
-                elif fault.kind == "disconnect":
-                    self._refusals[instrument] = _until(fault.seconds)
+                seconds = fault.seconds or (math.inf if fault.kind in CONDITIONS else 0.0)
+                self._lasting[instrument, fault.kind] = time.monotonic() + seconds
         return struck
 
     def after(self, instrument: str, message: str) -> list[Fault]:
@@ -186,12 +159,8 @@ class FaultScript:
         ]
 
     def holds(self, instrument: str, kind: Kind) -> bool:
-        """Whether the condition `kind` holds at `instrument`."""
-        return time.monotonic() < self._conditions.get((instrument, kind), -math.inf)
-
-    def refuses(self, instrument: str) -> bool:
-        """Whether `instrument` refuses new connections."""
-        return time.monotonic() < self._refusals.get(instrument, -math.inf)
+        """Whether the condition `kind`, or the refusal of "disconnect", lasts at `instrument`."""
+        return time.monotonic() < self._lasting.get((instrument, kind), -math.inf)
 
     def spoil(self, struck: Iterable[Fault], answer: bytes, previous: bytes) -> bytes:
         """`answer` after the faults that affect it; `previous` is the answer before it."""
@@ -199,10 +168,6 @@ class FaultScript:
             for fault in struck:
                 answer = spoiled(fault.kind, answer, previous, self._random)
         return answer
-
-
-def _until(seconds: float) -> float:
-    return time.monotonic() + seconds
 
 
 def spoiled(kind: Kind, answer: bytes, previous: bytes, random: np.random.Generator) -> bytes:

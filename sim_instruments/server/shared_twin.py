@@ -5,72 +5,22 @@ instrument executes one message at a time. The World itself is locked except whi
 """
 
 import threading
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sim_instruments.instruments import PLAIN, SimulatedInstrument
 from sim_instruments.panels import front_panels
 from sim_instruments.server.command_log import CommandLog
-from sim_instruments.server.faults import Fault, FaultScript
+from sim_instruments.server.faults import CONDITIONS, Fault, FaultScript
 from sim_instruments.world import DisturbedWorld, SharedClock, Truth
 
-__all__ = ["Disconnected", "Preset", "Reply", "Setup", "SharedTwin"]
+__all__ = ["Disconnected", "SharedTwin"]
 
 # Client number of events that no message caused.
 TWIN = 0
-
-
-@dataclass(frozen=True)
-class Preset:
-    """The state of the twin when it starts.
-
-    Attributes
-    ----------
-    source_level
-        The source was left on at this level (V at the source); None: off, at 0.
-    temperatures
-        Schedule of the mixing chamber: (seconds since the start, kelvin) in order of time, each valid until the next.
-        NaN is a reading that fails, None a thermometer that keeps showing its last reading.
-
-    """
-
-    source_level: float | None = None
-    temperatures: Sequence[tuple[float, float | None]] = ()
-
-
-@dataclass(frozen=True)
-class Setup:
-    """Configuration of a shared twin.
-
-    Attributes
-    ----------
-    seed
-        Seed of its noise and of its faults; the truth's own if None.
-    log
-        File for the command log.
-    faults
-        Armed from the start.
-    preset
-        Its state when it starts.
-    speed
-        Time of the instruments per real time. Above 1, sweeps need less real time; trigger models still
-        take real time.
-    wiring
-        The bias line as a station describes it (keys of `LineWiring`); the truth file takes precedence.
-    instruments
-        Of the station; those without a panel cannot be served.
-
-    """
-
-    seed: int | None = None
-    log: Path | None = None
-    faults: Sequence[Fault] = ()
-    preset: Preset = field(default_factory=Preset)
-    speed: float = 1.0
-    wiring: Mapping[str, Any] = field(default_factory=dict)
-    instruments: Mapping[str, SimulatedInstrument] = field(default_factory=lambda: PLAIN)
+# Name of the instrument that drives the bias line.
+SOURCE = "bias"
 
 
 @dataclass(frozen=True)
@@ -87,26 +37,33 @@ class Disconnected(Exception):  # noqa: N818  # a simulated event, not an error 
 
 
 class SharedTwin:
-    """The instruments of the server: their truth and their configuration."""
+    """The instruments of the server.
 
-    def __init__(self, truth: Truth, setup: Setup) -> None:
-        seed = truth.noise.seed if setup.seed is None else setup.seed
-        self.log = CommandLog(setup.log)
-        self._source = next((name for name, one in setup.instruments.items() if one.plays("bias")), "bias")
-        self._speed = setup.speed
+    Parameters
+    ----------
+    truth
+        Their truth.
+    seed
+        Seed of their noise and of the faults; the truth's own if None.
+    log
+        File for the command log.
+    speed
+        Time of the instruments per real time. Above 1, sweeps need less real time; trigger models still
+        take real time.
+
+    """
+
+    def __init__(self, truth: Truth, *, seed: int | None = None, log: Path | None = None, speed: float = 1.0) -> None:
+        seed = truth.noise.seed if seed is None else seed
+        self.log = CommandLog(log)
+        self._speed = speed
         self._turn = threading.Lock()
-        self._clock = SharedClock(self._turn, setup.speed)
+        self._clock = SharedClock(self._turn, speed)
         self.world = DisturbedWorld(truth, self._clock, self._note_source)
-        self.world.wiring = truth.true_wiring(setup.wiring)
         self.world.reset(seed)
-        self.panels = front_panels(self.world, setup.instruments)
+        self.panels = front_panels(self.world)
         self._at_work = {name: threading.Lock() for name in self.panels}
-        self.faults = FaultScript((), seed)
-        for fault in setup.faults:
-            self.arm(fault)
-        self.schedule_temperatures(setup.preset.temperatures)
-        if setup.preset.source_level is not None:
-            self.leave_source(setup.preset.source_level, output=True)
+        self.faults = FaultScript(seed)
 
     def stop(self) -> None:
         """Stop the source, end all waiting and close the log."""
@@ -150,13 +107,13 @@ class SharedTwin:
                 if "reset" in kinds:
                     panel.switch_on()
                 panel.overloaded = self.faults.holds(name, "overload")
-                if name == self._source:
+                if name == SOURCE:
                     self.world.trip_limit(tripped=self.faults.holds(name, "compliance"))
                 if text:
                     panel.receive(text.encode("latin-1"))
                 answer = panel.drain()
-                if name == self._source:
-                    self._note_source(*self.world.source)
+                if name == SOURCE:
+                    self._note_source(self.world.source.level, self.world.source.output)
         struck = self._noted(self.faults.after(name, message.decode("latin-1").strip()), client) if answer else []
         delay = sum(fault.seconds for fault in struck if fault.kind == "delay")
         return Reply(self.faults.spoil(struck, answer, previous), delay, answer)
@@ -167,7 +124,7 @@ class SharedTwin:
         return struck
 
     def _note_source(self, level: float, output: bool) -> None:  # called back by position
-        self.log.write(self._source, TWIN, "event", "source", source=(level, output))
+        self.log.write(SOURCE, TWIN, "event", "source", source=(level, output))
 
     # --- changes by a test while the twin runs --------------------------------------------------------------------
 
@@ -189,7 +146,7 @@ class SharedTwin:
                 self.faults.clear()
             case "source":
                 with self._turn:
-                    return dict(zip(("level", "output"), self.world.source, strict=True))
+                    return {"level": self.world.source.level, "output": self.world.source.output}
             case "leave":
                 self.leave_source(**details)
             case "temperatures":
@@ -208,7 +165,7 @@ class SharedTwin:
             The instrument does not exist or cannot have this fault; the message lists the allowed ones.
 
         """
-        able = [name for name, panel in self.panels.items() if fault.is_possible(panel.conditions)]
+        able = CONDITIONS.get(fault.kind, tuple(self.panels))
         if fault.instrument not in able:
             raise ValueError(
                 f"a fault {fault.kind!r} cannot strike {fault.instrument!r}; allowed are {', '.join(able)}"
@@ -224,14 +181,14 @@ class SharedTwin:
             The source does not accept it.
 
         """
-        with self._at_work[self._source], self._turn:
-            self.panels[self._source].receive(f":SOUR:VOLT:RANG:AUTO ON;:SOUR:VOLT {level!r};:OUTP {output:d}".encode())
+        with self._at_work[SOURCE], self._turn:
+            self.panels[SOURCE].receive(f":SOUR:VOLT:RANG:AUTO ON;:SOUR:VOLT {level!r};:OUTP {output:d}".encode())
             left = self.world.source
-        if left[1] != output or not abs(left[0] - level) <= 1e-3 * abs(level) + 1e-6:
-            raise ValueError(f"the source cannot be left at {level!r} V; it is at {left[0]!r} V")
+        if left.output != output or not abs(left.level - level) <= 1e-3 * abs(level) + 1e-6:
+            raise ValueError(f"the source cannot be left at {level!r} V; it is at {left.level!r} V")
 
     def schedule_temperatures(self, schedule: Sequence[tuple[float, float | None]]) -> None:
-        """Begin a new schedule of the mixing chamber now; see `Preset`."""
+        """Begin a new schedule of the mixing chamber now; see `DisturbedWorld`."""
         with self._turn:
             self.world.started = self._clock.time()
             self.world.schedule = [(seconds * self._speed, kelvin) for seconds, kelvin in schedule]

@@ -13,15 +13,14 @@ import socket
 import socketserver
 import struct
 import threading
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import TracebackType
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 from sim_instruments.instruments import PLAIN
 from sim_instruments.server.control import CONTROL_OFFSET
-from sim_instruments.server.shared_twin import Disconnected, Setup, SharedTwin
+from sim_instruments.server.shared_twin import Disconnected, SharedTwin
 from sim_instruments.world import load_truth
 
 __all__ = ["HOST", "ServerError", "TwinServer", "addresses", "serve"]
@@ -43,10 +42,9 @@ class ServerError(Exception):
     exit_code: ClassVar[int] = 2
 
 
-def addresses(port: int, names: Iterable[str] = PLAIN) -> dict[str, str]:
-    """Instrument → VISA address of a server at `port`; without the control socket."""
-    ports = (number for number in itertools.count(port) if number != port + CONTROL_OFFSET)
-    return {name: f"TCPIP0::{HOST}::{number}::SOCKET" for name, number in zip(names, ports, strict=False)}
+def addresses(port: int) -> dict[str, str]:
+    """Instrument → VISA address of a server at `port`."""
+    return {name: f"TCPIP0::{HOST}::{number}::SOCKET" for number, name in enumerate(PLAIN, start=port)}
 
 
 class _Listener(socketserver.ThreadingTCPServer):
@@ -78,7 +76,7 @@ class _Instrument(_Listener):
 
     def verify_request(self, request: Any, client_address: Any) -> bool:
         """Refuse the connection during a fault "disconnect"."""
-        refused = self.twin_server.twin.faults.refuses(self.name)
+        refused = self.twin_server.twin.faults.holds(self.name, "disconnect")
         if refused:
             request.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE)
         return not refused
@@ -159,7 +157,7 @@ class _Controller(socketserver.StreamRequestHandler):
 
 
 class TwinServer:
-    """A running server, as a context.
+    """The listening sockets of the server.
 
     Parameters
     ----------
@@ -193,8 +191,7 @@ class TwinServer:
         listeners: list[_Listener] = []
         try:
             for name in self.twin.panels:
-                at = port and port + len(listeners) + (len(listeners) >= CONTROL_OFFSET)
-                listeners.append(_Instrument(at, name, self))
+                listeners.append(_Instrument(port and port + len(listeners), name, self))
                 port = listeners[0].server_address[1]
             listeners.append(_Listener(port + CONTROL_OFFSET, _Controller, self))
         except (OSError, OverflowError) as error:
@@ -212,27 +209,29 @@ class TwinServer:
                 return self._listen(0)
         return self._listen(0)
 
-    def __enter__(self) -> Self:
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Serve during the context."""
         for listener in self._listeners:
             listener.begin()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.stopping.set()
-        # Each waits up to one polling interval; in threads they wait at the same time.
-        ending = [threading.Thread(target=listener.shutdown) for listener in self._listeners]
-        for thread in ending:
-            thread.start()
-        for thread, listener in zip(ending, self._listeners, strict=True):
-            thread.join()
-            listener.server_close()
-        self.twin.stop()
+        try:
+            yield
+        finally:
+            self.stopping.set()
+            # Each waits up to one polling interval; in threads they wait at the same time.
+            ending = [threading.Thread(target=listener.shutdown) for listener in self._listeners]
+            for thread in ending:
+                thread.start()
+            for thread, listener in zip(ending, self._listeners, strict=True):
+                thread.join()
+                listener.server_close()
+            self.twin.stop()
 
 
-def serve(truth: Path, *, port: int = 0, setup: Setup | None = None) -> None:
+def serve(truth: Path, *, port: int = 0, seed: int | None = None, log: Path | None = None, speed: float = 1.0) -> None:
     """Serve the twin of the truth file at `truth` until SIGTERM, SIGINT or a request of the control socket.
+
+    `seed`, `log` and `speed` are those of `SharedTwin`.
 
     Prints a line `name address` for each instrument and then `ready`. Its time is always real, because it is used
     to check ramps.
@@ -245,11 +244,11 @@ def serve(truth: Path, *, port: int = 0, setup: Setup | None = None) -> None:
         Where a port cannot be used.
 
     """
-    twin = SharedTwin(load_truth(truth), setup or Setup())
-    with TwinServer(twin, port) as server:
+    server = TwinServer(SharedTwin(load_truth(truth), seed=seed, log=log, speed=speed), port)
+    with server.running():
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: server.stopping.set())
-        for name, address in addresses(server.port, twin.panels).items():
+        for name, address in addresses(server.port).items():
             print(name, address)  # noqa: T201  # read by the process that started the server
         print("ready", flush=True)  # noqa: T201
         server.stopping.wait()

@@ -1,6 +1,37 @@
 """Stand-ins for instruments without a front panel: objects that fill the roles of a station directly."""
 
-from sim_instruments.stand_ins.making import stand_in
-from sim_instruments.stand_ins.stand_in import Errors, SimulatedError
+from collections.abc import Mapping
 
-__all__ = ["Errors", "SimulatedError", "stand_in"]
+from sim_instruments.stand_ins.analyzers import NetworkAnalyzer, SpectrumAnalyzer
+from sim_instruments.stand_ins.meters import LockIn, Meter, Reading, Thermometer
+from sim_instruments.stand_ins.sources import BiasSource, Setpoint
+from sim_instruments.stand_ins.stand_in import Errors, Place, SimulatedError, StandIn
+
+__all__ = ["Errors", "Place", "SimulatedError", "stand_in"]
+
+KINDS: Mapping[str, type[StandIn]] = {
+    "bias": BiasSource,
+    "ammeter": Meter,
+    "voltmeter": Meter,
+    "lockin": LockIn,
+    "analyzer": SpectrumAnalyzer,
+    "vna": NetworkAnalyzer,
+    "thermometer": Thermometer,
+    "setpoint": Setpoint,
+    "reading": Reading,
+}
+
+
+def stand_in(place: Place) -> Mapping[str, StandIn]:
+    """Stand-ins of the instrument at `place`: role → object that fills it.
+
+    Raises
+    ------
+    ValueError
+        A role is of an unknown kind.
+
+    """
+    for role in place.instrument.roles:
+        if role.kind not in KINDS:
+            raise ValueError(f"the role {role.name} is of kind {role.kind!r}; the twin knows {', '.join(KINDS)}")
+    return {role.name: KINDS[role.kind](place, role) for role in place.instrument.roles}

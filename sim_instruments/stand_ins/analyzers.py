@@ -6,6 +6,7 @@ from typing import Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from sim_instruments.instruments import SimulatedRole
 from sim_instruments.stand_ins.stand_in import Place, StandIn
 
 __all__ = ["NetworkAnalyzer", "SpectrumAnalyzer"]
@@ -19,8 +20,8 @@ POINT_OVERHEAD = 1e-5
 class _Analyzer(StandIn, Generic[Number]):
     """A trace that takes time, the mean of all sweeps."""
 
-    def __init__(self, place: Place) -> None:
-        super().__init__(place)
+    def __init__(self, place: Place, role: SimulatedRole) -> None:
+        super().__init__(place, role)
         self._axis = np.empty(0)
         self._due: float | None = None
         self._data: NDArray[Number] | None = None

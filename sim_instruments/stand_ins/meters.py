@@ -2,15 +2,14 @@
 
 import math
 
+from sim_instruments.instruments import SimulatedRole, signal_of, stage_of
 from sim_instruments.stand_ins.stand_in import Place, StandIn
-from sim_instruments.world import NOISE_BANDWIDTH, Demodulator, Signal, Stage
+from sim_instruments.world import Demodulator
 
 __all__ = ["LockIn", "Meter", "Reading", "Thermometer"]
 
 INTEGRATION_TIME = 0.02
 SMALLEST_SINE = 1e-9
-# Auxiliary inputs as those of the SR830.
-AUXILIARY_BANDWIDTH = 3e3
 LARGEST_VOLTAGE = 10.0
 STAGES = 4
 # Time constants until four stages have settled within 0.1 %: e^{−x} Σ_{k<4} x^k/k! = 1e-3.
@@ -19,23 +18,12 @@ FULL_SCALE = 1.09
 
 
 class Meter(StandIn):
-    """A meter for direct current or voltage: the device's own, or the output of the amplifier in front of it.
+    """A meter for direct current or voltage: the device's own, or the output, up to ±10 V, of an amplifier."""
 
-    Parameters
-    ----------
-    place
-        Its place at the simulated fridge.
-    signal
-        Signal at its input.
-    amplified
-        Whether that is the output of an amplifier (V), which ends at ±10 V.
-
-    """
-
-    def __init__(self, place: Place, signal: Signal, *, amplified: bool) -> None:
-        super().__init__(place)
-        self._signal = signal
-        self._amplified = amplified
+    def __init__(self, place: Place, role: SimulatedRole) -> None:
+        super().__init__(place, role)
+        self._signal = signal_of(role, place.world.wiring, place.all_instruments)
+        self._amplified = role.amplifier is not None
 
     def read(self) -> float:
         """One reading (A or V; V at the output of an amplifier). Raises the error for overload."""
@@ -50,12 +38,12 @@ class Meter(StandIn):
 class LockIn(StandIn):
     """A lock-in amplifier with four filter stages."""
 
-    def __init__(self, place: Place) -> None:
-        super().__init__(place)
+    def __init__(self, place: Place, role: SimulatedRole) -> None:
+        super().__init__(place, role)
         self._time_constant = 0.1
         self._sensitivity = 1.0
         self._amplitude = 0.0
-        self._demodulator = Demodulator(place.world, place.wires)
+        self._demodulator = Demodulator(self._world, self._wires)
         self._demodulator.input_changed(connected=True)
         self._demodulator.settle_at_once()
 
@@ -97,8 +85,7 @@ class LockIn(StandIn):
         """X + iY (V rms). Raises the error for overload."""
         self._exchange()
         self._settle()
-        bandwidth = NOISE_BANDWIDTH[STAGES] / self._time_constant
-        noise = self._demodulator.draw_noise(self._clock.time(), self._time_constant, bandwidth)
+        noise = self._demodulator.draw_noise(self._clock.time(), self._time_constant, STAGES)
         value = self._demodulator.output(STAGES) + noise
         if max(abs(value.real), abs(value.imag)) > FULL_SCALE * self._sensitivity:
             raise self._errors.overload(self.name, f"the output is above the full scale of {self._sensitivity:g} V")
@@ -107,18 +94,16 @@ class LockIn(StandIn):
     def read_auxiliary(self, channel: int) -> float:
         """DC voltage (V) at auxiliary input `channel`, 1 to 4."""
         self._exchange()
-        if channel not in self._wires.auxiliary:
-            return 0.0
-        voltage = self._world.amplifier_voltage(AUXILIARY_BANDWIDTH, self._wires.auxiliary[channel])
+        voltage = self._demodulator.auxiliary(channel)
         return math.copysign(min(abs(voltage), LARGEST_VOLTAGE), voltage)
 
 
 class Thermometer(StandIn):
     """A thermometer on a stage."""
 
-    def __init__(self, place: Place, stage: Stage) -> None:
-        super().__init__(place)
-        self._stage = stage
+    def __init__(self, place: Place, role: SimulatedRole) -> None:
+        super().__init__(place, role)
+        self._stage = stage_of(role)
 
     def temperature(self) -> float:
         """Temperature (K); a reading lasts 0.1 s."""
@@ -128,12 +113,12 @@ class Thermometer(StandIn):
 
 
 class Reading(StandIn):
-    """A quantity that is not simulated: constant."""
+    """A quantity that is not simulated: constant, as the truth file says."""
 
-    def __init__(self, place: Place, value: float, unit: str) -> None:
-        super().__init__(place)
-        self._value = value
-        self.unit = unit
+    def __init__(self, place: Place, role: SimulatedRole) -> None:
+        super().__init__(place, role)
+        self._value = place.world.truth.readings.get(role.name, 0.0)
+        self.unit = str(role.options.get("unit") or "")
 
     def read(self) -> float:
         """Its value."""

@@ -1,10 +1,9 @@
 """Stand-ins of a bias source and of anything else that is set: a gate, a field, a heater."""
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from sim_instruments.instruments import SimulatedRole
 from sim_instruments.stand_ins.stand_in import Place, StandIn
 
 __all__ = ["BiasSource", "Setpoint", "Terminals"]
@@ -50,25 +49,18 @@ class _Switched(StandIn):
 class BiasSource(_Switched):
     """A voltage source on the bias line.
 
-    It measures its current, and limits it, unless the station file names its parameters without these.
-
-    Parameters
-    ----------
-    place
-        Its place at the simulated fridge.
-    options
-        Keys of the role in the station file.
-    is_ammeter
-        Whether it also fills the role of an ammeter, so that it always measures its current.
-
+    It measures its current, and limits it, unless the station file names its parameters without these. As an
+    ammeter it always measures its current.
     """
 
-    def __init__(self, place: Place, options: Mapping[str, Any], *, is_ammeter: bool) -> None:
-        super().__init__(place)
-        by_parameters = options.get("level") is not None
-        self._measures = is_ammeter or not by_parameters or options.get("current") is not None
-        self._limits = not by_parameters or options.get("compliance") is not None
-        self._terminals = place.wires.terminals(place.world)
+    def __init__(self, place: Place, role: SimulatedRole) -> None:
+        super().__init__(place, role)
+        by_parameters = role.options.get("level") is not None
+        self._measures = (
+            place.instrument.plays("ammeter") or not by_parameters or role.options.get("current") is not None
+        )
+        self._limits = not by_parameters or role.options.get("compliance") is not None
+        self._terminals = self._wires.terminals(place.world)
         self._level = 0.0
         self._output = False
         self._compliance = math.inf
@@ -115,23 +107,17 @@ class BiasSource(_Switched):
 class Setpoint(_Switched):
     """A number that is set, at once or with a finite rate, and read back; without effect on the fridge.
 
-    Parameters
-    ----------
-    place
-        Its place at the simulated fridge.
-    options
-        Keys of the role in the station file: `unit`, `slew` (units per s) for an instrument with a finite rate, and
-        `output` for one whose output is off at first.
-
+    Options of its role: `unit`, `slew` (units per s) for an instrument with a finite rate, and `output` for one whose
+    output is off at first.
     """
 
-    def __init__(self, place: Place, options: Mapping[str, Any]) -> None:
-        super().__init__(place)
-        self.unit = str(options.get("unit") or "")
-        self._slew = float(options.get("slew") or math.inf)
+    def __init__(self, place: Place, role: SimulatedRole) -> None:
+        super().__init__(place, role)
+        self.unit = str(role.options.get("unit") or "")
+        self._slew = float(role.options.get("slew") or math.inf)
         self._from = self._target = 0.0
         self._since = self._clock.time()
-        self._output = options.get("output") is None
+        self._output = role.options.get("output") is None
 
     def _present(self) -> float:
         elapsed = self._clock.time() - self._since

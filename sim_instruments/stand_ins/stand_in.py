@@ -1,9 +1,10 @@
 """Base class of stand-ins: place at the simulated fridge, and time of each message."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from sim_instruments.world import Clock, Wires, World
+from sim_instruments.instruments import SimulatedInstrument, SimulatedRole, wires_of
+from sim_instruments.world import Clock, World
 
 __all__ = ["Errors", "Place", "SimulatedError", "StandIn"]
 
@@ -38,20 +39,20 @@ class Place:
 
     Attributes
     ----------
-    name
-        Name of the instrument in the station file.
+    instrument
+        The instrument of the station that is stood in for.
     world
         The simulated fridge.
-    wires
-        Connections of the instrument.
+    all_instruments
+        Instruments of the station.
     errors
-        Exceptions that it raises.
+        Exceptions that the stand-ins raise.
 
     """
 
-    name: str
+    instrument: SimulatedInstrument
     world: World
-    wires: Wires
+    all_instruments: Collection[SimulatedInstrument]
     errors: Errors
 
 
@@ -62,13 +63,15 @@ class StandIn:
     ----------
     place
         Its place at the simulated fridge.
+    role
+        Its role in the station file.
 
     """
 
-    def __init__(self, place: Place) -> None:
-        self.name = place.name
+    def __init__(self, place: Place, role: SimulatedRole) -> None:
+        self.name = place.instrument.name
         self._world = place.world
-        self._wires = place.wires
+        self._wires = wires_of(place.instrument, place.world.wiring, place.all_instruments)
         self._errors = place.errors
 
     @property

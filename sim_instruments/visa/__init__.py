@@ -1,7 +1,7 @@
 """PyVISA libraries: one whose instruments are simulated, and one that answers from a VISA record."""
 
 from sim_instruments.visa.library import LabnisVisaLibrary
-from sim_instruments.visa.record import SUFFIX, VERSION, Record, RecordedRun, RecordError, read_record
+from sim_instruments.visa.record import SUFFIX, VERSION, Record, RecordedRun, RecordError
 from sim_instruments.visa.replay import ReplayEndedError, ReplayLibrary, open_replay
 
 __all__ = [
@@ -14,5 +14,4 @@ __all__ = [
     "ReplayEndedError",
     "ReplayLibrary",
     "open_replay",
-    "read_record",
 ]

@@ -15,11 +15,11 @@ from pyvisa_sim.devices import Devices
 from pyvisa_sim.highlevel import SimVisaLibrary
 
 from sim_instruments.instruments import PLAIN, SHIPPED_TRUTH, SimulatedInstrument
-from sim_instruments.panels import ADDRESSES, addresses, front_panels
+from sim_instruments.panels import ADDRESSES, front_panels
 from sim_instruments.panels.front_panel import FrontPanel
 from sim_instruments.visa.sessions import PanelSession, open_session
 from sim_instruments.world.clock import RealClock, SimulatedClock
-from sim_instruments.world.fridge import World
+from sim_instruments.world.fridge import Clock, World
 from sim_instruments.world.truth import load_truth
 
 __all__ = ["LabnisVisaLibrary"]
@@ -76,17 +76,16 @@ class LabnisVisaLibrary(SimVisaLibrary):  # type: ignore[misc]  # pyvisa-sim pub
             self.world.wiring = self.truth.true_wiring(wiring)
             self.panels = front_panels(self.world, instruments)
             self.devices = Devices()
-            for name, address in addresses(self.panels).items():
-                self.devices.add_device(address, self.panels[name])
+            for panel in self.panels.values():
+                self.devices.add_device(panel.address, panel)
 
-    def _new_clock(self) -> SimulatedClock | RealClock:
+    def _new_clock(self) -> Clock:
         return SimulatedClock() if self.truth.time == "simulated" else RealClock()
 
     @property
-    def clock(self) -> SimulatedClock | RealClock:
+    def clock(self) -> Clock:
         """The twin's time."""
-        clock: SimulatedClock | RealClock = self.world.clock  # type: ignore[assignment]  # World requires less
-        return clock
+        return self.world.clock
 
     def reset(self, seed: int | None = None) -> None:
         """Switch the whole twin off and on: time zero, fresh panels, noise from `seed` (the truth file's if None)."""

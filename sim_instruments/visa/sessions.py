@@ -5,10 +5,7 @@ They are made by the library itself and not registered with pyvisa-sim, whose ow
 
 from pyvisa import constants, rname
 from pyvisa.constants import ResourceAttribute, StatusCode
-from pyvisa_sim.sessions.gpib import GPIBInstrumentSession
-from pyvisa_sim.sessions.session import MessageBasedSession
-from pyvisa_sim.sessions.tcpip import TCPIPInstrumentSession
-from pyvisa_sim.sessions.usb import USBInstrumentSession
+from pyvisa_sim.sessions.session import MessageBasedSession, Session
 
 from sim_instruments.panels.front_panel import FrontPanel
 from sim_instruments.world.clock import SimulatedClock
@@ -67,25 +64,10 @@ class PanelSession(MessageBasedSession):  # type: ignore[misc]  # pyvisa-sim pub
         return float("inf") if milliseconds == constants.VI_TMO_INFINITE else milliseconds / 1000
 
 
-class UsbPanelSession(PanelSession, USBInstrumentSession):  # type: ignore[misc]
-    """A front panel on USB."""
-
-
-class GpibPanelSession(PanelSession, GPIBInstrumentSession):  # type: ignore[misc]
-    """A front panel on GPIB."""
-
-
-class TcpipPanelSession(PanelSession, TCPIPInstrumentSession):  # type: ignore[misc]
-    """A front panel on the network (VXI-11, HiSLIP)."""
-
-
 def open_session(resource_manager: int, resource: rname.ResourceName, panel: FrontPanel) -> PanelSession:
-    """Open a session of the kind that `resource` names."""
-    kinds: dict[constants.InterfaceType, type[PanelSession]] = {
-        constants.InterfaceType.usb: UsbPanelSession,
-        constants.InterfaceType.gpib: GpibPanelSession,
-        constants.InterfaceType.tcpip: TcpipPanelSession,
-    }
-    session = kinds[resource.interface_type_const](resource_manager, str(resource), resource)
+    """Open a session with the attributes that pyvisa-sim gives to a `resource` of this kind."""
+    stock = Session.get_session_class(resource.interface_type_const, resource.resource_class)
+    kind = type(f"Panel{stock.__name__}", (PanelSession, stock), {})
+    session: PanelSession = kind(resource_manager, str(resource), resource)
     session.device = panel
     return session

@@ -1,28 +1,25 @@
 """The physics of the simulated fridge: device, bias line, resonator, noise and time, without SCPI."""
 
-from sim_instruments.world.clock import RealClock, SharedClock, SimulatedClock
-from sim_instruments.world.device import Device, DeviceState
+from sim_instruments.world.clock import SharedClock, SimulatedClock
+from sim_instruments.world.device import Device
 from sim_instruments.world.disturbed import DisturbedWorld
-from sim_instruments.world.fridge import Clock, SourceState, Stage, World
+from sim_instruments.world.fridge import Clock, ExperimentClock, Stage, World
 from sim_instruments.world.lockin_filter import NOISE_BANDWIDTH, Demodulator, OutputFilter
 from sim_instruments.world.truth import LineWiring, Signal, Truth, TruthError, load_truth
-from sim_instruments.world.wires import SourceTerminals, Wires
+from sim_instruments.world.wires import Wires
 
 __all__ = [
     "NOISE_BANDWIDTH",
     "Clock",
     "Demodulator",
     "Device",
-    "DeviceState",
     "DisturbedWorld",
+    "ExperimentClock",
     "LineWiring",
     "OutputFilter",
-    "RealClock",
     "SharedClock",
     "Signal",
     "SimulatedClock",
-    "SourceState",
-    "SourceTerminals",
     "Stage",
     "Truth",
     "TruthError",

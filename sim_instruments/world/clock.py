@@ -9,6 +9,7 @@ import itertools
 import math
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 __all__ = ["RealClock", "SharedClock", "SimulatedClock"]
@@ -32,53 +33,59 @@ class _Agenda:
         heapq.heappop(self._actions)[2]()
 
 
-class SimulatedClock:
+class _AgendaClock(ABC):
+    """A clock whose actions are executed by the thread that sleeps."""
+
+    def __init__(self) -> None:
+        self._agenda = _Agenda()
+
+    @abstractmethod
+    def time(self) -> float:
+        """Now (s)."""
+
+    @abstractmethod
+    def _wait_until(self, due: float) -> None:
+        """Let the time pass until `due` (s)."""
+
+    def sleep(self, seconds: float) -> None:
+        """Wait for `seconds`, and execute the actions that become due."""
+        if not seconds >= 0:
+            raise ValueError(f"cannot sleep for {seconds} s; a non-negative time is needed")
+        until = self.time() + seconds
+        while (due := self._agenda.first()) <= until:
+            self._wait_until(due)
+            self._agenda.carry_out_first()
+        self._wait_until(until)
+
+    def later(self, seconds: float, action: Callable[[], None]) -> None:
+        """Execute `action` after `seconds`, or with the first sleep thereafter."""
+        self._agenda.add(self.time() + seconds, action)
+
+
+class SimulatedClock(_AgendaClock):
     """Time that passes only while a caller sleeps, so that an hour of settling takes no real time."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._now = 0.0
-        self._agenda = _Agenda()
 
     def time(self) -> float:
         """Simulated time since the fridge was switched on (s)."""
         return self._now
 
-    def sleep(self, seconds: float) -> None:
-        """Advance by `seconds` of simulated time at once."""
-        if not seconds >= 0:
-            raise ValueError(f"cannot sleep for {seconds} s; a non-negative time is needed")
-        until = self._now + seconds
-        while (due := self._agenda.first()) <= until:
-            self._now = due
-            self._agenda.carry_out_first()
-        self._now = until
-
-    def later(self, seconds: float, action: Callable[[], None]) -> None:
-        """Execute `action` after `seconds` of simulated time."""
-        self._agenda.add(self._now + seconds, action)
+    def _wait_until(self, due: float) -> None:
+        self._now = due
 
 
-class RealClock:
+class RealClock(_AgendaClock):
     """The machine's monotonic clock. Actions that are due between two sleeps are executed late."""
-
-    def __init__(self) -> None:
-        self._agenda = _Agenda()
 
     def time(self) -> float:
         """Monotonic time (s)."""
         return time.monotonic()
 
-    def sleep(self, seconds: float) -> None:
-        """Sleep for real."""
-        until = time.monotonic() + seconds
-        while (due := self._agenda.first()) <= until:
-            time.sleep(max(0.0, due - time.monotonic()))
-            self._agenda.carry_out_first()
-        time.sleep(max(0.0, until - time.monotonic()))
-
-    def later(self, seconds: float, action: Callable[[], None]) -> None:
-        """Execute `action` after `seconds`, or with the first sleep thereafter."""
-        self._agenda.add(time.monotonic() + seconds, action)
+    def _wait_until(self, due: float) -> None:
+        time.sleep(max(0.0, due - time.monotonic()))
 
 
 class SharedClock:

@@ -1,6 +1,7 @@
 """A World whose current limit, fridge and thermometer can be disturbed, and that reports every move of the source."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 
 from sim_instruments.world.fridge import Clock, Stage, World
 from sim_instruments.world.truth import Truth
@@ -33,30 +34,25 @@ class DisturbedWorld(World):
     def __init__(self, truth: Truth, clock: Clock, moved: Callable[[float, bool], None]) -> None:
         self._moved = moved
         self._tripped = False
-        self._asked: tuple[float, bool, float] = (0.0, False, 1e-4)
         self._last_reading: float | None = None
         self.schedule: Sequence[tuple[float, float | None]] = ()
         self.started = clock.time()
         super().__init__(truth, clock)
 
-    @property
-    def source(self) -> tuple[float, bool]:
-        """Level (V) and output of the source, as the instrument holds them."""
-        return self._asked[:2]
-
     def set_source(self, *, level: float, output: bool, current_limit: float) -> None:
         """The source-meter's level (V), output relay and current limit (A)."""
-        self._asked = (level, output, current_limit)
-        limit = min(current_limit, TRIPPED_LIMIT) if self._tripped else current_limit
-        super().set_source(level=level, output=output, current_limit=limit)
+        super().set_source(level=level, output=output, current_limit=current_limit)
         self._moved(level, output)
+
+    def current_limit(self) -> float:
+        """The current limit (A) of the source."""
+        return min(super().current_limit(), TRIPPED_LIMIT) if self._tripped else super().current_limit()
 
     def trip_limit(self, *, tripped: bool) -> None:
         """Make the current limit act at any current, or as set."""
         if tripped != self._tripped:
             self._tripped = tripped
-            level, output, limit = self._asked
-            self.set_source(level=level, output=output, current_limit=limit)
+            self.set_source(**asdict(self.source))
 
     def temperature(self, stage: Stage) -> float:
         """One thermometer reading (K)."""

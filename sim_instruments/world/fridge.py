@@ -20,7 +20,7 @@ from labnis.physics import NoOperatingPointError, thermal_photon_number
 from sim_instruments.world.device import Device, DeviceState
 from sim_instruments.world.truth import Signal, Truth, TruthError
 
-__all__ = ["Clock", "SourceState", "Stage", "World"]
+__all__ = ["Clock", "ExperimentClock", "Source", "SourceState", "Stage", "World"]
 
 # Sine of 16 equally spaced phases: one cycle of the lock-in's excitation.
 _CYCLE = np.sin(2 * np.pi * (np.arange(16) + 0.5) / 16)
@@ -28,14 +28,18 @@ _CYCLE = np.sin(2 * np.pi * (np.arange(16) + 0.5) / 16)
 Stage = Literal["mixing_chamber", "still", "four_kelvin", "fifty_kelvin"]
 
 
-class Clock(Protocol):
-    """Clock of the World."""
+class ExperimentClock(Protocol):
+    """Time of the experiment."""
 
     def time(self) -> float:
         """Now (s), monotonic."""
 
     def sleep(self, seconds: float) -> None:
         """Wait for `seconds`."""
+
+
+class Clock(ExperimentClock, Protocol):
+    """Clock of the World."""
 
     def later(self, seconds: float, action: Callable[[], None]) -> None:
         """Execute an action after `seconds`, independent of the instruments' clients; it must not sleep."""
@@ -51,13 +55,16 @@ class SourceState:
 
 
 @dataclass(frozen=True)
-class _Source:
+class Source:
+    """Settings of the source-meter: level (V), output relay, current limit (A)."""
+
     level: float = 0.0
     output: bool = False
     current_limit: float = 1e-4
 
     @property
     def voltage(self) -> float:
+        """Voltage at its terminals (V)."""
         return self.level if self.output else 0.0
 
 
@@ -75,6 +82,8 @@ class World:
     ----------
     device
         The device itself.
+    source
+        Settings of the source-meter on the bias line.
     bias_changed_at, excitation_changed_at
         Time (s) of the last change of either, for instruments with a memory (a lock-in's filter).
 
@@ -91,7 +100,7 @@ class World:
         """Switch everything off, as after power-up, and start the noise from `seed`."""
         self.seed = seed
         self._random = np.random.default_rng(seed)
-        self._source = _Source()
+        self.source = Source()
         self._target = 0.0
         self._excitation = 0.0
         self._cycle: tuple[float, float, DeviceState] | None = None
@@ -102,8 +111,8 @@ class World:
 
     def set_source(self, *, level: float, output: bool, current_limit: float) -> None:
         """The source-meter's level (V), output relay and current limit (A)."""
-        self._source = _Source(level, output, current_limit)
-        target = self._within_limit(self._source.voltage / self.wiring.divider)
+        self.source = Source(level, output, current_limit)
+        target = self._within_limit(self.source.voltage / self.wiring.divider)
         if target != self._target:
             self._line_start = self.line_voltage()
             self.bias_changed_at = self.clock.time()
@@ -125,12 +134,16 @@ class World:
         # Within a picovolt, far below any noise, the line counts as settled.
         return self._target + missing if abs(missing) > 1e-12 else self._target
 
+    def current_limit(self) -> float:
+        """The current limit (A) of the source."""
+        return self.source.current_limit
+
     def _within_limit(self, line: float) -> float:
         """The line voltage (V) of the source: less than its level where its current limit acts.
 
         Behind a divider the source's limit applies to the device's current; the divider's current is not modelled.
         """
-        limit = self._source.current_limit
+        limit = self.current_limit()
         available = line + self.truth.noise.voltage_offset
         # The usual case without a limit.
         if abs(available) * self.device.largest_conductance <= limit or abs(self._current_at(line)) <= limit:
@@ -176,23 +189,20 @@ class World:
         """Reading of the source-meter at its terminals in `integration_time` (s)."""
         noise = self.truth.noise
         scatter = noise.current_white * np.sqrt(1 / (2 * integration_time)) * self._random.standard_normal()
-        if not self._source.output:
+        if not self.source.output:
             return SourceState(0.0, 0.0, limited=False)
         line = self.line_voltage()
         current = float(self.present_state().current.mean())
-        limited = self._target != self._source.voltage / self.wiring.divider
+        limited = self._target != self.source.voltage / self.wiring.divider
         return SourceState(line * self.wiring.divider, current + noise.current_offset + scatter, limited)
 
     def amplifier_voltage(self, bandwidth: float, signal: Signal | None = None) -> float:
         """DC part of `signal`, by default the current amplifier's output (V), sampled in `bandwidth` (Hz)."""
-        noise = self.truth.noise
         what = signal or self._amplified
-        if what.of == "voltage":
-            scatter = noise.voltage_white * np.sqrt(bandwidth) * self._random.standard_normal()
-            return float((self.present_state().voltage.mean() + scatter) * what.gain)
-        current = float(self.present_state().current.mean())
-        scatter = noise.current_white * np.sqrt(bandwidth) * self._random.standard_normal()
-        return float((current + noise.current_offset + scatter) * what.gain)
+        waveform, white = self._waveform(what)
+        offset = self.truth.noise.current_offset if what.of == "current" else 0.0
+        scatter = white * np.sqrt(bandwidth) * self._random.standard_normal()
+        return float((waveform.mean() + offset + scatter) * what.gain)
 
     def lockin_input(self, bandwidth: float, signal: Signal | None = None) -> complex:
         """First harmonic of `signal` (V rms), by default the current amplifier's output, in a noise `bandwidth` (Hz).
@@ -200,13 +210,15 @@ class World:
         The excitation is finite: the current is averaged over its cycle, not differentiated.
         """
         what = signal or self._amplified
-        state, noise = self.present_state(), self.truth.noise
-        waveform, white = (
-            (state.current, noise.current_white) if what.of == "current" else (state.voltage, noise.voltage_white)
-        )
+        waveform, white = self._waveform(what)
         first_harmonic = np.sqrt(2) * np.mean(waveform * _CYCLE) if self._excitation else 0.0
         scatter = white * np.sqrt(bandwidth) * self._random.standard_normal(2)
         return complex(first_harmonic + scatter[0], scatter[1]) * what.gain
+
+    def _waveform(self, signal: Signal) -> tuple[NDArray[np.float64], float]:
+        """The device's current (A) or voltage (V) over a cycle of the excitation, and its white noise (1/√Hz)."""
+        state, noise = self.present_state(), self.truth.noise
+        return (state.current, noise.current_white) if signal.of == "current" else (state.voltage, noise.voltage_white)
 
     @property
     def _amplified(self) -> Signal:
@@ -219,18 +231,15 @@ class World:
         by 1/√samples of itself, as a χ² variable does.
         """
         chain = self.truth.chain
-        photons = self._bath_photons()
-
+        photons = float(
+            thermal_photon_number(self.truth.resonator.frequency, self.truth.fridge.mixing_chamber_temperature)
+        )
         spectrum = partial(
             self.device.resonator.emitted_spectrum, frequencies, line_photons=photons, excess_photons=photons
         )
         emitted = self.device.mean_over(self.present_state(), spectrum)
         mean = 10 ** (chain.gain_db / 10) * (k * chain.noise_temperature + emitted)
         return np.asarray(mean * self._random.gamma(samples, 1 / samples, frequencies.shape))
-
-    def _bath_photons(self) -> float:
-        temperature = self.truth.fridge.mixing_chamber_temperature
-        return float(thermal_photon_number(self.truth.resonator.frequency, temperature))
 
     def reflection(self, frequencies: NDArray[np.float64], power: float, bandwidth: float) -> NDArray[np.complex128]:
         """S11 as the network analyzer sees it (ratio of amplitudes), shape of `frequencies` (Hz).

@@ -9,6 +9,8 @@ __all__ = ["NOISE_BANDWIDTH", "Demodulator", "OutputFilter"]
 
 #: Equivalent noise bandwidth × time constant for 1 to 4 stages (SR830 manual, "Noise measurements").
 NOISE_BANDWIDTH = {1: 1 / 4, 2: 1 / 8, 3: 3 / 32, 4: 5 / 64}
+#: Bandwidth of the auxiliary inputs (Hz; SR830 specifications, "Aux. inputs").
+AUXILIARY_BANDWIDTH = 3e3
 
 
 class OutputFilter:
@@ -98,10 +100,17 @@ class Demodulator:
         """Behind `stages` stages, without noise (V rms)."""
         return self._filter.output(stages)
 
-    def draw_noise(self, time: float, time_constant: float, bandwidth: float) -> complex:
-        """Noise behind the filter (V rms) at `time` (s); its correlation decays with the time constant."""
+    def draw_noise(self, time: float, time_constant: float, stages: int) -> complex:
+        """Noise behind `stages` stages (V rms) at `time` (s); its correlation decays with the time constant."""
+        bandwidth = NOISE_BANDWIDTH[stages] / time_constant
         memory = math.exp(-max(0.0, time - self._noise_time) / time_constant)
         fresh = self._world.lockin_input(bandwidth, self._wires.signal) - self._harmonic
         self.noise = memory * self.noise + math.sqrt(1 - memory**2) * fresh
         self._noise_time = time
         return self.noise
+
+    def auxiliary(self, channel: int) -> float:
+        """DC voltage (V) at auxiliary input `channel`, 1 to 4; 0 where nothing is connected."""
+        if channel not in self._wires.auxiliary:
+            return 0.0
+        return self._world.amplifier_voltage(AUXILIARY_BANDWIDTH, self._wires.auxiliary[channel])

@@ -56,7 +56,7 @@ def test_it_fills_the_role(smu: Keithley2450) -> None:
 def test_prepare_sets_ranges_limit_and_integration_time(smu: Keithley2450, panel: Keithley2450Panel) -> None:
     prepare(smu, integration_time=0.1)
     assert panel.state["VOLT source range"] == pytest.approx(0.02)
-    assert panel.state["VOLT source autorange"] is False
+    assert panel.state["VOLT source range auto"] is False
     assert panel.state["CURR range"] == pytest.approx(1e-6)
     assert panel.state["VOLT limit"] == pytest.approx(1e-6)
     assert panel.state["CURR nplc"] == pytest.approx(5)

@@ -168,7 +168,7 @@ def test_receiver_overload_is_an_error(vna: KeysightN5222B, panel: KeysightN5222
 
 def test_an_instrument_error_during_the_sweep_is_an_error(vna: KeysightN5222B, panel: KeysightN5222BPanel) -> None:
     vna.prepare(**SWEEP)
-    panel.report(-300, "Device-specific error;phase lock lost")
+    panel.report(ScpiError(-300, "Device-specific error;phase lock lost"))
     with pytest.raises(RejectedCommandError, match="phase lock lost"):
         acquired(vna)
 

@@ -192,7 +192,7 @@ def test_input_overload_is_an_error_and_then_forgotten(analyzer: KeysightN9030B,
 
 def test_an_instrument_error_during_the_sweep_is_an_error(analyzer: KeysightN9030B, panel: KeysightN9030BPanel) -> None:
     analyzer.prepare(**SWEEP)
-    panel.report(-310, "System error;LO unlocked")
+    panel.report(ScpiError(-310, "System error;LO unlocked"))
     with pytest.raises(RejectedCommandError, match="LO unlocked"):
         acquired(analyzer)
 

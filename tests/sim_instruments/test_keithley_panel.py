@@ -108,6 +108,13 @@ def test_a_linear_sweep_fills_the_buffer(twin: LabnisVisaLibrary, bias: Wire) ->
     assert_no_error(bias)
 
 
+def test_a_sweep_into_a_deleted_buffer_is_a_settings_conflict(bias: Wire) -> None:
+    bias.send(":TRAC:MAKE 'sweep',100;:SOUR:SWE:VOLT:LIN 0,1e-3,3,0.01,1,AUTO,OFF,OFF,'sweep';:TRAC:DEL 'sweep'")
+    bias.send(":INIT")
+    assert bias.ask(":SYST:ERR?").startswith("-221")
+    assert bias.ask(":OUTP?") == "0"
+
+
 RAMP = (
     ':TRIG:LOAD "Empty";:TRIG:BLOC:CONF:REC 1,"VoltCustomSweepList";:TRIG:BLOC:DEL:CONS 2,0.1'
     ';:TRIG:BLOC:CONF:NEXT 3,"VoltCustomSweepList";:TRIG:BLOC:BRAN:COUN 4,{count},2'

@@ -37,6 +37,10 @@ def visa(twin: LabnisVisaLibrary) -> Iterator[MessageBasedResource]:
 
 def sweep(visa: MessageBasedResource, mode: str = "SING") -> NDArray[np.complex128]:
     assert visa.query(f"SENS:SWE:MODE {mode};*OPC?") == "1"
+    return sweep_data(visa)
+
+
+def sweep_data(visa: MessageBasedResource) -> NDArray[np.complex128]:
     values = visa.query_binary_values("CALC:DATA? SDATA", datatype="d", is_big_endian=True, container=np.ndarray)
     return np.asarray(values).astype(np.float64).view(np.complex128)
 
@@ -168,6 +172,12 @@ def test_polling_detects_the_end_of_the_sweep(visa: MessageBasedResource) -> Non
     assert visa.query("SYST:ERR?") == NO_ERROR
 
 
+def test_a_rejected_mode_does_not_stop_the_sweep(visa: MessageBasedResource) -> None:
+    visa.write("SENS:SWE:MODE SING;:INIT:CONT MAYBE")
+    assert visa.query("SYST:ERR?").startswith("-104,")
+    assert len(sweep_data(visa)) == POINTS
+
+
 def test_bandwidths_between_two_are_rounded_up(visa: MessageBasedResource) -> None:
     assert float(visa.query("SENS:BAND 1100;BAND?")) == 1500
     assert float(visa.query("SENS:BWID 15 MHZ;BWID?")) == 15e6
@@ -187,7 +197,13 @@ def test_a_switched_off_source_reflects_nothing(visa: MessageBasedResource) -> N
 
 @pytest.mark.parametrize(
     ("message", "code"),
-    [("SOUR:POW 20", -222), ("CALC:PAR:SEL 'none'", -224), ("SENS:SWE:TYPE SEGM", -224), ("INIT:IMM", -213)],
+    [
+        ("SOUR:POW 20", -222),
+        ("CALC:PAR:SEL 'none'", -224),
+        ("CALC:PAR:MNUM MAX", -104),
+        ("SENS:SWE:TYPE SEGM", -224),
+        ("INIT:IMM", -213),
+    ],
 )
 def test_rejected_commands_reach_the_error_queue(visa: MessageBasedResource, message: str, code: int) -> None:
     visa.write(message)

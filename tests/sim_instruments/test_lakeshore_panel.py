@@ -42,7 +42,9 @@ def test_settings_read_back(fridge: Wire, setting: str, query: str, answer: str)
     assert fridge.ask("*ESR?") == "0"
 
 
-@pytest.mark.parametrize(("message", "bit"), [("KRDG? 17", 16), ("RANGE 0,9", 16), ("INSET 1,0", 32), ("NOPE", 32)])
+@pytest.mark.parametrize(
+    ("message", "bit"), [("KRDG? 17", 16), ("KRDG? MAX", 32), ("RANGE 0,9", 16), ("INSET 1,0", 32), ("NOPE", 32)]
+)
 def test_a_rejected_command_sets_its_event_bit_and_changes_nothing(fridge: Wire, message: str, bit: int) -> None:
     fridge.ask("*ESR?")
     before = [fridge.ask(query) for query in ("RANGE? 0", "INSET? 1")]

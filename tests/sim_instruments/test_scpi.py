@@ -7,21 +7,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim_instruments.panels.front_panel import command
-from sim_instruments.panels.scpi import ScpiPanel, Setting
+from sim_instruments.panels.front_panel import Setting, command
+from sim_instruments.panels.scpi import ScpiPanel
 from sim_instruments.panels.scpi_values import Call, Choice, Integer, Number, ScpiError, Switch, Text, encode_values
 from sim_instruments.world import SimulatedClock
 
 
 class Panel(ScpiPanel):
     identification = "Maker,Model,1,1.0"
+    resource = "GPIB{}::1::INSTR"
     number_format = "g"
     settings = (
         Setting("[:SENSe<n>]:FREQuency:CENTer", "center", Number(1e9, 10.0, 50e9, "HZ")),
         Setting("[:SENSe<n>]:FREQuency:SPAN", "span", Number(1e6, 0.0, 50e9, "HZ")),
         Setting(":SOURce<n>:VOLTage[:LEVel][:IMMediate][:AMPLitude]", "level", Number(0.0, -1.0, 1.0, "V")),
         Setting(":OUTPut[:STATe]", "output", Switch(False)),
-        Setting(":TRIGger:SOURce", "trigger", Choice(("IMMediate", "EXTernal", "BUS"))),
+        Setting(":TRIGger:SOURce", "trigger", Choice("IMMediate", "EXTernal", "BUS")),
         Setting(":DISPlay:TEXT", "text", Text()),
         Setting(":AVERage:COUNt", "averages", Integer(1, 1, 100)),
     )

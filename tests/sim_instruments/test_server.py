@@ -33,8 +33,6 @@ from sim_instruments import (
     ADDRESSES,
     SHIPPED_TRUTH,
     SimulatedClock,
-    SimulatedInstrument,
-    SimulatedRole,
     load_truth,
 )
 from sim_instruments.panels import PANELS
@@ -388,14 +386,3 @@ def test_every_panel_carries_a_twins_serial_number() -> None:
     serials = [panel.identification.split(",")[2] for panel in set(PANELS.values())]
     assert len(set(serials)) == len(serials)
     assert all(is_twin({"serial": serial}) for serial in serials)
-
-
-def test_it_serves_the_instruments_of_a_station(tmp_path: Path) -> None:
-    smu = SimulatedInstrument("smu", ("Keithley2450",), (SimulatedRole("bias", "bias"),))
-    gate = SimulatedInstrument("gate", ("Keithley2450",), (SimulatedRole("gate", "setpoint"),))
-    log = tmp_path / "log.jsonl"
-    with launched(instruments={"gate": gate, "smu": smu}, wiring={"divider": 10.0}, log=log) as server:
-        assert set(server.addresses) == {"gate", "smu"}
-        control(server.port, do="leave", level=1e-3, output=True)
-        assert control(server.port, do="source") == {"level": pytest.approx(1e-3), "output": True}
-    assert {entry.instrument for entry in read_log(log) if entry.level is not None} == {"smu"}

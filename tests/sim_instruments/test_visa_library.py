@@ -20,6 +20,7 @@ from sim_instruments.visa import LabnisVisaLibrary
 
 class TracePanel(ScpiPanel):
     identification = "Maker,Trace,1,1.0"
+    resource = "GPIB{}::1::INSTR"
 
     @command(":TRACe?")
     def trace(self, call: Call) -> bytes:

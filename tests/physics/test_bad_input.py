@@ -78,7 +78,6 @@ def with_junction(method: Callable[..., Any]) -> Callable[..., Any]:
 PUBLIC = [
     Public("NISJunction", NISJunction,
            {"gap": (GAP, GAP_LIKE), "resistance": (1e3, POSITIVE), "dynes": (1e-4, NON_NEGATIVE)}, {}),
-    Public("NISJunction.density_of_states", JUNCTION.density_of_states, {}, {"energy": (1e-4, ANY)}),
     *(Public(f"NISJunction.{n}", getattr(JUNCTION, n), {}, VT)
       for n in ("current", "complex_response", "complex_response_slopes", "conductance")),
     *(Public("NISJunction.current_derivative", lambda p=p, **g: JUNCTION.current_derivative(p, **g), {}, VT)
@@ -97,9 +96,8 @@ PUBLIC = [
             "superconductor_resistance_per_length": (1e5, NON_NEGATIVE),
             "superconductor_diffusion_constant": (8e-3, POSITIVE)}, {}),
     *(Public(f"AndreevChannel.{n}", with_junction(getattr(CHANNEL, n)), {}, VT)
-      for n in ("current", "conductance", "temperature_derivative", "linearised", "in_range")),
-    Public("AndreevChannel.at_gap", with_junction(CHANNEL.at_gap), {}, {"gap": (GAP, GAP_LIKE), **VT}),
-    Public("AndreevChannel.coherent_resistance", with_junction(CHANNEL.coherent_resistance), {}, T),
+      for n in ("current", "conductance", "in_range")),
+    Public("AndreevChannel.linearised", with_junction(CHANNEL.linearised), {}, {"gap": (GAP, GAP_LIKE), **VT}),
     Public("wire_resistance_per_length", wire_resistance_per_length,
            dict.fromkeys(("diffusion_constant", "density_of_states", "area"), (1.0, POSITIVE)), {}),
     Public("SINISCooler", lambda **g: SINISCooler(JUNCTION, **g),

@@ -159,13 +159,6 @@ def test_arguments_broadcast() -> None:
     assert junction.current_derivative("gap", voltage, temperature).shape == shape
 
 
-def test_density_of_states() -> None:
-    ideal = NISJunction(GAP, RESISTANCE)
-    np.testing.assert_allclose(ideal.density_of_states([0.5 * GAP, 2 * GAP]), [0.0, 2 / np.sqrt(3)])
-    assert ideal.density_of_states(GAP) == np.inf
-    assert NISJunction(GAP, RESISTANCE, 0.02).density_of_states(0.0) == pytest.approx(0.02, rel=1e-3)
-
-
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [((-1e-6, 1.0, 0.0), "gap"), ((GAP, 0.0, 0.0), "resistance"), ((GAP, 1.0, -0.1), "dynes"), ((np.nan, 1, 0), "gap")],

@@ -27,7 +27,7 @@ class OperatingPoint:
     """Steady state of a cooler; all arrays have the broadcast shape of bias and bath.
 
     Powers are in watt and of the whole device. In the steady state cooling_power + electron_phonon_power =
-    andreev_power + leakage_power and electron_phonon_power = kapitza_power.
+    andreev_power + leakage_power.
 
     Attributes
     ----------
@@ -40,9 +40,7 @@ class OperatingPoint:
     cooling_power
         Heat that tunnelling takes out of the electrons through both junctions, 2P; positive when it cools.
     electron_phonon_power
-        Heat from the island's electrons to its phonons; negative when the electrons are the colder.
-    kapitza_power
-        Heat from the island's phonons to the bath.
+        Heat from the island's electrons to its phonons, and on to the bath; negative when the electrons are the colder.
     andreev_power
         Work of the Andreev current, I_A·V_device, all of it dissipated in the island; positive heats.
     leakage_power
@@ -65,7 +63,6 @@ class OperatingPoint:
     leakage_current: Real
     cooling_power: Real
     electron_phonon_power: Real
-    kapitza_power: Real
     andreev_power: Real
     leakage_power: Real
     andreev_in_range: NDArray[np.bool_]
@@ -273,7 +270,6 @@ class SINISCooler:
             leakage_current=bias * balance.leakage_conductance,
             cooling_power=powers.cooling,
             electron_phonon_power=powers.to_phonons,
-            kapitza_power=powers.to_phonons,
             andreev_power=powers.andreev,
             leakage_power=powers.leakage,
             andreev_in_range=in_range,

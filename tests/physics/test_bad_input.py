@@ -63,7 +63,10 @@ class Public:
 
 
 VT = {"voltage": (1e-4, ANY), "temperature": (0.1, NON_NEGATIVE)}
-VTS = VT | {"superconductor_temperature": (0.1, NON_NEGATIVE), "chemical_potential": (1e-6, ("finite", [math.nan]))}
+VTS = VT | {
+    "superconductor_temperature": (0.1, NON_NEGATIVE),
+    "chemical_potential": (1e-6, ("finite number or -inf", [math.nan, math.inf])),
+}
 CT = {"current": (1e-6, NON_NEGATIVE), "temperature": (0.1, NON_NEGATIVE)}
 PHOTONS = {"line_photons": (0.1, NON_NEGATIVE), "excess_photons": (0.1, NON_NEGATIVE)}
 GAP0 = {"zero_temperature_gap": (GAP, GAP_LIKE)}

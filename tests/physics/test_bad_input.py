@@ -135,8 +135,7 @@ PUBLIC = [
            {"detuning": (1e6, ANY), "damping_line": (1e7, ANY), "damping_internal": (1e6, ANY), "fano": (1.0, ANY)}),
     Public("asymptotic_damping_rate", asymptotic_damping_rate,
            {"frequency": (5e9, POSITIVE), "impedance": (50.0, POSITIVE), "coupling_capacitance": (1e-12, POSITIVE),
-            "other_capacitance": (1e-13, NON_NEGATIVE), "resistance": (1e4, POSITIVE),
-            "junctions": (2, ("1 or 2", [0, 3, math.nan]))}, {}),
+            "other_capacitance": (1e-13, NON_NEGATIVE), "resistance": (1e4, POSITIVE)}, {}),
     *(Public(f.__name__, lambda f=f, **g: f(RESONATOR, **g), {"gap": (GAP, GAP_LIKE)}, {"voltage": (1e-3, POSITIVE)})
       for f in (high_bias_damping_rate, high_bias_photon_number)),
     Public("high_bias_power", lambda **g: high_bias_power(RESONATOR, **g), {"gap": (GAP, GAP_LIKE), **PHOTONS}, {}),

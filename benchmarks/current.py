@@ -80,15 +80,12 @@ def current() -> list[Line]:
     accurate *= VOLTAGE.size / SAMPLE.size
     usual_error = _furthest([_by_quadrature(v) for v in VOLTAGE], VOLTAGE)
     accurate_error = _furthest([_by_accurate_quadrature(v) for v in SAMPLE], SAMPLE)
+    remark = f"{SAMPLE.size} points, scaled; {accurate_error:.0e} of V/R apart"
     subject = "I(V), 1001 points"
     return [
         Line(f"{subject}, NISJunction.current", f"{ours * 1e3:.2f} ms"),
         Line(f"{subject}, scipy.integrate.quad", f"{usual * 1e3:.0f} ms", f"off by up to {usual_error:.0e} of V/R"),
         ratio_line(usual / ours, PROMISED),
-        Line(
-            f"{subject}, quad of equal accuracy",
-            f"{accurate:.1f} s",
-            f"{SAMPLE.size} points, scaled; {accurate_error:.0e} of V/R apart",
-        ),
+        Line(f"{subject}, quad of equal accuracy", f"{accurate:.1f} s", remark),
         ratio_line(accurate / ours, PROMISED_AT_EQUAL_ACCURACY),
     ]

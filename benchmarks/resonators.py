@@ -11,6 +11,7 @@ import signal
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from resonator_tools.circuit import reflection_port
 from skrf import Frequency, Network
 from skrf.qfactor import Qfactor
 
-from benchmarks.timing import Line, ratio_line, seconds
+from benchmarks.timing import Line, promise, ratio_line, seconds
 from labnis.fit import FitError, fit_resonance
 from tests.fit.measuring import device, switched_on
 
@@ -56,10 +57,6 @@ def _labnis(frequency: Real, s11: Complex, *, fano: bool = True) -> Found:
     return Found(f0, fit["loaded_quality"].value, 2 * np.pi * f0 / internal, said)
 
 
-def _labnis_without_fano(frequency: Real, s11: Complex) -> Found:
-    return _labnis(frequency, s11, fano=False)
-
-
 def _resonator_tools(frequency: Real, s11: Complex, *, delay: float | None = None) -> Found:
     port = reflection_port(frequency, s11)
     port.autofit(electric_delay=delay)
@@ -84,14 +81,6 @@ def _qkit(frequency: Real, s11: Complex, *, delay: float | None = None) -> Found
     return Found(port.fr, port.Ql, port.Qi)
 
 
-def _resonator_tools_told(frequency: Real, s11: Complex) -> Found:
-    return _resonator_tools(frequency, s11, delay=0.0)
-
-
-def _qkit_told(frequency: Real, s11: Complex) -> Found:
-    return _qkit(frequency, s11, delay=0.0)
-
-
 PEERS: dict[str, Action] = {
     "resonator-tools": _resonator_tools,
     "abcd-rf-fit": _abcd,
@@ -99,7 +88,10 @@ PEERS: dict[str, Action] = {
     "qkit": _qkit,
 }
 # On the trace without a delay, those that search for one badly are told.
-TOLD: dict[str, Action] = PEERS | {"resonator-tools": _resonator_tools_told, "qkit": _qkit_told}
+TOLD: dict[str, Action] = PEERS | {
+    "resonator-tools": partial(_resonator_tools, delay=0.0),
+    "qkit": partial(_qkit, delay=0.0),
+}
 
 
 def _trace(offset: float = 0.0, noise: float = 1.0, **changes: Any) -> tuple[Real, Complex]:
@@ -145,7 +137,7 @@ def _clean() -> list[Line]:
     sigma = whole["resonance_frequency"].sigma
     ours = _labnis(frequency, s11)
     lines = [Line("clean trace, labnis", f"Q = {ours.loaded:.1f}", f"f₀ ± {sigma / 1e3:.2g} kHz")]
-    for name, action in {"labnis without Fano term": _labnis_without_fano, **TOLD}.items():
+    for name, action in {"labnis without Fano term": partial(_labnis, fano=False), **TOLD}.items():
         found = _said(action, frequency, s11)
         if isinstance(found, str):
             lines.append(Line(f"  {name}", "no result", found))
@@ -153,13 +145,8 @@ def _clean() -> list[Line]:
         apart = [abs(found.loaded / ours.loaded - 1), abs(found.internal / ours.internal - 1)]
         agree = "" if max(apart) < 0.01 and abs(found.frequency / ours.frequency - 1) < 1e-3 else "DIFFERS: "
         shift = (found.frequency - ours.frequency) / sigma
-        lines.append(
-            Line(
-                f"  {name}",
-                f"Q = {found.loaded:.1f}",
-                f"{agree}f₀ {shift:+.1f}σ; loaded, internal Q {apart[0]:.1e}, {apart[1]:.1e} apart",
-            )
-        )
+        remark = f"{agree}f₀ {shift:+.1f}σ; loaded, internal Q {apart[0]:.1e}, {apart[1]:.1e} apart"
+        lines.append(Line(f"  {name}", f"Q = {found.loaded:.1f}", remark))
     return lines
 
 
@@ -168,12 +155,8 @@ def _times() -> list[Line]:
     frequency, s11 = _trace(cable={"ripple_db": 0.0})
     actions = [_labnis, *PEERS.values()]
     ours, *theirs = seconds(*[lambda a=action: _said(a, frequency, s11) for action in actions])
-    words = "less than 4 ms is promised"
-    lines = [
-        Line(
-            "one trace, 401 points, labnis", f"{ours * 1e3:.2f} ms", words if ours < PROMISED else f"TOO SLOW: {words}"
-        )
-    ]
+    remark = promise("less than 4 ms", ours < PROMISED)
+    lines = [Line("one trace, 401 points, labnis", f"{ours * 1e3:.2f} ms", remark)]
     for name, time in zip(PEERS, theirs, strict=True):
         lines += [Line(f"  {name}", f"{time * 1e3:.1f} ms"), ratio_line(time / ours, 1)]
     return lines

@@ -28,18 +28,20 @@ def check(
     config = load_station(station)
     check_station(config)
     folder = check_data_root(data or config.data)
-    console = Console()
     with twin_of(config, twin, None) if dry_run else nullcontext() as simulated:
-        console.print(_roles_table(config, simulated))
-        console.print(f"wiring: {listed(config.wiring_record())}", highlight=False, soft_wrap=True)
-        console.print(f"limits: {listed(config.limits.model_dump())}", highlight=False, soft_wrap=True)
-        console.print(f"data: {folder}", highlight=False, soft_wrap=True)
+        Console().print(_roles_table(config, simulated))
+        typer.echo(f"wiring: {listed(config.wiring_record())}")
+        typer.echo(f"limits: {listed(config.limits.model_dump())}")
+        typer.echo(f"data: {folder}")
         for line in config.migrated_lines:
-            console.print(line, highlight=False, soft_wrap=True, markup=False)
+            typer.echo(line)
         ledger_of(config, data).close()
         if open_instruments or dry_run:
-            _print_identities(config, simulated, console)
-    console.print("ok")
+            with open_station(config, twin=simulated) as opened:
+                opened.open(list(config.roles))
+                for name, identity in opened.identities().items():
+                    typer.echo(f"{name}: {listed(identity)}")
+    typer.echo("ok")
 
 
 def _roles_table(config: StationConfig, twin: Any) -> Table:
@@ -49,10 +51,3 @@ def _roles_table(config: StationConfig, twin: Any) -> Table:
         address = (config.address(name) or "") if twin is None else twin.addresses.get(name, "stand-in")
         table.add_row(role, escape(name), config.instruments[name]["type"], address)
     return table
-
-
-def _print_identities(config: StationConfig, twin: Any, console: Console) -> None:
-    with open_station(config, twin=twin) as station:
-        station.open(list(config.roles))
-        for name, identity in station.identities().items():
-            console.print(f"{name}: {listed(identity)}", highlight=False, soft_wrap=True)

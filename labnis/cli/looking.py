@@ -100,35 +100,21 @@ def calibrations(
 
 
 def _show_run(path: Path) -> None:
-    console = Console()
     metadata = read_metadata(path)
     mark = "SIMULATED " if metadata["simulated"] else ""
-    console.print(f"[bold]{mark}{escape(shown(metadata['procedure']))} {metadata['run_id']}[/]", highlight=False)
-    for key in (
-        "status",
-        "reason",
-        "rows",
-        "start",
-        "end",
-        "cooldown",
-        "tags",
-        "note",
-        "git_commit",
-        "git_dirty",
-        "host",
-    ):
+    title = f"[bold]{mark}{escape(shown(metadata['procedure']))} {metadata['run_id']}[/]"
+    Console().print(title, highlight=False)
+    for key in _SHOWN:
         if metadata.get(key) not in (None, "", []):
-            console.print(f"  {key}: {shown(metadata[key])}", highlight=False, soft_wrap=True, markup=False)
-    console.print(
-        f"  parameters: {shown(listed(metadata['parameters']))}", highlight=False, soft_wrap=True, markup=False
-    )
-    console.print(f"  wiring: {listed(metadata['wiring'])}", highlight=False, soft_wrap=True, markup=False)
+            typer.echo(f"  {key}: {shown(metadata[key])}")
+    typer.echo(f"  parameters: {shown(listed(metadata['parameters']))}")
+    typer.echo(f"  wiring: {listed(metadata['wiring'])}")
     for event in read_events(path):
         if event.kind == "visa" and "record" in event.details:
-            console.print(f"  VISA record: {event.details['record']}", highlight=False, soft_wrap=True, markup=False)
+            typer.echo(f"  VISA record: {event.details['record']}")
     for record in read_fits(path).values():
-        console.print(FitResult.from_record(record).report(), highlight=False, soft_wrap=True, markup=False)
-    console.print(f"  file: {path}", highlight=False, soft_wrap=True, markup=False)
+        typer.echo(FitResult.from_record(record).report())
+    typer.echo(f"  file: {path}")
 
 
 def _show_batch(batch: list[Calibration]) -> None:

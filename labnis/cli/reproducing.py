@@ -35,15 +35,14 @@ def reproduce(
             raise RequestError(f"--figure {name}: unknown figure; allowed are {', '.join(FIGURES)}")
     statements: list[Statement] = []
     for name in names:
-        published = FIGURES[name]
-        curves = published.compute()
+        published = FIGURES[name]()
         file = out / f"{name}.png"
         try:
             out.mkdir(parents=True, exist_ok=True)
-            published.draw(curves).savefig(file, dpi=_DOTS_PER_INCH, pil_kwargs={"optimize": True})
+            published.draw().savefig(file, dpi=_DOTS_PER_INCH, pil_kwargs={"optimize": True})
         except OSError as error:
             raise RequestError(f"--out {out}: cannot be written: {error.strerror or error}") from error
-        statements += published.compare(curves)
+        statements += published.statements()
         if not markdown:
             typer.echo(f"figure: {file}")
     if markdown:

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-__all__ = ["AndreevIntegrals", "Spectrum", "integrate"]
+__all__ = ["Spectrum", "integrate", "unit_gauss"]
 
 Real = NDArray[np.float64]
 
@@ -31,7 +31,7 @@ _EDGE_ORDER = 16
 
 
 @cache
-def _unit_gauss(nodes: int) -> tuple[Real, Real]:
+def unit_gauss(nodes: int) -> tuple[Real, Real]:
     """Gauss–Legendre nodes and weights on (0, 1)."""
     x, w = np.polynomial.legendre.leggauss(nodes)
     return (x + 1) / 2, w / 2
@@ -77,20 +77,11 @@ class Spectrum:
         return np.asarray(np.sqrt((below_gap**2 + self.dynes**2) * (above**2 + self.dynes**2)))
 
 
-@dataclass(frozen=True)
-class AndreevIntegrals:
-    """∫ K W dx (ohm), its derivatives with respect to v and to t, and Δ times that to Δ at fixed v and t."""
+def integrate(spectrum: Spectrum, v: Real, t: Real, *, by_gap: bool) -> tuple[Real, Real, Real, Real]:
+    """∫ K W dx (ohm), its derivatives with respect to v and to t, and Δ times that to Δ at fixed v and t.
 
-    value: Real
-    by_voltage: Real
-    by_temperature: Real
-    by_gap: Real
-
-
-def integrate(
-    spectrum: Spectrum, v: Real, t: Real, *, by_voltage: bool, by_temperature: bool, by_gap: bool
-) -> AndreevIntegrals:
-    """The integrals at `v` ≥ 0 and `t` ≥ 0, of one shape; derivatives that are not requested are 0."""
+    At `v` ≥ 0 and `t` ≥ 0, of one shape; the last is 0 unless it is requested.
+    """
     cold = np.maximum(t, _COLDEST)
     value, slope_v, slope_t, scaling = (np.zeros_like(v) for _ in range(4))
     odd = -np.expm1(-2 * v / cold)
@@ -104,18 +95,15 @@ def integrate(
         if by_gap:
             response = weight * spectrum.by_gap(below_gap)
             scaling += odd * np.einsum("...i,...i,...i->...", response, occupied, empty)
-        if by_voltage or by_temperature:
-            window_a, window_b = occupied * (1 - occupied), empty * (1 - empty)
-            if by_voltage:
-                slope_v += np.einsum("...i,...i->...", density, window_a + window_b)
-            if by_temperature:
-                slope_t += np.einsum("...i,...i->...", density, a * window_a - b * window_b)
-    return AndreevIntegrals(value, slope_v / cold, np.where(t > 0, slope_t / cold, 0.0), scaling)
+        window_a, window_b = occupied * (1 - occupied), empty * (1 - empty)
+        slope_v += np.einsum("...i,...i->...", density, window_a + window_b)
+        slope_t += np.einsum("...i,...i->...", density, a * window_a - b * window_b)
+    return value, slope_v / cold, np.where(t > 0, slope_t / cold, 0.0), scaling
 
 
 def _pieces(spectrum: Spectrum, v: Real, t: Real) -> Iterator[tuple[Real, Real, Real]]:
     """(1 − x, x − v, weight) of the nodes of every piece, with one more axis than `v`."""
-    nodes, weights = _unit_gauss(spectrum.order)
+    nodes, weights = unit_gauss(spectrum.order)
     width = min(spectrum.dynes, 0.1)
     top = 1 - width
     pole = np.pi * t
@@ -143,7 +131,7 @@ def _pieces(spectrum: Spectrum, v: Real, t: Real) -> Iterator[tuple[Real, Real, 
         shift = unit * (grown - 1 / grown)
         weight = np.abs(unit) * reach * (grown + 1 / grown) * weights
         yield (1 - near)[..., None] - shift, (near - v)[..., None] + shift, weight
-    nodes, weights = _unit_gauss(_EDGE_ORDER)
+    nodes, weights = unit_gauss(_EDGE_ORDER)
     below_gap = width * nodes**4
     offset = (1 - v)[..., None] - below_gap
     yield np.broadcast_to(below_gap, offset.shape), offset, 4 * width * nodes**3 * weights

@@ -9,9 +9,7 @@ __all__ = ["below_infinity", "broadcast", "finite", "non_negative", "positive", 
 def finite(name: str, values: ArrayLike) -> NDArray[np.float64]:
     """`values` as floats, or ValueError naming the first value that is not finite."""
     array = np.asarray(values, dtype=np.float64)
-    if not np.isfinite(array).all():
-        raise ValueError(f"{name} contains {array[~np.isfinite(array)].flat[0]}; finite numbers are needed")
-    return array
+    return _checked(np.isfinite(array), name, array, "finite numbers are needed")
 
 
 def broadcast(**arrays: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
@@ -26,25 +24,24 @@ def broadcast(**arrays: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
 def below_infinity(name: str, values: ArrayLike) -> NDArray[np.float64]:
     """`values` as floats, finite or −inf, or ValueError naming the first that is not."""
     array = np.asarray(values, dtype=np.float64)
-    wrong = ~(array < np.inf)
-    if wrong.any():
-        raise ValueError(f"{name} contains {array[wrong].flat[0]}; it must be a finite number or -inf")
-    return array
+    return _checked(array < np.inf, name, array, "it must be a finite number or -inf")
 
 
 def non_negative(name: str, values: ArrayLike) -> NDArray[np.float64]:
     """`values` as floats, or ValueError naming the first negative or non-finite value."""
     array = finite(name, values)
-    if (array < 0).any():
-        raise ValueError(f"{name} contains {array[array < 0].flat[0]}; it must be 0 or more")
-    return array
+    return _checked(array >= 0, name, array, "it must be 0 or more")
 
 
 def positive(name: str, values: ArrayLike) -> NDArray[np.float64]:
     """`values` as floats, or ValueError naming the first that is not finite and positive."""
     array = finite(name, values)
-    if (array <= 0).any():
-        raise ValueError(f"{name} contains {array[array <= 0].flat[0]}; it must be positive")
+    return _checked(array > 0, name, array, "it must be positive")
+
+
+def _checked(right: NDArray[np.bool_], name: str, array: NDArray[np.float64], allowed: str) -> NDArray[np.float64]:
+    if not right.all():
+        raise ValueError(f"{name} contains {array[~right].flat[0]}; {allowed}")
     return array
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labnis.physics._tunnelling_heat import heat_near_equilibrium, tunnelling_heat
-from labnis.physics.andreev import AndreevChannel
+from labnis.physics.andreev import AndreevChannel, AndreevCurrent
 from labnis.physics.junction import BOLTZMANN_EV, NISJunction
 
 __all__ = ["Conditions", "HeatBalance", "NoOperatingPointError"]
@@ -137,12 +137,11 @@ class HeatBalance:
         """Of one junction (A)."""
         return at.gap / self.junction.resistance * self.unit_junction.current(at.voltage / at.gap, t / at.gap)
 
-    def andreev_current(self, at: Conditions, t: Real, *, by_gap: bool = False) -> tuple[Real, Real, Real, Real]:
-        """I_A (A) of one junction and its derivatives with respect to V, T and the gap; 0 without a channel."""
+    def andreev_current(self, at: Conditions, t: Real, *, by_gap: bool = False) -> AndreevCurrent:
+        """Of one junction; 0 without a channel."""
         if self.andreev is None:
-            zero = np.zeros_like(t)
-            return zero, zero, zero, zero
-        return self.andreev.at_gap(at.gap, at.voltage, t, self.junction, by_gap=by_gap)
+            return AndreevCurrent(*np.zeros((4, t.size)))
+        return self.andreev.linearised(at.voltage, t, self.junction, gap=at.gap, by_gap=by_gap)
 
     def phonon_rise(self, rise: Real, bath: Real) -> Real:
         """T_ph − T_bath, by Newton from above on a convex rising function: monotone from the first step."""
@@ -162,7 +161,7 @@ class HeatBalance:
 
     def powers(self, at: Conditions, electrons: Electrons) -> Powers:
         """Every term of the balance; that of tunnelling without its rounding where that would show."""
-        andreev, _, _, _ = self.andreev_current(at, electrons.temperature)
+        andreev = self.andreev_current(at, electrons.temperature).current
         cooling = self._tunnelling(at, electrons.temperature)[0] - self._returned(at)
         powers = self._powers(at, electrons.rise, cooling, andreev)
         delicate = self._is_delicate(at, electrons.rise, powers.largest)
@@ -198,8 +197,8 @@ class HeatBalance:
 
     def _evaluate(self, at: Conditions, returned: Real, t: Real) -> "_Balance":
         heat, slope = self._tunnelling(at, t)
-        andreev, _, andreev_slope, _ = self.andreev_current(at, t)
-        powers = self._powers(at, t - at.bath, heat - returned, andreev)
+        andreev = self.andreev_current(at, t)
+        powers = self._powers(at, t - at.bath, heat - returned, andreev.current)
         phonon_slope = 5 * self.coupling * t**4
         if self.kapitza is not None:
             # Phonons follow a small warming of the electrons; only what they lag behind drives the heat flow.
@@ -212,7 +211,7 @@ class HeatBalance:
         carried = heat + coldest
         return _Balance(
             powers,
-            slope=slope + phonon_slope - 2 * at.voltage * andreev_slope,
+            slope=slope + phonon_slope - 2 * at.voltage * andreev.by_temperature,
             outflow=np.maximum(carried, 0) + self.coupling * t**5,
             outflow_slope=np.where(carried > 0, slope, 0) + 5 * self.coupling * t**4,
         )
@@ -276,7 +275,7 @@ class HeatBalance:
                 break
             here, change = at.at(active), rise[active]
             warm = here.bath + change
-            andreev, _, _, _ = self.andreev_current(here, warm)
+            andreev = self.andreev_current(here, warm).current
             powers = self._powers(here, change, self._cooling_near_equilibrium(here, change), andreev)
             slope = self.slope(here, warm)
             with np.errstate(divide="ignore", invalid="ignore"):

@@ -16,6 +16,7 @@ cooling power in units of Δ²/(e²R_T) is
 import numpy as np
 from numpy.typing import NDArray
 
+from labnis.physics._andreev_integral import unit_gauss
 from labnis.physics._smearing import TAIL, TERMS, bcs_root_derivative, needs_terms, smear
 
 __all__ = ["heat_near_equilibrium", "tunnelling_heat", "tunnelling_heat_slopes"]
@@ -24,13 +25,8 @@ Real = NDArray[np.float64]
 Complex = NDArray[np.complex128]
 
 
-def _unit_gauss(nodes: int) -> tuple[Real, Real]:
-    x, w = np.polynomial.legendre.leggauss(nodes)
-    return (x + 1) / 2, w / 2
-
-
 # Gauss–Legendre nodes and weights on (0, 1) for v² and for t, and the ranges in which they are exact to 1e-13.
-_HALF, _UNIT = _unit_gauss(6), _unit_gauss(8)
+_HALF, _UNIT = unit_gauss(6), unit_gauss(8)
 _INSIDE, _EFOLDINGS, _FROZEN = 0.5, 4.0, 1 / 40
 
 

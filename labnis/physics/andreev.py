@@ -8,16 +8,17 @@ R_diff being the resistance of the stretch of wire over which they do (Rajauria 
 
 import warnings
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.constants import e, hbar
 
-from labnis.physics._andreev_integral import AndreevIntegrals, Spectrum, integrate
+from labnis.physics._andreev_integral import Spectrum, integrate
 from labnis.physics._checks import broadcast, finite, non_negative, positive, positive_scalar
 from labnis.physics.junction import BOLTZMANN_EV, NISJunction
 
-__all__ = ["AndreevChannel", "ModelRangeWarning", "wire_resistance_per_length"]
+__all__ = ["AndreevChannel", "AndreevCurrent", "ModelRangeWarning", "wire_resistance_per_length"]
 
 Real = NDArray[np.float64]
 
@@ -47,13 +48,19 @@ def wire_resistance_per_length(diffusion_constant: float, density_of_states: flo
         Naming the argument, where it is not finite and positive.
 
     """
-    for name, value in (
-        ("diffusion_constant", diffusion_constant),
-        ("density_of_states", density_of_states),
-        ("area", area),
-    ):
-        positive_scalar(name, value)
+    positive_scalar("diffusion_constant", diffusion_constant)
+    positive_scalar("density_of_states", density_of_states)
+    positive_scalar("area", area)
     return float(1 / (e**2 * density_of_states * diffusion_constant * area))
+
+
+class AndreevCurrent(NamedTuple):
+    """I_A (A) and its derivatives: ∂I_A/∂V (S), ∂I_A/∂T (A/K) and ∂I_A/∂Δ (A per eV)."""
+
+    current: Real
+    by_voltage: Real
+    by_temperature: Real
+    by_gap: Real
 
 
 @dataclass(frozen=True)
@@ -84,8 +91,8 @@ class AndreevChannel:
     Gap, R_T and γ are those of the junction passed to each method; γ must be positive, as the integral diverges at the
     gap without broadening. All methods broadcast voltage against temperature; `voltage` (V) is that across ONE
     junction. The model holds for eV, kT < Δ. Above about 0.8 Δ the result depends on γ (as its logarithm through the
-    normal electrode, as γ^{−¼} through the superconductor), and the methods say so with a `ModelRangeWarning`, once
-    per call; `linearised` does not warn.
+    normal electrode, as γ^{−¼} through the superconductor), and `current` and `conductance` say so with a
+    `ModelRangeWarning`, once per call; `linearised` does not warn.
 
     Current and conductance are accurate to 1e-8 of themselves, and ∂I/∂T to 1e-8 of I/T, for eV ≤ 0.95 Δ,
     1e-6 ≤ γ ≤ 0.01, ħD/2L_φ² ≥ 1e-6 Δ and all temperatures of kT < 0.3 Δ, T = 0 included; up to eV = 2 Δ and from
@@ -127,106 +134,66 @@ class AndreevChannel:
 
     def current(self, voltage: ArrayLike, temperature: ArrayLike, junction: NISJunction) -> Real:
         """Andreev current (A) at `voltage` (V) for electrons at `temperature` (K); odd in the voltage."""
-        v, t = _reduced(voltage, temperature, junction.gap)
-        _warn_out_of_range(v, t)
-        integral = self._integrate(v, t, junction.gap, junction.dynes)
-        return np.sign(v) * self._prefactor(junction) * junction.gap * integral.value
+        self._warn_out_of_range(voltage, temperature, junction)
+        return self.linearised(voltage, temperature, junction).current
 
     def conductance(self, voltage: ArrayLike, temperature: ArrayLike, junction: NISJunction) -> Real:
-        """∂I_A/∂V (S); M·R_coh/R_T² at zero bias."""
-        v, t = _reduced(voltage, temperature, junction.gap)
-        _warn_out_of_range(v, t)
-        return (
-            self._prefactor(junction) * self._integrate(v, t, junction.gap, junction.dynes, by_voltage=True).by_voltage
-        )
+        """∂I_A/∂V (S); M·R_coh/R_T² at zero bias, R_coh being the resistance of both coherent stretches of wire."""
+        self._warn_out_of_range(voltage, temperature, junction)
+        return self.linearised(voltage, temperature, junction).by_voltage
 
-    def temperature_derivative(self, voltage: ArrayLike, temperature: ArrayLike, junction: NISJunction) -> Real:
-        """∂I_A/∂T (A/K)."""
-        v, t = _reduced(voltage, temperature, junction.gap)
-        _warn_out_of_range(v, t)
-        integral = self._integrate(v, t, junction.gap, junction.dynes, by_temperature=True)
-        return np.sign(v) * self._prefactor(junction) * BOLTZMANN_EV * integral.by_temperature
+    def linearised(
+        self,
+        voltage: ArrayLike,
+        temperature: ArrayLike,
+        junction: NISJunction,
+        *,
+        gap: ArrayLike | None = None,
+        by_gap: bool = False,
+    ) -> AndreevCurrent:
+        """Current and derivatives from one integration, without a warning: for solvers that state their own range.
 
-    def linearised(self, voltage: ArrayLike, temperature: ArrayLike, junction: NISJunction) -> tuple[Real, Real, Real]:
-        """I_A (A), ∂I_A/∂V (S) and ∂I_A/∂T (A/K) from one integration.
+        Parameters
+        ----------
+        voltage, temperature, junction
+            As in `current`.
+        gap
+            Gap (eV) instead of the junction's, one for every voltage and temperature.
+        by_gap
+            Whether the derivative with respect to the gap is wanted; it is 0 otherwise.
 
-        Without a warning: for solvers that state their own range.
         """
-        return self.at_gap(junction.gap, voltage, temperature, junction)[:3]
-
-    def at_gap(
-        self, gap: ArrayLike, voltage: ArrayLike, temperature: ArrayLike, junction: NISJunction, *, by_gap: bool = False
-    ) -> tuple[Real, Real, Real, Real]:
-        """I_A (A), ∂I_A/∂V (S), ∂I_A/∂T (A/K) and ∂I_A/∂Δ (A per eV) with `gap` (eV) instead of the junction's.
-
-        One gap for every voltage and temperature; the last is 0 unless `by_gap` is true. As `linearised`, from one
-        integration and without a warning.
-        """
+        if junction.dynes == 0:
+            raise ValueError("junction.dynes is 0; it must be positive: the Andreev current diverges at a sharp gap")
         v, t, delta = broadcast(
             voltage=finite("voltage", voltage),
             temperature=non_negative("temperature", temperature),
-            gap=positive("gap", gap),
+            gap=positive("gap", junction.gap if gap is None else gap),
         )
         v, t = _reduced(v, t, delta)
-        integral = self._integrate(v, t, delta, junction.dynes, by_voltage=True, by_temperature=True, by_gap=by_gap)
-        scale = self._prefactor(junction)
-        signed = np.sign(v) * scale
-        scaling = (
-            integral.value - np.abs(v) * integral.by_voltage - t * integral.by_temperature + integral.by_gap
-            if by_gap
-            else np.zeros_like(v)
-        )
-        return (
-            signed * delta * integral.value,
-            scale * integral.by_voltage,
-            signed * BOLTZMANN_EV * integral.by_temperature,
-            signed * scaling,
-        )
-
-    def coherent_resistance(self, temperature: ArrayLike, junction: NISJunction) -> Real:
-        """R_coh (ohm), the resistance of the coherent stretch of both electrodes, from G_A(0) = M·R_coh/R_T²."""
-        v, t = _reduced(0.0, temperature, junction.gap)
-        return self._integrate(v, t, junction.gap, junction.dynes, by_voltage=True).by_voltage
-
-    def _prefactor(self, junction: NISJunction) -> float:
-        return self.scale / junction.resistance**2
-
-    def _integrate(
-        self,
-        v: Real,
-        t: Real,
-        gap: ArrayLike,
-        dynes: float,
-        *,
-        by_voltage: bool = False,
-        by_temperature: bool = False,
-        by_gap: bool = False,
-    ) -> AndreevIntegrals:
-        if dynes == 0:
-            raise ValueError("junction.dynes is 0; it must be positive: the Andreev current diverges at a sharp gap")
         diffusion = self.superconductor_diffusion_constant or self.diffusion_constant
-        delta = np.asarray(gap, dtype=np.float64)
         spectrum = Spectrum(
             normal=self.resistance_per_length * self.coherence_length,
-            superconductor=np.asarray(
-                self.superconductor_resistance_per_length * np.sqrt(hbar * diffusion / (2 * delta * e))
-            ),
-            coherence_energy=np.asarray(self.coherence_energy / delta),
-            dynes=dynes,
+            superconductor=self.superconductor_resistance_per_length * np.sqrt(hbar * diffusion / (2 * delta * e)),
+            coherence_energy=self.coherence_energy / delta,
+            dynes=junction.dynes,
         )
-        return integrate(spectrum, np.abs(v), t, by_voltage=by_voltage, by_temperature=by_temperature, by_gap=by_gap)
+        value, by_v, by_t, response = integrate(spectrum, np.abs(v), t, by_gap=by_gap)
+        scale = self.scale / junction.resistance**2
+        signed = np.sign(v) * scale
+        scaling = value - np.abs(v) * by_v - t * by_t + response if by_gap else np.zeros_like(v)
+        return AndreevCurrent(signed * delta * value, scale * by_v, signed * BOLTZMANN_EV * by_t, signed * scaling)
+
+    def _warn_out_of_range(self, voltage: ArrayLike, temperature: ArrayLike, junction: NISJunction) -> None:
+        if not self.in_range(voltage, temperature, junction).all():
+            warnings.warn(
+                f"the Andreev current is computed above {_RANGE} of the gap, where it depends on the Dynes parameter",
+                ModelRangeWarning,
+                stacklevel=3,
+            )
 
 
 def _reduced(voltage: ArrayLike, temperature: ArrayLike, gap: float | Real) -> tuple[Real, Real]:
     """(eV/Δ, kT/Δ), broadcast against each other."""
     v, t = broadcast(voltage=finite("voltage", voltage), temperature=non_negative("temperature", temperature))
     return v / gap, t * BOLTZMANN_EV / gap
-
-
-def _warn_out_of_range(v: Real, t: Real) -> None:
-    if (np.maximum(np.abs(v), t) > _RANGE).any():
-        warnings.warn(
-            f"the Andreev current is computed above {_RANGE} of the gap, where it depends on the Dynes parameter",
-            ModelRangeWarning,
-            stacklevel=3,
-        )

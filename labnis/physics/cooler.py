@@ -27,7 +27,7 @@ class OperatingPoint:
     """Steady state of a cooler; all arrays have the broadcast shape of bias and bath.
 
     Powers are in watt and of the whole device. In the steady state cooling_power + electron_phonon_power =
-    andreev_power + leakage_power and electron_phonon_power = kapitza_power.
+    andreev_power + leakage_power.
 
     Attributes
     ----------
@@ -40,9 +40,7 @@ class OperatingPoint:
     cooling_power
         Heat that tunnelling takes out of the electrons through both junctions, 2P; positive when it cools.
     electron_phonon_power
-        Heat from the island's electrons to its phonons; negative when the electrons are the colder.
-    kapitza_power
-        Heat from the island's phonons to the bath.
+        Heat from the island's electrons to its phonons, and on to the bath; negative when the electrons are the colder.
     andreev_power
         Work of the Andreev current, I_A·V_device, all of it dissipated in the island; positive heats.
     leakage_power
@@ -65,7 +63,6 @@ class OperatingPoint:
     leakage_current: Real
     cooling_power: Real
     electron_phonon_power: Real
-    kapitza_power: Real
     andreev_power: Real
     leakage_power: Real
     andreev_in_range: NDArray[np.bool_]
@@ -233,13 +230,11 @@ class SINISCooler:
         reduced = v / gap, t / gap
         by_voltage = unit.current_derivative("voltage", *reduced) / self.junction.resistance
         by_temperature = unit.current_derivative("temperature", *reduced) / self.junction.resistance
-        andreev, andreev_by_voltage, andreev_by_temperature, andreev_by_gap = balance.andreev_current(
-            at, t, by_gap=self.superconductor is not None
-        )
+        andreev = balance.andreev_current(at, t, by_gap=self.superconductor is not None)
         scale = 2 * gap / self.junction.resistance
         cooling_by_voltage = scale * unit.cooling_power_derivative("voltage", *reduced, bath / gap)
         leakage = balance.leakage_conductance
-        balance_by_voltage = cooling_by_voltage - 2 * andreev - 2 * v * andreev_by_voltage - 8 * v * leakage
+        balance_by_voltage = cooling_by_voltage - 2 * andreev.current - 2 * v * andreev.by_voltage - 8 * v * leakage
         balance_by_temperature = balance.slope(at, t)
         by_gap = gap_slope = heating = np.zeros_like(v)
         if self.superconductor is not None:
@@ -249,14 +244,14 @@ class SINISCooler:
             responses = response(self.superconductor, at, potential, self.junction.resistance)
             # Injection does not depend on the direction of the bias: at zero, the slope across it is 0.
             gap_by_current, heat_by_current = np.where(sign == 0, 0, responses)
-            balance_by_current = (cooling_by_gap - 2 * v * andreev_by_gap) * gap_by_current - heat_by_current
+            balance_by_current = (cooling_by_gap - 2 * v * andreev.by_gap) * gap_by_current - heat_by_current
             feedback = by_gap * gap_by_current - by_temperature * balance_by_current / balance_by_temperature
             injection = sign * (by_voltage - by_temperature * balance_by_voltage / balance_by_temperature)
             injection = injection / (1 - sign * feedback)
             gap_slope, heating = gap_by_current * injection, balance_by_current * injection
         slope = -(balance_by_voltage + heating) / balance_by_temperature
-        current = by_voltage + andreev_by_voltage + (by_temperature + andreev_by_temperature) * slope
-        current = (current + (by_gap + andreev_by_gap) * gap_slope) / 2 + leakage
+        current = by_voltage + andreev.by_voltage + (by_temperature + andreev.by_temperature) * slope
+        current = (current + (by_gap + andreev.by_gap) * gap_slope) / 2 + leakage
         return (slope / 2).reshape(shape), (gap_slope / 2).reshape(shape), current.reshape(shape)
 
     def _point(self, at: Conditions, electrons: Electrons, potential: Real, shape: tuple[int, ...]) -> OperatingPoint:
@@ -271,11 +266,10 @@ class SINISCooler:
             electron_temperature=t,
             phonon_temperature=at.bath + powers.phonon_rise,
             quasiparticle_current=balance.quasiparticle_current(at, t),
-            andreev_current=balance.andreev_current(at, t)[0],
+            andreev_current=balance.andreev_current(at, t).current,
             leakage_current=bias * balance.leakage_conductance,
             cooling_power=powers.cooling,
             electron_phonon_power=powers.to_phonons,
-            kapitza_power=powers.to_phonons,
             andreev_power=powers.andreev,
             leakage_power=powers.leakage,
             andreev_in_range=in_range,

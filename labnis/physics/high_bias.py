@@ -36,26 +36,22 @@ class PowerExpansion(NamedTuple):
 
     def __call__(self, voltage: ArrayLike) -> Real:
         """Power (W) at `voltage` (V), positive."""
-        v = _high(voltage)
+        v = positive("voltage", voltage)
         for name, value in self._asdict().items():
             finite(name, value)
         return np.asarray(self.slope * v + self.constant + self.inverse / v)
 
 
-def _high(voltage: ArrayLike) -> Real:
-    return positive("voltage", voltage)
-
-
 def high_bias_damping_rate(resonator: Resonator, gap: float, voltage: ArrayLike) -> Real:
     """Damping rate γ_T ≈ γ̄_T [1 + Δ²/(2(eV)²)] (1/s) at `voltage` (V) for a gap in eV (H eq. 4)."""
     positive_scalar("gap", gap)
-    return np.asarray(resonator.damping_junction * (1 + (gap / _high(voltage)) ** 2 / 2))
+    return np.asarray(resonator.damping_junction * (1 + (gap / positive("voltage", voltage)) ** 2 / 2))
 
 
 def high_bias_photon_number(resonator: Resonator, gap: float, voltage: ArrayLike) -> Real:
     """Photon number N_T ≈ eV/(2ħω_r) − ½ − Δ²/(2ħω_r eV) of the junctions' bath (H eq. 5)."""
     positive_scalar("gap", gap)
-    v, w = _high(voltage), resonator.photon_energy
+    v, w = positive("voltage", voltage), resonator.photon_energy
     return np.asarray(v / (2 * w) - 0.5 - gap**2 / (2 * w * v))
 
 

@@ -40,6 +40,8 @@ def _conductance_derivative(z: Complex, order: int) -> Complex:
 class NISJunction:
     """A junction with a Dynes-broadened BCS density of states.
 
+    n_S(E) = |Re[(E + iγΔ) / √((E + iγΔ)² − Δ²)]| (Dynes et al., PRL 41, 1509).
+
     Attributes
     ----------
     gap
@@ -71,16 +73,6 @@ class NISJunction:
         positive_scalar("gap", self.gap)
         positive_scalar("resistance", self.resistance)
         positive_scalar("dynes", self.dynes, zero=True)
-
-    def density_of_states(self, energy: ArrayLike) -> Real:
-        """Density of states relative to the normal one at `energy` (eV) from the Fermi level.
-
-        n_S(E) = |Re[(E + iγΔ) / √((E + iγΔ)² − Δ²)]| (Dynes et al., PRL 41, 1509). Infinite at |E| = Δ if γ = 0.
-        """
-        z = (finite("energy", energy) / self.gap) + 1j * self.dynes
-        with np.errstate(divide="ignore", invalid="ignore"):
-            states = np.abs((z / (np.sqrt(z - 1) * np.sqrt(z + 1))).real)
-        return np.where(np.abs(z) == 1, np.inf, states) if self.dynes == 0 else states
 
     def current(self, voltage: ArrayLike, temperature: ArrayLike) -> Real:
         """Quasiparticle current (A) at `voltage` (V) for electrons at `temperature` (K).

@@ -32,16 +32,11 @@ def thermal_photon_number(frequency: ArrayLike, temperature: ArrayLike) -> Real:
 
 
 def asymptotic_damping_rate(
-    frequency: float,
-    impedance: float,
-    coupling_capacitance: float,
-    other_capacitance: float,
-    resistance: float,
-    junctions: int = 2,
+    frequency: float, impedance: float, coupling_capacitance: float, other_capacitance: float, resistance: float
 ) -> float:
-    """Damping rate γ̄_T (1/s) by ohmic junctions, from the circuit (Silveri et al., PRB 96, 094524).
+    """Damping rate γ̄_T (1/s) by both ohmic junctions, from the circuit (Silveri et al., PRB 96, 094524).
 
-    γ̄_T = n (C_c/(C_c + C_Σ))² (Z_r/R_T) ω_r.
+    γ̄_T = 2 (C_c/(C_c + C_Σ))² (Z_r/R_T) ω_r.
 
     Parameters
     ----------
@@ -53,23 +48,15 @@ def asymptotic_damping_rate(
         C_c from the resonator to the island, and C_Σ from the island to everything else (F).
     resistance
         Tunnelling resistance R_T of one junction (ohm).
-    junctions
-        Number n of equal junctions on the island: 2 in a SINIS device.
 
     """
-    given = {
-        "frequency": frequency,
-        "impedance": impedance,
-        "coupling_capacitance": coupling_capacitance,
-        "resistance": resistance,
-    }
-    for name, value in given.items():
-        positive_scalar(name, value)
+    positive_scalar("frequency", frequency)
+    positive_scalar("impedance", impedance)
+    positive_scalar("coupling_capacitance", coupling_capacitance)
     positive_scalar("other_capacitance", other_capacitance, zero=True)
-    if junctions not in (1, 2):
-        raise ValueError(f"junctions is {junctions}; 1 or 2 are possible")
+    positive_scalar("resistance", resistance)
     share = coupling_capacitance / (coupling_capacitance + other_capacitance)
-    return float(junctions * share**2 * impedance / resistance * 2 * np.pi * frequency)
+    return float(2 * share**2 * impedance / resistance * 2 * np.pi * frequency)
 
 
 def reflection_coefficient(

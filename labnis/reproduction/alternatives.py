@@ -1,6 +1,6 @@
 """I–V curve of probe and cooler at 90 mK (R figs. 2 and 3): which current it is, and that no linear leak mimics it."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -18,9 +18,9 @@ from labnis.reproduction.micro_cooler import (
     probe_channel,
     probe_junction,
 )
-from labnis.reproduction.published import PublishedFigure, Statement
+from labnis.reproduction.published import Claim, PublishedFigure, Statement
 
-__all__ = ["ALTERNATIVES", "Alternatives"]
+__all__ = ["Alternatives"]
 
 Real = NDArray[np.float64]
 
@@ -31,35 +31,6 @@ _LEAK_STYLES = ("-.", "--", ":")
 _COMPARED = np.linspace(10e-6, 340e-6, 67)
 # A description is good where it stays within this ratio (rms).
 _GOOD = 1.1
-
-
-@dataclass(frozen=True)
-class Alternatives:
-    """Currents (A) at positive bias; the cooler's against the voltage of the device, the probe's against its own.
-
-    Attributes
-    ----------
-    probe_voltage, probe, probe_quasiparticles
-        Of the probe, shape (n,).
-    voltage, full, charge_only, quasiparticles
-        Of the cooler, shape (m,): with Andreev current and its heat; with the current but not the heat; with neither.
-    leaks
-        With a leakage resistance in place of the Andreev current, shape (3, m), for each of `LEAKS`.
-    best_leak, best_leak_resistance
-        With the resistance (ohm) that comes closest to `full`.
-
-    """
-
-    probe_voltage: Real
-    probe: Real
-    probe_quasiparticles: Real
-    voltage: Real
-    full: Real
-    charge_only: Real
-    quasiparticles: Real
-    leaks: Real
-    best_leak: Real
-    best_leak_resistance: float
 
 
 def _full(voltage: Real) -> Real:
@@ -75,8 +46,8 @@ def _charge_only(voltage: Real, leakage_resistance: float | None = None) -> Real
     """Current (A) with the Andreev current, which dissipates nothing, as the paper first assumes."""
     device = cooler(andreev=False, leakage_resistance=leakage_resistance)
     point = device.operating_point(voltage, BATH)
-    andreev, _, _ = andreev_channel().linearised(voltage / 2, point.electron_temperature, device.junction)
-    return point.current + andreev
+    andreev = andreev_channel().linearised(voltage / 2, point.electron_temperature, device.junction)
+    return point.current + andreev.current
 
 
 def _distance(current: Real, reference: Real) -> float:
@@ -84,115 +55,107 @@ def _distance(current: Real, reference: Real) -> float:
     return float(np.exp(np.sqrt(np.mean(np.log(current / reference) ** 2))))
 
 
-def _compute() -> Alternatives:
-    probe_voltage = np.linspace(2e-6, 1.1 * PROBE_GAP, 250)
-    junction = probe_junction()
-    quasiparticles = junction.current(probe_voltage, PROBE_TEMPERATURE)
-    andreev, _, _ = probe_channel().linearised(probe_voltage, np.array(PROBE_TEMPERATURE), junction)
-    voltage = np.linspace(2e-6, 2.2 * GAP, 475)
-    reference = _full(_COMPARED)
-    best = minimize_scalar(
-        lambda exponent: _distance(_leaking(_COMPARED, 10**exponent), reference), bounds=(6, 9), method="bounded"
-    )
-    return Alternatives(
-        probe_voltage,
-        quasiparticles + andreev,
-        quasiparticles,
-        voltage,
-        _full(voltage),
-        _charge_only(voltage),
-        cooler(andreev=False).operating_point(voltage, BATH).current,
-        np.stack([_leaking(voltage, resistance) for resistance in LEAKS]),
-        _leaking(voltage, 10**best.x),
-        float(10**best.x),
+class Alternatives(PublishedFigure):
+    """Currents (A) at positive bias; the cooler's against the voltage of the device, the probe's against its own.
+
+    Attributes
+    ----------
+    probe_voltage, probe, probe_quasiparticles
+        Of the probe, shape (n,).
+    voltage, full, charge_only, quasiparticles
+        Of the cooler, shape (m,): with Andreev current and its heat; with the current but not the heat; with neither.
+    leaks
+        With a leakage resistance in place of the Andreev current, one of shape (m,) for each of `LEAKS`.
+    best_leak, best_leak_resistance
+        With the resistance (ohm) that comes closest to `full`.
+
+    """
+
+    caption = (
+        "Current at 90 mK on a logarithmic scale. Left and middle: quasiparticles alone carry too little below the "
+        "gap, and the cooler's Andreev current has to heat as well. Right: a linear leak has another shape, whatever "
+        "its size."
     )
 
+    def __init__(self) -> None:
+        self.probe_voltage = np.linspace(2e-6, 1.1 * PROBE_GAP, 250)
+        junction = probe_junction()
+        self.probe_quasiparticles = junction.current(self.probe_voltage, PROBE_TEMPERATURE)
+        andreev = probe_channel().linearised(self.probe_voltage, PROBE_TEMPERATURE, junction)
+        self.probe = self.probe_quasiparticles + andreev.current
+        self.voltage = np.linspace(2e-6, 2.2 * GAP, 475)
+        self.full = _full(self.voltage)
+        self.charge_only = _charge_only(self.voltage)
+        self.quasiparticles = cooler(andreev=False).operating_point(self.voltage, BATH).current
+        self.leaks = [_leaking(self.voltage, resistance) for resistance in LEAKS]
+        reference = _full(_COMPARED)
+        best = minimize_scalar(
+            lambda exponent: _distance(_leaking(_COMPARED, 10**exponent), reference), bounds=(6, 9), method="bounded"
+        )
+        self.best_leak_resistance = float(10**best.x)
+        self.best_leak = _leaking(self.voltage, self.best_leak_resistance)
 
-def _draw(c: Alternatives) -> Figure:
-    names = "probe, electrons at 105 mK", "cooler", "cooler, leak instead of Andreev current"
-    figure, (probe, carriers, leaks) = panels(
-        f"Current at 90 mK, computed after {PAPER}, figs. 2 and 3", *names, width=3.5
-    )
-    probe.semilogy(c.probe_voltage * 1e3, c.probe, color=FIT, label="with Andreev current")
-    probe.semilogy(c.probe_voltage * 1e3, c.probe_quasiparticles, "k--", lw=1, label="quasiparticles only")
-    probe.set(xlabel="voltage (mV)", ylabel="current (A)", ylim=(1e-14, 1e-7))
-    millivolt = c.voltage * 1e3
-    carriers.semilogy(millivolt, c.full, color=FIT, label="Andreev current and its heat")
-    carriers.semilogy(millivolt, c.charge_only, "k:", lw=1.2, label="Andreev current without heat")
-    carriers.semilogy(millivolt, c.quasiparticles, "k--", lw=1, label="quasiparticles only")
-    carriers.set(xlabel="voltage (mV)", ylim=(1e-14, 1e-7))
-    leaks.semilogy(millivolt, c.full, color=FIT, label="Andreev current and its heat")
-    for resistance, style, current in zip(LEAKS, _LEAK_STYLES, c.leaks, strict=True):
-        leaks.semilogy(millivolt, current, f"k{style}", lw=1, label=f"leak of {resistance / 1e6:.0f} MΩ")
-    leaks.semilogy(
-        millivolt, c.best_leak, color=DATA, lw=1, label=f"closest leak, {c.best_leak_resistance / 1e6:.0f} MΩ"
-    )
-    leaks.set(xlabel="voltage (mV)", ylim=(1e-13, 1e-7))
-    for axis in (probe, carriers, leaks):
-        axis.legend(frameon=False, fontsize=7, loc="upper left")
-    return figure
+    def draw(self) -> Figure:
+        names = "probe, electrons at 105 mK", "cooler", "cooler, leak instead of Andreev current"
+        figure, (probe, carriers, leaks) = panels(
+            f"Current at 90 mK, computed after {PAPER}, figs. 2 and 3", *names, width=3.5
+        )
+        probe.semilogy(self.probe_voltage * 1e3, self.probe, color=FIT, label="with Andreev current")
+        probe.semilogy(self.probe_voltage * 1e3, self.probe_quasiparticles, "k--", lw=1, label="quasiparticles only")
+        probe.set(xlabel="voltage (mV)", ylabel="current (A)", ylim=(1e-14, 1e-7))
+        millivolt = self.voltage * 1e3
+        carriers.semilogy(millivolt, self.full, color=FIT, label="Andreev current and its heat")
+        carriers.semilogy(millivolt, self.charge_only, "k:", lw=1.2, label="Andreev current without heat")
+        carriers.semilogy(millivolt, self.quasiparticles, "k--", lw=1, label="quasiparticles only")
+        carriers.set(xlabel="voltage (mV)", ylim=(1e-14, 1e-7))
+        leaks.semilogy(millivolt, self.full, color=FIT, label="Andreev current and its heat")
+        for resistance, style, current in zip(LEAKS, _LEAK_STYLES, self.leaks, strict=True):
+            leaks.semilogy(millivolt, current, f"k{style}", lw=1, label=f"leak of {resistance / 1e6:.0f} MΩ")
+        leaks.semilogy(
+            millivolt, self.best_leak, color=DATA, lw=1, label=f"closest leak, {self.best_leak_resistance / 1e6:.0f} MΩ"
+        )
+        leaks.set(xlabel="voltage (mV)", ylim=(1e-13, 1e-7))
+        for axis in (probe, carriers, leaks):
+            axis.legend(frameon=False, fontsize=7, loc="upper left")
+        return figure
 
-
-def _compare(c: Alternatives) -> list[Statement]:
-    reference = _full(_COMPARED)
-    probe = _distance(c.probe_quasiparticles, c.probe)
-    alone = _distance(np.interp(_COMPARED, c.voltage, c.quasiparticles), reference)
-    low, intermediate = c.voltage < 50e-6, (c.voltage > 150e-6) & (c.voltage < 380e-6)
-    missing = c.full / c.charge_only
-    distances = [_distance(_leaking(_COMPARED, resistance), reference) for resistance in LEAKS]
-    beside = [_distance(_charge_only(_COMPARED, resistance), reference) for resistance in LEAKS]
-    best = _distance(_leaking(_COMPARED, c.best_leak_resistance), reference)
-    each = " / ".join(f"{resistance / 1e6:.0f}" for resistance in LEAKS)
-    return [
-        Statement(
-            "R fig. 2",
-            "Quasiparticles alone (eq. 3) at 90 mK",
-            "no description below the gap",
-            f"off by a factor {probe:.0f} (probe) and {alone:.0f} (cooler), rms",
-            min(probe, alone) > _GOOD,
-        ),
-        Statement(
-            "R fig. 2",
-            "Andreev current without its heat",
-            "fits at low bias, too little current at intermediate bias",
+    def statements(self) -> Iterator[Statement]:
+        reference = _full(_COMPARED)
+        probe = _distance(self.probe_quasiparticles, self.probe)
+        alone = _distance(np.interp(_COMPARED, self.voltage, self.quasiparticles), reference)
+        yield Claim("R fig. 2", "Quasiparticles alone (eq. 3) at 90 mK", "no description below the gap").beside(
+            f"off by a factor {probe:.0f} (probe) and {alone:.0f} (cooler), rms", min(probe, alone) > _GOOD
+        )
+        low, intermediate = self.voltage < 50e-6, (self.voltage > 150e-6) & (self.voltage < 380e-6)
+        missing = self.full / self.charge_only
+        partly = "fits at low bias, too little current at intermediate bias"
+        yield Claim("R fig. 2", "Andreev current without its heat", partly).beside(
             f"right within {100 * np.abs(missing[low] - 1).max():.1f} % below 50 µV, too little by a factor up to "
             f"{missing[intermediate].max():.1f} between 150 and 380 µV",
             missing[low].max() < _GOOD < missing[intermediate].max(),
             'against the full model, which stands for the measured curve ("very good" agreement, R fig. 6)',
-        ),
-        Statement(
-            "R fig. 3",
-            f"Linear leak of {each} MΩ instead of the Andreev current",
-            "no good description",
-            "off by a factor " + " / ".join(f"{d:.1f}" for d in distances) + ", rms, 10–340 µV",
-            min(distances) > _GOOD,
+        )
+        instead, beside = (
+            [_distance(current(_COMPARED, resistance), reference) for resistance in LEAKS]
+            for current in (_leaking, _charge_only)
+        )
+        each = " / ".join(f"{resistance / 1e6:.0f}" for resistance in LEAKS)
+        bad = "no good description"
+        yield Claim("R fig. 3", f"Linear leak of {each} MΩ instead of the Andreev current", bad).beside(
+            "off by a factor " + " / ".join(f"{d:.1f}" for d in instead) + ", rms, 10–340 µV",
+            min(instead) > _GOOD,
             "against the full model, as all the following",
-        ),
-        Statement(
-            "R fig. 3",
-            f"Leak of {each} MΩ beside an Andreev current without heat",
-            "no good description",
+        )
+        yield Claim("R fig. 3", f"Leak of {each} MΩ beside an Andreev current without heat", bad).beside(
             "off by a factor " + " / ".join(f"{d:.1f}" for d in beside) + ", rms, 10–340 µV",
             min(beside) > _GOOD,
             "the paper does not say whether the leak comes in place of the Andreev current or beside it; the "
             "largest one beside it comes close",
-        ),
-        Statement(
-            "R fig. 3",
-            "Any linear leak instead of the Andreev current",
-            "no good description",
-            f"the closest, {c.best_leak_resistance / 1e6:.0f} MΩ, is off by a factor {best:.1f}, rms",
+        )
+        best = _distance(_leaking(_COMPARED, self.best_leak_resistance), reference)
+        yield Claim("R fig. 3", "Any linear leak instead of the Andreev current", bad).beside(
+            f"the closest, {self.best_leak_resistance / 1e6:.0f} MΩ, is off by a factor {best:.1f}, rms",
             best > _GOOD,
             "in the I–V curve alone it comes close; the conductance, which peaks at zero bias with the Andreev "
             "current and not with a leak, tells them apart",
-        ),
-    ]
-
-
-ALTERNATIVES = PublishedFigure(
-    "Current at 90 mK on a logarithmic scale. Left and middle: quasiparticles alone carry too little below the gap, "
-    "and the cooler's Andreev current has to heat as well. Right: a linear leak has another shape, whatever its size.",
-    _compute,
-    _draw,
-    _compare,
-)
+        )

@@ -1,14 +1,14 @@
 """Figures and statements of a source paper, and their comparison with computed values."""
 
-from collections.abc import Callable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import ClassVar, NamedTuple
 
+import numpy as np
 from matplotlib.figure import Figure
 
-__all__ = ["AnyFigure", "PublishedFigure", "Statement", "markdown_table"]
-
-Curves = TypeVar("Curves")
+__all__ = ["Claim", "PublishedFigure", "Statement", "markdown_table"]
 
 
 @dataclass(frozen=True)
@@ -51,31 +51,31 @@ class Statement:
             )
 
 
-@dataclass(frozen=True)
-class PublishedFigure(Generic[Curves]):
-    """A figure of a paper, computed.
+class Claim(NamedTuple):
+    """The paper's part of a `Statement`."""
 
-    Attributes
-    ----------
-    caption
-        Caption, in Markdown.
-    compute
-        Makes the curves.
-    draw
-        Draws them.
-    compare
-        Statements of the paper about them.
+    source: str
+    what: str
+    published: str
 
-    """
-
-    caption: str
-    compute: Callable[[], Curves]
-    draw: Callable[[Curves], Figure]
-    compare: Callable[[Curves], Sequence[Statement]]
+    def beside(self, computed: str, holds: bool | np.bool_, why: str = "") -> Statement:
+        """The statement, with what labnis computes."""
+        return Statement(*self, computed, bool(holds), why)
 
 
-# A mapping of figures of all kinds does not have the type of their curves.
-AnyFigure = PublishedFigure[Any]
+class PublishedFigure(ABC):
+    """A figure of a paper; its curves are computed when an object of it is made, and are its attributes."""
+
+    caption: ClassVar[str]
+    """In Markdown."""
+
+    @abstractmethod
+    def draw(self) -> Figure:
+        """The figure."""
+
+    @abstractmethod
+    def statements(self) -> Iterable[Statement]:
+        """What the paper says about the curves."""
 
 
 def markdown_table(statements: Sequence[Statement]) -> str:

@@ -5,7 +5,7 @@ quasiparticles recombine and leave; what is assumed stands below. Everything is 
 not matter whether the 40 × 7 µm² are those of one junction or of the whole device, as which the models take it.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -21,9 +21,9 @@ from labnis.physics import (
     nonequilibrium_state,
 )
 from labnis.reproduction.drawing import DATA, FIT, WARM, panels
-from labnis.reproduction.published import PublishedFigure, Statement
+from labnis.reproduction.published import Claim, PublishedFigure, Statement
 
-__all__ = ["SUSPENDED_COOLER", "SuspendedCooler"]
+__all__ = ["SuspendedCooler"]
 
 Real = NDArray[np.float64]
 
@@ -49,54 +49,13 @@ _USUAL = (50e-12, 2000e-12)
 _MICRON = 1e-6
 
 
-@dataclass(frozen=True)
-class SuspendedCooler:
-    """Largest cooling powers (W) of the device at 0.093 K against its barrier, and its temperature against bias.
-
-    Attributes
-    ----------
-    barrier
-        Specific resistance (ohm m²), shape (n,).
-    equilibrium, suppressed, injected
-        Largest cooling power over bias: without injection; with the gap that injection leaves; with the heat, too, that
-        the injected quasiparticles bring back.
-    thickness
-        Of superconductor under the junction (m) with which the best of `injected` is the published power.
-    best_barrier, best_gap
-        Specific resistance where it is, and the gap there (eV).
-    simple_barrier
-        Specific resistance that gives the published power without injection.
-    load
-        Volume of copper (m³) that the published power keeps at 0.093 K.
-    voltage
-        Of the device (V), shape (m,).
-    electrons
-        Temperature (K): without injection at `simple_barrier`; with it at `best_barrier`, and at a third of that; of
-        the earlier device; shape (4, m).
-
-    """
-
-    barrier: Real
-    equilibrium: Real
-    suppressed: Real
-    injected: Real
-    thickness: float
-    best_barrier: float
-    best_gap: float
-    simple_barrier: float
-    load: float
-    voltage: Real
-    electrons: Real
-
-
 def _specific_power(temperature: float, bath: float) -> float:
     """Largest cooling power times specific resistance (W ohm) of a junction whose superconductor is in equilibrium."""
     return float(NISJunction(GAP, 1.0, DYNES).maximum_cooling_power(temperature, bath))
 
 
-def _superconductor(thickness: float) -> InjectedSuperconductor:
-    """The superconductor under the whole area."""
-    return InjectedSuperconductor(GAP, DENSITY_OF_STATES, AREA * thickness, RECOMBINATION, OUTFLOW)
+def _superconductor(volume: float) -> InjectedSuperconductor:
+    return InjectedSuperconductor(GAP, DENSITY_OF_STATES, volume, RECOMBINATION, OUTFLOW)
 
 
 def _largest_powers(thickness: float, barrier: Real, *, heat_returns: bool) -> tuple[Real, float, float, float]:
@@ -104,7 +63,7 @@ def _largest_powers(thickness: float, barrier: Real, *, heat_returns: bool) -> t
 
     An injected current fixes density, gap and µ*; at each bias it then fixes the resistance that lets it through.
     """
-    superconductor = _superconductor(thickness)
+    superconductor = _superconductor(AREA * thickness)
     current = np.geomspace(1e-7, 0.999, 240) * float(superconductor.critical_current(BATH))
     density = superconductor.quasiparticle_density(current, BATH) / superconductor.density_scale
     state = nonequilibrium_state(density, BATH, GAP)
@@ -128,74 +87,8 @@ def _cooler(barrier: float, load: float, superconductor: InjectedSuperconductor 
     return SINISCooler(junction, load, ELECTRON_PHONON, None, superconductor=superconductor)
 
 
-def _compute() -> SuspendedCooler:
-    barrier = np.geomspace(10e-12, 3000e-12, 200)
-    simple = _specific_power(COLDEST, BATH) * AREA / POWER
-    load = POWER / (ELECTRON_PHONON * (BATH**5 - COLDEST**5))
-    # At given rates current, power and conductance are proportional to the volume of superconductor.
-    *_, per_micron = _largest_powers(_MICRON, barrier, heat_returns=True)
-    thickness = _MICRON * POWER / per_micron
-    injected, best, gap, _ = _largest_powers(thickness, barrier, heat_returns=True)
-    suppressed, *_ = _largest_powers(thickness, barrier, heat_returns=False)
-    half = InjectedSuperconductor(GAP, DENSITY_OF_STATES, AREA / 2 * thickness, RECOMBINATION, OUTFLOW)
-    voltage = np.linspace(0, 2.05 * GAP, 206)
-    devices = (
-        (_cooler(simple, load), BATH),
-        (_cooler(best, load, half), BATH),
-        (_cooler(best / 3, load, half), BATH),
-        (_cooler(_via_barrier(load), load), VIA_BATH),
-    )
-    return SuspendedCooler(
-        barrier,
-        _specific_power(COLDEST, BATH) * AREA / barrier,
-        suppressed,
-        injected,
-        thickness,
-        best,
-        gap,
-        simple,
-        load,
-        voltage,
-        np.stack([device.operating_point(voltage, bath).electron_temperature for device, bath in devices]),
-    )
-
-
-def _via_barrier(load: float) -> float:
-    """Specific resistance (ohm m²) with which the earlier device cools the same load from 0.33 K to 0.31 K."""
-    needed = load * ELECTRON_PHONON * (VIA_BATH**5 - VIA_COLDEST**5)
-    return _specific_power(VIA_COLDEST, VIA_BATH) * AREA / needed
-
-
 def _square_microns(barrier: float) -> str:
     return f"{barrier * 1e12:.0f} Ω µm²"
-
-
-def _draw(c: SuspendedCooler) -> Figure:
-    names = "electrons at 0.093 K", "bath at 0.334 K"
-    figure, (power, temperature) = panels(f"Suspended cooler, computed after {PAPER}", *names, width=4.8)
-    barrier = c.barrier * 1e12
-    power.loglog(barrier, c.equilibrium * 1e12, "k:", lw=1.2, label="superconductor in equilibrium")
-    power.loglog(barrier, c.suppressed * 1e12, "--", color=DATA, label="gap lowered by injection")
-    power.loglog(barrier, c.injected * 1e12, color=FIT, label="and heat brought back")
-    power.axhline(POWER * 1e12, color="0.5", lw=0.8)
-    power.text(barrier[-1], POWER * 1e12 * 1.1, "213 pW", ha="right", fontsize=8, color="0.3")
-    power.set(xlabel="specific resistance of the barrier (Ω µm²)", ylabel="largest cooling power (pW)", ylim=(5, 6000))
-    millivolt = c.voltage * 1e3
-    curves = (
-        (":", "k", f"equilibrium, {_square_microns(c.simple_barrier)}"),
-        ("-", FIT, f"injection, {_square_microns(c.best_barrier)}"),
-        ("--", FIT, f"injection, {_square_microns(c.best_barrier / 3)}"),
-        ("-.", WARM, f"earlier device (bath 0.33 K), {_square_microns(_via_barrier(c.load))}"),
-    )
-    for electrons, (style, colour, label) in zip(c.electrons, curves, strict=True):
-        temperature.plot(millivolt, electrons, style, color=colour, lw=1.3, label=label)
-    for published in (COLDEST, VIA_COLDEST):
-        temperature.axhline(published, color="0.5", lw=0.8)
-        temperature.text(0.002, published + 0.004, f"{published} K", fontsize=8, color="0.3")
-    temperature.set(xlabel="voltage across the device (mV)", ylabel="electron temperature (K)", ylim=(0, 0.36))
-    power.legend(frameon=False, fontsize=7, loc="upper right")
-    temperature.legend(frameon=False, fontsize=7, loc="lower left", bbox_to_anchor=(0, 0.3))
-    return figure
 
 
 def _coldest_possible() -> float:
@@ -203,113 +96,154 @@ def _coldest_possible() -> float:
     return float(brentq(lambda t: _specific_power(t, BATH), SLIP, COLDEST))
 
 
-def _compare(c: SuspendedCooler) -> list[Statement]:
-    equilibrium, injected, thin, via = c.electrons.min(axis=1)
-    film = c.load / AREA
-    at_rest = _specific_power(BATH, BATH) * AREA / POWER
-    aimed = _cooler(c.simple_barrier, c.load).operating_point(c.voltage, AIM_BATH).electron_temperature.min()
-    via_barrier = _via_barrier(c.load)
-    best = int(np.argmax(c.injected))
-    by_gap = float((c.equilibrium - c.suppressed)[best] / (c.equilibrium - c.injected)[best])
-    return [
-        Statement(
-            "K abstract",
-            "Cooling power 213 pW of 40 × 7 µm²",
-            "213 pW",
-            f"needs a barrier of {_square_microns(c.simple_barrier)} at 0.093 K",
-            _USUAL[0] < c.simple_barrier < _USUAL[1],
-            f"follows with a gap of {GAP * 1e6:.0f} µeV (assumed) and is a usual barrier; if the power were that at "
-            f"0.334 K, {_square_microns(at_rest)}",
-        ),
-        Statement(
-            "K sect. 3",
-            "Electron temperature, bath at 0.334 K",
-            "0.093 K",
-            f"{equilibrium:.3f} K without, {injected:.3f} K with injection",
-            max(abs(equilibrium - COLDEST), abs(injected - COLDEST)) < 0.002,
-            f"the report prints no load: this is with what 213 pW balance, {c.load * 1e18:.0f} µm³ of copper, a film "
-            f"of {film * 1e9:.0f} nm over the junctions",
-        ),
-        Statement(
-            "K abstract",
-            "The same in the Japanese abstract and results",
-            "0.0093 K",
-            f"no cooling below {_coldest_possible() * 1e3:.0f} mK, whatever the load",
-            _specific_power(SLIP, BATH) > 0,
-            "a slip: at a bath of 0.334 K the superconductor returns more heat than electrons at 0.0093 K give; "
-            "method and English abstract have 0.093 K",
-        ),
-        Statement(
-            "K sect. 3",
-            "A better conducting barrier no longer helps",
-            "yes",
-            f"best at {_square_microns(c.best_barrier)}; with a third of it {thin:.3f} K instead of {injected:.3f} K",
-            bool(thin > injected),
-            f"assumed: recombination {RECOMBINATION:.0e} m³/s, outflow {OUTFLOW:.0e} /s, and {c.thickness * 1e6:.0f} "
-            "µm of aluminium, so that the best power is 213 pW; the power is proportional to that thickness",
-        ),
-        Statement(
-            "K abstract",
-            "What limits it",
-            "pair breaking by the quasiparticles",
-            f"gap lower by {100 * (1 - c.best_gap / GAP):.1f} % at the best barrier; of the lost power "
-            f"{100 * by_gap:.0f} % by the gap, the rest by heat that the quasiparticles bring back",
-            by_gap > 0.5,
-            "nearly whatever the rates, if the quasiparticles stay at the bath's temperature next to the barrier: "
-            "before they close the gap, their heat limits; the report does not print its calculation; either way "
-            "what helps is to remove them",
-        ),
-        Statement(
-            "K sect. 2",
-            "Aim",
-            "0.1 K from 0.3 K",
-            f"{aimed:.3f} K from 0.3 K",
-            bool(aimed < AIM),
-            "the same device and load, superconductor in equilibrium",
-        ),
-        Statement(
-            "K sect. 3",
-            "Earlier device with a via",
-            "0.33 K → 0.31 K",
-            f"{via:.2f} K with a barrier of {via_barrier * 1e12 / 1e3:.1f} kΩ µm²",
-            abs(via - VIA_COLDEST) < 0.005,
-            f"for the same load: {via_barrier / c.simple_barrier:.0f} times the barrier of the suspended device, as "
-            "the report says that the via limited the barrier",
-        ),
-        *_owen_scalapino(),
-    ]
-
-
-def _owen_scalapino() -> list[Statement]:
+def _owen_scalapino() -> Iterator[Statement]:
     """The µ* model at T = 0, by which the report explains its gap."""
     density = float(critical_density(0.0, GAP))
     gap = float(nonequilibrium_state(density, 0.0, GAP).gap) / GAP
     crossing = float(nonequilibrium_state(ENERGY_CROSSING_DENSITY, 0.0, GAP).gap) / GAP
     source = "Owen & Scalapino"
-    return [
-        Statement(
-            source,
-            "Largest density of quasiparticles at T = 0, in 4N(0)Δ₀",
-            "1/(3√3) = 0.19245",
-            f"{density:.5f}",
-            abs(density - 1 / (3 * np.sqrt(3))) < 1e-9,
-        ),
-        Statement(source, "Gap there", "Δ₀/3", f"{gap:.4f} Δ₀", abs(gap - 1 / 3) < 1e-5),
-        Statement(
-            source,
-            "Gap where superconductor and normal metal have equal energy",
-            "Δ₀/2",
-            f"{crossing:.4f} Δ₀",
-            abs(crossing - 0.5) < 1e-9,
-        ),
-    ]
+    yield Claim(source, "Largest density of quasiparticles at T = 0, in 4N(0)Δ₀", "1/(3√3) = 0.19245").beside(
+        f"{density:.5f}", abs(density - 1 / (3 * np.sqrt(3))) < 1e-9
+    )
+    yield Claim(source, "Gap there", "Δ₀/3").beside(f"{gap:.4f} Δ₀", abs(gap - 1 / 3) < 1e-5)
+    yield Claim(source, "Gap where superconductor and normal metal have equal energy", "Δ₀/2").beside(
+        f"{crossing:.4f} Δ₀", abs(crossing - 0.5) < 1e-9
+    )
 
 
-SUSPENDED_COOLER = PublishedFigure(
-    "Left: largest cooling power at 0.093 K against the barrier. In equilibrium a thinner barrier always helps; "
-    "with the quasiparticles that the current injects there is a best one, because they bring heat back long before "
-    "they close the gap. Right: electron temperature against bias for the load that 213 pW balance.",
-    _compute,
-    _draw,
-    _compare,
-)
+class SuspendedCooler(PublishedFigure):
+    """Largest cooling powers (W) of the device at 0.093 K against its barrier, and its temperature against bias.
+
+    Attributes
+    ----------
+    barrier
+        Specific resistance (ohm m²), shape (n,).
+    equilibrium, suppressed, injected
+        Largest cooling power over bias: without injection; with the gap that injection leaves; with the heat, too, that
+        the injected quasiparticles bring back.
+    thickness
+        Of superconductor under the junction (m) with which the best of `injected` is the published power.
+    best_barrier, best_gap
+        Specific resistance where it is, and the gap there (eV).
+    simple_barrier
+        Specific resistance that gives the published power without injection.
+    via_barrier
+        Specific resistance with which the earlier device cools the same load from 0.33 K to 0.31 K.
+    load
+        Volume of copper (m³) that the published power keeps at 0.093 K.
+    voltage
+        Of the device (V), shape (m,).
+    electrons
+        Temperature (K): without injection at `simple_barrier`; with it at `best_barrier`, and at a third of that; of
+        the earlier device; one of shape (m,) each.
+
+    """
+
+    caption = (
+        "Left: largest cooling power at 0.093 K against the barrier. In equilibrium a thinner barrier always helps; "
+        "with the quasiparticles that the current injects there is a best one, because they bring heat back long "
+        "before they close the gap. Right: electron temperature against bias for the load that 213 pW balance."
+    )
+
+    def __init__(self) -> None:
+        self.barrier = np.geomspace(10e-12, 3000e-12, 200)
+        self.equilibrium = _specific_power(COLDEST, BATH) * AREA / self.barrier
+        # At given rates current, power and conductance are proportional to the volume of superconductor.
+        *_, per_micron = _largest_powers(_MICRON, self.barrier, heat_returns=True)
+        self.thickness = _MICRON * POWER / per_micron
+        self.injected, best, self.best_gap, _ = _largest_powers(self.thickness, self.barrier, heat_returns=True)
+        self.suppressed, *_ = _largest_powers(self.thickness, self.barrier, heat_returns=False)
+        self.best_barrier, self.simple_barrier = best, _specific_power(COLDEST, BATH) * AREA / POWER
+        self.load = POWER / (ELECTRON_PHONON * (BATH**5 - COLDEST**5))
+        via_power = self.load * ELECTRON_PHONON * (VIA_BATH**5 - VIA_COLDEST**5)
+        self.via_barrier = _specific_power(VIA_COLDEST, VIA_BATH) * AREA / via_power
+        self.voltage = np.linspace(0, 2.05 * GAP, 206)
+        half = _superconductor(AREA / 2 * self.thickness)
+        devices = (
+            (_cooler(self.simple_barrier, self.load), BATH),
+            (_cooler(best, self.load, half), BATH),
+            (_cooler(best / 3, self.load, half), BATH),
+            (_cooler(self.via_barrier, self.load), VIA_BATH),
+        )
+        self.electrons = [device.operating_point(self.voltage, bath).electron_temperature for device, bath in devices]
+
+    def draw(self) -> Figure:
+        names = "electrons at 0.093 K", "bath at 0.334 K"
+        figure, (power, temperature) = panels(f"Suspended cooler, computed after {PAPER}", *names, width=4.8)
+        barrier = self.barrier * 1e12
+        power.loglog(barrier, self.equilibrium * 1e12, "k:", lw=1.2, label="superconductor in equilibrium")
+        power.loglog(barrier, self.suppressed * 1e12, "--", color=DATA, label="gap lowered by injection")
+        power.loglog(barrier, self.injected * 1e12, color=FIT, label="and heat brought back")
+        power.axhline(POWER * 1e12, color="0.5", lw=0.8)
+        power.text(barrier[-1], POWER * 1e12 * 1.1, "213 pW", ha="right", fontsize=8, color="0.3")
+        power.set(
+            xlabel="specific resistance of the barrier (Ω µm²)", ylabel="largest cooling power (pW)", ylim=(5, 6000)
+        )
+        millivolt = self.voltage * 1e3
+        curves = (
+            (":", "k", f"equilibrium, {_square_microns(self.simple_barrier)}"),
+            ("-", FIT, f"injection, {_square_microns(self.best_barrier)}"),
+            ("--", FIT, f"injection, {_square_microns(self.best_barrier / 3)}"),
+            ("-.", WARM, f"earlier device (bath 0.33 K), {_square_microns(self.via_barrier)}"),
+        )
+        for electrons, (style, colour, label) in zip(self.electrons, curves, strict=True):
+            temperature.plot(millivolt, electrons, style, color=colour, lw=1.3, label=label)
+        for published in (COLDEST, VIA_COLDEST):
+            temperature.axhline(published, color="0.5", lw=0.8)
+            temperature.text(0.002, published + 0.004, f"{published} K", fontsize=8, color="0.3")
+        temperature.set(xlabel="voltage across the device (mV)", ylabel="electron temperature (K)", ylim=(0, 0.36))
+        power.legend(frameon=False, fontsize=7, loc="upper right")
+        temperature.legend(frameon=False, fontsize=7, loc="lower left", bbox_to_anchor=(0, 0.3))
+        return figure
+
+    def statements(self) -> Iterator[Statement]:
+        equilibrium, injected, thin, via = np.min(self.electrons, axis=1)
+        at_rest = _specific_power(BATH, BATH) * AREA / POWER
+        yield Claim("K abstract", "Cooling power 213 pW of 40 × 7 µm²", "213 pW").beside(
+            f"needs a barrier of {_square_microns(self.simple_barrier)} at 0.093 K",
+            _USUAL[0] < self.simple_barrier < _USUAL[1],
+            f"follows with a gap of {GAP * 1e6:.0f} µeV (assumed) and is a usual barrier; if the power were that at "
+            f"0.334 K, {_square_microns(at_rest)}",
+        )
+        yield Claim("K sect. 3", "Electron temperature, bath at 0.334 K", "0.093 K").beside(
+            f"{equilibrium:.3f} K without, {injected:.3f} K with injection",
+            max(abs(equilibrium - COLDEST), abs(injected - COLDEST)) < 0.002,
+            f"the report prints no load: this is with what 213 pW balance, {self.load * 1e18:.0f} µm³ of copper, a "
+            f"film of {self.load / AREA * 1e9:.0f} nm over the junctions",
+        )
+        yield Claim("K abstract", "The same in the Japanese abstract and results", "0.0093 K").beside(
+            f"no cooling below {_coldest_possible() * 1e3:.0f} mK, whatever the load",
+            _specific_power(SLIP, BATH) > 0,
+            "a slip: at a bath of 0.334 K the superconductor returns more heat than electrons at 0.0093 K give; "
+            "method and English abstract have 0.093 K",
+        )
+        yield Claim("K sect. 3", "A better conducting barrier no longer helps", "yes").beside(
+            f"best at {_square_microns(self.best_barrier)}; with a third of it {thin:.3f} K instead of "
+            f"{injected:.3f} K",
+            thin > injected,
+            f"assumed: recombination {RECOMBINATION:.0e} m³/s, outflow {OUTFLOW:.0e} /s, and "
+            f"{self.thickness * 1e6:.0f} µm of aluminium, so that the best power is 213 pW; the power is proportional "
+            "to that thickness",
+        )
+        best = int(np.argmax(self.injected))
+        by_gap = float((self.equilibrium - self.suppressed)[best] / (self.equilibrium - self.injected)[best])
+        yield Claim("K abstract", "What limits it", "pair breaking by the quasiparticles").beside(
+            f"gap lower by {100 * (1 - self.best_gap / GAP):.1f} % at the best barrier; of the lost power "
+            f"{100 * by_gap:.0f} % by the gap, the rest by heat that the quasiparticles bring back",
+            by_gap > 0.5,
+            "nearly whatever the rates, if the quasiparticles stay at the bath's temperature next to the barrier: "
+            "before they close the gap, their heat limits; the report does not print its calculation; either way "
+            "what helps is to remove them",
+        )
+        simple = _cooler(self.simple_barrier, self.load)
+        aimed = simple.operating_point(self.voltage, AIM_BATH).electron_temperature.min()
+        yield Claim("K sect. 2", "Aim", "0.1 K from 0.3 K").beside(
+            f"{aimed:.3f} K from 0.3 K", aimed < AIM, "the same device and load, superconductor in equilibrium"
+        )
+        yield Claim("K sect. 3", "Earlier device with a via", "0.33 K → 0.31 K").beside(
+            f"{via:.2f} K with a barrier of {self.via_barrier * 1e12 / 1e3:.1f} kΩ µm²",
+            abs(via - VIA_COLDEST) < 0.005,
+            f"for the same load: {self.via_barrier / self.simple_barrier:.0f} times the barrier of the suspended "
+            "device, as the report says that the via limited the barrier",
+        )
+        yield from _owen_scalapino()

@@ -180,11 +180,8 @@ def _map_values(column: xarray.DataArray, fast: str) -> tuple[Real, str, bool]:
     values = column.transpose(..., fast).values
     if np.iscomplexobj(values):
         reference = next((row for row in values if np.isfinite(row).all()), values[0])
-        return (
-            20 * np.log10(np.abs(values / reference)),
-            f"|{column.attrs.get('long_name', column.name)}|, change (dB)",
-            True,
-        )
+        label = f"|{column.attrs.get('long_name', column.name)}|, change (dB)"
+        return 20 * np.log10(np.abs(values / reference)), label, True
     scaled = _Scaled.of(column.transpose(..., fast))
     return scaled.values, scaled.label, bool((values < 0).any() and (values > 0).any())
 

@@ -62,18 +62,9 @@ def preflight_table(plans: Sequence[PlannedRun], config: StationConfig, roles: S
         f"instruments: {escape(instruments)}" + "".join(f"\n{escape(line)}" for line in _moves(plans)),
         caption_justify="left",
     )
-    for heading in (
-        "run",
-        "points",
-        "largest bias",
-        "step",
-        "power in device",
-        "cooling power",
-        "T_e there",
-        "disk",
-        "time",
-    ):
-        table.add_column(heading, justify="left" if heading == "run" else "right")
+    table.add_column("run")
+    for heading in ("points", "largest bias", "step", "power in device", "cooling power", "T_e there", "disk", "time"):
+        table.add_column(heading, justify="right")
     for plan in plans:
         expected = plan.expectation
         table.add_row(

@@ -179,6 +179,12 @@ def test_looking_where_nothing_is(asked: str, labnis: Commands) -> None:
     assert answer.err == "labnis: data folder nowhere: there is no such folder\n"
 
 
+def test_check_shows_a_folder_with_brackets_as_it_is(tmp_path: Path, labnis: Commands) -> None:
+    answer = labnis("check --dry-run --data 'runs[bold]'")
+    assert answer.code == 0, answer.err
+    assert f"data: {tmp_path / 'runs[bold]'}\n" in answer.out or "data: runs[bold]\n" in answer.out
+
+
 def test_an_unreachable_instrument_names_line_and_address(tmp_path: Path, labnis: Commands, bias: BiasLog) -> None:
     text = changed(STATION_TEXT, "TCPIP0::192.168.10.21::inst0::INSTR", CLOSED_PORT)
     write_station(tmp_path, changed(text, '# visalib: "@py" ', 'visalib: "@py" '))

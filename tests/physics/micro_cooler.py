@@ -8,11 +8,12 @@ import math
 from collections.abc import Callable
 from itertools import pairwise
 
+import numpy as np
 from scipy.constants import e, hbar, k
 from scipy.integrate import quad
 from scipy.optimize import root
 
-from labnis.physics import AndreevChannel, NISJunction, SINISCooler, wire_resistance_per_length
+from labnis.physics import AndreevChannel, NISJunction, OperatingPoint, SINISCooler, wire_resistance_per_length
 
 GAP = 215e-6
 DIFFUSION = 80e-4
@@ -36,6 +37,18 @@ def cooler(
 ) -> SINISCooler:
     """The paper's cooler, its resistance being that of one junction; γ is not known from the paper."""
     return SINISCooler(NISJunction(GAP, 1900.0, dynes), VOLUME, 2e9, kapitza, andreev, leakage_resistance)
+
+
+def largest_term(point: OperatingPoint) -> np.ndarray:
+    terms = (point.cooling_power, point.electron_phonon_power, point.andreev_power, point.leakage_power)
+    return np.max(np.abs(terms), axis=0)
+
+
+def uncertainty(cooler: SINISCooler, point: OperatingPoint) -> np.ndarray:
+    """What the class promises of the balance."""
+    junction = cooler.junction
+    rounding = 2e-15 * (junction.gap**2 + (point.device_voltage / 2) ** 2) / junction.resistance
+    return np.maximum(1e-9 * largest_term(point), rounding)
 
 
 def _fermi(x: float) -> float:

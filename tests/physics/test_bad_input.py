@@ -63,7 +63,10 @@ class Public:
 
 
 VT = {"voltage": (1e-4, ANY), "temperature": (0.1, NON_NEGATIVE)}
-VTS = VT | {"superconductor_temperature": (0.1, NON_NEGATIVE), "chemical_potential": (1e-6, ("finite", [math.nan]))}
+VTS = VT | {
+    "superconductor_temperature": (0.1, NON_NEGATIVE),
+    "chemical_potential": (1e-6, ("finite number or -inf", [math.nan, math.inf])),
+}
 CT = {"current": (1e-6, NON_NEGATIVE), "temperature": (0.1, NON_NEGATIVE)}
 PHOTONS = {"line_photons": (0.1, NON_NEGATIVE), "excess_photons": (0.1, NON_NEGATIVE)}
 GAP0 = {"zero_temperature_gap": (GAP, GAP_LIKE)}
@@ -78,7 +81,6 @@ def with_junction(method: Callable[..., Any]) -> Callable[..., Any]:
 PUBLIC = [
     Public("NISJunction", NISJunction,
            {"gap": (GAP, GAP_LIKE), "resistance": (1e3, POSITIVE), "dynes": (1e-4, NON_NEGATIVE)}, {}),
-    Public("NISJunction.density_of_states", JUNCTION.density_of_states, {}, {"energy": (1e-4, ANY)}),
     *(Public(f"NISJunction.{n}", getattr(JUNCTION, n), {}, VT)
       for n in ("current", "complex_response", "complex_response_slopes", "conductance")),
     *(Public("NISJunction.current_derivative", lambda p=p, **g: JUNCTION.current_derivative(p, **g), {}, VT)
@@ -97,9 +99,8 @@ PUBLIC = [
             "superconductor_resistance_per_length": (1e5, NON_NEGATIVE),
             "superconductor_diffusion_constant": (8e-3, POSITIVE)}, {}),
     *(Public(f"AndreevChannel.{n}", with_junction(getattr(CHANNEL, n)), {}, VT)
-      for n in ("current", "conductance", "temperature_derivative", "linearised", "in_range")),
-    Public("AndreevChannel.at_gap", with_junction(CHANNEL.at_gap), {}, {"gap": (GAP, GAP_LIKE), **VT}),
-    Public("AndreevChannel.coherent_resistance", with_junction(CHANNEL.coherent_resistance), {}, T),
+      for n in ("current", "conductance", "in_range")),
+    Public("AndreevChannel.linearised", with_junction(CHANNEL.linearised), {}, {"gap": (GAP, GAP_LIKE), **VT}),
     Public("wire_resistance_per_length", wire_resistance_per_length,
            dict.fromkeys(("diffusion_constant", "density_of_states", "area"), (1.0, POSITIVE)), {}),
     Public("SINISCooler", lambda **g: SINISCooler(JUNCTION, **g),
@@ -134,8 +135,7 @@ PUBLIC = [
            {"detuning": (1e6, ANY), "damping_line": (1e7, ANY), "damping_internal": (1e6, ANY), "fano": (1.0, ANY)}),
     Public("asymptotic_damping_rate", asymptotic_damping_rate,
            {"frequency": (5e9, POSITIVE), "impedance": (50.0, POSITIVE), "coupling_capacitance": (1e-12, POSITIVE),
-            "other_capacitance": (1e-13, NON_NEGATIVE), "resistance": (1e4, POSITIVE),
-            "junctions": (2, ("1 or 2", [0, 3, math.nan]))}, {}),
+            "other_capacitance": (1e-13, NON_NEGATIVE), "resistance": (1e4, POSITIVE)}, {}),
     *(Public(f.__name__, lambda f=f, **g: f(RESONATOR, **g), {"gap": (GAP, GAP_LIKE)}, {"voltage": (1e-3, POSITIVE)})
       for f in (high_bias_damping_rate, high_bias_photon_number)),
     Public("high_bias_power", lambda **g: high_bias_power(RESONATOR, **g), {"gap": (GAP, GAP_LIKE), **PHOTONS}, {}),

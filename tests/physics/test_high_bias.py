@@ -75,27 +75,11 @@ def test_gain_is_the_published_expression() -> None:
 
 
 def test_damping_rate_from_the_circuit() -> None:
-    """In its ohmic limit a junction is its resistance, divided by the capacitors: energy decays at ω_r Z_r/R'."""
-    one = asymptotic_damping_rate(4.67e9, 50.0, 0.8e-12, 0.2e-12, 12e3, junctions=1)
-    assert one == pytest.approx(0.8**2 * 50 / 12e3 * 2 * np.pi * 4.67e9)
+    """In its ohmic limit a junction is its resistance, divided by the capacitors: energy decays at 2 ω_r Z_r/R'."""
+    one = 0.8**2 * 50 / 12e3 * 2 * np.pi * 4.67e9
     assert asymptotic_damping_rate(4.67e9, 50.0, 0.8e-12, 0.2e-12, 12e3) == pytest.approx(2 * one)
     # Parallel RC: Q = R/Z, γ = ω/Q with nothing in between.
-    assert asymptotic_damping_rate(4.67e9, 50.0, 1e-12, 0.0, 12e3, junctions=1) * 12e3 / 50 == pytest.approx(
-        2 * np.pi * 4.67e9
-    )
-
-
-@pytest.mark.parametrize("voltage", [0.0, -1e-3, np.nan])
-def test_no_high_bias_at_or_below_zero(voltage: float) -> None:
-    with pytest.raises(ValueError, match="voltage contains"):
-        high_bias_photon_number(RESONATOR, GAP, voltage)
-
-
-@pytest.mark.parametrize(("name", "value"), [("impedance", 0.0), ("other_capacitance", -1.0), ("junctions", 3)])
-def test_circuit_values_are_checked(name: str, value: float) -> None:
-    given = {"frequency": 5e9, "impedance": 50.0, "coupling_capacitance": 1e-12, "other_capacitance": 0.0}
-    with pytest.raises(ValueError, match=name):
-        asymptotic_damping_rate(**{**given, "resistance": 1e4, name: value})
+    assert asymptotic_damping_rate(4.67e9, 50.0, 1e-12, 0.0, 24e3) * 12e3 / 50 == pytest.approx(2 * np.pi * 4.67e9)
 
 
 def test_photon_energy_is_that_of_the_expansion() -> None:

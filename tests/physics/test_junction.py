@@ -159,32 +159,6 @@ def test_arguments_broadcast() -> None:
     assert junction.current_derivative("gap", voltage, temperature).shape == shape
 
 
-def test_density_of_states() -> None:
-    ideal = NISJunction(GAP, RESISTANCE)
-    np.testing.assert_allclose(ideal.density_of_states([0.5 * GAP, 2 * GAP]), [0.0, 2 / np.sqrt(3)])
-    assert ideal.density_of_states(GAP) == np.inf
-    assert NISJunction(GAP, RESISTANCE, 0.02).density_of_states(0.0) == pytest.approx(0.02, rel=1e-3)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "named"),
-    [((-1e-6, 1.0, 0.0), "gap"), ((GAP, 0.0, 0.0), "resistance"), ((GAP, 1.0, -0.1), "dynes"), ((np.nan, 1, 0), "gap")],
-)
-def test_impossible_junctions_are_refused(arguments: tuple[float, float, float], named: str) -> None:
-    with pytest.raises(ValueError, match=named):
-        NISJunction(*arguments)
-
-
-def test_impossible_arguments_are_refused() -> None:
-    junction = NISJunction(GAP, RESISTANCE)
-    with pytest.raises(ValueError, match=r"temperature contains -0\.1"):
-        junction.current(0.0, -0.1)
-    with pytest.raises(ValueError, match="voltage contains nan"):
-        junction.current([0.0, np.nan], 0.1)
-    with pytest.raises(ValueError, match="broadcast"):
-        junction.current([0.0, 1e-3], [0.1, 0.2, 0.3])
-
-
 # --- best cooling -----------------------------------------------------------------------------------------------------
 
 
@@ -312,14 +286,6 @@ def test_derivatives_with_excess_quasiparticles(
         parameter, 0.9 * GAP, 0.1, superconductor, chemical_potential=potential
     )
     assert slope == pytest.approx(expected, rel=1e-5, abs=1e-9 * GAP**2 / RESISTANCE / values[parameter])
-
-
-def test_impossible_chemical_potentials_are_refused() -> None:
-    for value in (np.nan, np.inf):
-        with pytest.raises(
-            ValueError, match=f"chemical_potential contains {value}; it must be a finite number or -inf"
-        ):
-            NISJunction(GAP, RESISTANCE).cooling_power(0.0, 0.1, 0.1, chemical_potential=value)
 
 
 # --- far from the gap edges, in the cold ------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.constants import e, h, hbar
+from scipy.constants import h, hbar
 from scipy.integrate import quad
 
 from labnis.physics import NISJunction, Resonator, reflection_coefficient, thermal_photon_number
@@ -50,16 +50,6 @@ def test_a_sharp_gap_at_zero_temperature_neither_absorbs_nor_emits() -> None:
 def test_unbiased_junction_is_a_bath_at_its_own_temperature() -> None:
     photons = RESONATOR.photon_number(JUNCTION, 0.0, TEMPERATURE)
     assert photons == pytest.approx(float(thermal_photon_number(RESONATOR.frequency, TEMPERATURE)), rel=1e-9)
-
-
-def test_high_bias_limits() -> None:
-    # γ_T ≈ γ̄_T [1 + Δ²/2(eV)²] and N_T ≈ eV/2ħω − ½ − Δ²/(2ħω eV); the next orders are (Δ/eV)⁴.
-    voltage = 20 * JUNCTION.gap
-    w = RESONATOR.photon_energy
-    rate = RESONATOR.damping_junction * (1 + JUNCTION.gap**2 / (2 * voltage**2))
-    assert RESONATOR.damping_rate(JUNCTION, voltage, TEMPERATURE) == pytest.approx(rate, rel=1e-4)
-    photons = voltage / (2 * w) - 0.5 - JUNCTION.gap**2 / (2 * w * voltage)
-    assert RESONATOR.photon_number(JUNCTION, voltage, TEMPERATURE) == pytest.approx(photons, rel=1e-3)
 
 
 @pytest.mark.parametrize("voltage", [0.0, 0.5, 0.97, 1.1, 3.0])
@@ -112,16 +102,6 @@ def test_power_flows_from_the_hotter_bath() -> None:
     assert RESONATOR.emitted_power(JUNCTION, 1e-3, 0.02, line_photons=cold, excess_photons=cold) > 0
 
 
-def test_published_high_bias_slope_gives_the_gain() -> None:
-    # dP/dV at high bias is G·e·γ_tr·γ̄_T / 2(γ̄_T + γ_tr + γ_x): the published gain formula, solved for the slope.
-    voltage = np.array([30.0, 31.0]) * JUNCTION.gap
-    power = RESONATOR.emitted_power(JUNCTION, voltage, TEMPERATURE)
-    r = RESONATOR
-    total = r.damping_junction + r.damping_line + r.damping_excess
-    expected = e * r.damping_line * r.damping_junction / (2 * total)
-    assert np.diff(power)[0] / np.diff(voltage)[0] == pytest.approx(expected, rel=2e-3)
-
-
 def test_reflection_vanishes_at_critical_coupling() -> None:
     fano = 0.97 + 0.08j
     line = 2e7
@@ -149,10 +129,3 @@ def test_thermal_photon_number() -> None:
     assert thermal_photon_number(4.67e9, 0.0) == 0
     assert thermal_photon_number(1e6, 1.0) == pytest.approx(1.380649e-23 / (h * 1e6) - 0.5, rel=1e-6)
     assert hbar * 2 * np.pi == pytest.approx(h)
-
-
-@pytest.mark.parametrize("name", ["frequency", "damping_line", "damping_excess", "damping_junction"])
-def test_impossible_resonators_are_refused(name: str) -> None:
-    values = {"frequency": 4.67e9, "damping_line": 1e7, "damping_excess": 1e6, "damping_junction": 1e7}
-    with pytest.raises(ValueError, match=name):
-        Resonator(**(values | {name: -1.0}))

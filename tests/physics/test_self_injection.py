@@ -18,7 +18,7 @@ from labnis.physics import (
     bcs_gap,
     nonequilibrium_state,
 )
-from tests.physics.micro_cooler import channel
+from tests.physics.micro_cooler import channel, uncertainty
 
 GAP = 200e-6
 CRITICAL = GAP * e / k / 1.763877
@@ -36,18 +36,6 @@ HELD = replace(
 
 def with_resistance(resistance: float, device: SINISCooler = COOLER) -> SINISCooler:
     return replace(device, junction=replace(device.junction, resistance=resistance))
-
-
-def largest_term(point: OperatingPoint) -> np.ndarray:
-    terms = (point.cooling_power, point.electron_phonon_power, point.andreev_power, point.leakage_power)
-    return np.max(np.abs(terms), axis=0)
-
-
-def bound(device: SINISCooler, point: OperatingPoint) -> np.ndarray:
-    """What the class promises of the balance."""
-    junction = device.junction
-    rounding = 2e-15 * (junction.gap**2 + (point.device_voltage / 2) ** 2) / junction.resistance
-    return np.maximum(1e-9 * largest_term(point), rounding)
 
 
 def check_equations(device: SINISCooler, point: OperatingPoint) -> None:
@@ -68,7 +56,7 @@ def check_equations(device: SINISCooler, point: OperatingPoint) -> None:
         assert potential == pytest.approx(float(expected), abs=1e-8 * GAP)
         power = 2 * junction.cooling_power(v, electrons, bath, chemical_potential=potential)
         assert point.cooling_power[i] == pytest.approx(float(power), rel=1e-9, abs=1e-14 * GAP**2 / junction.resistance)
-    assert (np.abs(point.imbalance) <= bound(device, point)).all()
+    assert (np.abs(point.imbalance) <= uncertainty(device, point)).all()
 
 
 @pytest.mark.parametrize("bath", [0.005, 0.1, 0.334, 0.9])
@@ -194,7 +182,7 @@ def test_every_solution_is_one_whatever_the_start(device: SINISCooler, bias: flo
         point = device.operating_point([bias], bath)
     except NoOperatingPointError:
         return
-    assert (np.abs(point.imbalance) <= bound(device, point)).all()
+    assert (np.abs(point.imbalance) <= uncertainty(device, point)).all()
     lead = device.superconductor
     assert lead is not None
     assert point.gap == pytest.approx(lead.gap(np.abs(point.quasiparticle_current), bath), rel=1e-8)

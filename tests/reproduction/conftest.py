@@ -3,16 +3,15 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 import pytest
 
-from labnis.reproduction import FIGURES, Statement
+from labnis.reproduction import FIGURES, PublishedFigure, Statement
 
 
 @dataclass(frozen=True)
 class Reproduced:
-    curves: Any
+    curves: PublishedFigure
     statements: list[Statement]
 
     def __getitem__(self, beginning: str) -> Statement:
@@ -25,7 +24,7 @@ class Reproduced:
 def reproduced() -> Callable[[str], Reproduced]:
     @cache
     def compute(name: str) -> Reproduced:
-        curves = FIGURES[name].compute()
-        return Reproduced(curves, list(FIGURES[name].compare(curves)))
+        curves = FIGURES[name]()
+        return Reproduced(curves, list(curves.statements()))
 
     return compute

@@ -60,7 +60,7 @@ class KnownDevice:
         if self.andreev is None:
             zero = np.zeros_like(temperature)
             return zero, zero, zero, zero
-        return self.andreev.at_gap(self.junction.gap, self.voltage, temperature, self.junction, by_gap=True)
+        return self.andreev.linearised(self.voltage, temperature, self.junction, by_gap=True)
 
     def _andreev_by_dynes(self, temperature: Real) -> Real:
         """∂I_A/∂γ (A), which matters near the gap, as a difference: the channel has no derivative by γ."""

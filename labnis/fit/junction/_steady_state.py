@@ -91,7 +91,7 @@ def _andreev(cooler: SINISCooler, point: OperatingPoint, names: Sequence[str]) -
     channel, junction = cooler.andreev, cooler.junction
     v, t = point.device_voltage / 2, point.electron_temperature
     # At M = 1, as M may be 0.
-    unit = replace(channel, scale=1.0).at_gap(junction.gap, v, t, junction, by_gap=True)
+    unit = replace(channel, scale=1.0).linearised(v, t, junction, by_gap=True)
     current, by_voltage, by_temperature, by_gap = (channel.scale * values for values in unit)
     slopes = {
         "gap": by_gap,

@@ -201,7 +201,8 @@ class _Curve:
         unit = NISJunction(1.0, 1.0, junction.dynes)
         current = gap / junction.resistance * unit.current(voltage / gap, point.electron_temperature / gap)
         if self.cooler.andreev is not None:
-            current = current + self.cooler.andreev.at_gap(gap, voltage, point.electron_temperature, junction)[0]
+            andreev = self.cooler.andreev.linearised(voltage, point.electron_temperature, junction, gap=gap)
+            current = current + andreev.current
         if self.cooler.leakage_resistance is not None:
             current = current + 2 * voltage / self.cooler.leakage_resistance
         return np.asarray(current)

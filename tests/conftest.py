@@ -1,4 +1,4 @@
-"""All tests run with a temporary home directory, because QCoDeS writes there."""
+"""All tests run with a temporary home directory, because QCoDeS writes there, and with one thread of linear algebra."""
 
 import os
 import tempfile
@@ -8,6 +8,9 @@ from hypothesis import settings
 
 # Before any test module imports QCoDeS, which reads its configuration from the home directory on import.
 os.environ["HOME"] = os.environ["USERPROFILE"] = tempfile.mkdtemp(prefix="labnis-test-home-")
+# Before numpy is imported. The matrices of the fits are small: threads that wait for each other, beside another worker
+# of pytest-xdist on the same cores, make a fit of a few hundred milliseconds take seconds.
+os.environ["OMP_NUM_THREADS"] = "1"
 
 settings.register_profile("labnis", deadline=None, max_examples=50, derandomize=True)
 settings.load_profile("labnis")

@@ -1,6 +1,7 @@
 """16 and 17: too warm, stale or not a number: to zero within two polls, and pause or abort as the station file says."""
 
 import time
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,7 @@ STUCK = [[0.0, None]]
     ],
 )
 def test_a_trip_in_mid_run_ends_it(
-    lab: Lab, schedule: list[list[float]], limits: dict[str, float], words: str, patience: float
+    lab: Lab, schedule: list[list[float]], limits: dict[str, Any], words: str, patience: float
 ) -> None:
     lab.write_station(**limits)
     process = lab.begin_sweep()

@@ -60,10 +60,10 @@ def impossible(kind: str, name: str) -> st.SearchStrategy[str]:
     if isinstance(parameter, ListParameter):
         return st.one_of(nonsense, st.sampled_from(["Sweep", "sweep ", "0", "informations", "['sweep']"]))
     if isinstance(parameter, IntegerParameter):
-        low, high = int(parameter.minimum), int(parameter.maximum)
-        beyond = st.sampled_from([low - 1, high + 1, 0, -5, 10**9])
-        anywhere = st.one_of(st.integers(max_value=low - 1), st.integers(min_value=high + 1))
-        return st.one_of(nonsense, st.sampled_from(["1e9", "10.5"]), beyond.map(str), anywhere.map(str))
+        least, most = int(parameter.minimum), int(parameter.maximum)
+        outside = st.sampled_from([least - 1, most + 1, 0, -5, 10**9])
+        integers = st.one_of(st.integers(max_value=least - 1), st.integers(min_value=most + 1))
+        return st.one_of(nonsense, st.sampled_from(["1e9", "10.5"]), outside.map(str), integers.map(str))
     assert isinstance(parameter, FloatParameter)
     low = float(parameter.minimum)
     high = min(float(parameter.maximum), STATION_LIMITS.get(name, math.inf))

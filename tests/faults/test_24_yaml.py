@@ -117,8 +117,8 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome]:
     assert "canary" not in {path.stem.split(".")[0] for path in folder.rglob("*.pyc")}
     found = json.loads(done.stdout.splitlines()[-1])
     return {
-        name: Outcome(*found[file_of(name)], (folder / f"{file_of(name)}.said").read_text(encoding="utf-8"))
-        for name in ["good", *CORPUS]
+        name: Outcome(code, seconds, megabytes, (folder / f"{file_of(name)}.said").read_text(encoding="utf-8"))
+        for name, (code, seconds, megabytes) in ((name, found[file_of(name)]) for name in ["good", *CORPUS])
     }
 
 

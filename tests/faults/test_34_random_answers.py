@@ -162,8 +162,12 @@ def test_every_answer_is_a_value_or_an_error_of_ours(
             instrument._prepared, instrument._in_step = copy.copy(prepared), True
             instrument._identity = identity if seed % 2 else ""  # without one it cannot be put in step again
             wire = MadWire(seed, true_wire)
+
+            def handle(_: CheckedInstrument, wire: MadWire = wire) -> MadWire:
+                return wire
+
             with monkeypatch.context() as swapped:
-                swapped.setattr(CheckedInstrument, "visa_handle", property(lambda _, wire=wire: wire), raising=False)
+                swapped.setattr(CheckedInstrument, "visa_handle", property(handle), raising=False)
                 refused += refuses(instrument, use, wire)
             true_wire.clear()
     assert refused > SEEDS / 4

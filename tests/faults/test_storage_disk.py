@@ -1,5 +1,6 @@
 """Faults 7, 9 and 10: a disk that is full, a folder that is removed or read-only, during a run."""
 
+import io
 import os
 import re
 import shutil
@@ -53,13 +54,13 @@ def measured_until_full(folder: Path, limit: int = 0) -> tuple[subprocess.Comple
 
 
 @pytest.fixture
-def small_disk(tmp_path) -> Iterator[Path]:
+def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 8 MiB."""
     with mounted(tmp_path / "disk", "size=8m") as folder:
         yield folder
 
 
-def test_full_disk_keeps_every_accepted_row_and_says_how_it_ended(small_disk):
+def test_full_disk_keeps_every_accepted_row_and_says_how_it_ended(small_disk: Path) -> None:
     done, path, accepted, message = measured_until_full(small_disk)
     assert done.returncode == 6, done.stderr
     assert "No space left" in message
@@ -74,7 +75,7 @@ def test_full_disk_keeps_every_accepted_row_and_says_how_it_ended(small_disk):
     assert not recover(path).problem
 
 
-def test_file_as_long_as_it_may_be_keeps_every_accepted_row(tmp_path):
+def test_file_as_long_as_it_may_be_keeps_every_accepted_row(tmp_path: Path) -> None:
     """Nothing can make the HDF5 file longer here, so it is the journal that has the last rows and the end."""
     limit = RESERVE_BYTES + STEP_BYTES
     done, path, accepted, message = measured_until_full(tmp_path, limit)
@@ -91,14 +92,14 @@ def test_file_as_long_as_it_may_be_keeps_every_accepted_row(tmp_path):
     assert found.attrs["status"] == "failed"
 
 
-def test_disk_too_full_to_begin_is_reported_and_nothing_left(small_disk):
+def test_disk_too_full_to_begin_is_reported_and_nothing_left(small_disk: Path) -> None:
     (small_disk / "other").write_bytes(bytes(7_500_000))
     with pytest.raises(DiskSpaceError, match=r"cannot be created: .*No space left"):
         run_factory(small_disk / "data")()
     assert not list(small_disk.rglob("*.h5*"))
 
 
-def test_room_is_estimated_and_asked_for_beforehand(tmp_path):
+def test_room_is_estimated_and_asked_for_beforehand(tmp_path: Path) -> None:
     lengths = {"frequency": 10_001}
     estimate = estimate_bytes(COLUMNS, lengths, 1000)
     data = 1000 * (8 + 8 + 16 * 10_001)
@@ -108,7 +109,7 @@ def test_room_is_estimated_and_asked_for_beforehand(tmp_path):
         check_free_space(tmp_path, 10**15)
 
 
-def test_estimate_is_not_exceeded(tmp_path):
+def test_estimate_is_not_exceeded(tmp_path: Path) -> None:
     run = run_factory(tmp_path)()
     for index in range(5000):
         run.append(row(index))
@@ -128,13 +129,13 @@ def rescued(message: str) -> Path:
 
 
 @pytest.fixture
-def _temporary(tmp_path, monkeypatch) -> None:
+def _temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "temporary").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
 
 
 @pytest.mark.usefixtures("_temporary")
-def test_folder_removed_in_mid_run_leaves_a_rescue_copy_of_everything(tmp_path):
+def test_folder_removed_in_mid_run_leaves_a_rescue_copy_of_everything(tmp_path: Path) -> None:
     run = run_factory(tmp_path / "data")()
     for index in range(5):
         run.append(row(index))
@@ -154,7 +155,7 @@ def test_folder_removed_in_mid_run_leaves_a_rescue_copy_of_everything(tmp_path):
 
 
 @pytest.mark.usefixtures("_temporary")
-def test_removed_folder_is_reported_by_the_next_append(tmp_path):
+def test_removed_folder_is_reported_by_the_next_append(tmp_path: Path) -> None:
     run = run_factory(tmp_path / "data")(flush_interval=0.01)
     shutil.rmtree(tmp_path / "data")
     wait = threading.Event()
@@ -170,13 +171,13 @@ def test_removed_folder_is_reported_by_the_next_append(tmp_path):
 
 
 @pytest.mark.usefixtures("_temporary")
-def test_read_only_disk_in_mid_run_leaves_a_rescue_copy(tmp_path, monkeypatch):
+def test_read_only_disk_in_mid_run_leaves_a_rescue_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = run_factory(tmp_path / "data")()
     run.append(row(0))
     run.flush()
     put = _disk.put
 
-    def refuse(file, offset, data):
+    def refuse(file: io.FileIO, offset: int, data: bytes) -> None:
         if str(file.name).startswith(str(tmp_path / "data")):
             raise OSError(30, "Read-only file system")
         put(file, offset, data)
@@ -191,11 +192,13 @@ def test_read_only_disk_in_mid_run_leaves_a_rescue_copy(tmp_path, monkeypatch):
 
 
 @pytest.mark.usefixtures("_temporary")
-def test_disk_that_fails_everywhere_says_so_and_keeps_the_rows_for_another_try(tmp_path, monkeypatch):
+def test_disk_that_fails_everywhere_says_so_and_keeps_the_rows_for_another_try(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = run_factory(tmp_path / "data")()
     put = _disk.put
 
-    def fail(file, offset, data):
+    def fail(file: io.FileIO, offset: int, data: bytes) -> None:
         raise OSError(5, "Input/output error")
 
     run.append(row(0))
@@ -208,7 +211,7 @@ def test_disk_that_fails_everywhere_says_so_and_keeps_the_rows_for_another_try(t
 
 
 @pytest.mark.parametrize("ending", ["", "raise ValueError('boom')", "import os, signal; os.kill(os.getpid(), 15)"])
-def test_program_that_ends_without_finish_ends_by_itself_and_keeps_its_rows(tmp_path, ending):
+def test_program_that_ends_without_finish_ends_by_itself_and_keeps_its_rows(tmp_path: Path, ending: str) -> None:
     script = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
         "from pathlib import Path\n"

@@ -4,6 +4,7 @@ import itertools
 import time
 import tracemalloc
 from collections import namedtuple
+from pathlib import Path
 
 import pytest
 
@@ -17,7 +18,9 @@ Mount = namedtuple("Mount", "device mountpoint fstype opts")  # as psutil's
 
 
 @pytest.mark.parametrize("hours", [1, -1])
-def test_clock_that_is_set_changes_no_duration_and_is_an_event(tmp_path, monkeypatch, hours):
+def test_clock_that_is_set_changes_no_duration_and_is_an_event(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hours: int
+) -> None:
     real = time.time
     run = run_factory(tmp_path)(flush_interval=0.01)
     run.append(row(0))
@@ -32,7 +35,7 @@ def test_clock_that_is_set_changes_no_duration_and_is_an_event(tmp_path, monkeyp
     assert 0 <= read_metadata(run.path)["duration"] < 60
 
 
-def test_change_of_summer_time_is_no_step_of_the_clock(tmp_path, monkeypatch):
+def test_change_of_summer_time_is_no_step_of_the_clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Only the name of the hour changes; times in the file carry their offset."""
     monkeypatch.setenv("TZ", "Europe/Helsinki")
     time.tzset()
@@ -49,12 +52,12 @@ def test_change_of_summer_time_is_no_step_of_the_clock(tmp_path, monkeypatch):
     assert [event.kind for event in read_events(run.path)] == ["warning"]
 
 
-def mounted(monkeypatch, *mounts: Mount) -> None:
+def mounted(monkeypatch: pytest.MonkeyPatch, *mounts: Mount) -> None:
     monkeypatch.setattr("psutil.disk_partitions", lambda **_: list(mounts))
 
 
 @pytest.mark.parametrize("kind", ["nfs4", "cifs", "fuse.sshfs", "9p"])
-def test_network_file_system_is_warned_of_and_noted(tmp_path, monkeypatch, kind):
+def test_network_file_system_is_warned_of_and_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
     mounted(monkeypatch, Mount("/dev/sda", "/", "ext4", "rw"), Mount("server:/x", str(tmp_path), kind, "rw"))
     assert network_filesystem(tmp_path / "not" / "yet") == kind
     with pytest.warns(StorageWarning, match=rf"network file system \({kind}\)"):
@@ -63,7 +66,7 @@ def test_network_file_system_is_warned_of_and_noted(tmp_path, monkeypatch, kind)
     assert [(event.kind, event.details) for event in read_events(run.path)] == [("warning", {"filesystem": kind})]
 
 
-def test_local_folder_below_a_network_mount_is_local(tmp_path, monkeypatch):
+def test_local_folder_below_a_network_mount_is_local(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mounted(monkeypatch, Mount("server:/x", "/", "nfs", "rw"), Mount("/dev/sda", str(tmp_path), "xfs", "rw"))
     assert network_filesystem(tmp_path) == ""
     mounted(monkeypatch, Mount("Z:", "/", "NTFS", "rw,remote"))
@@ -71,7 +74,7 @@ def test_local_folder_below_a_network_mount_is_local(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("rows", [60_000, pytest.param(1_000_000, marks=[pytest.mark.long, pytest.mark.timeout(900)])])
-def test_long_run_takes_no_more_memory_or_room_per_row_at_its_end(tmp_path, rows):
+def test_long_run_takes_no_more_memory_or_room_per_row_at_its_end(tmp_path: Path, rows: int) -> None:
     columns = [Column(name, "1", name) for name in ("a", "b", "c")]
     run = RunWriter(tmp_path, metadata(setpoints=()), columns, flush_interval=0.05)
     tracemalloc.start()

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import h5py
 import numpy as np
@@ -89,11 +89,11 @@ def check_kill(data_root: Path, seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_kill_recover_resume(tmp_path, seed):
+def test_kill_recover_resume(tmp_path: Path, seed: int) -> None:
     check_kill(tmp_path, seed)
 
 
-def test_run_of_a_living_process_is_running(tmp_path):
+def test_run_of_a_living_process_is_running(tmp_path: Path) -> None:
     with child_writer(tmp_path) as (_, lines, path):
         lines.readline()
         assert [run.status for run in list_runs(tmp_path)] == ["running"]
@@ -109,7 +109,7 @@ def test_run_of_a_living_process_is_running(tmp_path):
         ({"writer_boot": "another-boot 1"}, "interrupted"),
     ],
 )
-def test_only_what_is_surely_dead_counts_as_interrupted(tmp_path, change, status):
+def test_only_what_is_surely_dead_counts_as_interrupted(tmp_path: Path, change: dict[str, Any], status: str) -> None:
     """Without its journal, as a run copied by hand would be; numbers of another machine's processes say nothing."""
     path, _, _ = killed(tmp_path, 0)
     journal_path(path).unlink()
@@ -123,7 +123,7 @@ def test_only_what_is_surely_dead_counts_as_interrupted(tmp_path, change, status
         assert recover(path, writer_is_gone=True).status == "failed"
 
 
-def test_number_of_a_dead_process_used_again_is_not_taken_for_it(tmp_path):
+def test_number_of_a_dead_process_used_again_is_not_taken_for_it(tmp_path: Path) -> None:
     run = run_factory(tmp_path)()
     run.flush()
     with h5py.File(run.path, "r+") as file:
@@ -147,7 +147,7 @@ def aborted_run(data_root: Path, **about: object) -> Path:
     return run.path
 
 
-def test_resumed_run_keeps_all_and_says_what_happened(tmp_path):
+def test_resumed_run_keeps_all_and_says_what_happened(tmp_path: Path) -> None:
     path = aborted_run(tmp_path)
     before = read_metadata(path)
     run = RunWriter.resume(path)
@@ -168,7 +168,7 @@ def test_resumed_run_keeps_all_and_says_what_happened(tmp_path):
     assert done["parameters"] == before["parameters"]
 
 
-def test_resumed_run_that_is_killed_again_loses_nothing(tmp_path):
+def test_resumed_run_that_is_killed_again_loses_nothing(tmp_path: Path) -> None:
     """The journal of the second stretch holds the first as well: the HDF5 file may be missing."""
     path = aborted_run(tmp_path)
     run = RunWriter.resume(path)
@@ -184,7 +184,7 @@ def test_resumed_run_that_is_killed_again_loses_nothing(tmp_path):
     assert list(read_fits(path)) == ["iv"]
 
 
-def test_run_may_be_resumed_before_its_axis_is_known(tmp_path):
+def test_run_may_be_resumed_before_its_axis_is_known(tmp_path: Path) -> None:
     run = run_factory(tmp_path)(axes=())
     run.finish("aborted")
     again = RunWriter.resume(run.path)
@@ -194,7 +194,7 @@ def test_run_may_be_resumed_before_its_axis_is_known(tmp_path):
     assert_rows(open_run(run.path), 1)
 
 
-def test_done_run_is_not_resumed(tmp_path):
+def test_done_run_is_not_resumed(tmp_path: Path) -> None:
     run = run_factory(tmp_path)()
     run.finish("done")
     with pytest.raises(RunFileError, match="is complete and cannot be resumed"):
@@ -213,7 +213,7 @@ def about(**changes: object) -> RunMetadata:
     return metadata(**{**given, **changes})
 
 
-def test_same_configuration_has_the_same_hash_and_no_differences(tmp_path):
+def test_same_configuration_has_the_same_hash_and_no_differences(tmp_path: Path) -> None:
     same = about(station_text=STATION.replace("data: here", "data: there").replace("  # the source", ""))
     path = aborted_run(tmp_path, **{key: getattr(about(), key) for key in ("station_text", "wiring", "instruments")})
     stored = read_metadata(path)
@@ -236,7 +236,7 @@ def test_same_configuration_has_the_same_hash_and_no_differences(tmp_path):
         ),
     ],
 )
-def test_what_differs_is_named(tmp_path, change, told):
+def test_what_differs_is_named(tmp_path: Path, change: dict[str, Any], told: str) -> None:
     path = aborted_run(tmp_path, **{key: getattr(about(), key) for key in ("station_text", "wiring", "instruments")})
     assert resume_differences(read_metadata(path), about(**change)) == [told]
     part = next(iter(change))
@@ -284,7 +284,7 @@ print(seen, failed, done)
 
 
 @pytest.mark.parametrize("reader", ["h5py", "xarray", "silx"])
-def test_readers_of_every_kind_disturb_nothing_and_see_whole_rows(tmp_path, reader):
+def test_readers_of_every_kind_disturb_nothing_and_see_whole_rows(tmp_path: Path, reader: str) -> None:
     """Each is a process of its own that opens the growing file again and again, without any special flag."""
     if reader == "silx":
         pytest.importorskip("silx.io")
@@ -305,7 +305,7 @@ def test_readers_of_every_kind_disturb_nothing_and_see_whole_rows(tmp_path, read
 
 
 @pytest.mark.parametrize("how", ["locks", "holds", "copies"])
-def test_reader_that_locks_holds_or_copies_the_file_does_not_stop_the_writer(tmp_path, how):
+def test_reader_that_locks_holds_or_copies_the_file_does_not_stop_the_writer(tmp_path: Path, how: str) -> None:
     script = {
         "locks": "import fcntl; f = open(path, 'rb+'); fcntl.flock(f, fcntl.LOCK_EX)",
         "holds": "import h5py; f = h5py.File(path, locking=True); f['data/bias'][:]",
@@ -315,8 +315,9 @@ def test_reader_that_locks_holds_or_copies_the_file_does_not_stop_the_writer(tmp
     run.append(row(0))
     run.flush()
     command = [sys.executable, "-c", f"import sys; path = sys.argv[1]; {script}; print('has it', flush=True); input()"]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    with subprocess.Popen([*command, str(run.path)], **pipes) as other:
+    command.append(str(run.path))
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
         assert other.stdout.readline().strip() == "has it"
         for index in range(1, 200):
             run.append(row(index))
@@ -327,7 +328,7 @@ def test_reader_that_locks_holds_or_copies_the_file_does_not_stop_the_writer(tmp
 
 
 @pytest.mark.parametrize("how", ["opens and locks", "holds", "copies", "renames a copy over nothing"])
-def test_a_thousand_times_does_not_disturb_the_writer(tmp_path, how):
+def test_a_thousand_times_does_not_disturb_the_writer(tmp_path: Path, how: str) -> None:
     """… while it writes: in another process, as fast as it can."""
     script = {
         "opens and locks": "f = open(path, 'rb+'); fcntl.flock(f, fcntl.LOCK_EX); f.read(4096); f.close()",
@@ -351,6 +352,7 @@ print(failed, flush=True)
     run.flush()
     slowest, count = 0.0, 1
     with subprocess.Popen([sys.executable, "-c", program, str(run.path)], stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
         assert other.stdout.readline() == "begins\n"
         while other.poll() is None or count < 50:
             began = time.monotonic()
@@ -365,7 +367,7 @@ print(failed, flush=True)
     assert slowest < 0.1  # `append` does not wait; a loaded machine may be slow
 
 
-def test_events_are_there_for_plain_programs_too(tmp_path):
+def test_events_are_there_for_plain_programs_too(tmp_path: Path) -> None:
     path = aborted_run(tmp_path)
     with h5py.File(path) as file:
         assert file["events/kind"].asstr()[:].tolist() == ["interlock"]

@@ -19,7 +19,7 @@ from ..storage.power_cut import Recording, assert_rows, laid, recorded_run
 
 
 @pytest.fixture
-def recording(monkeypatch, tmp_path) -> Recording:
+def recording(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Recording:
     return recorded_run(monkeypatch, run_factory(tmp_path / "data"))
 
 
@@ -36,7 +36,7 @@ def rows_for_any_reader(path: Path) -> int | None:
     return rows
 
 
-def test_kill_at_every_write_of_a_whole_run_keeps_all_promised_rows(recording, tmp_path):
+def test_kill_at_every_write_of_a_whole_run_keeps_all_promised_rows(recording: Recording, tmp_path: Path) -> None:
     assert len(recording.operations) > 300
     seen, broken = 0, []
     for moment in range(len(recording.operations) + 1):
@@ -62,7 +62,7 @@ def moments(recording: Recording, seed: int) -> tuple[int, random.Random]:
     return chance.randrange(1, len(recording.operations) + 1), chance
 
 
-def test_power_cut_leaves_a_journal_of_all_promised_rows(recording, tmp_path):
+def test_power_cut_leaves_a_journal_of_all_promised_rows(recording: Recording, tmp_path: Path) -> None:
     for seed in range(40):
         moment, chance = moments(recording, seed)
         folder = tmp_path / str(seed)
@@ -101,5 +101,5 @@ def recovered(recording: Recording, seed: int, folder: Path) -> float:
 
 
 @pytest.mark.parametrize("seed", range(1000, 1006))
-def test_recover_after_power_cut(recording, tmp_path, seed):
+def test_recover_after_power_cut(recording: Recording, tmp_path: Path, seed: int) -> None:
     assert recovered(recording, seed, tmp_path / "cut") < 10

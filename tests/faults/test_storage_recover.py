@@ -2,26 +2,30 @@
 
 import random
 import time
+from collections.abc import Callable
+from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 
-from labnis.storage import RunFileError, RunInUseError, list_runs, open_run, read_events, read_fits, recover
+from labnis.storage import RunFileError, RunInUseError, RunWriter, list_runs, open_run, read_events, read_fits, recover
 from labnis.storage._journal import journal_path
 
 from ..storage.conftest import FREQUENCY, finished, row, run_factory
 from ..storage.power_cut import assert_rows
 from ..storage.test_fits import FIT
 
+Died = tuple[Path, bytes, bytes]
+
 
 @pytest.fixture
-def new_run(tmp_path):
+def new_run(tmp_path: Path) -> Callable[..., RunWriter]:
     return run_factory(tmp_path / "data")
 
 
 @pytest.fixture
-def died(new_run):
+def died(new_run: Callable[..., RunWriter]) -> Died:
     """A run of 300 rows, flushed every 10, whose writer never closed it; its file and journal as bytes."""
     run = new_run()
     for index in range(300):
@@ -35,14 +39,14 @@ def died(new_run):
     return run.path, *files
 
 
-def lay(path, data: bytes, journal: bytes) -> None:
+def lay(path: Path, data: bytes, journal: bytes) -> None:
     for name in list(path.parent.iterdir()):
         name.unlink()
     path.write_bytes(data)
     journal_path(path).write_bytes(journal)
 
 
-def test_a_healthy_file_is_left_alone(new_run):
+def test_a_healthy_file_is_left_alone(new_run: Callable[..., RunWriter]) -> None:
     with finished(new_run()) as run:
         run.append(row(0))
     before = run.path.read_bytes()
@@ -51,7 +55,7 @@ def test_a_healthy_file_is_left_alone(new_run):
     assert run.path.read_bytes() == before
 
 
-def test_a_running_run_is_not_touched(new_run):
+def test_a_running_run_is_not_touched(new_run: Callable[..., RunWriter]) -> None:
     run = new_run()
     run.append(row(0))
     run.flush()
@@ -62,7 +66,7 @@ def test_a_running_run_is_not_touched(new_run):
     run.finish("done")
 
 
-def test_run_that_died_gets_an_end_and_keeps_everything(died):
+def test_run_that_died_gets_an_end_and_keeps_everything(died: Died) -> None:
     path, data, journal = died
     lay(path, data, journal)
     report = recover(path, writer_is_gone=True)
@@ -78,7 +82,7 @@ def test_run_that_died_gets_an_end_and_keeps_everything(died):
     assert not recover(path).problem
 
 
-def test_missing_file_is_made_again_and_listed_before(died, tmp_path):
+def test_missing_file_is_made_again_and_listed_before(died: Died, tmp_path: Path) -> None:
     path, data, journal = died
     lay(path, data, journal)
     path.unlink()
@@ -88,7 +92,7 @@ def test_missing_file_is_made_again_and_listed_before(died, tmp_path):
     assert_rows(open_run(path), 300)
 
 
-def test_damaged_file_is_rebuilt_and_the_original_kept(died):
+def test_damaged_file_is_rebuilt_and_the_original_kept(died: Died) -> None:
     path, data, journal = died
     harmed = data[:2000] + bytes(6000) + data[8000:]
     lay(path, harmed, journal)
@@ -100,7 +104,7 @@ def test_damaged_file_is_rebuilt_and_the_original_kept(died):
     assert list(read_fits(path)) == ["iv"]
 
 
-def test_silently_wrong_value_is_found_by_the_journal(died):
+def test_silently_wrong_value_is_found_by_the_journal(died: Died) -> None:
     path, data, journal = died
     lay(path, data, journal)
     with h5py.File(path, "r+") as file:
@@ -110,7 +114,7 @@ def test_silently_wrong_value_is_found_by_the_journal(died):
     assert_rows(open_run(path), 300)
 
 
-def test_somebody_else_emptied_the_file(died):
+def test_somebody_else_emptied_the_file(died: Died) -> None:
     path, data, journal = died
     lay(path, data, journal)
     with h5py.File(path, "w"):
@@ -119,7 +123,7 @@ def test_somebody_else_emptied_the_file(died):
     assert_rows(open_run(path), 300)
 
 
-def test_damage_without_a_journal_is_reported_and_nothing_touched(died):
+def test_damage_without_a_journal_is_reported_and_nothing_touched(died: Died) -> None:
     path, data, _ = died
     journal_path(path).unlink(missing_ok=True)
     path.write_bytes(data[:3000])
@@ -145,7 +149,7 @@ def corrupted(data: bytes, chance: random.Random) -> bytes:
     return bytes(image)
 
 
-def check_corruption(died, seed: int) -> None:
+def check_corruption(died: Died, seed: int) -> None:
     path, data, journal = died
     chance = random.Random(seed)  # noqa: S311  # no secret
     harmed = corrupted(data, chance)
@@ -163,7 +167,7 @@ def check_corruption(died, seed: int) -> None:
 
 
 @pytest.mark.parametrize("part", range(2))
-def test_recover_of_corrupted_files_never_hangs_and_loses_nothing(died, part):
+def test_recover_of_corrupted_files_never_hangs_and_loses_nothing(died: Died, part: int) -> None:
     for seed in range(part * 3, part * 3 + 3):
         check_corruption(died, seed)
 
@@ -171,12 +175,12 @@ def test_recover_of_corrupted_files_never_hangs_and_loses_nothing(died, part):
 @pytest.mark.long
 @pytest.mark.timeout(3000)
 @pytest.mark.parametrize("part", range(4))
-def test_recover_of_200_corrupted_files(died, part):
+def test_recover_of_200_corrupted_files(died: Died, part: int) -> None:
     for seed in range(100 + part * 50, 150 + part * 50):
         check_corruption(died, seed)
 
 
-def test_damaged_journal_loses_only_what_lies_behind_the_damage(died):
+def test_damaged_journal_loses_only_what_lies_behind_the_damage(died: Died) -> None:
     """The file is also missing, so only the journal is left; rows lie in it in order, 10 per frame."""
     path, data, journal = died
     lay(path, data, journal)
@@ -202,7 +206,7 @@ def test_damaged_journal_loses_only_what_lies_behind_the_damage(died):
 
 
 @pytest.mark.parametrize("where", ["rows", "last"])
-def test_damaged_journal_beside_a_whole_file_loses_nothing(died, where):
+def test_damaged_journal_beside_a_whole_file_loses_nothing(died: Died, where: str) -> None:
     path, data, journal = died
     # The event and the fit come last.
     place = {"rows": 20_000, "last": len(journal.rstrip(b"\0")) - 900}[where]
@@ -217,7 +221,7 @@ def test_damaged_journal_beside_a_whole_file_loses_nothing(died, where):
     assert path.with_name(f"{path.name}.journal.damaged").read_bytes() == harmed
 
 
-def test_random_bytes_as_journal(died):
+def test_random_bytes_as_journal(died: Died) -> None:
     path, data, _ = died
     for seed in range(3):
         lay(path, data, random.Random(seed).randbytes(5000))  # noqa: S311  # no secret
@@ -226,7 +230,7 @@ def test_random_bytes_as_journal(died):
         assert "journal is damaged" in report.problem
 
 
-def test_reading_that_never_ends_is_ended(died, monkeypatch, tmp_path):
+def test_reading_that_never_ends_is_ended(died: Died, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The child that examines the file hangs in h5py, as it does for some damaged files."""
     path, data, journal = died
     lay(path, data, journal)

@@ -3,8 +3,9 @@
 import contextlib
 import json
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 from qcodes.instrument import Instrument
@@ -123,6 +124,7 @@ class OpenStation:
         stack: contextlib.ExitStack,
         twin: Twin | None,
         record: VisaListener | None,
+        on_setpoint: Callable[[str, bool], None],
     ) -> None:
         self.config = config
         self.record = record
@@ -132,6 +134,7 @@ class OpenStation:
         self.roles = Roles(clock=self.clock, wiring=config.wiring)
         self._stack = stack
         self._twin = twin
+        self._on_setpoint = on_setpoint
         self._station = _CheckedStation(config.instruments)
         self._locks: set[str] = set()
         self._libraries: list[Library] = []  # closed last
@@ -231,7 +234,8 @@ class OpenStation:
             output = output_of(spec, part, self._described(spec), stands_in=stands_in)
             name = f"{role}, {self._described(spec)}"
             unit = spec.unit or getattr(player, "unit", "")
-            player = RampedSetpoint(player, spec, self.clock, name=name, unit=unit, output=output)
+            on_use = partial(self._on_setpoint, role)
+            player = RampedSetpoint(player, spec, self.clock, name=name, unit=unit, output=output, on_use=on_use)
             self._setpoints[role] = player
         if spec.kind in ("ammeter", "voltmeter"):
             amplifier = getattr(spec, "amplifier", None)
@@ -349,7 +353,11 @@ class _Nothing:
 
 @contextlib.contextmanager
 def open_station(
-    config: StationConfig, *, twin: Twin | None = None, record: VisaListener | None = None
+    config: StationConfig,
+    *,
+    twin: Twin | None = None,
+    record: VisaListener | None = None,
+    on_setpoint: Callable[[str, bool], None] = lambda role, moves: None,
 ) -> Iterator[OpenStation]:
     """Lock the station; instruments are opened by `OpenStation.open`, and always closed in reverse order.
 
@@ -365,6 +373,8 @@ def open_station(
         address.
     record
         VISA record for everything that is sent and received, from the first byte on.
+    on_setpoint
+        Called with a role before that set-point is moved (True), and when it is at its end (False).
 
     Raises
     ------
@@ -375,7 +385,7 @@ def open_station(
     with contextlib.ExitStack() as stack:
         if twin is None:  # the instruments of a twin are in this process, so they are not shared
             stack.enter_context(hold([lock_name_of_station(config.path)]))
-        station = OpenStation(config, stack, twin, record)
+        station = OpenStation(config, stack, twin, record, on_setpoint)
         try:
             yield station
         finally:

@@ -1,7 +1,7 @@
 """Keysight N5222B (PNA) network analyzer as a vector network analyzer of one complex parameter."""
 
 import re
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,9 +36,6 @@ class KeysightN5222B(KeysightAnalyzer, QCoDeSKeysightN5222B):
     """
 
     BEGIN, END = ":SENS:SWE:MODE GRO", ":ABOR;:SENS:SWE:MODE HOLD"
-    AVERAGES: ClassVar[tuple[int, int]] = (1, 65_536)
-    POINTS: ClassVar[tuple[int, int]] = (2, 100_001)
-    LOWEST_SPAN: ClassVar[float] = 1.0
 
     def __init__(self, name: str, address: str, parameter: str = "S11", **options: Any) -> None:
         if not re.fullmatch("S[1-4][1-4]", parameter):
@@ -77,12 +74,12 @@ class KeysightN5222B(KeysightAnalyzer, QCoDeSKeysightN5222B):
             Its error queue has an entry.
 
         """
-        check_range("span", span, self.LOWEST_SPAN, self.max_freq - self.min_freq, "Hz")
+        check_range("span", span, 1.0, self.max_freq - self.min_freq, "Hz")
         check_range("center", center, self.min_freq + span / 2, self.max_freq - span / 2, "Hz")
-        check_count("points", points, *self.POINTS)
+        check_count("points", points, 2, 100_001)
         check_range("power", power, *limits_of(self.power), "dBm")
         check_range("if_bandwidth", if_bandwidth, 1.0, 15e6, "Hz")
-        check_count("averages", averages, *self.AVERAGES)
+        check_count("averages", averages, 1, 65_536)
 
         self._prepared = {}
         self.discard_errors()

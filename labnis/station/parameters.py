@@ -1,18 +1,15 @@
 """One number of an instrument: a QCoDeS parameter, a Python property or a method, by its dotted name."""
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 from qcodes.parameters import ParameterBase
 from qcodes.validators import Enum
 
-from drivers.errors import CommunicationError, InstrumentError, OverloadError, ReadingError, SettingError
+from drivers.errors import CommunicationError, InstrumentError, ReadingError, SettingError
+from drivers.scpi import measured
 
 __all__ = ["Parameter", "part_of"]
-
-OVERFLOW = 9.8e37
-"""Readings from here on are SCPI's markers for over-range (9.9e37), not-a-number (9.91e37) and the like."""
 
 
 def part_of(instrument: Any, name: str) -> Any:
@@ -83,13 +80,7 @@ class Parameter:
             value = float(found)
         except (TypeError, ValueError) as error:
             raise ReadingError(self._described, f"{self._name} reads {found!r}, which is not a number.") from error
-        if abs(value) >= OVERFLOW and math.isfinite(value):
-            raise OverloadError(
-                self._described, f"{self._name} is over-range (marker {value:g}).", "Use a higher range."
-            )
-        if not math.isfinite(value):
-            raise ReadingError(self._described, f"{self._name} reads {value}, which is not a number.")
-        return value
+        return measured(value, self._name, self._described)
 
     def raw(self) -> Any:
         """Present value as the driver returns it.

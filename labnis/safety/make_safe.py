@@ -4,12 +4,14 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from contextlib import suppress
+from functools import partial
 
 from labnis.errors import BusyError
-from labnis.station import BiasUnknownError, OpenStation, StationConfig, open_station
+from labnis.station import OpenStation, StationConfig, open_station
 from labnis.station.lock import Holder, holder_of_station
+from labnis.station.opening import attempt_all
 
 __all__ = ["make_safe", "stop_holder"]
 
@@ -64,26 +66,11 @@ def make_safe(config: StationConfig, setpoints: Collection[str] | None = None, *
 
 def _all_zero(config: StationConfig, setpoints: Collection[str]) -> str:
     """Body of `make_safe`: one attempt."""
-    done: list[str] = []
-    failures: list[Exception] = []
-
-    def attempt(step: Callable[[], str]) -> None:
-        try:
-            done.append(step())
-        except Exception as error:  # noqa: BLE001  # the other outputs are still made safe
-            failures.append(error)
-
+    moving = [role for role, spec in config.setpoints.items() if role in setpoints and spec.at_end != "stay"]
+    moving.sort(key=lambda role: config.setpoints[role].longest_ramp)
     with open_station(config) as station:
-        attempt(lambda: _bias_zero(station))
-        for role, spec in sorted(config.setpoints.items(), key=lambda item: item[1].longest_ramp):
-            if role in setpoints and spec.at_end != "stay":
-                attempt(lambda role=role: _finished(station, role))  # type: ignore[misc]  # a default argument
-    if failures:
-        worst = next((error for error in failures if isinstance(error, BiasUnknownError)), failures[0])
-        for text in [*(f"also: {error}" for error in failures if error is not worst), *done]:
-            worst.add_note(text)
-        raise worst
-    return "; ".join(done)
+        steps = [partial(_bias_zero, station), *(partial(_finished, station, role) for role in moving)]
+        return "; ".join(attempt_all(steps))
 
 
 def _bias_zero(station: OpenStation) -> str:

@@ -10,30 +10,19 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from pydantic import BaseModel, PrivateAttr, SecretStr, ValidationError
 
-from drivers.wiring import Wiring
+from drivers.wiring import Section, Wiring
 from labnis.errors import ConfigurationError
 from labnis.station.document import Document, Location, read_document
 from labnis.station.instruments import check_instruments, refuse_initial_values
 from labnis.station.old_keys import migrated
 from labnis.station.packages import refusal_of, use_packages
-from labnis.station.role_spec import SPECS, BiasSpec, RoleSpec, Section, SetpointSpec, spec_input
+from labnis.station.role_spec import KINDS, BiasSpec, RoleSpec, SetpointSpec, spec_input
 from labnis.station.sections import Device, Interlock, Island, LabnisSection, Limits
 
 if TYPE_CHECKING:
     from sim_instruments import SimulatedInstrument
 
 __all__ = ["StationConfig", "load_station"]
-
-QUANTITIES = {
-    "bias": ("current", "device_voltage", "value"),
-    "thermometer": ("temperature", "value"),
-    "lockin": ("magnitude", "value"),
-    "ammeter": ("value",),
-    "voltmeter": ("value",),
-    "setpoint": ("value",),
-    "reading": ("value",),
-}
-"""Kind of a role → quantities that an interlock can watch."""
 
 TAKEN = ("acquire", "clock", "get", "players", "wiring")
 """Names that roles cannot have, because `drivers.roles.Roles` uses them."""
@@ -98,6 +87,11 @@ class StationConfig(Section):
         spec = self.roles["bias"]
         assert isinstance(spec, BiasSpec)  # noqa: S101  # for mypy: `load_station` has checked it
         return spec
+
+    @property
+    def source_reads_current(self) -> bool:
+        """Whether the bias source itself reads the current of the device."""
+        return _source_reads_current(self.roles)
 
     @property
     def setpoints(self) -> dict[str, SetpointSpec]:
@@ -239,7 +233,7 @@ def _role(document: Document, role: str, value: Any) -> RoleSpec:
     given = spec_input(role, value)
     if isinstance(given, str):
         raise document.error(where, given)
-    model = SPECS[given["kind"]]
+    model = KINDS[given["kind"]].spec
     try:
         return model.model_validate(given)
     except ValidationError as error:
@@ -267,13 +261,16 @@ def _check_roles(document: Document, section: LabnisSection, roles: Mapping[str,
     _check_watched(document, section, roles)
 
 
+def _source_reads_current(roles: Mapping[str, RoleSpec]) -> bool:
+    return "current" not in roles or roles["current"].instrument == roles["bias"].instrument
+
+
 def _check_current(document: Document, section: LabnisSection, roles: Mapping[str, RoleSpec]) -> None:
     """Check that some instrument reads the current of the device."""
     bias = roles["bias"]
     if "role_amplifiers" in section.wiring.model_fields_set:
         raise document.error(("labnis", "wiring", "role_amplifiers"), "unknown key; a role names its amplifier itself")
-    current = roles.get("current")
-    own = current is None or current.instrument == bias.instrument
+    own = _source_reads_current(roles)
     if own and section.wiring.divider > 1:
         raise document.error(
             ("labnis", "wiring", "divider"),
@@ -297,7 +294,7 @@ def _check_watched(document: Document, section: LabnisSection, roles: Mapping[st
         where: Location = ("labnis", "interlocks", number, "watch")
         if interlock.role not in roles:
             raise document.error(where, f"needs the role {interlock.role}, but labnis.roles has none; name one")
-        quantities = QUANTITIES.get(roles[interlock.role].kind, ())
+        quantities = KINDS[roles[interlock.role].kind].quantities
         if interlock.quantity not in quantities:
             allowed = ", ".join(f"{interlock.role}.{quantity}" for quantity in quantities) or "none of this role"
             raise document.error(where, f"found {interlock.watch!r}; allowed are {allowed}")

@@ -29,7 +29,6 @@ __all__ = [
     "VisaListener",
     "close",
     "connect",
-    "described",
     "identity_of",
     "instrument_class",
     "open_library",
@@ -156,11 +155,6 @@ def _opened(
     if issubclass(kind, InstrumentBase):
         return station.load_instrument(name, update_snapshot=False, **arguments)
     return cast(Callable[..., Any], kind)(name, **(init | arguments))
-
-
-def described(name: str, instrument: Any, address: str | None) -> str:
-    """Name and address of an instrument, for messages."""
-    return f"{name} ({getattr(instrument, 'address', None) or address or 'no address'})"
 
 
 def close(instrument: Any) -> None:

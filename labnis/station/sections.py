@@ -4,8 +4,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 
-from drivers.wiring import Wiring
-from labnis.station.role_spec import Name, Positive, Section
+from drivers.wiring import Section, Wiring
+from labnis.station.role_spec import Name, Positive
 
 __all__ = ["Device", "Interlock", "Island", "LabnisSection", "Limits", "TwinSection"]
 

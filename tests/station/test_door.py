@@ -15,7 +15,6 @@ def test_the_public_door() -> None:
         "RampedBias",
         "RoleSpec",
         "SetpointSpec",
-        "SimulatedInstruments",
         "StationConfig",
         "SystemClock",
         "Twin",

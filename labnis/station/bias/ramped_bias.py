@@ -9,13 +9,13 @@ import math
 from typing import cast
 
 from drivers.errors import InstrumentError, SettingError
-from drivers.roles import BiasReading, BiasSource, Clock, SelfRamping, Voltmeter
+from drivers.roles import BiasReading, BiasSource, Clock, Meter, SelfRamping
 from drivers.wiring import Wiring
 from labnis.errors import RequestError
 from labnis.station.bias.level import Level
 from labnis.station.bias.ramp import RateLimiter, largest_step
 from labnis.station.bias.ramp_executor import RampExecutor
-from labnis.station.meter import DeviceMeter
+from labnis.station.players import DeviceMeter
 from labnis.station.role_check import missing_members
 from labnis.station.sections import Limits
 
@@ -71,6 +71,8 @@ class RampedBias:
 
     Attributes
     ----------
+    source
+        The bias source.
     in_use
         Whether `prepare` was called and no `shutdown` since, so that the bias must still be ramped to zero.
 
@@ -85,10 +87,10 @@ class RampedBias:
         *,
         name: str,
         ammeter: DeviceMeter | None = None,
-        voltmeter: Voltmeter | None = None,
+        voltmeter: Meter | None = None,
     ) -> None:
         self.in_use = False
-        self._source = source
+        self.source = source
         self._wiring = wiring
         self._limits = limits
         self._name = name
@@ -133,7 +135,7 @@ class RampedBias:
         self._check_request(maximum_bias, maximum_current, integration_time)
         self._level.tolerance = self._tolerance(maximum_bias)
         self._executor.halt()
-        enabled = self._source.output_enabled()
+        enabled = self.source.output_enabled()
         before = self._level.read_back_twice()
         if before != 0 and not enabled:
             self._zero_disconnected()
@@ -142,7 +144,7 @@ class RampedBias:
             logger.warning("%s was left on at %g V: ramping it to 0 before the run", self._name, before)
             self.to_zero()
             before = 0.0
-        self._source.prepare(
+        self.source.prepare(
             maximum_voltage=self._wiring.source_voltage(maximum_bias),
             maximum_current=maximum_current if self._ammeter is None else self._limits.compliance,
             compliance=self._limits.compliance,
@@ -168,8 +170,8 @@ class RampedBias:
         self.in_use = False  # one attempt: a failure now needs a person, not a repetition
         self.to_zero()
         try:
-            self._source.output_off()
-            still_on = self._source.output_enabled()
+            self.source.output_off()
+            still_on = self.source.output_enabled()
         except Exception as error:
             raise SettingError(
                 self._name,
@@ -238,7 +240,7 @@ class RampedBias:
         """
         try:
             start = self._executor.stop()
-            if self._source.output_enabled():
+            if self.source.output_enabled():
                 self._executor.to_zero(start)
                 self._level.require(0.0, "after the ramp to zero")
             else:
@@ -263,7 +265,7 @@ class RampedBias:
             Overload, compliance, no answer.
 
         """
-        reading = self._source.read()
+        reading = self.source.read()
         bias = self._wiring.bias(reading.voltage)
         expected = self._level.known()
         if not abs(bias - expected) <= max(READING_TOLERANCE * abs(expected), READING_FLOOR):
@@ -305,8 +307,8 @@ class RampedBias:
         self._level.require(0.0, "with the output still off")
 
     def _switch_on_at_zero(self) -> None:
-        self._source.output_on()
-        if not self._source.output_enabled():
+        self.source.output_on()
+        if not self.source.output_enabled():
             raise SettingError(
                 self._name,
                 "the output reads as off after it was switched on.",
@@ -317,7 +319,7 @@ class RampedBias:
     def _require_still_set(self, measured: float, expected: float) -> None:
         """Distinguish an offset of the source's own meter from a source that does not hold its level."""
         set_to = self._wiring.source_voltage(expected)
-        enabled = self._source.output_enabled()
+        enabled = self.source.output_enabled()
         holds = abs(self._level.read_back() - expected) <= self._level.tolerance
         if enabled and holds and abs(measured - set_to) <= max(METER_OFFSET, READING_TOLERANCE * abs(set_to)):
             self._level.value = expected

@@ -262,7 +262,12 @@ def _check_roles(document: Document, section: LabnisSection, roles: Mapping[str,
 
 
 def _source_reads_current(roles: Mapping[str, RoleSpec]) -> bool:
-    return "current" not in roles or roles["current"].instrument == roles["bias"].instrument
+    """Whether no other instrument, and no other part or parameter of the source's own, is named for the current."""
+    if "current" not in roles:
+        return True
+    bias, current = roles["bias"], roles["current"]
+    same_part = current.instrument == bias.instrument and current.channel in (None, bias.channel)
+    return same_part and not current.replaces_methods
 
 
 def _check_current(document: Document, section: LabnisSection, roles: Mapping[str, RoleSpec]) -> None:

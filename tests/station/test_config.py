@@ -216,6 +216,23 @@ def test_a_bad_file_is_named_with_line_and_key(
     assert list(tmp_path.iterdir()) == [path]  # nothing was executed
 
 
+@pytest.mark.parametrize(
+    ("current", "own"),
+    [
+        ("{instrument: source, channel: smua}", True),
+        ("source", True),
+        ("{instrument: source, channel: smub}", False),
+        ("{instrument: source, channel: smua, parameter: aux}", False),
+        ("scope", False),
+    ],
+)
+def test_the_source_reads_the_current_unless_another_part_or_parameter_is_named(
+    write: Write, current: str, own: bool
+) -> None:
+    path = write(("    bias: source\n", f"    bias: {{instrument: source, channel: smua}}\n    current: {current}\n"))
+    assert load_station(path).source_reads_current == own
+
+
 BOMB = "a: &a [x, x, x]\n" + "".join(
     f"{b}: &{b} [*{a}, *{a}, *{a}]\n" for a, b in zip("abcdefg", "bcdefgh", strict=True)
 )

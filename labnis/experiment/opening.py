@@ -14,6 +14,7 @@ from labnis.ledger import Ledger, enter_pending, open_ledger
 from labnis.safety.guardian import Guardian
 from labnis.safety.stop_requests import stop_on_signals
 from labnis.station import StationConfig, load_station, open_station
+from labnis.station.simulated import simulated_instruments
 from labnis.storage import check_data_root
 from sim_instruments import Errors, Twin, open_twin
 
@@ -110,7 +111,7 @@ def twin_of(config: StationConfig, truth: Path | str | None, seed: int | None) -
     if file is None:
         raise ConfigurationError(f"{config.path}: labnis.twin.file is missing; name a truth file there or by --twin")
     errors = Errors(overload=OverloadError, compliance=ComplianceError)
-    instruments = config.simulated_instruments()
+    instruments = simulated_instruments(config)
     with open_twin(file, seed=seed, wiring=config.wiring_record(), instruments=instruments, errors=errors) as twin:
         yield twin
 

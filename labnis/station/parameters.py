@@ -98,7 +98,7 @@ class Parameter:
         except Exception as error:
             raise CommunicationError(self._described, f"{self._name} cannot be read: {error}.") from error
 
-    def set(self, value: Any) -> None:
+    def set_level(self, value: Any) -> None:
         """Write it once.
 
         Raises
@@ -123,13 +123,8 @@ class Parameter:
                 "It may have been set or not: check cable and power, then read it back.",
             ) from error
 
-    def set_level(self, value: float) -> None:
-        """Write one level."""
-        self.set(value)
-
-    def level(self) -> float:
-        """The level as the instrument reads it back."""
-        return self.read()
+    level = read
+    """As `read`; together with `set_level` it fills `drivers.roles.Adjustable`."""
 
     def set_checked(self, value: float, tolerance: float) -> None:
         """Write it once, and read it back.
@@ -140,7 +135,7 @@ class Parameter:
             It reads back another value.
 
         """
-        self.set(value)
+        self.set_level(value)
         found = self.read()
         if not abs(found - value) <= tolerance:
             raise SettingError(self._described, f"{self._name} reads {found:g} where {value:g} was set.")
@@ -163,7 +158,7 @@ class Parameter:
             raise SettingError(
                 self._described, f"{self._name} has no setting for {value:g}; allowed are {_listed(choices)}."
             )
-        self.set(min(fitting) if fitting else value)
+        self.set_level(min(fitting) if fitting else value)
         chosen = self.read()
         if chosen < value:
             raise SettingError(self._described, f"{self._name} reads {chosen:g}, which does not include {value:g}.")

@@ -17,6 +17,7 @@ __all__ = [
     "ALWAYS_ON",
     "KINDS",
     "STANDARD_KINDS",
+    "AmplifiedSpec",
     "BiasSpec",
     "MeterSpec",
     "Name",

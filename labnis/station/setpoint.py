@@ -74,7 +74,7 @@ class RampedSetpoint:
         self._on_use = on_use
         self._level = Level(target, name, unit=unit, tolerance=spec.tolerance or 1e-3 * largest)
         self._limiter = RateLimiter(spec.step or largest_step(spec.rate, WINDOW), spec.rate, clock)
-        self._executor = RampExecutor(self._level, self._limiter, clock)
+        self._executor = RampExecutor(self._level, self._limiter)
 
     def read(self) -> float:
         """The value as the instrument reads it back."""
@@ -108,8 +108,7 @@ class RampedSetpoint:
             self.in_use = True
         if self._output is not None and not self._output.is_on():
             if self.minimum <= 0 <= self.maximum:
-                self._level.write(0.0)
-                self._level.require(0.0, "with the output still off")
+                self._level.zero_disconnected()
             self._output.turn(on=True)
         self._ramp(self._level.read_back_twice(), value, clock or self._clock)
 

@@ -101,7 +101,7 @@ class RampedBias:
         step = min(limits.maximum_step, largest_step(limits.ramp_rate))
         limiter = RateLimiter(step, limits.ramp_rate, clock)
         ramping = None if missing_members(source, SelfRamping) else cast(SelfRamping, source)
-        self._executor = RampExecutor(self._level, limiter, clock, ramping)
+        self._executor = RampExecutor(self._level, limiter, ramping)
 
     def _tolerance(self, largest: float) -> float:
         """Tolerance (V) of a level read back, for biases up to `largest` (V)."""
@@ -138,7 +138,7 @@ class RampedBias:
         enabled = self.source.output_enabled()
         before = self._level.read_back_twice()
         if before != 0 and not enabled:
-            self._zero_disconnected()
+            self._level.zero_disconnected()
             before = 0.0
         elif abs(before) > maximum_bias + self._level.tolerance:
             logger.warning("%s was left on at %g V: ramping it to 0 before the run", self._name, before)
@@ -169,21 +169,16 @@ class RampedBias:
         """
         self.in_use = False  # one attempt: a failure now needs a person, not a repetition
         self.to_zero()
+        failure: Exception | None = None
         try:
             self.source.output_off()
-            still_on = self.source.output_enabled()
-        except Exception as error:
+            problem = "the output still reads as on" if self.source.output_enabled() else ""
+        except Exception as error:  # noqa: BLE001  # a lab's driver may fail in any way
+            failure, problem = error, f"switching the output off failed ({error})"
+        if problem:
             raise SettingError(
-                self._name,
-                f"bias is 0 V as read back, but switching the output off failed ({error}).",
-                "Switch it off at the front panel.",
-            ) from error
-        if still_on:
-            raise SettingError(
-                self._name,
-                "bias is 0 V as read back, but the output still reads as on.",
-                "Switch it off at the front panel.",
-            )
+                self._name, f"bias is 0 V as read back, but {problem}.", "Switch it off at the front panel."
+            ) from failure
 
     # --- moving --------------------------------------------------------------------------------------------------
 
@@ -244,7 +239,7 @@ class RampedBias:
                 self._executor.to_zero(start)
                 self._level.require(0.0, "after the ramp to zero")
             else:
-                self._zero_disconnected()
+                self._level.zero_disconnected()
         except Exception as error:
             self._level.value = None
             raise BiasUnknownError(
@@ -300,11 +295,6 @@ class RampedBias:
             )
         if not 0 < integration_time < math.inf:
             raise RequestError(f"integration time {integration_time!r} s is not allowed: it must be positive")
-
-    def _zero_disconnected(self) -> None:
-        """Set the level to 0 at once while the output is off: nothing reaches the device."""
-        self._level.write(0.0)
-        self._level.require(0.0, "with the output still off")
 
     def _switch_on_at_zero(self) -> None:
         self.source.output_on()

@@ -152,7 +152,10 @@ CORPUS = [
     ("  twin:", "  packages: [numpy]\n  twin:", 22, ["labnis.packages", "numpy"]),
     ("  twin:", "  packages: [json]\n  twin:", 22, ["labnis.packages", "Python"]),
     ("  twin:", "  packages: [nowhere]\n  twin:", 22, ["labnis.packages", "nowhere/__init__.py"]),
-    ("  twin:", "  device: {name: d, junctions: 0}\n  twin:", 22, ["labnis.device.junctions", "0"]),
+    ("  twin:", "  device: {junctions: 0}\n  twin:", 22, ["labnis.device.junctions: found 0; allowed are 1, 2, or"]),
+    ("  twin:", "  device: {junctions: 3}\n  twin:", 22, ["labnis.device.junctions: found 3; allowed are 1, 2, or"]),
+    ("  twin:", "  device: {junctions: [0, 1]}\n  twin:", 22, ["labnis.device.junctions: found [0, 1]; allowed"]),
+    ("  twin:", "  device: {junctions: [1, x]}\n  twin:", 22, ["labnis.device.junctions: found [1, 'x']; allowed"]),
     # instruments
     ("labnis:", "labniss:", 10, ["labniss", "unknown key", "instruments, labnis"]),
     (

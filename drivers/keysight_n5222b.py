@@ -84,25 +84,19 @@ class KeysightN5222B(KeysightAnalyzer, QCoDeSKeysightN5222B):
         self._prepared = {}
         self.discard_errors()
         self._select_parameter()
-        for header, value in (
-            (":SENS:SWE:MODE", "HOLD"),
-            (":TRIG:SOUR", "IMM"),
-            (":SENS:SWE:TYPE", "LIN"),
-            (":SENS:SWE:TIME:AUTO", "1"),
-            (":SENS:AVER:MODE", "SWE"),
-            (":SENS:AVER", "1"),
-        ):
-            self.choose(header, value)
-        for header, number, tolerance in (
-            (":SENS:FREQ:CENT", center, 1.0),
-            (":SENS:FREQ:SPAN", span, 1.0),
-            (":SENS:SWE:POIN", int(points), 0.0),
-            (f":SOUR:POW{self.parameter[2]}", power, 0.01),
-            (":SENS:BAND", if_bandwidth, 1e-6 * if_bandwidth),
-            (":SENS:AVER:COUN", int(averages), 0.0),
-            (":SENS:SWE:GRO:COUN", int(averages), 0.0),
-        ):
-            self.apply(header, number, tolerance=tolerance)
+        self.choose(":SENS:SWE:MODE", "HOLD")
+        self.choose(":TRIG:SOUR", "IMM")
+        self.choose(":SENS:SWE:TYPE", "LIN")
+        self.choose(":SENS:SWE:TIME:AUTO", "1")
+        self.choose(":SENS:AVER:MODE", "SWE")
+        self.choose(":SENS:AVER", "1")
+        self.apply(":SENS:FREQ:CENT", center, tolerance=1.0)
+        self.apply(":SENS:FREQ:SPAN", span, tolerance=1.0)
+        self.apply(":SENS:SWE:POIN", int(points))
+        self.apply(f":SOUR:POW{self.parameter[2]}", power, tolerance=0.01)
+        self.apply(":SENS:BAND", if_bandwidth, tolerance=1e-6 * if_bandwidth)
+        self.apply(":SENS:AVER:COUN", int(averages))
+        self.apply(":SENS:SWE:GRO:COUN", int(averages))
         self.choose(":OUTP", "1")
         self.check_errors()
         queries = (

@@ -91,27 +91,21 @@ class KeysightN9030B(KeysightAnalyzer, QCoDeSKeysightN9030B):
         if self.ask(":CONF?").strip() != "SAN":
             self.write(":CONF:SAN:NDEF")  # NDEFault: without it the attenuation would be reset as well
         # One message per setting: a rejected one must not affect others.
-        for header, value in (
-            (":INIT:CONT", "0"),
-            (":FORM", "REAL,64"),
-            (":FORM:BORD", "SWAP"),
-            (":UNIT:POW", "W"),
-            (":DET:TRAC", "AVER"),
-            (":AVER:TYPE", "RMS"),
-            (":TRAC1:TYPE", "AVER"),
-            (":SWE:TYPE", "SWE"),
-            (":BAND:TYPE", "NOIS"),
-        ):
-            self.choose(header, value)
-        for header, number, tolerance in (
-            (":FREQ:CENT", center, 1.0),
-            (":FREQ:SPAN", span, 1.0),
-            (":SWE:POIN", int(points), 0.0),
-            (":AVER:COUN", int(averages), 0.0),
-            (":BAND:RES", resolution_bandwidth, 0.1 * resolution_bandwidth),
-            (":SWE:TIME", sweep_time, 0.01 * sweep_time),
-        ):
-            self.apply(header, number, tolerance=tolerance)
+        self.choose(":INIT:CONT", "0")
+        self.choose(":FORM", "REAL,64")
+        self.choose(":FORM:BORD", "SWAP")
+        self.choose(":UNIT:POW", "W")
+        self.choose(":DET:TRAC", "AVER")
+        self.choose(":AVER:TYPE", "RMS")
+        self.choose(":TRAC1:TYPE", "AVER")
+        self.choose(":SWE:TYPE", "SWE")
+        self.choose(":BAND:TYPE", "NOIS")
+        self.apply(":FREQ:CENT", center, tolerance=1.0)
+        self.apply(":FREQ:SPAN", span, tolerance=1.0)
+        self.apply(":SWE:POIN", int(points))
+        self.apply(":AVER:COUN", int(averages))
+        self.apply(":BAND:RES", resolution_bandwidth, tolerance=0.1 * resolution_bandwidth)
+        self.apply(":SWE:TIME", sweep_time, tolerance=0.01 * sweep_time)
         self.check_errors()
         self.ask(":STAT:QUES:INT?")  # clear overloads of earlier sweeps
         self.noise_bandwidth = self.known_number(":BAND:RES?")

@@ -139,9 +139,8 @@ class BiasSource(Adjustable, Protocol):
 class SelfRamping(Protocol):
     """Optional for a bias source: ramps by the instrument itself, evenly timed."""
 
-    @property
-    def longest_ramp(self) -> int:
-        """Most levels of one ramp."""
+    longest_ramp: int
+    """Most levels of one ramp."""
 
     def start_ramp(self, levels: Sequence[float], interval: float) -> None:
         """Load `levels` (V), read them back, start the ramp and return at once.
@@ -245,21 +244,16 @@ class Thermometer(Protocol):
 class Reading(Meter, Protocol):
     """Any number that can be read."""
 
-    @property
-    def unit(self) -> str:
-        """Unit; empty if not known."""
+    unit: str
+    """Unit; empty if not known."""
 
 
 class Setpoint(Reading, Protocol):
     """A number that is set by ramps within the station's limits: a gate, a field, a stage temperature."""
 
-    @property
-    def minimum(self) -> float:
-        """Smallest value allowed."""
-
-    @property
-    def maximum(self) -> float:
-        """Largest value allowed."""
+    minimum: float
+    maximum: float
+    """Smallest and largest value allowed."""
 
     def move_to(self, value: float) -> None:
         """Ramp to `value` from the read-back value; beyond the limits it raises and moves nothing."""

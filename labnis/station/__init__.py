@@ -15,7 +15,7 @@ from labnis.station.checking import check_station
 from labnis.station.config import StationConfig, load_station
 from labnis.station.connecting import VisaListener, instrument_class
 from labnis.station.document import read_document
-from labnis.station.opening import OpenStation, SystemClock, Twin, open_station
+from labnis.station.opening import OpenStation, SystemClock, open_station
 from labnis.station.packages import import_object
 from labnis.station.role_spec import RoleSpec, SetpointSpec
 from labnis.station.sections import Device, Interlock, Island, Limits
@@ -33,7 +33,6 @@ __all__ = [
     "SetpointSpec",
     "StationConfig",
     "SystemClock",
-    "Twin",
     "VisaListener",
     "check_station",
     "import_object",

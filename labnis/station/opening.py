@@ -6,13 +6,12 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from qcodes.instrument import Instrument
 from qcodes.station import Station
 from qcodes.utils import NumpyJSONEncoder
 
-from drivers.identity import TWIN_SERIAL, is_twin
 from drivers.roles import BiasSource, Clock, Roles
 from labnis.errors import ConfigurationError, RequestError
 from labnis.station.bias.ramped_bias import BiasUnknownError, RampedBias
@@ -23,29 +22,21 @@ from labnis.station.players import DeviceMeter, FunctionMeter, output_of, player
 from labnis.station.role_spec import RoleSpec, SetpointSpec
 from labnis.station.setpoint import RampedSetpoint
 
-__all__ = ["OpenStation", "SystemClock", "Twin", "attempt_all", "open_station"]
+if TYPE_CHECKING:  # a real run does not need the simulated fridge
+    from sim_instruments import Twin
+
+__all__ = ["OpenStation", "SystemClock", "attempt_all", "is_simulated", "open_station"]
 
 logger = logging.getLogger(__name__)
 
 
-class Twin(Protocol):
-    """Replacement of the fridge in a dry run or a replay, in this process."""
+TWIN_SERIAL = "TWIN"
+"""Beginning of the serial number of every simulated instrument. No manufacturer uses it."""
 
-    @property
-    def visalib(self) -> str:
-        """PyVISA library of the panels."""
 
-    @property
-    def addresses(self) -> Mapping[str, str]:
-        """Instrument → VISA address of its panel."""
-
-    @property
-    def stand_ins(self) -> Mapping[str, Any]:
-        """Instrument without a panel → stand-in for its roles: one object, or role → object."""
-
-    @property
-    def clock(self) -> Clock:
-        """Its time."""
+def is_simulated(identity: Mapping[str, str | None]) -> bool:
+    """Whether `identity`, as QCoDeS's `get_idn()` returns it, is that of a simulated instrument."""
+    return (identity.get("serial") or "").startswith(TWIN_SERIAL)
 
 
 class SystemClock:
@@ -104,7 +95,7 @@ class OpenStation:
     setpoints
         Role → set-point, for the open ones.
     stand_ins
-        Instrument → stand-in that replaces it, because the twin has no panel of its model.
+        Instrument → role → stand-in that fills it, because the twin has no panel of its model.
 
     """
 
@@ -112,7 +103,7 @@ class OpenStation:
         self,
         config: StationConfig,
         stack: contextlib.ExitStack,
-        twin: Twin | None,
+        twin: "Twin | None",
         record: VisaListener | None,
         on_setpoint: Callable[[str, bool], None],
     ) -> None:
@@ -120,7 +111,7 @@ class OpenStation:
         self.record = record
         clock: Clock = SystemClock() if twin is None else twin.clock
         self.clock = clock if record is None else record.watched(clock)
-        self.stand_ins: dict[str, Any] = {}
+        self.stand_ins: dict[str, Mapping[str, Any]] = {}
         self.setpoints: dict[str, RampedSetpoint] = {}
         self.roles = Roles(clock=self.clock, wiring=config.wiring)
         self._stack = stack
@@ -231,7 +222,7 @@ class OpenStation:
         stand_in = self.stand_ins.get(spec.instrument)
         if stand_in is None:
             return player_of(spec, self._instruments[spec.instrument], self._described(spec.instrument))
-        return stand_in[role] if isinstance(stand_in, Mapping) else stand_in
+        return stand_in[role]
 
     def _described(self, name: str) -> str:
         """Name and address of the instrument `name`, for messages."""
@@ -283,7 +274,7 @@ class OpenStation:
     @property
     def is_twin(self) -> bool:
         """Whether this is a dry run, or the identity of an instrument is that of a simulated one."""
-        return any(is_twin(identity) for identity in self.identities().values())
+        return any(is_simulated(identity) for identity in self.identities().values())
 
     def identities(self) -> dict[str, dict[str, str | None]]:
         """Instrument name → vendor, model, serial, firmware, as read now."""
@@ -342,7 +333,7 @@ def attempt_all(steps: Iterable[Callable[[], str]]) -> list[str]:
 def open_station(
     config: StationConfig,
     *,
-    twin: Twin | None = None,
+    twin: "Twin | None" = None,
     record: VisaListener | None = None,
     on_setpoint: Callable[[str, bool], None] = lambda role, moves: None,
 ) -> Iterator[OpenStation]:

@@ -17,7 +17,6 @@ def test_the_public_door() -> None:
         "SetpointSpec",
         "StationConfig",
         "SystemClock",
-        "Twin",
         "VisaListener",
         "check_station",
         "import_object",

@@ -19,7 +19,7 @@ from labnis.station.config import StationConfig
 from labnis.station.connecting import Library, VisaListener, close, connect, identity_of, open_library
 from labnis.station.lock import hold, lock_name_of_address, lock_name_of_station
 from labnis.station.players import DeviceMeter, FunctionMeter, output_of, player_of
-from labnis.station.role_spec import RoleSpec, SetpointSpec
+from labnis.station.role_spec import MeterSpec, RoleSpec, SetpointSpec
 from labnis.station.setpoint import RampedSetpoint
 
 if TYPE_CHECKING:  # a real run does not need the simulated fridge
@@ -212,9 +212,9 @@ class OpenStation:
             on_use = partial(self._on_setpoint, role)
             player = RampedSetpoint(player, spec, self.clock, name=name, unit=unit, output=output, on_use=on_use)
             self.setpoints[role] = player
-        if spec.kind in ("ammeter", "voltmeter"):
-            amplifier = getattr(spec, "amplifier", None)
-            player = DeviceMeter(player, self.config.wiring.amplifiers[amplifier].gain if amplifier else None)
+        if isinstance(spec, MeterSpec):
+            gain = self.config.wiring.amplifiers[spec.amplifier].gain if spec.amplifier else None
+            player = DeviceMeter(player, gain)
         return player
 
     def _terminal(self, role: str, spec: RoleSpec) -> Any:

@@ -5,7 +5,7 @@ from typing import Any
 
 from qcodes.instrument_drivers.Keithley import Keithley2450 as QcodesKeithley2450
 
-from drivers.errors import CommunicationError, ComplianceError, SettingError
+from drivers.errors import ComplianceError, SettingError
 from drivers.keithley_ramp import TriggerModelRamp
 from drivers.roles import SourceReading
 
@@ -137,8 +137,7 @@ class Keithley2450(TriggerModelRamp, QcodesKeithley2450):
     def _asked_output_state(self) -> bool:
         answer = self.ask(":OUTP?").strip()
         if answer not in ("0", "1"):
-            self.lost_step()
-            raise CommunicationError(self.described, f"answered {answer[:80]!r} to ':OUTP?'; 0 or 1 expected.")
+            raise self.unexpected(answer, ":OUTP?", "0 or 1")
         return answer == "1"
 
     def set_level(self, voltage: float) -> None:
@@ -159,12 +158,7 @@ class Keithley2450(TriggerModelRamp, QcodesKeithley2450):
             raise SettingError(self.described, f"a source level of {voltage} V was requested; nothing was sent.")
         message = f":SOUR:VOLT {voltage:.10g};*OPC?"
         if (answer := self.ask(message).strip()) != "1":
-            self.lost_step()
-            raise CommunicationError(
-                self.described,
-                f"answered {answer[:80]!r} to {message!r}; 1 expected.",
-                "An answer may have been late or lost: read the level back.",
-            )
+            raise self.unexpected(answer, message, "1")
 
     def level(self) -> float:
         """Query the source level (V)."""

@@ -31,7 +31,7 @@ from typing import ClassVar
 
 import pyvisa
 
-from drivers.errors import CommunicationError, SettingError
+from drivers.errors import SettingError
 from drivers.scpi import CheckedInstrument
 
 __all__ = ["TriggerModelRamp"]
@@ -187,12 +187,8 @@ class TriggerModelRamp(CheckedInstrument):
             try:
                 shown += "\n" + self.visa_handle.read()
             except (pyvisa.Error, OSError, UnicodeDecodeError) as error:
-                self.lost_step()
-                raise CommunicationError(
-                    self.described, f"the answer to ':TRIG:BLOC:LIST?' is incomplete: {error}."
-                ) from error
-        self.lost_step()
-        raise CommunicationError(self.described, f"the answer to ':TRIG:BLOC:LIST?' does not end: {shown[:200]!r}.")
+                raise self.unexpected(shown, ":TRIG:BLOC:LIST?", "more lines") from error
+        raise self.unexpected(shown, ":TRIG:BLOC:LIST?", f"at most {MOST_LINES} lines")
 
     def _trigger_state(self) -> str:
         return self.again(self._asked_trigger_state)
@@ -201,8 +197,5 @@ class TriggerModelRamp(CheckedInstrument):
         answer = self.ask(":TRIG:STAT?").strip()
         state = answer.partition(";")[0].upper()
         if state not in STATES:
-            self.lost_step()
-            raise CommunicationError(
-                self.described, f"answered {answer[:80]!r} to ':TRIG:STAT?'; one of {', '.join(STATES)} expected."
-            )
+            raise self.unexpected(answer, ":TRIG:STAT?", f"one of {', '.join(STATES)}")
         return state

@@ -1,7 +1,7 @@
 """Keysight N5222B (PNA) network analyzer as a vector network analyzer of one complex parameter."""
 
 import re
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,9 +36,6 @@ class KeysightN5222B(KeysightAnalyzer, QCoDeSKeysightN5222B):
     """
 
     BEGIN, END = ":SENS:SWE:MODE GRO", ":ABOR;:SENS:SWE:MODE HOLD"
-    AVERAGES: ClassVar[tuple[int, int]] = (1, 65_536)
-    POINTS: ClassVar[tuple[int, int]] = (2, 100_001)
-    LOWEST_SPAN: ClassVar[float] = 1.0
 
     def __init__(self, name: str, address: str, parameter: str = "S11", **options: Any) -> None:
         if not re.fullmatch("S[1-4][1-4]", parameter):
@@ -77,35 +74,29 @@ class KeysightN5222B(KeysightAnalyzer, QCoDeSKeysightN5222B):
             Its error queue has an entry.
 
         """
-        check_range("span", span, self.LOWEST_SPAN, self.max_freq - self.min_freq, "Hz")
+        check_range("span", span, 1.0, self.max_freq - self.min_freq, "Hz")
         check_range("center", center, self.min_freq + span / 2, self.max_freq - span / 2, "Hz")
-        check_count("points", points, *self.POINTS)
+        check_count("points", points, 2, 100_001)
         check_range("power", power, *limits_of(self.power), "dBm")
         check_range("if_bandwidth", if_bandwidth, 1.0, 15e6, "Hz")
-        check_count("averages", averages, *self.AVERAGES)
+        check_count("averages", averages, 1, 65_536)
 
         self._prepared = {}
         self.discard_errors()
         self._select_parameter()
-        for header, value in (
-            (":SENS:SWE:MODE", "HOLD"),
-            (":TRIG:SOUR", "IMM"),
-            (":SENS:SWE:TYPE", "LIN"),
-            (":SENS:SWE:TIME:AUTO", "1"),
-            (":SENS:AVER:MODE", "SWE"),
-            (":SENS:AVER", "1"),
-        ):
-            self.choose(header, value)
-        for header, number, tolerance in (
-            (":SENS:FREQ:CENT", center, 1.0),
-            (":SENS:FREQ:SPAN", span, 1.0),
-            (":SENS:SWE:POIN", int(points), 0.0),
-            (f":SOUR:POW{self.parameter[2]}", power, 0.01),
-            (":SENS:BAND", if_bandwidth, 1e-6 * if_bandwidth),
-            (":SENS:AVER:COUN", int(averages), 0.0),
-            (":SENS:SWE:GRO:COUN", int(averages), 0.0),
-        ):
-            self.apply(header, number, tolerance=tolerance)
+        self.choose(":SENS:SWE:MODE", "HOLD")
+        self.choose(":TRIG:SOUR", "IMM")
+        self.choose(":SENS:SWE:TYPE", "LIN")
+        self.choose(":SENS:SWE:TIME:AUTO", "1")
+        self.choose(":SENS:AVER:MODE", "SWE")
+        self.choose(":SENS:AVER", "1")
+        self.apply(":SENS:FREQ:CENT", center, tolerance=1.0)
+        self.apply(":SENS:FREQ:SPAN", span, tolerance=1.0)
+        self.apply(":SENS:SWE:POIN", int(points))
+        self.apply(f":SOUR:POW{self.parameter[2]}", power, tolerance=0.01)
+        self.apply(":SENS:BAND", if_bandwidth, tolerance=1e-6 * if_bandwidth)
+        self.apply(":SENS:AVER:COUN", int(averages))
+        self.apply(":SENS:SWE:GRO:COUN", int(averages))
         self.choose(":OUTP", "1")
         self.check_errors()
         queries = (

@@ -1,6 +1,6 @@
 """Keysight N9030B (PXA) signal analyzer as a spectrum analyzer that measures noise power density."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,11 @@ class KeysightN9030B(KeysightAnalyzer, QCoDeSKeysightN9030B):
     **options
         Passed to QCoDeS (`visalib`, `timeout`, …).
 
+    Attributes
+    ----------
+    noise_bandwidth
+        Noise bandwidth (Hz) of the filter that the instrument chose in `prepare`.
+
     Raises
     ------
     CommunicationError
@@ -39,17 +44,10 @@ class KeysightN9030B(KeysightAnalyzer, QCoDeSKeysightN9030B):
     """
 
     BEGIN, END = ":INIT:SAN", ":ABOR"
-    AVERAGES: ClassVar[tuple[int, int]] = (1, 10_000)
-    POINTS: ClassVar[tuple[int, int]] = (2, 100_001)
 
     def __init__(self, name: str, address: str, **options: Any) -> None:
         super().__init__(name, address, **options)
-        self._noise_bandwidth = float("nan")
-
-    @property
-    def noise_bandwidth(self) -> float:
-        """Noise bandwidth (Hz) of the filter that the instrument chose in `prepare`."""
-        return self._noise_bandwidth
+        self.noise_bandwidth = float("nan")
 
     def prepare(
         self, *, center: float, span: float, points: int, resolution_bandwidth: float, sweep_time: float, averages: int
@@ -83,40 +81,34 @@ class KeysightN9030B(KeysightAnalyzer, QCoDeSKeysightN9030B):
         low, high = limits_of(self.sa.start)[0], limits_of(self.sa.stop)[1]
         check_range("span", span, 10.0, high - low, "Hz")
         check_range("center", center, low + span / 2, high - span / 2, "Hz")
-        check_count("points", points, *self.POINTS)
+        check_count("points", points, 2, 100_001)
         check_range("resolution_bandwidth", resolution_bandwidth, 1.0, 8.4e6, "Hz")
         check_range("sweep_time", sweep_time, 1e-3, 4000.0, "s")
-        check_count("averages", averages, *self.AVERAGES)
+        check_count("averages", averages, 1, 10_000)
 
         self._prepared = {}
         self.discard_errors()
         if self.ask(":CONF?").strip() != "SAN":
             self.write(":CONF:SAN:NDEF")  # NDEFault: without it the attenuation would be reset as well
         # One message per setting: a rejected one must not affect others.
-        for header, value in (
-            (":INIT:CONT", "0"),
-            (":FORM", "REAL,64"),
-            (":FORM:BORD", "SWAP"),
-            (":UNIT:POW", "W"),
-            (":DET:TRAC", "AVER"),
-            (":AVER:TYPE", "RMS"),
-            (":TRAC1:TYPE", "AVER"),
-            (":SWE:TYPE", "SWE"),
-            (":BAND:TYPE", "NOIS"),
-        ):
-            self.choose(header, value)
-        for header, number, tolerance in (
-            (":FREQ:CENT", center, 1.0),
-            (":FREQ:SPAN", span, 1.0),
-            (":SWE:POIN", int(points), 0.0),
-            (":AVER:COUN", int(averages), 0.0),
-            (":BAND:RES", resolution_bandwidth, 0.1 * resolution_bandwidth),
-            (":SWE:TIME", sweep_time, 0.01 * sweep_time),
-        ):
-            self.apply(header, number, tolerance=tolerance)
+        self.choose(":INIT:CONT", "0")
+        self.choose(":FORM", "REAL,64")
+        self.choose(":FORM:BORD", "SWAP")
+        self.choose(":UNIT:POW", "W")
+        self.choose(":DET:TRAC", "AVER")
+        self.choose(":AVER:TYPE", "RMS")
+        self.choose(":TRAC1:TYPE", "AVER")
+        self.choose(":SWE:TYPE", "SWE")
+        self.choose(":BAND:TYPE", "NOIS")
+        self.apply(":FREQ:CENT", center, tolerance=1.0)
+        self.apply(":FREQ:SPAN", span, tolerance=1.0)
+        self.apply(":SWE:POIN", int(points))
+        self.apply(":AVER:COUN", int(averages))
+        self.apply(":BAND:RES", resolution_bandwidth, tolerance=0.1 * resolution_bandwidth)
+        self.apply(":SWE:TIME", sweep_time, tolerance=0.01 * sweep_time)
         self.check_errors()
         self.ask(":STAT:QUES:INT?")  # clear overloads of earlier sweeps
-        self._noise_bandwidth = self.known_number(":BAND:RES?")
+        self.noise_bandwidth = self.known_number(":BAND:RES?")
         queries = (
             ":UNIT:POW?", ":BAND:TYPE?", ":BAND:RES?", ":AVER:TYPE?", ":AVER:COUN?", ":TRAC1:TYPE?", ":DET:TRAC?",
             ":SWE:TIME?",
@@ -159,7 +151,7 @@ class KeysightN9030B(KeysightAnalyzer, QCoDeSKeysightN9030B):
             raise ReadingError(
                 self.described, f"':FETC:SAN1?' has a power of {power.min():.3g} W; powers are positive."
             )
-        return np.asarray(power / self._noise_bandwidth)
+        return np.asarray(power / self.noise_bandwidth)
 
     def _check_status(self) -> None:
         """Raise an error if the instrument reports a problem of the last trace."""

@@ -10,12 +10,7 @@ from numpy.typing import NDArray
 from qcodes.parameters import Parameter
 from qcodes.validators import Numbers
 
-from drivers.errors import (
-    CommunicationError,
-    OverloadError,
-    ReadingError,
-    SettingError,
-)
+from drivers.errors import CommunicationError, OverloadError, ReadingError, SettingError
 from drivers.scpi import OVERFLOW, CheckedInstrument
 
 __all__ = ["KeysightAnalyzer", "check_count", "check_range", "limits_of"]
@@ -113,7 +108,7 @@ class KeysightAnalyzer(CheckedInstrument):
             raise RuntimeError(f"{self.described}: call prepare() first")
 
     @contextmanager
-    def waiting(self, duration: float) -> Iterator[None]:
+    def waiting(self, duration: float = 0.0) -> Iterator[None]:
         """Extend the timeout within this block by `duration` (s).
 
         After a failure the line is cleared: a late answer must not be taken for the next query's.
@@ -143,13 +138,7 @@ class KeysightAnalyzer(CheckedInstrument):
         # Answers come in short form (NOIS), in some firmware in long form (NOISE).
         if found == value or (len(value) >= 3 and value.isalpha() and found.startswith(value)):
             return
-        entry = self.next_error()
-        raise SettingError(
-            self.described,
-            f"{command}? reads {found} where {value} was requested"
-            + (f"; the instrument reports {entry}." if entry else "."),
-            "Remove the conflicting setting at the front panel.",
-        )
+        raise self.refused(f"{command}?", found, value)
 
     def known_number(self, query: str) -> float:
         """Query a finite number: markers and NaN raise, as in `measured`."""
@@ -165,12 +154,10 @@ class KeysightAnalyzer(CheckedInstrument):
 
         """
         message = ";".join(queries)
-        answers = tuple(self.ask(message).strip().split(";"))
+        answer = self.ask(message).strip()
+        answers = tuple(answer.split(";"))
         if len(answers) != len(queries):
-            self.lost_step()
-            raise CommunicationError(
-                self.described, f"answered {answers!r} to {message!r}; {len(queries)} answers expected.", AGAIN
-            )
+            raise self.unexpected(answer, message, f"{len(queries)} answers")
         return answers
 
     def confirm_unchanged(self, settings: dict[str, str]) -> None:
@@ -192,7 +179,7 @@ class KeysightAnalyzer(CheckedInstrument):
 
     # --- blocks ------------------------------------------------------------------------------------------------------
 
-    def ask_block(self, query: str, count: int, dtype: str, duration: float = 0.0) -> NDArray[np.float64]:
+    def ask_block(self, query: str, count: int, dtype: str) -> NDArray[np.float64]:
         """Query one IEEE 488.2 definite-length block of exactly `count` finite numbers.
 
         Parameters
@@ -203,8 +190,6 @@ class KeysightAnalyzer(CheckedInstrument):
             Numbers expected.
         dtype
             NumPy type of a number in the block, such as `<f8`.
-        duration
-            Time (s) that the instrument needs before it answers.
 
         Returns
         -------
@@ -224,7 +209,7 @@ class KeysightAnalyzer(CheckedInstrument):
         expected = count * np.dtype(dtype).itemsize
         self.regain_step()
         self.write(query)
-        with self.waiting(duration):
+        with self.waiting():
             payload = self._read_block(query, count, expected)
         values = np.frombuffer(payload, dtype=dtype).astype(np.float64)
         if np.any(np.isnan(values)):

@@ -8,8 +8,8 @@ except for objects that the station itself provides to procedures (`DeviceBias`,
 Kinds of roles, and the protocol that an instrument must have::
 
     bias         BiasSource                analyzer     SpectrumAnalyzer        setpoint   Adjustable
-    ammeter      Ammeter                   vna          VectorNetworkAnalyzer   reading    Reading
-    voltmeter    Voltmeter                 thermometer  Thermometer
+    ammeter      Meter                     vna          VectorNetworkAnalyzer   reading    Reading
+    voltmeter    Meter                     thermometer  Thermometer
     lockin       LockIn
 """
 
@@ -26,12 +26,12 @@ from drivers.wiring import Wiring
 __all__ = [
     "Acquisition",
     "Adjustable",
-    "Ammeter",
     "BiasReading",
     "BiasSource",
     "Clock",
     "DeviceBias",
     "LockIn",
+    "Meter",
     "MissingRoleError",
     "Reading",
     "Roles",
@@ -41,7 +41,6 @@ __all__ = [
     "SpectrumAnalyzer",
     "Thermometer",
     "VectorNetworkAnalyzer",
-    "Voltmeter",
 ]
 
 NAN = float("nan")
@@ -140,9 +139,8 @@ class BiasSource(Adjustable, Protocol):
 class SelfRamping(Protocol):
     """Optional for a bias source: ramps by the instrument itself, evenly timed."""
 
-    @property
-    def longest_ramp(self) -> int:
-        """Most levels of one ramp."""
+    longest_ramp: int
+    """Most levels of one ramp."""
 
     def start_ramp(self, levels: Sequence[float], interval: float) -> None:
         """Load `levels` (V), read them back, start the ramp and return at once.
@@ -158,18 +156,11 @@ class SelfRamping(Protocol):
         """Stop the ramp at the present level; without effect if none is running. Raises if it continues."""
 
 
-class Ammeter(Protocol):
-    """A current meter. In `roles.current` it reads the current through the device."""
+class Meter(Protocol):
+    """A current meter or a voltmeter. As `roles.current` and `roles.voltage` it reads what the device has."""
 
     def read(self) -> float:
-        """Current (A). Raises OverloadError when over-range."""
-
-
-class Voltmeter(Protocol):
-    """A voltmeter. In `roles.voltage` it reads the voltage across the device."""
-
-    def read(self) -> float:
-        """Voltage (V). Raises OverloadError when over-range."""
+        """Present value, of a meter in A or V. Raises OverloadError when over-range."""
 
 
 class LockIn(Protocol):
@@ -250,27 +241,19 @@ class Thermometer(Protocol):
         """Temperature (K). Raises ReadingError if the sensor status is not valid."""
 
 
-class Reading(Protocol):
+class Reading(Meter, Protocol):
     """Any number that can be read."""
 
-    @property
-    def unit(self) -> str:
-        """Unit; empty if not known."""
-
-    def read(self) -> float:
-        """Present value."""
+    unit: str
+    """Unit; empty if not known."""
 
 
 class Setpoint(Reading, Protocol):
     """A number that is set by ramps within the station's limits: a gate, a field, a stage temperature."""
 
-    @property
-    def minimum(self) -> float:
-        """Smallest value allowed."""
-
-    @property
-    def maximum(self) -> float:
-        """Largest value allowed."""
+    minimum: float
+    maximum: float
+    """Smallest and largest value allowed."""
 
     def move_to(self, value: float) -> None:
         """Ramp to `value` from the read-back value; beyond the limits it raises and moves nothing."""
@@ -322,8 +305,8 @@ class Roles:
 
     if TYPE_CHECKING:  # types of the standard roles, for mypy
         bias: DeviceBias
-        current: Ammeter
-        voltage: Voltmeter
+        current: Meter
+        voltage: Meter
         lockin: LockIn
         analyzer: SpectrumAnalyzer
         vna: VectorNetworkAnalyzer

@@ -20,15 +20,9 @@ from pyvisa.constants import StatusCode
 from pyvisa.resources import TCPIPSocket
 from qcodes.instrument import VisaInstrument
 
-from drivers.errors import (
-    CommunicationError,
-    OverloadError,
-    ReadingError,
-    RejectedCommandError,
-    SettingError,
-)
+from drivers.errors import CommunicationError, OverloadError, ReadingError, RejectedCommandError, SettingError
 
-__all__ = ["OVERFLOW", "CheckedInstrument"]
+__all__ = ["OVERFLOW", "CheckedInstrument", "measured"]
 
 #: Readings from here on are SCPI's markers for over-range (±9.9e37), not-a-number (9.91e37) and the like.
 OVERFLOW = 9.8e37
@@ -215,6 +209,15 @@ class CheckedInstrument(VisaInstrument):
             self._in_snapshot, self._unanswered = False, []
         return dict(found)
 
+    def unexpected(self, answer: str, query: str, expected: str) -> CommunicationError:
+        """The error of an `answer` that does not belong to `query`; the line is cleared before the next query."""
+        self.lost_step()
+        return CommunicationError(
+            self.described,
+            f"answered {answer[:80]!r} to {query!r}; {expected} expected.",
+            "An answer may have been late or lost: clear the instrument and repeat the run.",
+        )
+
     def ask_numbers(self, cmd: str, count: int) -> list[float]:
         """Query exactly `count` comma-separated numbers; markers and NaN are returned unchanged.
 
@@ -230,12 +233,7 @@ class CheckedInstrument(VisaInstrument):
         except ValueError:
             numbers = []
         if len(numbers) != count:
-            self.lost_step()
-            raise CommunicationError(
-                self.described,
-                f"answered {answer[:80]!r} to {cmd!r}; {count} number(s) expected.",
-                "An answer may have been late or lost: clear the instrument and repeat the run.",
-            )
+            raise self.unexpected(answer, cmd, f"{count} number(s)")
         return numbers
 
     def ask_number(self, cmd: str) -> float:
@@ -246,32 +244,14 @@ class CheckedInstrument(VisaInstrument):
         """Query a register, a whole number of at most 16 bits; see `ask_numbers`."""
         number = self.ask_number(cmd)
         if not (number.is_integer() and 0 <= number < 1 << 16):
-            self.lost_step()
-            raise CommunicationError(
-                self.described, f"answered {number:g} to {cmd!r}; a whole number from 0 to 65535 expected."
-            )
+            raise self.unexpected(f"{number:g}", cmd, "a whole number from 0 to 65535")
         return int(number)
 
     def measured(self, value: float, quantity: str) -> float:
-        """Return `value` if it is a measurement.
+        """Return `value` if it is a measurement; see the function `measured`."""
+        return measured(value, quantity, self.described)
 
-        Raises
-        ------
-        OverloadError
-            For an over-range marker.
-        ReadingError
-            For NaN or infinity.
-
-        """
-        if math.isfinite(value) and abs(value) < OVERFLOW:
-            return value
-        if math.isfinite(value):
-            raise OverloadError(
-                self.described, f"{quantity} is over-range (marker {value:g}).", "Choose a higher range."
-            )
-        raise ReadingError(self.described, f"{quantity} reads {value}, which is not a number.")
-
-    def apply(self, command: str, value: Any, *, query: str = "", tolerance: float = 0.0) -> float:
+    def apply(self, command: str, value: Any, *, tolerance: float = 0.0) -> float:
         """Write `command value` once and read the setting back.
 
         Parameters
@@ -280,8 +260,6 @@ class CheckedInstrument(VisaInstrument):
             Header of the command.
         value
             A number or a bool.
-        query
-            Query of the setting, if not the header with `?`.
         tolerance
             Largest absolute difference that counts as equal.
 
@@ -297,20 +275,20 @@ class CheckedInstrument(VisaInstrument):
 
         """
         self.write(f"{command} {_text(value)}")
-        return self.confirm(query or f"{command}?", float(value), tolerance)
-
-    def confirm(self, query: str, expected: float, tolerance: float = 0.0) -> float:
-        """Read a setting back and compare it, as in `apply`."""
-        found = self.ask_number(query)
-        if not abs(found - expected) <= tolerance:
-            entry = self.next_error()
-            raise SettingError(
-                self.described,
-                f"{query} reads {found:g} where {expected:g} was requested"
-                + (f"; the instrument reports {entry}." if entry else "."),
-                "Nothing was switched on. Check the value against the instrument's limits.",
-            )
+        found = self.ask_number(f"{command}?")
+        if not abs(found - value) <= tolerance:
+            raise self.refused(f"{command}?", f"{found:g}", f"{float(value):g}")
         return found
+
+    def refused(self, query: str, found: str, requested: str) -> SettingError:
+        """The error of a setting that reads back differently, with an entry of the instrument's error queue."""
+        entry = self.next_error()
+        reported = f"; the instrument reports {entry}" if entry else ""
+        return SettingError(
+            self.described,
+            f"{query} reads {found} where {requested} was requested{reported}.",
+            "Nothing was switched on. Check the value against the instrument's limits and its other settings.",
+        )
 
     def next_error(self) -> str | None:
         """Remove the oldest entry from the instrument's error queue and return it; None if there is none."""
@@ -319,10 +297,7 @@ class CheckedInstrument(VisaInstrument):
         try:
             return entry if int(number) != 0 else None
         except ValueError:
-            self.lost_step()
-            raise CommunicationError(
-                self.described, f"answered {entry[:80]!r} to ':SYST:ERR?'; a number and a text expected."
-            ) from None
+            raise self.unexpected(entry, ":SYST:ERR?", "a number and a text") from None
 
     def check_errors(self) -> None:
         """Empty the error queue.
@@ -356,6 +331,24 @@ class CheckedInstrument(VisaInstrument):
         while len(entries) < MOST_ERRORS and (entry := self.next_error()) is not None:
             entries.append(entry)
         return entries
+
+
+def measured(value: float, quantity: str, described: str) -> float:
+    """Return `value`, the reading of a `quantity` by the instrument `described`, if it is a measurement.
+
+    Raises
+    ------
+    OverloadError
+        For an over-range marker.
+    ReadingError
+        For NaN or infinity.
+
+    """
+    if not math.isfinite(value):
+        raise ReadingError(described, f"{quantity} reads {value}, which is not a number.")
+    if abs(value) >= OVERFLOW:
+        raise OverloadError(described, f"{quantity} is over-range (marker {value:g}).", "Choose a higher range.")
+    return value
 
 
 def _text(value: Any) -> str:

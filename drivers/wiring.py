@@ -15,7 +15,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-__all__ = ["Amplifier", "Wiring"]
+__all__ = ["Amplifier", "Section", "Wiring"]
 
 AtLeastOne = Annotated[float, Field(ge=1)]
 NonNegative = Annotated[float, Field(ge=0)]
@@ -27,11 +27,13 @@ def _not_zero(gain: float) -> float:
     return gain
 
 
-class _Section(BaseModel):
+class Section(BaseModel):
+    """A part of the station file: no unknown keys, no conversions between types, finite numbers only."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, hide_input_in_errors=True)
 
 
-class Amplifier(_Section):
+class Amplifier(Section):
     """An amplifier between the device and an instrument.
 
     Attributes
@@ -44,7 +46,7 @@ class Amplifier(_Section):
     gain: Annotated[float, AfterValidator(_not_zero)]
 
 
-class Wiring(_Section):
+class Wiring(Section):
     """Conversions between instrument and device units.
 
     Attributes

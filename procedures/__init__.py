@@ -6,7 +6,7 @@ before each row, `"trace"` and then `"results"`, which completes the row. pymeas
 unknown topics, so the same class runs in a ManagedWindow of a session (`labnis.open_session`).
 """
 
-from procedures.calibration import CALIBRATION
+from procedures.bias_sweep import BiasSweep
 from procedures.emitted_power_vs_bias import EmittedPowerVsBias
 from procedures.iv_sweep import IVSweep
 from procedures.measurement import Measurement
@@ -21,3 +21,11 @@ __all__ = [
     "ReflectionVsBias",
     "SweepParameter",
 ]
+
+CALIBRATION: tuple[type[BiasSweep], ...] = (IVSweep, ReflectionVsBias, EmittedPowerVsBias)
+"""The full calibration of a device: its measurements in their order.
+
+The I–V curve gives gap, resistance and electron temperature; with these the reflection gives the damping rates; with
+those the emitted power gives the gain and the noise temperature of the amplifier chain. Each is a run with a separate
+file, and the bias returns to zero in between.
+"""

@@ -4,15 +4,28 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pymeasure.experiment import FloatParameter, IntegerParameter, ListParameter, Procedure
+from pymeasure.experiment import FloatParameter, IntegerParameter, ListParameter
 
 from drivers.roles import BiasReading
 from procedures.measurement import Measurement
 from procedures.sweep_parameter import SweepParameter
 
-__all__ = ["BiasSweep", "band_refusal"]
+__all__ = ["BiasSweep"]
 
 Real = NDArray[np.float64]
+
+
+READINGS = {
+    "Bias reading (V)": "bias",
+    "Device voltage (V)": "device_voltage",
+    "Current (A)": "current",
+    "Source voltage (V)": "source_voltage",
+    "Source current (A)": "source_current",
+    "Amplifier voltage (V)": "amplifier_voltage",
+    "Voltage range (V)": "voltage_range",
+    "Current range (A)": "current_range",
+}
+"""Column → attribute of `drivers.roles.BiasReading`."""
 
 
 class BiasSweep(Measurement):
@@ -25,17 +38,7 @@ class BiasSweep(Measurement):
     REQUIRES: ClassVar[tuple[str, ...]] = ("bias",)
     USES: ClassVar[tuple[str, ...]] = ("current", "voltage", "lockin", "fridge")
     SETPOINTS: ClassVar[tuple[str, ...]] = ("Repeat (1)", "Direction (1)", "Bias (V)")
-    DATA_COLUMNS: ClassVar[list[str]] = [
-        "Bias reading (V)",
-        "Device voltage (V)",
-        "Current (A)",
-        "Source voltage (V)",
-        "Source current (A)",
-        "Amplifier voltage (V)",
-        "Voltage range (V)",
-        "Current range (A)",
-        "Fridge temperature (K)",
-    ]
+    DATA_COLUMNS: ClassVar[list[str]] = [*READINGS, "Fridge temperature (K)"]
 
     maximum_bias = FloatParameter("Largest bias", units="V", default=1e-3, minimum=0.0)
     points = IntegerParameter("Bias points", default=61, minimum=4, maximum=2_000_000)
@@ -111,26 +114,5 @@ class BiasSweep(Measurement):
     def bias_row(self, reading: BiasReading) -> dict[str, Any]:
         """Columns common to all points; the fridge temperature is NaN without a thermometer."""
         fridge = self.roles.get("fridge")
-        return {
-            "Bias reading (V)": reading.bias,
-            "Device voltage (V)": reading.device_voltage,
-            "Current (A)": reading.current,
-            "Source voltage (V)": reading.source_voltage,
-            "Source current (A)": reading.source_current,
-            "Amplifier voltage (V)": reading.amplifier_voltage,
-            "Voltage range (V)": reading.voltage_range,
-            "Current range (A)": reading.current_range,
-            "Fridge temperature (K)": fridge.temperature() if fridge is not None else float("nan"),
-        }
-
-
-def band_refusal(procedure: Procedure) -> str:
-    """Why the band `center` ± `span`/2 of `procedure` cannot be measured; empty if it can."""
-    allowed = procedure.parameter_objects()["center"]
-    low, high = procedure.center - procedure.span / 2, procedure.center + procedure.span / 2
-    if allowed.minimum <= low and high <= allowed.maximum:
-        return ""
-    return (
-        f"center and span give a band from {low:.10g} to {high:.10g} Hz; "
-        f"it must lie within {allowed.minimum:.10g} to {allowed.maximum:.10g} Hz"
-    )
+        row = {label: getattr(reading, name) for label, name in READINGS.items()}
+        return row | {"Fridge temperature (K)": fridge.temperature() if fridge is not None else float("nan")}

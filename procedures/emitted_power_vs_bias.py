@@ -5,16 +5,17 @@ from typing import Any, ClassVar
 import numpy as np
 from pymeasure.experiment import FloatParameter, IntegerParameter
 
-from procedures.bias_sweep import BiasSweep, band_refusal
+from procedures.band_sweep import BandSweep
 
 __all__ = ["EmittedPowerVsBias"]
 
 
-class EmittedPowerVsBias(BiasSweep):
+class EmittedPowerVsBias(BandSweep):
     """Step the bias from zero to many gaps and take one noise spectrum around the resonance at each point."""
 
+    ANALYZER: ClassVar[str] = "analyzer"
     REQUIRES: ClassVar[tuple[str, ...]] = ("bias", "analyzer")
-    DATA_COLUMNS: ClassVar[list[str]] = [*BiasSweep.DATA_COLUMNS, "Band power (W)"]
+    DATA_COLUMNS: ClassVar[list[str]] = [*BandSweep.DATA_COLUMNS, "Band power (W)"]
     TRACES: ClassVar[dict[str, tuple[str, type]]] = {"Spectrum (W/Hz)": ("Frequency (Hz)", float)}
     SIGNAL: ClassVar[str] = "Band power (W)"
     ANALYSES: ClassVar[tuple[str, ...]] = ("labnis.fit.analyses.EmittedPower",)
@@ -27,35 +28,18 @@ class EmittedPowerVsBias(BiasSweep):
     sweep_time = FloatParameter("Time of one sweep", units="s", default=1.0, minimum=1e-3, maximum=4000.0)
     averages = IntegerParameter("Averaged sweeps", default=10, minimum=1, maximum=10000)
 
-    def axis_lengths(self) -> dict[str, int]:
-        """One axis, the frequency."""
-        return {"frequency": self.frequencies}
-
     def instrument_settings(self) -> dict[str, dict[str, Any]]:
         """Settings of the spectrum analyzer: band, filter and averaging."""
-        analyzer = {
-            "center": self.center,
-            "span": self.span,
-            "points": self.frequencies,
+        sweep = {
             "resolution_bandwidth": self.resolution_bandwidth,
             "sweep_time": self.sweep_time,
             "averages": self.averages,
         }
-        return {"analyzer": analyzer}
-
-    def refusal(self) -> str:
-        """The whole band must be within the analyzer's range."""
-        return super().refusal() or band_refusal(self)
+        return {"analyzer": self.band() | sweep}
 
     def point_duration(self) -> float:
         """Time (s) at one point, mostly the analyzer's sweeps."""
         return super().point_duration() + float(self.sweep_time * self.averages)
-
-    def startup(self) -> None:
-        """Set up the spectrum analyzer, check the limits, switch the source on."""
-        self.analyzer = self.roles.analyzer
-        self.analyzer.prepare(**self.instrument_settings()["analyzer"])
-        self.prepare_bias()
 
     def execute(self) -> None:
         """For each bias: set, wait, read the current, take a spectrum and integrate it over the band."""
@@ -65,6 +49,5 @@ class EmittedPowerVsBias(BiasSweep):
             self.settle_at(bias)
             row = self.bias_row(self.roles.bias.read())
             spectrum = self.roles.acquire(self.analyzer)
-            self.record(
-                row | {"Spectrum (W/Hz)": spectrum, "Band power (W)": float(np.trapezoid(spectrum, frequencies))}
-            )
+            power = float(np.trapezoid(spectrum, frequencies))
+            self.record(row | {"Spectrum (W/Hz)": spectrum, "Band power (W)": power})

@@ -17,6 +17,7 @@ import labnis.physics
 from drivers import roles
 from labnis.station import load_station, open_station
 from labnis.station.role_check import missing_members
+from labnis.station.simulated import simulated_instruments
 from sim_instruments import SHIPPED_TRUTH, open_twin
 
 ROOT = Path(__file__).parents[1]
@@ -147,7 +148,7 @@ def test_every_driver_module_has_one_documented_instrument_that_the_shipped_stat
 
 def test_every_driver_fills_exactly_one_role_with_the_arguments_that_the_role_gives() -> None:
     config = load_station(ROOT / "station.yaml")
-    simulated = {"wiring": config.wiring_record(), "instruments": config.simulated_instruments()}
+    simulated = {"wiring": config.wiring_record(), "instruments": simulated_instruments(config)}
     with open_twin(SHIPPED_TRUTH, seed=1, **simulated) as twin, open_station(config, twin=twin) as station:
         station.open(INSTRUMENT_ROLES)
         for name, role in INSTRUMENT_ROLES.items():

@@ -11,9 +11,10 @@ from labnis.errors import ConfigurationError, InterlockError, RequestError
 from labnis.experiment.events import Observer
 from labnis.experiment.session import Session, VisaRecord
 from labnis.ledger import Ledger, enter_pending, open_ledger
-from labnis.safety.guardian import guarded
-from labnis.safety.stop_requests import StopRequest, stop_on_signals
+from labnis.safety.guardian import Guardian
+from labnis.safety.stop_requests import stop_on_signals
 from labnis.station import StationConfig, load_station, open_station
+from labnis.station.simulated import simulated_instruments
 from labnis.storage import check_data_root
 from sim_instruments import Errors, Twin, open_twin
 
@@ -77,40 +78,23 @@ def open_session(
         cooldown = cooldown_for(ledger, dry_run=dry_run, where="" if data is None else f" --data {data}")
         stop = stack.enter_context(stop_on_signals())
         # Entered before the station: the guardian ends last, when everything is closed.
-        guard = _guardian(config, stack.enter_context(ExitStack()), stop) if simulated is None else _no_guardian
+        guardian = stack.enter_context(Guardian(config, on_loss=lambda why: stop.ask(InterlockError(why))))
         record = None
         if visa_record is not None:
             record = stack.enter_context(visa_record(config, folder, cooldown, simulated))
             observers = [*observers, record]
         yield Session(
-            stack.enter_context(open_station(config, twin=simulated, record=record)),
+            stack.enter_context(open_station(config, twin=simulated, record=record, on_setpoint=guardian.note)),
             data=folder,
             ledger=ledger,
             cooldown=cooldown,
             twin=simulated,
             stop=stop,
             observers=observers,
-            guard=guard,
+            guard=guardian.start if simulated is None else lambda: None,  # the twin ends with this process
             record=record,
             on_error=on_error,
         )
-
-
-def _no_guardian() -> None:
-    """Nothing to start: the twin of a dry run ends with this process."""
-
-
-def _guardian(config: StationConfig, stack: ExitStack, stop: StopRequest) -> Callable[[], None]:
-    """Function that starts the guardian on its first call, before any instrument is opened."""
-    started = False
-
-    def start() -> None:
-        nonlocal started
-        if not started:
-            stack.enter_context(guarded(config, on_loss=lambda why: stop.ask(InterlockError(why))))
-            started = True
-
-    return start
 
 
 @contextmanager
@@ -127,7 +111,7 @@ def twin_of(config: StationConfig, truth: Path | str | None, seed: int | None) -
     if file is None:
         raise ConfigurationError(f"{config.path}: labnis.twin.file is missing; name a truth file there or by --twin")
     errors = Errors(overload=OverloadError, compliance=ComplianceError)
-    instruments = config.simulated_instruments()
+    instruments = simulated_instruments(config)
     with open_twin(file, seed=seed, wiring=config.wiring_record(), instruments=instruments, errors=errors) as twin:
         yield twin
 

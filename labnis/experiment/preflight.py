@@ -95,8 +95,8 @@ def check_request(procedure: Procedure, config: StationConfig) -> None:
     for role, values in _planned(procedure).items():
         if role == "bias":
             _check_bias(name, float(np.abs(values).max()), config)
-        elif (limits := config.setpoint_limits(role)) is not None:
-            _check_setpoint(name, role, values, limits, config)
+        elif role in config.setpoints:
+            _check_setpoint(name, role, values, config.setpoints[role].limits, config)
     current, compliance = getattr(procedure, "maximum_current", 0.0), config.limits.compliance
     if "current" not in config.roles and not current <= compliance:
         raise RequestError(
@@ -229,7 +229,7 @@ def expected(bias: float, config: StationConfig, known: Mapping[str, float], bat
     junction = NISJunction(gap, resistance)
     power = 2 * float(junction.maximum_cooling_power(temperature, temperature))
     return Expectation(
-        dissipated, power, _electron_temperature(junction, config.island, device_voltage, bath_temperature)
+        dissipated, power, _electron_temperature(junction, config.device.island, device_voltage, bath_temperature)
     )
 
 

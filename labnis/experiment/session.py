@@ -273,7 +273,7 @@ class Session:
         found = {need: self._prior(need) for need in needs}
         context = FitContext(
             wiring=self.station.config.wiring_record(),
-            device=self.station.config.device_record(),
+            device=self.station.config.device.model_dump(mode="json"),
             fridge_temperature=self.bath_temperature(),
         )
         priors = {name: prior for name, prior in found.items() if prior is not None}

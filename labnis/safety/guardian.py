@@ -1,10 +1,11 @@
 """A process that outlives the run and makes the station safe if the run dies.
 
-The run holds the writing end of a pipe to the guardian. As long as the pipe is open nothing happens; the line "release"
-ends the guardian; the end of the file means that the run died without it — `kill -9` and crashes included — and the
-guardian opens the bias source itself, ramps it to zero from its read-back value within the station's limits, verifies
-it, and switches the output off; then it brings the station's set-points to their ends. It imports everything
-before the run starts, ignores the signals of the run's terminal, and touches no instrument while the run is alive.
+The run holds the writing end of a pipe to the guardian, and names on it each set-point before it moves. As long as the
+pipe is open nothing happens; the line "release" ends the guardian; the end of the file means that the run died without
+it — `kill -9` and crashes included — and the guardian opens the bias source itself, ramps it to zero from its read-back
+value within the station's limits, verifies it, and switches the output off; then it brings the set-points that the run
+has moved, and not brought there itself, to their ends. It imports everything before the run starts, ignores the signals
+of the run's terminal, and touches no instrument while the run is alive.
 
 No process can act when the whole computer loses power: use the source's own limits for that.
 """
@@ -15,16 +16,17 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
+from typing import Self
 
 from drivers.errors import InstrumentError
 from labnis.errors import BusyError, ConfigurationError, InstrumentFault, LabnisError
 from labnis.safety.make_safe import make_safe
 from labnis.station import BiasUnknownError, StationConfig, instrument_class, load_station
 
-__all__ = ["guarded", "main"]
+__all__ = ["Guardian", "main"]
 
 READY_WITHIN = 30.0
 """Time (s) that a guardian has to start; imports on a slow disk take a while."""
@@ -36,9 +38,15 @@ ATTEMPTS, PAUSE = 3, 2.0
 """Number of attempts to reach the source, and the time (s) in between: a network may recover."""
 
 
-@contextmanager
-def guarded(config: StationConfig, *, on_loss: Callable[[str], None]) -> Iterator[None]:
-    """Run a guardian for the station `config` during the context.
+MOVES, ENDED = "moves", "ended"
+"""First words of a run's lines on a set-point, followed by its role: it is moved from now on; it is at its end."""
+
+RELEASE, FAILED = "release", "failed"
+"""Last line of a run to its guardian: the bias is at zero; or it is not. No line means that the run died."""
+
+
+class Guardian:
+    """The guardian of a session, from `start` to the end of the context.
 
     The context must end only after the bias is at zero, because it releases the guardian — unless the run itself failed
     to reach zero (BiasUnknownError): then the guardian tries, over a separate connection.
@@ -50,51 +58,72 @@ def guarded(config: StationConfig, *, on_loss: Callable[[str], None]) -> Iterato
     on_loss
         Called from another thread, with a sentence, if the guardian dies before it is released.
 
-    Raises
-    ------
-    InstrumentFault
-        No guardian can be started; without one, nothing is moved.
     """
-    plan = json.dumps({"station": str(config.path.resolve()), "text": config.public_text})
-    process = subprocess.Popen(  # this interpreter with this module, no shell
-        [sys.executable, "-m", "labnis.safety.guardian"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    released = threading.Event()
-    try:
-        _say(process, plan)
-        _await_ready(process)
-        watch = threading.Thread(target=_watch, args=(process, released, on_loss), name="labnis-guardian", daemon=True)
-        watch.start()
-        yield
-    except BiasUnknownError:
-        released.set()
-        _say(process, FAILED)
-        raise
-    finally:
-        released.set()
-        _say(process, RELEASE)
+
+    def __init__(self, config: StationConfig, *, on_loss: Callable[[str], None]) -> None:
+        self._config = config
+        self._on_loss = on_loss
+        self._process: subprocess.Popen[str] | None = None
+
+    def start(self) -> None:
+        """Start the process, unless it is running, and wait until it is ready.
+
+        Raises
+        ------
+        InstrumentFault
+            It cannot be started; without one, nothing is moved.
+
+        """
+        if self._process is not None:
+            return
+        self._process = process = subprocess.Popen(  # this interpreter with this module, no shell
+            [sys.executable, "-m", "labnis.safety.guardian"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        try:
+            _say(process, json.dumps({"station": str(self._config.path.resolve()), "text": self._config.public_text}))
+            _await_ready(process)
+        except BaseException:
+            self._end(RELEASE)
+            raise
+        threading.Thread(target=self._watch, args=(process,), name="labnis-guardian", daemon=True).start()
+
+    def note(self, role: str, moves: bool) -> None:
+        """Say that the set-point `role` is moved from now on, or that it is at its end."""
+        if self._process is not None:
+            _say(self._process, f"{MOVES if moves else ENDED} {role}")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        self._end(FAILED if isinstance(error, BiasUnknownError) else RELEASE)
+
+    def _end(self, last_line: str) -> None:
+        process, self._process = self._process, None  # its end is no loss from now on
+        if process is None:
+            return
+        _say(process, last_line)
+        if process.stdin is not None:
+            with suppress(BrokenPipeError):
+                process.stdin.close()
         process.wait()
 
-
-RELEASE, FAILED = "release", "failed"
-"""Last line of a run to its guardian: the bias is at zero; or it is not. No line means that the run died."""
+    def _watch(self, process: "subprocess.Popen[str]") -> None:
+        code = process.wait()
+        if self._process is process:
+            self._on_loss(f"the guardian process died (exit code {code}): without one the run stops now")
 
 
 def _say(process: "subprocess.Popen[str]", line: str) -> None:
-    """Write a line to the guardian; `_watch` reports a guardian that has ended."""
-    if process.stdin is None or process.stdin.closed:
-        return
-    try:
-        process.stdin.write(line + "\n")
-        process.stdin.flush()
-        if line in (RELEASE, FAILED):
-            process.stdin.close()
-    except BrokenPipeError:
-        process.stdin = None
+    """Write a line to the guardian; `_watch` reports one that has ended."""
+    if process.stdin is not None:
+        with suppress(BrokenPipeError):
+            process.stdin.write(line + "\n")
+            process.stdin.flush()
 
 
 def _await_ready(process: "subprocess.Popen[str]") -> None:
@@ -110,14 +139,8 @@ def _await_ready(process: "subprocess.Popen[str]") -> None:
         )
 
 
-def _watch(process: "subprocess.Popen[str]", released: threading.Event, on_loss: Callable[[str], None]) -> None:
-    code = process.wait()
-    if not released.is_set():
-        on_loss(f"the guardian process died (exit code {code}): without one the run stops now")
-
-
 def main() -> int:
-    """Body of the guardian's process: plan on standard input, later "release" or the end of the file."""
+    """Body of the guardian's process: plan on standard input, then what the run moves, and its last line or none."""
     for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
@@ -129,12 +152,12 @@ def main() -> int:
         print(" ".join(str(error).split()), flush=True)  # noqa: T201  # the run waits for one line
         return error.exit_code
     print("ready", flush=True)  # noqa: T201  # the run waits for this line
-    last_words = sys.stdin.readline().strip()
-    if last_words == RELEASE:
+    last_line, moved = _heard(sys.stdin)
+    if last_line == RELEASE:
         return 0
-    cause = "the run could not ramp the bias to zero" if last_words == FAILED else "the run died"
+    cause = "the run could not ramp the bias to zero" if last_line == FAILED else "the run died"
     try:
-        report, code = f"{cause}; {_persistently(lambda: _safe(config))}", 0
+        report, code = f"{cause}; {_persistently(lambda: _safe(config, moved))}", 0
     except Exception as error:  # noqa: BLE001  # last resort: report, never raise
         report, code = f"{cause}, the guardian failed, too: {error}", 5
     print(f"labnis guardian: {report}", file=sys.stderr, flush=True)  # noqa: T201
@@ -149,9 +172,23 @@ def _planned(plan: Mapping[str, str]) -> StationConfig:
     return config
 
 
-def _safe(config: StationConfig) -> str:
+def _heard(lines: Iterable[str]) -> tuple[str, set[str]]:
+    """The last line of a run, empty if it died, and the set-points that it has moved and not brought to their ends."""
+    moved: set[str] = set()
+    for line in lines:
+        word, _, role = line.strip().partition(" ")
+        if word == MOVES:
+            moved.add(role)
+        elif word == ENDED:
+            moved.discard(role)
+        else:
+            return word, moved
+    return "", moved
+
+
+def _safe(config: StationConfig, setpoints: Collection[str]) -> str:
     try:
-        return make_safe(config, patience=BUSY_PATIENCE)
+        return make_safe(config, setpoints, patience=BUSY_PATIENCE)
     except BusyError as error:
         # Another process has opened the station since; it starts by reading the level back.
         return f"nothing done: {error}"

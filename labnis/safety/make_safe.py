@@ -4,12 +4,14 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Collection
 from contextlib import suppress
+from functools import partial
 
 from labnis.errors import BusyError
-from labnis.station import BiasUnknownError, OpenStation, StationConfig, open_station
+from labnis.station import OpenStation, StationConfig, open_station
 from labnis.station.lock import Holder, holder_of_station
+from labnis.station.opening import attempt_all
 
 __all__ = ["make_safe", "stop_holder"]
 
@@ -22,7 +24,7 @@ WORTH_TELLING = 10.0
 """Longer ramps (s) are announced."""
 
 
-def make_safe(config: StationConfig, *, patience: float = 0.0) -> str:
+def make_safe(config: StationConfig, setpoints: Collection[str] | None = None, *, patience: float = 0.0) -> str:
     """Ramp the station's bias to zero from its read-back value, verify it, and switch the output off; then set-points.
 
     Set-points follow as the station file says (`at_end`), the slowest last. Each is attempted even if
@@ -32,6 +34,8 @@ def make_safe(config: StationConfig, *, patience: float = 0.0) -> str:
     ----------
     config
         Configuration of the station.
+    setpoints
+        Roles of the set-points that are moved; all of the station by default.
     patience
         Time (s) to wait for a station that is in use. A dying process releases its pipes and its locks one after the
         other, and a guardian may use the same station.
@@ -53,35 +57,20 @@ def make_safe(config: StationConfig, *, patience: float = 0.0) -> str:
     deadline = time.monotonic() + patience
     while True:
         try:
-            return _all_zero(config)
+            return _all_zero(config, config.setpoints if setpoints is None else setpoints)
         except BusyError:
             if time.monotonic() >= deadline:
                 raise
             time.sleep(0.02)
 
 
-def _all_zero(config: StationConfig) -> str:
+def _all_zero(config: StationConfig, setpoints: Collection[str]) -> str:
     """Body of `make_safe`: one attempt."""
-    done: list[str] = []
-    failures: list[Exception] = []
-
-    def attempt(step: Callable[[], str]) -> None:
-        try:
-            done.append(step())
-        except Exception as error:  # noqa: BLE001  # the other outputs are still made safe
-            failures.append(error)
-
+    moving = [role for role, spec in config.setpoints.items() if role in setpoints and spec.at_end != "stay"]
+    moving.sort(key=lambda role: config.setpoints[role].longest_ramp)
     with open_station(config) as station:
-        attempt(lambda: _bias_zero(station))
-        for role, spec in sorted(config.setpoints.items(), key=lambda item: item[1].longest_ramp):
-            if spec.at_end != "stay":
-                attempt(lambda role=role: _finished(station, role))  # type: ignore[misc]  # a default argument
-    if failures:
-        worst = next((error for error in failures if isinstance(error, BiasUnknownError)), failures[0])
-        for text in [*(f"also: {error}" for error in failures if error is not worst), *done]:
-            worst.add_note(text)
-        raise worst
-    return "; ".join(done)
+        steps = [partial(_bias_zero, station), *(partial(_finished, station, role) for role in moving)]
+        return "; ".join(attempt_all(steps))
 
 
 def _bias_zero(station: OpenStation) -> str:

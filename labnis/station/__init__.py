@@ -12,11 +12,10 @@
 
 from labnis.station.bias.ramped_bias import BiasMismatchError, BiasUnknownError, RampedBias
 from labnis.station.checking import check_station
-from labnis.station.clock import SystemClock
 from labnis.station.config import StationConfig, load_station
 from labnis.station.connecting import VisaListener, instrument_class
 from labnis.station.document import read_document
-from labnis.station.opening import OpenStation, SimulatedInstruments, Twin, open_station
+from labnis.station.opening import OpenStation, SystemClock, open_station
 from labnis.station.packages import import_object
 from labnis.station.role_spec import RoleSpec, SetpointSpec
 from labnis.station.sections import Device, Interlock, Island, Limits
@@ -32,10 +31,8 @@ __all__ = [
     "RampedBias",
     "RoleSpec",
     "SetpointSpec",
-    "SimulatedInstruments",
     "StationConfig",
     "SystemClock",
-    "Twin",
     "VisaListener",
     "check_station",
     "import_object",

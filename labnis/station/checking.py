@@ -4,9 +4,9 @@ from pymeasure.instruments import Instrument as PymeasureInstrument
 
 from labnis.station.config import StationConfig
 from labnis.station.connecting import instrument_class
-from labnis.station.players import lacks, parameters_of, uses_parameters
+from labnis.station.players import lacks
 from labnis.station.role_check import missing_members, missing_names
-from labnis.station.role_spec import PROTOCOLS, RoleSpec
+from labnis.station.role_spec import KINDS, RoleSpec
 
 __all__ = ["check_station"]
 
@@ -27,20 +27,20 @@ def check_station(config: StationConfig) -> None:
                 continue
             # pymeasure's properties are those of the class; QCoDeS's parameters are made with the instrument.
             if issubclass(kind, PymeasureInstrument) and spec.channel is None:
-                absent = missing_names(kind, parameters_of(spec))
+                absent = missing_names(kind, spec.parameters)
                 if absent:
                     raise config.error(
                         ("labnis", "roles", role), f"{name} is a {kind.__name__}, which has no {', '.join(absent)}"
                     )
             if not _part_or_parameter(config, role, spec, kind):
-                missing = missing_members(kind, PROTOCOLS[spec.kind])
+                missing = missing_members(kind, KINDS[spec.kind].protocol)
                 if missing:
                     raise config.error(("labnis", "roles", role), lacks(kind, missing, spec))
 
 
 def _part_or_parameter(config: StationConfig, role: str, spec: RoleSpec, kind: type) -> bool:
     """Whether the role is filled by something that the class does not show."""
-    if role == "current" and spec.instrument == config.bias.instrument and spec.channel is None:
-        return True  # the source itself measures it
+    if role == "current" and config.source_reads_current:
+        return True
     reads_channel = spec.kind == "thermometer" and hasattr(kind, "channel_temperature")
-    return uses_parameters(spec) or (spec.channel is not None and not reads_channel)
+    return spec.replaces_methods or (spec.channel is not None and not reads_channel)

@@ -6,34 +6,20 @@ ConfigurationError that names file, line, key, what was found and what is allowe
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, PrivateAttr, SecretStr, ValidationError
 
-from drivers.wiring import Wiring
+from drivers.wiring import Section, Wiring
 from labnis.errors import ConfigurationError
 from labnis.station.document import Document, Location, read_document
 from labnis.station.instruments import check_instruments, refuse_initial_values
 from labnis.station.old_keys import migrated
 from labnis.station.packages import refusal_of, use_packages
-from labnis.station.role_spec import SPECS, BiasSpec, RoleSpec, Section, SetpointSpec, spec_input
-from labnis.station.sections import Device, Interlock, Island, LabnisSection, Limits
-
-if TYPE_CHECKING:
-    from sim_instruments import SimulatedInstrument
+from labnis.station.role_spec import KINDS, AmplifiedSpec, BiasSpec, RoleSpec, SetpointSpec, spec_input
+from labnis.station.sections import Device, Interlock, LabnisSection, Limits
 
 __all__ = ["StationConfig", "load_station"]
-
-QUANTITIES = {
-    "bias": ("current", "device_voltage", "value"),
-    "thermometer": ("temperature", "value"),
-    "lockin": ("magnitude", "value"),
-    "ammeter": ("value",),
-    "voltmeter": ("value",),
-    "setpoint": ("value",),
-    "reading": ("value",),
-}
-"""Kind of a role → quantities that an interlock can watch."""
 
 TAKEN = ("acquire", "clock", "get", "players", "wiring")
 """Names that roles cannot have, because `drivers.roles.Roles` uses them."""
@@ -88,11 +74,6 @@ class StationConfig(Section):
         return address
 
     @property
-    def island(self) -> Island | None:
-        """The device's island; None if not known."""
-        return self.device.island
-
-    @property
     def bias(self) -> BiasSpec:
         """The role bias."""
         spec = self.roles["bias"]
@@ -100,28 +81,22 @@ class StationConfig(Section):
         return spec
 
     @property
+    def source_reads_current(self) -> bool:
+        """Whether no other instrument, and no other part or parameter of the source's own, is named for the current."""
+        current = self.roles.get("current")
+        if current is None:
+            return True
+        same_part = current.instrument == self.bias.instrument and current.channel in (None, self.bias.channel)
+        return same_part and not current.replaces_methods
+
+    @property
     def setpoints(self) -> dict[str, SetpointSpec]:
         """Roles that are moved, besides the bias."""
         return {role: spec for role, spec in self.roles.items() if isinstance(spec, SetpointSpec)}
 
-    def setpoint_limits(self, role: str) -> tuple[float, float] | None:
-        """Smallest and largest value allowed of the set-point `role`; None if it is not a set-point."""
-        found = self.setpoints.get(role)
-        return found.limits if found is not None else None
-
     def wiring_record(self) -> dict[str, Any]:
         """The wiring as plain JSON values."""
         return self.wiring.model_dump(mode="json")
-
-    def device_record(self) -> dict[str, Any]:
-        """The device as plain JSON values."""
-        return self.device.model_dump(mode="json")
-
-    def simulated_instruments(self) -> "Mapping[str, SimulatedInstrument]":
-        """The instruments for the simulated fridge; imports their classes."""
-        from labnis.station.simulated import simulated_instruments  # noqa: PLC0415  # it needs this module
-
-        return simulated_instruments(self)
 
     @property
     def public_text(self) -> str:
@@ -153,15 +128,15 @@ def load_station(path: Path) -> StationConfig:
     except ValidationError as error:
         raise _explained(document, written, ("labnis",), LabnisSection, error) from error
     folder = path.resolve().parent
-    _check_packages(document, section, folder)
+    _check_section(document, section, folder)
     check_instruments(document, section.packages)
     roles = {role: _role(document, role, value) for role, value in section.roles.items()}
-    _check_roles(document, section, roles)
-    _check_ledger(document, section)
-    use_packages(section.packages, folder)
+    if "bias" not in roles:
+        raise document.error(("labnis", "roles", "bias"), "missing; a station has a bias source")
     data = folder / section.data
     ledger = section.ledger or SecretStr(f"sqlite:///{(data / 'ledger.sqlite').as_posix()}")
-    amplifiers = {role: spec.amplifier for role, spec in roles.items() if getattr(spec, "amplifier", None)}  # type: ignore[attr-defined]  # where it has one
+    named = {role: spec.amplifier for role, spec in roles.items() if isinstance(spec, AmplifiedSpec)}
+    amplifiers = {role: name for role, name in named.items() if name is not None}
     config = StationConfig(
         path=path,
         instruments=document.data["instruments"],
@@ -178,6 +153,10 @@ def load_station(path: Path) -> StationConfig:
         migrated_lines=lines,
     )
     config._document = document
+    _check_roles(config)
+    _check_current(config)
+    _check_watched(config, section.interlocks)
+    use_packages(section.packages, folder)
     return config
 
 
@@ -224,10 +203,18 @@ def _check_old_reading(document: Document) -> None:
         )
 
 
-def _check_packages(document: Document, section: LabnisSection, folder: Path) -> None:
+def _check_section(document: Document, section: LabnisSection, folder: Path) -> None:
+    """Check what needs neither roles nor instruments."""
     for number, name in enumerate(section.packages):
         if refusal := refusal_of(name, folder):
             raise document.error(("labnis", "packages", number), refusal)
+    if "role_amplifiers" in section.wiring.model_fields_set:
+        raise document.error(("labnis", "wiring", "role_amplifiers"), "unknown key; a role names its amplifier itself")
+    if section.ledger is not None and "://" not in section.ledger.get_secret_value():
+        raise document.error(
+            ("labnis", "ledger"),
+            "not a database URL; allowed are SQLAlchemy URLs such as sqlite:////data/ledger.sqlite",
+        )
 
 
 def _role(document: Document, role: str, value: Any) -> RoleSpec:
@@ -239,76 +226,62 @@ def _role(document: Document, role: str, value: Any) -> RoleSpec:
     given = spec_input(role, value)
     if isinstance(given, str):
         raise document.error(where, given)
-    model = SPECS[given["kind"]]
+    model = KINDS[given["kind"]].spec
     try:
         return model.model_validate(given)
     except ValidationError as error:
         raise _explained(document, given, where, model, error) from error
 
 
-def _check_roles(document: Document, section: LabnisSection, roles: Mapping[str, RoleSpec]) -> None:
-    where: Location = ("labnis", "roles")
-    if "bias" not in roles:
-        raise document.error((*where, "bias"), "missing; a station has a bias source")
-    defined = document.data["instruments"]
-    for role, spec in roles.items():
-        if spec.instrument not in defined:
-            raise document.error((*where, role), f"no instrument {spec.instrument!r}; defined are {', '.join(defined)}")
-        amplifier = getattr(spec, "amplifier", None)
-        if amplifier is not None and amplifier not in section.wiring.amplifiers:
-            raise document.error(
-                (*where, role, "amplifier"),
-                f"no amplifier {amplifier!r}; labnis.wiring.amplifiers has "
-                f"{', '.join(section.wiring.amplifiers) or 'none'}",
+def _check_roles(config: StationConfig) -> None:
+    """Check that what the roles refer to is there, and that no instrument moves when it is opened."""
+    for role, spec in config.roles.items():
+        where: Location = ("labnis", "roles", role)
+        if spec.instrument not in config.instruments:
+            defined = ", ".join(config.instruments)
+            raise config.error(where, f"no instrument {spec.instrument!r}; defined are {defined}")
+        amplifiers = config.wiring.amplifiers
+        if isinstance(spec, AmplifiedSpec) and spec.amplifier is not None and spec.amplifier not in amplifiers:
+            raise config.error(
+                (*where, "amplifier"),
+                f"no amplifier {spec.amplifier!r}; labnis.wiring.amplifiers has {', '.join(amplifiers) or 'none'}",
             )
-        if spec.kind in ("bias", "setpoint"):
-            refuse_initial_values(document, spec.instrument, role)
-    _check_current(document, section, roles)
-    _check_watched(document, section, roles)
+        if isinstance(spec, BiasSpec | SetpointSpec):
+            refuse_initial_values(config._document, spec.instrument, role)
 
 
-def _check_current(document: Document, section: LabnisSection, roles: Mapping[str, RoleSpec]) -> None:
+def _check_current(config: StationConfig) -> None:
     """Check that some instrument reads the current of the device."""
-    bias = roles["bias"]
-    if "role_amplifiers" in section.wiring.model_fields_set:
-        raise document.error(("labnis", "wiring", "role_amplifiers"), "unknown key; a role names its amplifier itself")
-    current = roles.get("current")
-    own = current is None or current.instrument == bias.instrument
-    if own and section.wiring.divider > 1:
-        raise document.error(
+    if not config.source_reads_current:
+        return
+    if config.wiring.divider > 1:
+        raise config.error(
             ("labnis", "wiring", "divider"),
-            f"found {section.wiring.divider}: behind it the bias source would measure the divider's own current; name "
+            f"found {config.wiring.divider}: behind it the bias source would measure the divider's own current; name "
             "the instrument that reads the current of the device as role current, with its amplifier",
         )
-    if own and isinstance(bias, BiasSpec) and bias.level is not None and bias.current is None:
-        raise document.error(
+    if config.bias.level is not None and config.bias.current is None:
+        raise config.error(
             ("labnis", "roles", "bias"),
             "no instrument reads the current; name one as role current, or the parameter of the bias source as current",
         )
 
 
-def _check_watched(document: Document, section: LabnisSection, roles: Mapping[str, RoleSpec]) -> None:
+def _check_watched(config: StationConfig, interlocks: Sequence[Interlock]) -> None:
+    """Check that the fridge has a thermometer where it needs one, and that the `interlocks` of the file can be read."""
     for key in ("fridge_pause", "fridge_abort"):
-        if getattr(section.limits, key) is not None and "fridge" not in roles:
-            raise document.error(
+        if getattr(config.limits, key) is not None and "fridge" not in config.roles:
+            raise config.error(
                 ("labnis", "limits", key), "needs a thermometer, but labnis.roles has no fridge; name one"
             )
-    for number, interlock in enumerate(section.interlocks):
+    for number, interlock in enumerate(interlocks):
         where: Location = ("labnis", "interlocks", number, "watch")
-        if interlock.role not in roles:
-            raise document.error(where, f"needs the role {interlock.role}, but labnis.roles has none; name one")
-        quantities = QUANTITIES.get(roles[interlock.role].kind, ())
+        if interlock.role not in config.roles:
+            raise config.error(where, f"needs the role {interlock.role}, but labnis.roles has none; name one")
+        quantities = KINDS[config.roles[interlock.role].kind].quantities
         if interlock.quantity not in quantities:
             allowed = ", ".join(f"{interlock.role}.{quantity}" for quantity in quantities) or "none of this role"
-            raise document.error(where, f"found {interlock.watch!r}; allowed are {allowed}")
-
-
-def _check_ledger(document: Document, section: LabnisSection) -> None:
-    if section.ledger is not None and "://" not in section.ledger.get_secret_value():
-        raise document.error(
-            ("labnis", "ledger"),
-            "not a database URL; allowed are SQLAlchemy URLs such as sqlite:////data/ledger.sqlite",
-        )
+            raise config.error(where, f"found {interlock.watch!r}; allowed are {allowed}")
 
 
 def _explained(

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -76,7 +76,7 @@ def holder_of_station(path: Path, folder: Path | None = None) -> Holder | None:
     except BusyError:
         note = _note_file(name, place)
         try:
-            return Holder(**json.loads(note.read_text(encoding="utf-8")))
+            return _noted(note)
         except (OSError, ValueError, TypeError) as error:
             raise BusyError(_busy(name, note)) from error
 
@@ -148,22 +148,23 @@ def _shared_folder() -> Path:
 
 
 def _write_note(name: str, note: Path) -> None:
-    holder = {
-        "pid": os.getpid(),
-        "host": socket.gethostname(),
-        # A database URL on the command line may contain a password; all users can read the note.
-        "command": re.sub(r"://[^/@\s]*@", "://***@", " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])),
-        "since": datetime.now().astimezone().isoformat(timespec="seconds"),
-    }
+    # A database URL on the command line may contain a password; all users can read the note.
+    command = re.sub(r"://[^/@\s]*@", "://***@", " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]))
+    since = datetime.now().astimezone().isoformat(timespec="seconds")
+    holder = Holder(os.getpid(), socket.gethostname(), command, since)
     try:
         # In place, not by rename: in a shared folder the file may belong to another user.
-        note.write_text(json.dumps(holder), encoding="utf-8")
+        note.write_text(json.dumps(asdict(holder)), encoding="utf-8")
         with contextlib.suppress(PermissionError):  # it is another user's, who has set the mode
             note.chmod(0o666)
     except OSError as error:
         raise ConfigurationError(
             f"{note}: cannot write the holder of {name}: {error.strerror}; make the file writable"
         ) from error
+
+
+def _noted(note: Path) -> Holder:
+    return Holder(**json.loads(note.read_text(encoding="utf-8")))
 
 
 def _clear_note(note: Path) -> None:
@@ -175,11 +176,11 @@ def _clear_note(note: Path) -> None:
 def _busy(name: str, note: Path) -> str:
     """Sentence on the holder of `name`; a process that just took the lock has a moment to write its note."""
     for _ in range(20):
-        with contextlib.suppress(OSError, ValueError, KeyError):
-            holder = json.loads(note.read_text(encoding="utf-8"))
+        with contextlib.suppress(OSError, ValueError, TypeError):
+            holder = _noted(note)
             return (
-                f"{name} is in use by process {holder['pid']} on {holder['host']} since "
-                f"{holder['since']} ({holder['command']}); wait until it ends or stop it"
+                f"{name} is in use by process {holder.pid} on {holder.host} since {holder.since} ({holder.command}); "
+                "wait until it ends or stop it"
             )
         time.sleep(0.01)
     return f"{name} is in use by an unknown process ({note}); wait until it ends"

@@ -3,60 +3,52 @@
 import contextlib
 import json
 import logging
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from qcodes.instrument import Instrument
 from qcodes.station import Station
 from qcodes.utils import NumpyJSONEncoder
 
-from drivers.identity import TWIN_SERIAL, is_twin
-from drivers.roles import BiasReading, BiasSource, Clock, Roles
+from drivers.roles import BiasSource, Clock, Roles
 from labnis.errors import ConfigurationError, RequestError
 from labnis.station.bias.ramped_bias import BiasUnknownError, RampedBias
-from labnis.station.clock import SystemClock
 from labnis.station.config import StationConfig
-from labnis.station.connecting import Library, VisaListener, close, connect, described, identity_of, open_library
+from labnis.station.connecting import Library, VisaListener, close, connect, identity_of, open_library
 from labnis.station.lock import hold, lock_name_of_address, lock_name_of_station
-from labnis.station.meter import DeviceMeter
-from labnis.station.players import output_of, player_of
-from labnis.station.role_spec import RoleSpec, SetpointSpec
+from labnis.station.players import DeviceMeter, FunctionMeter, output_of, player_of
+from labnis.station.role_spec import MeterSpec, RoleSpec, SetpointSpec
 from labnis.station.setpoint import RampedSetpoint
 
-__all__ = ["OpenStation", "SimulatedInstruments", "Twin", "open_station"]
+if TYPE_CHECKING:  # a real run does not need the simulated fridge
+    from sim_instruments import Twin
+
+__all__ = ["OpenStation", "SystemClock", "attempt_all", "is_simulated", "open_station"]
 
 logger = logging.getLogger(__name__)
 
 
-class Twin(Protocol):
-    """Replacement of the fridge in a dry run or a replay, in this process."""
-
-    @property
-    def visalib(self) -> str:
-        """PyVISA library of the panels."""
-
-    @property
-    def addresses(self) -> Mapping[str, str]:
-        """Instrument → VISA address of its panel."""
-
-    @property
-    def stand_ins(self) -> Mapping[str, Any]:
-        """Instrument without a panel → stand-in for its roles: one object, or role → object."""
-
-    @property
-    def clock(self) -> Clock:
-        """Its time."""
+TWIN_SERIAL = "TWIN"
+"""Beginning of the serial number of every simulated instrument. No manufacturer uses it."""
 
 
-@dataclass(frozen=True)
-class SimulatedInstruments:
-    """A `Twin` with panels only."""
+def is_simulated(identity: Mapping[str, str | None]) -> bool:
+    """Whether `identity`, as QCoDeS's `get_idn()` returns it, is that of a simulated instrument."""
+    return (identity.get("serial") or "").startswith(TWIN_SERIAL)
 
-    visalib: str
-    addresses: Mapping[str, str]
-    clock: Clock
-    stand_ins: Mapping[str, Any] = field(default_factory=dict)
+
+class SystemClock:
+    """The machine's monotonic clock, independent of steps of the wall clock."""
+
+    def time(self) -> float:
+        """Monotonic time (s)."""
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        """Sleep for `seconds`."""
+        time.sleep(seconds)
 
 
 class _CheckedStation(Station):
@@ -73,18 +65,6 @@ class _CheckedStation(Station):
     def load_config_files(self, *filenames: str) -> None:
         """Load the checked section instead of `filenames`."""
         self.load_config(self._checked)
-
-
-class _SourceCurrent:
-    """The current of the device, measured by the bias source."""
-
-    def __init__(self, bias: RampedBias) -> None:
-        self._bias = bias
-
-    def read(self) -> float:
-        """Current (A)."""
-        reading: BiasReading = self._bias.read()
-        return reading.current
 
 
 @contextlib.contextmanager
@@ -112,8 +92,10 @@ class OpenStation:
         The VISA record, if there is one.
     roles
         Roles for procedures: those opened so far.
+    setpoints
+        Role → set-point, for the open ones.
     stand_ins
-        Instrument → stand-in that replaces it, because the twin has no panel of its model.
+        Instrument → role → stand-in that fills it, because the twin has no panel of its model.
 
     """
 
@@ -121,25 +103,26 @@ class OpenStation:
         self,
         config: StationConfig,
         stack: contextlib.ExitStack,
-        twin: Twin | None,
+        twin: "Twin | None",
         record: VisaListener | None,
+        on_setpoint: Callable[[str, bool], None],
     ) -> None:
         self.config = config
         self.record = record
         clock: Clock = SystemClock() if twin is None else twin.clock
         self.clock = clock if record is None else record.watched(clock)
-        self.stand_ins: dict[str, Any] = {}
+        self.stand_ins: dict[str, Mapping[str, Any]] = {}
+        self.setpoints: dict[str, RampedSetpoint] = {}
         self.roles = Roles(clock=self.clock, wiring=config.wiring)
         self._stack = stack
         self._twin = twin
+        self._on_setpoint = on_setpoint
         self._station = _CheckedStation(config.instruments)
         self._locks: set[str] = set()
         self._libraries: list[Library] = []  # closed last
         self._instruments: dict[str, Any] = {}
-        self._setpoints: dict[str, RampedSetpoint] = {}
         self._bias: RampedBias | None = None
         self._unknown: BiasUnknownError | None = None
-        self._source: BiasSource | None = None
 
     @property
     def bias(self) -> RampedBias:
@@ -150,15 +133,8 @@ class OpenStation:
 
     @property
     def source(self) -> BiasSource:
-        """The bias source at its own terminals."""
-        if self._source is None:
-            raise RequestError("no instrument is open yet; open the roles first")
-        return self._source
-
-    @property
-    def setpoints(self) -> Mapping[str, RampedSetpoint]:
-        """Role → set-point, for the open ones."""
-        return dict(self._setpoints)
+        """The source of the bias."""
+        return self.bias.source
 
     def open(self, roles: Iterable[str], *, alone: bool = False) -> None:
         """Open the instruments of `roles` that are not open yet; unless `alone`, also the bias and its meters.
@@ -189,9 +165,10 @@ class OpenStation:
             self._locks |= locks
         for name in names:
             self._connect(name)
-        players = {role: self._player(role) for role in new}
+        own = {"current"} if self.config.source_reads_current else set()
+        players = {role: self._player(role) for role in new if role not in own}
         if "bias" in players:
-            players |= self._bias_roles(players)
+            players = self._bias_roles(players)
         self.roles = Roles(clock=self.clock, wiring=self.config.wiring, **(dict(self.roles.players) | players))
 
     def _connect(self, name: str) -> None:
@@ -228,44 +205,43 @@ class OpenStation:
         if isinstance(spec, SetpointSpec):
             stands_in = spec.instrument in self.stand_ins
             part = player if stands_in else self._instruments[spec.instrument]
-            output = output_of(spec, part, self._described(spec), stands_in=stands_in)
-            name = f"{role}, {self._described(spec)}"
+            described = self._described(spec.instrument)
+            output = output_of(spec, part, described, stands_in=stands_in)
+            name = f"{role}, {described}"
             unit = spec.unit or getattr(player, "unit", "")
-            player = RampedSetpoint(player, spec, self.clock, name=name, unit=unit, output=output)
-            self._setpoints[role] = player
-        if spec.kind in ("ammeter", "voltmeter"):
-            amplifier = getattr(spec, "amplifier", None)
-            player = DeviceMeter(player, self.config.wiring.amplifiers[amplifier].gain if amplifier else None)
+            on_use = partial(self._on_setpoint, role)
+            player = RampedSetpoint(player, spec, self.clock, name=name, unit=unit, output=output, on_use=on_use)
+            self.setpoints[role] = player
+        if isinstance(spec, MeterSpec):
+            gain = self.config.wiring.amplifiers[spec.amplifier].gain if spec.amplifier else None
+            player = DeviceMeter(player, gain)
         return player
 
     def _terminal(self, role: str, spec: RoleSpec) -> Any:
         """What fills the role at its instrument's terminals, or the twin's stand-in."""
         stand_in = self.stand_ins.get(spec.instrument)
-        if stand_in is not None:
-            return stand_in[role] if isinstance(stand_in, Mapping) else stand_in
-        if role == "current" and spec.instrument == self.config.bias.instrument and spec.channel is None:
-            return _Nothing()  # the source measures it itself
-        return player_of(spec, self._instruments[spec.instrument], self._described(spec))
+        if stand_in is None:
+            return player_of(spec, self._instruments[spec.instrument], self._described(spec.instrument))
+        return stand_in[role]
 
-    def _described(self, spec: RoleSpec) -> str:
-        name = spec.instrument
-        return described(name, self._instruments.get(name), self._address(name))
+    def _described(self, name: str) -> str:
+        """Name and address of the instrument `name`, for messages."""
+        address = getattr(self._instruments.get(name), "address", None) or self._address(name)
+        return f"{name} ({address or 'no address'})"
 
-    def _bias_roles(self, players: Mapping[str, Any]) -> dict[str, Any]:
+    def _bias_roles(self, players: dict[str, Any]) -> dict[str, Any]:
         """The bias with its meters, and the role current if the source fills it."""
-        spec = self.config.bias
-        own_current = "current" not in players or self.config.roles["current"].instrument == spec.instrument
-        self._source = players["bias"]
-        self._bias = RampedBias(
+        self._bias = bias = RampedBias(
             players["bias"],
             self.config.wiring,
             self.config.limits,
             self.clock,
-            name=self._described(spec),
-            ammeter=None if own_current else players["current"],
+            name=self._described(self.config.bias.instrument),
+            ammeter=players.get("current"),
             voltmeter=players.get("voltage"),
         )
-        return {"bias": self._bias} | ({"current": _SourceCurrent(self._bias)} if own_current else {})
+        source_current = FunctionMeter(lambda: bias.read().current)
+        return {"current": source_current, **players, "bias": bias}
 
     def make_safe(self) -> None:
         """Move everything that was moved to its end: the bias first, then set-points, the slowest last.
@@ -279,23 +255,11 @@ class OpenStation:
             time is raised again, until a run has brought it there.
 
         """
-        failures: list[BaseException] = []
-        for finish in [
-            self._bias_to_zero,
-            *(one.finish for one in sorted(self._setpoints.values(), key=lambda one: one.longest_ramp) if one.in_use),
-        ]:
-            try:
-                finish()
-            except BaseException as error:  # noqa: BLE001  # the others are still made safe
-                failures.append(error)
-        if failures:
-            worst = next((error for error in failures if isinstance(error, BiasUnknownError)), failures[0])
-            for other in failures:
-                if other is not worst:
-                    worst.add_note(f"also: {other}")
-            raise worst
+        moved = [one for one in self.setpoints.values() if one.in_use]
+        slowest_last = sorted(moved, key=lambda one: one.longest_ramp)
+        attempt_all([self._bias_to_zero, *(one.finish for one in slowest_last)])
 
-    def _bias_to_zero(self) -> None:
+    def _bias_to_zero(self) -> str:
         if self._bias is not None and self._bias.in_use:
             self._unknown = None
             try:
@@ -305,11 +269,12 @@ class OpenStation:
                 raise
         elif self._unknown is not None:
             raise self._unknown
+        return "the bias is at 0 V"
 
     @property
     def is_twin(self) -> bool:
         """Whether this is a dry run, or the identity of an instrument is that of a simulated one."""
-        return any(is_twin(identity) for identity in self.identities().values())
+        return any(is_simulated(identity) for identity in self.identities().values())
 
     def identities(self) -> dict[str, dict[str, str | None]]:
         """Instrument name → vendor, model, serial, firmware, as read now."""
@@ -339,17 +304,38 @@ class OpenStation:
         return snapshot
 
 
-class _Nothing:
-    """Placeholder for the role current until the bias source fills it."""
+def attempt_all(steps: Iterable[Callable[[], str]]) -> list[str]:
+    """Call each of `steps`, even if others fail, and return what they have done, in one sentence each.
 
-    def read(self) -> float:
-        """Never called."""
-        raise NotImplementedError
+    Raises
+    ------
+    BaseException
+        The most severe of what failed: a bias that is unknown, or else the first. The others and what was done are its
+        notes.
+
+    """
+    done: list[str] = []
+    failures: list[BaseException] = []
+    for step in steps:
+        try:
+            done.append(step())
+        except BaseException as error:  # noqa: BLE001  # the others are still made safe
+            failures.append(error)
+    if failures:
+        worst = next((error for error in failures if isinstance(error, BiasUnknownError)), failures[0])
+        for text in [*(f"also: {error}" for error in failures if error is not worst), *done]:
+            worst.add_note(text)
+        raise worst
+    return done
 
 
 @contextlib.contextmanager
 def open_station(
-    config: StationConfig, *, twin: Twin | None = None, record: VisaListener | None = None
+    config: StationConfig,
+    *,
+    twin: "Twin | None" = None,
+    record: VisaListener | None = None,
+    on_setpoint: Callable[[str, bool], None] = lambda role, moves: None,
 ) -> Iterator[OpenStation]:
     """Lock the station; instruments are opened by `OpenStation.open`, and always closed in reverse order.
 
@@ -365,6 +351,8 @@ def open_station(
         address.
     record
         VISA record for everything that is sent and received, from the first byte on.
+    on_setpoint
+        Called with a role before that set-point is moved (True), and when it is at its end (False).
 
     Raises
     ------
@@ -375,7 +363,7 @@ def open_station(
     with contextlib.ExitStack() as stack:
         if twin is None:  # the instruments of a twin are in this process, so they are not shared
             stack.enter_context(hold([lock_name_of_station(config.path)]))
-        station = OpenStation(config, stack, twin, record)
+        station = OpenStation(config, stack, twin, record, on_setpoint)
         try:
             yield station
         finally:

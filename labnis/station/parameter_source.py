@@ -81,7 +81,7 @@ class ParameterSource:
         """Write one level (V)."""
         if not math.isfinite(value):
             raise SettingError(self._described, f"a level of {value} V was requested; nothing was sent.")
-        self._level.set(value)
+        self._level.set_level(value)
 
     def level(self) -> float:
         """The level (V) as read back."""
@@ -164,6 +164,6 @@ class Switch:
             self._methods[0 if on else 1].raw()
         else:
             states: tuple[Any, Any] = ("off", "on") if isinstance(self._parameter.raw(), str) else (False, True)
-            self._parameter.set(states[on])
+            self._parameter.set_level(states[on])
         if self.is_on() is not on:
             raise SettingError(self._described, f"{self._name} does not go {'on' if on else 'off'}.")

@@ -1,18 +1,15 @@
 """One number of an instrument: a QCoDeS parameter, a Python property or a method, by its dotted name."""
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 from qcodes.parameters import ParameterBase
 from qcodes.validators import Enum
 
-from drivers.errors import CommunicationError, InstrumentError, OverloadError, ReadingError, SettingError
+from drivers.errors import CommunicationError, InstrumentError, ReadingError, SettingError
+from drivers.scpi import measured
 
 __all__ = ["Parameter", "part_of"]
-
-OVERFLOW = 9.8e37
-"""Readings from here on are SCPI's markers for over-range (9.9e37), not-a-number (9.91e37) and the like."""
 
 
 def part_of(instrument: Any, name: str) -> Any:
@@ -83,13 +80,7 @@ class Parameter:
             value = float(found)
         except (TypeError, ValueError) as error:
             raise ReadingError(self._described, f"{self._name} reads {found!r}, which is not a number.") from error
-        if abs(value) >= OVERFLOW and math.isfinite(value):
-            raise OverloadError(
-                self._described, f"{self._name} is over-range (marker {value:g}).", "Use a higher range."
-            )
-        if not math.isfinite(value):
-            raise ReadingError(self._described, f"{self._name} reads {value}, which is not a number.")
-        return value
+        return measured(value, self._name, self._described)
 
     def raw(self) -> Any:
         """Present value as the driver returns it.
@@ -107,7 +98,7 @@ class Parameter:
         except Exception as error:
             raise CommunicationError(self._described, f"{self._name} cannot be read: {error}.") from error
 
-    def set(self, value: Any) -> None:
+    def set_level(self, value: Any) -> None:
         """Write it once.
 
         Raises
@@ -132,13 +123,8 @@ class Parameter:
                 "It may have been set or not: check cable and power, then read it back.",
             ) from error
 
-    def set_level(self, value: float) -> None:
-        """Write one level."""
-        self.set(value)
-
-    def level(self) -> float:
-        """The level as the instrument reads it back."""
-        return self.read()
+    level = read
+    """As `read`; together with `set_level` it fills `drivers.roles.Adjustable`."""
 
     def set_checked(self, value: float, tolerance: float) -> None:
         """Write it once, and read it back.
@@ -149,7 +135,7 @@ class Parameter:
             It reads back another value.
 
         """
-        self.set(value)
+        self.set_level(value)
         found = self.read()
         if not abs(found - value) <= tolerance:
             raise SettingError(self._described, f"{self._name} reads {found:g} where {value:g} was set.")
@@ -172,7 +158,7 @@ class Parameter:
             raise SettingError(
                 self._described, f"{self._name} has no setting for {value:g}; allowed are {_listed(choices)}."
             )
-        self.set(min(fitting) if fitting else value)
+        self.set_level(min(fitting) if fitting else value)
         chosen = self.read()
         if chosen < value:
             raise SettingError(self._described, f"{self._name} reads {chosen:g}, which does not include {value:g}.")

@@ -4,26 +4,26 @@ A role is one line (`lockin: sr830`) or a mapping (`gate: {instrument: smu2, kin
 Roles with a standard name have their kind; any other role names its `kind`, which decides over the keys that it has.
 """
 
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from drivers import roles
+from drivers.wiring import Section
 from labnis.station.bias.ramp import SHARE_OF_RATE
 
 __all__ = [
     "ALWAYS_ON",
-    "PARAMETERS_OF_A_SOURCE",
-    "PROTOCOLS",
-    "SPECS",
+    "KINDS",
     "STANDARD_KINDS",
+    "AmplifiedSpec",
     "BiasSpec",
     "MeterSpec",
     "Name",
     "Positive",
     "ReadingSpec",
     "RoleSpec",
-    "Section",
     "SetpointSpec",
     "spec_input",
 ]
@@ -31,19 +31,6 @@ __all__ = [
 Positive = Annotated[float, Field(gt=0)]
 Name = Annotated[str, Field(min_length=1)]
 Methods = Annotated[tuple[Name, Name], Field(strict=False)]
-
-PROTOCOLS: dict[str, type] = {
-    "bias": roles.BiasSource,
-    "ammeter": roles.Ammeter,
-    "voltmeter": roles.Voltmeter,
-    "lockin": roles.LockIn,
-    "analyzer": roles.SpectrumAnalyzer,
-    "vna": roles.VectorNetworkAnalyzer,
-    "thermometer": roles.Thermometer,
-    "setpoint": roles.Adjustable,
-    "reading": roles.Reading,
-}
-"""Kind of a role → protocol that an instrument must have to fill it."""
 
 STANDARD_KINDS = {
     "bias": "bias",
@@ -55,12 +42,6 @@ STANDARD_KINDS = {
     "fridge": "thermometer",
 }
 """Roles that have their kind by name."""
-
-
-class Section(BaseModel):
-    """A part of the station file: no unknown keys, no conversions between types, finite numbers only."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, hide_input_in_errors=True)
 
 
 class RoleSpec(Section):
@@ -82,20 +63,42 @@ class RoleSpec(Section):
     kind: Name
     channel: Name | int | None = None
 
+    @property
+    def parameters(self) -> list[str]:
+        """Names of the parameters, properties and methods of the instrument that the role is filled through."""
+        named = self.model_dump(include={"parameter", *PARAMETERS_OF_A_SOURCE}, exclude_none=True)
+        switch = named.pop("switch", ())
+        return [name for name in (*named.values(), *switch) if name != ALWAYS_ON]
 
-class MeterSpec(RoleSpec):
-    """An ammeter, a voltmeter or a lock-in.
+    @property
+    def replaces_methods(self) -> bool:
+        """Whether the role names parameters, so that the class of the instrument need not fill the role."""
+        return any(getattr(self, key, None) is not None for key in ("parameter", "level"))
+
+
+class AmplifiedSpec(RoleSpec):
+    """A lock-in.
 
     Attributes
     ----------
     amplifier
         The amplifier under `wiring.amplifiers` whose output it reads.
+
+    """
+
+    amplifier: Name | None = None
+
+
+class MeterSpec(AmplifiedSpec):
+    """An ammeter or a voltmeter.
+
+    Attributes
+    ----------
     parameter
         Parameter or property that gives the reading, for an instrument without the methods of a meter.
 
     """
 
-    amplifier: Name | None = None
     parameter: Name | None = None
 
 
@@ -215,24 +218,37 @@ ALWAYS_ON = "always_on"
 PARAMETERS_OF_A_SOURCE = ("level", "output", "switch", "range", "compliance", "integration_time", "current")
 
 
-class LockInSpec(RoleSpec):
-    """A lock-in amplifier; `amplifier` as for a meter."""
+@dataclass(frozen=True)
+class Kind:
+    """A kind of role.
 
-    amplifier: Name | None = None
+    Attributes
+    ----------
+    protocol
+        Protocol that an instrument must have to fill it.
+    spec
+        Its keys in the station file.
+    quantities
+        What an interlock can watch.
+
+    """
+
+    protocol: type
+    spec: type[RoleSpec] = RoleSpec
+    quantities: tuple[str, ...] = ()
 
 
-SPECS: dict[str, type[RoleSpec]] = {
-    "bias": BiasSpec,
-    "ammeter": MeterSpec,
-    "voltmeter": MeterSpec,
-    "lockin": LockInSpec,
-    "analyzer": RoleSpec,
-    "vna": RoleSpec,
-    "thermometer": ReadingSpec,
-    "setpoint": SetpointSpec,
-    "reading": ReadingSpec,
+KINDS = {
+    "bias": Kind(roles.BiasSource, BiasSpec, ("current", "device_voltage", "value")),
+    "ammeter": Kind(roles.Meter, MeterSpec, ("value",)),
+    "voltmeter": Kind(roles.Meter, MeterSpec, ("value",)),
+    "lockin": Kind(roles.LockIn, AmplifiedSpec, ("magnitude", "value")),
+    "analyzer": Kind(roles.SpectrumAnalyzer),
+    "vna": Kind(roles.VectorNetworkAnalyzer),
+    "thermometer": Kind(roles.Thermometer, ReadingSpec, ("temperature", "value")),
+    "setpoint": Kind(roles.Adjustable, SetpointSpec, ("value",)),
+    "reading": Kind(roles.Reading, ReadingSpec, ("value",)),
 }
-"""Kind of a role → its keys."""
 
 
 def spec_input(role: str, value: Any) -> dict[str, Any] | str:
@@ -242,10 +258,10 @@ def spec_input(role: str, value: Any) -> dict[str, Any] | str:
         return f"found {value!r}; the name of an instrument is needed, or a mapping with instrument: NAME"
     standard = STANDARD_KINDS.get(role)
     kind = given.get("kind", standard)
-    kinds = ", ".join(SPECS)
+    kinds = ", ".join(KINDS)
     if kind is None:
         return f"no standard role ({', '.join(STANDARD_KINDS)}), so it needs kind: one of {kinds}"
-    if kind not in SPECS:
+    if kind not in KINDS:
         return f"kind is {kind!r}; allowed are {kinds}"
     if standard is not None and kind != standard:
         return f"kind is {kind!r}, but the role {role} is a {standard}; choose another name for the role"

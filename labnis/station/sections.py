@@ -4,8 +4,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 
-from drivers.wiring import Wiring
-from labnis.station.role_spec import Name, Positive, Section
+from drivers.wiring import Section, Wiring
+from labnis.station.role_spec import Name, Positive
 
 __all__ = ["Device", "Interlock", "Island", "LabnisSection", "Limits", "TwinSection"]
 
@@ -144,16 +144,21 @@ class Device(Section):
     """
 
     name: str = ""
-    junctions: Literal[1, 2] | Annotated[tuple[int, int], Field(strict=False)] = 2
+    junctions: int | tuple[int, int] = 2
     resonator: Literal["reflection", "transmission", "hanger"] = "reflection"
     island: Island | None = None
 
-    @field_validator("junctions", mode="after")
+    @field_validator("junctions", mode="plain")
     @classmethod
-    def _at_least_one(cls, junctions: int | tuple[int, int]) -> int | tuple[int, int]:
-        if isinstance(junctions, tuple) and min(junctions) < 1:
-            raise ValueError("found an array without junctions; give [series, parallel], each 1 or more")
-        return junctions
+    def _counted(cls, junctions: Any) -> int | tuple[int, int]:
+        match junctions:
+            case bool():
+                pass
+            case 1 | 2:
+                return int(junctions)
+            case [int(series), int(parallel)] if min(series, parallel) >= 1:
+                return series, parallel
+        raise ValueError(f"found {junctions!r}; allowed are 1, 2, or [series, parallel] of an array, each 1 or more")
 
 
 class TwinSection(Section):

@@ -1,5 +1,7 @@
 """A set-point of the station: a gate, a field, a stage temperature; moved by ramps within its limits."""
 
+from collections.abc import Callable
+
 from drivers.errors import SettingError
 from drivers.roles import Adjustable, Clock
 from labnis.errors import RequestError
@@ -35,6 +37,8 @@ class RampedSetpoint:
         Unit of the value.
     output
         Switches the output; None where there is none.
+    on_use
+        Called with True before its first move, and with False when it is at its end.
 
     Attributes
     ----------
@@ -56,6 +60,7 @@ class RampedSetpoint:
         name: str,
         unit: str,
         output: Switch | None = None,
+        on_use: Callable[[bool], None] = lambda moves: None,
     ) -> None:
         self.in_use = False
         self.unit = unit
@@ -66,9 +71,10 @@ class RampedSetpoint:
         self._name = name
         self._clock = clock
         self._output = output
+        self._on_use = on_use
         self._level = Level(target, name, unit=unit, tolerance=spec.tolerance or 1e-3 * largest)
         self._limiter = RateLimiter(spec.step or largest_step(spec.rate, WINDOW), spec.rate, clock)
-        self._executor = RampExecutor(self._level, self._limiter, clock)
+        self._executor = RampExecutor(self._level, self._limiter)
 
     def read(self) -> float:
         """The value as the instrument reads it back."""
@@ -97,11 +103,12 @@ class RampedSetpoint:
                 f"{self._name}: {value!r} {self.unit} is not allowed; {self.minimum:g} to {self.maximum:g} {self.unit} "
                 "are. Nothing was sent"
             )
-        self.in_use = True
+        if not self.in_use:
+            self._on_use(True)
+            self.in_use = True
         if self._output is not None and not self._output.is_on():
             if self.minimum <= 0 <= self.maximum:
-                self._level.write(0.0)
-                self._level.require(0.0, "with the output still off")
+                self._level.zero_disconnected()
             self._output.turn(on=True)
         self._ramp(self._level.read_back_twice(), value, clock or self._clock)
 
@@ -120,6 +127,11 @@ class RampedSetpoint:
 
         """
         self.in_use = False  # one attempt: what fails now needs a person, not a repetition
+        said = self._brought_to_end()
+        self._on_use(False)
+        return said
+
+    def _brought_to_end(self) -> str:
         before = self._level.read_back_twice()
         if self._spec.at_end == "stay":
             return f"{self._name} stays at {before:.6g} {self.unit}"

@@ -35,8 +35,8 @@ def test_power_in_the_device_is_an_upper_bound_of_the_ohmic_pair() -> None:
 
 
 def test_the_electron_temperature_is_where_tunnelling_and_phonons_balance() -> None:
-    assert STATION.island is not None
-    coupling = STATION.island.volume * STATION.island.electron_phonon
+    assert STATION.device.island is not None
+    coupling = STATION.device.island.volume * STATION.device.island.electron_phonon
     # Far above the gap half of the power heats the island: P = IV/2 = ΣU(T⁵ − T_bath⁵).
     hot = expected(5e-3, STATION, KNOWN | {"normal_resistance": 1e6}, 0.02)
     assert hot.electron_temperature == pytest.approx((hot.dissipated_power / 2 / coupling) ** 0.2, rel=0.05)

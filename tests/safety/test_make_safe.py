@@ -107,6 +107,11 @@ def test_everything_ends_as_the_station_file_says_the_bias_first_and_the_slow_la
     assert "field, magnet (FAKE0::2) was 0.5" in said
 
 
+def test_only_the_named_setpoints_are_moved(lab: dict[str, Any], station: Path) -> None:
+    make_safe(load_station(station), {"gate"})
+    assert ends(lab) == SAFE | {"magnet": 0.5}
+
+
 @pytest.mark.parametrize("fault", ["source", "gate", "open gate", "magnet", "open magnet"])
 def test_each_is_attempted_whatever_the_others_did(lab: dict[str, Any], station: Path, fault: str) -> None:
     lab["broken"].add(fault)
@@ -143,12 +148,16 @@ def test_a_run_that_fails_leaves_what_it_moved_safe_and_the_rest_alone(
 
 
 def test_a_run_makes_everything_safe_that_it_moved(lab: dict[str, Any], station: Path) -> None:
-    with open_station(load_station(station)) as opened:
+    told: list[tuple[str, bool]] = []
+    with open_station(load_station(station), on_setpoint=lambda *what: told.append(what)) as opened:
         opened.open(["gate", "field", "heat"])
         opened.roles.field.move_to(0.4)
         opened.roles.gate.move_to(1.5)
         opened.roles.heat.move_to(0.9)
+        opened.roles.heat.move_to(0.9)
+        assert told == [("field", True), ("gate", True), ("heat", True)]
         lab["broken"].add("gate")
         with pytest.raises(InstrumentError, match="gate"):
             opened.make_safe()
         assert (lab["gate"], lab["magnet"], lab["heater"]) == (1.5, 0.0, 0.9)
+    assert set(told[3:]) == {("field", False), ("heat", False)}  # the gate is left to the guardian

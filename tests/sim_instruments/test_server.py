@@ -22,13 +22,13 @@ from qcodes.instrument_drivers.Lakeshore import LakeshoreModel372
 from qcodes.instrument_drivers.stanford_research import SR830 as QcodesSR830  # noqa: N811
 
 from drivers.errors import CommunicationError
-from drivers.identity import is_twin
 from drivers.keithley_2450 import Keithley2450
 from drivers.keysight_n5222b import KeysightN5222B
 from drivers.keysight_n9030b import KeysightN9030B
 from drivers.lakeshore_372 import LakeShore372
 from drivers.scpi import CheckedInstrument
 from drivers.sr830 import SR830
+from labnis.station.opening import is_simulated
 from sim_instruments import (
     ADDRESSES,
     SHIPPED_TRUTH,
@@ -96,14 +96,14 @@ def test_it_announces_the_addresses_that_its_port_implies(server: ServerProcess)
 @pytest.mark.parametrize("role", ADDRESSES)
 def test_labnis_drivers_open_it_and_can_tell_that_it_is_a_twin(server: ServerProcess, role: str) -> None:
     instrument = DRIVERS[role]("it", server.addresses[role], visalib="@py")
-    assert is_twin(instrument.get_idn())
+    assert is_simulated(instrument.get_idn())
     instrument.snapshot(update=False)
     assert instrument.next_error() is None
 
 
 def test_a_serial_number_of_a_maker_is_no_twin() -> None:
-    assert not is_twin({"vendor": "KEITHLEY INSTRUMENTS", "model": "2450", "serial": "04412345", "firmware": "1.7"})
-    assert not is_twin({"serial": None})
+    assert not is_simulated({"vendor": "KEITHLEY INSTRUMENTS", "model": "2450", "serial": "04412345"})
+    assert not is_simulated({"serial": None})
 
 
 def test_labnis_drivers_read_the_device(server: ServerProcess, world: World) -> None:
@@ -385,4 +385,4 @@ def test_rate_counts_switching_the_output_but_not_what_is_set_behind_it() -> Non
 def test_every_panel_carries_a_twins_serial_number() -> None:
     serials = [panel.identification.split(",")[2] for panel in set(PANELS.values())]
     assert len(set(serials)) == len(serials)
-    assert all(is_twin({"serial": serial}) for serial in serials)
+    assert all(is_simulated({"serial": serial}) for serial in serials)

@@ -1,6 +1,8 @@
 """A bias source and a clock for unit tests: no protocol, no physics, every write in a log."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from drivers.errors import CommunicationError
 from drivers.roles import SourceReading
@@ -21,6 +23,16 @@ class FakeClock:
     def sleep(self, seconds: float) -> None:
         assert seconds >= 0
         self.now += seconds
+
+
+@dataclass(frozen=True)
+class FakePanels:
+    """A twin with panels only."""
+
+    visalib: str
+    addresses: Mapping[str, str]
+    clock: FakeClock = field(default_factory=FakeClock)
+    stand_ins: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass

@@ -13,7 +13,7 @@ from drivers.roles import DeviceBias
 from drivers.wiring import Wiring
 from labnis.errors import RequestError
 from labnis.station import BiasMismatchError, BiasUnknownError, Limits, RampedBias
-from labnis.station.meter import DeviceMeter
+from labnis.station.players import DeviceMeter
 from labnis.station.role_check import missing_members
 
 from .fakes import LIMITS, FakeSource

@@ -152,7 +152,10 @@ CORPUS = [
     ("  twin:", "  packages: [numpy]\n  twin:", 22, ["labnis.packages", "numpy"]),
     ("  twin:", "  packages: [json]\n  twin:", 22, ["labnis.packages", "Python"]),
     ("  twin:", "  packages: [nowhere]\n  twin:", 22, ["labnis.packages", "nowhere/__init__.py"]),
-    ("  twin:", "  device: {name: d, junctions: 0}\n  twin:", 22, ["labnis.device.junctions", "0"]),
+    ("  twin:", "  device: {junctions: 0}\n  twin:", 22, ["labnis.device.junctions: found 0; allowed are 1, 2, or"]),
+    ("  twin:", "  device: {junctions: 3}\n  twin:", 22, ["labnis.device.junctions: found 3; allowed are 1, 2, or"]),
+    ("  twin:", "  device: {junctions: [0, 1]}\n  twin:", 22, ["labnis.device.junctions: found [0, 1]; allowed"]),
+    ("  twin:", "  device: {junctions: [1, x]}\n  twin:", 22, ["labnis.device.junctions: found [1, 'x']; allowed"]),
     # instruments
     ("labnis:", "labniss:", 10, ["labniss", "unknown key", "instruments, labnis"]),
     (
@@ -214,6 +217,23 @@ def test_a_bad_file_is_named_with_line_and_key(
     assert line is None or f"station.yaml, line {line}:" in message
     assert [word for word in words if word not in message] == []
     assert list(tmp_path.iterdir()) == [path]  # nothing was executed
+
+
+@pytest.mark.parametrize(
+    ("current", "own"),
+    [
+        ("{instrument: source, channel: smua}", True),
+        ("source", True),
+        ("{instrument: source, channel: smub}", False),
+        ("{instrument: source, channel: smua, parameter: aux}", False),
+        ("scope", False),
+    ],
+)
+def test_the_source_reads_the_current_unless_another_part_or_parameter_is_named(
+    write: Write, current: str, own: bool
+) -> None:
+    path = write(("    bias: source\n", f"    bias: {{instrument: source, channel: smua}}\n    current: {current}\n"))
+    assert load_station(path).source_reads_current == own
 
 
 BOMB = "a: &a [x, x, x]\n" + "".join(

@@ -14,11 +14,11 @@ from qcodes.instrument import Instrument, VisaInstrument
 from drivers import roles
 from drivers.errors import CommunicationError
 from labnis.errors import BusyError, ConfigurationError
-from labnis.station import OpenStation, SimulatedInstruments, StationConfig, SystemClock, load_station, open_station
+from labnis.station import OpenStation, StationConfig, SystemClock, load_station, open_station
 from labnis.station.lock import hold, lock_name_of_address
 
 from .conftest import Write
-from .fakes import FakeClock, FakeSource
+from .fakes import FakePanels, FakeSource
 
 HERE = "drivers.fakes_for_tests"
 LOCKIN_METHODS = [name for name in vars(roles.LockIn) if not name.startswith("_")]
@@ -90,7 +90,7 @@ def fakes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[SimpleNam
 
 @contextmanager
 def opened(config: StationConfig, roles: Sequence[str], **twin: Any) -> Iterator[OpenStation]:
-    simulated = SimulatedInstruments(**twin, clock=FakeClock()) if twin else None
+    simulated = FakePanels(**twin) if twin else None
     with open_station(config, twin=simulated) as station:
         station.open(roles)
         yield station

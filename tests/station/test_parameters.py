@@ -14,7 +14,7 @@ from labnis.station.parameter_source import ParameterSource
 from labnis.station.parameters import Parameter
 from labnis.station.players import player_of
 from labnis.station.role_check import missing_members
-from labnis.station.role_spec import SPECS, spec_input
+from labnis.station.role_spec import KINDS, spec_input
 
 RANGES = (10e-3, 0.1, 1.0, 10.0)
 
@@ -69,7 +69,7 @@ def source() -> Any:
 def spec(role: str, **given: Any) -> Any:
     found = spec_input(role, {"instrument": "yoko", **given})
     assert isinstance(found, dict), found
-    return SPECS[found["kind"]].model_validate(found)
+    return KINDS[found["kind"]].spec.model_validate(found)
 
 
 GS200 = {"level": "voltage", "output": "output", "range": "voltage_range", "compliance": "current_limit"}

@@ -10,6 +10,7 @@ import pytest
 from drivers.errors import ComplianceError, OverloadError
 from labnis.errors import ConfigurationError
 from labnis.station import OpenStation, check_station, load_station, open_station
+from labnis.station.simulated import simulated_instruments
 from sim_instruments import SHIPPED_TRUTH, Errors, open_twin
 
 LIMITS = "limits: {maximum_bias: 6.0e-3, maximum_step: 0.1e-3, ramp_rate: 0.1, compliance: 5.0e-6}"
@@ -60,7 +61,7 @@ def opened(path: Path, *roles: str) -> Iterator[OpenStation]:
             SHIPPED_TRUTH,
             seed=1,
             wiring=config.wiring_record(),
-            instruments=config.simulated_instruments(),
+            instruments=simulated_instruments(config),
             errors=errors,
         ) as twin,
         open_station(config, twin=twin) as station,

@@ -130,6 +130,11 @@ class Level:
             )
         self.value = value
 
+    def zero_disconnected(self) -> None:
+        """Write 0 at once while the output is off, and verify it: nothing reaches the device."""
+        self.write(0.0)
+        self.require(0.0, "with the output still off")
+
     def _ask(self) -> float:
         for _ in range(READ_ATTEMPTS - 1):
             try:

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Sequence
 
 from drivers.errors import InstrumentError, RejectedCommandError, SettingError
-from drivers.roles import Clock, SelfRamping
+from drivers.roles import SelfRamping
 from labnis.station.bias.level import Level
 from labnis.station.bias.ramp import RateLimiter, ramp_points
 
@@ -43,18 +43,15 @@ class RampExecutor:
     level
         The level.
     limiter
-        Step and rate.
-    clock
-        The experiment's clock.
+        Step and rate, and the clock to wait by.
     ramping
         The instrument, if it can ramp by itself.
 
     """
 
-    def __init__(self, level: Level, limiter: RateLimiter, clock: Clock, ramping: SelfRamping | None = None) -> None:
+    def __init__(self, level: Level, limiter: RateLimiter, ramping: SelfRamping | None = None) -> None:
         self._level = level
         self._limiter = limiter
-        self._clock = clock
         self._ramping = ramping
         self._name = level.name
 
@@ -91,7 +88,7 @@ class RampExecutor:
 
     def _require_standing(self) -> None:
         before = self._level.read_back()
-        self._clock.sleep(WATCHED)
+        self._limiter.clock.sleep(WATCHED)
         after = self._level.read_back()
         if not abs(after - before) <= self._level.tolerance:
             raise SettingError(
@@ -186,13 +183,13 @@ class RampExecutor:
             raise _NotTakenError(self._name, f"does not take a ramp of its own: {error}") from error
 
     def _await(self, ramping: SelfRamping, part: Sequence[float], interval: float) -> None:
-        self._clock.sleep(max(len(part) * interval, STATE_KNOWN))
-        deadline = self._clock.time() + OVERRUN
+        self._limiter.clock.sleep(max(len(part) * interval, STATE_KNOWN))
+        deadline = self._limiter.clock.time() + OVERRUN
         while ramping.ramp_running():
-            if self._clock.time() > deadline:
+            if self._limiter.clock.time() > deadline:
                 raise SettingError(
                     self._name,
                     f"is still ramping {OVERRUN:g} s after its planned arrival at {self._level.shown(part[-1])}.",
                     "A stop was requested.",
                 )
-            self._clock.sleep(POLL)
+            self._limiter.clock.sleep(POLL)

@@ -9,13 +9,13 @@ import math
 from typing import cast
 
 from drivers.errors import InstrumentError, SettingError
-from drivers.roles import BiasReading, BiasSource, Clock, SelfRamping, Voltmeter
+from drivers.roles import BiasReading, BiasSource, Clock, Meter, SelfRamping
 from drivers.wiring import Wiring
 from labnis.errors import RequestError
 from labnis.station.bias.level import Level
 from labnis.station.bias.ramp import RateLimiter, largest_step
 from labnis.station.bias.ramp_executor import RampExecutor
-from labnis.station.meter import DeviceMeter
+from labnis.station.players import DeviceMeter
 from labnis.station.role_check import missing_members
 from labnis.station.sections import Limits
 
@@ -71,6 +71,8 @@ class RampedBias:
 
     Attributes
     ----------
+    source
+        The bias source.
     in_use
         Whether `prepare` was called and no `shutdown` since, so that the bias must still be ramped to zero.
 
@@ -85,10 +87,10 @@ class RampedBias:
         *,
         name: str,
         ammeter: DeviceMeter | None = None,
-        voltmeter: Voltmeter | None = None,
+        voltmeter: Meter | None = None,
     ) -> None:
         self.in_use = False
-        self._source = source
+        self.source = source
         self._wiring = wiring
         self._limits = limits
         self._name = name
@@ -99,7 +101,7 @@ class RampedBias:
         step = min(limits.maximum_step, largest_step(limits.ramp_rate))
         limiter = RateLimiter(step, limits.ramp_rate, clock)
         ramping = None if missing_members(source, SelfRamping) else cast(SelfRamping, source)
-        self._executor = RampExecutor(self._level, limiter, clock, ramping)
+        self._executor = RampExecutor(self._level, limiter, ramping)
 
     def _tolerance(self, largest: float) -> float:
         """Tolerance (V) of a level read back, for biases up to `largest` (V)."""
@@ -133,16 +135,16 @@ class RampedBias:
         self._check_request(maximum_bias, maximum_current, integration_time)
         self._level.tolerance = self._tolerance(maximum_bias)
         self._executor.halt()
-        enabled = self._source.output_enabled()
+        enabled = self.source.output_enabled()
         before = self._level.read_back_twice()
         if before != 0 and not enabled:
-            self._zero_disconnected()
+            self._level.zero_disconnected()
             before = 0.0
         elif abs(before) > maximum_bias + self._level.tolerance:
             logger.warning("%s was left on at %g V: ramping it to 0 before the run", self._name, before)
             self.to_zero()
             before = 0.0
-        self._source.prepare(
+        self.source.prepare(
             maximum_voltage=self._wiring.source_voltage(maximum_bias),
             maximum_current=maximum_current if self._ammeter is None else self._limits.compliance,
             compliance=self._limits.compliance,
@@ -167,21 +169,16 @@ class RampedBias:
         """
         self.in_use = False  # one attempt: a failure now needs a person, not a repetition
         self.to_zero()
+        failure: Exception | None = None
         try:
-            self._source.output_off()
-            still_on = self._source.output_enabled()
-        except Exception as error:
+            self.source.output_off()
+            problem = "the output still reads as on" if self.source.output_enabled() else ""
+        except Exception as error:  # noqa: BLE001  # a lab's driver may fail in any way
+            failure, problem = error, f"switching the output off failed ({error})"
+        if problem:
             raise SettingError(
-                self._name,
-                f"bias is 0 V as read back, but switching the output off failed ({error}).",
-                "Switch it off at the front panel.",
-            ) from error
-        if still_on:
-            raise SettingError(
-                self._name,
-                "bias is 0 V as read back, but the output still reads as on.",
-                "Switch it off at the front panel.",
-            )
+                self._name, f"bias is 0 V as read back, but {problem}.", "Switch it off at the front panel."
+            ) from failure
 
     # --- moving --------------------------------------------------------------------------------------------------
 
@@ -238,11 +235,11 @@ class RampedBias:
         """
         try:
             start = self._executor.stop()
-            if self._source.output_enabled():
+            if self.source.output_enabled():
                 self._executor.to_zero(start)
                 self._level.require(0.0, "after the ramp to zero")
             else:
-                self._zero_disconnected()
+                self._level.zero_disconnected()
         except Exception as error:
             self._level.value = None
             raise BiasUnknownError(
@@ -263,7 +260,7 @@ class RampedBias:
             Overload, compliance, no answer.
 
         """
-        reading = self._source.read()
+        reading = self.source.read()
         bias = self._wiring.bias(reading.voltage)
         expected = self._level.known()
         if not abs(bias - expected) <= max(READING_TOLERANCE * abs(expected), READING_FLOOR):
@@ -299,14 +296,9 @@ class RampedBias:
         if not 0 < integration_time < math.inf:
             raise RequestError(f"integration time {integration_time!r} s is not allowed: it must be positive")
 
-    def _zero_disconnected(self) -> None:
-        """Set the level to 0 at once while the output is off: nothing reaches the device."""
-        self._level.write(0.0)
-        self._level.require(0.0, "with the output still off")
-
     def _switch_on_at_zero(self) -> None:
-        self._source.output_on()
-        if not self._source.output_enabled():
+        self.source.output_on()
+        if not self.source.output_enabled():
             raise SettingError(
                 self._name,
                 "the output reads as off after it was switched on.",
@@ -317,7 +309,7 @@ class RampedBias:
     def _require_still_set(self, measured: float, expected: float) -> None:
         """Distinguish an offset of the source's own meter from a source that does not hold its level."""
         set_to = self._wiring.source_voltage(expected)
-        enabled = self._source.output_enabled()
+        enabled = self.source.output_enabled()
         holds = abs(self._level.read_back() - expected) <= self._level.tolerance
         if enabled and holds and abs(measured - set_to) <= max(METER_OFFSET, READING_TOLERANCE * abs(set_to)):
             self._level.value = expected

@@ -1,0 +1,116 @@
+"""The guardian of a run that died: the bias to zero, and of the set-points those that the run has left somewhere."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from labnis.safety.guardian import Guardian
+from labnis.station import load_station
+
+STATION = """\
+instruments:
+  source: {type: guarded_lab.Source}
+  gate: {type: guarded_lab.Level}
+  magnet: {type: guarded_lab.Level}
+labnis:
+  packages: [guarded_lab]
+  roles:
+    bias: source
+    gate: {instrument: gate, kind: setpoint, parameter: value, maximum: 2.0, rate: 10.0}
+    field: {instrument: magnet, kind: setpoint, parameter: value, maximum: 1.0, rate: 10.0}
+  wiring: {}
+  limits: {maximum_bias: 6.0e-3, maximum_step: 1.0e-3, ramp_rate: 0.5, compliance: 5.0e-6}
+"""
+
+INSTRUMENTS = '''
+"""Instruments whose levels outlive every process, in a file beside this one."""
+
+import json
+from pathlib import Path
+
+from drivers.roles import SourceReading
+
+STATE = Path(__file__).with_name("state.json")
+
+
+class Level:
+    def __init__(self, name):
+        self.name = name
+
+    @property
+    def value(self):
+        return json.loads(STATE.read_text())[self.name]
+
+    @value.setter
+    def value(self, level):
+        STATE.write_text(json.dumps(json.loads(STATE.read_text()) | {self.name: level}))
+
+
+class Source(Level):
+    def prepare(self, *, maximum_voltage, maximum_current, compliance, integration_time): ...
+    def output_on(self): ...
+    def output_off(self): ...
+
+    def output_enabled(self):
+        return self.value != 0
+
+    def set_level(self, value):
+        self.value = value
+
+    def level(self):
+        return self.value
+
+    def read(self):
+        return SourceReading(self.value, 0.0)
+'''
+
+
+@pytest.fixture
+def left_by(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, float]]:
+    """What a guardian leaves of a run that says `lines` to it and dies, or ends with the line `last`."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))  # locks of this test's own
+    (tmp_path / "guarded_lab.py").write_text(INSTRUMENTS, encoding="utf-8")
+    state = tmp_path / "state.json"
+    state.write_text(json.dumps({"source": 2e-3, "gate": 1.0, "magnet": 0.5}), encoding="utf-8")
+    path = tmp_path / "station.yaml"
+    path.write_text(STATION, encoding="utf-8")
+
+    def _left(*notes: tuple[str, bool], dies: bool = True) -> dict[str, float]:
+        losses: list[str] = []
+        with Guardian(load_station(path), on_loss=losses.append) as guardian:
+            guardian.start()
+            for role, moves in notes:
+                guardian.note(role, moves)
+            if dies:
+                process = guardian._process
+                assert process is not None
+                pipe, process.stdin = process.stdin, None
+                assert pipe is not None
+                pipe.close()
+                assert process.wait(timeout=60) == 0
+        assert dies or not losses
+        left: dict[str, float] = json.loads(state.read_text(encoding="utf-8"))
+        return left
+
+    return _left
+
+
+@pytest.mark.parametrize(
+    ("notes", "left"),
+    [
+        ([], {"gate": 1.0, "magnet": 0.5}),
+        ([("gate", True)], {"gate": 0.0, "magnet": 0.5}),
+        ([("gate", True), ("field", True), ("gate", False)], {"gate": 1.0, "magnet": 0.0}),
+    ],
+    ids=["none moved", "one moved", "one moved and at its end"],
+)
+def test_of_the_setpoints_only_those_that_the_run_has_left_somewhere_are_moved(
+    left_by: Callable[..., dict[str, float]], notes: list[tuple[str, bool]], left: dict[str, float]
+) -> None:
+    assert left_by(*notes) == {"source": 0.0, **left}
+
+
+def test_a_guardian_that_is_released_moves_nothing(left_by: Callable[..., dict[str, float]]) -> None:
+    assert left_by(("gate", True), dies=False) == {"source": 2e-3, "gate": 1.0, "magnet": 0.5}

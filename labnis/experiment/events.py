@@ -8,14 +8,16 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import xarray
 from pymeasure.experiment import Procedure
 
 from labnis.experiment.run import Run
 from labnis.fit import Estimate, FitResult
+from labnis.station import VisaListener
 
-__all__ = ["Ended", "Event", "Fitted", "Observer", "Observers", "RowRecorded", "Started"]
+__all__ = ["Ended", "Event", "Fitted", "Observer", "Observers", "RowRecorded", "Started", "VisaRecord"]
 
 logger = logging.getLogger(__name__)
 
@@ -85,6 +87,25 @@ class Ended:
 
 Event = Started | RowRecorded | Fitted | Ended
 Observer = Callable[[Event], None]
+
+
+class VisaRecord(VisaListener, Protocol):
+    """VISA record of a session; also an observer of its runs.
+
+    Attributes
+    ----------
+    path
+        File of the VISA record.
+    problem
+        Why writing ended early; empty otherwise.
+
+    """
+
+    path: Path
+    problem: str
+
+    def __call__(self, event: Event) -> None:
+        """Note an event."""
 
 
 class Observers:

@@ -8,11 +8,11 @@ from typing import Literal
 
 from drivers.errors import ComplianceError, OverloadError
 from labnis.errors import ConfigurationError, InterlockError, RequestError
-from labnis.experiment.events import Observer
-from labnis.experiment.session import Session, VisaRecord
+from labnis.experiment.events import Observer, VisaRecord
+from labnis.experiment.session import Session
 from labnis.ledger import Ledger, enter_pending, open_ledger
 from labnis.safety.guardian import Guardian
-from labnis.safety.stop_requests import stop_on_signals
+from labnis.safety.stop_requests import StopRequest
 from labnis.station import StationConfig, load_station, open_station
 from labnis.station.simulated import simulated_instruments
 from labnis.storage import check_data_root
@@ -41,8 +41,9 @@ def open_session(
 ) -> Iterator[Session]:
     """Open a station to run procedures on it.
 
-    Works in scripts, notebooks and threads. In the main thread SIGINT, SIGTERM and SIGHUP ask the session to stop; in
-    others `session.stop.ask` does. Instruments are opened when a run needs them, made safe and closed at the end.
+    Works in scripts, notebooks and threads. In the main thread SIGINT, SIGTERM and SIGHUP stop the run that is going,
+    in others `session.stop.ask` does. Instruments are opened when a run needs them, made safe and closed at the end;
+    a run that another thread has going is stopped first.
 
     Parameters
     ----------
@@ -72,18 +73,18 @@ def open_session(
         raise RequestError("--twin and --seed belong to the simulated fridge; give them with --dry-run")
     config = station if isinstance(station, StationConfig) else load_station(Path(station))
     folder = check_data_root(Path(data) if data is not None else config.data)
-    with ExitStack() as stack:
+    stop = StopRequest()
+    with ExitStack() as signals, ExitStack() as stack:
         simulated = stack.enter_context(twin_of(config, twin, seed)) if dry_run else None
         ledger = ledger_of(config, Path(data) if data is not None else None)
         cooldown = cooldown_for(ledger, dry_run=dry_run, where="" if data is None else f" --data {data}")
-        stop = stack.enter_context(stop_on_signals())
         # Entered before the station: the guardian ends last, when everything is closed.
         guardian = stack.enter_context(Guardian(config, on_loss=lambda why: stop.ask(InterlockError(why))))
         record = None
         if visa_record is not None:
             record = stack.enter_context(visa_record(config, folder, cooldown, simulated))
             observers = [*observers, record]
-        yield Session(
+        session = Session(
             stack.enter_context(open_station(config, twin=simulated, record=record, on_setpoint=guardian.note)),
             data=folder,
             ledger=ledger,
@@ -95,6 +96,9 @@ def open_session(
             record=record,
             on_error=on_error,
         )
+        stack.callback(session.close)
+        stack.callback(lambda: signals.enter_context(stop.on_signals()))  # nothing interrupts the closing
+        yield session
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import math
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,12 +18,24 @@ from numpy.typing import ArrayLike, NDArray
 from pymeasure.experiment import Procedure
 
 from drivers.roles import Clock
+from labnis.errors import RequestError
 from labnis.experiment.goals import is_informed
-from labnis.storage import Axis, Column, RunLayout, RunWriter, dataset_of
+from labnis.storage import (
+    Axis,
+    Column,
+    RunLayout,
+    RunMetadata,
+    RunWriter,
+    dataset_of,
+    open_rows,
+    read_metadata,
+    recover,
+    resume_differences,
+)
 
 Row = Mapping[str, Any]
 
-__all__ = ["Recorder", "column_name", "declared_columns", "grid_of", "setpoint_columns", "signal_of"]
+__all__ = ["Recorder", "column_name", "declared_columns", "file_of", "grid_of", "setpoint_columns", "signal_of"]
 
 logger = logging.getLogger(__name__)
 
@@ -71,6 +84,32 @@ def signal_of(procedure: Procedure) -> str | None:
     """Name of the column that a plot shows first; None where the procedure declares none."""
     signal = getattr(procedure, "SIGNAL", "")
     return column_name(signal) if signal else None
+
+
+def file_of(
+    procedure: Procedure, metadata: RunMetadata, data: Path, resume: Path | None
+) -> tuple[RunWriter, xarray.Dataset | None]:
+    """A new file for `procedure` in the folder `data`, or the file to continue and its rows.
+
+    Raises
+    ------
+    RequestError
+        The unfinished run has other conditions; the message names each difference.
+
+    """
+    if resume is None:
+        columns = declared_columns(procedure)
+        return RunWriter(data, metadata, columns, grid=grid_of(procedure), signal=signal_of(procedure)), None
+    recover(resume)  # its process may have died in the middle of a write
+    differences = resume_differences(read_metadata(resume), metadata)
+    if differences:
+        listed = "".join(f"\n  {difference}" for difference in differences)
+        raise RequestError(f"{resume} cannot be resumed, because these conditions differ:{listed}")
+    before = open_rows(resume)
+    if not before.attrs["rows"]:
+        raise RequestError(f"{resume} has no rows; start a new run instead")
+    procedure.first_point = before.attrs["rows"] - 1
+    return RunWriter.resume(resume), before
 
 
 def _scalars(procedure: Procedure) -> dict[str, Column]:

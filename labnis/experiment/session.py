@@ -5,11 +5,13 @@ follow. Each step is attempted even if an earlier one fails, and the most severe
 """
 
 import os
+import threading
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import numpy as np
 import xarray
@@ -20,7 +22,7 @@ from labnis import __version__
 from labnis.errors import InterlockError, RequestError, StoppedBySignal
 from labnis.experiment.analysis import Analysis, FitContext, analyse, analyses_of, published, result_units
 from labnis.experiment.calibrations import Logbook, Prior, latest_prior
-from labnis.experiment.events import Ended, Event, Fitted, Observer, Observers, RowRecorded, Started
+from labnis.experiment.events import Ended, Fitted, Observer, Observers, RowRecorded, Started, VisaRecord
 from labnis.experiment.failures import collecting, most_severe
 from labnis.experiment.goals import PrecisionGoal, check_informed, goals_of, parsed_goals
 from labnis.experiment.live_fit import LiveFit
@@ -34,49 +36,21 @@ from labnis.experiment.preflight import (
     planned_duration,
     planned_run,
 )
-from labnis.experiment.recorder import Recorder, declared_columns, grid_of, signal_of
+from labnis.experiment.recorder import Recorder, file_of
 from labnis.experiment.run import Run
 from labnis.experiment.run_plan import RunPlan, metadata_of
 from labnis.fit import FitResult
 from labnis.ledger import Ledger, new_batch
 from labnis.safety.safeguards import Safeguards
 from labnis.safety.stop_requests import StopRequest
-from labnis.station import OpenStation, VisaListener
-from labnis.storage import (
-    RunMetadata,
-    RunWriter,
-    Status,
-    collect_environment,
-    open_rows,
-    read_metadata,
-    recover,
-    resume_differences,
-)
+from labnis.station import OpenStation
+from labnis.storage import RunMetadata, RunWriter, Status, collect_environment
 from sim_instruments import Twin
 
-__all__ = ["Session", "VisaRecord"]
+__all__ = ["Session"]
 
 PREDICTED_FROM = ("gap", "normal_resistance", "electron_temperature")
 """Calibrations from which a run's power and temperature are predicted."""
-
-
-class VisaRecord(VisaListener, Protocol):
-    """VISA record of a session; also an observer of its runs.
-
-    Attributes
-    ----------
-    path
-        File of the VISA record.
-    problem
-        Why writing ended early; empty otherwise.
-
-    """
-
-    path: Path
-    problem: str
-
-    def __call__(self, event: Event) -> None:
-        """Note an event."""
 
 
 class Session:
@@ -93,7 +67,7 @@ class Session:
     twin
         The simulated fridge of a dry run; None for the real fridge.
     stop
-        Stop requests of the session.
+        Stop requests. One ends the run that is going, or else refuses the next one.
     batch
         Batch id of all results of this session in the ledger.
 
@@ -126,6 +100,30 @@ class Session:
         self._on_error = on_error
         self._fits: dict[str, Prior] = {}
         self._environment = collect_environment()
+        self._free = threading.Lock()
+        self._closed = False
+
+    def close(self) -> None:
+        """Stop a run that another thread has going, wait for its end, and refuse any further one."""
+        self._closed = True
+        self.stop.ask(InterlockError("the session was closed during the run. The bias is at zero"))
+        self._free.acquire()  # never released
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """One run at a time, which signals ask to stop; a request ends with the run that it stopped."""
+        if not self._free.acquire(blocking=False):
+            raise RequestError(
+                "this session is closed; open another one with labnis.open_session"
+                if self._closed
+                else "this session is measuring already; it runs one procedure at a time. Nothing was started"
+            )
+        with self.stop.on_signals():
+            try:
+                yield
+            finally:
+                self.stop.clear()
+                self._free.release()
 
     # --- before a run -----------------------------------------------------------------------------------------------
 
@@ -141,22 +139,29 @@ class Session:
 
         Raises
         ------
-        RequestError, ConfigurationError, BusyError
+        RequestError, ConfigurationError, BusyError, StoppedBySignal
             Before any instrument has been moved.
 
         """
-        self._open_for(procedures, until)
-        latest = {
-            name: self.ledger.latest(self.cooldown, simulated=self.simulated, quantity=name) for name in PREDICTED_FROM
-        }
-        known = {name: found.value for name, found in latest.items() if found is not None}
-        bath = self.bath_temperature()
+        with self._alone():
+            self._open_for(procedures, until)
+            if self.stop:
+                raise self.stop.error("the bias is at zero, nothing was started")
+            simulated = self.simulated
+            latest = {
+                name: self.ledger.latest(self.cooldown, simulated=simulated, quantity=name) for name in PREDICTED_FROM
+            }
+            known = {name: found.value for name, found in latest.items() if found is not None}
+            bath = self.bath_temperature()
         return [planned_run(procedure, self.station.config, known, bath) for procedure in procedures]
 
     def _open_for(
         self, procedures: Sequence[Procedure], until: Sequence[str]
     ) -> tuple[list[tuple[Analysis, ...]], tuple[PrecisionGoal, ...]]:
         """Check `procedures`, open the instruments that they need, and return the analyses of each, and the goals."""
+        for procedure in procedures:
+            if not isinstance(procedure, Procedure):
+                raise RequestError(f"{procedure!r} is not a configured procedure, such as IVSweep(points=101)")
         analyses = [analyses_of(procedure) for procedure in procedures]
         goals = parsed_goals(until, result_units([primary[0] for primary in analyses if primary]))
         for procedure, found in zip(procedures, analyses, strict=True):
@@ -189,6 +194,8 @@ class Session:
     ) -> Run:
         """Run `procedure`, make safe, write, fit, and enter the results.
 
+        A signal, or `stop.ask` in another thread, ends this run; the next one starts again.
+
         Parameters
         ----------
         procedure
@@ -205,6 +212,8 @@ class Session:
 
         Raises
         ------
+        RequestError
+            A run is going in another thread, or the session is closed; nothing was started.
         StoppedBySignal
             After outputs and data are safe.
         BaseException
@@ -213,12 +222,22 @@ class Session:
             others are its notes.
 
         """
-        name = type(procedure).__name__
-        if self.stop:
-            raise self.stop.error(f"the bias is at zero, {name} was not started")
-        [analyses], goals = self._open_for([procedure], until)
-        plan = self._plan(analyses, goals)
-        writer, earlier = self._file(procedure, self._metadata(procedure, plan, tags, note), resume)
+        with self._alone():
+            if self.stop:
+                raise self.stop.error(f"the bias is at zero, {type(procedure).__name__} was not started")
+            [analyses], goals = self._open_for([procedure], until)
+            plan = self._plan(analyses, goals)
+            writer, earlier = file_of(procedure, self._metadata(procedure, plan, tags, note), self.data, resume)
+            return self._run(procedure, plan, writer, earlier, window)
+
+    def _run(
+        self,
+        procedure: Procedure,
+        plan: RunPlan,
+        writer: RunWriter,
+        earlier: xarray.Dataset | None,
+        window: Procedure | None,
+    ) -> Run:
         if self._record is not None:
             beside = Path(os.path.relpath(self._record.path, writer.path.parent)).as_posix()
             writer.event("visa", "a VISA record is written", record=beside)
@@ -256,6 +275,7 @@ class Session:
                 logbook = Logbook(self.ledger, self.cooldown, self.batch, self.data, self._code_version, self.simulated)
                 notes += logbook.enter(plan.analyses, fits, writer.path, writer.run_id)
         results = published(plan.analyses, fits)
+        name = type(procedure).__name__
         run = Run(writer.path, writer.run_id, name, status, writer.rows, fits, problems, results, tuple(notes))
         self._observers(Ended(run))
         if failures:
@@ -287,32 +307,6 @@ class Session:
         if analysis in self._fits:
             return self._fits[analysis]
         return latest_prior(self.ledger, self.data, analysis, self.cooldown, simulated=self.simulated)
-
-    def _file(
-        self, procedure: Procedure, metadata: RunMetadata, resume: Path | None
-    ) -> tuple[RunWriter, xarray.Dataset | None]:
-        """A new file, or the file to continue and its rows.
-
-        Raises
-        ------
-        RequestError
-            The unfinished run has other conditions; the message names each difference.
-
-        """
-        if resume is None:
-            columns = declared_columns(procedure)
-            signal, grid = signal_of(procedure), grid_of(procedure)
-            return RunWriter(self.data, metadata, columns, grid=grid, signal=signal), None
-        recover(resume)  # its process may have died in the middle of a write
-        differences = resume_differences(read_metadata(resume), metadata)
-        if differences:
-            listed = "".join(f"\n  {difference}" for difference in differences)
-            raise RequestError(f"{resume} cannot be resumed, because these conditions differ:{listed}")
-        before = open_rows(resume)
-        if not before.attrs["rows"]:
-            raise RequestError(f"{resume} has no rows; start a new run instead")
-        procedure.first_point = before.attrs["rows"] - 1
-        return RunWriter.resume(resume), before
 
     def _live_fit(self, plan: RunPlan) -> LiveFit | None:
         if not plan.analyses:
@@ -349,15 +343,9 @@ class Session:
             self._observers(event)
 
         recorder = Recorder(
-            writer,
-            procedure,
-            clock=self.station.clock,
-            quality=safeguards.quality.take,
-            keep=keep,
-            earlier=earlier,
-            on_overlap=on_overlap,
-            on_row=on_row,
-        )
+            writer, procedure, clock=self.station.clock, quality=safeguards.quality.take, keep=keep, earlier=earlier,
+            on_overlap=on_overlap, on_row=on_row,
+        )  # fmt: skip
         return recorder
 
     def _close(self, writer: RunWriter, fits: Mapping[str, FitResult], failures: list[BaseException]) -> Status:

@@ -66,7 +66,7 @@ class Guardian:
         self._process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
-        """Start the process, unless it is running, and wait until it is ready.
+        """Start the process, unless it is running, and wait until it is ready; one that died is replaced.
 
         Raises
         ------
@@ -74,7 +74,7 @@ class Guardian:
             It cannot be started; without one, nothing is moved.
 
         """
-        if self._process is not None:
+        if self._process is not None and self._process.poll() is None:
             return
         self._process = process = subprocess.Popen(  # this interpreter with this module, no shell
             [sys.executable, "-m", "labnis.safety.guardian"],

@@ -8,7 +8,7 @@ from types import FrameType
 
 from labnis.errors import LabnisError, StoppedBySignal
 
-__all__ = ["StopRequest", "stop_on_signals"]
+__all__ = ["StopRequest"]
 
 _SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name))
 
@@ -43,28 +43,31 @@ class StopRequest:
             return self.reason
         return StoppedBySignal(self.signum or signal.SIGTERM, state)
 
+    def clear(self) -> None:
+        """Forget the request: the run that it stopped is over."""
+        self.signum = self.reason = None
 
-@contextmanager
-def stop_on_signals() -> Iterator[StopRequest]:
-    """Turn SIGINT, SIGTERM and SIGHUP into stop requests during the context.
+    @contextmanager
+    def on_signals(self) -> Iterator[None]:
+        """Turn SIGINT, SIGTERM and SIGHUP into stop requests during the context.
 
-    No signal interrupts the run between two bytes or during the ramp to zero. If SIGHUP is ignored it stays ignored:
-    under `nohup` a run outlives its terminal. Signals reach the main thread only: in any other thread, use `ask`.
-    """
-    request = StopRequest()
-    if threading.current_thread() is not threading.main_thread():
-        yield request
-        return
+        No signal interrupts the run between two bytes or during the ramp to zero. If SIGHUP is ignored it stays
+        ignored: under `nohup` a run outlives its terminal. Signals reach the main thread only: in any other thread the
+        context changes nothing; use `ask`.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
 
-    def note(signum: int, _frame: FrameType | None) -> None:
-        if not request:
-            request.signum = signum
+        def note(signum: int, _frame: FrameType | None) -> None:
+            if not self:
+                self.signum = signum
 
-    hangup = getattr(signal, "SIGHUP", None)
-    heeded = [number for number in _SIGNALS if number != hangup or signal.getsignal(number) != signal.SIG_IGN]
-    previous = {number: signal.signal(number, note) for number in heeded}
-    try:
-        yield request
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+        hangup = getattr(signal, "SIGHUP", None)
+        heeded = [number for number in _SIGNALS if number != hangup or signal.getsignal(number) != signal.SIG_IGN]
+        previous = {number: signal.signal(number, note) for number in heeded}
+        try:
+            yield
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)

@@ -54,6 +54,57 @@ def test_a_refit_of_the_file_alone_gives_the_same_to_the_last_digit_and_a_held_p
     assert labnis.open_run(sweep.path).results == sweep.results  # nothing was written
 
 
+def test_a_session_runs_one_procedure_at_a_time(tmp_path: Path, bias: BiasLog) -> None:
+    refused: list[str] = []
+
+    class Greedy(Watcher):
+        def progressed(self, rows: int) -> None:
+            if rows == 2:
+                thread = threading.Thread(target=second)
+                thread.start()
+                thread.join(60)
+
+    def second() -> None:
+        with pytest.raises(labnis.errors.RequestError) as error:
+            sessions[0].run(IVSweep(points=11))
+        refused.append(str(error.value))
+
+    sessions: list[labnis.experiment.session.Session] = []
+    with dry_session(tmp_path, Greedy()) as session:
+        sessions.append(session)
+        assert session.run(IVSweep(points=11)).status == "done"
+        with pytest.raises(labnis.errors.RequestError, match="not a configured procedure"):
+            session.run(IVSweep)  # type: ignore[arg-type]  # the mistake that is tested
+    assert "measuring already" in refused[0]
+    assert bias.left_at_zero
+    with pytest.raises(labnis.errors.RequestError, match="closed"):
+        session.run(IVSweep(points=11))
+
+
+def test_closing_a_session_stops_the_run_of_another_thread_first(tmp_path: Path, bias: BiasLog) -> None:
+    begun = threading.Event()
+    ended: list[BaseException] = []
+
+    class Beginning(Watcher):
+        def progressed(self, rows: int) -> None:
+            if rows == 15:
+                begun.set()
+
+    def work() -> None:
+        try:
+            session.run(IVSweep(points=FEW))
+        except labnis.errors.InterlockError as error:
+            ended.append(error)
+
+    with dry_session(tmp_path, Beginning()) as session:
+        thread = threading.Thread(target=work)
+        thread.start()
+        assert begun.wait(60)
+    assert bias.left_at_zero
+    thread.join(60)
+    assert "session was closed" in str(ended[0])
+
+
 def test_a_session_works_in_a_thread_and_its_stop_can_be_asked_for(tmp_path: Path, bias: BiasLog) -> None:
     found: list[object] = []
 

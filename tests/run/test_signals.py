@@ -14,10 +14,11 @@ import h5py
 import pytest
 
 from labnis.errors import StoppedBySignal
-from labnis.safety.stop_requests import stop_on_signals
+from labnis.safety.stop_requests import StopRequest
+from labnis.station import OpenStation
 from labnis.storage import list_runs, read_metadata
 from procedures import IVSweep
-from tests.run.bench import ROOT, TRUTH_TEXT, Watcher, dry_session
+from tests.run.bench import ROOT, TRUTH_TEXT, BiasLog, Watcher, dry_session
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
 
@@ -115,20 +116,52 @@ def test_kill_9_leaves_a_file_that_plain_h5py_opens(tmp_path: Path, child: subpr
     assert summary.status in ("running", "interrupted")
 
 
-def test_a_stop_before_a_run_begins_leaves_no_file(tmp_path: Path) -> None:
-    procedure = IVSweep()
+def test_a_stop_that_is_asked_for_between_runs_refuses_the_next_one_only(tmp_path: Path) -> None:
     with dry_session(tmp_path, Watcher()) as session:
-        os.kill(os.getpid(), signal.SIGTERM)
+        session.stop.signum = signal.SIGTERM  # as by a signal in the last instant of a run
         with pytest.raises(StoppedBySignal, match="IVSweep was not started") as stopped:
-            session.run(procedure)
-    assert stopped.value.exit_code == 143
-    assert not list(tmp_path.rglob("*.h5"))
+            session.run(IVSweep(points=11))
+        assert stopped.value.exit_code == 143
+        assert not list(tmp_path.rglob("*.h5"))
+        assert session.run(IVSweep(points=11)).status == "done"
+
+
+def test_between_runs_ctrl_c_is_an_ordinary_interrupt_and_one_in_a_run_ends_that_run_only(
+    tmp_path: Path, bias: BiasLog
+) -> None:
+    class Impatient(Watcher):
+        def progressed(self, rows: int) -> None:
+            if rows == 15:
+                signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt), dry_session(tmp_path, Impatient()) as session:
+        with pytest.raises(StoppedBySignal):
+            session.run(IVSweep(points=21))
+        assert bias.left_at_zero
+        assert session.run(IVSweep(points=11)).status == "done"
+        signal.raise_signal(signal.SIGINT)
+    assert bias.left_at_zero
+
+
+def test_no_signal_interrupts_the_closing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_safe = OpenStation.make_safe
+
+    def interrupted(station: OpenStation) -> None:
+        signal.raise_signal(signal.SIGINT)
+        make_safe(station)
+
+    handler = signal.getsignal(signal.SIGINT)
+    with dry_session(tmp_path, Watcher()) as session:
+        session.run(IVSweep(points=11))
+        monkeypatch.setattr(OpenStation, "make_safe", interrupted)
+    assert signal.getsignal(signal.SIGINT) is handler
 
 
 def test_under_nohup_a_hangup_stays_ignored() -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        with stop_on_signals() as stop:
+        stop = StopRequest()
+        with stop.on_signals():
             os.kill(os.getpid(), signal.SIGHUP)
             assert not stop
             os.kill(os.getpid(), signal.SIGTERM)

@@ -2,7 +2,8 @@
 
 ::
 
-    /                 NX_class=NXroot, default=data, all metadata as attributes, status, reason
+    /                 NX_class=NXroot, default=entry, all metadata as attributes, status, reason
+    /entry            NX_class=NXentry, default=data; entry/data is a soft link to /data
     /data             NX_class=NXdata, signal, axes, coordinates, rows (number of complete rows), simulated
     /data/point       shape (rows,); position of each row on the grid (C order), dimension scale of all rows
     /data/<column>    shape (rows,) or (rows, *axes); units, long_name; attached to its dimension scales
@@ -40,7 +41,7 @@ MAX_CHUNK_POINTS = 1 << 16
 _LAYOUT_ATTRIBUTES = ("NX_class", "default", "creator", "coordinates")
 
 # A column of such a name has no link at the root.
-_GROUPS = ("data", "events", "fit", "grid")
+_GROUPS = ("data", "entry", "events", "fit", "grid")
 
 # Required entries of a fit: arrays, lists of texts, attributes.
 _FIT_ARRAYS = ("values", "sigma", "covariance")
@@ -66,8 +67,11 @@ def read_attributes(file: Any) -> dict[str, Any]:
 
 def create_run(file: Any, layout: RunLayout, attributes: Mapping[str, Any]) -> None:
     """Create an empty run: root attributes, `/data`, its columns as far as their axes are known, `/grid`, `/fit`."""
-    set_attributes(file, {"NX_class": "NXroot", "default": "data", "creator": "labnis", **attributes})
+    set_attributes(file, {"NX_class": "NXroot", "default": "entry", "creator": "labnis", **attributes})
     data = file.create_group("data")
+    entry = file.create_group("entry")
+    set_attributes(entry, {"NX_class": "NXentry", "default": "data"})
+    entry["data"] = h5py.SoftLink("/data")
     names = [column.name for column in layout.columns]
     set_attributes(data, {"NX_class": "NXdata", "signal": layout.signal, "axes": layout.plot_axes, "columns": names})
     set_attributes(data, {"rows": np.int64(0), "simulated": attributes["simulated"]})

@@ -33,8 +33,10 @@ def test_nexus_marks_and_dimension_scales(new_run: New):
         run.append(row(1))
     with h5py.File(run.path) as file:
         assert file.attrs["NX_class"] == "NXroot"
-        assert file.attrs["default"] == "data"
-        data = file["data"]
+        entry = file[file.attrs["default"]]
+        assert entry.attrs["NX_class"] == "NXentry"
+        data = entry[entry.attrs["default"]]
+        assert data == file["data"]
         assert data.attrs["NX_class"] == "NXdata"
         assert data.attrs["signal"] == "s11"
         assert list(data.attrs["axes"]) == ["bias", "frequency"]

@@ -146,9 +146,7 @@ class Session:
 
         """
         self._open_for(procedures, until)
-        latest = {
-            name: self.ledger.latest(self.cooldown, simulated=self.simulated, quantity=name) for name in PREDICTED_FROM
-        }
+        latest = {name: self.ledger.latest(self.cooldown, self.simulated, quantity=name) for name in PREDICTED_FROM}
         known = {name: found.value for name, found in latest.items() if found is not None}
         bath = self.bath_temperature()
         return [planned_run(procedure, self.station.config, known, bath) for procedure in procedures]

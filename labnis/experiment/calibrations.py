@@ -30,7 +30,7 @@ def latest_prior(ledger: Ledger, data: Path, analysis: str, cooldown: str, *, si
         The ledger has it, but its run cannot be read.
 
     """
-    latest = ledger.latest(cooldown, simulated=simulated, analysis=analysis)
+    latest = ledger.latest(cooldown, simulated, analysis=analysis)
     if latest is None:
         return None
     # The data folder may have moved since; the run is found by its id.

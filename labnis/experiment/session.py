@@ -147,10 +147,7 @@ class Session:
             self._open_for(procedures, until)
             if self.stop:
                 raise self.stop.error("the bias is at zero, nothing was started")
-            simulated = self.simulated
-            latest = {
-                name: self.ledger.latest(self.cooldown, simulated=simulated, quantity=name) for name in PREDICTED_FROM
-            }
+            latest = {q: self.ledger.latest(self.cooldown, self.simulated, quantity=q) for q in PREDICTED_FROM}
             known = {name: found.value for name, found in latest.items() if found is not None}
             bath = self.bath_temperature()
         return [planned_run(procedure, self.station.config, known, bath) for procedure in procedures]

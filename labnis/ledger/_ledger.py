@@ -174,7 +174,7 @@ class Ledger:
             return [_calibration(row) for row in session.scalars(query)]
 
     def latest(
-        self, cooldown: str, *, simulated: bool, quantity: str | None = None, analysis: str | None = None
+        self, cooldown: str, simulated: bool, *, quantity: str | None = None, analysis: str | None = None
     ) -> Calibration | None:
         """Look up the newest calibration of `quantity`, or that `analysis` found, in `cooldown`; None without one."""
         found = self.calibrations(cooldown, quantity, simulated, analysis)

@@ -58,7 +58,7 @@ def test_map_while_it_grows(tmp_path):
 
 
 def test_any_order_and_the_last_of_equal_points_counts(tmp_path):
-    with new_map(tmp_path) as run:
+    with finished(new_map(tmp_path)) as run:
         for point, value in ((5, 50.0), (0, 1.0), (5, 51.0), (3, 30.0), (0, 2.0)):
             run.append(row(point, value))
     assert open_run(run.path).current.values.ravel().tolist() == pytest.approx(
@@ -170,7 +170,7 @@ def test_a_live_fit_gets_its_data_within_a_millisecond():
     ],
 )
 def test_rows_off_the_grid_are_refused(tmp_path, change, problem):
-    with new_map(tmp_path) as run:
+    with finished(new_map(tmp_path)) as run:
         with pytest.raises(RowError, match=problem):
             run.append(row(0) | change)
         with pytest.raises(RowError, match="column 'point': missing"):
@@ -197,7 +197,7 @@ def test_an_interrupted_map_goes_on_with_the_same_grid(tmp_path):
 
 def test_nexus_viewers_show_a_map_as_a_scatter_plot(tmp_path):
     nxdata = pytest.importorskip("silx.io.nxdata")
-    with new_map(tmp_path) as run:
+    with finished(new_map(tmp_path)) as run:
         for point in range(4):
             run.append(row(point))
     with h5py.File(run.path) as file:
@@ -208,7 +208,7 @@ def test_nexus_viewers_show_a_map_as_a_scatter_plot(tmp_path):
 
 
 def test_a_run_becomes_netcdf(tmp_path):
-    with new_map(tmp_path) as run:
+    with finished(new_map(tmp_path)) as run:
         run.append(row(0))
     for read in (open_run, open_rows):
         read(run.path).to_netcdf(tmp_path / "run.h5", engine="h5netcdf", invalid_netcdf=True)  # for complex numbers

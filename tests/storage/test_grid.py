@@ -202,7 +202,7 @@ def test_nexus_viewers_show_a_map_as_a_scatter_plot(tmp_path):
             run.append(row(point))
     with h5py.File(run.path) as file:
         found = nxdata.get_default(file)
-        assert (found.is_scatter, found.signal.name) == (True, "/data/current")
+        assert (found.is_scatter, found.signal.name) == (True, "/entry/data/current")
         assert found.axes_dataset_names == ["bias", "gate"]
         assert file["grid/gate"].attrs["units"] == "V"
 

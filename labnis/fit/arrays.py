@@ -1,5 +1,6 @@
 """Arrays of numbers, and conversion of array-likes (lists, pandas, xarray, integers), with errors that name them."""
 
+from numbers import Complex as Number
 from typing import Any
 
 import numpy as np
@@ -29,8 +30,11 @@ def _numbers(name: str, values: ArrayLike) -> NDArray[Any]:
         array = np.asarray(values)
     except (TypeError, ValueError) as error:
         raise FitError(f"{name} is not an array of numbers: {error}") from error
+    others = [value for value in array.flat if not isinstance(value, Number)] if array.dtype == object else []
+    if array.dtype == object and not others:
+        array = np.asarray(array.tolist())  # numbers in an array of objects, as pandas makes them
     if array.dtype.kind not in "biufc":
-        example = array.ravel()[0] if array.size else None
+        example = next(iter([*others, *array.ravel()[:1]]), None)
         raise FitError(
             f"{name} contains {type(example).__name__} values ({example!r}); numbers are needed: convert it first, "
             "and give NaN where nothing was measured"

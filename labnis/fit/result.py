@@ -1,7 +1,8 @@
 """The result of a fit: values with one covariance, quality of the fit, assumptions and warnings."""
 
 import json
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from html import escape
 from typing import Any, Self
@@ -27,14 +28,14 @@ class FitError(Exception):
 
 @dataclass(frozen=True, repr=False)
 class FitResult:
-    """The result of one fit.
+    """The result of one fit. Its parts are converted to plain types; FitError names a part that cannot be right.
 
     Attributes
     ----------
     model
         Name of the model, as the ledger records it.
     names, units
-        Of the parameters, in the order of `values` and `covariance`.
+        Of the parameters, in the order of `values` and `covariance`; a unit "" becomes "1".
     values
         Best values, shape (n,).
     covariance
@@ -69,6 +70,29 @@ class FitResult:
     inputs: Mapping[str, float] = field(default_factory=dict)
     residuals: Real = field(default_factory=lambda: np.zeros(0), compare=False)
     mask: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool), compare=False)
+
+    def __post_init__(self) -> None:
+        """Convert and check the parts."""
+        for part, convert in _PLAIN.items():
+            given = getattr(self, part)
+            try:
+                object.__setattr__(self, part, convert(given))
+            except (TypeError, ValueError, AttributeError) as error:
+                raise FitError(f"{self.model}: {part} of a FitResult cannot be {given!r}: {error}") from error
+        n = len(self.names)
+        if len(set(self.names)) < n or len(self.units) != n:
+            raise FitError(f"{self.model}: the names {self.names} must differ, and have one unit each: {self.units}")
+        if self.values.shape != (n,) or self.covariance.shape != (n, n):
+            raise FitError(
+                f"{self.model}: values and covariance of {n} parameters must have the shapes {(n,)} and {(n, n)}, "
+                f"not {self.values.shape} and {self.covariance.shape}"
+            )
+        finite = np.isfinite(self.values) & np.isfinite(self.covariance).all(axis=1)
+        for i in np.flatnonzero(~(finite & (np.diag(self.covariance) >= 0))):
+            raise FitError(
+                f"{self.model}: {self.names[i]} has the value {self.values[i]:g} and the variance "
+                f"{self.covariance[i, i]:g}; values and covariances must be finite, and variances 0 or more"
+            )
 
     def __getitem__(self, name: str) -> Estimate:
         """Return the estimate of one parameter; KeyError names the known ones."""
@@ -130,7 +154,7 @@ class FitResult:
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Self:
-        """Inverse of `as_record`; records of earlier versions have no inputs."""
+        """Inverse of `as_record`; records of earlier versions have no inputs, the earliest no noise (NaN)."""
         return cls(
             str(record["model"]),
             tuple(record["parameters"]),
@@ -139,7 +163,7 @@ class FitResult:
             np.asarray(record["covariance"], dtype=np.float64),
             float(record["chi2"]),
             int(record["dof"]),
-            float(record["noise"]),
+            float(record.get("noise", math.nan)),
             dict(record["assumed"]),
             tuple(record["warnings"]),
             dict(record.get("inputs", {})),
@@ -255,7 +279,7 @@ def _pair(model: str, name: str, value: Any) -> tuple[float, float]:
         if isinstance(value, UFloat):
             found, sigma = value.nominal_value, value.std_dev
         else:
-            found, sigma = map(float, (value.value, value.sigma) if isinstance(value, Estimate) else value)
+            found, sigma = (value.value, value.sigma) if isinstance(value, Estimate) else map(_number, value)
     except (TypeError, ValueError) as error:
         raise FitError(
             f"{model} returned {value!r} for {name}; a number of `uncertainties` or a pair (value, sigma) is needed"
@@ -263,6 +287,41 @@ def _pair(model: str, name: str, value: Any) -> tuple[float, float]:
     if not (np.isfinite(found) and 0 <= sigma < np.inf):
         raise FitError(f"{model} returned {value!r} for {name}, which is not a finite value with a σ of 0 or more")
     return float(found), float(sigma)
+
+
+def _number(value: Any) -> float:
+    """As float(), but text is refused: the text "12" is no pair of numbers."""
+    if isinstance(value, str):
+        raise TypeError(f"the text {value!r} is no number")
+    return float(value)
+
+
+def _text(value: Any) -> str:
+    if not (isinstance(value, str) and value):
+        raise TypeError("a text is needed")
+    return value
+
+
+def _texts(values: Any) -> tuple[str, ...]:
+    if isinstance(values, str):
+        raise TypeError("several texts are needed, as in ('gap',)")
+    return tuple(map(_text, values))
+
+
+# Part of a FitResult → its conversion to the plain type, which refuses what it cannot be.
+_PLAIN: Mapping[str, Callable[[Any], Any]] = {
+    "model": _text,
+    "names": _texts,
+    "units": lambda units: tuple("1" if unit == "" else _text(unit) for unit in units),
+    "values": lambda values: np.asarray(values, dtype=np.float64),
+    "covariance": lambda values: np.asarray(values, dtype=np.float64),
+    "chi2": float,
+    "degrees_of_freedom": int,
+    "noise": float,
+    "assumed": lambda assumed: {str(name): str(statement) for name, statement in assumed.items()},
+    "warnings": _texts,
+    "inputs": lambda inputs: {str(name): float(value) for name, value in inputs.items()},
+}
 
 
 def _section(title: str, lines: Sequence[str]) -> list[str]:

@@ -157,8 +157,6 @@ def _solve(
     full = np.array([p.start for p in parameters])
     x = np.clip(full[free], lower, upper)
     matrix, target = prior_rows([p.name for p in moved], prior)
-    if target.size and not np.isfinite(target).all():
-        raise FitError("the prior of this fit is not finite; repeat the fit it comes from")
     data = int(model.mask.sum())
     freedom = data - absorbed - len(moved) + len(target)
     if freedom < 1:

@@ -26,6 +26,7 @@ KINDS: dict[str, Callable[[np.ndarray], Any]] = {
     "pandas": lambda values: pd.Series(values) if values.ndim == 1 else pd.DataFrame(values),
     "xarray": xarray.DataArray,
     "masked": np.ma.masked_invalid,
+    "objects": lambda values: values.astype(object),
 }
 
 

@@ -154,7 +154,7 @@ def test_what_is_not_free_is_held_and_reported(few_free: FitResult) -> None:
 def test_prior_enters_with_its_uncertainty(cold: Isotherm, few_free: FitResult) -> None:
     # As tight as the data themselves: the mean of both, and a smaller uncertainty.
     alone = few_free["kapitza"]
-    known = FitResult("", ("kapitza",), ("W/K⁴",), np.array([144e-12]), np.diag([alone.sigma**2]), 0.0, 0, 0.0)
+    known = FitResult("m", ("kapitza",), ("W/K⁴",), np.array([144e-12]), np.diag([alone.sigma**2]), 0.0, 0, 0.0)
     fit = fitted([cold], (*FEW, "kapitza"), cooler(), prior=known)
     assert fit["kapitza"].sigma == pytest.approx(alone.sigma / np.sqrt(2), rel=0.05)
     assert fit["kapitza"].value == pytest.approx((alone.value + 144e-12) / 2, abs=0.1 * alone.sigma)
@@ -231,7 +231,7 @@ def test_jacobian_equals_finite_differences(cold: Isotherm) -> None:
         ({"isotherms": [Isotherm(np.zeros(99), np.zeros(99), 1.5)]}, "1.5 K is too warm"),
         ({"isotherms": [Isotherm(np.linspace(-1, 1, 99), np.zeros(99), 0.09)]}, "cannot be biased like the data"),
         (
-            {"prior": FitResult("", ("x",), ("",), np.ones(1), np.eye(1), 0.0, 0, 0.0)},
+            {"prior": FitResult("m", ("x",), ("",), np.ones(1), np.eye(1), 0.0, 0, 0.0)},
             "contains x, none of which is free",
         ),
     ],

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,6 +22,38 @@ RESULT = FitResult(
     assumed={"temperature": "constant"},
     warnings=("offset is at its bound",),
 )
+
+
+@pytest.mark.parametrize(
+    ("part", "message"),
+    [
+        ({"values": [np.nan, 1.0]}, "slope has the value nan and the variance 0.0004"),
+        (
+            {"covariance": np.diag([1.0, -1.0])},
+            "offset has the value 1e-09 and the variance -1; .*0 or more",
+        ),
+        ({"covariance": np.full((2, 2), np.inf)}, "slope has the value 2 and the variance inf"),
+        ({"covariance": np.eye(3)}, r"must have the shapes \(2,\) and \(2, 2\), not \(2,\) and \(3, 3\)"),
+        ({"values": ["a", "b"]}, "values of a FitResult cannot be"),
+        ({"chi2": None}, "chi2 of a FitResult cannot be None"),
+        ({"units": (None, "A")}, r"units of a FitResult cannot be \(None, 'A'\): a text is needed"),
+        ({"names": ("slope", "slope")}, "must differ"),
+        ({"names": "slope"}, "several texts are needed"),
+        ({"warnings": "odd"}, "warnings of a FitResult cannot be 'odd'"),
+        ({"inputs": {"x": np.ones(2)}}, "inputs of a FitResult cannot be"),
+        ({"model": ""}, "model of a FitResult cannot be ''"),
+    ],
+)
+def test_a_part_that_cannot_be_right_is_named(part: dict[str, Any], message: str) -> None:
+    with pytest.raises(FitError, match=message):
+        replace(RESULT, **part)
+
+
+def test_lists_and_empty_units_become_plain_parts() -> None:
+    result = FitResult("m", ["a"], [""], [1], [[4]], assumed={"b": 1})  # type: ignore[arg-type]  # as a lab may write it
+    assert str(result["a"]) == "1.0 ± 2.0"
+    assert result.units == ("1",)
+    assert FitResult.from_json(result.as_json()).report() == result.report()
 
 
 def test_estimates_have_value_sigma_and_unit() -> None:
@@ -152,7 +185,7 @@ def test_mapping_becomes_a_result_with_its_correlations() -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [3.0, "text", (1.0, 2.0, 3.0, 4.0), (np.nan, 1.0), (1.0, -1.0), ufloat(np.inf, 1), None]
+    "value", [3.0, "text", "12", ("1", "2"), (1.0, 2.0, 3.0, 4.0), (np.nan, 1.0), (1.0, -1.0), ufloat(np.inf, 1), None]
 )
 def test_mapping_with_another_value_is_refused(value: object) -> None:
     with pytest.raises(FitError, match=r"thresholds returned .* for a"):

@@ -80,11 +80,6 @@ def test_bound_is_kept_and_flagged() -> None:
     assert "slope is at its bound 1 1/m: its uncertainty is one-sided" in solution.warnings
 
 
-def test_prior_that_is_not_finite() -> None:
-    with pytest.raises(FitError, match="prior of this fit is not finite"):
-        fitted(LINE, line(), prior=prior(np.nan, 1.0))
-
-
 @pytest.mark.parametrize("size", [2.0, 1e3, 1e9])
 @pytest.mark.parametrize("where", [0, 24, 49])
 def test_glitch_moves_the_answer_by_less_than_its_uncertainty(size: float, where: int) -> None:

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from labnis.cli.options import MeasurementOptions, assignments, with_measurement_options
 from labnis.errors import DataQualityError, RequestError
-from labnis.experiment.analysis import analyses_of, true_results
+from labnis.experiment.analysis import analyses_of, needs_of, true_results
 from labnis.experiment.goals import reachable
 from labnis.experiment.opening import open_session
 from labnis.experiment.preflight import needed_roles
@@ -111,9 +111,7 @@ def _possible(steps: list[Procedure], config: StationConfig) -> list[Procedure]:
         name = type(step).__name__
         missing = [role for role in step.REQUIRES if role not in config.roles]
         known = {analysis.name for earlier in possible for analysis in analyses_of(earlier)}
-        needed = [
-            need for analysis in analyses_of(step) for need in getattr(analysis, "needs", ()) if need not in known
-        ]
+        needed = [need for need in needs_of(analyses_of(step)) if need not in known]
         if missing:
             typer.echo(f"labnis: {name} is left out: the station has no role {', '.join(missing)}", err=True)
         elif needed:

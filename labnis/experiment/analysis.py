@@ -15,14 +15,19 @@ end, refit, figure and report use the same object. Example of a lab's own analys
 """
 
 import inspect
+import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 import xarray
 
 from labnis.errors import ConfigurationError, RequestError
-from labnis.fit import Estimate, FitContext, FitError, FitResult, result_from_mapping
+from labnis.fit import Estimate, FitContext, FitError, FitResult, NotApplicableError, result_from_mapping
 from labnis.station import import_object
+
+# Names in files, figures and `analysis.result`.
+_NAME = re.compile(r"\w[\w -]*")
 
 __all__ = [
     "Analysis",
@@ -31,8 +36,12 @@ __all__ = [
     "analyses_of",
     "analyses_of_run",
     "can",
+    "fit_order",
     "fitted",
+    "is_secondary",
     "load_class",
+    "needs_of",
+    "passed_on",
     "published",
     "published_name",
     "result_units",
@@ -43,16 +52,17 @@ __all__ = [
 class Analysis(Protocol):
     """Protocol of every analysis.
 
-    Optional are `needs` (names of analyses whose results it takes as priors), `secondary` (True where another analysis
-    of the same data is more precise: its results are published as `name.result` and are never a prior),
+    Optional are `needs` (names of analyses whose fits it takes as priors: of the same run where the procedure declares
+    them, else the newest of the session or the cooldown), `secondary` (True where another analysis of the same data is
+    more precise: its results are published as `name.result` and are never a prior),
     `predict(fit, data)`, `sensitivity(fit, data, setpoints, context, priors)` and `truth(truth)`.
 
     Attributes
     ----------
     name
-        Name of the fit in the file.
+        Name of the fit in the file: letters, digits, "_", "-" and spaces.
     results
-        Result → unit.
+        Result → unit; "1" or "" for a plain number.
 
     """
 
@@ -62,7 +72,7 @@ class Analysis(Protocol):
     def fit(
         self, data: xarray.Dataset, context: FitContext, priors: Mapping[str, FitResult], start: FitResult | None
     ) -> FitResult | Mapping[str, Any]:
-        """Fit `data`; raises FitError if they do not determine the results."""
+        """Fit `data`; raises FitError if they do not determine the results, NotApplicableError for none to fit."""
 
 
 def load_class(path: str, what: str) -> type:
@@ -87,9 +97,39 @@ def _loaded(path: str | type) -> Analysis:
     kind = load_class(path, "analysis") if isinstance(path, str) else path
     missing = [name for name in ("name", "results", "fit") if not hasattr(kind, name)]
     if missing:
-        raise RequestError(f"{kind.__module__}.{kind.__qualname__} is not an analysis: it lacks {', '.join(missing)}")
-    analysis: Analysis = kind()
+        raise RequestError(f"{_path_of(kind)} is not an analysis: it lacks {', '.join(missing)}")
+    try:
+        analysis: Analysis = kind()
+    except Exception as error:
+        raise RequestError(
+            f"the analysis {_path_of(kind)} cannot be made by {kind.__name__}(): {type(error).__name__}: {error}"
+        ) from error
+    if wrong := _wrong(analysis):
+        raise RequestError(f"the analysis {_path_of(kind)}: {wrong}")
     return analysis
+
+
+def _path_of(kind: Any) -> str:
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _wrong(analysis: Any) -> str:
+    """What is wrong with the declarations of `analysis`; empty if nothing is."""
+    results, needs = analysis.results, getattr(analysis, "needs", ())
+    if not _is_name(analysis.name):
+        return f"name is {analysis.name!r}; a text of letters, digits, '_', '-' and spaces is needed"
+    if not isinstance(results, Mapping) or not results:
+        return f"results is {results!r}; a mapping of names to units is needed, such as {{'threshold': 'V'}}"
+    for name, unit in results.items():
+        if not _is_name(name) or not isinstance(unit, str):
+            return f"results has {name!r}: {unit!r}; the name and the unit must be texts, the unit of a number is '1'"
+    if isinstance(needs, str) or not isinstance(needs, Iterable) or not all(isinstance(need, str) for need in needs):
+        return f"needs is {needs!r}; a sequence of names of analyses is needed, such as ('current_voltage',)"
+    return ""
+
+
+def _is_name(name: Any) -> bool:
+    return isinstance(name, str) and _NAME.fullmatch(name) is not None
 
 
 def analyses_of(procedure: Any) -> tuple[Analysis, ...]:
@@ -98,14 +138,68 @@ def analyses_of(procedure: Any) -> tuple[Analysis, ...]:
     Raises
     ------
     RequestError
-        One of them cannot be loaded, or two have one name.
+        One of them cannot be loaded, two have the same name or publish the same result, or they need each other.
 
     """
-    found = tuple(_loaded(path) for path in getattr(procedure, "ANALYSES", ()))
-    names = [analysis.name for analysis in found]
-    if twice := {name for name in names if names.count(name) > 1}:
-        raise RequestError(f"two analyses are called {', '.join(sorted(twice))}; each needs a unique name")
+    paths = getattr(procedure, "ANALYSES", ())
+    if (
+        isinstance(paths, str)
+        or not isinstance(paths, Iterable)
+        or not all(isinstance(path, str | type) for path in paths)
+    ):
+        raise RequestError(f"ANALYSES is {paths!r}; a sequence of dotted paths is needed, as in ('ourlab.fits.Line',)")
+    found = tuple(_loaded(path) for path in paths)
+    if twice := _repeated([analysis.name for analysis in found]):
+        raise RequestError(f"two analyses are called {', '.join(twice)}; each needs a unique name")
+    if twice := _repeated([published_name(analysis, result) for analysis in found for result in analysis.results]):
+        names = ", ".join(analysis.name for analysis in found if {*twice} & {*analysis.results})
+        raise RequestError(f"{', '.join(twice)} is a result of several analyses, {names}; each result needs one")
+    fit_order(found)
     return found
+
+
+def _repeated(names: Sequence[str]) -> list[str]:
+    return sorted({name for name in names if names.count(name) > 1})
+
+
+def needs_of(analyses: Iterable[Analysis]) -> list[str]:
+    """Names of the analyses that `analyses` need, without `analyses` themselves."""
+    analyses = tuple(analyses)
+    own = {analysis.name for analysis in analyses}
+    needs = dict.fromkeys(need for analysis in analyses for need in getattr(analysis, "needs", ()))
+    return [need for need in needs if need not in own]
+
+
+def fit_order(analyses: Sequence[Analysis], wanted: Sequence[Analysis] | None = None) -> list[Analysis]:
+    """`wanted` (all by default) and those of `analyses` that they need, each after those that it needs.
+
+    Raises
+    ------
+    RequestError
+        Analyses need each other, or need a secondary one, which is never a prior.
+
+    """
+    own = {analysis.name: analysis for analysis in analyses}
+
+    def chain(name: str, before: tuple[str, ...]) -> list[str]:
+        if name in before:
+            raise RequestError(f"analyses need each other: {' needs '.join((*before, name))}")
+        if before and is_secondary(own[name]):
+            raise RequestError(f"the analysis {before[-1]} needs {name}, which is secondary: its fit is never a prior")
+        needs = [need for need in getattr(own[name], "needs", ()) if need in own]
+        return [first for need in needs for first in chain(need, (*before, name))] + [name]
+
+    return [own[name] for name in dict.fromkeys(name for one in wanted or analyses for name in chain(one.name, ()))]
+
+
+def passed_on(analyses: Iterable[Analysis], fits: Mapping[str, FitResult]) -> dict[str, FitResult]:
+    """Those `fits` that may be priors: of all but secondary analyses."""
+    return {a.name: fits[a.name] for a in analyses if a.name in fits and not is_secondary(a)}
+
+
+def is_secondary(analysis: Analysis) -> bool:
+    """Whether the results of `analysis` are published as `name.result` and never a prior."""
+    return bool(getattr(analysis, "secondary", False))
 
 
 def analyses_of_run(metadata: Mapping[str, Any]) -> tuple[Analysis, ...]:
@@ -148,28 +242,50 @@ def fitted(
 
 
 def analyse(
-    analyses: Sequence[Analysis], data: xarray.Dataset | None, context: FitContext, priors: Mapping[str, FitResult]
+    analyses: Sequence[Analysis],
+    data: xarray.Dataset | None,
+    context: FitContext,
+    priors: Mapping[str, FitResult],
+    fixed: Mapping[str, Mapping[str, float]] | None = None,
 ) -> tuple[dict[str, FitResult], dict[str, str]]:
-    """Fit `data` by each of `analyses`, from a fresh start.
+    """Fit `data` by each of `analyses`, from a fresh start, with the fits of those that it needs as priors.
+
+    Parameters
+    ----------
+    analyses
+        The primary one first.
+    data
+        Of the run; None if there are no rows.
+    context, priors
+        Passed to every fit; a fit in `priors` takes the place of the one made here.
+    fixed
+        Name of the analysis → parameters that its fit holds, in place of those of the context.
 
     Returns
     -------
     tuple
-        Fits by the analysis's name; reasons of the failed fits by the analysis's name.
+        Fits by the analysis's name; reasons of the failed fits by the analysis's name. An analysis that does not apply
+        to the data is in neither.
 
     """
     fits: dict[str, FitResult] = {}
     problems: dict[str, str] = {}
     if data is None:
         return fits, problems
-    for analysis in analyses:
+    for analysis in fit_order(analyses):
+        known = {**passed_on(analyses, fits), **priors}
+        held = context if fixed is None else replace(context, fixed=fixed[analysis.name])
         try:
-            fits[analysis.name] = fitted(analysis, data, context, priors, None)
+            fits[analysis.name] = fitted(analysis, data, held, known, None)
+        except NotApplicableError:
+            continue
         except FitError as error:
             problems[analysis.name] = str(error)
         except (Exception, SystemExit) as error:  # noqa: BLE001  # the data are safe; a failing fit is only reported
-            problems[analysis.name] = f"{type(error).__name__}: {error}"
-    return fits, problems
+            absent = ", ".join(need for need in getattr(analysis, "needs", ()) if need not in known)
+            why = f" (it needs the fit of {absent}, and there is none)" if absent else ""
+            problems[analysis.name] = f"{type(error).__name__}: {error}{why}"
+    return {analysis.name: fits[analysis.name] for analysis in analyses if analysis.name in fits}, problems
 
 
 def published(analyses: Iterable[Analysis], fits: Mapping[str, FitResult]) -> dict[str, Estimate]:
@@ -184,12 +300,12 @@ def published(analyses: Iterable[Analysis], fits: Mapping[str, FitResult]) -> di
 
 def published_name(analysis: Analysis, result: str) -> str:
     """Name under which a `result` of `analysis` is published."""
-    return f"{analysis.name}.{result}" if getattr(analysis, "secondary", False) else result
+    return f"{analysis.name}.{result}" if is_secondary(analysis) else result
 
 
 def result_units(analyses: Sequence[Analysis]) -> dict[str, str]:
     """Unit of every published result."""
-    return {published_name(a, name): unit for a in analyses for name, unit in a.results.items()}
+    return {published_name(a, name): unit or "1" for a in analyses for name, unit in a.results.items()}
 
 
 def true_results(analyses: Iterable[Analysis], truth: Mapping[str, float]) -> dict[str, float]:

@@ -4,12 +4,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from labnis.experiment.analysis import Analysis
+from labnis.experiment.analysis import Analysis, is_secondary
 from labnis.fit import FitResult
 from labnis.ledger import Ledger, LedgerUnavailableError, NewCalibration, keep_pending
 from labnis.storage import find_run, read_fits
 
-__all__ = ["Logbook", "Prior", "latest_prior"]
+__all__ = ["Logbook", "Prior", "latest_prior", "priors_of"]
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,11 @@ class Prior:
     fit: FitResult | None
     run_path: Path
     run_id: str
+
+
+def priors_of(analyses: Iterable[Analysis], fits: Mapping[str, FitResult], path: Path, run_id: str) -> dict[str, Prior]:
+    """Analysis → its fit as a prior of later runs, of all but secondary analyses."""
+    return {a.name: Prior(fits.get(a.name), path, run_id) for a in analyses if not is_secondary(a)}
 
 
 def latest_prior(ledger: Ledger, data: Path, analysis: str, cooldown: str, *, simulated: bool) -> Prior | None:
@@ -69,7 +74,7 @@ class Logbook:
             A sentence if the ledger is not available and the results are saved for later.
 
         """
-        primary = [a for a in analyses if a.name in fits and not getattr(a, "secondary", False)]
+        primary = [a for a in analyses if a.name in fits and not is_secondary(a)]
         entries = [entry for a in primary for entry in self._entries(a, fits[a.name], path, run_id)]
         if not entries:
             return []

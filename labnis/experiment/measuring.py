@@ -84,7 +84,7 @@ def measure(
 def _informed_order(procedure: Procedure, plan: RunPlan, recorder: Recorder, live: LiveFit) -> InformedOrder:
     def sensitivity(data: xarray.Dataset, fit: FitResult, biases: Any) -> Sensitivity:
         analysis: Any = plan.analyses[0]
-        found: Sensitivity = analysis.sensitivity(fit, data, biases, plan.context, plan.known)
+        found: Sensitivity = analysis.sensitivity(fit, data, biases, plan.context, plan.known_with(data))
         return found
 
     return InformedOrder(

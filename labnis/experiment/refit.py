@@ -1,13 +1,16 @@
 """Refit of a stored run, from its file alone."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
+
+from uncertainties import nominal_value  # type: ignore[import-untyped]
 
 from labnis.errors import RequestError
-from labnis.experiment.analysis import FitContext, analyse, analyses_of_run, published
+from labnis.experiment.analysis import Analysis, FitContext, analyse, analyses_of_run, needs_of, published
 from labnis.experiment.run import Run, stored_run
-from labnis.fit import FitResult
+from labnis.fit import Estimate, FitResult
 
 __all__ = ["refit"]
 
@@ -22,9 +25,10 @@ def refit(
     path
         The run's file.
     fixed
-        Parameters that are held at a value (in their unit), such as {"dynes": 1e-4}.
+        Parameters that are held at a value (in their unit), such as {"dynes": 1e-4}; of an estimate or a number of
+        `uncertainties` the value without σ.
     priors
-        Analysis → fit, in place of the priors in the file.
+        Analysis → fit, in place of the priors in the file and of the fit made here.
 
     Returns
     -------
@@ -36,7 +40,7 @@ def refit(
     RunFileError
         The file cannot be read.
     RequestError
-        None of its analyses can be loaded, or none of its fits has a parameter of `fixed`.
+        None of its analyses can be loaded; no fit has a parameter of `fixed`; or no analysis needs a fit in `priors`.
 
     """
     stored = stored_run(Path(path))
@@ -45,28 +49,50 @@ def refit(
     if not analyses:
         named = ", ".join(metadata["analyses"]) or "none"
         raise RequestError(f"{path}: no analysis of this run can be loaded here (it names {named})")
-    held = dict(fixed or {})
-    _check_held(held, stored)
+    held = {name: _number(name, value) for name, value in (fixed or {}).items()}
+    given = dict(priors or {})
+    _check_priors(given, analyses)
     context = FitContext.from_json(metadata["context"]["fit"])
-    recorded = {name: FitResult.from_record(record) for name, record in metadata["context"]["priors"].items()}
-    fits: dict[str, FitResult] = {}
-    problems: dict[str, str] = {}
-    for analysis in analyses:
-        # Each analysis gets its own parameters only.
-        before = stored.fits.get(analysis.name)
-        own = {name: value for name, value in held.items() if before is None or name in before.names}
-        found, problem = analyse([analysis], stored.data, replace(context, fixed=own), {**recorded, **(priors or {})})
-        fits |= found
-        problems |= problem
+    recorded = metadata["context"]["priors"]
+    known = {name: FitResult.from_record(recorded[name]) for name in needs_of(analyses) if name in recorded} | given
+    # Each analysis gets its own parameters only; they are known from its stored fit.
+    own = {
+        a.name: {n: value for n, value in held.items() if a.name not in stored.fits or n in stored.fits[a.name].names}
+        for a in analyses
+    }
+    fits, problems = analyse(analyses, stored.data, context, known, own)
+    _check_held(held, analyses, {**stored.fits, **fits}, problems)
     return replace(stored, fits=fits, problems=problems, results=published(analyses, fits), notes=())
 
 
-def _check_held(held: Mapping[str, float], stored: Run) -> None:
-    """Refuse parameters that no fit of the run has."""
-    known = {name for fit in stored.fits.values() for name in fit.names}
-    unknown = held.keys() - known
-    if known and unknown:
+def _number(name: str, value: Any) -> float:
+    """The value at which the parameter `name` is held."""
+    try:
+        return float(value.value if isinstance(value, Estimate) else nominal_value(value))
+    except (TypeError, ValueError) as error:
+        raise RequestError(f"fixed: {name} cannot be held at {value!r}; a number is needed") from error
+
+
+def _check_priors(priors: Mapping[str, Any], analyses: Sequence[Analysis]) -> None:
+    """Refuse priors that no analysis needs, or that are no fits."""
+    needed = {need for analysis in analyses for need in getattr(analysis, "needs", ())}
+    for name, prior in priors.items():
+        if name not in needed:
+            raise RequestError(f"priors: no analysis needs {name!r}; they need {', '.join(sorted(needed)) or 'none'}")
+        if not isinstance(prior, FitResult):
+            raise RequestError(f"priors: {name} is {prior!r}; a FitResult is needed, such as run.fit")
+
+
+def _check_held(
+    held: Mapping[str, float], analyses: Sequence[Analysis], fits: Mapping[str, FitResult], problems: Mapping[str, str]
+) -> None:
+    """Refuse held parameters that no analysis declares and no fit has."""
+    known = {name for analysis in analyses for name in analysis.results} | {
+        n for fit in fits.values() for n in fit.names
+    }
+    if unknown := held.keys() - known:
+        failed = "".join(f"; no fit ({name}): {problem}" for name, problem in problems.items())
         raise RequestError(
-            f"{stored.path}: {', '.join(sorted(unknown))} cannot be held; parameters of its fits are "
-            f"{', '.join(sorted(known))}"
+            f"fixed: {', '.join(sorted(unknown))} cannot be held; parameters of this run's fits are "
+            f"{', '.join(sorted(known))}{failed}"
         )

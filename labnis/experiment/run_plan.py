@@ -8,7 +8,7 @@ from typing import Any
 import xarray
 from pymeasure.experiment import Procedure
 
-from labnis.experiment.analysis import Analysis, FitContext, fitted, published_name
+from labnis.experiment.analysis import Analysis, FitContext, analyse, fit_order, fitted, published_name
 from labnis.experiment.calibrations import Prior
 from labnis.experiment.goals import PrecisionGoal
 from labnis.experiment.recorder import setpoint_columns
@@ -31,7 +31,7 @@ class RunPlan:
     goals
         Goals at which the run ends.
     priors
-        Name of an analysis that another one needs → its fit and its run.
+        Name of an analysis that one of `analyses` needs, and which is not among them → its fit and its run.
     context
         Context of the fits: what they need besides the data.
 
@@ -48,8 +48,13 @@ class RunPlan:
         return {name: prior.fit for name, prior in self.priors.items() if prior.fit is not None}
 
     def fit_primary(self, data: xarray.Dataset, start: FitResult | None) -> FitResult:
-        """Fit `data` by the primary analysis; raises FitError if that fails."""
-        return fitted(self.analyses[0], data, self.context, self.known, start)
+        """Fit `data` by the primary analysis, after those that it needs; raises FitError if that fails."""
+        return fitted(self.analyses[0], data, self.context, self.known_with(data), start)
+
+    def known_with(self, data: xarray.Dataset) -> dict[str, FitResult]:
+        """Priors of the primary analysis: those known, and fits of `data` by other analyses that it needs."""
+        *needed, _ = fit_order(self.analyses, self.analyses[:1])
+        return analyse(needed, data, self.context, self.known)[0] | self.known
 
 
 def metadata_of(

@@ -20,8 +20,8 @@ from pymeasure.experiment import Procedure
 from drivers.errors import ReadingError
 from labnis import __version__
 from labnis.errors import InterlockError, RequestError, StoppedBySignal
-from labnis.experiment.analysis import Analysis, FitContext, analyse, analyses_of, published, result_units
-from labnis.experiment.calibrations import Logbook, Prior, latest_prior
+from labnis.experiment.analysis import Analysis, FitContext, analyse, analyses_of, needs_of, published, result_units
+from labnis.experiment.calibrations import Logbook, Prior, latest_prior, priors_of
 from labnis.experiment.events import Ended, Fitted, Observer, Observers, RowRecorded, Started, VisaRecord
 from labnis.experiment.failures import collecting, most_severe
 from labnis.experiment.goals import PrecisionGoal, check_informed, goals_of, parsed_goals
@@ -266,8 +266,7 @@ class Session:
         status = self._close(writer, fits, failures)
         notes = self._notes(plan, live, problems)
         if status == "done":
-            for analysis in plan.analyses:
-                self._fits[analysis.name] = Prior(fits.get(analysis.name), writer.path, writer.run_id)
+            self._fits |= priors_of(plan.analyses, fits, writer.path, writer.run_id)
             with collecting(failures):
                 logbook = Logbook(self.ledger, self.cooldown, self.batch, self.data, self._code_version, self.simulated)
                 notes += logbook.enter(plan.analyses, fits, writer.path, writer.run_id)
@@ -286,8 +285,7 @@ class Session:
     # --- parts of a run ---------------------------------------------------------------------------------------------
 
     def _plan(self, analyses: tuple[Analysis, ...], goals: Sequence[PrecisionGoal]) -> RunPlan:
-        needs = dict.fromkeys(need for analysis in analyses for need in getattr(analysis, "needs", ()))
-        found = {need: self._prior(need) for need in needs}
+        found = {need: self._prior(need) for need in needs_of(analyses)}
         context = FitContext(
             wiring=self.station.config.wiring_record(),
             device=self.station.config.device.model_dump(mode="json"),

@@ -12,7 +12,7 @@ from labnis.fit.resonator.emitted_power import EmissionData, emission_model, fit
 from labnis.fit.resonator.high_bias import HIGH_BIAS, fit_high_bias, gain_uncertainty
 from labnis.fit.resonator.reflection import FANO_REAL, ReflectionData, fit_reflection, reflection_model
 from labnis.fit.resonator.resonance import fit_resonance
-from labnis.fit.result import FitError, FitResult, result_from_mapping
+from labnis.fit.result import FitError, FitResult, NotApplicableError, result_from_mapping
 
 __all__ = [
     "FANO_REAL",
@@ -25,6 +25,7 @@ __all__ = [
     "FitError",
     "FitResult",
     "Isotherm",
+    "NotApplicableError",
     "ReflectionData",
     "Sensitivity",
     "TemperatureAndGap",

@@ -33,7 +33,7 @@ from labnis.fit.resonator.reflection import (
     reflection_model,
     reflection_sensitivity,
 )
-from labnis.fit.result import FitError, FitResult
+from labnis.fit.result import FitError, FitResult, NotApplicableError
 
 __all__ = ["Conductance", "CurrentVoltage", "EmittedPower", "Reflection"]
 
@@ -138,9 +138,12 @@ class Conductance(_Curve):
     def fit(
         self, data: xarray.Dataset, context: FitContext, priors: Priors, start: FitResult | None = None
     ) -> FitResult:
-        """Fit as the base class; FitError for a run without a conductance."""
-        if "conductance" not in Points(data):
-            raise FitError("the run has no lock-in conductance: the analysis conductance needs it")
+        """Fit as the base class; NotApplicableError for a run without a lock-in."""
+        points = Points(data)
+        if "conductance" not in points:
+            used = "excitation" in points and np.nanmax(points["excitation"]) > 0
+            kind = FitError if used else NotApplicableError
+            raise kind("the run has no lock-in conductance: the analysis conductance needs it")
         return super().fit(data, context, priors, start)
 
 

@@ -13,7 +13,7 @@ from uncertainties import UFloat, correlated_values_norm, covariance_matrix  # t
 
 from labnis.fit.estimate import Estimate
 
-__all__ = ["FitError", "FitResult", "result_from_mapping"]
+__all__ = ["FitError", "FitResult", "NotApplicableError", "result_from_mapping"]
 
 Real = NDArray[np.float64]
 
@@ -24,6 +24,10 @@ _REPORTED = 0.1
 
 class FitError(Exception):
     """Data that cannot be fitted, or a fit that did not converge; the message has the reason and what to do."""
+
+
+class NotApplicableError(FitError):
+    """Data of another kind than the analysis is for; nothing is fitted, and nothing is reported."""
 
 
 @dataclass(frozen=True, repr=False)

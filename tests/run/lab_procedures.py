@@ -96,6 +96,30 @@ class MeanCurrent:
         return {"mean_current": (float(data["current"].mean()), float(data["current"].std()))}
 
 
+class LargestCurrent:
+    """Needs the mean of the same run."""
+
+    name = "largest_current"
+    results: ClassVar[dict[str, str]] = {"ratio": ""}
+    needs = ("mean_current",)
+
+    def fit(self, data: Any, _context: Any, priors: Any, _start: Any) -> dict[str, tuple[float, float]]:
+        """Largest current, in units of the mean that is passed on."""
+        return {"ratio": (float(data["current"].max()) / priors["mean_current"]["mean_current"].value, 0.1)}
+
+
+class Compared(CosineScan):
+    """Its primary analysis needs the other one."""
+
+    DATA_COLUMNS: ClassVar[list[str]] = ["Current (A)"]
+    SIGNAL = "Current (A)"
+    ANALYSES = (LargestCurrent, MeanCurrent)
+
+    def execute(self) -> None:
+        for index in range(self.points):
+            self.emit("results", {"Current (A)": index * self.step})
+
+
 class Averaged(IVSweep):
     """A sweep with an analysis of its own in place of the shipped ones."""
 

@@ -14,10 +14,11 @@ from rich.table import Table
 from labnis.cli.options import STATION, DataOption, JsonOption, StationOption
 from labnis.errors import RequestError
 from labnis.experiment.opening import ledger_of
-from labnis.fit import Estimate, FitResult
+from labnis.experiment.run import stored_fits
+from labnis.fit import Estimate
 from labnis.ledger import Calibration
 from labnis.station import load_station
-from labnis.storage import find_run, list_runs, read_events, read_fits, read_metadata
+from labnis.storage import find_run, list_runs, read_events, read_metadata
 from labnis.ui.figures import draw_runs
 from labnis.ui.terminal import listed, shown
 
@@ -112,8 +113,11 @@ def _show_run(path: Path) -> None:
     for event in read_events(path):
         if event.kind == "visa" and "record" in event.details:
             typer.echo(f"  VISA record: {event.details['record']}")
-    for record in read_fits(path).values():
-        typer.echo(FitResult.from_record(record).report())
+    fits, problems = stored_fits(path)
+    for fit in fits.values():
+        typer.echo(fit.report())
+    for name, problem in problems.items():
+        typer.echo(f"  no fit ({name}): {problem}")
     typer.echo(f"  file: {path}")
 
 

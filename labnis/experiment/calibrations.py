@@ -5,16 +5,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from labnis.experiment.analysis import Analysis, is_secondary
+from labnis.experiment.run import stored_fits
 from labnis.fit import FitResult
 from labnis.ledger import Ledger, LedgerUnavailableError, NewCalibration, keep_pending
-from labnis.storage import find_run, read_fits
+from labnis.storage import find_run
 
 __all__ = ["Logbook", "Prior", "latest_prior", "priors_of"]
 
 
 @dataclass(frozen=True)
 class Prior:
-    """A fit that another analysis needs (None if it failed), and its run."""
+    """A fit that another analysis needs (None if it failed or cannot be used), and its run."""
 
     fit: FitResult | None
     run_path: Path
@@ -27,7 +28,7 @@ def priors_of(analyses: Iterable[Analysis], fits: Mapping[str, FitResult], path:
 
 
 def latest_prior(ledger: Ledger, data: Path, analysis: str, cooldown: str, *, simulated: bool) -> Prior | None:
-    """The newest fit of `analysis` in `cooldown`, with its whole covariance; None if there is none.
+    """The newest fit of `analysis` in `cooldown`, with its whole covariance; None if the ledger has none.
 
     Raises
     ------
@@ -40,7 +41,7 @@ def latest_prior(ledger: Ledger, data: Path, analysis: str, cooldown: str, *, si
         return None
     # The data folder may have moved since; the run is found by its id.
     path = Path(latest.run_path) if Path(latest.run_path).is_file() else find_run(data, latest.run_id)
-    return Prior(FitResult.from_record(read_fits(path)[analysis]), path, latest.run_id)
+    return Prior(stored_fits(path)[0].get(analysis), path, latest.run_id)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,10 @@ __all__ = ["refit"]
 
 
 def refit(
-    path: Path | str, *, fixed: Mapping[str, float] | None = None, priors: Mapping[str, FitResult] | None = None
+    path: Path | str,
+    *,
+    fixed: Mapping[str, float | Estimate] | None = None,
+    priors: Mapping[str, FitResult] | None = None,
 ) -> Run:
     """Fit the run at `path` again; nothing is written, and no ledger is used.
 

@@ -9,10 +9,10 @@ from typing import Any
 import xarray
 
 from labnis.experiment.analysis import analyses_of_run
-from labnis.fit import Estimate, FitResult
+from labnis.fit import Estimate, FitError, FitResult
 from labnis.storage import Status, open_run, read_fits, read_metadata
 
-__all__ = ["Run", "stored_run"]
+__all__ = ["Run", "stored_fits", "stored_run"]
 
 
 @dataclass(frozen=True)
@@ -86,8 +86,27 @@ class Run:
         return f"<b>{escape(head)}</b><br><code>{escape(str(self.path))}</code><table>{rows}</table>"
 
 
+def stored_fits(path: Path) -> tuple[dict[str, FitResult], dict[str, str]]:
+    """The fits in the file at `path`, and why others cannot be used, both by the analysis's name.
+
+    Raises
+    ------
+    RunFileError
+        The file cannot be read.
+
+    """
+    fits: dict[str, FitResult] = {}
+    problems: dict[str, str] = {}
+    for name, record in read_fits(path).items():
+        try:
+            fits[name] = FitResult.from_record(record)
+        except (FitError, KeyError) as error:
+            problems[name] = f"the fit in {path} cannot be used: {error}"
+    return fits, problems
+
+
 def stored_run(path: Path | str) -> Run:
-    """The run in the file at `path`, with its fits.
+    """The run in the file at `path`, with its fits; a stored fit that cannot be used is one of its problems.
 
     Raises
     ------
@@ -98,11 +117,10 @@ def stored_run(path: Path | str) -> Run:
     path = Path(path)
     known = read_metadata(path)
     analyses = analyses_of_run(known)
-    records = read_fits(path)
-    order = [analysis.name for analysis in analyses if analysis.name in records]
-    fits = {name: FitResult.from_record(records[name]) for name in [*order, *(n for n in records if n not in order)]}
+    found, problems = stored_fits(path)
+    fits = {analysis.name: found[analysis.name] for analysis in analyses if analysis.name in found} | found
     named = known["context"].get("results", {})
     results = {name: fits[analysis][result] for name, (analysis, result) in named.items() if analysis in fits}
     return Run(
-        path, known["run_id"], known["procedure"], known["status"], known["rows"], fits=fits, results=results
+        path, known["run_id"], known["procedure"], known["status"], known["rows"], fits, problems, results
     )  # fmt: skip

@@ -4,6 +4,7 @@ The model is what the analysis predicts (`predict`); nothing is computed a secon
 of figure: a curve over one set-point, a map over two, a map over set-point and frequency for traces.
 """
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +16,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from numpy.typing import NDArray
 
-from labnis.experiment.analysis import analyses_of_run, can
+from labnis.errors import LabnisWarning
+from labnis.experiment.analysis import Analysis, analyses_of_run, can
 from labnis.experiment.run import Run, stored_run
-from labnis.fit import scaled_unit
+from labnis.fit import FitResult, scaled_unit
 
-__all__ = ["DATA", "FIT", "draw_data", "draw_runs", "figure_of"]
+__all__ = ["DATA", "FIT", "draw_data", "draw_runs", "figure_of", "predicted"]
 
 Real = NDArray[np.float64]
 
@@ -51,10 +53,31 @@ def predictions(run: Run) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for analysis in analyses_of_run(run.metadata):
         fit = run.fits.get(analysis.name)
-        if fit is not None and can(analysis, "predict"):
-            predicted: Mapping[str, Any] = analysis.predict(fit, run.data)  # type: ignore[attr-defined]  # optional
-            found = {**predicted, **found}
+        if fit is not None:
+            found = {**predicted(analysis, fit, run.data), **found}
     return found
+
+
+def predicted(analysis: Analysis, fit: FitResult, data: xarray.Dataset) -> dict[str, NDArray[Any]]:
+    """Column → values that `fit` predicts for it; empty, with a LabnisWarning, if `analysis` fails to predict."""
+    if not can(analysis, "predict"):
+        return {}
+    try:
+        found: Mapping[str, Any] = analysis.predict(fit, data)  # type: ignore[attr-defined]  # optional
+        return {name: _like_column(name, np.asarray(values), data) for name, values in found.items()}
+    except Exception as error:  # noqa: BLE001  # a lab's own code; the data are drawn in any case
+        problem = f"{type(error).__name__}: {error}"
+        warnings.warn(f"analysis {analysis.name}: predict fails, its fit is not drawn: {problem}", LabnisWarning, 2)
+        return {}
+
+
+def _like_column(name: str, values: NDArray[Any], data: xarray.Dataset) -> NDArray[Any]:
+    if name not in data:
+        raise ValueError(f"{name!r} is no column of the data ({', '.join(map(str, data.data_vars))})")
+    shape = data[name].shape
+    if values.shape != shape or values.dtype.kind not in "biufc":
+        raise ValueError(f"{name} must be numbers of the shape {shape}, not {values.dtype} of {values.shape}")
+    return values
 
 
 def draw_data(target: Figure | SubFigure, data: xarray.Dataset, model: Mapping[str, Any]) -> None:

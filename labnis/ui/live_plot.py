@@ -5,10 +5,10 @@ import time
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-from labnis.experiment.analysis import Analysis, analyses_of, can
+from labnis.experiment.analysis import Analysis, analyses_of
 from labnis.experiment.events import Ended, Event, Fitted, RowRecorded, Started
 from labnis.fit import FitResult
-from labnis.ui.figures import draw_data
+from labnis.ui.figures import draw_data, predicted
 
 __all__ = ["LivePlot"]
 
@@ -61,8 +61,8 @@ class LivePlot:
             return
         self.figure.clear()
         model = {}
-        if self._analysis is not None and self._fit is not None and can(self._analysis, "predict"):
-            model = self._analysis.predict(self._fit, data)  # type: ignore[attr-defined]  # optional
+        if self._analysis is not None and self._fit is not None:
+            model = predicted(self._analysis, self._fit, data)
         draw_data(self.figure, data, model)
         self._show()
         self._drawn = now

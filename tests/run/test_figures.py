@@ -1,16 +1,19 @@
 """Figures of runs: the fit's own model, residuals, and the right place for every point."""
 
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 import pytest
 
+from labnis.errors import LabnisWarning
 from labnis.experiment.run import Run
 from labnis.ui.figures import predictions
 from labnis.ui.live_plot import LivePlot
 from procedures import EmittedPowerVsBias, IVSweep, ReflectionVsBias
 from tests.run.bench import Watcher, dry_session
+from tests.run.lab_procedures import Averaged, MeanCurrent
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -74,6 +77,26 @@ def test_the_power_in_the_band_has_the_fits_own_model(tmp_path: Path) -> None:
     model = predictions(run)["band_power"]
     scatter = (run.data["band_power"].values - model) / model
     assert np.abs(scatter).max() < 5 / np.sqrt(150e3 * 10)
+
+
+@pytest.mark.parametrize(
+    ("predict", "problem"),
+    [
+        (lambda *_: 1 / 0, "ZeroDivisionError: division by zero"),
+        (lambda *_: None, "AttributeError"),
+        (lambda *_: {"current": np.zeros(3)}, r"current must be numbers of the shape \(11,\), not float64 of \(3,\)"),
+        (lambda *_: {"gap": np.zeros(11)}, "'gap' is no column of the data"),
+    ],
+)
+def test_a_failing_prediction_does_not_cost_the_figure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, predict: Any, problem: str
+) -> None:
+    monkeypatch.setattr(MeanCurrent, "predict", predict, raising=False)
+    with dry_session(tmp_path, Watcher()) as session:
+        run = session.run(Averaged(points=11))
+    with pytest.warns(LabnisWarning, match=f"analysis mean_current: predict fails, its fit is not drawn: .*{problem}"):
+        axes = run.plot().axes
+    assert [len(axes[0].lines), axes[0].lines[0].get_label()] == [1, "measured"]
 
 
 def test_a_window_follows_the_run(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import nbformat
 import numpy as np
 import pytest
 from nbclient import NotebookClient
+from uncertainties import ufloat
 
 import labnis
 from labnis.experiment.run import Run
@@ -103,6 +104,28 @@ def test_closing_a_session_stops_the_run_of_another_thread_first(tmp_path: Path,
     assert bias.left_at_zero
     thread.join(60)
     assert "session was closed" in str(ended[0])
+
+
+def test_a_parameter_is_held_at_the_value_of_an_estimate(sweep: Run) -> None:
+    gap = sweep.results["gap"]
+    for value in (gap, ufloat(gap.value, gap.sigma)):
+        held = labnis.refit(sweep.path, fixed={"gap": value})
+        assert (held.results["gap"].value, held.results["gap"].sigma) == (gap.value, 0)
+
+
+def test_what_a_refit_cannot_use_is_named(tmp_path: Path, sweep: Run) -> None:
+    with pytest.raises(labnis.errors.RequestError, match="fixed: gap cannot be held at None; a number is needed"):
+        labnis.refit(sweep.path, fixed={"gap": None})  # type: ignore[dict-item]  # the mistake
+    with pytest.raises(labnis.errors.RequestError, match="priors: no analysis needs 'reflection'; they need none"):
+        labnis.refit(sweep.path, priors={"reflection": sweep.fit})  # type: ignore[dict-item]  # not None here
+    with dry_session(tmp_path, Watcher()) as session:
+        unfitted = session.run(IVSweep(points=11, maximum_bias=1e-4))
+    for run in (sweep, unfitted):
+        with pytest.raises(
+            labnis.errors.RequestError, match="fixed: gapp cannot be held; parameters of this run's fit"
+        ):
+            labnis.refit(run.path, fixed={"gapp": 3})
+    assert [*labnis.refit(unfitted.path, fixed={"gap": 215e-6}).problems] == [*unfitted.problems]
 
 
 def test_a_session_works_in_a_thread_and_its_stop_can_be_asked_for(tmp_path: Path, bias: BiasLog) -> None:

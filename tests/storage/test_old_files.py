@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import labnis
+from labnis.errors import RequestError
 from labnis.storage import (
     RunFileError,
     RunWriter,
@@ -56,6 +58,18 @@ def test_runs_of_earlier_versions_open(tmp_path, version):
     [summary] = list_runs(tmp_path)
     assert (summary.status, summary.rows, summary.tags) == ("done", 5, ())
     assert not recover(path).problem
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_the_public_functions_read_runs_of_earlier_versions(tmp_path, version):
+    path = unpacked(f"schema{version}", tmp_path)
+    run = labnis.open_run(path)
+    assert (run.rows, run.status, run.problems) == (5, "done", {})
+    assert str(run.fit["gap"]) == "200.0 ± 1.0 µeV"
+    assert "noise of one datum    = nan" in run.fit.report()
+    run.plot()
+    with pytest.raises(RequestError, match="no analysis of this run can be loaded here"):
+        labnis.refit(path)
 
 
 def test_killed_run_of_version_2_is_recovered(tmp_path):

@@ -53,7 +53,8 @@ def with_quantity(
     """Append a `value` with known `gradient` by the parameters, in their order; `own_variance` as in `with_derived`."""
     growth = np.vstack([np.eye(len(result.names)), gradient])
     covariance = growth @ result.covariance @ growth.T
-    covariance[-1, -1] += own_variance
+    # With data that the model fits exactly, rounding can make it negative.
+    covariance[-1, -1] = max(covariance[-1, -1], 0.0) + own_variance
     return replace(
         result,
         names=(*result.names, name),

@@ -265,8 +265,10 @@ def result_from_mapping(model: str, results: Mapping[str, Any], units: Mapping[s
         For a value of another kind, or one that is not finite.
 
     """
-    if not results:
-        raise FitError(f"{model} returned no results; return a mapping such as {{'threshold': (value, sigma)}}")
+    if not isinstance(results, Mapping) or not results:
+        raise FitError(
+            f"{model} returned no results but {results!r}; return a mapping such as {{'threshold': (value, sigma)}}"
+        )
     units, names = units or {}, tuple(map(str, results))
     pairs = [_pair(model, name, value) for name, value in results.items()]
     correlated = [i for i, value in enumerate(results.values()) if isinstance(value, UFloat)]

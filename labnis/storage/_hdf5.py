@@ -17,7 +17,7 @@ Functions here take open h5py objects and neither open nor close files.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import h5py
@@ -192,7 +192,7 @@ def check_fit(name: str, fit: Mapping[str, Any]) -> None:
     Raises
     ------
     LayoutError
-        An entry is missing, has the wrong shape or no form in JSON; or the name cannot be that of a group.
+        An entry is missing, has the wrong shape or type or no form in JSON; or the name cannot be that of a group.
 
     """
     if not name.isprintable() or not name.strip(". ") or "/" in name:
@@ -205,6 +205,14 @@ def check_fit(name: str, fit: Mapping[str, Any]) -> None:
     for key, shape in needed.items():
         if np.shape(fit[key]) != shape:
             raise LayoutError(f"fit {name!r}: {key} has shape {np.shape(fit[key])}, needed is {shape}")
+    numbers: dict[str, Callable[[Any], Any]] = {**dict.fromkeys(_FIT_ARRAYS, np.float64), "chi2": float, "dof": int}
+    for key, converted in numbers.items():
+        try:
+            converted(fit[key])
+        except (TypeError, ValueError) as error:
+            raise LayoutError(f"fit {name!r}: {key} cannot be {fit[key]!r}; numbers are needed") from error
+    if wrong := [text for key in _FIT_TEXTS for text in fit[key] if not isinstance(text, str)]:
+        raise LayoutError(f"fit {name!r}: {wrong[0]!r} cannot be the name or unit of a parameter; a text is needed")
     for key, value in fit.items():
         json_text(f"fit {name}: {key}", value)
 

@@ -192,6 +192,7 @@ def test_mapping_with_another_value_is_refused(value: object) -> None:
         result_from_mapping("thresholds", {"a": value})
 
 
-def test_mapping_without_results_is_refused() -> None:
-    with pytest.raises(FitError, match="thresholds returned no results"):
-        result_from_mapping("thresholds", {})
+@pytest.mark.parametrize("results", [{}, None, [(1.0, 0.1)]])
+def test_mapping_without_results_is_refused(results: Any) -> None:
+    with pytest.raises(FitError, match=r"thresholds returned no results but .*; return a mapping such as"):
+        result_from_mapping("thresholds", results)

@@ -48,6 +48,9 @@ def test_a_later_fit_of_the_same_name_replaces_the_earlier(new_run):
     [
         ({"values": [1.0]}, r"values has shape \(1,\), needed is \(2,\)"),
         ({"covariance": [1.0, 2.0]}, r"covariance has shape \(2,\), needed is \(2, 2\)"),
+        ({"chi2": None}, "chi2 cannot be None; numbers are needed"),
+        ({"values": ["a", "b"]}, "values cannot be"),
+        ({"units": [None, "ohm"]}, "None cannot be the name or unit of a parameter"),
         ({"assumed": {"x": object()}}, "assumed: .*no form in JSON"),
     ],
 )

@@ -8,14 +8,14 @@ from labnis.experiment.analysis import Analysis, is_secondary
 from labnis.experiment.run import stored_fits
 from labnis.fit import FitResult
 from labnis.ledger import Ledger, LedgerUnavailableError, NewCalibration, keep_pending
-from labnis.storage import find_run
+from labnis.storage import RunFileError, find_run
 
 __all__ = ["Logbook", "Prior", "latest_prior", "priors_of"]
 
 
 @dataclass(frozen=True)
 class Prior:
-    """A fit that another analysis needs (None if it failed or cannot be used), and its run."""
+    """A fit that another analysis needs (None if it failed), and its run."""
 
     fit: FitResult | None
     run_path: Path
@@ -33,7 +33,7 @@ def latest_prior(ledger: Ledger, data: Path, analysis: str, cooldown: str, *, si
     Raises
     ------
     RunFileError, RunNotFoundError
-        The ledger has it, but its run cannot be read.
+        The ledger has it, but its run or the fit cannot be read.
 
     """
     latest = ledger.latest(cooldown, simulated, analysis=analysis)
@@ -41,7 +41,10 @@ def latest_prior(ledger: Ledger, data: Path, analysis: str, cooldown: str, *, si
         return None
     # The data folder may have moved since; the run is found by its id.
     path = Path(latest.run_path) if Path(latest.run_path).is_file() else find_run(data, latest.run_id)
-    return Prior(stored_fits(path)[0].get(analysis), path, latest.run_id)
+    fits, problems = stored_fits(path)
+    if analysis not in fits:
+        raise RunFileError(f"{path}: {problems.get(analysis, f'it has no fit {analysis}, which the ledger names')}")
+    return Prior(fits[analysis], path, latest.run_id)
 
 
 @dataclass(frozen=True)

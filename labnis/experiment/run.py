@@ -101,7 +101,7 @@ def stored_fits(path: Path) -> tuple[dict[str, FitResult], dict[str, str]]:
         try:
             fits[name] = FitResult.from_record(record)
         except (FitError, KeyError) as error:
-            problems[name] = f"the fit in {path} cannot be used: {error}"
+            problems[name] = f"the stored fit cannot be used: {error}"
     return fits, problems
 
 

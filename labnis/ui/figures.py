@@ -134,9 +134,11 @@ def _draw_curve(target: Figure | SubFigure, data: xarray.Dataset, name: str, mod
     fitted = name in model
     axes = target.subplots(2, 1, sharex=True, height_ratios=(3, 1)) if fitted else [target.subplots()]
     back = _way_back(data, name)
-    for way, color, label in ((~back, DATA, "measured"), (back, BACK, "measured, reverse")):
+    points: dict[str, Any] = {"marker": ".", "ms": 3, "color": DATA, "ls": ""}
+    rings: dict[str, Any] = {"marker": "o", "ms": 4, "mew": 0.6, "fillstyle": "none", "color": BACK, "ls": ""}
+    for way, style, label in ((~back, points, "measured"), (back, rings, "measured, reverse")):
         if way.any():
-            axes[0].plot(x.values[way], y.values[way], ".", ms=3, color=color, label=label)
+            axes[0].plot(x.values[way], y.values[way], label=label, **style)
     if fitted:
         _draw_model(axes, data, name, np.asarray(model[name], dtype=np.float64), x, y)
     axes[0].set_ylabel(y.label)
@@ -182,8 +184,14 @@ def _draw_map(axis: Axes, data: xarray.Dataset, name: str, fast: str) -> None:
     """The signal over its innermost set-point and the dimension `fast`; further dimensions at their first value."""
     column = data[name]
     outer = [dim for dim in column.dims if dim != fast]
+    shown = []
     while len(outer) > 1:
-        column = column.isel({outer.pop(0): 0})
+        first = outer.pop(0)
+        column = column.isel({first: 0})
+        if data.sizes[first] > 1:
+            shown.append(f"{first} = {column[first].item():g} {column[first].attrs.get('units', '')}".rstrip())
+    if shown:
+        axis.set_title(f"only at {', '.join(shown)}", loc="right", fontsize=6)
     slow = str(outer[0])
     if slow == "point" and "bias" in data.coords:
         # Points chosen one by one are sorted by value; equal ones are averaged.
@@ -213,6 +221,4 @@ def _annotate(axis: Axes, run: Run) -> None:
     text = "\n".join(
         f"{name.replace('_', ' ')} = {estimate}" for name, estimate in run.results.items() if "." not in name
     )
-    if text:
-        box = {"facecolor": "white", "alpha": 0.7, "edgecolor": "none", "pad": 1.5}
-        axis.text(0.98, 0.98, text, transform=axis.transAxes, ha="right", va="top", fontsize=6, color=FIT, bbox=box)
+    axis.set_title(text, loc="left", fontsize=6, color=FIT)  # above the data, never over them

@@ -167,6 +167,8 @@ class Measurement(Procedure):  # type: ignore[misc]  # pymeasure has no type inf
     def record(self, *readings: Any) -> None:
         """Record the row of the present point.
 
+        A point may be recorded again: all its rows are stored, and on the grid the last one counts.
+
         Parameters
         ----------
         *readings

@@ -56,8 +56,8 @@ class InformedOrder:
         """Bias (V) of the point `number`, counted from 0."""
         fit, data = self._latest(), self._data()
         measured = data["bias"].values if data is not None else np.empty(0)
-        if number < measured.size:  # a resumed run repeats the last point
-            return float(measured[number])
+        if data is not None and (again := measured[data["point"].values == number]).size:
+            return float(again[-1])  # a resumed run repeats the last point
         if fit is None or data is None:
             return float(self._grid[self._spread(number)])
         nearest = np.abs(np.subtract.outer(measured, self._grid)).argmin(axis=1)

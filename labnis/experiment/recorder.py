@@ -91,10 +91,13 @@ def file_of(
 ) -> tuple[RunWriter, xarray.Dataset | None]:
     """A new file for `procedure` in the folder `data`, or the file to continue and its rows.
 
+    A procedure that continues begins at the point of the last row.
+
     Raises
     ------
     RequestError
-        The unfinished run has other conditions; the message names each difference.
+        The unfinished run has other conditions (the message names each difference), it has no rows, or `procedure`
+        cannot begin at its last point.
 
     """
     if resume is None:
@@ -108,7 +111,14 @@ def file_of(
     before = open_rows(resume)
     if not before.attrs["rows"]:
         raise RequestError(f"{resume} has no rows; start a new run instead")
-    procedure.first_point = before.attrs["rows"] - 1
+    last = int(before["point"].values[-1])
+    order = procedure.order_of_points() if hasattr(procedure, "order_of_points") else np.empty(0)
+    if last not in order:
+        raise RequestError(
+            f"{resume} cannot be resumed: {type(procedure).__name__} cannot begin at point {last}, which was measured "
+            "last; a procedures.Measurement with the same points can"
+        )
+    procedure.first_point = int(np.argmax(order == last))
     return RunWriter.resume(resume), before
 
 
@@ -169,8 +179,8 @@ class Recorder:
     keep
         Whether the rows also stay in memory, for a fit. A run without a fit may have any number of rows.
     earlier
-        Where a run is resumed, its rows as `open_rows` reads them. The first new row then repeats the last of these:
-        it is not written, but passed to `on_overlap` together with that one.
+        Where a run is resumed, its rows as `open_rows` reads them. New rows of the last of these points repeat the
+        earlier ones: they are not written, but passed to `on_overlap` together with those.
     on_overlap
         Called with (earlier row, repeated row).
     on_row
@@ -202,13 +212,14 @@ class Recorder:
         self._point: int | None = None
         self._trace: dict[str, Any] = {}
         self._table = _Table(writer.layout) if keep else None
-        self._overlap: Row | None = None
+        self._overlap: list[Row] = []
         if earlier is not None:
+            last = earlier["point"].values[-1]
             for row in _rows_of(earlier):
-                self._overlap = row
+                self._overlap = [*self._overlap, row] if row["point"] == last else []
                 self._keep(row)
             # Time continues from the last row.
-            self._began -= float((self._overlap or {}).get("time", 0.0))
+            self._began -= float(self._overlap[-1]["time"])
 
     def emit(self, topic: str, record: Any) -> None:
         """Handle one emitted message, as pymeasure's `Procedure.emit`."""
@@ -248,10 +259,9 @@ class Recorder:
         row = {c.name: _in_unit(record.get(label, math.nan), c.unit) for label, c in self._scalars.items()}
         now = {"time": self._clock.time() - self._began, "time_utc": time.time(), "quality": self._quality()}
         row |= {"point": number} | now | self._trace
-        self._trace, self._point = {}, None
-        if self._overlap is not None:
-            self._on_overlap(self._overlap, row)
-            self._overlap = None
+        self._trace = {}  # the point stays: it may be recorded again
+        if self._overlap and self._overlap[0]["point"] == number:
+            self._on_overlap(self._overlap.pop(0), row)
             return
         self._writer.append(row)
         self._keep(row)

@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 from pymeasure.experiment import Parameter, Procedure
 
 from drivers.roles import Roles
+from procedures.parameter_values import ProcedureError, set_parameter
 from procedures.sweep_parameter import SweepParameter
 
 __all__ = ["Measurement"]
@@ -51,7 +52,8 @@ class Measurement(Procedure):  # type: ignore[misc]  # pymeasure has no type inf
     DATA_COLUMNS
         Columns that `record` gets beside the set-points, which precede them.
     TRACES
-        Trace column → (its axis, type of its values).
+        Trace column → (its axis, type of its values). `axis_lengths` must give the number of values of each axis, and
+        `execute` emits the values themselves before the first row: ``self.emit("axis", {"Frequency (Hz)": values})``.
     ANALYSES
         Dotted paths of the classes that fit the data; the first one is the primary.
     SIGNAL
@@ -81,7 +83,8 @@ class Measurement(Procedure):  # type: ignore[misc]  # pymeasure has no type inf
         if unknown:
             raise TypeError(f"{type(self).__name__} has no parameter {', '.join(sorted(unknown))}")
         super().__init__(**settings)
-        self.parameter_values()  # converts and checks the values, which pymeasure does not
+        for name, value in settings.items():  # pymeasure neither converts nor checks it
+            set_parameter(self, name, value)
 
     @classmethod
     def _parameter_names(cls) -> set[str]:
@@ -89,8 +92,14 @@ class Measurement(Procedure):  # type: ignore[misc]  # pymeasure has no type inf
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        others = [label for label in cls.DATA_COLUMNS if label not in cls.SETPOINTS]
-        cls.DATA_COLUMNS = [*cls.SETPOINTS, *others]
+        for name in ("REQUIRES", "USES", "SETPOINTS", "DATA_COLUMNS", "ANALYSES"):
+            if isinstance(text := getattr(cls, name), str):
+                raise ProcedureError(f"{cls.__name__}.{name} is the text {text!r}; write a tuple: {name} = ({text!r},)")
+        parent: Any = super(cls, cls)
+        columns = list(cls.DATA_COLUMNS)
+        if columns[: len(parent.DATA_COLUMNS)] == list(parent.DATA_COLUMNS):  # inherited, and perhaps extended
+            columns = columns[len(parent.SETPOINTS) :]
+        cls.DATA_COLUMNS = [*cls.SETPOINTS, *(label for label in columns if label not in cls.SETPOINTS)]
 
     # --- known before the measurement --------------------------------------------------------------------------------
 
@@ -99,7 +108,7 @@ class Measurement(Procedure):  # type: ignore[misc]  # pymeasure has no type inf
 
         Raises
         ------
-        LookupError
+        ProcedureError
             No `SweepParameter` belongs to a column of `SETPOINTS`.
 
         """
@@ -110,7 +119,7 @@ class Measurement(Procedure):  # type: ignore[misc]  # pymeasure has no type inf
         }
         for label in self.SETPOINTS:
             if label not in parameters:
-                raise LookupError(
+                raise ProcedureError(
                     f"{type(self).__name__}: the set-point {label!r} has no SweepParameter of that name and unit; "
                     f"there are {', '.join(parameters) or 'none'}. Declare one, or override setpoints()"
                 )
@@ -121,7 +130,7 @@ class Measurement(Procedure):  # type: ignore[misc]  # pymeasure has no type inf
         return np.arange(int(np.prod([values.size for values in self.setpoints().values()], dtype=np.int64)))
 
     def axis_lengths(self) -> dict[str, int]:
-        """Number of values of every axis that a trace column has, by the axis's name in the file."""
+        """Number of values of every axis of `TRACES`, by its name in the file, such as "frequency"."""
         return {}
 
     def instrument_settings(self) -> dict[str, dict[str, Any]]:

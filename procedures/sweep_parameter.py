@@ -46,12 +46,17 @@ class SweepParameter(Parameter):  # type: ignore[misc]  # pymeasure has no type 
             It is not a list of points, has too many, or one that is not allowed.
 
         """
-        points = _parsed(value) if isinstance(value, str) else tuple(float(point) for point in value)
+        try:
+            points = _parsed(value) if isinstance(value, str) else tuple(float(point) for point in value)
+        except TypeError as error:
+            raise ValueError("a text start:stop:points or a sequence of numbers is needed") from error
         if len(points) > MOST_POINTS:
             raise ValueError(f"{len(points)} points are more than {MOST_POINTS}")
         for point in points:
-            if not self.minimum <= point <= self.maximum or not math.isfinite(point):
-                raise ValueError(f"{point:g} {self.units} is not from {self.minimum:g} to {self.maximum:g}")
+            if not math.isfinite(point):
+                raise ValueError(f"every point must be a finite number, not {point}")
+            if not self.minimum <= point <= self.maximum:
+                raise ValueError(f"{point:g} is not from {self.minimum:g} to {self.maximum:g} {self.units}".rstrip())
         return points
 
     def __str__(self) -> str:
@@ -83,6 +88,7 @@ def _segment(text: str) -> Iterable[float]:
 
 
 def _number(text: str) -> float:
-    if "_" in text:
-        raise ValueError(f"{text!r} is not a number")
-    return float(text)
+    try:
+        return float(text.replace("_", "?"))  # Python would read 1_0 as 10
+    except ValueError:
+        raise ValueError(f"{text!r} is not a number") from None

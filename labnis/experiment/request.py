@@ -1,19 +1,19 @@
 """Requests: a procedure by name, with parameters by name, checked before anything is opened."""
 
 import inspect
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
-from pymeasure.experiment import BooleanParameter, FloatParameter, IntegerParameter, Procedure
+from pymeasure.experiment import Procedure
 from pymeasure.experiment.parameters import Parameter
 
 import procedures
 from labnis.errors import RequestError
 from labnis.experiment.analysis import load_class
 from labnis.station import read_document
+from procedures.parameter_values import ProcedureError, set_parameter
 
 __all__ = ["configured_calibration", "configured_procedure", "find_procedure", "procedure_names", "read_queue"]
 
@@ -61,7 +61,10 @@ def configured_procedure(kind: type[Procedure], settings: Mapping[str, str]) -> 
     for name, text in settings.items():
         if name not in objects:
             raise RequestError(f"{kind.__name__} has no parameter {name!r}; it has {', '.join(sorted(objects))}")
-        _set(procedure, name, objects[name], text)
+        try:
+            set_parameter(procedure, name, text)
+        except ProcedureError as error:
+            raise RequestError(str(error)) from error
     missing = [name for name, value in procedure.parameter_values().items() if value is None]
     if missing:
         raise RequestError(
@@ -145,42 +148,3 @@ def read_queue(path: Path) -> list[QueueEntry]:
             allowed = ", ".join(QueueEntry.model_fields)
             raise document.error((number, *first["loc"]), f"{first['msg']}; the keys are {allowed}") from error
     return entries
-
-
-def _set(procedure: Procedure, name: str, parameter: Parameter, text: str) -> None:
-    where = f"{type(procedure).__name__}.{name}"
-    try:
-        procedure.set_parameters({name: _converted(parameter, text)})
-    except (ValueError, TypeError) as error:
-        raise RequestError(f"{where} cannot be {text!r}: it must be {_allowed(parameter)}") from error
-
-
-def _converted(parameter: Parameter, text: str) -> Any:
-    """`text` as the parameter's type; pymeasure itself would truncate 2.7 to 2 and accept NaN."""
-    if "_" in text and isinstance(parameter, IntegerParameter | FloatParameter):
-        # Python would read 1_0 as 10; here it is a typing error.
-        raise ValueError(text)
-    match parameter:
-        case IntegerParameter():
-            return int(text)
-        case BooleanParameter():
-            return {"true": True, "false": False, "1": True, "0": False}.get(text.lower(), text)
-        case FloatParameter():
-            value = float(text)
-            if not math.isfinite(value):
-                raise ValueError(text)
-            return value
-    text.encode()  # ValueError for bytes on the command line that are not UTF-8
-    return text
-
-
-def _allowed(parameter: Parameter) -> str:
-    match parameter:
-        case BooleanParameter():
-            return "true or false"
-        case IntegerParameter() | FloatParameter():
-            kind = "an integer" if isinstance(parameter, IntegerParameter) else "a number"
-            unit = f" {parameter.units}" if parameter.units else ""
-            return f"{kind} from {parameter.minimum:g} to {parameter.maximum:g}{unit}"
-    choices = getattr(parameter, "choices", None)
-    return f"one of {', '.join(map(str, choices))}" if choices else "a valid value"

@@ -4,8 +4,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+from pymeasure.experiment import FloatParameter
 
 from procedures import IVSweep, Measurement, SweepParameter
+from procedures.parameter_values import ProcedureError
 
 
 class GateMap(Measurement):
@@ -67,8 +69,64 @@ def test_a_set_point_without_its_parameter_is_named() -> None:
     class Nameless(GateMap):
         SETPOINTS: ClassVar[tuple[str, ...]] = ("Field (T)",)
 
-    with pytest.raises(LookupError, match=r"'Field \(T\)' has no SweepParameter .* Bias \(V\), Gate \(V\)"):
+    with pytest.raises(
+        ProcedureError, match=r"Nameless: the set-point 'Field \(T\)' has no SweepParameter .* Bias \(V\), Gate \(V\)"
+    ):
         Nameless().setpoints()
+
+
+def test_a_subclass_has_its_own_set_points_and_not_those_of_its_parent() -> None:
+    class GateTrace(GateMap):
+        SETPOINTS: ClassVar[tuple[str, ...]] = ("Gate (V)",)
+
+    class Extended(GateMap):
+        SETPOINTS: ClassVar[tuple[str, ...]] = ("Gate (V)",)
+        DATA_COLUMNS: ClassVar[list[str]] = [*GateMap.DATA_COLUMNS, "Lockin X (V)"]
+
+    class WithReadBias(GateMap):
+        SETPOINTS: ClassVar[tuple[str, ...]] = ("Gate (V)",)
+        DATA_COLUMNS: ClassVar[list[str]] = ["Bias (V)", "Current (A)"]
+
+    assert GateTrace.DATA_COLUMNS == ["Gate (V)", "Current (A)"]
+    assert Extended.DATA_COLUMNS == ["Gate (V)", "Current (A)", "Lockin X (V)"]
+    assert WithReadBias.DATA_COLUMNS == ["Gate (V)", "Bias (V)", "Current (A)"]
+
+
+@pytest.mark.parametrize("name", ["REQUIRES", "USES", "SETPOINTS", "DATA_COLUMNS", "ANALYSES"])
+def test_a_text_in_place_of_a_tuple_is_refused(name: str) -> None:
+    with pytest.raises(
+        ProcedureError, match=rf"Careless.{name} is the text 'bias'; write a tuple: {name} = \('bias',\)"
+    ):
+        type("Careless", (GateMap,), {name: "bias"})
+
+
+class Weighted(GateMap):
+    """One parameter of each kind."""
+
+    weight = FloatParameter("Weight", units="kg", minimum=0.0)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"gates": None}, "Weighted.gates cannot be None: it has no value"),
+        ({"gates": 0.5}, "Weighted.gates cannot be 0.5: a text start:stop:points or a sequence of numbers is needed"),
+        ({"gates": "0:1"}, "Weighted.gates cannot be '0:1': '0:1' is neither a segment"),
+        ({"weight": float("nan")}, "Weighted.weight cannot be nan: it must be a number from 0 to 1e.09 kg"),
+        ({"weight": -1.0}, "Weighted.weight cannot be -1.0: it must be a number from 0 to 1e.09 kg"),
+    ],
+)
+def test_a_value_that_is_not_allowed_is_refused_with_the_name_of_its_parameter(
+    settings: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(ProcedureError, match=said):
+        Weighted(**settings)
+
+
+def test_no_number_is_rounded_to_an_integer() -> None:
+    assert IVSweep(points=np.float64(12)).points == 12
+    with pytest.raises(ProcedureError, match=r"IVSweep.points cannot be 12.5: it must be an integer from 10"):
+        IVSweep(points=12.5)
 
 
 @pytest.mark.parametrize("repeats", [1, 3])
@@ -105,6 +163,7 @@ def test_listed_points_replace_even_steps() -> None:
         ({"order": "information", "direction": "down"}, "direction and repeats have no meaning"),
         ({"order": "information", "repeats": 2}, "direction and repeats have no meaning"),
         ({"bias_points": "0,1e-3"}, "bias_points has 2 points; at least 4"),
+        ({"bias_points": "0,0,0,0"}, "all bias points are at 0 V"),
     ],
 )
 def test_settings_that_do_not_fit_together_are_refused(settings: dict[str, Any], said: str) -> None:

@@ -1,0 +1,98 @@
+"""Values of a procedure's parameters, converted strictly, in messages that name class and parameter."""
+
+import inspect
+import math
+from typing import Any, ClassVar
+
+from pymeasure.experiment import BooleanParameter, FloatParameter, IntegerParameter, Procedure
+from pymeasure.experiment.parameters import Parameter
+
+__all__ = ["ProcedureError", "check_parameters", "set_parameter"]
+
+
+class ProcedureError(ValueError):
+    """What a procedure declares, or the value of a parameter, cannot be used; it is raised before anything is opened.
+
+    Attributes
+    ----------
+    exit_code
+        What the command line returns to the shell: that of a bad request.
+
+    """
+
+    exit_code: ClassVar[int] = 2
+
+
+def set_parameter(procedure: Procedure, name: str, value: Any) -> None:
+    """Set the parameter `name` of `procedure` to `value`, text or not.
+
+    Raises
+    ------
+    ProcedureError
+        The value is not allowed; the message says what is allowed.
+
+    """
+    parameter = getattr(type(procedure), name)
+    try:
+        procedure.set_parameters({name: _converted(parameter, value)})
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        allowed = _allowed(parameter)
+        reason = f"it must be {allowed}" if allowed else error
+        raise ProcedureError(f"{type(procedure).__name__}.{name} cannot be {value!r}: {reason}") from error
+
+
+def check_parameters(procedure: Procedure) -> None:
+    """Convert the present values of all parameters of `procedure`, which may have been assigned to its attributes.
+
+    Raises
+    ------
+    ProcedureError
+        A parameter has no value, or one that is not allowed.
+
+    """
+    for name, _ in inspect.getmembers(type(procedure), lambda member: isinstance(member, Parameter)):
+        set_parameter(procedure, name, getattr(procedure, name))
+
+
+def _converted(parameter: Parameter, value: Any) -> Any:
+    """`value` as the parameter's type; pymeasure itself would truncate 2.7 to 2 and accept NaN."""
+    if value is None:
+        raise ValueError("it has no value")
+    if isinstance(value, str):
+        return _converted_text(parameter, value)
+    if isinstance(parameter, IntegerParameter) and value != int(value):
+        raise ValueError("it is no integer")
+    if isinstance(parameter, FloatParameter) and not math.isfinite(value):
+        raise ValueError("it is not finite")
+    return value
+
+
+def _converted_text(parameter: Parameter, text: str) -> Any:
+    if "_" in text and isinstance(parameter, IntegerParameter | FloatParameter):
+        # Python would read 1_0 as 10; here it is a typing error.
+        raise ValueError(text)
+    match parameter:
+        case IntegerParameter():
+            return int(text)
+        case BooleanParameter():
+            return {"true": True, "false": False, "1": True, "0": False}.get(text.lower(), text)
+        case FloatParameter():
+            value = float(text)
+            if not math.isfinite(value):
+                raise ValueError(text)
+            return value
+    text.encode()  # ValueError for bytes on the command line that are not UTF-8
+    return text
+
+
+def _allowed(parameter: Parameter) -> str:
+    """What the value must be; empty where only the parameter itself can say why it refuses a value."""
+    match parameter:
+        case BooleanParameter():
+            return "true or false"
+        case IntegerParameter() | FloatParameter():
+            kind = "an integer" if isinstance(parameter, IntegerParameter) else "a number"
+            unit = f" {parameter.units}" if parameter.units else ""
+            return f"{kind} from {parameter.minimum:g} to {parameter.maximum:g}{unit}"
+    choices = getattr(parameter, "choices", None)
+    return f"one of {', '.join(map(str, choices))}" if choices else ""

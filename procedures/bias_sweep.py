@@ -80,11 +80,13 @@ class BiasSweep(Measurement):
         return passes.ravel()
 
     def refusal(self) -> str:
-        """order=information excludes direction and repeats; a list of points needs at least 4."""
+        """order=information excludes direction and repeats; a list of points needs at least 4, and not only zero."""
         if self.order == "information" and (self.direction != "up" or self.repeats != 1):
             return "order=information chooses each bias itself; direction and repeats have no meaning then"
         if 0 < len(self.bias_points) < 4:
             return f"bias_points has {len(self.bias_points)} points; at least 4 are needed"
+        if not self.biases().any():
+            return "all bias points are at 0 V; maximum_bias or bias_points must go beyond"
         return ""
 
     def largest_bias(self) -> float:

@@ -87,6 +87,5 @@ def _informed_order(procedure: Procedure, plan: RunPlan, recorder: Recorder, liv
         found: Sensitivity = analysis.sensitivity(fit, data, biases, plan.context, plan.known_with(data))
         return found
 
-    return InformedOrder(
-        procedure.biases(), plan.goals, sensitivity=sensitivity, data=recorder.data, latest=lambda: live.latest
-    )
+    (biases,) = procedure.setpoints().values()
+    return InformedOrder(biases, plan.goals, sensitivity=sensitivity, data=recorder.data, latest=lambda: live.latest)

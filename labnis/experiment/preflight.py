@@ -15,6 +15,7 @@ from labnis.physics import NISJunction, NoOperatingPointError, SINISCooler
 from labnis.station import Island, StationConfig
 from labnis.station.connecting import instrument_class
 from labnis.storage import check_free_space, estimate_bytes
+from procedures.parameter_values import ProcedureError, check_parameters
 
 __all__ = [
     "Expectation",
@@ -78,7 +79,9 @@ class PlannedRun:
 
 
 def check_request(procedure: Procedure, config: StationConfig) -> None:
-    """Refuse a measurement that cannot be saved or exceeds the station's limits, before anything is opened.
+    """Refuse a measurement that cannot be run or saved, or exceeds the station's limits, before anything is opened.
+
+    The values of its parameters are converted to the parameters' types.
 
     Raises
     ------
@@ -89,10 +92,16 @@ def check_request(procedure: Procedure, config: StationConfig) -> None:
     name = type(procedure).__name__
     if not procedure.DATA_COLUMNS:
         raise RequestError(f"{name} declares no DATA_COLUMNS, so it cannot record anything")
-    if refusal := getattr(procedure, "refusal", str)():
+    try:
+        check_parameters(procedure)
+        refusal = getattr(procedure, "refusal", str)()
+        planned = _planned(procedure)
+    except ProcedureError as error:
+        raise RequestError(f"{error}. No instrument was touched.") from error
+    if refusal := refusal or _fault(procedure, planned):
         raise RequestError(f"{name}: {refusal}. No instrument was touched.")
     _check_settings(procedure, config)
-    for role, values in _planned(procedure).items():
+    for role, values in planned.items():
         if role == "bias":
             _check_bias(name, float(np.abs(values).max()), config)
         elif role in config.setpoints:
@@ -105,6 +114,23 @@ def check_request(procedure: Procedure, config: StationConfig) -> None:
         )
 
 
+def _fault(procedure: Procedure, planned: Mapping[str, Real]) -> str:
+    """Why set-points and traces, as declared, cannot be measured; empty if they can."""
+    columns = {column_name(label) for label in procedure.DATA_COLUMNS}
+    for setpoint, values in planned.items():
+        if setpoint not in columns:
+            return f"setpoints() has {setpoint}, which is not in SETPOINTS"
+        if not values.size:
+            return f"the set-point {setpoint} has no points; at least one is needed"
+    if is_informed(procedure) and list(planned) != ["bias"]:
+        return f"order=information chooses the bias alone, but the set-points are {', '.join(planned)}; use order=sweep"
+    lengths = procedure.axis_lengths() if hasattr(procedure, "axis_lengths") else None
+    for trace, (axis, _) in getattr(procedure, "TRACES", {}).items():
+        if lengths is not None and (wanted := column_name(axis)) not in lengths:
+            return f"axis_lengths() must return the number of values of {wanted!r}, the axis of {trace!r} in TRACES"
+    return ""
+
+
 def _planned(procedure: Procedure) -> dict[str, Real]:
     """Values of every set-point, by the name of its column, which is that of the role it moves."""
     if not hasattr(procedure, "setpoints"):
@@ -114,10 +140,10 @@ def _planned(procedure: Procedure) -> dict[str, Real]:
 
 def _check_bias(name: str, largest: float, config: StationConfig) -> None:
     limit = config.limits.maximum_bias
-    if not 0 < largest <= limit:
+    if not largest <= limit:
         raise RequestError(
-            f"{name} would go to a bias of {largest!r} V; it must be more than 0, and "
-            f"labnis.limits.maximum_bias in {config.path} allows {limit!r} V. No instrument was touched."
+            f"{name} would go to a bias of {largest!r} V; labnis.limits.maximum_bias in {config.path} allows "
+            f"{limit!r} V. No instrument was touched."
         )
 
 

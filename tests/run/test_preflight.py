@@ -3,15 +3,18 @@
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 from pymeasure.experiment import Procedure
 
-from labnis.experiment.preflight import check_room, expected, planned_run
+from labnis.errors import RequestError
+from labnis.experiment.preflight import check_request, check_room, expected, planned_run
 from labnis.station import load_station
 from labnis.storage import DiskSpaceError
-from procedures import EmittedPowerVsBias, IVSweep
+from procedures import EmittedPowerVsBias, IVSweep, Measurement, SweepParameter
+from tests.run.bench import BiasLog, Commands, Watcher, dry_session
 
 STATION = load_station(Path(__file__).resolve().parents[2] / "station.yaml")
 KNOWN = {"gap": 215e-6, "normal_resistance": 12e3, "electron_temperature": 0.1}
@@ -82,3 +85,87 @@ def test_the_largest_step_is_that_of_the_order_in_which_points_are_measured() ->
     assert passes.largest_step == pytest.approx(2.4e-3)  # from the end of a pass to the beginning of the next
     both = planned_run(IVSweep(points=11, direction="up-down", repeats=2), STATION, {}, 0.02)
     assert both.largest_step == pytest.approx(0.24e-3)
+
+
+class BiasTrace(Measurement):
+    """Current at a list of biases."""
+
+    REQUIRES: ClassVar[tuple[str, ...]] = ("bias",)
+    SETPOINTS: ClassVar[tuple[str, ...]] = ("Bias (V)",)
+    DATA_COLUMNS: ClassVar[list[str]] = ["Current (A)"]
+
+    biases = SweepParameter("Bias", units="V", default="0,0,0")
+
+    def startup(self) -> None:
+        self.roles.bias.prepare(maximum_bias=max(map(abs, self.biases)), maximum_current=1e-6, integration_time=0.02)
+
+    def execute(self) -> None:
+        for (bias,) in self.sweep():
+            self.roles.bias.move_to(bias)
+            self.record(self.roles.bias.read().current)
+
+
+class NoAxis(BiasTrace):
+    TRACES: ClassVar[dict[str, tuple[str, type]]] = {"S11 (1)": ("Frequency (Hz)", complex)}
+
+
+class NoParameter(BiasTrace):
+    SETPOINTS: ClassVar[tuple[str, ...]] = ("Gate (V)", "Bias (V)")
+
+
+class NoColumn(BiasTrace):
+    def setpoints(self) -> dict[str, Any]:
+        return {"Gate (V)": np.zeros(1), **super().setpoints()}
+
+
+class InformedMap(IVSweep):
+    SETPOINTS: ClassVar[tuple[str, ...]] = ("Gate (V)", "Bias (V)")
+
+    def setpoints(self) -> dict[str, Any]:
+        return {"Gate (V)": np.zeros(2), **super().setpoints()}
+
+
+@pytest.mark.parametrize(
+    ("procedure", "said"),
+    [
+        (BiasTrace(biases=""), "BiasTrace: the set-point bias has no points"),
+        (
+            NoAxis(),
+            r"NoAxis: axis_lengths\(\) must return the number of values of 'frequency', the axis of 'S11 \(1\)'",
+        ),
+        (NoParameter(), r"NoParameter: the set-point 'Gate \(V\)' has no SweepParameter"),
+        (NoColumn(), r"NoColumn: setpoints\(\) has gate, which is not in SETPOINTS"),
+        (InformedMap(order="information"), "InformedMap: order=information chooses the bias alone, .* are gate, bias"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_cannot_be_measured_as_declared_is_refused(procedure: Measurement, said: str) -> None:
+    with pytest.raises(RequestError, match=f"{said}.*No instrument was touched"):
+        check_request(procedure, STATION)
+
+
+def test_values_assigned_to_a_procedure_are_converted_or_refused() -> None:
+    sweep = IVSweep()
+    sweep.maximum_bias = "1e-3"
+    sweep.bias_points = [0, 1e-4, 2e-4, 3e-4]  # type: ignore[assignment]  # pymeasure's attributes hold the values
+    check_request(sweep, STATION)
+    assert (sweep.maximum_bias, sweep.bias_points) == (1e-3, (0.0, 1e-4, 2e-4, 3e-4))
+    sweep.points = 12.5
+    with pytest.raises(RequestError, match=r"IVSweep.points cannot be 12.5: it must be an integer from 10 to 2e\+06"):
+        check_request(sweep, STATION)
+
+
+def test_points_at_zero_bias_alone_are_measured(tmp_path: Path, bias: BiasLog) -> None:
+    with dry_session(tmp_path, Watcher()) as session:
+        run = session.run(BiasTrace())
+    assert (run.status, run.rows) == ("done", 3)
+    assert bias.left_at_zero
+    assert not bias.moved
+
+
+def test_a_list_of_points_that_is_refused_on_the_command_line_says_why(labnis: Commands) -> None:
+    answer = labnis("run IVSweep --dry-run --set bias_points=0:nan:5")
+    assert answer.code == 2
+    assert answer.err == (
+        "labnis: IVSweep.bias_points cannot be '0:nan:5': '0:nan:5': both ends of a segment are finite numbers\n"
+    )

@@ -282,9 +282,9 @@ class RampedBias:
 
     def _check_request(self, maximum_bias: float, maximum_current: float, integration_time: float) -> None:
         limits = self._limits
-        if not 0 < maximum_bias <= limits.maximum_bias:
+        if not 0 <= maximum_bias <= limits.maximum_bias:
             raise RequestError(
-                f"maximum bias {maximum_bias!r} V is not allowed: it must be positive and at most "
+                f"maximum bias {maximum_bias!r} V is not allowed: it must not be negative, and at most "
                 f"limits.maximum_bias ({limits.maximum_bias!r} V)"
             )
         largest = limits.compliance if self._ammeter is None else math.inf

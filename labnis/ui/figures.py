@@ -194,9 +194,13 @@ def _draw_map(axis: Axes, data: xarray.Dataset, name: str, fast: str) -> None:
         axis.set_title(f"only at {', '.join(shown)}", loc="right", fontsize=6)
     slow = str(outer[0])
     if slow == "point" and "bias" in data.coords:
-        # Points chosen one by one are sorted by value; equal ones are averaged.
+        # Points chosen one by one.
         column = column.dropna("point", how="all").groupby("bias").mean()
         slow = "bias"
+    for dim in (slow, fast):
+        index = column.get_index(dim)
+        if not index.is_unique or not (index.is_monotonic_increasing or index.is_monotonic_decreasing):
+            column = column.groupby(dim).mean()  # sorted by value; equal ones are averaged
     values, label, center = _map_values(column, fast)
     x, y = _Scaled.of(column[slow]), _Scaled.of(column[fast])
     limit = float(np.nanpercentile(np.abs(values), 99.5)) if np.isfinite(values).any() else 1.0

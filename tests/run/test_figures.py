@@ -6,10 +6,12 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import pytest
+import xarray
+from matplotlib.figure import Figure
 
 from labnis.errors import LabnisWarning
 from labnis.experiment.run import Run
-from labnis.ui.figures import predictions
+from labnis.ui.figures import draw_data, predictions
 from labnis.ui.live_plot import LivePlot
 from procedures import EmittedPowerVsBias, IVSweep, ReflectionVsBias
 from tests.run.bench import Watcher, dry_session
@@ -60,6 +62,19 @@ def test_traces_of_an_informed_order_are_drawn_once_at_each_bias(tmp_path: Path)
     assert mesh.get_array().shape == (41, biases.size)
     lefts = mesh.get_coordinates()[0, :, 0]
     assert (np.diff(lefts) > 0).all()
+
+
+def test_a_map_is_drawn_at_its_set_points_whatever_their_order() -> None:
+    gates, biases = [2.0, 0.0, 2.0, 1.0], [0.0, 3.0, 1.0]
+    current = 10 * np.array([[2.0], [0.0], [4.0], [1.0]]) + biases  # the gate 2 occurs twice: 3 on average
+    data = xarray.Dataset({"current": (("gate", "bias"), current)}, {"gate": gates, "bias": biases})
+    figure: Any = Figure()
+    draw_data(figure, data.assign_attrs(signal="current"), {})
+    (mesh,) = figure.axes[0].collections
+    corners = mesh.get_coordinates()
+    assert (np.diff(corners[0, :, 0]) > 0).all()
+    assert (np.diff(corners[:, 0, 1]) > 0).all()
+    np.testing.assert_array_equal(mesh.get_array(), np.add.outer([0.0, 1.0, 3.0], [0.0, 10.0, 30.0]))
 
 
 def test_both_ways_of_a_sweep_are_distinguished(tmp_path: Path) -> None:

@@ -4,7 +4,8 @@
 
     LabnisError                     1     never raised directly
     ├── ConfigurationError          2     the station file, the machine or the wiring is not usable
-    ├── RequestError                2     a bad request: a parameter out of range, a bias beyond the limit
+    ├── RequestError                2     a bad request: a parameter out of range, a bias beyond the limit;
+    │                                     procedures raise procedures.parameter_values.ProcedureError (also 2)
     ├── BusyError                   3     another process holds the station or one of its instruments
     ├── InterlockError              4     an interlock is not satisfied: too warm, thermometer stale
     ├── InstrumentFault             5     an instrument failed; drivers raise drivers.errors.InstrumentError (also 5)

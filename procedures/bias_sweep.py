@@ -86,7 +86,7 @@ class BiasSweep(Measurement):
         if 0 < len(self.bias_points) < 4:
             return f"bias_points has {len(self.bias_points)} points; at least 4 are needed"
         if not self.biases().any():
-            return "all bias points are at 0 V; maximum_bias or bias_points must go beyond"
+            return "all bias points are at 0 V; the largest |bias| must be more than 0"
         return ""
 
     def largest_bias(self) -> float:

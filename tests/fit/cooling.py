@@ -46,6 +46,7 @@ class Readings(NamedTuple):
 def readings(truth: Truth, seed: int, biases: Real, *, repeats: int = 1, sine: float = 0.0) -> Readings:
     """Several readings at each bias, with the lock-in's sine output at `sine` (V rms); no conductance without."""
     world, wiring, rows = switched_on(truth, seed, sine), WIRING, []
+    world.look_ahead(biases)
     for bias in biases:
         world.set_source(level=float(bias), output=True, current_limit=1e-4)
         world.clock.sleep(0.05)

@@ -4,12 +4,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from drivers.wiring import Amplifier, Wiring
 from labnis.fit import EmissionData, FitResult, ReflectionData, fit_current_voltage
 from sim_instruments import SHIPPED_TRUTH, SimulatedClock, Truth, load_truth
-from sim_instruments.world import World
+from sim_instruments.world import DeviceState, World
 
 __all__ = [
     "assert_jacobian",
@@ -36,17 +36,35 @@ def device(**changes: Mapping[str, Any]) -> Truth:
     return Truth.model_validate(document)
 
 
-def switched_on(truth: Truth, seed: int, excitation: float = 0.0) -> World:
+class SweptWorld(World):
+    """A World that solves the device at all biases of a sweep together: a hundred times faster than one by one."""
+
+    _ahead: Mapping[float, DeviceState] = {}
+
+    def look_ahead(self, biases: Real) -> None:
+        """Solve for `biases` (V) without excitation; what is solved for is found again by its line voltage."""
+        lines = biases / self.wiring.divider
+        columns = vars(super().device_state(lines[:, None])).values()
+        self._ahead = {line: DeviceState(*row) for line, *row in zip(lines.tolist(), *columns, strict=True)}
+
+    def device_state(self, line_voltage: ArrayLike) -> DeviceState:
+        line = np.asarray(line_voltage)
+        found = self._ahead.get(float(line[0])) if line.shape == (1,) else None
+        return super().device_state(line) if found is None else found
+
+
+def switched_on(truth: Truth, seed: int, excitation: float = 0.0) -> SweptWorld:
     """A World with its own noise and the lock-in's sine output at `excitation` (V rms)."""
-    world = World(truth, SimulatedClock())
+    world = SweptWorld(truth, SimulatedClock())
     world.reset(seed)
     world.set_excitation(excitation)
     return world
 
 
-def swept(world: World, biases: Real, measure: Callable[[World], Any]) -> tuple[Real, Real, NDArray[Any]]:
+def swept(world: SweptWorld, biases: Real, measure: Callable[[World], Any]) -> tuple[Real, Real, NDArray[Any]]:
     """Device voltage, current and what `measure` returns, at every bias."""
     voltage, current, measured = [], [], []
+    world.look_ahead(biases)
     for bias in biases:
         world.set_source(level=float(bias), output=True, current_limit=1e-4)
         world.clock.sleep(0.05)

@@ -7,14 +7,17 @@ from labnis.physics import NISJunction
 DIGITS = 30
 
 
-def _states(energy: mp.mpf, dynes: mp.mpf) -> mp.mpf:
+def states(energy: mp.mpf, dynes: mp.mpf) -> mp.mpf:
+    """|Re z/√((z − 1)(z + 1))| at z = energy + i·dynes, in units of the gap."""
+    if not dynes:
+        # The outermost nodes round onto the (integrable) gap edge, where their weight is negligible.
+        square = (energy - 1) * (energy + 1)
+        return abs(energy) / mp.sqrt(square) if square > 0 else mp.mpf(0)
     z = mp.mpc(energy, dynes)
-    root = mp.sqrt(z - 1) * mp.sqrt(z + 1)
-    # Without broadening the outermost nodes round onto the (integrable) gap edge, where their weight is negligible.
-    return abs(mp.re(z / root)) if root != 0 else mp.mpf(0)
+    return abs(mp.re(z / mp.sqrt((z - 1) * (z + 1))))
 
 
-def _fermi(x: mp.mpf, t: mp.mpf) -> mp.mpf:
+def fermi(x: mp.mpf, t: mp.mpf) -> mp.mpf:
     return 1 / (mp.exp(x / t) + 1)
 
 
@@ -32,10 +35,11 @@ def current(junction: NISJunction, voltage: float, temperature: float) -> float:
         upper = abs(v) + 80 * t
         steps = [abs(v) + n * t for n in (-80, -20, -5, 0, 5, 20)]
 
+        cosh, sinh = mp.cosh(v / t), mp.sinh(v / t)
+
         def integrand(energy: mp.mpf) -> mp.mpf:
             # The difference of two Fermi functions without cancellation.
-            difference = mp.sinh(v / t) / (mp.cosh(energy / t) + mp.cosh(v / t))
-            return _states(energy, dynes) * difference
+            return states(energy, dynes) * sinh / (mp.cosh(energy / t) + cosh)
 
         value = mp.quad(integrand, _breakpoints(mp.mpf(0), upper, steps, dynes))
         return float(value * junction.gap / junction.resistance)
@@ -50,7 +54,7 @@ def cooling_power(junction: NISJunction, voltage: float, temperature: float, bat
         steps = [v + n * t for n in (-80, -20, -5, 0, 5, 20, 80)] + [n * t_s for n in (-80, -20, -5, 0, 5, 20, 80)]
 
         def integrand(energy: mp.mpf) -> mp.mpf:
-            return (energy - v) * _states(energy, dynes) * (_fermi(energy - v, t) - _fermi(energy, t_s))
+            return (energy - v) * states(energy, dynes) * (fermi(energy - v, t) - fermi(energy, t_s))
 
         value = mp.quad(integrand, _breakpoints(-reach, reach, steps, dynes))
         return float(value * mp.mpf(junction.gap) ** 2 / junction.resistance)
@@ -64,7 +68,7 @@ def tunnelling_rate(junction: NISJunction, energy: float, temperature: float) ->
         steps = [v + n * t for n in (-20, -5, 0, 5, 20)] + [n * t for n in (-20, -5, 0, 5, 20)]
 
         def integrand(eps: mp.mpf) -> mp.mpf:
-            return _states(eps, dynes) * _fermi(-eps, t) * _fermi(eps - v, t)
+            return states(eps, dynes) * fermi(-eps, t) * fermi(eps - v, t)
 
         return float(mp.quad(integrand, _breakpoints(-reach, reach, steps, dynes)) * junction.gap)
 

@@ -15,14 +15,15 @@ from uncertainties import ufloat
 import labnis
 from labnis.experiment.run import Run
 from procedures import IVSweep
-from tests.run.bench import ROOT, BiasLog, Watcher, dry_session
+from tests.run.bench import ROOT, BiasLog, Watcher, dry_session, write_station
 
 FEW = 61
 
 
-@pytest.fixture
-def sweep(tmp_path: Path) -> Run:
-    with labnis.open_session(tmp_path / "station.yaml", dry_run=True) as session:
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    station = write_station(tmp_path_factory.mktemp("sweep"))
+    with labnis.open_session(station, dry_run=True) as session:
         return session.run(IVSweep(points=FEW), tags=["first"], note="a note")
 
 

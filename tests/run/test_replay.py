@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 import typer
 
 from drivers.sr830 import SR830
+from labnis import cli
 from labnis.cli import replaying
 from labnis.errors import DataQualityError, InstrumentFault, RequestError
 from labnis.storage import open_run, read_events, read_metadata
@@ -22,7 +24,7 @@ from labnis.visa_log.replay import replay
 from procedures import IVSweep
 from sim_instruments.server import control, launched
 from tests.faults.measuring import RAMP_RATE, STATION, start_cooldown, wait_for
-from tests.run.bench import ROOT, Commands
+from tests.run.bench import ROOT, Commands, write_station
 
 TUESDAY = ROOT / "tests" / "data" / "iv_sweep.visa.jsonl"
 """`labnis run IVSweep --dry-run --record-visa --set points=10 --seed 3`, with a station that has no role `fridge`."""
@@ -40,11 +42,24 @@ def lines_of(record: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in record.read_text(encoding="ascii").splitlines()]
 
 
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data folder of a short sweep."""
+    folder = tmp_path_factory.mktemp("swept")
+    write_station(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setattr(sys, "argv", ["labnis", *SWEEP.split()])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+    assert not ended.value.code
+    return folder / "data"
+
+
 @pytest.fixture
-def sweep(tmp_path: Path, labnis: Commands) -> Path:
-    """The record of a short sweep."""
-    answer = labnis(SWEEP)
-    assert answer.code == 0, answer.err
+def sweep(tmp_path: Path, swept: Path) -> Path:
+    """The record of that sweep, in a copy of its data folder."""
+    shutil.copytree(swept, tmp_path / "data")
     return only_record(tmp_path)
 
 

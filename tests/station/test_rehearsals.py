@@ -25,7 +25,7 @@ JUNCTION = ["gap", "normal_resistance", "electron_temperature"]
 REFLECTION = ["damping_line", "damping_excess", "damping_junction", "resonance_frequency"]
 POWER = ["gain", "noise_temperature"]
 CONDUCTANCE = [f"conductance.{name}" for name in JUNCTION]
-SHORT = "--set IVSweep.points=121 --set ReflectionVsBias.points=15 --set EmittedPowerVsBias.points=15"
+SHORT = "--set IVSweep.points=61 --set ReflectionVsBias.points=15 --set EmittedPowerVsBias.points=15"
 
 # Station file → results that its roles allow, and instruments that only a stand-in can simulate.
 EXPECTED = {

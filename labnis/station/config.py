@@ -14,6 +14,7 @@ from drivers.wiring import Section, Wiring
 from labnis.errors import ConfigurationError
 from labnis.station.document import Document, Location, read_document
 from labnis.station.instruments import check_instruments, refuse_initial_values
+from labnis.station.lock import lock_name_of_address
 from labnis.station.old_keys import migrated
 from labnis.station.packages import refusal_of, use_packages
 from labnis.station.role_spec import KINDS, AmplifiedSpec, BiasSpec, RoleSpec, SetpointSpec, spec_input
@@ -248,6 +249,35 @@ def _check_roles(config: StationConfig) -> None:
             )
         if isinstance(spec, BiasSpec | SetpointSpec):
             refuse_initial_values(config._document, spec.instrument, role)
+    _check_moves(config)
+
+
+def _check_moves(config: StationConfig) -> None:
+    """Refuse two roles that move the same: the limits of either would not hold for the other."""
+    moving: dict[str, RoleSpec] = {"bias": config.bias, **config.setpoints}
+    for number, (role, spec) in enumerate(moving.items()):
+        for other, its in list(moving.items())[:number]:
+            where: Location = ("labnis", "roles", role)
+            if spec.instrument != its.instrument:
+                if _hardware(config, spec.instrument) == _hardware(config, its.instrument):
+                    raise config.error(
+                        where,
+                        f"{spec.instrument} and {its.instrument}, which the role {other} uses, are one instrument "
+                        f"({config.address(spec.instrument)}); name one entry of instruments: in both roles",
+                    )
+            elif (shared := spec.shares(its)) is not None:
+                what = f"{shared} of {spec.instrument}" if shared else f"the instrument {spec.instrument} as a whole"
+                raise config.error(
+                    where,
+                    f"uses {what}, as the role {other} does, so that the limits of {other} would not hold; roles that "
+                    "move need different parameters or channels",
+                )
+
+
+def _hardware(config: StationConfig, name: str) -> Any:
+    """What tells the instrument `name` from others: address and options (a slot or channel), else its name."""
+    address = config.address(name)
+    return (lock_name_of_address(address), config.instruments[name].get("init")) if address else name
 
 
 def _check_current(config: StationConfig) -> None:

@@ -75,6 +75,21 @@ class RoleSpec(Section):
         """Whether the role names parameters, so that the class of the instrument need not fill the role."""
         return any(getattr(self, key, None) is not None for key in ("parameter", "level"))
 
+    @property
+    def paths(self) -> list[str]:
+        """Dotted names, within the instrument, of what the role uses: its parameters, or the whole part (`` for all)."""
+        part = "" if self.channel is None else str(self.channel)
+        return [f"{part}.{name}".strip(".") for name in (self.parameters if self.replaces_methods else [""])]
+
+    def shares(self, other: "RoleSpec") -> str | None:
+        """A path that this role has in common with `other` on the same instrument; None if there is none."""
+        pairs = [(mine, its) for mine in self.paths for its in other.paths]
+        return next((mine or its for mine, its in pairs if _contains(mine, its) or _contains(its, mine)), None)
+
+
+def _contains(whole: str, path: str) -> bool:
+    return not whole or f"{path}.".startswith(f"{whole}.")
+
 
 class AmplifiedSpec(RoleSpec):
     """A lock-in.

@@ -236,6 +236,61 @@ def test_the_source_reads_the_current_unless_another_part_or_parameter_is_named(
     assert load_station(path).source_reads_current == own
 
 
+BY_LEVEL = "{instrument: source, level: volt, output: out, current: curr}"
+BY_CHANNEL = "{instrument: source, channel: ch1, level: volt, output: out, current: curr}"
+MOVED = "kind: setpoint, maximum: 1.0, rate: 0.1"
+
+
+@pytest.mark.parametrize(
+    ("bias", "gate", "shared"),
+    [
+        (BY_LEVEL, "instrument: source, parameter: volt", "volt of source"),
+        (BY_LEVEL, "instrument: source, parameter: out", "out of source"),
+        (BY_LEVEL, "instrument: source, parameter: aux, output: out", "out of source"),
+        (BY_LEVEL, "instrument: source", "the role bias"),
+        (BY_CHANNEL, "instrument: source, channel: ch1, parameter: volt", "ch1.volt of source"),
+        (BY_CHANNEL, "instrument: source, parameter: ch1.volt", "ch1.volt of source"),
+        ("source", "instrument: source, parameter: volt", "volt of source"),
+        ("source", "instrument: source, channel: ch1, parameter: volt", "ch1.volt of source"),
+        ("{instrument: source, channel: ch1}", "instrument: source, parameter: ch1.volt", "ch1.volt of source"),
+        (BY_LEVEL, "instrument: source, parameter: aux", None),
+        (BY_CHANNEL, "instrument: source, channel: ch2, parameter: volt", None),
+        ("{instrument: source, channel: ch1}", "instrument: source, channel: ch10, parameter: volt", None),
+        (BY_LEVEL, "instrument: scope, parameter: volt", None),
+    ],
+)
+def test_a_setpoint_never_moves_what_the_bias_uses(write: Write, bias: str, gate: str, shared: str | None) -> None:
+    path = write(("bias: source", f"bias: {bias}"), ("lockin: scope", f"gate: {{{gate}, {MOVED}}}"))
+    if shared is None:
+        assert "gate" in load_station(path).setpoints
+        return
+    with pytest.raises(ConfigurationError, match=r"line 13: labnis\.roles\.gate: uses .* as the role bias") as caught:
+        load_station(path)
+    assert shared in str(caught.value)
+
+
+def test_two_setpoints_never_move_one_parameter(write: Write) -> None:
+    gate = f"{{instrument: scope, parameter: volt, {MOVED}}}"
+    path = write(("lockin: scope", f"gate: {gate}\n    gate2: {gate}"))
+    with pytest.raises(
+        ConfigurationError, match=r"line 14: labnis\.roles\.gate2: uses volt of scope, as the role gate"
+    ):
+        load_station(path)
+
+
+@pytest.mark.parametrize(("init", "refused"), [("", True), ("    init: {slot: 2}\n", False)])
+def test_one_instrument_under_two_names_is_not_moved_by_both(write: Write, init: str, refused: bool) -> None:
+    path = write(
+        ("lockin: scope", f"gate: {{instrument: scope, parameter: volt, {MOVED}}}"),
+        ("FAKE0::2\n    init:\n      channel: 1\n", f"fake0::1\n{init}"),
+    )
+    if not refused:
+        load_station(path)
+        return
+    with pytest.raises(ConfigurationError, match=r"roles\.gate: scope and source.*are one instrument \(fake0::1\)"):
+        load_station(path)
+
+
 BOMB = "a: &a [x, x, x]\n" + "".join(
     f"{b}: &{b} [*{a}, *{a}, *{a}]\n" for a, b in zip("abcdefg", "bcdefgh", strict=True)
 )

@@ -77,7 +77,7 @@ class RoleSpec(Section):
 
     @property
     def paths(self) -> list[str]:
-        """Dotted names, within the instrument, of what the role uses: its parameters, or the whole part (`` for all)."""
+        """Dotted names, within the instrument, of what the role uses: parameters, or a whole part (empty for all)."""
         part = "" if self.channel is None else str(self.channel)
         return [f"{part}.{name}".strip(".") for name in (self.parameters if self.replaces_methods else [""])]
 

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -68,6 +69,11 @@ def fakes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[SimpleNam
             super().__init__(name, address)
             raise CommunicationError(name, "no answer to *IDN?.")
 
+    class Broken(Fake):
+        def __init__(self, name: str, address: str, **options: object) -> None:
+            super().__init__(name, address)
+            raise RuntimeError("firmware too old")
+
     class Deaf(Instrument):
         def __init__(self, name: str, address: str) -> None:
             super().__init__(name)
@@ -78,7 +84,7 @@ def fakes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[SimpleNam
     class Visa(VisaInstrument): ...
 
     module = ModuleType(HERE)
-    for kind in (Source, LockIn, Useless, Failing, Deaf, Visa):
+    for kind in (Source, LockIn, Useless, Failing, Broken, Deaf, Visa):
         kind.__module__ = HERE
         setattr(module, kind.__name__, kind)
     module.Path = Path  # type: ignore[attr-defined]  # what the module itself imported
@@ -233,7 +239,11 @@ def test_a_role_of_a_labs_own_that_is_not_filled_is_named(write: Write) -> None:
     ("kind", "words"),
     [
         ("drivers.fakes_for_tests.Failing", ["line 7", "scope.address", "unreachable", "FAKE0::2", "no answer"]),
-        ("drivers.fakes_for_tests.Deaf", ["line 7", "unreachable", "init"]),
+        (
+            "drivers.fakes_for_tests.Broken",
+            ["line 6", "fakes_for_tests.Broken cannot", "RuntimeError: firmware too old"],
+        ),
+        ("drivers.fakes_for_tests.Deaf", ["line 6", "TypeError", "channel", "init"]),
         ("drivers.fakes_for_tests.Useless", ["labnis.roles.lockin", "lacks", "settling_time()", "read_auxiliary()"]),
         ("drivers.fakes_for_tests.Missing", ["line 6", "has no class Missing"]),
         ("drivers.fakes_for_tests.Path", ["line 6", "not an instrument class"]),
@@ -283,6 +293,38 @@ def test_a_name_in_use_elsewhere_in_the_process_is_left_alone(write: Write, fake
         pass
     assert "close source" not in fakes.events
     other.close()
+
+
+def test_of_two_sessions_that_open_one_name_at_once_the_second_leaves_the_first_alone(
+    write: Write, fakes: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write()
+    other = path.with_name("other.yaml")
+    other.write_text(path.read_text(encoding="utf-8").replace("FAKE0", "FAKE1"), encoding="utf-8")
+    refused: list[str] = []
+    threads: list[threading.Thread] = []
+    source = sys.modules[HERE].Source
+    identity = source.get_idn
+
+    def second() -> None:
+        try:
+            with opened(load_station(other), ["bias"]):
+                pass
+        except ConfigurationError as error:
+            refused.append(str(error))
+
+    def slow(self: Any) -> Any:
+        if not threads:  # the first is not open yet
+            threads.append(threading.Thread(target=second))
+            threads[0].start()
+            threads[0].join(0.2)
+        return identity(self)
+
+    monkeypatch.setattr(source, "get_idn", slow)
+    with opened(load_station(path), ["bias"]):
+        threads[0].join()
+        assert "close source" not in fakes.events
+    assert "already open in this process" in refused[0]
 
 
 def test_a_visa_library_that_is_not_there_is_named(write: Write) -> None:

@@ -293,3 +293,5 @@ def test_check_finds_a_class_that_is_not_there_or_cannot_play_its_role(
     answer = command("check", station)
     assert answer.code == 2
     assert re.search(f"line {line}: {message}", " ".join(answer.err.split()))
+    rehearsed = command("run IVSweep --dry-run --set points=11", station)
+    assert (rehearsed.code, rehearsed.err) == (answer.code, answer.err)

@@ -17,7 +17,7 @@ from labnis.station.instruments import check_instruments, refuse_initial_values
 from labnis.station.lock import lock_name_of_address
 from labnis.station.old_keys import migrated
 from labnis.station.packages import refusal_of, use_packages
-from labnis.station.role_spec import KINDS, AmplifiedSpec, BiasSpec, RoleSpec, SetpointSpec, spec_input
+from labnis.station.role_spec import KINDS, AmplifiedSpec, BiasSpec, MeterSpec, RoleSpec, SetpointSpec, spec_input
 from labnis.station.sections import Device, Interlock, LabnisSection, Limits
 
 __all__ = ["StationConfig", "load_station"]
@@ -284,6 +284,12 @@ def _check_current(config: StationConfig) -> None:
     """Check that some instrument reads the current of the device."""
     if not config.source_reads_current:
         return
+    if isinstance(current := config.roles.get("current"), MeterSpec) and current.amplifier is not None:
+        raise config.error(
+            ("labnis", "roles", "current", "amplifier"),
+            "no amplifier is in front of the source's own current reading; name the parameter that reads the "
+            "amplifier's output (parameter: …), or the instrument that does",
+        )
     if config.wiring.divider > 1:
         raise config.error(
             ("labnis", "wiring", "divider"),

@@ -236,6 +236,13 @@ def test_the_source_reads_the_current_unless_another_part_or_parameter_is_named(
     assert load_station(path).source_reads_current == own
 
 
+def test_an_amplifier_before_the_sources_own_reading_is_refused_and_used_for_a_named_parameter(write: Write) -> None:
+    with pytest.raises(ConfigurationError, match=r"line 13: labnis\.roles\.current\.amplifier: .*parameter: …"):
+        load_station(write(("lockin: scope", "current: {instrument: source, amplifier: preamp}")))
+    current = "current: {instrument: source, parameter: aux, amplifier: preamp}"
+    assert not load_station(write(("lockin: scope", current))).source_reads_current
+
+
 BY_LEVEL = "{instrument: source, level: volt, output: out, current: curr}"
 BY_CHANNEL = "{instrument: source, channel: ch1, level: volt, output: out, current: curr}"
 MOVED = "kind: setpoint, maximum: 1.0, rate: 0.1"

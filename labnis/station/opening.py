@@ -205,7 +205,7 @@ class OpenStation:
         if isinstance(spec, SetpointSpec):
             stands_in = spec.instrument in self.stand_ins
             part = player if stands_in else self._instruments[spec.instrument]
-            described = self._described(spec.instrument)
+            described = self.described(spec.instrument)
             output = output_of(spec, part, described, stands_in=stands_in)
             name = f"{role}, {described}"
             unit = spec.unit or getattr(player, "unit", "")
@@ -221,10 +221,10 @@ class OpenStation:
         """What fills the role at its instrument's terminals, or the twin's stand-in."""
         stand_in = self.stand_ins.get(spec.instrument)
         if stand_in is None:
-            return player_of(spec, self._instruments[spec.instrument], self._described(spec.instrument))
+            return player_of(spec, self._instruments[spec.instrument], f"{role}, {self.described(spec.instrument)}")
         return stand_in[role]
 
-    def _described(self, name: str) -> str:
+    def described(self, name: str) -> str:
         """Name and address of the instrument `name`, for messages."""
         address = getattr(self._instruments.get(name), "address", None) or self._address(name)
         return f"{name} ({address or 'no address'})"
@@ -236,7 +236,7 @@ class OpenStation:
             self.config.wiring,
             self.config.limits,
             self.clock,
-            name=self._described(self.config.bias.instrument),
+            name=self.described(self.config.bias.instrument),
             ammeter=players.get("current"),
             voltmeter=players.get("voltage"),
         )

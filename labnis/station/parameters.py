@@ -45,6 +45,8 @@ class Parameter:
         Name and address of the instrument, for messages.
     unit
         Unit, if the parameter itself has none.
+    arguments
+        Of a method.
 
     Raises
     ------
@@ -53,7 +55,9 @@ class Parameter:
 
     """
 
-    def __init__(self, instrument: Any, name: str, described: str, unit: str = "") -> None:
+    def __init__(
+        self, instrument: Any, name: str, described: str, unit: str = "", arguments: Sequence[Any] = ()
+    ) -> None:
         owner, _, self._last = name.rpartition(".")
         self._owner = part_of(instrument, owner) if owner else instrument
         # A property is not evaluated: that would query the instrument, with possible side effects.
@@ -61,6 +65,7 @@ class Parameter:
         self._found = None if isinstance(on_class, property) else part_of(self._owner, self._last)
         self._name = name
         self._described = described
+        self._arguments = arguments
         own = getattr(self._found, "unit", "") if isinstance(self._found, ParameterBase) else ""
         self.unit = unit or str(own)
 
@@ -92,11 +97,11 @@ class Parameter:
 
         """
         try:
-            return self._found() if callable(self._found) else getattr(self._owner, self._last)
+            return self._found(*self._arguments) if callable(self._found) else getattr(self._owner, self._last)
         except InstrumentError:
             raise
         except Exception as error:
-            raise CommunicationError(self._described, f"{self._name} cannot be read: {error}.") from error
+            raise CommunicationError(self._described, f"{self._name} cannot be read: {_told(error)}.") from error
 
     def set_level(self, value: Any) -> None:
         """Write it once.
@@ -119,7 +124,7 @@ class Parameter:
         except Exception as error:
             raise CommunicationError(
                 self._described,
-                f"{self._name} could not be set to {value!r}: {error}.",
+                f"{self._name} could not be set to {value!r}: {_told(error)}.",
                 "It may have been set or not: check cable and power, then read it back.",
             ) from error
 
@@ -170,6 +175,10 @@ class Parameter:
         if not isinstance(validator, Enum):
             return []
         return sorted(float(value) for value in validator.values if isinstance(value, int | float))
+
+
+def _told(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
 
 
 def _listed(values: Sequence[Any]) -> str:

@@ -119,9 +119,9 @@ def test_only_the_required_roles_are_opened_and_closed_in_reverse(write: Write, 
 
 def test_the_lockin_is_opened_where_the_current_is_read_through_it(write: Write, fakes: SimpleNamespace) -> None:
     path = write(("lockin: scope", "current: {instrument: scope, channel: aux1, amplifier: preamp}"))
+    sys.modules[HERE].LockIn.read_auxiliary = lambda self, channel: 2.0 if channel == 1 else float("nan")
     with opened(load_station(path), ["bias"]) as station:
         assert "open scope" in fakes.events
-        fakes.made["scope"].read_auxiliary = lambda channel: 2.0 if channel == 1 else float("nan")
         assert station.roles.current.read() == pytest.approx(2.0e-7)
 
 

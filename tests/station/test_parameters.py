@@ -5,6 +5,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from pyvisa.constants import StatusCode
+from pyvisa.errors import VisaIOError
 from qcodes.instrument import Instrument, InstrumentChannel
 from qcodes.validators import Enum
 
@@ -158,6 +160,36 @@ def test_a_property_is_not_asked_before_it_is_read() -> None:
 def test_what_is_no_number_is_an_error_of_the_instrument(value: Any, error: type[Exception]) -> None:
     with pytest.raises(error, match=r"dmm \(GPIB0::2\): current"):
         Parameter(Meter(value), "current", "dmm (GPIB0::2)").read()
+
+
+@pytest.mark.parametrize("found", [None, "off", TimeoutError("bus"), VisaIOError(StatusCode.error_timeout)])
+@pytest.mark.parametrize(
+    ("role", "method", "given"),
+    [
+        ("current", "read", {}),
+        ("voltage", "read", {}),
+        ("fridge", "temperature", {}),
+        ("fridge", "channel_temperature", {"channel": 3}),
+        ("current", "read_auxiliary", {"channel": "aux1"}),
+        ("pressure", "read", {"kind": "reading"}),
+    ],
+)
+def test_the_methods_of_a_labs_own_meter_are_checked_like_parameters(
+    role: str, method: str, given: dict[str, Any], found: Any
+) -> None:
+    def method_of(*arguments: Any) -> Any:
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    meter = SimpleNamespace(**{method: method_of}, unit="mbar")
+    player = player_of(spec(role, **given), meter, f"{role}, yoko (GPIB0::2)")
+    read = player.temperature if role == "fridge" else player.read
+    error = CommunicationError if isinstance(found, Exception) else ReadingError
+    with pytest.raises(error, match=rf"{role}, yoko \(GPIB0::2\): {method} (reads|cannot be read)"):
+        read()
+    if role == "pressure":
+        assert player.unit == "mbar"
 
 
 def test_a_value_that_the_driver_refuses_is_a_setting_error() -> None:

@@ -4,6 +4,7 @@ Everything is checked before any instrument is touched: an unknown key, a wrong 
 ConfigurationError that names file, line, key, what was found and what is allowed.
 """
 
+import keyword
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -18,12 +19,28 @@ from labnis.station.lock import lock_name_of_address
 from labnis.station.old_keys import migrated
 from labnis.station.packages import refusal_of, use_packages
 from labnis.station.role_spec import KINDS, AmplifiedSpec, BiasSpec, MeterSpec, RoleSpec, SetpointSpec, spec_input
-from labnis.station.sections import Device, Interlock, LabnisSection, Limits
+from labnis.station.sections import Device, Interlock, LabnisSection, Limits, number_needed
 
 __all__ = ["StationConfig", "load_station"]
 
-TAKEN = ("acquire", "clock", "get", "players", "wiring")
+TAKEN = ("acquire", "clock", "get", "players", "self", "wiring")
 """Names that roles cannot have, because `drivers.roles.Roles` uses them."""
+
+NEEDED = {
+    "tuple_type": "a list, such as [a, b]",
+    "list_type": "a list, such as [a, b]",
+    "too_long": "a list of two entries",
+    "missing": "a list of two entries",
+    "string_type": "text",
+    "string_too_short": "text that is not empty",
+    "string_pattern_mismatch": "ROLE.QUANTITY, such as fridge.temperature",
+    "float_type": "a number",
+    "int_type": "a whole number",
+    "bool_type": "true or false",
+    "model_type": "a mapping (key: value)",
+    "dict_type": "a mapping (key: value)",
+}
+"""Pydantic's name of a problem → what is needed there."""
 
 
 class StationConfig(Section):
@@ -220,9 +237,11 @@ def _check_section(document: Document, section: LabnisSection, folder: Path) -> 
 
 def _role(document: Document, role: str, value: Any) -> RoleSpec:
     where: Location = ("labnis", "roles", role)
-    if not role.isidentifier() or role.startswith("_") or role in TAKEN:
+    if not role.isidentifier() or role.startswith("_") or role in TAKEN or keyword.iskeyword(role):
         raise document.error(
-            where, f"a role's name is made of letters, digits and _, starts with a letter, and is none of {TAKEN}"
+            where,
+            "a role's name is made of letters, digits and _, starts with a letter, is no keyword of Python, and is "
+            f"none of {', '.join(TAKEN)}",
         )
     given = spec_input(role, value)
     if isinstance(given, str):
@@ -327,31 +346,35 @@ def _explained(
     problems = error.errors(include_input=False, include_url=False)
     # A misspelt key is both unknown and missing; "unknown" is more helpful.
     first = min(problems, key=lambda problem: problem["type"] != "extra_forbidden")
-    location: Location = (*prefix, *first["loc"])
-    found = written
-    for key in first["loc"]:
-        found = _inside(found, key)
-    fields = ", ".join(_fields_at(model, first["loc"][:-1]))
+    found, place = written, first["loc"]
+    for depth, key in enumerate(first["loc"]):
+        if not _has(found, key):  # a key that is missing; else pydantic's name of an alternative
+            place = first["loc"][: depth + (first["type"] == "missing" and isinstance(key, str))]
+            break
+        found = found[key]
+    location: Location = (*prefix, *place)
+    fields = ", ".join(_fields_at(model, place[:-1]))
     match first["type"]:
         case "extra_forbidden":
             problem = f"unknown key; allowed are {fields}"
-        case "missing":
+        case "missing" if isinstance(first["loc"][-1], str):
             problem = f"missing; the keys here are {fields}"
         case "value_error":
             problem = str(first["ctx"]["error"])
         case _ if location[-1] == "ledger":
             problem = "found something other than text; a SQLAlchemy URL is needed"
+        case "float_type" if isinstance(found, str):
+            problem = f"found {found!r}; {number_needed(found, str(location[-1]), written)}"
         case _:
+            alternatives = [one for one in problems if one["loc"][: len(place)] == place]
+            needed = dict.fromkeys(NEEDED.get(one["type"], "") for one in alternatives)
             message = first["msg"].replace("Input should", "it should")
-            problem = f"found {found!r}; {message}"
+            problem = f"found {found!r}; " + (message if "" in needed else f"needed is {' or '.join(needed)}")
     return document.error(location, problem)
 
 
-def _inside(node: Any, key: int | str) -> Any:
-    """Value of `node` at `key`; None if there is none."""
-    if isinstance(node, dict):
-        return node.get(key)
-    return node[key] if isinstance(node, list) and isinstance(key, int) and key < len(node) else None
+def _has(node: Any, key: int | str) -> bool:
+    return key in node if isinstance(node, dict) else isinstance(node, list) and key in range(len(node))
 
 
 def _fields_at(model: type[BaseModel], location: Sequence[int | str]) -> list[str]:

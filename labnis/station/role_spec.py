@@ -91,6 +91,14 @@ def _contains(whole: str, path: str) -> bool:
     return not whole or f"{path}.".startswith(f"{whole}.")
 
 
+def _require_output_of(switch: object, output: str | None) -> None:
+    if switch is not None and output is None:
+        raise ValueError(
+            "output is missing: the parameter or property that says whether the output is on; switch only names the "
+            "methods that switch it"
+        )
+
+
 class AmplifiedSpec(RoleSpec):
     """A lock-in.
 
@@ -176,6 +184,7 @@ class SetpointSpec(ReadingSpec):
         low, high = self.limits
         if not low < high:
             raise ValueError(f"maximum is {self.maximum}; without a minimum it must be positive")
+        _require_output_of(self.switch, self.output)
         if self.at_end == "off" and self.output is None:
             raise ValueError("at_end is off, which needs output: the parameter that switches the output off")
         if self.at_end == "zero" and not low <= 0 <= high:
@@ -219,6 +228,8 @@ class BiasSpec(RoleSpec):
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
+        if self.level is not None:
+            _require_output_of(self.switch, self.output)
         named = [name for name in PARAMETERS_OF_A_SOURCE if getattr(self, name) is not None]
         if named and (self.level is None or self.output is None):
             raise ValueError(

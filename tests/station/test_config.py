@@ -68,6 +68,8 @@ def test_whole_numbers_are_numbers(write: Write) -> None:
     )
 
 
+GATE = "instrument: scope, kind: setpoint, parameter: volt, maximum: 1.0, rate: 0.1"
+
 # (replaced text, new text, line, what the message must say)
 CORPUS = [
     # labnis
@@ -156,6 +158,34 @@ CORPUS = [
     ("  twin:", "  device: {junctions: 3}\n  twin:", 22, ["labnis.device.junctions: found 3; allowed are 1, 2, or"]),
     ("  twin:", "  device: {junctions: [0, 1]}\n  twin:", 22, ["labnis.device.junctions: found [0, 1]; allowed"]),
     ("  twin:", "  device: {junctions: [1, x]}\n  twin:", 22, ["labnis.device.junctions: found [1, 'x']; allowed"]),
+    ("6.0e-3", "3 mV", 18, ["maximum_bias: found '3 mV'; a number in V is needed, without unit and quotes: 0.003"]),
+    ("5.0e-6", "5 V", 21, ["compliance: found '5 V'; a number in A is needed", "such as 1.0e-3"]),
+    ("  twin:", "  packages: ourlab\n  twin:", 22, ["labnis.packages: found 'ourlab'; needed is a list"]),
+    ("  twin:", "  device: {island: 3}\n  twin:", 22, ["labnis.device.island: found 3; needed is a mapping"]),
+    (
+        "lockin: scope",
+        "lockin: {instrument: scope, channel: 1.5}",
+        13,
+        ["lockin.channel: found 1.5; needed is text or a"],
+    ),
+    ("lockin: scope", f"gate: {{{GATE}, switch: [a]}}", 13, ["gate.switch: found ['a']; needed is a list of two"]),
+    ("lockin: scope", f"gate: {{{GATE}, switch: [a, b]}}", 13, ["output is missing", "switch only names the methods"]),
+    ("lockin: scope", f"gate: {{{GATE}, at_end: park}}", 13, ["at_end: found 'park'; it should be 'zero', 'stay' or"]),
+    (
+        "bias: source",
+        "bias: {instrument: source, level: a, switch: [b, c]}",
+        12,
+        ["labnis.roles.bias: output is missing"],
+    ),
+    *(
+        (
+            "lockin: scope",
+            f"{name}: {{instrument: scope, kind: reading, parameter: volt}}",
+            13,
+            ["no keyword of Python"],
+        )
+        for name in ("self", "class", "import", "None", "a.b")
+    ),
     # instruments
     ("labnis:", "labniss:", 10, ["labniss", "unknown key", "instruments, labnis"]),
     (

@@ -245,7 +245,7 @@ def test_a_role_of_a_labs_own_that_is_not_filled_is_named(write: Write) -> None:
         ),
         ("drivers.fakes_for_tests.Deaf", ["line 6", "TypeError", "channel", "init"]),
         ("drivers.fakes_for_tests.Useless", ["labnis.roles.lockin", "lacks", "settling_time()", "read_auxiliary()"]),
-        ("drivers.fakes_for_tests.Missing", ["line 6", "has no class Missing"]),
+        ("drivers.fakes_for_tests.Missing", ["line 6", "has no class Missing; it has Source, LockIn, Useless"]),
         ("drivers.fakes_for_tests.Path", ["line 6", "not an instrument class"]),
         ("drivers.nowhere_to_be_found.Thing", ["line 6", "cannot be imported"]),
     ],

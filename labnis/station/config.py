@@ -303,12 +303,6 @@ def _check_current(config: StationConfig) -> None:
     """Check that some instrument reads the current of the device."""
     if not config.source_reads_current:
         return
-    if isinstance(current := config.roles.get("current"), MeterSpec) and current.amplifier is not None:
-        raise config.error(
-            ("labnis", "roles", "current", "amplifier"),
-            "no amplifier is in front of the source's own current reading; name the parameter that reads the "
-            "amplifier's output (parameter: …), or the instrument that does",
-        )
     if config.wiring.divider > 1:
         raise config.error(
             ("labnis", "wiring", "divider"),
@@ -318,7 +312,14 @@ def _check_current(config: StationConfig) -> None:
     if config.bias.level is not None and config.bias.current is None:
         raise config.error(
             ("labnis", "roles", "bias"),
-            "no instrument reads the current; name one as role current, or the parameter of the bias source as current",
+            "no instrument reads the current; name another instrument, or a parameter (parameter: …), in the role "
+            "current, or the parameter of the bias source as current",
+        )
+    if isinstance(current := config.roles.get("current"), MeterSpec) and current.amplifier is not None:
+        raise config.error(
+            ("labnis", "roles", "current", "amplifier"),
+            "no amplifier is in front of the source's own current reading; name the parameter that reads the "
+            "amplifier's output (parameter: …), or the instrument that does",
         )
 
 

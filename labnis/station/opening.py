@@ -18,8 +18,10 @@ from labnis.station.bias.ramped_bias import BiasUnknownError, RampedBias
 from labnis.station.config import StationConfig
 from labnis.station.connecting import Library, VisaListener, close, connect, identity_of, open_library
 from labnis.station.lock import hold, lock_name_of_address, lock_name_of_station
+from labnis.station.parameter_source import ParameterSource
+from labnis.station.parameters import Parameter
 from labnis.station.players import DeviceMeter, FunctionMeter, output_of, player_of
-from labnis.station.role_spec import MeterSpec, RoleSpec, SetpointSpec
+from labnis.station.role_spec import BiasSpec, MeterSpec, RoleSpec, SetpointSpec
 from labnis.station.setpoint import RampedSetpoint
 
 if TYPE_CHECKING:  # a real run does not need the simulated fridge
@@ -200,6 +202,8 @@ class OpenStation:
         spec = self.config.roles[role]
         try:
             player = self._terminal(role, spec)
+            if isinstance(player, Parameter | ParameterSource) and (limits := self._limits(spec)) is not None:
+                player.require_settable(*limits)
         except LookupError as error:
             raise self.config.error(("labnis", "roles", role), str(error)) from error
         if isinstance(spec, SetpointSpec):
@@ -216,6 +220,13 @@ class OpenStation:
             gain = self.config.wiring.amplifiers[spec.amplifier].gain if spec.amplifier else None
             player = DeviceMeter(player, gain)
         return player
+
+    def _limits(self, spec: RoleSpec) -> tuple[float, float] | None:
+        """Smallest and largest value that a role which moves may write at its instrument; None for another role."""
+        if isinstance(spec, BiasSpec):
+            largest = self.config.wiring.source_voltage(self.config.limits.maximum_bias)
+            return -largest, largest
+        return spec.limits if isinstance(spec, SetpointSpec) else None
 
     def _terminal(self, role: str, spec: RoleSpec) -> Any:
         """What fills the role at its instrument's terminals, or the twin's stand-in."""

@@ -131,6 +131,34 @@ class Parameter:
     level = read
     """As `read`; together with `set_level` it fills `drivers.roles.Adjustable`."""
 
+    def require_settable(self, low: float, high: float) -> None:
+        """Check, without writing anything, that values from `low` to `high` can be written and read back.
+
+        A Python property does not show its range.
+
+        Raises
+        ------
+        LookupError
+            They cannot.
+
+        """
+        on_class = getattr(type(self._owner), self._last, None)
+        if isinstance(on_class, property) and on_class.fset is None:
+            raise LookupError(f"{self._described}: {self._name} can only be read; name one that can be set")
+        if not isinstance(self._found, ParameterBase):
+            return
+        for able, what in ((self._found.settable, "read"), (self._found.gettable, "set")):
+            if not able:
+                raise LookupError(f"{self._described}: {self._name} can only be {what}; name one that is set and read")
+        for value in (low, high):
+            try:
+                self._found.validate(value)
+            except (TypeError, ValueError) as error:
+                raise LookupError(
+                    f"{self._described}: {self._name} does not take {value:g}, which the station file allows: "
+                    f"{error.args[0]}; allow less there, or correct the validator of the driver"
+                ) from error
+
     def set_checked(self, value: float, tolerance: float) -> None:
         """Write it once, and read it back.
 

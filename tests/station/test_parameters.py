@@ -8,7 +8,7 @@ import pytest
 from pyvisa.constants import StatusCode
 from pyvisa.errors import VisaIOError
 from qcodes.instrument import Instrument, InstrumentChannel
-from qcodes.validators import Enum
+from qcodes.validators import Enum, Numbers
 
 from drivers.errors import CommunicationError, OverloadError, ReadingError, SettingError
 from drivers.roles import BiasSource
@@ -190,6 +190,31 @@ def test_the_methods_of_a_labs_own_meter_are_checked_like_parameters(
         read()
     if role == "pressure":
         assert player.unit == "mbar"
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"get_cmd": lambda: 0.0, "set_cmd": False}, "can only be read"),
+        ({"get_cmd": False, "set_cmd": lambda value: None}, "can only be set"),
+        ({"vals": Numbers(-1.0, 0.1)}, r"does not take 0\.2, which the station file allows: .*0\.1"),
+    ],
+)
+def test_a_parameter_that_cannot_be_moved_within_its_limits_is_refused_before_it_moves(
+    source: Source, options: dict[str, Any], words: str
+) -> None:
+    source.add_parameter("gate", **({"get_cmd": lambda: 0.0, "set_cmd": lambda value: None} | options))
+    with pytest.raises(LookupError, match=rf"gate, yoko: gate {words}"):
+        Parameter(source, "gate", "gate, yoko").require_settable(-0.2, 0.2)
+    Parameter(source, "voltage", "gate, yoko").require_settable(-0.2, 0.2)
+
+
+def test_a_property_without_a_setter_is_refused_before_it_moves() -> None:
+    class Fixed:
+        field = property(lambda self: 0.0)
+
+    with pytest.raises(LookupError, match="field can only be read"):
+        Parameter(Fixed(), "field", "field, magnet").require_settable(0.0, 1.0)
 
 
 def test_a_value_that_the_driver_refuses_is_a_setting_error() -> None:

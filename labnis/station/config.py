@@ -108,6 +108,11 @@ class StationConfig(Section):
         return same_part and not current.replaces_methods
 
     @property
+    def source_limits_current(self) -> bool:
+        """Whether the compliance among the limits is written to the source; a source by parameters may have none."""
+        return self.bias.level is None or self.bias.compliance is not None
+
+    @property
     def setpoints(self) -> dict[str, SetpointSpec]:
         """Roles that are moved, besides the bias."""
         return {role: spec for role, spec in self.roles.items() if isinstance(spec, SetpointSpec)}

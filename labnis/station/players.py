@@ -107,14 +107,15 @@ def player_of(spec: RoleSpec, instrument: Any, described: str) -> Any:
 
 def lacks(kind: type, missing: list[str], spec: RoleSpec) -> str:
     """Sentence on what a class lacks to fill a role, and what to do."""
-    hint = ""
     if isinstance(spec, BiasSpec):
-        hint = "; or name its parameters (level: …, output: …)"
+        hint = "or name its parameters (level: …, output: …)"
     elif isinstance(spec, MeterSpec | ReadingSpec):
-        hint = "; or name its parameter (parameter: …)"
+        hint = "or name its parameter (parameter: …)"
+    else:
+        hint = f"a {spec.kind} needs a class with these methods, see docs/station.md"
     return (
         f"{spec.instrument} is a {kind.__name__}, which cannot play this role: it lacks {', '.join(missing)}; see "
-        f"drivers/roles.py for their meaning{hint}"
+        f"drivers/roles.py for their meaning; {hint}"
     )
 
 

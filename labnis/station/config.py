@@ -7,40 +7,25 @@ ConfigurationError that names file, line, key, what was found and what is allowe
 import keyword
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
-from pydantic import BaseModel, PrivateAttr, SecretStr, ValidationError
+from pydantic import PrivateAttr, SecretStr, ValidationError
 
 from drivers.wiring import Section, Wiring
 from labnis.errors import ConfigurationError
 from labnis.station.document import Document, Location, read_document
+from labnis.station.explaining import explained
 from labnis.station.instruments import check_instruments, refuse_initial_values
 from labnis.station.lock import lock_name_of_address
 from labnis.station.old_keys import migrated
 from labnis.station.packages import refusal_of, use_packages
 from labnis.station.role_spec import KINDS, AmplifiedSpec, BiasSpec, MeterSpec, RoleSpec, SetpointSpec, spec_input
-from labnis.station.sections import Device, Interlock, LabnisSection, Limits, number_needed
+from labnis.station.sections import Device, Interlock, LabnisSection, Limits
 
 __all__ = ["StationConfig", "load_station"]
 
 TAKEN = ("acquire", "clock", "get", "players", "self", "wiring")
 """Names that roles cannot have, because `drivers.roles.Roles` uses them."""
-
-NEEDED = {
-    "tuple_type": "a list, such as [a, b]",
-    "list_type": "a list, such as [a, b]",
-    "too_long": "a list of two entries",
-    "missing": "a list of two entries",
-    "string_type": "text",
-    "string_too_short": "text that is not empty",
-    "string_pattern_mismatch": "ROLE.QUANTITY, such as fridge.temperature",
-    "float_type": "a number",
-    "int_type": "a whole number",
-    "bool_type": "true or false",
-    "model_type": "a mapping (key: value)",
-    "dict_type": "a mapping (key: value)",
-}
-"""Pydantic's name of a problem → what is needed there."""
 
 
 class StationConfig(Section):
@@ -149,7 +134,7 @@ def load_station(path: Path) -> StationConfig:
     try:
         section = LabnisSection.model_validate(written)
     except ValidationError as error:
-        raise _explained(document, written, ("labnis",), LabnisSection, error) from error
+        raise explained(document, written, ("labnis",), LabnisSection, error) from error
     folder = path.resolve().parent
     _check_section(document, section, folder)
     check_instruments(document, section.packages)
@@ -255,7 +240,7 @@ def _role(document: Document, role: str, value: Any) -> RoleSpec:
     try:
         return model.model_validate(given)
     except ValidationError as error:
-        raise _explained(document, given, where, model, error) from error
+        raise explained(document, given, where, model, error) from error
 
 
 def _check_roles(config: StationConfig) -> None:
@@ -343,60 +328,3 @@ def _check_watched(config: StationConfig, interlocks: Sequence[Interlock]) -> No
         if interlock.quantity not in quantities:
             allowed = ", ".join(f"{interlock.role}.{quantity}" for quantity in quantities) or "none of this role"
             raise config.error(where, f"found {interlock.watch!r}; allowed are {allowed}")
-
-
-def _explained(
-    document: Document, written: Any, prefix: Location, model: type[BaseModel], error: ValidationError
-) -> ConfigurationError:
-    """Error for the first problem: place, value found and what is allowed; `prefix` is the place of `written`."""
-    problems = error.errors(include_input=False, include_url=False)
-    # A misspelt key is both unknown and missing; "unknown" is more helpful.
-    first = min(problems, key=lambda problem: problem["type"] != "extra_forbidden")
-    found, place = written, first["loc"]
-    for depth, key in enumerate(first["loc"]):
-        if not _has(found, key):  # a key that is missing; else pydantic's name of an alternative
-            place = first["loc"][: depth + (first["type"] == "missing" and isinstance(key, str))]
-            break
-        found = found[key]
-    location: Location = (*prefix, *place)
-    fields = ", ".join(_fields_at(model, place[:-1]))
-    match first["type"]:
-        case "extra_forbidden":
-            problem = f"unknown key; allowed are {fields}"
-        case "missing" if isinstance(first["loc"][-1], str):
-            problem = f"missing; the keys here are {fields}"
-        case "value_error":
-            problem = str(first["ctx"]["error"])
-        case _ if location[-1] == "ledger":
-            problem = "found something other than text; a SQLAlchemy URL is needed"
-        case "float_type" if isinstance(found, str):
-            problem = f"found {found!r}; {number_needed(found, str(location[-1]), written)}"
-        case _:
-            alternatives = [one for one in problems if one["loc"][: len(place)] == place]
-            needed = dict.fromkeys(NEEDED.get(one["type"], "") for one in alternatives)
-            message = first["msg"].replace("Input should", "it should")
-            problem = f"found {found!r}; " + (message if "" in needed else f"needed is {' or '.join(needed)}")
-    return document.error(location, problem)
-
-
-def _has(node: Any, key: int | str) -> bool:
-    return key in node if isinstance(node, dict) else isinstance(node, list) and key in range(len(node))
-
-
-def _fields_at(model: type[BaseModel], location: Sequence[int | str]) -> list[str]:
-    """Keys allowed at `location` in the section that `model` describes."""
-    section: Any = model
-    for key in location:
-        if isinstance(key, int):  # a place in a list, whose entries have the list's keys
-            continue
-        annotation = section.model_fields[key].annotation if key in section.model_fields else None
-        section = next((kind for kind in _kinds(annotation) if issubclass(kind, BaseModel)), section)
-    hidden = {"kind", "role_amplifiers"} if section is not model or model is LabnisSection else {"role_amplifiers"}
-    return [name for name in section.model_fields if name not in hidden]
-
-
-def _kinds(annotation: Any) -> list[type]:
-    """The classes that an annotation names, at any depth."""
-    if isinstance(annotation, type):
-        return [annotation]
-    return [kind for part in get_args(annotation) for kind in _kinds(part)]

@@ -123,6 +123,7 @@ class OpenStation:
         self._locks: set[str] = set()
         self._libraries: list[Library] = []  # closed last
         self._instruments: dict[str, Any] = {}
+        self._moving: dict[object, str] = {}
         self._bias: RampedBias | None = None
         self._unknown: BiasUnknownError | None = None
 
@@ -202,8 +203,8 @@ class OpenStation:
         spec = self.config.roles[role]
         try:
             player = self._terminal(role, spec)
-            if isinstance(player, Parameter | ParameterSource) and (limits := self._limits(spec)) is not None:
-                player.require_settable(*limits)
+            if isinstance(player, Parameter | ParameterSource):
+                self._require_movable(role, spec, player)
         except LookupError as error:
             raise self.config.error(("labnis", "roles", role), str(error)) from error
         if isinstance(spec, SetpointSpec):
@@ -221,12 +222,20 @@ class OpenStation:
             player = DeviceMeter(player, gain)
         return player
 
-    def _limits(self, spec: RoleSpec) -> tuple[float, float] | None:
-        """Smallest and largest value that a role which moves may write at its instrument; None for another role."""
+    def _require_movable(self, role: str, spec: RoleSpec, player: Parameter | ParameterSource) -> None:
+        """Check what a role that moves writes: within all of its limits, and not what another role moves."""
         if isinstance(spec, BiasSpec):
             largest = self.config.wiring.source_voltage(self.config.limits.maximum_bias)
-            return -largest, largest
-        return spec.limits if isinstance(spec, SetpointSpec) else None
+            player.require_settable(-largest, largest)
+        elif isinstance(spec, SetpointSpec):
+            player.require_settable(*spec.limits)
+        else:
+            return
+        other = self._moving.setdefault(player.target, role)
+        if other != role:
+            raise LookupError(
+                f"moves, by another name, the parameter that the role {other} moves; name a different one"
+            )
 
     def _terminal(self, role: str, spec: RoleSpec) -> Any:
         """What fills the role at its instrument's terminals, or the twin's stand-in."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from qcodes.parameters import ParameterBase
+from qcodes.parameters import DelegateParameter, ParameterBase
 from qcodes.validators import Enum
 
 from drivers.errors import CommunicationError, InstrumentError, ReadingError, SettingError
@@ -68,6 +68,14 @@ class Parameter:
         self._arguments = arguments
         own = getattr(self._found, "unit", "") if isinstance(self._found, ParameterBase) else ""
         self.unit = unit or str(own)
+
+    @property
+    def target(self) -> int | tuple[int, str]:
+        """Identity of what is written in the end: the parameter behind aliases and delegates."""
+        found = self._found
+        while isinstance(found, DelegateParameter) and found.source is not None:
+            found = found.source
+        return id(found) if isinstance(found, ParameterBase) else (id(self._owner), self._last)
 
     def read(self) -> float:
         """Present value.

@@ -1,6 +1,5 @@
 """Parts of the `labnis:` section of station.yaml: limits, interlocks, device, twin."""
 
-import re
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
@@ -8,32 +7,7 @@ from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_va
 from drivers.wiring import Section, Wiring
 from labnis.station.role_spec import Name, Positive
 
-__all__ = ["Device", "Interlock", "Island", "LabnisSection", "Limits", "TwinSection", "number_needed"]
-
-
-UNITS = {
-    **dict.fromkeys(("maximum_bias", "maximum_step"), "V"),
-    **dict.fromkeys(("fridge_pause", "fridge_abort"), "K"),
-    "ramp_rate": "V/s",
-    "compliance": "A",
-    "fridge_stale": "s",
-    "series_resistance": "ohm",
-    "probe_attenuation": "dB",
-    "volume": "m³",
-}
-"""Key → unit of its number, for messages."""
-
-PREFIXES = {"": 1.0, "p": 1e-12, "n": 1e-9, "u": 1e-6, "µ": 1e-6, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9}
-
-
-def number_needed(text: str, key: str, section: dict[str, Any]) -> str:
-    """What is needed in place of `text`, which is no number, at `key`; `section` may name the `unit` of a role."""
-    unit = UNITS.get(key, section.get("unit"))
-    asked = f"a number{f' in {unit}' if unit else ''} is needed, without unit and quotes"
-    written = re.fullmatch(r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*([pnuµmkMG]?)(\D*)", text)
-    if written is None or written[3] not in ("", unit or written[3]):
-        return f"{asked}, such as 1.0e-3"
-    return f"{asked}: {float(written[1]) * PREFIXES[written[2]]:.6g}"
+__all__ = ["Device", "Interlock", "Island", "LabnisSection", "Limits", "TwinSection"]
 
 
 class Limits(Section):

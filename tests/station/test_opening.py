@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from qcodes.instrument import Instrument, VisaInstrument
+from qcodes.parameters import DelegateParameter
 
 from drivers import roles
 from drivers.errors import CommunicationError
@@ -74,6 +75,14 @@ def fakes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[SimpleNam
             super().__init__(name, address)
             raise RuntimeError("firmware too old")
 
+    class Aliased(Fake):
+        def __init__(self, name: str, address: str, **options: object) -> None:
+            super().__init__(name, address)
+            for parameter in ("volt", "out", "curr"):
+                self.add_parameter(parameter, get_cmd=lambda: 0.0, set_cmd=lambda value: None)
+            self.other = self.volt
+            self.add_parameter("delegate", DelegateParameter, source=self.volt)
+
     class Deaf(Instrument):
         def __init__(self, name: str, address: str) -> None:
             super().__init__(name)
@@ -84,7 +93,7 @@ def fakes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[SimpleNam
     class Visa(VisaInstrument): ...
 
     module = ModuleType(HERE)
-    for kind in (Source, LockIn, Useless, Failing, Broken, Deaf, Visa):
+    for kind in (Source, LockIn, Useless, Failing, Broken, Aliased, Deaf, Visa):
         kind.__module__ = HERE
         setattr(module, kind.__name__, kind)
     module.Path = Path  # type: ignore[attr-defined]  # what the module itself imported
@@ -259,6 +268,20 @@ def test_what_cannot_play_its_role_is_named_and_the_others_are_closed(
     assert [word for word in words if word not in str(caught.value)] == []
     assert fakes.events[-1] == "close source"
     with opened(config, ["bias"]):  # nothing stands in the way of the next attempt
+        pass
+
+
+@pytest.mark.parametrize("name", ["other", "delegate"])
+def test_a_setpoint_never_moves_the_level_of_the_bias_by_another_name(write: Write, name: str) -> None:
+    path = write(
+        ("drivers.fakes_for_tests.Source", f"{HERE}.Aliased"),
+        ("bias: source", "bias: {instrument: source, level: volt, output: out, current: curr}"),
+        ("lockin: scope", f"gate: {{instrument: source, kind: setpoint, parameter: {name}, maximum: 1.0, rate: 1.0}}"),
+    )
+    with (
+        pytest.raises(ConfigurationError, match=r"line 13: labnis\.roles\.gate: moves, by another name, .* role bias"),
+        opened(load_station(path), ["gate"]),
+    ):
         pass
 
 

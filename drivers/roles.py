@@ -13,14 +13,16 @@ Kinds of roles, and the protocol that an instrument must have::
     lockin       LockIn
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.errors import InstrumentError, ReadingError
+from drivers.errors import ReadingError, SettingError
 from drivers.wiring import Wiring
 
 __all__ = [
@@ -351,19 +353,27 @@ class Roles:
 
         Raises
         ------
+        SettingError
+            Its duration is not a number, infinite or negative.
         ReadingError
             It is still not complete `LATEST` after its duration.
 
         """
+        role = next((role for role, player in self._players.items() if player is instrument), "")
+        name = f"{role}, {getattr(instrument, 'name', type(instrument).__name__)}".removeprefix(", ")
         instrument.start()
         try:
             duration = instrument.duration()
+            if not (isinstance(duration, Real) and 0 <= duration < math.inf):
+                raise SettingError(  # noqa: TRY301  # aborted like other failures
+                    name, f"has an acquisition of {duration!r} s; duration() returns a finite time (s), 0 or more."
+                )
             latest = self.clock.time() + 1.1 * duration + LATEST
             self.clock.sleep(duration)
             while not instrument.finished():
                 if self.clock.time() > latest:
                     raise ReadingError(  # noqa: TRY301  # aborted like other failures
-                        str(getattr(instrument, "name", type(instrument).__name__)),
+                        name,
                         f"has not finished an acquisition of {duration:g} s {LATEST:g} s after its end.",
                         "Check its trigger source.",
                     )
@@ -371,7 +381,7 @@ class Roles:
         except BaseException as error:
             try:
                 instrument.abort()
-            except InstrumentError as failure:
+            except Exception as failure:  # noqa: BLE001  # a lab's driver may fail in any way
                 error.add_note(f"The acquisition could not be aborted either: {failure}")
             raise
         return instrument.fetch()

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from labnis.cli.options import STATION, DataOption, DryRunOption, StationOption, TwinOption
 from labnis.experiment.opening import ledger_of, twin_of
-from labnis.station import StationConfig, check_station, load_station, open_station
+from labnis.station import SetpointSpec, StationConfig, check_station, load_station, open_station
 from labnis.storage import check_data_root
 from labnis.ui.terminal import listed
 
@@ -30,8 +30,12 @@ def check(
     folder = check_data_root(data or config.data)
     with twin_of(config, twin, None) if dry_run else nullcontext() as simulated:
         Console().print(_roles_table(config, simulated))
+        for role, moved in config.setpoints.items():
+            typer.echo(f"{role}: {_limits_text(moved)}")
         typer.echo(f"wiring: {listed(config.wiring_record())}")
         typer.echo(f"limits: {listed(config.limits.model_dump())}")
+        if not config.source_limits_current:
+            typer.echo(f"nothing limits the current at {config.bias.instrument}: its role names no compliance")
         typer.echo(f"data: {folder}")
         for line in config.migrated_lines:
             typer.echo(line)
@@ -44,10 +48,19 @@ def check(
     typer.echo("ok")
 
 
+def _limits_text(spec: SetpointSpec) -> str:
+    """Limits of a set-point, in its unit."""
+    low, high = spec.limits
+    unit = f" {spec.unit}" if spec.unit else ""
+    return f"set-point from {low:g} to {high:g}{unit} at {spec.rate:g}{unit or ' units'}/s, at the end {spec.at_end}"
+
+
 def _roles_table(config: StationConfig, twin: Any) -> Table:
-    table = Table("role", "instrument", "type", "address", title=escape(str(config.path)), title_justify="left")
+    table = Table("role", "kind", "instrument", "type", "address", title=escape(str(config.path)), title_justify="left")
+    for column in table.columns:
+        column.overflow = "fold"  # an address is shown whole
     for role, spec in config.roles.items():
         name = spec.instrument
         address = (config.address(name) or "") if twin is None else twin.addresses.get(name, "stand-in")
-        table.add_row(role, escape(name), config.instruments[name]["type"], address)
+        table.add_row(role, spec.kind, escape(name), config.instruments[name]["type"], address)
     return table

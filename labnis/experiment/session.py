@@ -17,7 +17,7 @@ import numpy as np
 import xarray
 from pymeasure.experiment import Procedure
 
-from drivers.errors import ReadingError
+from drivers.errors import InstrumentError
 from labnis import __version__
 from labnis.errors import InterlockError, RequestError, StoppedBySignal
 from labnis.experiment.analysis import Analysis, FitContext, analyse, analyses_of, needs_of, published, result_units
@@ -174,7 +174,7 @@ class Session:
         fridge = self.station.roles.get("fridge")
         try:
             return float(fridge.temperature()) if fridge is not None else float("nan")
-        except ReadingError:  # the interlocks decide whether this stops a run
+        except InstrumentError:  # the interlocks decide whether this stops a run
             return float("nan")
 
     # --- a run ------------------------------------------------------------------------------------------------------

@@ -14,9 +14,12 @@ import numpy as np
 
 from drivers.errors import CommunicationError, ComplianceError, InstrumentError, OverloadError, ReadingError
 from drivers.roles import BiasReading
-from labnis.errors import DataQualityError
+from labnis.errors import DataQualityError, LabnisError
 
 __all__ = ["Quality", "QualityBit", "ValidatedRole"]
+
+SKIPPED = (CommunicationError, ReadingError)
+"""Faults that are skipped with `on_error` "skip", as are exceptions of a lab's own driver."""
 
 MOST_IN_A_ROW = 10
 """Number of consecutive failed readings of one role that are skipped."""
@@ -92,10 +95,13 @@ class ValidatedRole:
         Kind of the role (`labnis.station.role_spec`): defines which of its methods are readings.
     quality
         Quality of the row, which gets the flags.
+    name
+        Role, and name and address of its instrument, for messages.
     """
 
-    def __init__(self, player: Any, kind: str, quality: Quality) -> None:
+    def __init__(self, player: Any, kind: str, quality: Quality, name: str) -> None:
         self._player = player
+        self._name = name
         self._invalid = INVALID[kind]
         self._quality = quality
         # The interlocks decide about invalid readings of a thermometer.
@@ -115,7 +121,7 @@ class ValidatedRole:
                 self._quality.mark(error)
             except self._noted as error:
                 self._quality.note(error)
-            except (CommunicationError, ReadingError) as error:
+            except Exception as error:  # noqa: BLE001  # a lab's own driver raises what it likes
                 self.skip(error)
             else:
                 self._failed_in_a_row = 0
@@ -124,12 +130,27 @@ class ValidatedRole:
 
         return validated
 
-    def skip(self, error: InstrumentError) -> None:
-        """Flag the row for a reading that failed, or raise `error` where failed readings are not skipped."""
+    def skip(self, error: Exception) -> None:
+        """Flag the row for a reading that failed, or raise its error where it is not skipped.
+
+        Raises
+        ------
+        InstrumentError
+            `error`, or a CommunicationError that names the instrument where its driver raised another exception.
+        LabnisError
+            `error`, if it is one.
+
+        """
+        if isinstance(error, LabnisError) or (isinstance(error, InstrumentError) and not isinstance(error, SKIPPED)):
+            raise error
+        failure = error
+        if not isinstance(failure, InstrumentError):
+            failure = CommunicationError(self._name, f"a reading failed: {type(error).__name__}: {error}.")
+            failure.__cause__ = error
         self._failed_in_a_row += 1
         if not self._quality.skips or self._failed_in_a_row > MOST_IN_A_ROW:
-            raise error
-        self._quality.mark(error)
+            raise failure
+        self._quality.mark(failure)
 
     def invalid_acquisition(self) -> Any:
         """Replacement for the data of a failed acquisition."""

@@ -8,9 +8,8 @@ to stop, the interlocks are checked; one that trips takes the bias to zero and e
 from collections.abc import Callable
 from typing import Any, Literal, TypeVar, cast
 
-from drivers.errors import CommunicationError, ReadingError
 from drivers.roles import Acquisition, Clock, Roles
-from labnis.errors import InterlockError
+from labnis.errors import InstrumentFault, InterlockError
 from labnis.safety.interlocks import INTERVAL, Interlocks, InterlockViolation
 from labnis.safety.invalid_readings import Quality, ValidatedRole
 from labnis.safety.stop_requests import StopRequest
@@ -78,12 +77,14 @@ class _GuardedSetpoint(ValidatedRole):
         The set-point.
     quality
         Quality of the row, which gets the flags.
+    name
+        Role and instrument, for messages.
     clock
         Clock of the run.
     """
 
-    def __init__(self, player: RampedSetpoint, quality: Quality, clock: _GuardedClock) -> None:
-        super().__init__(player, "setpoint", quality)
+    def __init__(self, player: RampedSetpoint, quality: Quality, name: str, clock: _GuardedClock) -> None:
+        super().__init__(player, "setpoint", quality, name)
         self._move, self._clock = player.move_to, clock
 
     def move_to(self, value: float) -> None:
@@ -104,7 +105,9 @@ class _GuardedRoles(Roles):
                     return super().acquire(instrument)
                 except _Moved:
                     continue
-        except (CommunicationError, ReadingError) as error:
+        except Stopped:
+            raise
+        except Exception as error:
             if not isinstance(instrument, ValidatedRole):
                 raise
             instrument.skip(error)
@@ -160,9 +163,11 @@ class Safeguards:
         clock = _GuardedClock(roles.clock, self._watch)
 
         def wrapped(role: str, player: Any) -> ValidatedRole:
+            instrument = specs[role if role in specs else "bias"].instrument  # the source may read the current
+            name = f"{role}, {self._station.described(instrument)}"
             if isinstance(player, RampedSetpoint):
-                return _GuardedSetpoint(player, self.quality, clock)
-            return ValidatedRole(player, kinds[role], self.quality)
+                return _GuardedSetpoint(player, self.quality, name, clock)
+            return ValidatedRole(player, kinds[role], self.quality, name)
 
         players = {role: wrapped(role, player) for role, player in roles.players.items()}
         return _GuardedRoles(clock=clock, wiring=roles.wiring, **players)
@@ -211,4 +216,10 @@ class Safeguards:
         if not self._stop:
             self._report("resumed", f"the interlocks are satisfied again; the bias ramps back to {before:.6g} V")
             if bias.in_use:
-                bias.move_to(before)
+                self._back_to(before)
+
+    def _back_to(self, level: float) -> None:
+        try:
+            self._station.bias.move_to(level)
+        except Exception as error:  # an acquisition during which this happens must not be skipped for it
+            raise InstrumentFault(f"the bias does not ramp back to {level:.6g} V after the pause: {error}") from error

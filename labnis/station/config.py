@@ -4,24 +4,27 @@ Everything is checked before any instrument is touched: an unknown key, a wrong 
 ConfigurationError that names file, line, key, what was found and what is allowed.
 """
 
+import keyword
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
-from pydantic import BaseModel, PrivateAttr, SecretStr, ValidationError
+from pydantic import PrivateAttr, SecretStr, ValidationError
 
 from drivers.wiring import Section, Wiring
 from labnis.errors import ConfigurationError
 from labnis.station.document import Document, Location, read_document
+from labnis.station.explaining import explained
 from labnis.station.instruments import check_instruments, refuse_initial_values
+from labnis.station.lock import lock_name_of_address
 from labnis.station.old_keys import migrated
 from labnis.station.packages import refusal_of, use_packages
-from labnis.station.role_spec import KINDS, AmplifiedSpec, BiasSpec, RoleSpec, SetpointSpec, spec_input
+from labnis.station.role_spec import KINDS, AmplifiedSpec, BiasSpec, MeterSpec, RoleSpec, SetpointSpec, spec_input
 from labnis.station.sections import Device, Interlock, LabnisSection, Limits
 
 __all__ = ["StationConfig", "load_station"]
 
-TAKEN = ("acquire", "clock", "get", "players", "wiring")
+TAKEN = ("acquire", "clock", "get", "players", "self", "wiring")
 """Names that roles cannot have, because `drivers.roles.Roles` uses them."""
 
 
@@ -90,6 +93,11 @@ class StationConfig(Section):
         return same_part and not current.replaces_methods
 
     @property
+    def source_limits_current(self) -> bool:
+        """Whether the compliance among the limits is written to the source; a source by parameters may have none."""
+        return self.bias.level is None or self.bias.compliance is not None
+
+    @property
     def setpoints(self) -> dict[str, SetpointSpec]:
         """Roles that are moved, besides the bias."""
         return {role: spec for role, spec in self.roles.items() if isinstance(spec, SetpointSpec)}
@@ -126,7 +134,7 @@ def load_station(path: Path) -> StationConfig:
     try:
         section = LabnisSection.model_validate(written)
     except ValidationError as error:
-        raise _explained(document, written, ("labnis",), LabnisSection, error) from error
+        raise explained(document, written, ("labnis",), LabnisSection, error) from error
     folder = path.resolve().parent
     _check_section(document, section, folder)
     check_instruments(document, section.packages)
@@ -219,9 +227,11 @@ def _check_section(document: Document, section: LabnisSection, folder: Path) -> 
 
 def _role(document: Document, role: str, value: Any) -> RoleSpec:
     where: Location = ("labnis", "roles", role)
-    if not role.isidentifier() or role.startswith("_") or role in TAKEN:
+    if not role.isidentifier() or role.startswith("_") or role in TAKEN or keyword.iskeyword(role):
         raise document.error(
-            where, f"a role's name is made of letters, digits and _, starts with a letter, and is none of {TAKEN}"
+            where,
+            "a role's name is made of letters, digits and _, starts with a letter, is no keyword of Python, and is "
+            f"none of {', '.join(TAKEN)}",
         )
     given = spec_input(role, value)
     if isinstance(given, str):
@@ -230,7 +240,7 @@ def _role(document: Document, role: str, value: Any) -> RoleSpec:
     try:
         return model.model_validate(given)
     except ValidationError as error:
-        raise _explained(document, given, where, model, error) from error
+        raise explained(document, given, where, model, error) from error
 
 
 def _check_roles(config: StationConfig) -> None:
@@ -248,6 +258,35 @@ def _check_roles(config: StationConfig) -> None:
             )
         if isinstance(spec, BiasSpec | SetpointSpec):
             refuse_initial_values(config._document, spec.instrument, role)
+    _check_moves(config)
+
+
+def _check_moves(config: StationConfig) -> None:
+    """Refuse two roles that move the same: the limits of either would not hold for the other."""
+    moving: dict[str, RoleSpec] = {"bias": config.bias, **config.setpoints}
+    for number, (role, spec) in enumerate(moving.items()):
+        for other, its in list(moving.items())[:number]:
+            where: Location = ("labnis", "roles", role)
+            if spec.instrument != its.instrument:
+                if _hardware(config, spec.instrument) == _hardware(config, its.instrument):
+                    raise config.error(
+                        where,
+                        f"{spec.instrument} and {its.instrument}, which the role {other} uses, are one instrument "
+                        f"({config.address(spec.instrument)}); name one entry of instruments: in both roles",
+                    )
+            elif (shared := spec.shares(its)) is not None:
+                what = f"{shared} of {spec.instrument}" if shared else f"the instrument {spec.instrument} as a whole"
+                raise config.error(
+                    where,
+                    f"uses {what}, as the role {other} does, so that the limits of {other} would not hold; roles that "
+                    "move need different parameters or channels",
+                )
+
+
+def _hardware(config: StationConfig, name: str) -> Any:
+    """What tells the instrument `name` from others: address and options (a slot or channel), else its name."""
+    address = config.address(name)
+    return (lock_name_of_address(address), config.instruments[name].get("init")) if address else name
 
 
 def _check_current(config: StationConfig) -> None:
@@ -263,7 +302,14 @@ def _check_current(config: StationConfig) -> None:
     if config.bias.level is not None and config.bias.current is None:
         raise config.error(
             ("labnis", "roles", "bias"),
-            "no instrument reads the current; name one as role current, or the parameter of the bias source as current",
+            "no instrument reads the current; name another instrument, or a parameter (parameter: …), in the role "
+            "current, or the parameter of the bias source as current",
+        )
+    if isinstance(current := config.roles.get("current"), MeterSpec) and current.amplifier is not None:
+        raise config.error(
+            ("labnis", "roles", "current", "amplifier"),
+            "no amplifier is in front of the source's own current reading; name the parameter that reads the "
+            "amplifier's output (parameter: …), or the instrument that does",
         )
 
 
@@ -282,56 +328,3 @@ def _check_watched(config: StationConfig, interlocks: Sequence[Interlock]) -> No
         if interlock.quantity not in quantities:
             allowed = ", ".join(f"{interlock.role}.{quantity}" for quantity in quantities) or "none of this role"
             raise config.error(where, f"found {interlock.watch!r}; allowed are {allowed}")
-
-
-def _explained(
-    document: Document, written: Any, prefix: Location, model: type[BaseModel], error: ValidationError
-) -> ConfigurationError:
-    """Error for the first problem: place, value found and what is allowed; `prefix` is the place of `written`."""
-    problems = error.errors(include_input=False, include_url=False)
-    # A misspelt key is both unknown and missing; "unknown" is more helpful.
-    first = min(problems, key=lambda problem: problem["type"] != "extra_forbidden")
-    location: Location = (*prefix, *first["loc"])
-    found = written
-    for key in first["loc"]:
-        found = _inside(found, key)
-    fields = ", ".join(_fields_at(model, first["loc"][:-1]))
-    match first["type"]:
-        case "extra_forbidden":
-            problem = f"unknown key; allowed are {fields}"
-        case "missing":
-            problem = f"missing; the keys here are {fields}"
-        case "value_error":
-            problem = str(first["ctx"]["error"])
-        case _ if location[-1] == "ledger":
-            problem = "found something other than text; a SQLAlchemy URL is needed"
-        case _:
-            message = first["msg"].replace("Input should", "it should")
-            problem = f"found {found!r}; {message}"
-    return document.error(location, problem)
-
-
-def _inside(node: Any, key: int | str) -> Any:
-    """Value of `node` at `key`; None if there is none."""
-    if isinstance(node, dict):
-        return node.get(key)
-    return node[key] if isinstance(node, list) and isinstance(key, int) and key < len(node) else None
-
-
-def _fields_at(model: type[BaseModel], location: Sequence[int | str]) -> list[str]:
-    """Keys allowed at `location` in the section that `model` describes."""
-    section: Any = model
-    for key in location:
-        if isinstance(key, int):  # a place in a list, whose entries have the list's keys
-            continue
-        annotation = section.model_fields[key].annotation if key in section.model_fields else None
-        section = next((kind for kind in _kinds(annotation) if issubclass(kind, BaseModel)), section)
-    hidden = {"kind", "role_amplifiers"} if section is not model or model is LabnisSection else {"role_amplifiers"}
-    return [name for name in section.model_fields if name not in hidden]
-
-
-def _kinds(annotation: Any) -> list[type]:
-    """The classes that an annotation names, at any depth."""
-    if isinstance(annotation, type):
-        return [annotation]
-    return [kind for part in get_args(annotation) for kind in _kinds(part)]

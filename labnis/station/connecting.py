@@ -7,6 +7,7 @@ import contextlib
 import inspect
 import io
 import logging
+import threading
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -19,6 +20,7 @@ from qcodes.instrument import Instrument, InstrumentBase, VisaInstrument
 from qcodes.station import Station
 
 from drivers import roles
+from drivers.errors import CommunicationError
 from labnis.errors import ConfigurationError
 from labnis.station.config import StationConfig
 from labnis.station.instruments import allowed, is_allowed_type
@@ -48,6 +50,9 @@ class VisaListener(Protocol):
     def watched(self, clock: roles.Clock) -> roles.Clock:
         """`clock`, with its readings recorded."""
 
+
+OPENING = threading.Lock()
+"""Held while an instrument is opened: what a failed opening leaves behind is then that of no other thread."""
 
 OPEN_TIMEOUT = 2000
 """Time (ms) that an instrument has to accept a connection."""
@@ -108,32 +113,56 @@ def connect(config: StationConfig, station: Station, name: str, address: str | N
         The message has file, line, instrument, address, reason and what to do.
 
     """
-    if Instrument.exist(name):
-        raise config.error(("instruments", name), "is already open in this process; close it first")
     kind = instrument_class(config, name)
-    before = library.manager.list_opened_resources()
-    greeting = io.StringIO()
-    try:
-        if issubclass(kind, VisaInstrument | PymeasureInstrument) and address is not None:
-            # The default timeout of the library is often 10 s.
-            library.manager.open_resource(address, open_timeout=OPEN_TIMEOUT).close()
-        with contextlib.redirect_stdout(greeting):  # QCoDeS prints; standard output is for the command's results
-            instrument = _opened(config, station, name, kind, address, library)
-        _require_answer(instrument, name)
-    except ConfigurationError:
-        raise
-    except Exception as error:
+    with OPENING:
         if Instrument.exist(name):
-            close(Instrument.find_instrument(name))
-        _close_all_but(before, library)
-        reason = f"{type(error).__name__}: {error}"
-        raise config.error(
-            ("instruments", name, "address"),
-            f"unreachable: {name} at {address or 'no address'}: {reason}. Check that it is switched on and connected, "
-            "that no other program uses it, and that type, address and init are correct",
-        ) from error
+            raise config.error(
+                ("instruments", name),
+                f"an instrument {name} is already open in this process, perhaps by another session; close it first",
+            )
+        before = library.manager.list_opened_resources()
+        try:
+            return _answering(config, station, name, kind, address, library)
+        except ConfigurationError:
+            raise
+        except Exception as error:
+            if Instrument.exist(name):
+                close(Instrument.find_instrument(name))
+            _close_all_but(before, library)
+            raise _not_opened(config, name, kind, address, error) from error
+
+
+def _answering(
+    config: StationConfig, station: Station, name: str, kind: type, address: str | None, library: Library
+) -> Any:
+    """The instrument `name`, open and answering."""
+    greeting = io.StringIO()
+    if issubclass(kind, VisaInstrument | PymeasureInstrument) and address is not None:
+        # The default timeout of the library is often 10 s.
+        library.manager.open_resource(address, open_timeout=OPEN_TIMEOUT).close()
+    with contextlib.redirect_stdout(greeting):  # QCoDeS prints; standard output is for the command's results
+        instrument = _opened(config, station, name, kind, address, library)
+    _require_answer(instrument, name)
     logger.info("%s at %s: %s", name, address, greeting.getvalue().strip())
     return instrument
+
+
+def _not_opened(
+    config: StationConfig, name: str, kind: type, address: str | None, error: Exception
+) -> ConfigurationError:
+    """Error for an instrument that does not answer, or whose class fails for another reason."""
+    reason = f"{type(error).__name__}: {error}"
+    if address is None or not isinstance(error, OSError | pyvisa.Error | CommunicationError):
+        return config.error(
+            ("instruments", name, "type"),
+            f"{kind.__module__}.{kind.__name__} cannot be opened as {name}"
+            f"{f' at {address}' if address else ''}: {reason}. Correct type, init or parameters, or the class",
+        )
+    return config.error(
+        ("instruments", name, "address"),
+        f"unreachable: {name} at {address}: {reason}. Check that it is switched on and connected, "
+        "that no other program uses it, and that type, address and init are correct",
+    )
 
 
 def _opened(

@@ -18,8 +18,10 @@ from labnis.station.bias.ramped_bias import BiasUnknownError, RampedBias
 from labnis.station.config import StationConfig
 from labnis.station.connecting import Library, VisaListener, close, connect, identity_of, open_library
 from labnis.station.lock import hold, lock_name_of_address, lock_name_of_station
+from labnis.station.parameter_source import ParameterSource
+from labnis.station.parameters import Parameter
 from labnis.station.players import DeviceMeter, FunctionMeter, output_of, player_of
-from labnis.station.role_spec import MeterSpec, RoleSpec, SetpointSpec
+from labnis.station.role_spec import BiasSpec, MeterSpec, RoleSpec, SetpointSpec
 from labnis.station.setpoint import RampedSetpoint
 
 if TYPE_CHECKING:  # a real run does not need the simulated fridge
@@ -121,6 +123,7 @@ class OpenStation:
         self._locks: set[str] = set()
         self._libraries: list[Library] = []  # closed last
         self._instruments: dict[str, Any] = {}
+        self._moving: dict[object, str] = {}
         self._bias: RampedBias | None = None
         self._unknown: BiasUnknownError | None = None
 
@@ -200,12 +203,14 @@ class OpenStation:
         spec = self.config.roles[role]
         try:
             player = self._terminal(role, spec)
+            if isinstance(player, Parameter | ParameterSource):
+                self._require_movable(role, spec, player)
         except LookupError as error:
             raise self.config.error(("labnis", "roles", role), str(error)) from error
         if isinstance(spec, SetpointSpec):
             stands_in = spec.instrument in self.stand_ins
             part = player if stands_in else self._instruments[spec.instrument]
-            described = self._described(spec.instrument)
+            described = self.described(spec.instrument)
             output = output_of(spec, part, described, stands_in=stands_in)
             name = f"{role}, {described}"
             unit = spec.unit or getattr(player, "unit", "")
@@ -217,14 +222,29 @@ class OpenStation:
             player = DeviceMeter(player, gain)
         return player
 
+    def _require_movable(self, role: str, spec: RoleSpec, player: Parameter | ParameterSource) -> None:
+        """Check what a role that moves writes: within all of its limits, and not what another role moves."""
+        if isinstance(spec, BiasSpec):
+            largest = self.config.wiring.source_voltage(self.config.limits.maximum_bias)
+            player.require_settable(-largest, largest)
+        elif isinstance(spec, SetpointSpec):
+            player.require_settable(*spec.limits)
+        else:
+            return
+        other = self._moving.setdefault(player.target, role)
+        if other != role:
+            raise LookupError(
+                f"moves, by another name, the parameter that the role {other} moves; name a different one"
+            )
+
     def _terminal(self, role: str, spec: RoleSpec) -> Any:
         """What fills the role at its instrument's terminals, or the twin's stand-in."""
         stand_in = self.stand_ins.get(spec.instrument)
         if stand_in is None:
-            return player_of(spec, self._instruments[spec.instrument], self._described(spec.instrument))
+            return player_of(spec, self._instruments[spec.instrument], f"{role}, {self.described(spec.instrument)}")
         return stand_in[role]
 
-    def _described(self, name: str) -> str:
+    def described(self, name: str) -> str:
         """Name and address of the instrument `name`, for messages."""
         address = getattr(self._instruments.get(name), "address", None) or self._address(name)
         return f"{name} ({address or 'no address'})"
@@ -236,7 +256,7 @@ class OpenStation:
             self.config.wiring,
             self.config.limits,
             self.clock,
-            name=self._described(self.config.bias.instrument),
+            name=self.described(self.config.bias.instrument),
             ammeter=players.get("current"),
             voltmeter=players.get("voltage"),
         )

@@ -4,6 +4,7 @@ An import finder finds the listed names only. Neither the station's folder nor t
 `sys.path`, so that no other file there is ever imported.
 """
 
+import difflib
 import importlib
 import importlib.util
 import sys
@@ -81,10 +82,22 @@ def import_object(dotted: str) -> Any:
         return getattr(importlib.import_module(module), name)
     except AttributeError as error:
         if module in sys.modules and not hasattr(sys.modules[module], name):
-            raise ConfigurationError(f"module {module} has no class {name}") from error
+            raise ConfigurationError(f"module {module} has no class {name}{_classes_of(module, name)}") from error
         raise ConfigurationError(_told(module, error)) from error
     except Exception as error:  # importing a lab's module may fail in any way
         raise ConfigurationError(_told(module, error)) from error
+
+
+def _classes_of(module: str, name: str) -> str:
+    """Half a sentence on the public classes of `module`, those with names like `name` first."""
+    own = [
+        key
+        for key, kind in vars(sys.modules[module]).items()
+        if isinstance(kind, type) and kind.__module__.startswith(module) and not key.startswith("_")
+    ]
+    near = difflib.get_close_matches(name, own, n=3)
+    shown = [*near, *(key for key in own if key not in near)]
+    return f"; it has {', '.join(shown[:10])}{', …' * (len(shown) > 10)}" if shown else ""
 
 
 def _told(module: str, error: Exception) -> str:

@@ -47,6 +47,15 @@ class ParameterSource:
         self._integration_time, self._current = named(spec.integration_time), named(spec.current)
         self._range_in_use = math.nan
 
+    @property
+    def target(self) -> int | tuple[int, str]:
+        """Identity of the parameter of the level; see `Parameter.target`."""
+        return self._level.target
+
+    def require_settable(self, low: float, high: float) -> None:
+        """Check that levels from `low` to `high` (V) can be written; see `Parameter.require_settable`."""
+        self._level.require_settable(low, high)
+
     def prepare(
         self, *, maximum_voltage: float, maximum_current: float, compliance: float, integration_time: float
     ) -> None:

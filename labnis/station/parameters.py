@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from qcodes.parameters import ParameterBase
+from qcodes.parameters import DelegateParameter, ParameterBase
 from qcodes.validators import Enum
 
 from drivers.errors import CommunicationError, InstrumentError, ReadingError, SettingError
@@ -45,6 +45,8 @@ class Parameter:
         Name and address of the instrument, for messages.
     unit
         Unit, if the parameter itself has none.
+    arguments
+        Of a method.
 
     Raises
     ------
@@ -53,7 +55,9 @@ class Parameter:
 
     """
 
-    def __init__(self, instrument: Any, name: str, described: str, unit: str = "") -> None:
+    def __init__(
+        self, instrument: Any, name: str, described: str, unit: str = "", arguments: Sequence[Any] = ()
+    ) -> None:
         owner, _, self._last = name.rpartition(".")
         self._owner = part_of(instrument, owner) if owner else instrument
         # A property is not evaluated: that would query the instrument, with possible side effects.
@@ -61,8 +65,17 @@ class Parameter:
         self._found = None if isinstance(on_class, property) else part_of(self._owner, self._last)
         self._name = name
         self._described = described
+        self._arguments = arguments
         own = getattr(self._found, "unit", "") if isinstance(self._found, ParameterBase) else ""
         self.unit = unit or str(own)
+
+    @property
+    def target(self) -> int | tuple[int, str]:
+        """Identity of what is written in the end: the parameter behind aliases and delegates."""
+        found = self._found
+        while isinstance(found, DelegateParameter) and found.source is not None:
+            found = found.source
+        return id(found) if isinstance(found, ParameterBase) else (id(self._owner), self._last)
 
     def read(self) -> float:
         """Present value.
@@ -92,11 +105,11 @@ class Parameter:
 
         """
         try:
-            return self._found() if callable(self._found) else getattr(self._owner, self._last)
+            return self._found(*self._arguments) if callable(self._found) else getattr(self._owner, self._last)
         except InstrumentError:
             raise
         except Exception as error:
-            raise CommunicationError(self._described, f"{self._name} cannot be read: {error}.") from error
+            raise CommunicationError(self._described, f"{self._name} cannot be read: {_told(error)}.") from error
 
     def set_level(self, value: Any) -> None:
         """Write it once.
@@ -119,12 +132,40 @@ class Parameter:
         except Exception as error:
             raise CommunicationError(
                 self._described,
-                f"{self._name} could not be set to {value!r}: {error}.",
+                f"{self._name} could not be set to {value!r}: {_told(error)}.",
                 "It may have been set or not: check cable and power, then read it back.",
             ) from error
 
     level = read
     """As `read`; together with `set_level` it fills `drivers.roles.Adjustable`."""
+
+    def require_settable(self, low: float, high: float) -> None:
+        """Check, without writing anything, that values from `low` to `high` can be written and read back.
+
+        A Python property does not show its range.
+
+        Raises
+        ------
+        LookupError
+            They cannot.
+
+        """
+        on_class = getattr(type(self._owner), self._last, None)
+        if isinstance(on_class, property) and on_class.fset is None:
+            raise LookupError(f"{self._described}: {self._name} can only be read; name one that can be set")
+        if not isinstance(self._found, ParameterBase):
+            return
+        for able, what in ((self._found.settable, "read"), (self._found.gettable, "set")):
+            if not able:
+                raise LookupError(f"{self._described}: {self._name} can only be {what}; name one that is set and read")
+        for value in (low, high):
+            try:
+                self._found.validate(value)
+            except (TypeError, ValueError) as error:
+                raise LookupError(
+                    f"{self._described}: {self._name} does not take {value:g}, which the station file allows: "
+                    f"{error.args[0]}; allow less there, or correct the validator of the driver"
+                ) from error
 
     def set_checked(self, value: float, tolerance: float) -> None:
         """Write it once, and read it back.
@@ -170,6 +211,10 @@ class Parameter:
         if not isinstance(validator, Enum):
             return []
         return sorted(float(value) for value in validator.values if isinstance(value, int | float))
+
+
+def _told(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
 
 
 def _listed(values: Sequence[Any]) -> str:

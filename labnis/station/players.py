@@ -15,6 +15,10 @@ from labnis.station.role_spec import KINDS, BiasSpec, MeterSpec, ReadingSpec, Ro
 __all__ = ["DeviceMeter", "FunctionMeter", "lacks", "output_of", "player_of"]
 
 
+READ_BY = {"ammeter": "read", "voltmeter": "read", "reading": "read", "thermometer": "temperature"}
+"""Kinds of roles that read one number → the method of an instrument that gives it."""
+
+
 @dataclass(frozen=True)
 class FunctionMeter:
     """A function that reads a number; fills `drivers.roles.Meter`."""
@@ -81,31 +85,37 @@ def player_of(spec: RoleSpec, instrument: Any, described: str) -> Any:
     """
     auxiliary = re.fullmatch(r"aux([1-4])", str(spec.channel or ""))
     if auxiliary and hasattr(instrument, "read_auxiliary"):
-        return FunctionMeter(lambda: instrument.read_auxiliary(int(auxiliary[1])))
+        return Parameter(instrument, "read_auxiliary", described, arguments=(int(auxiliary[1]),))
     if spec.kind == "thermometer" and spec.channel is not None and hasattr(instrument, "channel_temperature"):
-        return FunctionThermometer(lambda: instrument.channel_temperature(spec.channel))
+        return FunctionThermometer(
+            Parameter(instrument, "channel_temperature", described, arguments=(spec.channel,)).read
+        )
     part = instrument if spec.channel is None else part_of(instrument, str(spec.channel))
     if isinstance(spec, BiasSpec) and spec.level is not None:
         return ParameterSource(part, spec, described)
-    if isinstance(spec, MeterSpec | ReadingSpec) and spec.parameter is not None:
-        parameter = Parameter(part, spec.parameter, described, getattr(spec, "unit", ""))
-        return FunctionThermometer(parameter.read) if spec.kind == "thermometer" else parameter
-    missing = missing_members(part, KINDS[spec.kind].protocol)
+    named = getattr(spec, "parameter", None)
+    missing = [] if named else missing_members(part, KINDS[spec.kind].protocol)
     if missing:
         raise LookupError(lacks(type(part), missing, spec))
-    return part
+    name = named or READ_BY.get(spec.kind)
+    if name is None:
+        return part
+    unit = getattr(spec, "unit", "") or ("" if named else getattr(part, "unit", ""))
+    parameter = Parameter(part, name, described, unit)
+    return FunctionThermometer(parameter.read) if spec.kind == "thermometer" else parameter
 
 
 def lacks(kind: type, missing: list[str], spec: RoleSpec) -> str:
     """Sentence on what a class lacks to fill a role, and what to do."""
-    hint = ""
     if isinstance(spec, BiasSpec):
-        hint = "; or name its parameters (level: …, output: …)"
+        hint = "or name its parameters (level: …, output: …)"
     elif isinstance(spec, MeterSpec | ReadingSpec):
-        hint = "; or name its parameter (parameter: …)"
+        hint = "or name its parameter (parameter: …)"
+    else:
+        hint = f"a {spec.kind} needs a class with these methods, see docs/station.md"
     return (
         f"{spec.instrument} is a {kind.__name__}, which cannot play this role: it lacks {', '.join(missing)}; see "
-        f"drivers/roles.py for their meaning{hint}"
+        f"drivers/roles.py for their meaning; {hint}"
     )
 
 

@@ -75,6 +75,29 @@ class RoleSpec(Section):
         """Whether the role names parameters, so that the class of the instrument need not fill the role."""
         return any(getattr(self, key, None) is not None for key in ("parameter", "level"))
 
+    @property
+    def paths(self) -> list[str]:
+        """Dotted names, within the instrument, of what the role uses: parameters, or a whole part (empty for all)."""
+        part = "" if self.channel is None else str(self.channel)
+        return [f"{part}.{name}".strip(".") for name in (self.parameters if self.replaces_methods else [""])]
+
+    def shares(self, other: "RoleSpec") -> str | None:
+        """A path that this role has in common with `other` on the same instrument; None if there is none."""
+        pairs = [(mine, its) for mine in self.paths for its in other.paths]
+        return next((mine or its for mine, its in pairs if _contains(mine, its) or _contains(its, mine)), None)
+
+
+def _contains(whole: str, path: str) -> bool:
+    return not whole or f"{path}.".startswith(f"{whole}.")
+
+
+def _require_output_of(switch: object, output: str | None) -> None:
+    if switch is not None and output is None:
+        raise ValueError(
+            "output is missing: the parameter or property that says whether the output is on; switch only names the "
+            "methods that switch it"
+        )
+
 
 class AmplifiedSpec(RoleSpec):
     """A lock-in.
@@ -161,6 +184,7 @@ class SetpointSpec(ReadingSpec):
         low, high = self.limits
         if not low < high:
             raise ValueError(f"maximum is {self.maximum}; without a minimum it must be positive")
+        _require_output_of(self.switch, self.output)
         if self.at_end == "off" and self.output is None:
             raise ValueError("at_end is off, which needs output: the parameter that switches the output off")
         if self.at_end == "zero" and not low <= 0 <= high:
@@ -204,6 +228,8 @@ class BiasSpec(RoleSpec):
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
+        if self.level is not None:
+            _require_output_of(self.switch, self.output)
         named = [name for name in PARAMETERS_OF_A_SOURCE if getattr(self, name) is not None]
         if named and (self.level is None or self.output is None):
             raise ValueError(

@@ -1,5 +1,6 @@
 """A set-point of the station: a gate, a field, a stage temperature; moved by ramps within its limits."""
 
+import math
 from collections.abc import Callable
 
 from drivers.errors import SettingError
@@ -98,10 +99,12 @@ class RampedSetpoint:
             The instrument failed or does not hold the value.
 
         """
+        if math.isnan(value):
+            raise RequestError(f"{self._name}: the requested value is not a number (NaN). Nothing was sent")
         if not self.minimum <= value <= self.maximum:
             raise RequestError(
-                f"{self._name}: {value!r} {self.unit} is not allowed; {self.minimum:g} to {self.maximum:g} {self.unit} "
-                "are. Nothing was sent"
+                f"{self._name}: {value!r}{f' {self.unit}' if self.unit else ''} is not allowed; {self.minimum:g} to "
+                f"{self._level.shown(self.maximum)} are. Nothing was sent"
             )
         if not self.in_use:
             self._on_use(True)
@@ -134,13 +137,13 @@ class RampedSetpoint:
     def _brought_to_end(self) -> str:
         before = self._level.read_back_twice()
         if self._spec.at_end == "stay":
-            return f"{self._name} stays at {before:.6g} {self.unit}"
+            return f"{self._name} stays at {self._level.shown(before)}"
         if self.minimum <= 0 <= self.maximum:
             self._ramp(before, 0.0, self._clock)
         if self._spec.at_end == "off" and self._output is not None:
             self._output.turn(on=False)
-            return f"{self._name} was {before:.6g} {self.unit}; its output is off now"
-        return f"{self._name} was {before:.6g} {self.unit}; it is 0 now, read back"
+            return f"{self._name} was {self._level.shown(before)}; its output is off now"
+        return f"{self._name} was {self._level.shown(before)}; it is 0 now, read back"
 
     def _ramp(self, start: float, value: float, clock: Clock) -> None:
         """Ramp, and wait until the value arrives: a magnet follows its set-point with a delay."""

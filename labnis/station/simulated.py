@@ -1,5 +1,6 @@
 """The station's instruments as descriptions for the simulated fridge."""
 
+from labnis.station.checking import check_station
 from labnis.station.config import StationConfig
 from labnis.station.connecting import instrument_class
 from labnis.station.role_spec import RoleSpec
@@ -14,9 +15,10 @@ def simulated_instruments(config: StationConfig) -> dict[str, SimulatedInstrumen
     Raises
     ------
     ConfigurationError
-        A class cannot be imported.
+        A class cannot be imported, or cannot fill its role, although a stand-in could; see `check_station`.
 
     """
+    check_station(config)
     named = dict.fromkeys(spec.instrument for spec in config.roles.values())
     return {
         name: SimulatedInstrument(

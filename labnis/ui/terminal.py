@@ -53,12 +53,16 @@ def preflight_table(plans: Sequence[PlannedRun], config: StationConfig, roles: S
     limits = config.limits
     instruments = ", ".join(f"{config.roles[role].instrument} ({role})" for role in roles)
     total = sum(plan.duration for plan in plans)
+    ramps = f"ramps {number_text(limits.ramp_rate, 'V/s')} in steps of {number_text(limits.maximum_step, 'V')} at most"
+    current = (
+        f"compliance {number_text(limits.compliance, 'A')}"
+        if config.source_limits_current
+        else f"nothing limits the current at {config.bias.instrument}: its role names no compliance"
+    )
     table = Table(
         title=escape(f"{config.path}: {_clock(total)} in all"),
         title_justify="left",
-        caption=f"limits: bias ±{number_text(limits.maximum_bias, 'V')}, "
-        f"ramps {number_text(limits.ramp_rate, 'V/s')} in steps of "
-        f"{number_text(limits.maximum_step, 'V')} at most, compliance {number_text(limits.compliance, 'A')}\n"
+        caption=f"limits: bias ±{number_text(limits.maximum_bias, 'V')}, {ramps}, {current}\n"
         f"instruments: {escape(instruments)}" + "".join(f"\n{escape(line)}" for line in _moves(plans)),
         caption_justify="left",
     )

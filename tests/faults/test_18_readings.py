@@ -70,7 +70,7 @@ class Marked:
 def test_markers_are_never_numbers(marker: float) -> None:
     said: list[str] = []
     quality = Quality("continue", said.append)
-    assert np.isnan(ValidatedRole(Marked(marker), "lockin", quality).read())
+    assert np.isnan(ValidatedRole(Marked(marker), "lockin", quality, "lockin").read())
     assert quality.take() == QualityBit.OVERLOAD
     assert quality.take() == 0
     assert f"{marker:g}" in said[0]
@@ -79,5 +79,5 @@ def test_markers_are_never_numbers(marker: float) -> None:
 @given(st.floats(min_value=-9.7e37, max_value=9.7e37))
 def test_numbers_stay_as_they_are(value: float) -> None:
     quality = Quality("stop", pytest.fail)
-    assert ValidatedRole(Marked(value), "lockin", quality).read() == value
+    assert ValidatedRole(Marked(value), "lockin", quality, "lockin").read() == value
     assert quality.take() == 0

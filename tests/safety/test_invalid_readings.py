@@ -1,7 +1,11 @@
 """Invalid readings: NaN with a flag, or the end of the run."""
 
+from typing import Any
+
 import numpy as np
 import pytest
+from pyvisa.constants import StatusCode
+from pyvisa.errors import VisaIOError
 
 from drivers.errors import CommunicationError, ComplianceError, InstrumentError, OverloadError, ReadingError
 from drivers.roles import BiasReading
@@ -10,6 +14,10 @@ from labnis.safety.invalid_readings import Quality, QualityBit, ValidatedRole
 
 OVERLOAD = OverloadError("sr830 (GPIB0::8)", "the input is overloaded.")
 COMPLIANCE = ComplianceError("keithley (USB0::1)", "the current limit of 5e-06 A acts.")
+
+
+def validated(player: Any, kind: str, quality: Quality) -> ValidatedRole:
+    return ValidatedRole(player, kind, quality, f"{kind}, dmm (GPIB0::22)")
 
 
 class Bias:
@@ -35,14 +43,14 @@ class Analyzer:
 
 def test_a_good_reading_passes_unchanged_and_leaves_no_mark() -> None:
     quality = Quality("stop", pytest.fail)
-    assert ValidatedRole(Bias(BiasReading(1.0, 2.0, 3.0)), "bias", quality).read() == BiasReading(1.0, 2.0, 3.0)
+    assert validated(Bias(BiasReading(1.0, 2.0, 3.0)), "bias", quality).read() == BiasReading(1.0, 2.0, 3.0)
     assert quality.take() == 0
 
 
 def test_compliance_marks_the_row_where_the_station_says_continue() -> None:
     said: list[str] = []
     quality = Quality("continue", said.append)
-    bias = ValidatedRole(Bias(COMPLIANCE, BiasReading(1.0, 2.0, 3.0)), "bias", quality)
+    bias = validated(Bias(COMPLIANCE, BiasReading(1.0, 2.0, 3.0)), "bias", quality)
     assert np.isnan(bias.read().current)
     assert quality.take() == QualityBit.COMPLIANCE
     assert "5e-06 A" in said[0]
@@ -52,12 +60,12 @@ def test_compliance_marks_the_row_where_the_station_says_continue() -> None:
 
 def test_compliance_ends_the_run_where_the_station_says_stop() -> None:
     with pytest.raises(DataQualityError, match="on_compliance"):
-        ValidatedRole(Bias(COMPLIANCE), "bias", Quality("stop", print)).read()
+        validated(Bias(COMPLIANCE), "bias", Quality("stop", print)).read()
 
 
 def test_an_overloaded_trace_keeps_its_shape() -> None:
     quality = Quality("stop", print)
-    spectrum = ValidatedRole(Analyzer(), "analyzer", quality).fetch()
+    spectrum = validated(Analyzer(), "analyzer", quality).fetch()
     assert spectrum.shape == (7,)
     assert np.isnan(spectrum).all()
     assert quality.take() == QualityBit.OVERLOAD
@@ -66,7 +74,7 @@ def test_an_overloaded_trace_keeps_its_shape() -> None:
 def test_any_other_fault_is_not_hidden() -> None:
     fault = InstrumentError("keithley (USB0::1)", "no answer.")
     with pytest.raises(InstrumentError, match="no answer"):
-        ValidatedRole(Bias(fault), "bias", Quality("continue", print)).read()
+        validated(Bias(fault), "bias", Quality("continue", print)).read()
 
 
 # --- failed readings that are skipped ---------------------------------------------------------------------------------
@@ -95,7 +103,7 @@ SILENT = CommunicationError("dmm (GPIB0::22)", "no answer.")
 def test_a_failed_reading_is_flagged_where_the_run_skips_it(kind: str, error: InstrumentError) -> None:
     said: list[str] = []
     quality = Quality("stop", said.append, "skip")
-    role = ValidatedRole(Meter(error, 1.0), kind, quality)
+    role = validated(Meter(error, 1.0), kind, quality)
     assert np.isnan(role.read())
     assert quality.take() == QualityBit.FAILED
     assert said == [str(error)]
@@ -103,14 +111,24 @@ def test_a_failed_reading_is_flagged_where_the_run_skips_it(kind: str, error: In
     assert quality.take() == 0
 
 
+@pytest.mark.parametrize("error", [TimeoutError("no answer"), VisaIOError(StatusCode.error_timeout)])
+def test_what_a_labs_own_driver_raises_is_named_and_skipped_like_the_rest(error: Exception) -> None:
+    said: list[str] = []
+    role = validated(Meter(error, error, 1.0), "lockin", Quality("stop", said.append, "skip"))
+    assert np.isnan(role.read())
+    assert said[0].startswith(f"lockin, dmm (GPIB0::22): a reading failed: {type(error).__name__}: ")
+    with pytest.raises(CommunicationError, match=r"lockin, dmm \(GPIB0::22\)"):
+        validated(Meter(error), "lockin", Quality("stop", print)).read()
+
+
 def test_moving_is_never_skipped() -> None:
-    role = ValidatedRole(Meter(), "setpoint", Quality("stop", print, "skip"))
+    role = validated(Meter(), "setpoint", Quality("stop", print, "skip"))
     with pytest.raises(CommunicationError):
         role.move_to(1.0)
 
 
 def test_an_instrument_that_is_gone_ends_the_run_after_all() -> None:
-    role = ValidatedRole(Meter(*[SILENT] * 20), "ammeter", Quality("stop", print, "skip"))
+    role = validated(Meter(*[SILENT] * 20), "ammeter", Quality("stop", print, "skip"))
     with pytest.raises(CommunicationError):
         for _ in range(20):
             role.read()
@@ -123,6 +141,6 @@ def test_a_thermometer_that_reads_nothing_does_not_flag_the_row() -> None:
 
     said: list[str] = []
     quality = Quality("stop", said.append)
-    assert np.isnan(ValidatedRole(Thermometer(), "thermometer", quality).temperature())
+    assert np.isnan(validated(Thermometer(), "thermometer", quality).temperature())
     assert quality.take() == 0
     assert len(said) == 1

@@ -1,16 +1,19 @@
 """Waits of a run: aborted when it must stop, repeated when the bias moved, skipped with on_error "skip"."""
 
+import math
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from pyvisa.constants import StatusCode
+from pyvisa.errors import VisaIOError
 
-from drivers.errors import CommunicationError, OverloadError
+from drivers.errors import CommunicationError, OverloadError, SettingError
 from drivers.roles import BiasReading, Roles
 from drivers.wiring import Wiring
-from labnis.errors import InterlockError
+from labnis.errors import InstrumentFault, InterlockError
 from labnis.safety.invalid_readings import QualityBit
 from labnis.safety.safeguards import Safeguards, Stopped
 from labnis.safety.stop_requests import StopRequest
@@ -26,6 +29,7 @@ DURATION = 40.0
 @dataclass
 class Analyzer:
     clock: FakeClock
+    lasts: Any = DURATION
     started: list[float] = field(default_factory=list)
     aborted: int = 0
     fails: dict[str, Exception] = field(default_factory=dict)
@@ -34,8 +38,8 @@ class Analyzer:
         if name in self.fails:
             raise self.fails[name]
 
-    def duration(self) -> float:
-        return DURATION
+    def duration(self) -> Any:
+        return self.lasts
 
     def frequencies(self) -> np.ndarray:
         return np.linspace(1.0, 2.0, 7)
@@ -54,6 +58,7 @@ class Analyzer:
 
     def abort(self) -> None:
         self.aborted += 1
+        self._call("abort")
 
 
 @dataclass
@@ -128,7 +133,9 @@ class Run:
             ),
             interlocks=(Interlock(watch="fridge.temperature", above=0.2, action="pause"),),
         )
-        station: Any = SimpleNamespace(roles=roles, clock=self.clock, bias=self.bias, config=config)
+        station: Any = SimpleNamespace(
+            roles=roles, clock=self.clock, bias=self.bias, config=config, described=lambda name: f"{name} (GPIB0::18)"
+        )
         self.safeguards = Safeguards(station, self.stop, lambda kind, text: self.said.append(kind), **options)
 
     def acquire(self) -> np.ndarray:
@@ -171,10 +178,11 @@ def test_what_was_measured_while_the_bias_was_away_is_measured_again() -> None:
     assert run.bias.at == 1e-3
 
 
+@pytest.mark.parametrize("error", [SILENT, VisaIOError(StatusCode.error_timeout), TimeoutError("own driver")])
 @pytest.mark.parametrize("where", ["start", "finished", "fetch"])
-def test_an_acquisition_that_fails_is_skipped_where_the_run_wants_it(where: str) -> None:
+def test_an_acquisition_that_fails_is_skipped_where_the_run_wants_it(where: str, error: Exception) -> None:
     run = Run(on_error="skip")
-    run.analyzer.fails[where] = SILENT
+    run.analyzer.fails[where] = error
     assert np.isnan(run.acquire()).all()
     assert run.safeguards.quality.take() == QualityBit.FAILED
     run.analyzer.fails.clear()
@@ -187,6 +195,34 @@ def test_otherwise_it_ends_the_run(where: str) -> None:
     run = Run()
     run.analyzer.fails[where] = SILENT
     with pytest.raises(CommunicationError):
+        run.acquire()
+
+
+@pytest.mark.parametrize("lasts", [math.nan, math.inf, -1.0, None])
+def test_a_duration_that_is_no_time_ends_the_run_and_names_the_role(lasts: Any) -> None:
+    run = Run(on_error="skip")
+    run.analyzer.lasts = lasts
+    with pytest.raises(SettingError, match=r"analyzer, \w+: has an acquisition of .* s; duration\(\) returns a finite"):
+        run.acquire()
+    assert run.analyzer.aborted == 1
+
+
+def test_an_abort_that_fails_is_a_note_of_the_cause() -> None:
+    run = Run()
+    run.analyzer.fails = {"finished": SILENT, "abort": ValueError("abort broke")}
+    with pytest.raises(CommunicationError, match="no answer") as caught:
+        run.acquire()
+    assert "could not be aborted either: abort broke" in caught.value.__notes__[0]
+
+
+def test_a_bias_that_does_not_come_back_after_a_pause_is_no_skipped_acquisition() -> None:
+    run = Run(warm=(10.0, 20.0), on_error="skip")
+
+    def silent(bias: float) -> None:
+        raise SILENT
+
+    run.bias.move_to = silent  # type: ignore[method-assign]
+    with pytest.raises(InstrumentFault, match=r"does not ramp back to 0\.001 V"):
         run.acquire()
 
 

@@ -68,6 +68,8 @@ def test_whole_numbers_are_numbers(write: Write) -> None:
     )
 
 
+GATE = "instrument: scope, kind: setpoint, parameter: volt, maximum: 1.0, rate: 0.1"
+
 # (replaced text, new text, line, what the message must say)
 CORPUS = [
     # labnis
@@ -156,6 +158,44 @@ CORPUS = [
     ("  twin:", "  device: {junctions: 3}\n  twin:", 22, ["labnis.device.junctions: found 3; allowed are 1, 2, or"]),
     ("  twin:", "  device: {junctions: [0, 1]}\n  twin:", 22, ["labnis.device.junctions: found [0, 1]; allowed"]),
     ("  twin:", "  device: {junctions: [1, x]}\n  twin:", 22, ["labnis.device.junctions: found [1, 'x']; allowed"]),
+    ("6.0e-3", "3 mV", 18, ["maximum_bias: found '3 mV'; a number in V is needed, without unit and quotes: 0.003"]),
+    ("5.0e-6", "5 V", 21, ["compliance: found '5 V'; a number in A is needed", "such as 1.0e-3"]),
+    (
+        "  twin:",
+        "  packages: ourlab\n  twin:",
+        22,
+        ["labnis.packages: found 'ourlab'; a list, such as [a, b] is needed"],
+    ),
+    (
+        "  twin:",
+        "  device: {island: 3}\n  twin:",
+        22,
+        ["labnis.device.island: found 3; a mapping (key: value) is needed"],
+    ),
+    (
+        "lockin: scope",
+        "lockin: {instrument: scope, channel: 1.5}",
+        13,
+        ["lockin.channel: found 1.5; text or a whole number"],
+    ),
+    ("lockin: scope", f"gate: {{{GATE}, switch: [a]}}", 13, ["gate.switch: found ['a']; a list of two entries"]),
+    ("lockin: scope", f"gate: {{{GATE}, switch: [a, b]}}", 13, ["output is missing", "switch only names the methods"]),
+    ("lockin: scope", f"gate: {{{GATE}, at_end: park}}", 13, ["at_end: found 'park'; it should be 'zero', 'stay' or"]),
+    (
+        "bias: source",
+        "bias: {instrument: source, level: a, switch: [b, c]}",
+        12,
+        ["labnis.roles.bias: output is missing"],
+    ),
+    *(
+        (
+            "lockin: scope",
+            f"{name}: {{instrument: scope, kind: reading, parameter: volt}}",
+            13,
+            ["no keyword of Python"],
+        )
+        for name in ("self", "class", "import", "None", "a.b")
+    ),
     # instruments
     ("labnis:", "labniss:", 10, ["labniss", "unknown key", "instruments, labnis"]),
     (
@@ -234,6 +274,68 @@ def test_the_source_reads_the_current_unless_another_part_or_parameter_is_named(
 ) -> None:
     path = write(("    bias: source\n", f"    bias: {{instrument: source, channel: smua}}\n    current: {current}\n"))
     assert load_station(path).source_reads_current == own
+
+
+def test_an_amplifier_before_the_sources_own_reading_is_refused_and_used_for_a_named_parameter(write: Write) -> None:
+    with pytest.raises(ConfigurationError, match=r"line 13: labnis\.roles\.current\.amplifier: .*parameter: …"):
+        load_station(write(("lockin: scope", "current: {instrument: source, amplifier: preamp}")))
+    current = "current: {instrument: source, parameter: aux, amplifier: preamp}"
+    assert not load_station(write(("lockin: scope", current))).source_reads_current
+
+
+BY_LEVEL = "{instrument: source, level: volt, output: out, current: curr}"
+BY_CHANNEL = "{instrument: source, channel: ch1, level: volt, output: out, current: curr}"
+MOVED = "kind: setpoint, maximum: 1.0, rate: 0.1"
+
+
+@pytest.mark.parametrize(
+    ("bias", "gate", "shared"),
+    [
+        (BY_LEVEL, "instrument: source, parameter: volt", "volt of source"),
+        (BY_LEVEL, "instrument: source, parameter: out", "out of source"),
+        (BY_LEVEL, "instrument: source, parameter: aux, output: out", "out of source"),
+        (BY_LEVEL, "instrument: source", "the role bias"),
+        (BY_CHANNEL, "instrument: source, channel: ch1, parameter: volt", "ch1.volt of source"),
+        (BY_CHANNEL, "instrument: source, parameter: ch1.volt", "ch1.volt of source"),
+        ("source", "instrument: source, parameter: volt", "volt of source"),
+        ("source", "instrument: source, channel: ch1, parameter: volt", "ch1.volt of source"),
+        ("{instrument: source, channel: ch1}", "instrument: source, parameter: ch1.volt", "ch1.volt of source"),
+        (BY_LEVEL, "instrument: source, parameter: aux", None),
+        (BY_CHANNEL, "instrument: source, channel: ch2, parameter: volt", None),
+        ("{instrument: source, channel: ch1}", "instrument: source, channel: ch10, parameter: volt", None),
+        (BY_LEVEL, "instrument: scope, parameter: volt", None),
+    ],
+)
+def test_a_setpoint_never_moves_what_the_bias_uses(write: Write, bias: str, gate: str, shared: str | None) -> None:
+    path = write(("bias: source", f"bias: {bias}"), ("lockin: scope", f"gate: {{{gate}, {MOVED}}}"))
+    if shared is None:
+        assert "gate" in load_station(path).setpoints
+        return
+    with pytest.raises(ConfigurationError, match=r"line 13: labnis\.roles\.gate: uses .* as the role bias") as caught:
+        load_station(path)
+    assert shared in str(caught.value)
+
+
+def test_two_setpoints_never_move_one_parameter(write: Write) -> None:
+    gate = f"{{instrument: scope, parameter: volt, {MOVED}}}"
+    path = write(("lockin: scope", f"gate: {gate}\n    gate2: {gate}"))
+    with pytest.raises(
+        ConfigurationError, match=r"line 14: labnis\.roles\.gate2: uses volt of scope, as the role gate"
+    ):
+        load_station(path)
+
+
+@pytest.mark.parametrize(("init", "refused"), [("", True), ("    init: {slot: 2}\n", False)])
+def test_one_instrument_under_two_names_is_not_moved_by_both(write: Write, init: str, refused: bool) -> None:
+    path = write(
+        ("lockin: scope", f"gate: {{instrument: scope, parameter: volt, {MOVED}}}"),
+        ("FAKE0::2\n    init:\n      channel: 1\n", f"fake0::1\n{init}"),
+    )
+    if not refused:
+        load_station(path)
+        return
+    with pytest.raises(ConfigurationError, match=r"roles\.gate: scope and source.*are one instrument \(fake0::1\)"):
+        load_station(path)
 
 
 BOMB = "a: &a [x, x, x]\n" + "".join(

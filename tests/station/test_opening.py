@@ -2,6 +2,7 @@
 
 import json
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 from qcodes.instrument import Instrument, VisaInstrument
+from qcodes.parameters import DelegateParameter
 
 from drivers import roles
 from drivers.errors import CommunicationError
@@ -68,6 +70,19 @@ def fakes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[SimpleNam
             super().__init__(name, address)
             raise CommunicationError(name, "no answer to *IDN?.")
 
+    class Broken(Fake):
+        def __init__(self, name: str, address: str, **options: object) -> None:
+            super().__init__(name, address)
+            raise RuntimeError("firmware too old")
+
+    class Aliased(Fake):
+        def __init__(self, name: str, address: str, **options: object) -> None:
+            super().__init__(name, address)
+            for parameter in ("volt", "out", "curr"):
+                self.add_parameter(parameter, get_cmd=lambda: 0.0, set_cmd=lambda value: None)
+            self.other = self.volt
+            self.add_parameter("delegate", DelegateParameter, source=self.volt)
+
     class Deaf(Instrument):
         def __init__(self, name: str, address: str) -> None:
             super().__init__(name)
@@ -78,7 +93,7 @@ def fakes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[SimpleNam
     class Visa(VisaInstrument): ...
 
     module = ModuleType(HERE)
-    for kind in (Source, LockIn, Useless, Failing, Deaf, Visa):
+    for kind in (Source, LockIn, Useless, Failing, Broken, Aliased, Deaf, Visa):
         kind.__module__ = HERE
         setattr(module, kind.__name__, kind)
     module.Path = Path  # type: ignore[attr-defined]  # what the module itself imported
@@ -113,9 +128,9 @@ def test_only_the_required_roles_are_opened_and_closed_in_reverse(write: Write, 
 
 def test_the_lockin_is_opened_where_the_current_is_read_through_it(write: Write, fakes: SimpleNamespace) -> None:
     path = write(("lockin: scope", "current: {instrument: scope, channel: aux1, amplifier: preamp}"))
+    sys.modules[HERE].LockIn.read_auxiliary = lambda self, channel: 2.0 if channel == 1 else float("nan")
     with opened(load_station(path), ["bias"]) as station:
         assert "open scope" in fakes.events
-        fakes.made["scope"].read_auxiliary = lambda channel: 2.0 if channel == 1 else float("nan")
         assert station.roles.current.read() == pytest.approx(2.0e-7)
 
 
@@ -233,9 +248,13 @@ def test_a_role_of_a_labs_own_that_is_not_filled_is_named(write: Write) -> None:
     ("kind", "words"),
     [
         ("drivers.fakes_for_tests.Failing", ["line 7", "scope.address", "unreachable", "FAKE0::2", "no answer"]),
-        ("drivers.fakes_for_tests.Deaf", ["line 7", "unreachable", "init"]),
+        (
+            "drivers.fakes_for_tests.Broken",
+            ["line 6", "fakes_for_tests.Broken cannot", "RuntimeError: firmware too old"],
+        ),
+        ("drivers.fakes_for_tests.Deaf", ["line 6", "TypeError", "channel", "init"]),
         ("drivers.fakes_for_tests.Useless", ["labnis.roles.lockin", "lacks", "settling_time()", "read_auxiliary()"]),
-        ("drivers.fakes_for_tests.Missing", ["line 6", "has no class Missing"]),
+        ("drivers.fakes_for_tests.Missing", ["line 6", "has no class Missing; it has Source, LockIn, Useless"]),
         ("drivers.fakes_for_tests.Path", ["line 6", "not an instrument class"]),
         ("drivers.nowhere_to_be_found.Thing", ["line 6", "cannot be imported"]),
     ],
@@ -249,6 +268,20 @@ def test_what_cannot_play_its_role_is_named_and_the_others_are_closed(
     assert [word for word in words if word not in str(caught.value)] == []
     assert fakes.events[-1] == "close source"
     with opened(config, ["bias"]):  # nothing stands in the way of the next attempt
+        pass
+
+
+@pytest.mark.parametrize("name", ["other", "delegate"])
+def test_a_setpoint_never_moves_the_level_of_the_bias_by_another_name(write: Write, name: str) -> None:
+    path = write(
+        ("drivers.fakes_for_tests.Source", f"{HERE}.Aliased"),
+        ("bias: source", "bias: {instrument: source, level: volt, output: out, current: curr}"),
+        ("lockin: scope", f"gate: {{instrument: source, kind: setpoint, parameter: {name}, maximum: 1.0, rate: 1.0}}"),
+    )
+    with (
+        pytest.raises(ConfigurationError, match=r"line 13: labnis\.roles\.gate: moves, by another name, .* role bias"),
+        opened(load_station(path), ["gate"]),
+    ):
         pass
 
 
@@ -283,6 +316,38 @@ def test_a_name_in_use_elsewhere_in_the_process_is_left_alone(write: Write, fake
         pass
     assert "close source" not in fakes.events
     other.close()
+
+
+def test_of_two_sessions_that_open_one_name_at_once_the_second_leaves_the_first_alone(
+    write: Write, fakes: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write()
+    other = path.with_name("other.yaml")
+    other.write_text(path.read_text(encoding="utf-8").replace("FAKE0", "FAKE1"), encoding="utf-8")
+    refused: list[str] = []
+    threads: list[threading.Thread] = []
+    source = sys.modules[HERE].Source
+    identity = source.get_idn
+
+    def second() -> None:
+        try:
+            with opened(load_station(other), ["bias"]):
+                pass
+        except ConfigurationError as error:
+            refused.append(str(error))
+
+    def slow(self: Any) -> Any:
+        if not threads:  # the first is not open yet
+            threads.append(threading.Thread(target=second))
+            threads[0].start()
+            threads[0].join(0.2)
+        return identity(self)
+
+    monkeypatch.setattr(source, "get_idn", slow)
+    with opened(load_station(path), ["bias"]):
+        threads[0].join()
+        assert "close source" not in fakes.events
+    assert "already open in this process" in refused[0]
 
 
 def test_a_visa_library_that_is_not_there_is_named(write: Write) -> None:

@@ -5,8 +5,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from pyvisa.constants import StatusCode
+from pyvisa.errors import VisaIOError
 from qcodes.instrument import Instrument, InstrumentChannel
-from qcodes.validators import Enum
+from qcodes.validators import Enum, Numbers
 
 from drivers.errors import CommunicationError, OverloadError, ReadingError, SettingError
 from drivers.roles import BiasSource
@@ -158,6 +160,61 @@ def test_a_property_is_not_asked_before_it_is_read() -> None:
 def test_what_is_no_number_is_an_error_of_the_instrument(value: Any, error: type[Exception]) -> None:
     with pytest.raises(error, match=r"dmm \(GPIB0::2\): current"):
         Parameter(Meter(value), "current", "dmm (GPIB0::2)").read()
+
+
+@pytest.mark.parametrize("found", [None, "off", TimeoutError("bus"), VisaIOError(StatusCode.error_timeout)])
+@pytest.mark.parametrize(
+    ("role", "method", "given"),
+    [
+        ("current", "read", {}),
+        ("voltage", "read", {}),
+        ("fridge", "temperature", {}),
+        ("fridge", "channel_temperature", {"channel": 3}),
+        ("current", "read_auxiliary", {"channel": "aux1"}),
+        ("pressure", "read", {"kind": "reading"}),
+    ],
+)
+def test_the_methods_of_a_labs_own_meter_are_checked_like_parameters(
+    role: str, method: str, given: dict[str, Any], found: Any
+) -> None:
+    def method_of(*arguments: Any) -> Any:
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    meter = SimpleNamespace(**{method: method_of}, unit="mbar")
+    player = player_of(spec(role, **given), meter, f"{role}, yoko (GPIB0::2)")
+    read = player.temperature if role == "fridge" else player.read
+    error = CommunicationError if isinstance(found, Exception) else ReadingError
+    with pytest.raises(error, match=rf"{role}, yoko \(GPIB0::2\): {method} (reads|cannot be read)"):
+        read()
+    if role == "pressure":
+        assert player.unit == "mbar"
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"get_cmd": lambda: 0.0, "set_cmd": False}, "can only be read"),
+        ({"get_cmd": False, "set_cmd": lambda value: None}, "can only be set"),
+        ({"vals": Numbers(-1.0, 0.1)}, r"does not take 0\.2, which the station file allows: .*0\.1"),
+    ],
+)
+def test_a_parameter_that_cannot_be_moved_within_its_limits_is_refused_before_it_moves(
+    source: Source, options: dict[str, Any], words: str
+) -> None:
+    source.add_parameter("gate", **({"get_cmd": lambda: 0.0, "set_cmd": lambda value: None} | options))
+    with pytest.raises(LookupError, match=rf"gate, yoko: gate {words}"):
+        Parameter(source, "gate", "gate, yoko").require_settable(-0.2, 0.2)
+    Parameter(source, "voltage", "gate, yoko").require_settable(-0.2, 0.2)
+
+
+def test_a_property_without_a_setter_is_refused_before_it_moves() -> None:
+    class Fixed:
+        field = property(lambda self: 0.0)
+
+    with pytest.raises(LookupError, match="field can only be read"):
+        Parameter(Fixed(), "field", "field, magnet").require_settable(0.0, 1.0)
 
 
 def test_a_value_that_the_driver_refuses_is_a_setting_error() -> None:

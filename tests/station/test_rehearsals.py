@@ -80,6 +80,18 @@ def test_a_setup_is_calibrated_as_far_as_its_roles_allow(setup: str, command: Co
     assert ("EmittedPowerVsBias is left out" in answer.err) == ("gain" not in expected)
 
 
+def test_check_shows_what_is_set_and_that_nothing_limits_the_current(command: Command) -> None:
+    shown = command("check", SETUPS / "gate_and_magnet.yaml").out
+    assert "gate: set-point from -2 to 2 at 1 units/s, at the end off" in shown
+    assert "field: set-point from -0.1 to 0.1 T at 0.01 T/s, at the end stay" in shown
+    assert "nothing limits the current" not in shown
+    without = SETUPS / "gs200_preamplifier_34465a.yaml"
+    assert "nothing limits the current at yoko: its role names no compliance" in command("check", without).out
+    before = command("run IVSweep --dry-run --set points=11", without).err
+    assert "nothing limits the current at yoko" in " ".join(before.split())
+    assert "compliance 5 µA" not in before
+
+
 def test_every_station_file_there_is_a_setup_of_this_test() -> None:
     assert {path.stem for path in SETUPS.glob("*.yaml")} == EXPECTED.keys() | {"bench", "longer_line"}
 
@@ -293,3 +305,5 @@ def test_check_finds_a_class_that_is_not_there_or_cannot_play_its_role(
     answer = command("check", station)
     assert answer.code == 2
     assert re.search(f"line {line}: {message}", " ".join(answer.err.split()))
+    rehearsed = command("run IVSweep --dry-run --set points=11", station)
+    assert (rehearsed.code, rehearsed.err) == (answer.code, answer.err)

@@ -56,9 +56,9 @@ class Level:
         self._unit = unit
 
     def shown(self, value: float, digits: int = 6) -> str:
-        """`value` with its unit, and the value at the instrument."""
+        """`value` with its unit, if it has one, and the value at the instrument."""
         at_instrument = f" ({value * self.scale:.{digits}g} {self._unit} at the source)" if self.scale != 1 else ""
-        return f"{value:.{digits}g} {self._unit}{at_instrument}"
+        return f"{value:.{digits}g} {self._unit}".rstrip() + at_instrument
 
     def write(self, value: float) -> None:
         """Write the level once, without a rate limit; it is unknown until the write has returned."""
@@ -80,7 +80,7 @@ class Level:
         """
         found = self._ask()
         if not math.isfinite(found):
-            raise ReadingError(self.name, f"reads its level back as {found!r}; a number in {self._unit} is needed.")
+            raise ReadingError(self.name, f"reads its level back as {found!r}; a number is needed.")
         self.value = found / self.scale
         self.last_seen = f"{self.shown(self.value)} last seen (read back)"
         return self.value

@@ -24,7 +24,7 @@ from labnis.experiment.analysis import Analysis, FitContext, analyse, analyses_o
 from labnis.experiment.calibrations import Logbook, Prior, latest_prior, priors_of
 from labnis.experiment.events import Ended, Fitted, Observer, Observers, RowRecorded, Started, VisaRecord
 from labnis.experiment.failures import collecting, most_severe
-from labnis.experiment.goals import PrecisionGoal, check_informed, goals_of, parsed_goals
+from labnis.experiment.goals import PrecisionGoal, check_informed, check_priors, goals_of, parsed_goals
 from labnis.experiment.live_fit import LiveFit
 from labnis.experiment.managed import managed
 from labnis.experiment.measuring import measure
@@ -161,8 +161,13 @@ class Session:
                 raise RequestError(f"{procedure!r} is not a configured procedure, such as IVSweep(points=101)")
         analyses = [analyses_of(procedure) for procedure in procedures]
         goals = parsed_goals(until, result_units([primary[0] for primary in analyses if primary]))
+        coming: set[str] = set()
         for procedure, found in zip(procedures, analyses, strict=True):
             check_informed(procedure, found, goals)
+            if goals_of(found, goals):
+                needs = getattr(found[0], "needs", ())
+                check_priors(procedure, found[0], [n for n in needs if n not in coming and not self._has_prior(n)])
+            coming |= {analysis.name for analysis in found}
             check_request(procedure, self.station.config)
         check_room(procedures, self.data)
         self._guard()
@@ -302,6 +307,14 @@ class Session:
         if analysis in self._fits:
             return self._fits[analysis]
         return latest_prior(self.ledger, self.data, analysis, self.cooldown, simulated=self.simulated)
+
+    def _has_prior(self, analysis: str) -> bool:
+        """Whether `analysis` has a fit, as far as is known before the instruments are opened."""
+        if analysis in self._fits:
+            return self._fits[analysis].fit is not None
+        # Only open instruments say whether they are simulated.
+        either = (True,) if self.twin is not None else (True, False)
+        return any(self.ledger.latest(self.cooldown, simulated=it, analysis=analysis) for it in either)
 
     def _live_fit(self, plan: RunPlan) -> LiveFit | None:
         if not plan.analyses:

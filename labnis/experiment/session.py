@@ -37,6 +37,7 @@ from labnis.experiment.preflight import (
     planned_run,
 )
 from labnis.experiment.recorder import Recorder, file_of
+from labnis.experiment.request import requested_tags
 from labnis.experiment.run import Run
 from labnis.experiment.run_plan import RunPlan, metadata_of
 from labnis.fit import FitResult
@@ -70,6 +71,9 @@ class Session:
         Stop requests. One ends the run that is going, or else refuses the next one.
     batch
         Batch id of all results of this session in the ledger.
+    may_go_on
+        False after a run that did not reach zero and its other ends, or that a stop request or an interlock ended: a
+        queue ends there. After another failure it goes on.
 
     """
 
@@ -94,6 +98,7 @@ class Session:
         self.twin = twin
         self.stop = stop
         self.batch = new_batch()
+        self.may_go_on = True
         self._observers = Observers(observers)
         self._guard = guard
         self._record = record
@@ -190,7 +195,7 @@ class Session:
         *,
         until: Sequence[str] = (),
         resume: Path | None = None,
-        tags: Sequence[str] = (),
+        tags: str | Sequence[str] = (),
         note: str = "",
         window: Procedure | None = None,
     ) -> Run:
@@ -208,14 +213,14 @@ class Session:
             File of an unfinished run of the same procedure to continue. Its last point is measured again, and the
             difference is an event of the run.
         tags, note
-            Words to search for, and a comment; saved in the file.
+            Words to search for (a text is one of them), and a comment; saved in the file. A resumed run keeps its own.
         window
             Procedure of a pymeasure Worker that also gets every record and may ask the run to stop; see `managed`.
 
         Raises
         ------
         RequestError
-            A run is going in another thread, or the session is closed; nothing was started.
+            The request is refused, a run is going in another thread, or the session is closed; nothing was started.
         StoppedBySignal
             After outputs and data are safe.
         BaseException
@@ -224,8 +229,12 @@ class Session:
             others are its notes.
 
         """
+        tags = requested_tags(tags)
+        if resume is not None and (tags or note):
+            raise RequestError(f"{resume} is resumed with its own tags and note; leave out these. Nothing was started")
         with self._alone():
             if self.stop:
+                self.may_go_on = False
                 raise self.stop.error(f"the bias is at zero, {type(procedure).__name__} was not started")
             [analyses], goals = self._open_for([procedure], until)
             plan = self._plan(analyses, goals)
@@ -240,6 +249,7 @@ class Session:
         earlier: xarray.Dataset | None,
         window: Procedure | None,
     ) -> Run:
+        self.may_go_on = False
         if self._record is not None:
             beside = Path(os.path.relpath(self._record.path, writer.path.parent)).as_posix()
             writer.event("visa", "a VISA record is written", record=beside)
@@ -249,10 +259,11 @@ class Session:
         live = self._live_fit(plan)
         safeguards = Safeguards(self.station, self.stop, writer.event, on_error=self._on_error)
         recorder = self._recorder(procedure, writer, live, safeguards, earlier)
-        failures = measure(
+        leaving, measuring = measure(
             procedure, plan, self.station, recorder=recorder, safeguards=safeguards, stop=self.stop, live=live,
             window=window,
         )  # fmt: skip
+        failures = leaving + measuring
         with collecting(failures):
             if self._record is not None and self._record.problem:
                 writer.event("visa", self._record.problem)
@@ -279,6 +290,7 @@ class Session:
         name = type(procedure).__name__
         run = Run(writer.path, writer.run_id, name, status, writer.rows, fits, problems, results, tuple(notes))
         self._observers(Ended(run))
+        self.may_go_on = not leaving and not any(isinstance(f, StoppedBySignal | InterlockError) for f in failures)
         if failures:
             raise most_severe(failures)
         return run

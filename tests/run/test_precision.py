@@ -70,7 +70,7 @@ def test_a_goal_whose_fit_needs_an_earlier_run_is_refused_without_it(
 ) -> None:
     answer = labnis("run EmittedPowerVsBias --dry-run --until gain=0.1dB --set order=information")
     assert answer.code == 2
-    assert "emitted_power needs a fit of reflection, and this cooldown has none; run ReflectionVsBias first" in answer.err
+    assert "needs a fit of reflection, and this cooldown has none; run ReflectionVsBias first" in answer.err
     assert not bias.moved
     assert not list(tmp_path.rglob("*.h5"))
     with dry_session(tmp_path, Watcher()) as session:

@@ -108,6 +108,10 @@ class Session:
         self._free = threading.Lock()
         self._closed = False
 
+    def __repr__(self) -> str:
+        mark = ", dry run" if self.twin is not None else ""
+        return f"<Session at {self.station.config.path}, cooldown {self.cooldown}{mark}>"
+
     def close(self) -> None:
         """Stop a run that another thread has going, wait for its end, and refuse any further one."""
         self._closed = True

@@ -19,6 +19,7 @@ from qcodes.instrument import Instrument, InstrumentBase, VisaInstrument
 from qcodes.station import Station
 
 from drivers import roles
+from drivers.errors import InstrumentError
 from labnis.errors import ConfigurationError
 from labnis.station.config import StationConfig
 from labnis.station.instruments import allowed, is_allowed_type
@@ -126,11 +127,13 @@ def connect(config: StationConfig, station: Station, name: str, address: str | N
         if Instrument.exist(name):
             close(Instrument.find_instrument(name))
         _close_all_but(before, library)
-        reason = f"{type(error).__name__}: {error}"
+        # An InstrumentError names the instrument and gives advice itself.
+        reason = error.problem if isinstance(error, InstrumentError) else f"{type(error).__name__}: {error}"
         raise config.error(
             ("instruments", name, "address"),
-            f"unreachable: {name} at {address or 'no address'}: {reason}. Check that it is switched on and connected, "
-            "that no other program uses it, and that type, address and init are correct",
+            f"unreachable: {name} at {address or 'no address'}: {reason.rstrip('.')}. "
+            "Check that it is switched on and connected, that no other program uses it, and that type, address and "
+            "init are correct",
         ) from error
     logger.info("%s at %s: %s", name, address, greeting.getvalue().strip())
     return instrument

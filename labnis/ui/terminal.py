@@ -140,9 +140,9 @@ class TerminalDisplay:
             self._say(f"no fit ({name}): {problem}")
         for note in run.notes:
             self._say(f"note: {note}")
-        for fit in run.fits.values():
+        for name, fit in run.fits.items():
             for warning in fit.warnings:
-                self._say(f"warning: {warning}")
+                self._say(f"warning ({name}): {warning}")
 
     def _say(self, text: str) -> None:
         self._console.print(text, style="yellow", highlight=False, soft_wrap=True, markup=False)

@@ -11,7 +11,8 @@ from drivers.sr830 import SR830
 from labnis.safety.invalid_readings import QualityBit
 from labnis.station import OpenStation, load_station
 from labnis.storage import list_runs, open_run, read_events
-from tests.run.bench import ROOT, BiasLog, Commands
+from tests.run import lab_procedures
+from tests.run.bench import ROOT, TRUTH_TEXT, BiasLog, Commands, changed
 
 FEW = "{points: 11, time_constant: 0.001}"
 
@@ -204,6 +205,22 @@ def test_a_procedure_without_analyses_says_so(tmp_path: Path, labnis: Commands) 
     answer = labnis("run tests.run.lab_procedures.CosineScan --dry-run")
     assert answer.code == 0
     assert answer.err.count("no analysis is declared") == 1
+
+
+def test_an_analysis_that_fails_is_named_with_its_line_and_what_to_do(labnis: Commands) -> None:
+    answer = labnis("run tests.run.lab_procedures.FitsBadly --dry-run")
+    assert answer.code == 0
+    line = Path(lab_procedures.__file__).read_text(encoding="utf-8").split('data["curent"]')[0].count("\n") + 1
+    assert "no fit (broken): KeyError: " in answer.err
+    assert f"({lab_procedures.__file__}, line {line}). The rows are saved" in answer.err
+    assert "labnis.refit(PATH)" in answer.err
+    assert labnis(f"log {list_runs(Path('data'))[0].run_id}").out == "no events\n"
+
+
+def test_warnings_of_fits_name_the_fit(tmp_path: Path, labnis: Commands) -> None:
+    (tmp_path / "sharp.yaml").write_text(changed(TRUTH_TEXT, "dynes: 1.0e-4", "dynes: 0"), encoding="utf-8")
+    answer = labnis("run IVSweep --dry-run --set points=41 --twin sharp.yaml")
+    assert "warning (current_voltage): dynes is at a limit of its range, 0: its uncertainty" in answer.err
 
 
 def test_an_analysis_may_be_a_mapping_of_values(tmp_path: Path, labnis: Commands) -> None:

@@ -41,6 +41,7 @@ def test_a_run_has_data_fit_results_and_a_figure(sweep: Run) -> None:
 
 def test_one_text_is_one_tag_and_a_resumed_run_keeps_its_own(tmp_path: Path) -> None:
     with dry_session(tmp_path, Watcher()) as session:
+        assert repr(session) == f"<Session at {tmp_path / 'station.yaml'}, cooldown dry-run, dry run>"
         run = session.run(IVSweep(points=10), tags="abc")
         assert run.metadata["tags"] == ["abc"]
         with pytest.raises(labnis.errors.RequestError, match="the tag '' is not allowed"):

@@ -29,7 +29,7 @@ from labnis.experiment.run import Run
 from labnis.experiment.session import Session
 from labnis.station import StationConfig, load_station
 from labnis.storage import find_run, list_runs, read_metadata
-from labnis.ui.terminal import TerminalDisplay, estimate_table, preflight_table
+from labnis.ui.terminal import TerminalDisplay, estimate_table, preflight_text
 from labnis.visa_log.session_record import recorded
 
 __all__ = ["calibrate", "queue", "resume", "run"]
@@ -175,7 +175,9 @@ def _measure(
         visa_record=partial(recorded, procedures=procedures) if options.record_visa else None,
     ) as session:
         plans = session.prepare(procedures, until=until)
-        console.print(preflight_table(plans, config, needed_roles(procedures, config)))
+        roles = needed_roles(procedures, config)
+        plan = preflight_text(plans, config, roles, simulated=options.dry_run)
+        console.print(plan, markup=False, highlight=False, soft_wrap=True)
         for name in session.station.stand_ins:
             console.print(f"{name} is simulated by a stand-in for its role: no panel exists for its model")
         if not (options.dry_run or options.yes):

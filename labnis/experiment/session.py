@@ -20,7 +20,16 @@ from pymeasure.experiment import Procedure
 from drivers.errors import ReadingError
 from labnis import __version__
 from labnis.errors import InterlockError, RequestError, StoppedBySignal
-from labnis.experiment.analysis import Analysis, FitContext, analyse, analyses_of, needs_of, published, result_units
+from labnis.experiment.analysis import (
+    Analysis,
+    FitContext,
+    analyse,
+    analyses_of,
+    fit_order,
+    needs_of,
+    published,
+    result_units,
+)
 from labnis.experiment.calibrations import Logbook, Prior, latest_prior, priors_of
 from labnis.experiment.events import Ended, Fitted, Observer, Observers, RowRecorded, Started, VisaRecord
 from labnis.experiment.failures import collecting, most_severe
@@ -174,7 +183,7 @@ class Session:
         for procedure, found in zip(procedures, analyses, strict=True):
             check_informed(procedure, found, goals)
             if goals_of(found, goals):
-                needs = getattr(found[0], "needs", ())
+                needs = needs_of(fit_order(found, found[:1]))
                 check_priors(procedure, found[0], [n for n in needs if n not in coming and not self._has_prior(n)])
             coming |= {analysis.name for analysis in found}
             check_request(procedure, self.station.config)
@@ -330,7 +339,7 @@ class Session:
             return self._fits[analysis].fit is not None
         # Only open instruments say whether they are simulated.
         either = (True,) if self.twin is not None else (True, False)
-        return any(self.ledger.latest(self.cooldown, simulated=it, analysis=analysis) for it in either)
+        return any(self.ledger.latest(self.cooldown, it, analysis=analysis) for it in either)
 
     def _live_fit(self, plan: RunPlan) -> LiveFit | None:
         if not plan.analyses:

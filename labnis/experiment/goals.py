@@ -10,11 +10,10 @@ from pymeasure.experiment import Procedure
 from pymeasure.units import ureg
 
 from labnis.errors import RequestError
-from labnis.experiment.analysis import Analysis, analyses_of, can
+from labnis.experiment.analysis import Analysis, can
 from labnis.fit import FitResult
-from procedures import CALIBRATION
 
-__all__ = ["PrecisionGoal", "check_informed", "check_priors", "goals_of", "is_informed", "parsed_goals", "reachable"]
+__all__ = ["PrecisionGoal", "check_informed", "goals_of", "is_informed", "parsed_goals", "reachable"]
 
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _GOAL = re.compile(rf"(?P<result>\w+)\s*=\s*(?P<number>{_NUMBER})\s*(?P<unit>.*)")
@@ -140,22 +139,3 @@ def check_informed(procedure: Procedure, analyses: Sequence[Analysis], goals: Se
             f"{name} with order=information needs a goal to choose its biases: "
             f"give --until RESULT=σ ({name} measures {', '.join(analyses[0].results)})"
         )
-
-
-def check_priors(procedure: Procedure, analysis: Analysis, lacking: Sequence[str]) -> None:
-    """Refuse a goal of `procedure` where analyses that its primary `analysis` needs have no fit: these are `lacking`.
-
-    Raises
-    ------
-    RequestError
-        The message names what must be run first.
-
-    """
-    if not lacking:
-        return
-    first = [kind.__name__ for kind in CALIBRATION if {a.name for a in analyses_of(kind)} & {*lacking}]
-    raise RequestError(
-        f"{type(procedure).__name__} cannot reach the goal of --until: its analysis {analysis.name} needs a fit of "
-        f"{', '.join(lacking)}, and this cooldown has none; run {', '.join(first) or 'what it fits'} first. "
-        "No instrument was touched."
-    )

@@ -9,7 +9,7 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,31 +20,16 @@ from pymeasure.experiment import Procedure
 from drivers.errors import ReadingError
 from labnis import __version__
 from labnis.errors import InterlockError, RequestError, StoppedBySignal
-from labnis.experiment.analysis import (
-    Analysis,
-    FitContext,
-    analyse,
-    analyses_of,
-    fit_order,
-    needs_of,
-    published,
-    result_units,
-)
-from labnis.experiment.calibrations import Logbook, Prior, latest_prior, priors_of
+from labnis.experiment.analysis import Analysis, FitContext, analyse, needs_of, published
+from labnis.experiment.calibrations import Logbook, Prior, has_prior, latest_prior, priors_of
+from labnis.experiment.checking import checked
 from labnis.experiment.events import Ended, Fitted, Observer, Observers, RowRecorded, Started, VisaRecord
 from labnis.experiment.failures import collecting, most_severe
-from labnis.experiment.goals import PrecisionGoal, check_informed, check_priors, goals_of, parsed_goals
+from labnis.experiment.goals import PrecisionGoal, goals_of
 from labnis.experiment.live_fit import LiveFit
 from labnis.experiment.managed import managed
 from labnis.experiment.measuring import measure
-from labnis.experiment.preflight import (
-    PlannedRun,
-    check_request,
-    check_room,
-    needed_roles,
-    planned_duration,
-    planned_run,
-)
+from labnis.experiment.preflight import PlannedRun, check_room, needed_roles, planned_duration, planned_run
 from labnis.experiment.recorder import Recorder, file_of
 from labnis.experiment.request import requested_tags
 from labnis.experiment.run import Run
@@ -174,23 +159,12 @@ class Session:
         self, procedures: Sequence[Procedure], until: Sequence[str]
     ) -> tuple[list[tuple[Analysis, ...]], tuple[PrecisionGoal, ...]]:
         """Check `procedures`, open the instruments that they need, and return the analyses of each, and the goals."""
-        for procedure in procedures:
-            if not isinstance(procedure, Procedure):
-                raise RequestError(f"{procedure!r} is not a configured procedure, such as IVSweep(points=101)")
-        analyses = [analyses_of(procedure) for procedure in procedures]
-        goals = parsed_goals(until, result_units([primary[0] for primary in analyses if primary]))
-        coming: set[str] = set()
-        for procedure, found in zip(procedures, analyses, strict=True):
-            check_informed(procedure, found, goals)
-            if goals_of(found, goals):
-                needs = needs_of(fit_order(found, found[:1]))
-                check_priors(procedure, found[0], [n for n in needs if n not in coming and not self._has_prior(n)])
-            coming |= {analysis.name for analysis in found}
-            check_request(procedure, self.station.config)
+        known = partial(has_prior, self._fits, self.ledger, self.cooldown, dry_run=self.twin is not None)
+        asked = checked(procedures, until, self.station.config, known)
         check_room(procedures, self.data)
         self._guard()
         self.station.open(needed_roles(procedures, self.station.config))
-        return analyses, goals
+        return asked
 
     def bath_temperature(self) -> float:
         """Present reading of the fridge's thermometer (K); NaN if there is none or it fails."""
@@ -332,14 +306,6 @@ class Session:
         if analysis in self._fits:
             return self._fits[analysis]
         return latest_prior(self.ledger, self.data, analysis, self.cooldown, simulated=self.simulated)
-
-    def _has_prior(self, analysis: str) -> bool:
-        """Whether `analysis` has a fit, as far as is known before the instruments are opened."""
-        if analysis in self._fits:
-            return self._fits[analysis].fit is not None
-        # Only open instruments say whether they are simulated.
-        either = (True,) if self.twin is not None else (True, False)
-        return any(self.ledger.latest(self.cooldown, it, analysis=analysis) for it in either)
 
     def _live_fit(self, plan: RunPlan) -> LiveFit | None:
         if not plan.analyses:

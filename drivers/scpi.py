@@ -185,7 +185,7 @@ class CheckedInstrument(VisaInstrument):
             self.lost_step()
             raise CommunicationError(
                 self.described,
-                f"no usable answer to {cmd!r}: {error}.",
+                f"no usable answer to {cmd!r}: {str(error).rstrip('.')}.",
                 "Check cable and power, and that no other program drives the instrument.",
             ) from error
 

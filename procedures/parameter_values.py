@@ -2,6 +2,7 @@
 
 import inspect
 import math
+from decimal import Decimal
 from typing import Any, ClassVar
 
 from pymeasure.experiment import BooleanParameter, FloatParameter, IntegerParameter, Procedure
@@ -73,7 +74,9 @@ def _converted_text(parameter: Parameter, text: str) -> Any:
         raise ValueError(text)
     match parameter:
         case IntegerParameter():
-            return int(text)
+            if not float(text).is_integer():  # 1e3 is an integer; 2.7, nan and inf are not
+                raise ValueError(text)
+            return int(Decimal(text))
         case BooleanParameter():
             return {"true": True, "false": False, "1": True, "0": False}.get(text.lower(), text)
         case FloatParameter():

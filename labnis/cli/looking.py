@@ -79,7 +79,10 @@ def log(
 ) -> None:
     """Show the events of a run: interlocks, faults, pauses, resumptions, warnings."""
     path = find_run(data or load_station(station).data, run)
-    for event in read_events(path):
+    events = read_events(path)
+    if not events:
+        typer.echo("no events")
+    for event in events:
         details = f"  {listed(dict(event.details))}" if event.details else ""
         typer.echo(shown(f"{event.time.astimezone():%Y-%m-%d %H:%M:%S}  {event.kind}: {event.message}{details}"))
 

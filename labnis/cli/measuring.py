@@ -2,7 +2,8 @@
 
 import json
 import sys
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,11 +18,18 @@ from labnis.experiment.analysis import analyses_of, needs_of, true_results
 from labnis.experiment.goals import reachable
 from labnis.experiment.opening import open_session
 from labnis.experiment.preflight import needed_roles
-from labnis.experiment.request import configured_calibration, configured_procedure, find_procedure, read_queue
+from labnis.experiment.request import (
+    configured_calibration,
+    configured_procedure,
+    find_procedure,
+    read_queue,
+    requested_tags,
+)
 from labnis.experiment.run import Run
+from labnis.experiment.session import Session
 from labnis.station import StationConfig, load_station
 from labnis.storage import find_run, list_runs, read_metadata
-from labnis.ui.terminal import TerminalDisplay, estimate_table, preflight_table
+from labnis.ui.terminal import TerminalDisplay, estimate_table, preflight_text
 from labnis.visa_log.session_record import recorded
 
 __all__ = ["calibrate", "queue", "resume", "run"]
@@ -38,9 +46,17 @@ class Request:
     """One requested run."""
 
     procedure: Procedure
-    tags: list[str] = field(default_factory=list)
+    tags: Sequence[str] = ()
     note: str = ""
     resume: Path | None = None
+
+    def __post_init__(self) -> None:
+        requested_tags(self.tags)
+
+    @property
+    def name(self) -> str:
+        """Name of the procedure."""
+        return type(self.procedure).__name__
 
 
 @with_measurement_options
@@ -77,6 +93,8 @@ def resume(
     run: Annotated[str | None, typer.Argument(help="Path or id; default: the newest unfinished run.")] = None,
 ) -> None:
     """Continue an interrupted run in the same file; its last point is measured again and compared."""
+    if options.tag or options.note:
+        raise RequestError("--tag and --note: a resumed run keeps its own; leave them out")
     config = load_station(options.station)
     folder = options.data or config.data
     path = find_run(folder, run) if run else _newest_unfinished(folder)
@@ -91,17 +109,14 @@ def queue(
     file: Annotated[Path, typer.Argument(help="YAML list of runs: procedure, and optionally set, tags, note.")],
     options: MeasurementOptions,
 ) -> None:
-    """Run several procedures one after the other."""
+    """Run several procedures one after the other; one that fails ends the queue only if the bias is not at zero."""
     config = load_station(options.station)
     requests = [
-        Request(
-            configured_procedure(find_procedure(entry.procedure), entry.set),
-            [*(options.tag or []), *entry.tags],
-            entry.note or options.note,
-        )
-        for entry in read_queue(file)
+        Request(procedure, [*(options.tag or []), *entry.tags], entry.note or options.note)
+        for procedure, entry in read_queue(file, config)
     ]
-    _measure(requests, options, config)
+    # A replay ends with the first failure, too.
+    _measure(requests, options, config, go_on=not options.record_visa)
 
 
 def _possible(steps: list[Procedure], config: StationConfig) -> list[Procedure]:
@@ -132,8 +147,10 @@ def _newest_unfinished(folder: Path) -> Path:
     return unfinished[-1]
 
 
-def _measure(requests: list[Request], options: MeasurementOptions, config: StationConfig) -> list[Run]:
-    """Run the requests in order in one session, and print the results."""
+def _measure(
+    requests: list[Request], options: MeasurementOptions, config: StationConfig, *, go_on: bool = False
+) -> list[Run]:
+    """Run the requests in order in one session, and print the results; `go_on` is for `_run_all`."""
     procedures = [request.procedure for request in requests]
     until = options.until or []
     if until and options.record_visa:
@@ -158,28 +175,59 @@ def _measure(requests: list[Request], options: MeasurementOptions, config: Stati
         visa_record=partial(recorded, procedures=procedures) if options.record_visa else None,
     ) as session:
         plans = session.prepare(procedures, until=until)
-        console.print(preflight_table(plans, config, needed_roles(procedures, config)))
+        roles = needed_roles(procedures, config)
+        plan = preflight_text(plans, config, roles, simulated=options.dry_run)
+        console.print(plan, markup=False, highlight=False, soft_wrap=True)
         for name in session.station.stand_ins:
             console.print(f"{name} is simulated by a stand-in for its role: no panel exists for its model")
         if not (options.dry_run or options.yes):
             _confirm()
-        runs = [
-            session.run(
-                one.procedure,
-                until=reachable(until, analyses_of(one.procedure)),
-                resume=one.resume,
-                tags=one.tags,
-                note=one.note,
-            )
-            for one in requests
-        ]
+        runs, failure = _run_all(session, requests, until, go_on=go_on)
         truth: dict[str, float] | None = None
         if session.twin is not None:
             every = [analysis for procedure in procedures for analysis in analyses_of(procedure)]
             truth = true_results(every, session.twin.truth)
         simulated = session.simulated
     _print_results(runs, truth, simulated=simulated, as_json=options.as_json)
+    if failure is not None:
+        raise failure
     return runs
+
+
+def _run_all(
+    session: Session, requests: list[Request], until: Sequence[str], *, go_on: bool
+) -> tuple[list[Run], Exception | None]:
+    """Run the requests in order.
+
+    The first failure ends them; with `go_on` only one that does not leave the station safe, or a request to stop.
+
+    Returns
+    -------
+    tuple
+        The complete runs; with `go_on` also the failure of the highest exit code, if there is one. Which entries
+        failed or were not started is printed.
+    """
+    runs: list[Run] = []
+    failed: dict[str, Exception] = {}
+    names = [f"entry {number} ({one.name})" for number, one in enumerate(requests, 1)]
+    for name, one in zip(names, requests, strict=True):
+        if failed and not session.may_go_on:
+            break
+        goals = reachable(until, analyses_of(one.procedure))
+        try:
+            runs.append(session.run(one.procedure, until=goals, resume=one.resume, tags=one.tags, note=one.note))
+        except Exception as error:
+            if not go_on:
+                raise
+            failed[name] = error
+            typer.echo(f"labnis: {name} failed: {error}", err=True)
+    if not failed:
+        return runs, None
+    # At once: closing a station that is not safe fails, too.
+    typer.echo(f"labnis: failed: {', '.join(failed)}", err=True)
+    if idle := names[len(runs) + len(failed) :]:
+        typer.echo(f"labnis: not started: {', '.join(idle)}", err=True)
+    return runs, max(failed.values(), key=lambda error: getattr(error, "exit_code", 0))
 
 
 def _confirm() -> None:

@@ -16,8 +16,10 @@ end, refit, figure and report use the same object. Example of a lab's own analys
 
 import inspect
 import re
+import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Protocol
 
 import xarray
@@ -283,9 +285,17 @@ def analyse(
             problems[analysis.name] = str(error)
         except (Exception, SystemExit) as error:  # noqa: BLE001  # the data are safe; a failing fit is only reported
             absent = ", ".join(need for need in getattr(analysis, "needs", ()) if need not in known)
-            why = f" (it needs the fit of {absent}, and there is none)" if absent else ""
+            why = f" (it needs the fit of {absent}, and there is none)" if absent else _repair(error)
             problems[analysis.name] = f"{type(error).__name__}: {error}{why}"
     return {analysis.name: fits[analysis.name] for analysis in analyses if analysis.name in fits}, problems
+
+
+def _repair(error: BaseException) -> str:
+    """Where a fit raised `error`: file and line, the last one in the folder of the analysis; and what to do."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename != __file__]
+    own = [frame for frame in frames if Path(frame.filename).is_relative_to(Path(frames[0].filename).parent)]
+    place = f" ({own[-1].filename}, line {own[-1].lineno})" if own else ""
+    return f"{place}. The rows are saved: once this is repaired, labnis.refit(PATH) fits them again"
 
 
 def published(analyses: Iterable[Analysis], fits: Mapping[str, FitResult]) -> dict[str, Estimate]:

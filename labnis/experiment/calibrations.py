@@ -10,7 +10,7 @@ from labnis.fit import FitResult
 from labnis.ledger import Ledger, LedgerUnavailableError, NewCalibration, keep_pending
 from labnis.storage import RunFileError, find_run
 
-__all__ = ["Logbook", "Prior", "latest_prior", "priors_of"]
+__all__ = ["Logbook", "Prior", "has_prior", "latest_prior", "priors_of"]
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,17 @@ def latest_prior(ledger: Ledger, data: Path, analysis: str, cooldown: str, *, si
     if analysis not in fits:
         raise RunFileError(f"{path}: {problems.get(analysis, f'it has no fit {analysis}, which the ledger names')}")
     return Prior(fits[analysis], path, latest.run_id)
+
+
+def has_prior(fits: Mapping[str, Prior], ledger: Ledger, cooldown: str, analysis: str, *, dry_run: bool) -> bool:
+    """Whether `analysis` has a fit among those of the session, `fits`, or else in the ledger.
+
+    Unless it is a dry run, only open instruments say whether they are simulated: before, either kind counts.
+    """
+    if analysis in fits:
+        return fits[analysis].fit is not None
+    either = (True,) if dry_run else (True, False)
+    return any(ledger.latest(cooldown, simulated, analysis=analysis) is not None for simulated in either)
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ def measure(
     stop: StopRequest,
     live: LiveFit | None,
     window: Procedure | None,
-) -> list[BaseException]:
+) -> tuple[list[BaseException], list[BaseException]]:
     """Run `procedure`; however it ends, everything that moves goes to its end before the procedure's own shutdown.
 
     Parameters
@@ -46,8 +46,8 @@ def measure(
 
     Returns
     -------
-    list
-        Exceptions, the most severe first.
+    tuple
+        Exceptions on the way to zero and the other ends, which are the more severe; those of the procedure.
 
     """
     measuring: list[BaseException] = []
@@ -78,7 +78,7 @@ def measure(
         station.make_safe()
     with collecting(measuring):
         procedure.shutdown()
-    return leaving + measuring
+    return leaving, measuring
 
 
 def _informed_order(procedure: Procedure, plan: RunPlan, recorder: Recorder, live: LiveFit) -> InformedOrder:

@@ -10,7 +10,7 @@ from pymeasure.experiment import Procedure
 
 from labnis.errors import RequestError
 from labnis.experiment.goals import is_informed
-from labnis.experiment.recorder import column_name, declared_columns
+from labnis.experiment.recorder import column_name, column_unit, declared_columns
 from labnis.physics import NISJunction, NoOperatingPointError, SINISCooler
 from labnis.station import Island, StationConfig
 from labnis.station.connecting import instrument_class
@@ -58,14 +58,14 @@ class PlannedRun:
     points
         Number of points; None if not known.
     largest_bias, largest_step
-        Largest |bias| and largest change from one point to the next (V), which is ramped within the limits; NaN if
-        the bias is not swept.
+        Largest |bias| and largest change from one point to the next of a sweep (V), which is ramped within the limits;
+        NaN if the bias is not swept.
     duration
         Measuring time (s); NaN if not known.
     room
         Upper limit of the disk space (bytes) that the run takes; NaN if not known.
     moves
-        Other roles that are moved → smallest and largest value, in the role's unit.
+        Other roles that are moved → smallest and largest value, and their unit.
     """
 
     name: str
@@ -75,7 +75,7 @@ class PlannedRun:
     duration: float
     room: float
     expectation: Expectation
-    moves: Mapping[str, tuple[float, float]]
+    moves: Mapping[str, tuple[float, float, str]]
 
 
 def check_request(procedure: Procedure, config: StationConfig) -> None:
@@ -222,8 +222,9 @@ def planned_run(
     points = int(procedure.order_of_points().size) if hasattr(procedure, "order_of_points") else None
     duration, room = planned_duration(procedure), _room(procedure)
     planned = _planned(procedure)
+    units = {column_name(label): column_unit(label) for label in getattr(procedure, "SETPOINTS", ())}
     moves = {
-        role: (float(values.min()), float(values.max()))
+        role: (float(values.min()), float(values.max()), units.get(role, ""))
         for role, values in planned.items()
         if role != "bias" and role in config.roles
     }
@@ -235,12 +236,17 @@ def planned_run(
 
 
 def _largest_step(procedure: Procedure, planned: Mapping[str, Real]) -> float:
-    """Largest change of the bias (V) from one point to the next, in the order in which they are measured."""
+    """Largest change of the bias (V) from one point to the next of a sweep, in the order in which they are measured.
+
+    The way back to the beginning, for the next pass or the next value of an outer set-point, does not count.
+    """
     if is_informed(procedure):
         return float(np.ptp(planned["bias"]))
     shape = tuple(values.size for values in planned.values())
-    index = np.unravel_index(procedure.order_of_points(), shape)[list(planned).index("bias")]
-    return float(np.abs(np.diff(planned["bias"][index])).max(initial=0.0))
+    index = np.array(np.unravel_index(procedure.order_of_points(), shape))
+    bias = list(planned).index("bias")
+    within = (np.diff(index[:bias]) == 0).all(axis=0)
+    return float(np.abs(np.diff(planned["bias"][index[bias]]))[within].max(initial=0.0))
 
 
 def expected(bias: float, config: StationConfig, known: Mapping[str, float], bath_temperature: float) -> Expectation:

@@ -35,7 +35,16 @@ from labnis.storage import (
 
 Row = Mapping[str, Any]
 
-__all__ = ["Recorder", "column_name", "declared_columns", "file_of", "grid_of", "setpoint_columns", "signal_of"]
+__all__ = [
+    "Recorder",
+    "column_name",
+    "column_unit",
+    "declared_columns",
+    "file_of",
+    "grid_of",
+    "setpoint_columns",
+    "signal_of",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +68,11 @@ def _parsed(label: str) -> tuple[str, str, str]:
 def column_name(label: str) -> str:
     """Name in the file of the column that a procedure calls `label`."""
     return _parsed(label)[0]
+
+
+def column_unit(label: str) -> str:
+    """Unit of the column that a procedure calls `label`."""
+    return _parsed(label)[1]
 
 
 def grid_of(procedure: Procedure) -> dict[str, ArrayLike]:

@@ -1,7 +1,7 @@
 """Requests: a procedure by name, with parameters by name, checked before anything is opened."""
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +10,22 @@ from pymeasure.experiment import Procedure
 from pymeasure.experiment.parameters import Parameter
 
 import procedures
-from labnis.errors import RequestError
+from labnis.errors import ConfigurationError, RequestError
 from labnis.experiment.analysis import load_class
-from labnis.station import read_document
+from labnis.experiment.preflight import check_request
+from labnis.station import StationConfig, read_document
+from labnis.storage import LayoutError, checked_tags
 from procedures.parameter_values import ProcedureError, set_parameter
 
-__all__ = ["configured_calibration", "configured_procedure", "find_procedure", "procedure_names", "read_queue"]
+__all__ = [
+    "QueueEntry",
+    "configured_calibration",
+    "configured_procedure",
+    "find_procedure",
+    "procedure_names",
+    "read_queue",
+    "requested_tags",
+]
 
 
 def procedure_names() -> list[str]:
@@ -57,20 +67,25 @@ def configured_procedure(kind: type[Procedure], settings: Mapping[str, str]) -> 
 
     """
     procedure = kind()
-    objects: dict[str, Parameter] = procedure.parameter_objects()
     for name, text in settings.items():
-        if name not in objects:
-            raise RequestError(f"{kind.__name__} has no parameter {name!r}; it has {', '.join(sorted(objects))}")
-        try:
-            set_parameter(procedure, name, text)
-        except ProcedureError as error:
-            raise RequestError(str(error)) from error
-    missing = [name for name, value in procedure.parameter_values().items() if value is None]
-    if missing:
-        raise RequestError(
-            f"{kind.__name__} needs a value for {', '.join(missing)}; give it as --set {missing[0]}=VALUE"
-        )
+        _set(procedure, name, text)
+    _check_complete(procedure)
     return procedure
+
+
+def requested_tags(tags: str | Iterable[str]) -> tuple[str, ...]:
+    """`tags` as a tuple; a text is one tag.
+
+    Raises
+    ------
+    RequestError
+        A tag is empty or has several lines.
+
+    """
+    try:
+        return checked_tags(tags)
+    except LayoutError as error:
+        raise RequestError(str(error)) from error
 
 
 def configured_calibration(settings: Mapping[str, str]) -> list[Procedure]:
@@ -112,7 +127,7 @@ class QueueEntry(BaseModel):
     set
         Parameter → value.
     tags, note
-        Words to search for, and a comment.
+        Words to search for (a text is one of them), and a comment.
 
     """
 
@@ -126,25 +141,103 @@ class QueueEntry(BaseModel):
     @field_validator("set", mode="before")
     @classmethod
     def _as_text(cls, settings: Any) -> Any:
-        return {name: str(value) for name, value in settings.items()} if isinstance(settings, dict) else settings
+        return {name: _text(value) for name, value in settings.items()} if isinstance(settings, dict) else settings
+
+    @field_validator("tags", mode="before")
+    @classmethod
+    def _as_tags(cls, tags: Any) -> Any:
+        return (tags,) if isinstance(tags, str) else tags
 
 
-def read_queue(path: Path) -> list[QueueEntry]:
+def _text(value: Any) -> str:
+    """A value of the file as on the command line: the points of a list are separated by commas."""
+    return ",".join(map(_text, value)) if isinstance(value, list) else str(value)
+
+
+FORMS = {
+    "procedure": "the name of a procedure",
+    "set": "a mapping (parameter: value)",
+    "tags": "a text or a list of texts",
+    "note": "a text",
+}
+"""Key of a `QueueEntry` → what is allowed."""
+
+
+def read_queue(path: Path, config: StationConfig) -> list[tuple[Procedure, QueueEntry]]:
     """Runs listed in the YAML file at `path`: a list of mappings with the keys of `QueueEntry`.
+
+    Returns
+    -------
+    list
+        For every entry its procedure, configured and checked against the limits of the station `config`.
 
     Raises
     ------
     ConfigurationError
-        The message names file, line and key.
+        The message names file, line, entry (from 1) and key.
 
     """
     document = read_document(path, top=list)
+    if not document.data:
+        raise document.error((), f"the list is empty; a queue has one entry or more, with the keys {', '.join(FORMS)}")
     entries = []
-    for number, entry in enumerate(document.data):
+    for number, written in enumerate(document.data):
+        place: list[str] = []
         try:
-            entries.append(QueueEntry.model_validate(entry))
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            allowed = ", ".join(QueueEntry.model_fields)
-            raise document.error((number, *first["loc"]), f"{first['msg']}; the keys are {allowed}") from error
+            entries.append(_queued(written, place, config))
+        except (RequestError, ProcedureError) as error:
+            line = document.line((number, *place))
+            raise ConfigurationError(f"{path}, line {line}, entry {number + 1}: {error}") from error
     return entries
+
+
+def _queued(written: Any, place: list[str], config: StationConfig) -> tuple[Procedure, QueueEntry]:
+    """Procedure and entry of what is `written`; on a RequestError `place` has the keys where it is."""
+    try:
+        entry = QueueEntry.model_validate(written)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place += [str(key) for key in first["loc"][:1]]
+        raise RequestError(_explained(first["type"], place, written)) from error
+    place[:] = ["procedure"]
+    procedure = find_procedure(entry.procedure)()
+    for name, text in entry.set.items():
+        place[:] = ["set", name]
+        _set(procedure, name, text)
+    place[:] = ["set"]
+    _check_complete(procedure)
+    check_request(procedure, config)
+    place[:] = ["tags"]
+    requested_tags(entry.tags)
+    return procedure, entry
+
+
+def _explained(kind: str, place: list[str], written: Any) -> str:
+    """A message for pydantic's error of the `kind` at `place`."""
+    keys = f"the keys of an entry are {', '.join(FORMS)}"
+    if not place:
+        return f"found {written!r}; an entry is a mapping (key: value); {keys}"
+    (key,) = place
+    if kind == "extra_forbidden":
+        return f"{key}: unknown key; {keys}"
+    return f"{key}: missing; {keys}" if kind == "missing" else f"{key}: found {written[key]!r}; {FORMS[key]} is needed"
+
+
+def _check_complete(procedure: Procedure) -> None:
+    """Refuse a parameter without a value."""
+    missing = [name for name, value in procedure.parameter_values().items() if value is None]
+    if missing:
+        name = type(procedure).__name__
+        raise RequestError(f"{name} needs a value for {', '.join(missing)}; give it as --set {missing[0]}=VALUE")
+
+
+def _set(procedure: Procedure, name: str, text: str) -> None:
+    """Set the parameter `name` from `text`, strictly."""
+    objects: dict[str, Parameter] = procedure.parameter_objects()
+    if name not in objects:
+        known = ", ".join(sorted(objects))
+        raise RequestError(f"{type(procedure).__name__} has no parameter {name!r}; it has {known}")
+    try:
+        set_parameter(procedure, name, text)
+    except ProcedureError as error:
+        raise RequestError(str(error)) from error

@@ -9,7 +9,7 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,23 +20,18 @@ from pymeasure.experiment import Procedure
 from drivers.errors import InstrumentError
 from labnis import __version__
 from labnis.errors import InterlockError, RequestError, StoppedBySignal
-from labnis.experiment.analysis import Analysis, FitContext, analyse, analyses_of, needs_of, published, result_units
-from labnis.experiment.calibrations import Logbook, Prior, latest_prior, priors_of
+from labnis.experiment.analysis import Analysis, FitContext, analyse, needs_of, published
+from labnis.experiment.calibrations import Logbook, Prior, has_prior, latest_prior, priors_of
+from labnis.experiment.checking import checked
 from labnis.experiment.events import Ended, Fitted, Observer, Observers, RowRecorded, Started, VisaRecord
 from labnis.experiment.failures import collecting, most_severe
-from labnis.experiment.goals import PrecisionGoal, check_informed, goals_of, parsed_goals
+from labnis.experiment.goals import PrecisionGoal, goals_of
 from labnis.experiment.live_fit import LiveFit
 from labnis.experiment.managed import managed
 from labnis.experiment.measuring import measure
-from labnis.experiment.preflight import (
-    PlannedRun,
-    check_request,
-    check_room,
-    needed_roles,
-    planned_duration,
-    planned_run,
-)
+from labnis.experiment.preflight import PlannedRun, check_room, needed_roles, planned_duration, planned_run
 from labnis.experiment.recorder import Recorder, file_of
+from labnis.experiment.request import requested_tags
 from labnis.experiment.run import Run
 from labnis.experiment.run_plan import RunPlan, metadata_of
 from labnis.fit import FitResult
@@ -70,6 +65,9 @@ class Session:
         Stop requests. One ends the run that is going, or else refuses the next one.
     batch
         Batch id of all results of this session in the ledger.
+    may_go_on
+        False after a run that did not reach zero and its other ends, or that a stop request or an interlock ended: a
+        queue ends there. After another failure it goes on.
 
     """
 
@@ -94,6 +92,7 @@ class Session:
         self.twin = twin
         self.stop = stop
         self.batch = new_batch()
+        self.may_go_on = True
         self._observers = Observers(observers)
         self._guard = guard
         self._record = record
@@ -102,6 +101,10 @@ class Session:
         self._environment = collect_environment()
         self._free = threading.Lock()
         self._closed = False
+
+    def __repr__(self) -> str:
+        mark = ", dry run" if self.twin is not None else ""
+        return f"<Session at {self.station.config.path}, cooldown {self.cooldown}{mark}>"
 
     def close(self) -> None:
         """Stop a run that another thread has going, wait for its end, and refuse any further one."""
@@ -156,18 +159,12 @@ class Session:
         self, procedures: Sequence[Procedure], until: Sequence[str]
     ) -> tuple[list[tuple[Analysis, ...]], tuple[PrecisionGoal, ...]]:
         """Check `procedures`, open the instruments that they need, and return the analyses of each, and the goals."""
-        for procedure in procedures:
-            if not isinstance(procedure, Procedure):
-                raise RequestError(f"{procedure!r} is not a configured procedure, such as IVSweep(points=101)")
-        analyses = [analyses_of(procedure) for procedure in procedures]
-        goals = parsed_goals(until, result_units([primary[0] for primary in analyses if primary]))
-        for procedure, found in zip(procedures, analyses, strict=True):
-            check_informed(procedure, found, goals)
-            check_request(procedure, self.station.config)
+        known = partial(has_prior, self._fits, self.ledger, self.cooldown, dry_run=self.twin is not None)
+        asked = checked(procedures, until, self.station.config, known)
         check_room(procedures, self.data)
         self._guard()
         self.station.open(needed_roles(procedures, self.station.config))
-        return analyses, goals
+        return asked
 
     def bath_temperature(self) -> float:
         """Present reading of the fridge's thermometer (K); NaN if there is none or it fails."""
@@ -185,7 +182,7 @@ class Session:
         *,
         until: Sequence[str] = (),
         resume: Path | None = None,
-        tags: Sequence[str] = (),
+        tags: str | Sequence[str] = (),
         note: str = "",
         window: Procedure | None = None,
     ) -> Run:
@@ -203,14 +200,14 @@ class Session:
             File of an unfinished run of the same procedure to continue. Its last point is measured again, and the
             difference is an event of the run.
         tags, note
-            Words to search for, and a comment; saved in the file.
+            Words to search for (a text is one of them), and a comment; saved in the file. A resumed run keeps its own.
         window
             Procedure of a pymeasure Worker that also gets every record and may ask the run to stop; see `managed`.
 
         Raises
         ------
         RequestError
-            A run is going in another thread, or the session is closed; nothing was started.
+            The request is refused, a run is going in another thread, or the session is closed; nothing was started.
         StoppedBySignal
             After outputs and data are safe.
         BaseException
@@ -219,8 +216,12 @@ class Session:
             others are its notes.
 
         """
+        tags = requested_tags(tags)
+        if resume is not None and (tags or note):
+            raise RequestError(f"{resume} is resumed with its own tags and note; leave out these. Nothing was started")
         with self._alone():
             if self.stop:
+                self.may_go_on = False
                 raise self.stop.error(f"the bias is at zero, {type(procedure).__name__} was not started")
             [analyses], goals = self._open_for([procedure], until)
             plan = self._plan(analyses, goals)
@@ -235,6 +236,7 @@ class Session:
         earlier: xarray.Dataset | None,
         window: Procedure | None,
     ) -> Run:
+        self.may_go_on = False
         if self._record is not None:
             beside = Path(os.path.relpath(self._record.path, writer.path.parent)).as_posix()
             writer.event("visa", "a VISA record is written", record=beside)
@@ -244,10 +246,11 @@ class Session:
         live = self._live_fit(plan)
         safeguards = Safeguards(self.station, self.stop, writer.event, on_error=self._on_error)
         recorder = self._recorder(procedure, writer, live, safeguards, earlier)
-        failures = measure(
+        leaving, measuring = measure(
             procedure, plan, self.station, recorder=recorder, safeguards=safeguards, stop=self.stop, live=live,
             window=window,
         )  # fmt: skip
+        failures = leaving + measuring
         with collecting(failures):
             if self._record is not None and self._record.problem:
                 writer.event("visa", self._record.problem)
@@ -274,6 +277,7 @@ class Session:
         name = type(procedure).__name__
         run = Run(writer.path, writer.run_id, name, status, writer.rows, fits, problems, results, tuple(notes))
         self._observers(Ended(run))
+        self.may_go_on = not leaving and not any(isinstance(f, StoppedBySignal | InterlockError) for f in failures)
         if failures:
             raise most_severe(failures)
         return run

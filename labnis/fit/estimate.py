@@ -5,6 +5,8 @@ import math
 import re
 from dataclasses import dataclass
 
+from uncertainties.core import AffineScalarFunc, LinearCombination, ufloat  # type: ignore[import-untyped]
+
 __all__ = ["Estimate", "number_text", "scaled_unit"]
 
 _PREFIXES = (
@@ -44,6 +46,14 @@ class Estimate:
     def __repr__(self) -> str:
         """As `str`."""
         return str(self)
+
+    def __format__(self, spec: str) -> str:
+        """As `str`; with a `spec` as uncertainties formats it, in `unit` without a prefix: `.2u`, `.3f`, `P`."""
+        if not spec:
+            return str(self)
+        exact = self.sigma == 0  # ufloat would warn
+        number = AffineScalarFunc(self.value, LinearCombination({})) if exact else ufloat(self.value, self.sigma)
+        return f"{number:{spec}} {_BARE.get(self.unit, self.unit)}".strip()
 
     def _repr_html_(self) -> str:
         """For a notebook."""

@@ -232,10 +232,10 @@ class FitResult:
         ]
 
     def _values(self) -> list[tuple[str, str]]:
-        """Name and text of every parameter, with its relative uncertainty."""
+        """Name and text of every parameter, with its relative uncertainty where that is below 100 %."""
         texts = []
         for name, found in self.estimates.items():
-            part = f" ({abs(100 * found.sigma / found.value):.2g} %)" if found.value and found.sigma else ""
+            part = f" ({100 * found.sigma / abs(found.value):.2g} %)" if 0 < found.sigma < abs(found.value) else ""
             texts.append((name, f"{found}{part if found.sigma else ' (fixed)'}"))
         return texts
 

@@ -14,6 +14,7 @@ import numpy as np
 from scipy.optimize import least_squares
 
 from labnis.fit.arrays import Bool, Complex, Real
+from labnis.fit.estimate import Estimate
 from labnis.fit.parameters import Parameter, conditioned, prior_rows, restarted
 from labnis.fit.result import FitError, FitResult
 
@@ -262,7 +263,7 @@ def _covariance(rows: Real, scale: Real, parameters: Sequence[Parameter]) -> Rea
 
 def _bound_warnings(x: Real, parameters: Sequence[Parameter]) -> tuple[str, ...]:
     return tuple(
-        f"{p.name} is at its bound {bound:g} {p.unit}: its uncertainty is one-sided"
+        f"{p.name} is at a limit of its range, {Estimate(bound, 0.0, p.unit)}: its uncertainty is one-sided"
         for p, value in zip(parameters, x, strict=True)
         for bound in (p.lower, p.upper)
         if abs(value - bound) <= 1e-9 * p.scale

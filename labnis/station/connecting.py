@@ -20,7 +20,7 @@ from qcodes.instrument import Instrument, InstrumentBase, VisaInstrument
 from qcodes.station import Station
 
 from drivers import roles
-from drivers.errors import CommunicationError
+from drivers.errors import CommunicationError, InstrumentError
 from labnis.errors import ConfigurationError
 from labnis.station.config import StationConfig
 from labnis.station.instruments import allowed, is_allowed_type
@@ -151,7 +151,9 @@ def _not_opened(
     config: StationConfig, name: str, kind: type, address: str | None, error: Exception
 ) -> ConfigurationError:
     """Error for an instrument that does not answer, or whose class fails for another reason."""
-    reason = f"{type(error).__name__}: {error}"
+    # An InstrumentError names the instrument and gives advice itself.
+    reason = error.problem if isinstance(error, InstrumentError) else f"{type(error).__name__}: {error}"
+    reason = reason.rstrip(".")
     if address is None or not isinstance(error, OSError | pyvisa.Error | CommunicationError):
         return config.error(
             ("instruments", name, "type"),

@@ -27,6 +27,7 @@ LARGEST_FILE = 64 * 1024
 """Bytes. A full station file has 3 kB; this size still parses in well under a second."""
 
 TOPS: dict[type, str] = {dict: "mapping (key: value)", list: "list (- entry)"}
+"""Type at the top of a file → its description."""
 
 DEEPEST = 32
 """Levels of nesting."""
@@ -106,7 +107,7 @@ def read_document(path: Path, *, top: type = dict) -> Document:
     if tree is None:
         raise ConfigurationError(f"{path}, line 1: the file is empty; a {TOPS[top]} is needed")
     if not isinstance(tree, top):
-        found = type(tree).__name__
+        found = next((text for kind, text in TOPS.items() if isinstance(tree, kind)), "plain value")
         raise ConfigurationError(f"{path}, line 1: found a {found} at the top; a {TOPS[top]} is needed")
     document = Document(path, {}, tree, text)
     return Document(path, _plain(document, tree, ()), tree, text)

@@ -8,7 +8,7 @@ from labnis.storage._dataset import dataset_of
 from labnis.storage._environment import Environment, collect_environment
 from labnis.storage._events import Event
 from labnis.storage._folder import check_data_root, check_free_space, estimate_bytes, slug
-from labnis.storage._metadata import RunMetadata, Status, new_run_id, resume_differences
+from labnis.storage._metadata import RunMetadata, Status, checked_tags, new_run_id, resume_differences
 from labnis.storage._reading import (
     RunSummary,
     find_run,
@@ -37,7 +37,7 @@ __all__ = [
     "Axis", "Column", "DataRootError", "DiskSpaceError", "Environment", "Event", "LayoutError",
     "RecoveryReport", "RowError", "RunFileError", "RunInUseError", "RunLayout", "RunMetadata", "RunNotFoundError",
     "RunSummary", "RunWriter", "Status", "StorageError", "StorageWarning", "check_data_root", "check_free_space",
-    "collect_environment", "dataset_of", "estimate_bytes", "find_run", "list_runs",
+    "checked_tags", "collect_environment", "dataset_of", "estimate_bytes", "find_run", "list_runs",
     "new_run_id", "open_rows", "open_run", "read_events", "read_fits", "read_metadata", "recover",
     "resume_differences", "slug",
 ]  # fmt: skip

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -17,7 +17,7 @@ from labnis.storage._json import json_text
 from labnis.storage.errors import LayoutError
 
 __all__ = [
-    "CHANGING", "SCHEMA_VERSION", "RunMetadata", "Status", "ending", "from_attributes",
+    "CHANGING", "SCHEMA_VERSION", "RunMetadata", "Status", "checked_tags", "ending", "from_attributes",
     "new_run_id", "read_file_metadata", "resume_differences", "to_attributes",
 ]  # fmt: skip
 
@@ -47,6 +47,22 @@ _IRRELEVANT = ("data", "ledger", "twin", "visalib")
 def new_run_id() -> str:
     """Eight random hexadecimal digits."""
     return secrets.token_hex(4)
+
+
+def checked_tags(tags: str | Iterable[str]) -> tuple[str, ...]:
+    """`tags` as a tuple; a text is one tag.
+
+    Raises
+    ------
+    LayoutError
+        A tag that is empty, has several lines, or is not text.
+
+    """
+    found = (tags,) if isinstance(tags, str) else tuple(tags)
+    for tag in found:
+        if not isinstance(tag, str) or not tag.strip() or tag.splitlines() != [tag]:
+            raise LayoutError(f"the tag {tag!r} is not allowed: a tag is text in one line, and not empty")
+    return found
 
 
 @dataclass(frozen=True)
@@ -79,7 +95,7 @@ class RunMetadata:
     procedure_class
         Dotted path of the procedure's class, by which a run is resumed; may be empty.
     tags, note
-        Words to search for, and a comment, as given by the user.
+        Words to search for (see `checked_tags`), and a comment, as given by the user.
     setpoints
         Names of the columns of commanded set-points; `RunWriter` adds those of its grid.
     analyses
@@ -115,6 +131,7 @@ class RunMetadata:
             raise LayoutError(f"start {self.start} has no UTC offset; use datetime.now().astimezone()")
         if not (self.run_id.isascii() and self.run_id.isalnum()):
             raise LayoutError(f"run id {self.run_id!r}: only letters and digits are allowed")
+        checked_tags(self.tags)
         for name in ("tags", "setpoints", "analyses"):
             if isinstance(getattr(self, name), str):
                 raise LayoutError(f"{name} is {getattr(self, name)!r}; a list of texts is needed")

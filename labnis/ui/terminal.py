@@ -6,7 +6,6 @@ from typing import Any
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 
@@ -16,7 +15,7 @@ from labnis.experiment.run import Run
 from labnis.fit import Estimate, number_text
 from labnis.station import StationConfig
 
-__all__ = ["TerminalDisplay", "estimate_table", "listed", "preflight_table", "shown"]
+__all__ = ["TerminalDisplay", "estimate_table", "listed", "preflight_text", "shown"]
 
 
 def estimate_table(
@@ -48,50 +47,53 @@ def listed(values: Mapping[str, Any]) -> str:
     return ", ".join(f"{key} {value}" for key, value in values.items() if value is not None)
 
 
-def preflight_table(plans: Sequence[PlannedRun], config: StationConfig, roles: Sequence[str]) -> Table:
-    """Table of the planned runs, the station's limits, and the instruments in the `roles`."""
-    limits = config.limits
-    instruments = ", ".join(f"{config.roles[role].instrument} ({role})" for role in roles)
-    total = sum(plan.duration for plan in plans)
-    ramps = f"ramps {number_text(limits.ramp_rate, 'V/s')} in steps of {number_text(limits.maximum_step, 'V')} at most"
+def preflight_text(plans: Sequence[PlannedRun], config: StationConfig, roles: Sequence[str], *, simulated: bool) -> str:
+    """The planned runs, the station's limits, and the instruments in the `roles`: one statement a line.
+
+    What is not known is left out; that the power in the device is not known is stated.
+    """
+    limits, kind = config.limits, " simulated" if simulated else ""
     current = (
         f"compliance {number_text(limits.compliance, 'A')}"
         if config.source_limits_current
         else f"nothing limits the current at {config.bias.instrument}: its role names no compliance"
     )
-    table = Table(
-        title=escape(f"{config.path}: {_clock(total)} in all"),
-        title_justify="left",
-        caption=f"limits: bias ±{number_text(limits.maximum_bias, 'V')}, {ramps}, {current}\n"
-        f"instruments: {escape(instruments)}" + "".join(f"\n{escape(line)}" for line in _moves(plans)),
-        caption_justify="left",
+    lines = [line for plan in plans for line in (plan.name, *(f"  {text}" for text in _planned(plan, kind)))]
+    total = sum(plan.duration for plan in plans)
+    if len(plans) > 1 and math.isfinite(total):
+        lines.append(f"{len(plans)} runs: {_clock(total)} of{kind} time")
+    if any(math.isfinite(p.largest_bias) and math.isnan(p.expectation.dissipated_power) for p in plans):
+        lines.append("power in the device: not known, as this cooldown has no normal resistance yet")
+    return "\n".join(
+        [
+            *lines,
+            f"limits of {config.path}:",
+            f"  bias ±{number_text(limits.maximum_bias, 'V')}, {current}",
+            f"  ramps {number_text(limits.ramp_rate, 'V/s')}, steps {number_text(limits.maximum_step, 'V')} at most",
+            "instruments: " + ", ".join(f"{config.roles[role].instrument} ({role})" for role in roles),
+        ]
     )
-    table.add_column("run")
-    for heading in ("points", "largest bias", "step", "power in device", "cooling power", "T_e there", "disk", "time"):
-        table.add_column(heading, justify="right")
-    for plan in plans:
-        expected = plan.expectation
-        table.add_row(
-            plan.name,
-            "?" if plan.points is None else str(plan.points),
-            number_text(plan.largest_bias, "V"),
-            number_text(plan.largest_step, "V"),
-            number_text(expected.dissipated_power, "W"),
-            number_text(expected.cooling_power, "W"),
-            "kT > Δ" if math.isinf(expected.electron_temperature) else number_text(expected.electron_temperature, "K"),
-            number_text(plan.room, "B"),
-            _clock(plan.duration),
-        )
-    return table
 
 
-def _moves(plans: Sequence[PlannedRun]) -> list[str]:
-    """One line for each run that moves more than the bias."""
-    ranges = {
-        plan.name: ", ".join(f"{role} {low:g} to {high:g}" for role, (low, high) in plan.moves.items())
-        for plan in plans
+def _planned(plan: PlannedRun, kind: str) -> list[str]:
+    """Statements about one run, as far as they are known."""
+    expected = plan.expectation
+    hot = "kT > Δ" if math.isinf(expected.electron_temperature) else number_text(expected.electron_temperature, "K")
+    statements = {
+        "points": "?" if plan.points is None else str(plan.points),
+        "|bias| up to": number_text(plan.largest_bias, "V"),
+        "steps of the bias up to": number_text(plan.largest_step, "V"),
+        **{
+            f"{role}:": f"{number_text(low, unit)} to {number_text(high, unit)}"
+            for role, (low, high, unit) in plan.moves.items()
+        },
+        "power in the device up to": number_text(expected.dissipated_power, "W"),
+        "cooling power up to": number_text(expected.cooling_power, "W"),
+        "electrons at the largest bias:": hot,
+        f"{kind} time:".strip(): _clock(plan.duration),
+        "disk up to": number_text(plan.room, "B"),
     }
-    return [f"{name} moves {moved}" for name, moved in ranges.items() if moved]
+    return [f"{name} {text}" for name, text in statements.items() if text != "?"]
 
 
 class TerminalDisplay:
@@ -144,9 +146,9 @@ class TerminalDisplay:
             self._say(f"no fit ({name}): {problem}")
         for note in run.notes:
             self._say(f"note: {note}")
-        for fit in run.fits.values():
+        for name, fit in run.fits.items():
             for warning in fit.warnings:
-                self._say(f"warning: {warning}")
+                self._say(f"warning ({name}): {warning}")
 
     def _say(self, text: str) -> None:
         self._console.print(text, style="yellow", highlight=False, soft_wrap=True, markup=False)

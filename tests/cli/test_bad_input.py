@@ -189,7 +189,14 @@ def test_an_unreachable_instrument_names_line_and_address(tmp_path: Path, labnis
     text = changed(STATION_TEXT, "TCPIP0::192.168.10.21::inst0::INSTR", CLOSED_PORT)
     write_station(tmp_path, changed(text, '# visalib: "@py" ', 'visalib: "@py" '))
     labnis("cooldown start CD1")
-    wanted = (line_of(text, CLOSED_PORT), "instruments.keithley.address", CLOSED_PORT, "unreachable", "switched on")
+    wanted = (
+        line_of(text, CLOSED_PORT),
+        "instruments.keithley.address",
+        CLOSED_PORT,
+        "unreachable",
+        ". Check",
+        "switched on",
+    )
     refused(labnis, bias, tmp_path, "run IVSweep", *wanted)
     assert not bias.states
 

@@ -120,6 +120,18 @@ def test_report_of_a_plain_fit_has_no_empty_parts() -> None:
     assert "[[Warnings]]" not in plain.report()
 
 
+def test_a_value_below_its_sigma_has_no_relative_uncertainty() -> None:
+    vague = replace(RESULT, values=np.array([1e-19, 1e-9]))
+    assert vague.report().count(" %)") == 1
+
+
+def test_an_estimate_is_formatted_as_uncertainties_does() -> None:
+    gain = Estimate(51.8497, 0.0441, "dB")
+    assert f"{gain}" == str(gain)
+    assert f"{gain:.3f}" == f"{ufloat(51.8497, 0.0441):.3f} dB"
+    assert f"{Estimate(0.25, 0.0, '1'):.2f}" == "0.25+/-0"
+
+
 def test_json_comes_back_the_same() -> None:
     back = FitResult.from_json(RESULT.as_json())
     assert back.report() == RESULT.report()

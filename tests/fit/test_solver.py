@@ -77,7 +77,7 @@ def test_bound_is_kept_and_flagged() -> None:
     bounded = [LINE[0], Parameter("slope", "1/m", 0.0, 1.0, -1.0, 1.0)]
     solution = fitted(bounded, line())
     assert solution.values[1] == pytest.approx(1.0)
-    assert "slope is at its bound 1 1/m: its uncertainty is one-sided" in solution.warnings
+    assert "slope is at a limit of its range, 1 1/m: its uncertainty is one-sided" in solution.warnings
 
 
 @pytest.mark.parametrize("size", [2.0, 1e3, 1e9])

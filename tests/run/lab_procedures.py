@@ -120,6 +120,22 @@ class Compared(CosineScan):
             self.emit("results", {"Current (A)": index * self.step})
 
 
+class Broken(MeanCurrent):
+    """An analysis with a mistake."""
+
+    name = "broken"
+
+    def fit(self, data: Any, _context: Any, _priors: Any, _start: Any) -> dict[str, tuple[float, float]]:
+        """Ask for a column that there is not."""
+        return {"mean_current": data["curent"]}
+
+
+class FitsBadly(CosineScan):
+    """Its analysis fails."""
+
+    ANALYSES = (Broken,)
+
+
 class Averaged(IVSweep):
     """A sweep with an analysis of its own in place of the shipped ones."""
 

@@ -13,8 +13,8 @@ from labnis.experiment.information_order import InformedOrder
 from labnis.experiment.run import Run
 from labnis.fit import FitResult
 from labnis.storage import open_run, read_events
-from procedures import CALIBRATION, IVSweep
-from tests.run.bench import Commands, Watcher, dry_session
+from procedures import CALIBRATION, EmittedPowerVsBias, IVSweep
+from tests.run.bench import BiasLog, Commands, Watcher, dry_session
 
 UNITS = result_units([analyses_of(kind)[0] for kind in CALIBRATION])
 
@@ -63,6 +63,21 @@ def test_goal_that_no_procedure_can_reach_is_refused(labnis: Commands) -> None:
     answer = labnis("run IVSweep --dry-run --until gain=0.1dB")
     assert answer.code == 2
     assert "--until 'gain=0.1dB': 'gain' is no result here; results are gap, normal_resistance" in answer.err
+
+
+def test_a_goal_whose_fit_needs_an_earlier_run_is_refused_without_it(
+    tmp_path: Path, labnis: Commands, bias: BiasLog
+) -> None:
+    answer = labnis("run EmittedPowerVsBias --dry-run --until gain=0.1dB --set order=information")
+    assert answer.code == 2
+    assert "needs a fit of reflection, and this cooldown has none; run ReflectionVsBias first" in answer.err
+    assert not bias.moved
+    assert not list(tmp_path.rglob("*.h5"))
+    with dry_session(tmp_path, Watcher()) as session:
+        with pytest.raises(RequestError, match="run ReflectionVsBias first"):
+            session.run(EmittedPowerVsBias(), until=["gain=0.1dB"])
+        # In the calibration the earlier steps give what the later ones need.
+        session.prepare([kind() for kind in CALIBRATION], until=["gain=0.1dB"])
 
 
 def test_an_informed_order_needs_a_goal_and_an_analysis_that_can_choose() -> None:

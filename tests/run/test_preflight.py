@@ -13,6 +13,7 @@ from labnis.errors import RequestError
 from labnis.experiment.preflight import check_request, check_room, expected, planned_run
 from labnis.station import load_station
 from labnis.storage import DiskSpaceError
+from labnis.ui.terminal import preflight_text
 from procedures import EmittedPowerVsBias, IVSweep, Measurement, SweepParameter
 from tests.run.bench import BiasLog, Commands, Watcher, dry_session
 
@@ -82,7 +83,7 @@ def test_a_procedure_that_says_nothing_is_described_by_nothing() -> None:
 
 def test_the_largest_step_is_that_of_the_order_in_which_points_are_measured() -> None:
     passes = planned_run(IVSweep(points=11, repeats=2), STATION, {}, 0.02)
-    assert passes.largest_step == pytest.approx(2.4e-3)  # from the end of a pass to the beginning of the next
+    assert passes.largest_step == pytest.approx(0.24e-3)  # not the way back between two passes
     both = planned_run(IVSweep(points=11, direction="up-down", repeats=2), STATION, {}, 0.02)
     assert both.largest_step == pytest.approx(0.24e-3)
 
@@ -169,3 +170,32 @@ def test_a_list_of_points_that_is_refused_on_the_command_line_says_why(labnis: C
     assert answer.err == (
         "labnis: IVSweep.bias_points cannot be '0:nan:5': '0:nan:5': both ends of a segment are finite numbers\n"
     )
+
+
+class GateMap(Measurement):
+    """A map of an own lab: bias at each gate, without a duration."""
+
+    SETPOINTS = ("Gate (V)", "Bias (V)")
+    DATA_COLUMNS: ClassVar[list[str]] = ["Current (A)"]
+    gates = SweepParameter("Gate", units="V", default="-1:1:5")
+    biases = SweepParameter("Bias", units="V", default="-2e-3:2e-3:21")
+
+
+def test_the_plan_has_a_statement_a_line_with_units_and_nothing_that_is_not_known() -> None:
+    config = STATION.model_copy(update={"roles": STATION.roles | {"gate": STATION.roles["bias"]}})
+    plan = planned_run(GateMap(), config, {}, 0.02)
+    assert plan.largest_step == pytest.approx(0.2e-3)  # not the way back at every gate
+    plans = [plan, planned_run(IVSweep(), STATION, {}, 0.02)]
+    lines = preflight_text(plans, config, ["bias"], simulated=True).splitlines()
+    assert lines[:5] == [
+        "GateMap",
+        "  points 105",
+        "  |bias| up to 2 mV",
+        "  steps of the bias up to 200 µV",
+        "  gate: -1 V to 1 V",
+    ]
+    assert sum(line.startswith("  simulated time: ") for line in lines) == 1
+    assert "power in the device: not known, as this cooldown has no normal resistance yet" in lines
+    assert not any("?" in line or len(line) > 80 for line in lines if "limits of" not in line)
+    (known,) = [planned_run(IVSweep(), STATION, KNOWN, 0.02)]
+    assert "  electrons at the largest bias: " in preflight_text([known], STATION, ["bias"], simulated=False)

@@ -39,6 +39,17 @@ def test_a_run_has_data_fit_results_and_a_figure(sweep: Run) -> None:
     assert [axis.get_ylabel() for axis in axes[:2]] == ["Current (nA)", "residual / σ"]
 
 
+def test_one_text_is_one_tag_and_a_resumed_run_keeps_its_own(tmp_path: Path) -> None:
+    with dry_session(tmp_path, Watcher()) as session:
+        assert repr(session) == f"<Session at {tmp_path / 'station.yaml'}, cooldown dry-run, dry run>"
+        run = session.run(IVSweep(points=10), tags="abc")
+        assert run.metadata["tags"] == ["abc"]
+        with pytest.raises(labnis.errors.RequestError, match="the tag '' is not allowed"):
+            session.run(IVSweep(points=10), tags=["good", ""])
+        with pytest.raises(labnis.errors.RequestError, match="its own tags and note"):
+            session.run(IVSweep(points=10), resume=run.path, note="later")
+
+
 def test_a_stored_run_is_the_same_run(sweep: Run) -> None:
     stored = labnis.open_run(sweep.path)
     assert stored.results == sweep.results

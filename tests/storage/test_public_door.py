@@ -26,6 +26,7 @@ def test_exported_names():
         "StorageWarning",
         "check_data_root",
         "check_free_space",
+        "checked_tags",
         "collect_environment",
         "dataset_of",
         "estimate_bytes",

@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import xarray
+from labnis.fit import FitError
 
 
 class LineResistance:
@@ -14,8 +15,13 @@ class LineResistance:
     results: ClassVar[dict[str, str]] = {"line_resistance": "ohm"}
 
     def fit(self, data: xarray.Dataset, context: Any, priors: Any, start: Any) -> dict[str, tuple[float, float]]:
-        """Slope of the current over the last two biases on each side; σ from the scatter of the gates."""
-        whole = data["current"].dropna("gate")  # gates that are measured completely
+        """Slope of the current over the last two biases on each side; σ from the scatter of the gates.
+
+        Raises FitError before the first gate is measured completely: labnis fits during the run, too.
+        """
+        whole = data["current"].dropna("gate")
+        if not whole.size:
+            raise FitError("no gate is measured completely")
         upper, lower = (whole.isel(bias=index).diff("bias") for index in ([-2, -1], [0, 1]))
         slopes = np.concatenate([upper.values.ravel(), lower.values.ravel()]) / float(data["bias"][1] - data["bias"][0])
         return {"line_resistance": (1 / slopes.mean(), slopes.std() / slopes.mean() ** 2 / np.sqrt(slopes.size))}

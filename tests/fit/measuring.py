@@ -9,7 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 from drivers.wiring import Amplifier, Wiring
 from labnis.fit import EmissionData, FitResult, ReflectionData, fit_current_voltage
 from sim_instruments import SHIPPED_TRUTH, SimulatedClock, Truth, load_truth
-from sim_instruments.world import DeviceState, World
+from sim_instruments.world import World
+from sim_instruments.world.device import DeviceState
 
 __all__ = [
     "assert_jacobian",

@@ -117,6 +117,6 @@ def test_a_failing_prediction_does_not_cost_the_figure(
 def test_a_window_follows_the_run(tmp_path: Path) -> None:
     plot = LivePlot(interval=0.0)
     with dry_session(tmp_path, plot) as session:
-        session.run(IVSweep(points=11))
+        session.run(IVSweep(points=21))
     assert plot.figure is not None
     assert [axis.get_ylabel() for axis in plot.figure.axes[:2]] == ["Current (nA)", "residual / σ"]

@@ -134,7 +134,7 @@ def test_dynes_at_zero_is_flagged_as_one_sided() -> None:
     at_bound = [fit for fit in fits if fit["dynes"].value < 1e-9]
     assert at_bound, "about half of all noise draws put the best value at the bound"
     for fit in at_bound:
-        assert any(text.startswith("dynes is at its bound 0") for text in fit.warnings)
+        assert any(text.startswith("dynes is at a limit of its range, 0") for text in fit.warnings)
 
 
 def test_too_few_points() -> None:

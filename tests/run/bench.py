@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -69,7 +70,10 @@ def command(arguments: str, folder: Path, **environment: str) -> Answer:
 
 
 class Commands:
-    """`labnis` in this process: `labnis("ls --data d")`, with the answer of a process of its own."""
+    """`labnis` in this process: `labnis("ls --data d")`, with the answer of a process of its own.
+
+    Signals, which a command that was stopped ignores from then on, are heeded again.
+    """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
         self._monkeypatch = monkeypatch
@@ -78,8 +82,11 @@ class Commands:
     def __call__(self, arguments: str) -> Answer:
         self._monkeypatch.setattr(sys, "argv", ["labnis", *shlex.split(arguments)])
         self._capsys.readouterr()
+        handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
         with pytest.raises(SystemExit) as ended:
             cli.main()
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
         out, err = self._capsys.readouterr()
         return Answer(int(ended.value.code or 0), out, err)
 

@@ -71,7 +71,8 @@ def collect_environment(file: Path | None = None) -> Environment:
 
     """
     commit, dirty, note = _git_state((file or Path(__file__).parents[1] / "__init__.py").resolve())
-    # A broken distribution has no name.
-    packages = {found.name: found.version for found in metadata.distributions() if found.name}
+    # Once for each: `name` and `version` of a distribution read its whole file anew. A broken one has no name.
+    known = [found.metadata for found in metadata.distributions()]
+    packages = {about["Name"]: about["Version"] for about in known if about["Name"]}
     names = (platform.python_version(), platform.platform(), platform.node())
     return Environment(commit, dirty, note, dict(sorted(packages.items())), *names)

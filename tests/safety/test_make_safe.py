@@ -24,7 +24,7 @@ instruments:
 labnis:
   roles:
     bias: source
-    field: {{instrument: magnet, kind: setpoint, parameter: value, maximum: 1.0, rate: 0.5}}
+    field: {{instrument: magnet, kind: setpoint, parameter: value, maximum: 1.0, rate: 2.5}}
     gate: {{instrument: gate, kind: setpoint, parameter: value, maximum: 2.0, rate: 10.0}}
     heat: {{instrument: heater, kind: setpoint, parameter: value, minimum: 0.0, maximum: 1.0, rate: 9.0, at_end: stay}}
   wiring: {{}}

@@ -14,7 +14,7 @@ dry-run: $(VENV)/installed
 	$(BIN)/labnis calibrate --dry-run
 
 test: $(VENV)/installed
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 # Python 3.13 or 3.12 with the newest QCoDeS, which no longer runs on 3.11.
 test-newest:
@@ -30,12 +30,12 @@ test-lowest:
 $(NEWEST)/tested: $(NEWEST)/installed
 	$(NEWEST)/bin/python -m pip list 2>/dev/null | grep -iE '^(qcodes|pymeasure|pyvisa|numpy|xarray) '
 	$(NEWEST)/bin/labnis calibrate --dry-run
-	$(NEWEST)/bin/python -m pytest -n auto --dist loadfile $(DEPENDENT) tests/run
+	$(NEWEST)/bin/python -m pytest -n auto --dist worksteal $(DEPENDENT) tests/run
 
 $(LOWEST)/tested: $(LOWEST)/installed
 	$(LOWEST)/bin/labnis --help > /dev/null
 	$(LOWEST)/bin/labnis calibrate --dry-run
-	$(LOWEST)/bin/python -m pytest -n auto --dist loadfile $(DEPENDENT) tests/ledger
+	$(LOWEST)/bin/python -m pytest -n auto --dist worksteal $(DEPENDENT) tests/ledger
 
 # Five at once also on two cores: most of their time passes with waiting for instruments and ramps.
 test-faults: $(VENV)/installed

@@ -22,8 +22,10 @@ def fermi(x: mp.mpf, t: mp.mpf) -> mp.mpf:
 
 
 def _breakpoints(lower: mp.mpf, upper: mp.mpf, inside: list[mp.mpf], dynes: mp.mpf) -> list[mp.mpf]:
-    """Interval ends at the gap edges, in decades around them down to their broadening, and at thermal steps."""
-    distances = [mp.mpf(0)] + [mp.mpf(10) ** -n for n in range(0, 8) if mp.mpf(10) ** -n > dynes / 10]
+    """Interval ends at the gap edges, in decades around them down to a broadening, and at thermal steps."""
+    distances = [mp.mpf(0)]
+    if dynes:
+        distances += [mp.mpf(10) ** -n for n in range(0, 8) if mp.mpf(10) ** -n > dynes / 10]
     edges = [sign * (1 + side * d) for sign in (-1, 1) for side in (-1, 1) for d in distances]
     return sorted({lower, upper, *(p for p in (*inside, *edges) if lower < p < upper)})
 

@@ -6,6 +6,7 @@ has to find the state again; no equation is solved here.
 """
 
 from dataclasses import replace
+from functools import cache
 
 import mpmath as mp
 import numpy as np
@@ -43,16 +44,18 @@ def exact_integrals(a: float, c: float, count: int = 4) -> list[mp.mpf]:
     # Quadrature stops at an absolute error: a tiny occupation has to be taken out.
     scale = mp.exp(min(c, 0))
 
-    def occupied(u: mp.mpf) -> mp.mpf:
-        return 1 / (mp.exp(a * (mp.cosh(u) - 1) - c) + 1)
+    @cache  # all integrands are evaluated at the same nodes
+    def at(u: mp.mpf) -> tuple[mp.mpf, mp.mpf]:
+        energy = mp.cosh(u)
+        return energy, 1 / (mp.exp(a * (energy - 1) - c) + 1)
 
     integrands = (
-        occupied,
-        lambda u: mp.cosh(u) * occupied(u),
-        lambda u: occupied(u) * (1 - occupied(u)),
-        lambda u: mp.cosh(u) * occupied(u) * (1 - occupied(u)),
+        lambda energy, f: f,
+        lambda energy, f: energy * f,
+        lambda energy, f: f * (1 - f),
+        lambda energy, f: energy * f * (1 - f),
     )
-    return [scale * mp.quad(lambda u, f=f: f(u) / scale, points) for f in integrands[:count]]
+    return [scale * mp.quad(lambda u, g=g: g(*at(u)) / scale, points) for g in integrands[:count]]
 
 
 def exact_state(a: float, c: float) -> tuple[float, float, float, float]:

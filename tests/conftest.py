@@ -1,6 +1,7 @@
-"""All tests run with a temporary home directory, because QCoDeS writes there, and with one thread of linear algebra."""
+"""Tests run with a temporary home directory, as QCoDeS writes there, one linear-algebra thread, and plain signals."""
 
 import os
+import signal
 import tempfile
 
 import pytest
@@ -11,6 +12,11 @@ os.environ["HOME"] = os.environ["USERPROFILE"] = tempfile.mkdtemp(prefix="labnis
 # Before numpy is imported. The matrices of the fits are small: threads that wait for each other, beside another worker
 # of pytest-xdist on the same cores, make a fit of a few hundred milliseconds take seconds.
 os.environ["OMP_NUM_THREADS"] = "1"
+
+# A shell that starts the tests in the background, or nohup, makes them and the processes they start ignore these.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 settings.register_profile("labnis", deadline=None, max_examples=50, derandomize=True)
 settings.load_profile("labnis")

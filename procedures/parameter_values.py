@@ -60,7 +60,7 @@ def _converted(parameter: Parameter, value: Any) -> Any:
     if value is None:
         raise ValueError("it has no value")
     if isinstance(value, str):
-        return _converted_text(parameter, value)
+        value = _converted_text(parameter, value)
     if isinstance(parameter, IntegerParameter) and value != int(value):
         raise ValueError("it is no integer")
     if isinstance(parameter, FloatParameter) and not math.isfinite(value):
@@ -80,10 +80,7 @@ def _converted_text(parameter: Parameter, text: str) -> Any:
         case BooleanParameter():
             return {"true": True, "false": False, "1": True, "0": False}.get(text.lower(), text)
         case FloatParameter():
-            value = float(text)
-            if not math.isfinite(value):
-                raise ValueError(text)
-            return value
+            return float(text)
     text.encode()  # ValueError for bytes on the command line that are not UTF-8
     return text
 

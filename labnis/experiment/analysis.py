@@ -38,6 +38,7 @@ __all__ = [
     "analyses_of",
     "analyses_of_run",
     "can",
+    "declared_needs",
     "fit_order",
     "fitted",
     "is_secondary",
@@ -117,7 +118,7 @@ def _path_of(kind: Any) -> str:
 
 def _wrong(analysis: Any) -> str:
     """What is wrong with the declarations of `analysis`; empty if nothing is."""
-    results, needs = analysis.results, getattr(analysis, "needs", ())
+    results, needs = analysis.results, declared_needs(analysis)
     if not _is_name(analysis.name):
         return f"name is {analysis.name!r}; a text of letters, digits, '_', '-' and spaces is needed"
     if not isinstance(results, Mapping) or not results:
@@ -164,11 +165,17 @@ def _repeated(names: Sequence[str]) -> list[str]:
     return sorted({name for name in names if names.count(name) > 1})
 
 
+def declared_needs(analysis: Analysis) -> Iterable[str]:
+    """What `analysis` declares in `needs`, which is optional."""
+    needs: Iterable[str] = getattr(analysis, "needs", ())
+    return needs
+
+
 def needs_of(analyses: Iterable[Analysis]) -> list[str]:
     """Names of the analyses that `analyses` need, without `analyses` themselves."""
     analyses = tuple(analyses)
     own = {analysis.name for analysis in analyses}
-    needs = dict.fromkeys(need for analysis in analyses for need in getattr(analysis, "needs", ()))
+    needs = dict.fromkeys(need for analysis in analyses for need in declared_needs(analysis))
     return [need for need in needs if need not in own]
 
 
@@ -188,7 +195,7 @@ def fit_order(analyses: Sequence[Analysis], wanted: Sequence[Analysis] | None = 
             raise RequestError(f"analyses need each other: {' needs '.join((*before, name))}")
         if before and is_secondary(own[name]):
             raise RequestError(f"the analysis {before[-1]} needs {name}, which is secondary: its fit is never a prior")
-        needs = [need for need in getattr(own[name], "needs", ()) if need in own]
+        needs = [need for need in declared_needs(own[name]) if need in own]
         return [first for need in needs for first in chain(need, (*before, name))] + [name]
 
     return [own[name] for name in dict.fromkeys(name for one in wanted or analyses for name in chain(one.name, ()))]
@@ -284,7 +291,7 @@ def analyse(
         except FitError as error:
             problems[analysis.name] = str(error)
         except (Exception, SystemExit) as error:  # noqa: BLE001  # the data are safe; a failing fit is only reported
-            absent = ", ".join(need for need in getattr(analysis, "needs", ()) if need not in known)
+            absent = ", ".join(need for need in declared_needs(analysis) if need not in known)
             why = f" (it needs the fit of {absent}, and there is none)" if absent else _repair(error)
             problems[analysis.name] = f"{type(error).__name__}: {error}{why}"
     return {analysis.name: fits[analysis.name] for analysis in analyses if analysis.name in fits}, problems

@@ -8,7 +8,15 @@ from typing import Any
 from uncertainties import nominal_value  # type: ignore[import-untyped]
 
 from labnis.errors import RequestError
-from labnis.experiment.analysis import Analysis, FitContext, analyse, analyses_of_run, needs_of, published
+from labnis.experiment.analysis import (
+    Analysis,
+    FitContext,
+    analyse,
+    analyses_of_run,
+    declared_needs,
+    needs_of,
+    published,
+)
 from labnis.experiment.run import Run, stored_run
 from labnis.fit import Estimate, FitResult
 
@@ -78,7 +86,7 @@ def _number(name: str, value: Any) -> float:
 
 def _check_priors(priors: Mapping[str, Any], analyses: Sequence[Analysis]) -> None:
     """Refuse priors that no analysis needs, or that are no fits."""
-    needed = {need for analysis in analyses for need in getattr(analysis, "needs", ())}
+    needed = {need for analysis in analyses for need in declared_needs(analysis)}
     for name, prior in priors.items():
         if name not in needed:
             raise RequestError(f"priors: no analysis needs {name!r}; they need {', '.join(sorted(needed)) or 'none'}")

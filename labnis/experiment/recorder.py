@@ -117,7 +117,7 @@ def file_of(
     if resume is None:
         columns = declared_columns(procedure)
         return RunWriter(data, metadata, columns, grid=grid_of(procedure), signal=signal_of(procedure)), None
-    recover(resume)  # its process may have died in the middle of a write
+    recovered = recover(resume)  # its process may have died in the middle of a write
     differences = resume_differences(read_metadata(resume), metadata)
     if differences:
         listed = "".join(f"\n  {difference}" for difference in differences)
@@ -133,7 +133,7 @@ def file_of(
             "last; a procedures.Measurement with the same points can"
         )
     procedure.first_point = int(np.argmax(order == last))
-    return RunWriter.resume(resume), before
+    return RunWriter.resume(recovered), before
 
 
 def _scalars(procedure: Procedure) -> dict[str, Column]:

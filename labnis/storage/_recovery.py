@@ -10,7 +10,7 @@ from typing import Any
 import h5py
 
 from labnis.storage import _disk
-from labnis.storage._checking import DAMAGE, IntegrityReport, check
+from labnis.storage._checking import DAMAGE, IntegrityReport, check, examine
 from labnis.storage._columns import RunLayout
 from labnis.storage._disk import changed_file, making_path
 from labnis.storage._hdf5 import read_layout
@@ -162,7 +162,7 @@ def _replaced(path: Path, last: float, done: list[str], *, keep: bool) -> tuple[
     making = making_path(path)
     closing: list[str] = []
     now = _closed(making, last, closing)
-    found = check(making, patience=20)
+    found = examine(making)  # in this process: what was just built here does not crash the HDF5 library
     if found.problem:
         raise RunFileError(f"{making}: the rebuilt file is damaged ({found.problem}): the disk is not reliable")
     damaged = _free_name(path, "damaged") if keep else None
@@ -206,8 +206,8 @@ def _retire(journal: Path, *, keep: bool) -> None:
 # --- resuming ---------------------------------------------------------------------------------------------------------
 
 
-def resumable(path: Path) -> tuple[dict[str, Any], RunLayout, Iterator[Record]]:
-    """Recover the run at `path` if needed, and read what is needed to continue it.
+def resumable(recovered: RecoveryReport) -> tuple[dict[str, Any], RunLayout, Iterator[Record]]:
+    """Read what is needed to continue a recovered run.
 
     Returns
     -------
@@ -217,12 +217,14 @@ def resumable(path: Path) -> tuple[dict[str, Any], RunLayout, Iterator[Record]]:
     Raises
     ------
     RunInUseError
-        A process is still writing it.
+        A process began to write it after it was recovered.
     RunFileError
         It is complete, or it cannot be read.
 
     """
-    recover(path)
+    path = recovered.path
+    if journal_path(path).exists():
+        raise RunInUseError(f"{path}: another process began to write this run. Nothing was changed.")
     try:
         with h5py.File(path, "r") as file:
             known = read_file_metadata(file)

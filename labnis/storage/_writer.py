@@ -31,7 +31,7 @@ from labnis.storage._records import (
     Record,
     RowsRecord,
 )  # fmt: skip
-from labnis.storage._recovery import resumable
+from labnis.storage._recovery import RecoveryReport, resumable
 from labnis.storage._run_file import RunFile
 from labnis.storage.errors import RunFileError, StorageError, StorageWarning
 
@@ -107,28 +107,28 @@ class RunWriter:
         self._begin(flush_interval, written=0, lasted=0.0)
 
     @classmethod
-    def resume(cls, path: Path | str) -> Self:
+    def resume(cls, recovered: RecoveryReport) -> Self:
         """Continue a run that was killed, failed or aborted: same file, columns, grid and axes, rows appended.
 
-        The run is recovered first if needed. Whether it may be resumed with the present instruments and wiring is for
-        the caller to check, with `resume_differences`.
+        Whether it may be resumed with the present instruments and wiring is for the caller to check, with
+        `resume_differences`.
 
         Parameters
         ----------
-        path
-            The run's file.
+        recovered
+            What `recover` returned for the run's file.
 
         Raises
         ------
         RunInUseError
-            A process is still writing it.
+            A process began to write it after it was recovered.
         RunFileError
             It is done, or cannot be read or written.
 
         """
         self = cls.__new__(cls)
-        self.path = Path(path).resolve()
-        known, self.layout, records = resumable(self.path)
+        self.path = recovered.path
+        known, self.layout, records = resumable(recovered)
         self.run_id = known["run_id"]
         self._run = RunFile.reopen(self.path, records)
         now = {"status": "running", "reason": "", "traceback": None, "end": None, "duration": None}

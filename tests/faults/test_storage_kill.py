@@ -80,7 +80,7 @@ def check_kill(data_root: Path, seed: int) -> None:
     assert promised <= summary.rows == count <= accepted + 1
     np.testing.assert_array_equal(found.bias, np.arange(count))
     np.testing.assert_array_equal(found.s11[:, 50], np.arange(count) * (1 + 1j))
-    run = RunWriter.resume(path)
+    run = RunWriter.resume(recover(path))
     assert run.rows == count
     run.append({"bias": float(count), "current": -float(count), "s11": np.full(101, count * (1 + 1j))})
     run.finish("done")
@@ -98,7 +98,7 @@ def test_run_of_a_living_process_is_running(tmp_path: Path) -> None:
         lines.readline()
         assert [run.status for run in list_runs(tmp_path)] == ["running"]
         with pytest.raises(RunInUseError, match="is writing this run"):
-            RunWriter.resume(path)
+            recover(path)
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def aborted_run(data_root: Path, **about: object) -> Path:
 def test_resumed_run_keeps_all_and_says_what_happened(tmp_path: Path) -> None:
     path = aborted_run(tmp_path)
     before = read_metadata(path)
-    run = RunWriter.resume(path)
+    run = RunWriter.resume(recover(path))
     now = read_metadata(path)
     assert (now["status"], now["end"], now["run_id"]) == ("running", None, before["run_id"])
     for index in range(5, 8):
@@ -171,7 +171,7 @@ def test_resumed_run_keeps_all_and_says_what_happened(tmp_path: Path) -> None:
 def test_resumed_run_that_is_killed_again_loses_nothing(tmp_path: Path) -> None:
     """The journal of the second stretch holds the first as well: the HDF5 file may be missing."""
     path = aborted_run(tmp_path)
-    run = RunWriter.resume(path)
+    run = RunWriter.resume(recover(path))
     run.append(row(5))
     run.flush()
     journal = journal_path(path).read_bytes()
@@ -187,7 +187,7 @@ def test_resumed_run_that_is_killed_again_loses_nothing(tmp_path: Path) -> None:
 def test_run_may_be_resumed_before_its_axis_is_known(tmp_path: Path) -> None:
     run = run_factory(tmp_path)(axes=())
     run.finish("aborted")
-    again = RunWriter.resume(run.path)
+    again = RunWriter.resume(recover(run.path))
     again.add_axis(FREQUENCY)
     again.append(row(0))
     again.finish("done")
@@ -198,7 +198,7 @@ def test_done_run_is_not_resumed(tmp_path: Path) -> None:
     run = run_factory(tmp_path)()
     run.finish("done")
     with pytest.raises(RunFileError, match="is complete and cannot be resumed"):
-        RunWriter.resume(run.path)
+        RunWriter.resume(recover(run.path))
 
 
 STATION = "instruments:\n  k: {address: A}  # the source\nlabnis:\n  limits: {maximum_bias: 1.0e-3}\n  data: here\n"

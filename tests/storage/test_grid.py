@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import xarray
 
-from labnis.storage import Axis, Column, RowError, RunLayout, RunWriter, dataset_of, open_rows, open_run
+from labnis.storage import Axis, Column, RowError, RunLayout, RunWriter, dataset_of, open_rows, open_run, recover
 
 from .conftest import finished, metadata
 
@@ -184,7 +184,7 @@ def test_an_interrupted_map_goes_on_with_the_same_grid(tmp_path):
     for point in range(4):
         run.append(row(point))
     run.finish("aborted")
-    run = RunWriter.resume(run.path)
+    run = RunWriter.resume(recover(run.path))
     assert run.layout.grid["gate"].tolist() == GATES
     with pytest.raises(RowError, match="grid has the points 0 to 5"):
         run.append(row(0) | {"point": 6})

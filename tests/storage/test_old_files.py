@@ -82,4 +82,4 @@ def test_killed_run_of_version_2_is_recovered(tmp_path):
     assert [event.message for event in read_events(path)] == ["seen"]
     assert read_metadata(path)["schema_version"] == 2
     with pytest.raises(RunFileError, match="earlier version of labnis"):
-        RunWriter.resume(path)
+        RunWriter.resume(recover(path))

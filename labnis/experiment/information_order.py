@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import xarray
 from numpy.typing import NDArray
-from scipy.stats.qmc import Halton
 
 from labnis.experiment.goals import PrecisionGoal
 from labnis.fit import FitResult, Sensitivity, most_informative
@@ -67,5 +66,6 @@ class InformedOrder:
 
     def _spread(self, number: int) -> int:
         """Without a fit yet: both ends of the grid, then its middle, its quarters, and so on."""
-        fraction = float(number) if number < 2 else float(Halton(1, scramble=False).random(number + 1)[number - 1, 0])
+        # From the third point on the van der Corput sequence: the binary digits in reverse, behind the point.
+        fraction = float(number) if number < 2 else int(f"{number - 1:b}"[::-1], 2) / 2 ** (number - 1).bit_length()
         return round(fraction * (self._grid.size - 1))

@@ -4,10 +4,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.stats import siegelslopes
 
 from labnis.fit import FitError, fit_current_voltage
 from labnis.fit.junction._excitation import phases
-from labnis.fit.junction.current_voltage import _Sweep
+from labnis.fit.junction.current_voltage import _repeated_median_slope, _Sweep
 from sim_instruments import Truth
 from tests.fit.measuring import SERIES_RESISTANCE, assert_jacobian, current_voltage, device, pulls
 
@@ -220,3 +221,10 @@ def test_a_reading_that_lags_is_reported(shipped: Truth) -> None:
     voltage = np.concatenate([there[0] + lag, back[0][::-1] - lag])
     fit = fit_current_voltage(voltage, np.concatenate([there[1], back[1][::-1]]), series_resistance=SERIES_RESISTANCE)
     assert any("direction of the sweep" in warning for warning in fit.warnings)
+
+
+def test_the_start_slope_is_that_of_scipy() -> None:
+    x = np.linspace(-1.0, 2.0, 12)
+    y = 3.0 * x + np.random.default_rng(4).normal(0.0, 0.1, x.size)
+    y[[0, 5, 11]] = 40.0
+    assert _repeated_median_slope(x, y) == pytest.approx(siegelslopes(y, x).slope, rel=1e-12)

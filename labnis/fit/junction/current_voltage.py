@@ -6,7 +6,6 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.ndimage import median_filter
-from scipy.stats import siegelslopes
 
 from labnis.fit.arrays import Real, check_numbers, curve
 from labnis.fit.information import Sensitivity
@@ -143,6 +142,14 @@ def _binned(voltage: Real, current: Real) -> tuple[Real, Real]:
     return np.bincount(which, voltage) / count, np.bincount(which, current) / count
 
 
+def _repeated_median_slope(x: Real, y: Real) -> float:
+    """Slope by repeated medians (Siegel 1982): up to half of the points may be outliers."""
+    # scipy.stats has it, but takes longer to import than a whole fit lasts.
+    others = ~np.eye(x.size, dtype=bool)
+    slopes = np.subtract.outer(y, y)[others] / np.subtract.outer(x, x)[others]
+    return float(np.median(np.median(slopes.reshape(x.size, -1), axis=1)))
+
+
 def _guess(voltage: Real, current: Real) -> dict[str, float]:
     """Resistance from the slope of the outermost points, gap from where half the normal current flows."""
     # A sweep that is under way, or one-sided, has its gap edge on the side of its largest voltage.
@@ -150,7 +157,7 @@ def _guess(voltage: Real, current: Real) -> dict[str, float]:
     v, i = _binned(side * voltage, side * current)
     edge = max(5, v.size // 20)
     # Medians, here and below, are robust to outliers.
-    slope = float(siegelslopes(i[-edge:], v[-edge:]).slope)
+    slope = _repeated_median_slope(v[-edge:], i[-edge:])
     if not slope > 0:
         raise FitError("the current does not rise with the voltage at the end of the sweep: is the device connected?")
     calm = median_filter(i, size=3, mode="mirror")

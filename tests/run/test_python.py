@@ -183,6 +183,7 @@ with labnis.open_session("station.yaml", dry_run=True, observers=[kill]) as sess
 """
 
 
+@pytest.mark.faults
 def test_a_killed_run_whose_file_is_damaged_is_read_and_resumed(tmp_path: Path) -> None:
     with labnis.open_session(tmp_path / "station.yaml", dry_run=True):
         pass  # writes the station file

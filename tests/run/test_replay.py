@@ -216,6 +216,7 @@ def test_a_record_that_breaks_off_is_replayed_as_far_as_it_goes(tmp_path: Path, 
     assert "to its last line; it is incomplete" in found.report[-1]
 
 
+@pytest.mark.faults
 def test_the_record_of_a_killed_run_has_everything_up_to_the_kill(tmp_path: Path) -> None:
     words = ["run", "IVSweep", "--dry-run", "--record-visa", "--set", "points=100000"]
     pipe = subprocess.PIPE

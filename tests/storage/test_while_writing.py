@@ -111,6 +111,7 @@ def test_a_reader_in_another_process_never_reads_wrong_or_fewer_rows(tmp_path):
 
 
 @pytest.mark.parametrize("seed", range(2))
+@pytest.mark.faults
 def test_kill_loses_no_row_accepted_more_than_a_second_before(tmp_path, seed):
     lifetime = random.Random(seed).uniform(1.1, 2.5)  # noqa: S311  # no secret
     accepted: list[tuple[int, float]] = []

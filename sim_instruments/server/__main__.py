@@ -8,19 +8,14 @@ import os
 import signal
 import sys
 import threading
-from pathlib import Path
-from typing import Any
 
 from sim_instruments.server.sockets import serve
 
 
 def main(text: str) -> None:
     """Serve with the options in the JSON object `text`: the parameters of `serve`."""
-    options: dict[str, Any] = json.loads(text)
-    for name in {"truth", "log"} & options.keys():
-        options[name] = Path(options[name])
     threading.Thread(target=_end_with_input, daemon=True).start()
-    serve(**options)
+    serve(**json.loads(text))
 
 
 def _end_with_input() -> None:

@@ -25,16 +25,20 @@ import threading
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import pydantic.dataclasses
-from pydantic import NonNegativeFloat, NonNegativeInt
+from pydantic import ConfigDict, NonNegativeFloat, NonNegativeInt, StringConstraints
 
 from sim_instruments.panels.front_panel import split_outside
 
-__all__ = ["Fault", "FaultScript", "Kind", "spoiled"]
+__all__ = ["STRICT", "Fault", "FaultScript", "Kind", "spoiled"]
 
+STRICT = ConfigDict(extra="forbid", strict=True)
+"""Requests to the twin have no unknown keys, and no text in place of a number."""
+
+Text = Annotated[str, StringConstraints(max_length=200)]
 Kind = Literal["delay", "drop", "truncate", "garble", "swap", "ignore", "reset", "disconnect", "overload", "compliance"]
 
 OF_ANSWERS: frozenset[Kind] = frozenset({"delay", "drop", "truncate", "garble", "swap"})
@@ -42,7 +46,7 @@ OF_ANSWERS: frozenset[Kind] = frozenset({"delay", "drop", "truncate", "garble", 
 CONDITIONS: dict[Kind, tuple[str, ...]] = {"overload": ("lockin", "analyzer", "vna"), "compliance": ("bias",)}
 
 
-@pydantic.dataclasses.dataclass(frozen=True, config={"extra": "forbid"})
+@pydantic.dataclasses.dataclass(frozen=True, config=STRICT)
 class Fault:
     """One scripted fault.
 
@@ -60,6 +64,8 @@ class Fault:
         Only messages that contain this text count, in any case; for `ignore`, a setting must contain it.
     seconds
         Length of a delay, of a refusal or of a condition (s); may be infinite.
+    do
+        Its name among the requests of the control socket.
 
     Raises
     ------
@@ -68,12 +74,13 @@ class Fault:
 
     """
 
-    instrument: str
+    instrument: Text
     kind: Kind
     after: NonNegativeInt = 0
     count: NonNegativeInt | None = 1
-    match: str = ""
+    match: Text = ""
     seconds: NonNegativeFloat = 0.0
+    do: Literal["fault"] = "fault"
 
     def concerns(self, instrument: str, message: str) -> bool:
         """Whether `message` of `instrument` counts for this fault."""

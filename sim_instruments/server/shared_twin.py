@@ -13,6 +13,7 @@ from typing import Any
 from sim_instruments.panels import front_panels
 from sim_instruments.server.command_log import CommandLog
 from sim_instruments.server.faults import CONDITIONS, Fault, FaultScript
+from sim_instruments.server.requests import LeaveSource, PlainRequest, Request, Temperatures
 from sim_instruments.world import DisturbedWorld, SharedClock, Truth
 
 __all__ = ["Disconnected", "SharedTwin"]
@@ -128,32 +129,29 @@ class SharedTwin:
 
     # --- changes by a test while the twin runs --------------------------------------------------------------------
 
-    def request(self, do: str, **details: Any) -> dict[str, Any]:
+    def request(self, request: Request) -> dict[str, Any]:
         """Execute a request of the control socket, see `sim_instruments.server.control`.
 
         Raises
         ------
-        ValueError, TypeError
+        ValueError
             It cannot be executed.
 
         """
-        match do:
-            case "fault":
-                self.arm(Fault(**details))
-            case "faults":
+        match request:
+            case Fault():
+                self.arm(request)
+            case LeaveSource():
+                self.leave_source(request.level, output=request.output)
+            case Temperatures():
+                self.schedule_temperatures(request.schedule)
+            case PlainRequest("faults"):
                 return {"struck": self.faults.struck()}
-            case "clear":
+            case PlainRequest("clear"):
                 self.faults.clear()
-            case "source":
+            case PlainRequest("source"):
                 with self._turn:
                     return {"level": self.world.source.level, "output": self.world.source.output}
-            case "leave":
-                self.leave_source(**details)
-            case "temperatures":
-                self.schedule_temperatures([(float(seconds), kelvin) for seconds, kelvin in details["schedule"]])
-            case _:
-                allowed = "fault, faults, clear, source, leave, temperatures, shutdown"
-                raise ValueError(f"{do!r} is not a request; allowed are {allowed}")
         return {}
 
     def arm(self, fault: Fault) -> None:

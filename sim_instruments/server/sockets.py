@@ -2,7 +2,8 @@
 
 Instruments listen at `port`, `port` + 1, … in their order, and use raw SCPI with a line feed at the end of each
 message: PyVISA-py opens them as `TCPIP0::127.0.0.1::<port>::SOCKET`. `port` + 5 is the control socket, see
-`sim_instruments.server.control`. Only this machine is served.
+`sim_instruments.server.control`. Only this machine is served, and no protocol but these, see
+`sim_instruments.server.messages`.
 """
 
 import itertools
@@ -16,10 +17,14 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field, NonNegativeInt, validate_call
 
 from sim_instruments.instruments import PLAIN
 from sim_instruments.server.control import CONTROL_OFFSET
+from sim_instruments.server.messages import ForeignProtocolError, received
+from sim_instruments.server.requests import parsed
 from sim_instruments.server.shared_twin import Disconnected, SharedTwin
 from sim_instruments.world import load_truth
 
@@ -29,8 +34,6 @@ HOST = "127.0.0.1"
 
 logger = logging.getLogger(__name__)
 
-# A client that sends more without a line feed does not use SCPI.
-LONGEST_MESSAGE = 1 << 20
 ATTEMPTS = 50
 # SO_LINGER: close with a reset, as the client sees it when a cable is pulled.
 AT_ONCE = struct.pack("ii", 1, 0)
@@ -89,14 +92,15 @@ class _Instrument(_Listener):
                 connection.shutdown(socket.SHUT_RDWR)
 
 
-class _Client(socketserver.BaseRequestHandler):
+class _Client(socketserver.StreamRequestHandler):
     """One connection to an instrument: its own input buffer, and its answers in order."""
 
     server: _Instrument
     request: socket.socket
+    disable_nagle_algorithm = True
 
     def setup(self) -> None:
-        self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        super().setup()
         self.number = next(self.server.twin_server.client_numbers)
         self.previous = b""
         self.server.connections.add(self.request)
@@ -104,20 +108,19 @@ class _Client(socketserver.BaseRequestHandler):
 
     def finish(self) -> None:
         self.server.connections.discard(self.request)
+        super().finish()
 
     def handle(self) -> None:
-        pending = bytearray()
         try:
-            while len(pending) < LONGEST_MESSAGE and (data := self.request.recv(1 << 16)):
-                pending += data
-                *messages, pending = pending.split(b"\n")
-                for message in messages:
-                    self._exchange(bytes(message))
+            for message in received(self.rfile):
+                self._exchange(message)
         except Disconnected:
             self.server.disconnect()
+        except ForeignProtocolError as error:
+            self._note(f"refused: {error}")
         except OSError as error:
             self._note(f"lost: {error}")
-        self._note(f"disconnected, with {len(pending)} bytes of an unfinished message" if pending else "disconnected")
+        self._note("disconnected")
 
     def _exchange(self, message: bytes) -> None:
         if not message.strip():
@@ -142,18 +145,23 @@ class _Controller(socketserver.StreamRequestHandler):
 
     def handle(self) -> None:
         with suppress(OSError):  # the client may disconnect without reading
-            for line in self.rfile:
-                try:
-                    answer = {"ok": True, **self._carry_out(**json.loads(line))}
-                except (ValueError, TypeError, KeyError, AttributeError) as error:
-                    answer = {"ok": False, "error": f"{type(error).__name__}: {error}"}
-                self.wfile.write(json.dumps(answer).encode() + b"\n")
+            try:
+                for line in received(self.rfile):
+                    self._answer(self._carried_out(line))
+            except ForeignProtocolError as error:
+                self._answer({"ok": False, "error": str(error)})
 
-    def _carry_out(self, do: str, **details: Any) -> dict[str, Any]:
-        if do == "shutdown":
-            self.server.twin_server.stopping.set()
-            return {}
-        return self.server.twin_server.twin.request(do, **details)
+    def _answer(self, answer: dict[str, Any]) -> None:
+        self.wfile.write(json.dumps(answer).encode() + b"\n")
+
+    def _carried_out(self, line: bytes) -> dict[str, Any]:
+        try:
+            request = parsed(line)
+            if request.do == "shutdown":
+                self.server.twin_server.stopping.set()
+            return {"ok": True, **self.server.twin_server.twin.request(request)}
+        except ValueError as error:
+            return {"ok": False, "error": str(error)}
 
 
 class TwinServer:
@@ -228,7 +236,15 @@ class TwinServer:
             self.twin.stop()
 
 
-def serve(truth: Path, *, port: int = 0, seed: int | None = None, log: Path | None = None, speed: float = 1.0) -> None:
+@validate_call
+def serve(
+    truth: Path,
+    *,
+    port: Annotated[int, Field(ge=0, lt=1 << 16)] = 0,
+    seed: NonNegativeInt | None = None,
+    log: Path | None = None,
+    speed: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0,
+) -> None:
     """Serve the twin of the truth file at `truth` until SIGTERM, SIGINT or a request of the control socket.
 
     `seed`, `log` and `speed` are those of `SharedTwin`.
@@ -238,6 +254,8 @@ def serve(truth: Path, *, port: int = 0, seed: int | None = None, log: Path | No
 
     Raises
     ------
+    pydantic.ValidationError
+        Where an option makes no sense; the message names it.
     TruthError
         Where the truth file cannot be used.
     ServerError

@@ -18,6 +18,11 @@ __all__ = ["LineWiring", "Signal", "Truth", "TruthError", "load_truth"]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
 Finite = Annotated[float, Field(allow_inf_nan=False, strict=True)]
+Kelvin = Annotated[float, Field(gt=0, le=500, allow_inf_nan=False, strict=True)]
+Decibel = Annotated[float, Field(ge=-300, le=300, allow_inf_nan=False, strict=True)]
+
+LARGEST_FILE = 100_000
+"""Bytes. A full truth file has 2 kB."""
 
 
 def _not_zero(gain: float) -> float:
@@ -76,7 +81,7 @@ class Island(_Section):
     The bath is the mixing chamber.
     """
 
-    temperature: Positive | None = None
+    temperature: Kelvin | None = None
     volume: Positive | None = None
     electron_phonon: Positive | None = None
     kapitza: Positive | None = None
@@ -107,7 +112,7 @@ class Resonator(_Section):
 class Chain(_Section):
     """The amplifier chain: total gain (dB) and noise temperature referred to the device (K)."""
 
-    gain_db: Finite
+    gain_db: Decibel
     noise_temperature: Positive
 
 
@@ -115,17 +120,17 @@ class Cable(_Section):
     """The probe line from network analyzer to device and back: delay (s), loss of the line down (dB), ripple (dB)."""
 
     delay: NonNegative
-    loss_db: Finite
-    ripple_db: NonNegative
+    loss_db: Decibel
+    ripple_db: Annotated[Decibel, Field(ge=0)]
 
 
 class Fridge(_Section):
     """Stage temperatures (K). The mixing chamber also sets the photon numbers of the line and the excess bath."""
 
-    mixing_chamber_temperature: Positive
-    still_temperature: Positive = 0.85
-    four_kelvin_temperature: Positive = 3.9
-    fifty_kelvin_temperature: Positive = 46.0
+    mixing_chamber_temperature: Kelvin
+    still_temperature: Kelvin = 0.85
+    four_kelvin_temperature: Kelvin = 3.9
+    fifty_kelvin_temperature: Kelvin = 46.0
 
 
 class Noise(_Section):
@@ -240,9 +245,11 @@ def load_truth(path: Path) -> Truth:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise TruthError(f"{path}: cannot be read as a twin file: {error}") from error
+    if len(text) > LARGEST_FILE:
+        raise TruthError(f"{path}: larger than {LARGEST_FILE // 1000} kB, the largest size allowed")
     try:
         document = YAML(typ="rt", pure=True).load(text)
-    except YAMLError as error:
+    except (YAMLError, RecursionError) as error:
         raise TruthError(f"{path}: not valid YAML: {error}") from error
     if not isinstance(document, dict):
         raise TruthError(f"{path}, line 1: a twin file is a mapping with the keys {', '.join(Truth.model_fields)}")

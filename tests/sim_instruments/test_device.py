@@ -1,12 +1,13 @@
 """The simulated device with the heat balance of its island, through the instruments' side of the World."""
 
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from labnis.physics import AndreevChannel, NISJunction
-from sim_instruments import SimulatedClock, load_truth
+from sim_instruments import SHIPPED_TRUTH, SimulatedClock, load_truth
 from sim_instruments.world import Device, Truth, TruthError, World
 from tests.physics import micro_cooler, quadrature
 
@@ -118,3 +119,29 @@ def test_device_without_a_steady_state_is_an_error_of_the_truth_file() -> None:
 def test_island_is_either_of_constant_temperature_or_balanced(island: dict[str, float], wanted: str) -> None:
     with pytest.raises(ValueError, match=wanted):
         truth(**island)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "allowed"),
+    [
+        ("mixing_chamber_temperature", "1.0e+300", "less than or equal to 500"),
+        ("mixing_chamber_temperature", "0.0", "greater than 0"),
+        ("gain_db", "1.0e+300", "less than or equal to 300"),
+        ("loss_db", "-.inf", "finite"),
+    ],
+)
+def test_a_truth_that_makes_no_sense_is_refused_by_line_and_key(
+    tmp_path: Path, key: str, value: str, allowed: str
+) -> None:
+    text = re.sub(rf"{key}: \S+", f"{key}: {value}", SHIPPED_TRUTH.read_text(encoding="utf-8"))
+    (tmp_path / "truth.yaml").write_text(text, encoding="utf-8")
+    line = text[: text.index(key)].count("\n") + 1
+    with pytest.raises(TruthError, match=rf"truth\.yaml, line {line}: \w+\.{key}: .*{allowed}"):
+        load_truth(tmp_path / "truth.yaml")
+
+
+@pytest.mark.parametrize(("text", "message"), [("[" * 5000, "not valid YAML"), ("# " * 60_000, "larger than 100 kB")])
+def test_a_truth_file_too_large_or_too_deeply_nested_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "truth.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(TruthError, match=message):
+        load_truth(tmp_path / "truth.yaml")

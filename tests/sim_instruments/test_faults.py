@@ -314,7 +314,7 @@ def test_an_impossible_fault_is_refused(server: ServerProcess, fault: dict[str, 
 
 
 def test_an_unknown_request_is_refused(server: ServerProcess) -> None:
-    with pytest.raises(ControlError, match="allowed are fault"):
+    with pytest.raises(ControlError, match="expected tags: 'fault'"):
         control(server.port, do="explode")
     with pytest.raises(ControlError, match="cannot be left at 500"):
         control(server.port, do="leave", level=500.0, output=True)

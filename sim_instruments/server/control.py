@@ -11,9 +11,9 @@
     control(port, do="temperatures", schedule=[[0, None]])                      … stale from now on
     control(port, do="shutdown")                                                end the server
 
-Every answer has `ok`; where that is false, `error` says why and nothing was changed. Unknown keys, times and
-temperatures that make no sense are refused, see `sim_instruments.server.requests`. A fault counts messages that instruments execute after
-it was armed, including messages that were sent before.
+Every answer has `ok`; where that is false, `error` says why, and nothing was changed. Unknown keys are refused, and
+times and temperatures that make no sense, see `sim_instruments.server.requests`. A fault counts messages that
+instruments execute after it was armed, including messages that were sent before.
 """
 
 import json

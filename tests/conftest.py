@@ -1,14 +1,18 @@
-"""Tests run with a temporary home directory, as QCoDeS writes there, one linear-algebra thread, and plain signals."""
+"""Tests run in a temporary folder of their own, with one linear-algebra thread, and plain signals."""
 
 import os
 import signal
-import tempfile
+from collections.abc import Generator
 
 import pytest
 from hypothesis import settings
 
+from tests.temporary_folder import left_behind, own_home, own_temporary_folder, remove
+
+# A worker of pytest-xdist uses the folder of the process that started it.
+FOLDER = None if "PYTEST_XDIST_WORKER" in os.environ else own_temporary_folder()
 # Before any test module imports QCoDeS, which reads its configuration from the home directory on import.
-os.environ["HOME"] = os.environ["USERPROFILE"] = tempfile.mkdtemp(prefix="labnis-test-home-")
+own_home()
 # Before numpy is imported. The matrices of the fits are small: threads that wait for each other, beside another worker
 # of pytest-xdist on the same cores, make a fit of a few hundred milliseconds take seconds.
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -20,6 +24,20 @@ if hasattr(signal, "SIGHUP"):
 
 settings.register_profile("labnis", deadline=None, max_examples=50, derandomize=True)
 settings.load_profile("labnis")
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> Generator[None]:
+    """Fail a session whose tests have left something in the temporary folder; workers have ended before."""
+    yield
+    if FOLDER is None:
+        return
+    left = left_behind(FOLDER)
+    remove(FOLDER)
+    if left:
+        session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
+        writer = session.config.get_terminal_writer()
+        writer.line(f"left in the temporary folder by the tests: {', '.join(left)}", red=True)
 
 
 @pytest.fixture(autouse=True)

@@ -149,9 +149,9 @@ def _check_init(document: Document, here: Location, init: Mapping[str, Any], *, 
     if "visalib" in init and (refusal := refused_visa_library(str(init["visalib"]))):
         raise document.error((*here, "visalib"), refusal)
     for location, text in _texts_of({key: value for key, value in init.items() if key != "visalib"}):
-        key = next((str(part) for part in location if NAMES_A_LIBRARY.search(str(part))), None)
+        named = next((part for part in map(str, location) if NAMES_A_LIBRARY.search(part)), None)
         is_path = LOOKS_LIKE_A_PATH.search(text) and not TERMINATOR.fullmatch(text)
-        if not own and (key or is_path):
+        if not own and (named or is_path):
             raise document.error(
                 (*here, *location),
                 f"found {text!r}; init: takes numbers, true, false, and text that is no path and names no library or "

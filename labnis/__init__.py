@@ -11,9 +11,13 @@
     labnis.refit(run.path, fixed={"dynes": 1e-4})
 """
 
-from importlib import import_module
-from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from labnis.import_path import leave_working_folder
+
+leave_working_folder()  # before any other import
+
+from importlib import import_module  # noqa: E402
+from importlib.metadata import version  # noqa: E402
+from typing import TYPE_CHECKING, Any  # noqa: E402
 
 if TYPE_CHECKING:
     from labnis.experiment.opening import open_session

@@ -99,7 +99,7 @@ def resume(
     folder = options.data or config.data
     path = find_run(folder, run) if run else _newest_unfinished(folder)
     metadata = read_metadata(path)
-    procedure: Procedure = find_procedure(metadata["procedure_class"] or metadata["procedure"])()
+    procedure: Procedure = find_procedure(metadata["procedure_class"] or metadata["procedure"], in_file=True)()
     procedure.set_parameters(metadata["parameters"])
     _measure([Request(procedure, resume=path)], options, config)
 

@@ -26,7 +26,7 @@ import xarray
 
 from labnis.errors import ConfigurationError, RequestError
 from labnis.fit import Estimate, FitContext, FitError, FitResult, NotApplicableError, result_from_mapping
-from labnis.station import import_object
+from labnis.station import import_named_in_file, import_object
 
 # Names in files, figures and `analysis.result`.
 _NAME = re.compile(r"\w[\w -]*")
@@ -78,8 +78,8 @@ class Analysis(Protocol):
         """Fit `data`; raises FitError if they do not determine the results, NotApplicableError for none to fit."""
 
 
-def load_class(path: str, what: str) -> type:
-    """The class at the dotted `path`; error messages call it a `what`.
+def load_class(path: str, what: str, *, in_file: bool) -> type:
+    """The class at the dotted `path`, which may be named `in_file`; error messages call it a `what`.
 
     Raises
     ------
@@ -88,7 +88,7 @@ def load_class(path: str, what: str) -> type:
 
     """
     try:
-        found = import_object(path) if "." in path else None
+        found = (import_named_in_file if in_file else import_object)(path) if "." in path else None
     except ConfigurationError as error:
         raise RequestError(f"{what} {path!r}: {error}") from error
     if not inspect.isclass(found):
@@ -96,8 +96,8 @@ def load_class(path: str, what: str) -> type:
     return found
 
 
-def _loaded(path: str | type) -> Analysis:
-    kind = load_class(path, "analysis") if isinstance(path, str) else path
+def _loaded(path: str | type, *, in_file: bool = False) -> Analysis:
+    kind = load_class(path, "analysis", in_file=in_file) if isinstance(path, str) else path
     missing = [name for name in ("name", "results", "fit") if not hasattr(kind, name)]
     if missing:
         raise RequestError(f"{_path_of(kind)} is not an analysis: it lacks {', '.join(missing)}")
@@ -212,11 +212,11 @@ def is_secondary(analysis: Analysis) -> bool:
 
 
 def analyses_of_run(metadata: Mapping[str, Any]) -> tuple[Analysis, ...]:
-    """The analyses named in a run's metadata; those that cannot be loaded here are omitted."""
+    """The analyses named in a run's metadata; those that cannot be loaded here, or must not be, are omitted."""
     found = []
     for path in metadata["analyses"]:
         try:
-            found.append(_loaded(path))
+            found.append(_loaded(path, in_file=True))
         except RequestError:  # a lab's own package may be missing where its files are read
             continue
     return tuple(found)

@@ -59,7 +59,10 @@ def refit(
     analyses = analyses_of_run(metadata)
     if not analyses:
         named = ", ".join(metadata["analyses"]) or "none"
-        raise RequestError(f"{path}: no analysis of this run can be loaded here (it names {named})")
+        raise RequestError(
+            f"{path}: no analysis of this run can be loaded here (it names {named}); one that is not labnis's own is "
+            "imported first, or is in a package of the open station file (labnis.packages)"
+        )
     held = {name: _number(name, value) for name, value in (fixed or {}).items()}
     given = dict(priors or {})
     _check_priors(given, analyses)

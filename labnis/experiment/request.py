@@ -38,8 +38,15 @@ def procedure_names() -> list[str]:
     )
 
 
-def find_procedure(name: str) -> type[Procedure]:
+def find_procedure(name: str, *, in_file: bool = False) -> type[Procedure]:
     """The procedure class called `name`: one of `procedures`, or any by dotted path (`package.module.Class`).
+
+    Parameters
+    ----------
+    name
+        Name, or dotted path.
+    in_file
+        Whether a file names it: then it is imported only from `procedures` and the packages of the station file.
 
     Raises
     ------
@@ -51,7 +58,7 @@ def find_procedure(name: str) -> type[Procedure]:
         raise RequestError(
             f"no procedure {name!r}; there are {', '.join(procedure_names())}, or a dotted path to a class"
         )
-    found = load_class(name if "." in name else f"procedures.{name}", "procedure")
+    found = load_class(name if "." in name else f"procedures.{name}", "procedure", in_file=in_file)
     if not issubclass(found, Procedure):
         raise RequestError(f"{name!r} is not a pymeasure Procedure")
     return found
@@ -200,7 +207,7 @@ def _queued(written: Any, place: list[str], config: StationConfig) -> tuple[Proc
         place += [str(key) for key in first["loc"][:1]]
         raise RequestError(_explained(first["type"], place, written)) from error
     place[:] = ["procedure"]
-    procedure = find_procedure(entry.procedure)()
+    procedure = find_procedure(entry.procedure, in_file=True)()
     for name, text in entry.set.items():
         place[:] = ["set", name]
         _set(procedure, name, text)

@@ -23,6 +23,7 @@ from typing import Self
 
 from drivers.errors import InstrumentError
 from labnis.errors import BusyError, ConfigurationError, InstrumentFault, LabnisError
+from labnis.import_path import python_program
 from labnis.safety.make_safe import make_safe
 from labnis.station import BiasUnknownError, StationConfig, instrument_class, load_station
 
@@ -76,8 +77,8 @@ class Guardian:
         """
         if self._process is not None and self._process.poll() is None:
             return
-        self._process = process = subprocess.Popen(  # this interpreter with this module, no shell
-            [sys.executable, "-m", "labnis.safety.guardian"],
+        self._process = process = subprocess.Popen(  # noqa: S603  # this interpreter with this module, no shell
+            python_program("labnis.safety.guardian"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

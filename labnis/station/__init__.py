@@ -16,7 +16,7 @@ from labnis.station.config import StationConfig, load_station
 from labnis.station.connecting import VisaListener, instrument_class
 from labnis.station.document import read_document
 from labnis.station.opening import OpenStation, SystemClock, open_station
-from labnis.station.packages import import_object
+from labnis.station.packages import import_named_in_file, import_object
 from labnis.station.role_spec import RoleSpec, SetpointSpec
 from labnis.station.sections import Device, Interlock, Island, Limits
 
@@ -35,6 +35,7 @@ __all__ = [
     "SystemClock",
     "VisaListener",
     "check_station",
+    "import_named_in_file",
     "import_object",
     "instrument_class",
     "load_station",

@@ -7,6 +7,7 @@ import contextlib
 import inspect
 import io
 import logging
+import os
 import threading
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -16,14 +17,14 @@ from typing import Any, Protocol, cast
 import pyvisa
 from pymeasure.instruments import Instrument as PymeasureInstrument
 from pyvisa.highlevel import VisaLibraryBase
-from qcodes.instrument import Instrument, InstrumentBase, VisaInstrument
+from qcodes.instrument import Instrument, InstrumentBase, IPInstrument, VisaInstrument
 from qcodes.station import Station
 
 from drivers import roles
 from drivers.errors import CommunicationError, InstrumentError
 from labnis.errors import ConfigurationError
 from labnis.station.config import StationConfig
-from labnis.station.instruments import allowed, is_allowed_type
+from labnis.station.instruments import allowed, is_allowed_type, is_of_packages
 from labnis.station.packages import import_object
 
 __all__ = [
@@ -96,7 +97,8 @@ def open_library(
         if override is not None:
             raise ConfigurationError(f"{specification!r} cannot be opened as the twin: {error}") from error
         raise ConfigurationError(
-            f"PyVISA library {specification!r} cannot be used for {name}: {error}; install a VISA library, or give "
+            f"PyVISA library {specification or os.environ.get('PYVISA_LIBRARY', '')!r} cannot be used for {name}: "
+            f"{error}; install a VISA library, or give "
             f"another one as labnis.visalib in {config.path} ('@py' needs no installation)"
         ) from error
     if record is not None:
@@ -238,6 +240,14 @@ def instrument_class(config: StationConfig, name: str) -> type:
     # A module also contains its own imports; only classes of the allowed packages are instruments.
     if not isinstance(kind, type) or not is_allowed_type(f"{kind.__module__}.{kind.__name__}", config.packages):
         raise config.error(where, f"{dotted} is not an instrument class under {allowed(config.packages)}")
+    known = is_of_packages(f"{kind.__module__}.", ("drivers", *config.packages))
+    if not known and not issubclass(kind, VisaInstrument | IPInstrument | PymeasureInstrument):
+        raise config.error(
+            where,
+            f"{dotted} uses neither VISA nor TCP: such a class may load a manufacturer's library. Allowed are QCoDeS's "
+            "VisaInstrument and IPInstrument, pymeasure's Instrument, and any class in a package of the lab "
+            "(labnis.packages), which may be derived from this one",
+        )
     return kind
 
 

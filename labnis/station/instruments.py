@@ -1,4 +1,8 @@
-"""The `instruments:` section: QCoDeS's own schema, and which classes its `type:` may name."""
+"""The `instruments:` section: QCoDeS's own schema, which classes its `type:` may name, and what `init:` may contain.
+
+A station file may come from elsewhere, so neither key can load a library: drivers that take the path of one are not
+opened, and no path is passed to the others.
+"""
 
 import json
 import re
@@ -12,10 +16,31 @@ from qcodes.station import SCHEMA_TEMPLATE_PATH
 
 from labnis.station.document import Document, Location
 
-__all__ = ["ALLOWED_PACKAGES", "allowed", "check_instruments", "is_allowed_type", "refuse_initial_values"]
+__all__ = [
+    "ALLOWED_PACKAGES",
+    "allowed",
+    "check_instruments",
+    "is_allowed_type",
+    "is_of_packages",
+    "refuse_initial_values",
+    "refused_visa_library",
+]
 
-ALLOWED_PACKAGES = ("drivers.", "qcodes.", "qcodes_contrib_drivers.", "pymeasure.")
+ALLOWED_PACKAGES = ("drivers", "qcodes.instrument_drivers", "qcodes_contrib_drivers", "pymeasure.instruments")
 """`type:` imports code; only instrument classes from these packages may be named."""
+
+VISA_LIBRARIES = ("@py", "@ivi")
+"""Values of `visalib`: names of PyVISA's backends. A path would load any library."""
+
+NAMES_A_LIBRARY = re.compile(
+    r"dll|(?:^|_)(?:lib|library|path|file|filename|folder|dir|directory|module|script|executable|plugin|sdk)s?(?:_|$)"
+    r"|(?:path|library)$",
+    re.IGNORECASE,
+)
+"""Keys of `init:` whose text would name a library, a program, a file or a folder."""
+
+LOOKS_LIKE_A_PATH = re.compile(r"[/\\]|^~|\.(?:dll|so|dylib|exe|pyd?|ya?ml|json|ini)(?:\.\d+)*$", re.IGNORECASE)
+TERMINATOR = re.compile(r"(?:\\[rnt0])+")
 
 KEYS = ("type", "address", "port", "init", "parameters", "add_parameters", "enable_forced_reconnect", "driver")
 """Keys of an instrument. With QCoDeS 0.62 and later each other key is a submodule, with its settings as a mapping."""
@@ -25,19 +50,34 @@ ELSEWHERE = {
     "name": "the instrument's name is its key under instruments",
     "resource": "write the VISA address as `address:` beside `type:`",
     "pyvisa_sim_file": "simulated instruments belong to the twin (`labnis run --dry-run`)",
+    "visa_library": "write it as `visalib`",
 }
 """Keys of `init:` that would set an address that a dry run does not replace."""
 
 
 def allowed(packages: Sequence[str]) -> str:
     """The packages whose classes `type:` may name, for messages."""
-    return ", ".join([*(package.rstrip(".") for package in ALLOWED_PACKAGES), *packages])
+    return ", ".join([*ALLOWED_PACKAGES, *packages])
 
 
 def is_allowed_type(dotted: str, packages: Sequence[str]) -> bool:
     """Whether `type:` may name the class `dotted`; `packages` are the lab's own."""
-    allowed = dotted.startswith((*ALLOWED_PACKAGES, *(f"{name}." for name in packages)))
-    return allowed and all(part.isidentifier() for part in dotted.split("."))
+    return is_of_packages(dotted, [*ALLOWED_PACKAGES, *packages]) and all(map(str.isidentifier, dotted.split(".")))
+
+
+def is_of_packages(dotted: str, packages: Sequence[str]) -> bool:
+    """Whether `dotted` is a name within one of `packages`."""
+    return dotted.startswith(tuple(f"{name}." for name in packages))
+
+
+def refused_visa_library(specification: str) -> str:
+    """Why `visalib` cannot be `specification`; empty if it can."""
+    if specification in VISA_LIBRARIES:
+        return ""
+    return (
+        f"found {specification!r}; allowed are {' and '.join(VISA_LIBRARIES)}. A station file names no library by its "
+        "path: leave the key out, and give the path in ~/.pyvisarc or in the environment variable PYVISA_LIBRARY"
+    )
 
 
 def check_instruments(document: Document, packages: Sequence[str]) -> None:
@@ -96,11 +136,36 @@ def _check_entry(document: Document, name: str, entry: Mapping[str, Any], packag
         )
     if "driver" in entry:
         raise document.error((*here, "driver"), "no longer read by QCoDeS; append the class name to `type:`")
-    for key, advice in ELSEWHERE.items():
-        if key in (entry.get("init") or {}):
-            raise document.error((*here, "init", key), f"not allowed here; {advice}")
+    _check_init(document, (*here, "init"), entry.get("init") or {}, own=is_of_packages(entry["type"], packages))
     if "address" in entry:
         _check_address(document, (*here, "address"), entry["address"])
+
+
+def _check_init(document: Document, here: Location, init: Mapping[str, Any], *, own: bool) -> None:
+    """Refuse addresses, libraries and paths in `init:`; classes of the lab's `own` packages may take paths."""
+    for key, advice in ELSEWHERE.items():
+        if key in init:
+            raise document.error((*here, key), f"not allowed here; {advice}")
+    if "visalib" in init and (refusal := refused_visa_library(str(init["visalib"]))):
+        raise document.error((*here, "visalib"), refusal)
+    for location, text in _texts_of({key: value for key, value in init.items() if key != "visalib"}):
+        named = next((part for part in map(str, location) if NAMES_A_LIBRARY.search(part)), None)
+        is_path = LOOKS_LIKE_A_PATH.search(text) and not TERMINATOR.fullmatch(text)
+        if not own and (named or is_path):
+            raise document.error(
+                (*here, *location),
+                f"found {text!r}; init: takes numbers, true, false, and text that is no path and names no library or "
+                "file. A class that needs one belongs in a package of the lab (labnis.packages)",
+            )
+
+
+def _texts_of(section: Any, location: Location = ()) -> Iterator[tuple[Location, str]]:
+    """Each text in `section`, at any depth, with its place."""
+    if isinstance(section, str):
+        yield location, section
+    elif isinstance(section, Mapping | list):
+        for key, value in section.items() if isinstance(section, Mapping) else enumerate(section):
+            yield from _texts_of(value, (*location, key))
 
 
 def _check_address(document: Document, location: Location, address: str) -> None:

@@ -1,7 +1,8 @@
 """A lab's own packages: `labnis: packages: [mylab]` names importable packages beside the station file.
 
 An import finder finds the listed names only. Neither the station's folder nor the working folder is added to
-`sys.path`, so that no other file there is ever imported.
+`sys.path`, so that no other file there is ever imported. A class that is named in a file, such as the procedure of a
+run that is resumed, is imported only from these packages and from labnis's own procedures and analyses.
 """
 
 import difflib
@@ -18,9 +19,12 @@ from typing import Any
 
 from labnis.errors import ConfigurationError
 
-__all__ = ["import_object", "refusal_of", "use_packages"]
+__all__ = ["import_named_in_file", "import_object", "refusal_of", "use_packages"]
 
 OURS = ("drivers", "labnis", "procedures", "pyvisa_labnis", "sim_instruments")
+
+NAMED_IN_FILES = ("procedures", "labnis.fit")
+"""Packages whose classes any file may name. Other modules of labnis run programs when they are imported."""
 
 
 class _LabFinder(MetaPathFinder):
@@ -66,6 +70,30 @@ def use_packages(names: Sequence[str], folder: Path) -> None:
             for module in [module for module in sys.modules if module == name or module.startswith(f"{name}.")]:
                 del sys.modules[module]
         _FINDER.folders[name] = folder
+
+
+def import_named_in_file(dotted: str) -> Any:
+    """The object that a run file, a VISA record or a queue names by its dotted path.
+
+    Its module is one of `procedures` or `labnis.fit`, or of a package of the station files in use, or has been imported
+    by the user's own program already. No other module is imported: importing runs it.
+
+    Raises
+    ------
+    ConfigurationError
+        It is in another module; or as `import_object`.
+
+    """
+    module = dotted.rpartition(".")[0]
+    allowed = (*NAMED_IN_FILES, *_FINDER.folders)
+    if not all(map(str.isidentifier, dotted.split("."))):
+        raise ConfigurationError("that is no dotted path of a class, such as mylab.maps.GateMap")
+    if not dotted.startswith(tuple(f"{name}." for name in allowed)) and module not in sys.modules:
+        raise ConfigurationError(
+            f"its name is from a file, and files may name classes of {', '.join(allowed)} only; "
+            "list its package in the station file (labnis.packages), or import it first in a script"
+        )
+    return import_object(dotted)
 
 
 def import_object(dotted: str) -> Any:

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 
 from drivers.wiring import Section, Wiring
+from labnis.station.instruments import refused_visa_library
 from labnis.station.role_spec import Name, Positive
 
 __all__ = ["Device", "Interlock", "Island", "LabnisSection", "Limits", "TwinSection"]
@@ -180,6 +181,13 @@ class LabnisSection(Section):
     ledger: Annotated[SecretStr, Field(min_length=1)] | None = None
     visalib: Name | None = None
     twin: TwinSection | None = None
+
+    @field_validator("visalib")
+    @classmethod
+    def _named_backend(cls, visalib: str | None) -> str | None:
+        if visalib is not None and (refusal := refused_visa_library(visalib)):
+            raise ValueError(refusal)
+        return visalib
 
     @field_validator("device", mode="before")
     @classmethod

@@ -19,6 +19,7 @@ import h5py
 import numpy as np
 import xarray
 
+from labnis.import_path import python_program
 from labnis.storage._columns import layout_to_plain
 from labnis.storage._events import load_events
 from labnis.storage._hdf5 import read_described, read_fit, read_layout
@@ -79,7 +80,7 @@ def check(path: Path, reference: Path | None = None, *, patience: int = 2) -> In
     search = os.pathsep.join(filter(None, (source, os.environ.get("PYTHONPATH"))))
     try:
         child = subprocess.run(  # noqa: S603  # this Python, no shell
-            [sys.executable, "-m", "labnis.storage._checking", str(seconds), *map(str, files)],
+            python_program("labnis.storage._checking", str(seconds), *map(str, files)),
             capture_output=True,
             text=True,
             timeout=patience * seconds,

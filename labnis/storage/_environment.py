@@ -45,7 +45,8 @@ def _git(folder: Path, *arguments: str) -> str:
         raise FileNotFoundError("git is not installed")
     # A git hook sets GIT_DIR and others for another repository.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    command = [program, "-C", str(folder), *arguments]  # fixed program and arguments, no shell
+    # Fixed program and arguments, no shell; and no program that the repository's own configuration names.
+    command = [program, "-c", "core.fsmonitor=false", "-C", str(folder), *arguments]
     answer = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True, env=environment)  # noqa: S603
     return answer.stdout.strip()
 

@@ -146,7 +146,7 @@ def _failure_of_command(file: Path, data: Path, library: ReplayLibrary, observer
 def _procedures(record: Record) -> Iterator[Procedure]:
     """The command's procedures as configured. A resumed run begins at its resumption."""
     for number, wanted in enumerate(record.header["procedures"]):
-        procedure = find_procedure(wanted["procedure"])()
+        procedure = find_procedure(wanted["procedure"], in_file=True)()
         procedure.set_parameters(wanted["parameters"])
         if number < len(record.runs) and record.runs[number].first_point:
             procedure.first_point = record.runs[number].first_point

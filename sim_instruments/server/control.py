@@ -90,7 +90,7 @@ def launched(truth: Path = SHIPPED_TRUTH, **options: Any) -> Iterator[ServerProc
 
     """
     given = json.dumps({"truth": truth, **options}, default=str)
-    command = [sys.executable, "-m", "sim_instruments.server", given]
+    command = [sys.executable, "-P", "-m", "sim_instruments.server", given]
     # The command is this interpreter with this package. It runs in a session of its own, so that Ctrl-C in the
     # terminal ends the clients but not their instruments.
     pipe = subprocess.PIPE

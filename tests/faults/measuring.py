@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 import time
@@ -87,8 +88,10 @@ class Lab:
         return [e.text for e in self.log if e.instrument == role and e.direction == "in" and part in e.text]
 
     def write_station(self, below: str = "", **more: object) -> None:
-        """The station file, with `more` limits, and `below` at its end."""
+        """The station file, with `more` limits, `below` at its end, and `lab_procedures` as the lab's package."""
         extra = "".join(f", {key}: {json.dumps(value)}" for key, value in more.items())
+        shutil.copy(Path(__file__).with_name("lab_procedures.py"), self.folder)
+        below += "  packages: [lab_procedures]\n"
         text = STATION.format(**self.server.addresses, rate=RAMP_RATE, more=extra, below=below)
         self.station.write_text(text, encoding="utf-8")
 

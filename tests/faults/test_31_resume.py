@@ -7,7 +7,7 @@ from labnis.storage import open_rows, open_run, read_events
 from tests.faults.measuring import SWEEP, Lab, kill, wait_for
 
 
-@pytest.mark.parametrize("procedure", ["IVSweep", "tests.faults.lab_procedures.PlainSweep"])
+@pytest.mark.parametrize("procedure", ["IVSweep", "lab_procedures.PlainSweep"])
 def test_killed_and_resumed(lab: Lab, procedure: str) -> None:
     process = lab.under_way(lab.start("run", procedure, "--yes", "--set", "points=301", *SWEEP))
     wait_for(lambda: lab.rows() > 20, process)

@@ -52,6 +52,7 @@ def test_a_queue_runs_in_order_with_its_own_settings_and_tags(tmp_path: Path, la
         ("- {procedure: IVSweep, set: {points: many}}", "line 1, entry 1: IVSweep.points cannot be 'many'"),
         ("- procedure: IVSweep\n  set:\n    pionts: 5", "line 3, entry 1: IVSweep has no parameter 'pionts'"),
         ("- {procedure: IVSweep, set: {maximum_bias: 0.1}}", "line 1, entry 1: IVSweep would go to a bias of 0.1 V"),
+        ("- procedure: antigravity.Fly", "line 1, entry 1: procedure 'antigravity.Fly': its name is from a file"),
         ("- procedure: tests.run.lab_procedures.NeedsGain", "line 1, entry 1: NeedsGain needs a value for gain"),
     ],
 )

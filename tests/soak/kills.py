@@ -22,7 +22,7 @@ POINTS = 61
 SWEEP = ("maximum_bias=4e-3", f"points={POINTS}", "time_constant=0.001", "settling_time=0.002")
 SETTINGS = ("--yes", *(word for setting in SWEEP for word in ("--set", setting)))
 # One in four is fitted live, which takes most of a processor.
-PROCEDURES = ("IVSweep", *["tests.faults.lab_procedures.PlainSweep"] * 3)
+PROCEDURES = ("IVSweep", *["lab_procedures.PlainSweep"] * 3)
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ def test_the_public_door() -> None:
         "SystemClock",
         "VisaListener",
         "check_station",
+        "import_named_in_file",
         "import_object",
         "instrument_class",
         "load_station",

@@ -350,10 +350,10 @@ def test_of_two_sessions_that_open_one_name_at_once_the_second_leaves_the_first_
     assert "already open in this process" in refused[0]
 
 
-def test_a_visa_library_that_is_not_there_is_named(write: Write) -> None:
-    path = write(("  twin:", '  visalib: "@nonexistent"\n  twin:'))
+def test_a_visa_library_that_is_not_there_is_named(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYVISA_LIBRARY", "@nonexistent")
     with (
         pytest.raises(ConfigurationError, match=r"'@nonexistent'.*labnis\.visalib"),
-        opened(load_station(path), ["bias"]),
+        opened(load_station(write()), ["bias"]),
     ):
         pass

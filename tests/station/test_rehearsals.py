@@ -136,7 +136,6 @@ def test_an_interlock_watches_a_gate(gate: float, ends: str, tmp_path: Path) -> 
 def on_the_bench(setup: str, folder: Path) -> Path:
     """The setup's station file with its instruments on the bench of pyvisa-sim."""
     text = (SETUPS / f"{setup}.yaml").read_text(encoding="utf-8")
-    text = changed(text, "labnis:\n", f"labnis:\n  visalib: {SETUPS / 'bench.yaml'}@sim\n")
     shutil.copytree(SETUPS / "ourlab", folder / "ourlab")
     (folder / "station.yaml").write_text(text, encoding="utf-8")
     return folder / "station.yaml"
@@ -162,6 +161,7 @@ def test_the_drivers_themselves_play_their_roles(
 ) -> None:
     """In a dry run a stand-in is used in place of these drivers, so that it does not prove a parameter's name."""
     monkeypatch.setattr("labnis.station.lock._shared_folder", lambda: tmp_path)
+    monkeypatch.setenv("PYVISA_LIBRARY", f"{SETUPS / 'bench.yaml'}@sim")
     with open_station(load_station(on_the_bench(setup, tmp_path))) as station:
         station.open(roles, alone="bias" not in roles)
         if bias is not None:
@@ -197,8 +197,9 @@ def test_zero_for_a_source_without_a_switch_and_for_what_a_killed_run_has_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("labnis.station.lock._shared_folder", lambda: tmp_path)
+    monkeypatch.setenv("PYVISA_LIBRARY", f"{SETUPS / 'bench.yaml'}@sim")
     station = load_station(on_the_bench("qdac2_gate_dmm", tmp_path))
-    manager = pyvisa.ResourceManager(station.visalib or "")
+    manager = pyvisa.ResourceManager()
     qdac: Any = manager.open_resource(station.address("qdac") or "", read_termination="\n", write_termination="\n")
     for left in ("sour1:rang LOW", "sour1:volt:mode fix;:sour1:volt 0.1", "sour2:volt:mode fix;:sour2:volt 0.2"):
         qdac.write(left)

@@ -112,6 +112,7 @@ class Run:
         self.bias = Bias()
         self.stop = StopRequest()
         self.said: list[str] = []
+        self.lost_lock = ""
         self.magnet = Magnet()
         self.field = RampedSetpoint(self.magnet, FIELD, self.clock, name="field, magnet", unit="T")
         roles = Roles(
@@ -134,7 +135,12 @@ class Run:
             interlocks=(Interlock(watch="fridge.temperature", above=0.2, action="pause"),),
         )
         station: Any = SimpleNamespace(
-            roles=roles, clock=self.clock, bias=self.bias, config=config, described=lambda name: f"{name} (GPIB0::18)"
+            roles=roles,
+            clock=self.clock,
+            bias=self.bias,
+            config=config,
+            described=lambda name: f"{name} (GPIB0::18)",
+            lost_lock=lambda: self.lost_lock,
         )
         self.safeguards = Safeguards(station, self.stop, lambda kind, text: self.said.append(kind), **options)
 

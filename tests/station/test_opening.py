@@ -17,7 +17,8 @@ from drivers import roles
 from drivers.errors import CommunicationError
 from labnis.errors import BusyError, ConfigurationError
 from labnis.station import OpenStation, StationConfig, SystemClock, load_station, open_station
-from labnis.station.lock import hold, lock_name_of_address
+from labnis.station.lock import hold
+from labnis.station.lock_names import lock_name_of_address
 
 from .conftest import Write
 from .fakes import FakePanels, FakeSource
@@ -98,7 +99,7 @@ def fakes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[SimpleNam
         setattr(module, kind.__name__, kind)
     module.Path = Path  # type: ignore[attr-defined]  # what the module itself imported
     monkeypatch.setitem(sys.modules, HERE, module)
-    monkeypatch.setattr("labnis.station.lock._shared_folder", lambda: tmp_path)
+    monkeypatch.setattr("labnis.station.lock.shared_folder", lambda: tmp_path)
     yield SimpleNamespace(events=events, made=made)
     assert not [name for name in Instrument._all_instruments if name in {"source", "scope"}], "names were not freed"
 

@@ -161,7 +161,7 @@ def test_the_drivers_themselves_play_their_roles(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """In a dry run a stand-in is used in place of these drivers, so that it does not prove a parameter's name."""
-    monkeypatch.setattr("labnis.station.lock._shared_folder", lambda: tmp_path)
+    monkeypatch.setattr("labnis.station.lock.shared_folder", lambda: tmp_path)
     with open_station(load_station(on_the_bench(setup, tmp_path))) as station:
         station.open(roles, alone="bias" not in roles)
         if bias is not None:
@@ -196,7 +196,7 @@ def _is_safe(station: OpenStation) -> None:
 def test_zero_for_a_source_without_a_switch_and_for_what_a_killed_run_has_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("labnis.station.lock._shared_folder", lambda: tmp_path)
+    monkeypatch.setattr("labnis.station.lock.shared_folder", lambda: tmp_path)
     station = load_station(on_the_bench("qdac2_gate_dmm", tmp_path))
     manager = pyvisa.ResourceManager(station.visalib or "")
     qdac: Any = manager.open_resource(station.address("qdac") or "", read_termination="\n", write_termination="\n")

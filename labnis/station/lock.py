@@ -153,16 +153,21 @@ def holder_of_station(path: Path, folder: Path | None = None) -> Holder | None:
 def process_of(holder: Holder, path: Path, folder: Path | None = None) -> psutil.Process | None:
     """The process that `holder` names, if the system confirms that it holds the lock of the station file at `path`.
 
-    On Linux by the kernel's list of locks and the process's open files, elsewhere by its open files. None also if that
-    cannot be read, as for processes of other users.
+    None also if that cannot be found out, as for processes of other users, and for this process.
     """
     file = lock_file(lock_name_of_station(path), folder or shared_folder())
-    if holder.pid == os.getpid():
-        return None
+    return None if holder.pid == os.getpid() else _process_with_lock(holder.pid, file)
+
+
+def _process_with_lock(pid: int, file: Path) -> psutil.Process | None:
+    """The process `pid` if it holds the lock on `file`.
+
+    On Linux by the kernel's list of locks and the process's open files, elsewhere by its open files.
+    """
     try:
-        process = psutil.Process(holder.pid)
-        is_open = any(os.path.normcase(file_.path) == os.path.normcase(file) for file_ in process.open_files())
-        return process if is_open and _is_listed(holder.pid, file) else None
+        process = psutil.Process(pid)
+        is_open = any(os.path.normcase(each.path) == os.path.normcase(file) for each in process.open_files())
+        return process if is_open and _is_listed(pid, file) else None
     except (psutil.Error, OSError):
         return None
 
@@ -181,7 +186,9 @@ def _is_listed(pid: int, file: Path) -> bool:
 
 
 @contextlib.contextmanager
-def hold(names: Iterable[str], folder: Path | None = None) -> Iterator[list[HeldLock]]:
+def hold(
+    names: Iterable[str], folder: Path | None = None, *, of_run: int | None = None
+) -> Iterator[dict[str, HeldLock]]:
     """Hold the locks called `names` during the context, all or none.
 
     Parameters
@@ -191,6 +198,13 @@ def hold(names: Iterable[str], folder: Path | None = None) -> Iterator[list[Held
         always gets all of its locks.
     folder
         Folder of the lock files; by default the one that all users of this machine share.
+    of_run
+        Process whose locks do not count, because this one acts for it: the run that it guards, which does not respond.
+
+    Yields
+    ------
+    dict
+        Name → lock; without those that `of_run` holds.
 
     Raises
     ------
@@ -202,10 +216,15 @@ def hold(names: Iterable[str], folder: Path | None = None) -> Iterator[list[Held
     """
     place = folder or shared_folder()
     with contextlib.ExitStack() as stack:
-        held = []
+        held = {}
         for name in sorted(set(names)):
-            held.append(_acquired(name, place))
-            stack.callback(held[-1].release)
+            try:
+                held[name] = _acquired(name, place)
+            except BusyError:
+                if of_run is None or _process_with_lock(of_run, lock_file(name, place)) is None:
+                    raise
+            else:
+                stack.callback(held[name].release)
         yield held
 
 

@@ -15,7 +15,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
-from pyvisa.rname import InvalidResourceName, ResourceName
 
 __all__ = ["lock_name_of_address", "lock_name_of_serial", "lock_name_of_station", "lock_names_of_address"]
 
@@ -66,6 +65,8 @@ def lock_name_of_serial(identity: Mapping[str, str | None]) -> str | None:
 
 def _parsed(address: str) -> tuple[str, str]:
     """The address in its canonical form, and its host; the host is empty where there is none."""
+    from pyvisa.rname import InvalidResourceName, ResourceName  # noqa: PLC0415  # most commands start without PyVISA
+
     name = address.upper()
     with contextlib.suppress(InvalidResourceName):  # an alias or another kind of address is used unchanged
         resource = ResourceName.from_string(name)

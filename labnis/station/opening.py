@@ -202,8 +202,7 @@ class OpenStation:
             Another process holds one of them.
 
         """
-        new = sorted({*names} - self._locks.keys())
-        self._locks |= zip(new, self._stack.enter_context(hold(new)), strict=True)
+        self._locks |= self._stack.enter_context(hold({*names} - self._locks.keys()))
 
     def lost_lock(self) -> str:
         """What happened to a lock that no longer keeps others away; empty if all do."""

@@ -142,15 +142,15 @@ def test_two_runs_with_two_temporary_folders_exclude_each_other(tmp_path: Path) 
 @pytest.mark.parametrize("change", ["removed", "replaced", "replaced by a link"])
 def test_the_holder_notices_that_its_lock_file_is_gone(tmp_path: Path, change: str) -> None:
     with hold(["a", "b"], tmp_path) as locks:
-        assert [lock.problem() for lock in locks] == ["", ""]
+        assert {name: lock.problem() for name, lock in locks.items()} == {"a": "", "b": ""}
         file = lock_file("a", tmp_path)
         file.rename(tmp_path / "away")
         if change == "replaced":
             file.touch()
         elif change != "removed":
             file.symlink_to(tmp_path / "away")
-        assert f"{file} of a was {change.split(maxsplit=1)[0]}" in locks[0].problem()
-        assert locks[1].problem() == ""
+        assert f"{file} of a was {change.split(maxsplit=1)[0]}" in locks["a"].problem()
+        assert locks["b"].problem() == ""
     assert (tmp_path / "away").exists()  # the holder does not touch what is no longer its own
 
 
@@ -166,9 +166,9 @@ def test_a_file_that_is_removed_between_opening_and_locking_is_no_lock(
         return True
 
     monkeypatch.setattr("labnis.station.lock.locked", late)
-    with hold(["a"], tmp_path) as [lock]:
+    with hold(["a"], tmp_path) as locks:
         assert len(locked) == 2
-        assert lock.problem() == ""
+        assert locks["a"].problem() == ""
 
 
 FORKING = """
@@ -218,6 +218,21 @@ def test_a_forked_child_that_leaves_does_not_end_the_lock(tmp_path: Path) -> Non
         pass
     parent.kill()
     parent.communicate()
+
+
+def test_a_guardian_takes_no_notice_of_the_locks_of_its_own_run(tmp_path: Path) -> None:
+    run, other = start(tmp_path, "a"), start(tmp_path, "b")
+    for process in (run, other):
+        tell(process)
+        assert hear(process) == "holds"
+    with hold(["a", "c"], tmp_path, of_run=run.pid) as locks:
+        assert locks.keys() == {"c"}
+    with pytest.raises(BusyError, match=f"b is in use by process {other.pid}"), hold("b", tmp_path, of_run=run.pid):
+        pass
+    lock_file("b", tmp_path).write_bytes(noted(run.pid))
+    with pytest.raises(BusyError, match="b is in use"), hold("b", tmp_path, of_run=run.pid):
+        pass
+    finish(run, other)
 
 
 # --- lock files in a folder that others can write to ------------------------------------------------------------------

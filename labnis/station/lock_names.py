@@ -59,8 +59,8 @@ def lock_name_of_serial(identity: Mapping[str, str | None]) -> str | None:
     serial = str(identity.get("serial") or "").strip()
     if not re.search("[1-9]", serial):
         return None
-    parts = [*(str(identity.get(part) or "") for part in ("vendor", "model")), "serial number", serial]
-    return f"instrument {' '.join(' '.join(parts).upper().split())}"
+    maker = " ".join(str(identity.get(part) or "") for part in ("vendor", "model"))
+    return " ".join(f"instrument {maker.upper()} serial number {serial.upper()}".split())
 
 
 def _parsed(address: str) -> tuple[str, str]:

@@ -9,7 +9,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from qcodes.instrument import Instrument
-from qcodes.station import Station
 from qcodes.utils import NumpyJSONEncoder
 
 from drivers.roles import BiasSource, Clock, Roles
@@ -22,6 +21,7 @@ from labnis.station.lock_names import lock_name_of_serial, lock_name_of_station,
 from labnis.station.parameter_source import ParameterSource
 from labnis.station.parameters import Parameter
 from labnis.station.players import DeviceMeter, FunctionMeter, output_of, player_of
+from labnis.station.qcodes_station import CheckedStation, without_warnings_of_qcodes
 from labnis.station.role_spec import BiasSpec, MeterSpec, RoleSpec, SetpointSpec
 from labnis.station.setpoint import RampedSetpoint
 
@@ -52,34 +52,6 @@ class SystemClock:
     def sleep(self, seconds: float) -> None:
         """Sleep for `seconds`."""
         time.sleep(seconds)
-
-
-class _CheckedStation(Station):
-    """A QCoDeS station with exactly the checked section.
-
-    QCoDeS reads the file again for every instrument, and warns about unknown keys. This class gives it the
-    `instruments:` section as labnis checked it, even if the file has changed since.
-    """
-
-    def __init__(self, instruments: Mapping[str, Any]) -> None:
-        self._checked = json.dumps({"instruments": instruments})
-        super().__init__(default=False, use_monitor=False)
-
-    def load_config_files(self, *filenames: str) -> None:
-        """Load the checked section instead of `filenames`."""
-        self.load_config(self._checked)
-
-
-@contextlib.contextmanager
-def _without_warnings_of_qcodes() -> Iterator[None]:
-    """Keep QCoDeS's log to errors: it warns of every parameter that cannot be read, which a snapshot leaves out."""
-    qcodes = logging.getLogger("qcodes")
-    before = qcodes.level
-    qcodes.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        qcodes.setLevel(before)
 
 
 class OpenStation:
@@ -120,7 +92,7 @@ class OpenStation:
         self._stack = stack
         self._twin = twin
         self._on_setpoint = on_setpoint
-        self._station = _CheckedStation(config.instruments)
+        self._station = CheckedStation(config.instruments)
         self._locks: dict[str, HeldLock] = {}
         self._libraries: list[Library] = []  # closed last
         self._instruments: dict[str, Any] = {}
@@ -332,7 +304,7 @@ class OpenStation:
         Other instruments have their identity only. Numbers that JSON does not support become the text "NaN", "Infinity"
         or "-Infinity".
         """
-        with _without_warnings_of_qcodes():
+        with without_warnings_of_qcodes():
             text = json.dumps(self._station.snapshot(update=True), cls=NumpyJSONEncoder)
         snapshot: dict[str, Any] = json.loads(text, parse_constant=str)
         for name, instrument in self._instruments.items():

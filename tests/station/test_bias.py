@@ -243,6 +243,27 @@ def test_a_source_left_on_is_ramped_to_zero_whatever_command_of_prepare_fails(le
         assert (source.value, source.output) == (0.0, False)
 
 
+def test_a_ramp_to_zero_that_is_interrupted_is_made_by_the_next_shutdown() -> None:
+    source = FakeSource()
+    bias = prepared(source)
+    bias.move_to(3e-3)
+    sleep = source.clock.sleep
+
+    def interrupted(seconds: float) -> None:
+        sleep(seconds)
+        if source.value < 2e-3:
+            raise KeyboardInterrupt
+
+    source.clock.sleep = interrupted  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        bias.shutdown()
+    assert bias.in_use
+    assert source.value > 1e-3
+    source.clock.sleep = sleep  # type: ignore[method-assign]
+    bias.shutdown()
+    assert (source.value, source.output) == (0.0, False)
+
+
 def test_a_source_left_on_can_be_claimed_without_preparing_it() -> None:
     off, on, silent = FakeSource(), FakeSource(value=3e-3, output=True), FakeSource(broken={"output_enabled"})
     for source, claimed in ((off, False), (on, True), (silent, True)):

@@ -473,7 +473,7 @@ def test_a_serial_number_is_a_lock_where_it_identifies_an_instrument() -> None:
     def name(serial: str | None) -> str | None:
         return lock_name_of_serial({"vendor": "Keithley", "model": "2450", "serial": serial})
 
-    assert name("04123456 ") == name("04123456") == "instrument KEITHLEY 2450 SERIAL NUMBER 04123456"
+    assert name("04123456 ") == name("04123456") == "instrument KEITHLEY 2450 serial number 04123456"
     assert name("04123457") != name("04123456")
     assert [name(serial) for serial in ("0", "000", "N/A", "", None)] == [None] * 5
     assert lock_name_of_serial({}) is None

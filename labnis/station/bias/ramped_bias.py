@@ -182,7 +182,11 @@ class RampedBias:
 
         """
         self.in_use = False  # one attempt: a failure now needs a person, not a repetition
-        self.to_zero()
+        try:
+            self.to_zero()
+        except BaseException as error:
+            self.in_use = not isinstance(error, Exception)  # interrupted, for example by Ctrl-C in a notebook
+            raise
         failure: Exception | None = None
         try:
             self.source.output_off()

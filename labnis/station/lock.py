@@ -84,12 +84,15 @@ class HeldLock:
             return f"the lock file {self._file} of {_printable(self._name)} was removed ({error.strerror})"
         if (found.st_dev, found.st_ino) != (mine.st_dev, mine.st_ino):
             return f"the lock file {self._file} of {_printable(self._name)} was replaced"
+        if os.utime in os.supports_fd:
+            with contextlib.suppress(OSError):
+                os.utime(self._descriptor)  # some systems remove files of /tmp that have not changed for days
         return ""
 
     def write_note(self) -> None:
         """Write who holds the lock, for messages of other processes."""
         # A database URL on the command line may contain a password; all users can read the note.
-        words = [Path(sys.argv[0]).name, *(re.sub("(?s)://.*@", "://***@", word) for word in sys.argv[1:])]
+        words = [Path(sys.argv[0]).name, *(re.sub("(?s)://.*", "://***", word) for word in sys.argv[1:])]
         since = datetime.now().astimezone().isoformat(timespec="seconds")
         note = {
             "pid": os.getpid(),
@@ -160,29 +163,21 @@ def process_of(holder: Holder, path: Path, folder: Path | None = None) -> psutil
 
 
 def _process_with_lock(pid: int, file: Path) -> psutil.Process | None:
-    """The process `pid` if it holds the lock on `file`.
-
-    On Linux by the kernel's list of locks and the process's open files, elsewhere by its open files.
-    """
+    """The process `pid` if it holds the lock on `file`: has it open and, as Linux shows, locked."""
     try:
         process = psutil.Process(pid)
-        is_open = any(os.path.normcase(each.path) == os.path.normcase(file) for each in process.open_files())
-        return process if is_open and _is_listed(pid, file) else None
+        opened_by_it = [each for each in process.open_files() if os.path.normcase(each.path) == os.path.normcase(file)]
+        return process if any(_is_locked_by(pid, each.fd) for each in opened_by_it) else None
     except (psutil.Error, OSError):
         return None
 
 
-def _is_listed(pid: int, file: Path) -> bool:
-    """Whether the kernel lists a lock of `pid` on `file`; True on systems without such a list."""
+def _is_locked_by(pid: int, descriptor: int) -> bool:
+    """Whether `pid` holds an exclusive lock by this descriptor; True on systems that do not show it."""
     if sys.platform != "linux":
         return True
-    inode = str(file.stat().st_ino)
-    for line in Path("/proc/locks").read_text(encoding="ascii").splitlines():
-        match line.split():  # the device differs from that of stat on some file systems
-            case [_, "FLOCK", _, "WRITE", owner, where, *_]:
-                if owner == str(pid) and where.rpartition(":")[2] == inode:
-                    return True
-    return False
+    shown = Path(f"/proc/{pid}/fdinfo/{descriptor}").read_text(encoding="ascii")
+    return re.search(r"^lock:.* FLOCK .* WRITE ", shown, re.MULTILINE) is not None
 
 
 @contextlib.contextmanager

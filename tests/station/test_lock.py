@@ -115,7 +115,7 @@ def test_the_note_names_the_holder_but_no_password(tmp_path: Path, monkeypatch: 
         (note,) = tmp_path.iterdir()
         holder = json.loads(note.read_text())
         assert holder["pid"] == os.getpid()
-        assert holder["command"] == "labnis run IVSweep postgresql://***@db/labnis"
+        assert holder["command"] == "labnis run IVSweep postgresql://***"
         assert holder.keys() == {"pid", "host", "command", "since"}
     assert list(tmp_path.iterdir()) == []
 

@@ -84,6 +84,7 @@ def test_check_shows_what_is_set_and_that_nothing_limits_the_current(command: Co
     shown = command("check", SETUPS / "gate_and_magnet.yaml").out
     assert "gate: set-point from -2 to 2 at 1 units/s, at the end off" in shown
     assert "field: set-point from -0.1 to 0.1 T at 0.01 T/s, at the end stay" in shown
+    assert "interlock field.value above 0.09: ends the run" in shown
     assert "nothing limits the current" not in shown
     without = SETUPS / "gs200_preamplifier_34465a.yaml"
     assert "nothing limits the current at yoko: its role names no compliance" in command("check", without).out

@@ -27,6 +27,7 @@ class Keithley2450(TriggerModelRamp, QcodesKeithley2450):
     """
 
     _ranges = (math.nan, math.nan)  # of voltage (V) and current (A), as `prepare` has chosen them
+    _sources_current = False  # found by `prepare`, with the output on
 
     def __init__(self, name: str, address: str, **kwargs: Any) -> None:
         super().__init__(name, address, **kwargs)
@@ -79,7 +80,8 @@ class Keithley2450(TriggerModelRamp, QcodesKeithley2450):
 
     def _source_voltage(self) -> None:
         """Select voltage sourcing, which switches a current source's output off: refused while that is on."""
-        if self.ask(":SOUR:FUNC?").strip().upper().startswith("VOLT"):
+        self._sources_current = not self.ask(":SOUR:FUNC?").strip().upper().startswith("VOLT")
+        if not self._sources_current:
             return
         if self.ask_number(":OUTP?") != 0:
             raise SettingError(
@@ -88,6 +90,7 @@ class Keithley2450(TriggerModelRamp, QcodesKeithley2450):
                 "Bring the current to zero and switch the output off by hand.",
             )
         self.write(":SOUR:FUNC VOLT")
+        self._sources_current = False
 
     def _choose_range(self, command: str, largest: float) -> float:
         """Fix the lowest range that includes `largest` (V or A), verify it, and return it (V or A)."""
@@ -161,7 +164,9 @@ class Keithley2450(TriggerModelRamp, QcodesKeithley2450):
             raise self.unexpected(answer, message, "1")
 
     def level(self) -> float:
-        """Query the source level (V)."""
+        """Query the source level (V); of a current source with its output on it says nothing: SettingError."""
+        if self._sources_current:
+            self._source_voltage()
         return self.measured(self.ask_number(":SOUR:VOLT?"), "source level")
 
     def read(self) -> SourceReading:

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from labnis.cli.options import STATION, DataOption, DryRunOption, StationOption, TwinOption
 from labnis.experiment.opening import ledger_of, twin_of
+from labnis.safety.interlocks import described
 from labnis.station import SetpointSpec, StationConfig, check_station, load_station, open_station
 from labnis.storage import check_data_root
 from labnis.ui.terminal import listed
@@ -34,6 +35,8 @@ def check(
             typer.echo(f"{role}: {_limits_text(moved)}")
         typer.echo(f"wiring: {listed(config.wiring_record())}")
         typer.echo(f"limits: {listed(config.limits.model_dump())}")
+        for interlock in config.interlocks:
+            typer.echo(f"interlock {described(interlock, config.limits)}")
         if not config.source_limits_current:
             typer.echo(f"nothing limits the current at {config.bias.instrument}: its role names no compliance")
         typer.echo(f"data: {folder}")

@@ -75,6 +75,8 @@ def measure(
             procedure.evaluate_metadata()
             procedure.execute()
     with collecting(leaving):
+        if measuring or stop:  # perhaps before the procedure prepared a source that an earlier run left on
+            station.bias.claim()
         station.make_safe()
     with collecting(measuring):
         procedure.shutdown()

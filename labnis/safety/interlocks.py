@@ -1,24 +1,23 @@
 """Interlocks: conditions of a measurement, such as a cold fridge, a thermometer that responds, and the lab's own.
 
 Interlocks are checked before the output goes on, at every point and while waiting, but not more often than once per
-`INTERVAL`. On a violation the run waits at zero bias, or ends.
+`INTERVAL`. On a violation the run waits at zero bias, or ends. A violated interlock is satisfied again when its reading
+is inside the limit by its hysteresis.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from drivers.errors import ReadingError
 from drivers.roles import BiasReading, Clock, Roles
-from labnis.station import Interlock
+from labnis.station import Interlock, Limits
 
-__all__ = ["InterlockViolation", "Interlocks"]
+__all__ = ["InterlockViolation", "Interlocks", "described"]
 
 INTERVAL = 1.0
 """Time (s) between two checks."""
-
-OF_THE_BIAS = ("bias", "current", "voltage", "lockin")
-"""Roles whose readings are valid only while the bias is on."""
 
 
 @dataclass(frozen=True)
@@ -27,14 +26,37 @@ class InterlockViolation:
 
     Attributes
     ----------
-    abort
-        Whether the run ends; otherwise it pauses.
+    interlock
+        The interlock.
     reason
         The reading and the allowed range, in one sentence.
+    at_once
+        Whether the reading is a number that follows its cause at once: not a temperature, which takes time, and not a
+        reading that failed. If it is satisfied as soon as the bias is at zero, the bias is the cause.
     """
 
-    abort: bool
+    interlock: Interlock
     reason: str
+    at_once: bool = False
+
+    @property
+    def abort(self) -> bool:
+        """Whether the run ends; otherwise it pauses."""
+        return self.interlock.action == "abort"
+
+
+def described(interlock: Interlock, limits: Limits) -> str:
+    """What a violation of `interlock` does, in one sentence."""
+    if interlock.depends_on_bias and interlock.action == "pause":
+        return f"{interlock}: ends the run, although action is pause, because it depends on the bias"
+    if interlock.action == "abort":
+        return f"{interlock}: ends the run"
+    if not limits.resume_after_pause:
+        return f"{interlock}: ends the run, because limits.resume_after_pause is false"
+    return (
+        f"{interlock}: the run waits at zero bias until the reading is inside by {interlock.hysteresis:g}, "
+        f"{limits.maximum_resumptions} times at most"
+    )
 
 
 class Interlocks:
@@ -59,6 +81,7 @@ class Interlocks:
         self._clock = clock
         self._stale_after = stale_after
         self._next_check = -float("inf")
+        self._violations: set[Interlock] = set()  # those not satisfied since, with their hysteresis
         self._last: dict[str, tuple[float, float]] = {}  # role → temperature and when it last changed
 
     def due(self, *, bias_is_on: bool) -> InterlockViolation | None:
@@ -71,23 +94,33 @@ class Interlocks:
         """Check now; without a bias only conditions that need none. None if all are satisfied."""
         self._next_check = self._clock.time() + INTERVAL
         for interlock in self._interlocks:
-            if bias_is_on or interlock.role not in OF_THE_BIAS:
+            if bias_is_on or not interlock.depends_on_bias:
                 violation = self._violated(interlock)
                 if violation is not None:
                     return violation
         return None
 
     def _violated(self, interlock: Interlock) -> InterlockViolation | None:
-        abort = interlock.action == "abort"
+        violation = self._violation(interlock, interlock.hysteresis if interlock in self._violations else 0.0)
+        if violation is None:
+            self._violations.discard(interlock)
+        else:
+            self._violations.add(interlock)
+        return violation
+
+    def _violation(self, interlock: Interlock, margin: float) -> InterlockViolation | None:
+        player = getattr(self._roles, interlock.role)
         try:
-            value = _reading(getattr(self._roles, interlock.role), interlock.quantity)
+            value = _reading(player, interlock.quantity)
         except ReadingError as error:
-            return InterlockViolation(abort, f"{interlock.watch} cannot be read: {error}")
-        if interlock.trips(value):
-            return InterlockViolation(abort, f"{interlock.watch} reads {value:g}; the interlock trips {interlock}")
+            return InterlockViolation(interlock, f"{interlock.watch} cannot be read: {error}")
+        if interlock.trips(value, margin):
+            reason = f"{interlock.watch} reads {value:g}; the interlock trips {interlock}"
+            at_once = math.isfinite(value) and not hasattr(player, "temperature")
+            return InterlockViolation(interlock, reason, at_once=at_once)
         if interlock.quantity == "temperature" and self._stale(interlock.role, value):
             return InterlockViolation(
-                abort, f"{interlock.watch} has read {value!r} unchanged for {self._stale_after:g} s: stale"
+                interlock, f"{interlock.watch} has read {value!r} unchanged for {self._stale_after:g} s: stale"
             )
         return None
 

@@ -1,16 +1,17 @@
 """Make the station safe from any process, over separate connections, the bias first."""
 
 import logging
-import os
 import signal
 import time
 from collections.abc import Collection
 from contextlib import suppress
 from functools import partial
 
+import psutil  # type: ignore[import-untyped]
+
 from labnis.errors import BusyError
 from labnis.station import OpenStation, StationConfig, open_station
-from labnis.station.lock import Holder, holder_of_station
+from labnis.station.lock import Holder, holder_of_station, process_of
 from labnis.station.opening import attempt_all
 
 __all__ = ["make_safe", "stop_holder"]
@@ -93,7 +94,8 @@ def _finished(station: OpenStation, role: str) -> str:
 def stop_holder(config: StationConfig) -> str | None:
     """End the process that holds the station: send SIGTERM first, kill it if it does not end.
 
-    After SIGTERM a run ramps down itself; the guardian or the caller makes a killed one safe.
+    After SIGTERM a run ramps down itself; the guardian or the caller makes a killed one safe. Only a process of which
+    the system confirms that it holds the lock gets a signal.
 
     Returns
     -------
@@ -103,28 +105,36 @@ def stop_holder(config: StationConfig) -> str | None:
     Raises
     ------
     BusyError
-        A process on another machine holds it, or it cannot be ended.
+        The process that holds it is not known for certain, or cannot be ended.
     """
     holder = holder_of_station(config.path)
     if holder is None:
         return None
-    if not holder.is_here:
-        raise BusyError(f"the station is in use on {holder.host} (process {holder.pid}): run `labnis safe` there")
-    _send(holder, signal.SIGTERM)
+    _send(config, holder, signal.SIGTERM)
     if _gone(config, holder, PATIENCE):
         return f"the run (process {holder.pid}) was asked to stop and has ended"
-    _send(holder, getattr(signal, "SIGKILL", signal.SIGTERM))
+    _send(config, holder, getattr(signal, "SIGKILL", signal.SIGTERM))
     if _gone(config, holder, PATIENCE):
         return f"the run (process {holder.pid}) did not stop within {PATIENCE:g} s and was killed"
     raise BusyError(f"process {holder.pid} holds the station and cannot be ended; end it by hand, then repeat")
 
 
-def _send(holder: Holder, signum: int) -> None:
+def _send(config: StationConfig, holder: Holder, signum: int) -> None:
+    """Send a signal to `holder` if it certainly holds the station."""
+    process = process_of(holder, config.path)
+    if process is None:
+        if _gone(config, holder, 0.0):
+            return
+        raise BusyError(
+            f"the station is in use, according to its lock file by {holder}, but the system does not confirm that this "
+            "process holds it: it may belong to another user, or the file was changed. No signal was sent. End the run "
+            "in its own terminal, or as its user or an administrator, then repeat"
+        )
     try:
-        os.kill(holder.pid, signum)
-    except ProcessLookupError:
+        process.send_signal(signum)  # not if another process has got this number in the meantime
+    except psutil.NoSuchProcess:
         return  # it has just ended by itself
-    except PermissionError as error:
+    except (psutil.AccessDenied, PermissionError) as error:
         raise BusyError(
             f"process {holder.pid} ({holder.command}) holds the station and belongs to another user; only they or an "
             "administrator can end it, then repeat"
@@ -134,10 +144,11 @@ def _send(holder: Holder, signum: int) -> None:
 def _gone(config: StationConfig, holder: Holder, patience: float) -> bool:
     """Whether `holder` releases the station within `patience` (s); its guardian may take it over."""
     deadline = time.monotonic() + patience
-    while time.monotonic() < deadline:
+    while True:
         with suppress(BusyError):  # taken this moment by a process that has not noted who it is
             found = holder_of_station(config.path)
             if found is None or found.pid != holder.pid:
                 return True
+        if time.monotonic() >= deadline:
+            return False
         time.sleep(0.05)
-    return False

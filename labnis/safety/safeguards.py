@@ -150,7 +150,8 @@ class Safeguards:
         self._station = station
         self._stop = stop
         self._report = report
-        self._resume = limits.resume_after_pause
+        self._limits = limits
+        self._resumptions = 0
         self._interlocks = Interlocks(
             station.config.interlocks, station.roles, station.clock, stale_after=limits.fridge_stale
         )
@@ -178,18 +179,34 @@ class Safeguards:
         Raises
         ------
         InterlockError
-            The message names the interlock and its reading.
+            The message names the interlock and its reading, or the lock that was lost.
         """
+        self._check_locks()
         violation = self._interlocks.check(bias_is_on=False)
         if violation is not None:
             self._report("interlock", violation.reason)
-            raise InterlockError(f"not started: {violation.reason}. The output was not switched on")
+            raise InterlockError(
+                f"not started: {violation.reason}. The output was not switched on; if an earlier run left it on, it is "
+                "ramped to zero and switched off"
+            )
 
     def should_stop(self) -> bool:
         """Whether the procedure must stop; called between two points."""
         return self._watch() == "stop"
 
+    def _check_locks(self) -> None:
+        """Ask the run to stop if another program could control its instruments."""
+        if not self._stop and (problem := self._station.lost_lock()):
+            self._report("lock", problem)
+            self._stop.ask(
+                InterlockError(
+                    f"{problem}: another program could control the same instruments, so the run ended. Remove no lock "
+                    "file while a run is going"
+                )
+            )
+
     def _watch(self) -> Literal["fine", "moved", "stop"]:
+        self._check_locks()
         violation = None if self._stop else self._interlocks.due(bias_is_on=self._station.bias.in_use)
         if violation is not None:
             self._hold(violation)
@@ -204,19 +221,44 @@ class Safeguards:
         before = bias.present() if bias.in_use else 0.0
         if bias.in_use:
             bias.to_zero()
-        if violation.abort or not self._resume:
-            hint = "" if violation.abort else "; labnis.limits.resume_after_pause is false, so the run does not wait"
-            self._stop.ask(InterlockError(f"{violation.reason}. The bias is at zero{hint}"))
+        hint = "" if violation.abort else self._no_waiting(violation, before)
+        if violation.abort or hint:
+            self._stop.ask(InterlockError(f"{violation.reason}. The bias is at zero{hint and f': {hint}'}"))
             return
         self._report("paused", "the bias is at zero until the interlocks are satisfied")
-        while (left := self._interlocks.check(bias_is_on=False)) is not None and not self._stop:
+        self._wait()
+        if self._stop:
+            return
+        self._resumptions += 1
+        number = f"resumption {self._resumptions} of at most {self._limits.maximum_resumptions}"
+        self._report("resumed", f"the interlocks are satisfied again; the bias ramps back to {before:.6g} V ({number})")
+        if bias.in_use:
+            self._back_to(before)
+
+    def _no_waiting(self, violation: InterlockViolation, before: float) -> str:
+        """Why the run ends although the interlock's action is pause, after a bias of `before` (V); empty if it waits.
+
+        An interlock that depends on the bias is satisfied at zero, whatever the device does at the level that violated
+        it: going back there would violate it again.
+        """
+        limits, watch = self._limits, violation.interlock.watch
+        if violation.interlock.depends_on_bias:
+            return f"{watch} depends on the bias, so the run does not go back to {before:.6g} V"
+        if not limits.resume_after_pause:
+            return "labnis.limits.resume_after_pause is false, so the run does not wait"
+        if self._resumptions >= limits.maximum_resumptions:
+            return f"the run has resumed {self._resumptions} times (labnis.limits.maximum_resumptions), so it ends"
+        if violation.at_once and before != 0 and self._interlocks.check(bias_is_on=False) is None:
+            return f"{watch} is inside its limit without a bias, so the run does not go back to {before:.6g} V"
+        return ""
+
+    def _wait(self) -> None:
+        """Wait until the interlocks are satisfied, or the run is asked to stop."""
+        while not self._stop and (left := self._interlocks.check(bias_is_on=False)) is not None:
             if left.abort:
                 self._stop.ask(InterlockError(f"{left.reason}. The bias is at zero"))
             self._station.clock.sleep(INTERVAL)
-        if not self._stop:
-            self._report("resumed", f"the interlocks are satisfied again; the bias ramps back to {before:.6g} V")
-            if bias.in_use:
-                self._back_to(before)
+            self._check_locks()
 
     def _back_to(self, level: float) -> None:
         try:

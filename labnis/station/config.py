@@ -7,7 +7,7 @@ ConfigurationError that names file, line, key, what was found and what is allowe
 import keyword
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import PrivateAttr, SecretStr, ValidationError
 
@@ -16,11 +16,11 @@ from labnis.errors import ConfigurationError
 from labnis.station.document import Document, Location, read_document
 from labnis.station.explaining import explained
 from labnis.station.instruments import check_instruments, refuse_initial_values
-from labnis.station.lock import lock_name_of_address
+from labnis.station.lock_names import lock_name_of_address
 from labnis.station.old_keys import migrated
 from labnis.station.packages import refusal_of, use_packages
 from labnis.station.role_spec import KINDS, AmplifiedSpec, BiasSpec, MeterSpec, RoleSpec, SetpointSpec, spec_input
-from labnis.station.sections import Device, Interlock, LabnisSection, Limits
+from labnis.station.sections import FRIDGE_HYSTERESIS, Device, Interlock, LabnisSection, Limits
 
 __all__ = ["StationConfig", "load_station"]
 
@@ -170,15 +170,13 @@ def load_station(path: Path) -> StationConfig:
 
 def _fridge_interlocks(limits: Limits) -> list[Interlock]:
     """The two fridge temperatures among the limits, as interlocks."""
-    named: list[tuple[float | None, Literal["pause", "abort"]]] = [
-        (limits.fridge_abort, "abort"),
-        (limits.fridge_pause, "pause"),
-    ]
-    return [
-        Interlock(watch="fridge.temperature", above=above, action=action)
-        for above, action in named
-        if above is not None
-    ]
+    watch = "fridge.temperature"
+    found = []
+    if limits.fridge_abort is not None:
+        found.append(Interlock(watch=watch, above=limits.fridge_abort, action="abort"))
+    if (pause := limits.fridge_pause) is not None:
+        found.append(Interlock(watch=watch, above=pause, action="pause", hysteresis=FRIDGE_HYSTERESIS * pause))
+    return found
 
 
 def _check_top(document: Document) -> None:

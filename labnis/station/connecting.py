@@ -106,8 +106,10 @@ def open_library(
     return library
 
 
-def connect(config: StationConfig, station: Station, name: str, address: str | None, library: Library) -> Any:
-    """Open instrument `name`; a failure leaves nothing open and its name free.
+def connect(
+    config: StationConfig, station: Station, name: str, address: str | None, library: Library
+) -> tuple[Any, Identity]:
+    """Open instrument `name`, and return it with its identity; a failure leaves nothing open and its name free.
 
     Raises
     ------
@@ -136,17 +138,18 @@ def connect(config: StationConfig, station: Station, name: str, address: str | N
 
 def _answering(
     config: StationConfig, station: Station, name: str, kind: type, address: str | None, library: Library
-) -> Any:
-    """The instrument `name`, open and answering."""
+) -> tuple[Any, Identity]:
+    """The instrument `name`, open and answering, and its identity; empty if it has none."""
     greeting = io.StringIO()
     if issubclass(kind, VisaInstrument | PymeasureInstrument) and address is not None:
         # The default timeout of the library is often 10 s.
         library.manager.open_resource(address, open_timeout=OPEN_TIMEOUT).close()
     with contextlib.redirect_stdout(greeting):  # QCoDeS prints; standard output is for the command's results
         instrument = _opened(config, station, name, kind, address, library)
-    _require_answer(instrument, name)
+    identity = identity_of(instrument) or {}
+    _require_answer(identity, name)
     logger.info("%s at %s: %s", name, address, greeting.getvalue().strip())
-    return instrument
+    return instrument, identity
 
 
 def _not_opened(
@@ -251,8 +254,8 @@ def instrument_class(config: StationConfig, name: str) -> type:
     return kind
 
 
-def _require_answer(instrument: Any, name: str) -> None:
+def _require_answer(identity: Identity, name: str) -> None:
     """QCoDeS only logs a missing answer to ``*IDN?``; opening a GPIB address succeeds with no instrument there."""
     silent = {"vendor": None, "model": name, "serial": None, "firmware": None}
-    if identity_of(instrument) == silent:
+    if identity == silent:
         raise TimeoutError("it does not answer *IDN?")

@@ -4,12 +4,11 @@ import contextlib
 import json
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from qcodes.instrument import Instrument
-from qcodes.station import Station
 from qcodes.utils import NumpyJSONEncoder
 
 from drivers.roles import BiasSource, Clock, Roles
@@ -17,10 +16,12 @@ from labnis.errors import ConfigurationError, RequestError
 from labnis.station.bias.ramped_bias import BiasUnknownError, RampedBias
 from labnis.station.config import StationConfig
 from labnis.station.connecting import Library, VisaListener, close, connect, identity_of, open_library
-from labnis.station.lock import hold, lock_name_of_address, lock_name_of_station
+from labnis.station.lock import HeldLock, hold
+from labnis.station.lock_names import lock_name_of_serial, lock_name_of_station, lock_names_of_address
 from labnis.station.parameter_source import ParameterSource
 from labnis.station.parameters import Parameter
 from labnis.station.players import DeviceMeter, FunctionMeter, output_of, player_of
+from labnis.station.qcodes_station import CheckedStation, without_warnings_of_qcodes
 from labnis.station.role_spec import BiasSpec, MeterSpec, RoleSpec, SetpointSpec
 from labnis.station.setpoint import RampedSetpoint
 
@@ -51,34 +52,6 @@ class SystemClock:
     def sleep(self, seconds: float) -> None:
         """Sleep for `seconds`."""
         time.sleep(seconds)
-
-
-class _CheckedStation(Station):
-    """A QCoDeS station with exactly the checked section.
-
-    QCoDeS reads the file again for every instrument, and warns about unknown keys. This class gives it the
-    `instruments:` section as labnis checked it, even if the file has changed since.
-    """
-
-    def __init__(self, instruments: Mapping[str, Any]) -> None:
-        self._checked = json.dumps({"instruments": instruments})
-        super().__init__(default=False, use_monitor=False)
-
-    def load_config_files(self, *filenames: str) -> None:
-        """Load the checked section instead of `filenames`."""
-        self.load_config(self._checked)
-
-
-@contextlib.contextmanager
-def _without_warnings_of_qcodes() -> Iterator[None]:
-    """Keep QCoDeS's log to errors: it warns of every parameter that cannot be read, which a snapshot leaves out."""
-    qcodes = logging.getLogger("qcodes")
-    before = qcodes.level
-    qcodes.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        qcodes.setLevel(before)
 
 
 class OpenStation:
@@ -119,8 +92,8 @@ class OpenStation:
         self._stack = stack
         self._twin = twin
         self._on_setpoint = on_setpoint
-        self._station = _CheckedStation(config.instruments)
-        self._locks: set[str] = set()
+        self._station = CheckedStation(config.instruments)
+        self._locks: dict[str, HeldLock] = {}
         self._libraries: list[Library] = []  # closed last
         self._instruments: dict[str, Any] = {}
         self._moving: dict[object, str] = {}
@@ -163,9 +136,7 @@ class OpenStation:
         names = [self.config.roles[role].instrument for role in new]
         addresses = {name: self._address(name) for name in names}
         if self._twin is None:
-            locks = {lock_name_of_address(address) for address in addresses.values() if address} - self._locks
-            self._stack.enter_context(hold(locks))
-            self._locks |= locks
+            self.lock({name for address in addresses.values() if address for name in lock_names_of_address(address)})
         for name in names:
             self._connect(name)
         own = {"current"} if self.config.source_reads_current else set()
@@ -184,8 +155,30 @@ class OpenStation:
             return
         library = open_library(self.config, name, twin.visalib if twin else None, address, self.record)
         self._libraries.append(library)
-        self._instruments[name] = connect(self.config, self._station, name, address, library)
-        self._stack.callback(close, self._instruments[name])
+        instrument, identity = connect(self.config, self._station, name, address, library)
+        serial = None if twin is not None or is_simulated(identity) else lock_name_of_serial(identity)
+        try:  # it may be open elsewhere by another address
+            self.lock({serial} if serial else set())
+        except BaseException:
+            close(instrument)
+            raise
+        self._instruments[name] = instrument
+        self._stack.callback(close, instrument)
+
+    def lock(self, names: Collection[str]) -> None:
+        """Hold the locks called `names`, too, until the station is closed.
+
+        Raises
+        ------
+        BusyError
+            Another process holds one of them.
+
+        """
+        self._locks |= self._stack.enter_context(hold({*names} - self._locks.keys()))
+
+    def lost_lock(self) -> str:
+        """What happened to a lock that no longer keeps others away; empty if all do."""
+        return next((problem for lock in self._locks.values() if (problem := lock.problem())), "")
 
     def _address(self, name: str) -> str | None:
         """VISA address of the instrument `name`; that of its panel in a dry run."""
@@ -311,7 +304,7 @@ class OpenStation:
         Other instruments have their identity only. Numbers that JSON does not support become the text "NaN", "Infinity"
         or "-Infinity".
         """
-        with _without_warnings_of_qcodes():
+        with without_warnings_of_qcodes():
             text = json.dumps(self._station.snapshot(update=True), cls=NumpyJSONEncoder)
         snapshot: dict[str, Any] = json.loads(text, parse_constant=str)
         for name, instrument in self._instruments.items():
@@ -381,9 +374,9 @@ def open_station(
 
     """
     with contextlib.ExitStack() as stack:
-        if twin is None:  # the instruments of a twin are in this process, so they are not shared
-            stack.enter_context(hold([lock_name_of_station(config.path)]))
         station = OpenStation(config, stack, twin, record, on_setpoint)
+        if twin is None:  # the instruments of a twin are in this process, so they are not shared
+            station.lock([lock_name_of_station(config.path)])
         try:
             yield station
         finally:

@@ -10,6 +10,12 @@ from labnis.station.role_spec import Name, Positive
 
 __all__ = ["Device", "Interlock", "Island", "LabnisSection", "Limits", "TwinSection"]
 
+OF_THE_BIAS = ("bias", "current", "voltage", "lockin")
+"""Roles whose readings are valid only while the bias is on."""
+
+FRIDGE_HYSTERESIS = 0.05
+"""Hysteresis of limits.fridge_pause, as a fraction of it."""
+
 
 class Limits(Section):
     """Limits that protect the device and the fridge. Biases are those behind the divider.
@@ -25,11 +31,14 @@ class Limits(Section):
     compliance
         Current limit at the source (A).
     fridge_pause, fridge_abort
-        Temperatures (K) above which a run waits at zero bias, and above which it ends.
+        Temperatures (K) above which a run waits at zero bias, and above which it ends. After a pause the fridge must
+        be 5 % colder than fridge_pause before the run continues.
     fridge_stale
         Time (s) after which a thermometer whose reading has not changed in its last digit counts as stale.
     resume_after_pause
         Whether a paused run continues when its interlocks are satisfied again; otherwise it ends.
+    maximum_resumptions
+        Number of times that one run continues after a pause; the next violation ends it.
     on_compliance
         Action when the source hits its current limit: "stop" ends the run, "continue" flags the row.
 
@@ -43,6 +52,7 @@ class Limits(Section):
     fridge_abort: Positive | None = None
     fridge_stale: Positive = 60.0
     resume_after_pause: bool = False
+    maximum_resumptions: Annotated[int, Field(ge=1, le=1000)] = 3
     on_compliance: Literal["stop", "continue"] = "stop"
 
     @field_validator("maximum_step")
@@ -73,7 +83,10 @@ class Interlock(Section):
     above, below
         The interlock is violated above, or below, this value (SI); exactly one of the two is given.
     action
-        "pause" waits at zero bias, "abort" ends the run.
+        "pause" waits at zero bias, "abort" ends the run. One that depends on the bias (`depends_on_bias`) always ends
+        the run: at zero bias its reading does not show whether the level that violated it is allowed again.
+    hysteresis
+        After a pause the reading must be inside the limit by at least this (SI) before the run continues.
 
     """
 
@@ -81,11 +94,20 @@ class Interlock(Section):
     above: float | None = None
     below: float | None = None
     action: Literal["pause", "abort"] = "abort"
+    hysteresis: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
 
     @model_validator(mode="after")
     def _one_side(self) -> Self:
         if (self.above is None) == (self.below is None):
             raise ValueError("exactly one of above and below is needed")
+        return self
+
+    @model_validator(mode="after")
+    def _hysteresis_within_reach(self) -> Self:
+        if self.hysteresis and self.action == "abort":
+            raise ValueError("hysteresis is for action: pause; leave it out where the run ends")
+        if self.quantity == "temperature" and self.above is not None and self.hysteresis >= self.above:
+            raise ValueError(f"hysteresis {self.hysteresis:g} K: no temperature is that far below {self.above:g} K")
         return self
 
     @property
@@ -98,11 +120,16 @@ class Interlock(Section):
         """The quantity of the role."""
         return self.watch.partition(".")[2]
 
-    def trips(self, value: float) -> bool:
-        """Whether `value` (SI) violates the condition; NaN always does."""
+    @property
+    def depends_on_bias(self) -> bool:
+        """Whether it watches the device or its bias, so that its reading is valid only while the bias is on."""
+        return self.role in OF_THE_BIAS
+
+    def trips(self, value: float, margin: float = 0.0) -> bool:
+        """Whether `value` (SI) violates the condition, or is inside by less than `margin`; NaN always does."""
         if self.above is not None:
-            return not value <= self.above
-        return not (self.below is not None and value >= self.below)
+            return not value <= self.above - margin
+        return not (self.below is not None and value >= self.below + margin)
 
     def __str__(self) -> str:
         side = f"above {self.above:g}" if self.above is not None else f"below {self.below:g}"

@@ -130,7 +130,11 @@ class RampedSetpoint:
 
         """
         self.in_use = False  # one attempt: what fails now needs a person, not a repetition
-        said = self._brought_to_end()
+        try:
+            said = self._brought_to_end()
+        except BaseException as error:
+            self.in_use = not isinstance(error, Exception)  # interrupted, for example by Ctrl-C in a notebook
+            raise
         self._on_use(False)
         return said
 

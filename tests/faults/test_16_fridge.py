@@ -57,6 +57,35 @@ def test_a_pause_ends_by_itself_where_that_is_asked_for(lab: Lab) -> None:
     assert (known["status"], known["rows"]) == ("done", 201)
 
 
+def test_an_interlock_that_depends_on_the_bias_ends_the_run(lab: Lab) -> None:
+    below = "  interlocks: [{watch: bias.device_voltage, above: 2.0e-4, action: pause}]"
+    lab.write_station(resume_after_pause=True, below=below)
+    process = lab.begin_sweep(points=401)
+    said = lab.ended(process, 4)
+    assert "depends on the bias" in said
+    lab.assert_safe()
+    levels = [point.level for point in lab.trajectory()]
+    highest = max(range(len(levels)), key=levels.__getitem__)
+    assert 2e-4 < levels[highest] < 3e-3
+    assert levels[highest:] == sorted(levels[highest:], reverse=True)  # from there it only goes down
+    assert lab.event_kinds().count("interlock") == 1
+
+
+def test_a_fridge_that_gets_warm_again_and_again_ends_the_run(lab: Lab) -> None:
+    lab.write_station(fridge_pause=0.15, resume_after_pause=True, maximum_resumptions=1)
+    process = lab.begin_sweep()
+    lab.control(do="temperatures", schedule=WARM)
+    wait_for(lambda: lab.source() == {"level": 0.0, "output": True}, process)
+    lab.control(do="temperatures", schedule=[[0.0, 0.145]])  # inside the limit, but not by 5 %
+    time.sleep(1.5 * INTERVAL)  # nothing is to happen
+    assert lab.source() == {"level": 0.0, "output": True}
+    lab.control(do="temperatures", schedule=COLD)
+    wait_for(lambda: lab.source()["level"] != 0.0, process)
+    lab.control(do="temperatures", schedule=WARM)
+    assert "labnis.limits.maximum_resumptions" in lab.ended(process, 4)
+    lab.assert_safe()
+
+
 def test_while_it_waits_at_a_point_the_interlocks_are_checked(lab: Lab) -> None:
     lab.write_station(fridge_abort=0.15)
     process = lab.start("run", "IVSweep", "--yes", "--set", "settling_time=60")

@@ -85,3 +85,21 @@ def test_a_level_that_cannot_be_read_is_left_alone(lab: Lab, kind: str) -> None:
     assert answer.returncode in (2, 5), answer.stderr
     assert lab.untouched()
     assert lab.source()["output"]
+
+
+@pytest.mark.parametrize("query", [":SOUR:FUNC?", ":SYST:LFR?"])
+def test_a_source_left_on_is_made_safe_where_preparing_it_fails(lab: Lab, query: str) -> None:
+    lab.leave(2e-3, output=True)
+    lab.fault("bias", "drop", query, count=None)
+    answer = lab.run()
+    assert answer.returncode == 5, answer.stderr
+    lab.assert_safe()
+
+
+def test_a_source_left_on_is_made_safe_where_an_interlock_refuses_the_run(lab: Lab) -> None:
+    lab.write_station(fridge_abort=0.15)
+    lab.control(do="temperatures", schedule=[[0.0, 0.3]])
+    lab.leave(2e-3, output=True)
+    answer = lab.run()
+    assert answer.returncode == 4, answer.stderr
+    lab.assert_safe()

@@ -2,14 +2,18 @@
 
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from labnis.errors import BusyError
-from tests.faults.measuring import ROOT, Lab, kill
+from labnis.errors import BusyError, InterlockError
+from labnis.station.lock_file import lock_file, shared_folder
+from labnis.station.lock_names import lock_name_of_station, lock_names_of_address
+from tests.faults.commands import completed
+from tests.faults.measuring import ENVIRONMENT, ROOT, Lab, kill
 
 ROUNDS = 100
 
@@ -47,6 +51,41 @@ def test_the_second_run_names_the_first(lab: Lab, tmp_path: Path) -> None:
     assert {entry.client for entry in lab.log} == clients
     assert first.poll() is None
     lab.assert_safe(kill(first))
+
+
+def test_a_second_run_with_another_temporary_folder_or_host_name_is_refused(lab: Lab, tmp_path: Path) -> None:
+    first = lab.begin_sweep()
+    (tmp_path / "elsewhere").mkdir()
+    other = tmp_path / "other.yaml"  # another station file, which names the same instruments by another host name
+    text = lab.station.read_text(encoding="utf-8")
+    assert "127.0.0.1" in text
+    other.write_text(text.replace("127.0.0.1", "localhost"), encoding="utf-8")
+    words = ("run", "IVSweep", "--yes", "--data", str(lab.data), "--station")
+    for station in (lab.station, other):
+        second = completed((*words, str(station)), ENVIRONMENT | {"TMPDIR": str(tmp_path / "elsewhere")})
+        assert second.returncode == 3, second.stderr
+        assert f"process {first.pid}" in second.stderr
+    lab.assert_safe(kill(first))
+
+
+@pytest.mark.parametrize("change", ["removed", "replaced"])
+@pytest.mark.parametrize("lock", ["station", "source"])
+def test_a_run_whose_lock_file_is_gone_ends_safely(lab: Lab, change: str, lock: str) -> None:
+    (source,) = lock_names_of_address(lab.server.addresses["bias"])
+    file = lock_file(lock_name_of_station(lab.station) if lock == "station" else source, shared_folder())
+    process = lab.begin_sweep()
+    at = time.monotonic()
+    file.unlink()
+    if change == "replaced":
+        file.touch()
+    said = lab.ended(process, InterlockError.exit_code)
+    assert f"{file} of" in said
+    assert change in said
+    lab.assert_safe()
+    zero = next(point.time for point in lab.trajectory(at) if point.level == 0.0)
+    assert zero - at < 3.0  # the check at the next point, and a ramp from 4 mV
+    assert "lock" in lab.event_kinds()
+    file.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -1,8 +1,13 @@
 """`labnis safe`, from another terminal and without any run's cooperation: zero, proved; or UNKNOWN, and what to do."""
 
+import json
 import os
 import signal
 
+import pytest
+
+from labnis.station.lock_file import lock_file, shared_folder
+from labnis.station.lock_names import lock_name_of_station
 from labnis.storage import read_metadata
 from tests.faults.measuring import Lab, kill
 
@@ -47,6 +52,20 @@ def test_a_run_that_hangs_is_killed(lab: Lab) -> None:
         lab.assert_safe()
     finally:
         kill(process)
+
+
+@pytest.mark.parametrize("pid", [-1, 1, "parent"])
+def test_a_forged_note_ends_no_process(lab: Lab, pid: int | str) -> None:
+    process = lab.begin_sweep()
+    note = {"pid": os.getpid() if pid == "parent" else pid, "host": "lab", "command": "labnis", "since": "today"}
+    lock_file(lock_name_of_station(lab.station), shared_folder()).write_text(json.dumps(note))
+    code, said, error = safe(lab)
+    assert code == 3, said
+    assert "No signal was sent" in error or "`fuser " in error
+    assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    lab.ended(process, 130)
+    lab.assert_safe()
 
 
 def test_a_source_that_cannot_be_reached(lab: Lab) -> None:

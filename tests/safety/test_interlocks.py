@@ -2,14 +2,17 @@
 
 import math
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from drivers.errors import ReadingError
 from drivers.roles import BiasReading, Roles
 from drivers.wiring import Wiring
-from labnis.safety.interlocks import INTERVAL, Interlocks
+from labnis.safety.interlocks import INTERVAL, Interlocks, described
 from labnis.station import Interlock
+from tests.station.fakes import LIMITS
 
 
 @dataclass
@@ -135,6 +138,58 @@ def test_without_a_bias_only_the_fridge_is_asked() -> None:
 )
 def test_the_edge_belongs_to_what_is_allowed(condition: Interlock, value: float, trips: bool) -> None:
     assert condition.trips(value) is trips
+
+
+def test_a_violated_interlock_is_satisfied_again_inside_its_hysteresis() -> None:
+    pause = Interlock(watch="fridge.temperature", above=0.1, action="pause", hysteresis=0.01)
+    interlocks, _ = _interlocks(Fridge([0.099, 0.101, 0.099, 0.0901, 0.0899, 0.099]), pause)
+    satisfied = [interlocks.check(bias_is_on=True) is None for _ in range(6)]
+    assert satisfied == [True, False, False, False, True, True]
+
+
+@pytest.mark.parametrize(
+    ("condition", "value", "trips"),
+    [
+        (Interlock(watch="gate.value", above=1.0, action="pause", hysteresis=0.25), 0.75, False),
+        (Interlock(watch="gate.value", above=1.0, action="pause", hysteresis=0.25), 0.76, True),
+        (Interlock(watch="gate.value", below=1.0, action="pause", hysteresis=0.25), 1.25, False),
+        (Interlock(watch="gate.value", below=1.0, action="pause", hysteresis=0.25), 1.24, True),
+    ],
+)
+def test_hysteresis_is_a_distance_inside_the_limit(condition: Interlock, value: float, trips: bool) -> None:
+    assert condition.trips(value, condition.hysteresis) is trips
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        ({"hysteresis": 0.01}, "hysteresis is for action: pause"),
+        ({"hysteresis": -0.01, "action": "pause"}, "greater than or equal to 0"),
+        ({"hysteresis": math.nan, "action": "pause"}, "finite number"),
+        ({"hysteresis": 0.1, "action": "pause"}, "no temperature is that far below 0.1 K"),
+    ],
+)
+def test_a_hysteresis_without_a_meaning_is_refused(keys: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValidationError, match=words):
+        Interlock(watch="fridge.temperature", above=0.1, **keys)
+
+
+@pytest.mark.parametrize(
+    ("condition", "resumes", "words"),
+    [
+        (WARM, True, "fridge.temperature above 0.2: ends the run"),
+        (MILD, False, "because limits.resume_after_pause is false"),
+        (MILD, True, "waits at zero bias until the reading is inside by 0, 3 times at most"),
+        (
+            Interlock(watch="lockin.magnitude", above=1.0, action="pause"),
+            True,
+            "ends the run, although action is pause, because it depends on the bias",
+        ),
+    ],
+)
+def test_it_is_said_what_an_interlock_does(condition: Interlock, resumes: bool, words: str) -> None:
+    limits = LIMITS.model_copy(update={"resume_after_pause": resumes})
+    assert words in described(condition, limits)
 
 
 @dataclass

@@ -78,7 +78,7 @@ def lab(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[dict[str, A
         kind.__module__ = HERE
         setattr(module, kind.__name__, kind)
     monkeypatch.setitem(sys.modules, HERE, module)
-    monkeypatch.setattr("labnis.station.lock._shared_folder", lambda: tmp_path)
+    monkeypatch.setattr("labnis.station.lock.shared_folder", lambda: tmp_path)
     monkeypatch.setattr("labnis.station.setpoint.PATIENCE", 0.1)
     yield state
 

@@ -1,6 +1,7 @@
 """Waits of a run: aborted when it must stop, repeated when the bias moved, skipped with on_error "skip"."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -103,15 +104,35 @@ class Fridge:
         return 0.3 if begin <= self._clock.now - 100.0 < end else 0.02 + 1e-6 * self._clock.now
 
 
+@dataclass
+class Pressure:
+    """A reading that labnis does not know to depend on the bias, and that does."""
+
+    bias: Bias
+
+    def read(self) -> float:
+        return self.bias.at
+
+
+PAUSE = Interlock(watch="fridge.temperature", above=0.2, action="pause")
+
+
 class Run:
     """Safeguards of a run with an analyzer, a fridge that is warm for a while, and what was said."""
 
-    def __init__(self, warm: tuple[float, float] = (1e9, 1e9), **options: Any) -> None:
+    def __init__(
+        self,
+        warm: tuple[float, float] = (1e9, 1e9),
+        interlocks: Sequence[Interlock] = (),
+        fridge: Any = None,
+        **options: Any,
+    ) -> None:
         self.clock = FakeClock()
         self.analyzer = Analyzer(self.clock)
         self.bias = Bias()
         self.stop = StopRequest()
         self.said: list[str] = []
+        self.lost_lock = ""
         self.magnet = Magnet()
         self.field = RampedSetpoint(self.magnet, FIELD, self.clock, name="field, magnet", unit="T")
         roles = Roles(
@@ -120,21 +141,32 @@ class Run:
             wiring=Wiring(),
             bias=self.bias,
             analyzer=self.analyzer,
-            fridge=Fridge(self.clock, warm),
+            fridge=fridge or Fridge(self.clock, warm),
+            pressure=Pressure(self.bias),
         )
         config = SimpleNamespace(
             roles={
                 role: RoleSpec(instrument=role, kind=kind)
-                for role, kind in (("bias", "bias"), ("analyzer", "analyzer"), ("fridge", "thermometer"))
+                for role, kind in (
+                    ("bias", "bias"),
+                    ("analyzer", "analyzer"),
+                    ("fridge", "thermometer"),
+                    ("pressure", "reading"),
+                )
             }
             | {"field": FIELD},
             limits=Limits(
                 maximum_bias=6e-3, maximum_step=1e-3, ramp_rate=1.0, compliance=1e-6, resume_after_pause=True
             ),
-            interlocks=(Interlock(watch="fridge.temperature", above=0.2, action="pause"),),
+            interlocks=(PAUSE, *interlocks),
         )
         station: Any = SimpleNamespace(
-            roles=roles, clock=self.clock, bias=self.bias, config=config, described=lambda name: f"{name} (GPIB0::18)"
+            roles=roles,
+            clock=self.clock,
+            bias=self.bias,
+            config=config,
+            described=lambda name: f"{name} (GPIB0::18)",
+            lost_lock=lambda: self.lost_lock,
         )
         self.safeguards = Safeguards(station, self.stop, lambda kind, text: self.said.append(kind), **options)
 
@@ -231,6 +263,90 @@ def test_an_overload_is_flagged_whatever_the_run_wants() -> None:
     run.analyzer.fails["fetch"] = OverloadError("n9030b (GPIB0::18)", "input overload.")
     assert np.isnan(run.acquire()).all()
     assert run.safeguards.quality.take() == QualityBit.OVERLOAD
+
+
+# --- interlocks that depend on the bias ---
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        Interlock(watch="bias.current", above=5e-8, action="pause"),
+        Interlock(watch="bias.device_voltage", above=5e-4, action="pause"),
+        Interlock(watch="bias.value", above=5e-4, action="pause", hysteresis=1e-5),
+        Interlock(watch="pressure.value", above=5e-4, action="pause"),
+    ],
+    ids=str,
+)
+def test_the_bias_never_goes_back_to_the_level_that_violated_an_interlock(condition: Interlock) -> None:
+    run = Run(interlocks=[condition])
+    moves: list[float] = []
+    run.bias.move_to = moves.append  # type: ignore[method-assign, assignment]
+    with pytest.raises(Stopped):
+        run.acquire()
+    assert moves == []
+    assert run.bias.at == 0.0
+    assert run.said == ["interlock"]
+    assert isinstance(run.stop.reason, InterlockError)
+    assert "the run does not go back to 0.001 V" in str(run.stop.reason)
+
+
+class HeatedFridge:
+    """Warm after a second with the bias on, cold after a second without."""
+
+    def __init__(self) -> None:
+        self.run: Run
+        self.changed = 100.0
+        self.was_on = False
+
+    def temperature(self) -> float:
+        on, now = self.run.bias.at != 0, self.run.clock.now
+        if on != self.was_on:
+            self.was_on, self.changed = on, now
+        warm = on if now - self.changed > 1.0 else not on
+        return (0.3 if warm else 0.02) + 1e-6 * now
+
+
+def test_a_fridge_that_the_bias_heats_ends_the_run_after_a_few_resumptions() -> None:
+    fridge = HeatedFridge()
+    run = fridge.run = Run(fridge=fridge)
+    with pytest.raises(Stopped):
+        while True:
+            run.safeguards.roles.clock.sleep(10.0)
+            run.safeguards.should_stop()
+    assert run.said.count("resumed") == 3
+    assert run.said[-2:] == ["resumed", "interlock"]
+    assert run.bias.at == 0.0
+    assert "has resumed 3 times (labnis.limits.maximum_resumptions)" in str(run.stop.reason)
+
+
+def test_a_lock_that_is_lost_ends_the_run() -> None:
+    run = Run()
+    run.safeguards.check_before_start()
+    assert not run.safeguards.should_stop()
+    run.lost_lock = "the lock file /run/lock/a of a was removed"
+    with pytest.raises(Stopped):
+        run.acquire()
+    assert run.clock.now < 101.0
+    assert run.said == ["lock"]
+    assert str(run.stop.reason).startswith(run.lost_lock)
+
+
+def test_a_pause_ends_where_the_lock_is_lost() -> None:
+    run = Run(warm=(10.0, 1e9))
+    sleep = run.clock.sleep
+
+    def until_lost(seconds: float) -> None:
+        sleep(seconds)
+        if run.clock.now > 150.0:
+            run.lost_lock = "lost"
+
+    run.clock.sleep = until_lost  # type: ignore[method-assign]
+    with pytest.raises(Stopped):
+        run.acquire()
+    assert run.clock.now < 152.0
+    assert run.said == ["interlock", "paused", "lock"]
+    assert run.bias.at == 0.0
 
 
 # --- ramps of set-points ----------------------------------------------------------------------------------------------

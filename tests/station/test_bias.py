@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drivers.errors import CommunicationError, ReadingError, SettingError
+from drivers.errors import CommunicationError, InstrumentError, ReadingError, SettingError
 from drivers.roles import DeviceBias
 from drivers.wiring import Wiring
 from labnis.errors import RequestError
@@ -211,6 +211,66 @@ def test_preparing_beyond_the_limits_sends_nothing(
     with pytest.raises(RequestError):
         bias_of(source).prepare(maximum_bias, maximum_current, integration_time)
     assert source.calls == []
+
+
+class FailingSource(FakeSource):
+    """Fails for good from the call number `fails_from` on, until it is mended."""
+
+    fails_from: float = math.inf
+
+    def _call(self, name: str) -> bool:
+        if len(self.calls) >= self.fails_from:
+            raise CommunicationError("fake", f"no answer to {name}.")
+        return super()._call(name)
+
+
+@pytest.mark.parametrize("left_at", [3e-3, 8e-3])
+def test_a_source_left_on_is_ramped_to_zero_whatever_command_of_prepare_fails(left_at: float) -> None:
+    calls = FakeSource(value=left_at, output=True)
+    prepared(calls)
+    for fails_from in range(len(calls.calls)):
+        source = FailingSource(value=left_at, output=True)
+        source.fails_from = fails_from
+        bias = bias_of(source)
+        with pytest.raises(InstrumentError):
+            bias.prepare(6e-3, 5e-6, 0.02)
+        source.fails_from = math.inf
+        assert bias.in_use, calls.calls[fails_from]
+        with pytest.raises(RequestError, match="the prepared range"):
+            bias.move_to(1e-3)
+        bias.shutdown()
+        assert_rate(source, left_at, LIMITS.ramp_rate)
+        assert (source.value, source.output) == (0.0, False)
+
+
+def test_a_ramp_to_zero_that_is_interrupted_is_made_by_the_next_shutdown() -> None:
+    source = FakeSource()
+    bias = prepared(source)
+    bias.move_to(3e-3)
+    sleep = source.clock.sleep
+
+    def interrupted(seconds: float) -> None:
+        sleep(seconds)
+        if source.value < 2e-3:
+            raise KeyboardInterrupt
+
+    source.clock.sleep = interrupted  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        bias.shutdown()
+    assert bias.in_use
+    assert source.value > 1e-3
+    source.clock.sleep = sleep  # type: ignore[method-assign]
+    bias.shutdown()
+    assert (source.value, source.output) == (0.0, False)
+
+
+def test_a_source_left_on_can_be_claimed_without_preparing_it() -> None:
+    off, on, silent = FakeSource(), FakeSource(value=3e-3, output=True), FakeSource(broken={"output_enabled"})
+    for source, claimed in ((off, False), (on, True), (silent, True)):
+        bias = bias_of(source)
+        bias.claim()
+        assert bias.in_use is claimed
+        assert source.writes == []
 
 
 def test_a_bias_beyond_the_prepared_range_sends_nothing() -> None:

@@ -17,7 +17,9 @@ from drivers import roles
 from drivers.errors import CommunicationError
 from labnis.errors import BusyError, ConfigurationError
 from labnis.station import OpenStation, StationConfig, SystemClock, load_station, open_station
-from labnis.station.lock import hold, lock_name_of_address
+from labnis.station.lock import hold
+from labnis.station.lock_file import lock_file
+from labnis.station.lock_names import lock_name_of_address, lock_name_of_serial, lock_name_of_station
 
 from .conftest import Write
 from .fakes import FakePanels, FakeSource
@@ -98,7 +100,7 @@ def fakes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[SimpleNam
         setattr(module, kind.__name__, kind)
     module.Path = Path  # type: ignore[attr-defined]  # what the module itself imported
     monkeypatch.setitem(sys.modules, HERE, module)
-    monkeypatch.setattr("labnis.station.lock._shared_folder", lambda: tmp_path)
+    monkeypatch.setattr("labnis.station.lock.shared_folder", lambda: tmp_path)
     yield SimpleNamespace(events=events, made=made)
     assert not [name for name in Instrument._all_instruments if name in {"source", "scope"}], "names were not freed"
 
@@ -226,6 +228,32 @@ def test_an_address_in_use_by_another_station_is_busy(write: Write, fakes: Simpl
     ):
         pass
     assert fakes.events == []
+
+
+def test_an_instrument_that_another_station_uses_by_another_address_is_busy(
+    write: Write, fakes: SimpleNamespace, tmp_path: Path
+) -> None:
+    serial = lock_name_of_serial({"vendor": "labnis", "model": "fake", "serial": "1"})
+    assert serial is not None
+    config = load_station(write())
+    with hold([serial], tmp_path), pytest.raises(BusyError, match="serial number 1"), opened(config, ["bias"]):
+        pass
+    assert fakes.events == ["open source", "close source"]
+    with opened(config, ["lockin"]):  # two instruments with one number in one station do not exclude each other
+        pass
+
+
+def test_a_station_says_which_of_its_locks_is_lost(write: Write, tmp_path: Path) -> None:
+    names = [
+        lock_name_of_station(tmp_path / "station.yaml"),
+        lock_name_of_address("FAKE0::1"),
+        lock_name_of_serial({"vendor": "labnis", "model": "fake", "serial": "1"}) or "",
+    ]
+    for name in names:
+        with opened(load_station(write()), ["bias"]) as station:
+            assert station.lost_lock() == ""
+            lock_file(name, tmp_path).unlink()
+            assert f"of {name} was removed" in station.lost_lock()
 
 
 # --- what cannot be opened -------------------------------------------------------------------------------------------

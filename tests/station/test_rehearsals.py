@@ -84,6 +84,7 @@ def test_check_shows_what_is_set_and_that_nothing_limits_the_current(command: Co
     shown = command("check", SETUPS / "gate_and_magnet.yaml").out
     assert "gate: set-point from -2 to 2 at 1 units/s, at the end off" in shown
     assert "field: set-point from -0.1 to 0.1 T at 0.01 T/s, at the end stay" in shown
+    assert "interlock field.value above 0.09: ends the run" in shown
     assert "nothing limits the current" not in shown
     without = SETUPS / "gs200_preamplifier_34465a.yaml"
     assert "nothing limits the current at yoko: its role names no compliance" in command("check", without).out
@@ -160,7 +161,7 @@ def test_the_drivers_themselves_play_their_roles(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """In a dry run a stand-in is used in place of these drivers, so that it does not prove a parameter's name."""
-    monkeypatch.setattr("labnis.station.lock._shared_folder", lambda: tmp_path)
+    monkeypatch.setattr("labnis.station.lock.shared_folder", lambda: tmp_path)
     monkeypatch.setenv("PYVISA_LIBRARY", f"{SETUPS / 'bench.yaml'}@sim")
     with open_station(load_station(on_the_bench(setup, tmp_path))) as station:
         station.open(roles, alone="bias" not in roles)
@@ -196,7 +197,7 @@ def _is_safe(station: OpenStation) -> None:
 def test_zero_for_a_source_without_a_switch_and_for_what_a_killed_run_has_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("labnis.station.lock._shared_folder", lambda: tmp_path)
+    monkeypatch.setattr("labnis.station.lock.shared_folder", lambda: tmp_path)
     monkeypatch.setenv("PYVISA_LIBRARY", f"{SETUPS / 'bench.yaml'}@sim")
     station = load_station(on_the_bench("qdac2_gate_dmm", tmp_path))
     manager = pyvisa.ResourceManager()

@@ -124,6 +124,25 @@ def test_what_a_dead_run_has_left_is_ramped_down_from_the_read_back_value() -> N
     assert max(abs(b - a) for a, b in pairwise([1.5, *(level for _, level in gate.writes)])) <= 0.1
 
 
+def test_an_end_that_is_interrupted_is_reached_by_the_next_attempt() -> None:
+    gate = Gate()
+    moved = setpoint(gate, at_end="zero")
+    moved.move_to(1.0)
+    sleep = gate.clock.sleep
+
+    def interrupted(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    gate.clock.sleep = interrupted  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        moved.finish()
+    assert moved.in_use
+    gate.clock.sleep = sleep  # type: ignore[method-assign]
+    moved.finish()
+    assert gate.value == 0.0
+    assert not moved.in_use
+
+
 def test_an_output_that_is_off_goes_on_at_zero() -> None:
     gate = Gate(value=1.5)
     setpoint(gate, output="output").move_to(0.2)

@@ -74,7 +74,8 @@ class RampedBias:
     source
         The bias source.
     in_use
-        Whether `prepare` was called and no `shutdown` since, so that the bias must still be ramped to zero.
+        Whether `prepare` has begun, or `claim` found the output on, and no `shutdown` since: the bias must still be
+        ramped to zero.
 
     """
 
@@ -134,6 +135,8 @@ class RampedBias:
         """
         self._check_request(maximum_bias, maximum_current, integration_time)
         self._level.tolerance = self._tolerance(maximum_bias)
+        self._prepared_for = 0.0
+        self.in_use = True  # from the first command on: the output may be on from an earlier run
         self._executor.halt()
         enabled = self.source.output_enabled()
         before = self._level.read_back_twice()
@@ -150,11 +153,22 @@ class RampedBias:
             compliance=self._limits.compliance,
             integration_time=integration_time,
         )
-        self.in_use = True
-        self._prepared_for = maximum_bias
         self._level.require(before, "while ranges and compliance were set")
         if not enabled:
             self._switch_on_at_zero()
+        self._prepared_for = maximum_bias
+
+    def claim(self) -> None:
+        """Take charge of an output that is on from an earlier run: `shutdown` ramps it to zero, too.
+
+        A source that does not answer counts as on; `shutdown` reports it.
+        """
+        if not self.in_use:
+            try:
+                self.in_use = self.source.output_enabled()
+            except Exception as error:  # noqa: BLE001  # a lab's driver may fail in any way
+                logger.warning("%s does not say whether its output is on: %s", self._name, error)
+                self.in_use = True
 
     def shutdown(self) -> None:
         """Ramp to zero, verify it by reading back, then switch the output off.
@@ -168,7 +182,11 @@ class RampedBias:
 
         """
         self.in_use = False  # one attempt: a failure now needs a person, not a repetition
-        self.to_zero()
+        try:
+            self.to_zero()
+        except BaseException as error:
+            self.in_use = not isinstance(error, Exception)  # interrupted, for example by Ctrl-C in a notebook
+            raise
         failure: Exception | None = None
         try:
             self.source.output_off()

@@ -6,8 +6,8 @@ from typing import Any
 from qcodes.parameters import DelegateParameter, ParameterBase
 from qcodes.validators import Enum
 
+from drivers.answers import measured
 from drivers.errors import CommunicationError, InstrumentError, ReadingError, SettingError
-from drivers.scpi import measured
 
 __all__ = ["Parameter", "part_of"]
 

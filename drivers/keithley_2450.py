@@ -100,7 +100,7 @@ class Keithley2450(TriggerModelRamp, QcodesKeithley2450):
 
     def _choose_range(self, command: str, largest: float, ranges: tuple[float, ...]) -> float:
         """Fix the lowest of `ranges` that includes `largest` (V or A), verify it, and return it (V or A)."""
-        automatic = self.ask_number(f"{command}:AUTO?") != 0
+        automatic = self.ask_flag(f"{command}:AUTO?")
         chosen = self._range(command, ranges)
         if automatic or not largest <= chosen <= 10 * largest:
             # A suitable range is not switched, which would disturb a live output.
@@ -155,11 +155,8 @@ class Keithley2450(TriggerModelRamp, QcodesKeithley2450):
         return self.again(self._asked_output_state)
 
     def _asked_output_state(self) -> bool:
-        self.distinguish(lambda answer: answer.strip() in ("0", "1"))
-        answer = self.ask(":OUTP?").strip()
-        if answer not in ("0", "1"):
-            raise self.unexpected(answer, ":OUTP?", "0 or 1")
-        return answer == "1"
+        self.distinguish(lambda answer: register(answer) in (0, 1))
+        return self.ask_flag(":OUTP?")
 
     def set_level(self, voltage: float) -> None:
         """Write one source level (V), once, and return when the instrument has executed it.
@@ -184,7 +181,7 @@ class Keithley2450(TriggerModelRamp, QcodesKeithley2450):
     def level(self) -> float:
         """Query the source level (V)."""
         (answer,) = self.ask_reading(":SOUR:VOLT?")
-        level = self.measured(answer, "source level")
+        level = self.measured(answer, "source level (:SOUR:VOLT?)")
         if abs(level) > LARGEST_VOLTAGE:
             raise self.unexpected(f"{level:g}", ":SOUR:VOLT?", f"at most ±{LARGEST_VOLTAGE:g} (V)")
         return level
@@ -216,7 +213,7 @@ class Keithley2450(TriggerModelRamp, QcodesKeithley2450):
                 "The voltage at the device is not the one that was set: lower the bias or raise the compliance.",
             )
         reading = SourceReading(
-            self.measured(voltage, "source voltage"), self.measured(current, "current"), *self._ranges
+            self.measured(voltage, "source voltage (:READ?)"), self.measured(current, "current (:READ?)"), *self._ranges
         )
         if abs(voltage) > READABLE * reading.voltage_range or abs(current) > READABLE * reading.current_range:
             raise self.unexpected(

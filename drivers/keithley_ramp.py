@@ -38,6 +38,7 @@ __all__ = ["TriggerModelRamp"]
 LIST_NAME = "VoltCustomSweepList"  # name of the list of :SOUR:LIST:VOLT
 REPEATED = 2
 SHORTEST_DELAY = 1e-3
+RANGES = (0.01, 210.0)  # V, around the smallest and the largest
 # Per range: the part beyond its nominal value, and its resolution.
 HEADROOM, RESOLUTION = 1.05, 2.5e-5
 MOVING, STOPPED = ("RUNNING", "WAITING"), ("IDLE", "EMPTY", "BUILDING", "FAILED", "ABORTED")
@@ -150,13 +151,13 @@ class TriggerModelRamp(CheckedInstrument):
             raise SettingError(
                 self.described, f"a ramp of {len(levels)} levels was requested; 1 to {self.longest_ramp} are possible."
             )
-        if self.ask_number(":SOUR:VOLT:RANG:AUTO?") != 0:
+        if self.ask_flag(":SOUR:VOLT:RANG:AUTO?"):
             raise SettingError(
                 self.described,
                 "has automatic voltage ranging, which would switch the range during the ramp; nothing was started.",
                 "A run fixes the range before it begins.",
             )
-        largest = self.ask_number(":SOUR:VOLT:RANG?")
+        largest = self.ask_within(":SOUR:VOLT:RANG?", *RANGES)
         # The opposite comparison would accept NaN.
         if not all(math.isfinite(level) and abs(level) <= HEADROOM * largest for level in levels):
             raise SettingError(

@@ -12,6 +12,9 @@ from drivers.keysight_wire import KeysightAnalyzer, check_count, check_range, li
 
 __all__ = ["KeysightN5222B"]
 
+# Names and parameters of traces. The names are sent back: nothing in them may end a command.
+CATALOG = re.compile(r'''"([^"';\x00-\x1f]*)"''')
+
 
 class KeysightN5222B(KeysightAnalyzer, QCoDeSKeysightN5222B):
     """The QCoDeS driver, filling the role `VectorNetworkAnalyzer`.
@@ -83,7 +86,7 @@ class KeysightN5222B(KeysightAnalyzer, QCoDeSKeysightN5222B):
         check_count("averages", averages, 1, 65_536)
 
         self.begin_preparation()
-        self._confirmed[":CALC:PAR:SEL?"] = self._select_parameter()
+        self._select_parameter()
         self.choose(":SENS:SWE:MODE", "HOLD")
         self.choose(":TRIG:SOUR", "IMM")
         self.choose(":SENS:SWE:TYPE", "LIN")
@@ -105,22 +108,33 @@ class KeysightN5222B(KeysightAnalyzer, QCoDeSKeysightN5222B):
         self._confirmed[":SENS:SWE:TIME?"] = sweep_time
         self.end_preparation(":SENS:", center=center, span=span, points=int(points), duration=sweep_time * averages)
 
-    def _select_parameter(self) -> str:
-        """Select the trace that measures `parameter` and return its name; define one if there is none."""
-        catalog = self.ask(":CALC:PAR:CAT:EXT?").strip().strip('"').split(",")
-        name = dict(zip(catalog[1::2], catalog[::2], strict=False)).get(self.parameter)
-        if name is None:
+    def _select_parameter(self) -> None:
+        """Select the trace that measures `parameter`; define one if there is none."""
+        traces = self.again(self._catalog)
+        name = next((name for name, parameter in traces if parameter == self.parameter), "")
+        if not name:
             name = f"labnis_{self.parameter}"
             self.write(f":CALC:PAR:DEF:EXT '{name}','{self.parameter}'")
         self.write(f":CALC:PAR:SEL '{name}'")
-        return name
+        self._confirmed[":CALC:PAR:SEL?"] = name
+
+    def _catalog(self) -> list[tuple[str, str]]:
+        """Name and parameter of each trace."""
+        answer = self.ask(":CALC:PAR:CAT:EXT?")
+        catalog = CATALOG.fullmatch(answer.strip())
+        listed = catalog[1].split(",") if catalog else []
+        if listed == ["NO CATALOG"]:
+            return []
+        if not listed or len(listed) % 2:
+            raise self.unexpected(answer, ":CALC:PAR:CAT:EXT?", "a list of traces")
+        return list(zip(listed[::2], listed[1::2], strict=True))
 
     def begin(self) -> None:
         """Begin the sweeps and return at once."""
         self.require_preparation()
         self.write(":SENS:AVER:CLE")
         # QCoDeS's own methods may have selected another trace.
-        self._select_parameter()
+        self.write(f":CALC:PAR:SEL '{self._confirmed[':CALC:PAR:SEL?']}'")
         super().begin()
 
     def fetch(self) -> NDArray[np.complex128]:

@@ -71,9 +71,11 @@ class LakeShore372(CheckedInstrument, LakeshoreModel372):
                 "Check that the input is enabled, its excitation and its range.",
             )
         query = f"KRDG? {channel}"
-        kelvin = self.measured(self.ask_number(query), f"temperature of input {channel}")
+        kelvin = self.measured(self.ask_number(query), f"temperature of input {channel} ({query})")
         if not kelvin > 0:
-            raise ReadingError(self.described, f"input {channel} reads {kelvin:g} K, which is not a temperature.")
+            raise ReadingError(
+                self.described, f"input {channel} reads {kelvin:g} K, which is not a temperature ({query})."
+            )
         low, high = TEMPERATURES
         if not low <= kelvin <= high:
             raise self.unexpected(f"{kelvin:g}", query, f"a temperature from {low:g} to {high:g} K")

@@ -84,6 +84,14 @@ class CheckedInstrument(InstrumentLine):
             raise self.unexpected(answer, cmd, "a whole number from 0 to 65535")
         return found
 
+    def ask_flag(self, cmd: str) -> bool:
+        """Query whether something is on; see `ask_register`."""
+        answer = self.ask(cmd)
+        found = register(answer)
+        if found not in (0, 1):
+            raise self.unexpected(answer, cmd, "0 or 1")
+        return found == 1
+
     def ask_each(self, queries: tuple[str, ...]) -> tuple[str, ...]:
         """Send several short queries in one message; each header begins with a colon.
 

@@ -165,7 +165,7 @@ class SR830(CheckedInstrument, QcodesSR830):
             )
         if status & UNLOCKED:
             raise ReadingError(self.described, f"the reference is not locked (LIAS? {status}).")
-        reading = complex(self.measured(x, "X"), self.measured(y, "Y"))
+        reading = complex(self.measured(x, f"X ({query})"), self.measured(y, f"Y ({query})"))
         if max(abs(x), abs(y)) > READABLE * self._full_scale:
             raise self.unexpected(f"{x:g},{y:g}", query, f"at most {self._full_scale:g} V, the full scale,")
         return reading
@@ -193,7 +193,7 @@ class SR830(CheckedInstrument, QcodesSR830):
     def _auxiliary(self, channel: int) -> float:
         query = f"OAUX?{channel}"
         (answer,) = self.ask_reading(query)
-        voltage = self.measured(answer, f"auxiliary input {channel}")
+        voltage = self.measured(answer, f"auxiliary input {channel} ({query})")
         if abs(voltage) > AUXILIARY_END:
             raise self.unexpected(f"{voltage:g}", query, f"at most ±{AUXILIARY_END:g} (V)")
         return voltage

@@ -73,7 +73,7 @@ def lockin_session(lockin: SR830, twin: LabnisVisaLibrary) -> Numbers:
     return [*found, lockin.quiet()]
 
 
-def analyzer_session(analyzer: KeysightN9030B, _: LabnisVisaLibrary) -> Numbers:
+def analyzer_session(analyzer: KeysightN9030B, _twin: LabnisVisaLibrary) -> Numbers:
     """Two different spectra; numbers of points that could be a bandwidth."""
     found: Numbers = []
     for center, points, bandwidth, averages in ((4.62e9, 1000, 1010.0, 2), (4.71e9, 101, 1e6, 50)):
@@ -87,7 +87,7 @@ def analyzer_session(analyzer: KeysightN9030B, _: LabnisVisaLibrary) -> Numbers:
     return found
 
 
-def vna_session(vna: KeysightN5222B, _: LabnisVisaLibrary) -> Numbers:
+def vna_session(vna: KeysightN5222B, _twin: LabnisVisaLibrary) -> Numbers:
     """Two different sweeps, each measured twice."""
     found: Numbers = []
     for center, points, bandwidth, averages in ((4.62e9, 101, 1e3, 4), (4.67e9, 51, 1e4, 100)):
@@ -99,7 +99,7 @@ def vna_session(vna: KeysightN5222B, _: LabnisVisaLibrary) -> Numbers:
     return found
 
 
-def fridge_session(bridge: LakeShore372, _: LabnisVisaLibrary) -> Numbers:
+def fridge_session(bridge: LakeShore372, _twin: LabnisVisaLibrary) -> Numbers:
     """Temperatures of four stages, and of one without a sensor."""
     found: Numbers = []
     for channel in (1, 2, 3, 4, 1):

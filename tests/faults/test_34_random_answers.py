@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 import pyvisa
-from pyvisa_py.protocols import xdrlib
-from pyvisa_py.protocols.rpc import RPCUnpackError
-from pyvisa_py.protocols.vxi11 import Vxi11Error
-from pyvisa_py.sessions import OpenError
+from pyvisa_py.protocols import xdrlib  # type: ignore[import-untyped]  # it has no types
+from pyvisa_py.protocols.rpc import RPCUnpackError  # type: ignore[import-untyped]  # it has no types
+from pyvisa_py.protocols.vxi11 import Vxi11Error  # type: ignore[import-untyped]  # it has no types
+from pyvisa_py.sessions import OpenError  # type: ignore[import-untyped]  # it has no types
 from qcodes.instrument import Instrument
 
 from drivers import keysight_wire

@@ -5,6 +5,7 @@ from typing import Any
 
 from qcodes.instrument_drivers.Keithley import Keithley2450 as QcodesKeithley2450
 
+from drivers.answers import register
 from drivers.errors import ComplianceError, SettingError
 from drivers.keithley_ramp import TriggerModelRamp
 from drivers.roles import SourceReading
@@ -13,8 +14,13 @@ __all__ = ["Keithley2450"]
 
 # Source status word of a reading (reference manual, bufferVar.sourcestatuses).
 SOURCE_LIMITED = 32
-# A range extends 5 % beyond its nominal value.
-HEADROOM = 1.05
+# Source ranges (V) and current ranges (A). A range extends 5 % beyond its nominal value; a reading beyond READABLE
+# times the range is none.
+VOLTAGE_RANGES = tuple(2 * 10.0**decade for decade in range(-2, 3))
+CURRENT_RANGES = tuple(10.0**decade for decade in range(-8, 1))
+HEADROOM, READABLE = 1.05, 1.1
+LARGEST_VOLTAGE = HEADROOM * VOLTAGE_RANGES[-1]
+LINE_FREQUENCIES = (50.0, 60.0, 400.0)
 SHORTEST_NPLC, LONGEST_NPLC, MOST_AVERAGES = 0.01, 10.0, 100
 
 
@@ -67,50 +73,64 @@ class Keithley2450(TriggerModelRamp, QcodesKeithley2450):
             If its error queue has an entry.
 
         """
+        self._confirmed = {}
         self.discard_errors()
         self._source_voltage()
         self.write(':SENS:FUNC "CURR"')
-        voltage_range = self._choose_range(":SOUR:VOLT:RANG", max(abs(maximum_voltage), abs(self.level())))
+        largest = max(abs(maximum_voltage), abs(self.level()))
+        voltage_range = self._choose_range(":SOUR:VOLT:RANG", largest, VOLTAGE_RANGES)
         self.apply(":SOUR:VOLT:ILIM", compliance, tolerance=1e-3 * compliance)
-        self._ranges = (voltage_range, self._choose_range(":SENS:CURR:RANG", abs(maximum_current)))
+        self._ranges = (voltage_range, self._choose_range(":SENS:CURR:RANG", abs(maximum_current), CURRENT_RANGES))
         self._choose_integration_time(integration_time)
         self.apply(":SOUR:VOLT:READ:BACK", True)
         self.apply(":SENS:COUN", 1)
         self.check_errors()
+        self.require_unchanged("at the end of its preparation")
 
     def _source_voltage(self) -> None:
         """Select voltage sourcing, which switches a current source's output off: refused while that is on."""
         self._sources_current = not self.ask(":SOUR:FUNC?").strip().upper().startswith("VOLT")
-        if not self._sources_current:
-            return
-        if self.ask_number(":OUTP?") != 0:
-            raise SettingError(
-                self.described,
-                "sources current with its output on; a voltage source is needed.",
-                "Bring the current to zero and switch the output off by hand.",
-            )
-        self.write(":SOUR:FUNC VOLT")
-        self._sources_current = False
+        if self._sources_current:
+            if self.output_enabled():
+                raise SettingError(
+                    self.described,
+                    "sources current with its output on; a voltage source is needed.",
+                    "Bring the current to zero and switch the output off by hand.",
+                )
+            self.write(":SOUR:FUNC VOLT")
+            self._sources_current = False
+        self._confirmed[":SOUR:FUNC?"] = "VOLT"
 
-    def _choose_range(self, command: str, largest: float) -> float:
-        """Fix the lowest range that includes `largest` (V or A), verify it, and return it (V or A)."""
-        if (
-            self.ask_number(f"{command}:AUTO?") == 0
-            and largest <= (chosen := self.ask_number(f"{command}?")) <= 10 * largest
-        ):
-            return chosen  # a suitable range is not switched, which would disturb a live output
-        self.write(f"{command} {largest:.10g}")
-        chosen = self.ask_number(f"{command}?")
+    def _choose_range(self, command: str, largest: float, ranges: tuple[float, ...]) -> float:
+        """Fix the lowest of `ranges` that includes `largest` (V or A), verify it, and return it (V or A)."""
+        automatic = self.ask_flag(f"{command}:AUTO?")
+        chosen = self._range(command, ranges)
+        if automatic or not largest <= chosen <= 10 * largest:
+            # A suitable range is not switched, which would disturb a live output.
+            self.write(f"{command} {largest:.10g}")
+            chosen = self._range(command, ranges)
         if largest > chosen * HEADROOM:
             self.check_errors()
             raise SettingError(
                 self.described, f"{command}? reads {chosen:g}, which does not include {largest:g}.", "Lower the limits."
             )
+        self._confirmed |= {f"{command}:AUTO?": 0.0, f"{command}?": chosen}
         return chosen
+
+    def _range(self, command: str, ranges: tuple[float, ...]) -> float:
+        """The range in use, one of `ranges`."""
+        found = self.ask_number(f"{command}?")
+        if not any(math.isclose(found, one, rel_tol=1e-3) for one in ranges):
+            allowed = ", ".join(f"{one:g}" for one in ranges)
+            raise self.unexpected(f"{found:g}", f"{command}?", f"one of {allowed}")
+        return found
 
     def _choose_integration_time(self, seconds: float) -> None:
         """Set integration and, for long times, the instrument's repeating average."""
         line_frequency = self.ask_number(":SYST:LFR?")
+        if line_frequency not in LINE_FREQUENCIES:
+            raise self.unexpected(f"{line_frequency:g}", ":SYST:LFR?", "50, 60 or 400 (Hz)")
+        self._confirmed[":SYST:LFR?"] = line_frequency
         cycles = seconds * line_frequency
         averages = max(1, math.ceil(cycles / LONGEST_NPLC - 1e-9))
         if not SHORTEST_NPLC <= cycles <= LONGEST_NPLC * MOST_AVERAGES:
@@ -138,10 +158,8 @@ class Keithley2450(TriggerModelRamp, QcodesKeithley2450):
         return self.again(self._asked_output_state)
 
     def _asked_output_state(self) -> bool:
-        answer = self.ask(":OUTP?").strip()
-        if answer not in ("0", "1"):
-            raise self.unexpected(answer, ":OUTP?", "0 or 1")
-        return answer == "1"
+        self.distinguish(lambda answer: register(answer) in (0, 1))
+        return self.ask_flag(":OUTP?")
 
     def set_level(self, voltage: float) -> None:
         """Write one source level (V), once, and return when the instrument has executed it.
@@ -167,7 +185,11 @@ class Keithley2450(TriggerModelRamp, QcodesKeithley2450):
         """Query the source level (V); of a current source with its output on it says nothing: SettingError."""
         if self._sources_current:
             self._source_voltage()
-        return self.measured(self.ask_number(":SOUR:VOLT?"), "source level")
+        (answer,) = self.ask_reading(":SOUR:VOLT?")
+        level = self.measured(answer, "source level (:SOUR:VOLT?)")
+        if abs(level) > LARGEST_VOLTAGE:
+            raise self.unexpected(f"{level:g}", ":SOUR:VOLT?", f"at most ±{LARGEST_VOLTAGE:g} (V)")
+        return level
 
     def read(self) -> SourceReading:
         """Measure voltage and current once, in one query, repeated without a usable answer.
@@ -180,12 +202,26 @@ class Keithley2450(TriggerModelRamp, QcodesKeithley2450):
             If voltage or current is beyond its range.
 
         """
+        return self.again(self._asked_reading)
+
+    def _asked_reading(self) -> SourceReading:
         query = ':READ? "defbuffer1",SOUR,READ,SOURSTAT'
-        voltage, current, status = self.again(lambda: self.ask_numbers(query, 3))
-        if not math.isfinite(status) or int(status) & SOURCE_LIMITED:
+        voltage, current, status = self.ask_reading(query, 3)
+        answer = f"{voltage:g},{current:g},{status:g}"
+        word = register(f"{status:g}")
+        if word is None:
+            raise self.unexpected(answer, query, "voltage, current and a status word")
+        if word & SOURCE_LIMITED:
             raise ComplianceError(
                 self.described,
                 f"is at its current limit ({current:g} A at {voltage:g} V).",
                 "The voltage at the device is not the one that was set: lower the bias or raise the compliance.",
             )
-        return SourceReading(self.measured(voltage, "source voltage"), self.measured(current, "current"), *self._ranges)
+        reading = SourceReading(
+            self.measured(voltage, "source voltage (:READ?)"), self.measured(current, "current (:READ?)"), *self._ranges
+        )
+        if abs(voltage) > READABLE * reading.voltage_range or abs(current) > READABLE * reading.current_range:
+            raise self.unexpected(
+                answer, query, f"at most {reading.voltage_range:g} (V) and {reading.current_range:g} (A), its ranges,"
+            )
+        return reading

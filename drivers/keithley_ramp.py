@@ -29,9 +29,8 @@ import time
 from collections.abc import Sequence
 from typing import ClassVar
 
-import pyvisa
-
-from drivers.errors import SettingError
+from drivers.answers import number
+from drivers.errors import CommunicationError, SettingError
 from drivers.scpi import CheckedInstrument
 
 __all__ = ["TriggerModelRamp"]
@@ -39,6 +38,7 @@ __all__ = ["TriggerModelRamp"]
 LIST_NAME = "VoltCustomSweepList"  # name of the list of :SOUR:LIST:VOLT
 REPEATED = 2
 SHORTEST_DELAY = 1e-3
+RANGES = (0.01, 210.0)  # V, around the smallest and the largest
 # Per range: the part beyond its nominal value, and its resolution.
 HEADROOM, RESOLUTION = 1.05, 2.5e-5
 MOVING, STOPPED = ("RUNNING", "WAITING"), ("IDLE", "EMPTY", "BUILDING", "FAILED", "ABORTED")
@@ -48,8 +48,8 @@ PATIENCE = 2.0
 MOST_LINES = 20
 
 # The two blocks that set the rate, in the format of the manual's example of :TRIG:BLOC:LIST?.
-DELAY = re.compile(r"2\)\s*DELAY_CONSTANT\s+DELAY:\s*([0-9.eE+-]+)")
-COUNTER = re.compile(r"4\)\s*BRANCH_COUNTER\s+VALUE:\s*(\d+)\s+BRANCH_BLOCK:\s*2\b")
+DELAY = re.compile(r"2\)\s*DELAY_CONSTANT\s+DELAY:\s*([0-9.eE+-]+)", re.ASCII)
+COUNTER = re.compile(r"4\)\s*BRANCH_COUNTER\s+VALUE:\s*(\d+)\s+BRANCH_BLOCK:\s*2\b", re.ASCII)
 
 
 class TriggerModelRamp(CheckedInstrument):
@@ -151,13 +151,13 @@ class TriggerModelRamp(CheckedInstrument):
             raise SettingError(
                 self.described, f"a ramp of {len(levels)} levels was requested; 1 to {self.longest_ramp} are possible."
             )
-        if self.ask_number(":SOUR:VOLT:RANG:AUTO?") != 0:
+        if self.ask_flag(":SOUR:VOLT:RANG:AUTO?"):
             raise SettingError(
                 self.described,
                 "has automatic voltage ranging, which would switch the range during the ramp; nothing was started.",
                 "A run fixes the range before it begins.",
             )
-        largest = self.ask_number(":SOUR:VOLT:RANG?")
+        largest = self.ask_within(":SOUR:VOLT:RANG?", *RANGES)
         # The opposite comparison would accept NaN.
         if not all(math.isfinite(level) and abs(level) <= HEADROOM * largest for level in levels):
             raise SettingError(
@@ -169,7 +169,9 @@ class TriggerModelRamp(CheckedInstrument):
         """Verify the blocks of the delay and the counter: without one of them the ramp would be a jump."""
         shown = self._shown_blocks()
         delay, counter = DELAY.search(shown), COUNTER.search(shown)
-        if delay and counter and abs(float(delay[1]) - interval) <= 1e-3 * interval + 1e-9 and int(counter[1]) == count:
+        held = number(delay[1]) if delay else None
+        waits = held is not None and abs(held - interval) <= 1e-3 * interval + 1e-9
+        if waits and counter and number(counter[1]) == count:
             return
         raise SettingError(
             self.described,
@@ -185,8 +187,8 @@ class TriggerModelRamp(CheckedInstrument):
             if shown.rstrip().endswith(";1"):
                 return shown
             try:
-                shown += "\n" + self.visa_handle.read()
-            except (pyvisa.Error, OSError, UnicodeDecodeError) as error:
+                shown += "\n" + self.receive_line(":TRIG:BLOC:LIST?")
+            except CommunicationError as error:
                 raise self.unexpected(shown, ":TRIG:BLOC:LIST?", "more lines") from error
         raise self.unexpected(shown, ":TRIG:BLOC:LIST?", f"at most {MOST_LINES} lines")
 

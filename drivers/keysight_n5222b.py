@@ -7,9 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 from qcodes.instrument_drivers.Keysight import KeysightN5222B as QCoDeSKeysightN5222B
 
+from drivers.answers import possible_ratios
 from drivers.keysight_wire import KeysightAnalyzer, check_count, check_range, limits_of
 
 __all__ = ["KeysightN5222B"]
+
+# Names and parameters of traces. The names are sent back: nothing in them may end a command.
+CATALOG = re.compile(r'''"([^"';\x00-\x1f]*)"''')
 
 
 class KeysightN5222B(KeysightAnalyzer, QCoDeSKeysightN5222B):
@@ -81,8 +85,7 @@ class KeysightN5222B(KeysightAnalyzer, QCoDeSKeysightN5222B):
         check_range("if_bandwidth", if_bandwidth, 1.0, 15e6, "Hz")
         check_count("averages", averages, 1, 65_536)
 
-        self._prepared = {}
-        self.discard_errors()
+        self.begin_preparation()
         self._select_parameter()
         self.choose(":SENS:SWE:MODE", "HOLD")
         self.choose(":TRIG:SOUR", "IMM")
@@ -90,6 +93,7 @@ class KeysightN5222B(KeysightAnalyzer, QCoDeSKeysightN5222B):
         self.choose(":SENS:SWE:TIME:AUTO", "1")
         self.choose(":SENS:AVER:MODE", "SWE")
         self.choose(":SENS:AVER", "1")
+        self.choose(":FORM:BORD", "NORM")
         self.apply(":SENS:FREQ:CENT", center, tolerance=1.0)
         self.apply(":SENS:FREQ:SPAN", span, tolerance=1.0)
         self.apply(":SENS:SWE:POIN", int(points))
@@ -98,30 +102,39 @@ class KeysightN5222B(KeysightAnalyzer, QCoDeSKeysightN5222B):
         self.apply(":SENS:AVER:COUN", int(averages))
         self.apply(":SENS:SWE:GRO:COUN", int(averages))
         self.choose(":OUTP", "1")
-        self.check_errors()
-        queries = (
-            ":CALC:PAR:SEL?", ":SENS:FREQ:STAR?", ":SENS:FREQ:STOP?", ":SENS:BAND?", ":SENS:AVER?", ":SENS:AVER:COUN?",
-            f":SOUR:POW{self.parameter[2]}?", ":OUTP?", ":SENS:SWE:GRO:COUN?", ":SENS:SWE:MODE?",
-        )  # fmt: skip
-        self.note_settings(":SENS:", queries, self.known_number(":SENS:SWE:TIME?") * averages)
+        # One sweep takes a reading of 1 / IF bandwidth per point, and the instrument's overhead.
+        readings = points / if_bandwidth
+        sweep_time = self.ask_within(":SENS:SWE:TIME?", 0.2 * readings, 10 * readings + 0.01 * points + 10.0)
+        self._confirmed[":SENS:SWE:TIME?"] = sweep_time
+        self.end_preparation(":SENS:", center=center, span=span, points=int(points), duration=sweep_time * averages)
 
     def _select_parameter(self) -> None:
         """Select the trace that measures `parameter`; define one if there is none."""
-        catalog = self.ask(":CALC:PAR:CAT:EXT?").strip().strip('"').split(",")
-        for name, parameter in zip(catalog[::2], catalog[1::2], strict=False):
-            if parameter == self.parameter:
-                self.write(f":CALC:PAR:SEL '{name}'")
-                return
-        name = f"labnis_{self.parameter}"
-        self.write(f":CALC:PAR:DEF:EXT '{name}','{self.parameter}'")
+        traces = self.again(self._catalog)
+        name = next((name for name, parameter in traces if parameter == self.parameter), "")
+        if not name:
+            name = f"labnis_{self.parameter}"
+            self.write(f":CALC:PAR:DEF:EXT '{name}','{self.parameter}'")
         self.write(f":CALC:PAR:SEL '{name}'")
+        self._confirmed[":CALC:PAR:SEL?"] = name
+
+    def _catalog(self) -> list[tuple[str, str]]:
+        """Name and parameter of each trace."""
+        answer = self.ask(":CALC:PAR:CAT:EXT?")
+        catalog = CATALOG.fullmatch(answer.strip())
+        listed = catalog[1].split(",") if catalog else []
+        if listed == ["NO CATALOG"]:
+            return []
+        if not listed or len(listed) % 2:
+            raise self.unexpected(answer, ":CALC:PAR:CAT:EXT?", "a list of traces")
+        return list(zip(listed[::2], listed[1::2], strict=True))
 
     def begin(self) -> None:
         """Begin the sweeps and return at once."""
         self.require_preparation()
         self.write(":SENS:AVER:CLE")
         # QCoDeS's own methods may have selected another trace.
-        self._select_parameter()
+        self.write(f":CALC:PAR:SEL '{self._confirmed[':CALC:PAR:SEL?']}'")
         super().begin()
 
     def fetch(self) -> NDArray[np.complex128]:
@@ -136,7 +149,7 @@ class KeysightN5222B(KeysightAnalyzer, QCoDeSKeysightN5222B):
         OverloadError
             If the receivers were overloaded or a value is an over-range marker.
         ReadingError
-            If the block is incomplete or has values that are not numbers.
+            If the block is incomplete, or has values that are not numbers or not possible.
         SettingError
             If a setting changed since `prepare`, from the front panel or by a reset.
         RejectedCommandError
@@ -145,11 +158,16 @@ class KeysightN5222B(KeysightAnalyzer, QCoDeSKeysightN5222B):
         """
         self.require_preparation()
         # QCoDeS's own methods read 32-bit numbers: their format is restored.
+        query = ":CALC:DATA? SDATA"
         self.write(":FORM REAL,64")
         try:
-            values = self.again(lambda: self.ask_block(":CALC:DATA? SDATA", 2 * len(self._axis), ">f8"))
+            values = self.again(lambda: self.ask_block(query, 2 * len(self._axis), ">f8"))
         finally:
             self.write(":FORM REAL,32")
         self.check_errors()
-        self.confirm_unchanged(self._prepared)
-        return values.view(np.complex128)
+        self.require_unchanged("after the measurement")
+        ratios = values.view(np.complex128)
+        if not possible_ratios(ratios, reflection=self.parameter[1] == self.parameter[2]):
+            largest = np.max(np.abs(ratios))
+            raise self.no_trace(query, f"has values of {self.parameter} up to {largest:.3g}, which is not possible")
+        return ratios

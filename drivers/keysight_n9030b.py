@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from qcodes.instrument_drivers.Keysight import KeysightN9030B as QCoDeSKeysightN9030B
 
-from drivers.errors import OverloadError, ReadingError
+from drivers.answers import possible_densities, register
+from drivers.errors import OverloadError
 from drivers.keysight_wire import KeysightAnalyzer, check_count, check_range, limits_of
 
 __all__ = ["KeysightN9030B"]
@@ -86,8 +87,7 @@ class KeysightN9030B(KeysightAnalyzer, QCoDeSKeysightN9030B):
         check_range("sweep_time", sweep_time, 1e-3, 4000.0, "s")
         check_count("averages", averages, 1, 10_000)
 
-        self._prepared = {}
-        self.discard_errors()
+        self.begin_preparation()
         if self.ask(":CONF?").strip() != "SAN":
             self.write(":CONF:SAN:NDEF")  # NDEFault: without it the attenuation would be reset as well
         # One message per setting: a rejected one must not affect others.
@@ -104,16 +104,10 @@ class KeysightN9030B(KeysightAnalyzer, QCoDeSKeysightN9030B):
         self.apply(":FREQ:SPAN", span, tolerance=1.0)
         self.apply(":SWE:POIN", int(points))
         self.apply(":AVER:COUN", int(averages))
-        self.apply(":BAND:RES", resolution_bandwidth, tolerance=0.1 * resolution_bandwidth)
-        self.apply(":SWE:TIME", sweep_time, tolerance=0.01 * sweep_time)
-        self.check_errors()
-        self.ask(":STAT:QUES:INT?")  # clear overloads of earlier sweeps
-        self.noise_bandwidth = self.known_number(":BAND:RES?")
-        queries = (
-            ":UNIT:POW?", ":BAND:TYPE?", ":BAND:RES?", ":AVER:TYPE?", ":AVER:COUN?", ":TRAC1:TYPE?", ":DET:TRAC?",
-            ":SWE:TIME?",
-        )  # fmt: skip
-        self.note_settings(":", queries, self.known_number(":SWE:TIME?") * int(self.known_number(":AVER:COUN?")))
+        self.noise_bandwidth = self.apply(":BAND:RES", resolution_bandwidth, tolerance=0.1 * resolution_bandwidth)
+        duration = averages * self.apply(":SWE:TIME", sweep_time, tolerance=0.01 * sweep_time)
+        self.ask_register(":STAT:QUES:INT?")  # clear overloads of earlier sweeps
+        self.end_preparation(":", center=center, span=span, points=int(points), duration=duration)
 
     start = KeysightAnalyzer.begin
 
@@ -129,7 +123,7 @@ class KeysightN9030B(KeysightAnalyzer, QCoDeSKeysightN9030B):
         OverloadError
             On an input overload or an over-range marker.
         ReadingError
-            If the block is incomplete, has another axis than was set or values that are not powers.
+            If the block is incomplete, has another axis than was set or values that are not possible.
         SettingError
             If a setting changed since `prepare`, from the front panel or by a reset.
         RejectedCommandError
@@ -137,33 +131,33 @@ class KeysightN9030B(KeysightAnalyzer, QCoDeSKeysightN9030B):
 
         """
         self.require_preparation()
-        values = self.again(lambda: self.ask_block(":FETC:SAN1?", 2 * len(self._axis), "<f8"))
+        query = ":FETC:SAN1?"
+        values = self.again(lambda: self.ask_block(query, 2 * len(self._axis), "<f8"))
         axis, power = values.reshape(-1, 2).T
-        self._check_status()
+        self._check_overload()
+        self.check_errors()
+        self.require_unchanged("after the measurement")
         if np.max(np.abs(axis - self._axis)) > 1.0:
-            raise ReadingError(
-                self.described,
-                f"':FETC:SAN1?' has frequencies from {axis[0]:.9g} to {axis[-1]:.9g} Hz instead of "
-                f"{self._axis[0]:.9g} to {self._axis[-1]:.9g} Hz.",
-                "Call prepare() again.",
+            raise self.no_trace(
+                query,
+                f"has frequencies from {axis[0]:.9g} to {axis[-1]:.9g} Hz instead of "
+                f"{self._axis[0]:.9g} to {self._axis[-1]:.9g} Hz",
             )
-        if not np.all(power > 0):
-            raise ReadingError(
-                self.described, f"':FETC:SAN1?' has a power of {power.min():.3g} W; powers are positive."
-            )
-        return np.asarray(power / self.noise_bandwidth)
+        densities = np.asarray(power / self.noise_bandwidth)
+        if not possible_densities(densities, self.noise_bandwidth):
+            raise self.no_trace(query, f"has powers from {power.min():.3g} to {power.max():.3g} W: not possible")
+        return densities
 
-    def _check_status(self) -> None:
-        """Raise an error if the instrument reports a problem of the last trace."""
+    def _check_overload(self) -> None:
+        """Raise OverloadError if the instrument reports an overload during the last trace."""
         queries = (":STAT:QUES:INT:COND?", ":STAT:QUES:INT?")
         for query, answer in zip(queries, self.ask_each(queries), strict=True):
-            if not answer.lstrip("+").isdigit():
-                raise ReadingError(self.described, f"answered {answer!r} to {query!r}; a register value expected.")
-            if int(answer) & OVERLOAD_BITS:
+            bits = register(answer)
+            if bits is None:
+                raise self.unexpected(answer, query, "a whole number from 0 to 65535")
+            if bits & OVERLOAD_BITS:
                 raise OverloadError(
                     self.described,
                     f"had an input overload during the sweep ({query} reads {answer}).",
                     "Increase the attenuation or switch the preamplifier off.",
                 )
-        self.check_errors()
-        self.confirm_unchanged(self._prepared)

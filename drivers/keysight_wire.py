@@ -1,21 +1,20 @@
-"""Common parts of Keysight's two analyzers: traces as binary blocks, long measurements, choices."""
+"""Common parts of Keysight's two analyzers: traces as binary blocks, long measurements, confirmed settings."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import numpy as np
-import pyvisa
 from numpy.typing import NDArray
 from qcodes.parameters import Parameter
 from qcodes.validators import Numbers
 
-from drivers.errors import CommunicationError, OverloadError, ReadingError, SettingError
-from drivers.scpi import OVERFLOW, CheckedInstrument
+from drivers.answers import OVERFLOW, register
+from drivers.errors import CommunicationError, OverloadError, ReadingError
+from drivers.scpi import CheckedInstrument
 
 __all__ = ["KeysightAnalyzer", "check_count", "check_range", "limits_of"]
 
 TIMEOUT_MARGIN = 5.0  # s, beside 10 % of a measurement's duration
+EDGE = 2.0  # Hz, largest deviation of the ends of the band: center and half the span by 1 Hz each
 AGAIN = "Repeat the measurement; if it happens again, check for a second program on the instrument."
 
 
@@ -42,10 +41,10 @@ def check_count(name: str, value: int, low: int, high: int) -> None:
 class KeysightAnalyzer(CheckedInstrument):
     """A Keysight analyzer that sends traces; a mix-in in front of a QCoDeS class.
 
-    It fills the common part of `drivers.roles.Acquisition`. A subclass stores the settings that a trace needs
-    in `prepare` (`note_settings`), names in `BEGIN` the command that starts the sweeps and in `END` the one that ends
-    them, and adds `fetch` and `start` (not here: QCoDeS's network analyzers have a
-    parameter of that name, the lowest frequency).
+    It fills the common part of `drivers.roles.Acquisition`. A subclass makes its settings in `prepare`, between
+    `begin_preparation` and `end_preparation`, names in `BEGIN` the command that starts the sweeps and in `END` the one
+    that ends them, and adds `fetch` and `start` (not here: QCoDeS's network analyzers have a parameter of that name,
+    the lowest frequency).
     Every method raises RuntimeError before `prepare`, and CommunicationError if the instrument does not answer.
     """
 
@@ -54,17 +53,36 @@ class KeysightAnalyzer(CheckedInstrument):
 
     def __init__(self, name: str, address: str, **options: Any) -> None:
         super().__init__(name, address, **options)
-        self._prepared: dict[str, str] = {}
+        self._prepared = False
         self._axis = np.empty(0)
         self._duration = float("nan")
         self._complete = False
 
-    def note_settings(self, band: str, queries: tuple[str, ...], duration: float) -> None:
-        """Store the axis of the band below the header `band`, the duration (s), and the answers to `queries`."""
-        start, stop = (self.known_number(f"{band}FREQ:{end}?") for end in ("STAR", "STOP"))
-        self._axis = np.linspace(start, stop, int(self.known_number(f"{band}SWE:POIN?")))
+    def begin_preparation(self) -> None:
+        """First part of `prepare`: forget the settings before, and older entries of the error queue."""
+        self._prepared, self._confirmed = False, {}
+        self.discard_errors()
+
+    def end_preparation(self, band: str, *, center: float, span: float, points: int, duration: float) -> None:
+        """Last part of `prepare`: verify the band below the header `band`, and all settings once more.
+
+        Axis and duration (s) are from settings that were confirmed, and from nothing that is read later.
+
+        Raises
+        ------
+        SettingError
+            If the band is another, or a setting has changed.
+        RejectedCommandError
+            If the error queue has an entry.
+
+        """
+        start = self.require(f"{band}FREQ:STAR?", center - span / 2, tolerance=EDGE)
+        stop = self.require(f"{band}FREQ:STOP?", center + span / 2, tolerance=EDGE)
+        self.check_errors()
+        self.require_unchanged("at the end of its preparation")
+        self._axis = np.linspace(start, stop, points)
         self._duration = duration
-        self._prepared = dict(zip(queries, self.ask_each(queries), strict=True))
+        self._prepared = True
 
     def duration(self) -> float:
         """Time (s) of one acquisition: sweep time × averages."""
@@ -80,7 +98,7 @@ class KeysightAnalyzer(CheckedInstrument):
         """Body of `start`: begin the sweeps and return at once; they are never triggered twice."""
         self.require_preparation()
         self._complete = False
-        self.again(lambda: self.ask_integer("*ESR?"))  # the end of earlier sweeps must not count
+        self.again(lambda: self.ask_register("*ESR?"))  # the end of earlier sweeps must not count
         self.write(f"{self.BEGIN};*OPC")
 
     def finished(self) -> bool:
@@ -90,12 +108,13 @@ class KeysightAnalyzer(CheckedInstrument):
         """
         if not self._complete:
             try:
-                self._complete = bool(self.ask_integer("*ESR?") & 1)
+                self.distinguish(lambda answer: register(answer) is not None)
+                self._complete = bool(self.ask_register("*ESR?") & 1)
             except CommunicationError as error:
                 self.lost_step()
                 self.log.warning("querying the end of the sweeps again: %s", error)
-                with self.waiting(self._duration):
-                    self._complete = self.ask_integer("*OPC?") == 1
+                with self.waiting(1.1 * self._duration + TIMEOUT_MARGIN):
+                    self._complete = self.ask_register("*OPC?") == 1
         return self._complete
 
     def abort(self) -> None:
@@ -106,76 +125,6 @@ class KeysightAnalyzer(CheckedInstrument):
         """Raise RuntimeError before `prepare`."""
         if not self._prepared:
             raise RuntimeError(f"{self.described}: call prepare() first")
-
-    @contextmanager
-    def waiting(self, duration: float = 0.0) -> Iterator[None]:
-        """Extend the timeout within this block by `duration` (s).
-
-        After a failure the line is cleared: a late answer must not be taken for the next query's.
-        """
-        handle = self.visa_handle
-        before = handle.timeout
-        handle.timeout = max(before, 1e3 * (1.1 * duration + TIMEOUT_MARGIN))
-        try:
-            yield
-        except (CommunicationError, ReadingError):
-            self.lost_step()
-            raise
-        finally:
-            handle.timeout = before
-
-    def choose(self, command: str, value: str) -> None:
-        """Write a choice in its short form and read it back.
-
-        Raises
-        ------
-        SettingError
-            If the instrument has another one.
-
-        """
-        self.write(f"{command} {value}")
-        found = self.ask(f"{command}?").strip().lstrip("+").upper()
-        # Answers come in short form (NOIS), in some firmware in long form (NOISE).
-        if found == value or (len(value) >= 3 and value.isalpha() and found.startswith(value)):
-            return
-        raise self.refused(f"{command}?", found, value)
-
-    def known_number(self, query: str) -> float:
-        """Query a finite number: markers and NaN raise, as in `measured`."""
-        return self.measured(self.ask_number(query), query)
-
-    def ask_each(self, queries: tuple[str, ...]) -> tuple[str, ...]:
-        """Send several short queries in one message; each header begins with a colon.
-
-        Raises
-        ------
-        CommunicationError
-            If there are more or fewer answers than queries.
-
-        """
-        message = ";".join(queries)
-        answer = self.ask(message).strip()
-        answers = tuple(answer.split(";"))
-        if len(answers) != len(queries):
-            raise self.unexpected(answer, message, f"{len(queries)} answers")
-        return answers
-
-    def confirm_unchanged(self, settings: dict[str, str]) -> None:
-        """Compare settings, answers by query, with those stored by `prepare`.
-
-        Raises
-        ------
-        SettingError
-            If one has changed since, at the front panel or by a reset.
-
-        """
-        for (query, noted), found in zip(settings.items(), self.ask_each(tuple(settings)), strict=True):
-            if found != noted:
-                raise SettingError(
-                    self.described,
-                    f"{query} reads {found} after the measurement; it was prepared with {noted}.",
-                    "The instrument was changed or reset: prepare the measurement again.",
-                )
 
     # --- blocks ------------------------------------------------------------------------------------------------------
 
@@ -209,11 +158,11 @@ class KeysightAnalyzer(CheckedInstrument):
         expected = count * np.dtype(dtype).itemsize
         self.regain_step()
         self.write(query)
-        with self.waiting():
+        with self.waiting(TIMEOUT_MARGIN):
             payload = self._read_block(query, count, expected)
         values = np.frombuffer(payload, dtype=dtype).astype(np.float64)
         if np.any(np.isnan(values)):
-            raise ReadingError(self.described, f"{query!r} has values that are not numbers.", AGAIN)
+            raise self.no_trace(query, "has values that are not numbers")
         if not np.all(np.abs(values) < OVERFLOW):
             raise OverloadError(
                 self.described, f"{query!r} has over-range markers (9.9e37).", "Reduce the power at its input."
@@ -222,28 +171,24 @@ class KeysightAnalyzer(CheckedInstrument):
 
     def _read_block(self, query: str, count: int, expected: int) -> bytes:
         """Content of the block that answers `query`, exactly `expected` bytes."""
-        handle = self.visa_handle
-        try:
-            header = handle.read_bytes(2)
-        except (pyvisa.Error, OSError) as error:
-            raise CommunicationError(
-                self.described, f"no answer to {query!r}: {error}.", "Check cable, power and trigger source."
-            ) from error
+        header = self.receive(query, 2)
         if header[:1] != b"#" or not b"1" <= header[1:] <= b"9":
-            raise ReadingError(self.described, f"{query!r} begins with {header!r}, which starts no block.", AGAIN)
+            raise self.no_trace(query, f"begins with {header!r}, which starts no block")
         try:
-            length = handle.read_bytes(int(header[1:]))
+            length = self.receive(query, int(header[1:]))
             if not length.isdigit() or int(length) != expected:
-                raise ReadingError(
-                    self.described,
-                    f"{query!r} announces {length.decode('latin-1')} bytes; {count} numbers take {expected}.",
-                    AGAIN,
+                raise self.no_trace(
+                    query, f"announces {length.decode('latin-1')!r} bytes; {count} numbers take {expected}"
                 )
-            message = handle.read_bytes(expected + 1)
-        except (pyvisa.Error, OSError) as error:
-            raise ReadingError(
-                self.described, f"{query!r} ended before its {expected} bytes were complete: {error}.", AGAIN
-            ) from error
+            message = self.receive(query, expected + 1)
+        except CommunicationError as error:
+            problem = f"ended before its {expected} bytes were complete ({error.problem.rstrip('.')})"
+            raise self.no_trace(query, problem) from error
         if message[-1:] != b"\n":
-            raise ReadingError(self.described, f"{query!r} continues after the announced {expected} bytes.", AGAIN)
-        return bytes(message[:-1])
+            raise self.no_trace(query, f"continues after the announced {expected} bytes")
+        return message[:-1]
+
+    def no_trace(self, query: str, problem: str) -> ReadingError:
+        """The error of a trace that is invalid as a whole; the line is cleared before the next query."""
+        self.lost_step()
+        return ReadingError(self.described, f"{query!r} {problem}.", AGAIN)

@@ -4,6 +4,7 @@ from typing import Any
 
 from qcodes.instrument_drivers.Lakeshore import LakeshoreModel372
 
+from drivers.answers import TEMPERATURES, register
 from drivers.errors import ReadingError
 from drivers.scpi import CheckedInstrument
 
@@ -56,8 +57,12 @@ class LakeShore372(CheckedInstrument, LakeshoreModel372):
         return self.again(lambda: self._channel_temperature(channel))
 
     def _channel_temperature(self, channel: int) -> float:
-        """One attempt of `channel_temperature`: status and reading belong together."""
-        status = self.ask_integer(f"RDGST? {channel}")
+        """One attempt of `channel_temperature`: status and reading belong together.
+
+        A good status is 0, which is no temperature: the one is never taken for the other.
+        """
+        self.distinguish(lambda answer: register(answer) is not None)
+        status = self.ask_register(f"RDGST? {channel}")
         if status:
             reasons = "; ".join(reason for bit, reason in SENSOR_STATUS.items() if status & bit) or "unknown reason"
             raise ReadingError(
@@ -65,12 +70,18 @@ class LakeShore372(CheckedInstrument, LakeshoreModel372):
                 f"input {channel} has no valid reading: {reasons} (RDGST? {status}).",
                 "Check that the input is enabled, its excitation and its range.",
             )
-        kelvin = self.measured(self.ask_number(f"KRDG? {channel}"), f"temperature of input {channel}")
+        query = f"KRDG? {channel}"
+        kelvin = self.measured(self.ask_number(query), f"temperature of input {channel} ({query})")
         if not kelvin > 0:
-            raise ReadingError(self.described, f"input {channel} reads {kelvin:g} K, which is not a temperature.")
+            raise ReadingError(
+                self.described, f"input {channel} reads {kelvin:g} K, which is not a temperature ({query})."
+            )
+        low, high = TEMPERATURES
+        if not low <= kelvin <= high:
+            raise self.unexpected(f"{kelvin:g}", query, f"a temperature from {low:g} to {high:g} K")
         return kelvin
 
     def next_error(self) -> str | None:
         """Return what the event status register reports as rejected since the last query; None if nothing."""
-        status = self.ask_integer("*ESR?")
+        status = self.ask_register("*ESR?")
         return f"a rejected command (*ESR? {status})" if status & 48 else None

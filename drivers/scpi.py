@@ -1,222 +1,35 @@
-"""Checks of every driver: commands are accepted, settings read back, numbers are measurements.
+"""Checks of every driver: commands are accepted, settings read back, numbers are possible.
 
 `CheckedInstrument` is a mix-in in front of a QCoDeS instrument class::
 
     class Keithley2450(CheckedInstrument, qcodes.instrument_drivers.Keithley.Keithley2450): ...
 
-No write is ever repeated. A query that changes nothing may be, up to three times in all (`again`). After an answer
-that was late, lost or garbled, the line is cleared until `*IDN?` is answered with the instrument's identity. Only then
-the next query is sent, so that no answer is taken for that to another query.
+`drivers.line` has what concerns the connection, `drivers.answers` what a number may be.
 """
 
-import math
-import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
-from typing import Any, TypeVar
+import re
+from typing import Any
 
-import pyvisa
-from pyvisa.constants import StatusCode
-from pyvisa.resources import TCPIPSocket
-from qcodes.instrument import VisaInstrument
+from drivers.answers import is_choice, measured, number, numbers, register
+from drivers.errors import OverloadError, RejectedCommandError, SettingError
+from drivers.line import InstrumentLine
 
-from drivers.errors import CommunicationError, OverloadError, ReadingError, RejectedCommandError, SettingError
+__all__ = ["CheckedInstrument"]
 
-__all__ = ["OVERFLOW", "CheckedInstrument", "measured"]
-
-#: Readings from here on are SCPI's markers for over-range (±9.9e37), not-a-number (9.91e37) and the like.
-OVERFLOW = 9.8e37
 MOST_ERRORS = 50
-# A socket counts as empty after SILENCE (ms) without a byte; clearing it fails after LONGEST (s).
-SILENCE, LONGEST = 100, 2.0
-# Number of unexpected answers, and of timeouts, after which clearing a line fails.
-MOST_STRAY, MOST_SILENT = 6, 2
-RETRIES = 2
-# Number of answers that may be missing from a snapshot.
-MOST_UNANSWERED = 1
-
-Answer = TypeVar("Answer")
+# An entry of the error queue: a number and a text.
+ENTRY = re.compile(r"([+-]?\d{1,9})\s*,.*", re.DOTALL | re.ASCII)
 
 
-class CheckedInstrument(VisaInstrument):
+class CheckedInstrument(InstrumentLine):
     """A VISA instrument whose failures are errors of `drivers.errors`."""
 
-    _last_command = "nothing yet"
-    _identity = ""
-    _in_step = True
-    _in_snapshot = False
-
     def __init__(self, name: str, address: str, **kwargs: Any) -> None:
-        self._unanswered: list[CommunicationError] = []
-        self._visa_name = address
+        # Query → setting, as `apply` and `choose` have confirmed it since `prepare` began.
+        self._confirmed: dict[str, float | str] = {}
         super().__init__(name, address, **kwargs)
 
-    @property
-    def described(self) -> str:
-        """Name and address, for messages."""
-        return f"{self.name} ({self._visa_name})"
-
-    def connect_message(self, idn_param: str = "IDN", begin_time: float | None = None) -> None:
-        """Log the connection, which QCoDeS would print on standard output."""
-        self.log.info("Connected to %s: %s", self.described, self.parameters[idn_param].get())
-        self._identity = self.ask("*IDN?").strip()
-
-    def device_clear(self) -> None:
-        """Discard pending answers. A socket is read empty, because it cannot be cleared otherwise.
-
-        Raises
-        ------
-        pyvisa.Error, OSError
-            If the bus fails.
-
-        """
-        handle = self.visa_handle
-        if not isinstance(handle, TCPIPSocket):
-            super().device_clear()
-            return
-        # Not PyVISA-py's clear(), which never returns if the socket was closed. An empty socket times out.
-        before, handle.timeout = handle.timeout, SILENCE
-        deadline = time.monotonic() + LONGEST
-        try:
-            with suppress(pyvisa.VisaIOError), handle.ignore_warning(StatusCode.success_max_count_read):
-                while time.monotonic() < deadline:
-                    handle.visalib.read(handle.session, handle.chunk_size)
-        finally:
-            handle.timeout = before
-
-    def lost_step(self) -> None:
-        """Note that an answer was late, lost or not that to its query."""
-        self._in_step = not self._identity  # without an identity to compare with, the line cannot be checked
-
-    def regain_step(self) -> None:
-        """Clear the line, so that the next answer is that to the next query.
-
-        Raises
-        ------
-        CommunicationError
-            If the instrument no longer answers `*IDN?` with its identity.
-
-        """
-        silent, said = 0, ""
-        for _ in range(MOST_STRAY):
-            if self._in_step or silent == MOST_SILENT:
-                break
-            try:
-                self.device_clear()
-                said = self.ask_raw("*IDN?").strip()
-                self._in_step = said == self._identity
-            except pyvisa.VisaIOError:
-                silent += 1
-            except UnicodeDecodeError as error:
-                said = repr(error.object[:80])
-            except OSError as error:  # the connection is lost
-                said = str(error)
-                break
-        if not self._in_step:
-            raise CommunicationError(
-                self.described,
-                f"does not answer *IDN? as {self._identity[:80]!r} any more (last: {said[:80] or 'silence'!r}).",
-                "Check cable and power, and that no other program drives the instrument.",
-            )
-
-    def again(self, question: Callable[[], Answer]) -> Answer:
-        """Call `question`, a query that changes nothing, again if there is no usable answer.
-
-        Raises
-        ------
-        CommunicationError
-            If there is none the third time, or the connection is lost.
-
-        """
-        for _ in range(RETRIES):
-            try:
-                return question()
-            except CommunicationError as error:
-                self.lost_step()
-                self.regain_step()
-                self.log.warning("repeating a query: %s", error)
-        return question()
-
-    # QCoDeS's write() and ask() append to an exception's arguments, which spoils the message, so both are replaced.
-
-    def write(self, cmd: str) -> None:
-        """Send a command once.
-
-        Raises
-        ------
-        CommunicationError
-            If the bus fails.
-
-        """
-        self._last_command = cmd
-        try:
-            self.write_raw(cmd)
-        except (pyvisa.Error, OSError) as error:  # PyVISA-py does not convert a socket's errors
-            raise CommunicationError(
-                self.described,
-                f"the command {cmd!r} could not be sent: {error}.",
-                "It may have been executed or not: check cable and power, then read the state back.",
-            ) from error
-
-    def ask(self, cmd: str) -> str:
-        """Send a query and return its answer.
-
-        Raises
-        ------
-        CommunicationError
-            If the bus fails or there is no answer within the timeout.
-
-        """
-        if len(self._unanswered) > MOST_UNANSWERED:
-            raise self._unanswered[-1]
-        try:
-            return self._answered(cmd)
-        except CommunicationError as error:
-            if self._in_snapshot:
-                self._unanswered.append(error)
-            raise
-
-    def _answered(self, cmd: str) -> str:
-        self.regain_step()
-        self._last_command = cmd
-        try:
-            return self.ask_raw(cmd)
-        except (pyvisa.Error, OSError, UnicodeDecodeError) as error:
-            self.lost_step()
-            raise CommunicationError(
-                self.described,
-                f"no usable answer to {cmd!r}: {str(error).rstrip('.')}.",
-                "Check cable and power, and that no other program drives the instrument.",
-            ) from error
-
-    def snapshot_base(
-        self, update: bool | None = False, params_to_skip_update: Sequence[str] | None = None
-    ) -> dict[Any, Any]:
-        """As QCoDeS's, which omits unreadable parameters; but a silent instrument is not queried for all.
-
-        Raises
-        ------
-        CommunicationError
-            If more than one answer is missing: dozens of timeouts would take minutes.
-
-        """
-        self._in_snapshot = True
-        try:
-            found = super().snapshot_base(update, params_to_skip_update)
-            if len(self._unanswered) > MOST_UNANSWERED:
-                raise self._unanswered[-1]
-        finally:
-            self._in_snapshot, self._unanswered = False, []
-        return dict(found)
-
-    def unexpected(self, answer: str, query: str, expected: str) -> CommunicationError:
-        """The error of an `answer` that does not belong to `query`; the line is cleared before the next query."""
-        self.lost_step()
-        return CommunicationError(
-            self.described,
-            f"answered {answer[:80]!r} to {query!r}; {expected} expected.",
-            "An answer may have been late or lost: clear the instrument and repeat the run.",
-        )
+    # --- numbers -----------------------------------------------------------------------------------------------------
 
     def ask_numbers(self, cmd: str, count: int) -> list[float]:
         """Query exactly `count` comma-separated numbers; markers and NaN are returned unchanged.
@@ -228,31 +41,81 @@ class CheckedInstrument(VisaInstrument):
 
         """
         answer = self.ask(cmd)
-        try:
-            numbers = [float(part) for part in answer.split(",")]
-        except ValueError:
-            numbers = []
-        if len(numbers) != count:
+        found = numbers(answer, count)
+        if found is None:
             raise self.unexpected(answer, cmd, f"{count} number(s)")
-        return numbers
+        return found
 
     def ask_number(self, cmd: str) -> float:
         """Query one number; see `ask_numbers`."""
         return self.ask_numbers(cmd, 1)[0]
 
-    def ask_integer(self, cmd: str) -> int:
-        """Query a register, a whole number of at most 16 bits; see `ask_numbers`."""
-        number = self.ask_number(cmd)
-        if not (number.is_integer() and 0 <= number < 1 << 16):
-            raise self.unexpected(f"{number:g}", cmd, "a whole number from 0 to 65535")
-        return int(number)
+    def ask_reading(self, cmd: str, count: int = 1) -> list[float]:
+        """As `ask_numbers`, for a measurement: the answer to the query before is never taken for it."""
+        self.distinguish(lambda answer: numbers(answer, count) is not None)
+        return self.ask_numbers(cmd, count)
+
+    def ask_within(self, cmd: str, low: float, high: float) -> float:
+        """Query a number from `low` to `high`.
+
+        Raises
+        ------
+        CommunicationError
+            If the answer is anything else.
+
+        """
+        found = self.ask_number(cmd)
+        if not low <= found <= high:
+            raise self.unexpected(f"{found:g}", cmd, f"{low:g} to {high:g}")
+        return found
+
+    def ask_register(self, cmd: str) -> int:
+        """Query a register, a whole number of at most 16 bits.
+
+        Raises
+        ------
+        CommunicationError
+            If the answer is anything else.
+
+        """
+        answer = self.ask(cmd)
+        found = register(answer)
+        if found is None:
+            raise self.unexpected(answer, cmd, "a whole number from 0 to 65535")
+        return found
+
+    def ask_flag(self, cmd: str) -> bool:
+        """Query whether something is on; see `ask_register`."""
+        answer = self.ask(cmd)
+        found = register(answer)
+        if found not in (0, 1):
+            raise self.unexpected(answer, cmd, "0 or 1")
+        return found == 1
+
+    def ask_each(self, queries: tuple[str, ...]) -> tuple[str, ...]:
+        """Send several short queries in one message; each header begins with a colon.
+
+        Raises
+        ------
+        CommunicationError
+            If there are more or fewer answers than queries.
+
+        """
+        message = ";".join(queries)
+        answer = self.ask(message)
+        answers = tuple(answer.strip().split(";"))
+        if len(answers) != len(queries):
+            raise self.unexpected(answer, message, f"{len(queries)} answers")
+        return answers
 
     def measured(self, value: float, quantity: str) -> float:
-        """Return `value` if it is a measurement; see the function `measured`."""
+        """Return `value` if it is a measurement; see `drivers.answers.measured`."""
         return measured(value, quantity, self.described)
 
+    # --- settings ----------------------------------------------------------------------------------------------------
+
     def apply(self, command: str, value: Any, *, tolerance: float = 0.0) -> float:
-        """Write `command value` once and read the setting back.
+        """Write `command value` once and read the setting back; `require_unchanged` compares it again later.
 
         Parameters
         ----------
@@ -275,10 +138,60 @@ class CheckedInstrument(VisaInstrument):
 
         """
         self.write(f"{command} {_text(value)}")
-        found = self.ask_number(f"{command}?")
+        return self.require(f"{command}?", value, tolerance=tolerance)
+
+    def require(self, query: str, value: float, *, tolerance: float = 0.0) -> float:
+        """Read a setting back, as `apply` does."""
+        found = self.ask_number(query)
         if not abs(found - value) <= tolerance:
-            raise self.refused(f"{command}?", f"{found:g}", f"{float(value):g}")
+            raise self.refused(query, f"{found:.10g}", f"{float(value):.10g}")
+        self._confirmed[query] = found
         return found
+
+    def choose(self, command: str, value: str) -> None:
+        """Write a choice in its short form and read it back; `require_unchanged` compares it again later.
+
+        Raises
+        ------
+        SettingError
+            If the instrument has another one.
+
+        """
+        self.write(f"{command} {value}")
+        answer = self.ask(f"{command}?")
+        if not is_choice(answer, value):
+            raise self.refused(f"{command}?", answer.strip()[:80], value)
+        self._confirmed[f"{command}?"] = value
+
+    def require_unchanged(self, when: str) -> None:
+        """Read all settings again in one message and compare them with those that `prepare` has confirmed.
+
+        An answer that came late while they were confirmed, or a change at the front panel, does not pass: the
+        message has its own number of answers, and each of them is known.
+
+        Parameters
+        ----------
+        when
+            When that is, for the message.
+
+        Raises
+        ------
+        SettingError
+            If one is another.
+        CommunicationError
+            If the answers cannot be read.
+
+        """
+        for (query, known), answer in zip(self._confirmed.items(), self.ask_each(tuple(self._confirmed)), strict=True):
+            same = is_choice(answer, known) if isinstance(known, str) else number(answer) == known
+            if not same:
+                self.lost_step()
+                shown = known if isinstance(known, str) else f"{known:.10g}"
+                raise SettingError(
+                    self.described,
+                    f"{query} reads {answer.strip()[:80]} {when}; {shown} was confirmed before.",
+                    "The instrument was changed or reset, or an answer was late: prepare the measurement again.",
+                )
 
     def refused(self, query: str, found: str, requested: str) -> SettingError:
         """The error of a setting that reads back differently, with an entry of the instrument's error queue."""
@@ -290,14 +203,15 @@ class CheckedInstrument(VisaInstrument):
             "Nothing was switched on. Check the value against the instrument's limits and its other settings.",
         )
 
+    # --- error queue -------------------------------------------------------------------------------------------------
+
     def next_error(self) -> str | None:
         """Remove the oldest entry from the instrument's error queue and return it; None if there is none."""
         entry = self.ask(":SYST:ERR?").strip()
-        number = entry.partition(",")[0]
-        try:
-            return entry if int(number) != 0 else None
-        except ValueError:
-            raise self.unexpected(entry, ":SYST:ERR?", "a number and a text") from None
+        found = ENTRY.fullmatch(entry)
+        if found is None:
+            raise self.unexpected(entry, ":SYST:ERR?", "a number and a text")
+        return entry[:200] if int(found[1]) != 0 else None
 
     def check_errors(self) -> None:
         """Empty the error queue.
@@ -331,24 +245,6 @@ class CheckedInstrument(VisaInstrument):
         while len(entries) < MOST_ERRORS and (entry := self.next_error()) is not None:
             entries.append(entry)
         return entries
-
-
-def measured(value: float, quantity: str, described: str) -> float:
-    """Return `value`, the reading of a `quantity` by the instrument `described`, if it is a measurement.
-
-    Raises
-    ------
-    OverloadError
-        For an over-range marker.
-    ReadingError
-        For NaN or infinity.
-
-    """
-    if not math.isfinite(value):
-        raise ReadingError(described, f"{quantity} reads {value}, which is not a number.")
-    if abs(value) >= OVERFLOW:
-        raise OverloadError(described, f"{quantity} is over-range (marker {value:g}).", "Choose a higher range.")
-    return value
 
 
 def _text(value: Any) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 from qcodes.instrument_drivers.stanford_research import SR830 as QcodesSR830  # noqa: N811  # name of the instrument
 
+from drivers.answers import register
 from drivers.errors import OverloadError, ReadingError, SettingError
 from drivers.scpi import CheckedInstrument
 
@@ -24,6 +25,8 @@ REJECTED = {16: "a value that is not allowed", 32: "an unknown command"}
 # Four stages at 24 dB/octave: e^{−x}·(1 + x + x²/2 + x³/6) falls to 0.001 at x = 13.06.
 STEEPEST_SLOPE, SETTLING = 3, 13.1
 AUXILIARY_LIMIT = 10.4
+# The converters end at 1.09 times the full scale (and an overload bit is set), those of the auxiliary inputs at 10.5 V.
+READABLE, AUXILIARY_END = 1.2, 10.6
 SMALLEST_SINE, LARGEST_SINE, SINE_STEP = 0.004, 5.0, 0.002
 LOWEST_FREQUENCY, HIGHEST_FREQUENCY = 1e-3, 102e3
 # Longer time constants only at frequencies up to this one (manual, OFLT).
@@ -35,6 +38,7 @@ class SR830(CheckedInstrument, QcodesSR830):
 
     default_terminator = "\n"
     _prepared = False
+    _full_scale = math.inf  # V rms, from `prepare`
 
     def __init__(self, name: str, address: str, **options: Any) -> None:
         with warnings.catch_warnings():
@@ -79,7 +83,7 @@ class SR830(CheckedInstrument, QcodesSR830):
         self.apply("SLVL", round(amplitude, 3), tolerance=1.1e-3)
         self.check_errors()
         self.ask("LIAS?")  # clear overloads of the former setting
-        self._prepared = True
+        self._prepared, self._full_scale = True, sensitivity
 
     @staticmethod
     def check_settings(*, amplitude: float, frequency: float, time_constant: float, sensitivity: float) -> None:
@@ -115,10 +119,15 @@ class SR830(CheckedInstrument, QcodesSR830):
 
     def settling_time(self) -> float:
         """Return the time (s) until the output is within 0.1 % of its final value, at 24 dB/octave."""
-        number = self.again(lambda: self.ask_integer("OFLT?"))
-        if not 0 <= number < len(TIME_CONSTANTS):
-            raise ReadingError(self.described, f"OFLT? reads {number}, which is not a time constant.")
-        return SETTLING * TIME_CONSTANTS[number]
+        return SETTLING * TIME_CONSTANTS[self.again(self._time_constant)]
+
+    def _time_constant(self) -> int:
+        """Number of the time constant in use."""
+        self.distinguish(lambda answer: register(answer) is not None)
+        found = self.ask_register("OFLT?")
+        if found >= len(TIME_CONSTANTS):
+            raise self.unexpected(str(found), "OFLT?", f"0 to {len(TIME_CONSTANTS) - 1}")
+        return found
 
     def read(self) -> complex:
         """Return X + iY (V rms) of one instant; repeated without a usable answer.
@@ -137,10 +146,11 @@ class SR830(CheckedInstrument, QcodesSR830):
 
     def _read(self) -> complex:
         """One attempt of `read`, from the first query to the last, because the status query also clears the status."""
-        self.ask_integer("LIAS?")  # bits latch: clear earlier ones
-        x, y = self.ask_numbers("SNAP?1,2", 2)
-        status = self.ask_integer("LIAS?")
-        if self._prepared and self.ask_integer("*ESR?") & POWER_ON:
+        self.ask_register("LIAS?")  # bits latch: clear earlier ones
+        query = "SNAP?1,2"
+        x, y = self.ask_reading(query, 2)
+        status = self.ask_register("LIAS?")
+        if self._prepared and self.ask_register("*ESR?") & POWER_ON:
             raise SettingError(
                 self.described,
                 "was switched off and on since it was prepared (*ESR? bit 7): its settings are lost.",
@@ -155,7 +165,10 @@ class SR830(CheckedInstrument, QcodesSR830):
             )
         if status & UNLOCKED:
             raise ReadingError(self.described, f"the reference is not locked (LIAS? {status}).")
-        return complex(self.measured(x, "X"), self.measured(y, "Y"))
+        reading = complex(self.measured(x, f"X ({query})"), self.measured(y, f"Y ({query})"))
+        if max(abs(x), abs(y)) > READABLE * self._full_scale:
+            raise self.unexpected(f"{x:g},{y:g}", query, f"at most {self._full_scale:g} V, the full scale,")
+        return reading
 
     def read_auxiliary(self, channel: int) -> float:
         """Return the voltage (V) at auxiliary input `channel`, 1 to 4.
@@ -168,8 +181,7 @@ class SR830(CheckedInstrument, QcodesSR830):
         """
         if channel not in (1, 2, 3, 4):
             raise SettingError(self.described, f"has no auxiliary input {channel}; it has 1 to 4.")
-        answer = self.again(lambda: self.ask_number(f"OAUX?{channel}"))
-        voltage = self.measured(answer, f"auxiliary input {channel}")
+        voltage = self.again(lambda: self._auxiliary(channel))
         if abs(voltage) >= AUXILIARY_LIMIT:
             raise OverloadError(
                 self.described,
@@ -178,9 +190,17 @@ class SR830(CheckedInstrument, QcodesSR830):
             )
         return voltage
 
+    def _auxiliary(self, channel: int) -> float:
+        query = f"OAUX?{channel}"
+        (answer,) = self.ask_reading(query)
+        voltage = self.measured(answer, f"auxiliary input {channel} ({query})")
+        if abs(voltage) > AUXILIARY_END:
+            raise self.unexpected(f"{voltage:g}", query, f"at most ±{AUXILIARY_END:g} (V)")
+        return voltage
+
     def next_error(self) -> str | None:
         """Return what the event status register reports as rejected since the last query; None if nothing."""
-        status = self.ask_integer("*ESR?")
+        status = self.ask_register("*ESR?")
         rejected = [text for bit, text in REJECTED.items() if status & bit]
         return f"{' and '.join(rejected)} (*ESR? {status})" if rejected else None
 

@@ -3,12 +3,18 @@
 import math
 from typing import Any
 
-from drivers.errors import SettingError
+from drivers.errors import ReadingError, SettingError
 from drivers.roles import SourceReading
 from labnis.station.parameters import Parameter
 from labnis.station.role_spec import ALWAYS_ON, BiasSpec
 
 __all__ = ["ParameterSource"]
+
+LARGEST_LEVEL = 3.3e3
+"""A voltage (V) beyond every source-meter's."""
+
+READABLE = 1.2
+"""A reading beyond this many times the range or the compliance is none."""
 
 ON = {"on": True, "off": False, "1": True, "0": False, "true": True, "false": False}
 
@@ -45,7 +51,7 @@ class ParameterSource:
         )
         self._range, self._compliance = named(spec.range), named(spec.compliance)
         self._integration_time, self._current = named(spec.integration_time), named(spec.current)
-        self._range_in_use = math.nan
+        self._range_in_use, self._limit = math.nan, math.nan
 
     @property
     def target(self) -> int | tuple[int, str]:
@@ -71,6 +77,7 @@ class ParameterSource:
             self._range_in_use = self._range.set_at_least(max(abs(maximum_voltage), abs(self.level())))
         if self._compliance is not None:
             self._compliance.set_checked(compliance, tolerance=1e-3 * compliance)
+            self._limit = compliance
         if self._integration_time is not None:
             self._integration_time.set_checked(integration_time, tolerance=1e-3 * integration_time)
 
@@ -93,13 +100,37 @@ class ParameterSource:
         self._level.set_level(value)
 
     def level(self) -> float:
-        """The level (V) as read back."""
-        return self._level.read()
+        """The level (V) as read back.
+
+        Raises
+        ------
+        ReadingError
+            No source has this level.
+
+        """
+        found = self._level.read()
+        if abs(found) > LARGEST_LEVEL:
+            raise ReadingError(self._described, f"reads its level back as {found:g} V, which is not possible.")
+        return found
 
     def read(self) -> SourceReading:
-        """The level, and the current (A) where the instrument measures it."""
+        """The level, and the current (A) where the instrument measures it.
+
+        Raises
+        ------
+        ReadingError
+            One of them is beyond the range or the compliance that were set.
+
+        """
         current = math.nan if self._current is None else self._current.read()
-        return SourceReading(self.level(), current, self._range_in_use)
+        reading = SourceReading(self.level(), current, self._range_in_use)
+        beyond = "range" * (abs(reading.voltage) > READABLE * self._range_in_use)
+        beyond = beyond or "compliance" * (abs(current) > READABLE * self._limit)
+        if beyond:
+            raise ReadingError(
+                self._described, f"reads {reading.voltage:g} V and {current:g} A, which is beyond its {beyond}."
+            )
+        return reading
 
 
 class NoSwitch:

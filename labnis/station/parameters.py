@@ -1,15 +1,19 @@
 """One number of an instrument: a QCoDeS parameter, a Python property or a method, by its dotted name."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 from qcodes.parameters import DelegateParameter, ParameterBase
-from qcodes.validators import Enum
+from qcodes.validators import Enum, Numbers
 
+from drivers.answers import measured
 from drivers.errors import CommunicationError, InstrumentError, ReadingError, SettingError
-from drivers.scpi import measured
 
 __all__ = ["Parameter", "part_of"]
+
+HEADROOM = 0.1
+"""A reading may be beyond the limits of its driver by this share of the larger one: a range ends later than it says."""
 
 
 def part_of(instrument: Any, name: str) -> Any:
@@ -47,6 +51,8 @@ class Parameter:
         Unit, if the parameter itself has none.
     arguments
         Of a method.
+    possible
+        Smallest and largest value that can be true, where the role defines them.
 
     Raises
     ------
@@ -56,7 +62,13 @@ class Parameter:
     """
 
     def __init__(
-        self, instrument: Any, name: str, described: str, unit: str = "", arguments: Sequence[Any] = ()
+        self,
+        instrument: Any,
+        name: str,
+        described: str,
+        unit: str = "",
+        arguments: Sequence[Any] = (),
+        possible: tuple[float, float] = (-math.inf, math.inf),
     ) -> None:
         owner, _, self._last = name.rpartition(".")
         self._owner = part_of(instrument, owner) if owner else instrument
@@ -66,6 +78,7 @@ class Parameter:
         self._name = name
         self._described = described
         self._arguments = arguments
+        self._possible = possible
         own = getattr(self._found, "unit", "") if isinstance(self._found, ParameterBase) else ""
         self.unit = unit or str(own)
 
@@ -85,15 +98,34 @@ class Parameter:
         CommunicationError
             The driver could not read it.
         OverloadError, ReadingError
-            It is an over-range marker, or not a number.
+            It is an over-range marker, not a number, or not possible.
 
         """
         found = self.raw()
         try:
             value = float(found)
-        except (TypeError, ValueError) as error:
-            raise ReadingError(self._described, f"{self._name} reads {found!r}, which is not a number.") from error
-        return measured(value, self._name, self._described)
+        except (TypeError, ValueError, OverflowError) as error:
+            shown = repr(found)[:80]
+            raise ReadingError(self._described, f"{self._name} reads {shown}, which is not a number.") from error
+        measured(value, self._name, self._described)
+        low, high = self._readable()
+        if not low <= value <= high:
+            raise ReadingError(
+                self._described,
+                f"{self._name} reads {value:g} {self.unit}".rstrip() + f"; {low:g} to {high:g} is possible.",
+                "An answer may have been late or spoiled.",
+            )
+        return value
+
+    def _readable(self) -> tuple[float, float]:
+        """Smallest and largest reading: those of the role, and the limits of the driver's validator and HEADROOM."""
+        low, high = self._possible
+        validator = getattr(self._found, "vals", None)
+        if not isinstance(validator, Numbers):
+            return low, high
+        least, most = float(validator.min_value), float(validator.max_value)
+        headroom = HEADROOM * max((abs(end) for end in (least, most) if math.isfinite(end)), default=0.0)
+        return max(low, least - headroom), min(high, most + headroom)
 
     def raw(self) -> Any:
         """Present value as the driver returns it.
@@ -191,9 +223,13 @@ class Parameter:
 
         """
         now = self.read()
+        choices = self._choices()
+        if choices and not any(math.isclose(now, choice, rel_tol=1e-3) for choice in choices):
+            raise ReadingError(
+                self._described, f"{self._name} reads {now:g}, which it does not have; it has {_listed(choices)}."
+            )
         if value <= now <= 10 * value:
             return now
-        choices = self._choices()
         fitting = [choice for choice in choices if choice >= value]
         if choices and not fitting:
             raise SettingError(

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from drivers.answers import TEMPERATURES
 from drivers.roles import Meter
 from labnis.station.parameter_source import ParameterSource, Switch
 from labnis.station.parameters import Parameter, part_of
@@ -88,7 +89,9 @@ def player_of(spec: RoleSpec, instrument: Any, described: str) -> Any:
         return Parameter(instrument, "read_auxiliary", described, arguments=(int(auxiliary[1]),))
     if spec.kind == "thermometer" and spec.channel is not None and hasattr(instrument, "channel_temperature"):
         return FunctionThermometer(
-            Parameter(instrument, "channel_temperature", described, arguments=(spec.channel,)).read
+            Parameter(
+                instrument, "channel_temperature", described, arguments=(spec.channel,), possible=TEMPERATURES
+            ).read
         )
     part = instrument if spec.channel is None else part_of(instrument, str(spec.channel))
     if isinstance(spec, BiasSpec) and spec.level is not None:
@@ -101,8 +104,9 @@ def player_of(spec: RoleSpec, instrument: Any, described: str) -> Any:
     if name is None:
         return part
     unit = getattr(spec, "unit", "") or ("" if named else getattr(part, "unit", ""))
-    parameter = Parameter(part, name, described, unit)
-    return FunctionThermometer(parameter.read) if spec.kind == "thermometer" else parameter
+    if spec.kind == "thermometer":
+        return FunctionThermometer(Parameter(part, name, described, unit, possible=TEMPERATURES).read)
+    return Parameter(part, name, described, unit)
 
 
 def lacks(kind: type, missing: list[str], spec: RoleSpec) -> str:

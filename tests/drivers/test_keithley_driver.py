@@ -119,7 +119,7 @@ def test_over_range_is_an_error_not_data(smu: Keithley2450) -> None:
         (b"1e-3,-9.9e37,128", OverloadError),
         (b"1e-3,nan,128", ReadingError),
         (b"inf,1e-9,128", ReadingError),
-        (b"1e-3,1e-9,nan", ComplianceError),
+        (b"1e-3,1e-9,nan", CommunicationError),
         (b"1e-3,1e-9", CommunicationError),
         (b"KEITHLEY", CommunicationError),
         (b"\xff\xfe", CommunicationError),

@@ -59,7 +59,7 @@ def test_after_the_settling_time_the_reading_is_final(
     twin.clock.sleep(lockin.settling_time())
     settled = lockin.read()
     twin.clock.sleep(100)
-    assert settled.real == pytest.approx(lockin.read().real, rel=2e-3)
+    assert settled.real == pytest.approx(lockin.read().real, rel=3e-3)  # 0.1 %, and the noise of two readings
 
 
 def test_half_the_settling_time_is_not_enough(lockin: SR830, smu: Keithley2450, twin: LabnisVisaLibrary) -> None:

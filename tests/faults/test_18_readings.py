@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.scpi import OVERFLOW, CheckedInstrument
+from drivers.answers import OVERFLOW
+from drivers.scpi import CheckedInstrument
 from labnis.safety.invalid_readings import Quality, QualityBit, ValidatedRole
 from labnis.storage import open_rows, read_fits, read_metadata
 from tests.faults.measuring import Lab

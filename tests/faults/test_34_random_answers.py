@@ -3,14 +3,18 @@
 A driver is opened on the twin and then spoken to by a wire that answers whatever it likes.
 """
 
-import copy
 import random
+import struct
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 import pyvisa
+from pyvisa_py.protocols import xdrlib  # type: ignore[import-untyped]  # it has no types
+from pyvisa_py.protocols.rpc import RPCUnpackError  # type: ignore[import-untyped]  # it has no types
+from pyvisa_py.protocols.vxi11 import Vxi11Error  # type: ignore[import-untyped]  # it has no types
+from pyvisa_py.sessions import OpenError  # type: ignore[import-untyped]  # it has no types
 from qcodes.instrument import Instrument
 
 from drivers import keysight_wire
@@ -32,6 +36,14 @@ ANALYZER = SWEEP | {"resolution_bandwidth": 1e5, "sweep_time": 0.01}
 VNA = SWEEP | {"power": -30.0, "if_bandwidth": 1e4}
 
 SEEDS = 200
+
+BROKEN = (
+    ConnectionResetError("gone"), pyvisa.errors.InvalidSession(), RPCUnpackError("denied"), xdrlib.ConversionError("0"),
+    Vxi11Error("array length too long"), OpenError(), RuntimeError("Connection was dropped by server."), EOFError(),
+    struct.error("unpack requires a buffer of 16 bytes"), MemoryError("socket.recv_into scribbled past end"),
+    ValueError("session"), Exception("error creating link: 9"), TypeError("buffer"),
+)  # fmt: skip
+"""What PyVISA and the protocols of PyVISA-py raise where a connection breaks, beside VisaIOError."""
 
 Use = Callable[[Any], object]
 DRIVERS: list[tuple[str, type[CheckedInstrument], Use, list[Use]]] = [
@@ -122,7 +134,7 @@ class MadWire:
             case 0:
                 raise pyvisa.VisaIOError(pyvisa.constants.StatusCode.error_timeout)
             case 1:
-                raise ConnectionResetError("gone")
+                raise dice.choice(BROKEN)
             case 2 | 3:
                 return dice.randbytes(dice.randrange(40))
             case 4:
@@ -154,12 +166,13 @@ def test_every_answer_is_a_value_or_an_error_of_ours(
     instrument, uses = opened
     monkeypatch.setattr(keysight_wire, "TIMEOUT_MARGIN", 0.1)
     # A failed prepare() leaves an analyzer unprepared; here every attempt begins with a prepared one that is in step.
-    prepared = copy.copy(getattr(instrument, "_prepared", None))
+    prepared, confirmed = getattr(instrument, "_prepared", None), dict(instrument._confirmed)
     true_wire, identity = instrument.visa_handle, instrument._identity
     refused = 0
     for seed in range(SEEDS):
         for use in uses:
-            instrument._prepared, instrument._in_step = copy.copy(prepared), True
+            instrument._prepared, instrument._in_step = prepared, True
+            instrument._confirmed = dict(confirmed)
             instrument._identity = identity if seed % 2 else ""  # without one it cannot be put in step again
             wire = MadWire(seed, true_wire)
 

@@ -234,3 +234,66 @@ def test_a_thermometer_has_inputs_or_a_parameter() -> None:
     assert player_of(spec("fridge", channel=3), bridge, "bridge").temperature() == 0.02
     assert player_of(spec("fridge", channel="still"), bridge, "bridge").temperature() == 0.8
     assert player_of(spec("fridge", parameter="current"), Meter(0.1), "bridge").temperature() == 0.1
+
+
+# --- readings that are not possible -----------------------------------------------------------------------------------
+
+
+class Bridge:
+    """A lab's own thermometer, which returns what it likes."""
+
+    def __init__(self, kelvin: Any) -> None:
+        self.kelvin = kelvin
+
+    def temperature(self) -> Any:
+        return self.kelvin
+
+    def channel_temperature(self, _channel: int) -> Any:
+        return self.kelvin
+
+
+@pytest.mark.parametrize(
+    "kelvin", [0.0, -1.0, 1e-9, 1e32, math.nan, math.inf, 9.9e37, None, "", pytest.param(10**400, id="long")]
+)
+@pytest.mark.parametrize("named", [{}, {"parameter": "temperature"}, {"channel": 5}])
+def test_no_thermometer_says_that_all_is_cold_without_a_possible_temperature(
+    kelvin: Any, named: dict[str, Any]
+) -> None:
+    with pytest.raises(ReadingError, match=r"temperature.*reads|temperature is over-range"):
+        player_of(spec("fridge", **named), Bridge(kelvin), "mine (GPIB0::3)").temperature()
+
+
+@pytest.mark.parametrize("value", [1e24, -1e24, 4e3])
+def test_a_level_that_no_source_has_is_no_beginning_of_a_ramp(source: Source, value: float) -> None:
+    source.held["voltage"] = value
+    with pytest.raises(ReadingError, match="yoko"):
+        ParameterSource(source, spec("bias", **GS200), "yoko (GPIB0::1)").level()
+
+
+def test_a_reading_beyond_what_was_set_is_no_data(source: Source) -> None:
+    source.add_parameter("current", get_cmd=lambda: source.held["now"])
+    bias = ParameterSource(source, spec("bias", **GS200, current="current"), "yoko (GPIB0::1)")
+    bias.prepare(maximum_voltage=0.06, maximum_current=1e-6, compliance=5e-6, integration_time=0.02)
+    for now, level, beyond in ((1e-6, 0.2, "range"), (1e-3, 0.05, "compliance")):
+        source.held |= {"now": now, "voltage": level}
+        with pytest.raises(ReadingError, match=f"beyond its {beyond}"):
+            bias.read()
+    source.held |= {"now": 4e-6, "voltage": 0.1}
+    assert bias.read().current == 4e-6
+
+
+def test_the_limits_of_the_driver_are_those_of_a_reading(source: Source) -> None:
+    source.add_parameter("field", get_cmd=lambda: source.held["now"], vals=Numbers(-3, 3), unit="T")
+    field = Parameter(source, "field", "magnet (GPIB0::2)")
+    source.held["now"] = 3.01
+    assert field.read() == 3.01
+    source.held["now"] = 12.0
+    with pytest.raises(ReadingError, match=r"magnet \(GPIB0::2\): field reads 12 T; -3\.3 to 3\.3 is possible"):
+        field.read()
+
+
+def test_a_range_that_the_source_does_not_have_is_no_range(source: Source) -> None:
+    source.held["voltage_range"] = 0.05
+    bias = ParameterSource(source, spec("bias", **GS200), "yoko (GPIB0::1)")
+    with pytest.raises(ReadingError, match=r"voltage_range reads 0\.05.*0\.01, 0\.1, 1, 10"):
+        bias.prepare(maximum_voltage=0.03, maximum_current=1e-6, compliance=5e-6, integration_time=0.02)

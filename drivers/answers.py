@@ -1,0 +1,94 @@
+"""What an answer of an instrument may be: how SCPI writes numbers, and which of them are possible."""
+
+import math
+import re
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drivers.errors import OverloadError, ReadingError
+
+__all__ = [
+    "OVERFLOW",
+    "TEMPERATURES",
+    "is_choice",
+    "measured",
+    "number",
+    "numbers",
+    "possible_densities",
+    "possible_ratios",
+    "register",
+]
+
+#: Readings from here on are SCPI's markers for over-range (±9.9e37), not-a-number (9.91e37) and the like.
+OVERFLOW = 9.8e37
+#: Temperatures (K) of a thermometer in a dilution fridge: below the first there is no resistance thermometer, above
+#: the last one the sensors leave their calibration.
+TEMPERATURES = (1e-3, 420.0)
+#: Power (W) that destroys the input of a spectrum analyzer, and a density (W/Hz) far below kT of its first amplifier.
+DESTRUCTIVE_POWER, SMALLEST_DENSITY = 10.0, 1e-26
+#: Ratios of amplitudes: a receiver's noise is above the first. No device reflects the second; the third is a
+#: transmission through 60 dB of net gain.
+SMALLEST_RATIO, LARGEST_REFLECTION, LARGEST_TRANSMISSION = 1e-10, 10.0, 1e3
+
+# Not everything that Python takes for a number: no underscores, no digits beyond ASCII.
+NUMBER = re.compile(r"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|nan|inf(?:inity)?)", re.ASCII | re.IGNORECASE)
+LONGEST_NUMBER = 64
+
+
+def number(text: str) -> float | None:
+    """The number that `text` is, which may be a marker, infinite or NaN; None if it is no number."""
+    text = text.strip()
+    return float(text) if len(text) <= LONGEST_NUMBER and NUMBER.fullmatch(text) else None
+
+
+def numbers(text: str, count: int) -> list[float] | None:
+    """The `count` comma-separated numbers that `text` is; None if it is anything else."""
+    parts = text.split(",", count)
+    found = [value for part in parts if (value := number(part)) is not None]
+    return found if len(found) == len(parts) == count else None
+
+
+def register(text: str) -> int | None:
+    """The whole number of at most 16 bits that `text` is; None if it is anything else."""
+    value = number(text)
+    return int(value) if value is not None and value.is_integer() and 0 <= value < 1 << 16 else None
+
+
+def is_choice(text: str, choice: str) -> bool:
+    """Whether `text` is the `choice` (in short form): NOIS, in some firmware in long form (NOISE); a name in quotes."""
+    found, choice = text.strip().lstrip("+").strip('"').upper(), choice.upper()
+    return found == choice or (len(choice) >= 3 and choice.isalpha() and found.startswith(choice))
+
+
+def measured(value: float, quantity: str, described: str) -> float:
+    """Return `value`, the reading of a `quantity` by the instrument `described`, if it is a measurement.
+
+    Raises
+    ------
+    OverloadError
+        For an over-range marker.
+    ReadingError
+        For NaN or infinity.
+
+    """
+    if not math.isfinite(value):
+        raise ReadingError(described, f"{quantity} reads {value}, which is not a number.")
+    if abs(value) >= OVERFLOW:
+        raise OverloadError(described, f"{quantity} is over-range (marker {value:g}).", "Choose a higher range.")
+    return value
+
+
+def possible_densities(densities: NDArray[np.float64], bandwidth: float) -> bool:
+    """Whether these can be noise densities (W/Hz) at an analyzer's input, measured with a filter of `bandwidth` (Hz).
+
+    NaN is not possible.
+    """
+    return bool(np.all((densities >= SMALLEST_DENSITY) & (densities * bandwidth <= DESTRUCTIVE_POWER)))
+
+
+def possible_ratios(ratios: NDArray[np.complex128], *, reflection: bool) -> bool:
+    """Whether these can be the values of an S-parameter: not too large, and not without any noise. NaN is not."""
+    magnitudes = np.abs(ratios)
+    largest = LARGEST_REFLECTION if reflection else LARGEST_TRANSMISSION
+    return bool(np.all(magnitudes <= largest) and np.max(magnitudes) >= SMALLEST_RATIO)

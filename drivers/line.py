@@ -1,0 +1,283 @@
+"""The line to an instrument: every failure of it is a CommunicationError, and each answer belongs to its query.
+
+No write is ever repeated. A query that changes nothing may be, up to three times in all (`again`). After an answer
+that was late, lost or garbled, the line is cleared until `*IDN?` is answered with the instrument's identity. Only then
+the next query is sent, so that no answer is taken for that to another query.
+
+PyVISA and PyVISA-py raise exceptions of many classes (VisaIOError, InvalidSession, RPCError, RuntimeError of HiSLIP,
+EOFError, struct.error, Exception itself): all of them are translated.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any, TypeVar
+
+import pyvisa
+from pyvisa.constants import StatusCode
+from pyvisa.resources import TCPIPSocket
+from qcodes.instrument import VisaInstrument
+
+from drivers.errors import CommunicationError
+
+__all__ = ["InstrumentLine"]
+
+# A socket counts as empty after SILENCE (ms) without a byte; clearing it fails after LONGEST (s).
+SILENCE, LONGEST = 100, 2.0
+# Number of unexpected answers, and of timeouts, after which clearing a line fails.
+MOST_STRAY, MOST_SILENT = 6, 2
+RETRIES = 2
+# Number of answers that may be missing from a snapshot.
+MOST_UNANSWERED = 1
+CHECK_LINE = "Check cable and power, and that no other program drives the instrument."
+
+Answer = TypeVar("Answer")
+
+
+class InstrumentLine(VisaInstrument):
+    """A VISA instrument whose failures of communication are CommunicationErrors."""
+
+    _last_command = "nothing yet"
+    _last_answer = ""
+    _identity = ""
+    _in_step = True
+    _in_snapshot = False
+
+    def __init__(self, name: str, address: str, **kwargs: Any) -> None:
+        self._unanswered: list[CommunicationError] = []
+        self._visa_name = address
+        super().__init__(name, address, **kwargs)
+
+    @property
+    def described(self) -> str:
+        """Name and address, for messages."""
+        return f"{self.name} ({self._visa_name})"
+
+    def connect_message(self, idn_param: str = "IDN", begin_time: float | None = None) -> None:
+        """Log the connection, which QCoDeS would print on standard output."""
+        self.log.info("Connected to %s: %s", self.described, self.parameters[idn_param].get())
+        self._identity = self.ask("*IDN?").strip()
+
+    # --- in step -----------------------------------------------------------------------------------------------------
+
+    def device_clear(self) -> None:
+        """Discard pending answers. A socket is read empty, because it cannot be cleared otherwise.
+
+        Raises
+        ------
+        Exception
+            Of PyVISA or its library, if the bus fails.
+
+        """
+        handle = self.visa_handle
+        if not isinstance(handle, TCPIPSocket):
+            super().device_clear()
+            return
+        # Not PyVISA-py's clear(), which never returns if the socket was closed. An empty socket times out.
+        before, handle.timeout = handle.timeout, SILENCE
+        deadline = time.monotonic() + LONGEST
+        try:
+            with suppress(pyvisa.VisaIOError), handle.ignore_warning(StatusCode.success_max_count_read):
+                while time.monotonic() < deadline:
+                    handle.visalib.read(handle.session, handle.chunk_size)
+        finally:
+            handle.timeout = before
+
+    def lost_step(self) -> None:
+        """Note that an answer was late, lost or not that to its query."""
+        self._in_step = not self._identity  # without an identity to compare with, the line cannot be checked
+
+    def regain_step(self) -> None:
+        """Clear the line, so that the next answer is that to the next query.
+
+        Raises
+        ------
+        CommunicationError
+            If the instrument no longer answers `*IDN?` with its identity.
+
+        """
+        silent, said = 0, ""
+        for _ in range(MOST_STRAY):
+            if self._in_step or silent == MOST_SILENT:
+                break
+            try:
+                self.device_clear()
+                said = self._last_answer = self.ask_raw("*IDN?").strip()
+                self._in_step = said == self._identity
+            except pyvisa.VisaIOError:
+                silent += 1
+            except UnicodeDecodeError as error:
+                said = repr(error.object[:80])
+            except Exception as error:  # noqa: BLE001  # see the head of this module: the connection is lost
+                said = _told(error)
+                break
+        if not self._in_step:
+            raise CommunicationError(
+                self.described,
+                f"does not answer *IDN? as {self._identity[:80]!r} any more (last: {said[:80] or 'silence'!r}).",
+                CHECK_LINE,
+            )
+
+    def distinguish(self, passes: Callable[[str], bool]) -> None:
+        """Make sure that the next answer is not mistaken: if the last one `passes` for it, `*IDN?` is queried.
+
+        An instrument that is one answer behind gives the last one again, where only its form shows to which query it
+        belongs.
+
+        Raises
+        ------
+        CommunicationError
+            If `*IDN?` is not answered with the instrument's identity.
+
+        """
+        if not (self._identity and passes(self._last_answer)):
+            return
+        answer = self.ask("*IDN?")
+        if answer.strip() != self._identity:
+            raise self.unexpected(answer, "*IDN?", f"{self._identity[:80]!r}")
+
+    def unexpected(self, answer: str, query: str, expected: str) -> CommunicationError:
+        """The error of an `answer` that does not belong to `query`; the line is cleared before the next query."""
+        self.lost_step()
+        return CommunicationError(
+            self.described,
+            f"answered {answer.strip()[:80]!r} to {query!r}; {expected} expected.",
+            "An answer may have been late or lost: clear the instrument and repeat the run.",
+        )
+
+    def again(self, question: Callable[[], Answer]) -> Answer:
+        """Call `question`, a query that changes nothing, again if there is no usable answer.
+
+        Raises
+        ------
+        CommunicationError
+            If there is none the third time, or the connection is lost.
+
+        """
+        for _ in range(RETRIES):
+            try:
+                return question()
+            except CommunicationError as error:
+                self.lost_step()
+                self.regain_step()
+                self.log.warning("repeating a query: %s", error)
+        return question()
+
+    # --- messages ----------------------------------------------------------------------------------------------------
+    # QCoDeS's write() and ask() append to an exception's arguments, which spoils the message, so both are replaced.
+
+    def write(self, cmd: str) -> None:
+        """Send a command once.
+
+        Raises
+        ------
+        CommunicationError
+            If the bus fails.
+
+        """
+        self._last_command = cmd
+        try:
+            self.write_raw(cmd)
+        except Exception as error:
+            raise CommunicationError(
+                self.described,
+                f"the command {cmd!r} could not be sent: {_told(error)}.",
+                "It may have been executed or not: check cable and power, then read the state back.",
+            ) from error
+
+    def ask(self, cmd: str) -> str:
+        """Send a query and return its answer.
+
+        Raises
+        ------
+        CommunicationError
+            If the bus fails or there is no answer within the timeout.
+
+        """
+        if len(self._unanswered) > MOST_UNANSWERED:
+            raise self._unanswered[-1]
+        try:
+            self.regain_step()
+            self._last_command = cmd
+            with self._translated(cmd):
+                self._last_answer = self.ask_raw(cmd)
+        except CommunicationError as error:
+            if self._in_snapshot:
+                self._unanswered.append(error)
+            raise
+        return self._last_answer
+
+    def receive(self, query: str, count: int) -> bytes:
+        """Receive exactly `count` bytes of the answer to `query`, which was sent before.
+
+        Raises
+        ------
+        CommunicationError
+            If the bus fails or they do not come within the timeout.
+
+        """
+        self._last_answer = ""
+        with self._translated(query):
+            return self.visa_handle.read_bytes(count)
+
+    def receive_line(self, query: str) -> str:
+        """Receive one more line of the answer to `query`; as `receive`."""
+        with self._translated(query):
+            return self.visa_handle.read()
+
+    @contextmanager
+    def _translated(self, query: str) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            self.lost_step()
+            raise CommunicationError(
+                self.described, f"no usable answer to {query!r}: {_told(error)}.", CHECK_LINE
+            ) from error
+
+    @contextmanager
+    def waiting(self, seconds: float) -> Iterator[None]:
+        """Extend the timeout within this block to `seconds`, if it is shorter.
+
+        Raises
+        ------
+        CommunicationError
+            If the connection is lost.
+
+        """
+        try:
+            before = self.visa_handle.timeout
+            self.visa_handle.timeout = max(before, 1e3 * seconds)
+        except Exception as error:
+            raise CommunicationError(self.described, f"the connection is lost: {_told(error)}.", CHECK_LINE) from error
+        try:
+            yield
+        finally:
+            with suppress(Exception):  # the connection is lost: the next query reports it
+                self.visa_handle.timeout = before
+
+    def snapshot_base(
+        self, update: bool | None = False, params_to_skip_update: Sequence[str] | None = None
+    ) -> dict[Any, Any]:
+        """As QCoDeS's, which omits unreadable parameters; but a silent instrument is not queried for all.
+
+        Raises
+        ------
+        CommunicationError
+            If more than one answer is missing: dozens of timeouts would take minutes.
+
+        """
+        self._in_snapshot = True
+        try:
+            found = super().snapshot_base(update, params_to_skip_update)
+            if len(self._unanswered) > MOST_UNANSWERED:
+                raise self._unanswered[-1]
+        finally:
+            self._in_snapshot, self._unanswered = False, []
+        return dict(found)
+
+
+def _told(error: Exception) -> str:
+    """What an exception says, without a full stop; with its class where that is not PyVISA's."""
+    said = str(error).rstrip(".")
+    return said if isinstance(error, pyvisa.Error) and said else f"{type(error).__name__}: {said}".rstrip(": ")

@@ -7,7 +7,7 @@ from typing import Any
 
 import h5py
 
-from labnis.storage.errors import RunFileError
+from labnis.storage.errors import DAMAGE, RunFileError
 
 __all__ = ["check_links", "member"]
 
@@ -26,12 +26,9 @@ def member(group: Any, name: str) -> Any:
     link = group.get(name, getlink=True)
     if link is None:
         raise KeyError(f"it has no {group.name.rstrip('/')}/{name}")
-    if not isinstance(link, h5py.HardLink):
-        raise _refused(group, name, _described(link))
-    found = group[name]
-    if isinstance(found, h5py.Dataset) and (found.external or found.is_virtual):
-        raise _refused(group, name, "a dataset whose values are in another file")
-    return found
+    if foreign := _foreign(group, name, link):
+        raise _refused(group.file, f"{group.name.rstrip('/')}/{name}", foreign)
+    return group[name]
 
 
 def check_links(file: Any) -> None:
@@ -41,27 +38,40 @@ def check_links(file: Any) -> None:
     ------
     RunFileError
         A link leads elsewhere, or the values of a dataset are in another file.
+    Any of DAMAGE
+        Something in the file cannot be read.
 
     """
 
-    def check(name: str, link: Any) -> None:
+    def first_fault(name: str, link: Any) -> Exception | None:
         # Soft links of labnis itself: xarray finds the columns at the root by them, NeXus the data in the entry.
-        group, _, last = name.rpartition("/")
-        allowed = f"/data/{name}" if not group else "/data" if name == "entry/data" else None
-        if not (isinstance(link, h5py.SoftLink) and link.path == allowed):
-            member(file[group] if group else file, last)
+        allowed = "/data" if name == "entry/data" else None if "/" in name else f"/data/{name}"
+        if isinstance(link, h5py.SoftLink) and link.path == allowed:
+            return None
+        try:
+            foreign = _foreign(file, name, link)
+        except DAMAGE as error:
+            return error
+        return _refused(file, f"/{name}", foreign) if foreign else None
 
-    file.visititems_links(check)
+    # h5py passes on what the function returns, but not what it raises.
+    if fault := file.visititems_links(first_fault):
+        raise fault
 
 
-def _described(link: Any) -> str:
+def _foreign(group: Any, name: str, link: Any) -> str:
+    """Description of what leads out of the file; empty if nothing does."""
     if isinstance(link, h5py.ExternalLink):
         return f"a link to the file {link.filename!r}"
-    return f"a link to {link.path!r}"
+    if isinstance(link, h5py.SoftLink):
+        return f"a link to {link.path!r}"
+    found = group[name]
+    outside = isinstance(found, h5py.Dataset) and (found.external or found.is_virtual)
+    return "a dataset whose values are in another file" if outside else ""
 
 
-def _refused(group: Any, name: str, what: str) -> RunFileError:
+def _refused(file: Any, name: str, what: str) -> RunFileError:
     return RunFileError(
-        f"{group.file.filename}: {group.name.rstrip('/')}/{name} is {what}, which a run's file never has; it is "
-        "refused. Copy what you trust to a new file with h5py."
+        f"{file.filename}: {name} is {what}, which a run's file never has; it is refused. Copy what you trust to a new "
+        "file with h5py."
     )

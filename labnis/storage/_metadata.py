@@ -267,8 +267,8 @@ def _converted(key: str, value: Any) -> tuple[Any, str]:
         return checked_time(value), ""
     if key in _TRUTHS:
         return bool(value), "" if value in (0, 1) else "0 or 1"
-    kinds: Any = (str, int, float)
-    kinds, needed = next((found for keys, *found in _KINDS if key in keys), (kinds, "text or a number"))
+    any_kind: tuple[Any, str] = ((str, int, float), "text or a number")
+    kinds, needed = next(((kind, needed) for keys, kind, needed in _KINDS if key in keys), any_kind)
     # NaN is not within the limit either.
     of_another_program = key not in _KNOWN and isinstance(value, float)
     fits = isinstance(value, kinds) and (isinstance(value, str) or of_another_program or abs(value) < 2**63)

@@ -86,6 +86,9 @@ def _read(path: Path | str, load: Callable[[Any], T]) -> T:
             return load(file)
     if path.exists() and not path.is_file():
         raise RunFileError(f"{path}: cannot be read as a run: it is no ordinary file")
+    if journal_path(path).exists() and not path.exists():
+        problem = journal.problem or f"its journal is damaged: {journal.damage or 'its writer may still run'}"
+        raise RunFileError(f"{path}: there is no such file, and {problem}. `labnis recover {path}` may make it.")
     if journal.dead_writer and path.is_file() and (problem := check(path, patience=10).problem):
         raise RunFileError(
             f"{path}: cannot be read as a run: {problem}. Its writer died; `labnis recover {path}` rebuilds the file."
@@ -205,11 +208,16 @@ def read_metadata(path: Path | str) -> dict[str, Any]:
         The file cannot be opened or is no run; names it.
 
     """
-    journal = journal_state(Path(path))
+    return _metadata_and_damage(Path(path))[0]
+
+
+def _metadata_and_damage(path: Path) -> tuple[dict[str, Any], str]:
+    """The run's metadata, and what is damaged in the journal they were read from."""
+    journal = journal_state(path)
     if journal.dead_writer:
-        with _damage_of(journal_path(Path(path))):
-            return from_attributes(journal.attributes) | {"rows": journal.rows}
-    return _read(path, read_file_metadata)
+        with _damage_of(journal_path(path)):
+            return from_attributes(journal.attributes) | {"rows": journal.rows}, journal.damage
+    return _read(path, read_file_metadata), ""
 
 
 def read_fits(path: Path | str) -> dict[str, dict[str, Any]]:
@@ -288,10 +296,11 @@ def _summary(path: Path) -> RunSummary:
 
 def _known_metadata(path: Path) -> dict[str, Any]:
     """Metadata and `rows`, with the status "interrupted" where the run's process died."""
-    found = read_metadata(path)
+    found, damage = _metadata_and_damage(path)
     writer = writer_of(found)
     if found["status"] == "running" and writer is not None and writer.is_dead:
-        reason = f"{writer}, which wrote it, has ended; `labnis recover {path}` closes the run"
+        damaged = f", and its journal is damaged ({damage})" if damage else ""
+        reason = f"{writer}, which wrote it, has ended{damaged}; `labnis recover {path}` closes the run"
         return found | {"status": "interrupted", "reason": reason}
     return found
 

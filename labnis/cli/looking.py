@@ -84,7 +84,9 @@ def log(
         typer.echo("no events")
     for event in events:
         details = f"  {listed(dict(event.details))}" if event.details else ""
-        typer.echo(shown(f"{event.time.astimezone():%Y-%m-%d %H:%M:%S}  {event.kind}: {event.message}{details}"))
+        times = f"  ({event.count} times until {event.last.astimezone():%Y-%m-%d %H:%M:%S})" if event.last else ""
+        when = f"{event.time.astimezone():%Y-%m-%d %H:%M:%S}"
+        typer.echo(shown(f"{when}  {event.kind}: {event.message}{details}{times}"))
 
 
 def calibrations(

@@ -22,10 +22,12 @@ import xarray
 from labnis.import_path import python_program
 from labnis.storage._columns import layout_to_plain
 from labnis.storage._events import load_events
-from labnis.storage._hdf5 import read_described, read_fit, read_layout
-from labnis.storage._metadata import CHANGING, from_attributes
+from labnis.storage._hdf5 import read_described, read_fit, read_layout, row_count
+from labnis.storage._links import check_links
+from labnis.storage._metadata import CHANGING, from_attributes, read_attributes
+from labnis.storage.errors import DAMAGE, RunFileError
 
-__all__ = ["DAMAGE", "IntegrityReport", "check"]
+__all__ = ["IntegrityReport", "check", "examine"]
 
 # Processor time after which the child counts as hanging, plus the time for the file's size.
 _SECONDS = 2.0
@@ -35,8 +37,6 @@ _MEMORY_BYTES = 8 << 30
 # Windows has neither the signal nor the limit that sends it.
 _SIGXCPU = getattr(signal, "SIGXCPU", 0)
 _SLICE_BYTES = 16 << 20
-# Exceptions of h5py, h5netcdf and the parsing of attributes on a damaged file.
-DAMAGE = (OSError, KeyError, ValueError, RuntimeError, TypeError, IndexError, AttributeError, MemoryError)
 
 
 @dataclass(frozen=True)
@@ -103,8 +103,9 @@ def examine(path: Path, reference: Path | None = None) -> IntegrityReport:
     """Read everything in the file and compare it with the reference, in this process."""
     try:
         with h5py.File(path, "r") as file:
+            check_links(file)
             rows, events, fits = _contents(file)
-            from_attributes(file.attrs)
+            from_attributes(read_attributes(file))
             # Without values: whether xarray understands units, dimensions and scales.
             with xarray.open_dataset(path, group="data", engine="h5netcdf", decode_cf=False):
                 pass
@@ -117,7 +118,7 @@ def examine(path: Path, reference: Path | None = None) -> IntegrityReport:
                 known_rows, known_events, known_fits = _contents(rebuilt)
             has_more = rows > known_rows or events > known_events or not fits <= known_fits
             return IntegrityReport("", has_more)
-    except _DamagedError as error:
+    except (_DamagedError, RunFileError) as error:
         return IntegrityReport(str(error))
     except DAMAGE as error:
         return IntegrityReport(f"{type(error).__name__}: {error}")
@@ -126,13 +127,13 @@ def examine(path: Path, reference: Path | None = None) -> IntegrityReport:
 def _contents(file: Any) -> tuple[int, int, set[str]]:
     """Number of rows, number of events, names of the fits, all of which can be read."""
     fits = {name: read_fit(group) for name, group in file["fit"].items()}
-    return _count_rows(file), len(load_events(file)), set(fits)
+    return _count_rows(file), sum(event.count for event in load_events(file)), set(fits)
 
 
 def _count_rows(file: Any) -> int:
     """Number of rows, the same in every column."""
     data = file["data"]
-    rows = int(data.attrs["rows"])
+    rows = row_count(file)
     for name in (str(name) for name in data.attrs["columns"]):
         found = len(data[name]) if name in data else 0
         if found != rows:

@@ -12,7 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 from labnis.storage.errors import LayoutError, RowError
 
 __all__ = [
-    "POINT", "Axis", "Column", "Row", "RunLayout", "checked_row", "layout_from_plain", "layout_to_plain", "stacked",
+    "POINT", "Axis", "Column", "Row", "RunLayout", "check_points", "checked_row",
+    "layout_from_plain", "layout_to_plain", "stacked",
 ]  # fmt: skip
 
 Row = Mapping[str, float | complex | NDArray[Any]]
@@ -23,8 +24,10 @@ _STORED: Mapping[Dtype, np.dtype[Any]] = {float: np.dtype("f8"), complex: np.dty
 _LARGEST = 2**63 - 1
 
 
-def _check_name(kind: str, name: str) -> None:
-    """HDF5 forbids "/" and ".", netCDF the rest; anything else, "Voltage (V)" too, is allowed."""
+def _check_texts(kind: str, name: str, unit: str, long_name: str) -> None:
+    """HDF5 forbids "/" and ".", netCDF the rest; anything else, "Voltage (V)" too, is allowed in a name."""
+    if not all(isinstance(text, str) for text in (name, unit, long_name)):
+        raise LayoutError(f"{kind} {name!r}: unit is {unit!r} and long name is {long_name!r}; texts are needed")
     if not name or len(name) > 200 or "/" in name or name.startswith(".") or not name.isprintable():
         raise LayoutError(
             f"{kind} name {name!r} cannot be stored: 1 to 200 printable characters, no '/', no '.' in front"
@@ -57,7 +60,7 @@ class Column:
     dtype: Dtype = float
 
     def __post_init__(self) -> None:
-        _check_name("column", self.name)
+        _check_texts("column", self.name, self.unit, self.long_name)
         if self.dtype not in _STORED:
             raise LayoutError(f"column {self.name!r}: dtype is {self.dtype!r}; allowed are float, complex and int")
         if isinstance(self.axes, str) or len(set(self.axes)) != len(self.axes):
@@ -84,7 +87,7 @@ class Axis:
     values: ArrayLike
 
     def __post_init__(self) -> None:
-        _check_name("axis", self.name)
+        _check_texts("axis", self.name, self.unit, self.long_name)
         object.__setattr__(self, "values", _line(f"axis {self.name!r}", self.values, np.dtype(np.float64), "iuf"))
 
 
@@ -349,6 +352,22 @@ def _checked_value(row: Row, column: Column, layout: RunLayout) -> Any:
     if column.dtype is int and array.size and int(array.max()) > _LARGEST:
         raise ValueError(f"{array.max()} is too large for 64 bits")
     return np.array(array, dtype=column.stored)
+
+
+def check_points(points: NDArray[Any], layout: RunLayout) -> None:
+    """Check the points of rows from a file.
+
+    Raises
+    ------
+    ValueError
+        One is not on the run's grid; names the first of them.
+
+    """
+    wrong = np.flatnonzero((points < 0) | (points >= (layout.points or np.inf)))
+    if wrong.size:
+        row = int(wrong[0])
+        allowed = "0 or more is needed" if layout.points is None else f"the grid has {layout.points} points"
+        raise ValueError(f"row {row} is at the point {points[row]}; {allowed}")
 
 
 def stacked(rows: Sequence[Mapping[str, Any]], layout: RunLayout) -> dict[str, NDArray[Any]]:

@@ -1,31 +1,39 @@
-"""Events of a run: interlocks, faults, resumptions, steps of the clock, warnings."""
+"""Events of a run: interlocks, faults, resumptions, steps of the clock, warnings.
+
+An event that is equal to the one before it is counted: one entry with the number of times, and the first and last time.
+"""
 
 import json
+import math
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 import h5py
 import numpy as np
 
-from labnis.storage._json import json_text
+from labnis.storage._hdf5 import values_of
+from labnis.storage._json import checked_time, json_text
 
-__all__ = ["Event", "append_event", "create_events", "event_from_plain", "event_to_plain", "load_events", "new_event"]
+__all__ = [
+    "Event", "WaitingEvents", "create_events", "event_from_plain", "event_to_plain", "load_events", "new_event",
+    "write_events",
+]  # fmt: skip
 
-_TEXTS = ("time", "kind", "message", "details")
+_TEXTS = ("time", "kind", "message", "details", "last")
 _CHUNK_EVENTS = 64
 
 
 @dataclass(frozen=True)
 class Event:
-    """One event of a run.
+    """One event of a run, or several equal ones in a row.
 
     Attributes
     ----------
     time
-        UTC.
+        UTC; of several, that of the first.
     monotonic
         Seconds on the computer's monotonic clock, which setting the time does not move; comparable within one boot.
     kind
@@ -34,6 +42,10 @@ class Event:
         Description in a sentence.
     details
         Values that belong to it, by name.
+    count
+        How many times it happened in a row.
+    last
+        UTC of the last time; None if it happened once.
 
     """
 
@@ -42,6 +54,47 @@ class Event:
     kind: str
     message: str
     details: Mapping[str, Any] = field(default_factory=dict)
+    count: int = 1
+    last: datetime | None = None
+
+
+class WaitingEvents:
+    """Events of a run that is being written, until the next flush takes them.
+
+    The last event stays after it is written, because an equal one changes its count.
+
+    Parameters
+    ----------
+    written
+        Number of entries that the file has already.
+
+    """
+
+    def __init__(self, written: int) -> None:
+        self._first = written
+        self._events: list[Event] = []
+        self._saved: Event | None = None
+
+    def add(self, event: Event) -> None:
+        """Add an event, or count it if it is equal to the last one."""
+        last = self._events[-1] if self._events else None
+        if last is not None and (last.kind, last.message, last.details) == (event.kind, event.message, event.details):
+            self._events[-1] = replace(last, count=last.count + 1, last=event.time)
+        else:
+            self._events.append(event)
+
+    def due(self) -> tuple[int, tuple[Event, ...]]:
+        """Number of the first entry that is new or changed, and all entries from there on."""
+        saved = int(bool(self._events) and self._events[0] is self._saved)
+        return self._first + saved, tuple(self._events[saved:])
+
+    def written(self, first: int, events: Sequence[Event]) -> None:
+        """Note that `events`, which `due` returned, are on the disk."""
+        if events:
+            done = first + len(events) - 1 - self._first
+            del self._events[:done]
+            self._first += done
+            self._saved = events[-1]
 
 
 def new_event(kind: str, message: str, details: Mapping[str, Any]) -> Event:
@@ -64,14 +117,29 @@ def event_to_plain(event: Event) -> dict[str, Any]:
         for text in (event.kind, event.message)
     )
     details = json_text("details", event.details)
-    texts = dict(zip(_TEXTS, (event.time.isoformat(), kind, message, details), strict=True))
-    return {"monotonic": event.monotonic, **texts}
+    last = event.last.isoformat() if event.last else ""
+    texts = dict(zip(_TEXTS, (event.time.isoformat(), kind, message, details, last), strict=True))
+    return {"monotonic": event.monotonic, "count": event.count, **texts}
 
 
 def event_from_plain(plain: Mapping[str, Any]) -> Event:
-    """Inverse of `event_to_plain`."""
-    when = datetime.fromisoformat(plain["time"])
-    return Event(when, float(plain["monotonic"]), plain["kind"], plain["message"], json.loads(plain["details"]))
+    """Inverse of `event_to_plain`; earlier versions have no `count` and `last`.
+
+    Raises
+    ------
+    KeyError, TypeError, ValueError
+        An entry is missing or is not what it should be.
+
+    """
+    monotonic, count, last = plain["monotonic"], plain.get("count", 1), plain.get("last", "")
+    details = json.loads(plain["details"])
+    if not math.isfinite(monotonic) or not isinstance(details, dict) or not 1 <= count < 2**63:
+        raise ValueError(f"an event has monotonic={monotonic!r}, count={count!r}, details={plain['details']!r}")
+    if not (isinstance(plain["kind"], str) and isinstance(plain["message"], str)):
+        raise TypeError(f"an event has kind {plain['kind']!r} and message {plain['message']!r}; texts are needed")
+    when = checked_time(plain["time"])
+    after = checked_time(last) if last else None
+    return Event(when, float(monotonic), plain["kind"], plain["message"], details, int(count), after)
 
 
 def create_events(file: Any) -> None:
@@ -81,30 +149,48 @@ def create_events(file: Any) -> None:
     scale = _growing(group, "monotonic", np.dtype(np.float64))
     scale.attrs["units"] = "s"
     scale.make_scale("monotonic")
-    for name in _TEXTS:
-        _growing(group, name, h5py.string_dtype()).dims[0].attach_scale(scale)
+    _create_missing(group)
 
 
-def _growing(group: Any, name: str, dtype: Any) -> Any:
-    return group.create_dataset(name, shape=(0,), maxshape=(None,), chunks=(_CHUNK_EVENTS,), dtype=dtype)
+def _create_missing(group: Any) -> None:
+    """Make the datasets that the file lacks, along those that it has: earlier versions do not count events."""
+    for name in (*_TEXTS, "count"):
+        if name not in group:
+            dtype = np.dtype(np.int64) if name == "count" else h5py.string_dtype()
+            _growing(group, name, dtype, len(group["monotonic"])).dims[0].attach_scale(group["monotonic"])
 
 
-def append_event(file: Any, event: Event) -> None:
-    """Add one event to `/events`."""
+def _growing(group: Any, name: str, dtype: Any, length: int = 0) -> Any:
+    fill = 1 if name == "count" else None
+    return group.create_dataset(
+        name, shape=(length,), maxshape=(None,), chunks=(_CHUNK_EVENTS,), dtype=dtype, fillvalue=fill
+    )
+
+
+def write_events(file: Any, first: int, events: Sequence[Event]) -> None:
+    """Write entries of `/events` from number `first` on; writing the same ones again changes nothing."""
     if "events" not in file:  # version 1
         create_events(file)
     group = file["events"]
-    count = len(group["monotonic"])
-    for name, value in event_to_plain(event).items():
-        group[name].resize(count + 1, axis=0)
-        group[name][count] = value
+    _create_missing(group)
+    plain = [event_to_plain(event) for event in events]
+    for name in ("monotonic", "count", *_TEXTS):
+        group[name].resize(first + len(plain), axis=0)
+        group[name][first:] = [entry[name] for entry in plain]
 
 
 def load_events(file: Any) -> list[Event]:
-    """All events in the order in which they happened."""
+    """All events in the order in which they happened.
+
+    Raises
+    ------
+    KeyError, TypeError, ValueError
+        The group is not that of a run.
+
+    """
     if "events" not in file:  # version 1
         return []
     group = file["events"]
-    columns = {name: group[name].asstr()[()] for name in _TEXTS} | {"monotonic": group["monotonic"][()]}
+    columns = {name: values_of(group[name]) for name in ("monotonic", "count", *_TEXTS) if name in group}
     count = min(len(values) for values in columns.values())
     return [event_from_plain({name: values[index] for name, values in columns.items()}) for index in range(count)]

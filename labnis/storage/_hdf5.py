@@ -10,7 +10,7 @@
     /data/<axis>      shape (points,)
     /<name>           soft links to all datasets of /data, so that xarray needs no group to open the file
     /grid/<column>    shape (points,): planned values of a set-point
-    /events           time, monotonic, kind, message, details of each event, along its scale `monotonic`
+    /events           time, monotonic, kind, message, details, count, last of each event, along its scale `monotonic`
     /fit/<name>       datasets values, sigma, covariance, parameters, units; the rest as attributes
 
 Functions here take open h5py objects and neither open nor close files.
@@ -26,19 +26,18 @@ from numpy.typing import NDArray
 
 from labnis.storage._columns import Axis, Column, RunLayout, layout_from_plain, layout_to_plain
 from labnis.storage._json import json_text
+from labnis.storage._links import member
 from labnis.storage.errors import LayoutError
 
 __all__ = [
-    "append_rows", "check_fit", "create_axis", "create_run", "read_attributes", "read_described", "read_fit",
-    "read_layout", "set_attributes", "write_fit",
+    "append_rows", "check_fit", "create_axis", "create_run", "read_described", "read_fit", "read_layout", "row_count",
+    "set_attributes", "values_of", "write_fit",
 ]  # fmt: skip
 
 # A chunk is rewritten whole when a row is added to it, so it stays small; one long trace fills one chunk.
 CHUNK_BYTES = 64 * 1024
 MAX_CHUNK_POINTS = 1 << 16
-
-# Attributes of the root that describe the file, not the measurement; `create_run` sets them.
-_LAYOUT_ATTRIBUTES = ("NX_class", "default", "creator", "coordinates")
+_LARGEST_BYTES = 1 << 30
 
 # A column of such a name has no link at the root.
 _GROUPS = ("data", "entry", "events", "fit", "grid")
@@ -58,11 +57,21 @@ def set_attributes(target: Any, attributes: Mapping[str, Any]) -> None:
             del target.attrs[key]
 
 
-def read_attributes(file: Any) -> dict[str, Any]:
-    """Attributes of the root that describe the measurement, as Python's own types; truth values are 0 or 1."""
-    found = {key: value for key, value in file.attrs.items() if key not in _LAYOUT_ATTRIBUTES}
-    plain = {key: value.item() if isinstance(value, np.generic) else value for key, value in found.items()}
-    return {key: int(value) if isinstance(value, bool) else value for key, value in plain.items()}
+def row_count(file: Any) -> int:
+    """Number of complete rows of a run.
+
+    Raises
+    ------
+    KeyError, ValueError
+        The file has no `/data`, or `rows` is not a number of rows.
+    RunFileError
+        `/data` is in another file.
+
+    """
+    rows = member(file, "data").attrs["rows"]
+    if np.ndim(rows) or np.asarray(rows).dtype.kind not in "iu" or rows < 0:
+        raise ValueError(f"the attribute 'rows' of /data is {rows!r}; a number of rows is needed")
+    return int(rows)
 
 
 def create_run(file: Any, layout: RunLayout, attributes: Mapping[str, Any]) -> None:
@@ -100,9 +109,9 @@ def read_layout(file: Any) -> RunLayout:
     """
     data = file["data"]
     plain = json.loads(data.attrs["schema"])
-    plain["grid"] = {name: file["grid"][name][()] for name in plain.get("grid", ())}
+    plain["grid"] = {name: values_of(file["grid"][name]) for name in plain.get("grid", ())}
     used = sorted({axis for column in plain["columns"] for axis in column["axes"]})
-    axes = [Axis(name, *read_described(data[name]), data[name][()]) for name in used if name in data]
+    axes = [Axis(name, *read_described(data[name]), values_of(data[name])) for name in used if name in data]
     return layout_from_plain(plain, axes)
 
 
@@ -169,6 +178,20 @@ def append_rows(file: Any, first: int, block: Mapping[str, NDArray[Any]]) -> Non
     data.attrs.modify("rows", np.int64(end))
 
 
+def values_of(dataset: Any) -> Any:
+    """All values of a dataset whose size does not grow with the rows: an axis, a grid, events, a fit.
+
+    Raises
+    ------
+    ValueError
+        It claims a size that none of them has, and for which there may be no memory.
+
+    """
+    if dataset.nbytes > _LARGEST_BYTES:
+        raise ValueError(f"{dataset.name} has the shape {dataset.shape}, which is too large")
+    return dataset.asstr()[()] if h5py.check_string_dtype(dataset.dtype) else dataset[()]
+
+
 def write_fit(file: Any, name: str, fit: Mapping[str, Any]) -> None:
     """Store a fit that `check_fit` accepts as `/fit/<name>`, replacing an earlier one of that name."""
     group_name = f"fit/{name}"
@@ -195,7 +218,7 @@ def check_fit(name: str, fit: Mapping[str, Any]) -> None:
         An entry is missing, has the wrong shape or type or no form in JSON; or the name cannot be that of a group.
 
     """
-    if not name.isprintable() or not name.strip(". ") or "/" in name:
+    if not isinstance(name, str) or not name.isprintable() or not name.strip(". ") or "/" in name:
         raise LayoutError(f"fit name {name!r} cannot be stored: printable characters without '/' are needed")
     missing = [key for key in _FIT_ARRAYS + _FIT_TEXTS + _FIT_ATTRIBUTES if key not in fit]
     if missing:
@@ -219,8 +242,8 @@ def check_fit(name: str, fit: Mapping[str, Any]) -> None:
 
 def read_fit(group: Any) -> dict[str, Any]:
     """Inverse of `write_fit`: arrays as arrays, `parameters` and `units` as lists of text."""
-    fit: dict[str, Any] = {key: group[key][()] for key in _FIT_ARRAYS}
-    fit |= {key: list(group[key].asstr()[()]) for key in _FIT_TEXTS}
+    fit: dict[str, Any] = {key: values_of(group[key]) for key in _FIT_ARRAYS}
+    fit |= {key: list(values_of(group[key])) for key in _FIT_TEXTS}
     fit |= {"chi2": float(group.attrs["chi2"]), "dof": int(group.attrs["dof"])}
     return fit | {
         key: json.loads(value) for key, value in group.attrs.items() if key not in ("NX_class", "chi2", "dof")

@@ -187,7 +187,7 @@ class JournalReader:
     Attributes
     ----------
     damage
-        After iteration: why it ended, empty if only unused space follows.
+        After iteration: why it ended, empty if only unused space follows. What decodes the frames sets it, too.
 
     """
 
@@ -197,6 +197,8 @@ class JournalReader:
 
     def __iter__(self) -> Iterator[Frame]:
         self.damage = ""
+        if self.path.exists() and not self.path.is_file():
+            raise OSError(f"{self.path}: is no ordinary file")
         with self.path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             crc = position = 0

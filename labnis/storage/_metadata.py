@@ -6,19 +6,20 @@ import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from labnis.storage._environment import Environment
-from labnis.storage._json import json_text
-from labnis.storage.errors import LayoutError
+from labnis.storage._hdf5 import row_count
+from labnis.storage._json import checked_time, json_text
+from labnis.storage.errors import DAMAGE, LayoutError
 
 __all__ = [
-    "CHANGING", "SCHEMA_VERSION", "RunMetadata", "Status", "checked_tags", "ending", "from_attributes",
-    "new_run_id", "read_file_metadata", "resume_differences", "to_attributes",
+    "CHANGING", "SCHEMA_VERSION", "RunMetadata", "Status", "check_changes", "checked_tags", "ending",
+    "from_attributes", "new_run_id", "read_attributes", "read_file_metadata", "resume_differences", "to_attributes",
 ]  # fmt: skip
 
 # 2: events, configuration hash, instruments, writer; the schema of all columns.
@@ -26,19 +27,34 @@ __all__ = [
 SCHEMA_VERSION = 3
 Status = Literal["running", "done", "aborted", "failed"]
 
-# Attributes with their value where a file of an earlier version lacks them.
+# Attributes by their form. Of those in JSON, the value where a file of an earlier version lacks it.
 _JSON: Mapping[str, Any] = {
     "parameters": {}, "wiring": {}, "station_snapshot": {}, "calibrations": [], "packages": {}, "instruments": {},
     "tags": [], "setpoints": [], "analyses": [], "context": {},
 }  # fmt: skip
+_LISTS_OF_TEXTS = ("tags", "setpoints", "analyses")
 _TRUTHS = ("simulated", "git_dirty")
 _TIMES = ("start", "end")
-_OPTIONAL = ("end", "duration", "git_dirty", "seed", "truth_text", "configuration_hash")
+_INTEGERS = ("schema_version", "seed", "writer_pid", "number")
+_NUMBERS = ("duration", "writer_started")
+_TEXTS = (
+    "run_id", "procedure", "procedure_class", "cooldown", "status", "reason", "traceback", "station_text",
+    "truth_text", "configuration_hash", "note", "git_commit", "git_note", "python", "platform", "host", "writer_host",
+    "writer_boot",
+)  # fmt: skip
+_KINDS: tuple[tuple[tuple[str, ...], Any, str], ...] = (
+    (_INTEGERS, int, "a whole number of 64 bits"), (_NUMBERS, (int, float), "a number"), (_TEXTS, str, "text"),
+)  # fmt: skip
+_KNOWN = frozenset((*_JSON, *_TRUTHS, *_TIMES, *_INTEGERS, *_NUMBERS, *_TEXTS))
+# These describe the file, not the measurement.
+_LAYOUT_ATTRIBUTES = ("NX_class", "default", "creator", "coordinates")
+_OPTIONAL = ("end", "duration", "git_dirty", "seed", "truth_text", "configuration_hash", "number")
+# Every version has them, and no file is a run without them.
+_REQUIRED = ("schema_version", "run_id", "procedure", "cooldown", "start", "status", "reason", "simulated")
 
 # Attributes that change when the run ends, is resumed or recovered.
-CHANGING = (
-    "status", "reason", "traceback", "end", "duration", "writer_pid", "writer_host", "writer_boot", "writer_started",
-)  # fmt: skip
+_WRITER = ("writer_pid", "writer_host", "writer_boot", "writer_started")
+CHANGING = ("status", "reason", "traceback", "end", "duration", *_WRITER)
 
 # Keys of the station file's `labnis` section without effect on the device: folders and the twin.
 _IRRELEVANT = ("data", "ledger", "twin", "visalib")
@@ -191,26 +207,113 @@ def from_attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:
     """Parse attributes, the inverse of `to_attributes`: JSON to mappings, text to times, scalars to Python's.
 
     What the file lacks, perhaps because its version is older, is None or empty.
+
+    Raises
+    ------
+    ValueError
+        One that every run has is missing, or one is not what it should be; names it.
+
     """
+    if missing := [key for key in _REQUIRED if attributes.get(key) is None]:
+        raise ValueError(f"it has no attribute {missing[0]!r}, so it is not a run of labnis")
     lacking = {key: type(empty)() for key, empty in _JSON.items() if key not in attributes}
     parsed: dict[str, Any] = {**dict.fromkeys(_OPTIONAL), **lacking, "procedure_class": "", "note": ""}
-    for key, value in attributes.items():
-        if key in _JSON:
-            parsed[key] = json.loads(value)
-        elif key in _TRUTHS:
-            parsed[key] = bool(value)
-        elif key in _TIMES:
-            parsed[key] = datetime.fromisoformat(value)
-        elif isinstance(value, str):
-            parsed[key] = json.loads(value) if value.startswith('"') else value
-        else:
-            parsed[key] = value.item() if isinstance(value, np.generic) else value
+    parsed |= {key: _parsed(key, value) for key, value in attributes.items() if value is not None}
+    if parsed["status"] not in get_args(Status):
+        raise ValueError(f"attribute 'status' is {parsed['status']!r}; allowed are {', '.join(get_args(Status))}")
+    writer = [key for key in _WRITER if key in parsed]
+    if writer and len(writer) < len(_WRITER):
+        raise ValueError(f"of the attributes {', '.join(_WRITER)} it has only {', '.join(writer)}")
     return parsed
 
 
+def check_changes(attributes: Mapping[str, Any]) -> None:
+    """Check new values of attributes of a run; None removes one.
+
+    Raises
+    ------
+    ValueError
+        One is not what it should be, or is needed and would be removed; names it.
+
+    """
+    for key, value in attributes.items():
+        if value is not None:
+            _parsed(key, value)
+        elif key in _REQUIRED:
+            raise ValueError(f"the attribute {key!r} would be removed")
+
+
+def _parsed(key: str, value: Any) -> Any:
+    """Value of one attribute; raises ValueError, which names it."""
+    try:
+        if key in _TEXTS and isinstance(value, str) and value.startswith('"'):
+            value = json.loads(value)  # text that HDF5 cannot hold
+        found, needed = _converted(key, value)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"attribute {key!r}: {error}") from error
+    if needed:
+        raise ValueError(f"attribute {key!r} is {value!r:.200}; {needed} is needed")
+    return found
+
+
+def _converted(key: str, value: Any) -> tuple[Any, str]:
+    """Value in Python's own type, and what is needed instead if it is not that."""
+    if key in _JSON:
+        found = json.loads(value) if isinstance(value, str) else None
+        texts = key not in _LISTS_OF_TEXTS or all(isinstance(text, str) for text in found or ())
+        kind = type(_JSON[key])
+        return found, "" if isinstance(found, kind) and texts else f"JSON of a {kind.__name__}"
+    if key in _TIMES:
+        return checked_time(value), ""
+    if key in _TRUTHS:
+        return bool(value), "" if value in (0, 1) else "0 or 1"
+    any_kind: tuple[Any, str] = ((str, int, float), "text or a number")
+    kinds, needed = next(((kind, needed) for keys, kind, needed in _KINDS if key in keys), any_kind)
+    # NaN is not within the limit either.
+    of_another_program = key not in _KNOWN and isinstance(value, float)
+    fits = isinstance(value, kinds) and (isinstance(value, str) or of_another_program or abs(value) < 2**63)
+    return value, "" if fits else needed
+
+
+def read_attributes(file: Any) -> dict[str, Any]:
+    """Attributes of the root that describe the measurement, as Python's own types; truth values are 0 or 1.
+
+    Those of other programs that are neither text nor a number are left out.
+
+    Raises
+    ------
+    ValueError
+        One of labnis's own cannot be read, or is neither text nor a number; names it.
+
+    """
+    found: dict[str, Any] = {}
+    for key in file.attrs:
+        if key in _LAYOUT_ATTRIBUTES:
+            continue
+        try:
+            value = file.attrs[key]
+        except DAMAGE as error:
+            value = error
+        plain = value.item() if isinstance(value, np.generic) else value
+        if isinstance(plain, str | int | float):
+            found[key] = int(plain) if isinstance(plain, bool) else plain
+        elif key in _KNOWN:
+            raise ValueError(f"attribute {key!r} is {value!r:.200}; text or a number is needed")
+    return found
+
+
 def read_file_metadata(file: Any) -> dict[str, Any]:
-    """Parsed attributes of an open HDF5 file, and its number of `rows`."""
-    return from_attributes(file.attrs) | {"rows": int(file["data"].attrs["rows"])}
+    """Parsed attributes of an open HDF5 file, and its number of `rows`.
+
+    Raises
+    ------
+    ValueError, KeyError
+        They are not those of a run.
+    RunFileError
+        `/data` is in another file.
+
+    """
+    return from_attributes(read_attributes(file)) | {"rows": row_count(file)}
 
 
 # --- configuration ----------------------------------------------------------------------------------------------------

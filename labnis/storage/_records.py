@@ -7,7 +7,7 @@ records of a journal to an empty file makes the run again.
 import json
 import math
 import struct
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -22,13 +22,16 @@ from labnis.storage._events import Event
 from labnis.storage._host import Writer, writer_of
 from labnis.storage._journal import Frame, JournalReader, journal_path
 from labnis.storage._json import json_text
+from labnis.storage._metadata import check_changes, from_attributes, read_attributes
+from labnis.storage.errors import DAMAGE, RunFileError
 
 __all__ = [
-    "AttributesRecord", "AxisRecord", "EventRecord", "FitRecord", "HeadRecord", "JournalState", "Record", "RowsRecord",
+    "AttributesRecord", "AxisRecord", "EventsRecord", "FitRecord", "HeadRecord", "JournalState", "Record", "RowsRecord",
     "coalesced", "decoded", "journal_state", "records_of_file",
 ]  # fmt: skip
 
 _ROWS = struct.Struct("<QQd")
+_LATEST = 2**33  # the year 2242
 _COALESCED_BYTES = 16 << 20
 
 
@@ -104,17 +107,23 @@ class RowsRecord:
 
 
 @dataclass(frozen=True)
-class EventRecord:
-    """An event."""
+class EventsRecord:
+    """A block of entries of `/events`, from number `first` on, and the time of writing (s since 1970).
 
-    kind: ClassVar[int] = 4
-    event: Event
+    The first entry replaces the last one of the run if it is the same event, which happened again.
+    """
+
+    kind: ClassVar[int] = 7
+    first: int
+    time: float
+    events: Sequence[Event]
 
     def pieces(self) -> list[Any]:
-        return _json(_events.event_to_plain(self.event))
+        plain = [_events.event_to_plain(event) for event in self.events]
+        return _json({"first": self.first, "time": self.time, "events": plain})
 
     def apply(self, file: Any) -> None:
-        _events.append_event(file, self.event)
+        _events.write_events(file, self.first, self.events)
 
 
 @dataclass(frozen=True)
@@ -153,54 +162,121 @@ def _json(value: Any) -> list[Any]:
 # --- from frames to records -------------------------------------------------------------------------------------------
 
 
-def decoded(frames: Iterable[Frame]) -> Iterator[Record]:
-    """Records in the frames of one journal.
+def decoded(reader: JournalReader) -> Iterator[Record]:
+    """Records of a journal, up to the first frame that is damaged or does not continue the run.
+
+    Why it ended there is the reader's `damage` afterwards.
 
     Raises
     ------
-    ValueError, KeyError, TypeError
-        A frame is whole but was not written by this version of labnis or an earlier one.
+    RunFileError
+        The journal has a frame of a newer version.
+    OSError
+        It cannot be read.
 
     """
-    layout: RunLayout | None = None
-    for frame in frames:
-        if frame.kind == RowsRecord.kind and layout is not None:
-            yield _decoded_rows(frame.payload, layout)
-            continue
-        value = json.loads(frame.payload)
-        if frame.kind == HeadRecord.kind:
-            layout = layout_from_plain(value["schema"])
-            yield HeadRecord(layout, value["attributes"])
-        elif layout is None:
+    decoder = _Decoder()
+    for number, frame in enumerate(reader):
+        if frame.kind not in _KINDS:
+            raise RunFileError(f"{reader.path}: frame {number} is of the unknown kind {frame.kind}; use a newer labnis")
+        try:
+            record = decoder.decode(frame)
+        except DAMAGE as error:
+            what = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+            reader.damage = f"frame {number} ({_KINDS[frame.kind]}): {what}"
+            return
+        yield record
+
+
+_SINGLE_EVENT = 4  # the form of earlier versions
+_KINDS = {
+    HeadRecord.kind: "head", AxisRecord.kind: "axis", RowsRecord.kind: "rows", _SINGLE_EVENT: "event",
+    FitRecord.kind: "fit", AttributesRecord.kind: "attributes", EventsRecord.kind: "events",
+}  # fmt: skip
+
+
+class _Decoder:
+    """Decodes the frames of one journal in order, and checks that each continues the run."""
+
+    def __init__(self) -> None:
+        self._layout: RunLayout | None = None
+        self._rows = 0
+        self._events = 0
+
+    def decode(self, frame: Frame) -> Record:
+        """Raise any of DAMAGE where the frame, although its CRC is right, is not what labnis writes."""
+        if self._layout is None and frame.kind != HeadRecord.kind:
             raise ValueError("the journal does not begin with the head of a run")
-        elif frame.kind == AxisRecord.kind:
-            axis = Axis(**value)
-            layout = layout.with_axis(axis)
-            yield AxisRecord(layout, axis)
-        elif frame.kind == EventRecord.kind:
-            yield EventRecord(_events.event_from_plain(value))
-        elif frame.kind == FitRecord.kind:
-            yield FitRecord(value["name"], value["fit"])
-        elif frame.kind == AttributesRecord.kind:
-            yield AttributesRecord(value)
+        if self._layout is not None and frame.kind == RowsRecord.kind:
+            return self._decode_rows(frame.payload, self._layout)
+        value = json.loads(frame.payload)
+        if not isinstance(value, dict):
+            raise TypeError(f"{type(value).__name__} found, a JSON object is needed")
+        if self._layout is None:
+            self._layout = layout_from_plain(value["schema"])
+            from_attributes(value["attributes"])
+            return HeadRecord(self._layout, value["attributes"])
+        match frame.kind:
+            case HeadRecord.kind:
+                raise ValueError("the head of a run comes twice")
+            case AxisRecord.kind:
+                axis = Axis(**value)
+                self._layout = self._layout.with_axis(axis)
+                return AxisRecord(self._layout, axis)
+            case FitRecord.kind:
+                _hdf5.check_fit(value["name"], value["fit"])
+                return FitRecord(value["name"], value["fit"])
+            case AttributesRecord.kind:
+                check_changes(value)
+                return AttributesRecord(value)
+        return self._decode_events(value)
+
+    def _decode_events(self, value: Mapping[str, Any]) -> EventsRecord:
+        if "events" not in value:
+            event = _events.event_from_plain(value)
+            record = EventsRecord(self._events, event.time.timestamp(), [event])
         else:
-            raise ValueError(f"frame of the unknown kind {frame.kind}; a newer labnis is needed to read it")
+            events = [_events.event_from_plain(plain) for plain in value["events"]]
+            record = EventsRecord(value["first"], _checked_seconds(value["time"]), events)
+        # The last entry may be replaced, when it happens again.
+        _check_continues("events", record.first, self._events, again=1)
+        self._events = record.first + len(record.events)
+        return record
+
+    def _decode_rows(self, payload: bytes, layout: RunLayout) -> RowsRecord:
+        first, count, seconds = _ROWS.unpack_from(payload)
+        _check_continues("rows", first, self._rows)
+        shapes = {column: layout.trace_shape(column) for column in layout.columns}
+        if late := [column.name for column, trace in shapes.items() if trace is None]:
+            raise ValueError(f"rows come before the axes of column {late[0]!r}")
+        needed = _ROWS.size + count * layout.row_bytes
+        if count == 0 or len(payload) != needed:
+            raise ValueError(f"a block of {count} rows has {len(payload)} bytes, needed are {needed}")
+        position = _ROWS.size
+        block = {}
+        for column, trace in shapes.items():
+            values = np.frombuffer(payload, column.stored, count * math.prod(trace or ()), position)
+            block[column.name] = values.reshape(count, *(trace or ()))
+            position += values.nbytes
+        self._rows += count
+        return RowsRecord(first, _checked_seconds(seconds), block)
 
 
-def _decoded_rows(payload: bytes, layout: RunLayout) -> RowsRecord:
-    first, count, time = _ROWS.unpack_from(payload)
-    position = _ROWS.size
-    block = {}
-    for column in layout.columns:
-        trace = layout.trace_shape(column)
-        if trace is None:
-            raise ValueError(f"rows come before the axes of column {column.name!r}")
-        shape = (count, *trace)
-        block[column.name] = np.frombuffer(payload, column.stored, math.prod(shape), position).reshape(shape)
-        position += math.prod(shape) * column.stored.itemsize
-    if position != len(payload):
-        raise ValueError(f"a block of {count} rows has {len(payload)} bytes, needed are {position}")
-    return RowsRecord(first, time, block)
+def _check_continues(what: str, first: Any, known: int, *, again: int = 0) -> None:
+    """Check that a block of rows or events begins where the one before it ended, or `again` entries earlier."""
+    if not isinstance(first, int) or first < 0:
+        raise TypeError(f"the number of the first one is {first!r}; a whole number is needed")
+    if first > known:
+        raise ValueError(f"{what} {known} to {first - 1} are missing")
+    if first < max(0, known - again):
+        raise ValueError(f"{what} {first} to {known - 1} come twice")
+
+
+def _checked_seconds(value: Any) -> float:
+    """Check a time in seconds since 1970."""
+    if not isinstance(value, int | float) or not 0 <= value < _LATEST:
+        raise ValueError(f"{value!r} is not a time of writing in seconds since 1970")
+    return float(value)
 
 
 def coalesced(records: Iterable[Record]) -> Iterator[Record]:
@@ -214,7 +290,7 @@ def coalesced(records: Iterable[Record]) -> Iterator[Record]:
         if isinstance(record, RowsRecord):
             waiting.append(record)
             size += record.nbytes
-        if waiting and (size > _COALESCED_BYTES or not isinstance(record, RowsRecord | EventRecord)):
+        if waiting and (size > _COALESCED_BYTES or not isinstance(record, RowsRecord | EventsRecord)):
             yield _joined(waiting)
             waiting, size = [], 0
         if not isinstance(record, RowsRecord):
@@ -233,16 +309,16 @@ def _joined(blocks: list[RowsRecord]) -> RowsRecord:
 def records_of_file(path: Path) -> Iterator[Record]:
     """Every record of the run in the whole HDF5 file at `path`, for a new journal."""
     with h5py.File(path, "r") as file:
-        layout, rows = _hdf5.read_layout(file), int(file["data"].attrs["rows"])
-        yield HeadRecord(layout, _hdf5.read_attributes(file))
+        layout, rows = _hdf5.read_layout(file), _hdf5.row_count(file)
+        yield HeadRecord(layout, read_attributes(file))
         for axis in layout.axes.values():
             yield AxisRecord(layout, axis)
         step = max(1, _COALESCED_BYTES // layout.row_bytes)
         for first in range(0, rows, step):
             end = min(rows, first + step)
             yield RowsRecord(first, 0.0, {c.name: file["data"][c.name][first:end] for c in layout.columns})
-        for event in _events.load_events(file):
-            yield EventRecord(event)
+        if events := _events.load_events(file):
+            yield EventsRecord(0, 0.0, events)
         for name, group in file["fit"].items():
             yield FitRecord(name, _hdf5.read_fit(group))
 
@@ -296,12 +372,12 @@ def journal_state(path: Path) -> JournalState:
                 case HeadRecord(attributes=values) | AttributesRecord(attributes=values):
                     attributes |= values
                 case RowsRecord():
-                    rows, last = max(rows, record.first + record.count), record.time
-                case EventRecord(event=event):
-                    last = max(last, event.time.timestamp())
+                    rows += record.count
+            if isinstance(record, RowsRecord | EventsRecord):
+                last = max(last, record.time)
     except FileNotFoundError:
         problem = "it has no journal"
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, RunFileError) as error:
         problem = f"its journal is damaged: {error}"
     else:
         if not attributes:

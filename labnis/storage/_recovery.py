@@ -1,6 +1,5 @@
 """Repair a run that was killed or whose file is damaged, and read what is needed to resume one."""
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,16 +9,18 @@ from typing import Any
 import h5py
 
 from labnis.storage import _disk
-from labnis.storage._checking import DAMAGE, IntegrityReport, check, examine
+from labnis.storage._checking import IntegrityReport, check, examine
 from labnis.storage._columns import RunLayout
 from labnis.storage._disk import changed_file, making_path
+from labnis.storage._events import load_events
 from labnis.storage._hdf5 import read_layout
 from labnis.storage._host import writer_of
 from labnis.storage._journal import JournalReader, journal_path
+from labnis.storage._links import check_links
 from labnis.storage._metadata import SCHEMA_VERSION, ending, read_file_metadata
 from labnis.storage._records import AttributesRecord, Record, journal_state, records_of_file
 from labnis.storage._run_file import build_file
-from labnis.storage.errors import RunFileError, RunInUseError
+from labnis.storage.errors import DAMAGE, RunFileError, RunInUseError
 
 __all__ = ["RecoveryReport", "recover", "resumable"]
 
@@ -185,8 +186,13 @@ def _closed(path: Path, last: float, done: list[str]) -> tuple[int, str, str]:
         known = read_file_metadata(file)
     if known["status"] != "running":
         return known["rows"], known["status"], known["reason"]
-    end = datetime.fromtimestamp(last or time.time(), known["start"].tzinfo)
+    start = known["start"]
+    # A run without rows and events was last written at its start.
+    end = datetime.fromtimestamp(last, start.tzinfo) if last else start
     reason = f"{DIED}: last write at {end.isoformat(timespec='seconds')}"
+    if end < start:
+        reason += ", by a clock that was set back during the run: that is before its start, which is given as its end"
+        end = start
     with changed_file(path) as file:
         # The duration is not known: the monotonic clock was that of the dead process.
         AttributesRecord(ending("failed", reason, "", end, None)).apply(file)
@@ -206,13 +212,14 @@ def _retire(journal: Path, *, keep: bool) -> None:
 # --- resuming ---------------------------------------------------------------------------------------------------------
 
 
-def resumable(recovered: RecoveryReport) -> tuple[dict[str, Any], RunLayout, Iterator[Record]]:
+def resumable(recovered: RecoveryReport) -> tuple[dict[str, Any], RunLayout, int, Iterator[Record]]:
     """Read what is needed to continue a recovered run.
 
     Returns
     -------
-    metadata, layout, records
-        Metadata as of `read_metadata`; layout; every record of the run, for a new journal.
+    metadata, layout, events, records
+        Metadata as of `read_metadata`; layout; number of entries of `/events`; every record of the run, for a new
+        journal.
 
     Raises
     ------
@@ -227,11 +234,12 @@ def resumable(recovered: RecoveryReport) -> tuple[dict[str, Any], RunLayout, Ite
         raise RunInUseError(f"{path}: another process began to write this run. Nothing was changed.")
     try:
         with h5py.File(path, "r") as file:
+            check_links(file)
             known = read_file_metadata(file)
             if known["status"] == "done":
                 raise RunFileError(f"{path}: the run is complete and cannot be resumed. Start a new one.")
             if known["schema_version"] != SCHEMA_VERSION:
                 raise RunFileError(f"{path}: written by an earlier version of labnis, whose runs cannot be resumed")
-            return known, read_layout(file), records_of_file(path)
+            return known, read_layout(file), len(load_events(file)), records_of_file(path)
     except DAMAGE as error:
         raise RunFileError(f"{path}: cannot be read as a run: {error}") from error

@@ -16,7 +16,7 @@ from labnis.storage import _disk
 from labnis.storage._disk import changed_file, making_path, replaced_file
 from labnis.storage._journal import Journal, JournalReader, journal_path
 from labnis.storage._records import AxisRecord, Record, RowsRecord, coalesced, decoded
-from labnis.storage.errors import DiskSpaceError, RunFileError
+from labnis.storage.errors import DAMAGE, DiskSpaceError, RunFileError
 
 __all__ = ["RunFile", "build_file", "file_in_memory"]
 
@@ -255,18 +255,29 @@ def build_file(reader: JournalReader, path: Path) -> None:
         if empty:
             raise RunFileError(f"{reader.path}: no run can be made of it: {reader.damage or 'it is empty'}")
         _disk.sync_folder(path.parent)
-    except (ValueError, KeyError, TypeError) as error:
-        raise RunFileError(f"{reader.path}: no run can be made of it: {error}") from error
     except OSError as error:
         raise _disk.failed(f"{path}: cannot be made of {reader.path}", error) from error
+    except DAMAGE as error:
+        raise RunFileError(f"{reader.path}: no run can be made of it: {error}") from error
 
 
 @contextlib.contextmanager
 def file_in_memory(path: Path) -> Iterator[Any]:
-    """Open a copy of the run at `path`, made in memory of its journal."""
+    """Open a copy of the run at `path`, made in memory of its journal.
+
+    Raises
+    ------
+    RunFileError
+        The journal is not that of a run.
+
+    """
+    journal = journal_path(path)
     with h5py.File(io.BytesIO(), "w") as file:
-        for record in coalesced(decoded(JournalReader(journal_path(path)))):
-            record.apply(file)
+        try:
+            for record in coalesced(decoded(JournalReader(journal))):
+                record.apply(file)
+        except DAMAGE as error:
+            raise RunFileError(f"{journal}: no run can be made of it: {error}") from error
         yield file
 
 

@@ -10,7 +10,7 @@ import time
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,14 +18,15 @@ from numpy.typing import ArrayLike
 
 from labnis.storage import _hdf5
 from labnis.storage._columns import Axis, Column, Row, RunLayout, checked_row, stacked
-from labnis.storage._events import Event, new_event
+from labnis.storage._events import WaitingEvents, new_event
 from labnis.storage._folder import check_data_root, run_path
 from labnis.storage._host import HostMonitor, this_process
 from labnis.storage._metadata import RunMetadata, Status, ending, to_attributes
+from labnis.storage._order import take_number
 from labnis.storage._records import (
     AttributesRecord,
     AxisRecord,
-    EventRecord,
+    EventsRecord,
     FitRecord,
     HeadRecord,
     Record,
@@ -43,6 +44,8 @@ FLUSH_INTERVAL = 0.2
 # journal, and rows that the thread has not yet written to the HDF5 file.
 MAX_WAITING_BYTES = 16 * 1024 * 1024
 MAX_PENDING_BYTES = 64 * 1024 * 1024
+# Times that contradict each other by less are those of two computers, or of two runs that began at once.
+CLOCKS_DIFFER = timedelta(minutes=1)
 
 
 class RunWriter:
@@ -102,9 +105,12 @@ class RunWriter:
             start=metadata.start,
             run_id=metadata.run_id,
         )
-        head = HeadRecord(self.layout, to_attributes(metadata) | this_process().as_attributes())
+        number, before = take_number(data_root.resolve(), metadata.start)
+        head = HeadRecord(self.layout, to_attributes(metadata) | {"number": number} | this_process().as_attributes())
         self._run = RunFile.create(self.path, [head, *(AxisRecord(self.layout, axis) for axis in axes)])
-        self._begin(flush_interval, written=0, lasted=0.0)
+        self._begin(flush_interval, rows=0, events=0, lasted=0.0, earliest=metadata.start)
+        if before is not None:
+            self._check_clock("the run before this one started", before, metadata.start)
 
     @classmethod
     def resume(cls, recovered: RecoveryReport) -> Self:
@@ -128,21 +134,25 @@ class RunWriter:
         """
         self = cls.__new__(cls)
         self.path = recovered.path
-        known, self.layout, records = resumable(recovered)
+        known, self.layout, events, records = resumable(recovered)
         self.run_id = known["run_id"]
         self._run = RunFile.reopen(self.path, records)
         now = {"status": "running", "reason": "", "traceback": None, "end": None, "duration": None}
         before = {name: known[name] for name in ("status", "reason", "rows", "end")}
-        event = new_event("resumed", f"resumed after {known['rows']} rows", {"before": before})
-        self._run.record([AttributesRecord(now | this_process().as_attributes()), EventRecord(event)])
-        self._run.update()
-        self._begin(FLUSH_INTERVAL, written=known["rows"], lasted=known["duration"])
+        self._run.record([AttributesRecord(now | this_process().as_attributes())])
+        last = known["end"] or known["start"]
+        self._begin(FLUSH_INTERVAL, rows=known["rows"], events=events, lasted=known["duration"], earliest=last)
+        self.event("resumed", f"resumed after {known['rows']} rows", before=before)
+        self._check_clock("the run was written", last, datetime.now().astimezone())
+        self.flush()
         return self
 
-    def _begin(self, flush_interval: float, *, written: int, lasted: float | None) -> None:
+    def _begin(
+        self, flush_interval: float, *, rows: int, events: int, lasted: float | None, earliest: datetime
+    ) -> None:
         self._waiting: list[dict[str, Any]] = []
-        self._events: list[Event] = []
-        self._written = written
+        self._events = WaitingEvents(events)
+        self._written = rows
         self._failure: StorageError | None = None
         self._waiting_lock = threading.Lock()
         self._file_lock = threading.RLock()
@@ -152,7 +162,9 @@ class RunWriter:
         self._wake = threading.Event()
         self._flush_interval = flush_interval
         self._lasted = lasted
+        # Times in the file are those of the wall clock now, and the monotonic clock since: they never go back.
         self._began = time.monotonic()
+        self._began_at = max(time.time(), earliest.timestamp())
         self._monitor = HostMonitor(self.path, self._report)
         # Not a daemon: a thread inside HDF5 while the interpreter shuts down may crash.
         self._thread = threading.Thread(target=self._flush_loop, name=f"labnis-run-{self.run_id}")
@@ -224,7 +236,7 @@ class RunWriter:
         self._write([])
 
     def event(self, kind: str, message: str, **details: Any) -> None:
-        """Record an event; it is on the disk as soon as a row would be.
+        """Record an event; it is on the disk as soon as a row would be. One that repeats the last one is counted.
 
         Parameters
         ----------
@@ -246,7 +258,7 @@ class RunWriter:
         self._check_open()
         event = new_event(kind, message, details)
         with self._waiting_lock:
-            self._events.append(event)
+            self._events.add(event)
 
     def write_fit(self, name: str, fit: Mapping[str, Any]) -> None:
         """Store a fit as `/fit/<name>`, replacing an earlier one of that name.
@@ -293,8 +305,8 @@ class RunWriter:
     def _close(self, status: Status, reason: str, traceback: str) -> None:
         with self._file_lock:
             lasted = None if self._lasted is None else self._lasted + time.monotonic() - self._began
-            end = AttributesRecord(ending(status, reason, traceback, datetime.now().astimezone(), lasted))
-            self._write([end], update=False)
+            end = datetime.fromtimestamp(self._now()).astimezone()
+            self._write([AttributesRecord(ending(status, reason, traceback, end, lasted))], update=False)
             self._run.close()
             self._finished.set()
 
@@ -306,13 +318,14 @@ class RunWriter:
         """Write waiting rows and events, then `records`, to the journal, and to the HDF5 file where `update`."""
         with self._file_lock:
             with self._waiting_lock:
-                rows, events = list(self._waiting), list(self._events)
-            due: list[Record] = [EventRecord(event) for event in events]
+                rows, (first, events) = list(self._waiting), self._events.due()
+            due: list[Record] = [EventsRecord(first, self._now(), events)] if events else []
             if rows:
-                due.append(RowsRecord(self._written, time.time(), stacked(rows, self.layout)))
+                due.append(RowsRecord(self._written, self._now(), stacked(rows, self.layout)))
             self._run.record([*due, *records])
             with self._waiting_lock:
-                del self._waiting[: len(rows)], self._events[: len(events)]
+                del self._waiting[: len(rows)]
+                self._events.written(first, events)
                 self._written += len(rows)
         if update:
             self._run.update()
@@ -345,6 +358,16 @@ class RunWriter:
                 return True
         self._wake.clear()
         return False
+
+    def _now(self) -> float:
+        return self._began_at + time.monotonic() - self._began
+
+    def _check_clock(self, what: str, before: datetime, now: datetime) -> None:
+        """Report a time of something earlier that lies after `now`."""
+        if before - now > CLOCKS_DIFFER:
+            times = [moment.isoformat(timespec="seconds") for moment in (before, now)]
+            message = f"{what} at {times[0]}, and later it is {times[1]}: the clock was set back, or was wrong"
+            self._report("warning", message)
 
     def _report(self, kind: str, message: str, **details: Any) -> None:
         """Record an event that the monitor reports, and show a warning."""

@@ -12,11 +12,12 @@ StorageError                    ends a run with exit code 6
 StorageWarning                  the run continues with less protection than usual
 """
 
+import struct
 from typing import ClassVar
 
 __all__ = [
-    "DataRootError", "DiskSpaceError", "LayoutError", "RowError", "RunFileError", "RunInUseError", "RunNotFoundError",
-    "StorageError", "StorageWarning",
+    "DAMAGE", "DataRootError", "DiskSpaceError", "LayoutError", "RowError", "RunFileError", "RunInUseError",
+    "RunNotFoundError", "StorageError", "StorageWarning",
 ]  # fmt: skip
 
 
@@ -63,3 +64,10 @@ class RunNotFoundError(StorageError):
 
 class StorageWarning(UserWarning):
     """The run continues with less protection than usual; the text says which and why."""
+
+
+DAMAGE = (
+    OSError, LookupError, ValueError, RuntimeError, TypeError, AttributeError, ArithmeticError, MemoryError,
+    struct.error, LayoutError,
+)  # fmt: skip
+"""What h5py, h5netcdf and the parsing of attributes and records raise on a damaged file."""

@@ -20,13 +20,13 @@ from labnis.storage import (
 from .conftest import START, finished, row
 
 
-def test_list_is_in_order_of_time_and_complete(new_run, tmp_path):
+def test_list_is_in_order_and_complete(new_run, tmp_path):
+    running = new_run(run_id="aaaa0000", cooldown="Z")
     with finished(
         new_run(run_id="bbbb0000", start=START + timedelta(hours=30), cooldown="B/2", simulated=False)
     ) as run:
         run.append(row(0))
         run.append(row(1))
-    running = new_run(run_id="aaaa0000", cooldown="Z")
     broken = tmp_path / "data" / "CD12" / "2026-03-04" / "000000-IVSweep-dead0000.h5"
     broken.parent.mkdir(parents=True)
     broken.write_bytes(run.path.read_bytes()[:5000])

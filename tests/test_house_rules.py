@@ -84,15 +84,42 @@ def faults_of_module(path: Path) -> Iterator[str]:
         yield "no __all__"
 
 
+STARTS_PYTHON = {"import_path.py", "control.py"}
+"""They leave the working folder out of the import path."""
+
+IMPORTS_BY_NAME = {"labnis/__init__.py", "labnis/cli/__init__.py", "labnis/station/packages.py"}
+"""The first two import from fixed lists, the third checks where a name comes from."""
+
+
 def unsafe_constructs(path: Path) -> Iterator[str]:
     for node in ast.walk(parsed(path)):
         match node:
             case ast.Import(names=names) | ast.ImportFrom(names=names):
                 imported = {alias.name for alias in names} | {getattr(node, "module", None)}
-                if imported & {"pickle", "dill", "shelve", "marshal"}:
+                if imported & {"pickle", "cPickle", "cloudpickle", "dill", "joblib", "marshal", "shelve", "PickleType"}:
                     yield f"line {node.lineno}: unsafe format"
-            case ast.Call(func=ast.Name(id="eval" | "exec")):
-                yield f"line {node.lineno}: eval or exec"
+            case ast.Call(func=ast.Name(id="eval" | "exec" | "compile" | "__import__")):
+                yield f"line {node.lineno}: executes text"
+            case ast.Attribute(attr="read_pickle" | "to_pickle" | "read_hdf" | "unsafe_load" | "full_load"):
+                yield f"line {node.lineno}: unsafe format"
+            case ast.keyword(arg="allow_pickle" | "invalid_netcdf", value=value):
+                yield f"line {value.lineno}: objects in a file"
+            case ast.Call(func=ast.Name(id="YAML"), keywords=keywords) if "typ" not in {k.arg for k in keywords}:
+                yield f"line {node.lineno}: YAML without a type"
+            case ast.Attribute(attr="open_dataset", value=ast.Name(id="xarray")):
+                if "engine=" not in path.read_text(encoding="utf-8"):
+                    yield f"line {node.lineno}: xarray tries every engine that is installed"
+            case ast.Attribute(value=ast.Name(id="sys"), attr="executable") if path.name not in STARTS_PYTHON:
+                yield f"line {node.lineno}: use labnis.import_path.python_program"
+            case ast.Attribute(attr="import_module") | ast.Name(id="import_module") if (
+                source_id(path) not in IMPORTS_BY_NAME
+            ):
+                yield f"line {node.lineno}: imports by name"
+
+
+def unsafe_calls(path: Path) -> Iterator[str]:
+    for node in ast.walk(parsed(path)):
+        match node:
             case ast.keyword(arg="shell", value=value) if not (
                 isinstance(value, ast.Constant) and value.value is False
             ):
@@ -101,7 +128,7 @@ def unsafe_constructs(path: Path) -> Iterator[str]:
                 yield f"line {node.lineno}: bare except"
 
 
-@pytest.mark.parametrize("rule", [faults_of_module, unsafe_constructs], ids=lambda rule: rule.__name__)
+@pytest.mark.parametrize("rule", [faults_of_module, unsafe_constructs, unsafe_calls], ids=lambda rule: rule.__name__)
 def test_every_module_keeps_the_rule(rule: Callable[[Path], Iterator[str]]) -> None:
     offenders = [f"{source_id(path)}: {fault}" for path in SOURCES for fault in rule(path)]
     assert not offenders, "\n".join(offenders)

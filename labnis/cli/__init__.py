@@ -13,6 +13,7 @@ import typer
 
 from labnis import __version__
 from labnis.errors import LabnisError, StoppedBySignal
+from labnis.printable import printable, without_passwords
 
 __all__ = ["app", "main"]
 
@@ -102,5 +103,5 @@ def _fail(error: Exception, code: int) -> None:
                 signal.signal(getattr(signal, name), signal.SIG_IGN)
     with suppress(OSError):  # the terminal may be closed
         for line in (str(error), *getattr(error, "__notes__", ())):
-            print(f"labnis: {line}", file=sys.stderr)  # noqa: T201  # the only place that prints a failure
+            print(f"labnis: {printable(without_passwords(line))}", file=sys.stderr)  # noqa: T201  # the only place that prints a failure
     sys.exit(code)

@@ -13,6 +13,7 @@ from labnis.experiment.calibrations import Prior
 from labnis.experiment.goals import PrecisionGoal
 from labnis.experiment.recorder import setpoint_columns
 from labnis.fit import FitResult
+from labnis.printable import without_passwords
 from labnis.station import OpenStation
 from labnis.storage import Environment, RunMetadata
 from sim_instruments import Twin
@@ -94,7 +95,7 @@ def metadata_of(
         seed=twin.seed if twin else None,
         truth_text=twin.truth_text if twin else None,
         tags=list(tags),
-        note=note,
+        note=without_passwords(note),
         setpoints=setpoint_columns(procedure),
         analyses=[f"{type(analysis).__module__}.{type(analysis).__qualname__}" for analysis in plan.analyses],
         context=context,

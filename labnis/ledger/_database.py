@@ -1,5 +1,6 @@
 """Open the ledger's database, migrate its tables, and report its errors without secrets."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -47,13 +48,16 @@ def _parsed(url: str | Path) -> URL:
     if isinstance(url, Path):
         return URL.create("sqlite", database=str(url))
     try:
-        return make_url(url)
+        parsed = make_url(url)
+        if "@" in (parsed.host or ""):  # SQLAlchemy would take the rest of the password for the server's name
+            raise ArgumentError  # noqa: TRY301  # one message for both
     except (ArgumentError, ValueError):
         # Not quoted: text that cannot be parsed may hold a password anywhere.
         raise LedgerUnavailableError(
             "the ledger's URL cannot be parsed; an example is sqlite:///data/ledger.db "
-            "or postgresql+psycopg://user@host/database"
+            "or postgresql+psycopg://user@host/database; an @ in a password is written %40"
         ) from None
+    return parsed
 
 
 def _one_transaction_per_connection(engine: Engine) -> None:
@@ -119,7 +123,8 @@ class Database:
         original = error.orig if isinstance(error, DBAPIError) else error
         text = str(original)
         for secret in self._secrets:
-            for form in (secret, quote(secret, safe=""), quote_plus(secret)):
+            escaped = quote(secret, safe=""), quote_plus(secret), repr(secret)[1:-1], json.dumps(secret)[1:-1]
+            for form in (secret, *escaped):
                 text = text.replace(form, _MASK)
         where = f"ledger {self.shown}"
         if "database is locked" in text or "database table is locked" in text:

@@ -24,6 +24,7 @@ from typing import Self
 from drivers.errors import InstrumentError
 from labnis.errors import BusyError, ConfigurationError, InstrumentFault, LabnisError
 from labnis.import_path import python_program
+from labnis.printable import printable
 from labnis.safety.make_safe import make_safe
 from labnis.station import BiasUnknownError, StationConfig, instrument_class, load_station
 
@@ -150,7 +151,7 @@ def main() -> int:
         for role in ("bias", *config.setpoints):
             instrument_class(config, config.roles[role].instrument)  # now: importing takes longer than ramping to zero
     except ConfigurationError as error:
-        print(" ".join(str(error).split()), flush=True)  # noqa: T201  # the run waits for one line
+        print(printable(" ".join(str(error).split())), flush=True)  # noqa: T201  # the run waits for one line
         return error.exit_code
     print("ready", flush=True)  # noqa: T201  # the run waits for this line
     last_line, moved = _heard(sys.stdin)
@@ -161,7 +162,7 @@ def main() -> int:
         report, code = f"{cause}; {_persistently(lambda: _safe(config, moved))}", 0
     except Exception as error:  # noqa: BLE001  # last resort: report, never raise
         report, code = f"{cause}, the guardian failed, too: {error}", 5
-    print(f"labnis guardian: {report}", file=sys.stderr, flush=True)  # noqa: T201
+    print(f"labnis guardian: {printable(report)}", file=sys.stderr, flush=True)  # noqa: T201
     return code
 
 

@@ -6,7 +6,6 @@ refused before anything is built from them. Nothing in the file is ever executed
 """
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import AliasEvent, MappingStartEvent, NodeEvent, SequenceStartEvent
 
 from labnis.errors import ConfigurationError
+from labnis.printable import without_passwords
 
 __all__ = ["Document", "Location", "read_document"]
 
@@ -74,12 +74,13 @@ class Document:
             node = next((value for name, value in getattr(node, "value", ()) if name.value == key), None)
         if node is not None:
             text = text[: node.start_mark.index] + "'***'" + text[node.end_mark.index :]
-        return re.sub(r"(://[^\s/:@]*):[^\s/@]*@", r"\1:***@", text)  # for example in comments
+        return without_passwords(text)  # for example in comments
 
     def error(self, location: Sequence[str | int], problem: str) -> ConfigurationError:
         """Build the error for a `problem` at `location`, naming file, line and key."""
         key = ".".join(map(str, location))
-        return ConfigurationError(f"{self.path}, line {self.line(location)}: {key + ': ' if key else ''}{problem}")
+        found = f"{key + ': ' if key else ''}{problem}"
+        return ConfigurationError(f"{self.path}, line {self.line(location)}: {without_passwords(found)}")
 
 
 def read_document(path: Path, *, top: type = dict) -> Document:

@@ -13,6 +13,7 @@ from labnis.experiment.events import Ended, Event, Fitted, RowRecorded, Started
 from labnis.experiment.preflight import PlannedRun
 from labnis.experiment.run import Run
 from labnis.fit import Estimate, number_text
+from labnis.printable import printable
 from labnis.station import StationConfig
 
 __all__ = ["TerminalDisplay", "estimate_table", "listed", "preflight_text", "shown"]
@@ -39,7 +40,7 @@ def estimate_table(
 
 def shown(text: object) -> str:
     """`text` with unprintable and control characters written as escapes."""
-    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in str(text))
+    return printable(text)
 
 
 def listed(values: Mapping[str, Any]) -> str:

@@ -1,0 +1,19 @@
+"""Text from files, instruments and databases as it may be shown: without control characters and passwords."""
+
+import re
+
+__all__ = ["printable", "without_passwords"]
+
+# Up to the last @ of the line: a password may contain any character, also @, / and blanks.
+_PASSWORD_IN_URL = re.compile(r"(\b[\w+.-]+://[^\s:/@]*):[^\n]*@")
+_PASSWORD_AS_OPTION = re.compile(r"(?i)([?&;]\w*(?:pass|pwd|secret|token|key)\w*)=[^\s&'\"]*")
+
+
+def printable(text: object) -> str:
+    """`text` with every character but line ends that is not printable as an escape: ANSI, bidi, zero-width, NUL."""
+    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in str(text))
+
+
+def without_passwords(text: str) -> str:
+    """`text` with `***` in place of the passwords in URLs: `://user:password@host` and `?password=…`."""
+    return _PASSWORD_AS_OPTION.sub(r"\1=***", _PASSWORD_IN_URL.sub(r"\1:***@", text))

@@ -31,7 +31,7 @@ def ledger(tmp_path: Path) -> Ledger:
 
 def test_what_waits_is_entered_as_it_was(tmp_path: Path, ledger: Ledger) -> None:
     keep_pending(tmp_path, ENTRIES, cooldown="run3", batch="00000001")
-    assert enter_pending(tmp_path, ledger) == 1
+    assert enter_pending(tmp_path, ledger) == (1, [])
     found = ledger.calibrations("run3")
     assert [(c.quantity, c.value, c.batch) for c in found] == [
         ("gain", 51.8, "00000001"),
@@ -44,7 +44,7 @@ def test_nothing_is_entered_twice(tmp_path: Path, ledger: Ledger) -> None:
     kept = path.read_bytes()
     enter_pending(tmp_path, ledger)
     path.write_bytes(kept)  # as if the process had been killed between entering and removing
-    assert enter_pending(tmp_path, ledger) == 0
+    assert enter_pending(tmp_path, ledger) == (0, [])
     assert len(ledger.calibrations("run3")) == 2
     assert not path.exists()
 
@@ -52,5 +52,5 @@ def test_nothing_is_entered_twice(tmp_path: Path, ledger: Ledger) -> None:
 def test_a_half_written_file_is_not_an_entry(tmp_path: Path, ledger: Ledger) -> None:
     path = keep_pending(tmp_path, ENTRIES, cooldown="run3", batch="00000001")
     path.rename(path.with_suffix(".part"))
-    assert enter_pending(tmp_path, ledger) == 0
+    assert enter_pending(tmp_path, ledger) == (0, [])
     assert ledger.calibrations("run3") == []

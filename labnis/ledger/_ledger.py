@@ -202,7 +202,7 @@ class Ledger:
     def _of(self) -> str:
         return f" of {self.device!r}" if self.device else ""
 
-    def _own(self) -> Select[tuple[CooldownRow]]:
+    def _own(self) -> Select[CooldownRow]:
         """The device's cooldowns."""
         return select(CooldownRow).join(CooldownRow.device).where(DeviceRow.name == self.device)
 
@@ -217,7 +217,7 @@ class Ledger:
 
 def _filtered(
     cooldown: str | None, quantity: str | None, simulated: bool | None, analysis: str | None
-) -> Select[tuple[CalibrationRow]]:
+) -> Select[CalibrationRow]:
     filters = (
         (CooldownRow.name, cooldown),
         (CalibrationRow.quantity, quantity),

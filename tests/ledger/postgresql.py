@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -70,13 +70,15 @@ class Server:
         main = psutil.Process(self._process.pid)
         main.suspend()
         processes = [main, *main.children(recursive=True)]
-        for process in processes[1:]:
-            process.suspend()
+        for process in processes:
+            with suppress(psutil.NoSuchProcess):
+                process.suspend()
         try:
             yield
         finally:
             for process in processes:
-                process.resume()
+                with suppress(psutil.NoSuchProcess):
+                    process.resume()
 
     @property
     def running(self) -> bool:

@@ -142,9 +142,9 @@ def cooldown_for(ledger: Ledger, *, dry_run: bool, where: str = "") -> str:
     if current is not None:
         return current.name
     if not dry_run:
-        device = f" of {ledger.device!r}" if ledger.device else ""
+        device = f" for device {ledger.device!r}" if ledger.device else ""
         raise ConfigurationError(
-            f"no cooldown{device} is in progress in the ledger {ledger.url}; "
+            f"no cooldown is in progress in the ledger {ledger.url}{device}; "
             f"start one with `labnis cooldown start NAME{where}`"
         )
     return ledger.closed_cooldown(DRY_RUN_COOLDOWN, note="dry runs outside any cooldown").name

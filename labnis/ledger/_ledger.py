@@ -84,7 +84,7 @@ class Ledger:
         with self._database.transaction("writing") as session:
             if session.scalar(self._own().where(CooldownRow.name == name)) is not None:
                 raise CooldownExistsError(
-                    f"cooldown {name!r}{self._of} exists in the ledger {self.url}; choose another name"
+                    f"cooldown {name!r} exists in the ledger {self.url}{self._for}; choose another name"
                 )
             if (current := session.scalar(self._own().where(_IN_PROGRESS))) is not None:
                 current.ended, current.in_progress = now, None
@@ -112,7 +112,7 @@ class Ledger:
         with self._database.transaction("writing") as session:
             row = session.scalar(self._own().where(_IN_PROGRESS))
             if row is None:
-                raise NoCooldownError(f"ledger {self.url}: no cooldown{self._of} is in progress")
+                raise NoCooldownError(f"ledger {self.url}: no cooldown is in progress{self._for}")
             row.ended, row.in_progress = datetime.now(UTC), None
             session.flush()
             return _cooldown(row)
@@ -167,8 +167,11 @@ class Ledger:
                 self._own().where(_IN_PROGRESS if cooldown is None else CooldownRow.name == cooldown)
             )
             if owner is None:
-                problem = f"no cooldown{self._of} is " + ("in progress" if cooldown is None else f"called {cooldown!r}")
-                raise NoCooldownError(f"ledger {self.url}: {problem}; start one with `labnis cooldown start NAME`")
+                problem = "in progress" if cooldown is None else f"called {cooldown!r}"
+                raise NoCooldownError(
+                    f"ledger {self.url}: no cooldown is {problem}{self._for}; "
+                    "start one with `labnis cooldown start NAME`"
+                )
             rows = [CalibrationRow(**asdict(entry), **shared, cooldown_id=owner.id) for entry in entries]
             known = CalibrationRow.batch == shared["batch"], CalibrationRow.run_id.in_({row.run_id for row in rows})
             if session.scalar(select(CalibrationRow.id).where(*known).limit(1)) is not None:
@@ -199,8 +202,8 @@ class Ledger:
             return None if found is None else _calibration(found)
 
     @property
-    def _of(self) -> str:
-        return f" of {self.device!r}" if self.device else ""
+    def _for(self) -> str:
+        return f" for device {self.device!r}" if self.device else ""
 
     def _own(self) -> Select[CooldownRow]:
         """The device's cooldowns."""

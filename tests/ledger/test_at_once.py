@@ -52,7 +52,7 @@ def test_two_stations_with_one_ledger_do_not_share_the_current_cooldown(url: str
     assert [c.device for c in one.cooldowns()] == ["A7", "B2"]
     other.end_cooldown()
     assert one.current_cooldown() == first
-    with pytest.raises(CooldownExistsError, match="cooldown 'CD12' of 'A7' exists"):
+    with pytest.raises(CooldownExistsError, match=r"cooldown 'CD12' exists.* for device 'A7'"):
         one.start_cooldown("CD12")
 
 

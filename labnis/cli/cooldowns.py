@@ -16,7 +16,11 @@ from labnis.ui.terminal import shown
 
 __all__ = ["cooldown"]
 
-cooldown = typer.Typer(help="Cooldowns; every calibration belongs to one.", no_args_is_help=True, add_completion=False)
+cooldown = typer.Typer(
+    help="Cooldowns of the station's device; every calibration belongs to one.",
+    no_args_is_help=True,
+    add_completion=False,
+)
 
 
 @cooldown.command("start")
@@ -26,7 +30,7 @@ def start(
     station: StationOption = STATION,
     data: DataOption = None,
 ) -> None:
-    """Start a cooldown; later calibrations belong to it."""
+    """Start a cooldown of the station's device; later calibrations belong to it."""
     try:
         started = ledger_of(load_station(station), data).start_cooldown(name, note=note)
     except InvalidEntryError as error:
@@ -36,17 +40,17 @@ def start(
 
 @cooldown.command("end")
 def end(station: StationOption = STATION, data: DataOption = None) -> None:
-    """End the current cooldown."""
+    """End the current cooldown of the station's device."""
     ledger_of(load_station(station), data).end_cooldown()
     typer.echo("cooldown ended")
 
 
 @cooldown.command("list")
 def list_all(station: StationOption = STATION, data: DataOption = None) -> None:
-    """List the cooldowns, the current one last."""
-    table = Table("cooldown", "started", "ended", "note")
+    """List the cooldowns of all devices in the ledger, the newest last."""
+    table = Table("cooldown", "device", "started", "ended", "note")
     for c in ledger_of(load_station(station), data).cooldowns():
         ended = c.ended.astimezone().strftime("%Y-%m-%d %H:%M") if c.ended else "current"
         started = c.started.astimezone().strftime("%Y-%m-%d %H:%M")
-        table.add_row(escape(shown(c.name)), started, ended, escape(shown(c.note)))
+        table.add_row(escape(shown(c.name)), escape(shown(c.device)), started, ended, escape(shown(c.note)))
     Console().print(table)

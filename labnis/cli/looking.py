@@ -131,7 +131,8 @@ def _show_batch(batch: list[Calibration]) -> None:
     first = batch[0]
     when = first.created.astimezone().strftime("%Y-%m-%d %H:%M")
     mark = ", SIMULATED" if first.simulated else ""
-    title = f"{escape(shown(first.cooldown))}, {when}, labnis {first.code_version}{mark}"
+    device = f"{escape(shown(first.device))}, " if first.device else ""
+    title = f"{device}{escape(shown(first.cooldown))}, {when}, labnis {first.code_version}{mark}"
     table = Table("quantity", "value ± σ", "run", "model", title=title, title_justify="left")
     for c in batch:
         table.add_row(c.quantity.replace("_", " "), str(Estimate(c.value, c.sigma, c.unit)), c.run_id, c.model)

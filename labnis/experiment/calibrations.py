@@ -7,7 +7,7 @@ from pathlib import Path
 from labnis.experiment.analysis import Analysis, is_secondary
 from labnis.experiment.run import stored_fits
 from labnis.fit import FitResult
-from labnis.ledger import Ledger, LedgerUnavailableError, NewCalibration, keep_pending
+from labnis.ledger import Ledger, NewCalibration, enter_pending, keep_pending
 from labnis.storage import RunFileError, find_run
 
 __all__ = ["Logbook", "Prior", "has_prior", "latest_prior", "priors_of"]
@@ -67,7 +67,7 @@ class Logbook:
     ledger, cooldown, batch
         The ledger, the name of the cooldown, and the batch id of all results of the session.
     data
-        Data folder; results that cannot be entered are saved there.
+        Data folder; results are saved there until the ledger has them.
     code_version, simulated
         Stored with every result.
 
@@ -81,24 +81,26 @@ class Logbook:
     simulated: bool
 
     def enter(self, analyses: Iterable[Analysis], fits: Mapping[str, FitResult], path: Path, run_id: str) -> list[str]:
-        """Enter the results of all but secondary analyses.
+        """Save the results of all but secondary analyses, and enter them, after those of earlier runs.
 
         Returns
         -------
         list
-            A sentence if the ledger is not available and the results are saved for later.
+            Sentences on results that cannot be entered; they stay saved for later.
+
+        Raises
+        ------
+        LedgerUnavailableError
+            The results cannot be saved.
 
         """
         primary = [a for a in analyses if a.name in fits and not is_secondary(a)]
         entries = [entry for a in primary for entry in self._entries(a, fits[a.name], path, run_id)]
         if not entries:
             return []
-        try:
-            self.ledger.add_calibrations(entries, cooldown=self.cooldown, batch=self.batch)
-        except LedgerUnavailableError as error:
-            waiting = keep_pending(self.data, entries, cooldown=self.cooldown, batch=self.batch)
-            return [f"{error}; the results are saved in {waiting}; the next labnis command enters them"]
-        return []
+        keep_pending(self.data, entries, device=self.ledger.device, cooldown=self.cooldown, batch=self.batch)
+        _, problems = enter_pending(self.data, self.ledger)
+        return problems
 
     def _entries(self, analysis: Analysis, fit: FitResult, path: Path, run_id: str) -> list[NewCalibration]:
         """An entry for every result of `analysis`, with its run, model and code."""

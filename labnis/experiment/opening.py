@@ -142,21 +142,27 @@ def cooldown_for(ledger: Ledger, *, dry_run: bool, where: str = "") -> str:
     if current is not None:
         return current.name
     if not dry_run:
+        device = f" for device {ledger.device!r}" if ledger.device else ""
         raise ConfigurationError(
-            f"no cooldown is in progress in the ledger {ledger.url}; start one with `labnis cooldown start NAME{where}`"
+            f"no cooldown is in progress in the ledger {ledger.url}{device}; "
+            f"start one with `labnis cooldown start NAME{where}`"
         )
-    if DRY_RUN_COOLDOWN not in {c.name for c in ledger.cooldowns()}:
-        ledger.start_cooldown(DRY_RUN_COOLDOWN, note="dry runs outside any cooldown")
-        ledger.end_cooldown()
-    return DRY_RUN_COOLDOWN
+    return ledger.closed_cooldown(DRY_RUN_COOLDOWN, note="dry runs outside any cooldown").name
 
 
 def ledger_of(config: StationConfig, data: Path | None) -> Ledger:
     """The station's ledger; with `data`, the one in that folder. Results saved for it are entered."""
     folder = check_data_root(data or config.data)
-    url = f"sqlite:///{(folder / 'ledger.sqlite').as_posix()}" if data else config.ledger.get_secret_value()
-    ledger = open_ledger(url)
-    entered = enter_pending(folder, ledger)
+    url = folder / "ledger.sqlite" if data else config.ledger.get_secret_value()
+    if not config.device.name and str(url).startswith("postgresql"):
+        raise config.error(
+            ("labnis", "device"),
+            "missing; a ledger that stations share needs the name of the device, such as device: A7",
+        )
+    ledger = open_ledger(url, device=config.device.name)
+    entered, problems = enter_pending(folder, ledger)
     if entered:
         logger.warning("the saved results of %d runs are in the ledger now", entered)
+    for problem in problems:
+        logger.warning(problem)
     return ledger

@@ -4,20 +4,22 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote, quote_plus
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from alembic.util.exc import CommandError
-from sqlalchemy import URL, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy import URL, Connection, inspect, make_url, text
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.orm import Session
 
+from labnis.ledger._engines import Mode, engine_of
 from labnis.ledger.errors import LedgerBusyError, LedgerError, LedgerUnavailableError
 
 __all__ = ["Database"]
+
+NEWEST = "0003"
+"""Version of the tables that this labnis uses; the last one in `migrations`."""
+
+_HELD = ("55P03", "57014")
+"""SQLSTATE of a lock, and of a statement, that took longer than its limit."""
 
 _MASK = "***"
 _SECRET_WORDS = ("pass", "pwd", "secret", "token", "key")
@@ -60,37 +62,20 @@ def _parsed(url: str | Path) -> URL:
     return parsed
 
 
-def _one_transaction_per_connection(engine: Engine) -> None:
-    """Disable pysqlite's transaction handling, which excludes table changes (SQLAlchemy's recipe).
-
-    A writer takes the lock at BEGIN and waits, instead of failing when it changes from reading to writing.
-    """
-
-    @event.listens_for(engine, "connect")
-    def connect(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None
-        connection.execute("PRAGMA foreign_keys = ON")
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: Any) -> None:
-        writing = connection.get_execution_options().get("labnis_writing", False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
-
-
 class Database:
-    """An engine whose tables are up to date.
+    """An SQLite file or a PostgreSQL database with the tables of a ledger.
 
     Parameters
     ----------
     url
         SQLAlchemy URL, or the path of an SQLite file.
     wait
-        Time (s) to wait for a process that holds an SQLite file.
+        Time (s) to wait for a connection, and for a process that holds the database.
 
     Raises
     ------
-    LedgerUnavailableError, LedgerBusyError
-        It cannot be opened or migrated.
+    LedgerUnavailableError
+        The URL cannot be used, or the folder of an SQLite file cannot be made.
 
     """
 
@@ -98,51 +83,85 @@ class Database:
         parsed = _parsed(url)
         self.shown = _shown(parsed)
         self._secrets = _secrets(parsed)
-        sqlite = parsed.get_backend_name() == "sqlite"
-        with self.faults():
-            if sqlite and parsed.database and parsed.database != ":memory:" and "uri" not in parsed.query:
+        self._is_file = parsed.get_backend_name() == "sqlite"
+        with self._faults():
+            if self._is_file and parsed.database and parsed.database != ":memory:" and "uri" not in parsed.query:
                 Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-            self.engine = create_engine(parsed, connect_args={"timeout": wait} if sqlite else {})
-            if sqlite:
-                _one_transaction_per_connection(self.engine)
-            self.writing = self.engine.execution_options(labnis_writing=True)
-            self._upgrade()
+            self._engine = engine_of(parsed, wait, self.shown)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._engine.dispose()
 
     @contextmanager
-    def faults(self) -> Iterator[None]:
+    def transaction(self, mode: Mode) -> Iterator[Session]:
+        """One transaction: committed at the end, or rolled back by an exception.
+
+        Raises
+        ------
+        LedgerUnavailableError, LedgerBusyError
+            The database fails, or another process holds it.
+
+        """
+        engine = self._engine.execution_options(labnis_mode=mode)
+        with self._faults(), Session(engine) as session, session.begin():
+            yield session
+
+    def bring_up_to_date(self) -> None:
+        """Run the missing migrations, if any. Of several processes one does, and the others wait for it."""
+        with self.transaction("reading") as session:
+            stored = _stored_version(session.connection())
+        if stored != NEWEST:
+            self.migrate(NEWEST)
+
+    def migrate(self, version: str) -> None:
+        """Change the tables to `version`, with all that is in them; all or nothing.
+
+        Raises
+        ------
+        LedgerUnavailableError, InvalidEntryError
+            A newer labnis wrote them, or there is no such version.
+
+        """
+        from labnis.ledger._migrating import migrate  # noqa: PLC0415  # rarely needed, and slow to import
+
+        with self.transaction("migrating") as session:
+            migrate(session.connection(), version, self.shown)
+
+    @contextmanager
+    def _faults(self) -> Iterator[None]:
         """Turn exceptions of the database into LedgerErrors that name the ledger and hide its secrets."""
         try:
             yield
-        except (LedgerError, IntegrityError):
-            raise
-        except (SQLAlchemyError, CommandError, ImportError, OSError, ValueError) as error:
+        except (SQLAlchemyError, ImportError, OSError, ValueError) as error:
             # `from None`: the driver's own text may contain the secrets.
             raise self._in_words(error) from None
 
     def _in_words(self, error: Exception) -> LedgerError:
         original = error.orig if isinstance(error, DBAPIError) else error
-        text = str(original)
+        where = f"ledger {self.shown}"
+        problem = self._public(str(original))
+        state = getattr(original, "sqlstate", None) or getattr(original, "pgcode", None)
+        if state in _HELD or "database is locked" in problem or "database table is locked" in problem:
+            return LedgerBusyError(f"{where}: another process is writing to it. Try again when it has finished.")
+        if isinstance(error, ImportError):
+            return LedgerUnavailableError(f"{where}: {problem} Install the database's driver with pip.")
+        advice = "that it exists and is writable" if self._is_file else "that the server runs and lets you in"
+        return LedgerUnavailableError(f"{where}: {problem} Check {advice}.")
+
+    def _public(self, problem: str) -> str:
+        """Make a sentence of the words of the database, without the secrets."""
         for secret in self._secrets:
             escaped = quote(secret, safe=""), quote_plus(secret), repr(secret)[1:-1], json.dumps(secret)[1:-1]
             for form in (secret, *escaped):
-                text = text.replace(form, _MASK)
-        where = f"ledger {self.shown}"
-        if "database is locked" in text or "database table is locked" in text:
-            return LedgerBusyError(f"{where}: another process is writing to it. Try again when it has finished.")
-        if isinstance(error, ImportError):
-            return LedgerUnavailableError(f"{where}: {text}. Install the database's driver with pip.")
-        if isinstance(error, CommandError):
-            return LedgerUnavailableError(f"{where}: {text}. It was probably written by a newer labnis; update labnis.")
-        return LedgerUnavailableError(f"{where}: {text}. Check that it exists and is writable.")
+                problem = problem.replace(form, _MASK)
+        problem = " ".join(problem.split())
+        return problem if problem.endswith((".", "?", "!")) else f"{problem}."
 
-    def _upgrade(self) -> None:
-        """Run the missing migrations. A second process waits and finds none missing."""
-        config = Config()
-        config.set_main_option("script_location", "labnis.ledger:migrations")
-        newest = ScriptDirectory.from_config(config).get_current_head()
-        with self.engine.connect() as connection:
-            if MigrationContext.configure(connection).get_current_revision() == newest:
-                return
-        with self.writing.begin() as connection:
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+
+def _stored_version(connection: Connection) -> str | None:
+    """Version of the tables; None where there are none."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    version: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return version

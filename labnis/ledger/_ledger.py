@@ -1,22 +1,20 @@
-"""The ledger: cooldowns and their calibrations."""
+"""The ledger: cooldowns of devices, and their calibrations."""
 
 import secrets
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlalchemy import select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from labnis.ledger._database import Database
-from labnis.ledger._models import CalibrationRow, CooldownRow
+from labnis.ledger._models import CalibrationRow, CooldownRow, DeviceRow
 from labnis.ledger._records import Calibration, Cooldown, NewCalibration
-from labnis.ledger.errors import CooldownExistsError, InvalidEntryError, LedgerBusyError, NoCooldownError
+from labnis.ledger.errors import CooldownExistsError, InvalidEntryError, NoCooldownError
 
-__all__ = ["Ledger", "new_batch", "open_ledger"]
+__all__ = ["Ledger", "migrate_ledger", "new_batch", "open_ledger"]
 
 
 def new_batch() -> str:
@@ -28,49 +26,54 @@ _IN_PROGRESS = CooldownRow.in_progress.is_(True)
 
 
 def _cooldown(row: CooldownRow) -> Cooldown:
-    return Cooldown(row.name, row.note, row.started, row.ended)
+    return Cooldown(row.device.name, row.name, row.note, row.started, row.ended)
 
 
 def _calibration(row: CalibrationRow) -> Calibration:
     entered = {field.name: getattr(row, field.name) for field in fields(NewCalibration)}
-    return Calibration(number=row.id, batch=row.batch, cooldown=row.cooldown.name, created=row.created, **entered)
+    owner = row.cooldown
+    return Calibration(
+        number=row.id, batch=row.batch, device=owner.device.name, cooldown=owner.name, created=row.created, **entered
+    )
 
 
 class Ledger:
-    """Cooldowns and their calibrations. Every call is one transaction; every LedgerError names the ledger.
+    """Cooldowns of devices and their calibrations, seen from the station of one device.
 
-    Methods raise LedgerUnavailableError where the database fails and LedgerBusyError where another process holds it.
+    What is current, new or latest is that of `device`; lists have those of all devices. Every call is one transaction,
+    and raises LedgerUnavailableError where the database fails and LedgerBusyError where another process holds it.
+
+    Attributes
+    ----------
+    device
+        Name of the device; empty if the station gives none.
+
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, device: str) -> None:
         self._database = database
+        self.device = device
 
     @property
     def url(self) -> str:
         """The ledger's URL, without secrets."""
         return self._database.shown
 
+    def of_device(self, device: str) -> "Ledger":
+        """Look at the same ledger from the station of another device."""
+        return Ledger(self._database, device)
+
     def close(self) -> None:
         """Close the database."""
-        self._database.engine.dispose()
-
-    @contextmanager
-    def _reading(self) -> Iterator[Session]:
-        with self._database.faults(), Session(self._database.engine) as session:
-            yield session
-
-    @contextmanager
-    def _writing(self) -> Iterator[Session]:
-        with self._database.faults(), Session(self._database.writing) as session, session.begin():
-            yield session
+        self._database.close()
 
     def start_cooldown(self, name: str, *, note: str = "") -> Cooldown:
-        """Begin a cooldown; the one in progress, if any, ends.
+        """Begin a cooldown of the device; its one in progress, if any, ends.
 
         Raises
         ------
         CooldownExistsError
-            The name exists already; nothing is changed.
+            The device has a cooldown of this name already; nothing is changed.
         InvalidEntryError
             The name is empty or not printable.
 
@@ -78,54 +81,62 @@ class Ledger:
         if not name.strip() or not name.isprintable():
             raise InvalidEntryError(f"{name!r} is not a name of a cooldown; use printable characters")
         now = datetime.now(UTC)
-        try:
-            with self._writing() as session:
-                session.execute(update(CooldownRow).where(_IN_PROGRESS).values(ended=now, in_progress=None))
-                row = CooldownRow(name=name, note=note, started=now, in_progress=True)
-                session.add(row)
-                session.flush()
-                return _cooldown(row)
-        except IntegrityError as error:
-            if any(one.name == name for one in self.cooldowns()):
+        with self._database.transaction("writing") as session:
+            if session.scalar(self._own().where(CooldownRow.name == name)) is not None:
                 raise CooldownExistsError(
-                    f"cooldown {name!r} exists in the ledger {self.url}; choose another name"
-                ) from error
-            raise LedgerBusyError(
-                f"ledger {self.url}: another process started a cooldown at the same moment; see which one"
-            ) from error
+                    f"cooldown {name!r} exists in the ledger {self.url}{self._for}; choose another name"
+                )
+            if (current := session.scalar(self._own().where(_IN_PROGRESS))) is not None:
+                current.ended, current.in_progress = now, None
+                session.flush()
+            return self._add(session, CooldownRow(name=name, note=note, started=now, in_progress=True))
+
+    def closed_cooldown(self, name: str, *, note: str = "") -> Cooldown:
+        """Look up a cooldown of the device, or add it as ended; the one in progress is not changed."""
+        now = datetime.now(UTC)
+        with self._database.transaction("writing") as session:
+            found = session.scalar(self._own().where(CooldownRow.name == name))
+            if found is not None:
+                return _cooldown(found)
+            return self._add(session, CooldownRow(name=name, note=note, started=now, ended=now))
 
     def end_cooldown(self) -> Cooldown:
-        """End the cooldown in progress and return it.
+        """End the device's cooldown in progress and return it.
 
         Raises
         ------
         NoCooldownError
-            No cooldown is in progress.
+            None is in progress.
 
         """
-        with self._writing() as session:
-            row = session.scalar(select(CooldownRow).where(_IN_PROGRESS))
+        with self._database.transaction("writing") as session:
+            row = session.scalar(self._own().where(_IN_PROGRESS))
             if row is None:
-                raise NoCooldownError(f"ledger {self.url}: no cooldown is in progress")
+                raise NoCooldownError(f"ledger {self.url}: no cooldown is in progress{self._for}")
             row.ended, row.in_progress = datetime.now(UTC), None
             session.flush()
             return _cooldown(row)
 
     def current_cooldown(self) -> Cooldown | None:
-        """Look up the cooldown in progress, if any."""
-        with self._reading() as session:
-            row = session.scalar(select(CooldownRow).where(_IN_PROGRESS))
+        """Look up the device's cooldown in progress, if any."""
+        with self._database.transaction("reading") as session:
+            row = session.scalar(self._own().where(_IN_PROGRESS))
             return None if row is None else _cooldown(row)
 
     def cooldowns(self) -> list[Cooldown]:
-        """List all cooldowns, oldest first."""
-        with self._reading() as session:
+        """List the cooldowns of all devices, oldest first."""
+        with self._database.transaction("reading") as session:
             return [_cooldown(row) for row in session.scalars(select(CooldownRow).order_by(CooldownRow.id))]
 
     def add_calibrations(
-        self, entries: Iterable[NewCalibration], *, cooldown: str | None = None, batch: str | None = None
+        self,
+        entries: Iterable[NewCalibration],
+        *,
+        cooldown: str | None = None,
+        batch: str | None = None,
+        created: datetime | None = None,
     ) -> list[Calibration]:
-        """Enter the results of one calibration, all or none.
+        """Enter results of the device, all or none, and never twice.
 
         Parameters
         ----------
@@ -134,22 +145,37 @@ class Ledger:
         cooldown
             Name of their cooldown; by default the one in progress.
         batch
-            Id that they share, from `new_batch`; by default a new one.
+            Id that they share, from `new_batch`; by default a new one. Results of a run that are in the ledger with
+            the same batch are not entered again.
+        created
+            Time at which they were found, with its zone; by default now.
+
+        Returns
+        -------
+        list
+            What was entered; empty if the ledger has it already.
 
         Raises
         ------
         NoCooldownError
-            No cooldown is in progress, or none has this name.
+            No cooldown of the device is in progress, or none has this name.
 
         """
-        shared = {"batch": batch or new_batch(), "created": datetime.now(UTC)}
-        with self._writing() as session:
-            belongs = _IN_PROGRESS if cooldown is None else CooldownRow.name == cooldown
-            owner = session.scalar(select(CooldownRow).where(belongs))
+        shared = {"batch": batch or new_batch(), "created": created or datetime.now(UTC)}
+        with self._database.transaction("writing") as session:
+            owner = session.scalar(
+                self._own().where(_IN_PROGRESS if cooldown is None else CooldownRow.name == cooldown)
+            )
             if owner is None:
-                problem = "no cooldown is in progress" if cooldown is None else f"no cooldown is called {cooldown!r}"
-                raise NoCooldownError(f"ledger {self.url}: {problem}; start one with `labnis cooldown start NAME`")
-            rows = [CalibrationRow(**asdict(entry), **shared, cooldown=owner) for entry in entries]
+                problem = "in progress" if cooldown is None else f"called {cooldown!r}"
+                raise NoCooldownError(
+                    f"ledger {self.url}: no cooldown is {problem}{self._for}; "
+                    "start one with `labnis cooldown start NAME`"
+                )
+            rows = [CalibrationRow(**asdict(entry), **shared, cooldown_id=owner.id) for entry in entries]
+            known = CalibrationRow.batch == shared["batch"], CalibrationRow.run_id.in_({row.run_id for row in rows})
+            if session.scalar(select(CalibrationRow.id).where(*known).limit(1)) is not None:
+                return []
             session.add_all(rows)
             session.flush()
             return [_calibration(row) for row in rows]
@@ -161,35 +187,61 @@ class Ledger:
         simulated: bool | None = None,
         analysis: str | None = None,
     ) -> list[Calibration]:
-        """List calibrations, oldest first: filtered by cooldown, quantity, origin or analysis."""
-        query = select(CalibrationRow).join(CalibrationRow.cooldown).order_by(CalibrationRow.id)
-        filters = (
-            (CooldownRow.name, cooldown),
-            (CalibrationRow.quantity, quantity),
-            (CalibrationRow.simulated, simulated),
-            (CalibrationRow.analysis, analysis),
-        )
-        query = query.where(*(column == wanted for column, wanted in filters if wanted is not None))
-        with self._reading() as session:
+        """List calibrations of all devices, oldest first: filtered by cooldown, quantity, origin or analysis."""
+        query = _filtered(cooldown, quantity, simulated, analysis).order_by(CalibrationRow.id)
+        with self._database.transaction("reading") as session:
             return [_calibration(row) for row in session.scalars(query)]
 
     def latest(
         self, cooldown: str, simulated: bool, *, quantity: str | None = None, analysis: str | None = None
     ) -> Calibration | None:
-        """Look up the newest calibration of `quantity`, or that `analysis` found, in `cooldown`; None without one."""
-        found = self.calibrations(cooldown, quantity, simulated, analysis)
-        return found[-1] if found else None
+        """Look up the device's newest calibration of `quantity`, or that `analysis` found, in `cooldown`."""
+        query = _filtered(cooldown, quantity, simulated, analysis).where(DeviceRow.name == self.device)
+        with self._database.transaction("reading") as session:
+            found = session.scalar(query.order_by(CalibrationRow.id.desc()).limit(1))
+            return None if found is None else _calibration(found)
+
+    @property
+    def _for(self) -> str:
+        return f" for device {self.device!r}" if self.device else ""
+
+    def _own(self) -> Select[CooldownRow]:
+        """The device's cooldowns."""
+        return select(CooldownRow).join(CooldownRow.device).where(DeviceRow.name == self.device)
+
+    def _add(self, session: Session, row: CooldownRow) -> Cooldown:
+        """Add a cooldown of the device, which may be new."""
+        device = session.scalar(select(DeviceRow).where(DeviceRow.name == self.device))
+        row.device = device or DeviceRow(name=self.device)
+        session.add(row)
+        session.flush()
+        return _cooldown(row)
 
 
-def open_ledger(url: str | Path, *, wait: float = 5.0) -> Ledger:
+def _filtered(
+    cooldown: str | None, quantity: str | None, simulated: bool | None, analysis: str | None
+) -> Select[CalibrationRow]:
+    filters = (
+        (CooldownRow.name, cooldown),
+        (CalibrationRow.quantity, quantity),
+        (CalibrationRow.simulated, simulated),
+        (CalibrationRow.analysis, analysis),
+    )
+    query = select(CalibrationRow).join(CalibrationRow.cooldown).join(CooldownRow.device)
+    return query.where(*(column == wanted for column, wanted in filters if wanted is not None))
+
+
+def open_ledger(url: str | Path, *, device: str = "", wait: float = 5.0) -> Ledger:
     """Open a ledger; create a new SQLite file with its folder, or migrate an older one.
 
     Parameters
     ----------
     url
         SQLAlchemy URL such as `sqlite:///data/ledger.db`, or the path of an SQLite file.
+    device
+        Name of the device whose station this is; empty if it has none.
     wait
-        Time (s) to wait for a process that holds an SQLite file.
+        Time (s) to wait for a connection, and for a process that holds the database.
 
     Raises
     ------
@@ -199,4 +251,26 @@ def open_ledger(url: str | Path, *, wait: float = 5.0) -> Ledger:
         Another process holds it.
 
     """
-    return Ledger(Database(url, wait))
+    database = Database(url, wait)
+    database.bring_up_to_date()
+    return Ledger(database, device)
+
+
+def migrate_ledger(url: str | Path, version: str) -> None:
+    """Change the tables of a ledger to another version, such as "0002" before an older labnis is installed again.
+
+    Raises
+    ------
+    InvalidEntryError
+        There is no such version.
+    LedgerError
+        An older version cannot hold what is in the ledger; nothing is changed.
+    LedgerUnavailableError, LedgerBusyError
+        It cannot be opened or written, a newer labnis wrote it, or another process holds it.
+
+    """
+    database = Database(url, wait=5.0)
+    try:
+        database.migrate(version)
+    finally:
+        database.close()

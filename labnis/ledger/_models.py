@@ -3,11 +3,11 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import DateTime, Dialect, Double, ForeignKey, MetaData, Text
+from sqlalchemy import DateTime, Dialect, Double, ForeignKey, MetaData, Text, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from sqlalchemy.types import TypeDecorator
 
-__all__ = ["Base", "CalibrationRow", "CooldownRow", "UTCDateTime"]
+__all__ = ["Base", "CalibrationRow", "CooldownRow", "DeviceRow", "UTCDateTime"]
 
 
 class UTCDateTime(TypeDecorator[datetime]):
@@ -41,17 +41,36 @@ class Base(DeclarativeBase):
     )
 
 
-class CooldownRow(Base):
-    """`in_progress` is true or NULL, and unique: at most one cooldown is in progress."""
+class DeviceRow(Base):
+    """A device; its name is empty where the station file gives none, and in rows of earlier versions."""
 
-    __tablename__ = "cooldowns"
+    __tablename__ = "devices"
 
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(Text, unique=True)
+
+
+class CooldownRow(Base):
+    """A cooldown of a device.
+
+    `in_progress` is true or NULL, and unique: at most one cooldown of each device is in progress.
+    """
+
+    __tablename__ = "cooldowns"
+    __table_args__ = (
+        UniqueConstraint("name", "device_id", name="uq_cooldowns_name"),
+        UniqueConstraint("in_progress", "device_id", name="uq_cooldowns_in_progress"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    device_id: Mapped[int] = mapped_column(ForeignKey("devices.id"))
+    name: Mapped[str] = mapped_column(Text)
     note: Mapped[str] = mapped_column(Text)
     started: Mapped[datetime] = mapped_column(UTCDateTime)
     ended: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    in_progress: Mapped[bool | None] = mapped_column(unique=True)
+    in_progress: Mapped[bool | None]
+
+    device: Mapped[DeviceRow] = relationship(lazy="joined", innerjoin=True)
 
 
 class CalibrationRow(Base):

@@ -1,82 +1,119 @@
-"""Ledger entries that failed: saved beside the data, and entered exactly once when the ledger is available.
+"""Results on their way to the ledger: saved beside the data first, then entered exactly once.
 
-A database that is locked or down must not end a measurement. The entries are saved in
-`<data>/pending-ledger/`, one JSON file per run, until the next command opens the ledger.
+A database that is locked or down must not end a measurement, and a process that is killed must not lose a result. So
+the results of each run are saved in `<data>/pending-ledger/`, one JSON file per run, until the ledger has them: at
+once, after a later run, or by the next command that opens the ledger.
 """
 
-import json
-import logging
+import os
 from collections.abc import Sequence
-from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Annotated, Any
 
-from filelock import FileLock, Timeout
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from labnis.ledger._ledger import Ledger
 from labnis.ledger._records import NewCalibration
-from labnis.ledger.errors import LedgerUnavailableError
+from labnis.ledger.errors import LedgerError, LedgerUnavailableError
 
 __all__ = ["enter_pending", "keep_pending"]
-
-logger = logging.getLogger(__name__)
 
 FOLDER = "pending-ledger"
 
 
-def keep_pending(data: Path, entries: Sequence[NewCalibration], *, cooldown: str, batch: str) -> Path:
-    """Write the entries of one run to a file, and return its path."""
-    folder = data / FOLDER
-    folder.mkdir(exist_ok=True)
-    path = folder / f"{batch}-{entries[0].run_id}.json"
-    waiting = {"cooldown": cooldown, "batch": batch, "entries": [asdict(entry) for entry in entries]}
-    # Written aside, then renamed, so that no file is incomplete.
-    aside = path.with_suffix(".part")
-    aside.write_text(json.dumps(waiting), encoding="utf-8")
-    aside.replace(path)
-    return path
+class _Pending(BaseModel):
+    """The content of a file. Those of earlier versions have no device and no time."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    device: str = ""
+    cooldown: str
+    batch: str
+    created: AwareDatetime | None = None
+    entries: Annotated[tuple[NewCalibration, ...], Field(min_length=1)]
 
 
-def enter_pending(data: Path, ledger: Ledger) -> int:
-    """Enter the saved entries below `data`; remove those that the ledger has already.
-
-    One process at a time does so: of two commands that start together, only the first does. Entries stay saved while
-    the ledger is locked or down; a measurement starts all the same.
-
-    Returns
-    -------
-    int
-        Number of runs that were entered.
+def keep_pending(data: Path, entries: Sequence[NewCalibration], *, cooldown: str, batch: str, device: str = "") -> Path:
+    """Save the results of one run, found now, in a file below the folder `data`, and return its path.
 
     Raises
     ------
-    LedgerError
-        The ledger refuses an entry, such as one to an unknown cooldown; the files stay.
+    LedgerUnavailableError
+        They cannot be saved.
+
     """
     folder = data / FOLDER
-    if not any(folder.glob("*.json")):
-        return 0
+    path = folder / f"{batch}-{entries[0].run_id}.json"
+    pending = _Pending(device=device, cooldown=cooldown, batch=batch, created=datetime.now(UTC), entries=tuple(entries))
     try:
-        with FileLock(folder / "entering.lock", blocking=False):
-            return _enter_all(folder, ledger)
-    except Timeout:
-        return 0
-    except LedgerUnavailableError as error:
-        logger.warning("results of earlier runs stay saved in %s: %s", folder, error)
-        return 0
+        folder.mkdir(exist_ok=True)
+        # Written aside, then renamed, so that no file is incomplete.
+        aside = path.with_suffix(".part")
+        with aside.open("w", encoding="utf-8") as file:
+            file.write(pending.model_dump_json())
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+    except OSError as error:
+        raise LedgerUnavailableError(
+            f"{path}: the results cannot be saved for the ledger: {error.strerror or error}. They are in the run's file"
+        ) from error
+    return path
 
 
-def _enter_all(folder: Path, ledger: Ledger) -> int:
-    entered = 0
-    for path in sorted(folder.glob("*.json")):
-        waiting = json.loads(path.read_text(encoding="utf-8"))
-        entries = [NewCalibration(**entry) for entry in waiting["entries"]]
-        if not _is_in(ledger, waiting["cooldown"], waiting["batch"], entries[0].run_id):
-            ledger.add_calibrations(entries, cooldown=waiting["cooldown"], batch=waiting["batch"])
-            entered += 1
-        path.unlink()
-    return entered
+def enter_pending(data: Path, ledger: Ledger) -> tuple[int, list[str]]:
+    """Enter the results saved below the folder `data`, oldest first, and remove those that the ledger has.
+
+    What cannot be entered stays saved; the others are entered all the same. Any number of processes may do so at once.
+
+    Returns
+    -------
+    number
+        Of runs that were entered.
+    problems
+        A sentence for each file that cannot be entered, and one if the ledger is not available.
+
+    """
+    entered, problems = 0, list[str]()
+    for path in _oldest_first(data / FOLDER):
+        try:
+            entered += _enter(path, ledger)
+        except FileNotFoundError:  # another process has just entered it
+            continue
+        except LedgerUnavailableError as error:
+            said = str(error).rstrip(".")
+            problems.append(f"{said}; the results are saved in {path.parent}; a later labnis command enters them")
+            break
+        except (LedgerError, ValidationError, OSError) as error:
+            problems.append(f"{path}: these results cannot be entered in the ledger: {_reason(error)}")
+    return entered, problems
 
 
-def _is_in(ledger: Ledger, cooldown: str, batch: str, run_id: str) -> bool:
-    """Whether an earlier attempt entered this run and was killed before it could remove the file."""
-    return any(c.batch == batch and c.run_id == run_id for c in ledger.calibrations(cooldown))
+def _oldest_first(folder: Path) -> list[Path]:
+    times = dict[Path, float]()
+    for path in folder.glob("*.json"):
+        try:
+            times[path] = path.stat().st_mtime
+        except FileNotFoundError:  # another process has just entered it
+            continue
+    return sorted(times, key=lambda path: (times[path], path))
+
+
+def _enter(path: Path, ledger: Ledger) -> bool:
+    """Enter the results in `path`, and remove it; False if the ledger has them already."""
+    pending = _Pending.model_validate_json(path.read_bytes())
+    created = pending.created or datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    added = ledger.of_device(pending.device).add_calibrations(
+        pending.entries, cooldown=pending.cooldown, batch=pending.batch, created=created
+    )
+    path.unlink(missing_ok=True)
+    return bool(added)
+
+
+def _reason(error: Exception) -> str:
+    if not isinstance(error, ValidationError):
+        return str(error)
+    first: Any = error.errors(include_url=False)[0]
+    where = ".".join(str(key) for key in first["loc"])
+    return f"{where}: {first['msg']}" if where else str(first["msg"])

@@ -11,8 +11,12 @@ __all__ = ["Calibration", "Cooldown", "NewCalibration"]
 
 @dataclass(frozen=True)
 class Cooldown:
-    """One cooldown of the fridge; times are UTC, `ended` is None while it is in progress."""
+    """One cooldown of a device; times are UTC, `ended` is None while it is in progress.
 
+    `device` is the device's name, empty in entries of stations that give none.
+    """
+
+    device: str
     name: str
     note: str
     started: datetime
@@ -72,9 +76,13 @@ class NewCalibration:
 
 @dataclass(frozen=True, kw_only=True)
 class Calibration(NewCalibration):
-    """A result in the ledger: `batch` is shared by all results of one call, `created` is UTC."""
+    """A result in the ledger: `batch` is shared by all results of one session.
+
+    `created` (UTC) is the time at which the result was found, also where it was entered later.
+    """
 
     number: int
     batch: str
+    device: str
     cooldown: str
     created: datetime

@@ -120,7 +120,7 @@ def _failure_of_command(file: Path, data: Path, library: ReplayLibrary, observer
     with station_file.open("x", encoding="utf-8") as copy:
         copy.write(header["station"].replace("'***'", "'sqlite://'"))  # the ledger's URL is not in the VISA record
     config = load_station(station_file)
-    ledger = open_ledger(f"sqlite:///{(data / 'ledger.sqlite').as_posix()}")
+    ledger = open_ledger(data / "ledger.sqlite", device=config.device.name)
     ledger.start_cooldown(header["cooldown"])
     procedures = list(_procedures(record))
     recorded = header["simulation"] or {"seed": 0, "truth": ""}

@@ -136,6 +136,10 @@ class Lab:
         """A labnis command with the data folder and the ledger that the station file names."""
         return completed((*words, "--station", str(self.station)), ENVIRONMENT)
 
+    def start_without_data_option(self, *words: str) -> Command:
+        """The same, begun."""
+        return Command((*words, "--station", str(self.station)), ENVIRONMENT)
+
     def begin_sweep(self, *more: str, points: int = 4001) -> Command:
         """A long sweep, once it has rows on disk and a bias on the device."""
         return self.under_way(self.start("run", "IVSweep", "--yes", "--set", f"points={points}", *SWEEP, *more))

@@ -8,15 +8,20 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from labnis.experiment import opening
+from labnis.experiment.opening import open_session
 from labnis.ledger import Ledger, NewCalibration, keep_pending, open_ledger
 from labnis.ledger._pending import FOLDER
 from labnis.storage import list_runs, read_metadata
+from procedures import IVSweep
 from tests.faults.measuring import ROOT, Lab
+from tests.faults.measuring import SWEEP as MEASURING
+from tests.ledger.postgresql import Server, served
 from tests.run.bench import BiasLog, Commands, write_station
 
 SWEEP = "run IVSweep --dry-run --set points=101"
@@ -103,7 +108,7 @@ data = Path(sys.argv[1])
 ledger = open_ledger(data / "ledger.sqlite")
 print("ready", flush=True)
 sys.stdin.readline()
-print(enter_pending(data, ledger), flush=True)
+print(enter_pending(data, ledger)[0], flush=True)
 """
 
 
@@ -145,6 +150,79 @@ def test_two_commands_that_start_at_the_same_time_enter_it_once(tmp_path: Path) 
     assert sum(counts) == len(runs)
     assert sorted(entry.run_id for entry in ledger.calibrations("CD1")) == runs
     assert waiting(tmp_path) == []
+
+
+def test_a_run_that_is_killed_before_its_results_are_in_the_ledger(
+    labnis: Commands, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(self: Ledger, *arguments: object, **options: object) -> object:
+        raise KeyboardInterrupt("as if killed at this moment")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Ledger, "add_calibrations", killed)
+        labnis(SWEEP)
+    assert entered(data) == []
+    (run,) = list_runs(data)
+    assert labnis("calibrations").code == 0
+    assert {run_id for run_id, _ in entered(data)} == {run.run_id}
+    assert waiting(data) == []
+
+
+def test_results_of_a_run_without_ledger_come_before_those_of_the_next_run(labnis: Commands, data: Path) -> None:
+    """The latest calibration is that of the latest run, also if an earlier one was entered late."""
+    with open_session(data.parent / "station.yaml", dry_run=True, seed=1) as session:
+        with locked(data / "ledger.sqlite"):
+            first = session.run(IVSweep(points=41))
+        assert entered(data) == []
+        second = session.run(IVSweep(points=41))
+        latest = session.ledger.latest("CD1", simulated=True, quantity="gap")
+        assert latest is not None
+        assert latest.run_id == second.run_id
+    runs = [run_id for run_id, _ in entered(data)]
+    assert list(dict.fromkeys(runs)) == [first.run_id, second.run_id]
+    assert waiting(data) == []
+
+
+# --- a database server, lost and back ---------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with served() as made:
+        yield made
+
+
+def test_a_server_that_is_lost_in_mid_run_and_back_later(lab: Lab, server: Server) -> None:
+    url = server.new_database()
+    ledger = open_ledger(url, device="A7")
+    ledger.start_cooldown("CD1")
+    lab.write_station(below=f"  device: A7\n  ledger: {url}\n")
+    process = lab.under_way(lab.start_without_data_option("run", "IVSweep", "--yes", "--set", "points=401", *MEASURING))
+    server.stop()
+    said = lab.ended(process, 0)
+    ended = datetime.now(UTC)
+    lab.assert_safe()
+    assert read_metadata(lab.run_file)["status"] == "done"
+    assert "Check that the server runs" in said
+    assert "the results are saved in" in said
+    assert len(waiting(lab.data)) == 1
+    server.start()
+    for _ in range(2):
+        assert lab.without_data_option("calibrations").returncode == 0
+    found = ledger.calibrations("CD1")
+    assert len({c.quantity for c in found}) == len(found) >= 3
+    assert all(c.device == "A7" and c.created <= ended for c in found)
+    assert waiting(lab.data) == []
+
+
+def test_stations_with_a_server_name_their_device(lab: Lab, server: Server) -> None:
+    """Without names they would share the current cooldown."""
+    lab.write_station(below=f"  ledger: {server.new_database()}\n")
+    answer = lab.without_data_option("run", "IVSweep", "--yes")
+    assert answer.returncode == 2
+    assert "station.yaml" in answer.stderr
+    assert "labnis.device" in answer.stderr
+    assert lab.log == []
 
 
 # --- 7, with the ledger in the place of the storage -------------------------------------------------------------------

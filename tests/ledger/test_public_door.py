@@ -17,6 +17,7 @@ def test_exported_names():
         "NoCooldownError",
         "enter_pending",
         "keep_pending",
+        "migrate_ledger",
         "new_batch",
         "open_ledger",
     ]

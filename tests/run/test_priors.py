@@ -83,3 +83,17 @@ def test_fits_of_another_cooldown_are_not_used(tmp_path: Path, labnis: Commands,
     answer = labnis(f"{FEW} --data first")
     assert answer.code == 0
     assert json.loads(answer.out)["results"] == {}
+
+
+def test_fits_of_another_device_in_the_same_ledger_are_no_priors(
+    tmp_path: Path, earlier: Path, labnis: Commands
+) -> None:
+    """The next sample, in the same cooldown of the fridge: gain and noise temperature need its own damping rates."""
+    command = "run EmittedPowerVsBias --dry-run --json --data first --set points=5"
+    used = read_metadata(Path(json.loads(labnis(command).out)["runs"][0]))["calibrations"]
+    assert [entry["run"] for entry in used] == [str(earlier)]
+    station = tmp_path / "station.yaml"
+    station.write_text(station.read_text(encoding="utf-8").replace("name: nis_device", "name: A7"), encoding="utf-8")
+    answer = labnis(command)
+    assert "run ReflectionVsBias" in answer.err
+    assert read_metadata(Path(json.loads(answer.out)["runs"][0]))["calibrations"] == []

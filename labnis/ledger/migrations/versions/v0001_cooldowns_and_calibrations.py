@@ -42,3 +42,9 @@ def upgrade() -> None:
     )
     for column in ("batch", "cooldown_id", "quantity"):
         op.create_index(f"ix_calibrations_{column}", "calibrations", [column])
+
+
+def downgrade() -> None:
+    """Remove both tables, with all that is in them."""
+    op.drop_table("calibrations")
+    op.drop_table("cooldowns")

@@ -21,3 +21,9 @@ def upgrade() -> None:
     for analysis, quantities in ANALYSES.items():
         known = calibrations.c.quantity.in_(quantities)
         op.execute(calibrations.update().where(known).values(analysis=analysis))
+
+
+def downgrade() -> None:
+    """Remove the column."""
+    with op.batch_alter_table("calibrations") as table:
+        table.drop_column("analysis")

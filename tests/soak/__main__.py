@@ -140,7 +140,7 @@ def _long_run(rows: int) -> tuple[Block, ...]:
         return long_run(Path(name), rows)
 
 
-def main(  # an option for the number of each kind
+def main(  # noqa: PLR0917  # an option for the number of each kind
     kill: Annotated[int, typer.Option(help="Runs to kill.")] = 1000,
     fault: Annotated[int, typer.Option(help="Calibrations with a fault.")] = 200,
     stop: Annotated[int, typer.Option(help="SIGSTOP of run, guardian or both.")] = 200,

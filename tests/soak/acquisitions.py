@@ -16,7 +16,7 @@ WITHIN = 2.0
 """Time (s) from the event to the first step towards zero."""
 
 # An acquisition takes 20 s at ten times the speed of real instruments.
-SPECTRA = ("points=9", "averages=1", "frequencies=101", "sweep_time=200", "maximum_bias=4e-3")
+SPECTRA = ("bias_points=2e-3:4e-3:9", "averages=1", "frequencies=101", "sweep_time=200")
 
 SIGNALS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 143}
 

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
 
-__all__ = ["left_behind", "own_temporary_folder", "remove"]
+__all__ = ["left_behind", "own_home", "own_temporary_folder", "remove"]
 
 NAME = re.compile(r"labnis-tests-(\d+)-")
-# pytest's own, and those of `own_home`.
-EXPECTED = ("pytest-of-", "home-")
+# pytest's own, those of `own_home`, and the folder of locks that all programs of a machine share.
+EXPECTED = ("pytest-of-", "home-", "labnis-locks")
 # A server or a guardian may take this long (s) to end after the test that started it.
 ENDS_WITHIN = 5.0
 

@@ -1,5 +1,8 @@
 """Procedures that fail, or take any text, for runs of the real command."""
 
+import os
+import time
+
 from pymeasure.experiment.parameters import Parameter
 
 from procedures import IVSweep
@@ -9,6 +12,18 @@ class PlainSweep(IVSweep):
     """The same sweep to which nothing is fitted."""
 
     ANALYSES = ()
+
+
+class ForkingSweep(PlainSweep):
+    """Starts a worker, as libraries do: a forked child that inherits all open files and lives as long as the run."""
+
+    def startup(self) -> None:
+        super().startup()
+        run = os.getpid()
+        if os.fork() == 0:
+            while os.getppid() == run:
+                time.sleep(0.05)
+            os._exit(0)
 
 
 class FailsAtRow(IVSweep):

@@ -15,18 +15,23 @@ from rich.console import Console
 
 from sim_instruments.server import launched
 from tests.faults.measuring import Lab, start_cooldown
+from tests.soak.acquisitions import interlocked, signalled
+from tests.soak.case import Case
 from tests.soak.faulty_calibrations import Faulty, faulty_calibration, usual_messages
 from tests.soak.kills import Kill, fresh_data, killed_run, usual_run
+from tests.soak.lock_attacks import attacked
 from tests.soak.long_run import Block, long_run
 from tests.soak.power_cuts import Cut, cut_power, recording
 from tests.soak.report import HEADING, Soak, report
+from tests.soak.stops import stopped
+from tests.temporary_folder import own_temporary_folder, remove
 
 # Instruments ten times faster than real ones; the source's ramps take their real time.
 SPEED = 10.0
 # Seeds of one task: a twin server and a run without a mishap belong to each.
 AT_ONCE = 20
 
-Found = TypeVar("Found", Kill, Faulty, Cut)
+Found = TypeVar("Found", Kill, Faulty, Cut, Case)
 Task = Callable[[list[int]], list[Found]]
 
 console = Console(stderr=True)
@@ -76,6 +81,39 @@ def faults(seeds: list[int]) -> list[Faulty]:
     return found
 
 
+def _cases(play: Callable[[Lab, int], Case], seeds: list[int]) -> list[Case]:
+    """One run per seed; a case that cannot be played is a problem, and the others go on."""
+    found = []
+    with _lab() as lab:
+        for seed in seeds:
+            _as_new(lab)
+            try:
+                found.append(play(lab, seed))
+            except Exception as error:  # noqa: BLE001  # reported in the table
+                found.append(Case(seed, "not played", problems=(f"{type(error).__name__}: {error}",)))
+    return found
+
+
+def stops(seeds: list[int]) -> list[Case]:
+    """Stop the run, its guardian or both."""
+    return _cases(stopped, seeds)
+
+
+def interlocks(seeds: list[int]) -> list[Case]:
+    """Violate an interlock during an acquisition."""
+    return _cases(interlocked, seeds)
+
+
+def signals(seeds: list[int]) -> list[Case]:
+    """Send a signal during an acquisition."""
+    return _cases(signalled, seeds)
+
+
+def locks(seeds: list[int]) -> list[Case]:
+    """Attack the locks of a run."""
+    return _cases(attacked, seeds)
+
+
 def cuts(seeds: list[int]) -> list[Cut]:
     """One power cut per seed."""
     with tempfile.TemporaryDirectory() as name:
@@ -102,9 +140,13 @@ def _long_run(rows: int) -> tuple[Block, ...]:
         return long_run(Path(name), rows)
 
 
-def main(
+def main(  # noqa: PLR0917  # an option for the number of each kind
     kill: Annotated[int, typer.Option(help="Runs to kill.")] = 1000,
     fault: Annotated[int, typer.Option(help="Calibrations with a fault.")] = 200,
+    stop: Annotated[int, typer.Option(help="SIGSTOP of run, guardian or both.")] = 200,
+    interlock: Annotated[int, typer.Option(help="Interlocks during acquisitions.")] = 100,
+    signal: Annotated[int, typer.Option(help="Signals during acquisitions.")] = 100,
+    lock: Annotated[int, typer.Option(help="Attacks on locks.")] = 100,
     cut: Annotated[int, typer.Option(help="Power cuts.")] = 1000,
     rows: Annotated[int, typer.Option(help="Rows of the long run.")] = 1_000_000,
     workers: Annotated[int, typer.Option(help="Processes at once.")] = 2,
@@ -125,6 +167,10 @@ def main(
     written()
     _all(kills, kill, workers, soak.kills, written)
     _all(faults, fault, workers, soak.faults, written)
+    _all(stops, stop, workers, soak.cases["stop"], written)
+    _all(interlocks, interlock, workers, soak.cases["interlock"], written)
+    _all(signals, signal, workers, soak.cases["signal"], written)
+    _all(locks, lock, workers, soak.cases["lock"], written)
     _all(cuts, cut, workers, soak.cuts, written)
     written()
     sys.stdout.write(report(soak))
@@ -132,4 +178,8 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    temporary = own_temporary_folder()  # also what killed runs leave there
+    try:
+        typer.run(main)
+    finally:
+        remove(temporary)

@@ -11,6 +11,7 @@ import numpy as np
 import psutil  # type: ignore[import-untyped]
 
 from labnis import __version__
+from tests.soak.case import Case
 from tests.soak.faulty_calibrations import Faulty
 from tests.soak.kills import Kill
 from tests.soak.long_run import Block
@@ -22,6 +23,15 @@ HEADING = "## The last soak"
 """Everything below it in docs/reliability.md is written by `make soak`."""
 
 
+CASES = {
+    "stop": "runs of which the run, its guardian or both were stopped by SIGSTOP",
+    "interlock": "interlocks violated during a long acquisition",
+    "signal": "signals during a long acquisition",
+    "lock": "attacks on the locks of a run",
+}
+"""Kinds of cases with one shape of result, and their first line in the table."""
+
+
 @dataclass
 class Soak:
     """What a soak found."""
@@ -29,6 +39,7 @@ class Soak:
     kills: list[Kill] = field(default_factory=list)
     faults: list[Faulty] = field(default_factory=list)
     cuts: list[Cut] = field(default_factory=list)
+    cases: dict[str, list[Case]] = field(default_factory=lambda: {kind: [] for kind in CASES})
     blocks: Sequence[Block] = ()
     minutes: float = 0.0
 
@@ -38,6 +49,7 @@ class Soak:
         told = [("kill", one.seed, one.problems) for one in self.kills]
         told += [("fault", one.seed, one.problems) for one in self.faults]
         told += [("power cut", one.seed, one.problems) for one in self.cuts]
+        told += [(kind, one.seed, one.problems) for kind, cases in self.cases.items() for one in cases]
         return [f"{what} {seed}: {problem}" for what, seed, problems in told for problem in problems]
 
 
@@ -54,6 +66,11 @@ def report(soak: Soak) -> str:
         "|-|-|",
         *(f"| {what} | {result} |" for what, result in _kills(soak.kills)),
         *(f"| {what} | {result} |" for what, result in _faults(soak.faults)),
+        *(
+            f"| {what} | {result} |"
+            for kind, cases in soak.cases.items()
+            for what, result in _of_kind(CASES[kind], cases)
+        ),
         *(f"| {what} | {result} |" for what, result in _cuts(soak.cuts)),
         *(f"| {what} | {result} |" for what, result in _blocks(soak.blocks)),
     ]
@@ -100,6 +117,23 @@ def _faults(faults: Sequence[Faulty]) -> list[tuple[str, str]]:
         ("… bias at zero at the end", f"{outcomes['zero']}"),
         ("… source out of reach, reported as UNKNOWN, at zero by `labnis safe` later", f"{outcomes['unknown']}"),
         ("… in which anything did not hold", f"{sum(bool(fault.problems) for fault in faults)}"),
+    ]
+
+
+def _of_kind(first: str, cases: Sequence[Case]) -> list[tuple[str, str]]:
+    if not cases:
+        return []
+    happened = Counter(case.happened for case in cases)
+    codes = Counter("none" if case.exit_code is None else str(case.exit_code) for case in cases)
+    timed = sorted({what for case in cases for what in case.seconds})
+    counted = sorted({what for case in cases for what in case.rows})
+    return [
+        (first, f"{len(cases)}"),
+        ("… of which", ", ".join(f"{what}: {count}" for what, count in sorted(happened.items()))),
+        ("… exit code: how often", ", ".join(f"{code}: {count}" for code, count in sorted(codes.items()))),
+        *((f"… {what}", _spread([case.seconds.get(what, np.nan) for case in cases], "s")) for what in timed),
+        *((f"… rows {what}", f"{sum(case.rows.get(what, 0) for case in cases)}") for what in counted),
+        ("… in which anything did not hold", f"{sum(bool(case.problems) for case in cases)}"),
     ]
 
 

@@ -116,6 +116,7 @@ class KeysightAnalyzer(CheckedInstrument):
         handle = self.visa_handle
         before = handle.timeout
         handle.timeout = max(before, 1e3 * (1.1 * duration + TIMEOUT_MARGIN))
+        self.on_message(handle.timeout / 1e3)
         try:
             yield
         except (CommunicationError, ReadingError):

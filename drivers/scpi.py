@@ -41,6 +41,9 @@ Answer = TypeVar("Answer")
 class CheckedInstrument(VisaInstrument):
     """A VISA instrument whose failures are errors of `drivers.errors`."""
 
+    on_message: Callable[[float], None] = staticmethod(lambda longest: None)
+    """Called before each message with the longest time (s) that it may take."""
+
     _last_command = "nothing yet"
     _identity = ""
     _in_step = True
@@ -84,6 +87,9 @@ class CheckedInstrument(VisaInstrument):
         finally:
             handle.timeout = before
 
+    def _announce(self, more: float = 0.0) -> None:
+        self.on_message(self.visa_handle.timeout / 1e3 + more)
+
     def lost_step(self) -> None:
         """Note that an answer was late, lost or not that to its query."""
         self._in_step = not self._identity  # without an identity to compare with, the line cannot be checked
@@ -101,6 +107,7 @@ class CheckedInstrument(VisaInstrument):
         for _ in range(MOST_STRAY):
             if self._in_step or silent == MOST_SILENT:
                 break
+            self._announce(LONGEST)
             try:
                 self.device_clear()
                 said = self.ask_raw("*IDN?").strip()
@@ -149,6 +156,7 @@ class CheckedInstrument(VisaInstrument):
 
         """
         self._last_command = cmd
+        self._announce()
         try:
             self.write_raw(cmd)
         except (pyvisa.Error, OSError) as error:  # PyVISA-py does not convert a socket's errors
@@ -179,6 +187,7 @@ class CheckedInstrument(VisaInstrument):
     def _answered(self, cmd: str) -> str:
         self.regain_step()
         self._last_command = cmd
+        self._announce()
         try:
             return self.ask_raw(cmd)
         except (pyvisa.Error, OSError, UnicodeDecodeError) as error:

@@ -26,6 +26,10 @@ from labnis.errors import BusyError, ConfigurationError
 __all__ = ["Holder", "hold", "holder_of_station", "lock_name_of_address", "lock_name_of_station"]
 
 
+LOOKS = 5
+"""Number of times that the note of a lock must name the same process."""
+
+
 def lock_name_of_station(path: Path) -> str:
     """Name under which the station file at `path` is locked: the same for every form of its path."""
     return f"station {os.path.normcase(path.resolve())}"
@@ -82,7 +86,7 @@ def holder_of_station(path: Path, folder: Path | None = None) -> Holder | None:
 
 
 @contextlib.contextmanager
-def hold(names: Iterable[str], folder: Path | None = None) -> Iterator[None]:
+def hold(names: Iterable[str], folder: Path | None = None, *, of_run: int | None = None) -> Iterator[None]:
     """Hold the locks called `names` during the context, all or none.
 
     Parameters
@@ -92,6 +96,9 @@ def hold(names: Iterable[str], folder: Path | None = None) -> Iterator[None]:
         overlapping sets one always gets all of its locks.
     folder
         Folder of the lock files; by default one folder for all users in the machine's temporary folder.
+    of_run
+        Process whose locks do not count, because this process acts for it: the run that it guards, which does not
+        respond, or which died and has left a child with its locks.
 
     Raises
     ------
@@ -104,8 +111,25 @@ def hold(names: Iterable[str], folder: Path | None = None) -> Iterator[None]:
     place = _shared_folder() if folder is None else folder
     with contextlib.ExitStack() as stack:
         for name in sorted(set(names)):
-            stack.enter_context(_hold_one(name, place))
+            try:
+                stack.enter_context(_hold_one(name, place))
+            except BusyError:
+                if of_run is None or not _held_by(of_run, _note_file(name, place)):
+                    raise
         yield
+
+
+def _held_by(pid: int, note: Path) -> bool:
+    """Whether `pid` on this machine holds a lock, and not a process that has just taken it and not noted so yet."""
+    for _ in range(LOOKS):
+        try:
+            holder = _noted(note)
+        except (OSError, ValueError, TypeError):
+            return False
+        if not holder.is_here or holder.pid != pid:
+            return False
+        time.sleep(0.02)
+    return True
 
 
 @contextlib.contextmanager

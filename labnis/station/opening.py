@@ -13,11 +13,21 @@ from qcodes.station import Station
 from qcodes.utils import NumpyJSONEncoder
 
 from drivers.roles import BiasSource, Clock, Roles
+from drivers.scpi import CheckedInstrument
 from labnis.errors import ConfigurationError, RequestError
 from labnis.station.bias.ramped_bias import BiasUnknownError, RampedBias
 from labnis.station.config import StationConfig
-from labnis.station.connecting import Library, VisaListener, close, connect, identity_of, open_library
+from labnis.station.connecting import (
+    Library,
+    VisaListener,
+    close,
+    connect,
+    identity_of,
+    longest_answer,
+    open_library,
+)
 from labnis.station.lock import hold, lock_name_of_address, lock_name_of_station
+from labnis.station.oversight import NoOversight, Oversight
 from labnis.station.parameter_source import ParameterSource
 from labnis.station.parameters import Parameter
 from labnis.station.players import DeviceMeter, FunctionMeter, output_of, player_of
@@ -41,8 +51,25 @@ def is_simulated(identity: Mapping[str, str | None]) -> bool:
     return (identity.get("serial") or "").startswith(TWIN_SERIAL)
 
 
+SLICE = 0.2
+"""Longest time (s) that the clock sleeps without declaring that the process is alive."""
+
+CONNECTING = 30.0
+"""Longest time (s) that opening one instrument takes: its connection and its first answers."""
+
+
 class SystemClock:
-    """The machine's monotonic clock, independent of steps of the wall clock."""
+    """The machine's monotonic clock, independent of steps of the wall clock.
+
+    Parameters
+    ----------
+    alive
+        Called during a sleep, with the time (s) until the next call.
+
+    """
+
+    def __init__(self, alive: Callable[[float], None] = lambda seconds: None) -> None:
+        self._alive = alive
 
     def time(self) -> float:
         """Monotonic time (s)."""
@@ -50,7 +77,11 @@ class SystemClock:
 
     def sleep(self, seconds: float) -> None:
         """Sleep for `seconds`."""
-        time.sleep(seconds)
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            self._alive(SLICE)
+            time.sleep(min(left, SLICE))
+        self._alive(0.0)
 
 
 class _CheckedStation(Station):
@@ -107,18 +138,21 @@ class OpenStation:
         stack: contextlib.ExitStack,
         twin: "Twin | None",
         record: VisaListener | None,
-        on_setpoint: Callable[[str, bool], None],
+        oversight: Oversight,
+        of_run: int | None,
     ) -> None:
         self.config = config
         self.record = record
-        clock: Clock = SystemClock() if twin is None else twin.clock
+        clock: Clock = SystemClock(self.alive) if twin is None else twin.clock
         self.clock = clock if record is None else record.watched(clock)
         self.stand_ins: dict[str, Mapping[str, Any]] = {}
         self.setpoints: dict[str, RampedSetpoint] = {}
         self.roles = Roles(clock=self.clock, wiring=config.wiring)
         self._stack = stack
         self._twin = twin
-        self._on_setpoint = on_setpoint
+        self._oversight = oversight
+        self._of_run = of_run
+        self._unannounced = self._blocked_until = 0.0
         self._station = _CheckedStation(config.instruments)
         self._locks: set[str] = set()
         self._libraries: list[Library] = []  # closed last
@@ -138,6 +172,31 @@ class OpenStation:
     def source(self) -> BiasSource:
         """The source of the bias."""
         return self.bias.source
+
+    def alive(self, seconds: float) -> None:
+        """Declare that the next call takes at most `seconds` (s), beside an answer of an instrument."""
+        left = self._blocked_until - time.monotonic()
+        self._oversight.alive(max(seconds + self._unannounced, left))
+
+    @contextlib.contextmanager
+    def blocking(self, seconds: float) -> Iterator[None]:
+        """Declare that the calls in the context take up to `seconds` (s)."""
+        self._blocked_until = time.monotonic() + seconds
+        self.alive(0.0)
+        try:
+            yield
+        finally:
+            self._blocked_until = 0.0
+            self.alive(0.0)
+
+    def permit(self) -> None:
+        """Raise TakenOverError if the guardian of this run has taken over."""
+        self._oversight.permit()
+        self.alive(0.0)
+
+    def note(self, role: str, moves: bool) -> None:
+        """Say that `role` is moved from now on, or that it is at its end."""
+        self._oversight.note(role, moves)
 
     def open(self, roles: Iterable[str], *, alone: bool = False) -> None:
         """Open the instruments of `roles` that are not open yet; unless `alone`, also the bias and its meters.
@@ -164,7 +223,7 @@ class OpenStation:
         addresses = {name: self._address(name) for name in names}
         if self._twin is None:
             locks = {lock_name_of_address(address) for address in addresses.values() if address} - self._locks
-            self._stack.enter_context(hold(locks))
+            self._stack.enter_context(hold(locks, of_run=self._of_run))
             self._locks |= locks
         for name in names:
             self._connect(name)
@@ -184,7 +243,13 @@ class OpenStation:
             return
         library = open_library(self.config, name, twin.visalib if twin else None, address, self.record)
         self._libraries.append(library)
-        self._instruments[name] = connect(self.config, self._station, name, address, library)
+        self.alive(CONNECTING)
+        self._instruments[name] = instrument = connect(self.config, self._station, name, address, library)
+        if isinstance(instrument, CheckedInstrument):
+            instrument.on_message = self.alive
+        else:
+            self._unannounced = max(self._unannounced, longest_answer(instrument))
+        self.alive(0.0)
         self._stack.callback(close, self._instruments[name])
 
     def _address(self, name: str) -> str | None:
@@ -214,8 +279,10 @@ class OpenStation:
             output = output_of(spec, part, described, stands_in=stands_in)
             name = f"{role}, {described}"
             unit = spec.unit or getattr(player, "unit", "")
-            on_use = partial(self._on_setpoint, role)
-            player = RampedSetpoint(player, spec, self.clock, name=name, unit=unit, output=output, on_use=on_use)
+            player = RampedSetpoint(
+                player, spec, self.clock, name=name, unit=unit, output=output,
+                on_use=partial(self.note, role), permit=self.permit,
+            )  # fmt: skip
             self.setpoints[role] = player
         if isinstance(spec, MeterSpec):
             gain = self.config.wiring.amplifiers[spec.amplifier].gain if spec.amplifier else None
@@ -259,6 +326,7 @@ class OpenStation:
             name=self.described(self.config.bias.instrument),
             ammeter=players.get("current"),
             voltmeter=players.get("voltage"),
+            oversight=self,
         )
         source_current = FunctionMeter(lambda: bias.read().current)
         return {"current": source_current, **players, "bias": bias}
@@ -273,8 +341,11 @@ class OpenStation:
         BiasUnknownError, InstrumentError
             The most severe of what failed, with the others as notes. A bias that could not be ramped to zero the last
             time is raised again, until a run has brought it there.
+        TakenOverError
+            The guardian of this run has taken over; nothing was sent.
 
         """
+        self.permit()
         moved = [one for one in self.setpoints.values() if one.in_use]
         slowest_last = sorted(moved, key=lambda one: one.longest_ramp)
         attempt_all([self._bias_to_zero, *(one.finish for one in slowest_last)])
@@ -355,7 +426,8 @@ def open_station(
     *,
     twin: "Twin | None" = None,
     record: VisaListener | None = None,
-    on_setpoint: Callable[[str, bool], None] = lambda role, moves: None,
+    oversight: Oversight | None = None,
+    of_run: int | None = None,
 ) -> Iterator[OpenStation]:
     """Lock the station; instruments are opened by `OpenStation.open`, and always closed in reverse order.
 
@@ -371,8 +443,10 @@ def open_station(
         address.
     record
         VISA record for everything that is sent and received, from the first byte on.
-    on_setpoint
-        Called with a role before that set-point is moved (True), and when it is at its end (False).
+    oversight
+        Is told what moves and how long the process may be silent.
+    of_run
+        Process whose locks do not count: a guardian acts while its own run holds them.
 
     Raises
     ------
@@ -382,8 +456,8 @@ def open_station(
     """
     with contextlib.ExitStack() as stack:
         if twin is None:  # the instruments of a twin are in this process, so they are not shared
-            stack.enter_context(hold([lock_name_of_station(config.path)]))
-        station = OpenStation(config, stack, twin, record, on_setpoint)
+            stack.enter_context(hold([lock_name_of_station(config.path)], of_run=of_run))
+        station = OpenStation(config, stack, twin, record, oversight or NoOversight(), of_run)
         try:
             yield station
         finally:

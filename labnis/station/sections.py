@@ -31,6 +31,9 @@ class Limits(Section):
         Whether a paused run continues when its interlocks are satisfied again; otherwise it ends.
     on_compliance
         Action when the source hits its current limit: "stop" ends the run, "continue" flags the row.
+    unresponsive
+        Time (s) after which a run that does not respond loses its bias, beyond the time that it has declared for what
+        it does.
 
     """
 
@@ -43,6 +46,7 @@ class Limits(Section):
     fridge_stale: Positive = 60.0
     resume_after_pause: bool = False
     on_compliance: Literal["stop", "continue"] = "stop"
+    unresponsive: Annotated[float, Field(ge=1.0, le=600.0)] = 5.0
 
     @field_validator("maximum_step")
     @classmethod

@@ -54,7 +54,7 @@ class ForksWorker(PlainSweep):
     """Starts a process that inherits everything which is open, and ends with the run."""
 
     def startup(self) -> None:
-        worker = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,), daemon=True)
+        worker = multiprocessing.get_context("fork").Process(target=time.sleep, args=(20,), daemon=True)
         worker.start()
         super().startup()
 

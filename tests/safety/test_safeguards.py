@@ -18,6 +18,7 @@ from labnis.safety.invalid_readings import QualityBit
 from labnis.safety.safeguards import Safeguards, Stopped
 from labnis.safety.stop_requests import StopRequest
 from labnis.station import Interlock, Limits
+from labnis.station.oversight import NoOversight
 from labnis.station.role_spec import RoleSpec, SetpointSpec
 from labnis.station.setpoint import RampedSetpoint
 from tests.station.fakes import FakeClock
@@ -134,7 +135,13 @@ class Run:
             interlocks=(Interlock(watch="fridge.temperature", above=0.2, action="pause"),),
         )
         station: Any = SimpleNamespace(
-            roles=roles, clock=self.clock, bias=self.bias, config=config, described=lambda name: f"{name} (GPIB0::18)"
+            roles=roles,
+            clock=self.clock,
+            bias=self.bias,
+            config=config,
+            described=lambda name: f"{name} (GPIB0::18)",
+            alive=NoOversight().alive,
+            permit=NoOversight().permit,
         )
         self.safeguards = Safeguards(station, self.stop, lambda kind, text: self.said.append(kind), **options)
 

@@ -3,7 +3,7 @@
 import pytest
 
 from labnis.storage import read_metadata
-from tests.faults.measuring import Lab
+from tests.faults.measuring import SWEEP, Lab, wait_for
 
 
 @pytest.mark.parametrize(("role", "match"), [("lockin", "SNAP"), ("fridge", "KRDG")])
@@ -67,7 +67,10 @@ def test_a_caller_that_continues_after_the_error_does_not_release_the_guardian(l
 
 def test_a_silent_source(lab: Lab) -> None:
     lab.fault("bias", "drop", after=250, count=None)
-    answer = lab.run()
-    assert answer.returncode == 5, answer.stderr
-    assert "bias UNKNOWN" in answer.stderr
-    assert "last seen" in answer.stderr
+    process = lab.start("run", "IVSweep", "--yes", "--set", "points=101", *SWEEP)
+    wait_for(lambda: process.poll() is not None, within=80.0)
+    lab.control(do="clear")  # until then its guardian goes on trying
+    said = lab.ended(process, 5)
+    assert "bias UNKNOWN" in said
+    assert "last seen" in said
+    lab.assert_safe()

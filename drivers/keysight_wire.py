@@ -104,7 +104,8 @@ class KeysightAnalyzer(CheckedInstrument):
     def finished(self) -> bool:
         """Whether the sweeps are complete.
 
-        The query clears the event status: if its answer is lost, `*OPC?` waits until the sweeps are complete.
+        The query clears the event status: if its answer is lost, `*OPC` asks for it again. `*OPC?` would block until
+        the end of the sweeps.
         """
         if not self._complete:
             try:
@@ -113,8 +114,8 @@ class KeysightAnalyzer(CheckedInstrument):
             except CommunicationError as error:
                 self.lost_step()
                 self.log.warning("querying the end of the sweeps again: %s", error)
-                with self.waiting(1.1 * self._duration + TIMEOUT_MARGIN):
-                    self._complete = self.ask_register("*OPC?") == 1
+                self.regain_step()
+                self.write("*OPC")
         return self._complete
 
     def abort(self) -> None:

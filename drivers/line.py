@@ -37,6 +37,9 @@ Answer = TypeVar("Answer")
 class InstrumentLine(VisaInstrument):
     """A VISA instrument whose failures of communication are CommunicationErrors."""
 
+    on_message: Callable[[float], None] = staticmethod(lambda longest: None)
+    """Called before each message with the longest time (s) that it may take."""
+
     _last_command = "nothing yet"
     _last_answer = ""
     _identity = ""
@@ -83,6 +86,13 @@ class InstrumentLine(VisaInstrument):
         finally:
             handle.timeout = before
 
+    def _announce(self, more: float = 0.0) -> None:
+        """Call `on_message`, whose own exceptions are not those of the line."""
+        longest = 0.0
+        with suppress(Exception):  # the connection is lost: the message itself reports it
+            longest = self.visa_handle.timeout / 1e3
+        self.on_message(longest + more)
+
     def lost_step(self) -> None:
         """Note that an answer was late, lost or not that to its query."""
         self._in_step = not self._identity  # without an identity to compare with, the line cannot be checked
@@ -100,6 +110,7 @@ class InstrumentLine(VisaInstrument):
         for _ in range(MOST_STRAY):
             if self._in_step or silent == MOST_SILENT:
                 break
+            self._announce(LONGEST)
             try:
                 self.device_clear()
                 said = self._last_answer = self.ask_raw("*IDN?").strip()
@@ -176,6 +187,7 @@ class InstrumentLine(VisaInstrument):
 
         """
         self._last_command = cmd
+        self._announce()
         try:
             self.write_raw(cmd)
         except Exception as error:
@@ -199,6 +211,7 @@ class InstrumentLine(VisaInstrument):
         try:
             self.regain_step()
             self._last_command = cmd
+            self._announce()
             with self._translated(cmd):
                 self._last_answer = self.ask_raw(cmd)
         except CommunicationError as error:
@@ -217,11 +230,13 @@ class InstrumentLine(VisaInstrument):
 
         """
         self._last_answer = ""
+        self._announce()
         with self._translated(query):
             return self.visa_handle.read_bytes(count)
 
     def receive_line(self, query: str) -> str:
         """Receive one more line of the answer to `query`; as `receive`."""
+        self._announce()
         with self._translated(query):
             return self.visa_handle.read()
 

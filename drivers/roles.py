@@ -15,6 +15,7 @@ Kinds of roles, and the protocol that an instrument must have::
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from numbers import Real
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -346,6 +347,18 @@ class Roles:
             "under labnis.roles in the station file, and the role in REQUIRES or USES of the procedure"
         )
 
+    def blocking(self, seconds: float) -> AbstractContextManager[None]:
+        """Declare that the calls in the context take up to `seconds` and return nothing before.
+
+        For what does not wait with `clock`: another library that measures for a minute. During a run its guardian takes
+        a process that is silent for longer than it has declared for one that hangs, and ramps the bias to zero.
+        """
+        del seconds
+        return nullcontext()
+
+    def _expect(self, seconds: float) -> None:
+        """Declare that the next call may take `seconds`."""
+
     def acquire(self, instrument: Acquisition[Data_co]) -> Data_co:
         """Start an acquisition, wait for it with the experiment's clock, and return its data.
 
@@ -361,13 +374,14 @@ class Roles:
         """
         role = next((role for role, player in self._players.items() if player is instrument), "")
         name = f"{role}, {getattr(instrument, 'name', type(instrument).__name__)}".removeprefix(", ")
+        duration = instrument.duration()
+        if not (isinstance(duration, Real) and 0 <= duration < math.inf):
+            raise SettingError(
+                name, f"has an acquisition of {duration!r} s; duration() returns a finite time (s), 0 or more."
+            )
+        self._expect(duration)
         instrument.start()
         try:
-            duration = instrument.duration()
-            if not (isinstance(duration, Real) and 0 <= duration < math.inf):
-                raise SettingError(  # noqa: TRY301  # aborted like other failures
-                    name, f"has an acquisition of {duration!r} s; duration() returns a finite time (s), 0 or more."
-                )
             latest = self.clock.time() + 1.1 * duration + LATEST
             self.clock.sleep(duration)
             while not instrument.finished():
@@ -384,4 +398,5 @@ class Roles:
             except Exception as failure:  # noqa: BLE001  # a lab's driver may fail in any way
                 error.add_note(f"The acquisition could not be aborted either: {failure}")
             raise
+        self._expect(duration)
         return instrument.fetch()

@@ -9,6 +9,7 @@
     ├── BusyError                   3     another process holds the station or one of its instruments
     ├── InterlockError              4     an interlock is not satisfied: too warm, thermometer stale
     ├── InstrumentFault             5     an instrument failed; drivers raise drivers.errors.InstrumentError (also 5)
+    │   └── TakenOverError          5     the run did not respond in time; its guardian has ramped the bias to zero
     ├── StorageFault                6     a run or record cannot be written; labnis.storage and labnis.ledger raise
     │                                     errors of their own (also 6), without importing this module
     ├── DataQualityError            7     data were taken and saved, but are not valid for the result
@@ -33,6 +34,7 @@ __all__ = [
     "RequestError",
     "StoppedBySignal",
     "StorageFault",
+    "TakenOverError",
 ]
 
 
@@ -77,6 +79,23 @@ class InstrumentFault(LabnisError):  # noqa: N818 - "InstrumentError" is the roo
     """An instrument failed in a way that ended the run."""
 
     exit_code = 5
+
+
+class TakenOverError(InstrumentFault):
+    """The run did not respond within the time it had declared; its guardian acts in its place.
+
+    Parameters
+    ----------
+    message
+        What happened.
+    safe
+        Whether the guardian has brought everything that moves to its end.
+
+    """
+
+    def __init__(self, message: str, *, safe: bool) -> None:
+        super().__init__(message)
+        self.safe = safe
 
 
 class StorageFault(LabnisError):  # noqa: N818 - as InstrumentFault: a fault during the run, not a wrong request

@@ -10,6 +10,10 @@ from procedures.band_sweep import BandSweep
 __all__ = ["EmittedPowerVsBias"]
 
 
+LONGEST_SPECTRUM = 3600.0
+"""Longest time (s) of all sweeps of one spectrum."""
+
+
 class EmittedPowerVsBias(BandSweep):
     """Step the bias from zero to many gaps and take one noise spectrum around the resonance at each point."""
 
@@ -36,6 +40,15 @@ class EmittedPowerVsBias(BandSweep):
             "averages": self.averages,
         }
         return {"analyzer": self.band() | sweep}
+
+    def refusal(self) -> str:
+        """The sweeps of one spectrum take an hour at most."""
+        lasts = self.sweep_time * self.averages
+        return super().refusal() or (
+            f"sweep_time × averages is {lasts:g} s for one spectrum; at most {LONGEST_SPECTRUM:g} s are allowed"
+            if lasts > LONGEST_SPECTRUM
+            else ""
+        )
 
     def point_duration(self) -> float:
         """Time (s) at one point, mostly the analyzer's sweeps."""

@@ -85,7 +85,7 @@ def open_session(
             record = stack.enter_context(visa_record(config, folder, cooldown, simulated))
             observers = [*observers, record]
         session = Session(
-            stack.enter_context(open_station(config, twin=simulated, record=record, on_setpoint=guardian.note)),
+            stack.enter_context(open_station(config, twin=simulated, record=record, oversight=guardian)),
             data=folder,
             ledger=ledger,
             cooldown=cooldown,

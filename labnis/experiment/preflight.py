@@ -78,6 +78,10 @@ class PlannedRun:
     moves: Mapping[str, tuple[float, float, str]]
 
 
+LONGEST_RUN = 30 * 24 * 3600.0
+"""Longest measuring time (s) of one run that is taken for meant."""
+
+
 def check_request(procedure: Procedure, config: StationConfig) -> None:
     """Refuse a measurement that cannot be run or saved, or exceeds the station's limits, before anything is opened.
 
@@ -100,6 +104,11 @@ def check_request(procedure: Procedure, config: StationConfig) -> None:
         raise RequestError(f"{error}. No instrument was touched.") from error
     if refusal := refusal or _fault(procedure, planned):
         raise RequestError(f"{name}: {refusal}. No instrument was touched.")
+    if (duration := planned_duration(procedure)) > LONGEST_RUN:
+        raise RequestError(
+            f"{name} would take {duration / 86400:.4g} days; a run takes at most {LONGEST_RUN / 86400:g} days: reduce "
+            "points, averages or times. No instrument was touched."
+        )
     _check_settings(procedure, config)
     for role, values in planned.items():
         if role == "bias":

@@ -1,54 +1,68 @@
-"""A process that outlives the run and makes the station safe if the run dies.
+"""The guardian of a session: a process that makes the station safe if the run dies or does not respond.
 
-The run holds the writing end of a pipe to the guardian, and names on it each set-point before it moves. As long as the
-pipe is open nothing happens; the line "release" ends the guardian; the end of the file means that the run died without
-it — `kill -9` and crashes included — and the guardian opens the bias source itself, ramps it to zero from its read-back
-value within the station's limits, verifies it, and switches the output off; then it brings the set-points that the run
-has moved, and not brought there itself, to their ends. It imports everything before the run starts, ignores the signals
-of the run's terminal, and touches no instrument while the run is alive.
+This is the run's side; `labnis.safety.guardian_process` is the process. They exchange heartbeats over two pipes
+(`labnis.safety.heartbeat`). As long as the run declares in time that it is alive, the guardian touches no instrument.
 
 No process can act when the whole computer loses power: use the source's own limits for that.
 """
 
 import json
-import signal
+import logging
+import os
+import queue
 import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from typing import Self
 
-from drivers.errors import InstrumentError
-from labnis.errors import BusyError, ConfigurationError, InstrumentFault, LabnisError
+from labnis.errors import InstrumentFault, TakenOverError
 from labnis.import_path import python_program
-from labnis.printable import printable
-from labnis.safety.make_safe import make_safe
-from labnis.station import BiasUnknownError, StationConfig, instrument_class, load_station
+from labnis.safety.heartbeat import (
+    ACTING,
+    ALIVE,
+    AWAKE,
+    ENDED,
+    FAILED,
+    MOVES,
+    NOT_SAFE,
+    READY,
+    RELEASE,
+    SAFE,
+    Heartbeat,
+    say,
+)
+from labnis.station import BiasUnknownError, StationConfig
 
-__all__ = ["Guardian", "main"]
+__all__ = ["Guardian"]
+
+logger = logging.getLogger(__name__)
 
 READY_WITHIN = 30.0
 """Time (s) that a guardian has to start; imports on a slow disk take a while."""
 
-BUSY_PATIENCE = 60.0
-"""Time (s) that a guardian waits for a station that another process holds by now."""
+MARGIN = 1.0
+"""Time (s) that a run needs between two declarations, beside what it declares."""
 
-ATTEMPTS, PAUSE = 3, 2.0
-"""Number of attempts to reach the source, and the time (s) in between: a network may recover."""
+POLL = 0.1
+"""Time (s) between two looks at the guardian's heartbeats."""
 
+LATE = 0.5
+"""Time (s) between two looks after which this process itself did not run, so that it gives the guardian a new term."""
 
-MOVES, ENDED = "moves", "ended"
-"""First words of a run's lines on a set-point, followed by its role: it is moved from now on; it is at its end."""
+TERM = 1.4
+"""Longest time (s) without a heartbeat of a guardian that has not declared more."""
 
-RELEASE, FAILED = "release", "failed"
-"""Last line of a run to its guardian: the bias is at zero; or it is not. No line means that the run died."""
+ENDS_WITHIN = 5.0
+"""Time (s) that a released guardian has to end."""
+
+ATTEMPT = 15.0
+"""Time (s) that a run waits for a guardian that ramps to zero in its place, beside the ramps."""
 
 
 class Guardian:
-    """The guardian of a session, from `start` to the end of the context.
+    """The guardian of a session, from `start` to the end of the context; fills `labnis.station.oversight.Oversight`.
 
     The context must end only after the bias is at zero, because it releases the guardian — unless the run itself failed
     to reach zero (BiasUnknownError): then the guardian tries, over a separate connection.
@@ -58,7 +72,7 @@ class Guardian:
     config
         The station. The guardian reads the same file, and refuses one that has changed since.
     on_loss
-        Called from another thread, with a sentence, if the guardian dies before it is released.
+        Called from another thread, with a sentence, if the guardian dies or hangs before it is released.
 
     """
 
@@ -66,6 +80,12 @@ class Guardian:
         self._config = config
         self._on_loss = on_loss
         self._process: subprocess.Popen[str] | None = None
+        self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._answers: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._heartbeat = Heartbeat(self._say, MARGIN)
+        self._moved: set[str] = set()
+        self._acts = False
+        self._taken_over: TakenOverError | None = None
 
     def start(self) -> None:
         """Start the process, unless it is running, and wait until it is ready; one that died is replaced.
@@ -74,58 +94,167 @@ class Guardian:
         ------
         InstrumentFault
             It cannot be started; without one, nothing is moved.
+        TakenOverError
+            It has acted in place of an earlier run of this session.
 
         """
+        if self._taken_over is not None:
+            raise TakenOverError(f"{self._taken_over}. Open a new session", safe=self._taken_over.safe)
         if self._process is not None and self._process.poll() is None:
             return
         self._process = process = subprocess.Popen(  # noqa: S603  # this interpreter with this module, no shell
-            python_program("labnis.safety.guardian"),
+            python_program("labnis.safety.guardian_process"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             start_new_session=True,
         )
         try:
-            _say(process, json.dumps({"station": str(self._config.path.resolve()), "text": self._config.public_text}))
+            plan = {
+                "station": str(self._config.path.resolve()),
+                "text": self._config.public_text,
+                "run": os.getpid(),
+            }
+            say(process.stdin, json.dumps(plan))
             _await_ready(process)
         except BaseException:
             self._end(RELEASE)
             raise
+        self._lines = queue.SimpleQueue()
+        threading.Thread(target=_read, args=(process, self._lines), name="labnis-guardian-pipe", daemon=True).start()
         threading.Thread(target=self._watch, args=(process,), name="labnis-guardian", daemon=True).start()
 
+    # --- what the run says ------------------------------------------------------------------------------------------
+
+    def _say(self, line: str) -> None:
+        process = self._process
+        if process is not None:
+            say(process.stdin, line)
+
     def note(self, role: str, moves: bool) -> None:
-        """Say that the set-point `role` is moved from now on, or that it is at its end."""
-        if self._process is not None:
-            _say(self._process, f"{MOVES if moves else ENDED} {role}")
+        """Say that `role`, the bias or a set-point, is moved from now on, or that it is at its end."""
+        self.alive(0.0)
+        if moves:
+            self._moved.add(role)
+        else:
+            self._moved.discard(role)
+        self._say(f"{MOVES if moves else ENDED} {role}")
+
+    def alive(self, seconds: float) -> None:
+        """Declare that the next call takes at most `seconds`; a run that is too late hands over to the guardian."""
+        if self._process is None or self._taken_over is not None:
+            return
+        late = time.monotonic() - self._heartbeat.until
+        if self._moved and (self._acts or late > self._config.limits.unresponsive):
+            self._hand_over(late + MARGIN)
+        else:
+            self._heartbeat.declare(seconds)
+
+    def permit(self) -> None:
+        """Called before each write; raises TakenOverError if the guardian acts in place of this run."""
+        self.alive(0.0)
+        if self._taken_over is not None:
+            raise self._taken_over
+
+    def _hand_over(self, silent: float) -> None:
+        """Tell the guardian that this run sets nothing any more, and wait until it has reached zero or failed."""
+        self._say(AWAKE)
+        deadline = time.monotonic() + ATTEMPT + self._longest_ramp()
+        while self._process is not None and time.monotonic() < deadline:
+            with suppress(queue.Empty):
+                word, _, text = self._answers.get(timeout=POLL).partition(" ")
+                break
+        else:
+            word, text = NOT_SAFE, "the guardian has not reached zero yet"
+        if self._process is None:
+            return  # lost: `on_loss` has asked the run to stop, which ramps to zero itself
+        advice = "a call that takes longer is declared with `with roles.blocking(seconds):`"
+        self._taken_over = TakenOverError(
+            f"the run did not respond for {silent:.1f} s (limits.unresponsive is "
+            f"{self._config.limits.unresponsive:g} s). Its guardian acts in its place: {text}. This run sets nothing "
+            f"more. If it was not stopped from outside: {advice}",
+            safe=word == SAFE,
+        )
+
+    def _longest_ramp(self) -> float:
+        limits = self._config.limits
+        ramps = [self._config.setpoints[role].longest_ramp for role in self._moved - {"bias"}]
+        return 2 * (2 * limits.maximum_bias / limits.ramp_rate + sum(ramps))
+
+    # --- what the guardian says -------------------------------------------------------------------------------------
+
+    def _watch(self, process: "subprocess.Popen[str]") -> None:
+        """Body of a thread: heed the guardian's lines; a guardian that ends or is silent too long is lost."""
+        looked = time.monotonic()
+        until = looked + TERM
+        while self._process is process:
+            with suppress(queue.Empty):
+                line = self._lines.get(timeout=POLL)
+                if not line:
+                    self._lost(process, f"died (exit code {process.wait()})")
+                    return
+                until = max(until, self._heeded(line))
+            now = time.monotonic()
+            if now - looked > LATE:  # this process itself was stopped
+                until = max(until, now + TERM)
+            looked = now
+            if now > until and self._lines.empty():
+                self._lost(process, "does not respond")
+                return
+
+    def _heeded(self, line: str) -> float:
+        """Heed one line of the guardian; return the time (s) until which it may be silent."""
+        word, _, rest = line.partition(" ")
+        if word == ALIVE:
+            return float(rest)
+        if word == ACTING:
+            self._acts = True
+        elif word in (SAFE, NOT_SAFE):
+            self._answers.put(line)
+        return 0.0
+
+    def _lost(self, process: "subprocess.Popen[str]", how: str) -> None:
+        """Stop the run; a guardian that hangs is killed, so that it does not act once it wakes."""
+        if self._process is process:
+            process.kill()
+            self._process = None
+            self._on_loss(f"the guardian process {how}: without one the run stops now")
+
+    # --- the end ----------------------------------------------------------------------------------------------------
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        self._end(FAILED if isinstance(error, BiasUnknownError) else RELEASE)
+        unsafe = isinstance(error, BiasUnknownError) or (self._taken_over is not None and not self._taken_over.safe)
+        self._end(FAILED if unsafe else RELEASE)
 
     def _end(self, last_line: str) -> None:
         process, self._process = self._process, None  # its end is no loss from now on
         if process is None:
             return
-        _say(process, last_line)
+        say(process.stdin, last_line)
         if process.stdin is not None:
-            with suppress(BrokenPipeError):
+            with suppress(OSError):
                 process.stdin.close()
-        process.wait()
+        patience = ENDS_WITHIN if last_line == RELEASE else ATTEMPT + self._longest_ramp()
+        try:
+            process.wait(patience)
+        except subprocess.TimeoutExpired:
+            if last_line == RELEASE:
+                logger.warning("the guardian (process %d) does not respond at its end and is killed", process.pid)
+                process.kill()
+            else:
+                logger.warning("the guardian (process %d) has not reached zero yet and goes on trying", process.pid)
 
-    def _watch(self, process: "subprocess.Popen[str]") -> None:
-        code = process.wait()
-        if self._process is process:
-            self._on_loss(f"the guardian process died (exit code {code}): without one the run stops now")
 
-
-def _say(process: "subprocess.Popen[str]", line: str) -> None:
-    """Write a line to the guardian; `_watch` reports one that has ended."""
-    if process.stdin is not None:
-        with suppress(BrokenPipeError):
-            process.stdin.write(line + "\n")
-            process.stdin.flush()
+def _read(process: "subprocess.Popen[str]", lines: "queue.SimpleQueue[str]") -> None:
+    """Body of a thread: put the lines of the guardian into `lines`, then an empty one."""
+    if process.stdout is not None:
+        with suppress(OSError, ValueError):
+            for line in process.stdout:
+                lines.put(line.strip())
+    lines.put("")
 
 
 def _await_ready(process: "subprocess.Popen[str]") -> None:
@@ -134,77 +263,8 @@ def _await_ready(process: "subprocess.Popen[str]") -> None:
     timer.start()
     answer = process.stdout.readline().strip() if process.stdout else ""
     timer.cancel()
-    if answer != "ready":
+    if answer != READY:
         raise InstrumentFault(
             f"no guardian could be started ({answer or 'it ended or did not answer'}); nothing was moved. A run needs "
             "one to ramp the bias to zero if this process dies"
         )
-
-
-def main() -> int:
-    """Body of the guardian's process: plan on standard input, then what the run moves, and its last line or none."""
-    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), signal.SIG_IGN)
-    try:
-        config = _planned(json.loads(sys.stdin.readline()))
-        for role in ("bias", *config.setpoints):
-            instrument_class(config, config.roles[role].instrument)  # now: importing takes longer than ramping to zero
-    except ConfigurationError as error:
-        print(printable(" ".join(str(error).split())), flush=True)  # noqa: T201  # the run waits for one line
-        return error.exit_code
-    print("ready", flush=True)  # noqa: T201  # the run waits for this line
-    last_line, moved = _heard(sys.stdin)
-    if last_line == RELEASE:
-        return 0
-    cause = "the run could not ramp the bias to zero" if last_line == FAILED else "the run died"
-    try:
-        report, code = f"{cause}; {_persistently(lambda: _safe(config, moved))}", 0
-    except Exception as error:  # noqa: BLE001  # last resort: report, never raise
-        report, code = f"{cause}, the guardian failed, too: {error}", 5
-    print(f"labnis guardian: {printable(report)}", file=sys.stderr, flush=True)  # noqa: T201
-    return code
-
-
-def _planned(plan: Mapping[str, str]) -> StationConfig:
-    """The station of the run, from the same file."""
-    config = load_station(Path(plan["station"]))
-    if config.public_text != plan["text"]:
-        raise ConfigurationError(f"{config.path} has changed since this session read it; open a new session")
-    return config
-
-
-def _heard(lines: Iterable[str]) -> tuple[str, set[str]]:
-    """The last line of a run, empty if it died, and the set-points that it has moved and not brought to their ends."""
-    moved: set[str] = set()
-    for line in lines:
-        word, _, role = line.strip().partition(" ")
-        if word == MOVES:
-            moved.add(role)
-        elif word == ENDED:
-            moved.discard(role)
-        else:
-            return word, moved
-    return "", moved
-
-
-def _safe(config: StationConfig, setpoints: Collection[str]) -> str:
-    try:
-        return make_safe(config, setpoints, patience=BUSY_PATIENCE)
-    except BusyError as error:
-        # Another process has opened the station since; it starts by reading the level back.
-        return f"nothing done: {error}"
-
-
-def _persistently(attempt: Callable[[], str]) -> str:
-    """Call `attempt`, again if an instrument cannot be reached; each attempt starts by reading the level back."""
-    for _ in range(ATTEMPTS - 1):
-        try:
-            return attempt()
-        except (LabnisError, InstrumentError):
-            time.sleep(PAUSE)
-    return attempt()
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -97,9 +97,14 @@ class ValidatedRole:
         Quality of the row, which gets the flags.
     name
         Role, and name and address of its instrument, for messages.
+    before
+        Called before each reading.
     """
 
-    def __init__(self, player: Any, kind: str, quality: Quality, name: str) -> None:
+    def __init__(
+        self, player: Any, kind: str, quality: Quality, name: str, before: Callable[[], None] = lambda: None
+    ) -> None:
+        self._before = before
         self._player = player
         self._name = name
         self._invalid = INVALID[kind]
@@ -115,6 +120,7 @@ class ValidatedRole:
 
     def _validated(self, read: Callable[..., Any], invalid: Callable[[Any], Any]) -> Callable[..., Any]:
         def validated(*arguments: Any) -> Any:
+            self._before()
             try:
                 reading = read(*arguments)
             except self._flagged as error:

@@ -13,6 +13,7 @@ from labnis.errors import BusyError
 from labnis.station import OpenStation, StationConfig, open_station
 from labnis.station.lock import Holder, holder_of_station, process_of
 from labnis.station.opening import attempt_all
+from labnis.station.oversight import NoOversight, Oversight
 
 __all__ = ["make_safe", "stop_holder"]
 
@@ -25,7 +26,14 @@ WORTH_TELLING = 10.0
 """Longer ramps (s) are announced."""
 
 
-def make_safe(config: StationConfig, setpoints: Collection[str] | None = None, *, patience: float = 0.0) -> str:
+def make_safe(
+    config: StationConfig,
+    setpoints: Collection[str] | None = None,
+    *,
+    patience: float = 0.0,
+    of_run: int | None = None,
+    oversight: Oversight | None = None,
+) -> str:
     """Ramp the station's bias to zero from its read-back value, verify it, and switch the output off; then set-points.
 
     Set-points follow as the station file says (`at_end`), the slowest last. Each is attempted even if
@@ -40,6 +48,10 @@ def make_safe(config: StationConfig, setpoints: Collection[str] | None = None, *
     patience
         Time (s) to wait for a station that is in use. A dying process releases its pipes and its locks one after the
         other, and a guardian may use the same station.
+    of_run
+        Process whose locks do not count: the run in whose place a guardian acts.
+    oversight
+        Is told how long the process may be silent.
 
     Returns
     -------
@@ -55,23 +67,25 @@ def make_safe(config: StationConfig, setpoints: Collection[str] | None = None, *
     InstrumentError
         Ramping failed; the message has the last known bias.
     """
+    oversight = oversight or NoOversight()
     deadline = time.monotonic() + patience
     while True:
         try:
-            return _all_zero(config, config.setpoints if setpoints is None else setpoints)
+            with open_station(config, of_run=of_run, oversight=oversight) as station:
+                return _all_zero(station, config.setpoints if setpoints is None else setpoints)
         except BusyError:
             if time.monotonic() >= deadline:
                 raise
+            oversight.alive(0.0)
             time.sleep(0.02)
 
 
-def _all_zero(config: StationConfig, setpoints: Collection[str]) -> str:
+def _all_zero(station: OpenStation, setpoints: Collection[str]) -> str:
     """Body of `make_safe`: one attempt."""
-    moving = [role for role, spec in config.setpoints.items() if role in setpoints and spec.at_end != "stay"]
-    moving.sort(key=lambda role: config.setpoints[role].longest_ramp)
-    with open_station(config) as station:
-        steps = [partial(_bias_zero, station), *(partial(_finished, station, role) for role in moving)]
-        return "; ".join(attempt_all(steps))
+    specs = station.config.setpoints
+    moving = [role for role, spec in specs.items() if role in setpoints and spec.at_end != "stay"]
+    moving.sort(key=lambda role: specs[role].longest_ramp)
+    return "; ".join(attempt_all([partial(_bias_zero, station), *(partial(_finished, station, r) for r in moving)]))
 
 
 def _bias_zero(station: OpenStation) -> str:

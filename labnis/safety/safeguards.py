@@ -5,7 +5,9 @@ and its waiting, also for the ramp of a set-point, ends when the run is asked to
 to stop, the interlocks are checked; one that trips takes the bias to zero and either waits there or ends the run.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import Any, Literal, TypeVar, cast
 
 from drivers.roles import Acquisition, Clock, Roles
@@ -93,7 +95,28 @@ class _GuardedSetpoint(ValidatedRole):
 
 
 class _GuardedRoles(Roles):
-    """Roles of a run: an acquisition during which the bias moved is repeated, one that fails may be skipped."""
+    """Roles of a run: an acquisition during which the bias moved is repeated, one that fails may be skipped.
+
+    Parameters
+    ----------
+    station
+        Declares to the guardian how long calls take.
+    **parts
+        As for `Roles`.
+    """
+
+    def __init__(self, station: OpenStation, **parts: Any) -> None:
+        super().__init__(**parts)
+        self._station = station
+
+    @contextmanager
+    def blocking(self, seconds: float) -> Iterator[None]:
+        """Declare that the calls in the context take up to `seconds`."""
+        with self._station.blocking(seconds):
+            yield
+
+    def _expect(self, seconds: float) -> None:
+        self._station.alive(seconds)
 
     def acquire(self, instrument: Acquisition[Data_co]) -> Data_co:
         """Start an acquisition, wait for it, and return its data; raises Stopped if the run must end."""
@@ -168,10 +191,10 @@ class Safeguards:
             name = f"{role}, {self._station.described(instrument)}"
             if isinstance(player, RampedSetpoint):
                 return _GuardedSetpoint(player, self.quality, name, clock)
-            return ValidatedRole(player, kinds[role], self.quality, name)
+            return ValidatedRole(player, kinds[role], self.quality, name, partial(self._station.alive, 0.0))
 
         players = {role: wrapped(role, player) for role, player in roles.players.items()}
-        return _GuardedRoles(clock=clock, wiring=roles.wiring, **players)
+        return _GuardedRoles(self._station, clock=clock, wiring=roles.wiring, **players)
 
     def check_before_start(self) -> None:
         """Refuse a run whose interlocks are not satisfied, before the output goes on.
@@ -206,6 +229,7 @@ class Safeguards:
             )
 
     def _watch(self) -> Literal["fine", "moved", "stop"]:
+        self._station.permit()
         self._check_locks()
         violation = None if self._stop else self._interlocks.due(bias_is_on=self._station.bias.in_use)
         if violation is not None:

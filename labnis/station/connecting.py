@@ -34,6 +34,7 @@ __all__ = [
     "connect",
     "identity_of",
     "instrument_class",
+    "longest_answer",
     "open_library",
 ]
 
@@ -216,6 +217,14 @@ def identity_of(instrument: Any) -> Identity | None:
         parts = str(instrument.id).strip().split(",")
         return dict(zip_longest(("vendor", "model", "serial", "firmware"), parts[:4]))
     return None
+
+
+def longest_answer(instrument: Any) -> float:
+    """Time (s) after which a query of `instrument` fails without an answer; 0 where it does not use VISA."""
+    connection = getattr(instrument, "visa_handle", None)
+    if isinstance(instrument, PymeasureInstrument):
+        connection = getattr(instrument.adapter, "connection", None)
+    return float(getattr(connection, "timeout", 0.0)) / 1e3
 
 
 def _close_all_but(keep: Collection[Any], library: Library) -> None:

@@ -12,12 +12,22 @@ from qcodes.instrument import Instrument
 from qcodes.utils import NumpyJSONEncoder
 
 from drivers.roles import BiasSource, Clock, Roles
+from drivers.scpi import CheckedInstrument
 from labnis.errors import ConfigurationError, RequestError
 from labnis.station.bias.ramped_bias import BiasUnknownError, RampedBias
 from labnis.station.config import StationConfig
-from labnis.station.connecting import Library, VisaListener, close, connect, identity_of, open_library
+from labnis.station.connecting import (
+    Library,
+    VisaListener,
+    close,
+    connect,
+    identity_of,
+    longest_answer,
+    open_library,
+)
 from labnis.station.lock import HeldLock, hold
 from labnis.station.lock_names import lock_name_of_serial, lock_name_of_station, lock_names_of_address
+from labnis.station.oversight import NoOversight, Oversight
 from labnis.station.parameter_source import ParameterSource
 from labnis.station.parameters import Parameter
 from labnis.station.players import DeviceMeter, FunctionMeter, output_of, player_of
@@ -42,8 +52,25 @@ def is_simulated(identity: Mapping[str, str | None]) -> bool:
     return (identity.get("serial") or "").startswith(TWIN_SERIAL)
 
 
+SLICE = 0.2
+"""Longest time (s) that the clock sleeps without declaring that the process is alive."""
+
+CONNECTING = 30.0
+"""Longest time (s) that opening one instrument takes: its connection and its first answers."""
+
+
 class SystemClock:
-    """The machine's monotonic clock, independent of steps of the wall clock."""
+    """The machine's monotonic clock, independent of steps of the wall clock.
+
+    Parameters
+    ----------
+    alive
+        Called during a sleep, with the time (s) until the next call.
+
+    """
+
+    def __init__(self, alive: Callable[[float], None] = lambda seconds: None) -> None:
+        self._alive = alive
 
     def time(self) -> float:
         """Monotonic time (s)."""
@@ -51,7 +78,11 @@ class SystemClock:
 
     def sleep(self, seconds: float) -> None:
         """Sleep for `seconds`."""
-        time.sleep(seconds)
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            self._alive(SLICE)
+            time.sleep(min(left, SLICE))
+        self._alive(0.0)
 
 
 class OpenStation:
@@ -80,18 +111,21 @@ class OpenStation:
         stack: contextlib.ExitStack,
         twin: "Twin | None",
         record: VisaListener | None,
-        on_setpoint: Callable[[str, bool], None],
+        oversight: Oversight,
+        of_run: int | None,
     ) -> None:
         self.config = config
         self.record = record
-        clock: Clock = SystemClock() if twin is None else twin.clock
+        clock: Clock = SystemClock(self.alive) if twin is None else twin.clock
         self.clock = clock if record is None else record.watched(clock)
         self.stand_ins: dict[str, Mapping[str, Any]] = {}
         self.setpoints: dict[str, RampedSetpoint] = {}
         self.roles = Roles(clock=self.clock, wiring=config.wiring)
         self._stack = stack
         self._twin = twin
-        self._on_setpoint = on_setpoint
+        self._oversight = oversight
+        self._of_run = of_run
+        self._unannounced = self._blocked_until = 0.0
         self._station = CheckedStation(config.instruments)
         self._locks: dict[str, HeldLock] = {}
         self._libraries: list[Library] = []  # closed last
@@ -111,6 +145,31 @@ class OpenStation:
     def source(self) -> BiasSource:
         """The source of the bias."""
         return self.bias.source
+
+    def alive(self, seconds: float) -> None:
+        """Declare that the next call takes at most `seconds` (s), beside an answer of an instrument."""
+        left = self._blocked_until - time.monotonic()
+        self._oversight.alive(max(seconds + self._unannounced, left))
+
+    @contextlib.contextmanager
+    def blocking(self, seconds: float) -> Iterator[None]:
+        """Declare that the calls in the context take up to `seconds` (s)."""
+        self._blocked_until = time.monotonic() + seconds
+        self.alive(0.0)
+        try:
+            yield
+        finally:
+            self._blocked_until = 0.0
+            self.alive(0.0)
+
+    def permit(self) -> None:
+        """Raise TakenOverError if the guardian of this run has taken over."""
+        self._oversight.permit()
+        self.alive(0.0)
+
+    def note(self, role: str, moves: bool) -> None:
+        """Say that `role` is moved from now on, or that it is at its end."""
+        self._oversight.note(role, moves)
 
     def open(self, roles: Iterable[str], *, alone: bool = False) -> None:
         """Open the instruments of `roles` that are not open yet; unless `alone`, also the bias and its meters.
@@ -155,6 +214,7 @@ class OpenStation:
             return
         library = open_library(self.config, name, twin.visalib if twin else None, address, self.record)
         self._libraries.append(library)
+        self.alive(CONNECTING)
         instrument, identity = connect(self.config, self._station, name, address, library)
         serial = None if twin is not None or is_simulated(identity) else lock_name_of_serial(identity)
         try:  # it may be open elsewhere by another address
@@ -164,6 +224,11 @@ class OpenStation:
             raise
         self._instruments[name] = instrument
         self._stack.callback(close, instrument)
+        if isinstance(instrument, CheckedInstrument):
+            instrument.on_message = self.alive
+        else:
+            self._unannounced = max(self._unannounced, longest_answer(instrument))
+        self.alive(0.0)
 
     def lock(self, names: Collection[str]) -> None:
         """Hold the locks called `names`, too, until the station is closed.
@@ -174,7 +239,8 @@ class OpenStation:
             Another process holds one of them.
 
         """
-        self._locks |= self._stack.enter_context(hold({*names} - self._locks.keys()))
+        found = hold({*names} - self._locks.keys(), of_run=self._of_run)
+        self._locks |= self._stack.enter_context(found)
 
     def lost_lock(self) -> str:
         """What happened to a lock that no longer keeps others away; empty if all do."""
@@ -207,8 +273,10 @@ class OpenStation:
             output = output_of(spec, part, described, stands_in=stands_in)
             name = f"{role}, {described}"
             unit = spec.unit or getattr(player, "unit", "")
-            on_use = partial(self._on_setpoint, role)
-            player = RampedSetpoint(player, spec, self.clock, name=name, unit=unit, output=output, on_use=on_use)
+            player = RampedSetpoint(
+                player, spec, self.clock, name=name, unit=unit, output=output,
+                on_use=partial(self.note, role), permit=self.permit,
+            )  # fmt: skip
             self.setpoints[role] = player
         if isinstance(spec, MeterSpec):
             gain = self.config.wiring.amplifiers[spec.amplifier].gain if spec.amplifier else None
@@ -252,6 +320,7 @@ class OpenStation:
             name=self.described(self.config.bias.instrument),
             ammeter=players.get("current"),
             voltmeter=players.get("voltage"),
+            oversight=self,
         )
         source_current = FunctionMeter(lambda: bias.read().current)
         return {"current": source_current, **players, "bias": bias}
@@ -266,8 +335,11 @@ class OpenStation:
         BiasUnknownError, InstrumentError
             The most severe of what failed, with the others as notes. A bias that could not be ramped to zero the last
             time is raised again, until a run has brought it there.
+        TakenOverError
+            The guardian of this run has taken over; nothing was sent.
 
         """
+        self.permit()
         moved = [one for one in self.setpoints.values() if one.in_use]
         slowest_last = sorted(moved, key=lambda one: one.longest_ramp)
         attempt_all([self._bias_to_zero, *(one.finish for one in slowest_last)])
@@ -348,7 +420,8 @@ def open_station(
     *,
     twin: "Twin | None" = None,
     record: VisaListener | None = None,
-    on_setpoint: Callable[[str, bool], None] = lambda role, moves: None,
+    oversight: Oversight | None = None,
+    of_run: int | None = None,
 ) -> Iterator[OpenStation]:
     """Lock the station; instruments are opened by `OpenStation.open`, and always closed in reverse order.
 
@@ -364,8 +437,10 @@ def open_station(
         address.
     record
         VISA record for everything that is sent and received, from the first byte on.
-    on_setpoint
-        Called with a role before that set-point is moved (True), and when it is at its end (False).
+    oversight
+        Is told what moves and how long the process may be silent.
+    of_run
+        Process whose locks do not count: a guardian acts while its own run holds them.
 
     Raises
     ------
@@ -374,7 +449,7 @@ def open_station(
 
     """
     with contextlib.ExitStack() as stack:
-        station = OpenStation(config, stack, twin, record, on_setpoint)
+        station = OpenStation(config, stack, twin, record, oversight or NoOversight(), of_run)
         if twin is None:  # the instruments of a twin are in this process, so they are not shared
             station.lock([lock_name_of_station(config.path)])
         try:

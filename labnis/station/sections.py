@@ -41,6 +41,9 @@ class Limits(Section):
         Number of times that one run continues after a pause; the next violation ends it.
     on_compliance
         Action when the source hits its current limit: "stop" ends the run, "continue" flags the row.
+    unresponsive
+        Time (s) after which a run that does not respond loses its bias, beyond the time that it has declared for what
+        it does.
 
     """
 
@@ -54,6 +57,7 @@ class Limits(Section):
     resume_after_pause: bool = False
     maximum_resumptions: Annotated[int, Field(ge=1, le=1000)] = 3
     on_compliance: Literal["stop", "continue"] = "stop"
+    unresponsive: Annotated[float, Field(ge=1.0, le=600.0)] = 5.0
 
     @field_validator("maximum_step")
     @classmethod

@@ -40,6 +40,8 @@ class RampedSetpoint:
         Switches the output; None where there is none.
     on_use
         Called with True before its first move, and with False when it is at its end.
+    permit
+        Called before each write; raises where nothing may be written any more.
 
     Attributes
     ----------
@@ -62,6 +64,7 @@ class RampedSetpoint:
         unit: str,
         output: Switch | None = None,
         on_use: Callable[[bool], None] = lambda moves: None,
+        permit: Callable[[], None] = lambda: None,
     ) -> None:
         self.in_use = False
         self.unit = unit
@@ -73,7 +76,7 @@ class RampedSetpoint:
         self._clock = clock
         self._output = output
         self._on_use = on_use
-        self._level = Level(target, name, unit=unit, tolerance=spec.tolerance or 1e-3 * largest)
+        self._level = Level(target, name, unit=unit, tolerance=spec.tolerance or 1e-3 * largest, permit=permit)
         self._limiter = RateLimiter(spec.step or largest_step(spec.rate, WINDOW), spec.rate, clock)
         self._executor = RampExecutor(self._level, self._limiter)
 
@@ -112,6 +115,7 @@ class RampedSetpoint:
         if self._output is not None and not self._output.is_on():
             if self.minimum <= 0 <= self.maximum:
                 self._level.zero_disconnected()
+            self._level.permit()
             self._output.turn(on=True)
         self._ramp(self._level.read_back_twice(), value, clock or self._clock)
 
@@ -145,6 +149,7 @@ class RampedSetpoint:
         if self.minimum <= 0 <= self.maximum:
             self._ramp(before, 0.0, self._clock)
         if self._spec.at_end == "off" and self._output is not None:
+            self._level.permit()
             self._output.turn(on=False)
             return f"{self._name} was {self._level.shown(before)}; its output is off now"
         return f"{self._name} was {self._level.shown(before)}; it is 0 now, read back"

@@ -93,7 +93,7 @@ class Command:
         """Its guardian, while both are there."""
         try:
             children = psutil.Process(self.pid).children()
-            return next((child for child in children if "labnis.safety.guardian" in " ".join(child.cmdline())), None)
+            return next((child for child in children if "labnis.safety.guardian_process" in child.cmdline()), None)
         except psutil.NoSuchProcess:
             return None
 

@@ -1,8 +1,10 @@
 """Procedures that fail, or take any text, for runs of the real command."""
 
+import multiprocessing
 import os
 import time
 
+import psutil  # type: ignore[import-untyped]
 from pymeasure.experiment.parameters import Parameter
 
 from procedures import IVSweep
@@ -59,3 +61,43 @@ class WithSample(IVSweep):
     """A sweep that is told what it measures, in whatever words."""
 
     sample = Parameter("Sample", default="none")
+
+
+class ForksWorker(PlainSweep):
+    """Starts a process that inherits everything which is open, and ends with the run."""
+
+    def startup(self) -> None:
+        worker = multiprocessing.get_context("fork").Process(target=time.sleep, args=(20,), daemon=True)
+        worker.start()
+        super().startup()
+
+
+class StopsItsGuardian(PlainSweep):
+    """Its last act at zero bias: the guardian does not see the end of the run."""
+
+    def shutdown(self) -> None:
+        super().shutdown()
+        for child in psutil.Process().children():
+            if "labnis.safety.guardian_process" in child.cmdline():
+                child.suspend()
+
+
+class BlocksDeclared(PlainSweep):
+    """Calls a library that measures for a while, at its third point."""
+
+    def conductance(self) -> dict[str, float]:
+        self.done = getattr(self, "done", 0) + 1
+        if self.done == 3:
+            with self.roles.blocking(6.0):
+                time.sleep(6.0)
+        return super().conductance()
+
+
+class BlocksUndeclared(BlocksDeclared):
+    """The same, of which the run says nothing."""
+
+    def conductance(self) -> dict[str, float]:
+        self.done = getattr(self, "done", 0) + 1
+        if self.done == 3:
+            time.sleep(6.0)
+        return IVSweep.conductance(self)

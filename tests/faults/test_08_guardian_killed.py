@@ -13,7 +13,7 @@ from tests.faults.measuring import Lab
 def guardian_of(pid: int) -> int:
     """The process that guards the run `pid`."""
     for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-        if b"labnis.safety.guardian" in Path(f"/proc/{child}/cmdline").read_bytes():
+        if b"labnis.safety.guardian_process" in Path(f"/proc/{child}/cmdline").read_bytes():
             return int(child)
     raise AssertionError("the run has no guardian")
 

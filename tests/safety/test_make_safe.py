@@ -12,6 +12,7 @@ from qcodes.instrument import Instrument
 from drivers.errors import CommunicationError, InstrumentError
 from labnis.safety.make_safe import make_safe
 from labnis.station import BiasUnknownError, load_station, open_station
+from labnis.station.oversight import NoOversight
 from tests.station.fakes import FakeSource
 
 HERE = "drivers.fakes_for_tests"
@@ -90,6 +91,16 @@ def station(tmp_path: Path) -> Path:
     return path
 
 
+class Told(NoOversight):
+    """Notes in `told` what it is told of what moves."""
+
+    def __init__(self, told: list[tuple[str, bool]]) -> None:
+        self.told = told
+
+    def note(self, role: str, moves: bool) -> None:
+        self.told.append((role, moves))
+
+
 def ends(state: dict[str, Any]) -> dict[str, Any]:
     return {name: state[name] for name in ("source", "output", "magnet", "gate", "heater")}
 
@@ -149,7 +160,7 @@ def test_a_run_that_fails_leaves_what_it_moved_safe_and_the_rest_alone(
 
 def test_a_run_makes_everything_safe_that_it_moved(lab: dict[str, Any], station: Path) -> None:
     told: list[tuple[str, bool]] = []
-    with open_station(load_station(station), on_setpoint=lambda *what: told.append(what)) as opened:
+    with open_station(load_station(station), oversight=Told(told)) as opened:
         opened.open(["gate", "field", "heat"])
         opened.roles.field.move_to(0.4)
         opened.roles.gate.move_to(1.5)

@@ -7,6 +7,7 @@ changes nothing and may be repeated.
 
 import logging
 import math
+from collections.abc import Callable
 
 from drivers.errors import CommunicationError, ReadingError, SettingError
 from drivers.roles import Adjustable
@@ -34,6 +35,8 @@ class Level:
         Instrument value per value: the divider for the bias, else 1.
     tolerance
         Largest difference that a level read back may have.
+    permit
+        Called before each write; raises where nothing may be written any more.
 
     Attributes
     ----------
@@ -45,13 +48,21 @@ class Level:
     """
 
     def __init__(
-        self, instrument: Adjustable, name: str, *, unit: str = "V", scale: float = 1.0, tolerance: float
+        self,
+        instrument: Adjustable,
+        name: str,
+        *,
+        unit: str = "V",
+        scale: float = 1.0,
+        tolerance: float,
+        permit: Callable[[], None] = lambda: None,
     ) -> None:
         self.value: float | None = None
         self.last_seen = "never read back"
         self.name = name
         self.scale = scale
         self.tolerance = tolerance
+        self.permit = permit
         self._instrument = instrument
         self._unit = unit
 
@@ -62,6 +73,7 @@ class Level:
 
     def write(self, value: float) -> None:
         """Write the level once, without a rate limit; it is unknown until the write has returned."""
+        self.permit()
         self.value = None
         self._instrument.set_level(value * self.scale)
         self.value = value

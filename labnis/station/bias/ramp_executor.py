@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from drivers.errors import InstrumentError, RejectedCommandError, SettingError
 from drivers.roles import SelfRamping
+from labnis.errors import TakenOverError
 from labnis.station.bias.level import Level
 from labnis.station.bias.ramp import RateLimiter, ramp_points
 
@@ -130,6 +131,8 @@ class RampExecutor:
             return
         try:
             self._ramp(self._ramping, start, 0.0)
+        except TakenOverError:
+            raise
         except Exception as error:  # noqa: BLE001  # a lab's driver may fail in any way; zero must not depend on it
             logger.warning(
                 "%s does not ramp to 0 by itself; falling back to ramping from the computer: %s", self._name, error
@@ -177,6 +180,7 @@ class RampExecutor:
             self._level.require(part[-1], "after a ramp of its own")
 
     def _start(self, ramping: SelfRamping, part: Sequence[float], interval: float) -> None:
+        self._level.permit()
         try:
             ramping.start_ramp([point * self._level.scale for point in part], interval)
         except (SettingError, RejectedCommandError) as error:  # according to the protocol nothing moved

@@ -11,10 +11,11 @@ from typing import cast
 from drivers.errors import InstrumentError, SettingError
 from drivers.roles import BiasReading, BiasSource, Clock, Meter, SelfRamping
 from drivers.wiring import Wiring
-from labnis.errors import RequestError
+from labnis.errors import RequestError, TakenOverError
 from labnis.station.bias.level import Level
 from labnis.station.bias.ramp import RateLimiter, largest_step
 from labnis.station.bias.ramp_executor import RampExecutor
+from labnis.station.oversight import NoOversight, Oversight
 from labnis.station.players import DeviceMeter
 from labnis.station.role_check import missing_members
 from labnis.station.sections import Limits
@@ -68,6 +69,8 @@ class RampedBias:
         Reads the current of the device; None if the source itself reads it.
     voltmeter
         Reads the voltage of the device; None if it is calculated from bias, current and series resistance.
+    oversight
+        Is told when the bias is in use and when it is at zero, and asked before each write.
 
     Attributes
     ----------
@@ -89,8 +92,10 @@ class RampedBias:
         name: str,
         ammeter: DeviceMeter | None = None,
         voltmeter: Meter | None = None,
+        oversight: Oversight | None = None,
     ) -> None:
-        self.in_use = False
+        self._in_use = False
+        self._oversight = oversight or NoOversight()
         self.source = source
         self._wiring = wiring
         self._limits = limits
@@ -99,10 +104,22 @@ class RampedBias:
         self._voltmeter = voltmeter
         self._prepared_for = 0.0
         self._level = Level(source, name, scale=wiring.divider, tolerance=self._tolerance(limits.maximum_bias))
+        self._level.permit = self._oversight.permit
         step = min(limits.maximum_step, largest_step(limits.ramp_rate))
         limiter = RateLimiter(step, limits.ramp_rate, clock)
         ramping = None if missing_members(source, SelfRamping) else cast(SelfRamping, source)
         self._executor = RampExecutor(self._level, limiter, ramping)
+
+    @property
+    def in_use(self) -> bool:
+        """See the attributes of the class."""
+        return self._in_use
+
+    @in_use.setter
+    def in_use(self, used: bool) -> None:
+        if used and not self._in_use:
+            self._oversight.note("bias", True)
+        self._in_use = used
 
     def _tolerance(self, largest: float) -> float:
         """Tolerance (V) of a level read back, for biases up to `largest` (V)."""
@@ -147,6 +164,7 @@ class RampedBias:
             logger.warning("%s was left on at %g V: ramping it to 0 before the run", self._name, before)
             self.to_zero()
             before = 0.0
+        self._oversight.permit()
         self.source.prepare(
             maximum_voltage=self._wiring.source_voltage(maximum_bias),
             maximum_current=maximum_current if self._ammeter is None else self._limits.compliance,
@@ -197,6 +215,7 @@ class RampedBias:
             raise SettingError(
                 self._name, f"bias is 0 V as read back, but {problem}.", "Switch it off at the front panel."
             ) from failure
+        self._oversight.note("bias", False)
 
     # --- moving --------------------------------------------------------------------------------------------------
 
@@ -258,6 +277,8 @@ class RampedBias:
                 self._level.require(0.0, "after the ramp to zero")
             else:
                 self._level.zero_disconnected()
+        except TakenOverError:
+            raise
         except Exception as error:
             self._level.value = None
             raise BiasUnknownError(
@@ -315,6 +336,7 @@ class RampedBias:
             raise RequestError(f"integration time {integration_time!r} s is not allowed: it must be positive")
 
     def _switch_on_at_zero(self) -> None:
+        self._oversight.permit()
         self.source.output_on()
         if not self.source.output_enabled():
             raise SettingError(

@@ -1,5 +1,6 @@
 """The `instruments:` section: QCoDeS's own schema, and which classes its `type:` may name."""
 
+import importlib.util
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,7 +9,6 @@ from typing import Any
 
 import jsonschema  # type: ignore[import-untyped]  # publishes no types
 from jsonschema.exceptions import ValidationError  # type: ignore[import-untyped]  # publishes no types
-from qcodes.station import SCHEMA_TEMPLATE_PATH
 
 from labnis.station.document import Document, Location
 
@@ -40,6 +40,13 @@ def is_allowed_type(dotted: str, packages: Sequence[str]) -> bool:
     return allowed and all(part.isidentifier() for part in dotted.split("."))
 
 
+def _schema_file() -> Path:
+    """QCoDeS's schema, as `qcodes.station.SCHEMA_TEMPLATE_PATH`, without importing QCoDeS, which takes half a second."""
+    found = importlib.util.find_spec("qcodes")
+    assert found is not None and found.origin is not None  # noqa: S101  # for mypy: labnis depends on it
+    return Path(found.origin).parent / "dist" / "schemas" / "station-template.schema.json"
+
+
 def check_instruments(document: Document, packages: Sequence[str]) -> None:
     """Check the `instruments:` section of `document` without importing anything.
 
@@ -51,7 +58,7 @@ def check_instruments(document: Document, packages: Sequence[str]) -> None:
         Naming file, line and key.
 
     """
-    schema = json.loads(Path(SCHEMA_TEMPLATE_PATH).read_text(encoding="utf-8"))
+    schema = json.loads(_schema_file().read_text(encoding="utf-8"))
     section = {"instruments": document.data["instruments"]}
     problems = sorted(jsonschema.Draft7Validator(schema).iter_errors(section), key=_position(document))
     if problems:

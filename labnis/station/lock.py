@@ -19,7 +19,6 @@ from datetime import datetime
 from pathlib import Path
 
 from filelock import FileLock, Timeout
-from pyvisa.rname import InvalidResourceName, to_canonical_name
 
 from labnis.errors import BusyError, ConfigurationError
 
@@ -39,6 +38,9 @@ def lock_name_of_address(address: str) -> str:
     Two addresses of one instrument on two buses (GPIB and LAN) cannot be recognised as one.
 
     """
+    # Commands that open no instrument start without PyVISA.
+    from pyvisa.rname import InvalidResourceName, to_canonical_name  # noqa: PLC0415
+
     with contextlib.suppress(InvalidResourceName):  # an alias or another kind of address is used unchanged
         address = to_canonical_name(address.upper())
     return f"instrument {address.upper()}"

@@ -17,7 +17,6 @@ from typing import Any
 
 import h5py
 import numpy as np
-import xarray
 
 from labnis.storage._columns import layout_to_plain
 from labnis.storage._events import load_events
@@ -100,6 +99,8 @@ def check(path: Path, reference: Path | None = None, *, patience: int = 2) -> In
 
 def examine(path: Path, reference: Path | None = None) -> IntegrityReport:
     """Read everything in the file and compare it with the reference, in this process."""
+    import xarray  # noqa: PLC0415  # imports pandas; readers of other runs do not need it
+
     try:
         with h5py.File(path, "r") as file:
             rows, events, fits = _contents(file)

@@ -10,10 +10,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import h5py
-import xarray
 from numpy.typing import NDArray
 
 from labnis.storage._checking import DAMAGE, check
@@ -28,6 +27,9 @@ from labnis.storage._old_files import NOTE, layout_of_version_1, upgraded
 from labnis.storage._records import journal_state
 from labnis.storage._run_file import file_in_memory
 from labnis.storage.errors import RunFileError, RunNotFoundError
+
+if TYPE_CHECKING:
+    import xarray
 
 __all__ = ["RunSummary", "find_run", "list_runs", "open_rows", "open_run", "read_events", "read_fits", "read_metadata"]
 
@@ -102,7 +104,7 @@ def _load_rows(file: Any) -> tuple[dict[str, NDArray[Any]], RunLayout, dict[str,
     return columns, layout, read_attributes(file)
 
 
-def _opened(path: Path | str, *, as_rows: bool) -> xarray.Dataset:
+def _opened(path: Path | str, *, as_rows: bool) -> "xarray.Dataset":
     columns, layout, attributes = _read(path, _load_rows)
     run = dataset_of(columns, layout.as_rows() if as_rows else layout).assign_attrs(attributes)
     if attributes["schema_version"] < SCHEMA_VERSION and "bias_reading" in run:
@@ -110,7 +112,7 @@ def _opened(path: Path | str, *, as_rows: bool) -> xarray.Dataset:
     return run
 
 
-def open_run(path: Path | str) -> xarray.Dataset:
+def open_run(path: Path | str) -> "xarray.Dataset":
     """Read all complete rows of a run into memory; the file is closed again.
 
     Returns
@@ -130,7 +132,7 @@ def open_run(path: Path | str) -> xarray.Dataset:
     return _opened(path, as_rows=False)
 
 
-def open_rows(path: Path | str) -> xarray.Dataset:
+def open_rows(path: Path | str) -> "xarray.Dataset":
     """Read all complete rows of a run as a table along `point`, in the order in which they were measured.
 
     Returns

@@ -1,50 +1,21 @@
 """The live display of a run in a terminal: progress, time to go, and the present estimates."""
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from rich.console import Console, Group
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
-from rich.table import Table
 
 from labnis.experiment.events import Ended, Event, Fitted, RowRecorded, Started
 from labnis.experiment.preflight import PlannedRun
 from labnis.experiment.run import Run
-from labnis.fit import Estimate, number_text
+from labnis.fit import number_text
 from labnis.station import StationConfig
+from labnis.ui.estimates import estimate_table
+from labnis.ui.output import print_table, shown
 
-__all__ = ["TerminalDisplay", "estimate_table", "listed", "preflight_text", "shown"]
-
-
-def estimate_table(
-    estimates: Mapping[str, Estimate], *, truth: Mapping[str, float] | None = None, title: str = ""
-) -> Table:
-    """Table of results; with `truth`, the true values and the deviations in σ beside them."""
-    table = Table(title=title or None, title_justify="left")
-    table.add_column("result")
-    table.add_column("value ± σ", justify="right")
-    if truth is not None:
-        table.add_column("truth", justify="right")
-        table.add_column("off by", justify="right")
-    for name, estimate in estimates.items():
-        cells = [name.replace("_", " "), str(estimate)]
-        if truth is not None and name in truth:
-            true = Estimate(truth[name], 0.0, estimate.unit)
-            cells += [str(true), f"{(estimate.value - truth[name]) / estimate.sigma:+.1f} σ"]
-        table.add_row(*cells)
-    return table
-
-
-def shown(text: object) -> str:
-    """`text` with unprintable and control characters written as escapes."""
-    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in str(text))
-
-
-def listed(values: Mapping[str, Any]) -> str:
-    """A mapping in one line, without unknown values."""
-    return ", ".join(f"{key} {value}" for key, value in values.items() if value is not None)
+__all__ = ["TerminalDisplay", "preflight_text"]
 
 
 def preflight_text(plans: Sequence[PlannedRun], config: StationConfig, roles: Sequence[str], *, simulated: bool) -> str:

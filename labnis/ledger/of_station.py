@@ -1,0 +1,33 @@
+"""The ledger that belongs to a station."""
+
+import logging
+from pathlib import Path
+
+from labnis.ledger._ledger import Ledger, open_ledger
+from labnis.ledger._pending import enter_pending
+from labnis.station import StationConfig
+from labnis.storage import check_data_root
+
+__all__ = ["ledger_of"]
+
+logger = logging.getLogger(__name__)
+
+
+def ledger_of(config: StationConfig, data: Path | None) -> Ledger:
+    """The station's ledger; with `data`, the one in that folder. Results saved for it are entered.
+
+    Raises
+    ------
+    DataRootError, LedgerError
+        The data folder or the ledger cannot be used.
+
+    """
+    folder = check_data_root(data or config.data)
+    # A path is not pasted into a URL, where ?, # and % have a meaning.
+    ledger = open_ledger(
+        folder / "ledger.sqlite" if data or config.ledger is None else config.ledger.get_secret_value()
+    )
+    entered = enter_pending(folder, ledger)
+    if entered:
+        logger.warning("the saved results of %d runs are in the ledger now", entered)
+    return ledger

@@ -11,7 +11,8 @@ from typing import Annotated, Any
 import typer
 
 from labnis import __version__
-from labnis.errors import LabnisError, StoppedBySignal
+from labnis.errors import LabnisError, LabnisWarning, StoppedBySignal
+from labnis.ui.log import log_to_terminal
 from labnis.ui.output import say, steady_streams
 
 __all__ = ["COMMANDS", "app", "main"]
@@ -95,8 +96,8 @@ def _labnis(
 
 def main() -> None:
     """Entry point: run a command and turn exceptions into a message and an exit code."""
-    with steady_streams():
-        _quieten_libraries()
+    with steady_streams(), warnings.catch_warnings():
+        _set_up_log()
         try:
             app()
         except Exception as error:  # noqa: BLE001  # last resort: print the message and the traceback
@@ -107,12 +108,18 @@ def main() -> None:
             _fail(error, code or LabnisError.exit_code)
 
 
-def _quieten_libraries() -> None:
+def _set_up_log() -> None:
     """Show labnis's warnings; hide those of QCoDeS about its own drivers and their snapshots."""
-    logging.basicConfig(level=logging.WARNING, format="labnis: %(levelname)s: %(message)s")
+    log_to_terminal()
     logging.getLogger("qcodes").setLevel(logging.ERROR)
+    warnings.showwarning = _log_warning  # type: ignore[assignment]  # it is called by position
     # Filtered by text, because QCoDeS is not imported here: "… does not correctly pass kwargs to its baseclass".
     warnings.filterwarnings("ignore", message=r"Parameter .* does not correctly pass kwargs")
+
+
+def _log_warning(message: Warning | str, category: type[Warning], *_place: Any) -> None:
+    """Report a warning like every other message: without the place in the source, which is no help to a user."""
+    logging.getLogger("labnis").warning("%s", message if issubclass(category, LabnisWarning) else repr(message))
 
 
 def _fail(error: Exception, code: int) -> None:

@@ -27,7 +27,6 @@ __all__ = [
 STATION = Path("station.yaml")
 
 
-
 def path_of(text: str | Path) -> Path:
     """`text` as a path, with `~` expanded.
 
@@ -64,9 +63,9 @@ class MeasurementOptions:
 
     station: StationOption = STATION
     dry_run: DryRunOption = False
-    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Seed of the simulated noise (dry run only).")] = (
-        None
-    )
+    seed: Annotated[
+        int | None, typer.Option("--seed", min=0, metavar="NUMBER", help="Seed of the simulated noise (dry run only).")
+    ] = None
     twin: TwinOption = None
     data: DataOption = None
     as_json: JsonOption = False
@@ -82,8 +81,10 @@ class MeasurementOptions:
         Literal["stop", "skip"],
         typer.Option("--on-error", help="After a failed reading: end the run, or flag the row and continue."),
     ] = "stop"
-    tag: Annotated[list[str] | None, typer.Option("--tag", help="Word to search for; may be given again.")] = None
-    note: Annotated[str, typer.Option("--note", help="Comment that is saved with the run.")] = ""
+    tag: Annotated[
+        list[str] | None, typer.Option("--tag", metavar="WORD", help="Word to search for; may be given again.")
+    ] = None
+    note: Annotated[str, typer.Option("--note", metavar="TEXT", help="Comment that is saved with the run.")] = ""
     plot: Annotated[
         bool, typer.Option("--plot", help="Show the growing data with their fit in a window, where there is a screen.")
     ] = False

@@ -14,7 +14,9 @@ __all__ = ["replay"]
 
 
 def replay(
-    file: Annotated[Path, typer.Argument(parser=path_of, metavar="FILE", help="VISA record, written with --record-visa.")],
+    file: Annotated[
+        Path, typer.Argument(parser=path_of, metavar="FILE", help="VISA record, written with --record-visa.")
+    ],
     data: DataOption = None,
 ) -> None:
     """Repeat a recorded command without instruments; the same messages must give the same rows, bit for bit."""

@@ -15,6 +15,8 @@ from labnis.ui.output import cells, print_table, say
 __all__ = ["reproduce"]
 
 _DOTS_PER_INCH = 92
+# Characters in a line of the table if the output is not a terminal: its cells are sentences.
+_WIDEST = 120
 
 
 def reproduce(
@@ -22,7 +24,9 @@ def reproduce(
         list[str] | None,
         typer.Option("--figure", help=f"Only this figure; may be given again: {', '.join(FIGURES)}.", metavar="NAME"),
     ] = None,
-    out: Annotated[Path, typer.Option("--out", parser=path_of, metavar="FOLDER", help="Folder for the figures (PNG).")] = Path("reproduction"),
+    out: Annotated[
+        Path, typer.Option("--out", parser=path_of, metavar="FOLDER", help="Folder for the figures (PNG).")
+    ] = Path("reproduction"),
     markdown: Annotated[bool, typer.Option("--markdown", help="Print the table as Markdown, nothing else.")] = False,
 ) -> None:
     """Draw the figures of the source papers, and compare each published number with the computed one."""
@@ -49,12 +53,12 @@ def reproduce(
 
 
 def _show(statements: Sequence[Statement]) -> None:
-    table = Table(show_lines=True, expand=True)
+    table = Table(show_lines=True, expand=True, leading=1)
     for heading, ratio in (("statement", 4), ("published", 3), ("computed", 4), ("agrees? why", 6)):
         table.add_column(heading, ratio=ratio)
     for s in statements:
         verdict = "yes" if s.holds else "no"
         reason = f"{verdict}: {s.why}" if s.why else verdict
         table.add_row(*cells([f"{s.source}: {s.what}", s.published, s.computed, reason]))
-    print_table(table)
+    print_table(table, widest=_WIDEST)
     say(f"{sum(s.holds for s in statements)} of {len(statements)} agree")

@@ -9,6 +9,7 @@ from typing import Any
 import xarray
 
 from labnis.experiment.analysis import analyses_of_run
+from labnis.experiment.goals import GoalOutcome
 from labnis.experiment.stored_fits import stored_fits
 from labnis.fit import Estimate, FitResult
 from labnis.storage import Status, open_run, read_metadata
@@ -36,6 +37,8 @@ class Run:
         Result name → estimate; those of a secondary analysis as `analysis.result`.
     notes
         Remarks that do not affect the data, in sentences.
+    goals
+        Outcome of each goal at which the run was to end (`--until`).
 
     """
 
@@ -48,6 +51,7 @@ class Run:
     problems: Mapping[str, str] = field(default_factory=dict)
     results: Mapping[str, Estimate] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    goals: tuple[GoalOutcome, ...] = ()
 
     @property
     def fit(self) -> FitResult | None:

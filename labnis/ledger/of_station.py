@@ -13,6 +13,15 @@ __all__ = ["ledger_of"]
 logger = logging.getLogger(__name__)
 
 
+_IN_HOME = "sqlite:///~"
+"""Beginning of the URL of an SQLite file in a home folder."""
+
+
+def _expanded(url: str) -> str | Path:
+    """The file that `url` names by `~`, or else `url`."""
+    return Path(url.removeprefix("sqlite:///")).expanduser() if url.startswith(_IN_HOME) else url
+
+
 def ledger_of(config: StationConfig, data: Path | None) -> Ledger:
     """The station's ledger; with `data`, the one in that folder. Results saved for it are entered.
 
@@ -24,9 +33,8 @@ def ledger_of(config: StationConfig, data: Path | None) -> Ledger:
     """
     folder = check_data_root(data or config.data)
     # A path is not pasted into a URL, where ?, # and % have a meaning.
-    ledger = open_ledger(
-        folder / "ledger.sqlite" if data or config.ledger is None else config.ledger.get_secret_value()
-    )
+    named = None if data is not None or config.ledger is None else config.ledger.get_secret_value()
+    ledger = open_ledger(folder / "ledger.sqlite" if named is None else _expanded(named))
     entered = enter_pending(folder, ledger)
     if entered:
         logger.warning("the saved results of %d runs are in the ledger now", entered)

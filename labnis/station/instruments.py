@@ -41,7 +41,7 @@ def is_allowed_type(dotted: str, packages: Sequence[str]) -> bool:
 
 
 def _schema_file() -> Path:
-    """QCoDeS's schema, as `qcodes.station.SCHEMA_TEMPLATE_PATH`, without importing QCoDeS, which takes half a second."""
+    """`qcodes.station.SCHEMA_TEMPLATE_PATH`, without importing QCoDeS, which takes half a second."""
     found = importlib.util.find_spec("qcodes")
     assert found is not None and found.origin is not None  # noqa: S101  # for mypy: labnis depends on it
     return Path(found.origin).parent / "dist" / "schemas" / "station-template.schema.json"

@@ -85,6 +85,9 @@ class _SteadyStream(io.TextIOBase):
         except (OSError, ValueError) as error:
             self._drop(error)
 
+    def close(self) -> None:
+        """Leave the stream open: it belongs to the process."""
+
     def _drop(self, error: OSError | ValueError) -> None:
         """Send the rest to the null device: also what is in the buffer, which Python writes when it ends."""
         try:
@@ -149,17 +152,17 @@ def cells(texts: Iterable[object]) -> list[Text]:
     return [Text(shown(text), overflow="fold") for text in texts]
 
 
-def console_of(stream: TextIO) -> Console:
+def console_of(stream: TextIO, widest: int = _WIDEST) -> Console:
     """A console on `stream`; one that is no terminal gets whole lines without colours."""
-    return Console(file=stream, width=None if stream.isatty() else _WIDEST, highlight=False, emoji=False)
+    return Console(file=stream, width=None if stream.isatty() else widest, highlight=False, emoji=False)
 
 
-def print_table(table: Table, *, err: bool = False) -> None:
-    """Print `table`; where there is no terminal, without lines, each row in one line."""
+def print_table(table: Table, *, err: bool = False, widest: int = _WIDEST) -> None:
+    """Print `table`; where there is no terminal, without lines, each row in lines of at most `widest` characters."""
     stream = sys.stderr if err else sys.stdout
     if not stream.isatty():
         table.box, table.pad_edge, table.padding, table.expand = None, False, (0, 2, 0, 0), False
-    console = console_of(stream)
+    console = console_of(stream, widest)
     with console.capture() as captured:
         console.print(table)
     stream.writelines(f"{line.rstrip()}\n" for line in captured.get().splitlines())

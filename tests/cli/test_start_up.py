@@ -46,4 +46,4 @@ def test_commands_that_look_import_no_library_that_measures_fits_or_draws(measur
         "cooldown list --data data",
     )
     found = {command: sorted(imported(command, measured) & HEAVY) for command in commands}
-    assert found == dict.fromkeys(commands, [])
+    assert found == {command: [] for command in commands}

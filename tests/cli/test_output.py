@@ -1,15 +1,18 @@
 """What commands print, in any encoding, to terminals, pipes and full disks; the exit code stays that of the run."""
 
+import inspect
 import json
 import os
 import pty
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from labnis.cli import COMMANDS
 from labnis.storage import read_metadata
 from tests.run.bench import ROOT, Commands, command, write_station
 
@@ -164,3 +167,10 @@ def test_a_run_has_a_log_beside_it_and_its_log_of_events_says_that_nothing_happe
     monkeypatch.chdir(measured)
     events = labnis(f"log {file_in(measured)} --data data")
     assert "nothing happened" in events.out
+
+
+def test_the_summaries_in_the_list_of_commands_begin_their_own_help() -> None:
+    for name, (module, summary) in COMMANDS.items():
+        found = getattr(import_module(f"labnis.cli.{module}"), name)
+        text = inspect.getdoc(found) if inspect.isfunction(found) else found.info.help
+        assert str(text).startswith(summary.rstrip(".")), name

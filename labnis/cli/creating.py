@@ -14,7 +14,7 @@ from sim_instruments import SHIPPED_TRUTH
 
 __all__ = ["new"]
 
-new = typer.Typer(help="Create folders from a template.", no_args_is_help=True, add_completion=False)
+new = typer.Typer(help="Create a lab's own folder from a template.", no_args_is_help=True, add_completion=False)
 
 
 @new.callback()

@@ -29,7 +29,7 @@ def reproduce(
     ] = Path("reproduction"),
     markdown: Annotated[bool, typer.Option("--markdown", help="Print the table as Markdown, nothing else.")] = False,
 ) -> None:
-    """Draw the figures of the source papers, and compare each published number with the computed one."""
+    """Draw the figures of the source papers, and compare their numbers with the computed ones."""
     names = list(dict.fromkeys(figure or FIGURES))
     for name in names:
         if name not in FIGURES:

@@ -6,6 +6,7 @@ import platform
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.commands import commands
 from benchmarks.cooler import cooler
 from benchmarks.current import current
 from benchmarks.fits import fits
@@ -21,7 +22,7 @@ def main() -> None:
     console = Console(width=110)
     console.print(f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}", highlight=False)
     table = Table("what", "result", "remark")
-    for part in (current, cooler, storage, fits, live, resonators):
+    for part in (current, cooler, storage, fits, live, resonators, commands):
         for line in part():
             table.add_row(line.subject, line.figure, line.remark)
     console.print(table)

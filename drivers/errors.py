@@ -47,7 +47,8 @@ class InstrumentError(Exception):
 
     def __init__(self, instrument: str, problem: str, advice: str = "") -> None:
         self.instrument = instrument
-        self.problem = problem
+        # Of a sentence that quotes another message, which may end with a full stop, too.
+        self.problem = problem.removesuffix(".") if problem.endswith("..") and not problem.endswith("...") else problem
         self.advice = advice
         super().__init__(instrument, problem, advice)
 

@@ -2,13 +2,23 @@
 
 import inspect
 import math
+import re
 from decimal import Decimal
+from tokenize import TokenError
 from typing import Any, ClassVar
 
+import pint
 from pymeasure.experiment import BooleanParameter, FloatParameter, IntegerParameter, Procedure
 from pymeasure.experiment.parameters import Parameter
+from pymeasure.units import ureg
 
 __all__ = ["ProcedureError", "check_parameters", "set_parameter"]
+
+
+_WITH_UNIT = re.compile(
+    r"(?P<number>(?>[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?))\s*(?P<unit>%|[^\W\d_](?:[\w/·*^]*\w)?)"
+)
+"""A number that a unit follows."""
 
 
 class ProcedureError(ValueError):
@@ -74,15 +84,44 @@ def _converted_text(parameter: Parameter, text: str) -> Any:
         raise ValueError(text)
     match parameter:
         case IntegerParameter():
-            if not float(text).is_integer():  # 1e3 is an integer; 2.7, nan and inf are not
+            number = _number(text, parameter.units)
+            if not float(number).is_integer():  # 1e3 is an integer; 2.7, nan and inf are not
                 raise ValueError(text)
-            return int(Decimal(text))
+            return int(number)
         case BooleanParameter():
             return {"true": True, "false": False, "1": True, "0": False}.get(text.lower(), text)
         case FloatParameter():
-            return float(text)
+            return float(_number(text, parameter.units))
     text.encode()  # ValueError for bytes on the command line that are not UTF-8
     return text
+
+
+def _number(text: str, wanted: str | None) -> Decimal:
+    """The number in `text`, in the unit `wanted`; another unit of its kind may follow: "1mV" and "1e-3" are one bias.
+
+    Decimal, so that 100 µV are 1e-4 V, not one rounding error less.
+
+    Raises
+    ------
+    ValueError, ArithmeticError
+        It is no number, or has a unit that cannot be expressed in `wanted`.
+
+    """
+    match = _WITH_UNIT.fullmatch(text.strip())
+    if match is None:
+        return Decimal(text)
+    number, unit = Decimal(match["number"]), match["unit"]
+    if not wanted:
+        raise ValueError(f"{text!r}: it has no unit")
+    if unit == wanted:
+        return number
+    try:
+        zero, one = (float(ureg.Quantity(size, unit).m_as(wanted)) for size in (0.0, 1.0))
+    except (pint.PintError, AttributeError, TypeError, TokenError) as error:
+        raise ValueError(f"{text!r}: {unit} cannot be expressed in {wanted}") from error
+    if zero != 0:
+        raise ValueError(f"{text!r}: {unit} has another zero than {wanted}; give it in {wanted}")
+    return number * Decimal(f"{one:.15g}")
 
 
 def _allowed(parameter: Parameter) -> str:

@@ -5,55 +5,70 @@ import signal
 import sys
 import traceback
 import warnings
-from contextlib import suppress
 from importlib import import_module
 from typing import Annotated, Any
 
 import typer
 
 from labnis import __version__
-from labnis.errors import LabnisError, StoppedBySignal
-from labnis.printable import printable, without_passwords
+from labnis.errors import LabnisError, LabnisWarning, StoppedBySignal
+from labnis.printable import without_passwords
+from labnis.ui.log import log_to_terminal
+from labnis.ui.output import say, steady_streams
 
-__all__ = ["app", "main"]
+__all__ = ["COMMANDS", "app", "main"]
 
-_MODULES = {
-    "run": "measuring",
-    "calibrate": "measuring",
-    "resume": "measuring",
-    "queue": "measuring",
-    "check": "checking",
-    "safe": "rescuing",
-    "recover": "recovering",
-    "replay": "replaying",
-    "reproduce": "reproducing",
-    "ls": "looking",
-    "show": "looking",
-    "log": "looking",
-    "calibrations": "looking",
-    "cooldown": "cooldowns",
-    "new": "creating",
-    "twin": "twin",
+COMMANDS = {
+    "run": ("measuring", "Run one procedure, fit it live, and enter the results in the ledger."),
+    "calibrate": ("measuring", "Measure I–V, reflection and emitted power; enter their results in the ledger."),
+    "resume": ("measuring", "Continue an interrupted run in the same file."),
+    "queue": ("measuring", "Run several procedures one after the other."),
+    "procedures": ("asking", "List the procedures and their parameters, with units, defaults and limits."),
+    "check": ("checking", "Check the station file, the data folder and the ledger; with --open also the instruments."),
+    "safe": ("rescuing", "Ramp the station's bias to zero and verify it."),
+    "ls": ("looking", "List the runs in the data folder."),
+    "show": ("looking", "Show the metadata, conditions and fits of runs."),
+    "log": ("looking", "Show the events of a run: interlocks, faults, pauses, resumptions, warnings."),
+    "calibrations": ("calibrations", "List the calibrations in the ledger."),
+    "cooldown": ("cooldowns", "Cooldowns; every calibration belongs to one."),
+    "recover": ("recovering", "Make an interrupted run readable and complete, from its journal."),
+    "replay": ("replaying", "Repeat a recorded command without instruments."),
+    "reproduce": ("reproducing", "Draw the figures of the source papers, and compare their numbers."),
+    "new": ("creating", "Create a lab's own folder from a template."),
+    "twin": ("twin", "The simulated fridge as a server."),
 }
-"""Command → module of this package that has a function, or a group of commands, of that name."""
+"""Command → module of this package that has a function, or a group of commands, of that name; and its summary."""
+
+
+class _Command(typer.core.TyperCommand):
+    """A command whose module is imported when it runs, so that a list of commands needs no libraries."""
+
+    def make_context(self, info_name: Any, args: Any, parent: Any = None, **extra: Any) -> Any:  # Click's signature
+        return _loaded(str(self.name)).make_context(info_name, args, parent=parent, **extra)
+
+
+def _loaded(name: str) -> Any:
+    found = getattr(import_module(f"labnis.cli.{COMMANDS[name][0]}"), name)
+    if not isinstance(found, typer.Typer):
+        function, found = found, typer.Typer(pretty_exceptions_enable=False, add_completion=False)
+        found.command(name)(function)
+    found.rich_markup_mode = None
+    command = typer.main.get_command(found)
+    command.name = name
+    return command
 
 
 class _Commands(typer.core.TyperGroup):
-    """Commands whose modules are imported on first use, so that `safe` starts without plots and fits."""
+    """The commands of `COMMANDS`."""
 
     def list_commands(self, ctx: Any) -> list[str]:  # Click's signature, as below
-        return list(_MODULES)
+        return list(COMMANDS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        if cmd_name not in _MODULES:
+        if cmd_name not in COMMANDS:
             return None
-        found = getattr(import_module(f"labnis.cli.{_MODULES[cmd_name]}"), cmd_name)
-        if not isinstance(found, typer.Typer):
-            function, found = found, typer.Typer(pretty_exceptions_enable=False, add_completion=False)
-            found.command(cmd_name)(function)
-        command = typer.main.get_command(found)
-        command.name = cmd_name
-        return command
+        summary = COMMANDS[cmd_name][1]
+        return _Command(cmd_name, help=summary, short_help=summary, rich_markup_mode=None)
 
 
 app = typer.Typer(
@@ -61,38 +76,51 @@ app = typer.Typer(
     help="Measure and calibrate NIS devices in a dilution refrigerator.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
+    rich_markup_mode=None,  # help without boxes and colours, also in pipes and narrow terminals
 )
 
 
-@app.callback(invoke_without_command=True)
-def _version(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
-) -> None:
-    if version:
-        typer.echo(f"labnis {__version__}")
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        say(f"labnis {__version__}")
         raise typer.Exit
+
+
+@app.callback()
+def _labnis(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Options of `labnis` itself."""
 
 
 def main() -> None:
     """Entry point: run a command and turn exceptions into a message and an exit code."""
-    _quieten_libraries()
-    try:
-        app()
-    except Exception as error:  # noqa: BLE001  # last resort: print the message and the traceback
-        # Errors of packages that do not import labnis.errors have an exit code, too.
-        code = getattr(error, "exit_code", None)
-        if code is None:
-            traceback.print_exception(error)
-        _fail(error, code or LabnisError.exit_code)
+    with steady_streams(), warnings.catch_warnings():
+        _set_up_log()
+        try:
+            app()
+        except Exception as error:  # noqa: BLE001  # last resort: print the message and the traceback
+            # Errors of packages that do not import labnis.errors have an exit code, too.
+            code = getattr(error, "exit_code", None)
+            if code is None:
+                traceback.print_exception(error)
+            _fail(error, code or LabnisError.exit_code)
 
 
-def _quieten_libraries() -> None:
+def _set_up_log() -> None:
     """Show labnis's warnings; hide those of QCoDeS about its own drivers and their snapshots."""
-    logging.basicConfig(level=logging.WARNING, format="labnis: %(levelname)s: %(message)s")
+    log_to_terminal()
     logging.getLogger("qcodes").setLevel(logging.ERROR)
+    warnings.showwarning = _log_warning  # type: ignore[assignment]  # it is called by position
     # Filtered by text, because QCoDeS is not imported here: "… does not correctly pass kwargs to its baseclass".
     warnings.filterwarnings("ignore", message=r"Parameter .* does not correctly pass kwargs")
+
+
+def _log_warning(message: Warning | str, category: type[Warning], *_place: Any) -> None:
+    """Report a warning like every other message: without the place in the source, which is no help to a user."""
+    logging.getLogger("labnis").warning("%s", message if issubclass(category, LabnisWarning) else repr(message))
 
 
 def _fail(error: Exception, code: int) -> None:
@@ -101,7 +129,6 @@ def _fail(error: Exception, code: int) -> None:
         for name in ("SIGINT", "SIGTERM", "SIGHUP"):
             if hasattr(signal, name):
                 signal.signal(getattr(signal, name), signal.SIG_IGN)
-    with suppress(OSError):  # the terminal may be closed
-        for line in (str(error), *getattr(error, "__notes__", ())):
-            print(f"labnis: {printable(without_passwords(line))}", file=sys.stderr)  # noqa: T201  # the only place that prints a failure
+    for line in (str(error), *getattr(error, "__notes__", ())):
+        say(f"labnis: {without_passwords(line)}", err=True)
     sys.exit(code)

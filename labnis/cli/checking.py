@@ -1,19 +1,18 @@
 """Checking a station without measuring: `check`."""
 
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
-from labnis.cli.options import STATION, DataOption, DryRunOption, StationOption, TwinOption
-from labnis.experiment.opening import ledger_of, twin_of
+from labnis.cli.options import STATION, DataOption, DryRunOption, JsonOption, StationOption, TwinOption
+from labnis.ledger.of_station import ledger_of
 from labnis.safety.interlocks import described
 from labnis.station import SetpointSpec, StationConfig, check_station, load_station, open_station
 from labnis.storage import check_data_root
-from labnis.ui.terminal import listed
+from labnis.ui.output import cells, listed, print_table, say, say_json
 
 __all__ = ["check"]
 
@@ -24,31 +23,89 @@ def check(
     twin: TwinOption = None,
     open_instruments: Annotated[bool, typer.Option("--open", help="Open the instruments and identify them.")] = False,
     data: DataOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Check the station file, the data folder and the ledger; with --open also the instruments."""
     config = load_station(station)
     check_station(config)
     folder = check_data_root(data or config.data)
-    with twin_of(config, twin, None) if dry_run else nullcontext() as simulated:
-        Console().print(_roles_table(config, simulated))
-        for role, moved in config.setpoints.items():
-            typer.echo(f"{role}: {_limits_text(moved)}")
-        typer.echo(f"wiring: {listed(config.wiring_record())}")
-        typer.echo(f"limits: {listed(config.limits.model_dump())}")
-        for interlock in config.interlocks:
-            typer.echo(f"interlock {described(interlock, config.limits)}")
-        if not config.source_limits_current:
-            typer.echo(f"nothing limits the current at {config.bias.instrument}: its role names no compliance")
-        typer.echo(f"data: {folder}")
-        for line in config.migrated_lines:
-            typer.echo(line)
-        ledger_of(config, data).close()
+    identities: dict[str, Any] = {}
+    with _twin(config, twin) if dry_run else nullcontext() as simulated:
+        addresses = _addresses(config, simulated)
+        if not as_json:
+            _show(config, addresses, folder)
+        ledger = ledger_of(config, data)
+        ledger.close()
         if open_instruments or dry_run:
             with open_station(config, twin=simulated) as opened:
                 opened.open(list(config.roles))
-                for name, identity in opened.identities().items():
-                    typer.echo(f"{name}: {listed(identity)}")
-    typer.echo("ok")
+                identities = opened.identities()
+    if as_json:
+        say_json(_record(config, addresses, folder, ledger.url) | {"identities": identities, "ok": True})
+        return
+    for name, identity in identities.items():
+        say(f"{name}: {listed(identity)}")
+    say("ok")
+
+
+def _twin(config: StationConfig, truth: Path | None) -> AbstractContextManager[Any]:
+    from labnis.experiment.twin import twin_of  # noqa: PLC0415  # the simulated fridge is imported only to use it
+
+    return twin_of(config, truth, None)
+
+
+def _addresses(config: StationConfig, simulated: Any) -> dict[str, str]:
+    """Role → address of its instrument: of the station, or of the simulated fridge."""
+    if simulated is None:
+        return {role: config.address(spec.instrument) or "" for role, spec in config.roles.items()}
+    return {role: simulated.addresses.get(spec.instrument, "stand-in") for role, spec in config.roles.items()}
+
+
+def _record(config: StationConfig, addresses: dict[str, str], folder: Path, ledger: str) -> dict[str, Any]:
+    """What `_show` prints, for JSON."""
+    return {
+        "station": str(config.path),
+        "roles": {
+            role: {
+                "kind": spec.kind,
+                "instrument": spec.instrument,
+                "type": config.instruments[spec.instrument]["type"],
+                "address": addresses[role],
+            }
+            for role, spec in config.roles.items()
+        },
+        "setpoints": {
+            role: {"limits": spec.limits, "unit": spec.unit, "rate": spec.rate, "at_end": spec.at_end}
+            for role, spec in config.setpoints.items()
+        },
+        "wiring": config.wiring_record(),
+        "limits": config.limits.model_dump(),
+        "interlocks": [described(interlock, config.limits) for interlock in config.interlocks],
+        "source_limits_current": config.source_limits_current,
+        "data": str(folder),
+        "ledger": ledger,
+        "migrated_lines": config.migrated_lines,
+    }
+
+
+def _show(config: StationConfig, addresses: dict[str, str], folder: Path) -> None:
+    say(config.path)
+    table = Table("role", "kind", "instrument", "type", "address")
+    for role, spec in config.roles.items():
+        kind = config.instruments[spec.instrument]["type"]
+        table.add_row(*cells([role, spec.kind, spec.instrument, kind, addresses[role]]))
+    print_table(table)
+    for role, moved in config.setpoints.items():
+        say(f"{role}: {_limits_text(moved)}")
+    say(f"wiring: {listed(config.wiring_record())}")
+    say(f"limits: {listed(config.limits.model_dump())}")
+    for interlock in config.interlocks:
+        say(f"interlock {described(interlock, config.limits)}")
+    if not config.source_limits_current:
+        say(f"nothing limits the current at {config.bias.instrument}: its role names no compliance")
+    say(f"data: {folder}")
+    for line in config.migrated_lines:
+        say(line)
 
 
 def _limits_text(spec: SetpointSpec) -> str:
@@ -56,14 +113,3 @@ def _limits_text(spec: SetpointSpec) -> str:
     low, high = spec.limits
     unit = f" {spec.unit}" if spec.unit else ""
     return f"set-point from {low:g} to {high:g}{unit} at {spec.rate:g}{unit or ' units'}/s, at the end {spec.at_end}"
-
-
-def _roles_table(config: StationConfig, twin: Any) -> Table:
-    table = Table("role", "kind", "instrument", "type", "address", title=escape(str(config.path)), title_justify="left")
-    for column in table.columns:
-        column.overflow = "fold"  # an address is shown whole
-    for role, spec in config.roles.items():
-        name = spec.instrument
-        address = (config.address(name) or "") if twin is None else twin.addresses.get(name, "stand-in")
-        table.add_row(role, spec.kind, escape(name), config.instruments[name]["type"], address)
-    return table

@@ -3,16 +3,14 @@
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
-from labnis.cli.options import STATION, DataOption, StationOption
+from labnis.cli.options import STATION, DataOption, JsonOption, StationOption
 from labnis.errors import RequestError
-from labnis.experiment.opening import ledger_of
 from labnis.ledger import InvalidEntryError
+from labnis.ledger.of_station import ledger_of
 from labnis.station import load_station
-from labnis.ui.terminal import shown
+from labnis.ui.output import cells, print_table, say, say_json
 
 __all__ = ["cooldown"]
 
@@ -35,22 +33,26 @@ def start(
         started = ledger_of(load_station(station), data).start_cooldown(name, note=note)
     except InvalidEntryError as error:
         raise RequestError(str(error)) from error
-    typer.echo(f"cooldown {started.name} started")
+    say(f"cooldown {started.name} started")
 
 
 @cooldown.command("end")
 def end(station: StationOption = STATION, data: DataOption = None) -> None:
     """End the current cooldown of the station's device."""
     ledger_of(load_station(station), data).end_cooldown()
-    typer.echo("cooldown ended")
+    say("cooldown ended")
 
 
 @cooldown.command("list")
-def list_all(station: StationOption = STATION, data: DataOption = None) -> None:
+def list_all(station: StationOption = STATION, data: DataOption = None, as_json: JsonOption = False) -> None:
     """List the cooldowns of all devices in the ledger, the newest last."""
+    found = ledger_of(load_station(station), data).cooldowns()
+    if as_json:
+        say_json(found)
+        return
     table = Table("cooldown", "device", "started", "ended", "note")
-    for c in ledger_of(load_station(station), data).cooldowns():
+    for c in found:
         ended = c.ended.astimezone().strftime("%Y-%m-%d %H:%M") if c.ended else "current"
         started = c.started.astimezone().strftime("%Y-%m-%d %H:%M")
-        table.add_row(escape(shown(c.name)), escape(shown(c.device)), started, ended, escape(shown(c.note)))
-    Console().print(table)
+        table.add_row(*cells([c.name, c.device, started, ended, c.note]))
+    print_table(table)

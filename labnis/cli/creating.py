@@ -7,12 +7,14 @@ from typing import Annotated
 
 import typer
 
+from labnis.cli.options import path_of
 from labnis.errors import RequestError
+from labnis.ui.output import say
 from sim_instruments import SHIPPED_TRUTH
 
 __all__ = ["new"]
 
-new = typer.Typer(help="Create folders from a template.", no_args_is_help=True, add_completion=False)
+new = typer.Typer(help="Create a lab's own folder from a template.", no_args_is_help=True, add_completion=False)
 
 
 @new.callback()
@@ -21,7 +23,12 @@ def _new() -> None:
 
 
 @new.command("lab")
-def lab(folder: Annotated[Path, typer.Argument(help="Folder to create; it must be empty or not exist.")]) -> None:
+def lab(
+    folder: Annotated[
+        Path,
+        typer.Argument(parser=path_of, metavar="FOLDER", help="Folder to create; it must be empty or not exist."),
+    ],
+) -> None:
     """Write a station file, a package with an instrument, a measurement and its fit, and their tests."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise RequestError(f"{folder} exists and is not empty; give another folder")
@@ -31,4 +38,4 @@ def lab(folder: Annotated[Path, typer.Argument(help="Folder to create; it must b
         shutil.copyfile(SHIPPED_TRUTH, folder / "twin.yaml")
     except OSError as error:
         raise RequestError(f"{folder}: cannot be written: {error.strerror or error}") from error
-    typer.echo(f"{folder} is ready; next: cd {folder}, labnis check, labnis run mylab.maps.GateMap --dry-run")
+    say(f"{folder} is ready; next: cd {folder}, labnis check, labnis run mylab.maps.GateMap --dry-run")

@@ -1,6 +1,5 @@
 """Commands that measure: `run`, `calibrate`, `resume`, `queue`."""
 
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -10,9 +9,8 @@ from typing import Annotated, Any
 
 import typer
 from pymeasure.experiment import Procedure
-from rich.console import Console
 
-from labnis.cli.options import MeasurementOptions, assignments, with_measurement_options
+from labnis.cli.options import MeasurementOptions, assignments, path_of, with_measurement_options
 from labnis.errors import DataQualityError, RequestError
 from labnis.experiment.analysis import analyses_of, needs_of, true_results
 from labnis.experiment.goals import reachable
@@ -29,7 +27,11 @@ from labnis.experiment.run import Run
 from labnis.experiment.session import Session
 from labnis.station import StationConfig, load_station
 from labnis.storage import find_run, list_runs, read_metadata
-from labnis.ui.terminal import TerminalDisplay, estimate_table, preflight_text
+from labnis.ui.estimates import estimate_table
+from labnis.ui.log import log_steps
+from labnis.ui.output import console_of, print_table, say, say_json
+from labnis.ui.run_log import RunLog
+from labnis.ui.terminal import TerminalDisplay, preflight_text
 from labnis.visa_log.session_record import recorded
 
 __all__ = ["calibrate", "queue", "resume", "run"]
@@ -106,7 +108,12 @@ def resume(
 
 @with_measurement_options
 def queue(
-    file: Annotated[Path, typer.Argument(help="YAML list of runs: procedure, and optionally set, tags, note.")],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            parser=path_of, metavar="FILE", help="YAML list of runs: procedure, and optionally set, tags, note."
+        ),
+    ],
     options: MeasurementOptions,
 ) -> None:
     """Run several procedures one after the other; one that fails ends the queue only if the bias is not at zero."""
@@ -128,9 +135,9 @@ def _possible(steps: list[Procedure], config: StationConfig) -> list[Procedure]:
         known = {analysis.name for earlier in possible for analysis in analyses_of(earlier)}
         needed = [need for need in needs_of(analyses_of(step)) if need not in known]
         if missing:
-            typer.echo(f"labnis: {name} is left out: the station has no role {', '.join(missing)}", err=True)
+            say(f"labnis: {name} is left out: the station has no role {', '.join(missing)}", err=True)
         elif needed:
-            typer.echo(f"labnis: {name} is left out: it needs the results of {', '.join(needed)}", err=True)
+            say(f"labnis: {name} is left out: it needs the results of {', '.join(needed)}", err=True)
         else:
             possible.append(step)
     return possible
@@ -158,8 +165,9 @@ def _measure(
             "--until and --record-visa exclude each other: when the fit reaches σ depends on the speed of this "
             "machine, so the record could not be replayed. Give one of them"
         )
-    console = Console(stderr=True)
-    observers: list[Any] = [TerminalDisplay(console, simulated=options.dry_run)]
+    log_steps(on_terminal=options.verbose)
+    display = TerminalDisplay(console_of(sys.stderr), simulated=options.dry_run, quiet=options.quiet)
+    observers: list[Any] = [display, RunLog()]
     if options.plot:
         from labnis.ui.live_plot import LivePlot  # noqa: PLC0415  # matplotlib's windows are loaded on demand
 
@@ -176,18 +184,19 @@ def _measure(
     ) as session:
         plans = session.prepare(procedures, until=until)
         roles = needed_roles(procedures, config)
-        plan = preflight_text(plans, config, roles, simulated=options.dry_run)
-        console.print(plan, markup=False, highlight=False, soft_wrap=True)
-        for name in session.station.stand_ins:
-            console.print(f"{name} is simulated by a stand-in for its role: no panel exists for its model")
-        if not (options.dry_run or options.yes):
+        simulated = display.simulated = session.simulated
+        asks = not (options.dry_run or options.yes)
+        if asks or not options.quiet:
+            say(preflight_text(plans, config, roles, simulated=simulated), err=True)
+            for name in session.station.stand_ins:
+                say(f"{name} is simulated by a stand-in for its role: no panel exists for its model", err=True)
+        if asks:
             _confirm()
         runs, failure = _run_all(session, requests, until, go_on=go_on)
         truth: dict[str, float] | None = None
         if session.twin is not None:
             every = [analysis for procedure in procedures for analysis in analyses_of(procedure)]
             truth = true_results(every, session.twin.truth)
-        simulated = session.simulated
     _print_results(runs, truth, simulated=simulated, as_json=options.as_json)
     if failure is not None:
         raise failure
@@ -220,13 +229,13 @@ def _run_all(
             if not go_on:
                 raise
             failed[name] = error
-            typer.echo(f"labnis: {name} failed: {error}", err=True)
+            say(f"labnis: {name} failed: {error}", err=True)
     if not failed:
         return runs, None
     # At once: closing a station that is not safe fails, too.
-    typer.echo(f"labnis: failed: {', '.join(failed)}", err=True)
+    say(f"labnis: failed: {', '.join(failed)}", err=True)
     if idle := names[len(runs) + len(failed) :]:
-        typer.echo(f"labnis: not started: {', '.join(idle)}", err=True)
+        say(f"labnis: not started: {', '.join(idle)}", err=True)
     return runs, max(failed.values(), key=lambda error: getattr(error, "exit_code", 0))
 
 
@@ -251,16 +260,17 @@ def _print_results(runs: list[Run], truth: dict[str, float] | None, *, simulated
         answer = {
             "simulated": simulated,
             "runs": [str(one.path) for one in runs],
+            "goals": [goal for one in runs for goal in one.goals],
+            "notes": [note for one in runs for note in one.notes],
             "results": {
                 name: asdict(estimate) | ({"truth": known[name]} if name in known else {})
                 for name, estimate in results.items()
             },
         }
-        typer.echo(json.dumps(answer))
+        say_json(answer)
         return
-    console = Console()
     if results:
         title = "Results of a SIMULATED measurement" if simulated else "Results"
-        console.print(estimate_table(results, truth=truth, title=title))
+        print_table(estimate_table(results, truth=truth, title=title))
     for one in runs:
-        console.print(str(one.path), highlight=False, soft_wrap=True)
+        say(one.path)

@@ -20,16 +20,41 @@ __all__ = [
     "StationOption",
     "TwinOption",
     "assignments",
+    "path_of",
     "with_measurement_options",
 ]
 
 STATION = Path("station.yaml")
 
-StationOption = Annotated[Path, typer.Option("--station", help="Station file.")]
-DataOption = Annotated[Path | None, typer.Option("--data", help="Folder for runs, instead of the station file's.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, nothing else.")]
+
+def path_of(text: str | Path) -> Path:
+    """`text` as a path, with `~` expanded.
+
+    Raises
+    ------
+    RequestError
+        It has control characters.
+
+    """
+    if any(ord(character) < 32 or ord(character) == 127 for character in str(text)):
+        raise RequestError(f"{str(text)!r}: a path has no control characters; give another one")
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:  # the user after ~ does not exist
+        raise RequestError(f"{str(text)!r}: {error}") from error
+
+
+StationOption = Annotated[Path, typer.Option("--station", parser=path_of, metavar="FILE", help="Station file.")]
+DataOption = Annotated[
+    Path | None,
+    typer.Option("--data", parser=path_of, metavar="FOLDER", help="Folder for runs, instead of the station file's."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on standard output, nothing else.")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Use the simulated fridge instead of the real one.")]
-TwinOption = Annotated[Path | None, typer.Option("--twin", help="Truth file of the twin (dry run only).")]
+TwinOption = Annotated[
+    Path | None,
+    typer.Option("--twin", parser=path_of, metavar="FILE", help="Truth file of the simulated fridge (dry run only)."),
+]
 
 
 @dataclass(frozen=True)
@@ -38,9 +63,9 @@ class MeasurementOptions:
 
     station: StationOption = STATION
     dry_run: DryRunOption = False
-    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Seed of the simulated noise (dry run only).")] = (
-        None
-    )
+    seed: Annotated[
+        int | None, typer.Option("--seed", min=0, metavar="NUMBER", help="Seed of the simulated noise (dry run only).")
+    ] = None
     twin: TwinOption = None
     data: DataOption = None
     as_json: JsonOption = False
@@ -56,10 +81,18 @@ class MeasurementOptions:
         Literal["stop", "skip"],
         typer.Option("--on-error", help="After a failed reading: end the run, or flag the row and continue."),
     ] = "stop"
-    tag: Annotated[list[str] | None, typer.Option("--tag", help="Word to search for; may be given again.")] = None
-    note: Annotated[str, typer.Option("--note", help="Comment that is saved with the run.")] = ""
+    tag: Annotated[
+        list[str] | None, typer.Option("--tag", metavar="WORD", help="Word to search for; may be given again.")
+    ] = None
+    note: Annotated[str, typer.Option("--note", metavar="TEXT", help="Comment that is saved with the run.")] = ""
     plot: Annotated[
         bool, typer.Option("--plot", help="Show the growing data with their fit in a window, where there is a screen.")
+    ] = False
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Also show each step: instruments as they are opened, ramps, fits.")
+    ] = False
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Show results, warnings and failures only, no plan and no progress.")
     ] = False
 
 

@@ -1,11 +1,10 @@
 """Commands for emergencies: `safe`."""
 
-import typer
-
 from labnis.cli.options import STATION, StationOption
 from labnis.errors import ConfigurationError
 from labnis.safety.make_safe import make_safe, stop_holder
 from labnis.station import load_station
+from labnis.ui.output import say
 
 __all__ = ["safe"]
 
@@ -18,9 +17,9 @@ def safe(station: StationOption = STATION) -> None:
     config = load_station(station)
     ended = stop_holder(config)
     if ended is not None:
-        typer.echo(ended)
+        say(ended)
     try:
-        typer.echo(make_safe(config, patience=PATIENCE))
+        say(make_safe(config, patience=PATIENCE))
     except ConfigurationError as error:
         error.add_note("The bias is UNKNOWN: read the source's front panel and reduce its level slowly to 0 there.")
         raise

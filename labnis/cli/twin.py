@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from labnis.cli.options import path_of
 from sim_instruments import SHIPPED_TRUTH
 from sim_instruments.server import serve as serve_twin
 
@@ -21,9 +22,12 @@ def _twin() -> None:
 @twin.command("serve")
 def serve(
     port: Annotated[int, typer.Option("--port", min=0, max=65530, help="First of six ports; 0 chooses free ones.")] = 0,
-    twin: Annotated[Path, typer.Option("--twin", help="Truth file.")] = SHIPPED_TRUTH,
+    twin: Annotated[Path, typer.Option("--twin", parser=path_of, metavar="FILE", help="Truth file.")] = SHIPPED_TRUTH,
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="Seed of the simulated noise.")] = None,
-    log: Annotated[Path | None, typer.Option("--log", help="Log every command to this file as JSON lines.")] = None,
+    log: Annotated[
+        Path | None,
+        typer.Option("--log", parser=path_of, metavar="FILE", help="Log every command to this file as JSON lines."),
+    ] = None,
 ) -> None:
     """Serve the simulated fridge to other processes on this machine, one TCP socket per instrument, until stopped."""
     serve_twin(twin, port=port, seed=seed, log=log)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from labnis.experiment.analysis import Analysis, is_secondary
-from labnis.experiment.run import stored_fits
+from labnis.experiment.stored_fits import stored_fits
 from labnis.fit import FitResult
 from labnis.ledger import Ledger, NewCalibration, enter_pending, keep_pending
 from labnis.storage import RunFileError, find_run

@@ -13,7 +13,16 @@ from labnis.errors import RequestError
 from labnis.experiment.analysis import Analysis, can
 from labnis.fit import FitResult
 
-__all__ = ["PrecisionGoal", "check_informed", "goals_of", "is_informed", "parsed_goals", "reachable"]
+__all__ = [
+    "GoalOutcome",
+    "PrecisionGoal",
+    "check_informed",
+    "goals_of",
+    "is_informed",
+    "outcomes_of",
+    "parsed_goals",
+    "reachable",
+]
 
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _GOAL = re.compile(rf"(?P<result>\w+)\s*=\s*(?P<number>{_NUMBER})\s*(?P<unit>.*)")
@@ -53,6 +62,43 @@ class PrecisionGoal:
     def reached(self, fit: FitResult) -> bool:
         """Whether the goal is reached; never with so few data that σ itself is uncertain."""
         return fit.degrees_of_freedom >= _LEAST_FREEDOM and self.distance(fit) <= 1
+
+
+@dataclass(frozen=True)
+class GoalOutcome:
+    """Whether a run reached a goal.
+
+    Attributes
+    ----------
+    goal
+        As on the command line.
+    reached
+        Whether the run ended because of it, or its final fit reaches it.
+    sigma
+        σ of the final fit, in `unit`; None if there is no fit.
+    """
+
+    goal: str
+    reached: bool
+    sigma: float | None
+    unit: str
+
+    def __str__(self) -> str:
+        found = "there is no fit" if self.sigma is None else f"σ is {self.sigma:.3g} {self.unit}".rstrip()
+        return f"--until {self.goal} was {'reached' if self.reached else 'not reached'}: {found}"
+
+
+def outcomes_of(goals: Sequence[PrecisionGoal], fit: FitResult | None, *, ended: bool) -> tuple[GoalOutcome, ...]:
+    """The outcome of each goal; `ended` says that the run was ended because all were reached."""
+    return tuple(
+        GoalOutcome(
+            goal=str(goal),
+            reached=ended or (fit is not None and goal.reached(fit)),
+            sigma=None if fit is None else fit[goal.result].sigma,
+            unit=goal.unit,
+        )
+        for goal in goals
+    )
 
 
 def parsed_goals(texts: Iterable[str], units: Mapping[str, str]) -> tuple[PrecisionGoal, ...]:

@@ -1,26 +1,23 @@
 """From a station file to a session: configuration, data folder, ledger, cooldown, twin, guardian, instruments."""
 
-import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Literal
 
-from drivers.errors import ComplianceError, OverloadError
 from labnis.errors import ConfigurationError, InterlockError, RequestError
 from labnis.experiment.events import Observer, VisaRecord
 from labnis.experiment.session import Session
-from labnis.ledger import Ledger, enter_pending, open_ledger
+from labnis.experiment.twin import twin_of
+from labnis.ledger import Ledger
+from labnis.ledger.of_station import ledger_of
 from labnis.safety.guardian import Guardian
 from labnis.safety.stop_requests import StopRequest
 from labnis.station import StationConfig, load_station, open_station
-from labnis.station.simulated import simulated_instruments
 from labnis.storage import check_data_root
-from sim_instruments import Errors, Twin, open_twin
+from sim_instruments import Twin
 
-__all__ = ["cooldown_for", "ledger_of", "open_session", "twin_of"]
-
-logger = logging.getLogger(__name__)
+__all__ = ["cooldown_for", "open_session"]
 
 DRY_RUN_COOLDOWN = "dry-run"
 
@@ -101,25 +98,6 @@ def open_session(
         yield session
 
 
-@contextmanager
-def twin_of(config: StationConfig, truth: Path | str | None, seed: int | None) -> Iterator[Twin]:
-    """The simulated fridge of the station, from the file `truth` or from the station file's own.
-
-    Raises
-    ------
-    ConfigurationError, TruthError
-        No truth file is named, or it cannot be used.
-
-    """
-    file = Path(truth) if truth is not None else config.twin
-    if file is None:
-        raise ConfigurationError(f"{config.path}: labnis.twin.file is missing; name a truth file there or by --twin")
-    errors = Errors(overload=OverloadError, compliance=ComplianceError)
-    instruments = simulated_instruments(config)
-    with open_twin(file, seed=seed, wiring=config.wiring_record(), instruments=instruments, errors=errors) as twin:
-        yield twin
-
-
 def cooldown_for(ledger: Ledger, *, dry_run: bool, where: str = "") -> str:
     """Name of the cooldown to log to. A dry run without one logs to a closed cooldown of its own.
 
@@ -148,21 +126,3 @@ def cooldown_for(ledger: Ledger, *, dry_run: bool, where: str = "") -> str:
             f"start one with `labnis cooldown start NAME{where}`"
         )
     return ledger.closed_cooldown(DRY_RUN_COOLDOWN, note="dry runs outside any cooldown").name
-
-
-def ledger_of(config: StationConfig, data: Path | None) -> Ledger:
-    """The station's ledger; with `data`, the one in that folder. Results saved for it are entered."""
-    folder = check_data_root(data or config.data)
-    url = folder / "ledger.sqlite" if data else config.ledger.get_secret_value()
-    if not config.device.name and str(url).startswith("postgresql"):
-        raise config.error(
-            ("labnis", "device"),
-            "missing; a ledger that stations share needs the name of the device, such as device: A7",
-        )
-    ledger = open_ledger(url, device=config.device.name)
-    entered, problems = enter_pending(folder, ledger)
-    if entered:
-        logger.warning("the saved results of %d runs are in the ledger now", entered)
-    for problem in problems:
-        logger.warning(problem)
-    return ledger

@@ -101,7 +101,7 @@ def check_request(procedure: Procedure, config: StationConfig) -> None:
         refusal = getattr(procedure, "refusal", str)()
         planned = _planned(procedure)
     except ProcedureError as error:
-        raise RequestError(f"{error}. No instrument was touched.") from error
+        raise RequestError(f"{str(error).rstrip('.')}. No instrument was touched.") from error
     if refusal := refusal or _fault(procedure, planned):
         raise RequestError(f"{name}: {refusal}. No instrument was touched.")
     if (duration := planned_duration(procedure)) > LONGEST_RUN:

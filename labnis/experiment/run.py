@@ -9,10 +9,12 @@ from typing import Any
 import xarray
 
 from labnis.experiment.analysis import analyses_of_run
-from labnis.fit import Estimate, FitError, FitResult
-from labnis.storage import Status, open_run, read_fits, read_metadata
+from labnis.experiment.goals import GoalOutcome
+from labnis.experiment.stored_fits import stored_fits
+from labnis.fit import Estimate, FitResult
+from labnis.storage import Status, open_run, read_metadata
 
-__all__ = ["Run", "stored_fits", "stored_run"]
+__all__ = ["Run", "stored_run"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,8 @@ class Run:
         Result name → estimate; those of a secondary analysis as `analysis.result`.
     notes
         Remarks that do not affect the data, in sentences.
+    goals
+        Outcome of each goal at which the run was to end (`--until`).
 
     """
 
@@ -47,6 +51,7 @@ class Run:
     problems: Mapping[str, str] = field(default_factory=dict)
     results: Mapping[str, Estimate] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    goals: tuple[GoalOutcome, ...] = ()
 
     @property
     def fit(self) -> FitResult | None:
@@ -84,25 +89,6 @@ class Run:
         rows = "".join(f"<tr><td>{escape(n)}</td><td>{escape(str(e))}</td></tr>" for n, e in self.results.items())
         head = f"{self.procedure} {self.run_id}: {self.status}, {self.rows} rows"
         return f"<b>{escape(head)}</b><br><code>{escape(str(self.path))}</code><table>{rows}</table>"
-
-
-def stored_fits(path: Path) -> tuple[dict[str, FitResult], dict[str, str]]:
-    """The fits in the file at `path`, and why others cannot be used, both by the analysis's name.
-
-    Raises
-    ------
-    RunFileError
-        The file cannot be read.
-
-    """
-    fits: dict[str, FitResult] = {}
-    problems: dict[str, str] = {}
-    for name, record in read_fits(path).items():
-        try:
-            fits[name] = FitResult.from_record(record)
-        except (FitError, KeyError) as error:
-            problems[name] = f"the stored fit cannot be used: {error}"
-    return fits, problems
 
 
 def stored_run(path: Path | str) -> Run:

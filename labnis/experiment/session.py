@@ -25,7 +25,7 @@ from labnis.experiment.calibrations import Logbook, Prior, has_prior, latest_pri
 from labnis.experiment.checking import checked
 from labnis.experiment.events import Ended, Fitted, Observer, Observers, RowRecorded, Started, VisaRecord
 from labnis.experiment.failures import collecting, most_severe
-from labnis.experiment.goals import PrecisionGoal, goals_of
+from labnis.experiment.goals import PrecisionGoal, goals_of, outcomes_of
 from labnis.experiment.live_fit import LiveFit
 from labnis.experiment.managed import managed
 from labnis.experiment.measuring import measure
@@ -275,7 +275,10 @@ class Session:
                 notes += logbook.enter(plan.analyses, fits, writer.path, writer.run_id)
         results = published(plan.analyses, fits)
         name = type(procedure).__name__
-        run = Run(writer.path, writer.run_id, name, status, writer.rows, fits, problems, results, tuple(notes))
+        primary = fits.get(plan.analyses[0].name) if plan.analyses else None
+        reached = outcomes_of(plan.goals, primary, ended=live is not None and bool(live.reached))
+        notes += [str(goal) for goal in reached if not goal.reached]
+        run = Run(writer.path, writer.run_id, name, status, writer.rows, fits, problems, results, tuple(notes), reached)
         self._observers(Ended(run))
         self.may_go_on = not leaving and not any(isinstance(f, StoppedBySignal | InterlockError) for f in failures)
         if failures:

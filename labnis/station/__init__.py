@@ -10,35 +10,7 @@
         station.make_safe()
 """
 
-from labnis.station.bias.ramped_bias import BiasMismatchError, BiasUnknownError, RampedBias
-from labnis.station.checking import check_station
-from labnis.station.config import StationConfig, load_station
-from labnis.station.connecting import VisaListener, instrument_class
-from labnis.station.document import read_document
-from labnis.station.opening import OpenStation, SystemClock, open_station
-from labnis.station.packages import import_named_in_file, import_object
-from labnis.station.role_spec import RoleSpec, SetpointSpec
-from labnis.station.sections import Device, Interlock, Island, Limits
+import lazy_loader
 
-__all__ = [
-    "BiasMismatchError",
-    "BiasUnknownError",
-    "Device",
-    "Interlock",
-    "Island",
-    "Limits",
-    "OpenStation",
-    "RampedBias",
-    "RoleSpec",
-    "SetpointSpec",
-    "StationConfig",
-    "SystemClock",
-    "VisaListener",
-    "check_station",
-    "import_named_in_file",
-    "import_object",
-    "instrument_class",
-    "load_station",
-    "open_station",
-    "read_document",
-]
+# The names are in the stub beside this file. Each is imported on first use: most of them need large libraries.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -46,7 +46,8 @@ class StationConfig(Section):
     data
         Folder that runs are written to.
     ledger
-        SQLAlchemy URL of the ledger (it may contain a password: use `get_secret_value()`, and never show it).
+        SQLAlchemy URL of the ledger (it may contain a password: use `get_secret_value()`, and never show it); None is
+        ledger.sqlite in the data folder.
     visalib
         PyVISA library for real runs; None is PyVISA's own choice.
     twin
@@ -65,7 +66,7 @@ class StationConfig(Section):
     device: Device
     packages: tuple[str, ...]
     data: Path
-    ledger: SecretStr
+    ledger: SecretStr | None
     visalib: str | None
     twin: Path | None
     migrated_lines: tuple[str, ...]
@@ -141,8 +142,6 @@ def load_station(path: Path) -> StationConfig:
     roles = {role: _role(document, role, value) for role, value in section.roles.items()}
     if "bias" not in roles:
         raise document.error(("labnis", "roles", "bias"), "missing; a station has a bias source")
-    data = folder / section.data
-    ledger = section.ledger or SecretStr(f"sqlite:///{(data / 'ledger.sqlite').as_posix()}")
     named = {role: spec.amplifier for role, spec in roles.items() if isinstance(spec, AmplifiedSpec)}
     amplifiers = {role: name for role, name in named.items() if name is not None}
     config = StationConfig(
@@ -154,8 +153,8 @@ def load_station(path: Path) -> StationConfig:
         interlocks=(*_fridge_interlocks(section.limits), *section.interlocks),
         device=section.device,
         packages=section.packages,
-        data=data,
-        ledger=ledger,
+        data=folder / section.data,
+        ledger=section.ledger,
         visalib=section.visalib,
         twin=folder / section.twin.file if section.twin else None,
         migrated_lines=lines,

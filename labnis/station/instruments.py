@@ -4,6 +4,7 @@ A station file may come from elsewhere, so neither key can load a library: drive
 opened, and no path is passed to the others.
 """
 
+import importlib.util
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +13,6 @@ from typing import Any
 
 import jsonschema  # type: ignore[import-untyped]  # publishes no types
 from jsonschema.exceptions import ValidationError  # type: ignore[import-untyped]  # publishes no types
-from qcodes.station import SCHEMA_TEMPLATE_PATH
 
 from labnis.station.document import Document, Location
 
@@ -80,6 +80,13 @@ def refused_visa_library(specification: str) -> str:
     )
 
 
+def _schema_file() -> Path:
+    """`qcodes.station.SCHEMA_TEMPLATE_PATH`, without importing QCoDeS, which takes half a second."""
+    found = importlib.util.find_spec("qcodes")
+    assert found is not None and found.origin is not None  # noqa: S101  # for mypy: labnis depends on it
+    return Path(found.origin).parent / "dist" / "schemas" / "station-template.schema.json"
+
+
 def check_instruments(document: Document, packages: Sequence[str]) -> None:
     """Check the `instruments:` section of `document` without importing anything.
 
@@ -91,7 +98,7 @@ def check_instruments(document: Document, packages: Sequence[str]) -> None:
         Naming file, line and key.
 
     """
-    schema = json.loads(Path(SCHEMA_TEMPLATE_PATH).read_text(encoding="utf-8"))
+    schema = json.loads(_schema_file().read_text(encoding="utf-8"))
     section = {"instruments": document.data["instruments"]}
     problems = sorted(jsonschema.Draft7Validator(schema).iter_errors(section), key=_position(document))
     if problems:

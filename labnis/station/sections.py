@@ -1,8 +1,9 @@
 """Parts of the `labnis:` section of station.yaml: limits, interlocks, device, twin."""
 
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_validator, model_validator
 
 from drivers.wiring import Section, Wiring
 from labnis.station.instruments import refused_visa_library
@@ -15,6 +16,20 @@ OF_THE_BIAS = ("bias", "current", "voltage", "lockin")
 
 FRIDGE_HYSTERESIS = 0.05
 """Hysteresis of limits.fridge_pause, as a fraction of it."""
+
+
+def _path(text: str) -> str:
+    """`text` with `~` expanded."""
+    if any(ord(character) < 32 or ord(character) == 127 for character in text):
+        raise ValueError(f"found {text!r}; a path has no control characters")
+    try:
+        return str(Path(text).expanduser())
+    except RuntimeError as error:  # the user after ~ does not exist
+        raise ValueError(f"found {text!r}: {error}") from error
+
+
+PathText = Annotated[Name, AfterValidator(_path)]
+"""A path in the file, relative to it or absolute."""
 
 
 class Limits(Section):
@@ -196,7 +211,7 @@ class Device(Section):
 class TwinSection(Section):
     """The simulated fridge of a dry run."""
 
-    file: Name
+    file: PathText
 
 
 class LabnisSection(Section):
@@ -208,7 +223,7 @@ class LabnisSection(Section):
     interlocks: Annotated[tuple[Interlock, ...], Field(strict=False)] = ()
     device: Device = Device()
     packages: Annotated[tuple[Name, ...], Field(strict=False)] = ()
-    data: Name = "data"
+    data: PathText = "data"
     ledger: Annotated[SecretStr, Field(min_length=1)] | None = None
     visalib: Name | None = None
     twin: TwinSection | None = None

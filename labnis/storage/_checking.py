@@ -17,7 +17,6 @@ from typing import Any
 
 import h5py
 import numpy as np
-import xarray
 
 from labnis.import_path import python_program
 from labnis.storage._columns import layout_to_plain
@@ -101,6 +100,8 @@ def check(path: Path, reference: Path | None = None, *, patience: int = 2) -> In
 
 def examine(path: Path, reference: Path | None = None) -> IntegrityReport:
     """Read everything in the file and compare it with the reference, in this process."""
+    import xarray  # noqa: PLC0415  # imports pandas; readers of other runs do not need it
+
     try:
         with h5py.File(path, "r") as file:
             check_links(file)

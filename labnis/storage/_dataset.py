@@ -2,18 +2,20 @@
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray
 from numpy.typing import NDArray
 
 from labnis.storage._columns import POINT, Axis, Column, RunLayout
 
+if TYPE_CHECKING:
+    import xarray
+
 __all__ = ["dataset_of"]
 
 
-def dataset_of(columns: Mapping[str, NDArray[Any]], layout: RunLayout) -> xarray.Dataset:
+def dataset_of(columns: Mapping[str, NDArray[Any]], layout: RunLayout) -> "xarray.Dataset":
     """Arrange rows as `open_run` does.
 
     Parameters
@@ -34,6 +36,8 @@ def dataset_of(columns: Mapping[str, NDArray[Any]], layout: RunLayout) -> xarray
         with `columns`.
 
     """
+    import xarray  # noqa: PLC0415  # imports pandas; only those who want a Dataset need it
+
     points = np.asarray(columns[POINT]) if POINT in columns else np.arange(len(next(iter(columns.values()), ())))
     dims = tuple(layout.grid) or (POINT,)
     complete = len(points) == layout.points and np.array_equal(points, np.arange(len(points)))
@@ -62,8 +66,10 @@ def _on_all_points(values: NDArray[Any], points: NDArray[Any], total: int, missi
 
 
 @lru_cache(maxsize=8)
-def _coordinates(layout: RunLayout) -> xarray.Coordinates:
+def _coordinates(layout: RunLayout) -> "xarray.Coordinates":
     """Coordinates of grid and axes, made once for each layout, because making their indexes takes most of the time."""
+    import xarray  # noqa: PLC0415  # as above
+
     described = {name: (name, values, _described(layout.column(name))) for name, values in layout.grid.items()}
     described |= {name: (name, np.asarray(axis.values), _described(axis)) for name, axis in layout.axes.items()}
     return xarray.Dataset(coords=described).coords

@@ -11,11 +11,10 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import h5py
 import psutil  # type: ignore[import-untyped]
-import xarray
 from numpy.typing import NDArray
 
 from labnis.storage._checking import check
@@ -32,6 +31,9 @@ from labnis.storage._old_files import NOTE, layout_of_version_1, upgraded
 from labnis.storage._records import journal_state
 from labnis.storage._run_file import file_in_memory
 from labnis.storage.errors import DAMAGE, RunFileError, RunNotFoundError
+
+if TYPE_CHECKING:
+    import xarray
 
 __all__ = ["RunSummary", "find_run", "list_runs", "open_rows", "open_run", "read_events", "read_fits", "read_metadata"]
 
@@ -151,8 +153,8 @@ def _check_memory(needed: int) -> None:
         raise ValueError(f"its data need {needed / 1e9:.1f} GB of memory, {free / 1e9:.1f} GB are free")
 
 
-def _opened(path: Path | str, *, as_rows: bool) -> xarray.Dataset:
-    def load(file: Any) -> xarray.Dataset:
+def _opened(path: Path | str, *, as_rows: bool) -> "xarray.Dataset":
+    def load(file: Any) -> "xarray.Dataset":
         columns, layout, attributes = _load_rows(file)
         run = dataset_of(columns, layout.as_rows() if as_rows else layout).assign_attrs(attributes)
         if attributes["schema_version"] < SCHEMA_VERSION and "bias_reading" in run:
@@ -162,7 +164,7 @@ def _opened(path: Path | str, *, as_rows: bool) -> xarray.Dataset:
     return _read(path, load)
 
 
-def open_run(path: Path | str) -> xarray.Dataset:
+def open_run(path: Path | str) -> "xarray.Dataset":
     """Read all complete rows of a run into memory; the file is closed again.
 
     Returns
@@ -182,7 +184,7 @@ def open_run(path: Path | str) -> xarray.Dataset:
     return _opened(path, as_rows=False)
 
 
-def open_rows(path: Path | str) -> xarray.Dataset:
+def open_rows(path: Path | str) -> "xarray.Dataset":
     """Read all complete rows of a run as a table along `point`, in the order in which they were measured.
 
     Returns

@@ -1,51 +1,22 @@
 """The live display of a run in a terminal: progress, time to go, and the present estimates."""
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from rich.console import Console, Group
 from rich.live import Live
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
-from rich.table import Table
 
 from labnis.experiment.events import Ended, Event, Fitted, RowRecorded, Started
 from labnis.experiment.preflight import PlannedRun
 from labnis.experiment.run import Run
-from labnis.fit import Estimate, number_text
-from labnis.printable import printable
+from labnis.fit import number_text
 from labnis.station import StationConfig
+from labnis.ui.estimates import estimate_table
+from labnis.ui.output import print_table, shown
 
-__all__ = ["TerminalDisplay", "estimate_table", "listed", "preflight_text", "shown"]
-
-
-def estimate_table(
-    estimates: Mapping[str, Estimate], *, truth: Mapping[str, float] | None = None, title: str = ""
-) -> Table:
-    """Table of results; with `truth`, the true values and the deviations in σ beside them."""
-    table = Table(title=title or None, title_justify="left")
-    table.add_column("result")
-    table.add_column("value ± σ", justify="right")
-    if truth is not None:
-        table.add_column("truth", justify="right")
-        table.add_column("off by", justify="right")
-    for name, estimate in estimates.items():
-        cells = [name.replace("_", " "), str(estimate)]
-        if truth is not None and name in truth:
-            true = Estimate(truth[name], 0.0, estimate.unit)
-            cells += [str(true), f"{(estimate.value - truth[name]) / estimate.sigma:+.1f} σ"]
-        table.add_row(*cells)
-    return table
-
-
-def shown(text: object) -> str:
-    """`text` with unprintable and control characters written as escapes."""
-    return printable(text)
-
-
-def listed(values: Mapping[str, Any]) -> str:
-    """A mapping in one line, without unknown values."""
-    return ", ".join(f"{key} {value}" for key, value in values.items() if value is not None)
+__all__ = ["TerminalDisplay", "preflight_text"]
 
 
 def preflight_text(plans: Sequence[PlannedRun], config: StationConfig, roles: Sequence[str], *, simulated: bool) -> str:
@@ -98,11 +69,21 @@ def _planned(plan: PlannedRun, kind: str) -> list[str]:
 
 
 class TerminalDisplay:
-    """Observer that shows runs on `console`; if that is not a terminal, only a line per run."""
+    """Observer that shows runs on `console`; if that is not a terminal, only a line per run.
 
-    def __init__(self, console: Console, *, simulated: bool) -> None:
+    With `quiet` it shows neither progress nor results, but problems and warnings.
+
+    Attributes
+    ----------
+    simulated
+        Whether the data are marked as simulated; known once the instruments are open.
+
+    """
+
+    def __init__(self, console: Console, *, simulated: bool, quiet: bool = False) -> None:
         self._console = console
-        self._mark = "[bold magenta]SIMULATED[/] " if simulated else ""
+        self._quiet = quiet
+        self.simulated = simulated
         self._progress = Progress(
             TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[left]}")
         )
@@ -113,7 +94,7 @@ class TerminalDisplay:
     def __call__(self, event: Event) -> None:
         """Show `event`."""
         match event:
-            case Started():
+            case Started() if not self._quiet:
                 self._start(event)
             case RowRecorded() if self._task is not None:
                 remaining = self._duration * (1 - event.percent / 100)
@@ -127,8 +108,9 @@ class TerminalDisplay:
     def _start(self, event: Started) -> None:
         name = type(event.procedure).__name__
         self._duration = event.duration
-        self._task = self._progress.add_task(f"{self._mark}{name}", total=event.points, left="")
-        self._console.print(f"{self._mark}{name} → {event.path}", highlight=False, soft_wrap=True)
+        mark = "[bold magenta]SIMULATED[/] " if self.simulated else ""
+        self._task = self._progress.add_task(f"{mark}{name}", total=event.points, left="")
+        self._console.print(f"{mark}{name} → {escape(shown(event.path))}", soft_wrap=True)
         self._live = Live(self._progress, console=self._console, transient=True, refresh_per_second=8)
         self._live.start()
 
@@ -139,10 +121,10 @@ class TerminalDisplay:
         if self._task is not None:
             self._progress.remove_task(self._task)
         self._live, self._task = None, None
-        if run.results:
-            self._console.print(estimate_table(run.results))
-        else:
-            self._console.print(f"{run.rows} rows, {run.status}", highlight=False)
+        if run.results and not self._quiet:
+            print_table(estimate_table(run.results), err=True)
+        elif not self._quiet:
+            self._console.print(f"{run.rows} rows, {run.status}")
         for name, problem in run.problems.items():
             self._say(f"no fit ({name}): {problem}")
         for note in run.notes:
@@ -152,7 +134,7 @@ class TerminalDisplay:
                 self._say(f"warning ({name}): {warning}")
 
     def _say(self, text: str) -> None:
-        self._console.print(text, style="yellow", highlight=False, soft_wrap=True, markup=False)
+        self._console.print(shown(text), style="yellow", soft_wrap=True, markup=False)
 
 
 def _clock(seconds: float) -> str:

@@ -71,7 +71,7 @@ def test_a_dry_run_shows_no_warnings_of_libraries(finished: tuple[Path, Answer, 
 
 
 def test_json_has_nine_results_with_value_sigma_unit_and_truth(report: dict[str, Any]) -> None:
-    assert set(report) == {"simulated", "runs", "results"}
+    assert set(report) == {"simulated", "runs", "goals", "notes", "results"}
     assert report["simulated"] is True
     primary = {name: result for name, result in report["results"].items() if "." not in name}
     assert {name: result["unit"] for name, result in primary.items()} == UNITS

@@ -8,7 +8,7 @@ import pytest
 from pymeasure.experiment import Procedure, Results
 from pymeasure.experiment.workers import Worker
 
-from labnis.experiment.opening import twin_of
+from labnis.experiment.twin import twin_of
 from labnis.station import OpenStation, load_station, open_station
 from procedures import EmittedPowerVsBias, IVSweep, ReflectionVsBias
 from procedures.bias_sweep import BiasSweep

@@ -1,0 +1,68 @@
+"""The command that lists calibrations."""
+
+from itertools import groupby
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from labnis.cli.options import STATION, DataOption, JsonOption, StationOption
+from labnis.errors import RequestError
+from labnis.fit import Estimate
+from labnis.ledger import Calibration, Ledger
+from labnis.ledger.of_station import ledger_of
+from labnis.station import load_station
+from labnis.ui.output import cells, print_table, say, say_json
+
+__all__ = ["calibrations"]
+
+
+def calibrations(
+    station: StationOption = STATION,
+    data: DataOption = None,
+    cooldown: Annotated[str | None, typer.Option("--cooldown", help="Only this cooldown.")] = None,
+    quantity: Annotated[str | None, typer.Option("--quantity", help="Only this quantity.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the calibrations in the ledger, each with its cooldown, run, model and code version."""
+    ledger = ledger_of(load_station(station), data)
+    _check_known(ledger, cooldown, quantity)
+    found = ledger.calibrations(cooldown=cooldown, quantity=quantity)
+    if as_json:
+        say_json(found)
+        return
+    if not found:
+        say(f"no calibrations in the ledger {ledger.url}", err=True)
+    for _, batch in groupby(found, key=lambda c: c.batch):
+        _show_batch(list(batch))
+
+
+def _check_known(ledger: Ledger, cooldown: str | None, quantity: str | None) -> None:
+    """Refuse the name of a cooldown or a quantity that the ledger does not have."""
+    cooldowns = [known.name for known in ledger.cooldowns()]
+    if cooldown is not None and cooldown not in cooldowns:
+        raise RequestError(
+            f"--cooldown {cooldown!r}: no such cooldown in the ledger {ledger.url}; "
+            f"there are {', '.join(cooldowns) or 'none'}"
+        )
+    if quantity is None:
+        return
+    quantities = sorted({c.quantity for c in ledger.calibrations()})
+    if quantity not in quantities:
+        raise RequestError(
+            f"--quantity {quantity!r}: no such quantity in the ledger {ledger.url}; "
+            f"there are {', '.join(quantities) or 'none'}"
+        )
+
+
+def _show_batch(batch: list[Calibration]) -> None:
+    """The results of one command: cooldown, time and code once, then a row per quantity."""
+    first = batch[0]
+    when = first.created.astimezone().strftime("%Y-%m-%d %H:%M")
+    device = f"{first.device}, " if first.device else ""
+    say(f"{device}{first.cooldown}, {when}, labnis {first.code_version}{', SIMULATED' if first.simulated else ''}")
+    table = Table("quantity", "value ± σ", "run", "model")
+    for c in batch:
+        estimate = Estimate(c.value, c.sigma, c.unit)
+        table.add_row(*cells([c.quantity.replace("_", " "), estimate, c.run_id, c.model]))
+    print_table(table)

@@ -1,0 +1,32 @@
+"""The simulated fridge of a station."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from drivers.errors import ComplianceError, OverloadError
+from labnis.errors import ConfigurationError
+from labnis.station import StationConfig
+from labnis.station.simulated import simulated_instruments
+from sim_instruments import Errors, Twin, open_twin
+
+__all__ = ["twin_of"]
+
+
+@contextmanager
+def twin_of(config: StationConfig, truth: Path | str | None, seed: int | None) -> Iterator[Twin]:
+    """The simulated fridge of the station, from the file `truth` or from the station file's own.
+
+    Raises
+    ------
+    ConfigurationError, TruthError
+        No truth file is named, or it cannot be used.
+
+    """
+    file = Path(truth) if truth is not None else config.twin
+    if file is None:
+        raise ConfigurationError(f"{config.path}: labnis.twin.file is missing; name a truth file there or by --twin")
+    errors = Errors(overload=OverloadError, compliance=ComplianceError)
+    instruments = simulated_instruments(config)
+    with open_twin(file, seed=seed, wiring=config.wiring_record(), instruments=instruments, errors=errors) as twin:
+        yield twin

@@ -1,0 +1,32 @@
+from .bias.ramped_bias import BiasMismatchError, BiasUnknownError, RampedBias
+from .checking import check_station
+from .config import StationConfig, load_station
+from .connecting import VisaListener, instrument_class
+from .document import read_document
+from .opening import OpenStation, SystemClock, open_station
+from .packages import import_named_in_file, import_object
+from .role_spec import RoleSpec, SetpointSpec
+from .sections import Device, Interlock, Island, Limits
+
+__all__ = [
+    "BiasMismatchError",
+    "BiasUnknownError",
+    "Device",
+    "Interlock",
+    "Island",
+    "Limits",
+    "OpenStation",
+    "RampedBias",
+    "RoleSpec",
+    "SetpointSpec",
+    "StationConfig",
+    "SystemClock",
+    "VisaListener",
+    "check_station",
+    "import_named_in_file",
+    "import_object",
+    "instrument_class",
+    "load_station",
+    "open_station",
+    "read_document",
+]

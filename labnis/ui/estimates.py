@@ -1,0 +1,30 @@
+"""Results as a table."""
+
+from collections.abc import Mapping
+
+from rich.table import Table
+
+from labnis.fit import Estimate
+from labnis.ui.output import cells
+
+__all__ = ["estimate_table"]
+
+
+def estimate_table(
+    estimates: Mapping[str, Estimate], *, truth: Mapping[str, float] | None = None, title: str = ""
+) -> Table:
+    """Table of results; with `truth`, the true values and the deviations in σ beside them."""
+    table = Table(title=title or None, title_justify="left")
+    table.add_column("result")
+    table.add_column("value ± σ", justify="right")
+    if truth is not None:
+        table.add_column("truth", justify="right")
+        table.add_column("off by", justify="right")
+    for name, estimate in estimates.items():
+        texts = [name.replace("_", " "), str(estimate)]
+        if truth is not None and name in truth:
+            true = Estimate(truth[name], 0.0, estimate.unit)
+            off = f"{(estimate.value - truth[name]) / estimate.sigma:+.1f} σ" if estimate.sigma > 0 else ""
+            texts += [str(true), off]
+        table.add_row(*cells(texts))
+    return table

@@ -1,0 +1,166 @@
+"""What commands print: lines, tables and JSON, in any encoding, to terminals, pipes and full disks.
+
+Text that comes from files and instruments is escaped: no control character reaches a terminal.
+"""
+
+import codecs
+import errno
+import io
+import json
+import math
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, is_dataclass
+from typing import Any, TextIO
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from labnis.printable import printable as shown
+
+__all__ = ["cells", "console_of", "listed", "print_table", "say", "say_json", "shown", "steady_streams"]
+
+_WIDEST = 10_000
+"""Characters in a line of a table that is not printed to a terminal."""
+
+_PLAIN = {
+    "µ": "u", "μ": "u", "σ": "sigma", "±": "+-", "χ": "chi", "ν": "nu", "²": "^2", "³": "^3", "⁴": "^4", "⁵": "^5",
+    "Ω": "ohm", "Δ": "Delta", "Γ": "Gamma", "γ": "gamma", "κ": "kappa", "τ": "tau", "→": "->", "…": "...", "·": "*",
+    "×": "x", "–": "-", "—": "-", "≤": "<=", "≥": ">=", "≈": "~", "°": "deg", "“": '"', "”": '"', "’": "'",
+}  # fmt: skip
+"""Characters of units and results → how they are written where the encoding of the output lacks them."""
+
+
+def _in_ascii(error: UnicodeError) -> tuple[str, int]:
+    """Error handler of codecs: a readable replacement, or an escape."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    text = error.object[error.start : error.end]
+    return "".join(_PLAIN.get(c) or c.encode("ascii", "backslashreplace").decode() for c in text), error.end
+
+
+codecs.register_error("labnis", _in_ascii)
+
+
+class _SteadyStream(io.TextIOBase):
+    """A standard stream whose failure does not end the command: what cannot be written is dropped, and told once.
+
+    A measurement and its exit code do not depend on a pipe or a full disk behind its output.
+    """
+
+    def __init__(self, stream: TextIO, name: str) -> None:
+        self._stream = stream
+        self._name = name
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="labnis")
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]  # read-only here
+        return self._stream.encoding or "ascii"
+
+    @property
+    def errors(self) -> str | None:  # type: ignore[override]  # as above
+        return self._stream.errors
+
+    def isatty(self) -> bool:
+        return self._stream.isatty()
+
+    def fileno(self) -> int:
+        return self._stream.fileno()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        try:
+            self._stream.write(text)
+        except (OSError, ValueError) as error:  # ValueError: it is closed
+            self._drop(error)
+        return len(text)
+
+    def flush(self) -> None:
+        try:
+            self._stream.flush()
+        except (OSError, ValueError) as error:
+            self._drop(error)
+
+    def close(self) -> None:
+        """Leave the stream open: it belongs to the process."""
+
+    def _drop(self, error: OSError | ValueError) -> None:
+        """Send the rest to the null device: also what is in the buffer, which Python writes when it ends."""
+        try:
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, self._stream.fileno())
+            os.close(null)
+        except (OSError, ValueError):  # it has no file descriptor
+            self._stream = io.StringIO()
+        if self._name == "standard output" and getattr(error, "errno", None) != errno.EPIPE:
+            say(f"labnis: standard output cannot be written, the rest of it is dropped: {error}", err=True)
+
+
+@contextmanager
+def steady_streams() -> Iterator[None]:
+    """Make standard output and standard error steady: neither a full disk, a closed pipe nor an encoding fails."""
+    before = sys.stdout, sys.stderr
+    sys.stderr = _SteadyStream(before[1] or io.StringIO(), "standard error")  # None: closed by the caller
+    sys.stdout = _SteadyStream(before[0] or io.StringIO(), "standard output")
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        sys.stdout, sys.stderr = before
+
+
+def listed(values: Mapping[str, Any]) -> str:
+    """A mapping in one line, without unknown values."""
+    return ", ".join(f"{key} {value}" for key, value in values.items() if value is not None)
+
+
+def say(text: object, *, err: bool = False) -> None:
+    """Print lines to standard output, or to standard error with `err`, escaped."""
+    stream = sys.stderr if err else sys.stdout
+    stream.write(f"{shown(text)}\n")
+    stream.flush()
+
+
+def say_json(value: Any) -> None:
+    """Print `value` as JSON in ASCII: dataclasses as objects, unknown numbers (NaN) as null, other types as text."""
+    say(json.dumps(_plain(value), default=str))
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        value = asdict(value)
+    value = value.tolist() if hasattr(value, "tolist") else value  # of NumPy
+    if isinstance(value, Mapping):
+        return {str(key): _plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def cells(texts: Iterable[object]) -> list[Text]:
+    """Cells of a table: escaped, and without markup."""
+    return [Text(shown(text), overflow="fold") for text in texts]
+
+
+def console_of(stream: TextIO, widest: int = _WIDEST) -> Console:
+    """A console on `stream`; one that is no terminal gets whole lines without colours."""
+    return Console(file=stream, width=None if stream.isatty() else widest, highlight=False, emoji=False)
+
+
+def print_table(table: Table, *, err: bool = False, widest: int = _WIDEST) -> None:
+    """Print `table`; where there is no terminal, without lines, each row in lines of at most `widest` characters."""
+    stream = sys.stderr if err else sys.stdout
+    if not stream.isatty():
+        table.box, table.pad_edge, table.padding, table.expand = None, False, (0, 2, 0, 0), False
+    console = console_of(stream, widest)
+    with console.capture() as captured:
+        console.print(table)
+    stream.writelines(f"{line.rstrip()}\n" for line in captured.get().splitlines())
+    stream.flush()

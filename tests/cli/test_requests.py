@@ -1,0 +1,81 @@
+"""Requests in words and units: parameters, goals, and names that do not exist."""
+
+import json
+
+import pytest
+
+from procedures import IVSweep
+from procedures.parameter_values import ProcedureError, set_parameter
+from tests.run.bench import Commands
+
+RUN = "run IVSweep --set points=41 --dry-run --seed 1 --data data"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("maximum_bias", "1mV", 1e-3),
+        ("maximum_bias", "100 µV", 1e-4),  # not 9.999999999999999e-05
+        ("maximum_bias", "1e-3 V", 1e-3),
+        ("maximum_bias", "1e-3", 1e-3),
+        ("excitation_frequency", "1e-1 kHz", 100.0),
+        ("settling_time", "1min", 60.0),
+        ("points", "1e3", 1000),
+    ],
+)
+def test_a_value_may_have_a_unit(name: str, text: str, value: float) -> None:
+    procedure = IVSweep()
+    set_parameter(procedure, name, text)
+    assert getattr(procedure, name) == value
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("maximum_bias", "1 kg"),
+        ("maximum_bias", "1 degC"),
+        ("maximum_bias", "1mV+1mV"),
+        ("maximum_bias", "1__import__"),
+        ("points", "100 V"),
+        ("points", "1e9999999"),
+        ("points", "2.5"),
+    ],
+)
+def test_a_unit_of_another_kind_is_refused(name: str, text: str) -> None:
+    with pytest.raises(ProcedureError, match=f"IVSweep.{name} cannot be"):
+        set_parameter(IVSweep(), name, text)
+
+
+def test_procedures_lists_parameters_with_units_defaults_and_limits(labnis: Commands) -> None:
+    answer = labnis("procedures IVSweep")
+    (line,) = (line for line in answer.out.splitlines() if line.startswith("integration_time"))
+    assert [part.strip() for part in line.split("  ") if part.strip()] == [
+        "integration_time", "20 ms", "from 200 µs to 1 s", "Current integration time",
+    ]  # fmt: skip
+    found = {one["name"]: one for one in json.loads(labnis("procedures IVSweep --json").out)[0]["parameters"]}
+    assert found["integration_time"]["unit"] == "s"
+    assert found["direction"]["choices"] == ["up", "down", "up-down"]
+
+
+def test_a_goal_that_was_not_reached_is_told_with_the_sigma_reached(labnis: Commands) -> None:
+    answer = labnis(f"{RUN} --json --until gap=1e-12eV")
+    assert answer.code == 0, answer.err
+    (goal,) = json.loads(answer.out)["goals"]
+    assert goal["reached"] is False and goal["unit"] == "eV" and 1e-10 < goal["sigma"] < 1e-6
+    assert "--until gap=1e-12 eV was not reached: σ is " in answer.err
+    (goal,) = json.loads(labnis(f"{RUN} --json --until gap=1meV").out)["goals"]
+    assert goal["reached"] is True
+
+
+def test_an_unknown_quantity_or_cooldown_is_an_error_that_lists_what_there_is(labnis: Commands) -> None:
+    assert labnis("cooldown start March").code == 0
+    answer = labnis("calibrations --cooldown Mrach")
+    assert answer.code == 2 and "'Mrach'" in answer.err and "there are March" in answer.err
+    answer = labnis("calibrations --quantity gian")
+    assert answer.code == 2 and "'gian'" in answer.err and "there are none" in answer.err
+
+
+def test_quiet_shows_no_plan_and_verbose_each_instrument(labnis: Commands) -> None:
+    quiet = labnis(f"{RUN} --quiet")
+    assert quiet.code == 0 and "gap" in quiet.out
+    assert "limits of" not in quiet.err and "IVSweep" not in quiet.err

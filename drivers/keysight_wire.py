@@ -9,6 +9,7 @@ from qcodes.validators import Numbers
 
 from drivers.answers import OVERFLOW, register
 from drivers.errors import CommunicationError, OverloadError, ReadingError
+from drivers.line import RETRIES
 from drivers.scpi import CheckedInstrument
 
 __all__ = ["KeysightAnalyzer", "check_count", "check_range", "limits_of"]
@@ -56,7 +57,7 @@ class KeysightAnalyzer(CheckedInstrument):
         self._prepared = False
         self._axis = np.empty(0)
         self._duration = float("nan")
-        self._complete = False
+        self._complete, self._unusable = False, 0
 
     def begin_preparation(self) -> None:
         """First part of `prepare`: forget the settings before, and older entries of the error queue."""
@@ -97,7 +98,7 @@ class KeysightAnalyzer(CheckedInstrument):
     def begin(self) -> None:
         """Body of `start`: begin the sweeps and return at once; they are never triggered twice."""
         self.require_preparation()
-        self._complete = False
+        self._complete, self._unusable = False, 0
         self.again(lambda: self.ask_register("*ESR?"))  # the end of earlier sweeps must not count
         self.write(f"{self.BEGIN};*OPC")
 
@@ -112,10 +113,15 @@ class KeysightAnalyzer(CheckedInstrument):
                 self.distinguish(lambda answer: register(answer) is not None)
                 self._complete = bool(self.ask_register("*ESR?") & 1)
             except CommunicationError as error:
+                self._unusable += 1
+                if self._unusable > RETRIES:
+                    raise
                 self.lost_step()
                 self.log.warning("querying the end of the sweeps again: %s", error)
                 self.regain_step()
                 self.write("*OPC")
+            else:
+                self._unusable = 0
         return self._complete
 
     def abort(self) -> None:

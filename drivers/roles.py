@@ -1,9 +1,8 @@
 """Roles: the protocols through which a procedure uses the instruments of a device.
 
-A procedure never names an instrument: it asks for a *role*. A driver fills a role by having the methods of its
-protocol; no inheritance is needed, also for a lab's own driver. Units are SI and refer to the instrument's terminals,
-except for objects that the station itself provides to procedures (`DeviceBias`, `Setpoint`, and
-`roles.current` and `roles.voltage`): these refer to the device (see `drivers.wiring`).
+A procedure asks for a *role*, never for an instrument. A driver, also a lab's own, fills a role by having the methods
+of its protocol. Units are SI and refer to the instrument's terminals, except for objects that the station provides to
+procedures (`DeviceBias`, `Setpoint`, `roles.current`, `roles.voltage`): these refer to the device (`drivers.wiring`).
 
 Kinds of roles, and the protocol that an instrument must have::
 
@@ -47,7 +46,6 @@ __all__ = [
 ]
 
 NAN = float("nan")
-
 POLL, LATEST = 0.05, 10.0
 """Time (s) between two queries whether an acquisition is complete, and its largest delay."""
 

@@ -29,6 +29,7 @@ def own_temporary_folder() -> Path:
         if name and not psutil.pid_exists(int(name[1])):
             shutil.rmtree(other, ignore_errors=True)
     folder = tempfile.mkdtemp(prefix=f"labnis-tests-{os.getpid()}-")
+    Path(folder).chmod(0o711)  # a PostgreSQL server of the tests runs as another user
     for variable in ("TMPDIR", "TEMP", "TMP"):
         os.environ[variable] = folder
     tempfile.tempdir = None  # found again from the environment

@@ -30,7 +30,7 @@ COMMANDS = {
     "show": ("looking", "Show the metadata, conditions and fits of runs."),
     "log": ("looking", "Show the events of a run: interlocks, faults, pauses, resumptions, warnings."),
     "calibrations": ("calibrations", "List the calibrations in the ledger."),
-    "cooldown": ("cooldowns", "Cooldowns; every calibration belongs to one."),
+    "cooldown": ("cooldowns", "Cooldowns of the station's device; every calibration belongs to one."),
     "recover": ("recovering", "Make an interrupted run readable and complete, from its journal."),
     "replay": ("replaying", "Repeat a recorded command without instruments."),
     "reproduce": ("reproducing", "Draw the figures of the source papers, and compare their numbers."),

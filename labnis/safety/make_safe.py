@@ -11,8 +11,8 @@ import psutil  # type: ignore[import-untyped]
 
 from labnis.errors import BusyError
 from labnis.station import OpenStation, StationConfig, open_station
+from labnis.station.attempting import attempt_all
 from labnis.station.lock import Holder, holder_of_station, process_of
-from labnis.station.opening import attempt_all
 from labnis.station.oversight import NoOversight, Oversight
 
 __all__ = ["make_safe", "stop_holder"]

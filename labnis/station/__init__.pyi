@@ -1,9 +1,10 @@
 from .bias.ramped_bias import BiasMismatchError, BiasUnknownError, RampedBias
 from .checking import check_station
+from .clock import SystemClock
 from .config import StationConfig, load_station
 from .connecting import VisaListener, instrument_class
 from .document import read_document
-from .opening import OpenStation, SystemClock, open_station
+from .opening import OpenStation, open_station
 from .packages import import_named_in_file, import_object
 from .role_spec import RoleSpec, SetpointSpec
 from .sections import Device, Interlock, Island, Limits

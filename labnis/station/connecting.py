@@ -9,7 +9,7 @@ import io
 import logging
 import os
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any, Protocol, cast
@@ -28,12 +28,14 @@ from labnis.station.instruments import allowed, is_allowed_type, is_of_packages
 from labnis.station.packages import import_object
 
 __all__ = [
+    "TWIN_SERIAL",
     "Library",
     "VisaListener",
     "close",
     "connect",
     "identity_of",
     "instrument_class",
+    "is_simulated",
     "longest_answer",
     "open_library",
 ]
@@ -41,6 +43,9 @@ __all__ = [
 logger = logging.getLogger(__name__)
 
 Identity = dict[str, str | None]
+
+TWIN_SERIAL = "TWIN"
+"""Beginning of the serial number of every simulated instrument. No manufacturer uses it."""
 
 
 class VisaListener(Protocol):
@@ -207,6 +212,11 @@ def close(instrument: Any) -> None:
     finally:
         if isinstance(instrument, Instrument):
             Instrument.remove_instance(instrument)
+
+
+def is_simulated(identity: Mapping[str, str | None]) -> bool:
+    """Whether `identity`, as QCoDeS's `get_idn()` returns it, is that of a simulated instrument."""
+    return (identity.get("serial") or "").startswith(TWIN_SERIAL)
 
 
 def identity_of(instrument: Any) -> Identity | None:

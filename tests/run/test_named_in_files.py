@@ -41,7 +41,7 @@ def run_with(labnis: Commands, folder: Path, **attributes: str) -> Path:
 
 
 def test_a_run_is_not_resumed_by_a_procedure_of_any_module(labnis: Commands, canary: Path, tmp_path: Path) -> None:
-    path = run_with(labnis, tmp_path, procedure_class="canary.Sweep", status="interrupted")
+    path = run_with(labnis, tmp_path, procedure_class="canary.Sweep", status="failed")
     answer = labnis(f"resume {path} --dry-run")
     assert answer.code == 2
     assert "procedure 'canary.Sweep': its name is from a file" in answer.err

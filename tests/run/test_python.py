@@ -137,7 +137,7 @@ def test_what_a_refit_cannot_use_is_named(tmp_path: Path, sweep: Run) -> None:
             labnis.errors.RequestError, match="fixed: gapp cannot be held; parameters of this run's fit"
         ):
             labnis.refit(run.path, fixed={"gapp": 3})
-    assert [*labnis.refit(unfitted.path, fixed={"gap": 215e-6}).problems] == [*unfitted.problems]
+    assert "current_voltage" in labnis.refit(unfitted.path, fixed={"gap": 215e-6}).problems
 
 
 def test_a_session_works_in_a_thread_and_its_stop_can_be_asked_for(tmp_path: Path, bias: BiasLog) -> None:

@@ -28,7 +28,7 @@ from drivers.keysight_n9030b import KeysightN9030B
 from drivers.lakeshore_372 import LakeShore372
 from drivers.scpi import CheckedInstrument
 from drivers.sr830 import SR830
-from labnis.station.opening import is_simulated
+from labnis.station.connecting import is_simulated
 from sim_instruments import (
     ADDRESSES,
     SHIPPED_TRUTH,

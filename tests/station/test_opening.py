@@ -157,7 +157,7 @@ def test_a_failed_run_is_ramped_to_zero_before_anything_is_closed(
     write: Write, fakes: SimpleNamespace, failure: type[BaseException], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = FakeSource().clock
-    monkeypatch.setattr("labnis.station.opening.SystemClock", lambda: clock)
+    monkeypatch.setattr("labnis.station.opening.SystemClock", lambda alive: clock)
     with pytest.raises(failure), opened(load_station(write()), ["bias"]) as station:
         station.bias.prepare(6e-3, 1e-6, 0.02)
         station.bias.move_to(2e-3)

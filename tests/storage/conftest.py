@@ -1,3 +1,4 @@
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
@@ -19,6 +20,12 @@ COLUMNS = (
     Column("s11", "1", "Reflection coefficient", axes=("frequency",), dtype=complex),
 )
 FREQUENCY = Axis("frequency", "Hz", "Frequency", np.linspace(4e9, 5e9, 7))
+
+
+@pytest.fixture(autouse=True)
+def _own_rescue_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows that cannot be written in a run's folder go to the temporary folder."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
 
 def metadata(**changes: Any) -> RunMetadata:

@@ -46,7 +46,7 @@ def test_a_disk_too_small_for_what_is_planned(
     lab: Lab, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     answer = Commands(monkeypatch, capsys)(
-        "run ReflectionVsBias --yes --set points=2000000 --set frequencies=100001 "
+        "run ReflectionVsBias --yes --set points=500000 --set frequencies=100001 --set if_bandwidth=1e6 "
         f"--station {lab.station} --data {lab.data}"
     )
     assert answer.code == 6

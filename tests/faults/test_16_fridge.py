@@ -58,7 +58,7 @@ def test_a_pause_ends_by_itself_where_that_is_asked_for(lab: Lab) -> None:
 
 
 def test_an_interlock_that_depends_on_the_bias_ends_the_run(lab: Lab) -> None:
-    below = "  interlocks: [{watch: bias.device_voltage, above: 2.0e-4, action: pause}]"
+    below = "  interlocks: [{watch: bias.device_voltage, above: 2.0e-4, action: pause}]\n"
     lab.write_station(resume_after_pause=True, below=below)
     process = lab.begin_sweep(points=401)
     said = lab.ended(process, 4)

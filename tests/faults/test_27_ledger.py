@@ -13,9 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from labnis.experiment import opening
 from labnis.experiment.opening import open_session
-from labnis.ledger import Ledger, NewCalibration, keep_pending, open_ledger
+from labnis.ledger import Ledger, NewCalibration, keep_pending, of_station, open_ledger
 from labnis.ledger._pending import FOLDER
 from labnis.storage import list_runs, read_metadata
 from procedures import IVSweep
@@ -42,7 +41,7 @@ def locked(database: Path, how: str = "IMMEDIATE") -> Iterator[None]:
 def labnis(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Commands:
     """`labnis` that waits 50 ms for a locked ledger instead of 5 s; the lock lasts for the whole run in either case."""
     write_station(tmp_path)
-    monkeypatch.setattr(opening, "open_ledger", functools.partial(open_ledger, wait=0.05))
+    monkeypatch.setattr(of_station, "open_ledger", functools.partial(open_ledger, wait=0.05))
     commands = Commands(monkeypatch, capsys)
     assert commands("cooldown start CD1").code == 0
     return commands

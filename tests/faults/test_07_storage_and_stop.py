@@ -1,5 +1,6 @@
 """7: storage fails and a stop is asked for: the bias is at zero before storage is touched; 6."""
 
+import re
 import shutil
 import signal
 from pathlib import Path
@@ -22,6 +23,8 @@ def test_the_data_folder_is_gone_and_somebody_stops_the_run(lab: Lab, signum: in
     said = lab.ended(process, 6)
     lab.assert_safe()
     assert str(lab.data) in said
+    if rescued := re.search(r"Rescue copy of the whole run: (\S+\.h5)", said):
+        shutil.rmtree(Path(rescued[1]).parent)
 
 
 @pytest.mark.parametrize("failing", [("flush", "finish"), ("flush",), ("finish",)])

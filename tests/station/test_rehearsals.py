@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import pyvisa
+import qcodes
 
 import labnis
 from labnis.errors import InterlockError
@@ -160,8 +161,12 @@ def test_the_drivers_themselves_play_their_roles(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """In a dry run a stand-in is used in place of these drivers, so that it does not prove a parameter's name."""
+    if "field" in roles and qcodes.__version__ < "0.58":
+        pytest.skip("the AMI430 of this QCoDeS waits for a welcome message, which PyVISA-sim does not send")
     monkeypatch.setattr("labnis.station.lock.shared_folder", lambda: tmp_path)
     monkeypatch.setenv("PYVISA_LIBRARY", f"{SETUPS / 'bench.yaml'}@sim")
+    # QCoDeS clears each instrument where `visalib` does not say @sim, which PyVISA-sim cannot do.
+    monkeypatch.setattr("qcodes.instrument.VisaInstrument.device_clear", lambda self: None)
     with open_station(load_station(on_the_bench(setup, tmp_path))) as station:
         station.open(roles, alone="bias" not in roles)
         if bias is not None:
@@ -198,6 +203,8 @@ def test_zero_for_a_source_without_a_switch_and_for_what_a_killed_run_has_left(
 ) -> None:
     monkeypatch.setattr("labnis.station.lock.shared_folder", lambda: tmp_path)
     monkeypatch.setenv("PYVISA_LIBRARY", f"{SETUPS / 'bench.yaml'}@sim")
+    # QCoDeS clears each instrument where `visalib` does not say @sim, which PyVISA-sim cannot do.
+    monkeypatch.setattr("qcodes.instrument.VisaInstrument.device_clear", lambda self: None)
     station = load_station(on_the_bench("qdac2_gate_dmm", tmp_path))
     manager = pyvisa.ResourceManager()
     qdac: Any = manager.open_resource(station.address("qdac") or "", read_termination="\n", write_termination="\n")

@@ -17,7 +17,7 @@ __all__ = ["left_behind", "own_home", "own_temporary_folder", "remove"]
 
 NAME = re.compile(r"labnis-tests-(\d+)-")
 # pytest's own, those of `own_home`, and the folder of locks that all programs of a machine share.
-EXPECTED = ("pytest-of-", "home-", "labnis-locks")
+EXPECTED = ("pytest-of-", "home-")
 # A server or a guardian may take this long (s) to end after the test that started it.
 ENDS_WITHIN = 5.0
 

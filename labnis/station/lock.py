@@ -21,6 +21,7 @@ import psutil  # type: ignore[import-untyped]
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from labnis.errors import BusyError, ConfigurationError
+from labnis.printable import printable
 from labnis.station.lock_file import lock_file, locked, opened, require_plain, shared_folder
 from labnis.station.lock_names import lock_name_of_station
 
@@ -34,8 +35,8 @@ ATTEMPTS = 20
 
 
 def _printable(text: str) -> str:
-    """`text` with control characters escaped: it was written by another program, and is shown in a terminal."""
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+    """`text` in one line, as it may be shown: another program wrote it."""
+    return printable(text).replace("\n", "\\n")
 
 
 class Holder(BaseModel):

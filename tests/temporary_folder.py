@@ -20,20 +20,32 @@ NAME = re.compile(r"labnis-tests-(\d+)-")
 EXPECTED = ("pytest-of-", "home-")
 # A server or a guardian may take this long (s) to end after the test that started it.
 ENDS_WITHIN = 5.0
+# Tests write and synchronize thousands of small files: in memory, where there is room, a third of their time is saved.
+MEMORY = Path("/dev/shm")  # noqa: S108
+ROOM = 2 * 1024**3
 
 
 def own_temporary_folder() -> Path:
     """Make the temporary folder of this process and of all that it starts, and remove those of dead sessions."""
-    for other in Path(tempfile.gettempdir()).iterdir():
+    place = _place()
+    for other in place.iterdir():
         name = NAME.match(other.name)
         if name and not psutil.pid_exists(int(name[1])):
             shutil.rmtree(other, ignore_errors=True)
-    folder = tempfile.mkdtemp(prefix=f"labnis-tests-{os.getpid()}-")
+    folder = tempfile.mkdtemp(prefix=f"labnis-tests-{os.getpid()}-", dir=place)
     Path(folder).chmod(0o711)  # a PostgreSQL server of the tests runs as another user
     for variable in ("TMPDIR", "TEMP", "TMP"):
         os.environ[variable] = folder
     tempfile.tempdir = None  # found again from the environment
     return Path(folder)
+
+
+def _place() -> Path:
+    """Where a user's TMPDIR says, else in memory if there is room, else where the system has temporary files."""
+    told = any(name in os.environ for name in ("TMPDIR", "TEMP", "TMP"))
+    if not told and os.access(MEMORY, os.W_OK | os.X_OK) and shutil.disk_usage(MEMORY).free > ROOM:
+        return MEMORY
+    return Path(tempfile.gettempdir())
 
 
 def own_home() -> None:

@@ -6,6 +6,7 @@ Each case changes the frames of a good journal, whose checksums are then right, 
 import json
 import math
 import os
+import shutil
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -38,9 +39,17 @@ Frames = list[tuple[int, bytes]]
 
 
 @pytest.fixture
-def neighbours(tmp_path: Path) -> tuple[Path, Frames]:
+def neighbours(tmp_path: Path, measured: tuple[Path, Frames]) -> tuple[Path, Frames]:
     """A good run in a data folder, and beside it the path and the frames of one whose process died."""
+    path, frames = measured
     data = tmp_path / "data"
+    shutil.copytree(path.parents[1], data)
+    return data / path.relative_to(path.parents[1]), frames
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Frames]:
+    data = tmp_path_factory.mktemp("measured")
     new_run = run_factory(data)
     with finished(new_run(run_id="good")) as run:
         run.append(row(0))

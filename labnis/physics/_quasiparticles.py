@@ -11,6 +11,7 @@ f becomes a step with poles close by; there the thermal smearing of A = arccosh(
 they are at T = 0, is done by the Matsubara sum of the junction's current; D = ½[A + sinh A cosh A] likewise.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -92,13 +93,14 @@ def _heat_matsubara(a: Real, c: Real) -> Real:
     return np.asarray(smear(_cold_heat, c / a, 1 / a, 0.0, gap_edge=0.0).real - _heat_trapezoid(a, -(c + 2 * a)))
 
 
-def _cold_heat(offset: Complex, order: int) -> Complex:
-    """The `order`-th derivative of ½[arccosh z + z S] at z = 1 + offset; the first is z²/S = 1/S + S."""
-    if order == 0:
-        arccosh, root, *_ = _zero_temperature(offset, 0)
-        return np.asarray((arccosh + (1 + offset) * root) / 2)
-    _, root, inverse, _ = _zero_temperature(offset, order - 1)
-    return np.asarray(root + inverse)
+def _cold_heat(offset: Complex, orders: Sequence[int]) -> list[Complex]:
+    """Derivatives of ½[arccosh z + z S] at z = 1 + offset; the first is z²/S = 1/S + S."""
+    found = []
+    # Each derivative but the lowest follows from the one below it of 1/S and S.
+    for order, cold in zip(orders, _zero_temperature(offset, [max(order - 1, 0) for order in orders]), strict=True):
+        arccosh, root, inverse, _ = cold
+        found.append(np.asarray((arccosh + (1 + offset) * root) / 2 if order == 0 else root + inverse))
+    return found
 
 
 def _occupation(a: Real, c: Real) -> tuple[Real, Real, Real]:
@@ -126,18 +128,24 @@ def _matsubara(a: Real, c: Real) -> Real:
     return np.asarray(smeared + np.array([-1.0, 1.0, 1.0, -1.0])[:, None] * mirrored)
 
 
-def _zero_temperature(offset: Complex, order: int) -> Complex:
-    """The `order`-th derivatives of arccosh z, S = √(z²−1), 1/S and z/S at z = 1 + offset, stacked.
+def _zero_temperature(offset: Complex, orders: Sequence[int]) -> list[Complex]:
+    """Derivatives of arccosh z, S = √(z²−1), 1/S and z/S at z = 1 + offset, stacked, for each of `orders`.
 
     Those of 1/S follow from (z² − 1) y' = −z y, differentiated n times: S² y⁽ⁿ⁺¹⁾ = −(2n+1) z y⁽ⁿ⁾ − n² y⁽ⁿ⁻¹⁾.
     """
     z = 1 + offset
     root = np.sqrt(offset) * np.sqrt(offset + 2)
-    inverse = [np.zeros_like(root), 1 / root]  # y⁽⁻¹⁾ enters with weight 0 only
-    for n in range(order):
-        inverse.append(-((2 * n + 1) * z * inverse[-1] + n**2 * inverse[-2]) / root**2)
-    slope = z * inverse[-1] + order * inverse[-2]
-    if order == 0:
-        return np.stack([2 * np.arcsinh(np.sqrt(offset / 2)), root, inverse[-1], slope])
-    root_slope = z * inverse[-2] + ((order - 1) * inverse[-3] if order > 1 else 0)
-    return np.stack([inverse[-2], root_slope, inverse[-1], slope])
+    square = root**2
+    inverse = [1 / root]
+    for n in range(max(orders)):
+        below = n**2 * inverse[n - 1] if n else 0
+        inverse.append(-((2 * n + 1) * z * inverse[n] + below) / square)
+
+    def derivatives(order: int) -> Complex:
+        if order == 0:
+            return np.stack([2 * np.arcsinh(np.sqrt(offset / 2)), root, inverse[0], z * inverse[0]])
+        slope = z * inverse[order] + order * inverse[order - 1]
+        root_slope = z * inverse[order - 1] + ((order - 1) * inverse[order - 2] if order > 1 else 0)
+        return np.stack([inverse[order - 1], root_slope, inverse[order], slope])
+
+    return [derivatives(order) for order in orders]

@@ -11,7 +11,7 @@ which is an eighth of the work. Above the gap p² is a small difference, but the
 import numpy as np
 from numpy.typing import NDArray
 
-from labnis.physics._smearing import NUMERATORS, TAIL, TERMS, bcs_root_derivative, needs_terms
+from labnis.physics._smearing import NUMERATORS, TAIL, TERMS, bcs_root, needs_terms
 
 __all__ = ["smeared_current"]
 
@@ -24,7 +24,7 @@ def smeared_current(v: Real, t: Real, dynes: float) -> Real:
     step = 2 * np.pi * t
     near = needs_terms(v, t)
     far = v + 1j * (dynes + np.where(near, TERMS * step, 0))
-    root = bcs_root_derivative(far, 0)
+    root = bcs_root(far)
     with np.errstate(divide="ignore", invalid="ignore"):
         tail = _tail(far, root, step)
     # At t = 0 there is no correction, also where the derivatives diverge (γ = 0, v at the gap).

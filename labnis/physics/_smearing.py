@@ -12,16 +12,26 @@ the temperature; at t = 0 the sum vanishes and 𝒯[Λ](v) = Λ(v + iγ). Where 
 expansion alone is enough (N = 0, Sommerfeld's): then small real parts, deep in the gap, keep all their digits.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["NUMERATORS", "TAIL", "TERMS", "bcs_root_derivative", "needs_terms", "smear", "smear_temperature_slope"]
+__all__ = [
+    "NUMERATORS",
+    "TAIL",
+    "TERMS",
+    "bcs_root",
+    "bcs_root_derivatives",
+    "needs_terms",
+    "smear",
+    "smear_temperature_slope",
+]
 
 Complex = NDArray[np.complex128]
 Real = NDArray[np.float64]
-Derivative = Callable[[Complex, int], Complex]
+Derivatives = Callable[[Complex, Sequence[int]], Sequence[Complex]]
+"""Derivatives of the orders asked for, at complex energies: what they share is computed once."""
 
 TERMS = 16
 
@@ -43,22 +53,28 @@ NUMERATORS = {
 }
 
 
-def bcs_root_derivative(z: Complex, order: int) -> Complex:
-    """The `order`-th derivative (0 to 9) of S(z) = √(z−1)·√(z+1), the integral of the BCS density of states.
+def bcs_root_derivatives(z: Complex, orders: Sequence[int]) -> list[Complex]:
+    """The derivatives of `orders` (0 to 9) of S(z) = √(z−1)·√(z+1), the integral of the BCS density of states.
 
     For Im z ≥ 0. The first two are accurate in real and imaginary part separately, however small one of them is, so
     that a current at a small voltage keeps its digits.
     """
-    if order == 1:
-        return _bcs_root_slope(z)
-    root = _bcs_root(z)
-    if order == 0:
-        return root
-    numerator = np.polyval(NUMERATORS[order], z * z) * root ** (1 - 2 * order)
-    return np.asarray(z * numerator if order % 2 else numerator)
+    root = bcs_root(z)
+    square = z * z
+    derivatives = []
+    for order in orders:
+        match order:
+            case 0:
+                derivatives.append(root)
+            case 1:
+                derivatives.append(_bcs_root_slope(z, root))
+            case _:
+                numerator = np.polyval(NUMERATORS[order], square) * root ** (1 - 2 * order)
+                derivatives.append(np.asarray(z * numerator if order % 2 else numerator))
+    return derivatives
 
 
-def _bcs_root(z: Complex) -> Complex:
+def bcs_root(z: Complex) -> Complex:
     """S = q + ip from q² − p² = Re(z² − 1) and pq = Re z·Im z, each from the branch without cancellation."""
     v, w = z.real, z.imag
     modulus = np.abs(z - 1) * np.abs(z + 1)
@@ -70,10 +86,9 @@ def _bcs_root(z: Complex) -> Complex:
     return np.asarray(np.copysign(np.where(inside, smaller, larger), v) + 1j * np.where(inside, larger, smaller))
 
 
-def _bcs_root_slope(z: Complex) -> Complex:
+def _bcs_root_slope(z: Complex, root: Complex) -> Complex:
     """S' = z/S = [v·q + w·p + i(w·q − v·p)] / |S|², where the last difference equals −2vp / (|z²−1| + |z|² + 1)."""
     v, w = z.real, z.imag
-    root = _bcs_root(z)
     q, p = root.real, root.imag
     modulus = np.abs(z - 1) * np.abs(z + 1)
     difference = -2 * v * p / (modulus + np.abs(z) ** 2 + 1)
@@ -87,7 +102,7 @@ def _bcs_root_slope(z: Complex) -> Complex:
     return slope
 
 
-def smear(derivative: Derivative, v: Real, t: Real, dynes: float, gap_edge: float = 1.0) -> Complex:
+def smear(derivatives: Derivatives, v: Real, t: Real, dynes: float, gap_edge: float = 1.0) -> Complex:
     """𝒯[Λ](v) for Λ given by its derivatives; `v` and `t` of one shape, that of the result or the last axes of it.
 
     Λ is singular at Re z = ±`gap_edge`.
@@ -96,33 +111,33 @@ def smear(derivative: Derivative, v: Real, t: Real, dynes: float, gap_edge: floa
     near = needs_terms(v, t, gap_edge)
     far = v + 1j * (dynes + np.where(near, TERMS * step, 0))
     with np.errstate(divide="ignore", invalid="ignore"):
-        tail = sum(c * step**k * derivative(far, k) for k, c in TAIL.items())
+        value, *even = derivatives(far, (0, *TAIL))
+        tail = sum(c * step**k * slope for (k, c), slope in zip(TAIL.items(), even, strict=True))
     # At t = 0 there is no correction, also where the derivatives diverge (γ = 0, v at the gap).
-    total = np.array(derivative(far, 0) + np.where(step > 0, tail, 0))
+    total = np.array(value + np.where(step > 0, tail, 0))
     if near.any():
         h = step[near]
         nodes = v[near][:, None] + 1j * (dynes + (np.arange(TERMS) + 0.5) * h[:, None])
-        total[..., near] -= 1j * h * derivative(nodes, 1).sum(axis=-1)
+        total[..., near] -= 1j * h * derivatives(nodes, (1,))[0].sum(axis=-1)
     return total
 
 
-def smear_temperature_slope(derivative: Derivative, v: Real, t: Real, dynes: float) -> Complex:
+def smear_temperature_slope(derivatives: Derivatives, v: Real, t: Real, dynes: float) -> Complex:
     """∂𝒯[Λ]/∂t, the sum of `smear` differentiated term by term."""
     step = 2 * np.pi * t
     near = needs_terms(v, t)
     terms = np.where(near, TERMS, 0)
     far = v + 1j * (dynes + terms * step)
     with np.errstate(divide="ignore", invalid="ignore"):
-        slope = sum(
-            c * (k * step ** (k - 1) * derivative(far, k) + 1j * terms * step**k * derivative(far, k + 1))
-            for k, c in TAIL.items()
-        )
+        orders = range(1, max(TAIL) + 2)
+        at = dict(zip(orders, derivatives(far, orders), strict=True))
+        slope = sum(c * (k * step ** (k - 1) * at[k] + 1j * terms * step**k * at[k + 1]) for k, c in TAIL.items())
     slope = np.where(step > 0, slope, 0)
     if near.any():
         h, order = step[near], np.arange(TERMS) + 0.5
         nodes = v[near][:, None] + 1j * (dynes + order * h[:, None])
-        first, second = derivative(nodes, 1).sum(axis=-1), (order * derivative(nodes, 2)).sum(axis=-1)
-        slope[near] += 1j * TERMS * derivative(far[near], 1) - 1j * first + h * second
+        first, second = derivatives(nodes, (1, 2))
+        slope[near] += 1j * TERMS * at[1][near] - 1j * first.sum(axis=-1) + h * (order * second).sum(axis=-1)
     return 2 * np.pi * slope
 
 

@@ -13,11 +13,13 @@ cooling power in units of Δ²/(e²R_T) is
     ∂K/∂v = Re 𝒯_t[N](v) − v,   ∂K/∂γ = γ − Im 𝒯_t[N](v),   N = M' + 1/w,   N' = iωS''.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from labnis.physics._andreev_integral import unit_gauss
-from labnis.physics._smearing import TAIL, TERMS, bcs_root_derivative, needs_terms, smear
+from labnis.physics._smearing import TAIL, TERMS, bcs_root, bcs_root_derivatives, needs_terms, smear
 
 __all__ = ["heat_near_equilibrium", "tunnelling_heat", "tunnelling_heat_slopes"]
 
@@ -36,7 +38,7 @@ def tunnelling_heat(v: Real, t: Real, dynes: float) -> tuple[Real, Real]:
     order = np.arange(TERMS) + 0.5
     omega = order * step[..., None]
     z = v[..., None] + 1j * (dynes + omega)
-    root = bcs_root_derivative(z, 0)
+    root = bcs_root(z)
     with np.errstate(divide="ignore", invalid="ignore"):
         inverse = 1 / root
         excess = inverse / (root + z)  # S' − 1
@@ -62,24 +64,32 @@ def _cold_slope(v: Real, step: Real, dynes: float) -> Real:
     """∂K/∂H far from the gap edges, by the expansion alone: as small as the density of states there."""
     z: Complex = np.asarray(v + 1j * dynes)
     with np.errstate(divide="ignore", invalid="ignore"):
-        terms = (c * n * (n - 1) * step ** (n - 1) * bcs_root_derivative(z, n - 1).real for n, c in TAIL.items())
+        odd = bcs_root_derivatives(z, [n - 1 for n in TAIL])
+        terms = (
+            c * n * (n - 1) * step ** (n - 1) * slope.real for (n, c), slope in zip(TAIL.items(), odd, strict=True)
+        )
         return np.where(step > 0, sum(terms), 0)
 
 
 def tunnelling_heat_slopes(v: Real, t: Real, dynes: float) -> tuple[Real, Real]:
     """(∂K/∂v, ∂K/∂γ) at `v` and `t` ≥ 0, of one shape, each to 5e-15 (1 + |v|) for kT < Δ."""
 
-    def derivative(z: Complex, order: int) -> Complex:
+    def derivatives(z: Complex, orders: Sequence[int]) -> list[Complex]:
         distance = 1j * (z.imag - dynes)
-        if order == 0:
-            root = bcs_root_derivative(z, 0)
-            # Without the v of 1/w = v + i Im z − S, in which Re S would drown.
-            return np.asarray(distance / (root * (root + z)) - root + 1j * z.imag)
-        lower = (order - 1) * bcs_root_derivative(z, order) if order > 1 else 0
-        return np.asarray(lower + distance * bcs_root_derivative(z, order + 1))
+        needed = sorted({n for n in orders if n != 1} | {n + 1 for n in orders if n > 0})
+        root = dict(zip(needed, bcs_root_derivatives(z, needed), strict=True))
+
+        def derivative(order: int) -> Complex:
+            if order == 0:
+                # Without the v of 1/w = v + i Im z − S, in which Re S would drown.
+                return np.asarray(distance / (root[0] * (root[0] + z)) - root[0] + 1j * z.imag)
+            lower = (order - 1) * root[order] if order > 1 else 0
+            return np.asarray(lower + distance * root[order + 1])
+
+        return [derivative(order) for order in orders]
 
     with np.errstate(divide="ignore", invalid="ignore"):
-        response = smear(derivative, v, t, dynes)
+        response = smear(derivatives, v, t, dynes)
     # At a sharp gap edge and t = 0 it is ω = 0 that counts.
     response = np.where(np.isnan(response), 0, response)
     return response.real, dynes - response.imag
@@ -114,7 +124,7 @@ def _derivatives(z: Complex, v: Real, dynes: float) -> list[Complex]:
     """M and its derivatives up to the 9th."""
     base = v + 1j * dynes
     distance = z - base
-    root = [bcs_root_derivative(z, n) for n in range(10)]
+    root = bcs_root_derivatives(z, range(10))
     w = root[0] + z
     excess = 1 / (w * root[0])
     lowest = [(np.log(w) - z / w) / 2 + base / w, distance * excess, excess + distance * root[2]]

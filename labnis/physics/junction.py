@@ -4,6 +4,7 @@ Conventions of the whole package: SI units, energies in electronvolt (a gap of 2
 across ONE junction; a SINIS device biased at `device_voltage` has half of it on each.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,7 +15,7 @@ from scipy.constants import e, h, k
 from labnis.physics._checks import below_infinity, broadcast, finite, non_negative, positive_scalar
 from labnis.physics._quasiparticles import heat
 from labnis.physics._smeared_current import smeared_current
-from labnis.physics._smearing import bcs_root_derivative, smear, smear_temperature_slope
+from labnis.physics._smearing import bcs_root_derivatives, smear, smear_temperature_slope
 from labnis.physics._tunnelling_heat import tunnelling_heat, tunnelling_heat_slopes
 
 __all__ = ["JunctionParameter", "NISJunction"]
@@ -32,8 +33,8 @@ _BIASES, _BISECTIONS = 73, 24
 _TOGETHER = 256
 
 
-def _conductance_derivative(z: Complex, order: int) -> Complex:
-    return bcs_root_derivative(z, order + 1)
+def _conductance_derivatives(z: Complex, orders: Sequence[int]) -> list[Complex]:
+    return bcs_root_derivatives(z, [order + 1 for order in orders])
 
 
 @dataclass(frozen=True)
@@ -88,13 +89,13 @@ class NISJunction:
         The real part is the current, the imaginary part minus its Kramers–Kronig partner up to a constant (Tucker &
         Feldman, RMP 57, 1055), from which the Lamb shift follows.
         """
-        return smear(bcs_root_derivative, *self._reduced(voltage, temperature), self.dynes)
+        return smear(bcs_root_derivatives, *self._reduced(voltage, temperature), self.dynes)
 
     def complex_response_slopes(self, voltage: ArrayLike, temperature: ArrayLike) -> tuple[Complex, Complex]:
         """∂s/∂v and ∂s/∂t of `complex_response` in units of Δ/(eR_T), v = eV/Δ and t = kT/Δ; ∂s/∂γ is i·∂s/∂v."""
         v, t = self._reduced(voltage, temperature)
-        by_voltage = smear(_conductance_derivative, v, t, self.dynes)
-        return by_voltage, smear_temperature_slope(bcs_root_derivative, v, t, self.dynes)
+        by_voltage = smear(_conductance_derivatives, v, t, self.dynes)
+        return by_voltage, smear_temperature_slope(bcs_root_derivatives, v, t, self.dynes)
 
     def conductance(self, voltage: ArrayLike, temperature: ArrayLike) -> Real:
         """Differential conductance dI/dV (S); infinite at a sharp gap edge (γ = 0) at T = 0."""
@@ -105,16 +106,16 @@ class NISJunction:
         v, t = self._reduced(voltage, temperature)
         match parameter:
             case "voltage":
-                return smear(_conductance_derivative, v, t, self.dynes).real / self.resistance
+                return smear(_conductance_derivatives, v, t, self.dynes).real / self.resistance
             case "dynes":
-                return -self._scale * smear(_conductance_derivative, v, t, self.dynes).imag
+                return -self._scale * smear(_conductance_derivatives, v, t, self.dynes).imag
             case "temperature":
-                slope = smear_temperature_slope(bcs_root_derivative, v, t, self.dynes).real
+                slope = smear_temperature_slope(bcs_root_derivatives, v, t, self.dynes).real
                 return slope * BOLTZMANN_EV / self.resistance
             case "gap":
-                s = smear(bcs_root_derivative, v, t, self.dynes).real
-                s_v = smear(_conductance_derivative, v, t, self.dynes).real
-                s_t = smear_temperature_slope(bcs_root_derivative, v, t, self.dynes).real
+                s = smear(bcs_root_derivatives, v, t, self.dynes).real
+                s_v = smear(_conductance_derivatives, v, t, self.dynes).real
+                s_t = smear_temperature_slope(bcs_root_derivatives, v, t, self.dynes).real
                 return (s - v * s_v - t * s_t) / self.resistance
             case "resistance":
                 return -self.current(voltage, temperature) / self.resistance

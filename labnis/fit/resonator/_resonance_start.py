@@ -4,6 +4,7 @@ Everything here is in t, the offset from the middle of the band divided by its s
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy.ndimage import median_filter
@@ -73,16 +74,11 @@ def search(t: Real, s11: Complex) -> Rational:
     flat = np.stack([regular, regular.conj()])[:, None] * np.exp(-growths[:, None] * even)
     line = np.stack([np.ones(n) / np.sqrt(n), even / np.linalg.norm(even)])
     rest = (flat - flat @ line.T @ line).reshape(-1, n)
-    # Half of the full width, from one point to half of the band.
-    widths = 3.0 ** np.arange(np.log(n) / np.log(3))[:, None] / (n - 1)
     # Correlation by FFT: |Σ shape*·data|² over the band, for poles of all widths at all frequencies.
-    size = 1 << (2 * n - 1).bit_length()
-    lag = ((np.arange(size) + size // 2) % size - size // 2) / (n - 1)
-    shapes = np.fft.fft(1 / (lag - 1j * widths)).conj()
-    spectra = np.fft.fft(np.concatenate([rest, line]), size)
+    widths, shapes, beyond = _poles(n)
+    spectra = np.fft.fft(np.concatenate([rest, line]), shapes.shape[-1])
     # One by one: they fit the processor's cache.
     *explained, on_line, on_slope = [np.abs(np.fft.ifft(each * shapes)[:, :n]) ** 2 for each in spectra]
-    beyond = np.cumsum(1 / (lag[:n] ** 2 + widths**2), axis=1)
     norm = beyond + beyond[:, ::-1] - beyond[:, :1] - on_line - on_slope
     by_line = (np.abs(rest) ** 2).sum(axis=-1)
     left = by_line[:, None, None] - np.stack(explained) / norm
@@ -97,3 +93,13 @@ def search(t: Real, s11: Complex) -> Rational:
             "is complex conjugated (network analyzers count phase as e^{+jωt})"
         )
     return Rational.at(complex(even[at], widths[width, 0]), complex(growths[row]), t, s11)
+
+
+@lru_cache(maxsize=4)  # the traces of a run have the same points
+def _poles(n: int) -> tuple[Real, Complex, Real]:
+    """Half widths, shape (widths, 1), the conjugate spectra of 1/(t − pole), and Σ 1/|t − pole|² to one side."""
+    # From one point to half of the band.
+    widths = 3.0 ** np.arange(np.log(n) / np.log(3))[:, None] / (n - 1)
+    size = 1 << (2 * n - 1).bit_length()
+    lag = ((np.arange(size) + size // 2) % size - size // 2) / (n - 1)
+    return widths, np.fft.fft(1 / (lag - 1j * widths)).conj(), np.cumsum(1 / (lag[:n] ** 2 + widths**2), axis=1)

@@ -140,7 +140,7 @@ def test_a_truth_that_makes_no_sense_is_refused_by_line_and_key(
         load_truth(tmp_path / "truth.yaml")
 
 
-@pytest.mark.parametrize(("text", "message"), [("[" * 5000, "not valid YAML"), ("# " * 60_000, "larger than 100 kB")])
+@pytest.mark.parametrize(("text", "message"), [("[" * 800, "recursion"), ("# " * 60_000, "larger than 100 kB")])
 def test_a_truth_file_too_large_or_too_deeply_nested_is_refused(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "truth.yaml").write_text(text, encoding="utf-8")
     with pytest.raises(TruthError, match=message):

@@ -6,11 +6,14 @@ import socket
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from bare_socket import Line
+from pydantic import ValidationError
 
-from sim_instruments.server import ControlError, ServerProcess, control, launched, read_log
+from sim_instruments import SHIPPED_TRUTH
+from sim_instruments.server import ControlError, ServerProcess, control, launched, read_log, serve
 from sim_instruments.server.control import CONTROL_OFFSET
 
 COMMAND = ":SOUR:VOLT 0.005"
@@ -153,9 +156,12 @@ def test_what_is_no_request_is_answered(server: ServerProcess, line: str) -> Non
         ({"host": "0.0.0.0"}, "host"),  # noqa: S104  # refused: only this machine is served
     ],
 )
-def test_options_that_make_no_sense_are_refused(
-    options: dict[str, object], key: str, capfd: pytest.CaptureFixture[str]
-) -> None:
-    with pytest.raises(ControlError, match="before it was ready"), launched(**options):
+def test_options_that_make_no_sense_are_refused(options: dict[str, Any], key: str) -> None:
+    with pytest.raises(ValidationError, match=f"\n{key}\n"):
+        serve(SHIPPED_TRUTH, **options)
+
+
+def test_a_server_that_refuses_its_options_is_an_error_with_its_exit_code(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(ControlError, match="before it was ready"), launched(speed=-1.0):
         pass
-    assert f"\n{key}\n" in capfd.readouterr().err
+    assert "\nspeed\n" in capfd.readouterr().err

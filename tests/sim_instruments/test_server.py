@@ -317,9 +317,9 @@ def test_the_log_has_the_messages_of_a_killed_client_with_their_times(tmp_path: 
     assert [point.level for point in trajectory if point.output] == pytest.approx(levels)
     assert trajectory[0][1:] == (0.0, False)
     assert all(before < point.time < after for point in trajectory[1:])
-    # All of it within one window, so the rate is the whole way over that window.
-    assert trajectory[-1].time - trajectory[1].time < 0.1
-    assert largest_rate(trajectory) == pytest.approx(1e-3 / 0.1)
+    # Usually all of it is within one window of 0.1 s: then the rate is the whole way over that window.
+    took = max(trajectory[-1].time - trajectory[1].time, 0.1)
+    assert 0.99e-3 / took < largest_rate(trajectory) < 1.01e-3 / 0.1
     assert [entry.text for entry in entries if entry.direction == "in"][:2] == [":OUTP ON", ":SOUR:VOLT 0.0"]
     assert [entry.time for entry in entries] == sorted(entry.time for entry in entries)
 

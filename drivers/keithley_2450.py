@@ -5,7 +5,7 @@ from typing import Any
 
 from qcodes.instrument_drivers.Keithley import Keithley2450 as QcodesKeithley2450
 
-from drivers.answers import register
+from drivers.answers import marker, register
 from drivers.errors import ComplianceError, SettingError
 from drivers.keithley_ramp import TriggerModelRamp
 from drivers.roles import SourceReading
@@ -214,7 +214,7 @@ class Keithley2450(TriggerModelRamp, QcodesKeithley2450):
         if word & SOURCE_LIMITED:
             raise ComplianceError(
                 self.described,
-                f"is at its current limit ({current:g} A at {voltage:g} V).",
+                f"is at its current limit (current {marker(current) or f'{current:g} A'}, voltage {voltage:g} V).",
                 "The voltage at the device is not the one that was set: lower the bias or raise the compliance.",
             )
         reading = SourceReading(

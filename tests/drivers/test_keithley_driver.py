@@ -112,6 +112,14 @@ def test_over_range_is_an_error_not_data(smu: Keithley2450) -> None:
         [smu.read() for _ in range(3)]
 
 
+def test_compliance_with_a_current_over_range_is_told_as_both(
+    smu: Keithley2450, answers: Callable[[str, bytes | None], None]
+) -> None:
+    answers("READ?", b"1e-3,9.9e37,160")
+    with pytest.raises(ComplianceError, match=r"current limit \(current over-range .*, voltage 0\.001 V\)"):
+        smu.read()
+
+
 @pytest.mark.parametrize(
     ("answer", "error"),
     [

@@ -136,8 +136,8 @@ class Keithley2450(TriggerModelRamp, QcodesKeithley2450):
         if not SHORTEST_NPLC <= cycles <= LONGEST_NPLC * MOST_AVERAGES:
             raise SettingError(
                 self.described,
-                f"an integration time of {seconds:g} s is not possible;",
-                f"allowed are {SHORTEST_NPLC / line_frequency:g} to "
+                f"an integration time of {seconds:g} s is not possible.",
+                f"Allowed are {SHORTEST_NPLC / line_frequency:g} to "
                 f"{LONGEST_NPLC * MOST_AVERAGES / line_frequency:g} s.",
             )
         self.apply(":SENS:CURR:NPLC", cycles / averages, tolerance=1e-4 * cycles)

@@ -194,7 +194,7 @@ class InstrumentLine(VisaInstrument):
             raise CommunicationError(
                 self.described,
                 f"the command {cmd!r} could not be sent: {_told(error)}.",
-                "It may have been executed or not: check that it is switched on and connected, then read its state back.",
+                "It may or may not have been executed: check that it is switched on and connected, then read it back.",
             ) from error
 
     def ask(self, cmd: str) -> str:

@@ -336,7 +336,9 @@ class Session:
         def on_overlap(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
             scalars = [name for name in now if np.ndim(now[name]) == 0 and name not in ("time", "time_utc")]
             drift = {name: float(now[name]) - float(before[name]) for name in scalars}
-            writer.event("overlap", "the last point was measured again; now less then, by column", drift=drift)
+            writer.event(
+                "overlap", "the last point was measured again; differences, new less old, by column", drift=drift
+            )
 
         def on_row(percent: float) -> None:
             event = RowRecorded(writer.rows, percent, recorder.data if keep else None)

@@ -245,7 +245,7 @@ class Guardian:
                 logger.warning("the guardian (process %d) does not respond at its end and is killed", process.pid)
                 process.kill()
             else:
-                logger.warning("the guardian (process %d) has not reached zero yet and goes on trying", process.pid)
+                logger.warning("the guardian (process %d) has not reached zero yet and continues to try", process.pid)
 
 
 def _read(process: "subprocess.Popen[str]", lines: "queue.SimpleQueue[str]") -> None:

@@ -176,7 +176,7 @@ class Parameter:
             raise CommunicationError(
                 self._described,
                 f"{self._name} could not be set to {self._shown(value)}: {_told(error)}.",
-                "It may have been set or not: check that it is switched on and connected, then read it back.",
+                "It may or may not have been set: check that it is switched on and connected, then read it back.",
             ) from error
 
     level = read
@@ -206,8 +206,8 @@ class Parameter:
                 self._found.validate(value)
             except (TypeError, ValueError) as error:
                 raise LookupError(
-                    f"{self._described}: {self._name} does not take {self._shown(value)}, which the station file allows: "
-                    f"{error.args[0]}; allow less there, or correct the validator of the driver"
+                    f"{self._described}: {self._name} does not take {self._shown(value)}, which the station file "
+                    f"allows: {error.args[0]}; allow less there, or correct the validator of the driver"
                 ) from error
 
     def set_checked(self, value: float, tolerance: float) -> None:

@@ -177,9 +177,9 @@ def test_a_hysteresis_without_a_meaning_is_refused(keys: dict[str, Any], words: 
 @pytest.mark.parametrize(
     ("condition", "resumes", "words"),
     [
-        (WARM, True, "fridge.temperature above 0.2: ends the run"),
+        (WARM, True, "fridge.temperature above 0.2 K: ends the run"),
         (MILD, False, "because limits.resume_after_pause is false"),
-        (MILD, True, "waits at zero bias until the reading is inside by 0, 3 times at most"),
+        (MILD, True, "waits at zero bias until the reading is inside by 0 K, 3 times at most"),
         (
             Interlock(watch="lockin.magnitude", above=1.0, action="pause"),
             True,

@@ -4,6 +4,7 @@ import ast
 import re
 from collections.abc import Iterator
 from functools import cache
+from typing import Any
 
 import typer
 
@@ -17,7 +18,7 @@ COMMAND = typer.main.get_command(cli.app)
 def options_of_commands() -> frozenset[str]:
     """Every option of every command, such as --until."""
     found = {"--help"}
-    groups = [COMMAND]
+    groups: list[Any] = [COMMAND]
     while groups:
         command = groups.pop()
         found |= {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}

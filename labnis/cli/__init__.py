@@ -105,7 +105,7 @@ def main() -> None:
     with steady_streams(), warnings.catch_warnings():
         _set_up_log()
         try:
-            app()
+            app(prog_name="labnis")  # also where it was started as `python -m labnis.cli`
         except Exception as error:  # noqa: BLE001  # last resort: print the message and the traceback
             # Errors of packages that do not import labnis.errors have an exit code, too.
             code = getattr(error, "exit_code", None)

@@ -32,7 +32,7 @@ def procedures(
     lab: list[str] = []
     if station != STATION or Path(station).is_file():
         lab = lab_procedures(load_station(station))  # which makes the lab's own packages importable
-    found = [described(find_procedure(name)) for name in names or procedure_names()]
+    found = [_described(name) for name in names or procedure_names()]
     if not names:
         found += _described_if_possible(lab)
     if as_json:
@@ -42,11 +42,15 @@ def procedures(
         _show(one)
 
 
+def _described(name: str) -> DescribedProcedure:
+    return replace(described(find_procedure(name)), name=name)
+
+
 def _described_if_possible(names: list[str]) -> Iterator[DescribedProcedure]:
     """The lab's own procedures by dotted name; one that cannot be imported is told, and does not hide the others."""
     for name in names:
         try:
-            yield replace(described(find_procedure(name)), name=name)
+            yield _described(name)
         except Exception as error:  # noqa: BLE001  # a lab's own class may fail in any way
             say(f"labnis: {name} is not listed: {error}", err=True)
 

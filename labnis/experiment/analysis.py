@@ -15,6 +15,7 @@ end, refit, figure and report use the same object. Example of a lab's own analys
 """
 
 import inspect
+import logging
 import re
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
@@ -50,6 +51,8 @@ __all__ = [
     "result_units",
     "true_results",
 ]
+
+logger = logging.getLogger(__name__)
 
 
 class Analysis(Protocol):
@@ -282,6 +285,7 @@ def analyse(
     if data is None:
         return fits, problems
     for analysis in fit_order(analyses):
+        logger.info("fitting: %s", analysis.name)
         known = {**passed_on(analyses, fits), **priors}
         held = context if fixed is None else replace(context, fixed=fixed[analysis.name])
         try:

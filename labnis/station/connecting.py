@@ -146,15 +146,14 @@ def _answering(
     config: StationConfig, station: Station, name: str, kind: type, address: str | None, library: Library
 ) -> tuple[Any, Identity]:
     """The instrument `name`, open and answering, and its identity; empty if it has none."""
-    greeting = io.StringIO()
     if issubclass(kind, VisaInstrument | PymeasureInstrument) and address is not None:
         # The default timeout of the library is often 10 s.
         library.manager.open_resource(address, open_timeout=OPEN_TIMEOUT).close()
-    with contextlib.redirect_stdout(greeting):  # QCoDeS prints; standard output is for the command's results
+    with contextlib.redirect_stdout(io.StringIO()):  # QCoDeS prints; standard output is for the command's results
         instrument = _opened(config, station, name, kind, address, library)
     identity = identity_of(instrument) or {}
     _require_answer(identity, name)
-    logger.info("%s at %s: %s", name, address, greeting.getvalue().strip())
+    logger.info("opened %s at %s: %s", name, address, " ".join(filter(None, identity.values())) or "no identity")
     return instrument, identity
 
 

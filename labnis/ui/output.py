@@ -22,7 +22,18 @@ from rich.text import Text
 
 from labnis.printable import printable as shown
 
-__all__ = ["cells", "console_of", "listed", "print_table", "say", "say_json", "shown", "steady_streams", "worded"]
+__all__ = [
+    "cells",
+    "console_of",
+    "encodable",
+    "listed",
+    "print_table",
+    "say",
+    "say_json",
+    "shown",
+    "steady_streams",
+    "worded",
+]
 
 _WIDEST = 10_000
 """Characters in a line of a table that is not printed to a terminal."""
@@ -162,9 +173,15 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+def encodable(text: str) -> str:
+    """`text` in characters of standard output's encoding, so that the width of a cell is known before it is printed."""
+    encoding = getattr(sys.stdout, "encoding", None) or "ascii"
+    return text.encode(encoding, "labnis").decode(encoding)
+
+
 def cells(texts: Iterable[object]) -> list[Text]:
     """Cells of a table: escaped, and without markup."""
-    return [Text(shown(text), overflow="fold") for text in texts]
+    return [Text(encodable(shown(text)), overflow="fold") for text in texts]
 
 
 def console_of(stream: TextIO, widest: int = _WIDEST) -> Console:

@@ -9,7 +9,7 @@ from pymeasure.experiment import ListParameter, Procedure, VectorParameter
 
 from procedures import IVSweep
 from procedures.parameter_values import ProcedureError, set_parameter
-from tests.run.bench import Commands
+from tests.run.bench import Commands, command
 
 RUN = "run IVSweep --set points=41 --dry-run --seed 1 --data data"
 
@@ -129,7 +129,40 @@ def test_an_unknown_quantity_or_cooldown_is_an_error_that_lists_what_there_is(la
     assert answer.code == 2 and "'gian'" in answer.err and "there are none" in answer.err
 
 
-def test_quiet_shows_no_plan_and_verbose_each_instrument(labnis: Commands) -> None:
-    quiet = labnis(f"{RUN} --quiet")
+def test_quiet_shows_no_plan_and_verbose_each_step(tmp_path: Path) -> None:
+    quiet, plain, verbose = (command(f"{RUN} {option}", tmp_path) for option in ("--quiet", "", "--verbose"))
     assert quiet.code == 0 and "gap" in quiet.out
     assert "limits of" not in quiet.err and "IVSweep" not in quiet.err
+    assert "limits of" in plain.err and "opened keithley" not in plain.err
+    steps = [line.removeprefix("labnis: INFO: ") for line in verbose.err.splitlines() if "INFO" in line]
+    assert steps[0].startswith("opened keithley at USB0::") and steps[0].endswith("2450 TWIN0001 1.7.12b")
+    assert "the instruments are prepared; measuring" in steps and "fitting: current_voltage" in steps
+    assert steps[-1].startswith("the results are in the ledger sqlite:")
+    both = command(f"{RUN} -q -v", tmp_path)
+    assert "limits of" not in both.err and "opened keithley" in both.err
+
+
+def completions(line: str) -> list[str]:
+    """What the shell offers for the last word of `line`."""
+    words = {"COMP_WORDS": line, "COMP_CWORD": str(len(line.split()) - 1)}
+    answer = command("", Path.cwd(), _LABNIS_COMPLETE="complete_bash", **words)
+    assert answer.code == 0, answer.err
+    return answer.out.split()
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("labnis ca", ["calibrate", "calibrations"]),
+        ("labnis cooldown s", ["start"]),
+        ("labnis run --un", ["--until"]),
+    ],
+)
+def test_the_shell_completes_commands_and_options(line: str, offered: list[str]) -> None:
+    assert completions(line) == offered
+
+
+def test_the_script_for_completion_is_for_labnis() -> None:
+    answer = command("--show-completion bash", Path.cwd())
+    assert answer.code == 0 and "_LABNIS_COMPLETE=complete_bash" in answer.out
+    assert answer.out.rstrip().endswith("-F _labnis_completion labnis")

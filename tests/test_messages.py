@@ -2,6 +2,7 @@
 
 import ast
 import re
+import unicodedata
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
@@ -97,6 +98,24 @@ WORDS = (
     r" {2,}(?=\w)(?<=\w {2})",  # two blanks within a sentence
 )
 """Words that are metaphors or empty, and slips of typing."""
+
+
+def test_every_character_of_a_message_has_a_readable_form_in_ascii() -> None:
+    read_by_users = [path for path in SOURCES if {"cli", "procedures"} & {*path.parts}]
+    docstrings = [
+        (source_id(path), node.value)
+        for path in read_by_users
+        for node in ast.walk(parsed(path))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
+    escaped = sorted(
+        f"{place}: {character!r}"
+        for place, text in [*messages(), *docstrings]
+        for character in set(text)
+        if not unicodedata.name(character, "").startswith("LATIN SMALL LETTER A WITH")  # of names of persons
+        if character.encode("ascii", "labnis").startswith(b"\\") and character != "\\"
+    )
+    assert not escaped
 
 
 def test_the_words_of_messages_are_technical() -> None:

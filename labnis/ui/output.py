@@ -42,6 +42,8 @@ _PLAIN = {
     "µ": "u", "μ": "u", "σ": "sigma", "±": "+-", "χ": "chi", "ν": "nu", "²": "^2", "³": "^3", "⁴": "^4", "⁵": "^5",
     "Ω": "ohm", "Δ": "Delta", "Γ": "Gamma", "γ": "gamma", "κ": "kappa", "τ": "tau", "→": "->", "…": "...", "·": "*",
     "×": "x", "–": "-", "—": "-", "≤": "<=", "≥": ">=", "≈": "~", "°": "deg", "“": '"', "”": '"', "’": "'",
+    "−": "-", "⁻": "^-", "₋": "_-", "₀": "_0", "₁": "_1", "φ": "phi", "ω": "omega", "ħ": "hbar", "≫": ">>", "√": "sqrt",
+    "\u0304": "",
 }  # fmt: skip
 """Characters of units and results → how they are written where the encoding of the output lacks them."""
 

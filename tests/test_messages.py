@@ -123,6 +123,18 @@ def test_the_words_of_messages_are_technical() -> None:
     assert not found, "\n".join(found)
 
 
+def test_a_message_of_several_sentences_ends_with_a_full_stop() -> None:
+    """A message of one clause has none, as it may be continued."""
+    sentences = re.compile(r"[a-z0-9)’'\"}](?<!e\.g)\. [A-Z]")
+    open_ended = [
+        f"{place}: …{text[-80:]!r}"
+        for place, text in messages()
+        if "reproduction" not in place
+        if sentences.search(text) and not text.rstrip().endswith((".", "?", ":", "}"))
+    ]
+    assert not open_ended, "\n".join(open_ended)
+
+
 def test_a_message_that_is_a_sentence_of_an_instrument_ends_with_a_full_stop() -> None:
     """Problem and advice of an InstrumentError are sentences, so that its parts can follow each other."""
     found = []

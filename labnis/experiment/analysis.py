@@ -306,7 +306,7 @@ def _repair(error: BaseException) -> str:
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename != __file__]
     own = [frame for frame in frames if Path(frame.filename).is_relative_to(Path(frames[0].filename).parent)]
     place = f" ({own[-1].filename}, line {own[-1].lineno})" if own else ""
-    return f"{place}. The rows are saved: once this is repaired, labnis.refit(PATH) fits them again"
+    return f"{place}. The rows are saved: once this is repaired, labnis.refit(PATH) fits them again."
 
 
 def published(analyses: Iterable[Analysis], fits: Mapping[str, FitResult]) -> dict[str, Estimate]:

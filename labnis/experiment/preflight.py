@@ -179,7 +179,7 @@ def _check_settings(procedure: Procedure, config: StationConfig) -> None:
             check(**settings)
         except ValueError as error:
             raise RequestError(
-                f"{type(procedure).__name__} cannot be run with {instrument}, the {role}: {error}. "
+                f"{type(procedure).__name__} cannot be run with {instrument}, the {role}: {str(error).rstrip('.')}. "
                 "No instrument was touched."
             ) from error
 

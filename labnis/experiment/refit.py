@@ -61,7 +61,7 @@ def refit(
         named = ", ".join(metadata["analyses"]) or "none"
         raise RequestError(
             f"{path}: no analysis of this run can be loaded (it names {named}). Import the module of a lab's own "
-            "analysis first, or open a session with the station file that lists its package (labnis.packages)"
+            "analysis first, or open a session with the station file that lists its package (labnis.packages)."
         )
     held = {name: _number(name, value) for name, value in (fixed or {}).items()}
     given = dict(priors or {})

@@ -109,7 +109,7 @@ class Session:
     def close(self) -> None:
         """Stop a run that another thread has going, wait for its end, and refuse any further one."""
         self._closed = True
-        self.stop.ask(InterlockError("the session was closed during the run. The bias is at zero"))
+        self.stop.ask(InterlockError("the session was closed during the run. The bias is at zero."))
         self._free.acquire()  # never released
 
     @contextmanager
@@ -119,7 +119,7 @@ class Session:
             raise RequestError(
                 "this session is closed; open another one with labnis.open_session"
                 if self._closed
-                else "this session is measuring already; it runs one procedure at a time. Nothing was started"
+                else "this session is measuring already; it runs one procedure at a time. Nothing was started."
             )
         with self.stop.on_signals():
             try:
@@ -218,7 +218,7 @@ class Session:
         """
         tags = requested_tags(tags)
         if resume is not None and (tags or note):
-            raise RequestError(f"{resume} is resumed with its own tags and note; leave out these. Nothing was started")
+            raise RequestError(f"{resume} is resumed with its own tags and note; leave out these. Nothing was started.")
         with self._alone():
             if self.stop:
                 self.may_go_on = False

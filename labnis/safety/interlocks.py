@@ -113,7 +113,7 @@ class Interlocks:
         try:
             value = _reading(player, interlock.quantity)
         except ReadingError as error:
-            return InterlockViolation(interlock, f"{interlock.watch} cannot be read: {error}")
+            return InterlockViolation(interlock, f"{interlock.watch} cannot be read: {str(error).rstrip('.')}")
         if interlock.trips(value, margin):
             reason = (
                 f"{interlock.watch} reads {interlock.shown(value)}, which the interlock does not allow ({interlock})"

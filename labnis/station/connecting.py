@@ -168,12 +168,12 @@ def _not_opened(
         return config.error(
             ("instruments", name, "type"),
             f"{kind.__module__}.{kind.__name__} cannot be opened as {name}"
-            f"{f' at {address}' if address else ''}: {reason}. Correct type, init or parameters, or the class",
+            f"{f' at {address}' if address else ''}: {reason}. Correct type, init or parameters, or the class.",
         )
     return config.error(
         ("instruments", name, "address"),
         f"unreachable: {name} at {address}: {reason}. Check that it is switched on and connected, "
-        "that no other program uses it, and that type, address and init are correct",
+        "that no other program uses it, and that type, address and init are correct.",
     )
 
 
@@ -267,7 +267,7 @@ def instrument_class(config: StationConfig, name: str) -> type:
             where,
             f"{dotted} uses neither VISA nor TCP: such a class may load a manufacturer's library. Allowed are QCoDeS's "
             "VisaInstrument and IPInstrument, pymeasure's Instrument, and any class in a package of the lab "
-            "(labnis.packages), which may be derived from this one",
+            "(labnis.packages), which may be derived from this one.",
         )
     return kind
 

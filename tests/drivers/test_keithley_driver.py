@@ -197,7 +197,7 @@ def test_a_level_that_is_no_number_is_never_sent(smu: Keithley2450, panel: Keith
 
 @pytest.mark.parametrize("seconds", [0.0, 1e-5, 100.0])
 def test_an_impossible_integration_time_names_what_is_allowed(smu: Keithley2450, seconds: float) -> None:
-    with pytest.raises(SettingError, match="allowed are"):
+    with pytest.raises(SettingError, match="Allowed are"):
         prepare(smu, integration_time=seconds)
 
 

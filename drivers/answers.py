@@ -12,6 +12,7 @@ __all__ = [
     "OVERFLOW",
     "TEMPERATURES",
     "is_choice",
+    "marker",
     "measured",
     "number",
     "numbers",
@@ -22,6 +23,8 @@ __all__ = [
 
 #: Readings from here on are SCPI's markers for over-range (±9.9e37), not-a-number (9.91e37) and the like.
 OVERFLOW = 9.8e37
+#: SCPI's marker for not-a-number; it differs from that for infinity, 9.9e37, in the third digit.
+NOT_A_NUMBER, MARKER_PRECISION = 9.91e37, 5e-4
 #: Temperatures (K) of a thermometer in a dilution fridge: below the first there is no resistance thermometer, above
 #: the last one the sensors leave their calibration.
 TEMPERATURES = (1e-3, 420.0)
@@ -61,21 +64,31 @@ def is_choice(text: str, choice: str) -> bool:
     return found == choice or (len(choice) >= 3 and choice.isalpha() and found.startswith(choice))
 
 
+def marker(value: float) -> str | None:
+    """What a `value` means that SCPI uses as a marker; None for other values."""
+    if not abs(value) >= OVERFLOW:
+        return None
+    if math.isclose(value, NOT_A_NUMBER, rel_tol=MARKER_PRECISION):
+        return f"not a number (marker {value:g}): the instrument has no valid value"
+    return f"over-range (marker {value:g})"
+
+
 def measured(value: float, quantity: str, described: str) -> float:
     """Return `value`, the reading of a `quantity` by the instrument `described`, if it is a measurement.
 
     Raises
     ------
     OverloadError
-        For an over-range marker.
+        For an over-range marker, and that for not-a-number.
     ReadingError
         For NaN or infinity.
 
     """
     if not math.isfinite(value):
-        raise ReadingError(described, f"{quantity} reads {value}, which is not a number.")
-    if abs(value) >= OVERFLOW:
-        raise OverloadError(described, f"{quantity} is over-range (marker {value:g}).", "Choose a higher range.")
+        raise ReadingError(described, f"{quantity} reads {value}; a finite number is needed.")
+    meaning = marker(value)
+    if meaning is not None:
+        raise OverloadError(described, f"{quantity} is {meaning}.", "Choose a higher range, or check the input.")
     return value
 
 

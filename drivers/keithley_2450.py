@@ -5,7 +5,7 @@ from typing import Any
 
 from qcodes.instrument_drivers.Keithley import Keithley2450 as QcodesKeithley2450
 
-from drivers.answers import register
+from drivers.answers import marker, register
 from drivers.errors import ComplianceError, SettingError
 from drivers.keithley_ramp import TriggerModelRamp
 from drivers.roles import SourceReading
@@ -136,8 +136,8 @@ class Keithley2450(TriggerModelRamp, QcodesKeithley2450):
         if not SHORTEST_NPLC <= cycles <= LONGEST_NPLC * MOST_AVERAGES:
             raise SettingError(
                 self.described,
-                f"an integration time of {seconds:g} s is not possible;",
-                f"allowed are {SHORTEST_NPLC / line_frequency:g} to "
+                f"an integration time of {seconds:g} s is not possible.",
+                f"Allowed are {SHORTEST_NPLC / line_frequency:g} to "
                 f"{LONGEST_NPLC * MOST_AVERAGES / line_frequency:g} s.",
             )
         self.apply(":SENS:CURR:NPLC", cycles / averages, tolerance=1e-4 * cycles)
@@ -214,7 +214,7 @@ class Keithley2450(TriggerModelRamp, QcodesKeithley2450):
         if word & SOURCE_LIMITED:
             raise ComplianceError(
                 self.described,
-                f"is at its current limit ({current:g} A at {voltage:g} V).",
+                f"is at its current limit (current {marker(current) or f'{current:g} A'}, voltage {voltage:g} V).",
                 "The voltage at the device is not the one that was set: lower the bias or raise the compliance.",
             )
         reading = SourceReading(

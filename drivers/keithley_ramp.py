@@ -117,11 +117,10 @@ class TriggerModelRamp(CheckedInstrument):
             return True
         if state == "IDLE":
             return False
-        entries = "; ".join(self._drain())
+        entries = "; ".join(self._drain()) or "no error"
         raise SettingError(
             self.described,
-            f"trigger model is {state} where a ramp was started"
-            + (f"; the instrument reports {entries}." if entries else "."),
+            f"trigger model is {state} where a ramp was started; the instrument reports {entries}.",
             "The ramp did not reach its end: read the level back.",
         )
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from qcodes.parameters import Parameter
 from qcodes.validators import Numbers
 
-from drivers.answers import OVERFLOW, register
+from drivers.answers import marker, register
 from drivers.errors import CommunicationError, OverloadError, ReadingError
 from drivers.line import RETRIES
 from drivers.scpi import CheckedInstrument
@@ -170,9 +170,10 @@ class KeysightAnalyzer(CheckedInstrument):
         values = np.frombuffer(payload, dtype=dtype).astype(np.float64)
         if np.any(np.isnan(values)):
             raise self.no_trace(query, "has values that are not numbers")
-        if not np.all(np.abs(values) < OVERFLOW):
+        meaning = marker(values[np.argmax(np.abs(values))])
+        if meaning is not None:
             raise OverloadError(
-                self.described, f"{query!r} has over-range markers (9.9e37).", "Reduce the power at its input."
+                self.described, f"{query!r} has values that are {meaning}.", "Reduce the power at its input."
             )
         return values
 

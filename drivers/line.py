@@ -29,7 +29,7 @@ MOST_STRAY, MOST_SILENT = 6, 2
 RETRIES = 2
 # Number of answers that may be missing from a snapshot.
 MOST_UNANSWERED = 1
-CHECK_LINE = "Check cable and power, and that no other program drives the instrument."
+CHECK_LINE = "Check that it is switched on and connected, and that no other program uses it."
 
 Answer = TypeVar("Answer")
 
@@ -194,7 +194,7 @@ class InstrumentLine(VisaInstrument):
             raise CommunicationError(
                 self.described,
                 f"the command {cmd!r} could not be sent: {_told(error)}.",
-                "It may have been executed or not: check cable and power, then read the state back.",
+                "It may or may not have been executed: check that it is switched on and connected, then read it back.",
             ) from error
 
     def ask(self, cmd: str) -> str:

@@ -342,7 +342,7 @@ class Roles:
             raise AttributeError(name)
         raise MissingRoleError(
             f"the role {name} is not filled here; roles are {', '.join(players) or 'none'}. Name an instrument for it "
-            "under labnis.roles in the station file, and the role in REQUIRES or USES of the procedure"
+            "under labnis.roles in the station file, and the role in REQUIRES or USES of the procedure."
         )
 
     def blocking(self, seconds: float) -> AbstractContextManager[None]:

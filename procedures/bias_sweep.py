@@ -40,15 +40,15 @@ class BiasSweep(Measurement):
     SETPOINTS: ClassVar[tuple[str, ...]] = ("Repeat (1)", "Direction (1)", "Bias (V)")
     DATA_COLUMNS: ClassVar[list[str]] = [*READINGS, "Fridge temperature (K)"]
 
-    maximum_bias = FloatParameter("Largest bias", units="V", default=1e-3, minimum=0.0)
+    maximum_bias = FloatParameter("Largest bias", units="V", default=1e-3, minimum=0.0, maximum=1e3)
     points = IntegerParameter("Bias points", default=61, minimum=4, maximum=2_000_000)
     bias_points = SweepParameter("Bias", units="V", default="")
     direction = ListParameter("Direction", choices=["up", "down", "up-down"], default="up")
     repeats = IntegerParameter("Passes", default=1, minimum=1, maximum=1000)
-    settling_time = FloatParameter("Settling time", units="s", default=0.03, minimum=0.0)
+    settling_time = FloatParameter("Settling time", units="s", default=0.03, minimum=0.0, maximum=86_400.0)
     # The minimum is that of a Keithley 2450 on a 50 Hz line: 0.01 cycles.
     integration_time = FloatParameter("Current integration time", units="s", default=0.02, minimum=2e-4, maximum=1.0)
-    maximum_current = FloatParameter("Largest expected current", units="A", default=1e-6, minimum=1e-9)
+    maximum_current = FloatParameter("Largest expected current", units="A", default=1e-6, minimum=1e-9, maximum=10.0)
     order = ListParameter("Order of the bias points", choices=["sweep", "information"], default="sweep")
 
     def biases(self) -> Real:

@@ -24,7 +24,7 @@ class EmittedPowerVsBias(BandSweep):
     SIGNAL: ClassVar[str] = "Band power (W)"
     ANALYSES: ClassVar[tuple[str, ...]] = ("labnis.fit.analyses.EmittedPower",)
 
-    maximum_bias = FloatParameter("Largest bias", units="V", default=5e-3, minimum=0.0)
+    maximum_bias = FloatParameter("Largest bias", units="V", default=5e-3, minimum=0.0, maximum=1e3)
     center = FloatParameter("Centre frequency", units="Hz", default=4.67e9, minimum=1e3, maximum=44e9)
     span = FloatParameter("Frequency span", units="Hz", default=140e6, minimum=1e3)
     frequencies = IntegerParameter("Frequency points", default=1001, minimum=11, maximum=20001)

@@ -22,11 +22,11 @@ class IVSweep(BiasSweep):
     SIGNAL: ClassVar[str] = "Current (A)"
     ANALYSES: ClassVar[tuple[str, ...]] = ("labnis.fit.analyses.CurrentVoltage", "labnis.fit.analyses.Conductance")
 
-    maximum_bias = FloatParameter("Largest bias", units="V", default=1.2e-3, minimum=0.0)
+    maximum_bias = FloatParameter("Largest bias", units="V", default=1.2e-3, minimum=0.0, maximum=1e3)
     points = IntegerParameter("Bias points", default=401, minimum=10, maximum=2_000_000)
     excitation = FloatParameter("Lock-in sine output", units="V", default=0.01, minimum=0.004, maximum=5.0)
     excitation_frequency = FloatParameter("Lock-in frequency", units="Hz", default=77.7, minimum=0.1, maximum=1e5)
-    time_constant = FloatParameter("Lock-in time constant", units="s", default=0.03, minimum=1e-5)
+    time_constant = FloatParameter("Lock-in time constant", units="s", default=0.03, minimum=1e-5, maximum=3e4)
     sensitivity = FloatParameter("Lock-in full scale", units="V", default=0.1, minimum=2e-9, maximum=1.0)
 
     def lowest_bias(self) -> float:

@@ -121,7 +121,7 @@ class Measurement(Procedure):  # type: ignore[misc]  # pymeasure has no type inf
             if label not in parameters:
                 raise ProcedureError(
                     f"{type(self).__name__}: the set-point {label!r} has no SweepParameter of that name and unit; "
-                    f"there are {', '.join(parameters) or 'none'}. Declare one, or override setpoints()"
+                    f"there are {', '.join(parameters) or 'none'}. Declare one, or override setpoints()."
                 )
         return {label: np.array(getattr(self, parameters[label]), dtype=np.float64) for label in self.SETPOINTS}
 

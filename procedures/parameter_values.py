@@ -8,11 +8,18 @@ from tokenize import TokenError
 from typing import Any, ClassVar
 
 import pint
-from pymeasure.experiment import BooleanParameter, FloatParameter, IntegerParameter, Procedure
+from pymeasure.experiment import (
+    BooleanParameter,
+    FloatParameter,
+    IntegerParameter,
+    ListParameter,
+    Procedure,
+    VectorParameter,
+)
 from pymeasure.experiment.parameters import Parameter
 from pymeasure.units import ureg
 
-__all__ = ["ProcedureError", "check_parameters", "set_parameter"]
+__all__ = ["ProcedureError", "check_parameters", "number_in", "set_parameter"]
 
 
 _WITH_UNIT = re.compile(
@@ -84,19 +91,31 @@ def _converted_text(parameter: Parameter, text: str) -> Any:
         raise ValueError(text)
     match parameter:
         case IntegerParameter():
-            number = _number(text, parameter.units)
+            number = number_in(text, parameter.units)
             if not float(number).is_integer():  # 1e3 is an integer; 2.7, nan and inf are not
                 raise ValueError(text)
             return int(number)
         case BooleanParameter():
             return {"true": True, "false": False, "1": True, "0": False}.get(text.lower(), text)
         case FloatParameter():
-            return float(_number(text, parameter.units))
+            return float(number_in(text, parameter.units))
+        case VectorParameter() if text.startswith("[") and text.endswith("]"):
+            return [float(number_in(part, parameter.units)) for part in text[1:-1].split(",")]
+        case ListParameter() if text not in map(str, parameter.choices):
+            return _choice(parameter, number_in(text, parameter.units))
     text.encode()  # ValueError for bytes on the command line that are not UTF-8
     return text
 
 
-def _number(text: str, wanted: str | None) -> Decimal:
+def _choice(parameter: ListParameter, number: Decimal) -> Any:
+    """The choice that equals `number`; ValueError if there is none."""
+    for choice in parameter.choices:
+        if isinstance(choice, int | float) and math.isclose(choice, number, rel_tol=1e-12):
+            return choice
+    raise ValueError(f"{number} is no choice")
+
+
+def number_in(text: str, wanted: str | None) -> Decimal:
     """The number in `text`, in the unit `wanted`; another unit of its kind may follow: "1mV" and "1e-3" are one bias.
 
     Decimal, so that 100 µV are 1e-4 V, not one rounding error less.
@@ -134,4 +153,5 @@ def _allowed(parameter: Parameter) -> str:
             unit = f" {parameter.units}" if parameter.units else ""
             return f"{kind} from {parameter.minimum:g} to {parameter.maximum:g}{unit}"
     choices = getattr(parameter, "choices", None)
-    return f"one of {', '.join(map(str, choices))}" if choices else ""
+    unit = f" {parameter.units}" if getattr(parameter, "units", None) else ""
+    return f"one of {', '.join(map(str, choices))}{unit}" if choices else ""

@@ -18,7 +18,7 @@ class ReflectionVsBias(BandSweep):
     SIGNAL: ClassVar[str] = "S11 (1)"
     ANALYSES: ClassVar[tuple[str, ...]] = ("labnis.fit.analyses.Reflection",)
 
-    maximum_bias = FloatParameter("Largest bias", units="V", default=2.4e-3, minimum=0.0)
+    maximum_bias = FloatParameter("Largest bias", units="V", default=2.4e-3, minimum=0.0, maximum=1e3)
     center = FloatParameter("Centre frequency", units="Hz", default=4.67e9, minimum=10e6, maximum=26.5e9)
     frequencies = IntegerParameter("Frequency points", default=401, minimum=11, maximum=100001)
     power = FloatParameter("Probe power at the analyzer", units="dBm", default=-30.0, minimum=-95.0, maximum=13.0)

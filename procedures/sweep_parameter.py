@@ -2,10 +2,13 @@
 
 import math
 from collections.abc import Iterable
+from decimal import InvalidOperation
 from typing import Any
 
 import numpy as np
 from pymeasure.experiment.parameters import Parameter
+
+from procedures.parameter_values import number_in
 
 __all__ = ["SweepParameter"]
 
@@ -16,7 +19,8 @@ class SweepParameter(Parameter):  # type: ignore[misc]  # pymeasure has no type 
     """Points of a sweep, given as text or as any sequence of numbers.
 
     In text, segments `start:stop:points` (both ends included) and single numbers are separated by commas:
-    `-1:1:41`, `0,0.1,0.5`, `-1:-0.1:10,-0.05:0.05:101,0.1:1:10`. The value is a tuple of floats.
+    `-1:1:41`, `0,0.1,0.5`, `-1:-0.1:10,-0.05:0.05:101,0.1:1:10`. A unit may follow each number: `-1mV:1mV:41`. The
+    value is a tuple of floats.
 
     Parameters
     ----------
@@ -47,7 +51,7 @@ class SweepParameter(Parameter):  # type: ignore[misc]  # pymeasure has no type 
 
         """
         try:
-            points = _parsed(value) if isinstance(value, str) else tuple(float(point) for point in value)
+            points = _parsed(value, self.units) if isinstance(value, str) else tuple(float(point) for point in value)
         except TypeError as error:
             raise ValueError("a text start:stop:points or a sequence of numbers is needed") from error
         if len(points) > MOST_POINTS:
@@ -64,31 +68,31 @@ class SweepParameter(Parameter):  # type: ignore[misc]  # pymeasure has no type 
         return ",".join(f"{point!r}" for point in self.value) if self.is_set() else ""
 
 
-def _parsed(text: str) -> tuple[float, ...]:
+def _parsed(text: str, unit: str) -> tuple[float, ...]:
     points: list[float] = []
     for segment in text.split(",") if text.strip() else ():
-        points += _segment(segment)
+        points += _segment(segment, unit)
     return tuple(points)
 
 
-def _segment(text: str) -> Iterable[float]:
+def _segment(text: str, unit: str) -> Iterable[float]:
     parts = text.split(":")
     if len(parts) == 1:
-        return [_number(parts[0])]
+        return [_number(parts[0], unit)]
     if len(parts) != 3 or not parts[2].strip().isdigit():
         raise ValueError(f"{text!r} is neither a segment start:stop:points nor a number")
     count = int(parts[2])
     if not 2 <= count <= MOST_POINTS:
         raise ValueError(f"{text!r}: a segment has from 2 to {MOST_POINTS} points")
-    start, stop = _number(parts[0]), _number(parts[1])
+    start, stop = _number(parts[0], unit), _number(parts[1], unit)
     if not math.isfinite(start) or not math.isfinite(stop):
         raise ValueError(f"{text!r}: both ends of a segment are finite numbers")
     values: list[float] = np.linspace(start, stop, count).tolist()
     return values
 
 
-def _number(text: str) -> float:
+def _number(text: str, unit: str) -> float:
     try:
-        return float(text.replace("_", "?"))  # Python would read 1_0 as 10
-    except ValueError:
+        return float(number_in(text.replace("_", "?"), unit))  # Python would read 1_0 as 10
+    except InvalidOperation:
         raise ValueError(f"{text!r} is not a number") from None

@@ -1,5 +1,7 @@
 """The command that lists what can be measured: `procedures`."""
 
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -7,6 +9,7 @@ import typer
 from rich.table import Table
 
 from labnis.cli.options import STATION, JsonOption, StationOption
+from labnis.experiment.lab_procedures import lab_procedures
 from labnis.experiment.parameter_list import DescribedProcedure, described
 from labnis.experiment.request import find_procedure, procedure_names
 from labnis.station import load_station
@@ -22,15 +25,34 @@ def procedures(
     station: StationOption = STATION,
     as_json: JsonOption = False,
 ) -> None:
-    """List the procedures and their parameters, with units, defaults and limits."""
+    """List the procedures and their parameters, with units, defaults and limits.
+
+    Also those that the packages of the station file declare.
+    """
+    lab: list[str] = []
     if station != STATION or Path(station).is_file():
-        load_station(station)  # makes the lab's own packages importable
-    found = [described(find_procedure(name)) for name in names or procedure_names()]
+        lab = lab_procedures(load_station(station))  # which makes the lab's own packages importable
+    found = [_described(name) for name in names or procedure_names()]
+    if not names:
+        found += _described_if_possible(lab)
     if as_json:
         say_json(found)
         return
     for one in found:
         _show(one)
+
+
+def _described(name: str) -> DescribedProcedure:
+    return replace(described(find_procedure(name)), name=name)
+
+
+def _described_if_possible(names: list[str]) -> Iterator[DescribedProcedure]:
+    """The lab's own procedures by dotted name; one that cannot be imported is told, and does not hide the others."""
+    for name in names:
+        try:
+            yield _described(name)
+        except Exception as error:  # noqa: BLE001  # a lab's own class may fail in any way
+            say(f"labnis: {name} is not listed: {error}", err=True)
 
 
 def _show(procedure: DescribedProcedure) -> None:

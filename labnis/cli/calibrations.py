@@ -12,7 +12,7 @@ from labnis.fit import Estimate
 from labnis.ledger import Calibration, Ledger
 from labnis.ledger.of_station import ledger_of
 from labnis.station import load_station
-from labnis.ui.output import cells, print_table, say, say_json
+from labnis.ui.output import cells, encodable, print_table, say, say_json
 
 __all__ = ["calibrations"]
 
@@ -61,7 +61,7 @@ def _show_batch(batch: list[Calibration]) -> None:
     when = first.created.astimezone().strftime("%Y-%m-%d %H:%M")
     device = f"{first.device}, " if first.device else ""
     say(f"{device}{first.cooldown}, {when}, labnis {first.code_version}{', SIMULATED' if first.simulated else ''}")
-    table = Table("quantity", "value ± σ", "run", "model")
+    table = Table("quantity", encodable("value ± σ"), "run", "model")
     for c in batch:
         estimate = Estimate(c.value, c.sigma, c.unit)
         table.add_row(*cells([c.quantity.replace("_", " "), estimate, c.run_id, c.model]))

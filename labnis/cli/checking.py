@@ -11,6 +11,7 @@ from labnis.cli.options import STATION, DataOption, DryRunOption, JsonOption, St
 from labnis.ledger.of_station import ledger_of
 from labnis.safety.interlocks import described
 from labnis.station import SetpointSpec, StationConfig, check_station, load_station, open_station
+from labnis.station.explaining import UNITS
 from labnis.storage import check_data_root
 from labnis.ui.output import cells, listed, print_table, say, say_json
 
@@ -30,6 +31,7 @@ def check(
     check_station(config)
     folder = check_data_root(data or config.data)
     identities: dict[str, Any] = {}
+    simulated_station: bool | None = None  # without open instruments it is not known
     with _twin(config, twin) if dry_run else nullcontext() as simulated:
         addresses = _addresses(config, simulated)
         if not as_json:
@@ -39,13 +41,14 @@ def check(
         if open_instruments or dry_run:
             with open_station(config, twin=simulated) as opened:
                 opened.open(list(config.roles))
-                identities = opened.identities()
+                identities, simulated_station = opened.identities(), opened.is_twin
     if as_json:
-        say_json(_record(config, addresses, folder, ledger.url) | {"identities": identities, "ok": True})
+        record = _record(config, addresses, folder, ledger.url)
+        say_json(record | {"identities": identities, "simulated": simulated_station, "ok": True})
         return
     for name, identity in identities.items():
         say(f"{name}: {listed(identity)}")
-    say("ok")
+    say("ok, with SIMULATED instruments" if simulated_station else "ok")
 
 
 def _twin(config: StationConfig, truth: Path | None) -> AbstractContextManager[Any]:
@@ -97,8 +100,8 @@ def _show(config: StationConfig, addresses: dict[str, str], folder: Path) -> Non
     print_table(table)
     for role, moved in config.setpoints.items():
         say(f"{role}: {_limits_text(moved)}")
-    say(f"wiring: {listed(config.wiring_record())}")
-    say(f"limits: {listed(config.limits.model_dump())}")
+    say(f"wiring: {listed(config.wiring_record(), UNITS)}")
+    say(f"limits: {listed(config.limits.model_dump(), UNITS)}")
     for interlock in config.interlocks:
         say(f"interlock {described(interlock, config.limits)}")
     if not config.source_limits_current:

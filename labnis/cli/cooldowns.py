@@ -28,7 +28,10 @@ def start(
     station: StationOption = STATION,
     data: DataOption = None,
 ) -> None:
-    """Start a cooldown of the station's device; later calibrations belong to it."""
+    """Start a cooldown of the station's device.
+
+    Later calibrations belong to it.
+    """
     try:
         started = ledger_of(load_station(station), data).start_cooldown(name, note=note)
     except InvalidEntryError as error:

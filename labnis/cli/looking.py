@@ -11,8 +11,9 @@ from labnis.cli.options import STATION, DataOption, JsonOption, StationOption, p
 from labnis.errors import RequestError
 from labnis.experiment.stored_fits import stored_fits
 from labnis.station import load_station
+from labnis.station.explaining import UNITS
 from labnis.storage import RunSummary, find_run, list_runs, read_events, read_metadata
-from labnis.ui.output import cells, listed, print_table, say, say_json
+from labnis.ui.output import cells, listed, print_table, say, say_json, worded
 
 __all__ = ["log", "ls", "show"]
 
@@ -120,9 +121,9 @@ def _show_run(path: Path) -> None:
     say(f"{mark}{metadata['procedure']} {metadata['run_id']}")
     for key in _SHOWN:
         if metadata.get(key) not in (None, "", []):
-            say(f"  {key}: {metadata[key]}")
+            say(f"  {key}: {worded(metadata[key])}")
     say(f"  parameters: {listed(metadata['parameters'])}")
-    say(f"  wiring: {listed(metadata['wiring'])}")
+    say(f"  wiring: {listed(metadata['wiring'], UNITS)}")
     for event in read_events(path):
         if event.kind == "visa" and "record" in event.details:
             say(f"  VISA record: {event.details['record']}")

@@ -163,7 +163,7 @@ def _measure(
     if until and options.record_visa:
         raise RequestError(
             "--until and --record-visa exclude each other: when the fit reaches σ depends on the speed of this "
-            "machine, so the record could not be replayed. Give one of them"
+            "machine, so the record could not be replayed. Give one of them."
         )
     log_steps(on_terminal=options.verbose)
     display = TerminalDisplay(console_of(sys.stderr), simulated=options.dry_run, quiet=options.quiet)
@@ -248,9 +248,9 @@ def _confirm() -> None:
         No terminal, or the answer is no.
     """
     if not sys.stdin.isatty():
-        raise RequestError("no terminal to ask for confirmation; give --yes in scripts. Nothing was moved")
+        raise RequestError("no terminal to ask for confirmation; give --yes in scripts. Nothing was moved.")
     if not typer.confirm("Go ahead?", err=True):
-        raise RequestError("not confirmed. Nothing was moved")
+        raise RequestError("not confirmed. Nothing was moved.")
 
 
 def _print_results(runs: list[Run], truth: dict[str, float] | None, *, simulated: bool, as_json: bool) -> None:

@@ -75,7 +75,11 @@ class MeasurementOptions:
     ] = False
     until: Annotated[
         list[str] | None,
-        typer.Option("--until", help="End a run as soon as a result reaches this σ.", metavar="RESULT=SIGMA"),
+        typer.Option(
+            "--until",
+            help="End a run as soon as a result reaches this σ, such as gap=0.1% or gain=0.05dB.",
+            metavar="RESULT=SIGMA",
+        ),
     ] = None
     on_error: Annotated[
         Literal["stop", "skip"],
@@ -89,7 +93,10 @@ class MeasurementOptions:
         bool, typer.Option("--plot", help="Show the growing data with their fit in a window, where there is a screen.")
     ] = False
     verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Also show each step: instruments as they are opened, ramps, fits.")
+        bool,
+        typer.Option(
+            "--verbose", "-v", help="Also show each step: instruments as they are opened, measuring, fits, ledger."
+        ),
     ] = False
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Show results, warnings and failures only, no plan and no progress.")

@@ -21,8 +21,13 @@ def replay(
 ) -> None:
     """Repeat a recorded command without instruments; the same messages must give the same rows, bit for bit."""
     folder = data or Path(tempfile.mkdtemp(prefix="labnis-replay-"))
-    say(f"replayed into {folder}", err=True)
-    found = replay_record(file, folder)
+    try:
+        found = replay_record(file, folder)
+    finally:
+        if data is None and not any(folder.iterdir()):
+            folder.rmdir()
+        else:
+            say(f"replayed into {folder}", err=True)
     for sentence in found.report:
         say(sentence)
     say(f"{found.messages} messages, {'all' if found.whole else 'as far as the record goes'} as recorded")

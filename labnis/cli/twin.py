@@ -29,5 +29,8 @@ def serve(
         typer.Option("--log", parser=path_of, metavar="FILE", help="Log every command to this file as JSON lines."),
     ] = None,
 ) -> None:
-    """Serve the simulated fridge to other processes on this machine, one TCP socket per instrument, until stopped."""
+    """Serve the simulated fridge to other processes.
+
+    One TCP socket per instrument, on this machine only, until the command is stopped.
+    """
     serve_twin(twin, port=port, seed=seed, log=log)

@@ -15,6 +15,7 @@ end, refit, figure and report use the same object. Example of a lab's own analys
 """
 
 import inspect
+import logging
 import re
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
@@ -50,6 +51,8 @@ __all__ = [
     "result_units",
     "true_results",
 ]
+
+logger = logging.getLogger(__name__)
 
 
 class Analysis(Protocol):
@@ -282,6 +285,7 @@ def analyse(
     if data is None:
         return fits, problems
     for analysis in fit_order(analyses):
+        logger.info("fitting: %s", analysis.name)
         known = {**passed_on(analyses, fits), **priors}
         held = context if fixed is None else replace(context, fixed=fixed[analysis.name])
         try:
@@ -302,7 +306,7 @@ def _repair(error: BaseException) -> str:
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename != __file__]
     own = [frame for frame in frames if Path(frame.filename).is_relative_to(Path(frames[0].filename).parent)]
     place = f" ({own[-1].filename}, line {own[-1].lineno})" if own else ""
-    return f"{place}. The rows are saved: once this is repaired, labnis.refit(PATH) fits them again"
+    return f"{place}. The rows are saved: once this is repaired, labnis.refit(PATH) fits them again."
 
 
 def published(analyses: Iterable[Analysis], fits: Mapping[str, FitResult]) -> dict[str, Estimate]:

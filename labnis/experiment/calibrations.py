@@ -1,5 +1,6 @@
 """Fits as calibrations: entries in the ledger, and priors of later runs."""
 
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,8 @@ from labnis.ledger import Ledger, NewCalibration, enter_pending, keep_pending
 from labnis.storage import RunFileError, find_run
 
 __all__ = ["Logbook", "Prior", "has_prior", "latest_prior", "priors_of"]
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -99,7 +102,9 @@ class Logbook:
         if not entries:
             return []
         keep_pending(self.data, entries, device=self.ledger.device, cooldown=self.cooldown, batch=self.batch)
-        _, problems = enter_pending(self.data, self.ledger)
+        entered, problems = enter_pending(self.data, self.ledger)
+        if entered:
+            logger.info("the results are in the ledger %s", self.ledger.url)
         return problems
 
     def _entries(self, analysis: Analysis, fit: FitResult, path: Path, run_id: str) -> list[NewCalibration]:

@@ -59,6 +59,6 @@ def _check_priors(procedure: Procedure, analysis: Analysis, lacking: Sequence[st
     first = [kind.__name__ for kind in CALIBRATION if {a.name for a in analyses_of(kind)} & {*lacking}]
     raise RequestError(
         f"{type(procedure).__name__} cannot reach the goal of --until: its analysis {analysis.name} needs a fit of "
-        f"{', '.join(lacking)}, and this cooldown has none; run {', '.join(first) or 'what it fits'} first. "
-        "No instrument was touched."
+        f"{', '.join(lacking)}, and this cooldown has none; run {', '.join(first) or 'a procedure with that analysis'} "
+        "first. No instrument was touched."
     )

@@ -11,7 +11,7 @@ from pymeasure.units import ureg
 
 from labnis.errors import RequestError
 from labnis.experiment.analysis import Analysis, can
-from labnis.fit import FitResult
+from labnis.fit import FitResult, number_text
 
 __all__ = [
     "GoalOutcome",
@@ -54,10 +54,16 @@ class PrecisionGoal:
         """The form used on the command line."""
         return f"{self.result}={100 * self.sigma:g}%" if self.relative else f"{self.result}={self.sigma:g} {self.unit}"
 
+    def wanted(self, fit: FitResult | None) -> float | None:
+        """Largest σ that reaches the goal, in `unit`; None for a fraction of a value that is not known."""
+        if not self.relative:
+            return self.sigma
+        return None if fit is None else self.sigma * abs(fit[self.result].value)
+
     def distance(self, fit: FitResult) -> float:
         """σ in `fit` over the wanted σ: 1 or less where the goal is reached."""
-        estimate = fit[self.result]
-        return estimate.sigma / (self.sigma * abs(estimate.value) if self.relative else self.sigma)
+        wanted = self.sigma * abs(fit[self.result].value) if self.relative else self.sigma
+        return fit[self.result].sigma / wanted
 
     def reached(self, fit: FitResult) -> bool:
         """Whether the goal is reached; never with so few data that σ itself is uncertain."""
@@ -76,16 +82,25 @@ class GoalOutcome:
         Whether the run ended because of it, or its final fit reaches it.
     sigma
         σ of the final fit, in `unit`; None if there is no fit.
+    wanted
+        Largest σ that reaches the goal, in `unit`; None if it is a fraction of a value and there is no fit.
     """
 
     goal: str
     reached: bool
     sigma: float | None
+    wanted: float | None
     unit: str
 
     def __str__(self) -> str:
-        found = "there is no fit" if self.sigma is None else f"σ is {self.sigma:.3g} {self.unit}".rstrip()
-        return f"--until {self.goal} was {'reached' if self.reached else 'not reached'}: {found}"
+        return f"--until {self.goal} was {'reached' if self.reached else 'not reached'}: {self._found}"
+
+    @property
+    def _found(self) -> str:
+        if self.sigma is None or self.wanted is None:
+            return "there is no fit"
+        sigma, wanted = (number_text(value, self.unit) for value in (self.sigma, self.wanted))
+        return f"σ is {sigma}, at most {wanted} was wanted"
 
 
 def outcomes_of(goals: Sequence[PrecisionGoal], fit: FitResult | None, *, ended: bool) -> tuple[GoalOutcome, ...]:
@@ -95,6 +110,7 @@ def outcomes_of(goals: Sequence[PrecisionGoal], fit: FitResult | None, *, ended:
             goal=str(goal),
             reached=ended or (fit is not None and goal.reached(fit)),
             sigma=None if fit is None else fit[goal.result].sigma,
+            wanted=goal.wanted(fit),
             unit=goal.unit,
         )
         for goal in goals

@@ -1,5 +1,6 @@
 """The measurement itself: a procedure's startup, execute and shutdown, with all outputs made safe at the end."""
 
+import logging
 from contextlib import suppress
 from typing import Any
 
@@ -18,6 +19,8 @@ from labnis.safety.stop_requests import StopRequest
 from labnis.station import OpenStation
 
 __all__ = ["measure"]
+
+logger = logging.getLogger(__name__)
 
 
 def measure(
@@ -73,10 +76,12 @@ def measure(
             procedure.startup()
         if not stop:
             procedure.evaluate_metadata()
+            logger.info("the instruments are prepared; measuring")
             procedure.execute()
     with collecting(leaving):
         if measuring or stop:  # perhaps before the procedure prepared a source that an earlier run left on
             station.bias.claim()
+        logger.info("measured; everything that was moved goes to its end")
         station.make_safe()
     with collecting(measuring):
         procedure.shutdown()

@@ -12,6 +12,9 @@ from labnis.fit import number_text
 
 __all__ = ["DescribedParameter", "DescribedProcedure", "described"]
 
+MOST_SHOWN = 5
+"""Points of a default that are listed one by one."""
+
 
 @dataclass(frozen=True)
 class DescribedParameter:
@@ -44,7 +47,7 @@ class DescribedParameter:
         if self.default is None:
             return "required"
         if isinstance(self.default, tuple):
-            return ", ".join(_text(point, self.unit) for point in self.default) or "none"
+            return _points_text(self.default, self.unit)
         return _text(self.default, self.unit)
 
     @property
@@ -94,4 +97,11 @@ def _limit(parameter: Parameter, name: str) -> float | None:
 def _text(value: Any, unit: str) -> str:
     if isinstance(value, float) and unit:
         return number_text(value, unit)
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{value:.10g}" if isinstance(value, float) else str(value)
+
+
+def _points_text(points: tuple[float, ...], unit: str) -> str:
+    """The points of a sweep; of many, number, smallest and largest."""
+    if len(points) > MOST_SHOWN:
+        return f"{len(points)} points, {_text(min(points), unit)} to {_text(max(points), unit)}"
+    return ", ".join(_text(point, unit) for point in points) or "none"

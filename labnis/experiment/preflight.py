@@ -114,7 +114,7 @@ def check_request(procedure: Procedure, config: StationConfig) -> None:
         if role == "bias":
             _check_bias(name, float(np.abs(values).max()), config)
         elif role in config.setpoints:
-            _check_setpoint(name, role, values, config.setpoints[role].limits, config)
+            _check_setpoint(name, role, values, config)
     current, compliance = getattr(procedure, "maximum_current", 0.0), config.limits.compliance
     if "current" not in config.roles and not current <= compliance:
         raise RequestError(
@@ -156,12 +156,13 @@ def _check_bias(name: str, largest: float, config: StationConfig) -> None:
         )
 
 
-def _check_setpoint(name: str, role: str, values: Real, limits: tuple[float, float], config: StationConfig) -> None:
-    low, high = limits
+def _check_setpoint(name: str, role: str, values: Real, config: StationConfig) -> None:
+    low, high = config.setpoints[role].limits
+    unit = f" {config.setpoints[role].unit}".rstrip()
     if not (low <= values.min() and values.max() <= high):
         raise RequestError(
-            f"{name} would move {role} from {values.min():g} to {values.max():g}; labnis.roles.{role} in {config.path} "
-            f"allows {low:g} to {high:g}. No instrument was touched."
+            f"{name} would move {role} from {values.min():g} to {values.max():g}{unit}; labnis.roles.{role} in "
+            f"{config.path} allows {low:g} to {high:g}{unit}. No instrument was touched."
         )
 
 
@@ -178,7 +179,7 @@ def _check_settings(procedure: Procedure, config: StationConfig) -> None:
             check(**settings)
         except ValueError as error:
             raise RequestError(
-                f"{type(procedure).__name__} cannot be run with {instrument}, the {role}: {error}. "
+                f"{type(procedure).__name__} cannot be run with {instrument}, the {role}: {str(error).rstrip('.')}. "
                 "No instrument was touched."
             ) from error
 

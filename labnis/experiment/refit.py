@@ -60,8 +60,8 @@ def refit(
     if not analyses:
         named = ", ".join(metadata["analyses"]) or "none"
         raise RequestError(
-            f"{path}: no analysis of this run can be loaded here (it names {named}); one that is not labnis's own is "
-            "imported first, or is in a package of the open station file (labnis.packages)"
+            f"{path}: no analysis of this run can be loaded (it names {named}). Import the module of a lab's own "
+            "analysis first, or open a session with the station file that lists its package (labnis.packages)."
         )
     held = {name: _number(name, value) for name, value in (fixed or {}).items()}
     given = dict(priors or {})

@@ -109,7 +109,7 @@ class Session:
     def close(self) -> None:
         """Stop a run that another thread has going, wait for its end, and refuse any further one."""
         self._closed = True
-        self.stop.ask(InterlockError("the session was closed during the run. The bias is at zero"))
+        self.stop.ask(InterlockError("the session was closed during the run. The bias is at zero."))
         self._free.acquire()  # never released
 
     @contextmanager
@@ -119,7 +119,7 @@ class Session:
             raise RequestError(
                 "this session is closed; open another one with labnis.open_session"
                 if self._closed
-                else "this session is measuring already; it runs one procedure at a time. Nothing was started"
+                else "this session is measuring already; it runs one procedure at a time. Nothing was started."
             )
         with self.stop.on_signals():
             try:
@@ -218,7 +218,7 @@ class Session:
         """
         tags = requested_tags(tags)
         if resume is not None and (tags or note):
-            raise RequestError(f"{resume} is resumed with its own tags and note; leave out these. Nothing was started")
+            raise RequestError(f"{resume} is resumed with its own tags and note; leave out these. Nothing was started.")
         with self._alone():
             if self.stop:
                 self.may_go_on = False
@@ -336,7 +336,9 @@ class Session:
         def on_overlap(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
             scalars = [name for name in now if np.ndim(now[name]) == 0 and name not in ("time", "time_utc")]
             drift = {name: float(now[name]) - float(before[name]) for name in scalars}
-            writer.event("overlap", "the last point was measured again; now less then, by column", drift=drift)
+            writer.event(
+                "overlap", "the last point was measured again; differences, new less old, by column", drift=drift
+            )
 
         def on_row(percent: float) -> None:
             event = RowRecorded(writer.rows, percent, recorder.data if keep else None)

@@ -146,7 +146,9 @@ class Database:
             return LedgerBusyError(f"{where}: another process is writing to it. Try again when it has finished.")
         if isinstance(error, ImportError):
             return LedgerUnavailableError(f"{where}: {problem} Install the database's driver with pip.")
-        advice = "that it exists and is writable" if self._is_file else "that the server runs and lets you in"
+        advice = (
+            "that it exists and is writable" if self._is_file else "that the server runs and accepts user and password"
+        )
         return LedgerUnavailableError(f"{where}: {problem} Check {advice}.")
 
     def _public(self, problem: str) -> str:

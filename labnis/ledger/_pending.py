@@ -57,7 +57,8 @@ def keep_pending(data: Path, entries: Sequence[NewCalibration], *, cooldown: str
         aside.replace(path)
     except OSError as error:
         raise LedgerUnavailableError(
-            f"{path}: the results cannot be saved for the ledger: {error.strerror or error}. They are in the run's file"
+            f"{path}: the results cannot be saved for the ledger: {error.strerror or error}. "
+            "They are in the run's file."
         ) from error
     return path
 

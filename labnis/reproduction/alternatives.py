@@ -73,8 +73,8 @@ class Alternatives(PublishedFigure):
 
     caption = (
         "Current at 90 mK on a logarithmic scale. Left and middle: quasiparticles alone carry too little below the "
-        "gap, and the cooler's Andreev current has to heat as well. Right: a linear leak has another shape, whatever "
-        "its size."
+        "gap, and the cooler's Andreev current has to heat as well. Right: a linear leak of any "
+        "size has another shape."
     )
 
     def __init__(self) -> None:
@@ -133,7 +133,7 @@ class Alternatives(PublishedFigure):
             f"right within {100 * np.abs(missing[low] - 1).max():.1f} % below 50 µV, too little by a factor up to "
             f"{missing[intermediate].max():.1f} between 150 and 380 µV",
             missing[low].max() < _GOOD < missing[intermediate].max(),
-            'against the full model, which stands for the measured curve ("very good" agreement, R fig. 6)',
+            'against the full model, which represents the measured curve ("very good" agreement, R fig. 6)',
         )
         instead, beside = (
             [_distance(current(_COMPARED, resistance), reference) for resistance in LEAKS]

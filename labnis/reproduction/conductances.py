@@ -131,8 +131,8 @@ class Conductances(PublishedFigure):
         yield Claim("R sect. 2", "Probe's electron temperature from eq. 3 alone, cryostat at 90 mK", "105 mK").beside(
             f"{isotherm * 1e3:.0f} mK",
             abs(isotherm - PROBE_TEMPERATURE) < 0.002,
-            "from a curve computed at 105 mK, 0.8 to 0.95 Δ/e: the Andreev current that eq. 3 leaves out counts as "
-            "warmth",
+            "from a curve computed at 105 mK, 0.8 to 0.95 Δ/e: the Andreev current that eq. 3 leaves out is taken "
+            "for a higher temperature",
         )
         length = float(np.sqrt(hbar * DIFFUSION_CONSTANT / (2 * np.pi * k * 0.09)))
         yield Claim("R sect. 3", "Coherence length L_T at 90 mK", "0.33 µm").beside(

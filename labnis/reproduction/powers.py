@@ -54,7 +54,7 @@ class Powers(PublishedFigure):
 
     caption = (
         "Cooling power and Andreev dissipation of one junction at 100 mK. On the scale of the cooling the dissipation "
-        "is hardly seen (left); enlarged (right), it exceeds the cooling over most of the bias range below the gap."
+        "cannot be seen (left); enlarged (right), it exceeds the cooling over most of the bias range below the gap."
     )
 
     def __init__(self) -> None:

@@ -212,7 +212,7 @@ class SuspendedCooler(PublishedFigure):
             f"film of {self.load / AREA * 1e9:.0f} nm over the junctions",
         )
         yield Claim("K abstract", "The same in the Japanese abstract and results", "0.0093 K").beside(
-            f"no cooling below {_coldest_possible() * 1e3:.0f} mK, whatever the load",
+            f"no cooling below {_coldest_possible() * 1e3:.0f} mK with any load",
             _specific_power(SLIP, BATH) > 0,
             "a slip: at a bath of 0.334 K the superconductor returns more heat than electrons at 0.0093 K give; "
             "method and English abstract have 0.093 K",
@@ -231,7 +231,7 @@ class SuspendedCooler(PublishedFigure):
             f"gap lower by {100 * (1 - self.best_gap / GAP):.1f} % at the best barrier; of the lost power "
             f"{100 * by_gap:.0f} % by the gap, the rest by heat that the quasiparticles bring back",
             by_gap > 0.5,
-            "nearly whatever the rates, if the quasiparticles stay at the bath's temperature next to the barrier: "
+            "with nearly any rates, if the quasiparticles stay at the bath's temperature next to the barrier: "
             "before they close the gap, their heat limits; the report does not print its calculation; either way "
             "what helps is to remove them",
         )

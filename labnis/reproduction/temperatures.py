@@ -72,7 +72,7 @@ class Temperatures(PublishedFigure):
         yield Claim("R fig. 6", "The same if R_N = 1.9 kΩ is that of both junctions", "first rises with bias").beside(
             f"rises to {peak * 1e3:.0f} mK at {at * 1e6:.0f} µV",
             peak > BATHS[0],
-            "a reading that the probe's specific resistance speaks for; the zero-bias resistance speaks against it",
+            "the probe's specific resistance supports this reading, the zero-bias resistance contradicts it",
         )
         end = int(np.argmin(warm))
         yield Claim("R fig. 6", "Electron temperature at 230 mK", "only falls up to the gap").beside(

@@ -99,7 +99,7 @@ class Guardian:
 
         """
         if self._taken_over is not None:
-            raise TakenOverError(f"{self._taken_over}. Open a new session", safe=self._taken_over.safe)
+            raise TakenOverError(f"{self._taken_over}. Open a new session.", safe=self._taken_over.safe)
         if self._process is not None and self._process.poll() is None:
             return
         self._process = process = subprocess.Popen(  # noqa: S603  # this interpreter with this module, no shell
@@ -171,8 +171,8 @@ class Guardian:
         advice = "a call that takes longer is declared with `with roles.blocking(seconds):`"
         self._taken_over = TakenOverError(
             f"the run did not respond for {silent:.1f} s (limits.unresponsive is "
-            f"{self._config.limits.unresponsive:g} s). Its guardian acts in its place: {text}. This run sets nothing "
-            f"more. If it was not stopped from outside: {advice}",
+            f"{self._config.limits.unresponsive:g} s). Its guardian acts in its place: {text.rstrip('.')}. This run "
+            f"sets nothing more. If it was not stopped from outside: {advice}.",
             safe=word == SAFE,
         )
 
@@ -245,7 +245,7 @@ class Guardian:
                 logger.warning("the guardian (process %d) does not respond at its end and is killed", process.pid)
                 process.kill()
             else:
-                logger.warning("the guardian (process %d) has not reached zero yet and goes on trying", process.pid)
+                logger.warning("the guardian (process %d) has not reached zero yet and continues to try", process.pid)
 
 
 def _read(process: "subprocess.Popen[str]", lines: "queue.SimpleQueue[str]") -> None:
@@ -266,5 +266,5 @@ def _await_ready(process: "subprocess.Popen[str]") -> None:
     if answer != READY:
         raise InstrumentFault(
             f"no guardian could be started ({answer or 'it ended or did not answer'}); nothing was moved. A run needs "
-            "one to ramp the bias to zero if this process dies"
+            "one to ramp the bias to zero if this process dies."
         )

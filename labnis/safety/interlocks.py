@@ -54,8 +54,8 @@ def described(interlock: Interlock, limits: Limits) -> str:
     if not limits.resume_after_pause:
         return f"{interlock}: ends the run, because limits.resume_after_pause is false"
     return (
-        f"{interlock}: the run waits at zero bias until the reading is inside by {interlock.hysteresis:g}, "
-        f"{limits.maximum_resumptions} times at most"
+        f"{interlock}: the run waits at zero bias until the reading is inside by "
+        f"{interlock.shown(interlock.hysteresis)}, {limits.maximum_resumptions} times at most"
     )
 
 
@@ -113,14 +113,17 @@ class Interlocks:
         try:
             value = _reading(player, interlock.quantity)
         except ReadingError as error:
-            return InterlockViolation(interlock, f"{interlock.watch} cannot be read: {error}")
+            return InterlockViolation(interlock, f"{interlock.watch} cannot be read: {str(error).rstrip('.')}")
         if interlock.trips(value, margin):
-            reason = f"{interlock.watch} reads {value:g}; the interlock trips {interlock}"
+            reason = (
+                f"{interlock.watch} reads {interlock.shown(value)}, which the interlock does not allow ({interlock})"
+            )
             at_once = math.isfinite(value) and not hasattr(player, "temperature")
             return InterlockViolation(interlock, reason, at_once=at_once)
         if interlock.quantity == "temperature" and self._stale(interlock.role, value):
             return InterlockViolation(
-                interlock, f"{interlock.watch} has read {value!r} unchanged for {self._stale_after:g} s: stale"
+                interlock,
+                f"{interlock.watch} reads {value!r} K, unchanged for {self._stale_after:g} s: stale",
             )
         return None
 

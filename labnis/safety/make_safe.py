@@ -142,7 +142,7 @@ def _send(config: StationConfig, holder: Holder, signum: int) -> None:
         raise BusyError(
             f"the station is in use, according to its lock file by {holder}, but the system does not confirm that this "
             "process holds it: it may belong to another user, or the file was changed. No signal was sent. End the run "
-            "in its own terminal, or as its user or an administrator, then repeat"
+            "in its own terminal, or as its user or an administrator, then repeat."
         )
     try:
         process.send_signal(signum)  # not if another process has got this number in the meantime

@@ -210,7 +210,7 @@ class Safeguards:
             self._report("interlock", violation.reason)
             raise InterlockError(
                 f"not started: {violation.reason}. The output was not switched on; if an earlier run left it on, it is "
-                "ramped to zero and switched off"
+                "ramped to zero and switched off."
             )
 
     def should_stop(self) -> bool:
@@ -224,7 +224,7 @@ class Safeguards:
             self._stop.ask(
                 InterlockError(
                     f"{problem}: another program could control the same instruments, so the run ended. Remove no lock "
-                    "file while a run is going"
+                    "file while a run is going."
                 )
             )
 
@@ -280,7 +280,7 @@ class Safeguards:
         """Wait until the interlocks are satisfied, or the run is asked to stop."""
         while not self._stop and (left := self._interlocks.check(bias_is_on=False)) is not None:
             if left.abort:
-                self._stop.ask(InterlockError(f"{left.reason}. The bias is at zero"))
+                self._stop.ask(InterlockError(f"{left.reason}. The bias is at zero."))
             self._station.clock.sleep(INTERVAL)
             self._check_locks()
 

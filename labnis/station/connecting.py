@@ -146,15 +146,14 @@ def _answering(
     config: StationConfig, station: Station, name: str, kind: type, address: str | None, library: Library
 ) -> tuple[Any, Identity]:
     """The instrument `name`, open and answering, and its identity; empty if it has none."""
-    greeting = io.StringIO()
     if issubclass(kind, VisaInstrument | PymeasureInstrument) and address is not None:
         # The default timeout of the library is often 10 s.
         library.manager.open_resource(address, open_timeout=OPEN_TIMEOUT).close()
-    with contextlib.redirect_stdout(greeting):  # QCoDeS prints; standard output is for the command's results
+    with contextlib.redirect_stdout(io.StringIO()):  # QCoDeS prints; standard output is for the command's results
         instrument = _opened(config, station, name, kind, address, library)
     identity = identity_of(instrument) or {}
     _require_answer(identity, name)
-    logger.info("%s at %s: %s", name, address, greeting.getvalue().strip())
+    logger.info("opened %s at %s: %s", name, address, " ".join(filter(None, identity.values())) or "no identity")
     return instrument, identity
 
 
@@ -169,12 +168,12 @@ def _not_opened(
         return config.error(
             ("instruments", name, "type"),
             f"{kind.__module__}.{kind.__name__} cannot be opened as {name}"
-            f"{f' at {address}' if address else ''}: {reason}. Correct type, init or parameters, or the class",
+            f"{f' at {address}' if address else ''}: {reason}. Correct type, init or parameters, or the class.",
         )
     return config.error(
         ("instruments", name, "address"),
         f"unreachable: {name} at {address}: {reason}. Check that it is switched on and connected, "
-        "that no other program uses it, and that type, address and init are correct",
+        "that no other program uses it, and that type, address and init are correct.",
     )
 
 
@@ -268,7 +267,7 @@ def instrument_class(config: StationConfig, name: str) -> type:
             where,
             f"{dotted} uses neither VISA nor TCP: such a class may load a manufacturer's library. Allowed are QCoDeS's "
             "VisaInstrument and IPInstrument, pymeasure's Instrument, and any class in a package of the lab "
-            "(labnis.packages), which may be derived from this one",
+            "(labnis.packages), which may be derived from this one.",
         )
     return kind
 

@@ -33,7 +33,7 @@ UNITS = {
     **dict.fromkeys(("fridge_pause", "fridge_abort"), "K"),
     "ramp_rate": "V/s",
     "compliance": "A",
-    "fridge_stale": "s",
+    **dict.fromkeys(("fridge_stale", "unresponsive"), "s"),
     "series_resistance": "ohm",
     "probe_attenuation": "dB",
     "volume": "m³",

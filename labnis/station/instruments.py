@@ -76,7 +76,7 @@ def refused_visa_library(specification: str) -> str:
         return ""
     return (
         f"found {specification!r}; allowed are {' and '.join(VISA_LIBRARIES)}. A station file names no library by its "
-        "path: leave the key out, and give the path in ~/.pyvisarc or in the environment variable PYVISA_LIBRARY"
+        "path: leave the key out, and give the path in ~/.pyvisarc or in the environment variable PYVISA_LIBRARY."
     )
 
 
@@ -162,7 +162,7 @@ def _check_init(document: Document, here: Location, init: Mapping[str, Any], *, 
             raise document.error(
                 (*here, *location),
                 f"found {text!r}; init: takes numbers, true, false, and text that is no path and names no library or "
-                "file. A class that needs one belongs in a package of the lab (labnis.packages)",
+                "file. A class that needs one belongs in a package of the lab (labnis.packages).",
             )
 
 

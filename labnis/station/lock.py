@@ -237,7 +237,7 @@ def _acquired(name: str, folder: Path) -> HeldLock:
         raise ConfigurationError(
             f"{file}: the lock of {_printable(name)} cannot be used: {error.strerror or error}; without it two "
             "programs could control one instrument. If no measurement is running, its owner or an administrator can "
-            "remove the file"
+            "remove the file."
         ) from error
     raise _TakenError(name, file, None)
 

@@ -93,5 +93,5 @@ def shared_folder() -> Path:
                 return folder
     raise ConfigurationError(
         "no folder for lock files: neither /run/lock nor /tmp belongs to root with mode 1777; without locks two "
-        "programs could control one instrument. An administrator can correct it by `chmod 1777 /tmp`"
+        "programs could control one instrument. An administrator can correct it by `chmod 1777 /tmp`."
     )

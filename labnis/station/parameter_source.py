@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from drivers.errors import ReadingError, SettingError
+from drivers.errors import ComplianceError, ReadingError, SettingError
 from drivers.roles import SourceReading
 from labnis.station.parameters import Parameter
 from labnis.station.role_spec import ALWAYS_ON, BiasSpec
@@ -12,6 +12,9 @@ __all__ = ["ParameterSource"]
 
 LARGEST_LEVEL = 3.3e3
 """A voltage (V) beyond every source-meter's."""
+
+AT_LIMIT = 0.99
+"""A current of this share of the compliance is limited: the source's own reading of it is not more accurate."""
 
 READABLE = 1.2
 """A reading beyond this many times the range or the compliance is none."""
@@ -118,19 +121,31 @@ class ParameterSource:
 
         Raises
         ------
+        ComplianceError
+            The source is at its current limit.
         ReadingError
             One of them is beyond the range or the compliance that were set.
 
         """
         current = math.nan if self._current is None else self._current.read()
         reading = SourceReading(self.level(), current, self._range_in_use)
-        beyond = "range" * (abs(reading.voltage) > READABLE * self._range_in_use)
-        beyond = beyond or "compliance" * (abs(current) > READABLE * self._limit)
-        if beyond:
-            raise ReadingError(
-                self._described, f"reads {reading.voltage:g} V and {current:g} A, which is beyond its {beyond}."
+        if abs(reading.voltage) > READABLE * self._range_in_use:
+            beyond = f"range of {self._range_in_use:g} V"
+        elif abs(current) > READABLE * self._limit:
+            beyond = f"compliance of {self._limit:g} A"
+        elif abs(current) >= AT_LIMIT * self._limit:
+            raise ComplianceError(
+                self._described,
+                f"is at its current limit of {self._limit:g} A ({current:g} A at {reading.voltage:g} V).",
+                "The voltage at the device is not the one that was set: lower the bias or raise the compliance.",
             )
-        return reading
+        else:
+            return reading
+        raise ReadingError(
+            self._described,
+            f"reads {reading.voltage:g} V and {current:g} A, which is beyond its {beyond}.",
+            "The setting was changed, or an answer was late or garbled: check range and compliance at the front panel.",
+        )
 
 
 class NoSwitch:

@@ -1,6 +1,7 @@
 """One number of an instrument: a QCoDeS parameter, a Python property or a method, by its dotted name."""
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,12 +9,15 @@ from qcodes.parameters import DelegateParameter, ParameterBase
 from qcodes.validators import Enum, Numbers
 
 from drivers.answers import measured
-from drivers.errors import CommunicationError, InstrumentError, ReadingError, SettingError
+from drivers.errors import CommunicationError, InstrumentError, OverloadError, ReadingError, SettingError
 
 __all__ = ["Parameter", "part_of"]
 
 HEADROOM = 0.1
 """A reading may be beyond the limits of its driver by this share of the larger one: a range ends later than it says."""
+
+OVER_RANGE = re.compile(r"[+-]?(?:OVLD|OVRLD|OVERLOAD|OVERFLOW|OVER[ -]?RANGE|OL)", re.IGNORECASE)
+"""Text in place of a number, of meters that have words for over-range."""
 
 
 def part_of(instrument: Any, name: str) -> Any:
@@ -105,15 +109,19 @@ class Parameter:
         try:
             value = float(found)
         except (TypeError, ValueError, OverflowError) as error:
-            shown = repr(found)[:80]
-            raise ReadingError(self._described, f"{self._name} reads {shown}, which is not a number.") from error
+            problem = f"{self._name} reads {repr(found)[:80]}"
+            if OVER_RANGE.fullmatch(str(found).strip()):
+                raise OverloadError(
+                    self._described, f"{problem}: over-range.", "Choose a higher range, or check the input."
+                ) from error
+            raise ReadingError(self._described, f"{problem}, which is not a number.") from error
         measured(value, self._name, self._described)
         low, high = self._readable()
         if not low <= value <= high:
             raise ReadingError(
                 self._described,
-                f"{self._name} reads {value:g} {self.unit}".rstrip() + f"; {low:g} to {high:g} is possible.",
-                "An answer may have been late or spoiled.",
+                f"{self._name} reads {self._shown(value)}; {low:g} to {self._shown(high)} is possible.",
+                "The input may be switched off or out of its range, or an answer was late or garbled.",
             )
         return value
 
@@ -160,12 +168,15 @@ class Parameter:
         except InstrumentError:
             raise
         except (ValueError, TypeError) as error:
-            raise SettingError(self._described, f"{self._name} cannot be set to {value!r}: {error}.") from error
+            said = str(error).rstrip(".")
+            raise SettingError(
+                self._described, f"{self._name} cannot be set to {self._shown(value)}: {said}."
+            ) from error
         except Exception as error:
             raise CommunicationError(
                 self._described,
-                f"{self._name} could not be set to {value!r}: {_told(error)}.",
-                "It may have been set or not: check cable and power, then read it back.",
+                f"{self._name} could not be set to {self._shown(value)}: {_told(error)}.",
+                "It may or may not have been set: check that it is switched on and connected, then read it back.",
             ) from error
 
     level = read
@@ -195,8 +206,8 @@ class Parameter:
                 self._found.validate(value)
             except (TypeError, ValueError) as error:
                 raise LookupError(
-                    f"{self._described}: {self._name} does not take {value:g}, which the station file allows: "
-                    f"{error.args[0]}; allow less there, or correct the validator of the driver"
+                    f"{self._described}: {self._name} does not take {self._shown(value)}, which the station file "
+                    f"allows: {error.args[0]}; allow less there, or correct the validator of the driver"
                 ) from error
 
     def set_checked(self, value: float, tolerance: float) -> None:
@@ -211,7 +222,11 @@ class Parameter:
         self.set_level(value)
         found = self.read()
         if not abs(found - value) <= tolerance:
-            raise SettingError(self._described, f"{self._name} reads {found:g} where {value:g} was set.")
+            raise SettingError(
+                self._described,
+                f"{self._name} reads {self._shown(found)} where {self._shown(value)} was set.",
+                "The setting was ignored or changed by something else; check range and front panel.",
+            )
 
     def set_at_least(self, value: float) -> float:
         """Choose the lowest setting that includes `value`, such as a range; a suitable one is not changed.
@@ -226,20 +241,30 @@ class Parameter:
         choices = self._choices()
         if choices and not any(math.isclose(now, choice, rel_tol=1e-3) for choice in choices):
             raise ReadingError(
-                self._described, f"{self._name} reads {now:g}, which it does not have; it has {_listed(choices)}."
+                self._described,
+                f"{self._name} reads {self._shown(now)}, which it does not have; it has {_listed(choices)}.",
             )
         if value <= now <= 10 * value:
             return now
         fitting = [choice for choice in choices if choice >= value]
         if choices and not fitting:
             raise SettingError(
-                self._described, f"{self._name} has no setting for {value:g}; allowed are {_listed(choices)}."
+                self._described,
+                f"{self._name} has no setting for {self._shown(value)}; allowed are {_listed(choices)}.",
             )
         self.set_level(min(fitting) if fitting else value)
         chosen = self.read()
         if chosen < value:
-            raise SettingError(self._described, f"{self._name} reads {chosen:g}, which does not include {value:g}.")
+            raise SettingError(
+                self._described,
+                f"{self._name} reads {self._shown(chosen)}, which does not include {self._shown(value)}.",
+            )
         return chosen
+
+    def _shown(self, value: Any) -> str:
+        """`value` with its unit."""
+        number = f"{value:g}" if isinstance(value, int | float) and not isinstance(value, bool) else repr(value)
+        return f"{number} {self.unit}".rstrip()
 
     def _choices(self) -> list[float]:
         """Allowed values of the parameter; empty if not known."""
@@ -250,7 +275,7 @@ class Parameter:
 
 
 def _told(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"
+    return f"{type(error).__name__}: {error}".rstrip(".: ")
 
 
 def _listed(values: Sequence[Any]) -> str:

@@ -91,6 +91,10 @@ class Limits(Section):
         return abort
 
 
+UNITS = {"temperature": "K", "current": "A", "bias": "V", "device_voltage": "V", "magnitude": "V"}
+"""Quantity of a role that an interlock watches → its unit; the `value` of a role has that of the station file."""
+
+
 class Interlock(Section):
     """A condition of a run: `watch` must stay below `above` or above `below`.
 
@@ -139,6 +143,10 @@ class Interlock(Section):
         """The quantity of the role."""
         return self.watch.partition(".")[2]
 
+    def shown(self, value: float | None) -> str:
+        """`value` of the quantity, with its unit."""
+        return f"{value:g} {UNITS.get(self.quantity, '')}".rstrip()
+
     @property
     def depends_on_bias(self) -> bool:
         """Whether it watches the device or its bias, so that its reading is valid only while the bias is on."""
@@ -151,8 +159,8 @@ class Interlock(Section):
         return not (self.below is not None and value >= self.below + margin)
 
     def __str__(self) -> str:
-        side = f"above {self.above:g}" if self.above is not None else f"below {self.below:g}"
-        return f"{self.watch} {side}"
+        side, limit = ("below", self.below) if self.above is None else ("above", self.above)
+        return f"{self.watch} {side} {self.shown(limit)}"
 
 
 class Island(Section):

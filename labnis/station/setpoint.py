@@ -103,11 +103,11 @@ class RampedSetpoint:
 
         """
         if math.isnan(value):
-            raise RequestError(f"{self._name}: the requested value is not a number (NaN). Nothing was sent")
+            raise RequestError(f"{self._name}: the requested value is not a number (NaN). Nothing was sent.")
         if not self.minimum <= value <= self.maximum:
             raise RequestError(
                 f"{self._name}: {value!r}{f' {self.unit}' if self.unit else ''} is not allowed; {self.minimum:g} to "
-                f"{self._level.shown(self.maximum)} are. Nothing was sent"
+                f"{self._level.shown(self.maximum)} are. Nothing was sent."
             )
         if not self.in_use:
             self._on_use(True)

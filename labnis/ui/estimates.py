@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from rich.table import Table
 
 from labnis.fit import Estimate
-from labnis.ui.output import cells
+from labnis.ui.output import cells, encodable
 
 __all__ = ["estimate_table"]
 
@@ -16,7 +16,7 @@ def estimate_table(
     """Table of results; with `truth`, the true values and the deviations in σ beside them."""
     table = Table(title=title or None, title_justify="left")
     table.add_column("result")
-    table.add_column("value ± σ", justify="right")
+    table.add_column(encodable("value ± σ"), justify="right")
     if truth is not None:
         table.add_column("truth", justify="right")
         table.add_column("off by", justify="right")

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
+from types import MappingProxyType
 from typing import Any, TextIO
 
 from rich.console import Console
@@ -21,7 +22,18 @@ from rich.text import Text
 
 from labnis.printable import printable as shown
 
-__all__ = ["cells", "console_of", "listed", "print_table", "say", "say_json", "shown", "steady_streams"]
+__all__ = [
+    "cells",
+    "console_of",
+    "encodable",
+    "listed",
+    "print_table",
+    "say",
+    "say_json",
+    "shown",
+    "steady_streams",
+    "worded",
+]
 
 _WIDEST = 10_000
 """Characters in a line of a table that is not printed to a terminal."""
@@ -30,6 +42,8 @@ _PLAIN = {
     "µ": "u", "μ": "u", "σ": "sigma", "±": "+-", "χ": "chi", "ν": "nu", "²": "^2", "³": "^3", "⁴": "^4", "⁵": "^5",
     "Ω": "ohm", "Δ": "Delta", "Γ": "Gamma", "γ": "gamma", "κ": "kappa", "τ": "tau", "→": "->", "…": "...", "·": "*",
     "×": "x", "–": "-", "—": "-", "≤": "<=", "≥": ">=", "≈": "~", "°": "deg", "“": '"', "”": '"', "’": "'",
+    "−": "-", "⁻": "^-", "₋": "_-", "₀": "_0", "₁": "_1", "φ": "phi", "ω": "omega", "ħ": "hbar", "≫": ">>", "√": "sqrt",
+    "\u0304": "",
 }  # fmt: skip
 """Characters of units and results → how they are written where the encoding of the output lacks them."""
 
@@ -116,9 +130,26 @@ def steady_streams() -> Iterator[None]:
         sys.stdout, sys.stderr = before
 
 
-def listed(values: Mapping[str, Any]) -> str:
-    """A mapping in one line, without unknown values."""
-    return ", ".join(f"{key} {value}" for key, value in values.items() if value is not None)
+def listed(values: Mapping[str, Any], units: Mapping[str, str] = MappingProxyType({})) -> str:
+    """A mapping in one line, without unknown values; parts of nested ones by dotted name, with the units of `units`."""
+    return ", ".join(f"{name} {worded(value)} {units.get(name, '')}".rstrip() for name, value in _parts(values))
+
+
+def _parts(values: Mapping[str, Any], owner: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _parts(value, f"{owner}{key}.")
+        elif value is not None:
+            yield f"{owner}{key}", value
+
+
+def worded(value: Any) -> str:
+    """`value` as a station file has it."""
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(worded, value))}]"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:.10g}" if isinstance(value, float) else str(value)
 
 
 def say(text: object, *, err: bool = False) -> None:
@@ -144,9 +175,15 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+def encodable(text: str) -> str:
+    """`text` in characters of standard output's encoding, so that the width of a cell is known before it is printed."""
+    encoding = getattr(sys.stdout, "encoding", None) or "ascii"
+    return text.encode(encoding, "labnis").decode(encoding)
+
+
 def cells(texts: Iterable[object]) -> list[Text]:
     """Cells of a table: escaped, and without markup."""
-    return [Text(shown(text), overflow="fold") for text in texts]
+    return [Text(encodable(shown(text)), overflow="fold") for text in texts]
 
 
 def console_of(stream: TextIO, widest: int = _WIDEST) -> Console:

@@ -81,7 +81,7 @@ class VisaRecord:
         except OSError as error:
             raise StorageFault(
                 f"the VISA record {path} cannot be written: {error}. Make room or choose another data folder; "
-                "no instrument was touched"
+                "no instrument was touched."
             ) from error
         self.note(header)
 

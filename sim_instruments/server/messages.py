@@ -39,7 +39,7 @@ def received(stream: BufferedIOBase) -> Iterator[bytes]:
     """
     while (line := stream.readline(LONGEST_MESSAGE)).endswith(b"\n"):
         if HTTP.search(line):
-            raise ForeignProtocolError("the client speaks HTTP")
+            raise ForeignProtocolError("the client uses HTTP")
         if CONTROL_CHARACTER.search(line):
             raise ForeignProtocolError("the client sends binary data")
         yield line[:-1]

@@ -166,7 +166,7 @@ class SharedTwin:
         able = CONDITIONS.get(fault.kind, tuple(self.panels))
         if fault.instrument not in able:
             raise ValueError(
-                f"a fault {fault.kind!r} cannot strike {fault.instrument!r}; allowed are {', '.join(able)}"
+                f"a fault {fault.kind!r} cannot be injected into {fault.instrument!r}; allowed are {', '.join(able)}"
             )
         self.faults.arm(fault)
 

@@ -33,5 +33,5 @@ def stand_in(place: Place) -> Mapping[str, StandIn]:
     """
     for role in place.instrument.roles:
         if role.kind not in KINDS:
-            raise ValueError(f"the role {role.name} is of kind {role.kind!r}; the twin knows {', '.join(KINDS)}")
+            raise ValueError(f"the role {role.name} is of kind {role.kind!r}; the twin simulates {', '.join(KINDS)}")
     return {role.name: KINDS[role.kind](place, role) for role in place.instrument.roles}

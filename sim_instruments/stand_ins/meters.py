@@ -31,7 +31,7 @@ class Meter(StandIn):
         self._clock.sleep(INTEGRATION_TIME)
         value = self._world.amplifier_voltage(1 / (2 * INTEGRATION_TIME), self._signal)
         if self._amplified and abs(value) > LARGEST_VOLTAGE:
-            raise self._errors.overload(self.name, f"the amplifier in front of it is overloaded at {value:g} V")
+            raise self._errors.overload(self.name, f"the amplifier in front of it is overloaded at {value:g} V.")
         return value
 
 
@@ -88,7 +88,7 @@ class LockIn(StandIn):
         noise = self._demodulator.draw_noise(self._clock.time(), self._time_constant, STAGES)
         value = self._demodulator.output(STAGES) + noise
         if max(abs(value.real), abs(value.imag)) > FULL_SCALE * self._sensitivity:
-            raise self._errors.overload(self.name, f"the output is above the full scale of {self._sensitivity:g} V")
+            raise self._errors.overload(self.name, f"the output is above the full scale of {self._sensitivity:g} V.")
         return value
 
     def read_auxiliary(self, channel: int) -> float:

@@ -99,7 +99,7 @@ class BiasSource(_Switched):
         self._clock.sleep(self._integration_time)
         state = self._terminals.source_state(self._integration_time)
         if state.limited:
-            raise self._errors.compliance(self.name, f"the current limit of {self._compliance:g} A acts")
+            raise self._errors.compliance(self.name, f"the source is at its current limit of {self._compliance:g} A.")
         current = state.current if self._measures else math.nan
         return Terminals(state.voltage, current, *self._ranges)
 

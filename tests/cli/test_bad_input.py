@@ -1,5 +1,6 @@
 """Bad input: exit code 2, one message that names the place and what is allowed, and nothing was moved."""
 
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -207,3 +208,14 @@ def test_the_same_in_a_process_of_its_own(tmp_path: Path) -> None:
     assert answer.out == ""
     assert answer.err.startswith("labnis: ReflectionVsBias.averages cannot be '-1'")
     assert answer.err.count("\n") == 1
+
+
+def test_a_replay_that_is_refused_leaves_no_folder(
+    labnis: Commands, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    answer = labnis("replay nosuch")
+    assert answer.code == 2 and "ends with .visa.jsonl" in answer.err
+    assert "replayed into" not in answer.err and not list(temporary.iterdir())

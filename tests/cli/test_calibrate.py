@@ -188,7 +188,14 @@ def test_show_prints_conditions_and_fit_of_a_run_by_the_beginning_of_its_id(
     answer = labnis(f"show {run_id[:6]}")
     assert answer.code == 0
     assert f"SIMULATED EmittedPowerVsBias {run_id}" in answer.out
-    for wanted in ("status: done", "rows: 61", "averages 10", "series_resistance 2000.0", "gain", "noise_temperature"):
+    for wanted in (
+        "status: done",
+        "rows: 61",
+        "averages 10",
+        "series_resistance 2000 ohm",
+        "gain",
+        "noise_temperature",
+    ):
         assert wanted in answer.out
     assert report["runs"][2] in answer.out
 

@@ -96,10 +96,10 @@ def test_results_are_readable_in_every_encoding(encoding: str, measured: Path, t
     assert unit in text and "\\u" not in text and "\\x" not in text
 
 
-def on_terminal(columns: int, folder: Path, *arguments: str) -> str:
+def on_terminal(columns: int, folder: Path, *arguments: str, **more: str) -> str:
     """What `labnis ARGUMENTS` shows on a terminal of so many columns."""
     terminal, inside = pty.openpty()
-    environment = {"COLUMNS": str(columns), "LINES": "50", "TERM": "dumb"}
+    environment = {"COLUMNS": str(columns), "LINES": "50", "TERM": "dumb"} | more
     process = subprocess.Popen(
         [sys.executable, "-m", "labnis.cli", *arguments],
         cwd=folder,
@@ -120,7 +120,7 @@ def on_terminal(columns: int, folder: Path, *arguments: str) -> str:
         text += part
     os.close(terminal)
     assert process.wait(timeout=60) == 0, text.decode()
-    return text.decode().replace("\r\n", "\n")
+    return text.decode(more.get("PYTHONIOENCODING", "utf-8")).replace("\r\n", "\n")
 
 
 def test_tables_fit_into_80_columns_and_lose_nothing(measured: Path) -> None:
@@ -138,6 +138,17 @@ def test_a_piped_table_has_one_line_for_each_row_without_lines_and_colours(measu
     assert heading.split() == ["quantity", "value", "±", "σ", "run", "model"]
     assert [row.split("  ")[0] for row in rows] == ["gap", "normal resistance", "electron temperature"]
     assert "\x1b" not in listed.out and not set("─│┃━") & set(listed.out)
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
+def test_columns_are_aligned_in_every_encoding(encoding: str, measured: Path) -> None:
+    listed = on_terminal(80, measured, "calibrations", "--data", "data", PYTHONIOENCODING=encoding).splitlines()[1:]
+    assert len({len(line) for line in listed}) == 1 and "kohm" in "".join(listed)
+
+
+@pytest.mark.parametrize("group", ["", "cooldown", "twin"])
+def test_no_summary_in_a_list_of_commands_is_cut(group: str, measured: Path) -> None:
+    assert "..." not in on_terminal(80, measured, *group.split(), "--help").replace("COMMAND [ARGS]...", "")
 
 
 LISTS = ("ls", "show {run}", "log {run}", "calibrations", "cooldown list", "procedures", "check")

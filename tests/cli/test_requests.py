@@ -1,12 +1,15 @@
 """Requests in words and units: parameters, goals, and names that do not exist."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
+from pymeasure.experiment import ListParameter, Procedure, VectorParameter
 
 from procedures import IVSweep
 from procedures.parameter_values import ProcedureError, set_parameter
-from tests.run.bench import Commands
+from tests.run.bench import Commands, command
 
 RUN = "run IVSweep --set points=41 --dry-run --seed 1 --data data"
 
@@ -27,6 +30,27 @@ def test_a_value_may_have_a_unit(name: str, text: str, value: float) -> None:
     procedure = IVSweep()
     set_parameter(procedure, name, text)
     assert getattr(procedure, name) == value
+
+
+class WithLists(Procedure):  # type: ignore[misc]  # pymeasure has no type information
+    """Parameters of the other kinds that pymeasure has."""
+
+    range = ListParameter("Range", choices=[0.01, 0.1, 1.0], units="V", default=1.0)
+    coil = VectorParameter("Coil", length=2, units="T", default=[0.0, 0.0])
+
+
+def test_lists_take_units_too() -> None:
+    procedure = WithLists()
+    set_parameter(procedure, "range", "100 mV")
+    set_parameter(procedure, "coil", "[1mT, 0.2]")
+    assert (procedure.range, procedure.coil) == (0.1, [1e-3, 0.2])
+    with pytest.raises(
+        ProcedureError, match=r"WithLists\.range cannot be '200mV': it must be one of 0\.01, 0\.1, 1\.0 V"
+    ):
+        set_parameter(procedure, "range", "200mV")
+    sweep = IVSweep()
+    set_parameter(sweep, "bias_points", "0mV,0.1mV,0.2mV:1mV:5")
+    assert sweep.bias_points == pytest.approx((0.0, 1e-4, 2e-4, 4e-4, 6e-4, 8e-4, 1e-3))
 
 
 @pytest.mark.parametrize(
@@ -57,12 +81,42 @@ def test_procedures_lists_parameters_with_units_defaults_and_limits(labnis: Comm
     assert found["direction"]["choices"] == ["up", "down", "up-down"]
 
 
+def test_procedures_lists_those_of_the_lab_without_running_its_scripts(
+    labnis: Commands, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert labnis("new lab lab").code == 0
+    lab = tmp_path / "lab"
+    monkeypatch.chdir(lab)
+    (lab / "mylab" / "tonight.py").write_text("raise SystemExit('a script of the lab was run')\n", encoding="utf-8")
+    (lab / "mylab" / "derived.py").write_text(
+        "from mylab.maps import GateMap\n\n\nclass SlowMap(GateMap):\n    'A slow one.'\n", encoding="utf-8"
+    )
+    answer = labnis("procedures")
+    assert answer.code == 0 and not answer.err
+    assert "mylab.maps.GateMap: Current of the device against gate and bias." in answer.out
+    assert "21 points, -2 mV to 2 mV" in answer.out
+    names = [one["name"] for one in json.loads(labnis("procedures --json").out)]
+    assert names[-2:] == ["mylab.derived.SlowMap", "mylab.maps.GateMap"] and "IVSweep" in names
+    (lab / "mylab" / "broken.py").write_text(
+        "import nosuch\nfrom procedures import Measurement\n\n\nclass Broken(Measurement):\n    pass\n",
+        encoding="utf-8",
+    )
+    answer = labnis("procedures")
+    assert answer.code == 0 and "mylab.maps.GateMap" in answer.out
+    assert "mylab.broken.Broken is not listed" in answer.err and "broken.py, line 1" in answer.err
+
+
 def test_a_goal_that_was_not_reached_is_told_with_the_sigma_reached(labnis: Commands) -> None:
     answer = labnis(f"{RUN} --json --until gap=1e-12eV")
     assert answer.code == 0, answer.err
     (goal,) = json.loads(answer.out)["goals"]
     assert goal["reached"] is False and goal["unit"] == "eV" and 1e-10 < goal["sigma"] < 1e-6
-    assert "--until gap=1e-12 eV was not reached: σ is " in answer.err
+    assert goal["wanted"] == 1e-12
+    assert re.search(r"--until gap=1e-12 eV was not reached: σ is .* neV, at most 1 peV was wanted", answer.err)
+    answer = labnis(f"{RUN} --json --until gap=1e-6%")
+    (goal,) = json.loads(answer.out)["goals"]
+    assert goal["reached"] is False and goal["wanted"] == pytest.approx(2.15e-12, rel=0.01)
+    assert "at most 2.15 peV was wanted" in answer.err
     (goal,) = json.loads(labnis(f"{RUN} --json --until gap=1meV").out)["goals"]
     assert goal["reached"] is True
 
@@ -75,7 +129,40 @@ def test_an_unknown_quantity_or_cooldown_is_an_error_that_lists_what_there_is(la
     assert answer.code == 2 and "'gian'" in answer.err and "there are none" in answer.err
 
 
-def test_quiet_shows_no_plan_and_verbose_each_instrument(labnis: Commands) -> None:
-    quiet = labnis(f"{RUN} --quiet")
+def test_quiet_shows_no_plan_and_verbose_each_step(tmp_path: Path) -> None:
+    quiet, plain, verbose = (command(f"{RUN} {option}", tmp_path) for option in ("--quiet", "", "--verbose"))
     assert quiet.code == 0 and "gap" in quiet.out
     assert "limits of" not in quiet.err and "IVSweep" not in quiet.err
+    assert "limits of" in plain.err and "opened keithley" not in plain.err
+    steps = [line.removeprefix("labnis: INFO: ") for line in verbose.err.splitlines() if "INFO" in line]
+    assert steps[0].startswith("opened keithley at USB0::") and steps[0].endswith("2450 TWIN0001 1.7.12b")
+    assert "the instruments are prepared; measuring" in steps and "fitting: current_voltage" in steps
+    assert steps[-1].startswith("the results are in the ledger sqlite:")
+    both = command(f"{RUN} -q -v", tmp_path)
+    assert "limits of" not in both.err and "opened keithley" in both.err
+
+
+def completions(line: str) -> list[str]:
+    """What the shell offers for the last word of `line`."""
+    words = {"COMP_WORDS": line, "COMP_CWORD": str(len(line.split()) - 1)}
+    answer = command("", Path.cwd(), _LABNIS_COMPLETE="complete_bash", **words)
+    assert answer.code == 0, answer.err
+    return answer.out.split()
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("labnis ca", ["calibrate", "calibrations"]),
+        ("labnis cooldown s", ["start"]),
+        ("labnis run --un", ["--until"]),
+    ],
+)
+def test_the_shell_completes_commands_and_options(line: str, offered: list[str]) -> None:
+    assert completions(line) == offered
+
+
+def test_the_script_for_completion_is_for_labnis() -> None:
+    answer = command("--show-completion bash", Path.cwd())
+    assert answer.code == 0 and "_LABNIS_COMPLETE=complete_bash" in answer.out
+    assert answer.out.rstrip().endswith("-F _labnis_completion labnis")

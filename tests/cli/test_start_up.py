@@ -9,7 +9,7 @@ import pytest
 
 from tests.run.bench import ROOT
 
-HEAVY = {"scipy", "qcodes", "pymeasure", "pyvisa", "matplotlib", "xarray", "pandas", "pint"}
+HEAVY = {"scipy", "qcodes", "pymeasure", "pyvisa", "matplotlib", "xarray", "pandas", "pint", "alembic"}
 
 
 def imported(arguments: str, folder: Path) -> set[str]:

@@ -112,6 +112,14 @@ def test_over_range_is_an_error_not_data(smu: Keithley2450) -> None:
         [smu.read() for _ in range(3)]
 
 
+def test_compliance_with_a_current_over_range_is_told_as_both(
+    smu: Keithley2450, answers: Callable[[str, bytes | None], None]
+) -> None:
+    answers("READ?", b"1e-3,9.9e37,160")
+    with pytest.raises(ComplianceError, match=r"current limit \(current over-range .*, voltage 0\.001 V\)"):
+        smu.read()
+
+
 @pytest.mark.parametrize(
     ("answer", "error"),
     [
@@ -189,7 +197,7 @@ def test_a_level_that_is_no_number_is_never_sent(smu: Keithley2450, panel: Keith
 
 @pytest.mark.parametrize("seconds", [0.0, 1e-5, 100.0])
 def test_an_impossible_integration_time_names_what_is_allowed(smu: Keithley2450, seconds: float) -> None:
-    with pytest.raises(SettingError, match="allowed are"):
+    with pytest.raises(SettingError, match="Allowed are"):
         prepare(smu, integration_time=seconds)
 
 

@@ -20,6 +20,8 @@ POINTS = SweepParameter("Gate", units="V", minimum=-2.0, maximum=2.0)
         ("1:-1:3", [1.0, 0.0, -1.0]),
         ("0,0", [0.0, 0.0]),
         ("", []),
+        ("0mV,1mV, 100 µV", [0.0, 1e-3, 1e-4]),
+        ("-1mV:1 mV:3,0.5", [-1e-3, 0.0, 1e-3, 0.5]),
     ],
 )
 def test_segments_and_single_points(text: str, points: list[float]) -> None:
@@ -42,6 +44,9 @@ def test_any_sequence_of_numbers(values: object) -> None:
         ("1_0", "'1_0' is not a number"),
         ("a", "'a' is not a number"),
         ("0,,1", "'' is not a number"),
+        ("1mA", "mA cannot be expressed in V"),
+        ("1degC:2V:3", "degC cannot be expressed in V"),
+        ("3000mV", "3 is not from -2 to 2 V"),
     ],
 )
 def test_what_is_no_list_of_allowed_points_is_refused(text: str, said: str) -> None:

@@ -1,5 +1,6 @@
 """What the tests of the command line and of runs share: a station file in a folder of its own, and ways to use it."""
 
+import gc
 import os
 import shlex
 import signal
@@ -85,6 +86,7 @@ class Commands:
         handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
         with pytest.raises(SystemExit) as ended:
             cli.main()
+        gc.unfreeze()  # this process continues
         for number, handler in handlers.items():
             signal.signal(number, handler)
         out, err = self._capsys.readouterr()

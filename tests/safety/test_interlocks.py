@@ -81,12 +81,15 @@ def test_the_graver_of_two_trips_counts() -> None:
     assert "above 0.2" in grave.reason
 
 
-@pytest.mark.parametrize("reading", [math.nan, ReadingError("ls372 (GPIB0::12)", "sensor status is 16 (R. OVER)")])
+@pytest.mark.parametrize(
+    "reading", [math.nan, ReadingError("ls372 (GPIB0::12)", "sensor status is 16 (R. OVER).", "Check its range.")]
+)
 def test_a_thermometer_that_gives_no_temperature_trips(reading: float | Exception) -> None:
     interlocks, _ = _interlocks(Fridge([reading]), WARM)
     trip = interlocks.check(bias_is_on=True)
     assert trip is not None
     assert trip.abort
+    assert not trip.reason.endswith(".")  # it becomes part of a sentence
 
 
 def test_a_reading_that_never_changes_is_stale() -> None:
@@ -177,9 +180,9 @@ def test_a_hysteresis_without_a_meaning_is_refused(keys: dict[str, Any], words: 
 @pytest.mark.parametrize(
     ("condition", "resumes", "words"),
     [
-        (WARM, True, "fridge.temperature above 0.2: ends the run"),
+        (WARM, True, "fridge.temperature above 0.2 K: ends the run"),
         (MILD, False, "because limits.resume_after_pause is false"),
-        (MILD, True, "waits at zero bias until the reading is inside by 0, 3 times at most"),
+        (MILD, True, "waits at zero bias until the reading is inside by 0 K, 3 times at most"),
         (
             Interlock(watch="lockin.magnitude", above=1.0, action="pause"),
             True,

@@ -89,7 +89,7 @@ def test_the_log_says_who_was_refused(server: ServerProcess, folder: Path) -> No
         line.send("GET / HTTP/1.1\r")
         assert line.broken()
     assert untouched(server)
-    assert [e.text for e in read_log(folder / LOG) if "HTTP" in e.text][-1] == "refused: the client speaks HTTP"
+    assert [e.text for e in read_log(folder / LOG) if "HTTP" in e.text][-1] == "refused: the client uses HTTP"
 
 
 # --- requests to the twin -----------------------------------------------------------------------------------------

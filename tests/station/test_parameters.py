@@ -10,7 +10,7 @@ from pyvisa.errors import VisaIOError
 from qcodes.instrument import Instrument, InstrumentChannel
 from qcodes.validators import Enum, Numbers
 
-from drivers.errors import CommunicationError, OverloadError, ReadingError, SettingError
+from drivers.errors import CommunicationError, ComplianceError, OverloadError, ReadingError, SettingError
 from drivers.roles import BiasSource
 from labnis.station.parameter_source import ParameterSource
 from labnis.station.parameters import Parameter
@@ -280,6 +280,30 @@ def test_a_reading_beyond_what_was_set_is_no_data(source: Source) -> None:
             bias.read()
     source.held |= {"now": 4e-6, "voltage": 0.1}
     assert bias.read().current == 4e-6
+    source.held["now"] = -4.99e-6
+    with pytest.raises(
+        ComplianceError, match=r"yoko \(GPIB0::1\): is at its current limit of 5e-06 A.*raise the compl"
+    ):
+        bias.read()
+
+
+@pytest.mark.parametrize("value", [9.9e37, -9.9e37, "OVLD", "-OVERLOAD", "OL", 1e38])
+def test_over_range_is_told_as_over_range(value: Any) -> None:
+    with pytest.raises(OverloadError, match=r"dmm \(GPIB0::2\): current .*over-range.*Choose a higher range"):
+        Parameter(Meter(value), "current", "dmm (GPIB0::2)", "A").read()
+
+
+def test_the_marker_for_not_a_number_is_not_told_as_over_range() -> None:
+    with pytest.raises(OverloadError, match=r"current is not a number \(marker 9\.91e\+37\)") as caught:
+        Parameter(Meter(9.91e37), "current", "dmm (GPIB0::2)", "A").read()
+    assert "over-range" not in str(caught.value)
+
+
+def test_what_was_set_and_read_is_told_with_its_unit(source: Source) -> None:
+    source.add_parameter("field", get_cmd=lambda: 0.5, set_cmd=lambda _: None, unit="T")
+    field = Parameter(source, "field", "magnet (GPIB0::2)")
+    with pytest.raises(SettingError, match=r"field reads 0\.5 T where 0\.2 T was set\. The setting was ignored"):
+        field.set_checked(0.2, 1e-3)
 
 
 def test_the_limits_of_the_driver_are_those_of_a_reading(source: Source) -> None:
@@ -288,7 +312,7 @@ def test_the_limits_of_the_driver_are_those_of_a_reading(source: Source) -> None
     source.held["now"] = 3.01
     assert field.read() == 3.01
     source.held["now"] = 12.0
-    with pytest.raises(ReadingError, match=r"magnet \(GPIB0::2\): field reads 12 T; -3\.3 to 3\.3 is possible"):
+    with pytest.raises(ReadingError, match=r"magnet \(GPIB0::2\): field reads 12 T; -3\.3 to 3\.3 T is possible"):
         field.read()
 
 

@@ -126,7 +126,9 @@ def test_an_interlock_watches_a_gate(gate: float, ends: str, tmp_path: Path) -> 
     with labnis.open_session(SETUPS / "qdac2_gate_dmm.yaml", dry_run=True, data=tmp_path) as session:
         procedure = configured_procedure(find_procedure("ourlab.maps.GateMap"), {"gates": f"0,{gate}"})
         if ends == "aborted":
-            with pytest.raises(InterlockError, match=r"gate\.value reads 1\.6; the interlock trips .* above 1\.5"):
+            with pytest.raises(
+                InterlockError, match=r"gate\.value reads 1\.6, which the interlock does not allow .* above 1\.5"
+            ):
                 session.run(procedure)
         else:
             assert session.run(procedure).status == ends

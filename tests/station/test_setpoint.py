@@ -87,7 +87,7 @@ def test_a_setpoint_without_a_unit_is_told_without_one() -> None:
     spec = SetpointSpec(instrument="smu", kind="setpoint", maximum=2.0, rate=0.5)
     gate = Gate()
     moved = RampedSetpoint(gate, spec, gate.clock, name="gate, smu", unit="")
-    with pytest.raises(RequestError, match=r"^gate, smu: 3\.0 is not allowed; -2 to 2 are\. Nothing was sent$"):
+    with pytest.raises(RequestError, match=r"^gate, smu: 3\.0 is not allowed; -2 to 2 are\. Nothing was sent\.$"):
         moved.move_to(3.0)
     assert moved.finish() == "gate, smu was 0; it is 0 now, read back"
 

@@ -72,7 +72,7 @@ def fit_conductance(
     if not 0 < excitation < np.inf:
         raise FitError(
             f"excitation is {excitation} V; a lock-in's is positive. A derivative computed from the current contains "
-            "no more than the current: fit that"
+            "no more than the current: fit that."
         )
     check_numbers(series_resistance=series_resistance)
     guess = _guess(voltage, measured) if start is None else start.by_name

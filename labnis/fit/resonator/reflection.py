@@ -79,7 +79,7 @@ def fit_reflection(
     if usable.device_voltage.size < 4:
         raise FitError(f"{usable.device_voltage.size} usable traces are too few; at least 4 biases are needed")
     if prior is not None:
-        refuse_impossible_biases(usable.device_voltage, prior["gap"].value, "hardly anything changes below 1")
+        refuse_impossible_biases(usable.device_voltage, prior["gap"].value, "the reflection changes little below 1")
     usable = usable.conjugate()
     junction = junction_parameters(prior or start, usable.device_voltage)
     parameters = hold([*rate_parameters(usable, junction, start, fixed or {}), *junction], fixed)

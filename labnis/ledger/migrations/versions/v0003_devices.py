@@ -59,7 +59,7 @@ def downgrade() -> None:
         shown = config.attributes["shown"] if config else ""
         raise LedgerError(
             f"ledger {shown}: version 0002 has one cooldown in progress, but there are {len(running)}: "
-            f"{', '.join(running)}. End all but one with `labnis cooldown end`"
+            f"{', '.join(running)}. End all but one with `labnis cooldown end`."
         )
     taken = set[str]()
     for number, name, device, _ in found:

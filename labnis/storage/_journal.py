@@ -22,8 +22,6 @@ from typing import Any
 
 from labnis.storage import _disk
 
-__all__ = ["Frame", "Journal", "JournalReader", "journal_path"]
-
 MAGIC = b"LbJ1"
 _START = struct.Struct("<4sB3xQ")
 _CRC = struct.Struct("<I")

@@ -21,7 +21,7 @@ from labnis.storage import (
     recover,
 )
 from labnis.storage._journal import journal_path
-from labnis.storage._order import take_number
+from labnis.storage._folder import take_number
 
 from .conftest import START, row
 

@@ -22,6 +22,7 @@ Status = Literal["running", "done", "aborted", "failed"]
 
 # A time outside of these years cannot be that of a measurement, nor be shown in every time zone.
 _YEARS = range(1970, 2200)
+_DEEPEST = 50
 
 # Attributes by their form. Of those in JSON, the value where a file of an earlier version lacks it.
 _JSON: Mapping[str, Any] = {
@@ -89,6 +90,28 @@ def json_text(key: str, value: Any) -> str:
         return json.dumps(value, default=_jsonable)
     except (TypeError, ValueError) as error:
         raise LayoutError(f"{key}: {error}") from error
+
+
+def json_value(text: str | bytes) -> Any:
+    """Inverse of `json_text`, also for text from elsewhere.
+
+    Raises
+    ------
+    ValueError
+        It is no JSON, or nested so deeply that what shows or compares it would fail.
+
+    """
+    try:
+        value = json.loads(text)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+    parts = [value]
+    for _ in range(_DEEPEST):
+        nested = [one for one in parts if isinstance(one, dict | list)]
+        if not nested:
+            return value
+        parts = [part for one in nested for part in (one.values() if isinstance(one, dict) else one)]
+    raise ValueError(f"it is nested more than {_DEEPEST} times")
 
 
 def checked_time(value: Any) -> datetime:
@@ -175,9 +198,9 @@ def _parsed(key: str, value: Any) -> Any:
     """Value of one attribute; raises ValueError, which names it."""
     try:
         if key in _TEXTS and isinstance(value, str) and value.startswith('"'):
-            value = json.loads(value)  # text that HDF5 cannot hold
+            value = json_value(value)  # text that HDF5 cannot hold
         found, needed = _converted(key, value)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise ValueError(f"attribute {key!r}: {error}") from error
     if needed:
         raise ValueError(f"attribute {key!r} is {value!r:.200}; {needed} is needed")
@@ -187,7 +210,7 @@ def _parsed(key: str, value: Any) -> Any:
 def _converted(key: str, value: Any) -> tuple[Any, str]:
     """Value in Python's own type, and what is needed instead if it is not that."""
     if key in _JSON:
-        found = json.loads(value) if isinstance(value, str) else None
+        found = json_value(value) if isinstance(value, str) else None
         texts = key not in _LISTS_OF_TEXTS or all(isinstance(text, str) for text in found or ())
         kind = type(_JSON[key])
         return found, "" if isinstance(found, kind) and texts else f"JSON of a {kind.__name__}"

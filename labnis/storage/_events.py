@@ -15,7 +15,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from labnis.storage._attributes import checked_time, json_text
+from labnis.storage._attributes import checked_time, json_text, json_value
 from labnis.storage._disk import network_filesystem
 from labnis.storage._hdf5 import values_of
 
@@ -131,7 +131,7 @@ def event_from_plain(plain: Mapping[str, Any]) -> Event:
 
     """
     monotonic, count, last = plain["monotonic"], plain.get("count", 1), plain.get("last", "")
-    details = json.loads(plain["details"])
+    details = json_value(plain["details"])
     if not math.isfinite(monotonic) or not isinstance(details, dict) or not 1 <= count < 2**63:
         raise ValueError(f"an event has monotonic={monotonic!r}, count={count!r}, details={plain['details']!r}")
     if not (isinstance(plain["kind"], str) and isinstance(plain["message"], str)):

@@ -5,6 +5,7 @@ The order is a counter, because the wall clock may be set back. The last number 
 run, so that the next run can tell that the clock went back.
 """
 
+import contextlib
 import hashlib
 import os
 import re
@@ -181,7 +182,7 @@ def _known_metadata(path: Path) -> dict[str, Any]:
 
 
 def find_run(data_root: Path, text: str) -> Path:
-    """Find the file of the run that `text` names: a path, an id, or the beginning of exactly one id.
+    """Find the file of the run that `text` names: a path (`~` is expanded), an id, or the beginning of exactly one id.
 
     Raises
     ------
@@ -189,10 +190,12 @@ def find_run(data_root: Path, text: str) -> Path:
         No run, or several; lists the candidates.
 
     """
-    if os.sep in text or text.endswith(".h5"):
-        for path in (Path(text), data_root / text):
-            if path.is_file():
-                return path
+    if os.sep in text or text.startswith("~") or text.endswith(".h5"):
+        given = _expanded(text)
+        for path in (given, data_root / given):
+            with contextlib.suppress(OSError):  # a name may be too long for the disk
+                if path.is_file():
+                    return path
         raise RunNotFoundError(f"{text}: no such file, neither here nor below {data_root}")
     files = run_files(data_root)
     exact = [path for path in files if run_id_of(path) == text]
@@ -203,6 +206,13 @@ def find_run(data_root: Path, text: str) -> Path:
     listed = found or [run.path for run in list_runs(data_root) if run.start is not None][-5:]  # the newest
     candidates = "".join(f"\n  {run_id_of(path)}  {path}" for path in listed)
     raise RunNotFoundError(f"{problem} in {data_root}; candidates:{candidates or ' none'}")
+
+
+def _expanded(text: str) -> Path:
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:  # the user after ~ does not exist
+        raise RunNotFoundError(f"{text}: {error}") from error
 
 
 # --- the order of runs ------------------------------------------------------------------------------------------------

@@ -16,7 +16,6 @@
 Functions here take open h5py objects and neither open nor close files.
 """
 
-import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -24,7 +23,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from labnis.storage._attributes import from_attributes, json_text, read_attributes
+from labnis.storage._attributes import from_attributes, json_text, json_value, read_attributes
 from labnis.storage._columns import Axis, Column, RunLayout, layout_from_plain, layout_to_plain
 from labnis.storage.errors import DAMAGE, LayoutError, RunFileError
 
@@ -102,7 +101,7 @@ def read_layout(file: Any) -> RunLayout:
 
     """
     data = file["data"]
-    plain = json.loads(data.attrs["schema"])
+    plain = json_value(data.attrs["schema"])
     plain["grid"] = {name: values_of(file["grid"][name]) for name in plain.get("grid", ())}
     used = sorted({axis for column in plain["columns"] for axis in column["axes"]})
     axes = [Axis(name, *read_described(data[name]), values_of(data[name])) for name in used if name in data]
@@ -240,7 +239,7 @@ def read_fit(group: Any) -> dict[str, Any]:
     fit |= {key: list(values_of(group[key])) for key in _FIT_TEXTS}
     fit |= {"chi2": float(group.attrs["chi2"]), "dof": int(group.attrs["dof"])}
     return fit | {
-        key: json.loads(value) for key, value in group.attrs.items() if key not in ("NX_class", "chi2", "dof")
+        key: json_value(value) for key, value in group.attrs.items() if key not in ("NX_class", "chi2", "dof")
     }
 
 

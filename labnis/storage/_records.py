@@ -4,7 +4,6 @@ Everything a writer does is one of these records, written to the journal and the
 records of a journal to an empty file makes the run again.
 """
 
-import json
 import math
 import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labnis.storage import _events, _hdf5
-from labnis.storage._attributes import check_changes, from_attributes, json_text
+from labnis.storage._attributes import check_changes, from_attributes, json_text, json_value
 from labnis.storage._columns import Axis, RunLayout, layout_from_plain, layout_to_plain
 from labnis.storage._events import Event
 from labnis.storage._journal import Frame, JournalReader, journal_path
@@ -202,7 +201,7 @@ class _Decoder:
             raise ValueError("the journal does not begin with the head of a run")
         if self._layout is not None and frame.kind == RowsRecord.kind:
             return self._decode_rows(frame.payload, self._layout)
-        value = json.loads(frame.payload)
+        value = json_value(frame.payload)
         if not isinstance(value, dict):
             raise TypeError(f"{type(value).__name__} found, a JSON object is needed")
         if self._layout is None:

@@ -144,9 +144,9 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def cells(texts: Iterable[object]) -> list[Text]:
-    """Cells of a table: escaped, and without markup."""
-    return [Text(shown(text), overflow="fold") for text in texts]
+def cells(texts: Iterable[object], longest: int = 1000) -> list[Text]:
+    """Cells of a table: escaped, without markup, and cut after `longest` characters."""
+    return [Text(text if len(text) <= longest else f"{text[:longest]}…", overflow="fold") for text in map(shown, texts)]
 
 
 def console_of(stream: TextIO, widest: int = _WIDEST) -> Console:

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from labnis.ledger._engines import Mode, engine_of
 from labnis.ledger.errors import LedgerBusyError, LedgerError, LedgerUnavailableError
+from labnis.printable import sentence
 
 __all__ = ["Database"]
 
@@ -156,7 +157,7 @@ class Database:
             for form in (secret, *escaped):
                 problem = problem.replace(form, _MASK)
         problem = " ".join(problem.split())
-        return problem if problem.endswith((".", "?", "!")) else f"{problem}."
+        return sentence(problem)
 
 
 def _stored_version(connection: Connection) -> str | None:

@@ -22,6 +22,7 @@ from typing import Any
 import h5py
 import psutil  # type: ignore[import-untyped]
 
+from labnis.printable import sentence
 from labnis.storage.errors import DataRootError, DiskSpaceError, RunFileError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -45,7 +46,7 @@ def is_full(error: BaseException) -> bool:
 def failed(what: str, error: Exception) -> RunFileError:
     """Error saying that `what` failed because of `error`; a DiskSpaceError for lack of space."""
     kind = DiskSpaceError if is_full(error) else RunFileError
-    return kind(f"{what}: {error}. Check the disk's space and the folder.")
+    return kind(f"{what}: {sentence(error)} Check the disk's space and the folder.")
 
 
 def put(file: io.FileIO, offset: int, data: Any) -> None:

@@ -17,6 +17,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from labnis.printable import sentence
 from labnis.storage import _disk
 from labnis.storage._attributes import checked_time
 from labnis.storage._metadata import writer_of
@@ -92,7 +93,7 @@ def check_data_root(path: Path) -> Path:
             probe.write(b"labnis")
     except (OSError, ValueError) as error:
         raise DataRootError(
-            f"data folder {path}: runs cannot be written there: {error}. "
+            f"data folder {path}: runs cannot be written there: {sentence(error)} "
             "Choose another folder, or create it and give yourself the right to write to it."
         ) from error
     return path.resolve()

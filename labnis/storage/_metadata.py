@@ -22,12 +22,15 @@ from typing import Any
 import psutil  # type: ignore[import-untyped]
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
+from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent
 
 from labnis.storage._attributes import SCHEMA_VERSION, WRITER, json_text, to_attribute
 from labnis.storage.errors import LayoutError
 
 # Keys of the station file's `labnis` section without effect on the device: folders and the twin.
 _IRRELEVANT = ("data", "ledger", "twin", "visalib")
+_LONGEST_STATION = 1 << 20
+_DEEPEST_STATION = 50
 # Two readings of one process's start time differ by less (s) where the system counts in wall-clock time.
 _SAME_START = 2.0
 
@@ -331,16 +334,30 @@ def resume_differences(stored: Mapping[str, Any], now: RunMetadata) -> list[str]
 
 
 def _station(text: str) -> Any:
-    """The relevant content of a station file; its bare text where it cannot be parsed."""
+    """The relevant content of a station file; its bare text where it is none."""
     try:
+        if not _is_plain(text):
+            return text
         found = YAML(typ="safe", pure=True).load(text)
         json_text("station file", found)
-    except (YAMLError, LayoutError):
+    except (YAMLError, LayoutError, ValueError):  # ValueError: a date that does not exist
         return text
     if not isinstance(found, dict) or not isinstance(found.get("labnis"), dict):
         return found
     relevant = {key: value for key, value in found["labnis"].items() if key not in _IRRELEVANT}
     return {**found, "labnis": relevant}
+
+
+def _is_plain(text: str) -> bool:
+    """Whether a text from a file is of the size of a station file; with aliases, its content might be of any size."""
+    depth = 0
+    if len(text) > _LONGEST_STATION:
+        return False
+    for event in YAML(typ="safe", pure=True).parse(text):
+        depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
+        if isinstance(event, AliasEvent) or depth > _DEEPEST_STATION:
+            return False
+    return True
 
 
 def _differences(where: str, before: Any, after: Any) -> list[str]:

@@ -16,6 +16,7 @@ import numpy as np
 import psutil  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
+from labnis.printable import sentence
 from labnis.storage._attributes import SCHEMA_VERSION, from_attributes, read_attributes
 from labnis.storage._columns import POINT, Axis, Column, Dtype, RunLayout, check_points
 from labnis.storage._events import Event, load_events
@@ -114,10 +115,13 @@ def _read(path: Path | str, load: Callable[[Any], T]) -> T:
         raise RunFileError(f"{path}: cannot be read as a run: it is no ordinary file")
     if journal_path(path).exists() and not path.exists():
         problem = journal.problem or f"its journal is damaged: {journal.damage or 'its writer may still run'}"
-        raise RunFileError(f"{path}: there is no such file, and {problem}. `labnis recover {path}` may make it.")
+        raise RunFileError(
+            f"{path}: there is no such file, and {sentence(problem)} `labnis recover {path}` may make it."
+        )
     if journal.dead_writer and path.is_file() and (problem := check(path, patience=10).problem):
         raise RunFileError(
-            f"{path}: cannot be read as a run: {problem}. Its writer died; `labnis recover {path}` rebuilds the file."
+            f"{path}: cannot be read as a run: {sentence(problem)} "
+            f"Its writer died; `labnis recover {path}` rebuilds the file."
         )
     for _ in range(3):
         with contextlib.suppress(*DAMAGE), h5py.File(path, "r") as file:

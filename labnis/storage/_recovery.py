@@ -21,6 +21,7 @@ import h5py
 import numpy as np
 
 from labnis.import_path import python_program
+from labnis.printable import sentence
 from labnis.storage import _disk
 from labnis.storage._attributes import CHANGING, ending, from_attributes, read_attributes
 from labnis.storage._columns import layout_to_plain
@@ -270,7 +271,7 @@ def recover(path: Path | str, *, writer_is_gone: bool = False) -> RecoveryReport
             damaged, now = _replaced(path, state.last, done, keep=found is not None and bool(found.problem))
         _retire(journal, keep=bool(state.damage))
     except OSError as error:
-        raise RunFileError(f"{path}: cannot be recovered: {error}. Nothing was removed.") from error
+        raise RunFileError(f"{path}: cannot be recovered: {sentence(error)} Nothing was removed.") from error
     return RecoveryReport(path, problem, tuple(done), *now, damaged, lost)
 
 
@@ -290,7 +291,7 @@ def _without_journal(path: Path, why: str, *, writer_is_gone: bool) -> RecoveryR
     found = check(path, patience=20)
     if found.problem:
         raise RunFileError(
-            f"{path}: damaged ({found.problem}), and it cannot be rebuilt: {why}. Nothing was changed. Look "
+            f"{path}: damaged ({found.problem}), and it cannot be rebuilt: {sentence(why)} Nothing was changed. Look "
             "for a backup; `h5dump` may still show parts of it."
         )
     with h5py.File(path, "r") as file:

@@ -13,6 +13,7 @@ from typing import Any
 
 import h5py
 
+from labnis.printable import sentence
 from labnis.storage import _disk
 from labnis.storage._attributes import SCHEMA_VERSION, read_attributes
 from labnis.storage._columns import Column, RunLayout
@@ -128,7 +129,7 @@ class RunFile:
         full = self._journal.full
         if full is None:
             return None
-        return DiskSpaceError(f"{self.path}: the disk is full: {full}. The rows so far are kept; make room.")
+        return DiskSpaceError(f"{self.path}: the disk is full: {sentence(full)} The rows so far are kept; make room.")
 
     def record(self, records: Sequence[Record]) -> None:
         """Write records to the journal: when this returns they are safe from a power cut.
@@ -217,7 +218,8 @@ class RunFile:
             self.rescue = folder
             self._journal.append(_frames(records))
         except OSError as error:
-            what = f"{self.path}: cannot be written: {cause}. Neither can a rescue copy in {tempfile.gettempdir()}"
+            what = f"{self.path}: cannot be written: {sentence(cause)}"
+            what += f" Neither can a rescue copy in {tempfile.gettempdir()}"
             raise _disk.failed(what, error) from cause
 
     def _rescued(self) -> str:

@@ -21,7 +21,8 @@ from labnis.errors import DataQualityError, InstrumentFault, RequestError
 from labnis.experiment.events import Event, Observer, Started
 from labnis.experiment.request import stored_procedure
 from labnis.experiment.session import Session
-from labnis.ledger import open_ledger
+from labnis.ledger import InvalidEntryError, open_ledger
+from labnis.printable import sentence
 from labnis.safety.stop_requests import StopRequest
 from labnis.station import load_station, open_station
 from labnis.storage import StorageError, check_data_root
@@ -45,7 +46,7 @@ class _Procedure(BaseModel):
 class _Simulation(BaseModel):
     """Seed and truth file of the twin."""
 
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     truth: str = ""
 
 
@@ -127,9 +128,9 @@ def _replayed(file: Path, data: Path, library: ReplayLibrary) -> Replayed:
     ]
     notes = [note for _, note in compared]
     if record.ended:
-        notes.append(f"The recorded command ended with {record.ended}.")
+        notes.append(f"The recorded command ended with {sentence(record.ended)}")
     if library.difference and not stopped:
-        raise InstrumentFault(" ".join([f"{library.difference}.", *notes]))
+        raise InstrumentFault(" ".join([sentence(library.difference), *notes]))
     if not partial:
         _check_end(record, failure, library)
     whole = record.ended is not None and not stopped
@@ -156,7 +157,10 @@ def _failure_of_command(file: Path, data: Path, library: ReplayLibrary, observer
         copy.write(header.station.replace("'***'", "'sqlite://'"))  # the ledger's URL is not in the VISA record
     config = load_station(station_file)
     ledger = open_ledger(data / "ledger.sqlite", device=config.device.name)
-    ledger.start_cooldown(header.cooldown)
+    try:
+        ledger.start_cooldown(header.cooldown)
+    except InvalidEntryError as error:
+        raise RequestError(f"{file}, line 1: cooldown: {error}") from error
     procedures = list(_procedures(file, header, record))
     simulation = header.simulation or _Simulation()
     # The instruments answer from the VISA record, whether it is of a twin or of a real fridge.

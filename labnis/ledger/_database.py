@@ -22,6 +22,9 @@ NEWEST = "0003"
 _HELD = ("55P03", "57014")
 """SQLSTATE of a lock, and of a statement, that took longer than its limit."""
 
+_CONTENT = (TypeError, ValueError, LookupError, OverflowError)
+"""What a value of the wrong type or form in a table raises."""
+
 _MASK = "***"
 _SECRET_WORDS = ("pass", "pwd", "secret", "token", "key")
 
@@ -134,7 +137,7 @@ class Database:
         """Turn exceptions of the database into LedgerErrors that name the ledger and hide its secrets."""
         try:
             yield
-        except (SQLAlchemyError, ImportError, OSError, ValueError) as error:
+        except (SQLAlchemyError, ImportError, OSError, *_CONTENT) as error:
             # `from None`: the driver's own text may contain the secrets.
             raise self._in_words(error) from None
 
@@ -147,6 +150,8 @@ class Database:
             return LedgerBusyError(f"{where}: another process is writing to it. Try again when it has finished.")
         if isinstance(error, ImportError):
             return LedgerUnavailableError(f"{where}: {problem} Install the database's driver with pip.")
+        if self._is_file and isinstance(error, _CONTENT):
+            return LedgerUnavailableError(f"{where}: it has an entry that labnis does not write: {problem:.500}")
         advice = "that it exists and is writable" if self._is_file else "that the server runs and lets you in"
         return LedgerUnavailableError(f"{where}: {problem} Check {advice}.")
 

@@ -10,7 +10,8 @@ from typing import Any
 import h5py
 import numpy as np
 
-from tests.storage.absurd import FILES, JOURNALS, LINKS, lay, replaced, set_attribute, two_runs
+from labnis.storage._folder import run_id_of
+from tests.storage.absurd import FILES, JOURNALS, LINKS, attribute, lay, replaced, set_attribute, two_runs
 
 CONTROL = "\x1b]0;owned\x07\x1b[2J\r\x9b31m\u202e\u200b"
 """Sets a terminal's title, clears it, and turns the direction of its text."""
@@ -109,6 +110,10 @@ HOSTILE: dict[str, Callable[[Any], None]] = {
 }  # fmt: skip
 
 
+# Of the absurd files and journals, which tests/storage reads one by one, the commands get every sixth.
+_EVERY = 6
+
+
 def hostile_runs(data: Path) -> dict[str, Path]:
     """Case → path of its run in the data folder."""
     good, frames = two_runs(data)
@@ -118,21 +123,111 @@ def hostile_runs(data: Path) -> dict[str, Path]:
         file["secret"] = np.arange(60.0)
     changes = {
         **HOSTILE,
-        **{case: change for case, (change, _) in FILES.items()},
+        **{case: change for case, (change, _) in list(FILES.items())[::_EVERY]},
         **{case: (lambda file, change=change: change(file, secret)) for case, (change, _) in LINKS.items()},
     }
     for number, (case, change) in enumerate(changes.items()):
         path = good.with_name(f"000000-File-f{number:03d}.h5")
         shutil.copyfile(good, path)
         with h5py.File(path, "r+") as file:
+            file.attrs["run_id"] = run_id_of(path)
             change(file)
         found[case] = path
-    for number, (case, (edit, _)) in enumerate(JOURNALS.items()):
+    for number, (case, (edit, _)) in enumerate(list(JOURNALS.items())[::_EVERY]):
         path = good.with_name(f"000000-Journal-j{number:03d}.h5")
-        lay(path, edit(frames))
+        named = attribute("run_id", run_id_of(path))(frames)
+        lay(path, edit(named))
         found[f"journal: {case}"] = path
     odd = {f"000000-x-{CONTROL}.h5": b"\x00", "000000-x-empty.h5": b"", "000000-x-text.h5": CONTROL.encode()}
     for name, content in odd.items():
         found[repr(name)] = good.with_name(name)
         found[repr(name)].write_bytes(content)
     return found
+
+
+# --- VISA records -----------------------------------------------------------------------------------------------------
+
+Lines = list[str]
+_NO_PROCEDURE = {"procedure": CONTROL, "parameters": {}}
+
+
+def _line(do: str, /, **values: Any) -> Callable[[Lines], Lines]:
+    """The first line of this kind with other values; "" is the header."""
+
+    def change(lines: Lines) -> Lines:
+        number = next(n for n, line in enumerate(lines) if json.loads(line).get("do", "") == do)
+        found = json.loads(lines[number]) | values
+        return [*lines[:number], json.dumps(found), *lines[number + 1 :]]
+
+    return change
+
+
+def _header(**values: Any) -> Callable[[Lines], Lines]:
+    return _line("", **values)
+
+
+def _without(name: str) -> Callable[[Lines], Lines]:
+    def change(lines: Lines) -> Lines:
+        found = json.loads(lines[0])
+        del found[name]
+        return [json.dumps(found), *lines[1:]]
+
+    return change
+
+
+def _with_parameter(name: str, value: Any) -> Callable[[Lines], Lines]:
+    def change(lines: Lines) -> Lines:
+        found = json.loads(lines[0])
+        found["procedures"][0]["parameters"][name] = value
+        return [json.dumps(found), *lines[1:]]
+
+    return change
+
+
+RECORDS: dict[str, tuple[Callable[[Lines], Lines], str]] = {
+    **{f"no {name}": (_without(name), name) for name in ("procedures", "station", "addresses", "cooldown")},
+    "another version": (_header(labnis_visa_record=3), "line 1"),
+    "no procedure": (_header(procedures=[]), "procedures"),
+    "procedures of numbers": (_header(procedures=[1]), "procedures.0"),
+    "a procedure of control characters": (_header(procedures=[_NO_PROCEDURE]), "no procedure"),
+    "a parameter of control characters": (_with_parameter(CONTROL, 1), "parameters"),
+    "1e300 points": (_with_parameter("points", 1e300), "parameters"),
+    "a station of a number": (_header(station=1), "station"),
+    "a station of control characters": (_header(station=CONTROL), "YAML"),
+    "addresses of a list": (_header(addresses=[1]), "addresses"),
+    "addresses of control characters": (_header(addresses={"keithley": CONTROL}), ""),
+    "a cooldown of control characters": (_header(cooldown=CONTROL), "cooldown"),
+    "a seed of -1": (_header(simulation={"seed": -1, "truth": ""}), "seed"),
+    "a seed of 2**200": (_header(simulation={"seed": 2**200, "truth": ""}), "seed"),
+    "a seed of NaN": (_header(simulation={"seed": math.nan, "truth": ""}), "seed"),
+    "an answer of control characters": (_line("in", text="\x1b[2J\x07\r"), ""),
+    "an answer that is not ASCII": (_line("in", text="é"), "text"),
+    "an answer of 3 MB": (_line("in", text="x" * 3_000_000), ""),
+    "an answer that is no base64": (_line("in", base64="!!"), "base64"),
+    "a message of control characters": (_line("out", text=CONTROL.encode("ascii", "ignore").decode()), ""),
+    "an instrument of control characters": (_line("out", instrument=CONTROL, text="no"), ""),
+    "a status of control characters": (_line("in", status=CONTROL), "line 6"),
+    "a status of 30 digits": (_line("in", status="9" * 30), "status"),
+    "a status byte of 10**30": (_line("in", value=10**30), "value"),
+    "an error of 10**20": (_line("in", failed="x", errno=10**20, reason=CONTROL), "errno"),
+    "an error of control characters": (_line("in", failed="OSError", errno=104, reason=CONTROL), ""),
+    "no address": (lambda lines: [*lines[:2], '{"do": "in"}', *lines[3:]], "address"),
+    "an unknown line": (_line("in", do="dance"), "line 6"),
+    "a line of a list": (_line("in", do=["in"]), "line 6"),
+    "a clock at 1e300": (_line("in", clock=[1e300]), "clock"),
+    "a clock at NaN": (_line("in", clock=[math.nan]), "clock"),
+    "a clock of text": (_line("in", clock=["x"]), "clock"),
+    "a clock that goes back": (_line("in", clock=[9e9]), "the clock goes back"),
+    "a run of control characters": (_line("run", file=CONTROL), "did not start"),
+    "rows of another run": (_line("rows", file=CONTROL), "did not start"),
+    "a first point of 10**12": (_line("run", first_point=10**12), "first_point"),
+    "rows of text": (_line("rows", rows="x"), "rows"),
+    "columns of control characters": (_line("rows", rows=["0"] * 10, columns={CONTROL: CONTROL}), "differs"),
+    "an end of a number": (_line("end", ended=5), "ended"),
+    "an end of control characters": (_line("end", ended=CONTROL), ""),
+    "nothing": (lambda _: [], "line 1"),
+    "no JSON": (lambda _: ["\0"], "line 1"),
+    "deep JSON": (lambda _: ["[" * 100_000], "line 1"),
+    "one long line": (lambda _: ["x" * 3_000_000], "line 1"),
+    "half a surrogate": (lambda lines: ['"\ud800"', *lines], "line 1"),
+}  # fmt: skip

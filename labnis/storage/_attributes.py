@@ -15,6 +15,11 @@ import numpy as np
 
 from labnis.storage.errors import DAMAGE, LayoutError
 
+__all__ = [
+    "CHANGING", "SCHEMA_VERSION", "WRITER", "Status", "check_changes", "checked_time", "ending", "from_attributes",
+    "json_text", "json_value", "read_attributes", "to_attribute",
+]  # fmt: skip
+
 # 2: events, configuration hash, instruments, writer; the schema of all columns.
 # 3: rows along `point`, a grid of set-points, columns of integers; tags, note, set-points, analyses, context.
 SCHEMA_VERSION = 3

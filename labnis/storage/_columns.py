@@ -11,6 +11,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from labnis.storage.errors import LayoutError, RowError
 
+__all__ = [
+    "POINT", "Axis", "Column", "Dtype", "Row", "RunLayout", "check_points", "checked_row", "layout_from_plain",
+    "layout_to_plain", "stacked",
+]  # fmt: skip
+
 Row = Mapping[str, float | complex | NDArray[Any]]
 Dtype = type[float] | type[complex] | type[int]
 

@@ -25,6 +25,11 @@ import psutil  # type: ignore[import-untyped]
 from labnis.printable import sentence
 from labnis.storage.errors import DataRootError, DiskSpaceError, RunFileError
 
+__all__ = [
+    "allocate", "changed_file", "check_free_space", "cut", "failed", "is_full", "making_path", "network_filesystem",
+    "put", "replace", "replaced_file", "sync", "sync_folder",
+]  # fmt: skip
+
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # Superblock version 0 has no "open for writing" mark that a kill could leave behind; HDF5 1.10 reads it.
 LIBVER = ("earliest", "v110")

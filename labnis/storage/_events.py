@@ -19,6 +19,11 @@ from labnis.storage._attributes import checked_time, json_text, json_value
 from labnis.storage._disk import network_filesystem
 from labnis.storage._hdf5 import values_of
 
+__all__ = [
+    "Event", "HostMonitor", "WaitingEvents", "create_events", "event_from_plain", "event_to_plain", "load_events",
+    "new_event", "write_events",
+]  # fmt: skip
+
 _TEXTS = ("time", "kind", "message", "details", "last")
 _CHUNK_EVENTS = 64
 # A time server slews by less than 0.5 ms per second; a leap second, 1 s, is worth an event.

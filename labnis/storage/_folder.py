@@ -24,6 +24,8 @@ from labnis.storage._metadata import writer_of
 from labnis.storage._reading import metadata_and_damage
 from labnis.storage.errors import DataRootError, RunFileError, RunNotFoundError
 
+__all__ = ["RunSummary", "check_data_root", "find_run", "list_runs", "run_id_of", "run_path", "slug", "take_number"]
+
 # Names that Windows reserves for devices, with or without an extension.
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
 _NAME = re.compile(r"\d{9,15}")

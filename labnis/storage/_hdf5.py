@@ -27,6 +27,11 @@ from labnis.storage._attributes import from_attributes, json_text, json_value, r
 from labnis.storage._columns import Axis, Column, RunLayout, layout_from_plain, layout_to_plain
 from labnis.storage.errors import DAMAGE, LayoutError, RunFileError
 
+__all__ = [
+    "CHUNK_BYTES", "append_rows", "check_fit", "check_links", "create_axis", "create_run", "read_described",
+    "read_file_metadata", "read_fit", "read_layout", "row_count", "set_attributes", "values_of", "write_fit",
+]  # fmt: skip
+
 # A chunk is rewritten whole when a row is added to it, so it stays small; one long trace fills one chunk.
 CHUNK_BYTES = 64 * 1024
 MAX_CHUNK_POINTS = 1 << 16

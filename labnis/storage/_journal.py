@@ -22,6 +22,8 @@ from typing import Any
 
 from labnis.storage import _disk
 
+__all__ = ["RESERVE_BYTES", "STEP_BYTES", "Frame", "Journal", "JournalReader", "journal_path"]
+
 MAGIC = b"LbJ1"
 _START = struct.Struct("<4sB3xQ")
 _CRC = struct.Struct("<I")

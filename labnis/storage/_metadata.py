@@ -27,6 +27,11 @@ from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEv
 from labnis.storage._attributes import SCHEMA_VERSION, WRITER, json_text, to_attribute
 from labnis.storage.errors import LayoutError
 
+__all__ = [
+    "Environment", "RunMetadata", "Writer", "checked_tags", "collect_environment", "new_run_id", "resume_differences",
+    "this_process", "to_attributes", "writer_of",
+]  # fmt: skip
+
 # Keys of the station file's `labnis` section without effect on the device: folders and the twin.
 _IRRELEVANT = ("data", "ledger", "twin", "visalib")
 _LONGEST_STATION = 1 << 20

@@ -30,6 +30,10 @@ from labnis.storage.errors import DAMAGE, RunFileError
 if TYPE_CHECKING:
     import xarray
 
+__all__ = [
+    "dataset_of", "metadata_and_damage", "open_rows", "open_run", "read_events", "read_fits", "read_metadata",
+]  # fmt: skip
+
 T = TypeVar("T")
 
 

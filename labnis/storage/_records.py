@@ -22,6 +22,11 @@ from labnis.storage._journal import Frame, JournalReader, journal_path
 from labnis.storage._metadata import Writer, writer_of
 from labnis.storage.errors import DAMAGE, RunFileError
 
+__all__ = [
+    "COALESCED_BYTES", "AttributesRecord", "AxisRecord", "EventsRecord", "FitRecord", "HeadRecord", "Record",
+    "RowsRecord", "coalesced", "decoded", "journal_state",
+]  # fmt: skip
+
 _ROWS = struct.Struct("<QQd")
 _LATEST = 2**33  # the year 2242
 COALESCED_BYTES = 16 << 20

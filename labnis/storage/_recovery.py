@@ -34,6 +34,8 @@ from labnis.storage._records import AttributesRecord, journal_state
 from labnis.storage._run_file import build_file
 from labnis.storage.errors import DAMAGE, RunFileError, RunInUseError
 
+__all__ = ["RecoveryReport", "check", "recover"]
+
 DIED = "the process ended without closing the run"
 # Processor time after which the child counts as hanging, plus the time for the file's size.
 _SECONDS = 2.0

@@ -34,6 +34,8 @@ from labnis.storage._records import (
 )  # fmt: skip
 from labnis.storage.errors import DAMAGE, DiskSpaceError, RunFileError, RunInUseError
 
+__all__ = ["RunFile", "build_file", "estimate_bytes", "file_in_memory", "resumable"]
+
 # A file is built in steps of about this size, each of which is in memory once; size assumed of a record without rows.
 _STEP_BYTES = 32 << 20
 _OTHER_BYTES = 1 << 12

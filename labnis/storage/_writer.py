@@ -35,6 +35,8 @@ from labnis.storage._recovery import RecoveryReport
 from labnis.storage._run_file import RunFile, resumable
 from labnis.storage.errors import RunFileError, StorageError, StorageWarning
 
+__all__ = ["RunWriter"]
+
 # Longest time (s) that a row waits in memory.
 FLUSH_INTERVAL = 0.2
 # More than this is written by `append` itself, so that a fast procedure cannot fill the memory: waiting rows to the

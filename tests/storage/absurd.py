@@ -145,7 +145,7 @@ JOURNALS: dict[str, tuple[Callable[[Frames], Frames], str]] = {
     "rows cut off": (payload(4, b"abc"), "unpack"),
     "head of a list": (payload(0, b"[1, 2]"), "JSON object is needed"),
     "head of no JSON": (payload(0, b"{\xff}"), "decode"),
-    "head that is deep": (payload(0, b"[" * 100_000), "recursion"),
+    "head that is deep": (payload(0, b"[" * 100_000), "nested"),
     "no schema": (head(lambda found: found.pop("schema")), "schema"),
     "no attributes": (head(lambda found: found.pop("attributes")), "attributes"),
     "schema of text": (head(lambda found: found.update(schema="x")), ""),

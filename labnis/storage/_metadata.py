@@ -16,6 +16,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -100,11 +101,16 @@ def collect_environment(file: Path | None = None) -> Environment:
 
     """
     commit, dirty, note = _git_state((file or Path(__file__).parents[1] / "__init__.py").resolve())
+    names = (platform.python_version(), platform.platform(), platform.node())
+    return Environment(commit, dirty, note, dict(_packages()), *names)
+
+
+@cache  # what a process has imported stays as it was, whatever is installed meanwhile
+def _packages() -> Mapping[str, str]:
+    """Name → version of every installed package, sorted."""
     # Once for each: `name` and `version` of a distribution read its whole file anew. A broken one has no name.
     known = [found.metadata for found in importlib.metadata.distributions()]
-    packages = {about["Name"]: about["Version"] for about in known if about["Name"]}
-    names = (platform.python_version(), platform.platform(), platform.node())
-    return Environment(commit, dirty, note, dict(sorted(packages.items())), *names)
+    return dict(sorted((about["Name"], about["Version"]) for about in known if about["Name"]))
 
 
 # --- the process that writes a run ------------------------------------------------------------------------------------

@@ -1,8 +1,8 @@
-"""Text from files, instruments and databases as it may be shown: without control characters and passwords."""
+"""Text of files, instruments, databases and errors as it is shown: without control characters, without passwords."""
 
 import re
 
-__all__ = ["printable", "without_passwords"]
+__all__ = ["printable", "sentence", "without_passwords"]
 
 # Up to the last @ of the line: a password may contain any character, also @, / and blanks.
 _PASSWORD_IN_URL = re.compile(r"(\b[\w+.-]+://[^\s:/@]*):[^\n]*@")
@@ -12,6 +12,12 @@ _PASSWORD_AS_OPTION = re.compile(r"(?i)([?&;]\w*(?:pass|pwd|secret|token|key)\w*
 def printable(text: object) -> str:
     """`text` with every character but line ends that is not printable as an escape: ANSI, bidi, zero-width, NUL."""
     return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in str(text))
+
+
+def sentence(text: object) -> str:
+    """`text` with a full stop at its end, unless a sentence ends there: errors of other libraries end either way."""
+    found = str(text).rstrip()
+    return found if found.endswith((".", "?", "!", "…")) else f"{found}."
 
 
 def without_passwords(text: str) -> str:

@@ -131,7 +131,7 @@ def unsafe_calls(path: Path) -> Iterator[str]:
 PRINTS = "labnis/ui/output.py"
 """The only module that prints: escaped, in every encoding, also where an output is full or closed."""
 
-PROTOCOLS_ON_PIPES = {"labnis/storage/_checking.py", "sim_instruments/server/sockets.py"}
+PROTOCOLS_ON_PIPES = {"labnis/storage/_recovery.py", "sim_instruments/server/sockets.py"}
 """Their standard output is read by the process that has started them."""
 
 

@@ -112,7 +112,7 @@ def main() -> None:
             # Errors of packages that do not import labnis.errors have an exit code, too.
             code = getattr(error, "exit_code", None)
             if code is None:
-                traceback.print_exception(error)
+                say(without_passwords("".join(traceback.format_exception(error)).rstrip()), err=True)
             _fail(error, code or LabnisError.exit_code)
 
 

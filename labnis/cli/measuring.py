@@ -22,6 +22,7 @@ from labnis.experiment.request import (
     find_procedure,
     read_queue,
     requested_tags,
+    stored_procedure,
 )
 from labnis.experiment.run import Run
 from labnis.experiment.session import Session
@@ -101,8 +102,8 @@ def resume(
     folder = options.data or config.data
     path = find_run(folder, run) if run else _newest_unfinished(folder)
     metadata = read_metadata(path)
-    procedure: Procedure = find_procedure(metadata["procedure_class"] or metadata["procedure"], in_file=True)()
-    procedure.set_parameters(metadata["parameters"])
+    name = metadata["procedure_class"] or metadata["procedure"]
+    procedure = stored_procedure(name, metadata["parameters"], path)
     _measure([Request(procedure, resume=path)], options, config)
 
 

@@ -12,6 +12,7 @@ from labnis.errors import RequestError
 from labnis.experiment.goals import is_informed
 from labnis.experiment.recorder import column_name, column_unit, declared_columns
 from labnis.physics import NISJunction, NoOperatingPointError, SINISCooler
+from labnis.printable import sentence
 from labnis.station import Island, StationConfig
 from labnis.station.connecting import instrument_class
 from labnis.storage import check_free_space, estimate_bytes
@@ -101,9 +102,9 @@ def check_request(procedure: Procedure, config: StationConfig) -> None:
         refusal = getattr(procedure, "refusal", str)()
         planned = _planned(procedure)
     except ProcedureError as error:
-        raise RequestError(f"{str(error).rstrip('.')}. No instrument was touched.") from error
+        raise RequestError(f"{sentence(error)} No instrument was touched.") from error
     if refusal := refusal or _fault(procedure, planned):
-        raise RequestError(f"{name}: {refusal}. No instrument was touched.")
+        raise RequestError(f"{name}: {sentence(refusal)} No instrument was touched.")
     if (duration := planned_duration(procedure)) > LONGEST_RUN:
         raise RequestError(
             f"{name} would take {duration / 86400:.4g} days; a run takes at most {LONGEST_RUN / 86400:g} days: reduce "
@@ -179,7 +180,7 @@ def _check_settings(procedure: Procedure, config: StationConfig) -> None:
             check(**settings)
         except ValueError as error:
             raise RequestError(
-                f"{type(procedure).__name__} cannot be run with {instrument}, the {role}: {str(error).rstrip('.')}. "
+                f"{type(procedure).__name__} cannot be run with {instrument}, the {role}: {sentence(error)} "
                 "No instrument was touched."
             ) from error
 

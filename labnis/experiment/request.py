@@ -25,6 +25,7 @@ __all__ = [
     "procedure_names",
     "read_queue",
     "requested_tags",
+    "stored_procedure",
 ]
 
 
@@ -77,6 +78,23 @@ def configured_procedure(kind: type[Procedure], settings: Mapping[str, str]) -> 
     for name, text in settings.items():
         _set(procedure, name, text)
     _check_complete(procedure)
+    return procedure
+
+
+def stored_procedure(name: str, parameters: Mapping[str, Any], path: Path) -> Procedure:
+    """The procedure that the file at `path` names, with its parameters.
+
+    Raises
+    ------
+    RequestError
+        There is no such procedure, or it has not these parameters; the message names the file.
+
+    """
+    procedure = find_procedure(name, in_file=True)()
+    try:
+        procedure.set_parameters(dict(parameters))
+    except Exception as error:  # pymeasure's parameters raise what their conversion raises
+        raise RequestError(f"{path}: the parameters are not those of {name}: {error}") from error
     return procedure
 
 

@@ -81,8 +81,8 @@ class FitResult:
             given = getattr(self, part)
             try:
                 object.__setattr__(self, part, convert(given))
-            except (TypeError, ValueError, AttributeError) as error:
-                raise FitError(f"{self.model}: {part} of a FitResult cannot be {given!r}: {error}") from error
+            except (TypeError, ValueError, AttributeError, OverflowError) as error:
+                raise FitError(f"{self.model}: {part} of a FitResult cannot be {given!r:.200}: {error}") from error
         n = len(self.names)
         if len(set(self.names)) < n or len(self.units) != n:
             raise FitError(f"{self.model}: the names {self.names} must differ, and have one unit each: {self.units}")
@@ -160,17 +160,17 @@ class FitResult:
     def from_record(cls, record: Mapping[str, Any]) -> Self:
         """Inverse of `as_record`; records of earlier versions have no inputs, the earliest no noise (NaN)."""
         return cls(
-            str(record["model"]),
-            tuple(record["parameters"]),
-            tuple(record["units"]),
-            np.asarray(record["values"], dtype=np.float64),
-            np.asarray(record["covariance"], dtype=np.float64),
-            float(record["chi2"]),
-            int(record["dof"]),
-            float(record.get("noise", math.nan)),
-            dict(record["assumed"]),
-            tuple(record["warnings"]),
-            dict(record.get("inputs", {})),
+            record["model"],
+            record["parameters"],
+            record["units"],
+            record["values"],
+            record["covariance"],
+            record["chi2"],
+            record["dof"],
+            record.get("noise", math.nan),
+            record["assumed"],
+            record["warnings"],
+            record.get("inputs", {}),
         )
 
     def as_json(self) -> str:

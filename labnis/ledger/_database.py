@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from labnis.ledger._engines import Mode, engine_of
 from labnis.ledger.errors import LedgerBusyError, LedgerError, LedgerUnavailableError
+from labnis.printable import sentence
 
 __all__ = ["Database"]
 
@@ -20,6 +21,9 @@ NEWEST = "0003"
 
 _HELD = ("55P03", "57014")
 """SQLSTATE of a lock, and of a statement, that took longer than its limit."""
+
+_CONTENT = (TypeError, ValueError, LookupError, OverflowError)
+"""What a value of the wrong type or form in a table raises."""
 
 _MASK = "***"
 _SECRET_WORDS = ("pass", "pwd", "secret", "token", "key")
@@ -133,7 +137,7 @@ class Database:
         """Turn exceptions of the database into LedgerErrors that name the ledger and hide its secrets."""
         try:
             yield
-        except (SQLAlchemyError, ImportError, OSError, ValueError) as error:
+        except (SQLAlchemyError, ImportError, OSError, *_CONTENT) as error:
             # `from None`: the driver's own text may contain the secrets.
             raise self._in_words(error) from None
 
@@ -146,6 +150,8 @@ class Database:
             return LedgerBusyError(f"{where}: another process is writing to it. Try again when it has finished.")
         if isinstance(error, ImportError):
             return LedgerUnavailableError(f"{where}: {problem} Install the database's driver with pip.")
+        if self._is_file and isinstance(error, _CONTENT):
+            return LedgerUnavailableError(f"{where}: it has an entry that labnis does not write: {problem:.500}")
         advice = (
             "that it exists and is writable" if self._is_file else "that the server runs and accepts user and password"
         )
@@ -158,7 +164,7 @@ class Database:
             for form in (secret, *escaped):
                 problem = problem.replace(form, _MASK)
         problem = " ".join(problem.split())
-        return problem if problem.endswith((".", "?", "!")) else f"{problem}."
+        return sentence(problem)
 
 
 def _stored_version(connection: Connection) -> str | None:

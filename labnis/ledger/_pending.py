@@ -16,6 +16,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from labnis.ledger._ledger import Ledger
 from labnis.ledger._records import NewCalibration
 from labnis.ledger.errors import LedgerError, LedgerUnavailableError
+from labnis.printable import sentence
 
 __all__ = ["enter_pending", "keep_pending"]
 
@@ -57,7 +58,7 @@ def keep_pending(data: Path, entries: Sequence[NewCalibration], *, cooldown: str
         aside.replace(path)
     except OSError as error:
         raise LedgerUnavailableError(
-            f"{path}: the results cannot be saved for the ledger: {error.strerror or error}. "
+            f"{path}: the results cannot be saved for the ledger: {sentence(error.strerror or error)} "
             "They are in the run's file."
         ) from error
     return path

@@ -70,8 +70,8 @@ class NewCalibration:
                 "value and sigma must be finite, and sigma not negative"
             )
         for field in ("quantity", "unit", "run_path", "run_id", "model", "code_version"):
-            if not getattr(self, field):
-                raise InvalidEntryError(f"calibration {self.quantity!r}: {field} is empty")
+            if not (isinstance(text := getattr(self, field), str) and text):
+                raise InvalidEntryError(f"calibration {self.quantity!r:.100}: {field} is {text!r:.100}; text is needed")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,6 +19,7 @@ from typing import Self
 
 from labnis.errors import InstrumentFault, TakenOverError
 from labnis.import_path import python_program
+from labnis.printable import sentence
 from labnis.safety.heartbeat import (
     ACTING,
     ALIVE,
@@ -99,7 +100,7 @@ class Guardian:
 
         """
         if self._taken_over is not None:
-            raise TakenOverError(f"{self._taken_over}. Open a new session.", safe=self._taken_over.safe)
+            raise TakenOverError(f"{sentence(self._taken_over)} Open a new session.", safe=self._taken_over.safe)
         if self._process is not None and self._process.poll() is None:
             return
         self._process = process = subprocess.Popen(  # noqa: S603  # this interpreter with this module, no shell

@@ -15,6 +15,7 @@ import numpy as np
 from drivers.errors import CommunicationError, ComplianceError, InstrumentError, OverloadError, ReadingError
 from drivers.roles import BiasReading
 from labnis.errors import DataQualityError, LabnisError
+from labnis.printable import sentence
 
 __all__ = ["Quality", "QualityBit", "ValidatedRole"]
 
@@ -68,7 +69,8 @@ class Quality:
         compliance = isinstance(error, ComplianceError)
         if compliance and self._on_compliance == "stop":
             raise DataQualityError(
-                f"{error} The bias is not what was set; labnis.limits.on_compliance is 'stop', so the run ends"
+                f"{sentence(error)} The bias is not what was set; labnis.limits.on_compliance is 'stop', "
+                "so the run ends"
             ) from error
         overload = QualityBit.OVERLOAD if isinstance(error, OverloadError) else QualityBit.FAILED
         self._bits |= QualityBit.COMPLIANCE if compliance else overload

@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeVar, cast
 
 from drivers.roles import Acquisition, Clock, Roles
 from labnis.errors import InstrumentFault, InterlockError
+from labnis.printable import sentence
 from labnis.safety.interlocks import INTERVAL, Interlocks, InterlockViolation
 from labnis.safety.invalid_readings import Quality, ValidatedRole
 from labnis.safety.stop_requests import StopRequest
@@ -209,8 +210,8 @@ class Safeguards:
         if violation is not None:
             self._report("interlock", violation.reason)
             raise InterlockError(
-                f"not started: {violation.reason}. The output was not switched on; if an earlier run left it on, it is "
-                "ramped to zero and switched off."
+                f"not started: {sentence(violation.reason)} The output was not switched on; "
+                "if an earlier run left it on, it is ramped to zero and switched off."
             )
 
     def should_stop(self) -> bool:
@@ -247,7 +248,7 @@ class Safeguards:
             bias.to_zero()
         hint = "" if violation.abort else self._no_waiting(violation, before)
         if violation.abort or hint:
-            self._stop.ask(InterlockError(f"{violation.reason}. The bias is at zero{hint and f': {hint}'}"))
+            self._stop.ask(InterlockError(f"{sentence(violation.reason)} The bias is at zero{hint and f': {hint}'}"))
             return
         self._report("paused", "the bias is at zero until the interlocks are satisfied")
         self._wait()
@@ -280,7 +281,7 @@ class Safeguards:
         """Wait until the interlocks are satisfied, or the run is asked to stop."""
         while not self._stop and (left := self._interlocks.check(bias_is_on=False)) is not None:
             if left.abort:
-                self._stop.ask(InterlockError(f"{left.reason}. The bias is at zero."))
+                self._stop.ask(InterlockError(f"{sentence(left.reason)} The bias is at zero."))
             self._station.clock.sleep(INTERVAL)
             self._check_locks()
 

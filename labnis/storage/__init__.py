@@ -3,23 +3,22 @@
 Errors: `labnis.storage.errors`. File layout: `labnis.storage._hdf5`. Reasons for the design: docs/storage.md.
 """
 
+from labnis.storage._attributes import Status
 from labnis.storage._columns import Axis, Column, RunLayout
-from labnis.storage._dataset import dataset_of
-from labnis.storage._environment import Environment, collect_environment
+from labnis.storage._disk import check_free_space
 from labnis.storage._events import Event
-from labnis.storage._folder import check_data_root, check_free_space, estimate_bytes, slug
-from labnis.storage._metadata import RunMetadata, Status, checked_tags, new_run_id, resume_differences
-from labnis.storage._reading import (
-    RunSummary,
-    find_run,
-    list_runs,
-    open_rows,
-    open_run,
-    read_events,
-    read_fits,
-    read_metadata,
+from labnis.storage._folder import RunSummary, check_data_root, find_run, list_runs, slug
+from labnis.storage._metadata import (
+    Environment,
+    RunMetadata,
+    checked_tags,
+    collect_environment,
+    new_run_id,
+    resume_differences,
 )  # fmt: skip
+from labnis.storage._reading import dataset_of, open_rows, open_run, read_events, read_fits, read_metadata
 from labnis.storage._recovery import RecoveryReport, recover
+from labnis.storage._run_file import estimate_bytes
 from labnis.storage._writer import RunWriter
 from labnis.storage.errors import (
     DataRootError,

@@ -12,8 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 from labnis.storage.errors import LayoutError, RowError
 
 __all__ = [
-    "POINT", "Axis", "Column", "Row", "RunLayout", "check_points", "checked_row",
-    "layout_from_plain", "layout_to_plain", "stacked",
+    "POINT", "Axis", "Column", "Dtype", "Row", "RunLayout", "check_points", "checked_row", "layout_from_plain",
+    "layout_to_plain", "stacked",
 ]  # fmt: skip
 
 Row = Mapping[str, float | complex | NDArray[Any]]

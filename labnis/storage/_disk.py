@@ -20,12 +20,14 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import psutil  # type: ignore[import-untyped]
 
-from labnis.storage.errors import DiskSpaceError, RunFileError
+from labnis.printable import sentence
+from labnis.storage.errors import DataRootError, DiskSpaceError, RunFileError
 
 __all__ = [
-    "allocate", "changed_file", "cut", "failed", "is_full", "making_path", "put", "replace", "replaced_file", "sync",
-    "sync_folder",
+    "allocate", "changed_file", "check_free_space", "cut", "failed", "is_full", "making_path", "network_filesystem",
+    "put", "replace", "replaced_file", "sync", "sync_folder",
 ]  # fmt: skip
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -33,6 +35,12 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 LIBVER = ("earliest", "v110")
 # Errors of the disk, and what h5py raises on a damaged file.
 _FAULTS = (OSError, RuntimeError, KeyError, ValueError)
+
+_NETWORK = (
+    "9p", "afpfs", "afs", "beegfs", "ceph", "cifs", "davfs", "fuse.davfs", "fuse.glusterfs", "fuse.rclone",
+    "fuse.s3fs", "fuse.sshfs", "glusterfs", "gpfs", "lustre", "ncpfs", "nfs", "nfs4", "smb", "smb2", "smb3", "smbfs",
+    "vboxsf", "webdav",
+)  # fmt: skip
 
 
 def is_full(error: BaseException) -> bool:
@@ -43,7 +51,7 @@ def is_full(error: BaseException) -> bool:
 def failed(what: str, error: Exception) -> RunFileError:
     """Error saying that `what` failed because of `error`; a DiskSpaceError for lack of space."""
     kind = DiskSpaceError if is_full(error) else RunFileError
-    return kind(f"{what}: {error}. Check the disk's space and the folder.")
+    return kind(f"{what}: {sentence(error)} Check the disk's space and the folder.")
 
 
 def put(file: io.FileIO, offset: int, data: Any) -> None:
@@ -221,3 +229,46 @@ def replaced_file(path: Path) -> Iterator[Any]:
         raise failed(f"{path}: cannot be written", error) from error
     finally:
         making.unlink(missing_ok=True)
+
+
+# --- space and kind of the disk ---------------------------------------------------------------------------------------
+
+
+def check_free_space(path: Path, needed: int) -> None:
+    """Check that the disk of `path`, which need not exist yet, has room for `needed` bytes.
+
+    Raises
+    ------
+    DiskSpaceError
+        It has no room; the message has needed and free space.
+    DataRootError
+        The free space cannot be determined.
+
+    """
+    try:
+        free = shutil.disk_usage(_existing(path)).free
+    except OSError as error:
+        raise DataRootError(f"data folder {path}: the free space of its disk is not known: {error}") from error
+    if free < needed:
+        raise DiskSpaceError(
+            f"data folder {path}: the run needs up to {needed / 1e6:.1f} MB while it is measured, its disk has "
+            f"{free / 1e6:.1f} MB left. Make room, choose another folder, or plan fewer points."
+        )
+
+
+def network_filesystem(path: Path) -> str:
+    """Type of the network file system that holds `path`, such as "nfs4"; empty on a local disk or if not known."""
+    place = _existing(path.resolve())
+    mounts = [m for m in psutil.disk_partitions(all=True) if place.is_relative_to(m.mountpoint)]
+    if not mounts:
+        return "network share" if str(place).startswith("\\\\") else ""
+    # Of several mounts of the same folder the last hides the others.
+    kind = max(enumerate(mounts), key=lambda m: (len(Path(m[1].mountpoint).parts), m[0]))[1]
+    if "remote" in kind.opts.split(","):  # Windows marks a mapped drive like this
+        return kind.fstype or "network share"
+    return kind.fstype if kind.fstype.lower() in _NETWORK else ""
+
+
+def _existing(path: Path) -> Path:
+    """`path`, or the nearest folder above it that exists."""
+    return next((place for place in (path, *path.parents) if place.exists()), Path(path.anchor or "."))

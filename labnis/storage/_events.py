@@ -6,24 +6,28 @@ An event that is equal to the one before it is counted: one entry with the numbe
 import json
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 
+from labnis.storage._attributes import checked_time, json_text, json_value
+from labnis.storage._disk import network_filesystem
 from labnis.storage._hdf5 import values_of
-from labnis.storage._json import checked_time, json_text
 
 __all__ = [
-    "Event", "WaitingEvents", "create_events", "event_from_plain", "event_to_plain", "load_events", "new_event",
-    "write_events",
+    "Event", "HostMonitor", "WaitingEvents", "create_events", "event_from_plain", "event_to_plain", "load_events",
+    "new_event", "write_events",
 ]  # fmt: skip
 
 _TEXTS = ("time", "kind", "message", "details", "last")
 _CHUNK_EVENTS = 64
+# A time server slews by less than 0.5 ms per second; a leap second, 1 s, is worth an event.
+STEP_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -132,7 +136,7 @@ def event_from_plain(plain: Mapping[str, Any]) -> Event:
 
     """
     monotonic, count, last = plain["monotonic"], plain.get("count", 1), plain.get("last", "")
-    details = json.loads(plain["details"])
+    details = json_value(plain["details"])
     if not math.isfinite(monotonic) or not isinstance(details, dict) or not 1 <= count < 2**63:
         raise ValueError(f"an event has monotonic={monotonic!r}, count={count!r}, details={plain['details']!r}")
     if not (isinstance(plain["kind"], str) and isinstance(plain["message"], str)):
@@ -194,3 +198,35 @@ def load_events(file: Any) -> list[Event]:
     columns = {name: values_of(group[name]) for name in ("monotonic", "count", *_TEXTS) if name in group}
     count = min(len(values) for values in columns.values())
     return [event_from_plain({name: values[index] for name, values in columns.items()}) for index in range(count)]
+
+
+class HostMonitor:
+    """Detects risks for the run at `path`: a network folder, a step of the wall clock, the loss of the journal.
+
+    It reports events: kind, message and details by name. The network folder is reported at once.
+    """
+
+    def __init__(self, path: Path, report: Callable[..., None]) -> None:
+        self._report = report
+        self._clocks = time.time() - time.monotonic()
+        self._rescue: Path | None = None
+        if kind := network_filesystem(path):
+            message = (
+                f"the data folder lies on a network file system ({kind}): whether rows are safe within a second, also "
+                "from a power cut, depends on its server; a local data folder is safer"
+            )
+            report("warning", message, filesystem=kind)
+
+    def check(self, rescue: Path | None) -> None:
+        """Report changes since the last call; `rescue` is the folder of the rescue copy, if there is one."""
+        # Setting the time does not move the monotonic clock.
+        clocks = time.time() - time.monotonic()
+        step, self._clocks = clocks - self._clocks, clocks
+        if abs(step) >= STEP_SECONDS:
+            message = (
+                f"the wall clock moved by {step:+.1f} s against the monotonic one: it was set, or the computer slept"
+            )
+            self._report("clock-step", message, seconds=step)
+        if rescue is not None and self._rescue is None:
+            self._rescue = rescue
+            self._report("warning", f"the run's journal was lost; it continues as a copy in {rescue}")

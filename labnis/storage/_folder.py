@@ -1,38 +1,35 @@
-"""The data folder: paths of runs, `<data>/<cooldown>/<YYYY-MM-DD>/<HHMMSS>-<procedure>-<id>.h5`, and free space."""
+"""The data folder: `<data>/<cooldown>/<YYYY-MM-DD>/<HHMMSS>-<procedure>-<id>.h5`, and the order and list of its runs.
 
+The order is a counter, because the wall clock may be set back. The last number is the name of a file in
+`<data>/.order`, made exclusively, which also works on network folders and on Windows. A file holds the start of its
+run, so that the next run can tell that the clock went back.
+"""
+
+import contextlib
 import hashlib
-import math
+import os
 import re
-import shutil
 import tempfile
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
-import psutil  # type: ignore[import-untyped]
+from labnis.printable import sentence
+from labnis.storage import _disk
+from labnis.storage._attributes import checked_time
+from labnis.storage._metadata import writer_of
+from labnis.storage._reading import metadata_and_damage
+from labnis.storage.errors import DataRootError, RunFileError, RunNotFoundError
 
-from labnis.storage._columns import Column, RunLayout
-from labnis.storage._hdf5 import CHUNK_BYTES
-from labnis.storage._journal import RESERVE_BYTES, STEP_BYTES
-from labnis.storage.errors import DataRootError, DiskSpaceError, RunFileError
-
-__all__ = [
-    "check_data_root", "check_free_space", "estimate_bytes", "network_filesystem", "run_files", "run_id_of", "run_path",
-    "slug",
-]  # fmt: skip
+__all__ = ["RunSummary", "check_data_root", "find_run", "list_runs", "run_id_of", "run_path", "slug", "take_number"]
 
 # Names that Windows reserves for devices, with or without an extension.
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
-
-# Attributes, station snapshot, events, fits and HDF5's own tables.
-_BASE_BYTES = 1 << 20
-
-_NETWORK = (
-    "9p", "afpfs", "afs", "beegfs", "ceph", "cifs", "davfs", "fuse.davfs", "fuse.glusterfs", "fuse.rclone",
-    "fuse.s3fs", "fuse.sshfs", "glusterfs", "gpfs", "lustre", "ncpfs", "nfs", "nfs4", "smb", "smb2", "smb3", "smbfs",
-    "vboxsf", "webdav",
-)  # fmt: skip
+_NAME = re.compile(r"\d{9,15}")
+_ATTEMPTS = 1000
 
 
 def slug(text: str) -> str:
@@ -98,67 +95,190 @@ def check_data_root(path: Path) -> Path:
             probe.write(b"labnis")
     except (OSError, ValueError) as error:
         raise DataRootError(
-            f"data folder {path}: runs cannot be written there: {error}. "
+            f"data folder {path}: runs cannot be written there: {sentence(error)} "
             "Choose another folder, or create it and give yourself the right to write to it."
         ) from error
     return path.resolve()
 
 
-def estimate_bytes(columns: Iterable[Column], lengths: Mapping[str, int], rows: int) -> int:
-    """Largest size (bytes) of a run while it is measured: HDF5 file and journal; about half remains afterwards.
+# --- the list of runs -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """One line of a list of runs. Of a file that cannot be read, only path, id and reason are known.
+
+    Attributes
+    ----------
+    status
+        running, done, aborted, failed, "interrupted" (its process died and left it running), or "unreadable".
+    reason
+        Reason of the status.
+    tags, note
+        Given by the user.
+    number
+        Position in the order of the runs of its data folder, which does not depend on the clock; None in runs of
+        earlier versions.
+
+    """
+
+    path: Path
+    run_id: str
+    procedure: str
+    cooldown: str
+    start: datetime | None
+    status: str
+    reason: str
+    rows: int
+    simulated: bool | None
+    tags: tuple[str, ...] = ()
+    note: str = ""
+    number: int | None = None
+
+
+def list_runs(data_root: Path, *, tags: Iterable[str] = ()) -> list[RunSummary]:
+    """List the runs below `data_root`, oldest first; those that cannot be read come last, with the reason.
+
+    The order is that in which they were begun, whatever the clock showed; runs of earlier versions come first, by
+    their start.
 
     Parameters
     ----------
-    columns
-        The run's columns.
-    lengths
-        Number of points of each axis.
-    rows
-        Number of planned rows.
-
-    """
-    columns = RunLayout(columns).columns
-    sizes = [c.stored.itemsize * math.prod(lengths[axis] for axis in c.axes) for c in columns]
-    data = rows * sum(sizes)
-    chunks = sum(max(CHUNK_BYTES, size) for size in sizes)
-    return 2 * (data + _BASE_BYTES) + chunks + RESERVE_BYTES + STEP_BYTES + 2 * sum(sizes)
-
-
-def check_free_space(path: Path, needed: int) -> None:
-    """Check that the disk of `path`, which need not exist yet, has room for `needed` bytes.
+    data_root
+        Folder of all runs.
+    tags
+        Only runs that have all of them.
 
     Raises
     ------
-    DiskSpaceError
-        It has no room; the message has needed and free space.
     DataRootError
-        The free space cannot be determined.
+        There is no such folder.
 
     """
+    wanted = set(tags)
+    summaries = [run for run in map(_summary, run_files(data_root)) if wanted <= set(run.tags)]
+    return sorted(summaries, key=_order)
+
+
+def _order(run: RunSummary) -> tuple[bool, int, float]:
+    return run.start is None, run.number or 0, run.start.timestamp() if run.start else 0.0
+
+
+def _summary(path: Path) -> RunSummary:
     try:
-        free = shutil.disk_usage(_existing(path)).free
+        found = _known_metadata(path)
+        names = ("run_id", "procedure", "cooldown", "start", "status", "reason", "rows", "simulated", "note", "number")
+        return RunSummary(path, tags=tuple(found["tags"]), **{name: found[name] for name in names})
+    except RunFileError as error:
+        return RunSummary(path, run_id_of(path), "", "", None, "unreadable", str(error), 0, None)
+
+
+def _known_metadata(path: Path) -> dict[str, Any]:
+    """Metadata and `rows`, with the status "interrupted" where the run's process died."""
+    found, damage = metadata_and_damage(path)
+    writer = writer_of(found)
+    if found["status"] == "running" and writer is not None and writer.is_dead:
+        damaged = f", and its journal is damaged ({damage})" if damage else ""
+        reason = f"{writer}, which wrote it, has ended{damaged}; `labnis recover {path}` closes the run"
+        return found | {"status": "interrupted", "reason": reason}
+    return found
+
+
+def find_run(data_root: Path, text: str) -> Path:
+    """Find the file of the run that `text` names: a path (`~` is expanded), an id, or the beginning of exactly one id.
+
+    Raises
+    ------
+    RunNotFoundError
+        No run, or several; lists the candidates.
+
+    """
+    if os.sep in text or text.startswith("~") or text.endswith(".h5"):
+        given = _expanded(text)
+        for path in (given, data_root / given):
+            with contextlib.suppress(OSError):  # a name may be too long for the disk
+                if path.is_file():
+                    return path
+        raise RunNotFoundError(f"{text}: no such file, neither here nor below {data_root}")
+    files = run_files(data_root)
+    exact = [path for path in files if run_id_of(path) == text]
+    found = exact or [path for path in files if text and run_id_of(path).startswith(text)]
+    if len(found) == 1:
+        return found[0]
+    problem = f"{len(found)} runs have an id beginning with {text!r}" if found else f"no run has the id {text!r}"
+    listed = found or [run.path for run in list_runs(data_root) if run.start is not None][-5:]  # the newest
+    candidates = "".join(f"\n  {run_id_of(path)}  {path}" for path in listed)
+    raise RunNotFoundError(f"{problem} in {data_root}; candidates:{candidates or ' none'}")
+
+
+def _expanded(text: str) -> Path:
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:  # the user after ~ does not exist
+        raise RunNotFoundError(f"{text}: {error}") from error
+
+
+# --- the order of runs ------------------------------------------------------------------------------------------------
+
+
+def take_number(data_root: Path, start: datetime) -> tuple[int, datetime | None]:
+    """Take the next number for a run that begins at `start`.
+
+    Returns
+    -------
+    number, before
+        Greater than that of every run in the folder; start of the run before this one, None if that is not known.
+
+    Raises
+    ------
+    RunFileError
+        The counter cannot be written.
+
+    """
+    folder = data_root / ".order"
+    try:
+        if not folder.is_dir():
+            folder.mkdir(exist_ok=True)
+            folder.chmod(data_root.stat().st_mode & 0o7777)  # who may write runs may count them
+        for _ in range(_ATTEMPTS):
+            last, before = _last(folder) or _last_of_files(data_root)
+            path = folder / f"{last + 1:09d}"
+            try:
+                path.open("x", encoding="ascii").close()
+            except FileExistsError:  # another process was faster
+                continue
+            # The file of a number goes only after a greater one is there, so no number is taken twice.
+            if (_last(folder) or (0, None))[0] == last + 1:
+                path.write_text(start.isoformat(), encoding="ascii")
+                _remove_others(folder, path)
+                return last + 1, before
+            path.unlink(missing_ok=True)
     except OSError as error:
-        raise DataRootError(f"data folder {path}: the free space of its disk is not known: {error}") from error
-    if free < needed:
-        raise DiskSpaceError(
-            f"data folder {path}: the run needs up to {needed / 1e6:.1f} MB while it is measured, its disk has "
-            f"{free / 1e6:.1f} MB left. Make room, choose another folder, or plan fewer points."
-        )
+        raise _disk.failed(f"{folder}: the number of the run cannot be written", error) from error
+    raise RunFileError(
+        f"{folder}: no number could be taken in {_ATTEMPTS} attempts. Remove the folder, then try again."
+    )
 
 
-def network_filesystem(path: Path) -> str:
-    """Type of the network file system that holds `path`, such as "nfs4"; empty on a local disk or if not known."""
-    place = _existing(path.resolve())
-    mounts = [m for m in psutil.disk_partitions(all=True) if place.is_relative_to(m.mountpoint)]
-    if not mounts:
-        return "network share" if str(place).startswith("\\\\") else ""
-    # Of several mounts of the same folder the last hides the others.
-    kind = max(enumerate(mounts), key=lambda m: (len(Path(m[1].mountpoint).parts), m[0]))[1]
-    if "remote" in kind.opts.split(","):  # Windows marks a mapped drive like this
-        return kind.fstype or "network share"
-    return kind.fstype if kind.fstype.lower() in _NETWORK else ""
+def _last(folder: Path) -> tuple[int, datetime | None] | None:
+    """The last number that was taken, and the start of its run; None if the folder is new."""
+    paths = [path for path in folder.iterdir() if _NAME.fullmatch(path.name)]
+    if not paths:
+        return None
+    path = max(paths, key=lambda one: int(one.name))
+    try:
+        return int(path.name), checked_time(path.read_text(encoding="ascii"))
+    except (OSError, ValueError):  # another process is just writing or removing it
+        return int(path.name), None
 
 
-def _existing(path: Path) -> Path:
-    """`path`, or the nearest folder above it that exists."""
-    return next((place for place in (path, *path.parents) if place.exists()), Path(path.anchor or "."))
+def _last_of_files(data_root: Path) -> tuple[int, datetime | None]:
+    """As `_last`, by the runs themselves: after the first start of this version, or where the counter was removed."""
+    known = [run for run in list_runs(data_root) if run.start is not None]
+    return (known[-1].number or 0, known[-1].start) if known else (0, None)
+
+
+def _remove_others(folder: Path, path: Path) -> None:
+    for other in folder.iterdir():
+        if _NAME.fullmatch(other.name) and int(other.name) < int(path.name):
+            other.unlink(missing_ok=True)

@@ -16,7 +16,6 @@
 Functions here take open h5py objects and neither open nor close files.
 """
 
-import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -24,14 +23,13 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from labnis.storage._attributes import from_attributes, json_text, json_value, read_attributes
 from labnis.storage._columns import Axis, Column, RunLayout, layout_from_plain, layout_to_plain
-from labnis.storage._json import json_text
-from labnis.storage._links import member
-from labnis.storage.errors import LayoutError
+from labnis.storage.errors import DAMAGE, LayoutError, RunFileError
 
 __all__ = [
-    "append_rows", "check_fit", "create_axis", "create_run", "read_described", "read_fit", "read_layout", "row_count",
-    "set_attributes", "values_of", "write_fit",
+    "CHUNK_BYTES", "append_rows", "check_fit", "check_links", "create_axis", "create_run", "read_described",
+    "read_file_metadata", "read_fit", "read_layout", "row_count", "set_attributes", "values_of", "write_fit",
 ]  # fmt: skip
 
 # A chunk is rewritten whole when a row is added to it, so it stays small; one long trace fills one chunk.
@@ -108,7 +106,7 @@ def read_layout(file: Any) -> RunLayout:
 
     """
     data = file["data"]
-    plain = json.loads(data.attrs["schema"])
+    plain = json_value(data.attrs["schema"])
     plain["grid"] = {name: values_of(file["grid"][name]) for name in plain.get("grid", ())}
     used = sorted({axis for column in plain["columns"] for axis in column["axes"]})
     axes = [Axis(name, *read_described(data[name]), values_of(data[name])) for name in used if name in data]
@@ -246,5 +244,87 @@ def read_fit(group: Any) -> dict[str, Any]:
     fit |= {key: list(values_of(group[key])) for key in _FIT_TEXTS}
     fit |= {"chi2": float(group.attrs["chi2"]), "dof": int(group.attrs["dof"])}
     return fit | {
-        key: json.loads(value) for key, value in group.attrs.items() if key not in ("NX_class", "chi2", "dof")
+        key: json_value(value) for key, value in group.attrs.items() if key not in ("NX_class", "chi2", "dof")
     }
+
+
+def read_file_metadata(file: Any) -> dict[str, Any]:
+    """Parsed attributes of an open HDF5 file, and its number of `rows`.
+
+    Raises
+    ------
+    ValueError, KeyError
+        They are not those of a run.
+    RunFileError
+        `/data` is in another file.
+
+    """
+    return from_attributes(read_attributes(file)) | {"rows": row_count(file)}
+
+
+# --- what leads out of the file ---------------------------------------------------------------------------------------
+
+
+def member(group: Any, name: str) -> Any:
+    """Look up `name` in an open group, only if it is in the same file.
+
+    Raises
+    ------
+    KeyError
+        There is none.
+    RunFileError
+        It is a link, or its values are in another file.
+
+    """
+    link = group.get(name, getlink=True)
+    if link is None:
+        raise KeyError(f"it has no {group.name.rstrip('/')}/{name}")
+    if foreign := _foreign(group, name, link):
+        raise _refused(group.file, f"{group.name.rstrip('/')}/{name}", foreign)
+    return group[name]
+
+
+def check_links(file: Any) -> None:
+    """Check that everything in a run's open file is in that file.
+
+    Raises
+    ------
+    RunFileError
+        A link leads elsewhere, or the values of a dataset are in another file.
+    Any of DAMAGE
+        Something in the file cannot be read.
+
+    """
+
+    def first_fault(name: str, link: Any) -> Exception | None:
+        # Soft links of labnis itself: xarray finds the columns at the root by them, NeXus the data in the entry.
+        allowed = "/data" if name == "entry/data" else None if "/" in name else f"/data/{name}"
+        if isinstance(link, h5py.SoftLink) and link.path == allowed:
+            return None
+        try:
+            foreign = _foreign(file, name, link)
+        except DAMAGE as error:
+            return error
+        return _refused(file, f"/{name}", foreign) if foreign else None
+
+    # h5py passes on what the function returns, but not what it raises.
+    if fault := file.visititems_links(first_fault):
+        raise fault
+
+
+def _foreign(group: Any, name: str, link: Any) -> str:
+    """Description of what leads out of the file; empty if nothing does."""
+    if isinstance(link, h5py.ExternalLink):
+        return f"a link to the file {link.filename!r}"
+    if isinstance(link, h5py.SoftLink):
+        return f"a link to {link.path!r}"
+    found = group[name]
+    outside = isinstance(found, h5py.Dataset) and (found.external or found.is_virtual)
+    return "a dataset whose values are in another file" if outside else ""
+
+
+def _refused(file: Any, name: str, what: str) -> RunFileError:
+    return RunFileError(
+        f"{file.filename}: {name} is {what}, which a run's file never has; it is refused. Copy what you trust to a new "
+        "file with h5py."
+    )

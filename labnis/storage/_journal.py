@@ -22,7 +22,7 @@ from typing import Any
 
 from labnis.storage import _disk
 
-__all__ = ["Frame", "Journal", "JournalReader", "journal_path"]
+__all__ = ["RESERVE_BYTES", "STEP_BYTES", "Frame", "Journal", "JournalReader", "journal_path"]
 
 MAGIC = b"LbJ1"
 _START = struct.Struct("<4sB3xQ")

@@ -1,63 +1,209 @@
-"""Metadata of a run: attributes of the file's root, and the comparison of two runs."""
+"""What describes a run: procedure, wiring and instruments, its software, and the process that writes it.
+
+A process is identified by machine, boot, process number and start time: numbers are reused, start times are not.
+The state of processes of another machine, or of a container with its own process numbers, is not known.
+"""
 
 import hashlib
+import importlib.metadata
 import json
+import os
+import platform
 import secrets
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import Any, Literal, get_args
+from functools import cache
+from pathlib import Path
+from typing import Any
 
-import numpy as np
+import psutil  # type: ignore[import-untyped]
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
+from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent
 
-from labnis.storage._environment import Environment
-from labnis.storage._hdf5 import row_count
-from labnis.storage._json import checked_time, json_text
-from labnis.storage.errors import DAMAGE, LayoutError
+from labnis.storage._attributes import SCHEMA_VERSION, WRITER, json_text, to_attribute
+from labnis.storage.errors import LayoutError
 
 __all__ = [
-    "CHANGING", "SCHEMA_VERSION", "RunMetadata", "Status", "check_changes", "checked_tags", "ending",
-    "from_attributes", "new_run_id", "read_attributes", "read_file_metadata", "resume_differences", "to_attributes",
+    "Environment", "RunMetadata", "Writer", "checked_tags", "collect_environment", "new_run_id", "resume_differences",
+    "this_process", "to_attributes", "writer_of",
 ]  # fmt: skip
-
-# 2: events, configuration hash, instruments, writer; the schema of all columns.
-# 3: rows along `point`, a grid of set-points, columns of integers; tags, note, set-points, analyses, context.
-SCHEMA_VERSION = 3
-Status = Literal["running", "done", "aborted", "failed"]
-
-# Attributes by their form. Of those in JSON, the value where a file of an earlier version lacks it.
-_JSON: Mapping[str, Any] = {
-    "parameters": {}, "wiring": {}, "station_snapshot": {}, "calibrations": [], "packages": {}, "instruments": {},
-    "tags": [], "setpoints": [], "analyses": [], "context": {},
-}  # fmt: skip
-_LISTS_OF_TEXTS = ("tags", "setpoints", "analyses")
-_TRUTHS = ("simulated", "git_dirty")
-_TIMES = ("start", "end")
-_INTEGERS = ("schema_version", "seed", "writer_pid", "number")
-_NUMBERS = ("duration", "writer_started")
-_TEXTS = (
-    "run_id", "procedure", "procedure_class", "cooldown", "status", "reason", "traceback", "station_text",
-    "truth_text", "configuration_hash", "note", "git_commit", "git_note", "python", "platform", "host", "writer_host",
-    "writer_boot",
-)  # fmt: skip
-_KINDS: tuple[tuple[tuple[str, ...], Any, str], ...] = (
-    (_INTEGERS, int, "a whole number of 64 bits"), (_NUMBERS, (int, float), "a number"), (_TEXTS, str, "text"),
-)  # fmt: skip
-_KNOWN = frozenset((*_JSON, *_TRUTHS, *_TIMES, *_INTEGERS, *_NUMBERS, *_TEXTS))
-# These describe the file, not the measurement.
-_LAYOUT_ATTRIBUTES = ("NX_class", "default", "creator", "coordinates")
-_OPTIONAL = ("end", "duration", "git_dirty", "seed", "truth_text", "configuration_hash", "number")
-# Every version has them, and no file is a run without them.
-_REQUIRED = ("schema_version", "run_id", "procedure", "cooldown", "start", "status", "reason", "simulated")
-
-# Attributes that change when the run ends, is resumed or recovered.
-_WRITER = ("writer_pid", "writer_host", "writer_boot", "writer_started")
-CHANGING = ("status", "reason", "traceback", "end", "duration", *_WRITER)
 
 # Keys of the station file's `labnis` section without effect on the device: folders and the twin.
 _IRRELEVANT = ("data", "ledger", "twin", "visalib")
+_LONGEST_STATION = 1 << 20
+_DEEPEST_STATION = 50
+# Two readings of one process's start time differ by less (s) where the system counts in wall-clock time.
+_SAME_START = 2.0
+
+
+@dataclass(frozen=True)
+class Environment:
+    """The software of a run.
+
+    Attributes
+    ----------
+    git_commit
+        Commit of the checkout labnis runs from, or "unknown".
+    git_dirty
+        Whether that checkout had uncommitted changes; None if unknown.
+    git_note
+        Why the commit is unknown; empty otherwise.
+    packages
+        Version of every installed distribution.
+
+    """
+
+    git_commit: str
+    git_dirty: bool | None
+    git_note: str
+    packages: Mapping[str, str]
+    python: str
+    platform: str
+    host: str
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    """Run one git command in `folder` and return its standard output."""
+    program = shutil.which("git")
+    if program is None:
+        raise FileNotFoundError("git is not installed")
+    # A git hook sets GIT_DIR and others for another repository.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    # Fixed program and arguments, no shell; and no program that the repository's own configuration names.
+    command = [program, "-c", "core.fsmonitor=false", "-C", str(folder), *arguments]
+    answer = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True, env=environment)  # noqa: S603
+    return answer.stdout.strip()
+
+
+def _git_state(file: Path) -> tuple[str, bool | None, str]:
+    """Commit, dirty flag and note of the checkout that `file` belongs to."""
+    try:
+        # A virtual environment may lie inside another repository: only a file that it tracks identifies ours.
+        _git(file.parent, "ls-files", "--error-unmatch", file.name)
+        return _git(file.parent, "rev-parse", "HEAD"), _git(file.parent, "status", "--porcelain") != "", ""
+    except (OSError, subprocess.SubprocessError) as error:
+        answer = str(getattr(error, "stderr", None) or error).strip()
+        return "unknown", None, f"{file.parent} is not a git checkout of labnis: {answer}"
+
+
+def collect_environment(file: Path | None = None) -> Environment:
+    """Look up the software of this process; takes about 0.1 s.
+
+    Parameters
+    ----------
+    file
+        A file of the checkout; by default labnis's own `__init__.py`.
+
+    """
+    commit, dirty, note = _git_state((file or Path(__file__).parents[1] / "__init__.py").resolve())
+    names = (platform.python_version(), platform.platform(), platform.node())
+    return Environment(commit, dirty, note, dict(_packages()), *names)
+
+
+@cache  # what a process has imported stays as it was, whatever is installed meanwhile
+def _packages() -> Mapping[str, str]:
+    """Name → version of every installed package, sorted."""
+    # Once for each: `name` and `version` of a distribution read its whole file anew. A broken one has no name.
+    known = [found.metadata for found in importlib.metadata.distributions()]
+    return dict(sorted((about["Name"], about["Version"]) for about in known if about["Name"]))
+
+
+# --- the process that writes a run ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Writer:
+    """The process that writes, or wrote, a run.
+
+    Attributes
+    ----------
+    host
+        Machine: its name and, where there is one, its machine id, as clones share names.
+    boot
+        Identity of the machine's boot and of the set of process numbers; empty where the system has none.
+    started
+        When the process started: clock ticks since boot on Linux, else seconds since 1970.
+
+    """
+
+    pid: int
+    host: str
+    boot: str
+    started: float
+
+    def as_attributes(self) -> dict[str, Any]:
+        """Attributes of a run's root."""
+        return dict(zip(WRITER, (self.pid, self.host, self.boot, self.started), strict=True))
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether it has certainly ended; False if that is not known."""
+        if self.host != _host():
+            return False
+        boot, _, numbers = self.boot.partition(" ")
+        boot_now, _, numbers_now = _boot().partition(" ")
+        if boot != boot_now:
+            return bool(boot and boot_now)
+        return numbers == numbers_now and not self._is_running()
+
+    def _is_running(self) -> bool:
+        try:
+            started, state = _started(self.pid)
+        except (psutil.NoSuchProcess, FileNotFoundError, ProcessLookupError):
+            return False
+        except (psutil.AccessDenied, PermissionError):
+            return True
+        return abs(started - self.started) < (1 if sys.platform == "linux" else _SAME_START) and state != "Z"
+
+    def __str__(self) -> str:
+        return f"process {self.pid} on {self.host.partition(' ')[0]}"
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+
+
+def _host() -> str:
+    return f"{platform.node()} {_read('/etc/machine-id')}".strip()
+
+
+def _boot() -> str:
+    boot = _read("/proc/sys/kernel/random/boot_id")
+    return f"{boot} {os.stat('/proc/self/ns/pid').st_ino}" if boot else ""  # noqa: PTH116  # not a file
+
+
+def _started(pid: int) -> tuple[float, str]:
+    """Start time of a process, and its state ("Z": it has ended, and its parent has not collected it yet)."""
+    if sys.platform == "linux":
+        # The name in the second field may contain blanks and brackets.
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+        return float(fields[19]), fields[0]
+    process = psutil.Process(pid)
+    return process.create_time(), "Z" if process.status() == psutil.STATUS_ZOMBIE else ""
+
+
+def this_process() -> Writer:
+    """The calling process."""
+    return Writer(os.getpid(), _host(), _boot(), _started(os.getpid())[0])
+
+
+def writer_of(attributes: Mapping[str, Any]) -> Writer | None:
+    """Writer named by a run's attributes; None in files of version 1, which do not name it."""
+    if "writer_pid" not in attributes:
+        return None
+    pid, host, boot, started = (attributes[name] for name in WRITER)
+    return Writer(int(pid), str(host), str(boot), float(started))
+
+
+# --- the run ----------------------------------------------------------------------------------------------------------
 
 
 def new_run_id() -> str:
@@ -165,9 +311,6 @@ class RunMetadata:
         return hashlib.sha256(text.encode("ascii")).hexdigest()
 
 
-# --- attributes -------------------------------------------------------------------------------------------------------
-
-
 def to_attributes(metadata: RunMetadata) -> dict[str, Any]:
     """Attributes of the root at the start of the run; a value that is not known (None) has no attribute."""
     values: dict[str, Any] = {
@@ -178,145 +321,7 @@ def to_attributes(metadata: RunMetadata) -> dict[str, Any]:
         "status": "running",
         "reason": "",
     }
-    return {key: _to_attribute(key, value) for key, value in values.items() if value is not None}
-
-
-def _to_attribute(key: str, value: Any) -> Any:
-    if key in _JSON:
-        return json_text(key, value)
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, bool):
-        return int(value)  # netCDF has no truth values
-    return _stored_text(value) if isinstance(value, str) else value
-
-
-def _stored_text(text: str) -> str:
-    """Return `text`, or its JSON form where HDF5 could not hold it: NUL and half surrogates."""
-    unsafe = "\0" in text or text.startswith('"') or any("\ud800" <= letter <= "\udfff" for letter in text)
-    return json.dumps(text) if unsafe else text
-
-
-def ending(status: Status, reason: str, traceback: str, end: datetime, duration: float | None) -> dict[str, Any]:
-    """Attributes of the root that change when the run ends; `duration` (s) is by the monotonic clock."""
-    values = {"status": status, "reason": reason, "traceback": traceback, "end": end, "duration": duration}
-    return {key: None if value is None else _to_attribute(key, value) for key, value in values.items()}
-
-
-def from_attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """Parse attributes, the inverse of `to_attributes`: JSON to mappings, text to times, scalars to Python's.
-
-    What the file lacks, perhaps because its version is older, is None or empty.
-
-    Raises
-    ------
-    ValueError
-        One that every run has is missing, or one is not what it should be; names it.
-
-    """
-    if missing := [key for key in _REQUIRED if attributes.get(key) is None]:
-        raise ValueError(f"it has no attribute {missing[0]!r}, so it is not a run of labnis")
-    lacking = {key: type(empty)() for key, empty in _JSON.items() if key not in attributes}
-    parsed: dict[str, Any] = {**dict.fromkeys(_OPTIONAL), **lacking, "procedure_class": "", "note": ""}
-    parsed |= {key: _parsed(key, value) for key, value in attributes.items() if value is not None}
-    if parsed["status"] not in get_args(Status):
-        raise ValueError(f"attribute 'status' is {parsed['status']!r}; allowed are {', '.join(get_args(Status))}")
-    writer = [key for key in _WRITER if key in parsed]
-    if writer and len(writer) < len(_WRITER):
-        raise ValueError(f"of the attributes {', '.join(_WRITER)} it has only {', '.join(writer)}")
-    return parsed
-
-
-def check_changes(attributes: Mapping[str, Any]) -> None:
-    """Check new values of attributes of a run; None removes one.
-
-    Raises
-    ------
-    ValueError
-        One is not what it should be, or is needed and would be removed; names it.
-
-    """
-    for key, value in attributes.items():
-        if value is not None:
-            _parsed(key, value)
-        elif key in _REQUIRED:
-            raise ValueError(f"the attribute {key!r} would be removed")
-
-
-def _parsed(key: str, value: Any) -> Any:
-    """Value of one attribute; raises ValueError, which names it."""
-    try:
-        if key in _TEXTS and isinstance(value, str) and value.startswith('"'):
-            value = json.loads(value)  # text that HDF5 cannot hold
-        found, needed = _converted(key, value)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"attribute {key!r}: {error}") from error
-    if needed:
-        raise ValueError(f"attribute {key!r} is {value!r:.200}; {needed} is needed")
-    return found
-
-
-def _converted(key: str, value: Any) -> tuple[Any, str]:
-    """Value in Python's own type, and what is needed instead if it is not that."""
-    if key in _JSON:
-        found = json.loads(value) if isinstance(value, str) else None
-        texts = key not in _LISTS_OF_TEXTS or all(isinstance(text, str) for text in found or ())
-        kind = type(_JSON[key])
-        return found, "" if isinstance(found, kind) and texts else f"JSON of a {kind.__name__}"
-    if key in _TIMES:
-        return checked_time(value), ""
-    if key in _TRUTHS:
-        return bool(value), "" if value in (0, 1) else "0 or 1"
-    any_kind: tuple[Any, str] = ((str, int, float), "text or a number")
-    kinds, needed = next(((kind, needed) for keys, kind, needed in _KINDS if key in keys), any_kind)
-    # NaN is not within the limit either.
-    of_another_program = key not in _KNOWN and isinstance(value, float)
-    fits = isinstance(value, kinds) and (isinstance(value, str) or of_another_program or abs(value) < 2**63)
-    return value, "" if fits else needed
-
-
-def read_attributes(file: Any) -> dict[str, Any]:
-    """Attributes of the root that describe the measurement, as Python's own types; truth values are 0 or 1.
-
-    Those of other programs that are neither text nor a number are left out.
-
-    Raises
-    ------
-    ValueError
-        One of labnis's own cannot be read, or is neither text nor a number; names it.
-
-    """
-    found: dict[str, Any] = {}
-    for key in file.attrs:
-        if key in _LAYOUT_ATTRIBUTES:
-            continue
-        try:
-            value = file.attrs[key]
-        except DAMAGE as error:
-            value = error
-        plain = value.item() if isinstance(value, np.generic) else value
-        if isinstance(plain, str | int | float):
-            found[key] = int(plain) if isinstance(plain, bool) else plain
-        elif key in _KNOWN:
-            raise ValueError(f"attribute {key!r} is {value!r:.200}; text or a number is needed")
-    return found
-
-
-def read_file_metadata(file: Any) -> dict[str, Any]:
-    """Parsed attributes of an open HDF5 file, and its number of `rows`.
-
-    Raises
-    ------
-    ValueError, KeyError
-        They are not those of a run.
-    RunFileError
-        `/data` is in another file.
-
-    """
-    return from_attributes(read_attributes(file)) | {"rows": row_count(file)}
-
-
-# --- configuration ----------------------------------------------------------------------------------------------------
+    return {key: to_attribute(key, value) for key, value in values.items() if value is not None}
 
 
 def resume_differences(stored: Mapping[str, Any], now: RunMetadata) -> list[str]:
@@ -340,16 +345,30 @@ def resume_differences(stored: Mapping[str, Any], now: RunMetadata) -> list[str]
 
 
 def _station(text: str) -> Any:
-    """The relevant content of a station file; its bare text where it cannot be parsed."""
+    """The relevant content of a station file; its bare text where it is none."""
     try:
+        if not _is_plain(text):
+            return text
         found = YAML(typ="safe", pure=True).load(text)
         json_text("station file", found)
-    except (YAMLError, LayoutError):
+    except (YAMLError, LayoutError, ValueError):  # ValueError: a date that does not exist
         return text
     if not isinstance(found, dict) or not isinstance(found.get("labnis"), dict):
         return found
     relevant = {key: value for key, value in found["labnis"].items() if key not in _IRRELEVANT}
     return {**found, "labnis": relevant}
+
+
+def _is_plain(text: str) -> bool:
+    """Whether a text from a file is of the size of a station file; with aliases, its content might be of any size."""
+    depth = 0
+    if len(text) > _LONGEST_STATION:
+        return False
+    for event in YAML(typ="safe", pure=True).parse(text):
+        depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
+        if isinstance(event, AliasEvent) or depth > _DEEPEST_STATION:
+            return False
+    return True
 
 
 def _differences(where: str, before: Any, after: Any) -> list[str]:

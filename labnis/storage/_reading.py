@@ -5,71 +5,100 @@ damaged file can hang or crash the HDF5 library.
 """
 
 import contextlib
-import os
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import h5py
+import numpy as np
 import psutil  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
-from labnis.storage._checking import check
-from labnis.storage._columns import POINT, RunLayout, check_points
-from labnis.storage._dataset import dataset_of
+from labnis.printable import sentence
+from labnis.storage._attributes import SCHEMA_VERSION, from_attributes, read_attributes
+from labnis.storage._columns import POINT, Axis, Column, Dtype, RunLayout, check_points
 from labnis.storage._events import Event, load_events
-from labnis.storage._folder import run_files, run_id_of
-from labnis.storage._hdf5 import read_fit, read_layout, row_count
-from labnis.storage._host import writer_of
+from labnis.storage._hdf5 import check_links, read_described, read_file_metadata, read_fit, read_layout, row_count
 from labnis.storage._journal import journal_path
-from labnis.storage._links import check_links
-from labnis.storage._metadata import SCHEMA_VERSION, from_attributes, read_attributes, read_file_metadata
-from labnis.storage._old_files import NOTE, layout_of_version_1, upgraded
 from labnis.storage._records import journal_state
+from labnis.storage._recovery import check
 from labnis.storage._run_file import file_in_memory
-from labnis.storage.errors import DAMAGE, RunFileError, RunNotFoundError
+from labnis.storage.errors import DAMAGE, RunFileError
 
 if TYPE_CHECKING:
     import xarray
 
-__all__ = ["RunSummary", "find_run", "list_runs", "open_rows", "open_run", "read_events", "read_fits", "read_metadata"]
+__all__ = [
+    "dataset_of", "metadata_and_damage", "open_rows", "open_run", "read_events", "read_fits", "read_metadata",
+]  # fmt: skip
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class RunSummary:
-    """One line of a list of runs. Of a file that cannot be read, only path, id and reason are known.
+def dataset_of(columns: Mapping[str, NDArray[Any]], layout: RunLayout) -> "xarray.Dataset":
+    """Arrange rows as `open_run` does.
 
-    Attributes
+    Parameters
     ----------
-    status
-        running, done, aborted, failed, "interrupted" (its process died and left it running), or "unreadable".
-    reason
-        Reason of the status.
-    tags, note
-        Given by the user.
-    number
-        Position in the order of the runs of its data folder, which does not depend on the clock; None in runs of
-        earlier versions.
+    columns
+        Column → its values, shape (rows, *axes), in the order in which they were measured. Columns of the layout that
+        are not here are left out. Without a grid, `point` may be missing.
+    layout
+        Declares columns, grid and axes.
+
+    Returns
+    -------
+    Dataset
+        On a grid: a dimension for each of its set-points, with the planned values as coordinates. A point that was not
+        measured is NaN, in columns of integers -1; of a point that was measured twice the last row counts. Without a
+        grid: the dimension `point`, with the set-points as coordinates along it. Axes of traces are further dimensions.
+        Each variable has the attributes `units` and `long_name`, the Dataset `signal` and `rows`. It may share memory
+        with `columns`.
 
     """
+    import xarray  # noqa: PLC0415  # imports pandas; only those who want a Dataset need it
 
-    path: Path
-    run_id: str
-    procedure: str
-    cooldown: str
-    start: datetime | None
-    status: str
-    reason: str
-    rows: int
-    simulated: bool | None
-    tags: tuple[str, ...] = ()
-    note: str = ""
-    number: int | None = None
+    points = np.asarray(columns[POINT]) if POINT in columns else np.arange(len(next(iter(columns.values()), ())))
+    dims = tuple(layout.grid) or (POINT,)
+    complete = len(points) == layout.points and np.array_equal(points, np.arange(len(points)))
+    variables: dict[str, xarray.Variable] = {}
+    along: dict[str, xarray.Variable] = {}
+    for column in layout.columns:
+        if column.name in columns and column.name not in (POINT, *layout.grid):
+            values = np.asarray(columns[column.name])
+            if layout.points is not None:
+                if not complete:
+                    values = _on_all_points(values, points, layout.points, column.missing)
+                values = values.reshape(*layout.shape, *values.shape[1:])
+            part = along if column.name in layout.setpoints else variables
+            part[column.name] = xarray.Variable((*dims, *column.axes), values, _described(column))
+    if not layout.grid:
+        along[POINT] = xarray.Variable(POINT, points, _described(layout.column(POINT)))
+    fixed = _coordinates(layout)
+    coordinates: Mapping[Any, Any] = {**fixed.variables, **along} if along else fixed
+    return xarray.Dataset(variables, coordinates, {"signal": layout.signal, "rows": len(points)})
+
+
+def _on_all_points(values: NDArray[Any], points: NDArray[Any], total: int, missing: complex) -> NDArray[Any]:
+    everything = np.full((total, *values.shape[1:]), missing, values.dtype)
+    everything[points] = values  # of equal points, NumPy keeps the last
+    return everything
+
+
+@lru_cache(maxsize=8)
+def _coordinates(layout: RunLayout) -> "xarray.Coordinates":
+    """Coordinates of grid and axes, made once for each layout, because making their indexes takes most of the time."""
+    import xarray  # noqa: PLC0415  # as above
+
+    described = {name: (name, values, _described(layout.column(name))) for name, values in layout.grid.items()}
+    described |= {name: (name, np.asarray(axis.values), _described(axis)) for name, axis in layout.axes.items()}
+    return xarray.Dataset(coords=described).coords
+
+
+def _described(what: Column | Axis) -> dict[str, str]:
+    return {"units": what.unit, "long_name": what.long_name}
 
 
 def _read(path: Path | str, load: Callable[[Any], T]) -> T:
@@ -90,10 +119,13 @@ def _read(path: Path | str, load: Callable[[Any], T]) -> T:
         raise RunFileError(f"{path}: cannot be read as a run: it is no ordinary file")
     if journal_path(path).exists() and not path.exists():
         problem = journal.problem or f"its journal is damaged: {journal.damage or 'its writer may still run'}"
-        raise RunFileError(f"{path}: there is no such file, and {problem}. `labnis recover {path}` may make it.")
+        raise RunFileError(
+            f"{path}: there is no such file, and {sentence(problem)} `labnis recover {path}` may make it."
+        )
     if journal.dead_writer and path.is_file() and (problem := check(path, patience=10).problem):
         raise RunFileError(
-            f"{path}: cannot be read as a run: {problem}. Its writer died; `labnis recover {path}` rebuilds the file."
+            f"{path}: cannot be read as a run: {sentence(problem)} "
+            f"Its writer died; `labnis recover {path}` rebuilds the file."
         )
     for _ in range(3):
         with contextlib.suppress(*DAMAGE), h5py.File(path, "r") as file:
@@ -210,10 +242,10 @@ def read_metadata(path: Path | str) -> dict[str, Any]:
         The file cannot be opened or is no run; names it.
 
     """
-    return _metadata_and_damage(Path(path))[0]
+    return metadata_and_damage(Path(path))[0]
 
 
-def _metadata_and_damage(path: Path) -> tuple[dict[str, Any], str]:
+def metadata_and_damage(path: Path) -> tuple[dict[str, Any], str]:
     """The run's metadata, and what is damaged in the journal they were read from."""
     journal = journal_state(path)
     if journal.dead_writer:
@@ -256,77 +288,37 @@ def read_events(path: Path | str) -> list[Event]:
     return _read(path, load)
 
 
-# --- lists of runs ----------------------------------------------------------------------------------------------------
+# --- files of versions 1 and 2: no `point`, no grid, and `bias` is what the source read back --------------------------
+
+NOTE = "from the read-back; commanded values were not recorded"
 
 
-def list_runs(data_root: Path, *, tags: Iterable[str] = ()) -> list[RunSummary]:
-    """List the runs below `data_root`, oldest first; those that cannot be read come last, with the reason.
-
-    The order is that in which they were begun, whatever the clock showed; runs of earlier versions come first, by
-    their start.
-
-    Parameters
-    ----------
-    data_root
-        Folder of all runs.
-    tags
-        Only runs that have all of them.
-
-    Raises
-    ------
-    DataRootError
-        There is no such folder.
-
-    """
-    wanted = set(tags)
-    summaries = [run for run in map(_summary, run_files(data_root)) if wanted <= set(run.tags)]
-    return sorted(summaries, key=_order)
+def layout_of_version_1(data: Any) -> RunLayout:
+    """Layout of the group `/data` of version 1, from its datasets."""
+    columns: list[Column] = []
+    axes: dict[str, Axis] = {}
+    names = [str(name) for name in np.atleast_1d(data.attrs["columns"])]
+    dimension = next(name for name in names if name in data and data[name].is_scale)
+    for name in names:
+        if name not in data:  # its axis was not known yet
+            continue
+        dtype: Dtype = complex if data[name].dtype.kind == "c" else float
+        scales = [dim[0].name.rpartition("/")[2] for dim in list(data[name].dims)[1:]]
+        columns.append(Column(name, *read_described(data[name]), axes=tuple(scales), dtype=dtype))
+        axes |= {scale: Axis(scale, *read_described(data[scale]), data[scale][()]) for scale in scales}
+    return RunLayout(
+        columns, setpoints=[dimension], signal=str(data.attrs["signal"]), axes=axes.values(), dimension=dimension
+    )
 
 
-def _order(run: RunSummary) -> tuple[bool, int, float]:
-    return run.start is None, run.number or 0, run.start.timestamp() if run.start else 0.0
-
-
-def _summary(path: Path) -> RunSummary:
-    try:
-        found = _known_metadata(path)
-        names = ("run_id", "procedure", "cooldown", "start", "status", "reason", "rows", "simulated", "note", "number")
-        return RunSummary(path, tags=tuple(found["tags"]), **{name: found[name] for name in names})
-    except RunFileError as error:
-        return RunSummary(path, run_id_of(path), "", "", None, "unreadable", str(error), 0, None)
-
-
-def _known_metadata(path: Path) -> dict[str, Any]:
-    """Metadata and `rows`, with the status "interrupted" where the run's process died."""
-    found, damage = _metadata_and_damage(path)
-    writer = writer_of(found)
-    if found["status"] == "running" and writer is not None and writer.is_dead:
-        damaged = f", and its journal is damaged ({damage})" if damage else ""
-        reason = f"{writer}, which wrote it, has ended{damaged}; `labnis recover {path}` closes the run"
-        return found | {"status": "interrupted", "reason": reason}
-    return found
-
-
-def find_run(data_root: Path, text: str) -> Path:
-    """Find the file of the run that `text` names: a path, an id, or the beginning of exactly one id.
-
-    Raises
-    ------
-    RunNotFoundError
-        No run, or several; lists the candidates.
-
-    """
-    if os.sep in text or text.endswith(".h5"):
-        for path in (Path(text), data_root / text):
-            if path.is_file():
-                return path
-        raise RunNotFoundError(f"{text}: no such file, neither here nor below {data_root}")
-    files = run_files(data_root)
-    exact = [path for path in files if run_id_of(path) == text]
-    found = exact or [path for path in files if text and run_id_of(path).startswith(text)]
-    if len(found) == 1:
-        return found[0]
-    problem = f"{len(found)} runs have an id beginning with {text!r}" if found else f"no run has the id {text!r}"
-    listed = found or [run.path for run in list_runs(data_root) if run.start is not None][-5:]  # the newest
-    candidates = "".join(f"\n  {run_id_of(path)}  {path}" for path in listed)
-    raise RunNotFoundError(f"{problem} in {data_root}; candidates:{candidates or ' none'}")
+def upgraded(columns: dict[str, NDArray[Any]], layout: RunLayout) -> tuple[dict[str, NDArray[Any]], RunLayout]:
+    """Columns and layout along `point`, the former row dimension being a set-point; `bias` also as `bias_reading`."""
+    declared = list(layout.columns)
+    if layout.dimension == "bias" and "bias_reading" not in columns:
+        bias = layout.column("bias")
+        declared.append(Column("bias_reading", bias.unit, f"{bias.long_name}, read back"))
+        columns = {**columns, "bias_reading": columns["bias"]}
+    new = RunLayout(
+        declared, setpoints=[layout.dimension], signal=layout.signal, axes=layout.axes.values(), dimension=POINT
+    )
+    return {**columns, POINT: np.arange(len(columns[layout.dimension]))}, new

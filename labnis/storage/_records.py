@@ -4,7 +4,6 @@ Everything a writer does is one of these records, written to the journal and the
 records of a journal to an empty file makes the run again.
 """
 
-import json
 import math
 import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,27 +11,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from labnis.storage import _events, _hdf5
+from labnis.storage._attributes import check_changes, from_attributes, json_text, json_value
 from labnis.storage._columns import Axis, RunLayout, layout_from_plain, layout_to_plain
 from labnis.storage._events import Event
-from labnis.storage._host import Writer, writer_of
 from labnis.storage._journal import Frame, JournalReader, journal_path
-from labnis.storage._json import json_text
-from labnis.storage._metadata import check_changes, from_attributes, read_attributes
+from labnis.storage._metadata import Writer, writer_of
 from labnis.storage.errors import DAMAGE, RunFileError
 
 __all__ = [
-    "AttributesRecord", "AxisRecord", "EventsRecord", "FitRecord", "HeadRecord", "JournalState", "Record", "RowsRecord",
-    "coalesced", "decoded", "journal_state", "records_of_file",
+    "COALESCED_BYTES", "AttributesRecord", "AxisRecord", "EventsRecord", "FitRecord", "HeadRecord", "Record",
+    "RowsRecord", "coalesced", "decoded", "journal_state",
 ]  # fmt: skip
 
 _ROWS = struct.Struct("<QQd")
 _LATEST = 2**33  # the year 2242
-_COALESCED_BYTES = 16 << 20
+COALESCED_BYTES = 16 << 20
 
 
 class Record(Protocol):
@@ -209,7 +206,7 @@ class _Decoder:
             raise ValueError("the journal does not begin with the head of a run")
         if self._layout is not None and frame.kind == RowsRecord.kind:
             return self._decode_rows(frame.payload, self._layout)
-        value = json.loads(frame.payload)
+        value = json_value(frame.payload)
         if not isinstance(value, dict):
             raise TypeError(f"{type(value).__name__} found, a JSON object is needed")
         if self._layout is None:
@@ -290,7 +287,7 @@ def coalesced(records: Iterable[Record]) -> Iterator[Record]:
         if isinstance(record, RowsRecord):
             waiting.append(record)
             size += record.nbytes
-        if waiting and (size > _COALESCED_BYTES or not isinstance(record, RowsRecord | EventsRecord)):
+        if waiting and (size > COALESCED_BYTES or not isinstance(record, RowsRecord | EventsRecord)):
             yield _joined(waiting)
             waiting, size = [], 0
         if not isinstance(record, RowsRecord):
@@ -304,23 +301,6 @@ def _joined(blocks: list[RowsRecord]) -> RowsRecord:
         return blocks[0]
     joined = {name: np.concatenate([block.block[name] for block in blocks]) for name in blocks[0].block}
     return RowsRecord(blocks[0].first, blocks[-1].time, joined)
-
-
-def records_of_file(path: Path) -> Iterator[Record]:
-    """Every record of the run in the whole HDF5 file at `path`, for a new journal."""
-    with h5py.File(path, "r") as file:
-        layout, rows = _hdf5.read_layout(file), _hdf5.row_count(file)
-        yield HeadRecord(layout, read_attributes(file))
-        for axis in layout.axes.values():
-            yield AxisRecord(layout, axis)
-        step = max(1, _COALESCED_BYTES // layout.row_bytes)
-        for first in range(0, rows, step):
-            end = min(rows, first + step)
-            yield RowsRecord(first, 0.0, {c.name: file["data"][c.name][first:end] for c in layout.columns})
-        if events := _events.load_events(file):
-            yield EventsRecord(0, 0.0, events)
-        for name, group in file["fit"].items():
-            yield FitRecord(name, _hdf5.read_fit(group))
 
 
 # --- state of a run by its journal ------------------------------------------------------------------------------------

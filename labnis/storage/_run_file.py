@@ -3,26 +3,44 @@
 import contextlib
 import errno
 import io
+import math
 import os
 import tempfile
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import h5py
 
+from labnis.printable import sentence
 from labnis.storage import _disk
+from labnis.storage._attributes import SCHEMA_VERSION, read_attributes
+from labnis.storage._columns import Column, RunLayout
 from labnis.storage._disk import changed_file, making_path, replaced_file
-from labnis.storage._journal import Journal, JournalReader, journal_path
-from labnis.storage._records import AxisRecord, Record, RowsRecord, coalesced, decoded
-from labnis.storage.errors import DAMAGE, DiskSpaceError, RunFileError
+from labnis.storage._events import load_events
+from labnis.storage._hdf5 import CHUNK_BYTES, check_links, read_file_metadata, read_fit, read_layout, row_count
+from labnis.storage._journal import RESERVE_BYTES, STEP_BYTES, Journal, JournalReader, journal_path
+from labnis.storage._records import (
+    COALESCED_BYTES,
+    AxisRecord,
+    EventsRecord,
+    FitRecord,
+    HeadRecord,
+    Record,
+    RowsRecord,
+    coalesced,
+    decoded,
+)  # fmt: skip
+from labnis.storage.errors import DAMAGE, DiskSpaceError, RunFileError, RunInUseError
 
-__all__ = ["RunFile", "build_file", "file_in_memory"]
+__all__ = ["RunFile", "build_file", "estimate_bytes", "file_in_memory", "resumable"]
 
 # A file is built in steps of about this size, each of which is in memory once; size assumed of a record without rows.
 _STEP_BYTES = 32 << 20
 _OTHER_BYTES = 1 << 12
+# Attributes, station snapshot, events, fits and HDF5's own tables.
+_BASE_BYTES = 1 << 20
 
 
 class RunFile:
@@ -113,7 +131,7 @@ class RunFile:
         full = self._journal.full
         if full is None:
             return None
-        return DiskSpaceError(f"{self.path}: the disk is full: {full}. The rows so far are kept; make room.")
+        return DiskSpaceError(f"{self.path}: the disk is full: {sentence(full)} The rows so far are kept; make room.")
 
     def record(self, records: Sequence[Record]) -> None:
         """Write records to the journal: when this returns they are safe from a power cut.
@@ -202,7 +220,8 @@ class RunFile:
             self.rescue = folder
             self._journal.append(_frames(records))
         except OSError as error:
-            what = f"{self.path}: cannot be written: {cause}. Neither can a rescue copy in {tempfile.gettempdir()}"
+            what = f"{self.path}: cannot be written: {sentence(cause)}"
+            what += f" Neither can a rescue copy in {tempfile.gettempdir()}"
             raise _disk.failed(what, error) from cause
 
     def _rescued(self) -> str:
@@ -293,3 +312,72 @@ def _steps(records: Iterable[Record]) -> Iterator[list[Record]]:
             step, size = [], 0
     if step:
         yield step
+
+
+def records_of_file(path: Path) -> Iterator[Record]:
+    """Every record of the run in the whole HDF5 file at `path`, for a new journal."""
+    with h5py.File(path, "r") as file:
+        layout, rows = read_layout(file), row_count(file)
+        yield HeadRecord(layout, read_attributes(file))
+        for axis in layout.axes.values():
+            yield AxisRecord(layout, axis)
+        step = max(1, COALESCED_BYTES // layout.row_bytes)
+        for first in range(0, rows, step):
+            end = min(rows, first + step)
+            yield RowsRecord(first, 0.0, {c.name: file["data"][c.name][first:end] for c in layout.columns})
+        if events := load_events(file):
+            yield EventsRecord(0, 0.0, events)
+        for name, group in file["fit"].items():
+            yield FitRecord(name, read_fit(group))
+
+
+def resumable(path: Path) -> tuple[dict[str, Any], RunLayout, int, Iterator[Record]]:
+    """Read what is needed to continue a recovered run.
+
+    Returns
+    -------
+    metadata, layout, events, records
+        Metadata as of `read_metadata`; layout; number of entries of `/events`; every record of the run, for a new
+        journal.
+
+    Raises
+    ------
+    RunInUseError
+        A process began to write it after it was recovered.
+    RunFileError
+        It is complete, or it cannot be read.
+
+    """
+    if journal_path(path).exists():
+        raise RunInUseError(f"{path}: another process began to write this run. Nothing was changed.")
+    try:
+        with h5py.File(path, "r") as file:
+            check_links(file)
+            known = read_file_metadata(file)
+            if known["status"] == "done":
+                raise RunFileError(f"{path}: the run is complete and cannot be resumed. Start a new one.")
+            if known["schema_version"] != SCHEMA_VERSION:
+                raise RunFileError(f"{path}: written by an earlier version of labnis, whose runs cannot be resumed")
+            return known, read_layout(file), len(load_events(file)), records_of_file(path)
+    except DAMAGE as error:
+        raise RunFileError(f"{path}: cannot be read as a run: {error}") from error
+
+
+def estimate_bytes(columns: Iterable[Column], lengths: Mapping[str, int], rows: int) -> int:
+    """Largest size (bytes) of a run while it is measured: HDF5 file and journal; about half remains afterwards.
+
+    Parameters
+    ----------
+    columns
+        The run's columns.
+    lengths
+        Number of points of each axis.
+    rows
+        Number of planned rows.
+
+    """
+    columns = RunLayout(columns).columns
+    sizes = [c.stored.itemsize * math.prod(lengths[axis] for axis in c.axes) for c in columns]
+    data = rows * sum(sizes)
+    chunks = sum(max(CHUNK_BYTES, size) for size in sizes)
+    return 2 * (data + _BASE_BYTES) + chunks + RESERVE_BYTES + STEP_BYTES + 2 * sum(sizes)

@@ -17,12 +17,11 @@ from typing import Any, Self
 from numpy.typing import ArrayLike
 
 from labnis.storage import _hdf5
+from labnis.storage._attributes import Status, ending
 from labnis.storage._columns import Axis, Column, Row, RunLayout, checked_row, stacked
-from labnis.storage._events import WaitingEvents, new_event
-from labnis.storage._folder import check_data_root, run_path
-from labnis.storage._host import HostMonitor, this_process
-from labnis.storage._metadata import RunMetadata, Status, ending, to_attributes
-from labnis.storage._order import take_number
+from labnis.storage._events import HostMonitor, WaitingEvents, new_event
+from labnis.storage._folder import check_data_root, run_path, take_number
+from labnis.storage._metadata import RunMetadata, this_process, to_attributes
 from labnis.storage._records import (
     AttributesRecord,
     AxisRecord,
@@ -32,8 +31,8 @@ from labnis.storage._records import (
     Record,
     RowsRecord,
 )  # fmt: skip
-from labnis.storage._recovery import RecoveryReport, resumable
-from labnis.storage._run_file import RunFile
+from labnis.storage._recovery import RecoveryReport
+from labnis.storage._run_file import RunFile, resumable
 from labnis.storage.errors import RunFileError, StorageError, StorageWarning
 
 __all__ = ["RunWriter"]
@@ -134,7 +133,7 @@ class RunWriter:
         """
         self = cls.__new__(cls)
         self.path = recovered.path
-        known, self.layout, events, records = resumable(recovered)
+        known, self.layout, events, records = resumable(self.path)
         self.run_id = known["run_id"]
         self._run = RunFile.reopen(self.path, records)
         now = {"status": "running", "reason": "", "traceback": None, "end": None, "duration": None}

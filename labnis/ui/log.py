@@ -4,9 +4,18 @@ import logging
 import sys
 from pathlib import Path
 
+from labnis.printable import printable
+
 __all__ = ["FILE_ONLY", "LogFile", "log_steps", "log_to_terminal"]
 
 _TERMINAL = "labnis terminal"
+
+
+class _Escaped(logging.Formatter):
+    """Formats messages and their tracebacks without control characters, as both may quote files and instruments."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
 
 
 def log_to_terminal() -> None:
@@ -14,7 +23,8 @@ def log_to_terminal() -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.name = _TERMINAL
     handler.setLevel(logging.WARNING)
-    logging.basicConfig(level=logging.WARNING, format="labnis: %(levelname)s: %(message)s", handlers=[handler])
+    handler.setFormatter(_Escaped("labnis: %(levelname)s: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
 
 
 def log_steps(*, on_terminal: bool) -> None:
@@ -36,7 +46,7 @@ class LogFile:
 
     def __init__(self, path: Path) -> None:
         self._handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
-        self._handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        self._handler.setFormatter(_Escaped("%(asctime)s %(levelname)s %(name)s: %(message)s"))
         for logger in (logging.getLogger(), FILE_ONLY):
             logger.addHandler(self._handler)
 

@@ -181,9 +181,10 @@ def encodable(text: str) -> str:
     return text.encode(encoding, "labnis").decode(encoding)
 
 
-def cells(texts: Iterable[object]) -> list[Text]:
-    """Cells of a table: escaped, and without markup."""
-    return [Text(encodable(shown(text)), overflow="fold") for text in texts]
+def cells(texts: Iterable[object], longest: int = 1000) -> list[Text]:
+    """Cells of a table: escaped, without markup, and cut after `longest` characters."""
+    cut = (text if len(text) <= longest else f"{text[:longest]}…" for text in map(shown, texts))
+    return [Text(encodable(text), overflow="fold") for text in cut]
 
 
 def console_of(stream: TextIO, widest: int = _WIDEST) -> Console:

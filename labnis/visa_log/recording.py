@@ -26,6 +26,7 @@ from pyvisa.highlevel import VisaLibraryBase
 
 from drivers.roles import Clock
 from labnis.errors import StorageFault
+from labnis.printable import sentence
 
 __all__ = ["VisaRecord"]
 
@@ -80,7 +81,7 @@ class VisaRecord:
             self._file = path.open("xb", buffering=0)
         except OSError as error:
             raise StorageFault(
-                f"the VISA record {path} cannot be written: {error}. Make room or choose another data folder; "
+                f"the VISA record {path} cannot be written: {sentence(error)} Make room or choose another data folder; "
                 "no instrument was touched."
             ) from error
         self.note(header)

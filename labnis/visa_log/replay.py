@@ -12,15 +12,17 @@ the VISA record. There is no guardian and no lock, because no instrument is used
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pymeasure.experiment import Procedure
 
 from labnis.errors import DataQualityError, InstrumentFault, RequestError
 from labnis.experiment.events import Event, Observer, Started
-from labnis.experiment.request import find_procedure
+from labnis.experiment.request import stored_procedure
 from labnis.experiment.session import Session
-from labnis.ledger import open_ledger
+from labnis.ledger import InvalidEntryError, open_ledger
+from labnis.printable import sentence
 from labnis.safety.stop_requests import StopRequest
 from labnis.station import load_station, open_station
 from labnis.storage import StorageError, check_data_root
@@ -32,6 +34,32 @@ __all__ = ["Replayed", "replay"]
 
 STOPPED = "StoppedBySignal"
 """Errors of a stopped command: a VISA record cannot tell between which two steps of the program it stopped."""
+
+
+class _Procedure(BaseModel):
+    """A recorded procedure: dotted path of its class, and its parameters."""
+
+    procedure: str
+    parameters: dict[str, Any]
+
+
+class _Simulation(BaseModel):
+    """Seed and truth file of the twin."""
+
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    truth: str = ""
+
+
+class _Header(BaseModel):
+    """What a replay needs of the first line."""
+
+    model_config = ConfigDict(frozen=True, strict=True)
+
+    procedures: Annotated[list[_Procedure], Field(min_length=1)]
+    station: str
+    addresses: dict[str, str]
+    cooldown: str
+    simulation: _Simulation | None = None
 
 
 @dataclass(frozen=True)
@@ -100,9 +128,9 @@ def _replayed(file: Path, data: Path, library: ReplayLibrary) -> Replayed:
     ]
     notes = [note for _, note in compared]
     if record.ended:
-        notes.append(f"The recorded command ended with {record.ended}.")
+        notes.append(f"The recorded command ended with {sentence(record.ended)}")
     if library.difference and not stopped:
-        raise InstrumentFault(" ".join([f"{library.difference}.", *notes]))
+        raise InstrumentFault(" ".join([sentence(library.difference), *notes]))
     if not partial:
         _check_end(record, failure, library)
     whole = record.ended is not None and not stopped
@@ -112,27 +140,38 @@ def _replayed(file: Path, data: Path, library: ReplayLibrary) -> Replayed:
     return Replayed(tuple(paths), library.repeated, sum(rows for rows, _ in compared), whole, tuple(notes))
 
 
+def _header(file: Path, record: Record) -> _Header:
+    try:
+        return _Header.model_validate(record.header)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise RequestError(f"{file}, line 1: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+
+
 def _failure_of_command(file: Path, data: Path, library: ReplayLibrary, observer: Observer) -> Exception | None:
     """Run the command of the VISA record; return the error that ended it."""
     record = library.record
-    header = record.header
+    header = _header(file, record)
     station_file = data / "station.yaml"
     with station_file.open("x", encoding="utf-8") as copy:
-        copy.write(header["station"].replace("'***'", "'sqlite://'"))  # the ledger's URL is not in the VISA record
+        copy.write(header.station.replace("'***'", "'sqlite://'"))  # the ledger's URL is not in the VISA record
     config = load_station(station_file)
     ledger = open_ledger(data / "ledger.sqlite", device=config.device.name)
-    ledger.start_cooldown(header["cooldown"])
-    procedures = list(_procedures(record))
-    recorded = header["simulation"] or {"seed": 0, "truth": ""}
+    try:
+        ledger.start_cooldown(header.cooldown)
+    except InvalidEntryError as error:
+        raise RequestError(f"{file}, line 1: cooldown: {error}") from error
+    procedures = list(_procedures(file, header, record))
+    simulation = header.simulation or _Simulation()
     # The instruments answer from the VISA record, whether it is of a twin or of a real fridge.
     twin = Twin(
-        visalib=f"{file}@labnis", addresses=header["addresses"], stand_ins={}, clock=library.clock, truth={},
-        seed=recorded["seed"], truth_text=recorded["truth"],
+        visalib=f"{file}@labnis", addresses=header.addresses, stand_ins={}, clock=library.clock, truth={},
+        seed=simulation.seed, truth_text=simulation.truth,
     )  # fmt: skip
     try:
         with open_station(config, twin=twin) as station:
             session = Session(
-                station, data=data, ledger=ledger, cooldown=header["cooldown"], twin=twin, stop=StopRequest(),
+                station, data=data, ledger=ledger, cooldown=header.cooldown, twin=twin, stop=StopRequest(),
                 observers=[observer], guard=lambda: None,
             )  # fmt: skip
             session.prepare(procedures)
@@ -143,11 +182,10 @@ def _failure_of_command(file: Path, data: Path, library: ReplayLibrary, observer
     return None
 
 
-def _procedures(record: Record) -> Iterator[Procedure]:
+def _procedures(file: Path, header: _Header, record: Record) -> Iterator[Procedure]:
     """The command's procedures as configured. A resumed run begins at its resumption."""
-    for number, wanted in enumerate(record.header["procedures"]):
-        procedure = find_procedure(wanted["procedure"], in_file=True)()
-        procedure.set_parameters(wanted["parameters"])
+    for number, wanted in enumerate(header.procedures):
+        procedure = stored_procedure(wanted.procedure, wanted.parameters, file)
         if number < len(record.runs) and record.runs[number].first_point:
             procedure.first_point = record.runs[number].first_point
         yield procedure

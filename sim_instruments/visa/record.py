@@ -1,13 +1,13 @@
 """Read a VISA record. docs/traffic.md describes its lines."""
 
 import base64
-import binascii
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pyvisa.constants import StatusCode
 from pyvisa.errors import VisaIOError
 
@@ -19,6 +19,9 @@ SUFFIX = ".visa.jsonl"
 VERSION = 2
 
 MESSAGES = ("open", "out", "in", "clear", "status byte", "trigger")
+
+_CLOCK_BACK = 1.0
+"""A reading of the clock may be earlier than the one before it by less than this (s): threads read it, too."""
 
 
 class RecordError(Exception):
@@ -116,6 +119,38 @@ def described(do: str, data: bytes, *, failed: bool = False) -> str:
     return f"{words}, which failed" if failed else words
 
 
+class _Line(BaseModel):
+    """One line. Which keys it needs depends on `do`; the first line has further ones."""
+
+    model_config = ConfigDict(frozen=True, strict=True)
+
+    labnis_visa_record: int | None = None
+    do: Literal["open", "out", "in", "clear", "status byte", "trigger", "run", "rows", "end"] | None = None
+    instrument: str = ""
+    address: str = ""
+    text: Annotated[str, Field(pattern=r"\A[\x00-\x7f]*\z")] = ""
+    base64: str = ""
+    status: str = "success"
+    value: Annotated[int, Field(ge=0, le=0xFFFF)] = 0
+    failed: str | None = None
+    errno: Annotated[int, Field(ge=-(2**31), lt=2**31)] | None = None
+    reason: str = ""
+    # So large that sleeping still changes it, whatever the clock's origin.
+    clock: tuple[Annotated[float, Field(ge=0, lt=1e10)], ...] = ()
+    file: str = ""
+    first_point: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    rows: list[str] = []
+    columns: dict[str, str] = {}
+    ended: str | None = None
+
+    @model_validator(mode="after")
+    def _check_complete(self) -> "_Line":
+        needed = {"run": {"file"}, "rows": {"file", "rows", "columns"}, "end": {"ended"}, None: set[str]()}
+        if missing := needed.get(self.do, {"address"}) - self.model_fields_set:
+            raise ValueError(f"it has no {min(missing)}")
+        return self
+
+
 def read_record(path: Path) -> Record:
     """Read the VISA record at `path`; an incomplete last line, of a killed run, is omitted.
 
@@ -124,70 +159,91 @@ def read_record(path: Path) -> Record:
     RecordError
         The message has file, line and problem.
     """
+    if path.exists() and not path.is_file():
+        raise RecordError(f"{path}: is no ordinary file")
     try:
         *lines, _torn = path.read_bytes().split(b"\n")
     except OSError as error:
         raise RecordError(f"{path}: cannot be read: {error.strerror or error}") from error
     found = [_parsed(path, number, line) for number, line in enumerate(lines, start=1)]
-    if not found or found[0].get("labnis_visa_record") != VERSION:
+    if not found or found[0].labnis_visa_record != VERSION:
         raise RecordError(f"{path}, line 1: not a VISA record of version {VERSION}")
+    _check_clock(path, found)
     addresses: set[str] = set()
     entries: list[Entry] = []
     runs: dict[str, RecordedRun] = {}
-    waiting: tuple[float, ...] = ()
+    waiting: list[float] = []
     ended = None
     for number, line in enumerate(found, start=1):
-        waiting += tuple(line.get("clock", ()))
+        waiting.extend(line.clock)
         try:
-            if line.get("do") == "open" and "failed" not in line:
-                addresses.add(line["address"])
-            elif line.get("do") in MESSAGES:
-                addresses.add(line["address"])
-                entries.append(_entry(number, line, waiting))
-                waiting = ()
-            elif line.get("do") == "run":
-                runs[line["file"]] = RecordedRun(line["file"], line["first_point"])
-            elif line.get("do") == "rows":
-                runs[line["file"]].rows, runs[line["file"]].columns = line["rows"], line["columns"]
-            elif line.get("do") == "end":
-                ended = line["ended"]
-        except (KeyError, TypeError, ValueError, binascii.Error) as error:
-            raise RecordError(f"{path}, line {number}: not a valid line: {error!r}") from error
-    return Record(found[0], frozenset(addresses), tuple(entries), tuple(runs.values()), waiting, ended)
+            if line.do == "open" and line.failed is None:
+                addresses.add(line.address)
+            elif line.do in MESSAGES:
+                addresses.add(line.address)
+                entries.append(_entry(number, line, tuple(waiting)))
+                waiting = []
+            elif line.do == "run":
+                runs[line.file] = RecordedRun(line.file, line.first_point)
+            elif line.do == "rows":
+                runs[line.file].rows, runs[line.file].columns = line.rows, line.columns
+            elif line.do == "end":
+                ended = line.ended
+        except KeyError as error:
+            raise RecordError(
+                f"{path}, line {number}: rows of the run {line.file!r:.200}, which did not start"
+            ) from error
+        except ValueError as error:
+            raise RecordError(f"{path}, line {number}: not a valid line: {error}") from error
+    return Record(
+        json.loads(lines[0]), frozenset(addresses), tuple(entries), tuple(runs.values()), tuple(waiting), ended
+    )
 
 
-def _parsed(path: Path, number: int, line: bytes) -> dict[str, Any]:
+def _parsed(path: Path, number: int, line: bytes) -> _Line:
     try:
-        value = json.loads(line)
-    except ValueError as error:
-        raise RecordError(f"{path}, line {number}: not JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise RecordError(f"{path}, line {number}: not a JSON object")
-    return value
+        return _Line.model_validate_json(line)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise RecordError(f"{path}, line {number}: not a valid line: {where and f'{where}: '}{first['msg']}") from error
 
 
-def _entry(number: int, line: Mapping[str, Any], clock: tuple[float, ...]) -> Entry:
-    data = base64.b64decode(line["base64"], validate=True) if "base64" in line else line.get("text", "").encode("ascii")
+def _check_clock(path: Path, lines: Iterable[_Line]) -> None:
+    """Check that the clock does not go back, as no program would end that waits by such a clock."""
+    latest = 0.0
+    for number, line in enumerate(lines, start=1):
+        for reading in line.clock:
+            if reading < latest - _CLOCK_BACK:
+                raise RecordError(f"{path}, line {number}: the clock goes back from {latest:g} s to {reading:g} s")
+            latest = max(latest, reading)
+
+
+def _entry(number: int, line: _Line, clock: tuple[float, ...]) -> Entry:
     return Entry(
         line=number,
-        instrument=line["instrument"] or line["address"],
-        address=line["address"],
-        do=line["do"],
-        data=data,
-        status=_status(line.get("status", "success")),
-        value=line.get("value", 0),
-        failure=_failure(line) if "failed" in line else None,
+        instrument=line.instrument or line.address,
+        address=line.address,
+        do=str(line.do),
+        data=base64.b64decode(line.base64, validate=True) if line.base64 else line.text.encode("ascii"),
+        status=_status(line.status),
+        value=line.value,
+        failure=_failure(line) if line.failed is not None else None,
         clock=clock,
     )
 
 
 def _status(name: str) -> int:
-    return StatusCode[name] if name in StatusCode.__members__ else int(name)
+    if name in StatusCode.__members__:
+        return StatusCode[name]
+    if not -(2**31) <= int(name) < 2**31:
+        raise ValueError(f"{name} is no VISA status")
+    return int(name)
 
 
-def _failure(line: Mapping[str, Any]) -> VisaIOError | OSError:
-    if "errno" not in line:
-        return VisaIOError(_status(line["failed"]))
-    if line["errno"] is not None:
-        return OSError(line["errno"], line["reason"])  # which Python makes a ConnectionResetError or the like
-    return TimeoutError(line["reason"]) if line["failed"] == "TimeoutError" else OSError(line["reason"])
+def _failure(line: _Line) -> VisaIOError | OSError:
+    if "errno" not in line.model_fields_set:
+        return VisaIOError(_status(str(line.failed)))
+    if line.errno is not None:
+        return OSError(line.errno, line.reason)  # which Python makes a ConnectionResetError or the like
+    return TimeoutError(line.reason) if line.failed == "TimeoutError" else OSError(line.reason)

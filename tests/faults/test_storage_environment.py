@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from labnis.storage import Column, RunWriter, StorageWarning, open_run, read_events, read_metadata
-from labnis.storage._folder import network_filesystem
+from labnis.storage._disk import network_filesystem
 from labnis.storage._journal import journal_path
 
 from ..storage.conftest import metadata, row, run_factory

@@ -278,7 +278,7 @@ def test_a_disk_that_is_full_ends_the_record_and_not_the_run(
 
 def test_what_is_no_record_is_a_bad_request(tmp_path: Path) -> None:
     file = tmp_path / "no.visa.jsonl"
-    for content, reason in (("", "line 1"), ("{}\n", "line 1"), ("[1]\n", "not a JSON object"), ("x\n", "not JSON")):
+    for content, reason in (("", "line 1"), ("{}\n", "line 1"), ("[1]\n", "be an object"), ("x\n", "Invalid JSON")):
         file.write_text(content)
         with pytest.raises(RequestError, match=reason):
             replay(file, tmp_path / "replayed")

@@ -1,9 +1,12 @@
 """Fits beside the data they were made from."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 
-from labnis.storage import LayoutError, read_fits
+from labnis.storage import LayoutError, RunWriter, read_fits
 
 from .conftest import finished
 
@@ -22,7 +25,7 @@ FIT = {
 }
 
 
-def test_round_trip_with_further_entries(new_run):
+def test_round_trip_with_further_entries(new_run: Callable[..., RunWriter]) -> None:
     with finished(new_run()) as run:
         run.write_fit("iv", FIT | {"points_used": 100})
     found = read_fits(run.path)["iv"]
@@ -34,7 +37,7 @@ def test_round_trip_with_further_entries(new_run):
     assert found["points_used"] == 100
 
 
-def test_a_later_fit_of_the_same_name_replaces_the_earlier(new_run):
+def test_a_later_fit_of_the_same_name_replaces_the_earlier(new_run: Callable[..., RunWriter]) -> None:
     with finished(new_run()) as run:
         run.write_fit("iv", FIT)
         run.write_fit("iv", FIT | {"chi2": 1.0})
@@ -54,7 +57,9 @@ def test_a_later_fit_of_the_same_name_replaces_the_earlier(new_run):
         ({"assumed": {"x": object()}}, "assumed: .*no form in JSON"),
     ],
 )
-def test_a_fit_that_does_not_fit_changes_nothing(new_run, change, message):
+def test_a_fit_that_does_not_fit_changes_nothing(
+    new_run: Callable[..., RunWriter], change: dict[str, Any], message: str
+) -> None:
     with finished(new_run()) as run:
         run.write_fit("iv", FIT)
         with pytest.raises(LayoutError, match=message):

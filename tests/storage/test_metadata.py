@@ -1,6 +1,7 @@
 """What a run says about itself comes back as it was given."""
 
 import subprocess
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 from drivers.wiring import Wiring
-from labnis.storage import LayoutError, collect_environment, open_run, read_metadata
+from labnis.storage import LayoutError, RunWriter, collect_environment, open_run, read_metadata
 
 from .conftest import START, finished, metadata
 
@@ -30,7 +31,7 @@ HOSTILE = [
 ]
 
 
-def test_round_trip(new_run):
+def test_round_trip(new_run: Callable[..., RunWriter]) -> None:
     given = {
         "parameters": {"stop": np.float64(1e-3), "list": np.arange(3), "z": 1 + 2j, "none": None, "µ": "γ"},
         "wiring": {"line": Wiring(series_resistance=2e3).model_dump()},
@@ -72,7 +73,7 @@ def test_round_trip(new_run):
     assert abs((found["end"] - datetime.now().astimezone()).total_seconds()) < 60
 
 
-def test_a_real_run_has_no_seed_and_says_so_in_plain_hdf5(new_run):
+def test_a_real_run_has_no_seed_and_says_so_in_plain_hdf5(new_run: Callable[..., RunWriter]) -> None:
     with finished(new_run(simulated=False)) as run:
         pass
     found = read_metadata(run.path)
@@ -85,7 +86,9 @@ def test_a_real_run_has_no_seed_and_says_so_in_plain_hdf5(new_run):
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_hostile_names_stay_in_the_data_folder_and_are_kept(new_run, tmp_path, text):
+def test_hostile_names_stay_in_the_data_folder_and_are_kept(
+    new_run: Callable[..., RunWriter], tmp_path: Path, text: str
+) -> None:
     with finished(new_run(cooldown=text, procedure=text, station_text=text)) as run:
         pass
     relative = run.path.relative_to((tmp_path / "data").resolve())
@@ -98,7 +101,7 @@ def test_hostile_names_stay_in_the_data_folder_and_are_kept(new_run, tmp_path, t
     assert (found["cooldown"], found["procedure"], found["station_text"]) == (text, text, text)
 
 
-def test_link_out_of_the_data_folder_is_refused(new_run, tmp_path):
+def test_link_out_of_the_data_folder_is_refused(new_run: Callable[..., RunWriter], tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "data" / "CD12").symlink_to(tmp_path / "elsewhere")
@@ -107,7 +110,9 @@ def test_link_out_of_the_data_folder_is_refused(new_run, tmp_path):
     assert not list((tmp_path / "elsewhere").iterdir())
 
 
-def test_what_cannot_be_stored_is_refused_before_the_file_exists(new_run, tmp_path):
+def test_what_cannot_be_stored_is_refused_before_the_file_exists(
+    new_run: Callable[..., RunWriter], tmp_path: Path
+) -> None:
     with pytest.raises(LayoutError, match=r"parameters: <object object.*no form in JSON"):
         new_run(parameters={"x": object()})
     with pytest.raises(LayoutError, match="no UTC offset"):
@@ -120,7 +125,7 @@ def _git(folder: Path, *arguments: str) -> None:
     subprocess.run(["git", "-C", str(folder), *who, *arguments], check=True, capture_output=True)
 
 
-def test_environment_of_a_checkout(tmp_path):
+def test_environment_of_a_checkout(tmp_path: Path) -> None:
     tracked, stray = tmp_path / "a.py", tmp_path / "b.py"
     tracked.touch()
     _git(tmp_path, "init")
@@ -137,7 +142,7 @@ def test_environment_of_a_checkout(tmp_path):
     assert "b.py" in untracked.git_note
 
 
-def test_environment_outside_a_checkout_or_without_git(tmp_path, monkeypatch):
+def test_environment_outside_a_checkout_or_without_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     outside = collect_environment(tmp_path / "a.py")
     assert (outside.git_commit, outside.git_dirty) == ("unknown", None)
     assert "not a git" in outside.git_note

@@ -68,7 +68,7 @@ def test_the_public_functions_read_runs_of_earlier_versions(tmp_path, version):
     assert str(run.fit["gap"]) == "200.0 ± 1.0 µeV"
     assert "noise of one datum    = nan" in run.fit.report()
     run.plot()
-    with pytest.raises(RequestError, match="no analysis of this run can be loaded here"):
+    with pytest.raises(RequestError, match="no analysis of this run can be loaded"):
         labnis.refit(path)
 
 

@@ -20,8 +20,8 @@ from labnis.storage import (
     read_metadata,
     recover,
 )
+from labnis.storage._folder import take_number
 from labnis.storage._journal import journal_path
-from labnis.storage._order import take_number
 
 from .conftest import START, row
 

@@ -10,6 +10,7 @@ from drivers.answers import TEMPERATURES
 from drivers.roles import Meter
 from labnis.station.parameter_source import ParameterSource, Switch
 from labnis.station.parameters import Parameter, part_of
+from labnis.station.plausible_role import CHECKS, PlausibleRole
 from labnis.station.role_check import missing_members
 from labnis.station.role_spec import KINDS, BiasSpec, MeterSpec, ReadingSpec, RoleSpec, SetpointSpec
 
@@ -102,7 +103,7 @@ def player_of(spec: RoleSpec, instrument: Any, described: str) -> Any:
         raise LookupError(lacks(type(part), missing, spec))
     name = named or READ_BY.get(spec.kind)
     if name is None:
-        return part
+        return PlausibleRole(part, spec.kind, described) if spec.kind in CHECKS else part
     unit = getattr(spec, "unit", "") or ("" if named else getattr(part, "unit", ""))
     if spec.kind == "thermometer":
         return FunctionThermometer(Parameter(part, name, described, unit, possible=TEMPERATURES).read)

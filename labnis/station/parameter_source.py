@@ -1,6 +1,7 @@
 """A bias source made of the parameters of an instrument without the methods of the role."""
 
 import math
+from numbers import Real
 from typing import Any
 
 from drivers.errors import ReadingError, SettingError
@@ -185,7 +186,7 @@ class Switch:
         """
         found = self._parameter.raw()
         state = found if isinstance(found, bool) else ON.get(str(found).strip().lower())
-        if state is None and found in (0, 1):
+        if state is None and isinstance(found, Real) and found in (0, 1):
             state = bool(found)
         if state is None:
             raise SettingError(self._described, f"{self._name} reads {found!r}; on or off expected.")

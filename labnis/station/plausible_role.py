@@ -8,7 +8,7 @@ import functools
 import math
 from collections.abc import Callable, Mapping
 from numbers import Complex, Real
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,11 +83,12 @@ class PlausibleRole:
 
     def number(self, what: str, value: Any, largest: float = math.inf, smallest: float = -math.inf) -> None:
         """Require a finite real number from `smallest` to `largest`."""
-        if not isinstance(value, Real) or isinstance(value, bool | np.bool_):
+        found = _real(value)
+        if found is None:
             raise self.refused(what, f"returned {str(value)[:80]!r}, which is not a number")
-        measured(float(value), what, self._described)
-        if not smallest <= float(value) <= largest:
-            raise self.refused(what, f"returned {value:g}; {smallest:g} to {largest:g} is possible")
+        measured(found, what, self._described)
+        if not smallest <= found <= largest:
+            raise self.refused(what, f"returned {found:g}; {smallest:g} to {largest:g} is possible")
 
     def array(self, what: str, values: Any, kinds: str) -> NDArray[Any]:
         """Require a finite array with one value per point that was requested."""
@@ -102,18 +103,33 @@ class PlausibleRole:
         return values
 
 
+def _real(value: Any) -> float | None:
+    """`value` as a float; None if it is no real number."""
+    if not isinstance(value, Real) or isinstance(value, bool | np.bool_):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
+
+
 def _source_reading(role: PlausibleRole, what: str, reading: Any) -> None:
-    voltage, current = getattr(reading, "voltage", None), getattr(reading, "current", None)
-    role.number(f"{what}.voltage", voltage, *_around(getattr(reading, "voltage_range", math.nan)))
-    if isinstance(current, Real) and math.isnan(current):  # the source does not measure it
-        return
-    limits = getattr(reading, "current_range", math.nan), role.request.get("compliance", math.nan)
-    role.number(f"{what}.current", current, *_around(min((x for x in limits if x > 0), default=math.nan)))
+    values = {
+        name: _real(getattr(reading, name, math.nan if name.endswith("range") else None))
+        for name in ("voltage", "current", "voltage_range", "current_range")
+    }
+    for name, value in values.items():
+        if value is None:
+            raise role.refused(what, f"returned {str(reading)[:80]!r}; its {name} is not a number")
+    compliance = role.request.get("compliance", math.nan)
+    role.number(f"{what}.voltage", values["voltage"], *_within(values["voltage_range"]))
+    if not math.isnan(cast(float, values["current"])):  # NaN: the source does not measure it
+        role.number(f"{what}.current", values["current"], *_within(values["current_range"], compliance))
 
 
-def _around(limit: float) -> tuple[float, float]:
-    """Largest and smallest reading with this range; any where it is not known."""
-    largest = READABLE * limit if limit > 0 else math.inf
+def _within(*limits: float | None) -> tuple[float, float]:
+    """Largest and smallest reading with these ranges and limits; any where none is known."""
+    largest = READABLE * min((limit for limit in limits if limit is not None and limit > 0), default=math.inf)
     return largest, -largest
 
 

@@ -23,7 +23,6 @@ from labnis.station.connecting import (
     close,
     confirmed_identity,
     connect,
-    identity_of,
     is_simulated,
     longest_answer,
     open_library,
@@ -355,7 +354,7 @@ class OpenStation:
                 kind = type(instrument)
                 snapshot["instruments"][name] = {
                     "__class__": f"{kind.__module__}.{kind.__qualname__}",
-                    "parameters": {"IDN": {"value": identity_of(instrument)}},
+                    "parameters": {"IDN": {"value": self._identities[name] or None}},
                 }
         return snapshot
 

@@ -40,8 +40,8 @@ class ParameterSource:
     """
 
     def __init__(self, instrument: Any, spec: BiasSpec, described: str) -> None:
-        def named(name: str | None) -> Parameter | None:
-            return None if name is None else Parameter(instrument, name, described)
+        def named(name: str | None, largest: float = math.inf) -> Parameter | None:
+            return None if name is None else Parameter(instrument, name, described, possible=(-largest, largest))
 
         self._described = described
         self._level = Parameter(instrument, str(spec.level), described)
@@ -50,7 +50,7 @@ class ParameterSource:
             if spec.output == ALWAYS_ON
             else Switch(instrument, str(spec.output), described, spec.switch)
         )
-        self._range, self._compliance = named(spec.range), named(spec.compliance)
+        self._range, self._compliance = named(spec.range, LARGEST_LEVEL), named(spec.compliance)
         self._integration_time, self._current = named(spec.integration_time), named(spec.current)
         self._range_in_use, self._limit = math.nan, math.nan
 

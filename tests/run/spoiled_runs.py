@@ -31,6 +31,11 @@ RUNS = {
 }
 """Procedure → a short run of it."""
 
+PYMEASURE = Path(__file__).parents[1] / "station" / "setups" / "pymeasure.yaml"
+OF_PYMEASURE = ("swapped", "nan", "overflow", "empty", "huge", "identity")
+"""A station with drivers of pymeasure only, and kinds of spoiled answers that the roles have to find. A cut answer, and
+one to the same query before, can be true: only a driver sees the terminator, and can ask for `*IDN?` in between."""
+
 NAMES = {
     "Keithley2450": "keithley",
     "SR830": "sr830",
@@ -115,8 +120,12 @@ class Outcome:
 class SpoiledRuns:
     """Short runs of `procedure` by the command line, with the spoiled answer that each is asked for."""
 
-    def __init__(self, procedure: str, labnis: Commands, bias: BiasLog, folder: Path) -> None:
+    def __init__(
+        self, procedure: str, labnis: Commands, bias: BiasLog, folder: Path, station: Path | None = None
+    ) -> None:
         self._command, self._labnis, self._bias, self._folder = RUNS[procedure], labnis, bias, folder
+        if station is not None:
+            self._command += f" --station '{station}' --twin truth.yaml"
         noise = "current_white: 2.0e-13", "current_white: 0.0, voltage_white: 0.0, temperature_relative: 0.0"
         truth = changed(TRUTH_TEXT, noise[0], noise[1].replace(", ", "\n  "))
         (folder / "truth.yaml").write_text(truth, encoding="utf-8")
@@ -154,9 +163,10 @@ class SpoiledRuns:
 
 
 def _problems_of_error(answer: Answer, name: str, query: str) -> list[str]:
-    """An error has exit code 5, or 2 where an instrument cannot be opened, and names instrument and query."""
+    """An error names the instrument and has exit code 5; 2 where it cannot be opened, 4 where an interlock reads it."""
     told = []
-    if answer.code not in (2, 5) or "Traceback" in answer.err:
+    of_interlock = answer.code == 4 and "not started: " in answer.err
+    if not (answer.code in (2, 5) or of_interlock) or "Traceback" in answer.err:
         told.append(f"exit code {answer.code}")
     if name not in answer.err:
         told.append("the instrument is not named")
@@ -207,6 +217,12 @@ def _leaves(path: str, value: Any) -> Iterator[tuple[str, Any]]:
             yield from _leaves(f"{path}[{number}]", inner)
     else:
         yield path, value
+
+
+def repeated(queries: list[tuple[str, str]], at: int) -> bool:
+    """Whether the instrument got the same query just before."""
+    name, query = queries[at]
+    return next((before for other, before in queries[:at][::-1] if other == name), "") == query
 
 
 def without_fits(monkeypatch: pytest.MonkeyPatch) -> None:

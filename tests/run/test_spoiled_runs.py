@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.run.bench import BiasLog, Commands
-from tests.run.spoiled_runs import RUNS, SpoiledRuns, without_fits
+from tests.run.spoiled_runs import PYMEASURE, RUNS, SpoiledRuns, without_fits
 
 SPOILED = {
     "IVSweep": [
@@ -32,4 +32,24 @@ def test_one_spoiled_answer_never_makes_a_wrong_number(
     for kind, name, query, which in SPOILED[procedure]:
         places = [at for at, asked in enumerate(runs.undisturbed.spoiler.queries) if asked == (name, query)]
         told += runs.problems(kind, places[which])
+    assert not told, "\n".join(told)
+
+
+def test_nor_with_drivers_of_another_library(
+    labnis: Commands, bias: BiasLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An output that is off answers 9.9e37, which the driver casts to True; a reading that is the level before."""
+    without_fits(monkeypatch)
+    runs = SpoiledRuns("IVSweep", labnis, bias, tmp_path, PYMEASURE)
+    queries = runs.undisturbed.spoiler.queries
+    first_state = queries.index(("keithley", "OUTPUT?"))
+    last_state = len(queries) - 1 - [query for _, query in queries[::-1]].index("OUTPUT?")
+    readings = [at for at, (_, query) in enumerate(queries) if query == ":READ?"]
+    spoiled = [
+        ("overflow", first_state),
+        ("empty", last_state - 2),
+        ("swapped", readings[3]),
+        ("huge", readings[4] + 2),
+    ]
+    told = [problem for kind, at in spoiled for problem in runs.problems(kind, at)]
     assert not told, "\n".join(told)

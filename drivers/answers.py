@@ -9,9 +9,11 @@ from numpy.typing import NDArray
 from drivers.errors import OverloadError, ReadingError
 
 __all__ = [
+    "DESTRUCTIVE_POWER",
     "OVERFLOW",
     "TEMPERATURES",
     "is_choice",
+    "largest_ratio",
     "marker",
     "measured",
     "number",
@@ -31,8 +33,10 @@ TEMPERATURES = (1e-3, 420.0)
 #: Power (W) that destroys the input of a spectrum analyzer, and a density (W/Hz) far below kT of its first amplifier.
 DESTRUCTIVE_POWER, SMALLEST_DENSITY = 10.0, 1e-26
 #: Ratios of amplitudes: a receiver's noise is above the first. No device reflects the second; the third is a
-#: transmission through 60 dB of net gain.
+#: transmission through 60 dB of net gain. Station files do not state the gain of a line.
 SMALLEST_RATIO, LARGEST_REFLECTION, LARGEST_TRANSMISSION = 1e-10, 10.0, 1e3
+#: Power (dBm) that destroys the receiver of a network analyzer (Keysight PNA: +30 dBm).
+DESTRUCTIVE_DBM = 30.0
 
 # Not everything that Python takes for a number: no underscores, no digits beyond ASCII.
 NUMBER = re.compile(r"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|nan|inf(?:inity)?)", re.ASCII | re.IGNORECASE)
@@ -100,8 +104,13 @@ def possible_densities(densities: NDArray[np.float64], bandwidth: float) -> bool
     return bool(np.all((densities >= SMALLEST_DENSITY) & (densities * bandwidth <= DESTRUCTIVE_POWER)))
 
 
-def possible_ratios(ratios: NDArray[np.complex128], *, reflection: bool) -> bool:
-    """Whether these can be the values of an S-parameter: not too large, and not without any noise. NaN is not."""
+def largest_ratio(power: float) -> float:
+    """Largest transmission at a source power (dBm): a receiver that measured more would be destroyed."""
+    return float(min(LARGEST_TRANSMISSION, 10 ** ((DESTRUCTIVE_DBM - power) / 20)))
+
+
+def possible_ratios(ratios: NDArray[np.complex128], *, reflection: bool, power: float) -> bool:
+    """Whether these can be the values of an S-parameter at a source power (dBm). NaN and all zero are not."""
     magnitudes = np.abs(ratios)
-    largest = LARGEST_REFLECTION if reflection else LARGEST_TRANSMISSION
+    largest = min(LARGEST_REFLECTION if reflection else math.inf, largest_ratio(power))
     return bool(np.all(magnitudes <= largest) and np.max(magnitudes) >= SMALLEST_RATIO)

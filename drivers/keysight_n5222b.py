@@ -167,7 +167,10 @@ class KeysightN5222B(KeysightAnalyzer, QCoDeSKeysightN5222B):
         self.check_errors()
         self.require_unchanged("after the measurement")
         ratios = values.view(np.complex128)
-        if not possible_ratios(ratios, reflection=self.parameter[1] == self.parameter[2]):
+        power = float(self._confirmed[f":SOUR:POW{self.parameter[2]}?"])
+        if not possible_ratios(ratios, reflection=self.parameter[1] == self.parameter[2], power=power):
             largest = np.max(np.abs(ratios))
-            raise self.no_trace(query, f"has values of {self.parameter} up to {largest:.3g}, which is not possible")
+            raise self.no_trace(
+                query, f"has values of {self.parameter} up to {largest:.3g}, which is not possible at {power:g} dBm"
+            )
         return ratios

@@ -17,6 +17,7 @@ import pyvisa
 from pyvisa.constants import StatusCode
 from pyvisa.resources import TCPIPSocket
 from qcodes.instrument import VisaInstrument
+from qcodes.utils import DelayedKeyboardInterrupt
 
 from drivers.errors import CommunicationError
 
@@ -27,11 +28,17 @@ SILENCE, LONGEST = 100, 2.0
 # Number of unexpected answers, and of timeouts, after which clearing a line fails.
 MOST_STRAY, MOST_SILENT = 6, 2
 RETRIES = 2
+# An answer that is longer (bytes) has no end; that of a trace has the length that was asked for.
+LONGEST_ANSWER = 1 << 16
 # Number of answers that may be missing from a snapshot.
 MOST_UNANSWERED = 1
 CHECK_LINE = "Check that it is switched on and connected, and that no other program uses it."
 
 Answer = TypeVar("Answer")
+
+
+class IncompleteAnswerError(pyvisa.Error):  # told like failures of PyVISA
+    """An answer without its end."""
 
 
 class InstrumentLine(VisaInstrument):
@@ -57,9 +64,19 @@ class InstrumentLine(VisaInstrument):
         return f"{self.name} ({self._visa_name})"
 
     def connect_message(self, idn_param: str = "IDN", begin_time: float | None = None) -> None:
-        """Log the connection, which QCoDeS would print on standard output."""
-        self.log.info("Connected to %s: %s", self.described, self.parameters[idn_param].get())
-        self._identity = self.ask("*IDN?").strip()
+        """Read the identity, twice, and log it; QCoDeS would print it on standard output.
+
+        Raises
+        ------
+        CommunicationError
+            If there is no answer, or the second one is another.
+
+        """
+        said, again = self.ask("*IDN?").strip(), self.ask("*IDN?").strip()
+        if said != again:
+            raise self.unexpected(again, "*IDN?", f"{said[:80]!r}, as before,")
+        self._identity = again
+        self.log.info("Connected to %s: %s", self.described, again)
 
     # --- in step -----------------------------------------------------------------------------------------------------
 
@@ -115,7 +132,7 @@ class InstrumentLine(VisaInstrument):
                 self.device_clear()
                 said = self._last_answer = self.ask_raw("*IDN?").strip()
                 self._in_step = said == self._identity
-            except pyvisa.VisaIOError:
+            except (pyvisa.VisaIOError, IncompleteAnswerError):
                 silent += 1
             except UnicodeDecodeError as error:
                 said = repr(error.object[:80])
@@ -176,6 +193,35 @@ class InstrumentLine(VisaInstrument):
 
     # --- messages ----------------------------------------------------------------------------------------------------
     # QCoDeS's write() and ask() append to an exception's arguments, which spoils the message, so both are replaced.
+
+    def ask_raw(self, cmd: str) -> str:
+        """Send a query and return its answer, which must be complete; as QCoDeS's, not interrupted by Ctrl-C.
+
+        Raises
+        ------
+        IncompleteAnswerError
+            If the answer does not end with the terminator, or has more than `LONGEST_ANSWER` bytes.
+
+        """
+        with DelayedKeyboardInterrupt(context={"instrument": self.name, "reason": "query"}):
+            self.write_raw(cmd)
+            answer = self._line()
+            self.visa_log.debug("Response: %s", answer)
+        return answer
+
+    def _line(self) -> str:
+        """One line of an answer, without its terminator.
+
+        PyVISA's own `read` has no bound, and returns a line without its terminator with a warning only.
+        """
+        handle = self.visa_handle
+        line = handle.read_bytes(LONGEST_ANSWER, break_on_termchar=True).decode("ascii")
+        terminator = handle.read_termination or ""
+        if len(line) >= LONGEST_ANSWER:
+            raise IncompleteAnswerError(f"it has {LONGEST_ANSWER} bytes and no end")
+        if not line.endswith(terminator):
+            raise IncompleteAnswerError(f"{line[:80]!r} is not complete: the terminator {terminator!r} is missing")
+        return line.removesuffix(terminator)
 
     def write(self, cmd: str) -> None:
         """Send a command once.
@@ -238,7 +284,7 @@ class InstrumentLine(VisaInstrument):
         """Receive one more line of the answer to `query`; as `receive`."""
         self._announce()
         with self._translated(query):
-            return self.visa_handle.read()
+            return self._line()
 
     @contextmanager
     def _translated(self, query: str) -> Iterator[None]:

@@ -8,7 +8,7 @@ from rich.table import Table
 from labnis.cli.options import STATION, DataOption, JsonOption, StationOption
 from labnis.errors import RequestError
 from labnis.ledger import InvalidEntryError
-from labnis.ledger.of_station import ledger_of
+from labnis.ledger.of_station import ledger_of, own_ledger_of
 from labnis.station import load_station
 from labnis.ui.output import cells, print_table, say, say_json
 
@@ -33,7 +33,7 @@ def start(
     Later calibrations belong to it.
     """
     try:
-        started = ledger_of(load_station(station), data).start_cooldown(name, note=note)
+        started = own_ledger_of(load_station(station), data).start_cooldown(name, note=note)
     except InvalidEntryError as error:
         raise RequestError(str(error)) from error
     say(f"cooldown {started.name} started")
@@ -42,7 +42,7 @@ def start(
 @cooldown.command("end")
 def end(station: StationOption = STATION, data: DataOption = None) -> None:
     """End the current cooldown of the station's device."""
-    ledger_of(load_station(station), data).end_cooldown()
+    own_ledger_of(load_station(station), data).end_cooldown()
     say("cooldown ended")
 
 

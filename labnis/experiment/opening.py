@@ -10,7 +10,7 @@ from labnis.experiment.events import Observer, VisaRecord
 from labnis.experiment.session import Session
 from labnis.experiment.twin import twin_of
 from labnis.ledger import Ledger
-from labnis.ledger.of_station import ledger_of
+from labnis.ledger.of_station import own_ledger_of
 from labnis.safety.guardian import Guardian
 from labnis.safety.stop_requests import StopRequest
 from labnis.station import StationConfig, load_station, open_station
@@ -73,7 +73,7 @@ def open_session(
     stop = StopRequest()
     with ExitStack() as signals, ExitStack() as stack:
         simulated = stack.enter_context(twin_of(config, twin, seed)) if dry_run else None
-        ledger = ledger_of(config, Path(data) if data is not None else None)
+        ledger = own_ledger_of(config, Path(data) if data is not None else None)
         cooldown = cooldown_for(ledger, dry_run=dry_run, where="" if data is None else f" --data {data}")
         # Entered before the station: the guardian ends last, when everything is closed.
         guardian = stack.enter_context(Guardian(config, on_loss=lambda why: stop.ask(InterlockError(why))))

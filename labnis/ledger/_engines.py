@@ -87,6 +87,8 @@ def _sqlite(url: URL, wait: float) -> Engine:
 def _postgresql(url: URL, wait: float) -> Engine:
     """One connection per transaction: none is old when it is used, whatever became of the server in the meantime.
 
+    A pool would need a ping before each use, and would hold a connection during runs that last for days.
+
     The server ends statements and waits for locks that take too long, and transactions of clients that are stopped. A
     server that is silent is not waited for longer than a few times `wait` either.
     """

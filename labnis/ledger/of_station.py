@@ -1,14 +1,16 @@
 """The ledger that belongs to a station."""
 
 import logging
+import os
 from pathlib import Path
 
 from labnis.ledger._ledger import Ledger, open_ledger
 from labnis.ledger._pending import enter_pending
+from labnis.ledger.errors import LedgerUnavailableError
 from labnis.station import StationConfig
 from labnis.storage import check_data_root
 
-__all__ = ["ledger_of"]
+__all__ = ["ledger_of", "own_ledger_of"]
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +30,7 @@ def ledger_of(config: StationConfig, data: Path | None) -> Ledger:
     Raises
     ------
     ConfigurationError
-        A ledger that stations share needs the name of the device.
+        The station file names a ledger, which stations share, but no device.
     DataRootError, LedgerError
         The data folder or the ledger cannot be used.
 
@@ -36,10 +38,10 @@ def ledger_of(config: StationConfig, data: Path | None) -> Ledger:
     folder = check_data_root(data or config.data)
     # A path is not pasted into a URL, where ?, # and % have a meaning.
     named = None if data is not None or config.ledger is None else config.ledger.get_secret_value()
-    if not config.device.name and named is not None and named.startswith("postgresql"):
+    if not config.device.name and named is not None:
         raise config.error(
             ("labnis", "device"),
-            "missing; a ledger that stations share needs the name of the device, such as device: A7",
+            "missing; a ledger that stations can share needs the name of the device, such as device: A7",
         )
     url = folder / "ledger.sqlite" if named is None else _expanded(named)
     ledger = open_ledger(url, device=config.device.name)
@@ -49,3 +51,40 @@ def ledger_of(config: StationConfig, data: Path | None) -> Ledger:
     for problem in problems:
         logger.warning(problem)
     return ledger
+
+
+def own_ledger_of(config: StationConfig, data: Path | None) -> Ledger:
+    """As `ledger_of`, for what uses or changes the current cooldown: without a device, that of one station file only.
+
+    Raises
+    ------
+    ConfigurationError
+        Another station file without a device has this data folder.
+
+    """
+    ledger = ledger_of(config, data)
+    if not config.device.name:
+        _claim(config, (data or config.data) / "ledger.station")
+    return ledger
+
+
+def _claim(config: StationConfig, note: Path) -> None:
+    """Note the station file beside the ledger, or require that it is the one noted there."""
+    try:
+        own = Path(os.path.relpath(config.path.resolve(), note.parent.resolve())).as_posix()
+    except ValueError:  # another drive of Windows
+        own = config.path.resolve().as_posix()
+    try:
+        with note.open("x", encoding="utf-8") as file:
+            file.write(own)
+    except FileExistsError:
+        noted = note.read_text(encoding="utf-8", errors="replace")
+        if noted != own:
+            raise config.error(
+                ("labnis", "device"),
+                f"missing; the cooldowns without a device in {note.parent} are those of the station file "
+                f"{noted[:200]!r} (relative to that folder). Name the device here, such as device: A7; if that "
+                f"station file is this one, moved, remove {note}",
+            ) from None
+    except OSError as error:
+        raise LedgerUnavailableError(f"{note}: cannot be written: {error.strerror or error}") from error

@@ -32,6 +32,7 @@ __all__ = [
     "Library",
     "VisaListener",
     "close",
+    "confirmed_identity",
     "connect",
     "identity_of",
     "instrument_class",
@@ -168,7 +169,8 @@ def _not_opened(
         return config.error(
             ("instruments", name, "type"),
             f"{kind.__module__}.{kind.__name__} cannot be opened as {name}"
-            f"{f' at {address}' if address else ''}: {reason}. Correct type, init or parameters, or the class.",
+            f"{f' at {address}' if address else ''}: {reason}. Correct type, init or parameters, or the class; if "
+            "it has worked before, an answer was late or wrong: switch the instrument off and on, and try again.",
         )
     return config.error(
         ("instruments", name, "address"),
@@ -226,6 +228,27 @@ def identity_of(instrument: Any) -> Identity | None:
         parts = str(instrument.id).strip().split(",")
         return dict(zip_longest(("vendor", "model", "serial", "firmware"), parts[:4]))
     return None
+
+
+def confirmed_identity(instrument: Any, described: str, opened: Identity) -> Identity | None:
+    """Identity of `instrument` as it answers now, which must be the one it was `opened` with; read twice at most.
+
+    Raises
+    ------
+    CommunicationError
+        It is another.
+
+    """
+    for _ in range(2):
+        found = identity_of(instrument)
+        if (found or {}) == opened:
+            return found
+    now, then = (", ".join(part or "" for part in (one or {}).values()) for one in (found, opened))
+    raise CommunicationError(
+        described,
+        f"identifies itself as {now or 'nothing'} in answer to '*IDN?', and as {then or 'nothing'} when it was opened.",
+        "Check that no other instrument has its address; an answer may have been late: repeat the run.",
+    )
 
 
 def longest_answer(instrument: Any) -> float:

@@ -1,7 +1,6 @@
 """Open the instruments of a checked station file in their roles, and close them."""
 
 import contextlib
-import json
 import logging
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -9,7 +8,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from qcodes.instrument import Instrument
-from qcodes.utils import NumpyJSONEncoder
 
 from drivers.roles import BiasSource, Clock, Roles
 from drivers.scpi import CheckedInstrument
@@ -23,8 +21,8 @@ from labnis.station.connecting import (
     Library,
     VisaListener,
     close,
+    confirmed_identity,
     connect,
-    identity_of,
     is_simulated,
     longest_answer,
     open_library,
@@ -35,9 +33,10 @@ from labnis.station.oversight import NoOversight, Oversight
 from labnis.station.parameter_source import ParameterSource
 from labnis.station.parameters import Parameter
 from labnis.station.players import DeviceMeter, FunctionMeter, output_of, player_of
-from labnis.station.qcodes_station import CheckedStation, without_warnings_of_qcodes
+from labnis.station.qcodes_station import CheckedStation
 from labnis.station.role_spec import BiasSpec, MeterSpec, RoleSpec, SetpointSpec
 from labnis.station.setpoint import RampedSetpoint
+from labnis.station.snapshot import agreed_snapshot
 
 if TYPE_CHECKING:  # a real run does not need the simulated fridge
     from sim_instruments import Twin
@@ -96,6 +95,7 @@ class OpenStation:
         self._locks: dict[str, HeldLock] = {}
         self._libraries: list[Library] = []  # closed last
         self._instruments: dict[str, Any] = {}
+        self._identities: dict[str, dict[str, str | None]] = {}
         self._moving: dict[object, str] = {}
         self._bias: RampedBias | None = None
         self._unknown: BiasUnknownError | None = None
@@ -188,7 +188,7 @@ class OpenStation:
         except BaseException:
             close(instrument)
             raise
-        self._instruments[name] = instrument
+        self._instruments[name], self._identities[name] = instrument, identity
         self._stack.callback(close, instrument)
         if isinstance(instrument, CheckedInstrument):
             instrument.on_message = self.alive
@@ -328,8 +328,18 @@ class OpenStation:
         return any(is_simulated(identity) for identity in self.identities().values())
 
     def identities(self) -> dict[str, dict[str, str | None]]:
-        """Instrument name → vendor, model, serial, firmware, as read now."""
-        found = {name: identity_of(instrument) for name, instrument in self._instruments.items()}
+        """Instrument name → vendor, model, serial, firmware, as read now and when it was opened.
+
+        Raises
+        ------
+        CommunicationError
+            An instrument has another identity than when it was opened.
+
+        """
+        found = {
+            name: confirmed_identity(instrument, self.described(name), self._identities[name])
+            for name, instrument in self._instruments.items()
+        }
         stood_in = {
             name: {"vendor": "labnis", "model": self.config.instruments[name]["type"], "serial": TWIN_SERIAL}
             for name in self.stand_ins
@@ -337,20 +347,14 @@ class OpenStation:
         return {name: identity for name, identity in (found | stood_in).items() if identity is not None}
 
     def snapshot(self) -> dict[str, Any]:
-        """Settings of all open instruments, read now, as plain JSON values: QCoDeS's snapshot.
-
-        Other instruments have their identity only. Numbers that JSON does not support become the text "NaN", "Infinity"
-        or "-Infinity".
-        """
-        with without_warnings_of_qcodes():
-            text = json.dumps(self._station.snapshot(update=True), cls=NumpyJSONEncoder)
-        snapshot: dict[str, Any] = json.loads(text, parse_constant=str)
+        """Settings of all open instruments, read now: see `labnis.station.snapshot`. Others have an identity only."""
+        snapshot = agreed_snapshot(self._station)
         for name, instrument in self._instruments.items():
             if not isinstance(instrument, Instrument):
                 kind = type(instrument)
                 snapshot["instruments"][name] = {
                     "__class__": f"{kind.__module__}.{kind.__qualname__}",
-                    "parameters": {"IDN": {"value": identity_of(instrument)}},
+                    "parameters": {"IDN": {"value": self._identities[name] or None}},
                 }
         return snapshot
 

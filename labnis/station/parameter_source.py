@@ -1,6 +1,7 @@
 """A bias source made of the parameters of an instrument without the methods of the role."""
 
 import math
+from numbers import Real
 from typing import Any
 
 from drivers.errors import ComplianceError, ReadingError, SettingError
@@ -42,8 +43,8 @@ class ParameterSource:
     """
 
     def __init__(self, instrument: Any, spec: BiasSpec, described: str) -> None:
-        def named(name: str | None) -> Parameter | None:
-            return None if name is None else Parameter(instrument, name, described)
+        def named(name: str | None, largest: float = math.inf) -> Parameter | None:
+            return None if name is None else Parameter(instrument, name, described, possible=(-largest, largest))
 
         self._described = described
         self._level = Parameter(instrument, str(spec.level), described)
@@ -52,7 +53,7 @@ class ParameterSource:
             if spec.output == ALWAYS_ON
             else Switch(instrument, str(spec.output), described, spec.switch)
         )
-        self._range, self._compliance = named(spec.range), named(spec.compliance)
+        self._range, self._compliance = named(spec.range, LARGEST_LEVEL), named(spec.compliance)
         self._integration_time, self._current = named(spec.integration_time), named(spec.current)
         self._range_in_use, self._limit = math.nan, math.nan
 
@@ -200,7 +201,7 @@ class Switch:
         """
         found = self._parameter.raw()
         state = found if isinstance(found, bool) else ON.get(str(found).strip().lower())
-        if state is None and found in (0, 1):
+        if state is None and isinstance(found, Real) and found in (0, 1):
             state = bool(found)
         if state is None:
             raise SettingError(self._described, f"{self._name} reads {found!r}; on or off expected.")

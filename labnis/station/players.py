@@ -8,8 +8,9 @@ from typing import Any
 
 from drivers.answers import TEMPERATURES
 from drivers.roles import Meter
-from labnis.station.parameter_source import ParameterSource, Switch
+from labnis.station.parameter_source import LARGEST_LEVEL, ParameterSource, Switch
 from labnis.station.parameters import Parameter, part_of
+from labnis.station.plausible_role import CHECKS, PlausibleRole
 from labnis.station.role_check import missing_members
 from labnis.station.role_spec import KINDS, BiasSpec, MeterSpec, ReadingSpec, RoleSpec, SetpointSpec
 
@@ -18,6 +19,12 @@ __all__ = ["DeviceMeter", "FunctionMeter", "lacks", "output_of", "player_of"]
 
 READ_BY = {"ammeter": "read", "voltmeter": "read", "reading": "read", "thermometer": "temperature"}
 """Kinds of roles that read one number → the method of an instrument that gives it."""
+
+POSSIBLE = {"thermometer": TEMPERATURES, "ammeter": (-1e2, 1e2), "voltmeter": (-LARGEST_LEVEL, LARGEST_LEVEL)}
+"""Kind of a role → smallest and largest reading that can be true (K, A, V), where the role defines them."""
+
+AMPLIFIER_OUTPUTS = (-1e2, 1e2)
+"""Smallest and largest output (V) of an amplifier in front of a meter."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +93,9 @@ def player_of(spec: RoleSpec, instrument: Any, described: str) -> Any:
     """
     auxiliary = re.fullmatch(r"aux([1-4])", str(spec.channel or ""))
     if auxiliary and hasattr(instrument, "read_auxiliary"):
-        return Parameter(instrument, "read_auxiliary", described, arguments=(int(auxiliary[1]),))
+        return Parameter(
+            instrument, "read_auxiliary", described, arguments=(int(auxiliary[1]),), possible=AMPLIFIER_OUTPUTS
+        )
     if spec.kind == "thermometer" and spec.channel is not None and hasattr(instrument, "channel_temperature"):
         return FunctionThermometer(
             Parameter(
@@ -102,11 +111,12 @@ def player_of(spec: RoleSpec, instrument: Any, described: str) -> Any:
         raise LookupError(lacks(type(part), missing, spec))
     name = named or READ_BY.get(spec.kind)
     if name is None:
-        return part
+        return PlausibleRole(part, spec.kind, described) if spec.kind in CHECKS else part
+    amplified = getattr(spec, "amplifier", None) is not None
+    possible = AMPLIFIER_OUTPUTS if amplified else POSSIBLE.get(spec.kind, (-math.inf, math.inf))
     unit = getattr(spec, "unit", "") or ("" if named else getattr(part, "unit", ""))
-    if spec.kind == "thermometer":
-        return FunctionThermometer(Parameter(part, name, described, unit, possible=TEMPERATURES).read)
-    return Parameter(part, name, described, unit)
+    found = Parameter(part, name, described, unit, possible=possible)
+    return FunctionThermometer(found.read) if spec.kind == "thermometer" else found
 
 
 def lacks(kind: type, missing: list[str], spec: RoleSpec) -> str:

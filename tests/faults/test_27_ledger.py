@@ -214,6 +214,22 @@ def test_a_server_that_is_lost_in_mid_run_and_back_later(lab: Lab, server: Serve
     assert waiting(lab.data) == []
 
 
+def test_a_server_that_is_lost_and_back_in_mid_run(lab: Lab, server: Server) -> None:
+    url = server.new_database()
+    ledger = open_ledger(url, device="A7")
+    ledger.start_cooldown("CD1")
+    lab.write_station(below=f"  device: A7\n  ledger: {url}\n")
+    process = lab.under_way(lab.start_without_data_option("run", "IVSweep", "--yes", "--set", "points=401", *MEASURING))
+    server.stop()
+    server.start()
+    assert process.poll() is None, "the run ended before the server was back"
+    said = lab.ended(process, 0)
+    lab.assert_safe()
+    assert "saved in" not in said
+    assert len({c.quantity for c in ledger.calibrations("CD1")}) >= 3
+    assert waiting(lab.data) == []
+
+
 def test_stations_with_a_server_name_their_device(lab: Lab, server: Server) -> None:
     """Without names they would share the current cooldown."""
     lab.write_station(below=f"  ledger: {server.new_database()}\n")

@@ -95,6 +95,7 @@ class MadWire:
     timeout = 1000.0
     session = 0
     interface_type = pyvisa.constants.InterfaceType.gpib
+    read_termination = "\n"
 
     def __init__(self, seed: int, true_wire: Any) -> None:
         self.visalib = self
@@ -107,16 +108,12 @@ class MadWire:
     def write(self, command: str) -> int:
         return int(self._true.write(command))
 
-    def query(self, command: str) -> str:
-        if self._mad():
-            self._true.write(command)  # its true answer comes at a wrong time, or is thrown away
-            return self._answer().decode("ascii").strip()
-        return str(self._true.query(command))
-
-    def read_bytes(self, count: int, **options: Any) -> bytes:
+    def read_bytes(self, count: int, *, break_on_termchar: bool = False) -> bytes:
         if not self._mad():
-            return bytes(self._true.read_bytes(count, **options))
-        answer = self._answer()
+            return bytes(self._true.read_bytes(count, break_on_termchar=break_on_termchar))
+        answer = self._answer()  # the true answer comes at a wrong time, or is thrown away
+        if break_on_termchar:
+            return answer + b"\n" * (self._random.random() < 0.8)
         return answer[:count].ljust(count, b"0") if self._random.random() < 0.8 else answer[:count]
 
     def clear(self, _session: int = 0) -> None:

@@ -1,6 +1,10 @@
 """For any message of a client, a panel answers or reports an error, and continues."""
 
+import json
 import re
+from contextlib import suppress
+from io import BytesIO
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -8,10 +12,19 @@ from hypothesis import strategies as st
 
 from sim_instruments import ADDRESSES
 from sim_instruments.panels import FrontPanel
+from sim_instruments.server.messages import ForeignProtocolError, received
+from sim_instruments.server.requests import parsed
 from sim_instruments.visa import LabnisVisaLibrary
 
 SEPARATORS = [":", " ", ",", "?", ";", ""]
 PARAMETERS = ["'defbuffer1'", "'x'", "1", "2", "-1", "1e9", "0.5", "ON", "nan", "MIN", "MAX", "DEF", "(@1", "'", '"']
+
+KEYS = st.sampled_from(["do", "kind", "instrument", "after", "count", "level", "output", "schedule", "seconds"])
+JSON = st.none() | st.booleans() | st.integers() | st.floats() | st.sampled_from(["fault", "leave", "drop", "source"])
+
+
+def nested(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=5)
 
 
 def messages(panel: FrontPanel) -> st.SearchStrategy[list[bytes]]:
@@ -33,3 +46,16 @@ def test_a_panel_survives(twin: LabnisVisaLibrary, role: str, data: st.DataObjec
     panel.device_clear()
     panel.receive(b"*IDN?")
     assert panel.take(200) == (panel.identification.encode() + panel.terminator, True)
+
+
+@given(sent=st.binary(max_size=200) | st.text("*IDN?:SOUR VOLT\n\t1e9;,'\"", max_size=200).map(str.encode))
+def test_what_a_client_sends_is_lines_of_text_or_another_protocol(sent: bytes) -> None:
+    with suppress(ForeignProtocolError):
+        for message in received(BytesIO(sent)):
+            assert b"\n" not in message
+
+
+@given(line=st.binary(max_size=100) | st.recursive(JSON, nested, max_leaves=8).map(json.dumps).map(str.encode))
+def test_a_request_is_one_of_the_known_or_a_value_error(line: bytes) -> None:
+    with suppress(ValueError):
+        assert parsed(line).do

@@ -151,6 +151,6 @@ class Level:
         for _ in range(READ_ATTEMPTS - 1):
             try:
                 return self._instrument.level()
-            except CommunicationError as error:
+            except (CommunicationError, ReadingError) as error:
                 logger.warning("reading the level again: %s", error)
         return self._instrument.level()

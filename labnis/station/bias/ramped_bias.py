@@ -8,8 +8,8 @@ import logging
 import math
 from typing import cast
 
-from drivers.errors import InstrumentError, SettingError
-from drivers.roles import BiasReading, BiasSource, Clock, Meter, SelfRamping
+from drivers.errors import InstrumentError, ReadingError, SettingError
+from drivers.roles import BiasReading, BiasSource, Clock, Meter, SelfRamping, SourceReading
 from drivers.wiring import Wiring
 from labnis.errors import RequestError, TakenOverError
 from labnis.station.bias.level import Level
@@ -37,6 +37,9 @@ specified to 200 µV and 150 µV on its 20 mV ranges."""
 RELATIVE_TOLERANCE = 2.5e-4
 """Tolerance of a level read back, per largest bias: one resolution step of a source-meter whose range (in decades,
 resolution 2.5e-5 of the range) is up to ten times that voltage."""
+
+MOST_STATES = 4
+"""Most queries for two answers in a row that agree on the state of the output."""
 
 FINEST_STEP = 0.5e-6
 """Finest resolution (V at the source) of the level of any source-meter here: a Keithley 2450 on its 20 mV range."""
@@ -103,6 +106,7 @@ class RampedBias:
         self._ammeter = ammeter
         self._voltmeter = voltmeter
         self._prepared_for = 0.0
+        self._meter_offset = 0.0  # bias (V)
         self._level = Level(source, name, scale=wiring.divider, tolerance=self._tolerance(limits.maximum_bias))
         self._level.permit = self._oversight.permit
         step = min(limits.maximum_step, largest_step(limits.ramp_rate))
@@ -152,10 +156,10 @@ class RampedBias:
         """
         self._check_request(maximum_bias, maximum_current, integration_time)
         self._level.tolerance = self._tolerance(maximum_bias)
-        self._prepared_for = 0.0
+        self._prepared_for = self._meter_offset = 0.0
         self.in_use = True  # from the first command on: the output may be on from an earlier run
         self._executor.halt()
-        enabled = self.source.output_enabled()
+        enabled = self._output_is_on()
         before = self._level.read_back_twice()
         if before != 0 and not enabled:
             self._level.zero_disconnected()
@@ -183,7 +187,7 @@ class RampedBias:
         """
         if not self.in_use:
             try:
-                self.in_use = self.source.output_enabled()
+                self.in_use = self._output_is_on()
             except Exception as error:  # noqa: BLE001  # a lab's driver may fail in any way
                 logger.warning("%s does not say whether its output is on: %s", self._name, error)
                 self.in_use = True
@@ -272,7 +276,7 @@ class RampedBias:
         """
         try:
             start = self._executor.stop()
-            if self.source.output_enabled():
+            if self._output_is_on():
                 self._executor.to_zero(start)
                 self._level.require(0.0, "after the ramp to zero")
             else:
@@ -299,11 +303,8 @@ class RampedBias:
             Overload, compliance, no answer.
 
         """
-        reading = self.source.read()
+        reading = self._reading_of_source(self._level.known())
         bias = self._wiring.bias(reading.voltage)
-        expected = self._level.known()
-        if not abs(bias - expected) <= max(READING_TOLERANCE * abs(expected), READING_FLOOR):
-            self._require_still_set(reading.voltage, expected)
         current = reading.current if self._ammeter is None else self._ammeter.read()
         voltage = None if self._voltmeter is None else self._voltmeter.read()
         return BiasReading(
@@ -315,6 +316,30 @@ class RampedBias:
             amplifier_voltage=math.nan if self._ammeter is None else self._ammeter.amplifier_output,
             voltage_range=reading.voltage_range,
             current_range=reading.current_range,
+        )
+
+    def _output_is_on(self) -> bool:
+        """Whether the output is on, as two answers in a row say: off, the level would be written without a ramp.
+
+        Raises
+        ------
+        ReadingError
+            No two answers agree.
+
+        """
+        answers: list[bool | None] = []  # None for a failure, of which there may be one
+        for _ in range(MOST_STATES):
+            try:
+                answers.append(self.source.output_enabled())
+            except InstrumentError as error:
+                if None in answers:
+                    raise
+                logger.warning("reading the state of the output again: %s", error)
+                answers.append(None)
+            if len(answers) > 1 and (state := answers[-1]) is not None and state == answers[-2]:
+                return state
+        raise ReadingError(
+            self._name, "says by turns that its output is on and off.", "Look at the front panel: is it in use?"
         )
 
     # --- inside --------------------------------------------------------------------------------------------------
@@ -345,6 +370,30 @@ class RampedBias:
                 "Look for an open interlock or a tripped protection at the front panel.",
             )
         self._level.require(0.0, "after the output went on")
+
+    def _reading_of_source(self, expected: float) -> SourceReading:
+        """A reading that agrees with the bias that was set, `expected`, and the known offset of the source's meter.
+
+        Another one is measured again: of two that agree the difference is the offset, if the source holds its level.
+        """
+        reading = self.source.read()
+        tolerance = max(READING_TOLERANCE * abs(expected), READING_FLOOR)
+        if abs(self._wiring.bias(reading.voltage) - expected - self._meter_offset) <= tolerance:
+            return reading
+        again = self.source.read()
+        found, before = self._wiring.bias(again.voltage), self._wiring.bias(reading.voltage)
+        if abs(found - expected - self._meter_offset) <= tolerance:
+            logger.warning("%s measured %r V and, at once again, %r V: the second counts", self._name, before, found)
+            return again
+        self._require_still_set(again.voltage, expected)
+        if abs(found - before) > 2 * tolerance:
+            raise ReadingError(
+                self._name,
+                f"measures {before!r} V and, at once again, {found!r} V where {expected!r} V are set.",
+                "An answer may have been late or wrong: repeat the run.",
+            )
+        self._meter_offset = found - expected
+        return again
 
     def _require_still_set(self, measured: float, expected: float) -> None:
         """Distinguish an offset of the source's own meter from a source that does not hold its level."""

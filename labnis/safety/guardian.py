@@ -51,7 +51,7 @@ POLL = 0.1
 LATE = 0.5
 """Time (s) between two looks after which this process itself did not run, so that it gives the guardian a new term."""
 
-TERM = 1.4
+TERM = 1.3
 """Longest time (s) without a heartbeat of a guardian that has not declared more."""
 
 ENDS_WITHIN = 5.0

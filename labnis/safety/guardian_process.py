@@ -51,10 +51,10 @@ from labnis.station import StationConfig, instrument_class, load_station
 
 __all__ = ["main"]
 
-POLL = 0.3
+POLL = 0.2
 """Time (s) between two heartbeats of a guardian that waits."""
 
-MARGIN = 1.3
+MARGIN = 1.2
 """Time (s) that a guardian needs between two heartbeats, beside what it declares."""
 
 LATE = 1.0

@@ -392,3 +392,40 @@ def test_the_output_goes_off_only_after_zero_was_read_back() -> None:
     assert "level" in source.calls[last_write:off]
     assert source.calls[off:] == ["output_off", "output_enabled"]
     assert not bias.in_use
+
+
+# --- between the steps of a ramp ---
+
+
+class _EndedHere(Exception):
+    pass
+
+
+def test_a_slow_ramp_is_looked_at_between_its_steps_and_ends_where_that_raises() -> None:
+    source = FakeSource()
+    bias = prepared(source, limits=LIMITS.model_copy(update={"ramp_rate": 1e-4}))
+    looked: list[float] = []
+
+    def between() -> None:
+        looked.append(source.clock.now)
+        if len(looked) > 100:
+            raise _EndedHere
+
+    with pytest.raises(_EndedHere):
+        bias.move_to(5e-3, between=between)
+    assert max(b - a for a, b in pairwise(looked)) <= 1.0
+    assert 0 < source.value < 5e-3
+    bias.shutdown()
+    assert source.value == 0.0
+
+
+def test_a_ramp_to_zero_is_not_looked_at() -> None:
+    source = FakeSource()
+    bias = prepared(source)
+    bias.move_to(5e-3)
+
+    def between() -> None:
+        raise AssertionError
+
+    bias.move_to(0.0, between=between)
+    assert source.value == 0.0

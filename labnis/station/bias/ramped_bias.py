@@ -6,6 +6,7 @@ repeated: after a failed one the level is unknown until the source has been read
 
 import logging
 import math
+from collections.abc import Callable
 from typing import cast
 
 from drivers.errors import InstrumentError, SettingError
@@ -219,8 +220,15 @@ class RampedBias:
 
     # --- moving --------------------------------------------------------------------------------------------------
 
-    def move_to(self, bias: float) -> None:
+    def move_to(self, bias: float, *, between: Callable[[], None] = lambda: None) -> None:
         """Ramp to `bias` (V) within the limits and verify it by reading back.
+
+        Parameters
+        ----------
+        bias
+            Target (V). A ramp to 0 is never interrupted.
+        between
+            Called between two steps of the ramp, at least twice a second: it ends the ramp there by raising.
 
         Raises
         ------
@@ -247,7 +255,7 @@ class RampedBias:
             self.to_zero()
             return
         start = self._level.known()
-        self._executor.move(start, bias)
+        self._executor.move(start, bias, between)
         self._level.require(bias, "after a ramp")
 
     def present(self) -> float:

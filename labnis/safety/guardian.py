@@ -74,9 +74,15 @@ class Guardian:
     on_loss
         Called from another thread, with a sentence, if the guardian dies or hangs before it is released.
 
+    Attributes
+    ----------
+    patience
+        Of the station: `limits.unresponsive` (s).
+
     """
 
     def __init__(self, config: StationConfig, *, on_loss: Callable[[str], None]) -> None:
+        self.patience = config.limits.unresponsive
         self._config = config
         self._on_loss = on_loss
         self._process: subprocess.Popen[str] | None = None
@@ -145,7 +151,7 @@ class Guardian:
         if self._process is None or self._taken_over is not None:
             return
         late = time.monotonic() - self._heartbeat.until
-        if self._moved and (self._acts or late > self._config.limits.unresponsive):
+        if self._moved and (self._acts or late > self.patience):
             self._hand_over(late + MARGIN)
         else:
             self._heartbeat.declare(seconds)
@@ -171,7 +177,7 @@ class Guardian:
         advice = "a call that takes longer is declared with `with roles.blocking(seconds):`"
         self._taken_over = TakenOverError(
             f"the run did not respond for {silent:.1f} s (limits.unresponsive is "
-            f"{self._config.limits.unresponsive:g} s). Its guardian acts in its place: {text}. This run sets nothing "
+            f"{self.patience:g} s). Its guardian acts in its place: {text}. This run sets nothing "
             f"more. If it was not stopped from outside: {advice}",
             safe=word == SAFE,
         )

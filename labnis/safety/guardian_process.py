@@ -82,7 +82,14 @@ class _Watch:
     heard
         What the run says, unbuffered: a thread that waits for a buffered line cannot be left at the end.
 
+    Attributes
+    ----------
+    patience
+        None: the run waits no longer than declared.
+
     """
+
+    patience = 0.0
 
     def __init__(self, config: StationConfig, run: int, heard: FileIO) -> None:
         self._heard = heard

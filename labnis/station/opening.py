@@ -29,6 +29,7 @@ from labnis.station.connecting import (
     longest_answer,
     open_library,
 )
+from labnis.station.instruments import LONGEST_TIMEOUT, TIMEOUTS_ALLOWED
 from labnis.station.lock import HeldLock, hold
 from labnis.station.lock_names import lock_name_of_serial, lock_name_of_station, lock_names_of_address
 from labnis.station.oversight import NoOversight, Oversight
@@ -94,6 +95,7 @@ class OpenStation:
         self._unannounced = self._blocked_until = 0.0
         self._station = CheckedStation(config.instruments)
         self._locks: dict[str, HeldLock] = {}
+        self._serials: dict[str, tuple[str, str | None]] = {}  # lock name of the serial → entry and its address
         self._libraries: list[Library] = []  # closed last
         self._instruments: dict[str, Any] = {}
         self._moving: dict[object, str] = {}
@@ -113,9 +115,17 @@ class OpenStation:
         return self.bias.source
 
     def alive(self, seconds: float) -> None:
-        """Declare that the next call takes at most `seconds` (s), beside an answer of an instrument."""
+        """Declare that the next call takes at most `seconds` (s), beside an answer of an instrument.
+
+        An answer takes a few milliseconds, or the VISA timeout of its instrument where it is lost. That may pass
+        without a sign of life, so only what is longer than the patience of the oversight is declared.
+        """
         left = self._blocked_until - time.monotonic()
         self._oversight.alive(max(seconds + self._unannounced, left))
+
+    def _awaits_answer(self, longest: float) -> None:
+        """Declare that an answer is lost after `longest` (s)."""
+        self.alive(max(0.0, longest - self._oversight.patience))
 
     @contextlib.contextmanager
     def blocking(self, seconds: float) -> Iterator[None]:
@@ -182,19 +192,51 @@ class OpenStation:
         self._libraries.append(library)
         self.alive(CONNECTING)
         instrument, identity = connect(self.config, self._station, name, address, library)
-        serial = None if twin is not None or is_simulated(identity) else lock_name_of_serial(identity)
-        try:  # it may be open elsewhere by another address
-            self.lock({serial} if serial else set())
+        try:
+            self._require_bounded(name, instrument)
+            if twin is None and not is_simulated(identity):
+                self._lock_serial(name, address, lock_name_of_serial(identity))
         except BaseException:
             close(instrument)
             raise
         self._instruments[name] = instrument
         self._stack.callback(close, instrument)
         if isinstance(instrument, CheckedInstrument):
-            instrument.on_message = self.alive
+            instrument.on_message = self._awaits_answer
         else:
-            self._unannounced = max(self._unannounced, longest_answer(instrument))
+            unannounced = longest_answer(instrument) - self._oversight.patience
+            self._unannounced = max(self._unannounced, unannounced)
         self.alive(0.0)
+
+    def _require_bounded(self, name: str, instrument: Any) -> None:
+        """Refuse an instrument that may be silent for too long, however its class sets its timeout."""
+        longest = longest_answer(instrument)
+        if not longest <= LONGEST_TIMEOUT:
+            raise self.config.error(
+                ("instruments", name, "type"), f"its VISA timeout is {longest:g} s; {TIMEOUTS_ALLOWED}"
+            )
+
+    def _lock_serial(self, name: str, address: str | None, serial: str | None) -> None:
+        """Hold the lock on the serial number of the instrument `name`: it may be open elsewhere by another address.
+
+        Raises
+        ------
+        BusyError
+            Another process holds it.
+        ConfigurationError
+            Another entry of this station has it, by another address.
+
+        """
+        if serial is None:
+            return
+        other, its = self._serials.setdefault(serial, (name, address))
+        if address != its and not set(lock_names_of_address(address or "")) & set(lock_names_of_address(its or "")):
+            raise self.config.error(
+                ("instruments", name, "address"),
+                f"{name} ({address}) and {other} ({its}) are one instrument: both answer *IDN? with the same serial "
+                "number. Give both the same address, or remove one of them",
+            )
+        self.lock({serial})
 
     def lock(self, names: Collection[str]) -> None:
         """Hold the locks called `names`, too, until the station is closed.

@@ -397,7 +397,7 @@ def test_the_output_goes_off_only_after_zero_was_read_back() -> None:
 # --- between the steps of a ramp ---
 
 
-class _EndedHere(Exception):
+class _EndError(Exception):
     pass
 
 
@@ -409,9 +409,9 @@ def test_a_slow_ramp_is_looked_at_between_its_steps_and_ends_where_that_raises()
     def between() -> None:
         looked.append(source.clock.now)
         if len(looked) > 100:
-            raise _EndedHere
+            raise _EndError
 
-    with pytest.raises(_EndedHere):
+    with pytest.raises(_EndError):
         bias.move_to(5e-3, between=between)
     assert max(b - a for a, b in pairwise(looked)) <= 1.0
     assert 0 < source.value < 5e-3

@@ -48,8 +48,8 @@ LONGEST_TIMEOUT = 30.0
 """Longest VISA timeout (s): a run counts as alive while it waits for an answer."""
 
 TIMEOUTS_ALLOWED = (
-    f"allowed are times above 0 and up to {LONGEST_TIMEOUT:g} s, because a run that waits for an answer counts as alive. "
-    "For a measurement that takes longer, poll for its end, or declare it: with roles.blocking(seconds)"
+    f"allowed are times above 0 and up to {LONGEST_TIMEOUT:g} s, because a run that waits for an answer counts as "
+    "alive. For a measurement that takes longer, poll for its end, or declare it: with roles.blocking(seconds)"
 )
 
 KEYS = ("type", "address", "port", "init", "parameters", "add_parameters", "enable_forced_reconnect", "driver")
@@ -181,17 +181,22 @@ def _check_init(document: Document, here: Location, init: Mapping[str, Any], *, 
 def _check_timeouts(document: Document, here: Location, entry: Mapping[str, Any]) -> None:
     """Refuse VISA timeouts, of the instrument or of one of its buses, that are no time or too long."""
     factor, unit = (1e3, "ms") if is_of_packages(entry["type"], ["pymeasure.instruments"]) else (1.0, "s")
+    for location, found in _timeouts(entry):
+        is_number = isinstance(found, int | float) and not isinstance(found, bool)
+        if not (is_number and 0 < found <= factor * LONGEST_TIMEOUT):
+            raise document.error((*here, *location), f"found {found!r} (in {unit}); {TIMEOUTS_ALLOWED}")
+
+
+def _timeouts(entry: Mapping[str, Any]) -> Iterator[tuple[Location, Any]]:
+    """Each timeout of an instrument, with its place; QCoDeS's is also a parameter, with an initial value."""
     for location in _places_of("timeout", entry):
         found: Any = entry
         for key in location:
             found = found[key]
-        if isinstance(found, Mapping):  # QCoDeS's parameter
-            if "initial_value" not in found:
-                continue
-            location, found = (*location, "initial_value"), found["initial_value"]
-        is_number = isinstance(found, int | float) and not isinstance(found, bool)
-        if not (is_number and 0 < found <= factor * LONGEST_TIMEOUT):
-            raise document.error((*here, *location), f"found {found!r} (in {unit}); {TIMEOUTS_ALLOWED}")
+        if not isinstance(found, Mapping):
+            yield location, found
+        elif "initial_value" in found:
+            yield (*location, "initial_value"), found["initial_value"]
 
 
 def _texts_of(section: Any, location: Location = ()) -> Iterator[tuple[Location, str]]:

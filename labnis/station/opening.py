@@ -69,6 +69,8 @@ class OpenStation:
         Role → set-point, for the open ones.
     stand_ins
         Instrument → role → stand-in that fills it, because the twin has no panel of its model.
+    patience
+        Time (s) that the process may be silent beyond what it has declared; see `Oversight`.
 
     """
 
@@ -91,6 +93,7 @@ class OpenStation:
         self._stack = stack
         self._twin = twin
         self._oversight = oversight
+        self.patience = oversight.patience
         self._of_run = of_run
         self._unannounced = self._blocked_until = 0.0
         self._station = CheckedStation(config.instruments)
@@ -125,7 +128,7 @@ class OpenStation:
 
     def _awaits_answer(self, longest: float) -> None:
         """Declare that an answer is lost after `longest` (s)."""
-        self.alive(max(0.0, longest - self._oversight.patience))
+        self.alive(max(0.0, longest - self.patience))
 
     @contextlib.contextmanager
     def blocking(self, seconds: float) -> Iterator[None]:
@@ -204,7 +207,7 @@ class OpenStation:
         if isinstance(instrument, CheckedInstrument):
             instrument.on_message = self._awaits_answer
         else:
-            unannounced = longest_answer(instrument) - self._oversight.patience
+            unannounced = longest_answer(instrument) - self.patience
             self._unannounced = max(self._unannounced, unannounced)
         self.alive(0.0)
 

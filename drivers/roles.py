@@ -31,6 +31,7 @@ __all__ = [
     "BiasReading",
     "BiasSource",
     "Clock",
+    "CurrentSourcing",
     "DeviceBias",
     "LockIn",
     "Meter",
@@ -156,6 +157,19 @@ class SelfRamping(Protocol):
 
     def halt_ramp(self) -> None:
         """Stop the ramp at the present level; without effect if none is running. Raises if it continues."""
+
+
+class CurrentSourcing(Protocol):
+    """Optional for a bias source: an earlier user may have left it as a current source, whose current is live."""
+
+    def sources_current(self) -> bool:
+        """Whether it sources current, and not voltage, as the instrument answers."""
+
+    def set_current(self, current: float) -> None:
+        """Write the level of the current source (A), once. Never retried."""
+
+    def current_level(self) -> float:
+        """The level of the current source (A), as the instrument reads it back."""
 
 
 class Meter(Protocol):

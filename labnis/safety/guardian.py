@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Self
 
 from labnis.errors import InstrumentFault, TakenOverError
@@ -25,6 +26,7 @@ from labnis.safety.heartbeat import (
     AWAKE,
     ENDED,
     FAILED,
+    LOG,
     MOVES,
     NOT_SAFE,
     READY,
@@ -145,6 +147,10 @@ class Guardian:
         else:
             self._moved.discard(role)
         self._say(f"{MOVES if moves else ENDED} {role}")
+
+    def log_to(self, path: Path) -> None:
+        """Say that the log file of the run that begins is `path`: the guardian's reports are written there, too."""
+        self._say(f"{LOG} {json.dumps(str(path))}")
 
     def alive(self, seconds: float) -> None:
         """Declare that the next call takes at most `seconds`; a run that is too late hands over to the guardian."""

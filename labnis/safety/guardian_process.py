@@ -38,6 +38,7 @@ from labnis.safety.heartbeat import (
     AWAKE,
     ENDED,
     FAILED,
+    LOG,
     MOVES,
     NOT_SAFE,
     READY,
@@ -62,6 +63,9 @@ LATE = 1.0
 
 BUSY_PATIENCE = 60.0
 """Time (s) that a guardian waits for a station that another process holds by now."""
+
+LOG_WITHIN = 1.0
+"""Time (s) that writing a report to the run's log file may delay the guardian: its disk may hang."""
 
 SHORTEST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 """First and longest time (s) between two attempts to reach zero."""
@@ -101,6 +105,7 @@ class _Watch:
         self._acts_at = float("inf")
         self._pause = SHORTEST_PAUSE
         self._safe = False
+        self._log: Path | None = None
         for body in (self._listen, self._await_death):
             threading.Thread(target=body, daemon=True).start()
 
@@ -152,6 +157,8 @@ class _Watch:
             self._moved.add(rest)
         elif word == ENDED:
             self._moved.discard(rest)
+        elif word == LOG:
+            self._log = Path(json.loads(rest))
         elif word == AWAKE:
             say(sys.stdout, self._in_place_of_run())
 
@@ -204,7 +211,7 @@ class _Watch:
                 self._heed_moves(self._lines.get(timeout=0.05))
 
     def _heed_moves(self, line: str) -> None:
-        if line.startswith((MOVES, ENDED)):
+        if line.startswith((MOVES, ENDED, LOG)):
             self._heed(line)
 
     def _all_at_their_ends(self, *, of_run: int | None, patience: float) -> str:
@@ -212,7 +219,12 @@ class _Watch:
         return make_safe(self._config, setpoints, patience=patience, of_run=of_run, oversight=self)
 
     def _report(self, text: str) -> None:
-        say(sys.stderr, f"labnis guardian: {text}")  # the run's terminal, also after the run has ended
+        """Tell the run's terminal, also after the run has ended, and the log file beside the run."""
+        say(sys.stderr, f"labnis guardian: {text}")
+        if self._log is not None:
+            writing = threading.Thread(target=_append, args=(self._log, _line(text)), daemon=True)
+            writing.start()
+            writing.join(LOG_WITHIN)
 
     def note(self, role: str, moves: bool) -> None:
         """Do nothing: no other process watches over this one."""
@@ -223,6 +235,15 @@ class _Watch:
 
     def permit(self) -> None:
         """Do nothing: nothing takes over from a guardian."""
+
+
+def _append(path: Path, text: str) -> None:
+    """Body of a thread: append a line to the log file at `path`, in the form of the others there."""
+    try:
+        with path.open("a", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} WARNING labnis.safety.guardian_process: {text}\n")
+    except OSError as error:
+        say(sys.stderr, f"labnis guardian: {path} cannot be written: {error}")
 
 
 def _line(text: object) -> str:

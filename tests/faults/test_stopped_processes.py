@@ -67,6 +67,9 @@ def test_a_stopped_run_loses_its_bias_and_ends_with_5_when_it_wakes(lab: Lab, pr
     assert "its guardian acts in its place: the bias was" in said.lower()
     assert "bias UNKNOWN" not in said
     assert all(point.level == 0.0 and not point.output for point in lab.trajectory(woken))
+    after = [entry.text for entry in lab.log if entry.time > woken and entry.direction == "in"]
+    assert not [text for text in after if text.startswith("SLVL ")], "the procedure's shutdown was called"
+    assert "does not respond; the bias was" in lab.run_file.with_suffix(".log").read_text(encoding="utf-8")
     lab.assert_safe()
     known = read_metadata(lab.run_file)
     assert known["status"] == "failed"

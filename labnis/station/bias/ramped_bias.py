@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import cast
 
 from drivers.errors import InstrumentError, SettingError
-from drivers.roles import BiasReading, BiasSource, Clock, Meter, SelfRamping
+from drivers.roles import BiasReading, BiasSource, Clock, CurrentSourcing, Meter, SelfRamping
 from drivers.wiring import Wiring
 from labnis.errors import RequestError, TakenOverError
 from labnis.station.bias.level import Level
@@ -51,6 +51,13 @@ class BiasUnknownError(InstrumentError):
     """Ramping to zero failed: the bias is not known to be zero. The message has the last known bias."""
 
 
+class _Current:
+    """The current of a source as an `Adjustable`."""
+
+    def __init__(self, source: CurrentSourcing) -> None:
+        self.set_level, self.level = source.set_current, source.current_level
+
+
 class RampedBias:
     """Fills `drivers.roles.DeviceBias` from a bias source and, where there are any, separate meters.
 
@@ -80,6 +87,8 @@ class RampedBias:
     in_use
         Whether `prepare` has begun, or `claim` found the output on, and no `shutdown` since: the bias must still be
         ramped to zero.
+    ended_current
+        Current (A) of an earlier user's current source, which `to_zero` has ramped to zero; None if there was none.
 
     """
 
@@ -96,6 +105,9 @@ class RampedBias:
         oversight: Oversight | None = None,
     ) -> None:
         self._in_use = False
+        self.ended_current: float | None = None
+        self._clock = clock
+        self._sources_voltage = False  # confirmed by `prepare`
         self._oversight = oversight or NoOversight()
         self.source = source
         self._wiring = wiring
@@ -172,6 +184,7 @@ class RampedBias:
             compliance=self._limits.compliance,
             integration_time=integration_time,
         )
+        self._sources_voltage = True
         self._level.require(before, "while ranges and compliance were set")
         if not enabled:
             self._switch_on_at_zero()
@@ -279,6 +292,7 @@ class RampedBias:
 
         """
         try:
+            self._end_current_source()
             start = self._executor.stop()
             if self.source.output_enabled():
                 self._executor.to_zero(start)
@@ -353,6 +367,25 @@ class RampedBias:
                 "Look for an open interlock or a tripped protection at the front panel.",
             )
         self._level.require(0.0, "after the output went on")
+
+    def _end_current_source(self) -> None:
+        """Ramp the current of a source that was left as a current source to zero: its voltage level says nothing.
+
+        The ramp takes as long as one of the bias from its largest value, or less.
+        """
+        if self._sources_voltage or missing_members(self.source, CurrentSourcing):
+            return
+        source = cast(CurrentSourcing, self.source)
+        if not (source.sources_current() and self.source.output_enabled()):
+            return
+        limits = self._limits
+        level = Level(_Current(source), self._name, unit="A", tolerance=1e-3 * limits.compliance)
+        level.permit = self._oversight.permit
+        found = self.ended_current = level.read_back_twice()
+        logger.warning("%s sources current, %g A, with its output on: ramping it to 0", self._name, found)
+        rate = max(abs(found), limits.compliance) * limits.ramp_rate / limits.maximum_bias
+        RampExecutor(level, RateLimiter(largest_step(rate), rate, self._clock)).to_zero(found)
+        level.require(0.0, "after the ramp of the current to zero")
 
     def _require_still_set(self, measured: float, expected: float) -> None:
         """Distinguish an offset of the source's own meter from a source that does not hold its level."""

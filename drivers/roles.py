@@ -44,6 +44,7 @@ __all__ = [
     "SpectrumAnalyzer",
     "Thermometer",
     "VectorNetworkAnalyzer",
+    "Watchdog",
 ]
 
 NAN = float("nan")
@@ -273,6 +274,23 @@ class Setpoint(Reading, Protocol):
 
     def move_to(self, value: float) -> None:
         """Ramp to `value` from the read-back value; beyond the limits it raises and moves nothing."""
+
+
+class Watchdog(Protocol):
+    """An instrument that switches the output off by itself: a source with such a timer, or a relay in the bias line.
+
+    Its methods may be called at any moment between two other calls of the same instrument, also while a ramp of its own
+    is running.
+    """
+
+    def arm(self, timeout: float) -> None:
+        """Begin: without `feed` the output goes off after `timeout` (s). Returns when the instrument confirmed it."""
+
+    def feed(self) -> None:
+        """Begin the timeout anew."""
+
+    def disarm(self) -> None:
+        """End: the instrument does nothing by itself any more."""
 
 
 class DeviceBias(Protocol):

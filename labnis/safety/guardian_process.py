@@ -268,8 +268,11 @@ def main() -> int:
     plan = json.loads(heard.readline())
     try:
         config = _planned(plan)
-        for role in ("bias", *config.setpoints):
-            instrument_class(config, config.roles[role].instrument)  # now: importing takes longer than ramping to zero
+        used = [config.roles[role].instrument for role in ("bias", *config.setpoints)]
+        if config.limits.watchdog is not None:
+            used.append(config.limits.watchdog.instrument)
+        for name in used:
+            instrument_class(config, name)  # now: importing takes longer than ramping to zero
     except ConfigurationError as error:
         say(sys.stdout, _line(error))  # the run waits for one line
         return error.exit_code

@@ -259,6 +259,12 @@ class Safeguards:
                 )
             )
 
+    def _check_watchdog(self) -> None:
+        """Ask the run to stop if the watchdog is no longer fed: it will switch the output off at any level."""
+        if not self._stop and (problem := self._station.watchdog_problem()):
+            self._report("watchdog", problem)
+            self._stop.ask(InterlockError(f"{problem}: the run ended before"))
+
     def _between(self) -> None:
         """Between two steps of a ramp of the bias: the interlocks may take it to zero, and back to the same step."""
         if self._watch() == "stop":
@@ -267,6 +273,7 @@ class Safeguards:
     def _watch(self) -> Literal["fine", "moved", "stop"]:
         self._station.permit()
         self._check_locks()
+        self._check_watchdog()
         violation = None if self._stop else self._interlocks.due(bias_is_on=self._station.bias.in_use)
         if violation is not None:
             self._hold(violation)
@@ -319,6 +326,7 @@ class Safeguards:
                 self._stop.ask(InterlockError(f"{left.reason}. The bias is at zero"))
             self._station.clock.sleep(INTERVAL)
             self._check_locks()
+            self._check_watchdog()
 
     def _back_to(self, level: float) -> None:
         try:

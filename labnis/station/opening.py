@@ -16,8 +16,9 @@ from drivers.scpi import CheckedInstrument
 from labnis.errors import ConfigurationError, RequestError
 from labnis.station.attempting import attempt_all
 from labnis.station.bias.ramped_bias import BiasUnknownError, RampedBias
+from labnis.station.checking import require_watchdog
 from labnis.station.clock import SystemClock
-from labnis.station.config import StationConfig
+from labnis.station.config import GUARDIAN_ACTS_WITHIN, StationConfig
 from labnis.station.connecting import (
     TWIN_SERIAL,
     Library,
@@ -39,6 +40,7 @@ from labnis.station.players import DeviceMeter, FunctionMeter, output_of, player
 from labnis.station.qcodes_station import CheckedStation, without_warnings_of_qcodes
 from labnis.station.role_spec import BiasSpec, MeterSpec, RoleSpec, SetpointSpec
 from labnis.station.setpoint import RampedSetpoint
+from labnis.station.watchdog import StationWatchdog
 
 if TYPE_CHECKING:  # a real run does not need the simulated fridge
     from sim_instruments import Twin
@@ -85,7 +87,7 @@ class OpenStation:
     ) -> None:
         self.config = config
         self.record = record
-        clock: Clock = SystemClock(self.alive) if twin is None else twin.clock
+        clock: Clock = SystemClock(self._sleeps) if twin is None else twin.clock
         self.clock = clock if record is None else record.watched(clock)
         self.stand_ins: dict[str, Mapping[str, Any]] = {}
         self.setpoints: dict[str, RampedSetpoint] = {}
@@ -102,6 +104,7 @@ class OpenStation:
         self._libraries: list[Library] = []  # closed last
         self._instruments: dict[str, Any] = {}
         self._moving: dict[object, str] = {}
+        self._watchdog: StationWatchdog | None = None
         self._bias: RampedBias | None = None
         self._unknown: BiasUnknownError | None = None
 
@@ -130,9 +133,27 @@ class OpenStation:
         """Declare that an answer is lost after `longest` (s)."""
         self.alive(max(0.0, longest - self.patience))
 
+    def _sleeps(self, seconds: float) -> None:
+        """Called while the clock sleeps: as `alive`, and the watchdog is fed."""
+        self.alive(seconds)
+        if self._watchdog is not None:
+            self._watchdog.feed()
+
     @contextlib.contextmanager
     def blocking(self, seconds: float) -> Iterator[None]:
-        """Declare that the calls in the context take up to `seconds` (s)."""
+        """Declare that the calls in the context take up to `seconds` (s).
+
+        Raises
+        ------
+        RequestError
+            The watchdog would act within that time.
+
+        """
+        if self._watchdog is not None and not seconds <= self._watchdog.timeout - GUARDIAN_ACTS_WITHIN:
+            raise RequestError(
+                f"blocking({seconds:g}): the watchdog switches the output off after labnis.limits.watchdog.timeout, "
+                f"{self._watchdog.timeout:g} s; allowed are {self._watchdog.timeout - GUARDIAN_ACTS_WITHIN:g} s"
+            )
         self._blocked_until = time.monotonic() + seconds
         self.alive(0.0)
         try:
@@ -144,7 +165,7 @@ class OpenStation:
     def permit(self) -> None:
         """Raise TakenOverError if the guardian of this run has taken over."""
         self._oversight.permit()
-        self.alive(0.0)
+        self._sleeps(0.0)
 
     def note(self, role: str, moves: bool) -> None:
         """Say that `role` is moved from now on, or that it is at its end."""
@@ -180,8 +201,42 @@ class OpenStation:
         own = {"current"} if self.config.source_reads_current else set()
         players = {role: self._player(role) for role in new if role not in own}
         if "bias" in players:
+            self._watchdog = self._open_watchdog(needed=not alone)
             players = self._bias_roles(players)
         self.roles = Roles(clock=self.clock, wiring=self.config.wiring, **(dict(self.roles.players) | players))
+
+    def _open_watchdog(self, *, needed: bool) -> StationWatchdog | None:
+        """Open the watchdog of the station, if it has one; a ramp to zero does not depend on it (not `needed`)."""
+        spec = self.config.limits.watchdog
+        if spec is None or self._twin is not None:  # the outputs of a twin end with this process
+            return None
+        name = spec.instrument
+        try:
+            self.lock(lock_names_of_address(self._address(name) or name))
+            self._connect(name)
+            require_watchdog(self.config, name, self._instruments[name])
+            self._require_patient(spec.timeout)
+        except Exception as error:
+            if needed:
+                raise
+            logger.warning("the watchdog is not fed: %s", error)
+            return None
+        return StationWatchdog(self._instruments[name], spec.timeout, self.described(name))
+
+    def _require_patient(self, timeout: float) -> None:
+        """Refuse a watchdog that would act while an answer is lost."""
+        for name, instrument in self._instruments.items():
+            shortest = longest_answer(instrument) + GUARDIAN_ACTS_WITHIN
+            if timeout < shortest:
+                raise self.config.error(
+                    ("labnis", "limits", "watchdog", "timeout"),
+                    f"found {timeout:g} s; allowed are {shortest:g} s and more, because the VISA timeout of {name} is "
+                    f"{longest_answer(instrument):g} s",
+                )
+
+    def watchdog_problem(self) -> str:
+        """Why the watchdog may not be fed any more; empty if it is, or if there is none."""
+        return "" if self._watchdog is None else self._watchdog.problem
 
     def _connect(self, name: str) -> None:
         """Open the instrument `name`, or take its stand-in."""
@@ -332,6 +387,7 @@ class OpenStation:
             ammeter=players.get("current"),
             voltmeter=players.get("voltage"),
             oversight=self,
+            watchdog=self._watchdog,
         )
         source_current = FunctionMeter(lambda: bias.read().current)
         return {"current": source_current, **players, "bias": bias}

@@ -134,7 +134,7 @@ class Run:
         self.bias = Bias()
         self.stop = StopRequest()
         self.said: list[str] = []
-        self.lost_lock = ""
+        self.lost_lock = self.watchdog_problem = ""
         self.magnet = Magnet()
         self.field = RampedSetpoint(self.magnet, FIELD, self.clock, name="field, magnet", unit="T")
         roles = Roles(
@@ -169,6 +169,7 @@ class Run:
             config=config,
             described=lambda name: f"{name} (GPIB0::18)",
             lost_lock=lambda: self.lost_lock,
+            watchdog_problem=lambda: self.watchdog_problem,
             alive=NoOversight().alive,
             permit=NoOversight().permit,
         )
@@ -334,6 +335,14 @@ def test_a_lock_that_is_lost_ends_the_run() -> None:
     assert run.clock.now < 101.0
     assert run.said == ["lock"]
     assert str(run.stop.reason).startswith(run.lost_lock)
+
+
+def test_a_watchdog_that_cannot_be_fed_ends_the_run() -> None:
+    run = Run()
+    run.watchdog_problem = "the watchdog relay cannot be fed (no answer)"
+    assert run.safeguards.should_stop()
+    assert run.said == ["watchdog"]
+    assert str(run.stop.reason).startswith(run.watchdog_problem)
 
 
 def test_a_pause_ends_where_the_lock_is_lost() -> None:

@@ -20,6 +20,7 @@ from labnis.station.oversight import NoOversight, Oversight
 from labnis.station.players import DeviceMeter
 from labnis.station.role_check import missing_members
 from labnis.station.sections import Limits
+from labnis.station.watchdog import StationWatchdog
 
 __all__ = ["BiasMismatchError", "BiasUnknownError", "RampedBias"]
 
@@ -79,6 +80,8 @@ class RampedBias:
         Reads the voltage of the device; None if it is calculated from bias, current and series resistance.
     oversight
         Is told when the bias is in use and when it is at zero, and asked before each write.
+    watchdog
+        Armed before the output goes on, disarmed after it went off; None if the station has none.
 
     Attributes
     ----------
@@ -103,7 +106,9 @@ class RampedBias:
         ammeter: DeviceMeter | None = None,
         voltmeter: Meter | None = None,
         oversight: Oversight | None = None,
+        watchdog: StationWatchdog | None = None,
     ) -> None:
+        self._watchdog = watchdog
         self._in_use = False
         self.ended_current: float | None = None
         self._clock = clock
@@ -167,6 +172,8 @@ class RampedBias:
         self._level.tolerance = self._tolerance(maximum_bias)
         self._prepared_for = 0.0
         self.in_use = True  # from the first command on: the output may be on from an earlier run
+        if self._watchdog is not None:
+            self._watchdog.arm()
         self._executor.halt()
         enabled = self.source.output_enabled()
         before = self._level.read_back_twice()
@@ -229,6 +236,8 @@ class RampedBias:
             raise SettingError(
                 self._name, f"bias is 0 V as read back, but {problem}.", "Switch it off at the front panel."
             ) from failure
+        if self._watchdog is not None:
+            self._watchdog.disarm()
         self._oversight.note("bias", False)
 
     # --- moving --------------------------------------------------------------------------------------------------
@@ -291,6 +300,8 @@ class RampedBias:
             A step failed; the message has the last known bias and what to do.
 
         """
+        if self._watchdog is not None:
+            self._watchdog.keep()
         try:
             self._end_current_source()
             start = self._executor.stop()

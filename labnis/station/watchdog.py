@@ -59,7 +59,7 @@ class StationWatchdog:
             self._instrument.arm(self.timeout)
         except Exception as error:  # a lab's driver may fail in any way
             raise InstrumentFault(
-                f"the watchdog {self._name} cannot be armed: {error}. A run does not begin without it: repair it, or "
+                f"the watchdog {self._name} cannot be armed: {_told(error)}. A run does not begin without it: repair it, or "
                 "remove labnis.limits.watchdog from the station file"
             ) from error
         self.problem = ""
@@ -82,7 +82,7 @@ class StationWatchdog:
         try:
             self._instrument.feed()
         except Exception as error:  # noqa: BLE001  # a lab's driver may fail in any way
-            self.problem = f"the watchdog {self._name} cannot be fed ({error}); it switches the output off by itself"
+            self.problem = f"the watchdog {self._name} cannot be fed ({_told(error)}); it switches the output off by itself"
             logger.warning("%s", self.problem)
 
     def disarm(self) -> None:
@@ -93,4 +93,9 @@ class StationWatchdog:
         try:
             self._instrument.disarm()
         except Exception as error:  # noqa: BLE001  # the output is off already
-            logger.warning("the watchdog %s is not disarmed: %s", self._name, error)
+            logger.warning("the watchdog %s is not disarmed: %s", self._name, _told(error))
+
+
+def _told(error: Exception) -> str:
+    """What an exception says; QCoDeS appends the call to its arguments."""
+    return str(error.args[0] if error.args else type(error).__name__).rstrip(".")

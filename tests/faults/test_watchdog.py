@@ -118,7 +118,7 @@ def test_a_watchdog_that_falls_silent_ends_the_run_before_it_acts(lab: Lab, rela
     process = lab.begin_sweep()
     relay.silent = True
     said = lab.ended(process, 4)
-    assert "the watchdog relay (TCPIP::127.0.0.1::" in said
+    assert "the watchdog relay (TCPIP0::127.0.0.1::" in said
     assert "cannot be fed" in said
     lab.assert_safe()
 

@@ -82,7 +82,9 @@ class StationWatchdog:
         try:
             self._instrument.feed()
         except Exception as error:  # noqa: BLE001  # a lab's driver may fail in any way
-            self.problem = f"the watchdog {self._name} cannot be fed ({_told(error)}); it switches the output off by itself"
+            self.problem = (
+                f"the watchdog {self._name} cannot be fed ({_told(error)}); it switches the output off by itself"
+            )
             logger.warning("%s", self.problem)
 
     def disarm(self) -> None:

@@ -1,5 +1,7 @@
 """One random fault of the instruments in a full calibration: the bias is always at zero afterwards.
 
+No number that an instrument cannot send is among the data.
+
 Where the source itself cannot be reached any more, zero is not possible: then the run must report that the bias
 is UNKNOWN, and `labnis safe` has to succeed as soon as the source can be reached again.
 """
@@ -14,6 +16,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import h5py
+import numpy as np
 
 from sim_instruments.server import CONDITIONS, Kind, largest_rate
 from tests.faults.measuring import RAMP_RATE, Lab, chance
@@ -34,6 +37,9 @@ SETTINGS = (
 CALIBRATE = ("calibrate", "--yes", *(word for setting in SETTINGS for word in ("--set", setting)))
 
 EXIT_CODES = (0, 4, 5, 6, 7)
+
+LARGEST = 1e12
+"""Larger than every number of a run, also its times."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +110,9 @@ def faulty_calibration(lab: Lab, seed: int, messages: Mapping[str, int]) -> Faul
     if outcome == "LIVE" or (outcome == "unknown" and (code != 5 or fault["instrument"] != "bias")):
         problems.append(f"the source is left at {state} with exit code {code}: {said[-2000:]}")
     problems += _moved_too_fast(lab, fault)
-    problems += [f"{path.name} is unreadable" for path in lab.data.glob("*/*/*.h5") if not _readable(path)]
+    files = list(lab.data.glob("*/*/*.h5"))
+    problems += [f"{path.name} is unreadable" for path in files if not _readable(path)]
+    problems += [f"{path.name} has impossible numbers in {column}" for path in files for column in _impossible(path)]
     lab.control(do="clear")
     if outcome != "zero":
         safe = lab.safe()
@@ -119,6 +127,16 @@ def _moved_too_fast(lab: Lab, fault: Mapping[str, Any]) -> list[str]:
         return []
     rate = largest_rate(lab.trajectory(), window=0.1)
     return [f"the bias moved at {rate:.4g} V/s"] if rate > RAMP_RATE * (1 + 1e-9) else []
+
+
+def _impossible(path: Path) -> list[str]:
+    """Columns of a run with finite numbers that no instrument can send."""
+    try:
+        with h5py.File(path, "r") as file:
+            columns = {name: data[...] for name, data in file["data"].items() if data.dtype.kind in "fc"}
+    except (OSError, KeyError, RuntimeError):
+        return []  # unreadable, or without rows
+    return [name for name, data in columns.items() if np.any(np.abs(data[np.isfinite(data)]) > LARGEST)]
 
 
 def _readable(path: Path) -> bool:

@@ -59,8 +59,8 @@ class StationWatchdog:
             self._instrument.arm(self.timeout)
         except Exception as error:  # a lab's driver may fail in any way
             raise InstrumentFault(
-                f"the watchdog {self._name} cannot be armed: {_told(error)}. A run does not begin without it: repair it, or "
-                "remove labnis.limits.watchdog from the station file"
+                f"the watchdog {self._name} cannot be armed: {_told(error)}. A run does not begin without it: "
+                "repair it, or remove labnis.limits.watchdog from the station file"
             ) from error
         self.problem = ""
         self._armed = True

@@ -9,16 +9,20 @@ is UNKNOWN, and `labnis safe` has to succeed as soon as the source can be reache
 import random
 import re
 import subprocess
+import time
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
 import h5py
 import numpy as np
+import psutil  # type: ignore[import-untyped]
 
 from sim_instruments.server import CONDITIONS, Kind, largest_rate
+from tests.faults.commands import Command
 from tests.faults.measuring import RAMP_RATE, Lab, chance
 
 __all__ = ["Faulty", "faulty_calibration", "usual_messages"]
@@ -37,6 +41,9 @@ SETTINGS = (
 CALIBRATE = ("calibrate", "--yes", *(word for setting in SETTINGS for word in ("--set", setting)))
 
 EXIT_CODES = (0, 4, 5, 6, 7)
+
+ENDS_WITHIN, GUARDIAN_TRIES = 90.0, 5.0
+"""Time (s) that a calibration has, and that its guardian has afterwards before `labnis safe` is called."""
 
 LARGEST = 1e12
 """Larger than every number of a run, also its times."""
@@ -94,12 +101,15 @@ def faulty_calibration(lab: Lab, seed: int, messages: Mapping[str, int]) -> Faul
     """Calibrate with the fault that `seed` chooses, and check what is left."""
     fault = random_fault(chance(seed), messages)
     lab.fault(**fault)
+    command = lab.start(*CALIBRATE)
+    guardian = _guardian_of(command)
     try:
-        answer = lab.labnis(*CALIBRATE)
+        code = command.wait(ENDS_WITHIN)
     except subprocess.TimeoutExpired as error:
+        command.kill()
         state = lab.source()
         return Faulty(seed, fault, 0, -1, "hung", (f"{fault}: the source is at {state}; {error}: {error.stderr!r}",))
-    code, said = answer.returncode, answer.stderr
+    said = _said(command)
     [struck] = lab.control(do="faults")["struck"]
     problems = []
     unreachable = code == 2 and not lab.ever_on()  # while the station was opened
@@ -118,7 +128,27 @@ def faulty_calibration(lab: Lab, seed: int, messages: Mapping[str, int]) -> Faul
         safe = lab.safe()
         if safe.returncode or lab.source() != {"level": 0.0, "output": False}:
             problems.append(f"`labnis safe` afterwards: {safe.stderr}")
+    if guardian is not None:
+        with suppress(psutil.NoSuchProcess):  # it has ended, or it would try again in up to a minute
+            guardian.kill()
     return Faulty(seed, fault, struck, code, outcome, tuple(problems))
+
+
+def _guardian_of(command: Command) -> psutil.Process | None:
+    """The guardian of the session, once there is one; None if the command ends before."""
+    while command.poll() is None:
+        if (guardian := command.guardian()) is not None:
+            return guardian
+        time.sleep(0.05)
+    return None
+
+
+def _said(command: Command) -> str:
+    """What the command and its guardian report; while the fault lasts, a guardian may try again and again."""
+    try:
+        return command.communicate(GUARDIAN_TRIES)[1]
+    except subprocess.TimeoutExpired as error:
+        return str(error.stderr)
 
 
 def _moved_too_fast(lab: Lab, fault: Mapping[str, Any]) -> list[str]:

@@ -29,7 +29,7 @@ class Keithley2450(TriggerModelRamp, QcodesKeithley2450):
     """A Keithley 2450 that fills the role of `drivers.roles.BiasSource`: it sources voltage and measures current.
 
     It ramps by itself (`drivers.roles.SelfRamping`), and says whether it was left as a current source
-    (`drivers.roles.CurrentSourcing`).
+    (`drivers.protection.CurrentSourcing`).
 
     `output_enabled()` is a parameter, as in QCoDeS; it queries the instrument each time.
     """

@@ -31,7 +31,6 @@ __all__ = [
     "BiasReading",
     "BiasSource",
     "Clock",
-    "CurrentSourcing",
     "DeviceBias",
     "LockIn",
     "Meter",
@@ -44,13 +43,11 @@ __all__ = [
     "SpectrumAnalyzer",
     "Thermometer",
     "VectorNetworkAnalyzer",
-    "Watchdog",
 ]
 
 NAN = float("nan")
 POLL, LATEST = 0.05, 10.0
-"""Time (s) between two queries whether an acquisition is complete, and its largest delay; `start` and `fetch` do not
-take longer than that either."""
+"""Time (s) between two queries whether an acquisition is complete, and its largest delay, also of start and fetch."""
 
 
 @dataclass(frozen=True)
@@ -160,19 +157,6 @@ class SelfRamping(Protocol):
         """Stop the ramp at the present level; without effect if none is running. Raises if it continues."""
 
 
-class CurrentSourcing(Protocol):
-    """Optional for a bias source: an earlier user may have left it as a current source, whose current is live."""
-
-    def sources_current(self) -> bool:
-        """Whether it sources current, and not voltage, as the instrument answers."""
-
-    def set_current(self, current: float) -> None:
-        """Write the level of the current source (A), once. Never retried."""
-
-    def current_level(self) -> float:
-        """The level of the current source (A), as the instrument reads it back."""
-
-
 class Meter(Protocol):
     """A current meter or a voltmeter. As `roles.current` and `roles.voltage` it reads what the device has."""
 
@@ -274,23 +258,6 @@ class Setpoint(Reading, Protocol):
 
     def move_to(self, value: float) -> None:
         """Ramp to `value` from the read-back value; beyond the limits it raises and moves nothing."""
-
-
-class Watchdog(Protocol):
-    """An instrument that switches the output off by itself: a source with such a timer, or a relay in the bias line.
-
-    Its methods may be called at any moment between two other calls of the same instrument, also while a ramp of its own
-    is running.
-    """
-
-    def arm(self, timeout: float) -> None:
-        """Begin: without `feed` the output goes off after `timeout` (s). Returns when the instrument confirmed it."""
-
-    def feed(self) -> None:
-        """Begin the timeout anew."""
-
-    def disarm(self) -> None:
-        """End: the instrument does nothing by itself any more."""
 
 
 class DeviceBias(Protocol):

@@ -4,7 +4,7 @@ from typing import Any
 
 from pymeasure.instruments import Instrument as PymeasureInstrument
 
-from drivers.roles import Watchdog
+from drivers.protection import Watchdog
 from labnis.station.config import StationConfig
 from labnis.station.connecting import instrument_class
 from labnis.station.players import lacks
@@ -50,7 +50,7 @@ def require_watchdog(config: StationConfig, name: str, player: Any) -> None:
         raise config.error(
             ("labnis", "limits", "watchdog", "instrument"),
             f"{name} is a {kind.__name__}, which has no {', '.join(missing)}; a watchdog has arm(timeout), feed() and "
-            "disarm() (drivers.roles.Watchdog)",
+            "disarm() (drivers.protection.Watchdog)",
         )
 
 

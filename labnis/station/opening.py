@@ -3,7 +3,6 @@
 import contextlib
 import json
 import logging
-import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -12,13 +11,12 @@ from qcodes.instrument import Instrument
 from qcodes.utils import NumpyJSONEncoder
 
 from drivers.roles import BiasSource, Clock, Roles
-from drivers.scpi import CheckedInstrument
 from labnis.errors import ConfigurationError, RequestError
 from labnis.station.attempting import attempt_all
 from labnis.station.bias.ramped_bias import BiasUnknownError, RampedBias
 from labnis.station.checking import require_watchdog
 from labnis.station.clock import SystemClock
-from labnis.station.config import GUARDIAN_ACTS_WITHIN, StationConfig
+from labnis.station.config import StationConfig
 from labnis.station.connecting import (
     TWIN_SERIAL,
     Library,
@@ -27,10 +25,12 @@ from labnis.station.connecting import (
     connect,
     identity_of,
     is_simulated,
-    longest_answer,
     open_library,
+    require_bounded,
+    require_one_entry,
+    require_patient,
 )
-from labnis.station.instruments import LONGEST_TIMEOUT, TIMEOUTS_ALLOWED
+from labnis.station.declaring import Declarations
 from labnis.station.lock import HeldLock, hold
 from labnis.station.lock_names import lock_name_of_serial, lock_name_of_station, lock_names_of_address
 from labnis.station.oversight import NoOversight, Oversight
@@ -48,7 +48,6 @@ if TYPE_CHECKING:  # a real run does not need the simulated fridge
 __all__ = ["OpenStation", "open_station"]
 
 logger = logging.getLogger(__name__)
-
 
 CONNECTING = 30.0
 """Longest time (s) that opening one instrument takes: its connection and its first answers."""
@@ -71,8 +70,8 @@ class OpenStation:
         Role → set-point, for the open ones.
     stand_ins
         Instrument → role → stand-in that fills it, because the twin has no panel of its model.
-    patience
-        Time (s) that the process may be silent beyond what it has declared; see `Oversight`.
+    alive, blocking, permit, watchdog_problem
+        See `labnis.station.declaring`.
 
     """
 
@@ -87,24 +86,23 @@ class OpenStation:
     ) -> None:
         self.config = config
         self.record = record
-        clock: Clock = SystemClock(self._sleeps) if twin is None else twin.clock
+        self._declarations = declarations = Declarations(oversight)
+        self.alive, self.blocking, self.permit = declarations.alive, declarations.blocking, declarations.permit
+        self.watchdog_problem = declarations.watchdog_problem
+        clock: Clock = SystemClock(declarations.sleeps) if twin is None else twin.clock
         self.clock = clock if record is None else record.watched(clock)
         self.stand_ins: dict[str, Mapping[str, Any]] = {}
         self.setpoints: dict[str, RampedSetpoint] = {}
         self.roles = Roles(clock=self.clock, wiring=config.wiring)
         self._stack = stack
         self._twin = twin
-        self._oversight = oversight
-        self.patience = oversight.patience
         self._of_run = of_run
-        self._unannounced = self._blocked_until = 0.0
         self._station = CheckedStation(config.instruments)
         self._locks: dict[str, HeldLock] = {}
-        self._serials: dict[str, tuple[str, str | None]] = {}  # lock name of the serial → entry and its address
+        self._serials: dict[str, str] = {}  # lock name of the serial number → entry
         self._libraries: list[Library] = []  # closed last
         self._instruments: dict[str, Any] = {}
         self._moving: dict[object, str] = {}
-        self._watchdog: StationWatchdog | None = None
         self._bias: RampedBias | None = None
         self._unknown: BiasUnknownError | None = None
 
@@ -119,57 +117,6 @@ class OpenStation:
     def source(self) -> BiasSource:
         """The source of the bias."""
         return self.bias.source
-
-    def alive(self, seconds: float) -> None:
-        """Declare that the next call takes at most `seconds` (s), beside an answer of an instrument.
-
-        An answer takes a few milliseconds, or the VISA timeout of its instrument where it is lost. That may pass
-        without a sign of life, so only what is longer than the patience of the oversight is declared.
-        """
-        left = self._blocked_until - time.monotonic()
-        self._oversight.alive(max(seconds + self._unannounced, left))
-
-    def _awaits_answer(self, longest: float) -> None:
-        """Declare that an answer is lost after `longest` (s)."""
-        self.alive(max(0.0, longest - self.patience))
-
-    def _sleeps(self, seconds: float) -> None:
-        """Called while the clock sleeps: as `alive`, and the watchdog is fed."""
-        self.alive(seconds)
-        if self._watchdog is not None:
-            self._watchdog.feed()
-
-    @contextlib.contextmanager
-    def blocking(self, seconds: float) -> Iterator[None]:
-        """Declare that the calls in the context take up to `seconds` (s).
-
-        Raises
-        ------
-        RequestError
-            The watchdog would act within that time.
-
-        """
-        if self._watchdog is not None and not seconds <= self._watchdog.timeout - GUARDIAN_ACTS_WITHIN:
-            raise RequestError(
-                f"blocking({seconds:g}): the watchdog switches the output off after labnis.limits.watchdog.timeout, "
-                f"{self._watchdog.timeout:g} s; allowed are {self._watchdog.timeout - GUARDIAN_ACTS_WITHIN:g} s"
-            )
-        self._blocked_until = time.monotonic() + seconds
-        self.alive(0.0)
-        try:
-            yield
-        finally:
-            self._blocked_until = 0.0
-            self.alive(0.0)
-
-    def permit(self) -> None:
-        """Raise TakenOverError if the guardian of this run has taken over."""
-        self._oversight.permit()
-        self._sleeps(0.0)
-
-    def note(self, role: str, moves: bool) -> None:
-        """Say that `role` is moved from now on, or that it is at its end."""
-        self._oversight.note(role, moves)
 
     def open(self, roles: Iterable[str], *, alone: bool = False) -> None:
         """Open the instruments of `roles` that are not open yet; unless `alone`, also the bias and its meters.
@@ -201,7 +148,7 @@ class OpenStation:
         own = {"current"} if self.config.source_reads_current else set()
         players = {role: self._player(role) for role in new if role not in own}
         if "bias" in players:
-            self._watchdog = self._open_watchdog(needed=not alone)
+            self._declarations.watchdog = self._open_watchdog(needed=not alone)
             players = self._bias_roles(players)
         self.roles = Roles(clock=self.clock, wiring=self.config.wiring, **(dict(self.roles.players) | players))
 
@@ -215,28 +162,13 @@ class OpenStation:
             self.lock(lock_names_of_address(self._address(name) or name))
             self._connect(name)
             require_watchdog(self.config, name, self._instruments[name])
-            self._require_patient(spec.timeout)
+            require_patient(self.config, spec.timeout, self._instruments)
+            return StationWatchdog(self._instruments[name], spec.timeout, self.described(name))
         except Exception as error:
             if needed:
                 raise
             logger.warning("the watchdog is not fed: %s", error)
             return None
-        return StationWatchdog(self._instruments[name], spec.timeout, self.described(name))
-
-    def _require_patient(self, timeout: float) -> None:
-        """Refuse a watchdog that would act while an answer is lost."""
-        for name, instrument in self._instruments.items():
-            shortest = longest_answer(instrument) + GUARDIAN_ACTS_WITHIN
-            if timeout < shortest:
-                raise self.config.error(
-                    ("labnis", "limits", "watchdog", "timeout"),
-                    f"found {timeout:g} s; allowed are {shortest:g} s and more, because the VISA timeout of {name} is "
-                    f"{longest_answer(instrument):g} s",
-                )
-
-    def watchdog_problem(self) -> str:
-        """Why the watchdog may not be fed any more; empty if it is, or if there is none."""
-        return "" if self._watchdog is None else self._watchdog.problem
 
     def _connect(self, name: str) -> None:
         """Open the instrument `name`, or take its stand-in."""
@@ -251,50 +183,18 @@ class OpenStation:
         self.alive(CONNECTING)
         instrument, identity = connect(self.config, self._station, name, address, library)
         try:
-            self._require_bounded(name, instrument)
+            require_bounded(self.config, name, instrument)
             if twin is None and not is_simulated(identity):
-                self._lock_serial(name, address, lock_name_of_serial(identity))
+                serial = lock_name_of_serial(identity)
+                require_one_entry(self.config, self._serials, name, serial)
+                self.lock({serial} if serial else set())  # it may be open elsewhere by another address
         except BaseException:
             close(instrument)
             raise
         self._instruments[name] = instrument
         self._stack.callback(close, instrument)
-        if isinstance(instrument, CheckedInstrument):
-            instrument.on_message = self._awaits_answer
-        else:
-            unannounced = longest_answer(instrument) - self.patience
-            self._unannounced = max(self._unannounced, unannounced)
+        self._declarations.count(instrument)
         self.alive(0.0)
-
-    def _require_bounded(self, name: str, instrument: Any) -> None:
-        """Refuse an instrument that may be silent for too long, however its class sets its timeout."""
-        longest = longest_answer(instrument)
-        if not longest <= LONGEST_TIMEOUT:
-            raise self.config.error(
-                ("instruments", name, "type"), f"its VISA timeout is {longest:g} s; {TIMEOUTS_ALLOWED}"
-            )
-
-    def _lock_serial(self, name: str, address: str | None, serial: str | None) -> None:
-        """Hold the lock on the serial number of the instrument `name`: it may be open elsewhere by another address.
-
-        Raises
-        ------
-        BusyError
-            Another process holds it.
-        ConfigurationError
-            Another entry of this station has it, by another address.
-
-        """
-        if serial is None:
-            return
-        other, its = self._serials.setdefault(serial, (name, address))
-        if address != its and not set(lock_names_of_address(address or "")) & set(lock_names_of_address(its or "")):
-            raise self.config.error(
-                ("instruments", name, "address"),
-                f"{name} ({address}) and {other} ({its}) are one instrument: both answer *IDN? with the same serial "
-                "number. Give both the same address, or remove one of them",
-            )
-        self.lock({serial})
 
     def lock(self, names: Collection[str]) -> None:
         """Hold the locks called `names`, too, until the station is closed.
@@ -341,7 +241,7 @@ class OpenStation:
             unit = spec.unit or getattr(player, "unit", "")
             player = RampedSetpoint(
                 player, spec, self.clock, name=name, unit=unit, output=output,
-                on_use=partial(self.note, role), permit=self.permit,
+                on_use=partial(self._declarations.note, role), permit=self.permit,
             )  # fmt: skip
             self.setpoints[role] = player
         if isinstance(spec, MeterSpec):
@@ -386,8 +286,8 @@ class OpenStation:
             name=self.described(self.config.bias.instrument),
             ammeter=players.get("current"),
             voltmeter=players.get("voltage"),
-            oversight=self,
-            watchdog=self._watchdog,
+            oversight=self._declarations,
+            watchdog=self._declarations.watchdog,
         )
         source_current = FunctionMeter(lambda: bias.read().current)
         return {"current": source_current, **players, "bias": bias}

@@ -33,7 +33,7 @@ PathText = Annotated[Name, AfterValidator(_path)]
 
 
 class WatchdogSpec(Section):
-    """An instrument that switches the output off by itself when it is no longer fed (`drivers.roles.Watchdog`).
+    """An instrument that switches the output off by itself when it is no longer fed (`drivers.protection.Watchdog`).
 
     Attributes
     ----------

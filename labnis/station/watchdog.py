@@ -6,7 +6,7 @@ It acts where no program can: run and guardian are killed together, or the compu
 import logging
 import time
 
-from drivers.roles import Watchdog
+from drivers.protection import Watchdog
 from labnis.errors import InstrumentFault
 
 __all__ = ["StationWatchdog"]

@@ -105,7 +105,7 @@ class BlocksUndeclared(BlocksDeclared):
 
 
 class Relay(VisaInstrument):
-    """A relay in the bias line that opens when it is no longer fed (`drivers.roles.Watchdog`)."""
+    """A relay in the bias line that opens when it is no longer fed (`drivers.protection.Watchdog`)."""
 
     default_terminator = "\n"
     default_timeout = 1.0

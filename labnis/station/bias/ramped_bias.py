@@ -10,9 +10,10 @@ from collections.abc import Callable
 from typing import cast
 
 from drivers.errors import InstrumentError, SettingError
-from drivers.roles import BiasReading, BiasSource, Clock, CurrentSourcing, Meter, SelfRamping
+from drivers.roles import BiasReading, BiasSource, Clock, Meter, SelfRamping
 from drivers.wiring import Wiring
 from labnis.errors import RequestError, TakenOverError
+from labnis.station.bias.current_source import end_current_source
 from labnis.station.bias.level import Level
 from labnis.station.bias.ramp import RateLimiter, largest_step
 from labnis.station.bias.ramp_executor import RampExecutor
@@ -50,13 +51,6 @@ class BiasMismatchError(InstrumentError):
 
 class BiasUnknownError(InstrumentError):
     """Ramping to zero failed: the bias is not known to be zero. The message has the last known bias."""
-
-
-class _Current:
-    """The current of a source as an `Adjustable`."""
-
-    def __init__(self, source: CurrentSourcing) -> None:
-        self.set_level, self.level = source.set_current, source.current_level
 
 
 class RampedBias:
@@ -303,7 +297,9 @@ class RampedBias:
         if self._watchdog is not None:
             self._watchdog.keep()
         try:
-            self._end_current_source()
+            if not self._sources_voltage:
+                permit = self._oversight.permit
+                self.ended_current = end_current_source(self.source, self._name, self._limits, self._clock, permit)
             start = self._executor.stop()
             if self.source.output_enabled():
                 self._executor.to_zero(start)
@@ -378,25 +374,6 @@ class RampedBias:
                 "Look for an open interlock or a tripped protection at the front panel.",
             )
         self._level.require(0.0, "after the output went on")
-
-    def _end_current_source(self) -> None:
-        """Ramp the current of a source that was left as a current source to zero: its voltage level says nothing.
-
-        The ramp takes as long as one of the bias from its largest value, or less.
-        """
-        if self._sources_voltage or missing_members(self.source, CurrentSourcing):
-            return
-        source = cast(CurrentSourcing, self.source)
-        if not (source.sources_current() and self.source.output_enabled()):
-            return
-        limits = self._limits
-        level = Level(_Current(source), self._name, unit="A", tolerance=1e-3 * limits.compliance)
-        level.permit = self._oversight.permit
-        found = self.ended_current = level.read_back_twice()
-        logger.warning("%s sources current, %g A, with its output on: ramping it to 0", self._name, found)
-        rate = max(abs(found), limits.compliance) * limits.ramp_rate / limits.maximum_bias
-        RampExecutor(level, RateLimiter(largest_step(rate), rate, self._clock)).to_zero(found)
-        level.require(0.0, "after the ramp of the current to zero")
 
     def _require_still_set(self, measured: float, expected: float) -> None:
         """Distinguish an offset of the source's own meter from a source that does not hold its level."""

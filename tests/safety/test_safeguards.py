@@ -286,7 +286,11 @@ def test_an_overload_is_flagged_whatever_the_run_wants() -> None:
 def test_the_bias_never_goes_back_to_the_level_that_violated_an_interlock(condition: Interlock) -> None:
     run = Run(interlocks=[condition])
     moves: list[float] = []
-    run.bias.move_to = lambda bias, between: moves.append(bias)  # type: ignore[method-assign, assignment]
+
+    def move_to(bias: float, between: Any) -> None:
+        moves.append(bias)
+
+    run.bias.move_to = move_to  # type: ignore[method-assign, assignment]
     with pytest.raises(Stopped):
         run.acquire()
     assert moves == []

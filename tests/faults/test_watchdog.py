@@ -104,6 +104,10 @@ def test_run_and_guardian_are_killed_together(lab: Lab, relay: Relay) -> None:
         os.kill(pid, signal.SIGKILL)
     wait_for(lambda: not lab.source()["output"])
     assert TIMEOUT * 0.7 <= relay.opened_at - killed <= TIMEOUT + 1.0
+    process.wait()
+    answer = lab.run(points=11)  # the next run finds the source as it is, and takes the locks over
+    assert answer.returncode == 0, answer.stderr
+    assert lab.source() == {"level": 0.0, "output": False}
 
 
 def test_the_guardian_of_a_killed_run_is_faster_and_disarms_it(lab: Lab, relay: Relay) -> None:

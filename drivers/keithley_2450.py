@@ -5,7 +5,7 @@ from typing import Any
 
 from qcodes.instrument_drivers.Keithley import Keithley2450 as QcodesKeithley2450
 
-from drivers.answers import marker, register
+from drivers.answers import is_choice, marker, register
 from drivers.errors import ComplianceError, SettingError
 from drivers.keithley_ramp import TriggerModelRamp
 from drivers.roles import SourceReading
@@ -20,6 +20,7 @@ VOLTAGE_RANGES = tuple(2 * 10.0**decade for decade in range(-2, 3))
 CURRENT_RANGES = tuple(10.0**decade for decade in range(-8, 1))
 HEADROOM, READABLE = 1.05, 1.1
 LARGEST_VOLTAGE = HEADROOM * VOLTAGE_RANGES[-1]
+LARGEST_CURRENT = HEADROOM * CURRENT_RANGES[-1]
 LINE_FREQUENCIES = (50.0, 60.0, 400.0)
 SHORTEST_NPLC, LONGEST_NPLC, MOST_AVERAGES = 0.01, 10.0, 100
 
@@ -27,13 +28,13 @@ SHORTEST_NPLC, LONGEST_NPLC, MOST_AVERAGES = 0.01, 10.0, 100
 class Keithley2450(TriggerModelRamp, QcodesKeithley2450):
     """A Keithley 2450 that fills the role of `drivers.roles.BiasSource`: it sources voltage and measures current.
 
-    It ramps by itself (`drivers.roles.SelfRamping`).
+    It ramps by itself (`drivers.roles.SelfRamping`), and says whether it was left as a current source
+    (`drivers.protection.CurrentSourcing`).
 
     `output_enabled()` is a parameter, as in QCoDeS; it queries the instrument each time.
     """
 
     _ranges = (math.nan, math.nan)  # of voltage (V) and current (A), as `prepare` has chosen them
-    _sources_current = False  # found by `prepare`, with the output on
 
     def __init__(self, name: str, address: str, **kwargs: Any) -> None:
         super().__init__(name, address, **kwargs)
@@ -89,8 +90,7 @@ class Keithley2450(TriggerModelRamp, QcodesKeithley2450):
 
     def _source_voltage(self) -> None:
         """Select voltage sourcing, which switches a current source's output off: refused while that is on."""
-        self._sources_current = not self.ask(":SOUR:FUNC?").strip().upper().startswith("VOLT")
-        if self._sources_current:
+        if self.sources_current():
             if self.output_enabled():
                 raise SettingError(
                     self.described,
@@ -98,7 +98,6 @@ class Keithley2450(TriggerModelRamp, QcodesKeithley2450):
                     "Bring the current to zero and switch the output off by hand.",
                 )
             self.write(":SOUR:FUNC VOLT")
-            self._sources_current = False
         self._confirmed[":SOUR:FUNC?"] = "VOLT"
 
     def _choose_range(self, command: str, largest: float, ranges: tuple[float, ...]) -> float:
@@ -175,21 +174,45 @@ class Keithley2450(TriggerModelRamp, QcodesKeithley2450):
             If the instrument does not confirm; whether the level was set is then unknown.
 
         """
-        if not math.isfinite(voltage):
-            raise SettingError(self.described, f"a source level of {voltage} V was requested; nothing was sent.")
-        message = f":SOUR:VOLT {voltage:.10g};*OPC?"
+        self._set(":SOUR:VOLT", voltage, "V")
+
+    def _set(self, command: str, level: float, unit: str) -> None:
+        """Body of `set_level` and `set_current`."""
+        if not math.isfinite(level):
+            raise SettingError(self.described, f"a source level of {level} {unit} was requested; nothing was sent.")
+        message = f"{command} {level:.10g};*OPC?"
         if (answer := self.ask(message).strip()) != "1":
             raise self.unexpected(answer, message, "1")
 
     def level(self) -> float:
-        """Query the source level (V); of a current source with its output on it says nothing: SettingError."""
-        if self._sources_current:
-            self._source_voltage()
-        (answer,) = self.ask_reading(":SOUR:VOLT?")
-        level = self.measured(answer, "source level (:SOUR:VOLT?)")
-        if abs(level) > LARGEST_VOLTAGE:
-            raise self.unexpected(f"{level:g}", ":SOUR:VOLT?", f"at most ±{LARGEST_VOLTAGE:g} (V)")
+        """Query the level of the voltage source (V)."""
+        return self._level_of(":SOUR:VOLT?", LARGEST_VOLTAGE, "V")
+
+    def _level_of(self, query: str, largest: float, unit: str) -> float:
+        (answer,) = self.ask_reading(query)
+        level = self.measured(answer, f"source level ({query})")
+        if abs(level) > largest:
+            raise self.unexpected(f"{level:g}", query, f"at most ±{largest:g} ({unit})")
         return level
+
+    def sources_current(self) -> bool:
+        """Query whether it sources current."""
+        return self.again(self._asked_function) == "CURR"
+
+    def _asked_function(self) -> str:
+        answer = self.ask(":SOUR:FUNC?")
+        function = next((one for one in ("VOLT", "CURR") if is_choice(answer, one)), "")
+        if not function:
+            raise self.unexpected(answer, ":SOUR:FUNC?", "VOLT or CURR")
+        return function
+
+    def set_current(self, current: float) -> None:
+        """Write one level of the current source (A); as `set_level`."""
+        self._set(":SOUR:CURR", current, "A")
+
+    def current_level(self) -> float:
+        """Query the level of the current source (A)."""
+        return self._level_of(":SOUR:CURR?", LARGEST_CURRENT, "A")
 
     def read(self) -> SourceReading:
         """Measure voltage and current once, in one query, repeated without a usable answer.

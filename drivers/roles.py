@@ -47,7 +47,7 @@ __all__ = [
 
 NAN = float("nan")
 POLL, LATEST = 0.05, 10.0
-"""Time (s) between two queries whether an acquisition is complete, and its largest delay."""
+"""Time (s) between two queries whether an acquisition is complete, and its largest delay, also of start and fetch."""
 
 
 @dataclass(frozen=True)
@@ -377,7 +377,7 @@ class Roles:
             raise SettingError(
                 name, f"has an acquisition of {duration!r} s; duration() returns a finite time (s), 0 or more."
             )
-        self._expect(duration)
+        self._expect(LATEST)
         instrument.start()
         try:
             latest = self.clock.time() + 1.1 * duration + LATEST
@@ -396,5 +396,5 @@ class Roles:
             except Exception as failure:  # noqa: BLE001  # a lab's driver may fail in any way
                 error.add_note(f"The acquisition could not be aborted either: {failure}")
             raise
-        self._expect(duration)
+        self._expect(LATEST)
         return instrument.fetch()

@@ -7,6 +7,7 @@ from typing import Any
 import xarray
 from pymeasure.experiment import Procedure
 
+from labnis.errors import TakenOverError
 from labnis.experiment.failures import collecting
 from labnis.experiment.goals import is_informed
 from labnis.experiment.information_order import InformedOrder
@@ -35,6 +36,8 @@ def measure(
     window: Procedure | None,
 ) -> tuple[list[BaseException], list[BaseException]]:
     """Run `procedure`; however it ends, everything that moves goes to its end before the procedure's own shutdown.
+
+    If the guardian has taken over, this process sends nothing more: there is no shutdown either.
 
     Parameters
     ----------
@@ -83,8 +86,9 @@ def measure(
             station.bias.claim()
         logger.info("measured; everything that was moved goes to its end")
         station.make_safe()
-    with collecting(measuring):
-        procedure.shutdown()
+    if not any(isinstance(error, TakenOverError) for error in leaving):  # the instruments are the guardian's now
+        with collecting(measuring):
+            procedure.shutdown()
     return leaving, measuring
 
 

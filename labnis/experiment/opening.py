@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from labnis.errors import ConfigurationError, InterlockError, RequestError
-from labnis.experiment.events import Observer, VisaRecord
+from labnis.experiment.events import Event, Observer, Started, VisaRecord
 from labnis.experiment.session import Session
 from labnis.experiment.twin import twin_of
 from labnis.ledger import Ledger
@@ -78,6 +79,7 @@ def open_session(
         # Entered before the station: the guardian ends last, when everything is closed.
         guardian = stack.enter_context(Guardian(config, on_loss=lambda why: stop.ask(InterlockError(why))))
         record = None
+        observers = [partial(_name_log, guardian), *observers]
         if visa_record is not None:
             record = stack.enter_context(visa_record(config, folder, cooldown, simulated))
             observers = [*observers, record]
@@ -96,6 +98,12 @@ def open_session(
         stack.callback(session.close)
         stack.callback(lambda: signals.enter_context(stop.on_signals()))  # nothing interrupts the closing
         yield session
+
+
+def _name_log(guardian: Guardian, event: Event) -> None:
+    """Observer: tell the guardian where a person looks for what happened to a run."""
+    if isinstance(event, Started):
+        guardian.log_to(event.path.with_suffix(".log"))
 
 
 def cooldown_for(ledger: Ledger, *, dry_run: bool, where: str = "") -> str:

@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Self
 
 from labnis.errors import InstrumentFault, TakenOverError
@@ -26,6 +27,7 @@ from labnis.safety.heartbeat import (
     AWAKE,
     ENDED,
     FAILED,
+    LOG,
     MOVES,
     NOT_SAFE,
     READY,
@@ -52,7 +54,7 @@ POLL = 0.1
 LATE = 0.5
 """Time (s) between two looks after which this process itself did not run, so that it gives the guardian a new term."""
 
-TERM = 1.4
+TERM = 1.3
 """Longest time (s) without a heartbeat of a guardian that has not declared more."""
 
 ENDS_WITHIN = 5.0
@@ -75,9 +77,15 @@ class Guardian:
     on_loss
         Called from another thread, with a sentence, if the guardian dies or hangs before it is released.
 
+    Attributes
+    ----------
+    patience
+        Of the station: `limits.unresponsive` (s).
+
     """
 
     def __init__(self, config: StationConfig, *, on_loss: Callable[[str], None]) -> None:
+        self.patience = config.limits.unresponsive
         self._config = config
         self._on_loss = on_loss
         self._process: subprocess.Popen[str] | None = None
@@ -141,12 +149,16 @@ class Guardian:
             self._moved.discard(role)
         self._say(f"{MOVES if moves else ENDED} {role}")
 
+    def log_to(self, path: Path) -> None:
+        """Say that the log file of the run that begins is `path`: the guardian's reports are written there, too."""
+        self._say(f"{LOG} {json.dumps(str(path))}")
+
     def alive(self, seconds: float) -> None:
         """Declare that the next call takes at most `seconds`; a run that is too late hands over to the guardian."""
         if self._process is None or self._taken_over is not None:
             return
         late = time.monotonic() - self._heartbeat.until
-        if self._moved and (self._acts or late > self._config.limits.unresponsive):
+        if self._moved and (self._acts or late > self.patience):
             self._hand_over(late + MARGIN)
         else:
             self._heartbeat.declare(seconds)
@@ -172,7 +184,7 @@ class Guardian:
         advice = "a call that takes longer is declared with `with roles.blocking(seconds):`"
         self._taken_over = TakenOverError(
             f"the run did not respond for {silent:.1f} s (limits.unresponsive is "
-            f"{self._config.limits.unresponsive:g} s). Its guardian acts in its place: {text.rstrip('.')}. This run "
+            f"{self.patience:g} s). Its guardian acts in its place: {sentence(text)} This run "
             f"sets nothing more. If it was not stopped from outside: {advice}.",
             safe=word == SAFE,
         )

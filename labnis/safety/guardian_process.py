@@ -38,6 +38,7 @@ from labnis.safety.heartbeat import (
     AWAKE,
     ENDED,
     FAILED,
+    LOG,
     MOVES,
     NOT_SAFE,
     READY,
@@ -51,10 +52,10 @@ from labnis.station import StationConfig, instrument_class, load_station
 
 __all__ = ["main"]
 
-POLL = 0.3
+POLL = 0.2
 """Time (s) between two heartbeats of a guardian that waits."""
 
-MARGIN = 1.3
+MARGIN = 1.2
 """Time (s) that a guardian needs between two heartbeats, beside what it declares."""
 
 LATE = 1.0
@@ -62,6 +63,9 @@ LATE = 1.0
 
 BUSY_PATIENCE = 60.0
 """Time (s) that a guardian waits for a station that another process holds by now."""
+
+LOG_WITHIN = 1.0
+"""Time (s) that writing a report to the run's log file may delay the guardian: its disk may hang."""
 
 SHORTEST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 """First and longest time (s) between two attempts to reach zero."""
@@ -82,7 +86,14 @@ class _Watch:
     heard
         What the run says, unbuffered: a thread that waits for a buffered line cannot be left at the end.
 
+    Attributes
+    ----------
+    patience
+        None: the run waits no longer than declared.
+
     """
+
+    patience = 0.0
 
     def __init__(self, config: StationConfig, run: int, heard: FileIO) -> None:
         self._heard = heard
@@ -94,6 +105,7 @@ class _Watch:
         self._acts_at = float("inf")
         self._pause = SHORTEST_PAUSE
         self._safe = False
+        self._log: Path | None = None
         for body in (self._listen, self._await_death):
             threading.Thread(target=body, daemon=True).start()
 
@@ -145,6 +157,8 @@ class _Watch:
             self._moved.add(rest)
         elif word == ENDED:
             self._moved.discard(rest)
+        elif word == LOG:
+            self._log = Path(json.loads(rest))
         elif word == AWAKE:
             say(sys.stdout, self._in_place_of_run())
 
@@ -197,7 +211,7 @@ class _Watch:
                 self._heed_moves(self._lines.get(timeout=0.05))
 
     def _heed_moves(self, line: str) -> None:
-        if line.startswith((MOVES, ENDED)):
+        if line.startswith((MOVES, ENDED, LOG)):
             self._heed(line)
 
     def _all_at_their_ends(self, *, of_run: int | None, patience: float) -> str:
@@ -205,7 +219,12 @@ class _Watch:
         return make_safe(self._config, setpoints, patience=patience, of_run=of_run, oversight=self)
 
     def _report(self, text: str) -> None:
-        say(sys.stderr, f"labnis guardian: {text}")  # the run's terminal, also after the run has ended
+        """Tell the run's terminal, also after the run has ended, and the log file beside the run."""
+        say(sys.stderr, f"labnis guardian: {text}")
+        if self._log is not None:
+            writing = threading.Thread(target=_append, args=(self._log, _line(text)), daemon=True)
+            writing.start()
+            writing.join(LOG_WITHIN)
 
     def note(self, role: str, moves: bool) -> None:
         """Do nothing: no other process watches over this one."""
@@ -216,6 +235,15 @@ class _Watch:
 
     def permit(self) -> None:
         """Do nothing: nothing takes over from a guardian."""
+
+
+def _append(path: Path, text: str) -> None:
+    """Body of a thread: append a line to the log file at `path`, in the form of the others there."""
+    try:
+        with path.open("a", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} WARNING labnis.safety.guardian_process: {text}\n")
+    except OSError as error:
+        say(sys.stderr, f"labnis guardian: {path} cannot be written: {error}")
 
 
 def _line(text: object) -> str:
@@ -240,8 +268,11 @@ def main() -> int:
     plan = json.loads(heard.readline())
     try:
         config = _planned(plan)
-        for role in ("bias", *config.setpoints):
-            instrument_class(config, config.roles[role].instrument)  # now: importing takes longer than ramping to zero
+        used = [config.roles[role].instrument for role in ("bias", *config.setpoints)]
+        if config.limits.watchdog is not None:
+            used.append(config.limits.watchdog.instrument)
+        for name in used:
+            instrument_class(config, name)  # now: importing takes longer than ramping to zero
     except ConfigurationError as error:
         say(sys.stdout, _line(error))  # the run waits for one line
         return error.exit_code

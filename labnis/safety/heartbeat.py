@@ -16,6 +16,7 @@ __all__ = [
     "AWAKE",
     "ENDED",
     "FAILED",
+    "LOG",
     "MOVES",
     "NOT_SAFE",
     "READY",
@@ -30,6 +31,9 @@ ALIVE = "alive"
 
 MOVES, ENDED = "moves", "ended"
 """Of a run: the role that follows is moved from now on; it is at its end."""
+
+LOG = "log"
+"""Of a run: the path that follows, as JSON, is that of its log file; the guardian's reports belong there, too."""
 
 AWAKE = "awake"
 """Of a run that was silent for too long: it sets nothing any more, and waits for SAFE or NOT_SAFE."""

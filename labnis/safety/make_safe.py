@@ -93,8 +93,9 @@ def _bias_zero(station: OpenStation) -> str:
     before = station.bias.present()
     was_on = station.source.output_enabled()
     station.bias.shutdown()
-    state = "on" if was_on else "off"
-    return f"the bias was {before:.6g} V with the output {state}; it is 0 V now, read back, and the output is off"
+    state, current = "on" if was_on else "off", station.bias.ended_current
+    found = f"the bias was {before:.6g} V" if current is None else f"the source was a current source of {current:.6g} A"
+    return f"{found} with the output {state}; it is 0 V now, read back, and the output is off"
 
 
 def _finished(station: OpenStation, role: str) -> str:

@@ -1,8 +1,8 @@
 """Safeguards between a procedure and the instruments during a run.
 
 The procedure gets its roles wrapped: invalid readings become NaN and are flagged (`labnis.safety.invalid_readings`),
-and its waiting, also for the ramp of a set-point, ends when the run is asked to stop. Whenever it waits or asks whether
-to stop, the interlocks are checked; one that trips takes the bias to zero and either waits there or ends the run.
+and its waiting and its ramps end when the run is asked to stop. Whenever it waits, ramps, or asks whether to stop, the
+interlocks are checked; one that trips takes the bias to zero and either waits there or ends the run.
 """
 
 from collections.abc import Callable, Iterator
@@ -93,6 +93,34 @@ class _GuardedSetpoint(ValidatedRole):
     def move_to(self, value: float) -> None:
         """Ramp to `value`; raises Stopped if the run must end."""
         self._move(value, clock=self._clock)
+
+
+class _GuardedBias(ValidatedRole):
+    """The bias, whose ramps away from zero end if the run must stop.
+
+    Parameters
+    ----------
+    player
+        The bias.
+    quality
+        Quality of the row, which gets the flags.
+    name
+        Role and instrument, for messages.
+    before
+        Called before each reading.
+    between
+        Called between two steps of a ramp; raises Stopped if the run must end.
+    """
+
+    def __init__(
+        self, player: Any, quality: Quality, name: str, before: Callable[[], None], between: Callable[[], None]
+    ) -> None:
+        super().__init__(player, "bias", quality, name, before)
+        self._move, self._between = player.move_to, between
+
+    def move_to(self, bias: float) -> None:
+        """Ramp to `bias` (V); raises Stopped if the run must end."""
+        self._move(bias, between=self._between)
 
 
 class _GuardedRoles(Roles):
@@ -192,7 +220,10 @@ class Safeguards:
             name = f"{role}, {self._station.described(instrument)}"
             if isinstance(player, RampedSetpoint):
                 return _GuardedSetpoint(player, self.quality, name, clock)
-            return ValidatedRole(player, kinds[role], self.quality, name, partial(self._station.alive, 0.0))
+            before = partial(self._station.alive, 0.0)
+            if role == "bias":
+                return _GuardedBias(player, self.quality, name, before, self._between)
+            return ValidatedRole(player, kinds[role], self.quality, name, before)
 
         players = {role: wrapped(role, player) for role, player in roles.players.items()}
         return _GuardedRoles(self._station, clock=clock, wiring=roles.wiring, **players)
@@ -229,9 +260,21 @@ class Safeguards:
                 )
             )
 
+    def _check_watchdog(self) -> None:
+        """Ask the run to stop if the watchdog is no longer fed: it will switch the output off at any level."""
+        if not self._stop and (problem := self._station.watchdog_problem()):
+            self._report("watchdog", problem)
+            self._stop.ask(InterlockError(f"{problem}: the run ended before"))
+
+    def _between(self) -> None:
+        """Between two steps of a ramp of the bias: the interlocks may take it to zero, and back to the same step."""
+        if self._watch() == "stop":
+            raise Stopped
+
     def _watch(self) -> Literal["fine", "moved", "stop"]:
         self._station.permit()
         self._check_locks()
+        self._check_watchdog()
         violation = None if self._stop else self._interlocks.due(bias_is_on=self._station.bias.in_use)
         if violation is not None:
             self._hold(violation)
@@ -284,9 +327,12 @@ class Safeguards:
                 self._stop.ask(InterlockError(f"{sentence(left.reason)} The bias is at zero."))
             self._station.clock.sleep(INTERVAL)
             self._check_locks()
+            self._check_watchdog()
 
     def _back_to(self, level: float) -> None:
         try:
-            self._station.bias.move_to(level)
+            self._station.bias.move_to(level, between=self._between)
+        except Stopped:
+            return  # the request says why
         except Exception as error:  # an acquisition during which this happens must not be skipped for it
             raise InstrumentFault(f"the bias does not ramp back to {level:.6g} V after the pause: {error}") from error

@@ -1,4 +1,5 @@
-from .bias.ramped_bias import BiasMismatchError, BiasUnknownError, RampedBias
+from .bias.checked_reading import BiasMismatchError
+from .bias.ramped_bias import BiasUnknownError, RampedBias
 from .checking import check_station
 from .clock import SystemClock
 from .config import StationConfig, load_station

@@ -1,14 +1,17 @@
 """Checks of a station without opening an instrument: the classes exist and can fill their roles."""
 
+from typing import Any
+
 from pymeasure.instruments import Instrument as PymeasureInstrument
 
+from drivers.protection import Watchdog
 from labnis.station.config import StationConfig
 from labnis.station.connecting import instrument_class
 from labnis.station.players import lacks
 from labnis.station.role_check import missing_members, missing_names
 from labnis.station.role_spec import KINDS, RoleSpec
 
-__all__ = ["check_station"]
+__all__ = ["check_station", "require_watchdog"]
 
 
 def check_station(config: StationConfig) -> None:
@@ -22,6 +25,8 @@ def check_station(config: StationConfig) -> None:
     """
     for name in config.instruments:
         kind = instrument_class(config, name)
+        if config.limits.watchdog is not None and name == config.limits.watchdog.instrument:
+            require_watchdog(config, name, kind)
         for role, spec in config.roles.items():
             if spec.instrument != name:
                 continue
@@ -36,6 +41,17 @@ def check_station(config: StationConfig) -> None:
                 missing = missing_members(kind, KINDS[spec.kind].protocol)
                 if missing:
                     raise config.error(("labnis", "roles", role), lacks(kind, missing, spec))
+
+
+def require_watchdog(config: StationConfig, name: str, player: Any) -> None:
+    """Refuse `player`, the instrument `name` or its class, as the watchdog if it lacks a method."""
+    if missing := missing_members(player, Watchdog):
+        kind = player if isinstance(player, type) else type(player)
+        raise config.error(
+            ("labnis", "limits", "watchdog", "instrument"),
+            f"{name} is a {kind.__name__}, which has no {', '.join(missing)}; a watchdog has arm(timeout), feed() and "
+            "disarm() (drivers.protection.Watchdog)",
+        )
 
 
 def _part_or_parameter(config: StationConfig, role: str, spec: RoleSpec, kind: type) -> bool:

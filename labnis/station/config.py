@@ -22,7 +22,10 @@ from labnis.station.packages import refusal_of, use_packages
 from labnis.station.role_spec import KINDS, AmplifiedSpec, BiasSpec, MeterSpec, RoleSpec, SetpointSpec, spec_input
 from labnis.station.sections import FRIDGE_HYSTERESIS, Device, Interlock, LabnisSection, Limits
 
-__all__ = ["StationConfig", "load_station"]
+__all__ = ["GUARDIAN_ACTS_WITHIN", "StationConfig", "load_station"]
+
+GUARDIAN_ACTS_WITHIN = 5.0
+"""Time (s) that a guardian has to open the source and the watchdog, and to feed it."""
 
 TAKEN = ("acquire", "clock", "get", "players", "self", "wiring")
 """Names that roles cannot have, because `drivers.roles.Roles` uses them."""
@@ -163,8 +166,27 @@ def load_station(path: Path) -> StationConfig:
     _check_roles(config)
     _check_current(config)
     _check_watched(config, section.interlocks)
+    _check_watchdog(config)
     use_packages(section.packages, folder)
     return config
+
+
+def _check_watchdog(config: StationConfig) -> None:
+    """Check that the watchdog is an instrument of the file, and leaves the guardian time to act first."""
+    watchdog = config.limits.watchdog
+    if watchdog is None:
+        return
+    where: Location = ("labnis", "limits", "watchdog")
+    if watchdog.instrument not in config.instruments:
+        defined = ", ".join(config.instruments)
+        raise config.error((*where, "instrument"), f"no instrument {watchdog.instrument!r}; defined are {defined}")
+    shortest = config.limits.unresponsive + GUARDIAN_ACTS_WITHIN
+    if watchdog.timeout < shortest:
+        raise config.error(
+            (*where, "timeout"),
+            f"found {watchdog.timeout:g} s; allowed are {shortest:g} s and more, because the guardian acts "
+            f"limits.unresponsive ({config.limits.unresponsive:g} s) after a run that does not respond, and ramps",
+        )
 
 
 def _fridge_interlocks(limits: Limits) -> list[Interlock]:

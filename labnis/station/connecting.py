@@ -23,8 +23,15 @@ from qcodes.station import Station
 from drivers import roles
 from drivers.errors import CommunicationError, InstrumentError
 from labnis.errors import ConfigurationError
-from labnis.station.config import StationConfig
-from labnis.station.instruments import allowed, is_allowed_type, is_of_packages
+from labnis.station.config import GUARDIAN_ACTS_WITHIN, StationConfig
+from labnis.station.instruments import (
+    LONGEST_TIMEOUT,
+    TIMEOUTS_ALLOWED,
+    allowed,
+    is_allowed_type,
+    is_of_packages,
+)
+from labnis.station.lock_names import lock_names_of_address
 from labnis.station.packages import import_object
 
 __all__ = [
@@ -39,6 +46,9 @@ __all__ = [
     "is_simulated",
     "longest_answer",
     "open_library",
+    "require_bounded",
+    "require_one_entry",
+    "require_patient",
 ]
 
 logger = logging.getLogger(__name__)
@@ -257,6 +267,39 @@ def longest_answer(instrument: Any) -> float:
     if isinstance(instrument, PymeasureInstrument):
         connection = getattr(instrument.adapter, "connection", None)
     return float(getattr(connection, "timeout", 0.0)) / 1e3
+
+
+def require_bounded(config: StationConfig, name: str, instrument: Any) -> None:
+    """Refuse an instrument that may be silent for too long, however its class sets its timeout."""
+    longest = longest_answer(instrument)
+    if not longest <= LONGEST_TIMEOUT:
+        raise config.error(("instruments", name, "type"), f"its VISA timeout is {longest:g} s; {TIMEOUTS_ALLOWED}")
+
+
+def require_one_entry(config: StationConfig, serials: dict[str, str], name: str, serial: str | None) -> None:
+    """Refuse the instrument `name` if another entry has its serial number by another address; note it in `serials`."""
+    if serial is None:
+        return
+    other = serials.setdefault(serial, name)
+    here, there = config.address(name), config.address(other)
+    if here != there and not lock_names_of_address(here or "") & lock_names_of_address(there or ""):
+        raise config.error(
+            ("instruments", name, "address"),
+            f"{name} ({here}) and {other} ({there}) are one instrument: both answer *IDN? with the same serial "
+            "number. Give both the same address, or remove one of them",
+        )
+
+
+def require_patient(config: StationConfig, timeout: float, instruments: Mapping[str, Any]) -> None:
+    """Refuse a watchdog whose `timeout` (s) would pass while an answer of one of `instruments` is lost."""
+    for name, instrument in instruments.items():
+        shortest = longest_answer(instrument) + GUARDIAN_ACTS_WITHIN
+        if timeout < shortest:
+            raise config.error(
+                ("labnis", "limits", "watchdog", "timeout"),
+                f"found {timeout:g} s; allowed are {shortest:g} s and more, because the VISA timeout of {name} is "
+                f"{longest_answer(instrument):g} s",
+            )
 
 
 def _close_all_but(keep: Collection[Any], library: Library) -> None:

@@ -18,6 +18,8 @@ from labnis.station.document import Document, Location
 
 __all__ = [
     "ALLOWED_PACKAGES",
+    "LONGEST_TIMEOUT",
+    "TIMEOUTS_ALLOWED",
     "allowed",
     "check_instruments",
     "is_allowed_type",
@@ -41,6 +43,14 @@ NAMES_A_LIBRARY = re.compile(
 
 LOOKS_LIKE_A_PATH = re.compile(r"[/\\]|^~|\.(?:dll|so|dylib|exe|pyd?|ya?ml|json|ini)(?:\.\d+)*$", re.IGNORECASE)
 TERMINATOR = re.compile(r"(?:\\[rnt0])+")
+
+LONGEST_TIMEOUT = 30.0
+"""Longest VISA timeout (s): a run counts as alive while it waits for an answer."""
+
+TIMEOUTS_ALLOWED = (
+    f"allowed are times above 0 and up to {LONGEST_TIMEOUT:g} s, because a run that waits for an answer counts as "
+    "alive. For a measurement that takes longer, poll for its end, or declare it: with roles.blocking(seconds)"
+)
 
 KEYS = ("type", "address", "port", "init", "parameters", "add_parameters", "enable_forced_reconnect", "driver")
 """Keys of an instrument. With QCoDeS 0.62 and later each other key is a submodule, with its settings as a mapping."""
@@ -144,6 +154,8 @@ def _check_entry(document: Document, name: str, entry: Mapping[str, Any], packag
     if "driver" in entry:
         raise document.error((*here, "driver"), "no longer read by QCoDeS; append the class name to `type:`")
     _check_init(document, (*here, "init"), entry.get("init") or {}, own=is_of_packages(entry["type"], packages))
+    if not is_of_packages(entry["type"], packages):  # what a number means to a lab's own class is not known here
+        _check_timeouts(document, here, entry)
     if "address" in entry:
         _check_address(document, (*here, "address"), entry["address"])
 
@@ -164,6 +176,27 @@ def _check_init(document: Document, here: Location, init: Mapping[str, Any], *, 
                 f"found {text!r}; init: takes numbers, true, false, and text that is no path and names no library or "
                 "file. A class that needs one belongs in a package of the lab (labnis.packages).",
             )
+
+
+def _check_timeouts(document: Document, here: Location, entry: Mapping[str, Any]) -> None:
+    """Refuse VISA timeouts, of the instrument or of one of its buses, that are no time or too long."""
+    factor, unit = (1e3, "ms") if is_of_packages(entry["type"], ["pymeasure.instruments"]) else (1.0, "s")
+    for location, found in _timeouts(entry):
+        is_number = isinstance(found, int | float) and not isinstance(found, bool)
+        if not (is_number and 0 < found <= factor * LONGEST_TIMEOUT):
+            raise document.error((*here, *location), f"found {found!r} (in {unit}); {TIMEOUTS_ALLOWED}")
+
+
+def _timeouts(entry: Mapping[str, Any]) -> Iterator[tuple[Location, Any]]:
+    """Each timeout of an instrument, with its place; QCoDeS's is also a parameter, with an initial value."""
+    for location in _places_of("timeout", entry):
+        found: Any = entry
+        for key in location:
+            found = found[key]
+        if not isinstance(found, Mapping):
+            yield location, found
+        elif "initial_value" in found:
+            yield (*location, "initial_value"), found["initial_value"]
 
 
 def _texts_of(section: Any, location: Location = ()) -> Iterator[tuple[Location, str]]:

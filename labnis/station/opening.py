@@ -2,18 +2,15 @@
 
 import contextlib
 import logging
-import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from qcodes.instrument import Instrument
-
 from drivers.roles import BiasSource, Clock, Roles
-from drivers.scpi import CheckedInstrument
 from labnis.errors import ConfigurationError, RequestError
 from labnis.station.attempting import attempt_all
 from labnis.station.bias.ramped_bias import BiasUnknownError, RampedBias
+from labnis.station.checking import require_watchdog
 from labnis.station.clock import SystemClock
 from labnis.station.config import StationConfig
 from labnis.station.connecting import (
@@ -24,9 +21,12 @@ from labnis.station.connecting import (
     confirmed_identity,
     connect,
     is_simulated,
-    longest_answer,
     open_library,
+    require_bounded,
+    require_one_entry,
+    require_patient,
 )
+from labnis.station.declaring import Declarations
 from labnis.station.lock import HeldLock, hold
 from labnis.station.lock_names import lock_name_of_serial, lock_name_of_station, lock_names_of_address
 from labnis.station.oversight import NoOversight, Oversight
@@ -36,7 +36,8 @@ from labnis.station.players import DeviceMeter, FunctionMeter, output_of, player
 from labnis.station.qcodes_station import CheckedStation
 from labnis.station.role_spec import BiasSpec, MeterSpec, RoleSpec, SetpointSpec
 from labnis.station.setpoint import RampedSetpoint
-from labnis.station.snapshot import agreed_snapshot
+from labnis.station.snapshot import station_snapshot
+from labnis.station.watchdog import StationWatchdog
 
 if TYPE_CHECKING:  # a real run does not need the simulated fridge
     from sim_instruments import Twin
@@ -44,7 +45,6 @@ if TYPE_CHECKING:  # a real run does not need the simulated fridge
 __all__ = ["OpenStation", "open_station"]
 
 logger = logging.getLogger(__name__)
-
 
 CONNECTING = 30.0
 """Longest time (s) that opening one instrument takes: its connection and its first answers."""
@@ -67,6 +67,8 @@ class OpenStation:
         Role → set-point, for the open ones.
     stand_ins
         Instrument → role → stand-in that fills it, because the twin has no panel of its model.
+    alive, blocking, permit, watchdog_problem
+        See `labnis.station.declaring`.
 
     """
 
@@ -81,18 +83,20 @@ class OpenStation:
     ) -> None:
         self.config = config
         self.record = record
-        clock: Clock = SystemClock(self.alive) if twin is None else twin.clock
+        self._declarations = declarations = Declarations(oversight)
+        self.alive, self.blocking, self.permit = declarations.alive, declarations.blocking, declarations.permit
+        self.watchdog_problem = declarations.watchdog_problem
+        clock: Clock = SystemClock(declarations.sleeps) if twin is None else twin.clock
         self.clock = clock if record is None else record.watched(clock)
         self.stand_ins: dict[str, Mapping[str, Any]] = {}
         self.setpoints: dict[str, RampedSetpoint] = {}
         self.roles = Roles(clock=self.clock, wiring=config.wiring)
         self._stack = stack
         self._twin = twin
-        self._oversight = oversight
         self._of_run = of_run
-        self._unannounced = self._blocked_until = 0.0
         self._station = CheckedStation(config.instruments)
         self._locks: dict[str, HeldLock] = {}
+        self._serials: dict[str, str] = {}  # lock name of the serial number → entry
         self._libraries: list[Library] = []  # closed last
         self._instruments: dict[str, Any] = {}
         self._identities: dict[str, dict[str, str | None]] = {}
@@ -111,31 +115,6 @@ class OpenStation:
     def source(self) -> BiasSource:
         """The source of the bias."""
         return self.bias.source
-
-    def alive(self, seconds: float) -> None:
-        """Declare that the next call takes at most `seconds` (s), beside an answer of an instrument."""
-        left = self._blocked_until - time.monotonic()
-        self._oversight.alive(max(seconds + self._unannounced, left))
-
-    @contextlib.contextmanager
-    def blocking(self, seconds: float) -> Iterator[None]:
-        """Declare that the calls in the context take up to `seconds` (s)."""
-        self._blocked_until = time.monotonic() + seconds
-        self.alive(0.0)
-        try:
-            yield
-        finally:
-            self._blocked_until = 0.0
-            self.alive(0.0)
-
-    def permit(self) -> None:
-        """Raise TakenOverError if the guardian of this run has taken over."""
-        self._oversight.permit()
-        self.alive(0.0)
-
-    def note(self, role: str, moves: bool) -> None:
-        """Say that `role` is moved from now on, or that it is at its end."""
-        self._oversight.note(role, moves)
 
     def open(self, roles: Iterable[str], *, alone: bool = False) -> None:
         """Open the instruments of `roles` that are not open yet; unless `alone`, also the bias and its meters.
@@ -167,8 +146,27 @@ class OpenStation:
         own = {"current"} if self.config.source_reads_current else set()
         players = {role: self._player(role) for role in new if role not in own}
         if "bias" in players:
+            self._declarations.watchdog = self._open_watchdog(needed=not alone)
             players = self._bias_roles(players)
         self.roles = Roles(clock=self.clock, wiring=self.config.wiring, **(dict(self.roles.players) | players))
+
+    def _open_watchdog(self, *, needed: bool) -> StationWatchdog | None:
+        """Open the watchdog of the station, if it has one; a ramp to zero does not depend on it (not `needed`)."""
+        spec = self.config.limits.watchdog
+        if spec is None or self._twin is not None:  # the outputs of a twin end with this process
+            return None
+        name = spec.instrument
+        try:
+            self.lock(lock_names_of_address(self._address(name) or name))
+            self._connect(name)
+            require_watchdog(self.config, name, self._instruments[name])
+            require_patient(self.config, spec.timeout, self._instruments)
+            return StationWatchdog(self._instruments[name], spec.timeout, self.described(name))
+        except Exception as error:
+            if needed:
+                raise
+            logger.warning("the watchdog is not fed: %s", error)
+            return None
 
     def _connect(self, name: str) -> None:
         """Open the instrument `name`, or take its stand-in."""
@@ -182,18 +180,18 @@ class OpenStation:
         self._libraries.append(library)
         self.alive(CONNECTING)
         instrument, identity = connect(self.config, self._station, name, address, library)
-        serial = None if twin is not None or is_simulated(identity) else lock_name_of_serial(identity)
-        try:  # it may be open elsewhere by another address
-            self.lock({serial} if serial else set())
+        try:
+            require_bounded(self.config, name, instrument)
+            if twin is None and not is_simulated(identity):
+                serial = lock_name_of_serial(identity)
+                require_one_entry(self.config, self._serials, name, serial)
+                self.lock({serial} if serial else set())  # it may be open elsewhere by another address
         except BaseException:
             close(instrument)
             raise
         self._instruments[name], self._identities[name] = instrument, identity
         self._stack.callback(close, instrument)
-        if isinstance(instrument, CheckedInstrument):
-            instrument.on_message = self.alive
-        else:
-            self._unannounced = max(self._unannounced, longest_answer(instrument))
+        self._declarations.count(instrument)
         self.alive(0.0)
 
     def lock(self, names: Collection[str]) -> None:
@@ -241,7 +239,7 @@ class OpenStation:
             unit = spec.unit or getattr(player, "unit", "")
             player = RampedSetpoint(
                 player, spec, self.clock, name=name, unit=unit, output=output,
-                on_use=partial(self.note, role), permit=self.permit,
+                on_use=partial(self._declarations.note, role), permit=self.permit,
             )  # fmt: skip
             self.setpoints[role] = player
         if isinstance(spec, MeterSpec):
@@ -286,7 +284,8 @@ class OpenStation:
             name=self.described(self.config.bias.instrument),
             ammeter=players.get("current"),
             voltmeter=players.get("voltage"),
-            oversight=self,
+            oversight=self._declarations,
+            watchdog=self._declarations.watchdog,
         )
         source_current = FunctionMeter(lambda: bias.read().current)
         return {"current": source_current, **players, "bias": bias}
@@ -348,15 +347,7 @@ class OpenStation:
 
     def snapshot(self) -> dict[str, Any]:
         """Settings of all open instruments, read now: see `labnis.station.snapshot`. Others have an identity only."""
-        snapshot = agreed_snapshot(self._station)
-        for name, instrument in self._instruments.items():
-            if not isinstance(instrument, Instrument):
-                kind = type(instrument)
-                snapshot["instruments"][name] = {
-                    "__class__": f"{kind.__module__}.{kind.__qualname__}",
-                    "parameters": {"IDN": {"value": self._identities[name] or None}},
-                }
-        return snapshot
+        return station_snapshot(self._station, self._instruments, self._identities)
 
 
 @contextlib.contextmanager

@@ -6,7 +6,17 @@ __all__ = ["NoOversight", "Oversight"]
 
 
 class Oversight(Protocol):
-    """Called while a station is used; filled by the guardian of a run, and by the guardian's own process."""
+    """Called while a station is used; filled by the guardian of a run, and by the guardian's own process.
+
+    Attributes
+    ----------
+    patience
+        Time (s) that the process may be silent beyond what it has declared. The answer of an instrument counts as
+        within it.
+
+    """
+
+    patience: float
 
     def note(self, role: str, moves: bool) -> None:
         """Say that `role`, the bias or a set-point, is moved from now on, or that it is at its end."""
@@ -27,6 +37,8 @@ class Oversight(Protocol):
 
 class NoOversight:
     """For a station that is used without a guardian: a dry run, or commands that move nothing."""
+
+    patience = 0.0
 
     def note(self, role: str, moves: bool) -> None:
         """Do nothing."""

@@ -9,7 +9,7 @@ from drivers.wiring import Section, Wiring
 from labnis.station.instruments import refused_visa_library
 from labnis.station.role_spec import Name, Positive
 
-__all__ = ["Device", "Interlock", "Island", "LabnisSection", "Limits", "TwinSection"]
+__all__ = ["Device", "Interlock", "Island", "LabnisSection", "Limits", "TwinSection", "WatchdogSpec"]
 
 OF_THE_BIAS = ("bias", "current", "voltage", "lockin")
 """Roles whose readings are valid only while the bias is on."""
@@ -30,6 +30,22 @@ def _path(text: str) -> str:
 
 PathText = Annotated[Name, AfterValidator(_path)]
 """A path in the file, relative to it or absolute."""
+
+
+class WatchdogSpec(Section):
+    """An instrument that switches the output off by itself when it is no longer fed (`drivers.protection.Watchdog`).
+
+    Attributes
+    ----------
+    instrument
+        Its name under instruments.
+    timeout
+        Time (s) without feeding after which it acts.
+
+    """
+
+    instrument: Name
+    timeout: Annotated[float, Field(ge=5.0, le=3600.0)]
 
 
 class Limits(Section):
@@ -59,6 +75,8 @@ class Limits(Section):
     unresponsive
         Time (s) after which a run that does not respond loses its bias, beyond the time that it has declared for what
         it does.
+    watchdog
+        Acts where run and guardian are killed together, or the computer stops; None if there is none.
 
     """
 
@@ -73,6 +91,7 @@ class Limits(Section):
     maximum_resumptions: Annotated[int, Field(ge=1, le=1000)] = 3
     on_compliance: Literal["stop", "continue"] = "stop"
     unresponsive: Annotated[float, Field(ge=1.0, le=600.0)] = 5.0
+    watchdog: WatchdogSpec | None = None
 
     @field_validator("maximum_step")
     @classmethod

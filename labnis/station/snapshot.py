@@ -16,13 +16,15 @@ from qcodes.utils import NumpyJSONEncoder
 
 from labnis.station.qcodes_station import without_warnings_of_qcodes
 
-__all__ = ["agreed_snapshot"]
+__all__ = ["station_snapshot"]
 
 Snapshot = dict[str, Any]
 
 
-def agreed_snapshot(station: Station) -> Snapshot:
-    """Settings of all instruments of `station`, read now, as plain JSON values.
+def station_snapshot(
+    station: Station, instruments: Mapping[str, Any], identities: Mapping[str, dict[str, str | None]]
+) -> Snapshot:
+    """Settings of all `instruments` in `station`, read now, as plain JSON values; of other drivers the identity only.
 
     Numbers that JSON does not support become the text "NaN", "Infinity" or "-Infinity".
 
@@ -35,12 +37,18 @@ def agreed_snapshot(station: Station) -> Snapshot:
     with without_warnings_of_qcodes():
         first, second = (_plain(station.snapshot(update=True)) for _ in range(2))
         for name, found in second["instruments"].items():
-            instrument: Any = station.components[name]
-            for entry, before, parameter in _differing(instrument, first["instruments"][name], found):
+            for entry, before, parameter in _differing(instruments[name], first["instruments"][name], found):
                 third = before
                 with suppress(Exception):  # it cannot be read: QCoDeS omits such parameters, too
                     third = _plain(parameter.snapshot(update=True))
                 entry.update(_agreed([before, dict(entry), third]))
+    for name, instrument in instruments.items():
+        if not isinstance(instrument, InstrumentBase):
+            kind = type(instrument)
+            second["instruments"][name] = {
+                "__class__": f"{kind.__module__}.{kind.__qualname__}",
+                "parameters": {"IDN": {"value": identities[name] or None}},
+            }
     return second
 
 

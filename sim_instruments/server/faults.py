@@ -1,26 +1,28 @@
 """Faults that the twin simulates on request: the affected message of an instrument, and the effect.
 
-========== ============================ ====================================================================
-kind       counts the instrument's      what happens
-========== ============================ ====================================================================
-delay      answers                      the answer is sent `seconds` later; other clients are served meanwhile
-drop       answers                      the answer is lost
-truncate   answers                      the answer is cut, without its terminator
-garble     answers                      some bytes change, always to bytes outside ASCII: without a checksum a
-                                        changed digit could not be detected
-swap       answers                      the client gets its previous query's answer in place of this one
-ignore     messages with a setting      the settings that match are silently not carried out, the rest is
-reset      messages                     a power cycle comes before the message is carried out
-disconnect messages                     the connections break before it is carried out; new ones are refused
-                                        for `seconds`
-overload   messages                     from here on the input is overloaded (lock-in, analyzers)
-compliance messages                     from here on the current limit acts at any current (source)
-========== ============================ ====================================================================
+=========== ============================ ====================================================================
+kind        counts the instrument's      what happens
+=========== ============================ ====================================================================
+delay       answers                      the answer is sent `seconds` later; other clients are served meanwhile
+drop        answers                      the answer is lost
+truncate    answers                      the answer is cut, without its terminator
+garble      answers                      some bytes change, always to bytes outside ASCII: without a checksum a
+                                         changed digit could not be detected
+swap        answers                      the client gets its previous query's answer in place of this one
+implausible answers in text              each number in it is replaced by one that no instrument can send
+ignore      messages with a setting      the settings that match are silently not carried out, the rest is
+reset       messages                     a power cycle comes before the message is carried out
+disconnect  messages                     the connections break before it is carried out; new ones are refused
+                                         for `seconds`
+overload    messages                     from here on the input is overloaded (lock-in, analyzers)
+compliance  messages                     from here on the current limit acts at any current (source)
+=========== ============================ ====================================================================
 
 Overload and compliance last for `seconds`, or until the faults are cleared where that is 0.
 """
 
 import math
+import re
 import threading
 import time
 from collections.abc import Iterable
@@ -39,9 +41,14 @@ STRICT = ConfigDict(extra="forbid", strict=True)
 """Requests to the twin have no unknown keys, and no text in place of a number."""
 
 Text = Annotated[str, StringConstraints(max_length=200)]
-Kind = Literal["delay", "drop", "truncate", "garble", "swap", "ignore", "reset", "disconnect", "overload", "compliance"]
+Kind = Literal[
+    "delay", "drop", "truncate", "garble", "swap", "implausible", "ignore", "reset", "disconnect", "overload",
+    "compliance",
+]  # fmt: skip
 
-OF_ANSWERS: frozenset[Kind] = frozenset({"delay", "drop", "truncate", "garble", "swap"})
+OF_ANSWERS: frozenset[Kind] = frozenset({"delay", "drop", "truncate", "garble", "swap", "implausible"})
+NUMBER = re.compile(rb"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
+IMPOSSIBLE = (b"+1.000000E+32", b"-1.000000E+24", b"NAN")
 #: Conditions, and the instruments that can have them.
 CONDITIONS: dict[Kind, tuple[str, ...]] = {"overload": ("lockin", "analyzer", "vna"), "compliance": ("bias",)}
 
@@ -186,6 +193,8 @@ def spoiled(kind: Kind, answer: bytes, previous: bytes, random: np.random.Genera
     body = answer.rstrip(b"\r\n")
     if kind == "truncate":
         return body[: random.integers(0, len(body))] if body else b""
+    if kind == "implausible" and not body.startswith(b"#"):  # not a block
+        return NUMBER.sub(IMPOSSIBLE[random.integers(len(IMPOSSIBLE))], answer)
     if kind == "garble" and body:
         garbled = bytearray(answer)
         number = random.integers(1, max(2, len(body) // 4))

@@ -210,6 +210,18 @@ def test_a_live_current_source_is_not_switched_over(
         prepare(smu)
 
 
+def test_a_current_source_is_told_and_set_as_such(smu: Keithley2450, panel: Keithley2450Panel) -> None:
+    assert not smu.sources_current()
+    panel.state |= {"source function": "CURR", "CURR level": 1e-6, "output": True}
+    assert smu.sources_current()
+    assert smu.current_level() == pytest.approx(1e-6)
+    smu.set_current(0.0)
+    assert panel.state["CURR level"] == 0.0
+    with pytest.raises(SettingError, match="nothing was sent"):
+        smu.set_current(float("nan"))
+    smu.check_errors()
+
+
 def test_nothing_is_printed_on_standard_output(smu: Keithley2450, capsys: pytest.CaptureFixture[str]) -> None:
     smu.connect_message()
     assert capsys.readouterr().out == ""

@@ -1,4 +1,4 @@
-"""Procedures that fail, or take any text, for runs of the real command."""
+"""Procedures that fail, or take any text, and a watchdog, for runs of the real command."""
 
 import multiprocessing
 import os
@@ -6,6 +6,7 @@ import time
 
 import psutil  # type: ignore[import-untyped]
 from pymeasure.experiment.parameters import Parameter
+from qcodes.instrument import VisaInstrument
 
 from procedures import IVSweep
 
@@ -101,3 +102,26 @@ class BlocksUndeclared(BlocksDeclared):
         if self.done == 3:
             time.sleep(6.0)
         return IVSweep.conductance(self)
+
+
+class Relay(VisaInstrument):
+    """A relay in the bias line that opens when it is no longer fed (`drivers.protection.Watchdog`)."""
+
+    default_terminator = "\n"
+    default_timeout = 1.0
+
+    def arm(self, timeout: float) -> None:
+        """Begin."""
+        self._do(f"ARM {timeout}")
+
+    def feed(self) -> None:
+        """Begin anew."""
+        self._do("FEED")
+
+    def disarm(self) -> None:
+        """End."""
+        self._do("DISARM")
+
+    def _do(self, command: str) -> None:
+        if (answer := self.ask(command)) != "OK":
+            raise RuntimeError(f"the relay answered {answer!r} to {command}")

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from sim_instruments.server import largest_rate
-from tests.faults.measuring import RAMP_RATE, Lab, chance, kill
+from tests.faults.measuring import RAMP_RATE, Lab, chance, kill, wait_for
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -19,6 +19,8 @@ def test_killed_at_a_random_moment(lab: Lab, seed: int) -> None:
     first_write = next(point.time for point in lab.trajectory(killed))
     assert first_write - killed <= 1.0
     assert lab.attributes()["simulated"]
+    log = lab.run_file.with_suffix(".log")
+    wait_for(lambda: "the run died; the bias was" in log.read_text(encoding="utf-8"))
 
 
 def test_killed_before_anything_was_set(lab: Lab) -> None:

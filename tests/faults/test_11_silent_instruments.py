@@ -93,6 +93,18 @@ def test_an_end_of_a_sweep_whose_answer_is_lost_is_asked_for_again(lab: Lab, aft
     assert read_metadata(lab.run_file)["rows"] == 6
 
 
+def test_a_sweep_that_never_ends_is_aborted_after_its_confirmed_time(lab: Lab) -> None:
+    lab.fault("vna", "ignore", "*OPC", after=2, count=None)
+    began = time.monotonic()
+    answer = lab.labnis("run", "ReflectionVsBias", "--yes", "--set", "points=6", *VNA)
+    assert answer.returncode == 5, answer.stderr
+    assert "vna, n5222b: has not finished an acquisition of" in answer.stderr, answer.stderr
+    assert time.monotonic() - began < 40
+    assert lab.sent("vna", ":ABOR;:SENS:SWE:MODE HOLD")
+    lab.assert_safe()
+    assert read_metadata(lab.run_file)["rows"] == 2
+
+
 @pytest.mark.parametrize("kind", ["truncate", "garble"])
 def test_a_trace_is_whole_or_not_there(lab: Lab, kind: str) -> None:
     """14. A garbled block of plausible length cannot be told from a good one if only its mantissas changed."""

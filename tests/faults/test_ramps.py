@@ -10,6 +10,7 @@ from itertools import pairwise
 
 import pytest
 
+from labnis.safety.interlocks import INTERVAL
 from sim_instruments.server import largest_rate
 from tests.faults.commands import Command
 from tests.faults.measuring import RAMP_RATE, Lab, chance, kill, wait_for
@@ -138,10 +139,31 @@ def test_a_source_that_is_disturbed_while_it_walks(slow_lab: Lab, kind: str) -> 
         assert_safe_and_slow(slow_lab)
 
 
-def test_a_signal_while_the_source_walks_lets_it_arrive(slow_lab: Lab) -> None:
-    process = walking_run(slow_lab)
-    process.send_signal(signal.SIGINT)
-    said = slow_lab.ended(process, 130)
-    assert "the bias is at zero" in said
-    assert_safe_and_slow(slow_lab)
-    assert min(point.level for point in slow_lab.trajectory()) == pytest.approx(FURTHEST)
+VERY_SLOW = 8.3e-5  # V/s: a minute from 0 to 4 mV
+
+
+@pytest.mark.parametrize("steps", ["of the source itself", "from the computer"])
+@pytest.mark.parametrize(("cause", "code"), [("signal", 130), ("warm", 4), ("guardian", 4)])
+def test_a_ramp_of_a_minute_ends_where_the_run_must_stop(lab: Lab, cause: str, code: int, steps: str) -> None:
+    lab.write_station(fridge_abort=0.15)
+    text = lab.station.read_text(encoding="utf-8")
+    lab.station.write_text(text.replace(f"ramp_rate: {RAMP_RATE}", f"ramp_rate: {VERY_SLOW}"), encoding="utf-8")
+    if steps == "from the computer":
+        lab.fault("bias", "ignore", ":TRIG", count=None)
+    process = lab.start("run", "IVSweep", "--yes", "--set", "points=101", "--set", "maximum_bias=4e-3")
+    wait_for(lambda: lab.source()["level"] < FURTHEST / 20, process)
+    guardian = process.guardian()
+    at = time.monotonic()
+    if cause == "signal":
+        process.send_signal(signal.SIGINT)
+    elif cause == "warm":
+        lab.control(do="temperatures", schedule=[[0.0, 0.3]])
+    else:
+        assert guardian is not None
+        guardian.suspend()
+    lab.ended(process, code)
+    begun = next(b.time for a, b in pairwise(lab.trajectory(at)) if abs(b.level) < abs(a.level) - 5e-7)
+    assert begun - at <= 2.0 + (INTERVAL if cause == "warm" else 0.0)
+    assert min(point.level for point in lab.trajectory()) > FURTHEST / 4
+    lab.assert_safe()
+    assert largest_rate(lab.trajectory(), window=0.1) <= VERY_SLOW * (1 + 1e-9) + 0.5e-6 / 0.1

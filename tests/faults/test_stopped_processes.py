@@ -15,9 +15,8 @@ from tests.faults.measuring import Lab, kill, wait_for
 UNRESPONSIVE = 1.0
 """Of the station (s); the shortest that is allowed."""
 
-DECLARED = 3.5
-"""Longest time (s) until the guardian acts, beside UNRESPONSIVE: the answer of an instrument that the run has declared
-(1 s) and its margin (1 s), and opening the source."""
+DECLARED = 2.5
+"""Longest time (s) until the guardian acts, beside UNRESPONSIVE: the run's margin (1 s), and opening the source."""
 
 FORKS = "tests.faults.lab_procedures.ForksWorker"
 
@@ -68,10 +67,25 @@ def test_a_stopped_run_loses_its_bias_and_ends_with_5_when_it_wakes(lab: Lab, pr
     assert "its guardian acts in its place: the bias was" in said.lower()
     assert "bias UNKNOWN" not in said
     assert all(point.level == 0.0 and not point.output for point in lab.trajectory(woken))
+    after = [entry.text for entry in lab.log if entry.time > woken and entry.direction == "in"]
+    assert not [text for text in after if text.startswith("SLVL ")], "the procedure's shutdown was called"
+    assert "does not respond; the bias was" in lab.run_file.with_suffix(".log").read_text(encoding="utf-8")
     lab.assert_safe()
     known = read_metadata(lab.run_file)
     assert known["status"] == "failed"
     assert "did not respond" in known["reason"]
+
+
+def test_with_the_default_values_a_stopped_run_keeps_its_bias_for_seven_seconds_at_most(lab: Lab) -> None:
+    lab.write_station()
+    text = lab.station.read_text(encoding="utf-8")  # QCoDeS's VISA timeout is 5 s, as limits.unresponsive is
+    lab.station.write_text(text.replace(", init: {timeout: 1}", ""), encoding="utf-8")
+    process = sweep(lab, "IVSweep")
+    at = stopped(process.pid)
+    lab.assert_safe()
+    os.kill(process.pid, signal.SIGCONT)
+    lab.ended(process, 5)
+    assert first_move(lab, at) - at <= 5.0 + 2.0
 
 
 def test_a_stopped_run_does_not_keep_labnis_safe_from_its_work(lab: Lab) -> None:

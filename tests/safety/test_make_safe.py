@@ -52,7 +52,7 @@ def lab(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[dict[str, A
             super().__init__(name)
 
         def get_idn(self) -> dict[str, str | None]:
-            return {"vendor": "labnis", "model": "fake", "serial": "1", "firmware": "1"}
+            return {"vendor": "labnis", "model": "fake", "serial": f"1 {self.name}", "firmware": "1"}
 
     class Level(Fake):
         def __init__(self, name: str, address: str) -> None:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,11 +19,11 @@ from labnis.errors import InstrumentFault, InterlockError
 from labnis.safety.invalid_readings import QualityBit
 from labnis.safety.safeguards import Safeguards, Stopped
 from labnis.safety.stop_requests import StopRequest
-from labnis.station import Interlock, Limits
+from labnis.station import Interlock, Limits, RampedBias
 from labnis.station.oversight import NoOversight
 from labnis.station.role_spec import RoleSpec, SetpointSpec
 from labnis.station.setpoint import RampedSetpoint
-from tests.station.fakes import FakeClock
+from tests.station.fakes import FakeClock, FakeSource
 
 SILENT = CommunicationError("n9030b (GPIB0::18)", "no answer.")
 DURATION = 40.0
@@ -74,7 +75,7 @@ class Bias:
     def to_zero(self) -> None:
         self.at = 0.0
 
-    def move_to(self, bias: float) -> None:
+    def move_to(self, bias: float, between: Any = None) -> None:
         self.at = bias
 
     def read(self) -> BiasReading:
@@ -133,7 +134,7 @@ class Run:
         self.bias = Bias()
         self.stop = StopRequest()
         self.said: list[str] = []
-        self.lost_lock = ""
+        self.lost_lock = self.watchdog_problem = ""
         self.magnet = Magnet()
         self.field = RampedSetpoint(self.magnet, FIELD, self.clock, name="field, magnet", unit="T")
         roles = Roles(
@@ -161,17 +162,18 @@ class Run:
             ),
             interlocks=(PAUSE, *interlocks),
         )
-        station: Any = SimpleNamespace(
+        self.station: Any = SimpleNamespace(
             roles=roles,
             clock=self.clock,
             bias=self.bias,
             config=config,
             described=lambda name: f"{name} (GPIB0::18)",
             lost_lock=lambda: self.lost_lock,
+            watchdog_problem=lambda: self.watchdog_problem,
             alive=NoOversight().alive,
             permit=NoOversight().permit,
         )
-        self.safeguards = Safeguards(station, self.stop, lambda kind, text: self.said.append(kind), **options)
+        self.safeguards = Safeguards(self.station, self.stop, lambda kind, text: self.said.append(kind), **options)
 
     def acquire(self) -> np.ndarray:
         roles = self.safeguards.roles
@@ -253,7 +255,7 @@ def test_an_abort_that_fails_is_a_note_of_the_cause() -> None:
 def test_a_bias_that_does_not_come_back_after_a_pause_is_no_skipped_acquisition() -> None:
     run = Run(warm=(10.0, 20.0), on_error="skip")
 
-    def silent(bias: float) -> None:
+    def silent(bias: float, between: Any) -> None:
         raise SILENT
 
     run.bias.move_to = silent  # type: ignore[method-assign]
@@ -284,7 +286,11 @@ def test_an_overload_is_flagged_whatever_the_run_wants() -> None:
 def test_the_bias_never_goes_back_to_the_level_that_violated_an_interlock(condition: Interlock) -> None:
     run = Run(interlocks=[condition])
     moves: list[float] = []
-    run.bias.move_to = moves.append  # type: ignore[method-assign, assignment]
+
+    def move_to(bias: float, between: Any) -> None:
+        moves.append(bias)
+
+    run.bias.move_to = move_to  # type: ignore[method-assign, assignment]
     with pytest.raises(Stopped):
         run.acquire()
     assert moves == []
@@ -335,6 +341,14 @@ def test_a_lock_that_is_lost_ends_the_run() -> None:
     assert str(run.stop.reason).startswith(run.lost_lock)
 
 
+def test_a_watchdog_that_cannot_be_fed_ends_the_run() -> None:
+    run = Run()
+    run.watchdog_problem = "the watchdog relay cannot be fed (no answer)"
+    assert run.safeguards.should_stop()
+    assert run.said == ["watchdog"]
+    assert str(run.stop.reason).startswith(run.watchdog_problem)
+
+
 def test_a_pause_ends_where_the_lock_is_lost() -> None:
     run = Run(warm=(10.0, 1e9))
     sleep = run.clock.sleep
@@ -350,6 +364,47 @@ def test_a_pause_ends_where_the_lock_is_lost() -> None:
     assert run.clock.now < 152.0
     assert run.said == ["interlock", "paused", "lock"]
     assert run.bias.at == 0.0
+
+
+# --- ramps of the bias ------------------------------------------------------------------------------------------------
+
+
+class SlowRun(Run):
+    """A run with a real ramp of the bias that takes a minute."""
+
+    def __init__(self, warm: tuple[float, float]) -> None:
+        super().__init__(warm)
+        self.source = FakeSource(self.clock)
+        limits = Limits(maximum_bias=6e-3, maximum_step=1e-3, ramp_rate=1e-4, compliance=1e-6)
+        bias = RampedBias(self.source, Wiring(), limits, self.clock, name="keithley")
+        bias.prepare(6e-3, 1e-6, 0.02)
+        self.bias = self.station.bias = bias  # type: ignore[assignment]
+        self.station.roles = Roles(clock=self.clock, wiring=Wiring(), bias=bias, fridge=self.station.roles.fridge)
+        self.safeguards = Safeguards(self.station, self.stop, lambda kind, text: self.said.append(kind))
+
+
+def test_a_ramp_of_the_bias_pauses_for_a_warm_fridge_and_goes_on_from_where_it_was() -> None:
+    run = SlowRun(warm=(20.0, 200.0))
+    run.safeguards.roles.bias.move_to(5e-3)
+    assert run.source.value == 5e-3
+    assert run.said == ["interlock", "paused", "resumed"]
+    levels = [level for _, level in run.source.writes]
+    zero = levels.index(0.0, 1)
+    assert run.source.writes[zero][0] < 200.0 + 100.0
+    assert 1e-3 < max(levels[:zero]) < 2e-3
+    assert max(abs(b - a) for a, b in pairwise(levels)) <= 1e-4 * 0.02  # never a jump, also before and after the pause
+
+
+@pytest.mark.parametrize("when", [130.0, 330.0])  # on the way up, and on the way back after a pause
+def test_a_stop_request_ends_a_ramp_of_the_bias(when: float) -> None:
+    run = SlowRun(warm=(60.0, 220.0))
+    run.ask_to_stop_after(when)
+    with pytest.raises(Stopped):
+        run.safeguards.roles.bias.move_to(5e-3)
+    assert run.clock.now < when + 1.0
+    assert run.source.value > 0.0
+    run.bias.shutdown()  # type: ignore[attr-defined]
+    assert run.source.value == 0.0
 
 
 # --- ramps of set-points ----------------------------------------------------------------------------------------------

@@ -123,6 +123,18 @@ def test_the_same_seed_spoils_in_the_same_way() -> None:
         assert any(spoiled(kind, answer, b"", np.random.default_rng(seed)) != first for seed in range(5))
 
 
+@pytest.mark.parametrize("answer", [b"KEITHLEY,2450,TWIN1,1.7\n", b'0,"No error"\n', b"+1.5E-3,2e-6,0\n", b"1\n"])
+def test_implausible_answers_have_numbers_that_no_instrument_sends(answer: bytes) -> None:
+    found = spoiled("implausible", answer, b"", np.random.default_rng(7))
+    assert found != answer
+    assert found.endswith(b"\n")
+    assert any(sign in found for sign in (b"E+32", b"E+24", b"NAN"))
+
+
+def test_a_block_is_not_made_implausible() -> None:
+    assert spoiled("implausible", b"#14\x31\x32\x33\x34\n", b"", np.random.default_rng(7)) == b"#14\x31\x32\x33\x34\n"
+
+
 # --- messages -----------------------------------------------------------------------------------------------------
 
 

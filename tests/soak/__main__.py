@@ -125,12 +125,17 @@ def _all(task: Task[Found], count: int, workers: int, found: list[Found], writte
     """Add the results of `task` for the seeds below `count` to `found`, told of and `written` as they come."""
     if not count:
         return
+    began = time.monotonic()
     parts = [list(range(first, min(first + AT_ONCE, count))) for first in range(0, count, AT_ONCE)]
     with ProcessPoolExecutor(workers, mp_context=get_context("fork")) as pool:
         for done in as_completed(pool.submit(task, part) for part in parts):
             found += done.result()
             failed = [problem for one in done.result() for problem in one.problems]
-            console.print(f"{task.__name__}: {len(found)} of {count}", *failed, sep="\n  ", markup=False)
+            each = (time.monotonic() - began) / len(found)
+            said = (
+                f"{task.__name__}: {len(found)} of {count}, {each:.1f} s each, {each * (count - len(found)):.0f} s left"
+            )
+            console.print(said, *failed, sep="\n  ", markup=False)
             found.sort(key=lambda one: one.seed)
             written()
 

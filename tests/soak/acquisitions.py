@@ -4,7 +4,7 @@ import math
 import signal
 import time
 from collections.abc import Callable, Collection
-from typing import Any
+from typing import Any, NamedTuple
 
 from tests.faults.measuring import Lab, chance, wait_for
 from tests.soak.case import Case, ZeroWatch
@@ -15,8 +15,30 @@ __all__ = ["interlocked", "signalled"]
 WITHIN = 2.0
 """Time (s) from the event to the first step towards zero."""
 
-# An acquisition takes 20 s at ten times the speed of real instruments.
-SPECTRA = ("bias_points=2e-3:4e-3:9", "averages=1", "frequencies=101", "sweep_time=200")
+
+class Acquiring(NamedTuple):
+    """A run with acquisitions of 20 s at ten times the speed of real instruments."""
+
+    procedure: str
+    settings: tuple[str, ...]
+    role: str
+    begins: str
+
+
+ACQUISITIONS = (
+    Acquiring(
+        "EmittedPowerVsBias",
+        ("bias_points=2e-3:4e-3:9", "averages=1", "frequencies=101", "sweep_time=200"),
+        "analyzer",
+        ":INIT:SAN",
+    ),
+    Acquiring(
+        "ReflectionVsBias",
+        ("bias_points=2e-3:4e-3:9", "maximum_bias=4e-3", "averages=100", "frequencies=201", "if_bandwidth=100"),
+        "vna",
+        "SWE:MODE GRO",
+    ),
+)
 
 SIGNALS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 143}
 
@@ -45,20 +67,21 @@ def signalled(lab: Lab, seed: int) -> Case:
 
 def _interrupted(lab: Lab, seed: int, what: str, event: Callable[[Any], object], codes: Collection[int]) -> Case:
     chosen = chance(seed)
-    words = [word for setting in SPECTRA for word in ("--set", setting)]
-    command = lab.start("run", "EmittedPowerVsBias", "--yes", *words)
+    run = ACQUISITIONS[seed // len(VIOLATIONS) % len(ACQUISITIONS)]
+    words = [word for setting in run.settings for word in ("--set", setting)]
+    command = lab.start("run", run.procedure, "--yes", *words)
     try:
-        wait_for(lambda: bool(lab.source()["level"] and lab.sent("analyzer", ":INIT:SAN")), command)
+        wait_for(lambda: bool(lab.source()["level"] and lab.sent(run.role, run.begins)), command)
     except AssertionError:
         command.kill()
         raise
     time.sleep(chosen.uniform(0.0, 3.0))
-    seen, messages = lab.rows(), len(lab.sent("analyzer", ":ABOR"))
+    seen, messages = lab.rows(), len(lab.sent(run.role, ":ABOR"))
     watch = ZeroWatch(lab, time.monotonic())
     event(command)
     problems = watch.wait(WITHIN)
     code = ended(command, codes, problems)
     problems += watch.check()
-    if len(lab.sent("analyzer", ":ABOR")) == messages:
+    if len(lab.sent(run.role, ":ABOR")) == messages:
         problems.append("the acquisition was not aborted at the instrument")
-    return Case(seed, what, code, watch.seconds, kept(lab, seen, problems), tuple(problems))
+    return Case(seed, f"{run.role}, {what}", code, watch.seconds, kept(lab, seen, problems), tuple(problems))

@@ -2,6 +2,7 @@
 
 import math
 from bisect import bisect_right
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 import pytest
@@ -392,3 +393,90 @@ def test_the_output_goes_off_only_after_zero_was_read_back() -> None:
     assert "level" in source.calls[last_write:off]
     assert source.calls[off:] == ["output_off", "output_enabled"]
     assert not bias.in_use
+
+
+# --- between the steps of a ramp ---
+
+
+class _EndError(Exception):
+    pass
+
+
+def test_a_slow_ramp_is_looked_at_between_its_steps_and_ends_where_that_raises() -> None:
+    source = FakeSource()
+    bias = prepared(source, limits=LIMITS.model_copy(update={"ramp_rate": 1e-4}))
+    looked: list[float] = []
+
+    def between() -> None:
+        looked.append(source.clock.now)
+        if len(looked) > 100:
+            raise _EndError
+
+    with pytest.raises(_EndError):
+        bias.move_to(5e-3, between=between)
+    assert max(b - a for a, b in pairwise(looked)) <= 1.0
+    assert 0 < source.value < 5e-3
+    bias.shutdown()
+    assert source.value == 0.0
+
+
+def test_a_ramp_to_zero_is_not_looked_at() -> None:
+    source = FakeSource()
+    bias = prepared(source)
+    bias.move_to(5e-3)
+
+    def between() -> None:
+        raise AssertionError
+
+    bias.move_to(0.0, between=between)
+    assert source.value == 0.0
+
+
+# --- a source that an earlier user left as a current source ---
+
+
+@dataclass
+class CurrentSource(FakeSource):
+    """Its voltage level is 0, whatever its current is."""
+
+    current: float = 2e-6
+    currents: list[tuple[float, float]] = field(default_factory=list)
+    off_at: float = math.nan
+
+    def sources_current(self) -> bool:
+        self._call("sources_current")
+        return True
+
+    def set_current(self, current: float) -> None:
+        self._call("set_current")
+        self.current = current
+        self.currents.append((self.clock.now, current))
+
+    def current_level(self) -> float:
+        self._call("current_level")
+        return self.current
+
+    def output_off(self) -> None:
+        self.off_at = self.current
+        super().output_off()
+
+
+@pytest.mark.parametrize("current", [2e-6, -1e-3])
+def test_the_current_of_a_current_source_is_ramped_to_zero_before_it_goes_off(current: float) -> None:
+    source = CurrentSource(output=True, current=current)
+    bias = bias_of(source)
+    began = source.clock.now
+    bias.shutdown()
+    assert (source.current, source.off_at, source.output) == (0.0, 0.0, False)
+    assert bias.ended_current == current
+    levels = [current, *(level for _, level in source.currents)]
+    assert max(abs(b - a) for a, b in pairwise(levels)) <= 0.02 * max(abs(current), LIMITS.compliance)
+    assert source.clock.now - began <= 2 * LIMITS.maximum_bias / LIMITS.ramp_rate
+
+
+@pytest.mark.parametrize("broken", ["sources_current", "current_level", "set_current"])
+def test_a_current_that_is_not_zero_is_unknown_and_the_output_stays_on(broken: str) -> None:
+    source = CurrentSource(output=True, broken={broken})
+    with pytest.raises(BiasUnknownError):
+        bias_of(source).shutdown()
+    assert source.output

@@ -388,3 +388,34 @@ def test_the_password_of_the_ledger_is_shown_nowhere(write: Write, ledger: str) 
         shown = repr(config) + str(config.model_dump()) + json.dumps(config.model_dump(mode="json"))
         assert config.ledger.get_secret_value() == ledger
     assert "hunter2" not in shown
+
+
+SHORT = "drivers.fakes_for_tests.LockIn"
+PYMEASURE = "pymeasure.instruments.srs.SR830"
+
+
+@pytest.mark.parametrize(
+    ("kind", "lines", "key", "unit"),
+    [
+        (SHORT, "timeout: 31", "init.timeout", "s"),
+        (SHORT, "timeout: 0", "init.timeout", "s"),
+        (SHORT, "timeout: null", "init.timeout", "s"),  # QCoDeS: no timeout at all
+        (SHORT, "timeout: true", "init.timeout", "s"),
+        (SHORT, "timeout: '9'", "init.timeout", "s"),
+        (SHORT, "channel: 1\n    parameters: {timeout: {initial_value: 31}}", "parameters.timeout.initial_value", "s"),
+        (PYMEASURE, "timeout: 31000", "init.timeout", "ms"),
+        (PYMEASURE, "gpib: {timeout: 31000}", "init.gpib.timeout", "ms"),
+    ],
+)
+def test_a_timeout_without_a_bound_is_refused(write: Write, kind: str, lines: str, key: str, unit: str) -> None:
+    path = write(("drivers.fakes_for_tests.LockIn", kind), ("channel: 1", lines))
+    with pytest.raises(ConfigurationError) as caught:
+        load_station(path)
+    message = str(caught.value)
+    assert f"line {10 if 'parameters' in key else 9}: instruments.scope.{key}: found" in message
+    assert f"(in {unit}); allowed are times above 0 and up to 30 s" in message
+
+
+@pytest.mark.parametrize(("kind", "timeout"), [(SHORT, 30), (SHORT, 0.5), (PYMEASURE, 30_000)])
+def test_a_timeout_within_the_bound(write: Write, kind: str, timeout: float) -> None:
+    load_station(write(("drivers.fakes_for_tests.LockIn", kind), ("channel: 1", f"timeout: {timeout}")))

@@ -1,6 +1,7 @@
 """Opening a station: only the requested roles, only from allowed packages, and always closed again."""
 
 import json
+import math
 import sys
 import threading
 from collections.abc import Iterator, Sequence
@@ -33,6 +34,7 @@ def fakes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[SimpleNam
     """Drivers in an allowed package, their opening and closing in `events`, locks in a folder of this test's own."""
     events: list[str] = []
     made: dict[str, Instrument] = {}
+    serials = {"source": "1", "scope": "2", "other": "3"}
 
     class Fake(Instrument):
         def __init__(self, name: str, address: str, *, channel: int = 0, visalib: str | None = None) -> None:
@@ -46,7 +48,7 @@ def fakes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[SimpleNam
             self.connect_message()
 
         def get_idn(self) -> dict[str, str | None]:
-            return {"vendor": "labnis", "model": "fake", "serial": "1", "firmware": "1"}
+            return {"vendor": "labnis", "model": "fake", "serial": serials[self.name], "firmware": "1"}
 
         def close(self) -> None:
             if hasattr(self, "front"):
@@ -101,7 +103,7 @@ def fakes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[SimpleNam
     module.Path = Path  # type: ignore[attr-defined]  # what the module itself imported
     monkeypatch.setitem(sys.modules, HERE, module)
     monkeypatch.setattr("labnis.station.lock.shared_folder", lambda: tmp_path)
-    yield SimpleNamespace(events=events, made=made)
+    yield SimpleNamespace(events=events, made=made, serials=serials)
     assert not [name for name in Instrument._all_instruments if name in {"source", "scope"}], "names were not freed"
 
 
@@ -239,8 +241,27 @@ def test_an_instrument_that_another_station_uses_by_another_address_is_busy(
     with hold([serial], tmp_path), pytest.raises(BusyError, match="serial number 1"), opened(config, ["bias"]):
         pass
     assert fakes.events == ["open source", "close source"]
-    with opened(config, ["lockin"]):  # two instruments with one number in one station do not exclude each other
+
+
+def test_one_instrument_by_two_addresses_is_refused_with_both_names(write: Write, fakes: SimpleNamespace) -> None:
+    fakes.serials["scope"] = fakes.serials["source"]
+    words = r"line 7: instruments.scope.address: scope \(FAKE0::2\) and source \(FAKE0::1\) are one instrument"
+    with pytest.raises(ConfigurationError, match=words), opened(load_station(write()), ["lockin"]):
         pass
+    assert fakes.events == ["open source", "open scope", "close scope", "close source"]
+    with opened(load_station(write(("FAKE0::2", "fake0::1"))), ["lockin"]):  # two parts of one instrument
+        pass
+
+
+@pytest.mark.parametrize("timeout", [31_000.0, math.inf])
+def test_a_class_that_waits_too_long_for_an_answer_is_refused(
+    write: Write, fakes: SimpleNamespace, timeout: float
+) -> None:
+    sys.modules[HERE].LockIn.visa_handle = SimpleNamespace(timeout=timeout)
+    words = rf"line 6: instruments.scope.type: its VISA timeout is {timeout / 1e3:g} s; allowed are .* up to 30 s"
+    with pytest.raises(ConfigurationError, match=words), opened(load_station(write()), ["lockin"]):
+        pass
+    assert fakes.events == ["open source", "open scope", "close scope", "close source"]
 
 
 def test_a_station_says_which_of_its_locks_is_lost(write: Write, tmp_path: Path) -> None:

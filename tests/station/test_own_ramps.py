@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import pytest
 import pyvisa
@@ -250,3 +251,13 @@ def test_the_twin_never_moves_faster_than_the_limit(
     assert largest_rate(drives, window=0.1) <= rate + 0.5e-6 / 0.1
     assert drives[-1] == (drives[-1].time, 0.0, False)
     smu.check_errors()
+
+
+def test_a_slow_walk_is_made_in_short_parts_between_which_it_can_be_ended() -> None:
+    source = WalkingSource(longest_ramp=98)
+    bias = bias_of(source, LIMITS.model_copy(update={"ramp_rate": 1e-4}))
+    looked: list[float] = []
+    bias.move_to(2e-4, between=lambda: looked.append(source.clock.now))
+    assert source.value == 2e-4
+    assert max(b - a for a, b in pairwise(looked)) <= 0.7
+    assert source.ramps == len(looked) + 1

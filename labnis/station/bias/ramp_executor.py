@@ -4,7 +4,7 @@ Values are in the unit of the `Level`.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from drivers.errors import InstrumentError, RejectedCommandError, SettingError
 from drivers.roles import SelfRamping
@@ -24,6 +24,9 @@ STATE_KNOWN = 0.15
 
 OVERRUN = 10.0
 """Largest delay (s) of the end of a ramp: 0.1 s for each of the steps of one ramp of a Keithley 2450."""
+
+LOOK = 0.5
+"""Longest time (s) of a ramp by the instrument itself, between two calls of `between`."""
 
 WATCHED = 0.5
 """Time (s) between two readings of the level that show whether it moves, where the instrument does not tell."""
@@ -97,10 +100,18 @@ class RampExecutor:
                 f"is still moving: {self._level.shown(before)}, {WATCHED:g} s later {self._level.shown(after)}.",
             )
 
-    def move(self, start: float, target: float) -> None:
+    def move(self, start: float, target: float, between: Callable[[], None] = lambda: None) -> None:
         """Ramp from `start` to `target`; the last write is exactly `target`.
 
         If the instrument refuses the ramp, all further ramps are made from the computer, from the level read back.
+
+        Parameters
+        ----------
+        start, target
+            Present level, and the last one.
+        between
+            Called between two steps, at most `LOOK` apart, while nothing moves: it ends the ramp there by raising, or
+            returns with the same level as before.
 
         Raises
         ------
@@ -109,10 +120,10 @@ class RampExecutor:
 
         """
         if self._ramping is None or self._duration(start, target) < WORTHWHILE:
-            self._step(start, target)
+            self._step(start, target, between)
             return
         try:
-            self._ramp(self._ramping, start, target)
+            self._ramp(self._ramping, start, target, between)
         except _NotTakenError as refusal:
             logger.warning(
                 "%s refuses a ramp of its own; falling back to ramping from the computer: %s",
@@ -120,7 +131,7 @@ class RampExecutor:
                 refusal.__cause__,
             )
             self._ramping = None
-            self._step(self._level.read_back_twice(), target)
+            self._step(self._level.read_back_twice(), target, between)
         else:
             self._write(target, self._limiter.step)
 
@@ -143,9 +154,11 @@ class RampExecutor:
 
     # --- step by step ---------------------------------------------------------------------------------------------
 
-    def _step(self, start: float, target: float) -> None:
+    def _step(self, start: float, target: float, between: Callable[[], None] = lambda: None) -> None:
         previous = start
-        for point in ramp_points(start, target, self._limiter.step):
+        for number, point in enumerate(ramp_points(start, target, self._limiter.step)):
+            if number:
+                between()
             self._write(point, point - previous)
             previous = point
         self._limiter.wait()  # the last step takes the same time as the others
@@ -162,14 +175,19 @@ class RampExecutor:
     def _duration(self, start: float, target: float) -> float:
         return self._limiter.time_of(target - start)
 
-    def _ramp(self, ramping: SelfRamping, start: float, target: float) -> None:
+    def _ramp(
+        self, ramping: SelfRamping, start: float, target: float, between: Callable[[], None] = lambda: None
+    ) -> None:
         """Ramp to about `target` by the instrument itself, in as many ramps as needed; read back after each."""
         points = list(ramp_points(start, target, self._limiter.step))
         interval = self._limiter.time_of((target - start) / len(points))
-        for first in range(0, len(points), ramping.longest_ramp):
+        at_once = max(1, min(ramping.longest_ramp, int(LOOK / interval)))
+        for first in range(0, len(points), at_once):
+            if first:
+                between()
             self._limiter.wait()
             self._level.value = None  # unknown until it is read back
-            part = points[first : first + ramping.longest_ramp]
+            part = points[first : first + at_once]
             try:
                 self._start(ramping, part, interval)
                 self._await(ramping, part, interval)

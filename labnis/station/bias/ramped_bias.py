@@ -6,12 +6,15 @@ repeated: after a failed one the level is unknown until the source has been read
 
 import logging
 import math
+from collections.abc import Callable
 from typing import cast
 
 from drivers.errors import InstrumentError, ReadingError, SettingError
-from drivers.roles import BiasReading, BiasSource, Clock, Meter, SelfRamping, SourceReading
+from drivers.roles import BiasReading, BiasSource, Clock, Meter, SelfRamping
 from drivers.wiring import Wiring
 from labnis.errors import RequestError, TakenOverError
+from labnis.station.bias.checked_reading import CheckedReading
+from labnis.station.bias.current_source import end_current_source
 from labnis.station.bias.level import Level
 from labnis.station.bias.ramp import RateLimiter, largest_step
 from labnis.station.bias.ramp_executor import RampExecutor
@@ -19,20 +22,11 @@ from labnis.station.oversight import NoOversight, Oversight
 from labnis.station.players import DeviceMeter
 from labnis.station.role_check import missing_members
 from labnis.station.sections import Limits
+from labnis.station.watchdog import StationWatchdog
 
-__all__ = ["BiasMismatchError", "BiasUnknownError", "RampedBias"]
+__all__ = ["BiasUnknownError", "RampedBias"]
 
 logger = logging.getLogger(__name__)
-
-READING_TOLERANCE = 1e-3
-"""Relative tolerance of the measured against the set bias."""
-
-READING_FLOOR = 5e-6
-"""Absolute tolerance of the measured against the set bias (V)."""
-
-METER_OFFSET = 350e-6
-"""Largest difference between a source-meter's output and its own reading of it (V at the source): a Keithley 2450 is
-specified to 200 µV and 150 µV on its 20 mV ranges."""
 
 RELATIVE_TOLERANCE = 2.5e-4
 """Tolerance of a level read back, per largest bias: one resolution step of a source-meter whose range (in decades,
@@ -43,10 +37,6 @@ MOST_STATES = 4
 
 FINEST_STEP = 0.5e-6
 """Finest resolution (V at the source) of the level of any source-meter here: a Keithley 2450 on its 20 mV range."""
-
-
-class BiasMismatchError(InstrumentError):
-    """The source does not hold the level that was set: it was changed or reset during the run."""
 
 
 class BiasUnknownError(InstrumentError):
@@ -74,6 +64,8 @@ class RampedBias:
         Reads the voltage of the device; None if it is calculated from bias, current and series resistance.
     oversight
         Is told when the bias is in use and when it is at zero, and asked before each write.
+    watchdog
+        Armed before the output goes on, disarmed after it went off; None if the station has none.
 
     Attributes
     ----------
@@ -82,6 +74,8 @@ class RampedBias:
     in_use
         Whether `prepare` has begun, or `claim` found the output on, and no `shutdown` since: the bias must still be
         ramped to zero.
+    ended_current
+        Current (A) of an earlier user's current source, which `to_zero` has ramped to zero; None if there was none.
 
     """
 
@@ -96,8 +90,13 @@ class RampedBias:
         ammeter: DeviceMeter | None = None,
         voltmeter: Meter | None = None,
         oversight: Oversight | None = None,
+        watchdog: StationWatchdog | None = None,
     ) -> None:
+        self._watchdog = watchdog
         self._in_use = False
+        self.ended_current: float | None = None
+        self._clock = clock
+        self._sources_voltage = False  # confirmed by `prepare`
         self._oversight = oversight or NoOversight()
         self.source = source
         self._wiring = wiring
@@ -106,9 +105,9 @@ class RampedBias:
         self._ammeter = ammeter
         self._voltmeter = voltmeter
         self._prepared_for = 0.0
-        self._meter_offset = 0.0  # bias (V)
         self._level = Level(source, name, scale=wiring.divider, tolerance=self._tolerance(limits.maximum_bias))
         self._level.permit = self._oversight.permit
+        self._reading = CheckedReading(source, name, wiring, self._level)
         step = min(limits.maximum_step, largest_step(limits.ramp_rate))
         limiter = RateLimiter(step, limits.ramp_rate, clock)
         ramping = None if missing_members(source, SelfRamping) else cast(SelfRamping, source)
@@ -156,8 +155,10 @@ class RampedBias:
         """
         self._check_request(maximum_bias, maximum_current, integration_time)
         self._level.tolerance = self._tolerance(maximum_bias)
-        self._prepared_for = self._meter_offset = 0.0
+        self._prepared_for = self._reading.meter_offset = 0.0
         self.in_use = True  # from the first command on: the output may be on from an earlier run
+        if self._watchdog is not None:
+            self._watchdog.arm()
         self._executor.halt()
         enabled = self._output_is_on()
         before = self._level.read_back_twice()
@@ -175,6 +176,7 @@ class RampedBias:
             compliance=self._limits.compliance,
             integration_time=integration_time,
         )
+        self._sources_voltage = True
         self._level.require(before, "while ranges and compliance were set")
         if not enabled:
             self._switch_on_at_zero()
@@ -219,12 +221,21 @@ class RampedBias:
             raise SettingError(
                 self._name, f"bias is 0 V as read back, but {problem}.", "Switch it off at the front panel."
             ) from failure
+        if self._watchdog is not None:
+            self._watchdog.disarm()
         self._oversight.note("bias", False)
 
     # --- moving --------------------------------------------------------------------------------------------------
 
-    def move_to(self, bias: float) -> None:
+    def move_to(self, bias: float, *, between: Callable[[], None] = lambda: None) -> None:
         """Ramp to `bias` (V) within the limits and verify it by reading back.
+
+        Parameters
+        ----------
+        bias
+            Target (V). A ramp to 0 is never interrupted.
+        between
+            Called between two steps of the ramp, at least twice a second: it ends the ramp there by raising.
 
         Raises
         ------
@@ -251,7 +262,7 @@ class RampedBias:
             self.to_zero()
             return
         start = self._level.known()
-        self._executor.move(start, bias)
+        self._executor.move(start, bias, between)
         self._level.require(bias, "after a ramp")
 
     def present(self) -> float:
@@ -274,7 +285,12 @@ class RampedBias:
             A step failed; the message has the last known bias and what to do.
 
         """
+        if self._watchdog is not None:
+            self._watchdog.keep()
         try:
+            if not self._sources_voltage:
+                permit = self._oversight.permit
+                self.ended_current = end_current_source(self.source, self._name, self._limits, self._clock, permit)
             start = self._executor.stop()
             if self._output_is_on():
                 self._executor.to_zero(start)
@@ -303,7 +319,7 @@ class RampedBias:
             Overload, compliance, no answer.
 
         """
-        reading = self._reading_of_source(self._level.known())
+        reading = self._reading.of(self._level.known())
         bias = self._wiring.bias(reading.voltage)
         current = reading.current if self._ammeter is None else self._ammeter.read()
         voltage = None if self._voltmeter is None else self._voltmeter.read()
@@ -339,7 +355,9 @@ class RampedBias:
             if len(answers) > 1 and (state := answers[-1]) is not None and state == answers[-2]:
                 return state
         raise ReadingError(
-            self._name, "says by turns that its output is on and off.", "Look at the front panel: is it in use?"
+            self._name,
+            "says by turns that its output is on and off.",
+            "Look at its front panel: another user may drive it.",
         )
 
     # --- inside --------------------------------------------------------------------------------------------------
@@ -370,43 +388,3 @@ class RampedBias:
                 "Look for an open interlock or a tripped protection at the front panel.",
             )
         self._level.require(0.0, "after the output went on")
-
-    def _reading_of_source(self, expected: float) -> SourceReading:
-        """A reading that agrees with the bias that was set, `expected`, and the known offset of the source's meter.
-
-        Another one is measured again: of two that agree the difference is the offset, if the source holds its level.
-        """
-        reading = self.source.read()
-        tolerance = max(READING_TOLERANCE * abs(expected), READING_FLOOR)
-        if abs(self._wiring.bias(reading.voltage) - expected - self._meter_offset) <= tolerance:
-            return reading
-        again = self.source.read()
-        found, before = self._wiring.bias(again.voltage), self._wiring.bias(reading.voltage)
-        if abs(found - expected - self._meter_offset) <= tolerance:
-            logger.warning("%s measured %r V and, at once again, %r V: the second counts", self._name, before, found)
-            return again
-        self._require_still_set(again.voltage, expected)
-        if abs(found - before) > 2 * tolerance:
-            raise ReadingError(
-                self._name,
-                f"measures {before!r} V and, at once again, {found!r} V where {expected!r} V are set.",
-                "An answer may have been late or wrong: repeat the run.",
-            )
-        self._meter_offset = found - expected
-        return again
-
-    def _require_still_set(self, measured: float, expected: float) -> None:
-        """Distinguish an offset of the source's own meter from a source that does not hold its level."""
-        set_to = self._wiring.source_voltage(expected)
-        enabled = self.source.output_enabled()
-        holds = abs(self._level.read_back() - expected) <= self._level.tolerance
-        if enabled and holds and abs(measured - set_to) <= max(METER_OFFSET, READING_TOLERANCE * abs(set_to)):
-            self._level.value = expected
-            return
-        self._level.value = None
-        raise BiasMismatchError(
-            self._name,
-            f"measures {measured!r} V at its output where {set_to!r} V were set (output "
-            f"{'on' if enabled else 'OFF'}, {self._level.last_seen}); was it reset or changed during the run?",
-            "Check that no other program drives it, then start the run again.",
-        )

@@ -1,0 +1,92 @@
+"""Readings of the bias source, compared with the level that was set."""
+
+import logging
+
+from drivers.errors import InstrumentError, ReadingError
+from drivers.roles import BiasSource, SourceReading
+from drivers.wiring import Wiring
+from labnis.station.bias.level import Level
+
+__all__ = ["BiasMismatchError", "CheckedReading"]
+
+logger = logging.getLogger(__name__)
+
+READING_TOLERANCE = 1e-3
+"""Relative tolerance of the measured against the set bias."""
+
+READING_FLOOR = 5e-6
+"""Absolute tolerance of the measured against the set bias (V)."""
+
+METER_OFFSET = 350e-6
+"""Largest difference between a source-meter's output and its own reading of it (V at the source): a Keithley 2450 is
+specified to 200 µV and 150 µV on its 20 mV ranges."""
+
+
+class BiasMismatchError(InstrumentError):
+    """The source does not hold the level that was set: it was changed or reset during the run."""
+
+
+class CheckedReading:
+    """Reads the source, and tells an offset of its own meter from a level that it does not hold.
+
+    Attributes
+    ----------
+    meter_offset
+        What the source's meter reads more than the level that is set, as a bias (V).
+
+    """
+
+    def __init__(self, source: BiasSource, name: str, wiring: Wiring, level: Level) -> None:
+        self._source = source
+        self._name = name
+        self._wiring = wiring
+        self._level = level
+        self.meter_offset = 0.0
+
+    def of(self, expected: float) -> SourceReading:
+        """A reading that agrees with the bias that was set, `expected`, and the known offset of the source's meter.
+
+        Another one is measured again: of two that agree the difference is the offset, if the source holds its level.
+
+        Raises
+        ------
+        BiasMismatchError
+            The source does not hold the level that was set.
+        InstrumentError
+            Two readings in a row differ, or the source failed.
+
+        """
+        reading = self._source.read()
+        tolerance = max(READING_TOLERANCE * abs(expected), READING_FLOOR)
+        if abs(self._wiring.bias(reading.voltage) - expected - self.meter_offset) <= tolerance:
+            return reading
+        again = self._source.read()
+        found, before = self._wiring.bias(again.voltage), self._wiring.bias(reading.voltage)
+        if abs(found - expected - self.meter_offset) <= tolerance:
+            logger.warning("%s measured %r V and, at once again, %r V: the second counts", self._name, before, found)
+            return again
+        self._require_still_set(again.voltage, expected)
+        if abs(found - before) > 2 * tolerance:
+            raise ReadingError(
+                self._name,
+                f"measures {before!r} V and, at once again, {found!r} V where {expected!r} V are set.",
+                "An answer may have been late or wrong: repeat the run.",
+            )
+        self.meter_offset = found - expected
+        return again
+
+    def _require_still_set(self, measured: float, expected: float) -> None:
+        """Distinguish an offset of the source's own meter from a source that does not hold its level."""
+        set_to = self._wiring.source_voltage(expected)
+        enabled = self._source.output_enabled()
+        holds = abs(self._level.read_back() - expected) <= self._level.tolerance
+        if enabled and holds and abs(measured - set_to) <= max(METER_OFFSET, READING_TOLERANCE * abs(set_to)):
+            self._level.value = expected
+            return
+        self._level.value = None
+        raise BiasMismatchError(
+            self._name,
+            f"measures {measured!r} V at its output where {set_to!r} V were set (output "
+            f"{'on' if enabled else 'OFF'}, {self._level.last_seen}); was it reset or changed during the run?",
+            "Check that no other program drives it, then start the run again.",
+        )

@@ -38,9 +38,6 @@ RELATIVE_TOLERANCE = 2.5e-4
 """Tolerance of a level read back, per largest bias: one resolution step of a source-meter whose range (in decades,
 resolution 2.5e-5 of the range) is up to ten times that voltage."""
 
-MOST_STATES = 4
-"""Most queries for two answers in a row that agree on the state of the output."""
-
 FINEST_STEP = 0.5e-6
 """Finest resolution (V at the source) of the level of any source-meter here: a Keithley 2450 on its 20 mV range."""
 
@@ -319,16 +316,9 @@ class RampedBias:
         )
 
     def _output_is_on(self) -> bool:
-        """Whether the output is on, as two answers in a row say: off, the level would be written without a ramp.
-
-        Raises
-        ------
-        ReadingError
-            No two answers agree.
-
-        """
+        """Whether the output is on, as two answers in a row say: off, the level would be written without a ramp."""
         answers: list[bool | None] = []  # None for a failure, of which there may be one
-        for _ in range(MOST_STATES):
+        for _ in range(4):
             try:
                 answers.append(self.source.output_enabled())
             except InstrumentError as error:
@@ -383,7 +373,6 @@ class RampedBias:
         again = self.source.read()
         found, before = self._wiring.bias(again.voltage), self._wiring.bias(reading.voltage)
         if abs(found - expected - self._meter_offset) <= tolerance:
-            logger.warning("%s measured %r V and, at once again, %r V: the second counts", self._name, before, found)
             return again
         self._require_still_set(again.voltage, expected)
         if abs(found - before) > 2 * tolerance:

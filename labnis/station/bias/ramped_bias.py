@@ -324,13 +324,11 @@ class RampedBias:
             except InstrumentError as error:
                 if None in answers:
                     raise
-                logger.warning("reading the state of the output again: %s", error)
+                logger.warning("reading the output's state again: %s", error)
                 answers.append(None)
             if len(answers) > 1 and (state := answers[-1]) is not None and state == answers[-2]:
                 return state
-        raise ReadingError(
-            self._name, "says by turns that its output is on and off.", "Look at the front panel: is it in use?"
-        )
+        raise ReadingError(self._name, "says by turns that its output is on and off.", "Look at the front panel.")
 
     # --- inside --------------------------------------------------------------------------------------------------
 

@@ -286,7 +286,7 @@ def require_one_entry(config: StationConfig, serials: dict[str, str], name: str,
         raise config.error(
             ("instruments", name, "address"),
             f"{name} ({here}) and {other} ({there}) are one instrument: both answer *IDN? with the same serial "
-            "number. Give both the same address, or remove one of them",
+            "number. Give both the same address, or remove one of them.",
         )
 
 

@@ -49,7 +49,7 @@ LONGEST_TIMEOUT = 30.0
 
 TIMEOUTS_ALLOWED = (
     f"allowed are times above 0 and up to {LONGEST_TIMEOUT:g} s, because a run that waits for an answer counts as "
-    "alive. For a measurement that takes longer, poll for its end, or declare it: with roles.blocking(seconds)"
+    "alive. For a measurement that takes longer, poll for its end, or declare it: with roles.blocking(seconds)."
 )
 
 KEYS = ("type", "address", "port", "init", "parameters", "add_parameters", "enable_forced_reconnect", "driver")

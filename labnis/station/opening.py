@@ -327,14 +327,7 @@ class OpenStation:
         return any(is_simulated(identity) for identity in self.identities().values())
 
     def identities(self) -> dict[str, dict[str, str | None]]:
-        """Instrument name → vendor, model, serial, firmware, as read now and when it was opened.
-
-        Raises
-        ------
-        CommunicationError
-            An instrument has another identity than when it was opened.
-
-        """
+        """Instrument name → vendor, model, serial, firmware, as read now; CommunicationError if not as when opened."""
         found = {
             name: confirmed_identity(instrument, self.described(name), self._identities[name])
             for name, instrument in self._instruments.items()

@@ -60,7 +60,7 @@ class StationWatchdog:
         except Exception as error:  # a lab's driver may fail in any way
             raise InstrumentFault(
                 f"the watchdog {self._name} cannot be armed: {_told(error)}. A run does not begin without it: "
-                "repair it, or remove labnis.limits.watchdog from the station file"
+                "repair it, or remove labnis.limits.watchdog from the station file."
             ) from error
         self.problem = ""
         self._armed = True

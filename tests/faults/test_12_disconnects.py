@@ -6,9 +6,9 @@ from labnis.storage import read_metadata
 from tests.faults.measuring import SWEEP, Lab, wait_for
 
 
-@pytest.mark.parametrize(("role", "match"), [("lockin", "SNAP"), ("fridge", "KRDG")])
-def test_a_reader_is_gone(lab: Lab, role: str, match: str) -> None:
-    lab.fault(role, "disconnect", match, after=20, seconds=60)
+@pytest.mark.parametrize(("role", "match", "after"), [("lockin", "SNAP", 20), ("fridge", "KRDG", 60)])
+def test_a_reader_is_gone(lab: Lab, role: str, match: str, after: int) -> None:
+    lab.fault(role, "disconnect", match, after=after, seconds=60)
     answer = lab.run()
     assert answer.returncode == 5, answer.stderr
     lab.assert_safe()

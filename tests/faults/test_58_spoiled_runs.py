@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.run.bench import BiasLog, Commands, bias, labnis, write_station  # noqa: F401  # two of them are fixtures
-from tests.run.spoiled_runs import OF_PYMEASURE, PYMEASURE, RUNS, SpoiledRuns, repeated, sampled, without_fits
+from tests.run.spoiled_runs import OF_PYMEASURE, PYMEASURE, RUNS, SpoiledRuns, sampled, without_fits
 
 COUNT = 60
 
@@ -41,6 +41,8 @@ def test_a_spoiled_answer_of_another_librarys_driver_never_makes_a_wrong_number(
     queries, told = runs.undisturbed.spoiler.queries, []
     for at in range(len(queries)):
         for kind in OF_PYMEASURE[at % 2 :: 2]:
-            if kind != "swapped" or not repeated(queries, at):
+            if (
+                kind != "swapped" or queries[at][0] == "keithley"
+            ):  # a number of the lock-in in place of another is possible
                 told += runs.problems(kind, at)
     assert not told, "\n".join(told)

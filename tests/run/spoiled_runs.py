@@ -219,12 +219,6 @@ def _leaves(path: str, value: Any) -> Iterator[tuple[str, Any]]:
         yield path, value
 
 
-def repeated(queries: list[tuple[str, str]], at: int) -> bool:
-    """Whether the instrument got the same query just before."""
-    name, query = queries[at]
-    return next((before for other, before in queries[:at][::-1] if other == name), "") == query
-
-
 def without_fits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave out the analyses, which take most of the time of such a short run."""
     for procedure in CALIBRATION:

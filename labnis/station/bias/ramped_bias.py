@@ -32,9 +32,6 @@ RELATIVE_TOLERANCE = 2.5e-4
 """Tolerance of a level read back, per largest bias: one resolution step of a source-meter whose range (in decades,
 resolution 2.5e-5 of the range) is up to ten times that voltage."""
 
-MOST_STATES = 4
-"""Most queries for two answers in a row that agree on the state of the output."""
-
 FINEST_STEP = 0.5e-6
 """Finest resolution (V at the source) of the level of any source-meter here: a Keithley 2450 on its 20 mV range."""
 
@@ -335,30 +332,19 @@ class RampedBias:
         )
 
     def _output_is_on(self) -> bool:
-        """Whether the output is on, as two answers in a row say: off, the level would be written without a ramp.
-
-        Raises
-        ------
-        ReadingError
-            No two answers agree.
-
-        """
+        """Whether the output is on, as two answers in a row say: off, the level would be written without a ramp."""
         answers: list[bool | None] = []  # None for a failure, of which there may be one
-        for _ in range(MOST_STATES):
+        for _ in range(4):
             try:
                 answers.append(self.source.output_enabled())
             except InstrumentError as error:
                 if None in answers:
                     raise
-                logger.warning("reading the state of the output again: %s", error)
+                logger.warning("reading the output's state again: %s", error)
                 answers.append(None)
             if len(answers) > 1 and (state := answers[-1]) is not None and state == answers[-2]:
                 return state
-        raise ReadingError(
-            self._name,
-            "says by turns that its output is on and off.",
-            "Look at its front panel: another user may drive it.",
-        )
+        raise ReadingError(self._name, "says by turns that its output is on and off.", "Look at the front panel.")
 
     # --- inside --------------------------------------------------------------------------------------------------
 

@@ -28,7 +28,7 @@ from labnis.storage._columns import Axis, Column, RunLayout, layout_from_plain, 
 from labnis.storage.errors import DAMAGE, LayoutError, RunFileError
 
 __all__ = [
-    "CHUNK_BYTES", "append_rows", "check_fit", "check_links", "create_axis", "create_run", "read_described",
+    "CHUNK_BYTES", "append_rows", "check_fit", "check_links", "create_axis", "create_run", "members", "read_described",
     "read_file_metadata", "read_fit", "read_layout", "row_count", "set_attributes", "values_of", "write_fit",
 ]  # fmt: skip
 
@@ -238,13 +238,22 @@ def check_fit(name: str, fit: Mapping[str, Any]) -> None:
         json_text(f"fit {name}: {key}", value)
 
 
+def members(mapping: Any) -> dict[str, Any]:
+    """All members of a group, or its attributes, by name.
+
+    h5py keeps its global lock while its own views are iterated over. An error in the middle would keep it for as long
+    as somebody holds the traceback, and every other thread that uses a file would wait for ever.
+    """
+    return dict(mapping.items())
+
+
 def read_fit(group: Any) -> dict[str, Any]:
     """Inverse of `write_fit`: arrays as arrays, `parameters` and `units` as lists of text."""
     fit: dict[str, Any] = {key: values_of(group[key]) for key in _FIT_ARRAYS}
     fit |= {key: list(values_of(group[key])) for key in _FIT_TEXTS}
     fit |= {"chi2": float(group.attrs["chi2"]), "dof": int(group.attrs["dof"])}
     return fit | {
-        key: json_value(value) for key, value in group.attrs.items() if key not in ("NX_class", "chi2", "dof")
+        key: json_value(value) for key, value in members(group.attrs).items() if key not in ("NX_class", "chi2", "dof")
     }
 
 

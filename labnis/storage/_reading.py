@@ -20,7 +20,15 @@ from labnis.printable import sentence
 from labnis.storage._attributes import SCHEMA_VERSION, from_attributes, read_attributes
 from labnis.storage._columns import POINT, Axis, Column, Dtype, RunLayout, check_points
 from labnis.storage._events import Event, load_events
-from labnis.storage._hdf5 import check_links, read_described, read_file_metadata, read_fit, read_layout, row_count
+from labnis.storage._hdf5 import (
+    check_links,
+    members,
+    read_described,
+    read_file_metadata,
+    read_fit,
+    read_layout,
+    row_count,
+)  # fmt: skip
 from labnis.storage._journal import journal_path
 from labnis.storage._records import journal_state
 from labnis.storage._recovery import check
@@ -266,7 +274,7 @@ def read_fits(path: Path | str) -> dict[str, dict[str, Any]]:
 
     def load(file: Any) -> dict[str, dict[str, Any]]:
         check_links(file)
-        return {name: read_fit(group) for name, group in file["fit"].items()}
+        return {name: read_fit(group) for name, group in members(file["fit"]).items()}
 
     return _read(path, load)
 

@@ -27,7 +27,15 @@ from labnis.storage._attributes import CHANGING, ending, from_attributes, read_a
 from labnis.storage._columns import layout_to_plain
 from labnis.storage._disk import changed_file, making_path
 from labnis.storage._events import load_events
-from labnis.storage._hdf5 import check_links, read_described, read_file_metadata, read_fit, read_layout, row_count
+from labnis.storage._hdf5 import (
+    check_links,
+    members,
+    read_described,
+    read_file_metadata,
+    read_fit,
+    read_layout,
+    row_count,
+)  # fmt: skip
 from labnis.storage._journal import JournalReader, journal_path
 from labnis.storage._metadata import writer_of
 from labnis.storage._records import AttributesRecord, journal_state
@@ -136,7 +144,7 @@ def examine(path: Path, reference: Path | None = None) -> IntegrityReport:
 
 def _contents(file: Any) -> tuple[int, int, set[str]]:
     """Number of rows, number of events, names of the fits, all of which can be read."""
-    fits = {name: read_fit(group) for name, group in file["fit"].items()}
+    fits = {name: read_fit(group) for name, group in members(file["fit"]).items()}
     return _count_rows(file), sum(event.count for event in load_events(file)), set(fits)
 
 
@@ -154,7 +162,7 @@ def _count_rows(file: Any) -> int:
 def _check_descriptions(file: Any, rebuilt: Any) -> None:
     if layout_to_plain(read_layout(file)) != layout_to_plain(read_layout(rebuilt)):
         raise _DamagedError("the description of the columns is not that of the journal")
-    for key, value in rebuilt.attrs.items():
+    for key, value in members(rebuilt.attrs).items():
         if key not in CHANGING and not np.array_equal(file.attrs.get(key), value):
             raise _DamagedError(f"attribute {key!r} is not that of the journal")
     for name in file["data"].keys() & rebuilt["data"].keys():
@@ -164,7 +172,7 @@ def _check_descriptions(file: Any, rebuilt: Any) -> None:
 
 def _check_values(data: Any, reference: Any) -> None:
     """Read every value of every axis and column, and compare those that the reference has, too."""
-    for name, dataset in data.items():
+    for name, dataset in members(data).items():
         expected = reference.get(name, dataset)
         if (dataset.dtype, dataset.maxshape) != (expected.dtype, expected.maxshape):
             raise _DamagedError(f"column {name!r}: type or shape is not that of the journal")

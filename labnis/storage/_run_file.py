@@ -19,7 +19,15 @@ from labnis.storage._attributes import SCHEMA_VERSION, read_attributes
 from labnis.storage._columns import Column, RunLayout
 from labnis.storage._disk import changed_file, making_path, replaced_file
 from labnis.storage._events import load_events
-from labnis.storage._hdf5 import CHUNK_BYTES, check_links, read_file_metadata, read_fit, read_layout, row_count
+from labnis.storage._hdf5 import (
+    CHUNK_BYTES,
+    check_links,
+    members,
+    read_file_metadata,
+    read_fit,
+    read_layout,
+    row_count,
+)  # fmt: skip
 from labnis.storage._journal import RESERVE_BYTES, STEP_BYTES, Journal, JournalReader, journal_path
 from labnis.storage._records import (
     COALESCED_BYTES,
@@ -327,7 +335,7 @@ def records_of_file(path: Path) -> Iterator[Record]:
             yield RowsRecord(first, 0.0, {c.name: file["data"][c.name][first:end] for c in layout.columns})
         if events := load_events(file):
             yield EventsRecord(0, 0.0, events)
-        for name, group in file["fit"].items():
+        for name, group in members(file["fit"]).items():
             yield FitRecord(name, read_fit(group))
 
 

@@ -5,6 +5,7 @@ Each case changes the frames of a good journal, whose checksums are then right, 
 
 import os
 import shutil
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -108,6 +109,20 @@ def test_an_absurd_file_is_named_and_ends_nothing_else(neighbours: tuple[Path, F
     found += [run.reason for run in listed if run.path == path]
     # The values of a fit are judged where it is used.
     assert words in " ".join(found) if case != "fit of text" else True
+
+
+def test_an_error_that_is_kept_keeps_no_other_thread_from_files(neighbours: tuple[Path, Frames]) -> None:
+    path, _ = neighbours
+    with h5py.File(path, "r+") as file:
+        FILES["fit of nothing"][0](file)
+    with pytest.raises(RunFileError) as kept:
+        read_fits(path)
+    good = next(run.path for run in list_runs(path.parents[2]) if run.run_id == "good")
+    # A daemon: if the lock of h5py were kept, it would wait for as long as the traceback lives.
+    reader = threading.Thread(target=read_metadata, args=(good,), daemon=True)
+    reader.start()
+    reader.join(10)
+    assert not reader.is_alive(), kept.value
 
 
 def test_an_odd_attribute_of_another_program_disturbs_nothing(neighbours: tuple[Path, Frames]) -> None:

@@ -16,6 +16,8 @@ from tests.run.bench import ROOT, Answer, Commands
 
 from .hostile import CONTROL, RECORDS, hostile_runs
 
+pytestmark = pytest.mark.faults
+
 TUESDAY = ROOT / "tests" / "data" / "iv_sweep.visa.jsonl"
 
 

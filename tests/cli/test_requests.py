@@ -9,7 +9,7 @@ from pymeasure.experiment import ListParameter, Procedure, VectorParameter
 
 from procedures import IVSweep
 from procedures.parameter_values import ProcedureError, set_parameter
-from tests.run.bench import Commands, command
+from tests.run.bench import Commands, command, forked
 
 RUN = "run IVSweep --set points=41 --dry-run --seed 1 --data data"
 
@@ -130,7 +130,7 @@ def test_an_unknown_quantity_or_cooldown_is_an_error_that_lists_what_there_is(la
 
 
 def test_quiet_shows_no_plan_and_verbose_each_step(tmp_path: Path) -> None:
-    quiet, plain, verbose = (command(f"{RUN} {option}", tmp_path) for option in ("--quiet", "", "--verbose"))
+    quiet, plain, verbose = (forked(f"{RUN} {option}", tmp_path) for option in ("--quiet", "", "--verbose"))
     assert quiet.code == 0 and "gap" in quiet.out
     assert "limits of" not in quiet.err and "IVSweep" not in quiet.err
     assert "limits of" in plain.err and "opened keithley" not in plain.err
@@ -138,7 +138,7 @@ def test_quiet_shows_no_plan_and_verbose_each_step(tmp_path: Path) -> None:
     assert steps[0].startswith("opened keithley at USB0::") and steps[0].endswith("2450 TWIN0001 1.7.12b")
     assert "the instruments are prepared; measuring" in steps and "fitting: current_voltage" in steps
     assert steps[-1].startswith("the results are in the ledger sqlite:")
-    both = command(f"{RUN} -q -v", tmp_path)
+    both = forked(f"{RUN} -q -v", tmp_path)
     assert "limits of" not in both.err and "opened keithley" in both.err
 
 

@@ -12,6 +12,8 @@ import pytest
 
 from tests.run.bench import ROOT, command
 
+pytestmark = pytest.mark.faults
+
 STATION = """\
 instruments:
   keithley: {{type: drivers.keithley_2450.Keithley2450, address: "{bias}"}}

@@ -27,6 +27,8 @@ from sim_instruments.panels.front_panel import FrontPanel
 from sim_instruments.visa import LabnisVisaLibrary
 from tests.shipped_twin import VISALIB
 
+pytestmark = pytest.mark.faults
+
 TEXTS = st.text(max_size=80) | st.text("0123456789+-.eEinfaNy,;_ \t#'\"", max_size=80) | st.floats().map(str)
 SPELLED = {"number": number, "register": register}
 DRIVERS = {"bias": Keithley2450, "lockin": SR830, "vna": KeysightN5222B, "fridge": LakeShore372}

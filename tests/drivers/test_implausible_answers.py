@@ -30,6 +30,8 @@ from sim_instruments.visa import LabnisVisaLibrary
 from tests.acquiring import acquired
 from tests.shipped_twin import VISALIB
 
+pytestmark = pytest.mark.faults
+
 LEVELS = {"maximum_voltage": 1e-3, "maximum_current": 1e-6, "compliance": 1e-6, "integration_time": 0.02}
 LOCKIN = {"amplitude": 0.01, "frequency": 77.7, "time_constant": 0.03, "sensitivity": 0.1}
 POINTS = 11

@@ -26,6 +26,8 @@ from sim_instruments.visa import LabnisVisaLibrary
 from tests.acquiring import acquired
 from tests.shipped_twin import VISALIB
 
+pytestmark = pytest.mark.faults
+
 Numbers = list[Any]
 Session = Callable[[Any, LabnisVisaLibrary], Numbers]
 

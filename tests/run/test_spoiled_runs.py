@@ -7,6 +7,8 @@ import pytest
 from tests.run.bench import BiasLog, Commands
 from tests.run.spoiled_runs import PYMEASURE, RUNS, SpoiledRuns, without_fits
 
+pytestmark = pytest.mark.faults
+
 SPOILED = {
     "IVSweep": [
         ("truncated", "keithley", "*IDN?", 1),

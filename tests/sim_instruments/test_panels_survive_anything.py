@@ -16,6 +16,8 @@ from sim_instruments.server.messages import ForeignProtocolError, received
 from sim_instruments.server.requests import parsed
 from sim_instruments.visa import LabnisVisaLibrary
 
+pytestmark = pytest.mark.faults
+
 SEPARATORS = [":", " ", ",", "?", ";", ""]
 PARAMETERS = ["'defbuffer1'", "'x'", "1", "2", "-1", "1e9", "0.5", "ON", "nan", "MIN", "MAX", "DEF", "(@1", "'", '"']
 

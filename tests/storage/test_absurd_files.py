@@ -28,6 +28,8 @@ from labnis.storage import (
 
 from .absurd import FILES, JOURNALS, LINKS, ROWS_IN_ALL, Frames, lay, order, two_runs
 
+pytestmark = pytest.mark.faults
+
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Frames]:

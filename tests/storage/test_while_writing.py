@@ -23,6 +23,8 @@ from labnis.storage import RunFileError, RunWriter, _disk, list_runs, open_run, 
 from .conftest import FREQUENCY, row
 from .test_fits import FIT
 
+pytestmark = pytest.mark.faults
+
 REPOSITORY = Path(labnis.storage.__file__).parents[2]
 
 

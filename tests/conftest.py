@@ -1,5 +1,6 @@
 """Tests run in a temporary folder of their own, with one linear-algebra thread, and plain signals."""
 
+import atexit
 import os
 import signal
 from collections.abc import Generator
@@ -11,6 +12,9 @@ from tests.temporary_folder import left_behind, own_home, own_temporary_folder, 
 
 # A worker of pytest-xdist uses the folder of the process that started it.
 FOLDER = None if "PYTEST_XDIST_WORKER" in os.environ else own_temporary_folder()
+if FOLDER is not None:
+    # After what is registered later, such as multiprocessing's removal of its own folder within this one.
+    atexit.register(remove, FOLDER)
 # Before any test module imports QCoDeS, which reads its configuration from the home directory on import.
 own_home()
 # Before numpy is imported. The matrices of the fits are small: threads that wait for each other, beside another worker
@@ -32,9 +36,7 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None]:
     yield
     if FOLDER is None:
         return
-    left = left_behind(FOLDER)
-    remove(FOLDER)
-    if left:
+    if left := left_behind(FOLDER):
         session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
         writer = session.config.get_terminal_writer()
         writer.line(f"left in the temporary folder by the tests: {', '.join(left)}", red=True)

@@ -16,8 +16,8 @@ import psutil  # type: ignore[import-untyped]
 __all__ = ["left_behind", "own_home", "own_temporary_folder", "remove"]
 
 NAME = re.compile(r"labnis-tests-(\d+)-")
-# pytest's own, those of `own_home`, and the folder of locks that all programs of a machine share.
-EXPECTED = ("pytest-of-", "home-")
+# pytest's own, those of `own_home`, and that of multiprocessing, which removes it when the process ends.
+EXPECTED = ("pytest-of-", "home-", "pymp-")
 # A server or a guardian may take this long (s) to end after the test that started it.
 ENDS_WITHIN = 5.0
 # Tests write and synchronize thousands of small files: in memory, where there is room, a third of their time is saved.

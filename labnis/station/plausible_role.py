@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from drivers.answers import DESTRUCTIVE_POWER, OVERFLOW, largest_ratio, measured
 from drivers.errors import OverloadError, ReadingError
-from labnis.printable import sentence
 
 __all__ = ["CHECKS", "PlausibleRole"]
 
@@ -78,7 +77,7 @@ class PlausibleRole:
         """The error of an impossible value."""
         return ReadingError(
             self._described,
-            f"{what} {sentence(problem)}",
+            f"{what} {problem.removesuffix('.')}.",
             "An answer may have been late or wrong, or the driver is wrong (drivers/roles.py says what is needed).",
         )
 

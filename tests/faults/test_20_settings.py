@@ -17,7 +17,7 @@ def test_a_reset_is_found_within_one_row(lab: Lab, role: str, match: str) -> Non
     assert lab.source() == {"level": 0.0, "output": False}
     if role != "bias":
         lab.assert_safe()
-    assert read_metadata(lab.run_file)["rows"] in (29, 30)
+    assert read_metadata(lab.run_file)["rows"] in (28, 29, 30)  # the snapshot reads it up to three times, too
 
 
 def test_a_reset_of_the_source_between_two_points(lab: Lab) -> None:

@@ -13,7 +13,7 @@ from labnis.errors import BusyError, InterlockError
 from labnis.station.lock_file import lock_file, shared_folder
 from labnis.station.lock_names import lock_name_of_station, lock_names_of_address
 from tests.faults.commands import completed
-from tests.faults.measuring import ENVIRONMENT, ROOT, Lab, kill
+from tests.faults.measuring import ENVIRONMENT, ROOT, Lab, kill, start_cooldown
 
 ROUNDS = 100
 
@@ -60,9 +60,11 @@ def test_a_second_run_with_another_temporary_folder_or_host_name_is_refused(lab:
     text = lab.station.read_text(encoding="utf-8")
     assert "127.0.0.1" in text
     other.write_text(text.replace("127.0.0.1", "localhost"), encoding="utf-8")
-    words = ("run", "IVSweep", "--yes", "--data", str(lab.data), "--station")
-    for station in (lab.station, other):
-        second = completed((*words, str(station)), ENVIRONMENT | {"TMPDIR": str(tmp_path / "elsewhere")})
+    # Each nameless station file has a data folder of its own.
+    start_cooldown(tmp_path / "other data")
+    for station, data in ((lab.station, lab.data), (other, tmp_path / "other data")):
+        words = ("run", "IVSweep", "--yes", "--data", str(data), "--station", str(station))
+        second = completed(words, ENVIRONMENT | {"TMPDIR": str(tmp_path / "elsewhere")})
         assert second.returncode == 3, second.stderr
         assert f"process {first.pid}" in second.stderr
     lab.assert_safe(kill(first))

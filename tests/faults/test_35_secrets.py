@@ -17,8 +17,8 @@ def everything_below(*folders: Path) -> bytes:
 def test_a_run_with_a_ledger_whose_url_holds_a_secret(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     """SQLite ignores parameters of a `file:` URI that it does not know, so this ledger works."""
     url = f"sqlite:///file:{lab.folder}/secret.sqlite?uri=true&password={CANARY}"
-    open_ledger(url).start_cooldown("secrets")
-    lab.write_station(below=f"  ledger: {url}  # was postgresql://labnis:{CANARY}@db/labnis\n")
+    open_ledger(url, device="nis").start_cooldown("secrets")
+    lab.write_station(below=f"  device: {{name: nis}}\n  ledger: {url}  # was postgresql://labnis:{CANARY}@db/labnis\n")
     monkeypatch.setenv("LABNIS_DATABASE_PASSWORD", CANARY)
     command = ["run", "IVSweep", "--yes", "--record-visa", "--set", "points=41"]
     answer = lab.without_data_option(*command)

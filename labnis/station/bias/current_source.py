@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable
 from typing import cast
 
+from drivers.errors import InstrumentError
 from drivers.protection import CurrentSourcing
 from drivers.roles import BiasSource, Clock
 from labnis.station.bias.level import Level
@@ -55,13 +56,19 @@ def end_current_source(
     Raises
     ------
     InstrumentError
-        It does not answer, or its current is not zero.
+        Its output or current cannot be read, or its current is not zero.
 
     """
     if missing_members(source, CurrentSourcing):
         return None
     other = cast(CurrentSourcing, source)
-    if not (other.sources_current() and source.output_enabled()):
+    try:
+        sources_current = other.sources_current()
+    except InstrumentError as error:
+        # Better than to leave the output on: nearly always it sources voltage, which is then ramped to zero.
+        logger.warning("%s does not say what it sources, so it is taken for a voltage source: %s", name, error)
+        return None
+    if not (sources_current and source.output_enabled()):
         return None
     level = Level(_Current(other), name, unit="A", tolerance=1e-3 * limits.compliance, permit=permit)
     found = level.read_back_twice()

@@ -474,7 +474,16 @@ def test_the_current_of_a_current_source_is_ramped_to_zero_before_it_goes_off(cu
     assert source.clock.now - began <= 2 * LIMITS.maximum_bias / LIMITS.ramp_rate
 
 
-@pytest.mark.parametrize("broken", ["sources_current", "current_level", "set_current"])
+def test_a_source_that_does_not_say_what_it_sources_is_ramped_as_a_voltage_source(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    source = CurrentSource(output=True, broken={"sources_current"})
+    bias_of(source).shutdown()
+    assert not source.output
+    assert caplog.text.count("does not say what it sources") == 3
+
+
+@pytest.mark.parametrize("broken", ["current_level", "set_current"])
 def test_a_current_that_is_not_zero_is_unknown_and_the_output_stays_on(broken: str) -> None:
     source = CurrentSource(output=True, broken={broken})
     with pytest.raises(BiasUnknownError):

@@ -62,13 +62,7 @@ def end_current_source(
     if missing_members(source, CurrentSourcing):
         return None
     other = cast(CurrentSourcing, source)
-    try:
-        sources_current = other.sources_current()
-    except InstrumentError as error:
-        # Better than to leave the output on: nearly always it sources voltage, which is then ramped to zero.
-        logger.warning("%s does not say what it sources, so it is taken for a voltage source: %s", name, error)
-        return None
-    if not (sources_current and source.output_enabled()):
+    if not (_sources_current(other, name) and source.output_enabled()):
         return None
     level = Level(_Current(other), name, unit="A", tolerance=1e-3 * limits.compliance, permit=permit)
     found = level.read_back_twice()
@@ -77,3 +71,14 @@ def end_current_source(
     RampExecutor(level, RateLimiter(largest_step(rate), rate, clock)).to_zero(found)
     level.require(0.0, "after the ramp of the current to zero")
     return found
+
+
+def _sources_current(source: CurrentSourcing, name: str) -> bool:
+    """Whether it sources current; a source that does not say so in three attempts is taken for a voltage source."""
+    for _ in range(3):
+        try:
+            return source.sources_current()
+        except InstrumentError as error:
+            logger.warning("%s does not say what it sources: %s", name, error)
+    # Better than to leave the output on: nearly always it sources voltage, which is then ramped to zero.
+    return False

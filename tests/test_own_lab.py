@@ -7,15 +7,13 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import chdir
 from pathlib import Path
 
 import pytest
 
 import labnis
 from labnis.storage import open_run
-from tests.faults.commands import completed
-from tests.run.bench import ROOT, Answer
+from tests.run.bench import ROOT, Answer, forked
 
 BLOCK = re.compile(r"^```(?P<kind>\w+)(?: title=\"(?P<file>[^\"]+)\")?\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -23,18 +21,17 @@ BLOCK = re.compile(r"^```(?P<kind>\w+)(?: title=\"(?P<file>[^\"]+)\")?\n(?P<text
 def command(words: list[str], folder: Path) -> Answer:
     """A line of a terminal, in `folder`."""
     program, *arguments = words
-    with chdir(folder):
-        if program == "labnis":
-            done = completed(tuple(arguments), {})
-        else:
-            done = subprocess.run(
-                [sys.executable, *arguments],
-                env=os.environ | {"PYTHONPATH": str(ROOT)},
-                capture_output=True,
-                text=True,
-                timeout=110,
-                check=False,
-            )
+    if program == "labnis":
+        return forked(shlex.join(arguments), folder)
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
+    )
     return Answer(done.returncode, done.stdout, done.stderr)
 
 

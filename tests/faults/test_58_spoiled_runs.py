@@ -41,8 +41,7 @@ def test_a_spoiled_answer_of_another_librarys_driver_never_makes_a_wrong_number(
     queries, told = runs.undisturbed.spoiler.queries, []
     for at in range(len(queries)):
         for kind in OF_PYMEASURE[at % 2 :: 2]:
-            if (
-                kind != "swapped" or queries[at][0] == "keithley"
-            ):  # a number of the lock-in in place of another is possible
+            # A number of the lock-in in place of another is possible.
+            if kind != "swapped" or queries[at][0] == "keithley":
                 told += runs.problems(kind, at)
     assert not told, "\n".join(told)

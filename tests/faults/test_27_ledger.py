@@ -18,6 +18,7 @@ from labnis.ledger import Ledger, NewCalibration, keep_pending, of_station, open
 from labnis.ledger._pending import FOLDER
 from labnis.storage import list_runs, read_metadata
 from procedures import IVSweep
+from tests.faults.commands import Command
 from tests.faults.measuring import ROOT, Lab
 from tests.faults.measuring import SWEEP as MEASURING
 from tests.ledger.postgresql import Server, served
@@ -191,12 +192,19 @@ def server() -> Iterator[Server]:
         yield made
 
 
-def test_a_server_that_is_lost_in_mid_run_and_back_later(lab: Lab, server: Server) -> None:
+def begun_with(lab: Lab, server: Server) -> tuple[Ledger, Command]:
+    """A ledger on the server, and a run under way whose results will be entered there."""
     url = server.new_database()
     ledger = open_ledger(url, device="A7")
     ledger.start_cooldown("CD1")
     lab.write_station(below=f"  device: A7\n  ledger: {url}\n")
-    process = lab.under_way(lab.start_without_data_option("run", "IVSweep", "--yes", "--set", "points=401", *MEASURING))
+    return ledger, lab.under_way(
+        lab.start_without_data_option("run", "IVSweep", "--yes", "--set", "points=401", *MEASURING)
+    )
+
+
+def test_a_server_that_is_lost_in_mid_run_and_back_later(lab: Lab, server: Server) -> None:
+    ledger, process = begun_with(lab, server)
     server.stop()
     said = lab.ended(process, 0)
     ended = datetime.now(UTC)
@@ -215,11 +223,7 @@ def test_a_server_that_is_lost_in_mid_run_and_back_later(lab: Lab, server: Serve
 
 
 def test_a_server_that_is_lost_and_back_in_mid_run(lab: Lab, server: Server) -> None:
-    url = server.new_database()
-    ledger = open_ledger(url, device="A7")
-    ledger.start_cooldown("CD1")
-    lab.write_station(below=f"  device: A7\n  ledger: {url}\n")
-    process = lab.under_way(lab.start_without_data_option("run", "IVSweep", "--yes", "--set", "points=401", *MEASURING))
+    ledger, process = begun_with(lab, server)
     server.stop()
     server.start()
     assert process.poll() is None, "the run ended before the server was back"

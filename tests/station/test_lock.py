@@ -176,12 +176,10 @@ import os, sys, time
 from pathlib import Path
 from labnis.station.lock import hold
 with hold(sys.argv[2:], Path(sys.argv[1])):
-    child = os.fork()
-    if not child and sys.stdin.readline() == "leave\\n":
-        sys.exit()  # and leaves the context, too
-    if not child:
-        time.sleep(60)
-    print(child, flush=True)
+    if not os.fork():
+        print(os.getpid(), flush=True)  # by the child: what Python does in it after the fork is then done
+        if sys.stdin.readline() == "leave\\n":
+            sys.exit()  # and leaves the context, too
     time.sleep(60)
 """
 

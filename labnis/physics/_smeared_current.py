@@ -11,7 +11,7 @@ which is an eighth of the work. Above the gap p² is a small difference, but the
 import numpy as np
 from numpy.typing import NDArray
 
-from labnis.physics._smearing import NUMERATORS, TAIL, TERMS, bcs_root, needs_terms
+from labnis.physics._smearing import NUMERATORS, TAIL, TERMS, bcs_root, needs_terms, polynomial
 
 __all__ = ["smeared_current"]
 
@@ -39,7 +39,7 @@ def _tail(z: Complex, root: Complex, step: Real) -> Real:
     square, ratio = z * z, (step / (root * root)) ** 2
     total = np.zeros_like(z)
     for order in sorted(TAIL, reverse=True):
-        total = (total + TAIL[order] * np.polyval(NUMERATORS[order], square)) * ratio
+        total = (total + TAIL[order] * polynomial(NUMERATORS[order], square)) * ratio
     return np.asarray((root * total).real)
 
 

@@ -24,8 +24,9 @@ __all__ = [
     "bcs_root",
     "bcs_root_derivatives",
     "needs_terms",
+    "polynomial",
     "smear",
-    "smear_temperature_slope",
+    "smear_with_slopes",
 ]
 
 Complex = NDArray[np.complex128]
@@ -60,7 +61,7 @@ def bcs_root_derivatives(z: Complex, orders: Sequence[int]) -> list[Complex]:
     that a current at a small voltage keeps its digits.
     """
     root = bcs_root(z)
-    square = z * z
+    square, inverse = z * z, 1 / (root * root)
     derivatives = []
     for order in orders:
         match order:
@@ -69,9 +70,19 @@ def bcs_root_derivatives(z: Complex, orders: Sequence[int]) -> list[Complex]:
             case 1:
                 derivatives.append(_bcs_root_slope(z, root))
             case _:
-                numerator = np.polyval(NUMERATORS[order], square) * root ** (1 - 2 * order)
+                numerator = polynomial(NUMERATORS[order], square) * (root * inverse**order)
                 derivatives.append(np.asarray(z * numerator if order % 2 else numerator))
     return derivatives
+
+
+def polynomial(coefficients: Sequence[int], x: Complex) -> Complex:
+    """Horner's scheme; numpy.polyval takes three times as long for the few coefficients and small arrays here."""
+    highest, *others = coefficients
+    value: Complex = np.full_like(x, highest)
+    for coefficient in others:
+        value *= x
+        value += coefficient
+    return value
 
 
 def bcs_root(z: Complex) -> Complex:
@@ -83,7 +94,10 @@ def bcs_root(z: Complex) -> Complex:
         larger = np.sqrt((modulus + np.abs(subgap)) / 2)
         smaller = np.where(larger > 0, np.abs(v) * w / larger, 0.0)
     inside = subgap >= 0
-    return np.asarray(np.copysign(np.where(inside, smaller, larger), v) + 1j * np.where(inside, larger, smaller))
+    root = np.empty_like(z)
+    root.real = np.copysign(np.where(inside, smaller, larger), v)
+    root.imag = np.where(inside, larger, smaller)
+    return root
 
 
 def _bcs_root_slope(z: Complex, root: Complex) -> Complex:
@@ -122,23 +136,52 @@ def smear(derivatives: Derivatives, v: Real, t: Real, dynes: float, gap_edge: fl
     return total
 
 
-def smear_temperature_slope(derivatives: Derivatives, v: Real, t: Real, dynes: float) -> Complex:
-    """∂𝒯[Λ]/∂t, the sum of `smear` differentiated term by term."""
+def smear_with_slopes(v: Real, t: Real, dynes: float) -> tuple[Complex, Complex, Complex]:
+    """𝒯[S](v), ∂/∂v and ∂/∂t of it, for S(z) = √(z−1)·√(z+1); `v` and `t` of one shape.
+
+    What the three sums have in common, almost everything, is computed once: fits need all of them at every step.
+    """
     step = 2 * np.pi * t
     near = needs_terms(v, t)
     terms = np.where(near, TERMS, 0)
     far = v + 1j * (dynes + terms * step)
+    root = bcs_root(far)
+    first = _bcs_root_slope(far, root)
     with np.errstate(divide="ignore", invalid="ignore"):
-        orders = range(1, max(TAIL) + 2)
-        at = dict(zip(orders, derivatives(far, orders), strict=True))
-        slope = sum(c * (k * step ** (k - 1) * at[k] + 1j * terms * step**k * at[k + 1]) for k, c in TAIL.items())
-    slope = np.where(step > 0, slope, 0)
+        inverse = 1 / (root * root)
+        value, by_v, by_t = _tails(far * far, step * inverse)
+        value, by_v, by_t = root * value, far * root * inverse * by_v, root * inverse * by_t
+    # At t = 0 there is no correction, also where the derivatives diverge (γ = 0, v at the gap).
+    warm = step > 0
+    total = root + np.where(warm, value, 0)
+    slope = first + np.where(warm, by_v, 0)
+    # The lower end of the tail moves with the temperature, too.
+    warming: Complex = np.where(warm, by_t + 1j * terms * by_v, 0)
     if near.any():
         h, order = step[near], np.arange(TERMS) + 0.5
         nodes = v[near][:, None] + 1j * (dynes + order * h[:, None])
-        first, second = derivatives(nodes, (1, 2))
-        slope[near] += 1j * TERMS * at[1][near] - 1j * first.sum(axis=-1) + h * (order * second).sum(axis=-1)
-    return 2 * np.pi * slope
+        ones, twos = bcs_root_derivatives(nodes, (1, 2))
+        sums = ones.sum(axis=-1)
+        total[near] -= 1j * h * sums
+        slope[near] -= 1j * h * twos.sum(axis=-1)
+        warming[near] += 1j * (TERMS * first[near] - sums) + h * (twos @ order)
+    return total, slope, 2 * np.pi * warming
+
+
+def _tails(square: Complex, ratio: Complex) -> tuple[Complex, Complex, Complex]:
+    """Σ c_n P_n r^n, Σ c_n P_{n+1} r^n and Σ n c_n P_n r^{n−1} for r = H/S²: the tails of S and of its slopes.
+
+    Divided by S, zS/S² and S/S².
+    """
+    value, by_v, by_t = (np.zeros_like(ratio) for _ in range(3))
+    ratio_squared = ratio * ratio
+    for order in sorted(TAIL, reverse=True):
+        even = TAIL[order] * polynomial(NUMERATORS[order], square)
+        odd = TAIL[order] * polynomial(NUMERATORS[order + 1], square)
+        value = (value + even) * ratio_squared
+        by_v = (by_v + odd) * ratio_squared
+        by_t = by_t * ratio_squared + order * even * ratio
+    return value, by_v, by_t
 
 
 def needs_terms(v: Real, t: Real, gap_edge: float = 1.0) -> NDArray[np.bool_]:

@@ -15,7 +15,7 @@ from scipy.constants import e, h, k
 from labnis.physics._checks import below_infinity, broadcast, finite, non_negative, positive_scalar
 from labnis.physics._quasiparticles import heat
 from labnis.physics._smeared_current import smeared_current
-from labnis.physics._smearing import bcs_root_derivatives, smear, smear_temperature_slope
+from labnis.physics._smearing import bcs_root_derivatives, smear, smear_with_slopes
 from labnis.physics._tunnelling_heat import tunnelling_heat, tunnelling_heat_slopes
 
 __all__ = ["JunctionParameter", "NISJunction"]
@@ -91,11 +91,11 @@ class NISJunction:
         """
         return smear(bcs_root_derivatives, *self._reduced(voltage, temperature), self.dynes)
 
-    def complex_response_slopes(self, voltage: ArrayLike, temperature: ArrayLike) -> tuple[Complex, Complex]:
-        """∂s/∂v and ∂s/∂t of `complex_response` in units of Δ/(eR_T), v = eV/Δ and t = kT/Δ; ∂s/∂γ is i·∂s/∂v."""
-        v, t = self._reduced(voltage, temperature)
-        by_voltage = smear(_conductance_derivatives, v, t, self.dynes)
-        return by_voltage, smear_temperature_slope(bcs_root_derivatives, v, t, self.dynes)
+    def complex_response_with_slopes(
+        self, voltage: ArrayLike, temperature: ArrayLike
+    ) -> tuple[Complex, Complex, Complex]:
+        """`complex_response` s, ∂s/∂v and ∂s/∂t, for v = eV/Δ and t = kT/Δ; ∂s/∂γ is i·∂s/∂v."""
+        return smear_with_slopes(*self._reduced(voltage, temperature), self.dynes)
 
     def conductance(self, voltage: ArrayLike, temperature: ArrayLike) -> Real:
         """Differential conductance dI/dV (S); infinite at a sharp gap edge (γ = 0) at T = 0."""
@@ -110,12 +110,10 @@ class NISJunction:
             case "dynes":
                 return -self._scale * smear(_conductance_derivatives, v, t, self.dynes).imag
             case "temperature":
-                slope = smear_temperature_slope(bcs_root_derivatives, v, t, self.dynes).real
-                return slope * BOLTZMANN_EV / self.resistance
+                return smear_with_slopes(v, t, self.dynes)[2].real * BOLTZMANN_EV / self.resistance
             case "gap":
-                s = smear(bcs_root_derivatives, v, t, self.dynes).real
-                s_v = smear(_conductance_derivatives, v, t, self.dynes).real
-                s_t = smear_temperature_slope(bcs_root_derivatives, v, t, self.dynes).real
+                # The real parts first: a slope is infinite at a sharp gap edge.
+                s, s_v, s_t = (part.real for part in smear_with_slopes(v, t, self.dynes))
                 return (s - v * s_v - t * s_t) / self.resistance
             case "resistance":
                 return -self.current(voltage, temperature) / self.resistance

@@ -82,7 +82,7 @@ PUBLIC = [
     Public("NISJunction", NISJunction,
            {"gap": (GAP, GAP_LIKE), "resistance": (1e3, POSITIVE), "dynes": (1e-4, NON_NEGATIVE)}, {}),
     *(Public(f"NISJunction.{n}", getattr(JUNCTION, n), {}, VT)
-      for n in ("current", "complex_response", "complex_response_slopes", "conductance")),
+      for n in ("current", "complex_response", "complex_response_with_slopes", "conductance")),
     *(Public("NISJunction.current_derivative", lambda p=p, **g: JUNCTION.current_derivative(p, **g), {}, VT)
       for p in ("voltage", "temperature", "gap", "dynes", "resistance")),
     Public("NISJunction.cooling_power", JUNCTION.cooling_power, {}, VTS),

@@ -126,8 +126,7 @@ def _current_slopes(x: Real, at: Real) -> list[Real]:
     I = (Δ/R)·Re s(V/Δ, kT/Δ, γ), and ∂s/∂γ = i·∂s/∂v.
     """
     junction, v, t = _junction(x), at / x[0], k / e * x[2] / x[0]
-    s = junction.complex_response(at, x[2])
-    s_v, s_t = junction.complex_response_slopes(at, x[2])
+    s, s_v, s_t = junction.complex_response_with_slopes(at, x[2])
     return [
         (s - v * s_v - t * s_t).real / x[1],
         -x[0] * s.real / x[1] ** 2,

@@ -56,8 +56,7 @@ def tunnelling_slopes(values: Mapping[str, float], device_voltage: Real) -> dict
     """∂/∂(parameter) of `tunnelling` for each parameter on which it depends."""
     gap, temperature = values["gap"], values["electron_temperature"]
     junction, energy, photon = _energies(values, device_voltage)
-    reduced = junction.complex_response(energy, temperature)
-    by_v, by_t = junction.complex_response_slopes(energy, temperature)
+    reduced, by_v, by_t = junction.complex_response_with_slopes(energy, temperature)
     occupation = _occupation(energy, values)
     thermal = k / e * temperature
     # ∂R/∂(E/kT) at constant F.

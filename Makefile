@@ -8,13 +8,16 @@ NEWEST := .venv-newest
 LOWEST := .venv-lowest
 DEPENDENT := tests/station tests/drivers tests/sim_instruments tests/cli/test_calibrate.py tests/test_private_names.py
 
-.PHONY: dry-run test test-newest test-lowest test-faults test-long coverage soak reproduce lint audit bench clean
+.PHONY: dry-run test test-documentation test-newest test-lowest test-faults test-long coverage soak reproduce lint audit bench clean
 
 dry-run: $(VENV)/installed
 	$(BIN)/labnis calibrate --dry-run
 
 test: $(VENV)/installed
 	$(BIN)/python -m pytest -n auto --dist worksteal
+
+test-documentation: $(VENV)/installed
+	$(BIN)/python -m pytest -n auto -m documentation
 
 # Python 3.13 or 3.12 with the newest QCoDeS, which no longer runs on 3.11.
 test-newest:

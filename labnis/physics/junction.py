@@ -94,7 +94,7 @@ class NISJunction:
     def complex_response_with_slopes(
         self, voltage: ArrayLike, temperature: ArrayLike
     ) -> tuple[Complex, Complex, Complex]:
-        """`complex_response` s, ∂s/∂v and ∂s/∂t, for v = eV/Δ and t = kT/Δ; ∂s/∂γ is i·∂s/∂v."""
+        """`complex_response` s, ∂s/∂v and ∂s/∂t in units of Δ/(eR_T), v = eV/Δ and t = kT/Δ; ∂s/∂γ is i·∂s/∂v."""
         return smear_with_slopes(*self._reduced(voltage, temperature), self.dynes)
 
     def conductance(self, voltage: ArrayLike, temperature: ArrayLike) -> Real:

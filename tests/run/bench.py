@@ -90,11 +90,11 @@ class Commands:
 
     def __call__(self, arguments: str) -> Answer:
         self._monkeypatch.setattr(sys, "argv", ["labnis", *shlex.split(arguments)])
+        self._monkeypatch.setattr(gc, "freeze", lambda: None)  # this process continues
         self._capsys.readouterr()
         handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
         with pytest.raises(SystemExit) as ended:
             cli.main()
-        gc.unfreeze()  # this process continues
         for number, handler in handlers.items():
             signal.signal(number, handler)
         out, err = self._capsys.readouterr()

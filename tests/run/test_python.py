@@ -6,10 +6,8 @@ import sys
 import threading
 from pathlib import Path
 
-import nbformat
 import numpy as np
 import pytest
-from nbclient import NotebookClient
 from uncertainties import ufloat
 
 import labnis
@@ -219,17 +217,6 @@ def test_a_subclass_is_analysed_like_the_sweep_itself(tmp_path: Path) -> None:
         run = session.run(OurSweep(points=101))
     assert abs(run.results["gap"].value - 215e-6) < 4 * run.results["gap"].sigma
     assert "conductance.gap" in run.results
-
-
-def test_the_notebook_of_the_documentation_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    notebook = nbformat.read(ROOT / "docs" / "first-run.ipynb", as_version=4)
-    NotebookClient(notebook, timeout=100, resources={"metadata": {"path": str(tmp_path)}}).execute()
-    outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
-    shown = [output.data for output in outputs if output.output_type == "execute_result"]
-    assert sum("image/png" in data for data in shown) == 2
-    assert any("µeV" in data.get("text/html", "") for data in shown)
-    assert not any(output.output_type == "stream" and output.name == "stderr" for output in outputs), outputs
 
 
 def test_an_unmodified_managed_window_runs_our_procedures_in_a_session(tmp_path: Path) -> None:

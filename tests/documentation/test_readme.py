@@ -10,7 +10,9 @@ import pytest
 
 from labnis.cli import main
 
-ROOT = Path(__file__).resolve().parent.parent
+pytestmark = pytest.mark.documentation
+
+ROOT = Path(__file__).resolve().parents[2]
 BLOCKS = re.findall(r"^ *```(\w*)\n(.*?)^ *```", (ROOT / "README.md").read_text(encoding="utf-8"), re.M | re.S)
 COMMANDS = [line.split("#")[0].strip() for _, text in BLOCKS for line in text.splitlines() if "labnis " in line]
 PROGRAMS = [text for language, text in BLOCKS if language == "python"]

@@ -15,6 +15,8 @@ import labnis
 from labnis.storage import open_run
 from tests.run.bench import ROOT, Answer, forked
 
+pytestmark = pytest.mark.documentation
+
 BLOCK = re.compile(r"^```(?P<kind>\w+)(?: title=\"(?P<file>[^\"]+)\")?\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 
 

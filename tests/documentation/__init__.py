@@ -1,0 +1,1 @@
+"""Every command, program and notebook of README and docs, executed: `make test-documentation`."""

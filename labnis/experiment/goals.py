@@ -84,6 +84,8 @@ class GoalOutcome:
         σ of the final fit, in `unit`; None if there is no fit.
     wanted
         Largest σ that reaches the goal, in `unit`; None if it is a fraction of a value and there is no fit.
+    degrees_of_freedom
+        Of the final fit; with too few of them σ itself is uncertain, and reaches no goal. None if there is no fit.
     """
 
     goal: str
@@ -91,15 +93,19 @@ class GoalOutcome:
     sigma: float | None
     wanted: float | None
     unit: str
+    degrees_of_freedom: int | None
 
     def __str__(self) -> str:
         return f"--until {self.goal} was {'reached' if self.reached else 'not reached'}: {self._found}"
 
     @property
     def _found(self) -> str:
-        if self.sigma is None or self.wanted is None:
+        if self.sigma is None or self.wanted is None or self.degrees_of_freedom is None:
             return "there is no fit"
         sigma, wanted = (number_text(value, self.unit) for value in (self.sigma, self.wanted))
+        if self.sigma <= self.wanted and not self.reached:
+            few = f"only {self.degrees_of_freedom} degrees of freedom, {_LEAST_FREEDOM} are needed; measure more points"
+            return f"σ is {sigma}, but known too badly from {few}"
         return f"σ is {sigma}, at most {wanted} was wanted"
 
 
@@ -112,6 +118,7 @@ def outcomes_of(goals: Sequence[PrecisionGoal], fit: FitResult | None, *, ended:
             sigma=None if fit is None else fit[goal.result].sigma,
             wanted=goal.wanted(fit),
             unit=goal.unit,
+            degrees_of_freedom=None if fit is None else fit.degrees_of_freedom,
         )
         for goal in goals
     )

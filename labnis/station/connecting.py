@@ -4,6 +4,7 @@ QCoDeS instruments are opened through a QCoDeS station; pymeasure instruments an
 """
 
 import contextlib
+import functools
 import inspect
 import io
 import logging
@@ -16,7 +17,7 @@ from typing import Any, Protocol, cast
 
 import pyvisa
 from pymeasure.instruments import Instrument as PymeasureInstrument
-from pyvisa.highlevel import VisaLibraryBase
+from pyvisa.highlevel import VisaLibraryBase, get_wrapper_class, open_visa_library
 from qcodes.instrument import Instrument, InstrumentBase, IPInstrument, VisaInstrument
 from qcodes.station import Station
 
@@ -106,21 +107,32 @@ def open_library(
 
     """
     own = (config.instruments[name].get("init") or {}).get("visalib")
-    specification = override or own or config.visalib or ""
+    specification = override or own or config.visalib or os.environ.get("PYVISA_LIBRARY", "")
     try:
+        specification = specification or _default_library()
         library = Library(specification, pyvisa.ResourceManager(specification), simulated=override is not None)
     except Exception as error:
         # Third-party libraries are loaded here, and the twin reads its truth file.
         if override is not None:
             raise ConfigurationError(f"{specification!r} cannot be opened as the twin: {error}") from error
         raise ConfigurationError(
-            f"PyVISA library {specification or os.environ.get('PYVISA_LIBRARY', '')!r} cannot be used for {name}: "
-            f"{error}; install a VISA library, or give "
+            f"PyVISA library {specification!r} cannot be used for {name}: {error}; install a VISA library, or give "
             f"another one as labnis.visalib in {config.path} ('@py' needs no installation)"
         ) from error
     if record is not None:
         record.listen(library.manager.visalib, name, address)
     return library
+
+
+@functools.cache
+def _default_library() -> str:
+    """The library that PyVISA takes where none is named.
+
+    PyVISA runs ldconfig, ldd and a compiler to look for one, again for each instrument that is opened: too much for
+    a guardian on a computer in trouble.
+    """
+    library = open_visa_library()
+    return f"{library.library_path}@{'py' if isinstance(library, get_wrapper_class('py')) else 'ivi'}"
 
 
 def connect(
@@ -199,11 +211,10 @@ def _opened(
         raise config.error(("instruments", name, "type"), "does not use PyVISA, so it has no simulated panel")
     init = dict(config.instruments[name].get("init") or {})
     if issubclass(kind, PymeasureInstrument):
-        if library.specification:
-            init["visa_library"] = library.specification
+        init["visa_library"] = library.specification
         return kind(address, **{key: value for key, value in init.items() if key != "visalib"})
     arguments: dict[str, Any] = {} if address is None else {"address": address}
-    if speaks_visa and library.specification:
+    if speaks_visa:
         arguments["visalib"] = library.specification
     if issubclass(kind, InstrumentBase):
         return station.load_instrument(name, update_snapshot=False, **arguments)

@@ -58,6 +58,7 @@ def only_run(folder: Path) -> dict[str, Any]:
     return read_metadata(file_in(folder))
 
 
+@pytest.mark.faults
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
 def test_a_full_output_does_not_change_the_exit_code_of_a_run(tmp_path: Path) -> None:
     with Path("/dev/full").open("wb") as full, (tmp_path / "err").open("wb") as err:
@@ -68,6 +69,7 @@ def test_a_full_output_does_not_change_the_exit_code_of_a_run(tmp_path: Path) ->
     assert only_run(tmp_path)["status"] == "done"
 
 
+@pytest.mark.faults
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
 def test_neither_a_closed_pipe_nor_a_full_standard_error_does(tmp_path: Path) -> None:
     writer = closed_pipe()

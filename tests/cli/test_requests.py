@@ -11,7 +11,7 @@ from procedures import IVSweep
 from procedures.parameter_values import ProcedureError, set_parameter
 from tests.run.bench import Commands, command, forked
 
-RUN = "run IVSweep --set points=41 --dry-run --seed 1 --data data"
+RUN = "run IVSweep --set points=15 --dry-run --seed 1 --data data"
 
 
 @pytest.mark.parametrize(
@@ -117,8 +117,16 @@ def test_a_goal_that_was_not_reached_is_told_with_the_sigma_reached(labnis: Comm
     (goal,) = json.loads(answer.out)["goals"]
     assert goal["reached"] is False and goal["wanted"] == pytest.approx(2.15e-12, rel=0.01)
     assert "at most 2.15 peV was wanted" in answer.err
-    (goal,) = json.loads(labnis(f"{RUN} --json --until gap=1meV").out)["goals"]
+    (goal,) = json.loads(labnis(f"{RUN.replace('15', '31')} --json --until gap=1meV").out)["goals"]
     assert goal["reached"] is True
+
+
+def test_a_goal_that_too_few_data_reach_is_not_said_to_be_missed_by_sigma(labnis: Commands) -> None:
+    answer = labnis(f"{RUN} --json --until gap=1meV")
+    (goal,) = json.loads(answer.out)["goals"]
+    assert goal["reached"] is False and goal["sigma"] < goal["wanted"] and goal["degrees_of_freedom"] < 20
+    assert re.search("--until gap=0.001 eV was not reached: σ is .* neV, but known too badly from only", answer.err)
+    assert "at most 1 meV" not in answer.err
 
 
 def test_an_unknown_quantity_or_cooldown_is_an_error_that_lists_what_there_is(labnis: Commands) -> None:

@@ -26,6 +26,7 @@ def _start(url: str, number: int, at: float, folder: Path) -> None:
     (folder / f"{number}.txt").write_text(answer, encoding="utf-8")
 
 
+@pytest.mark.faults
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes that start at the same time are forks")
 def test_of_processes_that_open_a_new_ledger_at_the_same_time_none_fails(url: str, tmp_path: Path) -> None:
     context = multiprocessing.get_context("fork")

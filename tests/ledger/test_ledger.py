@@ -163,6 +163,7 @@ except CooldownExistsError as error:
 """
 
 
+@pytest.mark.faults
 def test_of_processes_starting_the_same_cooldown_in_a_new_ledger_one_wins(file):
     command = [sys.executable, "-c", START, f"sqlite:///{file}"]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}

@@ -13,6 +13,7 @@ WAIT = 0.5
 """Seconds; a connection is waited for 2 s at least, an answer four times this."""
 
 
+@pytest.mark.faults
 def test_a_server_that_was_restarted_is_used_as_if_nothing_had_been(postgresql: Server) -> None:
     ledger = open_ledger(postgresql.new_database(), wait=WAIT)
     ledger.start_cooldown("CD12")
@@ -57,6 +58,7 @@ def test_a_server_that_breaks_in_the_middle_of_a_transaction(postgresql: Server)
     assert ledger.calibrations() == []
 
 
+@pytest.mark.faults
 def test_a_silent_server_is_not_waited_for_without_a_bound(postgresql: Server) -> None:
     url = postgresql.new_database()
     ledger = open_ledger(url, wait=WAIT)
@@ -70,6 +72,7 @@ def test_a_silent_server_is_not_waited_for_without_a_bound(postgresql: Server) -
     assert ledger.current_cooldown() is not None
 
 
+@pytest.mark.faults
 def test_a_server_that_falls_silent_in_the_middle_of_a_transaction(postgresql: Server) -> None:
     database = Database(postgresql.new_database(), wait=WAIT)
     database.bring_up_to_date()
@@ -87,6 +90,7 @@ def test_a_server_that_falls_silent_in_the_middle_of_a_transaction(postgresql: S
         assert session.connection().exec_driver_sql("SELECT 1").scalar() == 1
 
 
+@pytest.mark.faults
 def test_a_process_that_is_stopped_while_it_writes_does_not_hold_the_ledger(postgresql: Server) -> None:
     url = postgresql.new_database()
     open_ledger(url).close()

@@ -151,6 +151,7 @@ def test_a_record_of_sockets_with_late_and_lost_answers_after_the_instruments_ar
     assert old.equals(new)
 
 
+@pytest.mark.faults
 def test_a_command_that_an_instrument_ended(tmp_path: Path, labnis: Commands) -> None:
     with launched(speed=10.0) as server:
         text = STATION.format(**server.addresses, rate=RAMP_RATE, more="", below="")

@@ -25,9 +25,9 @@ instruments:
 labnis:
   roles:
     bias: source
-    field: {{instrument: magnet, kind: setpoint, parameter: value, maximum: 1.0, rate: 2.5}}
-    gate: {{instrument: gate, kind: setpoint, parameter: value, maximum: 2.0, rate: 10.0}}
-    heat: {{instrument: heater, kind: setpoint, parameter: value, minimum: 0.0, maximum: 1.0, rate: 9.0, at_end: stay}}
+    field: {{instrument: magnet, kind: setpoint, parameter: value, maximum: 1.0, rate: 25.0}}
+    gate: {{instrument: gate, kind: setpoint, parameter: value, maximum: 2.0, rate: 100.0}}
+    heat: {{instrument: heater, kind: setpoint, parameter: value, minimum: 0.0, maximum: 1.0, rate: 90.0, at_end: stay}}
   wiring: {{}}
   limits: {{maximum_bias: 6.0e-3, maximum_step: 1.0e-3, ramp_rate: 0.5, compliance: 5.0e-6}}
 """

@@ -235,6 +235,7 @@ def test_instruments_may_work_faster_than_time() -> None:
 # --- its end ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it_and_its_ports_are_free_again(number: signal.Signals) -> None:
     with launched() as server, line(server, "bias") as client:
@@ -251,6 +252,7 @@ def test_a_port_in_use_is_refused_by_name(server: ServerProcess, capfd: pytest.C
     assert f"port {server.port} of 127.0.0.1 cannot be used" in capfd.readouterr().err
 
 
+@pytest.mark.faults
 def test_it_ends_with_the_process_that_launched_it(tmp_path: Path) -> None:
     script = (
         "import os, sys\nfrom sim_instruments.server import launched\n"
@@ -273,6 +275,7 @@ def test_only_this_machines_loopback_is_served(server: ServerProcess) -> None:
 # --- errors of drivers --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.faults
 def test_drivers_whose_instrument_is_gone_say_so_and_do_not_hang() -> None:
     with launched() as server:
         instruments = [kind(role, server.addresses[role], visalib="@py", timeout=0.2) for role, kind in DRIVERS.items()]

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import sys
 import threading
 from collections.abc import Iterator, Sequence
@@ -397,6 +398,17 @@ def test_of_two_sessions_that_open_one_name_at_once_the_second_leaves_the_first_
         threads[0].join()
         assert "close source" not in fakes.events
     assert "already open in this process" in refused[0]
+
+
+def test_pyvisa_looks_for_a_visa_library_once_and_not_for_each_instrument(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PYVISA_LIBRARY", raising=False)
+    with opened(load_station(write()), ["bias"]):
+        pass
+    monkeypatch.setattr(os, "popen", lambda command: pytest.fail(f"PyVISA runs {command}"))
+    with opened(load_station(write()), ["bias"]):
+        pass
 
 
 def test_a_visa_library_that_is_not_there_is_named(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -124,13 +124,13 @@ def test_leak_and_ideal_phonons() -> None:
 
 
 def test_below_the_gap_a_warm_isotherm_separates_the_couplings() -> None:
-    below = measured(MICRO_COOLER, 3, maximum=440e-6, points=41)
+    below = measured(MICRO_COOLER, 3, maximum=440e-6, points=21)
     free = (*FEW, "electron_phonon", "kapitza", "andreev_scale")
     with pytest.raises(FitError, match=r"do not determine .*kapitza.*warm isotherm") as refused:
         fitted([below], free, cooler())
     assert "`free` does not name" in str(refused.value)
     # The thermometer is off by 7 mK, and says that it may be.
-    warm = measured(MICRO_COOLER, 2, bath=0.3, maximum=440e-6, points=41)
+    warm = measured(MICRO_COOLER, 2, bath=0.3, maximum=440e-6, points=21)
     fit = fitted([below, replace(warm, bath_temperature=0.307, bath_uncertainty=5e-3)], free, cooler())
     bath = fit["bath_temperature_2"]
     assert abs(bath.value - 0.3) < 4 * bath.sigma

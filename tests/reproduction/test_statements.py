@@ -12,6 +12,8 @@ from labnis.reproduction import FIGURES, Statement, markdown_table
 from labnis.reproduction.microwave_source import BAND, ELECTRON_TEMPERATURE, JUNCTION, RESONATOR
 from tests.reproduction.conftest import Reproduced
 
+pytestmark = pytest.mark.documentation
+
 ROOT = Path(__file__).resolve().parents[2]
 Reproduce = Callable[[str], Reproduced]
 

@@ -23,8 +23,9 @@ class CheckedStation(Station):
         super().__init__(default=False, use_monitor=False)
 
     def load_config_files(self, *filenames: str) -> None:
-        """Load the checked section instead of `filenames`."""
-        self.load_config(self._checked)
+        """Load the checked section instead of `filenames`, once."""
+        if self.config is None:
+            self.load_config(self._checked)
 
 
 @contextlib.contextmanager

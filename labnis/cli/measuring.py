@@ -70,7 +70,7 @@ def run(
 ) -> None:
     """Run one procedure, fit it live, and enter the results in the ledger."""
     config = load_station(options.station)  # makes the lab's own packages importable
-    configured = configured_procedure(find_procedure(procedure), assignments(settings))
+    configured = configured_procedure(find_procedure(procedure, config), assignments(settings))
     _measure([_request(configured, options)], options, config)
 
 

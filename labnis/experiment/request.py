@@ -12,6 +12,7 @@ from pymeasure.experiment.parameters import Parameter
 import procedures
 from labnis.errors import ConfigurationError, RequestError
 from labnis.experiment.analysis import load_class
+from labnis.experiment.lab_procedures import lab_procedures
 from labnis.experiment.preflight import check_request
 from labnis.station import StationConfig, read_document
 from labnis.storage import LayoutError, checked_tags
@@ -39,13 +40,15 @@ def procedure_names() -> list[str]:
     )
 
 
-def find_procedure(name: str, *, in_file: bool = False) -> type[Procedure]:
+def find_procedure(name: str, station: StationConfig | None = None, *, in_file: bool = False) -> type[Procedure]:
     """The procedure class called `name`: one of `procedures`, or any by dotted path (`package.module.Class`).
 
     Parameters
     ----------
     name
         Name, or dotted path.
+    station
+        With packages whose procedures are listed where there is none called `name`.
     in_file
         Whether a file names it: then it is imported only from `procedures` and the packages of the station file.
 
@@ -56,9 +59,8 @@ def find_procedure(name: str, *, in_file: bool = False) -> type[Procedure]:
 
     """
     if "." not in name and name not in procedure_names():
-        raise RequestError(
-            f"no procedure {name!r}; there are {', '.join(procedure_names())}, or a dotted path to a class"
-        )
+        known = [*procedure_names(), *(lab_procedures(station) if station is not None else [])]
+        raise RequestError(f"no procedure {name!r}; there are {', '.join(known)}, or a dotted path to a class")
     found = load_class(name if "." in name else f"procedures.{name}", "procedure", in_file=in_file)
     if not issubclass(found, Procedure):
         raise RequestError(f"{name!r} is not a pymeasure Procedure")
@@ -225,7 +227,7 @@ def _queued(written: Any, place: list[str], config: StationConfig) -> tuple[Proc
         place += [str(key) for key in first["loc"][:1]]
         raise RequestError(_explained(first["type"], place, written)) from error
     place[:] = ["procedure"]
-    procedure = find_procedure(entry.procedure, in_file=True)()
+    procedure = find_procedure(entry.procedure, config, in_file=True)()
     for name, text in entry.set.items():
         place[:] = ["set", name]
         _set(procedure, name, text)

@@ -97,6 +97,8 @@ def test_procedures_lists_those_of_the_lab_without_running_its_scripts(
     assert "21 points, -2 mV to 2 mV" in answer.out
     names = [one["name"] for one in json.loads(labnis("procedures --json").out)]
     assert names[-2:] == ["mylab.derived.SlowMap", "mylab.maps.GateMap"] and "IVSweep" in names
+    answer = labnis("run GateMap --dry-run")
+    assert answer.code == 2 and "mylab.derived.SlowMap, mylab.maps.GateMap, or a dotted path" in answer.err
     (lab / "mylab" / "broken.py").write_text(
         "import nosuch\nfrom procedures import Measurement\n\n\nclass Broken(Measurement):\n    pass\n",
         encoding="utf-8",

@@ -249,7 +249,9 @@ def take_number(data_root: Path, start: datetime) -> tuple[int, datetime | None]
                 continue
             # The file of a number goes only after a greater one is there, so no number is taken twice.
             if (_last(folder) or (0, None))[0] == last + 1:
-                path.write_text(start.isoformat(), encoding="ascii")
+                # Not made again where the run after this one was faster, and has removed it.
+                with contextlib.suppress(FileNotFoundError), path.open("r+", encoding="ascii") as file:
+                    file.write(start.isoformat())
                 _remove_others(folder, path)
                 return last + 1, before
             path.unlink(missing_ok=True)

@@ -14,6 +14,7 @@ from labnis.storage import (
     RunNotFoundError,
     RunWriter,
     StorageWarning,
+    _folder,
     find_run,
     list_runs,
     read_events,
@@ -80,6 +81,23 @@ def test_runs_that_begin_at_once_get_different_numbers(tmp_path: Path) -> None:
         taken = [number for number, _ in pool.map(lambda _: take_number(tmp_path, START), range(200))]
     assert sorted(taken) == sorted(set(taken))
     assert len(list((tmp_path / ".order").iterdir())) == 1
+
+
+def test_a_number_whose_file_a_faster_run_has_removed_is_not_written_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    last = _folder._last
+
+    def overtaken(folder: Path) -> tuple[int, datetime | None] | None:
+        found = last(folder)
+        if found is not None and found[0] == 1:
+            monkeypatch.setattr(_folder, "_last", last)
+            assert take_number(tmp_path, START)[0] == 2
+        return found
+
+    monkeypatch.setattr(_folder, "_last", overtaken)
+    assert take_number(tmp_path, START)[0] == 1
+    assert [path.name for path in (tmp_path / ".order").iterdir()] == ["000000002"]
 
 
 @pytest.mark.parametrize("hours", [-1, 1])

@@ -76,13 +76,14 @@ class Measurement(Procedure):  # type: ignore[misc]  # pymeasure has no type inf
     first_point = 0
     """Number of the first point; more than 0 for a resumed run."""
     present: dict[str, float]
-    """Set-points of the present point by column."""
+    """Set-points of the present point by column; empty before the first."""
 
     def __init__(self, **settings: Any) -> None:
         unknown = settings.keys() - type(self)._parameter_names()
         if unknown:
             raise TypeError(f"{type(self).__name__} has no parameter {', '.join(sorted(unknown))}")
         super().__init__(**settings)
+        self.present = {}
         for name, value in settings.items():  # pymeasure neither converts nor checks it
             set_parameter(self, name, value)
 
@@ -188,8 +189,14 @@ class Measurement(Procedure):  # type: ignore[misc]  # pymeasure has no type inf
         ------
         ValueError
             The number of readings is not that of the columns.
+        ProcedureError
+            There are set-points, and no `sweep` has begun.
 
         """
+        if self.SETPOINTS and not self.present:
+            raise ProcedureError(
+                f"{type(self).__name__} records outside of a point: call record() in a loop over self.sweep()"
+            )
         if len(readings) == 1 and isinstance(readings[0], Mapping):
             row = dict(readings[0])
         else:

@@ -149,9 +149,9 @@ def _allowed(parameter: Parameter) -> str:
         case BooleanParameter():
             return "true or false"
         case IntegerParameter() | FloatParameter():
-            kind = "an integer" if isinstance(parameter, IntegerParameter) else "a number"
+            kind, form = ("an integer", "d") if isinstance(parameter, IntegerParameter) else ("a number", "g")
             unit = f" {parameter.units}" if parameter.units else ""
-            return f"{kind} from {parameter.minimum:g} to {parameter.maximum:g}{unit}"
+            return f"{kind} from {parameter.minimum:{form}} to {parameter.maximum:{form}}{unit}"
     choices = getattr(parameter, "choices", None)
     unit = f" {parameter.units}" if getattr(parameter, "units", None) else ""
     return f"one of {', '.join(map(str, choices))}{unit}" if choices else ""

@@ -12,8 +12,12 @@ from sim_instruments.instruments import PLAIN, SimulatedInstrument
 from sim_instruments.stand_ins import Errors, Place, stand_in
 from sim_instruments.visa.library import LabnisVisaLibrary
 from sim_instruments.world import ExperimentClock, World
+from sim_instruments.world.truth import TruthError
 
 __all__ = ["Twin", "open_twin"]
+
+_IN_USE: set[str] = set()
+"""PyVISA library strings of the twins that are switched on in this process."""
 
 
 @dataclass(frozen=True)
@@ -94,15 +98,20 @@ def open_twin(
     Raises
     ------
     TruthError
-        The truth file cannot be used.
+        The truth file cannot be used, or another twin of it is in use in this process.
     ValueError
         A role is of an unknown kind.
 
     """
     visalib = f"{path}@labnis"
+    if visalib in _IN_USE:  # PyVISA has one library for both: each would reset the other
+        raise TruthError(
+            f"{path}: a simulated fridge of this file is in use in this process, by another session; end that one first"
+        )
     # PyVISA holds libraries by weak references: this reference holds the World during the context.
     manager = pyvisa.ResourceManager(visalib)
     library = cast(LabnisVisaLibrary, manager.visalib)
+    _IN_USE.add(visalib)
     try:
         library.connect(wiring, instruments)
         library.reset(seed)
@@ -116,5 +125,6 @@ def open_twin(
         text = path.read_text(encoding="utf-8")
         yield Twin(visalib, where, stand_ins, world.clock, text, world.seed, _true_results(world))
     finally:
+        _IN_USE.remove(visalib)
         library.connect({}, PLAIN)
         manager.close()

@@ -12,7 +12,8 @@ from labnis.cli.options import STATION, JsonOption, StationOption
 from labnis.experiment.lab_procedures import lab_procedures
 from labnis.experiment.parameter_list import DescribedProcedure, described
 from labnis.experiment.request import find_procedure, procedure_names
-from labnis.station import load_station
+from labnis.station import StationConfig, load_station
+from labnis.station.packages import package_modules
 from labnis.ui.output import cells, print_table, say, say_json
 
 __all__ = ["procedures"]
@@ -29,12 +30,15 @@ def procedures(
 
     Also those that the packages of the station file declare.
     """
+    config = None
     lab: list[str] = []
     if station != STATION or Path(station).is_file():
-        lab = lab_procedures(load_station(station))  # which makes the lab's own packages importable
-    found = [_described(name) for name in names or procedure_names()]
-    if not names:
-        found += _described_if_possible(lab)
+        config = load_station(station)  # which makes the lab's own packages importable
+        lab = [] if names else lab_procedures(config)
+    found = [_described(name, config) for name in names or procedure_names()]
+    found += _described_if_possible(lab)
+    if config is not None and not names:
+        _tell_syntax_errors(config)
     if as_json:
         say_json(found)
         return
@@ -42,8 +46,15 @@ def procedures(
         _show(one)
 
 
-def _described(name: str) -> DescribedProcedure:
-    return replace(described(find_procedure(name)), name=name)
+def _described(name: str, station: StationConfig | None = None) -> DescribedProcedure:
+    return replace(described(find_procedure(name, station)), name=name)
+
+
+def _tell_syntax_errors(config: StationConfig) -> None:
+    for package in config.packages:
+        for file, found in package_modules(config.path.parent, package):
+            if isinstance(found, SyntaxError):
+                say(f"labnis: {file}, line {found.lineno or 1}: {found.msg}; its procedures are not listed", err=True)
 
 
 def _described_if_possible(names: list[str]) -> Iterator[DescribedProcedure]:

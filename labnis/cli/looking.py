@@ -94,18 +94,22 @@ def log(
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show the events of a run: interlocks, faults, pauses, resumptions, warnings."""
+    """Show the events of a run: interlocks, faults, pauses, resumptions, warnings; and why it failed."""
     path = find_run(data or load_station(station).data, run)
     events = read_events(path)
     if as_json:
         say_json(events)
         return
+    metadata = read_metadata(path)
+    done = metadata["status"] == "done"
     if not events:
-        say(f"{path}: nothing happened: no interlock, fault, pause or warning")
+        say(f"{path}: {'nothing happened: ' if done else ''}no interlock, fault, pause or warning")
     for event in events:
         details = f"  {listed(dict(event.details))}" if event.details else ""
         times = f"  ({event.count} times until {event.last.astimezone():%Y-%m-%d %H:%M:%S})" if event.last else ""
         say(f"{event.time.astimezone():%Y-%m-%d %H:%M:%S}  {event.kind}: {event.message}{details}{times}")
+    if not done:
+        say(f"status: {metadata['status']}{metadata['reason'] and ', '}{metadata['reason']}")
 
 
 def _run_record(path: Path) -> dict[str, Any]:

@@ -128,7 +128,10 @@ def _wrong(analysis: Any) -> str:
         return f"results is {results!r}; a mapping of names to units is needed, such as {{'threshold': 'V'}}"
     for name, unit in results.items():
         if not _is_name(name) or not isinstance(unit, str):
-            return f"results has {name!r}: {unit!r}; the name and the unit must be texts, the unit of a number is '1'"
+            return (
+                f"results has {name!r}: {unit!r}; a name is a text of letters, digits, '_', '-' and spaces, and a unit "
+                "a text, that of a number '1'"
+            )
     if isinstance(needs, str) or not isinstance(needs, Iterable) or not all(isinstance(need, str) for need in needs):
         return f"needs is {needs!r}; a sequence of names of analyses is needed, such as ('current_voltage',)"
     return ""
@@ -296,17 +299,19 @@ def analyse(
             problems[analysis.name] = str(error)
         except (Exception, SystemExit) as error:  # noqa: BLE001  # the data are safe; a failing fit is only reported
             absent = ", ".join(need for need in declared_needs(analysis) if need not in known)
-            why = f" (it needs the fit of {absent}, and there is none)" if absent else _repair(error)
+            why = f" (it needs the fit of {absent}, and there is none)" if absent else _repair(error, analysis)
             problems[analysis.name] = f"{type(error).__name__}: {error}{why}"
     return {analysis.name: fits[analysis.name] for analysis in analyses if analysis.name in fits}, problems
 
 
-def _repair(error: BaseException) -> str:
+def _repair(error: BaseException, analysis: Analysis) -> str:
     """Where a fit raised `error`: file and line, the last one in the folder of the analysis; and what to do."""
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename != __file__]
     own = [frame for frame in frames if Path(frame.filename).is_relative_to(Path(frames[0].filename).parent)]
     place = f" ({own[-1].filename}, line {own[-1].lineno})" if own else ""
-    return f"{place}. The rows are saved: once this is repaired, labnis.refit(PATH) fits them again."
+    module = type(analysis).__module__
+    again = "labnis.refit(PATH)" if module.startswith("labnis.") else f"`import {module}`, then labnis.refit(PATH)"
+    return f"{place}. The rows are saved: once this is repaired, {again} fits them again."
 
 
 def published(analyses: Iterable[Analysis], fits: Mapping[str, FitResult]) -> dict[str, Estimate]:

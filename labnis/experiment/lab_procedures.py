@@ -10,6 +10,7 @@ from pathlib import Path
 
 import procedures
 from labnis.station import StationConfig
+from labnis.station.packages import package_modules
 
 __all__ = ["lab_procedures"]
 
@@ -24,15 +25,12 @@ def lab_procedures(config: StationConfig) -> list[str]:
 
 
 def _classes(folder: Path, package: str) -> Iterator[tuple[str, str, set[str]]]:
-    """Module, name and names of the bases of each class of a package. A file that is not Python has none."""
-    files = sorted((folder / package).rglob("*.py")) or [folder / f"{package}.py"]
-    for file in files:
+    """Module, name and names of the bases of each class of a package; a file that is no Python has none."""
+    for file, tree in package_modules(folder, package):
+        if isinstance(tree, SyntaxError):
+            continue
         parts = file.relative_to(folder).with_suffix("").parts
         module = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-        try:
-            tree = ast.parse(file.read_bytes())
-        except (OSError, SyntaxError, ValueError):  # told, with its line, by what imports it
-            continue
         for node in tree.body:
             if isinstance(node, ast.ClassDef):
                 yield module, node.name, {ast.unparse(base).rpartition(".")[2] for base in node.bases}

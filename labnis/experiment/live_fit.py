@@ -120,7 +120,7 @@ class LiveFit:
             if self._goals and all(goal.reached(fit) for goal in self._goals):
                 self.reached = ", ".join(map(str, self._goals))
             self._on_update(fit)
-        except (Exception, SystemExit) as error:  # noqa: BLE001  # it must not stop a run; reported at its end
+        except BaseException as error:  # noqa: BLE001  # it must not stop a run; reported at its end
             self._problem = error
         else:
             self._problem = None

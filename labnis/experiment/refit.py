@@ -1,5 +1,6 @@
 """Refit of a stored run, from its file alone."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -51,7 +52,8 @@ def refit(
     RunFileError
         The file cannot be read.
     RequestError
-        None of its analyses can be loaded; no fit has a parameter of `fixed`; or no analysis needs a fit in `priors`.
+        None of its analyses can be loaded; no fit has a parameter of `fixed`, or one does not hold it; or no analysis
+        needs a fit in `priors`.
 
     """
     stored = stored_run(Path(path))
@@ -76,6 +78,8 @@ def refit(
     }
     fits, problems = analyse(analyses, stored.data, context, known, own)
     _check_held(held, analyses, {**stored.fits, **fits}, problems)
+    for name, fit in fits.items():
+        _require_held(own[name], fit)
     return replace(stored, fits=fits, problems=problems, results=published(analyses, fits), notes=())
 
 
@@ -110,3 +114,13 @@ def _check_held(
             f"fixed: {', '.join(sorted(unknown))} cannot be held; parameters of this run's fits are "
             f"{', '.join(sorted(known))}{failed}"
         )
+
+
+def _require_held(held: Mapping[str, float], fit: FitResult) -> None:
+    """Refuse a fit that has not held what it should: its numbers would not be what they are taken for."""
+    for name, value in held.items():
+        if name in fit.names and not math.isclose(fit[name].value, value, rel_tol=1e-9, abs_tol=0.0):
+            raise RequestError(
+                f"fixed: the fit {fit.model} does not hold {name} at {value:g} but gives {fit[name]}: its analysis has "
+                "to take what `context.fixed` holds"
+            )

@@ -178,12 +178,14 @@ class QueueEntry(BaseModel):
 
 def _text(value: Any) -> str:
     """A value of the file as on the command line: the points of a list are separated by commas."""
-    return ",".join(map(_text, value)) if isinstance(value, list) else str(value)
+    if isinstance(value, list) and any(isinstance(part, list | dict) for part in value):
+        raise ValueError("a list in a list")
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 FORMS = {
     "procedure": "the name of a procedure",
-    "set": "a mapping (parameter: value)",
+    "set": "a mapping (parameter: value, or a list of values)",
     "tags": "a text or a list of texts",
     "note": "a text",
 }

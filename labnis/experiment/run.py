@@ -12,7 +12,7 @@ from labnis.experiment.analysis import analyses_of_run
 from labnis.experiment.goals import GoalOutcome
 from labnis.experiment.stored_fits import stored_fits
 from labnis.fit import Estimate, FitResult
-from labnis.storage import Status, open_run, read_metadata
+from labnis.storage import RunFileError, Status, open_run, read_metadata
 
 __all__ = ["Run", "stored_run"]
 
@@ -101,6 +101,8 @@ def stored_run(path: Path | str) -> Run:
 
     """
     path = Path(path)
+    if path.is_dir():
+        raise RunFileError(f"{path}: a folder; give the file of a run")
     known = read_metadata(path)
     analyses = analyses_of_run(known)
     found, problems = stored_fits(path)

@@ -268,6 +268,8 @@ class Session:
             fits, problems = analyse(plan.analyses, recorder.data(), plan.context, plan.known)
         status = self._close(writer, fits, failures)
         notes = self._notes(plan, live, problems)
+        if status == "done" and planned is not None and writer.rows < planned and not (live and live.reached):
+            notes.append(f"only {writer.rows} rows for {planned} planned points: the procedure recorded no more")
         if status == "done":
             self._fits |= priors_of(plan.analyses, fits, writer.path, writer.run_id)
             with collecting(failures):

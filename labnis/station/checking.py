@@ -7,6 +7,7 @@ from pymeasure.instruments import Instrument as PymeasureInstrument
 from drivers.protection import Watchdog
 from labnis.station.config import StationConfig
 from labnis.station.connecting import instrument_class
+from labnis.station.packages import package_modules
 from labnis.station.players import lacks
 from labnis.station.role_check import missing_members, missing_names
 from labnis.station.role_spec import KINDS, RoleSpec
@@ -15,12 +16,13 @@ __all__ = ["check_station", "require_watchdog"]
 
 
 def check_station(config: StationConfig) -> None:
-    """Import the class of each instrument, and compare it with its roles, as far as the class shows it.
+    """Import the class of each instrument, compare it with its roles as far as the class shows it, and parse packages.
 
     Raises
     ------
     ConfigurationError
-        A class does not exist, or lacks a method of its role or a named parameter; the message has file and line.
+        A class does not exist, or lacks a method of its role or a named parameter; or a file of a lab's package is no
+        Python. The message has file and line.
 
     """
     for name in config.instruments:
@@ -41,6 +43,10 @@ def check_station(config: StationConfig) -> None:
                 missing = missing_members(kind, KINDS[spec.kind].protocol)
                 if missing:
                     raise config.error(("labnis", "roles", role), lacks(kind, missing, spec))
+    for package in config.packages:
+        for file, found in package_modules(config.path.parent, package):
+            if isinstance(found, SyntaxError):
+                raise config.error(("labnis", "packages"), f"{file}, line {found.lineno or 1}: {found.msg}")
 
 
 def require_watchdog(config: StationConfig, name: str, player: Any) -> None:

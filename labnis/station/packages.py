@@ -5,12 +5,13 @@ An import finder finds the listed names only. Neither the station's folder nor t
 run that is resumed, is imported only from these packages and from labnis's own procedures and analyses.
 """
 
+import ast
 import difflib
 import importlib
 import importlib.util
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
@@ -19,7 +20,7 @@ from typing import Any
 
 from labnis.errors import ConfigurationError
 
-__all__ = ["import_named_in_file", "import_object", "refusal_of", "use_packages"]
+__all__ = ["import_named_in_file", "import_object", "package_modules", "refusal_of", "use_packages"]
 
 OURS = ("drivers", "labnis", "procedures", "pyvisa_labnis", "sim_instruments")
 
@@ -128,6 +129,17 @@ def _classes_of(module: str, name: str) -> str:
     return f"; it has {', '.join(shown[:10])}{', …' * (len(shown) > 10)}" if shown else ""
 
 
+def package_modules(folder: Path, package: str) -> Iterator[tuple[Path, ast.Module | SyntaxError]]:
+    """Each Python file of a lab's `package` in `folder`, and what is in it, or why it is no Python; nothing is run."""
+    for file in sorted((folder / package).rglob("*.py")) or [folder / f"{package}.py"]:
+        try:
+            yield file, ast.parse(file.read_bytes(), filename=str(file))
+        except (SyntaxError, ValueError) as error:  # ValueError: null bytes
+            yield file, error if isinstance(error, SyntaxError) else SyntaxError(str(error))
+        except OSError:  # told, with the name of the package, by what imports it
+            continue
+
+
 def _told(module: str, error: Exception) -> str:
     """Sentence with file, line and reason of a failed import of `module`."""
     if isinstance(error, SyntaxError):
@@ -137,4 +149,7 @@ def _told(module: str, error: Exception) -> str:
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         if any(frame.filename.startswith(folder) for folder in folders):
             return f"{module} cannot be imported: {frame.filename}, line {frame.lineno}: {reason}"
-    return f"{module} cannot be imported: {reason}; install it or correct the name"
+    return (
+        f"{module} cannot be imported: {reason}; install it, correct the name, or list its package in the station file "
+        "(labnis.packages)"
+    )

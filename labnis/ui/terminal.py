@@ -54,7 +54,7 @@ def _planned(plan: PlannedRun, kind: str) -> list[str]:
     statements = {
         "points": "?" if plan.points is None else str(plan.points),
         "|bias| up to": number_text(plan.largest_bias, "V"),
-        "steps of the bias up to": number_text(plan.largest_step, "V"),
+        "between two biases up to": number_text(plan.largest_step, "V"),
         **{
             f"{role}:": f"{number_text(low, unit)} to {number_text(high, unit)}"
             for role, (low, high, unit) in plan.moves.items()

@@ -106,6 +106,11 @@ def test_procedures_lists_those_of_the_lab_without_running_its_scripts(
     answer = labnis("procedures")
     assert answer.code == 0 and "mylab.maps.GateMap" in answer.out
     assert "mylab.broken.Broken is not listed" in answer.err and "broken.py, line 1" in answer.err
+    assert labnis("check").code == 0
+    (lab / "mylab" / "broken.py").write_text("import this\ndef f(\n", encoding="utf-8")
+    assert "broken.py, line 2: '(' was never closed; its procedures are not listed" in labnis("procedures").err
+    answer = labnis("check")
+    assert answer.code == 2 and re.search(r"labnis\.packages: .*broken\.py, line 2: '\(' was never closed", answer.err)
 
 
 def test_a_goal_that_was_not_reached_is_told_with_the_sigma_reached(labnis: Commands) -> None:

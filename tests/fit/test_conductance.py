@@ -51,6 +51,13 @@ def test_truth_lies_within_four_sigma(changes: dict[str, dict[str, Any]]) -> Non
     assert not any("alike" in text for text in fit.warnings)
 
 
+@pytest.mark.parametrize("points", [12, 13, 15])
+def test_a_sweep_coarser_than_the_edges_of_the_gap_does_not_end_beside_them(points: int, shipped: Truth) -> None:
+    for seed in range(4):
+        fit = fitted(*conductance(shipped, seed, points=points))
+        assert max(map(abs, pulls(fit, shipped).values())) < 4, (seed, pulls(fit, shipped))
+
+
 def test_large_excitation_is_followed_along_the_bias_line(shipped: Truth) -> None:
     voltage, measured = conductance(shipped, 2, sine=0.3)
     fit = fitted(voltage, measured, 0.3)

@@ -83,6 +83,14 @@ def test_a_request_to_stop_is_named_beside_the_failure(tmp_path: Path, labnis: C
     assert "SIGINT" in known["reason"]
 
 
+def test_the_log_of_a_run_that_failed_says_so(tmp_path: Path, labnis: Commands) -> None:
+    labnis(f"run {MINE}.FailsInTheMiddle --dry-run --set points=21")
+    (path,) = tmp_path.glob("data/*/*/*.h5")
+    answer = labnis(f"log {path}")
+    assert "nothing happened" not in answer.out
+    assert answer.out.splitlines()[-1].startswith("status: failed, ")
+
+
 def test_a_failing_live_fit_changes_nothing(tmp_path: Path, labnis: Commands, replace_fit: Callable[..., None]) -> None:
     fit = CurrentVoltage.fit
 

@@ -44,6 +44,7 @@ def test_a_queue_runs_in_order_with_its_own_settings_and_tags(tmp_path: Path, la
         ("- {procedure: IVSweep}\n- {set: {points: 11}}", "line 2, entry 2: procedure: missing"),
         ("- IVSweep", "line 1, entry 1: found 'IVSweep'; an entry is a mapping"),
         ("- {procedure: IVSweep, set: 5}", "line 1, entry 1: set: found 5; a mapping"),
+        ("- {procedure: IVSweep, set: {bias_points: [[0], [1]]}}", "line 1, entry 1: set: found"),
         ("- {procedure: IVSweep, tags: 5}", "line 1, entry 1: tags: found 5; a text or a list of texts"),
         ("- {procedure: IVSweep, tags: ['']}", "line 1, entry 1: the tag '' is not allowed"),
         ("procedure: IVSweep", "line 1: found a mapping (key: value) at the top; a list (- entry) is needed"),
@@ -214,7 +215,7 @@ def test_an_analysis_that_fails_is_named_with_its_line_and_what_to_do(labnis: Co
     line = Path(lab_procedures.__file__).read_text(encoding="utf-8").split('data["curent"]')[0].count("\n") + 1
     assert "no fit (broken): KeyError: " in answer.err
     assert f"({lab_procedures.__file__}, line {line}). The rows are saved" in answer.err
-    assert "labnis.refit(PATH)" in answer.err
+    assert "`import tests.run.lab_procedures`, then labnis.refit(PATH)" in answer.err
     logged = labnis(f"log {list_runs(Path('data'))[0].run_id}").out
     assert logged.endswith("nothing happened: no interlock, fault, pause or warning\n")
 

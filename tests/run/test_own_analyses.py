@@ -1,5 +1,6 @@
 """A lab's own analyses: their declarations are checked before a run, and an odd fit is only a problem of that fit."""
 
+import threading
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -35,6 +36,7 @@ DECLARATIONS: dict[str, tuple[Any, str]] = {
     "number": ((an_analysis(name=5),), "Odd: name is 5"),
     "list": ((an_analysis(results=["x"]),), r"Odd: results is \['x'\]; a mapping of names to units"),
     "unit": ((an_analysis(results={"x": None}),), "Odd: results has 'x': None"),
+    "result with a slash": ((an_analysis(results={"a/b": "V"}),), "Odd: results has 'a/b': 'V'; a name is a text of"),
     "needs": ((an_analysis(needs="mean_current"),), "Odd: needs is 'mean_current'; a sequence of names"),
     "fails": ((an_analysis(__init__=no_licence),), r"Odd cannot be made by Odd\(\): RuntimeError: no licence"),
     "text": ("mylab.fits.Line", "ANALYSES is 'mylab.fits.Line'; a sequence of dotted paths"),
@@ -70,6 +72,30 @@ def test_an_analysis_gets_the_fit_of_the_same_run(tmp_path: Path) -> None:
     known = labnis.refit(run.path, priors={"mean_current": run.fits["mean_current"]})
     assert known.results["ratio"] == run.results["ratio"]
     assert watcher.fits[-1].model == "largest_current"
+
+
+def test_a_refit_refuses_a_fit_that_does_not_hold_what_it_should(tmp_path: Path) -> None:
+    with dry_session(tmp_path, Watcher()) as session:
+        run = session.run(with_analyses(MeanCurrent)())
+    (name,) = MeanCurrent.results
+    found = run.results[name]
+    assert labnis.refit(run.path, fixed={name: found}).results[name].value == found.value
+    with pytest.raises(RequestError, match=rf"does not hold {name} at 7 but gives .*`context\.fixed`"):
+        labnis.refit(run.path, fixed={name: 7.0})
+
+
+def test_an_interrupt_in_a_live_fit_does_not_end_it_in_silence(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: Any) -> Any:
+        if threading.current_thread() is threading.main_thread():
+            raise RuntimeError("the final fit")
+        raise KeyboardInterrupt
+
+    with dry_session(tmp_path, Watcher()) as session:
+        run = session.run(with_analyses(an_analysis(fit=interrupted))())
+    assert run.status == "done" and "RuntimeError: the final fit" in run.problems["mean_current"]
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_a_missing_or_failed_fit_that_is_needed_is_named(tmp_path: Path) -> None:

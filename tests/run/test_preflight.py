@@ -152,7 +152,7 @@ def test_values_assigned_to_a_procedure_are_converted_or_refused() -> None:
     check_request(sweep, STATION)
     assert (sweep.maximum_bias, sweep.bias_points) == (1e-3, (0.0, 1e-4, 2e-4, 3e-4))
     sweep.points = 12.5
-    with pytest.raises(RequestError, match=r"IVSweep.points cannot be 12.5: it must be an integer from 10 to 2e\+06"):
+    with pytest.raises(RequestError, match=r"IVSweep.points cannot be 12.5: it must be an integer from 10 to 2000000"):
         check_request(sweep, STATION)
 
 
@@ -191,7 +191,7 @@ def test_the_plan_has_a_statement_a_line_with_units_and_nothing_that_is_not_know
         "GateMap",
         "  points 105",
         "  |bias| up to 2 mV",
-        "  steps of the bias up to 200 µV",
+        "  between two biases up to 200 µV",
         "  gate: -1 V to 1 V",
     ]
     assert sum(line.startswith("  simulated time: ") for line in lines) == 1

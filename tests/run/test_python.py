@@ -12,7 +12,10 @@ from uncertainties import ufloat
 
 import labnis
 from labnis.experiment.run import Run
+from labnis.storage import RunFileError
 from procedures import IVSweep
+from procedures.parameter_values import ProcedureError
+from sim_instruments import TruthError
 from tests.run.bench import ROOT, BiasLog, Watcher, dry_session, write_station
 
 FEW = 61
@@ -217,6 +220,45 @@ def test_a_subclass_is_analysed_like_the_sweep_itself(tmp_path: Path) -> None:
         run = session.run(OurSweep(points=101))
     assert abs(run.results["gap"].value - 215e-6) < 4 * run.results["gap"].sigma
     assert "conductance.gap" in run.results
+
+
+def test_a_second_dry_run_of_one_fridge_is_refused_and_leaves_the_first_as_it_was(tmp_path: Path) -> None:
+    station = write_station(tmp_path)
+    with labnis.open_session(station, dry_run=True, data=tmp_path / "data") as first:
+        first.run(IVSweep(points=11))
+        with (
+            pytest.raises(TruthError, match="in use in this process, by another session; end that one first"),
+            labnis.open_session(station, dry_run=True, data=tmp_path / "others"),
+        ):
+            pass
+        assert first.run(IVSweep(points=11)).status == "done"
+    with labnis.open_session(station, dry_run=True, data=tmp_path / "data") as again:
+        assert again.run(IVSweep(points=11)).status == "done"
+
+
+class Forgetful(IVSweep):
+    """Records some points only; or, with `repeats`, none but outside of a point."""
+
+    def execute(self) -> None:
+        if self.repeats > 1:
+            self.record(0.0)
+        for (_bias,) in self.sweep():
+            return
+
+
+def test_a_run_that_recorded_less_than_planned_says_so(tmp_path: Path) -> None:
+    with dry_session(tmp_path, Watcher()) as session:
+        run = session.run(Forgetful(points=11))
+        assert run.status == "done"
+        assert "only 0 rows for 11 planned points: the procedure recorded no more" in run.notes
+        with pytest.raises(ProcedureError, match=r"call record\(\) in a loop over self\.sweep\(\)"):
+            session.run(Forgetful(points=11, repeats=2))
+
+
+def test_a_folder_is_no_run(tmp_path: Path) -> None:
+    for look in (labnis.open_run, labnis.refit):
+        with pytest.raises(RunFileError, match="a folder; give the file of a run"):
+            look(tmp_path)
 
 
 def test_an_unmodified_managed_window_runs_our_procedures_in_a_session(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """Gap, normal-state resistance and electron temperature of a SINIS pair from its lock-in conductance."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -9,7 +11,7 @@ from scipy.ndimage import median_filter
 from labnis.fit.arrays import Real, check_numbers, curve
 from labnis.fit.junction._excitation import first_harmonic, phases
 from labnis.fit.junction._pair import ASSUMED, PairModel, pair_parameters
-from labnis.fit.parameters import hold, restarted
+from labnis.fit.parameters import Parameter, hold, restarted
 from labnis.fit.result import FitError, FitResult
 from labnis.fit.solver import solve
 
@@ -20,6 +22,8 @@ MODEL = "SINIS conductance"
 _PHASES = phases(12)
 # Rounds at most, and the fraction of its σ by which a parameter may still move in the last.
 _ROUNDS, _SETTLED = 4, 0.01
+# Width (eV) of a gap edge at 0.1 K, and starts of the gap in steps of a sweep that is coarser.
+_EDGE, _PARTS_OF_STEP = 2e-5, (0.0, -0.75, -0.5, -0.25, 0.25, 0.5, 0.75)
 
 
 def fit_conductance(
@@ -80,17 +84,40 @@ def fit_conductance(
         raise FitError(f"an excitation of {excitation:.3g} V rms is as wide as the whole gap; is it in volt?")
     parameters = hold(pair_parameters(guess, "conductance in siemens"), fixed)
     inputs = {"series_resistance": float(series_resistance), "excitation": float(excitation)}
-    # How much of the excitation reaches the device depends on the curve, which the first rounds find.
-    x = np.array([p.start for p in parameters])
-    for _ in range(_ROUNDS):
-        harmonic = _Harmonic.of(x, voltage, measured, excitation, series_resistance)
-        result = solve(parameters, harmonic, MODEL, ASSUMED, inputs=inputs)
-        settled = np.abs(result.values - x) <= _SETTLED * result.sigma
-        x = result.values
-        parameters = restarted(parameters, x)
-        if settled.all():
-            break
-    return result
+
+    def fitted_from(parameters: Sequence[Parameter]) -> FitResult:
+        # How much of the excitation reaches the device depends on the curve, which the first rounds find.
+        x = np.array([p.start for p in parameters])
+        for _ in range(_ROUNDS):
+            harmonic = _Harmonic.of(x, voltage, measured, excitation, series_resistance)
+            result = solve(parameters, harmonic, MODEL, ASSUMED, inputs=inputs)
+            settled = np.abs(result.values - x) <= _SETTLED * result.sigma
+            x = result.values
+            parameters = restarted(parameters, x)
+            if settled.all():
+                break
+        return result
+
+    first, *nearby = _starts(parameters, voltage)
+    fits = [fitted_from(first)]
+    for attempt in nearby:
+        with suppress(FitError):
+            fits.append(fitted_from(attempt))
+    return min(fits, key=lambda fit: fit.noise)
+
+
+def _starts(parameters: Sequence[Parameter], voltage: Real) -> list[Sequence[Parameter]]:
+    """The `parameters`, and others whose gap is within a step of the sweep from theirs.
+
+    A sweep with steps wider than the edges of the gap shows the gap no better than that, and from the wrong side of a
+    point the solver does not find it.
+    """
+    gap, *others = parameters
+    step = float(np.diff(np.unique(voltage)).max()) / 2
+    if gap.fixed or step < _EDGE:
+        return [parameters]
+    starts = [gap.start + part * step for part in _PARTS_OF_STEP]
+    return [[replace(gap, start=start), *others] for start in starts if gap.lower < start < gap.upper]
 
 
 def conductance_model(fit: FitResult, device_voltage: ArrayLike) -> Real:

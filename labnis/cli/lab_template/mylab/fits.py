@@ -22,8 +22,8 @@ class LineResistance:
         whole = data["current"].dropna("gate")
         if not whole.size:
             raise FitError("no gate is measured completely")
-        upper, lower = (whole.isel(bias=index).diff("bias") for index in ([-2, -1], [0, 1]))
-        slopes = np.concatenate([upper.values.ravel(), lower.values.ravel()]) / float(data["bias"][1] - data["bias"][0])
+        ends = [whole.isel(bias=index) for index in ([0, 1], [-2, -1])]
+        slopes = np.concatenate([np.diff(end, axis=-1).ravel() / np.diff(end["bias"]) for end in ends])
         return {"line_resistance": (1 / slopes.mean(), slopes.std() / slopes.mean() ** 2 / np.sqrt(slopes.size))}
 
     def predict(self, fit: Any, data: xarray.Dataset) -> Mapping[str, Any]:

@@ -105,7 +105,7 @@ def check_request(procedure: Procedure, config: StationConfig) -> None:
         raise RequestError(f"{sentence(error)} No instrument was touched.") from error
     if refusal := refusal or _fault(procedure, planned):
         raise RequestError(f"{name}: {sentence(refusal)} No instrument was touched.")
-    if (duration := planned_duration(procedure)) > LONGEST_RUN:
+    if (duration := planned_duration(procedure, config)) > LONGEST_RUN:
         raise RequestError(
             f"{name} would take {duration / 86400:.4g} days; a run takes at most {LONGEST_RUN / 86400:g} days: reduce "
             "points, averages or times. No instrument was touched."
@@ -231,7 +231,7 @@ def planned_run(
     """
     name, nan = type(procedure).__name__, float("nan")
     points = int(procedure.order_of_points().size) if hasattr(procedure, "order_of_points") else None
-    duration, room = planned_duration(procedure), _room(procedure)
+    duration, room = planned_duration(procedure, config), _room(procedure)
     planned = _planned(procedure)
     units = {column_name(label): column_unit(label) for label in getattr(procedure, "SETPOINTS", ())}
     moves = {
@@ -289,9 +289,21 @@ def _electron_temperature(
         return float("inf")
 
 
-def planned_duration(procedure: Procedure) -> float:
-    """Measuring time (s); NaN if not known."""
+def planned_duration(procedure: Procedure, config: StationConfig) -> float:
+    """Measuring time (s) with the ramps from point to point; NaN if not known."""
     try:
-        return float(procedure.get_estimates())
+        return float(procedure.get_estimates()) + _ramping(procedure, config)
     except (NotImplementedError, TypeError):  # a third-party procedure may have no estimate
         return float("nan")
+
+
+def _ramping(procedure: Procedure, config: StationConfig) -> float:
+    """Time (s) of the ramps of a sweep; the bias begins and ends at zero, of other set-points that is not known."""
+    planned = _planned(procedure)
+    if not planned or is_informed(procedure):
+        return 0.0
+    rates = {"bias": config.limits.ramp_rate} | {role: spec.rate for role, spec in config.setpoints.items()}
+    index = np.unravel_index(procedure.order_of_points(), tuple(values.size for values in planned.values()))
+    moved = {role: values[number] for (role, values), number in zip(planned.items(), index, strict=True)}
+    ways = {role: np.pad(values, 1) if role == "bias" else values for role, values in moved.items() if role in rates}
+    return float(sum(np.abs(np.diff(way)).sum() / rates[role] for role, way in ways.items()))

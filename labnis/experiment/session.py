@@ -242,7 +242,9 @@ class Session:
             writer.event("visa", "a VISA record is written", record=beside)
         planned = None if not hasattr(procedure, "order_of_points") else procedure.order_of_points().size
         first_point = int(getattr(procedure, "first_point", 0))
-        self._observers(Started(procedure, writer.path, planned, planned_duration(procedure), first_point))
+        self._observers(
+            Started(procedure, writer.path, planned, planned_duration(procedure, self.station.config), first_point)
+        )
         live = self._live_fit(plan)
         safeguards = Safeguards(self.station, self.stop, writer.event, on_error=self._on_error)
         recorder = self._recorder(procedure, writer, live, safeguards, earlier)

@@ -1,5 +1,6 @@
 """What a command says it will do."""
 
+import math
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -27,7 +28,8 @@ def test_a_sweep_is_described_by_its_points_bias_and_time() -> None:
     plan = planned_run(sweep, STATION, KNOWN, 0.02)
     assert (plan.name, plan.points, plan.largest_bias) == ("IVSweep", 101, 1e-3)
     assert plan.largest_step == pytest.approx(20e-6)
-    assert plan.duration == pytest.approx(101 * sweep.point_duration())
+    ramps = 4e-3 / STATION.limits.ramp_rate  # to −1 mV, to 1 mV, to zero
+    assert plan.duration == pytest.approx(101 * sweep.point_duration() + ramps)
 
 
 def test_power_in_the_device_is_an_upper_bound_of_the_ohmic_pair() -> None:
@@ -184,6 +186,12 @@ class GateMap(Measurement):
 def test_the_plan_has_a_statement_a_line_with_units_and_nothing_that_is_not_known() -> None:
     config = STATION.model_copy(update={"roles": STATION.roles | {"gate": STATION.roles["bias"]}})
     plan = planned_run(GateMap(), config, {}, 0.02)
+    assert math.isnan(plan.duration)
+    timed = type("Timed", (GateMap,), {"point_duration": lambda self: 0.05})
+    there_and_back = 2e-3 + 5 * 4e-3 + 4 * 4e-3 + 2e-3
+    assert planned_run(timed(), config, {}, 0.02).duration == pytest.approx(
+        105 * 0.05 + there_and_back / STATION.limits.ramp_rate
+    )
     assert plan.largest_step == pytest.approx(0.2e-3)  # not the way back at every gate
     plans = [plan, planned_run(IVSweep(), STATION, {}, 0.02)]
     lines = preflight_text(plans, config, ["bias"], simulated=True).splitlines()

@@ -48,6 +48,16 @@ class RunPlan:
         """Priors without those that failed."""
         return {name: prior.fit for name, prior in self.priors.items() if prior.fit is not None}
 
+    def notes(self, own: Mapping[str, Prior]) -> list[str]:
+        """Where the fits have their priors from, except those that are the session's `own`."""
+        if not self.analyses:
+            return ["no analysis is declared (ANALYSES): nothing is fitted"]
+        return [
+            f"uses the {name} fit of the earlier run {prior.run_id}, {prior.run_path}"
+            for name, prior in self.priors.items()
+            if own.get(name) is not prior
+        ]
+
     def fit_primary(self, data: xarray.Dataset, start: FitResult | None) -> FitResult:
         """Fit `data` by the primary analysis, after those that it needs; raises FitError if that fails."""
         return fitted(self.analyses[0], data, self.context, self.known_with(data), start)

@@ -374,12 +374,7 @@ class Session:
         return "failed"
 
     def _notes(self, plan: RunPlan, live: LiveFit | None, problems: Mapping[str, str]) -> list[str]:
-        notes = [] if plan.analyses else ["no analysis is declared (ANALYSES): nothing is fitted"]
-        notes += [
-            f"uses the {name} fit of the earlier run {prior.run_id}, {prior.run_path}"
-            for name, prior in plan.priors.items()
-            if self._fits.get(name) is not prior
-        ]
+        notes = plan.notes(self._fits)
         if live is not None and live.reached:
             notes.append(f"ended when {live.reached} was reached")
         if live is not None and live.failure and not problems:

@@ -77,9 +77,11 @@ def test_a_run_whose_lock_file_is_gone_ends_safely(lab: Lab, change: str, lock: 
     file = lock_file(lock_name_of_station(lab.station) if lock == "station" else source, shared_folder())
     process = lab.begin_sweep()
     at = time.monotonic()
-    file.unlink()
     if change == "replaced":
-        file.touch()
+        (other := file.with_suffix(".other")).touch()
+        other.replace(file)
+    else:
+        file.unlink()
     said = lab.ended(process, InterlockError.exit_code)
     assert f"{file} of" in said
     assert change in said

@@ -92,6 +92,8 @@ def check_request(procedure: Procedure, config: StationConfig) -> None:
     ------
     RequestError
         The message names the value, and the limit or the instrument's own values.
+    ConfigurationError
+        The station lacks a role that it needs.
 
     """
     name = type(procedure).__name__
@@ -110,6 +112,10 @@ def check_request(procedure: Procedure, config: StationConfig) -> None:
             f"{name} would take {duration / 86400:.4g} days; a run takes at most {LONGEST_RUN / 86400:g} days: reduce "
             "points, averages or times. No instrument was touched."
         )
+    for role in getattr(procedure, "REQUIRES", ()):
+        if role not in config.roles:
+            instruments = ", ".join(config.instruments)
+            raise config.error(("labnis", "roles", role), f"missing, but {name} needs it; name one of {instruments}")
     _check_settings(procedure, config)
     for role, values in planned.items():
         if role == "bias":

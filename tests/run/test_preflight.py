@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from pymeasure.experiment import Procedure
 
-from labnis.errors import RequestError
+from labnis.errors import ConfigurationError, RequestError
 from labnis.experiment.preflight import check_request, check_room, expected, planned_run
 from labnis.station import load_station
 from labnis.storage import DiskSpaceError
@@ -145,6 +145,14 @@ class InformedMap(IVSweep):
 def test_what_cannot_be_measured_as_declared_is_refused(procedure: Measurement, said: str) -> None:
     with pytest.raises(RequestError, match=f"{said}.*No instrument was touched"):
         check_request(procedure, STATION)
+
+
+def test_a_role_that_the_station_lacks_is_told_with_the_procedure_that_needs_it() -> None:
+    kind = type("Gated", (BiasTrace,), {"REQUIRES": ("bias", "gatte")})
+    with pytest.raises(
+        ConfigurationError, match=r"station\.yaml, line \d+: labnis\.roles\.gatte: missing, but Gated needs"
+    ):
+        check_request(kind(), STATION)
 
 
 def test_values_assigned_to_a_procedure_are_converted_or_refused() -> None:

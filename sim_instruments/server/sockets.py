@@ -9,6 +9,7 @@ message: PyVISA-py opens them as `TCPIP0::127.0.0.1::<port>::SOCKET`. `port` + 5
 import itertools
 import json
 import logging
+import secrets
 import signal
 import socket
 import socketserver
@@ -35,6 +36,10 @@ HOST = "127.0.0.1"
 logger = logging.getLogger(__name__)
 
 ATTEMPTS = 50
+FIRST_PORTS = range(20_000, 32_000)
+"""First ports tried where none is asked for: systems take the ports of clients from above, so that six in a row are
+hardly ever free there on a computer with many connections.
+"""
 # SO_LINGER: close with a reset, as the client sees it when a cable is pulled.
 AT_ONCE = struct.pack("ii", 1, 0)
 
@@ -199,8 +204,7 @@ class TwinServer:
         listeners: list[_Listener] = []
         try:
             for name in self.twin.panels:
-                listeners.append(_Instrument(port and port + len(listeners), name, self))
-                port = listeners[0].server_address[1]
+                listeners.append(_Instrument(port + len(listeners), name, self))
             listeners.append(_Listener(port + CONTROL_OFFSET, _Controller, self))
         except (OSError, OverflowError) as error:
             for listener in listeners:
@@ -213,9 +217,9 @@ class TwinServer:
 
     def _listen_anywhere(self) -> list[_Listener]:
         for _ in range(ATTEMPTS - 1):
-            with suppress(ServerError):  # a port above the free one was taken
-                return self._listen(0)
-        return self._listen(0)
+            with suppress(ServerError):  # one of the ports was taken
+                return self._listen(secrets.choice(FIRST_PORTS))
+        return self._listen(secrets.choice(FIRST_PORTS))
 
     @contextmanager
     def running(self) -> Iterator[None]:

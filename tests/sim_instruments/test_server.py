@@ -93,6 +93,12 @@ def test_it_announces_the_addresses_that_its_port_implies(server: ServerProcess)
     assert server.addresses["vna"] == f"TCPIP0::127.0.0.1::{server.port + 3}::SOCKET"
 
 
+@pytest.mark.skipif(not Path("/proc/sys/net").exists(), reason="only Linux says which ports it gives to clients")
+def test_free_ports_are_not_among_those_of_clients(server: ServerProcess) -> None:
+    first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text(encoding="ascii").split()[0])
+    assert server.port < first
+
+
 @pytest.mark.parametrize("role", ADDRESSES)
 def test_labnis_drivers_open_it_and_can_tell_that_it_is_a_twin(server: ServerProcess, role: str) -> None:
     instrument = DRIVERS[role]("it", server.addresses[role], visalib="@py")

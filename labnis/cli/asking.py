@@ -13,7 +13,7 @@ from labnis.experiment.lab_procedures import lab_procedures
 from labnis.experiment.parameter_list import DescribedProcedure, described
 from labnis.experiment.request import find_procedure, procedure_names
 from labnis.station import StationConfig, load_station
-from labnis.station.packages import package_modules
+from labnis.station.packages import syntax_errors
 from labnis.ui.output import cells, print_table, say, say_json
 
 __all__ = ["procedures"]
@@ -37,8 +37,8 @@ def procedures(
         lab = [] if names else lab_procedures(config)
     found = [_described(name, config) for name in names or procedure_names()]
     found += _described_if_possible(lab)
-    if config is not None and not names:
-        _tell_syntax_errors(config)
+    for error in syntax_errors(config.path.parent, config.packages) if config is not None and not names else ():
+        say(f"labnis: {error}; its procedures are not listed", err=True)
     if as_json:
         say_json(found)
         return
@@ -48,13 +48,6 @@ def procedures(
 
 def _described(name: str, station: StationConfig | None = None) -> DescribedProcedure:
     return replace(described(find_procedure(name, station)), name=name)
-
-
-def _tell_syntax_errors(config: StationConfig) -> None:
-    for package in config.packages:
-        for file, found in package_modules(config.path.parent, package):
-            if isinstance(found, SyntaxError):
-                say(f"labnis: {file}, line {found.lineno or 1}: {found.msg}; its procedures are not listed", err=True)
 
 
 def _described_if_possible(names: list[str]) -> Iterator[DescribedProcedure]:

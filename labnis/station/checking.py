@@ -7,7 +7,7 @@ from pymeasure.instruments import Instrument as PymeasureInstrument
 from drivers.protection import Watchdog
 from labnis.station.config import StationConfig
 from labnis.station.connecting import instrument_class
-from labnis.station.packages import package_modules
+from labnis.station.packages import syntax_errors
 from labnis.station.players import lacks
 from labnis.station.role_check import missing_members, missing_names
 from labnis.station.role_spec import KINDS, RoleSpec
@@ -43,10 +43,8 @@ def check_station(config: StationConfig) -> None:
                 missing = missing_members(kind, KINDS[spec.kind].protocol)
                 if missing:
                     raise config.error(("labnis", "roles", role), lacks(kind, missing, spec))
-    for package in config.packages:
-        for file, found in package_modules(config.path.parent, package):
-            if isinstance(found, SyntaxError):
-                raise config.error(("labnis", "packages"), f"{file}, line {found.lineno or 1}: {found.msg}")
+    for error in syntax_errors(config.path.parent, config.packages):
+        raise config.error(("labnis", "packages"), error)
 
 
 def require_watchdog(config: StationConfig, name: str, player: Any) -> None:

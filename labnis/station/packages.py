@@ -20,7 +20,7 @@ from typing import Any
 
 from labnis.errors import ConfigurationError
 
-__all__ = ["import_named_in_file", "import_object", "package_modules", "refusal_of", "use_packages"]
+__all__ = ["import_named_in_file", "import_object", "package_modules", "refusal_of", "syntax_errors", "use_packages"]
 
 OURS = ("drivers", "labnis", "procedures", "pyvisa_labnis", "sim_instruments")
 
@@ -138,6 +138,14 @@ def package_modules(folder: Path, package: str) -> Iterator[tuple[Path, ast.Modu
             yield file, error if isinstance(error, SyntaxError) else SyntaxError(str(error))
         except OSError:  # told, with the name of the package, by what imports it
             continue
+
+
+def syntax_errors(folder: Path, packages: Sequence[str]) -> Iterator[str]:
+    """File, line and reason of each file of the `packages` in `folder` that is no Python."""
+    for package in packages:
+        for file, found in package_modules(folder, package):
+            if isinstance(found, SyntaxError):
+                yield f"{file}, line {found.lineno or 1}: {found.msg}"
 
 
 def _told(module: str, error: Exception) -> str:

@@ -1,30 +1,19 @@
 """What a command imports: those that only look start without the libraries that measure, fit and draw."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.run.bench import ROOT
+from tests.run.bench import python
 
 HEAVY = {"scipy", "qcodes", "pymeasure", "pyvisa", "matplotlib", "xarray", "pandas", "pint", "alembic"}
 
 
 def imported(arguments: str, folder: Path) -> set[str]:
     """Top-level packages that `labnis ARGUMENTS` imports in a process of its own, which must end with 0."""
-    done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "labnis.cli", *arguments.split()],
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    lines = [line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")]
+    done = python(["-X", "importtime", "-m", "labnis.cli", *arguments.split()], folder)
+    assert done.code == 0, done.err
+    lines = [line.rpartition("|")[2].strip() for line in done.err.splitlines() if line.startswith("import time:")]
     return {name.partition(".")[0] for name in lines}
 
 

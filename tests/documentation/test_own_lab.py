@@ -13,7 +13,7 @@ import pytest
 
 import labnis
 from labnis.storage import open_run
-from tests.run.bench import ROOT, Answer, forked
+from tests.run.bench import ROOT, Answer, forked, python
 
 pytestmark = pytest.mark.documentation
 
@@ -25,16 +25,7 @@ def command(words: list[str], folder: Path) -> Answer:
     program, *arguments = words
     if program == "labnis":
         return forked(shlex.join(arguments), folder)
-    done = subprocess.run(
-        [sys.executable, *arguments],
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=110,
-        check=False,
-    )
-    return Answer(done.returncode, done.stdout, done.stderr)
+    return python(arguments, folder)
 
 
 @pytest.fixture(scope="module")

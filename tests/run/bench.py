@@ -6,7 +6,7 @@ import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import chdir, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,8 +59,13 @@ def write_station(folder: Path, text: str = STATION_TEXT) -> Path:
 
 def command(arguments: str, folder: Path, **environment: str) -> Answer:
     """`labnis ARGUMENTS` as a user runs it: a process of its own, in `folder`."""
+    return python(["-m", "labnis.cli", *shlex.split(arguments)], folder, **environment)
+
+
+def python(arguments: Sequence[str], folder: Path, **environment: str) -> Answer:
+    """Python with `arguments`, in `folder`, in a process of its own that can import this project."""
     done = subprocess.run(
-        [sys.executable, "-m", "labnis.cli", *shlex.split(arguments)],
+        [sys.executable, *arguments],
         cwd=folder,
         env=os.environ | {"PYTHONPATH": str(ROOT)} | environment,
         capture_output=True,

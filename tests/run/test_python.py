@@ -16,7 +16,7 @@ from labnis.storage import RunFileError
 from procedures import IVSweep
 from procedures.parameter_values import ProcedureError
 from sim_instruments import TruthError
-from tests.run.bench import ROOT, BiasLog, Watcher, dry_session, write_station
+from tests.run.bench import ROOT, BiasLog, Watcher, dry_session, python, write_station
 
 FEW = 61
 
@@ -263,17 +263,10 @@ def test_a_folder_is_no_run(tmp_path: Path) -> None:
 
 def test_an_unmodified_managed_window_runs_our_procedures_in_a_session(tmp_path: Path) -> None:
     pytest.importorskip("PyQt6.QtWidgets", reason="the libraries of a screen are missing", exc_type=ImportError)
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "tests" / "run" / "managed_window.py")],
-        cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(ROOT), "QT_QPA_PLATFORM": "offscreen", "QT_API": "pyqt6"},
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "Finished" in done.stdout
+    window = [str(ROOT / "tests" / "run" / "managed_window.py")]
+    done = python(window, tmp_path, QT_QPA_PLATFORM="offscreen", QT_API="pyqt6")
+    assert done.code == 0, done.err
+    assert "Finished" in done.out
     (path,) = (tmp_path / "data").glob("dry-run/*/*.h5")
     assert labnis.open_run(path).results["gap"].value == pytest.approx(215e-6, rel=1e-2)
     lines = [line for line in (tmp_path / "window.csv").read_text().splitlines() if not line.startswith("#")]

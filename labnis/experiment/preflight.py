@@ -107,11 +107,6 @@ def check_request(procedure: Procedure, config: StationConfig) -> None:
         raise RequestError(f"{sentence(error)} No instrument was touched.") from error
     if refusal := refusal or _fault(procedure, planned):
         raise RequestError(f"{name}: {sentence(refusal)} No instrument was touched.")
-    if (duration := planned_duration(procedure, config)) > LONGEST_RUN:
-        raise RequestError(
-            f"{name} would take {duration / 86400:.4g} days; a run takes at most {LONGEST_RUN / 86400:g} days: reduce "
-            "points, averages or times. No instrument was touched."
-        )
     for role in getattr(procedure, "REQUIRES", ()):
         if role not in config.roles:
             instruments = ", ".join(config.instruments)
@@ -127,6 +122,12 @@ def check_request(procedure: Procedure, config: StationConfig) -> None:
         raise RequestError(
             f"{name} expects a current of {current!r} A; labnis.limits.compliance in "
             f"{config.path} allows {compliance!r} A. No instrument was touched."
+        )
+    # Last: a value beyond its limit takes long to ramp to, and is the cause to be told.
+    if (duration := planned_duration(procedure, config)) > LONGEST_RUN:
+        raise RequestError(
+            f"{name} would take {duration / 86400:.4g} days; a run takes at most {LONGEST_RUN / 86400:g} days: reduce "
+            "points, averages or times. No instrument was touched."
         )
 
 

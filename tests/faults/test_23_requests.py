@@ -72,19 +72,28 @@ def impossible(kind: str, name: str) -> st.SearchStrategy[str]:
     return st.one_of(nonsense, beyond.map(repr), anywhere.map(repr))
 
 
+def names_the_cause(answer: Answer, name: str) -> bool:
+    return any(cause in answer.err for cause in (name, "bias", "compliance")) and "days" not in answer.err
+
+
 @pytest.mark.parametrize(("kind", "name"), PARAMETERS)
 @settings(max_examples=12, phases=PHASES, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_whatever_no_parameter_can_be(kind: str, name: str, requests: Requests, data: st.DataObject) -> None:
-    answer = requests.refused(kind, f"{name}={data.draw(impossible(kind, name))}")
-    assert name in answer.err or "bias" in answer.err or "compliance" in answer.err
+    assert names_the_cause(requests.refused(kind, f"{name}={data.draw(impossible(kind, name))}"), name)
 
 
 def beyond_by_an_ulp(kind: str, name: str) -> list[str]:
     parameter = getattr(procedures, kind)().parameter_objects()[name]
     if isinstance(parameter, SweepParameter):
         beyond = math.nextafter(BIAS_LIMIT, math.inf)
-        return [*(f"{end!r}:0:9" for end in (beyond, -beyond)), f"0,1e-3,2e-3,{-beyond!r}", "0:inf:9", f"0:1:{10**9}"]
+        return [
+            *(f"{end!r}:0:9" for end in (beyond, -beyond)),
+            f"0,1e-3,2e-3,{-beyond!r}",
+            "0:1e-3:5,1e308",
+            "0:inf:9",
+            f"0:1:{10**9}",
+        ]
     if isinstance(parameter, ListParameter):
         return ["", "nan", "0", *(f"{choice}s" for choice in parameter.choices)]
     if isinstance(parameter, IntegerParameter):
@@ -96,7 +105,7 @@ def beyond_by_an_ulp(kind: str, name: str) -> list[str]:
 @pytest.mark.parametrize(("kind", "name"), PARAMETERS)
 def test_every_limit_of_every_parameter_is_sharp(kind: str, name: str, requests: Requests) -> None:
     for text in beyond_by_an_ulp(kind, name):
-        requests.refused(kind, f"{name}={text}")
+        assert names_the_cause(requests.refused(kind, f"{name}={text}"), name), text
 
 
 def test_a_bias_of_nothing_is_no_sweep(requests: Requests) -> None:

@@ -79,9 +79,12 @@ def _segment(text: str, unit: str) -> Iterable[float]:
     parts = text.split(":")
     if len(parts) == 1:
         return [_number(parts[0], unit)]
-    if len(parts) != 3 or not parts[2].strip().isdigit():
+    if len(parts) != 3:
         raise ValueError(f"{text!r} is neither a segment start:stop:points nor a number")
-    count = int(parts[2])
+    try:
+        count = int(number_in(parts[2].replace("_", "?"), ""))
+    except (InvalidOperation, ValueError, OverflowError):
+        raise ValueError(f"{text!r}: the number of points is a whole number, not {parts[2]!r}") from None
     if not 2 <= count <= MOST_POINTS:
         raise ValueError(f"{text!r}: a segment has from 2 to {MOST_POINTS} points")
     start, stop = _number(parts[0], unit), _number(parts[1], unit)

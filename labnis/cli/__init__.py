@@ -2,10 +2,14 @@
 
 import gc
 import logging
+import os
 import signal
 import sys
+import threading
+import time
 import traceback
 import warnings
+from collections.abc import Collection
 from importlib import import_module
 from typing import Annotated, Any
 
@@ -39,6 +43,13 @@ COMMANDS = {
     "twin": ("twin", "The simulated fridge as a server."),
 }
 """Command → module of this package that has a function, or a group of commands, of that name; and its summary."""
+
+
+_INTERRUPTED = 130
+"""Exit code after SIGINT."""
+
+_PATIENCE = 5.0
+"""Time (s) that threads have to end after a command."""
 
 
 class _Command(typer.core.TyperCommand):
@@ -104,16 +115,21 @@ def _labnis(
 
 def main() -> None:
     """Entry point: run a command and turn exceptions into a message and an exit code."""
+    others = set(threading.enumerate())
     with steady_streams(), warnings.catch_warnings():
         _set_up_log()
         try:
             app(prog_name="labnis")  # also where it was started as `python -m labnis.cli`
+        except SystemExit as end:
+            if end.code == _INTERRUPTED:  # before or after a run, which heeds signals itself
+                say("labnis: stopped by SIGINT", err=True)
+            _leave(end.code, others)
         except Exception as error:  # noqa: BLE001  # last resort: print the message and the traceback
             # Errors of packages that do not import labnis.errors have an exit code, too.
             code = getattr(error, "exit_code", None)
             if code is None:
                 say(without_passwords("".join(traceback.format_exception(error)).rstrip()), err=True)
-            _fail(error, code or LabnisError.exit_code)
+            _leave(_told(error, code or LabnisError.exit_code), others)
 
 
 def _set_up_log() -> None:
@@ -130,7 +146,8 @@ def _log_warning(message: Warning | str, category: type[Warning], *_place: Any) 
     logging.getLogger("labnis").warning("%s", message if issubclass(category, LabnisWarning) else repr(message))
 
 
-def _fail(error: Exception, code: int) -> None:
+def _told(error: Exception, code: int) -> int:
+    """Print the error; its exit code."""
     if isinstance(error, StoppedBySignal):
         # Repeated signals may arrive only now; the exit code is that of the first.
         for name in ("SIGINT", "SIGTERM", "SIGHUP"):
@@ -138,4 +155,16 @@ def _fail(error: Exception, code: int) -> None:
                 signal.signal(getattr(signal, name), signal.SIG_IGN)
     for line in (str(error), *getattr(error, "__notes__", ())):
         say(f"labnis: {without_passwords(line)}", err=True)
+    return code
+
+
+def _leave(code: Any, others: Collection[threading.Thread]) -> None:
+    """End the process with `code`, also where a thread of the command never ends: it waits for a disk, for example."""
+    deadline = time.monotonic() + _PATIENCE
+    for thread in set(threading.enumerate()).difference(others):
+        if not thread.daemon:
+            thread.join(max(deadline - time.monotonic(), 0.0))
+            if thread.is_alive():
+                say(f"labnis: the thread {thread.name} has not ended and is left", err=True)
+                os._exit(code if isinstance(code, int) else 0)
     sys.exit(code)

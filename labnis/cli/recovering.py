@@ -20,6 +20,6 @@ def recover(
     report = recover_run(file, writer_is_gone=gone)
     for sentence in report.done or ("The file is intact; nothing was changed.",):
         say(sentence)
-    say(f"{report.rows} rows, {report.status}{f': {report.reason}' if report.reason else ''}")
+    say(f"{report.rows} row{'s' * (report.rows != 1)}, {report.status}{f': {report.reason}' if report.reason else ''}")
     if report.lost:
         say(f"lost: {report.lost}")

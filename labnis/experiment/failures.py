@@ -7,6 +7,9 @@ from labnis.errors import InterlockError, StoppedBySignal
 
 __all__ = ["collecting", "most_severe"]
 
+_LONGEST = 10_000
+"""Characters of an error that are told."""
+
 
 @contextmanager
 def collecting(failures: list[BaseException]) -> Iterator[None]:
@@ -18,7 +21,20 @@ def collecting(failures: list[BaseException]) -> Iterator[None]:
         ended.__cause__ = error
         failures.append(ended)
     except BaseException as error:  # noqa: BLE001  # raised again at the end of the run
-        failures.append(error)
+        failures.append(_tellable(error))
+
+
+def _tellable(error: BaseException) -> BaseException:
+    """`error`, or one that can be told in its place: a lab's own has any text, or none that can be read."""
+    try:
+        text = str(error)
+    except Exception as problem:  # noqa: BLE001  # whatever its __str__ raises
+        text = f"its text cannot be read: {type(problem).__name__} in __str__"
+    else:
+        if len(text) <= _LONGEST:
+            return error
+        text = f"{text[:_LONGEST]} … ({len(text)} characters)"
+    return RuntimeError(f"{type(error).__name__}: {text}").with_traceback(error.__traceback__)
 
 
 def most_severe(failures: Sequence[BaseException]) -> BaseException:

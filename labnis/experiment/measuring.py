@@ -1,6 +1,7 @@
 """The measurement itself: a procedure's startup, execute and shutdown, with all outputs made safe at the end."""
 
 import logging
+import os
 from contextlib import suppress
 from typing import Any
 
@@ -73,6 +74,7 @@ def measure(
     if live is not None and is_informed(procedure):
         procedure.choose = _informed_order(procedure, plan, recorder, live)
     procedure.status = Procedure.RUNNING
+    process = os.getpid()
     with collecting(measuring), suppress(Stopped):
         safeguards.check_before_start()
         if not stop:  # it may have been asked for while instruments were opened
@@ -81,13 +83,17 @@ def measure(
             procedure.evaluate_metadata()
             logger.info("the instruments are prepared; measuring")
             procedure.execute()
+    if os.getpid() != process:
+        os._exit(
+            1
+        )  # a child that the procedure has forked, and that came back: run, file and instruments are not its own
     with collecting(leaving):
         if measuring or stop:  # perhaps before the procedure prepared a source that an earlier run left on
             station.bias.claim()
         logger.info("measured; everything that was moved goes to its end")
         station.make_safe()
     if not any(isinstance(error, TakenOverError) for error in leaving):  # the instruments are the guardian's now
-        with collecting(measuring):
+        with collecting(measuring), suppress(Stopped):
             procedure.shutdown()
     return leaving, measuring
 

@@ -18,7 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
-from labnis.errors import InstrumentFault, TakenOverError
+from labnis.errors import InterlockError, TakenOverError
 from labnis.import_path import python_program
 from labnis.printable import sentence
 from labnis.safety.heartbeat import (
@@ -101,7 +101,7 @@ class Guardian:
 
         Raises
         ------
-        InstrumentFault
+        InterlockError
             It cannot be started; without one, nothing is moved.
         TakenOverError
             It has acted in place of an earlier run of this session.
@@ -277,7 +277,8 @@ def _await_ready(process: "subprocess.Popen[str]") -> None:
     answer = process.stdout.readline().strip() if process.stdout else ""
     timer.cancel()
     if answer != READY:
-        raise InstrumentFault(
-            f"no guardian could be started ({answer or 'it ended or did not answer'}); nothing was moved. A run needs "
-            "one to ramp the bias to zero if this process dies."
+        why = answer or f"it ended, or was not ready within {READY_WITHIN:g} s: is the computer very busy?"
+        raise InterlockError(
+            f"no guardian could be started ({why}); nothing was moved. A run needs one to ramp the bias to zero if "
+            "this process dies."
         )

@@ -48,6 +48,7 @@ from labnis.safety.heartbeat import (
     say,
 )
 from labnis.safety.make_safe import make_safe
+from labnis.safety.unblocked_output import is_behind, unblocked_output
 from labnis.station import StationConfig, instrument_class, load_station
 
 __all__ = ["main"]
@@ -100,7 +101,7 @@ class _Watch:
         self._config = config
         self._run = run
         self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
-        self._heartbeat = Heartbeat(lambda line: say(sys.stdout, line), MARGIN)
+        self._heartbeat = Heartbeat(self._beat, MARGIN)
         self._moved: set[str] = set()
         self._acts_at = float("inf")
         self._pause = SHORTEST_PAUSE
@@ -108,6 +109,11 @@ class _Watch:
         self._log: Path | None = None
         for body in (self._listen, self._await_death):
             threading.Thread(target=body, daemon=True).start()
+
+    def _beat(self, line: str) -> None:
+        """Write a heartbeat, unless the run has not read the ones before: it does not need them any more."""
+        if not is_behind(sys.stdout):
+            say(sys.stdout, line)
 
     # --- what it sees -----------------------------------------------------------------------------------------------
 
@@ -264,7 +270,11 @@ def main() -> int:
     for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
-    heard = FileIO(sys.stdin.fileno(), closefd=False)
+    with unblocked_output():
+        return _guard(FileIO(sys.stdin.fileno(), closefd=False))
+
+
+def _guard(heard: FileIO) -> int:
     plan = json.loads(heard.readline())
     try:
         config = _planned(plan)

@@ -29,8 +29,8 @@ SLICE = 0.2
 Data_co = TypeVar("Data_co", covariant=True)
 
 
-class Stopped(Exception):  # noqa: N818  # not an error: it ends a procedure that waits
-    """Raised inside a waiting procedure when the run must stop."""
+class Stopped(BaseException):  # not an error: it ends a procedure, also one that catches every Exception
+    """Raised inside a procedure that waits or moves something when the run must stop."""
 
 
 class _Moved(Exception):  # noqa: N818  # not an error: it ends an acquisition that must be repeated
@@ -84,19 +84,24 @@ class _GuardedSetpoint(ValidatedRole):
         Role and instrument, for messages.
     clock
         Clock of the run.
+    go_on
+        Called before a move; raises Stopped if the run must end.
     """
 
-    def __init__(self, player: RampedSetpoint, quality: Quality, name: str, clock: _GuardedClock) -> None:
+    def __init__(
+        self, player: RampedSetpoint, quality: Quality, name: str, clock: _GuardedClock, go_on: Callable[[], None]
+    ) -> None:
         super().__init__(player, "setpoint", quality, name)
-        self._move, self._clock = player.move_to, clock
+        self._move, self._clock, self._go_on = player.move_to, clock, go_on
 
     def move_to(self, value: float) -> None:
         """Ramp to `value`; raises Stopped if the run must end."""
+        self._go_on()
         self._move(value, clock=self._clock)
 
 
 class _GuardedBias(ValidatedRole):
-    """The bias, whose ramps away from zero end if the run must stop.
+    """The bias; once the run must stop, its ramps end, and it is neither moved nor switched on again.
 
     Parameters
     ----------
@@ -108,19 +113,25 @@ class _GuardedBias(ValidatedRole):
         Role and instrument, for messages.
     before
         Called before each reading.
-    between
-        Called between two steps of a ramp; raises Stopped if the run must end.
+    go_on
+        Called before a move and between two steps of a ramp; raises Stopped if the run must end.
     """
 
     def __init__(
-        self, player: Any, quality: Quality, name: str, before: Callable[[], None], between: Callable[[], None]
+        self, player: Any, quality: Quality, name: str, before: Callable[[], None], go_on: Callable[[], None]
     ) -> None:
         super().__init__(player, "bias", quality, name, before)
-        self._move, self._between = player.move_to, between
+        self._bias, self._go_on = player, go_on
+
+    def prepare(self, maximum_bias: float, maximum_current: float, integration_time: float) -> None:
+        """As `RampedBias.prepare`; raises Stopped if the run must end."""
+        self._go_on()
+        self._bias.prepare(maximum_bias, maximum_current, integration_time)
 
     def move_to(self, bias: float) -> None:
         """Ramp to `bias` (V); raises Stopped if the run must end."""
-        self._move(bias, between=self._between)
+        self._go_on()
+        self._bias.move_to(bias, between=self._go_on)
 
 
 class _GuardedRoles(Roles):
@@ -219,10 +230,10 @@ class Safeguards:
             instrument = specs[role if role in specs else "bias"].instrument  # the source may read the current
             name = f"{role}, {self._station.described(instrument)}"
             if isinstance(player, RampedSetpoint):
-                return _GuardedSetpoint(player, self.quality, name, clock)
+                return _GuardedSetpoint(player, self.quality, name, clock, self._go_on)
             before = partial(self._station.alive, 0.0)
             if role == "bias":
-                return _GuardedBias(player, self.quality, name, before, self._between)
+                return _GuardedBias(player, self.quality, name, before, self._go_on)
             return ValidatedRole(player, kinds[role], self.quality, name, before)
 
         players = {role: wrapped(role, player) for role, player in roles.players.items()}
@@ -266,8 +277,8 @@ class Safeguards:
             self._report("watchdog", problem)
             self._stop.ask(InterlockError(f"{problem}: the run ended before"))
 
-    def _between(self) -> None:
-        """Between two steps of a ramp of the bias: the interlocks may take it to zero, and back to the same step."""
+    def _go_on(self) -> None:
+        """Before a move and between its steps: interlocks may take the bias to zero, and back to the same step."""
         if self._watch() == "stop":
             raise Stopped
 
@@ -279,8 +290,14 @@ class Safeguards:
         if violation is not None:
             self._hold(violation)
         if self._stop:
+            self._leave()
             return "stop"
         return "fine" if violation is None else "moved"
+
+    def _leave(self) -> None:
+        """Take the bias to zero and switch its output off now: the procedure may go on for as long as it likes."""
+        if self._station.bias.in_use:
+            self._station.bias.shutdown()
 
     def _hold(self, violation: InterlockViolation) -> None:
         """Ramp the bias to zero; then wait until the interlocks are satisfied and ramp back, or end the run."""
@@ -331,7 +348,7 @@ class Safeguards:
 
     def _back_to(self, level: float) -> None:
         try:
-            self._station.bias.move_to(level, between=self._between)
+            self._station.bias.move_to(level, between=self._go_on)
         except Stopped:
             return  # the request says why
         except Exception as error:  # an acquisition during which this happens must not be skipped for it

@@ -79,12 +79,13 @@ class Declarations:
                 f"blocking({seconds:g}): the watchdog switches the output off after labnis.limits.watchdog.timeout, "
                 f"{self.watchdog.timeout:g} s; allowed are {self.watchdog.timeout - GUARDIAN_ACTS_WITHIN:g} s"
             )
-        self._blocked_until = time.monotonic() + seconds
+        outer = self._blocked_until
+        self._blocked_until = max(outer, time.monotonic() + seconds)
         self.alive(0.0)
         try:
             yield
         finally:
-            self._blocked_until = 0.0
+            self._blocked_until = outer
             self.alive(0.0)
 
     def permit(self) -> None:

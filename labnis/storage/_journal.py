@@ -67,6 +67,7 @@ class Journal:
         self.full: OSError | None = None
         self._file = io.FileIO(path, "x+")
         self._end = self._allocated = self._crc = self._largest = 0
+        self._durable = 0, 0  # end and checksum of what the disk has confirmed
         try:
             self._reserve(0)
             if self.full is not None:
@@ -92,6 +93,7 @@ class Journal:
         except OSError:
             self._end, self._crc = before  # the next frame overwrites what was written
             raise
+        self._durable = self._end, self._crc
 
     def _append(self, kind: int, pieces: Sequence[memoryview]) -> None:
         length = sum(piece.nbytes for piece in pieces)
@@ -134,19 +136,27 @@ class Journal:
             This file cannot be read, or the new one not be written.
 
         """
+        copy = self._copied(path, self._end, self._crc)
+        self._file.close()
+        return copy
+
+    def durable_copy(self, path: Path) -> "Journal":
+        """Copy the frames that the disk has confirmed to a new journal at `path`, while a further one is written."""
+        return self._copied(path, *self._durable)
+
+    def _copied(self, path: Path, end: int, crc: int) -> "Journal":
         copy = Journal(path)
         position = 0
-        while position < self._end:
-            self._file.seek(position)
-            piece = self._file.read(min(STEP_BYTES, self._end - position))
+        while position < end:
+            piece = os.pread(self._file.fileno(), min(STEP_BYTES, end - position), position)
             if not piece:
                 raise OSError(f"{self.path}: cannot be read back from byte {position} on")
             _disk.put(copy._file, position, piece)
             position += len(piece)
-        copy._end, copy._crc, copy._largest = self._end, self._crc, self._largest
-        copy._allocated = max(copy._allocated, self._end)
+        copy._end, copy._crc, copy._largest = end, crc, self._largest
+        copy._allocated = max(copy._allocated, end)
         _disk.sync(copy._file)
-        self._file.close()
+        copy._durable = end, crc
         return copy
 
     def discard(self) -> None:

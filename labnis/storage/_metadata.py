@@ -328,7 +328,7 @@ def resume_differences(stored: Mapping[str, Any], now: RunMetadata) -> list[str]
     """Every reason why a run must not be resumed with `now`, one sentence each; an empty list if there is none.
 
     Compared are procedure, parameters, wiring and station file (as in `configuration_hash`), the cooldown, whether
-    the instruments are simulated, and their identities. Tags and notes do not count.
+    the instruments are simulated, and the identities of those that are opened now. Tags and notes do not count.
 
     Parameters
     ----------
@@ -340,6 +340,8 @@ def resume_differences(stored: Mapping[str, Any], now: RunMetadata) -> list[str]
     """
     keys = ("procedure", "cooldown", "simulated", "parameters", "wiring", "instruments")
     before = {**{key: stored[key] for key in keys}, "station file": _station(stored["station_text"])}
+    # A calibration has opened the instruments of all of its steps; only those of this procedure count.
+    before["instruments"] = {name: facts for name, facts in stored["instruments"].items() if name in now.instruments}
     after = {**{key: getattr(now, key) for key in keys}, "station file": _station(now.station_text)}
     return _differences("", *(json.loads(json_text("configuration", side)) for side in (before, after)))
 

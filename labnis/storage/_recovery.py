@@ -345,8 +345,8 @@ def _replaced(path: Path, last: float, done: list[str], *, keep: bool) -> tuple[
     if damaged is not None:
         path.rename(damaged)
     _disk.replace(making, path)
-    saved = f"; the damaged file is kept as {damaged.name}" if damaged else ""
-    done += [f"Rebuilt from the journal with {now[0]} rows{saved}.", *closing]
+    saved = f"; what was there is kept as {damaged.name}" if damaged else ""
+    done += [f"Rebuilt from the journal with {now[0]} row{'s' * (now[0] != 1)}{saved}.", *closing]
     return damaged, now
 
 

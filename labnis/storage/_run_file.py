@@ -232,6 +232,25 @@ class RunFile:
             what += f" Neither can a rescue copy in {tempfile.gettempdir()}"
             raise _disk.failed(what, error) from cause
 
+    def rescued_elsewhere(self, records: Sequence[Record]) -> str:
+        """Save what the disk has confirmed, and `records`, in a rescue copy, without waiting for locks or that disk.
+
+        Returns
+        -------
+        str
+            A sentence with its path, or why there is none.
+
+        """
+        try:
+            folder = self._new_rescue_folder()
+            journal = self._journal.durable_copy(folder / self._journal.path.name)
+            journal.append(_frames(records))
+            copy = folder / self.path.name
+            build_file(JournalReader(journal.path), copy)
+        except (OSError, RunFileError) as error:
+            return f"A rescue copy could not be written either: {error}"
+        return f"Rescue copy of the whole run: {copy}"
+
     def _rescued(self) -> str:
         """Build an HDF5 file of the whole run in the rescue folder; return a sentence with its path."""
         try:

@@ -2,12 +2,16 @@
 
 import multiprocessing
 import os
+import threading
 import time
+from pathlib import Path
+from typing import Any
 
 import psutil  # type: ignore[import-untyped]
 from pymeasure.experiment.parameters import Parameter
 from qcodes.instrument import VisaInstrument
 
+from labnis.storage import _writer
 from procedures import IVSweep
 
 
@@ -125,3 +129,60 @@ class Relay(VisaInstrument):
     def _do(self, command: str) -> None:
         if (answer := self.ask(command)) != "OK":
             raise RuntimeError(f"the relay answered {answer!r} to {command}")
+
+
+class CatchesEverything(PlainSweep):
+    """Goes on whatever happens at a point, as code of a lab does."""
+
+    def execute(self) -> None:
+        for point in range(20_000):
+            try:
+                self.roles.bias.move_to(self.maximum_bias * (0.5 + 0.5 * (point % 2)))
+                self.roles.clock.sleep(0.05)
+                self.roles.bias.read()
+            except self.caught:
+                time.sleep(0.02)
+
+    caught: type[BaseException] = Exception
+
+
+class CatchesEvenStopping(CatchesEverything):
+    """The same with a bare `except`; it never ends."""
+
+    caught = BaseException
+
+
+class ForkComesBack(PlainSweep):
+    """Forks a process that runs into an error and comes back as if it were the run."""
+
+    def conductance(self) -> dict[str, float]:
+        self.done = getattr(self, "done", 0) + 1
+        if self.done == 10 and os.fork() == 0:
+            raise RuntimeError("no such program")
+        return super().conductance()
+
+
+class LeavesThread(PlainSweep):
+    """Starts a thread that never ends."""
+
+    def startup(self) -> None:
+        threading.Thread(target=time.sleep, args=(600,), name="forgotten").start()
+        super().startup()
+
+
+class DiskHangs(PlainSweep):
+    """Its disk no longer answers after ten points; a second is long for it."""
+
+    def conductance(self) -> dict[str, float]:
+        self.done = getattr(self, "done", 0) + 1
+        if self.done == 10:
+            _writer.ANSWERS_WITHIN = 1.0
+            sync = os.fdatasync
+
+            def hangs(descriptor: Any) -> None:
+                if "labnis-rescue" not in str(Path(f"/proc/self/fd/{descriptor}").readlink()):
+                    time.sleep(600)
+                sync(descriptor)
+
+            os.fdatasync = hangs  # type: ignore[assignment]  # called by position
+        return super().conductance()

@@ -93,3 +93,17 @@ def test_a_data_folder_that_cannot_be_made(
     lab: Lab, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     refused(lab, Commands(monkeypatch, capsys), lab.station / "data")  # the station file is no folder
+
+
+def test_a_disk_that_never_answers_ends_the_run_at_zero(lab: Lab) -> None:
+    answer = lab.run(procedure="tests.faults.lab_procedures.DiskHangs", points=4001)
+    assert answer.returncode == 6, answer.stderr
+    lab.assert_safe()
+    assert "the disk has not answered for 1 s" in answer.stderr
+    match = re.search(r"Rescue copy of the whole run: (\S+\.h5)", answer.stderr)
+    assert match is not None
+    copy = Path(match.group(1))
+    found = open_rows(copy)
+    shutil.rmtree(copy.parent)
+    assert found.attrs["status"] == "failed"
+    assert found.sizes["point"] > 10

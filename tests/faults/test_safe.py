@@ -9,7 +9,7 @@ import pytest
 from labnis.station.lock_file import lock_file, shared_folder
 from labnis.station.lock_names import lock_name_of_station
 from labnis.storage import read_metadata
-from tests.faults.measuring import Lab, kill
+from tests.faults.measuring import Lab, kill, wait_for
 
 
 def safe(lab: Lab) -> tuple[int, str, str]:
@@ -65,6 +65,19 @@ def test_a_forged_note_ends_no_process(lab: Lab, pid: int | str) -> None:
     assert process.poll() is None
     process.send_signal(signal.SIGINT)
     lab.ended(process, 130)
+    lab.assert_safe()
+
+
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 143), (signal.SIGINT, 130)])
+def test_a_signal_during_its_ramp_does_not_leave_the_ramp_half_way(lab: Lab, signum: int, code: int) -> None:
+    lab.leave(6e-3, output=True)
+    process = lab.start_without_data_option("safe")
+    wait_for(lambda: lab.source()["level"] < 5.9e-3, process)
+    process.send_signal(signum)
+    said, error = process.communicate()
+    assert process.returncode == code, error
+    assert "it is 0 V now" in said
+    assert "the bias is at zero" in error
     lab.assert_safe()
 
 

@@ -62,6 +62,27 @@ class FailsInTheMiddle(IVSweep):
         return super().conductance()
 
 
+class Unspeakable(Exception):  # noqa: N818  # what it is called does not matter
+    """An exception whose text cannot be read."""
+
+    def __str__(self) -> str:
+        raise ValueError("no text")
+
+
+class FailsWithoutWords(IVSweep):
+    """Raises what cannot be told."""
+
+    def conductance(self) -> dict[str, float]:
+        raise Unspeakable
+
+
+class FailsWithManyWords(IVSweep):
+    """Raises more than anybody reads."""
+
+    def conductance(self) -> dict[str, float]:
+        raise RuntimeError("x" * 30_000_000)
+
+
 class FailsTwice(FailsInTheMiddle):
     """It also fails when it should clean up."""
 

@@ -51,6 +51,23 @@ def test_a_failing_procedure_leaves_zero_bias_and_its_rows(tmp_path: Path, labni
     assert " failed " in labnis("ls").out
 
 
+@pytest.mark.parametrize(
+    ("procedure", "told"),
+    [("FailsWithoutWords", "Unspeakable: its text cannot be read"), ("FailsWithManyWords", "(30000000 characters)")],
+)
+def test_an_error_that_cannot_be_told_is_still_the_reason(
+    tmp_path: Path, labnis: Commands, bias: BiasLog, procedure: str, told: str
+) -> None:
+    answer = labnis(f"run {MINE}.{procedure} --dry-run --set points=21")
+    assert answer.code == 1
+    assert told in answer.err.splitlines()[-1]
+    assert len(answer.err) < 50_000
+    assert bias.left_at_zero
+    known = read_metadata(only_run(tmp_path))
+    assert known["status"] == "failed"
+    assert told in known["reason"]
+
+
 def test_a_bias_not_known_to_be_zero_comes_before_everything_else(
     tmp_path: Path, labnis: Commands, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
 from types import SimpleNamespace
@@ -74,6 +75,12 @@ class Bias:
 
     def to_zero(self) -> None:
         self.at = 0.0
+
+    def shutdown(self) -> None:
+        self.at, self.in_use = 0.0, False
+
+    def prepare(self, *_settings: float) -> None:
+        self.in_use = True
 
     def move_to(self, bias: float, between: Any = None) -> None:
         self.at = bias
@@ -401,10 +408,11 @@ def test_a_stop_request_ends_a_ramp_of_the_bias(when: float) -> None:
     run.ask_to_stop_after(when)
     with pytest.raises(Stopped):
         run.safeguards.roles.bias.move_to(5e-3)
-    assert run.clock.now < when + 1.0
-    assert run.source.value > 0.0
-    run.bias.shutdown()  # type: ignore[attr-defined]
-    assert run.source.value == 0.0
+    # The ramp to zero begins before the procedure learns of it.
+    steps = pairwise(run.source.writes)
+    began = min(time for (_, before), (time, level) in steps if level < before and time >= when)
+    assert began < when + 1.0
+    assert (run.source.value, run.source.output) == (0.0, False)
 
 
 # --- ramps of set-points ----------------------------------------------------------------------------------------------
@@ -435,3 +443,27 @@ def test_the_fridge_is_watched_during_the_ramp_of_a_set_point() -> None:
     assert run.said == ["interlock", "paused", "resumed"]
     assert run.bias.at == 1e-3
     assert run.magnet.field == 9.0
+
+
+@pytest.mark.parametrize("reason", ["signal", "interlock"])
+def test_a_procedure_that_goes_on_moves_nothing_and_finds_the_output_off(reason: str) -> None:
+    hot = Interlock(watch="bias.current", above=5e-8, action="pause")
+    run = Run(interlocks=(hot,) if reason == "interlock" else ())
+    if reason == "signal":
+        run.stop.signum = 2
+    bias, clock = run.safeguards.roles.bias, run.safeguards.roles.clock
+
+    def goes_on() -> None:
+        for _ in range(30):
+            with suppress(Exception):  # as code of a lab does
+                clock.sleep(1.0)
+                bias.move_to(2e-3)
+                bias.prepare(2e-3, 1e-6, 0.02)
+
+    for _ in range(3):
+        with suppress(Stopped):  # not even that
+            goes_on()
+        for move in (lambda: bias.move_to(2e-3), lambda: bias.prepare(2e-3, 1e-6, 0.02)):
+            with pytest.raises(Stopped):
+                move()
+    assert (run.bias.at, run.bias.in_use) == (0.0, False)

@@ -71,3 +71,13 @@ def test_a_block_that_the_watchdog_would_end_is_refused() -> None:
         pass
     with declarations.blocking(15.0):
         pass
+
+
+def test_a_short_call_inside_a_long_one_does_not_end_what_was_declared() -> None:
+    told = Told()
+    declarations = Declarations(told)
+    with declarations.blocking(60.0):
+        with declarations.blocking(10.0):
+            assert told.seconds[-1] == pytest.approx(60.0, abs=1.0)
+        assert told.seconds[-1] == pytest.approx(60.0, abs=1.0)
+    assert told.seconds[-1] == 0.0

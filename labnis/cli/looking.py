@@ -94,7 +94,7 @@ def log(
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show the events of a run: interlocks, faults, pauses, resumptions, warnings; and why it failed."""
+    """Show the events of a run: interlocks, faults, pauses, resumptions, warnings, also of fits; and why it failed."""
     path = find_run(data or load_station(station).data, run)
     events = read_events(path)
     if as_json:
@@ -102,14 +102,20 @@ def log(
         return
     metadata = read_metadata(path)
     done = metadata["status"] == "done"
+    warnings = [(name, text) for name, fit in stored_fits(path)[0].items() for text in fit.warnings]
     if not events:
-        say(f"{path}: {'nothing happened: ' if done else ''}no interlock, fault, pause or warning")
+        calm = "nothing happened: " if done and not warnings else ""
+        say(f"{path}: {calm}no interlock, fault or pause{'' if warnings else ', no warning'}")
     for event in events:
         details = f"  {listed(dict(event.details))}" if event.details else ""
         times = f"  ({event.count} times until {event.last.astimezone():%Y-%m-%d %H:%M:%S})" if event.last else ""
         say(f"{event.time.astimezone():%Y-%m-%d %H:%M:%S}  {event.kind}: {event.message}{details}{times}")
+    for name, text in warnings:
+        say(f"warning ({name}): {text}")
     if not done:
         say(f"status: {metadata['status']}{metadata['reason'] and ', '}{metadata['reason']}")
+        if (beside := path.with_suffix(".log")).exists():
+            say(f"what else was said during the run: {beside}")
 
 
 def _run_record(path: Path) -> dict[str, Any]:

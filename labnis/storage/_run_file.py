@@ -54,8 +54,7 @@ _BASE_BYTES = 1 << 20
 class RunFile:
     """Both forms of one run, open for writing.
 
-    A record is written to the journal first and is then safe; the HDF5 file follows. If it cannot be written, the
-    record is kept and applied with the next ones.
+    A record is safe in the journal; the HDF5 file follows. If it cannot be written, the record is kept for later.
 
     Attributes
     ----------
@@ -202,7 +201,7 @@ class RunFile:
         try:
             self.update()
         except RunFileError as error:
-            raise type(error)(f"{error} {self._rescued()}") from error
+            raise type(error)(f"{error} {self._rebuilt(self._journal, self.rescue)}") from error
         try:
             self._journal.discard()
         except OSError as error:
@@ -233,30 +232,21 @@ class RunFile:
             raise _disk.failed(what, error) from cause
 
     def rescued_elsewhere(self, records: Sequence[Record]) -> str:
-        """Save what the disk has confirmed, and `records`, in a rescue copy, without waiting for locks or that disk.
-
-        Returns
-        -------
-        str
-            A sentence with its path, or why there is none.
-
-        """
+        """Save what the disk has confirmed, and `records`, without waiting for locks or that disk; a sentence."""
         try:
             folder = self._new_rescue_folder()
             journal = self._journal.durable_copy(folder / self._journal.path.name)
             journal.append(_frames(records))
-            copy = folder / self.path.name
-            build_file(JournalReader(journal.path), copy)
-        except (OSError, RunFileError) as error:
+        except OSError as error:
             return f"A rescue copy could not be written either: {error}"
-        return f"Rescue copy of the whole run: {copy}"
+        return self._rebuilt(journal, folder)
 
-    def _rescued(self) -> str:
-        """Build an HDF5 file of the whole run in the rescue folder; return a sentence with its path."""
+    def _rebuilt(self, journal: Journal, folder: Path | None) -> str:
+        """Build an HDF5 file of the whole run in a rescue folder; return a sentence with its path."""
         try:
-            copy = (self.rescue or self._new_rescue_folder()) / self.path.name
+            copy = (folder or self._new_rescue_folder()) / self.path.name
             copy.unlink(missing_ok=True)
-            build_file(JournalReader(self._journal.path), copy)
+            build_file(JournalReader(journal.path), copy)
         except (OSError, RunFileError) as error:
             return f"A rescue copy as HDF5 could not be written either: {error}"
         return f"Rescue copy of the whole run: {copy}"

@@ -8,7 +8,8 @@ may itself pause for any time. Between two flushes the HDF5 file is closed and c
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -33,6 +34,7 @@ from labnis.storage._records import (
 )  # fmt: skip
 from labnis.storage._recovery import RecoveryReport
 from labnis.storage._run_file import RunFile, resumable
+from labnis.storage._time_limit import TimeLimit
 from labnis.storage.errors import RunFileError, StorageError, StorageWarning
 
 __all__ = ["RunWriter"]
@@ -43,8 +45,6 @@ FLUSH_INTERVAL = 0.2
 # journal, and rows that the thread has not yet written to the HDF5 file.
 MAX_WAITING_BYTES = 16 * 1024 * 1024
 MAX_PENDING_BYTES = 64 * 1024 * 1024
-# Time (s) that the disk has for one write; a hung one (a network folder) answers never.
-ANSWERS_WITHIN = 30.0
 # Times that contradict each other by less are those of two computers, or of two runs that began at once.
 CLOCKS_DIFFER = timedelta(minutes=1)
 
@@ -155,8 +155,7 @@ class RunWriter:
         self._events = WaitingEvents(events)
         self._written = rows
         self._failure: StorageError | None = None
-        self._busy_since: float | None = None
-        self._hung = False
+        self._limit = TimeLimit(self.path)
         self._waiting_lock = threading.Lock()
         self._file_lock = threading.RLock()
         self._finished = threading.Event()
@@ -215,10 +214,7 @@ class RunWriter:
         self._check_open()
         if self._failure is not None:
             raise self._failure
-        busy = self._busy_since
-        if busy is not None and time.monotonic() - busy > ANSWERS_WITHIN:
-            self._hung = True
-            raise self._no_answer()
+        self._limit.check()
         # Not `self.rows`: reading it takes the lock once more.
         index = self._written + len(self._waiting)
         checked = checked_row(row, self.layout, self.run_id, index)
@@ -240,7 +236,7 @@ class RunWriter:
             A file cannot be written, or the disk does not answer; the rows are kept and tried again.
 
         """
-        self._within_time(lambda: self._write([]))
+        self._limit.call(lambda: self._write([]))
 
     def event(self, kind: str, message: str, **details: Any) -> None:
         """Record an event; it is on the disk as soon as a row would be. One that repeats the last one is counted.
@@ -287,7 +283,7 @@ class RunWriter:
         """
         self._check_open()
         _hdf5.check_fit(name, fit)
-        self._within_time(lambda: self._write([FitRecord(name, fit)]))
+        self._limit.call(lambda: self._write([FitRecord(name, fit)]))
 
     def finish(self, status: Status, reason: str = "", *, traceback: str = "") -> None:
         """Write the last rows and the status of the run. Nothing can be appended afterwards.
@@ -306,14 +302,14 @@ class RunWriter:
         end = datetime.fromtimestamp(self._now()).astimezone()
         record = AttributesRecord(ending(status, reason, traceback, end, lasted))
         try:
-            self._within_time(lambda: self._close(record))
+            self._limit.call(lambda: self._close(record))
         except StorageError as error:
             self._failure = error
-            if self._hung:
+            if self._limit.exceeded:
                 raise RunFileError(f"{error} {self._rescued(record)}") from error
             raise
         finally:
-            self._thread.join(0.0 if self._hung else None)
+            self._thread.join(0.0 if self._limit.exceeded else None)
 
     def _close(self, end: AttributesRecord) -> None:
         with self._file_lock:
@@ -321,48 +317,12 @@ class RunWriter:
             self._run.close()
             self._finished.set()
 
-    def _within_time(self, write: Callable[[], None]) -> None:
-        """Call `write` in a thread of its own: a disk that does not answer holds it for ever.
-
-        Raises
-        ------
-        RunFileError
-            The disk does not answer.
-
-        """
-        if self._hung:
-            raise self._no_answer()
-        failures: list[BaseException] = []
-
-        def body() -> None:
-            try:
-                write()
-            except BaseException as error:  # noqa: BLE001  # raised in the caller's thread
-                failures.append(error)
-
-        thread = threading.Thread(target=body, name=f"labnis-write-{self.run_id}", daemon=True)
-        thread.start()
-        thread.join(ANSWERS_WITHIN)
-        if thread.is_alive():
-            self._hung = True
-            raise self._no_answer()
-        if failures:
-            raise failures[0]
-
-    def _no_answer(self) -> RunFileError:
-        return RunFileError(
-            f"{self.path}: the disk has not answered for {ANSWERS_WITHIN:g} s; {len(self._waiting)} rows are in memory "
-            "only. Is it a network folder whose server is away?"
-        )
-
     def _rescued(self, end: AttributesRecord) -> str:
         """Save the run elsewhere; a sentence about it."""
-        said: list[str] = []
-        records = [*self._due()[2], end]
-        saving = threading.Thread(target=lambda: said.append(self._run.rescued_elsewhere(records)), daemon=True)
-        saving.start()
-        saving.join(ANSWERS_WITHIN)
-        return said[0] if said else "A rescue copy could not be made either, for the rows so far cannot be read back."
+        records, said = [*self._due()[2], end], list[str]()
+        with suppress(RunFileError):
+            TimeLimit(self.path).call(lambda: said.append(self._run.rescued_elsewhere(records)))
+        return said[0] if said else "A rescue copy could not be made either: the rows cannot be read back."
 
     def _check_open(self) -> None:
         if self._finished.is_set():
@@ -399,17 +359,16 @@ class RunWriter:
             program_ended = self._wait_for_flush()
             if self._closing.is_set():
                 return
-            self._busy_since = time.monotonic()
             try:
-                self._monitor.check(self._run.rescue)
-                self._write([])
+                with self._limit.watched():
+                    self._monitor.check(self._run.rescue)
+                    self._write([])
             except StorageError as error:
                 self._failure = error
             except Exception as error:  # noqa: BLE001  # reported by the next append
                 self._failure = RunFileError(f"{self.path}: cannot be written: {error!r}")
             else:
                 self._failure = self._run.full
-            self._busy_since = None
 
     def _wait_for_flush(self) -> bool:
         """Wait for the flush interval, or until woken; whether the program ended meanwhile."""

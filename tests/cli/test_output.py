@@ -172,14 +172,14 @@ def test_every_list_has_a_form_in_json(measured: Path, labnis: Commands, monkeyp
     assert shown["simulated"] is True and shown["fits"]["current_voltage"]["parameters"]
 
 
-def test_a_run_has_a_log_beside_it_and_its_log_of_events_says_that_nothing_happened(
+def test_a_run_has_a_log_beside_it_and_its_log_of_events_says_what_did_not_happen(
     measured: Path, labnis: Commands, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = file_in(measured).with_suffix(".log").read_text(encoding="utf-8")
     assert "IVSweep starts" in text and "gap = 21" in text and text.rstrip().endswith("41 rows, done")
     monkeypatch.chdir(measured)
     events = labnis(f"log {file_in(measured)} --data data")
-    assert "nothing happened" in events.out
+    assert "no interlock, fault or pause" in events.out
 
 
 def test_the_summaries_in_the_list_of_commands_begin_their_own_help() -> None:

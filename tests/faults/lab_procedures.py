@@ -11,7 +11,7 @@ import psutil  # type: ignore[import-untyped]
 from pymeasure.experiment.parameters import Parameter
 from qcodes.instrument import VisaInstrument
 
-from labnis.storage import _writer
+from labnis.storage import _time_limit
 from procedures import IVSweep
 
 
@@ -176,7 +176,7 @@ class DiskHangs(PlainSweep):
     def conductance(self) -> dict[str, float]:
         self.done = getattr(self, "done", 0) + 1
         if self.done == 10:
-            _writer.ANSWERS_WITHIN = 1.0
+            _time_limit.ANSWERS_WITHIN = 1.0
             sync = os.fdatasync
 
             def hangs(descriptor: Any) -> None:

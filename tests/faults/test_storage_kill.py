@@ -222,6 +222,12 @@ def test_same_configuration_has_the_same_hash_and_no_differences(tmp_path: Path)
     assert resume_differences(stored, replace(same, tags=["better"], note="once more")) == []
 
 
+def test_instruments_of_other_steps_of_a_calibration_do_not_count(tmp_path: Path) -> None:
+    more = {**about().instruments, "vna": {"serial": "7"}}
+    path = aborted_run(tmp_path, station_text=STATION, wiring=about().wiring, instruments=more)
+    assert resume_differences(read_metadata(path), about()) == []
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [

@@ -164,6 +164,14 @@ def test_normal_conductor_has_no_gap() -> None:
         fit_current_voltage(voltage, voltage / 24e3)
 
 
+@pytest.mark.parametrize("maximum", [1e-3, 1.2e-3])
+def test_ten_points_show_the_gap(maximum: float, shipped: Truth) -> None:
+    fit = fit_current_voltage(
+        *current_voltage(shipped, points=10, maximum=maximum), series_resistance=SERIES_RESISTANCE
+    )
+    assert abs(fit["gap"].value - 215e-6) < 1e-6
+
+
 @pytest.mark.parametrize("conductance", [0.0, -1e-4])
 def test_current_that_does_not_rise(conductance: float) -> None:
     voltage = np.linspace(-1e-3, 1e-3, 101)

@@ -217,13 +217,17 @@ def test_an_analysis_that_fails_is_named_with_its_line_and_what_to_do(labnis: Co
     assert f"({lab_procedures.__file__}, line {line}). The rows are saved" in answer.err
     assert "`import tests.run.lab_procedures`, then labnis.refit(PATH)" in answer.err
     logged = labnis(f"log {list_runs(Path('data'))[0].run_id}").out
-    assert logged.endswith("nothing happened: no interlock, fault, pause or warning\n")
+    assert logged.endswith("nothing happened: no interlock, fault or pause, no warning\n")
 
 
 def test_warnings_of_fits_name_the_fit(tmp_path: Path, labnis: Commands) -> None:
     (tmp_path / "sharp.yaml").write_text(changed(TRUTH_TEXT, "dynes: 1.0e-4", "dynes: 0"), encoding="utf-8")
     answer = labnis("run IVSweep --dry-run --set points=41 --twin sharp.yaml")
-    assert "warning (current_voltage): dynes is at a limit of its range, 0: its uncertainty" in answer.err
+    warning = "warning (current_voltage): dynes is at a limit of its range, 0: its uncertainty"
+    assert warning in answer.err
+    logged = labnis(f"log {list_runs(Path('data'))[0].run_id}").out
+    assert warning in logged
+    assert "nothing happened" not in logged
 
 
 def test_an_analysis_may_be_a_mapping_of_values(tmp_path: Path, labnis: Commands) -> None:

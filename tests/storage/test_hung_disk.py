@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from labnis.storage import RunFileError, RunWriter, _writer, open_run, read_metadata, recover
+from labnis.storage import RunFileError, RunWriter, _time_limit, open_run, read_metadata, recover
 from tests.storage.conftest import COLUMNS, FREQUENCY, metadata, row
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for the paths of open files in /proc")
@@ -35,7 +35,7 @@ class Disk:
 
 @pytest.fixture
 def disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Disk]:
-    monkeypatch.setattr(_writer, "ANSWERS_WITHIN", PATIENCE)
+    monkeypatch.setattr(_time_limit, "ANSWERS_WITHIN", PATIENCE)
     found = Disk(tmp_path / "data")
     monkeypatch.setattr(os, "fdatasync", found.sync)
     yield found

@@ -150,5 +150,8 @@ def _guess(voltage: Real, conductance: Real) -> dict[str, float]:
         raise FitError("the conductance at the end of the sweep is not positive: is the device connected?")
     peak = int(np.argmax(np.where(v > 0, calm, -np.inf)))
     if v[peak] > 0.95 * v[-1] or calm[:peak].min(initial=np.inf) > 0.7 * normal:
-        raise FitError(f"no superconducting gap within |V| ≤ {v[-1]:.3g} V; widen the sweep")
+        raise FitError(
+            f"no superconducting gap is seen within |V| ≤ {v[-1]:.3g} V; widen the sweep, or take more points "
+            "inside the gap"
+        )
     return {"gap": float(v[peak]) / 2, "normal_resistance": 1 / normal / 2}

@@ -155,15 +155,21 @@ def _guess(voltage: Real, current: Real) -> dict[str, float]:
     # A sweep that is under way, or one-sided, has its gap edge on the side of its largest voltage.
     side = 1.0 if voltage.max() >= -voltage.min() else -1.0
     v, i = _binned(side * voltage, side * current)
-    edge = max(5, v.size // 20)
+    edge = max(min(5, v.size // 5), v.size // 20)
     # Medians, here and below, are robust to outliers.
     slope = _repeated_median_slope(v[-edge:], i[-edge:])
     if not slope > 0:
-        raise FitError("the current does not rise with the voltage at the end of the sweep: is the device connected?")
+        raise FitError(
+            f"the current does not rise with the voltage at the end of the sweep, {np.abs(v).max():.3g} V: does it end "
+            "inside the gap, or is the device not connected?"
+        )
     calm = median_filter(i, size=3, mode="mirror")
     subgap = np.abs(v[np.abs(calm) < 0.5 * slope * np.abs(v)])
     if not subgap.size or subgap.max() > 0.95 * np.abs(v).max():
-        raise FitError(f"no superconducting gap within |V| ≤ {np.abs(v).max():.3g} V; widen the sweep")
+        raise FitError(
+            f"no superconducting gap is seen within |V| ≤ {np.abs(v).max():.3g} V; widen the "
+            "sweep, or take more points inside the gap"
+        )
     # √(V² − Δ²) is half of V at V = 1.155 Δ, and each junction gets half of the voltage.
     return {"gap": float(subgap.max()) / 2 / 1.155, "normal_resistance": float(1 / slope / 2)}
 

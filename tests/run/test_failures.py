@@ -105,7 +105,9 @@ def test_the_log_of_a_run_that_failed_says_so(tmp_path: Path, labnis: Commands) 
     (path,) = tmp_path.glob("data/*/*/*.h5")
     answer = labnis(f"log {path}")
     assert "nothing happened" not in answer.out
-    assert answer.out.splitlines()[-1].startswith("status: failed, ")
+    status, more = answer.out.splitlines()[-2:]
+    assert status.startswith("status: failed, ")
+    assert more == f"what else was said during the run: {path.with_suffix('.log')}"
 
 
 def test_a_failing_live_fit_changes_nothing(tmp_path: Path, labnis: Commands, replace_fit: Callable[..., None]) -> None:

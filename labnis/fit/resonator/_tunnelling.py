@@ -1,6 +1,7 @@
 """The parameters that reflection and emitted power share, and the effect of the junctions on the resonator."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -11,10 +12,23 @@ from labnis.fit.parameters import Parameter
 from labnis.fit.result import FitResult
 from labnis.physics import NISJunction
 
-__all__ = ["JUNCTION_NAMES", "RATE_NAMES", "Tunnelling", "junction_parameters", "tunnelling", "tunnelling_slopes"]
+__all__ = [
+    "JUNCTION_NAMES",
+    "RATE_NAMES",
+    "ZERO_ASSUMED",
+    "Tunnelling",
+    "handed_on",
+    "junction_parameters",
+    "tunnelling",
+    "tunnelling_slopes",
+]
 
 JUNCTION_NAMES = ("gap", "electron_temperature", "dynes", "voltage_offset")
 RATE_NAMES = ("damping_line", "damping_excess", "damping_junction", "ohmic_frequency")
+
+# By how much the zero of the voltage may drift from one run to the next (V), with equal probability up to this limit.
+_ZERO_DRIFT = 1e-6
+ZERO_ASSUMED = "drifts by at most 1 µV between two runs"
 
 # The shape of γ_T(V) does not contain the tunnelling resistance (it is absorbed in γ̄_T), so any value serves.
 _ANY_RESISTANCE = 1.0
@@ -102,6 +116,19 @@ def _divided(response: Complex, rate: Real, photon: float) -> Tunnelling:
     emission = rate[2] + rate[0] - above.real
     damping, shift = above.real - below.real, (above + below - 2 * centre).imag / 2
     return Tunnelling(damping / (2 * photon), shift / (2 * photon), emission / (2 * photon))
+
+
+def handed_on(fit: FitResult, names: Sequence[str]) -> FitResult:
+    """Parameters `names` of an earlier run's fit as a prior: the zero of the voltage has drifted since.
+
+    A zero that was held fixed there stays exact.
+    """
+    prior = fit.select(names)
+    covariance = prior.covariance.copy()
+    at = prior.names.index("voltage_offset")
+    if covariance[at, at] > 0:
+        covariance[at, at] += _ZERO_DRIFT**2 / 3
+    return replace(prior, covariance=covariance)
 
 
 def junction_parameters(prior: FitResult | None, device_voltage: Real) -> list[Parameter]:

@@ -19,7 +19,7 @@ from labnis.fit.information import Sensitivity, thinned
 from labnis.fit.parameters import Parameter, hold, prior_rows, restarted
 from labnis.fit.resonator._emission_data import EmissionData, refuse_impossible, spectra_warnings
 from labnis.fit.resonator._lines import Lines, Spectra
-from labnis.fit.resonator._tunnelling import JUNCTION_NAMES, RATE_NAMES
+from labnis.fit.resonator._tunnelling import JUNCTION_NAMES, RATE_NAMES, ZERO_ASSUMED, handed_on
 from labnis.fit.result import FitError, FitResult
 from labnis.fit.solver import solve, without_outliers
 
@@ -37,6 +37,7 @@ _ASSUMED = {
     "gain": "flat over the resonance's width",
     "bath photons": "line and excess losses are at the fridge's temperature",
     "electron_temperature": "the same at every bias",
+    "voltage_zero": ZERO_ASSUMED,
 }
 # Lower bounds of the parameters that have one.
 _SMALLEST = {
@@ -83,7 +84,7 @@ def fit_emitted_power(
 
     """
     usable = data.finite()
-    known = prior.select((*RATE_NAMES, *JUNCTION_NAMES))
+    known = handed_on(prior, (*RATE_NAMES, *JUNCTION_NAMES))
     refuse_impossible(usable, known)
     emitted = Lines.of(known.by_name, usable).density
     gain = _gain_guess(usable, emitted) if start is None else 10 ** (start["gain"].value / 10)
@@ -131,7 +132,7 @@ def emission_sensitivity(fit: FitResult, data: EmissionData, device_voltage: Rea
     lines = Lines.of(values, there)
     # Relative to the whole power density, to which the noise of a radiometer is proportional; the gain cancels.
     noise = fit.noise * (k * values["noise_temperature"] + lines.density) / np.sqrt(repeats)
-    matrix, _ = prior_rows(names, prior.select([*RATE_NAMES, *JUNCTION_NAMES]))
+    matrix, _ = prior_rows(names, handed_on(prior, (*RATE_NAMES, *JUNCTION_NAMES)))
     whitened = lines.slopes(values, there, names) / noise[..., None]
     return Sensitivity(names, whitened.astype(complex), (1 / noise).astype(complex), matrix.T @ matrix)
 

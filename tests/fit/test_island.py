@@ -1,5 +1,7 @@
 """An island that heats and cools itself: found by the I–V fit, and followed by reflection and emission."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -8,8 +10,6 @@ from labnis.fit.junction._island import COMPONENTS, island_state
 from sim_instruments import SHIPPED_TRUTH, Truth, load_truth
 from tests.fit.measuring import SERIES_RESISTANCE, current_voltage, device, emission, pulls, reflection
 
-# At 300 mK phonons and Andreev current hardly matter, at 50 mK they decide.
-BATHS = [0.05, 0.09, 0.3]
 STATE = {
     "gap": 215e-6,
     "normal_resistance": 1.9e3,
@@ -79,13 +79,24 @@ def test_slopes_are_those_of_differences(name: str, without: tuple[str, ...]) ->
     np.testing.assert_allclose(state.temperature_slopes[:, 0], temperature, atol=tolerance * largest)
 
 
-@pytest.mark.parametrize("bath", BATHS)
+@pytest.mark.parametrize("bath", [0.09, 0.3])
 def test_a_cooler_is_recognised_and_measured(bath: float) -> None:
     truth = cooler(fridge={"mixing_chamber_temperature": bath})
     fit = fitted(truth)
     assert {"electron_phonon_resistance", "kapitza_resistance"} <= found(fit)
     assert abs(fit.chi2 / fit.degrees_of_freedom - 1) < 4 / np.sqrt(fit.degrees_of_freedom)
     assert max(map(abs, junction_pulls(fit, truth).values())) < 4
+
+
+def test_a_temperature_that_the_curve_does_not_determine_is_said() -> None:
+    truth = cooler(fridge={"mixing_chamber_temperature": 0.05})
+    fit = fitted(truth)
+    (warning,) = [text for text in fit.warnings if "does not determine the electron temperature" in text]
+    limit = float(re.search(r"below ([\d.]+) K", warning).group(1))
+    assert 0.05 < limit < 0.12
+    others = junction_pulls(fit, truth)
+    del others["electron_temperature"]
+    assert max(map(abs, others.values())) < 4
 
 
 def test_the_parts_of_the_heat_balance(micro_cooler: Truth, micro_cooler_fit: FitResult) -> None:
@@ -122,9 +133,9 @@ def test_an_island_of_constant_temperature_has_no_components() -> None:
 
 
 def test_an_excitation_is_averaged_over_its_cycle(micro_cooler: Truth) -> None:
-    excitation = 5e-6
-    data = current_voltage(micro_cooler, 3, points=101, excitation=excitation)
-    fit = fit_current_voltage(*data, series_resistance=SERIES_RESISTANCE, excitation=excitation)
+    sine = 0.05
+    data = current_voltage(micro_cooler, 3, points=101, excitation=sine)
+    fit = fit_current_voltage(*data, series_resistance=SERIES_RESISTANCE, excitation=sine / 1e4)
     assert max(map(abs, junction_pulls(fit, micro_cooler).values())) < 4
 
 

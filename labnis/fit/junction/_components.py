@@ -14,8 +14,9 @@ import numpy as np
 from scipy.optimize import least_squares
 
 from labnis.fit.arrays import Real, evenly_spread
+from labnis.fit.estimate import Estimate
 from labnis.fit.junction._heated_pair import HeatedPair, Readings, solve_heated
-from labnis.fit.junction._island import COMPONENTS, DEPHASING_RATE, island_state
+from labnis.fit.junction._island import COMPONENTS, DEPHASING_RATE
 from labnis.fit.parameters import Parameter, prior_rows
 from labnis.fit.result import FitError, FitResult, result_from_mapping
 from labnis.fit.solver import noise_between_neighbours
@@ -25,6 +26,8 @@ __all__ = ["components_of", "with_components"]
 
 # By how much χ² falls for a component that is taken in, and the quantile of a one-sided limit of 95 %.
 _ADMITTED, _ONE_SIDED = 10.0, 1.645
+# The fifth power of a temperature is known if it is as many standard deviations from 0.
+_SIGNIFICANT = 3.0
 # Points with which components are tried, steps of a trial at most, and its relative accuracy.
 _FEW, _FIRST_STEPS, _STEPS, _ACCURACY = 81, 5, 30, 1e-5
 # h (K⁵/W) at which a trial starts, upper limits of h and g, and g in units of h.
@@ -117,7 +120,24 @@ def with_components(
     parameters = _parameters(trial.values, names, fixed)
     result, model = solve_heated(parameters, readings, name, assumed, prior=_prior([p.name for p in parameters]))
     found = _Trial(model, result.by_name, result.residuals * result.mask)
-    return replace(result, assumed={**result.assumed, **_left_out(found, result.noise)})
+    return replace(
+        result,
+        assumed={**result.assumed, **_left_out(found, result.noise)},
+        warnings=(*result.warnings, *_undetermined(result["electron_temperature"])),
+    )
+
+
+def _undetermined(temperature: Estimate) -> tuple[str, ...]:
+    """A warning where the curve does not tell the electron temperature without bias from 0."""
+    value, sigma = temperature.value, temperature.sigma
+    # The heat that electrons of this temperature give to the phonons, T⁵/h, is what the curve knows.
+    if 5 * sigma < value / _SIGNIFICANT:
+        return ()
+    limit = value * (1 + 5 * _ONE_SIDED * sigma / value) ** 0.2
+    return (
+        f"the curve does not determine the electron temperature without bias: it is below {limit:.3g} K (95 %), and "
+        "any value down to 0 describes the curve as well",
+    )
 
 
 def _grown(trial: _Trial, readings: Readings, fixed: Mapping[str, float]) -> _Trial:
@@ -192,10 +212,9 @@ def _scores(
     """Linear estimate and σ of each component that is not among the `values`, while all others follow."""
     names = [*values, *(name for name in COMPONENTS if name not in values)]
     try:
-        state = island_state(values, model.readings.voltage, names)
+        columns = -model.slopes(model.state_of(values, names)) / noise
     except NoOperatingPointError:
         return {}
-    columns = state.current_slopes * model.weight[:, None] / noise
     there = columns[:, : len(values)]
     basis, _ = np.linalg.qr(there / np.maximum(np.linalg.norm(there, axis=0), np.finfo(float).tiny))
     found = {}

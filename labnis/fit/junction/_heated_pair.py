@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.constants import e, k
 
 from labnis.fit.arrays import Real, real_columns
-from labnis.fit.junction._excitation import device_cycle, phases
+from labnis.fit.junction._excitation import device_cycle, first_harmonic, phases
 from labnis.fit.junction._island import IslandState, cooler_of, island_state
 from labnis.fit.parameters import Parameter, restarted
 from labnis.fit.result import FitError, FitResult
@@ -24,6 +24,8 @@ __all__ = ["HeatedPair", "Readings", "expected_current", "solve_heated"]
 _ROUNDS, _SETTLED = 5, 0.03
 # Phases over which a cycle of the excitation is averaged: exact to 1e-4 for amplitudes up to 10 kT/e on a junction.
 _PHASES = phases(12)
+# Phases at which the island is solved in every step: exact up to the third power of the excitation.
+_FEW = phases(2)
 
 
 @dataclass(frozen=True)
@@ -47,13 +49,15 @@ class Readings:
 class HeatedPair(Model):
     """Current at each measured voltage as a function of the parameters `names`.
 
-    `weight` (n,) undoes that a reading scatters (1 + G·R_s) times as much as its current. `correction` (A) is what a
-    cycle of the excitation adds to the current at its centre. `state` solves the island at given parameters.
+    `weight` (n,) undoes that a reading scatters (1 + G·R_s) times as much as its current. `state` solves the
+    island at the measured `voltage` (V), shape (n, phases), in a few phases of the excitation's cycle; `correction` (A)
+    is what the mean over the whole cycle has beyond theirs.
     """
 
     readings: Readings
     names: tuple[str, ...]
     weight: Real
+    voltage: Real
     correction: Real
     state: Callable[[tuple[float, ...]], IslandState]
 
@@ -70,34 +74,39 @@ class HeatedPair(Model):
         values = dict(zip(names, map(float, x), strict=True))
         cooler, voltage = cooler_of(values), readings.voltage + values["voltage_offset"]
         point = cooler.operating_point(voltage, values["electron_temperature"])
-        electrons = [np.array(x, dtype=np.float64), point.electron_temperature, np.zeros((voltage.size, len(names)))]
         share = 1 / (1 + readings.series_resistance * cooler.conductance(point))
-        correction = np.zeros_like(voltage)
+        at, electrons, correction = (
+            readings.voltage[:, None],
+            point.electron_temperature[:, None],
+            np.zeros_like(voltage),
+        )
         if readings.excitation:
 
             def characteristic(voltage: Real) -> tuple[Real, Real]:
-                at = cooler.operating_point(voltage, values["electron_temperature"])
-                return at.current, cooler.conductance(at)
+                found = cooler.operating_point(voltage, values["electron_temperature"])
+                return found.current, cooler.conductance(found)
 
-            line, reach = np.sqrt(2) * readings.excitation * _PHASES, 2 * k / e * point.electron_temperature
-            cycle = device_cycle(characteristic, voltage, line, readings.series_resistance, reach)
-            correction = characteristic(cycle)[0].mean(axis=-1) - point.current
-
-        @lru_cache(maxsize=1)
-        def state(x: tuple[float, ...]) -> IslandState:
-            # From where the slopes lead, it is solved in half the time.
-            before, temperature, slopes = electrons
-            start = np.clip(temperature + slopes @ (np.array(x) - before), temperature / 2, 2 * temperature)
-            found = island_state(dict(zip(names, x, strict=True)), readings.voltage, names, start)
-            electrons[:] = np.array(x), found.temperature, found.temperature_slopes
-            return found
-
-        return cls(readings, tuple(names), share, correction, state, mask=np.ones(voltage.shape, bool))
+            line, reach = np.sqrt(2) * readings.excitation, 2 * k / e * point.electron_temperature
+            cycle = device_cycle(characteristic, voltage, line * _PHASES, readings.series_resistance, reach)
+            # At a few phases of a cosine with the cycle's own first harmonic.
+            amplitude = first_harmonic(cycle)[:, None] * _FEW
+            few = cooler.operating_point(voltage[:, None] + amplitude, values["electron_temperature"])
+            at, electrons = readings.voltage[:, None] + amplitude, few.electron_temperature
+            correction = characteristic(cycle)[0].mean(axis=-1) - few.current.mean(axis=-1)
+        return cls(
+            readings,
+            tuple(names),
+            share,
+            at,
+            correction,
+            _states(names, at, electrons),
+            mask=np.ones(voltage.shape, bool),
+        )
 
     def expected(self, x: Real) -> Real:
         """Expected readings of the current (A), shape (n,)."""
         offset = x[self.names.index("current_offset")]
-        return np.asarray(self._state(x).current + self.correction + offset)
+        return np.asarray(self._state(x).current.mean(axis=1) + self.correction + offset)
 
     def residuals(self, x: Real) -> Real:
         try:
@@ -107,10 +116,37 @@ class HeatedPair(Model):
             return np.full(self.weight.shape, np.nan)
 
     def jacobian(self, x: Real) -> Real:
-        return np.asarray(-self._state(x).current_slopes * self.weight[:, None])
+        return self.slopes(self._state(x))
+
+    def slopes(self, state: IslandState) -> Real:
+        """∂(residuals)/∂(parameter), shape (n, p), of a `state` at the voltages of this model."""
+        return np.asarray(-state.current_slopes.mean(axis=1) * self.weight[:, None])
+
+    def state_of(self, values: Mapping[str, float], names: Sequence[str]) -> IslandState:
+        """The island at the voltages of this model, with slopes by other parameters."""
+        return island_state(values, self.voltage, names)
 
     def _state(self, x: Real) -> IslandState:
         return self.state(tuple(map(float, x)))
+
+
+def _states(names: Sequence[str], voltage: Real, electrons: Real) -> Callable[[tuple[float, ...]], IslandState]:
+    """Solver of the island at measured voltages (V), shape (n, phases), that remembers the last parameters.
+
+    `electrons` are temperatures (K) near the first solution; from where the slopes lead, the next takes half the time.
+    """
+    last = [np.full(len(names), np.nan), electrons, np.zeros((*voltage.shape, len(names)))]
+
+    @lru_cache(maxsize=1)
+    def state(x: tuple[float, ...]) -> IslandState:
+        before, temperature, slopes = last
+        ahead = temperature + slopes @ np.nan_to_num(np.array(x) - before)
+        start = np.clip(ahead, temperature / 2, 2 * temperature)
+        found = island_state(dict(zip(names, x, strict=True)), voltage, names, start)
+        last[:] = np.array(x), found.temperature, found.temperature_slopes
+        return found
+
+    return state
 
 
 def solve_heated(

@@ -11,7 +11,7 @@ from scipy.constants import e, k
 
 from labnis.fit.arrays import Real, real_columns
 from labnis.fit.junction._excitation import device_cycle, first_harmonic, phases
-from labnis.fit.junction._island import IslandState, cooler_of, island_state
+from labnis.fit.junction._island import IslandState, cooler_of, island_state, steady_state
 from labnis.fit.parameters import Parameter, restarted
 from labnis.fit.result import FitError, FitResult
 from labnis.fit.solver import Model, solve
@@ -73,7 +73,7 @@ class HeatedPair(Model):
         """
         values = dict(zip(names, map(float, x), strict=True))
         cooler, voltage = cooler_of(values), readings.voltage + values["voltage_offset"]
-        point = cooler.operating_point(voltage, values["electron_temperature"])
+        point = steady_state(cooler, voltage, values["electron_temperature"])
         share = 1 / (1 + readings.series_resistance * cooler.conductance(point))
         at, electrons, correction = (
             readings.voltage[:, None],
@@ -83,14 +83,14 @@ class HeatedPair(Model):
         if readings.excitation:
 
             def characteristic(voltage: Real) -> tuple[Real, Real]:
-                found = cooler.operating_point(voltage, values["electron_temperature"])
+                found = steady_state(cooler, voltage, values["electron_temperature"])
                 return found.current, cooler.conductance(found)
 
             line, reach = np.sqrt(2) * readings.excitation, 2 * k / e * point.electron_temperature
             cycle = device_cycle(characteristic, voltage, line * _PHASES, readings.series_resistance, reach)
             # At a few phases of a cosine with the cycle's own first harmonic.
             amplitude = first_harmonic(cycle)[:, None] * _FEW
-            few = cooler.operating_point(voltage[:, None] + amplitude, values["electron_temperature"])
+            few = steady_state(cooler, voltage[:, None] + amplitude, values["electron_temperature"])
             at, electrons = readings.voltage[:, None] + amplitude, few.electron_temperature
             correction = characteristic(cycle)[0].mean(axis=-1) - few.current.mean(axis=-1)
         return cls(

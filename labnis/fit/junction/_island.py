@@ -18,9 +18,9 @@ import numpy as np
 
 from labnis.fit.arrays import Real
 from labnis.fit.junction._steady_state import steady_state_slopes
-from labnis.physics import AndreevChannel, NISJunction, SINISCooler
+from labnis.physics import AndreevChannel, NISJunction, OperatingPoint, SINISCooler
 
-__all__ = ["COMPONENTS", "DEPHASING_RATE", "IslandState", "cooler_of", "island_state"]
+__all__ = ["COMPONENTS", "DEPHASING_RATE", "IslandState", "cooler_of", "island_state", "steady_state"]
 
 #: Names and units of the components.
 COMPONENTS = {
@@ -87,6 +87,35 @@ def _channel(values: Mapping[str, float], amplitudes: Sequence[float]) -> Andree
     return AndreevChannel(_DIFFUSION, length, normal, superconductor_resistance_per_length=superconductor)
 
 
+def steady_state(cooler: SINISCooler, voltage: Real, temperature: float, start: Real | None = None) -> OperatingPoint:
+    """The steady states at voltages across the pair (V), of any shape, with `temperature` (K) at zero bias."""
+    if cooler.electron_phonon * _NO_HEATING < 1:
+        return cooler.operating_point(voltage, temperature, start=start)
+    # An island that does not heat is at this temperature whatever the heat.
+    everywhere, zero = np.full_like(voltage, temperature), np.zeros_like(voltage)
+    junction, channel, leak = cooler.junction, cooler.andreev, cooler.leakage_resistance
+    andreev = zero if channel is None else channel.linearised(voltage / 2, everywhere, junction).current
+    leakage = zero if leak is None else voltage / leak
+    cooling = 2 * junction.cooling_power(voltage / 2, everywhere, everywhere)
+    heating = andreev * voltage + leakage * voltage
+    return OperatingPoint(
+        device_voltage=voltage,
+        bath_temperature=everywhere,
+        electron_temperature=everywhere,
+        phonon_temperature=everywhere,
+        quasiparticle_current=junction.current(voltage / 2, everywhere),
+        andreev_current=andreev,
+        leakage_current=leakage,
+        cooling_power=cooling,
+        electron_phonon_power=heating - cooling,
+        andreev_power=andreev * voltage,
+        leakage_power=leakage * voltage,
+        andreev_in_range=np.ones(voltage.shape, bool),
+        gap=np.full_like(voltage, junction.gap),
+        chemical_potential=zero,
+    )
+
+
 def island_state(
     values: Mapping[str, float], device_voltage: Real, names: Sequence[str], start: Real | None = None
 ) -> IslandState:
@@ -102,7 +131,7 @@ def island_state(
     """
     cooler = cooler_of(values)
     voltage = device_voltage + values["voltage_offset"]
-    point = cooler.operating_point(voltage, values["electron_temperature"], start=start)
+    point = steady_state(cooler, voltage, values["electron_temperature"], start)
     channel = _channel(values, (0.0, 0.0)) if cooler.junction.dynes > 0 else None
     slopes = steady_state_slopes(cooler, point, [_STEADY.get(name, name) for name in names], channel=channel)
     factors = np.array([_FACTORS.get(name, 1.0) for name in names])

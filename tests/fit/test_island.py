@@ -4,8 +4,10 @@ import re
 
 import numpy as np
 import pytest
+import xarray
 
-from labnis.fit import FitResult, fit_current_voltage, fit_emitted_power, fit_reflection
+from labnis.fit import FitContext, FitResult, NotApplicableError, fit_current_voltage, fit_emitted_power, fit_reflection
+from labnis.fit.analyses import Conductance
 from labnis.fit.junction._island import COMPONENTS, island_state
 from sim_instruments import SHIPPED_TRUTH, Truth, load_truth
 from tests.fit.measuring import SERIES_RESISTANCE, current_voltage, device, emission, pulls, reflection
@@ -157,3 +159,11 @@ def test_a_live_fit_keeps_the_components(micro_cooler: Truth, micro_cooler_fit: 
     again = fitted(micro_cooler, start=micro_cooler_fit)
     assert again.names == micro_cooler_fit.names
     np.testing.assert_allclose(again.values, micro_cooler_fit.values, atol=0.05 * micro_cooler_fit.sigma.max(initial=0))
+
+
+def test_a_conductance_of_one_temperature_is_not_fitted_to_an_island_that_heats(micro_cooler_fit: FitResult) -> None:
+    bias = np.linspace(-1e-3, 1e-3, 31)
+    columns = {name: ("bias", np.ones(31)) for name in ("current", "conductance", "excitation")}
+    data = xarray.Dataset({"device_voltage": ("bias", bias), **columns}, coords={"bias": bias})
+    with pytest.raises(NotApplicableError, match="the island heats"):
+        Conductance().fit(data, FitContext(), {"current_voltage": micro_cooler_fit})

@@ -24,6 +24,9 @@ from labnis.physics import NoOperatingPointError
 
 __all__ = ["components_of", "with_components"]
 
+_OF_ISLAND = "at every bias that at which the island's heat balance closes"
+# Fewer points than these show no component.
+_FEWEST = 30
 # By how much χ² falls for a component that is taken in, and the quantile of a one-sided limit of 95 %.
 _ADMITTED, _ONE_SIDED = 10.0, 1.645
 # The fifth power of a temperature is known if it is as many standard deviations from 0.
@@ -105,12 +108,18 @@ def with_components(
         `pair` itself where no component improves it; with the limits of the components that are left out in `assumed`.
 
     """
-    few = readings.at(evenly_spread(readings.voltage.size, _FEW))
     held = [name for name, value in fixed.items() if name in COMPONENTS and value > 0]
-    values = pair.by_name | {name: fixed[name] for name in held}
     components = tuple(dict.fromkeys((*components_of(pair), *held)))
+    if readings.voltage.size < _FEWEST and not components:
+        return pair
+    few = readings.at(evenly_spread(readings.voltage.size, _FEW))
     try:
-        trial = _Trial.of(few, _parameters(values, components, fixed), pair.noise)
+        if components:
+            values = pair.by_name | {name: fixed[name] for name in held}
+            trial = _Trial.of(few, _parameters(values, components, fixed), pair.noise)
+        else:
+            model = HeatedPair.of(few, pair.names, pair.values)
+            trial = _Trial(model, pair.by_name, model.residuals(pair.values))
     except NoOperatingPointError as error:
         raise FitError(f"the island has no steady state: {error}") from error
     trial = _grown(trial, few, fixed)
@@ -118,11 +127,17 @@ def with_components(
     if not names:
         return replace(pair, assumed={**pair.assumed, **_left_out(trial, trial.noise)})
     parameters = _parameters(trial.values, names, fixed)
-    result, model = solve_heated(parameters, readings, name, assumed, prior=_prior([p.name for p in parameters]))
+    try:
+        result, model = solve_heated(parameters, readings, name, assumed, prior=_prior([p.name for p in parameters]))
+    except FitError as error:
+        if components_of(pair):
+            raise
+        doubt = f"an island with {', '.join(names)} describes the curve better, but cannot be fitted: {error}"
+        return replace(pair, warnings=(*pair.warnings, doubt))
     found = _Trial(model, result.by_name, result.residuals * result.mask)
     return replace(
         result,
-        assumed={**result.assumed, **_left_out(found, result.noise)},
+        assumed={**result.assumed, **_left_out(found, result.noise), "electron_temperature": _OF_ISLAND},
         warnings=(*result.warnings, *_undetermined(result["electron_temperature"])),
     )
 

@@ -132,7 +132,7 @@ def island_state(
     cooler = cooler_of(values)
     voltage = device_voltage + values["voltage_offset"]
     point = steady_state(cooler, voltage, values["electron_temperature"], start)
-    channel = _channel(values, (0.0, 0.0)) if cooler.junction.dynes > 0 else None
+    channel = _channel(values, (0.0, 0.0))
     slopes = steady_state_slopes(cooler, point, [_STEADY.get(name, name) for name in names], channel=channel)
     factors = np.array([_FACTORS.get(name, 1.0) for name in names])
     return IslandState(

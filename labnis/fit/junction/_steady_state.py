@@ -6,6 +6,7 @@ way in which current or heat flows to ∂I and ∂B, by parameter.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +17,8 @@ from labnis.physics.junction import BOLTZMANN_EV
 
 __all__ = ["SteadyStateSlopes", "steady_state_slopes"]
 
+# Below this Dynes parameter the accuracy of the Andreev integral is unknown.
+_SMALLEST_DYNES = 1e-6
 # ∂I/∂(parameter) and ∂B/∂(parameter) at constant electron temperature.
 Shares = dict[str, tuple[Real, Real]]
 
@@ -88,7 +91,8 @@ def _tunnelling(cooler: SINISCooler, point: OperatingPoint) -> Shares:
 
 def _andreev(cooler: SINISCooler, channel: AndreevChannel, point: OperatingPoint) -> Shares:
     """The Andreev current, whose work I_A·V_device heats."""
-    junction, bias, t = cooler.junction, point.device_voltage, point.electron_temperature
+    bias, t = point.device_voltage, point.electron_temperature
+    junction = replace(cooler.junction, dynes=max(cooler.junction.dynes, _SMALLEST_DYNES))
     slopes, at = channel.slopes(bias / 2, t, junction), channel.linearised(bias / 2, t, junction)
     rate = channel.diffusion_constant / channel.coherence_length**2
     changes = {

@@ -15,6 +15,7 @@ from labnis.fit._points import Points
 from labnis.fit.arrays import Real
 from labnis.fit.context import FitContext
 from labnis.fit.information import Sensitivity
+from labnis.fit.junction._components import components_of
 from labnis.fit.junction.conductance import conductance_model, fit_conductance
 from labnis.fit.junction.current_voltage import (
     current_voltage_model,
@@ -138,8 +139,16 @@ class Conductance(_Curve):
     def fit(
         self, data: xarray.Dataset, context: FitContext, priors: Priors, start: FitResult | None = None
     ) -> FitResult:
-        """Fit as the base class; NotApplicableError for a run without a lock-in."""
+        """Fit as the base class.
+
+        NotApplicableError for a run without a lock-in, and where the fit of the current found that the island heats:
+        this one assumes one temperature.
+        """
         points = Points(data)
+        if "current_voltage" in priors and components_of(priors["current_voltage"]):
+            raise NotApplicableError(
+                "the conductance is fitted with one temperature at every bias, and the island heats"
+            )
         if "conductance" not in points:
             used = "excitation" in points and np.nanmax(points["excitation"]) > 0
             kind = FitError if used else NotApplicableError

@@ -22,6 +22,7 @@ __all__ = [
     "Model",
     "TraceModel",
     "as_real",
+    "noise_between_neighbours",
     "solve",
     "without_outliers",
 ]
@@ -95,6 +96,7 @@ def solve(
     absorbed: int = 0,
     prior: FitResult | None = None,
     inputs: Mapping[str, float] | None = None,
+    outliers: bool = True,
 ) -> FitResult:
     """Minimise Σ residuals² / noise² + χ² of the prior, leaving outliers out.
 
@@ -110,6 +112,8 @@ def solve(
         Number of linear parameters that the model eliminates itself (they reduce the degrees of freedom).
     prior
         Earlier fit whose parameters of the same names enter with their covariance.
+    outliers
+        Whether there may be outliers; False while the model may be wrong, so that they would be its misfit.
 
     Raises
     ------
@@ -119,7 +123,7 @@ def solve(
     """
     held, prior = conditioned(parameters, prior)
     result = _solve(held, model, name, absorbed, prior)
-    for _ in range(_OUTLIER_ROUNDS):
+    for _ in range(_OUTLIER_ROUNDS if outliers else 0):
         narrowed = _narrowed(model, result.residuals)
         if narrowed is None:
             break
@@ -200,7 +204,7 @@ def _solve(
     values = everything(x)
     rest = model.residuals(values)
     # In the differences only what was absorbed at each of the neighbours is missing from the noise.
-    between = _noise_between_neighbours(rest, model.mask) * np.sqrt(1 + absorbed / freedom)
+    between = noise_between_neighbours(rest, model.mask) * np.sqrt(1 + absorbed / freedom)
     return FitResult(
         name,
         tuple(p.name for p in parameters),
@@ -225,7 +229,8 @@ def _robust_scale(residuals: Real) -> float:
     return max(1.4826 * float(np.median(np.abs(residuals))), np.finfo(float).tiny)
 
 
-def _noise_between_neighbours(residuals: Real, mask: Bool) -> float:
+def noise_between_neighbours(residuals: Real, mask: Bool) -> float:
+    """Standard deviation of `residuals` from the differences of neighbours that both count in the `mask`."""
     steps = np.diff(residuals)[mask[1:] & mask[:-1]]
     return max(float(np.sqrt((steps @ steps) / max(steps.size, 1) / 2)), np.finfo(float).tiny)
 

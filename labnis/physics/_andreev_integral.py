@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-__all__ = ["Spectrum", "integrate", "unit_gauss"]
+__all__ = ["Spectrum", "integrate", "integrate_parts", "unit_gauss"]
 
 Real = NDArray[np.float64]
 
@@ -57,19 +57,19 @@ class Spectrum:
         r = np.sqrt(1 + ((1 - below_gap) / self.coherence_energy[..., None]) ** 2)
         resistance = self.normal * np.sqrt((1 + r) / 2) / r
         if self.superconductor.any():
-            resistance = resistance + self._in_superconductor(below_gap)
+            resistance = resistance + self.superconductor[..., None] * _decay(below_gap)
         return np.asarray(resistance / self._pair_energy(below_gap))
 
-    def by_gap(self, below_gap: Real) -> Real:
-        """Δ·∂K/∂Δ (ohm) at fixed x: ε falls like 1/Δ, the coherent resistance of S like 1/√Δ."""
+    def parts(self, below_gap: Real) -> Real:
+        """K of coherent resistances of 1 ohm in N, and at x = 0 in S; ∂K/∂γ and ε·∂K/∂ε (ohm); stacked."""
         y = (1 - below_gap) / self.coherence_energy[..., None]
-        resistance = -self.normal * y / 2 * ((1 - 1j * y) ** -1.5).imag
-        if self.superconductor.any():
-            resistance = resistance - self._in_superconductor(below_gap) / 2
-        return np.asarray(resistance / self._pair_energy(below_gap))
-
-    def _in_superconductor(self, below_gap: Real) -> Real:
-        return np.asarray(self.superconductor[..., None] / np.sqrt(np.sqrt(below_gap * (2 - below_gap))))
+        root = (1 - 1j * y) ** -0.5
+        pair_energy, above, squared = self._pair_energy(below_gap), 2 - below_gap, self.dynes**2
+        normal, superconductor = root.real / pair_energy, _decay(below_gap) / pair_energy
+        whole = self.normal * normal + self.superconductor[..., None] * superconductor
+        by_dynes = -self.dynes * (1 / (below_gap**2 + squared) + 1 / (above**2 + squared)) * whole
+        by_coherence = self.normal * y / 2 * (root**3).imag / pair_energy
+        return np.stack([normal, superconductor, by_dynes, by_coherence])
 
     def _pair_energy(self, below_gap: Real) -> Real:
         """|1 − (x + iγ)²|."""
@@ -77,13 +77,15 @@ class Spectrum:
         return np.asarray(np.sqrt((below_gap**2 + self.dynes**2) * (above**2 + self.dynes**2)))
 
 
-def integrate(spectrum: Spectrum, v: Real, t: Real, *, by_gap: bool) -> tuple[Real, Real, Real, Real]:
-    """∫ K W dx (ohm), its derivatives with respect to v and to t, and Δ times that to Δ at fixed v and t.
+def _decay(below_gap: Real) -> Real:
+    """ξ_S in units of that at x = 0."""
+    return np.asarray(1 / np.sqrt(np.sqrt(below_gap * (2 - below_gap))))
 
-    At `v` ≥ 0 and `t` ≥ 0, of one shape; the last is 0 unless it is requested.
-    """
+
+def integrate(spectrum: Spectrum, v: Real, t: Real) -> tuple[Real, Real, Real]:
+    """∫ K W dx (ohm), and its derivatives with respect to v and to t, at `v` ≥ 0 and `t` ≥ 0, of one shape."""
     cold = np.maximum(t, _COLDEST)
-    value, slope_v, slope_t, scaling = (np.zeros_like(v) for _ in range(4))
+    value, slope_v, slope_t = (np.zeros_like(v) for _ in range(3))
     odd = -np.expm1(-2 * v / cold)
     for below_gap, offset, weight in _pieces(spectrum, v, cold):
         density = weight * spectrum(below_gap)
@@ -92,13 +94,21 @@ def integrate(spectrum: Spectrum, v: Real, t: Real, *, by_gap: bool) -> tuple[Re
         occupied, empty = expit(-a), expit(b)
         # f(a) − f(b) = (1 − e^{a−b}) f(a) (1 − f(b)): no cancellation at small bias.
         value += odd * np.einsum("...i,...i,...i->...", density, occupied, empty)
-        if by_gap:
-            response = weight * spectrum.by_gap(below_gap)
-            scaling += odd * np.einsum("...i,...i,...i->...", response, occupied, empty)
         window_a, window_b = occupied * (1 - occupied), empty * (1 - empty)
         slope_v += np.einsum("...i,...i->...", density, window_a + window_b)
         slope_t += np.einsum("...i,...i->...", density, a * window_a - b * window_b)
-    return value, slope_v / cold, np.where(t > 0, slope_t / cold, 0.0), scaling
+    return value, slope_v / cold, np.where(t > 0, slope_t / cold, 0.0)
+
+
+def integrate_parts(spectrum: Spectrum, v: Real, t: Real) -> Real:
+    """∫ W dx of `Spectrum.parts`, shape (4, *v.shape), at `v` ≥ 0 and `t` ≥ 0, of one shape."""
+    cold = np.maximum(t, _COLDEST)
+    total = np.zeros((4, *v.shape))
+    odd = -np.expm1(-2 * v / cold)
+    for below_gap, offset, weight in _pieces(spectrum, v, cold):
+        occupied, empty = expit(-offset / cold[..., None]), expit((offset + 2 * v[..., None]) / cold[..., None])
+        total += odd * np.einsum("k...i,...i->k...", spectrum.parts(below_gap), weight * occupied * empty)
+    return total
 
 
 def _pieces(spectrum: Spectrum, v: Real, t: Real) -> Iterator[tuple[Real, Real, Real]]:

@@ -137,11 +137,17 @@ class HeatBalance:
         """Of one junction (A)."""
         return at.gap / self.junction.resistance * self.unit_junction.current(at.voltage / at.gap, t / at.gap)
 
-    def andreev_current(self, at: Conditions, t: Real, *, by_gap: bool = False) -> AndreevCurrent:
+    def andreev_current(self, at: Conditions, t: Real) -> AndreevCurrent:
         """Of one junction; 0 without a channel."""
         if self.andreev is None:
-            return AndreevCurrent(*np.zeros((4, t.size)))
-        return self.andreev.linearised(at.voltage, t, self.junction, gap=at.gap, by_gap=by_gap)
+            return AndreevCurrent(*np.zeros((3, t.size)))
+        return self.andreev.linearised(at.voltage, t, self.junction, gap=at.gap)
+
+    def andreev_by_gap(self, at: Conditions, t: Real) -> Real:
+        """∂I_A/∂Δ (A per eV) of one junction."""
+        if self.andreev is None:
+            return np.zeros_like(t)
+        return self.andreev.slopes(at.voltage, t, self.junction, gap=at.gap).by_gap
 
     def phonon_rise(self, rise: Real, bath: Real) -> Real:
         """T_ph − T_bath, by Newton from above on a convex rising function: monotone from the first step."""
@@ -159,9 +165,11 @@ class HeatBalance:
                 break
         return np.clip(phonons, np.minimum(rise, 0), np.maximum(rise, 0))
 
-    def powers(self, at: Conditions, electrons: Electrons) -> Powers:
-        """Every term of the balance; that of tunnelling without its rounding where that would show."""
-        andreev = self.andreev_current(at, electrons.temperature).current
+    def powers(self, at: Conditions, electrons: Electrons, andreev: Real) -> Powers:
+        """Every term of the balance; that of tunnelling without its rounding where that would show.
+
+        `andreev` is the Andreev current (A).
+        """
         cooling = self._tunnelling(at, electrons.temperature)[0] - self._returned(at)
         powers = self._powers(at, electrons.rise, cooling, andreev)
         delicate = self._is_delicate(at, electrons.rise, powers.largest)
@@ -188,7 +196,10 @@ class HeatBalance:
 
     def _returned(self, at: Conditions) -> Real:
         """What the cooling power owes to the superconductors' quasiparticles; one value per point, for all T_e."""
-        return self._tunnelling(at._replace(voltage=np.zeros_like(at.voltage)), at.bath)[0] + at.excess
+        # Few gaps and baths are different.
+        (gap, bath), which = np.unique(np.stack([at.gap, at.bath]), axis=1, return_inverse=True)
+        different = Conditions(np.zeros_like(gap), bath, gap, np.zeros_like(gap))
+        return self._tunnelling(different, bath)[0][which.ravel()] + at.excess
 
     def _cooling_near_equilibrium(self, at: Conditions, rise: Real) -> Real:
         reduced = (at.voltage / at.gap, BOLTZMANN_EV * at.bath / at.gap, BOLTZMANN_EV * rise / at.gap)

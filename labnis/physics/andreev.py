@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.constants import e, hbar
 
-from labnis.physics._andreev_integral import Spectrum, integrate
+from labnis.physics._andreev_integral import Spectrum, integrate, integrate_parts
 from labnis.physics._checks import broadcast, finite, non_negative, positive, positive_scalar
 from labnis.physics.junction import BOLTZMANN_EV, NISJunction
 
-__all__ = ["AndreevChannel", "AndreevCurrent", "ModelRangeWarning", "wire_resistance_per_length"]
+__all__ = ["AndreevChannel", "AndreevCurrent", "AndreevSlopes", "ModelRangeWarning", "wire_resistance_per_length"]
 
 Real = NDArray[np.float64]
 
@@ -55,12 +55,25 @@ def wire_resistance_per_length(diffusion_constant: float, density_of_states: flo
 
 
 class AndreevCurrent(NamedTuple):
-    """I_A (A) and its derivatives: ∂I_A/∂V (S), ∂I_A/∂T (A/K) and ∂I_A/∂Δ (A per eV)."""
+    """I_A (A) and its derivatives: ∂I_A/∂V (S) and ∂I_A/∂T (A/K)."""
 
     current: Real
     by_voltage: Real
     by_temperature: Real
+
+
+class AndreevSlopes(NamedTuple):
+    """How I_A changes with the device.
+
+    `by_normal` and `by_superconductor` (A per ohm/m) are the currents of M·R'_N and of M·R'_S, which are proportional
+    to them; `by_gap` is ∂I_A/∂Δ (A per eV), `by_dynes` ∂I_A/∂γ (A), and `by_length` L_φ·∂I_A/∂L_φ (A).
+    """
+
+    by_normal: Real
+    by_superconductor: Real
     by_gap: Real
+    by_dynes: Real
+    by_length: Real
 
 
 @dataclass(frozen=True)
@@ -143,13 +156,7 @@ class AndreevChannel:
         return self.linearised(voltage, temperature, junction).by_voltage
 
     def linearised(
-        self,
-        voltage: ArrayLike,
-        temperature: ArrayLike,
-        junction: NISJunction,
-        *,
-        gap: ArrayLike | None = None,
-        by_gap: bool = False,
+        self, voltage: ArrayLike, temperature: ArrayLike, junction: NISJunction, *, gap: ArrayLike | None = None
     ) -> AndreevCurrent:
         """Current and derivatives from one integration, without a warning: for solvers that state their own range.
 
@@ -159,10 +166,45 @@ class AndreevChannel:
             As in `current`.
         gap
             Gap (eV) instead of the junction's, one for every voltage and temperature.
-        by_gap
-            Whether the derivative with respect to the gap is wanted; it is 0 otherwise.
 
         """
+        spectrum, v, t, delta = self._reduced(voltage, temperature, junction, gap)
+        value, by_v, by_t = integrate(spectrum, np.abs(v), t)
+        scale = self.scale / junction.resistance**2
+        signed = np.sign(v) * scale
+        return AndreevCurrent(signed * delta * value, scale * by_v, signed * BOLTZMANN_EV * by_t)
+
+    def slopes(
+        self, voltage: ArrayLike, temperature: ArrayLike, junction: NISJunction, *, gap: ArrayLike | None = None
+    ) -> AndreevSlopes:
+        """How the current changes with the device; the arguments are those of `linearised`, and there is no warning."""
+        spectrum, v, t, delta = self._reduced(voltage, temperature, junction, gap)
+        _, by_v, by_t = integrate(spectrum, np.abs(v), t)
+        normal, superconductor, by_dynes, by_coherence = integrate_parts(spectrum, np.abs(v), t)
+        in_normal, in_superconductor = spectrum.normal * normal, spectrum.superconductor * superconductor
+        # With the gap ε falls like 1/Δ, the coherent resistance of S like 1/√Δ.
+        by_gap = in_normal + in_superconductor / 2 - np.abs(v) * by_v - t * by_t - by_coherence
+        signed = np.sign(v) * self.scale / junction.resistance**2
+        in_ampere = signed * delta
+        unscaled = np.sign(v) * delta / junction.resistance**2
+        return AndreevSlopes(
+            unscaled * self.coherence_length * normal,
+            unscaled * self._length_in_superconductor(delta) * superconductor,
+            signed * by_gap,
+            in_ampere * by_dynes,
+            # The coherent resistance of N is proportional to L_φ, and ε to 1/L_φ².
+            in_ampere * (in_normal - 2 * by_coherence),
+        )
+
+    def _length_in_superconductor(self, gap: Real) -> Real:
+        """√(ħD_S/2Δ) (m)."""
+        diffusion = self.superconductor_diffusion_constant or self.diffusion_constant
+        return np.asarray(np.sqrt(hbar * diffusion / (2 * gap * e)))
+
+    def _reduced(
+        self, voltage: ArrayLike, temperature: ArrayLike, junction: NISJunction, gap: ArrayLike | None
+    ) -> tuple[Spectrum, Real, Real, Real]:
+        """The spectrum, eV/Δ, kT/Δ and Δ (eV)."""
         if junction.dynes == 0:
             raise ValueError("junction.dynes is 0; it must be positive: the Andreev current diverges at a sharp gap")
         v, t, delta = broadcast(
@@ -170,19 +212,13 @@ class AndreevChannel:
             temperature=non_negative("temperature", temperature),
             gap=positive("gap", junction.gap if gap is None else gap),
         )
-        v, t = _reduced(v, t, delta)
-        diffusion = self.superconductor_diffusion_constant or self.diffusion_constant
         spectrum = Spectrum(
             normal=self.resistance_per_length * self.coherence_length,
-            superconductor=self.superconductor_resistance_per_length * np.sqrt(hbar * diffusion / (2 * delta * e)),
+            superconductor=self.superconductor_resistance_per_length * self._length_in_superconductor(delta),
             coherence_energy=self.coherence_energy / delta,
             dynes=junction.dynes,
         )
-        value, by_v, by_t, response = integrate(spectrum, np.abs(v), t, by_gap=by_gap)
-        scale = self.scale / junction.resistance**2
-        signed = np.sign(v) * scale
-        scaling = value - np.abs(v) * by_v - t * by_t + response if by_gap else np.zeros_like(v)
-        return AndreevCurrent(signed * delta * value, scale * by_v, signed * BOLTZMANN_EV * by_t, signed * scaling)
+        return spectrum, *_reduced(v, t, delta), delta
 
     def _warn_out_of_range(self, voltage: ArrayLike, temperature: ArrayLike, junction: NISJunction) -> None:
         if not self.in_range(voltage, temperature, junction).all():

@@ -230,33 +230,35 @@ class SINISCooler:
         reduced = v / gap, t / gap
         by_voltage = unit.current_derivative("voltage", *reduced) / self.junction.resistance
         by_temperature = unit.current_derivative("temperature", *reduced) / self.junction.resistance
-        andreev = balance.andreev_current(at, t, by_gap=self.superconductor is not None)
+        andreev = balance.andreev_current(at, t)
         scale = 2 * gap / self.junction.resistance
         cooling_by_voltage = scale * unit.cooling_power_derivative("voltage", *reduced, bath / gap)
         leakage = balance.leakage_conductance
         balance_by_voltage = cooling_by_voltage - 2 * andreev.current - 2 * v * andreev.by_voltage - 8 * v * leakage
         balance_by_temperature = balance.slope(at, t)
-        by_gap = gap_slope = heating = np.zeros_like(v)
+        by_gap = andreev_by_gap = gap_slope = heating = np.zeros_like(v)
         if self.superconductor is not None:
             sign, potential = np.sign(v), point.chemical_potential.ravel()
             by_gap = unit.current_derivative("gap", *reduced) / self.junction.resistance
+            andreev_by_gap = balance.andreev_by_gap(at, t)
             cooling_by_gap = scale * unit.cooling_power_derivative("gap", *reduced, bath / gap)
             responses = response(self.superconductor, at, potential, self.junction.resistance)
             # Injection does not depend on the direction of the bias: at zero, the slope across it is 0.
             gap_by_current, heat_by_current = np.where(sign == 0, 0, responses)
-            balance_by_current = (cooling_by_gap - 2 * v * andreev.by_gap) * gap_by_current - heat_by_current
+            balance_by_current = (cooling_by_gap - 2 * v * andreev_by_gap) * gap_by_current - heat_by_current
             feedback = by_gap * gap_by_current - by_temperature * balance_by_current / balance_by_temperature
             injection = sign * (by_voltage - by_temperature * balance_by_voltage / balance_by_temperature)
             injection = injection / (1 - sign * feedback)
             gap_slope, heating = gap_by_current * injection, balance_by_current * injection
         slope = -(balance_by_voltage + heating) / balance_by_temperature
         current = by_voltage + andreev.by_voltage + (by_temperature + andreev.by_temperature) * slope
-        current = (current + (by_gap + andreev.by_gap) * gap_slope) / 2 + leakage
+        current = (current + (by_gap + andreev_by_gap) * gap_slope) / 2 + leakage
         return (slope / 2).reshape(shape), (gap_slope / 2).reshape(shape), current.reshape(shape)
 
     def _point(self, at: Conditions, electrons: Electrons, potential: Real, shape: tuple[int, ...]) -> OperatingPoint:
         balance, bias, t = self._balance, 2 * at.voltage, electrons.temperature
-        powers = balance.powers(at, electrons)
+        andreev = balance.andreev_current(at, t).current
+        powers = balance.powers(at, electrons, andreev)
         in_range = np.ones(t.shape, bool)
         if self.andreev is not None:
             in_range = self.andreev.in_range(at.voltage / at.gap, t / at.gap, balance.unit_junction)
@@ -266,7 +268,7 @@ class SINISCooler:
             electron_temperature=t,
             phonon_temperature=at.bath + powers.phonon_rise,
             quasiparticle_current=balance.quasiparticle_current(at, t),
-            andreev_current=balance.andreev_current(at, t).current,
+            andreev_current=andreev,
             leakage_current=bias * balance.leakage_conductance,
             cooling_power=powers.cooling,
             electron_phonon_power=powers.to_phonons,

@@ -191,6 +191,26 @@ class NISJunction:
                 return (slope - at_superconductor) * self.gap**2 / self.resistance
         raise ValueError(f"no derivative with respect to {parameter!r}")
 
+    def cooling_power_slopes(
+        self, voltage: ArrayLike, temperature: ArrayLike, superconductor_temperature: ArrayLike
+    ) -> tuple[Real, Real, Real, Real]:
+        """∂P/∂V (W/V), ∂P/∂T_N and ∂P/∂T_S (W/K), and ∂P/∂γ (W) without excess quasiparticles, computed together."""
+        v, t, t_s, _ = self._superconductor(voltage, temperature, superconductor_temperature, 0.0)
+        scale = self.gap / self.resistance
+        by_v, by_dynes = tunnelling_heat_slopes(v, t, self.dynes)
+        by_t = tunnelling_heat(v, t, self.dynes)[1]
+        # Baths are few.
+        baths, which = np.unique(t_s, return_inverse=True)
+        zero = np.zeros_like(baths)
+        returned_by_t = tunnelling_heat(zero, baths, self.dynes)[1][which].reshape(t_s.shape)
+        returned_by_dynes = tunnelling_heat_slopes(zero, baths, self.dynes)[1][which].reshape(t_s.shape)
+        return (
+            scale * by_v,
+            scale * BOLTZMANN_EV * by_t,
+            -scale * BOLTZMANN_EV * returned_by_t,
+            scale * self.gap * (by_dynes - returned_by_dynes),
+        )
+
     def optimal_bias(self, temperature: ArrayLike) -> Real:
         """Voltage ≥ 0 (V) at which `cooling_power` is largest, whatever the superconductor's temperature.
 

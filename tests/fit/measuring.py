@@ -140,7 +140,7 @@ def pulls(fit: FitResult, truth: Truth) -> dict[str, float]:
         "gap": truth.junction.gap,
         "normal_resistance": truth.junction.resistance,
         "dynes": truth.junction.dynes,
-        "electron_temperature": truth.island.temperature,
+        **({"electron_temperature": truth.island.temperature} if truth.island.temperature else {}),
         "current_offset": truth.noise.current_offset,
         # The drop over the line is computed from the reading, offset included.
         "voltage_offset": truth.noise.voltage_offset + SERIES_RESISTANCE * truth.noise.current_offset,

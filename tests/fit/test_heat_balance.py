@@ -12,6 +12,7 @@ import pytest
 
 from labnis.fit import FitError, FitResult, fit_current_voltage
 from labnis.fit.junction._cooler_parameters import cooler_parameters, values_of
+from labnis.fit.junction._island import COMPONENTS
 from labnis.fit.junction._isotherms import Sweeps
 from labnis.fit.junction.heat_balance import Isotherm, cooler_of, fit_heat_balance, temperature_curve
 from labnis.physics import InjectedSuperconductor, NISJunction, SINISCooler
@@ -105,7 +106,10 @@ def test_one_cold_curve_gives_the_whole_device(cold_fit: FitResult) -> None:
 
 
 def test_one_temperature_is_wrong_where_the_heat_balance_is_right(cold: Isotherm, cold_fit: FitResult) -> None:
-    simple = fit_current_voltage(cold.device_voltage, cold.current, series_resistance=SERIES_RESISTANCE)
+    one_temperature = dict.fromkeys(COMPONENTS, 0.0)
+    simple = fit_current_voltage(
+        cold.device_voltage, cold.current, series_resistance=SERIES_RESISTANCE, fixed=one_temperature
+    )
     assert abs(simple["normal_resistance"].value - 1900) > 10 * simple["normal_resistance"].sigma
     assert any("neighbouring residuals are alike" in warning for warning in simple.warnings)
     assert abs(cold_fit["normal_resistance"].value - 1900) < 4 * cold_fit["normal_resistance"].sigma

@@ -7,10 +7,20 @@ import numpy as np
 import pytest
 
 import labnis.fit.resonator.reflection
-from labnis.fit import FitError, FitResult, ReflectionData, fit_reflection
+from labnis.fit import FitError, FitResult, ReflectionData, fit_current_voltage, fit_reflection
 from labnis.fit.resonator._traces import Traces
 from sim_instruments import Truth
-from tests.fit.measuring import assert_jacobian, device, fitted_current_voltage, pulls, reflection
+from tests.fit.measuring import (
+    SERIES_RESISTANCE,
+    assert_jacobian,
+    current_voltage,
+    device,
+    fitted_current_voltage,
+    pulls,
+    reflection,
+)
+
+RESULTS = ("damping_line", "damping_excess", "damping_junction", "resonance_frequency")
 
 DEVICES: dict[str, dict[str, dict[str, Any]]] = {
     "never critically coupled": {"resonator": {"damping_line": 4.8e7, "damping_junction": 1.5e7}},
@@ -107,6 +117,32 @@ def test_prior_pulls_as_hard_as_it_is_certain(traces: ReflectionData, junction_f
     assert certain["gap"].value == pytest.approx(wrong["gap"].value, abs=junction_fit["gap"].sigma)
     # The traces know the gap, too, and overrule a prior that hardly claims anything.
     assert abs(vague["gap"].value - 215e-6) < 4 * vague["gap"].sigma < abs(wrong["gap"].value - 215e-6)
+
+
+def test_the_resonance_is_that_at_zero_voltage_not_at_a_reading_of_zero(
+    traces: ReflectionData, reflection_fit: FitResult, shipped: Truth
+) -> None:
+    # Within the specification of a source-meter.
+    offset = 150e-6
+    voltage, current = current_voltage(shipped)
+    prior = fit_current_voltage(voltage - offset, current, series_resistance=SERIES_RESISTANCE)
+    shifted = replace(traces, device_voltage=traces.device_voltage - offset)
+    within(fit_reflection(shifted, prior=prior).select(RESULTS), reflection_fit.select(RESULTS), 0.05)
+
+
+def test_a_zero_that_drifts_between_two_runs_moves_no_rate_beyond_its_sigma(
+    traces: ReflectionData, junction_fit: FitResult, reflection_fit: FitResult
+) -> None:
+    drifted = replace(traces, device_voltage=traces.device_voltage + 0.58e-6)
+    within(fit_reflection(drifted, prior=junction_fit).select(RESULTS), reflection_fit.select(RESULTS), 0.1)
+    assert "voltage_zero" in reflection_fit.assumed
+
+
+def test_a_zero_that_was_held_fixed_does_not_drift(traces: ReflectionData, shipped: Truth) -> None:
+    voltage, current = current_voltage(shipped)
+    fixed = {"voltage_offset": 0.8e-6}
+    prior = fit_current_voltage(voltage, current, series_resistance=SERIES_RESISTANCE, fixed=fixed)
+    assert fit_reflection(traces, prior=prior)["voltage_offset"].value == fixed["voltage_offset"]
 
 
 def test_assumed_fano_factor_is_stated_and_dominates_the_line_rate(

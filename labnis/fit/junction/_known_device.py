@@ -8,6 +8,7 @@ from scipy.constants import e, k
 from labnis.fit.arrays import Bool, Real
 from labnis.fit.result import FitError
 from labnis.physics import AndreevChannel, NISJunction
+from labnis.physics.andreev import AndreevCurrent
 
 __all__ = ["COLDEST", "WARMEST", "KnownDevice", "electron_temperature"]
 
@@ -34,44 +35,36 @@ class KnownDevice:
     def current(self, temperature: Real) -> Real:
         """Current through the device (A) with electrons at `temperature` (n,)."""
         leakage = 2 * self.voltage * self.leakage_conductance
-        return np.asarray(self.junction.current(self.voltage, temperature) + self._andreev(temperature)[0] + leakage)
+        return np.asarray(
+            self.junction.current(self.voltage, temperature) + self._andreev(temperature).current + leakage
+        )
 
     def conductance(self, temperature: Real) -> Real:
         """∂I/∂V_device (S) at constant temperature."""
-        junctions = self.junction.conductance(self.voltage, temperature) + self._andreev(temperature)[1]
+        junctions = self.junction.conductance(self.voltage, temperature) + self._andreev(temperature).by_voltage
         return np.asarray(junctions / 2 + self.leakage_conductance)
 
     def temperature_slope(self, temperature: Real) -> Real:
         """∂I/∂T_e (A/K)."""
         quasiparticles = self.junction.current_derivative("temperature", self.voltage, temperature)
-        return np.asarray(quasiparticles + self._andreev(temperature)[2])
+        return np.asarray(quasiparticles + self._andreev(temperature).by_temperature)
 
     def junction_slopes(self, temperature: Real) -> list[Real]:
         """∂I by gap (A/eV), resistance (A/ohm) and Dynes parameter (A)."""
-        at, andreev = (self.voltage, temperature), self._andreev(temperature)
-        return [
-            self.junction.current_derivative("gap", *at) + andreev[3],
-            self.junction.current_derivative("resistance", *at) - 2 * andreev[0] / self.junction.resistance,
-            self.junction.current_derivative("dynes", *at) + self._andreev_by_dynes(temperature),
-        ]
+        at = (self.voltage, temperature)
+        by_gap, by_dynes = self.junction.current_derivative("gap", *at), self.junction.current_derivative("dynes", *at)
+        by_resistance = self.junction.current_derivative("resistance", *at)
+        if self.andreev is not None:
+            slopes = self.andreev.slopes(*at, self.junction)
+            by_gap, by_dynes = by_gap + slopes.by_gap, by_dynes + slopes.by_dynes
+            by_resistance = by_resistance - 2 * self._andreev(temperature).current / self.junction.resistance
+        return [by_gap, by_resistance, by_dynes]
 
-    def _andreev(self, temperature: Real) -> tuple[Real, Real, Real, Real]:
-        """I_A and its derivatives by voltage, temperature and gap."""
+    def _andreev(self, temperature: Real) -> AndreevCurrent:
         if self.andreev is None:
             zero = np.zeros_like(temperature)
-            return zero, zero, zero, zero
-        return self.andreev.linearised(self.voltage, temperature, self.junction, by_gap=True)
-
-    def _andreev_by_dynes(self, temperature: Real) -> Real:
-        """∂I_A/∂γ (A), which matters near the gap, as a difference: the channel has no derivative by γ."""
-        dynes = self.junction.dynes
-        if self.andreev is None:
-            return np.zeros_like(temperature)
-        more, less = (
-            replace(self, junction=replace(self.junction, dynes=factor * dynes))._andreev(temperature)[0]
-            for factor in (1.01, 0.99)
-        )
-        return (more - less) / (0.02 * dynes)
+            return AndreevCurrent(zero, zero, zero)
+        return self.andreev.linearised(self.voltage, temperature, self.junction)
 
 
 def electron_temperature(device: KnownDevice, current: Real) -> Real:

@@ -5,23 +5,22 @@ In the steady state the heat balance B(V, T_e; p), the net heat out of the elect
 way in which current or heat flows to ∂I and ∂B, by parameter.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
 from labnis.fit.arrays import Real
-from labnis.fit.junction._cooler_parameters import values_of
-from labnis.physics import OperatingPoint, SINISCooler
+from labnis.physics import AndreevChannel, OperatingPoint, SINISCooler
+from labnis.physics.junction import BOLTZMANN_EV
 
 __all__ = ["SteadyStateSlopes", "steady_state_slopes"]
 
+# Below this Dynes parameter the accuracy of the Andreev integral is unknown.
+_SMALLEST_DYNES = 1e-6
 # ∂I/∂(parameter) and ∂B/∂(parameter) at constant electron temperature.
 Shares = dict[str, tuple[Real, Real]]
-
-# Half step of ln p in a difference of Andreev currents, which are smooth in their parameters down to rounding.
-_DIFFERENCE = 1e-4
 
 
 class SteadyStateSlopes(NamedTuple):
@@ -31,13 +30,25 @@ class SteadyStateSlopes(NamedTuple):
     temperature: Real
 
 
-def steady_state_slopes(cooler: SINISCooler, point: OperatingPoint, names: Sequence[str]) -> SteadyStateSlopes:
+def steady_state_slopes(
+    cooler: SINISCooler, point: OperatingPoint, names: Sequence[str], *, channel: AndreevChannel | None = None
+) -> SteadyStateSlopes:
     """Slopes along the steady states `point` of `cooler`, one for each of the parameters `names`.
 
-    The names are those of `fit_heat_balance`, and bath_temperature (of bath and superconductors).
+    Parameters
+    ----------
+    cooler, point
+        The cooler, and its steady states.
+    names
+        Those of `fit_heat_balance`; bath_temperature (of bath and superconductors); 1/electron_phonon and 1/kapitza;
+        and the resistances per length (ohm/m) of an Andreev current, andreev_normal and andreev_superconductor.
+    channel
+        An Andreev channel without current, for slopes of a cooler without one.
+
     """
-    wanted = ["electron_temperature", *names]
-    shares = [of(cooler, point, wanted) for of in (_tunnelling, _andreev, _leak, _phonons)]
+    shares = [_tunnelling(cooler, point), _leak(cooler, point), _phonons(cooler, point)]
+    if (andreev := cooler.andreev or channel) is not None:
+        shares.append(_andreev(cooler, andreev, point))
     none = (np.zeros_like(point.device_voltage), np.zeros_like(point.device_voltage))
 
     def explicit(name: str) -> tuple[Real, Real]:
@@ -54,78 +65,60 @@ def steady_state_slopes(cooler: SINISCooler, point: OperatingPoint, names: Seque
     return SteadyStateSlopes(np.stack(currents, axis=-1), np.stack(temperatures, axis=-1))
 
 
-def _tunnelling(cooler: SINISCooler, point: OperatingPoint, names: Sequence[str]) -> Shares:
+def _tunnelling(cooler: SINISCooler, point: OperatingPoint) -> Shares:
     """The quasiparticle current and the heat that it carries."""
-    junction, v = cooler.junction, point.device_voltage / 2
-    at = v, point.electron_temperature, point.bath_temperature
-    current, heat = point.quasiparticle_current, point.cooling_power
-    by_voltage = junction.conductance(*at[:2]), 2 * junction.cooling_power_derivative("voltage", *at)
-    by_temperature = (
-        junction.current_derivative("temperature", *at[:2]),
-        2 * junction.cooling_power_derivative("temperature", *at),
-    )
-    # The superconductors return the heat of electrons at their own temperature, at V = 0.
-    by_bath = -2 * junction.cooling_power_derivative("temperature", 0.0, at[2], at[2])
-    shares = {
+    junction, v, bath = cooler.junction, point.device_voltage / 2, point.bath_temperature
+    t, current, heat = point.electron_temperature, point.quasiparticle_current, point.cooling_power
+    _, by_v, by_t = junction.complex_response_with_slopes(v, t)
+    along, warming = by_v.real / junction.resistance, BOLTZMANN_EV * by_t.real / junction.resistance
+    slopes = junction.cooling_power_slopes(v, t, bath)
+    heat_along, heat_warming, heat_by_bath, heat_by_dynes = (2 * slope for slope in slopes)
+    return {
         # A factor on V, T, T_bath and Δ is one on the current, and its square one on the heat.
         "gap": (
-            (current - v * by_voltage[0] - at[1] * by_temperature[0]) / junction.gap,
-            (2 * heat - v * by_voltage[1] - at[1] * by_temperature[1] - at[2] * by_bath) / junction.gap,
+            (current - v * along - t * warming) / junction.gap,
+            (2 * heat - v * heat_along - t * heat_warming - bath * heat_by_bath) / junction.gap,
         ),
         "normal_resistance": (-current / junction.resistance, -heat / junction.resistance),
-        "electron_temperature": by_temperature,
-        "bath_temperature": (np.zeros_like(v), by_bath),
+        "electron_temperature": (warming, heat_warming),
+        "bath_temperature": (np.zeros_like(v), heat_by_bath),
         # Of a change of the device's voltage each junction gets half.
-        "voltage_offset": (by_voltage[0] / 2, by_voltage[1] / 2),
+        "voltage_offset": (along / 2, heat_along / 2),
+        # ∂s/∂γ = i·∂s/∂v.
+        "dynes": (-junction.gap / junction.resistance * by_v.imag, heat_by_dynes),
     }
-    if "dynes" in names:
-        by_dynes = junction.current_derivative("dynes", *at[:2])
-        shares["dynes"] = by_dynes, 2 * junction.cooling_power_derivative("dynes", *at)
-    return shares
 
 
-def _andreev(cooler: SINISCooler, point: OperatingPoint, names: Sequence[str]) -> Shares:
+def _andreev(cooler: SINISCooler, channel: AndreevChannel, point: OperatingPoint) -> Shares:
     """The Andreev current, whose work I_A·V_device heats."""
-    if cooler.andreev is None:
-        return {}
-    channel, junction = cooler.andreev, cooler.junction
-    v, t = point.device_voltage / 2, point.electron_temperature
-    # At M = 1, as M may be 0.
-    unit = replace(channel, scale=1.0).linearised(v, t, junction, by_gap=True)
-    current, by_voltage, by_temperature, by_gap = (channel.scale * values for values in unit)
-    slopes = {
-        "gap": by_gap,
-        "normal_resistance": -2 * current / junction.resistance,
-        "electron_temperature": by_temperature,
-        "voltage_offset": by_voltage / 2,
-        "andreev_scale": unit[0],
-    }
-    if "dynes" in names:
-        by_logarithm = _logarithmic_slope(
-            lambda factor: channel.linearised(v, t, replace(junction, dynes=junction.dynes * factor))[0]
-        )
-        slopes["dynes"] = by_logarithm / junction.dynes
-    if "dephasing_rate" in names:
-        length, rate = channel.coherence_length, values_of(cooler)["dephasing_rate"]
-        by_logarithm = _logarithmic_slope(
-            lambda factor: replace(channel, coherence_length=length * factor).linearised(v, t, junction)[0]
-        )
+    bias, t = point.device_voltage, point.electron_temperature
+    junction = replace(cooler.junction, dynes=max(cooler.junction.dynes, _SMALLEST_DYNES))
+    slopes, at = channel.slopes(bias / 2, t, junction), channel.linearised(bias / 2, t, junction)
+    rate = channel.diffusion_constant / channel.coherence_length**2
+    changes = {
+        "gap": slopes.by_gap,
+        "normal_resistance": -2 * at.current / junction.resistance,
+        "electron_temperature": at.by_temperature,
+        "voltage_offset": at.by_voltage / 2,
+        "dynes": slopes.by_dynes,
+        "andreev_scale": (
+            slopes.by_normal * channel.resistance_per_length
+            + slopes.by_superconductor * channel.superconductor_resistance_per_length
+        ),
+        "andreev_normal": channel.scale * slopes.by_normal,
+        "andreev_superconductor": channel.scale * slopes.by_superconductor,
         # L_φ falls as the root of the rate.
-        slopes["dephasing_rate"] = by_logarithm / (-2 * rate)
-    shares = {name: (slope, -point.device_voltage * slope) for name, slope in slopes.items()}
+        "dephasing_rate": slopes.by_length / (-2 * rate),
+    }
+    shares = {name: (change, -bias * change) for name, change in changes.items()}
     along, heat = shares["voltage_offset"]
-    return shares | {"voltage_offset": (along, heat - current)}
+    return shares | {"voltage_offset": (along, heat - at.current)}
 
 
-def _logarithmic_slope(current: Callable[[float], Real]) -> Real:
-    """∂I/∂(ln p) of a current given by the factor on p: a central difference, where there is no formula."""
-    return (current(1 + _DIFFERENCE) - current(1 - _DIFFERENCE)) / (2 * _DIFFERENCE)
-
-
-def _leak(cooler: SINISCooler, point: OperatingPoint, _names: Sequence[str]) -> Shares:
+def _leak(cooler: SINISCooler, point: OperatingPoint) -> Shares:
     """The leak, with its heat; and the offset of the current's reading, which heats nothing."""
     bias = point.device_voltage
-    conductance = np.full_like(bias, values_of(cooler)["leakage_conductance"])
+    conductance = np.full_like(bias, 0.0 if cooler.leakage_resistance is None else 1 / cooler.leakage_resistance)
     return {
         "leakage_conductance": (bias, -(bias**2)),
         "voltage_offset": (conductance, -2 * bias * conductance),
@@ -133,23 +126,24 @@ def _leak(cooler: SINISCooler, point: OperatingPoint, _names: Sequence[str]) -> 
     }
 
 
-def _phonons(cooler: SINISCooler, point: OperatingPoint, _names: Sequence[str]) -> Shares:
+def _phonons(cooler: SINISCooler, point: OperatingPoint) -> Shares:
     """ΣU(T_e⁵ − T_ph⁵) = KA(T_ph⁴ − T_bath⁴), differentiated with the phonons that follow."""
-    coupling, bath = cooler.electron_phonon * cooler.volume, point.bath_temperature
+    coupling, bath, phonons = cooler.electron_phonon * cooler.volume, point.bath_temperature, point.phonon_temperature
     electrons, power = 5 * coupling * point.electron_temperature**4, point.electron_phonon_power
-    no_current = np.zeros_like(power)
-    if cooler.kapitza is None:
-        return {
-            "electron_temperature": (no_current, electrons),
-            "electron_phonon": (no_current, power / cooler.electron_phonon),
-            "bath_temperature": (no_current, -5 * coupling * bath**4),
-        }
-    to_bath = 4 * cooler.kapitza * point.phonon_temperature**3
-    # Of the two resistances in series, the share that the electron–phonon coupling has.
-    share = to_bath / (to_bath + 5 * coupling * point.phonon_temperature**4)
-    return {
-        "electron_temperature": (no_current, share * electrons),
-        "electron_phonon": (no_current, share * power / cooler.electron_phonon),
-        "kapitza": (no_current, (1 - share) * power / cooler.kapitza),
-        "bath_temperature": (no_current, -(1 - share) * 4 * cooler.kapitza * bath**3),
+    # Of the two resistances in series, the share that the electron–phonon coupling has; and KA times the other share.
+    share, to_bath = np.ones_like(power), 1.25 * coupling * phonons
+    if cooler.kapitza is not None:
+        stiff = 4 * cooler.kapitza * phonons**3
+        share = stiff / (stiff + 5 * coupling * phonons**4)
+        to_bath = (1 - share) * cooler.kapitza
+    by_bath = -5 * coupling * bath**4 if cooler.kapitza is None else -to_bath * 4 * bath**3
+    heats = {
+        "electron_temperature": share * electrons,
+        "electron_phonon": share * power / cooler.electron_phonon,
+        "1/electron_phonon": -share * power * cooler.electron_phonon,
+        "1/kapitza": -to_bath * power,
+        "bath_temperature": by_bath,
     }
+    if cooler.kapitza is not None:
+        heats["kapitza"] = to_bath * power / cooler.kapitza**2
+    return {name: (np.zeros_like(power), heat) for name, heat in heats.items()}

@@ -9,11 +9,14 @@ from scipy.ndimage import median_filter
 
 from labnis.fit.arrays import Real, check_numbers, curve
 from labnis.fit.information import Sensitivity
+from labnis.fit.junction._components import components_of, with_components
 from labnis.fit.junction._excitation import phases
+from labnis.fit.junction._heated_pair import HeatedPair, Readings, expected_current
+from labnis.fit.junction._island import COMPONENTS
 from labnis.fit.junction._pair import ASSUMED, PairModel, pair_parameters
 from labnis.fit.parameters import Parameter, hold, restarted
 from labnis.fit.result import FitError, FitResult
-from labnis.fit.solver import solve
+from labnis.fit.solver import Model, solve
 
 __all__ = ["current_voltage_model", "current_voltage_sensitivity", "fit_current_voltage"]
 
@@ -73,8 +76,22 @@ def fit_current_voltage(
     voltage, measured = curve("an I–V fit", device_voltage=device_voltage, current=current)
     check_numbers(series_resistance=series_resistance)
     _refuse_clipped(voltage, measured)
+    readings = Readings(voltage, measured, float(series_resistance), float(excitation))
+    of_island = {name: value for name, value in (fixed or {}).items() if name in COMPONENTS}
+    of_pair = {name: value for name, value in (fixed or {}).items() if name not in COMPONENTS}
+    pair = start if start is not None and components_of(start) else _fit_pair(readings, of_pair, start)
+    result = with_components(pair, readings, of_pair | of_island, MODEL, ASSUMED)
+    counted = result.mask
+    suspect = _curve_warnings(voltage[counted], result.residuals[counted], result["normal_resistance"].value)
+    return replace(result, warnings=(*result.warnings, *suspect))
+
+
+def _fit_pair(readings: Readings, fixed: Mapping[str, float], start: FitResult | None) -> FitResult:
+    """Fit a pair whose electrons have one temperature at every bias."""
+    voltage, measured = readings.voltage, readings.current
+    excitation, series_resistance = readings.excitation, readings.series_resistance
     parameters = hold(_parameters(voltage, measured, start), fixed)
-    inputs = {"series_resistance": float(series_resistance), "excitation": float(excitation)}
+    inputs = {"series_resistance": series_resistance, "excitation": excitation}
     # How much of a change of the line reaches the device depends on the curve, which the first rounds find.
     x = np.array([p.start for p in parameters])
     sweep = _Sweep.of(x, voltage, measured, excitation, series_resistance)
@@ -84,13 +101,13 @@ def fit_current_voltage(
         if _settled(sweep.weight, before.weight, 1.0) and _settled(sweep.waveform, before.waveform, excitation):
             break
         parameters = restarted(parameters, result.values)
-    counted = result.mask
-    suspect = _curve_warnings(voltage[counted], result.residuals[counted], result["normal_resistance"].value)
-    return replace(result, warnings=(*result.warnings, *suspect))
+    return result
 
 
 def current_voltage_model(fit: FitResult, device_voltage: ArrayLike) -> Real:
     """Current (A) expected by an I–V fit at each measured `device_voltage` (V), shape (n,)."""
+    if components_of(fit):
+        return expected_current(fit, device_voltage)
     return _Sweep.expected(fit, device_voltage)
 
 
@@ -99,8 +116,10 @@ def current_voltage_sensitivity(fit: FitResult, device_voltage: Real, *, series_
 
     The smearing by a lock-in's excitation is left out: it hardly changes which biases are informative.
     """
-    sweep = _Sweep.of(fit.values, device_voltage, device_voltage, 0.0, series_resistance)
-    slopes = sweep.jacobian(fit.values)[:, None, fit.sigma > 0] / fit.noise
+    model: Model = _Sweep.of(fit.values, device_voltage, device_voltage, 0.0, series_resistance)
+    if components_of(fit):
+        model = HeatedPair.of(Readings(device_voltage, device_voltage, series_resistance), fit.names, fit.values)
+    slopes = model.jacobian(fit.values)[:, None, fit.sigma > 0] / fit.noise
     no_background, no_prior = np.zeros(slopes.shape[:2], complex), np.zeros((len(fit.free),) * 2)
     return Sensitivity(fit.free, slopes.astype(complex), no_background, no_prior)
 

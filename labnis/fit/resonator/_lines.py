@@ -11,7 +11,7 @@ from labnis.fit.arrays import Bool, Real
 from labnis.fit.resonator._emission_data import EmissionData
 from labnis.fit.resonator._tunnelling import Tunnelling, tunnelling, tunnelling_slopes
 from labnis.fit.solver import Model
-from labnis.physics import thermal_photon_number
+from labnis.physics import NoOperatingPointError, thermal_photon_number
 
 __all__ = ["Lines", "Spectra"]
 
@@ -101,7 +101,11 @@ class Spectra(Model):
         return self._mean(self.data.spectrum - emitted) + emitted
 
     def residuals(self, x: Real) -> Real:
-        rest = self.data.spectrum - self._emitted(x)
+        try:
+            rest = self.data.spectrum - self._emitted(x)
+        except NoOperatingPointError:
+            # Not finite: the solver takes a shorter step.
+            return np.full(self.mask.shape, np.nan)
         return np.asarray((rest - self._mean(rest)) / self.expected).ravel()
 
     def jacobian(self, x: Real) -> Real:

@@ -12,6 +12,7 @@ from labnis.fit.resonator._biases import BiasTraces
 from labnis.fit.resonator._tunnelling import Tunnelling, tunnelling, tunnelling_slopes
 from labnis.fit.result import FitError
 from labnis.fit.solver import TraceModel, as_real
+from labnis.physics import NoOperatingPointError
 
 __all__ = ["ReflectionData", "Response", "Traces"]
 
@@ -80,7 +81,11 @@ class Traces(TraceModel):
         return self._background(gamma) * gamma
 
     def residuals(self, x: Real) -> Real:
-        return as_real(self.s11 - self.model(x))
+        try:
+            return as_real(self.s11 - self.model(x))
+        except NoOperatingPointError:
+            # Not finite: the solver takes a shorter step.
+            return np.full(self.mask.shape, np.nan)
 
     def jacobian(self, x: Real) -> Real:
         values = self.values(x)

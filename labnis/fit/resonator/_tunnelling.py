@@ -1,20 +1,40 @@
 """The parameters that reflection and emitted power share, and the effect of the junctions on the resonator."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 from scipy.constants import e, h, k
 
 from labnis.fit.arrays import Complex, Real
+from labnis.fit.junction._island import COMPONENTS, island_state
 from labnis.fit.parameters import Parameter
 from labnis.fit.result import FitResult
 from labnis.physics import NISJunction
 
-__all__ = ["JUNCTION_NAMES", "RATE_NAMES", "Tunnelling", "junction_parameters", "tunnelling", "tunnelling_slopes"]
+__all__ = [
+    "JUNCTION_NAMES",
+    "RATE_NAMES",
+    "ZERO_ASSUMED",
+    "Tunnelling",
+    "handed_on",
+    "junction_parameters",
+    "temperature_assumed",
+    "tunnelling",
+    "tunnelling_slopes",
+]
 
 JUNCTION_NAMES = ("gap", "electron_temperature", "dynes", "voltage_offset")
 RATE_NAMES = ("damping_line", "damping_excess", "damping_junction", "ohmic_frequency")
+
+# By how much the zero of the voltage may drift from one run to the next (V), with equal probability up to this limit.
+_ZERO_DRIFT = 1e-6
+ZERO_ASSUMED = "drifts by at most 1 µV between two runs"
+
+# Of the junctions and their island, in a fit of the current.
+ISLAND_NAMES = (*JUNCTION_NAMES, "normal_resistance", *COMPONENTS, "dephasing_rate")
 
 # The shape of γ_T(V) does not contain the tunnelling resistance (it is absorbed in γ̄_T), so any value serves.
 _ANY_RESISTANCE = 1.0
@@ -47,17 +67,19 @@ def tunnelling(values: Mapping[str, float], device_voltage: Real) -> Tunnelling:
     With F = Δ·s(eV/Δ, kT/Δ) and w = ħω_r: γ_T = Re[F(V+w) − F(V−w)]/2w, shift = Im[F(V+w) + F(V−w) − 2F(V)]/4w,
     γ_T N_T = [R(V−w) + R(−V−w)]/2w with R(E) = Re F(E)/(1 − e^{−E/kT}), so that R(−E) = R(E) − Re F(E).
     """
+    electrons = _electrons(values, device_voltage)
     junction, energy, photon = _energies(values, device_voltage)
-    response = values["gap"] * junction.complex_response(energy, values["electron_temperature"])
-    return _divided(response, _occupation(energy, values) * response.real, photon)
+    response = values["gap"] * junction.complex_response(energy, electrons.temperature)
+    return _divided(response, _occupation(energy, electrons.temperature) * response.real, photon)
 
 
 def tunnelling_slopes(values: Mapping[str, float], device_voltage: Real) -> dict[str, Tunnelling]:
     """∂/∂(parameter) of `tunnelling` for each parameter on which it depends."""
-    gap, temperature = values["gap"], values["electron_temperature"]
+    gap, electrons = values["gap"], _electrons(values, device_voltage)
+    temperature = electrons.temperature
     junction, energy, photon = _energies(values, device_voltage)
     reduced, by_v, by_t = junction.complex_response_with_slopes(energy, temperature)
-    occupation = _occupation(energy, values)
+    occupation = _occupation(energy, temperature)
     thermal = k / e * temperature
     # ∂R/∂(E/kT) at constant F.
     by_exponent = gap * reduced.real * occupation * (1 - occupation)
@@ -78,7 +100,35 @@ def tunnelling_slopes(values: Mapping[str, float], device_voltage: Real) -> dict
     response = gap * reduced
     unmoved = _divided(response, occupation * response.real, -photon * values["ohmic_frequency"])
     slopes["ohmic_frequency"] = Tunnelling(*map(np.add, slopes["ohmic_frequency"], unmoved))
+    warming, nothing = slopes.pop("electron_temperature"), Tunnelling(*np.zeros((3, *device_voltage.shape)))
+    for name, slope in electrons.slopes.items():
+        explicit = slopes.get(name, nothing)
+        slopes[name] = Tunnelling(*(at + by_t * slope for at, by_t in zip(explicit, warming, strict=True)))
     return slopes
+
+
+class _Electrons(NamedTuple):
+    """Electron temperature (K) at n biases, and its slopes by parameter, each (n,)."""
+
+    temperature: Real
+    slopes: Mapping[str, Real]
+
+
+def _electrons(values: Mapping[str, float], device_voltage: Real) -> _Electrons:
+    """The same temperature at every bias, or that of the island whose components are among the `values`."""
+    names = [name for name in values if name in ISLAND_NAMES]
+    if not set(names) & COMPONENTS.keys():
+        ones = np.ones_like(device_voltage)
+        return _Electrons(values["electron_temperature"] * ones, {"electron_temperature": ones})
+    return _on_island(tuple((name, values[name]) for name in names), tuple(device_voltage.tolist()))
+
+
+@lru_cache(maxsize=8)
+def _on_island(values: tuple[tuple[str, float], ...], device_voltage: tuple[float, ...]) -> _Electrons:
+    """Remembered: residuals and slopes of a fit are wanted at the same parameters."""
+    names = [name for name, _ in values]
+    state = island_state(dict(values), np.array(device_voltage), names)
+    return _Electrons(state.temperature, dict(zip(names, state.temperature_slopes.T, strict=True)))
 
 
 def _energies(values: Mapping[str, float], device_voltage: Real) -> tuple[NISJunction, Real, float]:
@@ -90,10 +140,10 @@ def _energies(values: Mapping[str, float], device_voltage: Real) -> tuple[NISJun
     return NISJunction(values["gap"], _ANY_RESISTANCE, values["dynes"]), energy, photon
 
 
-def _occupation(energy: Real, values: Mapping[str, float]) -> Real:
+def _occupation(energy: Real, temperature: Real) -> Real:
     """1/(1 − e^{−E/kT})."""
     with np.errstate(over="ignore"):
-        return np.asarray(-1 / np.expm1(-energy * e / k / values["electron_temperature"]))
+        return np.asarray(-1 / np.expm1(-energy * e / k / temperature))
 
 
 def _divided(response: Complex, rate: Real, photon: float) -> Tunnelling:
@@ -104,15 +154,43 @@ def _divided(response: Complex, rate: Real, photon: float) -> Tunnelling:
     return Tunnelling(damping / (2 * photon), shift / (2 * photon), emission / (2 * photon))
 
 
+def handed_on(fit: FitResult, names: Sequence[str] = ()) -> FitResult:
+    """The junctions and the island of an earlier run's fit, and its parameters `names`, as a prior.
+
+    The zero of the voltage has drifted since; one that was held fixed there stays exact.
+    """
+    heats = set(fit.names) & COMPONENTS.keys()
+    island = [name for name in fit.names if heats and name in ISLAND_NAMES and name not in JUNCTION_NAMES]
+    prior = fit.select((*names, *JUNCTION_NAMES, *island))
+    covariance = prior.covariance.copy()
+    at = prior.names.index("voltage_offset")
+    if covariance[at, at] > 0:
+        covariance[at, at] += _ZERO_DRIFT**2 / 3
+    return replace(prior, covariance=covariance)
+
+
+def temperature_assumed(prior: FitResult | None) -> dict[str, str]:
+    """What a fit assumes about the electron temperature."""
+    if prior is not None and set(prior.names) & COMPONENTS.keys():
+        return {"electron_temperature": "that of the island that the I–V fit found, at every bias"}
+    return {"electron_temperature": "the same at every bias"}
+
+
 def junction_parameters(prior: FitResult | None, device_voltage: Real) -> list[Parameter]:
     """Gap, temperature, Dynes parameter and offset, started at the prior, or at values typical of aluminium."""
     start = {"gap": 205e-6, "electron_temperature": 0.12, "dynes": 1e-3, "voltage_offset": 0.0}
     if prior is not None:
         start |= {name: prior[name].value for name in JUNCTION_NAMES if name in prior.names}
     extent = float(np.ptp(device_voltage)) or 1.0
+    island = [] if prior is None else [name for name in handed_on(prior).names if name not in JUNCTION_NAMES]
     return [
         Parameter("gap", "eV", start["gap"], start["gap"], 0.3 * start["gap"], 3 * start["gap"]),
         Parameter("electron_temperature", "K", start["electron_temperature"], 0.1, 1e-3, 5.0),
         Parameter("dynes", "1", start["dynes"], 1e-3, 0.0, 0.3),
         Parameter("voltage_offset", "V", start["voltage_offset"], 1e-2 * extent),
+        *(
+            Parameter(name, prior[name].unit, prior[name].value, prior[name].sigma or 1.0, 0.0)
+            for name in island
+            if prior is not None
+        ),
     ]

@@ -16,10 +16,11 @@ from scipy.ndimage import median_filter
 from labnis.fit.arrays import Real
 from labnis.fit.derived import with_quantity
 from labnis.fit.information import Sensitivity, thinned
+from labnis.fit.junction._island import COMPONENTS
 from labnis.fit.parameters import Parameter, hold, prior_rows, restarted
 from labnis.fit.resonator._emission_data import EmissionData, refuse_impossible, spectra_warnings
 from labnis.fit.resonator._lines import Lines, Spectra
-from labnis.fit.resonator._tunnelling import JUNCTION_NAMES, RATE_NAMES
+from labnis.fit.resonator._tunnelling import RATE_NAMES, ZERO_ASSUMED, handed_on, temperature_assumed
 from labnis.fit.result import FitError, FitResult
 from labnis.fit.solver import solve, without_outliers
 
@@ -36,7 +37,7 @@ _FEWEST_HIGH = 3
 _ASSUMED = {
     "gain": "flat over the resonance's width",
     "bath photons": "line and excess losses are at the fridge's temperature",
-    "electron_temperature": "the same at every bias",
+    "voltage_zero": ZERO_ASSUMED,
 }
 # Lower bounds of the parameters that have one.
 _SMALLEST = {
@@ -46,7 +47,9 @@ _SMALLEST = {
     "gap": 1e-6,
     "electron_temperature": 1e-3,
     "dynes": 0.0,
-}
+    "normal_resistance": 0.0,
+    "dephasing_rate": 1.0,
+} | dict.fromkeys(COMPONENTS, 0.0)
 
 
 def fit_emitted_power(
@@ -83,7 +86,7 @@ def fit_emitted_power(
 
     """
     usable = data.finite()
-    known = prior.select((*RATE_NAMES, *JUNCTION_NAMES))
+    known = handed_on(prior, RATE_NAMES)
     refuse_impossible(usable, known)
     emitted = Lines.of(known.by_name, usable).density
     gain = _gain_guess(usable, emitted) if start is None else 10 ** (start["gain"].value / 10)
@@ -93,7 +96,15 @@ def fit_emitted_power(
     parameters = hold(parameters, fixed)
     spectra = Spectra.of(usable, [p.name for p in parameters], gain, emitted)
     inputs = {"fridge_temperature": data.fridge_temperature}
-    result = solve(parameters, spectra, MODEL, _ASSUMED, absorbed=usable.frequency.size, prior=known, inputs=inputs)
+    result = solve(
+        parameters,
+        spectra,
+        MODEL,
+        _ASSUMED | temperature_assumed(prior),
+        absorbed=usable.frequency.size,
+        prior=known,
+        inputs=inputs,
+    )
     found = result["gain"]
     if not found.sigma < LARGEST_GAIN_SIGMA:
         raise FitError(
@@ -131,7 +142,7 @@ def emission_sensitivity(fit: FitResult, data: EmissionData, device_voltage: Rea
     lines = Lines.of(values, there)
     # Relative to the whole power density, to which the noise of a radiometer is proportional; the gain cancels.
     noise = fit.noise * (k * values["noise_temperature"] + lines.density) / np.sqrt(repeats)
-    matrix, _ = prior_rows(names, prior.select([*RATE_NAMES, *JUNCTION_NAMES]))
+    matrix, _ = prior_rows(names, handed_on(prior, RATE_NAMES))
     whitened = lines.slopes(values, there, names) / noise[..., None]
     return Sensitivity(names, whitened.astype(complex), (1 / noise).astype(complex), matrix.T @ matrix)
 

@@ -22,7 +22,13 @@ from labnis.fit.parameters import hold, joined, prior_rows
 from labnis.fit.resonator._biases import refuse_impossible_biases
 from labnis.fit.resonator._rates_start import rate_parameters
 from labnis.fit.resonator._traces import ReflectionData, Response, Traces
-from labnis.fit.resonator._tunnelling import JUNCTION_NAMES, junction_parameters, tunnelling
+from labnis.fit.resonator._tunnelling import (
+    ZERO_ASSUMED,
+    handed_on,
+    junction_parameters,
+    temperature_assumed,
+    tunnelling,
+)
 from labnis.fit.result import FitError, FitResult, result_from_mapping
 from labnis.fit.solver import solve, without_outliers
 
@@ -34,7 +40,7 @@ MODEL = "reflection at all biases"
 FANO_REAL = (1.0, 0.02)
 FANO_ASSUMED = f"{FANO_REAL[0]} ± {FANO_REAL[1]}; reflection contains only (1 + φ)·γ_tr"
 
-_ASSUMED = {"fano_real": FANO_ASSUMED, "electron_temperature": "the same at every bias"}
+_ASSUMED = {"fano_real": FANO_ASSUMED}
 
 _QUESTIONS = (
     "are there biases on both sides of the gap, is the resonance in the band, is the phase that of a network analyzer?"
@@ -84,8 +90,9 @@ def fit_reflection(
     junction = junction_parameters(prior or start, usable.device_voltage)
     parameters = hold([*rate_parameters(usable, junction, start, fixed or {}), *junction], fixed)
     traces = Traces.of(usable, (p.name for p in parameters))
+    assumed = _ASSUMED | ({} if prior is None else {"voltage_zero": ZERO_ASSUMED}) | temperature_assumed(prior)
     try:
-        result = solve(parameters, traces, MODEL, _ASSUMED, absorbed=2 * usable.frequency.size, prior=_with_fano(prior))
+        result = solve(parameters, traces, MODEL, assumed, absorbed=2 * usable.frequency.size, prior=_with_fano(prior))
     except FitError as error:
         raise FitError(f"{error}: {_QUESTIONS}") from error
     _refuse_undetermined(result)
@@ -124,12 +131,13 @@ def reflection_sensitivity(
 def _with_fano(prior: FitResult | None) -> FitResult:
     """The prior of the junction parameters, joined by the assumption about Re φ."""
     fano = result_from_mapping("prior", {"fano_real": FANO_REAL})
-    return fano if prior is None else joined(fano, prior.select(JUNCTION_NAMES))
+    return fano if prior is None else joined(fano, handed_on(prior))
 
 
 def _zero_bias_resonance(values: Mapping[str, float]) -> float:
-    """Resonance frequency at zero bias (Hz)."""
-    shift = values["damping_junction"] * tunnelling(values, np.zeros(1)).shift[0]
+    """Resonance frequency at zero bias (Hz), which is not where the voltage reads 0."""
+    zero = np.array([-values["voltage_offset"]])
+    shift = values["damping_junction"] * tunnelling(values, zero).shift[0]
     return float(values["ohmic_frequency"] + shift / (2 * np.pi))
 
 

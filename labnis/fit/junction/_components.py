@@ -1,0 +1,281 @@
+"""Which components an island has, found from the current of its pair.
+
+The fit begins with an island that never changes its temperature, and takes in one component at a time, the one that
+improves it most, as long as χ² falls by more than 10. It never drops one again: a component that later gains little
+still takes part in the uncertainty of all others. What is left out is stated with its 95 % limit.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+from scipy.optimize import least_squares
+
+from labnis.fit.arrays import Real, evenly_spread
+from labnis.fit.estimate import Estimate
+from labnis.fit.junction._heated_pair import HeatedPair, Readings, solve_heated
+from labnis.fit.junction._island import COMPONENTS, DEPHASING_RATE
+from labnis.fit.parameters import Parameter, prior_rows
+from labnis.fit.result import FitError, FitResult, result_from_mapping
+from labnis.fit.solver import noise_between_neighbours
+from labnis.physics import NoOperatingPointError
+
+__all__ = ["components_of", "with_components"]
+
+_OF_ISLAND = "at every bias that at which the island's heat balance closes"
+# Fewer points than these show no component.
+_FEWEST = 30
+# By how much χ² falls for a component that is taken in, and the quantile of a one-sided limit of 95 %.
+_ADMITTED, _ONE_SIDED = 10.0, 1.645
+# The fifth power of a temperature is known if it is as many standard deviations from 0.
+_SIGNIFICANT = 3.0
+# Points with which components are tried, steps of a trial at most, and its relative accuracy.
+_FEW, _FIRST_STEPS, _STEPS, _ACCURACY = 81, 5, 30, 1e-5
+# h (K⁵/W) at which a trial starts, upper limits of h and g, and g in units of h.
+_STARTS, _LARGEST, _KAPITZA = (1e5, 1e7, 1e9, 1e10), 1e13, 0.3
+# Start of both Andreev amplitudes.
+_ANDREEV = 0.05
+_COLDEST, _WARMEST, _SMALLEST_DYNES = 4e-3, 1.0, 1e-6
+_HEAT, _KAPITZA_NAME = "electron_phonon_resistance", "kapitza_resistance"
+_AMPLITUDES = ("andreev_normal", "andreev_superconductor")
+
+
+def components_of(fit: FitResult) -> tuple[str, ...]:
+    """Names of the components that a fit has taken in."""
+    return tuple(name for name in fit.names if name in COMPONENTS)
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """A fit of the components among the names of its model: `values`, and χ² in units of the noise given to it."""
+
+    model: HeatedPair
+    values: dict[str, float]
+    residuals: Real
+
+    @classmethod
+    def of(cls, readings: Readings, parameters: Sequence[Parameter], noise: float, steps: int = _STEPS) -> Self:
+        """Minimise from the start values of the `parameters`, with the dephasing rate's prior, in so many `steps`."""
+        names = [p.name for p in parameters]
+        start = np.array([p.start for p in parameters])
+        free = np.array([not p.fixed for p in parameters])
+        scale = np.array([p.scale for p in parameters])[free]
+        bounds = [np.array([getattr(p, side) for p in parameters])[free] / scale for side in ("lower", "upper")]
+        model = HeatedPair.of(readings, names, start)
+        matrix, target = prior_rows(names, _prior(names))
+
+        def whole(u: Real) -> Real:
+            x = start.copy()
+            x[free] = u * scale
+            return x
+
+        def rows(u: Real) -> Real:
+            x = whole(u)
+            return np.concatenate([model.residuals(x) / noise, matrix @ x - target])
+
+        def slopes(u: Real) -> Real:
+            return np.asarray(np.vstack([model.jacobian(whole(u)) / noise, matrix])[:, free] * scale)
+
+        inside = np.clip(start[free] / scale, bounds[0] + 1e-12, bounds[1] - 1e-12)
+        found = least_squares(
+            rows, inside, slopes, bounds, x_scale="jac", xtol=_ACCURACY, ftol=_ACCURACY, max_nfev=steps
+        )
+        x = whole(found.x)
+        return cls(model, dict(zip(names, map(float, x), strict=True)), model.residuals(x))
+
+    @property
+    def noise(self) -> float:
+        return noise_between_neighbours(self.residuals, np.ones(self.residuals.shape, bool))
+
+    def chi2(self, noise: float) -> float:
+        return float(self.residuals @ self.residuals) / noise**2
+
+    def scores(self, noise: float) -> dict[str, tuple[float, float]]:
+        """Component that is not there → its linear estimate, and the σ of it."""
+        return _scores(self.model, self.values, self.residuals, noise)
+
+
+def with_components(
+    pair: FitResult, readings: Readings, fixed: Mapping[str, float], name: str, assumed: Mapping[str, str]
+) -> FitResult:
+    """Fit the components of the island, beginning with those of an earlier fit `pair` of the same curve.
+
+    Returns
+    -------
+    FitResult
+        `pair` itself where no component improves it; with the limits of the components that are left out in `assumed`.
+
+    """
+    held = [name for name, value in fixed.items() if name in COMPONENTS and value > 0]
+    components = tuple(dict.fromkeys((*components_of(pair), *held)))
+    if readings.voltage.size < _FEWEST and not components:
+        return pair
+    few = readings.at(evenly_spread(readings.voltage.size, _FEW))
+    try:
+        if components:
+            values = pair.by_name | {name: fixed[name] for name in held}
+            trial = _Trial.of(few, _parameters(values, components, fixed), pair.noise)
+        else:
+            model = HeatedPair.of(few, pair.names, pair.values)
+            trial = _Trial(model, pair.by_name, model.residuals(pair.values))
+    except NoOperatingPointError as error:
+        raise FitError(f"the island has no steady state: {error}") from error
+    trial = _grown(trial, few, fixed)
+    names = [name for name in trial.values if name in COMPONENTS]
+    if not names:
+        return replace(pair, assumed={**pair.assumed, **_left_out(trial, trial.noise)})
+    parameters = _parameters(trial.values, names, fixed)
+    try:
+        result, model = solve_heated(parameters, readings, name, assumed, prior=_prior([p.name for p in parameters]))
+    except FitError as error:
+        if components_of(pair):
+            raise
+        doubt = f"an island with {', '.join(names)} describes the curve better, but cannot be fitted: {error}"
+        return replace(pair, warnings=(*pair.warnings, doubt))
+    found = _Trial(model, result.by_name, result.residuals * result.mask)
+    return replace(
+        result,
+        assumed={**result.assumed, **_left_out(found, result.noise), "electron_temperature": _OF_ISLAND},
+        warnings=(*result.warnings, *_undetermined(result["electron_temperature"])),
+    )
+
+
+def _undetermined(temperature: Estimate) -> tuple[str, ...]:
+    """A warning where the curve does not tell the electron temperature without bias from 0."""
+    value, sigma = temperature.value, temperature.sigma
+    # The heat that electrons of this temperature give to the phonons, T⁵/h, is what the curve knows.
+    if 5 * sigma < value / _SIGNIFICANT:
+        return ()
+    limit = value * (1 + 5 * _ONE_SIDED * sigma / value) ** 0.2
+    return (
+        f"the curve does not determine the electron temperature without bias: it is below {limit:.3g} K (95 %), and "
+        "any value down to 0 describes the curve as well",
+    )
+
+
+def _grown(trial: _Trial, readings: Readings, fixed: Mapping[str, float]) -> _Trial:
+    """The trial with all components that improve it."""
+    while True:
+        noise, better = trial.noise, None
+        for starts in _candidates(trial, noise, fixed.keys()):
+            attempt = _best(trial, readings, starts, fixed, noise)
+            if attempt is not None and (better is None or attempt.chi2(noise) < better.chi2(noise)):
+                better = attempt
+        if better is None:
+            return trial
+        noise = min(noise, better.noise)
+        added = len(better.values.keys() - trial.values.keys() - {"dephasing_rate"})
+        if not trial.chi2(noise) - better.chi2(noise) > _ADMITTED * added:
+            return trial
+        trial = better
+
+
+def _best(
+    trial: _Trial, readings: Readings, starts: Sequence[Mapping[str, float]], fixed: Mapping[str, float], noise: float
+) -> _Trial | None:
+    """The trial with further components, from the best of some start values; None without a steady state."""
+    attempts = []
+    for start in starts:
+        with suppress(NoOperatingPointError):
+            few = _FIRST_STEPS if len(starts) > 1 else _STEPS
+            attempts.append(_Trial.of(readings, _with(trial, start, fixed), noise, few))
+    if not attempts:
+        return None
+    best = min(attempts, key=lambda attempt: attempt.chi2(noise))
+    if len(starts) > 1:
+        best = _Trial.of(readings, _with(best, {}, fixed), noise)
+    return best
+
+
+def _with(trial: _Trial, start: Mapping[str, float], fixed: Mapping[str, float]) -> list[Parameter]:
+    """Parameters of the trial with further components."""
+    components = [name for name in (*trial.values, *start) if name in COMPONENTS]
+    return _parameters(trial.values | dict(start), components, fixed)
+
+
+def _candidates(trial: _Trial, noise: float, held: Collection[str]) -> list[list[dict[str, float]]]:
+    """Components that may improve the trial, and are not `held` at 0: start values to choose from, for each."""
+    freedom = trial.residuals.size - len(trial.values)
+    misfit = trial.chi2(noise) / freedom > 1 + 5 / np.sqrt(freedom)
+    promising = {
+        name: estimate
+        for name, (estimate, sigma) in trial.scores(noise).items()
+        if estimate > 0 and (estimate / sigma) ** 2 > _ADMITTED
+    }
+    found: list[list[dict[str, float]]] = []
+    if _HEAT not in trial.values:
+        if misfit or _HEAT in promising:
+            # What the isothermal fit found for temperature and broadening describes the misfit.
+            cold = {"electron_temperature": 0.1, "dynes": 1e-4}
+            found.append([cold | {_HEAT: h} for h in _STARTS])
+    elif misfit and _KAPITZA_NAME not in trial.values:
+        # With little heat only the sum of both resistances shows.
+        found.append([{_KAPITZA_NAME: _KAPITZA * trial.values[_HEAT]}])
+    if promising.keys() & set(_AMPLITUDES):
+        # Both metals are disordered.
+        found.append([dict.fromkeys(_AMPLITUDES, _ANDREEV)])
+    if "leakage_conductance" in promising:
+        found.append([{"leakage_conductance": promising["leakage_conductance"]}])
+    return [starts for starts in found if not starts[0].keys() & COMPONENTS.keys() & set(held)]
+
+
+def _scores(
+    model: HeatedPair, values: Mapping[str, float], residuals: Real, noise: float
+) -> dict[str, tuple[float, float]]:
+    """Linear estimate and σ of each component that is not among the `values`, while all others follow."""
+    names = [*values, *(name for name in COMPONENTS if name not in values)]
+    try:
+        columns = -model.slopes(model.state_of(values, names)) / noise
+    except NoOperatingPointError:
+        return {}
+    there = columns[:, : len(values)]
+    basis, _ = np.linalg.qr(there / np.maximum(np.linalg.norm(there, axis=0), np.finfo(float).tiny))
+    found = {}
+    for name, column in zip(names[len(values) :], columns[:, len(values) :].T, strict=True):
+        own = column - basis @ (basis.T @ column)
+        own = own - basis @ (basis.T @ own)
+        information = float(own @ own)
+        # Nothing is known of what does not show at all.
+        if information > 1e-20 * float(column @ column):
+            found[name] = float(own @ residuals) / noise / information, information**-0.5
+    return found
+
+
+def _left_out(trial: _Trial, noise: float) -> dict[str, str]:
+    scores = trial.scores(noise)
+    stated = {}
+    for name, (estimate, sigma) in scores.items():
+        limit = max(estimate, 0.0) + _ONE_SIDED * sigma
+        stated[name] = f"none; below {limit:.2g} {COMPONENTS[name]} (95 %)".replace(" 1 (", " (")
+    return stated
+
+
+def _parameters(values: Mapping[str, float], components: Sequence[str], fixed: Mapping[str, float]) -> list[Parameter]:
+    """The parameters of the pair and of the `components`, started at `values`."""
+    v = dict(values)
+    gap, resistance = v["gap"], v["normal_resistance"]
+    parameters = [
+        Parameter("gap", "eV", gap, gap, 0.2 * gap, 5 * gap),
+        Parameter("normal_resistance", "ohm", resistance, resistance, 0.05 * resistance, 20 * resistance),
+        Parameter("electron_temperature", "K", v["electron_temperature"], 0.1, _COLDEST, _WARMEST),
+        Parameter("dynes", "1", max(v["dynes"], 10 * _SMALLEST_DYNES), 1e-4, _SMALLEST_DYNES, 0.3),
+        Parameter("voltage_offset", "V", v["voltage_offset"], 1e-5),
+        Parameter("current_offset", "A", v["current_offset"], 1e-2 * gap / resistance),
+    ]
+    for name in components:
+        largest = (
+            _LARGEST if name in (_HEAT, _KAPITZA_NAME) else 1 / resistance if name == "leakage_conductance" else np.inf
+        )
+        scale = max(abs(v[name]), 1e-3 * (1 if name in _AMPLITUDES else 1 / resistance))
+        parameters.append(Parameter(name, COMPONENTS[name], v[name], scale, 0.0, largest))
+    if set(components) & set(_AMPLITUDES):
+        rate = v.get("dephasing_rate", DEPHASING_RATE[0])
+        parameters.append(Parameter("dephasing_rate", "1/s", rate, DEPHASING_RATE[0], 1e-2 * DEPHASING_RATE[0]))
+    return [replace(p, start=fixed[p.name], fixed=True) if p.name in fixed else p for p in parameters]
+
+
+def _prior(names: Sequence[str]) -> FitResult | None:
+    """What is known of the dephasing rate."""
+    return result_from_mapping("prior", {"dephasing_rate": DEPHASING_RATE}) if "dephasing_rate" in names else None

@@ -1,0 +1,191 @@
+"""The current of a pair whose island heats and cools itself, as a function of the parameters of a fit."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.constants import e, k
+
+from labnis.fit.arrays import Real, real_columns
+from labnis.fit.junction._excitation import device_cycle, first_harmonic, phases
+from labnis.fit.junction._island import IslandState, cooler_of, island_state, steady_state
+from labnis.fit.parameters import Parameter, restarted
+from labnis.fit.result import FitError, FitResult
+from labnis.fit.solver import Model, solve
+from labnis.physics import NoOperatingPointError
+
+__all__ = ["HeatedPair", "Readings", "expected_current", "solve_heated"]
+
+# Rounds at most in which weights and excitation follow the parameters, and the change of the expected current, in units
+# of its noise, that ends them.
+_ROUNDS, _SETTLED = 5, 0.03
+# Phases over which a cycle of the excitation is averaged: exact to 1e-4 for amplitudes up to 10 kT/e on a junction.
+_PHASES = phases(12)
+# Phases at which the island is solved in every step: exact up to the third power of the excitation.
+_FEW = phases(2)
+
+
+@dataclass(frozen=True)
+class Readings:
+    """Voltage across the pair (V) and current (A), shape (n,), with what lies between the device and its meters.
+
+    `excitation` is on the line (V rms), `series_resistance` that of the line (ohm).
+    """
+
+    voltage: Real
+    current: Real
+    series_resistance: float = 0.0
+    excitation: float = 0.0
+
+    def at(self, points: NDArray[np.intp]) -> "Readings":
+        """Return some of the points."""
+        return replace(self, voltage=self.voltage[points], current=self.current[points])
+
+
+@dataclass(frozen=True)
+class HeatedPair(Model):
+    """Current at each measured voltage as a function of the parameters `names`.
+
+    `weight` (n,) undoes that a reading scatters (1 + G·R_s) times as much as its current. `state` solves the
+    island at the measured `voltage` (V), shape (n, phases), in a few phases of the excitation's cycle; `correction` (A)
+    is what the mean over the whole cycle has beyond theirs.
+    """
+
+    readings: Readings
+    names: tuple[str, ...]
+    weight: Real
+    voltage: Real
+    correction: Real
+    state: Callable[[tuple[float, ...]], IslandState]
+
+    @classmethod
+    def of(cls, readings: Readings, names: Sequence[str], x: Real) -> Self:
+        """With weights and excitation of a device that has the parameters `x`.
+
+        Raises
+        ------
+        NoOperatingPointError
+            Where the electrons would become as warm as the gap.
+
+        """
+        values = dict(zip(names, map(float, x), strict=True))
+        cooler, voltage = cooler_of(values), readings.voltage + values["voltage_offset"]
+        point = steady_state(cooler, voltage, values["electron_temperature"])
+        share = 1 / (1 + readings.series_resistance * cooler.conductance(point))
+        at, electrons, correction = (
+            readings.voltage[:, None],
+            point.electron_temperature[:, None],
+            np.zeros_like(voltage),
+        )
+        if readings.excitation:
+
+            def characteristic(voltage: Real) -> tuple[Real, Real]:
+                found = steady_state(cooler, voltage, values["electron_temperature"])
+                return found.current, cooler.conductance(found)
+
+            line, reach = np.sqrt(2) * readings.excitation, 2 * k / e * point.electron_temperature
+            cycle = device_cycle(characteristic, voltage, line * _PHASES, readings.series_resistance, reach)
+            # At a few phases of a cosine with the cycle's own first harmonic.
+            amplitude = first_harmonic(cycle)[:, None] * _FEW
+            few = steady_state(cooler, voltage[:, None] + amplitude, values["electron_temperature"])
+            at, electrons = readings.voltage[:, None] + amplitude, few.electron_temperature
+            correction = characteristic(cycle)[0].mean(axis=-1) - few.current.mean(axis=-1)
+        return cls(
+            readings,
+            tuple(names),
+            share,
+            at,
+            correction,
+            _states(names, at, electrons),
+            mask=np.ones(voltage.shape, bool),
+        )
+
+    def expected(self, x: Real) -> Real:
+        """Expected readings of the current (A), shape (n,)."""
+        offset = x[self.names.index("current_offset")]
+        return np.asarray(self._state(x).current.mean(axis=1) + self.correction + offset)
+
+    def residuals(self, x: Real) -> Real:
+        try:
+            return np.asarray((self.readings.current - self.expected(x)) * self.weight)
+        except NoOperatingPointError:
+            # Not finite: the solver takes a shorter step.
+            return np.full(self.weight.shape, np.nan)
+
+    def jacobian(self, x: Real) -> Real:
+        return self.slopes(self._state(x))
+
+    def slopes(self, state: IslandState) -> Real:
+        """∂(residuals)/∂(parameter), shape (n, p), of a `state` at the voltages of this model."""
+        return np.asarray(-state.current_slopes.mean(axis=1) * self.weight[:, None])
+
+    def state_of(self, values: Mapping[str, float], names: Sequence[str]) -> IslandState:
+        """The island at the voltages of this model, with slopes by other parameters."""
+        return island_state(values, self.voltage, names)
+
+    def _state(self, x: Real) -> IslandState:
+        return self.state(tuple(map(float, x)))
+
+
+def _states(names: Sequence[str], voltage: Real, electrons: Real) -> Callable[[tuple[float, ...]], IslandState]:
+    """Solver of the island at measured voltages (V), shape (n, phases), that remembers the last parameters.
+
+    `electrons` are temperatures (K) near the first solution; from where the slopes lead, the next takes half the time.
+    """
+    last = [np.full(len(names), np.nan), electrons, np.zeros((*voltage.shape, len(names)))]
+
+    @lru_cache(maxsize=1)
+    def state(x: tuple[float, ...]) -> IslandState:
+        before, temperature, slopes = last
+        ahead = temperature + slopes @ np.nan_to_num(np.array(x) - before)
+        start = np.clip(ahead, temperature / 2, 2 * temperature)
+        found = island_state(dict(zip(names, x, strict=True)), voltage, names, start)
+        last[:] = np.array(x), found.temperature, found.temperature_slopes
+        return found
+
+    return state
+
+
+def solve_heated(
+    parameters: Sequence[Parameter],
+    readings: Readings,
+    name: str,
+    assumed: Mapping[str, str],
+    *,
+    prior: FitResult | None,
+    outliers: bool = True,
+) -> tuple[FitResult, HeatedPair]:
+    """Fit the current, in rounds: weights and excitation belong to the parameters that are found.
+
+    Raises
+    ------
+    FitError
+        As `solve`, or where the island has no steady state.
+
+    """
+    names, x = [p.name for p in parameters], np.array([p.start for p in parameters])
+    inputs = {"series_resistance": readings.series_resistance, "excitation": readings.excitation}
+    try:
+        model = HeatedPair.of(readings, names, x)
+        for _ in range(_ROUNDS):
+            result = solve(parameters, model, name, assumed, prior=prior, inputs=inputs, outliers=outliers)
+            before, model = model, HeatedPair.of(readings, names, result.values)
+            model = model.with_mask(result.mask)
+            moved = np.abs(model.correction - before.correction).max()
+            if moved <= _SETTLED * result.noise and np.abs(model.weight / before.weight - 1).max() < _SETTLED:
+                break
+            parameters = restarted(parameters, result.values)
+    except NoOperatingPointError as error:
+        raise FitError(f"the island has no steady state: {error}") from error
+    return result, model
+
+
+def expected_current(fit: FitResult, device_voltage: ArrayLike) -> Real:
+    """Current (A) that a fit with components expects at each measured `device_voltage` (V), shape (n,)."""
+    (voltage,) = real_columns(device_voltage=device_voltage)
+    resistance, excitation = (fit.inputs.get(name, 0.0) for name in ("series_resistance", "excitation"))
+    readings = Readings(voltage, voltage, resistance, excitation)
+    return HeatedPair.of(readings, fit.names, fit.values).expected(fit.values)

@@ -1,0 +1,140 @@
+"""The island between the junctions of a pair: its electron temperature at every bias, and the current that follows.
+
+The island is described by lumped resistances to heat and by channels that carry current beside the quasiparticles;
+each of these components may be absent:
+
+    2P(V, T_e, T_0) + (T_e⁵ − T_ph⁵)/h = I_A·V_device + G_L·V_device²,   (T_e⁵ − T_ph⁵)/h = (T_ph⁴ − T_0⁴)/g,
+
+with h = 1/ΣU of electrons and phonons, g = 1/KA of phonons and bath, an Andreev current I_A and a leak G_L. T_0 is the
+electron temperature without bias, and that of phonons and superconductors there. It takes the place of the bath's
+temperature and of a heat that does not depend on the bias: T_0⁵ = T_bath⁵ + h·P_0 (Rajauria et al., arXiv:0810.3980,
+eqs. 4–6).
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from labnis.fit.arrays import Real
+from labnis.fit.junction._steady_state import steady_state_slopes
+from labnis.physics import AndreevChannel, NISJunction, OperatingPoint, SINISCooler
+
+__all__ = ["COMPONENTS", "DEPHASING_RATE", "IslandState", "cooler_of", "island_state", "steady_state"]
+
+#: Names and units of the components.
+COMPONENTS = {
+    "electron_phonon_resistance": "K⁵/W",
+    "kapitza_resistance": "K⁴/W",
+    "andreev_normal": "1",
+    "andreev_superconductor": "1",
+    "leakage_conductance": "S",
+}
+#: Rate 1/τ_φ at which electrons and holes lose their common phase (1/s), and its standard uncertainty: with an Andreev
+#: current it is a parameter of this prior, for the curve hardly determines it.
+DEPHASING_RATE = (5.6e9, 7e9)
+# Andreev current through the disorder of either metal, for amplitudes of 1: resistances per length (ohm/m) of the wires
+# of Rajauria et al., their diffusion constant (m²/s).
+_DIFFUSION = 80e-4
+# Below this Dynes parameter the accuracy of the Andreev integral is unknown.
+_SMALLEST_DYNES = 1e-6
+# Names of the same parameters in `steady_state_slopes`, and their size there.
+_STEADY = {
+    "electron_temperature": "bath_temperature",
+    "electron_phonon_resistance": "1/electron_phonon",
+    "kapitza_resistance": "1/kapitza",
+}
+_FACTORS = {"andreev_normal": 2e6, "andreev_superconductor": 0.4e6}
+# An h (K⁵/W) with which the island does not heat.
+_NO_HEATING = 1e-3
+
+
+class IslandState(NamedTuple):
+    """Current (A) and electron temperature (K) at n voltages, and their slopes by p parameters, shape (n, p)."""
+
+    current: Real
+    temperature: Real
+    current_slopes: Real
+    temperature_slopes: Real
+
+
+def cooler_of(values: Mapping[str, float]) -> SINISCooler:
+    """The island with the pair and the components in `values`."""
+    dynes = values["dynes"]
+    amplitudes = [values.get(name, 0.0) for name in _FACTORS]
+    andreev = None
+    if any(amplitudes):
+        dynes = max(dynes, _SMALLEST_DYNES)
+        andreev = _channel(values, amplitudes)
+    kapitza, leak = values.get("kapitza_resistance", 0.0), values.get("leakage_conductance", 0.0)
+    return SINISCooler(
+        NISJunction(values["gap"], values["normal_resistance"], dynes),
+        volume=1.0,
+        electron_phonon=1 / max(values.get("electron_phonon_resistance", 0.0), _NO_HEATING),
+        kapitza=1 / kapitza if kapitza else None,
+        andreev=andreev,
+        leakage_resistance=1 / leak if leak else None,
+    )
+
+
+def _channel(values: Mapping[str, float], amplitudes: Sequence[float]) -> AndreevChannel:
+    """The Andreev current with these amplitudes, in the order of the components."""
+    rate = values.get("dephasing_rate", DEPHASING_RATE[0])
+    normal, superconductor = (
+        factor * amplitude for factor, amplitude in zip(_FACTORS.values(), amplitudes, strict=True)
+    )
+    length = float(np.sqrt(_DIFFUSION / rate))
+    return AndreevChannel(_DIFFUSION, length, normal, superconductor_resistance_per_length=superconductor)
+
+
+def steady_state(cooler: SINISCooler, voltage: Real, temperature: float, start: Real | None = None) -> OperatingPoint:
+    """The steady states at voltages across the pair (V), of any shape, with `temperature` (K) at zero bias."""
+    if cooler.electron_phonon * _NO_HEATING < 1:
+        return cooler.operating_point(voltage, temperature, start=start)
+    # An island that does not heat is at this temperature whatever the heat.
+    everywhere, zero = np.full_like(voltage, temperature), np.zeros_like(voltage)
+    junction, channel, leak = cooler.junction, cooler.andreev, cooler.leakage_resistance
+    andreev = zero if channel is None else channel.linearised(voltage / 2, everywhere, junction).current
+    leakage = zero if leak is None else voltage / leak
+    cooling = 2 * junction.cooling_power(voltage / 2, everywhere, everywhere)
+    heating = andreev * voltage + leakage * voltage
+    return OperatingPoint(
+        device_voltage=voltage,
+        bath_temperature=everywhere,
+        electron_temperature=everywhere,
+        phonon_temperature=everywhere,
+        quasiparticle_current=junction.current(voltage / 2, everywhere),
+        andreev_current=andreev,
+        leakage_current=leakage,
+        cooling_power=cooling,
+        electron_phonon_power=heating - cooling,
+        andreev_power=andreev * voltage,
+        leakage_power=leakage * voltage,
+        andreev_in_range=np.ones(voltage.shape, bool),
+        gap=np.full_like(voltage, junction.gap),
+        chemical_potential=zero,
+    )
+
+
+def island_state(
+    values: Mapping[str, float], device_voltage: Real, names: Sequence[str], start: Real | None = None
+) -> IslandState:
+    """The steady state at measured voltages (V), shape (n,), with the slopes by the parameters `names`.
+
+    `start` are electron temperatures (K) near the solution.
+
+    Raises
+    ------
+    NoOperatingPointError
+        Where the electrons would become as warm as the gap.
+
+    """
+    cooler = cooler_of(values)
+    voltage = device_voltage + values["voltage_offset"]
+    point = steady_state(cooler, voltage, values["electron_temperature"], start)
+    channel = _channel(values, (0.0, 0.0))
+    slopes = steady_state_slopes(cooler, point, [_STEADY.get(name, name) for name in names], channel=channel)
+    factors = np.array([_FACTORS.get(name, 1.0) for name in names])
+    return IslandState(
+        point.current, point.electron_temperature, slopes.current * factors, slopes.temperature * factors
+    )

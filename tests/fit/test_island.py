@@ -1,0 +1,169 @@
+"""An island that heats and cools itself: found by the I–V fit, and followed by reflection and emission."""
+
+import re
+
+import numpy as np
+import pytest
+import xarray
+
+from labnis.fit import FitContext, FitResult, NotApplicableError, fit_current_voltage, fit_emitted_power, fit_reflection
+from labnis.fit.analyses import Conductance
+from labnis.fit.junction._island import COMPONENTS, island_state
+from sim_instruments import SHIPPED_TRUTH, Truth, load_truth
+from tests.fit.measuring import SERIES_RESISTANCE, current_voltage, device, emission, pulls, reflection
+
+STATE = {
+    "gap": 215e-6,
+    "normal_resistance": 1.9e3,
+    "electron_temperature": 0.09,
+    "dynes": 1e-5,
+    "voltage_offset": 1e-6,
+    "current_offset": 0.0,
+    "electron_phonon_resistance": 8.3e9,
+    "kapitza_resistance": 7e9,
+    "andreev_normal": 0.5,
+    "andreev_superconductor": 0.4,
+    "leakage_conductance": 1e-8,
+    "dephasing_rate": 4e9,
+}
+
+
+def cooler(**changes: dict[str, object]) -> Truth:
+    document = load_truth(SHIPPED_TRUTH.with_name("micro_cooler.yaml")).model_dump()
+    for section, values in changes.items():
+        document[section] = (document[section] or {}) | values
+    return Truth.model_validate(document)
+
+
+def fitted(truth: Truth, seed: int = 0, **more: object) -> FitResult:
+    return fit_current_voltage(*current_voltage(truth, seed, points=101), series_resistance=SERIES_RESISTANCE, **more)
+
+
+def found(fit: FitResult) -> set[str]:
+    return set(fit.names) & COMPONENTS.keys()
+
+
+def junction_pulls(fit: FitResult, truth: Truth) -> dict[str, float]:
+    without_bias = truth.fridge.mixing_chamber_temperature
+    return pulls(fit, truth) | {
+        "electron_temperature": (fit["electron_temperature"].value - without_bias) / fit["electron_temperature"].sigma
+    }
+
+
+@pytest.fixture(scope="module")
+def micro_cooler() -> Truth:
+    return cooler()
+
+
+@pytest.fixture(scope="module")
+def micro_cooler_fit(micro_cooler: Truth) -> FitResult:
+    return fitted(micro_cooler)
+
+
+@pytest.mark.parametrize("name", STATE)
+@pytest.mark.parametrize("without", [(), ("kapitza_resistance",), ("andreev_normal", "andreev_superconductor")])
+def test_slopes_are_those_of_differences(name: str, without: tuple[str, ...]) -> None:
+    values = STATE | dict.fromkeys(without, 0.0)
+    voltage = np.linspace(-1.2e-3, 1.2e-3, 24) + 1.2e-6
+    state = island_state(values, voltage, [name])
+    size = abs(values[name]) or {"current_offset": 1e-12, "kapitza_resistance": 1e8}.get(name, 1e-2)
+    step = 1e-9 if name == "voltage_offset" else 1e-5 * size
+    lower = values[name] - step if values[name] else 0.0
+    up, down = (island_state(values | {name: value}, voltage, [name]) for value in (values[name] + step, lower))
+    width = values[name] + step - lower
+    current = (up.current - down.current) / width + (name == "current_offset")
+    temperature = (up.temperature - down.temperature) / width
+    # One-sided differences, where there is no component, are less accurate.
+    tolerance = 1e-2 if name in without else 2e-4
+    largest = np.abs(state.current_slopes).max()
+    np.testing.assert_allclose(state.current_slopes[:, 0], current, atol=tolerance * largest)
+    largest = np.abs(state.temperature_slopes).max()
+    np.testing.assert_allclose(state.temperature_slopes[:, 0], temperature, atol=tolerance * largest)
+
+
+@pytest.mark.parametrize("bath", [0.09, 0.3])
+def test_a_cooler_is_recognised_and_measured(bath: float) -> None:
+    truth = cooler(fridge={"mixing_chamber_temperature": bath})
+    fit = fitted(truth)
+    assert {"electron_phonon_resistance", "kapitza_resistance"} <= found(fit)
+    assert abs(fit.chi2 / fit.degrees_of_freedom - 1) < 4 / np.sqrt(fit.degrees_of_freedom)
+    assert max(map(abs, junction_pulls(fit, truth).values())) < 4
+
+
+def test_a_temperature_that_the_curve_does_not_determine_is_said() -> None:
+    truth = cooler(fridge={"mixing_chamber_temperature": 0.05})
+    fit = fitted(truth)
+    (warning,) = [text for text in fit.warnings if "does not determine the electron temperature" in text]
+    limit = float(re.search(r"below ([\d.]+) K", warning).group(1))
+    assert 0.05 < limit < 0.12
+    others = junction_pulls(fit, truth)
+    del others["electron_temperature"]
+    assert max(map(abs, others.values())) < 4
+
+
+def test_the_parts_of_the_heat_balance(micro_cooler: Truth, micro_cooler_fit: FitResult) -> None:
+    island = micro_cooler.island
+    truth = {
+        "electron_phonon_resistance": 1 / (island.electron_phonon * island.volume),
+        "kapitza_resistance": 1 / island.kapitza,
+    }
+    for name, value in truth.items():
+        assert abs(micro_cooler_fit[name].value - value) < 4 * micro_cooler_fit[name].sigma, name
+    assert found(micro_cooler_fit) == COMPONENTS.keys() - {"leakage_conductance"}
+    assert "none; below" in micro_cooler_fit.assumed["leakage_conductance"]
+
+
+@pytest.mark.parametrize(
+    "island",
+    [{"andreev": None}, {"kapitza": None}, {"leakage_resistance": 1e6}, {"volume": 1e-18}],
+    ids=["no Andreev current", "no Kapitza resistance", "leak", "large"],
+)
+def test_other_islands(island: dict[str, object]) -> None:
+    truth = cooler(island=island)
+    assert max(map(abs, junction_pulls(fitted(truth), truth).values())) < 4
+
+
+def test_an_island_of_constant_temperature_has_no_components() -> None:
+    truth = device()
+    fit = fitted(truth)
+    assert not found(fit)
+    held = fitted(truth, fixed=dict.fromkeys(COMPONENTS, 0.0))
+    np.testing.assert_array_equal(fit.values, held.values)
+    np.testing.assert_array_equal(fit.covariance, held.covariance)
+    # What was looked for and not found is stated with its limit.
+    assert all("95 %" in fit.assumed[name] for name in COMPONENTS.keys() - {"kapitza_resistance"})
+
+
+def test_an_excitation_is_averaged_over_its_cycle(micro_cooler: Truth) -> None:
+    sine = 0.05
+    data = current_voltage(micro_cooler, 3, points=101, excitation=sine)
+    fit = fit_current_voltage(*data, series_resistance=SERIES_RESISTANCE, excitation=sine / 1e4)
+    assert max(map(abs, junction_pulls(fit, micro_cooler).values())) < 4
+
+
+def test_rates_and_gain_follow_the_temperature(micro_cooler: Truth, micro_cooler_fit: FitResult) -> None:
+    # With one temperature for all biases the junctions' rate was 28 standard deviations off, the resonance 21.
+    rates = fit_reflection(reflection(micro_cooler), prior=micro_cooler_fit)
+    gain = fit_emitted_power(emission(micro_cooler), prior=rates)
+    for fit, names in (
+        (rates, ("damping_line", "damping_excess", "damping_junction", "resonance_frequency")),
+        (gain, ("gain", "noise_temperature")),
+    ):
+        off = pulls(fit, micro_cooler)
+        assert max(abs(off[name]) for name in names) < 4
+        assert not fit.warnings
+        assert "island" in fit.assumed["electron_temperature"]
+
+
+def test_a_live_fit_keeps_the_components(micro_cooler: Truth, micro_cooler_fit: FitResult) -> None:
+    again = fitted(micro_cooler, start=micro_cooler_fit)
+    assert again.names == micro_cooler_fit.names
+    np.testing.assert_allclose(again.values, micro_cooler_fit.values, atol=0.05 * micro_cooler_fit.sigma.max(initial=0))
+
+
+def test_a_conductance_of_one_temperature_is_not_fitted_to_an_island_that_heats(micro_cooler_fit: FitResult) -> None:
+    bias = np.linspace(-1e-3, 1e-3, 31)
+    columns = {name: ("bias", np.ones(31)) for name in ("current", "conductance", "excitation")}
+    data = xarray.Dataset({"device_voltage": ("bias", bias), **columns}, coords={"bias": bias})
+    with pytest.raises(NotApplicableError, match="the island heats"):
+        Conductance().fit(data, FitContext(), {"current_voltage": micro_cooler_fit})

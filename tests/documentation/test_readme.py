@@ -65,6 +65,32 @@ def test_commands_in_their_order(folder: Path, monkeypatch: pytest.MonkeyPatch) 
     assert (folder / "run.png").stat().st_size > 10_000
 
 
+def results_in(text: str) -> dict[str, tuple[float, float, str, str, float]]:
+    """Result → value, σ, unit, truth and distance (σ), from a table without lines."""
+    table = text[text.index("Results of a SIMULATED measurement") :]
+    rows = re.findall(r"^(\S.*?) {2,}([\d.]+) ± ([\d.]+) (\S+) {2,}(\S+ \S+) {2,}([+-][\d.]+) σ$", table, re.MULTILINE)
+    return {
+        name: (float(value), float(sigma), unit, truth, float(off)) for name, value, sigma, unit, truth, off in rows
+    }
+
+
+def test_the_table_of_results_is_what_the_command_prints(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(folder)
+    _run(monkeypatch, "labnis calibrate --dry-run")
+    printed = results_in(capsys.readouterr().out)
+    (shown,) = [results_in(text) for _, text in BLOCKS if "Results of a SIMULATED" in text]
+    assert len(shown) == 12
+    assert shown.keys() == printed.keys()
+    for name, (value, sigma, unit, truth, off) in printed.items():
+        # Other versions of the libraries may round otherwise.
+        assert shown[name][2:4] == (unit, truth)
+        assert shown[name][0] == pytest.approx(value, abs=0.1 * sigma), name
+        assert shown[name][1] == pytest.approx(sigma, rel=0.1), name
+        assert shown[name][4] == pytest.approx(off, abs=0.15), name
+
+
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda text: text.split()[-1][:20])
 def test_programs(program: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)

@@ -177,7 +177,7 @@ class AndreevChannel:
     def slopes(
         self, voltage: ArrayLike, temperature: ArrayLike, junction: NISJunction, *, gap: ArrayLike | None = None
     ) -> AndreevSlopes:
-        """How the current changes with the device; the arguments are those of `linearised`, and there is no warning."""
+        """Slopes of the current (A per unit of the parameter); arguments as for `linearised`, and without a warning."""
         spectrum, v, t, delta = self._reduced(voltage, temperature, junction, gap)
         _, by_v, by_t = integrate(spectrum, np.abs(v), t)
         normal, superconductor, by_dynes, by_coherence = integrate_parts(spectrum, np.abs(v), t)

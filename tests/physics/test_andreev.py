@@ -2,12 +2,14 @@
 
 import math
 import warnings
+from dataclasses import replace
 
 import mpmath as mp
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from scipy.constants import e, hbar, k
 
 from labnis.physics import AndreevChannel, ModelRangeWarning, NISJunction
@@ -196,3 +198,33 @@ def test_arguments_broadcast() -> None:
 def test_a_sharp_gap_is_refused() -> None:
     with pytest.raises(ValueError, match="dynes is 0"):
         channel().current(0.0, 0.1, NISJunction(GAP, 1900.0))
+
+
+@pytest.mark.parametrize("gap", [None, 1.7e-4])
+def test_slopes_by_the_device_are_those_of_differences(gap: float | None) -> None:
+    channel = AndreevChannel(80e-4, 1.5e-6, 2.08e6, 0.49, 0.378e6)
+    junction = NISJunction(215e-6, 1.9e3, 1e-4)
+    v, t = np.linspace(-2.1e-4, 2.1e-4, 12), 0.12
+    slopes = channel.slopes(v, t, junction, gap=gap)
+
+    def change(name: str, step: float) -> NDArray[np.float64]:
+        up, down = (replace(channel, **{name: getattr(channel, name) + size}) for size in (step, -step))
+        return (up.linearised(v, t, junction, gap=gap).current - down.linearised(v, t, junction, gap=gap).current) / (
+            2 * step
+        )
+
+    wider, narrower = (replace(junction, dynes=junction.dynes * factor) for factor in (1.001, 0.999))
+    by_dynes = channel.linearised(v, t, wider, gap=gap).current - channel.linearised(v, t, narrower, gap=gap).current
+    at = gap or junction.gap
+    by_gap = (
+        channel.linearised(v, t, junction, gap=at + 1e-9).current
+        - channel.linearised(v, t, junction, gap=at - 1e-9).current
+    ) / 2e-9
+    for found, expected in (
+        (slopes.by_normal * channel.scale, change("resistance_per_length", 1e3)),
+        (slopes.by_superconductor * channel.scale, change("superconductor_resistance_per_length", 1e3)),
+        (slopes.by_length / channel.coherence_length, change("coherence_length", 1e-9)),
+        (slopes.by_dynes, by_dynes / (0.002 * junction.dynes)),
+        (slopes.by_gap, by_gap),
+    ):
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6 * np.abs(expected).max())

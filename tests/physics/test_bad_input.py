@@ -89,6 +89,8 @@ PUBLIC = [
     *(Public("NISJunction.cooling_power_derivative",
              lambda p=p, **g: JUNCTION.cooling_power_derivative(p, **g), {}, VTS)
       for p in ("voltage", "temperature", "gap", "dynes", "resistance")),
+    Public("NISJunction.cooling_power_slopes", JUNCTION.cooling_power_slopes, {},
+           {n: v for n, v in VTS.items() if n != "chemical_potential"}),
     Public("NISJunction.optimal_bias", JUNCTION.optimal_bias, {}, T),
     Public("NISJunction.maximum_cooling_power", JUNCTION.maximum_cooling_power, {},
            {n: v for n, v in VTS.items() if n != "voltage"}),
@@ -101,6 +103,7 @@ PUBLIC = [
     *(Public(f"AndreevChannel.{n}", with_junction(getattr(CHANNEL, n)), {}, VT)
       for n in ("current", "conductance", "in_range")),
     Public("AndreevChannel.linearised", with_junction(CHANNEL.linearised), {}, {"gap": (GAP, GAP_LIKE), **VT}),
+    Public("AndreevChannel.slopes", with_junction(CHANNEL.slopes), {}, {"gap": (GAP, GAP_LIKE), **VT}),
     Public("wire_resistance_per_length", wire_resistance_per_length,
            dict.fromkeys(("diffusion_constant", "density_of_states", "area"), (1.0, POSITIVE)), {}),
     Public("SINISCooler", lambda **g: SINISCooler(JUNCTION, **g),

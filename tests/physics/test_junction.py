@@ -297,3 +297,14 @@ def test_cold_currents_keep_all_their_digits(reduced_voltage: float) -> None:
     junction, temperature = NISJunction(GAP, RESISTANCE, 1e-6), 0.01
     expected = quadrature.current(junction, reduced_voltage * GAP, temperature)
     assert junction.current(reduced_voltage * GAP, temperature) == pytest.approx(expected, rel=1e-12)
+
+
+def test_slopes_of_the_cooling_power_computed_together_are_those_computed_alone() -> None:
+    junction = NISJunction(215e-6, 1.9e3, 1e-4)
+    v, t, t_s = np.meshgrid(np.linspace(-4e-4, 4e-4, 7), [0.05, 0.3], [0.02, 0.25], indexing="ij")
+    by_v, by_t, by_t_s, by_dynes = junction.cooling_power_slopes(v, t, t_s)
+    np.testing.assert_allclose(by_v, junction.cooling_power_derivative("voltage", v, t, t_s), rtol=1e-12)
+    np.testing.assert_allclose(by_t, junction.cooling_power_derivative("temperature", v, t, t_s), rtol=1e-12)
+    np.testing.assert_allclose(by_dynes, junction.cooling_power_derivative("dynes", v, t, t_s), rtol=1e-9)
+    warmer, colder = (junction.cooling_power(v, t, t_s + step) for step in (1e-5, -1e-5))
+    np.testing.assert_allclose(by_t_s, (warmer - colder) / 2e-5, rtol=1e-4, atol=1e-6 * np.abs(by_t_s).max())

@@ -9,7 +9,6 @@ import threading
 import time
 import traceback
 import warnings
-from collections.abc import Collection
 from importlib import import_module
 from typing import Annotated, Any
 
@@ -21,7 +20,7 @@ from labnis.printable import without_passwords
 from labnis.ui.log import log_to_terminal
 from labnis.ui.output import say, steady_streams
 
-__all__ = ["COMMANDS", "app", "main"]
+__all__ = ["COMMANDS", "app", "main", "run"]
 
 COMMANDS = {
     "run": ("measuring", "Run one procedure, fit it live, and enter the results in the ledger."),
@@ -114,8 +113,15 @@ def _labnis(
 
 
 def main() -> None:
-    """Entry point: run a command and turn exceptions into a message and an exit code."""
-    others = set(threading.enumerate())
+    """Entry point of the process: `run`, and the process ends also where a thread of the command does not."""
+    try:
+        run()
+    except SystemExit as end:
+        _leave(end.code)
+
+
+def run() -> None:
+    """Run a command, turn exceptions into a message, and raise SystemExit with the exit code."""
     with steady_streams(), warnings.catch_warnings():
         _set_up_log()
         try:
@@ -123,13 +129,13 @@ def main() -> None:
         except SystemExit as end:
             if end.code == _INTERRUPTED:  # before or after a run, which heeds signals itself
                 say("labnis: stopped by SIGINT", err=True)
-            _leave(end.code, others)
+            raise
         except Exception as error:  # noqa: BLE001  # last resort: print the message and the traceback
             # Errors of packages that do not import labnis.errors have an exit code, too.
             code = getattr(error, "exit_code", None)
             if code is None:
                 say(without_passwords("".join(traceback.format_exception(error)).rstrip()), err=True)
-            _leave(_told(error, code or LabnisError.exit_code), others)
+            _fail(error, code or LabnisError.exit_code)
 
 
 def _set_up_log() -> None:
@@ -146,8 +152,7 @@ def _log_warning(message: Warning | str, category: type[Warning], *_place: Any) 
     logging.getLogger("labnis").warning("%s", message if issubclass(category, LabnisWarning) else repr(message))
 
 
-def _told(error: Exception, code: int) -> int:
-    """Print the error; its exit code."""
+def _fail(error: Exception, code: int) -> None:
     if isinstance(error, StoppedBySignal):
         # Repeated signals may arrive only now; the exit code is that of the first.
         for name in ("SIGINT", "SIGTERM", "SIGHUP"):
@@ -155,14 +160,14 @@ def _told(error: Exception, code: int) -> int:
                 signal.signal(getattr(signal, name), signal.SIG_IGN)
     for line in (str(error), *getattr(error, "__notes__", ())):
         say(f"labnis: {without_passwords(line)}", err=True)
-    return code
+    sys.exit(code)
 
 
-def _leave(code: Any, others: Collection[threading.Thread]) -> None:
-    """End the process with `code`, also where a thread of the command never ends: it waits for a disk, for example."""
+def _leave(code: Any) -> None:
+    """End the process with `code`, also where a thread never ends: it waits for a disk, for example."""
     deadline = time.monotonic() + _PATIENCE
-    for thread in set(threading.enumerate()).difference(others):
-        if not thread.daemon:
+    for thread in threading.enumerate():
+        if thread is not threading.main_thread() and not thread.daemon:
             thread.join(max(deadline - time.monotonic(), 0.0))
             if thread.is_alive():
                 say(f"labnis: the thread {thread.name} has not ended and is left", err=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from labnis.cli import main
+from labnis.cli import run
 
 pytestmark = pytest.mark.documentation
 
@@ -47,7 +47,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _run(patch: pytest.MonkeyPatch, command: str) -> None:
     patch.setattr(sys, "argv", shlex.split(command))
     with pytest.raises(SystemExit) as ended:
-        main()
+        run()
     assert ended.value.code in (0, None), command
 
 

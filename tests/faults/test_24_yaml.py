@@ -73,7 +73,7 @@ def check(name):
         os.dup2(2, 1)
         sys.argv = ["labnis", "check", "--station", name, "--data", "data"]
         try:
-            cli.main()
+            cli.run()
         except SystemExit as ended:
             os._exit(int(ended.code or 0))
     _, status, used = os.wait4(pid, 0)

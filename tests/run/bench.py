@@ -99,7 +99,7 @@ class Commands:
         self._capsys.readouterr()
         handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
         with pytest.raises(SystemExit) as ended:
-            cli.main()
+            cli.run()
         for number, handler in handlers.items():
             signal.signal(number, handler)
         out, err = self._capsys.readouterr()

@@ -51,7 +51,7 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.chdir(folder)
         patch.setattr(sys, "argv", ["labnis", *SWEEP.split()])
         with pytest.raises(SystemExit) as ended:
-            cli.main()
+            cli.run()
     assert not ended.value.code
     return folder / "data"
 

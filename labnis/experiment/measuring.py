@@ -84,9 +84,8 @@ def measure(
             logger.info("the instruments are prepared; measuring")
             procedure.execute()
     if os.getpid() != process:
-        os._exit(
-            1
-        )  # a child that the procedure has forked, and that came back: run, file and instruments are not its own
+        # A child that the procedure has forked, and that came back: run, file and instruments are not its own.
+        os._exit(1)
     with collecting(leaving):
         if measuring or stop:  # perhaps before the procedure prepared a source that an earlier run left on
             station.bias.claim()

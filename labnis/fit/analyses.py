@@ -15,7 +15,7 @@ from labnis.fit._points import Points
 from labnis.fit.arrays import Real
 from labnis.fit.context import FitContext
 from labnis.fit.information import Sensitivity
-from labnis.fit.junction._components import components_of
+from labnis.fit.junction._island import components_of
 from labnis.fit.junction.conductance import conductance_model, fit_conductance
 from labnis.fit.junction.current_voltage import (
     current_voltage_model,

@@ -96,7 +96,6 @@ def solve(
     absorbed: int = 0,
     prior: FitResult | None = None,
     inputs: Mapping[str, float] | None = None,
-    outliers: bool = True,
 ) -> FitResult:
     """Minimise Σ residuals² / noise² + χ² of the prior, leaving outliers out.
 
@@ -112,8 +111,6 @@ def solve(
         Number of linear parameters that the model eliminates itself (they reduce the degrees of freedom).
     prior
         Earlier fit whose parameters of the same names enter with their covariance.
-    outliers
-        Whether there may be outliers; False while the model may be wrong, so that they would be its misfit.
 
     Raises
     ------
@@ -123,7 +120,7 @@ def solve(
     """
     held, prior = conditioned(parameters, prior)
     result = _solve(held, model, name, absorbed, prior)
-    for _ in range(_OUTLIER_ROUNDS if outliers else 0):
+    for _ in range(_OUTLIER_ROUNDS):
         narrowed = _narrowed(model, result.residuals)
         if narrowed is None:
             break

@@ -16,13 +16,14 @@ from scipy.optimize import least_squares
 from labnis.fit.arrays import Real, evenly_spread
 from labnis.fit.estimate import Estimate
 from labnis.fit.junction._heated_pair import HeatedPair, Readings, solve_heated
-from labnis.fit.junction._island import COMPONENTS, DEPHASING_RATE
+from labnis.fit.junction._island import COMPONENTS, DEPHASING_RATE, components_of
+from labnis.fit.junction._steady_state import SMALLEST_DYNES
 from labnis.fit.parameters import Parameter, prior_rows
 from labnis.fit.result import FitError, FitResult, result_from_mapping
 from labnis.fit.solver import noise_between_neighbours
 from labnis.physics import NoOperatingPointError
 
-__all__ = ["components_of", "with_components"]
+__all__ = ["with_components"]
 
 _OF_ISLAND = "at every bias that at which the island's heat balance closes"
 # Fewer points than these show no component.
@@ -37,14 +38,9 @@ _FEW, _FIRST_STEPS, _STEPS, _ACCURACY = 81, 5, 30, 1e-5
 _STARTS, _LARGEST, _KAPITZA = (1e5, 1e7, 1e9, 1e10), 1e13, 0.3
 # Start of both Andreev amplitudes.
 _ANDREEV = 0.05
-_COLDEST, _WARMEST, _SMALLEST_DYNES = 4e-3, 1.0, 1e-6
+_COLDEST, _WARMEST = 4e-3, 1.0
 _HEAT, _KAPITZA_NAME = "electron_phonon_resistance", "kapitza_resistance"
 _AMPLITUDES = ("andreev_normal", "andreev_superconductor")
-
-
-def components_of(fit: FitResult) -> tuple[str, ...]:
-    """Names of the components that a fit has taken in."""
-    return tuple(name for name in fit.names if name in COMPONENTS)
 
 
 @dataclass(frozen=True)
@@ -260,7 +256,7 @@ def _parameters(values: Mapping[str, float], components: Sequence[str], fixed: M
         Parameter("gap", "eV", gap, gap, 0.2 * gap, 5 * gap),
         Parameter("normal_resistance", "ohm", resistance, resistance, 0.05 * resistance, 20 * resistance),
         Parameter("electron_temperature", "K", v["electron_temperature"], 0.1, _COLDEST, _WARMEST),
-        Parameter("dynes", "1", max(v["dynes"], 10 * _SMALLEST_DYNES), 1e-4, _SMALLEST_DYNES, 0.3),
+        Parameter("dynes", "1", max(v["dynes"], 10 * SMALLEST_DYNES), 1e-4, SMALLEST_DYNES, 0.3),
         Parameter("voltage_offset", "V", v["voltage_offset"], 1e-5),
         Parameter("current_offset", "A", v["current_offset"], 1e-2 * gap / resistance),
     ]

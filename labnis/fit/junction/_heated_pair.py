@@ -156,7 +156,6 @@ def solve_heated(
     assumed: Mapping[str, str],
     *,
     prior: FitResult | None,
-    outliers: bool = True,
 ) -> tuple[FitResult, HeatedPair]:
     """Fit the current, in rounds: weights and excitation belong to the parameters that are found.
 
@@ -171,7 +170,7 @@ def solve_heated(
     try:
         model = HeatedPair.of(readings, names, x)
         for _ in range(_ROUNDS):
-            result = solve(parameters, model, name, assumed, prior=prior, inputs=inputs, outliers=outliers)
+            result = solve(parameters, model, name, assumed, prior=prior, inputs=inputs)
             before, model = model, HeatedPair.of(readings, names, result.values)
             model = model.with_mask(result.mask)
             moved = np.abs(model.correction - before.correction).max()

@@ -17,10 +17,11 @@ from typing import NamedTuple
 import numpy as np
 
 from labnis.fit.arrays import Real
-from labnis.fit.junction._steady_state import steady_state_slopes
+from labnis.fit.junction._steady_state import SMALLEST_DYNES, steady_state_slopes
+from labnis.fit.result import FitResult
 from labnis.physics import AndreevChannel, NISJunction, OperatingPoint, SINISCooler
 
-__all__ = ["COMPONENTS", "DEPHASING_RATE", "IslandState", "cooler_of", "island_state", "steady_state"]
+__all__ = ["COMPONENTS", "DEPHASING_RATE", "IslandState", "components_of", "cooler_of", "island_state", "steady_state"]
 
 #: Names and units of the components.
 COMPONENTS = {
@@ -36,8 +37,6 @@ DEPHASING_RATE = (5.6e9, 7e9)
 # Andreev current through the disorder of either metal, for amplitudes of 1: resistances per length (ohm/m) of the wires
 # of Rajauria et al., their diffusion constant (m²/s).
 _DIFFUSION = 80e-4
-# Below this Dynes parameter the accuracy of the Andreev integral is unknown.
-_SMALLEST_DYNES = 1e-6
 # Names of the same parameters in `steady_state_slopes`, and their size there.
 _STEADY = {
     "electron_temperature": "bath_temperature",
@@ -58,13 +57,18 @@ class IslandState(NamedTuple):
     temperature_slopes: Real
 
 
+def components_of(fit: FitResult) -> tuple[str, ...]:
+    """Names of the components that a fit has taken in."""
+    return tuple(name for name in fit.names if name in COMPONENTS)
+
+
 def cooler_of(values: Mapping[str, float]) -> SINISCooler:
     """The island with the pair and the components in `values`."""
     dynes = values["dynes"]
     amplitudes = [values.get(name, 0.0) for name in _FACTORS]
     andreev = None
     if any(amplitudes):
-        dynes = max(dynes, _SMALLEST_DYNES)
+        dynes = max(dynes, SMALLEST_DYNES)
         andreev = _channel(values, amplitudes)
     kapitza, leak = values.get("kapitza_resistance", 0.0), values.get("leakage_conductance", 0.0)
     return SINISCooler(

@@ -15,10 +15,10 @@ from labnis.fit.arrays import Real
 from labnis.physics import AndreevChannel, OperatingPoint, SINISCooler
 from labnis.physics.junction import BOLTZMANN_EV
 
-__all__ = ["SteadyStateSlopes", "steady_state_slopes"]
+__all__ = ["SMALLEST_DYNES", "SteadyStateSlopes", "steady_state_slopes"]
 
 # Below this Dynes parameter the accuracy of the Andreev integral is unknown.
-_SMALLEST_DYNES = 1e-6
+SMALLEST_DYNES = 1e-6
 # ∂I/∂(parameter) and ∂B/∂(parameter) at constant electron temperature.
 Shares = dict[str, tuple[Real, Real]]
 
@@ -92,7 +92,7 @@ def _tunnelling(cooler: SINISCooler, point: OperatingPoint) -> Shares:
 def _andreev(cooler: SINISCooler, channel: AndreevChannel, point: OperatingPoint) -> Shares:
     """The Andreev current, whose work I_A·V_device heats."""
     bias, t = point.device_voltage, point.electron_temperature
-    junction = replace(cooler.junction, dynes=max(cooler.junction.dynes, _SMALLEST_DYNES))
+    junction = replace(cooler.junction, dynes=max(cooler.junction.dynes, SMALLEST_DYNES))
     slopes, at = channel.slopes(bias / 2, t, junction), channel.linearised(bias / 2, t, junction)
     rate = channel.diffusion_constant / channel.coherence_length**2
     changes = {

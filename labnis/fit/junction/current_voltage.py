@@ -9,10 +9,10 @@ from scipy.ndimage import median_filter
 
 from labnis.fit.arrays import Real, check_numbers, curve
 from labnis.fit.information import Sensitivity
-from labnis.fit.junction._components import components_of, with_components
+from labnis.fit.junction._components import with_components
 from labnis.fit.junction._excitation import phases
 from labnis.fit.junction._heated_pair import HeatedPair, Readings, expected_current
-from labnis.fit.junction._island import COMPONENTS
+from labnis.fit.junction._island import COMPONENTS, components_of
 from labnis.fit.junction._pair import ASSUMED, PairModel, pair_parameters
 from labnis.fit.parameters import Parameter, hold, restarted
 from labnis.fit.result import FitError, FitResult

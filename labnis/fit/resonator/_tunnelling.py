@@ -9,7 +9,7 @@ import numpy as np
 from scipy.constants import e, h, k
 
 from labnis.fit.arrays import Complex, Real
-from labnis.fit.junction._island import COMPONENTS, island_state
+from labnis.fit.junction._island import COMPONENTS, components_of, island_state
 from labnis.fit.parameters import Parameter
 from labnis.fit.result import FitResult
 from labnis.physics import NISJunction
@@ -159,7 +159,7 @@ def handed_on(fit: FitResult, names: Sequence[str] = ()) -> FitResult:
 
     The zero of the voltage has drifted since; one that was held fixed there stays exact.
     """
-    heats = set(fit.names) & COMPONENTS.keys()
+    heats = bool(components_of(fit))
     island = [name for name in fit.names if heats and name in ISLAND_NAMES and name not in JUNCTION_NAMES]
     prior = fit.select((*names, *JUNCTION_NAMES, *island))
     covariance = prior.covariance.copy()
@@ -171,7 +171,7 @@ def handed_on(fit: FitResult, names: Sequence[str] = ()) -> FitResult:
 
 def temperature_assumed(prior: FitResult | None) -> dict[str, str]:
     """What a fit assumes about the electron temperature."""
-    if prior is not None and set(prior.names) & COMPONENTS.keys():
+    if prior is not None and components_of(prior):
         return {"electron_temperature": "that of the island that the I–V fit found, at every bias"}
     return {"electron_temperature": "the same at every bias"}
 

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -49,6 +50,12 @@ labnis:
 {below}"""
 
 Process = TypeVar("Process", Command, "subprocess.Popen[str]")
+
+
+def remove_rescue_copies(said: str) -> None:
+    """Remove what a run put into the temporary folder when its disk failed; `said` are its messages."""
+    for folder in set(re.findall(r"/\S*/labnis-rescue-[-\w]+", said)):
+        shutil.rmtree(folder)
 
 
 @dataclass

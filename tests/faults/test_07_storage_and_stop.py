@@ -1,6 +1,5 @@
 """7: storage fails and a stop is asked for: the bias is at zero before storage is touched; 6."""
 
-import re
 import shutil
 import signal
 from pathlib import Path
@@ -11,7 +10,7 @@ import pytest
 from labnis.storage import RunWriter, StorageError
 from labnis.storage.errors import RunFileError
 from sim_instruments.world import World
-from tests.faults.measuring import Lab
+from tests.faults.measuring import Lab, remove_rescue_copies
 from tests.run.bench import BiasLog, Commands, write_station
 
 
@@ -23,8 +22,7 @@ def test_the_data_folder_is_gone_and_somebody_stops_the_run(lab: Lab, signum: in
     said = lab.ended(process, 6)
     lab.assert_safe()
     assert str(lab.data) in said
-    if rescued := re.search(r"Rescue copy of the whole run: (\S+\.h5)", said):
-        shutil.rmtree(Path(rescued[1]).parent)
+    remove_rescue_copies(said)
 
 
 @pytest.mark.parametrize("failing", [("flush", "finish"), ("flush",), ("finish",)])

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from labnis import __version__
-from labnis.errors import LabnisError, LabnisWarning, StoppedBySignal
+from labnis.errors import LabnisError, StoppedBySignal
 from labnis.printable import without_passwords
 from labnis.ui.log import log_to_terminal
 from labnis.ui.output import say, steady_streams
@@ -149,7 +149,8 @@ def _set_up_log() -> None:
 
 def _log_warning(message: Warning | str, category: type[Warning], *_place: Any) -> None:
     """Report a warning like every other message: without the place in the source, which is no help to a user."""
-    logging.getLogger("labnis").warning("%s", message if issubclass(category, LabnisWarning) else repr(message))
+    ours = category.__module__.partition(".")[0] == "labnis"
+    logging.getLogger("labnis").warning("%s", message if ours else repr(message))
 
 
 def _fail(error: Exception, code: int) -> None:

@@ -22,6 +22,7 @@ def test_the_data_folder_is_gone_and_somebody_stops_the_run(lab: Lab, signum: in
     said = lab.ended(process, 6)
     lab.assert_safe()
     assert str(lab.data) in said
+    assert "StorageWarning(" not in said
     remove_rescue_copies(said)
 
 

@@ -102,7 +102,8 @@ def log(
         return
     metadata = read_metadata(path)
     done = metadata["status"] == "done"
-    warnings = [(name, text) for name, fit in stored_fits(path)[0].items() for text in fit.warnings]
+    fits = stored_fits(path)[0]
+    warnings = [(name, text) for name, fit in fits.items() for text in fit.warnings]
     if not events:
         calm = "nothing happened: " if done and not warnings else ""
         say(f"{path}: {calm}no interlock, fault or pause{'' if warnings else ', no warning'}")
@@ -112,6 +113,9 @@ def log(
         say(f"{event.time.astimezone():%Y-%m-%d %H:%M:%S}  {event.kind}: {event.message}{details}{times}")
     for name, text in warnings:
         say(f"warning ({name}): {text}")
+    for name, fit in fits.items():
+        for text in fit.notes:
+            say(f"note ({name}): {text}")
     if not done:
         say(f"status: {metadata['status']}{metadata['reason'] and ', '}{metadata['reason']}")
         if (beside := path.with_suffix(".log")).exists():

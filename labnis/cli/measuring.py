@@ -255,6 +255,7 @@ def _confirm() -> None:
 
 
 def _print_results(runs: list[Run], truth: dict[str, float] | None, *, simulated: bool, as_json: bool) -> None:
+    fits = {name: one.fit_of(name) for one in runs for name in one.results}
     results = {name: estimate for one in runs for name, estimate in one.results.items()}
     if as_json:
         known = truth or {}
@@ -264,7 +265,9 @@ def _print_results(runs: list[Run], truth: dict[str, float] | None, *, simulated
             "goals": [goal for one in runs for goal in one.goals],
             "notes": [note for one in runs for note in one.notes],
             "results": {
-                name: asdict(estimate) | ({"truth": known[name]} if name in known else {})
+                name: asdict(estimate)
+                | ({"truth": known[name]} if name in known else {})
+                | {"warnings": fits[name].warnings, "notes": fits[name].notes}
                 for name, estimate in results.items()
             },
         }
@@ -272,6 +275,7 @@ def _print_results(runs: list[Run], truth: dict[str, float] | None, *, simulated
         return
     if results:
         title = "Results of a SIMULATED measurement" if simulated else "Results"
-        print_table(estimate_table(results, truth=truth, title=title))
+        doubtful = [name for name, fit in fits.items() if fit.warnings]
+        print_table(estimate_table(results, truth=truth, doubtful=doubtful, title=title))
     for one in runs:
         say(one.path)

@@ -66,8 +66,8 @@ class PrecisionGoal:
         return fit[self.result].sigma / wanted
 
     def reached(self, fit: FitResult) -> bool:
-        """Whether the goal is reached; never with so few data that σ itself is uncertain."""
-        return fit.degrees_of_freedom >= _LEAST_FREEDOM and self.distance(fit) <= 1
+        """Whether the goal is reached; never by a fit in doubt, nor with so few data that σ itself is uncertain."""
+        return not fit.warnings and fit.degrees_of_freedom >= _LEAST_FREEDOM and self.distance(fit) <= 1
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,8 @@ class GoalOutcome:
         Largest σ that reaches the goal, in `unit`; None if it is a fraction of a value and there is no fit.
     degrees_of_freedom
         Of the final fit; with too few of them σ itself is uncertain, and reaches no goal. None if there is no fit.
+    warnings
+        Of the final fit; a fit in doubt reaches no goal.
     """
 
     goal: str
@@ -94,6 +96,7 @@ class GoalOutcome:
     wanted: float | None
     unit: str
     degrees_of_freedom: int | None
+    warnings: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"--until {self.goal} was {'reached' if self.reached else 'not reached'}: {self._found}"
@@ -103,6 +106,8 @@ class GoalOutcome:
         if self.sigma is None or self.wanted is None or self.degrees_of_freedom is None:
             return "there is no fit"
         sigma, wanted = (number_text(value, self.unit) for value in (self.sigma, self.wanted))
+        if self.sigma <= self.wanted and not self.reached and self.warnings:
+            return f"σ is {sigma}, but the fit is in doubt: {self.warnings[0]}"
         if self.sigma <= self.wanted and not self.reached:
             few = f"only {self.degrees_of_freedom} degrees of freedom, {_LEAST_FREEDOM} are needed; measure more points"
             return f"σ is {sigma}, but known too badly from {few}"
@@ -119,6 +124,7 @@ def outcomes_of(goals: Sequence[PrecisionGoal], fit: FitResult | None, *, ended:
             wanted=goal.wanted(fit),
             unit=goal.unit,
             degrees_of_freedom=None if fit is None else fit.degrees_of_freedom,
+            warnings=() if fit is None else fit.warnings,
         )
         for goal in goals
     )

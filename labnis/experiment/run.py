@@ -58,6 +58,18 @@ class Run:
         """The fit of the primary analysis; None if there is none."""
         return next(iter(self.fits.values()), None)
 
+    def fit_of(self, result: str) -> FitResult:
+        """The fit that a result belongs to; KeyError for an unknown one."""
+        if result not in self.results:
+            raise KeyError(f"{self.path.name} has no result {result!r}; it has {', '.join(self.results) or 'none'}")
+        analysis = result.rpartition(".")[0]
+        return self.fits[analysis] if analysis else next(fit for fit in self.fits.values() if result in fit.names)
+
+    @property
+    def doubtful(self) -> frozenset[str]:
+        """Names of the results whose fit has warnings."""
+        return frozenset(name for name in self.results if self.fit_of(name).warnings)
+
     @cached_property
     def data(self) -> xarray.Dataset:
         """The data, on their grid."""

@@ -1,4 +1,4 @@
-"""The result of a fit: values with one covariance, quality of the fit, assumptions and warnings."""
+"""The result of a fit: values with one covariance, quality of the fit, assumptions, warnings and notes."""
 
 import json
 import math
@@ -52,7 +52,9 @@ class FitResult:
     assumed
         Assumptions: name → statement.
     warnings
-        Reasons for doubt.
+        Reasons to doubt the values or their uncertainties.
+    notes
+        What was done with the data that changes nothing, such as a few glitches that were left out.
     inputs
         Numbers that the model needs besides its parameters, such as series_resistance (ohm): name → value.
     residuals, mask
@@ -71,6 +73,7 @@ class FitResult:
     noise: float = 0.0
     assumed: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     inputs: Mapping[str, float] = field(default_factory=dict)
     residuals: Real = field(default_factory=lambda: np.zeros(0), compare=False)
     mask: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool), compare=False)
@@ -153,12 +156,13 @@ class FitResult:
             "noise": self.noise,
             "assumed": dict(self.assumed),
             "warnings": list(self.warnings),
+            "notes": list(self.notes),
             "inputs": dict(self.inputs),
         }
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Self:
-        """Inverse of `as_record`; records of earlier versions have no inputs, the earliest no noise (NaN)."""
+        """Inverse of `as_record`; records of earlier versions have no notes or inputs, the earliest no noise (NaN)."""
         return cls(
             record["model"],
             record["parameters"],
@@ -170,6 +174,7 @@ class FitResult:
             record.get("noise", math.nan),
             record["assumed"],
             record["warnings"],
+            record.get("notes", ()),
             record.get("inputs", {}),
         )
 
@@ -202,7 +207,7 @@ class FitResult:
         return self.report()
 
     def report(self) -> str:
-        """Return a report in the manner of lmfit: parameters, correlations, assumptions and warnings."""
+        """Return a report in the manner of lmfit: parameters, correlations, assumptions, warnings and notes."""
         width = max(map(len, self.names), default=0) + 1
         lines = _section("Model", [self.model])
         if self.degrees_of_freedom:
@@ -211,14 +216,16 @@ class FitResult:
         lines += _section(f"Correlations (unreported are < {_REPORTED})", self._correlations())
         lines += _section("Assumed", [f"{name}: {statement}" for name, statement in self.assumed.items()])
         lines += _section("Warnings", self.warnings)
+        lines += _section("Notes", self.notes)
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
         """For a notebook."""
         rows = "".join(f"<tr><td>{escape(name)}</td><td>{escape(text)}</td></tr>" for name, text in self._values())
         statistics = ", ".join(f"{name} {value}" for name, value in self._statistics())
-        notes = [f"assumed {name}: {statement}" for name, statement in self.assumed.items()]
-        listed = "".join(f"<li>{escape(text)}</li>" for text in (*(f"warning: {w}" for w in self.warnings), *notes))
+        assumed = (f"assumed {name}: {statement}" for name, statement in self.assumed.items())
+        texts = (*(f"warning: {text}" for text in self.warnings), *self.notes, *assumed)
+        listed = "".join(f"<li>{escape(text)}</li>" for text in texts)
         return (
             f"<table><caption>{escape(self.model)}</caption><tr><th>parameter</th><th>value ± σ</th></tr>{rows}</table>"
             f"<p>{escape(statistics)}</p><ul>{listed}</ul>"
@@ -326,6 +333,7 @@ _PLAIN: Mapping[str, Callable[[Any], Any]] = {
     "noise": float,
     "assumed": lambda assumed: {str(name): str(statement) for name, statement in assumed.items()},
     "warnings": _texts,
+    "notes": _texts,
     "inputs": lambda inputs: {str(name): float(value) for name, value in inputs.items()},
 }
 

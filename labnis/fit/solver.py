@@ -29,6 +29,8 @@ __all__ = [
 
 # Data beyond this many standard deviations are outliers (about one of 10⁸ random data is).
 _OUTLIER, _OUTLIER_ROUNDS, _MOST_OUTLIERS = 6.0, 10, 0.1
+# Glitches are at most so many data, or this part of them, and fewer than _RUN side by side.
+_FEW_GLITCHES, _PART_OF_GLITCHES, _RUN = 3, 0.01, 3
 _NOISE_ROUNDS, _NOISE_TOLERANCE = 5, 1e-2
 
 
@@ -127,8 +129,15 @@ def solve(
         model = narrowed
         result = _solve(restarted(held, result.values), model, name, absorbed, prior)
     fixed = {p.name: f"{p.start:.8g} {p.unit}, held fixed".replace(" 1,", ",") for p in held if p.fixed}
-    warnings = (*result.warnings, *_data_warnings(result))
-    return replace(result, assumed=dict(assumed) | fixed, inputs=inputs or {}, warnings=warnings)
+    left_out, glitches = _left_out(result.mask)
+    doubts = (*(() if glitches else left_out), *_unlike_noise(result))
+    return replace(
+        result,
+        assumed=dict(assumed) | fixed,
+        inputs=inputs or {},
+        warnings=(*result.warnings, *doubts),
+        notes=(*result.notes, *(left_out if glitches else ())),
+    )
 
 
 def without_outliers(model: AnyModel, x: Real) -> AnyModel:
@@ -211,7 +220,8 @@ def _solve(
         freedom * (noise / between) ** 2,
         freedom,
         noise,
-        warnings=_bound_warnings(x, moved),
+        warnings=_at_bounds(x, moved, physical=False),
+        notes=_at_bounds(x, moved, physical=True),
         residuals=rest,
         mask=model.mask,
     )
@@ -263,26 +273,38 @@ def _covariance(rows: Real, scale: Real, parameters: Sequence[Parameter]) -> Rea
     return np.asarray(root @ root.T)
 
 
-def _bound_warnings(x: Real, parameters: Sequence[Parameter]) -> tuple[str, ...]:
+def _at_bounds(x: Real, parameters: Sequence[Parameter], *, physical: bool) -> tuple[str, ...]:
+    """Parameters at a bound, in words: `physical`, at the 0 below which they have no meaning, or at any other bound."""
     return tuple(
         f"{p.name} is at a limit of its range, {Estimate(bound, 0.0, p.unit)}: its uncertainty is one-sided"
         for p, value in zip(parameters, x, strict=True)
         for bound in (p.lower, p.upper)
-        if abs(value - bound) <= 1e-9 * p.scale
+        if abs(value - bound) <= 1e-9 * p.scale and physical == (bound == p.lower == 0)
     )
 
 
-def _data_warnings(result: FitResult) -> tuple[str, ...]:
-    """Warnings derived from the data."""
-    found = []
-    left_out = int((~result.mask).sum())
-    if left_out:
-        found.append(f"{left_out} of {result.mask.size} data lie more than {_OUTLIER:g}σ off and were left out")
+def _left_out(mask: Bool) -> tuple[tuple[str, ...], bool]:
+    """How many data were left out, in words, and whether these are glitches: few, and hardly two side by side."""
+    count = int((~mask).sum())
+    if count == 0:
+        return (), True
+    text = f"{count} of {mask.size} data lie more than {_OUTLIER:g}σ off and were left out"
+    if count > max(_FEW_GLITCHES, _PART_OF_GLITCHES * mask.size):
+        return (f"{text}: too many for glitches, so the model may be wrong; look at the residuals",), False
+    edges = np.flatnonzero(np.diff(mask, prepend=True, append=True))
+    longest = int((edges[1::2] - edges[::2]).max())
+    if longest >= _RUN:
+        return (f"{text}, {longest} of them side by side: hardly glitches; look at the residuals",), False
+    return (text,), True
+
+
+def _unlike_noise(result: FitResult) -> tuple[str, ...]:
+    """A warning where neighbouring residuals are alike."""
     excess = result.chi2 / result.degrees_of_freedom
     # χ²/ν of random residuals scatters by 1/√ν.
-    if excess > 1 + 5 / np.sqrt(result.degrees_of_freedom):
-        found.append(
-            f"neighbouring residuals are alike (χ²/ν = {excess:.3g}): the model is incomplete, and the true "
-            "uncertainties are larger; look at the residuals"
-        )
-    return tuple(found)
+    if excess <= 1 + 5 / np.sqrt(result.degrees_of_freedom):
+        return ()
+    return (
+        f"neighbouring residuals are alike (χ²/ν = {excess:.3g}): the model is incomplete, and the true "
+        "uncertainties are larger; look at the residuals",
+    )

@@ -1,6 +1,6 @@
 """Results as a table."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from rich.table import Table
 
@@ -11,17 +11,25 @@ __all__ = ["estimate_table"]
 
 
 def estimate_table(
-    estimates: Mapping[str, Estimate], *, truth: Mapping[str, float] | None = None, title: str = ""
+    estimates: Mapping[str, Estimate],
+    *,
+    truth: Mapping[str, float] | None = None,
+    doubtful: Collection[str] = (),
+    title: str = "",
 ) -> Table:
-    """Table of results; with `truth`, the true values and the deviations in σ beside them."""
-    table = Table(title=title or None, title_justify="left")
+    """Table of results; with `truth`, the true values and the deviations in σ beside them.
+
+    Those in `doubtful` are marked.
+    """
+    caption = "?: in doubt, see the warnings" if doubtful else None
+    table = Table(title=title or None, title_justify="left", caption=caption, caption_justify="left")
     table.add_column("result")
     table.add_column(encodable("value ± σ"), justify="right")
     if truth is not None:
         table.add_column("truth", justify="right")
         table.add_column("off by", justify="right")
     for name, estimate in estimates.items():
-        texts = [name.replace("_", " "), str(estimate)]
+        texts = [name.replace("_", " ") + (" ?" if name in doubtful else ""), str(estimate)]
         if truth is not None and name in truth:
             true = Estimate(truth[name], 0.0, estimate.unit)
             off = f"{(estimate.value - truth[name]) / estimate.sigma:+.1f} σ" if estimate.sigma > 0 else ""

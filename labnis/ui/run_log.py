@@ -42,6 +42,8 @@ def _report(run: Run) -> None:
     for name, fit in run.fits.items():
         for warning in fit.warnings:
             FILE_ONLY.warning("%s: %s", name, warning)
+        for note in fit.notes:
+            FILE_ONLY.info("%s: %s", name, note)
     for note in run.notes:
         FILE_ONLY.info("%s", note)
     reason = run.metadata["reason"] if run.status != "done" else ""

@@ -122,7 +122,7 @@ class TerminalDisplay:
             self._progress.remove_task(self._task)
         self._live, self._task = None, None
         if run.results and not self._quiet:
-            print_table(estimate_table(run.results), err=True)
+            print_table(estimate_table(run.results, doubtful=run.doubtful), err=True)
         elif not self._quiet:
             self._console.print(f"{run.rows} rows, {run.status}")
         for name, problem in run.problems.items():
@@ -130,6 +130,8 @@ class TerminalDisplay:
         for note in run.notes:
             self._say(f"note: {note}")
         for name, fit in run.fits.items():
+            for note in fit.notes:
+                self._say(f"note ({name}): {note}")
             for warning in fit.warnings:
                 self._say(f"warning ({name}): {warning}")
 

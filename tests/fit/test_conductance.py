@@ -89,7 +89,7 @@ def test_glitching_point_moves_nothing_by_more_than_its_uncertainty(
     found = fitted(voltage, spoilt)
     for name in clean.names:
         assert found[name].value == pytest.approx(clean[name].value, abs=clean[name].sigma), name
-    assert any("were left out" in text for text in found.warnings)
+    assert any("were left out" in text for text in found.notes)
 
 
 def test_start_is_no_prior_and_missing_points_do_not_matter(

@@ -21,6 +21,7 @@ RESULT = FitResult(
     noise=3e-12,
     assumed={"temperature": "constant"},
     warnings=("offset is at its bound",),
+    notes=("1 of 20 data was left out",),
 )
 
 
@@ -91,6 +92,12 @@ def test_record_is_plain_and_comes_back_the_same() -> None:
     assert (back.names, back.units, back.noise) == (RESULT.names, RESULT.units, RESULT.noise)
 
 
+def test_record_of_an_earlier_version_has_no_notes() -> None:
+    record = RESULT.as_record()
+    del record["notes"]
+    assert FitResult.from_record(record).notes == ()
+
+
 def test_report_shows_values_assumptions_and_warnings() -> None:
     report = RESULT.report()
     assert (
@@ -109,15 +116,18 @@ def test_report_shows_values_assumptions_and_warnings() -> None:
 [[Assumed]]
     temperature: constant
 [[Warnings]]
-    offset is at its bound"""
+    offset is at its bound
+[[Notes]]
+    1 of 20 data was left out"""
     )
 
 
 def test_report_of_a_plain_fit_has_no_empty_parts() -> None:
-    plain = replace(RESULT, covariance=np.diag([4e-4, 0.0]), assumed={}, warnings=())
+    plain = replace(RESULT, covariance=np.diag([4e-4, 0.0]), assumed={}, warnings=(), notes=())
     assert "[[Correlations" not in plain.report()
     assert "[[Assumed]]" not in plain.report()
     assert "[[Warnings]]" not in plain.report()
+    assert "[[Notes]]" not in plain.report()
 
 
 def test_a_value_below_its_sigma_has_no_relative_uncertainty() -> None:

@@ -80,6 +80,14 @@ def test_bound_is_kept_and_flagged() -> None:
     assert "slope is at a limit of its range, 1 1/m: its uncertainty is one-sided" in solution.warnings
 
 
+def test_at_a_bound_of_zero_the_others_are_not_in_doubt() -> None:
+    bounded = [LINE[0], Parameter("slope", "1/m", 0.0, 1.0, 0.0, 1.0)]
+    solution = fitted(bounded, line(2 - Y))
+    assert solution.values[1] == pytest.approx(0.0, abs=1e-9)
+    assert "slope is at a limit of its range, 0 1/m: its uncertainty is one-sided" in solution.notes
+    assert not any("limit" in text for text in solution.warnings)
+
+
 @pytest.mark.parametrize("size", [2.0, 1e3, 1e9])
 @pytest.mark.parametrize("where", [0, 24, 49])
 def test_glitch_moves_the_answer_by_less_than_its_uncertainty(size: float, where: int) -> None:
@@ -87,9 +95,25 @@ def test_glitch_moves_the_answer_by_less_than_its_uncertainty(size: float, where
     spoilt[where] += size
     clean, found = fitted(LINE, line()), fitted(LINE, line(spoilt))
     assert (np.abs(found.values - clean.values) < np.sqrt(np.diag(clean.covariance))).all()
-    assert found.warnings == ("1 of 50 data lie more than 6σ off and were left out",)
+    assert found.notes == ("1 of 50 data lie more than 6σ off and were left out",)
+    assert not found.warnings
     assert found.degrees_of_freedom == 47
     assert found.residuals[where] == pytest.approx(size, rel=0.2), "what was left out can still be looked at"
+
+
+@pytest.mark.parametrize(
+    ("where", "told"),
+    [
+        ([5, 15, 25, 35], "4 of 50 data lie more than 6σ off and were left out: too many for glitches"),
+        ([20, 21, 22], "3 of 50 data lie more than 6σ off and were left out, 3 of them side by side: hardly glitches"),
+    ],
+)
+def test_what_may_be_structure_is_a_doubt(where: list[int], told: str) -> None:
+    spoilt = Y.copy()
+    spoilt[where] += 10.0
+    found = fitted(LINE, line(spoilt))
+    assert any(told in text for text in found.warnings), found.warnings
+    assert not found.notes
 
 
 def test_gaussian_data_are_all_kept() -> None:

@@ -1,5 +1,6 @@
 """Runs that end when a result is known, and that choose their biases for it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import xarray
 
 from labnis.errors import RequestError
 from labnis.experiment.analysis import analyses_of, result_units
-from labnis.experiment.goals import PrecisionGoal, check_informed, parsed_goals
+from labnis.experiment.goals import PrecisionGoal, check_informed, outcomes_of, parsed_goals
 from labnis.experiment.information_order import InformedOrder
 from labnis.experiment.run import Run
 from labnis.fit import FitResult
@@ -130,6 +131,18 @@ def test_run_ends_when_the_result_is_known(order: str, tmp_path: Path) -> None:
         # The resistance is told by the ends of the curve.
         assert (np.abs(biases[10:]) > 1e-3).any()
         assert outcome.rows < 50
+
+
+def test_fit_in_doubt_reaches_no_goal() -> None:
+    (goal,) = parsed_goals(["gap=1%"], UNITS)
+    sure = FitResult("curve", ("gap",), ("eV",), np.array([2e-4]), np.array([[1e-14]]), degrees_of_freedom=50)
+    doubted = replace(sure, warnings=("the model is incomplete",))
+    assert goal.reached(sure)
+    assert not goal.reached(doubted)
+    (outcome,) = outcomes_of([goal], doubted, ended=False)
+    assert (
+        str(outcome) == "--until gap=1% was not reached: σ is 100 neV, but the fit is in doubt: the model is incomplete"
+    )
 
 
 def test_goal_that_is_never_reached_ends_with_the_last_point(tmp_path: Path) -> None:

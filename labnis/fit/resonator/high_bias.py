@@ -97,7 +97,12 @@ def fit_high_bias(
     result = _with_noise_temperature(result, device, calm)
     gap, sigma, gain = device.junction.gap, result["gain"].sigma, device.gain(result["slope"].value)
     suspect = spectra_warnings(usable, gain * line, gap=gap, gain_sigma=sigma, fewest_high=_ENOUGH)
-    return replace(result, assumed=_assumptions(shares, device), warnings=(*result.warnings, *replaced, *suspect))
+    return replace(
+        result,
+        assumed=_assumptions(shares, device),
+        warnings=(*result.warnings, *suspect),
+        notes=(*result.notes, *replaced),
+    )
 
 
 def gain_uncertainty(

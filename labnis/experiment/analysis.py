@@ -240,7 +240,7 @@ def fitted(
     priors: Mapping[str, FitResult],
     start: FitResult | None,
 ) -> FitResult:
-    """Fit `data` by `analysis`, and convert its results to a FitResult.
+    """Fit `data` by `analysis`, and convert its results to a FitResult; it inherits doubts about what it needs.
 
     Raises
     ------
@@ -253,7 +253,9 @@ def fitted(
     absent = [name for name in analysis.results if name not in result.names]
     if absent:
         raise FitError(f"{analysis.name} declares {', '.join(absent)}, which its fit does not contain")
-    return result
+    used = {need: priors[need] for need in declared_needs(analysis) if need in priors}
+    inherited = [f"it uses {need}, which is in doubt: {text}" for need, fit in used.items() for text in fit.warnings]
+    return replace(result, warnings=(*result.warnings, *inherited))
 
 
 def analyse(

@@ -1,11 +1,18 @@
 """Runs that build on earlier ones, through the ledger."""
 
 import json
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 import pytest
+import xarray
 
+from labnis.experiment.analysis import fitted
+from labnis.fit import FitContext, FitResult
 from labnis.storage import read_metadata
 from tests.run.bench import Commands
 
@@ -97,3 +104,26 @@ def test_fits_of_another_device_in_the_same_ledger_are_no_priors(
     answer = labnis(command)
     assert "run ReflectionVsBias" in answer.err
     assert read_metadata(Path(json.loads(answer.out)["runs"][0]))["calibrations"] == []
+
+
+class Doubled:
+    """An analysis that needs another one."""
+
+    name = "doubled"
+    results = MappingProxyType({"twice": "1"})
+    needs = ("single",)
+
+    def fit(
+        self, data: xarray.Dataset, context: FitContext, priors: Mapping[str, FitResult], start: FitResult | None
+    ) -> dict[str, tuple[float, float]]:
+        return {"twice": (2 * priors["single"]["once"].value, 0.1)}
+
+
+def test_doubt_is_inherited_and_notes_are_not() -> None:
+    single = FitResult("single", ("once",), ("1",), np.array([3.0]), np.eye(1), notes=("1 datum was left out",))
+    data = xarray.Dataset()
+    assert fitted(Doubled(), data, FitContext(), {"single": single}, None).warnings == ()
+    doubted = replace(single, warnings=("the model is incomplete",))
+    found = fitted(Doubled(), data, FitContext(), {"single": doubted}, None)
+    assert found.warnings == ("it uses single, which is in doubt: the model is incomplete",)
+    assert found.notes == ()

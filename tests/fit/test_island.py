@@ -167,3 +167,15 @@ def test_a_conductance_of_one_temperature_is_not_fitted_to_an_island_that_heats(
     data = xarray.Dataset({"device_voltage": ("bias", bias), **columns}, coords={"bias": bias})
     with pytest.raises(NotApplicableError, match="the island heats"):
         Conductance().fit(data, FitContext(), {"current_voltage": micro_cooler_fit})
+
+
+@pytest.mark.parametrize("where", [[50], [95], [30, 70]])
+def test_glitches_hide_no_component(where: list[int], micro_cooler: Truth, micro_cooler_fit: FitResult) -> None:
+    voltage, current = current_voltage(micro_cooler, 0, points=101)
+    current[where] += 1e-9
+    fit = fit_current_voltage(voltage, current, series_resistance=SERIES_RESISTANCE)
+    assert found(fit) == found(micro_cooler_fit)
+    for name in ("gap", "normal_resistance", "electron_temperature", "dynes"):
+        assert fit[name].value == pytest.approx(micro_cooler_fit[name].value, abs=micro_cooler_fit[name].sigma)
+    assert fit.notes == (f"{len(where)} of {current.size} data lie more than 6σ off and were left out",)
+    assert not fit.warnings

@@ -13,7 +13,7 @@ from typing import Self
 import numpy as np
 from scipy.optimize import least_squares
 
-from labnis.fit.arrays import Real, evenly_spread
+from labnis.fit.arrays import Bool, Real, evenly_spread
 from labnis.fit.estimate import Estimate
 from labnis.fit.junction._heated_pair import HeatedPair, Readings, solve_heated
 from labnis.fit.junction._island import COMPONENTS, DEPHASING_RATE, components_of
@@ -28,6 +28,8 @@ __all__ = ["with_components"]
 _OF_ISLAND = "at every bias that at which the island's heat balance closes"
 # Fewer points than these show no component.
 _FEWEST = 30
+# A glitch is so many median deviations from its neighbours (6σ), and so many times as far as they are from theirs.
+_GLITCH, _ALONE = 9.0, 4.0
 # By how much χ² falls for a component that is taken in, and the quantile of a one-sided limit of 95 %.
 _ADMITTED, _ONE_SIDED = 10.0, 1.645
 # The fifth power of a temperature is known if it is as many standard deviations from 0.
@@ -138,6 +140,19 @@ def with_components(
     )
 
 
+def _glitches(voltage: Real, residuals: Real) -> Bool:
+    """Single readings far from their neighbours by voltage; what a component leaves in the residuals is wider."""
+    order = np.argsort(voltage, kind="stable")
+    padded = np.pad(residuals[order], 2, mode="reflect")
+    neighbours = np.stack([padded[:-4], padded[1:-3], padded[3:-1], padded[4:]])
+    away = np.abs(residuals[order] - np.median(neighbours, axis=0))
+    beside = np.pad(away, 1, mode="reflect")
+    alone = away > _ALONE * np.maximum(beside[:-2], beside[2:])
+    found = np.zeros(voltage.shape, bool)
+    found[order] = alone & (away > _GLITCH * np.median(away))
+    return found
+
+
 def _undetermined(temperature: Estimate) -> tuple[str, ...]:
     """A warning where the curve does not tell the electron temperature without bias from 0."""
     value, sigma = temperature.value, temperature.sigma
@@ -154,6 +169,10 @@ def _undetermined(temperature: Estimate) -> tuple[str, ...]:
 def _grown(trial: _Trial, readings: Readings, fixed: Mapping[str, float]) -> _Trial:
     """The trial with all components that improve it."""
     while True:
+        glitches = _glitches(readings.voltage, trial.residuals)
+        if glitches.any():  # the better the model, the more of them show
+            readings = readings.at(np.flatnonzero(~glitches))
+            trial = _Trial.of(readings, _with(trial, {}, fixed), trial.noise)
         noise, better = trial.noise, None
         for starts in _candidates(trial, noise, fixed.keys()):
             attempt = _best(trial, readings, starts, fixed, noise)

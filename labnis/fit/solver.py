@@ -284,7 +284,7 @@ def _at_bounds(x: Real, parameters: Sequence[Parameter], *, physical: bool) -> t
 
 
 def _left_out(mask: Bool) -> tuple[tuple[str, ...], bool]:
-    """How many data were left out, in words, and whether these are glitches: few, and hardly two side by side."""
+    """How many data were left out, in words, and whether these are glitches: few, and no three side by side."""
     count = int((~mask).sum())
     if count == 0:
         return (), True
@@ -294,7 +294,7 @@ def _left_out(mask: Bool) -> tuple[tuple[str, ...], bool]:
     edges = np.flatnonzero(np.diff(mask, prepend=True, append=True))
     longest = int((edges[1::2] - edges[::2]).max())
     if longest >= _RUN:
-        return (f"{text}, {longest} of them side by side: hardly glitches; look at the residuals",), False
+        return (f"{text}, {longest} of them side by side, which glitches are not; look at the residuals",), False
     return (text,), True
 
 

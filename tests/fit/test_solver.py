@@ -105,7 +105,10 @@ def test_glitch_moves_the_answer_by_less_than_its_uncertainty(size: float, where
     ("where", "told"),
     [
         ([5, 15, 25, 35], "4 of 50 data lie more than 6σ off and were left out: too many for glitches"),
-        ([20, 21, 22], "3 of 50 data lie more than 6σ off and were left out, 3 of them side by side: hardly glitches"),
+        (
+            [20, 21, 22],
+            "3 of 50 data lie more than 6σ off and were left out, 3 of them side by side, which glitches are not",
+        ),
     ],
 )
 def test_what_may_be_structure_is_a_doubt(where: list[int], told: str) -> None:

@@ -21,6 +21,7 @@ from labnis.fit.result import FitError, FitResult
 __all__ = [
     "Model",
     "TraceModel",
+    "are_few",
     "as_real",
     "noise_between_neighbours",
     "solve",
@@ -283,13 +284,18 @@ def _at_bounds(x: Real, parameters: Sequence[Parameter], *, physical: bool) -> t
     )
 
 
+def are_few(count: int, size: int) -> bool:
+    """Whether `count` of `size` data may be glitches; more are a reason to doubt the model."""
+    return count <= max(_FEW_GLITCHES, _PART_OF_GLITCHES * size)
+
+
 def _left_out(mask: Bool) -> tuple[tuple[str, ...], bool]:
     """How many data were left out, in words, and whether these are glitches: few, and no three side by side."""
     count = int((~mask).sum())
     if count == 0:
         return (), True
     text = f"{count} of {mask.size} data lie more than {_OUTLIER:g}σ off and were left out"
-    if count > max(_FEW_GLITCHES, _PART_OF_GLITCHES * mask.size):
+    if not are_few(count, mask.size):
         return (f"{text}: too many for glitches, so the model may be wrong; look at the residuals",), False
     edges = np.flatnonzero(np.diff(mask, prepend=True, append=True))
     longest = int((edges[1::2] - edges[::2]).max())

@@ -165,6 +165,14 @@ def test_burst_does_not_move_the_result(
     )
 
 
+def test_many_bursts_are_a_doubt(spectra: EmissionData, reflection_fit: FitResult, traces: ReflectionData) -> None:
+    spoilt = spectra.spectrum.copy()
+    spoilt[np.random.default_rng(0).random(spoilt.shape) < 0.02] *= 1.3
+    found = fit_high_bias(replace(spectra, spectrum=spoilt), prior=reflection_fit, traces=traces)
+    assert any("were replaced by values expected from the others" in text for text in found.warnings)
+    assert not found.notes
+
+
 def test_noise_temperature_without_a_spectrum_at_zero_bias(
     spectra: EmissionData, recipe: FitResult, reflection_fit: FitResult, traces: ReflectionData
 ) -> None:

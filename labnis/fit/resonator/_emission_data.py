@@ -238,7 +238,7 @@ class _Seen(NamedTuple):
 
 
 def without_bursts(data: EmissionData, emitted: Real) -> tuple[EmissionData, tuple[str, ...]]:
-    """Replace bursts by the values expected from the rest of the same spectrum, with a note if there are any.
+    """Replace bursts by the values expected from the rest of the same spectrum, and say how many if there are any.
 
     Only the shape of the emission `emitted` (n, m) is used.
     """

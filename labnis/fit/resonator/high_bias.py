@@ -28,7 +28,7 @@ from labnis.fit.resonator._emission_data import (
 from labnis.fit.resonator._tunnelling import JUNCTION_NAMES, RATE_NAMES
 from labnis.fit.resonator.reflection import ReflectionData
 from labnis.fit.result import FitError, FitResult
-from labnis.fit.solver import Model, solve
+from labnis.fit.solver import Model, are_few, solve
 from labnis.physics import (
     NISJunction,
     Resonator,
@@ -97,11 +97,12 @@ def fit_high_bias(
     result = _with_noise_temperature(result, device, calm)
     gap, sigma, gain = device.junction.gap, result["gain"].sigma, device.gain(result["slope"].value)
     suspect = spectra_warnings(usable, gain * line, gap=gap, gain_sigma=sigma, fewest_high=_ENOUGH)
+    glitches = are_few(int((calm.spectrum != usable.spectrum).sum()), usable.spectrum.size)
     return replace(
         result,
         assumed=_assumptions(shares, device),
-        warnings=(*result.warnings, *suspect),
-        notes=(*result.notes, *replaced),
+        warnings=(*result.warnings, *(() if glitches else replaced), *suspect),
+        notes=(*result.notes, *(replaced if glitches else ())),
     )
 
 

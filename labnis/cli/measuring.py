@@ -71,7 +71,7 @@ def run(
     """Run one procedure, fit it live, and enter the results in the ledger."""
     config = load_station(options.station)  # makes the lab's own packages importable
     configured = configured_procedure(find_procedure(procedure, config), assignments(settings))
-    _measure([_request(configured, options)], options, config)
+    _refuse_doubtful(_measure([_request(configured, options)], options, config))
 
 
 @with_measurement_options
@@ -88,6 +88,7 @@ def calibrate(options: MeasurementOptions, settings: SetOption = None) -> None:
     if missing_results:
         reasons = "; ".join(f"{one.path}: {one.problem}" for one in runs if one.problem)
         raise DataQualityError(f"the data are saved, but they do not determine {', '.join(missing_results)}. {reasons}")
+    _refuse_doubtful(runs)
 
 
 @with_measurement_options
@@ -104,7 +105,7 @@ def resume(
     metadata = read_metadata(path)
     name = metadata["procedure_class"] or metadata["procedure"]
     procedure = stored_procedure(name, metadata["parameters"], path)
-    _measure([Request(procedure, resume=path)], options, config)
+    _refuse_doubtful(_measure([Request(procedure, resume=path)], options, config))
 
 
 @with_measurement_options
@@ -124,7 +125,14 @@ def queue(
         for procedure, entry in read_queue(file, config)
     ]
     # A replay ends with the first failure, too.
-    _measure(requests, options, config, go_on=not options.record_visa)
+    _refuse_doubtful(_measure(requests, options, config, go_on=not options.record_visa))
+
+
+def _refuse_doubtful(runs: Sequence[Run]) -> None:
+    """End with the exit code of doubtful data where a fit has warnings, which were shown as each run ended."""
+    doubtful = dict.fromkeys(name for one in runs for name in one.results if name in one.doubtful)
+    if doubtful:
+        raise DataQualityError(f"the data are saved, but results are in doubt: {', '.join(doubtful)}; see the warnings")
 
 
 def _possible(steps: list[Procedure], config: StationConfig) -> list[Procedure]:

@@ -305,11 +305,17 @@ def _left_out(mask: Bool) -> tuple[tuple[str, ...], bool]:
 
 
 def _unlike_noise(result: FitResult) -> tuple[str, ...]:
-    """A warning where neighbouring residuals are alike."""
+    """A warning where neighbouring residuals are alike, or alternate."""
     excess = result.chi2 / result.degrees_of_freedom
     # χ²/ν of random residuals scatters by 1/√ν.
-    if excess <= 1 + 5 / np.sqrt(result.degrees_of_freedom):
+    scatter = 5 / np.sqrt(result.degrees_of_freedom)
+    if abs(excess - 1) <= scatter:
         return ()
+    if excess < 1:
+        return (
+            f"neighbouring residuals alternate (χ²/ν = {excess:.3g}): are these two sweeps that differ, one between the "
+            "points of the other? Fit each of them alone",
+        )
     return (
         f"neighbouring residuals are alike (χ²/ν = {excess:.3g}): the model is incomplete, and the true "
         "uncertainties are larger; look at the residuals",

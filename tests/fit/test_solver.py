@@ -119,6 +119,14 @@ def test_what_may_be_structure_is_a_doubt(where: list[int], told: str) -> None:
     assert not found.notes
 
 
+def test_two_sweeps_in_one_array_alternate() -> None:
+    draw = np.random.default_rng(1)
+    x = np.repeat(np.linspace(0, 1, 200), 2)
+    up_and_down = np.tile([0.3, -0.3], 200)
+    found = fitted(LINE, line(2 + 3 * x + up_and_down + 0.1 * draw.standard_normal(x.size), x))
+    assert any("neighbouring residuals alternate" in text for text in found.warnings)
+
+
 def test_gaussian_data_are_all_kept() -> None:
     draw = np.random.default_rng(1)
     x = np.linspace(0, 1, 20_000)

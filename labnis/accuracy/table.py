@@ -1,0 +1,169 @@
+"""Accuracy tables: the data sheet of a model of instrument as a YAML file.
+
+::
+
+    schema: labnis.accuracy/1
+    model: Keithley 2450
+    source: SPEC-2450 Rev. A, July 2013, p. 2      # where the figures were read; mandatory
+    distribution: rectangular                      # the sheet states no coverage; or {normal: 2} for k = 2
+    quantities:
+      voltage_measure:
+        unit: V
+        ranges:
+          20mV: {largest: 0.02, of_reading: 1.0e-3, offset: 150.0e-6}
+
+The half-width at a reading x is of_reading·|x| + of_range·largest + offset, in the SI. The part of the reading and the
+rest are two sources: the one scales all readings of a range, the other moves them.
+"""
+
+import math
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from labnis.accuracy.source import Distribution, Source
+
+__all__ = ["AccuracyTable", "AccuracyTableError", "QuantityAccuracy", "RangeAccuracy", "load_table"]
+
+Part = Annotated[float, Field(ge=0)]
+Text = Annotated[str, Field(min_length=1)]
+
+
+class AccuracyTableError(Exception):
+    """A table that cannot be used; the message has file and key."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=True)
+
+
+class RangeAccuracy(_Section):
+    """Half-width in one range: `largest` reading of the range, and the three parts."""
+
+    largest: Annotated[float, Field(gt=0)]
+    of_reading: Part = 0.0
+    of_range: Part = 0.0
+    offset: Part = 0.0
+
+    @property
+    def constant(self) -> float:
+        """The part that does not depend on the reading, in its unit."""
+        return self.of_range * self.largest + self.offset
+
+    def half_width(self, reading: float) -> float:
+        """Half-width at a reading, in its unit."""
+        return self.of_reading * abs(reading) + self.constant
+
+
+class QuantityAccuracy(_Section):
+    """What the instrument measures or sources, by range."""
+
+    unit: Text
+    ranges: Annotated[dict[Text, RangeAccuracy], Field(min_length=1)]
+
+
+class AccuracyTable(_Section):
+    """The data sheet of a model.
+
+    Attributes
+    ----------
+    model, source
+        Manufacturer's name of the model, and the document with its revision and page.
+    distribution
+        "rectangular" where the document states no coverage, {"normal": k} where it does.
+    conditions
+        Interval, temperature, integration time and others for which the figures hold; for people.
+    quantities
+        By name.
+
+    """
+
+    version: Annotated[Literal["labnis.accuracy/1"], Field(alias="schema")]
+    model: Text
+    source: Text
+    distribution: Literal["rectangular"] | dict[Literal["normal"], Annotated[float, Field(ge=1)]]
+    conditions: dict[Text, Any] = Field(default_factory=dict)
+    quantities: Annotated[dict[Text, QuantityAccuracy], Field(min_length=1)]
+
+    @field_validator("distribution")
+    @classmethod
+    def _with_its_k(cls, given: Any) -> Any:
+        if given == {}:
+            raise ValueError("found {}; give rectangular, or {normal: k}")
+        return given
+
+    @property
+    def divisor(self) -> float:
+        """Half-width per standard uncertainty: √3, or k."""
+        return math.sqrt(3) if self.distribution == "rectangular" else self.distribution["normal"]
+
+    def sources(self, quantity: str, reading: float, instrument: str) -> tuple[Source, Source]:
+        """Gain (relative) and offset of a quantity, in the smallest range that has the `reading`.
+
+        Parameters
+        ----------
+        quantity
+            Name in the table.
+        reading
+            Largest reading (in the quantity's unit) that is to be covered.
+        instrument
+            Identity of one instrument since its last adjustment, as in `keithley_2450/4123456@2026-03-14`.
+
+        Raises
+        ------
+        AccuracyTableError
+            The table does not have the quantity, or no range for the reading.
+
+        """
+        if quantity not in self.quantities:
+            known = ", ".join(self.quantities)
+            raise AccuracyTableError(f"{self.model}: the table has no {quantity!r}; it has {known}")
+        found = self.quantities[quantity]
+        fitting = [(part.largest, name) for name, part in found.ranges.items() if abs(reading) <= part.largest]
+        if not fitting:
+            largest = max(part.largest for part in found.ranges.values())
+            raise AccuracyTableError(
+                f"{self.model}: {quantity} of {reading:g} {found.unit} is in no range of the table, whose largest is "
+                f"{largest:g} {found.unit}"
+            )
+        name = min(fitting)[1]
+        part = found.ranges[name]
+        kind: Distribution = "rectangular" if self.distribution == "rectangular" else "normal"
+        identity, _, adjusted = instrument.partition("@")
+        since = f"@{adjusted}" if adjusted else ""
+        return (
+            Source(
+                f"{identity}/{quantity}.gain[{name}]{since}",
+                f"{self.model}, gain of {quantity} in the range {name}",
+                "1", part.of_reading / self.divisor, kind, self.source,
+            ),
+            Source(
+                f"{identity}/{quantity}.offset[{name}]{since}",
+                f"{self.model}, offset of {quantity} in the range {name}",
+                found.unit, part.constant / self.divisor, kind, self.source,
+            ),
+        )  # fmt: skip
+
+
+def load_table(path: Path) -> AccuracyTable:
+    """Read and check a table.
+
+    Raises
+    ------
+    AccuracyTableError
+        The file cannot be read, is no YAML, or a key is missing, unknown or impossible; the message names it.
+
+    """
+    try:
+        document = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, YAMLError) as error:
+        raise AccuracyTableError(f"{path}: cannot be read as an accuracy table: {error}") from error
+    try:
+        return AccuracyTable.model_validate(document)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"])) or "the whole file"
+        raise AccuracyTableError(f"{path}: {key}: {first['msg']}") from error

@@ -1,0 +1,128 @@
+"""Data sheets and station files as named sources of uncertainty."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from labnis.accuracy import AccuracyTableError, RangeAccuracy, StatedUncertainty, load_table
+
+TABLES = sorted((Path(__file__).parents[2] / "drivers" / "accuracy").glob("*.yaml"))
+KEITHLEY = next(path for path in TABLES if path.stem == "keithley_2450")
+
+
+@pytest.mark.parametrize(
+    ("stated", "standard", "distribution"),
+    [
+        ({"limit": 20.0}, 20 / math.sqrt(3), "rectangular"),
+        ({"standard": 2e-3}, 2e-3, "normal"),
+        ({"expanded": 0.24, "k": 2.0}, 0.12, "normal"),
+    ],
+)
+def test_standard_uncertainty_is_that_of_the_gum(stated: dict[str, float], standard: float, distribution: str) -> None:
+    found = StatedUncertainty(**stated)  # type: ignore[arg-type]
+    assert found.standard_uncertainty == pytest.approx(standard)
+    assert found.distribution == distribution
+
+
+@pytest.mark.parametrize(
+    ("stated", "told"),
+    [
+        ({}, "found none of them; give exactly one"),
+        ({"limit": 1.0, "standard": 1.0}, "found limit and standard"),
+        ({"expanded": 1.0}, "belong together"),
+        ({"limit": 1.0, "k": 2.0}, "belong together"),
+        ({"limit": -1.0}, "greater than 0"),
+        ({"expanded": 1.0, "k": 0.5}, "greater than or equal to 1"),
+        ({"limit": math.nan}, "finite"),
+        ({"limits": 1.0}, "not permitted"),
+    ],
+)
+def test_what_states_no_uncertainty_is_refused(stated: dict[str, Any], told: str) -> None:
+    with pytest.raises(ValidationError, match=told):
+        StatedUncertainty(**stated)
+
+
+@given(st.floats(-1e3, 1e3), st.floats(1e-9, 1e3), st.floats(0, 1), st.floats(0, 1), st.floats(0, 1))
+def test_half_width_is_the_sum_of_its_parts(
+    reading: float, largest: float, gain: float, of_range: float, offset: float
+) -> None:
+    part = RangeAccuracy(largest=largest, of_reading=gain, of_range=of_range, offset=offset)
+    assert part.half_width(reading) == pytest.approx(gain * abs(reading) + of_range * largest + offset)
+    assert part.half_width(0.0) == part.constant <= part.half_width(reading) == part.half_width(-reading)
+
+
+@pytest.mark.parametrize("path", TABLES, ids=lambda path: path.stem)
+def test_every_table_names_its_document_and_is_no_better_than_a_primary_standard(path: Path) -> None:
+    table = load_table(path)
+    assert any(character.isdigit() for character in table.source), "with revision or date"
+    for quantity in table.quantities.values():
+        for name, part in quantity.ranges.items():
+            assert 1e-6 < part.half_width(part.largest) / part.largest < 0.1, (path.stem, name)
+
+
+def test_gain_and_offset_of_one_instrument_are_two_sources() -> None:
+    table = load_table(KEITHLEY)
+    gain, offset = table.sources("voltage_measure", 12e-3, "keithley_2450/4123456@2026-03-14")
+    assert gain.uid == "keithley_2450/4123456/voltage_measure.gain[20mV]@2026-03-14"
+    assert gain.standard == pytest.approx(1e-3 / math.sqrt(3))
+    assert (gain.unit, gain.distribution, gain.document) == ("1", "rectangular", table.source)
+    assert offset.uid == "keithley_2450/4123456/voltage_measure.offset[20mV]@2026-03-14"
+    assert (offset.standard, offset.unit) == (pytest.approx(150e-6 / math.sqrt(3)), "V")
+
+
+@pytest.mark.parametrize(("reading", "name"), [(20e-3, "20mV"), (-21e-3, "200mV"), (0.0, "20mV")])
+def test_the_range_is_the_smallest_that_has_the_reading(reading: float, name: str) -> None:
+    gain, _ = load_table(KEITHLEY).sources("voltage_measure", reading, "keithley_2450/1")
+    assert gain.uid == f"keithley_2450/1/voltage_measure.gain[{name}]"
+
+
+def test_an_expanded_uncertainty_is_divided_by_its_k() -> None:
+    table = load_table(next(path for path in TABLES if path.stem == "keysight_34461a"))
+    gain, offset = table.sources("voltage_measure", 0.5, "keysight_34461a/1")
+    assert (gain.standard, gain.distribution) == (pytest.approx(2e-5), "normal")
+    assert offset.standard == pytest.approx(3.5e-6)
+
+
+@pytest.mark.parametrize(
+    ("quantity", "reading", "told"),
+    [
+        ("resistance", 1.0, "has no 'resistance'; it has voltage_measure, voltage_source, current_measure"),
+        ("voltage_measure", 25.0, "voltage_measure of 25 V is in no range of the table, whose largest is 20 V"),
+    ],
+)
+def test_what_the_table_does_not_state_is_said(quantity: str, reading: float, told: str) -> None:
+    with pytest.raises(AccuracyTableError, match=told):
+        load_table(KEITHLEY).sources(quantity, reading, "keithley_2450/1")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        ("source: SPEC", "sourced: SPEC", "source: Field required"),
+        ("schema: labnis.accuracy/1", "schema: labnis.accuracy/2", "schema: Input should be 'labnis.accuracy/1'"),
+        ("distribution: rectangular", "distribution: {normal: 0.5}", "distribution"),
+        ("distribution: rectangular", "distribution: {}", "distribution"),
+        ("of_reading: 0.001", "of_reading: -0.001", "of_reading"),
+        ("of_reading: 0.001", "of_value: 0.001", "of_value"),
+        ("quantities:", "quantities: [", "cannot be read as an accuracy table"),
+    ],
+)
+def test_a_table_that_is_wrong_is_refused_with_file_and_key(before: str, after: str, told: str, tmp_path: Path) -> None:
+    text = KEITHLEY.read_text(encoding="utf-8")
+    assert before in text
+    path = tmp_path / "lab.yaml"
+    path.write_text(text.replace(before, after, 1), encoding="utf-8")
+    with pytest.raises(AccuracyTableError) as refused:
+        load_table(path)
+    assert str(path) in str(refused.value)
+    assert told in str(refused.value)
+
+
+def test_a_table_that_is_missing_is_named(tmp_path: Path) -> None:
+    with pytest.raises(AccuracyTableError, match="cannot be read as an accuracy table"):
+        load_table(tmp_path / "none.yaml")

@@ -313,8 +313,8 @@ def _unlike_noise(result: FitResult) -> tuple[str, ...]:
         return ()
     if excess < 1:
         return (
-            f"neighbouring residuals alternate (χ²/ν = {excess:.3g}): are these two sweeps that differ, with the points "
-            "of one between those of the other? Fit each of them alone",
+            f"neighbouring residuals alternate (χ²/ν = {excess:.3g}): are these two sweeps that differ, the points "
+            "of one between those of the other? Fit each alone",
         )
     return (
         f"neighbouring residuals are alike (χ²/ν = {excess:.3g}): the model is incomplete, and the true "

@@ -14,7 +14,7 @@ from labnis.storage import list_runs, open_run, read_events
 from tests.run import lab_procedures
 from tests.run.bench import ROOT, TRUTH_TEXT, BiasLog, Commands, changed
 
-FEW = "{points: 11, time_constant: 0.001}"
+FEW = "{points: 31, time_constant: 0.001}"
 
 
 def test_a_queue_runs_in_order_with_its_own_settings_and_tags(tmp_path: Path, labnis: Commands) -> None:
@@ -28,7 +28,7 @@ def test_a_queue_runs_in_order_with_its_own_settings_and_tags(tmp_path: Path, la
     answer = labnis("queue night.yaml --dry-run --tag night --note whole")
     assert answer.code == 0, answer.err
     first, second = list_runs(tmp_path / "data")
-    assert (first.procedure, first.rows, list(first.tags), first.note) == ("IVSweep", 11, ["night", "before"], "whole")
+    assert (first.procedure, first.rows, list(first.tags), first.note) == ("IVSweep", 31, ["night", "before"], "whole")
     assert (second.procedure, second.rows, list(second.tags), second.note) == (
         "ReflectionVsBias", 5, ["night"], "the second",
     )  # fmt: skip

@@ -103,7 +103,8 @@ def test_without_the_voltmeter_the_wrong_resistance_of_the_line_would_show(comma
     (tmp_path / "station.yaml").write_text(text, encoding="utf-8")
     shutil.copy(SETUPS / "longer_line.yaml", tmp_path)
     answer = command("run IVSweep --dry-run --json --set points=121", tmp_path / "station.yaml")
-    assert answer.code == 0, answer.err
+    assert answer.code == 7
+    assert "results are in doubt: gap, normal_resistance, electron_temperature" in answer.err
     assert largest_pull(json.loads(answer.out)["results"]) > 100
 
 

@@ -1,18 +1,13 @@
-"""One source of systematic uncertainty, and how a limit or an expanded uncertainty becomes a standard uncertainty.
-
-The words are those of the GUM (JCGM 100:2008): standard uncertainty u, expanded uncertainty k·u, limit a.
-"""
+"""One source of systematic uncertainty."""
 
 import math
-from dataclasses import dataclass
-from typing import Annotated, Literal, Self
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
-
-__all__ = ["Distribution", "Source", "StatedUncertainty"]
+__all__ = ["Distribution", "Source"]
 
 Distribution = Literal["normal", "rectangular"]
-Positive = Annotated[float, Field(gt=0)]
 
 
 @dataclass(frozen=True)
@@ -34,6 +29,12 @@ class Source:
         Of the effect; a rectangular one never exceeds `standard`·√3.
     document
         Where the figure is stated: a data sheet and its page, a certificate.
+    acts_on
+        Kind of reading that it changes, such as "voltage.gain" (see `labnis.fit.effects`); "prior" for a value that a
+        fit takes as a prior, so that the covariance of the fit contains it.
+    above, largest
+        The range that it belongs to: readings from `above` to `largest`, in the unit of the reading; 0 and infinite
+        for a source of all ranges.
 
     """
 
@@ -43,52 +44,15 @@ class Source:
     standard: float
     distribution: Distribution
     document: str
+    acts_on: str
+    above: float = 0.0
+    largest: float = math.inf
 
+    def as_record(self) -> dict[str, Any]:
+        """Return plain types, without an infinite `largest`; `from_record` reads it back."""
+        return {name: value for name, value in asdict(self).items() if value != math.inf}
 
-class StatedUncertainty(BaseModel):
-    """An uncertainty as a document states it: exactly one of `limit`, `standard`, and `expanded` with `k`.
-
-    Attributes
-    ----------
-    limit
-        Largest deviation, without a coverage: the effect is rectangular, u = limit/√3 (GUM 4.3.7).
-    standard
-        Standard uncertainty.
-    expanded, k
-        Expanded uncertainty and its coverage factor: u = expanded/k (GUM 4.3.3).
-    relative
-        Whether the figure is a part of the value.
-
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, hide_input_in_errors=True)
-
-    limit: Positive | None = None
-    standard: Positive | None = None
-    expanded: Positive | None = None
-    k: Annotated[float, Field(ge=1)] | None = None
-    relative: bool = False
-
-    @model_validator(mode="after")
-    def _one(self) -> Self:
-        given = [name for name in ("limit", "standard", "expanded") if getattr(self, name) is not None]
-        if len(given) != 1:
-            found = " and ".join(given) or "none of them"
-            raise ValueError(f"found {found}; give exactly one of limit, standard, and expanded with k")
-        if (self.expanded is None) != (self.k is None):
-            raise ValueError("expanded and k belong together: an expanded uncertainty says nothing without its k")
-        return self
-
-    @property
-    def distribution(self) -> Distribution:
-        """Rectangular for a limit, normal otherwise."""
-        return "normal" if self.limit is None else "rectangular"
-
-    @property
-    def standard_uncertainty(self) -> float:
-        """U, in the unit of the figure."""
-        if self.limit is not None:
-            return self.limit / math.sqrt(3)
-        if self.expanded is not None and self.k is not None:
-            return self.expanded / self.k
-        return self.standard or math.nan
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Self:
+        """Inverse of `as_record`."""
+        return cls(**record)

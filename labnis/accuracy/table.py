@@ -100,51 +100,42 @@ class AccuracyTable(_Section):
         """Half-width per standard uncertainty: √3, or k."""
         return math.sqrt(3) if self.distribution == "rectangular" else self.distribution["normal"]
 
-    def sources(self, quantity: str, reading: float, instrument: str) -> tuple[Source, Source]:
-        """Gain (relative) and offset of a quantity, in the smallest range that has the `reading`.
+    def sources(self, quantity: str, acts_on: str, instrument: str) -> tuple[Source, ...]:
+        """Gain (relative) and offset of a quantity in each of its ranges.
 
         Parameters
         ----------
         quantity
             Name in the table.
-        reading
-            Largest reading (in the quantity's unit) that is to be covered.
+        acts_on
+            What the readings are of: "voltage" or "current".
         instrument
             Identity of one instrument since its last adjustment, as in `keithley_2450/4123456@2026-03-14`.
 
         Raises
         ------
         AccuracyTableError
-            The table does not have the quantity, or no range for the reading.
+            The table does not have the quantity.
 
         """
         if quantity not in self.quantities:
             known = ", ".join(self.quantities)
             raise AccuracyTableError(f"{self.model}: the table has no {quantity!r}; it has {known}")
         found = self.quantities[quantity]
-        fitting = [(part.largest, name) for name, part in found.ranges.items() if abs(reading) <= part.largest]
-        if not fitting:
-            largest = max(part.largest for part in found.ranges.values())
-            raise AccuracyTableError(
-                f"{self.model}: {quantity} of {reading:g} {found.unit} is in no range of the table, whose largest is "
-                f"{largest:g} {found.unit}"
-            )
-        name = min(fitting)[1]
-        part = found.ranges[name]
+        ranges = sorted(found.ranges.items(), key=lambda entry: entry[1].largest)
+        lower = [0.0, *(part.largest for _, part in ranges)]
         kind: Distribution = "rectangular" if self.distribution == "rectangular" else "normal"
         identity, _, adjusted = instrument.partition("@")
         since = f"@{adjusted}" if adjusted else ""
-        return (
+        return tuple(
             Source(
-                f"{identity}/{quantity}.gain[{name}]{since}",
-                f"{self.model}, gain of {quantity} in the range {name}",
-                "1", part.of_reading / self.divisor, kind, self.source,
-            ),
-            Source(
-                f"{identity}/{quantity}.offset[{name}]{since}",
-                f"{self.model}, offset of {quantity} in the range {name}",
-                found.unit, part.constant / self.divisor, kind, self.source,
-            ),
+                f"{identity}/{quantity}.{effect}[{name}]{since}",
+                f"{self.model}, {effect} of {quantity} in the range {name}",
+                unit, size / self.divisor, kind, self.source, f"{acts_on}.{effect}", above, part.largest,
+            )
+            for above, (name, part) in zip(lower, ranges, strict=False)
+            for effect, unit, size in (("gain", "1", part.of_reading), ("offset", found.unit, part.constant))
+            if size > 0
         )  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -273,7 +273,7 @@ def _print_results(runs: list[Run], truth: dict[str, float] | None, *, simulated
             "goals": [goal for one in runs for goal in one.goals],
             "notes": [note for one in runs for note in one.notes],
             "results": {
-                name: asdict(estimate)
+                name: estimate.as_record()
                 | ({"truth": known[name]} if name in known else {})
                 | {"warnings": fits[name].warnings, "notes": fits[name].notes}
                 for name, estimate in results.items()

@@ -61,7 +61,8 @@ class Analysis(Protocol):
     Optional are `needs` (names of analyses whose fits it takes as priors: of the same run where the procedure declares
     them, else the newest of the session or the cooldown), `secondary` (True where another analysis of the same data is
     more precise: its results are published as `name.result` and are never a prior),
-    `predict(fit, data)`, `sensitivity(fit, data, setpoints, context, priors)` and `truth(truth)`.
+    `predict(fit, data)`, `sensitivity(fit, data, setpoints, context, priors)`, `budgeted(fit, data, context, priors)`
+    (returns the fit with its budget of systematic uncertainty) and `truth(truth)`.
 
     Attributes
     ----------
@@ -258,6 +259,16 @@ def fitted(
     return replace(result, warnings=(*result.warnings, *inherited))
 
 
+def _budgeted(
+    analysis: Analysis, fit: FitResult, data: xarray.Dataset, context: FitContext, priors: Mapping[str, FitResult]
+) -> FitResult:
+    """The fit with its budget, where uncertainties are stated and `analysis` can tell what they do to it."""
+    if context.sources is None or not can(analysis, "budgeted"):
+        return fit
+    found: FitResult = analysis.budgeted(fit, data, context, priors)  # type: ignore[attr-defined]  # optional
+    return found
+
+
 def analyse(
     analyses: Sequence[Analysis],
     data: xarray.Dataset | None,
@@ -294,7 +305,7 @@ def analyse(
         known = {**passed_on(analyses, fits), **priors}
         held = context if fixed is None else replace(context, fixed=fixed[analysis.name])
         try:
-            fits[analysis.name] = fitted(analysis, data, held, known, None)
+            fits[analysis.name] = _budgeted(analysis, fitted(analysis, data, held, known, None), data, held, known)
         except NotApplicableError:
             continue
         except FitError as error:

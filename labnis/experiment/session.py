@@ -19,6 +19,7 @@ from pymeasure.experiment import Procedure
 
 from drivers.errors import InstrumentError
 from labnis import __version__
+from labnis.accuracy import Source
 from labnis.errors import InterlockError, RequestError, StoppedBySignal
 from labnis.experiment.analysis import Analysis, FitContext, analyse, needs_of, published
 from labnis.experiment.calibrations import Logbook, Prior, has_prior, latest_prior, priors_of
@@ -38,7 +39,7 @@ from labnis.fit import FitResult
 from labnis.ledger import Ledger, new_batch
 from labnis.safety.safeguards import Safeguards
 from labnis.safety.stop_requests import StopRequest
-from labnis.station import OpenStation
+from labnis.station import OpenStation, stated_sources
 from labnis.storage import RunMetadata, RunWriter, Status, collect_environment
 from sim_instruments import Twin
 
@@ -224,7 +225,7 @@ class Session:
                 self.may_go_on = False
                 raise self.stop.error(f"the bias is at zero, {type(procedure).__name__} was not started")
             [analyses], goals = self._open_for([procedure], until)
-            plan = self._plan(analyses, goals)
+            plan = self._plan(procedure, analyses, goals)
             writer, earlier = file_of(procedure, self._metadata(procedure, plan, tags, note), self.data, resume)
             return self._run(procedure, plan, writer, earlier, window)
 
@@ -295,15 +296,34 @@ class Session:
 
     # --- parts of a run ---------------------------------------------------------------------------------------------
 
-    def _plan(self, analyses: tuple[Analysis, ...], goals: Sequence[PrecisionGoal]) -> RunPlan:
+    def _plan(self, procedure: Procedure, analyses: tuple[Analysis, ...], goals: Sequence[PrecisionGoal]) -> RunPlan:
         found = {need: self._prior(need) for need in needs_of(analyses)}
+        sources, unstated = self._sources(procedure)
         context = FitContext(
             wiring=self.station.config.wiring_record(),
             device=self.station.config.device.model_dump(mode="json"),
             fridge_temperature=self.bath_temperature(),
+            sources=sources,
+            unstated=unstated,
         )
         priors = {name: prior for name, prior in found.items() if prior is not None}
         return RunPlan(analyses, goals_of(analyses, goals), priors, context)
+
+    def _sources(self, procedure: Procedure) -> tuple[tuple[Source, ...] | None, tuple[str, ...]]:
+        """Sources of uncertainty of one run, as the station file states them, and what it leaves out."""
+        config = self.station.config
+        if config.uncertainty is None:
+            return None, ()
+        roles = {*needed_roles([procedure], config), "current", "voltage"} & config.roles.keys()
+        return stated_sources(
+            config.uncertainty,
+            {role: config.roles[role].instrument for role in sorted(roles)},
+            config.tables,
+            self.station.serials,
+            reads_current=config.source_reads_current,
+            cooldown=self.cooldown,
+            run=new_batch(),
+        )
 
     def _prior(self, analysis: str) -> Prior | None:
         """The prior `name`: from this session, or from the newest calibration of the cooldown.

@@ -1,4 +1,4 @@
-"""The shipped analyses: from the dataset of a run to a fit, and from a fit to the expected values.
+"""The shipped analyses: from the dataset of a run to a fit, and from a fit to the expected values and its budget.
 
 An analysis is found by its dotted path and built without arguments. Live fit, final fit, refit, figures and reports use
 the same object.
@@ -11,30 +11,38 @@ import numpy as np
 import xarray
 from numpy.typing import ArrayLike, NDArray
 
+from labnis.accuracy import Source
 from labnis.fit._points import Points
 from labnis.fit.arrays import Real
 from labnis.fit.context import FitContext
+from labnis.fit.effects import changed_by
 from labnis.fit.information import Sensitivity
 from labnis.fit.junction._island import components_of
-from labnis.fit.junction.conductance import conductance_model, fit_conductance
+from labnis.fit.junction.conductance import conductance_model, fit_conductance, model_of_conductance
 from labnis.fit.junction.current_voltage import (
     current_voltage_model,
     current_voltage_sensitivity,
     fit_current_voltage,
+    model_of_current,
 )
+from labnis.fit.propagation import Evaluated, changed_size, with_budget
 from labnis.fit.resonator.emitted_power import (
     EmissionData,
+    emission_evaluated,
     emission_model,
     emission_sensitivity,
     fit_emitted_power,
 )
 from labnis.fit.resonator.reflection import (
+    FANO_REAL,
     ReflectionData,
     fit_reflection,
+    reflection_evaluated,
     reflection_model,
     reflection_sensitivity,
 )
 from labnis.fit.result import FitError, FitResult, NotApplicableError
+from labnis.fit.solver import CurveModel
 
 __all__ = ["Conductance", "CurrentVoltage", "EmittedPower", "Reflection"]
 
@@ -64,6 +72,34 @@ class _Analysis:
     needs: ClassVar[tuple[str, ...]] = ()
     secondary: ClassVar[bool] = False
 
+    def evaluated(
+        self, fit: FitResult, data: xarray.Dataset, context: FitContext, priors: Priors, like: Evaluated | None = None
+    ) -> Evaluated:
+        """Return the model of a `fit` at `data`: those it was made of, or others `like` them that differ a little."""
+        raise NotImplementedError
+
+    def without_noise(self, fit: FitResult, data: xarray.Dataset) -> xarray.Dataset:
+        """Return `data` in which expected values replace measured ones: an error of a gain must not scale noise."""
+        return data
+
+    def budgeted(self, fit: FitResult, data: xarray.Dataset, context: FitContext, priors: Priors) -> FitResult:
+        """Return a `fit`, made here from `data`, with the budget of what is stated in the `context`."""
+        used = [priors[need] for need in self.needs if need in priors]
+        measured, quiet = self.evaluated(fit, data, context, priors), self.without_noise(fit, data)
+        expected = self.evaluated(fit, quiet, context, priors, measured)
+        changed = {}
+        for source in context.sources or ():
+            size = changed_size(source)
+            more, less = (changed_by(source, change, quiet, context) for change in (size, -size))
+            if more is not None and less is not None:
+                first = self.evaluated(fit, more, context, priors, measured)
+                changed[source] = first, self.evaluated(fit, less, context, priors, measured)
+        return with_budget(fit, measured, expected, changed, used, self.assumptions(context), absent=context.unstated)
+
+    def assumptions(self, context: FitContext) -> Mapping[Source, Mapping[str, float]]:
+        """Sources that the prior of the fit contains itself, and what one standard uncertainty changes in it."""
+        return {}
+
     def truth(self, truth: Mapping[str, float]) -> dict[str, float]:
         """Select the true values of the results from those of a simulated fridge, as far as it states them."""
         return {name: truth[name] for name in self.results if name in truth}
@@ -76,8 +112,9 @@ class _Curve(_Analysis):
     ----------
     column
         The column.
-    fit_curve, model
-        Functions that fit the column (see `fit_current_voltage`), and that return what the fit expects of it.
+    fit_curve, model, model_of
+        Functions that fit the column (see `fit_current_voltage`), that return what the fit expects of it, and that
+        return its model.
 
     """
 
@@ -85,6 +122,7 @@ class _Curve(_Analysis):
     column: ClassVar[str]
     fit_curve: "ClassVar[staticmethod[..., FitResult]]"
     model: "ClassVar[staticmethod[..., Real]]"
+    model_of: "ClassVar[staticmethod[..., CurveModel]]"
 
     def fit(
         self, data: xarray.Dataset, context: FitContext, priors: Priors, start: FitResult | None = None
@@ -102,6 +140,18 @@ class _Curve(_Analysis):
             start=start,
         )
 
+    def evaluated(
+        self, fit: FitResult, data: xarray.Dataset, context: FitContext, priors: Priors, like: Evaluated | None = None
+    ) -> Evaluated:
+        """As the base class; a small change of the voltage does not change the excitation at the device."""
+        points = Points(data)
+        at = points.measured("device_voltage", self.column)
+        voltage, values = points["device_voltage"][at], points[self.column][at]
+        if like is not None and isinstance(like.model, CurveModel):
+            return like._replace(model=like.model.with_readings(voltage, values))
+        model = self.model_of(fit, voltage, values, context.series_resistance).with_mask(fit.mask)
+        return Evaluated(model, fit.names, np.asarray)
+
     def predict(self, fit: FitResult, data: xarray.Dataset) -> Predictions:
         """Return what is expected, in the shape of the column; NaN where nothing was measured."""
         points = Points(data)
@@ -118,6 +168,7 @@ class CurrentVoltage(_Curve):
     column = "current"
     fit_curve = staticmethod(fit_current_voltage)
     model = staticmethod(current_voltage_model)
+    model_of = staticmethod(model_of_current)
 
     def sensitivity(
         self, fit: FitResult, data: xarray.Dataset, setpoints: ArrayLike, context: FitContext, priors: Priors
@@ -135,6 +186,7 @@ class Conductance(_Curve):
     column = "conductance"
     fit_curve = staticmethod(fit_conductance)
     model = staticmethod(conductance_model)
+    model_of = staticmethod(model_of_conductance)
 
     def fit(
         self, data: xarray.Dataset, context: FitContext, priors: Priors, start: FitResult | None = None
@@ -179,6 +231,27 @@ class Reflection(_Analysis):
         traces = _traces(points, points.measured("device_voltage", "s11"))
         return fit_reflection(traces, prior=priors.get("current_voltage"), fixed=context.fixed, start=start)
 
+    def without_noise(self, fit: FitResult, data: xarray.Dataset) -> xarray.Dataset:
+        """As the base class."""
+        return _expected(data, self.predict(fit, data))
+
+    def evaluated(
+        self, fit: FitResult, data: xarray.Dataset, context: FitContext, priors: Priors, like: Evaluated | None = None
+    ) -> Evaluated:
+        """As the base class."""
+        points = Points(data)
+        traces = _traces(points, points.measured("device_voltage", "s11"))
+        return reflection_evaluated(fit, traces, prior=priors.get("current_voltage"))
+
+    def assumptions(self, context: FitContext) -> Mapping[Source, Mapping[str, float]]:
+        """The real part of the Fano factor."""
+        value, sigma = FANO_REAL
+        source = Source(
+            f"fano_real@{context.device.get('name') or 'device'}", "Re φ", "1", sigma, "normal",
+            f"assumed: {value} ± {sigma}", "prior",
+        )  # fmt: skip
+        return {source: {"fano_real": sigma}}
+
     def predict(self, fit: FitResult, data: xarray.Dataset) -> Predictions:
         """Return the expected `s11`, in the shape of that trace; NaN where nothing was measured."""
         points = Points(data)
@@ -211,6 +284,18 @@ class EmittedPower(_Analysis):
         spectra = _spectra(points, points.measured("device_voltage", "spectrum"), _stage(points, context))
         return fit_emitted_power(spectra, prior=_rates(priors), fixed=context.fixed, start=start)
 
+    def without_noise(self, fit: FitResult, data: xarray.Dataset) -> xarray.Dataset:
+        """As the base class."""
+        return _expected(data, self.predict(fit, data))
+
+    def evaluated(
+        self, fit: FitResult, data: xarray.Dataset, context: FitContext, priors: Priors, like: Evaluated | None = None
+    ) -> Evaluated:
+        """As the base class."""
+        points = Points(data)
+        spectra = _spectra(points, points.measured("device_voltage", "spectrum"), _stage(points, context))
+        return emission_evaluated(fit, spectra, prior=_rates(priors))
+
     def predict(self, fit: FitResult, data: xarray.Dataset) -> Predictions:
         """Return the expected `spectrum` (W/Hz) and `band_power` (W), in the shape of the columns of the data."""
         points = Points(data)
@@ -228,6 +313,11 @@ class EmittedPower(_Analysis):
         points = Points(data)
         spectra = _spectra(points, points.measured("device_voltage", "spectrum"), _stage(points, context))
         return emission_sensitivity(fit, spectra, _device_voltages(data, setpoints), prior=_rates(priors))
+
+
+def _expected(data: xarray.Dataset, predicted: Predictions) -> xarray.Dataset:
+    """`data` with the `predicted` columns in place of the measured ones."""
+    return data.assign({name: (data[name].dims, values) for name, values in predicted.items()})
 
 
 def _traces(points: Points, at: Selection) -> ReflectionData:

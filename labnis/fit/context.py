@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
+from labnis.accuracy import Source
+
 __all__ = ["FitContext"]
 
 
@@ -23,6 +25,10 @@ class FitContext:
         Temperature of the stage (K); NaN if not known.
     fixed
         Parameters that a fit holds at a value, by name.
+    sources
+        Sources of systematic uncertainty of these data; None where the station file states nothing of it.
+    unstated
+        What is not among the sources, as nobody stated it.
 
     """
 
@@ -30,25 +36,36 @@ class FitContext:
     device: Mapping[str, Any] = field(default_factory=dict)
     fridge_temperature: float = math.nan
     fixed: Mapping[str, float] = field(default_factory=dict)
+    sources: tuple[Source, ...] | None = None
+    unstated: tuple[str, ...] = ()
 
     @property
     def series_resistance(self) -> float:
         """Series resistance of the bias line (ohm); 0 if the wiring has none."""
         return float(self.wiring.get("series_resistance", 0.0))
 
+    @property
+    def divider(self) -> float:
+        """Source voltage per bias voltage; 1 if the wiring has none."""
+        return float(self.wiring.get("divider", 1.0))
+
     def as_json(self) -> str:
         """Return the context as JSON, with null for an unknown temperature; `from_json` reads it back."""
         known = math.isfinite(self.fridge_temperature)
-        return json.dumps(asdict(self) | {"fridge_temperature": self.fridge_temperature if known else None})
+        sources = None if self.sources is None else [source.as_record() for source in self.sources]
+        plain = {"fridge_temperature": self.fridge_temperature if known else None, "sources": sources}
+        return json.dumps(asdict(self) | plain)
 
     @classmethod
     def from_json(cls, text: str) -> Self:
         """Inverse of `as_json`; unknown keys are ignored."""
         found = json.loads(text)
-        temperature = found.get("fridge_temperature")
+        temperature, sources = found.get("fridge_temperature"), found.get("sources")
         return cls(
             found.get("wiring", {}),
             found.get("device", {}),
             math.nan if temperature is None else float(temperature),
             found.get("fixed", {}),
+            None if sources is None else tuple(map(Source.from_record, sources)),
+            tuple(found.get("unstated", ())),
         )

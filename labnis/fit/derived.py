@@ -55,8 +55,10 @@ def with_quantity(
     covariance = growth @ result.covariance @ growth.T
     # With data that the model fits exactly, rounding can make it negative.
     covariance[-1, -1] = max(covariance[-1, -1], 0.0) + own_variance
+    budget = result.budget
     return replace(
         result,
+        budget=None if budget is None else replace(budget, columns=growth @ budget.columns),
         names=(*result.names, name),
         units=(*result.units, unit),
         values=np.append(result.values, value),

@@ -22,11 +22,31 @@ _SMALLEST, _LARGEST = 1e-4, 1e6
 
 @dataclass(frozen=True, repr=False)
 class Estimate:
-    """One value with its standard uncertainty (1σ) and unit; a σ of 0 means that the value is exact."""
+    """One value with its standard uncertainty (1σ) and unit; a σ of 0 means that the value is exact.
+
+    `sigma` is the total, `systematic` its part by named sources; None where nothing is stated of these.
+    """
 
     value: float
     sigma: float
     unit: str
+    systematic: float | None = None
+
+    @property
+    def statistical(self) -> float:
+        """The part of σ by noise; all of it where nothing is stated of systematic uncertainty."""
+        return math.sqrt(max(self.sigma**2 - (self.systematic or 0.0) ** 2, 0.0))
+
+    def as_record(self) -> dict[str, float | str | None]:
+        """Return plain types, with both parts of σ; of these None where nothing is stated."""
+        statistical = None if self.systematic is None else self.statistical
+        return {
+            "value": self.value,
+            "sigma": self.sigma,
+            "statistical": statistical,
+            "systematic": self.systematic,
+            "unit": self.unit,
+        }
 
     def __str__(self) -> str:
         """Value ± σ with σ to two digits, and a suitable prefix of the unit."""

@@ -4,13 +4,15 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from html import escape
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from uncertainties import UFloat, correlated_values_norm, covariance_matrix  # type: ignore[import-untyped]
+from uncertainties import UFloat, correlated_values_norm, covariance_matrix, ufloat  # type: ignore[import-untyped]
 
+from labnis.accuracy import Budget
 from labnis.fit.estimate import Estimate
 
 __all__ = ["FitError", "FitResult", "NotApplicableError", "result_from_mapping"]
@@ -57,6 +59,9 @@ class FitResult:
         What was done with the data that changes nothing, such as a few glitches that were left out.
     inputs
         Numbers that the model needs besides its parameters, such as series_resistance (ohm): name → value.
+    budget
+        Systematic uncertainty by source; None where nothing is stated. `covariance` does not contain it, except for
+        sources that the fit has as a prior.
     residuals, mask
         Data minus model, in the order of the data, in units of equal scatter, and which of the data count; not part of
         the record.
@@ -75,6 +80,7 @@ class FitResult:
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     inputs: Mapping[str, float] = field(default_factory=dict)
+    budget: Budget | None = None
     residuals: Real = field(default_factory=lambda: np.zeros(0), compare=False)
     mask: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool), compare=False)
 
@@ -94,6 +100,8 @@ class FitResult:
                 f"{self.model}: values and covariance of {n} parameters must have the shapes {(n,)} and {(n, n)}, "
                 f"not {self.values.shape} and {self.covariance.shape}"
             )
+        if self.budget is not None and self.budget.columns.shape != (n, len(self.budget.sources)):
+            raise FitError(f"{self.model}: the budget of {n} values has the shape {self.budget.columns.shape}")
         finite = np.isfinite(self.values) & np.isfinite(self.covariance).all(axis=1)
         for i in np.flatnonzero(~(finite & (np.diag(self.covariance) >= 0))):
             raise FitError(
@@ -102,13 +110,18 @@ class FitResult:
             )
 
     def __getitem__(self, name: str) -> Estimate:
-        """Return the estimate of one parameter; KeyError names the known ones."""
+        """Return the estimate of one parameter, with its total uncertainty; KeyError names the known ones."""
         i = self._index(name)
-        return Estimate(float(self.values[i]), float(np.sqrt(self.covariance[i, i])), self.units[i])
+        value, variance = float(self.values[i]), float(self.covariance[i, i])
+        if self.budget is None:
+            return Estimate(value, math.sqrt(variance), self.units[i])
+        systematic = float(self.budget.variance[i])
+        noise = max(variance - float(self.budget.within[i, i]), 0.0)
+        return Estimate(value, math.sqrt(noise + systematic), self.units[i], math.sqrt(systematic))
 
     @property
     def sigma(self) -> Real:
-        """Standard uncertainties, shape (n,)."""
+        """Standard uncertainties by the covariance, without the budget, shape (n,)."""
         return np.sqrt(np.diag(self.covariance))
 
     @property
@@ -129,8 +142,10 @@ class FitResult:
     def select(self, names: Sequence[str]) -> Self:
         """Return the same fit restricted to some of its parameters (for use as a prior)."""
         index = [self._index(name) for name in names]
+        budget = self.budget
         return replace(
             self,
+            budget=None if budget is None else replace(budget, columns=budget.columns[index]),
             names=tuple(names),
             units=tuple(self.units[i] for i in index),
             values=self.values[index],
@@ -158,11 +173,16 @@ class FitResult:
             "warnings": list(self.warnings),
             "notes": list(self.notes),
             "inputs": dict(self.inputs),
+            "budget": None if self.budget is None else self.budget.as_record(),
         }
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Self:
-        """Inverse of `as_record`; records of earlier versions have no notes or inputs, the earliest no noise (NaN)."""
+        """Inverse of `as_record`.
+
+        Records of earlier versions have no budget, notes or inputs, the earliest no noise (NaN).
+        """
+        budget = record.get("budget")
         return cls(
             record["model"],
             record["parameters"],
@@ -176,6 +196,7 @@ class FitResult:
             record["warnings"],
             record.get("notes", ()),
             record.get("inputs", {}),
+            None if budget is None else Budget.from_record(budget),
         )
 
     def as_json(self) -> str:
@@ -188,9 +209,20 @@ class FitResult:
         return cls.from_record(json.loads(text))
 
     def as_uncertainties(self) -> dict[str, UFloat]:
-        """Return the parameters as numbers of the `uncertainties` package, which propagate their correlations."""
-        pairs = list(zip(self.values.tolist(), self.sigma.tolist(), strict=True))
-        return dict(zip(self.names, correlated_values_norm(pairs, self.correlation), strict=True))
+        """Return the parameters as numbers of the `uncertainties` package, which propagate their correlations.
+
+        Fits of different runs share the variable of a source, so that in differences and ratios its effect cancels as
+        far as it is the same.
+        """
+        if self.budget is None:
+            pairs = list(zip(self.values.tolist(), self.sigma.tolist(), strict=True))
+            return dict(zip(self.names, correlated_values_norm(pairs, self.correlation), strict=True))
+        noise = replace(self, covariance=_without(self.covariance, self.budget.within), budget=None)
+        shared = [_variable(source.uid) for source in self.budget.sources]
+        return {
+            name: number + sum(c * variable for c, variable in zip(row, shared, strict=True))
+            for (name, number), row in zip(noise.as_uncertainties().items(), self.budget.columns.tolist(), strict=True)
+        }
 
     @property
     def correlation(self) -> Real:
@@ -251,6 +283,20 @@ class FitResult:
         found = self.correlation[first, second]
         strong = sorted(zip(np.abs(found), found, first, second, strict=True), reverse=True)
         return [f"C({self.names[i]}, {self.names[j]}) = {c:+.3f}" for size, c, i, j in strong if size >= _REPORTED]
+
+
+@cache
+def _variable(uid: str) -> UFloat:
+    """The error of a source, in its standard uncertainties: one variable for all fits."""
+    return ufloat(0.0, 1.0, uid)
+
+
+def _without(covariance: Real, part: Real) -> Real:
+    """`covariance` less a `part` of it, without variances below 0."""
+    rest = covariance - part
+    at = np.arange(rest.shape[0])
+    rest[at, at] = np.maximum(rest[at, at], 0.0)
+    return np.asarray(rest)
 
 
 def result_from_mapping(model: str, results: Mapping[str, Any], units: Mapping[str, str] | None = None) -> FitResult:

@@ -19,6 +19,7 @@ from labnis.fit.parameters import Parameter, conditioned, prior_rows, restarted
 from labnis.fit.result import FitError, FitResult
 
 __all__ = [
+    "CurveModel",
     "Model",
     "TraceModel",
     "are_few",
@@ -59,6 +60,14 @@ class Model(ABC):
     @abstractmethod
     def jacobian(self, x: Real) -> Real:
         """∂(residuals)/∂x, shape (data, parameters)."""
+
+
+class CurveModel(Model):
+    """A model of one reading at each voltage."""
+
+    @abstractmethod
+    def with_readings(self, voltage: Real, measured: Real) -> Self:
+        """Return the same model of other readings at voltages (V) that differ a little, both (n,)."""
 
 
 AnyModel = TypeVar("AnyModel", bound=Model)

@@ -9,6 +9,7 @@ from .opening import OpenStation, open_station
 from .packages import import_named_in_file, import_object
 from .role_spec import RoleSpec, SetpointSpec
 from .sections import Device, Interlock, Island, Limits
+from .uncertainty import Uncertainty, stated_sources
 
 __all__ = [
     "BiasMismatchError",
@@ -23,6 +24,7 @@ __all__ = [
     "SetpointSpec",
     "StationConfig",
     "SystemClock",
+    "Uncertainty",
     "VisaListener",
     "check_station",
     "import_named_in_file",
@@ -31,4 +33,5 @@ __all__ = [
     "load_station",
     "open_station",
     "read_document",
+    "stated_sources",
 ]

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import PrivateAttr, SecretStr, ValidationError
 
 from drivers.wiring import Section, Wiring
+from labnis.accuracy import AccuracyTable, AccuracyTableError
 from labnis.errors import ConfigurationError
 from labnis.station.document import Document, Location, read_document
 from labnis.station.explaining import explained
@@ -21,6 +22,7 @@ from labnis.station.old_keys import migrated
 from labnis.station.packages import refusal_of, use_packages
 from labnis.station.role_spec import KINDS, AmplifiedSpec, BiasSpec, MeterSpec, RoleSpec, SetpointSpec, spec_input
 from labnis.station.sections import FRIDGE_HYSTERESIS, Device, Interlock, LabnisSection, Limits
+from labnis.station.uncertainty import Uncertainty, accuracy_table
 
 __all__ = ["GUARDIAN_ACTS_WITHIN", "StationConfig", "load_station"]
 
@@ -55,6 +57,10 @@ class StationConfig(Section):
         PyVISA library for real runs; None is PyVISA's own choice.
     twin
         Truth file of the twin; None if this station has none.
+    uncertainty
+        What is stated of instruments and wiring; None if nothing is.
+    tables
+        Instrument name → its accuracy table.
     migrated_lines
         New lines that replace keys of an earlier version; empty if the file has none.
 
@@ -72,6 +78,8 @@ class StationConfig(Section):
     ledger: SecretStr | None
     visalib: str | None
     twin: Path | None
+    uncertainty: Uncertainty | None
+    tables: Mapping[str, AccuracyTable]
     migrated_lines: tuple[str, ...]
     _document: Document = PrivateAttr()
 
@@ -160,6 +168,8 @@ def load_station(path: Path) -> StationConfig:
         ledger=section.ledger,
         visalib=section.visalib,
         twin=folder / section.twin.file if section.twin else None,
+        uncertainty=section.uncertainty,
+        tables=_tables(document, section.uncertainty, folder),
         migrated_lines=lines,
     )
     config._document = document
@@ -169,6 +179,23 @@ def load_station(path: Path) -> StationConfig:
     _check_watchdog(config)
     use_packages(section.packages, folder)
     return config
+
+
+def _tables(document: Document, uncertainty: Uncertainty | None, folder: Path) -> dict[str, AccuracyTable]:
+    """The accuracy tables of the instruments; every named instrument must be one of the file."""
+    found: dict[str, AccuracyTable] = {}
+    where: Location = ("labnis", "uncertainty", "instruments")
+    defined = ", ".join(document.data["instruments"])
+    for name, stated in uncertainty.instruments.items() if uncertainty is not None else ():
+        if name not in document.data["instruments"]:
+            raise document.error((*where, name), f"no instrument {name!r}; defined are {defined}")
+        if stated.accuracy is None:
+            continue
+        try:
+            found[name] = accuracy_table(stated.accuracy, folder)
+        except AccuracyTableError as error:
+            raise document.error((*where, name, "accuracy"), str(error)) from error
+    return found
 
 
 def _check_watchdog(config: StationConfig) -> None:

@@ -8,6 +8,7 @@ refused before anything is built from them. Nothing in the file is ever executed
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +165,8 @@ def _plain(document: Document, node: Any, location: Location) -> Any:
         return [_plain(document, value, (*location, index)) for index, value in enumerate(node)]
     if node is None or isinstance(node, bool):
         return node
+    if isinstance(node, date) and not isinstance(node, datetime):
+        return node.isoformat()  # as it was written
     for kind in (int, float, str):
         if isinstance(node, kind):
             break

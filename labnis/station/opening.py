@@ -326,6 +326,12 @@ class OpenStation:
         """Whether this is a dry run, or the identity of an instrument is that of a simulated one."""
         return any(is_simulated(identity) for identity in self.identities().values())
 
+    @property
+    def serials(self) -> dict[str, str]:
+        """Instrument name → serial number as read when it was opened, where it has one."""
+        found = {name: identity.get("serial") for name, identity in self._identities.items()}
+        return {name: serial for name, serial in found.items() if serial}
+
     def identities(self) -> dict[str, dict[str, str | None]]:
         """Instrument name → vendor, model, serial, firmware, as read now; CommunicationError if not as when opened."""
         found = {

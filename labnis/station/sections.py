@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_val
 from drivers.wiring import Section, Wiring
 from labnis.station.instruments import refused_visa_library
 from labnis.station.role_spec import Name, Positive
+from labnis.station.uncertainty import Uncertainty
 
 __all__ = ["Device", "Interlock", "Island", "LabnisSection", "Limits", "TwinSection", "WatchdogSpec"]
 
@@ -254,6 +255,7 @@ class LabnisSection(Section):
     ledger: Annotated[SecretStr, Field(min_length=1)] | None = None
     visalib: Name | None = None
     twin: TwinSection | None = None
+    uncertainty: Uncertainty | None = None
 
     @field_validator("visalib")
     @classmethod

@@ -14,7 +14,7 @@ from labnis.fit.junction._excitation import device_cycle, first_harmonic, phases
 from labnis.fit.junction._island import IslandState, cooler_of, island_state, steady_state
 from labnis.fit.parameters import Parameter, restarted
 from labnis.fit.result import FitError, FitResult
-from labnis.fit.solver import Model, solve
+from labnis.fit.solver import CurveModel, solve
 from labnis.physics import NoOperatingPointError
 
 __all__ = ["HeatedPair", "Readings", "expected_current", "solve_heated"]
@@ -46,7 +46,7 @@ class Readings:
 
 
 @dataclass(frozen=True)
-class HeatedPair(Model):
+class HeatedPair(CurveModel):
     """Current at each measured voltage as a function of the parameters `names`.
 
     `weight` (n,) undoes that a reading scatters (1 + G·R_s) times as much as its current. `state` solves the
@@ -102,6 +102,13 @@ class HeatedPair(Model):
             _states(names, at, electrons),
             mask=np.ones(voltage.shape, bool),
         )
+
+    def with_readings(self, voltage: Real, measured: Real) -> Self:
+        """Return the same model, with the same excitation at the device, of other readings."""
+        at = self.voltage + (voltage - self.readings.voltage)[:, None]
+        readings = replace(self.readings, voltage=voltage, current=measured)
+        near = np.full(at.shape, np.nan)
+        return replace(self, readings=readings, voltage=at, state=_states(self.names, at, near))
 
     def expected(self, x: Real) -> Real:
         """Expected readings of the current (A), shape (n,)."""

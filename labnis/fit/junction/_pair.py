@@ -6,7 +6,7 @@ These are, in the order of every vector `x` here: gap (eV), normal_resistance (o
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
 import numpy as np
@@ -17,7 +17,7 @@ from labnis.fit.arrays import Real, real_columns
 from labnis.fit.junction._excitation import device_cycle
 from labnis.fit.parameters import Parameter
 from labnis.fit.result import FitError, FitResult
-from labnis.fit.solver import Model
+from labnis.fit.solver import CurveModel
 from labnis.physics import NISJunction
 
 __all__ = ["ASSUMED", "PairModel", "pair_parameters"]
@@ -47,7 +47,7 @@ def pair_parameters(guess: Mapping[str, float], unit: str) -> list[Parameter]:
 
 
 @dataclass(frozen=True)
-class PairModel(Model):
+class PairModel(CurveModel):
     """Readings at each mean device voltage, taken over a cycle of the excitation, as a function of `x`.
 
     The device voltage carries −R_s times the noise of the current, so that a reading scatters more than its instrument:
@@ -80,6 +80,10 @@ class PairModel(Model):
             cycle = device_cycle(characteristic, voltage, line, series_resistance, np.full(voltage.shape, reach))
             waveform = cycle - voltage[:, None]
         return cls(voltage, measured, share**cls.scatter, waveform, mask=np.ones(voltage.shape, bool))
+
+    def with_readings(self, voltage: Real, measured: Real) -> Self:
+        """Return the same model, with the same excitation at the device, of other readings."""
+        return replace(self, voltage=voltage, measured=measured)
 
     @classmethod
     def expected(cls, fit: FitResult, device_voltage: ArrayLike) -> Real:

@@ -13,9 +13,9 @@ from labnis.fit.junction._excitation import first_harmonic, phases
 from labnis.fit.junction._pair import ASSUMED, PairModel, pair_parameters
 from labnis.fit.parameters import Parameter, hold, restarted
 from labnis.fit.result import FitError, FitResult
-from labnis.fit.solver import solve
+from labnis.fit.solver import CurveModel, solve
 
-__all__ = ["conductance_model", "fit_conductance"]
+__all__ = ["conductance_model", "fit_conductance", "model_of_conductance"]
 
 MODEL = "SINIS conductance"
 # Twelve phases: the harmonic is exact to 1e-4 for amplitudes up to 10 kT/e on a junction.
@@ -123,6 +123,13 @@ def _starts(parameters: Sequence[Parameter], voltage: Real) -> list[Sequence[Par
 def conductance_model(fit: FitResult, device_voltage: ArrayLike) -> Real:
     """Conductance (S) expected by the fit at each measured `device_voltage` (V), shape (n,)."""
     return _Harmonic.expected(fit, device_voltage)
+
+
+def model_of_conductance(
+    fit: FitResult, device_voltage: Real, conductance: Real, series_resistance: float
+) -> CurveModel:
+    """Model of the fit of readings: voltages (V), conductances (S), shape (n,), resistance of the line (ohm)."""
+    return _Harmonic.of(fit.values, device_voltage, conductance, fit.inputs["excitation"], series_resistance)
 
 
 class _Harmonic(PairModel):

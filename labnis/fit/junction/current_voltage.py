@@ -16,9 +16,9 @@ from labnis.fit.junction._island import COMPONENTS, components_of
 from labnis.fit.junction._pair import ASSUMED, PairModel, pair_parameters
 from labnis.fit.parameters import Parameter, hold, restarted
 from labnis.fit.result import FitError, FitResult
-from labnis.fit.solver import Model, solve
+from labnis.fit.solver import CurveModel, Model, solve
 
-__all__ = ["current_voltage_model", "current_voltage_sensitivity", "fit_current_voltage"]
+__all__ = ["current_voltage_model", "current_voltage_sensitivity", "fit_current_voltage", "model_of_current"]
 
 MODEL = "SINIS I–V"
 # Phases that average a cycle: few are exact up to the seventh power of the excitation, which is enough within kT/e.
@@ -109,6 +109,14 @@ def current_voltage_model(fit: FitResult, device_voltage: ArrayLike) -> Real:
     if components_of(fit):
         return expected_current(fit, device_voltage)
     return _Sweep.expected(fit, device_voltage)
+
+
+def model_of_current(fit: FitResult, device_voltage: Real, current: Real, series_resistance: float) -> CurveModel:
+    """Model of an I–V fit of readings: voltages (V), currents (A), shape (n,), and resistance of the line (ohm)."""
+    excitation = fit.inputs.get("excitation", 0.0)
+    if components_of(fit):
+        return HeatedPair.of(Readings(device_voltage, current, series_resistance, excitation), fit.names, fit.values)
+    return _Sweep.of(fit.values, device_voltage, current, excitation, series_resistance)
 
 
 def current_voltage_sensitivity(fit: FitResult, device_voltage: Real, *, series_resistance: float = 0.0) -> Sensitivity:

@@ -18,13 +18,14 @@ from labnis.fit.derived import with_quantity
 from labnis.fit.information import Sensitivity, thinned
 from labnis.fit.junction._island import COMPONENTS
 from labnis.fit.parameters import Parameter, hold, prior_rows, restarted
+from labnis.fit.propagation import Evaluated
 from labnis.fit.resonator._emission_data import EmissionData, refuse_impossible, spectra_warnings
 from labnis.fit.resonator._lines import Lines, Spectra
 from labnis.fit.resonator._tunnelling import RATE_NAMES, ZERO_ASSUMED, handed_on, temperature_assumed
 from labnis.fit.result import FitError, FitResult
 from labnis.fit.solver import solve, without_outliers
 
-__all__ = ["EmissionData", "emission_model", "emission_sensitivity", "fit_emitted_power"]
+__all__ = ["EmissionData", "emission_evaluated", "emission_model", "emission_sensitivity", "fit_emitted_power"]
 
 MODEL = "emitted spectra at all biases"
 
@@ -132,6 +133,19 @@ def emission_model(fit: FitResult, data: EmissionData) -> Real:
     return model
 
 
+def emission_evaluated(fit: FitResult, data: EmissionData, *, prior: FitResult) -> Evaluated:
+    """Return the model of a gain fit, made from `data`, at other data of the same biases and frequencies."""
+    names = tuple(name for name in fit.names if name != "noise_temperature")
+    values, usable = fit.by_name, data.finite()
+    emitted = Lines.of(values, usable).density
+    spectra = Spectra.of(usable, names, 10 ** (values["gain"] / 10), emitted).with_mask(fit.mask)
+
+    def whole(x: Real) -> Real:
+        return np.append(x, _noise_temperature(spectra, x))
+
+    return Evaluated(spectra, names, whole, handed_on(prior, RATE_NAMES))
+
+
 def emission_sensitivity(fit: FitResult, data: EmissionData, device_voltage: Real, *, prior: FitResult) -> Sensitivity:
     """Sensitivity of one spectrum at each of `device_voltage` (V), shape (n,), to the parameters of a gain fit."""
     names = tuple(name for name in fit.free if name != "noise_temperature")
@@ -170,11 +184,16 @@ def _known_parameters(known: FitResult) -> list[Parameter]:
     ]
 
 
+def _noise_temperature(spectra: Spectra, x: Real) -> float:
+    """Noise temperature (K) of the chain: noise of each bin, averaged over the band, per gain."""
+    noise = spectra.background(x)[spectra.counts.any(axis=0)].mean()
+    return float(noise / 10 ** (x[spectra.names.index("gain")] / 10) / k)
+
+
 def _with_noise_temperature(result: FitResult, spectra: Spectra) -> FitResult:
     """Append T_noise = (noise per bin, averaged over the band) / (G k)."""
     known = spectra.counts.any(axis=0)
-    per_kelvin = 10 ** (result["gain"].value / 10) * k
-    temperature = float(spectra.background(result.values)[known].mean()) / per_kelvin
+    temperature, per_kelvin = _noise_temperature(spectra, result.values), 10 ** (result["gain"].value / 10) * k
     gradient = spectra.background_slopes(result.values)[known].mean(axis=0) / per_kelvin
     gradient[result.names.index("gain")] -= np.log(10) / 10 * temperature
     # At fixed parameters the eliminated background has a scatter of its own, independent of that of the parameters.

@@ -19,6 +19,7 @@ from labnis.fit.arrays import Complex, Real
 from labnis.fit.derived import with_derived
 from labnis.fit.information import Sensitivity, thinned
 from labnis.fit.parameters import hold, joined, prior_rows
+from labnis.fit.propagation import Evaluated
 from labnis.fit.resonator._biases import refuse_impossible_biases
 from labnis.fit.resonator._rates_start import rate_parameters
 from labnis.fit.resonator._traces import ReflectionData, Response, Traces
@@ -32,7 +33,14 @@ from labnis.fit.resonator._tunnelling import (
 from labnis.fit.result import FitError, FitResult, result_from_mapping
 from labnis.fit.solver import solve, without_outliers
 
-__all__ = ["FANO_REAL", "ReflectionData", "fit_reflection", "reflection_model", "reflection_sensitivity"]
+__all__ = [
+    "FANO_REAL",
+    "ReflectionData",
+    "fit_reflection",
+    "reflection_evaluated",
+    "reflection_model",
+    "reflection_sensitivity",
+]
 
 MODEL = "reflection at all biases"
 
@@ -111,6 +119,17 @@ def reflection_model(fit: FitResult, data: ReflectionData) -> Complex:
         x = np.array([*values.values()])
         model[data.usable] = without_outliers(Traces.of(usable, values), x).model(x).conj()
     return model
+
+
+def reflection_evaluated(fit: FitResult, data: ReflectionData, *, prior: FitResult | None) -> Evaluated:
+    """Return the model of a reflection fit, made from `data`, at other data of the same biases and frequencies."""
+    names = tuple(name for name in fit.names if name != "resonance_frequency")
+    model = Traces.of(data.finite().conjugate(), names).with_mask(fit.mask)
+
+    def whole(x: Real) -> Real:
+        return np.append(x, _zero_bias_resonance(dict(zip(names, x, strict=True))))
+
+    return Evaluated(model, names, whole, _with_fano(prior))
 
 
 def reflection_sensitivity(

@@ -1,0 +1,155 @@
+"""Budgets of systematic uncertainty: how much each named source changes each result of a fit.
+
+With residuals r, their Jacobian J in units of the noise and the covariance C of a fit, an error η changes the
+parameters by
+
+    ∂x/∂η = C·(−Jᵀ·∂r/∂η + Λ·∂p/∂η),
+
+where Λ is the inverse covariance of the priors and ∂p/∂η the change of the priors' values: one step of Gauss and
+Newton. The sign is kept from step to step, so that what a source does to the prior and to the data may cancel. The
+priors themselves have the covariance of the noise alone: with the budget in it, the sources would count twice.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from labnis.accuracy import Budget, Source
+from labnis.fit.arrays import Real
+from labnis.fit.parameters import Parameter, conditioned, prior_rows
+from labnis.fit.result import FitResult
+from labnis.fit.solver import Model
+
+__all__ = ["Evaluated", "changed_size", "with_budget"]
+
+# Step in which the change of the residuals is computed, in standard uncertainties: small enough for a straight line.
+_STEP = 1e-3
+# A source is in contradiction with the data beyond this many of its standard uncertainties.
+_CONTRADICTS = 2.5
+
+
+class Evaluated(NamedTuple):
+    """The model of a fit at some data, without the fit itself.
+
+    Attributes
+    ----------
+    model
+        Data and expectation, with the fit's mask.
+    names
+        Parameters of the model, in the order of its vectors.
+    whole
+        From the parameters of the model to all values of the fit, derived ones included, in the fit's order.
+    prior
+        The prior of the fit; None if it has none.
+
+    """
+
+    model: Model
+    names: tuple[str, ...]
+    whole: Callable[[Real], Real]
+    prior: FitResult | None = None
+
+
+def with_budget(
+    fit: FitResult,
+    measured: Evaluated,
+    expected: Evaluated,
+    changed: Mapping[Source, tuple[Evaluated, Evaluated]],
+    priors: Sequence[FitResult] = (),
+    assumed: Mapping[Source, Mapping[str, float]] | None = None,
+    *,
+    absent: tuple[str, ...] = (),
+) -> FitResult:
+    """Return the fit with its budget.
+
+    Parameters
+    ----------
+    fit
+        A fit.
+    measured, expected
+        Its model at the data, and at expected values in place of these, so that an error of a gain scales no noise.
+    changed
+        Source → the model at the expected values with an additional error of `changed_size`, and of minus that.
+    priors
+        Fits from which the prior is made; their budgets are carried on.
+    assumed
+        Source that the prior contains itself → changes of the prior's values by one standard uncertainty. Its part is
+        in the covariance of the fit already.
+    absent
+        What is not in the budget, as nobody stated it.
+
+    """
+    assumed = assumed or {}
+    names = measured.names
+    x = np.array([fit[name].value for name in names])
+    index = [fit.names.index(name) for name in names]
+    covariance = fit.covariance[np.ix_(index, index)]
+    counts = measured.model.mask
+    rest = measured.model.residuals(x)[counts] / fit.noise
+    slopes = measured.model.jacobian(x)[counts] / fit.noise
+    weight = _prior_weight(fit, measured)
+    passed_on = _passed_on(priors, names) | {
+        source: np.array([change.get(name, 0.0) for name in names]) for source, change in assumed.items()
+    }
+    sources = tuple(dict.fromkeys((*passed_on, *changed)))
+    columns, doubts = [], []
+    for source in sources:
+        more, less = changed.get(source, (expected, expected))
+        change = (more.model.residuals(x) - less.model.residuals(x))[counts] / fit.noise / (2 * _STEP)
+        step = covariance @ (weight @ passed_on.get(source, np.zeros(x.size)) - slopes.T @ change)
+        columns.append((more.whole(x + _STEP * step) - less.whole(x - _STEP * step)) / (2 * _STEP))
+        doubts += _contradiction(source, change, rest, slopes, covariance)
+    table = np.array(columns).T.reshape(len(fit.names), len(sources))
+    before = (statement for prior in priors if prior.budget is not None for statement in prior.budget.absent)
+    budget = Budget(sources, table, tuple(dict.fromkeys((*before, *absent))))
+    return replace(fit, budget=budget, warnings=(*fit.warnings, *doubts))
+
+
+def changed_size(source: Source) -> float:
+    """The additional error (in the unit of the source) for `with_budget`."""
+    return _STEP * source.standard
+
+
+def _prior_weight(fit: FitResult, evaluated: Evaluated) -> Real:
+    """Inverse covariance of the prior, shape (p, p), 0 where nothing is known or a parameter is held."""
+    known = [Parameter(n, fit[n].unit, fit[n].value, 1.0, fixed=n not in fit.free) for n in evaluated.names]
+    held, prior = conditioned(known, evaluated.prior)
+    free = [p.name for p in held if not p.fixed]
+    matrix, _ = prior_rows(free, prior)
+    weight = np.zeros((len(evaluated.names),) * 2)
+    at = [evaluated.names.index(name) for name in free]
+    weight[np.ix_(at, at)] = matrix.T @ matrix
+    return weight
+
+
+def _passed_on(priors: Iterable[FitResult], names: Sequence[str]) -> dict[Source, Real]:
+    """Source → change of the prior's values by one standard uncertainty, in the order of `names`."""
+    found: dict[Source, Real] = {}
+    for prior in priors:
+        if prior.budget is None:
+            continue
+        for source, column in zip(prior.budget.sources, prior.budget.columns.T, strict=True):
+            change = dict(zip(prior.names, column, strict=True))
+            own = np.array([change.get(name, 0.0) for name in names])
+            found[source] = found.get(source, 0.0) + own
+    return found
+
+
+def _contradiction(source: Source, change: Real, rest: Real, slopes: Real, covariance: Real) -> list[str]:
+    """A warning where the data want a larger error than the source may have.
+
+    With s = ∂r/∂η in units of the noise and P the part of the data that no parameter describes,
+    η = −sᵀPr/(1 + sᵀPs) ± (1 + sᵀPs)^−½ in standard uncertainties.
+    """
+    along = covariance @ (slopes.T @ change)
+    seen = float(change @ change - (slopes.T @ change) @ along)
+    error = -float(change @ rest - (slopes.T @ rest) @ along) / (1 + seen)
+    if not abs(error) > _CONTRADICTS:
+        return []
+    size, sigma = error * source.standard, source.standard / np.sqrt(1 + seen)
+    return [
+        f"the data want an error of {size:.3g} ± {sigma:.2g} {source.unit} of {source.label}, whose standard "
+        f"uncertainty is stated as {source.standard:.3g} {source.unit}; is a stated value wrong, or the model?"
+    ]

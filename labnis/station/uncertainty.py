@@ -1,0 +1,215 @@
+"""The section `uncertainty` of station.yaml: what instruments and wiring may err by, and the sources that follow.
+
+::
+
+    uncertainty:
+      instruments:
+        keithley: {accuracy: keithley_2450, calibrated: 2026-03-14}   # accuracy/keithley_2450.yaml
+        n9030b: {amplitude: {expanded: 0.24, k: 2.0}, linearity: {standard: 0.01}}   # dB, dB per dB
+      wiring: {series_resistance: {limit: 20.0}}                      # ohm
+
+A table is looked for in the folder `accuracy` beside the station file, then among the drivers'.
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+from datetime import date
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from drivers.wiring import Section
+from labnis.accuracy import AccuracyTable, AccuracyTableError, Source, StatedUncertainty, load_table
+from labnis.station.role_spec import Name
+
+__all__ = ["InstrumentUncertainty", "Uncertainty", "accuracy_table", "stated_sources"]
+
+
+class InstrumentUncertainty(Section):
+    """What is stated of one instrument.
+
+    Attributes
+    ----------
+    accuracy
+        Name of its accuracy table, of a source-meter.
+    calibrated
+        Date of its last adjustment: a new one makes new errors.
+    amplitude, linearity
+        Of a spectrum analyzer: its absolute amplitude (dB), and its deviation from a straight line (dB per dB).
+    gain
+        Of a lock-in: reading and sine output together, relative.
+    magnitude_drift, phase_drift
+        Of a network analyzer: its drift from the beginning to the end of a run (dB, degrees).
+
+    """
+
+    accuracy: Name | None = None
+    calibrated: Annotated[date, Field(strict=False)] | None = None
+    amplitude: StatedUncertainty | None = None
+    linearity: StatedUncertainty | None = None
+    gain: StatedUncertainty | None = None
+    magnitude_drift: StatedUncertainty | None = None
+    phase_drift: StatedUncertainty | None = None
+
+
+class WiringUncertainty(Section):
+    """What is stated of the wiring: `series_resistance` (ohm), `divider` (relative)."""
+
+    series_resistance: StatedUncertainty | None = None
+    divider: StatedUncertainty | None = None
+
+
+class FrequencyReference(StatedUncertainty):
+    """Relative uncertainty of the frequencies of the instruments that share a reference, by their names."""
+
+    shared: Annotated[tuple[Name, ...], Field(strict=False)] = ()
+
+
+class Uncertainty(Section):
+    """The section; what it leaves out is not in the budgets, which say so.
+
+    Attributes
+    ----------
+    instruments
+        By their names under `instruments:` of the file.
+    wiring
+        Of series resistance and divider.
+    frequency_reference
+        Shared by spectrum and network analyzer.
+    fridge
+        Of the thermometer (K).
+
+    """
+
+    instruments: Mapping[Name, InstrumentUncertainty] = {}
+    wiring: WiringUncertainty = WiringUncertainty()
+    frequency_reference: FrequencyReference | None = None
+    fridge: StatedUncertainty | None = None
+
+
+def accuracy_table(name: str, folder: Path) -> AccuracyTable:
+    """Return the table `name` of the lab, from `folder`/accuracy, or else that of the drivers.
+
+    Raises
+    ------
+    AccuracyTableError
+        There is none, or it cannot be used.
+
+    """
+    own = folder / "accuracy" / f"{name}.yaml"
+    if own.is_file():
+        return load_table(own)
+    shipped = Path(str(files("drivers"))) / "accuracy"
+    found = shipped / f"{name}.yaml"
+    if Path(name).name != name or not found.is_file():
+        known = ", ".join(sorted(path.stem for path in shipped.glob("*.yaml")))
+        raise AccuracyTableError(f"no accuracy table {name!r} in {own.parent}, nor among those of the drivers: {known}")
+    return load_table(found)
+
+
+def stated_sources(
+    stated: Uncertainty,
+    instruments: Mapping[str, str],
+    tables: Mapping[str, AccuracyTable],
+    serials: Mapping[str, str],
+    *,
+    reads_current: bool,
+    cooldown: str,
+    run: str,
+) -> tuple[tuple[Source, ...], tuple[str, ...]]:
+    """Return the sources of one run, and statements of what is not among them.
+
+    Parameters
+    ----------
+    stated
+        The section.
+    instruments
+        Role → name of its instrument, for the roles that the run uses.
+    tables, serials
+        Name of an instrument → its accuracy table, and its serial number.
+    reads_current
+        Whether the bias source reads the current of the device.
+    cooldown, run
+        Names of the cooldown and the run: wiring errs alike in one cooldown, a drift in one run.
+
+    """
+    found: list[Source] = []
+    missing: list[str] = []
+    bias = instruments["bias"]
+    readers = {
+        "voltage": instruments.get("voltage", bias),
+        "current": bias if reads_current else instruments["current"],
+    }
+    for quantity, name in readers.items():
+        table = tables.get(name) if name == bias else None
+        if table is None:
+            missing.append(f"the accuracy of {name}, which reads the {quantity}")
+            continue
+        measured = f"{quantity}_measure" if f"{quantity}_measure" in table.quantities else f"{quantity}_source"
+        found += table.sources(measured, quantity, _identity(stated, name, serials))
+    found += _wiring(stated.wiring, cooldown)
+    if stated.wiring.series_resistance is None:
+        missing.append("the series resistance")
+    for role, name in instruments.items():
+        own = stated.instruments.get(name, InstrumentUncertainty())
+        for part, (unit, label, acts_on, lasts) in _PARTS.get(role, {}).items():
+            figure: StatedUncertainty | None = getattr(own, part)
+            if figure is None:
+                missing.append(f"the {label} of {name}")
+                continue
+            uid = f"{name}/{serials.get(name, '')}/{part}{f'@{run}' if lasts == 'run' else _since(own)}"
+            found.append(_source(uid, f"{label} of {name}", unit, figure, acts_on))
+    found += _reference(stated.frequency_reference, instruments, missing)
+    if "fridge" in instruments and stated.fridge is not None:
+        found.append(
+            _source("fridge.temperature", "thermometer of the fridge", "K", stated.fridge, "fridge.temperature")
+        )
+    return tuple(found), tuple(missing)
+
+
+# Role → part of InstrumentUncertainty → unit, label, what it acts on, and how long its error stays the same.
+_PARTS: Mapping[str, Mapping[str, tuple[str, str, str, str]]] = {
+    "lockin": {"gain": ("1", "gain", "conductance.gain", "calibration")},
+    "vna": {
+        "magnitude_drift": ("dB", "magnitude drift", "vna.magnitude_drift", "run"),
+        "phase_drift": ("deg", "phase drift", "vna.phase_drift", "run"),
+    },
+    "analyzer": {
+        "amplitude": ("dB", "amplitude", "analyzer.amplitude", "calibration"),
+        "linearity": ("dB/dB", "linearity", "analyzer.linearity", "calibration"),
+    },
+}
+
+
+def _source(uid: str, label: str, unit: str, figure: StatedUncertainty, acts_on: str) -> Source:
+    return Source(uid, label, unit, figure.standard_uncertainty, figure.distribution, "station file", acts_on)
+
+
+def _since(own: InstrumentUncertainty) -> str:
+    return f"@{own.calibrated.isoformat()}" if own.calibrated is not None else ""
+
+
+def _identity(stated: Uncertainty, name: str, serials: Mapping[str, str]) -> str:
+    """One instrument since its last adjustment."""
+    own = stated.instruments[name]
+    return f"{own.accuracy}/{serials.get(name, '')}{_since(own)}"
+
+
+def _wiring(wiring: WiringUncertainty, cooldown: str) -> Iterator[Source]:
+    for part, label, unit in (("series_resistance", "series resistance", "ohm"), ("divider", "divider", "1")):
+        figure: StatedUncertainty | None = getattr(wiring, part)
+        if figure is not None:
+            yield _source(f"wiring.{part}@{cooldown}", label, unit, figure, part)
+
+
+def _reference(
+    reference: FrequencyReference | None, instruments: Mapping[str, str], missing: list[str]
+) -> Iterator[Source]:
+    """The frequency reference of the analyzers among the `instruments`; those that have none are added to `missing`."""
+    shared: Collection[str] = reference.shared if reference is not None else ()
+    used = [instruments[role] for role in ("vna", "analyzer") if role in instruments]
+    missing += [f"the frequency reference of {name}" for name in used if name not in shared]
+    if reference is not None and any(name in shared for name in used):
+        uid = f"frequency_reference({', '.join(sorted(shared))})"
+        yield _source(uid, "frequency reference", "1", reference, "frequency")

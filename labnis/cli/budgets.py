@@ -17,6 +17,9 @@ from labnis.ui.output import cells, encodable, print_table, say, say_json
 
 __all__ = ["budget"]
 
+# Contributions below this part of σ are shown as 0.
+_SMALLEST = 1e-3
+
 
 class _Budgeted(NamedTuple):
     """A fit with a budget: published name → parameter of the fit."""
@@ -81,13 +84,15 @@ def _table(one: _Budgeted) -> Table:
     def row(label: str, standard: str, values: Sequence[float], sign: str = "") -> None:
         texts = [
             (sign if value > 0 else "") + number_text(value, estimate.unit)
+            if abs(value) > _SMALLEST * estimate.sigma
+            else "0"
             for value, estimate in zip(values, estimates, strict=True)
         ]
         table.add_row(*cells([label, standard, *texts]))
 
     row("noise", "", [estimate.statistical for estimate in estimates])
     for source, values in zip(one.budget.sources, one.contributions, strict=True):
-        if any(values):
+        if any(abs(value) > _SMALLEST * estimate.sigma for value, estimate in zip(values, estimates, strict=True)):
             row(source.label, number_text(source.standard, source.unit), values, "+")
     row("systematic", "", [estimate.systematic or 0.0 for estimate in estimates])
     row(encodable("σ"), "", [estimate.sigma for estimate in estimates])

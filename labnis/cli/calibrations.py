@@ -1,5 +1,6 @@
 """The command that lists calibrations."""
 
+import math
 from itertools import groupby
 from typing import Annotated
 
@@ -8,7 +9,7 @@ from rich.table import Table
 
 from labnis.cli.options import STATION, DataOption, JsonOption, StationOption
 from labnis.errors import RequestError
-from labnis.fit import Estimate
+from labnis.fit import Estimate, number_text
 from labnis.ledger import Calibration, Ledger
 from labnis.ledger.of_station import ledger_of
 from labnis.station import load_station
@@ -61,8 +62,13 @@ def _show_batch(batch: list[Calibration]) -> None:
     when = first.created.astimezone().strftime("%Y-%m-%d %H:%M")
     device = f"{first.device}, " if first.device else ""
     say(f"{device}{first.cooldown}, {when}, labnis {first.code_version}{', SIMULATED' if first.simulated else ''}")
-    table = Table("quantity", encodable("value ± σ"), "run", "model")
+    stated = ("systematic",) if any(c.systematic is not None for c in batch) else ()
+    table = Table("quantity", encodable("value ± σ"), *stated, "run", "model")
     for c in batch:
-        estimate = Estimate(c.value, c.sigma, c.unit)
-        table.add_row(*cells([c.quantity.replace("_", " "), estimate, c.run_id, c.model]))
+        name = c.quantity.replace("_", " ") + (" ?" if c.warnings else "")
+        part = math.nan if c.systematic is None else c.systematic
+        parts = [number_text(part, c.unit) for _ in stated]
+        table.add_row(*cells([name, Estimate(c.value, c.sigma, c.unit), *parts, c.run_id, c.model]))
     print_table(table)
+    for text in dict.fromkeys(c.warnings for c in batch if c.warnings):
+        say(f"in doubt (?): {text}")

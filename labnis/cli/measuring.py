@@ -189,6 +189,7 @@ def _measure(
         data=options.data,
         observers=observers,
         on_error=options.on_error,
+        accept=options.accept,
         visa_record=partial(recorded, procedures=procedures) if options.record_visa else None,
     ) as session:
         plans = session.prepare(procedures, until=until)

@@ -85,6 +85,9 @@ class MeasurementOptions:
         Literal["stop", "skip"],
         typer.Option("--on-error", help="After a failed reading: end the run, or flag the row and continue."),
     ] = "stop"
+    accept: Annotated[
+        bool, typer.Option("--accept", help="Use fits of earlier runs as priors also where they are in doubt.")
+    ] = False
     tag: Annotated[
         list[str] | None, typer.Option("--tag", metavar="WORD", help="Word to search for; may be given again.")
     ] = None

@@ -265,7 +265,11 @@ def _budgeted(
     """The fit with its budget, where uncertainties are stated and `analysis` can tell what they do to it."""
     if context.sources is None or not can(analysis, "budgeted"):
         return fit
-    found: FitResult = analysis.budgeted(fit, data, context, priors)  # type: ignore[attr-defined]  # optional
+    try:
+        found: FitResult = analysis.budgeted(fit, data, context, priors)  # type: ignore[attr-defined]  # optional
+    except (Exception, SystemExit) as error:  # noqa: BLE001  # the fit is valid without
+        doubt = f"its systematic uncertainty is not known: {type(error).__name__}: {error}"
+        return replace(fit, warnings=(*fit.warnings, doubt))
     return found
 
 

@@ -1,5 +1,6 @@
 """Fits as calibrations: entries in the ledger, and priors of later runs."""
 
+import json
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from labnis.fit import FitResult
 from labnis.ledger import Ledger, NewCalibration, enter_pending, keep_pending
 from labnis.storage import RunFileError, find_run
 
-__all__ = ["Logbook", "Prior", "has_prior", "latest_prior", "priors_of"]
+__all__ = ["Logbook", "Prior", "has_prior", "latest_prior", "passed_over", "priors_of"]
 
 logger = logging.getLogger(__name__)
 
@@ -30,8 +31,12 @@ def priors_of(analyses: Iterable[Analysis], fits: Mapping[str, FitResult], path:
     return {a.name: Prior(fits.get(a.name), path, run_id) for a in analyses if not is_secondary(a)}
 
 
-def latest_prior(ledger: Ledger, data: Path, analysis: str, cooldown: str, *, simulated: bool) -> Prior | None:
+def latest_prior(
+    ledger: Ledger, data: Path, analysis: str, cooldown: str, *, simulated: bool, doubtful: bool
+) -> Prior | None:
     """The newest fit of `analysis` in `cooldown`, with its whole covariance; None if the ledger has none.
+
+    One with warnings counts only if `doubtful`.
 
     Raises
     ------
@@ -39,7 +44,7 @@ def latest_prior(ledger: Ledger, data: Path, analysis: str, cooldown: str, *, si
         The ledger has it, but its run or the fit cannot be read.
 
     """
-    latest = ledger.latest(cooldown, simulated, analysis=analysis)
+    latest = ledger.latest(cooldown, simulated, analysis=analysis, doubtful=doubtful)
     if latest is None:
         return None
     # The data folder may have moved since; the run is found by its id.
@@ -50,7 +55,22 @@ def latest_prior(ledger: Ledger, data: Path, analysis: str, cooldown: str, *, si
     return Prior(fits[analysis], path, latest.run_id)
 
 
-def has_prior(fits: Mapping[str, Prior], ledger: Ledger, cooldown: str, analysis: str, *, dry_run: bool) -> bool:
+def passed_over(used: Mapping[str, Prior | None], ledger: Ledger, cooldown: str, *, simulated: bool) -> tuple[str, ...]:
+    """Statements about fits that are newer than those `used`, by analysis, but in doubt."""
+    found = []
+    for analysis, prior in used.items():
+        newest = ledger.latest(cooldown, simulated, analysis=analysis, doubtful=True)
+        if newest is not None and (prior is None or prior.run_id != newest.run_id):
+            found.append(
+                f"does not use the {analysis} fit of run {newest.run_id}, which is in doubt: {newest.warnings} "
+                "(--accept uses it)"
+            )
+    return tuple(found)
+
+
+def has_prior(
+    fits: Mapping[str, Prior], ledger: Ledger, cooldown: str, analysis: str, *, dry_run: bool, doubtful: bool
+) -> bool:
     """Whether `analysis` has a fit among those of the session, `fits`, or else in the ledger.
 
     Unless it is a dry run, only open instruments say whether they are simulated: before, either kind counts.
@@ -58,7 +78,8 @@ def has_prior(fits: Mapping[str, Prior], ledger: Ledger, cooldown: str, analysis
     if analysis in fits:
         return fits[analysis].fit is not None
     either = (True,) if dry_run else (True, False)
-    return any(ledger.latest(cooldown, simulated, analysis=analysis) is not None for simulated in either)
+    found = (ledger.latest(cooldown, simulated, analysis=analysis, doubtful=doubtful) for simulated in either)
+    return any(one is not None for one in found)
 
 
 @dataclass(frozen=True)
@@ -123,6 +144,9 @@ class Logbook:
                 code_version=self.code_version,
                 simulated=self.simulated,
                 assumed=assumed,
+                systematic=fit[name].systematic,
+                contributions=json.dumps(fit.contributions(name)) if fit.budget is not None else "",
+                warnings="; ".join(fit.warnings),
             )
             for name in analysis.results
         ]

@@ -63,7 +63,7 @@ class PrecisionGoal:
     def distance(self, fit: FitResult) -> float:
         """σ in `fit` over the wanted σ: 1 or less where the goal is reached."""
         wanted = self.sigma * abs(fit[self.result].value) if self.relative else self.sigma
-        return fit[self.result].sigma / wanted
+        return _sigma(fit, self.result) / wanted
 
     def reached(self, fit: FitResult) -> bool:
         """Whether the goal is reached; never by a fit in doubt, nor with so few data that σ itself is uncertain."""
@@ -88,6 +88,8 @@ class GoalOutcome:
         Of the final fit; with too few of them σ itself is uncertain, and reaches no goal. None if there is no fit.
     warnings
         Of the final fit; a fit in doubt reaches no goal.
+    total
+        σ with what is stated of instruments and wiring, which no longer run makes smaller; None if nothing is.
     """
 
     goal: str
@@ -97,9 +99,17 @@ class GoalOutcome:
     unit: str
     degrees_of_freedom: int | None
     warnings: tuple[str, ...] = ()
+    total: float | None = None
 
     def __str__(self) -> str:
-        return f"--until {self.goal} was {'reached' if self.reached else 'not reached'}: {self._found}"
+        reached = "reached" if self.reached else "not reached"
+        return f"--until {self.goal} was {reached}: {self._found}{self._with_systematic}"
+
+    @property
+    def _with_systematic(self) -> str:
+        if self.total is None or self.wanted is None or self.total <= self.wanted:
+            return ""
+        return f"; with what is stated of the instruments it is {number_text(self.total, self.unit)}"
 
     @property
     def _found(self) -> str:
@@ -114,13 +124,19 @@ class GoalOutcome:
         return f"σ is {sigma}, at most {wanted} was wanted"
 
 
+def _sigma(fit: FitResult, result: str) -> float:
+    """σ of a result by the covariance of its fit, without its budget: what measuring longer makes smaller."""
+    return float(fit.sigma[fit.names.index(result)])
+
+
 def outcomes_of(goals: Sequence[PrecisionGoal], fit: FitResult | None, *, ended: bool) -> tuple[GoalOutcome, ...]:
     """The outcome of each goal; `ended` says that the run was ended because all were reached."""
     return tuple(
         GoalOutcome(
             goal=str(goal),
             reached=ended or (fit is not None and goal.reached(fit)),
-            sigma=None if fit is None else fit[goal.result].sigma,
+            sigma=None if fit is None else _sigma(fit, goal.result),
+            total=None if fit is None or fit.budget is None else fit[goal.result].sigma,
             wanted=goal.wanted(fit),
             unit=goal.unit,
             degrees_of_freedom=None if fit is None else fit.degrees_of_freedom,

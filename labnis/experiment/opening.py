@@ -35,6 +35,7 @@ def open_session(
     data: Path | str | None = None,
     observers: Sequence[Observer] = (),
     on_error: Literal["stop", "skip"] = "stop",
+    accept: bool = False,
     visa_record: OpenVisaRecord | None = None,
 ) -> Iterator[Session]:
     """Open a station to run procedures on it.
@@ -57,6 +58,8 @@ def open_session(
         Functions of an event; see `labnis.experiment.events`.
     on_error
         After a failed reading: "stop" ends the run, "skip" flags the row and continues.
+    accept
+        Whether fits of earlier runs that are in doubt may be priors.
     visa_record
         Function of (configuration, data folder, cooldown, twin) that opens a VISA record, such as
         `labnis.visa_log.recorded`; None for no record.
@@ -94,6 +97,7 @@ def open_session(
             guard=guardian.start if simulated is None else lambda: None,  # the twin ends with this process
             record=record,
             on_error=on_error,
+            accept=accept,
         )
         stack.callback(session.close)
         stack.callback(lambda: signals.enter_context(stop.on_signals()))  # nothing interrupts the closing

@@ -35,6 +35,8 @@ class RunPlan:
         Name of an analysis that one of `analyses` needs, and which is not among them → its fit and its run.
     context
         Context of the fits: what they need besides the data.
+    passed_over
+        Statements about newer fits that are no priors, as they are in doubt.
 
     """
 
@@ -42,6 +44,7 @@ class RunPlan:
     goals: tuple[PrecisionGoal, ...]
     priors: Mapping[str, Prior]
     context: FitContext
+    passed_over: tuple[str, ...] = ()
 
     @property
     def known(self) -> dict[str, FitResult]:
@@ -52,7 +55,7 @@ class RunPlan:
         """Where the fits have their priors from, except those that are the session's `own`."""
         if not self.analyses:
             return ["no analysis is declared (ANALYSES): nothing is fitted"]
-        return [
+        return [*self.passed_over] + [
             f"uses the {name} fit of the earlier run {prior.run_id}, {prior.run_path}"
             for name, prior in self.priors.items()
             if own.get(name) is not prior

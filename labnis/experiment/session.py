@@ -19,13 +19,13 @@ from pymeasure.experiment import Procedure
 
 from drivers.errors import InstrumentError
 from labnis import __version__
-from labnis.accuracy import Source
 from labnis.errors import InterlockError, RequestError, StoppedBySignal
-from labnis.experiment.analysis import Analysis, FitContext, analyse, needs_of, published
-from labnis.experiment.calibrations import Logbook, Prior, has_prior, latest_prior, priors_of
+from labnis.experiment.analysis import Analysis, analyse, needs_of, published
+from labnis.experiment.calibrations import Logbook, Prior, has_prior, latest_prior, passed_over, priors_of
 from labnis.experiment.checking import checked
 from labnis.experiment.events import Ended, Fitted, Observer, Observers, RowRecorded, Started, VisaRecord
 from labnis.experiment.failures import collecting, most_severe
+from labnis.experiment.fit_context import context_of
 from labnis.experiment.goals import PrecisionGoal, goals_of, outcomes_of
 from labnis.experiment.live_fit import LiveFit
 from labnis.experiment.managed import managed
@@ -39,7 +39,7 @@ from labnis.fit import FitResult
 from labnis.ledger import Ledger, new_batch
 from labnis.safety.safeguards import Safeguards
 from labnis.safety.stop_requests import StopRequest
-from labnis.station import OpenStation, stated_sources
+from labnis.station import OpenStation
 from labnis.storage import RunMetadata, RunWriter, Status, collect_environment
 from sim_instruments import Twin
 
@@ -85,6 +85,7 @@ class Session:
         guard: Callable[[], None],
         record: VisaRecord | None = None,
         on_error: Literal["stop", "skip"] = "stop",
+        accept: bool = False,
     ) -> None:
         self.station = station
         self.data = data
@@ -98,6 +99,7 @@ class Session:
         self._guard = guard
         self._record = record
         self._on_error = on_error
+        self._accept = accept
         self._fits: dict[str, Prior] = {}
         self._environment = collect_environment()
         self._free = threading.Lock()
@@ -160,7 +162,9 @@ class Session:
         self, procedures: Sequence[Procedure], until: Sequence[str]
     ) -> tuple[list[tuple[Analysis, ...]], tuple[PrecisionGoal, ...]]:
         """Check `procedures`, open the instruments that they need, and return the analyses of each, and the goals."""
-        known = partial(has_prior, self._fits, self.ledger, self.cooldown, dry_run=self.twin is not None)
+        known = partial(
+            has_prior, self._fits, self.ledger, self.cooldown, dry_run=self.twin is not None, doubtful=self._accept
+        )
         asked = checked(procedures, until, self.station.config, known)
         check_room(procedures, self.data)
         self._guard()
@@ -298,32 +302,11 @@ class Session:
 
     def _plan(self, procedure: Procedure, analyses: tuple[Analysis, ...], goals: Sequence[PrecisionGoal]) -> RunPlan:
         found = {need: self._prior(need) for need in needs_of(analyses)}
-        sources, unstated = self._sources(procedure)
-        context = FitContext(
-            wiring=self.station.config.wiring_record(),
-            device=self.station.config.device.model_dump(mode="json"),
-            fridge_temperature=self.bath_temperature(),
-            sources=sources,
-            unstated=unstated,
-        )
+        context = context_of(procedure, self.station, self.cooldown, self.bath_temperature())
         priors = {name: prior for name, prior in found.items() if prior is not None}
-        return RunPlan(analyses, goals_of(analyses, goals), priors, context)
-
-    def _sources(self, procedure: Procedure) -> tuple[tuple[Source, ...] | None, tuple[str, ...]]:
-        """Sources of uncertainty of one run, as the station file states them, and what it leaves out."""
-        config = self.station.config
-        if config.uncertainty is None:
-            return None, ()
-        roles = {*needed_roles([procedure], config), "current", "voltage"} & config.roles.keys()
-        return stated_sources(
-            config.uncertainty,
-            {role: config.roles[role].instrument for role in sorted(roles)},
-            config.tables,
-            self.station.serials,
-            reads_current=config.source_reads_current,
-            cooldown=self.cooldown,
-            run=new_batch(),
-        )
+        others = {need: prior for need, prior in found.items() if need not in self._fits}
+        doubtful = passed_over(others, self.ledger, self.cooldown, simulated=self.simulated)
+        return RunPlan(analyses, goals_of(analyses, goals), priors, context, doubtful)
 
     def _prior(self, analysis: str) -> Prior | None:
         """The prior `name`: from this session, or from the newest calibration of the cooldown.
@@ -332,7 +315,8 @@ class Session:
         """
         if analysis in self._fits:
             return self._fits[analysis]
-        return latest_prior(self.ledger, self.data, analysis, self.cooldown, simulated=self.simulated)
+        ledger, simulated = self.ledger, self.simulated
+        return latest_prior(ledger, self.data, analysis, self.cooldown, simulated=simulated, doubtful=self._accept)
 
     def _live_fit(self, plan: RunPlan) -> LiveFit | None:
         if not plan.analyses:

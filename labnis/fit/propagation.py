@@ -19,13 +19,15 @@ import numpy as np
 from labnis.accuracy import Budget, Source
 from labnis.fit.arrays import Real
 from labnis.fit.parameters import Parameter, conditioned, prior_rows
-from labnis.fit.result import FitResult
-from labnis.fit.solver import Model
+from labnis.fit.result import FitError, FitResult
+from labnis.fit.solver import Model, unlike_noise
 
 __all__ = ["Evaluated", "changed_size", "with_budget"]
 
 # Step in which the change of the residuals is computed, in standard uncertainties: small enough for a straight line.
 _STEP = 1e-3
+# A change of the data shows if more than this part of it is no change of a parameter.
+_SHOWS = 1e-4
 # A source is in contradiction with the data beyond this many of its standard uncertainties.
 _CONTRADICTS = 2.5
 
@@ -94,17 +96,21 @@ def with_budget(
         source: np.array([change.get(name, 0.0) for name in names]) for source, change in assumed.items()
     }
     sources = tuple(dict.fromkeys((*passed_on, *changed)))
-    columns, doubts = [], []
-    for source in sources:
+    columns, changes = [], np.zeros((rest.size, len(sources)))
+    for at, source in enumerate(sources):
         more, less = changed.get(source, (expected, expected))
-        change = (more.model.residuals(x) - less.model.residuals(x))[counts] / fit.noise / (2 * _STEP)
-        step = covariance @ (weight @ passed_on.get(source, np.zeros(x.size)) - slopes.T @ change)
+        if source in changed:
+            changes[:, at] = (more.model.residuals(x) - less.model.residuals(x))[counts] / fit.noise / (2 * _STEP)
+        step = covariance @ (weight @ passed_on.get(source, np.zeros(x.size)) - slopes.T @ changes[:, at])
         columns.append((more.whole(x + _STEP * step) - less.whole(x - _STEP * step)) / (2 * _STEP))
-        doubts += _contradiction(source, change, rest, slopes, covariance)
     table = np.array(columns).T.reshape(len(fit.names), len(sources))
+    for source, column in zip(sources, table.T, strict=True):
+        if not np.isfinite(column).all():
+            raise FitError(f"{fit.model}: the effect of {source.label} on the results cannot be computed")
     before = (statement for prior in priors if prior.budget is not None for statement in prior.budget.absent)
     budget = Budget(sources, table, tuple(dict.fromkeys((*before, *absent))))
-    return replace(fit, budget=budget, warnings=(*fit.warnings, *doubts))
+    errors = _errors_wanted(changes, rest, slopes, covariance)
+    return replace(fit, budget=budget, warnings=(*_structure(fit, errors), *_contradictions(sources, errors)))
 
 
 def changed_size(source: Source) -> float:
@@ -137,19 +143,51 @@ def _passed_on(priors: Iterable[FitResult], names: Sequence[str]) -> dict[Source
     return found
 
 
-def _contradiction(source: Source, change: Real, rest: Real, slopes: Real, covariance: Real) -> list[str]:
-    """A warning where the data want a larger error than the source may have.
+class _Errors(NamedTuple):
+    """Errors that the data want, and their σ, in standard uncertainties of their sources.
 
-    With s = ∂r/∂η in units of the noise and P the part of the data that no parameter describes,
-    η = −sᵀPr/(1 + sᵀPs) ± (1 + sᵀPs)^−½ in standard uncertainties.
+    `before` and `after` are the residuals without and with them, in units of the noise.
     """
-    along = covariance @ (slopes.T @ change)
-    seen = float(change @ change - (slopes.T @ change) @ along)
-    error = -float(change @ rest - (slopes.T @ rest) @ along) / (1 + seen)
-    if not abs(error) > _CONTRADICTS:
-        return []
-    size, sigma = error * source.standard, source.standard / np.sqrt(1 + seen)
+
+    value: Real
+    sigma: Real
+    before: Real
+    after: Real
+
+
+def _errors_wanted(changes: Real, rest: Real, slopes: Real, covariance: Real) -> _Errors:
+    """Estimate of all errors together, with their standard uncertainties as priors, while all parameters follow.
+
+    With S = ∂r/∂η in units of the noise and P the part of the data that no parameter describes,
+    η = −(1 + SᵀPS)⁻¹ SᵀPr.
+    """
+
+    def apart(rows: Real) -> Real:
+        return np.asarray(rows - slopes @ (covariance @ (slopes.T @ rows)))
+
+    own = apart(changes)
+    # What the parameters take over, such as an offset, does not show.
+    shows = np.linalg.norm(own, axis=0) > _SHOWS * np.linalg.norm(changes, axis=0)
+    value, sigma = np.zeros(shows.size), np.ones(shows.size)
+    spread = np.linalg.inv(np.eye(int(shows.sum())) + changes[:, shows].T @ own[:, shows])
+    value[shows], sigma[shows] = -spread @ (own[:, shows].T @ rest), np.sqrt(np.diag(spread))
+    return _Errors(value, sigma, rest, rest + own @ value)
+
+
+def _structure(fit: FitResult, errors: _Errors) -> tuple[str, ...]:
+    """Warnings of the fit; of neighbouring residuals that are alike only where the stated sources do not explain it."""
+    told = unlike_noise(fit.chi2, fit.degrees_of_freedom)
+    rest = float(errors.after @ errors.after) / float(errors.before @ errors.before)
+    left = unlike_noise(fit.chi2 * rest, fit.degrees_of_freedom)
+    return (*(text for text in fit.warnings if text not in told), *(left if {*told} & {*fit.warnings} else ()))
+
+
+def _contradictions(sources: Sequence[Source], errors: _Errors) -> list[str]:
+    """Warnings where the data want a larger error than a source may have."""
     return [
-        f"the data want an error of {size:.3g} ± {sigma:.2g} {source.unit} of {source.label}, whose standard "
-        f"uncertainty is stated as {source.standard:.3g} {source.unit}; is a stated value wrong, or the model?"
+        f"the data want an error of {value * source.standard:.3g} ± {sigma * source.standard:.2g} {source.unit} of "
+        f"{source.label}, whose standard uncertainty is stated as {source.standard:.3g} {source.unit}; is a stated "
+        "value wrong, or the model?"
+        for source, value, sigma in zip(sources, errors.value, errors.sigma, strict=True)
+        if abs(value) > _CONTRADICTS
     ]

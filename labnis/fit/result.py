@@ -139,6 +139,13 @@ class FitResult:
         """Parameter → value."""
         return dict(zip(self.names, map(float, self.values), strict=True))
 
+    def contributions(self, name: str) -> dict[str, float]:
+        """Change of one parameter by one standard uncertainty of each source: uid → change; empty without a budget."""
+        if self.budget is None:
+            return {}
+        column = self.budget.columns[self._index(name)].tolist()
+        return dict(zip((source.uid for source in self.budget.sources), column, strict=True))
+
     def select(self, names: Sequence[str]) -> Self:
         """Return the same fit restricted to some of its parameters (for use as a prior)."""
         index = [self._index(name) for name in names]

@@ -26,6 +26,7 @@ __all__ = [
     "as_real",
     "noise_between_neighbours",
     "solve",
+    "unlike_noise",
     "without_outliers",
 ]
 
@@ -140,7 +141,7 @@ def solve(
         result = _solve(restarted(held, result.values), model, name, absorbed, prior)
     fixed = {p.name: f"{p.start:.8g} {p.unit}, held fixed".replace(" 1,", ",") for p in held if p.fixed}
     left_out, glitches = _left_out(result.mask)
-    doubts = (*(() if glitches else left_out), *_unlike_noise(result))
+    doubts = (*(() if glitches else left_out), *unlike_noise(result.chi2, result.degrees_of_freedom))
     return replace(
         result,
         assumed=dict(assumed) | fixed,
@@ -313,11 +314,11 @@ def _left_out(mask: Bool) -> tuple[tuple[str, ...], bool]:
     return (text,), True
 
 
-def _unlike_noise(result: FitResult) -> tuple[str, ...]:
+def unlike_noise(chi2: float, degrees_of_freedom: int) -> tuple[str, ...]:
     """A warning where neighbouring residuals are alike, or alternate."""
-    excess = result.chi2 / result.degrees_of_freedom
+    excess = chi2 / degrees_of_freedom
     # χ²/ν of random residuals scatters by 1/√ν.
-    scatter = 5 / np.sqrt(result.degrees_of_freedom)
+    scatter = 5 / np.sqrt(degrees_of_freedom)
     if abs(excess - 1) <= scatter:
         return ()
     if excess < 1:

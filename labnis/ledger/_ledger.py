@@ -193,10 +193,21 @@ class Ledger:
             return [_calibration(row) for row in session.scalars(query)]
 
     def latest(
-        self, cooldown: str, simulated: bool, *, quantity: str | None = None, analysis: str | None = None
+        self,
+        cooldown: str,
+        simulated: bool,
+        *,
+        quantity: str | None = None,
+        analysis: str | None = None,
+        doubtful: bool = False,
     ) -> Calibration | None:
-        """Look up the device's newest calibration of `quantity`, or that `analysis` found, in `cooldown`."""
+        """Look up the device's newest calibration of `quantity`, or that `analysis` found, in `cooldown`.
+
+        One whose fit has warnings counts only if `doubtful`.
+        """
         query = _filtered(cooldown, quantity, simulated, analysis).where(DeviceRow.name == self.device)
+        if not doubtful:
+            query = query.where(CalibrationRow.warnings == "")
         with self._database.transaction("reading") as session:
             found = session.scalar(query.order_by(CalibrationRow.id.desc()).limit(1))
             return None if found is None else _calibration(found)

@@ -92,6 +92,9 @@ class CalibrationRow(Base):
     code_version: Mapped[str] = mapped_column(Text)
     simulated: Mapped[bool]
     assumed: Mapped[str] = mapped_column(Text)
+    systematic: Mapped[float | None] = mapped_column(Double)
+    contributions: Mapped[str] = mapped_column(Text, server_default="")
+    warnings: Mapped[str] = mapped_column(Text, server_default="")
     created: Mapped[datetime] = mapped_column(UTCDateTime)
 
     cooldown: Mapped[CooldownRow] = relationship(lazy="joined", innerjoin=True)

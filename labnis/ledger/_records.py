@@ -32,7 +32,7 @@ class NewCalibration:
     quantity
         Name of the result, such as "gain".
     value, sigma
-        The result and its 1σ, in `unit`.
+        The result and its total 1σ, in `unit`.
     run_path, run_id
         File and id of its run.
     model, code_version
@@ -43,6 +43,13 @@ class NewCalibration:
         Assumptions, in words; empty if none.
     analysis
         Name of its analysis, under which the fit is in the run's file.
+    systematic
+        The part of sigma by named sources; None where none is stated.
+    contributions
+        Change of the value by one standard uncertainty of each source, as JSON: uid → change; empty where none is
+        stated. Results err together where they share a source.
+    warnings
+        Reasons to doubt the fit; empty if there are none.
 
     Raises
     ------
@@ -62,6 +69,9 @@ class NewCalibration:
     simulated: bool
     assumed: str = ""
     analysis: str = ""
+    systematic: float | None = None
+    contributions: str = ""
+    warnings: str = ""
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.value) and math.isfinite(self.sigma) and self.sigma >= 0):

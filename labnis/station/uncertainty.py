@@ -177,7 +177,7 @@ _PARTS: Mapping[str, Mapping[str, tuple[str, str, str, str]]] = {
     },
     "analyzer": {
         "amplitude": ("dB", "amplitude", "analyzer.amplitude", "calibration"),
-        "linearity": ("dB/dB", "linearity", "analyzer.linearity", "calibration"),
+        "linearity": ("1", "linearity", "analyzer.linearity", "calibration"),
     },
 }
 

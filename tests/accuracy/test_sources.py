@@ -1,5 +1,6 @@
 """Data sheets and station files as named sources of uncertainty."""
 
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from labnis.accuracy import AccuracyTableError, RangeAccuracy, StatedUncertainty, load_table
+from labnis.accuracy import AccuracyTableError, RangeAccuracy, Source, StatedUncertainty, load_table
 
 TABLES = sorted((Path(__file__).parents[2] / "drivers" / "accuracy").glob("*.yaml"))
 KEITHLEY = next(path for path in TABLES if path.stem == "keithley_2450")
@@ -65,39 +66,41 @@ def test_every_table_names_its_document_and_is_no_better_than_a_primary_standard
             assert 1e-6 < part.half_width(part.largest) / part.largest < 0.1, (path.stem, name)
 
 
-def test_gain_and_offset_of_one_instrument_are_two_sources() -> None:
+def test_gain_and_offset_of_each_range_are_sources_of_their_own() -> None:
     table = load_table(KEITHLEY)
-    gain, offset = table.sources("voltage_measure", 12e-3, "keithley_2450/4123456@2026-03-14")
+    found = table.sources("voltage_measure", "voltage", "keithley_2450/4123456@2026-03-14")
+    gain, offset = found[:2]
     assert gain.uid == "keithley_2450/4123456/voltage_measure.gain[20mV]@2026-03-14"
     assert gain.standard == pytest.approx(1e-3 / math.sqrt(3))
     assert (gain.unit, gain.distribution, gain.document) == ("1", "rectangular", table.source)
     assert offset.uid == "keithley_2450/4123456/voltage_measure.offset[20mV]@2026-03-14"
     assert (offset.standard, offset.unit) == (pytest.approx(150e-6 / math.sqrt(3)), "V")
+    assert [(one.acts_on, one.above, one.largest) for one in found[:3]] == [
+        ("voltage.gain", 0.0, 0.02),
+        ("voltage.offset", 0.0, 0.02),
+        ("voltage.gain", 0.02, 0.2),
+    ]
+    assert len({one.uid for one in found}) == len(found) == 8
 
 
-@pytest.mark.parametrize(("reading", "name"), [(20e-3, "20mV"), (-21e-3, "200mV"), (0.0, "20mV")])
-def test_the_range_is_the_smallest_that_has_the_reading(reading: float, name: str) -> None:
-    gain, _ = load_table(KEITHLEY).sources("voltage_measure", reading, "keithley_2450/1")
-    assert gain.uid == f"keithley_2450/1/voltage_measure.gain[{name}]"
+def test_a_source_is_kept_in_its_record() -> None:
+    for one in load_table(KEITHLEY).sources("current_measure", "current", "keithley_2450/1"):
+        assert Source.from_record(json.loads(json.dumps(one.as_record()))) == one
+    everywhere = Source("wiring", "wiring", "ohm", 1.0, "normal", "a test", "series_resistance")
+    assert Source.from_record(json.loads(json.dumps(everywhere.as_record()))) == everywhere
 
 
 def test_an_expanded_uncertainty_is_divided_by_its_k() -> None:
     table = load_table(next(path for path in TABLES if path.stem == "keysight_34461a"))
-    gain, offset = table.sources("voltage_measure", 0.5, "keysight_34461a/1")
+    found = {one.uid: one for one in table.sources("voltage_measure", "voltage", "keysight_34461a/1")}
+    gain = found["keysight_34461a/1/voltage_measure.gain[1V]"]
     assert (gain.standard, gain.distribution) == (pytest.approx(2e-5), "normal")
-    assert offset.standard == pytest.approx(3.5e-6)
+    assert found["keysight_34461a/1/voltage_measure.offset[1V]"].standard == pytest.approx(3.5e-6)
 
 
-@pytest.mark.parametrize(
-    ("quantity", "reading", "told"),
-    [
-        ("resistance", 1.0, "has no 'resistance'; it has voltage_measure, voltage_source, current_measure"),
-        ("voltage_measure", 25.0, "voltage_measure of 25 V is in no range of the table, whose largest is 20 V"),
-    ],
-)
-def test_what_the_table_does_not_state_is_said(quantity: str, reading: float, told: str) -> None:
-    with pytest.raises(AccuracyTableError, match=told):
-        load_table(KEITHLEY).sources(quantity, reading, "keithley_2450/1")
+def test_what_the_table_does_not_state_is_said() -> None:
+    with pytest.raises(AccuracyTableError, match="has no 'resistance'; it has voltage_measure, voltage_source"):
+        load_table(KEITHLEY).sources("resistance", "voltage", "keithley_2450/1")
 
 
 @pytest.mark.parametrize(

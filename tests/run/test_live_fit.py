@@ -54,7 +54,7 @@ def test_estimates_come_during_the_sweep_and_tighten(tmp_path: Path) -> None:
     first, last, final = watcher.fits[0], watcher.fits[-1], outcome.fit
     for name in ("gap", "normal_resistance", "electron_temperature"):
         assert abs(last[name].value - final[name].value) < 3 * last[name].sigma
-        assert final[name].sigma < first[name].sigma
+        assert final[name].statistical < first[name].sigma
     assert final["gap"].value == pytest.approx(215e-6, abs=4 * final["gap"].sigma)
 
 

@@ -116,7 +116,7 @@ def test_run_ends_when_the_result_is_known(order: str, tmp_path: Path) -> None:
     outcome, sweep = run_iv(tmp_path, "normal_resistance=0.02%", order)
     assert outcome.status == "done"
     assert 10 <= outcome.rows < 101
-    assert outcome.results["normal_resistance"].sigma <= 2e-4 * outcome.results["normal_resistance"].value
+    assert outcome.results["normal_resistance"].statistical <= 2e-4 * outcome.results["normal_resistance"].value
     assert any("normal_resistance=0.02%" in note for note in outcome.notes)
     assert [event.message for event in read_events(outcome.path) if event.kind == "until"] == [
         "normal_resistance=0.02% was reached: the run ends"

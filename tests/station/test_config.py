@@ -232,7 +232,7 @@ CORPUS = [
     ("FAKE0::1", "&a FAKE0::1", 4, ["anchor &a"]),
     ("FAKE0::1", "*a", 4, ["alias *a"]),
     ("FAKE0::1", "[" * 5000, 4, ["nested deeper"]),
-    ("FAKE0::1", "2024-01-01", 4, ["instruments.source.address", "quotes"]),
+    ("FAKE0::1", "2024-01-01 10:00:00", 4, ["instruments.source.address", "quotes"]),
     ("FAKE0::1", "'unclosed", 24, ["not valid YAML"]),
     ("  scope:", "  1:", 5, ["instruments.1", "keys are text"]),
 ]

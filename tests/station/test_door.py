@@ -17,6 +17,7 @@ def test_the_public_door() -> None:
         "SetpointSpec",
         "StationConfig",
         "SystemClock",
+        "Uncertainty",
         "VisaListener",
         "check_station",
         "import_named_in_file",
@@ -25,5 +26,6 @@ def test_the_public_door() -> None:
         "load_station",
         "open_station",
         "read_document",
+        "stated_sources",
     ]
     assert all(hasattr(labnis.station, name) for name in labnis.station.__all__)

@@ -2,7 +2,8 @@
 
 The fit begins with an island that never changes its temperature, and takes in one component at a time, the one that
 improves it most, as long as χ² falls by more than 10. It never drops one again: a component that later gains little
-still takes part in the uncertainty of all others. What is left out is stated with its 95 % limit.
+still takes part in the uncertainty of all others. What is left out is stated with its 95 % limit. The resistance of
+the bias line is free in this search: what a wrong one explains is no component.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -71,17 +72,18 @@ class _Trial:
 
         def rows(u: Real) -> Real:
             x = whole(u)
-            return np.concatenate([model.residuals(x) / noise, matrix @ x - target])
+            return np.concatenate([model.apart_from_line(model.residuals(x)) / noise, matrix @ x - target])
 
         def slopes(u: Real) -> Real:
-            return np.asarray(np.vstack([model.jacobian(whole(u)) / noise, matrix])[:, free] * scale)
+            rows = model.apart_from_line(model.jacobian(whole(u))) / noise
+            return np.asarray(np.vstack([rows, matrix])[:, free] * scale)
 
         inside = np.clip(start[free] / scale, bounds[0] + 1e-12, bounds[1] - 1e-12)
         found = least_squares(
             rows, inside, slopes, bounds, x_scale="jac", xtol=_ACCURACY, ftol=_ACCURACY, max_nfev=steps
         )
         x = whole(found.x)
-        return cls(model, dict(zip(names, map(float, x), strict=True)), model.residuals(x))
+        return cls(model, dict(zip(names, map(float, x), strict=True)), model.apart_from_line(model.residuals(x)))
 
     @property
     def noise(self) -> float:
@@ -112,12 +114,8 @@ def with_components(
         return pair
     few = readings.at(evenly_spread(readings.voltage.size, _FEW))
     try:
-        if components:
-            values = pair.by_name | {name: fixed[name] for name in held}
-            trial = _Trial.of(few, _parameters(values, components, fixed), pair.noise)
-        else:
-            model = HeatedPair.of(few, pair.names, pair.values)
-            trial = _Trial(model, pair.by_name, model.residuals(pair.values))
+        values = pair.by_name | {name: fixed[name] for name in held}
+        trial = _Trial.of(few, _parameters(values, components, fixed), pair.noise)
     except NoOperatingPointError as error:
         raise FitError(f"the island has no steady state: {error}") from error
     trial = _grown(trial, few, fixed)
@@ -132,7 +130,7 @@ def with_components(
             raise
         doubt = f"an island with {', '.join(names)} describes the curve better, but cannot be fitted: {error}"
         return replace(pair, warnings=(*pair.warnings, doubt))
-    found = _Trial(model, result.by_name, result.residuals * result.mask)
+    found = _Trial(model, result.by_name, model.apart_from_line(result.residuals * result.mask))
     return replace(
         result,
         assumed={**result.assumed, **_left_out(found, result.noise), "electron_temperature": _OF_ISLAND},
@@ -242,7 +240,7 @@ def _scores(
     """Linear estimate and σ of each component that is not among the `values`, while all others follow."""
     names = [*values, *(name for name in COMPONENTS if name not in values)]
     try:
-        columns = -model.slopes(model.state_of(values, names)) / noise
+        columns = -model.apart_from_line(model.slopes(model.state_of(values, names))) / noise
     except NoOperatingPointError:
         return {}
     there = columns[:, : len(values)]

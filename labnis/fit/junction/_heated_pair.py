@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -107,8 +107,7 @@ class HeatedPair(CurveModel):
         """Return the same model, with the same excitation at the device, of other readings."""
         at = self.voltage + (voltage - self.readings.voltage)[:, None]
         readings = replace(self.readings, voltage=voltage, current=measured)
-        near = np.full(at.shape, np.nan)
-        return replace(self, readings=readings, voltage=at, state=_states(self.names, at, near))
+        return replace(self, readings=readings, voltage=at, state=_states(self.names, at, None))
 
     def expected(self, x: Real) -> Real:
         """Expected readings of the current (A), shape (n,)."""
@@ -129,6 +128,13 @@ class HeatedPair(CurveModel):
         """∂(residuals)/∂(parameter), shape (n, p), of a `state` at the voltages of this model."""
         return np.asarray(-state.current_slopes.mean(axis=1) * self.weight[:, None])
 
+    def apart_from_line(self, rows: Real) -> Real:
+        """`rows`, shape (n, …), without the part that a wrong series resistance would change in the residuals."""
+        # Proportional to G·R_s/(1 + G·R_s)·I.
+        change = (1 - self.weight) * self.readings.current
+        size = max(float(change @ change), np.finfo(float).tiny)
+        return np.asarray(rows - np.multiply.outer(change, change @ rows) / size)
+
     def state_of(self, values: Mapping[str, float], names: Sequence[str]) -> IslandState:
         """The island at the voltages of this model, with slopes by other parameters."""
         return island_state(values, self.voltage, names)
@@ -137,18 +143,21 @@ class HeatedPair(CurveModel):
         return self.state(tuple(map(float, x)))
 
 
-def _states(names: Sequence[str], voltage: Real, electrons: Real) -> Callable[[tuple[float, ...]], IslandState]:
+def _states(names: Sequence[str], voltage: Real, electrons: Real | None) -> Callable[[tuple[float, ...]], IslandState]:
     """Solver of the island at measured voltages (V), shape (n, phases), that remembers the last parameters.
 
-    `electrons` are temperatures (K) near the first solution; from where the slopes lead, the next takes half the time.
+    `electrons` are temperatures (K) near the first solution, if any are known; from where the slopes lead, the next
+    takes half the time.
     """
-    last = [np.full(len(names), np.nan), electrons, np.zeros((*voltage.shape, len(names)))]
+    last: list[Any] = [np.full(len(names), np.nan), electrons, np.zeros((*voltage.shape, len(names)))]
 
     @lru_cache(maxsize=1)
     def state(x: tuple[float, ...]) -> IslandState:
         before, temperature, slopes = last
-        ahead = temperature + slopes @ np.nan_to_num(np.array(x) - before)
-        start = np.clip(ahead, temperature / 2, 2 * temperature)
+        start = None
+        if temperature is not None:
+            ahead = temperature + slopes @ np.nan_to_num(np.array(x) - before)
+            start = np.clip(ahead, temperature / 2, 2 * temperature)
         found = island_state(dict(zip(names, x, strict=True)), voltage, names, start)
         last[:] = np.array(x), found.temperature, found.temperature_slopes
         return found

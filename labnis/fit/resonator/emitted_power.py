@@ -141,7 +141,9 @@ def emission_evaluated(fit: FitResult, data: EmissionData, *, prior: FitResult) 
     spectra = Spectra.of(usable, names, 10 ** (values["gain"] / 10), emitted).with_mask(fit.mask)
 
     def whole(x: Real) -> Real:
-        return np.append(x, _noise_temperature(spectra, x))
+        # A small step may lead below the 0 at which the Dynes parameter ends.
+        inside = np.where(np.array(names) == "dynes", np.maximum(x, 0.0), x)
+        return np.append(x, _noise_temperature(spectra, inside))
 
     return Evaluated(spectra, names, whole, handed_on(prior, RATE_NAMES))
 

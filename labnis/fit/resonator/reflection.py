@@ -127,7 +127,9 @@ def reflection_evaluated(fit: FitResult, data: ReflectionData, *, prior: FitResu
     model = Traces.of(data.finite().conjugate(), names).with_mask(fit.mask)
 
     def whole(x: Real) -> Real:
-        return np.append(x, _zero_bias_resonance(dict(zip(names, x, strict=True))))
+        values = dict(zip(names, x, strict=True))
+        # A small step may lead below the 0 at which the Dynes parameter ends.
+        return np.append(x, _zero_bias_resonance(values | {"dynes": max(values["dynes"], 0.0)}))
 
     return Evaluated(model, names, whole, _with_fano(prior))
 

@@ -1,0 +1,42 @@
+"""Conditions of the fits of one run, among them its sources of systematic uncertainty."""
+
+from pymeasure.experiment import Procedure
+
+from labnis.accuracy import Source
+from labnis.experiment.preflight import needed_roles
+from labnis.fit import FitContext
+from labnis.ledger import new_batch
+from labnis.station import OpenStation, stated_sources
+
+__all__ = ["context_of"]
+
+
+def context_of(procedure: Procedure, station: OpenStation, cooldown: str, fridge_temperature: float) -> FitContext:
+    """Return what the fits of a run of `procedure` need besides its data; a temperature that is not known is NaN."""
+    sources, unstated = _sources(procedure, station, cooldown)
+    return FitContext(
+        wiring=station.config.wiring_record(),
+        device=station.config.device.model_dump(mode="json"),
+        fridge_temperature=fridge_temperature,
+        sources=sources,
+        unstated=unstated,
+    )
+
+
+def _sources(
+    procedure: Procedure, station: OpenStation, cooldown: str
+) -> tuple[tuple[Source, ...] | None, tuple[str, ...]]:
+    """Sources that the station file states, and what it does not; None where it has no section `uncertainty`."""
+    config = station.config
+    if config.uncertainty is None:
+        return None, ()
+    roles = {*needed_roles([procedure], config), "current", "voltage"} & config.roles.keys()
+    return stated_sources(
+        config.uncertainty,
+        {role: config.roles[role].instrument for role in sorted(roles)},
+        config.tables,
+        station.serials,
+        reads_current=config.source_reads_current,
+        cooldown=cooldown,
+        run=new_batch(),
+    )

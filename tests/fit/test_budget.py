@@ -1,0 +1,250 @@
+"""Budgets of systematic uncertainty: sensitivities against scaling laws and refits, cancellation, coverage."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import xarray
+
+from labnis.accuracy import Source
+from labnis.fit import EmissionData, FitContext, FitResult, ReflectionData
+from labnis.fit.analyses import CurrentVoltage, EmittedPower, Reflection
+from labnis.fit.effects import changed_by, known_effects
+from sim_instruments import Truth
+from tests.fit import measuring
+
+GAIN = 1e-3
+SERIES = measuring.SERIES_RESISTANCE
+
+
+def source(acts_on: str, standard: float, uid: str = "") -> Source:
+    return Source(uid or acts_on, acts_on, "1", standard, "normal", "a test", acts_on)
+
+
+def context(*sources: Source, series_resistance: float = SERIES) -> FitContext:
+    return FitContext({"series_resistance": series_resistance}, sources=sources, fridge_temperature=0.02)
+
+
+def curve(truth: Truth, seed: int = 1, points: int = 161) -> xarray.Dataset:
+    world = measuring.switched_on(truth, seed)
+    voltage, current, _ = measuring.swept(world, np.linspace(-1.2e-3, 1.2e-3, points), lambda world: None)
+    columns = {"device_voltage": ("bias", voltage), "current": ("bias", current), "time": ("bias", np.arange(points))}
+    return xarray.Dataset(columns)
+
+
+def of_traces(traces: ReflectionData) -> xarray.Dataset:
+    columns = {
+        "device_voltage": ("bias", traces.device_voltage),
+        "current": ("bias", traces.device_voltage / 24e3),
+        "s11": (("bias", "frequency"), traces.s11),
+        "time": ("bias", np.arange(traces.device_voltage.size)),
+    }
+    return xarray.Dataset(columns, {"frequency": traces.frequency})
+
+
+def of_spectra(spectra: EmissionData) -> xarray.Dataset:
+    columns = {
+        "device_voltage": ("bias", spectra.device_voltage),
+        "current": ("bias", spectra.device_voltage / 24e3),
+        "spectrum": (("bias", "frequency"), spectra.spectrum),
+        "fridge_temperature": ("bias", np.full(spectra.device_voltage.size, 0.02)),
+        "time": ("bias", np.arange(spectra.device_voltage.size)),
+    }
+    return xarray.Dataset(columns, {"frequency": spectra.frequency})
+
+
+@pytest.fixture(scope="module")
+def sweep(shipped: Truth) -> xarray.Dataset:
+    return curve(shipped)
+
+
+def budgeted(analysis: CurrentVoltage, data: xarray.Dataset, *sources: Source, **conditions: float) -> FitResult:
+    known = context(*sources, **conditions)
+    return analysis.budgeted(analysis.fit(data, known, {}), data, known, {})
+
+
+def contributions(fit: FitResult) -> dict[str, dict[str, float]]:
+    """Source → parameter → change by one standard uncertainty."""
+    assert fit.budget is not None
+    rows = fit.budget.columns.T
+    return {s.uid: dict(zip(fit.names, row, strict=True)) for s, row in zip(fit.budget.sources, rows, strict=True)}
+
+
+def test_gains_scale_the_results_as_the_units_do(sweep: xarray.Dataset) -> None:
+    """Without resistance of the line a voltage that reads too large makes energies larger, a current R smaller."""
+    bare = sweep.assign(device_voltage=sweep["device_voltage"] + SERIES * sweep["current"])
+    fit = budgeted(
+        CurrentVoltage(), bare, source("voltage.gain", GAIN), source("current.gain", GAIN), series_resistance=0.0
+    )
+    found = contributions(fit)
+    by_voltage = {name: found["voltage.gain"][name] / fit[name].value for name in ("gap", "normal_resistance")}
+    assert by_voltage == pytest.approx({"gap": GAIN, "normal_resistance": GAIN}, rel=1e-3)
+    assert found["voltage.gain"]["electron_temperature"] == pytest.approx(
+        GAIN * fit.by_name["electron_temperature"], 1e-2
+    )
+    assert found["current.gain"]["normal_resistance"] == pytest.approx(-GAIN * fit.by_name["normal_resistance"], 1e-3)
+    assert abs(found["current.gain"]["gap"]) < 1e-3 * fit["gap"].statistical
+
+
+def test_what_is_fitted_takes_an_offset_over(sweep: xarray.Dataset) -> None:
+    fit = budgeted(CurrentVoltage(), sweep, source("voltage.offset", 150e-6), source("current.offset", 1e-9))
+    found = contributions(fit)
+    assert found["voltage.offset"]["voltage_offset"] == pytest.approx(-150e-6, rel=1e-4)
+    assert found["current.offset"]["current_offset"] == pytest.approx(1e-9, rel=1e-3)
+    for name in ("gap", "normal_resistance", "electron_temperature"):
+        assert fit[name].systematic == pytest.approx(0, abs=0.05 * fit[name].statistical)
+
+
+@pytest.mark.parametrize(
+    ("acts_on", "standard"), [("voltage.gain", 6e-4), ("current.gain", 2e-4), ("series_resistance", 12.0)]
+)
+def test_an_effect_is_that_of_a_refit(acts_on: str, standard: float, sweep: xarray.Dataset) -> None:
+    one, analysis = source(acts_on, standard), CurrentVoltage()
+    fit = budgeted(analysis, sweep, one)
+    more, less = (
+        analysis.fit(changed, context(), {})
+        for size in (standard / 2, -standard / 2)
+        if (changed := changed_by(one, size, sweep, context())) is not None
+    )
+    found = contributions(fit)[acts_on]
+    for name in ("gap", "normal_resistance", "electron_temperature", "dynes"):
+        change = more[name].value - less[name].value
+        assert found[name] == pytest.approx(change, abs=0.03 * fit[name].statistical, rel=3e-3)
+
+
+def test_total_is_noise_and_systematic(sweep: xarray.Dataset) -> None:
+    plain = CurrentVoltage().fit(sweep, context(), {})
+    gap = budgeted(CurrentVoltage(), sweep, source("voltage.gain", GAIN))["gap"]
+    assert plain["gap"].systematic is None
+    assert gap.statistical == pytest.approx(plain["gap"].sigma)
+    assert gap.systematic == pytest.approx(GAIN * gap.value, rel=0.2)
+    assert gap.sigma == pytest.approx(np.hypot(gap.statistical, gap.systematic))
+    record = gap.as_record()
+    assert (record["statistical"], record["systematic"]) == (gap.statistical, gap.systematic)
+    assert plain["gap"].as_record()["statistical"] is None
+
+
+def test_a_budget_is_kept_in_the_record(sweep: xarray.Dataset) -> None:
+    fit = replace_absent(budgeted(CurrentVoltage(), sweep, source("voltage.gain", GAIN)), ("the divider",))
+    again = FitResult.from_json(fit.as_json())
+    assert again.budget is not None
+    assert again.budget.absent == ("the divider",)
+    assert again["gap"] == fit["gap"]
+    assert contributions(again) == contributions(fit)
+    assert contributions(fit.select(["gap"]))["voltage.gain"] == {"gap": contributions(fit)["voltage.gain"]["gap"]}
+
+
+def replace_absent(fit: FitResult, absent: tuple[str, ...]) -> FitResult:
+    assert fit.budget is not None
+    return replace(fit, budget=replace(fit.budget, absent=absent))
+
+
+def test_what_two_runs_share_cancels_in_their_ratio(shipped: Truth) -> None:
+    shared = source("voltage.gain", GAIN, "keithley/1")
+    first, second = (budgeted(CurrentVoltage(), curve(shipped, seed), shared) for seed in (1, 2))
+    other = budgeted(CurrentVoltage(), curve(shipped, 2), source("voltage.gain", GAIN, "keithley/2"))
+    ratio = first.as_uncertainties()["gap"] / second.as_uncertainties()["gap"]
+    apart = first.as_uncertainties()["gap"] / other.as_uncertainties()["gap"]
+    noise = first["gap"].statistical / first["gap"].value
+    assert ratio.std_dev == pytest.approx(np.sqrt(2) * noise, rel=0.1)
+    assert apart.std_dev == pytest.approx(np.sqrt(2) * GAIN, rel=0.3)
+
+
+def test_errors_of_instruments_are_covered_by_the_total_and_not_by_the_noise(shipped: Truth) -> None:
+    sources = source("voltage.gain", 6e-4), source("current.gain", 2e-4), source("series_resistance", 10.0)
+    draw, pulls = np.random.default_rng(4), []
+    for seed in range(60):
+        data = curve(shipped, seed, points=81)
+        for one in sources:
+            changed = changed_by(one, one.standard * draw.standard_normal(), data, context())
+            data = data if changed is None else changed
+        fit = budgeted(CurrentVoltage(), data, *sources)
+        truth = {"gap": shipped.junction.gap, "normal_resistance": shipped.junction.resistance}
+        pulls.append(
+            [
+                ((fit[n].value - true) / fit[n].sigma, (fit[n].value - true) / fit[n].statistical)
+                for n, true in truth.items()
+            ]
+        )
+    total, noise = np.sqrt(np.mean(np.square(pulls), axis=0)).T
+    # 60 draws: the root mean square of normal pulls scatters by 9 %.
+    assert total == pytest.approx([1, 1], abs=0.3)
+    assert (noise > 3).all()
+
+
+def test_a_wrong_series_resistance_is_told(sweep: xarray.Dataset) -> None:
+    """The curve knows the resistance of the line to some ohm: 1 % of 2 kΩ is 20 Ω."""
+    wrong = sweep.assign(device_voltage=sweep["device_voltage"] - 20 * sweep["current"])
+    stated = source("series_resistance", 2.0)
+    told = budgeted(CurrentVoltage(), wrong, stated, series_resistance=SERIES + 20).warnings
+    assert any("the data want an error of" in text and "of series_resistance" in text for text in told)
+    assert not budgeted(CurrentVoltage(), sweep, stated).warnings
+
+
+def test_steps_hand_their_budgets_on(sweep: xarray.Dataset, traces: ReflectionData, spectra: EmissionData) -> None:
+    sources = (
+        source("voltage.offset", 150e-6),
+        source("voltage.gain", GAIN),
+        source("frequency", 1e-6),
+        source("vna.magnitude_drift", 0.01),
+        source("analyzer.amplitude", 0.1),
+        source("analyzer.linearity", 0.01),
+    )
+    known, priors = context(*sources), dict[str, FitResult]()
+    for analysis, data in (
+        (CurrentVoltage(), sweep),
+        (Reflection(), of_traces(traces)),
+        (EmittedPower(), of_spectra(spectra)),
+    ):
+        priors[analysis.name] = analysis.budgeted(analysis.fit(data, known, priors), data, known, priors)
+    reflection, emission = priors["reflection"], priors["emitted_power"]
+    of_rates, of_gain = contributions(reflection), contributions(emission)
+    # The same offset is in the prior and in these data: it cancels in all that does not name it.
+    assert of_rates["voltage.offset"]["voltage_offset"] == pytest.approx(-150e-6, rel=1e-3)
+    assert abs(of_rates["voltage.offset"]["resonance_frequency"]) < 0.05 * reflection["resonance_frequency"].statistical
+    assert abs(of_gain["voltage.offset"]["gain"]) < 0.05 * emission["gain"].statistical
+    assert of_rates["voltage.gain"]["gap"] == pytest.approx(GAIN * reflection.by_name["gap"], rel=0.2)
+    assert of_rates["frequency"]["resonance_frequency"] == pytest.approx(4.67e3, rel=0.02)
+    assert abs(of_rates["vna.magnitude_drift"]["damping_junction"]) > reflection["damping_junction"].statistical
+    # Among the parameters are others, and their priors, which take up a little of it.
+    assert of_gain["analyzer.amplitude"]["gain"] == pytest.approx(0.1, rel=0.01)
+    assert abs(of_gain["analyzer.amplitude"]["noise_temperature"]) < 0.1 * emission["noise_temperature"].statistical
+    assert of_gain["vna.magnitude_drift"]["gain"] != 0
+    # Re φ is a prior of the fit, which contains its part: with it as a source the total stays the same.
+    fano = next(name for name in of_rates if name.startswith("fano_real"))
+    assert of_rates[fano]["damping_line"] == pytest.approx(-of_rates[fano]["damping_excess"], rel=0.02)
+    assert reflection["damping_line"].statistical < 0.1 * reflection["damping_line"].sigma
+    assert of_gain[fano]["gain"] == pytest.approx(0.0434, rel=0.1)
+
+
+@pytest.mark.parametrize("acts_on", known_effects())
+def test_every_effect_changes_data_that_it_is_of(
+    acts_on: str, sweep: xarray.Dataset, traces: ReflectionData, spectra: EmissionData
+) -> None:
+    curves = sweep.assign(conductance=sweep["current"] / sweep["device_voltage"])
+    changed = [
+        found is not None
+        for data in (curves, of_traces(traces), of_spectra(spectra))
+        for found in (changed_by(source(acts_on, 1.0), 1e-6, data, context()),)
+    ]
+    of_all = ("voltage.gain", "voltage.offset", "current.gain", "current.offset", "divider", "series_resistance")
+    expected = {
+        "conductance.gain": [True, False, False],
+        "frequency": [False, True, True],
+        "fridge.temperature": [False, False, True],
+    } | {name: [True, True, True] for name in of_all}
+    own = [False, acts_on.startswith("vna"), acts_on.startswith("analyzer")]
+    assert changed == expected.get(acts_on, own)
+
+
+def test_a_source_of_one_range_acts_on_its_points_only(sweep: xarray.Dataset) -> None:
+    ranges = np.where(np.abs(sweep["current"]) > 1e-8, 1e-6, 1e-8)
+    data = sweep.assign(current_range=("bias", ranges))
+    small = replace(source("current.gain", GAIN), above=0.0, largest=1e-8)
+    changed = changed_by(small, GAIN, data, context())
+    assert changed is not None
+    moved = np.asarray(changed["current"] != data["current"])
+    np.testing.assert_array_equal(moved, (ranges == 1e-8) & (data["current"].values != 0))
+    # Without the ranges in use it is the smallest that has the largest reading.
+    assert changed_by(small, GAIN, sweep, context()) is None
+    assert changed_by(replace(small, above=1e-8, largest=1e-6), GAIN, sweep, context()) is not None

@@ -32,7 +32,7 @@ def priors_of(analyses: Iterable[Analysis], fits: Mapping[str, FitResult], path:
 
 
 def latest_prior(
-    ledger: Ledger, data: Path, analysis: str, cooldown: str, *, simulated: bool, doubtful: bool
+    ledger: Ledger, data: Path, analysis: str, cooldown: str, doubtful: bool, *, simulated: bool
 ) -> Prior | None:
     """The newest fit of `analysis` in `cooldown`, with its whole covariance; None if the ledger has none.
 
@@ -69,7 +69,7 @@ def passed_over(used: Mapping[str, Prior | None], ledger: Ledger, cooldown: str,
 
 
 def has_prior(
-    fits: Mapping[str, Prior], ledger: Ledger, cooldown: str, analysis: str, *, dry_run: bool, doubtful: bool
+    fits: Mapping[str, Prior], ledger: Ledger, cooldown: str, doubtful: bool, analysis: str, *, dry_run: bool
 ) -> bool:
     """Whether `analysis` has a fit among those of the session, `fits`, or else in the ledger.
 

@@ -162,9 +162,7 @@ class Session:
         self, procedures: Sequence[Procedure], until: Sequence[str]
     ) -> tuple[list[tuple[Analysis, ...]], tuple[PrecisionGoal, ...]]:
         """Check `procedures`, open the instruments that they need, and return the analyses of each, and the goals."""
-        known = partial(
-            has_prior, self._fits, self.ledger, self.cooldown, dry_run=self.twin is not None, doubtful=self._accept
-        )
+        known = partial(has_prior, self._fits, self.ledger, self.cooldown, self._accept, dry_run=self.twin is not None)
         asked = checked(procedures, until, self.station.config, known)
         check_room(procedures, self.data)
         self._guard()
@@ -315,8 +313,7 @@ class Session:
         """
         if analysis in self._fits:
             return self._fits[analysis]
-        ledger, simulated = self.ledger, self.simulated
-        return latest_prior(ledger, self.data, analysis, self.cooldown, simulated=simulated, doubtful=self._accept)
+        return latest_prior(self.ledger, self.data, analysis, self.cooldown, self._accept, simulated=self.simulated)
 
     def _live_fit(self, plan: RunPlan) -> LiveFit | None:
         if not plan.analyses:

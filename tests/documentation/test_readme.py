@@ -68,7 +68,10 @@ def test_commands_in_their_order(folder: Path, monkeypatch: pytest.MonkeyPatch) 
 def results_in(text: str) -> dict[str, tuple[float, float, str, str, float]]:
     """Result → value, σ, unit, truth and distance (σ), from a table without lines."""
     table = text[text.index("Results of a SIMULATED measurement") :]
-    rows = re.findall(r"^(\S.*?) {2,}([\d.]+) ± ([\d.]+) (\S+) {2,}(\S+ \S+) {2,}([+-][\d.]+) σ$", table, re.MULTILINE)
+    parts = r" {2,}[\d.]+ \S+ {2,}[\d.]+ \S+"
+    rows = re.findall(
+        rf"^(\S.*?) {{2,}}([\d.]+) ± ([\d.]+) (\S+){parts} {{2,}}(\S+ \S+) {{2,}}([+-][\d.]+) σ$", table, re.M
+    )
     return {
         name: (float(value), float(sigma), unit, truth, float(off)) for name, value, sigma, unit, truth, off in rows
     }

@@ -1,0 +1,83 @@
+"""What the command says about systematic uncertainty: table, JSON, `labnis budget`, ledger, priors in doubt."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from labnis.fit import FitResult
+from labnis.fit.analyses import CurrentVoltage
+from tests.run.bench import Commands
+
+FEW = "--set points=61"
+
+
+def test_each_source_is_listed_with_what_it_contributes(labnis: Commands) -> None:
+    measured = labnis(f"run IVSweep --dry-run --json {FEW}")
+    assert measured.code == 0, measured.err
+    report = json.loads(measured.out)
+    gap = report["results"]["gap"]
+    assert gap["sigma"] ** 2 == pytest.approx(gap["statistical"] ** 2 + gap["systematic"] ** 2)
+    (run,) = report["runs"]
+    shown = labnis(f"budget {run}").out
+    for text in (
+        "Keithley 2450, gain of voltage_measure in the range 20mV",
+        "series resistance",
+        "noise",
+        "systematic",
+    ):
+        assert text in shown
+    record = json.loads(labnis(f"budget --json {run}").out)["current_voltage"]
+    squares = sum(source["contributions"]["gap"] ** 2 for source in record["sources"])
+    assert squares**0.5 == pytest.approx(gap["systematic"])
+    (entry,) = [one for one in json.loads(labnis("calibrations --json").out) if one["quantity"] == "gap"]
+    assert entry["systematic"] == pytest.approx(gap["systematic"])
+    assert json.loads(entry["contributions"]).keys() == {source["uid"] for source in record["sources"]}
+    assert entry["warnings"] == ""
+
+
+def test_without_the_section_nothing_is_stated(labnis: Commands) -> None:
+    station = Path("station.yaml")
+    text = station.read_text(encoding="utf-8")
+    start, end = text.index("  uncertainty:"), text.index("  twin:")
+    station.write_text(text[:start] + text[end:], encoding="utf-8")
+    report = json.loads(labnis(f"run IVSweep --dry-run --json {FEW}").out)
+    gap = report["results"]["gap"]
+    assert (gap["statistical"], gap["systematic"]) == (None, None)
+    refused = labnis(f"budget {report['runs'][0]}")
+    assert refused.code == 2
+    assert "labnis.uncertainty of its station file stated nothing" in refused.err
+
+
+def test_a_fit_in_doubt_is_no_prior_of_a_later_run_unless_accepted(
+    tmp_path: Path, labnis: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest = CurrentVoltage.fit
+
+    def doubted(self: CurrentVoltage, *arguments: Any, **named: Any) -> FitResult:
+        found = honest(self, *arguments, **named)
+        return FitResult.from_record(found.as_record() | {"warnings": ["look at the residuals"]})
+
+    first = json.loads(labnis(f"run IVSweep --dry-run --json {FEW}").out)["runs"][0]
+    with monkeypatch.context() as patch:
+        patch.setattr(CurrentVoltage, "fit", doubted)
+        doubtful = labnis(f"run IVSweep --dry-run --json {FEW}")
+    assert doubtful.code == 7
+    second = json.loads(doubtful.out)["runs"][0]
+    few = "--set points=5 --set frequencies=41"
+    careful = labnis(f"run ReflectionVsBias --dry-run --json {few}")
+    assert careful.code == 0, careful.err
+    run_ids = [Path(path).stem[-8:] for path in (first, second)]
+    notes = " ".join(json.loads(careful.out)["notes"])
+    assert (
+        f"does not use the current_voltage fit of run {run_ids[1]}, which is in doubt: look at the residuals" in notes
+    )
+    assert f"uses the current_voltage fit of the earlier run {run_ids[0]}" in notes
+    accepted = labnis(f"run ReflectionVsBias --dry-run --json --accept {few}")
+    assert accepted.code == 7
+    assert f"uses the current_voltage fit of the earlier run {run_ids[1]}" in " ".join(
+        json.loads(accepted.out)["notes"]
+    )
+    assert "it uses current_voltage, which is in doubt" in accepted.err
+    assert "gap ?" in labnis("calibrations").out

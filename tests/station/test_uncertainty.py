@@ -1,0 +1,110 @@
+"""The section `uncertainty` of a station file, and the sources of one run that follow from it."""
+
+import math
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from labnis.accuracy import Source
+from labnis.errors import ConfigurationError
+from labnis.station import Uncertainty, load_station, stated_sources
+from tests.station.conftest import Write
+
+ROOT = Path(__file__).resolve().parents[2]
+ROLES = {"bias": "keithley", "lockin": "sr830", "analyzer": "n9030b", "vna": "n5222b", "fridge": "lakeshore"}
+SERIALS = {"keithley": "4123456", "n9030b": "MY55"}
+
+
+def with_uncertainty(write: Write, text: str) -> Path:
+    return write(("  twin:", f"  uncertainty: {text}\n  twin:"))
+
+
+def shipped(
+    roles: dict[str, str] = ROLES, run: str = "run-1", *, reads_current: bool = True, serials: dict[str, str] = SERIALS
+) -> tuple[dict[str, Source], tuple[str, ...]]:
+    config = load_station(ROOT / "station.yaml")
+    assert config.uncertainty is not None
+    found, missing = stated_sources(
+        config.uncertainty, roles, config.tables, serials, reads_current=reads_current, cooldown="CD12", run=run
+    )
+    return {one.uid: one for one in found}, missing
+
+
+def test_sources_of_the_shipped_station_have_names_that_last() -> None:
+    found, missing = shipped()
+    assert not missing
+    gain = found["keithley_2450/4123456/voltage_measure.gain[20mV]@2026-03-14"]
+    assert (gain.acts_on, gain.largest, gain.standard) == ("voltage.gain", 0.02, pytest.approx(1e-3 / math.sqrt(3)))
+    assert "keithley_2450/4123456/current_measure.offset[1uA]@2026-03-14" in found
+    assert found["wiring.series_resistance@CD12"].standard == pytest.approx(20 / math.sqrt(3))
+    amplitude = found["n9030b/MY55/amplitude"]
+    assert (amplitude.standard, amplitude.distribution) == (pytest.approx(0.12), "normal")
+    assert found["frequency_reference(n5222b, n9030b)"].standard == pytest.approx(1e-6 / math.sqrt(3))
+
+
+def test_a_drift_is_another_error_in_each_run_and_the_rest_stays() -> None:
+    first, second = (shipped(run=run)[0] for run in ("run-1", "run-2"))
+    assert {uid.rpartition("/")[2] for uid in first.keys() - second.keys()} == {
+        "magnitude_drift@run-1",
+        "phase_drift@run-1",
+    }
+
+
+def test_roles_that_a_run_does_not_use_are_no_sources() -> None:
+    found, missing = shipped({"bias": "keithley"})
+    assert not missing
+    assert {one.acts_on for one in found.values()} == {
+        "voltage.gain", "voltage.offset", "current.gain", "current.offset", "series_resistance",
+    }  # fmt: skip
+
+
+def test_what_is_not_stated_is_listed() -> None:
+    _, missing = shipped(ROLES | {"vna": "other", "current": "dmm", "voltage": "dmm"}, reads_current=False)
+    assert missing == (
+        "the accuracy of dmm, which reads the voltage",
+        "the accuracy of dmm, which reads the current",
+        "the magnitude drift of other",
+        "the phase drift of other",
+        "the frequency reference of other",
+    )
+    everything, all_missing = stated_sources(
+        Uncertainty(), ROLES, {}, {}, reads_current=True, cooldown="CD12", run="run-1"
+    )
+    assert not everything
+    assert "the series resistance" in all_missing
+    assert len(all_missing) == 10
+
+
+def test_the_table_beside_the_station_file_comes_first(write: Write) -> None:
+    path = with_uncertainty(write, "{instruments: {source: {accuracy: keithley_2450, calibrated: 2026-03-14}}}")
+    own = path.parent / "accuracy" / "keithley_2450.yaml"
+    own.parent.mkdir()
+    shipped_text = (ROOT / "drivers/accuracy/keithley_2450.yaml").read_text(encoding="utf-8")
+    own.write_text(shipped_text.replace("of_reading: 0.001", "of_reading: 0.002"), encoding="utf-8")
+    config = load_station(path)
+    assert config.uncertainty is not None
+    assert config.uncertainty.instruments["source"].calibrated == date(2026, 3, 14)
+    assert config.tables["source"].quantities["voltage_measure"].ranges["20mV"].of_reading == 0.002
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("{instruments: {sauce: {accuracy: keithley_2450}}}", ["instruments.sauce", "'sauce'", "source, scope"]),
+        ("{instruments: {source: {accuracy: nonsense}}}", ["source.accuracy", "'nonsense'", "keithley_2450"]),
+        ("{instruments: {source: {accuracy: ../../etc/passwd}}}", ["source.accuracy", "no accuracy table"]),
+        ("{instruments: {source: {calibrated: yesterday}}}", ["source.calibrated", "yesterday"]),
+        ("{wiring: {series_resistance: {limit: 20.0, standard: 1.0}}}", ["series_resistance", "exactly one"]),
+        ("{wiring: {series_resistance: {expanded: 20.0}}}", ["series_resistance", "belong together"]),
+        ("{wiring: {series_resistance: 20.0}}", ["series_resistance"]),
+        ("{fridge: {limit: -1.0}}", ["fridge.limit", "greater than 0"]),
+        ("{fridges: {limit: 1.0}}", ["uncertainty.fridges", "unknown key"]),
+    ],
+)
+def test_a_section_with_a_mistake_is_named_with_its_key(text: str, told: list[str], write: Write) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        load_station(with_uncertainty(write, text))
+    for word in told:
+        assert word in str(refused.value)
+    assert "line 22" in str(refused.value)

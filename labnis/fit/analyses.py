@@ -5,6 +5,7 @@ the same object.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -17,6 +18,8 @@ from labnis.fit.arrays import Real
 from labnis.fit.context import FitContext
 from labnis.fit.effects import changed_by
 from labnis.fit.information import Sensitivity
+from labnis.fit.junction._components import component_prior
+from labnis.fit.junction._heated_pair import LINE
 from labnis.fit.junction._island import components_of
 from labnis.fit.junction.conductance import conductance_model, fit_conductance, model_of_conductance
 from labnis.fit.junction.current_voltage import (
@@ -138,7 +141,12 @@ class _Curve(_Analysis):
             excitation=excitation,
             fixed=context.fixed,
             start=start,
+            **self.stated(context),
         )
+
+    def stated(self, context: FitContext) -> dict[str, float]:
+        """Further arguments of `fit_curve`."""
+        return {}
 
     def evaluated(
         self, fit: FitResult, data: xarray.Dataset, context: FitContext, priors: Priors, like: Evaluated | None = None
@@ -150,7 +158,7 @@ class _Curve(_Analysis):
         if like is not None and isinstance(like.model, CurveModel):
             return like._replace(model=like.model.with_readings(voltage, values))
         model = self.model_of(fit, voltage, values, context.series_resistance).with_mask(fit.mask)
-        return Evaluated(model, fit.names, np.asarray)
+        return Evaluated(model, fit.names, np.asarray, component_prior(fit.names, **self.stated(context)))
 
     def predict(self, fit: FitResult, data: xarray.Dataset) -> Predictions:
         """Return what is expected, in the shape of the column; NaN where nothing was measured."""
@@ -169,6 +177,22 @@ class CurrentVoltage(_Curve):
     fit_curve = staticmethod(fit_current_voltage)
     model = staticmethod(current_voltage_model)
     model_of = staticmethod(model_of_current)
+
+    def budgeted(self, fit: FitResult, data: xarray.Dataset, context: FitContext, priors: Priors) -> FitResult:
+        """As the base class; of the fitted error of the series resistance what is stated of it is no error."""
+        found = super().budgeted(fit, data, context, priors)
+        if found.budget is None or LINE not in found.names:
+            return found
+        columns = found.budget.columns.copy()
+        for at, source in enumerate(found.budget.sources):
+            if source.acts_on == "series_resistance":
+                columns[found.names.index(LINE), at] += source.standard
+        return replace(found, budget=replace(found.budget, columns=columns))
+
+    def stated(self, context: FitContext) -> dict[str, float]:
+        """Return the standard uncertainty of the series resistance."""
+        found = [source.standard for source in context.sources or () if source.acts_on == "series_resistance"]
+        return {"resistance_sigma": found[0]} if found else {}
 
     def sensitivity(
         self, fit: FitResult, data: xarray.Dataset, setpoints: ArrayLike, context: FitContext, priors: Priors

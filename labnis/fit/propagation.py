@@ -27,7 +27,7 @@ __all__ = ["Evaluated", "changed_size", "with_budget"]
 # Step in which the change of the residuals is computed, in standard uncertainties: small enough for a straight line.
 _STEP = 1e-3
 # A change of the data shows if more than this part of it is no change of a parameter.
-_SHOWS = 1e-4
+_SHOWS = 1e-3
 # A source is in contradiction with the data beyond this many of its standard uncertainties.
 _CONTRADICTS = 2.5
 
@@ -169,7 +169,10 @@ def _errors_wanted(changes: Real, rest: Real, slopes: Real, covariance: Real) ->
     # What the parameters take over, such as an offset, does not show.
     shows = np.linalg.norm(own, axis=0) > _SHOWS * np.linalg.norm(changes, axis=0)
     value, sigma = np.zeros(shows.size), np.ones(shows.size)
-    spread = np.linalg.inv(np.eye(int(shows.sum())) + changes[:, shows].T @ own[:, shows])
+    information = changes[:, shows].T @ own[:, shows]
+    # Rounding of large changes that cancel can make it negative.
+    size, direction = np.linalg.eigh((information + information.T) / 2)
+    spread = direction / (1 + np.maximum(size, 0.0)) @ direction.T
     value[shows], sigma[shows] = -spread @ (own[:, shows].T @ rest), np.sqrt(np.diag(spread))
     return _Errors(value, sigma, rest, rest + own @ value)
 

@@ -16,7 +16,7 @@ from scipy.optimize import least_squares
 
 from labnis.fit.arrays import Bool, Real, evenly_spread
 from labnis.fit.estimate import Estimate
-from labnis.fit.junction._heated_pair import HeatedPair, Readings, solve_heated
+from labnis.fit.junction._heated_pair import LINE, HeatedPair, Readings, solve_heated
 from labnis.fit.junction._island import COMPONENTS, DEPHASING_RATE, components_of
 from labnis.fit.junction._steady_state import SMALLEST_DYNES
 from labnis.fit.parameters import Parameter, prior_rows
@@ -24,7 +24,7 @@ from labnis.fit.result import FitError, FitResult, result_from_mapping
 from labnis.fit.solver import noise_between_neighbours
 from labnis.physics import NoOperatingPointError
 
-__all__ = ["with_components"]
+__all__ = ["component_prior", "with_components"]
 
 _OF_ISLAND = "at every bias that at which the island's heat balance closes"
 # Fewer points than these show no component.
@@ -63,7 +63,7 @@ class _Trial:
         scale = np.array([p.scale for p in parameters])[free]
         bounds = [np.array([getattr(p, side) for p in parameters])[free] / scale for side in ("lower", "upper")]
         model = HeatedPair.of(readings, names, start)
-        matrix, target = prior_rows(names, _prior(names))
+        matrix, target = prior_rows(names, component_prior(names))
 
         def whole(u: Real) -> Real:
             x = start.copy()
@@ -123,14 +123,18 @@ def with_components(
     if not names:
         return replace(pair, assumed={**pair.assumed, **_left_out(trial, trial.noise)})
     parameters = _parameters(trial.values, names, fixed)
+    if sigma := readings.resistance_sigma:
+        parameters.append(Parameter(LINE, "ohm", 0.0, sigma))
+    prior = component_prior([p.name for p in parameters], sigma)
     try:
-        result, model = solve_heated(parameters, readings, name, assumed, prior=_prior([p.name for p in parameters]))
+        result, model = solve_heated(parameters, readings, name, assumed, prior=prior)
     except FitError as error:
         if components_of(pair):
             raise
         doubt = f"an island with {', '.join(names)} describes the curve better, but cannot be fitted: {error}"
         return replace(pair, warnings=(*pair.warnings, doubt))
-    found = _Trial(model, result.by_name, model.apart_from_line(result.residuals * result.mask))
+    values = {name: value for name, value in result.by_name.items() if name != LINE}
+    found = _Trial(model, values, model.apart_from_line(result.residuals * result.mask))
     return replace(
         result,
         assumed={**result.assumed, **_left_out(found, result.noise), "electron_temperature": _OF_ISLAND},
@@ -289,6 +293,8 @@ def _parameters(values: Mapping[str, float], components: Sequence[str], fixed: M
     return [replace(p, start=fixed[p.name], fixed=True) if p.name in fixed else p for p in parameters]
 
 
-def _prior(names: Sequence[str]) -> FitResult | None:
-    """What is known of the dephasing rate."""
-    return result_from_mapping("prior", {"dephasing_rate": DEPHASING_RATE}) if "dephasing_rate" in names else None
+def component_prior(names: Sequence[str], resistance_sigma: float = 0.0) -> FitResult | None:
+    """What is known of the dephasing rate, and of the resistance of the line (ohm), among the parameters `names`."""
+    known = {"dephasing_rate": DEPHASING_RATE, LINE: (0.0, resistance_sigma)}
+    used = {name: known[name] for name in names if name in known}
+    return result_from_mapping("prior", used) if used else None

@@ -17,7 +17,10 @@ from labnis.fit.result import FitError, FitResult
 from labnis.fit.solver import CurveModel, solve
 from labnis.physics import NoOperatingPointError
 
-__all__ = ["HeatedPair", "Readings", "expected_current", "solve_heated"]
+__all__ = ["LINE", "HeatedPair", "Readings", "expected_current", "solve_heated"]
+
+# The parameter for a resistance of the line that differs from the stated one.
+LINE = "series_resistance_error"
 
 # Rounds at most in which weights and excitation follow the parameters, and the change of the expected current, in units
 # of its noise, that ends them.
@@ -32,13 +35,15 @@ _FEW = phases(2)
 class Readings:
     """Voltage across the pair (V) and current (A), shape (n,), with what lies between the device and its meters.
 
-    `excitation` is on the line (V rms), `series_resistance` that of the line (ohm).
+    `excitation` is on the line (V rms), `series_resistance` that of the line (ohm), `resistance_sigma` its standard
+    uncertainty, 0 if none is stated.
     """
 
     voltage: Real
     current: Real
     series_resistance: float = 0.0
     excitation: float = 0.0
+    resistance_sigma: float = 0.0
 
     def at(self, points: NDArray[np.intp]) -> "Readings":
         """Return some of the points."""
@@ -48,6 +53,9 @@ class Readings:
 @dataclass(frozen=True)
 class HeatedPair(CurveModel):
     """Current at each measured voltage as a function of the parameters `names`.
+
+    Among them may be `series_resistance_error` (ohm), the true resistance of the line less the stated one, by which the
+    drop over the line is larger than what has been subtracted.
 
     `weight` (n,) undoes that a reading scatters (1 + G·R_s) times as much as its current. `state` solves the
     island at the measured `voltage` (V), shape (n, phases), in a few phases of the excitation's cycle; `correction` (A)
@@ -72,7 +80,8 @@ class HeatedPair(CurveModel):
 
         """
         values = dict(zip(names, map(float, x), strict=True))
-        cooler, voltage = cooler_of(values), readings.voltage + values["voltage_offset"]
+        measured = readings.voltage - values.get(LINE, 0.0) * readings.current
+        cooler, voltage = cooler_of(values), measured + values["voltage_offset"]
         point = steady_state(cooler, voltage, values["electron_temperature"])
         share = 1 / (1 + readings.series_resistance * cooler.conductance(point))
         at, electrons, correction = (
@@ -99,7 +108,7 @@ class HeatedPair(CurveModel):
             share,
             at,
             correction,
-            _states(names, at, electrons),
+            _states(names, at, electrons, readings.current),
             mask=np.ones(voltage.shape, bool),
         )
 
@@ -107,7 +116,7 @@ class HeatedPair(CurveModel):
         """Return the same model, with the same excitation at the device, of other readings."""
         at = self.voltage + (voltage - self.readings.voltage)[:, None]
         readings = replace(self.readings, voltage=voltage, current=measured)
-        return replace(self, readings=readings, voltage=at, state=_states(self.names, at, None))
+        return replace(self, readings=readings, voltage=at, state=_states(self.names, at, None, measured))
 
     def expected(self, x: Real) -> Real:
         """Expected readings of the current (A), shape (n,)."""
@@ -143,13 +152,18 @@ class HeatedPair(CurveModel):
         return self.state(tuple(map(float, x)))
 
 
-def _states(names: Sequence[str], voltage: Real, electrons: Real | None) -> Callable[[tuple[float, ...]], IslandState]:
+def _states(
+    names: Sequence[str], voltage: Real, electrons: Real | None, current: Real
+) -> Callable[[tuple[float, ...]], IslandState]:
     """Solver of the island at measured voltages (V), shape (n, phases), that remembers the last parameters.
 
+    `current` (A), shape (n,), is what flows over the line.
     `electrons` are temperatures (K) near the first solution, if any are known; from where the slopes lead, the next
     takes half the time.
     """
     last: list[Any] = [np.full(len(names), np.nan), electrons, np.zeros((*voltage.shape, len(names)))]
+
+    drop = current[:, None]
 
     @lru_cache(maxsize=1)
     def state(x: tuple[float, ...]) -> IslandState:
@@ -158,7 +172,12 @@ def _states(names: Sequence[str], voltage: Real, electrons: Real | None) -> Call
         if temperature is not None:
             ahead = temperature + slopes @ np.nan_to_num(np.array(x) - before)
             start = np.clip(ahead, temperature / 2, 2 * temperature)
-        found = island_state(dict(zip(names, x, strict=True)), voltage, names, start)
+        values = dict(zip(names, x, strict=True))
+        found = island_state(values, voltage - values.get(LINE, 0.0) * drop, names, start)
+        if LINE in values:
+            line, offset = names.index(LINE), names.index("voltage_offset")
+            for slopes in (found.current_slopes, found.temperature_slopes):
+                slopes[..., line] = -slopes[..., offset] * drop
         last[:] = np.array(x), found.temperature, found.temperature_slopes
         return found
 
@@ -202,5 +221,9 @@ def expected_current(fit: FitResult, device_voltage: ArrayLike) -> Real:
     """Current (A) that a fit with components expects at each measured `device_voltage` (V), shape (n,)."""
     (voltage,) = real_columns(device_voltage=device_voltage)
     resistance, excitation = (fit.inputs.get(name, 0.0) for name in ("series_resistance", "excitation"))
-    readings = Readings(voltage, voltage, resistance, excitation)
-    return HeatedPair.of(readings, fit.names, fit.values).expected(fit.values)
+    current = np.zeros_like(voltage)
+    # A wrong resistance of the line shifts the voltage in proportion to the current that is sought.
+    for _ in range(3 if LINE in fit.names else 1):
+        readings = Readings(voltage, current, resistance, excitation)
+        current = HeatedPair.of(readings, fit.names, fit.values).expected(fit.values)
+    return current

@@ -11,7 +11,7 @@ from labnis.fit.arrays import Real, check_numbers, curve
 from labnis.fit.information import Sensitivity
 from labnis.fit.junction._components import with_components
 from labnis.fit.junction._excitation import phases
-from labnis.fit.junction._heated_pair import HeatedPair, Readings, expected_current
+from labnis.fit.junction._heated_pair import LINE, HeatedPair, Readings, expected_current
 from labnis.fit.junction._island import COMPONENTS, components_of
 from labnis.fit.junction._pair import ASSUMED, PairModel, pair_parameters
 from labnis.fit.parameters import Parameter, hold, restarted
@@ -25,6 +25,8 @@ MODEL = "SINIS I–V"
 _FEW, _MANY = phases(4), phases(12)
 # A change of weights and excitation by this fraction moves a result by as much of its σ.
 _ROUNDS, _SETTLED = 4, 1e-3
+# The curve contradicts a stated resistance of the line beyond this many of its standard uncertainties.
+_CONTRADICTS = 2.5
 # Resistances (ohm) of common tunnel junctions.
 _USUAL_RESISTANCES = (50.0, 2e6)
 # This many equal extreme currents, over this part of the sweep, mean a clipped reading.
@@ -40,6 +42,7 @@ def fit_current_voltage(
     current: ArrayLike,
     *,
     series_resistance: float = 0.0,
+    resistance_sigma: float = 0.0,
     excitation: float = 0.0,
     fixed: Mapping[str, float] | None = None,
     start: FitResult | None = None,
@@ -53,6 +56,9 @@ def fit_current_voltage(
         `device_voltage`, and with it the noise of that current. Points that are not finite are left out.
     series_resistance
         Of the bias line (ohm); it correlates the noise of voltage and current.
+    resistance_sigma
+        Its standard uncertainty (ohm), 0 if none is stated. Where the island heats, the curve itself determines the
+        resistance better: `series_resistance_error` is then a parameter with this prior.
     excitation
         Lock-in excitation on the bias line while the current was read (V rms): the reading is its mean over a cycle.
     fixed
@@ -74,16 +80,27 @@ def fit_current_voltage(
 
     """
     voltage, measured = curve("an I–V fit", device_voltage=device_voltage, current=current)
-    check_numbers(series_resistance=series_resistance)
+    check_numbers(series_resistance=series_resistance, resistance_sigma=resistance_sigma)
     _refuse_clipped(voltage, measured)
-    readings = Readings(voltage, measured, float(series_resistance), float(excitation))
+    readings = Readings(voltage, measured, float(series_resistance), float(excitation), float(resistance_sigma))
     of_island = {name: value for name, value in (fixed or {}).items() if name in COMPONENTS}
     of_pair = {name: value for name, value in (fixed or {}).items() if name not in COMPONENTS}
     pair = start if start is not None and components_of(start) else _fit_pair(readings, of_pair, start)
     result = with_components(pair, readings, of_pair | of_island, MODEL, ASSUMED)
     counted = result.mask
     suspect = _curve_warnings(voltage[counted], result.residuals[counted], result["normal_resistance"].value)
-    return replace(result, warnings=(*result.warnings, *suspect))
+    return replace(result, warnings=(*result.warnings, *suspect, *_line_warnings(result, readings)))
+
+
+def _line_warnings(result: FitResult, readings: Readings) -> tuple[str, ...]:
+    """A warning where the curve wants another resistance of the line than what is stated."""
+    if LINE not in result.names or abs(result[LINE].value) <= _CONTRADICTS * readings.resistance_sigma:
+        return ()
+    stated, wanted = readings.series_resistance, result[LINE]
+    return (
+        f"the data want a series resistance of {stated + wanted.value:.5g} ± {wanted.sigma:.2g} ohm, and {stated:.5g} "
+        f"± {readings.resistance_sigma:.2g} ohm are stated; is the stated value wrong, or the model?",
+    )
 
 
 def _fit_pair(readings: Readings, fixed: Mapping[str, float], start: FitResult | None) -> FitResult:
@@ -126,7 +143,8 @@ def current_voltage_sensitivity(fit: FitResult, device_voltage: Real, *, series_
     """
     model: Model = _Sweep.of(fit.values, device_voltage, device_voltage, 0.0, series_resistance)
     if components_of(fit):
-        model = HeatedPair.of(Readings(device_voltage, device_voltage, series_resistance), fit.names, fit.values)
+        readings = Readings(device_voltage, expected_current(fit, device_voltage), series_resistance)
+        model = HeatedPair.of(readings, fit.names, fit.values)
     slopes = model.jacobian(fit.values)[:, None, fit.sigma > 0] / fit.noise
     no_background, no_prior = np.zeros(slopes.shape[:2], complex), np.zeros((len(fit.free),) * 2)
     return Sensitivity(fit.free, slopes.astype(complex), no_background, no_prior)

@@ -1,13 +1,14 @@
 """The twin of a dry run: one simulated fridge for one run, and the results of a perfect measurement."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
 import pyvisa
 
+from labnis.accuracy import Source
 from sim_instruments.instruments import PLAIN, SimulatedInstrument
 from sim_instruments.stand_ins import Errors, Place, stand_in
 from sim_instruments.visa.library import LabnisVisaLibrary
@@ -38,6 +39,8 @@ class Twin:
         Written to the file of a run.
     truth
         True value of every calibration result, by name.
+    instrument_errors
+        Source of uncertainty → its error, in the unit of the source; empty if the instruments do not err.
 
     """
 
@@ -48,6 +51,7 @@ class Twin:
     truth_text: str
     seed: int
     truth: Mapping[str, float]
+    instrument_errors: Mapping[str, float] = field(default_factory=dict)
 
 
 def _true_results(world: World) -> dict[str, float]:
@@ -78,6 +82,7 @@ def open_twin(
     wiring: Mapping[str, Any],
     instruments: Mapping[str, SimulatedInstrument] = PLAIN,
     errors: Errors = Errors(),  # noqa: B008  # frozen
+    stated: Sequence[Source] = (),
 ) -> Iterator[Twin]:
     """Switch on the twin of the truth file at `path`; it exists until the context ends.
 
@@ -94,6 +99,9 @@ def open_twin(
         Instruments of the station, by name; by default those of plain `@labnis`.
     errors
         Exceptions of stand-ins.
+    stated
+        What the station states of the uncertainty of instruments and wiring. They err by amounts that are drawn from
+        it, if the truth file wants that.
 
     Raises
     ------
@@ -113,7 +121,7 @@ def open_twin(
     library = cast(LabnisVisaLibrary, manager.visalib)
     _IN_USE.add(visalib)
     try:
-        library.connect(wiring, instruments)
+        library.connect(wiring, instruments, stated)
         library.reset(seed)
         world = library.world
         where = {name: panel.address for name, panel in library.panels.items()}
@@ -123,7 +131,8 @@ def open_twin(
             if name not in where
         }
         text = path.read_text(encoding="utf-8")
-        yield Twin(visalib, where, stand_ins, world.clock, text, world.seed, _true_results(world))
+        drawn = world.errors.by_uid
+        yield Twin(visalib, where, stand_ins, world.clock, text, world.seed, _true_results(world), drawn)
     finally:
         _IN_USE.remove(visalib)
         library.connect({}, PLAIN)

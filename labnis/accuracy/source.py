@@ -5,7 +5,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 __all__ = ["Distribution", "Source"]
+
+# Ranges extend a little beyond their nominal value.
+_MARGIN = 1.05
 
 Distribution = Literal["normal", "rectangular"]
 
@@ -47,6 +53,12 @@ class Source:
     acts_on: str
     above: float = 0.0
     largest: float = math.inf
+
+    def holds(self, size: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Whether ranges in use, or else readings, of this `size` (in the unit of the reading) belong to its range."""
+        absolute = np.abs(size)
+        above = (absolute > _MARGIN * self.above) | (self.above == 0)
+        return np.asarray(above & (absolute <= _MARGIN * self.largest))
 
     def as_record(self) -> dict[str, Any]:
         """Return plain types, without an infinite `largest`; `from_record` reads it back."""

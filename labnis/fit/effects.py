@@ -16,8 +16,6 @@ from labnis.fit.context import FitContext
 __all__ = ["changed_by", "known_effects"]
 
 Changes = Mapping[str, xarray.DataArray]
-# A range that an instrument reports is that of a table within this.
-_SAME_RANGE = 0.01
 
 
 def changed_by(source: Source, size: float, data: xarray.Dataset, context: FitContext) -> xarray.Dataset | None:
@@ -51,13 +49,12 @@ def _where(data: xarray.Dataset, source: Source, column: str, reading: Any) -> A
     """1 at points in the range of `source`, by the `column` of ranges or else by the largest `reading`; 0 elsewhere."""
     if not np.isfinite(source.largest):
         return 1.0
-    largest = float(np.abs(reading).max())
-    by_reading = float(source.above < largest <= source.largest)
+    by_reading = float(source.holds(np.asarray(np.abs(reading).max())))
     if column not in data.variables:
         return by_reading
     found = data[column]
-    same = abs(found / source.largest - 1) < _SAME_RANGE
-    return same.astype(float).where(found.notnull(), by_reading)
+    same = found.copy(data=source.holds(found.values).astype(float))
+    return same.where(found.notnull(), by_reading)
 
 
 def _voltage_gain(data: xarray.Dataset, source: Source, size: float, context: FitContext) -> Changes:

@@ -213,7 +213,8 @@ class Keithley2450Panel(TriggerPanel):
         function = self.sense_function
         duration = self.integration_time()
         self.world.clock.sleep(duration)
-        terminals = self._terminals.source_state(duration)
+        ranges = self.state["VOLT source range"], self.state["CURR range"]
+        terminals = self._terminals.source_state(duration, *ranges)
         readback = self.state["VOLT readback"]
         source = self._digitise("VOLT", self.state["VOLT source range"], terminals.voltage)
         values = {"VOLT": terminals.voltage, "CURR": terminals.current}

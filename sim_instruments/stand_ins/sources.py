@@ -97,7 +97,7 @@ class BiasSource(_Switched):
         """Measure, in one integration time. Raises the error for compliance if the current limit acts."""
         self._exchange()
         self._clock.sleep(self._integration_time)
-        state = self._terminals.source_state(self._integration_time)
+        state = self._terminals.source_state(self._integration_time, *self._ranges)
         if state.limited:
             raise self._errors.compliance(self.name, f"the source is at its current limit of {self._compliance:g} A.")
         current = state.current if self._measures else math.nan

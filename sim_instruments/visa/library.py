@@ -1,7 +1,7 @@
 """PyVISA's view of the twin: a VISA library whose instruments are at one simulated device."""
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from threading import RLock
 from typing import Any, SupportsInt
@@ -14,6 +14,7 @@ from pyvisa.util import LibraryPath
 from pyvisa_sim.devices import Devices
 from pyvisa_sim.highlevel import SimVisaLibrary
 
+from labnis.accuracy import Source
 from sim_instruments.instruments import PLAIN, SHIPPED_TRUTH, SimulatedInstrument
 from sim_instruments.panels import ADDRESSES, front_panels
 from sim_instruments.panels.front_panel import FrontPanel
@@ -70,9 +71,18 @@ class LabnisVisaLibrary(SimVisaLibrary):  # type: ignore[misc]  # pyvisa-sim pub
         self._handles = itertools.count(FIRST_HANDLE)
         self._locks: dict[FrontPanel, VISASession] = {}
 
-    def connect(self, wiring: Mapping[str, Any], instruments: Mapping[str, SimulatedInstrument]) -> None:
-        """Connect `instruments` to the device, with the wiring of a station (keys of `LineWiring`)."""
+    def connect(
+        self,
+        wiring: Mapping[str, Any],
+        instruments: Mapping[str, SimulatedInstrument],
+        stated: Sequence[Source] = (),
+    ) -> None:
+        """Connect `instruments` to the device, with the wiring of a station (keys of `LineWiring`).
+
+        `stated` are the errors that instruments and wiring may have from the next reset on.
+        """
         with self._turn:
+            self.world.stated = stated
             self.world.wiring = self.truth.true_wiring(wiring)
             self.panels = front_panels(self.world, instruments)
             self.devices = Devices()

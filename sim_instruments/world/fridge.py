@@ -6,7 +6,7 @@ photon-assisted rates are exact at every bias, the bias line is solved with its 
 sample by sample.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal, Protocol
@@ -16,14 +16,19 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.constants import k
 from scipy.optimize import brentq
 
+from labnis.accuracy import Source as StatedSource
 from labnis.physics import NoOperatingPointError, thermal_photon_number
 from sim_instruments.world.device import Device, DeviceState
+from sim_instruments.world.instrument_errors import InstrumentErrors
 from sim_instruments.world.truth import Signal, Truth, TruthError
 
 __all__ = ["Clock", "ExperimentClock", "Source", "SourceState", "Stage", "World"]
 
 # Sine of 16 equally spaced phases: one cycle of the lock-in's excitation.
 _CYCLE = np.sin(2 * np.pi * (np.arange(16) + 0.5) / 16)
+
+# Time (s) in which the network analyzer drifts by the stated amount: that of the default run.
+_DRIFT_TIME = 300.0
 
 Stage = Literal["mixing_chamber", "still", "four_kelvin", "fifty_kelvin"]
 
@@ -84,6 +89,8 @@ class World:
         The device itself.
     source
         Settings of the source-meter on the bias line.
+    stated, errors
+        What the station states of instruments and wiring, and the errors that are drawn from it at a reset.
     bias_changed_at, excitation_changed_at
         Time (s) of the last change of either, for instruments with a memory (a lock-in's filter).
 
@@ -91,15 +98,18 @@ class World:
 
     def __init__(self, truth: Truth, clock: Clock) -> None:
         self.truth = truth
+        self.stated: Sequence[StatedSource] = ()
         self.clock = clock
         self.wiring = truth.true_wiring()
-        self.device = Device(truth)
         self.reset(truth.noise.seed)
 
     def reset(self, seed: int) -> None:
         """Switch everything off, as after power-up, and start the noise from `seed`."""
         self.seed = seed
         self._random = np.random.default_rng(seed)
+        self.device = Device(self.truth.drawn(seed))
+        self.errors = InstrumentErrors(self.stated if self.truth.instrument_errors == "stated" else (), seed)
+        self._started = self.clock.time()
         self.source = Source()
         self._target = 0.0
         self._excitation = 0.0
@@ -112,7 +122,7 @@ class World:
     def set_source(self, *, level: float, output: bool, current_limit: float) -> None:
         """The source-meter's level (V), output relay and current limit (A)."""
         self.source = Source(level, output, current_limit)
-        target = self._within_limit(self.source.voltage / self.wiring.divider)
+        target = self._within_limit(self.source.voltage / self.divider)
         if target != self._target:
             self._line_start = self.line_voltage()
             self.bias_changed_at = self.clock.time()
@@ -137,6 +147,19 @@ class World:
     def current_limit(self) -> float:
         """The current limit (A) of the source."""
         return self.source.current_limit
+
+    @property
+    def divider(self) -> float:
+        """The true divider: what the station states differs by an error, unless the truth file has its own."""
+        own = self.truth.wiring is not None and "divider" in self.truth.wiring.model_fields_set
+        return self.wiring.divider if own else self.wiring.divider / (1 + self.errors.of("divider"))
+
+    @property
+    def series_resistance(self) -> float:
+        """The true series resistance (ohm), as `divider`."""
+        own = self.truth.wiring is not None and "series_resistance" in self.truth.wiring.model_fields_set
+        stated = self.wiring.series_resistance
+        return stated if own else max(stated - self.errors.of("series_resistance"), 0.0)
 
     def _within_limit(self, line: float) -> float:
         """The line voltage (V) of the source: less than its level where its current limit acts.
@@ -166,7 +189,7 @@ class World:
         """
         try:
             line = np.asarray(line_voltage) + self.truth.noise.voltage_offset
-            return self.device.behind(self.wiring.series_resistance, line)
+            return self.device.behind(self.series_resistance, line)
         except NoOperatingPointError as error:
             raise TruthError(f"the device of the truth file cannot be biased like this: {error}") from error
 
@@ -185,16 +208,27 @@ class World:
 
     # --- read by the instruments ---------------------------------------------------------------------------------
 
-    def source_state(self, integration_time: float) -> SourceState:
-        """Reading of the source-meter at its terminals in `integration_time` (s)."""
+    def source_state(
+        self, integration_time: float, voltage_range: float = np.nan, current_range: float = np.nan
+    ) -> SourceState:
+        """Reading of the source-meter at its terminals in `integration_time` (s), with its ranges (V, A) if known."""
         noise = self.truth.noise
         scatter = noise.current_white * np.sqrt(1 / (2 * integration_time)) * self._random.standard_normal()
         if not self.source.output:
             return SourceState(0.0, 0.0, limited=False)
         line = self.line_voltage()
         current = float(self.present_state().current.mean())
-        limited = self._target != self.source.voltage / self.wiring.divider
-        return SourceState(line * self.wiring.divider, current + noise.current_offset + scatter, limited)
+        limited = self._target != self.source.voltage / self.divider
+        return SourceState(
+            self._read("voltage", line * self.divider, voltage_range),
+            self._read("current", current + noise.current_offset + scatter, current_range),
+            limited,
+        )
+
+    def _read(self, quantity: str, value: float, measuring_range: float) -> float:
+        """`value` as the source-meter reads it."""
+        gain, offset = (self.errors.of(f"{quantity}.{part}", value, measuring_range) for part in ("gain", "offset"))
+        return value * (1 + gain) + offset
 
     def amplifier_voltage(self, bandwidth: float, signal: Signal | None = None) -> float:
         """DC part of `signal`, by default the current amplifier's output (V), sampled in `bandwidth` (Hz)."""
@@ -213,7 +247,7 @@ class World:
         waveform, white = self._waveform(what)
         first_harmonic = np.sqrt(2) * np.mean(waveform * _CYCLE) if self._excitation else 0.0
         scatter = white * np.sqrt(bandwidth) * self._random.standard_normal(2)
-        return complex(first_harmonic + scatter[0], scatter[1]) * what.gain
+        return complex(first_harmonic + scatter[0], scatter[1]) * what.gain * (1 + self.errors.of("conductance.gain"))
 
     def _waveform(self, signal: Signal) -> tuple[NDArray[np.float64], float]:
         """The device's current (A) or voltage (V) over a cycle of the excitation, and its white noise (1/√Hz)."""
@@ -235,10 +269,15 @@ class World:
             thermal_photon_number(self.truth.resonator.frequency, self.truth.fridge.mixing_chamber_temperature)
         )
         spectrum = partial(
-            self.device.resonator.emitted_spectrum, frequencies, line_photons=photons, excess_photons=photons
+            self.device.resonator.emitted_spectrum,
+            self._true(frequencies),
+            line_photons=photons,
+            excess_photons=photons,
         )
         emitted = self.device.mean_over(self.present_state(), spectrum)
         mean = 10 ** (chain.gain_db / 10) * (k * chain.noise_temperature + emitted)
+        mean *= 10 ** (self.errors.of("analyzer.amplitude") / 10)
+        mean *= (mean / np.median(mean)) ** self.errors.of("analyzer.linearity")
         return np.asarray(mean * self._random.gamma(samples, 1 / samples, frequencies.shape))
 
     def reflection(self, frequencies: NDArray[np.float64], power: float, bandwidth: float) -> NDArray[np.complex128]:
@@ -248,13 +287,24 @@ class World:
         `power` (W) leaves the analyzer; `bandwidth` (Hz) is the noise bandwidth of one point, averaging included.
         """
         truth = self.truth
-        gamma = self.device.mean_over(self.present_state(), partial(self.device.resonator.reflection, frequencies))
+        reflected = partial(self.device.resonator.reflection, self._true(frequencies))
+        gamma = self.device.mean_over(self.present_state(), reflected)
         gain = 10 ** (truth.chain.gain_db / 10)
         incident = power * 10 ** (-truth.cable.loss_db / 10)
         noise_power = gain * k * truth.chain.noise_temperature * bandwidth
         scatter = self._random.standard_normal((2, *frequencies.shape)) * np.sqrt(noise_power / power / 2)
         background = self._cable(frequencies) * np.sqrt(gain * incident / power)
-        return np.asarray(background * gamma.conj() + scatter[0] + 1j * scatter[1])
+        return np.asarray(self._drift() * (background * gamma.conj() + scatter[0] + 1j * scatter[1]))
+
+    def _true(self, frequencies: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The true frequencies (Hz) of what the analyzers, with one reference, show as `frequencies`."""
+        return frequencies / (1 + self.errors.of("frequency"))
+
+    def _drift(self) -> complex:
+        """Factor by which the network analyzer has drifted since the reset."""
+        part = (self.clock.time() - self._started) / _DRIFT_TIME
+        phase = np.deg2rad(part * self.errors.of("vna.phase_drift"))
+        return complex(10 ** (part * self.errors.of("vna.magnitude_drift") / 20) * np.exp(1j * phase))
 
     def _cable(self, frequencies: NDArray[np.float64]) -> NDArray[np.complex128]:
         """Delay and standing waves of the cables, without their loss."""
@@ -273,4 +323,5 @@ class World:
     def temperature(self, stage: Stage) -> float:
         """One thermometer reading (K)."""
         value = self.stage_temperature(stage)
-        return value * (1 + self.truth.noise.temperature_relative * float(self._random.standard_normal()))
+        read = value * (1 + self.truth.noise.temperature_relative * float(self._random.standard_normal()))
+        return read + (self.errors.of("fridge.temperature") if stage == "mixing_chamber" else 0.0)

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import NoneType
 from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
+import numpy as np
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
@@ -20,6 +21,9 @@ NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
 Finite = Annotated[float, Field(allow_inf_nan=False, strict=True)]
 Kelvin = Annotated[float, Field(gt=0, le=500, allow_inf_nan=False, strict=True)]
 Decibel = Annotated[float, Field(ge=-300, le=300, allow_inf_nan=False, strict=True)]
+
+_FANO_DRAW = 1
+"""Part of the seed of the Fano factor's draw."""
 
 LARGEST_FILE = 100_000
 """Bytes. A full truth file has 2 kB."""
@@ -100,13 +104,17 @@ class Island(_Section):
 
 
 class Resonator(_Section):
-    """The resonator: resonance frequency at zero bias (Hz), damping rates (1/s), complex Fano factor [re, im]."""
+    """The resonator: resonance frequency at zero bias (Hz), damping rates (1/s), complex Fano factor [re, im].
+
+    `fano_real_sigma` is the standard deviation with which the real part is drawn by seed.
+    """
 
     frequency: Positive
     damping_line: Positive
     damping_excess: NonNegative
     damping_junction: Positive
     fano: tuple[Finite, Finite]
+    fano_real_sigma: NonNegative = 0.0
 
 
 class Chain(_Section):
@@ -197,6 +205,8 @@ class Truth(_Section):
     """The whole truth file.
 
     Of `wiring`, the keys that are given replace those of the station, which allows to rehearse a wrong station file.
+    `instrument_errors` says whether instruments and wiring err: "none", or "stated", by amounts that are drawn by seed
+    from what the station states.
     `readings` are the values of roles that are not simulated, such as a pressure.
     """
 
@@ -210,6 +220,16 @@ class Truth(_Section):
     wiring: LineWiring | None = None
     readings: dict[str, Finite] = {}
     time: Literal["simulated", "real"] = "simulated"
+    instrument_errors: Literal["none", "stated"] = "none"
+
+    def drawn(self, seed: int) -> Self:
+        """Return the truth of one simulation, with what is drawn for it."""
+        sigma = self.resonator.fano_real_sigma
+        if sigma == 0:
+            return self
+        real, imaginary = self.resonator.fano
+        drawn = real + sigma * float(np.random.default_rng([seed, _FANO_DRAW]).standard_normal())
+        return self.model_copy(update={"resonator": self.resonator.model_copy(update={"fano": (drawn, imaginary)})})
 
     def true_wiring(self, station: Mapping[str, Any] | None = None) -> LineWiring:
         """The wiring of `station` (keys of `LineWiring`; others are ignored), with the keys of the truth file."""

@@ -1,5 +1,6 @@
 """Connections of one instrument: terminals that drive the device, and signals at its inputs."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
@@ -50,8 +51,10 @@ class SourceTerminals(Protocol):
     def set_source(self, *, level: float, output: bool, current_limit: float) -> None:
         """Level (V), output relay and current limit (A)."""
 
-    def source_state(self, integration_time: float) -> SourceState:
-        """Reading of the source in `integration_time` (s)."""
+    def source_state(
+        self, integration_time: float, voltage_range: float = ..., current_range: float = ...
+    ) -> SourceState:
+        """Reading of the source in `integration_time` (s), with its ranges (V, A) if known."""
 
 
 class _IdleTerminals:
@@ -75,8 +78,10 @@ class _IdleTerminals:
         """Level (V), output relay and current limit (A)."""
         self._level = level if output else 0.0
 
-    def source_state(self, integration_time: float) -> SourceState:
-        """Reading of the source in `integration_time` (s)."""
+    def source_state(
+        self, integration_time: float, voltage_range: float = math.nan, current_range: float = math.nan
+    ) -> SourceState:
+        """Reading of the source in `integration_time` (s); it has no errors of gain or offset."""
         current = self._world.truth.noise.current_offset
         if self._takes_current:
             current = self._world.amplifier_voltage(1 / (2 * integration_time), Signal())

@@ -1,0 +1,52 @@
+"""Errors of the simulated instruments and of the wiring, drawn from what a station states of them."""
+
+import zlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from labnis.accuracy import Source
+
+__all__ = ["InstrumentErrors"]
+
+
+class InstrumentErrors:
+    """One error (reading minus truth, stated value minus true value) for each source, the same for a whole simulation.
+
+    Each draw depends on the seed and on the name of its source alone, so that another source changes no other error. A
+    source of one run (its name ends with @ and the run) has the same error in all runs of a seed.
+
+    Parameters
+    ----------
+    sources
+        What is stated.
+    seed
+        Seed of the simulation.
+
+    Attributes
+    ----------
+    by_uid
+        Name of the source → error, in the unit of the source.
+
+    """
+
+    def __init__(self, sources: Sequence[Source], seed: int) -> None:
+        self._sources = tuple(sources)
+        self.by_uid = {source.uid: _drawn(source, seed) for source in self._sources}
+
+    def of(self, acts_on: str, reading: float = 0.0, measuring_range: float = np.nan) -> float:
+        """Error of one kind of reading; of a source with ranges that of the range in use, or else of the `reading`."""
+        size = measuring_range if np.isfinite(measuring_range) else reading
+        return sum(
+            self.by_uid[source.uid]
+            for source in self._sources
+            if source.acts_on == acts_on and bool(source.holds(np.array(size)))
+        )
+
+
+def _drawn(source: Source, seed: int) -> float:
+    lasting = source.uid.partition("@")[0]
+    draw = np.random.default_rng([seed, zlib.crc32(lasting.encode())])
+    if source.distribution == "normal":
+        return float(source.standard * draw.standard_normal())
+    return float(source.standard * draw.uniform(-np.sqrt(3), np.sqrt(3)))

@@ -1,5 +1,6 @@
 """Current and differential conductance of the device against its bias."""
 
+from collections.abc import Collection
 from typing import Any, ClassVar
 
 from pymeasure.experiment import FloatParameter, IntegerParameter
@@ -7,6 +8,9 @@ from pymeasure.experiment import FloatParameter, IntegerParameter
 from procedures.bias_sweep import BiasSweep
 
 __all__ = ["IVSweep"]
+
+WHOLE = 0.01
+"""Cycles by which an integration time may differ from whole ones: at most this part of the excitation is then left."""
 
 
 class IVSweep(BiasSweep):
@@ -25,13 +29,29 @@ class IVSweep(BiasSweep):
     maximum_bias = FloatParameter("Largest bias", units="V", default=1.2e-3, minimum=0.0, maximum=1e3)
     points = IntegerParameter("Bias points", default=401, minimum=10, maximum=2_000_000)
     excitation = FloatParameter("Lock-in sine output", units="V", default=0.01, minimum=0.004, maximum=5.0)
-    excitation_frequency = FloatParameter("Lock-in frequency", units="Hz", default=77.7, minimum=0.1, maximum=1e5)
+    # Two cycles of a 50 Hz mains are three of the excitation. With 60 Hz: 1/30 s and 90 Hz.
+    integration_time = FloatParameter("Current integration time", units="s", default=0.04, minimum=2e-4, maximum=1.0)
+    excitation_frequency = FloatParameter("Lock-in frequency", units="Hz", default=75.0, minimum=0.1, maximum=1e5)
     time_constant = FloatParameter("Lock-in time constant", units="s", default=0.03, minimum=1e-5, maximum=3e4)
     sensitivity = FloatParameter("Lock-in full scale", units="V", default=0.1, minimum=2e-9, maximum=1.0)
 
     def lowest_bias(self) -> float:
         """First bias (V): the negative of the largest."""
         return -float(self.maximum_bias)
+
+    def refusal_with(self, roles: Collection[str]) -> str:
+        """With a lock-in the current is integrated over whole cycles of the excitation, which else remains in it."""
+        if "lockin" not in roles:
+            return super().refusal_with(roles)
+        cycles = self.excitation_frequency * self.integration_time
+        whole = max(round(cycles), 1)
+        if abs(cycles - whole) > WHOLE:
+            return (
+                f"integration_time {self.integration_time:g} s is {cycles:.4g} cycles of the excitation of "
+                f"{self.excitation_frequency:g} Hz, so that a part of it would be read as current; take whole cycles, "
+                f"such as excitation_frequency {whole / self.integration_time:g} Hz"
+            )
+        return super().refusal_with(roles)
 
     def instrument_settings(self) -> dict[str, dict[str, Any]]:
         """Settings of the lock-in: excitation, filter and full scale."""

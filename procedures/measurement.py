@@ -22,7 +22,7 @@
 Columns are named "Name (unit)". A set-point column has commanded values.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -140,6 +140,10 @@ class Measurement(Procedure):  # type: ignore[misc]  # pymeasure has no type inf
 
     def refusal(self) -> str:
         """Why the parameters, each allowed by itself, exclude each other; empty if they do not."""
+        return ""
+
+    def refusal_with(self, roles: Collection[str]) -> str:
+        """Why the parameters exclude each other on a station that fills these `roles`; empty if they do not."""
         return ""
 
     def point_duration(self) -> float:

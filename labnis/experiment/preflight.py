@@ -1,6 +1,6 @@
 """Checks and prediction of what a command will do, before it does anything."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,6 +83,11 @@ LONGEST_RUN = 30 * 24 * 3600.0
 """Longest measuring time (s) of one run that is taken for meant."""
 
 
+def _never(_roles: Collection[str]) -> str:
+    """No refusal, of a procedure that declares none."""
+    return ""
+
+
 def check_request(procedure: Procedure, config: StationConfig) -> None:
     """Refuse a measurement that cannot be run or saved, or exceeds the station's limits, before anything is opened.
 
@@ -102,6 +107,7 @@ def check_request(procedure: Procedure, config: StationConfig) -> None:
     try:
         check_parameters(procedure)
         refusal = getattr(procedure, "refusal", str)()
+        refusal = refusal or getattr(procedure, "refusal_with", _never)(config.roles)
         planned = _planned(procedure)
     except ProcedureError as error:
         raise RequestError(f"{sentence(error)} No instrument was touched.") from error

@@ -92,6 +92,8 @@ def metadata_of(
         # So that the results can be read where an analysis cannot be imported.
         "results": {published_name(a, name): [a.name, name] for a in plan.analyses for name in a.results},
     }
+    if twin is not None:
+        context["instrument_errors"] = dict(twin.instrument_errors)
     return RunMetadata(
         procedure=kind.__name__,
         procedure_class=f"{kind.__module__}.{kind.__qualname__}",

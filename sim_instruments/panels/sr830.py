@@ -88,6 +88,8 @@ class SR830Panel(StoragePanel):
             self.state[name] = round(self.state[name] / SINE_STEP) * SINE_STEP
             self._settle(self.world.clock.time())
             self._excite()
+        elif name == "FREQ":
+            self._excite()
         elif name == "PHAS":
             self.state[name] = (self.state[name] + 180) % 360 - 180
         if name in ("SLVL", "FMOD", "HARM", "ISRC"):
@@ -103,7 +105,7 @@ class SR830Panel(StoragePanel):
 
     def _excite(self) -> None:
         if self.wires.excites:
-            self.world.set_excitation(self.state["SLVL"])
+            self.world.set_excitation(self.state["SLVL"], self.state["FREQ"])
 
     # --- signal path ------------------------------------------------------------------------------------
 

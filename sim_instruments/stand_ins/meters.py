@@ -43,6 +43,7 @@ class LockIn(StandIn):
         self._time_constant = 0.1
         self._sensitivity = 1.0
         self._amplitude = 0.0
+        self._frequency = 1000.0
         self._demodulator = Demodulator(self._world, self._wires)
         self._demodulator.input_changed(connected=True)
         self._demodulator.settle_at_once()
@@ -53,7 +54,7 @@ class LockIn(StandIn):
     def _excite(self, amplitude: float) -> None:
         self._settle()
         if self._wires.excites:
-            self._world.set_excitation(amplitude)
+            self._world.set_excitation(amplitude, self._frequency)
         self._amplitude = amplitude
         self._demodulator.input_changed(connected=True)
 
@@ -61,12 +62,13 @@ class LockIn(StandIn):
         self,
         *,
         amplitude: float,
-        frequency: float,  # the device's response does not depend on frequency
+        frequency: float,
         time_constant: float,
         sensitivity: float,
     ) -> None:
         """Set the sine output (V rms, Hz), the time constant (s) and the full scale (V rms)."""
         self._exchange()
+        self._frequency = frequency
         self._excite(amplitude)
         self._time_constant = time_constant
         self._sensitivity = sensitivity

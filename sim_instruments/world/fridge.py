@@ -113,6 +113,7 @@ class World:
         self.source = Source()
         self._target = 0.0
         self._excitation = 0.0
+        self._excitation_frequency = 75.0
         self._cycle: tuple[float, float, DeviceState] | None = None
         self._line_start = 0.0
         self.bias_changed_at = self.excitation_changed_at = self.clock.time()
@@ -128,9 +129,10 @@ class World:
             self.bias_changed_at = self.clock.time()
             self._target = target
 
-    def set_excitation(self, amplitude: float) -> None:
-        """The lock-in's sine output (V rms)."""
+    def set_excitation(self, amplitude: float, frequency: float = 75.0) -> None:
+        """The lock-in's sine output (V rms) and its frequency (Hz)."""
         self._excitation = amplitude
+        self._excitation_frequency = frequency
         self.excitation_changed_at = self.clock.time()
 
     # --- the bias line -------------------------------------------------------------------------------------------
@@ -217,13 +219,28 @@ class World:
         if not self.source.output:
             return SourceState(0.0, 0.0, limited=False)
         line = self.line_voltage()
-        current = float(self.present_state().current.mean())
+        current = self._integrated(self.present_state().current, integration_time)
         limited = self._target != self.source.voltage / self.divider
         return SourceState(
             self._read("voltage", line * self.divider, voltage_range),
             self._read("current", current + noise.current_offset + scatter, current_range),
             limited,
         )
+
+    def _integrated(self, waveform: NDArray[np.float64], duration: float) -> float:
+        """Mean over the last `duration` (s) of what has this `waveform` over a cycle of the excitation.
+
+        Only over whole cycles is it the mean of the cycle: of harmonic n the part sinc(n·f·duration) is left.
+        """
+        if waveform.size == 1:
+            return float(waveform[0])
+        harmonic = np.arange(1, waveform.size // 2)
+        amplitude = np.fft.rfft(waveform)[harmonic] / waveform.size
+        cycles = self._excitation_frequency * duration
+        # The phases of a cycle are in the middle of its parts; the middle of the window counts.
+        middle = 2 * np.pi * (self._excitation_frequency * self.clock.time() - cycles / 2 - 0.5 / waveform.size)
+        left = 2 * (amplitude * np.exp(1j * harmonic * middle) * np.sinc(harmonic * cycles)).real.sum()
+        return float(waveform.mean() + left)
 
     def _read(self, quantity: str, value: float, measuring_range: float) -> float:
         """`value` as the source-meter reads it."""

@@ -1,0 +1,67 @@
+"""Dry runs with instruments that err: results are right within their total uncertainty, and not within the noise."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import labnis
+from labnis.experiment.run import Run
+from procedures import EmittedPowerVsBias, IVSweep, ReflectionVsBias
+from sim_instruments import SHIPPED_TRUTH
+from tests.run.bench import write_station
+
+SEEDS = (1, 2, 3)
+OUTSIDE_NOISE = ("gap", "normal_resistance", "electron_temperature", "gain")
+
+
+def calibrated(folder: Path, seed: int) -> tuple[dict[str, float], list[Run]]:
+    station = write_station(folder)
+    file = folder / "erring.yaml"
+    text = SHIPPED_TRUTH.read_text(encoding="utf-8")
+    assert text.count("\nnoise:") == 1
+    stated = "" if "instrument_errors" in text else "\ninstrument_errors: stated"
+    file.write_text(text.replace("\nnoise:", f"{stated}\nnoise:"), encoding="utf-8")
+    steps = (IVSweep(points=81), ReflectionVsBias(points=21, frequencies=101), EmittedPowerVsBias(points=21))
+    with labnis.open_session(station, dry_run=True, twin=file, seed=seed, data=folder) as session:
+        runs = [session.run(step) for step in steps]
+        assert session.twin is not None
+        return dict(session.twin.truth), runs
+
+
+def test_results_are_within_their_total_uncertainty_only(tmp_path: Path) -> None:
+    total, noise = [], []
+    for seed in SEEDS:
+        (folder := tmp_path / str(seed)).mkdir()
+        truth, runs = calibrated(folder, seed)
+        found = {name: one for run in runs for name, one in run.results.items() if name in truth}
+        off = {name: one.value - truth[name] for name, one in found.items()}
+        total.append([off[name] / one.sigma for name, one in found.items()])
+        noise.append([off[name] / found[name].statistical for name in OUTSIDE_NOISE])
+        assert not [text for run in runs for fit in run.fits.values() for text in fit.warnings]
+    assert np.abs(total).max() < 4
+    # 27 pulls, of which those of one seed share sources.
+    assert 0.5 < np.sqrt(np.mean(np.square(total))) < 1.5
+    assert (np.sqrt(np.mean(np.square(noise), axis=0)) > 3).all()
+
+
+def test_what_was_drawn_is_kept_with_the_run(tmp_path: Path) -> None:
+    _, (run, *_) = calibrated(tmp_path, 5)
+    drawn = run.metadata["context"]["instrument_errors"]
+    assert any("series_resistance" in uid for uid in drawn)
+    assert run.fit is not None
+    assert run.fit.budget is not None
+    resistance = next(error for uid, error in drawn.items() if "series_resistance" in uid)
+    assert 0 < abs(resistance) < 20
+    json.dumps(drawn)
+
+
+@pytest.mark.parametrize(("frequency", "integration"), [(77.7, 0.02), (75.0, 0.02)])
+def test_an_integration_over_parts_of_a_cycle_is_refused(frequency: float, integration: float, tmp_path: Path) -> None:
+    station = write_station(tmp_path)
+    with labnis.open_session(station, dry_run=True, data=tmp_path) as session:
+        step = IVSweep(points=11, excitation_frequency=frequency, integration_time=integration)
+        with pytest.raises(labnis.errors.RequestError, match="would be read as current; take whole cycles"):
+            session.prepare([step])
+        session.prepare([IVSweep(points=11, excitation_frequency=90.0, integration_time=1 / 30)])

@@ -137,7 +137,7 @@ def test_first_harmonic_is_that_of_the_current_over_a_cycle(bias: float) -> None
     expected = np.sqrt(2) * np.mean(current * np.sin(phase))
     assert world.lockin_input(1.0).real / 1e7 == pytest.approx(expected, rel=2e-3)
     assert world.lockin_input(1.0).imag == 0.0
-    assert world.source_state(0.1).current == pytest.approx(current.mean(), rel=2e-3, abs=1e-15)
+    assert world.source_state(0.2).current == pytest.approx(current.mean(), rel=2e-3, abs=1e-15)
 
 
 def test_small_excitation_measures_the_slope_of_the_line() -> None:

@@ -52,7 +52,7 @@ def readings(truth: Truth, seed: int, biases: Real, *, repeats: int = 1, sine: f
         world.clock.sleep(0.05)
         true = world.device.state(world.present_state().voltage.mean())
         for _ in range(repeats):
-            source = world.source_state(0.02)
+            source = world.source_state(0.04)
             voltage = source.voltage - SERIES_RESISTANCE * source.current
             conductance = wiring.device_conductance(world.lockin_input(2.5), sine) if sine else np.nan
             rows.append((voltage, source.current, conductance, true.electron_temperature, true.gap))

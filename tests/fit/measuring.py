@@ -69,7 +69,7 @@ def swept(world: SweptWorld, biases: Real, measure: Callable[[World], Any]) -> t
     for bias in biases:
         world.set_source(level=float(bias), output=True, current_limit=1e-4)
         world.clock.sleep(0.05)
-        state = world.source_state(0.02)
+        state = world.source_state(0.04)
         current.append(state.current)
         voltage.append(state.voltage - SERIES_RESISTANCE * state.current)
         measured.append(measure(world))

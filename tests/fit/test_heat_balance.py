@@ -52,7 +52,7 @@ def measured(
     current = world.device_state(biases[:, None] + (waveform if excitation else 0)).current.mean(axis=1)
     world.set_source(level=0.0, output=True, current_limit=1e-4)
     unbiased = float(world.device_state(0.0).current)
-    current = current + [world.source_state(0.02).current - unbiased for _ in biases]
+    current = current + [world.source_state(0.04).current - unbiased for _ in biases]
     return Isotherm(biases - SERIES_RESISTANCE * current, current, bath)
 
 
@@ -92,7 +92,7 @@ def test_readings_are_those_of_the_world() -> None:
     world = World(quiet, SimulatedClock())
     world.set_source(level=1.2e-3, output=True, current_limit=1e-4)
     world.clock.sleep(1.0)
-    assert measured(quiet, 0).current[-1] == pytest.approx(world.source_state(0.02).current, rel=1e-12)
+    assert measured(quiet, 0).current[-1] == pytest.approx(world.source_state(0.04).current, rel=1e-12)
 
 
 def test_one_cold_curve_gives_the_whole_device(cold_fit: FitResult) -> None:

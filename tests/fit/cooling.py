@@ -16,7 +16,7 @@ Real = NDArray[np.float64]
 # Injected quasiparticles leave quickly, so that the gap shrinks by some percent.
 ALUMINIUM = {"density_of_states": 1.72e28, "volume": 1.8e-20, "recombination": 1e-17, "outflow": 1e8}
 # One reading of 20 ms; one of the lock-in with a bandwidth of 2.5 Hz.
-CURRENT_NOISE, LOCKIN_NOISE = 2e-13 * 5, 2e-13 * np.sqrt(2.5)
+CURRENT_NOISE, LOCKIN_NOISE = 2e-13 * np.sqrt(1 / (2 * 0.04)), 2e-13 * np.sqrt(2.5)
 
 
 def micro_cooler(bath: float = 0.09, **island: Any) -> Truth:

@@ -28,7 +28,8 @@ from tests.faults.commands import completed
 
 ROOT = Path(__file__).parents[2]
 STATION_TEXT = (ROOT / "station.yaml").read_text(encoding="utf-8")
-TRUTH_TEXT = SHIPPED_TRUTH.read_text(encoding="utf-8")
+# Its instruments do not err: what a seed draws for them would be another station in each run of a test.
+TRUTH_TEXT = SHIPPED_TRUTH.read_text(encoding="utf-8").replace("instrument_errors: stated", "instrument_errors: none")
 RESULTS = tuple(name for kind in CALIBRATION for name in analyses_of(kind)[0].results)
 """The nine results of a full calibration."""
 

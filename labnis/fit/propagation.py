@@ -86,12 +86,10 @@ def with_budget(
     assumed = assumed or {}
     names = measured.names
     x = np.array([fit[name].value for name in names])
-    index = [fit.names.index(name) for name in names]
-    covariance = fit.covariance[np.ix_(index, index)]
     counts = measured.model.mask
     rest = measured.model.residuals(x)[counts] / fit.noise
     slopes = measured.model.jacobian(x)[counts] / fit.noise
-    weight = _prior_weight(fit, measured)
+    weight, covariance = _weight_and_covariance(fit, measured, slopes)
     passed_on = _passed_on(priors, names) | {
         source: np.array([change.get(name, 0.0) for name in names]) for source, change in assumed.items()
     }
@@ -118,16 +116,25 @@ def changed_size(source: Source) -> float:
     return _STEP * source.standard
 
 
-def _prior_weight(fit: FitResult, evaluated: Evaluated) -> Real:
-    """Inverse covariance of the prior, shape (p, p), 0 where nothing is known or a parameter is held."""
+def _weight_and_covariance(fit: FitResult, evaluated: Evaluated, slopes: Real) -> tuple[Real, Real]:
+    """Inverse covariance of the prior, and covariance of the fit by these `slopes`, both (p, p).
+
+    The slopes are in units of the noise. Both are 0 where a parameter is held. The covariance is computed again, because it must belong to exactly these
+    slopes: an offset of a thousand σ is taken over by a parameter only if both cancel to a thousandth.
+    """
     known = [Parameter(n, fit[n].unit, fit[n].value, 1.0, fixed=n not in fit.free) for n in evaluated.names]
     held, prior = conditioned(known, evaluated.prior)
     free = [p.name for p in held if not p.fixed]
-    matrix, _ = prior_rows(free, prior)
-    weight = np.zeros((len(evaluated.names),) * 2)
     at = [evaluated.names.index(name) for name in free]
+    matrix, _ = prior_rows(free, prior)
+    rows = np.vstack([slopes[:, at], matrix])
+    scale = 1 / np.maximum(np.linalg.norm(rows, axis=0), np.finfo(float).tiny)
+    _, triangle = np.linalg.qr(rows * scale)
+    root = np.linalg.pinv(triangle) * scale[:, None]
+    weight, covariance = np.zeros((2, len(evaluated.names), len(evaluated.names)))
     weight[np.ix_(at, at)] = matrix.T @ matrix
-    return weight
+    covariance[np.ix_(at, at)] = root @ root.T
+    return weight, covariance
 
 
 def _passed_on(priors: Iterable[FitResult], names: Sequence[str]) -> dict[Source, Real]:

@@ -119,8 +119,8 @@ def changed_size(source: Source) -> float:
 def _weight_and_covariance(fit: FitResult, evaluated: Evaluated, slopes: Real) -> tuple[Real, Real]:
     """Inverse covariance of the prior, and covariance of the fit by these `slopes`, both (p, p).
 
-    The slopes are in units of the noise. Both are 0 where a parameter is held. The covariance is computed again, because
-    it must belong to exactly these slopes: an offset of 10⁵ σ is taken over by a parameter only if both cancel.
+    The slopes are in units of the noise. Both are 0 where a parameter is held. The covariance is computed again, as it
+    must belong to exactly these slopes: an offset of 10⁵ σ is taken over by a parameter only if both cancel.
     """
     known = [Parameter(n, fit[n].unit, fit[n].value, 1.0, fixed=n not in fit.free) for n in evaluated.names]
     held, prior = conditioned(known, evaluated.prior)

@@ -10,12 +10,12 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.constants import e, k
 
 from labnis.fit.arrays import Real, real_columns
-from labnis.fit.junction._excitation import device_cycle, first_harmonic, phases
+from labnis.fit.junction._excitation import Curves, device_cycle, first_harmonic, phases
 from labnis.fit.junction._island import IslandState, cooler_of, island_state, steady_state
 from labnis.fit.parameters import Parameter, restarted
 from labnis.fit.result import FitError, FitResult
 from labnis.fit.solver import CurveModel, solve
-from labnis.physics import NoOperatingPointError
+from labnis.physics import NoOperatingPointError, OperatingPoint
 
 __all__ = ["LINE", "HeatedPair", "Readings", "expected_current", "solve_heated"]
 
@@ -91,17 +91,23 @@ class HeatedPair(CurveModel):
         )
         if readings.excitation:
 
-            def characteristic(voltage: Real) -> tuple[Real, Real]:
-                found = steady_state(cooler, voltage, values["electron_temperature"])
+            def state(voltage: Real) -> OperatingPoint:
+                return steady_state(cooler, voltage, values["electron_temperature"])
+
+            def exact(voltage: Real, _points: object) -> tuple[Real, Real]:
+                found = state(voltage)
                 return found.current, cooler.conductance(found)
 
             line, reach = np.sqrt(2) * readings.excitation, 2 * k / e * point.electron_temperature
-            cycle = device_cycle(characteristic, voltage, line * _PHASES, readings.series_resistance, reach)
+            small = line <= reach.min()
+            curves = Curves(lambda voltage: state(voltage).current, voltage, line) if small else exact
+            cycle = device_cycle(curves, voltage, line * _PHASES, readings.series_resistance, reach)
             # At a few phases of a cosine with the cycle's own first harmonic.
             amplitude = first_harmonic(cycle)[:, None] * _FEW
             few = steady_state(cooler, voltage[:, None] + amplitude, values["electron_temperature"])
             at, electrons = readings.voltage[:, None] + amplitude, few.electron_temperature
-            correction = characteristic(cycle)[0].mean(axis=-1) - few.current.mean(axis=-1)
+            every = np.arange(voltage.size)
+            correction = curves(cycle, every)[0].mean(axis=-1) - few.current.mean(axis=-1)
         return cls(
             readings,
             tuple(names),

@@ -175,7 +175,7 @@ def _device_waveform(
     """Waveform at the device (V) of a `line` waveform (V), shape (phases,), for the `states` of one isotherm."""
     mean, bath = states.device_voltage[here, 0], states.bath_temperature[here, 0][0]
 
-    def characteristic(voltage: Real) -> tuple[Real, Real]:
+    def characteristic(voltage: Real, _points: object) -> tuple[Real, Real]:
         point = cooler.operating_point(voltage, bath)
         return point.current, cooler.conductance(point)
 

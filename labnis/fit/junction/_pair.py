@@ -66,7 +66,7 @@ class PairModel(CurveModel):
     def of(cls, x: Real, voltage: Real, measured: Real, excitation: float, series_resistance: float) -> Self:
         """With the weights and the excitation (V rms, on the line) of a device that has the parameters `x`."""
 
-        def characteristic(device_voltage: Real) -> tuple[Real, Real]:
+        def characteristic(device_voltage: Real, _points: object = None) -> tuple[Real, Real]:
             at = _junction_voltage(x, device_voltage)
             return _junction(x).current(at, x[2]), _junction(x).conductance(at, x[2]) / 2
 

@@ -229,7 +229,7 @@ def _idealising(cooler: SINISCooler, point: OperatingPoint, excitation: float, s
         return np.stack([np.ones_like(conductance), fixed_gap / conductance])
     bath, limit = float(point.bath_temperature[0]), 2 * k / e * point.electron_temperature
 
-    def states(voltage: Real) -> tuple[Real, Real]:
+    def states(voltage: Real, _points: object) -> tuple[Real, Real]:
         states = _predicted(cooler, voltage, bath)
         return states.current, cooler.conductance(states)
 

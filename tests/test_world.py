@@ -165,7 +165,11 @@ def test_reflection_is_the_devices_conjugated_behind_the_cables(bias: float) -> 
     (voltage,) = world.present_state().voltage
     r = world.truth.resonator
     resonator = Resonator(
-        world.device.resonator.frequency, r.damping_line, r.damping_excess, r.damping_junction, complex(*r.fano)
+        world.device.resonator.frequency,
+        r.damping_line,
+        r.damping_excess,
+        r.damping_junction,
+        world.device.resonator.fano,  # drawn by seed
     )
     gamma = resonator.reflection(FREQUENCY, NISJunction(215e-6, 12e3, 1e-4), voltage / 2, 0.11)
     expected = 10 ** (10 / 20) * np.exp(-2j * np.pi * FREQUENCY * 45e-9) * gamma.conj()

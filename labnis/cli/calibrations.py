@@ -68,7 +68,9 @@ def _show_batch(batch: list[Calibration]) -> None:
         name = c.quantity.replace("_", " ") + (" ?" if c.warnings else "")
         part = math.nan if c.systematic is None else c.systematic
         parts = [number_text(part, c.unit) for _ in stated]
-        table.add_row(*cells([name, Estimate(c.value, c.sigma, c.unit), *parts, c.run_id, c.model]))
+        value, sigma = (math.nan if one is None else one for one in (c.value, c.sigma))
+        found = Estimate(value, sigma, c.unit, limit=c.limit)
+        table.add_row(*cells([name, found, *parts, c.run_id, c.model]))
     print_table(table)
     for text in dict.fromkeys(c.warnings for c in batch if c.warnings):
         say(f"in doubt (?): {text}")

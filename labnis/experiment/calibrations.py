@@ -135,8 +135,9 @@ class Logbook:
             NewCalibration(
                 analysis=analysis.name,
                 quantity=name,
-                value=fit[name].value,
-                sigma=fit[name].sigma,
+                value=fit[name].value if name not in fit.limits else None,
+                sigma=fit[name].sigma if name not in fit.limits else None,
+                limit=fit.limits.get(name),
                 unit=fit[name].unit,
                 run_path=str(path),
                 run_id=run_id,
@@ -144,7 +145,7 @@ class Logbook:
                 code_version=self.code_version,
                 simulated=self.simulated,
                 assumed=assumed,
-                systematic=fit[name].systematic,
+                systematic=fit[name].systematic if name not in fit.limits else None,
                 contributions=json.dumps(fit.contributions(name)) if fit.budget is not None else "",
                 warnings="; ".join(fit.warnings),
             )

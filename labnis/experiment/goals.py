@@ -67,7 +67,8 @@ class PrecisionGoal:
 
     def reached(self, fit: FitResult) -> bool:
         """Whether the goal is reached; never by a fit in doubt, nor with so few data that σ itself is uncertain."""
-        return not fit.warnings and fit.degrees_of_freedom >= _LEAST_FREEDOM and self.distance(fit) <= 1
+        known = not fit.warnings and self.result not in fit.limits
+        return known and fit.degrees_of_freedom >= _LEAST_FREEDOM and self.distance(fit) <= 1
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,8 @@ class GoalOutcome:
         Of the final fit; with too few of them σ itself is uncertain, and reaches no goal. None if there is no fit.
     warnings
         Of the final fit; a fit in doubt reaches no goal.
+    limit
+        What is known of a result that the data do not determine: an upper limit, as text.
     total
         σ with what is stated of instruments and wiring, which no longer run makes smaller; None if nothing is.
     """
@@ -99,6 +102,7 @@ class GoalOutcome:
     unit: str
     degrees_of_freedom: int | None
     warnings: tuple[str, ...] = ()
+    limit: str = ""
     total: float | None = None
 
     def __str__(self) -> str:
@@ -115,6 +119,8 @@ class GoalOutcome:
     def _found(self) -> str:
         if self.sigma is None or self.wanted is None or self.degrees_of_freedom is None:
             return "there is no fit"
+        if self.limit:
+            return f"the data do not determine it, {self.limit}"
         sigma, wanted = (number_text(value, self.unit) for value in (self.sigma, self.wanted))
         if self.sigma <= self.wanted and not self.reached and self.warnings:
             return f"σ is {sigma}, but the fit is in doubt: {self.warnings[0]}"
@@ -141,6 +147,7 @@ def outcomes_of(goals: Sequence[PrecisionGoal], fit: FitResult | None, *, ended:
             unit=goal.unit,
             degrees_of_freedom=None if fit is None else fit.degrees_of_freedom,
             warnings=() if fit is None else fit.warnings,
+            limit="" if fit is None or goal.result not in fit.limits else str(fit[goal.result]),
         )
         for goal in goals
     )

@@ -154,7 +154,7 @@ class Session:
             if self.stop:
                 raise self.stop.error("the bias is at zero, nothing was started")
             latest = {q: self.ledger.latest(self.cooldown, self.simulated, quantity=q) for q in PREDICTED_FROM}
-            known = {name: found.value for name, found in latest.items() if found is not None}
+            known = {name: c.value for name, c in latest.items() if c is not None and c.value is not None}
             bath = self.bath_temperature()
         return [planned_run(procedure, self.station.config, known, bath) for procedure in procedures]
 

@@ -4,6 +4,7 @@ import html
 import math
 import re
 from dataclasses import dataclass
+from typing import Any
 
 from uncertainties.core import AffineScalarFunc, LinearCombination, ufloat  # type: ignore[import-untyped]
 
@@ -16,6 +17,9 @@ _PREFIXES = (
 _BARE = {"dB": "dB", "dBm": "dBm", "1": "", "": "", "%": "%"}
 # A prefix multiplies the first factor of a unit, which must not be a power or a denominator.
 _PREFIXABLE = re.compile(r"[A-Za-zΩ]+(?![\w²³⁴⁵^])")
+CONFIDENCE = 0.95
+"""Of a limit."""
+
 # Numbers without prefix that are written without exponent.
 _SMALLEST, _LARGEST = 1e-4, 1e6
 
@@ -24,21 +28,27 @@ _SMALLEST, _LARGEST = 1e-4, 1e6
 class Estimate:
     """One value with its standard uncertainty (1σ) and unit; a σ of 0 means that the value is exact.
 
-    `sigma` is the total, `systematic` its part by named sources; None where nothing is stated of these.
+    `sigma` is the total, `systematic` its part by named sources; None where nothing is stated of these. With a `limit`
+    the data do not determine the value: it is below the limit with a confidence of 95 %, and value and σ are only where
+    the fit ended.
     """
 
     value: float
     sigma: float
     unit: str
     systematic: float | None = None
+    limit: float | None = None
 
     @property
     def statistical(self) -> float:
         """The part of σ by noise; all of it where nothing is stated of systematic uncertainty."""
         return math.sqrt(max(self.sigma**2 - (self.systematic or 0.0) ** 2, 0.0))
 
-    def as_record(self) -> dict[str, float | str | None]:
-        """Return plain types, with both parts of σ; of these None where nothing is stated."""
+    def as_record(self) -> dict[str, Any]:
+        """Return plain types, with both parts of σ, None where nothing is stated; or the limit, without a value."""
+        if self.limit is not None:
+            limit = {"limit": self.limit, "side": "upper", "confidence": CONFIDENCE}
+            return {"value": None, "sigma": None, "statistical": None, "systematic": None, "unit": self.unit} | limit
         statistical = None if self.systematic is None else self.statistical
         return {
             "value": self.value,
@@ -49,7 +59,9 @@ class Estimate:
         }
 
     def __str__(self) -> str:
-        """Value ± σ with σ to two digits, and a suitable prefix of the unit."""
+        """Value ± σ with σ to two digits, or the limit, and a suitable prefix of the unit."""
+        if self.limit is not None:
+            return f"< {number_text(self.limit, self.unit)} ({100 * CONFIDENCE:.0f} %)"
         scale, unit = scaled_unit(_larger(self.value, self.sigma), self.unit)
         value, sigma = self.value / scale, self.sigma / scale
         if sigma == 0 or not math.isfinite(value):
@@ -69,7 +81,7 @@ class Estimate:
 
     def __format__(self, spec: str) -> str:
         """As `str`; with a `spec` as uncertainties formats it, in `unit` without a prefix: `.2u`, `.3f`, `P`."""
-        if not spec:
+        if not spec or self.limit is not None:
             return str(self)
         exact = self.sigma == 0  # ufloat would warn
         number = AffineScalarFunc(self.value, LinearCombination({})) if exact else ufloat(self.value, self.sigma)

@@ -59,6 +59,8 @@ class FitResult:
         What was done with the data that changes nothing, such as a few glitches that were left out.
     inputs
         Numbers that the model needs besides its parameters, such as series_resistance (ohm): name → value.
+    limits
+        Upper limits (95 %) of parameters that the data do not determine: name → limit.
     budget
         Systematic uncertainty by source; None where nothing is stated. `covariance` does not contain it, except for
         sources that the fit has as a prior.
@@ -81,6 +83,7 @@ class FitResult:
     notes: tuple[str, ...] = ()
     inputs: Mapping[str, float] = field(default_factory=dict)
     budget: Budget | None = None
+    limits: Mapping[str, float] = field(default_factory=dict)
     residuals: Real = field(default_factory=lambda: np.zeros(0), compare=False)
     mask: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool), compare=False)
 
@@ -112,12 +115,12 @@ class FitResult:
     def __getitem__(self, name: str) -> Estimate:
         """Return the estimate of one parameter, with its total uncertainty; KeyError names the known ones."""
         i = self._index(name)
-        value, variance = float(self.values[i]), float(self.covariance[i, i])
+        value, variance, limit = float(self.values[i]), float(self.covariance[i, i]), self.limits.get(name)
         if self.budget is None:
-            return Estimate(value, math.sqrt(variance), self.units[i])
+            return Estimate(value, math.sqrt(variance), self.units[i], limit=limit)
         systematic = float(self.budget.variance[i])
         noise = max(variance - float(self.budget.within[i, i]), 0.0)
-        return Estimate(value, math.sqrt(noise + systematic), self.units[i], math.sqrt(systematic))
+        return Estimate(value, math.sqrt(noise + systematic), self.units[i], math.sqrt(systematic), limit)
 
     @property
     def sigma(self) -> Real:
@@ -181,14 +184,12 @@ class FitResult:
             "notes": list(self.notes),
             "inputs": dict(self.inputs),
             "budget": None if self.budget is None else self.budget.as_record(),
+            "limits": dict(self.limits),
         }
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Self:
-        """Inverse of `as_record`.
-
-        Records of earlier versions have no budget, notes or inputs, the earliest no noise (NaN).
-        """
+        """Inverse of `as_record`; records of earlier versions lack budget, limits, notes, inputs, or noise (NaN)."""
         budget = record.get("budget")
         return cls(
             record["model"],
@@ -204,6 +205,7 @@ class FitResult:
             record.get("notes", ()),
             record.get("inputs", {}),
             None if budget is None else Budget.from_record(budget),
+            record.get("limits", {}),
         )
 
     def as_json(self) -> str:
@@ -281,7 +283,8 @@ class FitResult:
         """Name and text of every parameter, with its relative uncertainty where that is below 100 %."""
         texts = []
         for name, found in self.estimates.items():
-            part = f" ({100 * found.sigma / abs(found.value):.2g} %)" if 0 < found.sigma < abs(found.value) else ""
+            known = found.limit is None and 0 < found.sigma < abs(found.value)
+            part = f" ({100 * found.sigma / abs(found.value):.2g} %)" if known else ""
             texts.append((name, f"{found}{part if found.sigma else ' (fixed)'}"))
         return texts
 
@@ -388,6 +391,7 @@ _PLAIN: Mapping[str, Callable[[Any], Any]] = {
     "warnings": _texts,
     "notes": _texts,
     "inputs": lambda inputs: {str(name): float(value) for name, value in inputs.items()},
+    "limits": lambda limits: {str(name): float(value) for name, value in limits.items()},
 }
 
 

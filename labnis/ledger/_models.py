@@ -83,8 +83,8 @@ class CalibrationRow(Base):
     cooldown_id: Mapped[int] = mapped_column(ForeignKey("cooldowns.id"), index=True)
     analysis: Mapped[str] = mapped_column(Text, server_default="")
     quantity: Mapped[str] = mapped_column(Text, index=True)
-    value: Mapped[float] = mapped_column(Double)
-    sigma: Mapped[float] = mapped_column(Double)
+    value: Mapped[float | None] = mapped_column(Double)
+    sigma: Mapped[float | None] = mapped_column(Double)
     unit: Mapped[str] = mapped_column(Text)
     run_path: Mapped[str] = mapped_column(Text)
     run_id: Mapped[str] = mapped_column(Text)
@@ -92,6 +92,7 @@ class CalibrationRow(Base):
     code_version: Mapped[str] = mapped_column(Text)
     simulated: Mapped[bool]
     assumed: Mapped[str] = mapped_column(Text)
+    limit: Mapped[float | None] = mapped_column(Double)
     systematic: Mapped[float | None] = mapped_column(Double)
     contributions: Mapped[str] = mapped_column(Text, server_default="")
     warnings: Mapped[str] = mapped_column(Text, server_default="")

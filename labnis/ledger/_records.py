@@ -32,7 +32,7 @@ class NewCalibration:
     quantity
         Name of the result, such as "gain".
     value, sigma
-        The result and its total 1σ, in `unit`.
+        The result and its total 1σ, in `unit`; None where the data do not determine it.
     run_path, run_id
         File and id of its run.
     model, code_version
@@ -48,19 +48,21 @@ class NewCalibration:
     contributions
         Change of the value by one standard uncertainty of each source, as JSON: uid → change; empty where none is
         stated. Results err together where they share a source.
+    limit
+        Upper limit (95 %) of a result that the data do not determine; None for one that they do.
     warnings
         Reasons to doubt the fit; empty if there are none.
 
     Raises
     ------
     InvalidEntryError
-        A number is not finite, sigma is negative, or a name is empty.
+        A number is not finite, sigma is negative, a name is empty, or there is neither a value nor a limit.
 
     """
 
     quantity: str
-    value: float
-    sigma: float
+    value: float | None
+    sigma: float | None
     unit: str
     run_path: str
     run_id: str
@@ -72,12 +74,15 @@ class NewCalibration:
     systematic: float | None = None
     contributions: str = ""
     warnings: str = ""
+    limit: float | None = None
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.value) and math.isfinite(self.sigma) and self.sigma >= 0):
+        numbers = (self.limit,) if self.limit is not None else (self.value, self.sigma)
+        fine = all(number is not None and math.isfinite(number) for number in numbers) and (self.sigma or 0.0) >= 0
+        if not fine or (self.limit is not None and (self.value is not None or self.sigma is not None)):
             raise InvalidEntryError(
                 f"{self.quantity} = {self.value} ± {self.sigma} {self.unit} cannot be a calibration: "
-                "value and sigma must be finite, and sigma not negative"
+                "value and sigma must be finite, and sigma not negative; or a limit stands alone"
             )
         for field in ("quantity", "unit", "run_path", "run_id", "model", "code_version"):
             if not (isinstance(text := getattr(self, field), str) and text):

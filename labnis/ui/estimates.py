@@ -36,10 +36,11 @@ def estimate_table(
         texts = [name.replace("_", " ") + (" ?" if name in doubtful else ""), str(estimate)]
         if stated:
             parts = (estimate.statistical, math.nan if estimate.systematic is None else estimate.systematic)
-            texts += [number_text(part, estimate.unit) for part in parts]
+            texts += [number_text(part, estimate.unit) if estimate.limit is None else "" for part in parts]
         if truth is not None and name in truth:
             true = Estimate(truth[name], 0.0, estimate.unit)
-            off = f"{(estimate.value - truth[name]) / estimate.sigma:+.1f} σ" if estimate.sigma > 0 else ""
+            known = estimate.sigma > 0 and estimate.limit is None
+            off = f"{(estimate.value - truth[name]) / estimate.sigma:+.1f} σ" if known else ""
             texts += [str(true), off]
         table.add_row(*cells(texts))
     return table

@@ -48,6 +48,17 @@ def ledger(file: Path) -> Ledger:
     return open_ledger(file)
 
 
+def test_a_limit_is_a_result_without_a_value(ledger):
+    ledger.start_cooldown("CD12")
+    limit = {"value": None, "sigma": None, "limit": 0.055}
+    (stored,) = ledger.add_calibrations([entry(quantity="electron_temperature", unit="K", **limit)])
+    (found,) = ledger.calibrations(quantity="electron_temperature")
+    assert (found.value, found.sigma, found.limit) == (None, None, 0.055) == (stored.value, stored.sigma, stored.limit)
+    for wrong in ({"value": None}, {"value": 0.05, "limit": 0.055}, limit | {"limit": float("nan")}):
+        with pytest.raises(InvalidEntryError, match="cannot be a calibration"):
+            entry(**wrong)
+
+
 def test_cooldowns_follow_one_another(ledger, file):
     assert ledger.current_cooldown() is None
     ledger.start_cooldown("CD11", note="new wiring µ")

@@ -138,7 +138,7 @@ def with_components(
     return replace(
         result,
         assumed={**result.assumed, **_left_out(found, result.noise), "electron_temperature": _OF_ISLAND},
-        warnings=(*result.warnings, *_undetermined(result["electron_temperature"])),
+        limits=_undetermined(result["electron_temperature"]),
     )
 
 
@@ -155,17 +155,13 @@ def _glitches(voltage: Real, residuals: Real) -> Bool:
     return found
 
 
-def _undetermined(temperature: Estimate) -> tuple[str, ...]:
-    """A warning where the curve does not tell the electron temperature without bias from 0."""
+def _undetermined(temperature: Estimate) -> dict[str, float]:
+    """The upper limit (95 %) of an electron temperature without bias that the curve does not determine."""
     value, sigma = temperature.value, temperature.sigma
     # The heat that electrons of this temperature give to the phonons, T⁵/h, is what the curve knows.
     if 5 * sigma < value / _SIGNIFICANT:
-        return ()
-    limit = value * (1 + 5 * _ONE_SIDED * sigma / value) ** 0.2
-    return (
-        f"the curve does not determine the electron temperature without bias: it is below {limit:.3g} K (95 %), and "
-        "any value down to 0 describes the curve as well",
-    )
+        return {}
+    return {"electron_temperature": value * (1 + 5 * _ONE_SIDED * sigma / value) ** 0.2}
 
 
 def _grown(trial: _Trial, readings: Readings, fixed: Mapping[str, float]) -> _Trial:

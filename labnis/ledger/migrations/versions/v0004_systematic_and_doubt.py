@@ -1,4 +1,4 @@
-"""Systematic uncertainty of each calibration with its sources, and the warnings of its fit."""
+"""Systematic uncertainty of each calibration with its sources, limits of what is not determined, warnings of fits."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -9,13 +9,21 @@ down_revision = "0003"
 
 def upgrade() -> None:
     """Add the columns. Of earlier results no systematic uncertainty is stated, and no warning is known."""
-    op.add_column("calibrations", sa.Column("systematic", sa.Double(), nullable=True))
+    for name in ("systematic", "limit"):
+        op.add_column("calibrations", sa.Column(name, sa.Double(), nullable=True))
+    with op.batch_alter_table("calibrations") as table:
+        for name in ("value", "sigma"):
+            table.alter_column(name, existing_type=sa.Double(), nullable=True)
     for name in ("contributions", "warnings"):
         op.add_column("calibrations", sa.Column(name, sa.Text(), nullable=False, server_default=""))
 
 
 def downgrade() -> None:
-    """Remove the columns."""
+    """Remove the columns, and the limits."""
+    calibrations = sa.table("calibrations", sa.column("value", sa.Double()))
+    op.execute(calibrations.delete().where(calibrations.c.value.is_(None)))
     with op.batch_alter_table("calibrations") as table:
-        for name in ("systematic", "contributions", "warnings"):
+        for name in ("value", "sigma"):
+            table.alter_column(name, existing_type=sa.Double(), nullable=False)
+        for name in ("systematic", "limit", "contributions", "warnings"):
             table.drop_column(name)

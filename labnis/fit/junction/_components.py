@@ -35,6 +35,8 @@ _GLITCH, _ALONE = 9.0, 4.0
 _ADMITTED, _ONE_SIDED = 10.0, 1.645
 # The fifth power of a temperature is known if it is as many standard deviations from 0.
 _SIGNIFICANT = 3.0
+# Below this many times its lower bound a temperature counts as being there.
+_AT_BOUND = 2.0
 # Points with which components are tried, steps of a trial at most, and its relative accuracy.
 _FEW, _FIRST_STEPS, _STEPS, _ACCURACY = 81, 5, 30, 1e-5
 # h (K⁵/W) at which a trial starts, upper limits of h and g, and g in units of h.
@@ -159,8 +161,8 @@ def _undetermined(temperature: Estimate) -> dict[str, float]:
     """The upper limit (95 %) of an electron temperature without bias that the curve does not determine."""
     value, sigma = temperature.value, temperature.sigma
     # The heat that electrons of this temperature give to the phonons, T⁵/h, is what the curve knows.
-    if 5 * sigma < value / _SIGNIFICANT:
-        return {}
+    if 5 * sigma < value / _SIGNIFICANT or value <= _AT_BOUND * _COLDEST:
+        return {}  # at the bound, which is a doubt of its own, σ tells no limit
     return {"electron_temperature": value * (1 + 5 * _ONE_SIDED * sigma / value) ** 0.2}
 
 

@@ -11,6 +11,7 @@ from tests.run.bench import command, write_station
 pytestmark = pytest.mark.documentation
 
 
+@pytest.mark.timeout(300)  # 45 s alone on one core; other tests run beside it
 def test_the_calibration_of_a_cooler_is_right(tmp_path: Path) -> None:
     write_station(tmp_path)
     twin = SHIPPED_TRUTH.with_name("micro_cooler.yaml")

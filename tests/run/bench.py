@@ -71,7 +71,7 @@ def python(arguments: Sequence[str], folder: Path, **environment: str) -> Answer
         env=os.environ | {"PYTHONPATH": str(ROOT)} | environment,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=250,  # that of the test itself is shorter, except where it is known to be slow
         check=False,
     )
     return Answer(done.returncode, done.stdout, done.stderr)

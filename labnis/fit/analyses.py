@@ -83,7 +83,12 @@ class _Analysis:
 
     def without_noise(self, fit: FitResult, data: xarray.Dataset) -> xarray.Dataset:
         """Return `data` in which expected values replace measured ones: an error of a gain must not scale noise."""
-        return data
+        predicted = self.predict(fit, data)
+        return data.assign({name: (data[name].dims, values) for name, values in predicted.items()})
+
+    def predict(self, fit: FitResult, data: xarray.Dataset) -> Predictions:
+        """Return the expected values by column, in the shape of the columns of the data."""
+        raise NotImplementedError
 
     def budgeted(self, fit: FitResult, data: xarray.Dataset, context: FitContext, priors: Priors) -> FitResult:
         """Return a `fit`, made here from `data`, with the budget of what is stated in the `context`."""
@@ -143,6 +148,10 @@ class _Curve(_Analysis):
             start=start,
             **self.stated(context),
         )
+
+    def without_noise(self, fit: FitResult, data: xarray.Dataset) -> xarray.Dataset:
+        """As it is: a part in a thousand of the noise of a curve is negligible."""
+        return data
 
     def stated(self, context: FitContext) -> dict[str, float]:
         """Further arguments of `fit_curve`."""
@@ -255,10 +264,6 @@ class Reflection(_Analysis):
         traces = _traces(points, points.measured("device_voltage", "s11"))
         return fit_reflection(traces, prior=priors.get("current_voltage"), fixed=context.fixed, start=start)
 
-    def without_noise(self, fit: FitResult, data: xarray.Dataset) -> xarray.Dataset:
-        """As the base class."""
-        return _expected(data, self.predict(fit, data))
-
     def evaluated(
         self, fit: FitResult, data: xarray.Dataset, context: FitContext, priors: Priors, like: Evaluated | None = None
     ) -> Evaluated:
@@ -308,10 +313,6 @@ class EmittedPower(_Analysis):
         spectra = _spectra(points, points.measured("device_voltage", "spectrum"), _stage(points, context))
         return fit_emitted_power(spectra, prior=_rates(priors), fixed=context.fixed, start=start)
 
-    def without_noise(self, fit: FitResult, data: xarray.Dataset) -> xarray.Dataset:
-        """As the base class."""
-        return _expected(data, self.predict(fit, data))
-
     def evaluated(
         self, fit: FitResult, data: xarray.Dataset, context: FitContext, priors: Priors, like: Evaluated | None = None
     ) -> Evaluated:
@@ -337,11 +338,6 @@ class EmittedPower(_Analysis):
         points = Points(data)
         spectra = _spectra(points, points.measured("device_voltage", "spectrum"), _stage(points, context))
         return emission_sensitivity(fit, spectra, _device_voltages(data, setpoints), prior=_rates(priors))
-
-
-def _expected(data: xarray.Dataset, predicted: Predictions) -> xarray.Dataset:
-    """`data` with the `predicted` columns in place of the measured ones."""
-    return data.assign({name: (data[name].dims, values) for name, values in predicted.items()})
 
 
 def _traces(points: Points, at: Selection) -> ReflectionData:

@@ -59,16 +59,13 @@ def _where(data: xarray.Dataset, source: Source, column: str, reading: Any) -> A
 
 def _voltage_gain(data: xarray.Dataset, source: Source, size: float, context: FitContext) -> Changes:
     line = _line(data, context)
-    divider = float(context.wiring.get("divider", 1.0))
-    return {
-        "device_voltage": data["device_voltage"] + size * line * _where(data, source, "voltage_range", divider * line)
-    }
+    there = _where(data, source, "voltage_range", context.divider * line)
+    return {"device_voltage": data["device_voltage"] + size * line * there}
 
 
 def _voltage_offset(data: xarray.Dataset, source: Source, size: float, context: FitContext) -> Changes:
-    divider = float(context.wiring.get("divider", 1.0))
-    there = _where(data, source, "voltage_range", divider * _line(data, context))
-    return {"device_voltage": data["device_voltage"] + size / divider * there}
+    there = _where(data, source, "voltage_range", context.divider * _line(data, context))
+    return {"device_voltage": data["device_voltage"] + size / context.divider * there}
 
 
 def _divider(data: xarray.Dataset, _source: Source, size: float, context: FitContext) -> Changes:

@@ -1,24 +1,34 @@
 """The twin of a dry run: one simulated fridge for one run, and the results of a perfect measurement."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import pyvisa
+from numpy.typing import NDArray
 
 from labnis.accuracy import Source
+from labnis.physics import NoOperatingPointError
 from sim_instruments.instruments import PLAIN, SimulatedInstrument
 from sim_instruments.stand_ins import Errors, Place, stand_in
 from sim_instruments.visa.library import LabnisVisaLibrary
 from sim_instruments.world import ExperimentClock, World
+from sim_instruments.world.device import Device, DeviceState
 from sim_instruments.world.truth import TruthError
 
 __all__ = ["Twin", "open_twin"]
 
+Real = NDArray[np.float64]
+
 _IN_USE: set[str] = set()
 """PyVISA library strings of the twins that are switched on in this process."""
+
+# Biases among which an extreme is searched, and how often, each time between the neighbours of the last.
+_BIASES, _ROUNDS = 41, 4
 
 
 @dataclass(frozen=True)
@@ -41,6 +51,8 @@ class Twin:
         True value of every calibration result, by name.
     instrument_errors
         Source of uncertainty → its error, in the unit of the source; empty if the instruments do not err.
+    true_curves
+        Function of voltages across the device (V) that returns electron_temperature (K) and cooling_power (W).
 
     """
 
@@ -52,6 +64,7 @@ class Twin:
     seed: int
     truth: Mapping[str, float]
     instrument_errors: Mapping[str, float] = field(default_factory=dict)
+    true_curves: Callable[[Real], Mapping[str, Real]] = lambda _voltage: {}
 
 
 def _true_results(world: World) -> dict[str, float]:
@@ -61,7 +74,7 @@ def _true_results(world: World) -> dict[str, float]:
     """
     truth = world.truth
     unbiased = world.device.state(0.0)
-    return {
+    return _extremes(world.device) | {
         "gap": float(unbiased.gap),
         "normal_resistance": truth.junction.resistance,
         "electron_temperature": float(unbiased.electron_temperature),
@@ -72,6 +85,34 @@ def _true_results(world: World) -> dict[str, float]:
         "gain": truth.chain.gain_db,
         "noise_temperature": truth.chain.noise_temperature,
     }
+
+
+def _true_curves(world: World, voltage: Real) -> dict[str, Real]:
+    """Electron temperature (K) and cooling power (W) at voltages across the device (V)."""
+    state = world.device.state(voltage)
+    return {"electron_temperature": state.electron_temperature, "cooling_power": world.device.cooling_power(state)}
+
+
+def _extremes(device: Device) -> dict[str, float]:
+    """Lowest electron temperature and largest cooling power along the bias; empty for a device without steady state."""
+    try:
+        return {
+            "lowest_electron_temperature": -_highest(device, lambda state: -state.electron_temperature),
+            "largest_cooling_power": _highest(device, device.cooling_power),
+        }
+    except NoOperatingPointError:
+        return {}
+
+
+def _highest(device: Device, quantity: Callable[[DeviceState], Real]) -> float:
+    """The largest value of a `quantity` of the device, up to a little beyond its gap."""
+    low, high = 0.0, 2.4 * device.junction.gap
+    for _ in range(_ROUNDS):
+        voltage = np.linspace(low, high, _BIASES)
+        found = quantity(device.state(voltage))
+        at = int(found.argmax())
+        low, high = voltage[max(at - 1, 0)], voltage[min(at + 1, _BIASES - 1)]
+    return float(found[at])
 
 
 @contextmanager
@@ -132,7 +173,8 @@ def open_twin(
         }
         text = path.read_text(encoding="utf-8")
         drawn = world.errors.by_uid
-        yield Twin(visalib, where, stand_ins, world.clock, text, world.seed, _true_results(world), drawn)
+        truth, curves = _true_results(world), partial(_true_curves, world)
+        yield Twin(visalib, where, stand_ins, world.clock, text, world.seed, truth, drawn, curves)
     finally:
         _IN_USE.remove(visalib)
         library.connect({}, PLAIN)

@@ -61,8 +61,10 @@ class Analysis(Protocol):
     Optional are `needs` (names of analyses whose fits it takes as priors: of the same run where the procedure declares
     them, else the newest of the session or the cooldown), `secondary` (True where another analysis of the same data is
     more precise: its results are published as `name.result` and are never a prior),
-    `predict(fit, data)`, `sensitivity(fit, data, setpoints, context, priors)`, `budgeted(fit, data, context, priors)`
-    (returns the fit with its budget of systematic uncertainty) and `truth(truth)`.
+    `predict(fit, data)`, `curves(fit, data)` (a dataset along one coordinate, such as the electron temperature against
+    the bias, with each σ as NAME_sigma), `sensitivity(fit, data, setpoints, context, priors)`,
+    `budgeted(fit, data, context, priors)` (returns the fit with its budget of systematic uncertainty) and
+    `truth(truth)`.
 
     Attributes
     ----------

@@ -288,6 +288,12 @@ def _rows_of(data: xarray.Dataset) -> Iterable[Row]:
         yield dict(zip(columns, values, strict=True))
 
 
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, float]:
+    """What each number of a row has changed by since the same point was measured `before`."""
+    scalars = [name for name in now if np.ndim(now[name]) == 0 and name not in ("time", "time_utc")]
+    return {name: float(now[name]) - float(before[name]) for name in scalars}
+
+
 def _in_unit(value: Any, unit: str) -> Any:
     """Magnitude of a pint quantity in `unit`, whose unit NumPy would drop; other values unchanged."""
     return value.m_as("" if unit == "1" else unit) if hasattr(value, "m_as") else value

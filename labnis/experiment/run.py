@@ -10,7 +10,7 @@ import xarray
 
 from labnis.experiment.analysis import analyses_of_run
 from labnis.experiment.goals import GoalOutcome
-from labnis.experiment.stored_fits import stored_fits
+from labnis.experiment.stored_fits import stored_curves, stored_fits
 from labnis.fit import Estimate, FitResult
 from labnis.storage import RunFileError, Status, open_run, read_metadata
 
@@ -69,6 +69,11 @@ class Run:
     def doubtful(self) -> frozenset[str]:
         """Names of the results whose fit has warnings."""
         return frozenset(name for name in self.results if self.fit_of(name).warnings)
+
+    @property
+    def curves(self) -> dict[str, xarray.Dataset]:
+        """Name of the analysis → what its fit says along a set-point, such as the electron temperature, with its σ."""
+        return stored_curves(self.path)
 
     @cached_property
     def data(self) -> xarray.Dataset:

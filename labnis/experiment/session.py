@@ -13,7 +13,6 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import xarray
 from pymeasure.experiment import Procedure
 
@@ -31,16 +30,17 @@ from labnis.experiment.live_fit import LiveFit
 from labnis.experiment.managed import managed
 from labnis.experiment.measuring import measure
 from labnis.experiment.preflight import PlannedRun, check_room, needed_roles, planned_duration, planned_run
-from labnis.experiment.recorder import Recorder, file_of
+from labnis.experiment.recorder import Recorder, differences, file_of
 from labnis.experiment.request import requested_tags
 from labnis.experiment.run import Run
 from labnis.experiment.run_plan import RunPlan, metadata_of
+from labnis.experiment.stored_fits import record_of
 from labnis.fit import FitResult
 from labnis.ledger import Ledger, new_batch
 from labnis.safety.safeguards import Safeguards
 from labnis.safety.stop_requests import StopRequest
 from labnis.station import OpenStation
-from labnis.storage import RunMetadata, RunWriter, Status, collect_environment
+from labnis.storage import RunWriter, Status, collect_environment
 from sim_instruments import Twin
 
 __all__ = ["Session"]
@@ -228,7 +228,11 @@ class Session:
                 raise self.stop.error(f"the bias is at zero, {type(procedure).__name__} was not started")
             [analyses], goals = self._open_for([procedure], until)
             plan = self._plan(procedure, analyses, goals)
-            writer, earlier = file_of(procedure, self._metadata(procedure, plan, tags, note), self.data, resume)
+            metadata = metadata_of(
+                procedure, plan, self.station, environment=self._environment, cooldown=self.cooldown,
+                simulated=self.simulated, twin=self.twin, tags=tags, note=note,
+            )  # fmt: skip
+            writer, earlier = file_of(procedure, metadata, self.data, resume)
             return self._run(procedure, plan, writer, earlier, window)
 
     def _run(
@@ -271,7 +275,7 @@ class Session:
         fits, problems = dict[str, FitResult](), dict[str, str]()
         with collecting(failures):
             fits, problems = analyse(plan.analyses, recorder.data(), plan.context, plan.known)
-        status = self._close(writer, fits, failures)
+        status = self._close(writer, plan, fits, recorder.data(), failures)
         notes = self._notes(plan, live, problems)
         if status == "done" and planned is not None and writer.rows < planned and not (live and live.reached):
             notes.append(f"only {writer.rows} rows for {planned} planned points: the procedure recorded no more")
@@ -339,11 +343,8 @@ class Session:
         keep = live is not None or self._observers.need_data
 
         def on_overlap(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-            scalars = [name for name in now if np.ndim(now[name]) == 0 and name not in ("time", "time_utc")]
-            drift = {name: float(now[name]) - float(before[name]) for name in scalars}
-            writer.event(
-                "overlap", "the last point was measured again; differences, new less old, by column", drift=drift
-            )
+            what = "the last point was measured again; differences, new less old, by column"
+            writer.event("overlap", what, drift=differences(before, now))
 
         def on_row(percent: float) -> None:
             event = RowRecorded(writer.rows, percent, recorder.data if keep else None)
@@ -357,11 +358,15 @@ class Session:
         )  # fmt: skip
         return recorder
 
-    def _close(self, writer: RunWriter, fits: Mapping[str, FitResult], failures: list[BaseException]) -> Status:
+    def _close(
+        self, writer: RunWriter, plan: RunPlan, fits: Mapping[str, FitResult], data: xarray.Dataset | None,
+        failures: list[BaseException],
+    ) -> Status:  # fmt: skip
         """Close the file with the fits, the status and the reason of a failure."""
-        for name, fit in fits.items():
+        for one in [analysis for analysis in plan.analyses if analysis.name in fits]:
             with collecting(failures):
-                writer.write_fit(name, fit.as_record() | {"code_version": self._code_version})
+                record = record_of(one, fits[one.name], data, self.twin)
+                writer.write_fit(one.name, record | {"code_version": self._code_version})
         status: Status = "done"
         troubles = self._observers.problems
         reason = "; ".join([*troubles, "the data are complete"] if troubles else [])
@@ -381,12 +386,6 @@ class Session:
         if live is not None and live.failure and not problems:
             notes.append(f"the last live fit failed: {live.failure}; the fit at the end did not")
         return notes + self._observers.problems
-
-    def _metadata(self, procedure: Procedure, plan: RunPlan, tags: Sequence[str], note: str) -> RunMetadata:
-        return metadata_of(
-            procedure, plan, self.station, environment=self._environment, cooldown=self.cooldown,
-            simulated=self.simulated, twin=self.twin, tags=tags, note=note,
-        )  # fmt: skip
 
     @cached_property  # read once: later the instruments may be busy or closed
     def simulated(self) -> bool:

@@ -22,6 +22,7 @@ from labnis.fit.junction._components import component_prior
 from labnis.fit.junction._heated_pair import LINE
 from labnis.fit.junction._island import components_of
 from labnis.fit.junction.conductance import conductance_model, fit_conductance, model_of_conductance
+from labnis.fit.junction.cooling import EXTREMES, cooling_curves, extremes_along, parameters_of, with_extremes
 from labnis.fit.junction.current_voltage import (
     current_voltage_model,
     current_voltage_sensitivity,
@@ -182,10 +183,32 @@ class CurrentVoltage(_Curve):
     """Gap, normal-state resistance and electron temperature from the current."""
 
     name = "current_voltage"
+    results: ClassVar[Mapping[str, str]] = {**_Curve.results, **EXTREMES}
     column = "current"
     fit_curve = staticmethod(fit_current_voltage)
     model = staticmethod(current_voltage_model)
     model_of = staticmethod(model_of_current)
+
+    def fit(
+        self, data: xarray.Dataset, context: FitContext, priors: Priors, start: FitResult | None = None
+    ) -> FitResult:
+        """As the base class, with the lowest electron temperature and the largest cooling power along the sweep."""
+        return with_extremes(super().fit(data, context, priors, start), _largest_voltage(data))
+
+    def evaluated(
+        self, fit: FitResult, data: xarray.Dataset, context: FitContext, priors: Priors, like: Evaluated | None = None
+    ) -> Evaluated:
+        """As the base class; a small change of the parameters changes the extremes of the curves in proportion."""
+        found = super().evaluated(parameters_of(fit), data, context, priors, like)
+        return found if like is not None else found._replace(whole=extremes_along(fit, _largest_voltage(data)))
+
+    def predict(self, fit: FitResult, data: xarray.Dataset) -> Predictions:
+        """As the base class."""
+        return super().predict(parameters_of(fit), data)
+
+    def curves(self, fit: FitResult, data: xarray.Dataset) -> xarray.Dataset:
+        """Electron temperature (K) and cooling power (W) against the voltage across the device (V), with their σ."""
+        return cooling_curves(fit, _largest_voltage(data))
 
     def budgeted(self, fit: FitResult, data: xarray.Dataset, context: FitContext, priors: Priors) -> FitResult:
         """As the base class; of the fitted error of the series resistance what is stated of it is no error."""
@@ -207,8 +230,8 @@ class CurrentVoltage(_Curve):
         self, fit: FitResult, data: xarray.Dataset, setpoints: ArrayLike, context: FitContext, priors: Priors
     ) -> Sensitivity:
         """Return the information of one more reading at each bias in `setpoints` (V), shape (n,)."""
-        voltage = _device_voltages(data, setpoints)
-        return current_voltage_sensitivity(fit, voltage, series_resistance=context.series_resistance)
+        voltage, known = _device_voltages(data, setpoints), parameters_of(fit)
+        return current_voltage_sensitivity(known, voltage, series_resistance=context.series_resistance)
 
 
 class Conductance(_Curve):
@@ -360,6 +383,11 @@ def _rates(priors: Priors) -> FitResult:
     if "reflection" not in priors:
         raise FitError("the gain needs the damping rates: run ReflectionVsBias in this cooldown first")
     return priors["reflection"]
+
+
+def _largest_voltage(data: xarray.Dataset) -> float:
+    """Largest |voltage| across the device (V) that was measured."""
+    return float(np.nanmax(np.abs(Points(data)["device_voltage"])))
 
 
 def _device_voltages(data: xarray.Dataset, biases: ArrayLike) -> Real:

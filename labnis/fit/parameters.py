@@ -14,7 +14,11 @@ __all__ = ["Parameter", "conditioned", "hold", "joined", "prior_rows", "restarte
 
 @dataclass(frozen=True)
 class Parameter:
-    """A fit parameter: start value, the scale on which the model changes, physical bounds, whether it is held fixed."""
+    """A fit parameter: start value, the scale on which the model changes, physical bounds, whether it is held fixed.
+
+    At a lower bound of 0 it is absent, which is no doubt; `may_vanish` says the same of another lower bound, below
+    which the data do not depend on it.
+    """
 
     name: str
     unit: str
@@ -23,6 +27,7 @@ class Parameter:
     lower: float = -np.inf
     upper: float = np.inf
     fixed: bool = False
+    may_vanish: bool = False
 
 
 def hold(parameters: Sequence[Parameter], fixed: Mapping[str, float] | None) -> list[Parameter]:

@@ -285,12 +285,12 @@ def _covariance(rows: Real, scale: Real, parameters: Sequence[Parameter]) -> Rea
 
 
 def _at_bounds(x: Real, parameters: Sequence[Parameter], *, physical: bool) -> tuple[str, ...]:
-    """Parameters at a bound, in words: `physical`, at the 0 below which they have no meaning, or at any other bound."""
+    """Parameters at a bound, in words: `physical`, where they are absent or do not show, or at any other bound."""
     return tuple(
         f"{p.name} is at a limit of its range, {Estimate(bound, 0.0, p.unit)}: its uncertainty is one-sided"
         for p, value in zip(parameters, x, strict=True)
         for bound in (p.lower, p.upper)
-        if abs(value - bound) <= 1e-9 * p.scale and physical == (bound == p.lower == 0)
+        if abs(value - bound) <= 1e-9 * p.scale and physical == (bound == p.lower and (bound == 0 or p.may_vanish))
     )
 
 

@@ -12,6 +12,7 @@
     /grid/<column>    shape (points,): planned values of a set-point
     /events           time, monotonic, kind, message, details, count, last of each event, along its scale `monotonic`
     /fit/<name>       datasets values, sigma, covariance, parameters, units; the rest as attributes
+    /fit/<name>/curves  what the fit says along a set-point, such as the electron temperature; with its σ
 
 Functions here take open h5py objects and neither open nor close files.
 """
@@ -203,8 +204,23 @@ def write_fit(file: Any, name: str, fit: Mapping[str, Any]) -> None:
         group.create_dataset(key, data=list(fit[key]), dtype=h5py.string_dtype())
     group.attrs["chi2"] = float(fit["chi2"])
     group.attrs["dof"] = int(fit["dof"])
-    for key in fit.keys() - {*_FIT_ARRAYS, *_FIT_TEXTS, "chi2", "dof"}:
+    for key in fit.keys() - {*_FIT_ARRAYS, *_FIT_TEXTS, "chi2", "dof", "curves"}:
         group.attrs[key] = json_text(f"fit {name}: {key}", fit[key])
+    if "curves" in fit:
+        _write_curves(group.create_group("curves"), fit["curves"])
+
+
+def _write_curves(group: Any, curves: Mapping[str, Any]) -> None:
+    """Store curves as datasets along the first of them."""
+    abscissa = None
+    for name, curve in curves.items():
+        dataset = group.create_dataset(name, data=np.asarray(curve["values"], dtype=np.float64))
+        dataset.attrs["units"] = curve["unit"]
+        if abscissa is None:
+            abscissa = dataset
+            dataset.make_scale(name)
+        else:
+            dataset.dims[0].attach_scale(abscissa)
 
 
 def check_fit(name: str, fit: Mapping[str, Any]) -> None:
@@ -252,6 +268,9 @@ def read_fit(group: Any) -> dict[str, Any]:
     fit: dict[str, Any] = {key: values_of(group[key]) for key in _FIT_ARRAYS}
     fit |= {key: list(values_of(group[key])) for key in _FIT_TEXTS}
     fit |= {"chi2": float(group.attrs["chi2"]), "dof": int(group.attrs["dof"])}
+    if "curves" in group:
+        curves = sorted(members(group["curves"]).items(), key=lambda item: not item[1].is_scale)  # the abscissa first
+        fit["curves"] = {name: {"unit": str(c.attrs["units"]), "values": values_of(c)} for name, c in curves}
     return fit | {
         key: json_value(value) for key, value in members(group.attrs).items() if key not in ("NX_class", "chi2", "dof")
     }

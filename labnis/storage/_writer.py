@@ -273,7 +273,8 @@ class RunWriter:
         fit
             `parameters` (n names), `values` (n), `sigma` (n), `units` (n), `covariance` (n, n), `chi2`,
             `dof`, `model`, `code_version`, `assumed` (mapping: what was not measured), `warnings` (texts).
-            Further entries are kept as JSON.
+            `curves` (name → unit and values, all of one length, along the first of them) become datasets; further
+            entries are kept as JSON.
 
         Raises
         ------

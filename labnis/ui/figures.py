@@ -37,14 +37,18 @@ def draw_runs(paths: Sequence[Path], file: Path) -> None:
 
 def figure_of(paths: Sequence[Path]) -> Figure:
     """A figure with one panel for each run of `paths`."""
-    figure = Figure(figsize=(4.8 * len(paths), 4.2), layout="constrained")
-    for part, path in zip(figure.subfigures(1, len(paths), squeeze=False)[0], paths, strict=True):
-        run = stored_run(path)
-        metadata = run.metadata
-        draw_data(part, run.data, predictions(run))
+    runs = [stored_run(path) for path in paths]
+    below = any(run.curves for run in runs)
+    figure = Figure(figsize=(4.8 * len(paths), 6.6 if below else 4.2), layout="constrained")
+    for part, run in zip(figure.subfigures(1, len(paths), squeeze=False)[0], runs, strict=True):
+        metadata, curves = run.metadata, list(run.curves.values())
+        upper, *lower = part.subfigures(2, 1, height_ratios=(3, 2)) if curves else [part]
+        draw_data(upper, run.data, predictions(run))
+        for place in lower:
+            _draw_curves(place, curves[0])
         mark = "SIMULATED  " if metadata["simulated"] else ""
         part.suptitle(f"{run.procedure}  {run.run_id}\n{mark}{metadata['start']:%Y-%m-%d %H:%M}", fontsize=8)
-        _annotate(part.axes[0], run)
+        _annotate(upper.axes[0], run)
     return figure
 
 
@@ -178,6 +182,25 @@ def _draw_conductance(axis: Axes, data: xarray.Dataset, x: _Scaled) -> None:
     inset.semilogy(x.values.ravel()[order], np.where(y.values > 0, y.values, np.nan).ravel()[order], color=DATA, lw=0.8)
     inset.set_title(f"dI/dV ({y.label.rpartition('(')[2]}", fontsize=7, pad=2)
     inset.tick_params(labelsize=6)
+
+
+def _draw_curves(target: Figure | SubFigure, curves: xarray.Dataset) -> None:
+    """What a fit says along a set-point, one panel for each curve with its σ; in a dry run with the truth."""
+    (abscissa,) = map(str, curves.coords)
+    names = [str(name) for name in curves.data_vars if f"{name}_sigma" in curves]
+    x = _Scaled.of(curves[abscissa])
+    for axis, name in zip(target.subplots(1, len(names), squeeze=False)[0], names, strict=True):
+        y = _Scaled.of(curves[name])
+        scale = scaled_unit(float(np.nanmax(np.abs(curves[name].values))), str(curves[name].attrs["units"]))[0]
+        sigma = curves[f"{name}_sigma"].values / scale
+        axis.fill_between(x.values, y.values - sigma, y.values + sigma, color=FIT, alpha=0.3, lw=0)
+        axis.plot(x.values, y.values, color=FIT, lw=1, label="fit ± σ")
+        if f"{name}_truth" in curves:
+            axis.plot(x.values, curves[f"{name}_truth"].values / scale, color="black", lw=0.8, ls="--", label="truth")
+        axis.set_xlabel(x.label.replace("_", " "), fontsize=8)
+        axis.set_ylabel(y.label.replace("_", " "), fontsize=8)
+        axis.tick_params(labelsize=7)
+        axis.legend(frameon=False, fontsize=6)
 
 
 def _draw_map(axis: Axes, data: xarray.Dataset, name: str, fast: str) -> None:

@@ -120,6 +120,17 @@ class Device:
         conductance = self._cooler.conductance(point)
         return DeviceState(voltage, point.current, conductance, point.electron_temperature, point.gap)
 
+    def cooling_power(self, state: DeviceState) -> Real:
+        """Heat (W) that both junctions take out of the island in a `state`."""
+        # Electrons of constant temperature have superconductors of the same.
+        bath = state.electron_temperature if self._cooler is None else np.full_like(state.voltage, self._bath)
+        power = np.empty_like(state.voltage)
+        for gap in np.unique(state.gap):
+            at = state.gap == gap
+            junction = replace(self.junction, gap=float(gap))
+            power[at] = 2 * junction.cooling_power(state.voltage[at] / 2, state.electron_temperature[at], bath[at])
+        return power
+
     def behind(self, resistance: float, line_voltage: ArrayLike) -> DeviceState:
         """The state with `line_voltage` (V) across device and a series `resistance` (ohm), which takes part of it.
 

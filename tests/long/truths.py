@@ -7,7 +7,7 @@ from ruamel.yaml import YAML
 
 from sim_instruments import SHIPPED_TRUTH
 
-__all__ = ["EXTREMES", "extreme_truth", "random_truth", "shipped_truth"]
+__all__ = ["EXTREMES", "extreme_truth", "heated_truth", "random_truth", "shipped_truth"]
 
 RATES = ("damping_line", "damping_excess", "damping_junction")
 
@@ -41,6 +41,33 @@ def random_truth(number: int) -> dict[str, Any]:
     # Weak cross-talk: the real part deviates from 1 by less than the fit's stated assumption, as often as it says.
     truth["resonator"]["fano"] = [float(draw.normal(1.0, 0.02)), float(draw.uniform(-0.15, 0.15))]
     return truth
+
+
+def heated_truth(number: int) -> dict[str, Any]:
+    """The `number`-th device whose island heats and cools itself: a small or a large one, with every kind of heat."""
+    draw = np.random.default_rng([2026, number])
+    truth = random_truth(number)
+    bath = float(np.exp(draw.uniform(np.log(0.010), np.log(0.300))))
+    island: dict[str, Any] = {
+        "volume": float(np.exp(draw.uniform(np.log(0.02e-18), np.log(2e-18)))),
+        "electron_phonon": 2.0e9,
+    }
+    if draw.random() < 0.5:
+        # That of an island as wide as the one of the shipped cooler.
+        island["kapitza"] = float(144e-12 * island["volume"] / 6e-20 * np.exp(draw.uniform(-1, 1)))
+    if draw.random() < 0.5:
+        andreev = _shipped_cooler()["island"]["andreev"]
+        # The Andreev current falls as the square of the conductance of the junctions.
+        island["andreev"] = andreev | {"scale": float(andreev["scale"] * np.exp(draw.uniform(-1, 1)))}
+    if draw.random() < 0.5:
+        island["leakage_resistance"] = float(np.exp(draw.uniform(np.log(3e6), np.log(1e9))))
+    truth["island"], truth["fridge"]["mixing_chamber_temperature"] = island, bath
+    return truth
+
+
+def _shipped_cooler() -> dict[str, Any]:
+    plain: dict[str, Any] = YAML(typ="safe", pure=True).load(SHIPPED_TRUTH.with_name("micro_cooler.yaml"))
+    return plain
 
 
 def extreme_truth(name: str) -> dict[str, Any]:

@@ -15,9 +15,9 @@ import numpy as np
 from scipy.optimize import least_squares
 
 from labnis.fit.arrays import Bool, Real, evenly_spread
-from labnis.fit.estimate import Estimate
 from labnis.fit.junction._heated_pair import LINE, HeatedPair, Readings, solve_heated
 from labnis.fit.junction._island import COMPONENTS, DEPHASING_RATE, components_of
+from labnis.fit.junction._profile import upper_limit
 from labnis.fit.junction._steady_state import SMALLEST_DYNES
 from labnis.fit.parameters import Parameter, prior_rows
 from labnis.fit.result import FitError, FitResult, result_from_mapping
@@ -35,8 +35,6 @@ _GLITCH, _ALONE = 9.0, 4.0
 _ADMITTED, _ONE_SIDED = 10.0, 1.645
 # The fifth power of a temperature is known if it is as many standard deviations from 0.
 _SIGNIFICANT = 3.0
-# Below this many times its lower bound a temperature counts as being there.
-_AT_BOUND = 2.0
 # Points with which components are tried, steps of a trial at most, and its relative accuracy.
 _FEW, _FIRST_STEPS, _STEPS, _ACCURACY = 81, 5, 30, 1e-5
 # h (K⁵/W) at which a trial starts, upper limits of h and g, and g in units of h.
@@ -140,7 +138,7 @@ def with_components(
     return replace(
         result,
         assumed={**result.assumed, **_left_out(found, result.noise), "electron_temperature": _OF_ISLAND},
-        limits=_undetermined(result["electron_temperature"]),
+        limits=_undetermined(result, parameters, model, prior),
     )
 
 
@@ -157,13 +155,15 @@ def _glitches(voltage: Real, residuals: Real) -> Bool:
     return found
 
 
-def _undetermined(temperature: Estimate) -> dict[str, float]:
+def _undetermined(
+    result: FitResult, parameters: Sequence[Parameter], model: HeatedPair, prior: FitResult | None
+) -> dict[str, float]:
     """The upper limit (95 %) of an electron temperature without bias that the curve does not determine."""
-    value, sigma = temperature.value, temperature.sigma
+    found = result["electron_temperature"]
     # The heat that electrons of this temperature give to the phonons, T⁵/h, is what the curve knows.
-    if 5 * sigma < value / _SIGNIFICANT or value <= _AT_BOUND * _COLDEST:
-        return {}  # at the bound, which is a doubt of its own, σ tells no limit
-    return {"electron_temperature": value * (1 + 5 * _ONE_SIDED * sigma / value) ** 0.2}
+    if 5 * found.sigma < found.value / _SIGNIFICANT or "electron_temperature" not in result.free:
+        return {}
+    return {"electron_temperature": upper_limit(result, parameters, model, prior, "electron_temperature")}
 
 
 def _grown(trial: _Trial, readings: Readings, fixed: Mapping[str, float]) -> _Trial:
@@ -274,8 +274,8 @@ def _parameters(values: Mapping[str, float], components: Sequence[str], fixed: M
     parameters = [
         Parameter("gap", "eV", gap, gap, 0.2 * gap, 5 * gap),
         Parameter("normal_resistance", "ohm", resistance, resistance, 0.05 * resistance, 20 * resistance),
-        Parameter("electron_temperature", "K", v["electron_temperature"], 0.1, _COLDEST, _WARMEST),
-        Parameter("dynes", "1", max(v["dynes"], 10 * SMALLEST_DYNES), 1e-4, SMALLEST_DYNES, 0.3),
+        Parameter("electron_temperature", "K", v["electron_temperature"], 0.1, _COLDEST, _WARMEST, may_vanish=True),
+        Parameter("dynes", "1", max(v["dynes"], 10 * SMALLEST_DYNES), 1e-4, SMALLEST_DYNES, 0.3, may_vanish=True),
         Parameter("voltage_offset", "V", v["voltage_offset"], 1e-5),
         Parameter("current_offset", "A", v["current_offset"], 1e-2 * gap / resistance),
     ]

@@ -29,6 +29,8 @@ _ROUNDS, _SETTLED = 5, 0.03
 _PHASES = phases(12)
 # Phases at which the island is solved in every step: exact up to the third power of the excitation.
 _FEW = phases(2)
+# Temperature at which the island's solver starts at most, in units of the gap.
+_WARMEST = 0.9
 
 
 @dataclass(frozen=True)
@@ -174,11 +176,13 @@ def _states(
     @lru_cache(maxsize=1)
     def state(x: tuple[float, ...]) -> IslandState:
         before, temperature, slopes = last
+        values = dict(zip(names, x, strict=True))
         start = None
         if temperature is not None:
             ahead = temperature + slopes @ np.nan_to_num(np.array(x) - before)
-            start = np.clip(ahead, temperature / 2, 2 * temperature)
-        values = dict(zip(names, x, strict=True))
+            # Electrons as warm as the gap are refused.
+            warmest = _WARMEST * values["gap"] * e / k
+            start = np.minimum(np.clip(ahead, temperature / 2, 2 * temperature), warmest)
         found = island_state(values, voltage - values.get(LINE, 0.0) * drop, names, start)
         if LINE in values:
             line, offset = names.index(LINE), names.index("voltage_offset")

@@ -49,12 +49,17 @@ _NO_HEATING = 1e-3
 
 
 class IslandState(NamedTuple):
-    """Current (A) and electron temperature (K) at n voltages, and their slopes by p parameters, shape (n, p)."""
+    """Current (A), electron temperature (K) and cooling power of both junctions (W) at n voltages.
+
+    Their slopes by p parameters have the shape (n, p).
+    """
 
     current: Real
     temperature: Real
+    cooling_power: Real
     current_slopes: Real
     temperature_slopes: Real
+    cooling_power_slopes: Real
 
 
 def components_of(fit: FitResult) -> tuple[str, ...]:
@@ -140,5 +145,8 @@ def island_state(
     slopes = steady_state_slopes(cooler, point, [_STEADY.get(name, name) for name in names], channel=channel)
     factors = np.array([_FACTORS.get(name, 1.0) for name in names])
     return IslandState(
-        point.current, point.electron_temperature, slopes.current * factors, slopes.temperature * factors
+        point.current,
+        point.electron_temperature,
+        point.cooling_power,
+        *(by_name * factors for by_name in slopes),
     )

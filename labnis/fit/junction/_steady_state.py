@@ -24,10 +24,11 @@ Shares = dict[str, tuple[Real, Real]]
 
 
 class SteadyStateSlopes(NamedTuple):
-    """∂/∂(parameter) of current (A) and electron temperature (K), each of the points' shape and one more axis."""
+    """∂/∂(parameter) of current (A), electron temperature (K), cooling power (W): the points' shape, and one axis."""
 
     current: Real
     temperature: Real
+    cooling_power: Real
 
 
 def steady_state_slopes(
@@ -46,7 +47,8 @@ def steady_state_slopes(
         An Andreev channel without current, for slopes of a cooler without one.
 
     """
-    shares = [_tunnelling(cooler, point), _leak(cooler, point), _phonons(cooler, point)]
+    tunnelling = _tunnelling(cooler, point)
+    shares = [tunnelling, _leak(cooler, point), _phonons(cooler, point)]
     if (andreev := cooler.andreev or channel) is not None:
         shares.append(_andreev(cooler, andreev, point))
     none = (np.zeros_like(point.device_voltage), np.zeros_like(point.device_voltage))
@@ -56,13 +58,14 @@ def steady_state_slopes(
         return np.sum(current, axis=0), np.sum(heat, axis=0)
 
     current_by_temperature, balance_by_temperature = explicit("electron_temperature")
-    currents, temperatures = [], []
+    currents, temperatures, powers = [], [], []
     for name in names:
         current, balance = explicit(name)
         temperature = -balance / balance_by_temperature
         currents.append(current + current_by_temperature * temperature)
         temperatures.append(temperature)
-    return SteadyStateSlopes(np.stack(currents, axis=-1), np.stack(temperatures, axis=-1))
+        powers.append(tunnelling.get(name, none)[1] + tunnelling["electron_temperature"][1] * temperature)
+    return SteadyStateSlopes(*(np.stack(slopes, axis=-1) for slopes in (currents, temperatures, powers)))
 
 
 def _tunnelling(cooler: SINISCooler, point: OperatingPoint) -> Shares:

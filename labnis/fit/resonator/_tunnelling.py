@@ -33,6 +33,9 @@ RATE_NAMES = ("damping_line", "damping_excess", "damping_junction", "ohmic_frequ
 _ZERO_DRIFT = 1e-6
 ZERO_ASSUMED = "drifts by at most 1 µV between two runs"
 
+# A temperature of which only a limit is known is held beyond this relative uncertainty.
+_FLAT = 0.3
+
 # Of the junctions and their island, in a fit of the current.
 ISLAND_NAMES = (*JUNCTION_NAMES, "normal_resistance", *COMPONENTS, "dephasing_rate")
 
@@ -166,6 +169,11 @@ def handed_on(fit: FitResult, names: Sequence[str] = ()) -> FitResult:
     at = prior.names.index("voltage_offset")
     if covariance[at, at] > 0:
         covariance[at, at] += _ZERO_DRIFT**2 / 3
+    temperature = prior["electron_temperature"]
+    if "electron_temperature" in fit.limits and temperature.sigma > _FLAT * temperature.value:
+        # Below its limit nothing depends on it: a straight line would lead to temperatures that the curve excludes.
+        at = prior.names.index("electron_temperature")
+        covariance[at], covariance[:, at] = 0.0, 0.0
     return replace(prior, covariance=covariance)
 
 
@@ -182,10 +190,11 @@ def junction_parameters(prior: FitResult | None, device_voltage: Real) -> list[P
     if prior is not None:
         start |= {name: prior[name].value for name in JUNCTION_NAMES if name in prior.names}
     extent = float(np.ptp(device_voltage)) or 1.0
+    limited = prior is not None and "electron_temperature" in prior.limits
     island = [] if prior is None else [name for name in handed_on(prior).names if name not in JUNCTION_NAMES]
     return [
         Parameter("gap", "eV", start["gap"], start["gap"], 0.3 * start["gap"], 3 * start["gap"]),
-        Parameter("electron_temperature", "K", start["electron_temperature"], 0.1, 1e-3, 5.0),
+        Parameter("electron_temperature", "K", start["electron_temperature"], 0.1, 1e-3, 5.0, may_vanish=limited),
         Parameter("dynes", "1", start["dynes"], 1e-3, 0.0, 0.3),
         Parameter("voltage_offset", "V", start["voltage_offset"], 1e-2 * extent),
         *(

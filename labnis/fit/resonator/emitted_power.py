@@ -115,7 +115,7 @@ def fit_emitted_power(
     values = result.by_name
     fitted = 10 ** (values["gain"] / 10) * Lines.of(values, usable).density
     suspect = spectra_warnings(usable, fitted, gap=values["gap"], gain_sigma=found.sigma, fewest_high=_FEWEST_HIGH)
-    result = replace(result, warnings=(*result.warnings, *suspect))
+    result = replace(result, warnings=(*result.warnings, *suspect), limits=prior.limits)
     return _with_noise_temperature(result, spectra.with_mask(result.mask))
 
 
@@ -181,7 +181,9 @@ def _gain_guess(data: EmissionData, emitted: Real) -> float:
 def _known_parameters(known: FitResult) -> list[Parameter]:
     """Parameters of the prior, started at its values and scaled by its uncertainties."""
     return [
-        Parameter(name, unit, float(value), float(s) or 1.0, _SMALLEST.get(name, -np.inf))
+        Parameter(
+            name, unit, float(value), float(s) or 1.0, _SMALLEST.get(name, -np.inf), may_vanish=name in known.limits
+        )
         for name, unit, value, s in zip(known.names, known.units, known.values, known.sigma, strict=True)
     ]
 

@@ -12,6 +12,7 @@ stated in the result and propagated into γ_tr, γ_x and the gain.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -104,6 +105,7 @@ def fit_reflection(
     except FitError as error:
         raise FitError(f"{error}: {_QUESTIONS}") from error
     _refuse_undetermined(result)
+    result = replace(result, limits={} if prior is None else prior.limits)
     return with_derived(result, "resonance_frequency", "Hz", _zero_bias_resonance)
 
 

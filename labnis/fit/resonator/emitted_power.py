@@ -19,6 +19,7 @@ from labnis.fit.information import Sensitivity, thinned
 from labnis.fit.junction._island import COMPONENTS
 from labnis.fit.parameters import Parameter, hold, prior_rows, restarted
 from labnis.fit.propagation import Evaluated
+from labnis.fit.resonator._drift import drift_terms, widened, with_drift_taken_out
 from labnis.fit.resonator._emission_data import EmissionData, refuse_impossible, spectra_warnings
 from labnis.fit.resonator._lines import Lines, Spectra
 from labnis.fit.resonator._tunnelling import RATE_NAMES, ZERO_ASSUMED, handed_on, temperature_assumed
@@ -95,17 +96,23 @@ def fit_emitted_power(
     if start is not None:
         parameters = restarted(parameters, [start[p.name].value for p in parameters])
     parameters = hold(parameters, fixed)
-    spectra = Spectra.of(usable, [p.name for p in parameters], gain, emitted)
+    names = tuple(p.name for p in parameters)
+    assumed = _ASSUMED | temperature_assumed(prior)
     inputs = {"fridge_temperature": data.fridge_temperature}
-    result = solve(
-        parameters,
-        spectra,
-        MODEL,
-        _ASSUMED | temperature_assumed(prior),
-        absorbed=usable.frequency.size,
-        prior=known,
-        inputs=inputs,
-    )
+
+    def spectra(terms: int) -> Spectra:
+        return Spectra.of(usable, names, gain, emitted, terms)
+
+    def solved(terms: int) -> FitResult:
+        model = spectra(terms)
+        absorbed = usable.frequency.size + model.drift.shape[1]
+        return solve(parameters, model, MODEL, assumed, absorbed=absorbed, prior=known, inputs=inputs)
+
+    def wider(fit: FitResult) -> float:
+        without = Evaluated(spectra(0).with_mask(fit.mask), fit.names, np.asarray, known)
+        return widened(fit, without, ("gain",))
+
+    result = with_drift_taken_out(usable.device_voltage.size, solved, wider, parts=1)
     found = result["gain"]
     if not found.sigma < LARGEST_GAIN_SIGMA:
         raise FitError(
@@ -116,7 +123,7 @@ def fit_emitted_power(
     fitted = 10 ** (values["gain"] / 10) * Lines.of(values, usable).density
     suspect = spectra_warnings(usable, fitted, gap=values["gap"], gain_sigma=found.sigma, fewest_high=_FEWEST_HIGH)
     result = replace(result, warnings=(*result.warnings, *suspect))
-    return _with_noise_temperature(result, spectra.with_mask(result.mask))
+    return _with_noise_temperature(result, spectra(drift_terms(result)).with_mask(result.mask))
 
 
 def emission_model(fit: FitResult, data: EmissionData) -> Real:
@@ -128,7 +135,7 @@ def emission_model(fit: FitResult, data: EmissionData) -> Real:
     if usable.device_voltage.size:
         values = {name: value for name, value in fit.by_name.items() if name != "noise_temperature"}
         x, gain = np.array([*values.values()]), 10 ** (values["gain"] / 10)
-        spectra = Spectra.of(usable, [*values], gain, Lines.of(values, usable).density)
+        spectra = Spectra.of(usable, [*values], gain, Lines.of(values, usable).density, drift_terms(fit))
         model[data.usable] = without_outliers(spectra, x).model(x)
     return model
 
@@ -138,7 +145,7 @@ def emission_evaluated(fit: FitResult, data: EmissionData, *, prior: FitResult) 
     names = tuple(name for name in fit.names if name != "noise_temperature")
     values, usable = fit.by_name, data.finite()
     emitted = Lines.of(values, usable).density
-    spectra = Spectra.of(usable, names, 10 ** (values["gain"] / 10), emitted).with_mask(fit.mask)
+    spectra = Spectra.of(usable, names, 10 ** (values["gain"] / 10), emitted, drift_terms(fit)).with_mask(fit.mask)
 
     def whole(x: Real) -> Real:
         # A small step may lead below the 0 at which the Dynes parameter ends.

@@ -21,9 +21,11 @@ from labnis.fit.information import Sensitivity, thinned
 from labnis.fit.parameters import hold, joined, prior_rows
 from labnis.fit.propagation import Evaluated
 from labnis.fit.resonator._biases import refuse_impossible_biases
+from labnis.fit.resonator._drift import drift_terms, widened, with_drift_taken_out
 from labnis.fit.resonator._rates_start import rate_parameters
 from labnis.fit.resonator._traces import ReflectionData, Response, Traces
 from labnis.fit.resonator._tunnelling import (
+    RATE_NAMES,
     ZERO_ASSUMED,
     handed_on,
     junction_parameters,
@@ -97,10 +99,20 @@ def fit_reflection(
     usable = usable.conjugate()
     junction = junction_parameters(prior or start, usable.device_voltage)
     parameters = hold([*rate_parameters(usable, junction, start, fixed or {}), *junction], fixed)
-    traces = Traces.of(usable, (p.name for p in parameters))
+    names = [p.name for p in parameters]
     assumed = _ASSUMED | ({} if prior is None else {"voltage_zero": ZERO_ASSUMED}) | temperature_assumed(prior)
+
+    def solved(terms: int) -> FitResult:
+        traces = Traces.of(usable, names, terms)
+        absorbed = 2 * (usable.frequency.size + traces.drift.shape[1])
+        return solve(parameters, traces, MODEL, assumed, absorbed=absorbed, prior=_with_fano(prior))
+
+    def wider(fit: FitResult) -> float:
+        without = Evaluated(Traces.of(usable, names).with_mask(fit.mask), fit.names, np.asarray, _with_fano(prior))
+        return widened(fit, without, RATE_NAMES)
+
     try:
-        result = solve(parameters, traces, MODEL, assumed, absorbed=2 * usable.frequency.size, prior=_with_fano(prior))
+        result = with_drift_taken_out(usable.device_voltage.size, solved, wider, parts=2)
     except FitError as error:
         raise FitError(f"{error}: {_QUESTIONS}") from error
     _refuse_undetermined(result)
@@ -117,14 +129,14 @@ def reflection_model(fit: FitResult, data: ReflectionData) -> Complex:
     if usable.device_voltage.size:
         values = {name: value for name, value in fit.by_name.items() if name != "resonance_frequency"}
         x = np.array([*values.values()])
-        model[data.usable] = without_outliers(Traces.of(usable, values), x).model(x).conj()
+        model[data.usable] = without_outliers(Traces.of(usable, values, drift_terms(fit)), x).model(x).conj()
     return model
 
 
 def reflection_evaluated(fit: FitResult, data: ReflectionData, *, prior: FitResult | None) -> Evaluated:
     """Return the model of a reflection fit, made from `data`, at other data of the same biases and frequencies."""
     names = tuple(name for name in fit.names if name != "resonance_frequency")
-    model = Traces.of(data.finite().conjugate(), names).with_mask(fit.mask)
+    model = Traces.of(data.finite().conjugate(), names, drift_terms(fit)).with_mask(fit.mask)
 
     def whole(x: Real) -> Real:
         values = dict(zip(names, x, strict=True))

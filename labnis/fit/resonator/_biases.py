@@ -49,7 +49,9 @@ class BiasTraces:
     @property
     def usable(self) -> Bool:
         """Biases at which everything is finite, shape (n,)."""
-        return np.asarray(np.isfinite(getattr(self, self.traces)).all(axis=1) & np.isfinite(self.device_voltage + self.course))
+        return np.asarray(
+            np.isfinite(getattr(self, self.traces)).all(axis=1) & np.isfinite(self.device_voltage + self.course)
+        )
 
     def finite(self) -> Self:
         """Return the data at the usable biases."""

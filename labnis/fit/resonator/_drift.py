@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,18 @@ from labnis.fit.arrays import Real
 from labnis.fit.propagation import Evaluated, weight_and_covariance
 from labnis.fit.result import FitError, FitResult
 
-__all__ = ["Tangent", "best_factor", "drift_basis", "drift_terms", "widened", "with_drift_taken_out"]
+__all__ = [
+    "NARROW",
+    "SeenDrift",
+    "Tangent",
+    "best_factor",
+    "drift_basis",
+    "drift_terms",
+    "follows_each_trace",
+    "seen_drift",
+    "widened",
+    "with_drift_taken_out",
+]
 
 # Name of the number of terms among the inputs of a fit.
 _TERMS = "drift_terms"
@@ -32,10 +43,19 @@ _TERMS = "drift_terms"
 _SMOOTH = 2
 # A drift that the data do not demand may widen the uncertainties by this factor.
 _WIDER = 1.05
-# The data demand a drift where noise alone lowers χ² by as much with this probability.
-_BY_CHANCE = 1e-4
+#: A note where a factor for each trace would cost too much.
+NARROW = (
+    f"a level of its own for each trace would widen the uncertainties by more than {100 * (_WIDER - 1):.0f} %: only a "
+    "drift that the data show is taken out; a wider span shows more, and with direction=up-down a drift matters less"
+)
+# The data demand a drift where noise alone lowers χ² by as much with this probability: a drift that is there and not
+# fitted does more harm than one that is fitted and not there.
+_BY_CHANCE = 0.05
+# A drift is told if noise alone looks like it with this probability. It is not smooth where it scatters about a
+# parabola by more than its noise, as a ratio of variances.
+_TOLD, _UNSTEADY = 1e-4, 3.0
 # Steps of Gauss and Newton: at most so many, the longest, and the shortest.
-_ROUNDS, _LONGEST, _SHORTEST = 20, 0.5, 1e-12
+_ROUNDS, _LONGEST, _SHORTEST = 20, 0.5, 1e-8
 
 Numbers = NDArray[Any]  # real or complex
 
@@ -62,6 +82,39 @@ def drift_basis(time: Real, terms: int) -> Real:
 def drift_terms(fit: FitResult) -> int:
     """Number of terms of the drift in a fit; 0 in fits of earlier versions."""
     return int(fit.inputs.get(_TERMS, 0))
+
+
+def follows_each_trace(fit: FitResult) -> bool:
+    """Whether the fit has a factor for each trace, or so few traces that a parabola says the same."""
+    return drift_terms(fit) > _SMOOTH
+
+
+class SeenDrift(NamedTuple):
+    """A drift beyond its noise: the difference of its largest and its smallest value, and whether it is smooth."""
+
+    size: float
+    smooth: bool
+
+
+def seen_drift(course: Real, logarithm: Real, sigma: Real) -> SeenDrift | None:
+    """What the logarithms of the factors show, of amplitude or phase, (n,) with their `sigma`; None if it is noise."""
+    smooth = drift_basis(course, _SMOOTH)
+    terms = smooth.T @ logarithm
+    parabola = smooth @ terms
+    freedom = max(logarithm.size - 1 - terms.size, 1)
+    # Least squares with equal weights. What is not free has no σ, and no drift.
+    even = _ratios(terms, np.sqrt((smooth**2).T @ sigma**2))
+    rest = _ratios(logarithm - parabola, sigma)
+    if rest > max(_UNSTEADY * freedom, chi2.isf(_TOLD, freedom)):
+        return SeenDrift(float(np.ptp(logarithm)), smooth=False)
+    if even > chi2.isf(_TOLD, terms.size):
+        return SeenDrift(float(np.ptp(parabola)), smooth=True)
+    return None
+
+
+def _ratios(values: Real, sigma: Real) -> float:
+    """Σ (value/σ)²."""
+    return float(((values / np.where(sigma > 0, sigma, np.inf)) ** 2).sum())
 
 
 @dataclass(frozen=True)
@@ -92,13 +145,18 @@ class Tangent:
         if not self.basis.shape[1]:
             return np.zeros(0), shared
         by_trace = self.basis.T @ (self.weight * self.expected.conj() * change).sum(axis=1)
-        drift = np.linalg.solve(self._normal, by_trace - self._follows.conj().T @ (self._power * shared))
+        drift = self._inverse @ (by_trace - self._follows.conj().T @ (self._power * shared))
         return drift, shared - self._follows @ drift
 
     def rest(self, change: Numbers) -> Numbers:
         """Part of a `change` (n, m) that neither the drift nor the common part describes."""
         drift, shared = self.split(change)
         return np.asarray(change - self.expected * (self.basis @ drift)[:, None] - self.common * shared)
+
+    def sigma(self, noise: float) -> Real:
+        """Standard uncertainty of the logarithm of each factor (n,), of either part of it, at this noise of a datum."""
+        variance = np.einsum("ik,kl,il->i", self.basis, self._inverse.real, self.basis)
+        return np.asarray(noise * np.sqrt(np.maximum(variance, 0.0)))
 
     @cached_property
     def _common(self) -> Numbers:
@@ -116,19 +174,20 @@ class Tangent:
         return np.asarray((self._common * self.expected).T @ self.basis / self._power[:, None])
 
     @cached_property
-    def _normal(self) -> Numbers:
-        """Normal equations of the drift alone, (k, k)."""
+    def _inverse(self) -> Numbers:
+        """Inverse of the normal equations of the drift alone, (k, k)."""
         strength = (self.weight * np.abs(self.expected) ** 2).sum(axis=1)
         whole = self.basis.T @ (strength[:, None] * self.basis)
         left = whole - self._follows.conj().T @ (self._power[:, None] * self._follows)
         # A trace of which no datum counts has any factor: the smallest.
-        return np.asarray(left + 1e-12 * np.trace(whole) * np.eye(len(left)))
+        return np.asarray(np.linalg.inv(left + 1e-12 * np.trace(whole) * np.eye(len(left))))
 
 
 def best_factor(basis: Real, data: Numbers, tangent: Callable[[Numbers], Tangent]) -> Numbers:
     """Factor of each trace (n,) that brings the expected data closest to the `data` (n, m); its logarithm has mean 0.
 
-    `tangent` is that at given factors, where the common part is the best one for them. Glitches slow the steps down, until the fit leaves them out.
+    `tangent` is that at given factors, where the common part is the best one for them. Glitches slow the steps down,
+    until the fit leaves them out.
     """
     logarithm = np.zeros(len(data), data.dtype)
     for _ in range(_ROUNDS if basis.shape[1] else 0):

@@ -101,11 +101,14 @@ class Spectra(Model):
 
     def model(self, x: Real) -> Real:
         """Background plus gain times emission, times the factor of each spectrum (W/Hz), shape (n, m)."""
-        return np.asarray(self._tangent(self._emitted(x)).expected)
+        emitted = self._emitted(x)
+        return np.asarray(self._at(emitted, self._factor(emitted)).expected)
 
-    def factor(self, x: Real) -> Real:
-        """Factor of each spectrum, shape (n,)."""
-        return self._factor(self._emitted(x))
+    def drifts(self, x: Real, noise: float) -> tuple[Real, Real]:
+        """Logarithm of the factor of each spectrum, and its σ, shape (n,)."""
+        emitted = self._emitted(x)
+        factor = self._factor(emitted)
+        return np.log(factor), self._at(emitted, factor).sigma(noise)
 
     def residuals(self, x: Real) -> Real:
         try:
@@ -116,7 +119,7 @@ class Spectra(Model):
         return np.asarray(rest / self.expected).ravel()
 
     def jacobian(self, x: Real) -> Real:
-        tangent, slopes = self._tangent(self._emitted(x)), self._slopes(x)
+        tangent, slopes = self._tangent_and_slopes(x)
         for column in np.moveaxis(slopes, -1, 0):
             column[...] = tangent.rest(column) / self.expected
         return slopes.reshape(-1, x.size)
@@ -128,25 +131,24 @@ class Spectra(Model):
 
     def background_slopes(self, x: Real) -> Real:
         """∂(background)/∂x, shape (frequencies, parameters)."""
-        tangent = self._tangent(self._emitted(x))
-        return np.stack([tangent.split(column)[1] for column in np.moveaxis(self._slopes(x), -1, 0)], axis=-1)
+        tangent, slopes = self._tangent_and_slopes(x)
+        return np.stack([tangent.split(column)[1] for column in np.moveaxis(slopes, -1, 0)], axis=-1)
 
     def _emitted(self, x: Real) -> Real:
         gain, values = self._values(x)
         return gain * Lines.of(values, self.data).density
 
-    def _slopes(self, x: Real) -> Real:
-        """∂(data minus emission)/∂x at constant noise and factors, shape (n, m, p)."""
+    def _tangent_and_slopes(self, x: Real) -> tuple[Tangent, Real]:
+        """The tangent, and ∂(data minus emission)/∂x at constant noise and factors, shape (n, m, p)."""
         gain, values = self._values(x)
-        slopes = -gain * Lines.of(values, self.data).slopes(values, self.data, self.names)
-        slopes *= self.factor(x)[:, None, None]
-        return np.asarray(slopes)
+        lines = Lines.of(values, self.data)
+        factor = self._factor(gain * lines.density)
+        slopes = lines.slopes(values, self.data, self.names)
+        slopes *= -gain * factor[:, None, None]
+        return self._at(gain * lines.density, factor), slopes
 
     def _factor(self, emitted: Real) -> Real:
         return best_factor(self.drift, self.data.spectrum, lambda factor: self._at(emitted, factor))
-
-    def _tangent(self, emitted: Real) -> Tangent:
-        return self._at(emitted, self._factor(emitted))
 
     def _at(self, emitted: Real, factor: Real) -> Tangent:
         common = np.broadcast_to(factor[:, None], emitted.shape)

@@ -85,9 +85,13 @@ class Traces(TraceModel):
         gamma = gamma * self._factor(gamma)[:, None]
         return self._background(gamma) * gamma
 
-    def factor(self, x: Real) -> Complex:
-        """Factor of each trace, shape (n,)."""
-        return self._factor(Response.of(self.values(x), self.data).gamma)
+    def drifts(self, x: Real, noise: float) -> tuple[Complex, Real]:
+        """Logarithm of the factor of each trace, and the σ of both of its parts, shape (n,)."""
+        gamma = Response.of(self.values(x), self.data).gamma
+        factor = self._factor(gamma)
+        # A phase that turns by more than a half turn is continued.
+        logarithm = np.log(np.abs(factor)) + 1j * np.unwrap(np.angle(factor))
+        return logarithm, self._tangent(gamma * factor[:, None]).sigma(noise)
 
     def residuals(self, x: Real) -> Real:
         try:

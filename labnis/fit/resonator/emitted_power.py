@@ -19,7 +19,14 @@ from labnis.fit.information import Sensitivity, thinned
 from labnis.fit.junction._island import COMPONENTS
 from labnis.fit.parameters import Parameter, hold, prior_rows, restarted
 from labnis.fit.propagation import Evaluated
-from labnis.fit.resonator._drift import drift_terms, widened, with_drift_taken_out
+from labnis.fit.resonator._drift import (
+    NARROW,
+    drift_terms,
+    follows_each_trace,
+    seen_drift,
+    widened,
+    with_drift_taken_out,
+)
 from labnis.fit.resonator._emission_data import EmissionData, refuse_impossible, spectra_warnings
 from labnis.fit.resonator._lines import Lines, Spectra
 from labnis.fit.resonator._tunnelling import RATE_NAMES, ZERO_ASSUMED, handed_on, temperature_assumed
@@ -121,9 +128,17 @@ def fit_emitted_power(
         )
     values = result.by_name
     fitted = 10 ** (values["gain"] / 10) * Lines.of(values, usable).density
-    suspect = spectra_warnings(usable, fitted, gap=values["gap"], gain_sigma=found.sigma, fewest_high=_FEWEST_HIGH)
-    result = replace(result, warnings=(*result.warnings, *suspect))
-    return _with_noise_temperature(result, spectra(drift_terms(result)).with_mask(result.mask))
+    suspect = spectra_warnings(
+        usable,
+        fitted,
+        gap=values["gap"],
+        gain_sigma=found.sigma,
+        fewest_high=_FEWEST_HIGH,
+        taken_out=drift_terms(result) > 0,
+    )
+    model = spectra(drift_terms(result)).with_mask(result.mask)
+    notes = (*result.notes, *_drift_notes(result, model))
+    return _with_noise_temperature(replace(result, warnings=(*result.warnings, *suspect), notes=notes), model)
 
 
 def emission_model(fit: FitResult, data: EmissionData) -> Real:
@@ -168,6 +183,18 @@ def emission_sensitivity(fit: FitResult, data: EmissionData, device_voltage: Rea
     matrix, _ = prior_rows(names, handed_on(prior, RATE_NAMES))
     whitened = lines.slopes(values, there, names) / noise[..., None]
     return Sensitivity(names, whitened.astype(complex), (1 / noise).astype(complex), matrix.T @ matrix)
+
+
+def _drift_notes(result: FitResult, spectra: Spectra) -> tuple[str, ...]:
+    """What the spectra say of a drift of the gain; the warnings say where it is doubtful."""
+    narrow = () if follows_each_trace(result) else (NARROW,)
+    drift = None
+    if drift_terms(result):
+        drift = seen_drift(spectra.data.course, *spectra.drifts(result.values, result.noise))
+    if drift is None:
+        return narrow
+    size = f"{drift.size * 10 / np.log(10):.2g} dB"
+    return (*narrow, f"a drift of the chain's gain by {size} in the course of the spectra was measured and taken out")
 
 
 def _gain_guess(data: EmissionData, emitted: Real) -> float:

@@ -12,6 +12,7 @@ stated in the result and propagated into γ_tr, γ_x and the gain.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -21,7 +22,14 @@ from labnis.fit.information import Sensitivity, thinned
 from labnis.fit.parameters import hold, joined, prior_rows
 from labnis.fit.propagation import Evaluated
 from labnis.fit.resonator._biases import refuse_impossible_biases
-from labnis.fit.resonator._drift import drift_terms, widened, with_drift_taken_out
+from labnis.fit.resonator._drift import (
+    NARROW,
+    drift_terms,
+    follows_each_trace,
+    seen_drift,
+    widened,
+    with_drift_taken_out,
+)
 from labnis.fit.resonator._rates_start import rate_parameters
 from labnis.fit.resonator._traces import ReflectionData, Response, Traces
 from labnis.fit.resonator._tunnelling import (
@@ -51,6 +59,9 @@ FANO_REAL = (1.0, 0.02)
 FANO_ASSUMED = f"{FANO_REAL[0]} ± {FANO_REAL[1]}; reflection contains only (1 + φ)·γ_tr"
 
 _ASSUMED = {"fano_real": FANO_ASSUMED}
+
+# Of the logarithm of an amplitude, and of an angle in radian.
+_DECIBEL, _DEGREE = 20 / np.log(10), 180 / np.pi
 
 _QUESTIONS = (
     "are there biases on both sides of the gap, is the resonance in the band, is the phase that of a network analyzer?"
@@ -116,6 +127,7 @@ def fit_reflection(
     except FitError as error:
         raise FitError(f"{error}: {_QUESTIONS}") from error
     _refuse_undetermined(result)
+    result = _with_drift_told(result, Traces.of(usable, names, drift_terms(result)).with_mask(result.mask))
     return with_derived(result, "resonance_frequency", "Hz", _zero_bias_resonance)
 
 
@@ -172,6 +184,30 @@ def _zero_bias_resonance(values: Mapping[str, float]) -> float:
     zero = np.array([-values["voltage_offset"]])
     shift = values["damping_junction"] * tunnelling(values, zero).shift[0]
     return float(values["ohmic_frequency"] + shift / (2 * np.pi))
+
+
+def _with_drift_told(result: FitResult, traces: Traces) -> FitResult:
+    """The result with a note of the drift that was taken out, or a warning where it is doubtful."""
+    notes, warnings = [*result.notes], [*result.warnings]
+    if not follows_each_trace(result):
+        notes.append(NARROW)
+    if drift_terms(result):
+        logarithm, sigma = traces.drifts(result.values, result.noise)
+        parts = (logarithm.real, _DECIBEL, "dB of amplitude", 1.0), (logarithm.imag, _DEGREE, "degrees of phase", 10.0)
+        for part, unit, name, largest in parts:
+            drift = seen_drift(traces.data.course, part, sigma)
+            if drift is None:
+                continue
+            text = f"a drift by {drift.size * unit:.2g} {name} in the course of the traces was measured and taken out"
+            if drift.smooth and drift.size * unit < largest:
+                notes.append(text)
+                continue
+            kind = "so large" if drift.smooth else "not smooth"
+            warnings.append(
+                f"{text}; it is {kind}, and the background may have changed its shape as well: look at cables and "
+                "connectors, and let the network analyzer settle"
+            )
+    return replace(result, notes=tuple(notes), warnings=tuple(warnings))
 
 
 def _refuse_undetermined(result: FitResult) -> None:

@@ -364,11 +364,22 @@ class EmittedPower(_Analysis):
 
 
 def _traces(points: Points, at: Selection) -> ReflectionData:
-    return ReflectionData(points["device_voltage"][at], points.frequency, points["s11"][at])
+    return ReflectionData(points["device_voltage"][at], points.frequency, points["s11"][at], time=_time(points, at))
 
 
 def _spectra(points: Points, at: Selection, fridge_temperature: float) -> EmissionData:
-    return EmissionData(points["device_voltage"][at], points.frequency, points["spectrum"][at], fridge_temperature)
+    return EmissionData(
+        points["device_voltage"][at],
+        points.frequency,
+        points["spectrum"][at],
+        fridge_temperature,
+        time=_time(points, at),
+    )
+
+
+def _time(points: Points, at: Selection) -> Real | None:
+    """When the points were measured (s); None where the run does not say."""
+    return np.asarray(points["time"][at], dtype=np.float64) if "time" in points else None
 
 
 def _stage(points: Points, context: FitContext) -> float:

@@ -104,21 +104,17 @@ def _fridge(data: xarray.Dataset, _source: Source, size: float, _context: FitCon
     return {"fridge_temperature": data["fridge_temperature"] + size} if "fridge_temperature" in data.variables else {}
 
 
-def _part_of_run(data: xarray.Dataset) -> Any:
-    """From −½ to ½ in the course of the run."""
-    if "time" not in data.variables:
-        first = data["device_voltage"]
-        return xarray.DataArray(np.linspace(-0.5, 0.5, first.size).reshape(first.shape), dims=first.dims)
-    time = data["time"]
-    return (time - time.min()) / (time.max() - time.min()) - 0.5
+def _drifting(column: str, factor: Callable[[Any], Any]) -> Callable[..., Changes]:
+    """The effect of a drift per hour on a `column`: a `factor` of the amount since the middle of the run."""
 
+    def effect(data: xarray.Dataset, _source: Source, size: float, _context: FitContext) -> Changes:
+        # Without times a rate says nothing; every run has them.
+        if not {column, "time"} <= {*map(str, data.variables)}:
+            return {}
+        hours = (data["time"] - data["time"].mean()) / 3600
+        return {column: data[column] * factor(size * hours)}
 
-def _magnitude_drift(data: xarray.Dataset, _source: Source, size: float, _context: FitContext) -> Changes:
-    return {"s11": data["s11"] * 10 ** (size * _part_of_run(data) / 20)} if "s11" in data.variables else {}
-
-
-def _phase_drift(data: xarray.Dataset, _source: Source, size: float, _context: FitContext) -> Changes:
-    return {"s11": data["s11"] * np.exp(1j * np.deg2rad(size) * _part_of_run(data))} if "s11" in data.variables else {}
+    return effect
 
 
 def _power(data: xarray.Dataset, _source: Source, size: float, _context: FitContext) -> Changes:
@@ -126,10 +122,11 @@ def _power(data: xarray.Dataset, _source: Source, size: float, _context: FitCont
 
 
 def _linearity(data: xarray.Dataset, _source: Source, size: float, _context: FitContext) -> Changes:
-    """`size` dB for each dB above the median level."""
+    """`size` dB for each dB above the noise of the chain: the level at most frequencies of the lowest spectrum."""
     if "spectrum" not in data.variables:
         return {}
-    return {"spectrum": data["spectrum"] * (data["spectrum"] / data["spectrum"].median()) ** size}
+    noise = data["spectrum"].median("frequency").min()
+    return {"spectrum": data["spectrum"] * (data["spectrum"] / noise) ** size}
 
 
 _EFFECTS: Mapping[str, Callable[[xarray.Dataset, Source, float, FitContext], Changes]] = {
@@ -142,8 +139,9 @@ _EFFECTS: Mapping[str, Callable[[xarray.Dataset, Source, float, FitContext], Cha
     "conductance.gain": _scaled("conductance"),
     "frequency": _scaled("frequency"),
     "fridge.temperature": _fridge,
-    "vna.magnitude_drift": _magnitude_drift,
-    "vna.phase_drift": _phase_drift,
+    "vna.magnitude_drift": _drifting("s11", lambda decibel: 10 ** (decibel / 20)),
+    "vna.phase_drift": _drifting("s11", lambda degrees: np.exp(1j * np.deg2rad(degrees))),
+    "analyzer.gain_drift": _drifting("spectrum", lambda decibel: 10 ** (decibel / 10)),
     "analyzer.amplitude": _power,
     "analyzer.linearity": _linearity,
 }

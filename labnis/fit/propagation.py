@@ -22,7 +22,7 @@ from labnis.fit.parameters import Parameter, conditioned, prior_rows
 from labnis.fit.result import FitError, FitResult
 from labnis.fit.solver import Model, unlike_noise
 
-__all__ = ["Evaluated", "changed_size", "with_budget"]
+__all__ = ["Evaluated", "changed_size", "weight_and_covariance", "with_budget"]
 
 # Step in which the change of the residuals is computed, in standard uncertainties: small enough for a straight line.
 _STEP = 1e-3
@@ -89,7 +89,7 @@ def with_budget(
     counts = measured.model.mask
     rest = measured.model.residuals(x)[counts] / fit.noise
     slopes = measured.model.jacobian(x)[counts] / fit.noise
-    weight, covariance = _weight_and_covariance(fit, measured, slopes)
+    weight, covariance = weight_and_covariance(fit, measured, slopes)
     passed_on = _passed_on(priors, names) | {
         source: np.array([change.get(name, 0.0) for name in names]) for source, change in assumed.items()
     }
@@ -116,7 +116,7 @@ def changed_size(source: Source) -> float:
     return _STEP * source.standard
 
 
-def _weight_and_covariance(fit: FitResult, evaluated: Evaluated, slopes: Real) -> tuple[Real, Real]:
+def weight_and_covariance(fit: FitResult, evaluated: Evaluated, slopes: Real) -> tuple[Real, Real]:
     """Inverse covariance of the prior, and covariance of the fit by these `slopes`, both (p, p).
 
     The slopes are in units of the noise. Both are 0 where a parameter is held. The covariance is computed again, as it

@@ -37,10 +37,12 @@ class InstrumentUncertainty(Section):
         Date of its last adjustment: a new one makes new errors.
     amplitude, linearity
         Of a spectrum analyzer: its absolute amplitude (dB), and its deviation from a straight line (dB per dB).
+    gain_drift
+        Of a spectrum analyzer: the drift of its gain and of the amplifier chain's together (dB per hour).
     gain
         Of a lock-in: reading and sine output together, relative.
     magnitude_drift, phase_drift
-        Of a network analyzer: its drift from the beginning to the end of a run (dB, degrees).
+        Of a network analyzer: its drift (dB per hour, degrees per hour).
 
     """
 
@@ -48,6 +50,7 @@ class InstrumentUncertainty(Section):
     calibrated: Annotated[date, Field(strict=False)] | None = None
     amplitude: StatedUncertainty | None = None
     linearity: StatedUncertainty | None = None
+    gain_drift: StatedUncertainty | None = None
     gain: StatedUncertainty | None = None
     magnitude_drift: StatedUncertainty | None = None
     phase_drift: StatedUncertainty | None = None
@@ -172,12 +175,13 @@ def stated_sources(
 _PARTS: Mapping[str, Mapping[str, tuple[str, str, str, str]]] = {
     "lockin": {"gain": ("1", "gain", "conductance.gain", "calibration")},
     "vna": {
-        "magnitude_drift": ("dB", "magnitude drift", "vna.magnitude_drift", "run"),
-        "phase_drift": ("deg", "phase drift", "vna.phase_drift", "run"),
+        "magnitude_drift": ("dB/h", "magnitude drift", "vna.magnitude_drift", "run"),
+        "phase_drift": ("deg/h", "phase drift", "vna.phase_drift", "run"),
     },
     "analyzer": {
         "amplitude": ("dB", "amplitude", "analyzer.amplitude", "calibration"),
         "linearity": ("1", "linearity", "analyzer.linearity", "calibration"),
+        "gain_drift": ("dB/h", "gain drift", "analyzer.gain_drift", "run"),
     },
 }
 

@@ -27,9 +27,6 @@ __all__ = ["Clock", "ExperimentClock", "Source", "SourceState", "Stage", "World"
 # Sine of 16 equally spaced phases: one cycle of the lock-in's excitation.
 _CYCLE = np.sin(2 * np.pi * (np.arange(16) + 0.5) / 16)
 
-# Time (s) in which the network analyzer drifts by the stated amount: that of the default run.
-_DRIFT_TIME = 300.0
-
 Stage = Literal["mixing_chamber", "still", "four_kelvin", "fifty_kelvin"]
 
 
@@ -292,9 +289,12 @@ class World:
             excess_photons=photons,
         )
         emitted = self.device.mean_over(self.present_state(), spectrum)
-        mean = 10 ** (chain.gain_db / 10) * (k * chain.noise_temperature + emitted)
+        noise = k * chain.noise_temperature
+        drift = self._hours * (chain.gain_drift + self.errors.of("analyzer.gain_drift"))
+        mean = 10 ** ((chain.gain_db + drift) / 10) * (noise + emitted)
+        # The analyzer's scale is right at the noise of the chain.
+        mean *= (1 + emitted / noise) ** self.errors.of("analyzer.linearity")
         mean *= 10 ** (self.errors.of("analyzer.amplitude") / 10)
-        mean *= (mean / np.median(mean)) ** self.errors.of("analyzer.linearity")
         return np.asarray(mean * self._random.gamma(samples, 1 / samples, frequencies.shape))
 
     def reflection(self, frequencies: NDArray[np.float64], power: float, bandwidth: float) -> NDArray[np.complex128]:
@@ -318,10 +318,15 @@ class World:
         return frequencies / (1 + self.errors.of("frequency"))
 
     def _drift(self) -> complex:
-        """Factor by which the network analyzer has drifted since the reset."""
-        part = (self.clock.time() - self._started) / _DRIFT_TIME
-        phase = np.deg2rad(part * self.errors.of("vna.phase_drift"))
-        return complex(10 ** (part * self.errors.of("vna.magnitude_drift") / 20) * np.exp(1j * phase))
+        """Factor by which network analyzer and chain have drifted since the reset."""
+        phase = np.deg2rad(self._hours * self.errors.of("vna.phase_drift"))
+        magnitude = self._hours * (self.truth.chain.gain_drift + self.errors.of("vna.magnitude_drift"))
+        return complex(10 ** (magnitude / 20) * np.exp(1j * phase))
+
+    @property
+    def _hours(self) -> float:
+        """Time (h) since the reset."""
+        return (self.clock.time() - self._started) / 3600
 
     def _cable(self, frequencies: NDArray[np.float64]) -> NDArray[np.complex128]:
         """Delay and standing waves of the cables, without their loss."""

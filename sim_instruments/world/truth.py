@@ -118,10 +118,11 @@ class Resonator(_Section):
 
 
 class Chain(_Section):
-    """The amplifier chain: total gain (dB) and noise temperature referred to the device (K)."""
+    """The amplifier chain: total gain (dB), noise temperature referred to the device (K), drift of the gain (dB/h)."""
 
     gain_db: Decibel
     noise_temperature: Positive
+    gain_drift: Finite = 0.0
 
 
 class Cable(_Section):

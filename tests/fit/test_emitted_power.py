@@ -8,6 +8,7 @@ import pytest
 from scipy.constants import k
 
 from labnis.fit import EmissionData, FitError, FitResult, fit_emitted_power, fit_reflection
+from labnis.fit.resonator._drift import drift_basis
 from labnis.fit.resonator._lines import Spectra
 from sim_instruments import Truth
 from tests.fit.measuring import assert_jacobian, device, emission, fitted_current_voltage, pulls, reflection
@@ -42,8 +43,13 @@ def test_jacobian_equals_finite_differences(spectra: EmissionData) -> None:
     steps = np.array([1e-4, 1e2, 1e2, 1e2, 1e2, 1e-9, 1e-5, 1e-6, 1e-9])
     counts = np.random.default_rng(0).random(spectra.spectrum.shape) < 0.9
     expected = spectra.spectrum.mean(axis=0) * np.ones((31, 1))
-    model = Spectra(spectra, tuple(values), expected, mask=counts.ravel())
-    assert_jacobian(model, np.array([*values.values()]), steps)
+    x = np.array([*values.values()])
+    model = Spectra(spectra, tuple(values), expected, mask=counts.ravel(), drift=drift_basis(spectra.course, 0))
+    assert_jacobian(model, x, steps)
+    # With a drift the slopes are those of data that the model describes.
+    drifting = replace(spectra, spectrum=model.model(x) * np.exp(0.1 * np.linspace(-1, 1, 31))[:, None])
+    for terms in (1, 2, 30):
+        assert_jacobian(replace(model, data=drifting, drift=drift_basis(spectra.course, terms)), x, steps)
 
 
 def test_spurs_and_bursts_do_not_move_the_gain(

@@ -86,8 +86,13 @@ def test_jacobian_equals_finite_differences(traces: ReflectionData) -> None:
     }  # fmt: skip
     steps = np.array([1e2, 1e2, 1e2, 1e2, 1e-6, 1e-6, 1e-9, 1e-5, 1e-6, 1e-9])
     counts = np.random.default_rng(0).random(traces.s11.shape) < 0.9
-    model = Traces(traces.s11, tuple(values), traces, mask=np.tile(counts.ravel(), 2))
-    assert_jacobian(model, np.array([*values.values()]), steps)
+    x = np.array([*values.values()])
+    model = Traces.of(traces, values).with_mask(np.tile(counts.ravel(), 2))
+    assert_jacobian(model, x, steps)
+    # With a drift the slopes are those of data that the model describes.
+    drifting = replace(traces, s11=model.model(x) * np.exp((0.1 + 0.2j) * np.linspace(-1, 1, 31))[:, None])
+    for terms in (1, 2, 30):
+        assert_jacobian(Traces.of(drifting, values, terms).with_mask(model.mask), x, steps)
 
 
 def test_glitches_do_not_move_the_rates(

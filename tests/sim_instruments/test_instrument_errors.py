@@ -93,11 +93,35 @@ def test_the_network_analyzer_drifts_linearly() -> None:
     world = erring(source("vna.magnitude_drift", 1.0), source("vna.phase_drift", 10.0))
     started = world.clock.time() - 1.0
     first = world.reflection(FREQUENCY, 1.0, 1.0)
-    world.clock.sleep(299.0)
+    world.clock.sleep(1799.0)
     factor = np.mean(world.reflection(FREQUENCY, 1.0, 1.0) / first)
-    part = (world.clock.time() - started - 1.0) / 300
-    assert 20 * np.log10(abs(factor)) == pytest.approx(part * world.errors.by_uid["vna.magnitude_drift"], rel=1e-3)
-    assert np.angle(factor, deg=True) == pytest.approx(part * world.errors.by_uid["vna.phase_drift"], rel=1e-3)
+    hours = (world.clock.time() - started - 1.0) / 3600
+    assert 20 * np.log10(abs(factor)) == pytest.approx(hours * world.errors.by_uid["vna.magnitude_drift"], rel=1e-3)
+    assert np.angle(factor, deg=True) == pytest.approx(hours * world.errors.by_uid["vna.phase_drift"], rel=1e-3)
+
+
+def test_the_gain_of_the_chain_drifts_where_the_truth_says_so() -> None:
+    document = load_truth(SHIPPED_TRUTH).model_dump()
+    document["chain"] |= {"gain_drift": 0.5}
+    world = erring(source("analyzer.gain_drift", 0.1), of=Truth.model_validate(document))
+    spectra, traces = [], []
+    for wait in (0.0, 3600.0):
+        world.clock.sleep(wait)
+        spectra.append(world.power_spectral_density(FREQUENCY, 1e12))
+        traces.append(world.reflection(FREQUENCY, 1.0, 1.0))
+    drift = 0.5 + world.errors.by_uid["analyzer.gain_drift"]
+    assert 10 * np.log10(spectra[1] / spectra[0]) == pytest.approx(drift, abs=1e-4)
+    assert 20 * np.log10(abs(np.mean(traces[1] / traces[0]))) == pytest.approx(0.5, rel=1e-3)
+
+
+def test_the_linearity_is_right_at_the_noise_of_the_chain() -> None:
+    """The same level in every spectrum, however much the device emits."""
+    stated = source("analyzer.linearity", 0.02)
+    error = erring(stated).errors.by_uid["analyzer.linearity"]
+    noise = np.median(erring(level=0.0).power_spectral_density(FREQUENCY, 1e14))
+    for level in (0.0, 4e-3):
+        right, wrong = (erring(*s, level=level).power_spectral_density(FREQUENCY, 1e14) for s in ((), (stated,)))
+        assert wrong / right == pytest.approx((right / noise) ** error, rel=1e-6)
 
 
 def test_the_real_part_of_the_fano_factor_may_be_drawn() -> None:

@@ -46,6 +46,7 @@ def test_sources_of_the_shipped_station_have_names_that_last() -> None:
 def test_a_drift_is_another_error_in_each_run_and_the_rest_stays() -> None:
     first, second = (shipped(run=run)[0] for run in ("run-1", "run-2"))
     assert {uid.rpartition("/")[2] for uid in first.keys() - second.keys()} == {
+        "gain_drift@run-1",
         "magnitude_drift@run-1",
         "phase_drift@run-1",
     }
@@ -73,7 +74,7 @@ def test_what_is_not_stated_is_listed() -> None:
     )
     assert not everything
     assert "the series resistance" in all_missing
-    assert len(all_missing) == 10
+    assert len(all_missing) == 11
 
 
 def test_the_table_beside_the_station_file_comes_first(write: Write) -> None:

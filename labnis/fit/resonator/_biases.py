@@ -1,6 +1,6 @@
 """Traces at many biases; how far the biases should extend, and which ones mean a wrong unit."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Self
 
 import numpy as np
@@ -18,13 +18,17 @@ _IMPOSSIBLE_BIAS = 300.0
 
 @dataclass(frozen=True)
 class BiasTraces:
-    """Traces at n voltages (V) across the SINIS pair and m increasing frequencies (Hz)."""
+    """Traces at n voltages (V) across the SINIS pair and m increasing frequencies (Hz).
+
+    `time` is when each was measured (s), shape (n,); by default they are in the order of measurement, evenly spaced.
+    """
 
     #: Name of the attribute with the traces, shape (n, m).
     traces: ClassVar[str]
 
     device_voltage: Real
     frequency: Real
+    time: Real | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         for name in ("device_voltage", "frequency"):
@@ -32,19 +36,29 @@ class BiasTraces:
         found, expected = getattr(self, self.traces).shape, (self.device_voltage.size, self.frequency.size)
         if found != expected:
             raise FitError(f"{self.traces} has shape {found}; {expected} is needed (biases, frequencies)")
+        if self.time is not None:
+            object.__setattr__(self, "time", real_columns(device_voltage=self.device_voltage, time=self.time)[1])
         if not (np.diff(self.frequency) > 0).all():
             raise FitError("frequency does not increase from one point to the next; sort the traces by frequency")
 
     @property
+    def course(self) -> Real:
+        """Time, or where it is not known order, of each trace, shape (n,)."""
+        return np.arange(self.device_voltage.size, dtype=np.float64) if self.time is None else self.time
+
+    @property
     def usable(self) -> Bool:
         """Biases at which everything is finite, shape (n,)."""
-        return np.asarray(np.isfinite(getattr(self, self.traces)).all(axis=1) & np.isfinite(self.device_voltage))
+        return np.asarray(
+            np.isfinite(getattr(self, self.traces)).all(axis=1) & np.isfinite(self.device_voltage + self.course)
+        )
 
     def finite(self) -> Self:
         """Return the data at the usable biases."""
         usable = self.usable
         traces = {self.traces: getattr(self, self.traces)[usable]}
-        return replace(self, device_voltage=self.device_voltage[usable], **traces)
+        time = None if self.time is None else self.time[usable]
+        return replace(self, device_voltage=self.device_voltage[usable], time=time, **traces)
 
 
 def volts(energy: float) -> str:

@@ -115,7 +115,7 @@ def _refuse_clipped(spectrum: Real) -> None:
 
 
 def spectra_warnings(
-    data: EmissionData, emitted: Real, *, gap: float, gain_sigma: float, fewest_high: int
+    data: EmissionData, emitted: Real, *, gap: float, gain_sigma: float, fewest_high: int, taken_out: bool = False
 ) -> tuple[str, ...]:
     """Warnings about a fit, derived from finite `data`.
 
@@ -131,6 +131,8 @@ def spectra_warnings(
         Uncertainty of the gain (dB) that the fit states.
     fewest_high
         Number of high biases that the fit should have.
+    taken_out
+        Whether the fit takes a change of the level out, as one of the gain.
 
     """
     found = []
@@ -146,7 +148,7 @@ def spectra_warnings(
             f"{repeated} of {data.spectrum.shape[0]} spectra repeat the one before: the analyzer did not sweep; wait "
             "for the end of its sweep before reading"
         )
-    return (*found, *_unsteady_level(data, emitted, gain_sigma))
+    return (*found, *_unsteady_level(data, emitted, gain_sigma, taken_out=taken_out))
 
 
 class _Trend(NamedTuple):
@@ -156,8 +158,12 @@ class _Trend(NamedTuple):
     improvement: float
 
 
-def _unsteady_level(data: EmissionData, emitted: Real, gain_sigma: float) -> tuple[str, ...]:
-    """Warning where the noise of the chain changes: it falls under compression, and drifts with the gain."""
+def _unsteady_level(data: EmissionData, emitted: Real, gain_sigma: float, *, taken_out: bool) -> tuple[str, ...]:
+    """Warning where the noise of the chain changes: it falls under compression, and drifts with the gain.
+
+    Where the change is taken out as one of the gain, and is no compression, only half of it is in doubt: the gain is
+    that of the middle of the run, and what changes may be the noise temperature.
+    """
     seen = _Seen.of(data, emitted)
     level, sigma = seen.level, seen.sigma
     # Neighbouring bins of a real analyzer are alike, so that the level scatters more than independent bins would.
@@ -169,7 +175,11 @@ def _unsteady_level(data: EmissionData, emitted: Real, gain_sigma: float) -> tup
     steady = best.improvement < _TREND**2
     change = float(level.std(ddof=1)) if steady else abs(best.change)
     # A change of the noise is taken for emission of the same size.
-    moved = 10 / np.log(10) * change * float(seen.noise.sum() / np.ptp(emitted.sum(axis=1)))
+    # So large is the part of the gain that is lost in a compression, too.
+    part = float(seen.noise.sum() / np.ptp(emitted.sum(axis=1)))
+    if taken_out and (steady or not _may_be_compression(by_power, by_order)):
+        part = 1.0 if steady else 0.5
+    moved = 10 / np.log(10) * change * part
     if moved < _NEGLIGIBLE * gain_sigma or (steady and excess < _UNSTEADY):
         return ()
     size = f"{change * 100:.2g} %, which may move the gain by {moved:.1g} dB"
@@ -181,14 +191,19 @@ def _unsteady_level(data: EmissionData, emitted: Real, gain_sigma: float) -> tup
     return (_trend_warning(by_power, by_order, size),)
 
 
+def _may_be_compression(by_power: _Trend, by_order: _Trend) -> bool:
+    """Whether the level falls with the emitted power, as far as the order of the biases separates it from time."""
+    return by_power.change < 0 and by_power.improvement > _ALIKE * by_order.improvement
+
+
 def _trend_warning(by_power: _Trend, by_order: _Trend, size: str) -> str:
     """Name the cause of a trend; a sweep in one direction does not separate power from time."""
     improvements = by_power.improvement, by_order.improvement
     if by_power.change < 0 and min(improvements) > _ALIKE * max(improvements):
         return (
-            f"the chain's noise falls, with the emitted power or with time, by {size}: the amplifier is compressed, "
-            "or its gain drifts; to distinguish, sweep the bias up and down; then attenuate before the last amplifiers "
-            "or let the chain settle"
+            f"the chain's noise falls, with the emitted power or with time, by {size}: the amplifier is compressed, or "
+            "its gain drifts; to distinguish, sweep the bias up and down (direction=up-down); then attenuate before "
+            "the last amplifiers or let the chain settle"
         )
     if by_power.change < 0 and by_power.improvement > by_order.improvement:
         return (
@@ -197,7 +212,7 @@ def _trend_warning(by_power: _Trend, by_order: _Trend, size: str) -> str:
         )
     return (
         f"the chain's noise drifts in the course of the run by {size}: let the chain settle, or sweep the bias up and "
-        "down, so that a drift averages out"
+        "down (direction=up-down), so that a drift averages out"
     )
 
 

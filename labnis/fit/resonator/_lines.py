@@ -1,13 +1,14 @@
 """Emission lines of a biased junction, and the model of noise spectra with the noise of the chain eliminated."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 from scipy.constants import h
 
 from labnis.fit.arrays import Bool, Real
+from labnis.fit.resonator._drift import Tangent, best_factor, drift_basis
 from labnis.fit.resonator._emission_data import EmissionData
 from labnis.fit.resonator._tunnelling import Tunnelling, tunnelling, tunnelling_slopes
 from labnis.fit.solver import Model
@@ -76,19 +77,22 @@ class Lines:
 class Spectra(Model):
     """The spectra with the noise of the chain eliminated, as functions of the parameters `names`.
 
-    `expected` (n, m) is the power density (W/Hz) whose radiometer noise weights the data.
+    `expected` (n, m) is the power density (W/Hz) whose radiometer noise weights the data. Each spectrum, noise and
+    emission, has the best factor of its own by the columns of the `drift`, shape (n, terms): see `_drift`.
     """
 
     data: EmissionData
     names: tuple[str, ...]
     expected: Real
+    drift: Real = field(kw_only=True)
 
     @classmethod
-    def of(cls, data: EmissionData, names: Sequence[str], gain: float, emitted: Real) -> "Spectra":
+    def of(cls, data: EmissionData, names: Sequence[str], gain: float, emitted: Real, terms: int = 0) -> "Spectra":
         """All of the `data`, weighted for a `gain` (ratio) and an emission `emitted` (W/Hz)."""
         # The noise of a radiometer is proportional to the power: weights come from the model, never from noisy data.
         expected = np.median(data.spectrum, axis=0) + gain * (emitted - np.median(emitted, axis=0))
-        return cls(data, tuple(names), expected, mask=np.ones(data.spectrum.size, bool))
+        drift = drift_basis(data.course, terms)
+        return cls(data, tuple(names), expected, mask=np.ones(data.spectrum.size, bool), drift=drift)
 
     @property
     def counts(self) -> Bool:
@@ -96,50 +100,71 @@ class Spectra(Model):
         return self.mask.reshape(self.expected.shape)
 
     def model(self, x: Real) -> Real:
-        """Background plus gain times emission (W/Hz), shape (n, m)."""
+        """Background plus gain times emission, times the factor of each spectrum (W/Hz), shape (n, m)."""
         emitted = self._emitted(x)
-        return self._mean(self.data.spectrum - emitted) + emitted
+        return np.asarray(self._at(emitted, self._factor(emitted)).expected)
+
+    def drifts(self, x: Real, noise: float) -> tuple[Real, Real]:
+        """Logarithm of the factor of each spectrum, and its σ, shape (n,)."""
+        emitted = self._emitted(x)
+        factor = self._factor(emitted)
+        return np.log(factor), self._at(emitted, factor).sigma(noise)
 
     def residuals(self, x: Real) -> Real:
         try:
-            rest = self.data.spectrum - self._emitted(x)
+            rest = self.data.spectrum - self.model(x)
         except NoOperatingPointError:
             # Not finite: the solver takes a shorter step.
             return np.full(self.mask.shape, np.nan)
-        return np.asarray((rest - self._mean(rest)) / self.expected).ravel()
+        return np.asarray(rest / self.expected).ravel()
 
     def jacobian(self, x: Real) -> Real:
-        slopes = self._slopes(x)
-        slopes -= self._mean(slopes)
-        slopes /= self.expected[..., None]
+        tangent, slopes = self._tangent_and_slopes(x)
+        for column in np.moveaxis(slopes, -1, 0):
+            column[...] = tangent.rest(column) / self.expected
         return slopes.reshape(-1, x.size)
 
     def background(self, x: Real) -> Real:
         """Noise of the chain (W/Hz) in each bin."""
-        return self._mean(self.data.spectrum - self._emitted(x))
+        emitted = self._emitted(x)
+        return self._background(emitted, self._factor(emitted))
 
     def background_slopes(self, x: Real) -> Real:
         """∂(background)/∂x, shape (frequencies, parameters)."""
-        return self._mean(self._slopes(x))
+        tangent, slopes = self._tangent_and_slopes(x)
+        return np.stack([tangent.split(column)[1] for column in np.moveaxis(slopes, -1, 0)], axis=-1)
 
     def _emitted(self, x: Real) -> Real:
         gain, values = self._values(x)
         return gain * Lines.of(values, self.data).density
 
-    def _slopes(self, x: Real) -> Real:
-        """∂(data minus emission)/∂x, shape (n, m, p)."""
+    def _tangent_and_slopes(self, x: Real) -> tuple[Tangent, Real]:
+        """The tangent, and ∂(data minus emission)/∂x at constant noise and factors, shape (n, m, p)."""
         gain, values = self._values(x)
-        return -gain * Lines.of(values, self.data).slopes(values, self.data, self.names)
+        lines = Lines.of(values, self.data)
+        factor = self._factor(gain * lines.density)
+        slopes = lines.slopes(values, self.data, self.names)
+        slopes *= -gain * factor[:, None, None]
+        return self._at(gain * lines.density, factor), slopes
 
-    def _mean(self, density: Real) -> Real:
-        """Mean over the biases, for each frequency and any further axes."""
-        return np.asarray(np.einsum("ij,ij...->j...", self._share, density))
+    def _factor(self, emitted: Real) -> Real:
+        return best_factor(self.drift, self.data.spectrum, lambda factor: self._at(emitted, factor))
+
+    def _at(self, emitted: Real, factor: Real) -> Tangent:
+        common = np.broadcast_to(factor[:, None], emitted.shape)
+        expected = common * (self._background(emitted, factor) + emitted)
+        return Tangent(self.drift, expected, common, self._weight)
+
+    def _background(self, emitted: Real, factor: Real) -> Real:
+        """Noise of the chain (W/Hz) in each bin, as the mean over the spectra; 0 in a bin where no datum counts."""
+        share = self._weight * factor[:, None]
+        power = share.T @ factor
+        rest = (share * (self.data.spectrum - factor[:, None] * emitted)).sum(axis=0)
+        return np.asarray(rest / np.where(power > 0, power, 1.0))
 
     @cached_property
-    def _share(self) -> Real:
-        """Weight of each spectrum in the mean of each bin; 0 in a bin where no datum counts."""
-        weight = self.counts * self.expected**-2
-        return np.asarray(weight / np.where(self.counts.any(axis=0), weight.sum(axis=0), 1.0))
+    def _weight(self) -> Real:
+        return np.asarray(self.counts * self.expected**-2)
 
     def _values(self, x: Real) -> tuple[float, dict[str, float]]:
         """Gain as a ratio, and all parameters by name."""

@@ -1,7 +1,7 @@
 """Reflection traces at many biases, and the model of them with the background eliminated."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from labnis.fit.arrays import Complex, Real, complex_array, evenly_spread
 from labnis.fit.resonator._biases import BiasTraces
+from labnis.fit.resonator._drift import Tangent, best_factor, drift_basis
 from labnis.fit.resonator._tunnelling import Tunnelling, tunnelling, tunnelling_slopes
 from labnis.fit.result import FitError
 from labnis.fit.solver import TraceModel, as_real
@@ -65,20 +66,32 @@ class ReflectionData(BiasTraces):
 class Traces(TraceModel):
     """The traces with their background eliminated, as functions of the parameters `names`.
 
-    For given parameters the best background is b = Σ Γ̄·s / Σ|Γ|² at each frequency, with sums over the biases.
+    For given parameters the best background is b = Σ Γ̄·s / Σ|Γ|² at each frequency, with sums over the biases. Each Γ
+    has the best complex factor of its trace, by the columns of the `drift`, shape (n, terms): see `_drift`.
     """
 
     data: ReflectionData
+    drift: Real = field(kw_only=True)
 
     @classmethod
-    def of(cls, data: ReflectionData, names: Iterable[str]) -> "Traces":
-        """All of the `data`, in the phase convention of the model."""
-        return cls(data.s11, tuple(names), data, mask=np.ones(2 * data.s11.size, bool))
+    def of(cls, data: ReflectionData, names: Iterable[str], terms: int = 0) -> "Traces":
+        """All of the `data`, in the phase convention of the model, with a drift of so many terms."""
+        drift = drift_basis(data.course, terms)
+        return cls(data.s11, tuple(names), data, mask=np.ones(2 * data.s11.size, bool), drift=drift)
 
     def model(self, x: Real) -> Complex:
-        """Background times Γ, shape (n, m)."""
+        """Background times Γ and its factor, shape (n, m)."""
         gamma = Response.of(self.values(x), self.data).gamma
+        gamma = gamma * self._factor(gamma)[:, None]
         return self._background(gamma) * gamma
+
+    def drifts(self, x: Real, noise: float) -> tuple[Complex, Real]:
+        """Logarithm of the factor of each trace, and the σ of both of its parts, shape (n,)."""
+        gamma = Response.of(self.values(x), self.data).gamma
+        factor = self._factor(gamma)
+        # A phase that turns by more than a half turn is continued.
+        logarithm = np.log(np.abs(factor)) + 1j * np.unwrap(np.angle(factor))
+        return logarithm, self._tangent(gamma * factor[:, None]).sigma(noise)
 
     def residuals(self, x: Real) -> Real:
         try:
@@ -90,14 +103,25 @@ class Traces(TraceModel):
     def jacobian(self, x: Real) -> Real:
         values = self.values(x)
         response = Response.of(values, self.data)
-        gamma = response.gamma
+        factor = self._factor(response.gamma)[:, None]
+        gamma = response.gamma * factor
         background, power = self._background(gamma), self._power(gamma)
+        tangent = self._tangent(gamma)
         columns = []
-        for change in response.slopes(values, self.data, self.names):
-            # The background follows each change of Γ.
+        for slope in response.slopes(values, self.data, self.names):
+            change = slope * factor
+            # The background follows each change of Γ, and so do the factors of the traces.
             own = self._over_biases(change.conj() * self.s11 - 2 * background * (gamma.conj() * change).real)
-            columns.append(as_real(-background * change - own / power * gamma))
+            column = -background * change - own / power * gamma
+            columns.append(as_real(tangent.rest(column) if self.drift.size else column))
         return np.stack(columns, axis=-1)
+
+    def _factor(self, gamma: Complex) -> Complex:
+        """Factor of each trace for Γ without it, shape (n,)."""
+        return best_factor(self.drift, self.s11, lambda factor: self._tangent(gamma * factor[:, None]))
+
+    def _tangent(self, gamma: Complex) -> Tangent:
+        return Tangent(self.drift, self._background(gamma) * gamma, gamma, self.counts.astype(np.float64))
 
     def _background(self, gamma: Complex) -> Complex:
         return np.asarray(self._over_biases(gamma.conj() * self.s11) / self._power(gamma))

@@ -19,6 +19,14 @@ from labnis.fit.information import Sensitivity, thinned
 from labnis.fit.junction._island import COMPONENTS
 from labnis.fit.parameters import Parameter, hold, prior_rows, restarted
 from labnis.fit.propagation import Evaluated
+from labnis.fit.resonator._drift import (
+    NARROW,
+    drift_terms,
+    follows_each_trace,
+    seen_drift,
+    widened,
+    with_drift_taken_out,
+)
 from labnis.fit.resonator._emission_data import EmissionData, refuse_impossible, spectra_warnings
 from labnis.fit.resonator._lines import Lines, Spectra
 from labnis.fit.resonator._tunnelling import RATE_NAMES, ZERO_ASSUMED, handed_on, temperature_assumed
@@ -95,17 +103,23 @@ def fit_emitted_power(
     if start is not None:
         parameters = restarted(parameters, [start[p.name].value for p in parameters])
     parameters = hold(parameters, fixed)
-    spectra = Spectra.of(usable, [p.name for p in parameters], gain, emitted)
+    names = tuple(p.name for p in parameters)
+    assumed = _ASSUMED | temperature_assumed(prior)
     inputs = {"fridge_temperature": data.fridge_temperature}
-    result = solve(
-        parameters,
-        spectra,
-        MODEL,
-        _ASSUMED | temperature_assumed(prior),
-        absorbed=usable.frequency.size,
-        prior=known,
-        inputs=inputs,
-    )
+
+    def spectra(terms: int) -> Spectra:
+        return Spectra.of(usable, names, gain, emitted, terms)
+
+    def solved(terms: int) -> FitResult:
+        model = spectra(terms)
+        absorbed = usable.frequency.size + model.drift.shape[1]
+        return solve(parameters, model, MODEL, assumed, absorbed=absorbed, prior=known, inputs=inputs)
+
+    def wider(fit: FitResult) -> float:
+        without = Evaluated(spectra(0).with_mask(fit.mask), fit.names, np.asarray, known)
+        return widened(fit, without, ("gain",))
+
+    result = with_drift_taken_out(usable.device_voltage.size, solved, wider, parts=1)
     found = result["gain"]
     if not found.sigma < LARGEST_GAIN_SIGMA:
         raise FitError(
@@ -114,9 +128,18 @@ def fit_emitted_power(
         )
     values = result.by_name
     fitted = 10 ** (values["gain"] / 10) * Lines.of(values, usable).density
-    suspect = spectra_warnings(usable, fitted, gap=values["gap"], gain_sigma=found.sigma, fewest_high=_FEWEST_HIGH)
-    result = replace(result, warnings=(*result.warnings, *suspect), limits=prior.limits)
-    return _with_noise_temperature(result, spectra.with_mask(result.mask))
+    suspect = spectra_warnings(
+        usable,
+        fitted,
+        gap=values["gap"],
+        gain_sigma=found.sigma,
+        fewest_high=_FEWEST_HIGH,
+        taken_out=drift_terms(result) > 0,
+    )
+    model = spectra(drift_terms(result)).with_mask(result.mask)
+    notes = (*result.notes, *_drift_notes(result, model))
+    result = replace(result, warnings=(*result.warnings, *suspect), notes=notes, limits=prior.limits)
+    return _with_noise_temperature(result, model)
 
 
 def emission_model(fit: FitResult, data: EmissionData) -> Real:
@@ -128,7 +151,7 @@ def emission_model(fit: FitResult, data: EmissionData) -> Real:
     if usable.device_voltage.size:
         values = {name: value for name, value in fit.by_name.items() if name != "noise_temperature"}
         x, gain = np.array([*values.values()]), 10 ** (values["gain"] / 10)
-        spectra = Spectra.of(usable, [*values], gain, Lines.of(values, usable).density)
+        spectra = Spectra.of(usable, [*values], gain, Lines.of(values, usable).density, drift_terms(fit))
         model[data.usable] = without_outliers(spectra, x).model(x)
     return model
 
@@ -138,7 +161,7 @@ def emission_evaluated(fit: FitResult, data: EmissionData, *, prior: FitResult) 
     names = tuple(name for name in fit.names if name != "noise_temperature")
     values, usable = fit.by_name, data.finite()
     emitted = Lines.of(values, usable).density
-    spectra = Spectra.of(usable, names, 10 ** (values["gain"] / 10), emitted).with_mask(fit.mask)
+    spectra = Spectra.of(usable, names, 10 ** (values["gain"] / 10), emitted, drift_terms(fit)).with_mask(fit.mask)
 
     def whole(x: Real) -> Real:
         # A small step may lead below the 0 at which the Dynes parameter ends.
@@ -161,6 +184,18 @@ def emission_sensitivity(fit: FitResult, data: EmissionData, device_voltage: Rea
     matrix, _ = prior_rows(names, handed_on(prior, RATE_NAMES))
     whitened = lines.slopes(values, there, names) / noise[..., None]
     return Sensitivity(names, whitened.astype(complex), (1 / noise).astype(complex), matrix.T @ matrix)
+
+
+def _drift_notes(result: FitResult, spectra: Spectra) -> tuple[str, ...]:
+    """What the spectra say of a drift of the gain; the warnings say where it is doubtful."""
+    narrow = () if follows_each_trace(result) else (NARROW,)
+    drift = None
+    if drift_terms(result):
+        drift = seen_drift(spectra.data.course, *spectra.drifts(result.values, result.noise))
+    if drift is None:
+        return narrow
+    size = f"{drift.size * 10 / np.log(10):.2g} dB"
+    return (*narrow, f"a drift of the chain's gain by {size} in the course of the spectra was measured and taken out")
 
 
 def _gain_guess(data: EmissionData, emitted: Real) -> float:

@@ -22,9 +22,18 @@ from labnis.fit.information import Sensitivity, thinned
 from labnis.fit.parameters import hold, joined, prior_rows
 from labnis.fit.propagation import Evaluated
 from labnis.fit.resonator._biases import refuse_impossible_biases
+from labnis.fit.resonator._drift import (
+    NARROW,
+    drift_terms,
+    follows_each_trace,
+    seen_drift,
+    widened,
+    with_drift_taken_out,
+)
 from labnis.fit.resonator._rates_start import rate_parameters
 from labnis.fit.resonator._traces import ReflectionData, Response, Traces
 from labnis.fit.resonator._tunnelling import (
+    RATE_NAMES,
     ZERO_ASSUMED,
     handed_on,
     junction_parameters,
@@ -50,6 +59,9 @@ FANO_REAL = (1.0, 0.02)
 FANO_ASSUMED = f"{FANO_REAL[0]} ± {FANO_REAL[1]}; reflection contains only (1 + φ)·γ_tr"
 
 _ASSUMED = {"fano_real": FANO_ASSUMED}
+
+# Of the logarithm of an amplitude, and of an angle in radian.
+_DECIBEL, _DEGREE = 20 / np.log(10), 180 / np.pi
 
 _QUESTIONS = (
     "are there biases on both sides of the gap, is the resonance in the band, is the phase that of a network analyzer?"
@@ -98,14 +110,25 @@ def fit_reflection(
     usable = usable.conjugate()
     junction = junction_parameters(prior or start, usable.device_voltage)
     parameters = hold([*rate_parameters(usable, junction, start, fixed or {}), *junction], fixed)
-    traces = Traces.of(usable, (p.name for p in parameters))
+    names = [p.name for p in parameters]
     assumed = _ASSUMED | ({} if prior is None else {"voltage_zero": ZERO_ASSUMED}) | temperature_assumed(prior)
+
+    def solved(terms: int) -> FitResult:
+        traces = Traces.of(usable, names, terms)
+        absorbed = 2 * (usable.frequency.size + traces.drift.shape[1])
+        return solve(parameters, traces, MODEL, assumed, absorbed=absorbed, prior=_with_fano(prior))
+
+    def wider(fit: FitResult) -> float:
+        without = Evaluated(Traces.of(usable, names).with_mask(fit.mask), fit.names, np.asarray, _with_fano(prior))
+        return widened(fit, without, RATE_NAMES)
+
     try:
-        result = solve(parameters, traces, MODEL, assumed, absorbed=2 * usable.frequency.size, prior=_with_fano(prior))
+        result = with_drift_taken_out(usable.device_voltage.size, solved, wider, parts=2)
     except FitError as error:
         raise FitError(f"{error}: {_QUESTIONS}") from error
     _refuse_undetermined(result)
     result = replace(result, limits={} if prior is None else prior.limits)
+    result = _with_drift_told(result, Traces.of(usable, names, drift_terms(result)).with_mask(result.mask))
     return with_derived(result, "resonance_frequency", "Hz", _zero_bias_resonance)
 
 
@@ -119,14 +142,14 @@ def reflection_model(fit: FitResult, data: ReflectionData) -> Complex:
     if usable.device_voltage.size:
         values = {name: value for name, value in fit.by_name.items() if name != "resonance_frequency"}
         x = np.array([*values.values()])
-        model[data.usable] = without_outliers(Traces.of(usable, values), x).model(x).conj()
+        model[data.usable] = without_outliers(Traces.of(usable, values, drift_terms(fit)), x).model(x).conj()
     return model
 
 
 def reflection_evaluated(fit: FitResult, data: ReflectionData, *, prior: FitResult | None) -> Evaluated:
     """Return the model of a reflection fit, made from `data`, at other data of the same biases and frequencies."""
     names = tuple(name for name in fit.names if name != "resonance_frequency")
-    model = Traces.of(data.finite().conjugate(), names).with_mask(fit.mask)
+    model = Traces.of(data.finite().conjugate(), names, drift_terms(fit)).with_mask(fit.mask)
 
     def whole(x: Real) -> Real:
         values = dict(zip(names, x, strict=True))
@@ -162,6 +185,30 @@ def _zero_bias_resonance(values: Mapping[str, float]) -> float:
     zero = np.array([-values["voltage_offset"]])
     shift = values["damping_junction"] * tunnelling(values, zero).shift[0]
     return float(values["ohmic_frequency"] + shift / (2 * np.pi))
+
+
+def _with_drift_told(result: FitResult, traces: Traces) -> FitResult:
+    """The result with a note of the drift that was taken out, or a warning where it is doubtful."""
+    notes, warnings = [*result.notes], [*result.warnings]
+    if not follows_each_trace(result):
+        notes.append(NARROW)
+    if drift_terms(result):
+        logarithm, sigma = traces.drifts(result.values, result.noise)
+        parts = (logarithm.real, _DECIBEL, "dB of amplitude", 1.0), (logarithm.imag, _DEGREE, "degrees of phase", 10.0)
+        for part, unit, name, largest in parts:
+            drift = seen_drift(traces.data.course, part, sigma)
+            if drift is None:
+                continue
+            text = f"a drift by {drift.size * unit:.2g} {name} in the course of the traces was measured and taken out"
+            if drift.smooth and drift.size * unit < largest:
+                notes.append(text)
+                continue
+            kind = "so large" if drift.smooth else "not smooth"
+            warnings.append(
+                f"{text}; it is {kind}, and the background may have changed its shape as well: look at cables and "
+                "connectors, and let the network analyzer settle"
+            )
+    return replace(result, notes=tuple(notes), warnings=tuple(warnings))
 
 
 def _refuse_undetermined(result: FitResult) -> None:

@@ -17,10 +17,11 @@ from typing import NamedTuple
 import numpy as np
 
 from labnis.accuracy import Budget, Source
+from labnis.fit._residuals import unlike_noise
 from labnis.fit.arrays import Real
 from labnis.fit.parameters import Parameter, conditioned, prior_rows
 from labnis.fit.result import FitError, FitResult
-from labnis.fit.solver import Model, unlike_noise
+from labnis.fit.solver import Model
 
 __all__ = ["Evaluated", "changed_size", "with_budget"]
 
@@ -186,9 +187,10 @@ def _errors_wanted(changes: Real, rest: Real, slopes: Real, covariance: Real) ->
 
 def _structure(fit: FitResult, errors: _Errors) -> tuple[str, ...]:
     """Warnings of the fit; of neighbouring residuals that are alike only where the stated sources do not explain it."""
-    told = unlike_noise(fit.chi2, fit.degrees_of_freedom)
+    residuals = fit.residuals[fit.mask]
+    told = unlike_noise(fit.chi2, fit.degrees_of_freedom, residuals)
     rest = float(errors.after @ errors.after) / float(errors.before @ errors.before)
-    left = unlike_noise(fit.chi2 * rest, fit.degrees_of_freedom)
+    left = unlike_noise(fit.chi2 * rest, fit.degrees_of_freedom, residuals)
     return (*(text for text in fit.warnings if text not in told), *(left if {*told} & {*fit.warnings} else ()))
 
 

@@ -11,10 +11,23 @@ from dataclasses import dataclass, field, replace
 from typing import Self, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
+from labnis.fit._residuals import (
+    OUTLIER,
+    are_few,
+    explained,
+    glitches,
+    local_variances,
+    noise_between_neighbours,
+    outliers,
+    run_length,
+    uneven,
+    unlike_noise,
+)
 from labnis.fit.arrays import Bool, Complex, Real
-from labnis.fit.estimate import Estimate
+from labnis.fit.estimate import Estimate, number_text
 from labnis.fit.parameters import Parameter, conditioned, prior_rows, restarted
 from labnis.fit.result import FitError, FitResult
 
@@ -22,18 +35,19 @@ __all__ = [
     "CurveModel",
     "Model",
     "TraceModel",
-    "are_few",
     "as_real",
-    "noise_between_neighbours",
     "solve",
-    "unlike_noise",
     "without_outliers",
 ]
 
-# Data beyond this many standard deviations are outliers (about one of 10⁸ random data is).
-_OUTLIER, _OUTLIER_ROUNDS, _MOST_OUTLIERS = 6.0, 10, 0.1
-# Glitches are at most so many data, or this part of them, and fewer than _RUN side by side.
-_FEW_GLITCHES, _PART_OF_GLITCHES, _RUN = 3, 0.01, 3
+_OUTLIER_ROUNDS, _MOST_OUTLIERS = 10, 0.1
+# Glitches are fewer than so many side by side; of more than _LISTED the result names the first.
+_RUN, _LISTED = 3, 6
+# A suspect explains at least this part of the structure, and lowers χ² by this much; uneven noise has at least this
+# correlation with its kind.
+_EXPLAINS, _SURE, _ALIKE = 0.3, 16.0, 0.2
+# Uncertainties that are too small by less than this factor cause no warning.
+_TOO_SMALL = 1.3
 _NOISE_ROUNDS, _NOISE_TOLERANCE = 5, 1e-2
 
 
@@ -62,9 +76,38 @@ class Model(ABC):
     def jacobian(self, x: Real) -> Real:
         """∂(residuals)/∂x, shape (data, parameters)."""
 
+    def rows(self) -> NDArray[np.intp]:
+        """Numbers of all data, shape (traces, points), such that neighbours in a row are neighbours on its axis."""
+        return np.arange(self.mask.size)[None]
+
+    def suspects(self, _x: Real) -> Mapping[str, Real]:
+        """What a model often lacks: text, {} being its size, → what it does to the residuals, shape (data, columns)."""
+        return {}
+
+    def noise_shapes(self, _x: Real) -> Mapping[str, Real]:
+        """Kinds of noise that are not the same everywhere, in words → their standard deviation, any unit, (data,)."""
+        return {}
+
+    def place(self, datum: int) -> str:
+        """Where a datum was measured, by its number, in words."""
+        return f"no. {datum}"
+
 
 class CurveModel(Model):
     """A model of one reading at each voltage."""
+
+    @property
+    @abstractmethod
+    def device_voltage(self) -> Real:
+        """Voltages across the device (V), shape (n,)."""
+
+    def rows(self) -> NDArray[np.intp]:
+        """All data by rising voltage, as one row."""
+        return np.argsort(self.device_voltage, kind="stable")[None]
+
+    def place(self, datum: int) -> str:
+        """The voltage of a datum, in words."""
+        return number_text(float(self.device_voltage[datum]), "V")
 
     @abstractmethod
     def with_readings(self, voltage: Real, measured: Real) -> Self:
@@ -89,6 +132,10 @@ class TraceModel(Model):
     def with_mask(self, mask: Bool) -> Self:
         """Return the same model with another mask; a complex datum counts if both of its parts do."""
         return super().with_mask(np.tile(mask.reshape(2, -1).all(axis=0), 2))
+
+    def rows(self) -> NDArray[np.intp]:
+        """A row for the real parts of each trace, then one for its imaginary parts."""
+        return np.arange(self.mask.size).reshape(-1, self.s11.shape[-1])
 
     def values(self, x: Real) -> dict[str, float]:
         """Parameter → value."""
@@ -132,40 +179,95 @@ def solve(
 
     """
     held, prior = conditioned(parameters, prior)
-    result = _solve(held, model, name, absorbed, prior)
-    for _ in range(_OUTLIER_ROUNDS):
-        narrowed = _narrowed(model, result.residuals)
-        if narrowed is None:
-            break
-        model = narrowed
-        result = _solve(restarted(held, result.values), model, name, absorbed, prior)
+    fits = [_solve(held, model, name, absorbed, prior)]
+
+    def residuals(model: Model) -> Real:
+        fits.append(_solve(restarted(held, fits[-1].values), model, name, absorbed, prior))
+        return fits[-1].residuals
+
+    model = _without_glitches(model, fits[0].residuals, residuals)
+    result = fits[-1]
     fixed = {p.name: f"{p.start:.8g} {p.unit}, held fixed".replace(" 1,", ",") for p in held if p.fixed}
-    left_out, glitches = _left_out(result.mask)
-    doubts = (*(() if glitches else left_out), *unlike_noise(result.chi2, result.degrees_of_freedom))
+    left_out, isolated = _left_out(model)
+    doubts = (*(() if isolated else left_out), *_doubts(result, model))
     return replace(
         result,
         assumed=dict(assumed) | fixed,
         inputs=inputs or {},
         warnings=(*result.warnings, *doubts),
-        notes=(*result.notes, *(left_out if glitches else ())),
+        notes=(*result.notes, *(left_out if isolated else ())),
+    )
+
+
+def _doubts(result: FitResult, model: Model) -> tuple[str, ...]:
+    """Warnings from the residuals: structure and what it looks like, and noise that is not the same everywhere."""
+    counts, free = model.mask, result.sigma > 0
+    rest, slopes = result.residuals[counts], model.jacobian(result.values)[:, free]
+    found = [*unlike_noise(result.chi2, result.degrees_of_freedom, rest)]
+    between = result.noise * np.sqrt(result.degrees_of_freedom / max(result.chi2, np.finfo(float).tiny))
+    alike = bool(found) and result.chi2 > result.degrees_of_freedom
+    uneven_noise = () if alike else _uneven_noise(result, model, slopes[counts], between)
+    if uneven_noise:  # which explains away what is significant for the same noise everywhere
+        return (*found, *uneven_noise)
+    suspects = model.suspects(result.values)
+    by = {text: explained(rest, slopes[counts], columns[counts], between) for text, columns in suspects.items()}
+    sure = [text for text, seen in by.items() if seen.decrease > _SURE + 2 * suspects[text].shape[1]]
+    if sure:
+        best = max(sure, key=lambda text: by[text].decrease / suspects[text].shape[1])
+        if by[best].part > _EXPLAINS or not alike:
+            found.append(best.format(by[best].amplitude))
+    return tuple(found)
+
+
+def _uneven_noise(result: FitResult, model: Model, slopes: Real, between: float) -> tuple[str, ...]:
+    """A warning where noise that is not the same everywhere makes a σ too small; `slopes` of the data that count."""
+    counts, free = model.mask, result.sigma > 0
+    variances = local_variances(result.residuals, model.rows(), counts)[counts]
+    covariance = result.covariance[np.ix_(free, free)]
+    influence = slopes @ covariance / result.noise**2
+    factor = uneven(variances, influence, np.diag(covariance), max(between, result.noise))
+    if factor < _TOO_SMALL:
+        return ()
+    shapes = model.noise_shapes(result.values)
+    alike = {text: float(np.corrcoef(variances, shape[counts] ** 2)[0, 1]) for text, shape in shapes.items()}
+    kind = max(alike, key=lambda text: alike[text], default="")
+    like = f", as by {kind}" if alike.get(kind, 0.0) > _ALIKE else ""
+    return (
+        f"the noise is not the same everywhere{like}: it is largest where the results depend on it most, and the true "
+        f"uncertainties are up to {factor:.2g} times as large",
     )
 
 
 def without_outliers(model: AnyModel, x: Real) -> AnyModel:
-    """Return `model` with a mask that leaves out what lies far off at the parameters `x`, as `solve` does."""
+    """Return `model` with a mask that leaves out the glitches at the parameters `x`, as `solve` does."""
+    return _without_glitches(model, model.residuals(x), lambda model: model.residuals(x))
+
+
+def _without_glitches(model: AnyModel, first: Real, residuals: Callable[[AnyModel], Real]) -> AnyModel:
+    """The model without the glitches among its `first` residuals; `residuals` are those of a model with another mask.
+
+    First all outliers are left out, so that they do not hide others, or pull the fit to where good data look wrong.
+    Seen from there those in company are structure, and count.
+    """
+    rows, rest = model.rows(), first
     for _ in range(_OUTLIER_ROUNDS):
-        narrowed = _narrowed(model, model.residuals(x))
+        narrowed = _narrowed(model, ~outliers(rest, rows, model.mask))
         if narrowed is None:
             break
-        model = narrowed
-    return model
+        try:
+            rest, model = residuals(narrowed), narrowed
+        except FitError:  # what is left does not determine the parameters: it was no glitches
+            break
+    narrowed = _narrowed(model, ~glitches(rest, rows))
+    if narrowed is not None:
+        residuals(narrowed)
+    return model if narrowed is None else narrowed
 
 
-def _narrowed(model: AnyModel, residuals: Real) -> AnyModel | None:
-    """The model without the outliers among its `residuals`; None where its mask is right already."""
-    mask = np.abs(residuals) <= _OUTLIER * _robust_scale(residuals)
-    # Where many data are far off, the model is wrong rather than the data.
+def _narrowed(model: AnyModel, mask: Bool) -> AnyModel | None:
+    """The model with this `mask`; None where it has it already, or too little would be left."""
     narrowed = model.with_mask(mask)
+    # Where many data are far off, the model is wrong rather than the data.
     return None if (narrowed.mask == model.mask).all() or mask.mean() < 1 - _MOST_OUTLIERS else narrowed
 
 
@@ -242,17 +344,6 @@ def _noise(residuals: Real, freedom: int) -> float:
     return max(float(np.sqrt(residuals @ residuals / freedom)), np.finfo(float).tiny)
 
 
-def _robust_scale(residuals: Real) -> float:
-    """Standard deviation of Gaussian residuals from the median of |residual|, robust to outliers."""
-    return max(1.4826 * float(np.median(np.abs(residuals))), np.finfo(float).tiny)
-
-
-def noise_between_neighbours(residuals: Real, mask: Bool) -> float:
-    """Standard deviation of `residuals` from the differences of neighbours that both count in the `mask`."""
-    steps = np.diff(residuals)[mask[1:] & mask[:-1]]
-    return max(float(np.sqrt((steps @ steps) / max(steps.size, 1) / 2)), np.finfo(float).tiny)
-
-
 def _minimised(
     residuals: Callable[[Real], Real], jacobian: Callable[[Real], Real], start: Real, lower: Real, upper: Real
 ) -> Real:
@@ -294,39 +385,19 @@ def _at_bounds(x: Real, parameters: Sequence[Parameter], *, physical: bool) -> t
     )
 
 
-def are_few(count: int, size: int) -> bool:
-    """Whether `count` of `size` data may be glitches; more are a reason to doubt the model."""
-    return count <= max(_FEW_GLITCHES, _PART_OF_GLITCHES * size)
-
-
-def _left_out(mask: Bool) -> tuple[tuple[str, ...], bool]:
-    """How many data were left out, in words, and whether these are glitches: few, and no three side by side."""
-    count = int((~mask).sum())
-    if count == 0:
+def _left_out(model: Model) -> tuple[tuple[str, ...], bool]:
+    """Which data were left out, in words, and whether these are glitches: few, and no three side by side."""
+    size, found = model.mask.size, np.flatnonzero(~model.mask)
+    if not found.size:
         return (), True
-    text = f"{count} of {mask.size} data lie more than {_OUTLIER:g}σ off and were left out"
-    if not are_few(count, mask.size):
-        return (f"{text}: too many for glitches, so the model may be wrong; look at the residuals",), False
-    edges = np.flatnonzero(np.diff(mask, prepend=True, append=True))
-    longest = int((edges[1::2] - edges[::2]).max())
+    places = [*dict.fromkeys(model.place(int(datum)) for datum in found)]
+    more = f" and {len(places) - _LISTED} more" if len(places) > _LISTED else ""
+    text = f"{found.size} of {size} data lie more than {OUTLIER:g}σ off and were left out"
+    where = f"; at {', '.join(places[:_LISTED])}{more}"
+    if not are_few(found.size, size):
+        return (f"{text}: too many for glitches, so the model may be wrong; look at the residuals{where}",), False
+    longest = run_length(model.mask, model.rows())
     if longest >= _RUN:
-        return (f"{text}, {longest} of them side by side, which glitches are not; look at the residuals",), False
-    return (text,), True
-
-
-def unlike_noise(chi2: float, degrees_of_freedom: int) -> tuple[str, ...]:
-    """A warning where neighbouring residuals are alike, or alternate."""
-    excess = chi2 / degrees_of_freedom
-    # χ²/ν of random residuals scatters by 1/√ν.
-    scatter = 5 / np.sqrt(degrees_of_freedom)
-    if abs(excess - 1) <= scatter:
-        return ()
-    if excess < 1:
-        return (
-            f"neighbouring residuals alternate (χ²/ν = {excess:.3g}): are these two sweeps that differ, the points "
-            "of one between those of the other? Fit each alone",
-        )
-    return (
-        f"neighbouring residuals are alike (χ²/ν = {excess:.3g}): the model is incomplete, and the true "
-        "uncertainties are larger; look at the residuals",
-    )
+        told = f"{text}, {longest} of them side by side, which glitches are not; look at the residuals{where}"
+        return (told,), False
+    return (f"{text}{where}",), True

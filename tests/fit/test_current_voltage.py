@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import siegelslopes
 
-from labnis.fit import FitError, fit_current_voltage
+from labnis.fit import FitError, fit_current_voltage, number_text
 from labnis.fit.junction._excitation import phases
 from labnis.fit.junction.current_voltage import _repeated_median_slope, _Sweep
 from sim_instruments import Truth
@@ -72,7 +72,9 @@ def test_glitching_point_moves_nothing_by_more_than_its_uncertainty(where: int, 
     found = fit_current_voltage(voltage, spoilt, series_resistance=SERIES_RESISTANCE)
     for name in clean.names:
         assert found[name].value == pytest.approx(clean[name].value, abs=clean[name].sigma), name
-    assert found.notes == ("1 of 201 data lie more than 6σ off and were left out",)
+    (note,) = found.notes
+    assert note.startswith("1 of 201 data lie more than 6σ off and were left out; at ")
+    assert note.endswith(number_text(voltage[where], "V"))
     assert not found.warnings
 
 

@@ -14,6 +14,7 @@ from typing import Self
 import numpy as np
 from scipy.optimize import least_squares
 
+from labnis.fit._residuals import noise_between_neighbours
 from labnis.fit.arrays import Bool, Real, evenly_spread
 from labnis.fit.estimate import Estimate
 from labnis.fit.junction._heated_pair import LINE, HeatedPair, Readings, solve_heated
@@ -21,7 +22,6 @@ from labnis.fit.junction._island import COMPONENTS, DEPHASING_RATE, components_o
 from labnis.fit.junction._steady_state import SMALLEST_DYNES
 from labnis.fit.parameters import Parameter, prior_rows
 from labnis.fit.result import FitError, FitResult, result_from_mapping
-from labnis.fit.solver import noise_between_neighbours
 from labnis.physics import NoOperatingPointError
 
 __all__ = ["component_prior", "with_components"]

@@ -118,6 +118,10 @@ class HeatedPair(CurveModel):
             mask=np.ones(voltage.shape, bool),
         )
 
+    @property
+    def device_voltage(self) -> Real:
+        return self.readings.voltage
+
     def with_readings(self, voltage: Real, measured: Real) -> Self:
         """Return the same model, with the same excitation at the device, of other readings."""
         at = self.voltage + (voltage - self.readings.voltage)[:, None]

@@ -81,6 +81,10 @@ class PairModel(CurveModel):
             waveform = cycle - voltage[:, None]
         return cls(voltage, measured, share**cls.scatter, waveform, mask=np.ones(voltage.shape, bool))
 
+    @property
+    def device_voltage(self) -> Real:
+        return self.voltage
+
     def with_readings(self, voltage: Real, measured: Real) -> Self:
         """Return the same model, with the same excitation at the device, of other readings."""
         return replace(self, voltage=voltage, measured=measured)

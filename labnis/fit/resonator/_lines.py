@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.constants import h
 
 from labnis.fit.arrays import Bool, Real
@@ -72,6 +73,12 @@ class Lines:
         return np.asarray(directions @ weights.transpose(2, 1, 0))
 
 
+RIPPLE = (
+    "the gain is not flat over the line: the emission follows the ripple of the chain's noise by a factor of {:.2g} "
+    "(1 if it is all gain), and the true uncertainties are larger; improve the match of chain and device"
+)
+
+
 @dataclass(frozen=True)
 class Spectra(Model):
     """The spectra with the noise of the chain eliminated, as functions of the parameters `names`.
@@ -94,6 +101,18 @@ class Spectra(Model):
     def counts(self) -> Bool:
         """Which data count, shape (n, m)."""
         return self.mask.reshape(self.expected.shape)
+
+    def rows(self) -> NDArray[np.intp]:
+        return np.arange(self.mask.size).reshape(self.expected.shape)
+
+    def suspects(self, x: Real) -> dict[str, Real]:
+        """A gain that varies over the line as the noise of the chain does."""
+        emitted, noise = self._emitted(x), self.background(x)
+        by_gain = emitted * (noise / np.median(noise) - 1)
+        return {RIPPLE: ((by_gain - self._mean(by_gain)) / self.expected).reshape(-1, 1)}
+
+    def place(self, datum: int) -> str:
+        return self.data.place(datum)
 
     def model(self, x: Real) -> Real:
         """Background plus gain times emission (W/Hz), shape (n, m)."""

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labnis.fit.arrays import Complex, Real, complex_array, evenly_spread
-from labnis.fit.resonator._biases import BiasTraces
+from labnis.fit.resonator._biases import JITTER, KERR, PROPORTIONAL, TRACE_JITTER, BiasTraces
 from labnis.fit.resonator._tunnelling import Tunnelling, tunnelling, tunnelling_slopes
 from labnis.fit.result import FitError
 from labnis.fit.solver import TraceModel, as_real
@@ -74,6 +74,28 @@ class Traces(TraceModel):
     def of(cls, data: ReflectionData, names: Iterable[str]) -> "Traces":
         """All of the `data`, in the phase convention of the model."""
         return cls(data.s11, tuple(names), data, mask=np.ones(2 * data.s11.size, bool))
+
+    def suspects(self, x: Real) -> dict[str, Real]:
+        """A frequency that depends on the power in the resonator, or is another one in each trace."""
+        response, values = Response.of(self.values(x), self.data), self.values(x)
+        shift = next(response.slopes(values, self.data, ("ohmic_frequency",)))
+        power = np.abs(response.response) ** 2
+        traces = np.eye(self.s11.shape[0])[:, :, None]
+        columns = [self._changed(response.gamma, shift * each) for each in (power / power.max(), *traces)]
+        return {KERR: columns[0][:, None], TRACE_JITTER: np.stack(columns[1:], axis=-1)}
+
+    def noise_shapes(self, x: Real) -> dict[str, Real]:
+        by_frequency = np.abs(self.jacobian(x)[:, self.names.index("ohmic_frequency")])
+        return {JITTER: by_frequency, PROPORTIONAL: np.tile(np.abs(self.model(x)).ravel(), 2)}
+
+    def _changed(self, gamma: Complex, change: Complex) -> Real:
+        """Change of the residuals by that of Γ, which the background follows."""
+        step = 1e-6 / np.abs(change).max()
+        more, less = gamma + step * change, gamma - step * change
+        return np.asarray(as_real(self._background(less) * less - self._background(more) * more) / (2 * step))
+
+    def place(self, datum: int) -> str:
+        return self.data.place(datum % self.s11.size)
 
     def model(self, x: Real) -> Complex:
         """Background times Γ, shape (n, m)."""

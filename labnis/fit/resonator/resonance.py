@@ -22,6 +22,7 @@ from scipy.special import gammaincc
 from labnis.fit.arrays import Complex, Real, complex_array, real_columns
 from labnis.fit.derived import with_derived
 from labnis.fit.parameters import Parameter
+from labnis.fit.resonator._biases import BENT, JITTER, KERR, PROPORTIONAL, gigahertz
 from labnis.fit.resonator._resonance_start import SIGNIFICANT, Rational, phase_steps, search, without_glitches
 from labnis.fit.resonator.reflection import FANO_ASSUMED, FANO_REAL
 from labnis.fit.result import FitError, FitResult
@@ -86,7 +87,8 @@ def fit_resonance(
         ) from error
     result = _with_fano_real(fitted)
     _refuse_what_is_no_resonance(result, trace)
-    found = [*result.warnings, *_ripple(fitted, trace), *_doubts(result, trace)]
+    bent = any(text.startswith(BENT) for text in result.warnings)  # and its residuals are no ripple
+    found = [*result.warnings, *([] if bent else _ripple(fitted, trace)), *_doubts(result, trace)]
     if found and not fano:
         found.append("the Fano term was left out, which may be why: fit with fano=True")
     return with_derived(replace(result, warnings=tuple(found)), "loaded_quality", "1", _loaded_quality)
@@ -109,6 +111,21 @@ class _Trace(TraceModel):
     @property
     def spacing(self) -> float:
         return self.span / (self.frequency.size - 1)
+
+    def suspects(self, x: Real) -> dict[str, Real]:
+        """A frequency that depends on the power in the resonator."""
+        _, response = self._parts(self.values(x))
+        shift = self.jacobian(x)[:, self.names.index("resonance_frequency")]
+        power = np.abs(response) ** 2 / np.max(np.abs(response) ** 2)
+        return {KERR: (shift * np.tile(power, 2))[:, None]}
+
+    def noise_shapes(self, x: Real) -> dict[str, Real]:
+        return {JITTER: np.abs(self.jacobian(x)[:, self.names.index("resonance_frequency")])} | {
+            PROPORTIONAL: np.tile(np.abs(self.model(x)), 2)
+        }
+
+    def place(self, datum: int) -> str:
+        return gigahertz(float(self.frequency[datum % self.frequency.size]))
 
     def residuals(self, x: Real) -> Real:
         return as_real(self.s11 - self.model(x))

@@ -2,149 +2,31 @@
 
 The noise level is estimated from the residuals. χ² is counted in units of the noise estimated from differences of
 neighbouring residuals: χ²/ν is 1 within its scatter for random residuals, and larger where the model leaves structure.
-Outliers are left out, and the result says how many.
+Glitches are left out, and the result says which.
 """
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Self, TypeVar
+from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
-from labnis.fit._residuals import (
-    OUTLIER,
-    are_few,
-    explained,
-    glitches,
-    local_variances,
-    noise_between_neighbours,
-    outliers,
-    run_length,
-    uneven,
-    unlike_noise,
-)
-from labnis.fit.arrays import Bool, Complex, Real
-from labnis.fit.estimate import Estimate, number_text
+from labnis.fit._doubts import doubts_from_residuals, texts_of_left_out
+from labnis.fit._residuals import glitches, noise_between_neighbours, outliers
+from labnis.fit.arrays import Bool, Real
+from labnis.fit.estimate import Estimate
+from labnis.fit.models import CurveModel, Model, TraceModel, as_real
 from labnis.fit.parameters import Parameter, conditioned, prior_rows, restarted
 from labnis.fit.result import FitError, FitResult
 
-__all__ = [
-    "CurveModel",
-    "Model",
-    "TraceModel",
-    "as_real",
-    "solve",
-    "without_outliers",
-]
-
-_OUTLIER_ROUNDS, _MOST_OUTLIERS = 10, 0.1
-# Glitches are fewer than so many side by side; of more than _LISTED the result names the first.
-_RUN, _LISTED = 3, 6
-# A suspect explains at least this part of the structure, and lowers χ² by this much; uneven noise has at least this
-# correlation with its kind.
-_EXPLAINS, _SURE, _ALIKE = 0.3, 16.0, 0.2
-# Uncertainties that are too small by less than this factor cause no warning.
-_TOO_SMALL = 1.3
-_NOISE_ROUNDS, _NOISE_TOLERANCE = 5, 1e-2
-
-
-@dataclass(frozen=True)
-class Model(ABC):
-    """Data and the expectation for them as a function of the parameter vector.
-
-    Attributes
-    ----------
-    mask
-        Which data count, one-dimensional, in the order of measurement.
-
-    """
-
-    mask: Bool = field(kw_only=True)
-
-    def with_mask(self, mask: Bool) -> Self:
-        """Return the same model with another mask."""
-        return replace(self, mask=mask)
-
-    @abstractmethod
-    def residuals(self, x: Real) -> Real:
-        """Data minus expectation, of equal standard deviation but not divided by it; also where the mask is False."""
-
-    @abstractmethod
-    def jacobian(self, x: Real) -> Real:
-        """∂(residuals)/∂x, shape (data, parameters)."""
-
-    def rows(self) -> NDArray[np.intp]:
-        """Numbers of all data, shape (traces, points), such that neighbours in a row are neighbours on its axis."""
-        return np.arange(self.mask.size)[None]
-
-    def suspects(self, _x: Real) -> Mapping[str, Real]:
-        """What a model often lacks: text, {} being its size, → what it does to the residuals, shape (data, columns)."""
-        return {}
-
-    def noise_shapes(self, _x: Real) -> Mapping[str, Real]:
-        """Kinds of noise that are not the same everywhere, in words → their standard deviation, any unit, (data,)."""
-        return {}
-
-    def place(self, datum: int) -> str:
-        """Where a datum was measured, by its number, in words."""
-        return f"no. {datum}"
-
-
-class CurveModel(Model):
-    """A model of one reading at each voltage."""
-
-    @property
-    @abstractmethod
-    def device_voltage(self) -> Real:
-        """Voltages across the device (V), shape (n,)."""
-
-    def rows(self) -> NDArray[np.intp]:
-        """All data by rising voltage, as one row."""
-        return np.argsort(self.device_voltage, kind="stable")[None]
-
-    def place(self, datum: int) -> str:
-        """The voltage of a datum, in words."""
-        return number_text(float(self.device_voltage[datum]), "V")
-
-    @abstractmethod
-    def with_readings(self, voltage: Real, measured: Real) -> Self:
-        """Return the same model of other readings at voltages (V) that differ a little, both (n,)."""
-
+__all__ = ["CurveModel", "Model", "TraceModel", "as_real", "solve", "without_outliers"]
 
 AnyModel = TypeVar("AnyModel", bound=Model)
 
-
-@dataclass(frozen=True)
-class TraceModel(Model):
-    """A model of complex data `s11` with named parameters; residuals are all real parts, then all imaginary parts."""
-
-    s11: Complex
-    names: tuple[str, ...]
-
-    @property
-    def counts(self) -> Bool:
-        """Which complex data count, shape of `s11`."""
-        return self.mask[: self.s11.size].reshape(self.s11.shape)
-
-    def with_mask(self, mask: Bool) -> Self:
-        """Return the same model with another mask; a complex datum counts if both of its parts do."""
-        return super().with_mask(np.tile(mask.reshape(2, -1).all(axis=0), 2))
-
-    def rows(self) -> NDArray[np.intp]:
-        """A row for the real parts of each trace, then one for its imaginary parts."""
-        return np.arange(self.mask.size).reshape(-1, self.s11.shape[-1])
-
-    def values(self, x: Real) -> dict[str, float]:
-        """Parameter → value."""
-        return dict(zip(self.names, map(float, x), strict=True))
-
-
-def as_real(values: Complex) -> Real:
-    """All real parts, then all imaginary parts, one-dimensional."""
-    return np.concatenate([values.real.ravel(), values.imag.ravel()])
+# Where more than this part of the data is far off, the model is wrong.
+_OUTLIER_ROUNDS, _MOST_OUTLIERS = 10, 0.1
+_NOISE_ROUNDS, _NOISE_TOLERANCE = 5, 1e-2
 
 
 def solve(
@@ -188,53 +70,14 @@ def solve(
     model = _without_glitches(model, fits[0].residuals, residuals)
     result = fits[-1]
     fixed = {p.name: f"{p.start:.8g} {p.unit}, held fixed".replace(" 1,", ",") for p in held if p.fixed}
-    left_out, isolated = _left_out(model)
-    doubts = (*(() if isolated else left_out), *_doubts(result, model))
+    left_out, isolated = texts_of_left_out(model)
+    doubts = (*(() if isolated else left_out), *doubts_from_residuals(result, model))
     return replace(
         result,
         assumed=dict(assumed) | fixed,
         inputs=inputs or {},
         warnings=(*result.warnings, *doubts),
         notes=(*result.notes, *(left_out if isolated else ())),
-    )
-
-
-def _doubts(result: FitResult, model: Model) -> tuple[str, ...]:
-    """Warnings from the residuals: structure and what it looks like, and noise that is not the same everywhere."""
-    counts, free = model.mask, result.sigma > 0
-    rest, slopes = result.residuals[counts], model.jacobian(result.values)[:, free]
-    found = [*unlike_noise(result.chi2, result.degrees_of_freedom, rest)]
-    between = result.noise * np.sqrt(result.degrees_of_freedom / max(result.chi2, np.finfo(float).tiny))
-    alike = bool(found) and result.chi2 > result.degrees_of_freedom
-    uneven_noise = () if alike else _uneven_noise(result, model, slopes[counts], between)
-    if uneven_noise:  # which explains away what is significant for the same noise everywhere
-        return (*found, *uneven_noise)
-    suspects = model.suspects(result.values)
-    by = {text: explained(rest, slopes[counts], columns[counts], between) for text, columns in suspects.items()}
-    sure = [text for text, seen in by.items() if seen.decrease > _SURE + 2 * suspects[text].shape[1]]
-    if sure:
-        best = max(sure, key=lambda text: by[text].decrease / suspects[text].shape[1])
-        if by[best].part > _EXPLAINS or not alike:
-            found.append(best.format(by[best].amplitude))
-    return tuple(found)
-
-
-def _uneven_noise(result: FitResult, model: Model, slopes: Real, between: float) -> tuple[str, ...]:
-    """A warning where noise that is not the same everywhere makes a σ too small; `slopes` of the data that count."""
-    counts, free = model.mask, result.sigma > 0
-    variances = local_variances(result.residuals, model.rows(), counts)[counts]
-    covariance = result.covariance[np.ix_(free, free)]
-    influence = slopes @ covariance / result.noise**2
-    factor = uneven(variances, influence, np.diag(covariance), max(between, result.noise))
-    if factor < _TOO_SMALL:
-        return ()
-    shapes = model.noise_shapes(result.values)
-    alike = {text: float(np.corrcoef(variances, shape[counts] ** 2)[0, 1]) for text, shape in shapes.items()}
-    kind = max(alike, key=lambda text: alike[text], default="")
-    like = f", as by {kind}" if alike.get(kind, 0.0) > _ALIKE else ""
-    return (
-        f"the noise is not the same everywhere{like}: it is largest where the results depend on it most, and the true "
-        f"uncertainties are up to {factor:.2g} times as large",
     )
 
 
@@ -383,21 +226,3 @@ def _at_bounds(x: Real, parameters: Sequence[Parameter], *, physical: bool) -> t
         for bound in (p.lower, p.upper)
         if abs(value - bound) <= 1e-9 * p.scale and physical == (bound == p.lower == 0)
     )
-
-
-def _left_out(model: Model) -> tuple[tuple[str, ...], bool]:
-    """Which data were left out, in words, and whether these are glitches: few, and no three side by side."""
-    size, found = model.mask.size, np.flatnonzero(~model.mask)
-    if not found.size:
-        return (), True
-    places = [*dict.fromkeys(model.place(int(datum)) for datum in found)]
-    more = f" and {len(places) - _LISTED} more" if len(places) > _LISTED else ""
-    text = f"{found.size} of {size} data lie more than {OUTLIER:g}σ off and were left out"
-    where = f"; at {', '.join(places[:_LISTED])}{more}"
-    if not are_few(found.size, size):
-        return (f"{text}: too many for glitches, so the model may be wrong; look at the residuals{where}",), False
-    longest = run_length(model.mask, model.rows())
-    if longest >= _RUN:
-        told = f"{text}, {longest} of them side by side, which glitches are not; look at the residuals{where}"
-        return (told,), False
-    return (f"{text}{where}",), True

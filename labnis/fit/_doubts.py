@@ -1,5 +1,7 @@
 """Texts of a result about its residuals: what was left out, structure and what it looks like, uneven noise."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from labnis.fit._residuals import (
@@ -12,10 +14,10 @@ from labnis.fit._residuals import (
     unlike_noise,
 )
 from labnis.fit.arrays import Real
-from labnis.fit.models import Model
+from labnis.fit.models import Model, Suspect
 from labnis.fit.result import FitResult
 
-__all__ = ["doubts_from_residuals", "texts_of_left_out"]
+__all__ = ["contradicted_prior", "doubts_from_residuals", "suspected", "texts_of_left_out"]
 
 # Glitches are fewer than so many side by side; of more than _LISTED the result names the first.
 _RUN, _LISTED = 3, 6
@@ -23,6 +25,10 @@ _RUN, _LISTED = 3, 6
 _EXPLAINS, _SURE = 0.3, 16.0
 # Uneven noise has at least this correlation with its kind, and makes a σ too small by this factor.
 _ALIKE, _TOO_SMALL = 0.2, 1.3
+# What moves no result by this many of its standard uncertainties causes no warning.
+_NEGLIGIBLE = 0.3
+# A prior is contradicted beyond so many standard deviations, along directions of which the data determine this part.
+_CONTRADICTS, _DETERMINED = 5.0, 1e-5
 
 
 def doubts_from_residuals(result: FitResult, model: Model) -> tuple[str, ...]:
@@ -30,28 +36,73 @@ def doubts_from_residuals(result: FitResult, model: Model) -> tuple[str, ...]:
     counts, free = model.mask, result.sigma > 0
     rest, slopes = result.residuals[counts], model.jacobian(result.values)[:, free]
     found = [*unlike_noise(result.chi2, result.degrees_of_freedom, rest)]
-    between = result.noise * np.sqrt(result.degrees_of_freedom / max(result.chi2, np.finfo(float).tiny))
     alike = bool(found) and result.chi2 > result.degrees_of_freedom
-    uneven_noise = () if alike else _uneven_noise(result, model, slopes[counts], between)
+    uneven_noise = () if alike else _uneven_noise(result, model, slopes[counts])
     if uneven_noise:  # which explains away what is significant for the same noise everywhere
         return (*found, *uneven_noise)
-    suspects = model.suspects(result.values)
-    by = {text: explained(rest, slopes[counts], columns[counts], between) for text, columns in suspects.items()}
-    sure = [text for text, seen in by.items() if seen.decrease > _SURE + 2 * suspects[text].shape[1]]
-    if sure:
-        best = max(sure, key=lambda text: by[text].decrease / suspects[text].shape[1])
-        if by[best].part > _EXPLAINS or not alike:
-            found.append(best.format(by[best].amplitude))
-    return tuple(found)
+    return (*found, *suspected(result, model, model.suspects(result.values)))
 
 
-def _uneven_noise(result: FitResult, model: Model, slopes: Real, between: float) -> tuple[str, ...]:
+def suspected(result: FitResult, model: Model, suspects: Sequence[Suspect]) -> tuple[str, ...]:
+    """The likeliest of the `suspects`, if it is plausible, and explains structure or moves a result."""
+    counts, free = model.mask, result.sigma > 0
+    if not suspects:
+        return ()
+    slopes, between = model.jacobian(result.values)[:, free][counts], _between(result)
+    alike = bool(unlike_noise(result.chi2, result.degrees_of_freedom, result.residuals[counts]))
+    rest, variances = result.residuals[counts], local_variances(result.residuals, model.rows(), counts)[counts]
+    covariance, sigma = result.covariance[np.ix_(free, free)], result.sigma[free]
+    found = []
+    for text, columns, (smallest, largest) in suspects:
+        by = explained(rest, slopes, columns[counts], variances, between)
+        moved = np.abs(covariance @ (slopes.T @ by.change)) / result.noise**2 / sigma
+        matters = by.part > _EXPLAINS if alike else moved.max() > _NEGLIGIBLE
+        if matters and by.decrease > _SURE + 2 * columns.shape[1] and smallest <= by.amplitude <= largest:
+            found.append((by.decrease / columns.shape[1], text.format(by.amplitude)))
+    return tuple(text for _, text in sorted(found)[-1:])
+
+
+def contradicted_prior(result: FitResult, prior: FitResult | None) -> tuple[str, ...]:
+    """A warning where the data contradict the `prior` of the fit.
+
+    What the fit adds to the prior's values scatters by the prior's covariance less that of the result; the systematic
+    uncertainty of the prior comes in addition, in proportion to the part that the data determine.
+    """
+    if prior is None:
+        return ()
+    names = list(prior.names)
+    moved = result.select(names)
+    unit = np.linalg.inv(np.linalg.cholesky(prior.correlation)) / prior.sigma
+    part, directions = np.linalg.eigh(np.eye(len(names)) - unit @ moved.covariance @ unit.T)
+    systematic = np.zeros(part.shape)
+    if prior.budget is not None:
+        systematic = ((directions.T @ unit @ prior.budget.columns) ** 2).sum(axis=1)
+    known = part > _DETERMINED
+    pulls = np.where(known, directions.T @ (unit @ (moved.values - prior.values)), 0.0)
+    pulls /= np.sqrt(np.where(known, part + part**2 * systematic, 1.0))
+    if np.abs(pulls).max() < _CONTRADICTS:
+        return ()
+    share = 1 - moved.sigma**2 / prior.sigma**2  # of each parameter that the data determine
+    at = int(np.argmax(np.abs(moved.values - prior.values) / prior.sigma / np.sqrt(np.maximum(share, _DETERMINED))))
+    before, after = prior[names[at]], moved[names[at]]
+    return (
+        f"the data contradict what was known before, by {np.abs(pulls).max():.2g}σ, most of all {names[at]}: {before} "
+        f"was known, and is {after} with these data; is it the same device, in the same state?",
+    )
+
+
+def _between(result: FitResult) -> float:
+    """The noise between neighbours."""
+    return float(result.noise * np.sqrt(result.degrees_of_freedom / max(result.chi2, np.finfo(float).tiny)))
+
+
+def _uneven_noise(result: FitResult, model: Model, slopes: Real) -> tuple[str, ...]:
     """A warning where noise that is not the same everywhere makes a σ too small; `slopes` of the data that count."""
     counts, free = model.mask, result.sigma > 0
     variances = local_variances(result.residuals, model.rows(), counts)[counts]
     covariance = result.covariance[np.ix_(free, free)]
     influence = slopes @ covariance / result.noise**2
-    factor = uneven(variances, influence, np.diag(covariance), max(between, result.noise))
+    factor = uneven(variances, influence, np.diag(covariance), max(_between(result), result.noise))
     if factor < _TOO_SMALL:
         return ()
     shapes = model.noise_shapes(result.values)

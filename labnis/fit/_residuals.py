@@ -38,6 +38,8 @@ _FEW_GLITCHES, _PART_OF_GLITCHES = 3, 0.01
 _NEIGHBOUR, _NEAR, _COMPANY = 3.0, 3, 2
 # A σ that is too small is certain beyond so many standard deviations.
 _SURE = 6.0
+# What the parameters take over but for this part does not show.
+_SHOWS = 1e-6
 # Glitches fall at random: they are as close together as these with at most this probability.
 _RARE = 1e-3
 
@@ -116,11 +118,14 @@ def run_length(mask: Bool, rows: Places) -> int:
 def unlike_noise(chi2: float, degrees_of_freedom: int, residuals: Real) -> tuple[str, ...]:
     """A warning where neighbours among the `residuals` that count, shape (n,), are alike, or alternate."""
     excess = chi2 / degrees_of_freedom
-    # χ²/ν of random residuals scatters by 1/√ν, and by more where the noise is large at a part of them only.
+    # χ²/ν of random residuals scatters by 1/√ν, and by more where the noise is large at a part of them only, but then
+    # the products of neighbours have either sign.
     squares = (residuals / max(float(np.abs(residuals).max()), np.finfo(float).tiny)) ** 2
     part = max(1.0, residuals.size * float((squares**2).sum()) / (3 * max(float(squares.sum()), 1e-300) ** 2))
     scatter = 5 * np.sqrt(part / degrees_of_freedom)
-    if abs(excess - 1) <= scatter:
+    products = residuals[1:] * residuals[:-1]
+    ordered = abs(products.sum()) > 5 * np.linalg.norm(products) and abs(excess - 1) > 5 / np.sqrt(degrees_of_freedom)
+    if abs(excess - 1) <= scatter and not ordered:
         return ()
     if excess < 1:
         return (
@@ -134,28 +139,35 @@ def unlike_noise(chi2: float, degrees_of_freedom: int, residuals: Real) -> tuple
 
 
 class Explained(NamedTuple):
-    """What some columns explain of residuals: part of the structure, decrease of χ², and their mean amplitude."""
+    """What columns explain of residuals: part of the structure, decrease of χ², mean amplitude, and change (n,)."""
 
     part: float
     decrease: float
     amplitude: float
+    change: Real
 
 
-def explained(rest: Real, slopes: Real, columns: Real, noise: float) -> Explained:
+def explained(rest: Real, slopes: Real, columns: Real, variances: Real, noise: float) -> Explained:
     """What `columns` (n, k) explain of the residuals `rest` (n,) beyond what they explain of random ones.
 
-    `slopes` (n, p) are those by the parameters, which follow; `noise` is that between neighbours.
+    `slopes` (n, p) are those by the parameters, which follow. `noise` is that between neighbours, and `variances` (n,)
+    are those at each datum, as the noise may not be the same everywhere.
     """
     basis, _ = np.linalg.qr(slopes / np.maximum(np.linalg.norm(slopes, axis=0), np.finfo(float).tiny))
     unit = np.maximum(np.linalg.norm(columns, axis=0), np.finfo(float).tiny)
     own = columns / unit
     own = own - basis @ (basis.T @ own)
-    amplitudes, _, rank, _ = np.linalg.lstsq(own, rest, rcond=1e-6)
-    before, after = float(rest @ rest), float(np.sum((rest - own @ amplitudes) ** 2))
-    decrease = (before - after) / noise**2 - rank
-    structure = before / noise**2 - rest.size
-    part = decrease / structure if structure > 0 else 0.0
-    return Explained(part, decrease, float(np.sqrt(np.mean((amplitudes / unit) ** 2))))
+    direction, size, turned = np.linalg.svd(own, full_matrices=False)
+    shows = size > _SHOWS
+    direction, size, turned = direction[:, shows], size[shows], turned[shows]
+    seen = direction.T @ rest
+    amplitudes = turned.T @ (seen / size)
+    there = max(float(np.einsum("ij,i->", direction**2, variances)) / max(size.size, 1), noise**2)
+    less = float(seen @ seen) - size.size * there
+    structure = float(rest @ rest) - rest.size * noise**2
+    part = less / structure if structure > 0 else 0.0
+    amplitudes = amplitudes / unit
+    return Explained(part, less / there, float(np.sqrt(np.mean(amplitudes**2))), columns @ amplitudes)
 
 
 def uneven(squares: Real, influence: Real, variance: Real, noise: float) -> float:

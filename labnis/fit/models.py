@@ -1,9 +1,9 @@
 """Models that the solver fits: data, and the expectation for them as a function of parameters."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,18 @@ from numpy.typing import NDArray
 from labnis.fit.arrays import Bool, Complex, Real
 from labnis.fit.estimate import number_text
 
-__all__ = ["CurveModel", "Model", "TraceModel", "as_real"]
+__all__ = ["CurveModel", "Model", "Suspect", "TraceModel", "as_real"]
+
+
+class Suspect(NamedTuple):
+    """Something that a model may lack: its text, in which {} stands for its size.
+
+    `columns` (data, k) is what it does to the residuals, for a size of 1; sizes within `plausible` are told.
+    """
+
+    text: str
+    columns: Real
+    plausible: tuple[float, float] = (0.0, np.inf)
 
 
 @dataclass(frozen=True)
@@ -43,9 +54,9 @@ class Model(ABC):
         """Numbers of all data, shape (traces, points), such that neighbours in a row are neighbours on its axis."""
         return np.arange(self.mask.size)[None]
 
-    def suspects(self, _x: Real) -> Mapping[str, Real]:
-        """What a model often lacks: text, {} being its size, → what it does to the residuals, shape (data, columns)."""
-        return {}
+    def suspects(self, _x: Real) -> Sequence[Suspect]:
+        """What the model may lack."""
+        return ()
 
     def noise_shapes(self, _x: Real) -> Mapping[str, Real]:
         """Kinds of noise that are not the same everywhere, in words → their standard deviation, any unit, (data,)."""
@@ -63,6 +74,21 @@ class CurveModel(Model):
     @abstractmethod
     def device_voltage(self) -> Real:
         """Voltages across the device (V), shape (n,)."""
+
+    @abstractmethod
+    def by_voltage(self, x: Real) -> Real:
+        """∂(residuals)/∂(device voltage) (1/V times their unit), shape (n,)."""
+
+    @abstractmethod
+    def signal(self, x: Real) -> Real:
+        """Expected readings, weighted like the residuals, shape (n,)."""
+
+    def noise_shapes(self, x: Real) -> Mapping[str, Real]:
+        """Jitter of the voltage, and noise in proportion to the reading."""
+        return {
+            "a voltage that jitters from point to point": np.abs(self.by_voltage(x)),
+            "noise in proportion to the reading": np.abs(self.signal(x)),
+        }
 
     def rows(self) -> NDArray[np.intp]:
         """All data by rising voltage, as one row."""

@@ -12,7 +12,7 @@ from typing import TypeVar
 import numpy as np
 from scipy.optimize import least_squares
 
-from labnis.fit._doubts import doubts_from_residuals, texts_of_left_out
+from labnis.fit._doubts import contradicted_prior, doubts_from_residuals, texts_of_left_out
 from labnis.fit._residuals import glitches, noise_between_neighbours, outliers
 from labnis.fit.arrays import Bool, Real
 from labnis.fit.estimate import Estimate
@@ -71,7 +71,11 @@ def solve(
     result = fits[-1]
     fixed = {p.name: f"{p.start:.8g} {p.unit}, held fixed".replace(" 1,", ",") for p in held if p.fixed}
     left_out, isolated = texts_of_left_out(model)
-    doubts = (*(() if isolated else left_out), *doubts_from_residuals(result, model))
+    doubts = (
+        *(() if isolated else left_out),
+        *doubts_from_residuals(result, model),
+        *contradicted_prior(result, prior),
+    )
     return replace(
         result,
         assumed=dict(assumed) | fixed,

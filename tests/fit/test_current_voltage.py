@@ -231,7 +231,7 @@ def test_a_reading_that_lags_is_reported(shipped: Truth) -> None:
     lag = 2e-7  # V
     voltage = np.concatenate([there[0] + lag, back[0][::-1] - lag])
     fit = fit_current_voltage(voltage, np.concatenate([there[1], back[1][::-1]]), series_resistance=SERIES_RESISTANCE)
-    assert any("direction of the sweep" in warning for warning in fit.warnings)
+    assert any("2 sweeps, and no. 1 and 2 differ" in text and "in opposite directions" in text for text in fit.warnings)
 
 
 def test_the_start_slope_is_that_of_scipy() -> None:

@@ -85,6 +85,12 @@ class PairModel(CurveModel):
     def device_voltage(self) -> Real:
         return self.voltage
 
+    def by_voltage(self, x: Real) -> Real:
+        return np.asarray(self.jacobian(x)[:, 4])
+
+    def signal(self, x: Real) -> Real:
+        return self.model(x) * self.weight
+
     def with_readings(self, voltage: Real, measured: Real) -> Self:
         """Return the same model, with the same excitation at the device, of other readings."""
         return replace(self, voltage=voltage, measured=measured)

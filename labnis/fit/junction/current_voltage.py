@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.ndimage import median_filter
 
+from labnis.fit._doubts import suspected
+from labnis.fit._sweeps import compared_sweeps, sweeps_of
 from labnis.fit.arrays import Real, check_numbers, curve
 from labnis.fit.information import Sensitivity
 from labnis.fit.junction._components import with_components
@@ -14,6 +16,7 @@ from labnis.fit.junction._excitation import phases
 from labnis.fit.junction._heated_pair import LINE, HeatedPair, Readings, expected_current
 from labnis.fit.junction._island import COMPONENTS, components_of
 from labnis.fit.junction._pair import ASSUMED, PairModel, pair_parameters
+from labnis.fit.models import Suspect
 from labnis.fit.parameters import Parameter, hold, restarted
 from labnis.fit.result import FitError, FitResult
 from labnis.fit.solver import CurveModel, Model, solve
@@ -27,14 +30,16 @@ _FEW, _MANY = phases(4), phases(12)
 _ROUNDS, _SETTLED = 4, 1e-3
 # The curve contradicts a stated resistance of the line beyond this many of its standard uncertainties.
 _CONTRADICTS = 2.5
+# What a wrong resistance of the line looks like; it is hardly wrong by more than this part of a junction's.
+_WRONG_LINE, _PLAUSIBLE = "it looks like a series resistance that is {:.3g} ohm off: measure it again", 0.1
 # Resistances (ohm) of common tunnel junctions.
 _USUAL_RESISTANCES = (50.0, 2e6)
 # This many equal extreme currents, over this part of the sweep, mean a clipped reading.
 _STUCK, _STUCK_PART = 3, 0.01
 # Voltages count as different in steps of this part of the largest; there are six parameters.
 _BINS, _FEWEST_VOLTAGES = 500, 6
-# Directions of a sweep differ beyond this many standard deviations, each computed from this many points.
-_DIFFERENT, _FEWEST = 5.0, 10
+# Half of the gaps of aluminium films (eV); no other superconductor of common junctions has one there.
+_HALF_GAPS = (80e-6, 150e-6)
 
 
 def fit_current_voltage(
@@ -88,18 +93,24 @@ def fit_current_voltage(
     pair = start if start is not None and components_of(start) else _fit_pair(readings, of_pair, start)
     result = with_components(pair, readings, of_pair | of_island, MODEL, ASSUMED)
     counted = result.mask
-    suspect = _curve_warnings(voltage[counted], result.residuals[counted], result["normal_resistance"].value)
+    suspect = _curve_warnings(voltage[counted], result.residuals[counted], result.by_name)
     return replace(result, warnings=(*result.warnings, *suspect, *_line_warnings(result, readings)))
 
 
 def _line_warnings(result: FitResult, readings: Readings) -> tuple[str, ...]:
     """A warning where the curve wants another resistance of the line than what is stated."""
-    if LINE not in result.names or abs(result[LINE].value) <= _CONTRADICTS * readings.resistance_sigma:
+    stated, sigma = readings.series_resistance, readings.resistance_sigma
+    if LINE not in result.names:
+        model = model_of_current(result, readings.voltage, readings.current, stated).with_mask(result.mask)
+        change = model.by_voltage(result.values) * readings.current
+        plausible = _CONTRADICTS * sigma, _PLAUSIBLE * result["normal_resistance"].value
+        return suspected(result, model, [Suspect(_WRONG_LINE, change[:, None], plausible)])
+    wanted = result[LINE]
+    if abs(wanted.value) <= _CONTRADICTS * sigma:
         return ()
-    stated, wanted = readings.series_resistance, result[LINE]
     return (
         f"the data want a series resistance of {stated + wanted.value:.5g} ± {wanted.sigma:.2g} ohm, and {stated:.5g} "
-        f"± {readings.resistance_sigma:.2g} ohm are stated; is the stated value wrong, or the model?",
+        f"± {sigma:.2g} ohm are stated; is the stated value wrong, or the model?",
     )
 
 
@@ -235,19 +246,16 @@ def _refuse_clipped(voltage: Real, current: Real) -> None:
             )
 
 
-def _curve_warnings(voltage: Real, residuals: Real, resistance: float) -> tuple[str, ...]:
-    """Warnings from the `residuals` of a fit, in the order of measurement, and the `resistance` (ohm) it found."""
+def _curve_warnings(voltage: Real, residuals: Real, found_at: Mapping[str, float]) -> tuple[str, ...]:
+    """Warnings from the `residuals` of a fit, in the order of measurement, and the values it found."""
+    gap, resistance = found_at["gap"], found_at["normal_resistance"]
     found = []
     if not _USUAL_RESISTANCES[0] < resistance < _USUAL_RESISTANCES[1]:
         found.append(f"{resistance:.3g} ohm is unusual for a tunnel junction; is the current in ampere?")
-    direction = np.sign(np.diff(voltage, prepend=voltage[0] - (voltage[1] - voltage[0])))
-    up, down = residuals[direction > 0], residuals[direction < 0]
-    if min(up.size, down.size) >= _FEWEST:
-        apart = float(up.mean() - down.mean())
-        sigma = float(np.sqrt(up.var(ddof=1) / up.size + down.var(ddof=1) / down.size))
-        if abs(apart) > _DIFFERENT * sigma:
-            found.append(
-                f"the current depends on the direction of the sweep (by {apart:.2g} ± {sigma:.2g} A on average): the "
-                "reading lags, or the device is hysteretic; wait longer at each point, or fit one direction alone"
-            )
+    if _HALF_GAPS[0] < gap < _HALF_GAPS[1]:
+        found.append(
+            f"the gap would be {1e6 * gap:.4g} µeV, half of that of aluminium: is this one junction instead of a pair "
+            "in series? Then gap, resistance and temperature are twice as large"
+        )
+    found += compared_sweeps(sweeps_of(voltage), voltage, residuals, "A")
     return tuple(found)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.constants import h
 
 from labnis.fit.arrays import Bool, Real
+from labnis.fit.models import Suspect
 from labnis.fit.resonator._emission_data import EmissionData
 from labnis.fit.resonator._tunnelling import Tunnelling, tunnelling, tunnelling_slopes
 from labnis.fit.solver import Model
@@ -105,11 +106,11 @@ class Spectra(Model):
     def rows(self) -> NDArray[np.intp]:
         return np.arange(self.mask.size).reshape(self.expected.shape)
 
-    def suspects(self, x: Real) -> dict[str, Real]:
+    def suspects(self, x: Real) -> list[Suspect]:
         """A gain that varies over the line as the noise of the chain does."""
         emitted, noise = self._emitted(x), self.background(x)
         by_gain = emitted * (noise / np.median(noise) - 1)
-        return {RIPPLE: ((by_gain - self._mean(by_gain)) / self.expected).reshape(-1, 1)}
+        return [Suspect(RIPPLE, ((by_gain - self._mean(by_gain)) / self.expected).reshape(-1, 1))]
 
     def place(self, datum: int) -> str:
         return self.data.place(datum)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labnis.fit.arrays import Complex, Real, complex_array, evenly_spread
+from labnis.fit.models import Suspect
 from labnis.fit.resonator._biases import JITTER, KERR, PROPORTIONAL, TRACE_JITTER, BiasTraces
 from labnis.fit.resonator._tunnelling import Tunnelling, tunnelling, tunnelling_slopes
 from labnis.fit.result import FitError
@@ -75,14 +76,14 @@ class Traces(TraceModel):
         """All of the `data`, in the phase convention of the model."""
         return cls(data.s11, tuple(names), data, mask=np.ones(2 * data.s11.size, bool))
 
-    def suspects(self, x: Real) -> dict[str, Real]:
+    def suspects(self, x: Real) -> list[Suspect]:
         """A frequency that depends on the power in the resonator, or is another one in each trace."""
         response, values = Response.of(self.values(x), self.data), self.values(x)
         shift = next(response.slopes(values, self.data, ("ohmic_frequency",)))
         power = np.abs(response.response) ** 2
         traces = np.eye(self.s11.shape[0])[:, :, None]
         columns = [self._changed(response.gamma, shift * each) for each in (power / power.max(), *traces)]
-        return {KERR: columns[0][:, None], TRACE_JITTER: np.stack(columns[1:], axis=-1)}
+        return [Suspect(KERR, columns[0][:, None]), Suspect(TRACE_JITTER, np.stack(columns[1:], axis=-1))]
 
     def noise_shapes(self, x: Real) -> dict[str, Real]:
         by_frequency = np.abs(self.jacobian(x)[:, self.names.index("ohmic_frequency")])

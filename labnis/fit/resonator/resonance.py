@@ -16,11 +16,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import gammaincc
 
+from labnis.fit._sweeps import compared_sweeps, sweeps_of
 from labnis.fit.arrays import Complex, Real, complex_array, real_columns
 from labnis.fit.derived import with_derived
+from labnis.fit.models import Suspect
 from labnis.fit.parameters import Parameter
 from labnis.fit.resonator._biases import BENT, JITTER, KERR, PROPORTIONAL, gigahertz
 from labnis.fit.resonator._resonance_start import SIGNIFICANT, Rational, phase_steps, search, without_glitches
@@ -73,7 +75,7 @@ def fit_resonance(
         other phase convention, or no convergence.
 
     """
-    trace = _trace(frequency, s11)
+    trace, order = _trace(frequency, s11)
     parameters = _parameters(_guess(trace, start), trace, fano)
     trace = replace(trace, names=tuple(p.name for p in parameters))
     assumed = {"fano_real": FANO_ASSUMED} | ({} if fano else {"fano_imag": "0; it was left out"})
@@ -88,7 +90,12 @@ def fit_resonance(
     result = _with_fano_real(fitted)
     _refuse_what_is_no_resonance(result, trace)
     bent = any(text.startswith(BENT) for text in result.warnings)  # and its residuals are no ripple
-    found = [*result.warnings, *([] if bent else _ripple(fitted, trace)), *_doubts(result, trace)]
+    found = [
+        *_sweep_warnings(result, trace, order),
+        *result.warnings,
+        *([] if bent else _ripple(fitted, trace)),
+        *_doubts(result, trace),
+    ]
     if found and not fano:
         found.append("the Fano term was left out, which may be why: fit with fano=True")
     return with_derived(replace(result, warnings=tuple(found)), "loaded_quality", "1", _loaded_quality)
@@ -112,12 +119,12 @@ class _Trace(TraceModel):
     def spacing(self) -> float:
         return self.span / (self.frequency.size - 1)
 
-    def suspects(self, x: Real) -> dict[str, Real]:
+    def suspects(self, x: Real) -> list[Suspect]:
         """A frequency that depends on the power in the resonator."""
         _, response = self._parts(self.values(x))
         shift = self.jacobian(x)[:, self.names.index("resonance_frequency")]
         power = np.abs(response) ** 2 / np.max(np.abs(response) ** 2)
-        return {KERR: (shift * np.tile(power, 2))[:, None]}
+        return [Suspect(KERR, (shift * np.tile(power, 2))[:, None])]
 
     def noise_shapes(self, x: Real) -> dict[str, Real]:
         return {JITTER: np.abs(self.jacobian(x)[:, self.names.index("resonance_frequency")])} | {
@@ -175,8 +182,8 @@ def _loaded_quality(values: Mapping[str, float]) -> float:
     return 2 * np.pi * values["resonance_frequency"] / (values["damping_line"] + values["damping_internal"])
 
 
-def _trace(frequency: ArrayLike, s11: ArrayLike) -> _Trace:
-    """The usable points, by rising frequency."""
+def _trace(frequency: ArrayLike, s11: ArrayLike) -> tuple[_Trace, NDArray[np.intp]]:
+    """The usable points by rising frequency, and their numbers in the order of measurement."""
     values, (frequencies,) = complex_array("s11", s11), real_columns(frequency=frequency)
     if values.shape != frequencies.shape:
         raise FitError(f"s11 has shape {values.shape} and frequency {frequencies.shape}; they must be equal, (points,)")
@@ -185,7 +192,15 @@ def _trace(frequency: ArrayLike, s11: ArrayLike) -> _Trace:
     if np.unique(f).size < _LEAST_POINTS:
         raise FitError(f"{np.unique(f).size} usable frequencies are too few; at least {_LEAST_POINTS} are needed")
     order = np.argsort(f, kind="stable")
-    return _Trace(s[order], (), f[order], mask=np.ones(2 * f.size, bool))
+    return _Trace(s[order], (), f[order], mask=np.ones(2 * f.size, bool)), order
+
+
+def _sweep_warnings(result: FitResult, trace: _Trace, order: NDArray[np.intp]) -> tuple[str, ...]:
+    """A warning where the trace is several sweeps that differ; `order` has the numbers of its points when measured."""
+    measured = np.argsort(order)
+    measured = measured[trace.with_mask(result.mask).counts[measured]]
+    frequency, rest = trace.frequency[measured], result.residuals.reshape(2, -1).T[measured]
+    return compared_sweeps(sweeps_of(frequency), frequency, rest, "")
 
 
 def _parameters(guess: Mapping[str, float], trace: _Trace, fano: bool) -> list[Parameter]:

@@ -43,8 +43,13 @@ def doubts_from_residuals(result: FitResult, model: Model) -> tuple[str, ...]:
     return (*found, *suspected(result, model, model.suspects(result.values)))
 
 
-def suspected(result: FitResult, model: Model, suspects: Sequence[Suspect]) -> tuple[str, ...]:
-    """The likeliest of the `suspects`, if it is plausible, and explains structure or moves a result."""
+def suspected(
+    result: FitResult, model: Model, suspects: Sequence[Suspect], known: Real | None = None
+) -> tuple[str, ...]:
+    """The likeliest of the `suspects`, if it is plausible, and explains structure or moves a result.
+
+    `known` are further columns that may explain the residuals, shape (data, k).
+    """
     counts, free = model.mask, result.sigma > 0
     if not suspects:
         return ()
@@ -52,9 +57,10 @@ def suspected(result: FitResult, model: Model, suspects: Sequence[Suspect]) -> t
     alike = bool(unlike_noise(result.chi2, result.degrees_of_freedom, result.residuals[counts]))
     rest, variances = result.residuals[counts], local_variances(result.residuals, model.rows(), counts)[counts]
     covariance, sigma = result.covariance[np.ix_(free, free)], result.sigma[free]
+    others = slopes if known is None else np.hstack([slopes, known[counts]])
     found = []
     for text, columns, (smallest, largest) in suspects:
-        by = explained(rest, slopes, columns[counts], variances, between)
+        by = explained(rest, others, columns[counts], variances, between)
         moved = np.abs(covariance @ (slopes.T @ by.change)) / result.noise**2 / sigma
         matters = by.part > _EXPLAINS if alike else moved.max() > _NEGLIGIBLE
         if matters and by.decrease > _SURE + 2 * columns.shape[1] and smallest <= by.amplitude <= largest:

@@ -16,6 +16,7 @@ __all__ = [
     "PROPORTIONAL",
     "TRACE_JITTER",
     "BiasTraces",
+    "check_hertz",
     "gigahertz",
     "refuse_impossible_biases",
     "volts",
@@ -36,6 +37,8 @@ PROPORTIONAL = "noise in proportion to the signal"
 
 # Where a sweep should end (gaps): the truncation of a high-bias expansion is negligible there.
 GOOD_BIAS = 10.0
+# Resonators are above (Hz); frequencies in MHz and GHz are not.
+_LOWEST_FREQUENCY = 1e5
 # No junction is biased beyond this (gaps); voltages in mV are.
 _IMPOSSIBLE_BIAS = 300.0
 
@@ -79,6 +82,12 @@ class BiasTraces:
 def gigahertz(frequency: float) -> str:
     """A frequency (Hz) in words, to 1 kHz."""
     return f"{1e-9 * frequency:.6f} GHz"
+
+
+def check_hertz(frequency: Real) -> None:
+    """Raise FitError for frequencies (Hz), shape (n,), that no resonator of a network analyzer has."""
+    if frequency.size and not frequency.min() > _LOWEST_FREQUENCY:
+        raise FitError(f"frequency begins at {frequency.min():.6g}; give it in Hz, not in MHz or GHz")
 
 
 def volts(energy: float) -> str:

@@ -9,16 +9,12 @@ from numpy.typing import NDArray
 
 from labnis.fit.arrays import Complex, Real, complex_array, evenly_spread
 from labnis.fit.models import Suspect
-from labnis.fit.resonator._biases import JITTER, KERR, PROPORTIONAL, TRACE_JITTER, BiasTraces
+from labnis.fit.resonator._biases import JITTER, KERR, PROPORTIONAL, TRACE_JITTER, BiasTraces, check_hertz
 from labnis.fit.resonator._tunnelling import Tunnelling, tunnelling, tunnelling_slopes
-from labnis.fit.result import FitError
 from labnis.fit.solver import TraceModel, as_real
 from labnis.physics import NoOperatingPointError
 
 __all__ = ["ReflectionData", "Response", "Traces"]
-
-# Network analyzers begin above (Hz); frequencies in GHz do not.
-_LOWEST_FREQUENCY = 1e3
 
 
 @dataclass(frozen=True)
@@ -48,8 +44,7 @@ class ReflectionData(BiasTraces):
     def __post_init__(self) -> None:
         object.__setattr__(self, "s11", complex_array("s11", self.s11))
         super().__post_init__()
-        if self.frequency.size and not self.frequency[0] > _LOWEST_FREQUENCY:
-            raise FitError(f"frequency begins at {self.frequency[0]:.6g}; give it in Hz")
+        check_hertz(self.frequency)
 
     def conjugate(self) -> "ReflectionData":
         """Return the data with the phase convention e^{−iωt} of the model."""

@@ -24,7 +24,7 @@ from labnis.fit.arrays import Complex, Real, complex_array, real_columns
 from labnis.fit.derived import with_derived
 from labnis.fit.models import Suspect
 from labnis.fit.parameters import Parameter
-from labnis.fit.resonator._biases import BENT, JITTER, KERR, PROPORTIONAL, gigahertz
+from labnis.fit.resonator._biases import BENT, JITTER, KERR, PROPORTIONAL, check_hertz, gigahertz
 from labnis.fit.resonator._resonance_start import SIGNIFICANT, Rational, phase_steps, search, without_glitches
 from labnis.fit.resonator.reflection import FANO_ASSUMED, FANO_REAL
 from labnis.fit.result import FitError, FitResult
@@ -191,6 +191,7 @@ def _trace(frequency: ArrayLike, s11: ArrayLike) -> tuple[_Trace, NDArray[np.int
     f, s = frequencies[usable], values[usable]
     if np.unique(f).size < _LEAST_POINTS:
         raise FitError(f"{np.unique(f).size} usable frequencies are too few; at least {_LEAST_POINTS} are needed")
+    check_hertz(f)
     order = np.argsort(f, kind="stable")
     return _Trace(s[order], (), f[order], mask=np.ones(2 * f.size, bool)), order
 

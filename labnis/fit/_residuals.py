@@ -39,7 +39,7 @@ _NEIGHBOUR, _NEAR, _COMPANY = 3.0, 3, 2
 # A σ that is too small is certain beyond so many standard deviations.
 _SURE = 6.0
 # What the parameters take over but for this part does not show.
-_SHOWS = 1e-6
+_SHOWS = 1e-2
 # Glitches fall at random: they are as close together as these with at most this probability.
 _RARE = 1e-3
 

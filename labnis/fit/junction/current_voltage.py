@@ -237,7 +237,7 @@ def _guess(voltage: Real, current: Real) -> dict[str, float]:
     # Medians, here and below, are robust to outliers.
     slope = _repeated_median_slope(v[-edge:], i[-edge:])
     if not slope > 0:
-        refuse_without_rise(v, i)
+        refuse_without_rise(voltage, current)
     calm = median_filter(i, size=3, mode="mirror")
     subgap = np.abs(v[np.abs(calm) < 0.5 * slope * np.abs(v)])
     if not subgap.size or subgap.max() > 0.95 * np.abs(v).max():

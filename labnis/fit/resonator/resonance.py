@@ -35,6 +35,11 @@ __all__ = ["fit_resonance"]
 MODEL = "reflection of one trace"
 
 _LEAST_POINTS = 20
+# A hanger's trace has the same form.
+_PORT = (
+    "reflection from the end of the line; of a hanger the coupling rate is twice damping_line, and the internal rate "
+    "is damping_internal less damping_line"
+)
 # In a narrower band, a bend of the background and the tails of the resonance are too alike.
 _LEAST_LINEWIDTHS = 5
 # Random residuals contain waves or a bend with this probability.
@@ -78,7 +83,7 @@ def fit_resonance(
     trace, order = _trace(frequency, s11)
     parameters = _parameters(_guess(trace, start), trace, fano)
     trace = replace(trace, names=tuple(p.name for p in parameters))
-    assumed = {"fano_real": FANO_ASSUMED} | ({} if fano else {"fano_imag": "0; it was left out"})
+    assumed = {"fano_real": FANO_ASSUMED, "port": _PORT} | ({} if fano else {"fano_imag": "0; it was left out"})
     try:
         # The solver rejects a step that overflows.
         with np.errstate(over="ignore", invalid="ignore"):

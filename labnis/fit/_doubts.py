@@ -17,7 +17,10 @@ from labnis.fit.arrays import Real
 from labnis.fit.models import Model, Suspect
 from labnis.fit.result import FitResult
 
-__all__ = ["contradicted_prior", "doubts_from_residuals", "suspected", "texts_of_left_out"]
+__all__ = ["CONTRADICTED", "contradicted_prior", "doubts_from_residuals", "suspected", "texts_of_left_out"]
+
+#: How the warning of a contradicted prior begins.
+CONTRADICTED = "the data contradict what was known before"
 
 # Glitches are fewer than so many side by side; of more than _LISTED the result names the first.
 _RUN, _LISTED = 3, 6
@@ -68,11 +71,12 @@ def suspected(
     return tuple(text for _, text in sorted(found)[-1:])
 
 
-def contradicted_prior(result: FitResult, prior: FitResult | None) -> tuple[str, ...]:
+def contradicted_prior(result: FitResult, prior: FitResult | None, systematic: Real | None = None) -> tuple[str, ...]:
     """A warning where the data contradict the `prior` of the fit.
 
-    What the fit adds to the prior's values scatters by the prior's covariance less that of the result; the systematic
-    uncertainty of the prior comes in addition, in proportion to the part that the data determine.
+    What the fit adds to the prior's values scatters by the prior's covariance less that of the result. In addition
+    it changes by the columns of `systematic`, shape (values of the prior, sources); where these are not known yet, by
+    the systematic uncertainty of the prior, in proportion to the part that the data determine.
     """
     if prior is None:
         return ()
@@ -80,19 +84,21 @@ def contradicted_prior(result: FitResult, prior: FitResult | None) -> tuple[str,
     moved = result.select(names)
     unit = np.linalg.inv(np.linalg.cholesky(prior.correlation)) / prior.sigma
     part, directions = np.linalg.eigh(np.eye(len(names)) - unit @ moved.covariance @ unit.T)
-    systematic = np.zeros(part.shape)
-    if prior.budget is not None:
-        systematic = ((directions.T @ unit @ prior.budget.columns) ** 2).sum(axis=1)
+    variance = part.copy()
+    if systematic is not None:
+        variance += ((directions.T @ unit @ systematic) ** 2).sum(axis=1)
+    elif prior.budget is not None:
+        variance += part**2 * ((directions.T @ unit @ prior.budget.columns) ** 2).sum(axis=1)
     known = part > _DETERMINED
     pulls = np.where(known, directions.T @ (unit @ (moved.values - prior.values)), 0.0)
-    pulls /= np.sqrt(np.where(known, part + part**2 * systematic, 1.0))
+    pulls /= np.sqrt(np.where(known, variance, 1.0))
     if np.abs(pulls).max() < _CONTRADICTS:
         return ()
     share = 1 - moved.sigma**2 / prior.sigma**2  # of each parameter that the data determine
     at = int(np.argmax(np.abs(moved.values - prior.values) / prior.sigma / np.sqrt(np.maximum(share, _DETERMINED))))
     before, after = prior[names[at]], moved[names[at]]
     return (
-        f"the data contradict what was known before, by {np.abs(pulls).max():.2g}σ, most of all {names[at]}: {before} "
+        f"{CONTRADICTED}, by {np.abs(pulls).max():.2g}σ, most of all {names[at]}: {before} "
         f"was known, and is {after} with these data; is it the same device, in the same state?",
     )
 

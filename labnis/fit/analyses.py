@@ -19,6 +19,7 @@ from labnis.fit.context import FitContext
 from labnis.fit.effects import changed_by
 from labnis.fit.information import Sensitivity
 from labnis.fit.junction._components import component_prior
+from labnis.fit.junction._curve_data import missing_readings
 from labnis.fit.junction._heated_pair import LINE
 from labnis.fit.junction._island import components_of
 from labnis.fit.junction.conductance import conductance_model, fit_conductance, model_of_conductance
@@ -140,15 +141,18 @@ class _Curve(_Analysis):
         points = Points(data)
         at = points.measured("device_voltage", self.column)
         excitation = float(np.nanmax(points["excitation"][at], initial=0.0)) if "excitation" in points else 0.0
-        return self.fit_curve(
-            points["device_voltage"][at],
-            points[self.column][at],
-            series_resistance=context.series_resistance,
-            excitation=excitation,
-            fixed=context.fixed,
-            start=start,
-            **self.stated(context),
-        )
+        try:
+            return self.fit_curve(
+                points["device_voltage"][at],
+                points[self.column][at],
+                series_resistance=context.series_resistance,
+                excitation=excitation,
+                fixed=context.fixed,
+                start=start,
+                **self.stated(context),
+            )
+        except FitError as error:
+            raise FitError(_missing_rows(points, at) or str(error)) from error
 
     def without_noise(self, fit: FitResult, data: xarray.Dataset) -> xarray.Dataset:
         """As it is: a part in a thousand of the noise of a curve is negligible."""
@@ -361,6 +365,14 @@ class EmittedPower(_Analysis):
         points = Points(data)
         spectra = _spectra(points, points.measured("device_voltage", "spectrum"), _stage(points, context))
         return emission_sensitivity(fit, spectra, _device_voltages(data, setpoints), prior=_rates(priors))
+
+
+def _missing_rows(points: Points, at: NDArray[np.intp]) -> str:
+    """Why a curve cannot be fitted of which the outer rows were measured, but have no reading; empty if they have."""
+    if "time" not in points or "bias" not in points:
+        return ""
+    rows = points.measured("time")
+    return missing_readings(points["bias"][rows], np.isin(rows, at))
 
 
 def _traces(points: Points, at: Selection) -> ReflectionData:

@@ -75,7 +75,8 @@ def curve(what: str, *, advice: str = "pass its real part", **columns: ArrayLike
     arrays = real_columns(advice=advice, **columns)
     usable = np.isfinite(arrays).all(axis=0)
     if usable.sum() < 10:
-        raise FitError(f"{usable.sum()} usable points are too few for {what}; at least 10 are needed")
+        lost = f"; {(~usable).sum()} of {usable.size} have no finite reading" if not usable.all() else ""
+        raise FitError(f"{usable.sum()} usable points are too few for {what}; at least 10 are needed{lost}")
     return tuple(array[usable] for array in arrays)
 
 

@@ -71,13 +71,17 @@ def prior_rows(names: Sequence[str], prior: FitResult | None) -> tuple[Real, Rea
 
 
 def joined(first: FitResult, second: FitResult) -> FitResult:
-    """Return one prior made of two independent ones."""
+    """Return one prior made of two independent ones, the first of which has no budget."""
+    budget = second.budget
+    if budget is not None:
+        budget = replace(budget, columns=np.vstack([np.zeros((len(first.names), len(budget.sources))), budget.columns]))
     return replace(
         first,
         names=first.names + second.names,
         units=first.units + second.units,
         values=np.concatenate([first.values, second.values]),
         covariance=block_diag(first.covariance, second.covariance),
+        budget=budget,
     )
 
 

@@ -17,10 +17,12 @@ from typing import NamedTuple
 import numpy as np
 
 from labnis.accuracy import Budget, Source
+from labnis.fit._doubts import CONTRADICTED, contradicted_prior
+from labnis.fit._residuals import unlike_noise
 from labnis.fit.arrays import Real
 from labnis.fit.parameters import Parameter, conditioned, prior_rows
 from labnis.fit.result import FitError, FitResult
-from labnis.fit.solver import Model, unlike_noise
+from labnis.fit.solver import Model
 
 __all__ = ["Evaluated", "changed_size", "weight_and_covariance", "with_budget"]
 
@@ -94,21 +96,24 @@ def with_budget(
         source: np.array([change.get(name, 0.0) for name in names]) for source, change in assumed.items()
     }
     sources = tuple(dict.fromkeys((*passed_on, *changed)))
-    columns, changes = [], np.zeros((rest.size, len(sources)))
+    columns, changes, added = [], np.zeros((rest.size, len(sources))), np.zeros((x.size, len(sources)))
     for at, source in enumerate(sources):
         more, less = changed.get(source, (expected, expected))
         if source in changed:
             changes[:, at] = (more.model.residuals(x) - less.model.residuals(x))[counts] / fit.noise / (2 * _STEP)
-        step = covariance @ (weight @ passed_on.get(source, np.zeros(x.size)) - slopes.T @ changes[:, at])
+        before = passed_on.get(source, np.zeros(x.size))
+        step = covariance @ (weight @ before - slopes.T @ changes[:, at])
+        added[:, at] = step - before
         columns.append((more.whole(x + _STEP * step) - less.whole(x - _STEP * step)) / (2 * _STEP))
     table = np.array(columns).T.reshape(len(fit.names), len(sources))
     for source, column in zip(sources, table.T, strict=True):
         if not np.isfinite(column).all():
             raise FitError(f"{fit.model}: the effect of {source.label} on the results cannot be computed")
-    before = (statement for prior in priors if prior.budget is not None for statement in prior.budget.absent)
-    budget = Budget(sources, table, tuple(dict.fromkeys((*before, *absent))))
+    earlier = (statement for prior in priors if prior.budget is not None for statement in prior.budget.absent)
+    budget = Budget(sources, table, tuple(dict.fromkeys((*earlier, *absent))))
     errors = _errors_wanted(changes, rest, slopes, covariance)
-    return replace(fit, budget=budget, warnings=(*_structure(fit, errors), *_contradictions(sources, errors)))
+    told = (*_structure(fit, errors), *_contradictions(sources, errors))
+    return replace(fit, budget=budget, warnings=_without_explained_contradiction(told, fit, measured, added))
 
 
 def changed_size(source: Source) -> float:
@@ -186,10 +191,25 @@ def _errors_wanted(changes: Real, rest: Real, slopes: Real, covariance: Real) ->
 
 def _structure(fit: FitResult, errors: _Errors) -> tuple[str, ...]:
     """Warnings of the fit; of neighbouring residuals that are alike only where the stated sources do not explain it."""
-    told = unlike_noise(fit.chi2, fit.degrees_of_freedom)
+    residuals = fit.residuals[fit.mask]
+    told = unlike_noise(fit.chi2, fit.degrees_of_freedom, residuals)
     rest = float(errors.after @ errors.after) / float(errors.before @ errors.before)
-    left = unlike_noise(fit.chi2 * rest, fit.degrees_of_freedom)
+    left = unlike_noise(fit.chi2 * rest, fit.degrees_of_freedom, residuals)
     return (*(text for text in fit.warnings if text not in told), *(left if {*told} & {*fit.warnings} else ()))
+
+
+def _without_explained_contradiction(
+    told: tuple[str, ...], fit: FitResult, evaluated: Evaluated, added: Real
+) -> tuple[str, ...]:
+    """The warnings `told`; that of a contradicted prior only where the stated sources do not explain it.
+
+    `added` is what one standard uncertainty of each source changes in the parameters beyond what it does to the prior.
+    """
+    known = [Parameter(n, fit[n].unit, fit[n].value, 1.0, fixed=n not in fit.free) for n in evaluated.names]
+    _, prior = conditioned(known, evaluated.prior)
+    if prior is None or contradicted_prior(fit, prior, added[[evaluated.names.index(name) for name in prior.names]]):
+        return told
+    return tuple(text for text in told if not text.startswith(CONTRADICTED))
 
 
 def _contradictions(sources: Sequence[Source], errors: _Errors) -> list[str]:

@@ -2,102 +2,31 @@
 
 The noise level is estimated from the residuals. χ² is counted in units of the noise estimated from differences of
 neighbouring residuals: χ²/ν is 1 within its scatter for random residuals, and larger where the model leaves structure.
-Outliers are left out, and the result says how many.
+Glitches are left out, and the result says which.
 """
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Self, TypeVar
+from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 from scipy.optimize import least_squares
 
-from labnis.fit.arrays import Bool, Complex, Real
+from labnis.fit._doubts import contradicted_prior, doubts_from_residuals, texts_of_left_out
+from labnis.fit._residuals import glitches, noise_between_neighbours, outliers
+from labnis.fit.arrays import Bool, Real
 from labnis.fit.estimate import Estimate
+from labnis.fit.models import CurveModel, Model, TraceModel, as_real
 from labnis.fit.parameters import Parameter, conditioned, prior_rows, restarted
 from labnis.fit.result import FitError, FitResult
 
-__all__ = [
-    "CurveModel",
-    "Model",
-    "TraceModel",
-    "are_few",
-    "as_real",
-    "noise_between_neighbours",
-    "solve",
-    "unlike_noise",
-    "without_outliers",
-]
-
-# Data beyond this many standard deviations are outliers (about one of 10⁸ random data is).
-_OUTLIER, _OUTLIER_ROUNDS, _MOST_OUTLIERS = 6.0, 10, 0.1
-# Glitches are at most so many data, or this part of them, and fewer than _RUN side by side.
-_FEW_GLITCHES, _PART_OF_GLITCHES, _RUN = 3, 0.01, 3
-_NOISE_ROUNDS, _NOISE_TOLERANCE = 5, 1e-2
-
-
-@dataclass(frozen=True)
-class Model(ABC):
-    """Data and the expectation for them as a function of the parameter vector.
-
-    Attributes
-    ----------
-    mask
-        Which data count, one-dimensional, in the order of measurement.
-
-    """
-
-    mask: Bool = field(kw_only=True)
-
-    def with_mask(self, mask: Bool) -> Self:
-        """Return the same model with another mask."""
-        return replace(self, mask=mask)
-
-    @abstractmethod
-    def residuals(self, x: Real) -> Real:
-        """Data minus expectation, of equal standard deviation but not divided by it; also where the mask is False."""
-
-    @abstractmethod
-    def jacobian(self, x: Real) -> Real:
-        """∂(residuals)/∂x, shape (data, parameters)."""
-
-
-class CurveModel(Model):
-    """A model of one reading at each voltage."""
-
-    @abstractmethod
-    def with_readings(self, voltage: Real, measured: Real) -> Self:
-        """Return the same model of other readings at voltages (V) that differ a little, both (n,)."""
-
+__all__ = ["CurveModel", "Model", "TraceModel", "as_real", "solve", "without_outliers"]
 
 AnyModel = TypeVar("AnyModel", bound=Model)
 
-
-@dataclass(frozen=True)
-class TraceModel(Model):
-    """A model of complex data `s11` with named parameters; residuals are all real parts, then all imaginary parts."""
-
-    s11: Complex
-    names: tuple[str, ...]
-
-    @property
-    def counts(self) -> Bool:
-        """Which complex data count, shape of `s11`."""
-        return self.mask[: self.s11.size].reshape(self.s11.shape)
-
-    def with_mask(self, mask: Bool) -> Self:
-        """Return the same model with another mask; a complex datum counts if both of its parts do."""
-        return super().with_mask(np.tile(mask.reshape(2, -1).all(axis=0), 2))
-
-    def values(self, x: Real) -> dict[str, float]:
-        """Parameter → value."""
-        return dict(zip(self.names, map(float, x), strict=True))
-
-
-def as_real(values: Complex) -> Real:
-    """All real parts, then all imaginary parts, one-dimensional."""
-    return np.concatenate([values.real.ravel(), values.imag.ravel()])
+# Where more than this part of the data is far off, the model is wrong.
+_OUTLIER_ROUNDS, _MOST_OUTLIERS = 10, 0.1
+_NOISE_ROUNDS, _NOISE_TOLERANCE = 5, 1e-2
 
 
 def solve(
@@ -132,40 +61,60 @@ def solve(
 
     """
     held, prior = conditioned(parameters, prior)
-    result = _solve(held, model, name, absorbed, prior)
-    for _ in range(_OUTLIER_ROUNDS):
-        narrowed = _narrowed(model, result.residuals)
-        if narrowed is None:
-            break
-        model = narrowed
-        result = _solve(restarted(held, result.values), model, name, absorbed, prior)
+    fits = [_solve(held, model, name, absorbed, prior)]
+
+    def residuals(model: Model) -> Real:
+        fits.append(_solve(restarted(held, fits[-1].values), model, name, absorbed, prior))
+        return fits[-1].residuals
+
+    model = _without_glitches(model, fits[0].residuals, residuals)
+    result = fits[-1]
     fixed = {p.name: f"{p.start:.8g} {p.unit}, held fixed".replace(" 1,", ",") for p in held if p.fixed}
-    left_out, glitches = _left_out(result.mask)
-    doubts = (*(() if glitches else left_out), *unlike_noise(result.chi2, result.degrees_of_freedom))
+    left_out, isolated = texts_of_left_out(model)
+    doubts = (
+        *(() if isolated else left_out),
+        *doubts_from_residuals(result, model),
+        *contradicted_prior(result, prior),
+    )
     return replace(
         result,
         assumed=dict(assumed) | fixed,
         inputs=inputs or {},
         warnings=(*result.warnings, *doubts),
-        notes=(*result.notes, *(left_out if glitches else ())),
+        notes=(*result.notes, *(left_out if isolated else ())),
     )
 
 
 def without_outliers(model: AnyModel, x: Real) -> AnyModel:
-    """Return `model` with a mask that leaves out what lies far off at the parameters `x`, as `solve` does."""
+    """Return `model` with a mask that leaves out the glitches at the parameters `x`, as `solve` does."""
+    return _without_glitches(model, model.residuals(x), lambda model: model.residuals(x))
+
+
+def _without_glitches(model: AnyModel, first: Real, residuals: Callable[[AnyModel], Real]) -> AnyModel:
+    """The model without the glitches among its `first` residuals; `residuals` are those of a model with another mask.
+
+    First all outliers are left out, so that they do not hide others, or pull the fit to where good data look wrong.
+    Seen from there those in company are structure, and count.
+    """
+    rows, rest = model.rows(), first
     for _ in range(_OUTLIER_ROUNDS):
-        narrowed = _narrowed(model, model.residuals(x))
+        narrowed = _narrowed(model, ~outliers(rest, rows, model.mask))
         if narrowed is None:
             break
-        model = narrowed
-    return model
+        try:
+            rest, model = residuals(narrowed), narrowed
+        except FitError:  # what is left does not determine the parameters: it was no glitches
+            break
+    narrowed = _narrowed(model, ~glitches(rest, rows))
+    if narrowed is not None:
+        residuals(narrowed)
+    return model if narrowed is None else narrowed
 
 
-def _narrowed(model: AnyModel, residuals: Real) -> AnyModel | None:
-    """The model without the outliers among its `residuals`; None where its mask is right already."""
-    mask = np.abs(residuals) <= _OUTLIER * _robust_scale(residuals)
-    # Where many data are far off, the model is wrong rather than the data.
+def _narrowed(model: AnyModel, mask: Bool) -> AnyModel | None:
+    """The model with this `mask`; None where it has it already, or too little would be left."""
     narrowed = model.with_mask(mask)
+    # Where many data are far off, the model is wrong rather than the data.
     return None if (narrowed.mask == model.mask).all() or mask.mean() < 1 - _MOST_OUTLIERS else narrowed
 
 
@@ -242,17 +191,6 @@ def _noise(residuals: Real, freedom: int) -> float:
     return max(float(np.sqrt(residuals @ residuals / freedom)), np.finfo(float).tiny)
 
 
-def _robust_scale(residuals: Real) -> float:
-    """Standard deviation of Gaussian residuals from the median of |residual|, robust to outliers."""
-    return max(1.4826 * float(np.median(np.abs(residuals))), np.finfo(float).tiny)
-
-
-def noise_between_neighbours(residuals: Real, mask: Bool) -> float:
-    """Standard deviation of `residuals` from the differences of neighbours that both count in the `mask`."""
-    steps = np.diff(residuals)[mask[1:] & mask[:-1]]
-    return max(float(np.sqrt((steps @ steps) / max(steps.size, 1) / 2)), np.finfo(float).tiny)
-
-
 def _minimised(
     residuals: Callable[[Real], Real], jacobian: Callable[[Real], Real], start: Real, lower: Real, upper: Real
 ) -> Real:
@@ -291,42 +229,4 @@ def _at_bounds(x: Real, parameters: Sequence[Parameter], *, physical: bool) -> t
         for p, value in zip(parameters, x, strict=True)
         for bound in (p.lower, p.upper)
         if abs(value - bound) <= 1e-9 * p.scale and physical == (bound == p.lower and (bound == 0 or p.may_vanish))
-    )
-
-
-def are_few(count: int, size: int) -> bool:
-    """Whether `count` of `size` data may be glitches; more are a reason to doubt the model."""
-    return count <= max(_FEW_GLITCHES, _PART_OF_GLITCHES * size)
-
-
-def _left_out(mask: Bool) -> tuple[tuple[str, ...], bool]:
-    """How many data were left out, in words, and whether these are glitches: few, and no three side by side."""
-    count = int((~mask).sum())
-    if count == 0:
-        return (), True
-    text = f"{count} of {mask.size} data lie more than {_OUTLIER:g}σ off and were left out"
-    if not are_few(count, mask.size):
-        return (f"{text}: too many for glitches, so the model may be wrong; look at the residuals",), False
-    edges = np.flatnonzero(np.diff(mask, prepend=True, append=True))
-    longest = int((edges[1::2] - edges[::2]).max())
-    if longest >= _RUN:
-        return (f"{text}, {longest} of them side by side, which glitches are not; look at the residuals",), False
-    return (text,), True
-
-
-def unlike_noise(chi2: float, degrees_of_freedom: int) -> tuple[str, ...]:
-    """A warning where neighbouring residuals are alike, or alternate."""
-    excess = chi2 / degrees_of_freedom
-    # χ²/ν of random residuals scatters by 1/√ν.
-    scatter = 5 / np.sqrt(degrees_of_freedom)
-    if abs(excess - 1) <= scatter:
-        return ()
-    if excess < 1:
-        return (
-            f"neighbouring residuals alternate (χ²/ν = {excess:.3g}): are these two sweeps that differ, the points "
-            "of one between those of the other? Fit each alone",
-        )
-    return (
-        f"neighbouring residuals are alike (χ²/ν = {excess:.3g}): the model is incomplete, and the true "
-        "uncertainties are larger; look at the residuals",
     )

@@ -112,7 +112,7 @@ WIDE, FLAT = np.linspace(-1.2e-3, 1.2e-3, 121), np.full(121, 4e-5)
         (WIDE, FLAT[1:], r"device_voltage has shape \(121,\), conductance has shape \(120,\)"),
         (WIDE, FLAT * 1j, "conductance is complex and real numbers are needed; set the lock-in's phase"),
         (WIDE, FLAT, "no superconducting gap"),
-        (WIDE, -FLAT, "not positive: is the device connected"),
+        (WIDE, -FLAT, "not positive: is the lock-in.s phase turned"),
     ],
 )
 def test_bad_data(voltage: np.ndarray, measured: np.ndarray, message: str) -> None:

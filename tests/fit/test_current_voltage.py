@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import siegelslopes
 
-from labnis.fit import FitError, fit_current_voltage
+from labnis.fit import FitError, fit_current_voltage, number_text
 from labnis.fit.junction._excitation import phases
 from labnis.fit.junction.current_voltage import _repeated_median_slope, _Sweep
 from sim_instruments import Truth
@@ -72,7 +72,9 @@ def test_glitching_point_moves_nothing_by_more_than_its_uncertainty(where: int, 
     found = fit_current_voltage(voltage, spoilt, series_resistance=SERIES_RESISTANCE)
     for name in clean.names:
         assert found[name].value == pytest.approx(clean[name].value, abs=clean[name].sigma), name
-    assert found.notes == ("1 of 201 data lie more than 6σ off and were left out",)
+    (note,) = found.notes
+    assert note.startswith("1 of 201 data lie more than 6σ off and were left out; at ")
+    assert note.endswith(number_text(voltage[where], "V"))
     assert not found.warnings
 
 
@@ -229,7 +231,7 @@ def test_a_reading_that_lags_is_reported(shipped: Truth) -> None:
     lag = 2e-7  # V
     voltage = np.concatenate([there[0] + lag, back[0][::-1] - lag])
     fit = fit_current_voltage(voltage, np.concatenate([there[1], back[1][::-1]]), series_resistance=SERIES_RESISTANCE)
-    assert any("direction of the sweep" in warning for warning in fit.warnings)
+    assert any("2 sweeps, and no. 1 and 2 differ" in text and "in opposite directions" in text for text in fit.warnings)
 
 
 def test_the_start_slope_is_that_of_scipy() -> None:

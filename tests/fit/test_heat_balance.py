@@ -231,9 +231,9 @@ def test_jacobian_equals_finite_differences(cold: Isotherm) -> None:
             {"isotherms": [Isotherm(np.zeros(9), np.zeros(9), 0.09)]},
             "9 usable points are too few for the isotherm at 0.09 K",
         ),
-        ({"isotherms": [Isotherm(np.ones(99), np.full(99, np.nan), 0.09)]}, "0 usable points"),
+        ({"isotherms": [Isotherm(1e-3 * np.ones(99), np.full(99, np.nan), 0.09)]}, "0 usable points"),
         ({"isotherms": [Isotherm(np.zeros(99), np.zeros(99), 1.5)]}, "1.5 K is too warm"),
-        ({"isotherms": [Isotherm(np.linspace(-1, 1, 99), np.zeros(99), 0.09)]}, "cannot be biased like the data"),
+        ({"isotherms": [Isotherm(np.linspace(-0.2, 0.2, 99), np.zeros(99), 0.09)]}, "cannot be biased like the data"),
         (
             {"prior": FitResult("m", ("x",), ("",), np.ones(1), np.eye(1), 0.0, 0, 0.0)},
             "contains x, none of which is free",

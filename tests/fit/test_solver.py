@@ -95,28 +95,40 @@ def test_glitch_moves_the_answer_by_less_than_its_uncertainty(size: float, where
     spoilt[where] += size
     clean, found = fitted(LINE, line()), fitted(LINE, line(spoilt))
     assert (np.abs(found.values - clean.values) < np.sqrt(np.diag(clean.covariance))).all()
-    assert found.notes == ("1 of 50 data lie more than 6σ off and were left out",)
+    assert found.notes == (f"1 of 50 data lie more than 6σ off and were left out; at no. {where}",)
     assert not found.warnings
     assert found.degrees_of_freedom == 47
     assert found.residuals[where] == pytest.approx(size, rel=0.2), "what was left out can still be looked at"
 
 
-@pytest.mark.parametrize(
-    ("where", "told"),
-    [
-        ([5, 15, 25, 35], "4 of 50 data lie more than 6σ off and were left out: too many for glitches"),
-        (
-            [20, 21, 22],
-            "3 of 50 data lie more than 6σ off and were left out, 3 of them side by side, which glitches are not",
-        ),
-    ],
-)
-def test_what_may_be_structure_is_a_doubt(where: list[int], told: str) -> None:
+def test_many_outliers_are_a_doubt() -> None:
+    spoilt = Y.copy()
+    spoilt[[5, 15, 25, 35]] += 10.0
+    found = fitted(LINE, line(spoilt))
+    told = "4 of 50 data lie more than 6σ off and were left out: too many for glitches, so the model may be wrong"
+    assert any(text.startswith(told) and text.endswith("at no. 5, no. 15, no. 25, no. 35") for text in found.warnings)
+    assert not found.notes
+
+
+@pytest.mark.parametrize("where", [[20, 21, 22], [30, 31, 32, 33, 34]])
+def test_outliers_side_by_side_are_structure_and_count(where: list[int]) -> None:
     spoilt = Y.copy()
     spoilt[where] += 10.0
     found = fitted(LINE, line(spoilt))
-    assert any(told in text for text in found.warnings), found.warnings
-    assert not found.notes
+    assert found.mask.all()
+    assert any("neighbouring residuals are alike" in text for text in found.warnings), found.warnings
+
+
+def test_outliers_closer_together_than_chance_allows_count() -> None:
+    x = np.linspace(0, 1, 1000)
+    clean = 2 + 3 * x + 0.1 * np.random.default_rng(3).standard_normal(x.size)
+    scattered, clustered = clean.copy(), clean.copy()
+    scattered[[100, 400, 800]] += 3.0
+    clustered[[500, 505, 510]] += 3.0
+    found = fitted(LINE, line(scattered, x))
+    assert np.flatnonzero(~found.mask).tolist() == [100, 400, 800]
+    assert not found.warnings
+    assert fitted(LINE, line(clustered, x)).mask.all()
 
 
 def test_two_sweeps_in_one_array_alternate() -> None:

@@ -16,6 +16,7 @@ from typing import NamedTuple, Self
 import numpy as np
 from scipy.optimize import least_squares
 
+from labnis.fit._residuals import noise_between_neighbours
 from labnis.fit.arrays import Bool, Real, evenly_spread
 from labnis.fit.junction._heated_pair import LINE, HeatedPair, Readings, solve_heated
 from labnis.fit.junction._island import COMPONENTS, DEPHASING_RATE, components_of
@@ -23,7 +24,6 @@ from labnis.fit.junction._profile import upper_limit
 from labnis.fit.junction._steady_state import SMALLEST_DYNES
 from labnis.fit.parameters import Parameter, prior_rows
 from labnis.fit.result import FitError, FitResult, result_from_mapping
-from labnis.fit.solver import noise_between_neighbours
 from labnis.physics import NoOperatingPointError
 
 __all__ = ["component_prior", "with_components"]

@@ -120,6 +120,16 @@ class HeatedPair(CurveModel):
             mask=np.ones(voltage.shape, bool),
         )
 
+    @property
+    def device_voltage(self) -> Real:
+        return self.readings.voltage
+
+    def by_voltage(self, x: Real) -> Real:
+        return np.asarray(self.jacobian(x)[:, self.names.index("voltage_offset")])
+
+    def signal(self, x: Real) -> Real:
+        return self.expected(x) * self.weight
+
     def with_readings(self, voltage: Real, measured: Real) -> Self:
         """Return the same model, with the same excitation at the device, of other readings."""
         at = self.voltage + (voltage - self.readings.voltage)[:, None]

@@ -19,7 +19,14 @@ import numpy as np
 from labnis.fit.arrays import Real
 from labnis.fit.junction._steady_state import SMALLEST_DYNES, steady_state_slopes
 from labnis.fit.result import FitResult
-from labnis.physics import AndreevChannel, NISJunction, OperatingPoint, SINISCooler
+from labnis.physics import (
+    AndreevChannel,
+    NISJunction,
+    NoOperatingPointError,
+    OperatingPoint,
+    SINISCooler,
+    critical_temperature,
+)
 
 __all__ = ["COMPONENTS", "DEPHASING_RATE", "IslandState", "components_of", "cooler_of", "island_state", "steady_state"]
 
@@ -99,6 +106,9 @@ def _channel(values: Mapping[str, float], amplitudes: Sequence[float]) -> Andree
 def steady_state(cooler: SINISCooler, voltage: Real, temperature: float, start: Real | None = None) -> OperatingPoint:
     """The steady states at voltages across the pair (V), of any shape, with `temperature` (K) at zero bias."""
     if cooler.electron_phonon * _NO_HEATING < 1:
+        critical = float(critical_temperature(cooler.junction.gap))
+        if temperature >= critical:
+            raise NoOperatingPointError(f"{temperature:.3g} K is above the critical temperature, {critical:.3g} K")
         return cooler.operating_point(voltage, temperature, start=start)
     # An island that does not heat is at this temperature whatever the heat.
     everywhere, zero = np.full_like(voltage, temperature), np.zeros_like(voltage)

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from labnis.fit.arrays import Bool, Real, curve, evenly_spread, real_columns
 from labnis.fit.junction._cooler_parameters import INVERSE, cooler_at
+from labnis.fit.junction._curve_data import check_units
 from labnis.fit.junction._excitation import device_cycle, phases
 from labnis.fit.junction._steady_state import steady_state_slopes
 from labnis.fit.result import FitError
@@ -48,6 +49,8 @@ class Isotherm:
         columns = real_columns(device_voltage=self.device_voltage, current=self.current)
         for name, values in zip(("device_voltage", "current"), columns, strict=True):
             object.__setattr__(self, name, values)
+        finite = np.isfinite(columns).all(axis=0)
+        check_units(self.device_voltage[finite], self.current[finite])
         if not (np.isfinite(self.bath_temperature) and self.bath_temperature > 0):
             raise FitError(f"bath_temperature is {self.bath_temperature}; it must be finite and positive (K)")
         if not 0 <= BATH_RANGE * self.bath_uncertainty < self.bath_temperature:

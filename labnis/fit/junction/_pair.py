@@ -81,6 +81,16 @@ class PairModel(CurveModel):
             waveform = cycle - voltage[:, None]
         return cls(voltage, measured, share**cls.scatter, waveform, mask=np.ones(voltage.shape, bool))
 
+    @property
+    def device_voltage(self) -> Real:
+        return self.voltage
+
+    def by_voltage(self, x: Real) -> Real:
+        return np.asarray(self.jacobian(x)[:, 4])
+
+    def signal(self, x: Real) -> Real:
+        return self.model(x) * self.weight
+
     def with_readings(self, voltage: Real, measured: Real) -> Self:
         """Return the same model, with the same excitation at the device, of other readings."""
         return replace(self, voltage=voltage, measured=measured)

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 from scipy.ndimage import median_filter
 
 from labnis.fit.arrays import Real, check_numbers, curve
+from labnis.fit.estimate import number_text
 from labnis.fit.junction._excitation import first_harmonic, phases
 from labnis.fit.junction._pair import ASSUMED, PairModel, pair_parameters
 from labnis.fit.parameters import Parameter, hold, restarted
@@ -153,12 +154,21 @@ def _guess(voltage: Real, conductance: Real) -> dict[str, float]:
     # Medians are robust to outliers.
     calm = median_filter(conductance[order], size=3, mode="nearest")
     normal = float(np.median(calm[-max(5, v.size // 20) :]))
+    reached = number_text(float(v[-1]), "V")
     if not normal > 0:
-        raise FitError("the conductance at the end of the sweep is not positive: is the device connected?")
-    peak = int(np.argmax(np.where(v > 0, calm, -np.inf)))
-    if v[peak] > 0.95 * v[-1] or calm[:peak].min(initial=np.inf) > 0.7 * normal:
         raise FitError(
-            f"no superconducting gap is seen within |V| ≤ {v[-1]:.3g} V; widen the sweep, or take more points "
-            "inside the gap"
+            f"the conductance at the end of the sweep is {normal:.3g} S, not positive: is the lock-in's phase turned "
+            "by 180°, is the sign of an amplifier's gain wrong, or is the device not connected?"
+        )
+    peak = int(np.argmax(np.where(v > 0, calm, -np.inf)))
+    if calm[:peak].min(initial=np.inf) > 0.7 * normal:
+        raise FitError(
+            f"no superconducting gap is seen within |V| ≤ {reached}: the conductance is no smaller inside than at the "
+            "end; is the device normal, or are there too few points inside the gap?"
+        )
+    if v[peak] > 0.95 * v[-1]:
+        raise FitError(
+            f"no superconducting gap is seen within |V| ≤ {reached}: the conductance still rises at the end of the "
+            "sweep; widen the sweep"
         )
     return {"gap": float(v[peak]) / 2, "normal_resistance": 1 / normal / 2}

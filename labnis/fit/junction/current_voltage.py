@@ -7,13 +7,23 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.ndimage import median_filter
 
-from labnis.fit.arrays import Real, check_numbers, curve
+from labnis.fit._doubts import suspected
+from labnis.fit._sweeps import compared_sweeps, sweeps_of
+from labnis.fit.arrays import Bool, Real, check_numbers, curve, real_columns
 from labnis.fit.information import Sensitivity
 from labnis.fit.junction._components import with_components
+from labnis.fit.junction._curve_data import (
+    check_units,
+    missing_readings,
+    refuse_clipped,
+    refuse_without_gap,
+    refuse_without_rise,
+)
 from labnis.fit.junction._excitation import phases
 from labnis.fit.junction._heated_pair import LINE, HeatedPair, Readings, expected_current
 from labnis.fit.junction._island import COMPONENTS, components_of
 from labnis.fit.junction._pair import ASSUMED, PairModel, pair_parameters
+from labnis.fit.models import Suspect
 from labnis.fit.parameters import Parameter, hold, restarted
 from labnis.fit.result import FitError, FitResult
 from labnis.fit.solver import CurveModel, Model, solve
@@ -27,14 +37,16 @@ _FEW, _MANY = phases(4), phases(12)
 _ROUNDS, _SETTLED = 4, 1e-3
 # The curve contradicts a stated resistance of the line beyond this many of its standard uncertainties.
 _CONTRADICTS = 2.5
+# What a drift and a wrong resistance of the line look like; it is hardly wrong by more than this part of a junction's.
+_DRIFT = (
+    "it looks like a drift of current or voltage in the course of the sweep: let the instruments settle, or sweep up "
+    "and down"
+)
+_WRONG_LINE, _PLAUSIBLE = "it looks like a series resistance that is {:.3g} ohm off: measure it again", 0.1
 # Resistances (ohm) of common tunnel junctions.
 _USUAL_RESISTANCES = (50.0, 2e6)
-# This many equal extreme currents, over this part of the sweep, mean a clipped reading.
-_STUCK, _STUCK_PART = 3, 0.01
-# Voltages count as different in steps of this part of the largest; there are six parameters.
-_BINS, _FEWEST_VOLTAGES = 500, 6
-# Directions of a sweep differ beyond this many standard deviations, each computed from this many points.
-_DIFFERENT, _FEWEST = 5.0, 10
+# Half of the gaps of aluminium films (eV); no other superconductor of common junctions has one there.
+_HALF_GAPS = (80e-6, 150e-6)
 
 
 def fit_current_voltage(
@@ -81,25 +93,46 @@ def fit_current_voltage(
     """
     voltage, measured = curve("an I–V fit", device_voltage=device_voltage, current=current)
     check_numbers(series_resistance=series_resistance, resistance_sigma=resistance_sigma)
-    _refuse_clipped(voltage, measured)
+    refuse_clipped(voltage, measured)
+    check_units(voltage, measured)
     readings = Readings(voltage, measured, float(series_resistance), float(excitation), float(resistance_sigma))
     of_island = {name: value for name, value in (fixed or {}).items() if name in COMPONENTS}
     of_pair = {name: value for name, value in (fixed or {}).items() if name not in COMPONENTS}
-    pair = start if start is not None and components_of(start) else _fit_pair(readings, of_pair, start)
+    missing = missing_readings(*_rows(device_voltage, current))
+    try:
+        pair = start if start is not None and components_of(start) else _fit_pair(readings, of_pair, start)
+    except FitError as error:
+        raise FitError(missing or str(error)) from error
     result = with_components(pair, readings, of_pair | of_island, MODEL, ASSUMED)
     counted = result.mask
-    suspect = _curve_warnings(voltage[counted], result.residuals[counted], result["normal_resistance"].value)
+    suspect = _curve_warnings(voltage[counted], measured[counted], result.residuals[counted], result.by_name)
     return replace(result, warnings=(*result.warnings, *suspect, *_line_warnings(result, readings)))
 
 
+def _rows(device_voltage: ArrayLike, current: ArrayLike) -> tuple[Real, Bool]:
+    """All voltages (V), and which points are finite."""
+    voltage, measured = real_columns(device_voltage=device_voltage, current=current)
+    return voltage, np.isfinite(voltage) & np.isfinite(measured)
+
+
 def _line_warnings(result: FitResult, readings: Readings) -> tuple[str, ...]:
-    """A warning where the curve wants another resistance of the line than what is stated."""
-    if LINE not in result.names or abs(result[LINE].value) <= _CONTRADICTS * readings.resistance_sigma:
+    """A warning where the curve wants another resistance of the line than what is stated, or looks like a drift."""
+    stated, sigma = readings.series_resistance, readings.resistance_sigma
+    if LINE not in result.names:
+        model = model_of_current(result, readings.voltage, readings.current, stated).with_mask(result.mask)
+        change = model.by_voltage(result.values) * readings.current
+        plausible = _CONTRADICTS * sigma, _PLAUSIBLE * result["normal_resistance"].value
+        time = np.linspace(-0.5, 0.5, change.size)
+        drifts = [model.signal(result.values), model.by_voltage(result.values), np.ones(change.size)]
+        drift = Suspect(_DRIFT, np.stack([time * drift for drift in drifts], axis=-1))
+        wrong = suspected(result, model, [Suspect(_WRONG_LINE, change[:, None], plausible)])
+        return wrong or suspected(result, model, [drift], known=change[:, None])
+    wanted = result[LINE]
+    if abs(wanted.value) <= _CONTRADICTS * sigma:
         return ()
-    stated, wanted = readings.series_resistance, result[LINE]
     return (
         f"the data want a series resistance of {stated + wanted.value:.5g} ± {wanted.sigma:.2g} ohm, and {stated:.5g} "
-        f"± {readings.resistance_sigma:.2g} ohm are stated; is the stated value wrong, or the model?",
+        f"± {sigma:.2g} ohm are stated; is the stated value wrong, or the model?",
     )
 
 
@@ -204,50 +237,31 @@ def _guess(voltage: Real, current: Real) -> dict[str, float]:
     # Medians, here and below, are robust to outliers.
     slope = _repeated_median_slope(v[-edge:], i[-edge:])
     if not slope > 0:
-        raise FitError(
-            f"the current does not rise with the voltage at the end of the sweep, {np.abs(v).max():.3g} V: does it end "
-            "inside the gap, or is the device not connected?"
-        )
+        refuse_without_rise(voltage, current)
     calm = median_filter(i, size=3, mode="mirror")
     subgap = np.abs(v[np.abs(calm) < 0.5 * slope * np.abs(v)])
     if not subgap.size or subgap.max() > 0.95 * np.abs(v).max():
-        raise FitError(
-            f"no superconducting gap is seen within |V| ≤ {np.abs(v).max():.3g} V; widen the "
-            "sweep, or take more points inside the gap"
-        )
+        refuse_without_gap(v, calm, slope)
     # √(V² − Δ²) is half of V at V = 1.155 Δ, and each junction gets half of the voltage.
     return {"gap": float(subgap.max()) / 2 / 1.155, "normal_resistance": float(1 / slope / 2)}
 
 
-def _refuse_clipped(voltage: Real, current: Real) -> None:
-    """Raise FitError for too few different voltages (V), or a clipped current (A)."""
-    distinct = np.unique(np.rint(_BINS * voltage / max(np.abs(voltage).max(), np.finfo(float).tiny))).size
-    if distinct < _FEWEST_VOLTAGES:
-        raise FitError(
-            f"{distinct} different voltages are too few for an I–V fit; at least {_FEWEST_VOLTAGES} are needed"
-        )
-    for end in (current.min(), current.max()):
-        stuck = voltage[current == end]
-        if stuck.size >= _STUCK and np.ptp(stuck) > _STUCK_PART * np.ptp(voltage) and np.ptp(current) > 0:
-            raise FitError(
-                f"{stuck.size} points from {stuck.min():.4g} to {stuck.max():.4g} V read the same extreme current "
-                f"{end:.4g} A: the reading is clipped; raise its range or the compliance, or leave these points out"
-            )
-
-
-def _curve_warnings(voltage: Real, residuals: Real, resistance: float) -> tuple[str, ...]:
-    """Warnings from the `residuals` of a fit, in the order of measurement, and the `resistance` (ohm) it found."""
+def _curve_warnings(voltage: Real, current: Real, residuals: Real, found_at: Mapping[str, float]) -> tuple[str, ...]:
+    """Warnings from the points of a fit, in the order of measurement, and the values it found."""
+    gap, resistance = found_at["gap"], found_at["normal_resistance"]
     found = []
     if not _USUAL_RESISTANCES[0] < resistance < _USUAL_RESISTANCES[1]:
         found.append(f"{resistance:.3g} ohm is unusual for a tunnel junction; is the current in ampere?")
-    direction = np.sign(np.diff(voltage, prepend=voltage[0] - (voltage[1] - voltage[0])))
-    up, down = residuals[direction > 0], residuals[direction < 0]
-    if min(up.size, down.size) >= _FEWEST:
-        apart = float(up.mean() - down.mean())
-        sigma = float(np.sqrt(up.var(ddof=1) / up.size + down.var(ddof=1) / down.size))
-        if abs(apart) > _DIFFERENT * sigma:
-            found.append(
-                f"the current depends on the direction of the sweep (by {apart:.2g} ± {sigma:.2g} A on average): the "
-                "reading lags, or the device is hysteretic; wait longer at each point, or fit one direction alone"
-            )
+    if _HALF_GAPS[0] < gap < _HALF_GAPS[1]:
+        found.append(
+            f"the gap would be {1e6 * gap:.4g} µeV, half of that of aluminium: is this one junction instead of a pair "
+            "in series? Then gap, resistance and temperature are twice as large"
+        )
+    repeated = int(((np.diff(voltage) == 0) & (np.diff(current) == 0)).sum())
+    if 2 * repeated > voltage.size:
+        found.append(
+            f"{repeated} of {voltage.size} points repeat the one before in voltage and current: they are copies, or "
+            "the meter did not read again, and the true uncertainties are larger"
+        )
+    found += compared_sweeps(sweeps_of(voltage), voltage, residuals, "A")
     return tuple(found)

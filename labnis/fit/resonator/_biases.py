@@ -8,10 +8,37 @@ import numpy as np
 from labnis.fit.arrays import Bool, Real, real_columns
 from labnis.fit.result import FitError
 
-__all__ = ["GOOD_BIAS", "BiasTraces", "refuse_impossible_biases", "volts"]
+__all__ = [
+    "BENT",
+    "GOOD_BIAS",
+    "JITTER",
+    "KERR",
+    "PROPORTIONAL",
+    "TRACE_JITTER",
+    "BiasTraces",
+    "check_hertz",
+    "gigahertz",
+    "refuse_impossible_biases",
+    "volts",
+]
+
+#: What a fit of a resonance may lack, with its size, and kinds of uneven noise.
+BENT = "the resonance is bent"
+KERR = (
+    f"{BENT}: its frequency depends on the power in it, by about {{:.3g}} Hz at the peak (a Kerr effect); "
+    "measure with less power"
+)
+TRACE_JITTER = (
+    "the resonance frequency jitters from trace to trace, by about {:.3g} Hz: the true uncertainties are larger; "
+    "measure faster, or look for charge noise, vibrations and an unsteady bias"
+)
+JITTER = "a resonance frequency that jitters from point to point"
+PROPORTIONAL = "noise in proportion to the signal"
 
 # Where a sweep should end (gaps): the truncation of a high-bias expansion is negligible there.
 GOOD_BIAS = 10.0
+# Resonators are above (Hz); frequencies in MHz and GHz are not.
+_LOWEST_FREQUENCY = 1e5
 # No junction is biased beyond this (gaps); voltages in mV are.
 _IMPOSSIBLE_BIAS = 300.0
 
@@ -53,12 +80,28 @@ class BiasTraces:
             np.isfinite(getattr(self, self.traces)).all(axis=1) & np.isfinite(self.device_voltage + self.course)
         )
 
+    def place(self, datum: int) -> str:
+        """Bias and frequency of a value of the traces, by its number in their flat order, in words."""
+        bias, at = divmod(datum, self.frequency.size)
+        return f"{gigahertz(float(self.frequency[at]))} and {1e3 * self.device_voltage[bias]:.4g} mV"
+
     def finite(self) -> Self:
         """Return the data at the usable biases."""
         usable = self.usable
         traces = {self.traces: getattr(self, self.traces)[usable]}
         time = None if self.time is None else self.time[usable]
         return replace(self, device_voltage=self.device_voltage[usable], time=time, **traces)
+
+
+def gigahertz(frequency: float) -> str:
+    """A frequency (Hz) in words, to 1 kHz."""
+    return f"{1e-9 * frequency:.6f} GHz"
+
+
+def check_hertz(frequency: Real) -> None:
+    """Raise FitError for frequencies (Hz), shape (n,), that no resonator of a network analyzer has."""
+    if frequency.size and not frequency.min() > _LOWEST_FREQUENCY:
+        raise FitError(f"frequency begins at {frequency.min():.6g}; give it in Hz, not in MHz or GHz")
 
 
 def volts(energy: float) -> str:

@@ -5,9 +5,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.constants import h
 
 from labnis.fit.arrays import Bool, Real
+from labnis.fit.models import Suspect
 from labnis.fit.resonator._drift import Tangent, best_factor, drift_basis
 from labnis.fit.resonator._emission_data import EmissionData
 from labnis.fit.resonator._tunnelling import Tunnelling, tunnelling, tunnelling_slopes
@@ -73,6 +75,12 @@ class Lines:
         return np.asarray(directions @ weights.transpose(2, 1, 0))
 
 
+RIPPLE = (
+    "the gain is not flat over the line: the emission follows the ripple of the chain's noise by a factor of {:.2g} "
+    "(1 if it is all gain), and the true uncertainties are larger; improve the match of chain and device"
+)
+
+
 @dataclass(frozen=True)
 class Spectra(Model):
     """The spectra with the noise of the chain eliminated, as functions of the parameters `names`.
@@ -98,6 +106,19 @@ class Spectra(Model):
     def counts(self) -> Bool:
         """Which data count, shape (n, m)."""
         return self.mask.reshape(self.expected.shape)
+
+    def rows(self) -> NDArray[np.intp]:
+        return np.arange(self.mask.size).reshape(self.expected.shape)
+
+    def suspects(self, x: Real) -> list[Suspect]:
+        """A gain that varies over the line as the noise of the chain does."""
+        emitted, noise = self._emitted(x), self.background(x)
+        by_gain = emitted * (noise / np.median(noise) - 1)
+        rest = self._at(emitted, self._factor(emitted)).rest(by_gain)
+        return [Suspect(RIPPLE, (rest / self.expected).reshape(-1, 1))]
+
+    def place(self, datum: int) -> str:
+        return self.data.place(datum)
 
     def model(self, x: Real) -> Real:
         """Background plus gain times emission, times the factor of each spectrum (W/Hz), shape (n, m)."""

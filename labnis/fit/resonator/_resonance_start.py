@@ -86,11 +86,15 @@ def search(t: Real, s11: Complex) -> Rational:
     # Squared steps of noise are exponentially distributed; their median is robust to a narrow resonance.
     variance = float(np.median(np.abs(np.diff(s11)) ** 2)) / (4 * np.log(2))
     if by_line.min() - left.min() < SIGNIFICANT**2 * variance:
-        raise FitError("no resonance stands out of the noise: is it within the band? Average more, or move the band")
+        raise FitError(
+            "no resonance stands out of the noise: is it within the band, and is s11 made from a phase in radians? "
+            "Average more, or move the band"
+        )
     if row >= growths.size:
         raise FitError(
             "the strongest resonance turns the phase in the wrong direction: either none is within the band, or s11 "
-            "is complex conjugated (network analyzers count phase as e^{+jωt})"
+            "is complex conjugated (network analyzers count phase as e^{+jωt}), or made from a phase in degrees "
+            "(it is the phase in radians that a complex number needs)"
         )
     return Rational.at(complex(even[at], widths[width, 0]), complex(growths[row]), t, s11)
 

@@ -8,17 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labnis.fit.arrays import Complex, Real, complex_array, evenly_spread
-from labnis.fit.resonator._biases import BiasTraces
+from labnis.fit.models import Suspect
+from labnis.fit.resonator._biases import JITTER, KERR, PROPORTIONAL, TRACE_JITTER, BiasTraces, check_hertz
 from labnis.fit.resonator._drift import Tangent, best_factor, drift_basis
 from labnis.fit.resonator._tunnelling import Tunnelling, tunnelling, tunnelling_slopes
-from labnis.fit.result import FitError
 from labnis.fit.solver import TraceModel, as_real
 from labnis.physics import NoOperatingPointError
 
 __all__ = ["ReflectionData", "Response", "Traces"]
-
-# Network analyzers begin above (Hz); frequencies in GHz do not.
-_LOWEST_FREQUENCY = 1e3
 
 
 @dataclass(frozen=True)
@@ -48,8 +45,7 @@ class ReflectionData(BiasTraces):
     def __post_init__(self) -> None:
         object.__setattr__(self, "s11", complex_array("s11", self.s11))
         super().__post_init__()
-        if self.frequency.size and not self.frequency[0] > _LOWEST_FREQUENCY:
-            raise FitError(f"frequency begins at {self.frequency[0]:.6g}; give it in Hz")
+        check_hertz(self.frequency)
 
     def conjugate(self) -> "ReflectionData":
         """Return the data with the phase convention e^{−iωt} of the model."""
@@ -78,6 +74,29 @@ class Traces(TraceModel):
         """All of the `data`, in the phase convention of the model, with a drift of so many terms."""
         drift = drift_basis(data.course, terms)
         return cls(data.s11, tuple(names), data, mask=np.ones(2 * data.s11.size, bool), drift=drift)
+
+    def suspects(self, x: Real) -> list[Suspect]:
+        """A frequency that depends on the power in the resonator, or is another one in each trace."""
+        response, values = Response.of(self.values(x), self.data), self.values(x)
+        shift = next(response.slopes(values, self.data, ("ohmic_frequency",)))
+        power = np.abs(response.response) ** 2
+        traces = np.eye(self.s11.shape[0])[:, :, None]
+        gamma = response.gamma * self._factor(response.gamma)[:, None]
+        columns = [self._changed(gamma, shift * each) for each in (power / power.max(), *traces)]
+        return [Suspect(KERR, columns[0][:, None]), Suspect(TRACE_JITTER, np.stack(columns[1:], axis=-1))]
+
+    def noise_shapes(self, x: Real) -> dict[str, Real]:
+        by_frequency = np.abs(self.jacobian(x)[:, self.names.index("ohmic_frequency")])
+        return {JITTER: by_frequency, PROPORTIONAL: np.tile(np.abs(self.model(x)).ravel(), 2)}
+
+    def _changed(self, gamma: Complex, change: Complex) -> Real:
+        """Change of the residuals by that of Γ, which the background follows."""
+        step = 1e-6 / np.abs(change).max()
+        more, less = gamma + step * change, gamma - step * change
+        return np.asarray(as_real(self._background(less) * less - self._background(more) * more) / (2 * step))
+
+    def place(self, datum: int) -> str:
+        return self.data.place(datum % self.s11.size)
 
     def model(self, x: Real) -> Complex:
         """Background times Γ and its factor, shape (n, m)."""

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.constants import k
 
+from labnis.fit._residuals import are_few
 from labnis.fit.arrays import Complex, Real
 from labnis.fit.derived import with_derived
 from labnis.fit.parameters import Parameter
@@ -28,7 +29,7 @@ from labnis.fit.resonator._emission_data import (
 from labnis.fit.resonator._tunnelling import JUNCTION_NAMES, RATE_NAMES
 from labnis.fit.resonator.reflection import ReflectionData
 from labnis.fit.result import FitError, FitResult
-from labnis.fit.solver import Model, are_few, solve
+from labnis.fit.solver import Model, solve
 from labnis.physics import (
     NISJunction,
     Resonator,

@@ -16,12 +16,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import gammaincc
 
+from labnis.fit._sweeps import compared_sweeps, sweeps_of
 from labnis.fit.arrays import Complex, Real, complex_array, real_columns
 from labnis.fit.derived import with_derived
+from labnis.fit.models import Suspect
 from labnis.fit.parameters import Parameter
+from labnis.fit.resonator._biases import BENT, JITTER, KERR, PROPORTIONAL, check_hertz, gigahertz
 from labnis.fit.resonator._resonance_start import SIGNIFICANT, Rational, phase_steps, search, without_glitches
 from labnis.fit.resonator.reflection import FANO_ASSUMED, FANO_REAL
 from labnis.fit.result import FitError, FitResult
@@ -32,6 +35,11 @@ __all__ = ["fit_resonance"]
 MODEL = "reflection of one trace"
 
 _LEAST_POINTS = 20
+# A hanger's trace has the same form.
+_PORT = (
+    "reflection from the end of the line; of a hanger the coupling rate is twice damping_line, and the internal rate "
+    "is damping_internal less damping_line"
+)
 # In a narrower band, a bend of the background and the tails of the resonance are too alike.
 _LEAST_LINEWIDTHS = 5
 # Random residuals contain waves or a bend with this probability.
@@ -72,10 +80,10 @@ def fit_resonance(
         other phase convention, or no convergence.
 
     """
-    trace = _trace(frequency, s11)
+    trace, order = _trace(frequency, s11)
     parameters = _parameters(_guess(trace, start), trace, fano)
     trace = replace(trace, names=tuple(p.name for p in parameters))
-    assumed = {"fano_real": FANO_ASSUMED} | ({} if fano else {"fano_imag": "0; it was left out"})
+    assumed = {"fano_real": FANO_ASSUMED, "port": _PORT} | ({} if fano else {"fano_imag": "0; it was left out"})
     try:
         # The solver rejects a step that overflows.
         with np.errstate(over="ignore", invalid="ignore"):
@@ -86,7 +94,13 @@ def fit_resonance(
         ) from error
     result = _with_fano_real(fitted)
     _refuse_what_is_no_resonance(result, trace)
-    found = [*result.warnings, *_ripple(fitted, trace), *_doubts(result, trace)]
+    bent = any(text.startswith(BENT) for text in result.warnings)  # and its residuals are no ripple
+    found = [
+        *_sweep_warnings(result, trace, order),
+        *result.warnings,
+        *([] if bent else _ripple(fitted, trace)),
+        *_doubts(result, trace),
+    ]
     if found and not fano:
         found.append("the Fano term was left out, which may be why: fit with fano=True")
     return with_derived(replace(result, warnings=tuple(found)), "loaded_quality", "1", _loaded_quality)
@@ -109,6 +123,21 @@ class _Trace(TraceModel):
     @property
     def spacing(self) -> float:
         return self.span / (self.frequency.size - 1)
+
+    def suspects(self, x: Real) -> list[Suspect]:
+        """A frequency that depends on the power in the resonator."""
+        _, response = self._parts(self.values(x))
+        shift = self.jacobian(x)[:, self.names.index("resonance_frequency")]
+        power = np.abs(response) ** 2 / np.max(np.abs(response) ** 2)
+        return [Suspect(KERR, (shift * np.tile(power, 2))[:, None])]
+
+    def noise_shapes(self, x: Real) -> dict[str, Real]:
+        return {JITTER: np.abs(self.jacobian(x)[:, self.names.index("resonance_frequency")])} | {
+            PROPORTIONAL: np.tile(np.abs(self.model(x)), 2)
+        }
+
+    def place(self, datum: int) -> str:
+        return gigahertz(float(self.frequency[datum % self.frequency.size]))
 
     def residuals(self, x: Real) -> Real:
         return as_real(self.s11 - self.model(x))
@@ -158,8 +187,8 @@ def _loaded_quality(values: Mapping[str, float]) -> float:
     return 2 * np.pi * values["resonance_frequency"] / (values["damping_line"] + values["damping_internal"])
 
 
-def _trace(frequency: ArrayLike, s11: ArrayLike) -> _Trace:
-    """The usable points, by rising frequency."""
+def _trace(frequency: ArrayLike, s11: ArrayLike) -> tuple[_Trace, NDArray[np.intp]]:
+    """The usable points by rising frequency, and their numbers in the order of measurement."""
     values, (frequencies,) = complex_array("s11", s11), real_columns(frequency=frequency)
     if values.shape != frequencies.shape:
         raise FitError(f"s11 has shape {values.shape} and frequency {frequencies.shape}; they must be equal, (points,)")
@@ -167,8 +196,17 @@ def _trace(frequency: ArrayLike, s11: ArrayLike) -> _Trace:
     f, s = frequencies[usable], values[usable]
     if np.unique(f).size < _LEAST_POINTS:
         raise FitError(f"{np.unique(f).size} usable frequencies are too few; at least {_LEAST_POINTS} are needed")
+    check_hertz(f)
     order = np.argsort(f, kind="stable")
-    return _Trace(s[order], (), f[order], mask=np.ones(2 * f.size, bool))
+    return _Trace(s[order], (), f[order], mask=np.ones(2 * f.size, bool)), order
+
+
+def _sweep_warnings(result: FitResult, trace: _Trace, order: NDArray[np.intp]) -> tuple[str, ...]:
+    """A warning where the trace is several sweeps that differ; `order` has the numbers of its points when measured."""
+    measured = np.argsort(order)
+    measured = measured[trace.with_mask(result.mask).counts[measured]]
+    frequency, rest = trace.frequency[measured], result.residuals.reshape(2, -1).T[measured]
+    return compared_sweeps(sweeps_of(frequency), frequency, rest, "")
 
 
 def _parameters(guess: Mapping[str, float], trace: _Trace, fano: bool) -> list[Parameter]:

@@ -1,0 +1,145 @@
+"""Texts of a result about its residuals: what was left out, structure and what it looks like, uneven noise."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from labnis.fit._residuals import (
+    OUTLIER,
+    are_few,
+    explained,
+    local_variances,
+    run_length,
+    uneven,
+    unlike_noise,
+)
+from labnis.fit.arrays import Real
+from labnis.fit.models import Model, Suspect
+from labnis.fit.result import FitResult
+
+__all__ = ["CONTRADICTED", "contradicted_prior", "doubts_from_residuals", "suspected", "texts_of_left_out"]
+
+#: How the warning of a contradicted prior begins.
+CONTRADICTED = "the data contradict what was known before"
+
+# Glitches are fewer than so many side by side; of more than _LISTED the result names the first.
+_RUN, _LISTED = 3, 6
+# A suspect explains at least this part of the structure, and lowers χ² by this much.
+_EXPLAINS, _SURE = 0.3, 16.0
+# Uneven noise has at least this correlation with its kind, and makes a σ too small by this factor.
+_ALIKE, _TOO_SMALL = 0.2, 1.3
+# What moves no result by this many of its standard uncertainties causes no warning.
+_NEGLIGIBLE = 0.3
+# A prior is contradicted beyond so many standard deviations, along directions of which the data determine this part.
+_CONTRADICTS, _DETERMINED = 5.0, 1e-5
+
+
+def doubts_from_residuals(result: FitResult, model: Model) -> tuple[str, ...]:
+    """Warnings from the residuals: structure and what it looks like, and noise that is not the same everywhere."""
+    counts, free = model.mask, result.sigma > 0
+    rest, slopes = result.residuals[counts], model.jacobian(result.values)[:, free]
+    found = [*unlike_noise(result.chi2, result.degrees_of_freedom, rest)]
+    alike = bool(found) and result.chi2 > result.degrees_of_freedom
+    uneven_noise = () if alike else _uneven_noise(result, model, slopes[counts])
+    if uneven_noise:  # which explains away what is significant for the same noise everywhere
+        return (*found, *uneven_noise)
+    return (*found, *suspected(result, model, model.suspects(result.values)))
+
+
+def suspected(
+    result: FitResult, model: Model, suspects: Sequence[Suspect], known: Real | None = None
+) -> tuple[str, ...]:
+    """The likeliest of the `suspects`, if it is plausible, and explains structure or moves a result.
+
+    `known` are further columns that may explain the residuals, shape (data, k).
+    """
+    counts, free = model.mask, result.sigma > 0
+    if not suspects:
+        return ()
+    slopes, between = model.jacobian(result.values)[:, free][counts], _between(result)
+    alike = bool(unlike_noise(result.chi2, result.degrees_of_freedom, result.residuals[counts]))
+    rest, variances = result.residuals[counts], local_variances(result.residuals, model.rows(), counts)[counts]
+    covariance, sigma = result.covariance[np.ix_(free, free)], result.sigma[free]
+    others = slopes if known is None else np.hstack([slopes, known[counts]])
+    found = []
+    for text, columns, (smallest, largest) in suspects:
+        by = explained(rest, others, columns[counts], variances, between)
+        moved = np.abs(covariance @ (slopes.T @ by.change)) / result.noise**2 / sigma
+        matters = by.part > _EXPLAINS if alike else moved.max() > _NEGLIGIBLE
+        if matters and by.decrease > _SURE + 2 * columns.shape[1] and smallest <= by.amplitude <= largest:
+            found.append((by.decrease / columns.shape[1], text.format(by.amplitude)))
+    return tuple(text for _, text in sorted(found)[-1:])
+
+
+def contradicted_prior(result: FitResult, prior: FitResult | None, systematic: Real | None = None) -> tuple[str, ...]:
+    """A warning where the data contradict the `prior` of the fit.
+
+    What the fit adds to the prior's values scatters by the prior's covariance less that of the result. In addition
+    it changes by the columns of `systematic`, shape (values of the prior, sources); where these are not known yet, by
+    the systematic uncertainty of the prior, in proportion to the part that the data determine.
+    """
+    if prior is None:
+        return ()
+    names = list(prior.names)
+    moved = result.select(names)
+    unit = np.linalg.inv(np.linalg.cholesky(prior.correlation)) / prior.sigma
+    part, directions = np.linalg.eigh(np.eye(len(names)) - unit @ moved.covariance @ unit.T)
+    variance = part.copy()
+    if systematic is not None:
+        variance += ((directions.T @ unit @ systematic) ** 2).sum(axis=1)
+    elif prior.budget is not None:
+        variance += part**2 * ((directions.T @ unit @ prior.budget.columns) ** 2).sum(axis=1)
+    known = part > _DETERMINED
+    pulls = np.where(known, directions.T @ (unit @ (moved.values - prior.values)), 0.0)
+    pulls /= np.sqrt(np.where(known, variance, 1.0))
+    if np.abs(pulls).max() < _CONTRADICTS:
+        return ()
+    share = 1 - moved.sigma**2 / prior.sigma**2  # of each parameter that the data determine
+    at = int(np.argmax(np.abs(moved.values - prior.values) / prior.sigma / np.sqrt(np.maximum(share, _DETERMINED))))
+    before, after = prior[names[at]], moved[names[at]]
+    return (
+        f"{CONTRADICTED}, by {np.abs(pulls).max():.2g}σ, most of all {names[at]}: {before} "
+        f"was known, and is {after} with these data; is it the same device, in the same state?",
+    )
+
+
+def _between(result: FitResult) -> float:
+    """The noise between neighbours."""
+    return float(result.noise * np.sqrt(result.degrees_of_freedom / max(result.chi2, np.finfo(float).tiny)))
+
+
+def _uneven_noise(result: FitResult, model: Model, slopes: Real) -> tuple[str, ...]:
+    """A warning where noise that is not the same everywhere makes a σ too small; `slopes` of the data that count."""
+    counts, free = model.mask, result.sigma > 0
+    variances = local_variances(result.residuals, model.rows(), counts)[counts]
+    covariance = result.covariance[np.ix_(free, free)]
+    influence = slopes @ covariance / result.noise**2
+    factor = uneven(variances, influence, np.diag(covariance), max(_between(result), result.noise))
+    if factor < _TOO_SMALL:
+        return ()
+    shapes = model.noise_shapes(result.values)
+    alike = {text: float(np.corrcoef(variances, shape[counts] ** 2)[0, 1]) for text, shape in shapes.items()}
+    kind = max(alike, key=lambda text: alike[text], default="")
+    like = f", as by {kind}" if alike.get(kind, 0.0) > _ALIKE else ""
+    return (
+        f"the noise is not the same everywhere{like}: it is largest where the results depend on it most, and the true "
+        f"uncertainties are up to {factor:.2g} times as large",
+    )
+
+
+def texts_of_left_out(model: Model) -> tuple[tuple[str, ...], bool]:
+    """Which data were left out, in words, and whether these are glitches: few, and no three side by side."""
+    size, found = model.mask.size, np.flatnonzero(~model.mask)
+    if not found.size:
+        return (), True
+    places = [*dict.fromkeys(model.place(int(datum)) for datum in found)]
+    more = f" and {len(places) - _LISTED} more" if len(places) > _LISTED else ""
+    text = f"{found.size} of {size} data lie more than {OUTLIER:g}σ off and were left out"
+    where = f"; at {', '.join(places[:_LISTED])}{more}"
+    if not are_few(found.size, size):
+        return (f"{text}: too many for glitches, so the model may be wrong; look at the residuals{where}",), False
+    longest = run_length(model.mask, model.rows())
+    if longest >= _RUN:
+        told = f"{text}, {longest} of them side by side, which glitches are not; look at the residuals{where}"
+        return (told,), False
+    return (f"{text}{where}",), True

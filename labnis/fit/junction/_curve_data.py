@@ -1,0 +1,121 @@
+"""Curves that cannot be fitted: readings missing, clipped, in other units, of another sign, or without a gap."""
+
+import numpy as np
+
+from labnis.fit.arrays import Bool, Real
+from labnis.fit.estimate import number_text
+from labnis.fit.result import FitError
+
+__all__ = ["check_units", "missing_readings", "refuse_clipped", "refuse_without_gap", "refuse_without_rise"]
+
+# This many equal extreme currents, over this part of the sweep, mean a clipped reading.
+_STUCK, _STUCK_PART = 3, 0.01
+# Voltages count as different in steps of this part of the largest; there are six parameters.
+_BINS, _FEWEST_VOLTAGES = 500, 6
+# No current of a tunnel junction (A); instruments mark over-range readings by such numbers.
+_MARKER = 1e6
+# Voltages (V) and resistances (ohm) of devices with tunnel junctions, also of arrays and far inside the gap.
+_VOLTAGES, _RESISTANCES = (2e-6, 0.3), (0.1, 1e16)
+# A correlation of current and voltage beyond this has a sign.
+_SIGN = -0.5
+# Where the current is in proportion to the voltage but for this part, it has no gap.
+_NORMAL = 0.7
+
+
+def missing_readings(voltage: Real, found: Bool) -> str:
+    """Why a curve cannot be fitted of which the outer points have not been `found`, both (n,); empty if they have.
+
+    `voltage` (V) are those of all points.
+    """
+    reached = float(np.abs(voltage[found]).max(initial=0.0))
+    beyond = int((np.abs(np.nan_to_num(voltage)) > reached).sum())
+    if not beyond:
+        return ""
+    return (
+        f"{int((~found).sum())} of {found.size} points have no finite reading, among them all {beyond} beyond "
+        f"±{number_text(reached, 'V')}, as where an instrument is over-range; what remains does not reach far enough "
+        "beyond the gap: choose a larger range and measure again"
+    )
+
+
+def check_units(voltage: Real, current: Real) -> None:
+    """Raise FitError for voltages (V) and currents (A), both (n,), that only other units or an exchange explain."""
+    largest, most = float(np.abs(voltage).max(initial=0.0)), float(np.abs(current).max(initial=0.0))
+    if largest < most and _VOLTAGES[0] < most < _VOLTAGES[1] and largest < _VOLTAGES[0]:
+        raise FitError(
+            f"device_voltage reaches {largest:.3g} V and current {most:.3g} A: the two columns are exchanged, or in "
+            "other units; give device_voltage in V and current in A"
+        )
+    if largest > _VOLTAGES[1]:
+        raise FitError(
+            f"device_voltage reaches {largest:.3g} V, and a device with tunnel junctions needs less than "
+            f"{_VOLTAGES[1]:g} V; give device_voltage in volt"
+        )
+    if most and not _RESISTANCES[0] < largest / most < _RESISTANCES[1] and most < _MARKER:
+        raise FitError(
+            f"{most:.3g} A at {largest:.3g} V would be a resistance of {largest / most:.3g} ohm; give current in "
+            "ampere and device_voltage in volt"
+        )
+
+
+def refuse_clipped(voltage: Real, current: Real) -> None:
+    """Raise FitError for too few different voltages (V), or a clipped current (A)."""
+    distinct = np.unique(np.rint(_BINS * voltage / max(np.abs(voltage).max(), np.finfo(float).tiny))).size
+    if distinct < _FEWEST_VOLTAGES:
+        raise FitError(
+            f"{distinct} different voltages are too few for an I–V fit; at least {_FEWEST_VOLTAGES} are needed"
+        )
+    for end in (current.min(), current.max()):
+        stuck = voltage[current == end]
+        if stuck.size < _STUCK or np.ptp(stuck) <= _STUCK_PART * np.ptp(voltage) or np.ptp(current) == 0:
+            continue
+        told = f"{stuck.size} points from {stuck.min():.4g} to {stuck.max():.4g} V read the same"
+        if abs(end) > _MARKER:
+            raise FitError(
+                f"{told} {end:.4g} A, the mark of a reading that is over-range; choose a larger range, or leave these "
+                "points out"
+            )
+        if np.abs(stuck).min() == np.abs(voltage).min() and 2 * stuck.size > voltage.size:
+            raise FitError(
+                f"{told} current {end:.4g} A: it is below the resolution of the meter, so that the sweep ends inside "
+                "the gap, or the device is not connected; sweep farther, or choose a smaller range"
+            )
+        raise FitError(
+            f"{told} extreme current {end:.4g} A: the reading is clipped; raise its range or the compliance, or leave "
+            "these points out"
+        )
+
+
+def refuse_without_rise(voltage: Real, current: Real) -> None:
+    """Raise FitError that says why the current (A) does not rise with the voltage (V), both (n,), at the end."""
+    reached = number_text(float(np.abs(voltage).max()), "V")
+    if np.ptp(current) == 0:
+        raise FitError(
+            f"the current does not rise with the voltage: every reading is {current[0]:.4g} A; is the meter read, and "
+            "is the device connected?"
+        )
+    if np.corrcoef(voltage, current)[0, 1] < _SIGN:
+        raise FitError(
+            "the current does not rise with the voltage, it falls: the sign of one of them is inverted; correct the "
+            "polarity of the leads, or the sign of the amplifier's gain in the wiring"
+        )
+    raise FitError(
+        f"the current does not rise with the voltage at the end of the sweep, {reached}: it ends inside the gap, or "
+        "the device is not connected; sweep beyond the gap"
+    )
+
+
+def refuse_without_gap(voltage: Real, current: Real, slope: float) -> None:
+    """Raise FitError that says why the curve shows no gap; `slope` is that at the end of the sweep (S)."""
+    reached = number_text(float(np.abs(voltage).max()), "V")
+    inner = np.abs(voltage) < 0.5 * np.abs(voltage).max()
+    if float(np.abs(current[inner]).sum()) > _NORMAL * slope * float(np.abs(voltage[inner]).sum()):
+        raise FitError(
+            f"no superconducting gap is seen within |V| ≤ {reached}: the current is in proportion to the voltage; is "
+            "the device normal, as above its critical temperature or field, or a resistor? Or take more points inside "
+            "the gap"
+        )
+    raise FitError(
+        f"no superconducting gap is seen within |V| ≤ {reached}: at its ends the current still bends, so that the "
+        "sweep ends inside the gap or at its edge; widen the sweep to three times the edge"
+    )

@@ -1,0 +1,371 @@
+"""Bad and odd inputs: the answer lies within 4σ of the truth, or a warning or FitError names the kind. None is silent.
+
+Everything is made by the functions of the project's physics, without instruments.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pytest
+
+from labnis.fit import (
+    EmissionData,
+    FitError,
+    FitResult,
+    ReflectionData,
+    fit_current_voltage,
+    fit_emitted_power,
+    fit_reflection,
+    fit_resonance,
+)
+from labnis.fit.resonator._traces import Response
+from labnis.physics import reflection_coefficient
+from sim_instruments import Truth
+from tests.fit import measuring
+
+Real = np.ndarray[Any, np.dtype[np.float64]]
+
+
+@dataclass(frozen=True)
+class Lab:
+    """Good data of one device, their fits, and what is true."""
+
+    truth: Truth
+    curves: tuple[tuple[Real, Real], tuple[Real, Real]]
+    junction: FitResult
+    traces: ReflectionData
+    rates: FitResult
+    spectra: EmissionData
+
+    @property
+    def curve(self) -> tuple[Real, Real]:
+        return self.curves[0]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A fit, and (value − truth)/σ by parameter."""
+
+    fit: FitResult
+    pulls: Mapping[str, float]
+
+
+@pytest.fixture(scope="module")
+def lab(
+    shipped: Truth,
+    junction_fit: FitResult,
+    traces: ReflectionData,
+    reflection_fit: FitResult,
+    spectra: EmissionData,
+) -> Lab:
+    first, second = (measuring.current_voltage(shipped, seed) for seed in (1, 2))
+    return Lab(shipped, (first, second), junction_fit, traces, reflection_fit, spectra)
+
+
+def noise(*shape: int, seed: int = 0) -> Real:
+    return np.random.default_rng(seed).standard_normal(shape)
+
+
+# --- current–voltage curves ------------------------------------------------------------------------------------------
+
+LINE = measuring.SERIES_RESISTANCE
+
+
+def fitted(lab: Lab, voltage: Any, current: Any, line: float = LINE) -> Answer:
+    fit = fit_current_voltage(voltage, current, series_resistance=line)
+    return Answer(fit, measuring.pulls(fit, lab.truth))
+
+
+def changed(change: Callable[[Real, Real], tuple[Any, Any]]) -> Callable[[Lab], Answer]:
+    """The fit of a curve after a `change` of voltage and current."""
+    return lambda lab: fitted(lab, *change(*lab.curve))
+
+
+def joined(change: Callable[[Real, Real], tuple[Real, Real]], *, back: bool = False) -> Callable[[Lab], Answer]:
+    """The fit of two sweeps in one array, the second of which is changed, and goes `back`."""
+
+    def fit(lab: Lab) -> Answer:
+        second = [column[::-1] if back else column for column in change(*lab.curves[1])]
+        return fitted(lab, *(np.concatenate(pair) for pair in zip(lab.curve, second, strict=True)))
+
+    return fit
+
+
+def another(_voltage: Real, _current: Real) -> tuple[Real, Real]:
+    return measuring.current_voltage(measuring.device(junction={"gap": 190e-6}), 5)
+
+
+def by_voltage(lab: Lab, change: Callable[[Real, Real], tuple[Real, Real]]) -> Answer:
+    """Two sweeps, sorted by voltage."""
+    columns = [np.concatenate(pair) for pair in zip(lab.curve, change(*lab.curves[1]), strict=True)]
+    order = np.argsort(columns[0])
+    return fitted(lab, *(column[order] for column in columns))
+
+
+def only(where: Callable[[Real], Any]) -> Callable[[Lab], Answer]:
+    """The fit of a curve, where its voltage is not `where` the current is NaN."""
+    return changed(lambda v, i: (v, np.where(where(v), i, np.nan)))
+
+
+def short(maximum: float, step: float = 0.0) -> Callable[[Lab], Answer]:
+    """The fit of a curve to this bias, read in steps."""
+
+    def fit(lab: Lab) -> Answer:
+        voltage, current = measuring.current_voltage(lab.truth, 1, maximum=maximum)
+        return fitted(lab, voltage, np.rint(current / step) * step if step else current)
+
+    return fit
+
+
+def resistor(voltage: Real, _current: Real) -> tuple[Real, Real]:
+    return voltage, voltage / 24e3 + 1e-12 * noise(voltage.size)
+
+
+def with_glitches(voltage: Real, current: Real) -> tuple[Real, Real]:
+    spoilt = current.copy()
+    spoilt[[30, 100, 170]] += 1e-9
+    return voltage, spoilt
+
+
+def drift(size: int) -> Real:
+    return np.linspace(0, 1, size)
+
+
+def hysteretic(voltage: Real, current: Real) -> tuple[Real, Real]:
+    """The way back stays normal down to half of the voltage at which the way up begins to be."""
+    return voltage, np.where(np.abs(voltage) > 0.25e-3, voltage / 24e3, current)
+
+
+CURVES: dict[str, tuple[Callable[[Lab], Answer], str]] = {
+    "two sweeps": (joined(lambda v, i: (v, i)), ""),
+    "two sweeps, up and down": (joined(lambda v, i: (v, i), back=True), ""),
+    "two sweeps that differ": (joined(lambda v, i: (v, 1.0001 * i)), "2 sweeps, and no. 1 and 2 differ.*same dir"),
+    "a reading that lags": (joined(lambda v, i: (v - 1e-7, i), back=True), "2 sweeps, and .* opposite directions"),
+    "hysteretic": (joined(hysteretic, back=True), "2 sweeps, and .* opposite directions: .* hysteretic"),
+    "two devices": (joined(another), "2 sweeps, and .*two devices"),
+    "two devices, sorted": (partial(by_voltage, change=another), "alternate .* two sweeps that differ"),
+    "two equal sweeps, sorted": (partial(by_voltage, change=lambda v, i: (v, i)), ""),
+    "jitter of the voltage": (changed(lambda v, i: (v + 5e-7 * noise(v.size), i)), "voltage that jitters"),
+    "multiplicative noise": (changed(lambda v, i: (v, i * (1 + 1e-2 * noise(i.size)))), "in proportion to the read"),
+    "one junction as a pair": (lambda lab: fitted(lab, lab.curve[0] / 2, lab.curve[1], LINE / 2), "one junction inst"),
+    "line 1 % off": (lambda lab: fitted(lab, lab.curve[0] - 20 * lab.curve[1], lab.curve[1], LINE + 20), "is 20 ohm"),
+    "mV": (changed(lambda v, i: (1e3 * v, i)), "give device_voltage in volt"),
+    "µA": (changed(lambda v, i: (v, 1e6 * i)), "give current in ampere"),
+    "exchanged columns": (changed(lambda v, i: (i, v)), "the two columns are exchanged"),
+    "inverted sign": (changed(lambda v, i: (v, -i)), "the sign of one of them is inverted"),
+    "over-range": (only(lambda v: np.abs(v) < 0.49e-3), "116 of 201 points have no finite reading"),
+    "marked as over-range": (
+        changed(lambda v, i: (v, np.where(np.abs(i) > 2e-8, 9.91e37, i))),
+        "the mark of a reading that is over-range",
+    ),
+    "clipped": (changed(lambda v, i: (v, np.clip(i, -2e-8, 2e-8))), "the reading is clipped"),
+    "below the gap": (short(0.3e-3), "ends inside the gap"),
+    "below the gap, in steps": (short(0.3e-3, 1e-11), "below the resolution of the meter, so that .* inside the gap"),
+    "deep inside the gap": (short(0.1e-3), "ends inside the gap"),
+    "too narrow": (short(0.45e-3), "at its edge; widen the sweep"),
+    "resistor": (changed(resistor), "in proportion to the voltage; .* a resistor"),
+    "constant": (changed(lambda v, _: (v, np.full(v.size, 1e-9))), "every reading is 1e-09 A"),
+    "not connected": (changed(lambda v, _: (v, 1e-12 * noise(v.size))), "the device is not connected"),
+    "read in steps": (changed(lambda v, i: (v, np.rint(i / 1e-9) * 1e-9)), ""),
+    "drifting": (changed(lambda v, i: (v, i * (1 + 1e-3 * drift(i.size)))), "looks like a drift"),
+    "jump": (changed(lambda v, i: (v, i + np.where(drift(i.size) > 0.65, 1e-11, 0.0))), "looks like a drift"),
+    "empty": (changed(lambda _v, _i: ([], [])), "0 usable points"),
+    "all NaN": (changed(lambda v, i: (v, np.nan * i)), "0 usable points .*201 of 201 have no finite reading"),
+    "one point": (changed(lambda v, i: (v[:1], i[:1])), "1 usable points are too few"),
+    "unsorted": (changed(lambda v, i: (v[np.argsort(noise(v.size))], i[np.argsort(noise(v.size))])), ""),
+    "copied rows": (changed(lambda v, i: (np.repeat(v, 3), np.repeat(i, 3))), "points repeat the one before"),
+    "three glitches": (changed(with_glitches), ""),
+}
+
+
+# --- one trace -------------------------------------------------------------------------------------------------------
+
+RESONANCE = {"resonance_frequency": 4.67e9, "damping_line": 16e6, "damping_internal": 2.5e6, "fano_imag": 0.1}
+WIDTH = (16e6 + 2.5e6) / (2 * np.pi)
+BAND = RESONANCE["resonance_frequency"] + np.linspace(-60e6, 60e6, 801)
+
+
+def s11(shift: Real | float = 0.0, frequency: Real = BAND, seed: int = 1) -> Real:
+    """A trace behind a cable, its resonance shifted (Hz) at each point."""
+    fano = complex(1.0, RESONANCE["fano_imag"])
+    detuning = 2 * np.pi * (frequency - RESONANCE["resonance_frequency"] - shift)
+    gamma = reflection_coefficient(detuning, RESONANCE["damping_line"], RESONANCE["damping_internal"], fano)
+    cable = 0.02 * np.exp(-2j * np.pi * 45e-9 * (frequency - BAND.mean()))
+    return cable * (
+        gamma.conj() + 1e-3 * (noise(frequency.size, seed=seed) + 1j * noise(frequency.size, seed=seed + 1))
+    )
+
+
+def bent(size: float, *, down: bool = False) -> Real:
+    """Shift (Hz) at each point by the power in the resonator, `size` linewidths at its peak, for a sweep up or down."""
+    offsets, shifts, last = (BAND - RESONANCE["resonance_frequency"]) / WIDTH, [], -np.inf
+    for offset in offsets[::-1] if down else offsets:
+        # With d = offset − size/(1 + 4d²); where three solutions exist, the one near the last.
+        roots = np.roots([4, -4 * offset, 1, size - offset])
+        real = roots[np.abs(roots.imag) < 1e-6].real
+        last = real[np.argmin(np.abs(real - (last if np.isfinite(last) else offset)))]
+        shifts.append((offset - last) * WIDTH)
+    return np.array(shifts[::-1] if down else shifts)
+
+
+def resonance(values: Any, frequency: Any = BAND) -> Answer:
+    fit = fit_resonance(frequency, values)
+    return Answer(fit, {name: (fit[name].value - true) / fit[name].sigma for name, true in RESONANCE.items()})
+
+
+def two(first: Real, second: Real) -> Answer:
+    """Up, and down again, in one array."""
+    return resonance(np.concatenate([first, second[::-1]]), np.concatenate([BAND, BAND[::-1]]))
+
+
+TRACES: dict[str, tuple[Callable[[Lab], Answer], str]] = {
+    "two traces": (lambda _: two(s11(), s11(seed=3)), ""),
+    "two traces that differ": (lambda _: two(s11(), s11(3e4, seed=3)), "2 sweeps, and .* differ"),
+    "jitter of 1 %": (lambda _: resonance(s11(0.01 * WIDTH * noise(801, seed=5))), "resonance frequency that jitters"),
+    "jitter of 10 %": (lambda _: resonance(s11(0.1 * WIDTH * noise(801, seed=5))), "resonance frequency that jitters"),
+    "multiplicative noise in a trace": (lambda _: resonance(s11() * (1 + 0.01 * noise(801, seed=5))), ""),
+    "slightly bent": (lambda _: resonance(s11(bent(0.02))), "the resonance is bent"),
+    "bent": (lambda _: resonance(s11(bent(0.3))), "the resonance is bent"),
+    "bistable": (lambda _: two(s11(bent(1.5)), s11(bent(1.5, down=True), seed=3)), "2 sweeps, .* hysteretic"),
+    "frequency in GHz": (lambda _: resonance(s11(), 1e-9 * BAND), "give it in Hz"),
+    "frequency in MHz": (lambda _: resonance(s11(), 1e-6 * BAND), "give it in Hz"),
+    "dB": (lambda _: resonance(20 * np.log10(np.abs(s11()))), "s11 is real; amplitude and phase are needed"),
+    "degrees": (lambda _: resonance(np.abs(s11()) * np.exp(1j * np.angle(s11(), deg=True))), "phase in radians"),
+    "conjugate": (lambda _: resonance(s11().conj()), "s11 is complex conjugated"),
+}
+
+
+# --- traces and spectra at many biases -------------------------------------------------------------------------------
+
+
+def reflected(lab: Lab, **changes: Any) -> Answer:
+    prior = changes.pop("prior", lab.junction)
+    fit = fit_reflection(replace(lab.traces, **changes), prior=prior)
+    return Answer(fit, measuring.pulls(fit, lab.truth))
+
+
+def shifted(lab: Lab, shift: Real) -> Answer:
+    """The fit of traces whose resonance is shifted (Hz), shape (biases, 1 or frequencies)."""
+
+    def gamma(frequency: Real) -> Real:
+        rows = zip(lab.traces.device_voltage, frequency, strict=True)
+        at = [ReflectionData(np.array([v]), np.sort(f), np.ones((1, f.size), complex)) for v, f in rows]
+        return np.array([Response.of(lab.rates.by_name, one).gamma[0] for one in at]).conj()
+
+    still = np.tile(lab.traces.frequency, (lab.traces.device_voltage.size, 1))
+    return reflected(lab, s11=lab.traces.s11 * gamma(still - shift) / gamma(still))
+
+
+def power_in_resonator(lab: Lab) -> Real:
+    power = np.abs(Response.of(lab.rates.by_name, lab.traces).response) ** 2
+    return np.asarray(power / power.max())
+
+
+def other_device(**changes: Any) -> FitResult:
+    return measuring.fitted_current_voltage(measuring.device(**changes))
+
+
+def emitted(lab: Lab, spectrum: Any = None, **changes: Any) -> Answer:
+    prior = changes.pop("prior", lab.rates)
+    spectra = lab.spectra if spectrum is None else replace(lab.spectra, spectrum=spectrum)
+    fit = fit_emitted_power(replace(spectra, **changes), prior=prior)
+    return Answer(fit, measuring.pulls(fit, lab.truth))
+
+
+def rates_of(lab: Lab, **resonator: float) -> FitResult:
+    return fit_reflection(measuring.reflection(measuring.device(resonator=resonator)), prior=lab.junction)
+
+
+def compressed(lab: Lab) -> Real:
+    power = np.trapezoid(lab.spectra.spectrum, lab.spectra.frequency, axis=-1)
+    return np.asarray(lab.spectra.spectrum / (1 + 0.05 * power / power.max())[:, None])
+
+
+def with_spurs(lab: Lab) -> Real:
+    spoilt = lab.spectra.spectrum.copy()
+    spoilt[:, [60, 150, 151]] *= 1 + 3 * np.random.default_rng(2).random((len(spoilt), 3))
+    return spoilt
+
+
+def rippling(lab: Lab, decibel: float) -> Real:
+    place = (lab.spectra.frequency - lab.spectra.frequency[0]) / np.ptp(lab.spectra.frequency)
+    return np.asarray(lab.spectra.spectrum * 10 ** (decibel / 20 * np.sin(20 * np.pi * place + 0.3)))
+
+
+BIASES: dict[str, tuple[Callable[[Lab], Answer], str]] = {
+    "traces in GHz": (lambda lab: reflected(lab, frequency=1e-9 * lab.traces.frequency), "give it in Hz"),
+    "traces at mV": (lambda lab: reflected(lab, device_voltage=1e3 * lab.traces.device_voltage), "device_voltage in V"),
+    "dB at all biases": (lambda lab: reflected(lab, s11=20 * np.log10(np.abs(lab.traces.s11))), "s11 is real"),
+    "another gap": (lambda lab: reflected(lab, prior=other_device(junction={"gap": 190e-6})), "contradict what"),
+    "warmer": (lambda lab: reflected(lab, prior=other_device(island={"temperature": 0.15})), "contradict what"),
+    "jitter from trace to trace": (lambda lab: shifted(lab, 0.01 * WIDTH * noise(31, 1)), "from trace to trace"),
+    "jitter from point to point": (lambda lab: shifted(lab, 0.01 * WIDTH * noise(31, 201)), "from point to point"),
+    "bent at all biases": (lambda lab: shifted(lab, 0.01 * WIDTH * power_in_resonator(lab)), "resonance is bent"),
+    "multiplicative noise at all biases": (
+        lambda lab: reflected(lab, s11=lab.traces.s11 * (1 + 0.01 * noise(31, 201))),
+        "",
+    ),
+    "compressed amplifier": (lambda lab: emitted(lab, compressed(lab)), "the amplifier is compressed"),
+    "gain ripple": (lambda lab: emitted(lab, rippling(lab, 2.0)), "the gain is not flat over the line"),
+    "spurs": (lambda lab: emitted(lab, with_spurs(lab)), ""),
+    "dBm": (lambda lab: emitted(lab, 10 * np.log10(1e3 * lab.spectra.spectrum)), "no power density is negative"),
+    "spectra in GHz": (lambda lab: emitted(lab, frequency=1e-9 * lab.spectra.frequency), "give frequency in Hz"),
+    "fridge in mK": (lambda lab: emitted(lab, fridge_temperature=20.0), "give it in K"),
+    "another frequency": (lambda lab: emitted(lab, prior=rates_of(lab, frequency=4.668e9)), "contradict what"),
+    "weaker junctions": (lambda lab: emitted(lab, prior=rates_of(lab, damping_junction=3e7)), "contradict what"),
+}
+
+MISSES = {
+    "an offset that drifts": "one sweep in one direction does not tell a linear drift from a leak: sweep up and down",
+}
+CURVES["an offset that drifts"] = changed(lambda v, i: (v, i + 1e-11 * drift(i.size))), "drift"
+
+TABLE = CURVES | TRACES | BIASES
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.xfail(reason=MISSES[name], strict=True)) if name in MISSES else name
+        for name in TABLE
+    ],
+)
+def test_the_answer_is_right_or_the_kind_is_told(name: str, lab: Lab) -> None:
+    fit, told = TABLE[name]
+    try:
+        answer = fit(lab)
+    except FitError as error:
+        assert told, error
+        assert re.search(told, str(error)), error
+        return
+    if told:
+        assert any(re.search(told, text) for text in answer.fit.warnings), (answer.fit.warnings, answer.pulls)
+    else:
+        assert not answer.fit.warnings
+        assert max(map(abs, answer.pulls.values())) < 4, answer.pulls
+
+
+@pytest.mark.parametrize("jitter", [0.003, 0.01, 0.1])
+def test_jitter_on_a_resonance_in_a_wide_band_is_no_reason_to_leave_it_out(jitter: float) -> None:
+    answer = resonance(s11(jitter * WIDTH * noise(BAND.size, seed=7)))
+    inside = np.abs(BAND - RESONANCE["resonance_frequency"]) < WIDTH / 2
+    left_out = ~answer.fit.mask.reshape(2, -1).all(axis=0)
+    assert left_out[inside].mean() < 0.1, f"{left_out[inside].sum()} of {inside.sum()}"
+    assert abs(answer.pulls["resonance_frequency"]) < 4
+    assert any("true uncertainties are up to" in text for text in answer.fit.warnings)
+
+
+def test_a_hanger_has_the_form_of_a_reflection_and_the_result_says_what_its_rates_are_then() -> None:
+    coupling, internal, centre = 30e6, 4e6, RESONANCE["resonance_frequency"]
+    dip = 1 - coupling / (coupling + internal + 4j * np.pi * (BAND - centre))
+    values = 0.02 * (dip + 1e-3 * (noise(BAND.size, seed=8) + 1j * noise(BAND.size, seed=9)))
+    found = fit_resonance(BAND, values)
+    line, inside = found["damping_line"], found["damping_internal"]
+    assert abs(found["resonance_frequency"].value - centre) < 4 * found["resonance_frequency"].sigma
+    assert abs(2 * line.value - coupling) < 4 * 2 * line.sigma
+    assert abs(inside.value - line.value - internal) < 4 * (line.sigma + inside.sigma)
+    assert "of a hanger the coupling rate is twice damping_line" in found.assumed["port"]

@@ -205,7 +205,7 @@ def _with_drift_told(result: FitResult, traces: Traces) -> FitResult:
                 continue
             kind = "so large" if drift.smooth else "not smooth"
             warnings.append(
-                f"{text}; it is {kind}, and the background may have changed its shape as well: look at cables and "
+                f"{text}; it is {kind}, and the background may have changed its shape as well: look at the "
                 "connectors, and let the network analyzer settle"
             )
     return replace(result, notes=tuple(notes), warnings=tuple(warnings))

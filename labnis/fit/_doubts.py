@@ -1,6 +1,7 @@
 """Texts of a result about its residuals: what was left out, structure and what it looks like, uneven noise."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -13,8 +14,9 @@ from labnis.fit._residuals import (
     uneven,
     unlike_noise,
 )
-from labnis.fit.arrays import Real
+from labnis.fit.arrays import Bool, Real
 from labnis.fit.models import Model, Suspect
+from labnis.fit.parameters import Parameter, conditioned
 from labnis.fit.result import FitResult
 
 __all__ = ["CONTRADICTED", "contradicted_prior", "doubts_from_residuals", "suspected", "texts_of_left_out"]
@@ -31,7 +33,9 @@ _ALIKE, _TOO_SMALL = 0.2, 1.3
 # What moves no result by this many of its standard uncertainties causes no warning.
 _NEGLIGIBLE = 0.3
 # A prior is contradicted beyond so many standard deviations, along directions of which the data determine this part.
-_CONTRADICTS, _DETERMINED = 5.0, 1e-5
+_CONTRADICTS, _DETERMINED = 5.0, 1e-4
+# A value that is 0 to this part of the σ of its prior is at a bound.
+_AT_ZERO = 1e-6
 
 
 def doubts_from_residuals(result: FitResult, model: Model) -> tuple[str, ...]:
@@ -80,8 +84,14 @@ def contradicted_prior(result: FitResult, prior: FitResult | None, systematic: R
     """
     if prior is None:
         return ()
+    moved = result.select(prior.names)
+    at_zero = np.abs(moved.values) <= _AT_ZERO * prior.sigma
+    if at_zero.all():
+        return ()
+    if at_zero.any():
+        moved, prior = _beside(moved, at_zero), _given(prior, moved.values, at_zero)
+        systematic = None if systematic is None else systematic[~at_zero]
     names = list(prior.names)
-    moved = result.select(names)
     unit = np.linalg.inv(np.linalg.cholesky(prior.correlation)) / prior.sigma
     part, directions = np.linalg.eigh(np.eye(len(names)) - unit @ moved.covariance @ unit.T)
     variance = part.copy()
@@ -106,6 +116,20 @@ def contradicted_prior(result: FitResult, prior: FitResult | None, systematic: R
 def _between(result: FitResult) -> float:
     """The noise between neighbours."""
     return float(result.noise * np.sqrt(result.degrees_of_freedom / max(result.chi2, np.finfo(float).tiny)))
+
+
+def _given(prior: FitResult, values: Real, held: Bool) -> FitResult:
+    """The prior of the other parameters where those `held` have these `values`."""
+    known = zip(prior.names, prior.units, values.tolist(), held.tolist(), strict=True)
+    _, rest = conditioned([Parameter(name, unit, value, 1.0, fixed=fixed) for name, unit, value, fixed in known], prior)
+    return prior if rest is None else rest
+
+
+def _beside(result: FitResult, held: Bool) -> FitResult:
+    """The result of the other parameters where those `held`, at the bound of 0, do not move with them."""
+    rest = result.select([name for name, fixed in zip(result.names, held, strict=True) if not fixed])
+    by_held, own = result.covariance[np.ix_(~held, held)], result.covariance[np.ix_(held, held)]
+    return replace(rest, covariance=rest.covariance - by_held @ np.linalg.pinv(own) @ by_held.T)
 
 
 def _uneven_noise(result: FitResult, model: Model, slopes: Real) -> tuple[str, ...]:

@@ -47,7 +47,7 @@ from labnis.fit.resonator.reflection import (
     reflection_sensitivity,
 )
 from labnis.fit.result import FitError, FitResult, NotApplicableError
-from labnis.fit.solver import CurveModel
+from labnis.fit.solver import CurveModel, without_outliers
 
 __all__ = ["Conductance", "CurrentVoltage", "EmittedPower", "Reflection"]
 
@@ -181,6 +181,16 @@ class _Curve(_Analysis):
         at, values = np.isfinite(voltage), np.full(voltage.shape, np.nan)
         values[at] = self.model(fit, voltage[at])
         return {self.column: points.like(self.column, values)}
+
+    def left_out(self, fit: FitResult, data: xarray.Dataset) -> dict[str, NDArray[np.bool_]]:
+        """Return which readings the fit leaves out as glitches, in the shape of the column."""
+        points = Points(data)
+        at = points.measured("device_voltage", self.column)
+        voltage, values = points["device_voltage"][at], points[self.column][at]
+        model = self.model_of(fit, voltage, values, fit.inputs.get("series_resistance", 0.0))
+        found = np.zeros(points[self.column].shape, bool)
+        found[at] = ~without_outliers(model, fit.values).mask
+        return {self.column: points.like(self.column, found)}
 
 
 class CurrentVoltage(_Curve):

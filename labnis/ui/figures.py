@@ -43,7 +43,7 @@ def figure_of(paths: Sequence[Path]) -> Figure:
     for part, run in zip(figure.subfigures(1, len(paths), squeeze=False)[0], runs, strict=True):
         metadata, curves = run.metadata, list(run.curves.values())
         upper, *lower = part.subfigures(2, 1, height_ratios=(3, 2)) if curves else [part]
-        draw_data(upper, run.data, predictions(run))
+        draw_data(upper, run.data, predictions(run), left_out(run))
         for place in lower:
             _draw_curves(place, curves[0])
         mark = "SIMULATED  " if metadata["simulated"] else ""
@@ -62,16 +62,29 @@ def predictions(run: Run) -> dict[str, Any]:
     return found
 
 
+def left_out(run: Run) -> dict[str, Any]:
+    """Column → which of its readings the fits of `run` leave out as glitches, shaped like the column."""
+    found: dict[str, Any] = {}
+    for analysis in analyses_of_run(run.metadata):
+        fit = run.fits.get(analysis.name)
+        if fit is not None and can(analysis, "left_out"):
+            found = {**_asked(analysis, "left_out", fit, run.data), **found}
+    return found
+
+
 def predicted(analysis: Analysis, fit: FitResult, data: xarray.Dataset) -> dict[str, NDArray[Any]]:
     """Column → values that `fit` predicts for it; empty, with a LabnisWarning, if `analysis` fails to predict."""
-    if not can(analysis, "predict"):
-        return {}
+    return _asked(analysis, "predict", fit, data) if can(analysis, "predict") else {}
+
+
+def _asked(analysis: Analysis, method: str, fit: FitResult, data: xarray.Dataset) -> dict[str, NDArray[Any]]:
+    """What a `method` of `analysis` returns by column; empty, with a LabnisWarning, if it fails."""
     try:
-        found: Mapping[str, Any] = analysis.predict(fit, data)  # type: ignore[attr-defined]  # optional
+        found: Mapping[str, Any] = getattr(analysis, method)(fit, data)
         return {name: _like_column(name, np.asarray(values), data) for name, values in found.items()}
     except Exception as error:  # noqa: BLE001  # a lab's own code; the data are drawn in any case
         problem = f"{type(error).__name__}: {error}"
-        warnings.warn(f"analysis {analysis.name}: predict fails, its fit is not drawn: {problem}", LabnisWarning, 2)
+        warnings.warn(f"analysis {analysis.name}: {method} fails, its fit is not drawn: {problem}", LabnisWarning, 3)
         return {}
 
 
@@ -84,8 +97,16 @@ def _like_column(name: str, values: NDArray[Any], data: xarray.Dataset) -> NDArr
     return values
 
 
-def draw_data(target: Figure | SubFigure, data: xarray.Dataset, model: Mapping[str, Any]) -> None:
-    """Draw the signal of `data` with its `model` (column → values), and residuals below a curve."""
+def draw_data(
+    target: Figure | SubFigure,
+    data: xarray.Dataset,
+    model: Mapping[str, Any],
+    left_out: Mapping[str, Any] | None = None,
+) -> None:
+    """Draw the signal of `data` with its `model` (column → values), and residuals below a curve.
+
+    Readings of a curve that the fit leaves out (column → which of them) are marked.
+    """
     name = str(data.attrs["signal"])
     signal = data[name]
     setpoints = [str(dim) for dim in signal.dims if dim not in _axes_of(data)]
@@ -95,7 +116,7 @@ def draw_data(target: Figure | SubFigure, data: xarray.Dataset, model: Mapping[s
     elif len([dim for dim in setpoints if dim not in ("direction", "repeat", "point")]) > 1:
         _draw_map(target.subplots(), data, name, setpoints[-1])
     else:
-        _draw_curve(target, data, name, model)
+        _draw_curve(target, data, name, model, np.asarray((left_out or {}).get(name, False)))
 
 
 def _axes_of(data: xarray.Dataset) -> set[str]:
@@ -133,7 +154,13 @@ def _abscissa(data: xarray.Dataset, name: str) -> xarray.DataArray:
     return others[0] if others and others[0].dims == data[name].dims else data["point"]
 
 
-def _draw_curve(target: Figure | SubFigure, data: xarray.Dataset, name: str, model: Mapping[str, Any]) -> None:
+def _draw_curve(
+    target: Figure | SubFigure,
+    data: xarray.Dataset,
+    name: str,
+    model: Mapping[str, Any],
+    left_out: NDArray[np.bool_],
+) -> None:
     x, y = _Scaled.of(_abscissa(data, name)), _Scaled.of(data[name])
     fitted = name in model
     axes = target.subplots(2, 1, sharex=True, height_ratios=(3, 1)) if fitted else [target.subplots()]
@@ -143,6 +170,8 @@ def _draw_curve(target: Figure | SubFigure, data: xarray.Dataset, name: str, mod
     for way, style, label in ((~back, points, "measured"), (back, rings, "measured, reverse")):
         if way.any():
             axes[0].plot(x.values[way], y.values[way], label=label, **style)
+    if left_out.any():
+        axes[0].plot(x.values[left_out], y.values[left_out], "x", ms=6, color=FIT, label="left out of the fit")
     if fitted:
         _draw_model(axes, data, name, np.asarray(model[name], dtype=np.float64), x, y)
     axes[0].set_ylabel(y.label)

@@ -12,9 +12,12 @@ from matplotlib.figure import Figure
 from labnis.errors import LabnisWarning
 from labnis.experiment.events import Event, RowRecorded
 from labnis.experiment.run import Run
+from labnis.fit import FitContext
+from labnis.fit.analyses import CurrentVoltage
 from labnis.ui.figures import draw_data, predictions
 from labnis.ui.live_plot import LivePlot
 from procedures import EmittedPowerVsBias, IVSweep, ReflectionVsBias
+from tests.fit import measuring
 from tests.run.bench import Watcher, dry_session
 from tests.run.lab_procedures import Averaged, MeanCurrent
 
@@ -40,6 +43,19 @@ def test_a_curve_shows_data_model_and_residuals_in_units_of_their_scatter(tmp_pa
     residuals = run.plot().axes[1].lines[0].get_ydata()
     assert 0.5 < np.std(residuals) < 2
     assert run.plot().axes[1].get_ylabel() == "residual / σ"
+
+
+def test_readings_that_the_fit_leaves_out_are_marked() -> None:
+    voltage, current = measuring.current_voltage(measuring.device(), 1, points=101)
+    current[70] += 1e-9
+    columns = {"device_voltage": ("bias", voltage), "current": ("bias", current)}
+    data = xarray.Dataset(columns, {"bias": voltage}, {"signal": "current"})
+    analysis = CurrentVoltage()
+    fit = analysis.fit(data, FitContext({"series_resistance": measuring.SERIES_RESISTANCE}), {})
+    figure: Any = Figure()
+    draw_data(figure, data, analysis.predict(fit, data), analysis.left_out(fit, data))
+    (marks,) = [line for line in figure.axes[0].lines if line.get_label() == "left out of the fit"]
+    assert marks.get_xdata() == pytest.approx([voltage[70]])
 
 
 def test_an_informed_order_is_drawn_in_the_order_of_the_biases(tmp_path: Path) -> None:

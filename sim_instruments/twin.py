@@ -98,7 +98,7 @@ def _extremes(device: Device) -> dict[str, float]:
     try:
         return {
             "lowest_electron_temperature": -_highest(device, lambda state: -state.electron_temperature),
-            "largest_cooling_power": _highest(device, device.cooling_power),
+            "maximum_cooling_power": _highest(device, device.cooling_power),
         }
     except NoOperatingPointError:
         return {}

@@ -23,7 +23,7 @@ from labnis.fit.junction._curve_data import missing_readings
 from labnis.fit.junction._heated_pair import LINE
 from labnis.fit.junction._island import components_of
 from labnis.fit.junction.conductance import conductance_model, fit_conductance, model_of_conductance
-from labnis.fit.junction.cooling import EXTREMES, cooling_curves, extremes_along, parameters_of, with_extremes
+from labnis.fit.junction.cooling_curves import EXTREMES, cooling_curves, extremes_along, parameters_of, with_extremes
 from labnis.fit.junction.current_voltage import (
     current_voltage_model,
     current_voltage_sensitivity,

@@ -302,7 +302,7 @@ def test_faster_removal_bears_more_current() -> None:
         (0.334, False, 2.3e-3, 3.5e-3, 164e-9, 0.615),
     ],
 )
-def test_largest_cooling_power_with_its_own_injection(
+def test_maximum_cooling_power_with_its_own_injection(
     temperature: float, quasiparticles: bool, resistance: float, current: float, power: float, gap: float
 ) -> None:
     """The table in docs/physics.md: over all barriers and biases, R_T = Δ·i(v)/I with the current i of a unit junction.

@@ -99,7 +99,7 @@ def test_cooling_efficiency_and_its_scale(reproduced: Reproduce) -> None:
     assert scale == pytest.approx(100 * k * 0.1 / (e * 215e-6), abs=0.05)
 
 
-def test_closed_form_of_the_largest_cooling_power(reproduced: Reproduce) -> None:
+def test_closed_form_of_the_maximum_cooling_power(reproduced: Reproduce) -> None:
     # Anghel & Pekola, JLTP 123, 197, with the superconductor at 0.334 K: 213 pW of 280 µm² at 0.093 K.
     kt, kt_s = k * 0.093 / e, k * 0.334 / e
     power = (200e-6) ** 2 * (0.59 * (kt / 200e-6) ** 1.5 - np.sqrt(2 * np.pi * kt_s / 200e-6) * np.exp(-200e-6 / kt_s))

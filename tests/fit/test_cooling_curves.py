@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
 from labnis.fit import FitResult, fit_current_voltage
-from labnis.fit.junction.cooling import EXTREMES, cooling, extremes_along, parameters_of, with_extremes
+from labnis.fit.junction.cooling_curves import EXTREMES, cooling, extremes_along, parameters_of, with_extremes
 from sim_instruments import Truth
 from sim_instruments.world.device import Device, DeviceState
 from tests.fit.cooling import micro_cooler
@@ -43,7 +43,7 @@ def test_extremes_are_those_of_the_device(cooler: Truth, fit: FitResult) -> None
         )
         return -float(outcome.fun)
 
-    lowest, largest = found["lowest_electron_temperature"], found["largest_cooling_power"]
+    lowest, largest = found["lowest_electron_temperature"], found["maximum_cooling_power"]
     assert abs(lowest.value + extreme(lambda state: -state.electron_temperature)) < 4 * lowest.sigma
     assert abs(largest.value - extreme(device.cooling_power)) < 4 * largest.sigma
     # As fine a grid as a figure needs does not show the lowest temperature of electrons this cold.
@@ -86,4 +86,4 @@ def test_electrons_of_one_temperature_have_it_at_every_bias() -> None:
     found = with_extremes(fit, LARGEST)
     assert found["lowest_electron_temperature"].sigma == pytest.approx(fit["electron_temperature"].sigma, rel=1e-3)
     largest = Device(truth).junction.maximum_cooling_power(0.11, 0.11)
-    assert abs(found["largest_cooling_power"].value - 2 * largest) < 4 * found["largest_cooling_power"].sigma
+    assert abs(found["maximum_cooling_power"].value - 2 * largest) < 4 * found["maximum_cooling_power"].sigma

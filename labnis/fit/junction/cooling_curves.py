@@ -14,7 +14,7 @@ from labnis.fit.result import FitResult
 __all__ = ["EXTREMES", "Cooling", "cooling", "cooling_curves", "extremes_along", "parameters_of", "with_extremes"]
 
 #: Results derived from the curves, and their units.
-EXTREMES: Mapping[str, str] = {"lowest_electron_temperature": "K", "largest_cooling_power": "W"}
+EXTREMES: Mapping[str, str] = {"lowest_electron_temperature": "K", "maximum_cooling_power": "W"}
 
 # Biases of a curve, and up to how many gaps across the pair: the electrons are coldest a little below two.
 _BIASES, _GAPS = 101, 3.0

@@ -1,8 +1,9 @@
 """The twin of a dry run: one simulated fridge for one run, and the results of a perfect measurement."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -37,8 +38,8 @@ class Twin:
         Clock of the twin.
     truth_text, seed
         Written to the file of a run.
-    truth
-        True value of every calibration result, by name.
+    true_results
+        Returns `truth` as of now.
     instrument_errors
         Source of uncertainty → its error, in the unit of the source; empty if the instruments do not err.
 
@@ -50,8 +51,13 @@ class Twin:
     clock: ExperimentClock
     truth_text: str
     seed: int
-    truth: Mapping[str, float]
+    true_results: Callable[[], Mapping[str, float]]
     instrument_errors: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def truth(self) -> Mapping[str, float]:
+        """True value of every result, by name; cooling is that at the coldest bath at which there was a bias."""
+        return self.true_results()
 
 
 def _true_results(world: World) -> dict[str, float]:
@@ -59,9 +65,10 @@ def _true_results(world: World) -> dict[str, float]:
 
     Gap and electron temperature are those at zero bias.
     """
-    truth = world.truth
-    unbiased = world.device.state(0.0)
-    return {
+    truth, device = world.truth, world.device
+    device.bath_temperature = truth.fridge.mixing_chamber_temperature
+    unbiased = device.state(0.0)
+    return device.cooling(world.coldest_bath()) | {
         "gap": float(unbiased.gap),
         "normal_resistance": truth.junction.resistance,
         "electron_temperature": float(unbiased.electron_temperature),
@@ -132,7 +139,7 @@ def open_twin(
         }
         text = path.read_text(encoding="utf-8")
         drawn = world.errors.by_uid
-        yield Twin(visalib, where, stand_ins, world.clock, text, world.seed, _true_results(world), drawn)
+        yield Twin(visalib, where, stand_ins, world.clock, text, world.seed, partial(_true_results, world), drawn)
     finally:
         _IN_USE.remove(visalib)
         library.connect({}, PLAIN)

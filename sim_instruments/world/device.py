@@ -114,6 +114,26 @@ class Device:
             self.junction = replace(self.junction, gap=truth.junction.gap * now / then)
             self._cooler = _cooler(self.junction, truth.island)
 
+    def cooling(self, bath_temperature: float) -> dict[str, float]:
+        """Parameters of the heat balance, and what it achieves at a bath (K); empty for a constant temperature."""
+        self.bath_temperature = bath_temperature
+        cooler, island = self._cooler, self._truth.island
+        if cooler is None:
+            return {}
+        known = {"electron_phonon": island.electron_phonon, "kapitza": island.kapitza}
+        known["leakage_conductance"] = 1 / island.leakage_resistance if island.leakage_resistance else 0.0
+        if (andreev := island.andreev) is not None:
+            known["andreev_normal"] = andreev.scale * andreev.resistance_per_length
+            known["andreev_superconductor"] = andreev.scale * andreev.superconductor_resistance_per_length
+        bias = np.linspace(0.0, 1.1 * 2 * self.junction.gap, 4001)
+        point = cooler.operating_point(bias, bath_temperature)
+        best = int(np.argmax(point.cooling_power))
+        known["maximum_cooling_power"] = float(point.cooling_power[best])
+        known["optimal_bias"] = float(bias[best])
+        known["efficiency"] = float(point.cooling_power[best] / (point.current[best] * bias[best]))
+        known["lowest_electron_temperature"] = float(point.electron_temperature.min())
+        return {name: value for name, value in known.items() if value is not None}
+
     @property
     def largest_conductance(self) -> float:
         """A bound (S) of current per voltage, at every bias."""

@@ -109,6 +109,7 @@ class World:
         self.seed = seed
         self._random = np.random.default_rng(seed)
         self.device = Device(self.truth.drawn(seed))
+        self._coldest = np.inf
         now, base = self.clock.time(), self.truth.fridge.mixing_chamber_temperature
         self._heat = StageHeat(self.truth.fridge, now, base**2)
         self.errors = InstrumentErrors(self.stated if self.truth.instrument_errors == "stated" else (), seed)
@@ -127,6 +128,8 @@ class World:
         """The source-meter's level (V), output relay and current limit (A)."""
         self.source = Source(level, output, current_limit)
         target = self._within_limit(self.source.voltage / self.divider)
+        if target != 0:
+            self._coldest = min(self._coldest, self.bath_temperature())
         if target != self._target:
             self._line_start = self.line_voltage()
             self.bias_changed_at = self.clock.time()
@@ -147,6 +150,10 @@ class World:
     def bath_temperature(self) -> float:
         """Temperature (K) of the device's stage now, with what its heater does."""
         return self._heat.temperature(self.clock.time())
+
+    def coldest_bath(self) -> float:
+        """Lowest temperature (K) of the stage at which there was a bias; that now if there was none."""
+        return self.bath_temperature() if np.isinf(self._coldest) else self._coldest
 
     # --- the bias line -------------------------------------------------------------------------------------------
 

@@ -307,8 +307,8 @@ KINDS = {
     "vna": Kind(roles.VectorNetworkAnalyzer),
     "thermometer": Kind(roles.Thermometer, ReadingSpec, ("temperature", "value")),
     "setpoint": Kind(roles.Adjustable, SetpointSpec, ("value",)),
-    "stage": Kind(StageHeater, StageSpec, ("value",)),
     "reading": Kind(roles.Reading, ReadingSpec, ("value",)),
+    "stage": Kind(StageHeater, StageSpec, ("value",)),
 }
 
 

@@ -1,11 +1,16 @@
-"""Lake Shore 372 resistance bridge as the fridge's thermometer: QCoDeS's driver plus a check of the sensor status."""
+"""Lake Shore 372 as the fridge's thermometer and as the heater of the device's stage.
 
+QCoDeS's driver plus a check of the sensor status, and the control loop of the sample heater (output 0): its eight
+ranges, of 31.6 µA to 100 mA, bound the power at the instrument itself. The warm-up heater has one range, of watts.
+"""
+
+import math
 from typing import Any
 
 from qcodes.instrument_drivers.Lakeshore import LakeshoreModel372
 
-from drivers.answers import TEMPERATURES, register
-from drivers.errors import ReadingError
+from drivers.answers import TEMPERATURES, numbers, register
+from drivers.errors import ReadingError, SettingError
 from drivers.scpi import CheckedInstrument
 
 __all__ = ["LakeShore372"]
@@ -22,9 +27,14 @@ SENSOR_STATUS = {
     128: "T. UNDER, temperature under range",
 }
 
+# Full-scale current (A) of the sample heater in its ranges 1 to 8 (manual, "Heater range command").
+RANGES = {1: 31.6e-6, 2: 100e-6, 3: 316e-6, 4: 1e-3, 5: 3.16e-3, 6: 10e-3, 7: 31.6e-3, 8: 100e-3}
+# OUTMODE: the sample heater, in closed loop, from input {}; off after a power failure, unipolar, unfiltered, 5 s.
+CLOSED_LOOP = "5,{},0,0,0,5"
+
 
 class LakeShore372(CheckedInstrument, LakeshoreModel372):
-    """A Lake Shore 372 that fills the role of `drivers.roles.Thermometer`.
+    """A Lake Shore 372 that fills the roles of `drivers.roles.Thermometer` and `drivers.stage_heater.StageHeater`.
 
     Parameters
     ----------
@@ -40,6 +50,7 @@ class LakeShore372(CheckedInstrument, LakeshoreModel372):
             raise ValueError(f"{name}: channel is {channel!r}; a Lake Shore 372 has inputs 1 to 16")
         super().__init__(name, address, **kwargs)
         self.stage_channel = channel
+        self._range = 0
 
     def temperature(self) -> float:
         """Return the temperature (K) of the device's stage.
@@ -80,6 +91,87 @@ class LakeShore372(CheckedInstrument, LakeshoreModel372):
         if not low <= kelvin <= high:
             raise self.unexpected(f"{kelvin:g}", query, f"a temperature from {low:g} to {high:g} K")
         return kelvin
+
+    # --- heater of the stage -----------------------------------------------------------------------------------------
+
+    def prepare(self, *, maximum_power: float, heater_resistance: float) -> None:
+        """Close the loop of the sample heater and the stage's sensor, in a range of at most `maximum_power` (W).
+
+        A heater that is on is switched off first. PID values stay as they were set at the instrument.
+
+        Parameters
+        ----------
+        maximum_power
+            Most power that the range may give.
+        heater_resistance
+            Of the heater (ohm).
+
+        Raises
+        ------
+        SettingError
+            Even the lowest range may give more, or a setting reads back differently.
+
+        """
+        allowed = [code for code, current in RANGES.items() if current**2 * heater_resistance <= maximum_power]
+        if not allowed:
+            least = RANGES[1] ** 2 * heater_resistance
+            raise SettingError(
+                self.described,
+                f"the lowest range of the sample heater gives up to {least:.3g} W in {heater_resistance:g} ohm, more "
+                f"than maximum_power ({maximum_power:g} W).",
+                "Nothing was switched on.",
+            )
+        self._range = max(allowed)
+        self.output_off()
+        mode = CLOSED_LOOP.format(self.stage_channel)
+        self.write(f"OUTMODE 0,{mode}")
+        answer = self.ask("OUTMODE? 0")
+        if numbers(answer, 6) != numbers(mode, 6):
+            raise self.refused("OUTMODE? 0", answer.strip()[:80], mode)
+
+    def output_on(self) -> None:
+        """Switch the heater on, with the present temperature of the stage as set-point: it does not heat yet.
+
+        Raises
+        ------
+        SettingError
+            `prepare` has not chosen its range, or a setting reads back differently.
+        ReadingError
+            The stage's sensor has no valid reading; the heater stays off.
+
+        """
+        if not self._range:
+            raise SettingError(self.described, "the range of its heater is not known.", "Call prepare() first.")
+        self.set_level(self.temperature())
+        self._switch(self._range)
+
+    def output_off(self) -> None:
+        """Switch the heater off, and read that back."""
+        self._switch(0)
+
+    def _switch(self, code: int) -> None:
+        self.write(f"RANGE 0,{code}")
+        found = self.ask_register("RANGE? 0")
+        if found != code:
+            raise self.refused("RANGE? 0", f"{found}", f"{code}")
+
+    def output_enabled(self) -> bool:
+        """Whether the heater is on, as the instrument answers."""
+        return self.again(lambda: self.ask_within("RANGE? 0", 0, max(RANGES))) != 0
+
+    def set_level(self, value: float) -> None:
+        """Write the set-point (K) of the control loop."""
+        if not (math.isfinite(value) and TEMPERATURES[0] <= value <= TEMPERATURES[1]):
+            raise SettingError(
+                self.described,
+                f"a set-point of {value:g} K was requested; {TEMPERATURES[0]:g} to {TEMPERATURES[1]:g} K are possible.",
+                "Nothing was sent.",
+            )
+        self.write(f"SETP 0,{value:.6g}")
+
+    def level(self) -> float:
+        """The set-point (K) of the control loop, as read back."""
+        return self.measured(self.ask_number("SETP? 0"), "set-point of the heater (SETP? 0)")
 
     def next_error(self) -> str | None:
         """Return what the event status register reports as rejected since the last query; None if nothing."""

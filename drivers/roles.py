@@ -9,7 +9,7 @@ Kinds of roles, and the protocol that an instrument must have::
     bias         BiasSource                analyzer     SpectrumAnalyzer        setpoint   Adjustable
     ammeter      Meter                     vna          VectorNetworkAnalyzer   reading    Reading
     voltmeter    Meter                     thermometer  Thermometer
-    lockin       LockIn
+    lockin       LockIn                    stage        StageHeater
 """
 
 import math

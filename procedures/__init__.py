@@ -8,6 +8,7 @@ unknown topics, so the same class runs in a ManagedWindow of a session (`labnis.
 
 from procedures.bias_sweep import BiasSweep
 from procedures.emitted_power_vs_bias import EmittedPowerVsBias
+from procedures.isotherm_sweep import IsothermSweep
 from procedures.iv_sweep import IVSweep
 from procedures.measurement import Measurement
 from procedures.reflection_vs_bias import ReflectionVsBias
@@ -17,6 +18,7 @@ __all__ = [
     "CALIBRATION",
     "EmittedPowerVsBias",
     "IVSweep",
+    "IsothermSweep",
     "Measurement",
     "ReflectionVsBias",
     "SweepParameter",

@@ -75,7 +75,7 @@ class BiasSweep(Measurement):
         order = super().order_of_points()
         if self.direction != "up-down":
             return order
-        passes = order.reshape(self.repeats, 2, -1)
+        passes = order.reshape(-1, 2, self.biases().size)
         passes[:, 1] = passes[:, 1, ::-1].copy()
         return passes.ravel()
 

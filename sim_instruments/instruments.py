@@ -32,7 +32,7 @@ class SimulatedRole:
     name
         Name of the role in the station file.
     kind
-        bias, ammeter, voltmeter, lockin, analyzer, vna, thermometer, setpoint or reading.
+        bias, ammeter, voltmeter, lockin, analyzer, vna, thermometer, setpoint, stage or reading.
     channel
         Input of a thermometer bridge; `aux1` to `aux4` for an auxiliary input of a lock-in.
     amplifier

@@ -47,8 +47,8 @@ class Twin:
         Clock of the twin.
     truth_text, seed
         Written to the file of a run.
-    truth
-        True value of every calibration result, by name.
+    true_results
+        Returns `truth` as of now.
     instrument_errors
         Source of uncertainty → its error, in the unit of the source; empty if the instruments do not err.
     true_curves
@@ -62,9 +62,14 @@ class Twin:
     clock: ExperimentClock
     truth_text: str
     seed: int
-    truth: Mapping[str, float]
+    true_results: Callable[[], Mapping[str, float]]
     instrument_errors: Mapping[str, float] = field(default_factory=dict)
     true_curves: Callable[[Real], Mapping[str, Real]] = lambda _voltage: {}
+
+    @property
+    def truth(self) -> Mapping[str, float]:
+        """True value of every result, by name; cooling is that at the coldest bath at which there was a bias."""
+        return self.true_results()
 
 
 def _true_results(world: World) -> dict[str, float]:
@@ -72,9 +77,10 @@ def _true_results(world: World) -> dict[str, float]:
 
     Gap and electron temperature are those at zero bias.
     """
-    truth = world.truth
-    unbiased = world.device.state(0.0)
-    return _extremes(world.device) | {
+    truth, device = world.truth, world.device
+    device.bath_temperature = truth.fridge.mixing_chamber_temperature
+    unbiased = device.state(0.0)
+    return _cooling(world) | {
         "gap": float(unbiased.gap),
         "normal_resistance": truth.junction.resistance,
         "electron_temperature": float(unbiased.electron_temperature),
@@ -89,15 +95,17 @@ def _true_results(world: World) -> dict[str, float]:
 
 def _true_curves(world: World, voltage: Real) -> dict[str, Real]:
     """Electron temperature (K) and cooling power (W) at voltages across the device (V)."""
+    world.device.bath_temperature = world.truth.fridge.mixing_chamber_temperature
     state = world.device.state(voltage)
     return {"electron_temperature": state.electron_temperature, "cooling_power": world.device.cooling_power(state)}
 
 
-def _extremes(device: Device) -> dict[str, float]:
-    """Lowest electron temperature and largest cooling power along the bias; empty for a device without steady state."""
+def _cooling(world: World) -> dict[str, float]:
+    """What tunnelling does to the electrons along the bias; empty for a device without steady state."""
+    device = world.device
     try:
-        return {
-            "lowest_electron_temperature": -_highest(device, lambda state: -state.electron_temperature),
+        return device.cooling(world.coldest_bath()) or {
+            "lowest_electron_temperature": float(device.state(0.0).electron_temperature),
             "maximum_cooling_power": _highest(device, device.cooling_power),
         }
     except NoOperatingPointError:
@@ -173,8 +181,8 @@ def open_twin(
         }
         text = path.read_text(encoding="utf-8")
         drawn = world.errors.by_uid
-        truth, curves = _true_results(world), partial(_true_curves, world)
-        yield Twin(visalib, where, stand_ins, world.clock, text, world.seed, truth, drawn, curves)
+        results, curves = partial(_true_results, world), partial(_true_curves, world)
+        yield Twin(visalib, where, stand_ins, world.clock, text, world.seed, results, drawn, curves)
     finally:
         _IN_USE.remove(visalib)
         library.connect({}, PLAIN)

@@ -15,6 +15,7 @@ from labnis.physics import NISJunction, NoOperatingPointError, SINISCooler
 from labnis.printable import sentence
 from labnis.station import Island, StationConfig
 from labnis.station.connecting import instrument_class
+from labnis.station.role_spec import StageSpec
 from labnis.storage import check_free_space, estimate_bytes
 from procedures.parameter_values import ProcedureError, check_parameters
 
@@ -199,11 +200,15 @@ def _check_settings(procedure: Procedure, config: StationConfig) -> None:
 
 
 def needed_roles(procedures: Sequence[Procedure], config: StationConfig) -> list[str]:
-    """Roles that the procedures require, optional ones that the station has, and those that the interlocks watch."""
+    """Roles that the procedures require, optional ones that the station has, and those that the interlocks watch.
+
+    A stage that may be heated is watched by the role fridge.
+    """
     required = {role for p in procedures for role in getattr(p, "REQUIRES", ("bias",))}
     used = {role for p in procedures for role in getattr(p, "USES", ()) if role in config.roles}
     watched = {interlock.watch.partition(".")[0] for interlock in config.interlocks}
-    return sorted(required | used | watched)
+    heated = {role for role in required | used if isinstance(config.roles.get(role), StageSpec)}
+    return sorted(required | used | watched | ({"fridge"} if heated else set()))
 
 
 def check_room(procedures: Sequence[Procedure], data: Path) -> None:

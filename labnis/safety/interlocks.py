@@ -6,13 +6,14 @@ is inside the limit by its hysteresis.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from drivers.errors import ReadingError
 from drivers.roles import BiasReading, Clock, Roles
 from labnis.station import Interlock, Limits
+from labnis.station.stage import HeatedStage
 
 __all__ = ["InterlockViolation", "Interlocks", "described"]
 
@@ -72,14 +73,28 @@ class Interlocks:
         Time of the experiment.
     stale_after
         Time (s) after which an unchanged temperature counts as stale, which violates the interlock.
+    stages
+        While one of them is heated, its window takes the place of `replaced`.
+    replaced
+        Those of `interlocks` that suppose an unheated stage.
     """
 
-    def __init__(self, interlocks: Sequence[Interlock], roles: Roles, clock: Clock, *, stale_after: float) -> None:
+    def __init__(
+        self,
+        interlocks: Sequence[Interlock],
+        roles: Roles,
+        clock: Clock,
+        *,
+        stale_after: float,
+        stages: Sequence[HeatedStage] = (),
+        replaced: Collection[Interlock] = (),
+    ) -> None:
         # Of several violations at once, one that ends the run comes first.
         self._interlocks = sorted(interlocks, key=lambda one: one.action != "abort")
         self._roles = roles
         self._clock = clock
         self._stale_after = stale_after
+        self._stages, self._replaced = stages, replaced
         self._next_check = -float("inf")
         self._violations: set[Interlock] = set()  # those not satisfied since, with their hysteresis
         self._last: dict[str, tuple[float, float]] = {}  # role → temperature and when it last changed
@@ -93,12 +108,17 @@ class Interlocks:
     def check(self, *, bias_is_on: bool) -> InterlockViolation | None:
         """Check now; without a bias only conditions that need none. None if all are satisfied."""
         self._next_check = self._clock.time() + INTERVAL
-        for interlock in self._interlocks:
+        for interlock in self._present():
             if bias_is_on or not interlock.depends_on_bias:
                 violation = self._violated(interlock)
                 if violation is not None:
                     return violation
         return None
+
+    def _present(self) -> list[Interlock]:
+        """The interlocks that hold now."""
+        windows = [window for stage in self._stages if (window := stage.interlock()) is not None]
+        return windows + [one for one in self._interlocks if not (windows and one in self._replaced)]
 
     def _violated(self, interlock: Interlock) -> InterlockViolation | None:
         violation = self._violation(interlock, interlock.hysteresis if interlock in self._violations else 0.0)

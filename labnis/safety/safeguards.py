@@ -19,6 +19,7 @@ from labnis.safety.stop_requests import StopRequest
 from labnis.station import OpenStation
 from labnis.station.role_spec import STANDARD_KINDS
 from labnis.station.setpoint import RampedSetpoint
+from labnis.station.stage import HeatedStage
 
 __all__ = ["Safeguards", "Stopped"]
 
@@ -216,7 +217,12 @@ class Safeguards:
         self._limits = limits
         self._resumptions = 0
         self._interlocks = Interlocks(
-            station.config.interlocks, station.roles, station.clock, stale_after=limits.fridge_stale
+            station.config.interlocks,
+            station.roles,
+            station.clock,
+            stale_after=limits.fridge_stale,
+            stages=[one for one in station.setpoints.values() if isinstance(one, HeatedStage)],
+            replaced=limits.fridge_interlocks(),
         )
         self.quality = Quality(limits.on_compliance, lambda text: report("quality", text), on_error)
         self.roles = self._wrapped(station.roles)

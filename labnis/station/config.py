@@ -20,8 +20,17 @@ from labnis.station.instruments import check_instruments, refuse_initial_values
 from labnis.station.lock_names import lock_name_of_address
 from labnis.station.old_keys import migrated
 from labnis.station.packages import refusal_of, use_packages
-from labnis.station.role_spec import KINDS, AmplifiedSpec, BiasSpec, MeterSpec, RoleSpec, SetpointSpec, spec_input
-from labnis.station.sections import FRIDGE_HYSTERESIS, Device, Interlock, LabnisSection, Limits
+from labnis.station.role_spec import (
+    KINDS,
+    AmplifiedSpec,
+    BiasSpec,
+    MeterSpec,
+    RoleSpec,
+    SetpointSpec,
+    StageSpec,
+    spec_input,
+)
+from labnis.station.sections import Device, Interlock, LabnisSection, Limits
 from labnis.station.uncertainty import Uncertainty, accuracy_table
 
 __all__ = ["GUARDIAN_ACTS_WITHIN", "StationConfig", "load_station"]
@@ -161,7 +170,7 @@ def load_station(path: Path) -> StationConfig:
         roles=roles,
         wiring=section.wiring.model_copy(update={"role_amplifiers": amplifiers}),
         limits=section.limits,
-        interlocks=(*_fridge_interlocks(section.limits), *section.interlocks),
+        interlocks=(*section.limits.fridge_interlocks(), *section.interlocks),
         device=section.device,
         packages=section.packages,
         data=folder / section.data,
@@ -214,17 +223,6 @@ def _check_watchdog(config: StationConfig) -> None:
             f"found {watchdog.timeout:g} s; allowed are {shortest:g} s and more, because the guardian acts "
             f"limits.unresponsive ({config.limits.unresponsive:g} s) after a run that does not respond, and ramps",
         )
-
-
-def _fridge_interlocks(limits: Limits) -> list[Interlock]:
-    """The two fridge temperatures among the limits, as interlocks."""
-    watch = "fridge.temperature"
-    found = []
-    if limits.fridge_abort is not None:
-        found.append(Interlock(watch=watch, above=limits.fridge_abort, action="abort"))
-    if (pause := limits.fridge_pause) is not None:
-        found.append(Interlock(watch=watch, above=pause, action="pause", hysteresis=FRIDGE_HYSTERESIS * pause))
-    return found
 
 
 def _check_top(document: Document) -> None:
@@ -365,6 +363,12 @@ def _check_watched(config: StationConfig, interlocks: Sequence[Interlock]) -> No
         if getattr(config.limits, key) is not None and "fridge" not in config.roles:
             raise config.error(
                 ("labnis", "limits", key), "needs a thermometer, but labnis.roles has no fridge; name one"
+            )
+    for role, spec in config.setpoints.items():
+        if isinstance(spec, StageSpec) and "fridge" not in config.roles:
+            raise config.error(
+                ("labnis", "roles", role),
+                "needs the thermometer of the stage, but labnis.roles has no fridge; name one",
             )
     for number, interlock in enumerate(interlocks):
         where: Location = ("labnis", "interlocks", number, "watch")

@@ -34,9 +34,10 @@ from labnis.station.parameter_source import ParameterSource
 from labnis.station.parameters import Parameter
 from labnis.station.players import DeviceMeter, FunctionMeter, output_of, player_of
 from labnis.station.qcodes_station import CheckedStation
-from labnis.station.role_spec import BiasSpec, MeterSpec, RoleSpec, SetpointSpec
+from labnis.station.role_spec import BiasSpec, MeterSpec, RoleSpec, SetpointSpec, StageSpec
 from labnis.station.setpoint import RampedSetpoint
 from labnis.station.snapshot import station_snapshot
+from labnis.station.stage import HeatedStage
 from labnis.station.watchdog import StationWatchdog
 
 if TYPE_CHECKING:  # a real run does not need the simulated fridge
@@ -237,10 +238,14 @@ class OpenStation:
             output = output_of(spec, part, described, stands_in=stands_in)
             name = f"{role}, {described}"
             unit = spec.unit or getattr(player, "unit", "")
-            player = RampedSetpoint(
-                player, spec, self.clock, name=name, unit=unit, output=output,
-                on_use=partial(self._declarations.note, role), permit=self.permit,
-            )  # fmt: skip
+            options: dict[str, Any] = {
+                "name": name, "unit": unit, "output": output,
+                "on_use": partial(self._declarations.note, role), "permit": self.permit,
+            }  # fmt: skip
+            if isinstance(spec, StageSpec):
+                player = HeatedStage(player, spec, self.clock, **options)
+            else:
+                player = RampedSetpoint(player, spec, self.clock, **options)
             self.setpoints[role] = player
         if isinstance(spec, MeterSpec):
             gain = self.config.wiring.amplifiers[spec.amplifier].gain if spec.amplifier else None

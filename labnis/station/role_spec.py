@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from drivers import roles
+from drivers.stage_heater import StageHeater
 from drivers.wiring import Section
 from labnis.station.bias.ramp import SHARE_OF_RATE
 
@@ -25,6 +26,7 @@ __all__ = [
     "ReadingSpec",
     "RoleSpec",
     "SetpointSpec",
+    "StageSpec",
     "spec_input",
 ]
 
@@ -40,6 +42,7 @@ STANDARD_KINDS = {
     "analyzer": "analyzer",
     "vna": "vna",
     "fridge": "thermometer",
+    "stage": "stage",
 }
 """Roles that have their kind by name."""
 
@@ -202,6 +205,37 @@ class SetpointSpec(ReadingSpec):
         return max(abs(limit) for limit in self.limits) / (SHARE_OF_RATE * self.rate)
 
 
+class StageSpec(SetpointSpec):
+    """The temperature (K) of the device's stage, held by a heater; 0 is the heater switched off.
+
+    Attributes
+    ----------
+    maximum_power
+        Most power (W) that the heater may give.
+    heater_resistance
+        Of the heater (ohm).
+    window
+        While the stage is heated the role `fridge` may read at most the highest set-point so far and this (K) more, in
+        place of limits.fridge_pause and limits.fridge_abort; beyond, the run ends.
+
+    """
+
+    maximum: Positive
+    minimum: Literal[0] = 0
+    maximum_power: Positive
+    heater_resistance: Positive
+    window: Positive
+    unit: Literal["K"] = "K"
+    at_end: Literal["off"] = "off"
+    output: Literal["output_enabled"] = "output_enabled"
+    switch: tuple[Literal["output_on"], Literal["output_off"]] = ("output_on", "output_off")
+
+    @property
+    def longest_ramp(self) -> float:
+        """0: the heater is switched off from any set-point."""
+        return 0.0
+
+
 class BiasSpec(RoleSpec):
     """The bias source. A class without the methods of the role is used through its parameters or properties.
 
@@ -274,6 +308,7 @@ KINDS = {
     "thermometer": Kind(roles.Thermometer, ReadingSpec, ("temperature", "value")),
     "setpoint": Kind(roles.Adjustable, SetpointSpec, ("value",)),
     "reading": Kind(roles.Reading, ReadingSpec, ("value",)),
+    "stage": Kind(StageHeater, StageSpec, ("value",)),
 }
 
 

@@ -110,6 +110,16 @@ class Limits(Section):
             raise ValueError(f"found {abort} K, not above fridge_pause ({pause} K); it must be higher")
         return abort
 
+    def fridge_interlocks(self) -> list["Interlock"]:
+        """The two fridge temperatures, as interlocks."""
+        watch = "fridge.temperature"
+        found = []
+        if self.fridge_abort is not None:
+            found.append(Interlock(watch=watch, above=self.fridge_abort, action="abort"))
+        if (pause := self.fridge_pause) is not None:
+            found.append(Interlock(watch=watch, above=pause, action="pause", hysteresis=FRIDGE_HYSTERESIS * pause))
+        return found
+
 
 UNITS = {"temperature": "K", "current": "A", "bias": "V", "device_voltage": "V", "magnitude": "V"}
 """Quantity of a role that an interlock watches → its unit; the `value` of a role has that of the station file."""

@@ -113,11 +113,15 @@ class RampedSetpoint:
             self._on_use(True)
             self.in_use = True
         if self._output is not None and not self._output.is_on():
-            if self.minimum <= 0 <= self.maximum:
-                self._level.zero_disconnected()
+            self._zero_before_use()
             self._level.permit()
             self._output.turn(on=True)
         self._ramp(self._level.read_back_twice(), value, clock or self._clock)
+
+    def _zero_before_use(self) -> None:
+        """Write 0 while the output is still off, if that is allowed."""
+        if self.minimum <= 0 <= self.maximum:
+            self._level.zero_disconnected()
 
     def finish(self) -> str:
         """Bring it to its end (`at_end`), from the read-back value.

@@ -165,7 +165,7 @@ def _failure_of_command(file: Path, data: Path, library: ReplayLibrary, observer
     simulation = header.simulation or _Simulation()
     # The instruments answer from the VISA record, whether it is of a twin or of a real fridge.
     twin = Twin(
-        visalib=f"{file}@labnis", addresses=header.addresses, stand_ins={}, clock=library.clock, truth={},
+        visalib=f"{file}@labnis", addresses=header.addresses, stand_ins={}, clock=library.clock, true_results=dict,
         seed=simulation.seed, truth_text=simulation.truth,
     )  # fmt: skip
     try:

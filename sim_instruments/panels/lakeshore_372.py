@@ -1,8 +1,9 @@
 """Front panel of a Lake Shore 372 AC resistance bridge (manual, chapter 6): sixteen inputs, three outputs.
 
 Inputs 1 to 4 are the mixing chamber, the still, the 4 K and the 50 K stage unless the station defines others; the other
-inputs are disabled. Heaters can be set and read back, but have no effect: the stage temperatures are those of the
-truth file.
+inputs are disabled. The sample heater (output 0) warms the mixing chamber, in open loop by MOUT percent of its range's
+current, in closed loop if the input is the mixing chamber's. The other outputs can be set and read back, but
+have no effect.
 """
 
 from collections.abc import Callable
@@ -25,6 +26,10 @@ INPUTS, OUTPUTS = range(1, 17), range(3)
 FLAG = Integer(0, 0, 1)
 # RDGST?: 16 = resistance over range, as for an open input.
 OVER_RANGE = 16
+# Full-scale current (A) of the sample heater in its ranges 1 to 8, and the heater (ohm).
+CURRENTS = (0.0, 31.6e-6, 100e-6, 316e-6, 1e-3, 3.16e-3, 10e-3, 31.6e-3, 100e-3)
+HEATER = 100.0
+OPEN_LOOP, CLOSED_LOOP = 2, 5
 
 
 def resistance(temperature: float) -> float:
@@ -76,9 +81,33 @@ class LakeShore372Panel(WordPanel):
         "HTR?": lambda self, _: self.show_number(0.0),
     }
 
+    _heating: tuple[float, ...] = ()
+    """Settings of the sample heater that are in effect."""
+
+    def execute_unit(self, unit: str) -> str | bytes | None:
+        """Execute one command; the heater follows its settings at once."""
+        answer = super().execute_unit(unit)
+        self._heat()
+        return answer
+
+    def _heat(self) -> None:
+        """The sample heater as it is set; each change of a setting changes it."""
+        mode, channel, *_ = self.state["OUTMODE"][0]
+        (code,), (target,), (percent,) = (self.state[name][0] for name in ("RANGE", "SETP", "MOUT"))
+        full = CURRENTS[code] ** 2 * HEATER
+        heating = full, target, percent, mode, self.wires.stages.get(channel) == "mixing_chamber"
+        if heating == self._heating:
+            return
+        self._heating = heating
+        if mode == CLOSED_LOOP and heating[-1]:
+            self.world.heat_stage(full, target)
+        else:
+            self.world.heat_stage(full * (max(percent, 0.0) / 100) ** 2 if mode == OPEN_LOOP else 0.0)
+
     def reset(self) -> None:
         """Return to the defaults."""
         super().reset()
+        self._heating = ()
         for channel, stage in self.wires.stages.items():
             self.state["INSET"][channel] = (1, 10, 3, 21, 1)
             self.state["INNAME"][channel] = (NAMES[stage],)

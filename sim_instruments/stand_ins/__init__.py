@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from sim_instruments.stand_ins.analyzers import NetworkAnalyzer, SpectrumAnalyzer
 from sim_instruments.stand_ins.meters import LockIn, Meter, Reading, Thermometer
-from sim_instruments.stand_ins.sources import BiasSource, Setpoint
+from sim_instruments.stand_ins.sources import BiasSource, Setpoint, Stage
 from sim_instruments.stand_ins.stand_in import Errors, Place, SimulatedError, StandIn
 
 __all__ = ["Errors", "Place", "SimulatedError", "stand_in"]
@@ -18,6 +18,7 @@ KINDS: Mapping[str, type[StandIn]] = {
     "vna": NetworkAnalyzer,
     "thermometer": Thermometer,
     "setpoint": Setpoint,
+    "stage": Stage,
     "reading": Reading,
 }
 

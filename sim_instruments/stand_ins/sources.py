@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sim_instruments.instruments import SimulatedRole
 from sim_instruments.stand_ins.stand_in import Place, StandIn
 
-__all__ = ["BiasSource", "Setpoint", "Terminals"]
+__all__ = ["BiasSource", "Setpoint", "Stage", "Terminals"]
 
 
 @dataclass(frozen=True)
@@ -137,3 +137,39 @@ class Setpoint(_Switched):
         return self._present()
 
     read = level
+
+
+class Stage(_Switched):
+    """A control loop that holds the mixing chamber at its level (K), as read by the thermometer."""
+
+    def __init__(self, place: Place, role: SimulatedRole) -> None:
+        super().__init__(place, role)
+        self._level = self._power = 0.0
+        self._output = False
+
+    def _drive(self) -> None:
+        if self._output:
+            self._world.heat_stage(self._power, self._level)
+        else:
+            self._world.heat_stage(0.0)
+
+    def prepare(self, *, maximum_power: float, heater_resistance: float) -> None:
+        """Choose the largest power (W); the heater goes off."""
+        self._power = maximum_power
+        self._switch(output=False)
+
+    def output_on(self) -> None:
+        """Switch the heater on, with the present temperature of the stage as set-point."""
+        self._level = self._world.temperature("mixing_chamber")
+        super().output_on()
+
+    def set_level(self, value: float) -> None:
+        """Set the target (K)."""
+        self._exchange()
+        self._level = float(value)
+        self._drive()
+
+    def level(self) -> float:
+        """Read the target back (K)."""
+        self._exchange()
+        return self._level

@@ -15,6 +15,7 @@ from labnis.physics import (
     Resonator,
     SINISCooler,
 )
+from labnis.physics.superconductor import bcs_gap
 from sim_instruments.world.truth import Island, Truth
 
 __all__ = ["Device", "DeviceState"]
@@ -74,6 +75,7 @@ class Device:
 
     def __init__(self, truth: Truth) -> None:
         self.junction = NISJunction(truth.junction.gap, truth.junction.resistance, truth.junction.dynes)
+        self._truth = truth
         self._bath = truth.fridge.mixing_chamber_temperature
         self._constant_temperature = truth.island.temperature
         self._cooler = _cooler(self.junction, truth.island)
@@ -89,6 +91,48 @@ class Device:
             shift = shifted.lamb_shift(self.junction, 0.0, float(unbiased.electron_temperature))
             shifted = replace(unshifted, frequency=r.frequency - float(shift))
         return shifted
+
+    @property
+    def bath_temperature(self) -> float:
+        """Temperature (K) of the stage; gap and electrons follow it.
+
+        The gap of the truth file is that at its mixing chamber's temperature. Electrons of constant temperature have
+        the constant heat that this means: T_e⁵ − T_bath⁵ stays.
+        """
+        return self._bath
+
+    @bath_temperature.setter
+    def bath_temperature(self, kelvin: float) -> None:
+        if kelvin == self._bath:
+            return
+        truth, base = self._truth, self._truth.fridge.mixing_chamber_temperature
+        self._bath = kelvin
+        if truth.island.temperature is not None:
+            self._constant_temperature = max(truth.island.temperature**5 + kelvin**5 - base**5, 0.0) ** 0.2
+        if truth.island.superconductor is None:  # which has the gap at its temperature itself
+            now, then = (float(bcs_gap(temperature, truth.junction.gap)) for temperature in (kelvin, base))
+            self.junction = replace(self.junction, gap=truth.junction.gap * now / then)
+            self._cooler = _cooler(self.junction, truth.island)
+
+    def cooling(self, bath_temperature: float) -> dict[str, float]:
+        """Parameters of the heat balance, and what it achieves at a bath (K); empty for a constant temperature."""
+        self.bath_temperature = bath_temperature
+        cooler, island = self._cooler, self._truth.island
+        if cooler is None:
+            return {}
+        known = {"electron_phonon": island.electron_phonon, "kapitza": island.kapitza}
+        known["leakage_conductance"] = 1 / island.leakage_resistance if island.leakage_resistance else 0.0
+        if (andreev := island.andreev) is not None:
+            known["andreev_normal"] = andreev.scale * andreev.resistance_per_length
+            known["andreev_superconductor"] = andreev.scale * andreev.superconductor_resistance_per_length
+        bias = np.linspace(0.0, 1.1 * 2 * self.junction.gap, 4001)
+        point = cooler.operating_point(bias, bath_temperature)
+        best = int(np.argmax(point.cooling_power))
+        known["maximum_cooling_power"] = float(point.cooling_power[best])
+        known["optimal_bias"] = float(bias[best])
+        known["efficiency"] = float(point.cooling_power[best] / (point.current[best] * bias[best]))
+        known["lowest_electron_temperature"] = float(point.electron_temperature.min())
+        return {name: value for name, value in known.items() if value is not None}
 
     @property
     def largest_conductance(self) -> float:

@@ -19,6 +19,7 @@ from scipy.optimize import brentq
 from labnis.accuracy import Source as StatedSource
 from labnis.physics import NoOperatingPointError, thermal_photon_number
 from sim_instruments.world.device import Device, DeviceState
+from sim_instruments.world.heated_stage import StageHeat
 from sim_instruments.world.instrument_errors import InstrumentErrors
 from sim_instruments.world.truth import Signal, Truth, TruthError
 
@@ -105,13 +106,16 @@ class World:
         self.seed = seed
         self._random = np.random.default_rng(seed)
         self.device = Device(self.truth.drawn(seed))
+        self._coldest = np.inf
+        now, base = self.clock.time(), self.truth.fridge.mixing_chamber_temperature
+        self._heat = StageHeat(self.truth.fridge, now, base**2)
         self.errors = InstrumentErrors(self.stated if self.truth.instrument_errors == "stated" else (), seed)
         self._started = self.clock.time()
         self.source = Source()
         self._target = 0.0
         self._excitation = 0.0
         self._excitation_frequency = 75.0
-        self._cycle: tuple[float, float, DeviceState] | None = None
+        self._cycle: tuple[tuple[float, float, float], DeviceState] | None = None
         self._line_start = 0.0
         self.bias_changed_at = self.excitation_changed_at = self.clock.time()
 
@@ -121,6 +125,8 @@ class World:
         """The source-meter's level (V), output relay and current limit (A)."""
         self.source = Source(level, output, current_limit)
         target = self._within_limit(self.source.voltage / self.divider)
+        if target != 0:
+            self._coldest = min(self._coldest, self.bath_temperature())
         if target != self._target:
             self._line_start = self.line_voltage()
             self.bias_changed_at = self.clock.time()
@@ -131,6 +137,20 @@ class World:
         self._excitation = amplitude
         self._excitation_frequency = frequency
         self.excitation_changed_at = self.clock.time()
+
+    def heat_stage(self, power: float, target: float | None = None) -> None:
+        """The heater of the device's stage: its power (W); or the most of a loop that holds a `target` (K), as read."""
+        error = self.errors.of("fridge.temperature")
+        held = None if target is None else max(target - error, 0.0)
+        self._heat = self._heat.changed(self.clock.time(), power, held)
+
+    def bath_temperature(self) -> float:
+        """Temperature (K) of the device's stage now, with what its heater does."""
+        return self._heat.temperature(self.clock.time())
+
+    def coldest_bath(self) -> float:
+        """Lowest temperature (K) of the stage at which there was a bias; that now if there was none."""
+        return self.bath_temperature() if np.isinf(self._coldest) else self._coldest
 
     # --- the bias line -------------------------------------------------------------------------------------------
 
@@ -188,6 +208,7 @@ class World:
         """
         try:
             line = np.asarray(line_voltage) + self.truth.noise.voltage_offset
+            self.device.bath_temperature = self.bath_temperature()
             return self.device.behind(self.series_resistance, line)
         except NoOperatingPointError as error:
             raise TruthError(f"the device of the truth file cannot be biased like this: {error}") from error
@@ -198,12 +219,13 @@ class World:
         The excitation moves the line; how much of it reaches the device follows from the true I–V curve, phase by
         phase.
         """
-        line = self.line_voltage()
-        # All instruments read it at every point, but only a new bias or excitation changes it.
-        if self._cycle is None or self._cycle[:2] != (line, self._excitation):
+        line, bath = self.line_voltage(), self.bath_temperature()
+        known = (line, self._excitation, bath)
+        # All instruments read it at every point, but only a new bias, excitation or bath changes it.
+        if self._cycle is None or self._cycle[0] != known:
             waveform = np.sqrt(2) * self._excitation / self.wiring.excitation_divider * _CYCLE
-            self._cycle = (line, self._excitation, self.device_state(line + waveform if self._excitation else [line]))
-        return self._cycle[2]
+            self._cycle = (known, self.device_state(line + waveform if self._excitation else [line]))
+        return self._cycle[1]
 
     # --- read by the instruments ---------------------------------------------------------------------------------
 
@@ -279,9 +301,7 @@ class World:
         by 1/√samples of itself, as a χ² variable does.
         """
         chain = self.truth.chain
-        photons = float(
-            thermal_photon_number(self.truth.resonator.frequency, self.truth.fridge.mixing_chamber_temperature)
-        )
+        photons = float(thermal_photon_number(self.truth.resonator.frequency, self.bath_temperature()))
         spectrum = partial(
             self.device.resonator.emitted_spectrum,
             self._true(frequencies),
@@ -339,6 +359,8 @@ class World:
 
     def stage_temperature(self, stage: Stage) -> float:
         """The true temperature (K) of a stage."""
+        if stage == "mixing_chamber":
+            return self.bath_temperature()
         value: float = getattr(self.truth.fridge, f"{stage}_temperature")
         return value
 

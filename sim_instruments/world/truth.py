@@ -134,12 +134,18 @@ class Cable(_Section):
 
 
 class Fridge(_Section):
-    """Stage temperatures (K). The mixing chamber also sets the photon numbers of the line and the excess bath."""
+    """Stage temperatures (K). The mixing chamber also sets the photon numbers of the line and the excess bath.
+
+    A heater of the device's stage, which is the mixing chamber, works against `stage_cooling` (W/K²), with the time
+    constant `stage_time_constant` (s) of the square of the temperature.
+    """
 
     mixing_chamber_temperature: Kelvin
     still_temperature: Kelvin = 0.85
     four_kelvin_temperature: Kelvin = 3.9
     fifty_kelvin_temperature: Kelvin = 46.0
+    stage_cooling: Positive = 0.034
+    stage_time_constant: Positive = 300.0
 
 
 class Noise(_Section):

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 from qcodes.station import Station
 
-from drivers.errors import ReadingError, RejectedCommandError
+from drivers.errors import ReadingError, RejectedCommandError, SettingError
 from drivers.lakeshore_372 import LakeShore372
 from drivers.roles import Thermometer
+from drivers.stage_heater import StageHeater
 from labnis.station.role_check import missing_members
 from sim_instruments import ADDRESSES, SHIPPED_TRUTH
 from sim_instruments.visa import LabnisVisaLibrary
@@ -59,3 +60,61 @@ def test_a_qcodes_station_builds_it(twin: LabnisVisaLibrary, tmp_path: Path) -> 
     bridge = station.load_instrument("fridge")
     assert isinstance(bridge, LakeShore372)
     assert bridge.temperature() == pytest.approx(twin.truth.fridge.still_temperature, rel=0.02)
+
+
+def sent(bridge: LakeShore372, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What `bridge` sends from now on, without what only tells answers apart."""
+    messages: list[str] = []
+    write = bridge.visa_handle.write
+
+    def noted(text: str, *rest: object) -> object:
+        messages.append(text)
+        return write(text, *rest)
+
+    monkeypatch.setattr(bridge.visa_handle, "write", noted)
+    return messages
+
+
+def test_it_fills_the_role_of_the_stage(thermometer: LakeShore372) -> None:
+    assert missing_members(thermometer, StageHeater) == []
+
+
+def test_the_loop_is_closed_in_the_largest_range_that_the_power_allows(
+    thermometer: LakeShore372, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    messages = sent(thermometer, monkeypatch)
+    thermometer.prepare(maximum_power=10e-3, heater_resistance=100.0)
+    assert messages == ["RANGE 0,0", "RANGE? 0", "OUTMODE 0,5,1,0,0,0,5", "OUTMODE? 0"]
+    assert not thermometer.output_enabled()
+    messages.clear()
+    thermometer.output_on()
+    assert messages[-3].startswith("SETP 0,")
+    assert messages[-2:] == ["RANGE 0,6", "RANGE? 0"]  # 10 mA in 100 ohm
+    assert thermometer.level() == pytest.approx(thermometer.temperature(), rel=0.02)
+    messages.clear()
+    thermometer.set_level(0.23)
+    thermometer.output_off()
+    assert messages == ["SETP 0,0.23", "RANGE 0,0", "RANGE? 0"]
+
+
+def test_a_heater_whose_power_is_not_bounded_is_not_switched_on(thermometer: LakeShore372) -> None:
+    with pytest.raises(SettingError, match=r"gives up to 9.99e-08 W in 100 ohm, more than maximum_power \(5e-08 W\)"):
+        thermometer.prepare(maximum_power=5e-8, heater_resistance=100.0)
+    with pytest.raises(SettingError, match="range of its heater is not known"):
+        thermometer.output_on()
+    assert not thermometer.output_enabled()
+
+
+def test_a_heater_does_not_go_on_without_a_valid_sensor(thermometer: LakeShore372) -> None:
+    thermometer.prepare(maximum_power=10e-3, heater_resistance=100.0)
+    thermometer.write("INSET 1,0,10,3,21,1")
+    with pytest.raises(ReadingError, match="input 1 has no valid reading"):
+        thermometer.output_on()
+    assert not thermometer.output_enabled()
+
+
+@pytest.mark.parametrize("kelvin", [0.0, -0.1, float("nan"), 1e3])
+def test_a_setpoint_that_is_no_temperature_is_not_sent(thermometer: LakeShore372, kelvin: float) -> None:
+    with pytest.raises(SettingError, match=r"0\.001 to 420 K are possible"):
+        thermometer.set_level(kelvin)
+    assert thermometer.level() == 0.0

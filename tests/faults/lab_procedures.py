@@ -12,7 +12,7 @@ from pymeasure.experiment.parameters import Parameter
 from qcodes.instrument import VisaInstrument
 
 from labnis.storage import _time_limit
-from procedures import IVSweep
+from procedures import IVSweep, Measurement, SweepParameter
 
 
 class PlainSweep(IVSweep):
@@ -186,3 +186,20 @@ class DiskHangs(PlainSweep):
 
             os.fdatasync = hangs  # type: ignore[assignment]  # called by position
         return super().conductance()
+
+
+class WarmStage(Measurement):
+    """Heats the stage and records, with the bias on."""
+
+    REQUIRES = ("bias", "stage", "fridge")
+    SETPOINTS = ("Stage (K)",)
+    DATA_COLUMNS = ("Current (A)",)
+    temperatures = SweepParameter("Stage", units="K", default=",".join(["0.2"] * 2000))
+
+    def execute(self) -> None:
+        self.roles.bias.prepare(maximum_bias=1e-3, maximum_current=1e-6, integration_time=0.02)
+        for (temperature,) in self.sweep():
+            self.roles.stage.move_to(temperature)
+            self.roles.bias.move_to(1e-3)
+            self.roles.clock.sleep(0.02)
+            self.record(self.roles.bias.read().current)

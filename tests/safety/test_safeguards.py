@@ -173,6 +173,7 @@ class Run:
             roles=roles,
             clock=self.clock,
             bias=self.bias,
+            setpoints={},
             config=config,
             described=lambda name: f"{name} (GPIB0::18)",
             lost_lock=lambda: self.lost_lock,

@@ -51,3 +51,38 @@ def test_a_rejected_command_sets_its_event_bit_and_changes_nothing(fridge: Wire,
     fridge.send(message)
     assert fridge.ask("*ESR?") == str(bit)
     assert [fridge.ask(query) for query in ("RANGE? 0", "INSET? 1")] == before
+
+
+def test_the_sample_heater_warms_the_mixing_chamber_and_nothing_else_does(
+    twin: LabnisVisaLibrary, fridge: Wire
+) -> None:
+    base = twin.truth.fridge.mixing_chamber_temperature
+    for setting in (
+        "SETP 1,0.3",
+        "RANGE 1,1",
+        "OUTMODE 1,5,1,0,0,0,5",
+        "SETP 0,0.2",
+        "RANGE 0,6",
+        "OUTMODE 0,5,2,0,0,0,5",
+    ):
+        fridge.send(setting)
+    twin.world.clock.sleep(1000.0)
+    assert twin.world.stage_temperature("mixing_chamber") == base
+    fridge.send("OUTMODE 0,5,1,0,0,0,5")
+    twin.world.clock.sleep(1000.0)
+    assert float(fridge.ask("KRDG? 1")) == pytest.approx(0.2, rel=0.02)
+    fridge.send("RANGE 0,0")
+    twin.world.clock.sleep(3000.0)
+    assert twin.world.stage_temperature("mixing_chamber") == pytest.approx(base, rel=0.2)
+
+
+def test_the_square_of_the_temperature_relaxes_towards_that_of_the_power(twin: LabnisVisaLibrary, fridge: Wire) -> None:
+    truth = twin.truth.fridge
+    for setting in ("OUTMODE 0,2,1,0,0,0,5", "MOUT 0,50", "RANGE 0,6"):  # half of 10 mA in 100 ohm
+        fridge.send(setting)
+    warmest = truth.mixing_chamber_temperature**2 + 2.5e-3 / truth.stage_cooling
+    twin.world.clock.sleep(truth.stage_time_constant)
+    part = (warmest - twin.world.stage_temperature("mixing_chamber") ** 2) / (
+        warmest - truth.mixing_chamber_temperature**2
+    )
+    assert part == pytest.approx(0.3679, rel=1e-3)

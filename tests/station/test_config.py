@@ -20,7 +20,7 @@ SHIPPED = Path(__file__).parents[2] / "station.yaml"
 
 def test_the_shipped_station_is_what_the_documentation_says() -> None:
     config = load_station(SHIPPED)
-    assert config.roles.keys() == {"bias", "lockin", "analyzer", "vna", "fridge"}
+    assert config.roles.keys() == {"bias", "lockin", "analyzer", "vna", "fridge", "stage"}
     assert config.wiring == Wiring(
         series_resistance=2000.0,
         probe_attenuation=88.0,

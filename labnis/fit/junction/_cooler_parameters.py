@@ -11,12 +11,14 @@ from labnis.fit.result import FitResult
 from labnis.physics import NISJunction, SINISCooler
 from labnis.physics.superconductor import critical_temperature
 
-__all__ = ["INVERSE", "UNITS", "cooler_at", "cooler_parameters", "inverted", "values_of"]
+__all__ = ["INVERSE", "LINE", "UNITS", "cooler_at", "cooler_parameters", "inverted", "values_of"]
 
 # Electrons, phonons and bath are thermal resistances in series, and the data determine their sum best: the solver
 # converges faster in the resistances than in the couplings. Names, both ways.
 INVERSE = {"electron_phonon": "1/electron_phonon", "kapitza": "1/kapitza"}
 INVERSE |= {inverse: name for name, inverse in INVERSE.items()}
+# A resistance of the line beyond the stated one: the drop over it is larger than what was subtracted.
+LINE = "series_resistance_error"
 UNITS = {
     "gap": "eV",
     "normal_resistance": "ohm",
@@ -26,17 +28,20 @@ UNITS = {
     "kapitza": "W/K⁴",
     "1/kapitza": "K⁴/W",
     "andreev_scale": "1",
+    "andreev_normal": "ohm/m",
+    "andreev_superconductor": "ohm/m",
     "dephasing_rate": "1/s",
     "leakage_conductance": "S",
     "voltage_offset": "V",
     "current_offset": "A",
+    LINE: "ohm",
 }
 # Below this Dynes parameter, and this ħ/(τ_φ Δ), the accuracy of the Andreev integral is unknown.
 _SMALLEST_DYNES, _SMALLEST_DEPHASING = 1e-6, 2e-6
 
 
 def values_of(cooler: SINISCooler) -> dict[str, float]:
-    """Every parameter that can be free with this `cooler`, and its value; offsets are 0."""
+    """Every parameter that can be free with this `cooler`, and its value; offsets and errors are 0."""
     junction, andreev, leak = cooler.junction, cooler.andreev, cooler.leakage_resistance
     values = {
         "gap": junction.gap,
@@ -46,11 +51,14 @@ def values_of(cooler: SINISCooler) -> dict[str, float]:
         "leakage_conductance": 0.0 if leak is None else 1 / leak,
         "voltage_offset": 0.0,
         "current_offset": 0.0,
+        LINE: 0.0,
     }
     if cooler.kapitza is not None:
         values["kapitza"] = cooler.kapitza
     if andreev is not None:
         values["andreev_scale"] = andreev.scale
+        values["andreev_normal"] = andreev.resistance_per_length
+        values["andreev_superconductor"] = andreev.superconductor_resistance_per_length
         values["dephasing_rate"] = andreev.diffusion_constant / andreev.coherence_length**2
     return values
 
@@ -61,7 +69,13 @@ def cooler_at(values: Mapping[str, float], cooler: SINISCooler) -> SINISCooler:
     andreev, leak = cooler.andreev, v["leakage_conductance"]
     if andreev is not None:
         length = float(np.sqrt(andreev.diffusion_constant / v["dephasing_rate"]))
-        andreev = replace(andreev, scale=v["andreev_scale"], coherence_length=length)
+        andreev = replace(
+            andreev,
+            scale=v["andreev_scale"],
+            coherence_length=length,
+            resistance_per_length=v["andreev_normal"],
+            superconductor_resistance_per_length=v["andreev_superconductor"],
+        )
     return replace(
         cooler,
         junction=NISJunction(v["gap"], v["normal_resistance"], v["dynes"]),
@@ -87,10 +101,13 @@ def cooler_parameters(cooler: SINISCooler, names: Sequence[str], warmest: float)
         "normal_resistance": (resistance, 0.05 * resistance, 20 * resistance),
         "dynes": (max(v["dynes"], 1e-5), 0.0 if cooler.andreev is None else _SMALLEST_DYNES, 0.3),
         "andreev_scale": (1.0, 0.0, np.inf),
+        "andreev_normal": (1e6, 0.0, np.inf),
+        "andreev_superconductor": (1e5, 0.0, np.inf),
         "dephasing_rate": (1e-2 * fastest, _SMALLEST_DEPHASING * fastest, 10 * fastest),
         "leakage_conductance": (1e-3 / resistance, 0.0, 1 / resistance),
         "voltage_offset": (1e-5, -np.inf, np.inf),
         "current_offset": (1e-2 * gap / resistance, -np.inf, np.inf),
+        LINE: (1e-3 * resistance, -np.inf, np.inf),
     }
     parameters = []
     for name in names:
@@ -105,13 +122,14 @@ def cooler_parameters(cooler: SINISCooler, names: Sequence[str], warmest: float)
 def inverted(fit: FitResult) -> FitResult:
     """Return `fit` with every coupling replaced by its inverse, or the reverse."""
     inverts = np.array([name in INVERSE for name in fit.names])
-    change = np.where(inverts, -1 / fit.values**2, 1.0)
+    inverse = 1 / np.where(inverts, fit.values, 1.0)
+    change = np.where(inverts, -(inverse**2), 1.0)
     return replace(
         fit,
         names=tuple(INVERSE.get(name, name) for name in fit.names),
         units=tuple(
             UNITS[INVERSE[name]] if name in INVERSE else unit for name, unit in zip(fit.names, fit.units, strict=True)
         ),
-        values=np.where(inverts, 1 / fit.values, fit.values),
+        values=np.where(inverts, inverse, fit.values),
         covariance=fit.covariance * np.outer(change, change),
     )

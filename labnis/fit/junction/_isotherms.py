@@ -1,13 +1,13 @@
 """Isotherms, and the model of them as a function of the parameters of a cooler."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from labnis.fit.arrays import Bool, Real, curve, evenly_spread, real_columns
-from labnis.fit.junction._cooler_parameters import INVERSE, cooler_at
+from labnis.fit.arrays import Real, curve, evenly_spread, real_columns
+from labnis.fit.junction._cooler_parameters import INVERSE, LINE, cooler_at
 from labnis.fit.junction._curve_data import check_units
 from labnis.fit.junction._excitation import device_cycle, phases
 from labnis.fit.junction._steady_state import steady_state_slopes
@@ -15,6 +15,7 @@ from labnis.fit.result import FitError
 from labnis.fit.solver import Model
 from labnis.physics import NoOperatingPointError, OperatingPoint, SINISCooler
 from labnis.physics.junction import BOLTZMANN_EV
+from labnis.physics.superconductor import bcs_gap
 
 __all__ = ["BATH_RANGE", "Isotherm", "Sweeps", "bath_names"]
 
@@ -78,7 +79,8 @@ class Sweeps(Model):
 
     The device voltage carries −R_s times the noise of the current, so a residual scatters (1 + G·R_s) times as much as
     the current alone: `weight` undoes that. `waveform` (n, phases) is the excitation at the device (V). `electrons`, of
-    the same shape, are the temperatures (K) from which the heat balance is solved.
+    the same shape, are the temperatures (K) from which the heat balance is solved. `gap_shares` are the gaps at the
+    baths as parts of the cooler's.
     """
 
     cooler: SINISCooler
@@ -90,39 +92,46 @@ class Sweeps(Model):
     weight: Real
     waveform: Real
     electrons: Real
+    gap_shares: tuple[float, ...]
+    # The last parameters and their states: residuals and slopes are asked for at the same ones.
+    _last: dict[bytes, list[OperatingPoint]] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     @classmethod
-    def of(cls, isotherms: Sequence[Isotherm], cooler: SINISCooler, names: Sequence[str]) -> "Sweeps":
-        """All isotherms, without weights and excitation."""
+    def of(
+        cls, isotherms: Sequence[Isotherm], cooler: SINISCooler, names: Sequence[str], *, gap_follows: bool = False
+    ) -> "Sweeps":
+        """All isotherms, without weights and excitation; with `gap_follows` each has the BCS gap at its bath."""
         voltage = np.concatenate([isotherm.device_voltage for isotherm in isotherms])
         current = np.concatenate([isotherm.current for isotherm in isotherms])
         baths = np.array([isotherm.bath_temperature for isotherm in isotherms])
         isotherm = np.repeat(np.arange(baths.size), [isotherm.current.size for isotherm in isotherms])
+        gaps = bcs_gap(baths if gap_follows else np.zeros_like(baths), cooler.junction.gap)
         still, electrons = np.zeros((voltage.size, 1)), baths[isotherm][:, None]
         return cls(
             cooler, tuple(names), voltage, current, tuple(baths), isotherm, np.ones_like(voltage), still, electrons,
-            mask=np.ones(voltage.shape, bool),
+            tuple(gaps / cooler.junction.gap), mask=np.ones(voltage.shape, bool),
         )  # fmt: skip
 
     def around(self, x: Real, series_resistance: float, excitation: float) -> "Sweeps":
         """With the weights, the excitation and the electron temperatures of the device with the parameters `x`."""
         sweeps = replace(self, waveform=np.zeros((self.voltage.size, 1)), electrons=self.electrons[:, :1])
-        cooler, states = self._cooler(x), sweeps._steady_states(x)
-        share = 1 / (1 + series_resistance * cooler.conductance(states))
+        states = sweeps._steady_states(x)
+        share = 1 / (1 + series_resistance * self._conductances(x, states))
         if excitation:
-            line = excitation * _cycle(excitation * share, states.electron_temperature)
+            line = excitation * _cycle(excitation * share, np.vstack([one.electron_temperature for one in states]))
             waveform = [
-                _device_waveform(cooler, states, self.isotherm == i, line, series_resistance)
-                for i in range(len(self.baths))
+                _device_waveform(self._cooler(x, number), one, line, series_resistance)
+                for number, one in enumerate(states)
             ]
             sweeps = replace(sweeps, waveform=np.vstack(waveform))
             states = sweeps._steady_states(x)
-            share = 1 / (1 + series_resistance * cooler.conductance(states))
-        return replace(sweeps, weight=share.mean(axis=1), electrons=states.electron_temperature)
+            share = 1 / (1 + series_resistance * self._conductances(x, states))
+        electrons = np.vstack([one.electron_temperature for one in states])
+        return replace(sweeps, weight=share.mean(axis=1), electrons=electrons)
 
     def residuals(self, x: Real) -> Real:
         try:
-            current = self._steady_states(x).current.mean(axis=-1)
+            current = np.concatenate([one.current.mean(axis=-1) for one in self._steady_states(x)])
         except NoOperatingPointError:
             # Not finite: the solver takes a shorter step.
             return np.full(self.voltage.shape, np.nan)
@@ -130,24 +139,53 @@ class Sweeps(Model):
 
     def jacobian(self, x: Real) -> Real:
         of_baths = bath_names(self.baths)
-        names = ["bath_temperature" if name in of_baths else INVERSE.get(name, name) for name in self.names]
-        slopes = steady_state_slopes(self._cooler(x), self._steady_states(x), names).current.mean(axis=1)
+        same = dict.fromkeys(of_baths, "bath_temperature") | INVERSE | {LINE: "voltage_offset"}
+        names = [same.get(name, name) for name in self.names]
+        slopes = np.vstack(
+            [
+                steady_state_slopes(self._cooler(x, number), one, names).current.mean(axis=1)
+                for number, one in enumerate(self._steady_states(x))
+            ]
+        )
         for column, name in enumerate(self.names):
             if name in of_baths:
                 slopes[self.isotherm != of_baths.index(name), column] = 0
             if name in INVERSE:
                 slopes[:, column] /= -(x[column] ** 2)
+            if name == LINE:
+                slopes[:, column] *= -self.current
+            if name == "gap":
+                slopes[:, column] *= np.array(self.gap_shares)[self.isotherm]
         return np.asarray(-slopes * self.weight[:, None])
 
-    def _steady_states(self, x: Real) -> OperatingPoint:
-        """Shape (n, phases)."""
-        values = self._values(x)
-        baths = [values.get(name, bath) for name, bath in zip(bath_names(self.baths), self.baths, strict=True)]
-        voltage = self.voltage[:, None] + values.get("voltage_offset", 0.0) + self.waveform
-        return self._cooler(x).operating_point(voltage, np.array(baths)[self.isotherm][:, None], start=self.electrons)
+    def _steady_states(self, x: Real) -> list[OperatingPoint]:
+        """Of each isotherm, of shape (its points, phases)."""
+        key = np.asarray(x).tobytes()
+        if key not in self._last:
+            self._last.clear()
+            self._last[key] = self._solved(x)
+        return self._last[key]
 
-    def _cooler(self, x: Real) -> SINISCooler:
-        return cooler_at(self._values(x), self.cooler)
+    def _solved(self, x: Real) -> list[OperatingPoint]:
+        values = self._values(x)
+        measured = self.voltage - values.get(LINE, 0.0) * self.current
+        voltage = measured[:, None] + values.get("voltage_offset", 0.0) + self.waveform
+        found = []
+        for number, (name, bath) in enumerate(zip(bath_names(self.baths), self.baths, strict=True)):
+            here = self.isotherm == number
+            cooler = self._cooler(x, number)
+            found.append(cooler.operating_point(voltage[here], values.get(name, bath), start=self.electrons[here]))
+        return found
+
+    def _conductances(self, x: Real, states: Sequence[OperatingPoint]) -> Real:
+        """Slope of the steady states (S), shape (n, phases)."""
+        return np.vstack([self._cooler(x, number).conductance(one) for number, one in enumerate(states)])
+
+    def _cooler(self, x: Real, number: int) -> SINISCooler:
+        """The cooler at the bath of an isotherm."""
+        cooler = cooler_at(self._values(x), self.cooler)
+        gap = cooler.junction.gap * self.gap_shares[number]
+        return replace(cooler, junction=replace(cooler.junction, gap=gap))
 
     def _values(self, x: Real) -> dict[str, float]:
         return {
@@ -172,17 +210,15 @@ def _cycle(excitation: Real, electrons: Real) -> Real:
     return np.asarray(np.sqrt(2) * phases(count))
 
 
-def _device_waveform(
-    cooler: SINISCooler, states: OperatingPoint, here: Bool, line: Real, series_resistance: float
-) -> Real:
+def _device_waveform(cooler: SINISCooler, states: OperatingPoint, line: Real, series_resistance: float) -> Real:
     """Waveform at the device (V) of a `line` waveform (V), shape (phases,), for the `states` of one isotherm."""
-    mean, bath = states.device_voltage[here, 0], states.bath_temperature[here, 0][0]
+    mean, bath = states.device_voltage[:, 0], states.bath_temperature[0, 0]
 
     def characteristic(voltage: Real, _points: object) -> tuple[Real, Real]:
         point = cooler.operating_point(voltage, bath)
         return point.current, cooler.conductance(point)
 
-    reach = 2 * BOLTZMANN_EV * states.electron_temperature[here, 0]
+    reach = 2 * BOLTZMANN_EV * states.electron_temperature[:, 0]
     return np.asarray(device_cycle(characteristic, mean, line, series_resistance, reach) - mean[:, None])
 
 

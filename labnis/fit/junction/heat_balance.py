@@ -13,7 +13,15 @@ from numpy.typing import ArrayLike
 from labnis.fit.arrays import Real, real_array
 from labnis.fit.derived import with_derived
 from labnis.fit.estimate import Estimate
-from labnis.fit.junction._cooler_parameters import INVERSE, UNITS, cooler_at, cooler_parameters, inverted, values_of
+from labnis.fit.junction._cooler_parameters import (
+    INVERSE,
+    LINE,
+    UNITS,
+    cooler_at,
+    cooler_parameters,
+    inverted,
+    values_of,
+)
 from labnis.fit.junction._isotherms import BATH_RANGE, Isotherm, Sweeps, bath_names
 from labnis.fit.junction._steady_state import steady_state_slopes
 from labnis.fit.parameters import Parameter, joined, restarted
@@ -22,7 +30,7 @@ from labnis.fit.solver import solve
 from labnis.physics import NoOperatingPointError, SINISCooler
 from labnis.physics.superconductor import critical_temperature
 
-__all__ = ["Isotherm", "cooler_of", "fit_heat_balance", "temperature_curve"]
+__all__ = ["Isotherm", "cooler_of", "fit_heat_balance", "heat_balance_model", "temperature_curve"]
 
 MODEL = "SINIS heat balance"
 # Biases among which the lowest electron temperature is searched, and again between the neighbours of the best.
@@ -46,6 +54,7 @@ def fit_heat_balance(
     series_resistance: float = 0.0,
     excitation: float = 0.0,
     prior: FitResult | None = None,
+    gap_follows: bool = False,
 ) -> FitResult:
     """Fit I(V) of a cooler whose electron temperature follows from its heat balance, to all `isotherms` at once.
 
@@ -58,10 +67,12 @@ def fit_heat_balance(
         The device: start values of the `free` parameters, and the values of all others. Without `superconductor`.
     free
         Names of the parameters to fit: gap (eV), normal_resistance (ohm, one junction), dynes, electron_phonon (Σ in
-        W/m³/K⁵ at the cooler's volume; the data determine only their product), kapitza (W/K⁴), andreev_scale,
+        W/m³/K⁵ at the cooler's volume; the data determine only their product), kapitza (W/K⁴), andreev_scale, or
+        the resistances of its wires, andreev_normal and andreev_superconductor (ohm/m),
         dephasing_rate (1/τ_φ = D_N/L_φ² in 1/s, for the coherence length: in it the current is nearly linear),
         leakage_conductance (S), voltage_offset (V, at the device: the true voltage is `device_voltage` plus it),
-        current_offset (A). Offsets that are not free are 0.
+        current_offset (A), and series_resistance_error (ohm), by which the line has more than `series_resistance`;
+        give it a prior. Offsets that are not free are 0.
     series_resistance
         Of the bias line (ohm); it correlates the noise of voltage and current.
     excitation
@@ -69,6 +80,9 @@ def fit_heat_balance(
         which the electron temperature follows instantly.
     prior
         Earlier fit whose parameters of the same names enter with their covariance.
+    gap_follows
+        Whether the gap is that of the BCS theory at each bath, and the fitted one that at zero temperature; otherwise
+        it is the same at all baths.
 
     Returns
     -------
@@ -89,11 +103,13 @@ def fit_heat_balance(
     usable = [isotherm.finite() for isotherm in isotherms]
     parameters = _parameters(cooler, usable, free)
     known, assumed = _known(prior, free, usable), _assumed(cooler, usable, free, excitation)
+    if gap_follows:
+        assumed["superconductors"] = "at the bath's temperature, with the gap of the BCS theory there"
     # A few points give start values, and the conductance: how much of a change of the line reaches the device.
     few = [isotherm.thinned(_FEW) for isotherm in usable]
     for data, held in ((few, _SUBTLE), (few, _SUBTLEST), (usable, ())):
         moved = [p for p in parameters if p.name not in held] or parameters
-        sweeps = Sweeps.of(data, cooler, [p.name for p in moved])
+        sweeps = Sweeps.of(data, cooler, [p.name for p in moved], gap_follows=gap_follows)
         try:
             sweeps = sweeps.around(np.array([p.start for p in moved]), series_resistance, excitation)
         except NoOperatingPointError as error:
@@ -136,6 +152,32 @@ def temperature_curve(
     gradient = steady_state_slopes(fitted, point, names).temperature
     variance = np.einsum("...i,ij,...j->...", gradient, result.select(names).covariance, gradient)
     return point.electron_temperature, np.sqrt(variance)
+
+
+def heat_balance_model(
+    result: FitResult,
+    isotherms: Sequence[Isotherm],
+    *,
+    cooler: SINISCooler,
+    series_resistance: float = 0.0,
+    excitation: float = 0.0,
+    prior: FitResult | None = None,
+    gap_follows: bool = False,
+) -> tuple[Sweeps, FitResult | None]:
+    """Model of a `result` of `fit_heat_balance`, with the same arguments, and its prior; both with `inverted` names.
+
+    Raises
+    ------
+    FitError
+        As `fit_heat_balance`.
+
+    """
+    usable, values = [isotherm.finite() for isotherm in isotherms], values_of(cooler)
+    names = [name for name in result.names if name in values or name in bath_names(isotherms)]
+    at = inverted(result.select(names))
+    sweeps = Sweeps.of(usable, cooler, at.names, gap_follows=gap_follows)
+    known = _known(prior, [name for name in names if name in values], usable)
+    return sweeps.around(at.values, series_resistance, excitation), known
 
 
 def _parameters(cooler: SINISCooler, isotherms: Sequence[Isotherm], free: Sequence[str]) -> list[Parameter]:
@@ -183,7 +225,9 @@ def _assumed(
     cooler: SINISCooler, isotherms: Sequence[Isotherm], free: Sequence[str], excitation: float
 ) -> dict[str, str]:
     assumed = {
-        name: f"{value:g} {UNITS[name]}, not fitted" for name, value in values_of(cooler).items() if name not in free
+        name: f"{value:g} {UNITS[name]}, not fitted"
+        for name, value in values_of(cooler).items()
+        if name not in free and name != LINE
     }
     exact = [f"{i.bath_temperature:g} K" for i in isotherms if not i.bath_uncertainty]
     if exact:

@@ -1,0 +1,88 @@
+"""I–V curve and dI/dV of the device at several temperatures of its stage."""
+
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pymeasure.experiment import FloatParameter, IntegerParameter
+
+from drivers.errors import ReadingError
+from procedures.bias_sweep import BiasSweep
+from procedures.iv_sweep import IVSweep
+from procedures.sweep_parameter import SweepParameter
+
+__all__ = ["IsothermSweep"]
+
+POLL = 10.0
+"""Time (s) between two readings of the thermometer while the stage settles."""
+
+
+class IsothermSweep(IVSweep):
+    """Sweep the bias at each temperature of the stage; between two of them the bias is at zero.
+
+    A temperature of 0 is the heater switched off: the base temperature of the fridge. A curve begins when all readings
+    of the thermometer within `stage_settling` are within `stage_tolerance` of the set-point or, without a heater, of
+    each other's mean.
+    """
+
+    REQUIRES: ClassVar[tuple[str, ...]] = ("bias", "stage", "fridge")
+    SETPOINTS: ClassVar[tuple[str, ...]] = ("Stage (K)", *BiasSweep.SETPOINTS)
+    ANALYSES: ClassVar[tuple[str, ...]] = ("labnis.fit.isotherm_analyses.HeatBalance",)
+
+    temperatures = SweepParameter("Stage", units="K", default="0,0.14,0.23,0.32", minimum=0.0, maximum=10.0)
+    points = IntegerParameter("Bias points of a curve", default=61, minimum=10, maximum=2_000_000)
+    stage_settling = FloatParameter("Settling of the stage", units="s", default=120.0, minimum=20.0, maximum=86_400.0)
+    stage_tolerance = FloatParameter("Tolerance of the stage", units="%", default=1.0, minimum=0.01, maximum=20.0)
+    stage_patience = FloatParameter("Longest wait for the stage", units="s", default=3600.0, minimum=60.0, maximum=1e6)
+
+    def setpoints(self) -> dict[str, NDArray[np.float64]]:
+        """Temperatures (K), and the set-points of one curve."""
+        return {"Stage (K)": np.array(self.temperatures, dtype=np.float64)} | super().setpoints()
+
+    def refusal(self) -> str:
+        """As the base class; also without a temperature."""
+        if not self.temperatures:
+            return "temperatures is empty; at least one is needed, such as 0,0.14,0.23"
+        return super().refusal()
+
+    def get_estimates(self) -> float:
+        """Duration (s) of the curves, and of the stage at least."""
+        return float(super().get_estimates() + len(self.temperatures) * self.stage_settling)
+
+    def execute(self) -> None:
+        """For each temperature: bias to zero, heat, settle; then for each bias as in the base class."""
+        present = None
+        for temperature, *_, bias in self.sweep():
+            if temperature != present:
+                self.roles.bias.move_to(0.0)
+                self.roles.stage.move_to(temperature)
+                self.settle_stage(temperature)
+                present = temperature
+            self.settle_at(bias)
+            conductance = self.conductance()
+            self.record(self.bias_row(self.roles.bias.read()) | conductance)
+
+    def settle_stage(self, temperature: float) -> None:
+        """Wait until the thermometer shows a steady `temperature` (K; 0 without a heater).
+
+        Raises
+        ------
+        ReadingError
+            It does not within `stage_patience`.
+
+        """
+        clock, readings = self.roles.clock, np.full(max(int(self.stage_settling / POLL), 2) + 1, np.nan)
+        latest = clock.time() + self.stage_patience
+        while True:
+            readings = np.append(readings[1:], self.roles.fridge.temperature())
+            aim = temperature or float(readings.mean())
+            if (np.abs(readings - aim) <= self.stage_tolerance / 100 * aim).all():
+                return
+            if clock.time() > latest:
+                raise ReadingError(
+                    "stage",
+                    f"is not steady{f' at {temperature:g} K' if temperature else ''} after {self.stage_patience:g} s: "
+                    f"the role fridge reads {readings[-1]:.4g} K.",
+                    "Check the heater, its PID values and maximum_power, or raise stage_patience or stage_tolerance.",
+                )
+            clock.sleep(POLL)

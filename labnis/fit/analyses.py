@@ -6,17 +6,17 @@ the same object.
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import xarray
 from numpy.typing import ArrayLike, NDArray
 
 from labnis.accuracy import Source
+from labnis.fit._budgeted_analysis import BudgetedAnalysis, Predictions, Priors
 from labnis.fit._points import Points
 from labnis.fit.arrays import Real
 from labnis.fit.context import FitContext
-from labnis.fit.effects import changed_by
 from labnis.fit.information import Sensitivity
 from labnis.fit.junction._components import component_prior
 from labnis.fit.junction._curve_data import missing_readings
@@ -30,7 +30,7 @@ from labnis.fit.junction.current_voltage import (
     fit_current_voltage,
     model_of_current,
 )
-from labnis.fit.propagation import Evaluated, changed_size, with_budget
+from labnis.fit.propagation import Evaluated
 from labnis.fit.resonator.emitted_power import (
     EmissionData,
     emission_evaluated,
@@ -51,71 +51,10 @@ from labnis.fit.solver import CurveModel, without_outliers
 
 __all__ = ["Conductance", "CurrentVoltage", "EmittedPower", "Reflection"]
 
-Priors = Mapping[str, FitResult]
-Predictions = dict[str, NDArray[Any]]
 Selection = NDArray[np.intp] | slice
 
 
-class _Analysis:
-    """Common parts of the shipped analyses.
-
-    Attributes
-    ----------
-    name
-        Name of the fit in the run's file.
-    results
-        Parameters of the fit that are results: name → unit.
-    needs
-        Names of the analyses whose fits are the priors.
-    secondary
-        Whether the results are published as `name.result` and never used as a prior.
-
-    """
-
-    name: ClassVar[str]
-    results: ClassVar[Mapping[str, str]]
-    needs: ClassVar[tuple[str, ...]] = ()
-    secondary: ClassVar[bool] = False
-
-    def evaluated(
-        self, fit: FitResult, data: xarray.Dataset, context: FitContext, priors: Priors, like: Evaluated | None = None
-    ) -> Evaluated:
-        """Return the model of a `fit` at `data`: those it was made of, or others `like` them that differ a little."""
-        raise NotImplementedError
-
-    def without_noise(self, fit: FitResult, data: xarray.Dataset) -> xarray.Dataset:
-        """Return `data` in which expected values replace measured ones: an error of a gain must not scale noise."""
-        predicted = self.predict(fit, data)
-        return data.assign({name: (data[name].dims, values) for name, values in predicted.items()})
-
-    def predict(self, fit: FitResult, data: xarray.Dataset) -> Predictions:
-        """Return the expected values by column, in the shape of the columns of the data."""
-        raise NotImplementedError
-
-    def budgeted(self, fit: FitResult, data: xarray.Dataset, context: FitContext, priors: Priors) -> FitResult:
-        """Return a `fit`, made here from `data`, with the budget of what is stated in the `context`."""
-        used = [priors[need] for need in self.needs if need in priors]
-        measured, quiet = self.evaluated(fit, data, context, priors), self.without_noise(fit, data)
-        expected = self.evaluated(fit, quiet, context, priors, measured)
-        changed = {}
-        for source in context.sources or ():
-            size = changed_size(source)
-            more, less = (changed_by(source, change, quiet, context) for change in (size, -size))
-            if more is not None and less is not None:
-                first = self.evaluated(fit, more, context, priors, measured)
-                changed[source] = first, self.evaluated(fit, less, context, priors, measured)
-        return with_budget(fit, measured, expected, changed, used, self.assumptions(context), absent=context.unstated)
-
-    def assumptions(self, context: FitContext) -> Mapping[Source, Mapping[str, float]]:
-        """Sources that the prior of the fit contains itself, and what one standard uncertainty changes in it."""
-        return {}
-
-    def truth(self, truth: Mapping[str, float]) -> dict[str, float]:
-        """Select the true values of the results from those of a simulated fridge, as far as it states them."""
-        return {name: truth[name] for name in self.results if name in truth}
-
-
-class _Curve(_Analysis):
+class _Curve(BudgetedAnalysis):
     """Gap, normal-state resistance and electron temperature from a column against the device voltage.
 
     Attributes
@@ -278,7 +217,7 @@ class Conductance(_Curve):
         return super().fit(data, context, priors, start)
 
 
-class Reflection(_Analysis):
+class Reflection(BudgetedAnalysis):
     """Damping rates and resonance frequency from reflection traces at many biases."""
 
     name = "reflection"
@@ -335,7 +274,7 @@ class Reflection(_Analysis):
         )
 
 
-class EmittedPower(_Analysis):
+class EmittedPower(BudgetedAnalysis):
     """Gain and noise temperature of the amplifier chain from the spectra that the biased junctions emit."""
 
     name = "emitted_power"

@@ -1,0 +1,77 @@
+"""What the shipped analyses have in common: the budget of a fit, from the model at data that err a little."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import xarray
+from numpy.typing import NDArray
+
+from labnis.accuracy import Source
+from labnis.fit.context import FitContext
+from labnis.fit.effects import changed_by
+from labnis.fit.propagation import Evaluated, changed_size, with_budget
+from labnis.fit.result import FitResult
+
+__all__ = ["BudgetedAnalysis", "Predictions", "Priors"]
+
+Priors = Mapping[str, FitResult]
+Predictions = dict[str, NDArray[Any]]
+
+
+class BudgetedAnalysis:
+    """Common parts of the shipped analyses.
+
+    Attributes
+    ----------
+    name
+        Name of the fit in the run's file.
+    results
+        Parameters of the fit that are results: name → unit.
+    needs
+        Names of the analyses whose fits are the priors.
+    secondary
+        Whether the results are published as `name.result` and never used as a prior.
+
+    """
+
+    name: ClassVar[str]
+    results: ClassVar[Mapping[str, str]]
+    needs: ClassVar[tuple[str, ...]] = ()
+    secondary: ClassVar[bool] = False
+
+    def evaluated(
+        self, fit: FitResult, data: xarray.Dataset, context: FitContext, priors: Priors, like: Evaluated | None = None
+    ) -> Evaluated:
+        """Return the model of a `fit` at `data`: those it was made of, or others `like` them that differ a little."""
+        raise NotImplementedError
+
+    def without_noise(self, fit: FitResult, data: xarray.Dataset) -> xarray.Dataset:
+        """Return `data` in which expected values replace measured ones: an error of a gain must not scale noise."""
+        predicted = self.predict(fit, data)
+        return data.assign({name: (data[name].dims, values) for name, values in predicted.items()})
+
+    def predict(self, fit: FitResult, data: xarray.Dataset) -> Predictions:
+        """Return the expected values by column, in the shape of the columns of the data."""
+        raise NotImplementedError
+
+    def budgeted(self, fit: FitResult, data: xarray.Dataset, context: FitContext, priors: Priors) -> FitResult:
+        """Return a `fit`, made here from `data`, with the budget of what is stated in the `context`."""
+        used = [priors[need] for need in self.needs if need in priors]
+        measured, quiet = self.evaluated(fit, data, context, priors), self.without_noise(fit, data)
+        expected = self.evaluated(fit, quiet, context, priors, measured)
+        changed = {}
+        for source in context.sources or ():
+            size = changed_size(source)
+            more, less = (changed_by(source, change, quiet, context) for change in (size, -size))
+            if more is not None and less is not None:
+                first = self.evaluated(fit, more, context, priors, measured)
+                changed[source] = first, self.evaluated(fit, less, context, priors, measured)
+        return with_budget(fit, measured, expected, changed, used, self.assumptions(context), absent=context.unstated)
+
+    def assumptions(self, context: FitContext) -> Mapping[Source, Mapping[str, float]]:
+        """Sources that the prior of the fit contains itself, and what one standard uncertainty changes in it."""
+        return {}
+
+    def truth(self, truth: Mapping[str, float]) -> dict[str, float]:
+        """Select the true values of the results from those of a simulated fridge, as far as it states them."""
+        return {name: truth[name] for name in self.results if name in truth}

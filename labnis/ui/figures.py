@@ -81,13 +81,15 @@ def _like_column(name: str, values: NDArray[Any], data: xarray.Dataset) -> NDArr
 
 
 def draw_data(target: Figure | SubFigure, data: xarray.Dataset, model: Mapping[str, Any]) -> None:
-    """Draw the signal of `data` with its `model` (column → values), and residuals below a curve."""
+    """Draw the signal of `data` with its `model` (column → values), and residuals below a curve; isotherms together."""
     name = str(data.attrs["signal"])
     signal = data[name]
     setpoints = [str(dim) for dim in signal.dims if dim not in _axes_of(data)]
     traces = [str(dim) for dim in signal.dims if dim in _axes_of(data)]
     if traces:
         _draw_map(target.subplots(), data, name, traces[-1])
+    elif setpoints == ["stage", "bias"]:
+        _draw_isotherms(target, data, name, model)
     elif len([dim for dim in setpoints if dim not in ("direction", "repeat", "point")]) > 1:
         _draw_map(target.subplots(), data, name, setpoints[-1])
     else:
@@ -178,6 +180,23 @@ def _draw_conductance(axis: Axes, data: xarray.Dataset, x: _Scaled) -> None:
     inset.semilogy(x.values.ravel()[order], np.where(y.values > 0, y.values, np.nan).ravel()[order], color=DATA, lw=0.8)
     inset.set_title(f"dI/dV ({y.label.rpartition('(')[2]}", fontsize=7, pad=2)
     inset.tick_params(labelsize=6)
+
+
+def _draw_isotherms(target: Figure | SubFigure, data: xarray.Dataset, name: str, model: Mapping[str, Any]) -> None:
+    """The magnitude of the signal at each temperature of the stage with the model, and the lock-in's dI/dV below."""
+    measured = [name, *(["conductance"] if np.isfinite(data.get("conductance", np.nan)).any() else [])]
+    x, axes = _Scaled.of(_abscissa(data, name)), target.subplots(len(measured), 1, sharex=True, squeeze=False)[:, 0]
+    for axis, column in zip(axes, measured, strict=True):
+        y, expected = _Scaled.of(data[column]), model.get(column)
+        for number, kelvin in enumerate(data["stage"].values):
+            color, label = f"C{number}", f"{kelvin * 1e3:.4g} mK" if kelvin else "base temperature"
+            axis.semilogy(x.values[number], np.abs(y.values[number]), ".", ms=3, color=color, label=label)
+            if expected is not None:
+                curve = _Scaled.of(data[column].copy(data=expected)).values[number]
+                axis.semilogy(x.values[number], np.abs(curve), color=color, lw=0.8)
+        axis.set_ylabel(f"|{y.label.replace(' (', '| (')}", fontsize=8)
+    axes[-1].set_xlabel(x.label)
+    axes[0].legend(frameon=False, loc="lower right", fontsize=6)
 
 
 def _draw_map(axis: Axes, data: xarray.Dataset, name: str, fast: str) -> None:

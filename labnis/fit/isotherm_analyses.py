@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from labnis.fit._points import Points
 from labnis.fit.arrays import Real
 from labnis.fit.context import FitContext
+from labnis.fit.derived import with_quantity
 from labnis.fit.effects import changed_by
 from labnis.fit.junction._components import component_prior
-from labnis.fit.junction._cooler_parameters import INVERSE, LINE, cooler_at, inverted
+from labnis.fit.junction._cooler_parameters import INVERSE, LINE, UNITS, cooler_at, inverted
 from labnis.fit.junction._island import cooler_of as cooler_of_curve
 from labnis.fit.junction._isotherms import Sweeps, bath_names
 from labnis.fit.junction.cooling import COOLING, best_cooling, with_cooling
@@ -108,6 +109,9 @@ class HeatBalance:
         fit = fit_heat_balance(
             measured.isotherms, cooler=cooler, free=free, prior=component_prior(free, sigma), **options
         )
+        for name in (name for name in FREE if name in context.fixed):
+            flat = np.zeros(len(fit.names))
+            fit = with_quantity(fit, name, UNITS[name], context.fixed[name], flat, own_variance=0.0)
         inputs = {"volume": cooler.volume, "series_resistance": context.series_resistance}
         fit = replace(fit, inputs=inputs | {"excitation": measured.excitation})
         name, isotherm = measured.coldest

@@ -103,7 +103,7 @@ def draw_data(
     model: Mapping[str, Any],
     left_out: Mapping[str, Any] | None = None,
 ) -> None:
-    """Draw the signal of `data` with its `model` (column → values), and residuals below a curve.
+    """Draw the signal of `data` with its `model` (column → values), and residuals below a curve; isotherms together.
 
     Readings of a curve that the fit leaves out (column → which of them) are marked.
     """
@@ -113,6 +113,8 @@ def draw_data(
     traces = [str(dim) for dim in signal.dims if dim in _axes_of(data)]
     if traces:
         _draw_map(target.subplots(), data, name, traces[-1])
+    elif setpoints == ["stage", "bias"]:
+        _draw_isotherms(target, data, name, model)
     elif len([dim for dim in setpoints if dim not in ("direction", "repeat", "point")]) > 1:
         _draw_map(target.subplots(), data, name, setpoints[-1])
     else:
@@ -230,6 +232,23 @@ def _draw_curves(target: Figure | SubFigure, curves: xarray.Dataset) -> None:
         axis.set_ylabel(y.label.replace("_", " "), fontsize=8)
         axis.tick_params(labelsize=7)
         axis.legend(frameon=False, fontsize=6)
+
+
+def _draw_isotherms(target: Figure | SubFigure, data: xarray.Dataset, name: str, model: Mapping[str, Any]) -> None:
+    """The magnitude of the signal at each temperature of the stage with the model, and the lock-in's dI/dV below."""
+    measured = [name, *(["conductance"] if np.isfinite(data.get("conductance", np.nan)).any() else [])]
+    x, axes = _Scaled.of(_abscissa(data, name)), target.subplots(len(measured), 1, sharex=True, squeeze=False)[:, 0]
+    for axis, column in zip(axes, measured, strict=True):
+        y, expected = _Scaled.of(data[column]), model.get(column)
+        for number, kelvin in enumerate(data["stage"].values):
+            color, label = f"C{number}", f"{kelvin * 1e3:.4g} mK" if kelvin else "base temperature"
+            axis.semilogy(x.values[number], np.abs(y.values[number]), ".", ms=3, color=color, label=label)
+            if expected is not None:
+                curve = _Scaled.of(data[column].copy(data=expected)).values[number]
+                axis.semilogy(x.values[number], np.abs(curve), color=color, lw=0.8)
+        axis.set_ylabel(f"|{y.label.replace(' (', '| (')}", fontsize=8)
+    axes[-1].set_xlabel(x.label)
+    axes[0].legend(frameon=False, loc="lower right", fontsize=6)
 
 
 def _draw_map(axis: Axes, data: xarray.Dataset, name: str, fast: str) -> None:

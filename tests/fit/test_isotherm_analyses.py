@@ -100,3 +100,24 @@ def test_a_curve_that_is_not_complete_is_left_out() -> None:
 def test_an_island_of_unknown_volume_is_refused_with_what_to_state() -> None:
     with pytest.raises(FitError, match=r"state labnis\.device\.island"):
         HeatBalance().fit(run(), replace(CONTEXT, device={}), {})
+
+
+def test_a_parameter_that_is_held_keeps_its_value() -> None:
+    assert DEVICE.kapitza is not None
+    assert DEVICE.andreev is not None
+    scale = DEVICE.andreev.scale
+    held = {
+        "dynes": DEVICE.junction.dynes,
+        "kapitza": DEVICE.kapitza,
+        "andreev_normal": scale * DEVICE.andreev.resistance_per_length,
+        "andreev_superconductor": scale * DEVICE.andreev.superconductor_resistance_per_length,
+        "dephasing_rate": 80e-4 / 1.5e-6**2,
+        "leakage_conductance": 0.0,
+    }
+    context = replace(CONTEXT, fixed=held)
+    data = run((0.3,), 41)
+    fit = HeatBalance().budgeted(HeatBalance().fit(data, context, {}), data, context, {})
+    assert {name: fit[name].value for name in held} == held
+    assert all(fit[name].sigma == 0 for name in ("kapitza", "dynes"))
+    assert abs(fit["electron_phonon"].value - DEVICE.electron_phonon) < 4 * fit["electron_phonon"].sigma
+    assert fit["electron_phonon"].sigma < 0.02 * DEVICE.electron_phonon

@@ -145,3 +145,21 @@ def test_a_window_follows_the_run(tmp_path: Path) -> None:
         session.run(IVSweep(points=21), until=["gap=1e-7%"])  # with a goal every row of a dry run is fitted
     assert plot.figure is not None
     assert [axis.get_ylabel() for axis in plot.figure.axes[:2]] == ["Current (nA)", "residual / σ"]
+
+
+def test_isotherms_are_drawn_together_with_what_is_expected_of_each() -> None:
+    stage, bias = np.array([0.0, 0.2]), np.linspace(-1e-3, 1e-3, 11)
+    current = xarray.DataArray(
+        np.outer([1.0, 2.0], bias * 1e-4), dims=("stage", "bias"), attrs={"units": "A", "long_name": "Current"}
+    )
+    data = xarray.Dataset(
+        {"current": current, "conductance": abs(current)}, {"stage": stage, "bias": bias}, {"signal": "current"}
+    )
+    figure = Figure()
+    draw_data(figure, data, {"current": 1.5 * current.values})
+    upper, lower = figure.axes
+    assert [line.get_label() for line in upper.lines[::2]] == ["base temperature", "200 mK"]
+    for number, (measured, expected) in enumerate(zip(upper.lines[::2], upper.lines[1::2], strict=True)):
+        np.testing.assert_allclose(measured.get_ydata(), np.abs(current.values[number]) * 1e9)
+        np.testing.assert_allclose(expected.get_ydata(), 1.5 * np.abs(current.values[number]) * 1e9)
+    assert len(lower.lines) == 2

@@ -134,7 +134,7 @@ def weight_and_covariance(fit: FitResult, evaluated: Evaluated, slopes: Real) ->
     matrix, _ = prior_rows(free, prior)
     rows = np.vstack([slopes[:, at], matrix])
     scale = 1 / np.maximum(np.linalg.norm(rows, axis=0), np.finfo(float).tiny)
-    _, triangle = np.linalg.qr(rows * scale)
+    triangle = np.linalg.qr(rows * scale, mode="r")
     root = np.linalg.pinv(triangle) * scale[:, None]
     weight, covariance = np.zeros((2, len(evaluated.names), len(evaluated.names)))
     weight[np.ix_(at, at)] = matrix.T @ matrix

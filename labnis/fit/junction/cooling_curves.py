@@ -17,7 +17,7 @@ __all__ = ["EXTREMES", "Cooling", "cooling", "cooling_curves", "extremes_along",
 EXTREMES: Mapping[str, str] = {"lowest_electron_temperature": "K", "maximum_cooling_power": "W"}
 
 # Biases of a curve, and up to how many gaps across the pair: the electrons are coldest a little below two.
-_BIASES, _GAPS = 101, 3.0
+_BIASES, _GAPS = 101, 2.2
 # So many biases between the neighbours of an extreme, and so many times: electrons at 20 mK notice a microvolt.
 _BETWEEN, _ROUNDS = 7, 3
 
@@ -36,7 +36,7 @@ class Cooling(NamedTuple):
 
 
 def cooling(fit: FitResult, largest: float) -> Cooling:
-    """The curves of a fit of the current, from 0 to three gaps, but not beyond the `largest` voltage measured (V)."""
+    """The curves of a fit of the current, from 0 to a little above two gaps, but not beyond the `largest` voltage measured (V)."""
     return _at(fit, np.linspace(0, min(_GAPS * fit["gap"].value, largest), _BIASES))
 
 

@@ -135,7 +135,11 @@ def test_parameters(setting: str, tmp_path: Path, labnis: Commands, bias: BiasLo
 
 
 PROCEDURES = {
-    "Nonsense": ("no procedure 'Nonsense'", "EmittedPowerVsBias, IVSweep, IsothermSweep, ReflectionVsBias", "dotted path"),
+    "Nonsense": (
+        "no procedure 'Nonsense'",
+        "EmittedPowerVsBias, IVSweep, IsothermSweep, ReflectionVsBias",
+        "dotted path",
+    ),
     "IVSweep,": ("no procedure",),
     "no.such.Procedure": ("'no.such.Procedure'", "No module named 'no'"),
     "procedures.CALIBRATION": ("no procedure 'procedures.CALIBRATION'",),

@@ -44,7 +44,7 @@ STATIONS = {
     ),
     "impossible": ("maximum_bias: 6.0e-3", "maximum_bias: -6.0e-3", "maximum_bias:", ("limits.maximum_bias", "-0.006")),
     "no such driver": ("drivers.sr830.SR830", "drivers.sr831.SR831", "drivers.sr831", ("sr830.type", "drivers.sr831")),
-    "corrupt": ("    fridge: lakeshore\n", "    fridge: [lakeshore\n", "  wiring:", ("not valid YAML",)),
+    "corrupt": ("    fridge: lakeshore\n", "    fridge: [lakeshore\n", "    stage:", ("not valid YAML",)),
 }
 
 
@@ -135,7 +135,11 @@ def test_parameters(setting: str, tmp_path: Path, labnis: Commands, bias: BiasLo
 
 
 PROCEDURES = {
-    "Nonsense": ("no procedure 'Nonsense'", "EmittedPowerVsBias, IVSweep, ReflectionVsBias", "dotted path"),
+    "Nonsense": (
+        "no procedure 'Nonsense'",
+        "EmittedPowerVsBias, IVSweep, IsothermSweep, ReflectionVsBias",
+        "dotted path",
+    ),
     "IVSweep,": ("no procedure",),
     "no.such.Procedure": ("'no.such.Procedure'", "No module named 'no'"),
     "procedures.CALIBRATION": ("no procedure 'procedures.CALIBRATION'",),

@@ -11,7 +11,7 @@ from procedures import IsothermSweep
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
 
 ROOT = Path(__file__).resolve().parents[2]
-SEEDS = range(1, 9)
+SEEDS = range(1, 5)
 
 
 def pulls(folder: Path, seed: int) -> dict[str, float]:

@@ -21,7 +21,7 @@ from sim_instruments import SHIPPED_TRUTH
 from tests.run.bench import STATION_TEXT, Answer, Commands, changed
 
 SETUPS = Path(__file__).with_name("setups")
-JUNCTION = ["gap", "normal_resistance", "electron_temperature"]
+JUNCTION = ["gap", "normal_resistance", "electron_temperature", "lowest_electron_temperature", "maximum_cooling_power"]
 REFLECTION = ["damping_line", "damping_excess", "damping_junction", "resonance_frequency"]
 POWER = ["gain", "noise_temperature"]
 CONDUCTANCE = [f"conductance.{name}" for name in JUNCTION]

@@ -36,7 +36,7 @@ class Cooling(NamedTuple):
 
 
 def cooling(fit: FitResult, largest: float) -> Cooling:
-    """The curves of a fit of the current, from 0 to a little above two gaps, but not beyond the `largest` voltage measured (V)."""
+    """The curves of a fit of the current, from 0 to a little above two gaps, at most to the `largest` voltage (V)."""
     return _at(fit, np.linspace(0, min(_GAPS * fit["gap"].value, largest), _BIASES))
 
 

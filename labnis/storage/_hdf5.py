@@ -252,6 +252,18 @@ def check_fit(name: str, fit: Mapping[str, Any]) -> None:
         raise LayoutError(f"fit {name!r}: {wrong[0]!r} cannot be the name or unit of a parameter; a text is needed")
     for key, value in fit.items():
         json_text(f"fit {name}: {key}", value)
+    _check_curves(name, fit.get("curves", {}))
+
+
+def _check_curves(name: str, curves: Any) -> None:
+    """Refuse curves of a fit that are no numbers of one length, or have no unit."""
+    try:
+        lengths = {len(np.asarray(curve["values"], dtype=np.float64)) for curve in curves.values()}
+        known = all(isinstance(key, str) and isinstance(curve["unit"], str) for key, curve in curves.items())
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise LayoutError(f"fit {name!r}: curves need `unit` and `values` (numbers) each: {error}") from error
+    if len(lengths) > 1 or not known:
+        raise LayoutError(f"fit {name!r}: curves need a unit and one length, not {sorted(lengths)} values")
 
 
 def members(mapping: Any) -> dict[str, Any]:

@@ -45,6 +45,21 @@ def test_a_curve_shows_data_model_and_residuals_in_units_of_their_scatter(tmp_pa
     assert run.plot().axes[1].get_ylabel() == "residual / σ"
 
 
+def test_the_curves_of_a_cooling_island_are_drawn_with_their_truth(tmp_path: Path) -> None:
+    with dry_session(tmp_path, Watcher()) as session:
+        run = session.run(IVSweep(points=61))
+    curves = run.curves["current_voltage"]
+    assert set(map(str, curves.data_vars)) == {
+        f"{name}{kind}" for name in ("electron_temperature", "cooling_power") for kind in ("", "_sigma", "_truth")
+    }
+    assert float(curves["electron_temperature_sigma"].max()) > 0
+    away = abs(curves["electron_temperature"] - curves["electron_temperature_truth"])
+    assert bool((away < 5 * curves["electron_temperature_sigma"]).all())
+    axes = run.plot().subfigs[0].subfigs[1].axes
+    assert sorted(axis.get_ylabel().partition(" (")[0] for axis in axes) == ["cooling power", "electron temperature"]
+    assert all([line.get_label() for line in axis.lines] == ["fit ± σ", "truth"] for axis in axes)
+
+
 def test_readings_that_the_fit_leaves_out_are_marked() -> None:
     voltage, current = measuring.current_voltage(measuring.device(), 1, points=101)
     current[70] += 1e-9

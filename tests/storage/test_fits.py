@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import xarray
 
 from labnis.storage import LayoutError, RunWriter, read_fits
 
@@ -37,6 +38,24 @@ def test_round_trip_with_further_entries(new_run: Callable[..., RunWriter]) -> N
     assert found["points_used"] == 100
 
 
+def test_curves_are_datasets_along_the_first_of_them(new_run: Callable[..., RunWriter]) -> None:
+    curves = {
+        "voltage": {"unit": "V", "values": [0.0, 1e-4, 2e-4]},
+        "temperature": {"unit": "K", "values": [0.09, 0.05, 0.02]},
+        "temperature_sigma": {"unit": "K", "values": [1e-3, 1e-3, 2e-3]},
+    }
+    with finished(new_run()) as run:
+        run.write_fit("iv", FIT | {"curves": curves})
+    found = read_fits(run.path)["iv"]["curves"]
+    assert next(iter(found)) == "voltage"
+    assert {name: curve["unit"] for name, curve in found.items()} == {n: c["unit"] for n, c in curves.items()}
+    for name, curve in curves.items():
+        np.testing.assert_array_equal(found[name]["values"], curve["values"])
+    with xarray.open_dataset(run.path, group="fit/iv/curves", phony_dims="sort") as opened:
+        assert opened["temperature"].dims == ("voltage",)
+        assert opened["temperature"].attrs["units"] == "K"
+
+
 def test_a_later_fit_of_the_same_name_replaces_the_earlier(new_run: Callable[..., RunWriter]) -> None:
     with finished(new_run()) as run:
         run.write_fit("iv", FIT)
@@ -55,6 +74,9 @@ def test_a_later_fit_of_the_same_name_replaces_the_earlier(new_run: Callable[...
         ({"values": ["a", "b"]}, "values cannot be"),
         ({"units": [None, "ohm"]}, "None cannot be the name or unit of a parameter"),
         ({"assumed": {"x": object()}}, "assumed: .*no form in JSON"),
+        ({"curves": {"x": {"unit": "V", "values": [1.0]}, "y": {"unit": "K", "values": [1.0, 2.0]}}}, "one length"),
+        ({"curves": {"x": {"unit": "V", "values": ["a"]}}}, "curves need `unit` and `values`"),
+        ({"curves": {"x": [1.0]}}, "curves need `unit` and `values`"),
     ],
 )
 def test_a_fit_that_does_not_fit_changes_nothing(

@@ -27,6 +27,7 @@ AnyModel = TypeVar("AnyModel", bound=Model)
 # Where more than this part of the data is far off, the model is wrong.
 _OUTLIER_ROUNDS, _MOST_OUTLIERS = 10, 0.1
 _NOISE_ROUNDS, _NOISE_TOLERANCE = 5, 1e-2
+_ACCURACY = 1e-10
 
 
 def solve(
@@ -38,6 +39,7 @@ def solve(
     absorbed: int = 0,
     prior: FitResult | None = None,
     inputs: Mapping[str, float] | None = None,
+    accuracy: float = _ACCURACY,
 ) -> FitResult:
     """Minimise Σ residuals² / noise² + χ² of the prior, leaving outliers out.
 
@@ -53,6 +55,8 @@ def solve(
         Number of linear parameters that the model eliminates itself (they reduce the degrees of freedom).
     prior
         Earlier fit whose parameters of the same names enter with their covariance.
+    accuracy
+        Relative change of χ² or of the parameters that ends the search.
 
     Raises
     ------
@@ -61,10 +65,10 @@ def solve(
 
     """
     held, prior = conditioned(parameters, prior)
-    fits = [_solve(held, model, name, absorbed, prior)]
+    fits = [_solve(held, model, name, absorbed, prior, accuracy)]
 
     def residuals(model: Model) -> Real:
-        fits.append(_solve(restarted(held, fits[-1].values), model, name, absorbed, prior))
+        fits.append(_solve(restarted(held, fits[-1].values), model, name, absorbed, prior, accuracy))
         return fits[-1].residuals
 
     model = _without_glitches(model, fits[0].residuals, residuals)
@@ -119,7 +123,7 @@ def _narrowed(model: AnyModel, mask: Bool) -> AnyModel | None:
 
 
 def _solve(
-    parameters: Sequence[Parameter], model: Model, name: str, absorbed: int, prior: FitResult | None
+    parameters: Sequence[Parameter], model: Model, name: str, absorbed: int, prior: FitResult | None, accuracy: float
 ) -> FitResult:
     free = np.array([not p.fixed for p in parameters])
     moved = [p for p in parameters if not p.fixed]
@@ -161,7 +165,7 @@ def _solve(
     noise = _noise(residuals(x), freedom)
     # The weight of a prior depends on the noise, which is known only after a fit.
     for _ in range(_NOISE_ROUNDS if target.size else 1):
-        x, before = _minimised(rows, slopes_of_rows, x / scale, lower / scale, upper / scale) * scale, noise
+        x, before = _minimised(rows, slopes_of_rows, x / scale, lower / scale, upper / scale, accuracy) * scale, noise
         noise = _noise(residuals(x), freedom)
         if abs(noise / before - 1) < _NOISE_TOLERANCE:
             break
@@ -192,7 +196,12 @@ def _noise(residuals: Real, freedom: int) -> float:
 
 
 def _minimised(
-    residuals: Callable[[Real], Real], jacobian: Callable[[Real], Real], start: Real, lower: Real, upper: Real
+    residuals: Callable[[Real], Real],
+    jacobian: Callable[[Real], Real],
+    start: Real,
+    lower: Real,
+    upper: Real,
+    accuracy: float,
 ) -> Real:
     outcome = least_squares(
         residuals,
@@ -201,9 +210,9 @@ def _minimised(
         jac=jacobian,
         bounds=(lower, upper),
         x_scale="jac",
-        xtol=1e-10,
-        ftol=1e-10,
-        gtol=1e-10,
+        xtol=accuracy,
+        ftol=accuracy,
+        gtol=accuracy,
         max_nfev=200,
     )
     if outcome.status == 0:

@@ -18,9 +18,9 @@ from scipy.optimize import least_squares
 
 from labnis.fit._residuals import noise_between_neighbours
 from labnis.fit.arrays import Bool, Real, evenly_spread
+from labnis.fit.estimate import Estimate
 from labnis.fit.junction._heated_pair import LINE, HeatedPair, Readings, solve_heated
 from labnis.fit.junction._island import COMPONENTS, DEPHASING_RATE, components_of
-from labnis.fit.junction._profile import upper_limit
 from labnis.fit.junction._steady_state import SMALLEST_DYNES
 from labnis.fit.parameters import Parameter, prior_rows
 from labnis.fit.result import FitError, FitResult, result_from_mapping
@@ -150,7 +150,7 @@ def with_components(
     return replace(
         result,
         assumed={**result.assumed, **_left_out(found, result.noise), "electron_temperature": _OF_ISLAND},
-        limits=_undetermined(result, parameters, model, prior),
+        limits=_undetermined(result["electron_temperature"]),
     )
 
 
@@ -167,15 +167,13 @@ def _glitches(voltage: Real, residuals: Real) -> Bool:
     return found
 
 
-def _undetermined(
-    result: FitResult, parameters: Sequence[Parameter], model: HeatedPair, prior: FitResult | None
-) -> dict[str, float]:
+def _undetermined(temperature: Estimate) -> dict[str, float]:
     """The upper limit (95 %) of an electron temperature without bias that the curve does not determine."""
-    found = result["electron_temperature"]
+    value, sigma = temperature.value, temperature.sigma
     # The heat that electrons of this temperature give to the phonons, T⁵/h, is what the curve knows.
-    if 5 * found.sigma < found.value / _SIGNIFICANT or "electron_temperature" not in result.free:
+    if sigma == 0 or 5 * sigma < value / _SIGNIFICANT:
         return {}
-    return {"electron_temperature": upper_limit(result, parameters, model, prior, "electron_temperature")}
+    return {"electron_temperature": value * (1 + 5 * _ONE_SIDED * sigma / value) ** 0.2}
 
 
 def _grown(trial: _Trial, readings: Readings, fixed: Mapping[str, float]) -> tuple[_Trial, Readings]:

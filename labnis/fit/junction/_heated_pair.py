@@ -25,6 +25,8 @@ LINE = "series_resistance_error"
 # Rounds at most in which weights and excitation follow the parameters, and the change of the expected current, in units
 # of its noise, that ends them.
 _ROUNDS, _SETTLED = 5, 0.03
+# Relative change of χ² that ends a search, which costs much on an island: a parameter then moves by less than 0.01σ.
+_ACCURACY = 1e-8
 # Phases over which a cycle of the excitation is averaged: exact to 1e-4 for amplitudes up to 10 kT/e on a junction.
 _PHASES = phases(12)
 # Phases at which the island is solved in every step: exact up to the third power of the excitation.
@@ -225,7 +227,7 @@ def solve_heated(
     try:
         model = HeatedPair.of(readings, names, x)
         for _ in range(_ROUNDS):
-            result = solve(parameters, model, name, assumed, prior=prior, inputs=inputs)
+            result = solve(parameters, model, name, assumed, prior=prior, inputs=inputs, accuracy=_ACCURACY)
             before, model = model, HeatedPair.of(readings, names, result.values)
             model = model.with_mask(result.mask)
             moved = np.abs(model.correction - before.correction).max()

@@ -9,8 +9,9 @@ from typing import Any
 import xarray
 
 from labnis.experiment.analysis import analyses_of_run
+from labnis.experiment.curves import stored_curves
 from labnis.experiment.goals import GoalOutcome
-from labnis.experiment.stored_fits import stored_curves, stored_fits
+from labnis.experiment.stored_fits import stored_fits
 from labnis.fit import Estimate, FitResult
 from labnis.storage import RunFileError, Status, open_run, read_metadata
 

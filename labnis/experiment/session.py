@@ -22,6 +22,7 @@ from labnis.errors import InterlockError, RequestError, StoppedBySignal
 from labnis.experiment.analysis import Analysis, analyse, needs_of, published
 from labnis.experiment.calibrations import Logbook, Prior, has_prior, latest_prior, passed_over, priors_of
 from labnis.experiment.checking import checked
+from labnis.experiment.curves import record_of
 from labnis.experiment.events import Ended, Fitted, Observer, Observers, RowRecorded, Started, VisaRecord
 from labnis.experiment.failures import collecting, most_severe
 from labnis.experiment.fit_context import context_of
@@ -34,7 +35,6 @@ from labnis.experiment.recorder import Recorder, differences, file_of
 from labnis.experiment.request import requested_tags
 from labnis.experiment.run import Run
 from labnis.experiment.run_plan import RunPlan, metadata_of
-from labnis.experiment.stored_fits import record_of
 from labnis.fit import FitResult
 from labnis.ledger import Ledger, new_batch
 from labnis.safety.safeguards import Safeguards

@@ -17,18 +17,22 @@ from matplotlib.image import imread
 import procedures
 from labnis.experiment.analysis import analyses_of
 from labnis.fit import FitError, FitResult
-from labnis.fit.analyses import Reflection
+from labnis.fit.analyses import CurrentVoltage, Reflection
+from labnis.physics import NISJunction
 from labnis.storage import open_run
 from tests.run.bench import RESULTS, Answer, Commands, command, write_station
 
 UNITS = {
-    "gap": "eV", "normal_resistance": "ohm", "electron_temperature": "K", "damping_line": "1/s",
+    "gap": "eV", "normal_resistance": "ohm", "electron_temperature": "K", "lowest_electron_temperature": "K",
+    "maximum_cooling_power": "W", "damping_line": "1/s",
     "damping_excess": "1/s", "damping_junction": "1/s", "resonance_frequency": "Hz", "gain": "dB",
     "noise_temperature": "K",
 }  # fmt: skip
 TRUTH = {
-    "gap": 215.0e-6, "normal_resistance": 12.0e3, "electron_temperature": 0.110, "damping_line": 1.6e7,
-    "damping_excess": 2.5e6, "damping_junction": 4.5e7, "resonance_frequency": 4.67e9, "gain": 51.84,
+    "gap": 215.0e-6, "normal_resistance": 12.0e3, "electron_temperature": 0.110, "lowest_electron_temperature": 0.110,
+    "maximum_cooling_power": 2 * float(NISJunction(215.0e-6, 12.0e3, 1e-4).maximum_cooling_power(0.110, 0.110)),
+    "damping_line": 1.6e7, "damping_excess": 2.5e6, "damping_junction": 4.5e7, "resonance_frequency": 4.67e9,
+    "gain": 51.84,
     "noise_temperature": 8.3,
 }  # fmt: skip
 
@@ -70,12 +74,12 @@ def test_a_dry_run_shows_no_warnings(finished: tuple[Path, Answer, float]) -> No
     assert [line for line in finished[1].err.splitlines() if "warning" in line.lower()] == []
 
 
-def test_json_has_nine_results_with_value_sigma_unit_and_truth(report: dict[str, Any]) -> None:
+def test_json_has_all_results_with_value_sigma_unit_and_truth(report: dict[str, Any]) -> None:
     assert set(report) == {"simulated", "runs", "goals", "notes", "results"}
     assert report["simulated"] is True
     primary = {name: result for name, result in report["results"].items() if "." not in name}
     assert {name: result["unit"] for name, result in primary.items()} == UNITS
-    assert {name: result["truth"] for name, result in primary.items()} == TRUTH
+    assert {name: result["truth"] for name, result in primary.items()} == pytest.approx(TRUTH, rel=1e-6, abs=0)
     assert [name for name, result in report["results"].items() if result["warnings"]] == []
     assert tuple(primary) == RESULTS
 
@@ -209,7 +213,7 @@ def test_show_draws_all_runs_side_by_side(folder: Path, labnis: Commands, report
     answer = labnis(f"show {' '.join(report['runs'])} --figure report.png")
     assert answer.code == 0
     height, width, _ = imread(folder / "report.png").shape
-    assert (width, height) == (3 * 720, 630)
+    assert (width, height) == (3 * 720, 990)
     pixels = imread(folder / "report.png")[..., :3]
     for panel in range(3):
         part = pixels[:, panel * 690 : (panel + 1) * 690]
@@ -274,7 +278,7 @@ def test_a_calibration_without_all_results_says_which_and_why(
     assert answer.code == 7
     found = json.loads(answer.out)
     primary = {name for name in found["results"] if "." not in name}
-    assert primary == {"gap", "normal_resistance", "electron_temperature"}
+    assert primary == set(CurrentVoltage.results)
     assert len(found["runs"]) == 3
     last = answer.err.splitlines()[-1]
     assert "the data are saved, but they do not determine damping_line" in last

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from labnis.fit.analyses import CurrentVoltage
 from tests.run.bench import BiasLog, Commands
 
 FEW = "run IVSweep --dry-run --json --set points=21"
@@ -61,7 +62,7 @@ def test_a_dry_run_during_a_cooldown_belongs_to_it_and_is_marked(labnis: Command
     labnis("cooldown start CD12")
     labnis(FEW)
     entries = json.loads(labnis("calibrations --json --cooldown CD12").out)
-    assert {entry["quantity"] for entry in entries} == {"gap", "normal_resistance", "electron_temperature"}
+    assert {entry["quantity"] for entry in entries} == set(CurrentVoltage.results)
     assert all(entry["simulated"] for entry in entries)
 
 

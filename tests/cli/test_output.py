@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from labnis.cli import COMMANDS
+from labnis.fit.analyses import CurrentVoltage
 from labnis.storage import read_metadata
 from tests.run.bench import ROOT, Commands, command, forked, write_station
 
@@ -138,7 +139,7 @@ def test_a_piped_table_has_one_line_for_each_row_without_lines_and_colours(measu
     listed = command("calibrations --data data", measured, COLUMNS="40")
     _title, heading, *rows = listed.out.splitlines()
     assert heading.split() == ["quantity", "value", "±", "σ", "systematic", "run", "model"]
-    assert [row.split("  ")[0] for row in rows] == ["gap", "normal resistance", "electron temperature"]
+    assert [row.split("  ")[0] for row in rows] == [name.replace("_", " ") for name in CurrentVoltage.results]
     assert "\x1b" not in listed.out and not set("─│┃━") & set(listed.out)
 
 

@@ -17,7 +17,16 @@ from labnis.storage import read_metadata
 from tests.run.bench import Commands
 
 STEPS = {
-    "IVSweep": ("points=41", {"gap": 215e-6, "normal_resistance": 12e3, "electron_temperature": 0.110}),
+    "IVSweep": (
+        "points=41",
+        {
+            "gap": 215e-6,
+            "normal_resistance": 12e3,
+            "electron_temperature": 0.110,
+            "lowest_electron_temperature": 0.110,
+            "maximum_cooling_power": 43.22e-15,
+        },
+    ),
     "ReflectionVsBias": (
         "points=15 --set frequencies=201",
         {"damping_line": 1.6e7, "damping_excess": 2.5e6, "damping_junction": 4.5e7, "resonance_frequency": 4.67e9},

@@ -24,7 +24,7 @@ SETUPS = Path(__file__).with_name("setups")
 JUNCTION = ["gap", "normal_resistance", "electron_temperature", "lowest_electron_temperature", "maximum_cooling_power"]
 REFLECTION = ["damping_line", "damping_excess", "damping_junction", "resonance_frequency"]
 POWER = ["gain", "noise_temperature"]
-CONDUCTANCE = [f"conductance.{name}" for name in JUNCTION]
+CONDUCTANCE = [f"conductance.{name}" for name in ("gap", "normal_resistance", "electron_temperature")]
 SHORT = "--set IVSweep.points=61 --set ReflectionVsBias.points=15 --set EmittedPowerVsBias.points=15"
 
 # Station file → results that its roles allow, and instruments that only a stand-in can simulate.

@@ -312,7 +312,7 @@ def _check_moves(config: StationConfig) -> None:
         for other, its in list(moving.items())[:number]:
             where: Location = ("labnis", "roles", role)
             if spec.instrument != its.instrument:
-                if _hardware(config, spec.instrument) == _hardware(config, its.instrument):
+                if _are_one(config, spec.instrument, its.instrument):
                     raise config.error(
                         where,
                         f"{spec.instrument} and {its.instrument}, which the role {other} uses, are one instrument "
@@ -325,6 +325,16 @@ def _check_moves(config: StationConfig) -> None:
                     f"uses {what}, as the role {other} does, so that the limits of {other} would not hold; roles that "
                     "move need different parameters or channels",
                 )
+
+
+def _are_one(config: StationConfig, first: str, second: str) -> bool:
+    """Whether two entries of `instruments:` are the same hardware."""
+    addresses = [(config.address(name) or "").upper().split("::") for name in (first, second)]
+    hosts = [parts[1] for parts in addresses if parts[0].startswith("TCPIP") and len(parts) > 1]
+    # The text tells different hosts apart: most commands start without PyVISA, which parses addresses.
+    if len(hosts) == len(addresses) and hosts[0] != hosts[1]:
+        return False
+    return bool(_hardware(config, first) == _hardware(config, second))
 
 
 def _hardware(config: StationConfig, name: str) -> Any:

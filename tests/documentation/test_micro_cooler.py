@@ -18,7 +18,7 @@ def test_the_calibration_of_a_cooler_is_right(tmp_path: Path) -> None:
     answer = command(f"calibrate --dry-run --json --twin {twin}", tmp_path)
     assert answer.code == 0, answer.err
     results = json.loads(answer.out)["results"]
-    assert len(results) == 9
+    assert len(results) == 11
     off = {name: (found["value"] - found["truth"]) / found["sigma"] for name, found in results.items()}
     assert max(map(abs, off.values())) < 4, off
     assert "warning" not in answer.err

@@ -75,14 +75,14 @@ def components_of(fit: FitResult) -> tuple[str, ...]:
 
 
 def cooler_of(values: Mapping[str, float]) -> SINISCooler:
-    """The island with the pair and the components in `values`."""
-    dynes = values["dynes"]
-    amplitudes = [values.get(name, 0.0) for name in _FACTORS]
+    """The island with the pair and the components in `values`; a component below 0, as after a small step, is absent."""
+    dynes = max(values["dynes"], 0.0)
+    amplitudes = [max(values.get(name, 0.0), 0.0) for name in _FACTORS]
     andreev = None
     if any(amplitudes):
         dynes = max(dynes, SMALLEST_DYNES)
         andreev = _channel(values, amplitudes)
-    kapitza, leak = values.get("kapitza_resistance", 0.0), values.get("leakage_conductance", 0.0)
+    kapitza, leak = (max(values.get(name, 0.0), 0.0) for name in ("kapitza_resistance", "leakage_conductance"))
     return SINISCooler(
         NISJunction(values["gap"], values["normal_resistance"], dynes),
         volume=1.0,

@@ -19,6 +19,10 @@ def test_the_calibration_of_a_cooler_is_right(tmp_path: Path) -> None:
     assert answer.code == 0, answer.err
     results = json.loads(answer.out)["results"]
     assert len(results) == 11
+    # What the curve does not determine is an upper limit.
+    limits = {name: results.pop(name) for name, found in dict(results).items() if found["value"] is None}
+    assert limits.keys() <= {"electron_temperature"}
+    assert all(found["truth"] < found["limit"] < 2 * found["truth"] for found in limits.values())
     off = {name: (found["value"] - found["truth"]) / found["sigma"] for name, found in results.items()}
     assert max(map(abs, off.values())) < 4, off
     assert "warning" not in answer.err

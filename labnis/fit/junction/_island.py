@@ -75,7 +75,7 @@ def components_of(fit: FitResult) -> tuple[str, ...]:
 
 
 def cooler_of(values: Mapping[str, float]) -> SINISCooler:
-    """The island with the pair and the components in `values`; a component below 0, as after a small step, is absent."""
+    """The island with the pair and the components in `values`; one below 0, as after a small step, is absent."""
     dynes = max(values["dynes"], 0.0)
     amplitudes = [max(values.get(name, 0.0), 0.0) for name in _FACTORS]
     andreev = None

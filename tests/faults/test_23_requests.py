@@ -24,7 +24,6 @@ PARAMETERS = [(kind, name) for kind in procedure_names() for name in getattr(pro
 PHASES = (Phase.explicit, Phase.generate)
 #: Limits that are not the parameter's own: the station's.
 STATION_LIMITS = {"maximum_bias": BIAS_LIMIT, "maximum_current": COMPLIANCE}
-STAGE = "stage: {instrument: lakeshore, maximum: 10, maximum_power: 1.0e-2, heater_resistance: 100, rate: 1, window: 1}"
 
 
 class Requests:
@@ -45,9 +44,6 @@ class Requests:
 
 @pytest.fixture
 def requests(lab: Lab, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Requests:
-    # With a stage whose limit is no narrower than the parameter's.
-    text = lab.station.read_text(encoding="utf-8")
-    lab.station.write_text(text.replace("fridge: lakeshore}", f"fridge: lakeshore, {STAGE}}}"), encoding="utf-8")
     return Requests(lab, Commands(monkeypatch, capsys))
 
 

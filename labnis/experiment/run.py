@@ -71,7 +71,7 @@ class Run:
         """Names of the results whose fit has warnings."""
         return frozenset(name for name in self.results if self.fit_of(name).warnings)
 
-    @property
+    @cached_property
     def curves(self) -> dict[str, xarray.Dataset]:
         """Name of the analysis → what its fit says along a set-point, such as the electron temperature, with its σ."""
         return stored_curves(self.path)

@@ -273,9 +273,11 @@ class Session:
             bias = "" if failures else "the bias is at zero, "
             failures.append(self.stop.error(f"{bias}{writer.rows} rows are in {writer.path}"))
         fits, problems = dict[str, FitResult](), dict[str, str]()
+        data: xarray.Dataset | None = None
         with collecting(failures):
-            fits, problems = analyse(plan.analyses, recorder.data(), plan.context, plan.known)
-        status = self._close(writer, plan, fits, recorder.data(), failures)
+            data = recorder.data()
+            fits, problems = analyse(plan.analyses, data, plan.context, plan.known)
+        status = self._close(writer, plan, fits, data, failures)
         notes = self._notes(plan, live, problems)
         if status == "done" and planned is not None and writer.rows < planned and not (live and live.reached):
             notes.append(f"only {writer.rows} rows for {planned} planned points: the procedure recorded no more")
@@ -360,8 +362,7 @@ class Session:
 
     def _close(
         self, writer: RunWriter, plan: RunPlan, fits: Mapping[str, FitResult], data: xarray.Dataset | None,
-        failures: list[BaseException],
-    ) -> Status:  # fmt: skip
+        failures: list[BaseException]) -> Status:  # fmt: skip
         """Close the file with the fits, the status and the reason of a failure."""
         for one in [analysis for analysis in plan.analyses if analysis.name in fits]:
             with collecting(failures):

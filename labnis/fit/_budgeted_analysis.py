@@ -1,6 +1,7 @@
 """What the shipped analyses have in common: the budget of a fit, from the model at data that err a little."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import xarray
@@ -9,10 +10,11 @@ from numpy.typing import NDArray
 from labnis.accuracy import Source
 from labnis.fit.context import FitContext
 from labnis.fit.effects import changed_by
+from labnis.fit.junction._heated_pair import LINE
 from labnis.fit.propagation import Evaluated, changed_size, with_budget
 from labnis.fit.result import FitResult
 
-__all__ = ["BudgetedAnalysis", "Predictions", "Priors"]
+__all__ = ["BudgetedAnalysis", "Predictions", "Priors", "with_line_as_fitted"]
 
 Priors = Mapping[str, FitResult]
 Predictions = dict[str, NDArray[Any]]
@@ -75,3 +77,14 @@ class BudgetedAnalysis:
     def truth(self, truth: Mapping[str, float]) -> dict[str, float]:
         """Select the true values of the results from those of a simulated fridge, as far as it states them."""
         return {name: truth[name] for name in self.results if name in truth}
+
+
+def with_line_as_fitted(fit: FitResult) -> FitResult:
+    """The fit with its budget; where the error of the series resistance is fitted, what is stated of it is no error."""
+    if fit.budget is None or LINE not in fit.names:
+        return fit
+    columns = fit.budget.columns.copy()
+    for at, source in enumerate(fit.budget.sources):
+        if source.acts_on == "series_resistance":
+            columns[fit.names.index(LINE), at] += source.standard
+    return replace(fit, budget=replace(fit.budget, columns=columns))

@@ -5,7 +5,6 @@ the same object.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -13,14 +12,13 @@ import xarray
 from numpy.typing import ArrayLike, NDArray
 
 from labnis.accuracy import Source
-from labnis.fit._budgeted_analysis import BudgetedAnalysis, Predictions, Priors
+from labnis.fit._budgeted_analysis import BudgetedAnalysis, Predictions, Priors, with_line_as_fitted
 from labnis.fit._points import Points
 from labnis.fit.arrays import Real
 from labnis.fit.context import FitContext
 from labnis.fit.information import Sensitivity
 from labnis.fit.junction._components import component_prior
 from labnis.fit.junction._curve_data import missing_readings
-from labnis.fit.junction._heated_pair import LINE
 from labnis.fit.junction._island import components_of
 from labnis.fit.junction.conductance import conductance_model, fit_conductance, model_of_conductance
 from labnis.fit.junction.cooling_curves import EXTREMES, cooling_curves, extremes_along, parameters_of, with_extremes
@@ -165,19 +163,11 @@ class CurrentVoltage(_Curve):
 
     def budgeted(self, fit: FitResult, data: xarray.Dataset, context: FitContext, priors: Priors) -> FitResult:
         """As the base class; of the fitted error of the series resistance what is stated of it is no error."""
-        found = super().budgeted(fit, data, context, priors)
-        if found.budget is None or LINE not in found.names:
-            return found
-        columns = found.budget.columns.copy()
-        for at, source in enumerate(found.budget.sources):
-            if source.acts_on == "series_resistance":
-                columns[found.names.index(LINE), at] += source.standard
-        return replace(found, budget=replace(found.budget, columns=columns))
+        return with_line_as_fitted(super().budgeted(fit, data, context, priors))
 
     def stated(self, context: FitContext) -> dict[str, float]:
         """Return the standard uncertainty of the series resistance."""
-        found = [source.standard for source in context.sources or () if source.acts_on == "series_resistance"]
-        return {"resistance_sigma": found[0]} if found else {}
+        return {"resistance_sigma": context.series_resistance_sigma}
 
     def sensitivity(
         self, fit: FitResult, data: xarray.Dataset, setpoints: ArrayLike, context: FitContext, priors: Priors

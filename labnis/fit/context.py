@@ -45,6 +45,12 @@ class FitContext:
         return float(self.wiring.get("series_resistance", 0.0))
 
     @property
+    def series_resistance_sigma(self) -> float:
+        """Standard uncertainty of the series resistance (ohm); 0 where none is stated."""
+        stated = (source.standard for source in self.sources or () if source.acts_on == "series_resistance")
+        return next(stated, 0.0)
+
+    @property
     def divider(self) -> float:
         """Source voltage per bias voltage; 1 if the wiring has none."""
         return float(self.wiring.get("divider", 1.0))

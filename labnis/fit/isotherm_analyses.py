@@ -8,13 +8,15 @@ import numpy as np
 import xarray
 from numpy.typing import NDArray
 
+from labnis.fit._budgeted_analysis import BudgetedAnalysis, with_line_as_fitted
 from labnis.fit._points import Points
 from labnis.fit.arrays import Real
 from labnis.fit.context import FitContext
 from labnis.fit.derived import with_quantity
 from labnis.fit.effects import changed_by
 from labnis.fit.junction._components import component_prior
-from labnis.fit.junction._cooler_parameters import INVERSE, LINE, UNITS, cooler_at, inverted
+from labnis.fit.junction._cooler_parameters import INVERSE, UNITS, cooler_at, inverted
+from labnis.fit.junction._heated_pair import LINE
 from labnis.fit.junction._island import cooler_of as cooler_of_curve
 from labnis.fit.junction._isotherms import Sweeps, bath_names
 from labnis.fit.junction.cooling import COOLING, best_cooling, with_cooling
@@ -75,7 +77,7 @@ class _Measured(NamedTuple):
         return min(named, key=lambda one: one[1].bath_temperature)
 
 
-class HeatBalance:
+class HeatBalance(BudgetedAnalysis):
     """Couplings of the island, Andreev current, leak and cooling from the currents at all temperatures at once.
 
     The heat balance is that of Rajauria et al., arXiv:0810.3980, eqs. 4–6 (`fit_heat_balance`). Lowest electron
@@ -103,7 +105,7 @@ class HeatBalance:
         FitError without the volume of the island (labnis: device: island: in the station file).
         """
         measured = _Measured.of(data, context)
-        sigma, options = _line_sigma(context), _options(measured, context)
+        sigma, options = context.series_resistance_sigma, _options(measured, context)
         cooler = cooler_at(context.fixed, _start(measured, context, start))
         free = [name for name in ((*FREE, LINE) if sigma else FREE) if name not in context.fixed]
         fit = fit_heat_balance(
@@ -124,7 +126,7 @@ class HeatBalance:
 
         The thermometer is not in it: the baths are parameters, so that its part is in the statistical one.
         """
-        model = _evaluated(fit, _Measured.of(data, context), _line_sigma(context))
+        model = _evaluated(fit, _Measured.of(data, context), context.series_resistance_sigma)
         quiet = data.assign({"current": (data["current"].dims, self.predict(fit, data)["current"])})
         changed = {}
         for source in context.sources or ():
@@ -142,11 +144,8 @@ class HeatBalance:
         for at, name in enumerate(flipped.names):
             if name in INVERSE:
                 columns[at] *= -1 / flipped.values[at] ** 2
-        # Of the fitted error of the line's resistance what is stated of it is no error.
-        for at, source in enumerate(found.budget.sources):
-            if source.acts_on == "series_resistance" and LINE in fit.names:
-                columns[fit.names.index(LINE), at] += source.standard
-        return replace(fit, budget=replace(found.budget, columns=columns), warnings=found.warnings)
+        budget = replace(found.budget, columns=columns)
+        return with_line_as_fitted(replace(fit, budget=budget, warnings=found.warnings))
 
     def predict(self, fit: FitResult, data: xarray.Dataset) -> dict[str, NDArray[Any]]:
         """Return the expected `current` (A), in the shape of the column; NaN where nothing was measured."""
@@ -163,21 +162,12 @@ class HeatBalance:
         grid = xarray.DataArray(whole, dims=data["current"].transpose("stage", ...).dims)
         return {"current": np.asarray(grid.transpose(*data["current"].dims).values)}
 
-    def truth(self, truth: Mapping[str, float]) -> dict[str, float]:
-        """Select the true values of the results from those of a simulated fridge, as far as it states them."""
-        return {name: truth[name] for name in self.results if name in truth}
-
 
 def _complete(data: xarray.Dataset) -> list[int]:
     """Numbers of the temperatures whose curve is complete: another one is not symmetric in the bias."""
     columns = data[["device_voltage", "current", "fridge_temperature"]].to_dataarray()
     done = columns.notnull().all([dim for dim in columns.dims if dim != "stage"])
     return [int(number) for number in np.flatnonzero(done.values)]
-
-
-def _line_sigma(context: FitContext) -> float:
-    """Standard uncertainty (ohm) of the line's resistance; 0 where none is stated."""
-    return next((source.standard for source in context.sources or () if source.acts_on == "series_resistance"), 0.0)
 
 
 def _options(measured: _Measured, context: FitContext) -> dict[str, Any]:
@@ -205,7 +195,7 @@ def _start(measured: _Measured, context: FitContext, earlier: FitResult | None) 
         coldest.current,
         series_resistance=context.series_resistance,
         excitation=measured.excitation,
-        resistance_sigma=_line_sigma(context),
+        resistance_sigma=context.series_resistance_sigma,
     )
     found = curve.by_name
     heat, kapitza = found.get("electron_phonon_resistance", 0.0), found.get("kapitza_resistance", 0.0)

@@ -6,19 +6,18 @@ from dataclasses import replace
 import numpy as np
 from scipy.constants import e, hbar
 
+from labnis.fit.junction._heated_pair import LINE
 from labnis.fit.parameters import Parameter
 from labnis.fit.result import FitResult
 from labnis.physics import NISJunction, SINISCooler
 from labnis.physics.superconductor import critical_temperature
 
-__all__ = ["INVERSE", "LINE", "UNITS", "cooler_at", "cooler_parameters", "inverted", "values_of"]
+__all__ = ["INVERSE", "UNITS", "cooler_at", "cooler_parameters", "inverted", "values_of"]
 
 # Electrons, phonons and bath are thermal resistances in series, and the data determine their sum best: the solver
 # converges faster in the resistances than in the couplings. Names, both ways.
 INVERSE = {"electron_phonon": "1/electron_phonon", "kapitza": "1/kapitza"}
 INVERSE |= {inverse: name for name, inverse in INVERSE.items()}
-# A resistance of the line beyond the stated one: the drop over it is larger than what was subtracted.
-LINE = "series_resistance_error"
 UNITS = {
     "gap": "eV",
     "normal_resistance": "ohm",

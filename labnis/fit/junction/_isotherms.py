@@ -7,9 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labnis.fit.arrays import Real, curve, evenly_spread, real_columns
-from labnis.fit.junction._cooler_parameters import INVERSE, LINE, cooler_at
+from labnis.fit.junction._cooler_parameters import INVERSE, cooler_at
 from labnis.fit.junction._curve_data import check_units
 from labnis.fit.junction._excitation import device_cycle, phases
+from labnis.fit.junction._heated_pair import LINE
 from labnis.fit.junction._steady_state import steady_state_slopes
 from labnis.fit.result import FitError
 from labnis.fit.solver import Model

@@ -15,13 +15,13 @@ from labnis.fit.derived import with_derived
 from labnis.fit.estimate import Estimate
 from labnis.fit.junction._cooler_parameters import (
     INVERSE,
-    LINE,
     UNITS,
     cooler_at,
     cooler_parameters,
     inverted,
     values_of,
 )
+from labnis.fit.junction._heated_pair import LINE
 from labnis.fit.junction._isotherms import BATH_RANGE, Isotherm, Sweeps, bath_names
 from labnis.fit.junction._steady_state import steady_state_slopes
 from labnis.fit.parameters import Parameter, joined, restarted

@@ -16,6 +16,7 @@ from labnis.physics import (
     SINISCooler,
 )
 from labnis.physics.superconductor import bcs_gap
+from sim_instruments.world.steady_states import SteadyStates
 from sim_instruments.world.truth import Island, Truth
 
 __all__ = ["Device", "DeviceState"]
@@ -79,6 +80,7 @@ class Device:
         self._bath = truth.fridge.mixing_chamber_temperature
         self._constant_temperature = truth.island.temperature
         self._cooler = _cooler(self.junction, truth.island)
+        self._interpolated: SteadyStates | None = None
         self.resonator = self._ohmic_resonator(truth)
 
     def _ohmic_resonator(self, truth: Truth) -> Resonator:
@@ -106,7 +108,7 @@ class Device:
         if kelvin == self._bath:
             return
         truth, base = self._truth, self._truth.fridge.mixing_chamber_temperature
-        self._bath = kelvin
+        self._bath, self._interpolated = kelvin, None
         if truth.island.temperature is not None:
             self._constant_temperature = max(truth.island.temperature**5 + kelvin**5 - base**5, 0.0) ** 0.2
         if truth.island.superconductor is None:  # which has the gap at its temperature itself
@@ -206,10 +208,18 @@ class Device:
         """The state at `voltage` or, where there is none, nearer to `known`, where there is one."""
         for _ in range(_HALVINGS):
             try:
-                return self.state(voltage)
+                return self._behind_line(voltage)
             except NoOperatingPointError:
                 voltage = (known + voltage) / 2
-        return self.state(voltage)
+        return self._behind_line(voltage)
+
+    def _behind_line(self, voltage: Real) -> DeviceState:
+        """As `state`, to 1 fA, from steady states that are computed once; a gap that injection moves may jump."""
+        if self._cooler is None or self._cooler.superconductor is not None:
+            return self.state(voltage)
+        if self._interpolated is None:
+            self._interpolated = SteadyStates(self._cooler, self._bath)
+        return DeviceState(voltage, *self._interpolated(voltage), np.full_like(voltage, self.junction.gap))
 
     def mean_over(
         self, state: DeviceState, quantity: Callable[[NISJunction, Real, Real], NDArray[Number]]

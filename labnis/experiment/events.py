@@ -1,7 +1,8 @@
 """Events that a session publishes, and its observers.
 
 An observer is any function of one event. Terminal, plot window and VISA record are observers; none of them
-can change or fail a run: one that raises is no longer called, and the run's file says why.
+can change or fail a run: one that raises is no longer called, and the run's file says why. Its attribute `needs_fits =
+False` says that it does not show live fits; without anybody who does, and without a goal, they are not made.
 """
 
 import logging
@@ -121,6 +122,11 @@ class Observers:
     def __init__(self, observers: Iterable[Observer]) -> None:
         self._observers = list(observers)
         self.problems: list[str] = []
+
+    @property
+    def need_fits(self) -> bool:
+        """Whether an observer shows live fits: all do that do not say otherwise."""
+        return any(getattr(observer, "needs_fits", True) for observer in self._observers)
 
     @property
     def need_data(self) -> bool:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -82,7 +81,7 @@ def open_session(
         # Entered before the station: the guardian ends last, when everything is closed.
         guardian = stack.enter_context(Guardian(config, on_loss=lambda why: stop.ask(InterlockError(why))))
         record = None
-        observers = [partial(_name_log, guardian), *observers]
+        observers = [_LogOfGuardian(guardian), *observers]
         if visa_record is not None:
             record = stack.enter_context(visa_record(config, folder, cooldown, simulated))
             observers = [*observers, record]
@@ -104,10 +103,17 @@ def open_session(
         yield session
 
 
-def _name_log(guardian: Guardian, event: Event) -> None:
-    """Observer: tell the guardian where a person looks for what happened to a run."""
-    if isinstance(event, Started):
-        guardian.log_to(event.path.with_suffix(".log"))
+class _LogOfGuardian:
+    """Observer that tells the guardian where a person looks for what happened to a run."""
+
+    needs_fits = False
+
+    def __init__(self, guardian: Guardian) -> None:
+        self._guardian = guardian
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, Started):
+            self._guardian.log_to(event.path.with_suffix(".log"))
 
 
 def cooldown_for(ledger: Ledger, *, dry_run: bool, where: str = "") -> str:

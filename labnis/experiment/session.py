@@ -19,7 +19,7 @@ from pymeasure.experiment import Procedure
 from drivers.errors import InstrumentError
 from labnis import __version__
 from labnis.errors import InterlockError, RequestError, StoppedBySignal
-from labnis.experiment.analysis import Analysis, analyse, needs_of, published
+from labnis.experiment.analysis import Analysis, analyse, analyses_of, needs_of, published
 from labnis.experiment.calibrations import Logbook, Prior, has_prior, latest_prior, passed_over, priors_of
 from labnis.experiment.checking import checked
 from labnis.experiment.curves import record_of
@@ -322,7 +322,7 @@ class Session:
         return latest_prior(self.ledger, self.data, analysis, self.cooldown, self._accept, simulated=self.simulated)
 
     def _live_fit(self, plan: RunPlan) -> LiveFit | None:
-        if not plan.analyses:
+        if not plan.analyses or not (plan.goals or self._observers.need_fits):
             return None
         analysis = plan.analyses[0]
 
@@ -342,7 +342,7 @@ class Session:
         earlier: xarray.Dataset | None,
     ) -> Recorder:
         # Without a fit or a plot the rows are not held in memory, because there may be any number.
-        keep = live is not None or self._observers.need_data
+        keep = bool(analyses_of(procedure)) or self._observers.need_data
 
         def on_overlap(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
             what = "the last point was measured again; differences, new less old, by column"

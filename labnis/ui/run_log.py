@@ -14,6 +14,8 @@ class RunLog:
     for people; the events in the run's own file are complete without it.
     """
 
+    needs_fits = False
+
     def __init__(self) -> None:
         self._file: LogFile | None = None
 

@@ -91,6 +91,11 @@ class TerminalDisplay:
         self._duration = math.nan
         self._live: Live | None = None
 
+    @property
+    def needs_fits(self) -> bool:
+        """Whether anybody sees the present estimates."""
+        return self._console.is_terminal and not self._quiet
+
     def __call__(self, event: Event) -> None:
         """Show `event`."""
         match event:

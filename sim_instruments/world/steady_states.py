@@ -14,8 +14,8 @@ Real = NDArray[np.float64]
 
 # Width (V) of an interval that is computed at once; into how many parts it is divided at first, and at most.
 _WIDTH, _FIRST, _MOST = 2.0**-13, 32, 2**14
-# The last halving is where current (A) and electron temperature (part of it) were already as exact as this; it makes the
-# error sixteen times smaller.
+# The last halving is where current (A) and electron temperature (part of it) were already as exact as this; it makes
+# the error sixteen times smaller.
 _CURRENT, _TEMPERATURE = 1e-14, 1e-6
 
 

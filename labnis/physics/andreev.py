@@ -63,7 +63,7 @@ class AndreevCurrent(NamedTuple):
 
 
 class AndreevSlopes(NamedTuple):
-    """How I_A changes with the device.
+    """How I_A changes with the device; `at` is I_A itself, which needs the same integral.
 
     `by_normal` and `by_superconductor` (A per ohm/m) are the currents of M·R'_N and of M·R'_S, which are proportional
     to them; `by_gap` is ∂I_A/∂Δ (A per eV), `by_dynes` ∂I_A/∂γ (A), and `by_length` L_φ·∂I_A/∂L_φ (A).
@@ -74,6 +74,7 @@ class AndreevSlopes(NamedTuple):
     by_gap: Real
     by_dynes: Real
     by_length: Real
+    at: AndreevCurrent
 
 
 @dataclass(frozen=True)
@@ -169,17 +170,14 @@ class AndreevChannel:
 
         """
         spectrum, v, t, delta = self._reduced(voltage, temperature, junction, gap)
-        value, by_v, by_t = integrate(spectrum, np.abs(v), t)
-        scale = self.scale / junction.resistance**2
-        signed = np.sign(v) * scale
-        return AndreevCurrent(signed * delta * value, scale * by_v, signed * BOLTZMANN_EV * by_t)
+        return self._scaled(junction, v, delta, integrate(spectrum, np.abs(v), t))
 
     def slopes(
         self, voltage: ArrayLike, temperature: ArrayLike, junction: NISJunction, *, gap: ArrayLike | None = None
     ) -> AndreevSlopes:
         """Slopes of the current (A per unit of the parameter); arguments as for `linearised`, and without a warning."""
         spectrum, v, t, delta = self._reduced(voltage, temperature, junction, gap)
-        _, by_v, by_t = integrate(spectrum, np.abs(v), t)
+        value, by_v, by_t = integrate(spectrum, np.abs(v), t)
         normal, superconductor, by_dynes, by_coherence = integrate_parts(spectrum, np.abs(v), t)
         in_normal, in_superconductor = spectrum.normal * normal, spectrum.superconductor * superconductor
         # With the gap ε falls like 1/Δ, the coherent resistance of S like 1/√Δ.
@@ -194,7 +192,17 @@ class AndreevChannel:
             in_ampere * by_dynes,
             # The coherent resistance of N is proportional to L_φ, and ε to 1/L_φ².
             in_ampere * (in_normal - 2 * by_coherence),
+            self._scaled(junction, v, delta, (value, by_v, by_t)),
         )
+
+    def _scaled(
+        self, junction: NISJunction, v: Real, gap: Real, integrals: tuple[Real, Real, Real]
+    ) -> AndreevCurrent:
+        """From the integral and its slopes at eV/Δ and Δ (eV)."""
+        value, by_v, by_t = integrals
+        scale = self.scale / junction.resistance**2
+        signed = np.sign(v) * scale
+        return AndreevCurrent(signed * gap * value, scale * by_v, signed * BOLTZMANN_EV * by_t)
 
     def _length_in_superconductor(self, gap: Real) -> Real:
         """√(ħD_S/2Δ) (m)."""

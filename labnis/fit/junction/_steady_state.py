@@ -96,7 +96,8 @@ def _andreev(cooler: SINISCooler, channel: AndreevChannel, point: OperatingPoint
     """The Andreev current, whose work I_A·V_device heats."""
     bias, t = point.device_voltage, point.electron_temperature
     junction = replace(cooler.junction, dynes=max(cooler.junction.dynes, SMALLEST_DYNES))
-    slopes, at = channel.slopes(bias / 2, t, junction), channel.linearised(bias / 2, t, junction)
+    slopes = channel.slopes(bias / 2, t, junction)
+    at = slopes.at
     rate = channel.diffusion_constant / channel.coherence_length**2
     changes = {
         "gap": slopes.by_gap,

@@ -195,9 +195,7 @@ class AndreevChannel:
             self._scaled(junction, v, delta, (value, by_v, by_t)),
         )
 
-    def _scaled(
-        self, junction: NISJunction, v: Real, gap: Real, integrals: tuple[Real, Real, Real]
-    ) -> AndreevCurrent:
+    def _scaled(self, junction: NISJunction, v: Real, gap: Real, integrals: tuple[Real, Real, Real]) -> AndreevCurrent:
         """From the integral and its slopes at eV/Δ and Δ (eV)."""
         value, by_v, by_t = integrals
         scale = self.scale / junction.resistance**2

@@ -109,7 +109,11 @@ class World:
         self._coldest = np.inf
         now, base = self.clock.time(), self.truth.fridge.mixing_chamber_temperature
         self._heat = StageHeat(self.truth.fridge, now, base**2)
-        self.errors = InstrumentErrors(self.stated if self.truth.instrument_errors == "stated" else (), seed)
+        self.errors = InstrumentErrors(
+            () if self.truth.instrument_errors == "none" else self.stated,
+            seed if self.truth.instrument_seed is None else self.truth.instrument_seed,
+            normal=self.truth.instrument_errors == "normal",
+        )
         self._started = self.clock.time()
         self.source = Source()
         self._target = 0.0

@@ -21,7 +21,9 @@ class InstrumentErrors:
     sources
         What is stated.
     seed
-        Seed of the simulation.
+        Seed of the instruments, that of the simulation or one of their own.
+    normal
+        Draw all of them from normal distributions of their standard uncertainty.
 
     Attributes
     ----------
@@ -30,9 +32,9 @@ class InstrumentErrors:
 
     """
 
-    def __init__(self, sources: Sequence[Source], seed: int) -> None:
+    def __init__(self, sources: Sequence[Source], seed: int, *, normal: bool = False) -> None:
         self._sources = tuple(sources)
-        self.by_uid = {source.uid: _drawn(source, seed) for source in self._sources}
+        self.by_uid = {source.uid: _drawn(source, seed, normal=normal) for source in self._sources}
 
     def of(self, acts_on: str, reading: float = 0.0, measuring_range: float = np.nan) -> float:
         """Error of one kind of reading; of a source with ranges that of the range in use, or else of the `reading`."""
@@ -44,9 +46,9 @@ class InstrumentErrors:
         )
 
 
-def _drawn(source: Source, seed: int) -> float:
+def _drawn(source: Source, seed: int, *, normal: bool) -> float:
     lasting = source.uid.partition("@")[0]
     draw = np.random.default_rng([seed, zlib.crc32(lasting.encode())])
-    if source.distribution == "normal":
+    if normal or source.distribution == "normal":
         return float(source.standard * draw.standard_normal())
     return float(source.standard * draw.uniform(-np.sqrt(3), np.sqrt(3)))

@@ -212,8 +212,10 @@ class Truth(_Section):
     """The whole truth file.
 
     Of `wiring`, the keys that are given replace those of the station, which allows to rehearse a wrong station file.
-    `instrument_errors` says whether instruments and wiring err: "none", or "stated", by amounts that are drawn by seed
-    from what the station states.
+    `instrument_errors` says whether instruments and wiring err: "none", or by amounts that are drawn by seed from what
+    the station states: "stated", with the distribution of each source, or "normal", with a normal one of the same
+    standard uncertainty, so that 68 % of them are within it. With `instrument_seed` they do not depend on the seed of a
+    simulation: its noise changes, its instruments do not.
     `readings` are the values of roles that are not simulated, such as a pressure.
     """
 
@@ -227,7 +229,8 @@ class Truth(_Section):
     wiring: LineWiring | None = None
     readings: dict[str, Finite] = {}
     time: Literal["simulated", "real"] = "simulated"
-    instrument_errors: Literal["none", "stated"] = "none"
+    instrument_errors: Literal["none", "stated", "normal"] = "none"
+    instrument_seed: Annotated[int, Field(ge=0, strict=True)] | None = None
 
     def drawn(self, seed: int) -> Self:
         """Return the truth of one simulation, with what is drawn for it."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from labnis.accuracy import Source
 from labnis.fit import EmissionData, FitContext, FitResult, ReflectionData, fit_emitted_power, fit_reflection
 from labnis.fit.analyses import Reflection
-from labnis.fit.resonator._drift import drift_basis, drift_terms
+from labnis.fit.resonator._drift import drift_basis, drift_terms, seen_drift
 from sim_instruments import Truth
 from tests.fit import measuring
 from tests.fit.test_budget import of_traces
@@ -152,3 +152,14 @@ def test_what_a_narrow_band_does_not_show_stays_in_the_budget(shipped: Truth, ju
         left.append({name: abs(budget.contributions(name)["vna"]) / budget[name].statistical for name in RATES})
     assert left[0]["damping_junction"] > 0.1
     assert max(left[1].values()) < 1e-3
+
+
+def test_a_straight_drift_is_smooth_also_at_the_trace_in_its_middle() -> None:
+    """Its factor there is 1 but for rounding, and so is the σ of that factor."""
+    course = np.linspace(0, 1, 61)
+    straight = drift_basis(course, 1)[:, 0]
+    logarithm, sigma = 1e-3 * straight, 1e-5 * np.abs(straight)
+    logarithm[30], sigma[30] = 1e-18, 1e-21
+    drift = seen_drift(course, logarithm, sigma)
+    assert drift is not None
+    assert drift.smooth

@@ -47,6 +47,17 @@ def test_draws_have_the_stated_uncertainty(distribution: str, largest: float) ->
     assert np.abs(drawn).max() <= largest
 
 
+def test_instruments_may_be_normal_and_independent_of_the_noise() -> None:
+    limit = Source("limit", "current.offset", "A", 1e-9, "rectangular", "a test", "current.offset")
+    drawn = np.array(
+        [erring(limit, seed=s, of=truth(instrument_errors="normal")).errors.by_uid["limit"] for s in range(200)]
+    )
+    assert np.abs(drawn).max() > 3**0.5 * 1e-9
+    same = [erring(limit, seed=s, of=truth(instrument_seed=7)) for s in (1, 2)]
+    assert same[0].errors.by_uid == same[1].errors.by_uid
+    assert same[0].source_state(1.0).current != same[1].source_state(1.0).current
+
+
 def test_a_truth_that_wants_none_has_none() -> None:
     world = erring(source("voltage.gain", 0.1), of=truth(instrument_errors="none"))
     assert world.source_state(1.0).voltage == 1e-3

@@ -54,6 +54,8 @@ _BY_CHANCE = 0.05
 # A drift is told if noise alone looks like it with this probability. It is not smooth where it scatters about a
 # parabola by more than its noise, as a ratio of variances.
 _TOLD, _UNSTEADY = 1e-4, 3.0
+# A standard uncertainty below this part of the largest is rounding.
+_ROUNDED = 1e-6
 # Steps of Gauss and Newton: at most so many, the longest, and the shortest.
 _ROUNDS, _LONGEST, _SHORTEST = 20, 0.5, 1e-8
 
@@ -113,8 +115,9 @@ def seen_drift(course: Real, logarithm: Real, sigma: Real) -> SeenDrift | None:
 
 
 def _ratios(values: Real, sigma: Real) -> float:
-    """Σ (value/σ)²."""
-    return float(((values / np.where(sigma > 0, sigma, np.inf)) ** 2).sum())
+    """Σ (value/σ)², where σ is more than rounding of the largest: a straight line has none in the middle of a run."""
+    free = sigma > _ROUNDED * sigma.max(initial=0.0)
+    return float(((values[free] / sigma[free]) ** 2).sum())
 
 
 @dataclass(frozen=True)

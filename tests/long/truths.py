@@ -13,8 +13,8 @@ RATES = ("damping_line", "damping_excess", "damping_junction")
 
 #: Name → what differs from the shipped truth; a rate is given as a factor.
 EXTREMES: dict[str, dict[str, dict[str, Any]]] = {
-    "no cross-talk": {"resonator": {"fano": [1.0, 0.0]}},
-    "strong cross-talk": {"resonator": {"fano": [0.95, 0.1]}},
+    "no cross-talk": {"resonator": {"fano": [1.0, 0.0], "fano_real_sigma": 0.0}},
+    "strong cross-talk": {"resonator": {"fano": [0.95, 0.1], "fano_real_sigma": 0.0}},
     "cold and transparent": {"island": {"temperature": 0.05}, "junction": {"resistance": 3e3}},
     "never critically coupled": {"resonator": {"damping_line": 3.0, "damping_junction": 1 / 3}},
     "lossy": {"resonator": {"damping_excess": 3.0}},
@@ -38,8 +38,8 @@ def random_truth(number: int) -> dict[str, Any]:
     truth["island"]["temperature"] = float(draw.uniform(0.05, 0.25))
     for rate in RATES:
         truth["resonator"][rate] *= float(3 ** draw.uniform(-1, 1))
-    # Weak cross-talk: the real part deviates from 1 by less than the fit's stated assumption, as often as it says.
-    truth["resonator"]["fano"] = [float(draw.normal(1.0, 0.02)), float(draw.uniform(-0.15, 0.15))]
+    # Weak cross-talk: the twin draws the real part by seed, from the 1.00 ± 0.02 that the fit assumes.
+    truth["resonator"]["fano"] = [1.0, float(draw.uniform(-0.15, 0.15))]
     return truth
 
 
@@ -62,6 +62,8 @@ def heated_truth(number: int) -> dict[str, Any]:
     if draw.random() < 0.5:
         island["leakage_resistance"] = float(np.exp(draw.uniform(np.log(3e6), np.log(1e9))))
     truth["island"], truth["fridge"]["mixing_chamber_temperature"] = island, bath
+    # So that 68 % of their errors are within one standard uncertainty.
+    truth["instrument_errors"] = "normal"
     return truth
 
 

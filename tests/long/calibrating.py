@@ -4,18 +4,26 @@ import json
 import multiprocessing
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import numpy as np
 from ruamel.yaml import YAML
 from typer.testing import CliRunner
+from uncertainties import UFloat  # type: ignore[import-untyped]
 
-__all__ = ["Job", "calibrate_all"]
+__all__ = ["Calibration", "Difference", "Job", "calibrate_all", "differences_of"]
 
 STATION = Path(__file__).parents[2] / "station.yaml"
+# Exit codes of a calibration that has results, certain or in doubt.
+WITH_RESULTS = (0, 7)
+
+Task = TypeVar("Task")
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
@@ -26,13 +34,62 @@ class Job:
     seed: int
 
 
-def calibrate_all(jobs: Sequence[Job], folder: Path) -> list[dict[str, dict[str, float]]]:
-    """Results of every job, in their order: name → value, sigma, truth."""
-    folders = [folder / f"{number:03}" for number in range(len(jobs))]
+@dataclass(frozen=True)
+class Calibration:
+    """What a calibration printed: results by name, as in its JSON; or why there are none."""
+
+    results: dict[str, dict[str, Any]]
+    problem: str = ""
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """The warnings of all results, each once."""
+        return tuple(dict.fromkeys(text for result in self.results.values() for text in result["warnings"]))
+
+    def pull(self, name: str, sigma: str = "sigma") -> float:
+        """(value − truth)/σ of a result; NaN where it is a limit or has no such σ."""
+        found = self.results[name]
+        if found["value"] is None or not found[sigma]:
+            return float("nan")
+        return float((found["value"] - found["truth"]) / found[sigma])
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Of a result of two devices: its deviation from the true one, and σ.
+
+    `shared` counts the sources that both have in common once, `apart` as if there were none; `noise` is noise alone.
+    """
+
+    deviation: float
+    shared: float
+    apart: float
+    noise: float
+
+
+def calibrate_all(jobs: Sequence[Job], folder: Path) -> list[Calibration]:
+    """The calibration of every job, in their order."""
+    return _in_processes(_calibrate, jobs, folder)
+
+
+def differences_of(pairs: Sequence[tuple[Job, Job]], folder: Path) -> list[dict[str, Difference]]:
+    """The difference of each result, by name, of every pair of devices; without limits and doubtful results."""
+    return _in_processes(_difference, pairs, folder)
+
+
+def _in_processes(function: Callable[[Task, Path], Answer], tasks: Sequence[Task], folder: Path) -> list[Answer]:
+    folders = [folder / f"{number:03}" for number in range(len(tasks))]
     # Spawned, not forked: the test process has threads.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(_processes(), mp_context=context) as pool:
-        return list(pool.map(_calibrate, jobs, folders))
+        return list(pool.map(partial(_cleaned, function), tasks, folders))
+
+
+def _cleaned(function: Callable[[Task, Path], Answer], task: Task, folder: Path) -> Answer:
+    try:
+        return function(task, folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _processes() -> int:
@@ -40,7 +97,15 @@ def _processes() -> int:
     return max(1, (os.cpu_count() or 1) // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
 
 
-def _calibrate(job: Job, folder: Path) -> dict[str, dict[str, float]]:
+def _calibrate(job: Job, folder: Path) -> Calibration:
+    try:
+        return Calibration(_answer(job, folder)["results"])
+    except RuntimeError as error:
+        return Calibration({}, str(error))
+
+
+def _answer(job: Job, folder: Path) -> dict[str, Any]:
+    """What the command prints; RuntimeError where it fails."""
     from labnis.cli import app  # noqa: PLC0415  # in the spawned process, which has a home directory of its own
 
     data, truth = folder / "data", folder / "truth.yaml"
@@ -48,8 +113,29 @@ def _calibrate(job: Job, folder: Path) -> dict[str, dict[str, float]]:
     YAML().dump(job.truth, truth)
     command = ["calibrate", "--dry-run", "--json", "--station", str(STATION), "--twin", str(truth)]
     outcome = CliRunner().invoke(app, [*command, "--seed", str(job.seed), "--data", str(data)])
-    if outcome.exit_code:
+    if outcome.exit_code not in WITH_RESULTS:
         raise RuntimeError(f"seed {job.seed}: {outcome.exception!r}\n{outcome.stderr}\n{job.truth}")
-    results: dict[str, dict[str, float]] = json.loads(outcome.stdout)["results"]
-    shutil.rmtree(folder)
-    return results
+    answer: dict[str, Any] = json.loads(outcome.stdout)
+    return answer
+
+
+def _difference(pair: tuple[Job, Job], folder: Path) -> dict[str, Difference]:
+    import labnis  # noqa: PLC0415  # as above
+
+    found = []
+    for side, job in zip(("first", "second"), pair, strict=True):
+        answer = _answer(job, folder / side)
+        numbers: dict[str, UFloat] = {}
+        for path in answer["runs"]:
+            run = labnis.open_run(path)
+            numbers |= {name: run.fit_of(name).as_uncertainties()[name] for name in run.results}
+        found.append((answer["results"], numbers))
+    (first, of_first), (second, of_second) = found
+    sure = [n for n in first if all(r[n]["value"] is not None and not r[n]["warnings"] for r in (first, second))]
+    differences = {}
+    for name in sure:
+        change = of_first[name] - of_second[name]
+        true = first[name]["truth"] - second[name]["truth"]
+        apart, noise = (float(np.hypot(first[name][kind], second[name][kind])) for kind in ("sigma", "statistical"))
+        differences[name] = Difference(change.nominal_value - true, change.std_dev, apart, noise)
+    return differences

@@ -24,7 +24,7 @@ class IVSweep(BiasSweep):
         "Conductance (S)",
     ]
     SIGNAL: ClassVar[str] = "Current (A)"
-    ANALYSES: ClassVar[tuple[str, ...]] = ("labnis.fit.analyses.CurrentVoltage", "labnis.fit.analyses.Conductance")
+    ANALYSES: ClassVar[tuple[str, ...]] = ("labnis.fit.analyses.CurrentVoltage",)
 
     maximum_bias = FloatParameter("Largest bias", units="V", default=1.2e-3, minimum=0.0, maximum=1e3)
     points = IntegerParameter("Bias points", default=401, minimum=10, maximum=2_000_000)

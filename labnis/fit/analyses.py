@@ -17,15 +17,18 @@ from labnis.fit._points import Points
 from labnis.fit.arrays import Real
 from labnis.fit.context import FitContext
 from labnis.fit.information import Sensitivity
-from labnis.fit.junction._components import component_prior
+from labnis.fit.junction._heated_pair import component_prior
 from labnis.fit.junction._curve_data import missing_readings
 from labnis.fit.junction._island import components_of
 from labnis.fit.junction.conductance import conductance_model, fit_conductance, model_of_conductance
 from labnis.fit.junction.cooling_curves import EXTREMES, cooling_curves, extremes_along, parameters_of, with_extremes
+from labnis.fit.junction.current_and_conductance import GAIN, CurrentAndConductance
 from labnis.fit.junction.current_voltage import (
+    conductance_of,
     current_voltage_model,
     current_voltage_sensitivity,
     fit_current_voltage,
+    model_of_both,
     model_of_current,
 )
 from labnis.fit.propagation import Evaluated
@@ -87,6 +90,7 @@ class _Curve(BudgetedAnalysis):
                 fixed=context.fixed,
                 start=start,
                 **self.stated(context),
+                **self.further(points, at),
             )
         except FitError as error:
             raise FitError(_missing_rows(points, at) or str(error)) from error
@@ -97,6 +101,10 @@ class _Curve(BudgetedAnalysis):
 
     def stated(self, context: FitContext) -> dict[str, float]:
         """Further arguments of `fit_curve`."""
+        return {}
+
+    def further(self, points: Points, at: NDArray[np.intp]) -> dict[str, Real]:
+        """Further columns for `fit_curve`, at some of the points."""
         return {}
 
     def evaluated(
@@ -143,19 +151,62 @@ class CurrentVoltage(_Curve):
     def fit(
         self, data: xarray.Dataset, context: FitContext, priors: Priors, start: FitResult | None = None
     ) -> FitResult:
-        """As the base class, with the lowest electron temperature and the largest cooling power along the sweep."""
+        """As the base class, with the lock-in's conductance, and the extremes of the curves along the sweep."""
         return with_extremes(super().fit(data, context, priors, start), _largest_voltage(data))
+
+    def further(self, points: Points, at: NDArray[np.intp]) -> dict[str, Real]:
+        """Return the conductance (S), where there is a lock-in."""
+        return {"conductance": points["conductance"][at]} if "conductance" in points else {}
 
     def evaluated(
         self, fit: FitResult, data: xarray.Dataset, context: FitContext, priors: Priors, like: Evaluated | None = None
     ) -> Evaluated:
         """As the base class; a small change of the parameters changes the extremes of the curves in proportion."""
-        found = super().evaluated(parameters_of(fit), data, context, priors, like)
+        found = self._evaluated(parameters_of(fit), data, context, priors, like)
         return found if like is not None else found._replace(whole=extremes_along(fit, _largest_voltage(data)))
 
+    def _evaluated(
+        self, fit: FitResult, data: xarray.Dataset, context: FitContext, priors: Priors, like: Evaluated | None
+    ) -> Evaluated:
+        if GAIN not in fit.names:
+            return super().evaluated(fit, data, context, priors, like)
+        points = Points(data)
+        at = points.measured("device_voltage", "current")
+        readings = (points[name][at] for name in ("device_voltage", "current", "conductance"))
+        if like is not None and isinstance(like.model, CurrentAndConductance):
+            return like._replace(model=like.model.with_readings(*readings))
+        model = model_of_both(fit, *readings, context.series_resistance).with_mask(fit.mask)
+        return Evaluated(model, fit.names, np.asarray, component_prior(fit.names, **self.stated(context)))
+
     def predict(self, fit: FitResult, data: xarray.Dataset) -> Predictions:
-        """As the base class."""
-        return super().predict(parameters_of(fit), data)
+        """As the base class; also the conductance, where it was fitted."""
+        known = parameters_of(fit)
+        predicted = super().predict(known, data)
+        if GAIN not in known.names:
+            return predicted
+        points = Points(data)
+        voltage = points["device_voltage"]
+        at, values = np.isfinite(voltage), np.full(voltage.shape, np.nan)
+        values[at] = conductance_of(known, voltage[at])
+        return predicted | {"conductance": points.like("conductance", values)}
+
+    def left_out(self, fit: FitResult, data: xarray.Dataset) -> dict[str, NDArray[np.bool_]]:
+        """As the base class; also of the conductance."""
+        known = parameters_of(fit)
+        if GAIN not in known.names:
+            return super().left_out(known, data)
+        points = Points(data)
+        at = points.measured("device_voltage", "current")
+        columns = ("current", "conductance")
+        readings = (points[name][at] for name in ("device_voltage", *columns))
+        model = model_of_both(known, *readings, known.inputs["series_resistance"])
+        kept = without_outliers(model, known.values).mask | ~model.mask
+        found = {}
+        for column, counted in zip(columns, kept.reshape(2, -1), strict=True):
+            out = np.zeros(points[column].shape, bool)
+            out[at] = ~counted
+            found[column] = points.like(column, out)
+        return found
 
     def curves(self, fit: FitResult, data: xarray.Dataset) -> xarray.Dataset:
         """Electron temperature (K) and cooling power (W) against the voltage across the device (V), with their σ."""

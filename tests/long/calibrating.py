@@ -113,7 +113,7 @@ def _answer(job: Job, folder: Path) -> dict[str, Any]:
     YAML().dump(job.truth, truth)
     command = ["calibrate", "--dry-run", "--json", "--station", str(STATION), "--twin", str(truth)]
     outcome = CliRunner().invoke(app, [*command, "--seed", str(job.seed), "--data", str(data)])
-    if outcome.exit_code not in WITH_RESULTS:
+    if getattr(outcome.exception, "exit_code", outcome.exit_code) not in WITH_RESULTS:
         raise RuntimeError(f"seed {job.seed}: {outcome.exception!r}\n{outcome.stderr}\n{job.truth}")
     answer: dict[str, Any] = json.loads(outcome.stdout)
     return answer

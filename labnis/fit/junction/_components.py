@@ -19,11 +19,12 @@ from scipy.optimize import least_squares
 from labnis.fit._residuals import noise_between_neighbours
 from labnis.fit.arrays import Bool, Real, evenly_spread
 from labnis.fit.estimate import Estimate
-from labnis.fit.junction._heated_pair import LINE, HeatedPair, Readings, solve_heated
+from labnis.fit.junction._heated_pair import LINE, HeatedPair, Readings, component_prior
 from labnis.fit.junction._island import COMPONENTS, DEPHASING_RATE, components_of
 from labnis.fit.junction._steady_state import SMALLEST_DYNES
+from labnis.fit.junction.current_and_conductance import GAIN, solve_readings
 from labnis.fit.parameters import Parameter, prior_rows
-from labnis.fit.result import FitError, FitResult, result_from_mapping
+from labnis.fit.result import FitError, FitResult
 from labnis.physics import NoOperatingPointError
 
 __all__ = ["component_prior", "with_components"]
@@ -110,14 +111,23 @@ class _Score(NamedTuple):
 
 
 def with_components(
-    pair: FitResult, readings: Readings, fixed: Mapping[str, float], name: str, assumed: Mapping[str, str]
+    pair: FitResult,
+    readings: Readings,
+    fixed: Mapping[str, float],
+    name: str,
+    assumed: Mapping[str, str],
+    conductance: Real | None = None,
 ) -> FitResult:
     """Fit the components of the island, beginning with those of an earlier fit `pair` of the same curve.
+
+    They are found from the current alone; in the end it is fitted together with the lock-in's `conductance` (S), shape
+    (n,), if there is one.
 
     Returns
     -------
     FitResult
-        `pair` itself where no component improves it; with the limits of the components that are left out in `assumed`.
+        `pair` itself where no component improves it and there is no conductance; with the limits of the components
+        that are left out in `assumed`.
 
     """
     held = [name for name, value in fixed.items() if name in COMPONENTS and value > 0]
@@ -132,24 +142,27 @@ def with_components(
         raise FitError(f"the island has no steady state: {error}") from error
     trial = _completed(*_grown(trial, few, fixed), fixed)
     names = [name for name in trial.values if name in COMPONENTS]
-    if not names:
+    if not names and conductance is None:
         return replace(pair, assumed={**pair.assumed, **_left_out(trial, trial.noise)})
-    parameters = _parameters(trial.values, names, fixed)
-    if sigma := readings.resistance_sigma:
+    parameters = _parameters(trial.values if names else pair.by_name, names, fixed)
+    if names and (sigma := readings.resistance_sigma):
         parameters.append(Parameter(LINE, "ohm", 0.0, sigma))
-    prior = component_prior([p.name for p in parameters], sigma)
     try:
-        result, model = solve_heated(parameters, readings, name, assumed, prior=prior)
+        result, model = solve_readings(parameters, readings, name, assumed, noise=trial.noise, conductance=conductance)
     except FitError as error:
         if components_of(pair):
             raise
-        doubt = f"an island with {', '.join(names)} describes the curve better, but cannot be fitted: {error}"
-        return replace(pair, warnings=(*pair.warnings, doubt))
-    values = {name: value for name, value in result.by_name.items() if name != LINE}
-    found = _Trial(model, values, model.apart_from_line(result.residuals * result.mask))
+        better = f"an island with {', '.join(names)} describes the curve better, but" if names else "the conductance"
+        return replace(pair, warnings=(*pair.warnings, f"{better} cannot be fitted: {error}"))
+    size, values = readings.voltage.size, result.by_name
+    values = {name: value for name, value in values.items() if name not in (LINE, GAIN)}
+    found = _Trial(model, values, model.apart_from_line((result.residuals * result.mask)[:size]))
+    stated = {**result.assumed, **_left_out(found, result.noise)}
+    if not names:
+        return replace(result, assumed=stated)
     return replace(
         result,
-        assumed={**result.assumed, **_left_out(found, result.noise), "electron_temperature": _OF_ISLAND},
+        assumed=stated | {"electron_temperature": _OF_ISLAND},
         limits=_undetermined(result["electron_temperature"]),
     )
 
@@ -315,10 +328,3 @@ def _parameters(values: Mapping[str, float], components: Sequence[str], fixed: M
         rate = v.get("dephasing_rate", DEPHASING_RATE[0])
         parameters.append(Parameter("dephasing_rate", "1/s", rate, DEPHASING_RATE[0], 1e-2 * DEPHASING_RATE[0]))
     return [replace(p, start=fixed[p.name], fixed=True) if p.name in fixed else p for p in parameters]
-
-
-def component_prior(names: Sequence[str], resistance_sigma: float = 0.0) -> FitResult | None:
-    """What is known of the dephasing rate, and of the resistance of the line (ohm), among the parameters `names`."""
-    known = {"dephasing_rate": DEPHASING_RATE, LINE: (0.0, resistance_sigma)}
-    used = {name: known[name] for name in names if name in known}
-    return result_from_mapping("prior", used) if used else None

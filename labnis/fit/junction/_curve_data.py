@@ -6,7 +6,17 @@ from labnis.fit.arrays import Bool, Real
 from labnis.fit.estimate import number_text
 from labnis.fit.result import FitError
 
-__all__ = ["check_units", "missing_readings", "refuse_clipped", "refuse_without_gap", "refuse_without_rise"]
+__all__ = [
+    "LOCKIN_PHASE",
+    "check_units",
+    "missing_readings",
+    "refuse_clipped",
+    "refuse_without_gap",
+    "refuse_without_rise",
+]
+
+#: What to do about a complex conductance.
+LOCKIN_PHASE = "set the lock-in's phase so that the conductance is in phase, and pass the real part"
 
 # This many equal extreme currents, over this part of the sweep, mean a clipped reading.
 _STUCK, _STUCK_PART = 3, 0.01

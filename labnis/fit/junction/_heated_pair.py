@@ -11,22 +11,16 @@ from scipy.constants import e, k
 
 from labnis.fit.arrays import Real, real_columns
 from labnis.fit.junction._excitation import Curves, device_cycle, first_harmonic, phases
-from labnis.fit.junction._island import IslandState, cooler_of, island_state, steady_state
-from labnis.fit.parameters import Parameter, restarted
-from labnis.fit.result import FitError, FitResult
-from labnis.fit.solver import CurveModel, solve
+from labnis.fit.junction._island import DEPHASING_RATE, IslandState, cooler_of, island_state, steady_state
+from labnis.fit.result import FitResult, result_from_mapping
+from labnis.fit.solver import CurveModel
 from labnis.physics import NoOperatingPointError, OperatingPoint
 
-__all__ = ["LINE", "HeatedPair", "Readings", "expected_current", "solve_heated"]
+__all__ = ["LINE", "HeatedPair", "Readings", "component_prior", "expected_current"]
 
 # The parameter for a resistance of the line that differs from the stated one.
 LINE = "series_resistance_error"
 
-# Rounds at most in which weights and excitation follow the parameters, and the change of the expected current, in units
-# of its noise, that ends them.
-_ROUNDS, _SETTLED = 5, 0.03
-# Relative change of χ² that ends a search, which costs much on an island: a parameter then moves by less than 0.01σ.
-_ACCURACY = 1e-8
 # Phases over which a cycle of the excitation is averaged: exact to 1e-4 for amplitudes up to 10 kT/e on a junction.
 _PHASES = phases(12)
 # Phases at which the island is solved in every step: exact up to the third power of the excitation.
@@ -61,21 +55,28 @@ class HeatedPair(CurveModel):
     Among them may be `series_resistance_error` (ohm), the true resistance of the line less the stated one, by which the
     drop over the line is larger than what has been subtracted.
 
-    `weight` (n,) undoes that a reading scatters (1 + G·R_s) times as much as its current. `state` solves the
+    `share` (n,) is the part of a change of the line's voltage that the device gets, 1/(1 + G·R_s): a reading scatters
+    1/share times as much as its current. `weight` (n,) undoes that, and what the voltage's own noise adds. `state` solves the
     island at the measured `voltage` (V), shape (n, phases), in a few phases of the excitation's cycle; `correction` (A)
-    is what the mean over the whole cycle has beyond theirs.
+    is what the mean over the whole cycle has beyond theirs. `harmonic` (V) is the first harmonic of the excitation at
+    the device, 0 without any, and `harmonic_correction` (A) what that of the current has beyond those few phases.
     """
 
     readings: Readings
     names: tuple[str, ...]
+    share: Real
     weight: Real
     voltage: Real
     correction: Real
+    harmonic: Real
+    harmonic_correction: Real
     state: Callable[[tuple[float, ...]], IslandState]
 
     @classmethod
-    def of(cls, readings: Readings, names: Sequence[str], x: Real) -> Self:
+    def of(cls, readings: Readings, names: Sequence[str], x: Real, voltage_noise: float = 0.0) -> Self:
         """With weights and excitation of a device that has the parameters `x`.
+
+        `voltage_noise` is that of a voltage reading over that of a current reading (ohm).
 
         Raises
         ------
@@ -87,12 +88,11 @@ class HeatedPair(CurveModel):
         measured = readings.voltage - values.get(LINE, 0.0) * readings.current
         cooler, voltage = cooler_of(values), measured + values["voltage_offset"]
         point = steady_state(cooler, voltage, values["electron_temperature"])
-        share = 1 / (1 + readings.series_resistance * cooler.conductance(point))
-        at, electrons, correction = (
-            readings.voltage[:, None],
-            point.electron_temperature[:, None],
-            np.zeros_like(voltage),
-        )
+        conductance = cooler.conductance(point)
+        share = 1 / (1 + readings.series_resistance * conductance)
+        weight = share / np.sqrt(1 + (voltage_noise * conductance * share) ** 2)
+        at, electrons = readings.voltage[:, None], point.electron_temperature[:, None]
+        correction, harmonic, harmonic_correction = np.zeros((3, *voltage.shape))
         if readings.excitation:
 
             def state(voltage: Real) -> OperatingPoint:
@@ -107,17 +107,23 @@ class HeatedPair(CurveModel):
             curves = Curves(lambda voltage: state(voltage).current, voltage, line) if small else exact
             cycle = device_cycle(curves, voltage, line * _PHASES, readings.series_resistance, reach)
             # At a few phases of a cosine with the cycle's own first harmonic.
-            amplitude = first_harmonic(cycle)[:, None] * _FEW
+            harmonic = first_harmonic(cycle)
+            amplitude = harmonic[:, None] * _FEW
             few = steady_state(cooler, voltage[:, None] + amplitude, values["electron_temperature"])
             at, electrons = readings.voltage[:, None] + amplitude, few.electron_temperature
             every = np.arange(voltage.size)
-            correction = curves(cycle, every)[0].mean(axis=-1) - few.current.mean(axis=-1)
+            along = curves(cycle, every)[0]
+            correction = along.mean(axis=-1) - few.current.mean(axis=-1)
+            harmonic_correction = first_harmonic(along) - first_harmonic(few.current)
         return cls(
             readings,
             tuple(names),
             share,
+            weight,
             at,
             correction,
+            harmonic,
+            harmonic_correction,
             _states(names, at, electrons, readings.current),
             mask=np.ones(voltage.shape, bool),
         )
@@ -143,6 +149,13 @@ class HeatedPair(CurveModel):
         offset = x[self.names.index("current_offset")]
         return np.asarray(self._state(x).current.mean(axis=1) + self.correction + offset)
 
+    def lockin(self, x: Real) -> tuple[Real, Real]:
+        """Conductance (S) that the excitation sees, its first harmonic, shape (n,), and its slopes, shape (n, p)."""
+        state = self._state(x)
+        current = first_harmonic(state.current) + self.harmonic_correction
+        slopes = first_harmonic(np.moveaxis(state.current_slopes, 1, -1))
+        return current / self.harmonic, slopes / self.harmonic[:, None]
+
     def residuals(self, x: Real) -> Real:
         try:
             return np.asarray((self.readings.current - self.expected(x)) * self.weight)
@@ -159,8 +172,8 @@ class HeatedPair(CurveModel):
 
     def apart_from_line(self, rows: Real) -> Real:
         """`rows`, shape (n, …), without the part that a wrong series resistance would change in the residuals."""
-        # Proportional to G·R_s/(1 + G·R_s)·I.
-        change = (1 - self.weight) * self.readings.current
+        # Proportional to G·I, weighted.
+        change = (1 - self.share) * self.weight / self.share * self.readings.current
         size = max(float(change @ change), np.finfo(float).tiny)
         return np.asarray(rows - np.multiply.outer(change, change @ rows) / size)
 
@@ -206,39 +219,6 @@ def _states(
     return state
 
 
-def solve_heated(
-    parameters: Sequence[Parameter],
-    readings: Readings,
-    name: str,
-    assumed: Mapping[str, str],
-    *,
-    prior: FitResult | None,
-) -> tuple[FitResult, HeatedPair]:
-    """Fit the current, in rounds: weights and excitation belong to the parameters that are found.
-
-    Raises
-    ------
-    FitError
-        As `solve`, or where the island has no steady state.
-
-    """
-    names, x = [p.name for p in parameters], np.array([p.start for p in parameters])
-    inputs = {"series_resistance": readings.series_resistance, "excitation": readings.excitation}
-    try:
-        model = HeatedPair.of(readings, names, x)
-        for _ in range(_ROUNDS):
-            result = solve(parameters, model, name, assumed, prior=prior, inputs=inputs, accuracy=_ACCURACY)
-            before, model = model, HeatedPair.of(readings, names, result.values)
-            model = model.with_mask(result.mask)
-            moved = np.abs(model.correction - before.correction).max()
-            if moved <= _SETTLED * result.noise and np.abs(model.weight / before.weight - 1).max() < _SETTLED:
-                break
-            parameters = restarted(parameters, result.values)
-    except NoOperatingPointError as error:
-        raise FitError(f"the island has no steady state: {error}") from error
-    return result, model
-
-
 def expected_current(fit: FitResult, device_voltage: ArrayLike) -> Real:
     """Current (A) that a fit with components expects at each measured `device_voltage` (V), shape (n,)."""
     (voltage,) = real_columns(device_voltage=device_voltage)
@@ -249,3 +229,10 @@ def expected_current(fit: FitResult, device_voltage: ArrayLike) -> Real:
         readings = Readings(voltage, current, resistance, excitation)
         current = HeatedPair.of(readings, fit.names, fit.values).expected(fit.values)
     return current
+
+
+def component_prior(names: Sequence[str], resistance_sigma: float = 0.0) -> FitResult | None:
+    """What is known of the dephasing rate, and of the resistance of the line (ohm), among the parameters `names`."""
+    known = {"dephasing_rate": DEPHASING_RATE, LINE: (0.0, resistance_sigma)}
+    used = {name: known[name] for name in names if name in known}
+    return result_from_mapping("prior", used) if used else None

@@ -10,6 +10,7 @@ from scipy.ndimage import median_filter
 
 from labnis.fit.arrays import Real, check_numbers, curve
 from labnis.fit.estimate import number_text
+from labnis.fit.junction._curve_data import LOCKIN_PHASE
 from labnis.fit.junction._excitation import first_harmonic, phases
 from labnis.fit.junction._pair import ASSUMED, PairModel, pair_parameters
 from labnis.fit.parameters import Parameter, hold, restarted
@@ -70,7 +71,7 @@ def fit_conductance(
     """
     voltage, measured = curve(
         "a conductance fit",
-        advice="set the lock-in's phase so that the conductance is in phase, and pass the real part",
+        advice=LOCKIN_PHASE,
         device_voltage=device_voltage,
         conductance=conductance,
     )

@@ -13,6 +13,7 @@ from labnis.fit.arrays import Bool, Real, check_numbers, curve, real_columns
 from labnis.fit.information import Sensitivity
 from labnis.fit.junction._components import with_components
 from labnis.fit.junction._curve_data import (
+    LOCKIN_PHASE,
     check_units,
     missing_readings,
     refuse_clipped,
@@ -23,12 +24,20 @@ from labnis.fit.junction._excitation import phases
 from labnis.fit.junction._heated_pair import LINE, HeatedPair, Readings, expected_current
 from labnis.fit.junction._island import COMPONENTS, components_of
 from labnis.fit.junction._pair import ASSUMED, PairModel, pair_parameters
+from labnis.fit.junction.current_and_conductance import GAIN, CurrentAndConductance, joint_model, model_of_readings
 from labnis.fit.models import Suspect
 from labnis.fit.parameters import Parameter, hold, restarted
 from labnis.fit.result import FitError, FitResult
 from labnis.fit.solver import CurveModel, Model, solve
 
-__all__ = ["current_voltage_model", "current_voltage_sensitivity", "fit_current_voltage", "model_of_current"]
+__all__ = [
+    "conductance_of",
+    "current_voltage_model",
+    "current_voltage_sensitivity",
+    "fit_current_voltage",
+    "model_of_both",
+    "model_of_current",
+]
 
 MODEL = "SINIS I–V"
 # Phases that average a cycle: few are exact up to the seventh power of the excitation, which is enough within kT/e.
@@ -43,6 +52,8 @@ _DRIFT = (
     "and down"
 )
 _WRONG_LINE, _PLAUSIBLE = "it looks like a series resistance that is {:.3g} ohm off: measure it again", 0.1
+# Fewer readings of the lock-in do not count.
+_FEWEST_CONDUCTANCES = 10
 # Resistances (ohm) of common tunnel junctions.
 _USUAL_RESISTANCES = (50.0, 2e6)
 # Half of the gaps of aluminium films (eV); no other superconductor of common junctions has one there.
@@ -53,6 +64,7 @@ def fit_current_voltage(
     device_voltage: ArrayLike,
     current: ArrayLike,
     *,
+    conductance: ArrayLike | None = None,
     series_resistance: float = 0.0,
     resistance_sigma: float = 0.0,
     excitation: float = 0.0,
@@ -66,6 +78,9 @@ def fit_current_voltage(
     device_voltage, current
         Voltage across the pair (V) and current (A), shape (n,); I·`series_resistance` has been subtracted from
         `device_voltage`, and with it the noise of that current. Points that are not finite are left out.
+    conductance
+        What a lock-in read at the same time: conductance of the device alone (S), shape (n,), NaN without a reading.
+        Both are fitted together, with the gain of the lock-in as a parameter. It needs an `excitation`.
     series_resistance
         Of the bias line (ohm); it correlates the noise of voltage and current.
     resistance_sigma
@@ -82,7 +97,8 @@ def fit_current_voltage(
     -------
     FitResult
         gap (eV), normal_resistance (ohm, one junction), electron_temperature (K), dynes, voltage_offset (V, at the
-        device: the true voltage is `device_voltage` plus it), current_offset (A).
+        device: the true voltage is `device_voltage` plus it), current_offset (A); with a conductance
+        conductance_gain, what the lock-in reads divided by the truth.
 
     Raises
     ------
@@ -99,14 +115,28 @@ def fit_current_voltage(
     of_island = {name: value for name, value in (fixed or {}).items() if name in COMPONENTS}
     of_pair = {name: value for name, value in (fixed or {}).items() if name not in COMPONENTS}
     missing = missing_readings(*_rows(device_voltage, current))
+    read = _lockin_readings(device_voltage, current, conductance, float(excitation))
     try:
         pair = start if start is not None and components_of(start) else _fit_pair(readings, of_pair, start)
     except FitError as error:
         raise FitError(missing or str(error)) from error
-    result = with_components(pair, readings, of_pair | of_island, MODEL, ASSUMED)
-    counted = result.mask
-    suspect = _curve_warnings(voltage[counted], measured[counted], result.residuals[counted], result.by_name)
-    return replace(result, warnings=(*result.warnings, *suspect, *_line_warnings(result, readings)))
+    result = with_components(pair, readings, of_pair | of_island, MODEL, ASSUMED, read)
+    # What is told of the curve is that of the current.
+    of_current = replace(result, residuals=result.residuals[: voltage.size], mask=result.mask[: voltage.size])
+    counted = of_current.mask
+    suspect = _curve_warnings(voltage[counted], measured[counted], of_current.residuals[counted], result.by_name)
+    return replace(result, warnings=(*result.warnings, *suspect, *_line_warnings(of_current, readings)))
+
+
+def _lockin_readings(
+    device_voltage: ArrayLike, current: ArrayLike, conductance: ArrayLike | None, excitation: float
+) -> Real | None:
+    """Conductance (S) at the points that have a voltage and a current; None if there is hardly any."""
+    if conductance is None or not excitation:
+        return None
+    _, read = real_columns(advice=LOCKIN_PHASE, device_voltage=device_voltage, conductance=conductance)
+    _, both = _rows(device_voltage, current)
+    return read[both] if np.isfinite(read[both]).sum() >= _FEWEST_CONDUCTANCES else None
 
 
 def _rows(device_voltage: ArrayLike, current: ArrayLike) -> tuple[Real, Bool]:
@@ -164,9 +194,29 @@ def current_voltage_model(fit: FitResult, device_voltage: ArrayLike) -> Real:
 def model_of_current(fit: FitResult, device_voltage: Real, current: Real, series_resistance: float) -> CurveModel:
     """Model of an I–V fit of readings: voltages (V), currents (A), shape (n,), and resistance of the line (ohm)."""
     excitation = fit.inputs.get("excitation", 0.0)
-    if components_of(fit):
-        return HeatedPair.of(Readings(device_voltage, current, series_resistance, excitation), fit.names, fit.values)
+    if _has_more_than_a_pair(fit):
+        return model_of_readings(fit, Readings(device_voltage, current, series_resistance, excitation))
     return _Sweep.of(fit.values, device_voltage, current, excitation, series_resistance)
+
+
+def model_of_both(
+    fit: FitResult, device_voltage: Real, current: Real, conductance: Real, series_resistance: float
+) -> CurrentAndConductance:
+    """As `model_of_current`, of a fit of current and conductance (S), which may be NaN."""
+    readings = Readings(device_voltage, current, series_resistance, fit.inputs["excitation"])
+    return joint_model(fit, readings, conductance)
+
+
+def conductance_of(fit: FitResult, device_voltage: Real) -> Real:
+    """Conductance (S) that a fit of current and conductance expects at measured voltages (V), both (n,)."""
+    current, series_resistance = current_voltage_model(fit, device_voltage), fit.inputs["series_resistance"]
+    model = model_of_both(fit, device_voltage, current, np.full_like(current, np.nan), series_resistance)
+    return model.expected_conductance(fit.values)
+
+
+def _has_more_than_a_pair(fit: FitResult) -> bool:
+    """Whether an island, or a lock-in, has parameters in the fit."""
+    return bool({GAIN, *COMPONENTS} & set(fit.names))
 
 
 def current_voltage_sensitivity(fit: FitResult, device_voltage: Real, *, series_resistance: float = 0.0) -> Sensitivity:
@@ -175,7 +225,7 @@ def current_voltage_sensitivity(fit: FitResult, device_voltage: Real, *, series_
     The smearing by a lock-in's excitation is left out: it hardly changes which biases are informative.
     """
     model: Model = _Sweep.of(fit.values, device_voltage, device_voltage, 0.0, series_resistance)
-    if components_of(fit):
+    if _has_more_than_a_pair(fit):
         readings = Readings(device_voltage, expected_current(fit, device_voltage), series_resistance)
         model = HeatedPair.of(readings, fit.names, fit.values)
     slopes = model.jacobian(fit.values)[:, None, fit.sigma > 0] / fit.noise

@@ -1,0 +1,218 @@
+"""Current and lock-in conductance of a pair, fitted together: one set of parameters, and each reading counts once."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+
+from labnis.fit._residuals import noise_between_neighbours
+from labnis.fit.arrays import Bool, Real
+from labnis.fit.junction._heated_pair import LINE, HeatedPair, Readings, component_prior
+from labnis.fit.models import Model
+from labnis.fit.parameters import Parameter, restarted
+from labnis.fit.result import FitError, FitResult
+from labnis.fit.solver import solve
+from labnis.physics import NoOperatingPointError
+
+__all__ = ["GAIN", "CurrentAndConductance", "joint_model", "model_of_readings", "solve_readings"]
+
+# The parameter for what the lock-in reads, divided by the true first harmonic of the line's current.
+GAIN = "conductance_gain"
+# Rounds at most in which weights and excitation follow the parameters, and the change of the expected current, in units
+# of its noise, and of the weights that ends them.
+_ROUNDS, _SETTLED = 5, 0.03
+# Relative change of χ² that ends a search, which costs much on an island: a parameter then moves by less than 0.01σ.
+_ACCURACY = 1e-8
+# Names of the noises among the inputs of a fit: that of the current over that of the conductance (V), and that of the
+# voltage over that of the current (ohm).
+_RATIO, _VOLTAGE_NOISE = "noise_ratio", "voltage_noise"
+# Logarithms between which the noise of the voltage is sought, in units of the least that the largest slope shows, and by
+# how much it must increase the logarithm of the likelihood.
+_VOLTAGE_NOISES, _SHOWS = (-4.0, 5.0), 8.0
+
+
+@dataclass(frozen=True)
+class CurrentAndConductance(Model):
+    """Residuals of the current (A) at each voltage, then those of the conductance times `ratio` (A).
+
+    The `conductance` (S), shape (n,), was computed from the line's g as g/(1 − g·R_s) with the stated R_s; NaN where
+    there is no reading. `scatter` (n,) undoes that it scatters (1 + G·R_s)² times as much as g. `ratio` (V) is the
+    noise of the current over that of g.
+    """
+
+    pair: HeatedPair
+    conductance: Real
+    scatter: Real
+    ratio: float
+
+    @classmethod
+    def of(cls, pair: HeatedPair, conductance: Real, ratio: float) -> Self:
+        """Both readings of a `pair`; without the conductance where it is not finite."""
+        known = np.isfinite(conductance)
+        mask = np.concatenate([pair.mask, known])
+        return cls(pair, np.where(known, conductance, 0.0), pair.share**2, ratio, mask=mask)
+
+    def residuals(self, x: Real) -> Real:
+        current = self.pair.residuals(x)
+        if not np.isfinite(current).all():  # no steady state
+            return np.full(2 * current.size, np.nan)
+        rest = (self.conductance - self.expected_conductance(x)) * self.scatter
+        return np.concatenate([current, self.ratio * rest])
+
+    def expected_conductance(self, x: Real) -> Real:
+        """Conductance (S) of the device as it is computed from the expected readings, shape (n,)."""
+        true, _ = self.pair.lockin(x)
+        gain, along = self._line(x)
+        return np.asarray(gain * true / (1 + true * along))
+
+    def jacobian(self, x: Real) -> Real:
+        true, slopes = self.pair.lockin(x)
+        gain, along = self._line(x)
+        below = 1 + true * along
+        by_parameter = (gain / below**2)[:, None] * slopes
+        names, stated = self.pair.names, self.pair.readings.series_resistance
+        by_parameter[:, names.index(GAIN)] += true / below + gain * true**2 * stated / below**2
+        if LINE in names:
+            by_parameter[:, names.index(LINE)] -= gain * true**2 / below**2
+        return np.vstack([self.pair.jacobian(x), -self.ratio * self.scatter[:, None] * by_parameter])
+
+    def _line(self, x: Real) -> tuple[float, float]:
+        """Gain of the lock-in, and R_s − gain·(stated R_s) (ohm): of the line's g only the stated part is taken out."""
+        values = dict(zip(self.pair.names, map(float, x), strict=True))
+        stated, gain = self.pair.readings.series_resistance, values[GAIN]
+        return gain, stated + values.get(LINE, 0.0) - gain * stated
+
+    def rows(self) -> NDArray[np.intp]:
+        """Both readings by rising voltage."""
+        order = self.pair.rows()[0]
+        return np.stack([order, order + order.size])
+
+    def noise_shapes(self, x: Real) -> Mapping[str, Real]:
+        """As those of the current, and of the conductance."""
+        slopes = self.jacobian(x)[:, self.pair.names.index("voltage_offset")]
+        signal = np.concatenate([self.pair.signal(x), self.ratio * self.scatter * self.expected_conductance(x)])
+        return {
+            "a voltage that jitters from point to point": np.abs(slopes),
+            "noise in proportion to the reading": np.abs(signal),
+        }
+
+    def place(self, datum: int) -> str:
+        """The voltage of a datum, in words."""
+        return self.pair.place(datum % self.conductance.size)
+
+    def with_readings(self, voltage: Real, current: Real, conductance: Real) -> Self:
+        """The same model of other readings at voltages (V) that differ a little, each (n,)."""
+        return replace(self, pair=self.pair.with_readings(voltage, current), conductance=np.nan_to_num(conductance))
+
+
+def model_of_readings(fit: FitResult, readings: Readings) -> HeatedPair:
+    """The model of the current in a `fit` by `solve_readings`, with the noise that it found."""
+    return HeatedPair.of(readings, fit.names, fit.values, fit.inputs.get(_VOLTAGE_NOISE, 0.0))
+
+
+def joint_model(fit: FitResult, readings: Readings, conductance: Real) -> CurrentAndConductance:
+    """The model of a joint `fit` of current and `conductance` (S), shape (n,)."""
+    return CurrentAndConductance.of(model_of_readings(fit, readings), conductance, fit.inputs[_RATIO])
+
+
+def solve_readings(
+    parameters: Sequence[Parameter],
+    readings: Readings,
+    name: str,
+    assumed: Mapping[str, str],
+    *,
+    noise: float,
+    conductance: Real | None = None,
+) -> tuple[FitResult, HeatedPair]:
+    """Fit the current, or current and lock-in `conductance` (S), shape (n,), together.
+
+    In rounds: weights, excitation at the device and noise belong to the parameters that are found. With a conductance
+    the gain of the lock-in is a further parameter: what the current knows of the resistance is far more precise.
+
+    Parameters
+    ----------
+    parameters
+        Of the pair, its components and the line, started at a fit of the current.
+    readings, conductance
+        The data; NaN where there is no conductance.
+    name, assumed
+        As for `solve`.
+    noise
+        Of the current (A), for a start.
+
+    Returns
+    -------
+    tuple
+        The fit, whose residuals are those of the current and, behind them, those of the conductance; and its model of
+        the current.
+
+    Raises
+    ------
+    FitError
+        As `solve`, or where the island has no steady state.
+
+    """
+    if conductance is not None:
+        parameters = [*parameters, Parameter(GAIN, "1", 1.0, 0.01, 0.0)]
+    names, size = [p.name for p in parameters], readings.voltage.size
+    prior = component_prior(names, readings.resistance_sigma)
+    inputs = {"series_resistance": readings.series_resistance, "excitation": readings.excitation}
+    x, mask, ratio = np.array([p.start for p in parameters]), np.ones(size, bool), 1.0
+    try:
+        pair = HeatedPair.of(readings, names, x)
+        for _ in range(_ROUNDS):
+            model: Model = pair.with_mask(mask)
+            if conductance is not None:
+                joint = CurrentAndConductance.of(pair.with_mask(mask), conductance, 1.0)
+                ratio = noise / _noise_of_conductance(joint, x)
+                model = replace(joint, ratio=ratio)
+            result = solve(parameters, model, name, assumed, prior=prior, inputs=inputs, accuracy=_ACCURACY)
+            x, noise, mask = result.values, result.noise, result.mask[:size]
+            voltage_noise = _voltage_noise(pair, result.residuals[:size], x, mask)
+            before, pair = pair, HeatedPair.of(readings, names, x, voltage_noise)
+            if _settled(pair, before, noise):
+                break
+            parameters = restarted(parameters, x)
+    except NoOperatingPointError as error:
+        raise FitError(f"the island has no steady state: {error}") from error
+    known = {_VOLTAGE_NOISE: voltage_noise} if voltage_noise else {}
+    known |= {} if conductance is None else {_RATIO: ratio}
+    return replace(result, inputs={**result.inputs, **known}), before.with_mask(mask)
+
+
+def _settled(now: HeatedPair, before: HeatedPair, noise: float) -> bool:
+    """Whether another round would change the expected current by less than a small part of its noise."""
+    moved = np.abs(now.correction - before.correction).max()
+    return bool(moved <= _SETTLED * noise and np.abs(now.weight / before.weight - 1).max() < _SETTLED)
+
+
+def _noise_of_conductance(joint: CurrentAndConductance, x: Real) -> float:
+    """Noise (S) of the line's conductance between neighbours, at the parameters `x`."""
+    size, order = joint.conductance.size, joint.rows()[0]
+    return noise_between_neighbours(joint.residuals(x)[size:][order], joint.mask[size:][order])
+
+
+def _voltage_noise(pair: HeatedPair, residuals: Real, x: Real, counts: Bool) -> float:
+    """Noise of a voltage reading over that of a current reading (ohm); 0 unless the `residuals` show it.
+
+    The likeliest, for differences of neighbours by voltage that are normal, with variance 1 + (q·G)² at the conductance
+    G that the line leaves of the device. It takes the place of the noise with which the `pair` was weighted.
+    """
+    order = pair.rows()[0]
+    both = counts[order][1:] & counts[order][:-1]
+    plain = residuals * pair.share / pair.weight
+    steps = np.diff(plain[order])[both] ** 2 / 2
+    slopes = np.abs(pair.by_voltage(x)) * pair.share / pair.weight
+    squares = ((slopes[order][1:] ** 2 + slopes[order][:-1] ** 2) / 2)[both]
+
+    def unlikely(ratio: float) -> float:
+        variance = 1 + ratio**2 * squares
+        return float(steps.size * np.log((steps / variance).mean()) + np.log(variance).sum()) / 2
+
+    typical = 1 / np.sqrt(squares.max())
+    found = minimize_scalar(lambda log: unlikely(np.exp(log) * typical), bounds=_VOLTAGE_NOISES, method="bounded")
+    ratio = float(np.exp(found.x) * typical)
+    return ratio if unlikely(0.0) - found.fun > _SHOWS else 0.0

@@ -17,12 +17,19 @@ from labnis.fit._points import Points
 from labnis.fit.arrays import Real
 from labnis.fit.context import FitContext
 from labnis.fit.information import Sensitivity
-from labnis.fit.junction._heated_pair import component_prior
+from labnis.fit.junction._current_and_conductance import GAIN, CurrentAndConductance
 from labnis.fit.junction._curve_data import missing_readings
+from labnis.fit.junction._heated_pair import component_prior
 from labnis.fit.junction._island import components_of
 from labnis.fit.junction.conductance import conductance_model, fit_conductance, model_of_conductance
-from labnis.fit.junction.cooling_curves import EXTREMES, cooling_curves, extremes_along, parameters_of, with_extremes
-from labnis.fit.junction.current_and_conductance import GAIN, CurrentAndConductance
+from labnis.fit.junction.cooling_curves import (
+    EXTREMES,
+    cooling_curves,
+    extremes_along,
+    parameters_of,
+    with_extremes,
+    with_lowest_as_limit,
+)
 from labnis.fit.junction.current_voltage import (
     conductance_of,
     current_voltage_model,
@@ -172,10 +179,10 @@ class CurrentVoltage(_Curve):
             return super().evaluated(fit, data, context, priors, like)
         points = Points(data)
         at = points.measured("device_voltage", "current")
-        readings = (points[name][at] for name in ("device_voltage", "current", "conductance"))
+        voltage, current, conductance = (points[name][at] for name in ("device_voltage", "current", "conductance"))
         if like is not None and isinstance(like.model, CurrentAndConductance):
-            return like._replace(model=like.model.with_readings(*readings))
-        model = model_of_both(fit, *readings, context.series_resistance).with_mask(fit.mask)
+            return like._replace(model=like.model.with_readings(voltage, current, conductance))
+        model = model_of_both(fit, voltage, current, conductance, context.series_resistance).with_mask(fit.mask)
         return Evaluated(model, fit.names, np.asarray, component_prior(fit.names, **self.stated(context)))
 
     def predict(self, fit: FitResult, data: xarray.Dataset) -> Predictions:
@@ -198,8 +205,8 @@ class CurrentVoltage(_Curve):
         points = Points(data)
         at = points.measured("device_voltage", "current")
         columns = ("current", "conductance")
-        readings = (points[name][at] for name in ("device_voltage", *columns))
-        model = model_of_both(known, *readings, known.inputs["series_resistance"])
+        voltage, current, conductance = (points[name][at] for name in ("device_voltage", *columns))
+        model = model_of_both(known, voltage, current, conductance, known.inputs["series_resistance"])
         kept = without_outliers(model, known.values).mask | ~model.mask
         found = {}
         for column, counted in zip(columns, kept.reshape(2, -1), strict=True):
@@ -213,8 +220,9 @@ class CurrentVoltage(_Curve):
         return cooling_curves(fit, _largest_voltage(data))
 
     def budgeted(self, fit: FitResult, data: xarray.Dataset, context: FitContext, priors: Priors) -> FitResult:
-        """As the base class; of the fitted error of the series resistance what is stated of it is no error."""
-        return with_line_as_fitted(super().budgeted(fit, data, context, priors))
+        """As the base class; of the fitted error of the line what is stated of it is no error; limits are in total."""
+        found = with_line_as_fitted(super().budgeted(fit, data, context, priors))
+        return with_lowest_as_limit(found, _largest_voltage(data))
 
     def stated(self, context: FitContext) -> dict[str, float]:
         """Return the standard uncertainty of the series resistance."""

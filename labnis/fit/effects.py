@@ -100,6 +100,14 @@ def _scaled(column: str) -> Callable[..., Changes]:
     return effect
 
 
+def _conductance_gain(data: xarray.Dataset, _source: Source, size: float, context: FitContext) -> Changes:
+    """Of the line's conductance g, from which G = g/(1 − g·R_s) was computed."""
+    if "conductance" not in data.variables:
+        return {}
+    conductance = data["conductance"]
+    return {"conductance": conductance * (1 + size * (1 + conductance * context.series_resistance))}
+
+
 def _fridge(data: xarray.Dataset, _source: Source, size: float, _context: FitContext) -> Changes:
     return {"fridge_temperature": data["fridge_temperature"] + size} if "fridge_temperature" in data.variables else {}
 
@@ -136,7 +144,7 @@ _EFFECTS: Mapping[str, Callable[[xarray.Dataset, Source, float, FitContext], Cha
     "current.offset": _current_offset,
     "divider": _divider,
     "series_resistance": _series_resistance,
-    "conductance.gain": _scaled("conductance"),
+    "conductance.gain": _conductance_gain,
     "frequency": _scaled("frequency"),
     "fridge.temperature": _fridge,
     "vna.magnitude_drift": _drifting("s11", lambda decibel: 10 ** (decibel / 20)),

@@ -14,9 +14,8 @@ from labnis.fit.arrays import Real
 from labnis.fit.context import FitContext
 from labnis.fit.derived import with_quantity
 from labnis.fit.effects import changed_by
-from labnis.fit.junction._heated_pair import component_prior
 from labnis.fit.junction._cooler_parameters import INVERSE, UNITS, cooler_at, inverted
-from labnis.fit.junction._heated_pair import LINE
+from labnis.fit.junction._heated_pair import LINE, component_prior
 from labnis.fit.junction._island import cooler_of as cooler_of_curve
 from labnis.fit.junction._isotherms import Sweeps, bath_names
 from labnis.fit.junction.cooling import COOLING, best_cooling, with_cooling

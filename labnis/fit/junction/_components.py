@@ -19,10 +19,10 @@ from scipy.optimize import least_squares
 from labnis.fit._residuals import noise_between_neighbours
 from labnis.fit.arrays import Bool, Real, evenly_spread
 from labnis.fit.estimate import Estimate
+from labnis.fit.junction._current_and_conductance import GAIN, solve_readings
 from labnis.fit.junction._heated_pair import LINE, HeatedPair, Readings, component_prior
 from labnis.fit.junction._island import COMPONENTS, DEPHASING_RATE, components_of
 from labnis.fit.junction._steady_state import SMALLEST_DYNES
-from labnis.fit.junction.current_and_conductance import GAIN, solve_readings
 from labnis.fit.parameters import Parameter, prior_rows
 from labnis.fit.result import FitError, FitResult
 from labnis.physics import NoOperatingPointError
@@ -263,8 +263,8 @@ def _candidates(trial: _Trial, noise: float, held: Collection[str]) -> list[list
             # What the isothermal fit found for temperature and broadening describes the misfit.
             cold = {"electron_temperature": 0.1, "dynes": 1e-4}
             found.append([cold | {_HEAT: h} for h in _STARTS])
-    elif misfit and _KAPITZA_NAME not in trial.values:
-        # With little heat only the sum of both resistances shows.
+    elif _KAPITZA_NAME not in trial.values:
+        # With little heat only the sum of both resistances shows; and a small one does not show at cold phonons.
         found.append([{_KAPITZA_NAME: _KAPITZA * trial.values[_HEAT]}])
     if promising.keys() & set(_AMPLITUDES):
         # Both metals are disordered.

@@ -1,6 +1,7 @@
 """Electron temperature and cooling power of a pair along its bias, from a fit of its current, and their extremes."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -11,10 +12,23 @@ from labnis.fit.derived import with_quantity
 from labnis.fit.junction._island import island_state
 from labnis.fit.result import FitResult
 
-__all__ = ["EXTREMES", "Cooling", "cooling", "cooling_curves", "extremes_along", "parameters_of", "with_extremes"]
+__all__ = [
+    "EXTREMES",
+    "Cooling",
+    "cooling",
+    "cooling_curves",
+    "extremes_along",
+    "parameters_of",
+    "with_extremes",
+    "with_lowest_as_limit",
+]
 
+_LOWEST = "lowest_electron_temperature"
 #: Results derived from the curves, and their units.
-EXTREMES: Mapping[str, str] = {"lowest_electron_temperature": "K", "maximum_cooling_power": "W"}
+EXTREMES: Mapping[str, str] = {_LOWEST: "K", "maximum_cooling_power": "W"}
+
+# The quantile of a one-sided limit of 95 %.
+_ONE_SIDED = 1.645
 
 # Biases of a curve, and up to how many gaps across the pair: the electrons are coldest a little below two.
 _BIASES, _GAPS = 101, 2.2
@@ -50,7 +64,19 @@ def with_extremes(fit: FitResult, largest: float) -> FitResult:
     for (name, unit), (value, slopes) in zip(EXTREMES.items(), _extremes(fit, largest), strict=True):
         gradient = np.append(slopes, np.zeros(len(fit.names) - slopes.size))
         fit = with_quantity(fit, name, unit, value, gradient, own_variance=0.0)
-    return fit
+    return with_lowest_as_limit(fit, largest)
+
+
+def with_lowest_as_limit(fit: FitResult, largest: float) -> FitResult:
+    """The fit, in which the lowest temperature is an upper limit (95 %) where that without bias is one.
+
+    Electrons without bias may then be colder than those at every bias whose temperature is known.
+    """
+    if "electron_temperature" not in fit.limits:
+        return fit
+    curves = cooling_curves(fit, largest)
+    highest = curves["electron_temperature"] + _ONE_SIDED * curves["electron_temperature_sigma"]
+    return replace(fit, limits={**fit.limits, _LOWEST: float(highest.min())})
 
 
 def extremes_along(fit: FitResult, largest: float) -> Callable[[Real], Real]:

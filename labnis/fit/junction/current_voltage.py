@@ -12,6 +12,7 @@ from labnis.fit._sweeps import compared_sweeps, sweeps_of
 from labnis.fit.arrays import Bool, Real, check_numbers, curve, real_columns
 from labnis.fit.information import Sensitivity
 from labnis.fit.junction._components import with_components
+from labnis.fit.junction._current_and_conductance import GAIN, CurrentAndConductance, joint_model, model_of_readings
 from labnis.fit.junction._curve_data import (
     LOCKIN_PHASE,
     check_units,
@@ -24,7 +25,6 @@ from labnis.fit.junction._excitation import phases
 from labnis.fit.junction._heated_pair import LINE, HeatedPair, Readings, expected_current
 from labnis.fit.junction._island import COMPONENTS, components_of
 from labnis.fit.junction._pair import ASSUMED, PairModel, pair_parameters
-from labnis.fit.junction.current_and_conductance import GAIN, CurrentAndConductance, joint_model, model_of_readings
 from labnis.fit.models import Suspect
 from labnis.fit.parameters import Parameter, hold, restarted
 from labnis.fit.result import FitError, FitResult

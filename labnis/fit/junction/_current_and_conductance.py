@@ -10,6 +10,7 @@ from scipy.optimize import minimize_scalar
 
 from labnis.fit._residuals import noise_between_neighbours
 from labnis.fit.arrays import Bool, Real
+from labnis.fit.estimate import number_text
 from labnis.fit.junction._heated_pair import LINE, HeatedPair, Readings, component_prior
 from labnis.fit.models import Model
 from labnis.fit.parameters import Parameter, restarted
@@ -180,7 +181,8 @@ def solve_readings(
         raise FitError(f"the island has no steady state: {error}") from error
     known = {_VOLTAGE_NOISE: voltage_noise} if voltage_noise else {}
     known |= {} if conductance is None else {_RATIO: ratio}
-    return replace(result, inputs={**result.inputs, **known}), before.with_mask(mask)
+    told = (f"the voltage scatters by {number_text(voltage_noise * noise, 'V')}",) if voltage_noise else ()
+    return replace(result, inputs={**result.inputs, **known}, notes=(*result.notes, *told)), before.with_mask(mask)
 
 
 def _settled(now: HeatedPair, before: HeatedPair, noise: float) -> bool:

@@ -197,6 +197,11 @@ class CurrentVoltage(_Curve):
         values[at] = conductance_of(known, voltage[at])
         return predicted | {"conductance": points.like("conductance", values)}
 
+    def without_noise(self, fit: FitResult, data: xarray.Dataset) -> xarray.Dataset:
+        """With the expected conductance, where it was fitted: its noise is not negligible."""
+        predicted = self.predict(fit, data)
+        return data.assign({name: (data[name].dims, predicted[name]) for name in predicted if name != self.column})
+
     def left_out(self, fit: FitResult, data: xarray.Dataset) -> dict[str, NDArray[np.bool_]]:
         """As the base class; also of the conductance."""
         known = parameters_of(fit)
@@ -237,7 +242,7 @@ class CurrentVoltage(_Curve):
 
 
 class Conductance(_Curve):
-    """Gap, normal-state resistance and electron temperature from the lock-in conductance, as a check of the I–V fit."""
+    """Gap, normal-state resistance and electron temperature from the lock-in conductance alone, at one temperature."""
 
     name = "conductance"
     secondary = True

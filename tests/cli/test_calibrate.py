@@ -77,17 +77,11 @@ def test_a_dry_run_shows_no_warnings(finished: tuple[Path, Answer, float]) -> No
 def test_json_has_all_results_with_value_sigma_unit_and_truth(report: dict[str, Any]) -> None:
     assert set(report) == {"simulated", "runs", "goals", "notes", "results"}
     assert report["simulated"] is True
-    primary = {name: result for name, result in report["results"].items() if "." not in name}
-    assert {name: result["unit"] for name, result in primary.items()} == UNITS
-    assert {name: result["truth"] for name, result in primary.items()} == pytest.approx(TRUTH, rel=1e-6, abs=0)
-    assert [name for name, result in report["results"].items() if result["warnings"]] == []
-    assert tuple(primary) == RESULTS
-
-
-def test_the_secondary_fit_of_the_conductance_agrees_and_is_no_calibration(report: dict[str, Any]) -> None:
-    secondary = {name for name in report["results"] if "." in name}
-    assert "conductance.gap" in secondary
-    assert all(name.startswith("conductance.") for name in secondary)
+    results = report["results"]
+    assert {name: result["unit"] for name, result in results.items()} == UNITS
+    assert {name: result["truth"] for name, result in results.items()} == pytest.approx(TRUTH, rel=1e-6, abs=0)
+    assert [name for name, result in results.items() if result["warnings"]] == []
+    assert tuple(results) == RESULTS
 
 
 def test_every_result_is_within_four_sigma_and_the_gain_within_its_target(report: dict[str, Any]) -> None:

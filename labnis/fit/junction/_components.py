@@ -148,7 +148,7 @@ def with_components(
     if names and (sigma := readings.resistance_sigma):
         parameters.append(Parameter(LINE, "ohm", 0.0, sigma))
     try:
-        result, model = solve_readings(parameters, readings, name, assumed, noise=trial.noise, conductance=conductance)
+        result, model = solve_readings(parameters, readings, name, assumed, conductance=conductance)
     except FitError as error:
         if components_of(pair):
             raise

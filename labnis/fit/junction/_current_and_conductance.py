@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
-from labnis.fit._residuals import noise_between_neighbours
+from labnis.fit._residuals import robust_scale
 from labnis.fit.arrays import Bool, Real
 from labnis.fit.estimate import number_text
 from labnis.fit.junction._heated_pair import LINE, HeatedPair, Readings, component_prior
@@ -30,8 +30,8 @@ _ACCURACY = 1e-8
 # Names of the noises among the inputs of a fit: that of the current over that of the conductance (V), and that of the
 # voltage over that of the current (ohm).
 _RATIO, _VOLTAGE_NOISE = "noise_ratio", "voltage_noise"
-# Logarithms between which the noise of the voltage is sought, in units of the least that the largest slope shows, and by
-# how much it must increase the logarithm of the likelihood.
+# Logarithms between which the noise of the voltage is sought, in units of the least that the largest slope shows, and
+# by how much it must increase the logarithm of the likelihood.
 _VOLTAGE_NOISES, _SHOWS = (-4.0, 5.0), 8.0
 
 
@@ -40,13 +40,13 @@ class CurrentAndConductance(Model):
     """Residuals of the current (A) at each voltage, then those of the conductance times `ratio` (A).
 
     The `conductance` (S), shape (n,), was computed from the line's g as g/(1 − g·R_s) with the stated R_s; NaN where
-    there is no reading. `scatter` (n,) undoes that it scatters (1 + G·R_s)² times as much as g. `ratio` (V) is the
-    noise of the current over that of g.
+    there is no reading. `weight` (n,) undoes that it scatters (1 + G·R_s)² times as much as g, and what noise of the
+    voltage adds. `ratio` (V) is the noise of the current over that of g.
     """
 
     pair: HeatedPair
     conductance: Real
-    scatter: Real
+    weight: Real
     ratio: float
 
     @classmethod
@@ -56,11 +56,17 @@ class CurrentAndConductance(Model):
         mask = np.concatenate([pair.mask, known])
         return cls(pair, np.where(known, conductance, 0.0), pair.share**2, ratio, mask=mask)
 
+    def with_voltage_noise(self, x: Real, voltage_noise: float) -> Self:
+        """The same model, weighted for a noise of the voltage over that of the current (ohm), at the parameters `x`."""
+        by_voltage = self._slopes(x)[:, self.pair.names.index("voltage_offset")]
+        share = self.pair.share**2
+        return replace(self, weight=share / np.sqrt(1 + (voltage_noise * self.ratio * by_voltage * share) ** 2))
+
     def residuals(self, x: Real) -> Real:
         current = self.pair.residuals(x)
         if not np.isfinite(current).all():  # no steady state
             return np.full(2 * current.size, np.nan)
-        rest = (self.conductance - self.expected_conductance(x)) * self.scatter
+        rest = (self.conductance - self.expected_conductance(x)) * self.weight
         return np.concatenate([current, self.ratio * rest])
 
     def expected_conductance(self, x: Real) -> Real:
@@ -70,6 +76,10 @@ class CurrentAndConductance(Model):
         return np.asarray(gain * true / (1 + true * along))
 
     def jacobian(self, x: Real) -> Real:
+        return np.vstack([self.pair.jacobian(x), -self.ratio * self.weight[:, None] * self._slopes(x)])
+
+    def _slopes(self, x: Real) -> Real:
+        """∂(expected conductance)/∂(parameter), shape (n, p)."""
         true, slopes = self.pair.lockin(x)
         gain, along = self._line(x)
         below = 1 + true * along
@@ -78,7 +88,7 @@ class CurrentAndConductance(Model):
         by_parameter[:, names.index(GAIN)] += true / below + gain * true**2 * stated / below**2
         if LINE in names:
             by_parameter[:, names.index(LINE)] -= gain * true**2 / below**2
-        return np.vstack([self.pair.jacobian(x), -self.ratio * self.scatter[:, None] * by_parameter])
+        return np.asarray(by_parameter)
 
     def _line(self, x: Real) -> tuple[float, float]:
         """Gain of the lock-in, and R_s − gain·(stated R_s) (ohm): of the line's g only the stated part is taken out."""
@@ -94,7 +104,7 @@ class CurrentAndConductance(Model):
     def noise_shapes(self, x: Real) -> Mapping[str, Real]:
         """As those of the current, and of the conductance."""
         slopes = self.jacobian(x)[:, self.pair.names.index("voltage_offset")]
-        signal = np.concatenate([self.pair.signal(x), self.ratio * self.scatter * self.expected_conductance(x)])
+        signal = np.concatenate([self.pair.signal(x), self.ratio * self.weight * self.expected_conductance(x)])
         return {
             "a voltage that jitters from point to point": np.abs(slopes),
             "noise in proportion to the reading": np.abs(signal),
@@ -116,7 +126,8 @@ def model_of_readings(fit: FitResult, readings: Readings) -> HeatedPair:
 
 def joint_model(fit: FitResult, readings: Readings, conductance: Real) -> CurrentAndConductance:
     """The model of a joint `fit` of current and `conductance` (S), shape (n,)."""
-    return CurrentAndConductance.of(model_of_readings(fit, readings), conductance, fit.inputs[_RATIO])
+    model = CurrentAndConductance.of(model_of_readings(fit, readings), conductance, fit.inputs[_RATIO])
+    return model.with_voltage_noise(fit.values, fit.inputs.get(_VOLTAGE_NOISE, 0.0))
 
 
 def solve_readings(
@@ -125,7 +136,6 @@ def solve_readings(
     name: str,
     assumed: Mapping[str, str],
     *,
-    noise: float,
     conductance: Real | None = None,
 ) -> tuple[FitResult, HeatedPair]:
     """Fit the current, or current and lock-in `conductance` (S), shape (n,), together.
@@ -141,8 +151,6 @@ def solve_readings(
         The data; NaN where there is no conductance.
     name, assumed
         As for `solve`.
-    noise
-        Of the current (A), for a start.
 
     Returns
     -------
@@ -161,27 +169,27 @@ def solve_readings(
     names, size = [p.name for p in parameters], readings.voltage.size
     prior = component_prior(names, readings.resistance_sigma)
     inputs = {"series_resistance": readings.series_resistance, "excitation": readings.excitation}
-    x, mask, ratio = np.array([p.start for p in parameters]), np.ones(size, bool), 1.0
+    x, mask, ratio, voltage_noise = np.array([p.start for p in parameters]), np.ones(size, bool), 1.0, 0.0
     try:
         pair = HeatedPair.of(readings, names, x)
         for _ in range(_ROUNDS):
             model: Model = pair.with_mask(mask)
             if conductance is not None:
                 joint = CurrentAndConductance.of(pair.with_mask(mask), conductance, 1.0)
-                ratio = noise / _noise_of_conductance(joint, x)
-                model = replace(joint, ratio=ratio)
+                ratio = _ratio_of_noises(joint, x)
+                model = replace(joint, ratio=ratio).with_voltage_noise(x, voltage_noise)
             result = solve(parameters, model, name, assumed, prior=prior, inputs=inputs, accuracy=_ACCURACY)
-            x, noise, mask = result.values, result.noise, result.mask[:size]
+            x, mask = result.values, result.mask[:size]
             voltage_noise = _voltage_noise(pair, result.residuals[:size], x, mask)
             before, pair = pair, HeatedPair.of(readings, names, x, voltage_noise)
-            if _settled(pair, before, noise):
+            if _settled(pair, before, result.noise):
                 break
             parameters = restarted(parameters, x)
     except NoOperatingPointError as error:
         raise FitError(f"the island has no steady state: {error}") from error
     known = {_VOLTAGE_NOISE: voltage_noise} if voltage_noise else {}
     known |= {} if conductance is None else {_RATIO: ratio}
-    told = (f"the voltage scatters by {number_text(voltage_noise * noise, 'V')}",) if voltage_noise else ()
+    told = (f"the voltage scatters by {number_text(voltage_noise * result.noise, 'V')}",) if voltage_noise else ()
     return replace(result, inputs={**result.inputs, **known}, notes=(*result.notes, *told)), before.with_mask(mask)
 
 
@@ -191,10 +199,11 @@ def _settled(now: HeatedPair, before: HeatedPair, noise: float) -> bool:
     return bool(moved <= _SETTLED * noise and np.abs(now.weight / before.weight - 1).max() < _SETTLED)
 
 
-def _noise_of_conductance(joint: CurrentAndConductance, x: Real) -> float:
-    """Noise (S) of the line's conductance between neighbours, at the parameters `x`."""
-    size, order = joint.conductance.size, joint.rows()[0]
-    return noise_between_neighbours(joint.residuals(x)[size:][order], joint.mask[size:][order])
+def _ratio_of_noises(joint: CurrentAndConductance, x: Real) -> float:
+    """Noise of the current over that of the line's conductance (V), between most neighbours, at the parameters `x`."""
+    rest = joint.residuals(x)
+    current, conductance = (robust_scale(np.diff(rest[row[joint.mask[row]]])) for row in joint.rows())
+    return current / conductance
 
 
 def _voltage_noise(pair: HeatedPair, residuals: Real, x: Real, counts: Bool) -> float:

@@ -8,13 +8,14 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.constants import e, k
+from scipy.interpolate import CubicHermiteSpline
 
 from labnis.fit.arrays import Real, real_columns
 from labnis.fit.junction._excitation import Curves, device_cycle, first_harmonic, phases
 from labnis.fit.junction._island import DEPHASING_RATE, IslandState, cooler_of, island_state, steady_state
 from labnis.fit.result import FitResult, result_from_mapping
 from labnis.fit.solver import CurveModel
-from labnis.physics import NoOperatingPointError, OperatingPoint
+from labnis.physics import NoOperatingPointError, OperatingPoint, SINISCooler
 
 __all__ = ["LINE", "HeatedPair", "Readings", "component_prior", "expected_current"]
 
@@ -25,6 +26,9 @@ LINE = "series_resistance_error"
 _PHASES = phases(12)
 # Phases at which the island is solved in every step: exact up to the third power of the excitation.
 _FEW = phases(2)
+# Computed voltages in the reach of a curve, which makes a cubic between them exact to 1e-5 of its bend; how far they
+# are needed beyond the excitation.
+_PER_REACH, _MARGIN = 6, 1.2
 # Temperature at which the island's solver starts at most, in units of the gap.
 _WARMEST = 0.9
 
@@ -56,10 +60,12 @@ class HeatedPair(CurveModel):
     drop over the line is larger than what has been subtracted.
 
     `share` (n,) is the part of a change of the line's voltage that the device gets, 1/(1 + G·R_s): a reading scatters
-    1/share times as much as its current. `weight` (n,) undoes that, and what the voltage's own noise adds. `state` solves the
-    island at the measured `voltage` (V), shape (n, phases), in a few phases of the excitation's cycle; `correction` (A)
-    is what the mean over the whole cycle has beyond theirs. `harmonic` (V) is the first harmonic of the excitation at
-    the device, 0 without any, and `harmonic_correction` (A) what that of the current has beyond those few phases.
+    1/share times as much as its current. `weight` (n,) undoes that, and what the voltage's own noise adds.
+
+    `state` solves the island at the measured `voltage` (V), shape (n, phases), in a few phases of the excitation's
+    cycle; `correction` (A) is what the mean over the whole cycle has beyond theirs. `harmonic` (V) is the first
+    harmonic of the excitation at the device, 0 without any, and `harmonic_correction` (A) what that of the current has
+    beyond those few phases.
     """
 
     readings: Readings
@@ -98,13 +104,14 @@ class HeatedPair(CurveModel):
             def state(voltage: Real) -> OperatingPoint:
                 return steady_state(cooler, voltage, values["electron_temperature"])
 
-            def exact(voltage: Real, _points: object) -> tuple[Real, Real]:
-                found = state(voltage)
-                return found.current, cooler.conductance(found)
+            def interpolated(voltage: Real, _points: object) -> tuple[Real, Real]:
+                return spline(voltage), spline(voltage, 1)
 
             line, reach = np.sqrt(2) * readings.excitation, 2 * k / e * point.electron_temperature
-            small = line <= reach.min()
-            curves = Curves(lambda voltage: state(voltage).current, voltage, line) if small else exact
+            if line <= reach.min():
+                curves: Callable[..., tuple[Real, Real]] = Curves(lambda v: state(v).current, voltage, line)
+            else:
+                spline, curves = _spline(cooler, state, voltage, line, reach), interpolated
             cycle = device_cycle(curves, voltage, line * _PHASES, readings.series_resistance, reach)
             # At a few phases of a cosine with the cycle's own first harmonic.
             harmonic = first_harmonic(cycle)
@@ -183,6 +190,19 @@ class HeatedPair(CurveModel):
 
     def _state(self, x: Real) -> IslandState:
         return self.state(tuple(map(float, x)))
+
+
+def _spline(
+    cooler: SINISCooler, state: Callable[[Real], OperatingPoint], voltage: Real, line: float, reach: Real
+) -> CubicHermiteSpline:
+    """The current (A) at all voltages (V) within an excitation (V) on the `line` of `voltage`.
+
+    With the exact slopes at voltages that are closer than a part of the least `reach` (V) over which the curve bends.
+    """
+    low, high = voltage.min() - _MARGIN * line, voltage.max() + _MARGIN * line
+    nodes = np.linspace(low, high, int((high - low) / (reach.min() / _PER_REACH)) + 2)
+    point = state(nodes)
+    return CubicHermiteSpline(nodes, point.current, cooler.conductance(point))
 
 
 def _states(

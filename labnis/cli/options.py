@@ -81,6 +81,18 @@ class MeasurementOptions:
             metavar="RESULT=SIGMA",
         ),
     ] = None
+    fix: Annotated[
+        list[str] | None,
+        typer.Option("--fix", help="Hold a parameter of the fits, such as gap=215ueV.", metavar="NAME=VALUE"),
+    ] = None
+    prior: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--prior",
+            help="Parameter of the fits that is known with a σ, such as dynes=1e-4+-1e-5.",
+            metavar="NAME=VALUE+-SIGMA",
+        ),
+    ] = None
     on_error: Annotated[
         Literal["stop", "skip"],
         typer.Option("--on-error", help="After a failed reading: end the run, or flag the row and continue."),

@@ -16,6 +16,7 @@ from labnis.fit._budgeted_analysis import BudgetedAnalysis, Predictions, Priors,
 from labnis.fit._points import Points
 from labnis.fit.arrays import Real
 from labnis.fit.context import FitContext
+from labnis.fit.given import known_before
 from labnis.fit.information import Sensitivity
 from labnis.fit.junction._components import component_prior
 from labnis.fit.junction._curve_data import missing_readings
@@ -23,11 +24,13 @@ from labnis.fit.junction._island import components_of
 from labnis.fit.junction.conductance import conductance_model, fit_conductance, model_of_conductance
 from labnis.fit.junction.cooling_curves import EXTREMES, cooling_curves, extremes_along, parameters_of, with_extremes
 from labnis.fit.junction.current_voltage import (
+    ISLAND,
     current_voltage_model,
     current_voltage_sensitivity,
     fit_current_voltage,
     model_of_current,
 )
+from labnis.fit.parameters import parameters_at
 from labnis.fit.propagation import Evaluated
 from labnis.fit.resonator.emitted_power import (
     EmissionData,
@@ -51,6 +54,10 @@ __all__ = ["Conductance", "CurrentVoltage", "EmittedPower", "Reflection"]
 
 Selection = NDArray[np.intp] | slice
 
+# Parameters that reflection and emission share, and their units.
+RATES = {"damping_line": "1/s", "damping_excess": "1/s", "damping_junction": "1/s", "ohmic_frequency": "Hz"}
+JUNCTION = {"gap": "eV", "electron_temperature": "K", "dynes": "1", "voltage_offset": "V"}
+
 
 class _Curve(BudgetedAnalysis):
     """Gap, normal-state resistance and electron temperature from a column against the device voltage.
@@ -66,6 +73,7 @@ class _Curve(BudgetedAnalysis):
     """
 
     results: ClassVar[Mapping[str, str]] = {"gap": "eV", "normal_resistance": "ohm", "electron_temperature": "K"}
+    parameters: ClassVar[Mapping[str, str]] = {**results, "dynes": "1", "voltage_offset": "V"}
     column: ClassVar[str]
     fit_curve: "ClassVar[staticmethod[..., FitResult]]"
     model: "ClassVar[staticmethod[..., Real]]"
@@ -85,6 +93,7 @@ class _Curve(BudgetedAnalysis):
                 series_resistance=context.series_resistance,
                 excitation=excitation,
                 fixed=context.fixed,
+                given=context.given,
                 start=start,
                 **self.stated(context),
             )
@@ -109,7 +118,8 @@ class _Curve(BudgetedAnalysis):
         if like is not None and isinstance(like.model, CurveModel):
             return like._replace(model=like.model.with_readings(voltage, values))
         model = self.model_of(fit, voltage, values, context.series_resistance).with_mask(fit.mask)
-        return Evaluated(model, fit.names, np.asarray, component_prior(fit.names, **self.stated(context)))
+        known = component_prior(fit.names, **self.stated(context))
+        return Evaluated(model, fit.names, np.asarray, known_before(parameters_at(fit), known, context.given).prior)
 
     def predict(self, fit: FitResult, data: xarray.Dataset) -> Predictions:
         """Return what is expected, in the shape of the column; NaN where nothing was measured."""
@@ -135,6 +145,7 @@ class CurrentVoltage(_Curve):
 
     name = "current_voltage"
     results: ClassVar[Mapping[str, str]] = {**_Curve.results, **EXTREMES}
+    parameters: ClassVar[Mapping[str, str]] = {**_Curve.parameters, "current_offset": "A", **ISLAND}
     column = "current"
     fit_curve = staticmethod(fit_current_voltage)
     model = staticmethod(current_voltage_model)
@@ -217,6 +228,7 @@ class Reflection(BudgetedAnalysis):
         "damping_junction": "1/s",
         "resonance_frequency": "Hz",
     }
+    parameters: ClassVar[Mapping[str, str]] = {**RATES, "fano_real": "1", "fano_imag": "1", **JUNCTION}
     needs = ("current_voltage",)
 
     def fit(
@@ -228,7 +240,8 @@ class Reflection(BudgetedAnalysis):
         """
         points = Points(data)
         traces = _traces(points, points.measured("device_voltage", "s11"))
-        return fit_reflection(traces, prior=priors.get("current_voltage"), fixed=context.fixed, start=start)
+        prior = priors.get("current_voltage")
+        return fit_reflection(traces, prior=prior, fixed=context.fixed, given=context.given, start=start)
 
     def evaluated(
         self, fit: FitResult, data: xarray.Dataset, context: FitContext, priors: Priors, like: Evaluated | None = None
@@ -236,7 +249,7 @@ class Reflection(BudgetedAnalysis):
         """As the base class."""
         points = Points(data)
         traces = _traces(points, points.measured("device_voltage", "s11"))
-        return reflection_evaluated(fit, traces, prior=priors.get("current_voltage"))
+        return reflection_evaluated(fit, traces, prior=priors.get("current_voltage"), given=context.given)
 
     def assumptions(self, context: FitContext) -> Mapping[Source, Mapping[str, float]]:
         """The real part of the Fano factor."""
@@ -259,9 +272,8 @@ class Reflection(BudgetedAnalysis):
         """Return the information of one more trace at each bias in `setpoints` (V), shape (n,)."""
         points = Points(data)
         traces = _traces(points, points.measured("device_voltage", "s11"))
-        return reflection_sensitivity(
-            fit, traces, _device_voltages(data, setpoints), prior=priors.get("current_voltage")
-        )
+        prior, voltage = priors.get("current_voltage"), _device_voltages(data, setpoints)
+        return reflection_sensitivity(fit, traces, voltage, prior=prior, given=context.given)
 
 
 class EmittedPower(BudgetedAnalysis):
@@ -269,6 +281,7 @@ class EmittedPower(BudgetedAnalysis):
 
     name = "emitted_power"
     results: ClassVar[Mapping[str, str]] = {"gain": "dB", "noise_temperature": "K"}
+    parameters: ClassVar[Mapping[str, str]] = {"gain": "dB", **RATES, **JUNCTION}
     needs = ("reflection",)
 
     def fit(
@@ -277,7 +290,7 @@ class EmittedPower(BudgetedAnalysis):
         """Fit the columns `device_voltage` (V), `fridge_temperature` (K) and the traces `spectrum` (W/Hz)."""
         points = Points(data)
         spectra = _spectra(points, points.measured("device_voltage", "spectrum"), _stage(points, context))
-        return fit_emitted_power(spectra, prior=_rates(priors), fixed=context.fixed, start=start)
+        return fit_emitted_power(spectra, prior=_rates(priors), fixed=context.fixed, given=context.given, start=start)
 
     def evaluated(
         self, fit: FitResult, data: xarray.Dataset, context: FitContext, priors: Priors, like: Evaluated | None = None
@@ -285,7 +298,7 @@ class EmittedPower(BudgetedAnalysis):
         """As the base class."""
         points = Points(data)
         spectra = _spectra(points, points.measured("device_voltage", "spectrum"), _stage(points, context))
-        return emission_evaluated(fit, spectra, prior=_rates(priors))
+        return emission_evaluated(fit, spectra, prior=_rates(priors), given=context.given)
 
     def predict(self, fit: FitResult, data: xarray.Dataset) -> Predictions:
         """Return the expected `spectrum` (W/Hz) and `band_power` (W), in the shape of the columns of the data."""
@@ -303,7 +316,8 @@ class EmittedPower(BudgetedAnalysis):
         """Return the information of one more spectrum at each bias in `setpoints` (V), shape (n,)."""
         points = Points(data)
         spectra = _spectra(points, points.measured("device_voltage", "spectrum"), _stage(points, context))
-        return emission_sensitivity(fit, spectra, _device_voltages(data, setpoints), prior=_rates(priors))
+        voltage = _device_voltages(data, setpoints)
+        return emission_sensitivity(fit, spectra, voltage, prior=_rates(priors), given=context.given)
 
 
 def _missing_rows(points: Points, at: NDArray[np.intp]) -> str:

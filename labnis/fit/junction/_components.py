@@ -19,6 +19,7 @@ from scipy.optimize import least_squares
 from labnis.fit._residuals import noise_between_neighbours
 from labnis.fit.arrays import Bool, Real, evenly_spread
 from labnis.fit.estimate import Estimate
+from labnis.fit.given import known_before
 from labnis.fit.junction._heated_pair import LINE, HeatedPair, Readings, solve_heated
 from labnis.fit.junction._island import COMPONENTS, DEPHASING_RATE, components_of
 from labnis.fit.junction._steady_state import SMALLEST_DYNES
@@ -67,7 +68,7 @@ class _Trial:
         scale = np.array([p.scale for p in parameters])[free]
         bounds = [np.array([getattr(p, side) for p in parameters])[free] / scale for side in ("lower", "upper")]
         model = HeatedPair.of(readings, names, start)
-        matrix, target = prior_rows(names, component_prior(names))
+        matrix, target = prior_rows(names, known_before(parameters, component_prior(names), readings.given).prior)
 
         def whole(u: Real) -> Real:
             x = start.copy()
@@ -120,13 +121,14 @@ def with_components(
         `pair` itself where no component improves it; with the limits of the components that are left out in `assumed`.
 
     """
-    held = [name for name, value in fixed.items() if name in COMPONENTS and value > 0]
+    known = dict(fixed) | {name: value for name, (value, _) in readings.given.items()}
+    held = [name for name, value in known.items() if name in COMPONENTS and value > 0]
     components = tuple(dict.fromkeys((*components_of(pair), *held)))
     if readings.voltage.size < _FEWEST and not components:
         return pair
     few = readings.at(evenly_spread(readings.voltage.size, _FEW))
     try:
-        values = pair.by_name | {name: fixed[name] for name in held}
+        values = pair.by_name | {name: known[name] for name in held}
         trial = _Trial.of(few, _parameters(values, components, fixed), pair.noise)
     except NoOperatingPointError as error:
         raise FitError(f"the island has no steady state: {error}") from error

@@ -1,7 +1,7 @@
 """The current of a pair whose island heats and cools itself, as a function of the parameters of a fit."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, Self
 
@@ -12,7 +12,7 @@ from scipy.constants import e, k
 from labnis.fit.arrays import Real, real_columns
 from labnis.fit.junction._excitation import Curves, device_cycle, first_harmonic, phases
 from labnis.fit.junction._island import IslandState, cooler_of, island_state, steady_state
-from labnis.fit.parameters import Parameter, restarted
+from labnis.fit.parameters import Given, Parameter, restarted
 from labnis.fit.result import FitError, FitResult
 from labnis.fit.solver import CurveModel, solve
 from labnis.physics import NoOperatingPointError, OperatingPoint
@@ -40,7 +40,7 @@ class Readings:
     """Voltage across the pair (V) and current (A), shape (n,), with what lies between the device and its meters.
 
     `excitation` is on the line (V rms), `series_resistance` that of the line (ohm), `resistance_sigma` its standard
-    uncertainty, 0 if none is stated.
+    uncertainty, 0 if none is stated. `given` are parameters of the device that are known beforehand.
     """
 
     voltage: Real
@@ -48,6 +48,7 @@ class Readings:
     series_resistance: float = 0.0
     excitation: float = 0.0
     resistance_sigma: float = 0.0
+    given: Given = field(default_factory=dict)
 
     def at(self, points: NDArray[np.intp]) -> "Readings":
         """Return some of the points."""
@@ -227,7 +228,9 @@ def solve_heated(
     try:
         model = HeatedPair.of(readings, names, x)
         for _ in range(_ROUNDS):
-            result = solve(parameters, model, name, assumed, prior=prior, inputs=inputs, accuracy=_ACCURACY)
+            result = solve(
+                parameters, model, name, assumed, prior=prior, given=readings.given, inputs=inputs, accuracy=_ACCURACY
+            )
             before, model = model, HeatedPair.of(readings, names, result.values)
             model = model.with_mask(result.mask)
             moved = np.abs(model.correction - before.correction).max()

@@ -12,7 +12,7 @@ from labnis.fit.arrays import Real, check_numbers, curve
 from labnis.fit.estimate import number_text
 from labnis.fit.junction._excitation import first_harmonic, phases
 from labnis.fit.junction._pair import ASSUMED, PairModel, pair_parameters
-from labnis.fit.parameters import Parameter, hold, restarted
+from labnis.fit.parameters import Given, Parameter, hold, restarted
 from labnis.fit.result import FitError, FitResult
 from labnis.fit.solver import CurveModel, solve
 
@@ -34,6 +34,7 @@ def fit_conductance(
     excitation: float,
     series_resistance: float = 0.0,
     fixed: Mapping[str, float] | None = None,
+    given: Given | None = None,
     start: FitResult | None = None,
 ) -> FitResult:
     """Fit the lock-in conductance of two identical junctions in series at one electron temperature.
@@ -52,6 +53,8 @@ def fit_conductance(
         Of the bias line (ohm); the device gets 1/(1 + G·R_s) of the excitation, and the noise grows with (1 + G·R_s)².
     fixed
         Parameters that are held at a value, by name.
+    given
+        Parameters that are known with a standard uncertainty: name → (value, σ).
     start
         An earlier fit (of the conductance or the current) to start from; it is not a prior.
 
@@ -83,7 +86,7 @@ def fit_conductance(
     guess = _guess(voltage, measured) if start is None else start.by_name
     if not np.sqrt(2) * excitation < 2 * guess["gap"]:
         raise FitError(f"an excitation of {excitation:.3g} V rms is as wide as the whole gap; is it in volt?")
-    parameters = hold(pair_parameters(guess, "conductance in siemens"), fixed)
+    parameters = hold(pair_parameters(guess, "conductance in siemens"), fixed, given)
     inputs = {"series_resistance": float(series_resistance), "excitation": float(excitation)}
 
     def fitted_from(parameters: Sequence[Parameter]) -> FitResult:
@@ -91,7 +94,7 @@ def fit_conductance(
         x = np.array([p.start for p in parameters])
         for _ in range(_ROUNDS):
             harmonic = _Harmonic.of(x, voltage, measured, excitation, series_resistance)
-            result = solve(parameters, harmonic, MODEL, ASSUMED, inputs=inputs)
+            result = solve(parameters, harmonic, MODEL, ASSUMED, given=given, inputs=inputs)
             settled = np.abs(result.values - x) <= _SETTLED * result.sigma
             x = result.values
             parameters = restarted(parameters, x)

@@ -24,7 +24,7 @@ from labnis.fit.junction._heated_pair import LINE, HeatedPair, Readings, expecte
 from labnis.fit.junction._island import COMPONENTS, components_of
 from labnis.fit.junction._pair import ASSUMED, PairModel, pair_parameters
 from labnis.fit.models import Suspect
-from labnis.fit.parameters import Parameter, hold, restarted
+from labnis.fit.parameters import Given, Parameter, hold, restarted
 from labnis.fit.result import FitError, FitResult
 from labnis.fit.solver import CurveModel, Model, solve
 
@@ -47,6 +47,8 @@ _WRONG_LINE, _PLAUSIBLE = "it looks like a series resistance that is {:.3g} ohm 
 _USUAL_RESISTANCES = (50.0, 2e6)
 # Half of the gaps of aluminium films (eV); no other superconductor of common junctions has one there.
 _HALF_GAPS = (80e-6, 150e-6)
+# Parameters of the island that may be known, and their units.
+ISLAND = COMPONENTS | {"dephasing_rate": "1/s"}
 
 
 def fit_current_voltage(
@@ -57,6 +59,7 @@ def fit_current_voltage(
     resistance_sigma: float = 0.0,
     excitation: float = 0.0,
     fixed: Mapping[str, float] | None = None,
+    given: Given | None = None,
     start: FitResult | None = None,
 ) -> FitResult:
     """Fit I(V) of two identical junctions in series at one electron temperature.
@@ -75,6 +78,8 @@ def fit_current_voltage(
         Lock-in excitation on the bias line while the current was read (V rms): the reading is its mean over a cycle.
     fixed
         Parameters that are held at a value, by name.
+    given
+        Parameters that are known with a standard uncertainty: name → (value, σ).
     start
         An earlier fit to start from; it saves time and is not a prior.
 
@@ -95,15 +100,16 @@ def fit_current_voltage(
     check_numbers(series_resistance=series_resistance, resistance_sigma=resistance_sigma)
     refuse_clipped(voltage, measured)
     check_units(voltage, measured)
-    readings = Readings(voltage, measured, float(series_resistance), float(excitation), float(resistance_sigma))
-    of_island = {name: value for name, value in (fixed or {}).items() if name in COMPONENTS}
-    of_pair = {name: value for name, value in (fixed or {}).items() if name not in COMPONENTS}
+    known = dict(given or {})
+    readings = Readings(voltage, measured, float(series_resistance), float(excitation), float(resistance_sigma), known)
+    of_pair = {name: value for name, value in (fixed or {}).items() if name not in ISLAND}
     missing = missing_readings(*_rows(device_voltage, current))
     try:
+        _check_island(fixed or {}, known)
         pair = start if start is not None and components_of(start) else _fit_pair(readings, of_pair, start)
     except FitError as error:
         raise FitError(missing or str(error)) from error
-    result = with_components(pair, readings, of_pair | of_island, MODEL, ASSUMED)
+    result = with_components(pair, readings, fixed or {}, MODEL, ASSUMED)
     counted = result.mask
     suspect = _curve_warnings(voltage[counted], measured[counted], result.residuals[counted], result.by_name)
     return replace(result, warnings=(*result.warnings, *suspect, *_line_warnings(result, readings)))
@@ -113,6 +119,16 @@ def _rows(device_voltage: ArrayLike, current: ArrayLike) -> tuple[Real, Bool]:
     """All voltages (V), and which points are finite."""
     voltage, measured = real_columns(device_voltage=device_voltage, current=current)
     return voltage, np.isfinite(voltage) & np.isfinite(measured)
+
+
+def _check_island(fixed: Mapping[str, float], given: Given) -> None:
+    """Refuse known values of the island that are not physical, or cannot be used; the others are checked later."""
+    island = [Parameter(name, unit, 0.0, 1.0, 0.0) for name, unit in ISLAND.items()]
+    hold(
+        island,
+        {name: value for name, value in fixed.items() if name in ISLAND},
+        {name: value for name, value in given.items() if name in ISLAND},
+    )
 
 
 def _line_warnings(result: FitResult, readings: Readings) -> tuple[str, ...]:
@@ -140,13 +156,14 @@ def _fit_pair(readings: Readings, fixed: Mapping[str, float], start: FitResult |
     """Fit a pair whose electrons have one temperature at every bias."""
     voltage, measured = readings.voltage, readings.current
     excitation, series_resistance = readings.excitation, readings.series_resistance
-    parameters = hold(_parameters(voltage, measured, start), fixed)
+    given = {name: value for name, value in readings.given.items() if name not in ISLAND}
+    parameters = hold(_parameters(voltage, measured, start), fixed, given)
     inputs = {"series_resistance": series_resistance, "excitation": excitation}
     # How much of a change of the line reaches the device depends on the curve, which the first rounds find.
     x = np.array([p.start for p in parameters])
     sweep = _Sweep.of(x, voltage, measured, excitation, series_resistance)
     for _ in range(_ROUNDS):
-        result, before = solve(parameters, sweep, MODEL, ASSUMED, inputs=inputs), sweep
+        result, before = solve(parameters, sweep, MODEL, ASSUMED, given=given, inputs=inputs), sweep
         sweep = _Sweep.of(result.values, voltage, measured, excitation, series_resistance)
         if _settled(sweep.weight, before.weight, 1.0) and _settled(sweep.waveform, before.waveform, excitation):
             break

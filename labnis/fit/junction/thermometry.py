@@ -5,7 +5,9 @@ resistance and broadening are known is a thermometer (Rajauria et al., arXiv:081
 where the data determine exactly one; elsewhere it is NaN, with a reason.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,7 +15,7 @@ from scipy.constants import e, k
 
 from labnis.fit.arrays import Bool, Real, check_numbers, real_columns
 from labnis.fit.junction._known_device import COLDEST, WARMEST, KnownDevice, electron_temperature
-from labnis.fit.result import FitError, FitResult
+from labnis.fit.result import FitError, FitResult, result_from_mapping
 from labnis.physics import AndreevChannel, NISJunction
 
 __all__ = [
@@ -27,6 +29,7 @@ __all__ = [
 
 # Parameters of the junctions that the thermometer needs, in the order of every slope below.
 KNOWN = ("gap", "normal_resistance", "dynes", "voltage_offset", "current_offset")
+UNITS = dict(zip(KNOWN, ("eV", "ohm", "1", "V", "A"), strict=True))
 
 # A current determines a temperature where it exceeds that at T = 0 by this many of its standard deviations. Nearer,
 # the error bar of a temperature, a logarithm of the current, is neither symmetric nor Gaussian.
@@ -113,7 +116,7 @@ class CoolingPower(_TwoParts):
 def isotherm_temperature(
     device_voltage: ArrayLike,
     current: ArrayLike,
-    fit: FitResult,
+    fit: FitResult | Mapping[str, Any],
     *,
     noise: float,
     series_resistance: float = 0.0,
@@ -133,7 +136,8 @@ def isotherm_temperature(
     fit
         Any fit with gap, normal_resistance, dynes, voltage_offset and current_offset. One of this very curve at one
         temperature is biased where the device cools itself: take the fit of a curve at a temperature that does not
-        vary with bias (a warm bath, a probe junction of the same chip), or of the heat balance.
+        vary with bias (a warm bath, a probe junction of the same chip), or of the heat balance. Or the values
+        themselves: name → pair (value, σ), or number of the `uncertainties` package; a σ of 0 is exact.
     noise
         Standard deviation of one current reading (A); the `noise` of a fit of the current that left no structure.
     series_resistance
@@ -271,7 +275,9 @@ def finite_points(*columns: Real) -> Bool:
     return usable
 
 
-def _known(fit: FitResult) -> FitResult:
+def _known(fit: FitResult | Mapping[str, Any]) -> FitResult:
+    if not isinstance(fit, FitResult):
+        fit = result_from_mapping("known values", fit, UNITS)
     missing = [name for name in KNOWN if name not in fit.names]
     if missing:
         raise FitError(f"the fit of {fit.model} has no {', '.join(missing)}; a fit of the current has")

@@ -10,6 +10,7 @@ Beyond the recipe, the tails of the emitted Lorentzian that the band cuts off ar
 and at a full width of 10 MHz a band of 140 MHz lacks 0.2 dB of it.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,7 +19,7 @@ from scipy.constants import k
 from labnis.fit._residuals import are_few
 from labnis.fit.arrays import Complex, Real
 from labnis.fit.derived import with_derived
-from labnis.fit.parameters import Parameter
+from labnis.fit.parameters import Given, Parameter, hold
 from labnis.fit.resonator._emission_data import (
     HIGH_BIAS,
     EmissionData,
@@ -53,7 +54,13 @@ _LEAST_SLOPE = 3.0
 
 
 def fit_high_bias(
-    data: EmissionData, *, prior: FitResult, traces: ReflectionData, whole_line: bool = True
+    data: EmissionData,
+    *,
+    prior: FitResult,
+    traces: ReflectionData,
+    whole_line: bool = True,
+    fixed: Mapping[str, float] | None = None,
+    given: Given | None = None,
 ) -> FitResult:
     """Fit the band's power at high bias, and derive gain and noise temperature by the published recipe.
 
@@ -67,6 +74,10 @@ def fit_high_bias(
         What it was fitted to; the recipe takes the uncertainties of the rates from its residuals.
     whole_line
         Correct for the tails of the emitted line beyond the band. Without it the gain is the published recipe's.
+    fixed
+        Coefficients of the power that are held at a value, such as {"inverse": 0.0} for a straight line.
+    given
+        Coefficients that are known with a standard uncertainty: name → (value, σ).
 
     Returns
     -------
@@ -88,7 +99,7 @@ def fit_high_bias(
     line = device.spectra(device.voltage(usable.device_voltage))
     gain = device.gain(_expansion(device, usable)["slope"].value)
     calm, replaced = without_bursts(usable, gain * line)
-    result = _expansion(device, calm)
+    result = _expansion(device, calm, fixed, given)
     shares = _shares(result, calm, device, traces)
     # Statistics enter through the slope.
     others = sum(share**2 for name, share in shares.items() if name != _STATISTICS)
@@ -101,7 +112,7 @@ def fit_high_bias(
     glitches = are_few(int((calm.spectrum != usable.spectrum).sum()), usable.spectrum.size)
     return replace(
         result,
-        assumed=_assumptions(shares, device),
+        assumed={**_assumptions(shares, device), **result.assumed},
         warnings=(*result.warnings, *(() if glitches else replaced), *suspect),
         notes=(*result.notes, *(replaced if glitches else ())),
     )
@@ -233,7 +244,9 @@ class _BandPower(Model):
         return -_terms(self.voltage) / self.power[:, None]
 
 
-def _expansion(device: _Device, data: EmissionData) -> FitResult:
+def _expansion(
+    device: _Device, data: EmissionData, fixed: Mapping[str, float] | None = None, given: Given | None = None
+) -> FitResult:
     """H eq. 8 fitted to the power at high bias."""
     high = _BandPower.of(device, data).high(device)
     if high.voltage.size < _FEWEST:
@@ -248,7 +261,7 @@ def _expansion(device: _Device, data: EmissionData) -> FitResult:
         Parameter("constant", "W", next(start), power),
         Parameter("inverse", "W*V", next(start), power * voltage),
     ]
-    result = solve(parameters, high, MODEL, {})
+    result = solve(hold(parameters, fixed, given), high, MODEL, {}, given=given)
     slope = result["slope"]
     if not slope.value > _LEAST_SLOPE * slope.sigma:
         raise FitError(

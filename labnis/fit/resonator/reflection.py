@@ -18,8 +18,9 @@ import numpy as np
 
 from labnis.fit.arrays import Complex, Real
 from labnis.fit.derived import with_derived
+from labnis.fit.given import known_before
 from labnis.fit.information import Sensitivity, thinned
-from labnis.fit.parameters import hold, joined, prior_rows
+from labnis.fit.parameters import Given, hold, joined, parameters_at, prior_rows
 from labnis.fit.propagation import Evaluated
 from labnis.fit.resonator._biases import refuse_impossible_biases
 from labnis.fit.resonator._drift import (
@@ -73,6 +74,7 @@ def fit_reflection(
     *,
     prior: FitResult | None = None,
     fixed: Mapping[str, float] | None = None,
+    given: Given | None = None,
     start: FitResult | None = None,
 ) -> FitResult:
     """Fit γ_tr, γ_x, γ̄_T, the resonance frequency and the Fano factor to all traces at once.
@@ -86,6 +88,8 @@ def fit_reflection(
         covariance. Without it they are fitted.
     fixed
         Parameters that are held at a value, by name.
+    given
+        Parameters that are known with a standard uncertainty: name → (value, σ).
     start
         An earlier fit of the same kind to start from; not a prior.
 
@@ -109,17 +113,18 @@ def fit_reflection(
         refuse_impossible_biases(usable.device_voltage, prior["gap"].value, "the reflection changes little below 1")
     usable = usable.conjugate()
     junction = junction_parameters(prior or start, usable.device_voltage)
-    parameters = hold([*rate_parameters(usable, junction, start, fixed or {}), *junction], fixed)
+    parameters = hold([*rate_parameters(usable, junction, start, fixed or {}), *junction], fixed, given)
     names = [p.name for p in parameters]
     assumed = _ASSUMED | ({} if prior is None else {"voltage_zero": ZERO_ASSUMED}) | temperature_assumed(prior)
 
     def solved(terms: int) -> FitResult:
         traces = Traces.of(usable, names, terms)
         absorbed = 2 * (usable.frequency.size + traces.drift.shape[1])
-        return solve(parameters, traces, MODEL, assumed, absorbed=absorbed, prior=_with_fano(prior))
+        return solve(parameters, traces, MODEL, assumed, absorbed=absorbed, prior=_with_fano(prior), given=given)
 
     def wider(fit: FitResult) -> float:
-        without = Evaluated(Traces.of(usable, names).with_mask(fit.mask), fit.names, np.asarray, _with_fano(prior))
+        known = known_before(parameters, _with_fano(prior), given).prior
+        without = Evaluated(Traces.of(usable, names).with_mask(fit.mask), fit.names, np.asarray, known)
         return widened(fit, without, RATE_NAMES)
 
     try:
@@ -146,7 +151,9 @@ def reflection_model(fit: FitResult, data: ReflectionData) -> Complex:
     return model
 
 
-def reflection_evaluated(fit: FitResult, data: ReflectionData, *, prior: FitResult | None) -> Evaluated:
+def reflection_evaluated(
+    fit: FitResult, data: ReflectionData, *, prior: FitResult | None, given: Given | None = None
+) -> Evaluated:
     """Return the model of a reflection fit, made from `data`, at other data of the same biases and frequencies."""
     names = tuple(name for name in fit.names if name != "resonance_frequency")
     model = Traces.of(data.finite().conjugate(), names, drift_terms(fit)).with_mask(fit.mask)
@@ -156,11 +163,16 @@ def reflection_evaluated(fit: FitResult, data: ReflectionData, *, prior: FitResu
         # A small step may lead below the 0 at which the Dynes parameter ends.
         return np.append(x, _zero_bias_resonance(values | {"dynes": max(values["dynes"], 0.0)}))
 
-    return Evaluated(model, names, whole, _with_fano(prior))
+    return Evaluated(model, names, whole, known_before(parameters_at(fit), _with_fano(prior), given).prior)
 
 
 def reflection_sensitivity(
-    fit: FitResult, data: ReflectionData, device_voltage: Real, *, prior: FitResult | None
+    fit: FitResult,
+    data: ReflectionData,
+    device_voltage: Real,
+    *,
+    prior: FitResult | None,
+    given: Given | None = None,
 ) -> Sensitivity:
     """Sensitivity of one trace at each of `device_voltage` (V), shape (n,), to the parameters of a reflection fit."""
     names = tuple(name for name in fit.free if name != "resonance_frequency")
@@ -170,7 +182,7 @@ def reflection_sensitivity(
     # Far from the resonance |Γ| = 1, and the measured amplitude is that of the background.
     scale = float(np.nanmedian(np.abs(data.s11))) / fit.noise * np.sqrt(repeats)
     slopes = np.stack([*response.slopes(values, there, names)], axis=-1)
-    matrix, _ = prior_rows(names, _with_fano(prior))
+    matrix, _ = prior_rows(names, known_before(parameters_at(fit), _with_fano(prior), given).prior)
     return Sensitivity(names, scale * slopes, scale * response.gamma, matrix.T @ matrix)
 
 

@@ -1,0 +1,81 @@
+"""Values that are known before a fit: given with a standard uncertainty, they enter its prior."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from labnis.fit.estimate import Estimate
+from labnis.fit.parameters import Given, Parameter, joined
+from labnis.fit.result import FitResult, result_from_mapping
+
+__all__ = ["Known", "known_before"]
+
+# Two statements contradict each other beyond so many standard deviations.
+_CONTRADICTS = 5.0
+
+
+class Known(NamedTuple):
+    """The prior with all that is given, what that is (for `assumed`), and warnings where it contradicts the prior."""
+
+    prior: FitResult | None
+    assumed: dict[str, str]
+    warnings: tuple[str, ...]
+
+
+def known_before(parameters: Sequence[Parameter], prior: FitResult | None, given: Given | None) -> Known:
+    """Combine the `prior` of the free `parameters` with what is `given` of them.
+
+    Both are independent. A statement that has entered an earlier fit, from which the prior is made, does not enter
+    again: `assumed` of the prior has it.
+    """
+    assumed, warnings = {}, []
+    units = {p.name: p.unit for p in parameters}
+    held = {p.name: p.start for p in parameters if p.fixed}
+    for name in held.keys() & set(() if prior is None else prior.free):
+        warnings += _contradiction(prior, name, held[name], 0.0)
+    for name, (value, sigma) in (given or {}).items():
+        if name not in units or name in held:
+            continue
+        told = f"{Estimate(value, sigma, units[name])}, given"
+        assumed[name] = told
+        if prior is not None and told in prior.assumed.get(name, ""):
+            continue
+        if prior is not None and name in prior.names:
+            warnings += _contradiction(prior, name, value, sigma)
+            prior = _updated(prior, name, value, sigma)
+            continue
+        alone = result_from_mapping("given", {name: Estimate(value, sigma, units[name])})
+        prior = alone if prior is None else joined(alone, prior)
+    return Known(prior, assumed, tuple(warnings))
+
+
+def _updated(prior: FitResult, name: str, value: float, sigma: float) -> FitResult:
+    """The `prior` with one more independent statement about a parameter; one that is known exactly stays."""
+    at = prior.names.index(name)
+    weight = prior.covariance[:, at] / (prior.covariance[at, at] + sigma**2)
+    budget = prior.budget
+    if budget is not None:
+        budget = replace(budget, columns=budget.columns - np.outer(weight, budget.columns[at]))
+    return replace(
+        prior,
+        values=prior.values + weight * (value - prior.values[at]),
+        covariance=prior.covariance - np.outer(weight, prior.covariance[at]),
+        budget=budget,
+    )
+
+
+def _contradiction(prior: FitResult | None, name: str, value: float, sigma: float) -> list[str]:
+    """A warning where a given value is far from what the prior says."""
+    if prior is None:
+        return []
+    before = prior[name]
+    pull = abs(value - before.value) / max(float(np.hypot(before.sigma, sigma)), np.finfo(float).tiny)
+    if pull < _CONTRADICTS:
+        return []
+    told = Estimate(value, sigma, before.unit)
+    return [
+        f"{name} is {'given as' if sigma else 'held at'} {told}, and {before} was known, {pull:.2g}σ away; is it "
+        " the same device, in the same state, and is the unit right?"
+    ]

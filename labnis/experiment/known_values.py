@@ -18,6 +18,7 @@ from labnis.storage import read_metadata
 __all__ = ["KnownValues", "known_from_texts", "known_values"]
 
 _TEXT = re.compile(rf"(?P<value>{NUMBER})\s*(?:(?:\+-|\+/-|±)\s*(?P<sigma>{NUMBER}))?\s*(?P<unit>.*)")
+_PARTS = ("value", "sigma")
 
 #: Quantity → smallest and largest value that is physical, in the units of the shipped fits.
 _RANGES = {
@@ -161,8 +162,9 @@ def _parsed(option: str, text: str, units: Mapping[str, str]) -> tuple[str, floa
     if name not in units:
         raise RequestError(f"{option} {text!r}: {name!r} is no parameter here; they are {', '.join(units) or 'none'}")
     factor = unit_factor(f"{option} {text!r}", match["unit"], units[name])
-    sigma = None if match["sigma"] is None else float(match["sigma"]) * factor
-    return name, float(match["value"]) * factor, sigma
+    # 215 times 1e-6 is not 215e-6 in the last digit.
+    value, sigma = (None if match[part] is None else float(f"{float(match[part]) * factor:.15g}") for part in _PARTS)
+    return name, float(value or 0.0), sigma
 
 
 def _number(name: str, value: Any) -> float:

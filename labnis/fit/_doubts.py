@@ -38,8 +38,11 @@ _CONTRADICTS, _DETERMINED = 5.0, 1e-4
 _AT_ZERO = 1e-6
 
 
-def doubts_from_residuals(result: FitResult, model: Model) -> tuple[str, ...]:
-    """Warnings from the residuals: structure and what it looks like, and noise that is not the same everywhere."""
+def doubts_from_residuals(result: FitResult, model: Model, parameters: Sequence[Parameter]) -> tuple[str, ...]:
+    """Warnings from the residuals: structure and what it looks like, and noise that is not the same everywhere.
+
+    What it looks like may be a wrong value of one of the `parameters` that is held.
+    """
     counts, free = model.mask, result.sigma > 0
     rest, slopes = result.residuals[counts], model.jacobian(result.values)[:, free]
     found = [*unlike_noise(result.chi2, result.degrees_of_freedom, rest)]
@@ -47,7 +50,21 @@ def doubts_from_residuals(result: FitResult, model: Model) -> tuple[str, ...]:
     uneven_noise = () if alike else _uneven_noise(result, model, slopes[counts])
     if uneven_noise:  # which explains away what is significant for the same noise everywhere
         return (*found, *uneven_noise)
-    return (*found, *suspected(result, model, model.suspects(result.values)))
+    return (*found, *suspected(result, model, [*model.suspects(result.values), *_held(result, model, parameters)]))
+
+
+def _held(result: FitResult, model: Model, parameters: Sequence[Parameter]) -> list[Suspect]:
+    """Wrong values of the parameters that are held."""
+    slopes = model.jacobian(result.values)
+    return [
+        Suspect(
+            f"it looks like a {p.name} that is {{:.3g}} {p.unit} off: it is held at {p.start:.6g} {p.unit}; fit it, or "
+            "give it with its σ",
+            slopes[:, [at]],
+        )
+        for at, p in enumerate(parameters)
+        if p.fixed
+    ]
 
 
 def suspected(

@@ -76,6 +76,6 @@ def _contradiction(prior: FitResult | None, name: str, value: float, sigma: floa
         return []
     told = Estimate(value, sigma, before.unit)
     return [
-        f"{name} is {'given as' if sigma else 'held at'} {told}, and {before} was known, {pull:.2g}σ away; is it "
-        " the same device, in the same state, and is the unit right?"
+        f"{name} is {'given as' if sigma else 'held at'} {told}, and {before} was known, {pull:.3g}σ away; is it "
+        "the same device, in the same state, and is the unit right?"
     ]

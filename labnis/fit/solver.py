@@ -82,7 +82,7 @@ def solve(
     left_out, isolated = texts_of_left_out(model)
     doubts = (
         *(() if isolated else left_out),
-        *doubts_from_residuals(result, model),
+        *doubts_from_residuals(result, model, held),
         *contradicted_prior(result, prior),
     )
     return replace(

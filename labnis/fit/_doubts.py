@@ -19,10 +19,12 @@ from labnis.fit.models import Model, Suspect
 from labnis.fit.parameters import Parameter, conditioned
 from labnis.fit.result import FitResult
 
-__all__ = ["CONTRADICTED", "contradicted_prior", "doubts_from_residuals", "suspected", "texts_of_left_out"]
+__all__ = ["CONTRADICTED", "HELD", "contradicted_prior", "doubts_from_residuals", "suspected", "texts_of_left_out"]
 
 #: How the warning of a contradicted prior begins.
 CONTRADICTED = "the data contradict what was known before"
+#: How the warning of a wrong value that is held begins.
+HELD = "it looks like the value at which a parameter is held, of"
 
 # Glitches are fewer than so many side by side; of more than _LISTED the result names the first.
 _RUN, _LISTED = 3, 6
@@ -58,8 +60,7 @@ def _held(result: FitResult, model: Model, parameters: Sequence[Parameter]) -> l
     slopes = model.jacobian(result.values)
     return [
         Suspect(
-            f"it looks like a {p.name} that is {{:.3g}} {p.unit} off: it is held at {p.start:.6g} {p.unit}; fit it, or "
-            "give it with its σ",
+            f"{HELD} {p.name}, {p.start:.6g} {p.unit}, which is {{:.3g}} {p.unit} off: fit it, or give it with its σ",
             slopes[:, [at]],
         )
         for at, p in enumerate(parameters)

@@ -124,4 +124,7 @@ def test_a_conductance_with_a_given_gap() -> None:
     off = fit_conductance(voltage, conductance, excitation=1e-7, given={"gap": (1.002 * junction.gap, 1e-9)})
     assert any("the data contradict what was known before" in text for text in off.warnings)
     off = fit_conductance(voltage, conductance, excitation=1e-7, fixed={"gap": 1.01 * junction.gap})
-    assert any(text.startswith("it looks like a gap that is 2.1") for text in off.warnings)
+    assert any(
+        text.startswith("it looks like the value at which a parameter is held, of gap, 0.00021715 eV, which is 2.1")
+        for text in off.warnings
+    )

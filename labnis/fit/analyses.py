@@ -5,7 +5,8 @@ the same object.
 """
 
 from collections.abc import Mapping
-from typing import ClassVar
+from dataclasses import replace
+from typing import Any, ClassVar
 
 import numpy as np
 import xarray
@@ -14,10 +15,12 @@ from numpy.typing import ArrayLike, NDArray
 from labnis.accuracy import Source
 from labnis.fit._budgeted_analysis import BudgetedAnalysis, Predictions, Priors, with_line_as_fitted
 from labnis.fit._points import Points
+from labnis.fit._trace_data import junctions_of, spectra_of, stage_temperature, traces_of
 from labnis.fit.arrays import Real
 from labnis.fit.context import FitContext
 from labnis.fit.given import known_before
 from labnis.fit.information import Sensitivity
+from labnis.fit.junction._array import JunctionArray
 from labnis.fit.junction._components import component_prior
 from labnis.fit.junction._curve_data import missing_readings
 from labnis.fit.junction._island import components_of
@@ -33,7 +36,6 @@ from labnis.fit.junction.current_voltage import (
 from labnis.fit.parameters import parameters_at
 from labnis.fit.propagation import Evaluated
 from labnis.fit.resonator.emitted_power import (
-    EmissionData,
     emission_evaluated,
     emission_model,
     emission_sensitivity,
@@ -41,7 +43,6 @@ from labnis.fit.resonator.emitted_power import (
 )
 from labnis.fit.resonator.reflection import (
     FANO_REAL,
-    ReflectionData,
     fit_reflection,
     reflection_evaluated,
     reflection_model,
@@ -51,8 +52,6 @@ from labnis.fit.result import FitError, FitResult, NotApplicableError
 from labnis.fit.solver import CurveModel, without_outliers
 
 __all__ = ["Conductance", "CurrentVoltage", "EmittedPower", "Reflection"]
-
-Selection = NDArray[np.intp] | slice
 
 # Parameters that reflection and emission share, and their units.
 RATES = {"damping_line": "1/s", "damping_excess": "1/s", "damping_junction": "1/s", "ohmic_frequency": "Hz"}
@@ -95,7 +94,7 @@ class _Curve(BudgetedAnalysis):
                 fixed=context.fixed,
                 given=context.given,
                 start=start,
-                **self.stated(context),
+                **self.options(context),
             )
         except FitError as error:
             raise FitError(_missing_rows(points, at) or str(error)) from error
@@ -104,22 +103,38 @@ class _Curve(BudgetedAnalysis):
         """As it is: a part in a thousand of the noise of a curve is negligible."""
         return data
 
-    def stated(self, context: FitContext) -> dict[str, float]:
+    def options(self, context: FitContext) -> dict[str, Any]:
         """Further arguments of `fit_curve`."""
-        return {}
+        return {"junctions": context.junctions}
+
+    def resistance_sigma(self, context: FitContext) -> float:
+        """Standard uncertainty of the resistance of the line (ohm) that the fit has as a prior; 0 if none."""
+        return 0.0
 
     def evaluated(
         self, fit: FitResult, data: xarray.Dataset, context: FitContext, priors: Priors, like: Evaluated | None = None
     ) -> Evaluated:
-        """As the base class; a small change of the voltage does not change the excitation at the device."""
+        """As the base class, of the fit of a pair; a small change of the voltage does not change its excitation."""
         points = Points(data)
         at = points.measured("device_voltage", self.column)
         voltage, values = points["device_voltage"][at], points[self.column][at]
+        array = JunctionArray.of(context.junctions)
         if like is not None and isinstance(like.model, CurveModel):
-            return like._replace(model=like.model.with_readings(voltage, values))
-        model = self.model_of(fit, voltage, values, context.series_resistance).with_mask(fit.mask)
-        known = component_prior(fit.names, **self.stated(context))
-        return Evaluated(model, fit.names, np.asarray, known_before(parameters_at(fit), known, context.given).prior)
+            return like._replace(model=like.model.with_readings(voltage * array.voltage, values * self.datum(array)))
+        model = self.model_of(fit, voltage, values, context.series_resistance, array).with_mask(fit.mask)
+        known = component_prior(fit.names, self.resistance_sigma(context) * array.resistance)
+        given = array.given_of_pair(context.given)
+        return Evaluated(model, fit.names, np.asarray, known_before(parameters_at(fit), known, given).prior)
+
+    def datum(self, array: JunctionArray) -> float:
+        """A reading of a pair per reading of the device."""
+        return array.current
+
+    def budgeted(self, fit: FitResult, data: xarray.Dataset, context: FitContext, priors: Priors) -> FitResult:
+        """As the base class; it is computed for a pair of the device."""
+        array = JunctionArray.of_fit(fit)
+        found = super().budgeted(array.of_pair(fit, self.datum(array)), data, context, priors)
+        return replace(fit, budget=array.of_device(found).budget, warnings=found.warnings)
 
     def predict(self, fit: FitResult, data: xarray.Dataset) -> Predictions:
         """Return what is expected, in the shape of the column; NaN where nothing was measured."""
@@ -134,9 +149,11 @@ class _Curve(BudgetedAnalysis):
         points = Points(data)
         at = points.measured("device_voltage", self.column)
         voltage, values = points["device_voltage"][at], points[self.column][at]
-        model = self.model_of(fit, voltage, values, fit.inputs.get("series_resistance", 0.0))
+        array = JunctionArray.of_fit(fit)
+        pair = array.of_pair(fit)
+        model = self.model_of(pair, voltage, values, fit.inputs.get("series_resistance", 0.0), array)
         found = np.zeros(points[self.column].shape, bool)
-        found[at] = ~without_outliers(model, fit.values).mask
+        found[at] = ~without_outliers(model, pair.values).mask
         return {self.column: points.like(self.column, found)}
 
 
@@ -155,14 +172,18 @@ class CurrentVoltage(_Curve):
         self, data: xarray.Dataset, context: FitContext, priors: Priors, start: FitResult | None = None
     ) -> FitResult:
         """As the base class, with the lowest electron temperature and the largest cooling power along the sweep."""
-        return with_extremes(super().fit(data, context, priors, start), _largest_voltage(data))
+        found = super().fit(data, context, priors, start)
+        array = JunctionArray.of_fit(found)
+        whole = array.of_device(with_extremes(array.of_pair(found), array.voltage * _largest_voltage(data)))
+        return replace(found, names=whole.names, units=whole.units, values=whole.values, covariance=whole.covariance)
 
     def evaluated(
         self, fit: FitResult, data: xarray.Dataset, context: FitContext, priors: Priors, like: Evaluated | None = None
     ) -> Evaluated:
         """As the base class; a small change of the parameters changes the extremes of the curves in proportion."""
         found = super().evaluated(parameters_of(fit), data, context, priors, like)
-        return found if like is not None else found._replace(whole=extremes_along(fit, _largest_voltage(data)))
+        largest = JunctionArray.of(context.junctions).voltage * _largest_voltage(data)
+        return found if like is not None else found._replace(whole=extremes_along(fit, largest))
 
     def predict(self, fit: FitResult, data: xarray.Dataset) -> Predictions:
         """As the base class."""
@@ -176,9 +197,13 @@ class CurrentVoltage(_Curve):
         """As the base class; of the fitted error of the series resistance what is stated of it is no error."""
         return with_line_as_fitted(super().budgeted(fit, data, context, priors))
 
-    def stated(self, context: FitContext) -> dict[str, float]:
-        """Return the standard uncertainty of the series resistance."""
-        return {"resistance_sigma": context.series_resistance_sigma}
+    def options(self, context: FitContext) -> dict[str, Any]:
+        """As the base class, and the standard uncertainty of the series resistance."""
+        return {**super().options(context), "resistance_sigma": self.resistance_sigma(context)}
+
+    def resistance_sigma(self, context: FitContext) -> float:
+        """As stated."""
+        return context.series_resistance_sigma
 
     def sensitivity(
         self, fit: FitResult, data: xarray.Dataset, setpoints: ArrayLike, context: FitContext, priors: Priors
@@ -217,6 +242,10 @@ class Conductance(_Curve):
             raise kind("the run has no lock-in conductance: the analysis conductance needs it")
         return super().fit(data, context, priors, start)
 
+    def datum(self, array: JunctionArray) -> float:
+        """As the base class."""
+        return array.conductance
+
 
 class Reflection(BudgetedAnalysis):
     """Damping rates and resonance frequency from reflection traces at many biases."""
@@ -239,7 +268,7 @@ class Reflection(BudgetedAnalysis):
         Without a prior `current_voltage` the junction parameters are fitted as well.
         """
         points = Points(data)
-        traces = _traces(points, points.measured("device_voltage", "s11"))
+        traces = traces_of(points, points.measured("device_voltage", "s11"), context.junctions)
         prior = priors.get("current_voltage")
         return fit_reflection(traces, prior=prior, fixed=context.fixed, given=context.given, start=start)
 
@@ -248,7 +277,7 @@ class Reflection(BudgetedAnalysis):
     ) -> Evaluated:
         """As the base class."""
         points = Points(data)
-        traces = _traces(points, points.measured("device_voltage", "s11"))
+        traces = traces_of(points, points.measured("device_voltage", "s11"), context.junctions)
         return reflection_evaluated(fit, traces, prior=priors.get("current_voltage"), given=context.given)
 
     def assumptions(self, context: FitContext) -> Mapping[Source, Mapping[str, float]]:
@@ -263,7 +292,7 @@ class Reflection(BudgetedAnalysis):
     def predict(self, fit: FitResult, data: xarray.Dataset) -> Predictions:
         """Return the expected `s11`, in the shape of that trace; NaN where nothing was measured."""
         points = Points(data)
-        model = reflection_model(fit, _traces(points, slice(None)))
+        model = reflection_model(fit, traces_of(points, slice(None), junctions_of(fit)))
         return {"s11": points.like("s11", model)}
 
     def sensitivity(
@@ -271,7 +300,7 @@ class Reflection(BudgetedAnalysis):
     ) -> Sensitivity:
         """Return the information of one more trace at each bias in `setpoints` (V), shape (n,)."""
         points = Points(data)
-        traces = _traces(points, points.measured("device_voltage", "s11"))
+        traces = traces_of(points, points.measured("device_voltage", "s11"), context.junctions)
         prior, voltage = priors.get("current_voltage"), _device_voltages(data, setpoints)
         return reflection_sensitivity(fit, traces, voltage, prior=prior, given=context.given)
 
@@ -289,7 +318,9 @@ class EmittedPower(BudgetedAnalysis):
     ) -> FitResult:
         """Fit the columns `device_voltage` (V), `fridge_temperature` (K) and the traces `spectrum` (W/Hz)."""
         points = Points(data)
-        spectra = _spectra(points, points.measured("device_voltage", "spectrum"), _stage(points, context))
+        spectra = spectra_of(
+            points, points.measured("device_voltage", "spectrum"), stage_temperature(points, context), context.junctions
+        )
         return fit_emitted_power(spectra, prior=_rates(priors), fixed=context.fixed, given=context.given, start=start)
 
     def evaluated(
@@ -297,13 +328,15 @@ class EmittedPower(BudgetedAnalysis):
     ) -> Evaluated:
         """As the base class."""
         points = Points(data)
-        spectra = _spectra(points, points.measured("device_voltage", "spectrum"), _stage(points, context))
+        spectra = spectra_of(
+            points, points.measured("device_voltage", "spectrum"), stage_temperature(points, context), context.junctions
+        )
         return emission_evaluated(fit, spectra, prior=_rates(priors), given=context.given)
 
     def predict(self, fit: FitResult, data: xarray.Dataset) -> Predictions:
         """Return the expected `spectrum` (W/Hz) and `band_power` (W), in the shape of the columns of the data."""
         points = Points(data)
-        spectra = _spectra(points, slice(None), fit.inputs.get("fridge_temperature", 0.0))
+        spectra = spectra_of(points, slice(None), fit.inputs.get("fridge_temperature", 0.0), junctions_of(fit))
         model = emission_model(fit, spectra)
         predicted = {"spectrum": points.like("spectrum", model)}
         if "band_power" in data:
@@ -315,7 +348,9 @@ class EmittedPower(BudgetedAnalysis):
     ) -> Sensitivity:
         """Return the information of one more spectrum at each bias in `setpoints` (V), shape (n,)."""
         points = Points(data)
-        spectra = _spectra(points, points.measured("device_voltage", "spectrum"), _stage(points, context))
+        spectra = spectra_of(
+            points, points.measured("device_voltage", "spectrum"), stage_temperature(points, context), context.junctions
+        )
         voltage = _device_voltages(data, setpoints)
         return emission_sensitivity(fit, spectra, voltage, prior=_rates(priors), given=context.given)
 
@@ -326,33 +361,6 @@ def _missing_rows(points: Points, at: NDArray[np.intp]) -> str:
         return ""
     rows = points.measured("time")
     return missing_readings(points["bias"][rows], np.isin(rows, at))
-
-
-def _traces(points: Points, at: Selection) -> ReflectionData:
-    return ReflectionData(points["device_voltage"][at], points.frequency, points["s11"][at], time=_time(points, at))
-
-
-def _spectra(points: Points, at: Selection, fridge_temperature: float) -> EmissionData:
-    return EmissionData(
-        points["device_voltage"][at],
-        points.frequency,
-        points["spectrum"][at],
-        fridge_temperature,
-        time=_time(points, at),
-    )
-
-
-def _time(points: Points, at: Selection) -> Real | None:
-    """When the points were measured (s); None where the run does not say."""
-    return np.asarray(points["time"][at], dtype=np.float64) if "time" in points else None
-
-
-def _stage(points: Points, context: FitContext) -> float:
-    """Temperature (K) of the baths: as measured in the run, else that of the context."""
-    if "fridge_temperature" in points:
-        return float(np.nanmedian(points["fridge_temperature"]))
-    # Without a thermometer the baths are at 0 K: at 4.7 GHz that is exact below 40 mK.
-    return context.fridge_temperature if np.isfinite(context.fridge_temperature) else 0.0
 
 
 def _rates(priors: Priors) -> FitResult:

@@ -62,6 +62,12 @@ class FitContext:
         return next(stated, 0.0)
 
     @property
+    def junctions(self) -> int | tuple[int, int]:
+        """Junctions of the device: 1, 2, or (series, parallel) of an array; a pair where it is not said."""
+        found = self.device.get("junctions", 2)
+        return (int(found[0]), int(found[1])) if isinstance(found, list | tuple) else int(found)
+
+    @property
     def divider(self) -> float:
         """Source voltage per bias voltage; 1 if the wiring has none."""
         return float(self.wiring.get("divider", 1.0))

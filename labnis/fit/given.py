@@ -1,16 +1,17 @@
 """Values that are known before a fit: given with a standard uncertainty, they enter its prior."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
+from labnis.fit.arrays import Real
 from labnis.fit.estimate import Estimate
 from labnis.fit.parameters import Given, Parameter, joined
 from labnis.fit.result import FitResult, result_from_mapping
 
-__all__ = ["Known", "known_before"]
+__all__ = ["Known", "known_before", "stated", "text_of_given", "text_of_held"]
 
 # Two statements contradict each other beyond so many standard deviations.
 _CONTRADICTS = 5.0
@@ -22,6 +23,29 @@ class Known(NamedTuple):
     prior: FitResult | None
     assumed: dict[str, str]
     warnings: tuple[str, ...]
+
+
+def text_of_given(value: float, sigma: float, unit: str) -> str:
+    """What a result says of a given value."""
+    return f"{Estimate(value, sigma, unit)}, given"
+
+
+def text_of_held(value: float, unit: str) -> str:
+    """What a result says of a value that is held."""
+    return f"{value:.8g} {unit}, held fixed".replace(" 1,", ",")
+
+
+def stated(
+    factors: Callable[[Sequence[str]], Real], fit: FitResult, fixed: Mapping[str, float], given: Given
+) -> dict[str, str]:
+    """What `fit` assumes, with values of the device where its own are those of a pair, which differ by `factors`."""
+    said = dict(fit.assumed)
+    for name, factor in zip(fit.names, factors(fit.names), strict=True):
+        if factor == 1 or name not in {**fixed, **given}:
+            continue
+        unit = fit[name].unit
+        said[name] = text_of_held(fixed[name], unit) if name in fixed else text_of_given(*given[name], unit)
+    return said
 
 
 def known_before(parameters: Sequence[Parameter], prior: FitResult | None, given: Given | None) -> Known:
@@ -38,7 +62,7 @@ def known_before(parameters: Sequence[Parameter], prior: FitResult | None, given
     for name, (value, sigma) in (given or {}).items():
         if name not in units or name in held:
             continue
-        told = f"{Estimate(value, sigma, units[name])}, given"
+        told = text_of_given(value, sigma, units[name])
         assumed[name] = told
         if prior is not None and told in prior.assumed.get(name, ""):
             continue

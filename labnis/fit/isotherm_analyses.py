@@ -15,6 +15,7 @@ from labnis.fit.context import FitContext
 from labnis.fit.derived import with_quantity
 from labnis.fit.effects import changed_by
 from labnis.fit.given import Known, known_before
+from labnis.fit.junction._array import PAIR, JunctionArray
 from labnis.fit.junction._components import component_prior
 from labnis.fit.junction._cooler_parameters import INVERSE, UNITS, cooler_at, inverted
 from labnis.fit.junction._heated_pair import LINE
@@ -107,6 +108,11 @@ class HeatBalance(BudgetedAnalysis):
 
         FitError without the volume of the island (labnis: device: island: in the station file).
         """
+        if (array := JunctionArray.of(context.junctions)) != PAIR:
+            raise FitError(
+                f"the heat balance at several temperatures is that of a pair, and the device has {array.statement}: "
+                "fit each temperature by itself, fit_current_voltage with junctions="
+            )
         measured = _Measured.of(data, context)
         sigma, options = context.series_resistance_sigma, _options(measured, context)
         cooler = cooler_at({**context.fixed, **_values(context.given)}, _start(measured, context, start))

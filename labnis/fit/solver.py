@@ -16,7 +16,7 @@ from labnis.fit._doubts import contradicted_prior, doubts_from_residuals, texts_
 from labnis.fit._residuals import glitches, noise_between_neighbours, outliers
 from labnis.fit.arrays import Bool, Real
 from labnis.fit.estimate import Estimate
-from labnis.fit.given import known_before
+from labnis.fit.given import known_before, text_of_held
 from labnis.fit.models import CurveModel, Model, TraceModel, as_real
 from labnis.fit.parameters import Given, Parameter, conditioned, prior_rows, restarted
 from labnis.fit.result import FitError, FitResult
@@ -78,7 +78,7 @@ def solve(
 
     model = _without_glitches(model, fits[0].residuals, residuals)
     result = fits[-1]
-    fixed = {p.name: f"{p.start:.8g} {p.unit}, held fixed".replace(" 1,", ",") for p in held if p.fixed}
+    fixed = {p.name: text_of_held(p.start, p.unit) for p in held if p.fixed}
     left_out, isolated = texts_of_left_out(model)
     doubts = (
         *(() if isolated else left_out),

@@ -22,6 +22,7 @@ from labnis.fit import (
     fit_reflection,
     fit_resonance,
 )
+from labnis.fit.junction._island import COMPONENTS
 from labnis.fit.resonator._traces import Response
 from labnis.physics import reflection_coefficient
 from sim_instruments import Truth
@@ -73,11 +74,13 @@ def noise(*shape: int, seed: int = 0) -> Real:
 # --- current–voltage curves ------------------------------------------------------------------------------------------
 
 LINE = measuring.SERIES_RESISTANCE
+# An island that does not heat, so that no component is sought.
+COLD = dict.fromkeys(COMPONENTS, 0.0)
 
 
-def fitted(lab: Lab, voltage: Any, current: Any, line: float = LINE) -> Answer:
-    fit = fit_current_voltage(voltage, current, series_resistance=line)
-    return Answer(fit, measuring.pulls(fit, lab.truth))
+def fitted(lab: Lab, voltage: Any, current: Any, line: float = LINE, **options: Any) -> Answer:
+    fit = fit_current_voltage(voltage, current, series_resistance=line, **options)
+    return Answer(fit, measuring.pulls(fit.select(fit.free), lab.truth))
 
 
 def changed(change: Callable[[Real, Real], tuple[Any, Any]]) -> Callable[[Lab], Answer]:
@@ -151,7 +154,21 @@ CURVES: dict[str, tuple[Callable[[Lab], Answer], str]] = {
     "two equal sweeps, sorted": (partial(by_voltage, change=lambda v, i: (v, i)), ""),
     "jitter of the voltage": (changed(lambda v, i: (v + 5e-7 * noise(v.size), i)), "voltage that jitters"),
     "multiplicative noise": (changed(lambda v, i: (v, i * (1 + 1e-2 * noise(i.size)))), "in proportion to the read"),
-    "one junction as a pair": (lambda lab: fitted(lab, lab.curve[0] / 2, lab.curve[1], LINE / 2), "one junction inst"),
+    "one junction as a pair": (
+        lambda lab: fitted(lab, lab.curve[0] / 2, lab.curve[1], LINE / 2),
+        "is this one junction",
+    ),
+    "pair as one junction": (lambda lab: fitted(lab, *lab.curve, junctions=1), "is this a pair in series"),
+    "pair as an array": (lambda lab: fitted(lab, *lab.curve, junctions=(4, 2)), "is this a pair in series"),
+    "wrong gap held": (
+        lambda lab: fitted(lab, *lab.curve, fixed=COLD | {"gap": 214e-6}),
+        "of gap, .* which is 9.97e-07",
+    ),
+    "wrong gap given": (
+        lambda lab: fitted(lab, *lab.curve, given={"gap": (215.1e-6, 1e-9)}),
+        "data contradict what was",
+    ),
+    "gap in µeV": (lambda lab: fitted(lab, *lab.curve, fixed={"gap": 215.0}), "gap cannot be held at 215 eV"),
     "line 1 % off": (lambda lab: fitted(lab, lab.curve[0] - 20 * lab.curve[1], lab.curve[1], LINE + 20), "is 20 ohm"),
     "mV": (changed(lambda v, i: (1e3 * v, i)), "give device_voltage in volt"),
     "µA": (changed(lambda v, i: (v, 1e6 * i)), "give current in ampere"),

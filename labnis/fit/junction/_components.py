@@ -287,10 +287,10 @@ def _scores(model: HeatedPair, values: Mapping[str, float], residuals: Real, noi
 
 
 def _left_out(trial: _Trial, noise: float) -> dict[str, str]:
-    scores = trial.scores(noise)
-    stated = {}
-    for name, (estimate, sigma, _) in scores.items():
-        limit = max(estimate, 0.0) + _ONE_SIDED * sigma
+    scores, stated = trial.scores(noise), {}
+    of_pair = trial.model.readings.array.factors([*scores])
+    for (name, (estimate, sigma, _)), factor in zip(scores.items(), of_pair, strict=True):
+        limit = (max(estimate, 0.0) + _ONE_SIDED * sigma) / factor
         stated[name] = f"none; below {limit:.2g} {COMPONENTS[name]} (95 %)".replace(" 1 (", " (")
     return stated
 

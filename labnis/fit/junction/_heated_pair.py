@@ -10,6 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.constants import e, k
 
 from labnis.fit.arrays import Real, real_columns
+from labnis.fit.estimate import number_text
+from labnis.fit.junction._array import LINE, PAIR, JunctionArray
 from labnis.fit.junction._excitation import Curves, device_cycle, first_harmonic, phases
 from labnis.fit.junction._island import IslandState, cooler_of, island_state, steady_state
 from labnis.fit.parameters import Given, Parameter, restarted
@@ -18,9 +20,6 @@ from labnis.fit.solver import CurveModel, solve
 from labnis.physics import NoOperatingPointError, OperatingPoint
 
 __all__ = ["LINE", "HeatedPair", "Readings", "expected_current", "solve_heated"]
-
-# The parameter for a resistance of the line that differs from the stated one.
-LINE = "series_resistance_error"
 
 # Rounds at most in which weights and excitation follow the parameters, and the change of the expected current, in units
 # of its noise, that ends them.
@@ -40,7 +39,8 @@ class Readings:
     """Voltage across the pair (V) and current (A), shape (n,), with what lies between the device and its meters.
 
     `excitation` is on the line (V rms), `series_resistance` that of the line (ohm), `resistance_sigma` its standard
-    uncertainty, 0 if none is stated. `given` are parameters of the device that are known beforehand.
+    uncertainty, 0 if none is stated. `given` are parameters that are known beforehand. `array` is
+    the device of which this is a pair.
     """
 
     voltage: Real
@@ -49,6 +49,7 @@ class Readings:
     excitation: float = 0.0
     resistance_sigma: float = 0.0
     given: Given = field(default_factory=dict)
+    array: JunctionArray = PAIR
 
     def at(self, points: NDArray[np.intp]) -> "Readings":
         """Return some of the points."""
@@ -138,6 +139,9 @@ class HeatedPair(CurveModel):
         at = self.voltage + (voltage - self.readings.voltage)[:, None]
         readings = replace(self.readings, voltage=voltage, current=measured)
         return replace(self, readings=readings, voltage=at, state=_states(self.names, at, None, measured))
+
+    def place(self, datum: int) -> str:
+        return number_text(float(self.readings.voltage[datum]) / self.readings.array.voltage, "V")
 
     def expected(self, x: Real) -> Real:
         """Expected readings of the current (A), shape (n,)."""

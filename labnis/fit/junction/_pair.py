@@ -14,6 +14,8 @@ from numpy.typing import ArrayLike
 from scipy.constants import e, k
 
 from labnis.fit.arrays import Real, real_columns
+from labnis.fit.estimate import number_text
+from labnis.fit.junction._array import PAIR, JunctionArray
 from labnis.fit.junction._excitation import device_cycle
 from labnis.fit.parameters import Parameter
 from labnis.fit.result import FitError, FitResult
@@ -23,7 +25,7 @@ from labnis.physics import NISJunction
 __all__ = ["ASSUMED", "PairModel", "pair_parameters"]
 
 ASSUMED = {
-    "junctions": "both junctions of the pair are identical",
+    "junctions": PAIR.statement,
     "electron_temperature": "the same at every bias",
 }
 # Gaps (eV) and resistances (ohm) outside these ranges mean data in other units.
@@ -51,7 +53,8 @@ class PairModel(CurveModel):
     """Readings at each mean device voltage, taken over a cycle of the excitation, as a function of `x`.
 
     The device voltage carries −R_s times the noise of the current, so that a reading scatters more than its instrument:
-    `weight` (n,) undoes that. `waveform` (n, phases) is the excitation at the device (V).
+    `weight` (n,) undoes that. `waveform` (n, phases) is the excitation at the device (V), `array` the device of which
+    this is a pair.
     """
 
     #: A reading scatters (1 + G·R_s) to this power times as much as its instrument.
@@ -61,9 +64,18 @@ class PairModel(CurveModel):
     measured: Real
     weight: Real
     waveform: Real
+    array: JunctionArray = PAIR
 
     @classmethod
-    def of(cls, x: Real, voltage: Real, measured: Real, excitation: float, series_resistance: float) -> Self:
+    def of(
+        cls,
+        x: Real,
+        voltage: Real,
+        measured: Real,
+        excitation: float,
+        series_resistance: float,
+        array: JunctionArray = PAIR,
+    ) -> Self:
         """With the weights and the excitation (V rms, on the line) of a device that has the parameters `x`."""
 
         def characteristic(device_voltage: Real, _points: object = None) -> tuple[Real, Real]:
@@ -79,11 +91,14 @@ class PairModel(CurveModel):
             line = amplitude * cls.phases(amplitude / reach)
             cycle = device_cycle(characteristic, voltage, line, series_resistance, np.full(voltage.shape, reach))
             waveform = cycle - voltage[:, None]
-        return cls(voltage, measured, share**cls.scatter, waveform, mask=np.ones(voltage.shape, bool))
+        return cls(voltage, measured, share**cls.scatter, waveform, array, mask=np.ones(voltage.shape, bool))
 
     @property
     def device_voltage(self) -> Real:
         return self.voltage
+
+    def place(self, datum: int) -> str:
+        return number_text(float(self.voltage[datum]) / self.array.voltage, "V")
 
     def by_voltage(self, x: Real) -> Real:
         return np.asarray(self.jacobian(x)[:, 4])
@@ -98,9 +113,11 @@ class PairModel(CurveModel):
     @classmethod
     def expected(cls, fit: FitResult, device_voltage: ArrayLike) -> Real:
         """Readings that a `fit` of this model expects at each measured `device_voltage` (V), shape (n,)."""
-        (voltage,) = real_columns(device_voltage=device_voltage)
-        excitation, resistance = (fit.inputs.get(name, 0.0) for name in ("excitation", "series_resistance"))
-        return cls.of(fit.values, voltage, voltage, excitation, resistance).model(fit.values)
+        array = JunctionArray.of_fit(fit)
+        pair, voltage = array.of_pair(fit), array.voltage * real_columns(device_voltage=device_voltage)[0]
+        excitation, resistance = (pair.inputs.get(name, 0.0) for name in ("excitation", "series_resistance"))
+        expected = cls.of(pair.values, voltage, voltage, excitation, resistance).model(pair.values)
+        return np.asarray(expected / (array.current if cls.scatter == 1 else array.conductance))
 
     @staticmethod
     @abstractmethod

@@ -10,7 +10,9 @@ from scipy.ndimage import median_filter
 from labnis.fit._doubts import suspected
 from labnis.fit._sweeps import compared_sweeps, sweeps_of
 from labnis.fit.arrays import Bool, Real, check_numbers, curve, real_columns
+from labnis.fit.given import stated
 from labnis.fit.information import Sensitivity
+from labnis.fit.junction._array import LINE, PAIR, JunctionArray, Junctions
 from labnis.fit.junction._components import with_components
 from labnis.fit.junction._curve_data import (
     check_units,
@@ -20,7 +22,7 @@ from labnis.fit.junction._curve_data import (
     refuse_without_rise,
 )
 from labnis.fit.junction._excitation import phases
-from labnis.fit.junction._heated_pair import LINE, HeatedPair, Readings, expected_current
+from labnis.fit.junction._heated_pair import HeatedPair, Readings, expected_current
 from labnis.fit.junction._island import COMPONENTS, components_of
 from labnis.fit.junction._pair import ASSUMED, PairModel, pair_parameters
 from labnis.fit.models import Suspect
@@ -45,8 +47,8 @@ _DRIFT = (
 _WRONG_LINE, _PLAUSIBLE = "it looks like a series resistance that is {:.3g} ohm off: measure it again", 0.1
 # Resistances (ohm) of common tunnel junctions.
 _USUAL_RESISTANCES = (50.0, 2e6)
-# Half of the gaps of aluminium films (eV); no other superconductor of common junctions has one there.
-_HALF_GAPS = (80e-6, 150e-6)
+# Gaps of aluminium films (eV); no other superconductor of common junctions has half or twice such a gap.
+_ALUMINIUM = (160e-6, 260e-6)
 # Parameters of the island that may be known, and their units.
 ISLAND = COMPONENTS | {"dephasing_rate": "1/s"}
 
@@ -58,16 +60,17 @@ def fit_current_voltage(
     series_resistance: float = 0.0,
     resistance_sigma: float = 0.0,
     excitation: float = 0.0,
+    junctions: Junctions = 2,
     fixed: Mapping[str, float] | None = None,
     given: Given | None = None,
     start: FitResult | None = None,
 ) -> FitResult:
-    """Fit I(V) of two identical junctions in series at one electron temperature.
+    """Fit I(V) of identical junctions, such as two in series, at one electron temperature or with an island that heats.
 
     Parameters
     ----------
     device_voltage, current
-        Voltage across the pair (V) and current (A), shape (n,); I·`series_resistance` has been subtracted from
+        Voltage across the device (V) and current (A), shape (n,); I·`series_resistance` has been subtracted from
         `device_voltage`, and with it the noise of that current. Points that are not finite are left out.
     series_resistance
         Of the bias line (ohm); it correlates the noise of voltage and current.
@@ -76,6 +79,9 @@ def fit_current_voltage(
         resistance better: `series_resistance_error` is then a parameter with this prior.
     excitation
         Lock-in excitation on the bias line while the current was read (V rms): the reading is its mean over a cycle.
+    junctions
+        1 (probe, thermometer, STM), 2 (a pair in series), or (series, parallel) of an array. Where the normal metal
+        heats or cools, a single junction does so from one side.
     fixed
         Parameters that are held at a value, by name.
     given
@@ -100,19 +106,30 @@ def fit_current_voltage(
     check_numbers(series_resistance=series_resistance, resistance_sigma=resistance_sigma)
     refuse_clipped(voltage, measured)
     check_units(voltage, measured)
-    known = dict(given or {})
-    readings = Readings(voltage, measured, float(series_resistance), float(excitation), float(resistance_sigma), known)
-    of_pair = {name: value for name, value in (fixed or {}).items() if name not in ISLAND}
+    array = JunctionArray.of(junctions)
+    held, known = array.values_of_pair(fixed or {}), array.given_of_pair(given or {})
+    readings = Readings(
+        voltage * array.voltage,
+        measured * array.current,
+        float(series_resistance) * array.resistance,
+        float(excitation) * array.voltage,
+        float(resistance_sigma) * array.resistance,
+        known,
+        array,
+    )
     missing = missing_readings(*_rows(device_voltage, current))
     try:
-        _check_island(fixed or {}, known)
-        pair = start if start is not None and components_of(start) else _fit_pair(readings, of_pair, start)
+        _check_island(held, known)
+        before = None if start is None else array.of_pair(start)
+        pair = before if before is not None and components_of(before) else _fit_pair(readings, held, before)
     except FitError as error:
         raise FitError(missing or str(error)) from error
-    result = with_components(pair, readings, fixed or {}, MODEL, ASSUMED)
-    counted = result.mask
-    suspect = _curve_warnings(voltage[counted], measured[counted], result.residuals[counted], result.by_name)
-    return replace(result, warnings=(*result.warnings, *suspect, *_line_warnings(result, readings)))
+    result = with_components(pair, readings, held, MODEL, ASSUMED)
+    found = array.of_device(result, datum=array.current)
+    counted = found.mask
+    suspect = _curve_warnings(voltage[counted], measured[counted], found.residuals[counted], found.by_name, array)
+    told = stated(array.factors, found, fixed or {}, given or {})
+    return replace(found, assumed=told, warnings=(*found.warnings, *suspect, *_line_warnings(result, readings)))
 
 
 def _rows(device_voltage: ArrayLike, current: ArrayLike) -> tuple[Real, Bool]:
@@ -133,17 +150,18 @@ def _check_island(fixed: Mapping[str, float], given: Given) -> None:
 
 def _line_warnings(result: FitResult, readings: Readings) -> tuple[str, ...]:
     """A warning where the curve wants another resistance of the line than what is stated, or looks like a drift."""
-    stated, sigma = readings.series_resistance, readings.resistance_sigma
+    of_pair = readings.array.resistance
+    stated, sigma = readings.series_resistance / of_pair, readings.resistance_sigma / of_pair
     if LINE not in result.names:
-        model = model_of_current(result, readings.voltage, readings.current, stated).with_mask(result.mask)
-        change = model.by_voltage(result.values) * readings.current
+        model = model_of_pair(result, readings).with_mask(result.mask)
+        change = model.by_voltage(result.values) * readings.current * of_pair
         plausible = _CONTRADICTS * sigma, _PLAUSIBLE * result["normal_resistance"].value
         time = np.linspace(-0.5, 0.5, change.size)
         drifts = [model.signal(result.values), model.by_voltage(result.values), np.ones(change.size)]
         drift = Suspect(_DRIFT, np.stack([time * drift for drift in drifts], axis=-1))
         wrong = suspected(result, model, [Suspect(_WRONG_LINE, change[:, None], plausible)])
         return wrong or suspected(result, model, [drift], known=change[:, None])
-    wanted = result[LINE]
+    wanted = readings.array.of_device(result)[LINE]
     if abs(wanted.value) <= _CONTRADICTS * sigma:
         return ()
     return (
@@ -154,17 +172,18 @@ def _line_warnings(result: FitResult, readings: Readings) -> tuple[str, ...]:
 
 def _fit_pair(readings: Readings, fixed: Mapping[str, float], start: FitResult | None) -> FitResult:
     """Fit a pair whose electrons have one temperature at every bias."""
-    voltage, measured = readings.voltage, readings.current
+    fixed = {name: value for name, value in fixed.items() if name not in ISLAND}
+    voltage, measured, array = readings.voltage, readings.current, readings.array
     excitation, series_resistance = readings.excitation, readings.series_resistance
     given = {name: value for name, value in readings.given.items() if name not in ISLAND}
-    parameters = hold(_parameters(voltage, measured, start), fixed, given)
+    parameters = hold(_parameters(voltage, measured, start, array), fixed, given)
     inputs = {"series_resistance": series_resistance, "excitation": excitation}
     # How much of a change of the line reaches the device depends on the curve, which the first rounds find.
     x = np.array([p.start for p in parameters])
-    sweep = _Sweep.of(x, voltage, measured, excitation, series_resistance)
+    sweep = _Sweep.of(x, voltage, measured, excitation, series_resistance, array)
     for _ in range(_ROUNDS):
         result, before = solve(parameters, sweep, MODEL, ASSUMED, given=given, inputs=inputs), sweep
-        sweep = _Sweep.of(result.values, voltage, measured, excitation, series_resistance)
+        sweep = _Sweep.of(result.values, voltage, measured, excitation, series_resistance, array)
         if _settled(sweep.weight, before.weight, 1.0) and _settled(sweep.waveform, before.waveform, excitation):
             break
         parameters = restarted(parameters, result.values)
@@ -173,17 +192,32 @@ def _fit_pair(readings: Readings, fixed: Mapping[str, float], start: FitResult |
 
 def current_voltage_model(fit: FitResult, device_voltage: ArrayLike) -> Real:
     """Current (A) expected by an I–V fit at each measured `device_voltage` (V), shape (n,)."""
-    if components_of(fit):
-        return expected_current(fit, device_voltage)
-    return _Sweep.expected(fit, device_voltage)
+    if not components_of(fit):
+        return _Sweep.expected(fit, device_voltage)
+    array = JunctionArray.of_fit(fit)
+    of_pair = expected_current(array.of_pair(fit), array.voltage * real_columns(device_voltage=device_voltage)[0])
+    return np.asarray(of_pair / array.current)
 
 
-def model_of_current(fit: FitResult, device_voltage: Real, current: Real, series_resistance: float) -> CurveModel:
-    """Model of an I–V fit of readings: voltages (V), currents (A), shape (n,), and resistance of the line (ohm)."""
+def model_of_current(
+    fit: FitResult, device_voltage: Real, current: Real, series_resistance: float, array: JunctionArray = PAIR
+) -> CurveModel:
+    """Model of an I–V fit of readings: voltages (V), currents (A), shape (n,), and resistance of the line (ohm).
+
+    The readings are those of the device, an `array`; fit and model are those of its pair.
+    """
+    resistance = series_resistance * array.resistance
     excitation = fit.inputs.get("excitation", 0.0)
+    readings = Readings(device_voltage * array.voltage, current * array.current, resistance, excitation, array=array)
+    return model_of_pair(fit, readings)
+
+
+def model_of_pair(fit: FitResult, readings: Readings) -> CurveModel:
+    """Model of a `fit` of a pair, of its `readings`."""
     if components_of(fit):
-        return HeatedPair.of(Readings(device_voltage, current, series_resistance, excitation), fit.names, fit.values)
-    return _Sweep.of(fit.values, device_voltage, current, excitation, series_resistance)
+        return HeatedPair.of(readings, fit.names, fit.values)
+    r = readings
+    return _Sweep.of(fit.values, r.voltage, r.current, r.excitation, r.series_resistance, r.array)
 
 
 def current_voltage_sensitivity(fit: FitResult, device_voltage: Real, *, series_resistance: float = 0.0) -> Sensitivity:
@@ -191,11 +225,11 @@ def current_voltage_sensitivity(fit: FitResult, device_voltage: Real, *, series_
 
     The smearing by a lock-in's excitation is left out: it hardly changes which biases are informative.
     """
-    model: Model = _Sweep.of(fit.values, device_voltage, device_voltage, 0.0, series_resistance)
-    if components_of(fit):
-        readings = Readings(device_voltage, expected_current(fit, device_voltage), series_resistance)
-        model = HeatedPair.of(readings, fit.names, fit.values)
-    slopes = model.jacobian(fit.values)[:, None, fit.sigma > 0] / fit.noise
+    array = JunctionArray.of_fit(fit)
+    pair, current = array.of_pair(fit), current_voltage_model(fit, device_voltage)
+    model: Model = model_of_current(replace(pair, inputs={}), device_voltage, current, series_resistance, array)
+    by_device = model.jacobian(pair.values) * array.factors(fit.names) / array.current
+    slopes = by_device[:, None, fit.sigma > 0] / fit.noise
     no_background, no_prior = np.zeros(slopes.shape[:2], complex), np.zeros((len(fit.free),) * 2)
     return Sensitivity(fit.free, slopes.astype(complex), no_background, no_prior)
 
@@ -223,9 +257,9 @@ class _Sweep(PairModel):
         return np.concatenate([super().jacobian(x), -self.weight[:, None]], axis=1)
 
 
-def _parameters(voltage: Real, current: Real, start: FitResult | None) -> list[Parameter]:
+def _parameters(voltage: Real, current: Real, start: FitResult | None, array: JunctionArray) -> list[Parameter]:
     """Start values from an earlier fit, or from the curve."""
-    guess = _guess(voltage, current) if start is None else start.by_name
+    guess = _guess(voltage, current, array) if start is None else start.by_name
     pair = pair_parameters(guess, "current in ampere")
     scale = 1e-2 * guess["gap"] / guess["normal_resistance"]
     return [*pair, Parameter("current_offset", "A", guess.get("current_offset", 0.0), scale)]
@@ -245,7 +279,7 @@ def _repeated_median_slope(x: Real, y: Real) -> float:
     return float(np.median(np.median(slopes.reshape(x.size, -1), axis=1)))
 
 
-def _guess(voltage: Real, current: Real) -> dict[str, float]:
+def _guess(voltage: Real, current: Real, array: JunctionArray) -> dict[str, float]:
     """Resistance from the slope of the outermost points, gap from where half the normal current flows."""
     # A sweep that is under way, or one-sided, has its gap edge on the side of its largest voltage.
     side = 1.0 if voltage.max() >= -voltage.min() else -1.0
@@ -254,26 +288,39 @@ def _guess(voltage: Real, current: Real) -> dict[str, float]:
     # Medians, here and below, are robust to outliers.
     slope = _repeated_median_slope(v[-edge:], i[-edge:])
     if not slope > 0:
-        refuse_without_rise(voltage, current)
+        refuse_without_rise(voltage / array.voltage, current / array.current)
     calm = median_filter(i, size=3, mode="mirror")
     subgap = np.abs(v[np.abs(calm) < 0.5 * slope * np.abs(v)])
     if not subgap.size or subgap.max() > 0.95 * np.abs(v).max():
-        refuse_without_gap(v, calm, slope)
+        refuse_without_gap(v / array.voltage, calm, slope * array.voltage)
     # √(V² − Δ²) is half of V at V = 1.155 Δ, and each junction gets half of the voltage.
     return {"gap": float(subgap.max()) / 2 / 1.155, "normal_resistance": float(1 / slope / 2)}
 
 
-def _curve_warnings(voltage: Real, current: Real, residuals: Real, found_at: Mapping[str, float]) -> tuple[str, ...]:
+def _other_junctions(array: JunctionArray, gap: float) -> list[str]:
+    """A warning where the curve is that of aluminium only if the device has other junctions than stated."""
+    if _ALUMINIUM[0] < gap < _ALUMINIUM[1]:
+        return []
+    edge = array.series * gap
+    others = {1: "one junction", 2: "a pair in series"}
+    return [
+        f"the gap would be {1e6 * gap:.4g} µeV with {array.series} in series, and with {what} that of aluminium, "
+        f"{1e6 * edge / series:.4g} µeV: is this {what}? Then give junctions={series}; gap, resistance and temperature "
+        f"are {array.series / series:.3g} times as large"
+        for series, what in others.items()
+        if series != array.series and _ALUMINIUM[0] < edge / series < _ALUMINIUM[1]
+    ]
+
+
+def _curve_warnings(
+    voltage: Real, current: Real, residuals: Real, found_at: Mapping[str, float], array: JunctionArray
+) -> tuple[str, ...]:
     """Warnings from the points of a fit, in the order of measurement, and the values it found."""
     gap, resistance = found_at["gap"], found_at["normal_resistance"]
     found = []
     if not _USUAL_RESISTANCES[0] < resistance < _USUAL_RESISTANCES[1]:
         found.append(f"{resistance:.3g} ohm is unusual for a tunnel junction; is the current in ampere?")
-    if _HALF_GAPS[0] < gap < _HALF_GAPS[1]:
-        found.append(
-            f"the gap would be {1e6 * gap:.4g} µeV, half of that of aluminium: is this one junction instead of a pair "
-            "in series? Then gap, resistance and temperature are twice as large"
-        )
+    found += _other_junctions(array, gap)
     repeated = int(((np.diff(voltage) == 0) & (np.diff(current) == 0)).sum())
     if 2 * repeated > voltage.size:
         found.append(

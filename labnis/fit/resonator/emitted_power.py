@@ -30,7 +30,7 @@ from labnis.fit.resonator._drift import (
 )
 from labnis.fit.resonator._emission_data import EmissionData, refuse_impossible, spectra_warnings
 from labnis.fit.resonator._lines import Lines, Spectra
-from labnis.fit.resonator._tunnelling import RATE_NAMES, ZERO_ASSUMED, handed_on, temperature_assumed
+from labnis.fit.resonator._tunnelling import RATE_NAMES, ZERO_ASSUMED, handed_on, junctions_assumed, temperature_assumed
 from labnis.fit.result import FitError, FitResult
 from labnis.fit.solver import solve, without_outliers
 
@@ -108,8 +108,8 @@ def fit_emitted_power(
         parameters = restarted(parameters, [start[p.name].value for p in parameters])
     parameters = hold(parameters, fixed, given)
     names = tuple(p.name for p in parameters)
-    assumed = _ASSUMED | temperature_assumed(prior)
-    inputs = {"fridge_temperature": data.fridge_temperature}
+    assumed = _ASSUMED | temperature_assumed(prior) | junctions_assumed(usable.array)
+    inputs = {"fridge_temperature": data.fridge_temperature, **usable.array.inputs}
 
     def spectra(terms: int) -> Spectra:
         return Spectra.of(usable, names, gain, emitted, terms)
@@ -185,9 +185,8 @@ def emission_sensitivity(
     """Sensitivity of one spectrum at each of `device_voltage` (V), shape (n,), to the parameters of a gain fit."""
     names = tuple(name for name in fit.free if name != "noise_temperature")
     values, frequency, repeats = fit.by_name, *thinned(data.frequency)
-    there = EmissionData(
-        device_voltage, frequency, np.zeros((device_voltage.size, frequency.size)), data.fridge_temperature
-    )
+    nothing = np.zeros((device_voltage.size, frequency.size))
+    there = EmissionData(device_voltage, frequency, nothing, data.fridge_temperature, junctions=data.junctions)
     lines = Lines.of(values, there)
     # Relative to the whole power density, to which the noise of a radiometer is proportional; the gain cancels.
     noise = fit.noise * (k * values["noise_temperature"] + lines.density) / np.sqrt(repeats)

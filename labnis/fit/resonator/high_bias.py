@@ -20,6 +20,7 @@ from labnis.fit._residuals import are_few
 from labnis.fit.arrays import Complex, Real
 from labnis.fit.derived import with_derived
 from labnis.fit.parameters import Given, Parameter, hold
+from labnis.fit.resonator._biases import GOOD_BIAS, volts
 from labnis.fit.resonator._emission_data import (
     HIGH_BIAS,
     EmissionData,
@@ -164,6 +165,7 @@ class _Device:
     photons: float
     frequency: Real
     whole_line: bool
+    series: int
 
     @classmethod
     def of(cls, prior: FitResult, data: EmissionData, *, whole_line: bool) -> "_Device":
@@ -178,6 +180,7 @@ class _Device:
             float(thermal_photon_number(v["ohmic_frequency"], data.fridge_temperature)),
             data.frequency,
             whole_line,
+            data.array.series,
         )
 
     @property
@@ -197,7 +200,7 @@ class _Device:
 
     def voltage(self, device_voltage: Real) -> Real:
         """Across one junction (V)."""
-        return (device_voltage + self.voltage_offset) / 2
+        return (device_voltage + self.voltage_offset) / self.series
 
     def gain(self, slope: float) -> float:
         """Ratio (1) by H eq. 9; the part in the band is constant up to 1/V², so that it multiplies the slope alone."""
@@ -252,7 +255,7 @@ def _expansion(
     if high.voltage.size < _FEWEST:
         raise FitError(
             f"{high.voltage.size} of {data.device_voltage.size} biases lie beyond {HIGH_BIAS:g} gaps and "
-            f"{_FEWEST} are needed; sweep on to {20e3 * device.junction.gap:.2g} mV across the device"
+            f"{_FEWEST} are needed; sweep on to {volts(GOOD_BIAS * device.junction.gap, data.array)}"
         )
     power, voltage = float(high.power.mean()), float(high.voltage.max())
     start = map(float, _coefficients(high.voltage, high.power, high.power))
@@ -300,7 +303,7 @@ def _with_noise_temperature(result: FitResult, device: _Device, data: EmissionDa
     if voltage < device.junction.gap / 2:
         return result
     warning = (
-        f"no spectrum at zero bias, the nearest at {2e3 * voltage:.2g} mV across the device: noise_temperature rests "
+        f"no spectrum at zero bias, the nearest at {volts(voltage, data.array)}: noise_temperature rests "
         "on the emission that the rates predict there; take a spectrum at zero bias"
     )
     return replace(result, warnings=(*result.warnings, warning))

@@ -13,6 +13,7 @@ stated in the result and propagated into γ_tr, γ_x and the gain.
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from labnis.fit.arrays import Complex, Real
 from labnis.fit.derived import with_derived
 from labnis.fit.given import known_before
 from labnis.fit.information import Sensitivity, thinned
+from labnis.fit.junction._array import JunctionArray
 from labnis.fit.parameters import Given, hold, joined, parameters_at, prior_rows
 from labnis.fit.propagation import Evaluated
 from labnis.fit.resonator._biases import refuse_impossible_biases
@@ -38,6 +40,7 @@ from labnis.fit.resonator._tunnelling import (
     ZERO_ASSUMED,
     handed_on,
     junction_parameters,
+    junctions_assumed,
     temperature_assumed,
     tunnelling,
 )
@@ -110,17 +113,19 @@ def fit_reflection(
     if usable.device_voltage.size < 4:
         raise FitError(f"{usable.device_voltage.size} usable traces are too few; at least 4 biases are needed")
     if prior is not None:
-        refuse_impossible_biases(usable.device_voltage, prior["gap"].value, "the reflection changes little below 1")
+        refuse_impossible_biases(usable, prior["gap"].value, "the reflection changes little below 1")
     usable = usable.conjugate()
     junction = junction_parameters(prior or start, usable.device_voltage)
     parameters = hold([*rate_parameters(usable, junction, start, fixed or {}), *junction], fixed, given)
     names = [p.name for p in parameters]
     assumed = _ASSUMED | ({} if prior is None else {"voltage_zero": ZERO_ASSUMED}) | temperature_assumed(prior)
+    assumed |= junctions_assumed(usable.array)
 
     def solved(terms: int) -> FitResult:
         traces = Traces.of(usable, names, terms)
         absorbed = 2 * (usable.frequency.size + traces.drift.shape[1])
-        return solve(parameters, traces, MODEL, assumed, absorbed=absorbed, prior=_with_fano(prior), given=given)
+        inputs, known = usable.array.inputs, _with_fano(prior)
+        return solve(parameters, traces, MODEL, assumed, absorbed=absorbed, prior=known, given=given, inputs=inputs)
 
     def wider(fit: FitResult) -> float:
         known = known_before(parameters, _with_fano(prior), given).prior
@@ -134,7 +139,7 @@ def fit_reflection(
     _refuse_undetermined(result)
     result = replace(result, limits={} if prior is None else prior.limits)
     result = _with_drift_told(result, Traces.of(usable, names, drift_terms(result)).with_mask(result.mask))
-    return with_derived(result, "resonance_frequency", "Hz", _zero_bias_resonance)
+    return with_derived(result, "resonance_frequency", "Hz", partial(_zero_bias_resonance, array=usable.array))
 
 
 def reflection_model(fit: FitResult, data: ReflectionData) -> Complex:
@@ -161,7 +166,7 @@ def reflection_evaluated(
     def whole(x: Real) -> Real:
         values = dict(zip(names, x, strict=True))
         # A small step may lead below the 0 at which the Dynes parameter ends.
-        return np.append(x, _zero_bias_resonance(values | {"dynes": max(values["dynes"], 0.0)}))
+        return np.append(x, _zero_bias_resonance(values | {"dynes": max(values["dynes"], 0.0)}, data.array))
 
     return Evaluated(model, names, whole, known_before(parameters_at(fit), _with_fano(prior), given).prior)
 
@@ -177,7 +182,8 @@ def reflection_sensitivity(
     """Sensitivity of one trace at each of `device_voltage` (V), shape (n,), to the parameters of a reflection fit."""
     names = tuple(name for name in fit.free if name != "resonance_frequency")
     values, frequency, repeats = fit.by_name, *thinned(data.frequency)
-    there = ReflectionData(device_voltage, frequency, np.zeros((device_voltage.size, frequency.size), complex))
+    nothing = np.zeros((device_voltage.size, frequency.size), complex)
+    there = ReflectionData(device_voltage, frequency, nothing, junctions=data.junctions)
     response = Response.of(values, there)
     # Far from the resonance |Γ| = 1, and the measured amplitude is that of the background.
     scale = float(np.nanmedian(np.abs(data.s11))) / fit.noise * np.sqrt(repeats)
@@ -192,10 +198,10 @@ def _with_fano(prior: FitResult | None) -> FitResult:
     return fano if prior is None else joined(fano, handed_on(prior))
 
 
-def _zero_bias_resonance(values: Mapping[str, float]) -> float:
+def _zero_bias_resonance(values: Mapping[str, float], array: JunctionArray) -> float:
     """Resonance frequency at zero bias (Hz), which is not where the voltage reads 0."""
     zero = np.array([-values["voltage_offset"]])
-    shift = values["damping_junction"] * tunnelling(values, zero).shift[0]
+    shift = values["damping_junction"] * tunnelling(values, zero, array).shift[0]
     return float(values["ohmic_frequency"] + shift / (2 * np.pi))
 
 

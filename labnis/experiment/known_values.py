@@ -26,6 +26,7 @@ _RANGES = {
     "normal_resistance": (0.1, 1e13),
     "electron_temperature": (1e-3, 5.0),
     "dynes": (0.0, 0.3),
+    "asymmetry": (0.0, 0.9),
     "voltage_offset": (-0.1, 0.1),
     "current_offset": (-1e-3, 1e-3),
     "damping_line": (1.0, 1e12),

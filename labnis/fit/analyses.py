@@ -24,6 +24,7 @@ from labnis.fit.junction._array import JunctionArray
 from labnis.fit.junction._components import component_prior
 from labnis.fit.junction._curve_data import missing_readings
 from labnis.fit.junction._island import components_of
+from labnis.fit.junction._unequal_pair import ASYMMETRY
 from labnis.fit.junction.conductance import conductance_model, fit_conductance, model_of_conductance
 from labnis.fit.junction.cooling_curves import EXTREMES, cooling_curves, extremes_along, parameters_of, with_extremes
 from labnis.fit.junction.current_voltage import (
@@ -162,7 +163,7 @@ class CurrentVoltage(_Curve):
 
     name = "current_voltage"
     results: ClassVar[Mapping[str, str]] = {**_Curve.results, **EXTREMES}
-    parameters: ClassVar[Mapping[str, str]] = {**_Curve.parameters, "current_offset": "A", **ISLAND}
+    parameters: ClassVar[Mapping[str, str]] = {**_Curve.parameters, "current_offset": "A", ASYMMETRY: "1", **ISLAND}
     column = "current"
     fit_curve = staticmethod(fit_current_voltage)
     model = staticmethod(current_voltage_model)

@@ -14,6 +14,7 @@ from labnis.physics import (
     NoOperatingPointError,
     Resonator,
     SINISCooler,
+    UnequalPair,
 )
 from labnis.physics.superconductor import bcs_gap
 from sim_instruments.world.truth import Truth
@@ -163,6 +164,10 @@ class Device:
         voltage = np.asarray(device_voltage, dtype=np.float64)
         if self._cooler is None:
             temperature = np.full_like(voltage, self._constant_temperature)
+            if self._truth.asymmetry:
+                pair = UnequalPair(self.junction, self._truth.asymmetry)
+                current, conductance = (f(voltage, temperature) for f in (pair.current, pair.conductance))
+                return DeviceState(voltage, current, conductance, temperature, np.full_like(voltage, self.junction.gap))
             each = voltage * self._pair_voltage / 2
             return DeviceState(
                 voltage,

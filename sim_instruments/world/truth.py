@@ -214,13 +214,15 @@ class Truth(_Section):
 
     Of `wiring`, the keys that are given replace those of the station, which allows to rehearse a wrong station file.
     `junctions` are those of the device: 1, 2 (a pair in series), or [series, parallel] of an array of identical ones;
-    with one, the island has one side.
+    with one, the island has one side. `asymmetry` is (R₁ − R₂)/(R₁ + R₂) of a pair whose electrons have one
+    temperature: it acts on current and conductance, not on the resonator.
     `instrument_errors` says whether instruments and wiring err: "none", or "stated", by amounts that are drawn by seed
     from what the station states.
     `readings` are the values of roles that are not simulated, such as a pressure.
     """
 
     junction: Junction
+    asymmetry: Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False, strict=True)] = 0.0
     junctions: Annotated[Literal[1, 2] | tuple[Count, Count], Field(union_mode="left_to_right")] = 2
     island: Island
     resonator: Resonator
@@ -232,6 +234,12 @@ class Truth(_Section):
     readings: dict[str, Finite] = {}
     time: Literal["simulated", "real"] = "simulated"
     instrument_errors: Literal["none", "stated"] = "none"
+
+    @model_validator(mode="after")
+    def _of_a_pair(self) -> Self:
+        if self.asymmetry and (self.junctions != 2 or self.island.temperature is None):
+            raise ValueError("asymmetry is that of a pair (junctions: 2) with a constant temperature of the island")
+        return self
 
     @property
     def series(self) -> int:

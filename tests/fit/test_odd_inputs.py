@@ -98,6 +98,12 @@ def joined(change: Callable[[Real, Real], tuple[Real, Real]], *, back: bool = Fa
     return fit
 
 
+def unequal(lab: Lab, asymmetry: float, **options: Any) -> Answer:
+    """The fit of a pair whose resistances differ."""
+    truth = lab.truth.model_copy(update={"asymmetry": asymmetry})
+    return fitted(lab, *measuring.current_voltage(truth, 1), **options)
+
+
 def another(_voltage: Real, _current: Real) -> tuple[Real, Real]:
     return measuring.current_voltage(measuring.device(junction={"gap": 190e-6}), 5)
 
@@ -158,6 +164,9 @@ CURVES: dict[str, tuple[Callable[[Lab], Answer], str]] = {
         lambda lab: fitted(lab, lab.curve[0] / 2, lab.curve[1], LINE / 2),
         "is this one junction",
     ),
+    "unequal junctions": (lambda lab: unequal(lab, 0.03), r"unequal junctions, with .* of about 0\.00"),
+    "hardly unequal junctions": (lambda lab: unequal(lab, 0.005), ""),
+    "unequal junctions, asked": (lambda lab: unequal(lab, 0.05, given={"asymmetry": (0.0, 0.3)}), ""),
     "pair as one junction": (lambda lab: fitted(lab, *lab.curve, junctions=1), "is this a pair in series"),
     "pair as an array": (lambda lab: fitted(lab, *lab.curve, junctions=(4, 2)), "is this a pair in series"),
     "wrong gap held": (

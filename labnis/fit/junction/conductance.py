@@ -154,7 +154,7 @@ def model_of_conductance(
 class _Harmonic(PairModel):
     """The first harmonic of the current; G = g/(1 − g·R_s) of the line's g scatters (1 + G·R_s)² times as much as g."""
 
-    scatter = 2
+    scatter, ordinary = 2, 5
 
     @staticmethod
     def phases(_amplitude: float) -> Real:

@@ -10,6 +10,7 @@ from labnis.fit.arrays import Real
 from labnis.fit.derived import with_quantity
 from labnis.fit.junction._array import JunctionArray
 from labnis.fit.junction._island import island_state
+from labnis.fit.junction._unequal_pair import ASYMMETRY
 from labnis.fit.result import FitResult
 
 __all__ = ["EXTREMES", "Cooling", "cooling", "cooling_curves", "extremes_along", "parameters_of", "with_extremes"]
@@ -109,9 +110,11 @@ def _extreme(fit: FitResult, curves: Cooling, height: Callable[[Cooling], Real])
 
 def _at(fit: FitResult, voltage: Real) -> Cooling:
     """The curves at true voltages across the pair (V)."""
-    state = island_state(fit.by_name | {"voltage_offset": 0.0}, voltage, fit.names)
+    # Unequal junctions have one temperature, and hardly another cooling power.
+    names = ["current_offset" if name == ASYMMETRY else name for name in fit.names]
+    state = island_state(fit.by_name | {"voltage_offset": 0.0}, voltage, names)
     # Against the true voltage an offset of the reading changes nothing.
-    counts = np.array(fit.names) != "voltage_offset"
+    counts = np.array([name not in ("voltage_offset", ASYMMETRY) for name in fit.names])
     return Cooling(
         voltage,
         state.temperature,

@@ -10,6 +10,7 @@ from scipy.ndimage import median_filter
 from labnis.fit._doubts import suspected
 from labnis.fit._sweeps import compared_sweeps, sweeps_of
 from labnis.fit.arrays import Bool, Real, check_numbers, curve, real_columns
+from labnis.fit.estimate import number_text
 from labnis.fit.given import stated
 from labnis.fit.information import Sensitivity
 from labnis.fit.junction._array import LINE, PAIR, JunctionArray, Junctions
@@ -25,10 +26,12 @@ from labnis.fit.junction._excitation import phases
 from labnis.fit.junction._heated_pair import HeatedPair, Readings, expected_current
 from labnis.fit.junction._island import COMPONENTS, components_of
 from labnis.fit.junction._pair import ASSUMED, PairModel, pair_parameters
+from labnis.fit.junction._unequal_pair import ASYMMETRY, unequal_suspect
 from labnis.fit.models import Suspect
 from labnis.fit.parameters import Given, Parameter, hold, restarted
 from labnis.fit.result import FitError, FitResult
 from labnis.fit.solver import CurveModel, Model, solve
+from labnis.physics import NISJunction
 
 __all__ = ["current_voltage_model", "current_voltage_sensitivity", "fit_current_voltage", "model_of_current"]
 
@@ -49,6 +52,9 @@ _WRONG_LINE, _PLAUSIBLE = "it looks like a series resistance that is {:.3g} ohm 
 _USUAL_RESISTANCES = (50.0, 2e6)
 # Gaps of aluminium films (eV); no other superconductor of common junctions has half or twice such a gap.
 _ALUMINIUM = (160e-6, 260e-6)
+# Start and largest value of the asymmetry of a pair.
+_START, _LARGEST = 0.1, 0.9
+_UNEQUAL = "two in series whose resistances differ by the asymmetry; normal_resistance is their mean"
 # Parameters of the island that may be known, and their units.
 ISLAND = COMPONENTS | {"dephasing_rate": "1/s"}
 
@@ -93,7 +99,8 @@ def fit_current_voltage(
     -------
     FitResult
         gap (eV), normal_resistance (ohm, one junction), electron_temperature (K), dynes, voltage_offset (V, at the
-        device: the true voltage is `device_voltage` plus it), current_offset (A).
+        device: the true voltage is `device_voltage` plus it), current_offset (A). Where asymmetry is fixed or given,
+        as 0 ± 0.3, it is a parameter: (R₁ − R₂)/(R₁ + R₂) of a pair at one temperature, normal_resistance the mean.
 
     Raises
     ------
@@ -117,6 +124,8 @@ def fit_current_voltage(
         known,
         array,
     )
+    if ASYMMETRY in {**held, **known} and array != PAIR:
+        raise FitError(f"asymmetry is that of a pair, and the device has {array.statement}")
     missing = missing_readings(*_rows(device_voltage, current))
     try:
         _check_island(held, known)
@@ -124,7 +133,10 @@ def fit_current_voltage(
         pair = before if before is not None and components_of(before) else _fit_pair(readings, held, before)
     except FitError as error:
         raise FitError(missing or str(error)) from error
-    result = with_components(pair, readings, held, MODEL, ASSUMED)
+    unequal = ASYMMETRY in pair.names
+    result = pair if unequal else with_components(pair, readings, held, MODEL, ASSUMED)
+    if unequal:
+        result = _with_effect_told(result, readings, held)
     found = array.of_device(result, datum=array.current)
     counted = found.mask
     suspect = _curve_warnings(voltage[counted], measured[counted], found.residuals[counted], found.by_name, array)
@@ -136,6 +148,22 @@ def _rows(device_voltage: ArrayLike, current: ArrayLike) -> tuple[Real, Bool]:
     """All voltages (V), and which points are finite."""
     voltage, measured = real_columns(device_voltage=device_voltage, current=current)
     return voltage, np.isfinite(voltage) & np.isfinite(measured)
+
+
+def _with_effect_told(result: FitResult, readings: Readings, fixed: Mapping[str, float]) -> FitResult:
+    """The fit of unequal junctions with a note of what equal ones would change."""
+    known = {name: value for name, value in readings.given.items() if name != ASYMMETRY}
+    held = {name: value for name, value in fixed.items() if name != ASYMMETRY}
+    equal = _fit_pair(replace(readings, given=known), held, None)
+    names = ("gap", "normal_resistance", "electron_temperature")
+    moved = ", ".join(
+        f"{name} by {number_text(equal[name].value - result[name].value, result[name].unit)}" for name in names
+    )
+    return replace(
+        result,
+        notes=(*result.notes, f"equal junctions would change {moved}"),
+        assumed={**result.assumed, "island": "it does not heat: unequal junctions are fitted with one temperature"},
+    )
 
 
 def _check_island(fixed: Mapping[str, float], given: Given) -> None:
@@ -159,7 +187,13 @@ def _line_warnings(result: FitResult, readings: Readings) -> tuple[str, ...]:
         time = np.linspace(-0.5, 0.5, change.size)
         drifts = [model.signal(result.values), model.by_voltage(result.values), np.ones(change.size)]
         drift = Suspect(_DRIFT, np.stack([time * drift for drift in drifts], axis=-1))
-        wrong = suspected(result, model, [Suspect(_WRONG_LINE, change[:, None], plausible)])
+        suspects = [Suspect(_WRONG_LINE, change[:, None], plausible)]
+        if readings.array == PAIR and ASYMMETRY not in result.names:
+            values = result.by_name
+            junction = NISJunction(values["gap"], values["normal_resistance"], max(values["dynes"], 0.0))
+            voltage, weight = readings.voltage + values["voltage_offset"], _weight(model)
+            suspects.append(unequal_suspect(junction, voltage, values["electron_temperature"], weight))
+        wrong = suspected(result, model, suspects)
         return wrong or suspected(result, model, [drift], known=change[:, None])
     wanted = readings.array.of_device(result)[LINE]
     if abs(wanted.value) <= _CONTRADICTS * sigma:
@@ -176,18 +210,33 @@ def _fit_pair(readings: Readings, fixed: Mapping[str, float], start: FitResult |
     voltage, measured, array = readings.voltage, readings.current, readings.array
     excitation, series_resistance = readings.excitation, readings.series_resistance
     given = {name: value for name, value in readings.given.items() if name not in ISLAND}
-    parameters = hold(_parameters(voltage, measured, start, array), fixed, given)
+    ordinary = _parameters(voltage, measured, start, array)
+    if ASYMMETRY in {**fixed, **given}:
+        ordinary.append(Parameter(ASYMMETRY, "1", _START, _START, 0.0, _LARGEST))
+    parameters = hold(ordinary, fixed, given)
+    # At 0 nothing changes with it.
+    parameters = [
+        replace(p, start=max(p.start, _START)) if p.name == ASYMMETRY and not p.fixed else p for p in parameters
+    ]
     inputs = {"series_resistance": series_resistance, "excitation": excitation}
     # How much of a change of the line reaches the device depends on the curve, which the first rounds find.
     x = np.array([p.start for p in parameters])
-    sweep = _Sweep.of(x, voltage, measured, excitation, series_resistance, array)
+    extra = tuple(p.name for p in parameters[_Sweep.ordinary :])
+    assumed = ASSUMED | ({"junctions": _UNEQUAL} if extra else {})
+    sweep = _Sweep.of(x, voltage, measured, excitation, series_resistance, array, extra)
     for _ in range(_ROUNDS):
-        result, before = solve(parameters, sweep, MODEL, ASSUMED, given=given, inputs=inputs), sweep
-        sweep = _Sweep.of(result.values, voltage, measured, excitation, series_resistance, array)
+        result, before = solve(parameters, sweep, MODEL, assumed, given=given, inputs=inputs), sweep
+        sweep = _Sweep.of(result.values, voltage, measured, excitation, series_resistance, array, extra)
         if _settled(sweep.weight, before.weight, 1.0) and _settled(sweep.waveform, before.waveform, excitation):
             break
         parameters = restarted(parameters, result.values)
     return result
+
+
+def _weight(model: CurveModel) -> Real:
+    """Weight of each residual, shape (n,)."""
+    assert isinstance(model, PairModel | HeatedPair)  # noqa: S101  # for mypy
+    return model.weight
 
 
 def current_voltage_model(fit: FitResult, device_voltage: ArrayLike) -> Real:
@@ -217,7 +266,8 @@ def model_of_pair(fit: FitResult, readings: Readings) -> CurveModel:
     if components_of(fit):
         return HeatedPair.of(readings, fit.names, fit.values)
     r = readings
-    return _Sweep.of(fit.values, r.voltage, r.current, r.excitation, r.series_resistance, r.array)
+    extra = fit.names[_Sweep.ordinary :]
+    return _Sweep.of(fit.values, r.voltage, r.current, r.excitation, r.series_resistance, r.array, extra)
 
 
 def current_voltage_sensitivity(fit: FitResult, device_voltage: Real, *, series_resistance: float = 0.0) -> Sensitivity:
@@ -241,7 +291,7 @@ def _settled(now: Real, before: Real, unit: float) -> bool:
 class _Sweep(PairModel):
     """The mean current; a residual scatters (1 + G·R_s) times as much as the current alone."""
 
-    scatter = 1
+    scatter, ordinary = 1, 6
 
     @staticmethod
     def phases(amplitude: float) -> Real:
@@ -254,7 +304,8 @@ class _Sweep(PairModel):
         return np.asarray(super().model(x) + x[5])
 
     def jacobian(self, x: Real) -> Real:
-        return np.concatenate([super().jacobian(x), -self.weight[:, None]], axis=1)
+        slopes = super().jacobian(x)
+        return np.concatenate([slopes[:, :5], -self.weight[:, None], slopes[:, 5:]], axis=1)
 
 
 def _parameters(voltage: Real, current: Real, start: FitResult | None, array: JunctionArray) -> list[Parameter]:

@@ -13,28 +13,13 @@ from labnis.errors import RequestError
 from labnis.experiment.analysis import Analysis, adjustable
 from labnis.experiment.goals import NUMBER, unit_factor
 from labnis.fit import Estimate, FitContext
+from labnis.fit.given import PHYSICAL
 from labnis.storage import read_metadata
 
 __all__ = ["KnownValues", "known_from_texts", "known_values"]
 
 _TEXT = re.compile(rf"(?P<value>{NUMBER})\s*(?:(?:\+-|\+/-|±)\s*(?P<sigma>{NUMBER}))?\s*(?P<unit>.*)")
 _PARTS = ("value", "sigma")
-
-#: Quantity → smallest and largest value that is physical, in the units of the shipped fits.
-_RANGES = {
-    "gap": (1e-5, 1e-2),
-    "normal_resistance": (0.1, 1e13),
-    "electron_temperature": (1e-3, 5.0),
-    "dynes": (0.0, 0.3),
-    "asymmetry": (0.0, 0.9),
-    "voltage_offset": (-0.1, 0.1),
-    "current_offset": (-1e-3, 1e-3),
-    "damping_line": (1.0, 1e12),
-    "damping_excess": (0.0, 1e12),
-    "damping_junction": (1.0, 1e12),
-    "ohmic_frequency": (1e6, 1e12),
-    "gain": (-200.0, 200.0),
-}
 
 
 @dataclass(frozen=True)
@@ -83,7 +68,7 @@ class KnownValues:
             if name not in allowed:
                 listed = ", ".join(allowed) or "none: no analysis of it is declared"
                 raise RequestError(f"{name!r} cannot be {how}; the parameters are {listed}")
-            low, high = _RANGES.get(name, (-math.inf, math.inf))
+            low, high = PHYSICAL.get(name, (-math.inf, math.inf))
             if not (math.isfinite(value) and low <= value <= high):
                 raise RequestError(
                     f"{name} cannot be {how} at {value:g}; it is from {low:g} to {high:g}, in SI units or eV"

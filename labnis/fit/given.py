@@ -9,9 +9,25 @@ import numpy as np
 from labnis.fit.arrays import Real
 from labnis.fit.estimate import Estimate
 from labnis.fit.parameters import Given, Parameter, joined
-from labnis.fit.result import FitResult, result_from_mapping
+from labnis.fit.result import FitError, FitResult, result_from_mapping
 
-__all__ = ["Known", "known_before", "stated", "text_of_given", "text_of_held"]
+__all__ = ["PHYSICAL", "Known", "known_before", "refuse_unphysical", "stated", "text_of_given", "text_of_held"]
+
+#: Quantity → smallest and largest value that is physical, in the units of the shipped fits.
+PHYSICAL = {
+    "gap": (1e-5, 1e-2),
+    "normal_resistance": (0.1, 1e13),
+    "electron_temperature": (1e-3, 5.0),
+    "dynes": (0.0, 0.3),
+    "asymmetry": (0.0, 0.9),
+    "voltage_offset": (-0.1, 0.1),
+    "current_offset": (-1e-3, 1e-3),
+    "damping_line": (1.0, 1e12),
+    "damping_excess": (0.0, 1e12),
+    "damping_junction": (1.0, 1e12),
+    "ohmic_frequency": (1e6, 1e12),
+    "gain": (-200.0, 200.0),
+}
 
 # Two statements contradict each other beyond so many standard deviations.
 _CONTRADICTS = 5.0
@@ -23,6 +39,15 @@ class Known(NamedTuple):
     prior: FitResult | None
     assumed: dict[str, str]
     warnings: tuple[str, ...]
+
+
+def refuse_unphysical(fixed: Mapping[str, float] | None, given: Given | None) -> None:
+    """Raise FitError for known values that no device has, as in other units."""
+    for name, value in {**(fixed or {}), **{name: value for name, (value, _) in (given or {}).items()}}.items():
+        low, high = PHYSICAL.get(name, (-np.inf, np.inf))
+        if not low <= value <= high:
+            how = "held" if name in (fixed or {}) else "given"
+            raise FitError(f"{name} cannot be {how} at {value:g}; it is from {low:g} to {high:g}, in SI units or eV")
 
 
 def text_of_given(value: float, sigma: float, unit: str) -> str:

@@ -120,12 +120,12 @@ def only(where: Callable[[Real], Any]) -> Callable[[Lab], Answer]:
     return changed(lambda v, i: (v, np.where(where(v), i, np.nan)))
 
 
-def short(maximum: float, step: float = 0.0) -> Callable[[Lab], Answer]:
+def short(maximum: float, step: float = 0.0, **options: Any) -> Callable[[Lab], Answer]:
     """The fit of a curve to this bias, read in steps."""
 
     def fit(lab: Lab) -> Answer:
         voltage, current = measuring.current_voltage(lab.truth, 1, maximum=maximum)
-        return fitted(lab, voltage, np.rint(current / step) * step if step else current)
+        return fitted(lab, voltage, np.rint(current / step) * step if step else current, **options)
 
     return fit
 
@@ -174,16 +174,17 @@ CURVES: dict[str, tuple[Callable[[Lab], Answer], str]] = {
         "of gap, .* which is 9.97e-07",
     ),
     "wrong gap given": (
-        lambda lab: fitted(lab, *lab.curve, given={"gap": (215.1e-6, 1e-9)}),
+        lambda lab: fitted(lab, *lab.curve, fixed=COLD, given={"gap": (215.1e-6, 1e-9)}),
         "data contradict what was",
     ),
-    "gap in µeV": (lambda lab: fitted(lab, *lab.curve, fixed={"gap": 215.0}), "gap cannot be held at 215 eV"),
+    "gap in µeV": (lambda lab: fitted(lab, *lab.curve, fixed={"gap": 215.0}), "gap cannot be held at 215; it is from"),
     "line 1 % off": (lambda lab: fitted(lab, lab.curve[0] - 20 * lab.curve[1], lab.curve[1], LINE + 20), "is 20 ohm"),
     "mV": (changed(lambda v, i: (1e3 * v, i)), "give device_voltage in volt"),
     "µA": (changed(lambda v, i: (v, 1e6 * i)), "give current in ampere"),
     "exchanged columns": (changed(lambda v, i: (i, v)), "the two columns are exchanged"),
     "inverted sign": (changed(lambda v, i: (v, -i)), "the sign of one of them is inverted"),
-    "over-range": (only(lambda v: np.abs(v) < 0.49e-3), "116 of 201 points have no finite reading"),
+    "over-range": (only(lambda v: np.abs(v) < 0.4e-3), "1[0-9]{2} of 201 points have no finite reading"),
+    "over-range beyond the gap": (only(lambda v: np.abs(v) < 0.49e-3), ""),
     "marked as over-range": (
         changed(lambda v, i: (v, np.where(np.abs(i) > 2e-8, 9.91e37, i))),
         "the mark of a reading that is over-range",
@@ -193,6 +194,11 @@ CURVES: dict[str, tuple[Callable[[Lab], Answer], str]] = {
     "below the gap, in steps": (short(0.3e-3, 1e-11), "below the resolution of the meter, so that .* inside the gap"),
     "deep inside the gap": (short(0.1e-3), "ends inside the gap"),
     "too narrow": (short(0.45e-3), "at its edge; widen the sweep"),
+    "narrow, to 1.06 gaps": (short(0.47e-3), ""),
+    "narrow, to 1.22 gaps": (short(0.55e-3), ""),
+    "inside the gap, which is known": (short(0.38e-3, fixed={"gap": 215e-6}), ""),
+    "inside the gap, with its resistance": (short(0.3e-3, fixed={"gap": 215e-6, "normal_resistance": 12e3}), ""),
+    "hardly a current, all known": (short(0.1e-3, fixed={"gap": 215e-6, "normal_resistance": 12e3}), ""),
     "resistor": (changed(resistor), "in proportion to the voltage; .* a resistor"),
     "constant": (changed(lambda v, _: (v, np.full(v.size, 1e-9))), "every reading is 1e-09 A"),
     "not connected": (changed(lambda v, _: (v, 1e-12 * noise(v.size))), "the device is not connected"),

@@ -10,7 +10,7 @@ from scipy.ndimage import median_filter
 
 from labnis.fit.arrays import Real, check_numbers, curve
 from labnis.fit.estimate import number_text
-from labnis.fit.given import stated
+from labnis.fit.given import refuse_unphysical, stated
 from labnis.fit.junction._array import PAIR, JunctionArray, Junctions
 from labnis.fit.junction._excitation import first_harmonic, phases
 from labnis.fit.junction._pair import ASSUMED, PairModel, pair_parameters
@@ -89,10 +89,12 @@ def fit_conductance(
         )
     check_numbers(series_resistance=series_resistance)
     array = JunctionArray.of(junctions)
-    guess = _guess(voltage, measured, array) if start is None else array.of_pair(start).by_name
+    refuse_unphysical(fixed, given)
+    held, known = array.values_of_pair(fixed or {}), array.given_of_pair(given or {})
+    stated_values = held | {name: value for name, (value, _) in known.items()}
+    guess = _guess(voltage, measured, array, stated_values) if start is None else array.of_pair(start).by_name
     if not np.sqrt(2) * excitation < array.series * guess["gap"]:
         raise FitError(f"an excitation of {excitation:.3g} V rms is as wide as the whole gap; is it in volt?")
-    held, known = array.values_of_pair(fixed or {}), array.given_of_pair(given or {})
     parameters = hold(pair_parameters(guess, "conductance in siemens"), held, known)
     voltage, measured = voltage * array.voltage, measured * array.conductance
     excitation, series_resistance = excitation * array.voltage, series_resistance * array.resistance
@@ -164,8 +166,10 @@ class _Harmonic(PairModel):
         return first_harmonic(current) / first_harmonic(self.waveform)
 
 
-def _guess(voltage: Real, conductance: Real, array: JunctionArray) -> dict[str, float]:
-    """Resistance from the outermost points, gap from the peak, on the side of the largest voltage."""
+def _guess(voltage: Real, conductance: Real, array: JunctionArray, known: Mapping[str, float]) -> dict[str, float]:
+    """Resistance from the outermost points, gap from the peak, on the side of the largest voltage, or as known."""
+    if {"gap", "normal_resistance"} <= known.keys():
+        return dict(known)
     side = 1.0 if voltage.max() >= -voltage.min() else -1.0
     order = np.argsort(side * voltage)
     v = side * voltage[order]
@@ -189,4 +193,7 @@ def _guess(voltage: Real, conductance: Real, array: JunctionArray) -> dict[str, 
             f"no superconducting gap is seen within |V| ≤ {reached}: the conductance still rises at the end of the "
             "sweep; widen the sweep"
         )
-    return {"gap": float(v[peak]) / array.series, "normal_resistance": array.parallel / array.series / normal}
+    # Of a superconductor's density of states at the end of a narrow sweep.
+    end = max(float(v[-1] / v[peak]), 1.02)
+    resistance = array.parallel / array.series / normal * end / np.sqrt(end**2 - 1)
+    return {"gap": float(v[peak]) / array.series, "normal_resistance": resistance, **known}

@@ -5,13 +5,12 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.ndimage import median_filter
 
 from labnis.fit._doubts import suspected
 from labnis.fit._sweeps import compared_sweeps, sweeps_of
 from labnis.fit.arrays import Bool, Real, check_numbers, curve, real_columns
 from labnis.fit.estimate import number_text
-from labnis.fit.given import stated
+from labnis.fit.given import refuse_unphysical, stated
 from labnis.fit.information import Sensitivity
 from labnis.fit.junction._array import LINE, PAIR, JunctionArray, Junctions
 from labnis.fit.junction._components import with_components
@@ -19,9 +18,8 @@ from labnis.fit.junction._curve_data import (
     check_units,
     missing_readings,
     refuse_clipped,
-    refuse_without_gap,
-    refuse_without_rise,
 )
+from labnis.fit.junction._curve_start import curve_start
 from labnis.fit.junction._excitation import phases
 from labnis.fit.junction._heated_pair import HeatedPair, Readings, expected_current
 from labnis.fit.junction._island import COMPONENTS, components_of
@@ -114,6 +112,7 @@ def fit_current_voltage(
     refuse_clipped(voltage, measured)
     check_units(voltage, measured)
     array = JunctionArray.of(junctions)
+    refuse_unphysical(fixed, given)
     held, known = array.values_of_pair(fixed or {}), array.given_of_pair(given or {})
     readings = Readings(
         voltage * array.voltage,
@@ -141,7 +140,13 @@ def fit_current_voltage(
     counted = found.mask
     suspect = _curve_warnings(voltage[counted], measured[counted], found.residuals[counted], found.by_name, array)
     told = stated(array.factors, found, fixed or {}, given or {})
-    return replace(found, assumed=told, warnings=(*found.warnings, *suspect, *_line_warnings(result, readings)))
+    lost = (f"{missing.partition(';')[0]}: the fit is of the others",) if missing else ()
+    return replace(
+        found,
+        assumed=told,
+        warnings=(*found.warnings, *suspect, *_line_warnings(result, readings)),
+        notes=(*found.notes, *lost),
+    )
 
 
 def _rows(device_voltage: ArrayLike, current: ArrayLike) -> tuple[Real, Bool]:
@@ -210,7 +215,7 @@ def _fit_pair(readings: Readings, fixed: Mapping[str, float], start: FitResult |
     voltage, measured, array = readings.voltage, readings.current, readings.array
     excitation, series_resistance = readings.excitation, readings.series_resistance
     given = {name: value for name, value in readings.given.items() if name not in ISLAND}
-    ordinary = _parameters(voltage, measured, start, array)
+    ordinary = _parameters(readings, start, {**fixed, **{name: value for name, (value, _) in given.items()}})
     if ASYMMETRY in {**fixed, **given}:
         ordinary.append(Parameter(ASYMMETRY, "1", _START, _START, 0.0, _LARGEST))
     parameters = hold(ordinary, fixed, given)
@@ -308,44 +313,14 @@ class _Sweep(PairModel):
         return np.concatenate([slopes[:, :5], -self.weight[:, None], slopes[:, 5:]], axis=1)
 
 
-def _parameters(voltage: Real, current: Real, start: FitResult | None, array: JunctionArray) -> list[Parameter]:
-    """Start values from an earlier fit, or from the curve."""
-    guess = _guess(voltage, current, array) if start is None else start.by_name
+def _parameters(readings: Readings, start: FitResult | None, known: Mapping[str, float]) -> list[Parameter]:
+    """Start values from an earlier fit, or from the curve and what is `known`."""
+    guess = start.by_name if start is not None else {}
+    if start is None:
+        guess = curve_start(readings.voltage, readings.current, known, readings.array)
     pair = pair_parameters(guess, "current in ampere")
     scale = 1e-2 * guess["gap"] / guess["normal_resistance"]
     return [*pair, Parameter("current_offset", "A", guess.get("current_offset", 0.0), scale)]
-
-
-def _binned(voltage: Real, current: Real) -> tuple[Real, Real]:
-    """Means over at most 1001 bins of the voltage, in rising order: a bias may have been visited many times."""
-    _, which, count = np.unique(np.rint(500 * voltage / np.abs(voltage).max()), return_inverse=True, return_counts=True)
-    return np.bincount(which, voltage) / count, np.bincount(which, current) / count
-
-
-def _repeated_median_slope(x: Real, y: Real) -> float:
-    """Slope by repeated medians (Siegel 1982): up to half of the points may be outliers."""
-    # scipy.stats has it, but takes longer to import than a whole fit lasts.
-    others = ~np.eye(x.size, dtype=bool)
-    slopes = np.subtract.outer(y, y)[others] / np.subtract.outer(x, x)[others]
-    return float(np.median(np.median(slopes.reshape(x.size, -1), axis=1)))
-
-
-def _guess(voltage: Real, current: Real, array: JunctionArray) -> dict[str, float]:
-    """Resistance from the slope of the outermost points, gap from where half the normal current flows."""
-    # A sweep that is under way, or one-sided, has its gap edge on the side of its largest voltage.
-    side = 1.0 if voltage.max() >= -voltage.min() else -1.0
-    v, i = _binned(side * voltage, side * current)
-    edge = max(min(5, v.size // 5), v.size // 20)
-    # Medians, here and below, are robust to outliers.
-    slope = _repeated_median_slope(v[-edge:], i[-edge:])
-    if not slope > 0:
-        refuse_without_rise(voltage / array.voltage, current / array.current)
-    calm = median_filter(i, size=3, mode="mirror")
-    subgap = np.abs(v[np.abs(calm) < 0.5 * slope * np.abs(v)])
-    if not subgap.size or subgap.max() > 0.95 * np.abs(v).max():
-        refuse_without_gap(v / array.voltage, calm, slope * array.voltage)
-    # √(V² − Δ²) is half of V at V = 1.155 Δ, and each junction gets half of the voltage.
-    return {"gap": float(subgap.max()) / 2 / 1.155, "normal_resistance": float(1 / slope / 2)}
 
 
 def _other_junctions(array: JunctionArray, gap: float) -> list[str]:

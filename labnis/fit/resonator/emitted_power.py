@@ -15,7 +15,7 @@ from scipy.ndimage import median_filter
 
 from labnis.fit.arrays import Real
 from labnis.fit.derived import with_quantity
-from labnis.fit.given import known_before
+from labnis.fit.given import known_before, refuse_unphysical
 from labnis.fit.information import Sensitivity, thinned
 from labnis.fit.junction._island import COMPONENTS
 from labnis.fit.parameters import Given, Parameter, hold, parameters_at, prior_rows, restarted
@@ -98,6 +98,7 @@ def fit_emitted_power(
         in other units, clipped spectra, no emission beyond the noise, or no convergence.
 
     """
+    refuse_unphysical(fixed, given)
     usable = data.finite()
     known = handed_on(prior, RATE_NAMES)
     refuse_impossible(usable, known)

@@ -19,7 +19,7 @@ import numpy as np
 
 from labnis.fit.arrays import Complex, Real
 from labnis.fit.derived import with_derived
-from labnis.fit.given import known_before
+from labnis.fit.given import known_before, refuse_unphysical
 from labnis.fit.information import Sensitivity, thinned
 from labnis.fit.junction._array import JunctionArray
 from labnis.fit.parameters import Given, hold, joined, parameters_at, prior_rows
@@ -109,6 +109,7 @@ def fit_reflection(
         convergence, or a rate that the traces do not determine.
 
     """
+    refuse_unphysical(fixed, given)
     usable = data.finite()
     if usable.device_voltage.size < 4:
         raise FitError(f"{usable.device_voltage.size} usable traces are too few; at least 4 biases are needed")

@@ -18,8 +18,8 @@ __all__ = ["UnequalPair"]
 Real = NDArray[np.float64]
 
 _STEPS = 200
-# Relative change of the voltage that ends the search.
-_ACCURACY = 1e-12
+# Relative change of the voltage, or relative difference of both currents, that ends the search.
+_ACCURACY = 1e-11
 
 
 @dataclass(frozen=True)
@@ -71,8 +71,8 @@ class UnequalPair:
                 proposal = here - excess / steep
             low[active] = np.where(excess < 0, here, low[active])
             high[active] = np.where(excess < 0, high[active], here)
-            inside = (proposal > low[active]) & (proposal < high[active])
-            moved = np.where(inside, proposal, (low[active] + high[active]) / 2)
+            inside, equal = (proposal > low[active]) & (proposal < high[active]), np.abs(excess) <= _ACCURACY
+            moved = np.where(equal, here, np.where(inside, proposal, (low[active] + high[active]) / 2))
             v[active] = moved
             active = active[np.abs(moved - here) > _ACCURACY * whole[active]]
         return np.asarray(np.sign(bias) * v.reshape(bias.shape))

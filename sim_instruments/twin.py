@@ -114,7 +114,7 @@ def _cooling(world: World) -> dict[str, float]:
 
 def _highest(device: Device, quantity: Callable[[DeviceState], Real]) -> float:
     """The largest value of a `quantity` of the device, up to a little beyond its gap."""
-    low, high = 0.0, 2.4 * device.junction.gap
+    low, high = 0.0, 1.2 * device.edge
     for _ in range(_ROUNDS):
         voltage = np.linspace(low, high, _BIASES)
         found = quantity(device.state(voltage))

@@ -12,8 +12,9 @@ from pymeasure.experiment import Procedure
 
 from labnis.cli.options import MeasurementOptions, assignments, path_of, with_measurement_options
 from labnis.errors import DataQualityError, RequestError
-from labnis.experiment.analysis import analyses_of, needs_of, true_results
+from labnis.experiment.analysis import adjustable, analyses_of, needs_of, true_results
 from labnis.experiment.goals import reachable
+from labnis.experiment.known_values import KnownValues, known_from_texts
 from labnis.experiment.opening import open_session
 from labnis.experiment.preflight import needed_roles
 from labnis.experiment.request import (
@@ -97,8 +98,8 @@ def resume(
     run: Annotated[str | None, typer.Argument(help="Path or id; default: the newest unfinished run.")] = None,
 ) -> None:
     """Continue an interrupted run in the same file; its last point is measured again and compared."""
-    if options.tag or options.note:
-        raise RequestError("--tag and --note: a resumed run keeps its own; leave them out")
+    if options.tag or options.note or options.fix or options.prior:
+        raise RequestError("--tag, --note, --fix and --prior: a resumed run keeps its own; leave them out")
     config = load_station(options.station)
     folder = options.data or config.data
     path = find_run(folder, run) if run else _newest_unfinished(folder)
@@ -174,6 +175,7 @@ def _measure(
             "--until and --record-visa exclude each other: when the fit reaches σ depends on the speed of this "
             "machine, so the record could not be replayed. Give one of them."
         )
+    known = _known(requests, options)
     log_steps(on_terminal=options.verbose)
     display = TerminalDisplay(console_of(sys.stderr), simulated=options.dry_run, quiet=options.quiet)
     observers: list[Any] = [display, RunLog()]
@@ -202,7 +204,7 @@ def _measure(
                 say(f"{name} is simulated by a stand-in for its role: no panel exists for its model", err=True)
         if asks:
             _confirm()
-        runs, failure = _run_all(session, requests, until, go_on=go_on)
+        runs, failure = _run_all(session, requests, until, known, go_on=go_on)
         truth: dict[str, float] | None = None
         if session.twin is not None:
             every = [analysis for procedure in procedures for analysis in analyses_of(procedure)]
@@ -213,8 +215,17 @@ def _measure(
     return runs
 
 
+def _known(requests: Sequence[Request], options: MeasurementOptions) -> KnownValues:
+    """What --fix and --prior say; refused before anything is opened where no fit of the `requests` has it."""
+    analyses = [analysis for request in requests for analysis in analyses_of(request.procedure)]
+    units = {name: unit for analysis in analyses for name, unit in adjustable(analysis).items()}
+    known = known_from_texts(options.fix or (), options.prior or (), units)
+    known.check(units)
+    return known
+
+
 def _run_all(
-    session: Session, requests: list[Request], until: Sequence[str], *, go_on: bool
+    session: Session, requests: list[Request], until: Sequence[str], known: KnownValues, *, go_on: bool
 ) -> tuple[list[Run], Exception | None]:
     """Run the requests in order.
 
@@ -232,9 +243,20 @@ def _run_all(
     for name, one in zip(names, requests, strict=True):
         if failed and not session.may_go_on:
             break
-        goals = reachable(until, analyses_of(one.procedure))
+        analyses = analyses_of(one.procedure)
+        goals, own = reachable(until, analyses), known.of(analyses)
         try:
-            runs.append(session.run(one.procedure, until=goals, resume=one.resume, tags=one.tags, note=one.note))
+            runs.append(
+                session.run(
+                    one.procedure,
+                    until=goals,
+                    resume=one.resume,
+                    fixed=own.fixed,
+                    priors=own.given,
+                    tags=one.tags,
+                    note=one.note,
+                )
+            )
         except Exception as error:
             if not go_on:
                 raise

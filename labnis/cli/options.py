@@ -15,8 +15,10 @@ __all__ = [
     "STATION",
     "DataOption",
     "DryRunOption",
+    "FixOption",
     "JsonOption",
     "MeasurementOptions",
+    "PriorOption",
     "StationOption",
     "TwinOption",
     "assignments",
@@ -55,6 +57,20 @@ TwinOption = Annotated[
     Path | None,
     typer.Option("--twin", parser=path_of, metavar="FILE", help="Truth file of the simulated fridge (dry run only)."),
 ]
+FixOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--fix", metavar="NAME=VALUE", help="Hold a parameter of the fits, such as gap=215ueV; may be given again."
+    ),
+]
+PriorOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--prior",
+        metavar="NAME=VALUE+-SIGMA",
+        help="A parameter of the fits that is known with a σ, such as dynes=1e-4+-1e-5; may be given again.",
+    ),
+]
 
 
 @dataclass(frozen=True)
@@ -81,6 +97,8 @@ class MeasurementOptions:
             metavar="RESULT=SIGMA",
         ),
     ] = None
+    fix: FixOption = None
+    prior: PriorOption = None
     on_error: Annotated[
         Literal["stop", "skip"],
         typer.Option("--on-error", help="After a failed reading: end the run, or flag the row and continue."),

@@ -16,6 +16,7 @@ end, refit, figure and report use the same object. Example of a lab's own analys
 
 import inspect
 import logging
+import math
 import re
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
@@ -35,6 +36,7 @@ _NAME = re.compile(r"\w[\w -]*")
 __all__ = [
     "Analysis",
     "FitContext",
+    "adjustable",
     "analyse",
     "analyses_of",
     "analyses_of_run",
@@ -43,6 +45,7 @@ __all__ = [
     "fit_order",
     "fitted",
     "is_secondary",
+    "known_to",
     "load_class",
     "needs_of",
     "passed_on",
@@ -58,7 +61,9 @@ logger = logging.getLogger(__name__)
 class Analysis(Protocol):
     """Protocol of every analysis.
 
-    Optional are `needs` (names of analyses whose fits it takes as priors: of the same run where the procedure declares
+    Optional are `parameters` (those that the fit holds at what `context.fixed` has, and takes with the σ of
+    `context.given`: name → unit; without it these are the results),
+    `needs` (names of analyses whose fits it takes as priors: of the same run where the procedure declares
     them, else the newest of the session or the cooldown), `secondary` (True where another analysis of the same data is
     more precise: its results are published as `name.result` and are never a prior),
     `predict(fit, data)`, `curves(fit, data)` (a dataset along one coordinate, such as the electron temperature against
@@ -231,6 +236,12 @@ def analyses_of_run(metadata: Mapping[str, Any]) -> tuple[Analysis, ...]:
     return tuple(found)
 
 
+def adjustable(analysis: Analysis) -> Mapping[str, str]:
+    """Parameters of the fit that may be held, or given with a σ: name → unit."""
+    found: Mapping[str, str] = getattr(analysis, "parameters", analysis.results)
+    return found
+
+
 def can(analysis: Analysis, ability: str) -> bool:
     """Whether `analysis` has the optional method `ability`."""
     return callable(getattr(analysis, ability, None))
@@ -251,14 +262,29 @@ def fitted(
         The data do not determine the results, or the fit lacks declared results.
 
     """
-    found = analysis.fit(data, context, priors, start)
+    found = analysis.fit(data, known_to(analysis, context), priors, start)
     result = found if isinstance(found, FitResult) else result_from_mapping(analysis.name, found, analysis.results)
     absent = [name for name in analysis.results if name not in result.names]
     if absent:
         raise FitError(f"{analysis.name} declares {', '.join(absent)}, which its fit does not contain")
     used = {need: priors[need] for need in declared_needs(analysis) if need in priors}
     inherited = [f"it uses {need}, which is in doubt: {text}" for need, fit in used.items() for text in fit.warnings]
-    return replace(result, warnings=(*result.warnings, *inherited))
+    return replace(result, warnings=(*result.warnings, *inherited, *_not_held(analysis, context, result)))
+
+
+def known_to(analysis: Analysis, context: FitContext) -> FitContext:
+    """The `context` with what is known of parameters of `analysis`; all of it where that declares none."""
+    return context.of_parameters(analysis.parameters) if hasattr(analysis, "parameters") else context
+
+
+def _not_held(analysis: Analysis, context: FitContext, fit: FitResult) -> list[str]:
+    """Warnings where a fit has not held what it should."""
+    return [
+        f"{name} was to be held at {value:g} {fit[name].unit}, and is {fit[name]}: the analysis {analysis.name} has to "
+        "take what `context.fixed` holds"
+        for name, value in context.fixed.items()
+        if name in fit.names and not math.isclose(fit[name].value, value, rel_tol=1e-9, abs_tol=0.0)
+    ]
 
 
 def _budgeted(
@@ -268,7 +294,7 @@ def _budgeted(
     if context.sources is None or not can(analysis, "budgeted"):
         return fit
     try:
-        found: FitResult = analysis.budgeted(fit, data, context, priors)  # type: ignore[attr-defined]  # optional
+        found: FitResult = analysis.budgeted(fit, data, known_to(analysis, context), priors)  # type: ignore[attr-defined]  # optional
     except (Exception, SystemExit) as error:  # noqa: BLE001  # the fit is valid without
         doubt = f"its systematic uncertainty is not known: {type(error).__name__}: {error}"
         return replace(fit, warnings=(*fit.warnings, doubt))
@@ -280,7 +306,6 @@ def analyse(
     data: xarray.Dataset | None,
     context: FitContext,
     priors: Mapping[str, FitResult],
-    fixed: Mapping[str, Mapping[str, float]] | None = None,
 ) -> tuple[dict[str, FitResult], dict[str, str]]:
     """Fit `data` by each of `analyses`, from a fresh start, with the fits of those that it needs as priors.
 
@@ -292,8 +317,6 @@ def analyse(
         Of the run; None if there are no rows.
     context, priors
         Passed to every fit; a fit in `priors` takes the place of the one made here.
-    fixed
-        Name of the analysis → parameters that its fit holds, in place of those of the context.
 
     Returns
     -------
@@ -309,9 +332,9 @@ def analyse(
     for analysis in fit_order(analyses):
         logger.info("fitting: %s", analysis.name)
         known = {**passed_on(analyses, fits), **priors}
-        held = context if fixed is None else replace(context, fixed=fixed[analysis.name])
         try:
-            fits[analysis.name] = _budgeted(analysis, fitted(analysis, data, held, known, None), data, held, known)
+            fit = fitted(analysis, data, context, known, None)
+            fits[analysis.name] = _budgeted(analysis, fit, data, context, known)
         except NotApplicableError:
             continue
         except FitError as error:

@@ -22,10 +22,11 @@ __all__ = [
     "outcomes_of",
     "parsed_goals",
     "reachable",
+    "unit_factor",
 ]
 
-_NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
-_GOAL = re.compile(rf"(?P<result>\w+)\s*=\s*(?P<number>{_NUMBER})\s*(?P<unit>.*)")
+NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
+_GOAL = re.compile(rf"(?P<result>\w+)\s*=\s*(?P<number>{NUMBER})\s*(?P<unit>.*)")
 
 # With this number of residuals the noise, and with it every σ, is known to a sixth.
 _LEAST_FREEDOM = 20
@@ -186,20 +187,21 @@ def _parsed(text: str, units: Mapping[str, str]) -> PrecisionGoal:
     if unit == "%":
         goal = PrecisionGoal(result, sigma / 100, units[result], relative=True)
     else:
-        goal = PrecisionGoal(result, sigma * _factor(text, unit, units[result]), units[result])
+        factor = unit_factor(f"--until {text!r}", unit, units[result], "use % or ")
+        goal = PrecisionGoal(result, sigma * factor, units[result])
     if not (math.isfinite(goal.sigma) and goal.sigma > 0):
         raise RequestError(f"--until {text!r}: σ must be positive")
     return goal
 
 
-def _factor(text: str, unit: str, wanted: str) -> float:
-    """Factor from `unit` to the result's unit; 1 if they are equal or none was given."""
+def unit_factor(where: str, unit: str, wanted: str, advice: str = "give it in ") -> float:
+    """Factor from `unit` to the `wanted` one; 1 if they are equal or none was given. A RequestError says `where`."""
     if unit in ("", wanted):
         return 1.0
     try:
-        return float(ureg.Quantity(1.0, unit).m_as(wanted))
+        return float(ureg.Quantity(1.0, unit).m_as("" if wanted == "1" else wanted))
     except (pint.PintError, ValueError, AttributeError) as error:
-        raise RequestError(f"--until {text!r}: {unit!r} cannot be expressed in {wanted}; use % or {wanted}") from error
+        raise RequestError(f"{where}: {unit!r} cannot be expressed in {wanted}; {advice}{wanted}") from error
 
 
 def goals_of(analyses: Sequence[Analysis], goals: Sequence[PrecisionGoal]) -> tuple[PrecisionGoal, ...]:

@@ -9,6 +9,7 @@ import xarray
 from pymeasure.experiment import Procedure
 
 from labnis.errors import TakenOverError
+from labnis.experiment.analysis import known_to
 from labnis.experiment.failures import collecting
 from labnis.experiment.goals import is_informed
 from labnis.experiment.information_order import InformedOrder
@@ -100,7 +101,8 @@ def measure(
 def _informed_order(procedure: Procedure, plan: RunPlan, recorder: Recorder, live: LiveFit) -> InformedOrder:
     def sensitivity(data: xarray.Dataset, fit: FitResult, biases: Any) -> Sensitivity:
         analysis: Any = plan.analyses[0]
-        found: Sensitivity = analysis.sensitivity(fit, data, biases, plan.context, plan.known_with(data))
+        context = known_to(analysis, plan.context)
+        found: Sensitivity = analysis.sensitivity(fit, data, biases, context, plan.known_with(data))
         return found
 
     (biases,) = procedure.setpoints().values()

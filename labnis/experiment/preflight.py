@@ -11,6 +11,7 @@ from pymeasure.experiment import Procedure
 from labnis.errors import RequestError
 from labnis.experiment.goals import is_informed
 from labnis.experiment.recorder import column_name, column_unit, declared_columns
+from labnis.fit import JunctionArray
 from labnis.physics import NISJunction, NoOperatingPointError, SINISCooler
 from labnis.printable import sentence
 from labnis.station import Island, StationConfig
@@ -41,14 +42,17 @@ class Expectation:
     dissipated_power
         Electrical power in the device (W) at the largest bias.
     cooling_power
-        Largest power (W) that both junctions can remove from the island at its last measured temperature.
+        Largest power (W) that the junctions can remove from the island at its last measured temperature.
     electron_temperature
         Of the island at the largest bias (K), where tunnelling and phonons balance; infinite where kT would exceed Δ.
+    edge
+        Voltage across the device (V) at which every junction reaches its gap.
     """
 
     dissipated_power: float
     cooling_power: float
     electron_temperature: float
+    edge: float = float("nan")
 
 
 @dataclass(frozen=True)
@@ -282,27 +286,34 @@ def expected(bias: float, config: StationConfig, known: Mapping[str, float], bat
     """Prediction at `bias` (V)."""
     gap, resistance = known.get("gap", float("nan")), known.get("normal_resistance", float("nan"))
     temperature = known.get("electron_temperature", float("nan"))
-    # Far above the gap the pair is ohmic; below the gap the current is smaller, so this is an upper bound.
-    device_voltage = bias * 2 * resistance / (2 * resistance + config.wiring.series_resistance)
-    dissipated = device_voltage**2 / (2 * resistance)
+    array = JunctionArray.of(config.device.junctions)
+    # Far above the gap the device is ohmic; below the gap the current is smaller, so this is an upper bound.
+    normal = resistance * array.series / array.parallel
+    device_voltage = bias * normal / (normal + config.wiring.series_resistance)
+    dissipated = device_voltage**2 / normal
     if not np.isfinite([gap, resistance, temperature]).all():
         return Expectation(dissipated, float("nan"), float("nan"))
     junction = NISJunction(gap, resistance)
-    power = 2 * float(junction.maximum_cooling_power(temperature, temperature))
+    power = 2 / array.islands * float(junction.maximum_cooling_power(temperature, temperature))
     return Expectation(
-        dissipated, power, _electron_temperature(junction, config.device.island, device_voltage, bath_temperature)
+        dissipated,
+        power,
+        _electron_temperature(junction, config.device.island, array, device_voltage, bath_temperature),
+        array.series * gap,
     )
 
 
 def _electron_temperature(
-    junction: NISJunction, island: Island | None, device_voltage: float, bath_temperature: float
+    junction: NISJunction, island: Island | None, array: JunctionArray, device_voltage: float, bath_temperature: float
 ) -> float:
     """T_e (K) at `device_voltage`; NaN where island or bath are not known, infinite beyond the model's range."""
     if island is None or not bath_temperature > 0:
         return float("nan")
-    cooler = SINISCooler(junction, island.volume, island.electron_phonon, island.kapitza)
+    kapitza = None if island.kapitza is None else island.kapitza * array.islands
+    cooler = SINISCooler(junction, island.volume * array.islands, island.electron_phonon, kapitza)
     try:
-        return float(cooler.operating_point(device_voltage, bath_temperature).electron_temperature)
+        point = cooler.operating_point(device_voltage * array.voltage, bath_temperature)
+        return float(point.electron_temperature)
     except NoOperatingPointError:
         return float("inf")
 

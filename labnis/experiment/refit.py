@@ -4,20 +4,19 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
-
-from uncertainties import nominal_value  # type: ignore[import-untyped]
 
 from labnis.errors import RequestError
 from labnis.experiment.analysis import (
     Analysis,
     FitContext,
+    adjustable,
     analyse,
     analyses_of_run,
     declared_needs,
     needs_of,
     published,
 )
+from labnis.experiment.known_values import KnownValues, known_values
 from labnis.experiment.run import Run, stored_run
 from labnis.fit import Estimate, FitResult
 
@@ -28,7 +27,7 @@ def refit(
     path: Path | str,
     *,
     fixed: Mapping[str, float | Estimate] | None = None,
-    priors: Mapping[str, FitResult] | None = None,
+    priors: Mapping[str, FitResult | Estimate | tuple[float, float]] | None = None,
 ) -> Run:
     """Fit the run at `path` again; nothing is written, and no ledger is used.
 
@@ -38,9 +37,10 @@ def refit(
         The run's file.
     fixed
         Parameters that are held at a value (in their unit), such as {"dynes": 1e-4}; of an estimate or a number of
-        `uncertainties` the value without σ.
+        `uncertainties` the value without σ. In place of those that the run held; {} holds none.
     priors
-        Analysis → fit, in place of the priors in the file and of the fit made here.
+        Analysis → fit, in place of the priors in the file and of the fit made here. And parameters that are known with
+        a σ: name → pair (value, σ), estimate or number of `uncertainties`, in place of those of the run; {} uses none.
 
     Returns
     -------
@@ -52,8 +52,8 @@ def refit(
     RunFileError
         The file cannot be read.
     RequestError
-        None of its analyses can be loaded; no fit has a parameter of `fixed`, or one does not hold it; or no analysis
-        needs a fit in `priors`.
+        None of its analyses can be loaded; no fit has a parameter of `fixed` or `priors`, or one does not hold it; or
+        no analysis needs a fit in `priors`.
 
     """
     stored = stored_run(Path(path))
@@ -65,55 +65,44 @@ def refit(
             f"{path}: no analysis of this run can be loaded (it names {named}). Import the module of a lab's own "
             "analysis first, or open a session with the station file that lists its package (labnis.packages)."
         )
-    held = {name: _number(name, value) for name, value in (fixed or {}).items()}
-    given = dict(priors or {})
+    given = {name: fit for name, fit in (priors or {}).items() if isinstance(fit, FitResult)}
+    values = known_values(fixed, {name: value for name, value in (priors or {}).items() if name not in given})
     _check_priors(given, analyses)
     context = FitContext.from_json(metadata["context"]["fit"])
+    if fixed is not None:
+        context = replace(context, fixed=values.fixed)
+    if priors is not None and not (priors and len(given) == len(priors)):
+        context = replace(context, given=values.given)
     recorded = metadata["context"]["priors"]
     known = {name: FitResult.from_record(recorded[name]) for name in needs_of(analyses) if name in recorded} | given
-    # Each analysis gets its own parameters only; they are known from its stored fit.
-    own = {
-        a.name: {n: value for n, value in held.items() if a.name not in stored.fits or n in stored.fits[a.name].names}
-        for a in analyses
-    }
-    fits, problems = analyse(analyses, stored.data, context, known, own)
-    _check_held(held, analyses, {**stored.fits, **fits}, problems)
-    for name, fit in fits.items():
-        _require_held(own[name], fit)
+    fits, problems = analyse(analyses, stored.data, context, known)
+    _check_known(values, analyses, {**stored.fits, **fits}, problems)
+    for fit in fits.values():
+        _require_held(values.fixed, fit)
     return replace(stored, fits=fits, problems=problems, results=published(analyses, fits), notes=())
 
 
-def _number(name: str, value: Any) -> float:
-    """The value at which the parameter `name` is held."""
-    try:
-        return float(value.value if isinstance(value, Estimate) else nominal_value(value))
-    except (TypeError, ValueError) as error:
-        raise RequestError(f"fixed: {name} cannot be held at {value!r}; a number is needed") from error
-
-
-def _check_priors(priors: Mapping[str, Any], analyses: Sequence[Analysis]) -> None:
-    """Refuse priors that no analysis needs, or that are no fits."""
+def _check_priors(priors: Mapping[str, FitResult], analyses: Sequence[Analysis]) -> None:
+    """Refuse fits that no analysis needs."""
     needed = {need for analysis in analyses for need in declared_needs(analysis)}
-    for name, prior in priors.items():
+    for name in priors:
         if name not in needed:
             raise RequestError(f"priors: no analysis needs {name!r}; they need {', '.join(sorted(needed)) or 'none'}")
-        if not isinstance(prior, FitResult):
-            raise RequestError(f"priors: {name} is {prior!r}; a FitResult is needed, such as run.fit")
 
 
-def _check_held(
-    held: Mapping[str, float], analyses: Sequence[Analysis], fits: Mapping[str, FitResult], problems: Mapping[str, str]
+def _check_known(
+    values: KnownValues, analyses: Sequence[Analysis], fits: Mapping[str, FitResult], problems: Mapping[str, str]
 ) -> None:
-    """Refuse held parameters that no analysis declares and no fit has."""
-    known = {name for analysis in analyses for name in analysis.results} | {
-        n for fit in fits.values() for n in fit.names
-    }
-    if unknown := held.keys() - known:
-        failed = "".join(f"; no fit ({name}): {problem}" for name, problem in problems.items())
-        raise RequestError(
-            f"fixed: {', '.join(sorted(unknown))} cannot be held; parameters of this run's fits are "
-            f"{', '.join(sorted(known))}{failed}"
-        )
+    """Refuse known values of parameters that no analysis declares; of one that declares none, those of its fit."""
+    known = {name for analysis in analyses for name in adjustable(analysis)}
+    known |= {n for a in analyses if not hasattr(a, "parameters") and a.name in fits for n in fits[a.name].names}
+    for key, found, verb in (("fixed", values.fixed, "held"), ("priors", values.given, "given")):
+        if unknown := found.keys() - known:
+            failed = "".join(f"; no fit ({name}): {problem}" for name, problem in problems.items())
+            raise RequestError(
+                f"{key}: {', '.join(sorted(unknown))} cannot be {verb}; parameters of this run's fits are "
+                f"{', '.join(sorted(known))}{failed}"
+            )
 
 
 def _require_held(held: Mapping[str, float], fit: FitResult) -> None:

@@ -19,7 +19,7 @@ from pymeasure.experiment import Procedure
 from drivers.errors import InstrumentError
 from labnis import __version__
 from labnis.errors import InterlockError, RequestError, StoppedBySignal
-from labnis.experiment.analysis import Analysis, analyse, analyses_of, needs_of, published
+from labnis.experiment.analysis import Analysis, FitContext, analyse, analyses_of, needs_of, published
 from labnis.experiment.calibrations import Logbook, Prior, has_prior, latest_prior, passed_over, priors_of
 from labnis.experiment.checking import checked
 from labnis.experiment.curves import record_of
@@ -27,6 +27,7 @@ from labnis.experiment.events import Ended, Fitted, Observer, Observers, RowReco
 from labnis.experiment.failures import collecting, most_severe
 from labnis.experiment.fit_context import context_of
 from labnis.experiment.goals import PrecisionGoal, goals_of, outcomes_of
+from labnis.experiment.known_values import known_values
 from labnis.experiment.live_fit import LiveFit
 from labnis.experiment.managed import managed
 from labnis.experiment.measuring import measure
@@ -180,15 +181,10 @@ class Session:
     # --- a run ------------------------------------------------------------------------------------------------------
 
     def run(
-        self,
-        procedure: Procedure,
-        *,
-        until: Sequence[str] = (),
-        resume: Path | None = None,
-        tags: str | Sequence[str] = (),
-        note: str = "",
-        window: Procedure | None = None,
-    ) -> Run:
+        self, procedure: Procedure, *, until: Sequence[str] = (), resume: Path | None = None,
+        fixed: Mapping[str, Any] | None = None, priors: Mapping[str, Any] | None = None,
+        tags: str | Sequence[str] = (), note: str = "", window: Procedure | None = None,
+    ) -> Run:  # fmt: skip
         """Run `procedure`, make safe, write, fit, and enter the results.
 
         A signal, or `stop.ask` in another thread, ends this run; the next one starts again.
@@ -200,10 +196,12 @@ class Session:
         until
             Goals at which the run ends, such as "gain=0.05dB".
         resume
-            File of an unfinished run of the same procedure to continue. Its last point is measured again, and the
-            difference is an event of the run.
+            File of an unfinished run of the same procedure to continue, with its own fixed, priors, tags and note. Its
+            last point is measured again, and the difference is an event of the run.
+        fixed, priors
+            Parameters that the fits hold, such as {"gap": 215e-6}, or know with a σ, such as {"dynes": (1e-4, 1e-5)}.
         tags, note
-            Words to search for (a text is one of them), and a comment; saved in the file. A resumed run keeps its own.
+            Words to search for (a text is one of them), and a comment; saved in the file.
         window
             Procedure of a pymeasure Worker that also gets every record and may ask the run to stop; see `managed`.
 
@@ -219,7 +217,7 @@ class Session:
             others are its notes.
 
         """
-        tags = requested_tags(tags)
+        tags, known = requested_tags(tags), known_values(fixed, priors, resume)
         if resume is not None and (tags or note):
             raise RequestError(f"{resume} is resumed with its own tags and note; leave out these. Nothing was started.")
         with self._alone():
@@ -227,7 +225,8 @@ class Session:
                 self.may_go_on = False
                 raise self.stop.error(f"the bias is at zero, {type(procedure).__name__} was not started")
             [analyses], goals = self._open_for([procedure], until)
-            plan = self._plan(procedure, analyses, goals)
+            context = context_of(procedure, self.station, self.cooldown, self.bath_temperature())
+            plan = self._plan(analyses, goals, known.added_to(context, analyses))
             metadata = metadata_of(
                 procedure, plan, self.station, environment=self._environment, cooldown=self.cooldown,
                 simulated=self.simulated, twin=self.twin, tags=tags, note=note,
@@ -304,9 +303,8 @@ class Session:
 
     # --- parts of a run ---------------------------------------------------------------------------------------------
 
-    def _plan(self, procedure: Procedure, analyses: tuple[Analysis, ...], goals: Sequence[PrecisionGoal]) -> RunPlan:
+    def _plan(self, analyses: tuple[Analysis, ...], goals: Sequence[PrecisionGoal], context: FitContext) -> RunPlan:
         found = {need: self._prior(need) for need in needs_of(analyses)}
-        context = context_of(procedure, self.station, self.cooldown, self.bath_temperature())
         priors = {name: prior for name, prior in found.items() if prior is not None}
         others = {need: prior for need, prior in found.items() if need not in self._fits}
         doubtful = passed_over(others, self.ledger, self.cooldown, simulated=self.simulated)

@@ -1,6 +1,7 @@
 from .context import FitContext
 from .estimate import Estimate, number_text, scaled_unit
 from .information import Sensitivity, most_informative
+from .junction._array import JunctionArray
 from .junction.conductance import conductance_model, fit_conductance
 from .junction.current_voltage import current_voltage_model, fit_current_voltage
 from .junction.heat_balance import Isotherm, cooler_of, fit_heat_balance, temperature_curve
@@ -23,6 +24,7 @@ __all__ = [
     "FitError",
     "FitResult",
     "Isotherm",
+    "JunctionArray",
     "NotApplicableError",
     "ReflectionData",
     "Sensitivity",

@@ -29,6 +29,8 @@ class BudgetedAnalysis:
         Name of the fit in the run's file.
     results
         Parameters of the fit that are results: name → unit.
+    parameters
+        Parameters of the fit that may be held or given: name → unit.
     needs
         Names of the analyses whose fits are the priors.
     secondary
@@ -38,6 +40,7 @@ class BudgetedAnalysis:
 
     name: ClassVar[str]
     results: ClassVar[Mapping[str, str]]
+    parameters: ClassVar[Mapping[str, str]]
     needs: ClassVar[tuple[str, ...]] = ()
     secondary: ClassVar[bool] = False
 
@@ -58,8 +61,8 @@ class BudgetedAnalysis:
 
     def budgeted(self, fit: FitResult, data: xarray.Dataset, context: FitContext, priors: Priors) -> FitResult:
         """Return a `fit`, made here from `data`, with the budget of what is stated in the `context`."""
-        used = [priors[need] for need in self.needs if need in priors]
         measured, quiet = self.evaluated(fit, data, context, priors), self.without_noise(fit, data)
+        used = [] if measured.prior is None else [measured.prior]
         expected = self.evaluated(fit, quiet, context, priors, measured)
         changed = {}
         for source in context.sources or ():

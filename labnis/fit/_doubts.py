@@ -19,10 +19,12 @@ from labnis.fit.models import Model, Suspect
 from labnis.fit.parameters import Parameter, conditioned
 from labnis.fit.result import FitResult
 
-__all__ = ["CONTRADICTED", "contradicted_prior", "doubts_from_residuals", "suspected", "texts_of_left_out"]
+__all__ = ["CONTRADICTED", "HELD", "contradicted_prior", "doubts_from_residuals", "suspected", "texts_of_left_out"]
 
 #: How the warning of a contradicted prior begins.
 CONTRADICTED = "the data contradict what was known before"
+#: How the warning of a wrong value that is held begins.
+HELD = "it looks like the value at which a parameter is held, of"
 
 # Glitches are fewer than so many side by side; of more than _LISTED the result names the first.
 _RUN, _LISTED = 3, 6
@@ -38,8 +40,11 @@ _CONTRADICTS, _DETERMINED = 5.0, 1e-4
 _AT_ZERO = 1e-6
 
 
-def doubts_from_residuals(result: FitResult, model: Model) -> tuple[str, ...]:
-    """Warnings from the residuals: structure and what it looks like, and noise that is not the same everywhere."""
+def doubts_from_residuals(result: FitResult, model: Model, parameters: Sequence[Parameter]) -> tuple[str, ...]:
+    """Warnings from the residuals: structure and what it looks like, and noise that is not the same everywhere.
+
+    What it looks like may be a wrong value of one of the `parameters` that is held.
+    """
     counts, free = model.mask, result.sigma > 0
     rest, slopes = result.residuals[counts], model.jacobian(result.values)[:, free]
     found = [*unlike_noise(result.chi2, result.degrees_of_freedom, rest)]
@@ -47,7 +52,20 @@ def doubts_from_residuals(result: FitResult, model: Model) -> tuple[str, ...]:
     uneven_noise = () if alike else _uneven_noise(result, model, slopes[counts])
     if uneven_noise:  # which explains away what is significant for the same noise everywhere
         return (*found, *uneven_noise)
-    return (*found, *suspected(result, model, model.suspects(result.values)))
+    return (*found, *suspected(result, model, [*model.suspects(result.values), *_held(result, model, parameters)]))
+
+
+def _held(result: FitResult, model: Model, parameters: Sequence[Parameter]) -> list[Suspect]:
+    """Wrong values of the parameters that are held."""
+    slopes = model.jacobian(result.values)
+    return [
+        Suspect(
+            f"{HELD} {p.name}, {p.start:.6g} {p.unit}, which is {{:.3g}} {p.unit} off: fit it, or give it with its σ",
+            slopes[:, [at]],
+        )
+        for at, p in enumerate(parameters)
+        if p.fixed
+    ]
 
 
 def suspected(

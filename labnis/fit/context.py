@@ -2,8 +2,8 @@
 
 import json
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
 
 from labnis.accuracy import Source
@@ -25,6 +25,8 @@ class FitContext:
         Temperature of the stage (K); NaN if not known.
     fixed
         Parameters that a fit holds at a value, by name.
+    given
+        Parameters that a fit knows with a standard uncertainty: name → (value, σ).
     sources
         Sources of systematic uncertainty of these data; None where the station file states nothing of it.
     unstated
@@ -38,6 +40,15 @@ class FitContext:
     fixed: Mapping[str, float] = field(default_factory=dict)
     sources: tuple[Source, ...] | None = None
     unstated: tuple[str, ...] = ()
+    given: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+
+    def of_parameters(self, names: Collection[str]) -> Self:
+        """Return the same conditions with what is known of the parameters `names` alone."""
+        return replace(
+            self,
+            fixed={name: value for name, value in self.fixed.items() if name in names},
+            given={name: value for name, value in self.given.items() if name in names},
+        )
 
     @property
     def series_resistance(self) -> float:
@@ -49,6 +60,12 @@ class FitContext:
         """Standard uncertainty of the series resistance (ohm); 0 where none is stated."""
         stated = (source.standard for source in self.sources or () if source.acts_on == "series_resistance")
         return next(stated, 0.0)
+
+    @property
+    def junctions(self) -> int | tuple[int, int]:
+        """Junctions of the device: 1, 2, or (series, parallel) of an array; a pair where it is not said."""
+        found = self.device.get("junctions", 2)
+        return (int(found[0]), int(found[1])) if isinstance(found, list | tuple) else int(found)
 
     @property
     def divider(self) -> float:
@@ -74,4 +91,5 @@ class FitContext:
             found.get("fixed", {}),
             None if sources is None else tuple(map(Source.from_record, sources)),
             tuple(found.get("unstated", ())),
+            {name: (float(value), float(sigma)) for name, (value, sigma) in found.get("given", {}).items()},
         )

@@ -1,6 +1,6 @@
 """The analysis of I–V curves at several temperatures of the bath: the heat balance of the island."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, NamedTuple
 
@@ -14,6 +14,8 @@ from labnis.fit.arrays import Real
 from labnis.fit.context import FitContext
 from labnis.fit.derived import with_quantity
 from labnis.fit.effects import changed_by
+from labnis.fit.given import Known, known_before
+from labnis.fit.junction._array import PAIR, JunctionArray
 from labnis.fit.junction._cooler_parameters import INVERSE, UNITS, cooler_at, inverted
 from labnis.fit.junction._heated_pair import LINE, component_prior
 from labnis.fit.junction._island import cooler_of as cooler_of_curve
@@ -25,6 +27,7 @@ from labnis.fit.junction.heat_balance import (
     fit_heat_balance,
     heat_balance_model,
 )
+from labnis.fit.parameters import Given, Parameter, hold
 from labnis.fit.propagation import Evaluated, changed_size, with_budget
 from labnis.fit.result import FitError, FitResult
 from labnis.physics import AndreevChannel, NISJunction, SINISCooler
@@ -95,6 +98,7 @@ class HeatBalance(BudgetedAnalysis):
         "lowest_electron_temperature": "K",
         **COOLING,
     }
+    parameters: ClassVar[Mapping[str, str]] = {name: UNITS[name] for name in FREE}
 
     def fit(
         self, data: xarray.Dataset, context: FitContext, priors: Mapping[str, FitResult], start: FitResult | None = None
@@ -103,13 +107,18 @@ class HeatBalance(BudgetedAnalysis):
 
         FitError without the volume of the island (labnis: device: island: in the station file).
         """
+        if (array := JunctionArray.of(context.junctions)) != PAIR:
+            raise FitError(
+                f"the heat balance at several temperatures is that of a pair, and the device has {array.statement}: "
+                "fit each temperature by itself, fit_current_voltage with junctions="
+            )
         measured = _Measured.of(data, context)
         sigma, options = context.series_resistance_sigma, _options(measured, context)
-        cooler = cooler_at(context.fixed, _start(measured, context, start))
+        cooler = cooler_at({**context.fixed, **_values(context.given)}, _start(measured, context, start))
         free = [name for name in ((*FREE, LINE) if sigma else FREE) if name not in context.fixed]
-        fit = fit_heat_balance(
-            measured.isotherms, cooler=cooler, free=free, prior=component_prior(free, sigma), **options
-        )
+        known = _known(free, context)
+        fit = fit_heat_balance(measured.isotherms, cooler=cooler, free=free, prior=known.prior, **options)
+        fit = replace(fit, assumed={**fit.assumed, **known.assumed}, warnings=(*fit.warnings, *known.warnings))
         for name in (name for name in FREE if name in context.fixed):
             flat = np.zeros(len(fit.names))
             fit = with_quantity(fit, name, UNITS[name], context.fixed[name], flat, own_variance=0.0)
@@ -125,7 +134,7 @@ class HeatBalance(BudgetedAnalysis):
 
         The thermometer is not in it: the baths are parameters, so that its part is in the statistical one.
         """
-        model = _evaluated(fit, _Measured.of(data, context), context.series_resistance_sigma)
+        model = _evaluated(fit, _Measured.of(data, context), context)
         quiet = data.assign({"current": (data["current"].dims, self.predict(fit, data)["current"])})
         changed = {}
         for source in context.sources or ():
@@ -149,7 +158,7 @@ class HeatBalance(BudgetedAnalysis):
     def predict(self, fit: FitResult, data: xarray.Dataset) -> dict[str, NDArray[Any]]:
         """Return the expected `current` (A), in the shape of the column; NaN where nothing was measured."""
         whole = np.full(data["current"].transpose("stage", ...).shape, np.nan)
-        sweeps, _ = _model(fit, _Measured.of(data, FitContext()))
+        sweeps, _ = _model(fit, _Measured.of(data, FitContext()), FitContext())
         at = np.array([inverted(fit)[name].value for name in sweeps.names])
         expected, begin = sweeps.current - sweeps.residuals(at) / sweeps.weight, 0
         for number in _complete(data):
@@ -215,23 +224,35 @@ def _cooler_of(values: Mapping[str, float], volume: float) -> SINISCooler:
     return cooler_at(values, SINISCooler(junction, volume, _ELECTRON_PHONON, _KAPITZA, _ANDREEV))
 
 
-def _model(fit: FitResult, measured: _Measured, sigma: float = 0.0) -> tuple[Sweeps, FitResult | None]:
-    """Model of the `fit` at the readings, and its prior; `sigma` is that of the line's resistance (ohm)."""
+def _known(names: Sequence[str], context: FitContext) -> Known:
+    """What is known of the parameters `names` beforehand."""
+    parameters = [Parameter(name, UNITS[name], 0.0, 1.0) for name in names if name in UNITS]
+    given = {name: value for name, value in context.given.items() if name in names}
+    hold(parameters, None, given)
+    return known_before(parameters, component_prior(names, context.series_resistance_sigma), given)
+
+
+def _values(given: Given) -> dict[str, float]:
+    return {name: value for name, (value, _) in given.items()}
+
+
+def _model(fit: FitResult, measured: _Measured, context: FitContext) -> tuple[Sweeps, FitResult | None]:
+    """Model of the `fit` at the readings, and its prior."""
     sweeps, prior = heat_balance_model(
         fit,
         measured.isotherms,
         cooler=_cooler_of(fit.by_name, fit.inputs["volume"]),
         series_resistance=fit.inputs["series_resistance"],
         excitation=fit.inputs["excitation"],
-        prior=component_prior(fit.names, sigma),
+        prior=_known(fit.names, context).prior,
         gap_follows=True,
     )
     return (replace(sweeps, mask=fit.mask) if fit.mask.shape == sweeps.mask.shape else sweeps), prior
 
 
-def _evaluated(fit: FitResult, measured: _Measured, sigma: float) -> Evaluated:
+def _evaluated(fit: FitResult, measured: _Measured, context: FitContext) -> Evaluated:
     """The model of the `fit`; its parameters have their `inverted` names."""
-    sweeps, prior = _model(fit, measured, sigma)
+    sweeps, prior = _model(fit, measured, context)
     bath, isotherm = measured.coldest
     names, values = inverted(fit).names, inverted(fit).by_name
     voltage = np.linspace(0.0, float(np.abs(isotherm.device_voltage).max()), _BIASES)

@@ -9,7 +9,10 @@ from scipy.linalg import block_diag
 from labnis.fit.arrays import Real
 from labnis.fit.result import FitError, FitResult
 
-__all__ = ["Parameter", "conditioned", "hold", "joined", "prior_rows", "restarted"]
+__all__ = ["Given", "Parameter", "conditioned", "hold", "joined", "parameters_at", "prior_rows", "restarted"]
+
+#: Parameter → value and standard uncertainty that are known before a fit.
+Given = Mapping[str, tuple[float, float]]
 
 
 @dataclass(frozen=True)
@@ -30,13 +33,15 @@ class Parameter:
     may_vanish: bool = False
 
 
-def hold(parameters: Sequence[Parameter], fixed: Mapping[str, float] | None) -> list[Parameter]:
-    """Return `parameters` with those in `fixed` held at the values given there.
+def hold(
+    parameters: Sequence[Parameter], fixed: Mapping[str, float] | None, given: Given | None = None
+) -> list[Parameter]:
+    """Return `parameters` with those in `fixed` held at the values there, and those `given` started at theirs.
 
     Raises
     ------
     FitError
-        For an unknown name, or a value outside the physical bounds.
+        For an unknown name, a value outside the physical bounds, a σ that is not positive, or a name in both.
 
     """
     values = {name: float(value) for name, value in (fixed or {}).items()}
@@ -49,7 +54,33 @@ def hold(parameters: Sequence[Parameter], fixed: Mapping[str, float] | None) -> 
             raise FitError(
                 f"{name} cannot be held at {value:g} {p.unit}; it is from {p.lower:g} to {p.upper:g} {p.unit}"
             )
-    return [replace(p, start=values[p.name], fixed=True) if p.name in values else p for p in parameters]
+    starts = _starts(parameters, values, given or {})
+    return [
+        replace(p, start=starts.get(p.name, values.get(p.name, p.start)), fixed=p.fixed or p.name in values)
+        for p in parameters
+    ]
+
+
+def _starts(parameters: Sequence[Parameter], held: Mapping[str, float], given: Given) -> dict[str, float]:
+    """Values of the `given` parameters; FitError where they cannot be given like that."""
+    known = {p.name: p for p in parameters}
+    for name, (value, sigma) in given.items():
+        if name not in known:
+            raise FitError(f"{name!r} cannot be given; the parameters are {', '.join(known)}")
+        p = known[name]
+        if name in held:
+            raise FitError(f"{name} is held at {held[name]:g} {p.unit} and given as {value:g} {p.unit}; choose one")
+        if not (p.lower <= value <= p.upper and np.isfinite(value)):
+            raise FitError(f"{name} cannot be {value:g} {p.unit}; it is from {p.lower:g} to {p.upper:g} {p.unit}")
+        if not 0 < sigma < np.inf:
+            raise FitError(f"{name} is given with σ = {sigma:g} {p.unit}; give a positive one, or hold the parameter")
+    return {name: value for name, (value, _) in given.items()}
+
+
+def parameters_at(fit: FitResult) -> list[Parameter]:
+    """The parameters of a `fit` at its values; those that it knows exactly are held."""
+    known = zip(fit.names, fit.units, fit.values.tolist(), fit.sigma.tolist(), strict=True)
+    return [Parameter(name, unit, value, sigma or 1.0, fixed=not sigma) for name, unit, value, sigma in known]
 
 
 def restarted(parameters: Sequence[Parameter], values: Sequence[float] | Real) -> list[Parameter]:
@@ -77,6 +108,7 @@ def joined(first: FitResult, second: FitResult) -> FitResult:
         budget = replace(budget, columns=np.vstack([np.zeros((len(first.names), len(budget.sources))), budget.columns]))
     return replace(
         first,
+        assumed={**second.assumed, **first.assumed},
         names=first.names + second.names,
         units=first.units + second.units,
         values=np.concatenate([first.values, second.values]),

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from labnis.accuracy import Budget, Source
-from labnis.fit._doubts import CONTRADICTED, contradicted_prior
+from labnis.fit._doubts import CONTRADICTED, HELD, contradicted_prior
 from labnis.fit._residuals import unlike_noise
 from labnis.fit.arrays import Real
 from labnis.fit.parameters import Parameter, conditioned, prior_rows
@@ -190,12 +190,13 @@ def _errors_wanted(changes: Real, rest: Real, slopes: Real, covariance: Real) ->
 
 
 def _structure(fit: FitResult, errors: _Errors) -> tuple[str, ...]:
-    """Warnings of the fit; of neighbouring residuals that are alike only where the stated sources do not explain it."""
+    """Warnings of the fit; of residuals that are alike, or held values, only where stated sources do not explain it."""
     residuals = fit.residuals[fit.mask]
     told = unlike_noise(fit.chi2, fit.degrees_of_freedom, residuals)
     rest = float(errors.after @ errors.after) / float(errors.before @ errors.before)
     left = unlike_noise(fit.chi2 * rest, fit.degrees_of_freedom, residuals)
-    return (*(text for text in fit.warnings if text not in told), *(left if {*told} & {*fit.warnings} else ()))
+    kept = (text for text in fit.warnings if text not in told and (left or not text.startswith(HELD)))
+    return (*kept, *(left if {*told} & {*fit.warnings} else ()))
 
 
 def _without_explained_contradiction(

@@ -16,8 +16,9 @@ from labnis.fit._doubts import contradicted_prior, doubts_from_residuals, texts_
 from labnis.fit._residuals import glitches, noise_between_neighbours, outliers
 from labnis.fit.arrays import Bool, Real
 from labnis.fit.estimate import Estimate
+from labnis.fit.given import known_before, text_of_held
 from labnis.fit.models import CurveModel, Model, TraceModel, as_real
-from labnis.fit.parameters import Parameter, conditioned, prior_rows, restarted
+from labnis.fit.parameters import Given, Parameter, conditioned, prior_rows, restarted
 from labnis.fit.result import FitError, FitResult
 
 __all__ = ["CurveModel", "Model", "TraceModel", "as_real", "solve", "without_outliers"]
@@ -38,6 +39,7 @@ def solve(
     *,
     absorbed: int = 0,
     prior: FitResult | None = None,
+    given: Given | None = None,
     inputs: Mapping[str, float] | None = None,
     accuracy: float = _ACCURACY,
 ) -> FitResult:
@@ -55,6 +57,8 @@ def solve(
         Number of linear parameters that the model eliminates itself (they reduce the degrees of freedom).
     prior
         Earlier fit whose parameters of the same names enter with their covariance.
+    given
+        Parameter → value and standard uncertainty, known besides the prior.
     accuracy
         Relative change of χ² or of the parameters that ends the search.
 
@@ -64,7 +68,8 @@ def solve(
         With too few data, or if the solver does not converge.
 
     """
-    held, prior = conditioned(parameters, prior)
+    known = known_before(parameters, prior, given)
+    held, prior = conditioned(parameters, known.prior)
     fits = [_solve(held, model, name, absorbed, prior, accuracy)]
 
     def residuals(model: Model) -> Real:
@@ -73,20 +78,28 @@ def solve(
 
     model = _without_glitches(model, fits[0].residuals, residuals)
     result = fits[-1]
-    fixed = {p.name: f"{p.start:.8g} {p.unit}, held fixed".replace(" 1,", ",") for p in held if p.fixed}
+    fixed = {p.name: text_of_held(p.start, p.unit) for p in held if p.fixed}
     left_out, isolated = texts_of_left_out(model)
     doubts = (
         *(() if isolated else left_out),
-        *doubts_from_residuals(result, model),
+        *doubts_from_residuals(result, model, held),
         *contradicted_prior(result, prior),
     )
     return replace(
         result,
-        assumed=dict(assumed) | fixed,
+        assumed=_told(assumed, fixed, known.assumed),
         inputs=inputs or {},
-        warnings=(*result.warnings, *doubts),
+        warnings=(*result.warnings, *known.warnings, *doubts),
         notes=(*result.notes, *(left_out if isolated else ())),
     )
+
+
+def _told(assumed: Mapping[str, str], *values: Mapping[str, str]) -> dict[str, str]:
+    """The assumptions of a model, with what is said of the `values` of its parameters."""
+    said = dict(assumed)
+    for name, text in (item for texts in values for item in texts.items()):
+        said[name] = f"{said[name]}; {text}" if name in said else text
+    return said
 
 
 def without_outliers(model: AnyModel, x: Real) -> AnyModel:

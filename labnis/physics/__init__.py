@@ -27,6 +27,7 @@ from labnis.physics.superconductor import (
     nonequilibrium_state,
     thermal_density,
 )
+from labnis.physics.unequal_pair import UnequalPair
 
 __all__ = [
     "ENERGY_CROSSING_DENSITY",
@@ -41,6 +42,7 @@ __all__ = [
     "PowerExpansion",
     "Resonator",
     "SINISCooler",
+    "UnequalPair",
     "asymptotic_damping_rate",
     "bcs_gap",
     "critical_density",

@@ -3,7 +3,15 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    field_serializer,
+    field_validator,
+    model_validator,
+)
 
 from drivers.wiring import Section, Wiring
 from labnis.station.instruments import refused_visa_library
@@ -244,6 +252,10 @@ class Device(Section):
             case [int(series), int(parallel)] if min(series, parallel) >= 1:
                 return series, parallel
         raise ValueError(f"found {junctions!r}; allowed are 1, 2, or [series, parallel] of an array, each 1 or more")
+
+    @field_serializer("junctions")
+    def _plain(self, junctions: int | tuple[int, int]) -> Any:
+        return list(junctions) if isinstance(junctions, tuple) else junctions
 
 
 class TwinSection(Section):

@@ -54,6 +54,7 @@ def _planned(plan: PlannedRun, kind: str) -> list[str]:
     statements = {
         "points": "?" if plan.points is None else str(plan.points),
         "|bias| up to": number_text(plan.largest_bias, "V"),
+        "the junctions reach their gap at": number_text(expected.edge, "V"),
         "between two biases up to": number_text(plan.largest_step, "V"),
         **{
             f"{role}:": f"{number_text(low, unit)} to {number_text(high, unit)}"

@@ -1,4 +1,4 @@
-"""The simulated device: a normal-metal island between two NIS junctions, with the resonator that they damp."""
+"""The simulated device: NIS junctions, such as two with a normal-metal island, and the resonator that they damp."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -14,10 +14,11 @@ from labnis.physics import (
     NoOperatingPointError,
     Resonator,
     SINISCooler,
+    UnequalPair,
 )
 from labnis.physics.superconductor import bcs_gap
 from sim_instruments.world.steady_states import SteadyStates
-from sim_instruments.world.truth import Island, Truth
+from sim_instruments.world.truth import Truth
 
 __all__ = ["Device", "DeviceState"]
 
@@ -37,7 +38,7 @@ class DeviceState:
     Attributes
     ----------
     voltage
-        Voltage across both junctions (V).
+        Voltage across the device (V).
     current
         Current through the device (A).
     conductance
@@ -79,7 +80,11 @@ class Device:
         self._truth = truth
         self._bath = truth.fridge.mixing_chamber_temperature
         self._constant_temperature = truth.island.temperature
-        self._cooler = _cooler(self.junction, truth.island)
+        # All junctions and islands are alike: voltage and current of one pair, per those of the device.
+        self._pair_voltage, self._pair_current = 2 / truth.series, 1 / truth.parallel
+        # Junctions at an island; a single one is half of a pair.
+        self._sides = min(truth.series, 2)
+        self._cooler = _cooler(self.junction, truth)
         self._interpolated: SteadyStates | None = None
         self.resonator = self._ohmic_resonator(truth)
 
@@ -114,7 +119,7 @@ class Device:
         if truth.island.superconductor is None:  # which has the gap at its temperature itself
             now, then = (float(bcs_gap(temperature, truth.junction.gap)) for temperature in (kelvin, base))
             self.junction = replace(self.junction, gap=truth.junction.gap * now / then)
-            self._cooler = _cooler(self.junction, truth.island)
+            self._cooler = _cooler(self.junction, truth)
 
     def cooling(self, bath_temperature: float) -> dict[str, float]:
         """Parameters of the heat balance, and what it achieves at a bath (K); empty for a constant temperature."""
@@ -130,18 +135,24 @@ class Device:
         bias = np.linspace(0.0, 1.1 * 2 * self.junction.gap, 4001)
         point = cooler.operating_point(bias, bath_temperature)
         best = int(np.argmax(point.cooling_power))
-        known["maximum_cooling_power"] = float(point.cooling_power[best])
-        known["optimal_bias"] = float(bias[best])
+        known["maximum_cooling_power"] = float(point.cooling_power[best]) * self._sides / 2
+        known["optimal_bias"] = float(bias[best]) / self._pair_voltage
         known["efficiency"] = float(point.cooling_power[best] / (point.current[best] * bias[best]))
         known["lowest_electron_temperature"] = float(point.electron_temperature.min())
         return {name: value for name, value in known.items() if value is not None}
+
+    @property
+    def edge(self) -> float:
+        """Voltage (V) across the device at which the junctions reach their gap."""
+        return 2 * self.junction.gap / self._pair_voltage
 
     @property
     def largest_conductance(self) -> float:
         """A bound (S) of current per voltage, at every bias."""
         leak = self._cooler.leakage_resistance if self._cooler is not None else None
         # Half of it is the normal current; Andreev current is a small part of that.
-        return 1 / self.junction.resistance + (1 / leak if leak else 0.0)
+        of_pair = 1 / self.junction.resistance + (1 / leak if leak else 0.0)
+        return of_pair * self._pair_voltage / self._pair_current
 
     def state(self, device_voltage: ArrayLike) -> DeviceState:
         """The steady state at `device_voltage` (V).
@@ -155,26 +166,33 @@ class Device:
         voltage = np.asarray(device_voltage, dtype=np.float64)
         if self._cooler is None:
             temperature = np.full_like(voltage, self._constant_temperature)
+            if self._truth.asymmetry:
+                pair = UnequalPair(self.junction, self._truth.asymmetry)
+                current, conductance = (f(voltage, temperature) for f in (pair.current, pair.conductance))
+                return DeviceState(voltage, current, conductance, temperature, np.full_like(voltage, self.junction.gap))
+            each = voltage * self._pair_voltage / 2
             return DeviceState(
                 voltage,
-                self.junction.current(voltage / 2, temperature),
-                self.junction.conductance(voltage / 2, temperature) / 2,
+                self.junction.current(each, temperature) / self._pair_current,
+                self.junction.conductance(each, temperature) * self._pair_voltage / 2 / self._pair_current,
                 temperature,
                 np.full_like(voltage, self.junction.gap),
             )
-        point = self._cooler.operating_point(voltage, self._bath)
-        conductance = self._cooler.conductance(point)
-        return DeviceState(voltage, point.current, conductance, point.electron_temperature, point.gap)
+        point = self._cooler.operating_point(voltage * self._pair_voltage, self._bath)
+        conductance = self._cooler.conductance(point) * self._pair_voltage / self._pair_current
+        current = point.current / self._pair_current
+        return DeviceState(voltage, current, conductance, point.electron_temperature, point.gap)
 
     def cooling_power(self, state: DeviceState) -> Real:
-        """Heat (W) that both junctions take out of the island in a `state`."""
+        """Heat (W) that the junctions take out of an island in a `state`."""
         # Electrons of constant temperature have superconductors of the same.
         bath = state.electron_temperature if self._cooler is None else np.full_like(state.voltage, self._bath)
         power = np.empty_like(state.voltage)
         for gap in np.unique(state.gap):
             at = state.gap == gap
             junction = replace(self.junction, gap=float(gap))
-            power[at] = 2 * junction.cooling_power(state.voltage[at] / 2, state.electron_temperature[at], bath[at])
+            each = state.voltage[at] * self._pair_voltage / 2
+            power[at] = self._sides * junction.cooling_power(each, state.electron_temperature[at], bath[at])
         return power
 
     def behind(self, resistance: float, line_voltage: ArrayLike) -> DeviceState:
@@ -219,7 +237,10 @@ class Device:
             return self.state(voltage)
         if self._interpolated is None:
             self._interpolated = SteadyStates(self._cooler, self._bath)
-        return DeviceState(voltage, *self._interpolated(voltage), np.full_like(voltage, self.junction.gap))
+        found = self._interpolated(voltage * self._pair_voltage)
+        conductance = found.conductance * self._pair_voltage / self._pair_current
+        current, gap = found.current / self._pair_current, np.full_like(voltage, self.junction.gap)
+        return DeviceState(voltage, current, conductance, found.electron_temperature, gap)
 
     def mean_over(
         self, state: DeviceState, quantity: Callable[[NISJunction, Real, Real], NDArray[Number]]
@@ -232,20 +253,26 @@ class Device:
         for gap in np.unique(state.gap):
             at = state.gap == gap
             junction = replace(self.junction, gap=float(gap))
-            parts.append(quantity(junction, state.voltage[at, None] / 2, state.electron_temperature[at, None]))
+            each = state.voltage[at, None] * self._pair_voltage / 2
+            parts.append(quantity(junction, each, state.electron_temperature[at, None]))
         return np.asarray(np.concatenate(parts).mean(axis=0))
 
 
-def _cooler(junction: NISJunction, island: Island) -> SINISCooler | None:
-    """The heat balance; None for electrons of constant temperature."""
+def _cooler(junction: NISJunction, truth: Truth) -> SINISCooler | None:
+    """The heat balance of a pair of the device; None for electrons of constant temperature.
+
+    With a single junction it is that of two such islands, side by side.
+    """
+    island, islands = truth.island, 2 if truth.series == 1 else 1
+    leak = 1 if island.leakage_resistance is None else island.leakage_resistance * truth.parallel * 2 / truth.series
     if island.volume is None or island.electron_phonon is None:
         return None
     return SINISCooler(
         junction,
-        island.volume,
+        island.volume * islands,
         island.electron_phonon,
-        island.kapitza,
+        island.kapitza * islands if island.kapitza else None,
         AndreevChannel(**island.andreev.model_dump()) if island.andreev else None,
-        island.leakage_resistance,
+        leak if island.leakage_resistance else None,
         InjectedSuperconductor(junction.gap, **island.superconductor.model_dump()) if island.superconductor else None,
     )

@@ -18,6 +18,7 @@ __all__ = ["LineWiring", "Signal", "Truth", "TruthError", "load_truth"]
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
+Count = Annotated[int, Field(ge=1, strict=True)]
 Finite = Annotated[float, Field(allow_inf_nan=False, strict=True)]
 Kelvin = Annotated[float, Field(gt=0, le=500, allow_inf_nan=False, strict=True)]
 Decibel = Annotated[float, Field(ge=-300, le=300, allow_inf_nan=False, strict=True)]
@@ -49,7 +50,7 @@ class _Section(BaseModel):
 
 
 class Junction(_Section):
-    """One NIS junction of the SINIS pair: gap (eV), normal-state resistance of one junction (ohm), Dynes parameter."""
+    """One NIS junction of the device: gap (eV), normal-state resistance of one junction (ohm), Dynes parameter."""
 
     gap: Positive
     resistance: Positive
@@ -212,6 +213,9 @@ class Truth(_Section):
     """The whole truth file.
 
     Of `wiring`, the keys that are given replace those of the station, which allows to rehearse a wrong station file.
+    `junctions` are those of the device: 1, 2 (a pair in series), or [series, parallel] of an array of identical ones;
+    with one, the island has one side. `asymmetry` is (R₁ − R₂)/(R₁ + R₂) of a pair whose electrons have one
+    temperature: it acts on current and conductance, not on the resonator.
     `instrument_errors` says whether instruments and wiring err: "none", or by amounts that are drawn by seed from what
     the station states: "stated", with the distribution of each source, or "normal", with a normal one of the same
     standard uncertainty, so that 68 % of them are within it. With `instrument_seed` they do not depend on the seed of a
@@ -220,6 +224,8 @@ class Truth(_Section):
     """
 
     junction: Junction
+    asymmetry: Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False, strict=True)] = 0.0
+    junctions: Annotated[Literal[1, 2] | tuple[Count, Count], Field(union_mode="left_to_right")] = 2
     island: Island
     resonator: Resonator
     chain: Chain
@@ -231,6 +237,22 @@ class Truth(_Section):
     time: Literal["simulated", "real"] = "simulated"
     instrument_errors: Literal["none", "stated", "normal"] = "none"
     instrument_seed: Annotated[int, Field(ge=0, strict=True)] | None = None
+
+    @model_validator(mode="after")
+    def _of_a_pair(self) -> Self:
+        if self.asymmetry and (self.junctions != 2 or self.island.temperature is None):
+            raise ValueError("asymmetry is that of a pair (junctions: 2) with a constant temperature of the island")
+        return self
+
+    @property
+    def series(self) -> int:
+        """Number of junctions in series."""
+        return self.junctions if isinstance(self.junctions, int) else self.junctions[0]
+
+    @property
+    def parallel(self) -> int:
+        """Number of branches."""
+        return 1 if isinstance(self.junctions, int) else self.junctions[1]
 
     def drawn(self, seed: int) -> Self:
         """Return the truth of one simulation, with what is drawn for it."""

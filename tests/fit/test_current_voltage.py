@@ -7,8 +7,9 @@ import pytest
 from scipy.stats import siegelslopes
 
 from labnis.fit import FitError, fit_current_voltage, number_text
+from labnis.fit.junction._curve_start import repeated_median_slope
 from labnis.fit.junction._excitation import phases
-from labnis.fit.junction.current_voltage import _repeated_median_slope, _Sweep
+from labnis.fit.junction.current_voltage import _Sweep
 from sim_instruments import Truth
 from tests.fit.measuring import SERIES_RESISTANCE, assert_jacobian, current_voltage, device, pulls
 
@@ -238,4 +239,4 @@ def test_the_start_slope_is_that_of_scipy() -> None:
     x = np.linspace(-1.0, 2.0, 12)
     y = 3.0 * x + np.random.default_rng(4).normal(0.0, 0.1, x.size)
     y[[0, 5, 11]] = 40.0
-    assert _repeated_median_slope(x, y) == pytest.approx(siegelslopes(y, x).slope, rel=1e-12)
+    assert repeated_median_slope(x, y) == pytest.approx(siegelslopes(y, x).slope, rel=1e-12)

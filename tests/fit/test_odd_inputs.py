@@ -22,6 +22,7 @@ from labnis.fit import (
     fit_reflection,
     fit_resonance,
 )
+from labnis.fit.junction._island import COMPONENTS
 from labnis.fit.resonator._traces import Response
 from labnis.physics import reflection_coefficient
 from sim_instruments import Truth
@@ -73,11 +74,13 @@ def noise(*shape: int, seed: int = 0) -> Real:
 # --- current–voltage curves ------------------------------------------------------------------------------------------
 
 LINE = measuring.SERIES_RESISTANCE
+# An island that does not heat, so that no component is sought.
+COLD = dict.fromkeys(COMPONENTS, 0.0)
 
 
-def fitted(lab: Lab, voltage: Any, current: Any, line: float = LINE) -> Answer:
-    fit = fit_current_voltage(voltage, current, series_resistance=line)
-    return Answer(fit, measuring.pulls(fit, lab.truth))
+def fitted(lab: Lab, voltage: Any, current: Any, line: float = LINE, **options: Any) -> Answer:
+    fit = fit_current_voltage(voltage, current, series_resistance=line, **options)
+    return Answer(fit, measuring.pulls(fit.select(fit.free), lab.truth))
 
 
 def changed(change: Callable[[Real, Real], tuple[Any, Any]]) -> Callable[[Lab], Answer]:
@@ -93,6 +96,12 @@ def joined(change: Callable[[Real, Real], tuple[Real, Real]], *, back: bool = Fa
         return fitted(lab, *(np.concatenate(pair) for pair in zip(lab.curve, second, strict=True)))
 
     return fit
+
+
+def unequal(lab: Lab, asymmetry: float, **options: Any) -> Answer:
+    """The fit of a pair whose resistances differ."""
+    truth = lab.truth.model_copy(update={"asymmetry": asymmetry})
+    return fitted(lab, *measuring.current_voltage(truth, 1), **options)
 
 
 def another(_voltage: Real, _current: Real) -> tuple[Real, Real]:
@@ -111,12 +120,12 @@ def only(where: Callable[[Real], Any]) -> Callable[[Lab], Answer]:
     return changed(lambda v, i: (v, np.where(where(v), i, np.nan)))
 
 
-def short(maximum: float, step: float = 0.0) -> Callable[[Lab], Answer]:
+def short(maximum: float, step: float = 0.0, **options: Any) -> Callable[[Lab], Answer]:
     """The fit of a curve to this bias, read in steps."""
 
     def fit(lab: Lab) -> Answer:
         voltage, current = measuring.current_voltage(lab.truth, 1, maximum=maximum)
-        return fitted(lab, voltage, np.rint(current / step) * step if step else current)
+        return fitted(lab, voltage, np.rint(current / step) * step if step else current, **options)
 
     return fit
 
@@ -151,13 +160,31 @@ CURVES: dict[str, tuple[Callable[[Lab], Answer], str]] = {
     "two equal sweeps, sorted": (partial(by_voltage, change=lambda v, i: (v, i)), ""),
     "jitter of the voltage": (changed(lambda v, i: (v + 5e-7 * noise(v.size), i)), "voltage that jitters"),
     "multiplicative noise": (changed(lambda v, i: (v, i * (1 + 1e-2 * noise(i.size)))), "in proportion to the read"),
-    "one junction as a pair": (lambda lab: fitted(lab, lab.curve[0] / 2, lab.curve[1], LINE / 2), "one junction inst"),
+    "one junction as a pair": (
+        lambda lab: fitted(lab, lab.curve[0] / 2, lab.curve[1], LINE / 2),
+        "is this one junction",
+    ),
+    "unequal junctions": (lambda lab: unequal(lab, 0.03), r"unequal junctions, with .* of about 0\.00"),
+    "hardly unequal junctions": (lambda lab: unequal(lab, 0.005), ""),
+    "unequal junctions, asked": (lambda lab: unequal(lab, 0.05, given={"asymmetry": (0.0, 0.3)}), ""),
+    "pair as one junction": (lambda lab: fitted(lab, *lab.curve, junctions=1), "is this a pair in series"),
+    "pair as an array": (lambda lab: fitted(lab, *lab.curve, junctions=(4, 2)), "is this a pair in series"),
+    "wrong gap held": (
+        lambda lab: fitted(lab, *lab.curve, fixed=COLD | {"gap": 214e-6}),
+        "of gap, .* which is 9.97e-07",
+    ),
+    "wrong gap given": (
+        lambda lab: fitted(lab, *lab.curve, fixed=COLD, given={"gap": (215.1e-6, 1e-9)}),
+        "data contradict what was",
+    ),
+    "gap in µeV": (lambda lab: fitted(lab, *lab.curve, fixed={"gap": 215.0}), "gap cannot be held at 215; it is from"),
     "line 1 % off": (lambda lab: fitted(lab, lab.curve[0] - 20 * lab.curve[1], lab.curve[1], LINE + 20), "is 20 ohm"),
     "mV": (changed(lambda v, i: (1e3 * v, i)), "give device_voltage in volt"),
     "µA": (changed(lambda v, i: (v, 1e6 * i)), "give current in ampere"),
     "exchanged columns": (changed(lambda v, i: (i, v)), "the two columns are exchanged"),
     "inverted sign": (changed(lambda v, i: (v, -i)), "the sign of one of them is inverted"),
-    "over-range": (only(lambda v: np.abs(v) < 0.49e-3), "116 of 201 points have no finite reading"),
+    "over-range": (only(lambda v: np.abs(v) < 0.4e-3), "1[0-9]{2} of 201 points have no finite reading"),
+    "over-range beyond the gap": (only(lambda v: np.abs(v) < 0.49e-3), ""),
     "marked as over-range": (
         changed(lambda v, i: (v, np.where(np.abs(i) > 2e-8, 9.91e37, i))),
         "the mark of a reading that is over-range",
@@ -167,6 +194,11 @@ CURVES: dict[str, tuple[Callable[[Lab], Answer], str]] = {
     "below the gap, in steps": (short(0.3e-3, 1e-11), "below the resolution of the meter, so that .* inside the gap"),
     "deep inside the gap": (short(0.1e-3), "ends inside the gap"),
     "too narrow": (short(0.45e-3), "at its edge; widen the sweep"),
+    "narrow, to 1.06 gaps": (short(0.47e-3), ""),
+    "narrow, to 1.22 gaps": (short(0.55e-3), ""),
+    "inside the gap, which is known": (short(0.38e-3, fixed={"gap": 215e-6}), ""),
+    "inside the gap, with its resistance": (short(0.3e-3, fixed={"gap": 215e-6, "normal_resistance": 12e3}), ""),
+    "hardly a current, all known": (short(0.1e-3, fixed={"gap": 215e-6, "normal_resistance": 12e3}), ""),
     "resistor": (changed(resistor), "in proportion to the voltage; .* a resistor"),
     "constant": (changed(lambda v, _: (v, np.full(v.size, 1e-9))), "every reading is 1e-09 A"),
     "not connected": (changed(lambda v, _: (v, 1e-12 * noise(v.size))), "the device is not connected"),

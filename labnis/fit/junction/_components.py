@@ -19,6 +19,7 @@ from scipy.optimize import least_squares
 from labnis.fit._residuals import noise_between_neighbours
 from labnis.fit.arrays import Bool, Real, evenly_spread
 from labnis.fit.estimate import Estimate
+from labnis.fit.given import known_before
 from labnis.fit.junction._current_and_conductance import GAIN, solve_readings
 from labnis.fit.junction._heated_pair import LINE, HeatedPair, Readings, component_prior
 from labnis.fit.junction._island import COMPONENTS, DEPHASING_RATE, components_of
@@ -68,7 +69,7 @@ class _Trial:
         scale = np.array([p.scale for p in parameters])[free]
         bounds = [np.array([getattr(p, side) for p in parameters])[free] / scale for side in ("lower", "upper")]
         model = HeatedPair.of(readings, names, start)
-        matrix, target = prior_rows(names, component_prior(names))
+        matrix, target = prior_rows(names, known_before(parameters, component_prior(names), readings.given).prior)
 
         def whole(u: Real) -> Real:
             x = start.copy()
@@ -130,13 +131,14 @@ def with_components(
         that are left out in `assumed`.
 
     """
-    held = [name for name, value in fixed.items() if name in COMPONENTS and value > 0]
+    known = dict(fixed) | {name: value for name, (value, _) in readings.given.items()}
+    held = [name for name, value in known.items() if name in COMPONENTS and value > 0]
     components = tuple(dict.fromkeys((*components_of(pair), *held)))
     if readings.voltage.size < _FEWEST and not components:
         return pair
     few = readings.at(evenly_spread(readings.voltage.size, _FEW))
     try:
-        values = pair.by_name | {name: fixed[name] for name in held}
+        values = pair.by_name | {name: known[name] for name in held}
         trial = _Trial.of(few, _parameters(values, components, fixed), pair.noise)
     except NoOperatingPointError as error:
         raise FitError(f"the island has no steady state: {error}") from error
@@ -147,6 +149,8 @@ def with_components(
     parameters = _parameters(trial.values if names else pair.by_name, names, fixed)
     if names and (sigma := readings.resistance_sigma):
         parameters.append(Parameter(LINE, "ohm", 0.0, sigma))
+    if conductance is not None:
+        parameters.append(Parameter(GAIN, "1", fixed.get(GAIN, 1.0), 0.01, 0.0, fixed=GAIN in fixed))
     try:
         result, model = solve_readings(parameters, readings, name, assumed, conductance=conductance)
     except FitError as error:
@@ -298,10 +302,10 @@ def _scores(model: HeatedPair, values: Mapping[str, float], residuals: Real, noi
 
 
 def _left_out(trial: _Trial, noise: float) -> dict[str, str]:
-    scores = trial.scores(noise)
-    stated = {}
-    for name, (estimate, sigma, _) in scores.items():
-        limit = max(estimate, 0.0) + _ONE_SIDED * sigma
+    scores, stated = trial.scores(noise), {}
+    of_pair = trial.model.readings.array.factors([*scores])
+    for (name, (estimate, sigma, _)), factor in zip(scores.items(), of_pair, strict=True):
+        limit = (max(estimate, 0.0) + _ONE_SIDED * sigma) / factor
         stated[name] = f"none; below {limit:.2g} {COMPONENTS[name]} (95 %)".replace(" 1 (", " (")
     return stated
 

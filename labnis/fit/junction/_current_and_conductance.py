@@ -141,7 +141,7 @@ def solve_readings(
     """Fit the current, or current and lock-in `conductance` (S), shape (n,), together.
 
     In rounds: weights, excitation at the device and noise belong to the parameters that are found. With a conductance
-    the gain of the lock-in is a further parameter: what the current knows of the resistance is far more precise.
+    the gain of the lock-in is one of the parameters: what the current knows of the resistance is far more precise.
 
     Parameters
     ----------
@@ -164,8 +164,6 @@ def solve_readings(
         As `solve`, or where the island has no steady state.
 
     """
-    if conductance is not None:
-        parameters = [*parameters, Parameter(GAIN, "1", 1.0, 0.01, 0.0)]
     names, size = [p.name for p in parameters], readings.voltage.size
     prior = component_prior(names, readings.resistance_sigma)
     inputs = {"series_resistance": readings.series_resistance, "excitation": readings.excitation}
@@ -178,7 +176,9 @@ def solve_readings(
                 joint = CurrentAndConductance.of(pair.with_mask(mask), conductance, 1.0)
                 ratio = _ratio_of_noises(joint, x)
                 model = replace(joint, ratio=ratio).with_voltage_noise(x, voltage_noise)
-            result = solve(parameters, model, name, assumed, prior=prior, inputs=inputs, accuracy=_ACCURACY)
+            result = solve(
+                parameters, model, name, assumed, prior=prior, given=readings.given, inputs=inputs, accuracy=_ACCURACY
+            )
             x, mask = result.values, result.mask[:size]
             voltage_noise = _voltage_noise(pair, result.residuals[:size], x, mask)
             before, pair = pair, HeatedPair.of(readings, names, x, voltage_noise)
@@ -189,7 +189,8 @@ def solve_readings(
         raise FitError(f"the island has no steady state: {error}") from error
     known = {_VOLTAGE_NOISE: voltage_noise} if voltage_noise else {}
     known |= {} if conductance is None else {_RATIO: ratio}
-    told = (f"the voltage scatters by {number_text(voltage_noise * result.noise, 'V')}",) if voltage_noise else ()
+    scatter = voltage_noise * result.noise / readings.array.voltage
+    told = (f"the voltage scatters by {number_text(scatter, 'V')}",) if voltage_noise else ()
     return replace(result, inputs={**result.inputs, **known}, notes=(*result.notes, *told)), before.with_mask(mask)
 
 

@@ -9,6 +9,7 @@ from labnis.fit.result import FitError
 __all__ = [
     "LOCKIN_PHASE",
     "check_units",
+    "is_proportional",
     "missing_readings",
     "refuse_clipped",
     "refuse_without_gap",
@@ -115,11 +116,16 @@ def refuse_without_rise(voltage: Real, current: Real) -> None:
     )
 
 
+def is_proportional(voltage: Real, current: Real, slope: float) -> bool:
+    """Whether the current (A) is in proportion to the voltage (V), with the `slope` (S) at the end of the sweep."""
+    inner = np.abs(voltage) < 0.5 * np.abs(voltage).max()
+    return float(np.abs(current[inner]).sum()) > _NORMAL * slope * float(np.abs(voltage[inner]).sum())
+
+
 def refuse_without_gap(voltage: Real, current: Real, slope: float) -> None:
     """Raise FitError that says why the curve shows no gap; `slope` is that at the end of the sweep (S)."""
     reached = number_text(float(np.abs(voltage).max()), "V")
-    inner = np.abs(voltage) < 0.5 * np.abs(voltage).max()
-    if float(np.abs(current[inner]).sum()) > _NORMAL * slope * float(np.abs(voltage[inner]).sum()):
+    if is_proportional(voltage, current, slope):
         raise FitError(
             f"no superconducting gap is seen within |V| ≤ {reached}: the current is in proportion to the voltage; is "
             "the device normal, as above its critical temperature or field, or a resistor? Or take more points inside "

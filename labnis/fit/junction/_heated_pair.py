@@ -1,7 +1,7 @@
 """The current of a pair whose island heats and cools itself, as a function of the parameters of a fit."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, Self
 
@@ -11,16 +11,16 @@ from scipy.constants import e, k
 from scipy.interpolate import CubicHermiteSpline
 
 from labnis.fit.arrays import Real, real_columns
+from labnis.fit.estimate import number_text
+from labnis.fit.junction._array import LINE, PAIR, JunctionArray
 from labnis.fit.junction._excitation import Curves, device_cycle, first_harmonic, phases
 from labnis.fit.junction._island import DEPHASING_RATE, IslandState, cooler_of, island_state, steady_state
+from labnis.fit.parameters import Given
 from labnis.fit.result import FitResult, result_from_mapping
 from labnis.fit.solver import CurveModel
 from labnis.physics import NoOperatingPointError, OperatingPoint, SINISCooler
 
 __all__ = ["LINE", "HeatedPair", "Readings", "component_prior", "expected_current"]
-
-# The parameter for a resistance of the line that differs from the stated one.
-LINE = "series_resistance_error"
 
 # Phases over which a cycle of the excitation is averaged: exact to 1e-4 for amplitudes up to 10 kT/e on a junction.
 _PHASES = phases(12)
@@ -38,7 +38,8 @@ class Readings:
     """Voltage across the pair (V) and current (A), shape (n,), with what lies between the device and its meters.
 
     `excitation` is on the line (V rms), `series_resistance` that of the line (ohm), `resistance_sigma` its standard
-    uncertainty, 0 if none is stated.
+    uncertainty, 0 if none is stated. `given` are parameters that are known beforehand. `array` is
+    the device of which this is a pair.
     """
 
     voltage: Real
@@ -46,6 +47,8 @@ class Readings:
     series_resistance: float = 0.0
     excitation: float = 0.0
     resistance_sigma: float = 0.0
+    given: Given = field(default_factory=dict)
+    array: JunctionArray = PAIR
 
     def at(self, points: NDArray[np.intp]) -> "Readings":
         """Return some of the points."""
@@ -150,6 +153,9 @@ class HeatedPair(CurveModel):
         at = self.voltage + (voltage - self.readings.voltage)[:, None]
         readings = replace(self.readings, voltage=voltage, current=measured)
         return replace(self, readings=readings, voltage=at, state=_states(self.names, at, None, measured))
+
+    def place(self, datum: int) -> str:
+        return number_text(float(self.readings.voltage[datum]) / self.readings.array.voltage, "V")
 
     def expected(self, x: Real) -> Real:
         """Expected readings of the current (A), shape (n,)."""

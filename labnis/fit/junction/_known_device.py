@@ -6,6 +6,7 @@ import numpy as np
 from scipy.constants import e, k
 
 from labnis.fit.arrays import Bool, Real
+from labnis.fit.junction._array import PAIR, JunctionArray
 from labnis.fit.result import FitError
 from labnis.physics import AndreevChannel, NISJunction
 from labnis.physics.andreev import AndreevCurrent
@@ -19,7 +20,7 @@ _STEPS = 100
 
 @dataclass(frozen=True)
 class KnownDevice:
-    """Two equal junctions in series with their Andreev channel and a leak.
+    """Equal junctions, such as two in series, with their Andreev channels and a leak parallel to the device.
 
     `voltage` (n,) is that of one junction (V), 0 or more.
     """
@@ -28,26 +29,26 @@ class KnownDevice:
     andreev: AndreevChannel | None
     leakage_conductance: float
     voltage: Real
+    array: JunctionArray = PAIR
 
     def at(self, points: Bool) -> "KnownDevice":
         return replace(self, voltage=self.voltage[points])
 
     def current(self, temperature: Real) -> Real:
         """Current through the device (A) with electrons at `temperature` (n,)."""
-        leakage = 2 * self.voltage * self.leakage_conductance
-        return np.asarray(
-            self.junction.current(self.voltage, temperature) + self._andreev(temperature).current + leakage
-        )
+        leakage = self.array.series * self.voltage * self.leakage_conductance
+        each = self.junction.current(self.voltage, temperature) + self._andreev(temperature).current
+        return np.asarray(self.array.parallel * each + leakage)
 
     def conductance(self, temperature: Real) -> Real:
         """∂I/∂V_device (S) at constant temperature."""
         junctions = self.junction.conductance(self.voltage, temperature) + self._andreev(temperature).by_voltage
-        return np.asarray(junctions / 2 + self.leakage_conductance)
+        return np.asarray(junctions * self.array.parallel / self.array.series + self.leakage_conductance)
 
     def temperature_slope(self, temperature: Real) -> Real:
         """∂I/∂T_e (A/K)."""
         quasiparticles = self.junction.current_derivative("temperature", self.voltage, temperature)
-        return np.asarray(quasiparticles + self._andreev(temperature).by_temperature)
+        return np.asarray(self.array.parallel * (quasiparticles + self._andreev(temperature).by_temperature))
 
     def junction_slopes(self, temperature: Real) -> list[Real]:
         """∂I by gap (A/eV), resistance (A/ohm) and Dynes parameter (A)."""
@@ -58,7 +59,7 @@ class KnownDevice:
             slopes = self.andreev.slopes(*at, self.junction)
             by_gap, by_dynes = by_gap + slopes.by_gap, by_dynes + slopes.by_dynes
             by_resistance = by_resistance - 2 * self._andreev(temperature).current / self.junction.resistance
-        return [by_gap, by_resistance, by_dynes]
+        return [self.array.parallel * slope for slope in (by_gap, by_resistance, by_dynes)]
 
     def _andreev(self, temperature: Real) -> AndreevCurrent:
         if self.andreev is None:
@@ -87,4 +88,6 @@ def electron_temperature(device: KnownDevice, current: Real) -> Real:
         t = moved
         if done.all():
             return np.asarray(t)
-    raise FitError(f"the inversion of the current did not converge at {2 * device.voltage[~done][0]:.4g} V")
+    raise FitError(
+        f"the inversion of the current did not converge at {device.array.series * device.voltage[~done][0]:.4g} V"
+    )

@@ -14,16 +14,19 @@ from numpy.typing import ArrayLike
 from scipy.constants import e, k
 
 from labnis.fit.arrays import Real, real_columns
+from labnis.fit.estimate import number_text
+from labnis.fit.junction._array import PAIR, JunctionArray
 from labnis.fit.junction._excitation import device_cycle
+from labnis.fit.junction._unequal_pair import ASYMMETRY, unequal_slopes
 from labnis.fit.parameters import Parameter
 from labnis.fit.result import FitError, FitResult
 from labnis.fit.solver import CurveModel
-from labnis.physics import NISJunction
+from labnis.physics import NISJunction, UnequalPair
 
 __all__ = ["ASSUMED", "PairModel", "pair_parameters"]
 
 ASSUMED = {
-    "junctions": "both junctions of the pair are identical",
+    "junctions": PAIR.statement,
     "electron_temperature": "the same at every bias",
 }
 # Gaps (eV) and resistances (ohm) outside these ranges mean data in other units.
@@ -51,9 +54,12 @@ class PairModel(CurveModel):
     """Readings at each mean device voltage, taken over a cycle of the excitation, as a function of `x`.
 
     The device voltage carries −R_s times the noise of the current, so that a reading scatters more than its instrument:
-    `weight` (n,) undoes that. `waveform` (n, phases) is the excitation at the device (V).
+    `weight` (n,) undoes that. `waveform` (n, phases) is the excitation at the device (V), `array` the device of which
+    this is a pair, and `extra` the parameters behind the ordinary ones.
     """
 
+    #: Number of parameters that there are in any case.
+    ordinary: ClassVar[int]
     #: A reading scatters (1 + G·R_s) to this power times as much as its instrument.
     scatter: ClassVar[int]
 
@@ -61,9 +67,20 @@ class PairModel(CurveModel):
     measured: Real
     weight: Real
     waveform: Real
+    array: JunctionArray = PAIR
+    extra: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, x: Real, voltage: Real, measured: Real, excitation: float, series_resistance: float) -> Self:
+    def of(
+        cls,
+        x: Real,
+        voltage: Real,
+        measured: Real,
+        excitation: float,
+        series_resistance: float,
+        array: JunctionArray = PAIR,
+        extra: tuple[str, ...] = (),
+    ) -> Self:
         """With the weights and the excitation (V rms, on the line) of a device that has the parameters `x`."""
 
         def characteristic(device_voltage: Real, _points: object = None) -> tuple[Real, Real]:
@@ -79,11 +96,14 @@ class PairModel(CurveModel):
             line = amplitude * cls.phases(amplitude / reach)
             cycle = device_cycle(characteristic, voltage, line, series_resistance, np.full(voltage.shape, reach))
             waveform = cycle - voltage[:, None]
-        return cls(voltage, measured, share**cls.scatter, waveform, mask=np.ones(voltage.shape, bool))
+        return cls(voltage, measured, share**cls.scatter, waveform, array, extra, mask=np.ones(voltage.shape, bool))
 
     @property
     def device_voltage(self) -> Real:
         return self.voltage
+
+    def place(self, datum: int) -> str:
+        return number_text(float(self.voltage[datum]) / self.array.voltage, "V")
 
     def by_voltage(self, x: Real) -> Real:
         return np.asarray(self.jacobian(x)[:, 4])
@@ -98,9 +118,12 @@ class PairModel(CurveModel):
     @classmethod
     def expected(cls, fit: FitResult, device_voltage: ArrayLike) -> Real:
         """Readings that a `fit` of this model expects at each measured `device_voltage` (V), shape (n,)."""
-        (voltage,) = real_columns(device_voltage=device_voltage)
-        excitation, resistance = (fit.inputs.get(name, 0.0) for name in ("excitation", "series_resistance"))
-        return cls.of(fit.values, voltage, voltage, excitation, resistance).model(fit.values)
+        array = JunctionArray.of_fit(fit)
+        pair, voltage = array.of_pair(fit), array.voltage * real_columns(device_voltage=device_voltage)[0]
+        excitation, resistance = (pair.inputs.get(name, 0.0) for name in ("excitation", "series_resistance"))
+        extra = pair.names[cls.ordinary :]
+        expected = cls.of(pair.values, voltage, voltage, excitation, resistance, extra=extra).model(pair.values)
+        return np.asarray(expected / (array.current if cls.scatter == 1 else array.conductance))
 
     @staticmethod
     @abstractmethod
@@ -113,13 +136,22 @@ class PairModel(CurveModel):
 
     def model(self, x: Real) -> Real:
         """Expected readings, shape (n,)."""
+        if asymmetry := self._extra(x, ASYMMETRY):
+            return self.reading(UnequalPair(_junction(x), asymmetry).current(2 * self._at(x), x[2]))
         return self.reading(_junction(x).current(self._at(x), x[2]))
+
+    def _extra(self, x: Real, name: str) -> float:
+        """An extra parameter, which is 0 where there is none."""
+        return float(x[self.ordinary + self.extra.index(name)]) if name in self.extra else 0.0
 
     def residuals(self, x: Real) -> Real:
         return (self.measured - self.model(x)) * self.weight
 
     def jacobian(self, x: Real) -> Real:
-        return np.stack([-self.reading(slope) * self.weight for slope in _current_slopes(x, self._at(x))], axis=-1)
+        slopes = _current_slopes(x, self._at(x))
+        if ASYMMETRY in self.extra:
+            slopes = unequal_slopes(_junction(x), self._extra(x, ASYMMETRY), 2 * self._at(x), x[2])
+        return np.stack([-self.reading(slope) * self.weight for slope in slopes], axis=-1)
 
     def _at(self, x: Real) -> Real:
         """Voltage across one junction (V) along the cycle."""

@@ -10,10 +10,12 @@ from scipy.ndimage import median_filter
 
 from labnis.fit.arrays import Real, check_numbers, curve
 from labnis.fit.estimate import number_text
+from labnis.fit.given import refuse_unphysical, stated
+from labnis.fit.junction._array import PAIR, JunctionArray, Junctions
 from labnis.fit.junction._curve_data import LOCKIN_PHASE
 from labnis.fit.junction._excitation import first_harmonic, phases
 from labnis.fit.junction._pair import ASSUMED, PairModel, pair_parameters
-from labnis.fit.parameters import Parameter, hold, restarted
+from labnis.fit.parameters import Given, Parameter, hold, restarted
 from labnis.fit.result import FitError, FitResult
 from labnis.fit.solver import CurveModel, solve
 
@@ -34,10 +36,12 @@ def fit_conductance(
     *,
     excitation: float,
     series_resistance: float = 0.0,
+    junctions: Junctions = 2,
     fixed: Mapping[str, float] | None = None,
+    given: Given | None = None,
     start: FitResult | None = None,
 ) -> FitResult:
-    """Fit the lock-in conductance of two identical junctions in series at one electron temperature.
+    """Fit the lock-in conductance of identical junctions, such as two in series, at one electron temperature.
 
     A lock-in reads the first harmonic, G = (2/A)·⟨I(V + A cos θ) cos θ⟩, not the derivative. The model does the same,
     and follows the device behind the bias line through the cycle.
@@ -45,14 +49,18 @@ def fit_conductance(
     Parameters
     ----------
     device_voltage, conductance
-        Voltage across the pair (V) and conductance of the device alone (S), shape (n,): the drop over the bias line has
-        been subtracted from both. Points that are not finite are left out.
+        Voltage across the device (V) and its conductance alone (S), shape (n,): the drop over the bias line has been
+        subtracted from both. Points that are not finite are left out.
     excitation
         Lock-in excitation on the bias line (V rms), positive.
     series_resistance
         Of the bias line (ohm); the device gets 1/(1 + G·R_s) of the excitation, and the noise grows with (1 + G·R_s)².
+    junctions
+        1 (probe, thermometer, STM), 2 (a pair in series), or (series, parallel) of an array.
     fixed
         Parameters that are held at a value, by name.
+    given
+        Parameters that are known with a standard uncertainty: name → (value, σ).
     start
         An earlier fit (of the conductance or the current) to start from; it is not a prior.
 
@@ -81,18 +89,24 @@ def fit_conductance(
             "no more than the current: fit that."
         )
     check_numbers(series_resistance=series_resistance)
-    guess = _guess(voltage, measured) if start is None else start.by_name
-    if not np.sqrt(2) * excitation < 2 * guess["gap"]:
+    array = JunctionArray.of(junctions)
+    refuse_unphysical(fixed, given)
+    held, known = array.values_of_pair(fixed or {}), array.given_of_pair(given or {})
+    stated_values = held | {name: value for name, (value, _) in known.items()}
+    guess = _guess(voltage, measured, array, stated_values) if start is None else array.of_pair(start).by_name
+    if not np.sqrt(2) * excitation < array.series * guess["gap"]:
         raise FitError(f"an excitation of {excitation:.3g} V rms is as wide as the whole gap; is it in volt?")
-    parameters = hold(pair_parameters(guess, "conductance in siemens"), fixed)
+    parameters = hold(pair_parameters(guess, "conductance in siemens"), held, known)
+    voltage, measured = voltage * array.voltage, measured * array.conductance
+    excitation, series_resistance = excitation * array.voltage, series_resistance * array.resistance
     inputs = {"series_resistance": float(series_resistance), "excitation": float(excitation)}
 
     def fitted_from(parameters: Sequence[Parameter]) -> FitResult:
         # How much of the excitation reaches the device depends on the curve, which the first rounds find.
         x = np.array([p.start for p in parameters])
         for _ in range(_ROUNDS):
-            harmonic = _Harmonic.of(x, voltage, measured, excitation, series_resistance)
-            result = solve(parameters, harmonic, MODEL, ASSUMED, inputs=inputs)
+            harmonic = _Harmonic.of(x, voltage, measured, excitation, series_resistance, array)
+            result = solve(parameters, harmonic, MODEL, ASSUMED, given=known, inputs=inputs)
             settled = np.abs(result.values - x) <= _SETTLED * result.sigma
             x = result.values
             parameters = restarted(parameters, x)
@@ -105,7 +119,8 @@ def fit_conductance(
     for attempt in nearby:
         with suppress(FitError):
             fits.append(fitted_from(attempt))
-    return min(fits, key=lambda fit: fit.noise)
+    found = array.of_device(min(fits, key=lambda fit: fit.noise), datum=array.conductance)
+    return replace(found, assumed=stated(array.factors, found, fixed or {}, given or {}))
 
 
 def _starts(parameters: Sequence[Parameter], voltage: Real) -> list[Sequence[Parameter]]:
@@ -128,16 +143,21 @@ def conductance_model(fit: FitResult, device_voltage: ArrayLike) -> Real:
 
 
 def model_of_conductance(
-    fit: FitResult, device_voltage: Real, conductance: Real, series_resistance: float
+    fit: FitResult, device_voltage: Real, conductance: Real, series_resistance: float, array: JunctionArray = PAIR
 ) -> CurveModel:
-    """Model of the fit of readings: voltages (V), conductances (S), shape (n,), resistance of the line (ohm)."""
-    return _Harmonic.of(fit.values, device_voltage, conductance, fit.inputs["excitation"], series_resistance)
+    """Model of the fit of readings: voltages (V), conductances (S), shape (n,), resistance of the line (ohm).
+
+    The readings are those of the device, an `array`; fit and model are those of its pair.
+    """
+    voltage, measured = device_voltage * array.voltage, conductance * array.conductance
+    resistance = series_resistance * array.resistance
+    return _Harmonic.of(fit.values, voltage, measured, fit.inputs["excitation"], resistance, array)
 
 
 class _Harmonic(PairModel):
     """The first harmonic of the current; G = g/(1 − g·R_s) of the line's g scatters (1 + G·R_s)² times as much as g."""
 
-    scatter = 2
+    scatter, ordinary = 2, 5
 
     @staticmethod
     def phases(_amplitude: float) -> Real:
@@ -147,8 +167,10 @@ class _Harmonic(PairModel):
         return first_harmonic(current) / first_harmonic(self.waveform)
 
 
-def _guess(voltage: Real, conductance: Real) -> dict[str, float]:
-    """Resistance from the outermost points, gap from the peak, on the side of the largest voltage."""
+def _guess(voltage: Real, conductance: Real, array: JunctionArray, known: Mapping[str, float]) -> dict[str, float]:
+    """Resistance from the outermost points, gap from the peak, on the side of the largest voltage, or as known."""
+    if {"gap", "normal_resistance"} <= known.keys():
+        return dict(known)
     side = 1.0 if voltage.max() >= -voltage.min() else -1.0
     order = np.argsort(side * voltage)
     v = side * voltage[order]
@@ -172,4 +194,7 @@ def _guess(voltage: Real, conductance: Real) -> dict[str, float]:
             f"no superconducting gap is seen within |V| ≤ {reached}: the conductance still rises at the end of the "
             "sweep; widen the sweep"
         )
-    return {"gap": float(v[peak]) / 2, "normal_resistance": 1 / normal / 2}
+    # Of a superconductor's density of states at the end of a narrow sweep.
+    end = max(float(v[-1] / v[peak]), 1.02)
+    resistance = array.parallel / array.series / normal * end / np.sqrt(end**2 - 1)
+    return {"gap": float(v[peak]) / array.series, "normal_resistance": resistance, **known}

@@ -9,7 +9,9 @@ import xarray
 
 from labnis.fit.arrays import Real
 from labnis.fit.derived import with_quantity
+from labnis.fit.junction._array import JunctionArray
 from labnis.fit.junction._island import island_state
+from labnis.fit.junction._unequal_pair import ASYMMETRY
 from labnis.fit.result import FitResult
 
 __all__ = [
@@ -92,21 +94,22 @@ def extremes_along(fit: FitResult, largest: float) -> Callable[[Real], Real]:
 
 def cooling_curves(fit: FitResult, largest: float) -> xarray.Dataset:
     """The curves with their standard uncertainties, by noise and by what is stated, along `device_voltage` (V)."""
-    known = parameters_of(fit)
-    found = cooling(known, largest)
+    array = JunctionArray.of_fit(fit)
+    known = parameters_of(array.of_pair(fit))
+    found = cooling(known, largest * array.voltage)
     covariance, budget = known.covariance, known.budget
     if budget is not None:
         covariance = covariance - budget.within + budget.columns @ budget.columns.T
     columns = {
         "electron_temperature": (found.temperature, found.temperature_slopes, "K"),
-        "cooling_power": (found.power, found.power_slopes, "W"),
+        "cooling_power": (found.power / array.islands, found.power_slopes / array.islands, "W"),
     }
     curves = {}
     for name, (values, slopes, unit) in columns.items():
         sigma = np.sqrt(np.maximum(np.einsum("ni,ij,nj->n", slopes, covariance, slopes), 0.0))
         curves[name] = ("device_voltage", values, {"units": unit})
         curves[f"{name}_sigma"] = ("device_voltage", sigma, {"units": unit})
-    return xarray.Dataset(curves, {"device_voltage": ("device_voltage", found.voltage, {"units": "V"})})
+    return xarray.Dataset(curves, {"device_voltage": ("device_voltage", found.voltage / array.voltage, {"units": "V"})})
 
 
 def _extremes(fit: FitResult, largest: float) -> list[tuple[float, Real]]:
@@ -133,9 +136,11 @@ def _extreme(fit: FitResult, curves: Cooling, height: Callable[[Cooling], Real])
 
 def _at(fit: FitResult, voltage: Real) -> Cooling:
     """The curves at true voltages across the pair (V)."""
-    state = island_state(fit.by_name | {"voltage_offset": 0.0}, voltage, fit.names)
+    # Unequal junctions have one temperature, and hardly another cooling power.
+    names = ["current_offset" if name == ASYMMETRY else name for name in fit.names]
+    state = island_state(fit.by_name | {"voltage_offset": 0.0}, voltage, names)
     # Against the true voltage an offset of the reading changes nothing.
-    counts = np.array(fit.names) != "voltage_offset"
+    counts = np.array([name not in ("voltage_offset", ASYMMETRY) for name in fit.names])
     return Cooling(
         voltage,
         state.temperature,

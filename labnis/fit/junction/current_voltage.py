@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.ndimage import median_filter
 
-from labnis.fit._doubts import suspected
-from labnis.fit._sweeps import compared_sweeps, sweeps_of
 from labnis.fit.arrays import Bool, Real, check_numbers, curve, real_columns
+from labnis.fit.estimate import number_text
+from labnis.fit.given import refuse_unphysical, stated
 from labnis.fit.information import Sensitivity
+from labnis.fit.junction._array import PAIR, JunctionArray, Junctions
 from labnis.fit.junction._components import with_components
 from labnis.fit.junction._current_and_conductance import GAIN, CurrentAndConductance, joint_model, model_of_readings
 from labnis.fit.junction._curve_data import (
@@ -18,15 +18,15 @@ from labnis.fit.junction._curve_data import (
     check_units,
     missing_readings,
     refuse_clipped,
-    refuse_without_gap,
-    refuse_without_rise,
 )
+from labnis.fit.junction._curve_doubts import curve_warnings, line_warnings
+from labnis.fit.junction._curve_start import curve_start
 from labnis.fit.junction._excitation import phases
-from labnis.fit.junction._heated_pair import LINE, HeatedPair, Readings, expected_current
+from labnis.fit.junction._heated_pair import Readings, expected_current
 from labnis.fit.junction._island import COMPONENTS, components_of
 from labnis.fit.junction._pair import ASSUMED, PairModel, pair_parameters
-from labnis.fit.models import Suspect
-from labnis.fit.parameters import Parameter, hold, restarted
+from labnis.fit.junction._unequal_pair import ASYMMETRY
+from labnis.fit.parameters import Given, Parameter, hold, restarted
 from labnis.fit.result import FitError, FitResult
 from labnis.fit.solver import CurveModel, Model, solve
 
@@ -44,23 +44,16 @@ MODEL = "SINIS I–V"
 _FEW, _MANY = phases(4), phases(12)
 # A change of weights and excitation by this fraction moves a result by as much of its σ.
 _ROUNDS, _SETTLED = 4, 1e-3
-# The curve contradicts a stated resistance of the line beyond this many of its standard uncertainties.
-_CONTRADICTS = 2.5
-# What a drift and a wrong resistance of the line look like; it is hardly wrong by more than this part of a junction's.
-_DRIFT = (
-    "it looks like a drift of current or voltage in the course of the sweep: let the instruments settle, or sweep up "
-    "and down"
-)
-_WRONG_LINE, _PLAUSIBLE = "it looks like a series resistance that is {:.3g} ohm off: measure it again", 0.1
 # Fewer readings of the lock-in do not count.
 _FEWEST_CONDUCTANCES = 10
-# Resistances (ohm) of common tunnel junctions.
-_USUAL_RESISTANCES = (50.0, 2e6)
-# Half of the gaps of aluminium films (eV); no other superconductor of common junctions has one there.
-_HALF_GAPS = (80e-6, 150e-6)
+# Start and largest value of the asymmetry of a pair.
+_START, _LARGEST = 0.1, 0.9
+_UNEQUAL = "two in series whose resistances differ by the asymmetry; normal_resistance is their mean"
+# Parameters of island and lock-in that may be known, and their units.
+ISLAND = COMPONENTS | {"dephasing_rate": "1/s", GAIN: "1"}
 
 
-def fit_current_voltage(
+def fit_current_voltage(  # noqa: PLR0913  # each of them is a fact about the measurement
     device_voltage: ArrayLike,
     current: ArrayLike,
     *,
@@ -68,15 +61,17 @@ def fit_current_voltage(
     series_resistance: float = 0.0,
     resistance_sigma: float = 0.0,
     excitation: float = 0.0,
+    junctions: Junctions = 2,
     fixed: Mapping[str, float] | None = None,
+    given: Given | None = None,
     start: FitResult | None = None,
 ) -> FitResult:
-    """Fit I(V) of two identical junctions in series at one electron temperature.
+    """Fit I(V) of identical junctions, such as two in series, at one electron temperature or with an island that heats.
 
     Parameters
     ----------
     device_voltage, current
-        Voltage across the pair (V) and current (A), shape (n,); I·`series_resistance` has been subtracted from
+        Voltage across the device (V) and current (A), shape (n,); I·`series_resistance` has been subtracted from
         `device_voltage`, and with it the noise of that current. Points that are not finite are left out.
     conductance
         What a lock-in read at the same time: conductance of the device alone (S), shape (n,), NaN without a reading.
@@ -88,8 +83,13 @@ def fit_current_voltage(
         resistance better: `series_resistance_error` is then a parameter with this prior.
     excitation
         Lock-in excitation on the bias line while the current was read (V rms): the reading is its mean over a cycle.
+    junctions
+        1 (probe, thermometer, STM), 2 (a pair in series), or (series, parallel) of an array. Where the normal metal
+        heats or cools, a single junction does so from one side.
     fixed
         Parameters that are held at a value, by name.
+    given
+        Parameters that are known with a standard uncertainty: name → (value, σ).
     start
         An earlier fit to start from; it saves time and is not a prior.
 
@@ -98,7 +98,9 @@ def fit_current_voltage(
     FitResult
         gap (eV), normal_resistance (ohm, one junction), electron_temperature (K), dynes, voltage_offset (V, at the
         device: the true voltage is `device_voltage` plus it), current_offset (A); with a conductance
-        conductance_gain, what the lock-in reads divided by the truth.
+        conductance_gain, what the lock-in reads divided by the truth. Where asymmetry is fixed or given, as 0 ± 0.3, it
+        is a parameter: (R₁ − R₂)/(R₁ + R₂) of a pair at one temperature, normal_resistance the mean; the conductance
+        is then left out.
 
     Raises
     ------
@@ -111,21 +113,46 @@ def fit_current_voltage(
     check_numbers(series_resistance=series_resistance, resistance_sigma=resistance_sigma)
     refuse_clipped(voltage, measured)
     check_units(voltage, measured)
-    readings = Readings(voltage, measured, float(series_resistance), float(excitation), float(resistance_sigma))
-    of_island = {name: value for name, value in (fixed or {}).items() if name in COMPONENTS}
-    of_pair = {name: value for name, value in (fixed or {}).items() if name not in COMPONENTS}
+    array = JunctionArray.of(junctions)
+    refuse_unphysical(fixed, given)
+    held, known = array.values_of_pair(fixed or {}), array.given_of_pair(given or {})
+    readings = Readings(
+        voltage * array.voltage,
+        measured * array.current,
+        float(series_resistance) * array.resistance,
+        float(excitation) * array.voltage,
+        float(resistance_sigma) * array.resistance,
+        known,
+        array,
+    )
+    if ASYMMETRY in {**held, **known} and array != PAIR:
+        raise FitError(f"asymmetry is that of a pair, and the device has {array.statement}")
     missing = missing_readings(*_rows(device_voltage, current))
     read = _lockin_readings(device_voltage, current, conductance, float(excitation))
     try:
-        pair = start if start is not None and components_of(start) else _fit_pair(readings, of_pair, start)
+        _check_island(held, known)
+        before = None if start is None else array.of_pair(start)
+        pair = before if before is not None and components_of(before) else _fit_pair(readings, held, before)
     except FitError as error:
         raise FitError(missing or str(error)) from error
-    result = with_components(pair, readings, of_pair | of_island, MODEL, ASSUMED, read)
+    unequal, read = ASYMMETRY in pair.names, None if read is None else read * array.conductance
+    result = pair if unequal else with_components(pair, readings, held, MODEL, ASSUMED, read)
+    if unequal:
+        result = _with_effect_told(result, readings, held)
     # What is told of the curve is that of the current.
     of_current = replace(result, residuals=result.residuals[: voltage.size], mask=result.mask[: voltage.size])
-    counted = of_current.mask
-    suspect = _curve_warnings(voltage[counted], measured[counted], of_current.residuals[counted], result.by_name)
-    return replace(result, warnings=(*result.warnings, *suspect, *_line_warnings(of_current, readings)))
+    found, counted = array.of_device(result, datum=array.current), of_current.mask
+    left = found.residuals[: voltage.size][counted]
+    suspect = curve_warnings(voltage[counted], measured[counted], left, found.by_name, array)
+    told = stated(array.factors, found, fixed or {}, given or {})
+    lost = (f"{missing.partition(';')[0]}: the fit is of the others",) if missing else ()
+    doubts = line_warnings(of_current, readings, model_of_pair(result, readings).with_mask(of_current.mask))
+    return replace(
+        found,
+        assumed=told,
+        warnings=(*found.warnings, *suspect, *doubts),
+        notes=(*found.notes, *lost),
+    )
 
 
 def _lockin_readings(
@@ -145,39 +172,55 @@ def _rows(device_voltage: ArrayLike, current: ArrayLike) -> tuple[Real, Bool]:
     return voltage, np.isfinite(voltage) & np.isfinite(measured)
 
 
-def _line_warnings(result: FitResult, readings: Readings) -> tuple[str, ...]:
-    """A warning where the curve wants another resistance of the line than what is stated, or looks like a drift."""
-    stated, sigma = readings.series_resistance, readings.resistance_sigma
-    if LINE not in result.names:
-        model = model_of_current(result, readings.voltage, readings.current, stated).with_mask(result.mask)
-        change = model.by_voltage(result.values) * readings.current
-        plausible = _CONTRADICTS * sigma, _PLAUSIBLE * result["normal_resistance"].value
-        time = np.linspace(-0.5, 0.5, change.size)
-        drifts = [model.signal(result.values), model.by_voltage(result.values), np.ones(change.size)]
-        drift = Suspect(_DRIFT, np.stack([time * drift for drift in drifts], axis=-1))
-        wrong = suspected(result, model, [Suspect(_WRONG_LINE, change[:, None], plausible)])
-        return wrong or suspected(result, model, [drift], known=change[:, None])
-    wanted = result[LINE]
-    if abs(wanted.value) <= _CONTRADICTS * sigma:
-        return ()
-    return (
-        f"the data want a series resistance of {stated + wanted.value:.5g} ± {wanted.sigma:.2g} ohm, and {stated:.5g} "
-        f"± {sigma:.2g} ohm are stated; is the stated value wrong, or the model?",
+def _with_effect_told(result: FitResult, readings: Readings, fixed: Mapping[str, float]) -> FitResult:
+    """The fit of unequal junctions with a note of what equal ones would change."""
+    known = {name: value for name, value in readings.given.items() if name != ASYMMETRY}
+    held = {name: value for name, value in fixed.items() if name != ASYMMETRY}
+    equal = _fit_pair(replace(readings, given=known), held, None)
+    names = ("gap", "normal_resistance", "electron_temperature")
+    moved = ", ".join(
+        f"{name} by {number_text(equal[name].value - result[name].value, result[name].unit)}" for name in names
+    )
+    return replace(
+        result,
+        notes=(*result.notes, f"equal junctions would change {moved}"),
+        assumed={**result.assumed, "island": "it does not heat: unequal junctions are fitted with one temperature"},
+    )
+
+
+def _check_island(fixed: Mapping[str, float], given: Given) -> None:
+    """Refuse known values of the island that are not physical, or cannot be used; the others are checked later."""
+    island = [Parameter(name, unit, 0.0, 1.0, 0.0) for name, unit in ISLAND.items()]
+    hold(
+        island,
+        {name: value for name, value in fixed.items() if name in ISLAND},
+        {name: value for name, value in given.items() if name in ISLAND},
     )
 
 
 def _fit_pair(readings: Readings, fixed: Mapping[str, float], start: FitResult | None) -> FitResult:
     """Fit a pair whose electrons have one temperature at every bias."""
-    voltage, measured = readings.voltage, readings.current
+    fixed = {name: value for name, value in fixed.items() if name not in ISLAND}
+    voltage, measured, array = readings.voltage, readings.current, readings.array
     excitation, series_resistance = readings.excitation, readings.series_resistance
-    parameters = hold(_parameters(voltage, measured, start), fixed)
+    given = {name: value for name, value in readings.given.items() if name not in ISLAND}
+    ordinary = _parameters(readings, start, {**fixed, **{name: value for name, (value, _) in given.items()}})
+    if ASYMMETRY in {**fixed, **given}:
+        ordinary.append(Parameter(ASYMMETRY, "1", _START, _START, 0.0, _LARGEST))
+    parameters = hold(ordinary, fixed, given)
+    # At 0 nothing changes with it.
+    parameters = [
+        replace(p, start=max(p.start, _START)) if p.name == ASYMMETRY and not p.fixed else p for p in parameters
+    ]
     inputs = {"series_resistance": series_resistance, "excitation": excitation}
     # How much of a change of the line reaches the device depends on the curve, which the first rounds find.
     x = np.array([p.start for p in parameters])
-    sweep = _Sweep.of(x, voltage, measured, excitation, series_resistance)
+    extra = tuple(p.name for p in parameters[_Sweep.ordinary :])
+    assumed = ASSUMED | ({"junctions": _UNEQUAL} if extra else {})
+    sweep = _Sweep.of(x, voltage, measured, excitation, series_resistance, array, extra)
     for _ in range(_ROUNDS):
-        result, before = solve(parameters, sweep, MODEL, ASSUMED, inputs=inputs), sweep
-        sweep = _Sweep.of(result.values, voltage, measured, excitation, series_resistance)
+        result, before = solve(parameters, sweep, MODEL, assumed, given=given, inputs=inputs), sweep
+        sweep = _Sweep.of(result.values, voltage, measured, excitation, series_resistance, array, extra)
         if _settled(sweep.weight, before.weight, 1.0) and _settled(sweep.waveform, before.waveform, excitation):
             break
         parameters = restarted(parameters, result.values)
@@ -186,32 +229,66 @@ def _fit_pair(readings: Readings, fixed: Mapping[str, float], start: FitResult |
 
 def current_voltage_model(fit: FitResult, device_voltage: ArrayLike) -> Real:
     """Current (A) expected by an I–V fit at each measured `device_voltage` (V), shape (n,)."""
-    if components_of(fit):
-        return expected_current(fit, device_voltage)
-    return _Sweep.expected(fit, device_voltage)
+    if not _has_more_than_a_pair(fit):
+        return _Sweep.expected(fit, device_voltage)
+    array = JunctionArray.of_fit(fit)
+    of_pair = expected_current(array.of_pair(fit), array.voltage * real_columns(device_voltage=device_voltage)[0])
+    return np.asarray(of_pair / array.current)
 
 
-def model_of_current(fit: FitResult, device_voltage: Real, current: Real, series_resistance: float) -> CurveModel:
-    """Model of an I–V fit of readings: voltages (V), currents (A), shape (n,), and resistance of the line (ohm)."""
+def model_of_current(
+    fit: FitResult, device_voltage: Real, current: Real, series_resistance: float, array: JunctionArray = PAIR
+) -> CurveModel:
+    """Model of an I–V fit of readings: voltages (V), currents (A), shape (n,), and resistance of the line (ohm).
+
+    The readings are those of the device, an `array`; fit and model are those of its pair.
+    """
+    resistance = series_resistance * array.resistance
     excitation = fit.inputs.get("excitation", 0.0)
+    readings = Readings(device_voltage * array.voltage, current * array.current, resistance, excitation, array=array)
+    return model_of_pair(fit, readings)
+
+
+def model_of_pair(fit: FitResult, readings: Readings) -> CurveModel:
+    """Model of a `fit` of a pair, of its `readings`."""
     if _has_more_than_a_pair(fit):
-        return model_of_readings(fit, Readings(device_voltage, current, series_resistance, excitation))
-    return _Sweep.of(fit.values, device_voltage, current, excitation, series_resistance)
+        return model_of_readings(fit, readings)
+    r = readings
+    extra = fit.names[_Sweep.ordinary :]
+    return _Sweep.of(fit.values, r.voltage, r.current, r.excitation, r.series_resistance, r.array, extra)
 
 
 def model_of_both(
-    fit: FitResult, device_voltage: Real, current: Real, conductance: Real, series_resistance: float
+    fit: FitResult,
+    device_voltage: Real,
+    current: Real,
+    conductance: Real,
+    series_resistance: float,
+    array: JunctionArray = PAIR,
 ) -> CurrentAndConductance:
     """As `model_of_current`, of a fit of current and conductance (S), which may be NaN."""
-    readings = Readings(device_voltage, current, series_resistance, fit.inputs["excitation"])
-    return joint_model(fit, readings, conductance)
+    readings = Readings(
+        device_voltage * array.voltage,
+        current * array.current,
+        series_resistance * array.resistance,
+        fit.inputs["excitation"],
+        array=array,
+    )
+    return joint_model(fit, readings, conductance * array.conductance)
 
 
 def conductance_of(fit: FitResult, device_voltage: Real) -> Real:
-    """Conductance (S) that a fit of current and conductance expects at measured voltages (V), both (n,)."""
-    current, series_resistance = current_voltage_model(fit, device_voltage), fit.inputs["series_resistance"]
-    model = model_of_both(fit, device_voltage, current, np.full_like(current, np.nan), series_resistance)
-    return model.expected_conductance(fit.values)
+    """Conductance (S) that a fit of current and conductance expects at measured voltages (V), both (n,).
+
+    The fit may be that of the device, or that of its pair.
+    """
+    of_pair = JunctionArray.behind(fit)
+    if of_pair != PAIR:
+        fit = of_pair.of_device(fit)
+    array, current = JunctionArray.of_fit(fit), current_voltage_model(fit, device_voltage)
+    pair, nothing = array.of_pair(fit), np.full_like(current, np.nan)
+    model = model_of_both(pair, device_voltage, current, nothing, fit.inputs["series_resistance"], array)
+    return np.asarray(model.expected_conductance(pair.values) / array.conductance)
 
 
 def _has_more_than_a_pair(fit: FitResult) -> bool:
@@ -224,11 +301,11 @@ def current_voltage_sensitivity(fit: FitResult, device_voltage: Real, *, series_
 
     The smearing by a lock-in's excitation is left out: it hardly changes which biases are informative.
     """
-    model: Model = _Sweep.of(fit.values, device_voltage, device_voltage, 0.0, series_resistance)
-    if _has_more_than_a_pair(fit):
-        readings = Readings(device_voltage, expected_current(fit, device_voltage), series_resistance)
-        model = HeatedPair.of(readings, fit.names, fit.values)
-    slopes = model.jacobian(fit.values)[:, None, fit.sigma > 0] / fit.noise
+    array = JunctionArray.of_fit(fit)
+    pair, current = array.of_pair(fit), current_voltage_model(fit, device_voltage)
+    model: Model = model_of_current(replace(pair, inputs={}), device_voltage, current, series_resistance, array)
+    by_device = model.jacobian(pair.values) * array.factors(fit.names) / array.current
+    slopes = by_device[:, None, fit.sigma > 0] / fit.noise
     no_background, no_prior = np.zeros(slopes.shape[:2], complex), np.zeros((len(fit.free),) * 2)
     return Sensitivity(fit.free, slopes.astype(complex), no_background, no_prior)
 
@@ -240,7 +317,7 @@ def _settled(now: Real, before: Real, unit: float) -> bool:
 class _Sweep(PairModel):
     """The mean current; a residual scatters (1 + G·R_s) times as much as the current alone."""
 
-    scatter = 1
+    scatter, ordinary = 1, 6
 
     @staticmethod
     def phases(amplitude: float) -> Real:
@@ -253,65 +330,15 @@ class _Sweep(PairModel):
         return np.asarray(super().model(x) + x[5])
 
     def jacobian(self, x: Real) -> Real:
-        return np.concatenate([super().jacobian(x), -self.weight[:, None]], axis=1)
+        slopes = super().jacobian(x)
+        return np.concatenate([slopes[:, :5], -self.weight[:, None], slopes[:, 5:]], axis=1)
 
 
-def _parameters(voltage: Real, current: Real, start: FitResult | None) -> list[Parameter]:
-    """Start values from an earlier fit, or from the curve."""
-    guess = _guess(voltage, current) if start is None else start.by_name
+def _parameters(readings: Readings, start: FitResult | None, known: Mapping[str, float]) -> list[Parameter]:
+    """Start values from an earlier fit, or from the curve and what is `known`."""
+    guess = start.by_name if start is not None else {}
+    if start is None:
+        guess = curve_start(readings.voltage, readings.current, known, readings.array)
     pair = pair_parameters(guess, "current in ampere")
     scale = 1e-2 * guess["gap"] / guess["normal_resistance"]
     return [*pair, Parameter("current_offset", "A", guess.get("current_offset", 0.0), scale)]
-
-
-def _binned(voltage: Real, current: Real) -> tuple[Real, Real]:
-    """Means over at most 1001 bins of the voltage, in rising order: a bias may have been visited many times."""
-    _, which, count = np.unique(np.rint(500 * voltage / np.abs(voltage).max()), return_inverse=True, return_counts=True)
-    return np.bincount(which, voltage) / count, np.bincount(which, current) / count
-
-
-def _repeated_median_slope(x: Real, y: Real) -> float:
-    """Slope by repeated medians (Siegel 1982): up to half of the points may be outliers."""
-    # scipy.stats has it, but takes longer to import than a whole fit lasts.
-    others = ~np.eye(x.size, dtype=bool)
-    slopes = np.subtract.outer(y, y)[others] / np.subtract.outer(x, x)[others]
-    return float(np.median(np.median(slopes.reshape(x.size, -1), axis=1)))
-
-
-def _guess(voltage: Real, current: Real) -> dict[str, float]:
-    """Resistance from the slope of the outermost points, gap from where half the normal current flows."""
-    # A sweep that is under way, or one-sided, has its gap edge on the side of its largest voltage.
-    side = 1.0 if voltage.max() >= -voltage.min() else -1.0
-    v, i = _binned(side * voltage, side * current)
-    edge = max(min(5, v.size // 5), v.size // 20)
-    # Medians, here and below, are robust to outliers.
-    slope = _repeated_median_slope(v[-edge:], i[-edge:])
-    if not slope > 0:
-        refuse_without_rise(voltage, current)
-    calm = median_filter(i, size=3, mode="mirror")
-    subgap = np.abs(v[np.abs(calm) < 0.5 * slope * np.abs(v)])
-    if not subgap.size or subgap.max() > 0.95 * np.abs(v).max():
-        refuse_without_gap(v, calm, slope)
-    # √(V² − Δ²) is half of V at V = 1.155 Δ, and each junction gets half of the voltage.
-    return {"gap": float(subgap.max()) / 2 / 1.155, "normal_resistance": float(1 / slope / 2)}
-
-
-def _curve_warnings(voltage: Real, current: Real, residuals: Real, found_at: Mapping[str, float]) -> tuple[str, ...]:
-    """Warnings from the points of a fit, in the order of measurement, and the values it found."""
-    gap, resistance = found_at["gap"], found_at["normal_resistance"]
-    found = []
-    if not _USUAL_RESISTANCES[0] < resistance < _USUAL_RESISTANCES[1]:
-        found.append(f"{resistance:.3g} ohm is unusual for a tunnel junction; is the current in ampere?")
-    if _HALF_GAPS[0] < gap < _HALF_GAPS[1]:
-        found.append(
-            f"the gap would be {1e6 * gap:.4g} µeV, half of that of aluminium: is this one junction instead of a pair "
-            "in series? Then gap, resistance and temperature are twice as large"
-        )
-    repeated = int(((np.diff(voltage) == 0) & (np.diff(current) == 0)).sum())
-    if 2 * repeated > voltage.size:
-        found.append(
-            f"{repeated} of {voltage.size} points repeat the one before in voltage and current: they are copies, or "
-            "the meter did not read again, and the true uncertainties are larger"
-        )
-    found += compared_sweeps(sweeps_of(voltage), voltage, residuals, "A")
-    return tuple(found)

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from labnis.fit.arrays import Real, real_array
 from labnis.fit.derived import with_derived
 from labnis.fit.estimate import Estimate
+from labnis.fit.junction._array import PAIR
 from labnis.fit.junction._cooler_parameters import (
     INVERSE,
     UNITS,
@@ -239,7 +240,7 @@ def _assumed(
     if excitation:
         assumed["excitation"] = "the electron temperature follows it instantly"
     return assumed | {
-        "junctions": "both junctions of the pair are identical",
+        "junctions": PAIR.statement,
         "volume": f"{cooler.volume:g} m³; the data determine only electron_phonon × volume",
         "superconductors": "at the bath's temperature, with one gap at every bias and bath",
     }

@@ -5,15 +5,18 @@ resistance and broadening are known is a thermometer (Rajauria et al., arXiv:081
 where the data determine exactly one; elsewhere it is NaN, with a reason.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.constants import e, k
 
 from labnis.fit.arrays import Bool, Real, check_numbers, real_columns
+from labnis.fit.junction._array import JunctionArray, Junctions
 from labnis.fit.junction._known_device import COLDEST, WARMEST, KnownDevice, electron_temperature
-from labnis.fit.result import FitError, FitResult
+from labnis.fit.result import FitError, FitResult, result_from_mapping
 from labnis.physics import AndreevChannel, NISJunction
 
 __all__ = [
@@ -27,6 +30,7 @@ __all__ = [
 
 # Parameters of the junctions that the thermometer needs, in the order of every slope below.
 KNOWN = ("gap", "normal_resistance", "dynes", "voltage_offset", "current_offset")
+UNITS = dict(zip(KNOWN, ("eV", "ohm", "1", "V", "A"), strict=True))
 
 # A current determines a temperature where it exceeds that at T = 0 by this many of its standard deviations. Nearer,
 # the error bar of a temperature, a logarithm of the current, is neither symmetric nor Gaussian.
@@ -113,10 +117,11 @@ class CoolingPower(_TwoParts):
 def isotherm_temperature(
     device_voltage: ArrayLike,
     current: ArrayLike,
-    fit: FitResult,
+    fit: FitResult | Mapping[str, Any],
     *,
     noise: float,
     series_resistance: float = 0.0,
+    junctions: Junctions | None = None,
     andreev: AndreevChannel | None = None,
     leakage_resistance: float | None = None,
 ) -> ElectronTemperature:
@@ -129,15 +134,18 @@ def isotherm_temperature(
     Parameters
     ----------
     device_voltage, current
-        Voltage across the pair (V) and current (A), shape (n,), as measured: the offsets of `fit` are applied here.
+        Voltage across the device (V) and current (A), shape (n,), as measured: the offsets of `fit` are applied here.
     fit
         Any fit with gap, normal_resistance, dynes, voltage_offset and current_offset. One of this very curve at one
         temperature is biased where the device cools itself: take the fit of a curve at a temperature that does not
-        vary with bias (a warm bath, a probe junction of the same chip), or of the heat balance.
+        vary with bias (a warm bath, a probe junction of the same chip), or of the heat balance. Or the values
+        themselves: name → pair (value, σ), or number of the `uncertainties` package; a σ of 0 is exact.
     noise
         Standard deviation of one current reading (A); the `noise` of a fit of the current that left no structure.
     series_resistance
         Of the bias line (ohm), whose drop was subtracted from the voltage, and the current's noise with it.
+    junctions
+        1 (probe, thermometer, STM), 2 (a pair in series), or (series, parallel) of an array; by default those of `fit`.
     andreev, leakage_resistance
         Andreev channel of each junction, and a resistance (ohm) in parallel to the device; taken as exact. If they
         exist and are left out, their current is taken for hot electrons deep in the gap.
@@ -160,6 +168,7 @@ def isotherm_temperature(
     usable = finite_points(applied, reading)
     check_numbers(noise=noise, series_resistance=series_resistance)
     known = _known(fit)
+    array = JunctionArray.of_fit(known) if junctions is None else JunctionArray.of(junctions)
     gap, resistance, dynes, voltage_offset, current_offset = map(float, known.values)
     if andreev is not None and dynes < _LEAST_DYNES:
         raise FitError(
@@ -174,7 +183,8 @@ def isotherm_temperature(
         NISJunction(gap, resistance, dynes),
         andreev,
         0.0 if leakage_resistance is None else 1 / leakage_resistance,
-        np.abs(bias) / 2,
+        np.abs(bias) / array.series,
+        array,
     )
     kelvin = gap * e / k
     frozen, hottest = (device.current(np.full(bias.shape, t * kelvin)) for t in (COLDEST, WARMEST))
@@ -207,7 +217,7 @@ def isotherm_temperature(
         scatter / slope,
         shared / slope[:, None],
         reason,
-        known,
+        replace(known, inputs=array.inputs),
         noise * series_resistance,
     )
 
@@ -215,7 +225,9 @@ def isotherm_temperature(
 def cooling_power(
     temperatures: ElectronTemperature, bath_temperature: float, *, bath_sigma: float = 0.0
 ) -> CoolingPower:
-    """Cooling power 2·P_NIS(V/2, T_e, T_S) of both junctions at the electron temperatures that the current gave.
+    """Cooling power of an island at the electron temperatures that the current gave.
+
+    It is 2·P_NIS(V/2, T_e, T_S) of both junctions, or that of the one junction there is.
 
     Parameters
     ----------
@@ -243,14 +255,17 @@ def cooling_power(
         raise FitError("bath_temperature is 0 K; it must be positive")
     gap, resistance, dynes, voltage_offset, _ = map(float, temperatures.known.values)
     junction, found = NISJunction(gap, resistance, dynes), temperatures.determined
+    array = JunctionArray.of_fit(temperatures.known)
+    # Junctions of an island.
+    sides = 2 / array.islands
     bias = temperatures.device_voltage[found] + voltage_offset
-    at = np.abs(bias) / 2, temperatures.electron_temperature[found], bath_temperature
-    by_temperature = 2 * junction.cooling_power_derivative("temperature", *at)
-    by_voltage = junction.cooling_power_derivative("voltage", *at)  # of the device: half, but of two junctions
-    by_known = [2 * junction.cooling_power_derivative(name, *at) for name in ("gap", "resistance", "dynes")]
+    at = np.abs(bias) / array.series, temperatures.electron_temperature[found], bath_temperature
+    by_temperature = sides * junction.cooling_power_derivative("temperature", *at)
+    by_voltage = sides / array.series * junction.cooling_power_derivative("voltage", *at)  # of the device
+    by_known = [sides * junction.cooling_power_derivative(name, *at) for name in ("gap", "resistance", "dynes")]
     by_known += [np.sign(bias) * by_voltage, np.zeros_like(bias)]
     # What the superconductors return does not depend on the bias; at V = 0 the two metals exchange their roles.
-    by_bath = -2 * junction.cooling_power_derivative("temperature", 0.0, bath_temperature, bath_temperature)
+    by_bath = -sides * junction.cooling_power_derivative("temperature", 0.0, bath_temperature, bath_temperature)
     common = np.full((found.size, len(KNOWN) + 1), np.nan)
     through_known = np.stack(by_known, axis=-1) @ _root(temperatures.known.covariance)
     common[found, :-1] = through_known + by_temperature[:, None] * temperatures.common[found]
@@ -259,7 +274,7 @@ def cooling_power(
     statistical[found] = np.abs(
         by_temperature * temperatures.statistical[found] - by_voltage * temperatures.voltage_noise
     )
-    power[found] = 2 * junction.cooling_power(*at)
+    power[found] = sides * junction.cooling_power(*at)
     return CoolingPower(temperatures.device_voltage, power, statistical, common)
 
 
@@ -271,7 +286,9 @@ def finite_points(*columns: Real) -> Bool:
     return usable
 
 
-def _known(fit: FitResult) -> FitResult:
+def _known(fit: FitResult | Mapping[str, Any]) -> FitResult:
+    if not isinstance(fit, FitResult):
+        fit = result_from_mapping("known values", fit, UNITS)
     missing = [name for name in KNOWN if name not in fit.names]
     if missing:
         raise FitError(f"the fit of {fit.model} has no {', '.join(missing)}; a fit of the current has")

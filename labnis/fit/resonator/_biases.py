@@ -6,6 +6,7 @@ from typing import ClassVar, Self
 import numpy as np
 
 from labnis.fit.arrays import Bool, Real, real_columns
+from labnis.fit.junction._array import JunctionArray, Junctions
 from labnis.fit.result import FitError
 
 __all__ = [
@@ -45,9 +46,10 @@ _IMPOSSIBLE_BIAS = 300.0
 
 @dataclass(frozen=True)
 class BiasTraces:
-    """Traces at n voltages (V) across the SINIS pair and m increasing frequencies (Hz).
+    """Traces at n voltages (V) across the device and m increasing frequencies (Hz).
 
-    `time` is when each was measured (s), shape (n,); by default they are in the order of measurement, evenly spaced.
+    `junctions` are those of the device: 1, 2 (a pair in series) or (series, parallel) of an array. `time` is when each
+    was measured (s), shape (n,); by default they are in the order of measurement, evenly spaced.
     """
 
     #: Name of the attribute with the traces, shape (n, m).
@@ -56,6 +58,7 @@ class BiasTraces:
     device_voltage: Real
     frequency: Real
     time: Real | None = field(default=None, kw_only=True)
+    junctions: Junctions = field(default=2, kw_only=True)
 
     def __post_init__(self) -> None:
         for name in ("device_voltage", "frequency"):
@@ -67,6 +70,11 @@ class BiasTraces:
             object.__setattr__(self, "time", real_columns(device_voltage=self.device_voltage, time=self.time)[1])
         if not (np.diff(self.frequency) > 0).all():
             raise FitError("frequency does not increase from one point to the next; sort the traces by frequency")
+
+    @property
+    def array(self) -> JunctionArray:
+        """The junctions of the device."""
+        return JunctionArray.of(self.junctions)
 
     @property
     def course(self) -> Real:
@@ -104,18 +112,18 @@ def check_hertz(frequency: Real) -> None:
         raise FitError(f"frequency begins at {frequency.min():.6g}; give it in Hz, not in MHz or GHz")
 
 
-def volts(energy: float) -> str:
+def volts(energy: float, array: JunctionArray) -> str:
     """Voltage across the device at which each junction has this energy (eV)."""
-    return f"{2 * energy * 1e3:.2g} mV across the device"
+    return f"{array.series * energy * 1e3:.2g} mV across the device"
 
 
-def refuse_impossible_biases(device_voltage: Real, gap: float, why: str) -> None:
-    """Raise FitError for biases (V, across the pair) that stay inside the `gap` (eV; `why`), or are far too large."""
-    in_gaps = np.abs(device_voltage) / (2 * gap)
+def refuse_impossible_biases(data: BiasTraces, gap: float, why: str) -> None:
+    """Raise FitError for biases that stay inside the `gap` (eV; `why`), or are far too large."""
+    in_gaps = np.abs(data.device_voltage) / (data.array.series * gap)
     if in_gaps.max() < 1:
         raise FitError(
             f"the largest bias is {in_gaps.max():.3g} gaps across one junction, and {why}; "
-            f"sweep to {volts(GOOD_BIAS * gap)}, and give device_voltage in V"
+            f"sweep to {volts(GOOD_BIAS * gap, data.array)}, and give device_voltage in V"
         )
     if np.median(in_gaps) > _IMPOSSIBLE_BIAS:
         raise FitError(

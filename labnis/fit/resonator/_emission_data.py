@@ -36,7 +36,7 @@ class EmissionData(BiasTraces):
     Attributes
     ----------
     device_voltage
-        Voltage across the SINIS pair (V), shape (n,), in any order.
+        Voltage across the device (V), shape (n,), in any order.
     frequency
         Frequencies (Hz), shape (m,), increasing.
     spectrum
@@ -90,7 +90,7 @@ def refuse_impossible(data: EmissionData, known: FitResult) -> None:
             "the analyzer there, and give frequency in Hz"
         )
     gap = known["gap"].value
-    refuse_impossible_biases(data.device_voltage, gap, "nothing is emitted below 1")
+    refuse_impossible_biases(data, gap, "nothing is emitted below 1")
     critical = critical_temperature(gap)
     if not data.fridge_temperature < critical:
         raise FitError(
@@ -136,11 +136,11 @@ def spectra_warnings(
 
     """
     found = []
-    high = int((np.abs(data.device_voltage) > 2 * HIGH_BIAS * gap).sum())
+    high = int((np.abs(data.device_voltage) > data.array.series * HIGH_BIAS * gap).sum())
     if high < fewest_high:
         found.append(
-            f"{high} of {data.device_voltage.size} biases are high, beyond {volts(HIGH_BIAS * gap)}, and a trustworthy "
-            f"gain needs {fewest_high}; sweep to {volts(GOOD_BIAS * gap)}"
+            f"{high} of {data.device_voltage.size} biases are high, beyond {volts(HIGH_BIAS * gap, data.array)}, and a "
+            f"trustworthy gain needs {fewest_high}; sweep to {volts(GOOD_BIAS * gap, data.array)}"
         )
     repeated = int((np.diff(data.spectrum, axis=0) == 0).all(axis=1).sum())
     if repeated:

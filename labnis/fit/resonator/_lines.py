@@ -36,7 +36,7 @@ class Lines:
     @classmethod
     def of(cls, values: Mapping[str, float], data: EmissionData) -> "Lines":
         """Lines of the parameters in `values`, for unit gain, at the biases and frequencies of `data`."""
-        junctions = tunnelling(values, data.device_voltage)
+        junctions = tunnelling(values, data.device_voltage, data.array)
         rate, frequency = values["damping_junction"], values["ohmic_frequency"]
         photons = float(thermal_photon_number(frequency, data.fridge_temperature))
         total = values["damping_line"] + values["damping_excess"] + rate * junctions.damping
@@ -60,7 +60,7 @@ class Lines:
                 -rate * slope.shift,
                 rate * (slope.emission - self.photons * slope.damping) / self.flow,
             )
-            for name, slope in tunnelling_slopes(values, data.device_voltage).items()
+            for name, slope in tunnelling_slopes(values, data.device_voltage, data.array).items()
         }
         changes["damping_junction"] = (self.junctions.damping, -self.junctions.shift, ones / rate)
         changes["damping_excess"] = (ones, 0 * ones, 0 * ones)

@@ -55,7 +55,8 @@ class ReflectionData(BiasTraces):
         """Return about `biases` × `frequencies` of the data, evenly spread, for a coarse search."""
         rows = evenly_spread(self.device_voltage.size, biases)
         columns = evenly_spread(self.frequency.size, frequencies)
-        return ReflectionData(self.device_voltage[rows], self.frequency[columns], self.s11[np.ix_(rows, columns)])
+        chosen = self.s11[np.ix_(rows, columns)]
+        return ReflectionData(self.device_voltage[rows], self.frequency[columns], chosen, junctions=self.junctions)
 
 
 @dataclass(frozen=True)
@@ -166,7 +167,7 @@ class Response:
     @classmethod
     def of(cls, values: dict[str, float], data: ReflectionData) -> "Response":
         """Γ of the parameters in `values` at the biases and frequencies of `data`."""
-        junctions = tunnelling(values, data.device_voltage)
+        junctions = tunnelling(values, data.device_voltage, data.array)
         rate = values["damping_junction"]
         total = values["damping_line"] + values["damping_excess"] + rate * junctions.damping
         detuning = 2 * np.pi * (data.frequency - values["ohmic_frequency"]) - rate * junctions.shift[:, None]
@@ -185,7 +186,7 @@ class Response:
         # The effect of each parameter on γ_Σ − 2iδ at each bias.
         width: dict[str, Any] = {
             name: rate * (slope.damping + 2j * slope.shift)
-            for name, slope in tunnelling_slopes(values, data.device_voltage).items()
+            for name, slope in tunnelling_slopes(values, data.device_voltage, data.array).items()
         }
         width["damping_junction"] = self.junctions.damping + 2j * self.junctions.shift
         width["ohmic_frequency"] = width["ohmic_frequency"] + 4j * np.pi

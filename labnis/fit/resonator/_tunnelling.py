@@ -9,6 +9,7 @@ import numpy as np
 from scipy.constants import e, h, k
 
 from labnis.fit.arrays import Complex, Real
+from labnis.fit.junction._array import PAIR, JunctionArray
 from labnis.fit.junction._island import COMPONENTS, components_of, island_state
 from labnis.fit.parameters import Parameter
 from labnis.fit.result import FitResult
@@ -21,6 +22,7 @@ __all__ = [
     "Tunnelling",
     "handed_on",
     "junction_parameters",
+    "junctions_assumed",
     "temperature_assumed",
     "tunnelling",
     "tunnelling_slopes",
@@ -64,23 +66,27 @@ class Tunnelling(NamedTuple):
     emission: Real
 
 
-def tunnelling(values: Mapping[str, float], device_voltage: Real) -> Tunnelling:
-    """`Tunnelling` of the parameters in `values` at the measured voltages across the pair (V), shape (n,).
+def tunnelling(values: Mapping[str, float], device_voltage: Real, array: JunctionArray = PAIR) -> Tunnelling:
+    """`Tunnelling` of the parameters in `values` at the measured voltages across the device (V), shape (n,).
 
     With F = Δ·s(eV/Δ, kT/Δ) and w = ħω_r: γ_T = Re[F(V+w) − F(V−w)]/2w, shift = Im[F(V+w) + F(V−w) − 2F(V)]/4w,
     γ_T N_T = [R(V−w) + R(−V−w)]/2w with R(E) = Re F(E)/(1 − e^{−E/kT}), so that R(−E) = R(E) − Re F(E).
     """
-    electrons = _electrons(values, device_voltage)
-    junction, energy, photon = _energies(values, device_voltage)
+    values, pair_voltage = array.values_of_pair(values), array.voltage * device_voltage
+    electrons = _electrons(values, pair_voltage)
+    junction, energy, photon = _energies(values, pair_voltage)
     response = values["gap"] * junction.complex_response(energy, electrons.temperature)
     return _divided(response, _occupation(energy, electrons.temperature) * response.real, photon)
 
 
-def tunnelling_slopes(values: Mapping[str, float], device_voltage: Real) -> dict[str, Tunnelling]:
+def tunnelling_slopes(
+    values: Mapping[str, float], device_voltage: Real, array: JunctionArray = PAIR
+) -> dict[str, Tunnelling]:
     """∂/∂(parameter) of `tunnelling` for each parameter on which it depends."""
-    gap, electrons = values["gap"], _electrons(values, device_voltage)
+    values, pair_voltage = array.values_of_pair(values), array.voltage * device_voltage
+    gap, electrons = values["gap"], _electrons(values, pair_voltage)
     temperature = electrons.temperature
-    junction, energy, photon = _energies(values, device_voltage)
+    junction, energy, photon = _energies(values, pair_voltage)
     reduced, by_v, by_t = junction.complex_response_with_slopes(energy, temperature)
     occupation = _occupation(energy, temperature)
     thermal = k / e * temperature
@@ -107,7 +113,8 @@ def tunnelling_slopes(values: Mapping[str, float], device_voltage: Real) -> dict
     for name, slope in electrons.slopes.items():
         explicit = slopes.get(name, nothing)
         slopes[name] = Tunnelling(*(at + by_t * slope for at, by_t in zip(explicit, warming, strict=True)))
-    return slopes
+    of_pair = zip(slopes.items(), array.factors([*slopes]).tolist(), strict=True)
+    return {name: Tunnelling(*(factor * part for part in slope)) for (name, slope), factor in of_pair}
 
 
 class _Electrons(NamedTuple):
@@ -175,6 +182,11 @@ def handed_on(fit: FitResult, names: Sequence[str] = ()) -> FitResult:
         at = prior.names.index("electron_temperature")
         covariance[at], covariance[:, at] = 0.0, 0.0
     return replace(prior, covariance=covariance)
+
+
+def junctions_assumed(array: JunctionArray) -> dict[str, str]:
+    """What a fit assumes of the junctions of another device than a pair."""
+    return {} if array == PAIR else {"junctions": f"{array.statement}; all couple alike to the resonator"}
 
 
 def temperature_assumed(prior: FitResult | None) -> dict[str, str]:

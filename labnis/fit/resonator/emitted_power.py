@@ -15,9 +15,10 @@ from scipy.ndimage import median_filter
 
 from labnis.fit.arrays import Real
 from labnis.fit.derived import with_quantity
+from labnis.fit.given import known_before, refuse_unphysical
 from labnis.fit.information import Sensitivity, thinned
 from labnis.fit.junction._island import COMPONENTS
-from labnis.fit.parameters import Parameter, hold, prior_rows, restarted
+from labnis.fit.parameters import Given, Parameter, hold, parameters_at, prior_rows, restarted
 from labnis.fit.propagation import Evaluated
 from labnis.fit.resonator._drift import (
     NARROW,
@@ -29,7 +30,7 @@ from labnis.fit.resonator._drift import (
 )
 from labnis.fit.resonator._emission_data import EmissionData, refuse_impossible, spectra_warnings
 from labnis.fit.resonator._lines import Lines, Spectra
-from labnis.fit.resonator._tunnelling import RATE_NAMES, ZERO_ASSUMED, handed_on, temperature_assumed
+from labnis.fit.resonator._tunnelling import RATE_NAMES, ZERO_ASSUMED, handed_on, junctions_assumed, temperature_assumed
 from labnis.fit.result import FitError, FitResult
 from labnis.fit.solver import solve, without_outliers
 
@@ -66,6 +67,7 @@ def fit_emitted_power(
     *,
     prior: FitResult,
     fixed: Mapping[str, float] | None = None,
+    given: Given | None = None,
     start: FitResult | None = None,
 ) -> FitResult:
     """Fit the gain of the chain and derive its noise temperature.
@@ -78,6 +80,8 @@ def fit_emitted_power(
         A reflection fit of the same device; its rates and junction parameters enter with their covariance.
     fixed
         Parameters that are held at a value, by name.
+    given
+        Parameters that are known with a standard uncertainty: name → (value, σ).
     start
         An earlier fit of the same kind to start from; not a prior.
 
@@ -94,6 +98,7 @@ def fit_emitted_power(
         in other units, clipped spectra, no emission beyond the noise, or no convergence.
 
     """
+    refuse_unphysical(fixed, given)
     usable = data.finite()
     known = handed_on(prior, RATE_NAMES)
     refuse_impossible(usable, known)
@@ -102,10 +107,10 @@ def fit_emitted_power(
     parameters = [Parameter("gain", "dB", 10 * np.log10(gain), 1.0), *_known_parameters(known)]
     if start is not None:
         parameters = restarted(parameters, [start[p.name].value for p in parameters])
-    parameters = hold(parameters, fixed)
+    parameters = hold(parameters, fixed, given)
     names = tuple(p.name for p in parameters)
-    assumed = _ASSUMED | temperature_assumed(prior)
-    inputs = {"fridge_temperature": data.fridge_temperature}
+    assumed = _ASSUMED | temperature_assumed(prior) | junctions_assumed(usable.array)
+    inputs = {"fridge_temperature": data.fridge_temperature, **usable.array.inputs}
 
     def spectra(terms: int) -> Spectra:
         return Spectra.of(usable, names, gain, emitted, terms)
@@ -113,10 +118,11 @@ def fit_emitted_power(
     def solved(terms: int) -> FitResult:
         model = spectra(terms)
         absorbed = usable.frequency.size + model.drift.shape[1]
-        return solve(parameters, model, MODEL, assumed, absorbed=absorbed, prior=known, inputs=inputs)
+        return solve(parameters, model, MODEL, assumed, absorbed=absorbed, prior=known, given=given, inputs=inputs)
 
     def wider(fit: FitResult) -> float:
-        without = Evaluated(spectra(0).with_mask(fit.mask), fit.names, np.asarray, known)
+        whole_prior = known_before(parameters, known, given).prior
+        without = Evaluated(spectra(0).with_mask(fit.mask), fit.names, np.asarray, whole_prior)
         return widened(fit, without, ("gain",))
 
     result = with_drift_taken_out(usable.device_voltage.size, solved, wider, parts=1)
@@ -156,7 +162,9 @@ def emission_model(fit: FitResult, data: EmissionData) -> Real:
     return model
 
 
-def emission_evaluated(fit: FitResult, data: EmissionData, *, prior: FitResult) -> Evaluated:
+def emission_evaluated(
+    fit: FitResult, data: EmissionData, *, prior: FitResult, given: Given | None = None
+) -> Evaluated:
     """Return the model of a gain fit, made from `data`, at other data of the same biases and frequencies."""
     names = tuple(name for name in fit.names if name != "noise_temperature")
     values, usable = fit.by_name, data.finite()
@@ -168,20 +176,22 @@ def emission_evaluated(fit: FitResult, data: EmissionData, *, prior: FitResult) 
         inside = np.where(np.array(names) == "dynes", np.maximum(x, 0.0), x)
         return np.append(x, _noise_temperature(spectra, inside))
 
-    return Evaluated(spectra, names, whole, handed_on(prior, RATE_NAMES))
+    known = known_before(parameters_at(fit), handed_on(prior, RATE_NAMES), given).prior
+    return Evaluated(spectra, names, whole, known)
 
 
-def emission_sensitivity(fit: FitResult, data: EmissionData, device_voltage: Real, *, prior: FitResult) -> Sensitivity:
+def emission_sensitivity(
+    fit: FitResult, data: EmissionData, device_voltage: Real, *, prior: FitResult, given: Given | None = None
+) -> Sensitivity:
     """Sensitivity of one spectrum at each of `device_voltage` (V), shape (n,), to the parameters of a gain fit."""
     names = tuple(name for name in fit.free if name != "noise_temperature")
     values, frequency, repeats = fit.by_name, *thinned(data.frequency)
-    there = EmissionData(
-        device_voltage, frequency, np.zeros((device_voltage.size, frequency.size)), data.fridge_temperature
-    )
+    nothing = np.zeros((device_voltage.size, frequency.size))
+    there = EmissionData(device_voltage, frequency, nothing, data.fridge_temperature, junctions=data.junctions)
     lines = Lines.of(values, there)
     # Relative to the whole power density, to which the noise of a radiometer is proportional; the gain cancels.
     noise = fit.noise * (k * values["noise_temperature"] + lines.density) / np.sqrt(repeats)
-    matrix, _ = prior_rows(names, handed_on(prior, RATE_NAMES))
+    matrix, _ = prior_rows(names, known_before(parameters_at(fit), handed_on(prior, RATE_NAMES), given).prior)
     whitened = lines.slopes(values, there, names) / noise[..., None]
     return Sensitivity(names, whitened.astype(complex), (1 / noise).astype(complex), matrix.T @ matrix)
 

@@ -10,6 +10,7 @@ Beyond the recipe, the tails of the emitted Lorentzian that the band cuts off ar
 and at a full width of 10 MHz a band of 140 MHz lacks 0.2 dB of it.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,7 +19,8 @@ from scipy.constants import k
 from labnis.fit._residuals import are_few
 from labnis.fit.arrays import Complex, Real
 from labnis.fit.derived import with_derived
-from labnis.fit.parameters import Parameter
+from labnis.fit.parameters import Given, Parameter, hold
+from labnis.fit.resonator._biases import GOOD_BIAS, volts
 from labnis.fit.resonator._emission_data import (
     HIGH_BIAS,
     EmissionData,
@@ -53,7 +55,13 @@ _LEAST_SLOPE = 3.0
 
 
 def fit_high_bias(
-    data: EmissionData, *, prior: FitResult, traces: ReflectionData, whole_line: bool = True
+    data: EmissionData,
+    *,
+    prior: FitResult,
+    traces: ReflectionData,
+    whole_line: bool = True,
+    fixed: Mapping[str, float] | None = None,
+    given: Given | None = None,
 ) -> FitResult:
     """Fit the band's power at high bias, and derive gain and noise temperature by the published recipe.
 
@@ -67,6 +75,10 @@ def fit_high_bias(
         What it was fitted to; the recipe takes the uncertainties of the rates from its residuals.
     whole_line
         Correct for the tails of the emitted line beyond the band. Without it the gain is the published recipe's.
+    fixed
+        Coefficients of the power that are held at a value, such as {"inverse": 0.0} for a straight line.
+    given
+        Coefficients that are known with a standard uncertainty: name → (value, σ).
 
     Returns
     -------
@@ -88,7 +100,7 @@ def fit_high_bias(
     line = device.spectra(device.voltage(usable.device_voltage))
     gain = device.gain(_expansion(device, usable)["slope"].value)
     calm, replaced = without_bursts(usable, gain * line)
-    result = _expansion(device, calm)
+    result = _expansion(device, calm, fixed, given)
     shares = _shares(result, calm, device, traces)
     # Statistics enter through the slope.
     others = sum(share**2 for name, share in shares.items() if name != _STATISTICS)
@@ -101,7 +113,7 @@ def fit_high_bias(
     glitches = are_few(int((calm.spectrum != usable.spectrum).sum()), usable.spectrum.size)
     return replace(
         result,
-        assumed=_assumptions(shares, device),
+        assumed={**_assumptions(shares, device), **result.assumed},
         warnings=(*result.warnings, *(() if glitches else replaced), *suspect),
         notes=(*result.notes, *(replaced if glitches else ())),
     )
@@ -153,6 +165,7 @@ class _Device:
     photons: float
     frequency: Real
     whole_line: bool
+    series: int
 
     @classmethod
     def of(cls, prior: FitResult, data: EmissionData, *, whole_line: bool) -> "_Device":
@@ -167,6 +180,7 @@ class _Device:
             float(thermal_photon_number(v["ohmic_frequency"], data.fridge_temperature)),
             data.frequency,
             whole_line,
+            data.array.series,
         )
 
     @property
@@ -186,7 +200,7 @@ class _Device:
 
     def voltage(self, device_voltage: Real) -> Real:
         """Across one junction (V)."""
-        return (device_voltage + self.voltage_offset) / 2
+        return (device_voltage + self.voltage_offset) / self.series
 
     def gain(self, slope: float) -> float:
         """Ratio (1) by H eq. 9; the part in the band is constant up to 1/V², so that it multiplies the slope alone."""
@@ -233,13 +247,15 @@ class _BandPower(Model):
         return -_terms(self.voltage) / self.power[:, None]
 
 
-def _expansion(device: _Device, data: EmissionData) -> FitResult:
+def _expansion(
+    device: _Device, data: EmissionData, fixed: Mapping[str, float] | None = None, given: Given | None = None
+) -> FitResult:
     """H eq. 8 fitted to the power at high bias."""
     high = _BandPower.of(device, data).high(device)
     if high.voltage.size < _FEWEST:
         raise FitError(
             f"{high.voltage.size} of {data.device_voltage.size} biases lie beyond {HIGH_BIAS:g} gaps and "
-            f"{_FEWEST} are needed; sweep on to {20e3 * device.junction.gap:.2g} mV across the device"
+            f"{_FEWEST} are needed; sweep on to {volts(GOOD_BIAS * device.junction.gap, data.array)}"
         )
     power, voltage = float(high.power.mean()), float(high.voltage.max())
     start = map(float, _coefficients(high.voltage, high.power, high.power))
@@ -248,7 +264,7 @@ def _expansion(device: _Device, data: EmissionData) -> FitResult:
         Parameter("constant", "W", next(start), power),
         Parameter("inverse", "W*V", next(start), power * voltage),
     ]
-    result = solve(parameters, high, MODEL, {})
+    result = solve(hold(parameters, fixed, given), high, MODEL, {}, given=given)
     slope = result["slope"]
     if not slope.value > _LEAST_SLOPE * slope.sigma:
         raise FitError(
@@ -287,7 +303,7 @@ def _with_noise_temperature(result: FitResult, device: _Device, data: EmissionDa
     if voltage < device.junction.gap / 2:
         return result
     warning = (
-        f"no spectrum at zero bias, the nearest at {2e3 * voltage:.2g} mV across the device: noise_temperature rests "
+        f"no spectrum at zero bias, the nearest at {volts(voltage, data.array)}: noise_temperature rests "
         "on the emission that the rates predict there; take a spectrum at zero bias"
     )
     return replace(result, warnings=(*result.warnings, warning))

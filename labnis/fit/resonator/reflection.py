@@ -13,13 +13,16 @@ stated in the result and propagated into γ_tr, γ_x and the gain.
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
 from labnis.fit.arrays import Complex, Real
 from labnis.fit.derived import with_derived
+from labnis.fit.given import known_before, refuse_unphysical
 from labnis.fit.information import Sensitivity, thinned
-from labnis.fit.parameters import hold, joined, prior_rows
+from labnis.fit.junction._array import JunctionArray
+from labnis.fit.parameters import Given, hold, joined, parameters_at, prior_rows
 from labnis.fit.propagation import Evaluated
 from labnis.fit.resonator._biases import refuse_impossible_biases
 from labnis.fit.resonator._drift import (
@@ -37,6 +40,7 @@ from labnis.fit.resonator._tunnelling import (
     ZERO_ASSUMED,
     handed_on,
     junction_parameters,
+    junctions_assumed,
     temperature_assumed,
     tunnelling,
 )
@@ -73,6 +77,7 @@ def fit_reflection(
     *,
     prior: FitResult | None = None,
     fixed: Mapping[str, float] | None = None,
+    given: Given | None = None,
     start: FitResult | None = None,
 ) -> FitResult:
     """Fit γ_tr, γ_x, γ̄_T, the resonance frequency and the Fano factor to all traces at once.
@@ -86,6 +91,8 @@ def fit_reflection(
         covariance. Without it they are fitted.
     fixed
         Parameters that are held at a value, by name.
+    given
+        Parameters that are known with a standard uncertainty: name → (value, σ).
     start
         An earlier fit of the same kind to start from; not a prior.
 
@@ -102,24 +109,28 @@ def fit_reflection(
         convergence, or a rate that the traces do not determine.
 
     """
+    refuse_unphysical(fixed, given)
     usable = data.finite()
     if usable.device_voltage.size < 4:
         raise FitError(f"{usable.device_voltage.size} usable traces are too few; at least 4 biases are needed")
     if prior is not None:
-        refuse_impossible_biases(usable.device_voltage, prior["gap"].value, "the reflection changes little below 1")
+        refuse_impossible_biases(usable, prior["gap"].value, "the reflection changes little below 1")
     usable = usable.conjugate()
     junction = junction_parameters(prior or start, usable.device_voltage)
-    parameters = hold([*rate_parameters(usable, junction, start, fixed or {}), *junction], fixed)
+    parameters = hold([*rate_parameters(usable, junction, start, fixed or {}), *junction], fixed, given)
     names = [p.name for p in parameters]
     assumed = _ASSUMED | ({} if prior is None else {"voltage_zero": ZERO_ASSUMED}) | temperature_assumed(prior)
+    assumed |= junctions_assumed(usable.array)
 
     def solved(terms: int) -> FitResult:
         traces = Traces.of(usable, names, terms)
         absorbed = 2 * (usable.frequency.size + traces.drift.shape[1])
-        return solve(parameters, traces, MODEL, assumed, absorbed=absorbed, prior=_with_fano(prior))
+        inputs, known = usable.array.inputs, _with_fano(prior)
+        return solve(parameters, traces, MODEL, assumed, absorbed=absorbed, prior=known, given=given, inputs=inputs)
 
     def wider(fit: FitResult) -> float:
-        without = Evaluated(Traces.of(usable, names).with_mask(fit.mask), fit.names, np.asarray, _with_fano(prior))
+        known = known_before(parameters, _with_fano(prior), given).prior
+        without = Evaluated(Traces.of(usable, names).with_mask(fit.mask), fit.names, np.asarray, known)
         return widened(fit, without, RATE_NAMES)
 
     try:
@@ -129,7 +140,7 @@ def fit_reflection(
     _refuse_undetermined(result)
     result = replace(result, limits={} if prior is None else prior.limits)
     result = _with_drift_told(result, Traces.of(usable, names, drift_terms(result)).with_mask(result.mask))
-    return with_derived(result, "resonance_frequency", "Hz", _zero_bias_resonance)
+    return with_derived(result, "resonance_frequency", "Hz", partial(_zero_bias_resonance, array=usable.array))
 
 
 def reflection_model(fit: FitResult, data: ReflectionData) -> Complex:
@@ -146,7 +157,9 @@ def reflection_model(fit: FitResult, data: ReflectionData) -> Complex:
     return model
 
 
-def reflection_evaluated(fit: FitResult, data: ReflectionData, *, prior: FitResult | None) -> Evaluated:
+def reflection_evaluated(
+    fit: FitResult, data: ReflectionData, *, prior: FitResult | None, given: Given | None = None
+) -> Evaluated:
     """Return the model of a reflection fit, made from `data`, at other data of the same biases and frequencies."""
     names = tuple(name for name in fit.names if name != "resonance_frequency")
     model = Traces.of(data.finite().conjugate(), names, drift_terms(fit)).with_mask(fit.mask)
@@ -154,23 +167,29 @@ def reflection_evaluated(fit: FitResult, data: ReflectionData, *, prior: FitResu
     def whole(x: Real) -> Real:
         values = dict(zip(names, x, strict=True))
         # A small step may lead below the 0 at which the Dynes parameter ends.
-        return np.append(x, _zero_bias_resonance(values | {"dynes": max(values["dynes"], 0.0)}))
+        return np.append(x, _zero_bias_resonance(values | {"dynes": max(values["dynes"], 0.0)}, data.array))
 
-    return Evaluated(model, names, whole, _with_fano(prior))
+    return Evaluated(model, names, whole, known_before(parameters_at(fit), _with_fano(prior), given).prior)
 
 
 def reflection_sensitivity(
-    fit: FitResult, data: ReflectionData, device_voltage: Real, *, prior: FitResult | None
+    fit: FitResult,
+    data: ReflectionData,
+    device_voltage: Real,
+    *,
+    prior: FitResult | None,
+    given: Given | None = None,
 ) -> Sensitivity:
     """Sensitivity of one trace at each of `device_voltage` (V), shape (n,), to the parameters of a reflection fit."""
     names = tuple(name for name in fit.free if name != "resonance_frequency")
     values, frequency, repeats = fit.by_name, *thinned(data.frequency)
-    there = ReflectionData(device_voltage, frequency, np.zeros((device_voltage.size, frequency.size), complex))
+    nothing = np.zeros((device_voltage.size, frequency.size), complex)
+    there = ReflectionData(device_voltage, frequency, nothing, junctions=data.junctions)
     response = Response.of(values, there)
     # Far from the resonance |Γ| = 1, and the measured amplitude is that of the background.
     scale = float(np.nanmedian(np.abs(data.s11))) / fit.noise * np.sqrt(repeats)
     slopes = np.stack([*response.slopes(values, there, names)], axis=-1)
-    matrix, _ = prior_rows(names, _with_fano(prior))
+    matrix, _ = prior_rows(names, known_before(parameters_at(fit), _with_fano(prior), given).prior)
     return Sensitivity(names, scale * slopes, scale * response.gamma, matrix.T @ matrix)
 
 
@@ -180,10 +199,10 @@ def _with_fano(prior: FitResult | None) -> FitResult:
     return fano if prior is None else joined(fano, handed_on(prior))
 
 
-def _zero_bias_resonance(values: Mapping[str, float]) -> float:
+def _zero_bias_resonance(values: Mapping[str, float], array: JunctionArray) -> float:
     """Resonance frequency at zero bias (Hz), which is not where the voltage reads 0."""
     zero = np.array([-values["voltage_offset"]])
-    shift = values["damping_junction"] * tunnelling(values, zero).shift[0]
+    shift = values["damping_junction"] * tunnelling(values, zero, array).shift[0]
     return float(values["ohmic_frequency"] + shift / (2 * np.pi))
 
 

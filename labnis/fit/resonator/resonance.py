@@ -23,7 +23,7 @@ from labnis.fit._sweeps import compared_sweeps, sweeps_of
 from labnis.fit.arrays import Complex, Real, complex_array, real_columns
 from labnis.fit.derived import with_derived
 from labnis.fit.models import Suspect
-from labnis.fit.parameters import Parameter
+from labnis.fit.parameters import Given, Parameter, hold
 from labnis.fit.resonator._biases import BENT, JITTER, KERR, PROPORTIONAL, check_hertz, gigahertz
 from labnis.fit.resonator._resonance_start import SIGNIFICANT, Rational, phase_steps, search, without_glitches
 from labnis.fit.resonator.reflection import FANO_ASSUMED, FANO_REAL
@@ -50,7 +50,13 @@ _LARGE_FANO = 2 * np.sqrt(FANO_REAL[1])
 
 
 def fit_resonance(
-    frequency: ArrayLike, s11: ArrayLike, *, fano: bool = True, start: FitResult | None = None
+    frequency: ArrayLike,
+    s11: ArrayLike,
+    *,
+    fano: bool = True,
+    fixed: Mapping[str, float] | None = None,
+    given: Given | None = None,
+    start: FitResult | None = None,
 ) -> FitResult:
     """Fit a resonance, the cable's delay and a sloping background to one complex trace.
 
@@ -63,6 +69,10 @@ def fit_resonance(
         out.
     fano
         Whether Im φ is fitted; without, it is 0, as in most circle fits.
+    fixed
+        Parameters that are held at a value, by name; Re φ and the quality factor follow from the others.
+    given
+        Parameters that are known with a standard uncertainty: name → (value, σ).
     start
         An earlier fit of the same kind to start from instead of a search of the whole band; not a prior.
 
@@ -81,13 +91,13 @@ def fit_resonance(
 
     """
     trace, order = _trace(frequency, s11)
-    parameters = _parameters(_guess(trace, start), trace, fano)
+    parameters = hold(_parameters(_guess(trace, start), trace, fano), fixed, given)
     trace = replace(trace, names=tuple(p.name for p in parameters))
     assumed = {"fano_real": FANO_ASSUMED, "port": _PORT} | ({} if fano else {"fano_imag": "0; it was left out"})
     try:
         # The solver rejects a step that overflows.
         with np.errstate(over="ignore", invalid="ignore"):
-            fitted = solve(parameters, trace, MODEL, assumed)
+            fitted = solve(parameters, trace, MODEL, assumed, given=given)
     except FitError as error:
         raise FitError(
             f"{error}: is the resonance within the band, and the background little more than a slope?"
@@ -264,7 +274,8 @@ def _with_fano_real(result: FitResult) -> FitResult:
     if "fano_imag" in result.names:
         slopes["fano_imag"] = result["fano_imag"].value
     names = (*result.names, "fano_real")
-    change = sigma * np.array([*(slopes.get(name, 0.0) / (1 + value) for name in result.names), 1.0])
+    free = [slopes.get(name, 0.0) / (1 + value) if name in result.free else 0.0 for name in result.names]
+    change = sigma * np.array([*free, 1.0])
     covariance = np.outer(change, change)
     covariance[:-1, :-1] += result.covariance
     return replace(

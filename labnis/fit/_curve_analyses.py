@@ -1,0 +1,332 @@
+"""The analyses of curves: current, and conductance, against the voltage across the device."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, ClassVar
+
+import numpy as np
+import xarray
+from numpy.typing import ArrayLike, NDArray
+
+from labnis.fit._budgeted_analysis import BudgetedAnalysis, Predictions, Priors, with_line_as_fitted
+from labnis.fit._points import Points
+from labnis.fit.arrays import Real
+from labnis.fit.context import FitContext
+from labnis.fit.given import known_before
+from labnis.fit.information import Sensitivity
+from labnis.fit.junction._array import JunctionArray
+from labnis.fit.junction._current_and_conductance import GAIN, CurrentAndConductance
+from labnis.fit.junction._curve_data import missing_readings
+from labnis.fit.junction._heated_pair import component_prior
+from labnis.fit.junction._island import components_of
+from labnis.fit.junction._unequal_pair import ASYMMETRY
+from labnis.fit.junction.conductance import conductance_model, fit_conductance, model_of_conductance
+from labnis.fit.junction.cooling_curves import (
+    EXTREMES,
+    cooling_curves,
+    extremes_along,
+    parameters_of,
+    with_extremes,
+    with_lowest_as_limit,
+)
+from labnis.fit.junction.current_voltage import (
+    ISLAND,
+    conductance_of,
+    current_voltage_model,
+    current_voltage_sensitivity,
+    fit_current_voltage,
+    model_of_both,
+    model_of_current,
+)
+from labnis.fit.parameters import parameters_at
+from labnis.fit.propagation import Evaluated
+from labnis.fit.result import FitError, FitResult, NotApplicableError
+from labnis.fit.solver import CurveModel, without_outliers
+
+__all__ = ["Conductance", "CurrentVoltage", "device_voltages"]
+
+JUNCTION = {"gap": "eV", "electron_temperature": "K", "dynes": "1", "voltage_offset": "V"}
+
+
+class _Curve(BudgetedAnalysis):
+    """Gap, normal-state resistance and electron temperature from a column against the device voltage.
+
+    Attributes
+    ----------
+    column
+        The column.
+    fit_curve, model, model_of
+        Functions that fit the column (see `fit_current_voltage`), that return what the fit expects of it, and that
+        return its model.
+
+    """
+
+    results: ClassVar[Mapping[str, str]] = {"gap": "eV", "normal_resistance": "ohm", "electron_temperature": "K"}
+    parameters: ClassVar[Mapping[str, str]] = {**results, "dynes": "1", "voltage_offset": "V"}
+    column: ClassVar[str]
+    fit_curve: "ClassVar[staticmethod[..., FitResult]]"
+    model: "ClassVar[staticmethod[..., Real]]"
+    model_of: "ClassVar[staticmethod[..., CurveModel]]"
+
+    def fit(
+        self, data: xarray.Dataset, context: FitContext, priors: Priors, start: FitResult | None = None
+    ) -> FitResult:
+        """Fit the columns `device_voltage` (V), `current` (A) or `conductance` (S), and `excitation` (V rms)."""
+        points = Points(data)
+        at = points.measured("device_voltage", self.column)
+        excitation = float(np.nanmax(points["excitation"][at], initial=0.0)) if "excitation" in points else 0.0
+        try:
+            return self.fit_curve(
+                points["device_voltage"][at],
+                points[self.column][at],
+                series_resistance=context.series_resistance,
+                excitation=excitation,
+                fixed=context.fixed,
+                given=context.given,
+                start=start,
+                **self.options(context),
+                **self.further(points, at),
+            )
+        except FitError as error:
+            raise FitError(_missing_rows(points, at) or str(error)) from error
+
+    def without_noise(self, fit: FitResult, data: xarray.Dataset) -> xarray.Dataset:
+        """As it is: a part in a thousand of the noise of a curve is negligible."""
+        return data
+
+    def options(self, context: FitContext) -> dict[str, Any]:
+        """Further arguments of `fit_curve`."""
+        return {"junctions": context.junctions}
+
+    def resistance_sigma(self, context: FitContext) -> float:
+        """Standard uncertainty of the resistance of the line (ohm) that the fit has as a prior; 0 if none."""
+        return 0.0
+
+    def further(self, points: Points, at: NDArray[np.intp]) -> dict[str, Real]:
+        """Further columns for `fit_curve`, at some of the points."""
+        return {}
+
+    def evaluated(
+        self, fit: FitResult, data: xarray.Dataset, context: FitContext, priors: Priors, like: Evaluated | None = None
+    ) -> Evaluated:
+        """As the base class, of the fit of a pair; a small change of the voltage does not change its excitation."""
+        points = Points(data)
+        at = points.measured("device_voltage", self.column)
+        voltage, values = points["device_voltage"][at], points[self.column][at]
+        array = JunctionArray.of(context.junctions)
+        if like is not None and isinstance(like.model, CurveModel):
+            return like._replace(model=like.model.with_readings(voltage * array.voltage, values * self.datum(array)))
+        model = self.model_of(fit, voltage, values, context.series_resistance, array).with_mask(fit.mask)
+        return Evaluated(model, fit.names, np.asarray, self.known(fit, context, array))
+
+    def known(self, fit: FitResult, context: FitContext, array: JunctionArray) -> FitResult | None:
+        """What was known before the `fit` of a pair of the `array`."""
+        known = component_prior(fit.names, self.resistance_sigma(context) * array.resistance)
+        return known_before(parameters_at(fit), known, array.given_of_pair(context.given)).prior
+
+    def datum(self, array: JunctionArray) -> float:
+        """A reading of a pair per reading of the device."""
+        return array.current
+
+    def budgeted(self, fit: FitResult, data: xarray.Dataset, context: FitContext, priors: Priors) -> FitResult:
+        """As the base class; it is computed for a pair of the device."""
+        array = JunctionArray.of_fit(fit)
+        found = super().budgeted(array.of_pair(fit, self.datum(array)), data, context, priors)
+        return replace(fit, budget=array.of_device(found).budget, warnings=found.warnings)
+
+    def predict(self, fit: FitResult, data: xarray.Dataset) -> Predictions:
+        """Return what is expected, in the shape of the column; NaN where nothing was measured."""
+        points = Points(data)
+        voltage = points["device_voltage"]
+        at, values = np.isfinite(voltage), np.full(voltage.shape, np.nan)
+        values[at] = self.model(fit, voltage[at])
+        return {self.column: points.like(self.column, values)}
+
+    def left_out(self, fit: FitResult, data: xarray.Dataset) -> dict[str, NDArray[np.bool_]]:
+        """Return which readings the fit leaves out as glitches, in the shape of the column."""
+        points = Points(data)
+        at = points.measured("device_voltage", self.column)
+        voltage, values = points["device_voltage"][at], points[self.column][at]
+        array = JunctionArray.of_fit(fit)
+        pair = array.of_pair(fit)
+        model = self.model_of(pair, voltage, values, fit.inputs.get("series_resistance", 0.0), array)
+        found = np.zeros(points[self.column].shape, bool)
+        found[at] = ~without_outliers(model, pair.values).mask
+        return {self.column: points.like(self.column, found)}
+
+
+class CurrentVoltage(_Curve):
+    """Gap, normal-state resistance and electron temperature from the current."""
+
+    name = "current_voltage"
+    results: ClassVar[Mapping[str, str]] = {**_Curve.results, **EXTREMES}
+    parameters: ClassVar[Mapping[str, str]] = {**_Curve.parameters, "current_offset": "A", ASYMMETRY: "1", **ISLAND}
+    column = "current"
+    fit_curve = staticmethod(fit_current_voltage)
+    model = staticmethod(current_voltage_model)
+    model_of = staticmethod(model_of_current)
+
+    def fit(
+        self, data: xarray.Dataset, context: FitContext, priors: Priors, start: FitResult | None = None
+    ) -> FitResult:
+        """As the base class, with the lock-in's conductance, and the extremes of the curves along the sweep."""
+        found = super().fit(data, context, priors, start)
+        array = JunctionArray.of_fit(found)
+        whole = array.of_device(with_extremes(array.of_pair(found), array.voltage * _largest_voltage(data)))
+        return replace(
+            found,
+            names=whole.names,
+            units=whole.units,
+            values=whole.values,
+            covariance=whole.covariance,
+            limits=whole.limits,
+        )
+
+    def further(self, points: Points, at: NDArray[np.intp]) -> dict[str, Real]:
+        """Return the conductance (S), where there is a lock-in."""
+        return {"conductance": points["conductance"][at]} if "conductance" in points else {}
+
+    def evaluated(
+        self, fit: FitResult, data: xarray.Dataset, context: FitContext, priors: Priors, like: Evaluated | None = None
+    ) -> Evaluated:
+        """As the base class; a small change of the parameters changes the extremes of the curves in proportion."""
+        found = self._evaluated(parameters_of(fit), data, context, priors, like)
+        largest = JunctionArray.of(context.junctions).voltage * _largest_voltage(data)
+        return found if like is not None else found._replace(whole=extremes_along(fit, largest))
+
+    def _evaluated(
+        self, fit: FitResult, data: xarray.Dataset, context: FitContext, priors: Priors, like: Evaluated | None
+    ) -> Evaluated:
+        if GAIN not in fit.names:
+            return super().evaluated(fit, data, context, priors, like)
+        points = Points(data)
+        at = points.measured("device_voltage", "current")
+        voltage, current, conductance = (points[name][at] for name in ("device_voltage", "current", "conductance"))
+        array = JunctionArray.of(context.junctions)
+        if like is not None and isinstance(like.model, CurrentAndConductance):
+            of_pair = (voltage * array.voltage, current * array.current, conductance * array.conductance)
+            return like._replace(model=like.model.with_readings(*of_pair))
+        model = model_of_both(fit, voltage, current, conductance, context.series_resistance, array)
+        return Evaluated(model.with_mask(fit.mask), fit.names, np.asarray, self.known(fit, context, array))
+
+    def predict(self, fit: FitResult, data: xarray.Dataset) -> Predictions:
+        """As the base class; also the conductance, where it was fitted."""
+        known = parameters_of(fit)
+        predicted = super().predict(known, data)
+        if GAIN not in known.names:
+            return predicted
+        return predicted | {"conductance": self._conductance(known, data)}
+
+    def _conductance(self, fit: FitResult, data: xarray.Dataset) -> NDArray[np.float64]:
+        """Return the expected conductance (S), in the shape of the column."""
+        points = Points(data)
+        voltage = points["device_voltage"]
+        at, values = np.isfinite(voltage), np.full(voltage.shape, np.nan)
+        values[at] = conductance_of(fit, voltage[at])
+        return points.like("conductance", values)
+
+    def without_noise(self, fit: FitResult, data: xarray.Dataset) -> xarray.Dataset:
+        """With the expected conductance, where it was fitted: its noise is not negligible."""
+        known = parameters_of(fit)
+        if GAIN not in known.names:
+            return data
+        return data.assign(conductance=(data["conductance"].dims, self._conductance(known, data)))
+
+    def left_out(self, fit: FitResult, data: xarray.Dataset) -> dict[str, NDArray[np.bool_]]:
+        """As the base class; also of the conductance."""
+        known = parameters_of(fit)
+        if GAIN not in known.names:
+            return super().left_out(known, data)
+        points = Points(data)
+        at = points.measured("device_voltage", "current")
+        columns = ("current", "conductance")
+        voltage, current, conductance = (points[name][at] for name in ("device_voltage", *columns))
+        array = JunctionArray.of_fit(known)
+        pair, resistance = array.of_pair(known), known.inputs["series_resistance"]
+        model = model_of_both(pair, voltage, current, conductance, resistance, array)
+        kept = without_outliers(model, pair.values).mask | ~model.mask
+        found = {}
+        for column, counted in zip(columns, kept.reshape(2, -1), strict=True):
+            out = np.zeros(points[column].shape, bool)
+            out[at] = ~counted
+            found[column] = points.like(column, out)
+        return found
+
+    def curves(self, fit: FitResult, data: xarray.Dataset) -> xarray.Dataset:
+        """Electron temperature (K) and cooling power (W) against the voltage across the device (V), with their σ."""
+        return cooling_curves(fit, _largest_voltage(data))
+
+    def budgeted(self, fit: FitResult, data: xarray.Dataset, context: FitContext, priors: Priors) -> FitResult:
+        """As the base class; of the fitted error of the line what is stated of it is no error; limits are in total."""
+        found = with_line_as_fitted(super().budgeted(fit, data, context, priors))
+        return with_lowest_as_limit(found, _largest_voltage(data))
+
+    def options(self, context: FitContext) -> dict[str, Any]:
+        """As the base class, and the standard uncertainty of the series resistance."""
+        return {**super().options(context), "resistance_sigma": self.resistance_sigma(context)}
+
+    def resistance_sigma(self, context: FitContext) -> float:
+        """As stated."""
+        return context.series_resistance_sigma
+
+    def sensitivity(
+        self, fit: FitResult, data: xarray.Dataset, setpoints: ArrayLike, context: FitContext, priors: Priors
+    ) -> Sensitivity:
+        """Return the information of one more reading at each bias in `setpoints` (V), shape (n,)."""
+        voltage, known = device_voltages(data, setpoints), parameters_of(fit)
+        return current_voltage_sensitivity(known, voltage, series_resistance=context.series_resistance)
+
+
+class Conductance(_Curve):
+    """Gap, normal-state resistance and electron temperature from the lock-in conductance alone, at one temperature."""
+
+    name = "conductance"
+    secondary = True
+    column = "conductance"
+    fit_curve = staticmethod(fit_conductance)
+    model = staticmethod(conductance_model)
+    model_of = staticmethod(model_of_conductance)
+
+    def fit(
+        self, data: xarray.Dataset, context: FitContext, priors: Priors, start: FitResult | None = None
+    ) -> FitResult:
+        """Fit as the base class.
+
+        NotApplicableError for a run without a lock-in, and where the fit of the current found that the island heats:
+        this one assumes one temperature.
+        """
+        points = Points(data)
+        if "current_voltage" in priors and components_of(priors["current_voltage"]):
+            raise NotApplicableError(
+                "the conductance is fitted with one temperature at every bias, and the island heats"
+            )
+        if "conductance" not in points:
+            used = "excitation" in points and np.nanmax(points["excitation"]) > 0
+            kind = FitError if used else NotApplicableError
+            raise kind("the run has no lock-in conductance: the analysis conductance needs it")
+        return super().fit(data, context, priors, start)
+
+    def datum(self, array: JunctionArray) -> float:
+        """As the base class."""
+        return array.conductance
+
+
+def _missing_rows(points: Points, at: NDArray[np.intp]) -> str:
+    """Why a curve cannot be fitted of which the outer rows were measured, but have no reading; empty if they have."""
+    if "time" not in points or "bias" not in points:
+        return ""
+    rows = points.measured("time")
+    return missing_readings(points["bias"][rows], np.isin(rows, at))
+
+
+def _largest_voltage(data: xarray.Dataset) -> float:
+    """Largest |voltage| across the device (V) that was measured."""
+    return float(np.nanmax(np.abs(Points(data)["device_voltage"])))
+
+
+def device_voltages(data: xarray.Dataset, biases: ArrayLike) -> Real:
+    """Voltages across the device (V) expected at `biases` (V), interpolated from those measured."""
+    points = Points(data)
+    at = points.measured("device_voltage", "bias")
+    measured, first = np.unique(points["bias"][at], return_index=True)
+    return np.asarray(np.interp(np.asarray(biases), measured, points["device_voltage"][at][first]))

@@ -1,0 +1,98 @@
+"""Doubts about a current–voltage curve: units, other junctions, copies, the resistance of the line, drifts."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from labnis.fit._doubts import suspected
+from labnis.fit._sweeps import compared_sweeps, sweeps_of
+from labnis.fit.arrays import Real
+from labnis.fit.junction._array import LINE, PAIR, JunctionArray
+from labnis.fit.junction._heated_pair import HeatedPair, Readings
+from labnis.fit.junction._pair import PairModel
+from labnis.fit.junction._unequal_pair import ASYMMETRY, unequal_suspect
+from labnis.fit.models import CurveModel, Suspect
+from labnis.fit.result import FitResult
+from labnis.physics import NISJunction
+
+__all__ = ["curve_warnings", "line_warnings"]
+
+# The curve contradicts a stated resistance of the line beyond this many of its standard uncertainties.
+_CONTRADICTS = 2.5
+# What a drift and a wrong resistance of the line look like; it is hardly wrong by more than this part of a junction's.
+_DRIFT = (
+    "it looks like a drift of current or voltage in the course of the sweep: let the instruments settle, or sweep up "
+    "and down"
+)
+_WRONG_LINE, _PLAUSIBLE = "it looks like a series resistance that is {:.3g} ohm off: measure it again", 0.1
+# Resistances (ohm) of common tunnel junctions.
+_USUAL_RESISTANCES = (50.0, 2e6)
+# Gaps of aluminium films (eV); no other superconductor of common junctions has half or twice such a gap.
+_ALUMINIUM = (160e-6, 260e-6)
+
+
+def line_warnings(result: FitResult, readings: Readings, model: CurveModel) -> tuple[str, ...]:
+    """A warning where the curve wants another resistance of the line than what is stated, or looks like a drift."""
+    of_pair = readings.array.resistance
+    stated, sigma = readings.series_resistance / of_pair, readings.resistance_sigma / of_pair
+    if LINE not in result.names:
+        change = model.by_voltage(result.values) * readings.current * of_pair
+        plausible = _CONTRADICTS * sigma, _PLAUSIBLE * result["normal_resistance"].value
+        time = np.linspace(-0.5, 0.5, change.size)
+        drifts = [model.signal(result.values), model.by_voltage(result.values), np.ones(change.size)]
+        drift = Suspect(_DRIFT, np.stack([time * drift for drift in drifts], axis=-1))
+        suspects = [Suspect(_WRONG_LINE, change[:, None], plausible)]
+        if readings.array == PAIR and ASYMMETRY not in result.names:
+            values = result.by_name
+            junction = NISJunction(values["gap"], values["normal_resistance"], max(values["dynes"], 0.0))
+            voltage, weight = readings.voltage + values["voltage_offset"], _weight(model)
+            suspects.append(unequal_suspect(junction, voltage, values["electron_temperature"], weight))
+        wrong = suspected(result, model, suspects)
+        return wrong or suspected(result, model, [drift], known=change[:, None])
+    wanted = readings.array.of_device(result)[LINE]
+    if abs(wanted.value) <= _CONTRADICTS * sigma:
+        return ()
+    return (
+        f"the data want a series resistance of {stated + wanted.value:.5g} ± {wanted.sigma:.2g} ohm, and {stated:.5g} "
+        f"± {sigma:.2g} ohm are stated; is the stated value wrong, or the model?",
+    )
+
+
+def _weight(model: CurveModel) -> Real:
+    """Weight of each residual, shape (n,)."""
+    assert isinstance(model, PairModel | HeatedPair)  # noqa: S101  # for mypy
+    return model.weight
+
+
+def _other_junctions(array: JunctionArray, gap: float) -> list[str]:
+    """A warning where the curve is that of aluminium only if the device has other junctions than stated."""
+    if _ALUMINIUM[0] < gap < _ALUMINIUM[1]:
+        return []
+    edge = array.series * gap
+    others = {1: "one junction", 2: "a pair in series"}
+    return [
+        f"the gap would be {1e6 * gap:.4g} µeV with {array.series} in series, and with {what} that of aluminium, "
+        f"{1e6 * edge / series:.4g} µeV: is this {what}? Then give junctions={series}; gap, resistance and temperature "
+        f"are {array.series / series:.3g} times as large"
+        for series, what in others.items()
+        if series != array.series and _ALUMINIUM[0] < edge / series < _ALUMINIUM[1]
+    ]
+
+
+def curve_warnings(
+    voltage: Real, current: Real, residuals: Real, found_at: Mapping[str, float], array: JunctionArray
+) -> tuple[str, ...]:
+    """Warnings from the points of a fit, in the order of measurement, and the values it found."""
+    gap, resistance = found_at["gap"], found_at["normal_resistance"]
+    found = []
+    if not _USUAL_RESISTANCES[0] < resistance < _USUAL_RESISTANCES[1]:
+        found.append(f"{resistance:.3g} ohm is unusual for a tunnel junction; is the current in ampere?")
+    found += _other_junctions(array, gap)
+    repeated = int(((np.diff(voltage) == 0) & (np.diff(current) == 0)).sum())
+    if 2 * repeated > voltage.size:
+        found.append(
+            f"{repeated} of {voltage.size} points repeat the one before in voltage and current: they are copies, or "
+            "the meter did not read again, and the true uncertainties are larger"
+        )
+    found += compared_sweeps(sweeps_of(voltage), voltage, residuals, "A")
+    return tuple(found)

@@ -267,12 +267,12 @@ class World:
         return value * (1 + gain) + offset
 
     def amplifier_voltage(self, bandwidth: float, signal: Signal | None = None) -> float:
-        """DC part of `signal`, by default the current amplifier's output (V), sampled in `bandwidth` (Hz)."""
+        """`signal`, by default the current amplifier's output (V): its mean over 1/2B, for a `bandwidth` B (Hz)."""
         what = signal or self._amplified
         waveform, white = self._waveform(what)
         offset = self.truth.noise.current_offset if what.of == "current" else 0.0
         scatter = white * np.sqrt(bandwidth) * self._random.standard_normal()
-        return float((waveform.mean() + offset + scatter) * what.gain)
+        return float((self._integrated(waveform, 1 / (2 * bandwidth)) + offset + scatter) * what.gain)
 
     def lockin_input(self, bandwidth: float, signal: Signal | None = None) -> complex:
         """First harmonic of `signal` (V rms), by default the current amplifier's output, in a noise `bandwidth` (Hz).

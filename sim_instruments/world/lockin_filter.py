@@ -5,7 +5,7 @@ import math
 from sim_instruments.world.fridge import World
 from sim_instruments.world.wires import Wires
 
-__all__ = ["NOISE_BANDWIDTH", "Demodulator", "OutputFilter"]
+__all__ = ["AUXILIARY_BANDWIDTH", "NOISE_BANDWIDTH", "Demodulator", "OutputFilter"]
 
 #: Equivalent noise bandwidth × time constant for 1 to 4 stages (SR830 manual, "Noise measurements").
 NOISE_BANDWIDTH = {1: 1 / 4, 2: 1 / 8, 3: 3 / 32, 4: 5 / 64}

@@ -191,6 +191,7 @@ class Amplifier(_Section):
 class LineWiring(_Section):
     """The true wiring of the bias line; see `drivers.wiring`.
 
+    `line_frequency` is that of the mains (Hz).
     `amplifiers` have names; `current_amplifier_gain` (V/A) is that of any current amplifier that is not among them.
     """
 
@@ -200,6 +201,7 @@ class LineWiring(_Section):
     amplifiers: dict[str, Amplifier] = {}
     excitation_divider: Annotated[float, Field(ge=1, allow_inf_nan=False, strict=True)] = 1e4
     time_constant: NonNegative = 2e-3
+    line_frequency: Positive = 50.0
 
     def gain(self, amplifier: str | None = None) -> float:
         """Gain of `amplifier`, or of the only one where it is None."""

@@ -10,7 +10,7 @@ import labnis
 from labnis.experiment.run import Run
 from procedures import EmittedPowerVsBias, IVSweep, ReflectionVsBias
 from sim_instruments import SHIPPED_TRUTH
-from tests.run.bench import write_station
+from tests.run.bench import STATION_TEXT, TRUTH_TEXT, changed, write_station
 
 SEEDS = (1, 2, 3)
 OUTSIDE_NOISE = ("gap", "normal_resistance", "electron_temperature", "gain")
@@ -65,3 +65,24 @@ def test_an_integration_over_parts_of_a_cycle_is_refused(frequency: float, integ
         with pytest.raises(labnis.errors.RequestError, match="would be read as current; take whole cycles"):
             session.prepare([step])
         session.prepare([IVSweep(points=11, excitation_frequency=90.0, integration_time=1 / 30)])
+
+
+@pytest.mark.parametrize(("hertz", "instrument"), [(50, 50), (60, 60), (50, 60)])
+def test_readings_follow_the_mains(
+    hertz: float, instrument: float, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    text = changed(STATION_TEXT, "    divider: 1.0 ", f"    line_frequency: {hertz}\n    divider: 1.0 ")
+    station = write_station(tmp_path, text)
+    truth = tmp_path / "mains.yaml"
+    truth.write_text(f"{TRUTH_TEXT}\nwiring: {{line_frequency: {instrument}.0}}\n", encoding="utf-8")
+    with labnis.open_session(station, dry_run=True, data=tmp_path, twin=truth) as session:
+        run = session.run(IVSweep(points=41))
+        session.prepare([step := ReflectionVsBias()])
+    used = run.metadata["parameters"]
+    assert used["integration_time"] == pytest.approx(2 / hertz)
+    assert used["excitation_frequency"] == 1.5 * hertz
+    assert step.integration_time == pytest.approx(1 / hertz)
+    assert not [fit.warnings for fit in run.fits.values() if fit.warnings]
+    told = [one.getMessage() for one in caplog.records if f"finds mains of {instrument} Hz" in one.getMessage()]
+    assert bool(told) == (hertz != instrument)
+    assert all("line_frequency: 60 under labnis.wiring" in text for text in told)

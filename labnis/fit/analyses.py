@@ -41,6 +41,7 @@ from labnis.fit.resonator.reflection import (
     ReflectionData,
     fit_reflection,
     reflection_evaluated,
+    reflection_left_out,
     reflection_model,
     reflection_sensitivity,
 )
@@ -252,6 +253,11 @@ class Reflection(BudgetedAnalysis):
         points = Points(data)
         model = reflection_model(fit, _traces(points, slice(None)))
         return {"s11": points.like("s11", model)}
+
+    def left_out(self, fit: FitResult, data: xarray.Dataset) -> dict[str, NDArray[np.bool_]]:
+        """Return which data the fit leaves out as glitches, in the shape of `s11`."""
+        points = Points(data)
+        return {"s11": points.like("s11", reflection_left_out(fit, _traces(points, slice(None))))}
 
     def sensitivity(
         self, fit: FitResult, data: xarray.Dataset, setpoints: ArrayLike, context: FitContext, priors: Priors

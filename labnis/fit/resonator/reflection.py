@@ -16,7 +16,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from labnis.fit.arrays import Complex, Real
+from labnis.fit.arrays import Bool, Complex, Real
 from labnis.fit.derived import with_derived
 from labnis.fit.information import Sensitivity, thinned
 from labnis.fit.parameters import hold, joined, prior_rows
@@ -48,6 +48,7 @@ __all__ = [
     "ReflectionData",
     "fit_reflection",
     "reflection_evaluated",
+    "reflection_left_out",
     "reflection_model",
     "reflection_sensitivity",
 ]
@@ -137,13 +138,26 @@ def reflection_model(fit: FitResult, data: ReflectionData) -> Complex:
 
     The background, which the fit eliminates, is computed from `data` and the fitted parameters.
     """
-    usable = data.finite().conjugate()
     model = np.full(data.s11.shape, complex(np.nan, np.nan))
-    if usable.device_voltage.size:
-        values = {name: value for name, value in fit.by_name.items() if name != "resonance_frequency"}
-        x = np.array([*values.values()])
-        model[data.usable] = without_outliers(Traces.of(usable, values, drift_terms(fit)), x).model(x).conj()
+    if data.usable.any():
+        traces, x = _without_outliers(fit, data)
+        model[data.usable] = traces.model(x).conj()
     return model
+
+
+def reflection_left_out(fit: FitResult, data: ReflectionData) -> Bool:
+    """Which data a reflection fit leaves out as glitches, shape (n, m)."""
+    found = np.zeros(data.s11.shape, bool)
+    if data.usable.any():
+        found[data.usable] = ~_without_outliers(fit, data)[0].counts
+    return found
+
+
+def _without_outliers(fit: FitResult, data: ReflectionData) -> tuple[Traces, Real]:
+    """The model of a fit at the usable biases of `data`, without the glitches, and its parameters."""
+    values = {name: value for name, value in fit.by_name.items() if name != "resonance_frequency"}
+    x = np.array([*values.values()])
+    return without_outliers(Traces.of(data.finite().conjugate(), values, drift_terms(fit)), x), x
 
 
 def reflection_evaluated(fit: FitResult, data: ReflectionData, *, prior: FitResult | None) -> Evaluated:

@@ -18,7 +18,7 @@ import numpy as np
 
 from labnis.accuracy import Budget, Source
 from labnis.fit._doubts import CONTRADICTED, contradicted_prior
-from labnis.fit._residuals import unlike_noise
+from labnis.fit._residuals import noise_between_neighbours, unlike_noise
 from labnis.fit.arrays import Real
 from labnis.fit.parameters import Parameter, conditioned, prior_rows
 from labnis.fit.result import FitError, FitResult
@@ -191,10 +191,13 @@ def _errors_wanted(changes: Real, rest: Real, slopes: Real, covariance: Real) ->
 
 def _structure(fit: FitResult, errors: _Errors) -> tuple[str, ...]:
     """Warnings of the fit; of neighbouring residuals that are alike only where the stated sources do not explain it."""
-    residuals = fit.residuals[fit.mask]
-    told = unlike_noise(fit.chi2, fit.degrees_of_freedom, residuals)
-    rest = float(errors.after @ errors.after) / float(errors.before @ errors.before)
-    left = unlike_noise(fit.chi2 * rest, fit.degrees_of_freedom, residuals)
+    told = unlike_noise(fit.chi2, fit.degrees_of_freedom, fit.residuals[fit.mask])
+    # χ² is in units of the noise between neighbours, which sources change, too.
+    before, after = (
+        float(rest @ rest) / noise_between_neighbours(rest, np.ones(rest.shape, bool)) ** 2
+        for rest in (errors.before, errors.after)
+    )
+    left = unlike_noise(fit.chi2 * after / before, fit.degrees_of_freedom, errors.after)
     return (*(text for text in fit.warnings if text not in told), *(left if {*told} & {*fit.warnings} else ()))
 
 

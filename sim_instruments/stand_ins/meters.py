@@ -19,12 +19,16 @@ FULL_SCALE = 1.09
 
 
 class Meter(StandIn):
-    """A meter for direct current or voltage: the device's own, or the output, up to ±10 V, of an amplifier."""
+    """A meter for direct current or voltage: the device's own, or the output, up to ±10 V, of an amplifier.
+
+    Its range only goes up, so that it is the same all over a sweep that begins at its end.
+    """
 
     def __init__(self, place: Place, role: SimulatedRole) -> None:
         super().__init__(place, role)
         self._signal = signal_of(role, place.world.wiring, place.all_instruments)
         self._amplified = role.amplifier is not None
+        self._largest = 0.0
         self._samples = role.auxiliary is not None
 
     def read(self) -> float:
@@ -34,7 +38,8 @@ class Meter(StandIn):
         if self._samples:
             duration = 1 / (2 * AUXILIARY_BANDWIDTH)
         self._clock.sleep(duration)
-        value = self._world.amplifier_voltage(1 / (2 * duration), self._signal)
+        value = self._world.metered(1 / (2 * duration), self._signal, self._largest)
+        self._largest = max(self._largest, abs(value))
         if self._amplified and abs(value) > LARGEST_VOLTAGE:
             raise self._errors.overload(self.name, f"the amplifier in front of it is overloaded at {value:g} V.")
         return value

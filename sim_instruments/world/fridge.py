@@ -276,6 +276,15 @@ class World:
         scatter = white * np.sqrt(bandwidth) * self._random.standard_normal()
         return float((self._integrated(waveform, 1 / (2 * bandwidth)) + offset + scatter) * what.gain)
 
+    def metered(self, bandwidth: float, signal: Signal | None = None, largest: float = 0.0) -> float:
+        """`amplifier_voltage` with the errors of the amplifier and of a meter whose range holds `largest` (V)."""
+        what = signal or self._amplified
+        value = self.amplifier_voltage(bandwidth, what) / what.gain
+        kind = "ammeter" if what.of == "current" else "voltmeter"
+        held = max(abs(value), abs(largest / what.gain))
+        gain, offset = (self.errors.of(f"{kind}.{part}", held) for part in ("gain", "offset"))
+        return what.gain * (value * (1 + gain) + offset)
+
     def lockin_input(self, bandwidth: float, signal: Signal | None = None) -> complex:
         """First harmonic of `signal` (V rms), by default the current amplifier's output, in a noise `bandwidth` (Hz).
 

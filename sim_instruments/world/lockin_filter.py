@@ -113,4 +113,4 @@ class Demodulator:
         """DC voltage (V) at auxiliary input `channel`, 1 to 4; 0 where nothing is connected."""
         if channel not in self._wires.auxiliary:
             return 0.0
-        return self._world.amplifier_voltage(AUXILIARY_BANDWIDTH, self._wires.auxiliary[channel])
+        return self._world.metered(AUXILIARY_BANDWIDTH, self._wires.auxiliary[channel])

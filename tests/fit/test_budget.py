@@ -229,7 +229,10 @@ def test_every_effect_changes_data_that_it_is_of(
         for data in (curves, of_traces(traces), of_spectra(spectra))
         for found in (changed_by(source(acts_on, 1.0), 1e-6, data, context()),)
     ]
-    of_all = ("voltage.gain", "voltage.offset", "current.gain", "current.offset", "divider", "series_resistance")
+    of_all = ["divider", "series_resistance"]
+    of_all += [
+        f"{meter}.{part}" for meter in ("voltage", "current", "ammeter", "voltmeter") for part in ("gain", "offset")
+    ]
     expected = {
         "conductance.gain": [True, False, False],
         "frequency": [False, True, True],

@@ -92,16 +92,20 @@ def with_budget(
     rest = measured.model.residuals(x)[counts] / fit.noise
     slopes = measured.model.jacobian(x)[counts] / fit.noise
     weight, covariance = weight_and_covariance(fit, measured, slopes)
-    passed_on = _passed_on(priors, names) | {
-        source: np.array([change.get(name, 0.0) for name in names]) for source, change in assumed.items()
+    budgets = [prior.budget for prior in priors if prior.budget is not None]
+    # A name is one error, however it was stated before; the latest statement counts.
+    known = {one.uid: one for one in (*(s for budget in budgets for s in budget.sources), *assumed, *changed)}
+    passed_on = _passed_on(priors, names, known) | {
+        source.uid: np.array([change.get(name, 0.0) for name in names]) for source, change in assumed.items()
     }
-    sources = tuple(dict.fromkeys((*passed_on, *changed)))
+    pairs = {source.uid: pair for source, pair in changed.items()}
+    sources = tuple(known.values())
     columns, changes, added = [], np.zeros((rest.size, len(sources))), np.zeros((x.size, len(sources)))
     for at, source in enumerate(sources):
-        more, less = changed.get(source, (expected, expected))
-        if source in changed:
+        more, less = pairs.get(source.uid, (expected, expected))
+        if source.uid in pairs:
             changes[:, at] = (more.model.residuals(x) - less.model.residuals(x))[counts] / fit.noise / (2 * _STEP)
-        before = passed_on.get(source, np.zeros(x.size))
+        before = passed_on.get(source.uid, np.zeros(x.size))
         step = covariance @ (weight @ before - slopes.T @ changes[:, at])
         added[:, at] = step - before
         columns.append((more.whole(x + _STEP * step) - less.whole(x - _STEP * step)) / (2 * _STEP))
@@ -109,7 +113,7 @@ def with_budget(
     for source, column in zip(sources, table.T, strict=True):
         if not np.isfinite(column).all():
             raise FitError(f"{fit.model}: the effect of {source.label} on the results cannot be computed")
-    earlier = (statement for prior in priors if prior.budget is not None for statement in prior.budget.absent)
+    earlier = (statement for before in budgets for statement in before.absent)
     budget = Budget(sources, table, tuple(dict.fromkeys((*earlier, *absent))))
     errors = _errors_wanted(changes, rest, slopes, covariance)
     told = (*_structure(fit, errors), *_contradictions(sources, errors))
@@ -142,16 +146,17 @@ def weight_and_covariance(fit: FitResult, evaluated: Evaluated, slopes: Real) ->
     return weight, covariance
 
 
-def _passed_on(priors: Iterable[FitResult], names: Sequence[str]) -> dict[Source, Real]:
-    """Source → change of the prior's values by one standard uncertainty, in the order of `names`."""
-    found: dict[Source, Real] = {}
+def _passed_on(priors: Iterable[FitResult], names: Sequence[str], known: Mapping[str, Source]) -> dict[str, Real]:
+    """Name of a source → change of the prior's values by one standard uncertainty as `known`, by parameter."""
+    found: dict[str, Real] = {}
     for prior in priors:
         if prior.budget is None:
             continue
         for source, column in zip(prior.budget.sources, prior.budget.columns.T, strict=True):
-            change = dict(zip(prior.names, column, strict=True))
+            larger = known[source.uid].standard / source.standard if source.standard else 1.0
+            change = dict(zip(prior.names, larger * column, strict=True))
             own = np.array([change.get(name, 0.0) for name in names])
-            found[source] = found.get(source, 0.0) + own
+            found[source.uid] = found.get(source.uid, 0.0) + own
     return found
 
 

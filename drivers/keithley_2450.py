@@ -34,6 +34,8 @@ class Keithley2450(TriggerModelRamp, QcodesKeithley2450):
     `output_enabled()` is a parameter, as in QCoDeS; it queries the instrument each time.
     """
 
+    mains_frequency = math.nan
+    """Frequency of the mains (Hz) that the instrument found, in whose cycles `prepare` sets the integration."""
     _ranges = (math.nan, math.nan)  # of voltage (V) and current (A), as `prepare` has chosen them
 
     def __init__(self, name: str, address: str, **kwargs: Any) -> None:
@@ -129,7 +131,7 @@ class Keithley2450(TriggerModelRamp, QcodesKeithley2450):
         line_frequency = self.ask_number(":SYST:LFR?")
         if line_frequency not in LINE_FREQUENCIES:
             raise self.unexpected(f"{line_frequency:g}", ":SYST:LFR?", "50, 60 or 400 (Hz)")
-        self._confirmed[":SYST:LFR?"] = line_frequency
+        self._confirmed[":SYST:LFR?"] = self.mains_frequency = line_frequency
         cycles = seconds * line_frequency
         averages = max(1, math.ceil(cycles / LONGEST_NPLC - 1e-9))
         if not SHORTEST_NPLC <= cycles <= LONGEST_NPLC * MOST_AVERAGES:

@@ -15,10 +15,19 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-__all__ = ["Amplifier", "Section", "Wiring"]
+__all__ = ["LINE_FREQUENCIES", "Amplifier", "Section", "Wiring"]
 
 AtLeastOne = Annotated[float, Field(ge=1)]
 NonNegative = Annotated[float, Field(ge=0)]
+
+LINE_FREQUENCIES = (50.0, 60.0)
+"""Of the mains (Hz)."""
+
+
+def _of_a_mains(hertz: float) -> float:
+    if hertz not in LINE_FREQUENCIES:
+        raise ValueError(f"found {hertz:g}; allowed are {' and '.join(f'{one:g}' for one in LINE_FREQUENCIES)} (Hz)")
+    return hertz
 
 
 def _not_zero(gain: float) -> float:
@@ -59,6 +68,8 @@ class Wiring(Section):
         Lock-in sine voltage per bias voltage, ≥ 1.
     probe_attenuation
         Attenuation from the network analyzer's output to the device (dB), for the probe power quoted in the record.
+    line_frequency
+        Frequency of the mains (Hz): readings are integrated over whole cycles of it.
     amplifiers
         Amplifiers by name.
     role_amplifiers
@@ -75,6 +86,7 @@ class Wiring(Section):
     series_resistance: NonNegative = 0.0
     excitation_divider: AtLeastOne = 1e4
     probe_attenuation: float = 0.0
+    line_frequency: Annotated[float, AfterValidator(_of_a_mains)] = 50.0
     amplifiers: Mapping[str, Amplifier] = {}
     role_amplifiers: Mapping[str, str] = {}
 

@@ -28,8 +28,14 @@ READINGS = {
 """Column → attribute of `drivers.roles.BiasReading`."""
 
 
+SHORTEST_INTEGRATION = 1e-4
+"""Time (s): a Keithley 2450 integrates over 0.01 cycles of mains of 50 or 60 Hz, or more."""
+
+
 class BiasSweep(Measurement):
     """A measurement at a list of bias points.
+
+    An `integration_time` of 0 is one of `POWER_LINE_CYCLES`, which depends on the station.
 
     The points are `bias_points` or, where that is empty, `points` even steps up to `maximum_bias`. With
     `direction="up-down"` each pass goes there and back; `repeats` passes follow each other.
@@ -39,6 +45,7 @@ class BiasSweep(Measurement):
     USES: ClassVar[tuple[str, ...]] = ("current", "voltage", "lockin", "fridge")
     SETPOINTS: ClassVar[tuple[str, ...]] = ("Repeat (1)", "Direction (1)", "Bias (V)")
     DATA_COLUMNS: ClassVar[list[str]] = [*READINGS, "Fridge temperature (K)"]
+    POWER_LINE_CYCLES: ClassVar[int] = 1
 
     maximum_bias = FloatParameter("Largest bias", units="V", default=1e-3, minimum=0.0, maximum=1e3)
     points = IntegerParameter("Bias points", default=61, minimum=4, maximum=2_000_000)
@@ -46,10 +53,16 @@ class BiasSweep(Measurement):
     direction = ListParameter("Direction", choices=["up", "down", "up-down"], default="up")
     repeats = IntegerParameter("Passes", default=1, minimum=1, maximum=1000)
     settling_time = FloatParameter("Settling time", units="s", default=0.03, minimum=0.0, maximum=86_400.0)
-    # The minimum is that of a Keithley 2450 on a 50 Hz line: 0.01 cycles.
-    integration_time = FloatParameter("Current integration time", units="s", default=0.02, minimum=2e-4, maximum=1.0)
+    integration_time = FloatParameter(
+        "Current integration time, or 0 for whole cycles of the mains", units="s", default=0.0, minimum=0.0, maximum=1.0
+    )
     maximum_current = FloatParameter("Largest expected current", units="A", default=1e-6, minimum=1e-9, maximum=10.0)
     order = ListParameter("Order of the bias points", choices=["sweep", "information"], default="sweep")
+
+    def follow_mains(self, line_frequency: float) -> None:
+        """Replace times and frequencies of 0 by those that suit mains of `line_frequency` (Hz)."""
+        if self.integration_time == 0:
+            self.integration_time = self.POWER_LINE_CYCLES / line_frequency
 
     def biases(self) -> Real:
         """Bias points (V) of one pass upwards; with order=information each point is chosen from these."""
@@ -80,7 +93,12 @@ class BiasSweep(Measurement):
         return passes.ravel()
 
     def refusal(self) -> str:
-        """order=information excludes direction and repeats; a list of points needs at least 4, and not only zero."""
+        """order=information excludes direction and repeats; a list of points needs at least 4, and not only zero.
+
+        No meter integrates for less than `SHORTEST_INTEGRATION`.
+        """
+        if 0 < self.integration_time < SHORTEST_INTEGRATION:
+            return f"integration_time is {self.integration_time:g} s; {SHORTEST_INTEGRATION:g} s or more are possible"
         if self.order == "information" and (self.direction != "up" or self.repeats != 1):
             return "order=information chooses each bias itself; direction and repeats have no meaning then"
         if 0 < len(self.bias_points) < 4:
@@ -99,6 +117,7 @@ class BiasSweep(Measurement):
 
     def prepare_bias(self) -> None:
         """Check the bias limits and switch the source on at zero; reduce the lock-in's excitation to its smallest."""
+        self.follow_mains(self.roles.wiring.line_frequency)
         lockin = self.roles.get("lockin")
         if lockin is not None:
             lockin.quiet()

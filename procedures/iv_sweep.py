@@ -25,15 +25,23 @@ class IVSweep(BiasSweep):
     ]
     SIGNAL: ClassVar[str] = "Current (A)"
     ANALYSES: ClassVar[tuple[str, ...]] = ("labnis.fit.analyses.CurrentVoltage",)
+    POWER_LINE_CYCLES: ClassVar[int] = 2
 
     maximum_bias = FloatParameter("Largest bias", units="V", default=1.2e-3, minimum=0.0, maximum=1e3)
     points = IntegerParameter("Bias points", default=401, minimum=10, maximum=2_000_000)
     excitation = FloatParameter("Lock-in sine output", units="V", default=0.01, minimum=0.004, maximum=5.0)
-    # Two cycles of a 50 Hz mains are three of the excitation. With 60 Hz: 1/30 s and 90 Hz.
-    integration_time = FloatParameter("Current integration time", units="s", default=0.04, minimum=2e-4, maximum=1.0)
-    excitation_frequency = FloatParameter("Lock-in frequency", units="Hz", default=75.0, minimum=0.1, maximum=1e5)
+    # Two cycles of the mains are three of the excitation then.
+    excitation_frequency = FloatParameter(
+        "Lock-in frequency, or 0 for 1.5 times that of the mains", units="Hz", default=0.0, minimum=0.0, maximum=1e5
+    )
     time_constant = FloatParameter("Lock-in time constant", units="s", default=0.03, minimum=1e-5, maximum=3e4)
     sensitivity = FloatParameter("Lock-in full scale", units="V", default=0.1, minimum=2e-9, maximum=1.0)
+
+    def follow_mains(self, line_frequency: float) -> None:
+        """As the base class; the excitation has three cycles in two of the mains, so that its harmonics are apart."""
+        super().follow_mains(line_frequency)
+        if self.excitation_frequency == 0:
+            self.excitation_frequency = 3 / 2 * line_frequency
 
     def lowest_bias(self) -> float:
         """First bias (V): the negative of the largest."""

@@ -37,6 +37,7 @@ def _sources(
         config.tables,
         station.serials,
         reads_current=config.source_reads_current,
+        wiring=config.wiring,
         cooldown=cooldown,
         run=new_batch(),
     )

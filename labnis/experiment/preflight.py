@@ -96,7 +96,8 @@ def _never(_roles: Collection[str]) -> str:
 def check_request(procedure: Procedure, config: StationConfig) -> None:
     """Refuse a measurement that cannot be run or saved, or exceeds the station's limits, before anything is opened.
 
-    The values of its parameters are converted to the parameters' types.
+    The values of its parameters are converted to the parameters' types; those that follow the mains become those of
+    the station.
 
     Raises
     ------
@@ -111,6 +112,7 @@ def check_request(procedure: Procedure, config: StationConfig) -> None:
         raise RequestError(f"{name} declares no DATA_COLUMNS, so it cannot record anything")
     try:
         check_parameters(procedure)
+        getattr(procedure, "follow_mains", float)(config.wiring.line_frequency)
         refusal = getattr(procedure, "refusal", str)()
         refusal = refusal or getattr(procedure, "refusal_with", _never)(config.roles)
         planned = _planned(procedure)

@@ -46,6 +46,7 @@ def _stated(config: StationConfig) -> tuple[Source, ...]:
         config.tables,
         {},
         reads_current=config.source_reads_current,
+        wiring=config.wiring,
         cooldown="",
         run="",
     )[0]

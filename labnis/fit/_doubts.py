@@ -84,12 +84,15 @@ def suspected(
     covariance, sigma = result.covariance[np.ix_(free, free)], result.sigma[free]
     others = slopes if known is None else np.hstack([slopes, known[counts]])
     found = []
-    for text, columns, (smallest, largest) in suspects:
+    for text, columns, (smallest, largest), positive in suspects:
         by = explained(rest, others, columns[counts], variances, between)
+        size = float(np.sqrt(np.mean(by.amplitudes**2)))
+        if positive and by.amplitudes[0] < 0:
+            continue
         moved = np.abs(covariance @ (slopes.T @ by.change)) / result.noise**2 / sigma
         matters = by.part > _EXPLAINS if alike else moved.max() > _NEGLIGIBLE
-        if matters and by.decrease > _SURE + 2 * columns.shape[1] and smallest <= by.amplitude <= largest:
-            found.append((by.decrease / columns.shape[1], text.format(by.amplitude)))
+        if matters and by.decrease > _SURE + 2 * columns.shape[1] and smallest <= size <= largest:
+            found.append((by.decrease / columns.shape[1], text.format(size)))
     return tuple(text for _, text in sorted(found)[-1:])
 
 

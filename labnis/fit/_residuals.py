@@ -139,11 +139,11 @@ def unlike_noise(chi2: float, degrees_of_freedom: int, residuals: Real) -> tuple
 
 
 class Explained(NamedTuple):
-    """What columns explain of residuals: part of the structure, decrease of χ², mean amplitude, and change (n,)."""
+    """What columns explain of residuals: part of the structure, decrease of χ², their amplitudes, and change (n,)."""
 
     part: float
     decrease: float
-    amplitude: float
+    amplitudes: Real
     change: Real
 
 
@@ -167,7 +167,7 @@ def explained(rest: Real, slopes: Real, columns: Real, variances: Real, noise: f
     structure = float(rest @ rest) - rest.size * noise**2
     part = less / structure if structure > 0 else 0.0
     amplitudes = amplitudes / unit
-    return Explained(part, less / there, float(np.sqrt(np.mean(amplitudes**2))), columns @ amplitudes)
+    return Explained(part, less / there, amplitudes, columns @ amplitudes)
 
 
 def uneven(squares: Real, influence: Real, variance: Real, noise: float) -> float:

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 import xarray
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from labnis.accuracy import Source
 from labnis.fit._budgeted_analysis import BudgetedAnalysis, Predictions, Priors
@@ -29,6 +29,7 @@ from labnis.fit.resonator.reflection import (
     FANO_REAL,
     fit_reflection,
     reflection_evaluated,
+    reflection_left_out,
     reflection_model,
     reflection_sensitivity,
 )
@@ -88,6 +89,11 @@ class Reflection(BudgetedAnalysis):
         points = Points(data)
         model = reflection_model(fit, traces_of(points, slice(None), junctions_of(fit)))
         return {"s11": points.like("s11", model)}
+
+    def left_out(self, fit: FitResult, data: xarray.Dataset) -> dict[str, NDArray[np.bool_]]:
+        """Return which data the fit leaves out as glitches, in the shape of `s11`."""
+        points = Points(data)
+        return {"s11": points.like("s11", reflection_left_out(fit, traces_of(points, slice(None), junctions_of(fit))))}
 
     def sensitivity(
         self, fit: FitResult, data: xarray.Dataset, setpoints: ArrayLike, context: FitContext, priors: Priors

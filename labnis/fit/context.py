@@ -57,9 +57,15 @@ class FitContext:
 
     @property
     def series_resistance_sigma(self) -> float:
-        """Standard uncertainty of the series resistance (ohm); 0 where none is stated."""
-        stated = (source.standard for source in self.sources or () if source.acts_on == "series_resistance")
-        return next(stated, 0.0)
+        """Standard uncertainty of the series resistance (ohm), as the reading of the current shows it; 0 if not stated.
+
+        A current that is read too large by a part makes the drop over the line too large by as much.
+        """
+        stated = {"series_resistance": 1.0, "ammeter.gain": self.series_resistance}
+        known = [s for s in self.sources or () if s.acts_on in stated and math.isinf(s.largest)]
+        if not any(source.acts_on == "series_resistance" for source in known):
+            return 0.0
+        return math.hypot(*(source.standard * stated[source.acts_on] for source in known))
 
     @property
     def junctions(self) -> int | tuple[int, int]:

@@ -80,6 +80,19 @@ def _current_offset(data: xarray.Dataset, source: Source, size: float, context: 
     return _more_current(data, size * _where(data, source, "current_range", data["current"]), context)
 
 
+def _of_ammeter(data: xarray.Dataset, source: Source, size: float, context: FitContext) -> Changes:
+    """A meter that is not the source has one range all over a run, that of the largest reading."""
+    there = _where(data, source, "", data["current"])
+    return _more_current(data, size * there * (data["current"] if source.unit == "1" else 1.0), context)
+
+
+def _of_voltmeter(data: xarray.Dataset, source: Source, size: float, _context: FitContext) -> Changes:
+    """As `_of_ammeter`, across the device."""
+    voltage = data["device_voltage"]
+    there = _where(data, source, "", voltage)
+    return {"device_voltage": voltage + size * there * (voltage if source.unit == "1" else 1.0)}
+
+
 def _more_current(data: xarray.Dataset, more: Any, context: FitContext) -> Changes:
     return {
         "current": data["current"] + more,
@@ -142,6 +155,8 @@ _EFFECTS: Mapping[str, Callable[[xarray.Dataset, Source, float, FitContext], Cha
     "voltage.offset": _voltage_offset,
     "current.gain": _current_gain,
     "current.offset": _current_offset,
+    **dict.fromkeys(("ammeter.gain", "ammeter.offset"), _of_ammeter),
+    **dict.fromkeys(("voltmeter.gain", "voltmeter.offset"), _of_voltmeter),
     "divider": _divider,
     "series_resistance": _series_resistance,
     "conductance.gain": _conductance_gain,

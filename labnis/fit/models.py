@@ -17,12 +17,14 @@ __all__ = ["CurveModel", "Model", "Suspect", "TraceModel", "as_real"]
 class Suspect(NamedTuple):
     """Something that a model may lack: its text, in which {} stands for its size.
 
-    `columns` (data, k) is what it does to the residuals, for a size of 1; sizes within `plausible` are told.
+    `columns` (data, k) is what it does to the residuals, for a size of 1; sizes within `plausible` are told. What is
+    `positive` has one column, whose size cannot be negative.
     """
 
     text: str
     columns: Real
     plausible: tuple[float, float] = (0.0, np.inf)
+    positive: bool = False
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ import numpy as np
 
 from labnis.accuracy import Budget, Source
 from labnis.fit._doubts import CONTRADICTED, HELD, contradicted_prior
-from labnis.fit._residuals import unlike_noise
+from labnis.fit._residuals import noise_between_neighbours, unlike_noise
 from labnis.fit.arrays import Real
 from labnis.fit.parameters import Parameter, conditioned, prior_rows
 from labnis.fit.result import FitError, FitResult
@@ -92,16 +92,20 @@ def with_budget(
     rest = measured.model.residuals(x)[counts] / fit.noise
     slopes = measured.model.jacobian(x)[counts] / fit.noise
     weight, covariance = weight_and_covariance(fit, measured, slopes)
-    passed_on = _passed_on(priors, names) | {
-        source: np.array([change.get(name, 0.0) for name in names]) for source, change in assumed.items()
+    budgets = [prior.budget for prior in priors if prior.budget is not None]
+    # A name is one error, however it was stated before; the latest statement counts.
+    known = {one.uid: one for one in (*(s for budget in budgets for s in budget.sources), *assumed, *changed)}
+    passed_on = _passed_on(priors, names, known) | {
+        source.uid: np.array([change.get(name, 0.0) for name in names]) for source, change in assumed.items()
     }
-    sources = tuple(dict.fromkeys((*passed_on, *changed)))
+    pairs = {source.uid: pair for source, pair in changed.items()}
+    sources = tuple(known.values())
     columns, changes, added = [], np.zeros((rest.size, len(sources))), np.zeros((x.size, len(sources)))
     for at, source in enumerate(sources):
-        more, less = changed.get(source, (expected, expected))
-        if source in changed:
+        more, less = pairs.get(source.uid, (expected, expected))
+        if source.uid in pairs:
             changes[:, at] = (more.model.residuals(x) - less.model.residuals(x))[counts] / fit.noise / (2 * _STEP)
-        before = passed_on.get(source, np.zeros(x.size))
+        before = passed_on.get(source.uid, np.zeros(x.size))
         step = covariance @ (weight @ before - slopes.T @ changes[:, at])
         added[:, at] = step - before
         columns.append((more.whole(x + _STEP * step) - less.whole(x - _STEP * step)) / (2 * _STEP))
@@ -109,7 +113,7 @@ def with_budget(
     for source, column in zip(sources, table.T, strict=True):
         if not np.isfinite(column).all():
             raise FitError(f"{fit.model}: the effect of {source.label} on the results cannot be computed")
-    earlier = (statement for prior in priors if prior.budget is not None for statement in prior.budget.absent)
+    earlier = (statement for before in budgets for statement in before.absent)
     budget = Budget(sources, table, tuple(dict.fromkeys((*earlier, *absent))))
     errors = _errors_wanted(changes, rest, slopes, covariance)
     told = (*_structure(fit, errors), *_contradictions(sources, errors))
@@ -142,16 +146,17 @@ def weight_and_covariance(fit: FitResult, evaluated: Evaluated, slopes: Real) ->
     return weight, covariance
 
 
-def _passed_on(priors: Iterable[FitResult], names: Sequence[str]) -> dict[Source, Real]:
-    """Source → change of the prior's values by one standard uncertainty, in the order of `names`."""
-    found: dict[Source, Real] = {}
+def _passed_on(priors: Iterable[FitResult], names: Sequence[str], known: Mapping[str, Source]) -> dict[str, Real]:
+    """Name of a source → change of the prior's values by one standard uncertainty as `known`, by parameter."""
+    found: dict[str, Real] = {}
     for prior in priors:
         if prior.budget is None:
             continue
         for source, column in zip(prior.budget.sources, prior.budget.columns.T, strict=True):
-            change = dict(zip(prior.names, column, strict=True))
+            larger = known[source.uid].standard / source.standard if source.standard else 1.0
+            change = dict(zip(prior.names, larger * column, strict=True))
             own = np.array([change.get(name, 0.0) for name in names])
-            found[source] = found.get(source, 0.0) + own
+            found[source.uid] = found.get(source.uid, 0.0) + own
     return found
 
 
@@ -191,10 +196,13 @@ def _errors_wanted(changes: Real, rest: Real, slopes: Real, covariance: Real) ->
 
 def _structure(fit: FitResult, errors: _Errors) -> tuple[str, ...]:
     """Warnings of the fit; of residuals that are alike, or held values, only where stated sources do not explain it."""
-    residuals = fit.residuals[fit.mask]
-    told = unlike_noise(fit.chi2, fit.degrees_of_freedom, residuals)
-    rest = float(errors.after @ errors.after) / float(errors.before @ errors.before)
-    left = unlike_noise(fit.chi2 * rest, fit.degrees_of_freedom, residuals)
+    told = unlike_noise(fit.chi2, fit.degrees_of_freedom, fit.residuals[fit.mask])
+    # χ² is in units of the noise between neighbours, which sources change, too.
+    before, after = (
+        float(rest @ rest) / noise_between_neighbours(rest, np.ones(rest.shape, bool)) ** 2
+        for rest in (errors.before, errors.after)
+    )
+    left = unlike_noise(fit.chi2 * after / before, fit.degrees_of_freedom, errors.after)
     kept = (text for text in fit.warnings if text not in told and (left or not text.startswith(HELD)))
     return (*kept, *(left if {*told} & {*fit.warnings} else ()))
 

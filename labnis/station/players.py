@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from drivers.answers import TEMPERATURES
-from drivers.roles import Meter
+from drivers.roles import Clock, Meter
 from labnis.station.parameter_source import LARGEST_LEVEL, ParameterSource, Switch
 from labnis.station.parameters import Parameter, part_of
 from labnis.station.plausible_role import CHECKS, PlausibleRole
 from labnis.station.role_check import missing_members
 from labnis.station.role_spec import KINDS, BiasSpec, MeterSpec, ReadingSpec, RoleSpec, SetpointSpec
 
-__all__ = ["DeviceMeter", "FunctionMeter", "lacks", "output_of", "player_of"]
+__all__ = ["DeviceMeter", "FunctionMeter", "lacks", "output_of", "player_of", "samples"]
 
 
 READ_BY = {"ammeter": "read", "voltmeter": "read", "reading": "read", "thermometer": "temperature"}
@@ -23,6 +23,7 @@ READ_BY = {"ammeter": "read", "voltmeter": "read", "reading": "read", "thermomet
 POSSIBLE = {"thermometer": TEMPERATURES, "ammeter": (-1e2, 1e2), "voltmeter": (-LARGEST_LEVEL, LARGEST_LEVEL)}
 """Kind of a role → smallest and largest reading that can be true (K, A, V), where the role defines them."""
 
+_AUXILIARY = re.compile(r"aux([1-4])")
 AMPLIFIER_OUTPUTS = (-1e2, 1e2)
 """Smallest and largest output (V) of an amplifier in front of a meter."""
 
@@ -50,27 +51,50 @@ class DeviceMeter:
         Instrument that reads one number: A or V at its terminals.
     gain
         Gain of the amplifier in front of it (V/A or V/V); None where there is none.
+    sampled_by
+        The clock, where the instrument samples and does not integrate, as an auxiliary input of a lock-in does: one
+        reading is then the mean of all samples in `integration_time`.
 
     Attributes
     ----------
     amplifier_output
         Last output of the amplifier (V); NaN where there is none or nothing was read yet.
+    integration_time
+        Time (s) of one reading of an instrument that samples; 0 for a single sample.
 
     """
 
-    def __init__(self, instrument: Meter, gain: float | None = None) -> None:
+    def __init__(self, instrument: Meter, gain: float | None = None, sampled_by: Clock | None = None) -> None:
         self._instrument = instrument
         self._gain = gain
+        self._sampled_by = sampled_by
         self.amplifier_output = math.nan
+        self.integration_time = 0.0
 
     def read(self) -> float:
         """Current through the device (A), or voltage across it (V)."""
         self.amplifier_output = math.nan
-        reading = float(self._instrument.read())
+        reading = self._mean()
         if self._gain is None:
             return reading
         self.amplifier_output = reading
         return reading / self._gain
+
+    def _mean(self) -> float:
+        """What the instrument reads, integrated."""
+        clock = self._sampled_by
+        if clock is None:
+            return float(self._instrument.read())
+        # Rounding of the times must not add a sample beyond a whole number of cycles.
+        end, samples = clock.time() + (1 - 1e-6) * self.integration_time, [float(self._instrument.read())]
+        while clock.time() < end:
+            samples.append(float(self._instrument.read()))
+        return math.fsum(samples) / len(samples)
+
+
+def samples(spec: RoleSpec) -> bool:
+    """Whether what fills the role samples and does not integrate: an auxiliary input of a lock-in."""
+    return _AUXILIARY.fullmatch(str(spec.channel or "")) is not None
 
 
 def player_of(spec: RoleSpec, instrument: Any, described: str) -> Any:
@@ -91,7 +115,7 @@ def player_of(spec: RoleSpec, instrument: Any, described: str) -> Any:
         The message has what the instrument lacks.
 
     """
-    auxiliary = re.fullmatch(r"aux([1-4])", str(spec.channel or ""))
+    auxiliary = _AUXILIARY.fullmatch(str(spec.channel or ""))
     if auxiliary and hasattr(instrument, "read_auxiliary"):
         return Parameter(
             instrument, "read_auxiliary", described, arguments=(int(auxiliary[1]),), possible=AMPLIFIER_OUTPUTS

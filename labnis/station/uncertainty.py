@@ -12,6 +12,7 @@ A table is looked for in the folder `accuracy` beside the station file, then amo
 """
 
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from datetime import date
 from importlib.resources import files
 from pathlib import Path
@@ -19,7 +20,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from drivers.wiring import Section
+from drivers.wiring import Section, Wiring
 from labnis.accuracy import AccuracyTable, AccuracyTableError, Source, StatedUncertainty, load_table
 from labnis.station.role_spec import Name
 
@@ -32,7 +33,7 @@ class InstrumentUncertainty(Section):
     Attributes
     ----------
     accuracy
-        Name of its accuracy table, of a source-meter.
+        Name of its accuracy table, of a source-meter, an ammeter or a voltmeter.
     calibrated
         Date of its last adjustment: a new one makes new errors.
     amplitude, linearity
@@ -57,10 +58,14 @@ class InstrumentUncertainty(Section):
 
 
 class WiringUncertainty(Section):
-    """What is stated of the wiring: `series_resistance` (ohm), `divider` (relative)."""
+    """What is stated of the wiring: `series_resistance` (ohm), `divider` (relative), gain of `amplifiers` (relative).
+
+    That of an amplifier in front of a lock-in belongs to the gain of the lock-in.
+    """
 
     series_resistance: StatedUncertainty | None = None
     divider: StatedUncertainty | None = None
+    amplifiers: Mapping[Name, StatedUncertainty] = {}
 
 
 class FrequencyReference(StatedUncertainty):
@@ -120,6 +125,7 @@ def stated_sources(
     reads_current: bool,
     cooldown: str,
     run: str,
+    wiring: Wiring = Wiring(),  # noqa: B008  # frozen
 ) -> tuple[tuple[Source, ...], tuple[str, ...]]:
     """Return the sources of one run, and statements of what is not among them.
 
@@ -135,6 +141,8 @@ def stated_sources(
         Whether the bias source reads the current of the device.
     cooldown, run
         Names of the cooldown and the run: wiring errs alike in one cooldown, a drift in one run.
+    wiring
+        With the amplifiers that meters read.
 
     """
     found: list[Source] = []
@@ -145,12 +153,24 @@ def stated_sources(
         "current": bias if reads_current else instruments["current"],
     }
     for quantity, name in readers.items():
-        table = tables.get(name) if name == bias else None
-        if table is None:
+        table = tables.get(name)
+        by_source = name == bias and (quantity != "current" or reads_current)
+        amplifier = None if by_source else wiring.role_amplifiers.get(quantity)
+        measured = f"{quantity}_measure" if amplifier is None else "voltage_measure"
+        if by_source and table is not None and measured not in table.quantities:
+            measured = f"{quantity}_source"
+        if table is None or measured not in table.quantities:
             missing.append(f"the accuracy of {name}, which reads the {quantity}")
-            continue
-        measured = f"{quantity}_measure" if f"{quantity}_measure" in table.quantities else f"{quantity}_source"
-        found += table.sources(measured, quantity, _identity(stated, name, serials))
+        else:
+            meter = quantity if by_source else _METERS[quantity][0]
+            sources = table.sources(measured, meter, _identity(stated, name, serials))
+            gain = 1.0 if amplifier is None else abs(wiring.amplifiers[amplifier].gain)
+            found += [_behind(source, gain, _METERS[quantity][1]) for source in sources]
+        if amplifier is not None and amplifier not in stated.wiring.amplifiers:
+            missing.append(f"the gain of the amplifier {amplifier}")
+        elif amplifier is not None:
+            of_gain, acts_on = stated.wiring.amplifiers[amplifier], f"{_METERS[quantity][0]}.gain"
+            found.append(_source(f"wiring.{amplifier}@{cooldown}", f"gain of {amplifier}", "1", of_gain, acts_on))
     found += _wiring(stated.wiring, cooldown)
     if stated.wiring.series_resistance is None:
         missing.append("the series resistance")
@@ -184,6 +204,16 @@ _PARTS: Mapping[str, Mapping[str, tuple[str, str, str, str]]] = {
         "gain_drift": ("dB/h", "gain drift", "analyzer.gain_drift", "run"),
     },
 }
+
+
+# What an instrument other than the bias source reads → its kind, and the unit.
+_METERS = {"voltage": ("voltmeter", "V"), "current": ("ammeter", "A")}
+
+
+def _behind(source: Source, gain: float, unit: str) -> Source:
+    """The `source` of a meter that reads the output of an amplifier, in terms of its input (`unit`)."""
+    own = replace(source, above=source.above / gain, largest=source.largest / gain)
+    return own if source.unit == "1" else replace(own, standard=source.standard / gain, unit=unit)
 
 
 def _source(uid: str, label: str, unit: str, figure: StatedUncertainty, acts_on: str) -> Source:

@@ -207,7 +207,8 @@ def write_fit(file: Any, name: str, fit: Mapping[str, Any]) -> None:
     for key in fit.keys() - {*_FIT_ARRAYS, *_FIT_TEXTS, "chi2", "dof", "curves"}:
         group.attrs[key] = json_text(f"fit {name}: {key}", fit[key])
     if "curves" in fit:
-        _write_curves(group.create_group("curves"), fit["curves"])
+        # In the order of the analysis, which is that of a figure, and not of the alphabet.
+        _write_curves(group.create_group("curves", track_order=True), fit["curves"])
 
 
 def _write_curves(group: Any, curves: Mapping[str, Any]) -> None:

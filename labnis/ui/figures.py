@@ -105,20 +105,21 @@ def draw_data(
 ) -> None:
     """Draw the signal of `data` with its `model` (column → values), and residuals below a curve; isotherms together.
 
-    Readings of a curve that the fit leaves out (column → which of them) are marked.
+    Readings that the fit leaves out (column → which of them) are marked.
     """
     name = str(data.attrs["signal"])
     signal = data[name]
+    without = np.broadcast_to(np.asarray((left_out or {}).get(name, False)), signal.shape)
     setpoints = [str(dim) for dim in signal.dims if dim not in _axes_of(data)]
     traces = [str(dim) for dim in signal.dims if dim in _axes_of(data)]
     if traces:
-        _draw_map(target.subplots(), data, name, traces[-1])
+        _draw_map(target.subplots(), data, name, traces[-1], without)
     elif setpoints == ["stage", "bias"]:
         _draw_isotherms(target, data, name, model)
     elif len([dim for dim in setpoints if dim not in ("direction", "repeat", "point")]) > 1:
-        _draw_map(target.subplots(), data, name, setpoints[-1])
+        _draw_map(target.subplots(), data, name, setpoints[-1], without)
     else:
-        _draw_curve(target, data, name, model, np.asarray((left_out or {}).get(name, False)))
+        _draw_curve(target, data, name, model, without)
 
 
 def _axes_of(data: xarray.Dataset) -> set[str]:
@@ -251,9 +252,27 @@ def _draw_isotherms(target: Figure | SubFigure, data: xarray.Dataset, name: str,
     axes[0].legend(frameon=False, loc="lower right", fontsize=6)
 
 
-def _draw_map(axis: Axes, data: xarray.Dataset, name: str, fast: str) -> None:
+def _draw_map(axis: Axes, data: xarray.Dataset, name: str, fast: str, left_out: NDArray[np.bool_]) -> None:
     """The signal over its innermost set-point and the dimension `fast`; further dimensions at their first value."""
-    column = data[name]
+    column, slow, shown = _in_the_plane(data, data[name], fast)
+    if shown:
+        axis.set_title(f"only at {', '.join(shown)}", loc="right", fontsize=6)
+    values, label, center = _map_values(column, fast)
+    x, y = _Scaled.of(column[slow]), _Scaled.of(column[fast])
+    limit = float(np.nanpercentile(np.abs(values), 99.5)) if np.isfinite(values).any() else 1.0
+    colors: dict[str, Any] = {"cmap": "RdBu_r", "vmin": -limit, "vmax": limit} if center else {"cmap": "viridis"}
+    mesh = axis.pcolormesh(x.values, y.values, values.T, shading="nearest", rasterized=True, **colors)
+    axis.figure.colorbar(mesh, ax=axis, label=label)
+    axis.set(xlabel=x.label, ylabel=y.label)
+    if left_out.any():
+        marks, _, _ = _in_the_plane(data, data[name].copy(data=left_out.astype(np.float64)), fast)
+        at, beside = np.nonzero(marks.transpose(..., fast).values > 0)
+        axis.plot(x.values[at], y.values[beside], "x", ms=4, color="black", label="left out of the fit")
+        axis.legend(frameon=False, loc="upper left", fontsize=7)
+
+
+def _in_the_plane(data: xarray.Dataset, column: xarray.DataArray, fast: str) -> tuple[xarray.DataArray, str, list[str]]:
+    """The `column` over two rising dimensions, the slow one of these, and which others are held, in words."""
     outer = [dim for dim in column.dims if dim != fast]
     shown = []
     while len(outer) > 1:
@@ -261,8 +280,6 @@ def _draw_map(axis: Axes, data: xarray.Dataset, name: str, fast: str) -> None:
         column = column.isel({first: 0})
         if data.sizes[first] > 1:
             shown.append(f"{first} = {column[first].item():g} {column[first].attrs.get('units', '')}".rstrip())
-    if shown:
-        axis.set_title(f"only at {', '.join(shown)}", loc="right", fontsize=6)
     slow = str(outer[0])
     if slow == "point" and "bias" in data.coords:
         # Points chosen one by one.
@@ -272,13 +289,7 @@ def _draw_map(axis: Axes, data: xarray.Dataset, name: str, fast: str) -> None:
         index = column.get_index(dim)
         if not index.is_unique or not (index.is_monotonic_increasing or index.is_monotonic_decreasing):
             column = column.groupby(dim).mean()  # sorted by value; equal ones are averaged
-    values, label, center = _map_values(column, fast)
-    x, y = _Scaled.of(column[slow]), _Scaled.of(column[fast])
-    limit = float(np.nanpercentile(np.abs(values), 99.5)) if np.isfinite(values).any() else 1.0
-    colors: dict[str, Any] = {"cmap": "RdBu_r", "vmin": -limit, "vmax": limit} if center else {"cmap": "viridis"}
-    mesh = axis.pcolormesh(x.values, y.values, values.T, shading="nearest", rasterized=True, **colors)
-    axis.figure.colorbar(mesh, ax=axis, label=label)
-    axis.set(xlabel=x.label, ylabel=y.label)
+    return column, slow, shown
 
 
 def _map_values(column: xarray.DataArray, fast: str) -> tuple[Real, str, bool]:

@@ -20,7 +20,6 @@ SENSE_RANGES = {**SOURCE_RANGES, "RES": tuple(2 * 10.0**n for n in range(1, 9))}
 UNITS = {"VOLT": "Volt DC", "CURR": "Amp DC", "RES": "Ohm"}
 HEADROOM = 1.05  # a range extends 5 % beyond its nominal value
 OVERFLOW = 9.9e37
-LINE_FREQUENCY = 50.0
 # 20 mV range: 500 nV steps, and so on (specification, "programming resolution").
 SOURCE_STEP = 2.5e-5
 # 10 nA range: 10 fA (6½ digits).
@@ -96,7 +95,7 @@ class Keithley2450Panel(TriggerPanel):
     resource = "USB{}::0x05E6::0x2450::04000001::0::INSTR"
     handlers: ClassVar = {
         "*LANG?": "SCPI",
-        ":SYSTem:LFRequency?": f"{LINE_FREQUENCY:.0f}",
+        ":SYSTem:LFRequency?": lambda self, _: f"{self.world.wiring.line_frequency:.0f}",
         "[:SENSe<n>]:FUNCtion[:ON]?": lambda self, _: SHOWN[self.sense_function],
         "[:SENSe<n>]:AZERo:ONCE": lambda self, _: self.world.clock.sleep(2 * self.integration_time()),
         ":READ?": lambda self, call: self._read(call),
@@ -190,7 +189,7 @@ class Keithley2450Panel(TriggerPanel):
 
     @command(":SOURce<n>:VOLTage:ILIMit[:LEVel]:TRIPped?", ":SOURce<n>:CURRent:VLIMit[:LEVel]:TRIPped?")
     def _limit_tripped(self, call: Call) -> str:
-        tripped = self.state["output"] and self._terminals.source_state(1 / LINE_FREQUENCY).limited
+        tripped = self.state["output"] and self._terminals.source_state(1 / self.world.wiring.line_frequency).limited
         return "1" if tripped else "0"
 
     # --- measurement ------------------------------------------------------------------------------------
@@ -206,7 +205,7 @@ class Keithley2450Panel(TriggerPanel):
         cycles: float = self.state[f"{function} nplc"]
         if self.state[f"{function} filter"]:
             cycles *= self.state[f"{function} filter count"]
-        return cycles / LINE_FREQUENCY
+        return cycles / self.world.wiring.line_frequency
 
     def measure(self, buffer: ReadingBuffer) -> StoredReading:
         """Take one reading now; it lasts the integration time."""

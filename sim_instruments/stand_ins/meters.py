@@ -4,11 +4,12 @@ import math
 
 from sim_instruments.instruments import SimulatedRole, signal_of, stage_of
 from sim_instruments.stand_ins.stand_in import Place, StandIn
-from sim_instruments.world import Demodulator
+from sim_instruments.world import AUXILIARY_BANDWIDTH, Demodulator
 
 __all__ = ["LockIn", "Meter", "Reading", "Thermometer"]
 
-INTEGRATION_TIME = 0.02
+# The default of most multimeters with 6½ digits.
+POWER_LINE_CYCLES = 10
 SMALLEST_SINE = 1e-9
 LARGEST_VOLTAGE = 10.0
 STAGES = 4
@@ -18,18 +19,27 @@ FULL_SCALE = 1.09
 
 
 class Meter(StandIn):
-    """A meter for direct current or voltage: the device's own, or the output, up to ±10 V, of an amplifier."""
+    """A meter for direct current or voltage: the device's own, or the output, up to ±10 V, of an amplifier.
+
+    Its range only goes up, so that it is the same all over a sweep that begins at its end.
+    """
 
     def __init__(self, place: Place, role: SimulatedRole) -> None:
         super().__init__(place, role)
         self._signal = signal_of(role, place.world.wiring, place.all_instruments)
         self._amplified = role.amplifier is not None
+        self._largest = 0.0
+        self._samples = role.auxiliary is not None
 
     def read(self) -> float:
         """One reading (A or V; V at the output of an amplifier). Raises the error for overload."""
         self._exchange()
-        self._clock.sleep(INTEGRATION_TIME)
-        value = self._world.amplifier_voltage(1 / (2 * INTEGRATION_TIME), self._signal)
+        duration = POWER_LINE_CYCLES / self._world.wiring.line_frequency
+        if self._samples:
+            duration = 1 / (2 * AUXILIARY_BANDWIDTH)
+        self._clock.sleep(duration)
+        value = self._world.metered(1 / (2 * duration), self._signal, self._largest)
+        self._largest = max(self._largest, abs(value))
         if self._amplified and abs(value) > LARGEST_VOLTAGE:
             raise self._errors.overload(self.name, f"the amplifier in front of it is overloaded at {value:g} V.")
         return value

@@ -4,11 +4,12 @@ from sim_instruments.world.clock import SharedClock, SimulatedClock
 from sim_instruments.world.device import Device
 from sim_instruments.world.disturbed import DisturbedWorld
 from sim_instruments.world.fridge import Clock, ExperimentClock, Stage, World
-from sim_instruments.world.lockin_filter import NOISE_BANDWIDTH, Demodulator, OutputFilter
+from sim_instruments.world.lockin_filter import AUXILIARY_BANDWIDTH, NOISE_BANDWIDTH, Demodulator, OutputFilter
 from sim_instruments.world.truth import LineWiring, Signal, Truth, TruthError, load_truth
 from sim_instruments.world.wires import Wires
 
 __all__ = [
+    "AUXILIARY_BANDWIDTH",
     "NOISE_BANDWIDTH",
     "Clock",
     "Demodulator",

@@ -13,13 +13,14 @@ from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.constants import k
+from scipy.constants import h, k
 from scipy.optimize import brentq
 
 from labnis.accuracy import Source as StatedSource
 from labnis.physics import NoOperatingPointError, thermal_photon_number
 from sim_instruments.world.device import Device, DeviceState
 from sim_instruments.world.heated_stage import StageHeat
+from sim_instruments.world.imperfections import Imperfections
 from sim_instruments.world.instrument_errors import InstrumentErrors
 from sim_instruments.world.truth import Signal, Truth, TruthError
 
@@ -114,6 +115,7 @@ class World:
             seed if self.truth.instrument_seed is None else self.truth.instrument_seed,
             normal=self.truth.instrument_errors == "normal",
         )
+        self._imperfections = Imperfections(self.truth, seed)
         self._started = self.clock.time()
         self.source = Source()
         self._target = 0.0
@@ -271,12 +273,21 @@ class World:
         return value * (1 + gain) + offset
 
     def amplifier_voltage(self, bandwidth: float, signal: Signal | None = None) -> float:
-        """DC part of `signal`, by default the current amplifier's output (V), sampled in `bandwidth` (Hz)."""
+        """`signal`, by default the current amplifier's output (V): its mean over 1/2B, for a `bandwidth` B (Hz)."""
         what = signal or self._amplified
         waveform, white = self._waveform(what)
         offset = self.truth.noise.current_offset if what.of == "current" else 0.0
         scatter = white * np.sqrt(bandwidth) * self._random.standard_normal()
-        return float((waveform.mean() + offset + scatter) * what.gain)
+        return float((self._integrated(waveform, 1 / (2 * bandwidth)) + offset + scatter) * what.gain)
+
+    def metered(self, bandwidth: float, signal: Signal | None = None, largest: float = 0.0) -> float:
+        """`amplifier_voltage` with the errors of the amplifier and of a meter whose range holds `largest` (V)."""
+        what = signal or self._amplified
+        value = self.amplifier_voltage(bandwidth, what) / what.gain
+        kind = "ammeter" if what.of == "current" else "voltmeter"
+        held = max(abs(value), abs(largest / what.gain))
+        gain, offset = (self.errors.of(f"{kind}.{part}", held) for part in ("gain", "offset"))
+        return what.gain * (value * (1 + gain) + offset)
 
     def lockin_input(self, bandwidth: float, signal: Signal | None = None) -> complex:
         """First harmonic of `signal` (V rms), by default the current amplifier's output, in a noise `bandwidth` (Hz).
@@ -304,22 +315,33 @@ class World:
         Each value is the mean of `samples` independent radiometer samples (noise bandwidth × time), so it scatters
         by 1/√samples of itself, as a χ² variable does.
         """
-        chain = self.truth.chain
-        photons = float(thermal_photon_number(self.truth.resonator.frequency, self.bath_temperature()))
-        spectrum = partial(
-            self.device.resonator.emitted_spectrum,
-            self._true(frequencies),
-            line_photons=photons,
-            excess_photons=photons,
-        )
-        emitted = self.device.mean_over(self.present_state(), spectrum)
-        noise = k * chain.noise_temperature
+        chain, resonator, state = self.truth.chain, self.device.resonator, self.present_state()
+        true = self._true(frequencies)
+        line, excess = self._photons()
+        seen = self._imperfections.seen_from_resonance(true)
+        spectrum = partial(resonator.emitted_spectrum, seen, line_photons=line, excess_photons=excess)
+        emitted = self.device.mean_over(state, spectrum)
+        # What arrives by the line beyond its temperature is reflected; the emission is what the device adds to it.
+        noise = k * chain.noise_temperature + h * resonator.frequency * self.truth.resonator.line_photons
+        power = 0.0
+        if chain.saturation_power is not None:
+            whole = partial(resonator.emitted_power, line_photons=line, excess_photons=excess)
+            power = self.device.mean_over(state, whole).item()
         drift = self._hours * (chain.gain_drift + self.errors.of("analyzer.gain_drift"))
         mean = 10 ** ((chain.gain_db + drift) / 10) * (noise + emitted)
         # The analyzer's scale is right at the noise of the chain.
         mean *= (1 + emitted / noise) ** self.errors.of("analyzer.linearity")
         mean *= 10 ** (self.errors.of("analyzer.amplitude") / 10)
+        mean *= self._imperfections.compression(power) * self._imperfections.ripple(true)
+        mean += 10 ** (chain.gain_db / 10) * noise * self._imperfections.spurs(frequencies)
         return np.asarray(mean * self._random.gamma(samples, 1 / samples, frequencies.shape))
+
+    def _photons(self) -> tuple[float, float]:
+        """Photon numbers of the line and of the excess bath."""
+        resonator, bath = self.truth.resonator, self.bath_temperature()
+        excess = bath if resonator.excess_temperature is None else resonator.excess_temperature
+        line, other = (float(thermal_photon_number(resonator.frequency, kelvin)) for kelvin in (bath, excess))
+        return line + resonator.line_photons, other
 
     def reflection(self, frequencies: NDArray[np.float64], power: float, bandwidth: float) -> NDArray[np.complex128]:
         """S11 as the network analyzer sees it (ratio of amplitudes), shape of `frequencies` (Hz).
@@ -327,10 +349,10 @@ class World:
         Network analyzers count phase as e^{+jωt}, physics as e^{−iωt}: the device's Γ appears conjugated.
         `power` (W) leaves the analyzer; `bandwidth` (Hz) is the noise bandwidth of one point, averaging included.
         """
-        truth = self.truth
-        reflected = partial(self.device.resonator.reflection, self._true(frequencies))
+        truth, true = self.truth, self._true(frequencies)
+        reflected = partial(self.device.resonator.reflection, self._imperfections.seen_from_resonance(true))
         gamma = self.device.mean_over(self.present_state(), reflected)
-        gain = 10 ** (truth.chain.gain_db / 10)
+        gain = 10 ** (truth.chain.gain_db / 10) * self._imperfections.ripple(true)
         incident = power * 10 ** (-truth.cable.loss_db / 10)
         noise_power = gain * k * truth.chain.noise_temperature * bandwidth
         scatter = self._random.standard_normal((2, *frequencies.shape)) * np.sqrt(noise_power / power / 2)

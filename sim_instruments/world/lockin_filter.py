@@ -5,7 +5,7 @@ import math
 from sim_instruments.world.fridge import World
 from sim_instruments.world.wires import Wires
 
-__all__ = ["NOISE_BANDWIDTH", "Demodulator", "OutputFilter"]
+__all__ = ["AUXILIARY_BANDWIDTH", "NOISE_BANDWIDTH", "Demodulator", "OutputFilter"]
 
 #: Equivalent noise bandwidth × time constant for 1 to 4 stages (SR830 manual, "Noise measurements").
 NOISE_BANDWIDTH = {1: 1 / 4, 2: 1 / 8, 3: 3 / 32, 4: 5 / 64}
@@ -113,4 +113,4 @@ class Demodulator:
         """DC voltage (V) at auxiliary input `channel`, 1 to 4; 0 where nothing is connected."""
         if channel not in self._wires.auxiliary:
             return 0.0
-        return self._world.amplifier_voltage(AUXILIARY_BANDWIDTH, self._wires.auxiliary[channel])
+        return self._world.metered(AUXILIARY_BANDWIDTH, self._wires.auxiliary[channel])

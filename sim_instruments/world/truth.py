@@ -108,6 +108,10 @@ class Resonator(_Section):
     """The resonator: resonance frequency at zero bias (Hz), damping rates (1/s), complex Fano factor [re, im].
 
     `fano_real_sigma` is the standard deviation with which the real part is drawn by seed.
+
+    The fits do not model these, which are off by default: `line_photons` in each mode of the line beyond those of the
+    mixing chamber's temperature, excess losses at `excess_temperature` (K; that of the mixing chamber by default), and
+    the standard deviation of the frequency (Hz) from trace to trace and from point to point.
     """
 
     frequency: Positive
@@ -116,14 +120,34 @@ class Resonator(_Section):
     damping_junction: Positive
     fano: tuple[Finite, Finite]
     fano_real_sigma: NonNegative = 0.0
+    line_photons: NonNegative = 0.0
+    excess_temperature: Kelvin | None = None
+    trace_jitter: NonNegative = 0.0
+    point_jitter: NonNegative = 0.0
+
+
+class Spur(_Section):
+    """A narrow line in the spectra: frequency (Hz), level in its bin above the noise (dB), relative scatter."""
+
+    frequency: Positive
+    level_db: Decibel
+    unsteady: NonNegative = 0.0
 
 
 class Chain(_Section):
-    """The amplifier chain: total gain (dB), noise temperature referred to the device (K), drift of the gain (dB/h)."""
+    """The amplifier chain: total gain (dB), noise temperature referred to the device (K), drift of the gain (dB/h).
+
+    The fits do not model these, which are off by default: a ripple of the gain, peak to peak (dB) and its period (Hz),
+    compression, by half where the device emits the saturation power (W), and spurs.
+    """
 
     gain_db: Decibel
     noise_temperature: Positive
     gain_drift: Finite = 0.0
+    gain_ripple_db: Annotated[Decibel, Field(ge=0)] = 0.0
+    gain_ripple_period: Positive = 20e6
+    saturation_power: Positive | None = None
+    spurs: tuple[Spur, ...] = ()
 
 
 class Cable(_Section):
@@ -192,6 +216,7 @@ class Amplifier(_Section):
 class LineWiring(_Section):
     """The true wiring of the bias line; see `drivers.wiring`.
 
+    `line_frequency` is that of the mains (Hz).
     `amplifiers` have names; `current_amplifier_gain` (V/A) is that of any current amplifier that is not among them.
     """
 
@@ -201,6 +226,7 @@ class LineWiring(_Section):
     amplifiers: dict[str, Amplifier] = {}
     excitation_divider: Annotated[float, Field(ge=1, allow_inf_nan=False, strict=True)] = 1e4
     time_constant: NonNegative = 2e-3
+    line_frequency: Positive = 50.0
 
     def gain(self, amplifier: str | None = None) -> float:
         """Gain of `amplifier`, or of the only one where it is None."""

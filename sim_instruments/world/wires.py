@@ -81,8 +81,8 @@ class _IdleTerminals:
     def source_state(
         self, integration_time: float, voltage_range: float = math.nan, current_range: float = math.nan
     ) -> SourceState:
-        """Reading of the source in `integration_time` (s); it has no errors of gain or offset."""
+        """Reading of the source in `integration_time` (s); its voltage has no errors of gain or offset."""
         current = self._world.truth.noise.current_offset
         if self._takes_current:
-            current = self._world.amplifier_voltage(1 / (2 * integration_time), Signal())
+            current = self._world.metered(1 / (2 * integration_time), Signal())
         return SourceState(self._level, current, limited=False)

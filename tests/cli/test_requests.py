@@ -74,7 +74,7 @@ def test_procedures_lists_parameters_with_units_defaults_and_limits(labnis: Comm
     answer = labnis("procedures IVSweep")
     (line,) = (line for line in answer.out.splitlines() if line.startswith("integration_time"))
     assert [part.strip() for part in line.split("  ") if part.strip()] == [
-        "integration_time", "40 ms", "from 200 µs to 1 s", "Current integration time",
+        "integration_time", "0 s", "from 0 s to 1 s", "Current integration time, or 0 for whole cycles of the mains",
     ]  # fmt: skip
     found = {one["name"]: one for one in json.loads(labnis("procedures IVSweep --json").out)[0]["parameters"]}
     assert found["integration_time"]["unit"] == "s"

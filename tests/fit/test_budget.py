@@ -219,6 +219,20 @@ def test_steps_hand_their_budgets_on(sweep: xarray.Dataset, traces: ReflectionDa
     assert of_gain[fano]["gain"] == pytest.approx(0.0434, rel=0.1)
 
 
+def test_a_source_that_is_stated_anew_is_one_error_of_both_steps(sweep: xarray.Dataset, traces: ReflectionData) -> None:
+    data, found = of_traces(traces), []
+    for before in (source("voltage.gain", 3 * GAIN), replace(source("voltage.gain", GAIN), label="as before")):
+        prior = {"current_voltage": budgeted(CurrentVoltage(), sweep, before)}
+        known = context(source("voltage.gain", 3 * GAIN))
+        fit = Reflection().budgeted(Reflection().fit(data, known, prior), data, known, prior)
+        assert fit.budget is not None
+        assert [one.uid for one in fit.budget.sources].count("voltage.gain") == 1
+        found.append(contributions(fit)["voltage.gain"])
+    assert found[0]["gap"] == pytest.approx(3 * GAIN * 215e-6, rel=0.2)
+    for name, value in found[0].items():
+        assert found[1][name] == pytest.approx(value, rel=1e-3, abs=1e-3 * abs(fit[name].statistical)), name
+
+
 @pytest.mark.parametrize("acts_on", known_effects())
 def test_every_effect_changes_data_that_it_is_of(
     acts_on: str, sweep: xarray.Dataset, traces: ReflectionData, spectra: EmissionData
@@ -229,7 +243,10 @@ def test_every_effect_changes_data_that_it_is_of(
         for data in (curves, of_traces(traces), of_spectra(spectra))
         for found in (changed_by(source(acts_on, 1.0), 1e-6, data, context()),)
     ]
-    of_all = ("voltage.gain", "voltage.offset", "current.gain", "current.offset", "divider", "series_resistance")
+    of_all = ["divider", "series_resistance"]
+    of_all += [
+        f"{meter}.{part}" for meter in ("voltage", "current", "ammeter", "voltmeter") for part in ("gain", "offset")
+    ]
     expected = {
         "conductance.gain": [True, False, False],
         "frequency": [False, True, True],

@@ -314,7 +314,7 @@ def rates_of(lab: Lab, **resonator: float) -> FitResult:
 
 def compressed(lab: Lab) -> Real:
     power = np.trapezoid(lab.spectra.spectrum, lab.spectra.frequency, axis=-1)
-    return np.asarray(lab.spectra.spectrum / (1 + 0.05 * power / power.max())[:, None])
+    return np.asarray(lab.spectra.spectrum / (1 + 0.05 * (power - power.min()) / np.ptp(power))[:, None])
 
 
 def with_spurs(lab: Lab) -> Real:

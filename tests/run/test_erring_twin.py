@@ -10,9 +10,10 @@ import labnis
 from labnis.experiment.run import Run
 from procedures import EmittedPowerVsBias, IVSweep, ReflectionVsBias
 from sim_instruments import SHIPPED_TRUTH
-from tests.run.bench import write_station
+from tests.run.bench import STATION_TEXT, TRUTH_TEXT, changed, write_station
 
 SEEDS = (1, 2, 3)
+SETUPS = Path(__file__).parents[1] / "station" / "setups"
 OUTSIDE_NOISE = ("gap", "normal_resistance", "electron_temperature", "gain")
 
 
@@ -65,3 +66,53 @@ def test_an_integration_over_parts_of_a_cycle_is_refused(frequency: float, integ
         with pytest.raises(labnis.errors.RequestError, match="would be read as current; take whole cycles"):
             session.prepare([step])
         session.prepare([IVSweep(points=11, excitation_frequency=90.0, integration_time=1 / 30)])
+
+
+@pytest.mark.parametrize(("hertz", "instrument"), [(50, 50), (60, 60), (50, 60)])
+def test_readings_follow_the_mains(
+    hertz: float, instrument: float, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    text = changed(STATION_TEXT, "    divider: 1.0 ", f"    line_frequency: {hertz}\n    divider: 1.0 ")
+    station = write_station(tmp_path, text)
+    truth = tmp_path / "mains.yaml"
+    truth.write_text(f"{TRUTH_TEXT}\nwiring: {{line_frequency: {instrument}.0}}\n", encoding="utf-8")
+    with labnis.open_session(station, dry_run=True, data=tmp_path, twin=truth) as session:
+        run = session.run(IVSweep(points=41))
+        session.prepare([step := ReflectionVsBias()])
+    used = run.metadata["parameters"]
+    assert used["integration_time"] == pytest.approx(2 / hertz)
+    assert used["excitation_frequency"] == 1.5 * hertz
+    assert step.integration_time == pytest.approx(1 / hertz)
+    assert not [fit.warnings for fit in run.fits.values() if fit.warnings]
+    told = [one.getMessage() for one in caplog.records if f"finds mains of {instrument} Hz" in one.getMessage()]
+    assert bool(told) == (hertz != instrument)
+    assert all("line_frequency: 60 under labnis.wiring" in text for text in told)
+
+
+UNCERTAINTY = """  uncertainty:
+    instruments: {dmm: {accuracy: keysight_34461a}}
+    wiring: {series_resistance: {limit: 20.0}, amplifiers: {femto: {limit: 0.01}}}
+"""
+
+
+def test_a_multimeter_behind_an_amplifier_errs_as_stated_and_is_in_the_budget(tmp_path: Path) -> None:
+    text = (SETUPS / "gs200_preamplifier_34465a.yaml").read_text(encoding="utf-8")
+    truth = f"{TRUTH_TEXT.replace('instrument_errors: none', 'instrument_errors: stated')}"
+    station = write_station(tmp_path, changed(text, "../../../sim_instruments/nis_device.yaml", "truth.yaml"))
+    station.write_text(changed(station.read_text("utf-8"), "  twin:", f"{UNCERTAINTY}  twin:"), encoding="utf-8")
+    (tmp_path / "truth.yaml").write_text(truth, encoding="utf-8")
+    total, noise = [], []
+    for seed in SEEDS:
+        with labnis.open_session(station, dry_run=True, seed=seed, data=tmp_path / str(seed)) as session:
+            run = session.run(IVSweep(points=61))
+            assert session.twin is not None
+            true, drawn = session.twin.truth, session.twin.instrument_errors
+        off = run.results["normal_resistance"].value - true["normal_resistance"]
+        total.append(off / run.results["normal_resistance"].sigma)
+        noise.append(off / run.results["normal_resistance"].statistical)
+        assert run.fit is not None and run.fit.budget is not None and not run.fit.warnings
+    assert np.abs(total).max() < 3
+    assert np.abs(noise).max() > 5
+    assert any(uid.startswith("wiring.femto@") for uid in drawn)
+    assert any(uid.startswith("keysight_34461a/") for uid in drawn)
+    assert run.fit.budget.absent == ("the accuracy of yoko, which reads the voltage",)

@@ -13,7 +13,7 @@ from labnis.errors import LabnisWarning
 from labnis.experiment.events import Event, RowRecorded
 from labnis.experiment.run import Run
 from labnis.fit import FitContext
-from labnis.fit.analyses import CurrentVoltage
+from labnis.fit.analyses import CurrentVoltage, Reflection
 from labnis.ui.figures import draw_data, predictions
 from labnis.ui.live_plot import LivePlot
 from procedures import EmittedPowerVsBias, IVSweep, ReflectionVsBias
@@ -56,7 +56,7 @@ def test_the_curves_of_a_cooling_island_are_drawn_with_their_truth(tmp_path: Pat
     away = abs(curves["electron_temperature"] - curves["electron_temperature_truth"])
     assert bool((away < 5 * curves["electron_temperature_sigma"]).all())
     axes = run.plot().subfigs[0].subfigs[1].axes
-    assert sorted(axis.get_ylabel().partition(" (")[0] for axis in axes) == ["cooling power", "electron temperature"]
+    assert [axis.get_ylabel().partition(" (")[0] for axis in axes] == ["electron temperature", "cooling power"]
     assert all([line.get_label() for line in axis.lines] == ["fit ± σ", "truth"] for axis in axes)
 
 
@@ -71,6 +71,27 @@ def test_readings_that_the_fit_leaves_out_are_marked() -> None:
     draw_data(figure, data, analysis.predict(fit, data), analysis.left_out(fit, data))
     (marks,) = [line for line in figure.axes[0].lines if line.get_label() == "left out of the fit"]
     assert marks.get_xdata() == pytest.approx([voltage[70]])
+
+
+@pytest.mark.parametrize("direction", [1, -1])
+def test_data_that_the_fit_leaves_out_are_marked_in_a_map(direction: int) -> None:
+    truth = measuring.device()
+    prior = {"current_voltage": measuring.fitted_current_voltage(truth)}
+    traces = measuring.reflection(truth, 1, biases=15, frequencies=101)
+    spoilt = traces.s11.copy()
+    spoilt[5, 30] *= 1.3
+    spoilt[9, 80] *= 1.3
+    biases = np.linspace(0, 2.4e-3, 15)
+    columns = {"device_voltage": ("bias", traces.device_voltage), "s11": (("bias", "frequency"), spoilt)}
+    coordinates = {"bias": biases, "frequency": traces.frequency}
+    data = xarray.Dataset(columns, coordinates, {"signal": "s11"}).isel(bias=slice(None, None, direction))
+    analysis = Reflection()
+    fit = analysis.fit(data, FitContext(), prior)
+    figure: Any = Figure()
+    draw_data(figure, data, analysis.predict(fit, data), analysis.left_out(fit, data))
+    (marks,) = [line for line in figure.axes[0].lines if line.get_label() == "left out of the fit"]
+    assert sorted(marks.get_xdata()) == pytest.approx(biases[[5, 9]])
+    assert sorted(marks.get_ydata()) == pytest.approx(traces.frequency[[30, 80]])
 
 
 def test_an_informed_order_is_drawn_in_the_order_of_the_biases(tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from labnis.accuracy import Source
+from drivers.wiring import Amplifier, Wiring
+from labnis.accuracy import Source, load_table
 from labnis.errors import ConfigurationError
 from labnis.station import Uncertainty, load_station, stated_sources
 from tests.station.conftest import Write
@@ -75,6 +76,30 @@ def test_what_is_not_stated_is_listed() -> None:
     assert not everything
     assert "the series resistance" in all_missing
     assert len(all_missing) == 11
+
+
+def test_a_meter_behind_an_amplifier_errs_in_terms_of_what_it_measures() -> None:
+    table = load_table(ROOT / "drivers/accuracy/keysight_34461a.yaml")
+    stated = Uncertainty.model_validate(
+        {"instruments": {"dmm": {"accuracy": "keysight_34461a"}}, "wiring": {"amplifiers": {"femto": {"limit": 0.01}}}}
+    )
+    wiring = Wiring(amplifiers={"femto": Amplifier(gain=-1e7)}, role_amplifiers={"current": "femto"})
+    roles, tables = {"bias": "yoko", "current": "dmm", "voltage": "dmm"}, {"dmm": table}
+    found, missing = stated_sources(
+        stated, roles, tables, {}, reads_current=False, cooldown="CD12", run="run-1", wiring=wiring
+    )
+    by_uid = {(one.acts_on, one.uid): one for one in found}
+    offset = by_uid["ammeter.offset", "keysight_34461a//voltage_measure.offset[1V]"]
+    assert (offset.unit, offset.standard) == ("A", pytest.approx(7e-6 / 2 / 1e7))
+    assert (offset.above, offset.largest) == pytest.approx((1e-8, 1e-7))
+    assert by_uid["ammeter.gain", "wiring.femto@CD12"].standard == pytest.approx(0.01 / math.sqrt(3))
+    direct = by_uid["voltmeter.offset", "keysight_34461a//voltage_measure.offset[1V]"]
+    assert (direct.unit, direct.standard, direct.largest) == ("V", pytest.approx(7e-6 / 2), 1.0)
+    assert missing == ("the series resistance",)
+    unstated = stated_sources(
+        Uncertainty(), roles, {}, {}, reads_current=False, cooldown="CD12", run="run-1", wiring=wiring
+    )[1]
+    assert "the gain of the amplifier femto" in unstated
 
 
 def test_the_table_beside_the_station_file_comes_first(write: Write) -> None:

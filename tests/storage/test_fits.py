@@ -43,11 +43,12 @@ def test_curves_are_datasets_along_the_first_of_them(new_run: Callable[..., RunW
         "voltage": {"unit": "V", "values": [0.0, 1e-4, 2e-4]},
         "temperature": {"unit": "K", "values": [0.09, 0.05, 0.02]},
         "temperature_sigma": {"unit": "K", "values": [1e-3, 1e-3, 2e-3]},
+        "power": {"unit": "W", "values": [1e-15, 2e-15, 3e-15]},
     }
     with finished(new_run()) as run:
         run.write_fit("iv", FIT | {"curves": curves})
     found = read_fits(run.path)["iv"]["curves"]
-    assert next(iter(found)) == "voltage"
+    assert list(found) == list(curves), "in the order of the analysis"
     assert {name: curve["unit"] for name, curve in found.items()} == {n: c["unit"] for n, c in curves.items()}
     for name, curve in curves.items():
         np.testing.assert_array_equal(found[name]["values"], curve["values"])

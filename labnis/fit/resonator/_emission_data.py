@@ -23,8 +23,9 @@ _TREND = 4.0
 _ALIKE = 0.6
 # How much more than its noise the level may scatter, as a ratio of variances.
 _UNSTEADY = 3.0
-# Changes of the gain below this many of its standard deviations cause no warning.
-_NEGLIGIBLE = 0.3
+# Changes of the gain below this many of its standard deviations cause no warning; more where they are taken out, so
+# that only what they mean is in doubt.
+_NEGLIGIBLE, _NEGLIGIBLE_TAKEN_OUT = 0.3, 1.0
 # This many equal values at the end of the range mean clipping, if they are more than twice those next to it.
 _CLIPPED, _PILE = 10, 2
 
@@ -161,8 +162,8 @@ class _Trend(NamedTuple):
 def _unsteady_level(data: EmissionData, emitted: Real, gain_sigma: float, *, taken_out: bool) -> tuple[str, ...]:
     """Warning where the noise of the chain changes: it falls under compression, and drifts with the gain.
 
-    Where the change is taken out as one of the gain, and is no compression, only half of it is in doubt: the gain is
-    that of the middle of the run, and what changes may be the noise temperature.
+    Where the change is taken out as one of the gain, half of it is in doubt: the gain is that of the middle of the run,
+    which a compression has lowered by half of its largest, and what changes may be the noise temperature.
     """
     seen = _Seen.of(data, emitted)
     level, sigma = seen.level, seen.sigma
@@ -177,10 +178,11 @@ def _unsteady_level(data: EmissionData, emitted: Real, gain_sigma: float, *, tak
     # A change of the noise is taken for emission of the same size.
     # So large is the part of the gain that is lost in a compression, too.
     part = float(seen.noise.sum() / np.ptp(emitted.sum(axis=1)))
-    if taken_out and (steady or not _may_be_compression(by_power, by_order)):
+    if taken_out:
         part = 1.0 if steady else 0.5
     moved = 10 / np.log(10) * change * part
-    if moved < _NEGLIGIBLE * gain_sigma or (steady and excess < _UNSTEADY):
+    least = _NEGLIGIBLE_TAKEN_OUT if taken_out else _NEGLIGIBLE
+    if moved < least * gain_sigma or (steady and excess < _UNSTEADY):
         return ()
     size = f"{change * 100:.2g} %, which may move the gain by {moved:.1g} dB"
     if steady:
@@ -189,11 +191,6 @@ def _unsteady_level(data: EmissionData, emitted: Real, gain_sigma: float, *, tak
             "and the true uncertainties are larger; look at its supplies and temperature",
         )
     return (_trend_warning(by_power, by_order, size),)
-
-
-def _may_be_compression(by_power: _Trend, by_order: _Trend) -> bool:
-    """Whether the level falls with the emitted power, as far as the order of the biases separates it from time."""
-    return by_power.change < 0 and by_power.improvement > _ALIKE * by_order.improvement
 
 
 def _trend_warning(by_power: _Trend, by_order: _Trend, size: str) -> str:

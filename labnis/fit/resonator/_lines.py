@@ -7,7 +7,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 from scipy.constants import h
+from scipy.ndimage import median_filter
 
+from labnis.fit._residuals import OUTLIER, robust_scale
 from labnis.fit.arrays import Bool, Real
 from labnis.fit.models import Suspect
 from labnis.fit.resonator._drift import Tangent, best_factor, drift_basis
@@ -19,11 +21,16 @@ from labnis.physics import NoOperatingPointError, thermal_photon_number
 __all__ = ["Lines", "Spectra"]
 
 
+# Bins among which a spur stands out, and the fewest with which it can be told from the shape of the noise.
+_NEIGHBOURS, _FEWEST_BINS = 15, 60
+
+
 @dataclass(frozen=True)
 class Lines:
     """The emitted Lorentzians at all biases: S = ħω γ_tr flow/(δ² + γ_Σ²/4) (W/Hz) and its factors.
 
-    `total` is γ_Σ and `flow` Σ_k γ_k(N_k − N_tr), both (n,); `detuning` δ and `density` S are (n, m).
+    `total` is γ_Σ and `flow` Σ_k γ_k(N_k − N_tr), both (n,); `detuning` δ, `each`, which is S for a flow of one photon
+    per second, and `density` S are (n, m).
     """
 
     junctions: Tunnelling
@@ -31,6 +38,7 @@ class Lines:
     total: Real
     flow: Real
     detuning: Real
+    each: Real
     density: Real
 
     @classmethod
@@ -43,9 +51,8 @@ class Lines:
         # The baths of line and excess have one temperature, so that only the junctions give a net flow.
         flow = rate * (junctions.emission - photons * junctions.damping)
         detuning = 2 * np.pi * (data.frequency - frequency) - rate * junctions.shift[:, None]
-        height = h * frequency * values["damping_line"] * flow
-        density = height[:, None] / (detuning**2 + (total**2 / 4)[:, None])
-        return cls(junctions, photons, total, flow, detuning, density)
+        each = h * frequency * values["damping_line"] / (detuning**2 + (total**2 / 4)[:, None])
+        return cls(junctions, photons, total, flow, detuning, each, each * flow[:, None])
 
     def slopes(self, values: Mapping[str, float], data: EmissionData, names: Sequence[str]) -> Real:
         """∂S/∂(parameter), shape (n, m, p); neglects the change of the baths' photon number with the frequency.
@@ -81,6 +88,16 @@ RIPPLE = (
 )
 
 
+LINE_PHOTONS = (
+    "it looks like {:.2g} photons in each mode of the line, beyond those of the fridge's temperature: attenuate and "
+    "filter the line, or look for what radiates into it"
+)
+EXCESS_PHOTONS = (
+    "it looks like excess losses of the resonator that are warmer than the fridge, with {:.2g} photons at its "
+    "frequency: look for what heats it"
+)
+
+
 @dataclass(frozen=True)
 class Spectra(Model):
     """The spectra with the noise of the chain eliminated, as functions of the parameters `names`.
@@ -111,11 +128,22 @@ class Spectra(Model):
         return np.arange(self.mask.size).reshape(self.expected.shape)
 
     def suspects(self, x: Real) -> list[Suspect]:
-        """A gain that varies over the line as the noise of the chain does."""
-        emitted, noise = self._emitted(x), self.background(x)
-        by_gain = emitted * (noise / np.median(noise) - 1)
-        rest = self._at(emitted, self._factor(emitted)).rest(by_gain)
-        return [Suspect(RIPPLE, (rest / self.expected).reshape(-1, 1))]
+        """A gain that varies over the line as the noise of the chain does, and baths at another temperature."""
+        gain, values = self._values(x)
+        lines = Lines.of(values, self.data)
+        emitted, noise = gain * lines.density, self.background(x)
+        excess = values["damping_excess"]
+        changes = {
+            RIPPLE: emitted * (noise / np.median(noise) - 1),
+            LINE_PHOTONS: gain * lines.each * (values["damping_line"] - lines.total)[:, None],
+            EXCESS_PHOTONS: gain * lines.each * excess,
+        }
+        tangent = self._at(emitted, self._factor(emitted))
+        return [
+            Suspect(text, (tangent.rest(change) / self.expected).reshape(-1, 1), positive=text != RIPPLE)
+            for text, change in changes.items()
+            if change.any()
+        ]
 
     def place(self, datum: int) -> str:
         return self.data.place(datum)
@@ -182,6 +210,18 @@ class Spectra(Model):
         power = share.T @ factor
         rest = (share * (self.data.spectrum - factor[:, None] * emitted)).sum(axis=0)
         return np.asarray(rest / np.where(power > 0, power, 1.0))
+
+    @cached_property
+    def spurs(self) -> Bool:
+        """Bins in which the noise of the chain stands out from that of the neighbours, shape (m,)."""
+        # Of the expectation at the start of a fit only the part that changes with the bias counts.
+        rise, weight = self.expected - self.expected.min(axis=0), self.expected**-2
+        noise = (weight * (self.data.spectrum - rise)).sum(axis=0) / weight.sum(axis=0)
+        if noise.size < _FEWEST_BINS:
+            return np.zeros(noise.shape, bool)
+        excess = noise / median_filter(noise, size=_NEIGHBOURS, mode="nearest") - 1
+        # Second differences have √6 of the scatter of a bin, and hardly see a ripple.
+        return np.asarray(excess > OUTLIER * robust_scale(np.diff(noise, 2) / noise[1:-1]) / np.sqrt(6))
 
     @cached_property
     def _weight(self) -> Real:

@@ -13,13 +13,14 @@ import numpy as np
 from scipy.constants import k
 from scipy.ndimage import median_filter
 
-from labnis.fit.arrays import Real
+from labnis.fit.arrays import Bool, Real
 from labnis.fit.derived import with_quantity
 from labnis.fit.given import known_before, refuse_unphysical
 from labnis.fit.information import Sensitivity, thinned
 from labnis.fit.junction._island import COMPONENTS
 from labnis.fit.parameters import Given, Parameter, hold, parameters_at, prior_rows, restarted
 from labnis.fit.propagation import Evaluated
+from labnis.fit.resonator._biases import gigahertz
 from labnis.fit.resonator._drift import (
     NARROW,
     drift_terms,
@@ -41,6 +42,8 @@ MODEL = "emitted spectra at all biases"
 # In dB; an emitted power with an uncertainty of a third of itself may be noise.
 LARGEST_GAIN_SIGMA = 10 / np.log(10) / 3
 
+# Spurs that a note names.
+_LISTED = 6
 # All biases count, but some must be where gap and temperature no longer matter.
 _FEWEST_HIGH = 3
 
@@ -143,7 +146,7 @@ def fit_emitted_power(
         taken_out=drift_terms(result) > 0,
     )
     model = spectra(drift_terms(result)).with_mask(result.mask)
-    notes = (*result.notes, *_drift_notes(result, model))
+    notes = (*result.notes, *_drift_notes(result, model), *_spur_notes(usable, model))
     result = replace(result, warnings=(*result.warnings, *suspect), notes=notes, limits=prior.limits)
     return _with_noise_temperature(result, model)
 
@@ -233,15 +236,32 @@ def _known_parameters(known: FitResult) -> list[Parameter]:
     ]
 
 
+def _spur_notes(data: EmissionData, spectra: Spectra) -> tuple[str, ...]:
+    """Which bins do not count in the noise temperature."""
+    if not spectra.spurs.any():
+        return ()
+    places = [gigahertz(one) for one in data.frequency[spectra.spurs].tolist()]
+    more = f" and {len(places) - _LISTED} more" if len(places) > _LISTED else ""
+    return (
+        f"spurs stand out of the chain's noise and do not count in noise_temperature: at {', '.join(places[:_LISTED])}"
+        f"{more}",
+    )
+
+
 def _noise_temperature(spectra: Spectra, x: Real) -> float:
-    """Noise temperature (K) of the chain: noise of each bin, averaged over the band, per gain."""
-    noise = spectra.background(x)[spectra.counts.any(axis=0)].mean()
+    """Noise temperature (K) of the chain: noise of each bin without a spur, averaged over the band, per gain."""
+    noise = spectra.background(x)[_averaged(spectra)].mean()
     return float(noise / 10 ** (x[spectra.names.index("gain")] / 10) / k)
+
+
+def _averaged(spectra: Spectra) -> Bool:
+    """Bins that count in the noise temperature, shape (m,)."""
+    return np.asarray(spectra.counts.any(axis=0) & ~spectra.spurs)
 
 
 def _with_noise_temperature(result: FitResult, spectra: Spectra) -> FitResult:
     """Append T_noise = (noise per bin, averaged over the band) / (G k)."""
-    known = spectra.counts.any(axis=0)
+    known = _averaged(spectra)
     temperature, per_kelvin = _noise_temperature(spectra, result.values), 10 ** (result["gain"].value / 10) * k
     gradient = spectra.background_slopes(result.values)[known].mean(axis=0) / per_kelvin
     gradient[result.names.index("gain")] -= np.log(10) / 10 * temperature

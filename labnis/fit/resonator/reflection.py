@@ -17,7 +17,7 @@ from functools import partial
 
 import numpy as np
 
-from labnis.fit.arrays import Complex, Real
+from labnis.fit.arrays import Bool, Complex, Real
 from labnis.fit.derived import with_derived
 from labnis.fit.given import known_before, refuse_unphysical
 from labnis.fit.information import Sensitivity, thinned
@@ -52,6 +52,7 @@ __all__ = [
     "ReflectionData",
     "fit_reflection",
     "reflection_evaluated",
+    "reflection_left_out",
     "reflection_model",
     "reflection_sensitivity",
 ]
@@ -138,7 +139,8 @@ def fit_reflection(
     except FitError as error:
         raise FitError(f"{error}: {_QUESTIONS}") from error
     _refuse_undetermined(result)
-    result = replace(result, limits={} if prior is None else prior.limits)
+    known = {} if prior is None else prior.limits
+    result = replace(result, limits={name: limit for name, limit in known.items() if name in result.names})
     result = _with_drift_told(result, Traces.of(usable, names, drift_terms(result)).with_mask(result.mask))
     return with_derived(result, "resonance_frequency", "Hz", partial(_zero_bias_resonance, array=usable.array))
 
@@ -148,13 +150,26 @@ def reflection_model(fit: FitResult, data: ReflectionData) -> Complex:
 
     The background, which the fit eliminates, is computed from `data` and the fitted parameters.
     """
-    usable = data.finite().conjugate()
     model = np.full(data.s11.shape, complex(np.nan, np.nan))
-    if usable.device_voltage.size:
-        values = {name: value for name, value in fit.by_name.items() if name != "resonance_frequency"}
-        x = np.array([*values.values()])
-        model[data.usable] = without_outliers(Traces.of(usable, values, drift_terms(fit)), x).model(x).conj()
+    if data.usable.any():
+        traces, x = _without_outliers(fit, data)
+        model[data.usable] = traces.model(x).conj()
     return model
+
+
+def reflection_left_out(fit: FitResult, data: ReflectionData) -> Bool:
+    """Which data a reflection fit leaves out as glitches, shape (n, m)."""
+    found = np.zeros(data.s11.shape, bool)
+    if data.usable.any():
+        found[data.usable] = ~_without_outliers(fit, data)[0].counts
+    return found
+
+
+def _without_outliers(fit: FitResult, data: ReflectionData) -> tuple[Traces, Real]:
+    """The model of a fit at the usable biases of `data`, without the glitches, and its parameters."""
+    values = {name: value for name, value in fit.by_name.items() if name != "resonance_frequency"}
+    x = np.array([*values.values()])
+    return without_outliers(Traces.of(data.finite().conjugate(), values, drift_terms(fit)), x), x
 
 
 def reflection_evaluated(

@@ -174,10 +174,24 @@ class RampedBias:
             integration_time=integration_time,
         )
         self._sources_voltage = True
+        self._compare_mains()
+        for meter in (self._ammeter, self._voltmeter):
+            if isinstance(meter, DeviceMeter):
+                meter.integration_time = integration_time
         self._level.require(before, "while ranges and compliance were set")
         if not enabled:
             self._switch_on_at_zero()
         self._prepared_for = maximum_bias
+
+    def _compare_mains(self) -> None:
+        """Warn where the source found mains of another frequency than that of the station file."""
+        stated, found = self._wiring.line_frequency, getattr(self.source, "mains_frequency", math.nan)
+        if math.isfinite(found) and found != stated:
+            logger.warning(
+                "%s finds mains of %g Hz, and the station file states %g Hz: the hum is not averaged out; write "
+                "line_frequency: %g under labnis.wiring",
+                self._name, found, stated, found,
+            )  # fmt: skip
 
     def claim(self) -> None:
         """Take charge of an output that is on from an earlier run: `shutdown` ramps it to zero, too.

@@ -152,7 +152,7 @@ class HeatBalance(BudgetedAnalysis):
         whole = np.full(data["current"].transpose("stage", ...).shape, np.nan)
         sweeps, _ = _model(fit, _Measured.of(data, FitContext()))
         at = np.array([inverted(fit)[name].value for name in sweeps.names])
-        expected, begin = sweeps.current - sweeps.residuals(at) / sweeps.weight, 0
+        expected, begin = sweeps.expected(at)[0], 0
         for number in _complete(data):
             points = Points(data.isel(stage=number))
             there = points.measured("device_voltage", "current", "fridge_temperature")

@@ -12,8 +12,10 @@ from labnis.fit.result import FitResult
 from labnis.physics import NISJunction, SINISCooler
 from labnis.physics.superconductor import critical_temperature
 
-__all__ = ["INVERSE", "UNITS", "cooler_at", "cooler_parameters", "inverted", "values_of"]
+__all__ = ["GAIN", "INVERSE", "UNITS", "cooler_at", "cooler_parameters", "inverted", "values_of"]
 
+#: The parameter for a relative error of the lock-in's conductance: what it reads too much.
+GAIN = "conductance_gain_error"
 # Electrons, phonons and bath are thermal resistances in series, and the data determine their sum best: the solver
 # converges faster in the resistances than in the couplings. Names, both ways.
 INVERSE = {"electron_phonon": "1/electron_phonon", "kapitza": "1/kapitza"}
@@ -34,6 +36,7 @@ UNITS = {
     "voltage_offset": "V",
     "current_offset": "A",
     LINE: "ohm",
+    GAIN: "1",
 }
 # Below this Dynes parameter, and this ħ/(τ_φ Δ), the accuracy of the Andreev integral is unknown.
 _SMALLEST_DYNES, _SMALLEST_DEPHASING = 1e-6, 2e-6
@@ -51,6 +54,7 @@ def values_of(cooler: SINISCooler) -> dict[str, float]:
         "voltage_offset": 0.0,
         "current_offset": 0.0,
         LINE: 0.0,
+        GAIN: 0.0,
     }
     if cooler.kapitza is not None:
         values["kapitza"] = cooler.kapitza
@@ -107,6 +111,7 @@ def cooler_parameters(cooler: SINISCooler, names: Sequence[str], warmest: float)
         "voltage_offset": (1e-5, -np.inf, np.inf),
         "current_offset": (1e-2 * gap / resistance, -np.inf, np.inf),
         LINE: (1e-3 * resistance, -np.inf, np.inf),
+        GAIN: (1e-2, -0.9, np.inf),
     }
     parameters = []
     for name in names:

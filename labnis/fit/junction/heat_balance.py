@@ -14,6 +14,7 @@ from labnis.fit.arrays import Real, real_array
 from labnis.fit.derived import with_derived
 from labnis.fit.estimate import Estimate
 from labnis.fit.junction._cooler_parameters import (
+    GAIN,
     INVERSE,
     UNITS,
     cooler_at,
@@ -227,7 +228,7 @@ def _assumed(
     assumed = {
         name: f"{value:g} {UNITS[name]}, not fitted"
         for name, value in values_of(cooler).items()
-        if name not in free and name != LINE
+        if name not in free and name not in (LINE, GAIN)
     }
     exact = [f"{i.bath_temperature:g} K" for i in isotherms if not i.bath_uncertainty]
     if exact:

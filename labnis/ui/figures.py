@@ -45,7 +45,7 @@ def figure_of(paths: Sequence[Path]) -> Figure:
         upper, *lower = part.subfigures(2, 1, height_ratios=(3, 2)) if curves else [part]
         draw_data(upper, run.data, predictions(run), left_out(run))
         for place in lower:
-            _draw_curves(place, curves[0])
+            _draw_curves(place, curves)
         mark = "SIMULATED  " if metadata["simulated"] else ""
         part.suptitle(f"{run.procedure}  {run.run_id}\n{mark}{metadata['start']:%Y-%m-%d %H:%M}", fontsize=8)
         _annotate(upper.axes[0], run)
@@ -215,23 +215,52 @@ def _draw_conductance(axis: Axes, data: xarray.Dataset, x: _Scaled) -> None:
     inset.tick_params(labelsize=6)
 
 
-def _draw_curves(target: Figure | SubFigure, curves: xarray.Dataset) -> None:
-    """What a fit says along a set-point, one panel for each curve with its σ; in a dry run with the truth."""
-    (abscissa,) = map(str, curves.coords)
-    names = [str(name) for name in curves.data_vars if f"{name}_sigma" in curves]
-    x = _Scaled.of(curves[abscissa])
+def _draw_curves(target: Figure | SubFigure, curves: Sequence[xarray.Dataset]) -> None:
+    """What the fits say along a set-point, one panel for each quantity; in a dry run with the truth.
+
+    The curves of the first fit are lines with their σ, and those of others points with error bars.
+    """
+    names = dict.fromkeys(str(name) for one in curves for name in one.data_vars if f"{name}_sigma" in one)
     for axis, name in zip(target.subplots(1, len(names), squeeze=False)[0], names, strict=True):
-        y = _Scaled.of(curves[name])
-        scale = scaled_unit(float(np.nanmax(np.abs(curves[name].values))), str(curves[name].attrs["units"]))[0]
-        sigma = curves[f"{name}_sigma"].values / scale
-        axis.fill_between(x.values, y.values - sigma, y.values + sigma, color=FIT, alpha=0.3, lw=0)
-        axis.plot(x.values, y.values, color=FIT, lw=1, label="fit ± σ")
-        if f"{name}_truth" in curves:
-            axis.plot(x.values, curves[f"{name}_truth"].values / scale, color="black", lw=0.8, ls="--", label="truth")
+        there = [one for one in curves if name in one]
+        scale, unit = scaled_unit(max(_largest(one[name]) for one in there), str(there[0][name].attrs["units"]))
+        x = _Scaled.of(there[0][_abscissa_of(there[0])])
+        for one in there:
+            _draw_curve_of(axis, one, name, scale, points=one is not curves[0])
         axis.set_xlabel(x.label.replace("_", " "), fontsize=8)
-        axis.set_ylabel(y.label.replace("_", " "), fontsize=8)
+        axis.set_ylabel(f"{name.replace('_', ' ')} ({unit})" if unit else name, fontsize=8)
         axis.tick_params(labelsize=7)
         axis.legend(frameon=False, fontsize=6)
+
+
+def _draw_curve_of(axis: Axes, curves: xarray.Dataset, name: str, scale: float, *, points: bool) -> None:
+    """One quantity of one fit, in units of `scale`: a curve, or one for each temperature of the stage."""
+    x = np.atleast_2d(_Scaled.of(curves[_abscissa_of(curves)]).values)
+    y, sigma = (np.atleast_2d(curves[column].values) / scale for column in (name, f"{name}_sigma"))
+    truth = np.atleast_2d(curves[f"{name}_truth"].values) / scale if f"{name}_truth" in curves else None
+    baths = curves["fridge_temperature"].values if "fridge_temperature" in curves else None
+    for number in range(len(y)):
+        color = FIT if baths is None else f"C{number}"
+        label = "fit ± σ" if baths is None else f"{baths[number] * 1e3:.4g} mK"
+        if points:
+            bars: dict[str, Any] = {"fmt": ".", "ms": 3, "lw": 0.7, "color": color}
+            axis.errorbar(x[number], y[number], sigma[number], **bars)
+            continue
+        axis.fill_between(x[number], y[number] - sigma[number], y[number] + sigma[number], color=color, alpha=0.3, lw=0)
+        axis.plot(x[number], y[number], color=color, lw=1, label=label)
+        if truth is not None:
+            last = "truth" if number == len(y) - 1 else None
+            axis.plot(x[number], truth[number], color="black", lw=0.8, ls="--", label=last)
+
+
+def _abscissa_of(curves: xarray.Dataset) -> str:
+    """The coordinate of curves that has all of their dimensions."""
+    return max(map(str, curves.coords), key=lambda name: curves[name].ndim)
+
+
+def _largest(column: xarray.DataArray) -> float:
+    finite = np.abs(column.values[np.isfinite(column.values)])
+    return float(finite.max(initial=0.0))
 
 
 def _draw_isotherms(target: Figure | SubFigure, data: xarray.Dataset, name: str, model: Mapping[str, Any]) -> None:

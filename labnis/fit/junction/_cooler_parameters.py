@@ -12,7 +12,7 @@ from labnis.fit.result import FitResult
 from labnis.physics import NISJunction, SINISCooler
 from labnis.physics.superconductor import critical_temperature
 
-__all__ = ["GAIN", "INVERSE", "UNITS", "cooler_at", "cooler_parameters", "inverted", "values_of"]
+__all__ = ["GAIN", "INVERSE", "UNITS", "cooler_at", "cooler_parameters", "inverted", "plain_name", "values_of"]
 
 #: The parameter for a relative error of the lock-in's conductance: what it reads too much.
 GAIN = "conductance_gain_error"
@@ -123,13 +123,20 @@ def cooler_parameters(cooler: SINISCooler, names: Sequence[str], warmest: float)
     return parameters
 
 
+def plain_name(name: str) -> str:
+    """The coupling of an inverse, and every other name as it is."""
+    return name.removeprefix("1/")
+
+
 def inverted(fit: FitResult) -> FitResult:
     """Return `fit` with every coupling replaced by its inverse, or the reverse."""
     inverts = np.array([name in INVERSE for name in fit.names])
     inverse = 1 / np.where(inverts, fit.values, 1.0)
     change = np.where(inverts, -(inverse**2), 1.0)
+    budget = fit.budget
     return replace(
         fit,
+        budget=None if budget is None else replace(budget, columns=budget.columns * change[:, None]),
         names=tuple(INVERSE.get(name, name) for name in fit.names),
         units=tuple(
             UNITS[INVERSE[name]] if name in INVERSE else unit for name, unit in zip(fit.names, fit.units, strict=True)

@@ -1,4 +1,4 @@
-"""Isotherms, and the model of them as a function of the parameters of a cooler."""
+"""The model of isotherms as a function of the parameters of a cooler."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -7,12 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.constants import e, k
 
-from labnis.fit.arrays import Real, curve, evenly_spread, real_columns
+from labnis.fit.arrays import Real
 from labnis.fit.estimate import number_text
 from labnis.fit.junction._cooler_parameters import GAIN, INVERSE, cooler_at
-from labnis.fit.junction._curve_data import check_units
 from labnis.fit.junction._excitation import Curves, device_cycle, first_harmonic, phases
 from labnis.fit.junction._heated_pair import LINE
+from labnis.fit.junction._isotherm import Isotherm, bath_names
 from labnis.fit.junction._steady_state import SteadyStateSlopes, steady_state_slopes
 from labnis.fit.result import FitError
 from labnis.fit.solver import Model
@@ -20,72 +20,13 @@ from labnis.physics import AndreevChannel, NoOperatingPointError, OperatingPoint
 from labnis.physics.junction import BOLTZMANN_EV
 from labnis.physics.superconductor import bcs_gap
 
-__all__ = ["BATH_RANGE", "Isotherm", "Sweeps", "bath_names"]
+__all__ = ["Sweeps", "point_to_point"]
 
-# Bath temperatures are searched within this many of their uncertainties.
-BATH_RANGE = 5.0
 # Phases over which a cycle of the excitation is averaged: exact to 1e-4 for amplitudes up to _LARGEST·kT/e on a
 # junction. In every step the island is solved at _FEW of them, which are exact up to the excitation's third power.
 _PHASES, _FEW, _LARGEST = phases(12), phases(2), 10.0
 # Electron temperature at which the island's solver starts at most, in units of the gap.
 _WARMEST = 0.9
-
-
-@dataclass(frozen=True)
-class Isotherm:
-    """One I–V curve, at one temperature of bath and superconductors.
-
-    Attributes
-    ----------
-    device_voltage, current
-        Voltage across the pair (V), less current × series resistance, and current (A), shape (n,). Points that are not
-        finite are left out.
-    bath_temperature
-        Of the bath (K), positive.
-    bath_uncertainty
-        Its standard uncertainty (K); 0 where it is taken as exact.
-    conductance
-        dI/dV of the device from a lock-in (S), shape (n,), NaN where there is none; None without.
-
-    """
-
-    device_voltage: Real
-    current: Real
-    bath_temperature: float
-    bath_uncertainty: float = 0.0
-    conductance: Real | None = None
-
-    def __post_init__(self) -> None:
-        columns = {"device_voltage": self.device_voltage, "current": self.current}
-        if self.conductance is not None:
-            columns["conductance"] = self.conductance
-        columns = dict(zip(columns, real_columns(**columns), strict=True))
-        for name, values in columns.items():
-            object.__setattr__(self, name, values)
-        finite = np.isfinite(self.device_voltage) & np.isfinite(self.current)
-        check_units(self.device_voltage[finite], self.current[finite])
-        if not (np.isfinite(self.bath_temperature) and self.bath_temperature > 0):
-            raise FitError(f"bath_temperature is {self.bath_temperature}; it must be finite and positive (K)")
-        if not 0 <= BATH_RANGE * self.bath_uncertainty < self.bath_temperature:
-            raise FitError(
-                f"bath_uncertainty is {self.bath_uncertainty} K; from 0 to 1/{BATH_RANGE:g} of the bath's "
-                f"{self.bath_temperature} K is possible"
-            )
-
-    def finite(self) -> "Isotherm":
-        """Only the points at which voltage and current are finite; FitError with fewer than 10 of them."""
-        curve(f"the isotherm at {self.bath_temperature:g} K", device_voltage=self.device_voltage, current=self.current)
-        return self._at(np.flatnonzero(np.isfinite(self.device_voltage) & np.isfinite(self.current)))
-
-    def thinned(self, points: int) -> "Isotherm":
-        """About `points` of them, evenly spread, for a coarse search."""
-        return self._at(evenly_spread(self.current.size, points))
-
-    def _at(self, some: NDArray[np.intp]) -> "Isotherm":
-        conductance = None if self.conductance is None else self.conductance[some]
-        return replace(
-            self, device_voltage=self.device_voltage[some], current=self.current[some], conductance=conductance
-        )
 
 
 @dataclass(frozen=True)
@@ -114,6 +55,7 @@ class Sweeps(Model):
     correction: Real
     electrons: Real
     gap_shares: tuple[float, ...]
+    series_resistance: float = 0.0
     # The last parameters with their states, and the last slopes of the electron temperatures: where they lead, the
     # solver of the island takes half the time.
     _last: dict[bytes, list[OperatingPoint]] = field(init=False, repr=False, compare=False, default_factory=dict)
@@ -146,7 +88,7 @@ class Sweeps(Model):
     def around(self, x: Real, series_resistance: float, excitation: float) -> "Sweeps":
         """With the weights, the excitation and the electron temperatures of the device with the parameters `x`.
 
-        The conductances keep the scale of `balanced`.
+        The conductances keep their scale.
         """
         sweeps = replace(
             self, waveform=np.zeros((self.voltage.size, 1)), correction=np.zeros((2, self.voltage.size)),
@@ -157,7 +99,11 @@ class Sweeps(Model):
         conductances = np.vstack([sweeps._cooler(x, number).conductance(one) for number, one in enumerate(states)])
         share = 1 / (1 + series_resistance * conductances[:, 0])
         sweeps = replace(
-            sweeps, weight=share, conductance_weight=self._scale * share[self.measured] ** 2, electrons=electrons
+            sweeps,
+            weight=share,
+            conductance_weight=self._scale * share[self.measured] ** 2,
+            electrons=electrons,
+            series_resistance=series_resistance,
         )
         if not excitation:
             return sweeps
@@ -183,8 +129,14 @@ class Sweeps(Model):
             return self
         unit = replace(self, conductance_weight=self.weight[self.measured] ** 2)
         rest = unit.residuals(x)
-        noise = [_point_to_point(part) for part in np.split(rest, [self.voltage.size])]
+        noise = [point_to_point(part) for part in np.split(rest, [self.voltage.size])]
         return replace(self, conductance_weight=unit.conductance_weight * noise[0] / noise[1])
+
+    def is_like(self, other: "Sweeps", current: float, part: float) -> bool:
+        """Whether corrections differ from those of `other` by at most a `current` (A), and weights by a `part`."""
+        pairs = ((self.weight, other.weight), (self.conductance_weight, other.conductance_weight))
+        moved = [np.abs(now / before - 1).max(initial=0.0) for now, before in pairs]
+        return bool(np.abs(self.correction - other.correction)[0].max() <= current and max(moved) <= part)
 
     @property
     def _scale(self) -> float:
@@ -207,8 +159,7 @@ class Sweeps(Model):
         values, states = self._values(x), self._steady_states(x)
         current = np.vstack([one.current for one in states])
         mean = current.mean(axis=1) + self.correction[0] + values.get("current_offset", 0.0)
-        true = self._harmonic(current) + self.correction[1]
-        return mean, (1 + values.get(GAIN, 0.0)) * true / (1 + values.get(LINE, 0.0) * true)
+        return mean, self._line(values).reading(self._harmonic(current) + self.correction[1])
 
     def jacobian(self, x: Real) -> Real:
         return self.slopes(x, self.names)
@@ -218,14 +169,13 @@ class Sweeps(Model):
         every = self._slopes(x, names, channel)
         by_current = np.vstack([one.current for one in every])
         mean, harmonic = by_current.mean(axis=1), self._harmonic(np.moveaxis(by_current, 1, -1))
-        values = self._values(x)
-        line, gain = values.get(LINE, 0.0), 1 + values.get(GAIN, 0.0)
         true = self._harmonic(np.vstack([one.current for one in self._steady_states(x)])) + self.correction[1]
-        harmonic = harmonic * (gain / (1 + line * true) ** 2)[:, None]
+        by_true, by_line, by_gain = self._line(self._values(x)).slopes(true)
+        harmonic = harmonic * by_true[:, None]
         if LINE in names:
-            harmonic[:, names.index(LINE)] -= gain * (true / (1 + line * true)) ** 2
+            harmonic[:, names.index(LINE)] += by_line
         if GAIN in names:
-            harmonic[:, names.index(GAIN)] = true / (1 + line * true)
+            harmonic[:, names.index(GAIN)] = by_gain
         return -np.concatenate(
             [mean * self.weight[:, None], harmonic[self.measured] * self.conductance_weight[:, None]]
         )
@@ -237,9 +187,12 @@ class Sweeps(Model):
         bath = self.baths[self.isotherm[point]]
         return f"{what}{number_text(float(self.voltage[point]), 'V')} and {number_text(bath, 'K')}"
 
-    def states(self, x: Real) -> list[OperatingPoint]:
-        """Steady states of each isotherm, shape (its points, phases)."""
-        return self._steady_states(x)
+    def cooler_at(self, x: Real) -> SINISCooler:
+        """The cooler with the parameters `x`; its gap is that of the parameter."""
+        return cooler_at(self._values(x), self.cooler)
+
+    def _line(self, values: Mapping[str, float]) -> "_Line":
+        return _Line(self.series_resistance, values.get(LINE, 0.0), values.get(GAIN, 0.0))
 
     def _harmonic(self, current: Real) -> Real:
         """Conductance (S) from currents in the phases of the excitation, the last axis; NaN without one."""
@@ -283,7 +236,7 @@ class Sweeps(Model):
         before, slopes, electrons = self._ahead
         ahead = np.clip(electrons + slopes @ (x - before), electrons / 2, 2 * electrons)
         gap = self._values(x).get("gap", self.cooler.junction.gap)
-        return np.minimum(ahead, _WARMEST * min(self.gap_shares) * gap * e / k)
+        return np.asarray(np.minimum(ahead, _WARMEST * min(self.gap_shares) * gap * e / k))
 
     def _steady_states(self, x: Real) -> list[OperatingPoint]:
         key = np.asarray(x).tobytes()
@@ -297,16 +250,17 @@ class Sweeps(Model):
         values, start = self._values(x), self._start(x)
         measured = self.voltage - values.get(LINE, 0.0) * self.current
         voltage = measured[:, None] + values.get("voltage_offset", 0.0) + self.waveform
-        found = []
-        for number, (name, bath) in enumerate(zip(bath_names(self.baths), self.baths, strict=True)):
-            here = self.isotherm == number
-            cooler = self._cooler(x, number)
-            found.append(cooler.operating_point(voltage[here], values.get(name, bath), start=start[here]))
-        return found
+        cooler = self.cooler_at(x)
+        baths = [values.get(name, bath) for name, bath in zip(bath_names(self.baths), self.baths, strict=True)]
+        gaps = cooler.junction.gap * np.array(self.gap_shares)
+        at = [np.array(kind)[self.isotherm][:, None] for kind in (baths, gaps)]
+        every = vars(cooler.operating_point(voltage, at[0], start=start, gap=at[1]))
+        where = [self.isotherm == number for number in range(len(baths))]
+        return [OperatingPoint(**{name: array[here] for name, array in every.items()}) for here in where]
 
     def _cooler(self, x: Real, number: int) -> SINISCooler:
         """The cooler at the bath of an isotherm."""
-        cooler = cooler_at(self._values(x), self.cooler)
+        cooler = self.cooler_at(x)
         gap = cooler.junction.gap * self.gap_shares[number]
         return replace(cooler, junction=replace(cooler.junction, gap=gap))
 
@@ -315,6 +269,31 @@ class Sweeps(Model):
             INVERSE.get(name, name): float(1 / value if name in INVERSE else value)
             for name, value in zip(self.names, x, strict=True)
         }
+
+
+@dataclass(frozen=True)
+class _Line:
+    """A line of `resistance` (ohm), truly larger by `error` (ohm), whose lock-in reads too much by the part `gain`.
+
+    The lock-in reads the conductance g of device and line together; 1/g less the stated resistance is taken for that
+    of the device.
+    """
+
+    resistance: float
+    error: float
+    gain: float
+
+    def reading(self, conductance: Real) -> Real:
+        """What is taken for the device's `conductance` (S)."""
+        whole = (1 + self.gain) * conductance / (1 + (self.resistance + self.error) * conductance)
+        return np.asarray(whole / (1 - self.resistance * whole))
+
+    def slopes(self, conductance: Real) -> tuple[Real, Real, Real]:
+        """Slopes of the reading by the conductance, by the error and by the gain."""
+        share = 1 / (1 + (self.resistance + self.error) * conductance)
+        by_whole = 1 / (1 - self.resistance * (1 + self.gain) * conductance * share) ** 2
+        by_conductance = by_whole * (1 + self.gain) * share**2
+        return by_conductance, -by_conductance * conductance**2, by_whole * conductance * share
 
 
 @dataclass(frozen=True)
@@ -352,11 +331,6 @@ def _refuse_large(excitation: Real, electrons: Real) -> None:
         )
 
 
-def _point_to_point(residuals: Real) -> float:
+def point_to_point(residuals: Real) -> float:
     """Standard deviation of `residuals` from the differences of neighbours, robust to glitches."""
-    return max(1.4826 * float(np.median(np.abs(np.diff(residuals)))) / np.sqrt(2), np.finfo(float).tiny)
-
-
-def bath_names(baths: Sequence[object]) -> list[str]:
-    """Names of the temperatures of the `baths`, as parameters."""
-    return [f"bath_temperature_{i + 1}" for i in range(len(baths))]
+    return max(1.4826 * float(np.median(np.abs(np.diff(residuals)))) / float(np.sqrt(2)), np.finfo(float).tiny)

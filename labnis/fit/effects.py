@@ -88,7 +88,19 @@ def _more_current(data: xarray.Dataset, more: Any, context: FitContext) -> Chang
 
 
 def _series_resistance(data: xarray.Dataset, _source: Source, size: float, _context: FitContext) -> Changes:
-    return {"device_voltage": data["device_voltage"] - size * data["current"]}
+    changes = {"device_voltage": data["device_voltage"] - size * data["current"]}
+    if "conductance" in data.variables:
+        changes["conductance"] = data["conductance"] / (1 - size * data["conductance"])
+    return changes
+
+
+def _conductance_gain(data: xarray.Dataset, _source: Source, size: float, context: FitContext) -> Changes:
+    """The lock-in reads the conductance of device and line; that of the device is what is left without the line."""
+    if "conductance" not in data.variables:
+        return {}
+    line, device = context.series_resistance, data["conductance"]
+    whole = (1 + size) * device / (1 + line * device)
+    return {"conductance": whole / (1 - line * whole)}
 
 
 def _scaled(column: str) -> Callable[..., Changes]:
@@ -136,7 +148,7 @@ _EFFECTS: Mapping[str, Callable[[xarray.Dataset, Source, float, FitContext], Cha
     "current.offset": _current_offset,
     "divider": _divider,
     "series_resistance": _series_resistance,
-    "conductance.gain": _scaled("conductance"),
+    "conductance.gain": _conductance_gain,
     "frequency": _scaled("frequency"),
     "fridge.temperature": _fridge,
     "vna.magnitude_drift": _drifting("s11", lambda decibel: 10 ** (decibel / 20)),

@@ -29,7 +29,7 @@ from labnis.fit.result import FitError, FitResult
 from labnis.physics import AndreevChannel, NISJunction, SINISCooler
 from labnis.physics.superconductor import bcs_gap
 
-__all__ = ["HeatBalance"]
+__all__ = ["HeatBalance", "cooler_from"]
 
 # Where the search begins, in the units of the parameters.
 _ELECTRON_PHONON, _DYNES = 2e9, 1e-4
@@ -168,11 +168,11 @@ class HeatBalance(BudgetedAnalysis):
 def cooler_of(fit: FitResult) -> SINISCooler:
     """The cooler of a fit of `HeatBalance`, with the components that it has."""
     values = fit.by_name
-    return _cooler(values, fit.inputs["volume"])
+    return cooler_from(values, fit.inputs["volume"])
 
 
-def _cooler(values: Mapping[str, float], volume: float) -> SINISCooler:
-    """The cooler of these `values`, others being those of a start; what is not among them is absent."""
+def cooler_from(values: Mapping[str, float], volume: float) -> SINISCooler:
+    """The cooler of a `volume` (m³) with these `values`; components that are not among them are absent."""
     junction = NISJunction(values["gap"], values["normal_resistance"], max(values.get("dynes", _DYNES), 0.0))
     andreev = _ANDREEV if any(values.get(name, 0.0) > 0 for name in _AMPLITUDES) else None
     return cooler_at(values, SINISCooler(junction, volume, _ELECTRON_PHONON, None, andreev))
@@ -200,7 +200,7 @@ def _start(measured: MeasuredIsotherms, context: FitContext, earlier: FitResult 
     if earlier is not None:
         known = {name: value for name, value in earlier.by_name.items() if name not in earlier.limits}
         flat = inverted(earlier.select([name for name in known if name in UNITS]))
-        return Found(_cooler(known, volume), flat.by_name)
+        return Found(cooler_from(known, volume), flat.by_name)
     warmest = max(measured.isotherms, key=lambda one: one.bath_temperature)
     junctions = fit_current_voltage(
         warmest.device_voltage,
@@ -212,7 +212,7 @@ def _start(measured: MeasuredIsotherms, context: FitContext, earlier: FitResult 
     share = float(bcs_gap(warmest.bath_temperature, junctions["gap"])) / junctions["gap"]
     values = {"gap": junctions["gap"] / share, "normal_resistance": junctions["normal_resistance"]}
     offsets = {name: junctions[name] for name in ("voltage_offset", "current_offset")}
-    return Found(_cooler(values | dict(context.fixed), volume), offsets)
+    return Found(cooler_from(values | dict(context.fixed), volume), offsets)
 
 
 def _model(fit: FitResult, measured: MeasuredIsotherms, context: FitContext) -> tuple[Sweeps, FitResult | None]:
@@ -239,12 +239,12 @@ def _whole(fit: FitResult, sweeps: Sweeps, measured: MeasuredIsotherms) -> Calla
     plain = inverted(fit).by_name
     cold, reach = plain.get(bath, isotherm.bath_temperature), float(np.abs(isotherm.device_voltage).max())
     # At the minimum the bias does not matter.
-    coldest, near = coldest_bias(_cooler(plain, volume), cold, reach), values["optimal_bias"]
+    coldest, near = coldest_bias(cooler_from(plain, volume), cold, reach), values["optimal_bias"]
 
     def whole(x: Real) -> Real:
         now = values | dict(zip(sweeps.names, map(float, x), strict=True))
         plain = {plain_name(name): 1 / value if plain_name(name) != name else value for name, value in now.items()}
-        cooler, temperature = _cooler(plain, volume), plain.get(bath, cold)
+        cooler, temperature = cooler_from(plain, volume), plain.get(bath, cold)
         lowest = float(cooler.operating_point(coldest, temperature).electron_temperature)
         achieved = dict(zip(COOLING, best_cooling(cooler, temperature, near), strict=True))
         found = now | achieved | {"lowest_electron_temperature": lowest}

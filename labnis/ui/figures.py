@@ -227,6 +227,8 @@ def _draw_curves(target: Figure | SubFigure, curves: Sequence[xarray.Dataset]) -
         x = _Scaled.of(there[0][_abscissa_of(there[0])])
         for one in there:
             _draw_curve_of(axis, one, name, scale, points=one is not curves[0])
+        if there[0] is curves[0] and len(there) > 1:  # points beyond the curves are known less and less
+            axis.set(xlim=_span(axis.lines, 0), ylim=_span(axis.lines, 1))
         axis.set_xlabel(x.label.replace("_", " "), fontsize=8)
         axis.set_ylabel(f"{name.replace('_', ' ')} ({unit})" if unit else name, fontsize=8)
         axis.tick_params(labelsize=7)
@@ -237,20 +239,34 @@ def _draw_curve_of(axis: Axes, curves: xarray.Dataset, name: str, scale: float, 
     """One quantity of one fit, in units of `scale`: a curve, or one for each temperature of the stage."""
     x = np.atleast_2d(_Scaled.of(curves[_abscissa_of(curves)]).values)
     y, sigma = (np.atleast_2d(curves[column].values) / scale for column in (name, f"{name}_sigma"))
-    truth = np.atleast_2d(curves[f"{name}_truth"].values) / scale if f"{name}_truth" in curves else None
+    drawn = f"{name}_truth" in curves and not (points and _is_told(axis))
+    truth = np.atleast_2d(curves[f"{name}_truth"].values) / scale if drawn else None
     baths = curves["fridge_temperature"].values if "fridge_temperature" in curves else None
     for number in range(len(y)):
         color = FIT if baths is None else f"C{number}"
         label = "fit ± σ" if baths is None else f"{baths[number] * 1e3:.4g} mK"
+        if truth is not None:
+            last = "truth" if number == len(y) - 1 else None
+            axis.plot(x[number], truth[number], color="black", lw=0.8, ls="--", label=last, zorder=3)
         if points:
-            bars: dict[str, Any] = {"fmt": ".", "ms": 3, "lw": 0.7, "color": color}
-            axis.errorbar(x[number], y[number], sigma[number], **bars)
+            there = np.isfinite(y[number])
+            bars: dict[str, Any] = {"fmt": ".", "ms": 3, "lw": 0.7, "color": color, "label": f"{label}, by points"}
+            axis.errorbar(np.abs(x[number][there]), y[number][there], sigma[number][there], **bars)
             continue
         axis.fill_between(x[number], y[number] - sigma[number], y[number] + sigma[number], color=color, alpha=0.3, lw=0)
         axis.plot(x[number], y[number], color=color, lw=1, label=label)
-        if truth is not None:
-            last = "truth" if number == len(y) - 1 else None
-            axis.plot(x[number], truth[number], color="black", lw=0.8, ls="--", label=last)
+
+
+def _is_told(axis: Axes) -> bool:
+    """Whether the truth is drawn already."""
+    return any(line.get_label() == "truth" for line in axis.lines)
+
+
+def _span(lines: Sequence[Any], of: int) -> tuple[float, float]:
+    """Range of the first curve's abscissa (0), or of all curves (1), with a margin."""
+    values = np.concatenate([line.get_data()[of] for line in lines if line.get_linestyle() == "-"])
+    margin = 0.04 * float(np.ptp(values))
+    return float(values.min()) - margin, float(values.max()) + margin
 
 
 def _abscissa_of(curves: xarray.Dataset) -> str:

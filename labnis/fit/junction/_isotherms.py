@@ -20,7 +20,7 @@ from labnis.physics import AndreevChannel, NoOperatingPointError, OperatingPoint
 from labnis.physics.junction import BOLTZMANN_EV
 from labnis.physics.superconductor import bcs_gap
 
-__all__ = ["Sweeps", "point_to_point"]
+__all__ = ["Line", "Sweeps", "point_to_point"]
 
 # Phases over which a cycle of the excitation is averaged: exact to 1e-4 for amplitudes up to _LARGEST·kT/e on a
 # junction. In every step the island is solved at _FEW of them, which are exact up to the excitation's third power.
@@ -191,8 +191,8 @@ class Sweeps(Model):
         """The cooler with the parameters `x`; its gap is that of the parameter."""
         return cooler_at(self._values(x), self.cooler)
 
-    def _line(self, values: Mapping[str, float]) -> "_Line":
-        return _Line(self.series_resistance, values.get(LINE, 0.0), values.get(GAIN, 0.0))
+    def _line(self, values: Mapping[str, float]) -> "Line":
+        return Line(self.series_resistance, values.get(LINE, 0.0), values.get(GAIN, 0.0))
 
     def _harmonic(self, current: Real) -> Real:
         """Conductance (S) from currents in the phases of the excitation, the last axis; NaN without one."""
@@ -272,7 +272,7 @@ class Sweeps(Model):
 
 
 @dataclass(frozen=True)
-class _Line:
+class Line:
     """A line of `resistance` (ohm), truly larger by `error` (ohm), whose lock-in reads too much by the part `gain`.
 
     The lock-in reads the conductance g of device and line together; 1/g less the stated resistance is taken for that
@@ -287,6 +287,11 @@ class _Line:
         """What is taken for the device's `conductance` (S)."""
         whole = (1 + self.gain) * conductance / (1 + (self.resistance + self.error) * conductance)
         return np.asarray(whole / (1 - self.resistance * whole))
+
+    def device(self, reading: Real) -> Real:
+        """Inverse of `reading`."""
+        whole = reading / (1 + self.resistance * reading) / (1 + self.gain)
+        return np.asarray(whole / (1 - (self.resistance + self.error) * whole))
 
     def slopes(self, conductance: Real) -> tuple[Real, Real, Real]:
         """Slopes of the reading by the conductance, by the error and by the gain."""

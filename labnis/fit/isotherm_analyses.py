@@ -17,7 +17,7 @@ from labnis.fit.junction._components import component_prior
 from labnis.fit.junction._cooler_parameters import GAIN, UNITS, cooler_at, inverted, plain_name
 from labnis.fit.junction._island import COMPONENTS
 from labnis.fit.junction._isotherm import bath_names
-from labnis.fit.junction._isotherm_components import ABSENT, Found, find_components, limits_of
+from labnis.fit.junction._isotherm_components import ABSENT, ONE_SIDED, Found, find_components, limits_of
 from labnis.fit.junction._isotherms import Sweeps
 from labnis.fit.junction.cooling import COOLING, best_cooling, coldest_bias, with_cooling
 from labnis.fit.junction.current_voltage import fit_current_voltage
@@ -35,6 +35,8 @@ __all__ = ["HeatBalance", "cooler_from"]
 _ELECTRON_PHONON, _DYNES = 2e9, 1e-4
 _ANDREEV = AndreevChannel(80e-4, 1.2e-6, 0.0)
 _AMPLITUDES = ("andreev_normal", "andreev_superconductor")
+# An amplitude or leak that is not this many standard deviations above 0 is a limit.
+_SIGNIFICANT = 2.0
 # Most baths of a run.
 _MOST_BATHS = 1000
 
@@ -107,7 +109,10 @@ class HeatBalance(BudgetedAnalysis):
         sweeps, prior = _model(fit, measured, context)
         matrix, _ = prior_rows(sweeps.names, prior)
         x = np.array([inverted(fit)[name].value for name in sweeps.names])
-        limits, assumed = dict(fit.limits), dict(fit.assumed)
+        limits, assumed = (
+            dict(fit.limits),
+            {name: text for name, text in fit.assumed.items() if name != "andreev_scale"},
+        )
         for name, limit in limits_of(sweeps, x, matrix, fit.noise).items():
             plain = plain_name(name)
             if plain in fit.names:
@@ -119,6 +124,10 @@ class HeatBalance(BudgetedAnalysis):
             else:
                 assumed[plain] = f"none; below {limit.upper:.2g} {UNITS[plain]} (95 %)"
                 fit, limits[plain] = _with_number(fit, plain, 0.0), limit.upper
+        for name in (name for name in ABSENT if name in fit.free):
+            value, sigma = fit[name].value, fit[name].sigma
+            if value < _SIGNIFICANT * sigma:
+                limits[name] = value + ONE_SIDED * sigma
         fit = replace(fit, assumed=assumed, limits=limits)
         name, isotherm = measured.coldest
         return with_cooling(fit, cooler_of(fit), name, isotherm.bath_temperature)
@@ -174,8 +183,10 @@ def cooler_of(fit: FitResult) -> SINISCooler:
 def cooler_from(values: Mapping[str, float], volume: float) -> SINISCooler:
     """The cooler of a `volume` (m³) with these `values`; components that are not among them are absent."""
     junction = NISJunction(values["gap"], values["normal_resistance"], max(values.get("dynes", _DYNES), 0.0))
-    andreev = _ANDREEV if any(values.get(name, 0.0) > 0 for name in _AMPLITUDES) else None
-    return cooler_at(values, SINISCooler(junction, volume, _ELECTRON_PHONON, None, andreev))
+    # After a small step one may be below 0, which is absent.
+    amplitudes = {name: max(values.get(name, 0.0), 0.0) for name in _AMPLITUDES}
+    andreev = _ANDREEV if any(amplitudes.values()) else None
+    return cooler_at({**values, **amplitudes}, SINISCooler(junction, volume, _ELECTRON_PHONON, None, andreev))
 
 
 def _bath_error(context: FitContext) -> float:

@@ -24,6 +24,8 @@ from labnis.physics.superconductor import bcs_gap
 
 __all__ = ["TemperatureAndGapCurves"]
 
+# Voltage across the pair, in gaps, up to which points are solved: beyond, the current is that of a resistor.
+_REACH = 2.4
 _GAP_SIGMA = "systematic_uncertainty_of_the_gap"
 
 
@@ -70,7 +72,7 @@ class TemperatureAndGapCurves:
             np.array([gap.value, ratio.value]),
             np.diag([gap.sigma**2, ratio.sigma**2]),
             gap.chi2,
-            gap.count - 1,
+            gap.points - 1,
             balance.noise,
             assumed={
                 "junctions": "those of heat_balance, exactly: the σ of each temperature is that of its readings' noise",
@@ -155,9 +157,13 @@ def _at_bath(
     inputs: Mapping[str, float], one: Isotherm, line: Line, cooler: SINISCooler, bath: float, share: float
 ) -> _Solved:
     assert one.conductance is not None  # noqa: S101  # for mypy
-    current = one.current - inputs.get("current_offset", 0.0)
-    voltage = one.device_voltage + inputs.get("voltage_offset", 0.0) - line.error * one.current
-    conductance = line.device(one.conductance)
+    every = one.device_voltage + inputs.get("voltage_offset", 0.0) - line.error * one.current
+    there = np.argsort(every, kind="stable")
+    there = there[np.abs(every[there]) <= _REACH * cooler.junction.gap]
+    if not there.size:
+        raise FitError(f"no point is within {_REACH:g} gaps; sweep the bias from one edge of the gap to the other")
+    voltage, conductance = every[there], line.device(one.conductance[there])
+    current = one.current[there] - inputs.get("current_offset", 0.0)
     resistance = line.resistance + line.error
     pairs: TemperatureAndGap = temperature_and_gap(
         voltage,
@@ -170,16 +176,15 @@ def _at_bath(
         series_resistance=resistance,
         excitation=inputs["excitation"],
     )
-    order = np.argsort(voltage, kind="stable")
     balance = cooler.operating_point(voltage, bath).electron_temperature
     return _Solved(
-        voltage[order],
-        pairs.electron_temperature[order],
-        pairs.temperature_sigma[order],
-        pairs.gap[order],
-        pairs.gap_sigma[order],
-        (pairs.electron_temperature / balance)[order],
-        (pairs.temperature_sigma / balance)[order],
+        voltage,
+        pairs.electron_temperature,
+        pairs.temperature_sigma,
+        pairs.gap,
+        pairs.gap_sigma,
+        pairs.electron_temperature / balance,
+        pairs.temperature_sigma / balance,
         share,
         pairs.warnings,
     )
@@ -191,7 +196,7 @@ class _Mean(NamedTuple):
     value: float
     sigma: float
     chi2: float
-    count: int
+    points: int
 
     @classmethod
     def of(cls, values: Sequence[Real], sigmas: Sequence[Real]) -> Self:

@@ -25,7 +25,7 @@ from labnis.fit.parameters import prior_rows
 from labnis.fit.result import FitError
 from labnis.physics import AndreevChannel, NoOperatingPointError, SINISCooler
 
-__all__ = ["ABSENT", "Found", "Limit", "find_components", "limits_of", "names_of"]
+__all__ = ["ABSENT", "ONE_SIDED", "Found", "Limit", "find_components", "limits_of", "names_of"]
 
 #: Units of what may be absent, as it is searched: with the inverse of the Kapitza coupling.
 ABSENT = {
@@ -47,7 +47,7 @@ _COUPLINGS = (2e8, 2e9, 2e10)
 # Points of a curve, evaluations of a first look and of a trial, and the latter's relative accuracy.
 _FEW, _FIRST_STEPS, _STEPS, _ACCURACY = 31, 5, 25, 1e-4
 # Decrease of χ² for each parameter that is taken in, and the quantile of a one-sided limit of 95 %.
-_ADMITTED, _ONE_SIDED = 10.0, 1.645
+_ADMITTED, ONE_SIDED = 10.0, 1.645
 # A component matters if the variance of one of these results is so many times as large with it.
 _MATTERS, _RESULTS = 1.2, ("gap", "normal_resistance", "1/electron_phonon")
 
@@ -213,7 +213,7 @@ def limits_of(sweeps: Sweeps, x: Real, prior: Real, noise: float) -> dict[str, L
             follows = results @ (basis.T @ column)
             growth = 1 + float((follows**2 / (results**2).sum(axis=1)).max(initial=0.0)) / information
             estimate, sigma = float(own @ rest) / information, information**-0.5
-            found[name] = Limit(estimate, sigma, max(estimate, 0.0) + _ONE_SIDED * sigma, growth)
+            found[name] = Limit(estimate, sigma, max(estimate, 0.0) + ONE_SIDED * sigma, growth)
     return found
 
 

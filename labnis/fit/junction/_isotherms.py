@@ -203,7 +203,9 @@ class Sweeps(Model):
 
     def _slopes(self, x: Real, names: Sequence[str], channel: AndreevChannel | None) -> list[SteadyStateSlopes]:
         of_baths = bath_names(self.baths)
-        same = dict.fromkeys(of_baths, "bath_temperature") | INVERSE | {LINE: "voltage_offset"}
+        # The slopes of a component that is absent are by its inverse.
+        own = {name: INVERSE[name] for name in self.names if name in INVERSE}
+        same = dict.fromkeys(of_baths, "bath_temperature") | own | {LINE: "voltage_offset"}
         known, found = [same.get(name, name) for name in names], []
         inverse = {name: value for name, value in zip(self.names, x, strict=True) if name in INVERSE}
         for number, one in enumerate(self._steady_states(x)):

@@ -25,9 +25,7 @@ STAGE = (
     f"stage: {{instrument: lakeshore, maximum: {STAGE_LIMIT}, maximum_power: 1.0e-2, heater_resistance: 100, rate: 1, "
     "window: 0.1}"
 )
-PARAMETERS = [
-    (kind, name) for kind in procedure_names() for name in getattr(procedures, kind)().parameter_objects()
-]
+PARAMETERS = [(kind, name) for kind in procedure_names() for name in getattr(procedures, kind)().parameter_objects()]
 #: No shrinking: a request that is not refused is a real run, and every further one takes seconds.
 PHASES = (Phase.explicit, Phase.generate)
 #: Limits that are not the parameter's own: the station's.

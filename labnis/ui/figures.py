@@ -38,8 +38,9 @@ def draw_runs(paths: Sequence[Path], file: Path) -> None:
 def figure_of(paths: Sequence[Path]) -> Figure:
     """A figure with one panel for each run of `paths`."""
     runs = [stored_run(path) for path in paths]
-    below = any(run.curves for run in runs)
-    figure = Figure(figsize=(4.8 * len(paths), 6.6 if below else 4.2), layout="constrained")
+    panels = max(len(_quantities(list(run.curves.values()))) for run in runs)
+    size = (max(4.8, 2.6 * panels) * len(paths), 6.6 if panels else 4.2)
+    figure = Figure(figsize=size, layout="constrained")
     for part, run in zip(figure.subfigures(1, len(paths), squeeze=False)[0], runs, strict=True):
         metadata, curves = run.metadata, list(run.curves.values())
         upper, *lower = part.subfigures(2, 1, height_ratios=(3, 2)) if curves else [part]
@@ -220,7 +221,7 @@ def _draw_curves(target: Figure | SubFigure, curves: Sequence[xarray.Dataset]) -
 
     The curves of the first fit are lines with their σ, and those of others points with error bars.
     """
-    names = dict.fromkeys(str(name) for one in curves for name in one.data_vars if f"{name}_sigma" in one)
+    names, told = _quantities(curves), set[str]()
     for axis, name in zip(target.subplots(1, len(names), squeeze=False)[0], names, strict=True):
         there = [one for one in curves if name in one]
         scale, unit = scaled_unit(max(_largest(one[name]) for one in there), str(there[0][name].attrs["units"]))
@@ -232,7 +233,16 @@ def _draw_curves(target: Figure | SubFigure, curves: Sequence[xarray.Dataset]) -
         axis.set_xlabel(x.label.replace("_", " "), fontsize=8)
         axis.set_ylabel(f"{name.replace('_', ' ')} ({unit})" if unit else name, fontsize=8)
         axis.tick_params(labelsize=7)
-        axis.legend(frameon=False, fontsize=6)
+        handles, labels = axis.get_legend_handles_labels()
+        new = {label: handle for handle, label in zip(handles, labels, strict=True) if label not in told}
+        if len(there[0].dims) == 1 or new:
+            axis.legend(new.values(), new.keys(), frameon=False, fontsize=6)
+        told |= {*labels} if len(there[0].dims) > 1 else set()
+
+
+def _quantities(curves: Sequence[xarray.Dataset]) -> list[str]:
+    """Names of the curves, without those of their σ and of the truth."""
+    return list(dict.fromkeys(str(name) for one in curves for name in one.data_vars if f"{name}_sigma" in one))
 
 
 def _draw_curve_of(axis: Axes, curves: xarray.Dataset, name: str, scale: float, *, points: bool) -> None:
@@ -247,10 +257,12 @@ def _draw_curve_of(axis: Axes, curves: xarray.Dataset, name: str, scale: float, 
         label = "fit ± σ" if baths is None else f"{baths[number] * 1e3:.4g} mK"
         if truth is not None:
             last = "truth" if number == len(y) - 1 else None
-            axis.plot(x[number], truth[number], color="black", lw=0.8, ls="--", label=last, zorder=3)
+            order = np.argsort(np.abs(x[number]))
+            axis.plot(np.abs(x[number])[order], truth[number][order], "k--", lw=0.8, label=last, zorder=3)
         if points:
             there = np.isfinite(y[number])
-            bars: dict[str, Any] = {"fmt": ".", "ms": 3, "lw": 0.7, "color": color, "label": f"{label}, by points"}
+            told = "bias by bias" if number == len(y) - 1 else None
+            bars: dict[str, Any] = {"fmt": ".", "ms": 3, "lw": 0.7, "color": color, "label": told}
             axis.errorbar(np.abs(x[number][there]), y[number][there], sigma[number][there], **bars)
             continue
         axis.fill_between(x[number], y[number] - sigma[number], y[number] + sigma[number], color=color, alpha=0.3, lw=0)

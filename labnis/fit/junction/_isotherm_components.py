@@ -49,7 +49,8 @@ _FEW, _FIRST_STEPS, _STEPS, _ACCURACY = 31, 5, 25, 1e-4
 # Decrease of χ² for each parameter that is taken in, and the quantile of a one-sided limit of 95 %.
 _ADMITTED, ONE_SIDED = 10.0, 1.645
 # A component matters if the variance of one of these results is so many times as large with it.
-_MATTERS, _RESULTS = 1.2, ("gap", "normal_resistance", "1/electron_phonon")
+_MATTERS = 1.2
+_RESULTS = ("gap", "normal_resistance", "1/electron_phonon", "1/kapitza", "andreev_normal", "andreev_superconductor")
 
 
 class Found(NamedTuple):

@@ -11,6 +11,7 @@ from labnis.fit._points import Points
 from labnis.fit.arrays import Real
 from labnis.fit.context import FitContext
 from labnis.fit.junction._isotherm import Isotherm, bath_names
+from labnis.fit.junction._resolution import resolution
 from labnis.fit.result import FitError
 
 __all__ = ["THERMOMETER", "MeasuredIsotherms", "thermometer"]
@@ -46,7 +47,8 @@ class MeasuredIsotherms(NamedTuple):
             conductance = points["conductance"][at] if "conductance" in points else None
             curve = (points["device_voltage"][at], points["current"][at])
             scatter = float(np.std(bath) / np.sqrt(at.size))
-            found.append(Isotherm(*curve, float(bath.mean()), scatter, conductance))
+            step = resolution(points["bias_reading"][at]) if "bias_reading" in points else 0.0
+            found.append(Isotherm(*curve, float(bath.mean()), scatter, conductance, step))
             numbers.append(number)
             places.append(at)
             excitation = max(excitation, float(np.nanmax(points["excitation"][at])) if "excitation" in points else 0.0)

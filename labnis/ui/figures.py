@@ -255,18 +255,20 @@ def _draw_curve_of(axis: Axes, curves: xarray.Dataset, name: str, scale: float, 
     for number in range(len(y)):
         color = FIT if baths is None else f"C{number}"
         label = "fit ± σ" if baths is None else f"{baths[number] * 1e3:.4g} mK"
-        if truth is not None:
-            last = "truth" if number == len(y) - 1 else None
-            order = np.argsort(np.abs(x[number]))
-            axis.plot(np.abs(x[number])[order], truth[number][order], "k--", lw=0.8, label=last, zorder=3)
+        # Points on both sides of zero bias lie on one curve.
+        at = np.abs(x[number]) if points and baths is not None else x[number]
         if points:
             there = np.isfinite(y[number])
             told = "bias by bias" if number == len(y) - 1 else None
             bars: dict[str, Any] = {"fmt": ".", "ms": 3, "lw": 0.7, "color": color, "label": told}
-            axis.errorbar(np.abs(x[number][there]), y[number][there], sigma[number][there], **bars)
-            continue
-        axis.fill_between(x[number], y[number] - sigma[number], y[number] + sigma[number], color=color, alpha=0.3, lw=0)
-        axis.plot(x[number], y[number], color=color, lw=1, label=label)
+            axis.errorbar(at[there], y[number][there], sigma[number][there], **bars)
+        else:
+            axis.fill_between(at, y[number] - sigma[number], y[number] + sigma[number], color=color, alpha=0.3, lw=0)
+            axis.plot(at, y[number], color=color, lw=1, label=label)
+        if truth is not None:
+            last = "truth" if number == len(y) - 1 else None
+            order = np.argsort(at)
+            axis.plot(at[order], truth[number][order], "k--", lw=0.8, label=last, zorder=3)
 
 
 def _is_told(axis: Axes) -> bool:

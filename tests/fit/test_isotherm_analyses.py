@@ -11,6 +11,7 @@ import xarray
 from labnis.accuracy import Source
 from labnis.fit import FitContext, FitError, FitResult
 from labnis.fit.isotherm_analyses import HeatBalance
+from labnis.fit.junction._resolution import CommonError, resolution
 from labnis.fit.junction.cooling import best_cooling
 from labnis.fit.temperature_and_gap_analysis import TemperatureAndGapCurves
 from labnis.physics import SINISCooler
@@ -171,6 +172,26 @@ def test_a_probe_lacks_what_its_curves_do_not_show() -> None:
     off = fit["electron_phonon"].value - PROBE.electron_phonon
     assert abs(off) < 4 * fit["electron_phonon"].sigma < 0.08 * PROBE.electron_phonon
     assert np.isfinite(HeatBalance().predict(fit, data)["conductance"]).all()
+
+
+def test_a_rounding_error_that_all_curves_have_in_common_is_no_structure() -> None:
+    # At three temperatures; the common error is up to four times as large as the noise.
+    random, place = np.random.default_rng(3), np.tile(np.arange(2000), 3)
+    change = np.tile(np.linspace(0.0, 4.0, 2000), 3)
+    rows = random.standard_normal(6000) + change * random.standard_normal(2000)[place]
+    whitened = CommonError.of(place, change).removed(rows).reshape(3, 2000)
+    assert np.var(whitened) == pytest.approx(1.0, abs=0.06)
+    assert abs(np.corrcoef(whitened)[np.triu_indices(3, 1)]).max() < 0.07
+    np.testing.assert_allclose(
+        CommonError.of(place, change).removed(np.stack([rows, 2 * rows], axis=-1))[:, 1], 2 * whitened.ravel()
+    )
+
+
+@pytest.mark.parametrize("step", [1e-8, 1e-6])
+def test_the_resolution_of_readings(step: float) -> None:
+    readings = np.random.default_rng(1).uniform(-1e-3, 1e-3, 41)
+    assert resolution(np.rint(readings / step) * step) == pytest.approx(step)
+    assert resolution(readings) == 0
 
 
 def test_a_live_fit_waits_for_the_next_curve(fit: FitResult) -> None:

@@ -32,6 +32,8 @@ class Isotherm:
         Its standard uncertainty (K); 0 where it is taken as exact.
     conductance
         dI/dV of the device from a lock-in (S), shape (n,), NaN where there is none; None without.
+    voltage_resolution
+        Step in which the voltage is read (V): points of the same number in all isotherms have its error in common.
 
     """
 
@@ -40,6 +42,7 @@ class Isotherm:
     bath_temperature: float
     bath_uncertainty: float = 0.0
     conductance: Real | None = None
+    voltage_resolution: float = 0.0
 
     def __post_init__(self) -> None:
         given = {name: getattr(self, name) for name in ("device_voltage", "current", "conductance")}

@@ -13,6 +13,7 @@ from labnis.fit.junction._cooler_parameters import GAIN, INVERSE, cooler_at
 from labnis.fit.junction._excitation import Curves, device_cycle, first_harmonic, phases
 from labnis.fit.junction._heated_pair import LINE
 from labnis.fit.junction._isotherm import Isotherm, bath_names
+from labnis.fit.junction._resolution import CommonError
 from labnis.fit.junction._steady_state import SteadyStateSlopes, steady_state_slopes
 from labnis.fit.result import FitError
 from labnis.fit.solver import Model
@@ -38,7 +39,8 @@ class Sweeps(Model):
     `weight` (n,) and `conductance_weight` (A/S), shape (m,), undo that, and bring both to the noise of the current.
     `measured` (m,) are the points with a conductance. `waveform` (n, phases) is the excitation at the device (V), in a
     few phases of a cycle, and `correction` (2, n) what the mean (A) and the first harmonic (S) of the whole cycle have
-    beyond those of the few. `gap_shares` are the gaps at the baths as parts of the cooler's.
+    beyond those of the few. `gap_shares` are the gaps at the
+    baths as parts of the cooler's, `resolution` the step in which voltages are read (V), `common` its error.
     """
 
     cooler: SINISCooler
@@ -55,7 +57,9 @@ class Sweeps(Model):
     correction: Real
     electrons: Real
     gap_shares: tuple[float, ...]
+    resolution: float
     series_resistance: float = 0.0
+    common: CommonError | None = None
     # The last parameters with their states, and the last slopes of the electron temperatures: where they lead, the
     # solver of the island takes half the time.
     _last: dict[bytes, list[OperatingPoint]] = field(init=False, repr=False, compare=False, default_factory=dict)
@@ -82,7 +86,8 @@ class Sweeps(Model):
         return cls(
             cooler, tuple(names), voltage, current, conductance, measured, tuple(baths), isotherm,
             np.ones_like(voltage), np.zeros(measured.size), still, np.zeros((2, voltage.size)), electrons,
-            tuple(gaps / cooler.junction.gap), mask=np.ones(voltage.size + measured.size, bool),
+            tuple(gaps / cooler.junction.gap), max(one.voltage_resolution for one in isotherms),
+            mask=np.ones(voltage.size + measured.size, bool),
         )  # fmt: skip
 
     def around(self, x: Real, series_resistance: float, excitation: float) -> "Sweeps":
@@ -127,10 +132,21 @@ class Sweeps(Model):
         """With conductances whose residuals at `x` scatter from point to point as much as those of the current."""
         if not self.measured.size:
             return self
-        unit = replace(self, conductance_weight=self.weight[self.measured] ** 2)
+        unit = replace(self, conductance_weight=self.weight[self.measured] ** 2, common=None)
         rest = unit.residuals(x)
         noise = [point_to_point(part) for part in np.split(rest, [self.voltage.size])]
         return replace(self, conductance_weight=unit.conductance_weight * noise[0] / noise[1])
+
+    def rounded(self, x: Real) -> "Sweeps":
+        """With the error that reading in steps of `resolution` makes at the same point of all curves."""
+        sizes = np.bincount(self.isotherm)
+        if self.resolution == 0 or np.ptp(sizes):
+            return replace(self, common=None)
+        plain = replace(self, common=None)
+        noise = point_to_point(plain.residuals(x)[: self.voltage.size])
+        place = np.tile(np.arange(sizes[0]), sizes.size)
+        change = plain.slopes(x, ["voltage_offset"])[:, 0] * self.resolution / np.sqrt(12) / noise
+        return replace(self, common=CommonError.of(np.append(place, place[self.measured]), change))
 
     def is_like(self, other: "Sweeps", current: float, part: float) -> bool:
         """Whether corrections differ from those of `other` by at most a `current` (A), and weights by a `part`."""
@@ -152,7 +168,8 @@ class Sweeps(Model):
             # Not finite: the solver takes a shorter step.
             return np.full(self.mask.shape, np.nan)
         rest = (self.conductance - conductance)[self.measured] * self.conductance_weight
-        return np.concatenate([(self.current - current) * self.weight, rest])
+        rest = np.concatenate([(self.current - current) * self.weight, rest])
+        return rest if self.common is None else self.common.removed(rest)
 
     def expected(self, x: Real) -> tuple[Real, Real]:
         """Expected readings of the current (A) and of the conductance (S), both (n,); NaN without an excitation."""
@@ -176,9 +193,10 @@ class Sweeps(Model):
             harmonic[:, names.index(LINE)] += by_line
         if GAIN in names:
             harmonic[:, names.index(GAIN)] = by_gain
-        return -np.concatenate(
+        rows = -np.concatenate(
             [mean * self.weight[:, None], harmonic[self.measured] * self.conductance_weight[:, None]]
         )
+        return rows if self.common is None else self.common.removed(rows)
 
     def place(self, datum: int) -> str:
         """Voltage and bath of a datum, in words."""

@@ -126,7 +126,7 @@ def fit_heat_balance(
         moved = [p for p in parameters if p.name not in held] or parameters
         sweeps = Sweeps.of(data, cooler, [p.name for p in moved], gap_follows=gap_follows)
         try:
-            result = _solved(moved, sweeps, assumed, known, series_resistance, excitation)
+            result = _solved(moved, sweeps, assumed, known, (series_resistance, excitation))
         except NoOperatingPointError as error:
             raise FitError(f"the cooler cannot be biased like the data: {error}; is it about right?") from error
         except FitError as error:
@@ -191,7 +191,12 @@ def heat_balance_model(
     at = inverted(result.select(names))
     sweeps = Sweeps.of(usable, cooler, at.names, gap_follows=gap_follows)
     known = joined_prior(prior, [name for name in names if name in values], usable, bath_error)
-    return sweeps.around(at.values, series_resistance, excitation).balanced(at.values), known
+    return _around(sweeps, at.values, series_resistance, excitation), known
+
+
+def _around(sweeps: Sweeps, x: Real, series_resistance: float, excitation: float) -> Sweeps:
+    """The model with weights, excitation and common errors of a device with the parameters `x`."""
+    return sweeps.around(x, series_resistance, excitation).balanced(x).rounded(x)
 
 
 def _solved(
@@ -199,15 +204,17 @@ def _solved(
     sweeps: Sweeps,
     assumed: Mapping[str, str],
     prior: FitResult | None,
-    series_resistance: float,
-    excitation: float,
+    conditions: tuple[float, float],
 ) -> FitResult:
-    """Fit in rounds: weights and excitation belong to the parameters that are found."""
+    """Fit in rounds: weights and excitation belong to the parameters that are found.
+
+    `conditions` are series resistance (ohm) and excitation (V rms).
+    """
     x = np.array([p.start for p in parameters])
-    sweeps = sweeps.around(x, series_resistance, excitation).balanced(x)
+    sweeps = _around(sweeps, x, *conditions)
     for _ in range(_ROUNDS):
         result = solve(parameters, sweeps, MODEL, assumed, prior=prior, accuracy=_ACCURACY)
-        before, sweeps = sweeps, sweeps.around(result.values, series_resistance, excitation).balanced(result.values)
+        before, sweeps = sweeps, _around(sweeps, result.values, *conditions)
         if sweeps.is_like(before, _SETTLED * result.noise, _SETTLED):
             break
         parameters = restarted(parameters, result.values)

@@ -27,7 +27,10 @@ class IsothermSweep(IVSweep):
 
     REQUIRES: ClassVar[tuple[str, ...]] = ("bias", "stage", "fridge")
     SETPOINTS: ClassVar[tuple[str, ...]] = ("Stage (K)", *BiasSweep.SETPOINTS)
-    ANALYSES: ClassVar[tuple[str, ...]] = ("labnis.fit.isotherm_analyses.HeatBalance",)
+    ANALYSES: ClassVar[tuple[str, ...]] = (
+        "labnis.fit.isotherm_analyses.HeatBalance",
+        "labnis.fit.temperature_and_gap_analysis.TemperatureAndGapCurves",
+    )
 
     temperatures = SweepParameter("Stage", units="K", default="0,0.14,0.23,0.32", minimum=0.0, maximum=10.0)
     points = IntegerParameter("Bias points of a curve", default=61, minimum=10, maximum=2_000_000)

@@ -52,7 +52,9 @@ class Twin:
     instrument_errors
         Source of uncertainty → its error, in the unit of the source; empty if the instruments do not err.
     true_curves
-        Function of voltages across the device (V) that returns electron_temperature (K) and cooling_power (W).
+        Function of voltages across the device (V), and of the temperature (K) that the thermometer of its stage reads
+        (that of the fridge without a heater, if none is given), that returns electron_temperature (K), cooling_power
+        (W) and gap (eV).
 
     """
 
@@ -64,7 +66,7 @@ class Twin:
     seed: int
     true_results: Callable[[], Mapping[str, float]]
     instrument_errors: Mapping[str, float] = field(default_factory=dict)
-    true_curves: Callable[[Real], Mapping[str, Real]] = lambda _voltage: {}
+    true_curves: Callable[[Real, float | None], Mapping[str, Real]] = lambda _voltage, _read: {}
 
     @property
     def truth(self) -> Mapping[str, float]:
@@ -93,11 +95,16 @@ def _true_results(world: World) -> dict[str, float]:
     }
 
 
-def _true_curves(world: World, voltage: Real) -> dict[str, Real]:
-    """Electron temperature (K) and cooling power (W) at voltages across the device (V)."""
-    world.device.bath_temperature = world.truth.fridge.mixing_chamber_temperature
+def _true_curves(world: World, voltage: Real, read: float | None = None) -> dict[str, Real]:
+    """Electron temperature (K), cooling power (W) and gap (eV) at voltages across the device (V)."""
+    base = world.truth.fridge.mixing_chamber_temperature
+    world.device.bath_temperature = base if read is None else read - world.errors.of("fridge.temperature")
     state = world.device.state(voltage)
-    return {"electron_temperature": state.electron_temperature, "cooling_power": world.device.cooling_power(state)}
+    return {
+        "electron_temperature": state.electron_temperature,
+        "cooling_power": world.device.cooling_power(state),
+        "gap": state.gap,
+    }
 
 
 def _cooling(world: World) -> dict[str, float]:

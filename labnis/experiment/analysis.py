@@ -67,7 +67,8 @@ class Analysis(Protocol):
     them, else the newest of the session or the cooldown), `secondary` (True where another analysis of the same data is
     more precise: its results are published as `name.result` and are never a prior),
     `predict(fit, data)`, `curves(fit, data)` (a dataset along one coordinate, such as the electron temperature against
-    the bias, with each σ as NAME_sigma), `sensitivity(fit, data, setpoints, context, priors)`,
+    the bias, with each σ as NAME_sigma; or along `point` at each `stage`, with the coordinates fridge_temperature of
+    `stage` and device_voltage of both), `sensitivity(fit, data, setpoints, context, priors)`,
     `budgeted(fit, data, context, priors)` (returns the fit with its budget of systematic uncertainty) and
     `truth(truth)`.
 
@@ -76,7 +77,8 @@ class Analysis(Protocol):
     name
         Name of the fit in the file: letters, digits, "_", "-" and spaces.
     results
-        Result → unit; "1" or "" for a plain number.
+        Result → unit; "1" or "" for a plain number. A fit may lack one if its `assumed` says why, as of a component
+        that the device does not have.
 
     """
 
@@ -264,7 +266,7 @@ def fitted(
     """
     found = analysis.fit(data, known_to(analysis, context), priors, start)
     result = found if isinstance(found, FitResult) else result_from_mapping(analysis.name, found, analysis.results)
-    absent = [name for name in analysis.results if name not in result.names]
+    absent = [name for name in analysis.results if name not in result.names and name not in result.assumed]
     if absent:
         raise FitError(f"{analysis.name} declares {', '.join(absent)}, which its fit does not contain")
     used = {need: priors[need] for need in declared_needs(analysis) if need in priors}
@@ -358,11 +360,11 @@ def _repair(error: BaseException, analysis: Analysis) -> str:
 
 def published(analyses: Iterable[Analysis], fits: Mapping[str, FitResult]) -> dict[str, Estimate]:
     """Results by name; those of a secondary analysis as `analysis.result`."""
-    results = {}
+    results: dict[str, Estimate] = {}
     for analysis in analyses:
         fit = fits.get(analysis.name)
-        for name in analysis.results if fit is not None else ():
-            results[published_name(analysis, name)] = fit[name]  # type: ignore[index]  # not None here
+        if fit is not None:
+            results |= {published_name(analysis, name): fit[name] for name in analysis.results if name in fit.names}
     return results
 
 

@@ -150,4 +150,5 @@ class Logbook:
                 warnings="; ".join(fit.warnings),
             )
             for name in analysis.results
+            if name in fit.names
         ]

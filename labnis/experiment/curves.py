@@ -1,10 +1,13 @@
 """What a fit says along a set-point, such as the electron temperature against the bias, in the file of a run."""
 
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import xarray
+from numpy.typing import NDArray
 
 from labnis.errors import LabnisWarning
 from labnis.experiment.analysis import Analysis, can
@@ -12,7 +15,10 @@ from labnis.fit import FitResult
 from labnis.storage import read_fits
 from sim_instruments import Twin
 
-__all__ = ["record_of", "stored_curves"]
+__all__ = ["COORDINATES", "record_of", "stored_curves"]
+
+#: Coordinates of curves at several temperatures of the stage: what the thermometer reads, and the voltage.
+COORDINATES = ("fridge_temperature", "device_voltage")
 
 
 def stored_curves(path: Path) -> dict[str, xarray.Dataset]:
@@ -30,8 +36,10 @@ def stored_curves(path: Path) -> dict[str, xarray.Dataset]:
         if not curves:
             continue
         abscissa = next(iter(curves))
-        columns = {n: (abscissa, c["values"], {"units": c["unit"]}) for n, c in curves.items()}
-        found[name] = xarray.Dataset(columns).set_coords(abscissa)
+        several = any(np.ndim(c["values"]) > 1 for c in curves.values())
+        dims = ("stage", "point") if several else (abscissa,)
+        columns = {n: (dims[: np.ndim(c["values"])], c["values"], {"units": c["unit"]}) for n, c in curves.items()}
+        found[name] = xarray.Dataset(columns).set_coords([n for n in columns if n in COORDINATES or n == abscissa])
     return found
 
 
@@ -45,15 +53,34 @@ def record_of(analysis: Analysis, fit: FitResult, data: xarray.Dataset | None, t
         return record
     try:
         curves: xarray.Dataset = analysis.curves(fit, data)  # type: ignore[attr-defined]  # optional
-        (abscissa,) = curves.coords
-        columns = {str(abscissa): curves[abscissa], **{str(n): column for n, column in curves.data_vars.items()}}
+        columns = {n: curves[n] for n in (*_coordinates(curves), *map(str, curves.data_vars))}
         plain = {n: {"unit": str(c.attrs["units"]), "values": c.values.tolist()} for n, c in columns.items()}
     except Exception as error:  # noqa: BLE001  # a lab's own code; the fit is valid without
         problem = f"{type(error).__name__}: {error}"
         warnings.warn(f"analysis {analysis.name}: its curves are not stored: {problem}", LabnisWarning, 2)
         return record
-    if twin is not None and abscissa == "device_voltage":
-        for name, values in twin.true_curves(curves["device_voltage"].values).items():
+    if twin is not None:
+        for name, values in _true(curves, twin).items():
             if name in columns:
                 plain[f"{name}_truth"] = {"unit": plain[name]["unit"], "values": values.tolist()}
     return record | {"curves": plain}
+
+
+def _coordinates(curves: xarray.Dataset) -> tuple[str, ...]:
+    """The coordinates, that of one dimension first; ValueError for several that are not `COORDINATES`."""
+    found = tuple(sorted(map(str, curves.coords), key=lambda name: curves[name].ndim))
+    if len(found) != 1 and found != COORDINATES:
+        raise ValueError(f"they have the coordinates {', '.join(found)}; one is needed, or {', '.join(COORDINATES)}")
+    return found
+
+
+def _true(curves: xarray.Dataset, twin: Twin) -> Mapping[str, NDArray[np.float64]]:
+    """The true curves at the same voltages across the device; none where these are no coordinate."""
+    if "device_voltage" not in curves.coords:
+        return {}
+    voltage = np.asarray(curves["device_voltage"].values)
+    if voltage.ndim == 1:
+        return twin.true_curves(voltage, None)
+    baths = curves["fridge_temperature"].values
+    each = [twin.true_curves(*one) for one in zip(voltage, map(float, baths), strict=True)]
+    return {name: np.array([one[name] for one in each]) for name in (each[0] if each else ())}

@@ -59,7 +59,7 @@ class PrecisionGoal:
         """Largest σ that reaches the goal, in `unit`; None for a fraction of a value that is not known."""
         if not self.relative:
             return self.sigma
-        return None if fit is None else self.sigma * abs(fit[self.result].value)
+        return None if fit is None or self.result not in fit.names else self.sigma * abs(fit[self.result].value)
 
     def distance(self, fit: FitResult) -> float:
         """σ in `fit` over the wanted σ: 1 or less where the goal is reached."""
@@ -68,7 +68,7 @@ class PrecisionGoal:
 
     def reached(self, fit: FitResult) -> bool:
         """Whether the goal is reached; never by a fit in doubt, nor with so few data that σ itself is uncertain."""
-        known = not fit.warnings and self.result not in fit.limits
+        known = self.result in fit.names and not fit.warnings and self.result not in fit.limits
         return known and fit.degrees_of_freedom >= _LEAST_FREEDOM and self.distance(fit) <= 1
 
 
@@ -132,8 +132,11 @@ class GoalOutcome:
 
 
 def _sigma(fit: FitResult, result: str) -> float:
-    """σ of a result by the covariance of its fit, without its budget: what measuring longer makes smaller."""
-    return float(fit.sigma[fit.names.index(result)])
+    """σ of a result by the covariance of its fit, without its budget: what measuring longer makes smaller.
+
+    Infinite for a component that the device does not have.
+    """
+    return float(fit.sigma[fit.names.index(result)]) if result in fit.names else math.inf
 
 
 def outcomes_of(goals: Sequence[PrecisionGoal], fit: FitResult | None, *, ended: bool) -> tuple[GoalOutcome, ...]:
@@ -143,7 +146,7 @@ def outcomes_of(goals: Sequence[PrecisionGoal], fit: FitResult | None, *, ended:
             goal=str(goal),
             reached=ended or (fit is not None and goal.reached(fit)),
             sigma=None if fit is None else _sigma(fit, goal.result),
-            total=None if fit is None or fit.budget is None else fit[goal.result].sigma,
+            total=None if fit is None or fit.budget is None or goal.result not in fit.names else fit[goal.result].sigma,
             wanted=goal.wanted(fit),
             unit=goal.unit,
             degrees_of_freedom=None if fit is None else fit.degrees_of_freedom,

@@ -126,7 +126,14 @@ def stored_run(path: Path | str) -> Run:
     found, problems = stored_fits(path)
     fits = {analysis.name: found[analysis.name] for analysis in analyses if analysis.name in found} | found
     named = known["context"].get("results", {})
-    results = {name: fits[analysis][result] for name, (analysis, result) in named.items() if analysis in fits}
+    results = {
+        name: fits[analysis][result] for name, (analysis, result) in named.items() if _has(fits, analysis, result)
+    }
     return Run(
         path, known["run_id"], known["procedure"], known["status"], known["rows"], fits, problems, results
     )  # fmt: skip
+
+
+def _has(fits: Mapping[str, FitResult], analysis: str, result: str) -> bool:
+    """Whether the fit of an `analysis` exists, and has the `result`: a component may be absent."""
+    return analysis in fits and result in fits[analysis].names

@@ -64,14 +64,15 @@ class BudgetedAnalysis:
         measured, quiet = self.evaluated(fit, data, context, priors), self.without_noise(fit, data)
         used = [] if measured.prior is None else [measured.prior]
         expected = self.evaluated(fit, quiet, context, priors, measured)
-        changed = {}
-        for source in context.sources or ():
+        assumptions, changed = self.assumptions(context), {}
+        in_prior = {source.uid for source in assumptions}
+        for source in (one for one in context.sources or () if one.uid not in in_prior):
             size = changed_size(source)
             more, less = (changed_by(source, change, quiet, context) for change in (size, -size))
             if more is not None and less is not None:
                 first = self.evaluated(fit, more, context, priors, measured)
                 changed[source] = first, self.evaluated(fit, less, context, priors, measured)
-        return with_budget(fit, measured, expected, changed, used, self.assumptions(context), absent=context.unstated)
+        return with_budget(fit, measured, expected, changed, used, assumptions, absent=context.unstated)
 
     def assumptions(self, context: FitContext) -> Mapping[Source, Mapping[str, float]]:
         """Sources that the prior of the fit contains itself, and what one standard uncertainty changes in it."""

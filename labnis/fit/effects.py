@@ -101,7 +101,19 @@ def _more_current(data: xarray.Dataset, more: Any, context: FitContext) -> Chang
 
 
 def _series_resistance(data: xarray.Dataset, _source: Source, size: float, _context: FitContext) -> Changes:
-    return {"device_voltage": data["device_voltage"] - size * data["current"]}
+    changes = {"device_voltage": data["device_voltage"] - size * data["current"]}
+    if "conductance" in data.variables:
+        changes["conductance"] = data["conductance"] / (1 - size * data["conductance"])
+    return changes
+
+
+def _conductance_gain(data: xarray.Dataset, _source: Source, size: float, context: FitContext) -> Changes:
+    """The lock-in reads the conductance of device and line; that of the device is what is left without the line."""
+    if "conductance" not in data.variables:
+        return {}
+    line, device = context.series_resistance, data["conductance"]
+    whole = (1 + size) * device / (1 + line * device)
+    return {"conductance": whole / (1 - line * whole)}
 
 
 def _scaled(column: str) -> Callable[..., Changes]:
@@ -111,14 +123,6 @@ def _scaled(column: str) -> Callable[..., Changes]:
         return {column: data[column] * (1 + size)} if column in data.variables else {}
 
     return effect
-
-
-def _conductance_gain(data: xarray.Dataset, _source: Source, size: float, context: FitContext) -> Changes:
-    """Of the line's conductance g, from which G = g/(1 − g·R_s) was computed."""
-    if "conductance" not in data.variables:
-        return {}
-    conductance = data["conductance"]
-    return {"conductance": conductance * (1 + size * (1 + conductance * context.series_resistance))}
 
 
 def _fridge(data: xarray.Dataset, _source: Source, size: float, _context: FitContext) -> Changes:

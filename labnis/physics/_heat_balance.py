@@ -288,10 +288,13 @@ class HeatBalance:
             warm = here.bath + change
             andreev = self.andreev_current(here, warm).current
             powers = self._powers(here, change, self._cooling_near_equilibrium(here, change), andreev)
+            off = np.abs(powers.net) > _TOLERANCE * powers.largest
+            if not off.any():
+                break
             slope = self.slope(here, warm)
             with np.errstate(divide="ignore", invalid="ignore"):
                 step = powers.net / slope
-            improved = (slope > 0) & (np.abs(powers.net) > _TOLERANCE * powers.largest)
+            improved = (slope > 0) & off
             rise[active] = np.where(improved & (step < warm / 2), change - step, change)
             active = active[improved]
         return Electrons(np.where(delicate, at.bath + rise, t), rise)

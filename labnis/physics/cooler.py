@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from labnis.physics._checks import broadcast, finite, positive_scalar
+from labnis.physics._checks import broadcast, finite, positive, positive_scalar
 from labnis.physics._heat_balance import Conditions, Electrons, HeatBalance, NoOperatingPointError
 from labnis.physics._self_injection import response, solve
 from labnis.physics.andreev import AndreevChannel
@@ -160,7 +160,12 @@ class SINISCooler:
             )
 
     def operating_point(
-        self, device_voltage: ArrayLike, bath_temperature: ArrayLike, *, start: ArrayLike | None = None
+        self,
+        device_voltage: ArrayLike,
+        bath_temperature: ArrayLike,
+        *,
+        start: ArrayLike | None = None,
+        gap: ArrayLike | None = None,
     ) -> OperatingPoint:
         """Steady state at `device_voltage` (V) and `bath_temperature` (K), broadcast against each other.
 
@@ -172,23 +177,30 @@ class SINISCooler:
             Temperature of bath and superconductors, positive.
         start
             Electron temperature (K) from which to search; the bath's by default. Every start gives the same result.
+        gap
+            Gap (eV) in place of the junction's, as where it follows the bath; not with a `superconductor`.
 
         """
+        if gap is not None and self.superconductor is not None:
+            raise ValueError(
+                "gap is given, and the cooler has a superconductor, whose gap follows from it; leave it out"
+            )
         bath = finite("bath_temperature", bath_temperature)
         critical = critical_temperature(self.junction.gap)
         if self.superconductor is not None:
             critical = critical * WARMEST
         _within("bath_temperature", bath, critical, "the critical temperature that belongs to the gap")
-        bias, bath, guess = broadcast(
+        bias, bath, guess, own = broadcast(
             device_voltage=finite("device_voltage", device_voltage),
             bath_temperature=bath,
             start=bath if start is None else finite("start", start),
+            gap=positive("gap", self.junction.gap if gap is None else gap),
         )
         _within("start", guess, self._balance.limit, "that at which kT = Δ")
         voltage, baths, guesses = (values.ravel() for values in (bias / 2, bath, guess))
         if self.superconductor is None:
-            gap, zero = np.full_like(voltage, self.junction.gap), np.zeros_like(voltage)
-            at, potential = Conditions(voltage, baths, gap, zero), zero
+            zero = np.zeros_like(voltage)
+            at, potential = Conditions(voltage, baths, own.ravel(), zero), zero
             electrons = self._balance.solve(at, guesses)
         else:
             electrons, at, potential = solve(self._balance, self.superconductor, voltage, baths, guesses)

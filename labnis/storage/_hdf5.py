@@ -42,6 +42,8 @@ _LARGEST_BYTES = 1 << 30
 _GROUPS = ("data", "entry", "events", "fit", "grid")
 
 # Required entries of a fit: arrays, lists of texts, attributes.
+_POINTS = "point"
+"""Dataset that numbers the points of curves of two dimensions."""
 _FIT_ARRAYS = ("values", "sigma", "covariance")
 _FIT_TEXTS = ("parameters", "units")
 _FIT_ATTRIBUTES = ("chi2", "dof", "model", "code_version", "assumed", "warnings")
@@ -212,8 +214,8 @@ def write_fit(file: Any, name: str, fit: Mapping[str, Any]) -> None:
 
 
 def _write_curves(group: Any, curves: Mapping[str, Any]) -> None:
-    """Store curves as datasets along the first of them."""
-    abscissa = None
+    """Store curves as datasets along the first of them, and those of two dimensions also along their points."""
+    abscissa, points = None, 0
     for name, curve in curves.items():
         dataset = group.create_dataset(name, data=np.asarray(curve["values"], dtype=np.float64))
         dataset.attrs["units"] = curve["unit"]
@@ -222,6 +224,13 @@ def _write_curves(group: Any, curves: Mapping[str, Any]) -> None:
             dataset.make_scale(name)
         else:
             dataset.dims[0].attach_scale(abscissa)
+        points = max(points, *dataset.shape[1:], 0)
+    if points:
+        scale = group.create_dataset(_POINTS, data=np.arange(points))
+        scale.make_scale(_POINTS)
+        for dataset in members(group).values():
+            if dataset.ndim > 1:
+                dataset.dims[1].attach_scale(scale)
 
 
 def check_fit(name: str, fit: Mapping[str, Any]) -> None:
@@ -282,7 +291,8 @@ def read_fit(group: Any) -> dict[str, Any]:
     fit |= {key: list(values_of(group[key])) for key in _FIT_TEXTS}
     fit |= {"chi2": float(group.attrs["chi2"]), "dof": int(group.attrs["dof"])}
     if "curves" in group:
-        curves = sorted(members(group["curves"]).items(), key=lambda item: not item[1].is_scale)  # the abscissa first
+        known = [item for item in members(group["curves"]).items() if item[0] != _POINTS]
+        curves = sorted(known, key=lambda item: not item[1].is_scale)  # the abscissa first
         fit["curves"] = {name: {"unit": str(c.attrs["units"]), "values": values_of(c)} for name, c in curves}
     return fit | {
         key: json_value(value) for key, value in members(group.attrs).items() if key not in ("NX_class", "chi2", "dof")

@@ -38,14 +38,15 @@ def draw_runs(paths: Sequence[Path], file: Path) -> None:
 def figure_of(paths: Sequence[Path]) -> Figure:
     """A figure with one panel for each run of `paths`."""
     runs = [stored_run(path) for path in paths]
-    below = any(run.curves for run in runs)
-    figure = Figure(figsize=(4.8 * len(paths), 6.6 if below else 4.2), layout="constrained")
+    panels = max(len(_quantities(list(run.curves.values()))) for run in runs)
+    size = (max(4.8, 2.6 * panels) * len(paths), 6.6 if panels else 4.2)
+    figure = Figure(figsize=size, layout="constrained")
     for part, run in zip(figure.subfigures(1, len(paths), squeeze=False)[0], runs, strict=True):
         metadata, curves = run.metadata, list(run.curves.values())
         upper, *lower = part.subfigures(2, 1, height_ratios=(3, 2)) if curves else [part]
         draw_data(upper, run.data, predictions(run), left_out(run))
         for place in lower:
-            _draw_curves(place, curves[0])
+            _draw_curves(place, curves)
         mark = "SIMULATED  " if metadata["simulated"] else ""
         part.suptitle(f"{run.procedure}  {run.run_id}\n{mark}{metadata['start']:%Y-%m-%d %H:%M}", fontsize=8)
         _annotate(upper.axes[0], run)
@@ -216,23 +217,81 @@ def _draw_conductance(axis: Axes, data: xarray.Dataset, x: _Scaled) -> None:
     inset.tick_params(labelsize=6)
 
 
-def _draw_curves(target: Figure | SubFigure, curves: xarray.Dataset) -> None:
-    """What a fit says along a set-point, one panel for each curve with its σ; in a dry run with the truth."""
-    (abscissa,) = map(str, curves.coords)
-    names = [str(name) for name in curves.data_vars if f"{name}_sigma" in curves]
-    x = _Scaled.of(curves[abscissa])
+def _draw_curves(target: Figure | SubFigure, curves: Sequence[xarray.Dataset]) -> None:
+    """What the fits say along a set-point, one panel for each quantity; in a dry run with the truth.
+
+    The curves of the first fit are lines with their σ, and those of others points with error bars.
+    """
+    names, told = _quantities(curves), set[str]()
     for axis, name in zip(target.subplots(1, len(names), squeeze=False)[0], names, strict=True):
-        y = _Scaled.of(curves[name])
-        scale = scaled_unit(float(np.nanmax(np.abs(curves[name].values))), str(curves[name].attrs["units"]))[0]
-        sigma = curves[f"{name}_sigma"].values / scale
-        axis.fill_between(x.values, y.values - sigma, y.values + sigma, color=FIT, alpha=0.3, lw=0)
-        axis.plot(x.values, y.values, color=FIT, lw=1, label="fit ± σ")
-        if f"{name}_truth" in curves:
-            axis.plot(x.values, curves[f"{name}_truth"].values / scale, color="black", lw=0.8, ls="--", label="truth")
+        there = [one for one in curves if name in one]
+        scale, unit = scaled_unit(max(_largest(one[name]) for one in there), str(there[0][name].attrs["units"]))
+        x = _Scaled.of(there[0][_abscissa_of(there[0])])
+        for one in there:
+            _draw_curve_of(axis, one, name, scale, points=one is not curves[0])
+        if there[0] is curves[0] and len(there) > 1:  # points beyond the curves are known less and less
+            axis.set(xlim=_span(axis.lines, 0), ylim=_span(axis.lines, 1))
         axis.set_xlabel(x.label.replace("_", " "), fontsize=8)
-        axis.set_ylabel(y.label.replace("_", " "), fontsize=8)
+        axis.set_ylabel(f"{name.replace('_', ' ')} ({unit})" if unit else name, fontsize=8)
         axis.tick_params(labelsize=7)
-        axis.legend(frameon=False, fontsize=6)
+        handles, labels = axis.get_legend_handles_labels()
+        new = {label: handle for handle, label in zip(handles, labels, strict=True) if label not in told}
+        if len(there[0].dims) == 1 or new:
+            axis.legend(new.values(), new.keys(), frameon=False, fontsize=6)
+        told |= {*labels} if len(there[0].dims) > 1 else set()
+
+
+def _quantities(curves: Sequence[xarray.Dataset]) -> list[str]:
+    """Names of the curves, without those of their σ and of the truth."""
+    return list(dict.fromkeys(str(name) for one in curves for name in one.data_vars if f"{name}_sigma" in one))
+
+
+def _draw_curve_of(axis: Axes, curves: xarray.Dataset, name: str, scale: float, *, points: bool) -> None:
+    """One quantity of one fit, in units of `scale`: a curve, or one for each temperature of the stage."""
+    x = np.atleast_2d(_Scaled.of(curves[_abscissa_of(curves)]).values)
+    y, sigma = (np.atleast_2d(curves[column].values) / scale for column in (name, f"{name}_sigma"))
+    drawn = f"{name}_truth" in curves and not (points and _is_told(axis))
+    truth = np.atleast_2d(curves[f"{name}_truth"].values) / scale if drawn else None
+    baths = curves["fridge_temperature"].values if "fridge_temperature" in curves else None
+    for number in range(len(y)):
+        color = FIT if baths is None else f"C{number}"
+        label = "fit ± σ" if baths is None else f"{baths[number] * 1e3:.4g} mK"
+        # Points on both sides of zero bias lie on one curve.
+        at = np.abs(x[number]) if points and baths is not None else x[number]
+        if points:
+            there = np.isfinite(y[number])
+            told = "bias by bias" if number == len(y) - 1 else None
+            bars: dict[str, Any] = {"fmt": ".", "ms": 3, "lw": 0.7, "color": color, "label": told}
+            axis.errorbar(at[there], y[number][there], sigma[number][there], **bars)
+        else:
+            axis.fill_between(at, y[number] - sigma[number], y[number] + sigma[number], color=color, alpha=0.3, lw=0)
+            axis.plot(at, y[number], color=color, lw=1, label=label)
+        if truth is not None:
+            last = "truth" if number == len(y) - 1 else None
+            order = np.argsort(at)
+            axis.plot(at[order], truth[number][order], "k--", lw=0.8, label=last, zorder=3)
+
+
+def _is_told(axis: Axes) -> bool:
+    """Whether the truth is drawn already."""
+    return any(line.get_label() == "truth" for line in axis.lines)
+
+
+def _span(lines: Sequence[Any], of: int) -> tuple[float, float]:
+    """Range of the first curve's abscissa (0), or of all curves (1), with a margin."""
+    values = np.concatenate([line.get_data()[of] for line in lines if line.get_linestyle() == "-"])
+    margin = 0.04 * float(np.ptp(values))
+    return float(values.min()) - margin, float(values.max()) + margin
+
+
+def _abscissa_of(curves: xarray.Dataset) -> str:
+    """The coordinate of curves that has all of their dimensions."""
+    return max(map(str, curves.coords), key=lambda name: curves[name].ndim)
+
+
+def _largest(column: xarray.DataArray) -> float:
+    finite = np.abs(column.values[np.isfinite(column.values)])
+    return float(finite.max(initial=0.0))
 
 
 def _draw_isotherms(target: Figure | SubFigure, data: xarray.Dataset, name: str, model: Mapping[str, Any]) -> None:

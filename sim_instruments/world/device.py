@@ -129,9 +129,11 @@ class Device:
             return {}
         known = {"electron_phonon": island.electron_phonon, "kapitza": island.kapitza}
         known["leakage_conductance"] = 1 / island.leakage_resistance if island.leakage_resistance else 0.0
+        scale, wires = 0.0, (0.0, 0.0)
         if (andreev := island.andreev) is not None:
-            known["andreev_normal"] = andreev.scale * andreev.resistance_per_length
-            known["andreev_superconductor"] = andreev.scale * andreev.superconductor_resistance_per_length
+            scale = andreev.scale
+            wires = andreev.resistance_per_length, andreev.superconductor_resistance_per_length
+        known["andreev_normal"], known["andreev_superconductor"] = (scale * wire for wire in wires)
         bias = np.linspace(0.0, 1.1 * 2 * self.junction.gap, 4001)
         point = cooler.operating_point(bias, bath_temperature)
         best = int(np.argmax(point.cooling_power))

@@ -19,18 +19,19 @@ from tests.faults.measuring import Lab
 from tests.run.bench import Answer, Commands
 
 BIAS_LIMIT, COMPLIANCE = 6.0e-3, 5.0e-6
-#: The station has no stage, which is told before the limits of station and stage are.
-STAGE_FIRST = {("IsothermSweep", name) for name in ("bias_points", "maximum_bias", "maximum_current", "temperatures")}
-PARAMETERS = [
-    (kind, name)
-    for kind in procedure_names()
-    for name in getattr(procedures, kind)().parameter_objects()
-    if (kind, name) not in STAGE_FIRST
-]
+#: Highest temperature (K) of the stage that the station of these tests has.
+STAGE_LIMIT = 0.4
+STAGE = (
+    f"stage: {{instrument: lakeshore, maximum: {STAGE_LIMIT}, maximum_power: 1.0e-2, heater_resistance: 100, rate: 1, "
+    "window: 0.1}"
+)
+PARAMETERS = [(kind, name) for kind in procedure_names() for name in getattr(procedures, kind)().parameter_objects()]
 #: No shrinking: a request that is not refused is a real run, and every further one takes seconds.
 PHASES = (Phase.explicit, Phase.generate)
 #: Limits that are not the parameter's own: the station's.
 STATION_LIMITS = {"maximum_bias": BIAS_LIMIT, "maximum_current": COMPLIANCE}
+#: Largest point of a list: bias or temperature.
+POINT_LIMITS = {"bias_points": BIAS_LIMIT, "temperatures": STAGE_LIMIT}
 
 
 class Requests:
@@ -51,6 +52,9 @@ class Requests:
 
 @pytest.fixture
 def requests(lab: Lab, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Requests:
+    text = lab.station.read_text(encoding="utf-8")
+    assert "fridge: lakeshore}" in text
+    lab.station.write_text(text.replace("fridge: lakeshore}", f"fridge: lakeshore, {STAGE}}}"), encoding="utf-8")
     return Requests(lab, Commands(monkeypatch, capsys))
 
 
@@ -62,7 +66,7 @@ def impossible(kind: str, name: str) -> st.SearchStrategy[str]:
         segments = st.sampled_from(
             ["0:1e-3", "0:1e-3:1", "0:1e-3:-5", f"0:1e-3:{MOST_POINTS + 1}", "0:nan:5", "0,,1e-3"]
         )
-        beyond = st.floats(min_value=BIAS_LIMIT, exclude_min=True).map(lambda bias: f"0:1e-3:5,{bias!r}")
+        beyond = st.floats(min_value=POINT_LIMITS[name], exclude_min=True).map(lambda point: f"0:1e-3:5,{point!r}")
         return st.one_of(nonsense.filter(bool), segments, beyond, beyond.map(lambda text: text.replace(",", ",-")))
     if isinstance(parameter, ListParameter):
         return st.one_of(nonsense, st.sampled_from(["Sweep", "sweep ", "0", "informations", "['sweep']"]))
@@ -80,7 +84,7 @@ def impossible(kind: str, name: str) -> st.SearchStrategy[str]:
 
 
 def names_the_cause(answer: Answer, name: str) -> bool:
-    return any(cause in answer.err for cause in (name, "bias", "compliance")) and "days" not in answer.err
+    return any(cause in answer.err for cause in (name, "bias", "compliance", "stage")) and "days" not in answer.err
 
 
 @pytest.mark.parametrize(("kind", "name"), PARAMETERS)
@@ -93,7 +97,7 @@ def test_whatever_no_parameter_can_be(kind: str, name: str, requests: Requests, 
 def beyond_by_an_ulp(kind: str, name: str) -> list[str]:
     parameter = getattr(procedures, kind)().parameter_objects()[name]
     if isinstance(parameter, SweepParameter):
-        beyond = math.nextafter(BIAS_LIMIT, math.inf)
+        beyond = math.nextafter(POINT_LIMITS[name], math.inf)
         return [
             *(f"{end!r}:0:9" for end in (beyond, -beyond)),
             f"0,1e-3,2e-3,{-beyond!r}",

@@ -1,7 +1,8 @@
 """Figures of runs: the fit's own model, residuals, and the right place for every point."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import matplotlib as mpl
 import numpy as np
@@ -16,7 +17,7 @@ from labnis.fit import FitContext
 from labnis.fit.analyses import CurrentVoltage, Reflection
 from labnis.ui.figures import draw_data, predictions
 from labnis.ui.live_plot import LivePlot
-from procedures import EmittedPowerVsBias, IVSweep, ReflectionVsBias
+from procedures import EmittedPowerVsBias, IsothermSweep, IVSweep, ReflectionVsBias
 from tests.fit import measuring
 from tests.run.bench import Watcher, dry_session
 from tests.run.lab_procedures import Averaged, MeanCurrent
@@ -181,6 +182,54 @@ def test_a_window_follows_the_run(tmp_path: Path) -> None:
         session.run(IVSweep(points=21), until=["gap=1e-7%"])  # with a goal every row of a dry run is fitted
     assert plot.figure is not None
     assert [axis.get_ylabel() for axis in plot.figure.axes[:2]] == ["Current (nA)", "residual / σ"]
+
+
+class StageCurves:
+    """Curves at each temperature of the stage, as large as the temperature that the thermometer reads."""
+
+    name = "stage_curves"
+    results: ClassVar[Mapping[str, str]] = {"mean": "A"}
+
+    def fit(self, data: xarray.Dataset, _context: Any, _priors: Any, _start: Any) -> dict[str, Any]:
+        return {"mean": (float(data["current"].mean()), 1e-12)}
+
+    def curves(self, _fit: Any, data: xarray.Dataset) -> xarray.Dataset:
+        read, voltage = data["fridge_temperature"].mean("bias").values, np.linspace(-1e-4, 3e-4, 5)
+        both, each = ("stage", "point"), np.tile(voltage, (read.size, 1))
+        values = {
+            name: (both, np.tile(read[:, None], (1, 5)), {"units": "K"})
+            for name in ("electron_temperature", "electron_temperature_sigma")
+        }
+        return xarray.Dataset(
+            values,
+            {"device_voltage": (both, each, {"units": "V"}), "fridge_temperature": ("stage", read, {"units": "K"})},
+        )
+
+
+class WithStageCurves(IsothermSweep):
+    """Isotherms with an analysis that is made at once."""
+
+    ANALYSES = (StageCurves,)
+
+
+def test_curves_at_each_temperature_are_in_the_file_and_in_the_figure_with_the_truth(tmp_path: Path) -> None:
+    with dry_session(tmp_path, Watcher()) as session:
+        run = session.run(WithStageCurves(temperatures="0,0.1", points=10))
+    curves = run.curves["stage_curves"]
+    assert curves["electron_temperature"].dims == ("stage", "point")
+    assert curves.coords.keys() == {"fridge_temperature", "device_voltage"}
+    read = run.data["fridge_temperature"].mean("bias").values
+    np.testing.assert_allclose(curves["electron_temperature"].values[:, 0], read)
+    # Electrons of constant temperature follow the stage: T⁵ − T_bath⁵ is constant, 0.11 K at 10 mK.
+    cold, warm = curves["electron_temperature_truth"].values
+    np.testing.assert_allclose(cold, 0.11, rtol=1e-3)
+    np.testing.assert_allclose(warm, (0.11**5 + 0.1**5) ** 0.2, rtol=0.02)
+    options: dict[str, Any] = {"group": "fit/stage_curves/curves", "engine": "h5netcdf", "phony_dims": "sort"}
+    with xarray.open_dataset(run.path, **options) as stored:
+        assert stored["electron_temperature"].dims == ("fridge_temperature", "point")
+    panel = run.plot().axes[-1]
+    assert [line.get_label() for line in panel.lines].count("truth") == 1
+    assert len(panel.lines) == 4
 
 
 def test_isotherms_are_drawn_together_with_what_is_expected_of_each() -> None:

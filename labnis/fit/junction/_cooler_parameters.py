@@ -12,8 +12,10 @@ from labnis.fit.result import FitResult
 from labnis.physics import NISJunction, SINISCooler
 from labnis.physics.superconductor import critical_temperature
 
-__all__ = ["INVERSE", "UNITS", "cooler_at", "cooler_parameters", "inverted", "values_of"]
+__all__ = ["GAIN", "INVERSE", "UNITS", "cooler_at", "cooler_parameters", "inverted", "plain_name", "values_of"]
 
+#: The parameter for a relative error of the lock-in's conductance: what it reads too much.
+GAIN = "conductance_gain_error"
 # Electrons, phonons and bath are thermal resistances in series, and the data determine their sum best: the solver
 # converges faster in the resistances than in the couplings. Names, both ways.
 INVERSE = {"electron_phonon": "1/electron_phonon", "kapitza": "1/kapitza"}
@@ -34,6 +36,7 @@ UNITS = {
     "voltage_offset": "V",
     "current_offset": "A",
     LINE: "ohm",
+    GAIN: "1",
 }
 # Below this Dynes parameter, and this ħ/(τ_φ Δ), the accuracy of the Andreev integral is unknown.
 _SMALLEST_DYNES, _SMALLEST_DEPHASING = 1e-6, 2e-6
@@ -51,6 +54,7 @@ def values_of(cooler: SINISCooler) -> dict[str, float]:
         "voltage_offset": 0.0,
         "current_offset": 0.0,
         LINE: 0.0,
+        GAIN: 0.0,
     }
     if cooler.kapitza is not None:
         values["kapitza"] = cooler.kapitza
@@ -107,6 +111,7 @@ def cooler_parameters(cooler: SINISCooler, names: Sequence[str], warmest: float)
         "voltage_offset": (1e-5, -np.inf, np.inf),
         "current_offset": (1e-2 * gap / resistance, -np.inf, np.inf),
         LINE: (1e-3 * resistance, -np.inf, np.inf),
+        GAIN: (1e-2, -0.9, np.inf),
     }
     parameters = []
     for name in names:
@@ -118,13 +123,20 @@ def cooler_parameters(cooler: SINISCooler, names: Sequence[str], warmest: float)
     return parameters
 
 
+def plain_name(name: str) -> str:
+    """The coupling of an inverse, and every other name as it is."""
+    return name.removeprefix("1/")
+
+
 def inverted(fit: FitResult) -> FitResult:
     """Return `fit` with every coupling replaced by its inverse, or the reverse."""
     inverts = np.array([name in INVERSE for name in fit.names])
     inverse = 1 / np.where(inverts, fit.values, 1.0)
     change = np.where(inverts, -(inverse**2), 1.0)
+    budget = fit.budget
     return replace(
         fit,
+        budget=None if budget is None else replace(budget, columns=budget.columns * change[:, None]),
         names=tuple(INVERSE.get(name, name) for name in fit.names),
         units=tuple(
             UNITS[INVERSE[name]] if name in INVERSE else unit for name, unit in zip(fit.names, fit.units, strict=True)

@@ -11,12 +11,13 @@ from labnis.fit.junction._cooler_parameters import cooler_at
 from labnis.fit.result import FitResult
 from labnis.physics import SINISCooler
 
-__all__ = ["COOLING", "BestCooling", "best_cooling", "with_cooling"]
+__all__ = ["COOLING", "BestCooling", "best_cooling", "coldest_bias", "with_cooling"]
 
 #: Names and units of the quantities that `with_cooling` appends.
 COOLING = {"maximum_cooling_power": "W", "optimal_bias": "V", "efficiency": "1"}
-# Biases among which the largest power is searched, and again between the neighbours of the best.
-_BIASES = 61
+# Biases among which the largest power is searched, and again between the neighbours of the best; and those for the
+# lowest temperature: electrons at 20 mK notice a part of a microvolt.
+_BIASES, _COLDEST_BIASES = 61, 101
 # Distance of the points of a parabola about the best one, as a part of 2Δ.
 _STEP = 2e-3
 
@@ -59,6 +60,16 @@ def best_cooling(cooler: SINISCooler, bath_temperature: float, near: float | Non
     at = cooler.operating_point(bias, bath_temperature)
     cooling = float(at.cooling_power)
     return BestCooling(cooling, bias, cooling / (float(at.current) * bias))
+
+
+def coldest_bias(cooler: SINISCooler, bath_temperature: float, reach: float) -> float:
+    """The bias (V), from 0 to `reach` (V), at which the electrons are coldest at a bath temperature (K)."""
+    low, high = 0.0, reach
+    for _ in range(3):
+        biases = np.linspace(low, high, _COLDEST_BIASES)
+        lowest = int(np.argmin(cooler.operating_point(biases, bath_temperature).electron_temperature))
+        low, high = biases[max(lowest - 1, 0)], biases[min(lowest + 1, _COLDEST_BIASES - 1)]
+    return float(biases[lowest])
 
 
 def with_cooling(result: FitResult, cooler: SINISCooler, bath: str, bath_temperature: float) -> FitResult:

@@ -5,41 +5,43 @@ arXiv:0810.3980, eqs. 4–6; `labnis.physics.SINISCooler`).
 """
 
 from collections.abc import Mapping, Sequence
-from functools import reduce
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from labnis.fit.arrays import Real, real_array
 from labnis.fit.derived import with_derived
-from labnis.fit.estimate import Estimate
 from labnis.fit.junction._array import PAIR
 from labnis.fit.junction._cooler_parameters import (
+    GAIN,
     INVERSE,
     UNITS,
     cooler_at,
-    cooler_parameters,
     inverted,
     values_of,
 )
 from labnis.fit.junction._heated_pair import LINE
-from labnis.fit.junction._isotherms import BATH_RANGE, Isotherm, Sweeps, bath_names
+from labnis.fit.junction._isotherm import Isotherm, bath_names
+from labnis.fit.junction._isotherm_parameters import isotherm_parameters, joined_prior
+from labnis.fit.junction._isotherms import Sweeps
 from labnis.fit.junction._steady_state import steady_state_slopes
-from labnis.fit.parameters import Parameter, joined, restarted
-from labnis.fit.result import FitError, FitResult, result_from_mapping
+from labnis.fit.junction.cooling import coldest_bias
+from labnis.fit.parameters import Parameter, restarted
+from labnis.fit.result import FitError, FitResult
 from labnis.fit.solver import solve
 from labnis.physics import NoOperatingPointError, SINISCooler
-from labnis.physics.superconductor import critical_temperature
 
 __all__ = ["Isotherm", "cooler_of", "fit_heat_balance", "heat_balance_model", "temperature_curve"]
 
 MODEL = "SINIS heat balance"
-# Biases among which the lowest electron temperature is searched, and again between the neighbours of the best.
-_BIASES = 101
 # Points of each isotherm with which the fit begins, and the parameters it holds then: those that only details of the
 # curve determine would diverge while the others are wrong.
 _FEW = 51
 _SUBTLEST = ("dephasing_rate",)
+# Rounds at most in which weights and excitation follow the parameters, and the change of the expected current, in units
+# of its noise, and of the weights that ends them. Relative change of χ² that ends a search.
+_ROUNDS, _SETTLED, _ACCURACY = 3, 0.03, 1e-8
 _SUBTLE = ("dynes", *_SUBTLEST)
 _ADVICE = (
     "a parameter that `free` does not name keeps the cooler's value; electron_phonon and kapitza need biases beyond "
@@ -55,15 +57,18 @@ def fit_heat_balance(
     series_resistance: float = 0.0,
     excitation: float = 0.0,
     prior: FitResult | None = None,
+    bath_error: float = 0.0,
     gap_follows: bool = False,
+    start: Mapping[str, float] | None = None,
 ) -> FitResult:
     """Fit I(V) of a cooler whose electron temperature follows from its heat balance, to all `isotherms` at once.
 
     Parameters
     ----------
     isotherms
-        Curves of one device, read with the same noise, at one or more bath temperatures. Several, such as the published
-        ones from 90 to 430 mK, separate electron–phonon coupling, Kapitza coupling and Andreev current.
+        Curves of one device, with their dI/dV where there is a lock-in, read with the same noise, at one or more bath
+        temperatures. Several, such as the published ones from 90 to 430 mK, separate electron–phonon coupling, Kapitza
+        coupling and Andreev current.
     cooler
         The device: start values of the `free` parameters, and the values of all others. Without `superconductor`.
     free
@@ -73,7 +78,8 @@ def fit_heat_balance(
         dephasing_rate (1/τ_φ = D_N/L_φ² in 1/s, for the coherence length: in it the current is nearly linear),
         leakage_conductance (S), voltage_offset (V, at the device: the true voltage is `device_voltage` plus it),
         current_offset (A), and series_resistance_error (ohm), by which the line has more than `series_resistance`;
-        give it a prior. Offsets that are not free are 0.
+        give it a prior; with conductances also conductance_gain_error, by which part the lock-in reads too much.
+        Offsets and errors that are not free are 0.
     series_resistance
         Of the bias line (ohm); it correlates the noise of voltage and current.
     excitation
@@ -81,9 +87,14 @@ def fit_heat_balance(
         which the electron temperature follows instantly.
     prior
         Earlier fit whose parameters of the same names enter with their covariance.
+    bath_error
+        Standard uncertainty of the thermometer that all baths have in common (K).
     gap_follows
         Whether the gap is that of the BCS theory at each bath, and the fitted one that at zero temperature; otherwise
         it is the same at all baths.
+    start
+        Values from an earlier search, also of what is no parameter of the cooler: the fit begins there, at once with
+        all points and parameters.
 
     Returns
     -------
@@ -102,21 +113,23 @@ def fit_heat_balance(
     if not isotherms:
         raise FitError("there is no isotherm to fit; at least one is needed")
     usable = [isotherm.finite() for isotherm in isotherms]
-    parameters = _parameters(cooler, usable, free)
-    known, assumed = _known(prior, free, usable), _assumed(cooler, usable, free, excitation)
+    parameters = isotherm_parameters(cooler, usable, free, start, bath_error)
+    known, assumed = (
+        joined_prior(prior, free, usable, bath_error),
+        _assumed(cooler, usable, free, excitation, bath_error),
+    )
     if gap_follows:
         assumed["superconductors"] = "at the bath's temperature, with the gap of the BCS theory there"
     # A few points give start values, and the conductance: how much of a change of the line reaches the device.
-    few = [isotherm.thinned(_FEW) for isotherm in usable]
-    for data, held in ((few, _SUBTLE), (few, _SUBTLEST), (usable, ())):
+    few = [replace(isotherm.thinned(_FEW), conductance=None) for isotherm in usable]
+    coarse = [] if start is not None else [(few, _SUBTLE), (few, _SUBTLEST)]
+    for data, held in (*coarse, (usable, ())):
         moved = [p for p in parameters if p.name not in held] or parameters
         sweeps = Sweeps.of(data, cooler, [p.name for p in moved], gap_follows=gap_follows)
         try:
-            sweeps = sweeps.around(np.array([p.start for p in moved]), series_resistance, excitation)
+            result = _solved(moved, sweeps, assumed, known, (series_resistance, excitation))
         except NoOperatingPointError as error:
             raise FitError(f"the cooler cannot be biased like the data: {error}; is it about right?") from error
-        try:
-            result = solve(moved, sweeps, MODEL, assumed, prior=known)
         except FitError as error:
             raise FitError(f"{error}: {_ADVICE}") from error
         found = result.by_name
@@ -163,6 +176,7 @@ def heat_balance_model(
     series_resistance: float = 0.0,
     excitation: float = 0.0,
     prior: FitResult | None = None,
+    bath_error: float = 0.0,
     gap_follows: bool = False,
 ) -> tuple[Sweeps, FitResult | None]:
     """Model of a `result` of `fit_heat_balance`, with the same arguments, and its prior; both with `inverted` names.
@@ -177,60 +191,46 @@ def heat_balance_model(
     names = [name for name in result.names if name in values or name in bath_names(isotherms)]
     at = inverted(result.select(names))
     sweeps = Sweeps.of(usable, cooler, at.names, gap_follows=gap_follows)
-    known = _known(prior, [name for name in names if name in values], usable)
-    return sweeps.around(at.values, series_resistance, excitation), known
+    known = joined_prior(prior, [name for name in names if name in values], usable, bath_error)
+    return _around(sweeps, at.values, series_resistance, excitation), known
 
 
-def _parameters(cooler: SINISCooler, isotherms: Sequence[Isotherm], free: Sequence[str]) -> list[Parameter]:
-    """The free parameters, and the baths that are not exact."""
-    if cooler.superconductor is not None:
-        raise FitError("the cooler has a superconductor; this fit needs a gap that does not change with the bias")
-    known = values_of(cooler)
-    if not free or len(set(free)) < len(free) or not set(free) <= known.keys():
-        raise FitError(
-            f"free is {', '.join(free) or 'empty'}; name some of {', '.join(known)}, each once (kapitza and the "
-            "Andreev parameters only if the cooler has them)"
-        )
-    margins = [BATH_RANGE * i.bath_uncertainty for i in isotherms]
-    warmest = max(i.bath_temperature + margin for i, margin in zip(isotherms, margins, strict=True))
-    critical = float(critical_temperature(cooler.junction.gap))
-    if 1.01 * warmest >= critical:
-        raise FitError(f"a bath of {warmest:.4g} K is too warm for the cooler's gap, whose T_c is {critical:.4g} K")
-    baths = [
-        Parameter(name, "K", i.bath_temperature, margin, i.bath_temperature - margin, i.bath_temperature + margin)
-        for name, i, margin in zip(bath_names(isotherms), isotherms, margins, strict=True)
-        if margin
-    ]
-    return cooler_parameters(cooler, free, warmest) + baths
+def _around(sweeps: Sweeps, x: Real, series_resistance: float, excitation: float) -> Sweeps:
+    """The model with weights, excitation and common errors of a device with the parameters `x`."""
+    return sweeps.around(x, series_resistance, excitation).balanced(x).rounded(x)
 
 
-def _known(prior: FitResult | None, free: Sequence[str], isotherms: Sequence[Isotherm]) -> FitResult | None:
-    """The `prior` of the free parameters, joined by the thermometer of the baths."""
-    known = []
-    if prior is not None:
-        named = [name for name in prior.names if name in free]
-        if not named:
-            raise FitError(f"the prior contains {', '.join(prior.names)}, none of which is free")
-        known.append(inverted(prior.select(named)))
-    baths = {
-        name: Estimate(i.bath_temperature, i.bath_uncertainty, "K")
-        for name, i in zip(bath_names(isotherms), isotherms, strict=True)
-        if i.bath_uncertainty
-    }
-    if baths:
-        known.append(result_from_mapping("thermometer", baths))
-    return reduce(joined, known) if known else None
+def _solved(
+    parameters: Sequence[Parameter],
+    sweeps: Sweeps,
+    assumed: Mapping[str, str],
+    prior: FitResult | None,
+    conditions: tuple[float, float],
+) -> FitResult:
+    """Fit in rounds: weights and excitation belong to the parameters that are found.
+
+    `conditions` are series resistance (ohm) and excitation (V rms).
+    """
+    x = np.array([p.start for p in parameters])
+    sweeps = _around(sweeps, x, *conditions)
+    for _ in range(_ROUNDS):
+        result = solve(parameters, sweeps, MODEL, assumed, prior=prior, accuracy=_ACCURACY)
+        before, sweeps = sweeps, _around(sweeps, result.values, *conditions)
+        if sweeps.is_like(before, _SETTLED * result.noise, _SETTLED):
+            break
+        parameters = restarted(parameters, result.values)
+    return result
 
 
 def _assumed(
-    cooler: SINISCooler, isotherms: Sequence[Isotherm], free: Sequence[str], excitation: float
+    cooler: SINISCooler, isotherms: Sequence[Isotherm], free: Sequence[str], excitation: float, bath_error: float
 ) -> dict[str, str]:
     assumed = {
         name: f"{value:g} {UNITS[name]}, not fitted"
         for name, value in values_of(cooler).items()
-        if name not in free and name != LINE
+        if name not in free and name not in (LINE, GAIN)
     }
-    exact = [f"{i.bath_temperature:g} K" for i in isotherms if not i.bath_uncertainty]
+    exact = [f"{i.bath_temperature:g} K" for i in isotherms if not i.bath_uncertainty and not bath_error]
     if exact:
         assumed["bath_temperature"] = f"{', '.join(exact)}, exactly"
     if cooler.kapitza is None:
@@ -265,13 +265,7 @@ def _with_lowest_temperature(result: FitResult, cooler: SINISCooler, isotherms: 
         bath = values.get(name, coldest.bath_temperature)
         return cooler_at(values, cooler).operating_point(device_voltage, bath).electron_temperature
 
-    best = result.by_name
-    low, high = 0.0, float(np.abs(coldest.device_voltage).max())
-    for _ in range(3):
-        biases = np.linspace(low, high, _BIASES)
-        lowest = int(np.argmin(electrons(best, biases)))
-        low, high = biases[max(lowest - 1, 0)], biases[min(lowest + 1, _BIASES - 1)]
+    best, reach = result.by_name, float(np.abs(coldest.device_voltage).max())
+    bias = coldest_bias(cooler_at(best, cooler), best.get(name, coldest.bath_temperature), reach)
     # At the minimum the bias does not matter: its change with the parameters is not needed.
-    return with_derived(
-        result, "lowest_electron_temperature", "K", lambda values: float(electrons(values, biases[lowest]))
-    )
+    return with_derived(result, "lowest_electron_temperature", "K", lambda values: float(electrons(values, bias)))

@@ -48,11 +48,18 @@ def sweep(shipped: Truth) -> xarray.Dataset:
 
 @pytest.mark.parametrize(("analysis", "column"), [(CurrentVoltage(), "current"), (Conductance(), "conductance")])
 def test_rows_that_are_over_range_are_told_as_that(analysis: Any, column: str, sweep: xarray.Dataset) -> None:
-    inside = np.abs(sweep["bias"]) < 0.45e-3
+    inside = np.abs(sweep["bias"]) < 0.41e-3
     over_range = sweep.assign({column: sweep[column].where(inside)})
     rows, lost = 2 * inside.size, 2 * int((~inside).sum())
     with pytest.raises(FitError, match=f"^{lost} of {rows} points have no finite reading, .* over-range"):
         analysis.fit(over_range, CONTEXT, {}, None)
+
+
+def test_a_fit_of_what_is_not_over_range_says_so(sweep: xarray.Dataset, shipped: Truth) -> None:
+    inside = np.abs(sweep["bias"]) < 0.6e-3
+    fit = CurrentVoltage().fit(sweep.assign(current=sweep["current"].where(inside)), CONTEXT, {}, None)
+    assert max(map(abs, measuring.pulls(fit, shipped).values())) < 4
+    assert [note for note in fit.notes if "have no finite reading" in note and "the fit is of the others" in note]
 
 
 @pytest.mark.parametrize(("analysis", "column"), [(CurrentVoltage(), "current"), (Conductance(), "conductance")])

@@ -41,13 +41,16 @@ def line_warnings(result: FitResult, readings: Readings, model: CurveModel) -> t
         time = np.linspace(-0.5, 0.5, change.size)
         drifts = [model.signal(result.values), model.by_voltage(result.values), np.ones(change.size)]
         drift = Suspect(_DRIFT, np.stack([time * drift for drift in drifts], axis=-1))
-        suspects = [Suspect(_WRONG_LINE, change[:, None], plausible)]
+        suspects, unequal = [Suspect(_WRONG_LINE, change[:, None], plausible)], []
         if readings.array == PAIR and ASYMMETRY not in result.names:
             values = result.by_name
             junction = NISJunction(values["gap"], values["normal_resistance"], max(values["dynes"], 0.0))
             voltage, weight = readings.voltage + values["voltage_offset"], _weight(model)
-            suspects.append(unequal_suspect(junction, voltage, values["electron_temperature"], weight))
-        wrong = suspected(result, model, suspects)
+            unequal = [unequal_suspect(junction, voltage, values["electron_temperature"], weight)]
+        found = suspected(result, model, [*suspects, *unequal])
+        # An error of the line within what is stated looks much like unequal junctions.
+        beyond = suspected(result, model, unequal, known=change[:, None])
+        wrong = () if unequal and found == suspected(result, model, unequal) and not beyond else found
         return wrong or suspected(result, model, [drift], known=change[:, None])
     wanted = readings.array.of_device(result)[LINE]
     if abs(wanted.value) <= _CONTRADICTS * sigma:

@@ -46,8 +46,8 @@ _DRIFT = (
     "and down"
 )
 _WRONG_LINE, _PLAUSIBLE = "it looks like a series resistance that is {:.3g} ohm off: measure it again", 0.1
-# Resistances (ohm) of common tunnel junctions.
-_USUAL_RESISTANCES = (50.0, 2e6)
+# Resistances (ohm) of common tunnel junctions, and the highest one of a single junction, such as that of an STM.
+_USUAL_RESISTANCES, _HIGHEST_OF_ONE = (50.0, 2e6), 1e13
 # Gaps of aluminium films (eV); no other superconductor of common junctions has half or twice such a gap.
 _ALUMINIUM = (160e-6, 260e-6)
 # Start and largest value of the asymmetry of a pair.
@@ -139,6 +139,8 @@ def fit_current_voltage(
     found = array.of_device(result, datum=array.current)
     counted = found.mask
     suspect = _curve_warnings(voltage[counted], measured[counted], found.residuals[counted], found.by_name, array)
+    if "normal_resistance" not in {**held, **known}:
+        suspect = (*_unusual_resistance(found["normal_resistance"].value, array), *suspect)
     told = stated(array.factors, found, fixed or {}, given or {})
     lost = (f"{missing.partition(';')[0]}: the fit is of the others",) if missing else ()
     return replace(
@@ -323,6 +325,18 @@ def _parameters(readings: Readings, start: FitResult | None, known: Mapping[str,
     return [*pair, Parameter("current_offset", "A", guess.get("current_offset", 0.0), scale)]
 
 
+def _unusual_resistance(resistance: float, array: JunctionArray) -> tuple[str, ...]:
+    """A warning about a resistance (ohm) that only some other unit, or no gap in the sweep, may explain."""
+    low, high = _USUAL_RESISTANCES
+    if low < resistance < (_HIGHEST_OF_ONE if array.series == 1 else high):
+        return ()
+    cause = "is the current in ampere" if resistance <= low else "does the sweep reach beyond the gap"
+    return (
+        f"{resistance:.3g} ohm is unusual for a tunnel junction; {cause}? If it is right, give normal_resistance with "
+        "its σ",
+    )
+
+
 def _other_junctions(array: JunctionArray, gap: float) -> list[str]:
     """A warning where the curve is that of aluminium only if the device has other junctions than stated."""
     if _ALUMINIUM[0] < gap < _ALUMINIUM[1]:
@@ -342,10 +356,8 @@ def _curve_warnings(
     voltage: Real, current: Real, residuals: Real, found_at: Mapping[str, float], array: JunctionArray
 ) -> tuple[str, ...]:
     """Warnings from the points of a fit, in the order of measurement, and the values it found."""
-    gap, resistance = found_at["gap"], found_at["normal_resistance"]
+    gap = found_at["gap"]
     found = []
-    if not _USUAL_RESISTANCES[0] < resistance < _USUAL_RESISTANCES[1]:
-        found.append(f"{resistance:.3g} ohm is unusual for a tunnel junction; is the current in ampere?")
     found += _other_junctions(array, gap)
     repeated = int(((np.diff(voltage) == 0) & (np.diff(current) == 0)).sum())
     if 2 * repeated > voltage.size:

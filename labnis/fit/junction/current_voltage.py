@@ -221,6 +221,9 @@ def _fit_pair(readings: Readings, fixed: Mapping[str, float], start: FitResult |
     if ASYMMETRY in {**fixed, **given}:
         ordinary.append(Parameter(ASYMMETRY, "1", _START, _START, 0.0, _LARGEST))
     parameters = hold(ordinary, fixed, given)
+    if not np.sqrt(2) * excitation < 2 * parameters[0].start:
+        told = excitation / array.voltage
+        raise FitError(f"an excitation of {told:.3g} V rms is as wide as the whole gap; is it in volt?")
     # At 0 nothing changes with it.
     parameters = [
         replace(p, start=max(p.start, _START)) if p.name == ASYMMETRY and not p.fixed else p for p in parameters

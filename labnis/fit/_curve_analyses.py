@@ -20,7 +20,7 @@ from labnis.fit.junction._curve_data import missing_readings
 from labnis.fit.junction._heated_pair import component_prior
 from labnis.fit.junction._island import components_of
 from labnis.fit.junction._unequal_pair import ASYMMETRY
-from labnis.fit.junction.conductance import conductance_model, fit_conductance, model_of_conductance
+from labnis.fit.junction.conductance import BACKGROUND, conductance_model, fit_conductance, model_of_conductance
 from labnis.fit.junction.cooling_curves import (
     EXTREMES,
     cooling_curves,
@@ -282,6 +282,7 @@ class Conductance(_Curve):
 
     name = "conductance"
     secondary = True
+    parameters: ClassVar[Mapping[str, str]] = {**_Curve.parameters, ASYMMETRY: "1", BACKGROUND: "S/V"}
     column = "conductance"
     fit_curve = staticmethod(fit_conductance)
     model = staticmethod(conductance_model)

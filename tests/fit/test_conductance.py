@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from labnis.fit import FitError
-from labnis.fit.junction.conductance import _PHASES, _Harmonic, fit_conductance
+from labnis.fit.junction.conductance import _PHASES, _Harmonic, conductance_model, fit_conductance
 from labnis.fit.result import FitResult
+from labnis.physics import NISJunction, UnequalPair
 from sim_instruments import Truth
 from tests.fit.measuring import SERIES_RESISTANCE, WIRING, assert_jacobian, device, pulls, swept, switched_on
 
@@ -147,3 +148,28 @@ def test_coverage_over_seeds(shipped: Truth) -> None:
     shares = (np.abs(found) < 1).mean(axis=0)
     # The Dynes parameter, 1e-4 ± as much, sometimes lies at its bound.
     assert (np.abs(shares - 0.68) < 0.14).all(), shares
+
+
+@pytest.mark.parametrize("resistance", [1.0, 12e3, 1e12])
+def test_a_sloping_background_is_named_and_fitted_where_it_is_asked(resistance: float) -> None:
+    junction, voltage = NISJunction(215e-6, resistance, 1e-4), np.linspace(-1e-3, 1e-3, 201)
+    noise = 1e-3 / resistance * np.random.default_rng(0).standard_normal(201)
+    conductance = junction.conductance(voltage / 2, 0.11) / 2 + noise
+    slope = 20 / resistance
+    without = fit_conductance(voltage, conductance + slope * voltage, excitation=1e-7)
+    (told,) = (text for text in without.warnings if "it looks like a background" in text)
+    assert float(told.split()[9]) == pytest.approx(slope, rel=0.1)
+    given = {"background_slope": (0.0, 10 * slope)}
+    fit = fit_conductance(voltage, conductance + slope * voltage, excitation=1e-7, given=given)
+    assert not fit.warnings
+    true = {"gap": 215e-6, "normal_resistance": resistance, "electron_temperature": 0.11, "background_slope": slope}
+    assert all(abs(fit[name].value - value) < 4 * fit[name].sigma for name, value in true.items())
+    np.testing.assert_allclose(conductance_model(fit, voltage), conductance + slope * voltage, atol=5e-3 / resistance)
+
+
+def test_unequal_junctions_show_in_the_conductance() -> None:
+    pair, voltage = UnequalPair(NISJunction(215e-6, 12e3, 1e-4), 0.2), np.linspace(-1e-3, 1e-3, 81)
+    conductance = pair.conductance(voltage, 0.11) + 1e-8 * np.random.default_rng(0).standard_normal(81)
+    fit = fit_conductance(voltage, conductance, excitation=1e-7, given={"asymmetry": (0.0, 0.5)})
+    assert fit["asymmetry"].value == pytest.approx(0.2, abs=4 * fit["asymmetry"].sigma)
+    assert fit["electron_temperature"].value == pytest.approx(0.11, abs=4 * fit["electron_temperature"].sigma)

@@ -179,6 +179,10 @@ CURVES: dict[str, tuple[Callable[[Lab], Answer], str]] = {
     ),
     "gap in µeV": (lambda lab: fitted(lab, *lab.curve, fixed={"gap": 215.0}), "gap cannot be held at 215; it is from"),
     "line 1 % off": (lambda lab: fitted(lab, lab.curve[0] - 20 * lab.curve[1], lab.curve[1], LINE + 20), "is 20 ohm"),
+    "excitation in µV": (
+        lambda lab: fitted(lab, *lab.curve, excitation=5.0),
+        "as wide as the whole gap; is it in volt",
+    ),
     "mV": (changed(lambda v, i: (1e3 * v, i)), "give device_voltage in volt"),
     "µA": (changed(lambda v, i: (v, 1e6 * i)), "give current in ampere"),
     "exchanged columns": (changed(lambda v, i: (i, v)), "the two columns are exchanged"),
@@ -244,6 +248,14 @@ def bent(size: float, *, down: bool = False) -> Real:
     return np.array(shifts[::-1] if down else shifts)
 
 
+def decibels(values: Any) -> Any:
+    return 20 * np.log10(np.abs(values)) * np.exp(1j * np.angle(values))
+
+
+def degrees(values: Any) -> Any:
+    return np.abs(values) * np.exp(1j * np.rad2deg(np.angle(values)))
+
+
 def resonance(values: Any, frequency: Any = BAND) -> Answer:
     fit = fit_resonance(frequency, values)
     return Answer(fit, {name: (fit[name].value - true) / fit[name].sigma for name, true in RESONANCE.items()})
@@ -255,6 +267,10 @@ def two(first: Real, second: Real) -> Answer:
 
 
 TRACES: dict[str, tuple[Callable[[Lab], Answer], str]] = {
+    "decibels in a trace": (lambda _: resonance(decibels(s11())), "as if the amplitude of s11 were decibels"),
+    "power in a trace": (lambda _: resonance(np.abs(s11()) * s11()), "as if the amplitude of s11 were a power"),
+    "GHz in a trace": (lambda _: resonance(s11(), BAND / 1e9), "give it in Hz, not in MHz or GHz"),
+    "degrees in a trace": (lambda _: resonance(degrees(s11())), "made from a phase in degrees"),
     "two traces": (lambda _: two(s11(), s11(seed=3)), ""),
     "two traces that differ": (lambda _: two(s11(), s11(3e4, seed=3)), "2 sweeps, and .* differ"),
     "jitter of 1 %": (lambda _: resonance(s11(0.01 * WIDTH * noise(801, seed=5))), "resonance frequency that jitters"),
@@ -277,6 +293,13 @@ TRACES: dict[str, tuple[Callable[[Lab], Answer], str]] = {
 def reflected(lab: Lab, **changes: Any) -> Answer:
     prior = changes.pop("prior", lab.junction)
     fit = fit_reflection(replace(lab.traces, **changes), prior=prior)
+    return Answer(fit, measuring.pulls(fit, lab.truth))
+
+
+def converted(lab: Lab, change: Callable[[Any], Any]) -> Answer:
+    """The fit of some of the traces with other numbers."""
+    few = lab.traces.thinned(31, 67)
+    fit = fit_reflection(replace(few, s11=change(few.s11)), prior=lab.junction)
     return Answer(fit, measuring.pulls(fit, lab.truth))
 
 
@@ -332,6 +355,13 @@ BIASES: dict[str, tuple[Callable[[Lab], Answer], str]] = {
     "traces in GHz": (lambda lab: reflected(lab, frequency=1e-9 * lab.traces.frequency), "give it in Hz"),
     "traces at mV": (lambda lab: reflected(lab, device_voltage=1e3 * lab.traces.device_voltage), "device_voltage in V"),
     "dB at all biases": (lambda lab: reflected(lab, s11=20 * np.log10(np.abs(lab.traces.s11))), "s11 is real"),
+    "decibels at all biases": (lambda lab: converted(lab, decibels), "amplitude of s11 were decibels"),
+    "power at all biases": (lambda lab: converted(lab, lambda s11: np.abs(s11) * s11), "amplitude of s11 were a power"),
+    "degrees at all biases": (lambda lab: converted(lab, degrees), "from a phase in degrees"),
+    "traces at mV, nothing known": (
+        lambda lab: reflected(lab, prior=None, device_voltage=1e3 * lab.traces.device_voltage),
+        "give device_voltage in V",
+    ),
     "another gap": (lambda lab: reflected(lab, prior=other_device(junction={"gap": 190e-6})), "contradict what"),
     "warmer": (lambda lab: reflected(lab, prior=other_device(island={"temperature": 0.15})), "contradict what"),
     "jitter from trace to trace": (lambda lab: shifted(lab, 0.01 * WIDTH * noise(31, 1)), "from trace to trace"),
@@ -345,6 +375,8 @@ BIASES: dict[str, tuple[Callable[[Lab], Answer], str]] = {
     "gain ripple": (lambda lab: emitted(lab, rippling(lab, 2.0)), "the gain is not flat over the line"),
     "spurs": (lambda lab: emitted(lab, with_spurs(lab)), ""),
     "dBm": (lambda lab: emitted(lab, 10 * np.log10(1e3 * lab.spectra.spectrum)), "no power density is negative"),
+    "dB of the spectra": (lambda lab: emitted(lab, -10 * np.log10(lab.spectra.spectrum)), "in W/Hz, not in dB"),
+    "amplitude of the spectra": (lambda lab: emitted(lab, np.sqrt(lab.spectra.spectrum)), "not its square root"),
     "spectra in GHz": (lambda lab: emitted(lab, frequency=1e-9 * lab.spectra.frequency), "give frequency in Hz"),
     "fridge in mK": (lambda lab: emitted(lab, fridge_temperature=20.0), "give it in K"),
     "another frequency": (lambda lab: emitted(lab, prior=rates_of(lab, frequency=4.668e9)), "contradict what"),

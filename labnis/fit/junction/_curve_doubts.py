@@ -15,7 +15,7 @@ from labnis.fit.models import CurveModel, Suspect
 from labnis.fit.result import FitResult
 from labnis.physics import NISJunction
 
-__all__ = ["curve_warnings", "line_warnings"]
+__all__ = ["curve_warnings", "line_warnings", "unusual_resistance"]
 
 # The curve contradicts a stated resistance of the line beyond this many of its standard uncertainties.
 _CONTRADICTS = 2.5
@@ -25,8 +25,8 @@ _DRIFT = (
     "and down"
 )
 _WRONG_LINE, _PLAUSIBLE = "it looks like a series resistance that is {:.3g} ohm off: measure it again", 0.1
-# Resistances (ohm) of common tunnel junctions.
-_USUAL_RESISTANCES = (50.0, 2e6)
+# Resistances (ohm) of common tunnel junctions, and the highest one of a single junction, such as that of an STM.
+_USUAL_RESISTANCES, _HIGHEST_OF_ONE = (50.0, 2e6), 1e13
 # Gaps of aluminium films (eV); no other superconductor of common junctions has half or twice such a gap.
 _ALUMINIUM = (160e-6, 260e-6)
 
@@ -67,6 +67,18 @@ def _weight(model: CurveModel) -> Real:
     return model.weight
 
 
+def unusual_resistance(resistance: float, array: JunctionArray) -> tuple[str, ...]:
+    """A warning about a resistance (ohm) that only some other unit, or no gap in the sweep, may explain."""
+    low, high = _USUAL_RESISTANCES
+    if low < resistance < (_HIGHEST_OF_ONE if array.series == 1 else high):
+        return ()
+    cause = "is the current in ampere" if resistance <= low else "does the sweep reach beyond the gap"
+    return (
+        f"{resistance:.3g} ohm is unusual for a tunnel junction; {cause}? If it is right, give normal_resistance with "
+        "its σ",
+    )
+
+
 def _other_junctions(array: JunctionArray, gap: float) -> list[str]:
     """A warning where the curve is that of aluminium only if the device has other junctions than stated."""
     if _ALUMINIUM[0] < gap < _ALUMINIUM[1]:
@@ -86,11 +98,7 @@ def curve_warnings(
     voltage: Real, current: Real, residuals: Real, found_at: Mapping[str, float], array: JunctionArray
 ) -> tuple[str, ...]:
     """Warnings from the points of a fit, in the order of measurement, and the values it found."""
-    gap, resistance = found_at["gap"], found_at["normal_resistance"]
-    found = []
-    if not _USUAL_RESISTANCES[0] < resistance < _USUAL_RESISTANCES[1]:
-        found.append(f"{resistance:.3g} ohm is unusual for a tunnel junction; is the current in ampere?")
-    found += _other_junctions(array, gap)
+    found = _other_junctions(array, found_at["gap"])
     repeated = int(((np.diff(voltage) == 0) & (np.diff(current) == 0)).sum())
     if 2 * repeated > voltage.size:
         found.append(

@@ -30,7 +30,7 @@ ASSUMED = {
     "electron_temperature": "the same at every bias",
 }
 # Gaps (eV) and resistances (ohm) outside these ranges mean data in other units.
-_GAPS, _RESISTANCES = (1e-5, 1e-2), (0.1, 1e10)
+_GAPS, _RESISTANCES = (1e-5, 1e-2), (0.1, 1e14)
 
 
 def pair_parameters(guess: Mapping[str, float], unit: str) -> list[Parameter]:
@@ -39,7 +39,7 @@ def pair_parameters(guess: Mapping[str, float], unit: str) -> list[Parameter]:
     if not _GAPS[0] < gap < _GAPS[1]:
         raise FitError(f"the gap would be {gap:.3g} eV; give device_voltage in volt")
     if not _RESISTANCES[0] < resistance < _RESISTANCES[1]:
-        raise FitError(f"the resistance of a junction would be {resistance:.3g} ohm; give {unit}")
+        raise FitError(f"the resistance of a junction would be {number_text(resistance, 'ohm')}; give {unit}")
     return [
         Parameter("gap", "eV", gap, gap, 0.2 * gap, 5 * gap),
         Parameter("normal_resistance", "ohm", resistance, resistance, 0.05 * resistance, 20 * resistance),

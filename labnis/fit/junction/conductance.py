@@ -1,6 +1,6 @@
 """Gap, normal-state resistance and electron temperature of a SINIS pair from its lock-in conductance."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -15,6 +15,8 @@ from labnis.fit.junction._array import PAIR, JunctionArray, Junctions
 from labnis.fit.junction._curve_data import LOCKIN_PHASE
 from labnis.fit.junction._excitation import first_harmonic, phases
 from labnis.fit.junction._pair import ASSUMED, PairModel, pair_parameters
+from labnis.fit.junction._unequal_pair import ASYMMETRY
+from labnis.fit.models import Suspect
 from labnis.fit.parameters import Given, Parameter, hold, restarted
 from labnis.fit.result import FitError, FitResult
 from labnis.fit.solver import CurveModel, solve
@@ -22,6 +24,15 @@ from labnis.fit.solver import CurveModel, solve
 __all__ = ["conductance_model", "fit_conductance", "model_of_conductance"]
 
 MODEL = "SINIS conductance"
+# A background that grows in proportion to the voltage (S/V).
+BACKGROUND = "background_slope"
+_SLOPING = "it looks like a background that slopes by about {:.2g} S/V: give background_slope as 0 ± that"
+# Start and largest value of the asymmetry of a pair, and parameters that are fitted only where they are known.
+_START, _LARGEST = 0.1, 0.9
+_EXTRA: Mapping[str, Callable[[Mapping[str, float]], Parameter]] = {
+    ASYMMETRY: lambda _guess: Parameter(ASYMMETRY, "1", _START, _START, 0.0, _LARGEST),
+    BACKGROUND: lambda guess: Parameter(BACKGROUND, "S/V", 0.0, 1 / guess["normal_resistance"] / guess["gap"]),
+}
 # Twelve phases: the harmonic is exact to 1e-4 for amplitudes up to 10 kT/e on a junction.
 _PHASES = phases(12)
 # Rounds at most, and the fraction of its σ by which a parameter may still move in the last.
@@ -68,7 +79,9 @@ def fit_conductance(
     -------
     FitResult
         gap (eV), normal_resistance (ohm, one junction), electron_temperature (K), dynes, voltage_offset (V, at the
-        device: the true voltage is `device_voltage` plus it). The noise is that of a reading of the line (S).
+        device: the true voltage is `device_voltage` plus it). The noise is that of a reading of the line (S). Where
+        they are fixed or given, such as 0 ± 1e-2, also background_slope (S/V), of a conductance in proportion to the
+        voltage beside that of the junctions, and asymmetry as in `fit_current_voltage`.
 
     Raises
     ------
@@ -96,7 +109,12 @@ def fit_conductance(
     guess = _guess(voltage, measured, array, stated_values) if start is None else array.of_pair(start).by_name
     if not np.sqrt(2) * excitation < array.series * guess["gap"]:
         raise FitError(f"an excitation of {excitation:.3g} V rms is as wide as the whole gap; is it in volt?")
-    parameters = hold(pair_parameters(guess, "conductance in siemens"), held, known)
+    asked = [name for name in _EXTRA if name in stated_values]
+    extra = [_EXTRA[name](guess) for name in asked]
+    parameters = hold([*pair_parameters(guess, "conductance in siemens"), *extra], held, known)
+    parameters = [
+        replace(p, start=max(p.start, _START)) if p.name == ASYMMETRY and not p.fixed else p for p in parameters
+    ]
     voltage, measured = voltage * array.voltage, measured * array.conductance
     excitation, series_resistance = excitation * array.voltage, series_resistance * array.resistance
     inputs = {"series_resistance": float(series_resistance), "excitation": float(excitation)}
@@ -105,7 +123,7 @@ def fit_conductance(
         # How much of the excitation reaches the device depends on the curve, which the first rounds find.
         x = np.array([p.start for p in parameters])
         for _ in range(_ROUNDS):
-            harmonic = _Harmonic.of(x, voltage, measured, excitation, series_resistance, array)
+            harmonic = _Harmonic.of(x, voltage, measured, excitation, series_resistance, array, tuple(asked))
             result = solve(parameters, harmonic, MODEL, ASSUMED, given=known, inputs=inputs)
             settled = np.abs(result.values - x) <= _SETTLED * result.sigma
             x = result.values
@@ -151,7 +169,8 @@ def model_of_conductance(
     """
     voltage, measured = device_voltage * array.voltage, conductance * array.conductance
     resistance = series_resistance * array.resistance
-    return _Harmonic.of(fit.values, voltage, measured, fit.inputs["excitation"], resistance, array)
+    extra = fit.names[_Harmonic.ordinary :]
+    return _Harmonic.of(fit.values, voltage, measured, fit.inputs["excitation"], resistance, array, extra)
 
 
 class _Harmonic(PairModel):
@@ -165,6 +184,23 @@ class _Harmonic(PairModel):
 
     def reading(self, current: Real) -> Real:
         return first_harmonic(current) / first_harmonic(self.waveform)
+
+    def model(self, x: Real) -> Real:
+        return np.asarray(super().model(x) + self._extra(x, BACKGROUND) * self.voltage)
+
+    def jacobian(self, x: Real) -> Real:
+        slopes = super().jacobian(x)
+        if BACKGROUND not in self.extra:
+            return slopes
+        return np.concatenate([slopes, -(self.voltage * self.weight)[:, None]], axis=1)
+
+    def suspects(self, _x: Real) -> list[Suspect]:
+        """A background that is not there."""
+        if BACKGROUND in self.extra:
+            return []
+        # In siemens per volt of the device.
+        column = self.voltage * self.weight * self.array.conductance / self.array.voltage
+        return [Suspect(_SLOPING, column[:, None])]
 
 
 def _guess(voltage: Real, conductance: Real, array: JunctionArray, known: Mapping[str, float]) -> dict[str, float]:

@@ -19,7 +19,7 @@ from labnis.fit.junction._curve_data import (
     missing_readings,
     refuse_clipped,
 )
-from labnis.fit.junction._curve_doubts import curve_warnings, line_warnings
+from labnis.fit.junction._curve_doubts import curve_warnings, line_warnings, unusual_resistance
 from labnis.fit.junction._curve_start import curve_start
 from labnis.fit.junction._excitation import phases
 from labnis.fit.junction._heated_pair import Readings, expected_current
@@ -144,6 +144,8 @@ def fit_current_voltage(  # noqa: PLR0913  # each of them is a fact about the me
     found, counted = array.of_device(result, datum=array.current), of_current.mask
     left = found.residuals[: voltage.size][counted]
     suspect = curve_warnings(voltage[counted], measured[counted], left, found.by_name, array)
+    if "normal_resistance" not in {**held, **known}:
+        suspect = (*unusual_resistance(found["normal_resistance"].value, array), *suspect)
     told = stated(array.factors, found, fixed or {}, given or {})
     lost = (f"{missing.partition(';')[0]}: the fit is of the others",) if missing else ()
     doubts = line_warnings(of_current, readings, model_of_pair(result, readings).with_mask(of_current.mask))
@@ -208,6 +210,9 @@ def _fit_pair(readings: Readings, fixed: Mapping[str, float], start: FitResult |
     if ASYMMETRY in {**fixed, **given}:
         ordinary.append(Parameter(ASYMMETRY, "1", _START, _START, 0.0, _LARGEST))
     parameters = hold(ordinary, fixed, given)
+    if not np.sqrt(2) * excitation < 2 * parameters[0].start:
+        told = excitation / array.voltage
+        raise FitError(f"an excitation of {told:.3g} V rms is as wide as the whole gap; is it in volt?")
     # At 0 nothing changes with it.
     parameters = [
         replace(p, start=max(p.start, _START)) if p.name == ASYMMETRY and not p.fixed else p for p in parameters

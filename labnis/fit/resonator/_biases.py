@@ -19,6 +19,7 @@ __all__ = [
     "BiasTraces",
     "check_hertz",
     "gigahertz",
+    "refuse_far_biases",
     "refuse_impossible_biases",
     "volts",
 ]
@@ -125,6 +126,12 @@ def refuse_impossible_biases(data: BiasTraces, gap: float, why: str) -> None:
             f"the largest bias is {in_gaps.max():.3g} gaps across one junction, and {why}; "
             f"sweep to {volts(GOOD_BIAS * gap, data.array)}, and give device_voltage in V"
         )
+    refuse_far_biases(data, gap)
+
+
+def refuse_far_biases(data: BiasTraces, gap: float) -> None:
+    """Raise FitError for biases that are far too large for a `gap` (eV)."""
+    in_gaps = np.abs(data.device_voltage) / (data.array.series * gap)
     if np.median(in_gaps) > _IMPOSSIBLE_BIAS:
         raise FitError(
             f"half of the biases are above {np.median(in_gaps):.3g} gaps across one junction, which is not possible; "

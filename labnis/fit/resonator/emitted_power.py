@@ -44,6 +44,9 @@ LARGEST_GAIN_SIGMA = 10 / np.log(10) / 3
 
 # Spurs that a note names.
 _LISTED = 6
+# Gains (dB) of chains of amplifiers, lossy ones included.
+_GAINS = (-40.0, 130.0)
+
 # All biases count, but some must be where gap and temperature no longer matter.
 _FEWEST_HIGH = 3
 
@@ -145,6 +148,7 @@ def fit_emitted_power(
         fewest_high=_FEWEST_HIGH,
         taken_out=drift_terms(result) > 0,
     )
+    suspect = (*_unusual_gain(values["gain"]), *suspect)
     model = spectra(drift_terms(result)).with_mask(result.mask)
     notes = (*result.notes, *_drift_notes(result, model), *_spur_notes(usable, model))
     result = replace(result, warnings=(*result.warnings, *suspect), notes=notes, limits=prior.limits)
@@ -220,10 +224,20 @@ def _gain_guess(data: EmissionData, emitted: Real) -> float:
     gain = float((change * predicted).sum() / (predicted**2).sum())
     if not gain > 0:
         raise FitError(
-            "the measured power does not grow with the emission that the damping rates predict: "
-            "is the analyzer's band around the resonance, and is the bias beyond the gap?"
+            "the measured power does not grow with the emission that the damping rates predict: is the analyzer's band "
+            "around the resonance, is the bias beyond the gap, and is spectrum in W/Hz, not in dB?"
         )
     return gain
+
+
+def _unusual_gain(gain: float) -> tuple[str, ...]:
+    """A warning about a gain (dB) that no chain of amplifiers has."""
+    if _GAINS[0] < gain < _GAINS[1]:
+        return ()
+    return (
+        f"a gain of {gain:.4g} dB is unusual: is spectrum the power density in W/Hz, not its square root (an "
+        "amplitude), or in another unit?",
+    )
 
 
 def _known_parameters(known: FitResult) -> list[Parameter]:

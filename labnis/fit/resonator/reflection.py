@@ -11,7 +11,7 @@ Re φ = 1 up to second order in the cross-talk. Re φ therefore enters as an ass
 stated in the result and propagated into γ_tr, γ_x and the gain.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -22,9 +22,10 @@ from labnis.fit.derived import with_derived
 from labnis.fit.given import known_before, refuse_unphysical
 from labnis.fit.information import Sensitivity, thinned
 from labnis.fit.junction._array import JunctionArray
-from labnis.fit.parameters import Given, hold, joined, parameters_at, prior_rows
+from labnis.fit.parameters import Given, Parameter, hold, joined, parameters_at, prior_rows
 from labnis.fit.propagation import Evaluated
-from labnis.fit.resonator._biases import refuse_impossible_biases
+from labnis.fit.resonator._amplitudes import amplitude_warning
+from labnis.fit.resonator._biases import refuse_far_biases, refuse_impossible_biases
 from labnis.fit.resonator._drift import (
     NARROW,
     drift_terms,
@@ -67,6 +68,11 @@ _ASSUMED = {"fano_real": FANO_ASSUMED}
 
 # Of the logarithm of an amplitude, and of an angle in radian.
 _DECIBEL, _DEGREE = 20 / np.log(10), 180 / np.pi
+
+# A drift beyond so many times the largest smooth one is none.
+_WILD = 3.0
+# Biases and frequencies with which other units of the traces are tried.
+_FEW = (15, 101)
 
 _QUESTIONS = (
     "are there biases on both sides of the gap, is the resonance in the band, is the phase that of a network analyzer?"
@@ -118,6 +124,7 @@ def fit_reflection(
         refuse_impossible_biases(usable, prior["gap"].value, "the reflection changes little below 1")
     usable = usable.conjugate()
     junction = junction_parameters(prior or start, usable.device_voltage)
+    refuse_far_biases(usable, junction[0].start)
     parameters = hold([*rate_parameters(usable, junction, start, fixed or {}), *junction], fixed, given)
     names = [p.name for p in parameters]
     assumed = _ASSUMED | ({} if prior is None else {"voltage_zero": ZERO_ASSUMED}) | temperature_assumed(prior)
@@ -138,11 +145,21 @@ def fit_reflection(
         result = with_drift_taken_out(usable.device_voltage.size, solved, wider, parts=2)
     except FitError as error:
         raise FitError(f"{error}: {_QUESTIONS}") from error
+    few = usable.thinned(*_FEW)
+    units = amplitude_warning(result, few.s11, lambda s11: _interpreted(replace(few, s11=s11), junction, prior))
+    result = replace(result, warnings=(*units, *result.warnings))
     _refuse_undetermined(result)
     known = {} if prior is None else prior.limits
     result = replace(result, limits={name: limit for name, limit in known.items() if name in result.names})
     result = _with_drift_told(result, Traces.of(usable, names, drift_terms(result)).with_mask(result.mask))
     return with_derived(result, "resonance_frequency", "Hz", partial(_zero_bias_resonance, array=usable.array))
+
+
+def _interpreted(data: ReflectionData, junction: Sequence[Parameter], prior: FitResult | None) -> FitResult:
+    """The fit of traces, in the convention of the model, as they are."""
+    parameters = [*rate_parameters(data, junction, None, {}), *junction]
+    traces = Traces.of(data, [p.name for p in parameters])
+    return solve(parameters, traces, MODEL, {}, absorbed=2 * data.frequency.size, prior=_with_fano(prior))
 
 
 def reflection_model(fit: FitResult, data: ReflectionData) -> Complex:
@@ -238,9 +255,10 @@ def _with_drift_told(result: FitResult, traces: Traces) -> FitResult:
                 notes.append(text)
                 continue
             kind = "so large" if drift.smooth else "not smooth"
+            degrees = "; or was s11 made from a phase in degrees?" if drift.size * unit > _WILD * largest else ""
             warnings.append(
                 f"{text}; it is {kind}, and the background may have changed its shape as well: look at the "
-                "connectors, and let the network analyzer settle"
+                f"connectors, and let the network analyzer settle{degrees}"
             )
     return replace(result, notes=tuple(notes), warnings=tuple(warnings))
 

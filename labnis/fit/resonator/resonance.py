@@ -24,6 +24,7 @@ from labnis.fit.arrays import Complex, Real, complex_array, real_columns
 from labnis.fit.derived import with_derived
 from labnis.fit.models import Suspect
 from labnis.fit.parameters import Given, Parameter, hold
+from labnis.fit.resonator._amplitudes import amplitude_warning
 from labnis.fit.resonator._biases import BENT, JITTER, KERR, PROPORTIONAL, check_hertz, gigahertz
 from labnis.fit.resonator._resonance_start import SIGNIFICANT, Rational, phase_steps, search, without_glitches
 from labnis.fit.resonator.reflection import FANO_ASSUMED, FANO_REAL
@@ -104,8 +105,10 @@ def fit_resonance(
         ) from error
     result = _with_fano_real(fitted)
     _refuse_what_is_no_resonance(result, trace)
+    units = amplitude_warning(fitted, trace.s11, lambda s11: _interpreted(replace(trace, s11=s11), fano))
     bent = any(text.startswith(BENT) for text in result.warnings)  # and its residuals are no ripple
     found = [
+        *units,
         *_sweep_warnings(result, trace, order),
         *result.warnings,
         *([] if bent else _ripple(fitted, trace)),
@@ -114,6 +117,11 @@ def fit_resonance(
     if found and not fano:
         found.append("the Fano term was left out, which may be why: fit with fano=True")
     return with_derived(replace(result, warnings=tuple(found)), "loaded_quality", "1", _loaded_quality)
+
+
+def _interpreted(trace: "_Trace", fano: bool) -> FitResult:
+    """The fit of a trace as it is."""
+    return solve(_parameters(_guess(trace, None), trace, fano), trace, MODEL, {})
 
 
 @dataclass(frozen=True)

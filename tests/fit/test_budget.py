@@ -219,9 +219,7 @@ def test_steps_hand_their_budgets_on(sweep: xarray.Dataset, traces: ReflectionDa
     assert of_gain[fano]["gain"] == pytest.approx(0.0434, rel=0.1)
 
 
-def test_a_source_that_is_stated_anew_is_one_error_of_both_steps(
-    sweep: xarray.Dataset, traces: ReflectionData
-) -> None:
+def test_a_source_that_is_stated_anew_is_one_error_of_both_steps(sweep: xarray.Dataset, traces: ReflectionData) -> None:
     data, found = of_traces(traces), []
     for before in (source("voltage.gain", 3 * GAIN), replace(source("voltage.gain", GAIN), label="as before")):
         prior = {"current_voltage": budgeted(CurrentVoltage(), sweep, before)}

@@ -29,6 +29,7 @@ from labnis.fit.junction.current_voltage import (
     model_of_current,
 )
 from labnis.fit.propagation import Evaluated
+from labnis.fit.resonator._tunnelling import with_stated_zero
 from labnis.fit.resonator.emitted_power import (
     EmissionData,
     emission_evaluated,
@@ -229,7 +230,7 @@ class Reflection(BudgetedAnalysis):
         """
         points = Points(data)
         traces = _traces(points, points.measured("device_voltage", "s11"))
-        return fit_reflection(traces, prior=priors.get("current_voltage"), fixed=context.fixed, start=start)
+        return fit_reflection(traces, prior=_junctions(priors, context), fixed=context.fixed, start=start)
 
     def evaluated(
         self, fit: FitResult, data: xarray.Dataset, context: FitContext, priors: Priors, like: Evaluated | None = None
@@ -237,7 +238,7 @@ class Reflection(BudgetedAnalysis):
         """As the base class."""
         points = Points(data)
         traces = _traces(points, points.measured("device_voltage", "s11"))
-        return reflection_evaluated(fit, traces, prior=priors.get("current_voltage"))
+        return reflection_evaluated(fit, traces, prior=_junctions(priors, context))
 
     def assumptions(self, context: FitContext) -> Mapping[Source, Mapping[str, float]]:
         """The real part of the Fano factor."""
@@ -265,9 +266,7 @@ class Reflection(BudgetedAnalysis):
         """Return the information of one more trace at each bias in `setpoints` (V), shape (n,)."""
         points = Points(data)
         traces = _traces(points, points.measured("device_voltage", "s11"))
-        return reflection_sensitivity(
-            fit, traces, _device_voltages(data, setpoints), prior=priors.get("current_voltage")
-        )
+        return reflection_sensitivity(fit, traces, _device_voltages(data, setpoints), prior=_junctions(priors, context))
 
 
 class EmittedPower(BudgetedAnalysis):
@@ -283,7 +282,7 @@ class EmittedPower(BudgetedAnalysis):
         """Fit the columns `device_voltage` (V), `fridge_temperature` (K) and the traces `spectrum` (W/Hz)."""
         points = Points(data)
         spectra = _spectra(points, points.measured("device_voltage", "spectrum"), _stage(points, context))
-        return fit_emitted_power(spectra, prior=_rates(priors), fixed=context.fixed, start=start)
+        return fit_emitted_power(spectra, prior=_rates(priors, context), fixed=context.fixed, start=start)
 
     def evaluated(
         self, fit: FitResult, data: xarray.Dataset, context: FitContext, priors: Priors, like: Evaluated | None = None
@@ -291,7 +290,7 @@ class EmittedPower(BudgetedAnalysis):
         """As the base class."""
         points = Points(data)
         spectra = _spectra(points, points.measured("device_voltage", "spectrum"), _stage(points, context))
-        return emission_evaluated(fit, spectra, prior=_rates(priors))
+        return emission_evaluated(fit, spectra, prior=_rates(priors, context))
 
     def predict(self, fit: FitResult, data: xarray.Dataset) -> Predictions:
         """Return the expected `spectrum` (W/Hz) and `band_power` (W), in the shape of the columns of the data."""
@@ -309,7 +308,7 @@ class EmittedPower(BudgetedAnalysis):
         """Return the information of one more spectrum at each bias in `setpoints` (V), shape (n,)."""
         points = Points(data)
         spectra = _spectra(points, points.measured("device_voltage", "spectrum"), _stage(points, context))
-        return emission_sensitivity(fit, spectra, _device_voltages(data, setpoints), prior=_rates(priors))
+        return emission_sensitivity(fit, spectra, _device_voltages(data, setpoints), prior=_rates(priors, context))
 
 
 def _missing_rows(points: Points, at: NDArray[np.intp]) -> str:
@@ -347,10 +346,15 @@ def _stage(points: Points, context: FitContext) -> float:
     return context.fridge_temperature if np.isfinite(context.fridge_temperature) else 0.0
 
 
-def _rates(priors: Priors) -> FitResult:
+def _junctions(priors: Priors, context: FitContext) -> FitResult | None:
+    found = priors.get("current_voltage")
+    return None if found is None else with_stated_zero(found, context.voltage_zero_sigma)
+
+
+def _rates(priors: Priors, context: FitContext) -> FitResult:
     if "reflection" not in priors:
         raise FitError("the gain needs the damping rates: run ReflectionVsBias in this cooldown first")
-    return priors["reflection"]
+    return with_stated_zero(priors["reflection"], context.voltage_zero_sigma)
 
 
 def _largest_voltage(data: xarray.Dataset) -> float:

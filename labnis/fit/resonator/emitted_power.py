@@ -30,7 +30,7 @@ from labnis.fit.resonator._drift import (
 )
 from labnis.fit.resonator._emission_data import EmissionData, refuse_impossible, spectra_warnings
 from labnis.fit.resonator._lines import Lines, Spectra
-from labnis.fit.resonator._tunnelling import RATE_NAMES, ZERO_ASSUMED, handed_on, temperature_assumed
+from labnis.fit.resonator._tunnelling import RATE_NAMES, handed_on, temperature_assumed, zero_assumed
 from labnis.fit.result import FitError, FitResult
 from labnis.fit.solver import solve, without_outliers
 
@@ -49,7 +49,6 @@ _FEWEST_HIGH = 3
 _ASSUMED = {
     "gain": "flat over the resonance's width",
     "bath photons": "line and excess losses are at the fridge's temperature",
-    "voltage_zero": ZERO_ASSUMED,
 }
 # Lower bounds of the parameters that have one.
 _SMALLEST = {
@@ -107,7 +106,7 @@ def fit_emitted_power(
         parameters = restarted(parameters, [start[p.name].value for p in parameters])
     parameters = hold(parameters, fixed)
     names = tuple(p.name for p in parameters)
-    assumed = _ASSUMED | temperature_assumed(prior)
+    assumed = _ASSUMED | {"voltage_zero": zero_assumed(prior)} | temperature_assumed(prior)
     inputs = {"fridge_temperature": data.fridge_temperature}
 
     def spectra(terms: int) -> Spectra:

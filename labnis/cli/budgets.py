@@ -70,7 +70,8 @@ def _budgeted(run: Run) -> dict[str, _Budgeted]:
         if fit.budget is not None
     }
     if not found:
-        why = "labnis.uncertainty of its station file stated nothing" if run.fits else "it has no fit"
+        nobody = "neither labnis.uncertainty of its station file nor its analyses (budget_by_refit) stated any"
+        why = nobody if run.fits else "it has no fit"
         raise RequestError(f"{run.path}: no budget of systematic uncertainty: {why}")
     return found
 

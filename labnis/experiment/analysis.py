@@ -21,6 +21,7 @@ import re
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -28,6 +29,7 @@ import xarray
 
 from labnis.errors import ConfigurationError, RequestError
 from labnis.fit import Estimate, FitContext, FitError, FitResult, NotApplicableError, result_from_mapping
+from labnis.fit.refitted_budget import budget_by_refits
 from labnis.station import import_named_in_file, import_object
 
 # Names in files, figures and `analysis.result`.
@@ -57,6 +59,9 @@ __all__ = [
 
 logger = logging.getLogger(__name__)
 
+NO_BUDGET = "σ has no systematic part; `budget_by_refit = True` in the analysis takes in what the station file states"
+"""Note of a fit of an analysis that states no budget."""
+
 
 class Analysis(Protocol):
     """Protocol of every analysis.
@@ -69,8 +74,8 @@ class Analysis(Protocol):
     `predict(fit, data)`, `curves(fit, data)` (a dataset along one coordinate, such as the electron temperature against
     the bias, with each σ as NAME_sigma; or along `point` at each `stage`, with the coordinates fridge_temperature of
     `stage` and device_voltage of both), `sensitivity(fit, data, setpoints, context, priors)`,
-    `budgeted(fit, data, context, priors)` (returns the fit with its budget of systematic uncertainty) and
-    `truth(truth)`.
+    `budgeted(fit, data, context, priors)` (returns the fit with its budget of systematic uncertainty) or, in its place,
+    `budget_by_refit = True` (repeats the fit with data that err by what is stated), and `truth(truth)`.
 
     Attributes
     ----------
@@ -293,14 +298,31 @@ def _budgeted(
     analysis: Analysis, fit: FitResult, data: xarray.Dataset, context: FitContext, priors: Mapping[str, FitResult]
 ) -> FitResult:
     """The fit with its budget, where uncertainties are stated and `analysis` can tell what they do to it."""
-    if context.sources is None or not can(analysis, "budgeted"):
+    own = can(analysis, "budgeted")
+    if context.sources is None or (not own and fit.budget is not None):
         return fit
+    if not own and not getattr(analysis, "budget_by_refit", False):
+        return replace(fit, notes=(*fit.notes, f"{analysis.name}: {NO_BUDGET}"))
     try:
-        found: FitResult = analysis.budgeted(fit, data, known_to(analysis, context), priors)  # type: ignore[attr-defined]  # optional
+        known = known_to(analysis, context)
+        if not own:
+            repeated = partial(_repeated_fit, analysis, fit, known)
+            return budget_by_refits(fit, repeated, data, known, priors)
+        found: FitResult = analysis.budgeted(fit, data, known, priors)  # type: ignore[attr-defined]  # optional
     except (Exception, SystemExit) as error:  # noqa: BLE001  # the fit is valid without
         doubt = f"its systematic uncertainty is not known: {type(error).__name__}: {error}"
         return replace(fit, warnings=(*fit.warnings, doubt))
     return found
+
+
+def _repeated_fit(
+    analysis: Analysis,
+    fit: FitResult,
+    context: FitContext,
+    data: xarray.Dataset,
+    priors: Mapping[str, FitResult],
+) -> FitResult:
+    return fitted(analysis, data, context, priors, fit)
 
 
 def analyse(

@@ -19,6 +19,7 @@ from labnis.fit._trace_data import junctions_of, spectra_of, stage_temperature, 
 from labnis.fit.context import FitContext
 from labnis.fit.information import Sensitivity
 from labnis.fit.propagation import Evaluated
+from labnis.fit.resonator._tunnelling import with_stated_zero
 from labnis.fit.resonator.emitted_power import (
     emission_evaluated,
     emission_model,
@@ -64,7 +65,7 @@ class Reflection(BudgetedAnalysis):
         """
         points = Points(data)
         traces = traces_of(points, points.measured("device_voltage", "s11"), context.junctions)
-        prior = priors.get("current_voltage")
+        prior = _junctions(priors, context)
         return fit_reflection(traces, prior=prior, fixed=context.fixed, given=context.given, start=start)
 
     def evaluated(
@@ -73,7 +74,7 @@ class Reflection(BudgetedAnalysis):
         """As the base class."""
         points = Points(data)
         traces = traces_of(points, points.measured("device_voltage", "s11"), context.junctions)
-        return reflection_evaluated(fit, traces, prior=priors.get("current_voltage"), given=context.given)
+        return reflection_evaluated(fit, traces, prior=_junctions(priors, context), given=context.given)
 
     def assumptions(self, context: FitContext) -> Mapping[Source, Mapping[str, float]]:
         """The real part of the Fano factor."""
@@ -101,7 +102,7 @@ class Reflection(BudgetedAnalysis):
         """Return the information of one more trace at each bias in `setpoints` (V), shape (n,)."""
         points = Points(data)
         traces = traces_of(points, points.measured("device_voltage", "s11"), context.junctions)
-        prior, voltage = priors.get("current_voltage"), device_voltages(data, setpoints)
+        prior, voltage = _junctions(priors, context), device_voltages(data, setpoints)
         return reflection_sensitivity(fit, traces, voltage, prior=prior, given=context.given)
 
 
@@ -121,7 +122,8 @@ class EmittedPower(BudgetedAnalysis):
         spectra = spectra_of(
             points, points.measured("device_voltage", "spectrum"), stage_temperature(points, context), context.junctions
         )
-        return fit_emitted_power(spectra, prior=_rates(priors), fixed=context.fixed, given=context.given, start=start)
+        rates = _rates(priors, context)
+        return fit_emitted_power(spectra, prior=rates, fixed=context.fixed, given=context.given, start=start)
 
     def evaluated(
         self, fit: FitResult, data: xarray.Dataset, context: FitContext, priors: Priors, like: Evaluated | None = None
@@ -131,7 +133,7 @@ class EmittedPower(BudgetedAnalysis):
         spectra = spectra_of(
             points, points.measured("device_voltage", "spectrum"), stage_temperature(points, context), context.junctions
         )
-        return emission_evaluated(fit, spectra, prior=_rates(priors), given=context.given)
+        return emission_evaluated(fit, spectra, prior=_rates(priors, context), given=context.given)
 
     def predict(self, fit: FitResult, data: xarray.Dataset) -> Predictions:
         """Return the expected `spectrum` (W/Hz) and `band_power` (W), in the shape of the columns of the data."""
@@ -152,10 +154,15 @@ class EmittedPower(BudgetedAnalysis):
             points, points.measured("device_voltage", "spectrum"), stage_temperature(points, context), context.junctions
         )
         voltage = device_voltages(data, setpoints)
-        return emission_sensitivity(fit, spectra, voltage, prior=_rates(priors), given=context.given)
+        return emission_sensitivity(fit, spectra, voltage, prior=_rates(priors, context), given=context.given)
 
 
-def _rates(priors: Priors) -> FitResult:
+def _junctions(priors: Priors, context: FitContext) -> FitResult | None:
+    found = priors.get("current_voltage")
+    return None if found is None else with_stated_zero(found, context.voltage_zero_sigma)
+
+
+def _rates(priors: Priors, context: FitContext) -> FitResult:
     if "reflection" not in priors:
         raise FitError("the gain needs the damping rates: run ReflectionVsBias in this cooldown first")
-    return priors["reflection"]
+    return with_stated_zero(priors["reflection"], context.voltage_zero_sigma)

@@ -74,6 +74,11 @@ class FitContext:
         return (int(found[0]), int(found[1])) if isinstance(found, list | tuple) else int(found)
 
     @property
+    def voltage_zero_sigma(self) -> float | None:
+        """By how much the zero of the voltage drifts between two runs (V, standard uncertainty); None if not stated."""
+        return next((source.standard for source in self.sources or () if source.acts_on == "voltage.zero"), None)
+
+    @property
     def divider(self) -> float:
         """Source voltage per bias voltage; 1 if the wiring has none."""
         return float(self.wiring.get("divider", 1.0))

@@ -27,7 +27,10 @@ def changed_by(source: Source, size: float, data: xarray.Dataset, context: FitCo
         The kind of effect is not known; see `known_effects`.
 
     """
-    changes = _EFFECTS[source.acts_on](data, source, size, context)
+    effect = _EFFECTS[source.acts_on]
+    if not {*_NEEDED.get(effect, ())} <= {*map(str, data.variables)}:
+        return None
+    changes = effect(data, source, size, context)
     known = {name: values for name, values in changes.items() if name in data.variables}
     if all(bool((values == data[name]).all()) for name, values in known.items()):
         return None
@@ -94,10 +97,10 @@ def _of_voltmeter(data: xarray.Dataset, source: Source, size: float, _context: F
 
 
 def _more_current(data: xarray.Dataset, more: Any, context: FitContext) -> Changes:
-    return {
-        "current": data["current"] + more,
-        "device_voltage": data["device_voltage"] - more * context.series_resistance,
-    }
+    found = {"current": data["current"] + more}
+    if "device_voltage" in data.variables:
+        found["device_voltage"] = data["device_voltage"] - more * context.series_resistance
+    return found
 
 
 def _series_resistance(data: xarray.Dataset, _source: Source, size: float, _context: FitContext) -> Changes:
@@ -161,6 +164,7 @@ _EFFECTS: Mapping[str, Callable[[xarray.Dataset, Source, float, FitContext], Cha
     "current.offset": _current_offset,
     **dict.fromkeys(("ammeter.gain", "ammeter.offset"), _of_ammeter),
     **dict.fromkeys(("voltmeter.gain", "voltmeter.offset"), _of_voltmeter),
+    "voltage.zero": lambda *_: {},  # a drift between two runs: it widens what one hands to the next
     "divider": _divider,
     "series_resistance": _series_resistance,
     "conductance.gain": _conductance_gain,
@@ -171,4 +175,11 @@ _EFFECTS: Mapping[str, Callable[[xarray.Dataset, Source, float, FitContext], Cha
     "analyzer.gain_drift": _drifting("spectrum", lambda decibel: 10 ** (decibel / 10)),
     "analyzer.amplitude": _power,
     "analyzer.linearity": _linearity,
+}
+
+# Columns without which an effect changes nothing.
+_NEEDED: Mapping[Callable[..., Changes], tuple[str, ...]] = {
+    **dict.fromkeys((_voltage_gain, _voltage_offset, _divider, _of_voltmeter), ("device_voltage",)),
+    **dict.fromkeys((_current_gain, _current_offset, _of_ammeter), ("current",)),
+    _series_resistance: ("device_voltage", "current"),
 }

@@ -68,6 +68,12 @@ class WiringUncertainty(Section):
     amplifiers: Mapping[Name, StatedUncertainty] = {}
 
 
+class DriftUncertainty(Section):
+    """What is stated of drifts between two runs: of the `voltage_zero` (V, at the device)."""
+
+    voltage_zero: StatedUncertainty | None = None
+
+
 class FrequencyReference(StatedUncertainty):
     """Relative uncertainty of the frequencies of the instruments that share a reference, by their names."""
 
@@ -82,7 +88,9 @@ class Uncertainty(Section):
     instruments
         By their names under `instruments:` of the file.
     wiring
-        Of series resistance and divider.
+        Of series resistance, divider and amplifiers.
+    drift
+        Between two runs; the zero of the voltage drifts by 1 µV at most where nothing is stated.
     frequency_reference
         Shared by spectrum and network analyzer.
     fridge
@@ -92,6 +100,7 @@ class Uncertainty(Section):
 
     instruments: Mapping[Name, InstrumentUncertainty] = {}
     wiring: WiringUncertainty = WiringUncertainty()
+    drift: DriftUncertainty = DriftUncertainty()
     frequency_reference: FrequencyReference | None = None
     fridge: StatedUncertainty | None = None
 
@@ -172,6 +181,9 @@ def stated_sources(
             of_gain, acts_on = stated.wiring.amplifiers[amplifier], f"{_METERS[quantity][0]}.gain"
             found.append(_source(f"wiring.{amplifier}@{cooldown}", f"gain of {amplifier}", "1", of_gain, acts_on))
     found += _wiring(stated.wiring, cooldown)
+    if stated.drift.voltage_zero is not None:
+        label = "drift of the zero of the voltage"
+        found.append(_source(f"{bias}/voltage_zero@{run}", label, "V", stated.drift.voltage_zero, "voltage.zero"))
     if stated.wiring.series_resistance is None:
         missing.append("the series resistance")
     for role, name in instruments.items():

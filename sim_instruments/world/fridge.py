@@ -118,7 +118,7 @@ class World:
         self._imperfections = Imperfections(self.truth, seed)
         self._started = self.clock.time()
         self.source = Source()
-        self._target = 0.0
+        self._times_on, self._zero_drift, self._target = 0, 0.0, 0.0
         self._excitation = 0.0
         self._excitation_frequency = 75.0
         self._cycle: tuple[tuple[float, float, float], DeviceState] | None = None
@@ -129,6 +129,9 @@ class World:
 
     def set_source(self, *, level: float, output: bool, current_limit: float) -> None:
         """The source-meter's level (V), output relay and current limit (A)."""
+        if output and not self.source.output:
+            self._zero_drift += self.errors.step_of_zero(self._times_on)
+            self._times_on += 1
         self.source = Source(level, output, current_limit)
         target = self._within_limit(self.source.voltage / self.divider)
         if target != 0:
@@ -169,6 +172,11 @@ class World:
         # Within a picovolt, far below any noise, the line counts as settled.
         return self._target + missing if abs(missing) > 1e-12 else self._target
 
+    @property
+    def voltage_offset(self) -> float:
+        """What the device sees more than the line (V) now."""
+        return self.truth.noise.voltage_offset + self._zero_drift
+
     def current_limit(self) -> float:
         """The current limit (A) of the source."""
         return self.source.current_limit
@@ -192,12 +200,12 @@ class World:
         Behind a divider the source's limit applies to the device's current; the divider's current is not modelled.
         """
         limit = self.current_limit()
-        available = line + self.truth.noise.voltage_offset
+        available = line + self.voltage_offset
         # The usual case without a limit.
         if abs(available) * self.device.largest_conductance <= limit or abs(self._current_at(line)) <= limit:
             return line
         # No current flows where the line cancels the offset, which need not be at zero.
-        without_current = -self.truth.noise.voltage_offset
+        without_current = -self.voltage_offset
         return float(brentq(lambda v: abs(self._current_at(v)) - limit, without_current, line, xtol=1e-12))
 
     def _current_at(self, line: float) -> float:
@@ -213,7 +221,7 @@ class World:
 
         """
         try:
-            line = np.asarray(line_voltage) + self.truth.noise.voltage_offset
+            line = np.asarray(line_voltage) + self.voltage_offset
             self.device.bath_temperature = self.bath_temperature()
             return self.device.behind(self.series_resistance, line)
         except NoOperatingPointError as error:
@@ -226,7 +234,7 @@ class World:
         phase.
         """
         line, bath = self.line_voltage(), self.bath_temperature()
-        known = (line, self._excitation, bath)
+        known = (line + self.voltage_offset, self._excitation, bath)
         # All instruments read it at every point, but only a new bias, excitation or bath changes it.
         if self._cycle is None or self._cycle[0] != known:
             waveform = np.sqrt(2) * self._excitation / self.wiring.excitation_divider * _CYCLE
@@ -323,10 +331,8 @@ class World:
         emitted = self.device.mean_over(state, spectrum)
         # What arrives by the line beyond its temperature is reflected; the emission is what the device adds to it.
         noise = k * chain.noise_temperature + h * resonator.frequency * self.truth.resonator.line_photons
-        power = 0.0
-        if chain.saturation_power is not None:
-            whole = partial(resonator.emitted_power, line_photons=line, excess_photons=excess)
-            power = self.device.mean_over(state, whole).item()
+        whole = partial(resonator.emitted_power, line_photons=line, excess_photons=excess)
+        power = 0.0 if chain.saturation_power is None else self.device.mean_over(state, whole).item()
         drift = self._hours * (chain.gain_drift + self.errors.of("analyzer.gain_drift"))
         mean = 10 ** ((chain.gain_db + drift) / 10) * (noise + emitted)
         # The analyzer's scale is right at the noise of the chain.

@@ -33,8 +33,15 @@ class InstrumentErrors:
     """
 
     def __init__(self, sources: Sequence[Source], seed: int, *, normal: bool = False) -> None:
-        self._sources = tuple(sources)
+        self._sources = tuple(source for source in sources if source.acts_on != "voltage.zero")
+        self._zero = [source for source in sources if source.acts_on == "voltage.zero"]
+        self._seed, self._normal = seed, normal
         self.by_uid = {source.uid: _drawn(source, seed, normal=normal) for source in self._sources}
+
+    def step_of_zero(self, number: int) -> float:
+        """What the zero of the voltage (V) drifts by before the source goes on again, for the time of this `number`."""
+        # The first time (0) has the zero of the truth file.
+        return sum(_drawn(source, self._seed, number, normal=self._normal) for source in self._zero) if number else 0.0
 
     def of(self, acts_on: str, reading: float = 0.0, measuring_range: float = np.nan) -> float:
         """Error of one kind of reading; of a source with ranges that of the range in use, or else of the `reading`."""
@@ -46,9 +53,9 @@ class InstrumentErrors:
         )
 
 
-def _drawn(source: Source, seed: int, *, normal: bool) -> float:
+def _drawn(source: Source, seed: int, *number: int, normal: bool) -> float:
     lasting = source.uid.partition("@")[0]
-    draw = np.random.default_rng([seed, zlib.crc32(lasting.encode())])
+    draw = np.random.default_rng([seed, zlib.crc32(lasting.encode()), *number])
     if normal or source.distribution == "normal":
         return float(source.standard * draw.standard_normal())
     return float(source.standard * draw.uniform(-np.sqrt(3), np.sqrt(3)))

@@ -48,7 +48,7 @@ def test_without_the_section_nothing_is_stated(labnis: Commands) -> None:
     assert (gap["statistical"], gap["systematic"]) == (None, None)
     refused = labnis(f"budget {report['runs'][0]}")
     assert refused.code == 2
-    assert "labnis.uncertainty of its station file stated nothing" in refused.err
+    assert "neither labnis.uncertainty of its station file nor its analyses" in refused.err
 
 
 def test_a_fit_in_doubt_is_no_prior_of_a_later_run_unless_accepted(

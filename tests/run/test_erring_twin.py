@@ -116,3 +116,23 @@ def test_a_multimeter_behind_an_amplifier_errs_as_stated_and_is_in_the_budget(tm
     assert any(uid.startswith("wiring.femto@") for uid in drawn)
     assert any(uid.startswith("keysight_34461a/") for uid in drawn)
     assert run.fit.budget.absent == ("the accuracy of yoko, which reads the voltage",)
+
+
+def test_a_drift_of_the_zero_between_two_runs_is_drawn_and_widens_what_one_hands_to_the_next(tmp_path: Path) -> None:
+    stated = "    drift: {voltage_zero: {limit: 20.0e-6}}\n    wiring: {"
+    station = write_station(tmp_path, changed(STATION_TEXT, "    wiring: {", stated))
+    truth = station.with_name("truth.yaml")
+    truth.write_text(truth.read_text("utf-8").replace("errors: none", "errors: stated"), encoding="utf-8")
+    with labnis.open_session(station, dry_run=True, seed=3, data=tmp_path) as session:
+        first, second = (session.run(IVSweep(points=31)) for _ in range(2))
+        rates = session.run(ReflectionVsBias(points=15, frequencies=101))
+        assert session.twin is not None
+        true = session.twin.truth["damping_junction"]
+    assert first.fit is not None and second.fit is not None and rates.fit is not None
+    assert 1e-6 < abs(second.fit["voltage_offset"].value - first.fit["voltage_offset"].value) < 2e-5
+    found = rates.results["damping_junction"]
+    assert abs(found.value - true) < 4 * found.sigma
+    # Had it drifted by 1 µV at most, the traces would contradict the curve.
+    assert abs(rates.fit["voltage_offset"].value - second.fit["voltage_offset"].value) > 5e-6
+    assert not rates.fit.warnings
+    assert "11.5 µV (standard uncertainty) between two runs, as stated" in rates.fit.assumed["voltage_zero"]

@@ -74,6 +74,26 @@ def test_an_analysis_gets_the_fit_of_the_same_run(tmp_path: Path) -> None:
     assert watcher.fits[-1].model == "largest_current"
 
 
+def test_the_budget_of_an_own_analysis_is_found_by_repeating_its_fit(tmp_path: Path) -> None:
+    mean, ratio = an_analysis(budget_by_refit=True), type("Ratio", (LargestCurrent,), {"budget_by_refit": True})
+    with dry_session(tmp_path, Watcher()) as session:
+        run = session.run(with_analyses(ratio, mean)(step=1e-8))
+        without = session.run(with_analyses(LargestCurrent, MeanCurrent)(step=1e-8))
+    budgets = {name: fit.budget for name, fit in run.fits.items()}
+    gain, offset = "current_measure.gain[100nA]", "current_measure.offset[100nA]"
+    found = {
+        name: {one.uid.rpartition("/")[2].partition("@")[0]: c for one, c in zip(b.sources, b.columns[0], strict=True)}
+        for name, b in budgets.items()
+    }
+    assert found["mean_current"][gain] == pytest.approx(2e-8 * 6e-4 / 3**0.5)
+    assert found["mean_current"][offset] == pytest.approx(100e-12 / 3**0.5)
+    # The prior errs with the data: a gain cancels in the ratio, and an offset does not.
+    assert abs(found["largest_current"][gain]) < 1e-9
+    assert found["largest_current"][offset] == pytest.approx(100e-12 / 3**0.5 * (1 - 2) / 2e-8, rel=1e-3)
+    assert run.results["mean_current"].systematic == pytest.approx(float(np.sqrt(budgets["mean_current"].variance[0])))
+    assert all(fit.budget is None and "no systematic part" in fit.notes[0] for fit in without.fits.values())
+
+
 def test_a_refit_refuses_a_fit_that_does_not_hold_what_it_should(tmp_path: Path) -> None:
     with dry_session(tmp_path, Watcher()) as session:
         run = session.run(with_analyses(MeanCurrent)())

@@ -9,6 +9,7 @@ import numpy as np
 from scipy.constants import e, h, k
 
 from labnis.fit.arrays import Complex, Real
+from labnis.fit.estimate import number_text
 from labnis.fit.junction._array import PAIR, JunctionArray
 from labnis.fit.junction._island import COMPONENTS, components_of, island_state
 from labnis.fit.parameters import Parameter
@@ -18,7 +19,6 @@ from labnis.physics import NISJunction
 __all__ = [
     "JUNCTION_NAMES",
     "RATE_NAMES",
-    "ZERO_ASSUMED",
     "Tunnelling",
     "handed_on",
     "junction_parameters",
@@ -26,14 +26,16 @@ __all__ = [
     "temperature_assumed",
     "tunnelling",
     "tunnelling_slopes",
+    "with_stated_zero",
+    "zero_assumed",
 ]
 
 JUNCTION_NAMES = ("gap", "electron_temperature", "dynes", "voltage_offset")
 RATE_NAMES = ("damping_line", "damping_excess", "damping_junction", "ohmic_frequency")
 
-# By how much the zero of the voltage may drift from one run to the next (V), with equal probability up to this limit.
-_ZERO_DRIFT = 1e-6
-ZERO_ASSUMED = "drifts by at most 1 µV between two runs"
+# By how much the zero of the voltage drifts from one run to the next (V, standard uncertainty) where nothing is stated:
+# with equal probability up to 1 µV; and its name among the inputs of a fit where something is.
+_ZERO_DRIFT, _ZERO_STATED = 1e-6 / np.sqrt(3), "voltage_zero"
 
 # A temperature of which only a limit is known is held beyond this relative uncertainty.
 _FLAT = 0.3
@@ -164,6 +166,19 @@ def _divided(response: Complex, rate: Real, photon: float) -> Tunnelling:
     return Tunnelling(damping / (2 * photon), shift / (2 * photon), emission / (2 * photon))
 
 
+def with_stated_zero(fit: FitResult, sigma: float | None) -> FitResult:
+    """An earlier run's fit, with what is stated of the drift of the voltage's zero since (V); None for nothing."""
+    return fit if sigma is None else replace(fit, inputs={**fit.inputs, _ZERO_STATED: sigma})
+
+
+def zero_assumed(prior: FitResult) -> str:
+    """What a fit assumes about the zero of the voltage since an earlier run."""
+    stated = prior.inputs.get(_ZERO_STATED)
+    if stated is None:
+        return "drifts by at most 1 µV between two runs"
+    return f"drifts by {number_text(stated, 'V')} (standard uncertainty) between two runs, as stated"
+
+
 def handed_on(fit: FitResult, names: Sequence[str] = ()) -> FitResult:
     """The junctions and the island of an earlier run's fit, and its parameters `names`, as a prior.
 
@@ -175,7 +190,7 @@ def handed_on(fit: FitResult, names: Sequence[str] = ()) -> FitResult:
     covariance = prior.covariance.copy()
     at = prior.names.index("voltage_offset")
     if covariance[at, at] > 0:
-        covariance[at, at] += _ZERO_DRIFT**2 / 3
+        covariance[at, at] += fit.inputs.get(_ZERO_STATED, _ZERO_DRIFT) ** 2
     temperature = prior["electron_temperature"]
     if "electron_temperature" in fit.limits and temperature.sigma > _FLAT * temperature.value:
         # Below its limit nothing depends on it: a straight line would lead to temperatures that the curve excludes.

@@ -31,7 +31,7 @@ from labnis.fit.resonator._drift import (
 )
 from labnis.fit.resonator._emission_data import EmissionData, refuse_impossible, spectra_warnings
 from labnis.fit.resonator._lines import Lines, Spectra
-from labnis.fit.resonator._tunnelling import RATE_NAMES, ZERO_ASSUMED, handed_on, junctions_assumed, temperature_assumed
+from labnis.fit.resonator._tunnelling import RATE_NAMES, handed_on, junctions_assumed, temperature_assumed, zero_assumed
 from labnis.fit.result import FitError, FitResult
 from labnis.fit.solver import solve, without_outliers
 
@@ -53,7 +53,6 @@ _FEWEST_HIGH = 3
 _ASSUMED = {
     "gain": "flat over the resonance's width",
     "bath photons": "line and excess losses are at the fridge's temperature",
-    "voltage_zero": ZERO_ASSUMED,
 }
 # Lower bounds of the parameters that have one.
 _SMALLEST = {
@@ -115,7 +114,8 @@ def fit_emitted_power(
         parameters = restarted(parameters, [start[p.name].value for p in parameters])
     parameters = hold(parameters, fixed, given)
     names = tuple(p.name for p in parameters)
-    assumed = _ASSUMED | temperature_assumed(prior) | junctions_assumed(usable.array)
+    assumed = _ASSUMED | {"voltage_zero": zero_assumed(prior)} | temperature_assumed(prior)
+    assumed |= junctions_assumed(usable.array)
     inputs = {"fridge_temperature": data.fridge_temperature, **usable.array.inputs}
 
     def spectra(terms: int) -> Spectra:

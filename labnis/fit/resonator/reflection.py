@@ -38,12 +38,12 @@ from labnis.fit.resonator._rates_start import rate_parameters
 from labnis.fit.resonator._traces import ReflectionData, Response, Traces
 from labnis.fit.resonator._tunnelling import (
     RATE_NAMES,
-    ZERO_ASSUMED,
     handed_on,
     junction_parameters,
     junctions_assumed,
     temperature_assumed,
     tunnelling,
+    zero_assumed,
 )
 from labnis.fit.result import FitError, FitResult, result_from_mapping
 from labnis.fit.solver import solve, without_outliers
@@ -127,7 +127,7 @@ def fit_reflection(
     refuse_far_biases(usable, junction[0].start)
     parameters = hold([*rate_parameters(usable, junction, start, fixed or {}), *junction], fixed, given)
     names = [p.name for p in parameters]
-    assumed = _ASSUMED | ({} if prior is None else {"voltage_zero": ZERO_ASSUMED}) | temperature_assumed(prior)
+    assumed = _ASSUMED | ({} if prior is None else {"voltage_zero": zero_assumed(prior)}) | temperature_assumed(prior)
     assumed |= junctions_assumed(usable.array)
 
     def solved(terms: int) -> FitResult:

@@ -171,7 +171,7 @@ def _at_bath(
         conductance,
         cooler,
         bath,
-        current_noise=inputs["current_noise"],
+        current_noise=np.hypot(inputs["current_noise"], conductance * one.voltage_resolution / np.sqrt(12)),
         conductance_noise=inputs["conductance_noise"] * (1 + resistance * np.maximum(conductance, 0.0)) ** 2,
         series_resistance=resistance,
         excitation=inputs["excitation"],

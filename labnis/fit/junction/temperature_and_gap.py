@@ -31,6 +31,8 @@ __all__ = ["TemperatureAndGap", "temperature_and_gap"]
 _STEP_T, _STEP_GAP = 1e-4, 1e-5
 # Newton's method: largest relative steps in T_e and Δ, number of steps, and tolerance.
 _STRIDE, _STEPS, _CONVERGED = np.array([0.2, 0.02]), 25, 1e-8
+# Largest gap of a solution, as a part of that at which the search begins: quasiparticles only lower it.
+_LARGEST_GAP = 1.3
 # Step (V) of a difference along the curve.
 _SHIFT = 1e-8
 # Current and conductance must exceed this many of their standard deviations.
@@ -92,7 +94,7 @@ def temperature_and_gap(
     cooler: SINISCooler,
     bath_temperature: float,
     *,
-    current_noise: float,
+    current_noise: ArrayLike,
     conductance_noise: ArrayLike,
     series_resistance: float = 0.0,
     excitation: float = 0.0,
@@ -110,8 +112,8 @@ def temperature_and_gap(
     bath_temperature
         Of bath and superconductors (K).
     current_noise, conductance_noise
-        Standard deviations of one reading (A) and (S); the latter one number or one for each point, as the noise of
-        G = g/(1 − g·R_s) grows with (1 + G·R_s)².
+        Standard deviations of one reading (A) and (S), each one number or one for each point: the noise of
+        G = g/(1 − g·R_s) grows with (1 + G·R_s)², and one of the voltage is one of the current in proportion to G.
     series_resistance
         Of the bias line (ohm): it correlates the noise of current and voltage and reduces the excitation at the device.
     excitation
@@ -134,16 +136,13 @@ def temperature_and_gap(
         advice=PHASE_ADVICE, device_voltage=device_voltage, current=current, conductance=conductance
     )
     usable = finite_points(bias, *readings)
-    check_numbers(current_noise=current_noise, series_resistance=series_resistance, excitation=excitation)
-    scatter = real_array("conductance_noise", conductance_noise)
-    if scatter.shape not in {(), usable.shape}:
-        raise FitError(f"conductance_noise has shape {scatter.shape}; one number or {usable.shape} is needed")
-    scatter = np.broadcast_to(scatter, usable.shape)
-    if not (scatter[usable] > 0).all() or current_noise == 0:
-        raise FitError("current_noise and conductance_noise must be positive; take them from repeated readings")
+    check_numbers(series_resistance=series_resistance, excitation=excitation)
+    scatter = [
+        _noise_of("current_noise", current_noise, usable), _noise_of("conductance_noise", conductance_noise, usable)
+    ]  # fmt: skip
     voltage, count = bias[usable], int(usable.sum())
     measured = np.stack(readings)[:, usable]
-    noise = np.stack([np.full(count, current_noise), scatter[usable]])
+    noise = np.stack(scatter)
     # Every point, and beside it another for the derivative by the voltage.
     predicted = _predicted(cooler, np.concatenate([voltage, voltage + _SHIFT]), bath_temperature)
     factor, beside = np.split(_idealising(cooler, predicted, excitation, series_resistance), 2, axis=1)
@@ -169,6 +168,17 @@ def temperature_and_gap(
     gap_sigma = np.sqrt(covariance[usable, 1, 1])
     warnings = _gap_warnings(values[1, usable] - curve.point.gap, gap_sigma)
     return TemperatureAndGap(bias, values[0], values[1], covariance, reason, warnings)
+
+
+def _noise_of(name: str, noise: ArrayLike, usable: Bool) -> Real:
+    """The `noise` of the points that are `usable`; FitError where it is not positive."""
+    given = real_array(name, noise)
+    if given.shape not in {(), usable.shape}:
+        raise FitError(f"{name} has shape {given.shape}; one number or {usable.shape} is needed")
+    found = np.broadcast_to(given, usable.shape)[usable]
+    if not ((found > 0) & np.isfinite(found)).all():
+        raise FitError(f"{name} must be finite and positive; take it from repeated readings")
+    return np.asarray(found)
 
 
 def _predicted(cooler: SINISCooler, device_voltage: Real, bath_temperature: float) -> OperatingPoint:
@@ -259,7 +269,8 @@ def _solved(curve: _Curve, wanted: Real) -> tuple[Real, Bool]:
         active = active[~(done | lost)]
         if not active.size:
             break
-    return pair, converged
+    # Another pair may give the same current and conductance, far inside a gap that no such superconductor has.
+    return pair, converged & (pair[1] <= _LARGEST_GAP * curve.point.gap)
 
 
 def _determinant(matrix: Real) -> Real:

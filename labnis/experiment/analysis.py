@@ -21,7 +21,6 @@ import re
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -306,23 +305,12 @@ def _budgeted(
     try:
         known = known_to(analysis, context)
         if not own:
-            repeated = partial(_repeated_fit, analysis, fit, known)
-            return budget_by_refits(fit, repeated, data, known, priors)
+            return budget_by_refits(fit, lambda d, p: fitted(analysis, d, known, p, fit), data, known, priors)
         found: FitResult = analysis.budgeted(fit, data, known, priors)  # type: ignore[attr-defined]  # optional
     except (Exception, SystemExit) as error:  # noqa: BLE001  # the fit is valid without
         doubt = f"its systematic uncertainty is not known: {type(error).__name__}: {error}"
         return replace(fit, warnings=(*fit.warnings, doubt))
     return found
-
-
-def _repeated_fit(
-    analysis: Analysis,
-    fit: FitResult,
-    context: FitContext,
-    data: xarray.Dataset,
-    priors: Mapping[str, FitResult],
-) -> FitResult:
-    return fitted(analysis, data, context, priors, fit)
 
 
 def analyse(

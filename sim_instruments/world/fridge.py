@@ -110,17 +110,14 @@ class World:
         self._coldest = np.inf
         now, base = self.clock.time(), self.truth.fridge.mixing_chamber_temperature
         self._heat = StageHeat(self.truth.fridge, now, base**2)
-        self.errors = InstrumentErrors(
-            () if self.truth.instrument_errors == "none" else self.stated,
-            seed if self.truth.instrument_seed is None else self.truth.instrument_seed,
-            normal=self.truth.instrument_errors == "normal",
-        )
+        kind, own = self.truth.instrument_errors, self.truth.instrument_seed
+        stated = () if kind == "none" else self.stated
+        self.errors = InstrumentErrors(stated, seed if own is None else own, normal=kind == "normal")
         self._imperfections = Imperfections(self.truth, seed)
         self._started = self.clock.time()
         self.source = Source()
         self._times_on, self._zero_drift, self._target = 0, 0.0, 0.0
-        self._excitation = 0.0
-        self._excitation_frequency = 75.0
+        self._excitation, self._excitation_frequency = 0.0, 75.0
         self._cycle: tuple[tuple[float, float, float], DeviceState] | None = None
         self._line_start = 0.0
         self.bias_changed_at = self.excitation_changed_at = self.clock.time()

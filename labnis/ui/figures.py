@@ -182,7 +182,7 @@ def _draw_curve(
     axes[-1].set_xlabel(x.label)
     if fitted or back.any():
         axes[0].legend(frameon=False, loc="upper left", fontsize=7)
-    _draw_conductance(axes[0], data, x)
+    _draw_conductance(axes[0], data, x, model)
 
 
 def _way_back(data: xarray.Dataset, name: str) -> NDArray[np.bool_]:
@@ -205,14 +205,17 @@ def _draw_model(axes: Any, data: xarray.Dataset, name: str, model: Real, x: _Sca
     axes[1].set_ylabel("residual / σ", fontsize=8)
 
 
-def _draw_conductance(axis: Axes, data: xarray.Dataset, x: _Scaled) -> None:
-    """The lock-in's dI/dV of an I–V sweep, on a logarithmic scale."""
+def _draw_conductance(axis: Axes, data: xarray.Dataset, x: _Scaled, model: Mapping[str, Any]) -> None:
+    """The lock-in's dI/dV of an I–V sweep, with the fit if there is one, on a logarithmic scale."""
     if "conductance" not in data or not np.isfinite(data["conductance"].values).any():
         return
     y = _Scaled.of(data["conductance"])
     inset = axis.inset_axes((0.6, 0.13, 0.38, 0.34))
     order = np.argsort(x.values, axis=None)
     inset.semilogy(x.values.ravel()[order], np.where(y.values > 0, y.values, np.nan).ravel()[order], color=DATA, lw=0.8)
+    if "conductance" in model:
+        fit = np.asarray(model["conductance"]) * np.nanmax(y.values) / np.nanmax(data["conductance"].values)
+        inset.semilogy(x.values.ravel()[order], fit.ravel()[order], color=FIT, lw=0.8)
     inset.set_title(f"dI/dV ({y.label.rpartition('(')[2]}", fontsize=7, pad=2)
     inset.tick_params(labelsize=6)
 

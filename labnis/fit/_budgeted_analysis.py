@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from labnis.accuracy import Source
 from labnis.fit.context import FitContext
 from labnis.fit.effects import changed_by
-from labnis.fit.junction._heated_pair import LINE
+from labnis.fit.junction._line import LINE
 from labnis.fit.propagation import Evaluated, changed_size, with_budget
 from labnis.fit.result import FitResult
 

@@ -15,10 +15,11 @@ from labnis.fit.context import FitContext
 from labnis.fit.given import known_before
 from labnis.fit.information import Sensitivity
 from labnis.fit.junction._array import JunctionArray
-from labnis.fit.junction._current_and_conductance import GAIN, CurrentAndConductance
+from labnis.fit.junction._current_and_conductance import CurrentAndConductance
 from labnis.fit.junction._curve_data import missing_readings
 from labnis.fit.junction._heated_pair import component_prior
 from labnis.fit.junction._island import components_of
+from labnis.fit.junction._line import GAIN
 from labnis.fit.junction._unequal_pair import ASYMMETRY
 from labnis.fit.junction.conductance import BACKGROUND, conductance_model, fit_conductance, model_of_conductance
 from labnis.fit.junction.cooling_curves import (

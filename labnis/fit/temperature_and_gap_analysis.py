@@ -13,10 +13,9 @@ from labnis.fit._isotherm_data import MeasuredIsotherms
 from labnis.fit.arrays import Real
 from labnis.fit.context import FitContext
 from labnis.fit.isotherm_analyses import HeatBalance, cooler_from
-from labnis.fit.junction._cooler_parameters import GAIN
-from labnis.fit.junction._heated_pair import LINE
 from labnis.fit.junction._isotherm import Isotherm, bath_names
-from labnis.fit.junction._isotherms import Line, point_to_point
+from labnis.fit.junction._isotherms import point_to_point
+from labnis.fit.junction._line import GAIN, LINE, Line
 from labnis.fit.junction.temperature_and_gap import TemperatureAndGap, temperature_and_gap
 from labnis.fit.result import FitError, FitResult, NotApplicableError
 from labnis.physics import SINISCooler

@@ -7,8 +7,9 @@ import pytest
 
 from labnis.fit import FitResult, fit_current_voltage
 from labnis.fit.arrays import Real
-from labnis.fit.junction._current_and_conductance import GAIN, CurrentAndConductance
-from labnis.fit.junction._heated_pair import LINE, HeatedPair, Readings
+from labnis.fit.junction._current_and_conductance import CurrentAndConductance
+from labnis.fit.junction._heated_pair import HeatedPair, Readings
+from labnis.fit.junction._line import GAIN, LINE
 from sim_instruments import Truth
 from tests.fit.measuring import SERIES_RESISTANCE, WIRING, assert_jacobian, device, pulls, swept, switched_on
 from tests.fit.test_island import STATE, cooler
@@ -49,7 +50,7 @@ def test_each_reading_counts_once(readings: tuple[Real, Real, Real], quiet: Trut
     assert set(together.names) - set(alone.names) == {GAIN}
     assert max(map(abs, pulls(together, quiet).values())) < 4, pulls(together, quiet)
     assert not together.warnings
-    assert together[GAIN].value == pytest.approx(1, abs=4 * together[GAIN].sigma)
+    assert together[GAIN].value == pytest.approx(0, abs=4 * together[GAIN].sigma)
     for name in ("gap", "electron_temperature"):
         assert together[name].sigma < 0.9 * alone[name].sigma
 
@@ -59,7 +60,7 @@ def test_the_gain_of_the_lock_in_moves_nothing_else(readings: tuple[Real, Real, 
     line = conductance / (1 + SERIES_RESISTANCE * conductance)
     louder = 1.03 * line / (1 - SERIES_RESISTANCE * 1.03 * line)
     right, wrong = fitted(*readings), fitted(voltage, current, louder)
-    assert wrong[GAIN].value == pytest.approx(1.03 * right[GAIN].value, abs=0.05 * right[GAIN].sigma)
+    assert 1 + wrong[GAIN].value == pytest.approx(1.03 * (1 + right[GAIN].value), abs=0.05 * right[GAIN].sigma)
     for name in ("gap", "normal_resistance", "electron_temperature", "dynes"):
         assert wrong[name].value == pytest.approx(right[name].value, abs=0.1 * right[name].sigma)
 
@@ -90,7 +91,7 @@ def test_the_island_of_a_cooler() -> None:
 
 def test_slopes_are_those_of_differences() -> None:
     names = [*STATE, LINE, GAIN]
-    x = np.array([*STATE.values(), 3.0, 1.01])
+    x = np.array([*STATE.values(), 3.0, 0.01])
     voltage = np.linspace(-1.2e-3, 1.2e-3, 12) + 3e-6
     readings = Readings(voltage, voltage / 4e3, SERIES_RESISTANCE, LINE_EXCITATION, 10.0)
     pair = HeatedPair.of(readings, names, x)

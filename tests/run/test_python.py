@@ -220,7 +220,7 @@ def test_a_subclass_is_analysed_like_the_sweep_itself(tmp_path: Path) -> None:
         run = session.run(OurSweep(points=101))
     assert abs(run.results["gap"].value - 215e-6) < 4 * run.results["gap"].sigma
     assert run.fit is not None
-    assert "conductance_gain" in run.fit.names
+    assert "conductance_gain_error" in run.fit.names
 
 
 def test_a_second_dry_run_of_one_fridge_is_refused_and_leaves_the_first_as_it_was(tmp_path: Path) -> None:

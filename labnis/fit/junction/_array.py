@@ -12,15 +12,13 @@ from typing import Any, Self
 import numpy as np
 
 from labnis.fit.arrays import Real
+from labnis.fit.junction._line import LINE
 from labnis.fit.result import FitError, FitResult
 
-__all__ = ["LINE", "PAIR", "JunctionArray", "Junctions"]
+__all__ = ["PAIR", "JunctionArray", "Junctions"]
 
 #: 1 (a probe, a thermometer, an STM), 2 (a pair in series), or (series, parallel) of an array.
 Junctions = int | Sequence[int]
-
-# The parameter for a resistance of the line that differs from the stated one.
-LINE = "series_resistance_error"
 
 _SERIES, _PARALLEL = "junctions_in_series", "junctions_in_parallel"
 _PAIR_OF_SERIES, _PAIR_OF_PARALLEL = f"pair_of_{_SERIES}", f"pair_of_{_PARALLEL}"

@@ -20,9 +20,10 @@ from labnis.fit._residuals import noise_between_neighbours
 from labnis.fit.arrays import Bool, Real, evenly_spread
 from labnis.fit.estimate import Estimate
 from labnis.fit.given import known_before
-from labnis.fit.junction._current_and_conductance import GAIN, solve_readings
-from labnis.fit.junction._heated_pair import LINE, HeatedPair, Readings, component_prior
+from labnis.fit.junction._current_and_conductance import solve_readings
+from labnis.fit.junction._heated_pair import HeatedPair, Readings, component_prior
 from labnis.fit.junction._island import COMPONENTS, DEPHASING_RATE, components_of
+from labnis.fit.junction._line import GAIN, LINE
 from labnis.fit.junction._steady_state import SMALLEST_DYNES
 from labnis.fit.parameters import Parameter, prior_rows
 from labnis.fit.result import FitError, FitResult
@@ -150,7 +151,7 @@ def with_components(
     if names and (sigma := readings.resistance_sigma):
         parameters.append(Parameter(LINE, "ohm", 0.0, sigma))
     if conductance is not None:
-        parameters.append(Parameter(GAIN, "1", fixed.get(GAIN, 1.0), 0.01, 0.0, fixed=GAIN in fixed))
+        parameters.append(Parameter(GAIN, "1", fixed.get(GAIN, 0.0), 0.01, -0.9, fixed=GAIN in fixed))
     try:
         result, model = solve_readings(parameters, readings, name, assumed, conductance=conductance)
     except FitError as error:

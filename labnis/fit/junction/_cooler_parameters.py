@@ -6,16 +6,14 @@ from dataclasses import replace
 import numpy as np
 from scipy.constants import e, hbar
 
-from labnis.fit.junction._heated_pair import LINE
+from labnis.fit.junction._line import GAIN, LINE
 from labnis.fit.parameters import Parameter
 from labnis.fit.result import FitResult
 from labnis.physics import NISJunction, SINISCooler
 from labnis.physics.superconductor import critical_temperature
 
-__all__ = ["GAIN", "INVERSE", "UNITS", "cooler_at", "cooler_parameters", "inverted", "plain_name", "values_of"]
+__all__ = ["INVERSE", "UNITS", "cooler_at", "cooler_parameters", "inverted", "plain_name", "values_of"]
 
-#: The parameter for a relative error of the lock-in's conductance: what it reads too much.
-GAIN = "conductance_gain_error"
 # Electrons, phonons and bath are thermal resistances in series, and the data determine their sum best: the solver
 # converges faster in the resistances than in the couplings. Names, both ways.
 INVERSE = {"electron_phonon": "1/electron_phonon", "kapitza": "1/kapitza"}

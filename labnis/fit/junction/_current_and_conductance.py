@@ -11,17 +11,16 @@ from scipy.optimize import minimize_scalar
 from labnis.fit._residuals import robust_scale
 from labnis.fit.arrays import Bool, Real
 from labnis.fit.estimate import number_text
-from labnis.fit.junction._heated_pair import LINE, HeatedPair, Readings, component_prior
+from labnis.fit.junction._heated_pair import HeatedPair, Readings, component_prior
+from labnis.fit.junction._line import GAIN, LINE, Line
 from labnis.fit.models import Model
 from labnis.fit.parameters import Parameter, restarted
 from labnis.fit.result import FitError, FitResult
 from labnis.fit.solver import solve
 from labnis.physics import NoOperatingPointError
 
-__all__ = ["GAIN", "CurrentAndConductance", "joint_model", "model_of_readings", "solve_readings"]
+__all__ = ["CurrentAndConductance", "joint_model", "model_of_readings", "solve_readings"]
 
-# The parameter for what the lock-in reads, divided by the true first harmonic of the line's current.
-GAIN = "conductance_gain"
 # Rounds at most in which weights and excitation follow the parameters, and the change of the expected current, in units
 # of its noise, and of the weights that ends them.
 _ROUNDS, _SETTLED = 5, 0.03
@@ -72,8 +71,7 @@ class CurrentAndConductance(Model):
     def expected_conductance(self, x: Real) -> Real:
         """Conductance (S) of the device as it is computed from the expected readings, shape (n,)."""
         true, _ = self.pair.lockin(x)
-        gain, along = self._line(x)
-        return np.asarray(gain * true / (1 + true * along))
+        return self._line(x).reading(true)
 
     def jacobian(self, x: Real) -> Real:
         return np.vstack([self.pair.jacobian(x), -self.ratio * self.weight[:, None] * self._slopes(x)])
@@ -81,20 +79,16 @@ class CurrentAndConductance(Model):
     def _slopes(self, x: Real) -> Real:
         """∂(expected conductance)/∂(parameter), shape (n, p)."""
         true, slopes = self.pair.lockin(x)
-        gain, along = self._line(x)
-        below = 1 + true * along
-        by_parameter = (gain / below**2)[:, None] * slopes
-        names, stated = self.pair.names, self.pair.readings.series_resistance
-        by_parameter[:, names.index(GAIN)] += true / below + gain * true**2 * stated / below**2
+        by_conductance, by_error, by_gain = self._line(x).slopes(true)
+        by_parameter, names = by_conductance[:, None] * slopes, self.pair.names
+        by_parameter[:, names.index(GAIN)] += by_gain
         if LINE in names:
-            by_parameter[:, names.index(LINE)] -= gain * true**2 / below**2
+            by_parameter[:, names.index(LINE)] += by_error
         return np.asarray(by_parameter)
 
-    def _line(self, x: Real) -> tuple[float, float]:
-        """Gain of the lock-in, and R_s − gain·(stated R_s) (ohm): of the line's g only the stated part is taken out."""
+    def _line(self, x: Real) -> Line:
         values = dict(zip(self.pair.names, map(float, x), strict=True))
-        stated, gain = self.pair.readings.series_resistance, values[GAIN]
-        return gain, stated + values.get(LINE, 0.0) - gain * stated
+        return Line(self.pair.readings.series_resistance, values.get(LINE, 0.0), values[GAIN])
 
     def rows(self) -> NDArray[np.intp]:
         """Both readings by rising voltage."""

@@ -12,15 +12,16 @@ from scipy.interpolate import CubicHermiteSpline
 
 from labnis.fit.arrays import Real, real_columns
 from labnis.fit.estimate import number_text
-from labnis.fit.junction._array import LINE, PAIR, JunctionArray
+from labnis.fit.junction._array import PAIR, JunctionArray
 from labnis.fit.junction._excitation import Curves, device_cycle, first_harmonic, phases
 from labnis.fit.junction._island import DEPHASING_RATE, IslandState, cooler_of, island_state, steady_state
+from labnis.fit.junction._line import LINE
 from labnis.fit.parameters import Given
 from labnis.fit.result import FitResult, result_from_mapping
 from labnis.fit.solver import CurveModel
 from labnis.physics import NoOperatingPointError, OperatingPoint, SINISCooler
 
-__all__ = ["LINE", "HeatedPair", "Readings", "component_prior", "expected_current"]
+__all__ = ["HeatedPair", "Readings", "component_prior", "expected_current"]
 
 # Phases over which a cycle of the excitation is averaged: exact to 1e-4 for amplitudes up to 10 kT/e on a junction.
 _PHASES = phases(12)

@@ -16,10 +16,11 @@ from scipy.optimize import least_squares
 
 from labnis.fit.arrays import Real
 from labnis.fit.junction._cooler_parameters import INVERSE, plain_name
-from labnis.fit.junction._heated_pair import LINE, component_prior
+from labnis.fit.junction._heated_pair import component_prior
 from labnis.fit.junction._isotherm import Isotherm
 from labnis.fit.junction._isotherm_parameters import isotherm_parameters, joined_prior
 from labnis.fit.junction._isotherms import Sweeps, point_to_point
+from labnis.fit.junction._line import LINE
 from labnis.fit.parameters import prior_rows
 from labnis.fit.result import FitError
 from labnis.physics import AndreevChannel, NoOperatingPointError, SINISCooler

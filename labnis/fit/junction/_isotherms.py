@@ -9,10 +9,10 @@ from scipy.constants import e, k
 
 from labnis.fit.arrays import Real
 from labnis.fit.estimate import number_text
-from labnis.fit.junction._cooler_parameters import GAIN, INVERSE, cooler_at
+from labnis.fit.junction._cooler_parameters import INVERSE, cooler_at
 from labnis.fit.junction._excitation import Curves, device_cycle, first_harmonic, phases
-from labnis.fit.junction._heated_pair import LINE
 from labnis.fit.junction._isotherm import Isotherm, bath_names
+from labnis.fit.junction._line import GAIN, LINE, Line
 from labnis.fit.junction._resolution import CommonError
 from labnis.fit.junction._steady_state import SteadyStateSlopes, steady_state_slopes
 from labnis.fit.result import FitError
@@ -21,7 +21,7 @@ from labnis.physics import AndreevChannel, NoOperatingPointError, OperatingPoint
 from labnis.physics.junction import BOLTZMANN_EV
 from labnis.physics.superconductor import bcs_gap
 
-__all__ = ["Line", "Sweeps", "point_to_point"]
+__all__ = ["Sweeps", "point_to_point"]
 
 # Phases over which a cycle of the excitation is averaged: exact to 1e-4 for amplitudes up to _LARGEST·kT/e on a
 # junction. In every step the island is solved at _FEW of them, which are exact up to the excitation's third power.
@@ -209,7 +209,7 @@ class Sweeps(Model):
         """The cooler with the parameters `x`; its gap is that of the parameter."""
         return cooler_at(self._values(x), self.cooler)
 
-    def _line(self, values: Mapping[str, float]) -> "Line":
+    def _line(self, values: Mapping[str, float]) -> Line:
         return Line(self.series_resistance, values.get(LINE, 0.0), values.get(GAIN, 0.0))
 
     def _harmonic(self, current: Real) -> Real:
@@ -289,36 +289,6 @@ class Sweeps(Model):
             INVERSE.get(name, name): float(1 / value if name in INVERSE else value)
             for name, value in zip(self.names, x, strict=True)
         }
-
-
-@dataclass(frozen=True)
-class Line:
-    """A line of `resistance` (ohm), truly larger by `error` (ohm), whose lock-in reads too much by the part `gain`.
-
-    The lock-in reads the conductance g of device and line together; 1/g less the stated resistance is taken for that
-    of the device.
-    """
-
-    resistance: float
-    error: float
-    gain: float
-
-    def reading(self, conductance: Real) -> Real:
-        """What is taken for the device's `conductance` (S)."""
-        whole = (1 + self.gain) * conductance / (1 + (self.resistance + self.error) * conductance)
-        return np.asarray(whole / (1 - self.resistance * whole))
-
-    def device(self, reading: Real) -> Real:
-        """Inverse of `reading`."""
-        whole = reading / (1 + self.resistance * reading) / (1 + self.gain)
-        return np.asarray(whole / (1 - (self.resistance + self.error) * whole))
-
-    def slopes(self, conductance: Real) -> tuple[Real, Real, Real]:
-        """Slopes of the reading by the conductance, by the error and by the gain."""
-        share = 1 / (1 + (self.resistance + self.error) * conductance)
-        by_whole = 1 / (1 - self.resistance * (1 + self.gain) * conductance * share) ** 2
-        by_conductance = by_whole * (1 + self.gain) * share**2
-        return by_conductance, -by_conductance * conductance**2, by_whole * conductance * share
 
 
 @dataclass(frozen=True)

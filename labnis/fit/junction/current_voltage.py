@@ -12,7 +12,7 @@ from labnis.fit.given import refuse_unphysical, stated
 from labnis.fit.information import Sensitivity
 from labnis.fit.junction._array import PAIR, JunctionArray, Junctions
 from labnis.fit.junction._components import with_components
-from labnis.fit.junction._current_and_conductance import GAIN, CurrentAndConductance, joint_model, model_of_readings
+from labnis.fit.junction._current_and_conductance import CurrentAndConductance, joint_model, model_of_readings
 from labnis.fit.junction._curve_data import (
     LOCKIN_PHASE,
     check_units,
@@ -24,6 +24,7 @@ from labnis.fit.junction._curve_start import curve_start
 from labnis.fit.junction._excitation import phases
 from labnis.fit.junction._heated_pair import Readings, expected_current
 from labnis.fit.junction._island import COMPONENTS, components_of
+from labnis.fit.junction._line import GAIN
 from labnis.fit.junction._pair import ASSUMED, PairModel, pair_parameters
 from labnis.fit.junction._unequal_pair import ASYMMETRY
 from labnis.fit.parameters import Given, Parameter, hold, restarted
@@ -98,7 +99,7 @@ def fit_current_voltage(  # noqa: PLR0913  # each of them is a fact about the me
     FitResult
         gap (eV), normal_resistance (ohm, one junction), electron_temperature (K), dynes, voltage_offset (V, at the
         device: the true voltage is `device_voltage` plus it), current_offset (A); with a conductance
-        conductance_gain, what the lock-in reads divided by the truth. Where asymmetry is fixed or given, as 0 ± 0.3, it
+        conductance_gain_error, which the lock-in reads too much. Where asymmetry is fixed or given, as 0 ± 0.3, it
         is a parameter: (R₁ − R₂)/(R₁ + R₂) of a pair at one temperature, normal_resistance the mean; the conductance
         is then left out.
 

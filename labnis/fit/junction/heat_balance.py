@@ -14,17 +14,16 @@ from labnis.fit.arrays import Real, real_array
 from labnis.fit.derived import with_derived
 from labnis.fit.junction._array import PAIR
 from labnis.fit.junction._cooler_parameters import (
-    GAIN,
     INVERSE,
     UNITS,
     cooler_at,
     inverted,
     values_of,
 )
-from labnis.fit.junction._heated_pair import LINE
 from labnis.fit.junction._isotherm import Isotherm, bath_names
 from labnis.fit.junction._isotherm_parameters import isotherm_parameters, joined_prior
 from labnis.fit.junction._isotherms import Sweeps
+from labnis.fit.junction._line import GAIN, LINE
 from labnis.fit.junction._steady_state import steady_state_slopes
 from labnis.fit.junction.cooling import coldest_bias
 from labnis.fit.parameters import Parameter, restarted

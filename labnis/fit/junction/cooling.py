@@ -41,7 +41,7 @@ def best_cooling(cooler: SINISCooler, bath_temperature: float, near: float | Non
     cooler, bath_temperature
         The device, and the temperature (K) of its bath.
     near
-        A bias (V) near the best one; searched without it.
+        A bias (V) near the best one, where the power is taken; searched without it.
 
     """
     edge = 2 * cooler.junction.gap
@@ -58,8 +58,8 @@ def best_cooling(cooler: SINISCooler, bath_temperature: float, near: float | Non
     bend = power[0] - 2 * power[1] + power[2]
     bias = float(near + step * (power[0] - power[2]) / (2 * bend)) if bend < 0 else near
     at = cooler.operating_point(bias, bath_temperature)
-    cooling = float(at.cooling_power)
-    return BestCooling(cooling, bias, cooling / (float(at.current) * bias))
+    # At its maximum the power does not change with the bias, which is hardly known where the top is flat.
+    return BestCooling(float(power[1]), bias, float(at.cooling_power) / (float(at.current) * bias))
 
 
 def coldest_bias(cooler: SINISCooler, bath_temperature: float, reach: float) -> float:

@@ -33,7 +33,7 @@ def unequal_suspect(junction: NISJunction, voltage: Real, temperature: Real | fl
     """Unequal junctions as something that residuals, which have this `weight`, lack; its size is a²."""
     pair, equal = UnequalPair(junction, _SMALL), junction.current(voltage / 2, temperature)
     change = (equal - pair.current(voltage, temperature)) / _SMALL**2 * weight
-    text = "it looks like two unequal junctions, with ((R₁ − R₂)/(R₁ + R₂))² of about {:.2g}: give asymmetry as 0 ± 0.3"
+    text = "it looks like two unequal junctions, with ((R1 − R2)/(R1 + R2))² of about {:.2g}: give asymmetry as 0 ± 0.3"
     return Suspect(text, change[:, None], (0.0, 0.5))
 
 

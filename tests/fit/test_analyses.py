@@ -48,7 +48,7 @@ def sweep(shipped: Truth) -> xarray.Dataset:
 
 @pytest.mark.parametrize(("analysis", "column"), [(CurrentVoltage(), "current"), (Conductance(), "conductance")])
 def test_rows_that_are_over_range_are_told_as_that(analysis: Any, column: str, sweep: xarray.Dataset) -> None:
-    inside = np.abs(sweep["bias"]) < 0.41e-3
+    inside = np.abs(sweep["bias"]) < 0.4e-3
     over_range = sweep.assign({column: sweep[column].where(inside)})
     rows, lost = 2 * inside.size, 2 * int((~inside).sum())
     with pytest.raises(FitError, match=f"^{lost} of {rows} points have no finite reading, .* over-range"):

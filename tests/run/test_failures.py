@@ -122,7 +122,7 @@ def test_a_failing_live_fit_changes_nothing(tmp_path: Path, labnis: Commands, re
     assert labnis("run IVSweep --dry-run --json --set points=21").code == 0
     assert read_metadata(only_run(tmp_path))["status"] == "done"
     assert read_metadata(only_run(tmp_path))["rows"] == 21
-    assert set(read_fits(only_run(tmp_path))) == {"current_voltage", "conductance"}
+    assert set(read_fits(only_run(tmp_path))) == {"current_voltage"}
 
 
 @pytest.mark.parametrize("kind", [ZeroDivisionError, SystemExit])

@@ -24,20 +24,19 @@ SETUPS = Path(__file__).with_name("setups")
 JUNCTION = ["gap", "normal_resistance", "electron_temperature", "lowest_electron_temperature", "maximum_cooling_power"]
 REFLECTION = ["damping_line", "damping_excess", "damping_junction", "resonance_frequency"]
 POWER = ["gain", "noise_temperature"]
-CONDUCTANCE = [f"conductance.{name}" for name in ("gap", "normal_resistance", "electron_temperature")]
 SHORT = "--set IVSweep.points=61 --set ReflectionVsBias.points=15 --set EmittedPowerVsBias.points=15"
 
 # Station file → results that its roles allow, and instruments that only a stand-in can simulate.
 EXPECTED = {
     "gs200_preamplifier_34465a": (JUNCTION, {"yoko", "dmm"}),
     "qdac2_gate_dmm": (JUNCTION, {"qdac", "dmm"}),
-    "k2400_sr860": (JUNCTION + CONDUCTANCE, {"smu", "sr860"}),
+    "k2400_sr860": (JUNCTION, {"smu", "sr860"}),
     "source_meter_thermometer": (JUNCTION, set()),
-    "two_lockins": (JUNCTION + CONDUCTANCE, set()),
-    "gate_and_magnet": (JUNCTION + CONDUCTANCE + REFLECTION + POWER, {"magnet"}),
+    "two_lockins": (JUNCTION, set()),
+    "gate_and_magnet": (JUNCTION + REFLECTION + POWER, {"magnet"}),
     "pymeasure": (JUNCTION, set()),
     "voltmeter": (JUNCTION + REFLECTION, {"dmm"}),
-    "divider_lockin": (JUNCTION + CONDUCTANCE + REFLECTION + POWER, set()),
+    "divider_lockin": (JUNCTION + REFLECTION + POWER, set()),
     "source_meter_vna": (JUNCTION + REFLECTION, set()),
 }
 

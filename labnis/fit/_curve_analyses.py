@@ -76,8 +76,9 @@ class _Curve(BudgetedAnalysis):
         points = Points(data)
         at = points.measured("device_voltage", self.column)
         excitation = float(np.nanmax(points["excitation"][at], initial=0.0)) if "excitation" in points else 0.0
+        missing = _missing_rows(points, at)
         try:
-            return self.fit_curve(
+            fit = self.fit_curve(
                 points["device_voltage"][at],
                 points[self.column][at],
                 series_resistance=context.series_resistance,
@@ -89,7 +90,9 @@ class _Curve(BudgetedAnalysis):
                 **self.further(points, at),
             )
         except FitError as error:
-            raise FitError(_missing_rows(points, at) or str(error)) from error
+            raise FitError(missing or str(error)) from error
+        told = (f"{missing.partition(';')[0]}: the fit is of the others",) if missing else ()
+        return replace(fit, notes=(*fit.notes, *told))
 
     def without_noise(self, fit: FitResult, data: xarray.Dataset) -> xarray.Dataset:
         """As it is: a part in a thousand of the noise of a curve is negligible."""

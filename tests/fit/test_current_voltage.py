@@ -216,7 +216,7 @@ def test_voltage_of_a_wrong_unit(volts: float, told: str, shipped: Truth) -> Non
 def test_current_of_a_wrong_unit_is_reported(amperes: float, shipped: Truth) -> None:
     voltage, current = current_voltage(shipped)
     fit = fit_current_voltage(voltage, current * amperes)
-    assert any("is the current in ampere?" in warning for warning in fit.warnings)
+    assert any("is the current in ampere" in warning for warning in fit.warnings)
 
 
 def test_a_sweep_there_and_back_is_one_curve(shipped: Truth) -> None:

@@ -51,7 +51,8 @@ def line_warnings(result: FitResult, readings: Readings, model: CurveModel) -> t
         found = suspected(result, model, [*suspects, *unequal])
         # An error of the line within what is stated looks much like unequal junctions.
         beyond = suspected(result, model, unequal, known=change[:, None])
-        wrong = () if unequal and found == suspected(result, model, unequal) and not beyond else found
+        explained = sigma > 0 and not beyond and found == suspected(result, model, unequal)
+        wrong = () if explained else found
         return wrong or suspected(result, model, [drift], known=change[:, None])
     wanted = readings.array.of_device(result)[LINE]
     if abs(wanted.value) <= _CONTRADICTS * sigma:
@@ -73,10 +74,10 @@ def unusual_resistance(resistance: float, array: JunctionArray) -> tuple[str, ..
     low, high = _USUAL_RESISTANCES
     if low < resistance < (_HIGHEST_OF_ONE if array.series == 1 else high):
         return ()
-    cause = "is the current in ampere" if resistance <= low else "does the sweep reach beyond the gap"
+    narrow = "" if resistance <= low else ", and does the sweep reach beyond the gap"
     return (
-        f"{resistance:.3g} ohm is unusual for a tunnel junction; {cause}? If it is right, give normal_resistance with "
-        "its σ",
+        f"{resistance:.3g} ohm is unusual for a tunnel junction; is the current in ampere{narrow}? If it is right, give "
+        "normal_resistance with its σ",
     )
 
 

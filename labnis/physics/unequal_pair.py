@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from labnis.physics._checks import broadcast, finite
+from labnis.physics._checks import broadcast, finite, non_negative
 from labnis.physics.junction import NISJunction
 
 __all__ = ["UnequalPair"]
@@ -53,7 +53,8 @@ class UnequalPair:
         By Newton's method for the logarithm of the ratio of both currents, inside a shrinking bracket.
         """
         bias, t = broadcast(
-            device_voltage=finite("device_voltage", device_voltage), temperature=finite("temperature", temperature)
+            device_voltage=finite("device_voltage", device_voltage),
+            temperature=non_negative("temperature", temperature),
         )
         whole, t = np.abs(bias).ravel(), t.ravel()
         low, high, v = np.zeros_like(whole), whole.copy(), whole / 2

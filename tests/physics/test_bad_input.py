@@ -18,6 +18,7 @@ from labnis.physics import (
     PowerExpansion,
     Resonator,
     SINISCooler,
+    UnequalPair,
     asymptotic_damping_rate,
     bcs_gap,
     critical_density,
@@ -91,6 +92,10 @@ PUBLIC = [
       for p in ("voltage", "temperature", "gap", "dynes", "resistance")),
     Public("NISJunction.cooling_power_slopes", JUNCTION.cooling_power_slopes, {},
            {n: v for n, v in VTS.items() if n != "chemical_potential"}),
+    Public("UnequalPair", lambda asymmetry: UnequalPair(JUNCTION, asymmetry),
+           {"asymmetry": (0.1, ("from 0 to less than 1", [-0.1, 1.0, math.nan]))}, {}),
+    *(Public(f"UnequalPair.{n}", getattr(UnequalPair(JUNCTION, 0.1), n), {}, {"device_voltage": (1e-4, ANY), **T})
+      for n in ("voltage", "current", "conductance")),
     Public("NISJunction.optimal_bias", JUNCTION.optimal_bias, {}, T),
     Public("NISJunction.maximum_cooling_power", JUNCTION.maximum_cooling_power, {},
            {n: v for n, v in VTS.items() if n != "voltage"}),

@@ -76,8 +76,8 @@ def unusual_resistance(resistance: float, array: JunctionArray) -> tuple[str, ..
         return ()
     narrow = "" if resistance <= low else ", and does the sweep reach beyond the gap"
     return (
-        f"{resistance:.3g} ohm is unusual for a tunnel junction; is the current in ampere{narrow}? If it is right, give "
-        "normal_resistance with its σ",
+        f"{resistance:.3g} ohm is unusual for a tunnel junction; is the current in ampere{narrow}? If it is right, "
+        "give normal_resistance with its σ",
     )
 
 

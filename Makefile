@@ -10,6 +10,9 @@ DEPENDENT := tests/station tests/drivers tests/sim_instruments tests/cli/test_ca
 
 .PHONY: dry-run test test-documentation test-newest test-lowest test-faults test-long coverage soak reproduce lint audit bench clean
 
+# As many processes as cores: more threads in each of them make all of them slower, by a factor of two.
+test test-documentation test-newest test-lowest test-faults test-long coverage: export OMP_NUM_THREADS = 1
+
 dry-run: $(VENV)/installed
 	$(BIN)/labnis calibrate --dry-run
 

@@ -85,7 +85,7 @@ def test_the_table_of_results_is_what_the_command_prints(
     _run(monkeypatch, "labnis calibrate --dry-run")
     printed = results_in(capsys.readouterr().out)
     (shown,) = [results_in(text) for _, text in BLOCKS if "Results of a SIMULATED" in text]
-    assert len(shown) == 14
+    assert len(shown) == 11
     assert shown.keys() == printed.keys()
     for name, (value, sigma, unit, truth, off) in printed.items():
         # Other versions of the libraries may round otherwise.

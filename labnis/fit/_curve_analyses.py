@@ -248,11 +248,11 @@ class CurrentVoltage(_Curve):
         array = JunctionArray.of_fit(known)
         pair, resistance = array.of_pair(known), known.inputs["series_resistance"]
         model = model_of_both(pair, voltage, current, conductance, resistance, array)
-        kept = without_outliers(model, pair.values).mask | ~model.mask
+        kept, n = without_outliers(model, pair.values).mask, at.size
         found = {}
-        for column, counted in zip(columns, kept.reshape(2, -1), strict=True):
+        for column, where, counted in zip(columns, (at, at[model.known]), (kept[:n], kept[n:]), strict=True):
             out = np.zeros(points[column].shape, bool)
-            out[at] = ~counted
+            out[where] = ~counted
             found[column] = points.like(column, out)
         return found
 

@@ -69,7 +69,9 @@ def test_rows_without_a_conductance_still_have_their_current(readings: tuple[Rea
     voltage, current, conductance = readings
     some = np.where(np.arange(voltage.size) % 3 == 0, np.nan, conductance)
     fit = fitted(voltage, current, some)
-    assert fit.mask.sum() == 2 * voltage.size - np.isnan(some).sum()
+    assert fit.mask.size == 2 * voltage.size - np.isnan(some).sum()
+    assert fit.mask.all()
+    assert not fit.warnings
     assert fitted(voltage, current, np.full_like(voltage, np.nan)).names == fitted(voltage, current).names
 
 

@@ -38,34 +38,35 @@ _VOLTAGE_NOISES, _SHOWS = (-4.0, 5.0), 8.0
 class CurrentAndConductance(Model):
     """Residuals of the current (A) at each voltage, then those of the conductance times `ratio` (A).
 
-    The `conductance` (S), shape (n,), was computed from the line's g as g/(1 − g·R_s) with the stated R_s; NaN where
-    there is no reading. `weight` (n,) undoes that it scatters (1 + G·R_s)² times as much as g, and what noise of the
-    voltage adds. `ratio` (V) is the noise of the current over that of g.
+    The `conductance` (S), shape (k,), at the `known` of the n voltages, was computed from the line's g as
+    g/(1 − g·R_s) with the stated R_s. `weight` (k,) undoes that it scatters (1 + G·R_s)² times as much as g, and what
+    noise of the voltage adds. `ratio` (V) is the noise of the current over that of g.
     """
 
     pair: HeatedPair
+    known: NDArray[np.intp]
     conductance: Real
     weight: Real
     ratio: float
 
     @classmethod
     def of(cls, pair: HeatedPair, conductance: Real, ratio: float) -> Self:
-        """Both readings of a `pair`; without the conductance where it is not finite."""
-        known = np.isfinite(conductance)
-        mask = np.concatenate([pair.mask, known])
-        return cls(pair, np.where(known, conductance, 0.0), pair.share**2, ratio, mask=mask)
+        """Both readings of a `pair`; without the `conductance` (n,) where it is not finite."""
+        known = np.flatnonzero(np.isfinite(conductance))
+        mask = np.concatenate([pair.mask, np.ones(known.size, bool)])
+        return cls(pair, known, conductance[known], pair.share[known] ** 2, ratio, mask=mask)
 
     def with_voltage_noise(self, x: Real, voltage_noise: float) -> Self:
         """The same model, weighted for a noise of the voltage over that of the current (ohm), at the parameters `x`."""
         by_voltage = self._slopes(x)[:, self.pair.names.index("voltage_offset")]
-        share = self.pair.share**2
+        share = self.pair.share[self.known] ** 2
         return replace(self, weight=share / np.sqrt(1 + (voltage_noise * self.ratio * by_voltage * share) ** 2))
 
     def residuals(self, x: Real) -> Real:
         current = self.pair.residuals(x)
         if not np.isfinite(current).all():  # no steady state
-            return np.full(2 * current.size, np.nan)
-        rest = (self.conductance - self.expected_conductance(x)) * self.weight
+            return np.full(self.mask.shape, np.nan)
+        rest = (self.conductance - self.expected_conductance(x)[self.known]) * self.weight
         return np.concatenate([current, self.ratio * rest])
 
     def expected_conductance(self, x: Real) -> Real:
@@ -77,28 +78,33 @@ class CurrentAndConductance(Model):
         return np.vstack([self.pair.jacobian(x), -self.ratio * self.weight[:, None] * self._slopes(x)])
 
     def _slopes(self, x: Real) -> Real:
-        """∂(expected conductance)/∂(parameter), shape (n, p)."""
+        """∂(expected conductance)/∂(parameter), shape (k, p)."""
         true, slopes = self.pair.lockin(x)
         by_conductance, by_error, by_gain = self._line(x).slopes(true)
         by_parameter, names = by_conductance[:, None] * slopes, self.pair.names
         by_parameter[:, names.index(GAIN)] += by_gain
         if LINE in names:
             by_parameter[:, names.index(LINE)] += by_error
-        return np.asarray(by_parameter)
+        return np.asarray(by_parameter[self.known])
 
     def _line(self, x: Real) -> Line:
         values = dict(zip(self.pair.names, map(float, x), strict=True))
         return Line(self.pair.readings.series_resistance, values.get(LINE, 0.0), values[GAIN])
 
     def rows(self) -> NDArray[np.intp]:
-        """Both readings by rising voltage."""
-        order = self.pair.rows()[0]
-        return np.stack([order, order + order.size])
+        """The currents by rising voltage, and then the conductances."""
+        return np.concatenate(self.orders())[None]
+
+    def orders(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Numbers of the currents and of the conductances by rising voltage, (n,) and (k,)."""
+        voltage = self.pair.device_voltage
+        return self.pair.rows()[0], voltage.size + np.argsort(voltage[self.known], kind="stable")
 
     def noise_shapes(self, x: Real) -> Mapping[str, Real]:
         """As those of the current, and of the conductance."""
         slopes = self.jacobian(x)[:, self.pair.names.index("voltage_offset")]
-        signal = np.concatenate([self.pair.signal(x), self.ratio * self.weight * self.expected_conductance(x)])
+        conductance = self.ratio * self.weight * self.expected_conductance(x)[self.known]
+        signal = np.concatenate([self.pair.signal(x), conductance])
         return {
             "a voltage that jitters from point to point": np.abs(slopes),
             "noise in proportion to the reading": np.abs(signal),
@@ -106,11 +112,12 @@ class CurrentAndConductance(Model):
 
     def place(self, datum: int) -> str:
         """The voltage of a datum, in words."""
-        return self.pair.place(datum % self.conductance.size)
+        n = self.pair.device_voltage.size
+        return self.pair.place(datum if datum < n else int(self.known[datum - n]))
 
     def with_readings(self, voltage: Real, current: Real, conductance: Real) -> Self:
         """The same model of other readings at voltages (V) that differ a little, each (n,)."""
-        return replace(self, pair=self.pair.with_readings(voltage, current), conductance=np.nan_to_num(conductance))
+        return replace(self, pair=self.pair.with_readings(voltage, current), conductance=conductance[self.known])
 
 
 def model_of_readings(fit: FitResult, readings: Readings) -> HeatedPair:
@@ -197,7 +204,7 @@ def _settled(now: HeatedPair, before: HeatedPair, noise: float) -> bool:
 def _ratio_of_noises(joint: CurrentAndConductance, x: Real) -> float:
     """Noise of the current over that of the line's conductance (V), between most neighbours, at the parameters `x`."""
     rest = joint.residuals(x)
-    current, conductance = (robust_scale(np.diff(rest[row[joint.mask[row]]])) for row in joint.rows())
+    current, conductance = (robust_scale(np.diff(rest[order[joint.mask[order]]])) for order in joint.orders())
     return current / conductance
 
 

@@ -1,7 +1,8 @@
 """The analyses of curves: current, and conductance, against the voltage across the device."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,7 +17,7 @@ from labnis.fit.given import known_before
 from labnis.fit.information import Sensitivity
 from labnis.fit.junction._array import JunctionArray
 from labnis.fit.junction._current_and_conductance import CurrentAndConductance
-from labnis.fit.junction._curve_data import missing_readings
+from labnis.fit.junction._curve_data import fitted_without, missing_readings
 from labnis.fit.junction._heated_pair import component_prior
 from labnis.fit.junction._island import components_of
 from labnis.fit.junction._line import GAIN
@@ -45,8 +46,6 @@ from labnis.fit.result import FitError, FitResult, NotApplicableError
 from labnis.fit.solver import CurveModel, without_outliers
 
 __all__ = ["Conductance", "CurrentVoltage", "device_voltages"]
-
-JUNCTION = {"gap": "eV", "electron_temperature": "K", "dynes": "1", "voltage_offset": "V"}
 
 
 class _Curve(BudgetedAnalysis):
@@ -91,8 +90,7 @@ class _Curve(BudgetedAnalysis):
             )
         except FitError as error:
             raise FitError(missing or str(error)) from error
-        told = (f"{missing.partition(';')[0]}: the fit is of the others",) if missing else ()
-        return replace(fit, notes=(*fit.notes, *told))
+        return replace(fit, notes=(*fit.notes, *fitted_without(missing)))
 
     def without_noise(self, fit: FitResult, data: xarray.Dataset) -> xarray.Dataset:
         """As it is: a part in a thousand of the noise of a curve is negligible."""
@@ -140,11 +138,7 @@ class _Curve(BudgetedAnalysis):
 
     def predict(self, fit: FitResult, data: xarray.Dataset) -> Predictions:
         """Return what is expected, in the shape of the column; NaN where nothing was measured."""
-        points = Points(data)
-        voltage = points["device_voltage"]
-        at, values = np.isfinite(voltage), np.full(voltage.shape, np.nan)
-        values[at] = self.model(fit, voltage[at])
-        return {self.column: points.like(self.column, values)}
+        return {self.column: _expected(data, self.column, partial(self.model, fit))}
 
     def left_out(self, fit: FitResult, data: xarray.Dataset) -> dict[str, NDArray[np.bool_]]:
         """Return which readings the fit leaves out as glitches, in the shape of the column."""
@@ -219,22 +213,15 @@ class CurrentVoltage(_Curve):
         predicted = super().predict(known, data)
         if GAIN not in known.names:
             return predicted
-        return predicted | {"conductance": self._conductance(known, data)}
-
-    def _conductance(self, fit: FitResult, data: xarray.Dataset) -> NDArray[np.float64]:
-        """Return the expected conductance (S), in the shape of the column."""
-        points = Points(data)
-        voltage = points["device_voltage"]
-        at, values = np.isfinite(voltage), np.full(voltage.shape, np.nan)
-        values[at] = conductance_of(fit, voltage[at])
-        return points.like("conductance", values)
+        return predicted | {"conductance": _expected(data, "conductance", partial(conductance_of, known))}
 
     def without_noise(self, fit: FitResult, data: xarray.Dataset) -> xarray.Dataset:
         """With the expected conductance, where it was fitted: its noise is not negligible."""
         known = parameters_of(fit)
         if GAIN not in known.names:
             return data
-        return data.assign(conductance=(data["conductance"].dims, self._conductance(known, data)))
+        expected = _expected(data, "conductance", partial(conductance_of, known))
+        return data.assign(conductance=(data["conductance"].dims, expected))
 
     def left_out(self, fit: FitResult, data: xarray.Dataset) -> dict[str, NDArray[np.bool_]]:
         """As the base class; also of the conductance."""
@@ -314,6 +301,15 @@ class Conductance(_Curve):
     def datum(self, array: JunctionArray) -> float:
         """As the base class."""
         return array.conductance
+
+
+def _expected(data: xarray.Dataset, column: str, model: Callable[[Real], Real]) -> NDArray[np.float64]:
+    """What a `model` of the device voltage (V) expects, in the shape of the `column`; NaN without a voltage."""
+    points = Points(data)
+    voltage = points["device_voltage"]
+    at, values = np.isfinite(voltage), np.full(voltage.shape, np.nan)
+    values[at] = model(voltage[at])
+    return points.like(column, values)
 
 
 def _missing_rows(points: Points, at: NDArray[np.intp]) -> str:

@@ -9,6 +9,7 @@ from labnis.fit.result import FitError
 __all__ = [
     "LOCKIN_PHASE",
     "check_units",
+    "fitted_without",
     "is_proportional",
     "missing_readings",
     "refuse_clipped",
@@ -31,6 +32,11 @@ _VOLTAGES, _RESISTANCES = (2e-6, 0.3), (0.1, 1e16)
 _SIGN = -0.5
 # Where the current is in proportion to the voltage but for this part, it has no gap.
 _NORMAL = 0.7
+
+
+def fitted_without(missing: str) -> tuple[str, ...]:
+    """A note of a fit without the readings that `missing_readings` tells; none where nothing is missing."""
+    return (f"{missing.partition(';')[0]}: the fit is of the others",) if missing else ()
 
 
 def missing_readings(voltage: Real, found: Bool) -> str:

@@ -50,10 +50,10 @@ def line_warnings(result: FitResult, readings: Readings, model: CurveModel) -> t
             unequal = [unequal_suspect(junction, voltage, values["electron_temperature"], weight)]
         found = suspected(result, model, [*suspects, *unequal])
         # An error of the line within what is stated looks much like unequal junctions.
-        beyond = suspected(result, model, unequal, known=change[:, None])
-        explained = sigma > 0 and not beyond and found == suspected(result, model, unequal)
-        wrong = () if explained else found
-        return wrong or suspected(result, model, [drift], known=change[:, None])
+        only_unequal = found and sigma > 0 and found == suspected(result, model, unequal)
+        if only_unequal and not suspected(result, model, unequal, known=change[:, None]):
+            found = ()
+        return found or suspected(result, model, [drift], known=change[:, None])
     wanted = readings.array.of_device(result)[LINE]
     if abs(wanted.value) <= _CONTRADICTS * sigma:
         return ()

@@ -16,6 +16,7 @@ from labnis.fit.junction._current_and_conductance import CurrentAndConductance, 
 from labnis.fit.junction._curve_data import (
     LOCKIN_PHASE,
     check_units,
+    fitted_without,
     missing_readings,
     refuse_clipped,
 )
@@ -148,13 +149,12 @@ def fit_current_voltage(  # noqa: PLR0913  # each of them is a fact about the me
     if "normal_resistance" not in {**held, **known}:
         suspect = (*unusual_resistance(found["normal_resistance"].value, array), *suspect)
     told = stated(array.factors, found, fixed or {}, given or {})
-    lost = (f"{missing.partition(';')[0]}: the fit is of the others",) if missing else ()
     doubts = line_warnings(of_current, readings, model_of_pair(result, readings).with_mask(of_current.mask))
     return replace(
         found,
         assumed=told,
         warnings=(*found.warnings, *suspect, *doubts),
-        notes=(*found.notes, *lost),
+        notes=(*found.notes, *fitted_without(missing)),
     )
 
 
@@ -249,10 +249,16 @@ def model_of_current(
 
     The readings are those of the device, an `array`; fit and model are those of its pair.
     """
+    return model_of_pair(fit, _readings_of_pair(fit, device_voltage, current, series_resistance, array))
+
+
+def _readings_of_pair(
+    fit: FitResult, device_voltage: Real, current: Real, series_resistance: float, array: JunctionArray
+) -> Readings:
+    """Those of a pair of the `array`, from readings of the device; `fit` is that of the pair."""
     resistance = series_resistance * array.resistance
     excitation = fit.inputs.get("excitation", 0.0)
-    readings = Readings(device_voltage * array.voltage, current * array.current, resistance, excitation, array=array)
-    return model_of_pair(fit, readings)
+    return Readings(device_voltage * array.voltage, current * array.current, resistance, excitation, array=array)
 
 
 def model_of_pair(fit: FitResult, readings: Readings) -> CurveModel:
@@ -273,13 +279,7 @@ def model_of_both(
     array: JunctionArray = PAIR,
 ) -> CurrentAndConductance:
     """As `model_of_current`, of a fit of current and conductance (S), which may be NaN."""
-    readings = Readings(
-        device_voltage * array.voltage,
-        current * array.current,
-        series_resistance * array.resistance,
-        fit.inputs["excitation"],
-        array=array,
-    )
+    readings = _readings_of_pair(fit, device_voltage, current, series_resistance, array)
     return joint_model(fit, readings, conductance * array.conductance)
 
 

@@ -18,7 +18,7 @@ from labnis.fit.information import Sensitivity
 from labnis.fit.junction._array import JunctionArray
 from labnis.fit.junction._current_and_conductance import CurrentAndConductance
 from labnis.fit.junction._curve_data import fitted_without, missing_readings
-from labnis.fit.junction._heated_pair import component_prior
+from labnis.fit.junction._heated_pair import island_prior
 from labnis.fit.junction._island import components_of
 from labnis.fit.junction._line import GAIN
 from labnis.fit.junction._unequal_pair import ASYMMETRY
@@ -123,7 +123,7 @@ class _Curve(BudgetedAnalysis):
 
     def known(self, fit: FitResult, context: FitContext, array: JunctionArray) -> FitResult | None:
         """What was known before the `fit` of a pair of the `array`."""
-        known = component_prior(fit.names, self.resistance_sigma(context) * array.resistance)
+        known = island_prior(fit.names, self.resistance_sigma(context) * array.resistance)
         return known_before(parameters_at(fit), known, array.given_of_pair(context.given)).prior
 
     def datum(self, array: JunctionArray) -> float:

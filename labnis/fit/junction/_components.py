@@ -21,15 +21,15 @@ from labnis.fit.arrays import Bool, Real, evenly_spread
 from labnis.fit.estimate import Estimate
 from labnis.fit.given import known_before
 from labnis.fit.junction._current_and_conductance import solve_readings
-from labnis.fit.junction._heated_pair import HeatedPair, Readings, component_prior
-from labnis.fit.junction._island import COMPONENTS, DEPHASING_RATE, components_of
+from labnis.fit.junction._heated_pair import HeatedPair, Readings, island_prior
+from labnis.fit.junction._island import ANDREEV, COMPONENTS, DEPHASING_RATE, components_of
 from labnis.fit.junction._line import GAIN, LINE
 from labnis.fit.junction._steady_state import SMALLEST_DYNES
 from labnis.fit.parameters import Parameter, prior_rows
 from labnis.fit.result import FitError, FitResult
 from labnis.physics import NoOperatingPointError
 
-__all__ = ["component_prior", "with_components"]
+__all__ = ["with_components"]
 
 _OF_ISLAND = "at every bias that at which the island's heat balance closes"
 # Fewer points than these show no component.
@@ -50,7 +50,6 @@ _STARTS, _LARGEST, _KAPITZA = (1e5, 1e7, 1e9, 1e10), 1e13, 0.3
 _ANDREEV = 0.05
 _COLDEST, _WARMEST = 4e-3, 1.0
 _HEAT, _KAPITZA_NAME = "electron_phonon_resistance", "kapitza_resistance"
-_AMPLITUDES = ("andreev_normal", "andreev_superconductor")
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ class _Trial:
         scale = np.array([p.scale for p in parameters])[free]
         bounds = [np.array([getattr(p, side) for p in parameters])[free] / scale for side in ("lower", "upper")]
         model = HeatedPair.of(readings, names, start)
-        matrix, target = prior_rows(names, known_before(parameters, component_prior(names), readings.given).prior)
+        matrix, target = prior_rows(names, known_before(parameters, island_prior(names), readings.given).prior)
 
         def whole(u: Real) -> Real:
             x = start.copy()
@@ -221,8 +220,8 @@ def _completed(trial: _Trial, readings: Readings, fixed: Mapping[str, float]) ->
         return trial
     matter = {name: s for name, s in trial.scores(trial.noise).items() if s.growth > _MATTERS and name not in fixed}
     start: dict[str, float] = {}
-    if matter.keys() & set(_AMPLITUDES):
-        start |= {name: _ANDREEV for name in _AMPLITUDES if name not in trial.values}
+    if matter.keys() & set(ANDREEV):
+        start |= {name: _ANDREEV for name in ANDREEV if name not in trial.values}
     if "leakage_conductance" in matter:
         estimate, sigma, _ = matter["leakage_conductance"]
         start["leakage_conductance"] = max(estimate, sigma)
@@ -271,9 +270,9 @@ def _candidates(trial: _Trial, noise: float, held: Collection[str]) -> list[list
     elif _KAPITZA_NAME not in trial.values:
         # With little heat only the sum of both resistances shows; and a small one does not show at cold phonons.
         found.append([{_KAPITZA_NAME: _KAPITZA * trial.values[_HEAT]}])
-    if promising.keys() & set(_AMPLITUDES):
+    if promising.keys() & set(ANDREEV):
         # Both metals are disordered.
-        found.append([dict.fromkeys(_AMPLITUDES, _ANDREEV)])
+        found.append([dict.fromkeys(ANDREEV, _ANDREEV)])
     if "leakage_conductance" in promising:
         found.append([{"leakage_conductance": promising["leakage_conductance"]}])
     return [starts for starts in found if not starts[0].keys() & COMPONENTS.keys() & set(held)]
@@ -327,9 +326,9 @@ def _parameters(values: Mapping[str, float], components: Sequence[str], fixed: M
         largest = (
             _LARGEST if name in (_HEAT, _KAPITZA_NAME) else 1 / resistance if name == "leakage_conductance" else np.inf
         )
-        scale = max(abs(v[name]), 1e-3 * (1 if name in _AMPLITUDES else 1 / resistance))
+        scale = max(abs(v[name]), 1e-3 * (1 if name in ANDREEV else 1 / resistance))
         parameters.append(Parameter(name, COMPONENTS[name], v[name], scale, 0.0, largest))
-    if set(components) & set(_AMPLITUDES):
+    if set(components) & set(ANDREEV):
         rate = v.get("dephasing_rate", DEPHASING_RATE[0])
         parameters.append(Parameter("dephasing_rate", "1/s", rate, DEPHASING_RATE[0], 1e-2 * DEPHASING_RATE[0]))
     return [replace(p, start=fixed[p.name], fixed=True) if p.name in fixed else p for p in parameters]

@@ -11,7 +11,7 @@ from scipy.optimize import minimize_scalar
 from labnis.fit._residuals import robust_scale
 from labnis.fit.arrays import Bool, Real
 from labnis.fit.estimate import number_text
-from labnis.fit.junction._heated_pair import HeatedPair, Readings, component_prior
+from labnis.fit.junction._heated_pair import HeatedPair, Readings, island_prior
 from labnis.fit.junction._line import GAIN, LINE, Line
 from labnis.fit.models import Model
 from labnis.fit.parameters import Parameter, restarted
@@ -166,7 +166,7 @@ def solve_readings(
 
     """
     names, size = [p.name for p in parameters], readings.voltage.size
-    prior = component_prior(names, readings.resistance_sigma)
+    prior = island_prior(names, readings.resistance_sigma)
     inputs = {"series_resistance": readings.series_resistance, "excitation": readings.excitation}
     x, mask, ratio, voltage_noise = np.array([p.start for p in parameters]), np.ones(size, bool), 1.0, 0.0
     try:

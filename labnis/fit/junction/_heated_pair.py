@@ -14,14 +14,22 @@ from labnis.fit.arrays import Real, real_columns
 from labnis.fit.estimate import number_text
 from labnis.fit.junction._array import PAIR, JunctionArray
 from labnis.fit.junction._excitation import Curves, device_cycle, first_harmonic, phases
-from labnis.fit.junction._island import DEPHASING_RATE, IslandState, cooler_of, island_state, steady_state
+from labnis.fit.junction._island import (
+    ANDREEV,
+    ANDREEV_AMPLITUDE,
+    DEPHASING_RATE,
+    IslandState,
+    cooler_of,
+    island_state,
+    steady_state,
+)
 from labnis.fit.junction._line import LINE
-from labnis.fit.parameters import Given
+from labnis.fit.parameters import Given, joined
 from labnis.fit.result import FitResult, result_from_mapping
 from labnis.fit.solver import CurveModel
 from labnis.physics import NoOperatingPointError, OperatingPoint, SINISCooler
 
-__all__ = ["HeatedPair", "Readings", "component_prior", "expected_current"]
+__all__ = ["HeatedPair", "Readings", "component_prior", "expected_current", "island_prior"]
 
 # Phases over which a cycle of the excitation is averaged: exact to 1e-4 for amplitudes up to 10 kT/e on a junction.
 _PHASES = phases(12)
@@ -263,3 +271,17 @@ def component_prior(names: Sequence[str], resistance_sigma: float = 0.0) -> FitR
     known = {"dephasing_rate": DEPHASING_RATE, LINE: (0.0, resistance_sigma)}
     used = {name: known[name] for name in names if name in known}
     return result_from_mapping("prior", used) if used else None
+
+
+def island_prior(names: Sequence[str], resistance_sigma: float = 0.0) -> FitResult | None:
+    """As `component_prior`, and what is known of the amplitudes of an Andreev current among the parameters `names`.
+
+    They are in units of published wires. A curve on which such a current hardly shows, at high resistances, would
+    otherwise allow amplitudes of hundreds, and with them temperatures that no wire explains.
+    """
+    amplitudes = {name: ANDREEV_AMPLITUDE for name in names if name in ANDREEV}
+    known = component_prior(names, resistance_sigma)
+    if not amplitudes:
+        return known
+    expected = result_from_mapping("prior", amplitudes)
+    return expected if known is None else joined(expected, known)

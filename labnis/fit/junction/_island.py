@@ -28,7 +28,17 @@ from labnis.physics import (
     critical_temperature,
 )
 
-__all__ = ["COMPONENTS", "DEPHASING_RATE", "IslandState", "components_of", "cooler_of", "island_state", "steady_state"]
+__all__ = [
+    "ANDREEV",
+    "ANDREEV_AMPLITUDE",
+    "COMPONENTS",
+    "DEPHASING_RATE",
+    "IslandState",
+    "components_of",
+    "cooler_of",
+    "island_state",
+    "steady_state",
+]
 
 #: Names and units of the components.
 COMPONENTS = {
@@ -41,6 +51,10 @@ COMPONENTS = {
 #: Rate 1/τ_φ at which electrons and holes lose their common phase (1/s), and its standard uncertainty: with an Andreev
 #: current it is a parameter of this prior, for the curve hardly determines it.
 DEPHASING_RATE = (5.6e9, 7e9)
+#: Names of the amplitudes of an Andreev current, in units of the wires of Rajauria et al., and what is expected of them
+#: beforehand, with its standard uncertainty: wires are rarely six times as resistive per length.
+ANDREEV = ("andreev_normal", "andreev_superconductor")
+ANDREEV_AMPLITUDE = (0.0, 3.0)
 # Andreev current through the disorder of either metal, for amplitudes of 1: resistances per length (ohm/m) of the wires
 # of Rajauria et al., their diffusion constant (m²/s).
 _DIFFUSION = 80e-4

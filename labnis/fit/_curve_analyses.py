@@ -9,6 +9,7 @@ import numpy as np
 import xarray
 from numpy.typing import ArrayLike, NDArray
 
+from labnis.fit._bounds import statements_of_bounds
 from labnis.fit._budgeted_analysis import BudgetedAnalysis, Predictions, Priors, with_line_as_fitted
 from labnis.fit._points import Points
 from labnis.fit.arrays import Real
@@ -18,8 +19,8 @@ from labnis.fit.information import Sensitivity
 from labnis.fit.junction._array import JunctionArray
 from labnis.fit.junction._current_and_conductance import CurrentAndConductance
 from labnis.fit.junction._curve_data import fitted_without, missing_readings
-from labnis.fit.junction._heated_pair import island_prior
-from labnis.fit.junction._island import components_of
+from labnis.fit.junction._heated_pair import HeatedPair, island_prior
+from labnis.fit.junction._island import LOWER_BOUNDS, components_of
 from labnis.fit.junction._line import GAIN
 from labnis.fit.junction._unequal_pair import ASYMMETRY
 from labnis.fit.junction.conductance import BACKGROUND, conductance_model, fit_conductance, model_of_conductance
@@ -43,7 +44,7 @@ from labnis.fit.junction.current_voltage import (
 from labnis.fit.parameters import parameters_at
 from labnis.fit.propagation import Evaluated
 from labnis.fit.result import FitError, FitResult, NotApplicableError
-from labnis.fit.solver import CurveModel, without_outliers
+from labnis.fit.solver import CurveModel, Model, without_outliers
 
 __all__ = ["Conductance", "CurrentVoltage", "device_voltages"]
 
@@ -119,12 +120,16 @@ class _Curve(BudgetedAnalysis):
         if like is not None and isinstance(like.model, CurveModel):
             return like._replace(model=like.model.with_readings(voltage * array.voltage, values * self.datum(array)))
         model = self.model_of(fit, voltage, values, context.series_resistance, array).with_mask(fit.mask)
-        return Evaluated(model, fit.names, np.asarray, self.known(fit, context, array))
+        return Evaluated(model, fit.names, np.asarray, self.known(fit, model, context, array))
 
-    def known(self, fit: FitResult, context: FitContext, array: JunctionArray) -> FitResult | None:
-        """What was known before the `fit` of a pair of the `array`."""
+    def known(self, fit: FitResult, model: Model, context: FitContext, array: JunctionArray) -> FitResult | None:
+        """What was known before the `fit` of a pair of the `array`; its `model` is that of the data."""
         known = island_prior(fit.names, self.resistance_sigma(context) * array.resistance)
-        return known_before(parameters_at(fit), known, array.given_of_pair(context.given)).prior
+        prior = known_before(parameters_at(fit), known, array.given_of_pair(context.given)).prior
+        if not isinstance(model, HeatedPair | CurrentAndConductance):
+            return prior
+        bounds = statements_of_bounds(fit, model, prior, LOWER_BOUNDS)
+        return known_before(parameters_at(fit), prior, bounds).prior
 
     def datum(self, array: JunctionArray) -> float:
         """A reading of a pair per reading of the device."""
@@ -204,8 +209,8 @@ class CurrentVoltage(_Curve):
         if like is not None and isinstance(like.model, CurrentAndConductance):
             of_pair = (voltage * array.voltage, current * array.current, conductance * array.conductance)
             return like._replace(model=like.model.with_readings(*of_pair))
-        model = model_of_both(fit, voltage, current, conductance, context.series_resistance, array)
-        return Evaluated(model.with_mask(fit.mask), fit.names, np.asarray, self.known(fit, context, array))
+        model = model_of_both(fit, voltage, current, conductance, context.series_resistance, array).with_mask(fit.mask)
+        return Evaluated(model, fit.names, np.asarray, self.known(fit, model, context, array))
 
     def predict(self, fit: FitResult, data: xarray.Dataset) -> Predictions:
         """As the base class; also the conductance, where it was fitted."""

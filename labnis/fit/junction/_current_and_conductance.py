@@ -8,10 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
+from labnis.fit._bounds import with_bounds
 from labnis.fit._residuals import robust_scale
 from labnis.fit.arrays import Bool, Real
 from labnis.fit.estimate import number_text
+from labnis.fit.given import known_before
 from labnis.fit.junction._heated_pair import HeatedPair, Readings, island_prior
+from labnis.fit.junction._island import LOWER_BOUNDS
 from labnis.fit.junction._line import GAIN, LINE, Line
 from labnis.fit.models import Model
 from labnis.fit.parameters import Parameter, restarted
@@ -188,11 +191,13 @@ def solve_readings(
             parameters = restarted(parameters, x)
     except NoOperatingPointError as error:
         raise FitError(f"the island has no steady state: {error}") from error
-    known = {_VOLTAGE_NOISE: voltage_noise} if voltage_noise else {}
-    known |= {} if conductance is None else {_RATIO: ratio}
+    known = known_before(parameters, prior, readings.given).prior
+    result = with_bounds(result, model.with_mask(result.mask), known, LOWER_BOUNDS)
+    noises = {_VOLTAGE_NOISE: voltage_noise} if voltage_noise else {}
+    noises |= {} if conductance is None else {_RATIO: ratio}
     scatter = voltage_noise * result.noise / readings.array.voltage
     told = (f"the voltage scatters by {number_text(scatter, 'V')}",) if voltage_noise else ()
-    return replace(result, inputs={**result.inputs, **known}, notes=(*result.notes, *told)), before.with_mask(mask)
+    return replace(result, inputs={**result.inputs, **noises}, notes=(*result.notes, *told)), before.with_mask(mask)
 
 
 def _settled(now: HeatedPair, before: HeatedPair, noise: float) -> bool:

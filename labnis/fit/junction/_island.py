@@ -33,6 +33,7 @@ __all__ = [
     "ANDREEV_AMPLITUDE",
     "COMPONENTS",
     "DEPHASING_RATE",
+    "LOWER_BOUNDS",
     "IslandState",
     "components_of",
     "cooler_of",
@@ -48,6 +49,8 @@ COMPONENTS = {
     "andreev_superconductor": "1",
     "leakage_conductance": "S",
 }
+#: What cannot be below a value, and is or has nothing there.
+LOWER_BOUNDS = {"dynes": SMALLEST_DYNES, **dict.fromkeys(COMPONENTS, 0.0)}
 #: Rate 1/τ_φ at which electrons and holes lose their common phase (1/s), and its standard uncertainty: with an Andreev
 #: current it is a parameter of this prior, for the curve hardly determines it.
 DEPHASING_RATE = (5.6e9, 7e9)

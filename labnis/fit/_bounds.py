@@ -1,17 +1,19 @@
-"""What lower bounds of parameters do to the covariance of a fit.
+"""What lower bounds of parameters, and components that may be absent, do to the covariance of a fit.
 
 Least squares alone would let a leak, or any other amplitude that cannot be negative, scatter to either side, and with
 it all parameters that are correlated with it. The posterior is that normal distribution cut off at the bounds. Here
-each bound becomes a normal statement, value ± σ; with these as priors the covariance is that of what is left. The
-values of a fit stay the best ones: the mean of what is left would have each such amplitude, and what depends on it,
-too large on devices that have none.
+each bound becomes a normal statement, value ± σ, such that a fit with these as priors has the mean and the covariance
+of what is left. The values of a fit stay the best ones, for the mean of what is left has each such amplitude, and what
+depends on it, too large on devices that have none; their uncertainty is the root of the mean square of their errors.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import chain, combinations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import nnls
 from scipy.special import log_ndtr
 
 from labnis.fit.arrays import Real
@@ -26,14 +28,61 @@ _ROUNDS, _ACCURACY = 200, 1e-6
 _NEGLIGIBLE = 1e-4
 
 
-def with_bounds(fit: FitResult, model: Model, prior: FitResult | None, bounds: Mapping[str, float]) -> FitResult:
-    """The `fit` with the covariance that its parameters have above lower `bounds`; see `statements_of_bounds`."""
-    covariance = fit.covariance
-    for name, (_, sigma) in statements_of_bounds(fit, model, prior, bounds).items():
-        at = fit.names.index(name)
-        column = covariance[:, at]
-        covariance = covariance - np.outer(column, column) / (sigma**2 + column[at])
-    return replace(fit, covariance=covariance)
+def with_bounds(
+    fit: FitResult,
+    model: Model,
+    prior: FitResult | None,
+    bounds: Mapping[str, float],
+    optional: Sequence[tuple[str, ...]] = (),
+) -> FitResult:
+    """The `fit` with the mean squares and products of the errors of its values as covariance.
+
+    Parameters
+    ----------
+    fit, model, prior
+        A fit, the model of its data, and what was known before.
+    bounds
+        Parameter → lower bound.
+    optional
+        Groups of parameters that are all at their bounds in a device that has nothing of them. Fits with and without
+        each group are averaged, weighted by exp(−χ²/2 − number of parameters) (Akaike; Burnham and Anderson, Model
+        Selection and Multimodel Inference, sect. 4.3).
+
+    """
+    mean, covariance = _linear(fit, model, prior)
+    unit, free = _unit(fit), set(fit.free)
+    lower = {
+        fit.names.index(name): bound / unit[fit.names.index(name)] for name, bound in bounds.items() if name in free
+    }
+    groups = [[fit.names.index(name) for name in group if name in free] for group in optional]
+    groups = [group for group in groups if group]
+    some = chain.from_iterable(combinations(groups, count) for count in range(len(groups) + 1))
+    criteria, squares = [], []
+    for absent in (list(chain.from_iterable(chosen)) for chosen in some):
+        criterion, m, c = _above(lower, absent, mean, covariance)
+        offset = m - fit.values / unit
+        criteria.append(criterion)
+        squares.append(c + np.outer(offset, offset))
+    weight = np.exp(-(np.array(criteria) - min(criteria)) / 2)
+    return replace(fit, covariance=np.average(squares, axis=0, weights=weight) * np.outer(unit, unit))
+
+
+def _above(lower: Mapping[int, float], absent: Sequence[int], mean: Real, covariance: Real) -> tuple[float, Real, Real]:
+    """Criterion of Akaike, mean and covariance above the bounds, with some parameters held at theirs."""
+    at = np.array([lower[i] for i in absent])
+    gain = np.linalg.solve(covariance[np.ix_(absent, absent)], covariance[absent]).T
+    off = mean[list(absent)] - at
+    chi2 = float(off @ np.linalg.solve(covariance[np.ix_(absent, absent)], off))
+    mean, covariance = mean - gain @ off, covariance - gain @ covariance[absent]
+    rest = {i: bound for i, bound in lower.items() if i not in absent}
+    if rest:
+        index = list(rest)
+        root = np.linalg.inv(np.linalg.cholesky(covariance[np.ix_(index, index)]))
+        chi2 += float(nnls(root, root @ (mean[index] - np.array([*rest.values()])))[1]) ** 2
+    for i, (value, sigma) in equivalent_statements(mean, covariance, rest).items():
+        weight = covariance[:, i] / (covariance[i, i] + sigma**2)
+        mean, covariance = mean + weight * (value - mean[i]), covariance - np.outer(weight, covariance[i])
+    return chi2 - 2 * len(absent), mean, covariance
 
 
 def statements_of_bounds(fit: FitResult, model: Model, prior: FitResult | None, bounds: Mapping[str, float]) -> Given:
@@ -41,18 +90,29 @@ def statements_of_bounds(fit: FitResult, model: Model, prior: FitResult | None, 
 
     The model is taken as linear at the values of the fit, of which some may be at their bounds.
     """
-    free = np.flatnonzero(fit.sigma > 0)
-    names, x, sigma = [fit.names[i] for i in free], fit.values[free], fit.sigma[free]
+    mean, covariance = _linear(fit, model, prior)
+    free, unit = {name: fit.names.index(name) for name in bounds if name in fit.free}, _unit(fit)
+    found = equivalent_statements(mean, covariance, {i: bounds[name] / unit[i] for name, i in free.items()})
+    return {fit.names[i]: (value * float(unit[i]), sigma * float(unit[i])) for i, (value, sigma) in found.items()}
+
+
+def _unit(fit: FitResult) -> Real:
+    """σ of each parameter, and 1 where it is held."""
+    return np.where(fit.sigma > 0, fit.sigma, 1.0)
+
+
+def _linear(fit: FitResult, model: Model, prior: FitResult | None) -> tuple[Real, Real]:
+    """Mean (p,) and covariance (p, p) without bounds, in units of σ of the fit."""
+    free, unit = np.flatnonzero(fit.sigma > 0), _unit(fit)
+    x, names = fit.values[free], [fit.names[i] for i in free]
     slopes = model.jacobian(fit.values)[model.mask][:, free] / fit.noise
     matrix, target = prior_rows(names, prior)
-    rows = np.vstack([slopes, matrix]) * sigma
+    rows = np.vstack([slopes, matrix]) * unit[free]
     rest = np.concatenate([model.residuals(fit.values)[model.mask] / fit.noise, matrix @ x - target])
     root = np.linalg.pinv(np.linalg.qr(rows, mode="r"))
-    covariance = root @ root.T
-    mean = x / sigma - covariance @ (rows.T @ rest)
-    at = {names.index(name): bound for name, bound in bounds.items() if name in names}
-    found = equivalent_statements(mean, covariance, {i: bound / sigma[i] for i, bound in at.items()})
-    return {names[i]: (value * sigma[i], spread * sigma[i]) for i, (value, spread) in found.items()}
+    mean, covariance = fit.values / unit, np.zeros((unit.size, unit.size))
+    covariance[np.ix_(free, free)] = root @ root.T
+    return mean - covariance[:, free] @ (rows.T @ rest), covariance
 
 
 def equivalent_statements(mean: Real, covariance: Real, bounds: Mapping[int, float]) -> dict[int, tuple[float, float]]:

@@ -50,8 +50,11 @@ class BudgetedAnalysis:
         """Return the model of a `fit` at `data`: those it was made of, or others `like` them that differ a little."""
         raise NotImplementedError
 
-    def without_noise(self, fit: FitResult, data: xarray.Dataset) -> xarray.Dataset:
-        """Return `data` in which expected values replace measured ones: an error of a gain must not scale noise."""
+    def without_noise(self, fit: FitResult, data: xarray.Dataset, measured: Evaluated) -> xarray.Dataset:
+        """Return `data` in which expected values replace measured ones: an error of a gain must not scale noise.
+
+        `measured` is the model of the `fit` at the data.
+        """
         predicted = self.predict(fit, data)
         return data.assign({name: (data[name].dims, values) for name, values in predicted.items()})
 
@@ -61,7 +64,8 @@ class BudgetedAnalysis:
 
     def budgeted(self, fit: FitResult, data: xarray.Dataset, context: FitContext, priors: Priors) -> FitResult:
         """Return a `fit`, made here from `data`, with the budget of what is stated in the `context`."""
-        measured, quiet = self.evaluated(fit, data, context, priors), self.without_noise(fit, data)
+        measured = self.evaluated(fit, data, context, priors)
+        quiet = self.without_noise(fit, data, measured)
         used = [] if measured.prior is None else [measured.prior]
         expected = self.evaluated(fit, quiet, context, priors, measured)
         assumptions, changed = self.assumptions(context), {}

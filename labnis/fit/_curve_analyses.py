@@ -93,7 +93,7 @@ class _Curve(BudgetedAnalysis):
             raise FitError(missing or str(error)) from error
         return replace(fit, notes=(*fit.notes, *fitted_without(missing)))
 
-    def without_noise(self, fit: FitResult, data: xarray.Dataset) -> xarray.Dataset:
+    def without_noise(self, fit: FitResult, data: xarray.Dataset, measured: Evaluated) -> xarray.Dataset:
         """As it is: a part in a thousand of the noise of a curve is negligible."""
         return data
 
@@ -220,13 +220,16 @@ class CurrentVoltage(_Curve):
             return predicted
         return predicted | {"conductance": _expected(data, "conductance", partial(conductance_of, known))}
 
-    def without_noise(self, fit: FitResult, data: xarray.Dataset) -> xarray.Dataset:
+    def without_noise(self, fit: FitResult, data: xarray.Dataset, measured: Evaluated) -> xarray.Dataset:
         """With the expected conductance, where it was fitted: its noise is not negligible."""
-        known = parameters_of(fit)
-        if GAIN not in known.names:
+        model = measured.model
+        if not isinstance(model, CurrentAndConductance):
             return data
-        expected = _expected(data, "conductance", partial(conductance_of, known))
-        return data.assign(conductance=(data["conductance"].dims, expected))
+        points = Points(data)
+        expected = np.full(points["conductance"].shape, np.nan)
+        of_pair = model.expected_conductance(np.array([fit[name].value for name in measured.names]))
+        expected[points.measured("device_voltage", "current")] = of_pair / model.pair.readings.array.conductance
+        return data.assign(conductance=(data["conductance"].dims, points.like("conductance", expected)))
 
     def left_out(self, fit: FitResult, data: xarray.Dataset) -> dict[str, NDArray[np.bool_]]:
         """As the base class; also of the conductance."""

@@ -77,10 +77,11 @@ class HeatedPair(CurveModel):
     `state` solves the island at the measured `voltage` (V), shape (n, phases), in a few phases of the excitation's
     cycle; `correction` (A) is what the mean over the whole cycle has beyond theirs. `harmonic` (V) is the first
     harmonic of the excitation at the device, 0 without any, and `harmonic_correction` (A) what that of the current has
-    beyond those few phases.
+    beyond those few phases. `solved` are the readings at whose voltages that is; `readings` may differ a little.
     """
 
     readings: Readings
+    solved: Readings
     names: tuple[str, ...]
     share: Real
     weight: Real
@@ -136,6 +137,7 @@ class HeatedPair(CurveModel):
             harmonic_correction = first_harmonic(along) - first_harmonic(few.current)
         return cls(
             readings,
+            readings,
             tuple(names),
             share,
             weight,
@@ -158,25 +160,31 @@ class HeatedPair(CurveModel):
         return self.expected(x) * self.weight
 
     def with_readings(self, voltage: Real, measured: Real) -> Self:
-        """Return the same model, with the same excitation at the device, of other readings."""
-        at = self.voltage + (voltage - self.readings.voltage)[:, None]
-        readings = replace(self.readings, voltage=voltage, current=measured)
-        return replace(self, readings=readings, voltage=at, state=_states(self.names, at, None, measured))
+        """Return the same model of other readings; the curve is straight between their voltages."""
+        return replace(self, readings=replace(self.readings, voltage=voltage, current=measured))
 
     def place(self, datum: int) -> str:
         return number_text(float(self.readings.voltage[datum]) / self.readings.array.voltage, "V")
 
     def expected(self, x: Real) -> Real:
         """Expected readings of the current (A), shape (n,)."""
-        offset = x[self.names.index("current_offset")]
-        return np.asarray(self._state(x).current.mean(axis=1) + self.correction + offset)
+        state, offset = self._state(x), x[self.names.index("current_offset")]
+        by_voltage = state.current_slopes[..., self.names.index("voltage_offset")].mean(axis=1)
+        return np.asarray(state.current.mean(axis=1) + self.correction + offset + by_voltage * self._away(x))
 
     def lockin(self, x: Real) -> tuple[Real, Real]:
         """Conductance (S) that the excitation sees, its first harmonic, shape (n,), and its slopes, shape (n, p)."""
         state = self._state(x)
         current = first_harmonic(state.current) + self.harmonic_correction
         slopes = first_harmonic(np.moveaxis(state.current_slopes, 1, -1))
+        current = current + slopes[:, self.names.index("voltage_offset")] * self._away(x)
         return current / self.harmonic, slopes / self.harmonic[:, None]
+
+    def _away(self, x: Real) -> Real:
+        """By how much the true voltages (V) differ from those that are solved, shape (n,)."""
+        line = float(x[self.names.index(LINE)]) if LINE in self.names else 0.0
+        more = self.readings.current - self.solved.current
+        return np.asarray(self.readings.voltage - self.solved.voltage - line * more)
 
     def residuals(self, x: Real) -> Real:
         try:

@@ -34,6 +34,7 @@ __all__ = [
     "COMPONENTS",
     "DEPHASING_RATE",
     "LOWER_BOUNDS",
+    "OPTIONAL",
     "IslandState",
     "components_of",
     "cooler_of",
@@ -58,6 +59,8 @@ DEPHASING_RATE = (5.6e9, 7e9)
 #: beforehand, with its standard uncertainty: wires are rarely six times as resistive per length.
 ANDREEV = ("andreev_normal", "andreev_superconductor")
 ANDREEV_AMPLITUDE = (0.0, 3.0)
+#: Components that a device may be without, although a curve does not exclude them.
+OPTIONAL = (ANDREEV, ("leakage_conductance",))
 # Andreev current through the disorder of either metal, for amplitudes of 1: resistances per length (ohm/m) of the wires
 # of Rajauria et al., their diffusion constant (m²/s).
 _DIFFUSION = 80e-4

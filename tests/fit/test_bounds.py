@@ -1,0 +1,62 @@
+"""Lower bounds as normal statements: exact for one, and close to the distribution that is cut off for several."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import truncnorm
+
+from labnis.fit._bounds import equivalent_statements
+
+
+def conditioned(mean, covariance, statements):
+    """Mean and covariance of a normal distribution with independent statements about some of its parameters."""
+    for i, (value, sigma) in statements.items():
+        weight = covariance[:, i] / (covariance[i, i] + sigma**2)
+        mean, covariance = mean + weight * (value - mean[i]), covariance - np.outer(weight, covariance[i])
+    return mean, covariance
+
+
+@pytest.mark.parametrize("z", [-30.0, -4.0, -1.0, 0.0, 0.5, 2.0])
+def test_one_bound_is_exact(z):
+    """The distribution above one bound is the truncated normal, and what is correlated with it follows."""
+    mean, covariance = np.array([z, 0.0]), np.array([[1.0, 0.8], [0.8, 1.0]])
+    m, c = conditioned(mean, covariance, equivalent_statements(mean, covariance, {0: 0.0}))
+    cut = truncnorm(-z, np.inf, loc=z)
+    assert m[0] == pytest.approx(cut.mean(), rel=1e-5)
+    assert c[0, 0] == pytest.approx(cut.var(), rel=1e-4)
+    assert m[1] == pytest.approx(0.8 * (cut.mean() - z), rel=1e-4, abs=1e-6)
+    assert c[1, 1] == pytest.approx(1 - 0.8**2 * (1 - cut.var()), rel=1e-4)
+
+
+def test_a_bound_that_is_far_away_says_nothing():
+    """Ten standard deviations below the value."""
+    assert not equivalent_statements(np.array([10.0]), np.eye(1), {0: 0.0})
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_several_bounds_agree_with_samples(seed):
+    """Of four correlated parameters, three cannot be negative; the fourth depends on all of them."""
+    rng = np.random.default_rng(seed)
+    root = rng.normal(size=(4, 4))
+    covariance = root @ root.T
+    mean = np.sqrt(np.diag(covariance)) * rng.uniform(-1, 1, 4)
+    samples = rng.multivariate_normal(mean, covariance, 400_000)
+    samples = samples[(samples[:, :3] > 0).all(axis=1)]
+    m, c = conditioned(mean, covariance, equivalent_statements(mean, covariance, dict.fromkeys(range(3), 0.0)))
+    assert samples.shape[0] > 5000
+    sigma = samples.std(axis=0)
+    assert np.abs(m - samples.mean(axis=0)) == pytest.approx(np.zeros(4), abs=0.1 * sigma.max())
+    assert np.sqrt(np.diag(c)) == pytest.approx(sigma, rel=0.1)
+
+
+@given(st.lists(st.floats(-20, 20), min_size=3, max_size=3), st.floats(-0.99, 0.99), st.floats(-0.99, 0.99))
+def test_a_bound_never_makes_anything_less_certain(mean, first, second):
+    """Every statement has a positive variance, so that no variance grows."""
+    covariance = np.eye(3)
+    covariance[0, 1] = covariance[1, 0] = first
+    covariance[1, 2] = covariance[2, 1] = second * np.sqrt(1 - first**2)
+    found = equivalent_statements(np.array(mean), covariance, {0: 0.0, 1: 0.0})
+    _, c = conditioned(np.array(mean), covariance, found)
+    assert all(sigma > 0 for _, sigma in found.values())
+    assert (np.diag(c) <= 1 + 1e-9).all()

@@ -139,7 +139,7 @@ def equivalent_statements(mean: Real, covariance: Real, bounds: Mapping[int, flo
             precision[k] = 1 / variance - 1 / cavity
             shift[k] = (centre + spread * ratio) / variance - centre / cavity
         m, c = _with(mean, covariance, index, precision, shift)
-        if (np.abs(m - before) <= _ACCURACY * np.sqrt(np.diag(c))).all():
+        if (np.abs(m - before)[index] <= _ACCURACY * np.sqrt(np.diag(c)[index])).all():
             break
         before = m
     told = precision * np.diag(covariance)[index] > _NEGLIGIBLE

@@ -1,12 +1,17 @@
 """Lower bounds as normal statements: exact for one, and close to the distribution that is cut off for several."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import truncnorm
 
-from labnis.fit._bounds import equivalent_statements
+from labnis.fit._bounds import equivalent_statements, with_bounds
+from labnis.fit.models import Model
+from labnis.fit.parameters import Parameter
+from labnis.fit.solver import solve
 
 
 def conditioned(mean, covariance, statements):
@@ -60,3 +65,59 @@ def test_a_bound_never_makes_anything_less_certain(mean, first, second):
     _, c = conditioned(np.array(mean), covariance, found)
     assert all(sigma > 0 for _, sigma in found.values())
     assert (np.diag(c) <= 1 + 1e-9).all()
+
+
+@dataclass(frozen=True)
+class Straight(Model):
+    """Residuals that are linear in the parameters, of unit noise."""
+
+    slopes: np.ndarray
+    data: np.ndarray
+
+    def residuals(self, x):
+        return self.data - self.slopes @ x
+
+    def jacobian(self, x):
+        return -self.slopes
+
+
+def errors_of_many(rng, count):
+    """Errors of a parameter, in σ with bounds and without, on random devices of which half have none of a component.
+
+    Two components cannot be negative, and look much alike one another and that parameter.
+    """
+    voltage = np.linspace(-1, 1, 60)
+    slopes = np.stack([np.ones(60), voltage**2, voltage**2 + voltage**4, np.abs(voltage)], axis=1)
+    names = ("offset", "temperature", "leak", "wire")
+    found = []
+    for _ in range(count):
+        there = rng.random(2) < 0.5
+        truth = np.array([0.0, 1.0, *(there * np.exp(rng.uniform(-2, 3, 2)))])
+        model = Straight(slopes, slopes @ truth + rng.normal(size=60), mask=np.ones(60, bool))
+        lower = (-np.inf, -np.inf, 0.0, 0.0)
+        parameters = [Parameter(name, "1", 1.0, 1.0, low) for name, low in zip(names, lower, strict=True)]
+        plain = solve(parameters, model, "straight", {})
+        bounded = with_bounds(plain, model, None, {"leak": 0.0, "wire": 0.0}, [("leak",), ("wire",)])
+        error = plain.values[1] - truth[1]
+        found.append((error / bounded.sigma[1], error / plain.sigma[1]))
+    return np.array(found)
+
+
+def test_errors_are_as_large_as_the_uncertainty_says():
+    """As large as in the campaign of docs/calibration.md; without the bounds σ is larger than it must be."""
+    with_them, without = np.sqrt((errors_of_many(np.random.default_rng(1), 400) ** 2).mean(axis=0))
+    assert 0.75 < with_them < 1.15
+    assert without < 0.95 * with_them
+
+
+def test_a_parameter_that_is_held_stays_without_uncertainty():
+    """Also next to parameters at their bounds."""
+    model = Straight(
+        np.stack([np.ones(20), np.arange(20.0)], axis=1),
+        np.random.default_rng(0).normal(-0.3, 1, 20),
+        mask=np.ones(20, bool),
+    )
+    parameters = [Parameter("offset", "1", 0.0, 1.0, 0.0), Parameter("slope", "1", 0.0, 1.0, fixed=True)]
+    fit = with_bounds(solve(parameters, model, "straight", {}), model, None, {"offset": 0.0})
+    assert fit.sigma[1] == 0
+    assert fit.sigma[0] > 0

@@ -36,6 +36,9 @@ Section = tuple[list[str], bool]
 def main(
     count: Annotated[int, typer.Option(help="Devices that heat; a fifth as many that do not, and as pairs.")] = 500,
     write: Annotated[Path | None, typer.Option(help="Document whose tables are replaced.")] = None,
+    answers: Annotated[
+        Path | None, typer.Option(help="Folder that keeps answers: an interrupted campaign of the same code goes on.")
+    ] = None,
 ) -> None:
     """Calibrate random devices; exit code 1 if σ is not what it says."""
     began = time.monotonic()
@@ -43,7 +46,8 @@ def main(
     with tempfile.TemporaryDirectory() as folder:
         os.environ["HOME"] = os.environ["USERPROFILE"] = folder  # QCoDeS writes there
         sections = [
-            part(count if part is _heated else max(count // 5, 2), Path(folder) / part.__name__) for part in parts
+            part(count if part is _heated else max(count // 5, 2), (answers or Path(folder)) / part.__name__)
+            for part in parts
         ]
     minutes = (time.monotonic() - began) / 60
     lines = [

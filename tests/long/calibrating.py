@@ -9,9 +9,10 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_type_hints
 
 import numpy as np
+from pydantic import TypeAdapter
 from ruamel.yaml import YAML
 from typer.testing import CliRunner
 from uncertainties import UFloat  # type: ignore[import-untyped]
@@ -82,14 +83,20 @@ def _in_processes(function: Callable[[Task, Path], Answer], tasks: Sequence[Task
     # Spawned, not forked: the test process has threads.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(_processes(), mp_context=context) as pool:
-        return list(pool.map(partial(_cleaned, function), tasks, folders))
+        return list(pool.map(partial(_kept, function), tasks, folders))
 
 
-def _cleaned(function: Callable[[Task, Path], Answer], task: Task, folder: Path) -> Answer:
+def _kept(function: Callable[[Task, Path], Answer], task: Task, folder: Path) -> Answer:
+    """The answer of an earlier campaign in the same folder, or that of the `function`, which is kept there."""
+    kept, written = folder.with_suffix(".json"), TypeAdapter[Answer](get_type_hints(function)["return"])
+    if kept.exists():
+        return written.validate_json(kept.read_bytes())
     try:
-        return function(task, folder)
+        answer = function(task, folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+    kept.write_bytes(written.dump_json(answer))
+    return answer
 
 
 def _processes() -> int:

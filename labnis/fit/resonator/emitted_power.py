@@ -41,7 +41,14 @@ from labnis.fit.resonator._tunnelling import RATE_NAMES, handed_on, junctions_as
 from labnis.fit.result import FitError, FitResult, result_from_mapping
 from labnis.fit.solver import solve, without_outliers
 
-__all__ = ["EmissionData", "emission_evaluated", "emission_model", "emission_sensitivity", "fit_emitted_power"]
+__all__ = [
+    "EmissionData",
+    "drift_factor",
+    "emission_evaluated",
+    "emission_model",
+    "emission_sensitivity",
+    "fit_emitted_power",
+]
 
 MODEL = "emitted spectra at all biases"
 
@@ -181,11 +188,24 @@ def emission_model(fit: FitResult, data: EmissionData) -> Real:
     """
     usable, model = data.finite(), np.full(data.spectrum.shape, np.nan)
     if usable.device_voltage.size:
-        values = {name: value for name, value in fit.by_name.items() if name != "noise_temperature"}
-        x, gain = np.array([*values.values()]), 10 ** (values["gain"] / 10)
-        spectra = Spectra.of(usable, [*values], gain, Lines.of(values, usable).density, drift_terms(fit))
-        model[data.usable] = without_outliers(spectra, x).model(x)
+        spectra, x = _fitted(fit, usable)
+        model[data.usable] = spectra.model(x)
     return model
+
+
+def drift_factor(fit: FitResult, data: EmissionData) -> tuple[Real, tuple[str, ...]]:
+    """Factor of the gain at each usable bias of `data`, shape (n,), by a gain fit, and a note where a drift shows."""
+    spectra, x = _fitted(fit, data.finite())
+    notes = tuple(note for note in _drift_notes(fit, spectra) if note != NARROW)
+    return np.asarray(np.exp(spectra.drifts(x, fit.noise)[0])), notes
+
+
+def _fitted(fit: FitResult, usable: EmissionData) -> tuple[Spectra, Real]:
+    """The model of a gain fit at `usable` data, without glitches, and its parameters."""
+    values = {name: value for name, value in fit.by_name.items() if name != "noise_temperature"}
+    x, gain = np.array([*values.values()]), 10 ** (values["gain"] / 10)
+    spectra = Spectra.of(usable, [*values], gain, Lines.of(values, usable).density, drift_terms(fit))
+    return without_outliers(spectra, x), x
 
 
 def emission_evaluated(
@@ -246,7 +266,8 @@ def _drift_notes(result: FitResult, spectra: Spectra) -> tuple[str, ...]:
     narrow = () if follows_each_trace(result) else (NARROW,)
     drift = None
     if drift_terms(result):
-        drift = seen_drift(spectra.data.course, *spectra.drifts(result.values, result.noise))
+        x = result.values[: len(spectra.names)]
+        drift = seen_drift(spectra.data.course, *spectra.drifts(x, result.noise))
     if drift is None:
         return narrow
     size = f"{drift.size * 10 / np.log(10):.2g} dB"

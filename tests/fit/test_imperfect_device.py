@@ -6,7 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from labnis.fit import EmissionData, FitResult, fit_emitted_power, fit_reflection
+from labnis.fit import EmissionData, FitResult, ReflectionData, fit_emitted_power, fit_reflection
+from labnis.fit.derived import with_quantity
+from labnis.fit.resonator._tunnelling import tunnelling
+from labnis.fit.resonator.high_bias import fit_high_bias
+from labnis.physics import NISJunction, UnequalPair
 from sim_instruments import SimulatedClock, Truth
 from sim_instruments.world import World
 from tests.fit import measuring
@@ -121,3 +125,48 @@ def test_warm_losses_and_photons_of_the_line_change_the_emission_without_bias() 
     assert abs(seen["cold"]) < 1e-5
     assert seen["losses"] / -seen["line"] == pytest.approx(1 / np.expm1(6.626e-34 * 4.67e9 / 1.381e-23), rel=0.1)
     assert seen["losses"] > 0.01
+
+
+@pytest.mark.parametrize(("part", "told"), [(0.005, False), (0.02, False), (0.1, True)])
+def test_a_compressed_chain_is_right_within_sigma_or_told(
+    part: float, told: bool, spectra: EmissionData, reflection_fit: FitResult, gain_fit: FitResult, shipped: Truth
+) -> None:
+    """The gain is that at small power, which is lowered by `part` at the largest."""
+    device = World(shipped, SimulatedClock()).device
+    largest = device.resonator.emitted_power(device.junction, spectra.device_voltage.max() / 2, 0.11).item()
+    truth = measuring.device(chain={"saturation_power": largest * (1 - part) / part})
+    fit = fit_emitted_power(measuring.emission(truth), prior=reflection_fit)
+    assert any("the amplifier is compressed" in text for text in fit.warnings) == told
+    assert (
+        abs(fit["noise_temperature"].value - gain_fit["noise_temperature"].value) < 0.2 * fit["noise_temperature"].sigma
+    )
+    moved = abs(fit["gain"].value - gain_fit["gain"].value) / fit["gain"].sigma
+    assert moved > 3 if told else moved < 1
+
+
+@pytest.mark.parametrize("asymmetry", [0.0, 0.03, 0.1, 0.3])
+def test_unequal_junctions_are_a_doubt_of_rates_and_gain_where_they_matter(
+    asymmetry: float, shipped: Truth, traces: ReflectionData, spectra: EmissionData
+) -> None:
+    junctions = measuring.fitted_current_voltage(shipped)
+    prior = with_quantity(junctions, "asymmetry", "1", asymmetry, np.zeros(junctions.values.size), own_variance=1e-6)
+    few = ReflectionData(traces.device_voltage[::2], traces.frequency[::2], traces.s11[::2, ::2])
+    rates = fit_reflection(few, prior=prior)
+    fits = rates, fit_emitted_power(spectra, prior=rates), fit_high_bias(spectra, prior=rates, traces=few)
+    told = [any("the junctions are unequal" in text for text in fit.warnings) for fit in fits]
+    # The gain is too low by 0.004, 0.044 and 0.41 dB.
+    assert told == [asymmetry > 0, asymmetry > 0.05, asymmetry > 0.05], [fit.warnings for fit in fits]
+
+
+def test_two_unequal_junctions_emit_less_by_the_square_of_their_asymmetry() -> None:
+    """What the warnings say, from both junctions at their own voltages: γ̄_T in proportion to 1/R each."""
+    values = {"gap": 215e-6, "electron_temperature": 0.11, "dynes": 1e-4, "voltage_offset": 0.0}
+    values |= {"ohmic_frequency": 4.67e9}
+    voltage = np.linspace(0, 5e-3, 401)
+    equal = tunnelling(values, voltage)
+    for asymmetry in (0.1, 0.3):
+        first = UnequalPair(NISJunction(215e-6, 12e3, 1e-4), asymmetry).voltage(voltage, 0.11)
+        parts = [tunnelling(values, 2 * each) for each in (first, voltage - first)]
+        both = np.tensordot([(1 - asymmetry) / 2, (1 + asymmetry) / 2], np.array(parts), 1)
+        assert np.abs(both[0] - equal.damping).max() == pytest.approx(3.3 * asymmetry**2, rel=0.15)
+        assert both[2, -1] / equal.emission[-1] == pytest.approx(1 - asymmetry**2, rel=2e-3)

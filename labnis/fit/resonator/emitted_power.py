@@ -37,7 +37,15 @@ from labnis.fit.resonator._drift import (
 )
 from labnis.fit.resonator._emission_data import EmissionData, refuse_impossible, spectra_warnings
 from labnis.fit.resonator._lines import EXCESS_PHOTONS, LINE_PHOTONS, Lines, Spectra
-from labnis.fit.resonator._tunnelling import RATE_NAMES, handed_on, junctions_assumed, temperature_assumed, zero_assumed
+from labnis.fit.resonator._tunnelling import (
+    RATE_NAMES,
+    handed_on,
+    junctions_assumed,
+    temperature_assumed,
+    unequal_input,
+    unequal_warning,
+    zero_assumed,
+)
 from labnis.fit.result import FitError, FitResult, result_from_mapping
 from labnis.fit.solver import solve, without_outliers
 
@@ -142,7 +150,7 @@ def fit_emitted_power(
     names = tuple(p.name for p in parameters)
     assumed = _ASSUMED | {"voltage_zero": zero_assumed(prior)} | temperature_assumed(prior)
     assumed |= junctions_assumed(usable.array)
-    inputs = {"fridge_temperature": data.fridge_temperature, **usable.array.inputs}
+    inputs = {"fridge_temperature": data.fridge_temperature, **usable.array.inputs, **unequal_input(prior)}
 
     def spectra(terms: int) -> Spectra:
         return Spectra.of(usable, names, gain, emitted, terms)
@@ -174,7 +182,7 @@ def fit_emitted_power(
         fewest_high=_FEWEST_HIGH,
         taken_out=drift_terms(result) > 0,
     )
-    suspect = (*_unusual_gain(values["gain"]), *suspect)
+    suspect = (*_unusual_gain(values["gain"]), *unequal_warning(inputs, found.sigma), *suspect)
     model = spectra(drift_terms(result)).with_mask(result.mask)
     notes = (*result.notes, *_drift_notes(result, model), *_spur_notes(usable, model), *_photon_notes(result))
     result = replace(result, warnings=(*result.warnings, *suspect), notes=notes, limits=prior.limits)

@@ -30,7 +30,7 @@ from labnis.fit.resonator._emission_data import (
     spectra_warnings,
     without_bursts,
 )
-from labnis.fit.resonator._tunnelling import JUNCTION_NAMES, RATE_NAMES
+from labnis.fit.resonator._tunnelling import JUNCTION_NAMES, RATE_NAMES, unequal_input, unequal_warning
 from labnis.fit.resonator.emitted_power import drift_factor, fit_emitted_power
 from labnis.fit.resonator.reflection import ReflectionData
 from labnis.fit.result import FitError, FitResult
@@ -120,6 +120,7 @@ def fit_high_bias(
     gap, sigma, gain = device.junction.gap, result["gain"].sigma, device.gain(result["slope"].value)
     emitted = gain * line
     suspect = spectra_warnings(usable, emitted, gap=gap, gain_sigma=sigma, fewest_high=_ENOUGH, taken_out=bool(drift))
+    suspect = (*unequal_warning(unequal_input(prior), sigma), *suspect)
     return replace(
         result,
         assumed={**_assumptions(shares, device), **result.assumed},

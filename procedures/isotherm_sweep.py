@@ -1,5 +1,6 @@
 """I–V curve and dI/dV of the device at several temperatures of its stage."""
 
+from itertools import pairwise
 from typing import ClassVar
 
 import numpy as np
@@ -15,6 +16,8 @@ __all__ = ["IsothermSweep"]
 
 POLL = 10.0
 """Time (s) between two readings of the thermometer while the stage settles."""
+BASE = 0.01
+"""Temperature (K) of the stage without a heater, as far as an estimate of the duration needs it."""
 
 
 class IsothermSweep(IVSweep):
@@ -22,7 +25,8 @@ class IsothermSweep(IVSweep):
 
     A temperature of 0 is the heater switched off: the base temperature of the fridge. A curve begins when all readings
     of the thermometer within `stage_settling` are within `stage_tolerance` of the set-point or, without a heater, of
-    each other's mean.
+    each other's mean. The stage cools by itself: its T² relaxes with `stage_relaxation`, which counts in the estimate
+    of the duration only.
     """
 
     REQUIRES: ClassVar[tuple[str, ...]] = ("bias", "stage", "fridge")
@@ -36,6 +40,9 @@ class IsothermSweep(IVSweep):
     points = IntegerParameter("Bias points of a curve", default=61, minimum=10, maximum=2_000_000)
     stage_settling = FloatParameter("Settling of the stage", units="s", default=120.0, minimum=20.0, maximum=86_400.0)
     stage_tolerance = FloatParameter("Tolerance of the stage", units="%", default=1.0, minimum=0.01, maximum=20.0)
+    stage_relaxation = FloatParameter(
+        "Relaxation time of the stage as it cools", units="s", default=300.0, minimum=0.0, maximum=86_400.0
+    )
     stage_patience = FloatParameter("Longest wait for the stage", units="s", default=3600.0, minimum=60.0, maximum=1e6)
 
     def setpoints(self) -> dict[str, NDArray[np.float64]]:
@@ -49,8 +56,16 @@ class IsothermSweep(IVSweep):
         return super().refusal()
 
     def get_estimates(self) -> float:
-        """Duration (s) of the curves, and of the stage at least."""
-        return float(super().get_estimates() + len(self.temperatures) * self.stage_settling)
+        """Duration (s) of the curves, and of the stage: it cools by its relaxation; heating takes less."""
+        kelvin = [max(one, BASE) for one in self.temperatures]
+        cooling = sum(self._cooling(*pair) for pair in pairwise(kelvin))
+        return float(super().get_estimates() + len(kelvin) * self.stage_settling + cooling)
+
+    def _cooling(self, warm: float, cold: float) -> float:
+        """Time (s) from `warm` (K) until the stage is within the tolerance of `cold`: its heater is off until then."""
+        reached = cold * (1 + self.stage_tolerance / 100)
+        above = (warm**2 - BASE**2) / (reached**2 - BASE**2)
+        return float(min(self.stage_relaxation * np.log(max(above, 1.0)), self.stage_patience))
 
     def execute(self) -> None:
         """For each temperature: bias to zero, heat, settle; then for each bias as in the base class."""

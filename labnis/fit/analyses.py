@@ -19,6 +19,7 @@ from labnis.fit._trace_data import junctions_of, spectra_of, stage_temperature, 
 from labnis.fit.context import FitContext
 from labnis.fit.information import Sensitivity
 from labnis.fit.propagation import Evaluated
+from labnis.fit.resonator._lines import EXCESS_PHOTONS, LINE_PHOTONS
 from labnis.fit.resonator._tunnelling import with_stated_zero
 from labnis.fit.resonator.emitted_power import (
     emission_evaluated,
@@ -38,8 +39,9 @@ from labnis.fit.result import FitError, FitResult
 
 __all__ = ["Conductance", "CurrentVoltage", "EmittedPower", "Reflection"]
 
-# Parameters that reflection and emission share, and their units.
+# Parameters that reflection and emission share, or emission alone has, and their units.
 RATES = {"damping_line": "1/s", "damping_excess": "1/s", "damping_junction": "1/s", "ohmic_frequency": "Hz"}
+PHOTONS = {LINE_PHOTONS: "1", EXCESS_PHOTONS: "1"}
 JUNCTION = {"gap": "eV", "electron_temperature": "K", "dynes": "1", "voltage_offset": "V"}
 
 
@@ -111,7 +113,7 @@ class EmittedPower(BudgetedAnalysis):
 
     name = "emitted_power"
     results: ClassVar[Mapping[str, str]] = {"gain": "dB", "noise_temperature": "K"}
-    parameters: ClassVar[Mapping[str, str]] = {"gain": "dB", **RATES, **JUNCTION}
+    parameters: ClassVar[Mapping[str, str]] = {"gain": "dB", **PHOTONS, **RATES, **JUNCTION}
     needs = ("reflection",)
 
     def fit(

@@ -109,9 +109,9 @@ class Resonator(_Section):
 
     `fano_real_sigma` is the standard deviation with which the real part is drawn by seed.
 
-    The fits do not model these, which are off by default: `line_photons` in each mode of the line beyond those of the
-    mixing chamber's temperature, excess losses at `excess_temperature` (K; that of the mixing chamber by default), and
-    the standard deviation of the frequency (Hz) from trace to trace and from point to point.
+    Off by default are `line_photons` in each mode of the line beyond those of the mixing chamber's temperature, excess
+    losses at `excess_temperature` (K; that of the mixing chamber by default), and, which the fits do not model, the
+    standard deviation of the frequency (Hz) from trace to trace and from point to point.
     """
 
     frequency: Positive

@@ -85,7 +85,7 @@ def test_uncertainty_of_the_rates_is_carried_into_the_gain(
     spectra: EmissionData, reflection_fit: FitResult, gain_fit: FitResult
 ) -> None:
     better = replace(reflection_fit, covariance=reflection_fit.covariance / 100)
-    assert fit_emitted_power(spectra, prior=better)["gain"].sigma < 0.3 * gain_fit["gain"].sigma
+    assert fit_emitted_power(spectra, prior=better)["gain"].sigma < 0.35 * gain_fit["gain"].sigma
 
 
 def test_gain_and_noise_temperature_make_up_the_measured_floor(spectra: EmissionData, gain_fit: FitResult) -> None:

@@ -18,8 +18,11 @@ from labnis.fit.resonator._tunnelling import Tunnelling, tunnelling, tunnelling_
 from labnis.fit.solver import Model
 from labnis.physics import NoOperatingPointError, thermal_photon_number
 
-__all__ = ["Lines", "Spectra"]
+__all__ = ["EXCESS_PHOTONS", "LINE_PHOTONS", "Lines", "Spectra"]
 
+#: Photons beyond those of the fridge's temperature, as parameters: in each mode of the line, and of what causes the
+#: excess losses.
+LINE_PHOTONS, EXCESS_PHOTONS = "line_photons", "excess_photons"
 
 # Bins among which a spur stands out, and the fewest with which it can be told from the shape of the noise.
 _NEIGHBOURS, _FEWEST_BINS = 15, 60
@@ -29,14 +32,13 @@ _NEIGHBOURS, _FEWEST_BINS = 15, 60
 class Lines:
     """The emitted Lorentzians at all biases: S = ħω γ_tr flow/(δ² + γ_Σ²/4) (W/Hz) and its factors.
 
-    `total` is γ_Σ and `flow` Σ_k γ_k(N_k − N_tr), both (n,); `detuning` δ, `each`, which is S for a flow of one photon
-    per second, and `density` S are (n, m).
+    The flow is Σ_k γ_k(N_k − N_tr) of junctions and excess losses. `photons` is N_tr, `total` γ_Σ, (n,); `detuning` δ,
+    `each`, which is S for a flow of one photon per second, and `density` S are (n, m).
     """
 
     junctions: Tunnelling
     photons: float
     total: Real
-    flow: Real
     detuning: Real
     each: Real
     density: Real
@@ -46,55 +48,50 @@ class Lines:
         """Lines of the parameters in `values`, for unit gain, at the biases and frequencies of `data`."""
         junctions = tunnelling(values, data.device_voltage, data.array)
         rate, frequency = values["damping_junction"], values["ohmic_frequency"]
-        photons = float(thermal_photon_number(frequency, data.fridge_temperature))
+        line, excess = _beyond(values)
+        photons = float(thermal_photon_number(frequency, data.fridge_temperature)) + line
         total = values["damping_line"] + values["damping_excess"] + rate * junctions.damping
-        # The baths of line and excess have one temperature, so that only the junctions give a net flow.
-        flow = rate * (junctions.emission - photons * junctions.damping)
+        flow = rate * (junctions.emission - photons * junctions.damping) + values["damping_excess"] * (excess - line)
         detuning = 2 * np.pi * (data.frequency - frequency) - rate * junctions.shift[:, None]
         each = h * frequency * values["damping_line"] / (detuning**2 + (total**2 / 4)[:, None])
-        return cls(junctions, photons, total, flow, detuning, each, each * flow[:, None])
+        return cls(junctions, photons, total, detuning, each, each * flow[:, None])
 
     def slopes(self, values: Mapping[str, float], data: EmissionData, names: Sequence[str]) -> Real:
         """∂S/∂(parameter), shape (n, m, p); neglects the change of the baths' photon number with the frequency.
 
-        By the gain (dB) it is the change of G·S at G = 1. Each parameter changes S through γ_Σ, δ and a factor.
+        By the gain (dB) it is the change of G·S at G = 1. Each parameter changes S through γ_Σ, δ, flow and a factor.
         """
         rate, frequency, ones = values["damping_junction"], values["ohmic_frequency"], np.ones_like(self.total)
-        # Change of γ_Σ, δ and ln of the factor at each bias, by parameter.
+        own, (line, excess) = self.junctions, _beyond(values)
+        net, nothing = own.emission - self.photons * own.damping, 0 * ones
+        # Change of γ_Σ, δ, flow and ln of the factor at each bias, by parameter.
         changes = {
             name: (
                 rate * slope.damping,
                 -rate * slope.shift,
-                rate * (slope.emission - self.photons * slope.damping) / self.flow,
+                rate * (slope.emission - self.photons * slope.damping),
+                nothing,
             )
             for name, slope in tunnelling_slopes(values, data.device_voltage, data.array).items()
         }
-        changes["damping_junction"] = (self.junctions.damping, -self.junctions.shift, ones / rate)
-        changes["damping_excess"] = (ones, 0 * ones, 0 * ones)
-        changes["damping_line"] = (ones, 0 * ones, ones / values["damping_line"])
-        total, detuning, factor = changes["ohmic_frequency"]
-        changes["ohmic_frequency"] = (total, detuning - 2 * np.pi, factor + 1 / frequency)
-        changes["gain"] = (0 * ones, 0 * ones, ones * np.log(10) / 10)
-        # ∂S by γ_Σ and by δ.
+        changes["damping_junction"] = (own.damping, -own.shift, net, nothing)
+        changes["damping_excess"] = (ones, nothing, (excess - line) * ones, nothing)
+        changes["damping_line"] = (ones, nothing, nothing, ones / values["damping_line"])
+        total, detuning, flow, factor = changes["ohmic_frequency"]
+        changes["ohmic_frequency"] = (total, detuning - 2 * np.pi, flow, factor + 1 / frequency)
+        changes["gain"] = (nothing, nothing, nothing, ones * np.log(10) / 10)
+        changes[LINE_PHOTONS] = (nothing, nothing, values["damping_line"] - self.total, nothing)
+        changes[EXCESS_PHOTONS] = (nothing, nothing, values["damping_excess"] * ones, nothing)
+        # ∂S by γ_Σ, by δ, by the flow and by ln of the factor.
         steep = self.density / (self.detuning**2 + (self.total**2 / 4)[:, None])
-        directions = np.stack([-self.total[:, None] / 2 * steep, -2 * self.detuning * steep, self.density], axis=-1)
+        by = [-self.total[:, None] / 2 * steep, -2 * self.detuning * steep, self.each, self.density]
         weights = np.array([changes[name] for name in names])
-        return np.asarray(directions @ weights.transpose(2, 1, 0))
+        return np.asarray(np.stack(by, axis=-1) @ weights.transpose(2, 1, 0))
 
 
 RIPPLE = (
     "the gain is not flat over the line: the emission follows the ripple of the chain's noise by a factor of {:.2g} "
     "(1 if it is all gain), and the true uncertainties are larger; improve the match of chain and device"
-)
-
-
-LINE_PHOTONS = (
-    "it looks like {:.2g} photons in each mode of the line, beyond those of the fridge's temperature: attenuate and "
-    "filter the line, or look for what radiates into it"
-)
-EXCESS_PHOTONS = (
-    "it looks like excess losses of the resonator that are warmer than the fridge, with {:.2g} photons at its "
-    "frequency: look for what heats it"
 )
 
 
@@ -128,22 +125,13 @@ class Spectra(Model):
         return np.arange(self.mask.size).reshape(self.expected.shape)
 
     def suspects(self, x: Real) -> list[Suspect]:
-        """A gain that varies over the line as the noise of the chain does, and baths at another temperature."""
+        """A gain that varies over the line as the noise of the chain does."""
         gain, values = self._values(x)
         lines = Lines.of(values, self.data)
         emitted, noise = gain * lines.density, self.background(x)
-        excess = values["damping_excess"]
-        changes = {
-            RIPPLE: emitted * (noise / np.median(noise) - 1),
-            LINE_PHOTONS: gain * lines.each * (values["damping_line"] - lines.total)[:, None],
-            EXCESS_PHOTONS: gain * lines.each * excess,
-        }
+        change = emitted * (noise / np.median(noise) - 1)
         tangent = self._at(emitted, self._factor(emitted))
-        return [
-            Suspect(text, (tangent.rest(change) / self.expected).reshape(-1, 1), positive=text != RIPPLE)
-            for text, change in changes.items()
-            if change.any()
-        ]
+        return [Suspect(RIPPLE, (tangent.rest(change) / self.expected).reshape(-1, 1))] if change.any() else []
 
     def place(self, datum: int) -> str:
         return self.data.place(datum)
@@ -231,3 +219,8 @@ class Spectra(Model):
         """Gain as a ratio, and all parameters by name."""
         values = dict(zip(self.names, map(float, x), strict=True))
         return 10 ** (values["gain"] / 10), values
+
+
+def _beyond(values: Mapping[str, float]) -> tuple[float, float]:
+    """Photons of line and excess losses beyond those of the fridge; none in fits of earlier versions."""
+    return values.get(LINE_PHOTONS, 0.0), values.get(EXCESS_PHOTONS, 0.0)

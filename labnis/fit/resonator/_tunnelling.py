@@ -12,6 +12,7 @@ from labnis.fit.arrays import Complex, Real
 from labnis.fit.estimate import number_text
 from labnis.fit.junction._array import PAIR, JunctionArray
 from labnis.fit.junction._island import COMPONENTS, components_of, island_state
+from labnis.fit.junction._unequal_pair import ASYMMETRY
 from labnis.fit.parameters import Parameter
 from labnis.fit.result import FitResult
 from labnis.physics import NISJunction
@@ -26,6 +27,8 @@ __all__ = [
     "temperature_assumed",
     "tunnelling",
     "tunnelling_slopes",
+    "unequal_input",
+    "unequal_warning",
     "with_stated_zero",
     "zero_assumed",
 ]
@@ -39,6 +42,10 @@ _ZERO_DRIFT, _ZERO_STATED = 1e-6 / np.sqrt(3), "voltage_zero"
 
 # A temperature of which only a limit is known is held beyond this relative uncertainty.
 _FLAT = 0.3
+
+# Of γ̄_T by which two unequal junctions and two equal ones differ next to the gap, per square of the asymmetry; and the
+# part from which that matters: rates are known to a few parts in 10⁴.
+_NEXT_TO_GAP, _LEAST = 3.3, 1e-4
 
 # Of the junctions and their island, in a fit of the current.
 ISLAND_NAMES = (*JUNCTION_NAMES, "normal_resistance", *COMPONENTS, "dephasing_rate")
@@ -202,6 +209,39 @@ def handed_on(fit: FitResult, names: Sequence[str] = ()) -> FitResult:
 def junctions_assumed(array: JunctionArray) -> dict[str, str]:
     """What a fit assumes of the junctions of another device than a pair."""
     return {} if array == PAIR else {"junctions": f"{array.statement}; all couple alike to the resonator"}
+
+
+def unequal_input(prior: FitResult | None) -> dict[str, float]:
+    """The asymmetry of a pair that an earlier fit has found, as an input of the later ones; empty for equal ones."""
+    if prior is None:
+        return {}
+    return {ASYMMETRY: prior[ASYMMETRY].value} if ASYMMETRY in prior.names else _kept(prior)
+
+
+def _kept(fit: FitResult) -> dict[str, float]:
+    return {name: value for name, value in fit.inputs.items() if name == ASYMMETRY}
+
+
+def unequal_warning(inputs: Mapping[str, float], gain_sigma: float | None = None) -> tuple[str, ...]:
+    """A warning where the model of a fit, with equal junctions, is too far from a pair of this asymmetry a.
+
+    With equal couplings each junction has a part of γ̄_T in proportion to 1/R and of the voltage, at high bias, to R:
+    their power is 1 − a² of that of equal ones, and the gain is too low by as much. It matters beyond a fifth of its
+    `gain_sigma` (dB); without one the fit is that of the rates.
+    """
+    square = inputs.get(ASYMMETRY, 0.0) ** 2
+    said = f"the junctions are unequal, with an asymmetry of {square**0.5:.2g}, and equal ones are assumed here"
+    if gain_sigma is not None:
+        missing = -10 * float(np.log10(1 - square))
+        if missing < 0.2 * gain_sigma:
+            return ()
+        return (f"{said}: gain is too low by about {missing:.2g} dB, and noise_temperature too high in proportion",)
+    if _NEXT_TO_GAP * square < _LEAST:
+        return ()
+    return (
+        f"{said}: γ_T next to the gap is another by up to {_NEXT_TO_GAP * square:.2g} of damping_junction, and the "
+        "true uncertainties of the rates are larger",
+    )
 
 
 def temperature_assumed(prior: FitResult | None) -> dict[str, str]:

@@ -4,13 +4,19 @@ At every bias the output of the chain is its own noise plus G times the Lorentzi
 one unknown number per frequency bin, does not depend on the bias and is eliminated like the background of the
 reflection. The bias-dependent part is G times a power predicted by the damping rates and the junction parameters
 (Hyyppä et al., APL 114, 192603, eqs. 1–7, at all biases rather than in the high-bias limit of eqs. 8 and 9).
+
+Photons that the line brings to the device beyond those of the fridge's temperature, n in each mode, are noise of power
+hf·n away from the resonance, and the device absorbs (γ_x + γ_T)·n of them per second on it: a hole in the spectra whose
+depth and width depend on the bias. They are a parameter, and do not count in the noise temperature of the chain. The
+hole is that of a resonator that reflects with Γ and absorbs 1 − |Γ|². Excess losses that are warmer than the fridge
+add a line whose shape depends on the bias in another way: their photons are a parameter as well.
 """
 
 from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
-from scipy.constants import k
+from scipy.constants import h, k
 from scipy.ndimage import median_filter
 
 from labnis.fit.arrays import Bool, Real
@@ -18,7 +24,7 @@ from labnis.fit.derived import with_quantity
 from labnis.fit.given import known_before, refuse_unphysical
 from labnis.fit.information import Sensitivity, thinned
 from labnis.fit.junction._island import COMPONENTS
-from labnis.fit.parameters import Given, Parameter, hold, parameters_at, prior_rows, restarted
+from labnis.fit.parameters import Given, Parameter, hold, joined, parameters_at, prior_rows, restarted
 from labnis.fit.propagation import Evaluated
 from labnis.fit.resonator._biases import gigahertz
 from labnis.fit.resonator._drift import (
@@ -30,12 +36,27 @@ from labnis.fit.resonator._drift import (
     with_drift_taken_out,
 )
 from labnis.fit.resonator._emission_data import EmissionData, refuse_impossible, spectra_warnings
-from labnis.fit.resonator._lines import Lines, Spectra
-from labnis.fit.resonator._tunnelling import RATE_NAMES, handed_on, junctions_assumed, temperature_assumed, zero_assumed
-from labnis.fit.result import FitError, FitResult
+from labnis.fit.resonator._lines import EXCESS_PHOTONS, LINE_PHOTONS, Lines, Spectra
+from labnis.fit.resonator._tunnelling import (
+    RATE_NAMES,
+    handed_on,
+    junctions_assumed,
+    temperature_assumed,
+    unequal_input,
+    unequal_warning,
+    zero_assumed,
+)
+from labnis.fit.result import FitError, FitResult, result_from_mapping
 from labnis.fit.solver import solve, without_outliers
 
-__all__ = ["EmissionData", "emission_evaluated", "emission_model", "emission_sensitivity", "fit_emitted_power"]
+__all__ = [
+    "EmissionData",
+    "drift_factor",
+    "emission_evaluated",
+    "emission_model",
+    "emission_sensitivity",
+    "fit_emitted_power",
+]
 
 MODEL = "emitted spectra at all biases"
 
@@ -47,12 +68,22 @@ _LISTED = 6
 # Gains (dB) of chains of amplifiers, lossy ones included.
 _GAINS = (-40.0, 130.0)
 
+# Photons beyond those of the fridge's temperature, and their standard uncertainty, where nothing is stated: in each
+# mode of the line, where one is noise of 0.22 K at 4.7 GHz, and of the excess losses. They matter where the data do not
+# tell them.
+_ASSUMED_PHOTONS = {LINE_PHOTONS: (0.0, 2.0), EXCESS_PHOTONS: (0.0, 5.0)}
+# So many standard uncertainties of them are told.
+_TOLD = 3.0
+
 # All biases count, but some must be where gap and temperature no longer matter.
 _FEWEST_HIGH = 3
 
 _ASSUMED = {
     "gain": "flat over the resonance's width",
-    "bath photons": "line and excess losses are at the fridge's temperature",
+    **{
+        name: f"{value:g} ± {sigma:g} beyond those of the fridge's temperature, before the data"
+        for name, (value, sigma) in _ASSUMED_PHOTONS.items()
+    },
 }
 # Lower bounds of the parameters that have one.
 _SMALLEST = {
@@ -93,8 +124,10 @@ def fit_emitted_power(
     Returns
     -------
     FitResult
-        gain (dB), noise_temperature (K, mean over the band), and the parameters of the prior, updated. It warns of a
-        chain that is compressed or drifts, of repeated spectra, and of too few high biases.
+        gain (dB), line_photons (1, in each mode of the line beyond the fridge's temperature; by its noise it may be
+        negative), excess_photons (1, the same of the excess losses), noise_temperature (K, mean over the band, without
+        the noise of the line's photons), and the parameters of the prior, updated. It warns of a chain that is
+        compressed or drifts, of repeated spectra, and of too few high biases.
 
     Raises
     ------
@@ -105,18 +138,19 @@ def fit_emitted_power(
     """
     refuse_unphysical(fixed, given)
     usable = data.finite()
-    known = handed_on(prior, RATE_NAMES)
+    known = _known(prior)
     refuse_impossible(usable, known)
     emitted = Lines.of(known.by_name, usable).density
     gain = _gain_guess(usable, emitted) if start is None else 10 ** (start["gain"].value / 10)
     parameters = [Parameter("gain", "dB", 10 * np.log10(gain), 1.0), *_known_parameters(known)]
     if start is not None:
-        parameters = restarted(parameters, [start[p.name].value for p in parameters])
+        before = start.by_name  # of an earlier version it has no photons
+        parameters = restarted(parameters, [before.get(p.name, p.start) for p in parameters])
     parameters = hold(parameters, fixed, given)
     names = tuple(p.name for p in parameters)
     assumed = _ASSUMED | {"voltage_zero": zero_assumed(prior)} | temperature_assumed(prior)
     assumed |= junctions_assumed(usable.array)
-    inputs = {"fridge_temperature": data.fridge_temperature, **usable.array.inputs}
+    inputs = {"fridge_temperature": data.fridge_temperature, **usable.array.inputs, **unequal_input(prior)}
 
     def spectra(terms: int) -> Spectra:
         return Spectra.of(usable, names, gain, emitted, terms)
@@ -148,9 +182,9 @@ def fit_emitted_power(
         fewest_high=_FEWEST_HIGH,
         taken_out=drift_terms(result) > 0,
     )
-    suspect = (*_unusual_gain(values["gain"]), *suspect)
+    suspect = (*_unusual_gain(values["gain"]), *unequal_warning(inputs, found.sigma), *suspect)
     model = spectra(drift_terms(result)).with_mask(result.mask)
-    notes = (*result.notes, *_drift_notes(result, model), *_spur_notes(usable, model))
+    notes = (*result.notes, *_drift_notes(result, model), *_spur_notes(usable, model), *_photon_notes(result))
     result = replace(result, warnings=(*result.warnings, *suspect), notes=notes, limits=prior.limits)
     return _with_noise_temperature(result, model)
 
@@ -162,11 +196,24 @@ def emission_model(fit: FitResult, data: EmissionData) -> Real:
     """
     usable, model = data.finite(), np.full(data.spectrum.shape, np.nan)
     if usable.device_voltage.size:
-        values = {name: value for name, value in fit.by_name.items() if name != "noise_temperature"}
-        x, gain = np.array([*values.values()]), 10 ** (values["gain"] / 10)
-        spectra = Spectra.of(usable, [*values], gain, Lines.of(values, usable).density, drift_terms(fit))
-        model[data.usable] = without_outliers(spectra, x).model(x)
+        spectra, x = _fitted(fit, usable)
+        model[data.usable] = spectra.model(x)
     return model
+
+
+def drift_factor(fit: FitResult, data: EmissionData) -> tuple[Real, tuple[str, ...]]:
+    """Factor of the gain at each usable bias of `data`, shape (n,), by a gain fit, and a note where a drift shows."""
+    spectra, x = _fitted(fit, data.finite())
+    notes = tuple(note for note in _drift_notes(fit, spectra) if note != NARROW)
+    return np.asarray(np.exp(spectra.drifts(x, fit.noise)[0])), notes
+
+
+def _fitted(fit: FitResult, usable: EmissionData) -> tuple[Spectra, Real]:
+    """The model of a gain fit at `usable` data, without glitches, and its parameters."""
+    values = {name: value for name, value in fit.by_name.items() if name != "noise_temperature"}
+    x, gain = np.array([*values.values()]), 10 ** (values["gain"] / 10)
+    spectra = Spectra.of(usable, [*values], gain, Lines.of(values, usable).density, drift_terms(fit))
+    return without_outliers(spectra, x), x
 
 
 def emission_evaluated(
@@ -183,7 +230,7 @@ def emission_evaluated(
         inside = np.where(np.array(names) == "dynes", np.maximum(x, 0.0), x)
         return np.append(x, _noise_temperature(spectra, inside))
 
-    known = known_before(parameters_at(fit), handed_on(prior, RATE_NAMES), given).prior
+    known = known_before(parameters_at(fit), _known(prior), given).prior
     return Evaluated(spectra, names, whole, known)
 
 
@@ -197,10 +244,29 @@ def emission_sensitivity(
     there = EmissionData(device_voltage, frequency, nothing, data.fridge_temperature, junctions=data.junctions)
     lines = Lines.of(values, there)
     # Relative to the whole power density, to which the noise of a radiometer is proportional; the gain cancels.
-    noise = fit.noise * (k * values["noise_temperature"] + lines.density) / np.sqrt(repeats)
-    matrix, _ = prior_rows(names, known_before(parameters_at(fit), handed_on(prior, RATE_NAMES), given).prior)
+    photons = h * values["ohmic_frequency"] * values.get(LINE_PHOTONS, 0.0)
+    noise = fit.noise * (k * values["noise_temperature"] + photons + lines.density) / np.sqrt(repeats)
+    matrix, _ = prior_rows(names, known_before(parameters_at(fit), _known(prior), given).prior)
     whitened = lines.slopes(values, there, names) / noise[..., None]
     return Sensitivity(names, whitened.astype(complex), (1 / noise).astype(complex), matrix.T @ matrix)
+
+
+def _known(prior: FitResult) -> FitResult:
+    """Rates, junctions and island of a reflection fit, joined by the assumption about the photons of the line."""
+    rates = handed_on(prior, RATE_NAMES)
+    return replace(joined(result_from_mapping("prior", _ASSUMED_PHOTONS), rates), limits=rates.limits)
+
+
+def _photon_notes(result: FitResult) -> tuple[str, ...]:
+    """What the spectra say of warm baths, where it is more than noise."""
+    line, excess = result[LINE_PHOTONS], result[EXCESS_PHOTONS]
+    beyond = "beyond those of the fridge's temperature"
+    texts = {
+        f"the spectra show {line} photons in each mode of the line, {beyond}; their noise does not count in "
+        "noise_temperature: attenuate and filter the line, or look for what radiates into it": line,
+        f"the spectra show excess losses with {excess} photons {beyond}: look for what heats the resonator": excess,
+    }
+    return tuple(text for text, photons in texts.items() if 0 < _TOLD * photons.sigma < photons.value)
 
 
 def _drift_notes(result: FitResult, spectra: Spectra) -> tuple[str, ...]:
@@ -208,7 +274,8 @@ def _drift_notes(result: FitResult, spectra: Spectra) -> tuple[str, ...]:
     narrow = () if follows_each_trace(result) else (NARROW,)
     drift = None
     if drift_terms(result):
-        drift = seen_drift(spectra.data.course, *spectra.drifts(result.values, result.noise))
+        x = result.values[: len(spectra.names)]
+        drift = seen_drift(spectra.data.course, *spectra.drifts(x, result.noise))
     if drift is None:
         return narrow
     size = f"{drift.size * 10 / np.log(10):.2g} dB"
@@ -217,10 +284,11 @@ def _drift_notes(result: FitResult, spectra: Spectra) -> tuple[str, ...]:
 
 def _gain_guess(data: EmissionData, emitted: Real) -> float:
     """Gain by linear regression of the bias-dependent part on the predicted one."""
-    # Medians are robust to outliers.
-    calm = median_filter(data.spectrum, size=3, mode="nearest")
+    # Medians are robust to outliers; neighbours in bias are alike, whatever the order of measurement.
+    order = np.argsort(data.device_voltage, kind="stable")
+    calm = median_filter(data.spectrum[order], size=3, mode="nearest")
     change = calm - calm.mean(axis=0)
-    predicted = emitted - emitted.mean(axis=0)
+    predicted = (emitted - emitted.mean(axis=0))[order]
     gain = float((change * predicted).sum() / (predicted**2).sum())
     if not gain > 0:
         raise FitError(
@@ -263,9 +331,14 @@ def _spur_notes(data: EmissionData, spectra: Spectra) -> tuple[str, ...]:
 
 
 def _noise_temperature(spectra: Spectra, x: Real) -> float:
-    """Noise temperature (K) of the chain: noise of each bin without a spur, averaged over the band, per gain."""
+    """Noise temperature (K) of the chain: noise of each bin without a spur, averaged over the band, per gain.
+
+    Without that of the photons of the line.
+    """
     noise = spectra.background(x)[_averaged(spectra)].mean()
-    return float(noise / 10 ** (x[spectra.names.index("gain")] / 10) / k)
+    values = dict(zip(spectra.names, map(float, x), strict=True))
+    photons = h * values["ohmic_frequency"] * values.get(LINE_PHOTONS, 0.0)
+    return float((noise / 10 ** (values["gain"] / 10) - photons) / k)
 
 
 def _averaged(spectra: Spectra) -> Bool:
@@ -274,11 +347,13 @@ def _averaged(spectra: Spectra) -> Bool:
 
 
 def _with_noise_temperature(result: FitResult, spectra: Spectra) -> FitResult:
-    """Append T_noise = (noise per bin, averaged over the band) / (G k)."""
+    """Append T_noise = (noise per bin, averaged over the band) / (G k) − hf·n/k of n photons in the line."""
     known = _averaged(spectra)
     temperature, per_kelvin = _noise_temperature(spectra, result.values), 10 ** (result["gain"].value / 10) * k
     gradient = spectra.background_slopes(result.values)[known].mean(axis=0) / per_kelvin
-    gradient[result.names.index("gain")] -= np.log(10) / 10 * temperature
+    photons = h / k * result["ohmic_frequency"].value
+    gradient[result.names.index("gain")] -= np.log(10) / 10 * (temperature + photons * result[LINE_PHOTONS].value)
+    gradient[result.names.index(LINE_PHOTONS)] -= photons
     # At fixed parameters the eliminated background has a scatter of its own, independent of that of the parameters.
     weight = (spectra.counts * spectra.expected**-2).sum(axis=0)[known]
     own = result.noise**2 * float((1 / weight).sum()) / weight.size**2 / per_kelvin**2

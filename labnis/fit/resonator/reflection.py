@@ -43,6 +43,8 @@ from labnis.fit.resonator._tunnelling import (
     junctions_assumed,
     temperature_assumed,
     tunnelling,
+    unequal_input,
+    unequal_warning,
     zero_assumed,
 )
 from labnis.fit.result import FitError, FitResult, result_from_mapping
@@ -129,11 +131,12 @@ def fit_reflection(
     names = [p.name for p in parameters]
     assumed = _ASSUMED | ({} if prior is None else {"voltage_zero": zero_assumed(prior)}) | temperature_assumed(prior)
     assumed |= junctions_assumed(usable.array)
+    unequal = unequal_input(prior)
 
     def solved(terms: int) -> FitResult:
         traces = Traces.of(usable, names, terms)
         absorbed = 2 * (usable.frequency.size + traces.drift.shape[1])
-        inputs, known = usable.array.inputs, _with_fano(prior)
+        inputs, known = {**usable.array.inputs, **unequal}, _with_fano(prior)
         return solve(parameters, traces, MODEL, assumed, absorbed=absorbed, prior=known, given=given, inputs=inputs)
 
     def wider(fit: FitResult) -> float:
@@ -147,7 +150,7 @@ def fit_reflection(
         raise FitError(f"{error}: {_QUESTIONS}") from error
     few = usable.thinned(*_FEW)
     units = amplitude_warning(result, few.s11, lambda s11: _interpreted(replace(few, s11=s11), junction, prior))
-    result = replace(result, warnings=(*units, *result.warnings))
+    result = replace(result, warnings=(*units, *unequal_warning(unequal), *result.warnings))
     _refuse_undetermined(result)
     known = {} if prior is None else prior.limits
     result = replace(result, limits={name: limit for name, limit in known.items() if name in result.names})

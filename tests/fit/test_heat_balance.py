@@ -190,7 +190,7 @@ def test_excitation_beyond_what_can_be_averaged_is_refused(cold: Isotherm) -> No
 
 
 def test_excitation_is_averaged_over_with_the_temperature_of_each_phase() -> None:
-    shaken, still = (measured(MICRO_COOLER, 6, points=41, excitation=rms) for rms in (8e-6, 0.0))
+    shaken, still = (measured(MICRO_COOLER, 6, points=25, excitation=rms) for rms in (8e-6, 0.0))
     assert np.abs(shaken.current - still.current).max() > 100e-12, "100σ"
     found = off_by(fitted([shaken], (*FEW, "andreev_scale"), cooler(), excitation=8e-6), MICRO_COOLER)
     assert max(map(abs, found.values())) < 4, found

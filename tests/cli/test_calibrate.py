@@ -235,7 +235,7 @@ def test_show_of_an_unknown_run_names_those_there_are(folder: Path, labnis: Comm
 
 
 def test_a_seed_repeats_a_run_exactly_and_another_one_does_not(tmp_path: Path, labnis: Commands) -> None:
-    few = "run IVSweep --dry-run --json --set points=31"
+    few = "run IVSweep --dry-run --json --set points=12"
     first, again, other = (json.loads(labnis(f"{few} --seed {seed}").out)["results"] for seed in (5, 5, 6))
     assert first == again
     assert first["gap"]["value"] != other["gap"]["value"]

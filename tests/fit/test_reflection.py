@@ -177,6 +177,7 @@ def test_start_saves_time_but_is_no_prior(
     within(fit_reflection(traces, prior=junction_fit, start=start), reflection_fit, 0.01)
 
 
+@pytest.mark.long
 def test_traces_of_the_wrong_phase_convention_do_not_fit(traces: ReflectionData, junction_fit: FitResult) -> None:
     few = traces.thinned(16, 101)
     with pytest.raises(FitError, match="is the phase that of a network analyzer"):

@@ -135,6 +135,7 @@ def test_a_multimeter_behind_an_amplifier_errs_as_stated_and_is_in_the_budget(tm
     assert run.fit.budget.absent == ("the accuracy of yoko, which reads the voltage",)
 
 
+@pytest.mark.long
 def test_a_drift_of_the_zero_between_two_runs_is_drawn_and_widens_what_one_hands_to_the_next(tmp_path: Path) -> None:
     stated = "    drift: {voltage_zero: {limit: 20.0e-6}}\n    wiring: {"
     station = write_station(tmp_path, changed(BUDGETED_TEXT, "    wiring: {", stated))

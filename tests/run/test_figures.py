@@ -113,6 +113,7 @@ def test_an_informed_order_is_drawn_in_the_order_of_the_biases(tmp_path: Path) -
     assert (np.diff(x) >= 0).all()
 
 
+@pytest.mark.long
 def test_traces_of_an_informed_order_are_drawn_once_at_each_bias(tmp_path: Path) -> None:
     with dry_session(tmp_path, Watcher()) as session:
         session.run(IVSweep(points=31))

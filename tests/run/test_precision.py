@@ -111,7 +111,7 @@ def run_iv(folder: Path, goal: str, order: str, points: int = 41) -> tuple[Run, 
         return session.run(sweep, until=[goal]), sweep
 
 
-@pytest.mark.parametrize("order", ["sweep", "information"])
+@pytest.mark.parametrize("order", [pytest.param("sweep", marks=pytest.mark.long), "information"])
 def test_run_ends_when_the_result_is_known(order: str, tmp_path: Path) -> None:
     outcome, sweep = run_iv(tmp_path, "normal_resistance=0.02%", order)
     assert outcome.status == "done"

@@ -201,10 +201,12 @@ def test_a_killed_run_whose_file_is_damaged_is_read_and_resumed(tmp_path: Path) 
     assert path.with_name(f"{path.name}.damaged").stat().st_size == 3000
 
 
-@pytest.mark.parametrize("direction", ["up", "down", "up-down"])
+@pytest.mark.parametrize(
+    "direction", ["up-down", *(pytest.param(one, marks=pytest.mark.long) for one in ("up", "down"))]
+)
 def test_every_direction_gives_the_same_results(direction: str, tmp_path: Path) -> None:
     with dry_session(tmp_path, Watcher()) as session:
-        run = session.run(IVSweep(points=41, direction=direction))
+        run = session.run(IVSweep(points=31, direction=direction))
     expected = {"up": ("bias",), "down": ("bias",), "up-down": ("direction", "bias")}[direction]
     assert run.data["current"].dims == expected
     for name, truth in {"gap": 215e-6, "normal_resistance": 12e3, "electron_temperature": 0.110}.items():

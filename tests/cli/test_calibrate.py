@@ -20,7 +20,7 @@ from labnis.fit import FitError, FitResult
 from labnis.fit.analyses import CurrentVoltage, Reflection
 from labnis.physics import NISJunction
 from labnis.storage import open_run
-from tests.run.bench import RESULTS, Answer, Commands, command, write_station
+from tests.run.bench import BUDGETED_TEXT, RESULTS, Answer, Commands, command, write_station
 
 UNITS = {
     "gap": "eV", "normal_resistance": "ohm", "electron_temperature": "K", "lowest_electron_temperature": "K",
@@ -48,7 +48,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> tuple[
     record = folder / "answer.json"
     with FileLock(folder.with_suffix(".lock")):
         if not record.exists():
-            write_station(folder)
+            write_station(folder, BUDGETED_TEXT)
             start = time.monotonic()
             answer = command("calibrate --dry-run --json", folder)
             record.write_text(json.dumps([asdict(answer), time.monotonic() - start]), encoding="utf-8")
@@ -106,11 +106,12 @@ def test_progress_and_files_go_to_standard_error_only(
 
 def test_settling_takes_simulated_time_only(finished: tuple[Path, Answer, float], report: dict[str, Any]) -> None:
     _, _, wall_time = finished
-    # The sweeps alone take ten minutes of the fridge's time; the limit leaves room for a busy machine.
-    assert wall_time < 60
     with h5py.File(report["runs"][2]) as file:
         parameters = json.loads(file.attrs["parameters"])
-    assert parameters["points"] * parameters["averages"] * parameters["sweep_time"] > 600
+    sweeps = parameters["points"] * parameters["averages"] * parameters["sweep_time"]
+    assert sweeps > 600
+    # These sweeps alone; a third leaves room for a busy machine.
+    assert wall_time < sweeps / 3
 
 
 @pytest.mark.parametrize(
@@ -234,7 +235,7 @@ def test_show_of_an_unknown_run_names_those_there_are(folder: Path, labnis: Comm
 
 
 def test_a_seed_repeats_a_run_exactly_and_another_one_does_not(tmp_path: Path, labnis: Commands) -> None:
-    few = "run IVSweep --dry-run --json --set points=31"
+    few = "run IVSweep --dry-run --json --set points=12"
     first, again, other = (json.loads(labnis(f"{few} --seed {seed}").out)["results"] for seed in (5, 5, 6))
     assert first == again
     assert first["gap"]["value"] != other["gap"]["value"]

@@ -15,7 +15,7 @@ import pytest
 from labnis.cli import COMMANDS
 from labnis.fit.analyses import CurrentVoltage
 from labnis.storage import read_metadata
-from tests.run.bench import ROOT, Commands, command, forked, write_station
+from tests.run.bench import BUDGETED_TEXT, ROOT, Commands, command, forked, write_station
 
 RUN = ("run", "IVSweep", "--set", "points=41", "--dry-run", "--seed", "1", "--data", "data")
 
@@ -23,7 +23,7 @@ RUN = ("run", "IVSweep", "--set", "points=41", "--dry-run", "--seed", "1", "--da
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder with a station and one finished run in its data folder."""
-    folder = write_station(tmp_path_factory.mktemp("measured")).parent
+    folder = write_station(tmp_path_factory.mktemp("measured"), BUDGETED_TEXT).parent
     answer = forked(" ".join(RUN), folder)
     assert answer.code == 0, answer.err
     return folder

@@ -9,9 +9,9 @@ from pymeasure.experiment import ListParameter, Procedure, VectorParameter
 
 from procedures import IVSweep
 from procedures.parameter_values import ProcedureError, set_parameter
-from tests.run.bench import Commands, command, forked
+from tests.run.bench import Commands, command, fit_only_the_end, forked
 
-RUN = "run IVSweep --set points=15 --dry-run --seed 1 --data data"
+RUN = "run IVSweep --set points=12 --dry-run --seed 1 --data data"
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,10 @@ def test_procedures_lists_those_of_the_lab_without_running_its_scripts(
     assert answer.code == 2 and re.search(r"labnis\.packages: .*broken\.py, line 2: '\(' was never closed", answer.err)
 
 
-def test_a_goal_that_was_not_reached_is_told_with_the_sigma_reached(labnis: Commands) -> None:
+def test_a_goal_that_was_not_reached_is_told_with_the_sigma_reached(
+    labnis: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fit_only_the_end(monkeypatch, 12)
     answer = labnis(f"{RUN} --json --until gap=1e-12eV")
     assert answer.code == 0, answer.err
     (goal,) = json.loads(answer.out)["goals"]
@@ -124,11 +127,15 @@ def test_a_goal_that_was_not_reached_is_told_with_the_sigma_reached(labnis: Comm
     (goal,) = json.loads(answer.out)["goals"]
     assert goal["reached"] is False and goal["wanted"] == pytest.approx(2.15e-12, rel=0.01)
     assert "at most 2.15 peV was wanted" in answer.err
-    (goal,) = json.loads(labnis(f"{RUN.replace('15', '31')} --json --until gap=1meV").out)["goals"]
+    fit_only_the_end(monkeypatch, 24)
+    (goal,) = json.loads(labnis(f"{RUN.replace('12', '31')} --json --until gap=1meV").out)["goals"]
     assert goal["reached"] is True
 
 
-def test_a_goal_that_too_few_data_reach_is_not_said_to_be_missed_by_sigma(labnis: Commands) -> None:
+def test_a_goal_that_too_few_data_reach_is_not_said_to_be_missed_by_sigma(
+    labnis: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fit_only_the_end(monkeypatch, 12)
     answer = labnis(f"{RUN} --json --until gap=1meV")
     (goal,) = json.loads(answer.out)["goals"]
     assert goal["reached"] is False and goal["sigma"] < goal["wanted"] and goal["degrees_of_freedom"] < 20

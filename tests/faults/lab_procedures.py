@@ -68,6 +68,18 @@ class WithSample(IVSweep):
     sample = Parameter("Sample", default="none")
 
 
+class WaitsForFile(IVSweep):
+    """A sweep that halts at its twentieth point until a file is there, however long that takes."""
+
+    file = Parameter("File", default="")
+
+    def conductance(self) -> dict[str, float]:
+        self.done = getattr(self, "done", 0) + 1
+        while self.done == 20 and not Path(self.file).exists():
+            self.roles.clock.sleep(0.05)
+        return super().conductance()
+
+
 class ForksWorker(PlainSweep):
     """Starts a process that inherits everything which is open, and ends with the run."""
 

@@ -219,8 +219,8 @@ class Lab:
         assert any(text == ":SOUR:VOLT?" for text in sent[written:off]), "zero was never read back"
 
     def ended(self, process: "Command | subprocess.Popen[str]", code: int) -> str:
-        """What a command said on standard error; it has to end with `code`."""
-        _, said = process.communicate(timeout=60)
+        """What a command said on standard error; it has to end with `code`, on a busy machine after two minutes."""
+        _, said = process.communicate(timeout=120)
         assert process.returncode == code, (process.returncode, said)
         return said
 

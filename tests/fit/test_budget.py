@@ -150,6 +150,7 @@ def test_what_two_runs_share_cancels_in_their_ratio(shipped: Truth) -> None:
     assert apart.std_dev == pytest.approx(np.sqrt(2) * GAIN, rel=0.3)
 
 
+@pytest.mark.long
 def test_errors_of_instruments_are_covered_by_the_total_and_not_by_the_noise(shipped: Truth) -> None:
     sources = source("voltage.gain", 6e-4), source("current.gain", 2e-4), source("series_resistance", 10.0)
     draw, pulls = np.random.default_rng(4), []

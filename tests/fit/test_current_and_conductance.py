@@ -82,6 +82,7 @@ def test_a_lock_in_that_lags_behind_is_a_doubt(readings: tuple[Real, Real, Real]
     assert fitted(voltage, current, lagging).warnings
 
 
+@pytest.mark.long
 def test_the_island_of_a_cooler() -> None:
     truth = cooler()
     voltage, current, conductance = both(truth, 1, points=101)
@@ -104,14 +105,15 @@ def test_slopes_are_those_of_differences() -> None:
     assert_jacobian(model, x, steps)
 
 
+@pytest.mark.parametrize("seeds", [1, pytest.param(8, marks=pytest.mark.long)])
 @pytest.mark.parametrize("scatter", [0.0, 2e-8])
-def test_noise_of_the_voltage_is_found_and_weighed(scatter: float) -> None:
+def test_noise_of_the_voltage_is_found_and_weighed(scatter: float, seeds: int) -> None:
     """Over many seeds: σ is as large as the errors, also where the voltage scatters at the steep edges of the gap."""
     truth = device(junction={"resistance": 3e3}, island={"temperature": 0.05})
     voltage, current, conductance = both(truth, 1, points=201)
     expected = fitted(voltage, current, conductance)
     distances = []
-    for seed in range(8):
+    for seed in range(seeds):
         draw = np.random.default_rng(seed)
         found = fitted(
             voltage + scatter * draw.standard_normal(voltage.size),
@@ -123,4 +125,6 @@ def test_noise_of_the_voltage_is_found_and_weighed(scatter: float) -> None:
         assert bool(told) == bool(scatter)
         assert not found.warnings
         distances += list(pulls(found, truth).values())
-    assert 0.6 < np.sqrt(np.mean(np.square(distances))) < 1.5
+    assert max(map(abs, distances)) < 4
+    if seeds > 1:
+        assert 0.6 < np.sqrt(np.mean(np.square(distances))) < 1.5

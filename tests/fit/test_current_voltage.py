@@ -32,6 +32,7 @@ def test_truth_lies_within_four_sigma(changes: dict[str, dict[str, Any]], seed: 
     assert max(map(abs, found.values())) < 4, found
 
 
+@pytest.mark.long
 def test_sigma_is_the_scatter_of_repeated_measurements(shipped: Truth) -> None:
     fits = [
         fit_current_voltage(*current_voltage(shipped, seed, points=81), series_resistance=SERIES_RESISTANCE)
@@ -43,7 +44,7 @@ def test_sigma_is_the_scatter_of_repeated_measurements(shipped: Truth) -> None:
         assert 0.6 < scatter / np.median([fit[name].sigma for fit in fits]) < 1.5, name
 
 
-@pytest.mark.parametrize("sine", [0.01, 0.15, 0.3])
+@pytest.mark.parametrize("sine", [0.01, 0.15, pytest.param(0.3, marks=pytest.mark.long)])
 def test_excitation_is_averaged_over_not_ignored(sine: float) -> None:
     truth = device(junction={"resistance": 3e3})
     voltage, current = current_voltage(truth, 3, excitation=sine)
@@ -88,7 +89,7 @@ def test_residuals_and_chi_square_are_those_of_noise(shipped: Truth) -> None:
 
 
 def test_current_outside_the_model_is_reported(shipped: Truth) -> None:
-    voltage, current = current_voltage(shipped, 8)
+    voltage, current = current_voltage(shipped, 8, points=101)
     found = fit_current_voltage(voltage, current + 3e-10 * np.sin(voltage * 2e4), series_resistance=SERIES_RESISTANCE)
     assert any("neighbouring residuals are alike" in warning for warning in found.warnings)
 

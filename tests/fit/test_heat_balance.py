@@ -127,6 +127,7 @@ def test_leak_and_ideal_phonons() -> None:
     assert max(map(abs, found.values())) < 4, found
 
 
+@pytest.mark.long
 def test_below_the_gap_a_warm_isotherm_separates_the_couplings() -> None:
     below = measured(MICRO_COOLER, 3, maximum=440e-6, points=21)
     free = (*FEW, "electron_phonon", "kapitza", "andreev_scale")
@@ -189,6 +190,7 @@ def test_excitation_beyond_what_can_be_averaged_is_refused(cold: Isotherm) -> No
         fitted([cold], FEW, cooler(), excitation=1e-3)
 
 
+@pytest.mark.long
 def test_excitation_is_averaged_over_with_the_temperature_of_each_phase() -> None:
     shaken, still = (measured(MICRO_COOLER, 6, points=41, excitation=rms) for rms in (8e-6, 0.0))
     assert np.abs(shaken.current - still.current).max() > 100e-12, "100σ"
@@ -196,6 +198,7 @@ def test_excitation_is_averaged_over_with_the_temperature_of_each_phase() -> Non
     assert max(map(abs, found.values())) < 4, found
 
 
+@pytest.mark.long
 def test_current_outside_the_model_is_reported() -> None:
     leaky = measured(micro_cooler(island={"leakage_resistance": 50e6}), 5)
     fit = fitted([leaky], (*FEW, "dynes", "andreev_scale"), cooler())

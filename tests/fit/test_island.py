@@ -79,13 +79,21 @@ def test_slopes_are_those_of_differences(name: str, without: tuple[str, ...]) ->
     np.testing.assert_allclose(state.temperature_slopes[:, 0], temperature, atol=tolerance * largest)
 
 
-@pytest.mark.parametrize("bath", [0.09, 0.3])
-def test_a_cooler_is_recognised_and_measured(bath: float) -> None:
-    truth = cooler(fridge={"mixing_chamber_temperature": bath})
-    fit = fitted(truth)
+def assert_recognised(fit: FitResult, truth: Truth) -> None:
     assert {"electron_phonon_resistance", "kapitza_resistance"} <= found(fit)
     assert abs(fit.chi2 / fit.degrees_of_freedom - 1) < 4 / np.sqrt(fit.degrees_of_freedom)
     assert max(map(abs, junction_pulls(fit, truth).values())) < 4
+
+
+def test_a_cooler_is_recognised_and_measured(micro_cooler: Truth, micro_cooler_fit: FitResult) -> None:
+    assert micro_cooler.fridge.mixing_chamber_temperature == 0.09
+    assert_recognised(micro_cooler_fit, micro_cooler)
+
+
+@pytest.mark.long
+def test_a_warm_cooler_is_recognised_and_measured() -> None:
+    truth = cooler(fridge={"mixing_chamber_temperature": 0.3})
+    assert_recognised(fitted(truth), truth)
 
 
 def test_a_temperature_that_the_curve_does_not_determine_is_a_limit() -> None:
@@ -117,6 +125,7 @@ def test_the_parts_of_the_heat_balance(micro_cooler: Truth, micro_cooler_fit: Fi
     assert leak.value < 3 * leak.sigma
 
 
+@pytest.mark.long
 def test_a_leak_that_hides_behind_the_broadening_makes_no_electrons_warm() -> None:
     # 110 MΩ heat the island as much as the junctions cool it, and look like a larger Dynes parameter: without the leak
     # the fit is as good, and its electrons have 64 ± 1 mK.
@@ -133,6 +142,7 @@ def test_a_leak_that_hides_behind_the_broadening_makes_no_electrons_warm() -> No
     assert abs(fit["leakage_conductance"].value - 1 / 110e6) < 4 * fit["leakage_conductance"].sigma
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "island",
     [{"andreev": None}, {"kapitza": None}, {"leakage_resistance": 1e6, "volume": 1e-18}],
@@ -154,6 +164,7 @@ def test_an_island_of_constant_temperature_has_no_components() -> None:
     assert all("95 %" in fit.assumed[name] for name in COMPONENTS.keys() - {"kapitza_resistance"})
 
 
+@pytest.mark.long
 def test_an_excitation_is_averaged_over_its_cycle(micro_cooler: Truth) -> None:
     sine = 0.05
     data = current_voltage(micro_cooler, 3, points=51, excitation=sine)
@@ -189,6 +200,7 @@ def test_a_conductance_of_one_temperature_is_not_fitted_to_an_island_that_heats(
         Conductance().fit(data, FitContext(), {"current_voltage": micro_cooler_fit})
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("where", [[50], [95], [30, 70]])
 def test_glitches_hide_no_component(where: list[int], micro_cooler: Truth, micro_cooler_fit: FitResult) -> None:
     voltage, current = current_voltage(micro_cooler, 0, points=101)

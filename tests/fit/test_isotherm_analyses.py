@@ -159,6 +159,7 @@ def test_temperature_and_gap_by_points_agree_with_the_heat_balance(fit: FitResul
             assert np.abs(off).max() < 4.5, (name, bath)
 
 
+@pytest.mark.long
 def test_a_probe_lacks_what_its_curves_do_not_show() -> None:
     data = run(points=41, device=PROBE)
     fit = HeatBalance().fit(data, CONTEXT, {})

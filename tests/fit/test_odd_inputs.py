@@ -1,6 +1,7 @@
 """Bad and odd inputs: the answer lies within 4σ of the truth, or a warning or FitError names the kind. None is silent.
 
-Everything is made by the functions of the project's physics, without instruments.
+Everything is made by the functions of the project's physics, without instruments. Rows in `SLOW` are tested by
+`make test-long`: each takes seconds, and a quick row of the same kind is beside it.
 """
 
 import re
@@ -389,15 +390,17 @@ MISSES = {
 CURVES["an offset that drifts"] = changed(lambda v, i: (v, i + 1e-11 * drift(i.size))), "drift"
 
 TABLE = CURVES | TRACES | BIASES
+# The quick rows of their kinds: "two devices, sorted", "another gap", "decibels at all biases" and those of one trace,
+# "another frequency".
+SLOW = ("two devices", "warmer", "power at all biases", "degrees at all biases", "weaker junctions")
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=pytest.mark.xfail(reason=MISSES[name], strict=True)) if name in MISSES else name
-        for name in TABLE
-    ],
-)
+def marks(name: str) -> list[pytest.MarkDecorator]:
+    missed = [pytest.mark.xfail(reason=MISSES[name], strict=True)] if name in MISSES else []
+    return missed + [pytest.mark.long] * (name in SLOW)
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=marks(name)) for name in TABLE])
 def test_the_answer_is_right_or_the_kind_is_told(name: str, lab: Lab) -> None:
     fit, told = TABLE[name]
     try:

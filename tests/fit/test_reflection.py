@@ -30,6 +30,8 @@ DEVICES: dict[str, dict[str, dict[str, Any]]] = {
     "no broadening": {"junction": {"dynes": 0.0}},
     "negative cross-talk": {"resonator": {"fano": [1.0, -0.15]}},
 }
+USUAL = ("never critically coupled", "cold, transparent")
+"""The others are fitted by `make test-long`."""
 
 
 def scaled(prior: FitResult, factor: float) -> FitResult:
@@ -48,14 +50,17 @@ def test_truth_lies_within_four_sigma(reflection_fit: FitResult, shipped: Truth)
     assert max(map(abs, found.values())) < 4, found
 
 
-@pytest.mark.parametrize("changes", DEVICES.values(), ids=DEVICES)
-def test_other_devices_lie_within_four_sigma(changes: dict[str, dict[str, Any]]) -> None:
-    truth = device(**changes)
+@pytest.mark.parametrize(
+    "name",
+    [name if name in USUAL else pytest.param(name, marks=pytest.mark.long) for name in DEVICES],
+)
+def test_other_devices_lie_within_four_sigma(name: str) -> None:
+    truth = device(**DEVICES[name])
     found = pulls(fit_reflection(reflection(truth, 1), prior=fitted_current_voltage(truth, 1)), truth)
     assert max(map(abs, found.values())) < 4, found
 
 
-@pytest.mark.parametrize("offset", [-40e6, 35e6])
+@pytest.mark.parametrize("offset", [-40e6, pytest.param(35e6, marks=pytest.mark.long)])
 def test_resonance_near_the_edge_of_the_band(offset: float, junction_fit: FitResult, shipped: Truth) -> None:
     found = pulls(fit_reflection(reflection(shipped, 2, centre=4.67e9 + offset), prior=junction_fit), shipped)
     assert max(map(abs, found.values())) < 4, found
@@ -67,6 +72,7 @@ def test_without_an_iv_fit_the_junction_is_fitted_too(traces: ReflectionData, sh
     assert max(map(abs, found.values())) < 4, found
 
 
+@pytest.mark.long
 def test_rates_scatter_as_their_sigma_says(shipped: Truth, junction_fit: FitResult) -> None:
     fits = [
         fit_reflection(reflection(shipped, seed, biases=15, frequencies=101), prior=junction_fit) for seed in range(12)
@@ -171,6 +177,7 @@ def test_start_saves_time_but_is_no_prior(
     within(fit_reflection(traces, prior=junction_fit, start=start), reflection_fit, 0.01)
 
 
+@pytest.mark.long
 def test_traces_of_the_wrong_phase_convention_do_not_fit(traces: ReflectionData, junction_fit: FitResult) -> None:
     few = traces.thinned(16, 101)
     with pytest.raises(FitError, match="is the phase that of a network analyzer"):

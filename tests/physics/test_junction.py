@@ -25,8 +25,8 @@ voltages = st.floats(-4e-3, 4e-3)
 temperatures = st.floats(1e-3, 1.0)
 
 
-@pytest.mark.parametrize("dynes", [0.0, 1e-5, 1e-3, 0.05])
-@pytest.mark.parametrize("temperature", [1e-3, 0.1, 1.0])
+@pytest.mark.parametrize("dynes", [0.0, 1e-3, *(pytest.param(dynes, marks=pytest.mark.long) for dynes in (1e-5, 0.05))])
+@pytest.mark.parametrize("temperature", [1e-3, 0.1, pytest.param(1.0, marks=pytest.mark.long)])
 @pytest.mark.parametrize("reduced_voltage", [1e-6, 0.3, 0.999, 1.0, 1.01, -20.0])
 def test_current_agrees_with_quadrature(dynes: float, temperature: float, reduced_voltage: float) -> None:
     junction = NISJunction(GAP, RESISTANCE, dynes)
@@ -36,7 +36,9 @@ def test_current_agrees_with_quadrature(dynes: float, temperature: float, reduce
 
 
 @pytest.mark.parametrize("dynes", [0.0, 1e-3])
-@pytest.mark.parametrize("temperatures", [(0.05, 0.3), (0.3, 0.1), (0.1, 0.1)])
+@pytest.mark.parametrize(
+    "temperatures", [(0.05, 0.3), *(pytest.param(t, marks=pytest.mark.long) for t in ((0.3, 0.1), (0.1, 0.1)))]
+)
 @pytest.mark.parametrize("reduced_voltage", [0.0, 0.95, 2.0])
 def test_cooling_power_agrees_with_quadrature(
     dynes: float, temperatures: tuple[float, float], reduced_voltage: float

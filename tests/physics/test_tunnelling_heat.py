@@ -46,7 +46,10 @@ def test_both_ways_of_smearing_meet_at_the_limit_between_them(t: float) -> None:
             assert value[0] == pytest.approx(value[1], rel=1e-8, abs=1e-14 * (1 + v[0] ** 2))
 
 
-@pytest.mark.parametrize(("dynes", "temperature"), [(1e-5, 0.005), (1e-3, 0.09), (1e-5, 0.3)])
+@pytest.mark.parametrize(
+    ("dynes", "temperature"),
+    [(1e-5, 0.005), *(pytest.param(*one, marks=pytest.mark.long) for one in ((1e-3, 0.09), (1e-5, 0.3)))],
+)
 @pytest.mark.parametrize(("reduced_voltage", "relative_rise"), [(1e-7, 1e-14), (1e-3, -1e-6), (0.4, 0.05)])
 def test_near_equilibrium_the_heat_keeps_its_digits(
     dynes: float, temperature: float, reduced_voltage: float, relative_rise: float

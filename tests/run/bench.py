@@ -2,6 +2,7 @@
 
 import gc
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -20,14 +21,18 @@ from labnis.experiment.events import Ended, Event, Fitted, Observer, RowRecorded
 from labnis.experiment.opening import open_session
 from labnis.experiment.run import Run
 from labnis.experiment.session import Session
-from labnis.fit import FitResult
+from labnis.fit import FitError, FitResult
+from labnis.fit.analyses import CurrentVoltage
 from procedures import CALIBRATION
 from sim_instruments import SHIPPED_TRUTH
 from sim_instruments.world import World
 from tests.faults.commands import completed
 
 ROOT = Path(__file__).parents[2]
-STATION_TEXT = (ROOT / "station.yaml").read_text(encoding="utf-8")
+BUDGETED_TEXT = (ROOT / "station.yaml").read_text(encoding="utf-8")
+"""The shipped station file."""
+STATION_TEXT = re.sub(r"  uncertainty:.*(?=  twin:)", "", BUDGETED_TEXT, flags=re.DOTALL)
+"""The same without uncertainties of instruments: a third of a short run's time would pass with their budgets."""
 # Its instruments do not err: what a seed draws for them would be another station in each run of a test.
 TRUTH_TEXT = SHIPPED_TRUTH.read_text(encoding="utf-8").replace("instrument_errors: stated", "instrument_errors: none")
 RESULTS = tuple(name for kind in CALIBRATION for name in analyses_of(kind)[0].results)
@@ -50,7 +55,7 @@ def changed(text: str, old: str, new: str) -> str:
 
 
 def write_station(folder: Path, text: str = STATION_TEXT) -> Path:
-    """The shipped station file, or `text`, as station.yaml in `folder`, with its truth file beside it."""
+    """A station file of this `text`, as station.yaml in `folder`, with its truth file beside it."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "truth.yaml").write_text(TRUTH_TEXT, encoding="utf-8")
     file = folder / "station.yaml"
@@ -142,6 +147,18 @@ def dry_session(folder: Path, observer: Observer, truth: str = "truth.yaml") -> 
         yield session
 
 
+def fit_only_the_end(monkeypatch: pytest.MonkeyPatch, rows: int, kind: type[Exception] = FitError) -> None:
+    """Fits of a curve of fewer rows fail at once: with a goal, every row of a dry run is fitted, which takes long."""
+    fit = CurrentVoltage.fit
+
+    def at_the_end(self: CurrentVoltage, data: Any, *others: Any) -> FitResult:
+        if data.attrs["rows"] < rows:
+            raise kind("not all rows are there")
+        return fit(self, data, *others)
+
+    monkeypatch.setattr(CurrentVoltage, "fit", at_the_end)
+
+
 class BiasLog:
     """Every state that the twin's source was ever in: (level, output)."""
 
@@ -169,7 +186,7 @@ class BiasLog:
 
 @pytest.fixture(autouse=True)
 def station(tmp_path: Path) -> Path:
-    """The shipped station in the test's own folder, which is also its working directory."""
+    """A station file in the test's own folder, which is also its working directory."""
     return write_station(tmp_path)
 
 

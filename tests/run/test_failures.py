@@ -15,7 +15,7 @@ from labnis.station import BiasUnknownError
 from labnis.station.bias.ramped_bias import RampedBias
 from labnis.storage import open_run, read_fits, read_metadata
 from labnis.ui.terminal import TerminalDisplay
-from tests.run.bench import BiasLog, Commands
+from tests.run.bench import BiasLog, Commands, fit_only_the_end
 
 MINE = "tests.run.lab_procedures"
 
@@ -110,15 +110,8 @@ def test_the_log_of_a_run_that_failed_says_so(tmp_path: Path, labnis: Commands) 
     assert more == f"what else was said during the run: {path.with_suffix('.log')}"
 
 
-def test_a_failing_live_fit_changes_nothing(tmp_path: Path, labnis: Commands, replace_fit: Callable[..., None]) -> None:
-    fit = CurrentVoltage.fit
-
-    def only_at_the_end(self: CurrentVoltage, data: Any, *others: Any) -> Any:
-        if data.attrs["rows"] < 21:
-            raise ZeroDivisionError("live")
-        return fit(self, data, *others)
-
-    replace_fit(only_at_the_end)
+def test_a_failing_live_fit_changes_nothing(tmp_path: Path, labnis: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
+    fit_only_the_end(monkeypatch, 21, ZeroDivisionError)
     assert labnis("run IVSweep --dry-run --json --set points=21").code == 0
     assert read_metadata(only_run(tmp_path))["status"] == "done"
     assert read_metadata(only_run(tmp_path))["rows"] == 21
@@ -153,11 +146,11 @@ def test_a_failing_observer_changes_nothing(
         shown(display, event)
 
     monkeypatch.setattr(TerminalDisplay, "__call__", broken)
-    answer = labnis("run IVSweep --dry-run --json --set points=41")
+    answer = labnis("run IVSweep --dry-run --json --set points=21")
     assert answer.code == 0
     assert bias.left_at_zero
     known = read_metadata(only_run(tmp_path))
-    assert (known["status"], known["rows"]) == ("done", 41)
+    assert (known["status"], known["rows"]) == ("done", 21)
     if kind in (Started, RowRecorded):  # the others may come after the file was closed
         assert known["reason"].startswith("TerminalDisplay failed with OSError: the terminal is gone")
 

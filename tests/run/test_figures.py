@@ -19,7 +19,7 @@ from labnis.ui.figures import draw_data, predictions
 from labnis.ui.live_plot import LivePlot
 from procedures import EmittedPowerVsBias, IsothermSweep, IVSweep, ReflectionVsBias
 from tests.fit import measuring
-from tests.run.bench import Watcher, dry_session
+from tests.run.bench import Watcher, dry_session, write_station
 from tests.run.lab_procedures import Averaged, MeanCurrent
 
 
@@ -33,9 +33,17 @@ def curve_of(run: Run, label: str) -> tuple[np.ndarray, np.ndarray]:
     return np.asarray(line.get_xdata()), np.asarray(line.get_ydata())
 
 
-def test_a_curve_shows_data_model_and_residuals_in_units_of_their_scatter(tmp_path: Path) -> None:
-    with dry_session(tmp_path, Watcher()) as session:
-        run = session.run(IVSweep(points=61))
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A finished run of one curve."""
+    folder = tmp_path_factory.mktemp("sweep")
+    write_station(folder)
+    with dry_session(folder, Watcher()) as session:
+        return session.run(IVSweep(points=61))
+
+
+def test_a_curve_shows_data_model_and_residuals_in_units_of_their_scatter(sweep: Run) -> None:
+    run = sweep
     x, y = curve_of(run, "measured")
     np.testing.assert_allclose(x, run.data["device_voltage"] * 1e3)
     np.testing.assert_allclose(y, run.data["current"] * 1e9)
@@ -46,9 +54,8 @@ def test_a_curve_shows_data_model_and_residuals_in_units_of_their_scatter(tmp_pa
     assert run.plot().axes[1].get_ylabel() == "residual / σ"
 
 
-def test_the_curves_of_a_cooling_island_are_drawn_with_their_truth(tmp_path: Path) -> None:
-    with dry_session(tmp_path, Watcher()) as session:
-        run = session.run(IVSweep(points=61))
+def test_the_curves_of_a_cooling_island_are_drawn_with_their_truth(sweep: Run) -> None:
+    run = sweep
     curves = run.curves["current_voltage"]
     assert set(map(str, curves.data_vars)) == {
         f"{name}{kind}" for name in ("electron_temperature", "cooling_power") for kind in ("", "_sigma", "_truth")
@@ -97,18 +104,19 @@ def test_data_that_the_fit_leaves_out_are_marked_in_a_map(direction: int) -> Non
 
 def test_an_informed_order_is_drawn_in_the_order_of_the_biases(tmp_path: Path) -> None:
     with dry_session(tmp_path, Watcher()) as session:
-        run = session.run(IVSweep(points=40, order="information"), until=["gap=1e-7%"])
+        run = session.run(IVSweep(points=20, order="information"), until=["gap=1e-7%"])
     commanded, measured = run.data["bias"].values, run.data["bias_reading"].values
     assert np.unique(commanded).size < commanded.size  # some are visited again
     np.testing.assert_allclose(measured, commanded, atol=2e-6)
-    assert set(commanded) <= set(IVSweep(points=40).biases())
+    assert set(commanded) <= set(IVSweep(points=20).biases())
     x, _ = curve_of(run, "fit")
     assert (np.diff(x) >= 0).all()
 
 
+@pytest.mark.long
 def test_traces_of_an_informed_order_are_drawn_once_at_each_bias(tmp_path: Path) -> None:
     with dry_session(tmp_path, Watcher()) as session:
-        session.run(IVSweep(points=61))
+        session.run(IVSweep(points=31))
         procedure = ReflectionVsBias(points=8, frequencies=41, order="information")
         run = session.run(procedure, until=["damping_line=1e-7%"])
     (mesh,) = run.plot().axes[0].collections
@@ -141,7 +149,7 @@ def test_both_ways_of_a_sweep_are_distinguished(tmp_path: Path) -> None:
 
 def test_the_power_in_the_band_has_the_fits_own_model(tmp_path: Path) -> None:
     with dry_session(tmp_path, Watcher()) as session:
-        for step in (IVSweep(points=61), ReflectionVsBias(points=21), EmittedPowerVsBias(points=21)):
+        for step in (IVSweep(points=31), ReflectionVsBias(points=15, frequencies=101), EmittedPowerVsBias(points=15)):
             run = session.run(step)
     model = predictions(run)["band_power"]
     scatter = (run.data["band_power"].values - model) / model
@@ -179,7 +187,7 @@ class SeldomDrawn(LivePlot):
 def test_a_window_follows_the_run(tmp_path: Path) -> None:
     plot = SeldomDrawn(interval=0.0)
     with dry_session(tmp_path, plot) as session:
-        session.run(IVSweep(points=21), until=["gap=1e-7%"])  # with a goal every row of a dry run is fitted
+        session.run(IVSweep(points=14), until=["gap=1e-7%"])  # with a goal every row of a dry run is fitted
     assert plot.figure is not None
     assert [axis.get_ylabel() for axis in plot.figure.axes[:2]] == ["Current (nA)", "residual / σ"]
 

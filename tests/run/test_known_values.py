@@ -12,7 +12,7 @@ from procedures import IVSweep
 from tests.run.bench import Commands, Watcher, dry_session
 
 UNITS = {"gap": "eV", "dynes": "1", "electron_temperature": "K", "gain": "dB"}
-RUN = "run IVSweep --set points=41 --dry-run --seed 1 --data data"
+RUN = "run IVSweep --set points=21 --dry-run --seed 1 --data data"
 
 
 def test_values_have_units_and_sigmas() -> None:
@@ -52,11 +52,11 @@ def test_a_run_knows_them_and_so_does_its_refit(tmp_path: Path) -> None:
     import labnis  # noqa: PLC0415  # the fixture of that name is the command line
 
     with dry_session(tmp_path, Watcher()) as session:
-        run = session.run(IVSweep(points=41), fixed={"dynes": 1e-4}, priors={"gap": (215e-6, 1e-9)})
+        run = session.run(IVSweep(points=21), fixed={"dynes": 1e-4}, priors={"gap": (215e-6, 1e-9)})
         with pytest.raises(RequestError, match="'gapp' cannot be held; the parameters are gap, normal_resistance"):
-            session.run(IVSweep(points=41), fixed={"gapp": 1e-4})
+            session.run(IVSweep(points=21), fixed={"gapp": 1e-4})
         with pytest.raises(RequestError, match="resumed with its own fixed and priors"):
-            session.run(IVSweep(points=41), fixed={"gap": 2e-4}, resume=run.path)
+            session.run(IVSweep(points=21), fixed={"gap": 2e-4}, resume=run.path)
     assert run.fit is not None
     assert run.fit["dynes"].sigma == 0 and run.fit.sigma[0] <= 1e-9
     assert run.fit.assumed["dynes"] == "0.0001, held fixed" and "given" in run.fit.assumed["gap"]

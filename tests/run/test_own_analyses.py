@@ -12,7 +12,7 @@ from labnis.errors import RequestError
 from labnis.experiment.analysis import analyses_of
 from labnis.fit import FitResult
 from procedures import IVSweep
-from tests.run.bench import Watcher, dry_session
+from tests.run.bench import BUDGETED_TEXT, Watcher, dry_session, write_station
 from tests.run.lab_procedures import Compared, LargestCurrent, MeanCurrent
 
 
@@ -76,6 +76,7 @@ def test_an_analysis_gets_the_fit_of_the_same_run(tmp_path: Path) -> None:
 
 def test_the_budget_of_an_own_analysis_is_found_by_repeating_its_fit(tmp_path: Path) -> None:
     mean, ratio = an_analysis(budget_by_refit=True), type("Ratio", (LargestCurrent,), {"budget_by_refit": True})
+    write_station(tmp_path, BUDGETED_TEXT)
     with dry_session(tmp_path, Watcher()) as session:
         run = session.run(with_analyses(ratio, mean)(step=1e-8))
         without = session.run(with_analyses(LargestCurrent, MeanCurrent)(step=1e-8))

@@ -18,7 +18,7 @@ from tests.run.bench import Commands
 
 STEPS = {
     "IVSweep": (
-        "points=41",
+        "points=31",
         {
             "gap": 215e-6,
             "normal_resistance": 12e3,
@@ -28,10 +28,10 @@ STEPS = {
         },
     ),
     "ReflectionVsBias": (
-        "points=15 --set frequencies=201",
+        "points=15 --set frequencies=101",
         {"damping_line": 1.6e7, "damping_excess": 2.5e6, "damping_junction": 4.5e7, "resonance_frequency": 4.67e9},
     ),
-    "EmittedPowerVsBias": ("points=11 --set frequencies=201", {"gain": 51.84, "noise_temperature": 8.3}),
+    "EmittedPowerVsBias": ("points=11 --set frequencies=101", {"gain": 51.84, "noise_temperature": 8.3}),
 }
 
 
@@ -68,13 +68,13 @@ def test_emitted_power_alone_keeps_the_data_and_says_what_is_missing(tmp_path: P
 @pytest.fixture
 def earlier(labnis: Commands) -> Path:
     """Run file of a reflection fit."""
-    answer = labnis("run ReflectionVsBias --dry-run --json --data first --set points=15 --set frequencies=201")
+    answer = labnis("run ReflectionVsBias --dry-run --json --data first --set points=15 --set frequencies=101")
     assert answer.code == 0
     assert "no fit" not in answer.err
     return Path(json.loads(answer.out)["runs"][0])
 
 
-FEW = "run EmittedPowerVsBias --dry-run --json --set points=9 --set frequencies=201"
+FEW = "run EmittedPowerVsBias --dry-run --json --set points=9 --set frequencies=101"
 
 
 def test_a_moved_data_folder_still_holds_the_earlier_fits(tmp_path: Path, labnis: Commands, earlier: Path) -> None:

@@ -18,7 +18,7 @@ from procedures.parameter_values import ProcedureError
 from sim_instruments import TruthError
 from tests.run.bench import ROOT, BiasLog, Watcher, dry_session, python, write_station
 
-FEW = 61
+FEW = 31
 
 
 @pytest.fixture(scope="module")
@@ -180,7 +180,7 @@ def kill(event):
         os.kill(os.getpid(), signal.SIGKILL)
 
 with labnis.open_session("station.yaml", dry_run=True, observers=[kill]) as session:
-    session.run(IVSweep(points=61))
+    session.run(IVSweep(points=31))
 """
 
 
@@ -201,10 +201,12 @@ def test_a_killed_run_whose_file_is_damaged_is_read_and_resumed(tmp_path: Path) 
     assert path.with_name(f"{path.name}.damaged").stat().st_size == 3000
 
 
-@pytest.mark.parametrize("direction", ["up", "down", "up-down"])
+@pytest.mark.parametrize(
+    "direction", ["up-down", *(pytest.param(one, marks=pytest.mark.long) for one in ("up", "down"))]
+)
 def test_every_direction_gives_the_same_results(direction: str, tmp_path: Path) -> None:
     with dry_session(tmp_path, Watcher()) as session:
-        run = session.run(IVSweep(points=101, direction=direction))
+        run = session.run(IVSweep(points=31, direction=direction))
     expected = {"up": ("bias",), "down": ("bias",), "up-down": ("direction", "bias")}[direction]
     assert run.data["current"].dims == expected
     for name, truth in {"gap": 215e-6, "normal_resistance": 12e3, "electron_temperature": 0.110}.items():
@@ -217,7 +219,7 @@ def test_a_subclass_is_analysed_like_the_sweep_itself(tmp_path: Path) -> None:
         """A lab's own variant."""
 
     with dry_session(tmp_path, Watcher()) as session:
-        run = session.run(OurSweep(points=101))
+        run = session.run(OurSweep(points=31))
     assert abs(run.results["gap"].value - 215e-6) < 4 * run.results["gap"].sigma
     assert run.fit is not None
     assert "conductance_gain_error" in run.fit.names

@@ -101,6 +101,7 @@ def test_a_sweep(tmp_path: Path, sweep: Path) -> None:
     assert new.attrs["simulated"]
 
 
+@pytest.mark.long
 def test_a_calibration_is_one_record_that_all_its_runs_name(tmp_path: Path, labnis: Commands) -> None:
     labnis(f"calibrate --dry-run --record-visa {SHORT}")
     record = only_record(tmp_path)

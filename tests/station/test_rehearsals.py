@@ -24,7 +24,7 @@ SETUPS = Path(__file__).with_name("setups")
 JUNCTION = ["gap", "normal_resistance", "electron_temperature", "lowest_electron_temperature", "maximum_cooling_power"]
 REFLECTION = ["damping_line", "damping_excess", "damping_junction", "resonance_frequency"]
 POWER = ["gain", "noise_temperature"]
-SHORT = "--set IVSweep.points=61 --set ReflectionVsBias.points=15 --set EmittedPowerVsBias.points=15"
+SHORT = "--set IVSweep.points=41 --set ReflectionVsBias.points=15 --set EmittedPowerVsBias.points=15"
 
 # Station file → results that its roles allow, and instruments that only a stand-in can simulate.
 EXPECTED = {
@@ -59,7 +59,13 @@ def largest_pull(results: dict[str, Any]) -> float:
     return max(abs(found["value"] - found["truth"]) / found["sigma"] for found in results.values())
 
 
-@pytest.mark.parametrize("setup", EXPECTED)
+QUICK = ("gs200_preamplifier_34465a", "source_meter_thermometer", "pymeasure", "voltmeter")
+"""The others are calibrated by `make test-long`."""
+
+
+@pytest.mark.parametrize(
+    "setup", [setup if setup in QUICK else pytest.param(setup, marks=pytest.mark.long) for setup in EXPECTED]
+)
 def test_a_setup_is_calibrated_as_far_as_its_roles_allow(setup: str, command: Command) -> None:
     station, (expected, stand_ins) = SETUPS / f"{setup}.yaml", EXPECTED[setup]
     checked = command("check", station)

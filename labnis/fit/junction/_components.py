@@ -22,6 +22,7 @@ from labnis.fit.estimate import Estimate
 from labnis.fit.given import known_before
 from labnis.fit.junction._current_and_conductance import solve_readings
 from labnis.fit.junction._heated_pair import HeatedPair, Readings, component_prior
+from labnis.fit.junction._injection import LOSSES, gap_loss_columns, text_of_limit
 from labnis.fit.junction._island import COMPONENTS, DEPHASING_RATE, components_of
 from labnis.fit.junction._line import GAIN, LINE
 from labnis.fit.junction._steady_state import SMALLEST_DYNES
@@ -105,11 +106,15 @@ class _Trial:
 
 
 class _Score(NamedTuple):
-    """Linear estimate of a component and its σ; by which factor it increases the variance of a result at most."""
+    """Linear estimate of a component and its σ; by which factor it increases the variance of a result at most.
+
+    `moved` are gap (eV), resistance (ohm) and temperature (K) that a fit without a component of 1 has too large.
+    """
 
     estimate: float
     sigma: float
     growth: float
+    moved: Real
 
 
 def with_components(
@@ -224,7 +229,7 @@ def _completed(trial: _Trial, readings: Readings, fixed: Mapping[str, float]) ->
     if matter.keys() & set(_AMPLITUDES):
         start |= {name: _ANDREEV for name in _AMPLITUDES if name not in trial.values}
     if "leakage_conductance" in matter:
-        estimate, sigma, _ = matter["leakage_conductance"]
+        estimate, sigma, *_ = matter["leakage_conductance"]
         start["leakage_conductance"] = max(estimate, sigma)
     attempt = _best(trial, readings, [start], fixed, trial.noise) if start else None
     return trial if attempt is None else attempt
@@ -259,7 +264,7 @@ def _candidates(trial: _Trial, noise: float, held: Collection[str]) -> list[list
     misfit = trial.chi2(noise) / freedom > 1 + 5 / np.sqrt(freedom)
     promising = {
         name: estimate
-        for name, (estimate, sigma, _) in trial.scores(noise).items()
+        for name, (estimate, sigma, *_) in trial.scores(noise).items()
         if estimate > 0 and (estimate / sigma) ** 2 > _ADMITTED
     }
     found: list[list[dict[str, float]]] = []
@@ -283,12 +288,15 @@ def _scores(model: HeatedPair, values: Mapping[str, float], residuals: Real, noi
     """What is known of each component that is not among the `values`, while all others follow."""
     names = [*values, *(name for name in COMPONENTS if name not in values)]
     try:
-        columns = -model.apart_from_line(model.slopes(model.state_of(values, names))) / noise
+        slopes = np.hstack([model.slopes(model.state_of(values, names)), gap_loss_columns(model, values)])
     except NoOperatingPointError:
         return {}
+    names, columns = [*names, *LOSSES], -model.apart_from_line(slopes) / noise
     there = columns[:, : len(values)]
-    basis, triangle = np.linalg.qr(there / np.maximum(np.linalg.norm(there, axis=0), np.finfo(float).tiny))
-    results = np.linalg.pinv(triangle)[[list(values).index(name) for name in _RESULTS]]
+    size = np.maximum(np.linalg.norm(there, axis=0), np.finfo(float).tiny)
+    basis, triangle = np.linalg.qr(there / size)
+    at = [list(values).index(name) for name in _RESULTS]
+    results = np.linalg.pinv(triangle)[at]
     found = {}
     for name, column in zip(names[len(values) :], columns[:, len(values) :].T, strict=True):
         own = column - basis @ (basis.T @ column)
@@ -298,15 +306,19 @@ def _scores(model: HeatedPair, values: Mapping[str, float], residuals: Real, noi
         if information > 1e-20 * float(column @ column):
             follows = results @ (basis.T @ column)
             growth = 1 + float((follows**2 / (results**2).sum(axis=1)).max()) / information
-            found[name] = _Score(float(own @ residuals) / noise / information, information**-0.5, growth)
+            estimate = float(own @ residuals) / noise / information
+            found[name] = _Score(estimate, information**-0.5, growth, follows / size[at])
     return found
 
 
 def _left_out(trial: _Trial, noise: float) -> dict[str, str]:
     scores, stated = trial.scores(noise), {}
     of_pair = trial.model.readings.array.factors([*scores])
-    for (name, (estimate, sigma, _)), factor in zip(scores.items(), of_pair, strict=True):
+    for (name, (estimate, sigma, _, moved)), factor in zip(scores.items(), of_pair, strict=True):
         limit = (max(estimate, 0.0) + _ONE_SIDED * sigma) / factor
+        if name in LOSSES:
+            stated[name] = text_of_limit(limit, *(limit * moved[:2]))
+            continue
         stated[name] = f"none; below {limit:.2g} {COMPONENTS[name]} (95 %)".replace(" 1 (", " (")
     return stated
 

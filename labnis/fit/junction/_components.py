@@ -21,8 +21,9 @@ from labnis.fit.arrays import Bool, Real, evenly_spread
 from labnis.fit.estimate import Estimate
 from labnis.fit.given import known_before
 from labnis.fit.junction._current_and_conductance import solve_readings
+from labnis.fit.junction._gap_loss import LOSSES, gap_loss_columns, text_of_limit
 from labnis.fit.junction._heated_pair import HeatedPair, Readings, component_prior
-from labnis.fit.junction._injection import LOSSES, gap_loss_columns, text_of_limit
+from labnis.fit.junction._injection import INJECTION
 from labnis.fit.junction._island import COMPONENTS, DEPHASING_RATE, components_of
 from labnis.fit.junction._line import GAIN, LINE
 from labnis.fit.junction._steady_state import SMALLEST_DYNES
@@ -47,6 +48,8 @@ _SIGNIFICANT = 3.0
 _FEW, _FIRST_STEPS, _STEPS, _ACCURACY = 81, 5, 30, 1e-5
 # h (K⁵/W) at which a trial starts, upper limits of h and g, and g in units of h.
 _STARTS, _LARGEST, _KAPITZA = (1e5, 1e7, 1e9, 1e10), 1e13, 0.3
+# Part of the gap that is lost at the end of the sweep, at which a trial with injection starts.
+_LOSSES = (1e-3, 1e-2, 0.1)
 # Start of both Andreev amplitudes.
 _ANDREEV = 0.05
 _COLDEST, _WARMEST = 4e-3, 1.0
@@ -148,8 +151,10 @@ def with_components(
         trial = _Trial.of(few, _parameters(values, components, fixed), pair.noise)
     except NoOperatingPointError as error:
         raise FitError(f"the island has no steady state: {error}") from error
-    trial = _completed(*_grown(trial, few, fixed), fixed)
+    trial = _injected(*_completed(*_grown(trial, few, fixed), fixed), fixed)
     names = [name for name in trial.values if name in COMPONENTS]
+    if INJECTION in names and _HEAT not in names:
+        raise FitError("injection is given, and the curve shows no island that heats: it needs one; leave it out")
     if not names and conductance is None:
         return replace(pair, assumed={**pair.assumed, **_left_out(trial, trial.noise)})
     parameters = _parameters(trial.values if names else pair.by_name, names, fixed)
@@ -220,10 +225,27 @@ def _grown(trial: _Trial, readings: Readings, fixed: Mapping[str, float]) -> tup
         trial = better
 
 
-def _completed(trial: _Trial, readings: Readings, fixed: Mapping[str, float]) -> _Trial:
-    """The trial of an island that heats, with the components on which its results depend."""
-    if _HEAT not in trial.values:
+def _injected(trial: _Trial, readings: Readings, fixed: Mapping[str, float]) -> _Trial:
+    """The trial of an island that heats, with quasiparticles that lower the gap where these improve it.
+
+    They come last: much of what they do other components do as well.
+    """
+    if _HEAT not in trial.values or INJECTION in {**trial.values, **fixed}:
         return trial
+    freedom, noise = trial.residuals.size - len(trial.values), trial.noise
+    if trial.chi2(noise) - freedom < _ADMITTED:
+        return trial
+    largest = float(np.abs(readings.current).max())
+    attempt = _best(trial, readings, [{INJECTION: loss / largest} for loss in _LOSSES], fixed, noise)
+    if attempt is None or not trial.chi2(noise) - attempt.chi2(noise) > _ADMITTED:
+        return trial
+    return attempt
+
+
+def _completed(trial: _Trial, readings: Readings, fixed: Mapping[str, float]) -> tuple[_Trial, Readings]:
+    """The trial of an island that heats, with the components on which its results depend; and the readings."""
+    if _HEAT not in trial.values:
+        return trial, readings
     matter = {name: s for name, s in trial.scores(trial.noise).items() if s.growth > _MATTERS and name not in fixed}
     start: dict[str, float] = {}
     if matter.keys() & set(_AMPLITUDES):
@@ -232,7 +254,7 @@ def _completed(trial: _Trial, readings: Readings, fixed: Mapping[str, float]) ->
         estimate, sigma, *_ = matter["leakage_conductance"]
         start["leakage_conductance"] = max(estimate, sigma)
     attempt = _best(trial, readings, [start], fixed, trial.noise) if start else None
-    return trial if attempt is None else attempt
+    return trial if attempt is None else attempt, readings
 
 
 def _best(
@@ -285,13 +307,13 @@ def _candidates(trial: _Trial, noise: float, held: Collection[str]) -> list[list
 
 
 def _scores(model: HeatedPair, values: Mapping[str, float], residuals: Real, noise: float) -> dict[str, _Score]:
-    """What is known of each component that is not among the `values`, while all others follow."""
-    names = [*values, *(name for name in COMPONENTS if name not in values)]
+    """What is known of each component and loss of gap that is not among the `values`, while all others follow."""
+    names = [*values, *(name for name in COMPONENTS if name not in (*values, INJECTION))]
     try:
         slopes = np.hstack([model.slopes(model.state_of(values, names)), gap_loss_columns(model, values)])
     except NoOperatingPointError:
         return {}
-    names, columns = [*names, *LOSSES], -model.apart_from_line(slopes) / noise
+    names, columns = [*names, *(name for name in LOSSES if name not in values)], -model.apart_from_line(slopes) / noise
     there = columns[:, : len(values)]
     size = np.maximum(np.linalg.norm(there, axis=0), np.finfo(float).tiny)
     basis, triangle = np.linalg.qr(there / size)
@@ -315,11 +337,11 @@ def _left_out(trial: _Trial, noise: float) -> dict[str, str]:
     scores, stated = trial.scores(noise), {}
     of_pair = trial.model.readings.array.factors([*scores])
     for (name, (estimate, sigma, _, moved)), factor in zip(scores.items(), of_pair, strict=True):
-        limit = (max(estimate, 0.0) + _ONE_SIDED * sigma) / factor
+        limit = max(estimate, 0.0) + _ONE_SIDED * sigma
         if name in LOSSES:
             stated[name] = text_of_limit(limit, *(limit * moved[:2]))
-            continue
-        stated[name] = f"none; below {limit:.2g} {COMPONENTS[name]} (95 %)".replace(" 1 (", " (")
+        else:
+            stated[name] = f"none; below {limit / factor:.2g} {COMPONENTS[name]} (95 %)".replace(" 1 (", " (")
     return stated
 
 
@@ -339,7 +361,9 @@ def _parameters(values: Mapping[str, float], components: Sequence[str], fixed: M
         largest = (
             _LARGEST if name in (_HEAT, _KAPITZA_NAME) else 1 / resistance if name == "leakage_conductance" else np.inf
         )
-        scale = max(abs(v[name]), 1e-3 * (1 if name in _AMPLITUDES else 1 / resistance))
+        # The gap over the resistance is a current.
+        size = {INJECTION: resistance / gap}.get(name, 1.0 if name in _AMPLITUDES else 1 / resistance)
+        scale = max(abs(v[name]), 1e-3 * size)
         parameters.append(Parameter(name, COMPONENTS[name], v[name], scale, 0.0, largest))
     if set(components) & set(_AMPLITUDES):
         rate = v.get("dephasing_rate", DEPHASING_RATE[0])

@@ -8,8 +8,8 @@ from labnis.fit._doubts import suspected
 from labnis.fit._sweeps import compared_sweeps, sweeps_of
 from labnis.fit.arrays import Real
 from labnis.fit.junction._array import PAIR, JunctionArray
+from labnis.fit.junction._gap_loss import gap_loss_suspects
 from labnis.fit.junction._heated_pair import HeatedPair, Readings
-from labnis.fit.junction._injection import gap_loss_suspects
 from labnis.fit.junction._line import LINE
 from labnis.fit.junction._pair import PairModel
 from labnis.fit.junction._unequal_pair import ASYMMETRY, unequal_suspect

@@ -1,84 +1,92 @@
-"""Quasiparticles in the superconductors: what their gap loses along the curve, found or bounded after a fit.
+"""Injected quasiparticles: the gap they leave, and the heat they carry back, in the slopes of a cooler's steady states.
 
-Every electron that tunnels leaves a quasiparticle near the junction, and most of the power of the bias heats the
-superconductors. Both raise the density of quasiparticles, which lowers the gap and carries heat back to the island.
-Injection does so in proportion to the current, if the quasiparticles flow out; warming in proportion to the power, for
-the quasiparticles that carry this heat away (Owen & Scalapino, PRL 28, 1559; Rajauria et al., PRB 85, 020505). The fit
-has neither. To first order in the part of the gap that is lost at the end of the sweep, x, the residuals change by
-column · x: the gap by −Δ·x, and the heat from the superconductors by 2Δ²/(e²R)·x·(1 + K₂/K₀)/2 with the Bessel functions
-of Δ/kT, that of a density of quasiparticles n/(4N(0)Δ) = x/2.
+Of the current I of each junction every electron leaves a quasiparticle, which flows out at a constant rate. The one
+parameter, `injection` (1/A), is the part of the gap lost per current, in the limit of small currents: the density is
+n/(4N(0)Δ₀) = injection·|I|/2; gap and heat are those of the µ* model (Owen & Scalapino, PRL 28, 1559). Recombination in
+pairs, which would make the loss grow less than the current, is left out.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
-from scipy.constants import e, k
+from scipy.constants import e
 from scipy.special import kve
 
 from labnis.fit.arrays import Real
-from labnis.fit.estimate import number_text
-from labnis.fit.junction._heated_pair import HeatedPair
-from labnis.fit.junction._pair import PairModel
-from labnis.fit.models import CurveModel, Suspect
+from labnis.physics import InjectedSuperconductor, OperatingPoint, SINISCooler
+from labnis.physics.junction import BOLTZMANN_EV
 
-__all__ = ["LOSSES", "gap_loss_columns", "gap_loss_suspects", "text_of_limit"]
+__all__ = ["INJECTION", "Slopes", "heat_back", "superconductor_of", "with_injection"]
 
-#: What lowers the gap along the curve and is not fitted.
-LOSSES = ("injection", "superconductor_warming")
-_CAUSES = ("quasiparticles injected into the superconductors", "superconductors that the bias warms")
-# The linear change is that of a small loss.
-_PLAUSIBLE = (0.0, 0.5)
+#: Name of the parameter (1/A).
+INJECTION = "injection"
 
 
-def gap_loss_columns(model: CurveModel, values: Mapping[str, float]) -> Real:
-    """∂(residuals)/∂(part of the gap that is lost at the end of the sweep), shape (n, 2), in the order of `LOSSES`.
+def superconductor_of(gap: float, injection: float) -> InjectedSuperconductor:
+    """Superconductors with a gap (eV) without quasiparticles that lose the part `injection` (1/A) of it per current."""
+    return InjectedSuperconductor(gap, 1 / (4 * gap), 1.0, 0.0, 2 / (e * injection))
 
-    `values` are the parameters of the `model`, in its order.
 
-    Raises
-    ------
-    NoOperatingPointError
-        Where the electrons would become as warm as the gap.
+def heat_back(cooler: SINISCooler, point: OperatingPoint) -> Real:
+    """Heat (W) that the injected quasiparticles carry back through both junctions."""
+    if cooler.superconductor is None:
+        return np.zeros_like(point.gap)
+    # Another gap is another unit of energy.
+    scale = point.gap / cooler.junction.gap
+    at = (point.device_voltage / 2, point.electron_temperature, point.bath_temperature)
+    return 2 * scale**2 * cooler.junction.cooling_power(*(x / scale for x in at)) - point.cooling_power
 
+
+class Slopes(NamedTuple):
+    """∂/∂(parameter) of the current, of the part of it that injects (A), of T_e (K), cooling power (W) and gap (eV)."""
+
+    current: Real
+    injecting: Real
+    temperature: Real
+    cooling_power: Real
+    gap: Real
+
+    def plus(self, other: "Slopes", factor: Real) -> "Slopes":
+        """The sum with `factor` times the `other` ones."""
+        return Slopes(*(mine + factor * yours for mine, yours in zip(self, other, strict=True)))
+
+
+def with_injection(
+    cooler: SINISCooler, point: OperatingPoint, held: Callable[[str], Slopes], by_heat: Slopes
+) -> Callable[[str], Slopes]:
+    """Slopes by a parameter along steady states `point` whose gap follows the current.
+
+    `held` are those at constant gap and heat from the superconductors, and `by_heat` those by this heat (1/W).
     """
-    gap, temperature = values["gap"], values["electron_temperature"]
-    if isinstance(model, PairModel):
-        by_gap = model.jacobian(np.array([*values.values()]))[:, :1]
-        return -gap * by_gap * _shapes(model.measured, model.voltage + values["voltage_offset"])
-    assert isinstance(model, HeatedPair)  # noqa: S101  # for mypy
-    state = model.state_of(values, ("gap", "leakage_conductance"))
-    bias = model.voltage + values["voltage_offset"]
-    by_gap, by_leak = np.moveaxis(state.current_slopes, -1, 0)
-    # A leak G carries G·V and heats by G·V²; without what it carries, this is the change by heat.
-    by_heat = (by_leak - bias) / np.maximum(bias**2, np.finfo(float).tiny)
-    ratio = gap * e / k / temperature
-    heat = gap**2 / values["normal_resistance"] * (1 + kve(2, ratio) / kve(0, ratio))
-    change = (-gap * by_gap + heat * by_heat)[..., None] * _shapes(state.current, bias)
-    return np.asarray(-model.weight[:, None] * change.mean(axis=1))
+    by_gap, nothing = held("gap"), Slopes(*np.zeros((5, *point.gap.shape)))
+    superconductor = cooler.superconductor
+    if superconductor is None:
+        current, t = np.abs(point.quasiparticle_current), BOLTZMANN_EV * point.bath_temperature / point.gap
+        lost = kve(0, 1 / t) / kve(1, 1 / t)  # of a small density
+        heat = 2 * point.gap**2 / cooler.junction.resistance * (lost + t)
+        by_first = nothing.plus(by_gap, -point.gap * lost * current).plus(by_heat, heat * current)
+        return lambda name: by_first if name == INJECTION else held(name)
+    sign, current = np.sign(point.device_voltage), np.abs(point.quasiparticle_current)
+    along = cooler.injection_response(point)
+    zero_gap, heat, bath = cooler.junction.gap, heat_back(cooler, point), point.bath_temperature
+    # At a constant density gap and heat depend little on the temperature: to first order in it.
+    t = BOLTZMANN_EV * bath / zero_gap
+    warmer = BOLTZMANN_EV / zero_gap * np.array([(zero_gap - point.gap) / 2, heat / (2 + t)])
+    size = 2 / (e * superconductor.outflow)
+    directly = {
+        INJECTION: np.array(along) * current / size,
+        "bath_temperature": warmer,
+        "gap": (np.array([point.gap, 2 * heat]) - bath * warmer) / zero_gap,
+        "normal_resistance": np.array([np.zeros_like(heat), -heat / cooler.junction.resistance]),
+    }
+    per_current = nothing.plus(by_gap, along[0]).plus(by_heat, along[1])
 
+    def slopes(name: str) -> Slopes:
+        found = nothing if name in ("gap", INJECTION) else held(name)
+        if name in directly:
+            found = found.plus(by_gap, directly[name][0]).plus(by_heat, directly[name][1])
+        more = sign * found.injecting / (1 - sign * per_current.injecting)
+        return found.plus(per_current, more)
 
-def _shapes(current: Real, bias: Real) -> Real:
-    """Loss of gap along the curve, 1 at its end, by the current and by the power, in a further axis."""
-    losses = np.abs(np.stack([current, current * bias], axis=-1))
-    return np.asarray(losses / losses.reshape(-1, 2).max(axis=0))
-
-
-def gap_loss_suspects(model: CurveModel, values: Mapping[str, float]) -> list[Suspect]:
-    """What lowers the gap along the curve, as something that residuals lack; its size is the part lost at the end."""
-    columns = gap_loss_columns(model, values)
-    return [
-        Suspect(
-            f"it looks like {cause}: the gap would be smaller by {{:.2g}} of itself at the end of the sweep, and the "
-            "model keeps it constant; sweep less far, to where the results do not change",
-            column[:, None],
-            _PLAUSIBLE,
-            positive=True,
-        )
-        for cause, column in zip(_CAUSES, columns.T, strict=True)
-    ]
-
-
-def text_of_limit(limit: float, gap_shift: float, resistance_shift: float) -> str:
-    """What is assumed where the gap loses less than `limit` (95 %), with which gap (eV) and resistance (ohm) change."""
-    moved = f"gap by {number_text(abs(gap_shift), 'eV')}, normal_resistance by {number_text(abs(resistance_shift), 'ohm')}"
-    return f"none; the gap loses below {limit:.2g} of itself at the end of the sweep (95 %), which would change {moved}"
+    return slopes

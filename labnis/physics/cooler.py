@@ -222,7 +222,7 @@ class SINISCooler:
         return self._slopes(point)[2]
 
     def injection_response(self, point: OperatingPoint) -> tuple[Real, Real]:
-        """By |current| injected into each `superconductor`: dΔ/dI (eV/A), and of the heat both carry back dP/dI (W/A).
+        """Slopes dΔ/dI (eV/A) and, of the heat that both superconductors carry back, dP/dI (W/A) by what is injected.
 
         At constant electron temperature, along the densities that injection keeps up.
         """

@@ -61,6 +61,8 @@ def test_what_is_not_there_is_bounded() -> None:
     assert not fit.warnings
 
 
+@pytest.mark.long
+@pytest.mark.timeout(600)
 def test_injection_is_recognised_and_measured() -> None:
     # Without it the gap was 220σ off, and the resistance 185σ.
     truth = cooler(island={"superconductor": ALUMINIUM | {"outflow": 3e8}})

@@ -17,7 +17,7 @@ import numpy as np
 from scipy.optimize import least_squares
 
 from labnis.fit._residuals import noise_between_neighbours
-from labnis.fit.arrays import Bool, Real, evenly_spread
+from labnis.fit.arrays import FEWER_POINTS, MANY_POINTS, Bool, Real, evenly_spread
 from labnis.fit.estimate import Estimate
 from labnis.fit.given import known_before
 from labnis.fit.junction._current_and_conductance import solve_readings
@@ -27,7 +27,7 @@ from labnis.fit.junction._injection import INJECTION
 from labnis.fit.junction._island import COMPONENTS, DEPHASING_RATE, components_of
 from labnis.fit.junction._line import GAIN, LINE
 from labnis.fit.junction._steady_state import SMALLEST_DYNES
-from labnis.fit.parameters import Parameter, prior_rows
+from labnis.fit.parameters import Parameter, prior_rows, restarted
 from labnis.fit.result import FitError, FitResult
 from labnis.physics import NoOperatingPointError
 
@@ -162,6 +162,7 @@ def with_components(
         parameters.append(Parameter(LINE, "ohm", 0.0, sigma))
     if conductance is not None:
         parameters.append(Parameter(GAIN, "1", fixed.get(GAIN, 0.0), 0.01, -0.9, fixed=GAIN in fixed))
+    parameters = _started(parameters, readings, name, assumed, conductance)
     try:
         result, model = solve_readings(parameters, readings, name, assumed, conductance=conductance)
     except FitError as error:
@@ -180,6 +181,21 @@ def with_components(
         assumed=stated | {"electron_temperature": _OF_ISLAND},
         limits=_undetermined(result["electron_temperature"]),
     )
+
+
+def _started(
+    parameters: list[Parameter], readings: Readings, name: str, assumed: Mapping[str, str], conductance: Real | None
+) -> list[Parameter]:
+    """The parameters, started at a fit of some of many points."""
+    size = readings.voltage.size
+    if size <= MANY_POINTS:
+        return parameters
+    few = evenly_spread(size, FEWER_POINTS)
+    there = None if conductance is None else conductance[few]
+    with suppress(FitError):
+        found, _ = solve_readings(parameters, readings.at(few), name, assumed, conductance=there)
+        return restarted(parameters, found.values)
+    return parameters
 
 
 def _glitches(voltage: Real, residuals: Real) -> Bool:

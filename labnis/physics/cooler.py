@@ -222,7 +222,7 @@ class SINISCooler:
         return self._slopes(point)[2]
 
     def injection_response(self, point: OperatingPoint) -> tuple[Real, Real]:
-        """Slopes dΔ/dI (eV/A) and, of the heat that both superconductors carry back, dP/dI (W/A) by what is injected.
+        """Change by injection of the gap (in eV per A), and of the heat that both superconductors carry back (in W per A).
 
         At constant electron temperature, along the densities that injection keeps up.
         """

@@ -162,8 +162,8 @@ def with_components(
         parameters.append(Parameter(LINE, "ohm", 0.0, sigma))
     if conductance is not None:
         parameters.append(Parameter(GAIN, "1", fixed.get(GAIN, 0.0), 0.01, -0.9, fixed=GAIN in fixed))
-    parameters = _started(parameters, readings, name, assumed, conductance)
     try:
+        parameters = _started(parameters, readings, name, assumed, conductance)
         result, model = solve_readings(parameters, readings, name, assumed, conductance=conductance)
     except FitError as error:
         if components_of(pair):
@@ -186,14 +186,23 @@ def with_components(
 def _started(
     parameters: list[Parameter], readings: Readings, name: str, assumed: Mapping[str, str], conductance: Real | None
 ) -> list[Parameter]:
-    """The parameters, started at a fit of some of many points."""
+    """The parameters, started at a fit of some of many points, each with the mean residual of its neighbours."""
     size = readings.voltage.size
     if size <= MANY_POINTS:
         return parameters
-    few = evenly_spread(size, FEWER_POINTS)
-    there = None if conductance is None else conductance[few]
-    with suppress(FitError):
-        found, _ = solve_readings(parameters, readings.at(few), name, assumed, conductance=there)
+    order = np.argsort(readings.voltage, kind="stable")
+    parts = np.array_split(order, FEWER_POINTS)
+    few = np.array([part[part.size // 2] for part in parts])
+    fewer, there = readings.at(few), None if conductance is None else conductance[few]
+    # What some of them do not determine, all of them do not determine either.
+    found, _ = solve_readings(parameters, fewer, name, assumed, conductance=there)
+    parameters = restarted(parameters, found.values)
+    with suppress(FitError, NoOperatingPointError):
+        expected = HeatedPair.of(readings, found.names, found.values).expected(found.values)
+        rest = readings.current - expected
+        mean = np.array([np.median(rest[part]) for part in parts])
+        close = replace(fewer, current=expected[few] + mean)
+        found, _ = solve_readings(parameters, close, name, assumed, conductance=there)
         return restarted(parameters, found.values)
     return parameters
 

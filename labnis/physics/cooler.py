@@ -222,9 +222,9 @@ class SINISCooler:
         return self._slopes(point)[2]
 
     def injection_response(self, point: OperatingPoint) -> tuple[Real, Real]:
-        """Change by injection of the gap (in eV per A), and of the heat that both superconductors carry back (in W per A).
+        """Change of the gap (in eV per A) and of the heat carried back from both superconductors (in W per A).
 
-        At constant electron temperature, along the densities that injection keeps up.
+        By the current that each junction injects, at constant electron temperature.
         """
         if self.superconductor is None:
             raise ValueError("superconductor is None; without one the current injects into nothing")

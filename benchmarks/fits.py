@@ -1,4 +1,4 @@
-"""The three fits of a calibration, on data of the size that its default settings give."""
+"""The three fits of a calibration, on data of the size that its default settings give, and I–V fits of many points."""
 
 import numpy as np
 
@@ -25,4 +25,20 @@ def fits() -> list[Line]:
     )
     sizes = (f"{voltage.size} points", *("{} × {}".format(*np.shape(x)) for x in (traces.s11, spectra.spectrum)))
     names = ("current–voltage", "reflection", "emitted power")
-    return [Line(f"fit of {n}, {size}", f"{t:.2f} s") for n, size, t in zip(names, sizes, times, strict=True)]
+    found = [Line(f"fit of {n}, {size}", f"{t:.2f} s") for n, size, t in zip(names, sizes, times, strict=True)]
+    return [*found, *_many_points(times[0])]
+
+
+def _many_points(usual: float) -> list[Line]:
+    """Of thirty times as many points, which the model describes or not, relative to the `usual` time (s)."""
+    voltage, current = current_voltage(device(), points=12000)
+    misfit = current + 2e-10 * np.exp(-(((voltage - 2e-4) / 3e-5) ** 2))
+    good, bad = seconds(
+        lambda: fit_current_voltage(voltage, current, series_resistance=SERIES_RESISTANCE),
+        lambda: fit_current_voltage(voltage, misfit, series_resistance=SERIES_RESISTANCE),
+        rounds=1,
+    )
+    return [
+        Line(f"fit of current–voltage, {voltage.size} points, {kind}", f"{t / usual:.1f} × that of 401 points")
+        for kind, t in (("good", good), ("a misfit", bad))
+    ]

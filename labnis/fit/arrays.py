@@ -9,6 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 from labnis.fit.result import FitError
 
 __all__ = [
+    "FEWER_POINTS",
+    "MANY_POINTS",
     "Bool",
     "Complex",
     "Real",
@@ -78,6 +80,10 @@ def curve(what: str, *, advice: str = "pass its real part", **columns: ArrayLike
         lost = f"; {(~usable).sum()} of {usable.size} have no finite reading" if not usable.all() else ""
         raise FitError(f"{usable.sum()} usable points are too few for {what}; at least 10 are needed{lost}")
     return tuple(array[usable] for array in arrays)
+
+
+#: A fit of more points than these starts at one of fewer, which takes most of the steps in a small part of the time.
+MANY_POINTS, FEWER_POINTS = 2000, 401
 
 
 def evenly_spread(size: int, count: int) -> NDArray[np.intp]:

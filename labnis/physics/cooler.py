@@ -221,6 +221,19 @@ class SINISCooler:
         """
         return self._slopes(point)[2]
 
+    def injection_response(self, point: OperatingPoint) -> tuple[Real, Real]:
+        """Change of the gap (in eV per A) and of the heat carried back from both superconductors (in W per A).
+
+        By the current that each junction injects, at constant electron temperature.
+        """
+        if self.superconductor is None:
+            raise ValueError("superconductor is None; without one the current injects into nothing")
+        values = (point.device_voltage / 2, point.bath_temperature, point.gap, point.chemical_potential)
+        voltage, bath, gap, potential = (array.ravel() for array in values)
+        at = Conditions(voltage, bath, gap, np.zeros_like(gap))
+        found = response(self.superconductor, at, potential, self.junction.resistance)
+        return found[0].reshape(point.gap.shape), found[1].reshape(point.gap.shape)
+
     @property
     def _balance(self) -> HeatBalance:
         leakage = 0.0 if self.leakage_resistance is None else 1 / self.leakage_resistance

@@ -12,6 +12,7 @@ from typing import Any, Self
 import numpy as np
 
 from labnis.fit.arrays import Real
+from labnis.fit.junction._injection import INJECTION
 from labnis.fit.junction._line import LINE
 from labnis.fit.result import FitError, FitResult
 
@@ -84,6 +85,7 @@ class JunctionArray:
             "voltage_offset": self.voltage,
             "current_offset": self.current,
             "leakage_conductance": self.conductance,
+            INJECTION: 1 / self.current,
             "background_slope": self.conductance / self.voltage,
             LINE: self.resistance,
             "electron_phonon_resistance": 1 / self.islands,

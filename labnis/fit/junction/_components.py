@@ -17,15 +17,17 @@ import numpy as np
 from scipy.optimize import least_squares
 
 from labnis.fit._residuals import noise_between_neighbours
-from labnis.fit.arrays import Bool, Real, evenly_spread
+from labnis.fit.arrays import FEWER_POINTS, MANY_POINTS, Bool, Real, evenly_spread
 from labnis.fit.estimate import Estimate
 from labnis.fit.given import known_before
 from labnis.fit.junction._current_and_conductance import solve_readings
+from labnis.fit.junction._gap_loss import LOSSES, gap_loss_columns, text_of_limit
 from labnis.fit.junction._heated_pair import HeatedPair, Readings, island_prior
+from labnis.fit.junction._injection import INJECTION
 from labnis.fit.junction._island import ANDREEV, COMPONENTS, DEPHASING_RATE, components_of
 from labnis.fit.junction._line import GAIN, LINE
 from labnis.fit.junction._steady_state import SMALLEST_DYNES
-from labnis.fit.parameters import Parameter, prior_rows
+from labnis.fit.parameters import Parameter, prior_rows, restarted
 from labnis.fit.result import FitError, FitResult
 from labnis.physics import NoOperatingPointError
 
@@ -46,6 +48,8 @@ _SIGNIFICANT = 3.0
 _FEW, _FIRST_STEPS, _STEPS, _ACCURACY = 81, 5, 30, 1e-5
 # h (K⁵/W) at which a trial starts, upper limits of h and g, and g in units of h.
 _STARTS, _LARGEST, _KAPITZA = (1e5, 1e7, 1e9, 1e10), 1e13, 0.3
+# Part of the gap that is lost at the end of the sweep, at which a trial with injection starts.
+_LOSSES = (1e-3, 1e-2, 0.1)
 # Start of both Andreev amplitudes.
 _ANDREEV = 0.05
 _COLDEST, _WARMEST = 4e-3, 1.0
@@ -104,11 +108,15 @@ class _Trial:
 
 
 class _Score(NamedTuple):
-    """Linear estimate of a component and its σ; by which factor it increases the variance of a result at most."""
+    """Linear estimate of a component and its σ; by which factor it increases the variance of a result at most.
+
+    `moved` are gap (eV), resistance (ohm) and temperature (K) that a fit without a component of 1 has too large.
+    """
 
     estimate: float
     sigma: float
     growth: float
+    moved: Real
 
 
 def with_components(
@@ -142,8 +150,10 @@ def with_components(
         trial = _Trial.of(few, _parameters(values, components, fixed), pair.noise)
     except NoOperatingPointError as error:
         raise FitError(f"the island has no steady state: {error}") from error
-    trial = _completed(*_grown(trial, few, fixed), fixed)
+    trial = _injected(*_completed(*_grown(trial, few, fixed), fixed), fixed)
     names = [name for name in trial.values if name in COMPONENTS]
+    if INJECTION in names and _HEAT not in names:
+        raise FitError("injection is given, and the curve shows no island that heats: it needs one; leave it out")
     if not names and conductance is None:
         return replace(pair, assumed={**pair.assumed, **_left_out(trial, trial.noise)})
     parameters = _parameters(trial.values if names else pair.by_name, names, fixed)
@@ -152,6 +162,7 @@ def with_components(
     if conductance is not None:
         parameters.append(Parameter(GAIN, "1", fixed.get(GAIN, 0.0), 0.01, -0.9, fixed=GAIN in fixed))
     try:
+        parameters = _started(parameters, readings, name, assumed, conductance)
         result, model = solve_readings(parameters, readings, name, assumed, conductance=conductance)
     except FitError as error:
         if components_of(pair):
@@ -169,6 +180,30 @@ def with_components(
         assumed=stated | {"electron_temperature": _OF_ISLAND},
         limits=_undetermined(result["electron_temperature"]),
     )
+
+
+def _started(
+    parameters: list[Parameter], readings: Readings, name: str, assumed: Mapping[str, str], conductance: Real | None
+) -> list[Parameter]:
+    """The parameters, started at a fit of some of many points, each with the mean residual of its neighbours."""
+    size = readings.voltage.size
+    if size <= MANY_POINTS:
+        return parameters
+    order = np.argsort(readings.voltage, kind="stable")
+    parts = np.array_split(order, FEWER_POINTS)
+    few = np.array([part[part.size // 2] for part in parts])
+    fewer, there = readings.at(few), None if conductance is None else conductance[few]
+    # What some of them do not determine, all of them do not determine either.
+    found, _ = solve_readings(parameters, fewer, name, assumed, conductance=there)
+    parameters = restarted(parameters, found.values)
+    with suppress(FitError, NoOperatingPointError):
+        expected = HeatedPair.of(readings, found.names, found.values).expected(found.values)
+        rest = readings.current - expected
+        mean = np.array([np.median(rest[part]) for part in parts])
+        close = replace(fewer, current=expected[few] + mean)
+        found, _ = solve_readings(parameters, close, name, assumed, conductance=there)
+        return restarted(parameters, found.values)
+    return parameters
 
 
 def _glitches(voltage: Real, residuals: Real) -> Bool:
@@ -214,19 +249,36 @@ def _grown(trial: _Trial, readings: Readings, fixed: Mapping[str, float]) -> tup
         trial = better
 
 
-def _completed(trial: _Trial, readings: Readings, fixed: Mapping[str, float]) -> _Trial:
-    """The trial of an island that heats, with the components on which its results depend."""
-    if _HEAT not in trial.values:
+def _injected(trial: _Trial, readings: Readings, fixed: Mapping[str, float]) -> _Trial:
+    """The trial of an island that heats, with quasiparticles that lower the gap where these improve it.
+
+    They come last: much of what they do other components do as well.
+    """
+    if _HEAT not in trial.values or INJECTION in {**trial.values, **fixed}:
         return trial
+    freedom, noise = trial.residuals.size - len(trial.values), trial.noise
+    if trial.chi2(noise) - freedom < _ADMITTED:
+        return trial
+    largest = float(np.abs(readings.current).max())
+    attempt = _best(trial, readings, [{INJECTION: loss / largest} for loss in _LOSSES], fixed, noise)
+    if attempt is None or not trial.chi2(noise) - attempt.chi2(noise) > _ADMITTED:
+        return trial
+    return attempt
+
+
+def _completed(trial: _Trial, readings: Readings, fixed: Mapping[str, float]) -> tuple[_Trial, Readings]:
+    """The trial of an island that heats, with the components on which its results depend; and the readings."""
+    if _HEAT not in trial.values:
+        return trial, readings
     matter = {name: s for name, s in trial.scores(trial.noise).items() if s.growth > _MATTERS and name not in fixed}
     start: dict[str, float] = {}
     if matter.keys() & set(ANDREEV):
         start |= {name: _ANDREEV for name in ANDREEV if name not in trial.values}
     if "leakage_conductance" in matter:
-        estimate, sigma, _ = matter["leakage_conductance"]
+        estimate, sigma, *_ = matter["leakage_conductance"]
         start["leakage_conductance"] = max(estimate, sigma)
     attempt = _best(trial, readings, [start], fixed, trial.noise) if start else None
-    return trial if attempt is None else attempt
+    return trial if attempt is None else attempt, readings
 
 
 def _best(
@@ -258,7 +310,7 @@ def _candidates(trial: _Trial, noise: float, held: Collection[str]) -> list[list
     misfit = trial.chi2(noise) / freedom > 1 + 5 / np.sqrt(freedom)
     promising = {
         name: estimate
-        for name, (estimate, sigma, _) in trial.scores(noise).items()
+        for name, (estimate, sigma, *_) in trial.scores(noise).items()
         if estimate > 0 and (estimate / sigma) ** 2 > _ADMITTED
     }
     found: list[list[dict[str, float]]] = []
@@ -279,15 +331,18 @@ def _candidates(trial: _Trial, noise: float, held: Collection[str]) -> list[list
 
 
 def _scores(model: HeatedPair, values: Mapping[str, float], residuals: Real, noise: float) -> dict[str, _Score]:
-    """What is known of each component that is not among the `values`, while all others follow."""
-    names = [*values, *(name for name in COMPONENTS if name not in values)]
+    """What is known of each component and loss of gap that is not among the `values`, while all others follow."""
+    names = [*values, *(name for name in COMPONENTS if name not in (*values, INJECTION))]
     try:
-        columns = -model.apart_from_line(model.slopes(model.state_of(values, names))) / noise
+        slopes = np.hstack([model.slopes(model.state_of(values, names)), gap_loss_columns(model, values)])
     except NoOperatingPointError:
         return {}
+    names, columns = [*names, *(name for name in LOSSES if name not in values)], -model.apart_from_line(slopes) / noise
     there = columns[:, : len(values)]
-    basis, triangle = np.linalg.qr(there / np.maximum(np.linalg.norm(there, axis=0), np.finfo(float).tiny))
-    results = np.linalg.pinv(triangle)[[list(values).index(name) for name in _RESULTS]]
+    size = np.maximum(np.linalg.norm(there, axis=0), np.finfo(float).tiny)
+    basis, triangle = np.linalg.qr(there / size)
+    at = [list(values).index(name) for name in _RESULTS]
+    results = np.linalg.pinv(triangle)[at]
     found = {}
     for name, column in zip(names[len(values) :], columns[:, len(values) :].T, strict=True):
         own = column - basis @ (basis.T @ column)
@@ -297,16 +352,20 @@ def _scores(model: HeatedPair, values: Mapping[str, float], residuals: Real, noi
         if information > 1e-20 * float(column @ column):
             follows = results @ (basis.T @ column)
             growth = 1 + float((follows**2 / (results**2).sum(axis=1)).max()) / information
-            found[name] = _Score(float(own @ residuals) / noise / information, information**-0.5, growth)
+            estimate = float(own @ residuals) / noise / information
+            found[name] = _Score(estimate, information**-0.5, growth, follows / size[at])
     return found
 
 
 def _left_out(trial: _Trial, noise: float) -> dict[str, str]:
     scores, stated = trial.scores(noise), {}
     of_pair = trial.model.readings.array.factors([*scores])
-    for (name, (estimate, sigma, _)), factor in zip(scores.items(), of_pair, strict=True):
-        limit = (max(estimate, 0.0) + _ONE_SIDED * sigma) / factor
-        stated[name] = f"none; below {limit:.2g} {COMPONENTS[name]} (95 %)".replace(" 1 (", " (")
+    for (name, (estimate, sigma, _, moved)), factor in zip(scores.items(), of_pair, strict=True):
+        limit = max(estimate, 0.0) + _ONE_SIDED * sigma
+        if name in LOSSES:
+            stated[name] = text_of_limit(limit, *(limit * moved[:2]))
+        else:
+            stated[name] = f"none; below {limit / factor:.2g} {COMPONENTS[name]} (95 %)".replace(" 1 (", " (")
     return stated
 
 
@@ -326,7 +385,9 @@ def _parameters(values: Mapping[str, float], components: Sequence[str], fixed: M
         largest = (
             _LARGEST if name in (_HEAT, _KAPITZA_NAME) else 1 / resistance if name == "leakage_conductance" else np.inf
         )
-        scale = max(abs(v[name]), 1e-3 * (1 if name in ANDREEV else 1 / resistance))
+        # The gap over the resistance is a current.
+        size = {INJECTION: resistance / gap}.get(name, 1.0 if name in ANDREEV else 1 / resistance)
+        scale = max(abs(v[name]), 1e-3 * size)
         parameters.append(Parameter(name, COMPONENTS[name], v[name], scale, 0.0, largest))
     if set(components) & set(ANDREEV):
         rate = v.get("dephasing_rate", DEPHASING_RATE[0])

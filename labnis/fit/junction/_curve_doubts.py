@@ -8,6 +8,7 @@ from labnis.fit._doubts import suspected
 from labnis.fit._sweeps import compared_sweeps, sweeps_of
 from labnis.fit.arrays import Real
 from labnis.fit.junction._array import PAIR, JunctionArray
+from labnis.fit.junction._gap_loss import gap_loss_suspects
 from labnis.fit.junction._heated_pair import HeatedPair, Readings
 from labnis.fit.junction._line import LINE
 from labnis.fit.junction._pair import PairModel
@@ -36,6 +37,7 @@ def line_warnings(result: FitResult, readings: Readings, model: CurveModel) -> t
     """A warning where the curve wants another resistance of the line than what is stated, or looks like a drift."""
     of_pair = readings.array.resistance
     stated, sigma = readings.series_resistance / of_pair, readings.resistance_sigma / of_pair
+    losses = gap_loss_suspects(model, result.by_name)
     if LINE not in result.names:
         change = model.by_voltage(result.values) * readings.current * of_pair
         plausible = _CONTRADICTS * sigma, _PLAUSIBLE * result["normal_resistance"].value
@@ -48,15 +50,15 @@ def line_warnings(result: FitResult, readings: Readings, model: CurveModel) -> t
             junction = NISJunction(values["gap"], values["normal_resistance"], max(values["dynes"], 0.0))
             voltage, weight = readings.voltage + values["voltage_offset"], _weight(model)
             unequal = [unequal_suspect(junction, voltage, values["electron_temperature"], weight)]
-        found = suspected(result, model, [*suspects, *unequal])
+        found = suspected(result, model, [*suspects, *unequal, *losses])
         # An error of the line within what is stated looks much like unequal junctions.
         only_unequal = found and sigma > 0 and found == suspected(result, model, unequal)
         if only_unequal and not suspected(result, model, unequal, known=change[:, None]):
             found = ()
         return found or suspected(result, model, [drift], known=change[:, None])
-    wanted = readings.array.of_device(result)[LINE]
-    if abs(wanted.value) <= _CONTRADICTS * sigma:
-        return ()
+    found, wanted = suspected(result, model, losses), readings.array.of_device(result)[LINE]
+    if found or abs(wanted.value) <= _CONTRADICTS * sigma:
+        return found
     return (
         f"the data want a series resistance of {stated + wanted.value:.5g} ± {wanted.sigma:.2g} ohm, and {stated:.5g} "
         f"± {sigma:.2g} ohm are stated; is the stated value wrong, or the model?",

@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from labnis.fit.arrays import Real
+from labnis.fit.junction._injection import INJECTION, superconductor_of
 from labnis.fit.junction._steady_state import SMALLEST_DYNES, steady_state_slopes
 from labnis.fit.result import FitResult
 from labnis.physics import (
@@ -49,6 +50,7 @@ COMPONENTS = {
     "andreev_normal": "1",
     "andreev_superconductor": "1",
     "leakage_conductance": "S",
+    INJECTION: "1/A",
 }
 #: What cannot be below a value, and is or has nothing there.
 LOWER_BOUNDS = {"dynes": SMALLEST_DYNES, **dict.fromkeys(COMPONENTS, 0.0)}
@@ -73,10 +75,12 @@ _STEADY = {
 _FACTORS = {"andreev_normal": 2e6, "andreev_superconductor": 0.4e6}
 # An h (K⁵/W) with which the island does not heat.
 _NO_HEATING = 1e-3
+# Temperature up to which the superconductors have a gap, in units of the critical one.
+_WARMEST = 0.999
 
 
 class IslandState(NamedTuple):
-    """Current (A), electron temperature (K) and cooling power of both junctions (W) at n voltages.
+    """Current (A), electron temperature (K), cooling power of both junctions (W) and gap (eV) at n voltages.
 
     Their slopes by p parameters have the shape (n, p).
     """
@@ -84,9 +88,11 @@ class IslandState(NamedTuple):
     current: Real
     temperature: Real
     cooling_power: Real
+    gap: Real
     current_slopes: Real
     temperature_slopes: Real
     cooling_power_slopes: Real
+    gap_slopes: Real
 
 
 def components_of(fit: FitResult) -> tuple[str, ...]:
@@ -103,13 +109,16 @@ def cooler_of(values: Mapping[str, float]) -> SINISCooler:
         dynes = max(dynes, SMALLEST_DYNES)
         andreev = _channel(values, amplitudes)
     kapitza, leak = (max(values.get(name, 0.0), 0.0) for name in ("kapitza_resistance", "leakage_conductance"))
+    heat, injection = values.get("electron_phonon_resistance", 0.0), values.get(INJECTION, 0.0)
+    injects = injection > 0 and heat > _NO_HEATING
     return SINISCooler(
         NISJunction(values["gap"], values["normal_resistance"], dynes),
         volume=1.0,
-        electron_phonon=1 / max(values.get("electron_phonon_resistance", 0.0), _NO_HEATING),
+        electron_phonon=1 / max(heat, _NO_HEATING),
         kapitza=1 / kapitza if kapitza else None,
         andreev=andreev,
         leakage_resistance=1 / leak if leak else None,
+        superconductor=superconductor_of(values["gap"], injection) if injects else None,
     )
 
 
@@ -127,7 +136,7 @@ def steady_state(cooler: SINISCooler, voltage: Real, temperature: float, start: 
     """The steady states at voltages across the pair (V), of any shape, with `temperature` (K) at zero bias."""
     if cooler.electron_phonon * _NO_HEATING < 1:
         critical = float(critical_temperature(cooler.junction.gap))
-        if temperature >= critical:
+        if temperature >= _WARMEST * critical:
             raise NoOperatingPointError(f"{temperature:.3g} K is above the critical temperature, {critical:.3g} K")
         return cooler.operating_point(voltage, temperature, start=start)
     # An island that does not heat is at this temperature whatever the heat.
@@ -178,5 +187,6 @@ def island_state(
         point.current,
         point.electron_temperature,
         point.cooling_power,
+        point.gap,
         *(by_name * factors for by_name in slopes),
     )

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from labnis.fit.arrays import Real
+from labnis.fit.junction._injection import Slopes, heat_back, with_injection
 from labnis.physics import AndreevChannel, OperatingPoint, SINISCooler
 from labnis.physics.junction import BOLTZMANN_EV
 
@@ -24,11 +25,15 @@ Shares = dict[str, tuple[Real, Real]]
 
 
 class SteadyStateSlopes(NamedTuple):
-    """∂/∂(parameter) of current (A), electron temperature (K), cooling power (W): the points' shape, and one axis."""
+    """∂/∂(parameter) of current (A), electron temperature (K), cooling power (W) and gap (eV).
+
+    The shape is that of the points, with one axis more.
+    """
 
     current: Real
     temperature: Real
     cooling_power: Real
+    gap: Real
 
 
 def steady_state_slopes(
@@ -41,8 +46,9 @@ def steady_state_slopes(
     cooler, point
         The cooler, and its steady states.
     names
-        Those of `fit_heat_balance`; bath_temperature (of bath and superconductors); 1/electron_phonon and 1/kapitza;
-        and the resistances per length (ohm/m) of an Andreev current, andreev_normal and andreev_superconductor.
+        Those of `fit_heat_balance`; injection (see `_injection`); bath_temperature (of bath and superconductors);
+        1/electron_phonon and 1/kapitza; and the resistances per length (ohm/m) of an Andreev current, andreev_normal
+        and andreev_superconductor.
     channel
         An Andreev channel without current, for slopes of a cooler without one.
 
@@ -58,29 +64,47 @@ def steady_state_slopes(
         return np.sum(current, axis=0), np.sum(heat, axis=0)
 
     current_by_temperature, balance_by_temperature = explicit("electron_temperature")
-    currents, temperatures, powers = [], [], []
-    for name in names:
-        current, balance = explicit(name)
+    injecting_by_temperature, cooling_by_temperature = tunnelling["electron_temperature"]
+
+    def held(name: str) -> Slopes:
+        (current, balance), (injecting, cooling) = explicit(name), tunnelling.get(name, none)
         temperature = -balance / balance_by_temperature
-        currents.append(current + current_by_temperature * temperature)
-        temperatures.append(temperature)
-        powers.append(tunnelling.get(name, none)[1] + tunnelling["electron_temperature"][1] * temperature)
-    return SteadyStateSlopes(*(np.stack(slopes, axis=-1) for slopes in (currents, temperatures, powers)))
+        return Slopes(
+            current + current_by_temperature * temperature,
+            injecting + injecting_by_temperature * temperature,
+            temperature,
+            cooling + cooling_by_temperature * temperature,
+            np.full_like(temperature, name == "gap"),
+        )
+
+    by_heat = Slopes(
+        current_by_temperature / balance_by_temperature,
+        injecting_by_temperature / balance_by_temperature,
+        1 / balance_by_temperature,
+        cooling_by_temperature / balance_by_temperature - 1,
+        none[0],
+    )
+    along = with_injection(cooler, point, held, by_heat)
+    current, _, *others = (np.stack(slopes, axis=-1) for slopes in zip(*map(along, names), strict=True))
+    return SteadyStateSlopes(current, *others)
 
 
 def _tunnelling(cooler: SINISCooler, point: OperatingPoint) -> Shares:
     """The quasiparticle current and the heat that it carries."""
     junction, v, bath = cooler.junction, point.device_voltage / 2, point.bath_temperature
     t, current, heat = point.electron_temperature, point.quasiparticle_current, point.cooling_power
-    _, by_v, by_t = junction.complex_response_with_slopes(v, t)
+    heat = heat + heat_back(cooler, point)
+    # Another gap is another unit of energy.
+    gap, scale = point.gap, point.gap / junction.gap
+    _, by_v, by_t = junction.complex_response_with_slopes(v / scale, t / scale)
     along, warming = by_v.real / junction.resistance, BOLTZMANN_EV * by_t.real / junction.resistance
-    slopes = junction.cooling_power_slopes(v, t, bath)
-    heat_along, heat_warming, heat_by_bath, heat_by_dynes = (2 * slope for slope in slopes)
+    slopes = junction.cooling_power_slopes(v / scale, t / scale, bath / scale)
+    heat_along, heat_warming, heat_by_bath, heat_by_dynes = (2 * scale * slope for slope in slopes)
     return {
         # A factor on V, T, T_bath and Δ is one on the current, and its square one on the heat.
         "gap": (
-            (current - v * along - t * warming) / junction.gap,
-            (2 * heat - v * heat_along - t * heat_warming - bath * heat_by_bath) / junction.gap,
+            (current - v * along - t * warming) / gap,
+            (2 * heat - v * heat_along - t * heat_warming - bath * heat_by_bath) / gap,
         ),
         "normal_resistance": (-current / junction.resistance, -heat / junction.resistance),
         "electron_temperature": (warming, heat_warming),
@@ -88,7 +112,7 @@ def _tunnelling(cooler: SINISCooler, point: OperatingPoint) -> Shares:
         # Of a change of the device's voltage each junction gets half.
         "voltage_offset": (along / 2, heat_along / 2),
         # ∂s/∂γ = i·∂s/∂v.
-        "dynes": (-junction.gap / junction.resistance * by_v.imag, heat_by_dynes),
+        "dynes": (-gap / junction.resistance * by_v.imag, scale * heat_by_dynes),
     }
 
 

@@ -1,12 +1,22 @@
 """Gap, normal-state resistance and electron temperature of a SINIS pair from its current–voltage curve."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from labnis.fit.arrays import Bool, Real, check_numbers, curve, real_columns
+from labnis.fit.arrays import (
+    FEWER_POINTS,
+    MANY_POINTS,
+    Bool,
+    Real,
+    check_numbers,
+    curve,
+    evenly_spread,
+    real_columns,
+)
 from labnis.fit.estimate import number_text
 from labnis.fit.given import refuse_unphysical, stated
 from labnis.fit.information import Sensitivity
@@ -205,6 +215,9 @@ def _fit_pair(readings: Readings, fixed: Mapping[str, float], start: FitResult |
     """Fit a pair whose electrons have one temperature at every bias."""
     fixed = {name: value for name, value in fixed.items() if name not in ISLAND}
     voltage, measured, array = readings.voltage, readings.current, readings.array
+    if voltage.size > MANY_POINTS and start is None:
+        with suppress(FitError):
+            start = _fit_pair(readings.at(evenly_spread(voltage.size, FEWER_POINTS)), fixed, None)
     excitation, series_resistance = readings.excitation, readings.series_resistance
     given = {name: value for name, value in readings.given.items() if name not in ISLAND}
     ordinary = _parameters(readings, start, {**fixed, **{name: value for name, (value, _) in given.items()}})

@@ -84,7 +84,9 @@ def tunnelling(values: Mapping[str, float], device_voltage: Real, array: Junctio
     values, pair_voltage = array.values_of_pair(values), array.voltage * device_voltage
     electrons = _electrons(values, pair_voltage)
     junction, energy, photon = _energies(values, pair_voltage)
-    response = values["gap"] * junction.complex_response(energy, electrons.temperature)
+    # Another gap is another unit of energy.
+    scale = electrons.gap / values["gap"]
+    response = electrons.gap * junction.complex_response(energy / scale, electrons.temperature / scale)
     return _divided(response, _occupation(energy, electrons.temperature) * response.real, photon)
 
 
@@ -93,10 +95,10 @@ def tunnelling_slopes(
 ) -> dict[str, Tunnelling]:
     """∂/∂(parameter) of `tunnelling` for each parameter on which it depends."""
     values, pair_voltage = array.values_of_pair(values), array.voltage * device_voltage
-    gap, electrons = values["gap"], _electrons(values, pair_voltage)
-    temperature = electrons.temperature
+    electrons = _electrons(values, pair_voltage)
+    gap, temperature, scale = electrons.gap, electrons.temperature, electrons.gap / values["gap"]
     junction, energy, photon = _energies(values, pair_voltage)
-    reduced, by_v, by_t = junction.complex_response_with_slopes(energy, temperature)
+    reduced, by_v, by_t = junction.complex_response_with_slopes(energy / scale, temperature / scale)
     occupation = _occupation(energy, temperature)
     thermal = k / e * temperature
     # ∂R/∂(E/kT) at constant F.
@@ -118,27 +120,30 @@ def tunnelling_slopes(
     response = gap * reduced
     unmoved = _divided(response, occupation * response.real, -photon * values["ohmic_frequency"])
     slopes["ohmic_frequency"] = Tunnelling(*map(np.add, slopes["ohmic_frequency"], unmoved))
-    warming, nothing = slopes.pop("electron_temperature"), Tunnelling(*np.zeros((3, *device_voltage.shape)))
-    for name, slope in electrons.slopes.items():
-        explicit = slopes.get(name, nothing)
-        slopes[name] = Tunnelling(*(at + by_t * slope for at, by_t in zip(explicit, warming, strict=True)))
+    warming, widening = slopes.pop("electron_temperature"), slopes.pop("gap")
+    nothing = Tunnelling(*np.zeros((3, *device_voltage.shape)))
+    for name, (by_temperature, by_gap) in electrons.slopes.items():
+        parts = zip(slopes.get(name, nothing), warming, widening, strict=True)
+        slopes[name] = Tunnelling(*(at + t * by_temperature + g * by_gap for at, t, g in parts))
     of_pair = zip(slopes.items(), array.factors([*slopes]).tolist(), strict=True)
     return {name: Tunnelling(*(factor * part for part in slope)) for (name, slope), factor in of_pair}
 
 
 class _Electrons(NamedTuple):
-    """Electron temperature (K) at n biases, and its slopes by parameter, each (n,)."""
+    """Electron temperature (K) and gap (eV) at n biases, and the slopes of both by parameter, each (n,)."""
 
     temperature: Real
-    slopes: Mapping[str, Real]
+    gap: Real
+    slopes: Mapping[str, tuple[Real, Real]]
 
 
 def _electrons(values: Mapping[str, float], device_voltage: Real) -> _Electrons:
-    """The same temperature at every bias, or that of the island whose components are among the `values`."""
+    """The same at every bias, or those of the island whose components are among the `values`."""
     names = [name for name in values if name in ISLAND_NAMES]
     if not set(names) & COMPONENTS.keys():
-        ones = np.ones_like(device_voltage)
-        return _Electrons(values["electron_temperature"] * ones, {"electron_temperature": ones})
+        one, none = np.ones_like(device_voltage), np.zeros_like(device_voltage)
+        slopes = {"electron_temperature": (one, none), "gap": (none, one)}
+        return _Electrons(values["electron_temperature"] * one, values["gap"] * one, slopes)
     return _on_island(tuple((name, values[name]) for name in names), tuple(device_voltage.tolist()))
 
 
@@ -147,7 +152,8 @@ def _on_island(values: tuple[tuple[str, float], ...], device_voltage: tuple[floa
     """Remembered: residuals and slopes of a fit are wanted at the same parameters."""
     names = [name for name, _ in values]
     state = island_state(dict(values), np.array(device_voltage), names)
-    return _Electrons(state.temperature, dict(zip(names, state.temperature_slopes.T, strict=True)))
+    both = zip(state.temperature_slopes.T, state.gap_slopes.T, strict=True)
+    return _Electrons(state.temperature, state.gap, dict(zip(names, both, strict=True)))
 
 
 def _energies(values: Mapping[str, float], device_voltage: Real) -> tuple[NISJunction, Real, float]:

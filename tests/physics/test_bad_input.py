@@ -160,6 +160,7 @@ PUBLIC = [
 NOT_CALLED = {
     "ENERGY_CROSSING_DENSITY", "JunctionParameter", "ModelRangeWarning", "NoOperatingPointError",
     "NonequilibriumState", "OperatingPoint", "SINISCooler.conductance", "SINISCooler.gap_slope",
+    "SINISCooler.injection_response",
     "SINISCooler.temperature_slope", "InjectedSuperconductor.reduced_density",
 }  # fmt: skip
 

@@ -46,6 +46,8 @@ _MATTERS, _RESULTS = 1.2, ("gap", "normal_resistance", "electron_temperature")
 _SIGNIFICANT = 3.0
 # Points with which components are tried, steps of a trial at most, and its relative accuracy.
 _FEW, _FIRST_STEPS, _STEPS, _ACCURACY = 81, 5, 30, 1e-5
+# How often a trial goes on at most, and what it has to gain by that.
+_FURTHER, _LITTLE = 5, 1.0
 # h (K⁵/W) at which a trial starts, upper limits of h and g, and g in units of h.
 _STARTS, _LARGEST, _KAPITZA = (1e5, 1e7, 1e9, 1e10), 1e13, 0.3
 # Part of the gap that is lost at the end of the sweep, at which a trial with injection starts.
@@ -256,6 +258,8 @@ def _injected(trial: _Trial, readings: Readings, fixed: Mapping[str, float]) -> 
     """
     if _HEAT not in trial.values or INJECTION in {**trial.values, **fixed}:
         return trial
+    # What further steps alone improve is no sign of injection.
+    trial = _converged(trial, readings, fixed)
     freedom, noise = trial.residuals.size - len(trial.values), trial.noise
     if trial.chi2(noise) - freedom < _ADMITTED:
         return trial
@@ -264,6 +268,16 @@ def _injected(trial: _Trial, readings: Readings, fixed: Mapping[str, float]) -> 
     if attempt is None or not trial.chi2(noise) - attempt.chi2(noise) > _ADMITTED:
         return trial
     return attempt
+
+
+def _converged(trial: _Trial, readings: Readings, fixed: Mapping[str, float]) -> _Trial:
+    """The trial after so many further steps that more of them would not matter."""
+    noise = trial.noise
+    for _ in range(_FURTHER):
+        before, trial = trial, _Trial.of(readings, _with(trial, {}, fixed), noise)
+        if before.chi2(noise) - trial.chi2(noise) < _LITTLE:
+            break
+    return trial
 
 
 def _completed(trial: _Trial, readings: Readings, fixed: Mapping[str, float]) -> tuple[_Trial, Readings]:

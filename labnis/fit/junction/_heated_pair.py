@@ -3,17 +3,19 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.constants import e, k
-from scipy.interpolate import CubicHermiteSpline
+from scipy.integrate import cumulative_trapezoid
+from scipy.interpolate import CubicHermiteSpline, CubicSpline
+from scipy.ndimage import minimum_filter1d
 
-from labnis.fit.arrays import Real, real_columns
+from labnis.fit.arrays import FEWER_POINTS, MANY_POINTS, Real, real_columns
 from labnis.fit.estimate import number_text
 from labnis.fit.junction._array import PAIR, JunctionArray
-from labnis.fit.junction._excitation import Curves, device_cycle, first_harmonic, phases
+from labnis.fit.junction._excitation import device_cycle, first_harmonic, phases
 from labnis.fit.junction._island import (
     ANDREEV,
     ANDREEV_AMPLITUDE,
@@ -27,7 +29,7 @@ from labnis.fit.junction._line import LINE
 from labnis.fit.parameters import Given, joined
 from labnis.fit.result import FitResult, result_from_mapping
 from labnis.fit.solver import CurveModel
-from labnis.physics import NoOperatingPointError, OperatingPoint, SINISCooler
+from labnis.physics import NoOperatingPointError
 
 __all__ = ["HeatedPair", "Readings", "component_prior", "expected_current", "island_prior"]
 
@@ -35,9 +37,9 @@ __all__ = ["HeatedPair", "Readings", "component_prior", "expected_current", "isl
 _PHASES = phases(12)
 # Phases at which the island is solved in every step: exact up to the third power of the excitation.
 _FEW = phases(2)
-# Computed voltages in the reach of a curve, which makes a cubic between them exact to 1e-5 of its bend; how far they
+# Computed voltages in the reach of a curve, which makes a cubic between them exact to 1e-6 of its bend; how far they
 # are needed beyond the excitation.
-_PER_REACH, _MARGIN = 6, 1.2
+_PER_REACH, _MARGIN = 8, 1.2
 # Temperature at which the island's solver starts at most, in units of the gap.
 _WARMEST = 0.9
 
@@ -77,7 +79,8 @@ class HeatedPair(CurveModel):
     `state` solves the island at the measured `voltage` (V), shape (n, phases), in a few phases of the excitation's
     cycle; `correction` (A) is what the mean over the whole cycle has beyond theirs. `harmonic` (V) is the first
     harmonic of the excitation at the device, 0 without any, and `harmonic_correction` (A) what that of the current has
-    beyond those few phases. `solved` are the readings at whose voltages that is; `readings` may differ a little.
+    beyond those few phases. `solved` are the readings at whose voltages that is; `readings` may differ a little. With
+    many points the island is solved at the `nodes` (V), shape (m,), between which it is interpolated.
     """
 
     readings: Readings
@@ -89,6 +92,7 @@ class HeatedPair(CurveModel):
     correction: Real
     harmonic: Real
     harmonic_correction: Real
+    nodes: Real
     state: Callable[[tuple[float, ...]], IslandState]
 
     @classmethod
@@ -104,37 +108,28 @@ class HeatedPair(CurveModel):
 
         """
         values = dict(zip(names, map(float, x), strict=True))
-        measured = readings.voltage - values.get(LINE, 0.0) * readings.current
-        cooler, voltage = cooler_of(values), measured + values["voltage_offset"]
-        point = steady_state(cooler, voltage, values["electron_temperature"])
-        conductance = cooler.conductance(point)
-        share = 1 / (1 + readings.series_resistance * conductance)
-        weight = share / np.sqrt(1 + (voltage_noise * conductance * share) ** 2)
-        at, electrons = readings.voltage[:, None], point.electron_temperature[:, None]
+        voltage = readings.voltage - values.get(LINE, 0.0) * readings.current + values["voltage_offset"]
+        line = np.sqrt(2) * readings.excitation
+        curve = _Curve.of(values, voltage, line)
+        share = 1 / (1 + readings.series_resistance * curve.conductance)
+        weight = share / np.sqrt(1 + (voltage_noise * curve.conductance * share) ** 2)
+        amplitude = np.zeros((voltage.size, 1))
         correction, harmonic, harmonic_correction = np.zeros((3, *voltage.shape))
         if readings.excitation:
-
-            def state(voltage: Real) -> OperatingPoint:
-                return steady_state(cooler, voltage, values["electron_temperature"])
-
-            def interpolated(voltage: Real, _points: object) -> tuple[Real, Real]:
-                return spline(voltage), spline(voltage, 1)
-
-            line, reach = np.sqrt(2) * readings.excitation, 2 * k / e * point.electron_temperature
-            if line <= reach.min():
-                curves: Callable[..., tuple[Real, Real]] = Curves(lambda v: state(v).current, voltage, line)
-            else:
-                spline, curves = _spline(cooler, state, voltage, line, reach), interpolated
-            cycle = device_cycle(curves, voltage, line * _PHASES, readings.series_resistance, reach)
+            cycle = device_cycle(
+                curve.around, voltage, line * _PHASES, readings.series_resistance, 2 * k / e * curve.electrons
+            )
             # At a few phases of a cosine with the cycle's own first harmonic.
             harmonic = first_harmonic(cycle)
             amplitude = harmonic[:, None] * _FEW
-            few = steady_state(cooler, voltage[:, None] + amplitude, values["electron_temperature"])
-            at, electrons = readings.voltage[:, None] + amplitude, few.electron_temperature
             every = np.arange(voltage.size)
-            along = curves(cycle, every)[0]
-            correction = along.mean(axis=-1) - few.current.mean(axis=-1)
-            harmonic_correction = first_harmonic(along) - first_harmonic(few.current)
+            along, few = (curve.around(at, every)[0] for at in (cycle, voltage[:, None] + amplitude))
+            correction = along.mean(axis=-1) - few.mean(axis=-1)
+            harmonic_correction = first_harmonic(along) - first_harmonic(few)
+        at, nodes = readings.voltage[:, None] + amplitude, curve.nodes if voltage.size > MANY_POINTS else np.zeros(0)
+        order, offset = np.argsort(voltage), values["voltage_offset"]
+        where = nodes if nodes.size else voltage[:, None] + amplitude
+        electrons = np.interp(where, voltage[order], curve.electrons[order])
         return cls(
             readings,
             readings,
@@ -145,7 +140,8 @@ class HeatedPair(CurveModel):
             correction,
             harmonic,
             harmonic_correction,
-            _states(names, at, electrons, readings.current),
+            nodes - offset,
+            _states(names, at, readings.current, nodes - offset, electrons),
             mask=np.ones(voltage.shape, bool),
         )
 
@@ -209,54 +205,94 @@ class HeatedPair(CurveModel):
 
     def state_of(self, values: Mapping[str, float], names: Sequence[str]) -> IslandState:
         """The island at the voltages of this model, with slopes by other parameters."""
-        return island_state(values, self.voltage, names)
+        if not self.nodes.size:
+            return island_state(values, self.voltage, names)
+        return _interpolated(island_state(values, self.nodes, names), self.nodes, self.voltage)
 
     def _state(self, x: Real) -> IslandState:
         return self.state(tuple(map(float, x)))
 
 
-def _spline(
-    cooler: SINISCooler, state: Callable[[Real], OperatingPoint], voltage: Real, line: float, reach: Real
-) -> CubicHermiteSpline:
-    """The current (A) at all voltages (V) within an excitation (V) on the `line` of `voltage`.
+def _nodes(voltage: Real, reach: Real, line: float = 0.0) -> Real:
+    """Voltages (V) between which a cubic follows the current within `line` (V) of `voltage`, of any shape.
 
-    With the exact slopes at voltages that are closer than a part of the least `reach` (V) over which the curve bends.
+    They are closest where the curve bends over the least `reach` (V), of the same shape.
     """
-    low, high = voltage.min() - _MARGIN * line, voltage.max() + _MARGIN * line
-    nodes = np.linspace(low, high, int((high - low) / (reach.min() / _PER_REACH)) + 2)
-    point = state(nodes)
-    return CubicHermiteSpline(nodes, point.current, cooler.conductance(point))
+    order, margin = np.argsort(voltage, axis=None), _MARGIN * line
+    along, least = voltage.ravel()[order], reach.ravel()[order]
+    grid = np.arange(along[0] - margin, along[-1] + margin + least.min(), least.min())
+    # What is within a margin of a sharp bend has its nodes, too.
+    local = minimum_filter1d(np.interp(grid, along, least), 2 * int(margin / least.min()) + 3)
+    number = cumulative_trapezoid(_PER_REACH / local, grid, initial=0.0)
+    return np.asarray(np.interp(np.linspace(0, number[-1], int(number[-1]) + 2), number, grid))
+
+
+class _Curve(NamedTuple):
+    """Conductance (S) and electron temperature (K) at n true voltages, and the current around them.
+
+    The `current` is a cubic between `nodes` (V), which there are with an excitation or with many points.
+    """
+
+    conductance: Real
+    electrons: Real
+    nodes: Real
+    current: CubicHermiteSpline | None
+
+    @classmethod
+    def of(cls, values: Mapping[str, float], voltage: Real, line: float) -> Self:
+        """Of the device with the parameters in `values`, within an excitation of `line` (V)."""
+        cooler, temperature, many = cooler_of(values), values["electron_temperature"], voltage.size > MANY_POINTS
+        some = np.quantile(voltage, np.linspace(0, 1, FEWER_POINTS)) if many else voltage
+        point = steady_state(cooler, some, temperature)
+        conductance, electrons = cooler.conductance(point), point.electron_temperature
+        if not (many or line):
+            return cls(conductance, electrons, np.zeros(0), None)
+        nodes = _nodes(some, 2 * k / e * electrons, line)
+        ends = steady_state(cooler, nodes, temperature)
+        current = CubicHermiteSpline(nodes, ends.current, cooler.conductance(ends))
+        if many:
+            conductance, electrons = current(voltage, 1), np.interp(voltage, nodes, ends.electron_temperature)
+        return cls(conductance, electrons, nodes, current)
+
+    def around(self, voltage: Real, _points: object) -> tuple[Real, Real]:
+        """Current (A) and conductance (S) at voltages (V) within the excitation."""
+        assert self.current is not None  # noqa: S101  # for mypy
+        return self.current(voltage), self.current(voltage, 1)
+
+
+def _interpolated(state: IslandState, nodes: Real, voltage: Real) -> IslandState:
+    """A state of the island at the `nodes` (V), at voltages (V) of any shape."""
+    return IslandState(*(CubicSpline(nodes, column)(voltage) for column in state))
 
 
 def _states(
-    names: Sequence[str], voltage: Real, electrons: Real | None, current: Real
+    names: Sequence[str], voltage: Real, current: Real, nodes: Real, electrons: Real
 ) -> Callable[[tuple[float, ...]], IslandState]:
     """Solver of the island at measured voltages (V), shape (n, phases), that remembers the last parameters.
 
     `current` (A), shape (n,), is what flows over the line.
-    `electrons` are temperatures (K) near the first solution, if any are known; from where the slopes lead, the next
-    takes half the time.
+    `electrons` are temperatures (K) near the first solution, at the `nodes` if there are any; from where the slopes
+    lead, the next takes half the time.
     """
-    last: list[Any] = [np.full(len(names), np.nan), electrons, np.zeros((*voltage.shape, len(names)))]
-
+    last: list[Any] = [np.full(len(names), np.nan), electrons, np.zeros((*electrons.shape, len(names)))]
     drop = current[:, None]
 
     @lru_cache(maxsize=1)
     def state(x: tuple[float, ...]) -> IslandState:
         before, temperature, slopes = last
         values = dict(zip(names, x, strict=True))
-        start = None
-        if temperature is not None:
-            ahead = temperature + slopes @ np.nan_to_num(np.array(x) - before)
-            # Electrons as warm as the gap are refused.
-            warmest = _WARMEST * values["gap"] * e / k
-            start = np.minimum(np.clip(ahead, temperature / 2, 2 * temperature), warmest)
-        found = island_state(values, voltage - values.get(LINE, 0.0) * drop, names, start)
+        ahead = temperature + slopes @ np.nan_to_num(np.array(x) - before)
+        # Electrons as warm as the gap are refused.
+        warmest = _WARMEST * values["gap"] * e / k
+        start = np.minimum(np.clip(ahead, temperature / 2, 2 * temperature), warmest)
+        true = voltage - values.get(LINE, 0.0) * drop
+        solved = island_state(values, nodes if nodes.size else true, names, start)
+        found = _interpolated(solved, nodes, true) if nodes.size else solved
         if LINE in values:
             line, offset = names.index(LINE), names.index("voltage_offset")
             for slopes in (found.current_slopes, found.temperature_slopes):
                 slopes[..., line] = -slopes[..., offset] * drop
-        last[:] = np.array(x), found.temperature, found.temperature_slopes
+        last[:] = np.array(x), solved.temperature, solved.temperature_slopes
         return found
 
     return state

@@ -10,24 +10,20 @@ line is free in this search: what a wrong one explains is no component.
 
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from typing import NamedTuple, Self
+from dataclasses import replace
 
 import numpy as np
-from scipy.optimize import least_squares
 
-from labnis.fit._residuals import noise_between_neighbours
 from labnis.fit.arrays import FEWER_POINTS, MANY_POINTS, Bool, Real, evenly_spread
 from labnis.fit.estimate import Estimate
-from labnis.fit.given import known_before
 from labnis.fit.junction._current_and_conductance import solve_readings
-from labnis.fit.junction._gap_loss import LOSSES, gap_loss_columns, text_of_limit
-from labnis.fit.junction._heated_pair import HeatedPair, Readings, island_prior
+from labnis.fit.junction._gap_loss import LOSSES, text_of_limit
+from labnis.fit.junction._heated_pair import HeatedPair, Readings
 from labnis.fit.junction._injection import INJECTION
-from labnis.fit.junction._island import ANDREEV, COMPONENTS, DEPHASING_RATE, components_of
+from labnis.fit.junction._island import ANDREEV, COMPONENTS, components_of
+from labnis.fit.junction._island_trial import STEPS, Trial, island_parameters
 from labnis.fit.junction._line import GAIN, LINE
-from labnis.fit.junction._steady_state import SMALLEST_DYNES
-from labnis.fit.parameters import Parameter, prior_rows, restarted
+from labnis.fit.parameters import Parameter, restarted
 from labnis.fit.result import FitError, FitResult
 from labnis.physics import NoOperatingPointError
 
@@ -40,85 +36,21 @@ _FEWEST = 30
 _GLITCH, _ALONE = 9.0, 4.0
 # By how much χ² falls for a component that is taken in, and the quantile of a one-sided limit of 95 %.
 _ADMITTED, _ONE_SIDED = 10.0, 1.645
-# A component matters if the variance of one of these results is so many times as large with it.
-_MATTERS, _RESULTS = 1.2, ("gap", "normal_resistance", "electron_temperature")
+# A component matters if the variance of a result is so many times as large with it.
+_MATTERS = 1.2
 # The fifth power of a temperature is known if it is as many standard deviations from 0.
 _SIGNIFICANT = 3.0
-# Points with which components are tried, steps of a trial at most, and its relative accuracy.
-_FEW, _FIRST_STEPS, _STEPS, _ACCURACY = 81, 5, 30, 1e-5
+# Points with which components are tried, and steps of each of several trials at first.
+_FEW, _FIRST_STEPS = 81, 5
 # How often a trial goes on at most, and what it has to gain by that.
 _FURTHER, _LITTLE = 5, 1.0
-# h (K⁵/W) at which a trial starts, upper limits of h and g, and g in units of h.
-_STARTS, _LARGEST, _KAPITZA = (1e5, 1e7, 1e9, 1e10), 1e13, 0.3
+# h (K⁵/W) at which a trial starts, and g in units of h.
+_STARTS, _KAPITZA = (1e5, 1e7, 1e9, 1e10), 0.3
 # Part of the gap that is lost at the end of the sweep, at which a trial with injection starts.
 _LOSSES = (1e-3, 1e-2, 0.1)
 # Start of both Andreev amplitudes.
 _ANDREEV = 0.05
-_COLDEST, _WARMEST = 4e-3, 1.0
 _HEAT, _KAPITZA_NAME = "electron_phonon_resistance", "kapitza_resistance"
-
-
-@dataclass(frozen=True)
-class _Trial:
-    """A fit of the components among the names of its model: `values`, and χ² in units of the noise given to it."""
-
-    model: HeatedPair
-    values: dict[str, float]
-    residuals: Real
-
-    @classmethod
-    def of(cls, readings: Readings, parameters: Sequence[Parameter], noise: float, steps: int = _STEPS) -> Self:
-        """Minimise from the start values of the `parameters`, with the dephasing rate's prior, in so many `steps`."""
-        names = [p.name for p in parameters]
-        start = np.array([p.start for p in parameters])
-        free = np.array([not p.fixed for p in parameters])
-        scale = np.array([p.scale for p in parameters])[free]
-        bounds = [np.array([getattr(p, side) for p in parameters])[free] / scale for side in ("lower", "upper")]
-        model = HeatedPair.of(readings, names, start)
-        matrix, target = prior_rows(names, known_before(parameters, island_prior(names), readings.given).prior)
-
-        def whole(u: Real) -> Real:
-            x = start.copy()
-            x[free] = u * scale
-            return x
-
-        def rows(u: Real) -> Real:
-            x = whole(u)
-            return np.concatenate([model.apart_from_line(model.residuals(x)) / noise, matrix @ x - target])
-
-        def slopes(u: Real) -> Real:
-            rows = model.apart_from_line(model.jacobian(whole(u))) / noise
-            return np.asarray(np.vstack([rows, matrix])[:, free] * scale)
-
-        inside = np.clip(start[free] / scale, bounds[0] + 1e-12, bounds[1] - 1e-12)
-        found = least_squares(
-            rows, inside, slopes, bounds, x_scale="jac", xtol=_ACCURACY, ftol=_ACCURACY, max_nfev=steps
-        )
-        x = whole(found.x)
-        return cls(model, dict(zip(names, map(float, x), strict=True)), model.apart_from_line(model.residuals(x)))
-
-    @property
-    def noise(self) -> float:
-        return noise_between_neighbours(self.residuals, np.ones(self.residuals.shape, bool))
-
-    def chi2(self, noise: float) -> float:
-        return float(self.residuals @ self.residuals) / noise**2
-
-    def scores(self, noise: float) -> "dict[str, _Score]":
-        """What is known of each component that is not there."""
-        return _scores(self.model, self.values, self.residuals, noise)
-
-
-class _Score(NamedTuple):
-    """Linear estimate of a component and its σ; by which factor it increases the variance of a result at most.
-
-    `moved` are gap (eV), resistance (ohm) and temperature (K) that a fit without a component of 1 has too large.
-    """
-
-    estimate: float
-    sigma: float
-    growth: float
-    moved: Real
 
 
 def with_components(
@@ -149,7 +81,7 @@ def with_components(
     few = readings.at(evenly_spread(readings.voltage.size, _FEW))
     try:
         values = pair.by_name | {name: known[name] for name in held}
-        trial = _Trial.of(few, _parameters(values, components, fixed), pair.noise)
+        trial = Trial.of(few, island_parameters(values, components, fixed), pair.noise)
     except NoOperatingPointError as error:
         raise FitError(f"the island has no steady state: {error}") from error
     trial = _injected(*_completed(*_grown(trial, few, fixed), fixed), fixed)
@@ -158,7 +90,7 @@ def with_components(
         raise FitError("injection is given, and the curve shows no island that heats: it needs one; leave it out")
     if not names and conductance is None:
         return replace(pair, assumed={**pair.assumed, **_left_out(trial, trial.noise)})
-    parameters = _parameters(trial.values if names else pair.by_name, names, fixed)
+    parameters = island_parameters(trial.values if names else pair.by_name, names, fixed)
     if names and (sigma := readings.resistance_sigma):
         parameters.append(Parameter(LINE, "ohm", 0.0, sigma))
     if conductance is not None:
@@ -173,7 +105,7 @@ def with_components(
         return replace(pair, warnings=(*pair.warnings, f"{better} cannot be fitted: {error}"))
     size, values = readings.voltage.size, result.by_name
     values = {name: value for name, value in values.items() if name not in (LINE, GAIN)}
-    found = _Trial(model, values, model.apart_from_line((result.residuals * result.mask)[:size]))
+    found = Trial(model, values, model.apart_from_line((result.residuals * result.mask)[:size]))
     stated = {**result.assumed, **_left_out(found, result.noise)}
     if not names:
         return replace(result, assumed=stated)
@@ -230,13 +162,13 @@ def _undetermined(temperature: Estimate) -> dict[str, float]:
     return {"electron_temperature": value * (1 + 5 * _ONE_SIDED * sigma / value) ** 0.2}
 
 
-def _grown(trial: _Trial, readings: Readings, fixed: Mapping[str, float]) -> tuple[_Trial, Readings]:
+def _grown(trial: Trial, readings: Readings, fixed: Mapping[str, float]) -> tuple[Trial, Readings]:
     """The trial with all components that improve it, and the readings without glitches."""
     while True:
         glitches = _glitches(readings.voltage, trial.residuals)
         if glitches.any():  # the better the model, the more of them show
             readings = readings.at(np.flatnonzero(~glitches))
-            trial = _Trial.of(readings, _with(trial, {}, fixed), trial.noise)
+            trial = Trial.of(readings, _with(trial, {}, fixed), trial.noise)
         noise, better = trial.noise, None
         for starts in _candidates(trial, noise, fixed.keys()):
             attempt = _best(trial, readings, starts, fixed, noise)
@@ -251,7 +183,7 @@ def _grown(trial: _Trial, readings: Readings, fixed: Mapping[str, float]) -> tup
         trial = better
 
 
-def _injected(trial: _Trial, readings: Readings, fixed: Mapping[str, float]) -> _Trial:
+def _injected(trial: Trial, readings: Readings, fixed: Mapping[str, float]) -> Trial:
     """The trial of an island that heats, with quasiparticles that lower the gap where these improve it.
 
     They come last: much of what they do other components do as well.
@@ -270,17 +202,17 @@ def _injected(trial: _Trial, readings: Readings, fixed: Mapping[str, float]) -> 
     return attempt
 
 
-def _converged(trial: _Trial, readings: Readings, fixed: Mapping[str, float]) -> _Trial:
+def _converged(trial: Trial, readings: Readings, fixed: Mapping[str, float]) -> Trial:
     """The trial after so many further steps that more of them would not matter."""
     noise = trial.noise
     for _ in range(_FURTHER):
-        before, trial = trial, _Trial.of(readings, _with(trial, {}, fixed), noise)
+        before, trial = trial, Trial.of(readings, _with(trial, {}, fixed), noise)
         if before.chi2(noise) - trial.chi2(noise) < _LITTLE:
             break
     return trial
 
 
-def _completed(trial: _Trial, readings: Readings, fixed: Mapping[str, float]) -> tuple[_Trial, Readings]:
+def _completed(trial: Trial, readings: Readings, fixed: Mapping[str, float]) -> tuple[Trial, Readings]:
     """The trial of an island that heats, with the components on which its results depend; and the readings."""
     if _HEAT not in trial.values:
         return trial, readings
@@ -296,29 +228,29 @@ def _completed(trial: _Trial, readings: Readings, fixed: Mapping[str, float]) ->
 
 
 def _best(
-    trial: _Trial, readings: Readings, starts: Sequence[Mapping[str, float]], fixed: Mapping[str, float], noise: float
-) -> _Trial | None:
+    trial: Trial, readings: Readings, starts: Sequence[Mapping[str, float]], fixed: Mapping[str, float], noise: float
+) -> Trial | None:
     """The trial with further components, from the best of some start values; None without a steady state."""
     attempts = []
     for start in starts:
         with suppress(NoOperatingPointError):
-            few = _FIRST_STEPS if len(starts) > 1 else _STEPS
-            attempts.append(_Trial.of(readings, _with(trial, start, fixed), noise, few))
+            few = _FIRST_STEPS if len(starts) > 1 else STEPS
+            attempts.append(Trial.of(readings, _with(trial, start, fixed), noise, few))
     if not attempts:
         return None
     best = min(attempts, key=lambda attempt: attempt.chi2(noise))
     if len(starts) > 1:
-        best = _Trial.of(readings, _with(best, {}, fixed), noise)
+        best = Trial.of(readings, _with(best, {}, fixed), noise)
     return best
 
 
-def _with(trial: _Trial, start: Mapping[str, float], fixed: Mapping[str, float]) -> list[Parameter]:
+def _with(trial: Trial, start: Mapping[str, float], fixed: Mapping[str, float]) -> list[Parameter]:
     """Parameters of the trial with further components."""
     components = [name for name in (*trial.values, *start) if name in COMPONENTS]
-    return _parameters(trial.values | dict(start), components, fixed)
+    return island_parameters(trial.values | dict(start), components, fixed)
 
 
-def _candidates(trial: _Trial, noise: float, held: Collection[str]) -> list[list[dict[str, float]]]:
+def _candidates(trial: Trial, noise: float, held: Collection[str]) -> list[list[dict[str, float]]]:
     """Components that may improve the trial, and are not `held` at 0: start values to choose from, for each."""
     freedom = trial.residuals.size - len(trial.values)
     misfit = trial.chi2(noise) / freedom > 1 + 5 / np.sqrt(freedom)
@@ -344,34 +276,7 @@ def _candidates(trial: _Trial, noise: float, held: Collection[str]) -> list[list
     return [starts for starts in found if not starts[0].keys() & COMPONENTS.keys() & set(held)]
 
 
-def _scores(model: HeatedPair, values: Mapping[str, float], residuals: Real, noise: float) -> dict[str, _Score]:
-    """What is known of each component and loss of gap that is not among the `values`, while all others follow."""
-    names = [*values, *(name for name in COMPONENTS if name not in (*values, INJECTION))]
-    try:
-        slopes = np.hstack([model.slopes(model.state_of(values, names)), gap_loss_columns(model, values)])
-    except NoOperatingPointError:
-        return {}
-    names, columns = [*names, *(name for name in LOSSES if name not in values)], -model.apart_from_line(slopes) / noise
-    there = columns[:, : len(values)]
-    size = np.maximum(np.linalg.norm(there, axis=0), np.finfo(float).tiny)
-    basis, triangle = np.linalg.qr(there / size)
-    at = [list(values).index(name) for name in _RESULTS]
-    results = np.linalg.pinv(triangle)[at]
-    found = {}
-    for name, column in zip(names[len(values) :], columns[:, len(values) :].T, strict=True):
-        own = column - basis @ (basis.T @ column)
-        own = own - basis @ (basis.T @ own)
-        information = float(own @ own)
-        # Nothing is known of what does not show at all.
-        if information > 1e-20 * float(column @ column):
-            follows = results @ (basis.T @ column)
-            growth = 1 + float((follows**2 / (results**2).sum(axis=1)).max()) / information
-            estimate = float(own @ residuals) / noise / information
-            found[name] = _Score(estimate, information**-0.5, growth, follows / size[at])
-    return found
-
-
-def _left_out(trial: _Trial, noise: float) -> dict[str, str]:
+def _left_out(trial: Trial, noise: float) -> dict[str, str]:
     scores, stated = trial.scores(noise), {}
     of_pair = trial.model.readings.array.factors([*scores])
     for (name, (estimate, sigma, _, moved)), factor in zip(scores.items(), of_pair, strict=True):
@@ -381,29 +286,3 @@ def _left_out(trial: _Trial, noise: float) -> dict[str, str]:
         else:
             stated[name] = f"none; below {limit / factor:.2g} {COMPONENTS[name]} (95 %)".replace(" 1 (", " (")
     return stated
-
-
-def _parameters(values: Mapping[str, float], components: Sequence[str], fixed: Mapping[str, float]) -> list[Parameter]:
-    """The parameters of the pair and of the `components`, started at `values`."""
-    v = dict(values)
-    gap, resistance = v["gap"], v["normal_resistance"]
-    parameters = [
-        Parameter("gap", "eV", gap, gap, 0.2 * gap, 5 * gap),
-        Parameter("normal_resistance", "ohm", resistance, resistance, 0.05 * resistance, 20 * resistance),
-        Parameter("electron_temperature", "K", v["electron_temperature"], 0.1, _COLDEST, _WARMEST, may_vanish=True),
-        Parameter("dynes", "1", max(v["dynes"], 10 * SMALLEST_DYNES), 1e-4, SMALLEST_DYNES, 0.3, may_vanish=True),
-        Parameter("voltage_offset", "V", v["voltage_offset"], 1e-5),
-        Parameter("current_offset", "A", v["current_offset"], 1e-2 * gap / resistance),
-    ]
-    for name in components:
-        largest = (
-            _LARGEST if name in (_HEAT, _KAPITZA_NAME) else 1 / resistance if name == "leakage_conductance" else np.inf
-        )
-        # The gap over the resistance is a current.
-        size = {INJECTION: resistance / gap}.get(name, 1.0 if name in ANDREEV else 1 / resistance)
-        scale = max(abs(v[name]), 1e-3 * size)
-        parameters.append(Parameter(name, COMPONENTS[name], v[name], scale, 0.0, largest))
-    if set(components) & set(ANDREEV):
-        rate = v.get("dephasing_rate", DEPHASING_RATE[0])
-        parameters.append(Parameter("dephasing_rate", "1/s", rate, DEPHASING_RATE[0], 1e-2 * DEPHASING_RATE[0]))
-    return [replace(p, start=fixed[p.name], fixed=True) if p.name in fixed else p for p in parameters]

@@ -1,0 +1,150 @@
+"""A fit of some components of an island to few points of a curve, and what it says of those that are not there."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple, Self
+
+import numpy as np
+from scipy.optimize import least_squares
+
+from labnis.fit._residuals import noise_between_neighbours
+from labnis.fit.arrays import Real
+from labnis.fit.given import known_before
+from labnis.fit.junction._gap_loss import LOSSES, gap_loss_columns
+from labnis.fit.junction._heated_pair import HeatedPair, Readings, island_prior
+from labnis.fit.junction._injection import INJECTION
+from labnis.fit.junction._island import ANDREEV, COMPONENTS, DEPHASING_RATE
+from labnis.fit.junction._steady_state import SMALLEST_DYNES
+from labnis.fit.parameters import Parameter, prior_rows
+from labnis.physics import NoOperatingPointError
+
+__all__ = ["STEPS", "Score", "Trial", "island_parameters"]
+
+#: Steps at most.
+STEPS = 30
+# Relative accuracy.
+_ACCURACY = 1e-5
+# Results on which a component may have an effect.
+_RESULTS = ("gap", "normal_resistance", "electron_temperature")
+# Upper limit of both resistances to heat (K⁵/W, K⁴/W), and bounds of the temperature without bias (K).
+_LARGEST, _COLDEST, _WARMEST = 1e13, 4e-3, 1.0
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A fit of the components among the names of its model: `values`, and χ² in units of the noise given to it."""
+
+    model: HeatedPair
+    values: dict[str, float]
+    residuals: Real
+
+    @classmethod
+    def of(cls, readings: Readings, parameters: Sequence[Parameter], noise: float, steps: int = STEPS) -> Self:
+        """Minimise from the start values of the `parameters`, with the dephasing rate's prior, in so many `steps`."""
+        names = [p.name for p in parameters]
+        start = np.array([p.start for p in parameters])
+        free = np.array([not p.fixed for p in parameters])
+        scale = np.array([p.scale for p in parameters])[free]
+        bounds = [np.array([getattr(p, side) for p in parameters])[free] / scale for side in ("lower", "upper")]
+        model = HeatedPair.of(readings, names, start)
+        matrix, target = prior_rows(names, known_before(parameters, island_prior(names), readings.given).prior)
+
+        def whole(u: Real) -> Real:
+            x = start.copy()
+            x[free] = u * scale
+            return x
+
+        def rows(u: Real) -> Real:
+            x = whole(u)
+            return np.concatenate([model.apart_from_line(model.residuals(x)) / noise, matrix @ x - target])
+
+        def slopes(u: Real) -> Real:
+            rows = model.apart_from_line(model.jacobian(whole(u))) / noise
+            return np.asarray(np.vstack([rows, matrix])[:, free] * scale)
+
+        inside = np.clip(start[free] / scale, bounds[0] + 1e-12, bounds[1] - 1e-12)
+        found = least_squares(
+            rows, inside, slopes, bounds, x_scale="jac", xtol=_ACCURACY, ftol=_ACCURACY, max_nfev=steps
+        )
+        x = whole(found.x)
+        return cls(model, dict(zip(names, map(float, x), strict=True)), model.apart_from_line(model.residuals(x)))
+
+    @property
+    def noise(self) -> float:
+        return noise_between_neighbours(self.residuals, np.ones(self.residuals.shape, bool))
+
+    def chi2(self, noise: float) -> float:
+        return float(self.residuals @ self.residuals) / noise**2
+
+    def scores(self, noise: float) -> "dict[str, Score]":
+        """What is known of each component that is not there."""
+        return _scores(self.model, self.values, self.residuals, noise)
+
+
+class Score(NamedTuple):
+    """Linear estimate of a component and its σ; by which factor it increases the variance of a result at most.
+
+    `moved` are gap (eV), resistance (ohm) and temperature (K) that a fit without a component of 1 has too large.
+    """
+
+    estimate: float
+    sigma: float
+    growth: float
+    moved: Real
+
+
+def _scores(model: HeatedPair, values: Mapping[str, float], residuals: Real, noise: float) -> dict[str, Score]:
+    """What is known of each component and loss of gap that is not among the `values`, while all others follow."""
+    names = [*values, *(name for name in COMPONENTS if name not in (*values, INJECTION))]
+    try:
+        slopes = np.hstack([model.slopes(model.state_of(values, names)), gap_loss_columns(model, values)])
+    except NoOperatingPointError:
+        return {}
+    names, columns = [*names, *(name for name in LOSSES if name not in values)], -model.apart_from_line(slopes) / noise
+    there = columns[:, : len(values)]
+    size = np.maximum(np.linalg.norm(there, axis=0), np.finfo(float).tiny)
+    basis, triangle = np.linalg.qr(there / size)
+    at = [list(values).index(name) for name in _RESULTS]
+    results = np.linalg.pinv(triangle)[at]
+    found = {}
+    for name, column in zip(names[len(values) :], columns[:, len(values) :].T, strict=True):
+        own = column - basis @ (basis.T @ column)
+        own = own - basis @ (basis.T @ own)
+        information = float(own @ own)
+        # Nothing is known of what does not show at all.
+        if information > 1e-20 * float(column @ column):
+            follows = results @ (basis.T @ column)
+            growth = 1 + float((follows**2 / (results**2).sum(axis=1)).max()) / information
+            estimate = float(own @ residuals) / noise / information
+            found[name] = Score(estimate, information**-0.5, growth, follows / size[at])
+    return found
+
+
+def island_parameters(
+    values: Mapping[str, float], components: Sequence[str], fixed: Mapping[str, float]
+) -> list[Parameter]:
+    """The parameters of the pair and of the `components`, started at `values`."""
+    v = dict(values)
+    gap, resistance = v["gap"], v["normal_resistance"]
+    parameters = [
+        Parameter("gap", "eV", gap, gap, 0.2 * gap, 5 * gap),
+        Parameter("normal_resistance", "ohm", resistance, resistance, 0.05 * resistance, 20 * resistance),
+        Parameter("electron_temperature", "K", v["electron_temperature"], 0.1, _COLDEST, _WARMEST, may_vanish=True),
+        Parameter("dynes", "1", max(v["dynes"], 10 * SMALLEST_DYNES), 1e-4, SMALLEST_DYNES, 0.3, may_vanish=True),
+        Parameter("voltage_offset", "V", v["voltage_offset"], 1e-5),
+        Parameter("current_offset", "A", v["current_offset"], 1e-2 * gap / resistance),
+    ]
+    largest = {
+        "electron_phonon_resistance": _LARGEST,
+        "kapitza_resistance": _LARGEST,
+        "leakage_conductance": 1 / resistance,
+    }
+    for name in components:
+        # The gap over the resistance is a current.
+        size = {INJECTION: resistance / gap}.get(name, 1.0 if name in ANDREEV else 1 / resistance)
+        scale = max(abs(v[name]), 1e-3 * size)
+        parameters.append(Parameter(name, COMPONENTS[name], v[name], scale, 0.0, largest.get(name, np.inf)))
+    if set(components) & set(ANDREEV):
+        rate = v.get("dephasing_rate", DEPHASING_RATE[0])
+        parameters.append(Parameter("dephasing_rate", "1/s", rate, DEPHASING_RATE[0], 1e-2 * DEPHASING_RATE[0]))
+    return [replace(p, start=fixed[p.name], fixed=True) if p.name in fixed else p for p in parameters]

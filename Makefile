@@ -48,7 +48,7 @@ test-faults: $(VENV)/installed
 	$(BIN)/python -m pytest -n 5 -m 'faults and not long' --timeout 300 $(ARGS)
 
 test-long: $(VENV)/installed
-	$(BIN)/python -m pytest -n auto -m long --timeout 3000
+	$(BIN)/python -m pytest -n auto --dist worksteal -m long --timeout 3000 $(ARGS)
 
 coverage: $(VENV)/installed
 	$(BIN)/python -m tests.long --write docs/calibration.md

@@ -29,6 +29,8 @@ AnyModel = TypeVar("AnyModel", bound=Model)
 _OUTLIER_ROUNDS, _MOST_OUTLIERS = 10, 0.1
 _NOISE_ROUNDS, _NOISE_TOLERANCE = 5, 1e-2
 _ACCURACY = 1e-10
+# Along the valley of an island's heat, leak and Andreev current a search takes hundreds of steps.
+_EVALUATIONS = 1000
 
 
 def solve(
@@ -226,10 +228,12 @@ def _minimised(
         xtol=accuracy,
         ftol=accuracy,
         gtol=accuracy,
-        max_nfev=200,
+        max_nfev=_EVALUATIONS,
     )
     if outcome.status == 0:
-        raise FitError("the fit did not converge within 200 evaluations; look at the data, or give a better start")
+        raise FitError(
+            f"the fit did not converge within {_EVALUATIONS} evaluations; look at the data, or give a better start"
+        )
     return np.asarray(outcome.x)
 
 

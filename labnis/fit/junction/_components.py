@@ -13,9 +13,9 @@ from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
+from scipy.special import ndtr, ndtri
 
 from labnis.fit.arrays import FEWER_POINTS, MANY_POINTS, Bool, Real, evenly_spread
-from labnis.fit.estimate import Estimate
 from labnis.fit.junction._current_and_conductance import solve_readings
 from labnis.fit.junction._gap_loss import LOSSES, text_of_limit
 from labnis.fit.junction._heated_pair import HeatedPair, Readings
@@ -34,11 +34,13 @@ _OF_ISLAND = "at every bias that at which the island's heat balance closes"
 _FEWEST = 30
 # A glitch is so many median deviations from its neighbours (6σ), and so many times as far as they are from theirs.
 _GLITCH, _ALONE = 9.0, 4.0
-# By how much χ² falls for a component that is taken in, and the quantile of a one-sided limit of 95 %.
-_ADMITTED, _ONE_SIDED = 10.0, 1.645
+# By how much χ² falls for a component that is taken in.
+_ADMITTED = 10.0
+# Confidence of a limit, and the quantile of a normal distribution for it.
+_CONFIDENCE, _ONE_SIDED = 0.95, 1.645
 # A component matters if the variance of a result is so many times as large with it.
 _MATTERS = 1.2
-# The fifth power of a temperature is known if it is as many standard deviations from 0.
+# A power of the temperature is known if it is as many standard deviations from 0.
 _SIGNIFICANT = 3.0
 # Points with which components are tried, and steps of each of several trials at first.
 _FEW, _FIRST_STEPS = 81, 5
@@ -84,7 +86,8 @@ def with_components(
         trial = Trial.of(few, island_parameters(values, components, fixed), pair.noise)
     except NoOperatingPointError as error:
         raise FitError(f"the island has no steady state: {error}") from error
-    trial = _injected(*_completed(*_grown(trial, few, fixed), fixed), fixed)
+    trial, few = _grown(trial, few, fixed)
+    trial = _injected(_completed(trial, few, fixed), few, fixed)
     names = [name for name in trial.values if name in COMPONENTS]
     if INJECTION in names and _HEAT not in names:
         raise FitError("injection is given, and the curve shows no island that heats: it needs one; leave it out")
@@ -112,7 +115,7 @@ def with_components(
     return replace(
         result,
         assumed=stated | {"electron_temperature": _OF_ISLAND},
-        limits=_undetermined(result["electron_temperature"]),
+        limits=_undetermined(result),
     )
 
 
@@ -153,13 +156,17 @@ def _glitches(voltage: Real, residuals: Real) -> Bool:
     return found
 
 
-def _undetermined(temperature: Estimate) -> dict[str, float]:
+def _undetermined(result: FitResult) -> dict[str, float]:
     """The upper limit (95 %) of an electron temperature without bias that the curve does not determine."""
-    value, sigma = temperature.value, temperature.sigma
-    # The heat that electrons of this temperature give to the phonons, T⁵/h, is what the curve knows.
-    if sigma == 0 or 5 * sigma < value / _SIGNIFICANT:
+    value, sigma = result["electron_temperature"].value, result["electron_temperature"].sigma
+    # What the curve knows is the heat between electrons and phonons, T⁵/h, or between phonons and bath, T⁴/g.
+    power = 4 if _KAPITZA_NAME in result.names else 5
+    if sigma == 0 or power * sigma < value / _SIGNIFICANT:
         return {}
-    return {"electron_temperature": value * (1 + 5 * _ONE_SIDED * sigma / value) ** 0.2}
+    # That of a normal distribution cut off at 0.
+    relative = power * sigma / value
+    quantile = -float(ndtri((1 - _CONFIDENCE) * ndtr(1 / relative)))
+    return {"electron_temperature": value * (1 + quantile * relative) ** (1 / power)}
 
 
 def _grown(trial: Trial, readings: Readings, fixed: Mapping[str, float]) -> tuple[Trial, Readings]:
@@ -212,10 +219,10 @@ def _converged(trial: Trial, readings: Readings, fixed: Mapping[str, float]) -> 
     return trial
 
 
-def _completed(trial: Trial, readings: Readings, fixed: Mapping[str, float]) -> tuple[Trial, Readings]:
-    """The trial of an island that heats, with the components on which its results depend; and the readings."""
+def _completed(trial: Trial, readings: Readings, fixed: Mapping[str, float]) -> Trial:
+    """The trial of an island that heats, with the components on which its results depend."""
     if _HEAT not in trial.values:
-        return trial, readings
+        return trial
     matter = {name: s for name, s in trial.scores(trial.noise).items() if s.growth > _MATTERS and name not in fixed}
     start: dict[str, float] = {}
     if matter.keys() & set(ANDREEV):
@@ -224,7 +231,7 @@ def _completed(trial: Trial, readings: Readings, fixed: Mapping[str, float]) -> 
         estimate, sigma, *_ = matter["leakage_conductance"]
         start["leakage_conductance"] = max(estimate, sigma)
     attempt = _best(trial, readings, [start], fixed, trial.noise) if start else None
-    return trial if attempt is None else attempt, readings
+    return trial if attempt is None else attempt
 
 
 def _best(

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from labnis.fit.arrays import Bool, Real
 
 __all__ = [
+    "ALIKE",
     "OUTLIER",
     "are_few",
     "explained",
@@ -26,6 +27,9 @@ __all__ = [
     "uneven",
     "unlike_noise",
 ]
+
+#: How the warning of structure in the residuals begins.
+ALIKE = "neighbouring residuals are alike"
 
 Places = NDArray[np.intp]
 
@@ -133,7 +137,7 @@ def unlike_noise(chi2: float, degrees_of_freedom: int, residuals: Real) -> tuple
             "of one between those of the other? Fit each alone",
         )
     return (
-        f"neighbouring residuals are alike (χ²/ν = {excess:.3g}): the model is incomplete, and the true "
+        f"{ALIKE} (χ²/ν = {excess:.3g}): the model is incomplete, and the true "
         "uncertainties are larger; look at the residuals",
     )
 

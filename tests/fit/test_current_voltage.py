@@ -4,12 +4,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.interpolate import CubicSpline
 from scipy.stats import siegelslopes
 
 from labnis.fit import FitError, fit_current_voltage, number_text
 from labnis.fit.junction._curve_start import repeated_median_slope
 from labnis.fit.junction._excitation import phases
 from labnis.fit.junction.current_voltage import _Sweep
+from labnis.physics import NISJunction
 from sim_instruments import Truth
 from tests.fit.measuring import SERIES_RESISTANCE, assert_jacobian, current_voltage, device, pulls
 
@@ -92,6 +94,24 @@ def test_current_outside_the_model_is_reported(shipped: Truth) -> None:
     voltage, current = current_voltage(shipped, 8, points=101)
     found = fit_current_voltage(voltage, current + 3e-10 * np.sin(voltage * 2e4), series_resistance=SERIES_RESISTANCE)
     assert any("neighbouring residuals are alike" in warning for warning in found.warnings)
+
+
+@pytest.mark.parametrize("bump", [0.0, 2e-12])
+def test_last_digits_of_quiet_meters_are_no_doubt_and_hide_none(bump: float) -> None:
+    # 10 nV across 3 kΩ and 2 kΩ of line are 2 pA; voltages 6.001 µV apart are rounded with a slow sawtooth.
+    junction = NISJunction(210e-6, 1.5e3, 1e-4)
+    line, fine = 6.001e-6 * np.arange(-200, 201), np.linspace(-1.1e-3, 1.1e-3, 100_001)
+    true = CubicSpline(fine + SERIES_RESISTANCE * junction.current(fine / 2, 0.1), fine)(line)
+    current = junction.current(true / 2, 0.1) + 1e-13 * np.random.default_rng(0).normal(size=401)
+    reading = np.round(line, 8)
+    current = np.round(current + bump * np.sin(true * 3e4), 12)
+    voltage = reading - SERIES_RESISTANCE * current
+    fit = fit_current_voltage(voltage, current, series_resistance=SERIES_RESISTANCE)
+    assert any("last digits" in note for note in fit.notes) == (not bump)
+    assert any("neighbouring residuals are alike" in warning for warning in fit.warnings) == bool(bump)
+    if not bump:
+        assert fit["gap"].value == pytest.approx(210e-6, abs=4 * fit["gap"].sigma)
+        assert fit["normal_resistance"].value == pytest.approx(1.5e3, abs=4 * fit["normal_resistance"].sigma)
 
 
 def test_start_saves_time_but_is_no_prior(shipped: Truth) -> None:

@@ -16,8 +16,8 @@ from labnis.fit.arrays import Real
 
 __all__ = ["CommonError", "resolution"]
 
-# Exponents of ten of a resolution (V), and the part of it by which a reading may be off.
-_LARGEST, _SMALLEST, _ROUNDING = -4, -11, 1e-3
+# Exponents of ten of a resolution (V or A), and the part of it by which a reading may be off.
+_LARGEST, _SMALLEST, _ROUNDING = -4, -15, 1e-3
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class CommonError:
 
 
 def resolution(readings: Real) -> float:
-    """The largest power of ten of which all `readings` (V) are multiples; 0 if there is none."""
+    """The largest power of ten of which all `readings` (V or A) are multiples; 0 if there is none."""
     for exponent in range(_LARGEST, _SMALLEST - 1, -1):
         steps = readings * 10.0**-exponent
         if (np.abs(steps - np.rint(steps)) < _ROUNDING).all():

@@ -30,7 +30,7 @@ from labnis.fit.junction._curve_data import (
     missing_readings,
     refuse_clipped,
 )
-from labnis.fit.junction._curve_doubts import curve_warnings, line_warnings, unusual_resistance
+from labnis.fit.junction._curve_doubts import curve_warnings, line_warnings, unusual_resistance, without_rounding
 from labnis.fit.junction._curve_start import curve_start
 from labnis.fit.junction._excitation import phases
 from labnis.fit.junction._heated_pair import Readings, expected_current
@@ -151,6 +151,8 @@ def fit_current_voltage(  # noqa: PLR0913  # each of them is a fact about the me
     result = pair if unequal else with_components(pair, readings, held, MODEL, ASSUMED, read)
     if unequal:
         result = _with_effect_told(result, readings, held)
+    model = model_of_pair(result, readings).with_mask(result.mask[: voltage.size])
+    result = without_rounding(result, readings, model)
     # What is told of the curve is that of the current.
     of_current = replace(result, residuals=result.residuals[: voltage.size], mask=result.mask[: voltage.size])
     found, counted = array.of_device(result, datum=array.current), of_current.mask
@@ -159,7 +161,7 @@ def fit_current_voltage(  # noqa: PLR0913  # each of them is a fact about the me
     if "normal_resistance" not in {**held, **known}:
         suspect = (*unusual_resistance(found["normal_resistance"].value, array), *suspect)
     told = stated(array.factors, found, fixed or {}, given or {})
-    doubts = line_warnings(of_current, readings, model_of_pair(result, readings).with_mask(of_current.mask))
+    doubts = line_warnings(of_current, readings, model)
     return replace(
         found,
         assumed=told,

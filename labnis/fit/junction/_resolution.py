@@ -48,6 +48,6 @@ def resolution(readings: Real) -> float:
     """The largest power of ten of which all `readings` (V or A) are multiples; 0 if there is none."""
     for exponent in range(_LARGEST, _SMALLEST - 1, -1):
         steps = readings * 10.0**-exponent
-        if (np.abs(steps - np.rint(steps)) < _ROUNDING).all():
+        if np.abs(steps).max(initial=0.0) >= 1 and (np.abs(steps - np.rint(steps)) < _ROUNDING).all():
             return float(10.0**exponent)
     return 0.0

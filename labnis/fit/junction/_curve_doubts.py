@@ -35,6 +35,8 @@ _WRONG_LINE, _PLAUSIBLE = "it looks like a series resistance that is {:.3g} ohm 
 _USUAL_RESISTANCES, _HIGHEST_OF_ONE = (50.0, 2e6), 1e13
 # Residuals that are alike have at most so many times the variance that rounding gives them.
 _ROUNDED = 1.5
+# A last digit is at most this part of the distance of set-points.
+_DIGIT = 1e-2
 # Gaps of aluminium films (eV); no other superconductor of common junctions has half or twice such a gap.
 _ALUMINIUM = (160e-6, 260e-6)
 
@@ -81,6 +83,8 @@ def without_rounding(result: FitResult, readings: Readings, model: CurveModel) -
         return result
     reading = readings.voltage + readings.series_resistance * readings.current
     volt, ampere = resolution(reading / array.voltage), resolution(readings.current / array.current)
+    if volt * array.voltage > _DIGIT * float(np.median(np.abs(np.diff(np.sort(reading))))):
+        volt = 0.0  # set-points on a grid, as they were commanded
     counts, slopes = model.mask, model.jacobian(result.values)
     by_voltage, by_current = (slopes[counts, result.names.index(f"{n}_offset")] for n in ("voltage", "current"))
     rest = result.residuals[: counts.size][counts]

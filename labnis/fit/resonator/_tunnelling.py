@@ -221,11 +221,8 @@ def unequal_input(prior: FitResult | None) -> dict[str, float]:
     """The asymmetry of a pair that an earlier fit has found, as an input of the later ones; empty for equal ones."""
     if prior is None:
         return {}
-    return {ASYMMETRY: prior[ASYMMETRY].value} if ASYMMETRY in prior.names else _kept(prior)
-
-
-def _kept(fit: FitResult) -> dict[str, float]:
-    return {name: value for name, value in fit.inputs.items() if name == ASYMMETRY}
+    known = {**prior.inputs, **prior.by_name}
+    return {ASYMMETRY: known[ASYMMETRY]} if ASYMMETRY in known else {}
 
 
 def unequal_warning(inputs: Mapping[str, float], gain_sigma: float | None = None) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ STATE = {
     "gap": 215e-6,
     "normal_resistance": 1.9e3,
     "electron_temperature": 0.09,
-    "dynes": 1e-5,
+    "dynes": 2e-5,
     "voltage_offset": 1e-6,
     "current_offset": 0.0,
     "electron_phonon_resistance": 8.3e9,
@@ -24,6 +24,15 @@ STATE = {
     "leakage_conductance": 1e-8,
     "dephasing_rate": 4e9,
 }
+
+
+def test_the_slope_at_a_dynes_parameter_of_zero_is_that_of_what_it_may_be() -> None:
+    # That of the Andreev current, γ^{−5/4}, made σ at γ = 0 a small part of the true one.
+    values = STATE | {"normal_resistance": 20e3, "dynes": 0.0}
+    voltage = np.linspace(5e-5, 4.2e-4, 24)
+    state = island_state(values, voltage, ["dynes"])
+    change = island_state(values | {"dynes": 1e-4}, voltage, ["dynes"]).current - state.current
+    np.testing.assert_allclose(1e-4 * state.current_slopes[:, 0], change, rtol=0.06)
 
 
 def cooler(**changes: dict[str, object]) -> Truth:

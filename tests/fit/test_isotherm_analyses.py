@@ -188,7 +188,7 @@ def test_a_rounding_error_that_all_curves_have_in_common_is_no_structure() -> No
     )
 
 
-@pytest.mark.parametrize("step", [1e-8, 1e-6])
+@pytest.mark.parametrize("step", [1e-8, 2e-8, 5e-7, 1e-6])
 def test_the_resolution_of_readings(step: float) -> None:
     readings = np.random.default_rng(1).uniform(-1e-3, 1e-3, 41)
     assert resolution(np.rint(readings / step) * step) == pytest.approx(step)

@@ -16,8 +16,8 @@ from labnis.fit.arrays import Real
 
 __all__ = ["CommonError", "resolution"]
 
-# Exponents of ten of a resolution (V or A), and the part of it by which a reading may be off.
-_LARGEST, _SMALLEST, _ROUNDING = -4, -15, 1e-3
+# Exponents of ten of a resolution (V or A), steps of a last digit, and the part of it by which a reading may be off.
+_LARGEST, _SMALLEST, _STEPS, _ROUNDING = -4, -15, (5.0, 2.0, 1.0), 1e-3
 
 
 @dataclass(frozen=True)
@@ -45,9 +45,10 @@ class CommonError:
 
 
 def resolution(readings: Real) -> float:
-    """The largest power of ten of which all `readings` (V or A) are multiples; 0 if there is none."""
-    for exponent in range(_LARGEST, _SMALLEST - 1, -1):
-        steps = readings * 10.0**-exponent
+    """The largest 1, 2 or 5 times a power of ten of which all `readings` (V or A) are multiples; 0 if there is none."""
+    decades = (10.0**exponent for exponent in range(_LARGEST, _SMALLEST - 1, -1))
+    for step in (digit * decade for decade in decades for digit in _STEPS):
+        steps = readings / step
         if np.abs(steps).max(initial=0.0) >= 1 and (np.abs(steps - np.rint(steps)) < _ROUNDING).all():
-            return float(10.0**exponent)
+            return float(step)
     return 0.0

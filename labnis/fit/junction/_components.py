@@ -15,6 +15,7 @@ from dataclasses import replace
 import numpy as np
 from scipy.special import ndtr, ndtri
 
+from labnis.fit._residuals import ALIKE
 from labnis.fit.arrays import FEWER_POINTS, MANY_POINTS, Bool, Real, evenly_spread
 from labnis.fit.junction._current_and_conductance import solve_readings
 from labnis.fit.junction._gap_loss import LOSSES, text_of_limit
@@ -80,34 +81,39 @@ def with_components(
     components = tuple(dict.fromkeys((*components_of(pair), *held)))
     if readings.voltage.size < _FEWEST and not components:
         return pair
-    few = readings.at(evenly_spread(readings.voltage.size, _FEW))
     try:
         values = pair.by_name | {name: known[name] for name in held}
-        trial = Trial.of(few, island_parameters(values, components, fixed), pair.noise)
+        trial = _found(pair, values, readings, _FEW, fixed)
     except NoOperatingPointError as error:
         raise FitError(f"the island has no steady state: {error}") from error
-    trial, few = _grown(trial, few, fixed)
-    trial = _injected(_completed(trial, few, fixed), few, fixed)
     names = [name for name in trial.values if name in COMPONENTS]
     if INJECTION in names and _HEAT not in names:
         raise FitError("injection is given, and the curve shows no island that heats: it needs one; leave it out")
     if not names and conductance is None:
         return replace(pair, assumed={**pair.assumed, **_left_out(trial, trial.noise)})
-    parameters = island_parameters(trial.values if names else pair.by_name, names, fixed)
-    if names and (sigma := readings.resistance_sigma):
-        parameters.append(Parameter(LINE, "ohm", 0.0, sigma))
-    if conductance is not None:
-        parameters.append(Parameter(GAIN, "1", fixed.get(GAIN, 0.0), 0.01, -0.9, fixed=GAIN in fixed))
-    try:
+
+    def solved(values: Mapping[str, float]) -> tuple[FitResult, HeatedPair]:
+        parameters = island_parameters(values, [name for name in values if name in COMPONENTS], fixed)
+        if names and (sigma := readings.resistance_sigma):
+            parameters.append(Parameter(LINE, "ohm", 0.0, sigma))
+        if conductance is not None:
+            parameters.append(Parameter(GAIN, "1", fixed.get(GAIN, 0.0), 0.01, -0.9, fixed=GAIN in fixed))
         parameters = _started(parameters, readings, name, assumed, conductance)
-        result, model = solve_readings(parameters, readings, name, assumed, conductance=conductance)
+        return solve_readings(parameters, readings, name, assumed, conductance=conductance)
+
+    try:
+        result, model = solved(trial.values if names else pair.by_name)
+        if _HEAT in names and any(text.startswith(ALIKE) for text in result.warnings):
+            # What some points do not show, more of them may.
+            trial = _found(result, _of_island(result), readings, FEWER_POINTS, fixed)
+            if trial.values.keys() - result.by_name.keys():
+                result, model = solved(trial.values)
     except FitError as error:
         if components_of(pair):
             raise
         better = f"an island with {', '.join(names)} describes the curve better, but" if names else "the conductance"
         return replace(pair, warnings=(*pair.warnings, f"{better} cannot be fitted: {error}"))
-    size, values = readings.voltage.size, result.by_name
-    values = {name: value for name, value in values.items() if name not in (LINE, GAIN)}
+    size, values = readings.voltage.size, _of_island(result)
     found = Trial(model, values, model.apart_from_line((result.residuals * result.mask)[:size]))
     stated = {**result.assumed, **_left_out(found, result.noise)}
     if not names:
@@ -117,6 +123,22 @@ def with_components(
         assumed=stated | {"electron_temperature": _OF_ISLAND},
         limits=_undetermined(result),
     )
+
+
+def _found(
+    fit: FitResult, values: Mapping[str, float], readings: Readings, points: int, fixed: Mapping[str, float]
+) -> Trial:
+    """The components that improve a `fit` on some of the points, with those among the `values` to begin with."""
+    few = readings.at(evenly_spread(readings.voltage.size, points))
+    components = [name for name in values if name in COMPONENTS]
+    alike = any(text.startswith(ALIKE) for text in fit.warnings)
+    trial, few = _grown(Trial.of(few, island_parameters(values, components, fixed), fit.noise), few, fixed, alike)
+    return _injected(_completed(trial, few, fixed), few, fixed)
+
+
+def _of_island(fit: FitResult) -> dict[str, float]:
+    """Values of pair and components, without those of line and lock-in."""
+    return {name: value for name, value in fit.by_name.items() if name not in (LINE, GAIN)}
 
 
 def _started(
@@ -169,15 +191,18 @@ def _undetermined(result: FitResult) -> dict[str, float]:
     return {"electron_temperature": value * (1 + quantile * relative) ** (1 / power)}
 
 
-def _grown(trial: Trial, readings: Readings, fixed: Mapping[str, float]) -> tuple[Trial, Readings]:
-    """The trial with all components that improve it, and the readings without glitches."""
+def _grown(trial: Trial, readings: Readings, fixed: Mapping[str, float], alike: bool) -> tuple[Trial, Readings]:
+    """The trial with all components that improve it, and the readings without glitches.
+
+    `alike` is whether neighbours among all points are alike: the noise between some of them has the misfit in it.
+    """
     while True:
         glitches = _glitches(readings.voltage, trial.residuals)
         if glitches.any():  # the better the model, the more of them show
             readings = readings.at(np.flatnonzero(~glitches))
             trial = Trial.of(readings, _with(trial, {}, fixed), trial.noise)
         noise, better = trial.noise, None
-        for starts in _candidates(trial, noise, fixed.keys()):
+        for starts in _candidates(trial, noise, alike, fixed.keys()):
             attempt = _best(trial, readings, starts, fixed, noise)
             if attempt is not None and (better is None or attempt.chi2(noise) < better.chi2(noise)):
                 better = attempt
@@ -257,10 +282,10 @@ def _with(trial: Trial, start: Mapping[str, float], fixed: Mapping[str, float]) 
     return island_parameters(trial.values | dict(start), components, fixed)
 
 
-def _candidates(trial: Trial, noise: float, held: Collection[str]) -> list[list[dict[str, float]]]:
+def _candidates(trial: Trial, noise: float, alike: bool, held: Collection[str]) -> list[list[dict[str, float]]]:
     """Components that may improve the trial, and are not `held` at 0: start values to choose from, for each."""
     freedom = trial.residuals.size - len(trial.values)
-    misfit = trial.chi2(noise) / freedom > 1 + 5 / np.sqrt(freedom)
+    misfit = alike or trial.chi2(noise) / freedom > 1 + 5 / np.sqrt(freedom)
     promising = {
         name: estimate
         for name, (estimate, sigma, *_) in trial.scores(noise).items()

@@ -1,14 +1,20 @@
 """Truth files other than the shipped one: the ranges over which a calibration must be right."""
 
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 from ruamel.yaml import YAML
+from scipy.constants import e
 
-from sim_instruments import SHIPPED_TRUTH
+from labnis.physics import NoOperatingPointError
+from sim_instruments import SHIPPED_TRUTH, Truth
+from sim_instruments.world.device import Device
 
 __all__ = ["EXTREMES", "extreme_truth", "heated_truth", "random_truth", "shipped_truth"]
 
+# Gap of aluminium (eV); resistance (ohm) of the shipped station's line, and the largest biases (V) of the procedures.
+GAP, LINE, BIASES = 205e-6, 2e3, (1.2e-3, 2.4e-3, 5e-3)
 RATES = ("damping_line", "damping_excess", "damping_junction")
 
 #: Name → what differs from the shipped truth; a rate is given as a factor.
@@ -47,7 +53,18 @@ def heated_truth(number: int) -> dict[str, Any]:
     """The `number`-th device whose island heats and cools itself: a small or a large one, with every kind of heat."""
     draw = np.random.default_rng([2026, number])
     truth = random_truth(number)
-    bath = float(np.exp(draw.uniform(np.log(0.010), np.log(0.300))))
+    # So that 68 % of their errors are within one standard uncertainty.
+    truth["instrument_errors"] = "normal"
+    truth["fridge"]["mixing_chamber_temperature"] = float(np.exp(draw.uniform(np.log(0.010), np.log(0.300))))
+    while True:
+        truth["island"] = _island(draw, truth["junction"]["resistance"])
+        with suppress(NoOperatingPointError):
+            Device(Truth.model_validate(truth)).behind(LINE, BIASES)
+            return truth
+
+
+def _island(draw: np.random.Generator, resistance: float) -> dict[str, Any]:
+    """An island between two junctions of this resistance (ohm)."""
     island: dict[str, Any] = {
         "volume": float(np.exp(draw.uniform(np.log(0.02e-18), np.log(2e-18)))),
         "electron_phonon": 2.0e9,
@@ -61,10 +78,17 @@ def heated_truth(number: int) -> dict[str, Any]:
         island["andreev"] = andreev | {"scale": float(andreev["scale"] * np.exp(draw.uniform(-1, 1)))}
     if draw.random() < 0.5:
         island["leakage_resistance"] = float(np.exp(draw.uniform(np.log(3e6), np.log(1e9))))
-    truth["island"], truth["fridge"]["mixing_chamber_temperature"] = island, bath
-    # So that 68 % of their errors are within one standard uncertainty.
-    truth["instrument_errors"] = "normal"
-    return truth
+    if draw.random() < 0.5:
+        # Quasiparticles that leave so fast that this part of the gap is lost at 1 mV.
+        lost, density, volume = np.exp(draw.uniform(np.log(2e-4), np.log(2e-2))), 1.72e28, 1.8e-20
+        outflow = 1e-3 / (2 * resistance) / (2 * e * density * GAP * volume * lost)
+        island["superconductor"] = {
+            "density_of_states": density,
+            "volume": volume,
+            "recombination": 1e-17,
+            "outflow": float(outflow),
+        }
+    return island
 
 
 def _shipped_cooler() -> dict[str, Any]:

@@ -234,15 +234,16 @@ class Device:
         return self._behind_line(voltage)
 
     def _behind_line(self, voltage: Real) -> DeviceState:
-        """As `state`, to 1 fA, from steady states that are computed once; a gap that injection moves may jump."""
-        if self._cooler is None or self._cooler.superconductor is not None:
+        """As `state`, to 1 fA, from steady states that are computed once."""
+        if self._cooler is None:
             return self.state(voltage)
         if self._interpolated is None:
             self._interpolated = SteadyStates(self._cooler, self._bath)
         found = self._interpolated(voltage * self._pair_voltage)
         conductance = found.conductance * self._pair_voltage / self._pair_current
-        current, gap = found.current / self._pair_current, np.full_like(voltage, self.junction.gap)
-        return DeviceState(voltage, current, conductance, found.electron_temperature, gap)
+        return DeviceState(
+            voltage, found.current / self._pair_current, conductance, found.electron_temperature, found.gap
+        )
 
     def mean_over(
         self, state: DeviceState, quantity: Callable[[NISJunction, Real, Real], NDArray[Number]]

@@ -12,26 +12,28 @@ __all__ = ["SteadyState", "SteadyStates"]
 
 Real = NDArray[np.float64]
 
-# Width (V) of an interval that is computed at once; into how many parts it is divided at first, and at most.
-_WIDTH, _FIRST, _MOST = 2.0**-13, 32, 2**14
-# The last halving is where current (A) and electron temperature (part of it) were already as exact as this; it makes
-# the error sixteen times smaller.
-_CURRENT, _TEMPERATURE = 1e-14, 1e-6
+# Width (V) of an interval that is computed at once; into how many parts it is divided at first, at most, and at most
+# where injection lowers the gap, which may jump.
+_WIDTH, _FIRST, _MOST, _JUMPS = 2.0**-13, 32, 2**14, 2**10
+# The last halving is where current (A), electron temperature and gap (part of them) were already as exact as this; it
+# makes the error sixteen times smaller.
+_CURRENT, _PART = 1e-14, 1e-6
 
 
 class SteadyState(NamedTuple):
-    """Current (A), its slope (S), and electron temperature (K), of the shape of the biases."""
+    """Current (A), its slope (S), electron temperature (K) and gap (eV), of the shape of the biases."""
 
     current: Real
     conductance: Real
     electron_temperature: Real
+    gap: Real
 
 
 class SteadyStates:
-    """Current and electron temperature of a `cooler` without injection, as functions of the voltage across it.
+    """Current, electron temperature and gap of a `cooler`, as functions of the voltage across it.
 
     Cubic in each part of an interval, with the exact slopes at its ends. The parts are halved until the states between
-    them are exact to 1 fA and 1e-7 of the temperature.
+    them are exact to 1 fA and 1e-7 of temperature and gap. Where the gap jumps, each state is computed alone.
 
     Parameters
     ----------
@@ -54,7 +56,7 @@ class SteadyStates:
 
         """
         flat = device_voltage.ravel()
-        found = np.empty((flat.size, 3))
+        found = np.empty((flat.size, 4))
         intervals = np.floor(flat / _WIDTH).astype(int)
         for interval in np.unique(intervals):
             at = intervals == interval
@@ -62,7 +64,7 @@ class SteadyStates:
         return SteadyState(*(column.reshape(device_voltage.shape) for column in found.T))
 
     def _inside(self, interval: int, voltage: Real) -> Real:
-        """The three quantities, shape (n, 3), at voltages (V) in one interval."""
+        """The four quantities, shape (n, 4), at voltages (V) in one interval."""
         if interval not in self._splines:
             try:
                 self._splines[interval] = self._spline(interval)
@@ -71,11 +73,19 @@ class SteadyStates:
         spline = self._splines[interval]
         if spline is None:
             values, slopes = self._exact(voltage)
-            return np.stack([values[:, 0], slopes[:, 0], values[:, 1]], axis=1)
-        values = spline(voltage)
-        return np.stack([values[:, 0], spline(voltage, 1)[:, 0], values[:, 1]], axis=1)
+            return np.insert(values, 1, slopes[:, 0], axis=1)
+        return np.insert(spline(voltage), 1, spline(voltage, 1)[:, 0], axis=1)
 
-    def _spline(self, interval: int) -> CubicHermiteSpline:
+    def _spline(self, interval: int) -> CubicHermiteSpline | None:
+        """Of an interval; None where the gap jumps.
+
+        Raises
+        ------
+        NoOperatingPointError
+            Where a heat balance in it has no solution.
+
+        """
+        jumps = self._cooler.superconductor is not None
         voltage = _WIDTH * (interval + np.linspace(0, 1, _FIRST + 1))
         values, slopes = self._exact(voltage)
         while True:
@@ -88,11 +98,14 @@ class SteadyStates:
             values, slopes = (
                 np.concatenate([known, new])[order] for known, new in ((values, between), (slopes, slopes_between))
             )
-            if (error <= [_CURRENT, _TEMPERATURE * between[:, 1].min()]).all() or voltage.size > _MOST:
+            if (error <= [_CURRENT, *(_PART * between[:, 1:].min(axis=0))]).all() or voltage.size > _MOST:
                 return CubicHermiteSpline(voltage, values, slopes)
+            if jumps and voltage.size > _JUMPS:
+                return None
 
     def _exact(self, voltage: Real) -> tuple[Real, Real]:
-        """Current (A) and electron temperature (K), and their slopes by the voltage, each of shape (n, 2)."""
+        """Current (A), electron temperature (K) and gap (eV), and their slopes by the voltage, of shape (n, 3)."""
         point = self._cooler.operating_point(voltage, self._bath)
-        slopes = [self._cooler.conductance(point), self._cooler.temperature_slope(point)]
-        return np.stack([point.current, point.electron_temperature], axis=1), np.stack(slopes, axis=1)
+        values = [point.current, point.electron_temperature, point.gap]
+        slopes = [f(point) for f in (self._cooler.conductance, self._cooler.temperature_slope, self._cooler.gap_slope)]
+        return np.stack(values, axis=1), np.stack(slopes, axis=1)

@@ -95,6 +95,17 @@ def test_injection_lowers_the_gap_everywhere_it_is_seen() -> None:
     assert np.abs(apart).max() < 0.2, "cable ripple"
 
 
+def test_states_that_are_computed_once_are_exact() -> None:
+    soft = truth(superconductor=ALUMINIUM | {"outflow": 1e9})
+    device = Device(soft)
+    found = device.behind(2e3, np.random.default_rng(1).uniform(-6e-4, 6e-4, 20))
+    exact = device.state(found.voltage)
+    np.testing.assert_allclose(found.current, exact.current, rtol=0, atol=1e-15)
+    np.testing.assert_allclose(found.electron_temperature, exact.electron_temperature, rtol=1e-7)
+    np.testing.assert_allclose(found.gap, exact.gap, rtol=1e-7)
+    assert exact.gap.min() < 0.999 * soft.junction.gap
+
+
 def test_large_island_keeps_the_temperature_of_the_bath() -> None:
     voltage = np.linspace(-600e-6, 600e-6, 25)
     junction = NISJunction(215e-6, 1900.0, 1e-5)

@@ -225,11 +225,16 @@ def _injected(trial: Trial, readings: Readings, fixed: Mapping[str, float]) -> T
     # What further steps alone improve is no sign of injection.
     trial = _converged(trial, readings, fixed)
     freedom, noise = trial.residuals.size - len(trial.values), trial.noise
-    if trial.chi2(noise) - freedom < _ADMITTED:
+    score = trial.scores(noise).get(INJECTION)
+    matters = score is not None and score.growth > _MATTERS
+    if trial.chi2(noise) - freedom < _ADMITTED and not matters:
         return trial
     largest = float(np.abs(readings.current).max())
-    attempt = _best(trial, readings, [{INJECTION: loss / largest} for loss in _LOSSES], fixed, noise)
-    if attempt is None or not trial.chi2(noise) - attempt.chi2(noise) > _ADMITTED:
+    starts = [loss / largest for loss in _LOSSES]
+    if score is not None and matters:
+        starts = [max(score.estimate, score.sigma)]
+    attempt = _best(trial, readings, [{INJECTION: start} for start in starts], fixed, noise)
+    if attempt is None or not (matters or trial.chi2(noise) - attempt.chi2(noise) > _ADMITTED):
         return trial
     return attempt
 

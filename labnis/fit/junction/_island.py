@@ -63,7 +63,7 @@ DEPHASING_RATE = (5.6e9, 7e9)
 ANDREEV = ("andreev_normal", "andreev_superconductor")
 ANDREEV_AMPLITUDE = (0.0, 3.0)
 #: Components that a device may be without, although a curve does not exclude them.
-OPTIONAL = (ANDREEV, ("leakage_conductance",))
+OPTIONAL = (ANDREEV, ("leakage_conductance",), (INJECTION,))
 #: Least Dynes parameter γ of an Andreev current in a fit. Near the gap, where its theory does not hold, it depends on
 #: γ^{−¼}: a fit that ends near γ = 0 would have the slope of that, and with it a small part of the true σ.
 SMALLEST_DYNES = 1e-5

@@ -88,6 +88,8 @@ def solve(
         below[active], above[active], f_below[active], f_above[active], was_low[active] = a, b, f_a, f_b, low
         loss[active] = np.where(np.isfinite(b), falsi, stride)
         done = (np.abs(f) <= _TOLERANCE * state.density) | (b - a <= 4 * np.finfo(float).eps * x)
+        # The first point, a lower bound, is the zero but for rounding.
+        done |= ~low & np.isneginf(f_a)
         active = active[~done]
     raise NoOperatingPointError.at(voltage[active], bath[active], f"no gap found within {_ITERATIONS} steps")
 

@@ -100,7 +100,8 @@ class AndreevChannel:
     superconductor_diffusion_constant
         D_S (m²/s), positive; None for that of the normal metal.
     smallest_dynes
-        Least γ of this current, 0 or more: near the gap it grows as γ^{−¼} for γ → 0, where the theory does not hold.
+        γ₀, 0 or more: this current is that of (γ⁴ + γ₀⁴)^¼, for near the gap it grows as γ^{−¼} for γ → 0, where the
+        theory does not hold.
 
     Notes
     -----
@@ -193,7 +194,7 @@ class AndreevChannel:
             unscaled * self.coherence_length * normal,
             unscaled * self._length_in_superconductor(delta) * superconductor,
             signed * by_gap,
-            in_ampere * by_dynes * (junction.dynes >= self.smallest_dynes),
+            in_ampere * by_dynes * (junction.dynes / spectrum.dynes) ** 3,
             # The coherent resistance of N is proportional to L_φ, and ε to 1/L_φ².
             in_ampere * (in_normal - 2 * by_coherence),
             self._scaled(junction, v, delta, (value, by_v, by_t)),
@@ -226,7 +227,7 @@ class AndreevChannel:
             normal=self.resistance_per_length * self.coherence_length,
             superconductor=self.superconductor_resistance_per_length * self._length_in_superconductor(delta),
             coherence_energy=self.coherence_energy / delta,
-            dynes=max(junction.dynes, self.smallest_dynes),
+            dynes=float(np.hypot(junction.dynes**2, self.smallest_dynes**2) ** 0.5),
         )
         return spectrum, *_reduced(v, t, delta), delta
 

@@ -225,16 +225,11 @@ def _injected(trial: Trial, readings: Readings, fixed: Mapping[str, float]) -> T
     # What further steps alone improve is no sign of injection.
     trial = _converged(trial, readings, fixed)
     freedom, noise = trial.residuals.size - len(trial.values), trial.noise
-    score = trial.scores(noise).get(INJECTION)
-    matters = score is not None and score.growth > _MATTERS
-    if trial.chi2(noise) - freedom < _ADMITTED and not matters:
+    if trial.chi2(noise) - freedom < _ADMITTED:
         return trial
     largest = float(np.abs(readings.current).max())
-    starts = [loss / largest for loss in _LOSSES]
-    if score is not None and matters:
-        starts = [max(score.estimate, score.sigma)]
-    attempt = _best(trial, readings, [{INJECTION: start} for start in starts], fixed, noise)
-    if attempt is None or not (matters or trial.chi2(noise) - attempt.chi2(noise) > _ADMITTED):
+    attempt = _best(trial, readings, [{INJECTION: loss / largest} for loss in _LOSSES], fixed, noise)
+    if attempt is None or not trial.chi2(noise) - attempt.chi2(noise) > _ADMITTED:
         return trial
     return attempt
 

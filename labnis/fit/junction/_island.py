@@ -63,10 +63,10 @@ DEPHASING_RATE = (5.6e9, 7e9)
 ANDREEV = ("andreev_normal", "andreev_superconductor")
 ANDREEV_AMPLITUDE = (0.0, 3.0)
 #: Components that a device may be without, although a curve does not exclude them.
-OPTIONAL = (ANDREEV, ("leakage_conductance",), (INJECTION,))
+OPTIONAL = (ANDREEV, ("leakage_conductance",))
 #: Least Dynes parameter γ of an Andreev current in a fit. Near the gap, where its theory does not hold, it depends on
 #: γ^{−¼}: a fit that ends near γ = 0 would have the slope of that, and with it a small part of the true σ.
-SMALLEST_DYNES = 1e-5
+SMALLEST_DYNES = 3e-6
 # Andreev current through the disorder of either metal, for amplitudes of 1: resistances per length (ohm/m) of the wires
 # of Rajauria et al., their diffusion constant (m²/s).
 _DIFFUSION = 80e-4

@@ -125,6 +125,17 @@ def test_in_a_narrow_band_a_drift_is_fitted_only_where_the_data_show_it(
         assert max(abs(pulls[name]) for name in RATES) < 2.5, pulls
 
 
+def test_sigma_counts_a_drift_that_the_data_may_not_tell(shipped: Truth, reflection_fit: FitResult) -> None:
+    """0.008 dB are three times the noise of a drift in this band; 0.03 dB are sure, and are taken out."""
+    exact = replace(reflection_fit, covariance=reflection_fit.covariance * 1e-10)
+    narrow = measuring.emission(shipped, 1, span=30e6)
+    fits = [fit_emitted_power(louder(narrow, drift * COURSE), prior=exact) for drift in (0.0, 0.008, 0.03)]
+    quiet, unsure, sure = (fit["gain"] for fit in fits)
+    assert [drift_terms(fit) for fit in fits] == [0, 0, 1]
+    assert quiet.sigma < 0.7 * sure.sigma < sure.sigma < unsure.sigma
+    assert abs(unsure.value - sure.value) < 2 * unsure.sigma
+
+
 def test_times_and_not_the_order_are_the_course_of_a_drift(shipped: Truth, junction_fit: FitResult) -> None:
     """A pause in the run, in a band so narrow that the drift has to be a straight line."""
     time = np.where(np.arange(31) < 12, 0.0, 400.0) + 4.0 * np.arange(31)

@@ -1,8 +1,8 @@
 """The uncertainties of the fits are the Cramér–Rao bounds of the twin's own physics and noise.
 
 The information is that of finite differences of what the twin measures, with the same noise on both sides of each
-difference; the noise is the scatter between seeds. Nothing here knows the fits' models. Assumed with its
-uncertainty is, as in the fits, the real part of the Fano factor.
+difference; the noise is the scatter between seeds. Nothing here knows the fits' models. Assumed with their
+uncertainties are, as in the fits, the real part of the Fano factor, and the photons of line and excess losses.
 """
 
 from collections.abc import Callable
@@ -13,6 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from labnis.fit import FANO_REAL, FitResult, fit_current_voltage, fit_emitted_power, fit_reflection
+from labnis.physics import thermal_photon_number
 from sim_instruments import Truth
 from tests.fit.measuring import SERIES_RESISTANCE, current_voltage, emission, reflection
 from tests.long.truths import random_truth, shipped_truth
@@ -35,7 +36,11 @@ RATES = {
     "damping_junction": ("resonator", "damping_junction"),
     "resonance_frequency": ("resonator", "frequency"),
 }
+POWER = ("gain", "line_photons", "excess_photons")
 FANO = {"fano_real": ("resonator", "fano", 0), "fano_imag": ("resonator", "fano", 1)}
+# Standard uncertainties of the photons of line and excess losses before the data: see docs/calibration.md.
+PHOTONS = {"line_photons": 2.0, "excess_photons": 5.0}
+WARM = 1.0  # K
 STEPS = {"voltage_offset": 1e-8, "current_offset": 1e-13, "resonance_frequency": 1e3, "gain": 1e-3, "fano_imag": 1e-4}
 
 
@@ -55,6 +60,19 @@ def slopes(document: dict[str, Any], places: dict[str, tuple[Any, ...]], data: C
         step = STEPS.get(name) or 1e-4 * (document[section][key][part[0]] if part else document[section][key])
         up, down = data(moved(document, place, step)), data(moved(document, place, -step))
         columns.append((up - down) / (2 * step))
+    return np.stack(columns, axis=-1)
+
+
+def photon_slopes(document: dict[str, Any], data: Callable[[Truth], Any]) -> Any:
+    """∂(data)/∂(photons) of line and excess losses, in this order and last; the data are linear in both."""
+    truth = Truth.model_validate(document)
+    cold = float(thermal_photon_number(truth.resonator.frequency, truth.fridge.mixing_chamber_temperature))
+    warm = float(thermal_photon_number(truth.resonator.frequency, WARM))
+    changed = (({"line_photons": 1.0}, 1.0), ({"excess_temperature": WARM}, warm - cold))
+    columns = []
+    for keys, photons in changed:
+        other = Truth.model_validate(document | {"resonator": document["resonator"] | keys})
+        columns.append((data(other) - data(truth)) / photons)
     return np.stack(columns, axis=-1)
 
 
@@ -115,10 +133,24 @@ def bounds(document: dict[str, Any]) -> dict[str, float]:
     relative = np.std(emission(truth, SEED).spectrum / spectrum)
     known = [*JUNCTION, *RATES]
     everything = JUNCTION | RATES | {"gain": ("chain", "gain_db")}
-    slope = slopes(document, everything, spectra)
-    prior = embedded(covariance[: len(known), : len(known)], known, [*everything])
-    covariance = inverse(information(slope, np.ones_like(spectrum), relative * spectrum) + prior)
-    return found | {"gain": float(np.sqrt(covariance[-1, -1]))}
+    names = [*everything, *PHOTONS]
+    slope = np.concatenate([slopes(document, everything, spectra), photon_slopes(document, spectra)], axis=-1)
+    prior = embedded(covariance[: len(known), : len(known)], known, names)
+    prior += embedded(np.diag([sigma**2 for sigma in PHOTONS.values()]), [*PHOTONS], names)
+    noise = relative * spectrum
+    found |= bound(information(slope, np.ones_like(spectrum), noise), prior, names, ("gain", "excess_photons"))
+    # The level of each spectrum tells much of the photons of the line, and the fit takes it for a drift: it is unknown.
+    count = len(spectrum)
+    levels = spectrum[..., None] * np.linalg.qr(np.eye(count)[:, 1:] - 1 / count)[0][:, None]
+    slope = np.concatenate([slope, levels], axis=-1)
+    known_before = np.pad(prior, (0, count - 1))
+    return found | bound(information(slope, np.ones_like(spectrum), noise), known_before, names, ("line_photons",))
+
+
+def bound(data: Real, prior: Real, names: list[str], wanted: tuple[str, ...]) -> dict[str, float]:
+    """Name → Cramér–Rao bound of σ for those that are `wanted`; the first parameters have these `names`."""
+    sigma = np.sqrt(np.diag(inverse(data + prior)))
+    return {name: float(sigma[names.index(name)]) for name in wanted}
 
 
 def fitted(document: dict[str, Any]) -> dict[str, FitResult]:
@@ -130,7 +162,7 @@ def fitted(document: dict[str, Any]) -> dict[str, FitResult]:
     return (
         dict.fromkeys(("gap", "normal_resistance", "electron_temperature"), curve)
         | dict.fromkeys(RATES, rates)
-        | {"gain": gain}
+        | dict.fromkeys(POWER, gain)
     )
 
 

@@ -27,7 +27,7 @@ STATE = {
 
 
 def test_the_slope_at_a_dynes_parameter_of_zero_is_that_of_what_it_may_be() -> None:
-    # With that of the Andreev current, γ^{−5/4}, it had the wrong sign, and σ at γ = 0 was a small part of the true one.
+    # With that of the Andreev current, γ^{−5/4}, it had the wrong sign, and σ at γ = 0 was far too small.
     values = STATE | {"normal_resistance": 20e3, "dynes": 0.0}
     voltage = np.linspace(5e-5, 4.2e-4, 24)
     state = island_state(values, voltage, ["dynes"])

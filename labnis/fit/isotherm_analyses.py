@@ -17,7 +17,7 @@ from labnis.fit.given import Known, known_before
 from labnis.fit.junction._array import PAIR, JunctionArray
 from labnis.fit.junction._cooler_parameters import UNITS, cooler_at, inverted, plain_name
 from labnis.fit.junction._heated_pair import component_prior
-from labnis.fit.junction._island import COMPONENTS, SMALLEST_DYNES
+from labnis.fit.junction._island import COMPONENTS
 from labnis.fit.junction._isotherm import bath_names
 from labnis.fit.junction._isotherm_components import ABSENT, ONE_SIDED, Found, find_components, limits_of
 from labnis.fit.junction._isotherms import Sweeps
@@ -36,7 +36,7 @@ __all__ = ["HeatBalance", "cooler_from"]
 
 # Where the search begins, in the units of the parameters.
 _ELECTRON_PHONON, _DYNES = 2e9, 1e-4
-_ANDREEV = AndreevChannel(80e-4, 1.2e-6, 0.0, smallest_dynes=SMALLEST_DYNES)
+_ANDREEV = AndreevChannel(80e-4, 1.2e-6, 0.0)
 _AMPLITUDES = ("andreev_normal", "andreev_superconductor")
 # An amplitude or leak that is not this many standard deviations above 0 is a limit.
 _SIGNIFICANT = 2.0

@@ -99,17 +99,14 @@ class AndreevChannel:
         R'_S of the superconducting electrode in its normal state (ohm/m), 0 or more; 0 leaves its disorder out.
     superconductor_diffusion_constant
         D_S (m²/s), positive; None for that of the normal metal.
-    smallest_dynes
-        γ₀, 0 or more: this current is that of (γ⁴ + γ₀⁴)^¼, for near the gap it grows as γ^{−¼} for γ → 0, where the
-        theory does not hold.
 
     Notes
     -----
-    Gap, R_T and γ are those of the junction passed to each method; γ must be positive, unless `smallest_dynes` is, as
-    the integral diverges at the gap without broadening. All methods broadcast voltage against temperature; `voltage`
-    (V) is that across ONE junction. The model holds for eV, kT < Δ. Above about 0.8 Δ the result depends on γ (as its
-    logarithm through the normal electrode, as γ^{−¼} through the superconductor), and `current` and `conductance` say
-    so with a `ModelRangeWarning`, once per call; `linearised` does not warn.
+    Gap, R_T and γ are those of the junction passed to each method; γ must be positive, as the integral diverges at the
+    gap without broadening. All methods broadcast voltage against temperature; `voltage` (V) is that across ONE
+    junction. The model holds for eV, kT < Δ. Above about 0.8 Δ the result depends on γ (as its logarithm through the
+    normal electrode, as γ^{−¼} through the superconductor), and `current` and `conductance` say so with a
+    `ModelRangeWarning`, once per call; `linearised` does not warn.
 
     Current and conductance are accurate to 1e-8 of themselves, and ∂I/∂T to 1e-8 of I/T, for eV ≤ 0.95 Δ,
     1e-6 ≤ γ ≤ 0.01, ħD/2L_φ² ≥ 1e-6 Δ and all temperatures of kT < 0.3 Δ, T = 0 included; up to eV = 2 Δ and from
@@ -128,7 +125,6 @@ class AndreevChannel:
     scale: float = 1.0
     superconductor_resistance_per_length: float = 0.0
     superconductor_diffusion_constant: float | None = None
-    smallest_dynes: float = 0.0
 
     def __post_init__(self) -> None:
         positive_scalar("diffusion_constant", self.diffusion_constant)
@@ -138,7 +134,6 @@ class AndreevChannel:
         positive_scalar("superconductor_resistance_per_length", self.superconductor_resistance_per_length, zero=True)
         if self.superconductor_diffusion_constant is not None:
             positive_scalar("superconductor_diffusion_constant", self.superconductor_diffusion_constant)
-        positive_scalar("smallest_dynes", self.smallest_dynes, zero=True)
 
     @staticmethod
     def in_range(voltage: ArrayLike, temperature: ArrayLike, junction: NISJunction) -> NDArray[np.bool_]:
@@ -194,7 +189,7 @@ class AndreevChannel:
             unscaled * self.coherence_length * normal,
             unscaled * self._length_in_superconductor(delta) * superconductor,
             signed * by_gap,
-            in_ampere * by_dynes * (junction.dynes / spectrum.dynes) ** 3,
+            in_ampere * by_dynes,
             # The coherent resistance of N is proportional to L_φ, and ε to 1/L_φ².
             in_ampere * (in_normal - 2 * by_coherence),
             self._scaled(junction, v, delta, (value, by_v, by_t)),
@@ -216,7 +211,7 @@ class AndreevChannel:
         self, voltage: ArrayLike, temperature: ArrayLike, junction: NISJunction, gap: ArrayLike | None
     ) -> tuple[Spectrum, Real, Real, Real]:
         """The spectrum, eV/Δ, kT/Δ and Δ (eV)."""
-        if junction.dynes == self.smallest_dynes == 0:
+        if junction.dynes == 0:
             raise ValueError("junction.dynes is 0; it must be positive: the Andreev current diverges at a sharp gap")
         v, t, delta = broadcast(
             voltage=finite("voltage", voltage),
@@ -227,7 +222,7 @@ class AndreevChannel:
             normal=self.resistance_per_length * self.coherence_length,
             superconductor=self.superconductor_resistance_per_length * self._length_in_superconductor(delta),
             coherence_energy=self.coherence_energy / delta,
-            dynes=float(np.hypot(junction.dynes**2, self.smallest_dynes**2) ** 0.5),
+            dynes=junction.dynes,
         )
         return spectrum, *_reduced(v, t, delta), delta
 

@@ -151,7 +151,7 @@ class SINISCooler:
             positive_scalar("kapitza", self.kapitza)
         if self.leakage_resistance is not None:
             positive_scalar("leakage_resistance", self.leakage_resistance)
-        if self.andreev is not None and self.junction.dynes == self.andreev.smallest_dynes == 0:
+        if self.andreev is not None and self.junction.dynes == 0:
             raise ValueError("junction.dynes is 0; it must be positive with an Andreev channel, which diverges without")
         if self.superconductor is not None and self.superconductor.zero_temperature_gap != self.junction.gap:
             raise ValueError(

@@ -79,7 +79,7 @@ def cooler_at(values: Mapping[str, float], cooler: SINISCooler) -> SINISCooler:
         )
     return replace(
         cooler,
-        junction=NISJunction(v["gap"], v["normal_resistance"], max(v["dynes"], 0.0)),
+        junction=NISJunction(v["gap"], v["normal_resistance"], v["dynes"]),
         electron_phonon=v["electron_phonon"],
         kapitza=v.get("kapitza"),
         andreev=andreev,
@@ -96,13 +96,11 @@ def cooler_parameters(cooler: SINISCooler, names: Sequence[str], warmest: float)
     gap, resistance, fastest = v["gap"], v["normal_resistance"], v["gap"] * e / hbar
     # The superconductors must be superconducting.
     least_gap = 1.01 * gap * warmest / float(critical_temperature(gap))
-    diverges = cooler.andreev is not None and cooler.andreev.smallest_dynes == 0
-    least_dynes = _SMALLEST_DYNES if diverges else 0.0
     # Scale and bounds.
     limits = {
         "gap": (gap, max(0.3 * gap, least_gap), 3 * gap),
         "normal_resistance": (resistance, 0.05 * resistance, 20 * resistance),
-        "dynes": (max(v["dynes"], 1e-5), least_dynes, 0.3),
+        "dynes": (max(v["dynes"], 1e-5), 0.0 if cooler.andreev is None else _SMALLEST_DYNES, 0.3),
         "andreev_scale": (1.0, 0.0, np.inf),
         "andreev_normal": (1e6, 0.0, np.inf),
         "andreev_superconductor": (1e5, 0.0, np.inf),

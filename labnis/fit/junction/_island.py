@@ -18,7 +18,7 @@ import numpy as np
 
 from labnis.fit.arrays import Real
 from labnis.fit.junction._injection import INJECTION, superconductor_of
-from labnis.fit.junction._steady_state import steady_state_slopes
+from labnis.fit.junction._steady_state import SMALLEST_DYNES, steady_state_slopes
 from labnis.fit.result import FitResult
 from labnis.physics import (
     AndreevChannel,
@@ -36,7 +36,6 @@ __all__ = [
     "DEPHASING_RATE",
     "LOWER_BOUNDS",
     "OPTIONAL",
-    "SMALLEST_DYNES",
     "IslandState",
     "components_of",
     "cooler_of",
@@ -54,7 +53,7 @@ COMPONENTS = {
     INJECTION: "1/A",
 }
 #: What cannot be below a value, and is or has nothing there.
-LOWER_BOUNDS = {"dynes": 0.0, **dict.fromkeys(COMPONENTS, 0.0)}
+LOWER_BOUNDS = {"dynes": SMALLEST_DYNES, **dict.fromkeys(COMPONENTS, 0.0)}
 #: Rate 1/τ_φ at which electrons and holes lose their common phase (1/s), and its standard uncertainty: with an Andreev
 #: current it is a parameter of this prior, for the curve hardly determines it.
 DEPHASING_RATE = (5.6e9, 7e9)
@@ -64,9 +63,6 @@ ANDREEV = ("andreev_normal", "andreev_superconductor")
 ANDREEV_AMPLITUDE = (0.0, 3.0)
 #: Components that a device may be without, although a curve does not exclude them.
 OPTIONAL = (ANDREEV, ("leakage_conductance",))
-#: Least Dynes parameter γ of an Andreev current in a fit. Near the gap, where its theory does not hold, it depends on
-#: γ^{−¼}: a fit that ends near γ = 0 would have the slope of that, and with it a small part of the true σ.
-SMALLEST_DYNES = 3e-6
 # Andreev current through the disorder of either metal, for amplitudes of 1: resistances per length (ohm/m) of the wires
 # of Rajauria et al., their diffusion constant (m²/s).
 _DIFFUSION = 80e-4
@@ -106,14 +102,17 @@ def components_of(fit: FitResult) -> tuple[str, ...]:
 
 def cooler_of(values: Mapping[str, float]) -> SINISCooler:
     """The island with the pair and the components in `values`; one below 0, as after a small step, is absent."""
-    junction = NISJunction(values["gap"], values["normal_resistance"], max(values["dynes"], 0.0))
+    dynes = max(values["dynes"], 0.0)
     amplitudes = [max(values.get(name, 0.0), 0.0) for name in _FACTORS]
-    andreev = _channel(values, amplitudes) if any(amplitudes) else None
+    andreev = None
+    if any(amplitudes):
+        dynes = max(dynes, SMALLEST_DYNES)
+        andreev = _channel(values, amplitudes)
     kapitza, leak = (max(values.get(name, 0.0), 0.0) for name in ("kapitza_resistance", "leakage_conductance"))
     heat, injection = values.get("electron_phonon_resistance", 0.0), values.get(INJECTION, 0.0)
     injects = injection > 0 and heat > _NO_HEATING
     return SINISCooler(
-        junction,
+        NISJunction(values["gap"], values["normal_resistance"], dynes),
         volume=1.0,
         electron_phonon=1 / max(heat, _NO_HEATING),
         kapitza=1 / kapitza if kapitza else None,
@@ -130,13 +129,7 @@ def _channel(values: Mapping[str, float], amplitudes: Sequence[float]) -> Andree
         factor * amplitude for factor, amplitude in zip(_FACTORS.values(), amplitudes, strict=True)
     )
     length = float(np.sqrt(_DIFFUSION / rate))
-    return AndreevChannel(
-        _DIFFUSION,
-        length,
-        normal,
-        superconductor_resistance_per_length=superconductor,
-        smallest_dynes=SMALLEST_DYNES,
-    )
+    return AndreevChannel(_DIFFUSION, length, normal, superconductor_resistance_per_length=superconductor)
 
 
 def steady_state(cooler: SINISCooler, voltage: Real, temperature: float, start: Real | None = None) -> OperatingPoint:

@@ -14,6 +14,7 @@ from labnis.fit.junction._gap_loss import LOSSES, gap_loss_columns
 from labnis.fit.junction._heated_pair import HeatedPair, Readings, island_prior
 from labnis.fit.junction._injection import INJECTION
 from labnis.fit.junction._island import ANDREEV, COMPONENTS, DEPHASING_RATE
+from labnis.fit.junction._steady_state import SMALLEST_DYNES
 from labnis.fit.parameters import Parameter, prior_rows
 from labnis.physics import NoOperatingPointError
 
@@ -129,7 +130,7 @@ def island_parameters(
         Parameter("gap", "eV", gap, gap, 0.2 * gap, 5 * gap),
         Parameter("normal_resistance", "ohm", resistance, resistance, 0.05 * resistance, 20 * resistance),
         Parameter("electron_temperature", "K", v["electron_temperature"], 0.1, _COLDEST, _WARMEST, may_vanish=True),
-        Parameter("dynes", "1", max(v["dynes"], 1e-5), 1e-4, 0.0, 0.3, may_vanish=True),
+        Parameter("dynes", "1", max(v["dynes"], 10 * SMALLEST_DYNES), 1e-4, SMALLEST_DYNES, 0.3, may_vanish=True),
         Parameter("voltage_offset", "V", v["voltage_offset"], 1e-5),
         Parameter("current_offset", "A", v["current_offset"], 1e-2 * gap / resistance),
     ]

@@ -17,7 +17,6 @@ from scipy.optimize import least_squares
 from labnis.fit.arrays import Real
 from labnis.fit.junction._cooler_parameters import INVERSE, plain_name
 from labnis.fit.junction._heated_pair import component_prior
-from labnis.fit.junction._island import SMALLEST_DYNES
 from labnis.fit.junction._isotherm import Isotherm
 from labnis.fit.junction._isotherm_parameters import isotherm_parameters, joined_prior
 from labnis.fit.junction._isotherms import Sweeps, point_to_point
@@ -42,7 +41,7 @@ _ALWAYS = ("gap", "normal_resistance", "dynes", "electron_phonon", "voltage_offs
 _ANDREEV = ("andreev_normal", "andreev_superconductor", "dephasing_rate")
 # An Andreev current of the order of that of Rajauria et al.: diffusion constant (m²/s), coherence length (m),
 # resistances per length of both wires (ohm/m).
-_CHANNEL = AndreevChannel(80e-4, 1.2e-6, 2e5, superconductor_resistance_per_length=4e4, smallest_dynes=SMALLEST_DYNES)
+_CHANNEL = AndreevChannel(80e-4, 1.2e-6, 2e5, superconductor_resistance_per_length=4e4)
 # Couplings of electrons and phonons (W m⁻³ K⁻⁵) at which the search begins.
 _COUPLINGS = (2e8, 2e9, 2e10)
 # Points of a curve, evaluations of a first look and of a trial, and the latter's relative accuracy.

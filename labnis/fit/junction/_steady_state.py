@@ -6,6 +6,7 @@ way in which current or heat flows to ∂I and ∂B, by parameter.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -15,8 +16,10 @@ from labnis.fit.junction._injection import Slopes, heat_back, with_injection
 from labnis.physics import AndreevChannel, OperatingPoint, SINISCooler
 from labnis.physics.junction import BOLTZMANN_EV
 
-__all__ = ["SteadyStateSlopes", "steady_state_slopes"]
+__all__ = ["SMALLEST_DYNES", "SteadyStateSlopes", "steady_state_slopes"]
 
+# Below this Dynes parameter the accuracy of the Andreev integral is unknown.
+SMALLEST_DYNES = 1e-6
 # ∂I/∂(parameter) and ∂B/∂(parameter) at constant electron temperature.
 Shares = dict[str, tuple[Real, Real]]
 
@@ -116,7 +119,7 @@ def _tunnelling(cooler: SINISCooler, point: OperatingPoint) -> Shares:
 def _andreev(cooler: SINISCooler, channel: AndreevChannel, point: OperatingPoint) -> Shares:
     """The Andreev current, whose work I_A·V_device heats."""
     bias, t = point.device_voltage, point.electron_temperature
-    junction = cooler.junction
+    junction = replace(cooler.junction, dynes=max(cooler.junction.dynes, SMALLEST_DYNES))
     slopes = channel.slopes(bias / 2, t, junction)
     at = slopes.at
     rate = channel.diffusion_constant / channel.coherence_length**2

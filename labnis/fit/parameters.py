@@ -20,7 +20,8 @@ class Parameter:
     """A fit parameter: start value, the scale on which the model changes, physical bounds, whether it is held fixed.
 
     At a lower bound of 0 it is absent, which is no doubt; `may_vanish` says the same of another lower bound, below
-    which the data do not depend on it.
+    which the data do not depend on it. A search begins at `least_start` or above: where the model hardly depends on the
+    parameter, it would stay.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Parameter:
     upper: float = np.inf
     fixed: bool = False
     may_vanish: bool = False
+    least_start: float = -np.inf
 
 
 def hold(
@@ -84,8 +86,9 @@ def parameters_at(fit: FitResult) -> list[Parameter]:
 
 
 def restarted(parameters: Sequence[Parameter], values: Sequence[float] | Real) -> list[Parameter]:
-    """Return `parameters` with other start values, given in their order."""
-    return [replace(p, start=float(value)) for p, value in zip(parameters, values, strict=True)]
+    """Return `parameters` with other start values, given in their order; those that are held get these values."""
+    at = zip(parameters, values, strict=True)
+    return [replace(p, start=float(value if p.fixed else max(value, p.least_start))) for p, value in at]
 
 
 def prior_rows(names: Sequence[str], prior: FitResult | None) -> tuple[Real, Real]:

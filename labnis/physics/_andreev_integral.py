@@ -39,12 +39,12 @@ def unit_gauss(nodes: int) -> tuple[Real, Real]:
 
 @dataclass(frozen=True)
 class Spectrum:
-    """K(x): coherent resistances (ohm) of N at x = 0 and of S at x = 0, ε and γ; arrays where the gap is one."""
+    """K(x): coherent resistances (ohm) of N and of S at x = 0, ε and the broadening γ; arrays where the gap is one."""
 
     normal: float
     superconductor: Real
     coherence_energy: Real
-    dynes: float
+    broadening: float
 
     @property
     def order(self) -> int:
@@ -61,20 +61,18 @@ class Spectrum:
         return np.asarray(resistance / self._pair_energy(below_gap))
 
     def parts(self, below_gap: Real) -> Real:
-        """K of coherent resistances of 1 ohm in N, and at x = 0 in S; ∂K/∂γ and ε·∂K/∂ε (ohm); stacked."""
+        """K of coherent resistances of 1 ohm in N, and at x = 0 in S; ε·∂K/∂ε (ohm); stacked."""
         y = (1 - below_gap) / self.coherence_energy[..., None]
         root = (1 - 1j * y) ** -0.5
-        pair_energy, above, squared = self._pair_energy(below_gap), 2 - below_gap, self.dynes**2
+        pair_energy = self._pair_energy(below_gap)
         normal, superconductor = root.real / pair_energy, _decay(below_gap) / pair_energy
-        whole = self.normal * normal + self.superconductor[..., None] * superconductor
-        by_dynes = -self.dynes * (1 / (below_gap**2 + squared) + 1 / (above**2 + squared)) * whole
         by_coherence = self.normal * y / 2 * (root**3).imag / pair_energy
-        return np.stack([normal, superconductor, by_dynes, by_coherence])
+        return np.stack([normal, superconductor, by_coherence])
 
     def _pair_energy(self, below_gap: Real) -> Real:
         """|1 − (x + iγ)²|."""
         above = 2 - below_gap
-        return np.asarray(np.sqrt((below_gap**2 + self.dynes**2) * (above**2 + self.dynes**2)))
+        return np.asarray(np.sqrt((below_gap**2 + self.broadening**2) * (above**2 + self.broadening**2)))
 
 
 def _decay(below_gap: Real) -> Real:
@@ -101,9 +99,9 @@ def integrate(spectrum: Spectrum, v: Real, t: Real) -> tuple[Real, Real, Real]:
 
 
 def integrate_parts(spectrum: Spectrum, v: Real, t: Real) -> Real:
-    """∫ W dx of `Spectrum.parts`, shape (4, *v.shape), at `v` ≥ 0 and `t` ≥ 0, of one shape."""
+    """∫ W dx of `Spectrum.parts`, shape (3, *v.shape), at `v` ≥ 0 and `t` ≥ 0, of one shape."""
     cold = np.maximum(t, _COLDEST)
-    total = np.zeros((4, *v.shape))
+    total = np.zeros((3, *v.shape))
     odd = -np.expm1(-2 * v / cold)
     for below_gap, offset, weight in _pieces(spectrum, v, cold):
         occupied, empty = expit(-offset / cold[..., None]), expit((offset + 2 * v[..., None]) / cold[..., None])
@@ -114,7 +112,7 @@ def integrate_parts(spectrum: Spectrum, v: Real, t: Real) -> Real:
 def _pieces(spectrum: Spectrum, v: Real, t: Real) -> Iterator[tuple[Real, Real, Real]]:
     """(1 − x, x − v, weight) of the nodes of every piece, with one more axis than `v`."""
     nodes, weights = unit_gauss(spectrum.order)
-    width = min(spectrum.dynes, 0.1)
+    width = min(spectrum.broadening, 0.1)
     top = 1 - width
     pole = np.pi * t
     centre = np.minimum(v, top)

@@ -233,7 +233,14 @@ class HeatBalance:
         return self._evaluate(at, np.zeros_like(t), t).slope
 
     def solve(self, at: Conditions, start: Real) -> Electrons:
-        """Electron temperatures, by Newton's method on logarithmic scales, kept inside a shrinking bracket."""
+        """Electron temperatures, and their rise free of rounding."""
+        return self.polish(at, *self.roughly(at, start))
+
+    def roughly(self, at: Conditions, start: Real) -> tuple[Real, NDArray[np.bool_]]:
+        """Electron temperatures, and where rounding may show in their rise.
+
+        By Newton's method on logarithmic scales, kept inside a shrinking bracket.
+        """
         solution = np.array(start)
         low, high = np.zeros_like(solution), np.full_like(solution, np.inf)
         previous = np.full_like(solution, np.inf)
@@ -242,7 +249,7 @@ class HeatBalance:
         active = np.arange(solution.size)
         for _ in range(_ITERATIONS):
             if not active.size:
-                return self._polish(at, solution, delicate)
+                return solution, delicate
             t, here = solution[active], at.at(active)
             balance = self._evaluate(here, returned[active], t)
             powers, slope, excess = balance.powers, balance.slope, balance.powers.net
@@ -277,7 +284,7 @@ class HeatBalance:
         reason = f"no convergence within {_ITERATIONS} steps"
         raise NoOperatingPointError.at(at.voltage[active], at.bath[active], reason)
 
-    def _polish(self, at: Conditions, t: Real, delicate: NDArray[np.bool_]) -> Electrons:
+    def polish(self, at: Conditions, t: Real, delicate: NDArray[np.bool_]) -> Electrons:
         """Where the largest term is as small as rounding, solve for T_e − T_bath with the heat that is free of it."""
         rise = t - at.bath
         active = np.flatnonzero(delicate)

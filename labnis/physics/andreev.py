@@ -22,7 +22,7 @@ __all__ = ["AndreevChannel", "AndreevCurrent", "AndreevSlopes", "ModelRangeWarni
 
 Real = NDArray[np.float64]
 
-# Above this fraction of the gap the result depends on the Dynes parameter.
+# Above this fraction of the gap the result depends on the broadening.
 _RANGE = 0.8
 
 
@@ -66,13 +66,12 @@ class AndreevSlopes(NamedTuple):
     """How I_A changes with the device; `at` is I_A itself, which needs the same integral.
 
     `by_normal` and `by_superconductor` (A per ohm/m) are the currents of M·R'_N and of M·R'_S, which are proportional
-    to them; `by_gap` is ∂I_A/∂Δ (A per eV), `by_dynes` ∂I_A/∂γ (A), and `by_length` L_φ·∂I_A/∂L_φ (A).
+    to them; `by_gap` is ∂I_A/∂Δ (A per eV), and `by_length` L_φ·∂I_A/∂L_φ (A).
     """
 
     by_normal: Real
     by_superconductor: Real
     by_gap: Real
-    by_dynes: Real
     by_length: Real
     at: AndreevCurrent
 
@@ -99,14 +98,16 @@ class AndreevChannel:
         R'_S of the superconducting electrode in its normal state (ohm/m), 0 or more; 0 leaves its disorder out.
     superconductor_diffusion_constant
         D_S (m²/s), positive; None for that of the normal metal.
+    broadening
+        γ, positive: without it the integral diverges at the gap. It is not the Dynes parameter of the junction: next to
+        the gap, where the theory does not hold, it says how large this current is, and nothing of the quasiparticles.
 
     Notes
     -----
-    Gap, R_T and γ are those of the junction passed to each method; γ must be positive, as the integral diverges at the
-    gap without broadening. All methods broadcast voltage against temperature; `voltage` (V) is that across ONE
-    junction. The model holds for eV, kT < Δ. Above about 0.8 Δ the result depends on γ (as its logarithm through the
-    normal electrode, as γ^{−¼} through the superconductor), and `current` and `conductance` say so with a
-    `ModelRangeWarning`, once per call; `linearised` does not warn.
+    Gap and R_T are those of the junction passed to each method. All methods broadcast voltage against temperature;
+    `voltage` (V) is that across ONE junction. The model holds for eV, kT < Δ. Above about 0.8 Δ the result depends on
+    γ (as its logarithm through the normal electrode, as γ^{−¼} through the superconductor), and `current` and
+    `conductance` say so with a `ModelRangeWarning`, once per call; `linearised` does not warn.
 
     Current and conductance are accurate to 1e-8 of themselves, and ∂I/∂T to 1e-8 of I/T, for eV ≤ 0.95 Δ,
     1e-6 ≤ γ ≤ 0.01, ħD/2L_φ² ≥ 1e-6 Δ and all temperatures of kT < 0.3 Δ, T = 0 included; up to eV = 2 Δ and from
@@ -115,7 +116,7 @@ class AndreevChannel:
     Raises
     ------
     ValueError
-        Naming the argument, for values that are not finite or out of range, and for a junction with γ = 0.
+        Naming the argument, for values that are not finite or out of range.
 
     """
 
@@ -125,6 +126,7 @@ class AndreevChannel:
     scale: float = 1.0
     superconductor_resistance_per_length: float = 0.0
     superconductor_diffusion_constant: float | None = None
+    broadening: float = 1e-5
 
     def __post_init__(self) -> None:
         positive_scalar("diffusion_constant", self.diffusion_constant)
@@ -134,10 +136,11 @@ class AndreevChannel:
         positive_scalar("superconductor_resistance_per_length", self.superconductor_resistance_per_length, zero=True)
         if self.superconductor_diffusion_constant is not None:
             positive_scalar("superconductor_diffusion_constant", self.superconductor_diffusion_constant)
+        positive_scalar("broadening", self.broadening)
 
     @staticmethod
     def in_range(voltage: ArrayLike, temperature: ArrayLike, junction: NISJunction) -> NDArray[np.bool_]:
-        """Whether eV and kT stay below 0.8 Δ, where the Andreev current does not depend on the Dynes parameter."""
+        """Whether eV and kT stay below 0.8 Δ, where the Andreev current does not depend on its broadening."""
         v, t = _reduced(voltage, temperature, junction.gap)
         return np.asarray(np.maximum(np.abs(v), t) <= _RANGE)
 
@@ -178,7 +181,7 @@ class AndreevChannel:
         """Slopes of the current (A per unit of the parameter); arguments as for `linearised`, and without a warning."""
         spectrum, v, t, delta = self._reduced(voltage, temperature, junction, gap)
         value, by_v, by_t = integrate(spectrum, np.abs(v), t)
-        normal, superconductor, by_dynes, by_coherence = integrate_parts(spectrum, np.abs(v), t)
+        normal, superconductor, by_coherence = integrate_parts(spectrum, np.abs(v), t)
         in_normal, in_superconductor = spectrum.normal * normal, spectrum.superconductor * superconductor
         # With the gap ε falls like 1/Δ, the coherent resistance of S like 1/√Δ.
         by_gap = in_normal + in_superconductor / 2 - np.abs(v) * by_v - t * by_t - by_coherence
@@ -189,7 +192,6 @@ class AndreevChannel:
             unscaled * self.coherence_length * normal,
             unscaled * self._length_in_superconductor(delta) * superconductor,
             signed * by_gap,
-            in_ampere * by_dynes,
             # The coherent resistance of N is proportional to L_φ, and ε to 1/L_φ².
             in_ampere * (in_normal - 2 * by_coherence),
             self._scaled(junction, v, delta, (value, by_v, by_t)),
@@ -211,8 +213,6 @@ class AndreevChannel:
         self, voltage: ArrayLike, temperature: ArrayLike, junction: NISJunction, gap: ArrayLike | None
     ) -> tuple[Spectrum, Real, Real, Real]:
         """The spectrum, eV/Δ, kT/Δ and Δ (eV)."""
-        if junction.dynes == 0:
-            raise ValueError("junction.dynes is 0; it must be positive: the Andreev current diverges at a sharp gap")
         v, t, delta = broadcast(
             voltage=finite("voltage", voltage),
             temperature=non_negative("temperature", temperature),
@@ -222,14 +222,14 @@ class AndreevChannel:
             normal=self.resistance_per_length * self.coherence_length,
             superconductor=self.superconductor_resistance_per_length * self._length_in_superconductor(delta),
             coherence_energy=self.coherence_energy / delta,
-            dynes=junction.dynes,
+            broadening=self.broadening,
         )
         return spectrum, *_reduced(v, t, delta), delta
 
     def _warn_out_of_range(self, voltage: ArrayLike, temperature: ArrayLike, junction: NISJunction) -> None:
         if not self.in_range(voltage, temperature, junction).all():
             warnings.warn(
-                f"the Andreev current is computed above {_RANGE} of the gap, where it depends on the Dynes parameter",
+                f"the Andreev current is computed above {_RANGE} of the gap, where it depends on its broadening",
                 ModelRangeWarning,
                 stacklevel=3,
             )

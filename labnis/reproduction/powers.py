@@ -108,5 +108,5 @@ class Powers(PublishedFigure):
             f"{warm:.0f} Ω at 200 mK, {cold:.0f} Ω at 100 mK",
             cold > warm,
             "largest P_cool − P_A over bias and resistance, electrons and superconductor alike; so close to the gap "
-            "the Andreev current depends on the Dynes parameter",
+            "the Andreev current depends on its broadening",
         )

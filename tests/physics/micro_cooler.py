@@ -78,7 +78,7 @@ def andreev_integral(
     xi = math.sqrt(hbar * diffusion / (2 * junction.gap * e))
 
     def pair(x: float) -> float:
-        return 1 / abs(1 - (x + 1j * junction.dynes) ** 2)
+        return 1 / abs(1 - (x + 1j * channel.broadening) ** 2)
 
     def normal(x: float) -> float:
         coherent = (channel.coherence_length * (1 - 1j * x / epsilon) ** -0.5).real
@@ -90,7 +90,7 @@ def andreev_integral(
         return channel.superconductor_resistance_per_length * coherent * pair(x) * thermal(x, v)
 
     cuts = {epsilon * 4.0**n for n in range(-2, 9)} | _thermal_steps(v, width)
-    cuts |= {1 - junction.dynes * 4.0**n for n in range(-2, 10)}
+    cuts |= {1 - channel.broadening * 4.0**n for n in range(-2, 10)}
     total = 0.0
     for a, b in _pieces({c for c in cuts if 0 < c < 1}, 0.0, 1.0):
         total += quad(normal, a, b, epsrel=1e-12, epsabs=0)[0]

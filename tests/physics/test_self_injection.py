@@ -65,6 +65,28 @@ def test_gap_quasiparticles_and_heat_belong_to_the_same_state(bath: float) -> No
     check_equations(COOLER, COOLER.operating_point(bias, bath))
 
 
+@pytest.mark.parametrize("bath", [0.005, 0.1, 0.334])
+@pytest.mark.parametrize("error", [0.0, 1e-4, 1e-2])
+def test_a_start_close_to_the_states_changes_nothing(bath: float, error: float) -> None:
+    bias = np.linspace(-6e-4, 6e-4, 101)
+    for resistance in (1.0, 30.0):
+        device = with_resistance(resistance)
+        point = device.operating_point(bias, bath)
+        start, near = point.electron_temperature * (1 + 10 * error), point.gap * (1 - error * np.cos(1e4 * bias))
+        again = device.operating_point(bias, bath, start=start, near=near)
+        np.testing.assert_allclose(again.gap, point.gap, rtol=1e-11)
+        np.testing.assert_allclose(again.electron_temperature, point.electron_temperature, rtol=1e-7)
+        np.testing.assert_allclose(again.current, point.current, rtol=1e-7, atol=1e-20)
+
+
+def test_a_start_on_the_other_side_of_a_jump_changes_nothing() -> None:
+    bias = np.linspace(3e-4, 4.5e-4, 61)
+    point = HELD.operating_point(bias, 0.1)
+    near = np.flip(point.gap)
+    again = HELD.operating_point(bias, 0.1, start=point.electron_temperature, near=near)
+    np.testing.assert_allclose(again.gap, point.gap, rtol=1e-10)
+
+
 def test_a_cooler_with_everything_obeys_its_equations_and_its_slopes() -> None:
     lead = replace(LEAD, volume=1e-19)
     device = SINISCooler(NISJunction(GAP, 400.0, 1e-4), 6e-20, 2e9, 1e-9, channel(), 1e8, lead)

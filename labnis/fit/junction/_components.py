@@ -13,7 +13,6 @@ from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
-from scipy.special import ndtr, ndtri
 
 from labnis.fit._residuals import ALIKE
 from labnis.fit.arrays import FEWER_POINTS, MANY_POINTS, Bool, Real, evenly_spread
@@ -37,12 +36,10 @@ _FEWEST = 30
 _GLITCH, _ALONE = 9.0, 4.0
 # By how much χ² falls for a component that is taken in.
 _ADMITTED = 10.0
-# Confidence of a limit, and the quantile of a normal distribution for it.
-_CONFIDENCE, _ONE_SIDED = 0.95, 1.645
+# Quantile of a normal distribution for a limit of 95 %.
+_ONE_SIDED = 1.645
 # A component matters if the variance of a result is so many times as large with it.
 _MATTERS = 1.2
-# A power of the temperature is known if it is as many standard deviations from 0.
-_SIGNIFICANT = 3.0
 # Points with which components are tried, and steps of each of several trials at first.
 _FEW, _FIRST_STEPS = 81, 5
 # How often a trial goes on at most, and what it has to gain by that.
@@ -118,11 +115,7 @@ def with_components(
     stated = {**result.assumed, **_left_out(found, result.noise)}
     if not names:
         return replace(result, assumed=stated)
-    return replace(
-        result,
-        assumed=stated | {"electron_temperature": _OF_ISLAND},
-        limits=_undetermined(result),
-    )
+    return replace(result, assumed=stated | {"electron_temperature": _OF_ISLAND})
 
 
 def _found(
@@ -178,19 +171,6 @@ def _glitches(voltage: Real, residuals: Real) -> Bool:
     return found
 
 
-def _undetermined(result: FitResult) -> dict[str, float]:
-    """The upper limit (95 %) of an electron temperature without bias that the curve does not determine."""
-    value, sigma = result["electron_temperature"].value, result["electron_temperature"].sigma
-    # What the curve knows is the heat between electrons and phonons, T⁵/h, or between phonons and bath, T⁴/g.
-    power = 4 if _KAPITZA_NAME in result.names else 5
-    if sigma == 0 or power * sigma < value / _SIGNIFICANT:
-        return {}
-    # That of a normal distribution cut off at 0.
-    relative = power * sigma / value
-    quantile = -float(ndtri((1 - _CONFIDENCE) * ndtr(1 / relative)))
-    return {"electron_temperature": value * (1 + quantile * relative) ** (1 / power)}
-
-
 def _grown(trial: Trial, readings: Readings, fixed: Mapping[str, float], alike: bool) -> tuple[Trial, Readings]:
     """The trial with all components that improve it, and the readings without glitches.
 
@@ -225,11 +205,16 @@ def _injected(trial: Trial, readings: Readings, fixed: Mapping[str, float]) -> T
     # What further steps alone improve is no sign of injection.
     trial = _converged(trial, readings, fixed)
     freedom, noise = trial.residuals.size - len(trial.values), trial.noise
-    if trial.chi2(noise) - freedom < _ADMITTED:
+    score = trial.scores(noise).get(INJECTION)
+    matters = score is not None and score.growth > _MATTERS
+    if trial.chi2(noise) - freedom < _ADMITTED and not matters:
         return trial
     largest = float(np.abs(readings.current).max())
-    attempt = _best(trial, readings, [{INJECTION: loss / largest} for loss in _LOSSES], fixed, noise)
-    if attempt is None or not trial.chi2(noise) - attempt.chi2(noise) > _ADMITTED:
+    starts = [loss / largest for loss in _LOSSES]
+    if score is not None and matters:
+        starts = [max(score.estimate, score.sigma)]
+    attempt = _best(trial, readings, [{INJECTION: start} for start in starts], fixed, noise)
+    if attempt is None or not (matters or trial.chi2(noise) - attempt.chi2(noise) > _ADMITTED):
         return trial
     return attempt
 

@@ -36,8 +36,8 @@ UNITS = {
     LINE: "ohm",
     GAIN: "1",
 }
-# Below this Dynes parameter, and this ħ/(τ_φ Δ), the accuracy of the Andreev integral is unknown.
-_SMALLEST_DYNES, _SMALLEST_DEPHASING = 1e-6, 2e-6
+# Below this ħ/(τ_φ Δ) the accuracy of the Andreev integral is unknown.
+_SMALLEST_DEPHASING = 2e-6
 
 
 def values_of(cooler: SINISCooler) -> dict[str, float]:
@@ -79,7 +79,7 @@ def cooler_at(values: Mapping[str, float], cooler: SINISCooler) -> SINISCooler:
         )
     return replace(
         cooler,
-        junction=NISJunction(v["gap"], v["normal_resistance"], v["dynes"]),
+        junction=NISJunction(v["gap"], v["normal_resistance"], max(v["dynes"], 0.0)),
         electron_phonon=v["electron_phonon"],
         kapitza=v.get("kapitza"),
         andreev=andreev,
@@ -100,7 +100,7 @@ def cooler_parameters(cooler: SINISCooler, names: Sequence[str], warmest: float)
     limits = {
         "gap": (gap, max(0.3 * gap, least_gap), 3 * gap),
         "normal_resistance": (resistance, 0.05 * resistance, 20 * resistance),
-        "dynes": (max(v["dynes"], 1e-5), 0.0 if cooler.andreev is None else _SMALLEST_DYNES, 0.3),
+        "dynes": (max(v["dynes"], 1e-5), 0.0, 0.3),
         "andreev_scale": (1.0, 0.0, np.inf),
         "andreev_normal": (1e6, 0.0, np.inf),
         "andreev_superconductor": (1e5, 0.0, np.inf),

@@ -16,6 +16,7 @@ from labnis.fit.given import known_before
 from labnis.fit.junction._heated_pair import HeatedPair, Readings, island_prior
 from labnis.fit.junction._island import LOWER_BOUNDS, OPTIONAL
 from labnis.fit.junction._line import GAIN, LINE, Line
+from labnis.fit.junction._temperature_limit import temperature_limit
 from labnis.fit.models import Model
 from labnis.fit.parameters import Parameter, restarted
 from labnis.fit.result import FitError, FitResult
@@ -192,7 +193,10 @@ def solve_readings(
     except NoOperatingPointError as error:
         raise FitError(f"the island has no steady state: {error}") from error
     known = known_before(parameters, prior, readings.given).prior
-    result = with_bounds(result, model.with_mask(result.mask), known, LOWER_BOUNDS, OPTIONAL)
+    model = model.with_mask(result.mask)
+    result = with_bounds(result, model, known, LOWER_BOUNDS, OPTIONAL)
+    if "electron_phonon_resistance" in result.free:
+        result = replace(result, limits=temperature_limit(result, model, known))
     noises = {_VOLTAGE_NOISE: voltage_noise} if voltage_noise else {}
     noises |= {} if conductance is None else {_RATIO: ratio}
     scatter = voltage_noise * result.noise / readings.array.voltage

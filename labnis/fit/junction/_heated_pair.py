@@ -127,9 +127,8 @@ class HeatedPair(CurveModel):
             correction = along.mean(axis=-1) - few.mean(axis=-1)
             harmonic_correction = first_harmonic(along) - first_harmonic(few)
         at, nodes = readings.voltage[:, None] + amplitude, curve.nodes if voltage.size > MANY_POINTS else np.zeros(0)
-        order, offset = np.argsort(voltage), values["voltage_offset"]
-        where = nodes if nodes.size else voltage[:, None] + amplitude
-        electrons = np.interp(where, voltage[order], curve.electrons[order])
+        where, offset = nodes if nodes.size else voltage[:, None] + amplitude, values["voltage_offset"]
+        close = _between(where, voltage, curve.electrons, curve.gap)
         return cls(
             readings,
             readings,
@@ -141,7 +140,7 @@ class HeatedPair(CurveModel):
             harmonic,
             harmonic_correction,
             nodes - offset,
-            _states(names, at, readings.current, nodes - offset, electrons),
+            _states(names, at, readings.current, nodes - offset, *close),
             mask=np.ones(voltage.shape, bool),
         )
 
@@ -228,13 +227,14 @@ def _nodes(voltage: Real, reach: Real, line: float = 0.0) -> Real:
 
 
 class _Curve(NamedTuple):
-    """Conductance (S) and electron temperature (K) at n true voltages, and the current around them.
+    """Conductance (S), electron temperature (K) and gap (eV) at n true voltages, and the current around them.
 
     The `current` is a cubic between `nodes` (V), which there are with an excitation or with many points.
     """
 
     conductance: Real
     electrons: Real
+    gap: Real
     nodes: Real
     current: CubicHermiteSpline | None
 
@@ -244,20 +244,27 @@ class _Curve(NamedTuple):
         cooler, temperature, many = cooler_of(values), values["electron_temperature"], voltage.size > MANY_POINTS
         some = np.quantile(voltage, np.linspace(0, 1, FEWER_POINTS)) if many else voltage
         point = steady_state(cooler, some, temperature)
-        conductance, electrons = cooler.conductance(point), point.electron_temperature
+        conductance, electrons, gap = cooler.conductance(point), point.electron_temperature, point.gap
         if not (many or line):
-            return cls(conductance, electrons, np.zeros(0), None)
+            return cls(conductance, electrons, gap, np.zeros(0), None)
         nodes = _nodes(some, 2 * k / e * electrons, line)
-        ends = steady_state(cooler, nodes, temperature)
+        ends = steady_state(cooler, nodes, temperature, *_between(nodes, some, electrons, gap))
         current = CubicHermiteSpline(nodes, ends.current, cooler.conductance(ends))
         if many:
-            conductance, electrons = current(voltage, 1), np.interp(voltage, nodes, ends.electron_temperature)
-        return cls(conductance, electrons, nodes, current)
+            conductance = current(voltage, 1)
+            electrons, gap = _between(voltage, nodes, ends.electron_temperature, ends.gap)
+        return cls(conductance, electrons, gap, nodes, current)
 
     def around(self, voltage: Real, _points: object) -> tuple[Real, Real]:
         """Current (A) and conductance (S) at voltages (V) within the excitation."""
         assert self.current is not None  # noqa: S101  # for mypy
         return self.current(voltage), self.current(voltage, 1)
+
+
+def _between(where: Real, voltage: Real, *columns: Real) -> list[Real]:
+    """Columns at voltages (V) in any order, at others."""
+    order = np.argsort(voltage)
+    return [np.interp(where, voltage[order], column[order]) for column in columns]
 
 
 def _interpolated(state: IslandState, nodes: Real, voltage: Real) -> IslandState:
@@ -266,33 +273,35 @@ def _interpolated(state: IslandState, nodes: Real, voltage: Real) -> IslandState
 
 
 def _states(
-    names: Sequence[str], voltage: Real, current: Real, nodes: Real, electrons: Real
+    names: Sequence[str], voltage: Real, current: Real, nodes: Real, electrons: Real, gap: Real
 ) -> Callable[[tuple[float, ...]], IslandState]:
     """Solver of the island at measured voltages (V), shape (n, phases), that remembers the last parameters.
 
     `current` (A), shape (n,), is what flows over the line.
-    `electrons` are temperatures (K) near the first solution, at the `nodes` if there are any; from where the slopes
-    lead, the next takes half the time.
+    `electrons` are temperatures (K) and `gap` gaps (eV) near the first solution, at the `nodes` if there are any; from
+    where the slopes lead, the next takes half the time.
     """
-    last: list[Any] = [np.full(len(names), np.nan), electrons, np.zeros((*electrons.shape, len(names)))]
+    still = np.zeros((*electrons.shape, len(names)))
+    last: list[Any] = [np.full(len(names), np.nan), electrons, gap, still, still]
     drop = current[:, None]
 
     @lru_cache(maxsize=1)
     def state(x: tuple[float, ...]) -> IslandState:
-        before, temperature, slopes = last
+        before, temperature, gap, warming, widening = last
         values = dict(zip(names, x, strict=True))
-        ahead = temperature + slopes @ np.nan_to_num(np.array(x) - before)
+        change = np.nan_to_num(np.array(x) - before)
         # Electrons as warm as the gap are refused.
         warmest = _WARMEST * values["gap"] * e / k
-        start = np.minimum(np.clip(ahead, temperature / 2, 2 * temperature), warmest)
+        start = np.minimum(np.clip(temperature + warming @ change, temperature / 2, 2 * temperature), warmest)
+        near = np.clip(gap + widening @ change, gap / 2, values["gap"])
         true = voltage - values.get(LINE, 0.0) * drop
-        solved = island_state(values, nodes if nodes.size else true, names, start)
+        solved = island_state(values, nodes if nodes.size else true, names, start, near)
         found = _interpolated(solved, nodes, true) if nodes.size else solved
         if LINE in values:
             line, offset = names.index(LINE), names.index("voltage_offset")
             for slopes in (found.current_slopes, found.temperature_slopes):
                 slopes[..., line] = -slopes[..., offset] * drop
-        last[:] = np.array(x), solved.temperature, solved.temperature_slopes
+        last[:] = np.array(x), solved.temperature, solved.gap, solved.temperature_slopes, solved.gap_slopes
         return found
 
     return state

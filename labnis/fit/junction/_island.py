@@ -17,8 +17,13 @@ from typing import NamedTuple
 import numpy as np
 
 from labnis.fit.arrays import Real
-from labnis.fit.junction._injection import INJECTION, superconductor_of
-from labnis.fit.junction._steady_state import SMALLEST_DYNES, steady_state_slopes
+from labnis.fit.junction._injection import (
+    INJECTION,
+    superconductor_of,
+    zero_temperature_gap,
+    zero_temperature_gap_slopes,
+)
+from labnis.fit.junction._steady_state import steady_state_slopes
 from labnis.fit.result import FitResult
 from labnis.physics import (
     AndreevChannel,
@@ -53,7 +58,7 @@ COMPONENTS = {
     INJECTION: "1/A",
 }
 #: What cannot be below a value, and is or has nothing there.
-LOWER_BOUNDS = {"dynes": SMALLEST_DYNES, **dict.fromkeys(COMPONENTS, 0.0)}
+LOWER_BOUNDS = {"dynes": 0.0, **dict.fromkeys(COMPONENTS, 0.0)}
 #: Rate 1/τ_φ at which electrons and holes lose their common phase (1/s), and its standard uncertainty: with an Andreev
 #: current it is a parameter of this prior, for the curve hardly determines it.
 DEPHASING_RATE = (5.6e9, 7e9)
@@ -62,7 +67,7 @@ DEPHASING_RATE = (5.6e9, 7e9)
 ANDREEV = ("andreev_normal", "andreev_superconductor")
 ANDREEV_AMPLITUDE = (0.0, 3.0)
 #: Components that a device may be without, although a curve does not exclude them.
-OPTIONAL = (ANDREEV, ("leakage_conductance",))
+OPTIONAL = (ANDREEV, ("leakage_conductance",), (INJECTION,))
 # Andreev current through the disorder of either metal, for amplitudes of 1: resistances per length (ohm/m) of the wires
 # of Rajauria et al., their diffusion constant (m²/s).
 _DIFFUSION = 80e-4
@@ -101,24 +106,24 @@ def components_of(fit: FitResult) -> tuple[str, ...]:
 
 
 def cooler_of(values: Mapping[str, float]) -> SINISCooler:
-    """The island with the pair and the components in `values`; one below 0, as after a small step, is absent."""
-    dynes = max(values["dynes"], 0.0)
+    """The island with the pair and the components in `values`; one below 0, as after a small step, is absent.
+
+    `gap` is that without bias: with injection, that of the cooler's junction is the one at T = 0.
+    """
     amplitudes = [max(values.get(name, 0.0), 0.0) for name in _FACTORS]
-    andreev = None
-    if any(amplitudes):
-        dynes = max(dynes, SMALLEST_DYNES)
-        andreev = _channel(values, amplitudes)
+    andreev = _channel(values, amplitudes) if any(amplitudes) else None
     kapitza, leak = (max(values.get(name, 0.0), 0.0) for name in ("kapitza_resistance", "leakage_conductance"))
     heat, injection = values.get("electron_phonon_resistance", 0.0), values.get(INJECTION, 0.0)
     injects = injection > 0 and heat > _NO_HEATING
+    gap = zero_temperature_gap(values["gap"], values["electron_temperature"]) if injects else values["gap"]
     return SINISCooler(
-        NISJunction(values["gap"], values["normal_resistance"], dynes),
+        NISJunction(gap, values["normal_resistance"], max(values["dynes"], 0.0)),
         volume=1.0,
         electron_phonon=1 / max(heat, _NO_HEATING),
         kapitza=1 / kapitza if kapitza else None,
         andreev=andreev,
         leakage_resistance=1 / leak if leak else None,
-        superconductor=superconductor_of(values["gap"], injection) if injects else None,
+        superconductor=superconductor_of(gap, injection) if injects else None,
     )
 
 
@@ -132,13 +137,19 @@ def _channel(values: Mapping[str, float], amplitudes: Sequence[float]) -> Andree
     return AndreevChannel(_DIFFUSION, length, normal, superconductor_resistance_per_length=superconductor)
 
 
-def steady_state(cooler: SINISCooler, voltage: Real, temperature: float, start: Real | None = None) -> OperatingPoint:
-    """The steady states at voltages across the pair (V), of any shape, with `temperature` (K) at zero bias."""
+def steady_state(
+    cooler: SINISCooler, voltage: Real, temperature: float, start: Real | None = None, near: Real | None = None
+) -> OperatingPoint:
+    """The steady states at voltages across the pair (V), of any shape, with `temperature` (K) at zero bias.
+
+    `start` are electron temperatures (K) and `near` gaps (eV) close to the solution.
+    """
     if cooler.electron_phonon * _NO_HEATING < 1:
         critical = float(critical_temperature(cooler.junction.gap))
         if temperature >= _WARMEST * critical:
             raise NoOperatingPointError(f"{temperature:.3g} K is above the critical temperature, {critical:.3g} K")
-        return cooler.operating_point(voltage, temperature, start=start)
+        close = None if cooler.superconductor is None else near
+        return cooler.operating_point(voltage, temperature, start=start, near=close)
     # An island that does not heat is at this temperature whatever the heat.
     everywhere, zero = np.full_like(voltage, temperature), np.zeros_like(voltage)
     junction, channel, leak = cooler.junction, cooler.andreev, cooler.leakage_resistance
@@ -165,11 +176,15 @@ def steady_state(cooler: SINISCooler, voltage: Real, temperature: float, start: 
 
 
 def island_state(
-    values: Mapping[str, float], device_voltage: Real, names: Sequence[str], start: Real | None = None
+    values: Mapping[str, float],
+    device_voltage: Real,
+    names: Sequence[str],
+    start: Real | None = None,
+    near: Real | None = None,
 ) -> IslandState:
     """The steady state at measured voltages (V), shape (n,), with the slopes by the parameters `names`.
 
-    `start` are electron temperatures (K) near the solution.
+    `start` are electron temperatures (K) and `near` gaps (eV) close to the solution.
 
     Raises
     ------
@@ -179,14 +194,19 @@ def island_state(
     """
     cooler = cooler_of(values)
     voltage = device_voltage + values["voltage_offset"]
-    point = steady_state(cooler, voltage, values["electron_temperature"], start)
+    point = steady_state(cooler, voltage, values["electron_temperature"], start, near)
     channel = _channel(values, (0.0, 0.0))
-    slopes = steady_state_slopes(cooler, point, [_STEADY.get(name, name) for name in names], channel=channel)
-    factors = np.array([_FACTORS.get(name, 1.0) for name in names])
+    slopes = steady_state_slopes(cooler, point, [_STEADY.get(name, name) for name in (*names, "gap")], channel=channel)
+    # What changes the gap at T = 0.
+    by_gap, by_temperature = 1.0, 0.0
+    if cooler.superconductor is not None:
+        by_gap, by_temperature = zero_temperature_gap_slopes(values["gap"], values["electron_temperature"])
+    factors = np.array([{"gap": by_gap, **_FACTORS}.get(name, 1.0) for name in names])
+    through_gap = np.array([by_temperature * (name == "electron_temperature") for name in names])
     return IslandState(
         point.current,
         point.electron_temperature,
         point.cooling_power,
         point.gap,
-        *(by_name * factors for by_name in slopes),
+        *(column[..., :-1] * factors + column[..., -1:] * through_gap for column in slopes),
     )

@@ -14,7 +14,6 @@ from labnis.fit.junction._gap_loss import LOSSES, gap_loss_columns
 from labnis.fit.junction._heated_pair import HeatedPair, Readings, island_prior
 from labnis.fit.junction._injection import INJECTION
 from labnis.fit.junction._island import ANDREEV, COMPONENTS, DEPHASING_RATE
-from labnis.fit.junction._steady_state import SMALLEST_DYNES
 from labnis.fit.parameters import Parameter, prior_rows
 from labnis.physics import NoOperatingPointError
 
@@ -28,6 +27,8 @@ _ACCURACY = 1e-5
 _RESULTS = ("gap", "normal_resistance", "electron_temperature")
 # Upper limit of both resistances to heat (K⁵/W, K⁴/W), and bounds of the temperature without bias (K).
 _LARGEST, _COLDEST, _WARMEST = 1e13, 4e-3, 1.0
+# A search begins at this temperature (K) and Dynes parameter at least: below, the current hardly depends on them.
+_WARM, _BROAD = 0.05, 1e-5
 
 
 @dataclass(frozen=True)
@@ -126,11 +127,12 @@ def island_parameters(
     """The parameters of the pair and of the `components`, started at `values`."""
     v = dict(values)
     gap, resistance = v["gap"], v["normal_resistance"]
+    warm, broad = max(v["electron_temperature"], _WARM), max(v["dynes"], _BROAD)
     parameters = [
         Parameter("gap", "eV", gap, gap, 0.2 * gap, 5 * gap),
         Parameter("normal_resistance", "ohm", resistance, resistance, 0.05 * resistance, 20 * resistance),
-        Parameter("electron_temperature", "K", v["electron_temperature"], 0.1, _COLDEST, _WARMEST, may_vanish=True),
-        Parameter("dynes", "1", max(v["dynes"], 10 * SMALLEST_DYNES), 1e-4, SMALLEST_DYNES, 0.3, may_vanish=True),
+        Parameter("electron_temperature", "K", warm, 0.1, _COLDEST, _WARMEST, may_vanish=True, least_start=_WARM),
+        Parameter("dynes", "1", broad, 1e-4, 0.0, 0.3, may_vanish=True, least_start=_BROAD),
         Parameter("voltage_offset", "V", v["voltage_offset"], 1e-5),
         Parameter("current_offset", "A", v["current_offset"], 1e-2 * gap / resistance),
     ]

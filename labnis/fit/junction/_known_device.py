@@ -57,7 +57,7 @@ class KnownDevice:
         by_resistance = self.junction.current_derivative("resistance", *at)
         if self.andreev is not None:
             slopes = self.andreev.slopes(*at, self.junction)
-            by_gap, by_dynes = by_gap + slopes.by_gap, by_dynes + slopes.by_dynes
+            by_gap = by_gap + slopes.by_gap
             by_resistance = by_resistance - 2 * self._andreev(temperature).current / self.junction.resistance
         return [self.array.parallel * slope for slope in (by_gap, by_resistance, by_dynes)]
 

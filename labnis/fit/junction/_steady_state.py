@@ -6,7 +6,6 @@ way in which current or heat flows to ∂I and ∂B, by parameter.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -16,10 +15,8 @@ from labnis.fit.junction._injection import Slopes, heat_back, with_injection
 from labnis.physics import AndreevChannel, OperatingPoint, SINISCooler
 from labnis.physics.junction import BOLTZMANN_EV
 
-__all__ = ["SMALLEST_DYNES", "SteadyStateSlopes", "steady_state_slopes"]
+__all__ = ["SteadyStateSlopes", "steady_state_slopes"]
 
-# Below this Dynes parameter the accuracy of the Andreev integral is unknown.
-SMALLEST_DYNES = 1e-6
 # ∂I/∂(parameter) and ∂B/∂(parameter) at constant electron temperature.
 Shares = dict[str, tuple[Real, Real]]
 
@@ -119,7 +116,7 @@ def _tunnelling(cooler: SINISCooler, point: OperatingPoint) -> Shares:
 def _andreev(cooler: SINISCooler, channel: AndreevChannel, point: OperatingPoint) -> Shares:
     """The Andreev current, whose work I_A·V_device heats."""
     bias, t = point.device_voltage, point.electron_temperature
-    junction = replace(cooler.junction, dynes=max(cooler.junction.dynes, SMALLEST_DYNES))
+    junction = cooler.junction
     slopes = channel.slopes(bias / 2, t, junction)
     at = slopes.at
     rate = channel.diffusion_constant / channel.coherence_length**2
@@ -128,7 +125,6 @@ def _andreev(cooler: SINISCooler, channel: AndreevChannel, point: OperatingPoint
         "normal_resistance": -2 * at.current / junction.resistance,
         "electron_temperature": at.by_temperature,
         "voltage_offset": at.by_voltage / 2,
-        "dynes": slopes.by_dynes,
         "andreev_scale": (
             slopes.by_normal * channel.resistance_per_length
             + slopes.by_superconductor * channel.superconductor_resistance_per_length

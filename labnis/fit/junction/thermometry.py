@@ -35,8 +35,6 @@ UNITS = dict(zip(KNOWN, ("eV", "ohm", "1", "V", "A"), strict=True))
 # A current determines a temperature where it exceeds that at T = 0 by this many of its standard deviations. Nearer,
 # the error bar of a temperature, a logarithm of the current, is neither symmetric nor Gaussian.
 _SIGNIFICANT = 5.0
-# Dynes parameter down to which the Andreev current is accurate.
-_LEAST_DYNES = 1e-6
 
 # Advice to a user who passes complex lock-in data.
 PHASE_ADVICE = "pass the part in phase with the excitation"
@@ -170,11 +168,6 @@ def isotherm_temperature(
     known = _known(fit)
     array = JunctionArray.of_fit(known) if junctions is None else JunctionArray.of(junctions)
     gap, resistance, dynes, voltage_offset, current_offset = map(float, known.values)
-    if andreev is not None and dynes < _LEAST_DYNES:
-        raise FitError(
-            f"dynes is {dynes:.2g}; below {_LEAST_DYNES:g} the Andreev current is not accurate: take the fit of a "
-            "curve that determines it, warmer or with more points"
-        )
     bias = np.where(usable, applied + voltage_offset, 0.0)
     # Everything is odd in the voltage.
     side = np.where(bias < 0, -1.0, 1.0)

@@ -5,6 +5,7 @@ the noise is large there, and everything counts: what is left out on a resonance
 described.
 """
 
+from collections.abc import Sequence
 from math import comb
 from typing import NamedTuple
 
@@ -14,7 +15,6 @@ from numpy.typing import NDArray
 from labnis.fit.arrays import Bool, Real
 
 __all__ = [
-    "ALIKE",
     "OUTLIER",
     "are_few",
     "explained",
@@ -24,12 +24,13 @@ __all__ = [
     "outliers",
     "robust_scale",
     "run_length",
+    "told_alike",
     "uneven",
     "unlike_noise",
 ]
 
-#: How the warning of structure in the residuals begins.
-ALIKE = "neighbouring residuals are alike"
+# How the warning of structure in the residuals begins.
+_ALIKE = "neighbouring residuals are alike"
 
 Places = NDArray[np.intp]
 
@@ -137,9 +138,14 @@ def unlike_noise(chi2: float, degrees_of_freedom: int, residuals: Real) -> tuple
             "of one between those of the other? Fit each alone",
         )
     return (
-        f"{ALIKE} (χ²/ν = {excess:.3g}): the model is incomplete, and the true "
+        f"{_ALIKE} (χ²/ν = {excess:.3g}): the model is incomplete, and the true "
         "uncertainties are larger; look at the residuals",
     )
+
+
+def told_alike(warnings: Sequence[str]) -> list[str]:
+    """Those of the `warnings` of a fit that tell structure in its residuals."""
+    return [text for text in warnings if text.startswith(_ALIKE)]
 
 
 class Explained(NamedTuple):

@@ -177,8 +177,12 @@ def _solve(
         slopes *= scale / noise  # in place: these are the largest arrays of a fit
         return slopes
 
-    noise = _noise(residuals(x), freedom)
-    # The weight of a prior depends on the noise, which is known only after a fit.
+    # The weight of a prior depends on the noise, which is known only after a fit: what a start leaves in the residuals
+    # would give it too much.
+    rest = residuals(x)
+    noise = _noise(rest, freedom)
+    if target.size:
+        noise = min(noise, max(noise_between_neighbours(rest, model.mask), np.finfo(float).tiny))
     for _ in range(_NOISE_ROUNDS if target.size else 1):
         x, before = _minimised(rows, slopes_of_rows, x / scale, lower / scale, upper / scale, accuracy) * scale, noise
         noise = _noise(residuals(x), freedom)

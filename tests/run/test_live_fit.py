@@ -15,7 +15,7 @@ from labnis.fit.analyses import CurrentVoltage
 from procedures import IVSweep
 from tests.run.bench import Watcher, dry_session
 
-PATIENCE = 30.0
+PATIENCE = 120.0
 
 
 def result(value: float) -> FitResult:

@@ -14,7 +14,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from labnis.fit._residuals import ALIKE
+from labnis.fit._residuals import told_alike
 from labnis.fit.arrays import FEWER_POINTS, MANY_POINTS, Bool, Real, evenly_spread
 from labnis.fit.junction._current_and_conductance import solve_readings
 from labnis.fit.junction._gap_loss import LOSSES, text_of_limit
@@ -89,22 +89,14 @@ def with_components(
     if not names and conductance is None:
         return replace(pair, assumed={**pair.assumed, **_left_out(trial, trial.noise)})
 
-    def solved(values: Mapping[str, float]) -> tuple[FitResult, HeatedPair]:
-        parameters = island_parameters(values, [name for name in values if name in COMPONENTS], fixed)
-        if names and (sigma := readings.resistance_sigma):
-            parameters.append(Parameter(LINE, "ohm", 0.0, sigma))
-        if conductance is not None:
-            parameters.append(Parameter(GAIN, "1", fixed.get(GAIN, 0.0), 0.01, -0.9, fixed=GAIN in fixed))
-        parameters = _started(parameters, readings, name, assumed, conductance)
-        return solve_readings(parameters, readings, name, assumed, conductance=conductance)
-
     try:
-        result, model = solved(trial.values if names else pair.by_name)
-        if _HEAT in names and any(text.startswith(ALIKE) for text in result.warnings):
+        start = trial.values if names else pair.by_name
+        result, model = _solved(start, readings, fixed, name, assumed, conductance)
+        if _HEAT in names and told_alike(result.warnings):
             # What some points do not show, more of them may.
             trial = _found(result, _of_island(result), readings, FEWER_POINTS, fixed)
             if trial.values.keys() - result.by_name.keys():
-                result, model = solved(trial.values)
+                result, model = _solved(trial.values, readings, fixed, name, assumed, conductance)
     except FitError as error:
         if components_of(pair):
             raise
@@ -124,9 +116,28 @@ def _found(
     """The components that improve a `fit` on some of the points, with those among the `values` to begin with."""
     few = readings.at(evenly_spread(readings.voltage.size, points))
     components = [name for name in values if name in COMPONENTS]
-    alike = any(text.startswith(ALIKE) for text in fit.warnings)
+    alike = bool(told_alike(fit.warnings))
     trial, few = _grown(Trial.of(few, island_parameters(values, components, fixed), fit.noise), few, fixed, alike)
     return _injected(_completed(trial, few, fixed), few, fixed)
+
+
+def _solved(
+    values: Mapping[str, float],
+    readings: Readings,
+    fixed: Mapping[str, float],
+    name: str,
+    assumed: Mapping[str, str],
+    conductance: Real | None,
+) -> tuple[FitResult, HeatedPair]:
+    """The fit of pair and components among the `values`, from which it starts, to all readings; and its model."""
+    components = [name for name in values if name in COMPONENTS]
+    parameters = island_parameters(values, components, fixed)
+    if components and (sigma := readings.resistance_sigma):
+        parameters.append(Parameter(LINE, "ohm", 0.0, sigma))
+    if conductance is not None:
+        parameters.append(Parameter(GAIN, "1", fixed.get(GAIN, 0.0), 0.01, -0.9, fixed=GAIN in fixed))
+    parameters = _started(parameters, readings, name, assumed, conductance)
+    return solve_readings(parameters, readings, name, assumed, conductance=conductance)
 
 
 def _of_island(fit: FitResult) -> dict[str, float]:

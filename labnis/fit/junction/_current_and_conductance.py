@@ -172,9 +172,13 @@ def solve_readings(
     names, size = [p.name for p in parameters], readings.voltage.size
     prior = island_prior(names, readings.resistance_sigma)
     inputs = {"series_resistance": readings.series_resistance, "excitation": readings.excitation}
-    x, mask, ratio, voltage_noise = np.array([p.start for p in parameters]), np.ones(size, bool), 1.0, 0.0
+    mask, ratio = np.ones(size, bool), 1.0
     try:
+        x = _with_line_error(np.array([p.start for p in parameters]), parameters, readings)
+        parameters = restarted(parameters, x)
         pair = HeatedPair.of(readings, names, x)
+        voltage_noise = _voltage_noise(pair, pair.residuals(x), x, mask)
+        pair = HeatedPair.of(readings, names, x, voltage_noise) if voltage_noise else pair
         for _ in range(_ROUNDS):
             model: Model = pair.with_mask(mask)
             if conductance is not None:
@@ -202,6 +206,17 @@ def solve_readings(
     scatter = voltage_noise * result.noise / readings.array.voltage
     told = (f"the voltage scatters by {number_text(scatter, 'V')}",) if voltage_noise else ()
     return replace(result, inputs={**result.inputs, **noises}, notes=(*result.notes, *told)), before.with_mask(mask)
+
+
+def _with_line_error(x: Real, parameters: Sequence[Parameter], readings: Readings) -> Real:
+    """Start values with the error of the line that suits the others, without which they were found."""
+    names = [p.name for p in parameters]
+    if LINE not in names or parameters[names.index(LINE)].fixed:
+        return x
+    pair, line = HeatedPair.of(readings, names, x), names.index(LINE)
+    slope, found = pair.jacobian(x)[:, line], x.copy()
+    found[line] -= slope @ pair.residuals(x) / max(float(slope @ slope), np.finfo(float).tiny)
+    return found
 
 
 def _settled(now: HeatedPair, before: HeatedPair, noise: float) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from labnis.fit._doubts import suspected
-from labnis.fit._residuals import ALIKE, noise_between_neighbours
+from labnis.fit._residuals import noise_between_neighbours, told_alike
 from labnis.fit._sweeps import compared_sweeps, sweeps_of
 from labnis.fit.arrays import Real
 from labnis.fit.estimate import number_text
@@ -78,7 +78,7 @@ def without_rounding(result: FitResult, readings: Readings, model: CurveModel) -
 
     A meter without noise rounds evenly spaced values with a slow sawtooth. `model` is that of the current.
     """
-    told, array = [text for text in result.warnings if text.startswith(ALIKE)], readings.array
+    told, array = told_alike(result.warnings), readings.array
     if not told:
         return result
     reading = readings.voltage + readings.series_resistance * readings.current

@@ -189,8 +189,8 @@ class SINISCooler:
         gap
             Gap (eV) in place of the junction's, as where it follows the bath; not with a `superconductor`.
         near
-            With a `superconductor`: gap (eV) from which to search, with its `start`. The solution takes a quarter of
-            the time, if both are close to it; where more than one state may exist, the search begins anew.
+            Gap (eV) from which to search with a `superconductor`, together with `start`. The solution takes a quarter
+            of the time if both are close to it; where more than one state may exist, the search begins anew.
 
         """
         if gap is not None and self.superconductor is not None:
@@ -202,11 +202,12 @@ class SINISCooler:
         if self.superconductor is not None:
             critical = critical * WARMEST
         _within("bath_temperature", bath, critical, "the critical temperature that belongs to the gap")
-        bias, bath, guess, own = broadcast(
+        bias, bath, guess, own, close = broadcast(
             device_voltage=finite("device_voltage", device_voltage),
             bath_temperature=bath,
             start=bath if start is None else finite("start", start),
             gap=positive("gap", self.junction.gap if gap is None else gap),
+            near=positive("near", self.junction.gap if near is None else near),
         )
         _within("start", guess, self._balance.limit, "that at which kT = Δ")
         voltage, baths, guesses = (values.ravel() for values in (bias / 2, bath, guess))
@@ -215,8 +216,8 @@ class SINISCooler:
             at, potential = Conditions(voltage, baths, own.ravel(), zero), zero
             electrons = self._balance.solve(at, guesses)
         else:
-            gaps = None if near is None else np.broadcast_to(positive("near", near), bias.shape).ravel()
-            electrons, at, potential = solve(self._balance, self.superconductor, voltage, baths, guesses, gaps)
+            known = None if near is None else close.ravel()
+            electrons, at, potential = solve(self._balance, self.superconductor, voltage, baths, guesses, known)
         return self._point(at, electrons, potential, bias.shape)
 
     def temperature_slope(self, point: OperatingPoint) -> Real:

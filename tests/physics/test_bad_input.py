@@ -115,7 +115,7 @@ PUBLIC = [
            {"volume": (6e-20, POSITIVE), "electron_phonon": (2e9, POSITIVE), **OPTIONAL}, {}),
     Public("SINISCooler.operating_point", COOLER.operating_point, {},
            {"device_voltage": (1e-4, ANY), "bath_temperature": (0.1, ("above 0", [-1.0, 0.0, math.nan, math.inf, 9.0])),
-            "start": (0.1, ("above 0", [-1.0, 0.0, math.nan, math.inf, 9.0]))}),
+            "start": (0.1, ("above 0", [-1.0, 0.0, math.nan, math.inf, 9.0])), "near": (GAP, GAP_LIKE)}),
     Public("critical_temperature", critical_temperature, GAP0, {}),
     Public("bcs_gap", bcs_gap, GAP0, T),
     Public("thermal_density", thermal_density, GAP0, T),
@@ -160,7 +160,7 @@ PUBLIC = [
 NOT_CALLED = {
     "ENERGY_CROSSING_DENSITY", "JunctionParameter", "ModelRangeWarning", "NoOperatingPointError",
     "NonequilibriumState", "OperatingPoint", "SINISCooler.conductance", "SINISCooler.gap_slope",
-    "SINISCooler.injection_response",
+    "SINISCooler.injection_response", "SINISCooler.voltage_slopes",
     "SINISCooler.temperature_slope", "InjectedSuperconductor.reduced_density",
 }  # fmt: skip
 

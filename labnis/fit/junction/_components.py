@@ -207,7 +207,7 @@ def _grown(trial: Trial, readings: Readings, fixed: Mapping[str, float], alike: 
 
 
 def _injected(trial: Trial, readings: Readings, fixed: Mapping[str, float]) -> Trial:
-    """The trial of an island that heats, with quasiparticles that lower the gap where these improve it.
+    """The trial of an island that heats, with quasiparticles that lower the gap where these improve it or matter.
 
     They come last: much of what they do other components do as well.
     """

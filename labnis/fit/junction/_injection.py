@@ -30,8 +30,6 @@ __all__ = [
 
 #: Name of the parameter (1/A).
 INJECTION = "injection"
-
-
 # Relative step of differences.
 _STEP = 1e-5
 

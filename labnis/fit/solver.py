@@ -182,7 +182,7 @@ def _solve(
     rest = residuals(x)
     noise = _noise(rest, freedom)
     if target.size:
-        noise = min(noise, max(noise_between_neighbours(rest, model.mask), np.finfo(float).tiny))
+        noise = min(noise, noise_between_neighbours(rest, model.mask))
     for _ in range(_NOISE_ROUNDS if target.size else 1):
         x, before = _minimised(rows, slopes_of_rows, x / scale, lower / scale, upper / scale, accuracy) * scale, noise
         noise = _noise(residuals(x), freedom)

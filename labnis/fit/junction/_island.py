@@ -148,8 +148,7 @@ def steady_state(
         critical = float(critical_temperature(cooler.junction.gap))
         if temperature >= _WARMEST * critical:
             raise NoOperatingPointError(f"{temperature:.3g} K is above the critical temperature, {critical:.3g} K")
-        close = None if cooler.superconductor is None else near
-        return cooler.operating_point(voltage, temperature, start=start, near=close)
+        return cooler.operating_point(voltage, temperature, start=start, near=near)
     # An island that does not heat is at this temperature whatever the heat.
     everywhere, zero = np.full_like(voltage, temperature), np.zeros_like(voltage)
     junction, channel, leak = cooler.junction, cooler.andreev, cooler.leakage_resistance

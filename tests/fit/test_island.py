@@ -1,5 +1,7 @@
 """An island that heats and cools itself: found by the I–V fit, and followed by reflection and emission."""
 
+import re
+
 import numpy as np
 import pytest
 import xarray
@@ -153,6 +155,41 @@ def test_a_leak_that_hides_behind_the_broadening_makes_no_electrons_warm() -> No
 def test_other_islands(island: dict[str, object]) -> None:
     truth = cooler(island=island)
     assert max(map(abs, junction_pulls(fitted(truth), truth).values())) < 4
+
+
+# A warm island in whose curve a Kapitza resistance does nearly what more electron–phonon resistance does.
+WARM = {
+    "junction": {"gap": 181e-6, "resistance": 33.7e3, "dynes": 1e-4},
+    "island": {"volume": 0.116e-18, "kapitza": 5.2e-10, "andreev": None, "leakage_resistance": 96e6},
+    "fridge": {"mixing_chamber_temperature": 0.15},
+}
+
+
+@pytest.mark.long
+def test_a_kapitza_resistance_that_hardly_shows_makes_no_electrons_warm() -> None:
+    truth = cooler(**WARM)
+    fits = [
+        fit_current_voltage(*current_voltage(truth, seed, points=201), series_resistance=SERIES_RESISTANCE)
+        for seed in range(3)
+    ]
+    assert all("kapitza_resistance" in found(fit) for fit in fits)
+    # Without it their mean is 1.4 standard deviations too high.
+    assert abs(np.mean([junction_pulls(fit, truth)["electron_temperature"] for fit in fits])) < 1
+
+
+def test_a_kapitza_resistance_that_is_left_out_has_a_limit() -> None:
+    truth = cooler(**WARM | {"island": {**WARM["island"], "kapitza": None}, "junction": {"resistance": 5e3}})
+    fit = fitted(truth, seed=2)
+    told = re.fullmatch(r"none; below (\S+) K⁴/W \(95 %\)", fit.assumed["kapitza_resistance"])
+    assert told is not None
+    limit = float(told[1])
+    assert limit < fit["electron_phonon_resistance"].value
+
+    def chi2(of: FitResult) -> float:
+        return float(np.sum((of.residuals * of.mask / fit.noise) ** 2))
+
+    held = fitted(truth, seed=2, fixed={"kapitza_resistance": limit})
+    assert chi2(held) - chi2(fit) > 1.645**2
 
 
 def test_an_island_of_constant_temperature_has_no_components() -> None:

@@ -21,7 +21,7 @@ from labnis.fit.junction._gap_loss import LOSSES, text_of_limit
 from labnis.fit.junction._heated_pair import HeatedPair, Readings
 from labnis.fit.junction._injection import INJECTION
 from labnis.fit.junction._island import ANDREEV, COMPONENTS, components_of
-from labnis.fit.junction._island_trial import STEPS, Trial, island_parameters
+from labnis.fit.junction._island_trial import ONE_SIDED, STEPS, Trial, island_parameters
 from labnis.fit.junction._line import GAIN, LINE
 from labnis.fit.parameters import Parameter, restarted
 from labnis.fit.result import FitError, FitResult
@@ -36,8 +36,6 @@ _FEWEST = 30
 _GLITCH, _ALONE = 9.0, 4.0
 # By how much χ² falls for a component that is taken in.
 _ADMITTED = 10.0
-# Quantile of a normal distribution for a limit of 95 %.
-_ONE_SIDED = 1.645
 # A component matters if the variance of a result is so many times as large with it.
 _MATTERS = 1.2
 # Points with which components are tried, and steps of each of several trials at first.
@@ -118,7 +116,8 @@ def _found(
     components = [name for name in values if name in COMPONENTS]
     alike = bool(told_alike(fit.warnings))
     trial, few = _grown(Trial.of(few, island_parameters(values, components, fixed), fit.noise), few, fixed, alike)
-    return _injected(_completed(trial, few, fixed), few, fixed)
+    trial = _with_or_without_kapitza(_completed(trial, few, fixed), few, fixed)
+    return _injected(trial, few, fixed)
 
 
 def _solved(
@@ -230,6 +229,28 @@ def _injected(trial: Trial, readings: Readings, fixed: Mapping[str, float]) -> T
     return attempt
 
 
+def _with_or_without_kapitza(trial: Trial, readings: Readings, fixed: Mapping[str, float]) -> Trial:
+    """The trial of an island that heats, with a Kapitza resistance only where that improves it at all.
+
+    A small one does the same as more electron–phonon resistance: a fit with both hardly ends, and shows nothing more.
+    One that was taken in before other components may be small now, and one that hardly shows moves the temperature.
+    """
+    if _HEAT not in trial.values or _KAPITZA_NAME in fixed:
+        return trial
+    without = trial
+    if _KAPITZA_NAME in trial.values:
+        less = {name: value for name, value in trial.values.items() if name != _KAPITZA_NAME}
+        # In series, at the temperature without bias.
+        less[_HEAT] += 1.25 * trial.values["electron_temperature"] * trial.values[_KAPITZA_NAME]
+        components = [name for name in less if name in COMPONENTS]
+        without = Trial.of(readings, island_parameters(less, components, fixed), trial.noise)
+    else:
+        start = {_KAPITZA_NAME: _KAPITZA * trial.values[_HEAT]}
+        trial = _best(trial, readings, [start], fixed, trial.noise) or trial
+    noise = trial.noise
+    return trial if without.chi2(noise) - trial.chi2(noise) > _LITTLE else without
+
+
 def _converged(trial: Trial, readings: Readings, fixed: Mapping[str, float]) -> Trial:
     """The trial after so many further steps that more of them would not matter."""
     noise = trial.noise
@@ -308,9 +329,17 @@ def _left_out(trial: Trial, noise: float) -> dict[str, str]:
     scores, stated = trial.scores(noise), {}
     of_pair = trial.model.readings.array.factors([*scores])
     for (name, (estimate, sigma, _, moved)), factor in zip(scores.items(), of_pair, strict=True):
-        limit = max(estimate, 0.0) + _ONE_SIDED * sigma
+        limit = max(estimate, 0.0) + ONE_SIDED * sigma
         if name in LOSSES:
             stated[name] = text_of_limit(limit, *(limit * moved[:2]))
         else:
-            stated[name] = f"none; below {limit / factor:.2g} {COMPONENTS[name]} (95 %)".replace(" 1 (", " (")
+            stated[name] = _none_above(limit / factor, COMPONENTS[name])
+    if _HEAT in trial.values and _KAPITZA_NAME not in trial.values:
+        (factor,) = trial.model.readings.array.factors([_KAPITZA_NAME])
+        stated[_KAPITZA_NAME] = _none_above(trial.kapitza_limit(noise) / factor, COMPONENTS[_KAPITZA_NAME])
     return stated
+
+
+def _none_above(limit: float, unit: str) -> str:
+    below = "" if np.isnan(limit) else f"; below {limit:.2g} {unit} (95 %)"
+    return f"none{below}".replace(" 1 (", " (")

@@ -17,12 +17,17 @@ from labnis.fit.junction._island import ANDREEV, COMPONENTS, DEPHASING_RATE
 from labnis.fit.parameters import Parameter, prior_rows
 from labnis.physics import NoOperatingPointError
 
-__all__ = ["STEPS", "Score", "Trial", "island_parameters"]
+__all__ = ["ONE_SIDED", "STEPS", "Score", "Trial", "island_parameters"]
 
 #: Steps at most.
 STEPS = 30
+#: Quantile of a normal distribution for a limit of 95 %.
+ONE_SIDED = 1.645
 # Relative accuracy.
 _ACCURACY = 1e-5
+# Steps at most towards a limit, and its relative accuracy.
+_LIMIT_STEPS, _LIMIT_ACCURACY = 10, 0.05
+_HEAT, _KAPITZA = "electron_phonon_resistance", "kapitza_resistance"
 # Results on which a component may have an effect.
 _RESULTS = ("gap", "normal_resistance", "electron_temperature")
 # Upper limit of both resistances to heat (K⁵/W, K⁴/W), and bounds of the temperature without bias (K).
@@ -81,6 +86,31 @@ class Trial:
         """What is known of each component that is not there."""
         return _scores(self.model, self.values, self.residuals, noise)
 
+    def kapitza_limit(self, noise: float) -> float:
+        """Upper limit (95 %, K⁴/W) of a Kapitza resistance that is not there; NaN without a steady state.
+
+        A small one does what more electron–phonon resistance does, h + 5T_0·g/4, and beyond that what its square does:
+        so the slopes are those at half the limit.
+        """
+        heat, temperature = self.values[_HEAT], self.values["electron_temperature"]
+        limit, rest = heat, self.residuals / noise
+        for _ in range(_LIMIT_STEPS):
+            less = max(heat - 1.25 * temperature * limit / 2, 0.1 * heat)
+            values = self.values | {_HEAT: less, _KAPITZA: limit / 2}
+            try:
+                slopes = self.model.slopes(self.model.state_of(values, list(values)))
+            except NoOperatingPointError:
+                return float("nan")
+            columns = -self.model.apart_from_line(slopes) / noise
+            score = _score(columns[:, :-1], list(self.values), columns[:, -1], rest)
+            if score is None:
+                return float("nan")
+            # Where the square counts, σ is in inverse proportion to the limit.
+            before, limit = limit, float(np.sqrt(limit * (max(score.estimate, 0.0) + ONE_SIDED * score.sigma)))
+            if abs(limit / before - 1) < _LIMIT_ACCURACY:
+                break
+        return limit
+
 
 class Score(NamedTuple):
     """Linear estimate of a component and its σ; by which factor it increases the variance of a result at most.
@@ -102,23 +132,29 @@ def _scores(model: HeatedPair, values: Mapping[str, float], residuals: Real, noi
     except NoOperatingPointError:
         return {}
     names, columns = [*names, *(name for name in LOSSES if name not in values)], -model.apart_from_line(slopes) / noise
-    there = columns[:, : len(values)]
+    there, rest = columns[:, : len(values)], residuals / noise
+    others = zip(names[len(values) :], columns[:, len(values) :].T, strict=True)
+    found = ((name, _score(there, list(values), column, rest)) for name, column in others)
+    return {name: score for name, score in found if score is not None}
+
+
+def _score(there: Real, names: Sequence[str], column: Real, residuals: Real) -> Score | None:
+    """What is known of a component of this `column`, with the columns `there` of the other parameters `names`.
+
+    None if nothing is: what it does the others do as well.
+    """
     size = np.maximum(np.linalg.norm(there, axis=0), np.finfo(float).tiny)
     basis, triangle = np.linalg.qr(there / size)
-    at = [list(values).index(name) for name in _RESULTS]
+    own = column - basis @ (basis.T @ column)
+    own = own - basis @ (basis.T @ own)
+    information = float(own @ own)
+    if not information > 1e-20 * float(column @ column):
+        return None
+    at = [names.index(name) for name in _RESULTS]
     results = np.linalg.pinv(triangle)[at]
-    found = {}
-    for name, column in zip(names[len(values) :], columns[:, len(values) :].T, strict=True):
-        own = column - basis @ (basis.T @ column)
-        own = own - basis @ (basis.T @ own)
-        information = float(own @ own)
-        # Nothing is known of what does not show at all.
-        if information > 1e-20 * float(column @ column):
-            follows = results @ (basis.T @ column)
-            growth = 1 + float((follows**2 / (results**2).sum(axis=1)).max()) / information
-            estimate = float(own @ residuals) / noise / information
-            found[name] = Score(estimate, information**-0.5, growth, follows / size[at])
-    return found
+    follows = results @ (basis.T @ column)
+    growth = 1 + float((follows**2 / (results**2).sum(axis=1)).max()) / information
+    return Score(float(own @ residuals) / information, information**-0.5, growth, follows / size[at])
 
 
 def island_parameters(
@@ -137,14 +173,16 @@ def island_parameters(
         Parameter("current_offset", "A", v["current_offset"], 1e-2 * gap / resistance),
     ]
     largest = {
-        "electron_phonon_resistance": _LARGEST,
-        "kapitza_resistance": _LARGEST,
+        _HEAT: _LARGEST,
+        _KAPITZA: _LARGEST,
         "leakage_conductance": 1 / resistance,
     }
+    # Values that matter: both resistances to heat are alike at 1 K, and the gap over the resistance is a current.
+    heat = v.get(_HEAT, _LARGEST)
+    sizes = {_HEAT: heat, _KAPITZA: heat, "leakage_conductance": 1 / resistance}
+    sizes |= {INJECTION: resistance / gap} | dict.fromkeys(ANDREEV, 1.0)
     for name in components:
-        # The gap over the resistance is a current.
-        size = {INJECTION: resistance / gap}.get(name, 1.0 if name in ANDREEV else 1 / resistance)
-        scale = max(abs(v[name]), 1e-3 * size)
+        scale = max(abs(v[name]), 1e-3 * sizes[name])
         parameters.append(Parameter(name, COMPONENTS[name], v[name], scale, 0.0, largest.get(name, np.inf)))
     if set(components) & set(ANDREEV):
         rate = v.get("dephasing_rate", DEPHASING_RATE[0])

@@ -14,14 +14,17 @@ __all__ = ["Given", "Parameter", "conditioned", "hold", "joined", "parameters_at
 #: Parameter → value and standard uncertainty that are known before a fit.
 Given = Mapping[str, tuple[float, float]]
 
+# By which factor below its least start a parameter is too far.
+_BLIND = 3.0
+
 
 @dataclass(frozen=True)
 class Parameter:
     """A fit parameter: start value, the scale on which the model changes, physical bounds, whether it is held fixed.
 
     At a lower bound of 0 it is absent, which is no doubt; `may_vanish` says the same of another lower bound, below
-    which the data do not depend on it. A search begins at `least_start` or above: where the model hardly depends on the
-    parameter, it would stay.
+    which the data do not depend on it. A search does not begin far below `least_start`: where the model hardly depends
+    on the parameter, it would stay.
     """
 
     name: str
@@ -87,8 +90,12 @@ def parameters_at(fit: FitResult) -> list[Parameter]:
 
 def restarted(parameters: Sequence[Parameter], values: Sequence[float] | Real) -> list[Parameter]:
     """Return `parameters` with other start values, given in their order; those that are held get these values."""
-    at = zip(parameters, values, strict=True)
-    return [replace(p, start=float(value if p.fixed else max(value, p.least_start))) for p, value in at]
+
+    def start(p: Parameter, value: float) -> float:
+        blind = not p.fixed and value < p.least_start / _BLIND
+        return float(p.least_start if blind else value)
+
+    return [replace(p, start=start(p, value)) for p, value in zip(parameters, values, strict=True)]
 
 
 def prior_rows(names: Sequence[str], prior: FitResult | None) -> tuple[Real, Real]:

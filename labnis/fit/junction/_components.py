@@ -42,8 +42,8 @@ _MATTERS = 1.2
 _FEW, _FIRST_STEPS = 81, 5
 # How often a trial goes on at most, and what it has to gain by that.
 _FURTHER, _LITTLE = 5, 1.0
-# h (K⁵/W) at which a trial starts, and g in units of h.
-_STARTS, _KAPITZA = (1e5, 1e7, 1e9, 1e10), 0.3
+# h (K⁵/W) at which a trial starts, g in units of h, and one that is none.
+_STARTS, _KAPITZA, _NO_KAPITZA = (1e5, 1e7, 1e9, 1e10), 0.3, 1e-2
 # Part of the gap that is lost at the end of the sweep, at which a trial with injection starts.
 _LOSSES = (1e-3, 1e-2, 0.1)
 # Start of both Andreev amplitudes.
@@ -233,22 +233,20 @@ def _with_or_without_kapitza(trial: Trial, readings: Readings, fixed: Mapping[st
     """The trial of an island that heats, with a Kapitza resistance only where that improves it at all.
 
     A small one does the same as more electron–phonon resistance: a fit with both hardly ends, and shows nothing more.
-    One that was taken in before other components may be small now, and one that hardly shows moves the temperature.
+    One that was taken in before other components may be none now, and one that hardly shows moves the temperature.
     """
     if _HEAT not in trial.values or _KAPITZA_NAME in fixed:
         return trial
-    without = trial
-    if _KAPITZA_NAME in trial.values:
-        less = {name: value for name, value in trial.values.items() if name != _KAPITZA_NAME}
-        # In series, at the temperature without bias.
-        less[_HEAT] += 1.25 * trial.values["electron_temperature"] * trial.values[_KAPITZA_NAME]
-        components = [name for name in less if name in COMPONENTS]
-        without = Trial.of(readings, island_parameters(less, components, fixed), trial.noise)
-    else:
-        start = {_KAPITZA_NAME: _KAPITZA * trial.values[_HEAT]}
-        trial = _best(trial, readings, [start], fixed, trial.noise) or trial
-    noise = trial.noise
-    return trial if without.chi2(noise) - trial.chi2(noise) > _LITTLE else without
+    heat, noise = trial.values[_HEAT], trial.noise
+    if _KAPITZA_NAME not in trial.values:
+        attempt = _best(trial, readings, [{_KAPITZA_NAME: _KAPITZA * heat}], fixed, noise)
+        shows = attempt is not None and trial.chi2(noise) - attempt.chi2(noise) > _LITTLE
+        return attempt if attempt is not None and shows else trial
+    if trial.values[_KAPITZA_NAME] > _NO_KAPITZA * heat:
+        return trial
+    rest = {name: value for name, value in trial.values.items() if name != _KAPITZA_NAME}
+    components = [name for name in rest if name in COMPONENTS]
+    return Trial.of(readings, island_parameters(rest, components, fixed), noise)
 
 
 def _converged(trial: Trial, readings: Readings, fixed: Mapping[str, float]) -> Trial:

@@ -28,8 +28,8 @@ __all__ = ["CurrentAndConductance", "joint_model", "model_of_readings", "solve_r
 # Rounds at most in which weights and excitation follow the parameters, and the change of the expected current, in units
 # of its noise, and of the weights that ends them.
 _ROUNDS, _SETTLED = 5, 0.03
-# Relative change of χ² that ends a search, which costs much on an island: a parameter then moves by less than 0.01σ.
-_ACCURACY = 1e-8
+# Relative change of χ² that ends a search, which costs much on an island: a parameter then moves by 0.01σ.
+_ACCURACY = 1e-7
 # Names of the noises among the inputs of a fit: that of the current over that of the conductance (V), and that of the
 # voltage over that of the current (ohm).
 _RATIO, _VOLTAGE_NOISE = "noise_ratio", "voltage_noise"

@@ -24,6 +24,7 @@ from labnis.physics.superconductor import (
     bcs_gap,
     critical_density,
     critical_temperature,
+    gap_at_zero_temperature,
     nonequilibrium_state,
     thermal_density,
 )
@@ -48,6 +49,7 @@ __all__ = [
     "critical_density",
     "critical_temperature",
     "gain_from_slope",
+    "gap_at_zero_temperature",
     "high_bias_damping_rate",
     "high_bias_photon_number",
     "high_bias_power",

@@ -23,9 +23,11 @@ __all__ = [
     "ENERGY_CROSSING_DENSITY",
     "InjectedSuperconductor",
     "NonequilibriumState",
+    "ZeroTemperatureGap",
     "bcs_gap",
     "critical_density",
     "critical_temperature",
+    "gap_at_zero_temperature",
     "nonequilibrium_state",
     "thermal_density",
 ]
@@ -89,7 +91,7 @@ def bcs_gap(temperature: ArrayLike, zero_temperature_gap: float) -> Real:
 
 
 def _pair_sum(b: Real) -> tuple[Real, Real]:
-    """W(b) = Σ_{n≥0} [1/m − 1/√(m² + b²)] with m = n + ½, and dW/d(ln b), the latter to 1e-6."""
+    """W(b) = Σ_{n≥0} [1/m − 1/√(m² + b²)] with m = n + ½, and dW/d(ln b), the latter to 1e-8."""
     m = np.arange(_TERMS) + 0.5
     root = np.hypot(m, b[:, None])
     square = (b[:, None] / root) ** 2
@@ -103,7 +105,36 @@ def _pair_sum(b: Real) -> tuple[Real, Real]:
         y.append(-(y[0] ** 2) * ((2 * n + 1) * _TERMS * y[n] + n**2 * y[n - 1]))
     rest = [(-1) ** n * math.factorial(n) / _TERMS ** (n + 1) - y[n] for n in range(6)]
     far = np.log1p(x * (x / (1 + s)) / 2) + rest[1] / 24 - 7 * rest[3] / 5760 + 31 * rest[5] / 967680
-    return near + far, near_slope + x / s * x / (1 + s)
+    return near + far, near_slope + x / s * x / (1 + s) - x**2 / s**5 / (8 * _TERMS**2)
+
+
+class ZeroTemperatureGap(NamedTuple):
+    """Gap Δ₀ (eV) at T = 0, and its derivatives by gap and temperature (eV/K) of the state in equilibrium."""
+
+    value: float
+    by_gap: float
+    by_temperature: float
+
+
+def gap_at_zero_temperature(gap: float, temperature: float) -> ZeroTemperatureGap:
+    """Δ₀ of a superconductor that has this `gap` (eV) in equilibrium at `temperature` (K).
+
+    The gap equation of `bcs_gap` is explicit in T_c: ln(T_c/T) = W(Δ/2πkT), and Δ₀ = 1.763877 kT_c. The derivatives
+    have an accuracy of 1e-8 of Δ₀/Δ and Δ₀/T.
+
+    Raises
+    ------
+    ValueError
+        For a gap that is not positive, or a temperature that is negative or not finite.
+
+    """
+    positive_scalar("gap", gap)
+    temp = float(non_negative("temperature", temperature))
+    if temp <= critical_temperature(gap) / 100:
+        return ZeroTemperatureGap(gap, 1.0, 0.0)
+    log_ratio, slope = (float(w[0]) for w in _pair_sum(np.array([gap / (2 * np.pi * BOLTZMANN_EV * temp)])))
+    value = BOLTZMANN_EV * temp * math.exp(log_ratio) / _REDUCED_CRITICAL_TEMPERATURE
+    return ZeroTemperatureGap(value, slope * value / gap, (1 - slope) * value / temp)
 
 
 class NonequilibriumState(NamedTuple):

@@ -23,6 +23,7 @@ from labnis.physics import (
     bcs_gap,
     critical_density,
     critical_temperature,
+    gap_at_zero_temperature,
     nonequilibrium_state,
     thermal_density,
 )
@@ -100,6 +101,24 @@ def test_gap_at_the_ends_of_its_range() -> None:
 def test_gap_falls_with_temperature() -> None:
     assert np.diff(bcs_gap(np.linspace(0.12, 1, 2001) * CRITICAL, GAP)).max() < 0
     assert np.diff(bcs_gap(np.linspace(0, 0.12, 2001) * CRITICAL, GAP)).max() < 1e-14 * GAP
+
+
+@pytest.mark.parametrize("temperature", [0.0, 5e-324, 0.005, 0.0137, 0.3, 0.9, 1.3])
+def test_gap_at_zero_temperature_is_the_one_that_has_this_gap(temperature: float) -> None:
+    gap = float(bcs_gap(temperature, GAP))
+    found = gap_at_zero_temperature(gap, temperature)
+    assert found.value == pytest.approx(GAP, rel=1e-13)
+    step = 1e-5
+
+    def change(by_gap: float, by_temperature: float) -> float:
+        up, down = (
+            gap_at_zero_temperature(gap * (1 + sign * by_gap), temperature * (1 + sign * by_temperature)).value
+            for sign in (1, -1)
+        )
+        return (up - down) / (2 * step)
+
+    assert found.by_gap * gap == pytest.approx(change(step, 0), rel=1e-7)
+    assert found.by_temperature * temperature == pytest.approx(change(0, step), abs=1e-7 * GAP)
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,10 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.constants import e
-from scipy.optimize import brentq
 from scipy.special import kve
 
 from labnis.fit.arrays import Real
-from labnis.physics import InjectedSuperconductor, OperatingPoint, SINISCooler, bcs_gap, critical_temperature
+from labnis.physics import InjectedSuperconductor, OperatingPoint, SINISCooler
 from labnis.physics.junction import BOLTZMANN_EV
 
 __all__ = [
@@ -24,28 +23,10 @@ __all__ = [
     "heat_back",
     "superconductor_of",
     "with_injection",
-    "zero_temperature_gap",
-    "zero_temperature_gap_slopes",
 ]
 
 #: Name of the parameter (1/A).
 INJECTION = "injection"
-# Relative step of differences.
-_STEP = 1e-5
-
-
-def zero_temperature_gap(gap: float, temperature: float) -> float:
-    """Gap (eV) at T = 0 of superconductors that have this `gap` (eV) in equilibrium at `temperature` (K)."""
-    # Δ(T)/Δ₀ is concave in T; both ends with room for rounding.
-    least, largest = gap * (1 - _STEP), gap * (1 + _STEP + temperature / critical_temperature(gap))
-    return float(brentq(lambda cold: float(bcs_gap(temperature, cold)) - gap, least, largest, xtol=1e-15 * gap))
-
-
-def zero_temperature_gap_slopes(gap: float, temperature: float) -> tuple[float, float]:
-    """Its derivatives by gap and by temperature (eV/K)."""
-    up, down = (zero_temperature_gap(gap * (1 + step), temperature) for step in (_STEP, -_STEP))
-    warm, cold = (zero_temperature_gap(gap, temperature * (1 + step)) for step in (_STEP, -_STEP))
-    return (up - down) / (2 * _STEP * gap), (warm - cold) / (2 * _STEP * temperature)
 
 
 def superconductor_of(gap: float, injection: float) -> InjectedSuperconductor:

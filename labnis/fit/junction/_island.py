@@ -17,12 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from labnis.fit.arrays import Real
-from labnis.fit.junction._injection import (
-    INJECTION,
-    superconductor_of,
-    zero_temperature_gap,
-    zero_temperature_gap_slopes,
-)
+from labnis.fit.junction._injection import INJECTION, superconductor_of
 from labnis.fit.junction._steady_state import steady_state_slopes
 from labnis.fit.result import FitResult
 from labnis.physics import (
@@ -32,6 +27,7 @@ from labnis.physics import (
     OperatingPoint,
     SINISCooler,
     critical_temperature,
+    gap_at_zero_temperature,
 )
 
 __all__ = [
@@ -115,7 +111,7 @@ def cooler_of(values: Mapping[str, float]) -> SINISCooler:
     kapitza, leak = (max(values.get(name, 0.0), 0.0) for name in ("kapitza_resistance", "leakage_conductance"))
     heat, injection = values.get("electron_phonon_resistance", 0.0), values.get(INJECTION, 0.0)
     injects = injection > 0 and heat > _NO_HEATING
-    gap = zero_temperature_gap(values["gap"], values["electron_temperature"]) if injects else values["gap"]
+    gap = gap_at_zero_temperature(values["gap"], values["electron_temperature"]).value if injects else values["gap"]
     return SINISCooler(
         NISJunction(gap, values["normal_resistance"], max(values["dynes"], 0.0)),
         volume=1.0,
@@ -199,7 +195,7 @@ def island_state(
     # What changes the gap at T = 0.
     by_gap, by_temperature = 1.0, 0.0
     if cooler.superconductor is not None:
-        by_gap, by_temperature = zero_temperature_gap_slopes(values["gap"], values["electron_temperature"])
+        _, by_gap, by_temperature = gap_at_zero_temperature(values["gap"], values["electron_temperature"])
     factors = np.array([{"gap": by_gap, **_FACTORS}.get(name, 1.0) for name in names])
     through_gap = np.array([by_temperature * (name == "electron_temperature") for name in names])
     return IslandState(

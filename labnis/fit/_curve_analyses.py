@@ -30,7 +30,7 @@ from labnis.fit.junction.cooling_curves import (
     extremes_along,
     parameters_of,
     with_extremes,
-    with_lowest_as_limit,
+    with_limits,
 )
 from labnis.fit.junction.current_voltage import (
     ISLAND,
@@ -258,7 +258,7 @@ class CurrentVoltage(_Curve):
     def budgeted(self, fit: FitResult, data: xarray.Dataset, context: FitContext, priors: Priors) -> FitResult:
         """As the base class; of the fitted error of the line what is stated of it is no error; limits are in total."""
         found = with_line_as_fitted(super().budgeted(fit, data, context, priors))
-        return with_lowest_as_limit(found, _largest_voltage(data))
+        return with_limits(found, _largest_voltage(data))
 
     def options(self, context: FitContext) -> dict[str, Any]:
         """As the base class, and the standard uncertainty of the series resistance."""

@@ -89,3 +89,25 @@ def test_electrons_of_one_temperature_have_it_at_every_bias() -> None:
     assert found["lowest_electron_temperature"].sigma == pytest.approx(fit["electron_temperature"].sigma, rel=1e-3)
     largest = Device(truth).junction.maximum_cooling_power(0.11, 0.11)
     assert abs(found["maximum_cooling_power"].value - 2 * largest) < 4 * found["maximum_cooling_power"].sigma
+
+
+@pytest.mark.parametrize(
+    ("island", "warmest", "name"),
+    [
+        # A leak heats it: the electrons are coldest without bias, where nothing is known of them but the limit.
+        ({"electron_phonon_resistance": 1.4e9, "leakage_conductance": 8.9e-8}, 0.048, "lowest_electron_temperature"),
+        # At 4 mK it has nothing to cool, at the limit a little.
+        ({"electron_phonon_resistance": 1.6e9}, 0.040, "maximum_cooling_power"),
+    ],
+)
+def test_an_extreme_is_limited_by_that_of_the_warmest_electrons(
+    island: dict[str, float], warmest: float, name: str
+) -> None:
+    junctions = {"gap": 215e-6, "normal_resistance": 40e3, "electron_temperature": 0.004, "dynes": 1e-4}
+    values = junctions | {"voltage_offset": 0.0, "current_offset": 0.0} | island
+    sigmas = np.array([1e-4 * abs(value) for value in values.values()])
+    fit = FitResult("m", tuple(values), ("1",) * len(values), np.array([*values.values()]), np.diag(sigmas**2))
+    found = with_extremes(replace(fit, limits={"electron_temperature": warmest}), LARGEST)[name]
+    warm = np.array([warmest if key == "electron_temperature" else value for key, value in values.items()])
+    assert found.limit is not None
+    assert found.limit == pytest.approx(with_extremes(replace(fit, values=warm), LARGEST)[name].value, rel=2e-3)

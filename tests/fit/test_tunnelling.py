@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from labnis.fit.resonator._tunnelling import tunnelling, tunnelling_slopes
+from labnis.fit.resonator._tunnelling import tunnelling, tunnelling_slopes, unequal_warning
 from labnis.physics import NISJunction, Resonator
 
 VALUES = {
@@ -42,3 +42,8 @@ def test_slopes_are_those_of_finite_differences(name: str) -> None:
     for found, high, low in zip(tunnelling_slopes(VALUES, VOLTAGE)[name], up, down, strict=True):
         expected = (high - low) / (2 * step)
         np.testing.assert_allclose(found, expected, atol=1e-6 * np.abs(expected).max())
+
+
+def test_equal_junctions_are_no_doubt_of_a_gain_that_is_held() -> None:
+    assert unequal_warning({}, gain_sigma=0.0) == ()
+    assert unequal_warning({"asymmetry": 0.3}, gain_sigma=0.0)

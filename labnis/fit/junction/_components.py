@@ -128,7 +128,28 @@ def _solved(
     assumed: Mapping[str, str],
     conductance: Real | None,
 ) -> tuple[FitResult, HeatedPair]:
-    """The fit of pair and components among the `values`, from which it starts, to all readings; and its model."""
+    """The fit of pair and components among the `values`, from which it starts, to all readings; and its model.
+
+    All of them may show that a Kapitza resistance is none.
+    """
+    rest = _without_kapitza(values)
+    if rest.keys() == values.keys() or _KAPITZA_NAME in {**fixed, **readings.given}:
+        return _solved_with_all(values, readings, fixed, name, assumed, conductance)
+    with suppress(FitError):
+        found = _solved_with_all(values, readings, fixed, name, assumed, conductance)
+        if found[0][_KAPITZA_NAME].value > _NO_KAPITZA * found[0][_HEAT].value:
+            return found
+    return _solved_with_all(rest, readings, fixed, name, assumed, conductance)
+
+
+def _solved_with_all(
+    values: Mapping[str, float],
+    readings: Readings,
+    fixed: Mapping[str, float],
+    name: str,
+    assumed: Mapping[str, str],
+    conductance: Real | None,
+) -> tuple[FitResult, HeatedPair]:
     components = [name for name in values if name in COMPONENTS]
     parameters = island_parameters(values, components, fixed)
     if components and (sigma := readings.resistance_sigma):
@@ -137,6 +158,10 @@ def _solved(
         parameters.append(Parameter(GAIN, "1", fixed.get(GAIN, 0.0), 0.01, -0.9, fixed=GAIN in fixed))
     parameters = _started(parameters, readings, name, assumed, conductance)
     return solve_readings(parameters, readings, name, assumed, conductance=conductance)
+
+
+def _without_kapitza(values: Mapping[str, float]) -> dict[str, float]:
+    return {name: value for name, value in values.items() if name != _KAPITZA_NAME}
 
 
 def _of_island(fit: FitResult) -> dict[str, float]:
@@ -235,7 +260,7 @@ def _with_or_without_kapitza(trial: Trial, readings: Readings, fixed: Mapping[st
     A small one does the same as more electron–phonon resistance: a fit with both hardly ends, and shows nothing more.
     One that was taken in before other components may be none now, and one that hardly shows moves the temperature.
     """
-    if _HEAT not in trial.values or _KAPITZA_NAME in fixed:
+    if _HEAT not in trial.values or _KAPITZA_NAME in {**fixed, **readings.given}:
         return trial
     heat, noise = trial.values[_HEAT], trial.noise
     if _KAPITZA_NAME not in trial.values:
@@ -244,7 +269,7 @@ def _with_or_without_kapitza(trial: Trial, readings: Readings, fixed: Mapping[st
         return attempt if attempt is not None and shows else trial
     if trial.values[_KAPITZA_NAME] > _NO_KAPITZA * heat:
         return trial
-    rest = {name: value for name, value in trial.values.items() if name != _KAPITZA_NAME}
+    rest = _without_kapitza(trial.values)
     components = [name for name in rest if name in COMPONENTS]
     return Trial.of(readings, island_parameters(rest, components, fixed), noise)
 

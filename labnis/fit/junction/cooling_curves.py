@@ -22,16 +22,18 @@ __all__ = [
     "extremes_along",
     "parameters_of",
     "with_extremes",
-    "with_lowest_as_limit",
+    "with_limits",
 ]
 
-_LOWEST = "lowest_electron_temperature"
+_WITHOUT_BIAS, _LOWEST, _STRONGEST = "electron_temperature", "lowest_electron_temperature", "maximum_cooling_power"
 #: Results derived from the curves, and their units.
-EXTREMES: Mapping[str, str] = {_LOWEST: "K", "maximum_cooling_power": "W"}
+EXTREMES: Mapping[str, str] = {_LOWEST: "K", _STRONGEST: "W"}
 
 # The quantile of a one-sided limit of 95 %.
 _ONE_SIDED = 1.645
 
+# In units of Δ²/e²R: less than this is the rounding at zero bias.
+_NO_POWER = 1e-9
 # Biases of a curve, and up to how many gaps across the pair: the electrons are coldest a little below two.
 _BIASES, _GAPS = 101, 2.2
 # So many biases between the neighbours of an extreme, and so many times: electrons at 20 mK notice a microvolt.
@@ -66,19 +68,34 @@ def with_extremes(fit: FitResult, largest: float) -> FitResult:
     for (name, unit), (value, slopes) in zip(EXTREMES.items(), _extremes(fit, largest), strict=True):
         gradient = np.append(slopes, np.zeros(len(fit.names) - slopes.size))
         fit = with_quantity(fit, name, unit, value, gradient, own_variance=0.0)
-    return with_lowest_as_limit(fit, largest)
+    return with_limits(fit, largest)
 
 
-def with_lowest_as_limit(fit: FitResult, largest: float) -> FitResult:
-    """The fit, in which the lowest temperature is an upper limit (95 %) where that without bias is one.
+def with_limits(fit: FitResult, largest: float) -> FitResult:
+    """The fit, in which an extreme that the curve does not determine is an upper limit (95 %).
 
-    Electrons without bias may then be colder than those at every bias whose temperature is known.
+    That are the lowest temperature where that without bias is a limit, for such electrons may be colder than at every
+    bias at which their temperature is known; and the largest cooling power where there is none at any bias. Both are
+    taken from the curves at the limit of the temperature without bias: below it they would hardly depend on it.
     """
-    if "electron_temperature" not in fit.limits:
+    limited = _WITHOUT_BIAS in fit.limits
+    none = fit[_STRONGEST].value < _NO_POWER * fit["gap"].value ** 2 / fit["normal_resistance"].value
+    if not (limited or none):
         return fit
-    curves = cooling_curves(fit, largest)
-    highest = curves["electron_temperature"] + _ONE_SIDED * curves["electron_temperature_sigma"]
-    return replace(fit, limits={**fit.limits, _LOWEST: float(highest.min())})
+    array = JunctionArray.of_fit(fit)
+    known = parameters_of(array.of_pair(fit))
+    at, values = known.names.index(_WITHOUT_BIAS), known.values.copy()
+    values[at] = fit.limits.get(_WITHOUT_BIAS, values[at])
+    warm, counts = cooling(replace(known, values=values), largest * array.voltage), np.ones(values.size)
+    counts[at] = not limited
+    limits = dict(fit.limits)
+    if limited:
+        highest = warm.temperature + _ONE_SIDED * _sigma(known, warm.temperature_slopes * counts)
+        limits[_LOWEST] = float(highest.min())
+    if none:
+        highest = warm.power + _ONE_SIDED * _sigma(known, warm.power_slopes * counts)
+        limits[_STRONGEST] = float(highest.max()) / array.islands
+    return replace(fit, limits=limits)
 
 
 def extremes_along(fit: FitResult, largest: float) -> Callable[[Real], Real]:
@@ -97,19 +114,24 @@ def cooling_curves(fit: FitResult, largest: float) -> xarray.Dataset:
     array = JunctionArray.of_fit(fit)
     known = parameters_of(array.of_pair(fit))
     found = cooling(known, largest * array.voltage)
-    covariance, budget = known.covariance, known.budget
-    if budget is not None:
-        covariance = covariance - budget.within + budget.columns @ budget.columns.T
     columns = {
         "electron_temperature": (found.temperature, found.temperature_slopes, "K"),
         "cooling_power": (found.power / array.islands, found.power_slopes / array.islands, "W"),
     }
     curves = {}
     for name, (values, slopes, unit) in columns.items():
-        sigma = np.sqrt(np.maximum(np.einsum("ni,ij,nj->n", slopes, covariance, slopes), 0.0))
+        sigma = _sigma(known, slopes)
         curves[name] = ("device_voltage", values, {"units": unit})
         curves[f"{name}_sigma"] = ("device_voltage", sigma, {"units": unit})
     return xarray.Dataset(curves, {"device_voltage": ("device_voltage", found.voltage / array.voltage, {"units": "V"})})
+
+
+def _sigma(fit: FitResult, slopes: Real) -> Real:
+    """Standard uncertainty, by noise and by what is stated, of n quantities with `slopes` (n, p) by the parameters."""
+    covariance, budget = fit.covariance, fit.budget
+    if budget is not None:
+        covariance = covariance - budget.within + budget.columns @ budget.columns.T
+    return np.asarray(np.sqrt(np.maximum(np.einsum("ni,ij,nj->n", slopes, covariance, slopes), 0.0)))
 
 
 def _extremes(fit: FitResult, largest: float) -> list[tuple[float, Real]]:

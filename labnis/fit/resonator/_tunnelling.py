@@ -236,7 +236,7 @@ def unequal_warning(inputs: Mapping[str, float], gain_sigma: float | None = None
     said = f"the junctions are unequal, with an asymmetry of {square**0.5:.2g}, and equal ones are assumed here"
     if gain_sigma is not None:
         missing = -10 * float(np.log10(1 - square))
-        if missing < 0.2 * gain_sigma:
+        if missing <= 0.2 * gain_sigma:
             return ()
         return (f"{said}: gain is too low by about {missing:.2g} dB, and noise_temperature too high in proportion",)
     if _NEXT_TO_GAP * square < _LEAST:

@@ -187,6 +187,10 @@ def _parsed(text: str, units: Mapping[str, str]) -> PrecisionGoal:
     result, sigma, unit = match["result"], float(match["number"]), match["unit"]
     if result not in units:
         raise RequestError(f"--until {text!r}: {result!r} is no result here; results are {', '.join(units) or 'none'}")
+    if unit == "" and units[result] not in ("", "1"):
+        raise RequestError(
+            f"--until {text!r}: σ needs a unit: {result}={match['number']} {units[result]}, or % of the value"
+        )
     if unit == "%":
         goal = PrecisionGoal(result, sigma / 100, units[result], relative=True)
     else:

@@ -18,7 +18,8 @@ from labnis.storage import read_metadata
 
 __all__ = ["KnownValues", "known_from_texts", "known_values"]
 
-_TEXT = re.compile(rf"(?P<value>{NUMBER})\s*(?:(?:\+-|\+/-|±)\s*(?P<sigma>{NUMBER}))?\s*(?P<unit>.*)")
+_VALUE = rf"(?P<value>{NUMBER})\s*(?:(?P<of_value>[^\s+±]*)\s*(?:\+-|\+/-|±)\s*(?P<sigma>{NUMBER}))?"
+_TEXT = re.compile(rf"{_VALUE}\s*(?P<unit>.*)")
 _PARTS = ("value", "sigma")
 
 
@@ -109,7 +110,7 @@ def known_values(
 
 
 def known_from_texts(fixed: Sequence[str], priors: Sequence[str], units: Mapping[str, str]) -> KnownValues:
-    """Values from texts like "gap=215e-6" or "gap=215ueV", and "dynes=1e-4+-1e-5" or "gap=215+-1 ueV".
+    """Values from texts like "gap=215e-6" or "gap=215ueV", and "gap=215+-1 ueV" or "gap=215ueV+-1ueV".
 
     Parameters
     ----------
@@ -142,14 +143,23 @@ def _parsed(option: str, text: str, units: Mapping[str, str]) -> tuple[str, floa
     """Name, value and σ (None with --fix), in the parameter's unit."""
     name, _, written = (part.strip() for part in text.partition("="))
     match = _TEXT.fullmatch(written)
-    example = "gap=215e-6 or gap=215ueV" if option == "--fix" else "dynes=1e-4+-1e-5"
+    example = "gap=215e-6 or gap=215ueV" if option == "--fix" else "dynes=1e-4+-1e-5 or gap=215+-1ueV"
     if match is None or (match["sigma"] is None) != (option == "--fix"):
         raise RequestError(f"{option} {text!r}: write it like {example}")
     if name not in units:
         raise RequestError(f"{option} {text!r}: {name!r} is no parameter here; they are {', '.join(units) or 'none'}")
-    factor = unit_factor(f"{option} {text!r}", match["unit"], units[name])
+    of_value, unit = match["of_value"] or match["unit"], match["unit"]
+    if of_value and not unit:
+        raise RequestError(f"{option} {text!r}: σ needs a unit, too: {text}{of_value}")
+    factors = {
+        part: unit_factor(f"{option} {text!r}", own, units[name])
+        for part, own in zip(_PARTS, (of_value, unit), strict=True)
+    }
     # 215 times 1e-6 is not 215e-6 in the last digit.
-    value, sigma = (None if match[part] is None else float(f"{float(match[part]) * factor:.15g}") for part in _PARTS)
+    value, sigma = (
+        None if match[part] is None else float(f"{float(match[part]) * factor:.15g}")
+        for part, factor in factors.items()
+    )
     return name, float(value or 0.0), sigma
 
 

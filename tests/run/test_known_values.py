@@ -22,6 +22,8 @@ def test_values_have_units_and_sigmas() -> None:
     assert known == KnownValues(
         {"gap": 215e-6, "gain": 51.8}, {"dynes": (1e-4, 1e-5), "electron_temperature": (0.11, 2e-3)}
     )
+    both = known_from_texts([], ["gap=215ueV+-1ueV", "electron_temperature=0.11 K ± 2 mK"], UNITS).given
+    assert both == {"gap": (215e-6, 1e-6), "electron_temperature": (0.11, 2e-3)}
     assert known_values(None, {"gap": Estimate(2e-4, 1e-6, "eV")}).given == {"gap": (2e-4, 1e-6)}
 
 
@@ -33,6 +35,8 @@ def test_values_have_units_and_sigmas() -> None:
         (["gap=2e-4+-1e-6"], [], "write it like gap=215e-6"),
         ([], ["gap=2e-4"], r"write it like dynes=1e-4\+-1e-5"),
         (["gap=215mK"], [], "'mK' cannot be expressed in eV; give it in eV"),
+        ([], ["gap=215ueV+-1"], r"σ needs a unit, too: gap=215ueV\+-1ueV"),
+        ([], ["gap=215ueV+-1mK"], "'mK' cannot be expressed in eV"),
         (["gap=215e-6"], ["gap=215+-1ueV"], "gap is known twice"),
         (["gap=215"], [], "gap cannot be held at 215; it is from 1e-05 to 0.01"),
         ([], ["dynes=1e-4+-0"], "dynes is given with σ = 0; give a positive one"),

@@ -24,7 +24,7 @@ UNITS = result_units([analyses_of(kind)[0] for kind in CALIBRATION])
     ("text", "sigma", "relative"),
     [
         ("gain=0.05dB", 0.05, False),
-        ("gain = 0.05", 0.05, False),
+        ("gain = 0.05 dB", 0.05, False),
         ("gap=0.1%", 1e-3, True),
         ("gap=5e-8eV", 5e-8, False),
         ("gap=0.05 µeV", 5e-8, False),
@@ -48,6 +48,7 @@ def test_goal_is_read_with_its_unit(text: str, sigma: float, relative: bool) -> 
         (["gain"], "write it as"),
         (["gain=little"], "write it as"),
         (["loss=1dB"], "'loss' is no result here; results are gap, "),
+        (["gap=0.1"], "σ needs a unit: gap=0.1 eV, or % of the value"),
         (["gap=1mK"], "'mK' cannot be expressed in eV"),
         (["gain=1 bananas"], "'bananas' cannot be expressed in dB"),
         (["gain=-0.1dB"], "positive"),

@@ -194,13 +194,13 @@ def solve_readings(
             if _settled(pair, before, result.noise):
                 break
             parameters = restarted(parameters, x)
+        known = known_before(parameters, prior, readings.given).prior
+        model = model.with_mask(result.mask)
+        result = with_bounds(result, model, known, LOWER_BOUNDS, OPTIONAL)
+        if "electron_phonon_resistance" in result.free:
+            result = replace(result, limits=temperature_limit(result, model, known))
     except NoOperatingPointError as error:
         raise FitError(f"the island has no steady state: {error}") from error
-    known = known_before(parameters, prior, readings.given).prior
-    model = model.with_mask(result.mask)
-    result = with_bounds(result, model, known, LOWER_BOUNDS, OPTIONAL)
-    if "electron_phonon_resistance" in result.free:
-        result = replace(result, limits=temperature_limit(result, model, known))
     noises = {_VOLTAGE_NOISE: voltage_noise} if voltage_noise else {}
     noises |= {} if conductance is None else {_RATIO: ratio}
     scatter = voltage_noise * result.noise / readings.array.voltage

@@ -8,7 +8,7 @@ from typing import Any
 
 from uncertainties.core import AffineScalarFunc, LinearCombination, ufloat  # type: ignore[import-untyped]
 
-__all__ = ["Estimate", "number_text", "scaled_unit"]
+__all__ = ["CONFIDENCE", "ONE_SIDED", "Estimate", "number_text", "scaled_unit"]
 
 _PREFIXES = (
     (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n"), (1e-12, "p"), (1e-15, "f"),
@@ -19,6 +19,8 @@ _BARE = {"dB": "dB", "dBm": "dBm", "1": "", "": "", "%": "%"}
 _PREFIXABLE = re.compile(r"[A-Za-zΩ]+(?![\w²³⁴⁵^])")
 CONFIDENCE = 0.95
 """Of a limit."""
+ONE_SIDED = 1.645
+"""The quantile of a normal distribution for it."""
 
 # Numbers without prefix that are written without exponent.
 _SMALLEST, _LARGEST = 1e-4, 1e6

@@ -13,13 +13,14 @@ from labnis.fit._isotherm_data import MeasuredIsotherms, thermometer
 from labnis.fit.arrays import Real
 from labnis.fit.context import FitContext
 from labnis.fit.derived import with_quantity
+from labnis.fit.estimate import ONE_SIDED
 from labnis.fit.given import Known, known_before
 from labnis.fit.junction._array import PAIR, JunctionArray
 from labnis.fit.junction._cooler_parameters import UNITS, cooler_at, inverted, plain_name
 from labnis.fit.junction._heated_pair import component_prior
 from labnis.fit.junction._island import COMPONENTS
 from labnis.fit.junction._isotherm import bath_names
-from labnis.fit.junction._isotherm_components import ABSENT, ONE_SIDED, Found, find_components, limits_of
+from labnis.fit.junction._isotherm_components import ABSENT, Found, find_components, limits_of
 from labnis.fit.junction._isotherms import Sweeps
 from labnis.fit.junction._line import GAIN
 from labnis.fit.junction.cooling import COOLING, best_cooling, coldest_bias, with_cooling

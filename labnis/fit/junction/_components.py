@@ -16,12 +16,13 @@ import numpy as np
 
 from labnis.fit._residuals import told_alike
 from labnis.fit.arrays import FEWER_POINTS, MANY_POINTS, Bool, Real, evenly_spread
+from labnis.fit.estimate import ONE_SIDED
 from labnis.fit.junction._current_and_conductance import solve_readings
 from labnis.fit.junction._gap_loss import LOSSES, text_of_limit
 from labnis.fit.junction._heated_pair import HeatedPair, Readings
 from labnis.fit.junction._injection import INJECTION
 from labnis.fit.junction._island import ANDREEV, COMPONENTS, components_of
-from labnis.fit.junction._island_trial import ONE_SIDED, STEPS, Trial, island_parameters
+from labnis.fit.junction._island_trial import STEPS, Trial, island_parameters
 from labnis.fit.junction._line import GAIN, LINE
 from labnis.fit.parameters import Parameter, restarted
 from labnis.fit.result import FitError, FitResult
@@ -130,34 +131,27 @@ def _solved(
 ) -> tuple[FitResult, HeatedPair]:
     """The fit of pair and components among the `values`, from which it starts, to all readings; and its model.
 
-    All of them may show that a Kapitza resistance is none.
+    All of them may show that a Kapitza resistance is none: it is then left out.
     """
-    rest = _without_kapitza(values)
-    if rest.keys() == values.keys() or _KAPITZA_NAME in {**fixed, **readings.given}:
-        return _solved_with_all(values, readings, fixed, name, assumed, conductance)
-    with suppress(FitError):
-        found = _solved_with_all(values, readings, fixed, name, assumed, conductance)
-        if found[0][_KAPITZA_NAME].value > _NO_KAPITZA * found[0][_HEAT].value:
-            return found
-    return _solved_with_all(rest, readings, fixed, name, assumed, conductance)
-
-
-def _solved_with_all(
-    values: Mapping[str, float],
-    readings: Readings,
-    fixed: Mapping[str, float],
-    name: str,
-    assumed: Mapping[str, str],
-    conductance: Real | None,
-) -> tuple[FitResult, HeatedPair]:
     components = [name for name in values if name in COMPONENTS]
     parameters = island_parameters(values, components, fixed)
     if components and (sigma := readings.resistance_sigma):
         parameters.append(Parameter(LINE, "ohm", 0.0, sigma))
     if conductance is not None:
         parameters.append(Parameter(GAIN, "1", fixed.get(GAIN, 0.0), 0.01, -0.9, fixed=GAIN in fixed))
-    parameters = _started(parameters, readings, name, assumed, conductance)
-    return solve_readings(parameters, readings, name, assumed, conductance=conductance)
+    optional = _KAPITZA_NAME in values and _KAPITZA_NAME not in {**fixed, **readings.given}
+    try:
+        parameters = _started(parameters, readings, name, assumed, conductance)
+        result, model = solve_readings(parameters, readings, name, assumed, conductance=conductance)
+    except FitError:
+        if not optional:
+            raise
+        none = True
+    else:
+        none = optional and result[_KAPITZA_NAME].value <= _NO_KAPITZA * result[_HEAT].value
+    if none:
+        return _solved(_without_kapitza(values), readings, fixed, name, assumed, conductance)
+    return result, model
 
 
 def _without_kapitza(values: Mapping[str, float]) -> dict[str, float]:

@@ -9,6 +9,7 @@ from scipy.optimize import least_squares
 
 from labnis.fit._residuals import noise_between_neighbours
 from labnis.fit.arrays import Real
+from labnis.fit.estimate import ONE_SIDED
 from labnis.fit.given import known_before
 from labnis.fit.junction._gap_loss import LOSSES, gap_loss_columns
 from labnis.fit.junction._heated_pair import HeatedPair, Readings, island_prior
@@ -17,12 +18,10 @@ from labnis.fit.junction._island import ANDREEV, COMPONENTS, DEPHASING_RATE
 from labnis.fit.parameters import Parameter, prior_rows
 from labnis.physics import NoOperatingPointError
 
-__all__ = ["ONE_SIDED", "STEPS", "Score", "Trial", "island_parameters"]
+__all__ = ["STEPS", "Score", "Trial", "island_parameters"]
 
 #: Steps at most.
 STEPS = 30
-#: Quantile of a normal distribution for a limit of 95 %.
-ONE_SIDED = 1.645
 # Relative accuracy.
 _ACCURACY = 1e-5
 # Steps at most towards a limit, and its relative accuracy.
@@ -102,7 +101,7 @@ class Trial:
             except NoOperatingPointError:
                 return float("nan")
             columns = -self.model.apart_from_line(slopes) / noise
-            score = _score(columns[:, :-1], list(self.values), columns[:, -1], rest)
+            score = _known(columns, [*self.values, _KAPITZA], len(self.values), rest).get(_KAPITZA)
             if score is None:
                 return float("nan")
             # Where the square counts, σ is in inverse proportion to the limit.
@@ -132,29 +131,30 @@ def _scores(model: HeatedPair, values: Mapping[str, float], residuals: Real, noi
     except NoOperatingPointError:
         return {}
     names, columns = [*names, *(name for name in LOSSES if name not in values)], -model.apart_from_line(slopes) / noise
-    there, rest = columns[:, : len(values)], residuals / noise
-    others = zip(names[len(values) :], columns[:, len(values) :].T, strict=True)
-    found = ((name, _score(there, list(values), column, rest)) for name, column in others)
-    return {name: score for name, score in found if score is not None}
+    return _known(columns, names, len(values), residuals / noise)
 
 
-def _score(there: Real, names: Sequence[str], column: Real, residuals: Real) -> Score | None:
-    """What is known of a component of this `column`, with the columns `there` of the other parameters `names`.
+def _known(columns: Real, names: Sequence[str], count: int, residuals: Real) -> dict[str, Score]:
+    """What is known of each parameter behind the first `count`, which are there; `columns` and residuals per noise.
 
-    None if nothing is: what it does the others do as well.
+    Nothing, and no score, of one that does only what those that are there do as well.
     """
+    there = columns[:, :count]
     size = np.maximum(np.linalg.norm(there, axis=0), np.finfo(float).tiny)
     basis, triangle = np.linalg.qr(there / size)
-    own = column - basis @ (basis.T @ column)
-    own = own - basis @ (basis.T @ own)
-    information = float(own @ own)
-    if not information > 1e-20 * float(column @ column):
-        return None
     at = [names.index(name) for name in _RESULTS]
     results = np.linalg.pinv(triangle)[at]
-    follows = results @ (basis.T @ column)
-    growth = 1 + float((follows**2 / (results**2).sum(axis=1)).max()) / information
-    return Score(float(own @ residuals) / information, information**-0.5, growth, follows / size[at])
+    found = {}
+    for name, column in zip(names[count:], columns[:, count:].T, strict=True):
+        own = column - basis @ (basis.T @ column)
+        own = own - basis @ (basis.T @ own)
+        information = float(own @ own)
+        if information > 1e-20 * float(column @ column):
+            follows = results @ (basis.T @ column)
+            growth = 1 + float((follows**2 / (results**2).sum(axis=1)).max()) / information
+            estimate = float(own @ residuals) / information
+            found[name] = Score(estimate, information**-0.5, growth, follows / size[at])
+    return found
 
 
 def island_parameters(

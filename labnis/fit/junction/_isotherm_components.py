@@ -15,6 +15,7 @@ import numpy as np
 from scipy.optimize import least_squares
 
 from labnis.fit.arrays import Real
+from labnis.fit.estimate import ONE_SIDED
 from labnis.fit.junction._cooler_parameters import INVERSE, plain_name
 from labnis.fit.junction._heated_pair import component_prior
 from labnis.fit.junction._isotherm import Isotherm
@@ -25,7 +26,7 @@ from labnis.fit.parameters import prior_rows
 from labnis.fit.result import FitError
 from labnis.physics import AndreevChannel, NoOperatingPointError, SINISCooler
 
-__all__ = ["ABSENT", "ONE_SIDED", "Found", "Limit", "find_components", "limits_of", "names_of"]
+__all__ = ["ABSENT", "Found", "Limit", "find_components", "limits_of", "names_of"]
 
 #: Units of what may be absent, as it is searched: with the inverse of the Kapitza coupling.
 ABSENT = {
@@ -46,8 +47,8 @@ _CHANNEL = AndreevChannel(80e-4, 1.2e-6, 2e5, superconductor_resistance_per_leng
 _COUPLINGS = (2e8, 2e9, 2e10)
 # Points of a curve, evaluations of a first look and of a trial, and the latter's relative accuracy.
 _FEW, _FIRST_STEPS, _STEPS, _ACCURACY = 31, 5, 25, 1e-4
-# Decrease of χ² for each parameter that is taken in, and the quantile of a one-sided limit of 95 %.
-_ADMITTED, ONE_SIDED = 10.0, 1.645
+# Decrease of χ² for each parameter that is taken in.
+_ADMITTED = 10.0
 # A component matters if the variance of one of these results is so many times as large with it.
 _MATTERS = 1.2
 _RESULTS = ("gap", "normal_resistance", "1/electron_phonon", "1/kapitza", "andreev_normal", "andreev_superconductor")

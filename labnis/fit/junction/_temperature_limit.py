@@ -9,6 +9,7 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from labnis.fit._bounds import statements_of_bounds
+from labnis.fit.estimate import CONFIDENCE
 from labnis.fit.junction._island import LOWER_BOUNDS
 from labnis.fit.models import Model
 from labnis.fit.parameters import Given, prior_rows
@@ -17,7 +18,6 @@ from labnis.fit.result import FitResult
 __all__ = ["temperature_limit"]
 
 _NAME, _KAPITZA = "electron_temperature", "kapitza_resistance"
-_CONFIDENCE = 0.95
 # A power of the temperature is known if it is as many standard deviations from 0.
 _SIGNIFICANT = 3.0
 # Steps at most towards a limit that is that of its own σ, and the relative change that ends them.
@@ -45,7 +45,7 @@ def temperature_limit(fit: FitResult, model: Model, prior: FitResult | None) -> 
 
 def _limit(value: float, relative: float, power: int) -> float:
     """That of a power of the temperature with the `relative` standard uncertainty."""
-    quantile = -float(ndtri((1 - _CONFIDENCE) * ndtr(1 / relative)))
+    quantile = -float(ndtri((1 - CONFIDENCE) * ndtr(1 / relative)))
     return float(value * (1 + quantile * relative) ** (1 / power))
 
 

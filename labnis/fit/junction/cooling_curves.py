@@ -9,6 +9,7 @@ import xarray
 
 from labnis.fit.arrays import Real
 from labnis.fit.derived import with_quantity
+from labnis.fit.estimate import ONE_SIDED
 from labnis.fit.junction._array import JunctionArray
 from labnis.fit.junction._island import island_state
 from labnis.fit.junction._unequal_pair import ASYMMETRY
@@ -28,9 +29,6 @@ __all__ = [
 _WITHOUT_BIAS, _LOWEST, _STRONGEST = "electron_temperature", "lowest_electron_temperature", "maximum_cooling_power"
 #: Results derived from the curves, and their units.
 EXTREMES: Mapping[str, str] = {_LOWEST: "K", _STRONGEST: "W"}
-
-# The quantile of a one-sided limit of 95 %.
-_ONE_SIDED = 1.645
 
 # In units of Δ²/e²R: less than this is the rounding at zero bias.
 _NO_POWER = 1e-9
@@ -90,10 +88,10 @@ def with_limits(fit: FitResult, largest: float) -> FitResult:
     counts[at] = not limited
     limits = dict(fit.limits)
     if limited:
-        highest = warm.temperature + _ONE_SIDED * _sigma(known, warm.temperature_slopes * counts)
+        highest = warm.temperature + ONE_SIDED * _sigma(known, warm.temperature_slopes * counts)
         limits[_LOWEST] = float(highest.min())
     if none:
-        highest = warm.power + _ONE_SIDED * _sigma(known, warm.power_slopes * counts)
+        highest = warm.power + ONE_SIDED * _sigma(known, warm.power_slopes * counts)
         limits[_STRONGEST] = float(highest.max()) / array.islands
     return replace(fit, limits=limits)
 

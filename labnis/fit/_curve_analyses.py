@@ -22,6 +22,7 @@ from labnis.fit.junction._curve_data import fitted_without, missing_readings
 from labnis.fit.junction._heated_pair import HeatedPair, island_prior
 from labnis.fit.junction._island import LOWER_BOUNDS, components_of
 from labnis.fit.junction._line import GAIN
+from labnis.fit.junction._one_temperature import ISLAND
 from labnis.fit.junction._unequal_pair import ASYMMETRY
 from labnis.fit.junction.conductance import BACKGROUND, conductance_model, fit_conductance, model_of_conductance
 from labnis.fit.junction.cooling_curves import (
@@ -33,7 +34,6 @@ from labnis.fit.junction.cooling_curves import (
     with_limits,
 )
 from labnis.fit.junction.current_voltage import (
-    ISLAND,
     conductance_of,
     current_voltage_model,
     current_voltage_sensitivity,

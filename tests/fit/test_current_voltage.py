@@ -10,7 +10,7 @@ from scipy.stats import siegelslopes
 from labnis.fit import FitError, fit_current_voltage, number_text
 from labnis.fit.junction._curve_start import repeated_median_slope
 from labnis.fit.junction._excitation import phases
-from labnis.fit.junction.current_voltage import _Sweep
+from labnis.fit.junction._one_temperature import Sweep
 from labnis.physics import NISJunction
 from sim_instruments import Truth
 from tests.fit.measuring import SERIES_RESISTANCE, assert_jacobian, current_voltage, device, pulls
@@ -62,7 +62,7 @@ def test_excitation_is_averaged_over_not_ignored(sine: float) -> None:
 def test_jacobian_equals_finite_differences(shipped: Truth) -> None:
     voltage, current = current_voltage(shipped, points=41)
     share = np.linspace(0.7, 0.9, voltage.size)
-    sweep = _Sweep(voltage, current, share, share[:, None] * 7e-6 * phases(4), mask=np.ones(voltage.size, bool))
+    sweep = Sweep(voltage, current, share, share[:, None] * 7e-6 * phases(4), mask=np.ones(voltage.size, bool))
     x = np.array([214e-6, 12.1e3, 0.12, 1e-3, 1e-6, 1e-11])
     assert_jacobian(sweep, x, np.array([1e-10, 1.0, 1e-6, 1e-7, 1e-10, 1e-12]))
 

@@ -165,8 +165,17 @@ CURVES: dict[str, tuple[Callable[[Lab], Answer], str]] = {
         lambda lab: fitted(lab, lab.curve[0] / 2, lab.curve[1], LINE / 2),
         "is this one junction",
     ),
-    "unequal junctions": (lambda lab: unequal(lab, 0.03), r"unequal junctions, with .* of about 0\.00"),
+    "unequal junctions": (lambda lab: unequal(lab, 0.03), r"unequal junctions, with .* of about 0\.03"),
     "hardly unequal junctions": (lambda lab: unequal(lab, 0.005), ""),
+    "unequal junctions, the line known": (
+        lambda lab: unequal(lab, 0.02, resistance_sigma=0.2),
+        r"unequal junctions, with .* of about 0\.00",
+    ),
+    "unequal junctions, like heat": (
+        lambda lab: unequal(lab, 0.05, resistance_sigma=20.0),
+        r"as well by two unequal junctions, .* of about 0\.05",
+    ),
+    "very unequal junctions": (lambda lab: unequal(lab, 0.2), r"as well by two unequal junctions, .* of about 0\.2"),
     "unequal junctions, asked": (lambda lab: unequal(lab, 0.05, given={"asymmetry": (0.0, 0.3)}), ""),
     "pair as one junction": (lambda lab: fitted(lab, *lab.curve, junctions=1), "is this a pair in series"),
     "pair as an array": (lambda lab: fitted(lab, *lab.curve, junctions=(4, 2)), "is this a pair in series"),
@@ -174,12 +183,35 @@ CURVES: dict[str, tuple[Callable[[Lab], Answer], str]] = {
         lambda lab: fitted(lab, *lab.curve, fixed=COLD | {"gap": 214e-6}),
         "of gap, .* which is 9.97e-07",
     ),
+    "dynes held at next to nothing": (
+        lambda lab: fitted(lab, *lab.curve, fixed={"dynes": 1e-6}),
+        "described as well with dynes .* and 1e-06 was given",
+    ),
+    "dynes held ten times too large": (
+        lambda lab: fitted(lab, *lab.curve, fixed={"dynes": 1e-3}),
+        "described as well with dynes .* and 0.001 was given",
+    ),
+    "true gap held, the voltage read too large": (
+        lambda lab: fitted(lab, 1.0002 * lab.curve[0], lab.curve[1], fixed={"gap": 215e-6}),
+        "of gap, .* which is 4.* off",
+    ),
     "wrong gap given": (
         lambda lab: fitted(lab, *lab.curve, fixed=COLD, given={"gap": (215.1e-6, 1e-9)}),
         "data contradict what was",
     ),
     "gap in µeV": (lambda lab: fitted(lab, *lab.curve, fixed={"gap": 215.0}), "gap cannot be held at 215; it is from"),
-    "line 1 % off": (lambda lab: fitted(lab, lab.curve[0] - 20 * lab.curve[1], lab.curve[1], LINE + 20), "is 20 ohm"),
+    "line 1 % off": (
+        lambda lab: fitted(lab, lab.curve[0] - 20 * lab.curve[1], lab.curve[1], LINE + 20),
+        r"is (19\.\d|20\.\d|20) ohm off",
+    ),
+    "line 10 % off": (
+        lambda lab: fitted(lab, lab.curve[0] - 200 * lab.curve[1], lab.curve[1], LINE + 200),
+        "as well with a series resistance of 2000[^0-9].* which is 200 ohm off",
+    ),
+    "line forgotten": (
+        lambda lab: fitted(lab, lab.curve[0] + LINE * lab.curve[1], lab.curve[1], 0.0),
+        "as well with a series resistance of (1999|2000)[^0-9].* ohm off",
+    ),
     "excitation in µV": (
         lambda lab: fitted(lab, *lab.curve, excitation=5.0),
         "as wide as the whole gap; is it in volt",

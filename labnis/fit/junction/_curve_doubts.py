@@ -48,21 +48,23 @@ def line_warnings(result: FitResult, readings: Readings, model: CurveModel) -> t
     losses = gap_loss_suspects(model, result.by_name)
     if LINE not in result.names:
         change = model.by_voltage(result.values) * readings.current * of_pair
-        plausible = _CONTRADICTS * sigma, _PLAUSIBLE * result["normal_resistance"].value
+        within, plausible = _CONTRADICTS * sigma, _PLAUSIBLE * result["normal_resistance"].value
         time = np.linspace(-0.5, 0.5, change.size)
         drifts = [model.signal(result.values), model.by_voltage(result.values), np.ones(change.size)]
         drift = Suspect(_DRIFT, np.stack([time * drift for drift in drifts], axis=-1))
-        suspects, unequal = [Suspect(_WRONG_LINE, change[:, None], plausible)], []
+        line, unequal = Suspect(_WRONG_LINE, change[:, None], (within, plausible)), []
         if readings.array == PAIR and ASYMMETRY not in result.names:
             values = result.by_name
             junction = NISJunction(values["gap"], values["normal_resistance"], max(values["dynes"], 0.0))
             voltage, weight = readings.voltage + values["voltage_offset"], _weight(model)
             unequal = [unequal_suspect(junction, voltage, values["electron_temperature"], weight)]
-        found = suspected(result, model, [*suspects, *unequal, *losses])
+        # What a wrong value that is held explains is no wrong line.
+        held = model.jacobian(result.values)[:, result.sigma == 0]
+        found = suspected(result, model, [line, *unequal, *losses], known=held)
         # An error of the line within what is stated looks much like unequal junctions.
-        only_unequal = found and sigma > 0 and found == suspected(result, model, unequal)
-        if only_unequal and not suspected(result, model, unequal, known=change[:, None]):
-            found = ()
+        as_stated = line._replace(plausible=(0.0, within))
+        if found == suspected(result, model, unequal, known=held) and suspected(result, model, [as_stated]):
+            found = suspected(result, model, unequal, known=change[:, None])
         return found or suspected(result, model, [drift], known=change[:, None])
     found, wanted = suspected(result, model, losses), readings.array.of_device(result)[LINE]
     if found or abs(wanted.value) <= _CONTRADICTS * sigma:

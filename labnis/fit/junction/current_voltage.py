@@ -1,20 +1,17 @@
 """Gap, normal-state resistance and electron temperature of a SINIS pair from its current–voltage curve."""
 
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from labnis.fit._residuals import told_alike
 from labnis.fit.arrays import (
-    FEWER_POINTS,
-    MANY_POINTS,
     Bool,
     Real,
     check_numbers,
     curve,
-    evenly_spread,
     real_columns,
 )
 from labnis.fit.estimate import number_text
@@ -31,16 +28,16 @@ from labnis.fit.junction._curve_data import (
     refuse_clipped,
 )
 from labnis.fit.junction._curve_doubts import curve_warnings, line_warnings, unusual_resistance, without_rounding
-from labnis.fit.junction._curve_start import curve_start
-from labnis.fit.junction._excitation import phases
 from labnis.fit.junction._heated_pair import Readings, expected_current
 from labnis.fit.junction._island import COMPONENTS, components_of
 from labnis.fit.junction._line import GAIN
-from labnis.fit.junction._pair import ASSUMED, PairModel, pair_parameters
+from labnis.fit.junction._one_temperature import ISLAND, MODEL, Sweep, fit_pair
+from labnis.fit.junction._other_causes import other_cause
+from labnis.fit.junction._pair import ASSUMED
 from labnis.fit.junction._unequal_pair import ASYMMETRY
-from labnis.fit.parameters import Given, Parameter, hold, restarted
+from labnis.fit.parameters import Given, Parameter, hold
 from labnis.fit.result import FitError, FitResult
-from labnis.fit.solver import CurveModel, Model, solve
+from labnis.fit.solver import CurveModel, Model
 
 __all__ = [
     "conductance_of",
@@ -51,18 +48,8 @@ __all__ = [
     "model_of_current",
 ]
 
-MODEL = "SINIS I–V"
-# Phases that average a cycle: few are exact up to the seventh power of the excitation, which is enough within kT/e.
-_FEW, _MANY = phases(4), phases(12)
-# A change of weights and excitation by this fraction moves a result by as much of its σ.
-_ROUNDS, _SETTLED = 4, 1e-3
 # Fewer readings of the lock-in do not count.
 _FEWEST_CONDUCTANCES = 10
-# Start and largest value of the asymmetry of a pair.
-_START, _LARGEST = 0.1, 0.9
-_UNEQUAL = "two in series whose resistances differ by the asymmetry; normal_resistance is their mean"
-# Parameters of island and lock-in that may be known, and their units.
-ISLAND = COMPONENTS | {"dephasing_rate": "1/s", GAIN: "1"}
 
 
 def fit_current_voltage(  # noqa: PLR0913  # each of them is a fact about the measurement
@@ -144,7 +131,7 @@ def fit_current_voltage(  # noqa: PLR0913  # each of them is a fact about the me
     try:
         _check_island(held, known)
         before = None if start is None else array.of_pair(start)
-        pair = before if before is not None and components_of(before) else _fit_pair(readings, held, before)
+        pair = before if before is not None and components_of(before) else fit_pair(readings, held, before)
     except FitError as error:
         raise FitError(missing or str(error)) from error
     unequal, read = ASYMMETRY in pair.names, None if read is None else read * array.conductance
@@ -162,6 +149,8 @@ def fit_current_voltage(  # noqa: PLR0913  # each of them is a fact about the me
         suspect = (*unusual_resistance(found["normal_resistance"].value, array), *suspect)
     told = stated(array.factors, found, fixed or {}, given or {})
     doubts = line_warnings(of_current, readings, model)
+    if not unequal and (components_of(result) or told_alike(result.warnings)):
+        doubts = other_cause(of_current, readings, held, pair) or doubts
     return replace(
         found,
         assumed=told,
@@ -191,7 +180,7 @@ def _with_effect_told(result: FitResult, readings: Readings, fixed: Mapping[str,
     """The fit of unequal junctions with a note of what equal ones would change."""
     known = {name: value for name, value in readings.given.items() if name != ASYMMETRY}
     held = {name: value for name, value in fixed.items() if name != ASYMMETRY}
-    equal = _fit_pair(replace(readings, given=known), held, None)
+    equal = fit_pair(replace(readings, given=known), held, None)
     names = ("gap", "normal_resistance", "electron_temperature")
     moved = ", ".join(
         f"{name} by {number_text(equal[name].value - result[name].value, result[name].unit)}" for name in names
@@ -213,45 +202,10 @@ def _check_island(fixed: Mapping[str, float], given: Given) -> None:
     )
 
 
-def _fit_pair(readings: Readings, fixed: Mapping[str, float], start: FitResult | None) -> FitResult:
-    """Fit a pair whose electrons have one temperature at every bias."""
-    fixed = {name: value for name, value in fixed.items() if name not in ISLAND}
-    voltage, measured, array = readings.voltage, readings.current, readings.array
-    if voltage.size > MANY_POINTS and start is None:
-        with suppress(FitError):
-            start = _fit_pair(readings.at(evenly_spread(voltage.size, FEWER_POINTS)), fixed, None)
-    excitation, series_resistance = readings.excitation, readings.series_resistance
-    given = {name: value for name, value in readings.given.items() if name not in ISLAND}
-    ordinary = _parameters(readings, start, {**fixed, **{name: value for name, (value, _) in given.items()}})
-    if ASYMMETRY in {**fixed, **given}:
-        ordinary.append(Parameter(ASYMMETRY, "1", _START, _START, 0.0, _LARGEST))
-    parameters = hold(ordinary, fixed, given)
-    if not np.sqrt(2) * excitation < 2 * parameters[0].start:
-        told = excitation / array.voltage
-        raise FitError(f"an excitation of {told:.3g} V rms is as wide as the whole gap; is it in volt?")
-    # At 0 nothing changes with it.
-    parameters = [
-        replace(p, start=max(p.start, _START)) if p.name == ASYMMETRY and not p.fixed else p for p in parameters
-    ]
-    inputs = {"series_resistance": series_resistance, "excitation": excitation}
-    # How much of a change of the line reaches the device depends on the curve, which the first rounds find.
-    x = np.array([p.start for p in parameters])
-    extra = tuple(p.name for p in parameters[_Sweep.ordinary :])
-    assumed = ASSUMED | ({"junctions": _UNEQUAL} if extra else {})
-    sweep = _Sweep.of(x, voltage, measured, excitation, series_resistance, array, extra)
-    for _ in range(_ROUNDS):
-        result, before = solve(parameters, sweep, MODEL, assumed, given=given, inputs=inputs), sweep
-        sweep = _Sweep.of(result.values, voltage, measured, excitation, series_resistance, array, extra)
-        if _settled(sweep.weight, before.weight, 1.0) and _settled(sweep.waveform, before.waveform, excitation):
-            break
-        parameters = restarted(parameters, result.values)
-    return result
-
-
 def current_voltage_model(fit: FitResult, device_voltage: ArrayLike) -> Real:
     """Current (A) expected by an I–V fit at each measured `device_voltage` (V), shape (n,)."""
     if not _has_more_than_a_pair(fit):
-        return _Sweep.expected(fit, device_voltage)
+        return Sweep.expected(fit, device_voltage)
     array = JunctionArray.of_fit(fit)
     of_pair = expected_current(array.of_pair(fit), array.voltage * real_columns(device_voltage=device_voltage)[0])
     return np.asarray(of_pair / array.current)
@@ -281,8 +235,8 @@ def model_of_pair(fit: FitResult, readings: Readings) -> CurveModel:
     if _has_more_than_a_pair(fit):
         return model_of_readings(fit, readings)
     r = readings
-    extra = fit.names[_Sweep.ordinary :]
-    return _Sweep.of(fit.values, r.voltage, r.current, r.excitation, r.series_resistance, r.array, extra)
+    extra = fit.names[Sweep.ordinary :]
+    return Sweep.of(fit.values, r.voltage, r.current, r.excitation, r.series_resistance, r.array, extra)
 
 
 def model_of_both(
@@ -329,37 +283,3 @@ def current_voltage_sensitivity(fit: FitResult, device_voltage: Real, *, series_
     slopes = by_device[:, None, fit.sigma > 0] / fit.noise
     no_background, no_prior = np.zeros(slopes.shape[:2], complex), np.zeros((len(fit.free),) * 2)
     return Sensitivity(fit.free, slopes.astype(complex), no_background, no_prior)
-
-
-def _settled(now: Real, before: Real, unit: float) -> bool:
-    return now.shape == before.shape and bool(np.abs(now - before).max() <= _SETTLED * unit)
-
-
-class _Sweep(PairModel):
-    """The mean current; a residual scatters (1 + G·R_s) times as much as the current alone."""
-
-    scatter, ordinary = 1, 6
-
-    @staticmethod
-    def phases(amplitude: float) -> Real:
-        return _FEW if amplitude < 1 else _MANY
-
-    def reading(self, current: Real) -> Real:
-        return np.asarray(current.mean(axis=-1))
-
-    def model(self, x: Real) -> Real:
-        return np.asarray(super().model(x) + x[5])
-
-    def jacobian(self, x: Real) -> Real:
-        slopes = super().jacobian(x)
-        return np.concatenate([slopes[:, :5], -self.weight[:, None], slopes[:, 5:]], axis=1)
-
-
-def _parameters(readings: Readings, start: FitResult | None, known: Mapping[str, float]) -> list[Parameter]:
-    """Start values from an earlier fit, or from the curve and what is `known`."""
-    guess = start.by_name if start is not None else {}
-    if start is None:
-        guess = curve_start(readings.voltage, readings.current, known, readings.array)
-    pair = pair_parameters(guess, "current in ampere")
-    scale = 1e-2 * guess["gap"] / guess["normal_resistance"]
-    return [*pair, Parameter("current_offset", "A", guess.get("current_offset", 0.0), scale)]

@@ -1,0 +1,111 @@
+"""What else than heat makes a curve unlike that of a pair of one temperature: other junctions, line, or known values.
+
+The components of a heat balance together describe much that is no heat. So where they are found, or do not suffice, a
+few causes with one parameter each are tried, at one temperature.
+"""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+
+import numpy as np
+
+from labnis.fit._residuals import told_alike
+from labnis.fit.arrays import Bool, Real, evenly_spread
+from labnis.fit.estimate import number_text
+from labnis.fit.junction._array import PAIR
+from labnis.fit.junction._heated_pair import Readings
+from labnis.fit.junction._island import COMPONENTS, components_of
+from labnis.fit.junction._one_temperature import LARGEST_ASYMMETRY, Sweep, fit_pair
+from labnis.fit.junction._unequal_pair import ASYMMETRY
+from labnis.fit.result import FitError, FitResult
+
+__all__ = ["other_cause"]
+
+# Points with which a cause is tried.
+_FEW = 81
+# How often the resistance of the line is improved, and to which part of that of a junction.
+_ROUNDS, _ACCURACY = 8, 1e-4
+# A value contradicts what was known beyond so many of its standard uncertainties.
+_CONTRADICTS = 2.5
+_OF_JUNCTIONS = ("gap", "normal_resistance", "electron_temperature", "dynes")
+_AS_WELL = "at one temperature the curve is described as well"
+
+
+def other_cause(result: FitResult, readings: Readings, fixed: Mapping[str, float], equal: FitResult) -> tuple[str, ...]:
+    """A warning where a cause other than heat describes the current as well as the `result` does.
+
+    By Akaike's criterion: each further parameter of the result has to lower χ² by 2. `equal` is an earlier fit of the
+    pair, and `fixed` are the parameters that are held.
+    """
+    few = evenly_spread(readings.voltage.size, _FEW)
+    some, counted = readings.at(few), result.mask[few]
+    held = {name: value for name, value in fixed.items() if name not in COMPONENTS}
+    start = None if components_of(equal) else equal
+    found = []
+    for cause in (_unequal_junctions, _wrong_line, _wrong_values):
+        with suppress(FitError):
+            found += cause(some, held, start)
+    described = [(fit, text) for fit, text in found if not told_alike(fit.warnings)]
+    rated = [(_akaike(fit.residuals, fit, counted, result.noise), text) for fit, text in described]
+    likeliest, text = min(rated, default=(float("inf"), ""))
+    return (text,) if likeliest <= _akaike(result.residuals[few], result, counted, result.noise) else ()
+
+
+def _akaike(residuals: Real, fit: FitResult, counted: Bool, noise: float) -> float:
+    """χ² of the `residuals` that count, and 2 for each free parameter of the `fit`."""
+    return float(residuals[counted] @ residuals[counted]) / noise**2 + 2 * len(fit.free)
+
+
+def _unequal_junctions(
+    readings: Readings, held: Mapping[str, float], start: FitResult | None
+) -> list[tuple[FitResult, str]]:
+    if readings.array != PAIR:
+        return []
+    fit = fit_pair(replace(readings, given={**readings.given, ASYMMETRY: (0.0, LARGEST_ASYMMETRY)}), held, start)
+    text = (
+        f"{_AS_WELL} by two unequal junctions, with (R1 − R2)/(R1 + R2) of about {fit[ASYMMETRY].value:.2g}: if they "
+        "are, give asymmetry as 0 ± 0.3"
+    )
+    return [(fit, text)]
+
+
+def _wrong_line(readings: Readings, held: Mapping[str, float], start: FitResult | None) -> list[tuple[FitResult, str]]:
+    error, fit = 0.0, start or fit_pair(readings, held, None)
+    for _ in range(_ROUNDS):
+        series, voltage = readings.series_resistance + error, readings.voltage - error * readings.current
+        fit = fit_pair(replace(readings, voltage=voltage, series_resistance=series), held, fit)
+        model = Sweep.of(fit.values, voltage, readings.current, readings.excitation, series, readings.array)
+        change = model.by_voltage(fit.values) * readings.current
+        slopes = model.jacobian(fit.values)[:, fit.sigma > 0]
+        own = change - slopes @ np.linalg.lstsq(slopes, change, rcond=None)[0]
+        step = float(own @ fit.residuals / (own @ own))
+        error += step
+        if abs(step) < _ACCURACY * fit["normal_resistance"].value:
+            break
+    if abs(error) <= _CONTRADICTS * readings.resistance_sigma:
+        return []
+    of_pair = readings.array.resistance
+    text = (
+        f"{_AS_WELL} with a series resistance of {(readings.series_resistance + error) / of_pair:.5g} ohm, which is "
+        f"{abs(error) / of_pair:.3g} ohm off what was stated: measure it again"
+    )
+    return [(fit, text)]
+
+
+def _wrong_values(
+    readings: Readings, held: Mapping[str, float], start: FitResult | None
+) -> list[tuple[FitResult, str]]:
+    known = {name: (value, 0.0) for name, value in held.items() if name in _OF_JUNCTIONS}
+    known.update({name: number for name, number in readings.given.items() if name in _OF_JUNCTIONS})
+    if not known:
+        return []
+    fit = fit_pair(replace(readings, given={}), {}, start)
+    off = {
+        name: abs(fit[name].value - value) / np.hypot(fit[name].sigma, sigma) for name, (value, sigma) in known.items()
+    }
+    name = max(off, key=lambda name: off[name])
+    if off[name] <= _CONTRADICTS:
+        return []
+    known_as = number_text(known[name][0], fit[name].unit)
+    return [(fit, f"{_AS_WELL} with {name} {fit[name]}, and {known_as} was given: fit it, or look it up again")]

@@ -16,7 +16,7 @@ from labnis.fit._residuals import (
 )
 from labnis.fit.arrays import Bool, Real
 from labnis.fit.models import Model, Suspect
-from labnis.fit.parameters import Parameter, conditioned
+from labnis.fit.parameters import Parameter, conditioned, prior_rows
 from labnis.fit.result import FitResult
 
 __all__ = ["CONTRADICTED", "HELD", "contradicted_prior", "doubts_from_residuals", "suspected", "texts_of_left_out"]
@@ -40,10 +40,13 @@ _CONTRADICTS, _DETERMINED = 5.0, 1e-4
 _AT_ZERO = 1e-6
 
 
-def doubts_from_residuals(result: FitResult, model: Model, parameters: Sequence[Parameter]) -> tuple[str, ...]:
+def doubts_from_residuals(
+    result: FitResult, model: Model, parameters: Sequence[Parameter], prior: FitResult | None
+) -> tuple[str, ...]:
     """Warnings from the residuals: structure and what it looks like, and noise that is not the same everywhere.
 
-    What it looks like may be a wrong value of one of the `parameters` that is held.
+    What it looks like may be a wrong value of one of the `parameters` that is held. It may show in how far the
+    parameters are from their `prior`.
     """
     counts, free = model.mask, result.sigma > 0
     rest, slopes = result.residuals[counts], model.jacobian(result.values)[:, free]
@@ -52,7 +55,8 @@ def doubts_from_residuals(result: FitResult, model: Model, parameters: Sequence[
     uneven_noise = () if alike else _uneven_noise(result, model, slopes[counts])
     if uneven_noise:  # which explains away what is significant for the same noise everywhere
         return (*found, *uneven_noise)
-    return (*found, *suspected(result, model, [*model.suspects(result.values), *_held(result, model, parameters)]))
+    suspects = [*model.suspects(result.values), *_held(result, model, parameters)]
+    return (*found, *suspected(result, model, suspects, prior=prior))
 
 
 def _held(result: FitResult, model: Model, parameters: Sequence[Parameter]) -> list[Suspect]:
@@ -69,11 +73,17 @@ def _held(result: FitResult, model: Model, parameters: Sequence[Parameter]) -> l
 
 
 def suspected(
-    result: FitResult, model: Model, suspects: Sequence[Suspect], known: Real | None = None
+    result: FitResult,
+    model: Model,
+    suspects: Sequence[Suspect],
+    *,
+    known: Real | None = None,
+    prior: FitResult | None = None,
 ) -> tuple[str, ...]:
     """The likeliest of the `suspects`, if it is plausible, and explains structure or moves a result.
 
-    `known` are further columns that may explain the residuals, shape (data, k).
+    `known` are further columns that may explain the residuals, shape (data, k). What parameters are off their `prior`
+    counts as residuals, too.
     """
     counts, free = model.mask, result.sigma > 0
     if not suspects:
@@ -83,9 +93,14 @@ def suspected(
     rest, variances = result.residuals[counts], local_variances(result.residuals, model.rows(), counts)[counts]
     covariance, sigma = result.covariance[np.ix_(free, free)], result.sigma[free]
     others = slopes if known is None else np.hstack([slopes, known[counts]])
+    rows, expected = prior_rows(result.names, prior)
+    rest = np.append(rest, result.noise * (expected - rows @ result.values))
+    variances = np.append(variances, np.full(len(rows), result.noise**2))
+    others = _above(others, -result.noise * rows[:, free])
+    slopes = others[:, : slopes.shape[1]]
     found = []
     for text, columns, (smallest, largest), positive in suspects:
-        by = explained(rest, others, columns[counts], variances, between)
+        by = explained(rest, others, _above(columns[counts], rows[:, :0]), variances, between)
         size = float(np.sqrt(np.mean(by.amplitudes**2)))
         if positive and by.amplitudes[0] < 0:
             continue
@@ -94,6 +109,11 @@ def suspected(
         if matters and by.decrease > _SURE + 2 * columns.shape[1] and smallest <= size <= largest:
             found.append((by.decrease / columns.shape[1], text.format(size)))
     return tuple(text for _, text in sorted(found)[-1:])
+
+
+def _above(columns: Real, rows: Real) -> Real:
+    """The `columns` above the `rows`, which have 0 in further columns."""
+    return np.vstack([columns, np.pad(rows, ((0, 0), (0, columns.shape[1] - rows.shape[1])))])
 
 
 def contradicted_prior(result: FitResult, prior: FitResult | None, systematic: Real | None = None) -> tuple[str, ...]:

@@ -30,7 +30,7 @@ PHYSICAL = {
 }
 
 # Two statements contradict each other beyond so many standard deviations.
-_CONTRADICTS = 5.0
+_CONTRADICTS = 4.0
 
 
 class Known(NamedTuple):

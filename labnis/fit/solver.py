@@ -84,7 +84,7 @@ def solve(
     left_out, isolated = texts_of_left_out(model)
     doubts = (
         *(() if isolated else left_out),
-        *doubts_from_residuals(result, model, held),
+        *doubts_from_residuals(result, model, held, prior),
         *contradicted_prior(result, prior),
     )
     return replace(

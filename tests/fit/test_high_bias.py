@@ -173,6 +173,14 @@ def test_many_bursts_are_a_doubt(spectra: EmissionData, reflection_fit: FitResul
     assert not found.notes
 
 
+def test_noise_temperature_of_a_chain_whose_gain_bends_over_the_band_is_in_doubt(
+    spectra: EmissionData, reflection_fit: FitResult, traces: ReflectionData
+) -> None:
+    bend = 10 ** (0.3 * np.linspace(-1, 1, spectra.frequency.size) ** 2)
+    found = fit_high_bias(replace(spectra, spectrum=spectra.spectrum * bend), prior=reflection_fit, traces=traces)
+    assert any("its gain is known there alone: noise_temperature may be off" in text for text in found.warnings)
+
+
 def test_noise_temperature_without_a_spectrum_at_zero_bias(
     spectra: EmissionData, recipe: FitResult, reflection_fit: FitResult, traces: ReflectionData
 ) -> None:

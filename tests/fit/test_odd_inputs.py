@@ -324,9 +324,9 @@ TRACES: dict[str, tuple[Callable[[Lab], Answer], str]] = {
 
 
 def reflected(lab: Lab, **changes: Any) -> Answer:
-    prior = changes.pop("prior", lab.junction)
-    fit = fit_reflection(replace(lab.traces, **changes), prior=prior)
-    return Answer(fit, measuring.pulls(fit, lab.truth))
+    prior, fixed = changes.pop("prior", lab.junction), changes.pop("fixed", None)
+    fit = fit_reflection(replace(lab.traces, **changes), prior=prior, fixed=fixed)
+    return Answer(fit, measuring.pulls(fit.select(fit.free), lab.truth))
 
 
 def converted(lab: Lab, change: Callable[[Any], Any]) -> Answer:
@@ -379,9 +379,15 @@ def with_spurs(lab: Lab) -> Real:
     return spoilt
 
 
-def rippling(lab: Lab, decibel: float) -> Real:
+def rippling(lab: Lab, decibel: float, periods: float = 10.0) -> Real:
     place = (lab.spectra.frequency - lab.spectra.frequency[0]) / np.ptp(lab.spectra.frequency)
-    return np.asarray(lab.spectra.spectrum * 10 ** (decibel / 20 * np.sin(20 * np.pi * place + 0.3)))
+    return np.asarray(lab.spectra.spectrum * 10 ** (decibel / 20 * np.sin(2 * np.pi * periods * place + 0.3)))
+
+
+def bending(lab: Lab, decibel: float) -> Real:
+    """Spectra of a chain whose gain is larger at both ends of the band."""
+    place = np.linspace(-1, 1, lab.spectra.frequency.size)
+    return np.asarray(lab.spectra.spectrum * 10 ** (decibel / 10 * place**2))
 
 
 BIASES: dict[str, tuple[Callable[[Lab], Answer], str]] = {
@@ -396,6 +402,10 @@ BIASES: dict[str, tuple[Callable[[Lab], Answer], str]] = {
         "give device_voltage in V",
     ),
     "another gap": (lambda lab: reflected(lab, prior=other_device(junction={"gap": 190e-6})), "contradict what"),
+    "impossible cross-talk held": (
+        lambda lab: reflected(lab, fixed={"fano_real": 0.9}),
+        "fano_real is held at 0.9",
+    ),
     "warmer": (lambda lab: reflected(lab, prior=other_device(island={"temperature": 0.15})), "contradict what"),
     "jitter from trace to trace": (lambda lab: shifted(lab, 0.01 * WIDTH * noise(31, 1)), "from trace to trace"),
     "jitter from point to point": (lambda lab: shifted(lab, 0.01 * WIDTH * noise(31, 201)), "from point to point"),
@@ -406,12 +416,18 @@ BIASES: dict[str, tuple[Callable[[Lab], Answer], str]] = {
     ),
     "compressed amplifier": (lambda lab: emitted(lab, compressed(lab)), "the amplifier is compressed"),
     "gain ripple": (lambda lab: emitted(lab, rippling(lab, 2.0)), "the gain is not flat over the line"),
+    "gain ripple in a few periods": (
+        lambda lab: emitted(lab, rippling(lab, 0.6, 2.8)),
+        "the gain is not flat over the line",
+    ),
+    "a gain that bends": (lambda lab: emitted(lab, bending(lab, 1.0)), ""),
     "spurs": (lambda lab: emitted(lab, with_spurs(lab)), ""),
     "dBm": (lambda lab: emitted(lab, 10 * np.log10(1e3 * lab.spectra.spectrum)), "no power density is negative"),
     "dB of the spectra": (lambda lab: emitted(lab, -10 * np.log10(lab.spectra.spectrum)), "in W/Hz, not in dB"),
     "amplitude of the spectra": (lambda lab: emitted(lab, np.sqrt(lab.spectra.spectrum)), "not its square root"),
     "spectra in GHz": (lambda lab: emitted(lab, frequency=1e-9 * lab.spectra.frequency), "give frequency in Hz"),
     "fridge in mK": (lambda lab: emitted(lab, fridge_temperature=20.0), "give it in K"),
+    "fridge read too warm": (lambda lab: emitted(lab, fridge_temperature=0.5), "nothing is colder than the fridge"),
     "another frequency": (lambda lab: emitted(lab, prior=rates_of(lab, frequency=4.668e9)), "contradict what"),
     "weaker junctions": (lambda lab: emitted(lab, prior=rates_of(lab, damping_junction=3e7)), "contradict what"),
 }
@@ -468,3 +484,7 @@ def test_a_hanger_has_the_form_of_a_reflection_and_the_result_says_what_its_rate
     assert abs(2 * line.value - coupling) < 4 * 2 * line.sigma
     assert abs(inside.value - line.value - internal) < 4 * (line.sigma + inside.sigma)
     assert "of a hanger the coupling rate is twice damping_line" in found.assumed["port"]
+
+
+def test_rates_at_all_biases_say_of_which_port_they_are(lab: Lab) -> None:
+    assert re.search("of a hanger .* damping_line is part of damping_excess", lab.rates.assumed["port"])

@@ -212,6 +212,16 @@ class Spectra(Model):
         return np.asarray(excess > OUTLIER * robust_scale(np.diff(noise, 2) / noise[1:-1]) / np.sqrt(6))
 
     @cached_property
+    def at_line(self) -> Real:
+        """Weight of each bin in a mean over the line, shape (m,): the height of the emission there, and 0 for a spur.
+
+        The gain is that over the line, and only there noise and gain make up a noise temperature: elsewhere the gain
+        may be another one.
+        """
+        height = np.ptp(self.expected, axis=0) * (self.counts.any(axis=0) & ~self.spurs)
+        return np.asarray(height / height.sum())
+
+    @cached_property
     def _weight(self) -> Real:
         return np.asarray(self.counts * self.expected**-2)
 

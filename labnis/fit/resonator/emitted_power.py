@@ -19,8 +19,9 @@ import numpy as np
 from scipy.constants import h, k
 from scipy.ndimage import median_filter
 
-from labnis.fit.arrays import Bool, Real
+from labnis.fit.arrays import Real
 from labnis.fit.derived import with_quantity
+from labnis.fit.estimate import number_text
 from labnis.fit.given import known_before, refuse_unphysical
 from labnis.fit.information import Sensitivity, thinned
 from labnis.fit.junction._island import COMPONENTS
@@ -72,8 +73,8 @@ _GAINS = (-40.0, 130.0)
 # mode of the line, where one is noise of 0.22 K at 4.7 GHz, and of the excess losses. They matter where the data do not
 # tell them.
 _ASSUMED_PHOTONS = {LINE_PHOTONS: (0.0, 2.0), EXCESS_PHOTONS: (0.0, 5.0)}
-# So many standard uncertainties of them are told.
-_TOLD = 3.0
+# So many standard uncertainties of them are told, and are in doubt where they are negative.
+_TOLD, _TOO_COLD = 3.0, 4.0
 
 # All biases count, but some must be where gap and temperature no longer matter.
 _FEWEST_HIGH = 3
@@ -125,7 +126,7 @@ def fit_emitted_power(
     -------
     FitResult
         gain (dB), line_photons (1, in each mode of the line beyond the fridge's temperature; by its noise it may be
-        negative), excess_photons (1, the same of the excess losses), noise_temperature (K, mean over the band, without
+        negative), excess_photons (1, the same of the excess losses), noise_temperature (K, at the resonance, without
         the noise of the line's photons), and the parameters of the prior, updated. It warns of a chain that is
         compressed or drifts, of repeated spectra, and of too few high biases.
 
@@ -182,7 +183,7 @@ def fit_emitted_power(
         fewest_high=_FEWEST_HIGH,
         taken_out=drift_terms(result) > 0,
     )
-    suspect = (*_unusual_gain(values["gain"]), *unequal_warning(inputs, found.sigma), *suspect)
+    suspect = (*_unusual_gain(values["gain"]), *_too_cold(result), *unequal_warning(inputs, found.sigma), *suspect)
     model = spectra(drift_terms(result)).with_mask(result.mask)
     notes = (*result.notes, *_drift_notes(result, model), *_spur_notes(usable, model), *_photon_notes(result))
     result = replace(result, warnings=(*result.warnings, *suspect), notes=notes, limits=prior.limits)
@@ -269,6 +270,18 @@ def _photon_notes(result: FitResult) -> tuple[str, ...]:
     return tuple(text for text, photons in texts.items() if 0 < _TOLD * photons.sigma < photons.value)
 
 
+def _too_cold(result: FitResult) -> tuple[str, ...]:
+    """A warning where line or losses are colder than the fridge."""
+    whose = {LINE_PHOTONS: "each mode of the line", EXCESS_PHOTONS: "the excess losses"}
+    kelvin = number_text(result.inputs["fridge_temperature"], "K")
+    return tuple(
+        f"the spectra show {result[name]} photons in {what} beyond those of the fridge's temperature, {kelvin}: "
+        "nothing is colder than the fridge; is its temperature read right, and are the rates those of this device?"
+        for name, what in whose.items()
+        if result[name].value < -_TOO_COLD * result[name].sigma < 0
+    )
+
+
 def _drift_notes(result: FitResult, spectra: Spectra) -> tuple[str, ...]:
     """What the spectra say of a drift of the gain; the warnings say where it is doubtful."""
     narrow = () if follows_each_trace(result) else (NARROW,)
@@ -331,30 +344,22 @@ def _spur_notes(data: EmissionData, spectra: Spectra) -> tuple[str, ...]:
 
 
 def _noise_temperature(spectra: Spectra, x: Real) -> float:
-    """Noise temperature (K) of the chain: noise of each bin without a spur, averaged over the band, per gain.
-
-    Without that of the photons of the line.
-    """
-    noise = spectra.background(x)[_averaged(spectra)].mean()
+    """Noise temperature (K) of the chain at the resonance: noise per gain, without that of the photons of the line."""
+    noise = spectra.at_line @ spectra.background(x)
     values = dict(zip(spectra.names, map(float, x), strict=True))
     photons = h * values["ohmic_frequency"] * values.get(LINE_PHOTONS, 0.0)
     return float((noise / 10 ** (values["gain"] / 10) - photons) / k)
 
 
-def _averaged(spectra: Spectra) -> Bool:
-    """Bins that count in the noise temperature, shape (m,)."""
-    return np.asarray(spectra.counts.any(axis=0) & ~spectra.spurs)
-
-
 def _with_noise_temperature(result: FitResult, spectra: Spectra) -> FitResult:
-    """Append T_noise = (noise per bin, averaged over the band) / (G k) − hf·n/k of n photons in the line."""
-    known = _averaged(spectra)
+    """Append T_noise = (noise per bin at the resonance) / (G k) − hf·n/k of n photons in the line."""
     temperature, per_kelvin = _noise_temperature(spectra, result.values), 10 ** (result["gain"].value / 10) * k
-    gradient = spectra.background_slopes(result.values)[known].mean(axis=0) / per_kelvin
+    gradient = spectra.at_line @ spectra.background_slopes(result.values) / per_kelvin
     photons = h / k * result["ohmic_frequency"].value
     gradient[result.names.index("gain")] -= np.log(10) / 10 * (temperature + photons * result[LINE_PHOTONS].value)
     gradient[result.names.index(LINE_PHOTONS)] -= photons
     # At fixed parameters the eliminated background has a scatter of its own, independent of that of the parameters.
-    weight = (spectra.counts * spectra.expected**-2).sum(axis=0)[known]
-    own = result.noise**2 * float((1 / weight).sum()) / weight.size**2 / per_kelvin**2
-    return with_quantity(result, "noise_temperature", "K", temperature, gradient, own_variance=own)
+    weight = (spectra.counts * spectra.expected**-2).sum(axis=0)
+    own = np.divide(spectra.at_line**2, weight, out=np.zeros_like(weight), where=weight > 0).sum()
+    own_variance = result.noise**2 * float(own) / per_kelvin**2
+    return with_quantity(result, "noise_temperature", "K", temperature, gradient, own_variance=own_variance)

@@ -55,6 +55,8 @@ _FEWEST, _ENOUGH = 4, 8
 _FEWEST_TRACES = 3
 # A slope below this many σ may be noise.
 _LEAST_SLOPE = 3.0
+# A noise that is not the same over the band is certain beyond so many standard deviations.
+_FLAT = 5.0
 
 
 def fit_high_bias(
@@ -117,6 +119,7 @@ def fit_high_bias(
         result, "gain", "dB", lambda v: _DECIBEL * float(np.log(device.gain(v["slope"]))), own_variance=others
     )
     result = _with_noise_temperature(result, device, calm)
+    result = replace(result, warnings=(*result.warnings, *_uneven_noise(result, calm, gain * line)))
     gap, sigma, gain = device.junction.gap, result["gain"].sigma, device.gain(result["slope"].value)
     emitted = gain * line
     suspect = spectra_warnings(usable, emitted, gap=gap, gain_sigma=sigma, fewest_high=_ENOUGH, taken_out=bool(drift))
@@ -317,6 +320,24 @@ def _with_noise_temperature(result: FitResult, device: _Device, data: EmissionDa
         "on the emission that the rates predict there; take a spectrum at zero bias"
     )
     return replace(result, warnings=(*result.warnings, warning))
+
+
+def _uneven_noise(result: FitResult, data: EmissionData, emitted: Real) -> tuple[str, ...]:
+    """A warning where the chain's noise over the band is not that at the resonance, where its gain was measured.
+
+    `emitted` is the emission behind the chain (W/Hz), shape (n, m).
+    """
+    noise, line = (data.spectrum - emitted).mean(axis=0), np.ptp(emitted, axis=0)
+    at_line = line / line.sum()
+    ratio = float(noise.mean() / (at_line @ noise))
+    scatter = float(np.std(np.diff(noise) / noise.mean()) / np.sqrt(2) * np.linalg.norm(at_line))
+    found = result["noise_temperature"]
+    if abs(ratio - 1) < max(found.sigma / abs(found.value), _FLAT * scatter):
+        return ()
+    return (
+        f"the chain's noise is {100 * (ratio - 1):+.2g} % in the mean over the band, against that at the resonance, "
+        "and its gain is known there alone: noise_temperature may be off by as much; measure a narrower band",
+    )
 
 
 def _rate_shares(traces: ReflectionData, device: _Device) -> dict[str, float]:

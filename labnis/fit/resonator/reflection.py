@@ -66,7 +66,12 @@ MODEL = "reflection at all biases"
 FANO_REAL = (1.0, 0.02)
 FANO_ASSUMED = f"{FANO_REAL[0]} ± {FANO_REAL[1]}; reflection contains only (1 + φ)·γ_tr"
 
-_ASSUMED = {"fano_real": FANO_ASSUMED}
+# A hanger's trace has the same form; and −1 + d + (1 + φ)x, with a leakage d, that of another 1 + φ.
+PORT_ASSUMED = (
+    "reflection from the end of the line, and nothing passes by the device: a leakage (directivity) of −40 dB does "
+    "what 0.02 of fano_real do; of a hanger the coupling rate is twice damping_line, and damping_line is part of {}"
+)
+_ASSUMED = {"fano_real": FANO_ASSUMED, "port": PORT_ASSUMED.format("damping_excess")}
 
 # Of the logarithm of an amplitude, and of an angle in radian.
 _DECIBEL, _DEGREE = 20 / np.log(10), 180 / np.pi

@@ -27,7 +27,7 @@ from labnis.fit.parameters import Given, Parameter, hold
 from labnis.fit.resonator._amplitudes import amplitude_warning
 from labnis.fit.resonator._biases import BENT, JITTER, KERR, PROPORTIONAL, check_hertz, gigahertz
 from labnis.fit.resonator._resonance_start import SIGNIFICANT, Rational, phase_steps, search, without_glitches
-from labnis.fit.resonator.reflection import FANO_ASSUMED, FANO_REAL
+from labnis.fit.resonator.reflection import FANO_ASSUMED, FANO_REAL, PORT_ASSUMED
 from labnis.fit.result import FitError, FitResult
 from labnis.fit.solver import TraceModel, as_real, solve
 
@@ -36,11 +36,6 @@ __all__ = ["fit_resonance"]
 MODEL = "reflection of one trace"
 
 _LEAST_POINTS = 20
-# A hanger's trace has the same form.
-_PORT = (
-    "reflection from the end of the line; of a hanger the coupling rate is twice damping_line, and the internal rate "
-    "is damping_internal less damping_line"
-)
 # In a narrower band, a bend of the background and the tails of the resonance are too alike.
 _LEAST_LINEWIDTHS = 5
 # Random residuals contain waves or a bend with this probability.
@@ -94,7 +89,9 @@ def fit_resonance(
     trace, order = _trace(frequency, s11)
     parameters = hold(_parameters(_guess(trace, start), trace, fano), fixed, given)
     trace = replace(trace, names=tuple(p.name for p in parameters))
-    assumed = {"fano_real": FANO_ASSUMED, "port": _PORT} | ({} if fano else {"fano_imag": "0; it was left out"})
+    assumed = {"fano_real": FANO_ASSUMED, "port": PORT_ASSUMED.format("damping_internal")} | (
+        {} if fano else {"fano_imag": "0; it was left out"}
+    )
     try:
         # The solver rejects a step that overflows.
         with np.errstate(over="ignore", invalid="ignore"):

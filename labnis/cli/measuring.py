@@ -130,7 +130,9 @@ def queue(
 
 
 def _refuse_doubtful(runs: Sequence[Run]) -> None:
-    """End with the exit code of doubtful data where a fit has warnings, which were shown as each run ended."""
+    """End with the exit code of doubtful data where a fit failed or has warnings, which each run showed as it ended."""
+    if unfitted := dict.fromkeys(name for one in runs for name in one.problems):
+        raise DataQualityError(f"the data are saved, but there is no fit by {', '.join(unfitted)}; the reason is above")
     doubtful = dict.fromkeys(name for one in runs for name in one.results if name in one.doubtful)
     if doubtful:
         raise DataQualityError(f"the data are saved, but results are in doubt: {', '.join(doubtful)}; see the warnings")

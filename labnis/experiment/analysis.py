@@ -353,8 +353,8 @@ def analyse(
             problems[analysis.name] = str(error)
         except (Exception, SystemExit) as error:  # noqa: BLE001  # the data are safe; a failing fit is only reported
             absent = ", ".join(need for need in declared_needs(analysis) if need not in known)
-            why = f" (it needs the fit of {absent}, and there is none)" if absent else _repair(error, analysis)
-            problems[analysis.name] = f"{type(error).__name__}: {error}{why}"
+            told = f"{type(error).__name__}: {error}{_repair(error, analysis)}"
+            problems[analysis.name] = f"it needs the fit of {absent}, and there is none" if absent else told
     return {analysis.name: fits[analysis.name] for analysis in analyses if analysis.name in fits}, problems
 
 

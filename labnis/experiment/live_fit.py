@@ -15,6 +15,8 @@ __all__ = ["LiveFit"]
 
 # Fraction of the time for fits. While one computes, the measurement may wait for the interpreter lock.
 _SHARE = 0.04
+# With a simulated clock the next fit is made when there are so many times as many rows.
+_MORE = 1.05
 
 
 class LiveFit:
@@ -32,7 +34,7 @@ class LiveFit:
     goals
         Goals at which the run may end.
     at_once
-        Fit every row before the next is measured; for a simulated clock.
+        Fit before the next row is measured, each time there are 5 % more of them; for a simulated clock.
 
     Attributes
     ----------
@@ -55,6 +57,7 @@ class LiveFit:
         self._on_update = on_update
         self._goals = tuple(goals)
         self._at_once = at_once
+        self._rows, self._fit_at = 0, 1.0
         self._source: Callable[[], xarray.Dataset | None] | None = None
         self._wake = threading.Condition()
         self._stopped = False
@@ -68,7 +71,10 @@ class LiveFit:
     def offer(self, data: Callable[[], xarray.Dataset | None]) -> None:
         """Announce a new row; `data` is called when the fit is ready for it."""
         if self._at_once:
-            self._update(data)
+            self._rows += 1
+            if self._rows >= self._fit_at:
+                self._fit_at = _MORE * self._rows
+                self._update(data)
             return
         with self._wake:
             self._source = data

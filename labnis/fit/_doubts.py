@@ -15,6 +15,7 @@ from labnis.fit._residuals import (
     unlike_noise,
 )
 from labnis.fit.arrays import Bool, Real
+from labnis.fit.estimate import number_text
 from labnis.fit.models import Model, Suspect
 from labnis.fit.parameters import Parameter, conditioned, prior_rows
 from labnis.fit.result import FitResult
@@ -147,10 +148,11 @@ def contradicted_prior(result: FitResult, prior: FitResult | None, systematic: R
         return ()
     share = 1 - moved.sigma**2 / prior.sigma**2  # of each parameter that the data determine
     at = int(np.argmax(np.abs(moved.values - prior.values) / prior.sigma / np.sqrt(np.maximum(share, _DETERMINED))))
-    before, after = prior[names[at]], moved[names[at]]
+    before = prior[names[at]]
+    change = number_text(float(moved.values[at] - prior.values[at]), before.unit)
     return (
-        f"{CONTRADICTED}, by {np.abs(pulls).max():.2g}σ, most of all {names[at]}: {before} "
-        f"was known, and is {after} with these data; is it the same device, in the same state?",
+        f"{CONTRADICTED}, by {np.abs(pulls).max():.2g}σ, most of all {names[at]}: {before} was known, and these data "
+        f"move it by {change}; is it the same device, in the same state?",
     )
 
 

@@ -334,7 +334,8 @@ def load_truth(path: Path) -> Truth:
     try:
         return Truth.model_validate(document)
     except ValidationError as error:
-        first = error.errors()[0]
+        # A misspelt key is both unknown and missing; "unknown" is more helpful.
+        first = min(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
         where = first["loc"]
         raise TruthError(
             f"{path}, line {_line_of(document, where)}: {'.'.join(map(str, where))}: {_explain(first)}"
@@ -343,6 +344,8 @@ def load_truth(path: Path) -> Truth:
 
 def _explain(error: Any) -> str:
     """Add what is allowed if pydantic does not say so."""
+    if error["type"] == "missing":
+        return "missing; it is needed"
     if error["type"] != "extra_forbidden":
         return f"{error['msg']} (found {error['input']!r})"
     section: Any = Truth

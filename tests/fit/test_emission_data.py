@@ -125,7 +125,7 @@ IMPOSSIBLE: dict[str, tuple[Callable[[EmissionData], EmissionData], str]] = {
     "all zero": (lambda d: replace(d, spectrum=np.zeros_like(d.spectrum)), "0 usable spectra are too few"),
     "no frequencies": (
         lambda d: replace(d, frequency=d.frequency[:0], spectrum=d.spectrum[:, :0]),
-        "have 0 frequencies; at least 2",
+        "0 frequencies are too few; at least 6 are needed",
     ),
     "complex": (
         lambda d: replace(d, spectrum=d.spectrum.astype(complex)),

@@ -121,12 +121,13 @@ def only(where: Callable[[Real], Any]) -> Callable[[Lab], Answer]:
     return changed(lambda v, i: (v, np.where(where(v), i, np.nan)))
 
 
-def short(maximum: float, step: float = 0.0, **options: Any) -> Callable[[Lab], Answer]:
-    """The fit of a curve to this bias, read in steps."""
+def short(maximum: float, step: float = 0.0, offset: float = 0.0, **options: Any) -> Callable[[Lab], Answer]:
+    """The fit of a curve to this bias, read in steps, with a further offset."""
 
     def fit(lab: Lab) -> Answer:
         voltage, current = measuring.current_voltage(lab.truth, 1, maximum=maximum)
-        return fitted(lab, voltage, np.rint(current / step) * step if step else current, **options)
+        read = np.rint(current / step) * step if step else current
+        return fitted(lab, voltage, read + offset, **options)
 
     return fit
 
@@ -228,6 +229,7 @@ CURVES: dict[str, tuple[Callable[[Lab], Answer], str]] = {
     ),
     "clipped": (changed(lambda v, i: (v, np.clip(i, -2e-8, 2e-8))), "the reading is clipped"),
     "below the gap": (short(0.3e-3), "ends inside the gap"),
+    "below the gap, with an offset": (short(0.3e-3, offset=1e-10), "ends inside the gap"),
     "below the gap, in steps": (short(0.3e-3, 1e-11), "below the resolution of the meter, so that .* inside the gap"),
     "deep inside the gap": (short(0.1e-3), "ends inside the gap"),
     "too narrow": (short(0.45e-3), "at its edge; widen the sweep"),
@@ -294,6 +296,12 @@ def resonance(values: Any, frequency: Any = BAND) -> Answer:
     return Answer(fit, {name: (fit[name].value - true) / fit[name].sigma for name, true in RESONANCE.items()})
 
 
+def second(offset: float) -> Any:
+    """Reflection from a narrower resonance, so far (Hz) from the first one."""
+    detuning = 2 * np.pi * (BAND - RESONANCE["resonance_frequency"] - offset)
+    return reflection_coefficient(detuning, 1e6, 0.3e6)
+
+
 def two(first: Real, second: Real) -> Answer:
     """Up, and down again, in one array."""
     return resonance(np.concatenate([first, second[::-1]]), np.concatenate([BAND, BAND[::-1]]))
@@ -312,6 +320,11 @@ TRACES: dict[str, tuple[Callable[[Lab], Answer], str]] = {
     "slightly bent": (lambda _: resonance(s11(bent(0.02))), "the resonance is bent"),
     "bent": (lambda _: resonance(s11(bent(0.3))), "the resonance is bent"),
     "bistable": (lambda _: two(s11(bent(1.5)), s11(bent(1.5, down=True), seed=3)), "2 sweeps, .* hysteretic"),
+    "a second, narrow resonance": (lambda _: resonance(-s11() * second(20e6).conj()), "a second resonance is there"),
+    "a second resonance on the slope": (
+        lambda _: resonance(-s11() * second(8e6).conj()),
+        "a second resonance is there",
+    ),
     "frequency in GHz": (lambda _: resonance(s11(), 1e-9 * BAND), "give it in Hz"),
     "frequency in MHz": (lambda _: resonance(s11(), 1e-6 * BAND), "give it in Hz"),
     "dB": (lambda _: resonance(20 * np.log10(np.abs(s11()))), "s11 is real; amplitude and phase are needed"),
@@ -400,6 +413,14 @@ BIASES: dict[str, tuple[Callable[[Lab], Answer], str]] = {
     "traces at mV, nothing known": (
         lambda lab: reflected(lab, prior=None, device_voltage=1e3 * lab.traces.device_voltage),
         "give device_voltage in V",
+    ),
+    "two frequencies": (
+        lambda lab: reflected(lab, frequency=lab.traces.frequency[[90, 110]], s11=lab.traces.s11[:, [90, 110]]),
+        "2 frequencies are too few",
+    ),
+    "a point missing in each trace": (
+        lambda lab: reflected(lab, s11=np.where(np.eye(31, 201, 50), np.nan, lab.traces.s11)),
+        "0 usable traces are too few; .* 31 of 31 have a value that is not finite",
     ),
     "another gap": (lambda lab: reflected(lab, prior=other_device(junction={"gap": 190e-6})), "contradict what"),
     "impossible cross-talk held": (

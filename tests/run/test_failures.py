@@ -8,6 +8,7 @@ from typing import Any
 import h5py
 import pytest
 
+from labnis.errors import DataQualityError
 from labnis.experiment.events import Ended, Fitted, RowRecorded, Started
 from labnis.fit.analyses import CurrentVoltage
 from labnis.ledger import Ledger, LedgerUnavailableError
@@ -127,8 +128,9 @@ def test_a_fit_that_always_fails_is_reported_and_the_data_are_kept(
 
     replace_fit(never)
     answer = labnis("run IVSweep --dry-run --set points=21")
-    assert answer.code == 0
+    assert answer.code == DataQualityError.exit_code
     assert f"no fit (current_voltage): {kind.__name__}: no fit today" in answer.err
+    assert "the data are saved, but there is no fit by current_voltage; the reason is above" in answer.err
     assert bias.left_at_zero
     assert read_metadata(only_run(tmp_path))["rows"] == 21
     assert "current_voltage" not in read_fits(only_run(tmp_path))
@@ -187,5 +189,5 @@ def test_a_ledger_that_fails_at_the_end_does_not_touch_the_run(
 @pytest.mark.parametrize("setting", ["maximum_bias=1e-5 --set points=21", "maximum_bias=3e-4 --set points=102"])
 def test_biases_finer_than_the_source_can_set_are_rounded_by_it(setting: str, labnis: Commands, bias: BiasLog) -> None:
     answer = labnis(f"run IVSweep --dry-run --set {setting}")
-    assert answer.code == 0, answer.err
+    assert answer.code == DataQualityError.exit_code, answer.err  # these sweeps end inside the gap
     assert bias.left_at_zero

@@ -8,6 +8,7 @@ import pytest
 import labnis
 from drivers.errors import CommunicationError
 from drivers.sr830 import SR830
+from labnis.errors import DataQualityError
 from labnis.safety.invalid_readings import QualityBit
 from labnis.station import OpenStation, load_station
 from labnis.storage import list_runs, open_run, read_events
@@ -75,7 +76,7 @@ def test_a_queue_takes_lists_of_points_and_integers_in_any_form(tmp_path: Path, 
         encoding="utf-8",
     )
     answer = labnis("queue night.yaml --dry-run")
-    assert answer.code == 0, answer.err
+    assert answer.code == DataQualityError.exit_code, answer.err  # 4 points are too few for a fit
     first, second = list_runs(tmp_path / "data")
     assert (first.rows, first.tags, second.rows) == (4, ("short",), 10)
     assert open_run(first.path)["bias"].values.tolist() == [0, 1e-4, 5e-4, 1e-3]
@@ -211,7 +212,7 @@ def test_a_procedure_without_analyses_says_so(tmp_path: Path, labnis: Commands) 
 
 def test_an_analysis_that_fails_is_named_with_its_line_and_what_to_do(labnis: Commands) -> None:
     answer = labnis("run tests.run.lab_procedures.FitsBadly --dry-run")
-    assert answer.code == 0
+    assert answer.code == DataQualityError.exit_code
     line = Path(lab_procedures.__file__).read_text(encoding="utf-8").split('data["curent"]')[0].count("\n") + 1
     assert "no fit (broken): KeyError: " in answer.err
     assert f"({lab_procedures.__file__}, line {line}). The rows are saved" in answer.err

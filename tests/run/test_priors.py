@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import xarray
 
+from labnis.errors import DataQualityError
 from labnis.experiment.analysis import fitted
 from labnis.fit import FitContext, FitResult
 from labnis.storage import read_metadata
@@ -57,7 +58,7 @@ def test_three_commands_give_what_one_calibration_gives(labnis: Commands) -> Non
 
 def test_emitted_power_alone_keeps_the_data_and_says_what_is_missing(tmp_path: Path, labnis: Commands) -> None:
     answer = labnis("run EmittedPowerVsBias --dry-run --json --set points=5")
-    assert answer.code == 0
+    assert answer.code == DataQualityError.exit_code
     found = json.loads(answer.out)
     assert found["results"] == {}
     assert "no fit (emitted_power): the gain needs the damping rates: run ReflectionVsBias" in answer.err
@@ -97,7 +98,7 @@ def test_an_earlier_fit_whose_file_is_gone_is_missed_before_measuring(
 def test_fits_of_another_cooldown_are_not_used(tmp_path: Path, labnis: Commands, earlier: Path) -> None:
     labnis("cooldown start CD2 --data first")
     answer = labnis(f"{FEW} --data first")
-    assert answer.code == 0
+    assert answer.code == DataQualityError.exit_code
     assert json.loads(answer.out)["results"] == {}
 
 

@@ -156,3 +156,18 @@ def test_a_truth_file_too_large_or_too_deeply_nested_is_refused(tmp_path: Path, 
     (tmp_path / "truth.yaml").write_text(text, encoding="utf-8")
     with pytest.raises(TruthError, match=message):
         load_truth(tmp_path / "truth.yaml")
+
+
+@pytest.mark.parametrize(("key", "misspelt"), [("junction", "junktion"), ("gap", "gab"), ("frequency", "frequenzy")])
+def test_a_misspelt_key_of_a_truth_file_is_told_as_unknown(tmp_path: Path, key: str, misspelt: str) -> None:
+    text = re.sub(rf"\b{key}:", f"{misspelt}:", SHIPPED_TRUTH.read_text(encoding="utf-8"), count=1)
+    (tmp_path / "truth.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(TruthError, match=rf"{misspelt}: unknown key; allowed are .*\b{key}\b"):
+        load_truth(tmp_path / "truth.yaml")
+
+
+def test_a_missing_key_of_a_truth_file_is_told(tmp_path: Path) -> None:
+    text = re.sub(r"\n  gain_db: \S+", "", SHIPPED_TRUTH.read_text(encoding="utf-8"))
+    (tmp_path / "truth.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(TruthError, match=r"chain\.gain_db: missing"):
+        load_truth(tmp_path / "truth.yaml")

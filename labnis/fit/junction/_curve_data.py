@@ -123,8 +123,13 @@ def refuse_without_rise(voltage: Real, current: Real) -> None:
 
 
 def is_proportional(voltage: Real, current: Real, slope: float) -> bool:
-    """Whether the current (A) is in proportion to the voltage (V), with the `slope` (S) at the end of the sweep."""
+    """Whether the current (A) is in proportion to the voltage (V), with the `slope` (S) at the end of the sweep.
+
+    But for an offset, where the sweep has both signs.
+    """
     inner = np.abs(voltage) < 0.5 * np.abs(voltage).max()
+    if voltage.min() < 0 < voltage.max():
+        current = current - np.median(current[inner])
     return float(np.abs(current[inner]).sum()) > _NORMAL * slope * float(np.abs(voltage[inner]).sum())
 
 

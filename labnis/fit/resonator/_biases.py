@@ -20,6 +20,7 @@ __all__ = [
     "check_hertz",
     "gigahertz",
     "refuse_far_biases",
+    "refuse_few",
     "refuse_impossible_biases",
     "volts",
 ]
@@ -37,6 +38,8 @@ TRACE_JITTER = (
 JITTER = "a resonance frequency that jitters from point to point"
 PROPORTIONAL = "noise in proportion to the signal"
 
+# Fewest traces, and fewest points of each, for the parameters of a line that the bias changes.
+_FEWEST_BIASES, _FEWEST_FREQUENCIES = 4, 6
 # Where a sweep should end (gaps): the truncation of a high-bias expansion is negligible there.
 GOOD_BIAS = 10.0
 # Resonators are above (Hz); frequencies in MHz and GHz are not.
@@ -116,6 +119,19 @@ def check_hertz(frequency: Real) -> None:
 def volts(energy: float, array: JunctionArray) -> str:
     """Voltage across the device at which each junction has this energy (eV)."""
     return f"{array.series * energy * 1e3:.2g} mV across the device"
+
+
+def refuse_few(data: BiasTraces, what: str) -> None:
+    """Raise FitError where too few of the traces, in words `what`, are usable, or have too few frequencies."""
+    every, usable = data.device_voltage.size, int(data.usable.sum())
+    if data.frequency.size < _FEWEST_FREQUENCIES:
+        raise FitError(
+            f"{data.frequency.size} frequencies are too few; at least {_FEWEST_FREQUENCIES} are needed, over the "
+            "resonance and both sides of it"
+        )
+    if usable < _FEWEST_BIASES:
+        rest = f"; {every - usable} of {every} have a value that is not finite, or all are 0" if usable < every else ""
+        raise FitError(f"{usable} usable {what} are too few; at least {_FEWEST_BIASES} biases are needed{rest}")
 
 
 def refuse_impossible_biases(data: BiasTraces, gap: float, why: str) -> None:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from labnis.fit.arrays import Bool, Real, real_array
-from labnis.fit.resonator._biases import GOOD_BIAS, BiasTraces, refuse_impossible_biases, volts
+from labnis.fit.resonator._biases import GOOD_BIAS, BiasTraces, refuse_few, refuse_impossible_biases, volts
 from labnis.fit.result import FitError, FitResult
 from labnis.physics import critical_temperature
 
@@ -63,8 +63,6 @@ class EmissionData(BiasTraces):
         object.__setattr__(self, "spectrum", spectrum)
         object.__setattr__(self, "fridge_temperature", float(self.fridge_temperature))
         super().__post_init__()
-        if self.frequency.size < 2:
-            raise FitError(f"the spectra have {self.frequency.size} frequencies; at least 2 are needed")
         if (spectrum < 0).any():
             raise FitError(
                 f"spectrum contains {np.nanmin(spectrum):.4g} and no power density is negative; give W/Hz, which "
@@ -80,10 +78,9 @@ class EmissionData(BiasTraces):
 
 
 def refuse_impossible(data: EmissionData, known: FitResult) -> None:
-    """Raise FitError for finite `data` that do not belong to the `known` device, or are in wrong units."""
-    biases = data.device_voltage.size
-    if biases < 4:
-        raise FitError(f"{biases} usable spectra are too few; at least 4 biases are needed")
+    """Raise FitError for `data` that do not belong to the `known` device, or are in wrong units."""
+    refuse_few(data, "spectra")
+    data = data.finite()
     (low, high), resonance = data.frequency[[0, -1]], known["ohmic_frequency"].value
     if not low < resonance < high:
         raise FitError(

@@ -140,7 +140,7 @@ def fit_emitted_power(
     refuse_unphysical(fixed, given)
     usable = data.finite()
     known = _known(prior)
-    refuse_impossible(usable, known)
+    refuse_impossible(data, known)
     emitted = Lines.of(known.by_name, usable).density
     gain = _gain_guess(usable, emitted) if start is None else 10 ** (start["gain"].value / 10)
     parameters = [Parameter("gain", "dB", 10 * np.log10(gain), 1.0), *_known_parameters(known)]

@@ -101,7 +101,7 @@ def fit_high_bias(
     """
     usable = data.finite()
     device = _Device.of(prior, usable, whole_line=whole_line)
-    refuse_impossible(usable, prior)
+    refuse_impossible(data, prior)
     line = device.spectra(device.voltage(usable.device_voltage))
     gain = device.gain(_expansion(device, usable)["slope"].value)
     calm, replaced = without_bursts(usable, gain * line)

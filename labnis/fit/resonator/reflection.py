@@ -25,7 +25,7 @@ from labnis.fit.junction._array import JunctionArray
 from labnis.fit.parameters import Given, Parameter, hold, joined, parameters_at, prior_rows
 from labnis.fit.propagation import Evaluated
 from labnis.fit.resonator._amplitudes import amplitude_warning
-from labnis.fit.resonator._biases import refuse_far_biases, refuse_impossible_biases
+from labnis.fit.resonator._biases import refuse_far_biases, refuse_few, refuse_impossible_biases
 from labnis.fit.resonator._drift import (
     NARROW,
     drift_terms,
@@ -124,9 +124,8 @@ def fit_reflection(
 
     """
     refuse_unphysical(fixed, given)
+    refuse_few(data, "traces")
     usable = data.finite()
-    if usable.device_voltage.size < 4:
-        raise FitError(f"{usable.device_voltage.size} usable traces are too few; at least 4 biases are needed")
     if prior is not None:
         refuse_impossible_biases(usable, prior["gap"].value, "the reflection changes little below 1")
     usable = usable.conjugate()

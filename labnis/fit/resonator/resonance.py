@@ -36,6 +36,8 @@ __all__ = ["fit_resonance"]
 MODEL = "reflection of one trace"
 
 _LEAST_POINTS = 20
+# Most of what the residuals are too large by, in a narrow part of the band, is no ripple.
+_MOST, _NARROW = 0.6, 0.08
 # In a narrower band, a bend of the background and the tails of the resonance are too alike.
 _LEAST_LINEWIDTHS = 5
 # Random residuals contain waves or a bend with this probability.
@@ -330,12 +332,28 @@ def _ripple(fit: FitResult, trace: _Trace) -> list[str]:
     by_bends = gammaincc(2, seen @ np.linalg.solve(bends.T @ bends, seen) / (2 * variance))
     if min(by_waves, by_bends) > _RARE:
         return []
+    if second := _second_resonance(fit, trace, real**2 + imaginary**2 - 2 * variance):
+        return second
     strongest = int(np.argmax(both))
     decibels = 20 * np.log10(1 + np.sqrt(2 * variance * both[strongest] / power))
     return [
         f"the background is no slope: the residuals ripple by about {decibels:.2g} dB with {strongest + 1} periods in "
         "the band, and the true uncertainties are larger; measure a band of fewer linewidths, or at several biases for "
         "fit_reflection"
+    ]
+
+
+def _second_resonance(fit: FitResult, trace: _Trace, excess: Real) -> list[str]:
+    """A warning where most of the `excess` of the squared residuals, shape (n,), is at one place beside the line."""
+    size = max(int(_NARROW * excess.size), 3)
+    within = np.convolve(excess, np.ones(size), mode="same")
+    at = trace.frequency[np.argmax(within)]
+    width = (fit["damping_line"].value + fit["damping_internal"].value) / (2 * np.pi)
+    if within.max() < _MOST * excess.sum() or abs(at - fit["resonance_frequency"].value) < width:
+        return []
+    return [
+        f"the residuals are largest near {gigahertz(float(at))}, beside the resonance: a second resonance is there, or "
+        "a spur, and the true uncertainties are larger; leave these points out, or measure a band without them"
     ]
 
 

@@ -26,6 +26,8 @@ __all__ = ["other_cause"]
 _FEW = 81
 # How often the resistance of the line is improved, and to which part of that of a junction.
 _ROUNDS, _ACCURACY = 8, 1e-4
+# A cause lowers χ² by as much.
+_BETTER = 10.0
 # A value contradicts what was known beyond so many of its standard uncertainties.
 _CONTRADICTS = 2.5
 _OF_JUNCTIONS = ("gap", "normal_resistance", "electron_temperature", "dynes")
@@ -35,21 +37,27 @@ _AS_WELL = "at one temperature the curve is described as well"
 def other_cause(result: FitResult, readings: Readings, fixed: Mapping[str, float], equal: FitResult) -> tuple[str, ...]:
     """A warning where a cause other than heat describes the current as well as the `result` does.
 
-    By Akaike's criterion: each further parameter of the result has to lower χ² by 2. `equal` is an earlier fit of the
-    pair, and `fixed` are the parameters that are held.
+    By Akaike's criterion: each further parameter of the result has to lower χ² by 2. And it describes it better than a
+    pair of one temperature without any cause. `equal` is an earlier fit of the pair, and `fixed` are the parameters
+    that are held.
     """
     few = evenly_spread(readings.voltage.size, _FEW)
     some, counted = readings.at(few), result.mask[few]
     held = {name: value for name, value in fixed.items() if name not in COMPONENTS}
-    start = None if components_of(equal) else equal
     found = []
+    try:
+        start = fit_pair(some, held, None if components_of(equal) else equal)
+    except FitError:
+        return ()
     for cause in (_unequal_junctions, _wrong_line, _wrong_values):
         with suppress(FitError):
             found += cause(some, held, start)
     described = [(fit, text) for fit, text in found if not told_alike(fit.warnings)]
     rated = [(_akaike(fit.residuals, fit, counted, result.noise), text) for fit, text in described]
     likeliest, text = min(rated, default=(float("inf"), ""))
-    return (text,) if likeliest <= _akaike(result.residuals[few], result, counted, result.noise) else ()
+    of_result = _akaike(result.residuals[few], result, counted, result.noise)
+    of_nothing = _akaike(start.residuals, start, counted, result.noise) - _BETTER
+    return (text,) if likeliest <= min(of_result, of_nothing) else ()
 
 
 def _akaike(residuals: Real, fit: FitResult, counted: Bool, noise: float) -> float:
@@ -57,9 +65,7 @@ def _akaike(residuals: Real, fit: FitResult, counted: Bool, noise: float) -> flo
     return float(residuals[counted] @ residuals[counted]) / noise**2 + 2 * len(fit.free)
 
 
-def _unequal_junctions(
-    readings: Readings, held: Mapping[str, float], start: FitResult | None
-) -> list[tuple[FitResult, str]]:
+def _unequal_junctions(readings: Readings, held: Mapping[str, float], start: FitResult) -> list[tuple[FitResult, str]]:
     if readings.array != PAIR:
         return []
     fit = fit_pair(replace(readings, given={**readings.given, ASYMMETRY: (0.0, LARGEST_ASYMMETRY)}), held, start)
@@ -70,8 +76,8 @@ def _unequal_junctions(
     return [(fit, text)]
 
 
-def _wrong_line(readings: Readings, held: Mapping[str, float], start: FitResult | None) -> list[tuple[FitResult, str]]:
-    error, fit = 0.0, start or fit_pair(readings, held, None)
+def _wrong_line(readings: Readings, held: Mapping[str, float], start: FitResult) -> list[tuple[FitResult, str]]:
+    error, fit = 0.0, start
     for _ in range(_ROUNDS):
         series, voltage = readings.series_resistance + error, readings.voltage - error * readings.current
         fit = fit_pair(replace(readings, voltage=voltage, series_resistance=series), held, fit)
@@ -93,9 +99,7 @@ def _wrong_line(readings: Readings, held: Mapping[str, float], start: FitResult 
     return [(fit, text)]
 
 
-def _wrong_values(
-    readings: Readings, held: Mapping[str, float], start: FitResult | None
-) -> list[tuple[FitResult, str]]:
+def _wrong_values(readings: Readings, held: Mapping[str, float], start: FitResult) -> list[tuple[FitResult, str]]:
     known = {name: (value, 0.0) for name, value in held.items() if name in _OF_JUNCTIONS}
     known.update({name: number for name, number in readings.given.items() if name in _OF_JUNCTIONS})
     if not known:

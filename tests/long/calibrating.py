@@ -5,9 +5,8 @@ import multiprocessing
 import os
 import shutil
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
@@ -20,6 +19,8 @@ from uncertainties import UFloat  # type: ignore[import-untyped]
 __all__ = ["Calibration", "Difference", "Job", "calibrate_all", "differences_of"]
 
 STATION = Path(__file__).parents[2] / "station.yaml"
+# File of a folder with its answers, one in each line.
+ANSWERS = "answers.jsonl"
 # Exit codes of a calibration that has results, certain or in doubt.
 WITH_RESULTS = (0, 7)
 
@@ -79,24 +80,34 @@ def differences_of(pairs: Sequence[tuple[Job, Job]], folder: Path) -> list[dict[
 
 
 def _in_processes(function: Callable[[Task, Path], Answer], tasks: Sequence[Task], folder: Path) -> list[Answer]:
-    folders = [folder / f"{number:03}" for number in range(len(tasks))]
+    """The answer for every task; those that an earlier campaign has left in the folder are not computed again."""
+    kind = get_type_hints(function)["return"]
+    written: TypeAdapter[tuple[int, Answer]] = TypeAdapter(tuple[int, kind])  # type: ignore[valid-type]
+    folder.mkdir(parents=True, exist_ok=True)
+    kept = folder / ANSWERS
+    lines = kept.read_text(encoding="utf-8").splitlines() if kept.exists() else []
+    answers: dict[int, Answer] = dict(map(written.validate_json, lines))
     # Spawned, not forked: the test process has threads.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(_processes(), mp_context=context) as pool:
-        return list(pool.map(partial(_kept, function), tasks, folders))
+    with ProcessPoolExecutor(_processes(), mp_context=context) as pool, kept.open("a", encoding="utf-8") as file:
+        numbers = {
+            pool.submit(_cleared, function, task, folder / f"{number:03}"): number
+            for number, task in enumerate(tasks)
+            if number not in answers
+        }
+        for done in as_completed(numbers):
+            answers[numbers[done]] = done.result()
+            file.write(written.dump_json((numbers[done], done.result())).decode() + "\n")
+            file.flush()
+    return [answers[number] for number in range(len(tasks))]
 
 
-def _kept(function: Callable[[Task, Path], Answer], task: Task, folder: Path) -> Answer:
-    """The answer of an earlier campaign in the same folder, or that of the `function`, which is kept there."""
-    kept, written = folder.with_suffix(".json"), TypeAdapter[Answer](get_type_hints(function)["return"])
-    if kept.exists():
-        return written.validate_json(kept.read_bytes())
+def _cleared(function: Callable[[Task, Path], Answer], task: Task, folder: Path) -> Answer:
+    """The answer of the `function`, whose folder is removed."""
     try:
-        answer = function(task, folder)
+        return function(task, folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    kept.write_bytes(written.dump_json(answer))
-    return answer
 
 
 def _processes() -> int:

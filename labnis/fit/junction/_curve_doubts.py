@@ -61,10 +61,9 @@ def line_warnings(result: FitResult, readings: Readings, model: CurveModel) -> t
         # What a wrong value that is held explains is no wrong line.
         held = model.jacobian(result.values)[:, result.sigma == 0]
         found = suspected(result, model, [line, *unequal, *losses], known=held)
-        # An error of the line within what is stated looks much like unequal junctions.
-        as_stated = line._replace(plausible=(0.0, within))
-        if found == suspected(result, model, unequal, known=held) and suspected(result, model, [as_stated]):
-            found = suspected(result, model, unequal, known=change[:, None])
+        # An error of the line within what is stated looks much like unequal junctions, or a warm superconductor.
+        if suspected(result, model, [line._replace(plausible=(0.0, within))]):
+            found = suspected(result, model, [*unequal, *losses], known=np.hstack([held, change[:, None]]))
         return found or suspected(result, model, [drift], known=change[:, None])
     found, wanted = suspected(result, model, losses), readings.array.of_device(result)[LINE]
     if found or abs(wanted.value) <= _CONTRADICTS * sigma:

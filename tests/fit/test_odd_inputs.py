@@ -203,11 +203,11 @@ CURVES: dict[str, tuple[Callable[[Lab], Answer], str]] = {
     "gap in µeV": (lambda lab: fitted(lab, *lab.curve, fixed={"gap": 215.0}), "gap cannot be held at 215; it is from"),
     "line 1 % off": (
         lambda lab: fitted(lab, lab.curve[0] - 20 * lab.curve[1], lab.curve[1], LINE + 20),
-        r"is (19\.\d|20\.\d|20) ohm off",
+        r"is (19|20)\.\d+ ohm off",
     ),
     "line 10 % off": (
         lambda lab: fitted(lab, lab.curve[0] - 200 * lab.curve[1], lab.curve[1], LINE + 200),
-        "as well with a series resistance of 2000[^0-9].* which is 200 ohm off",
+        "as well with a series resistance of 2000[^0-9].* which is (199\.\d|200(\.\d)?) ohm off",
     ),
     "line forgotten": (
         lambda lab: fitted(lab, lab.curve[0] + LINE * lab.curve[1], lab.curve[1], 0.0),

@@ -31,6 +31,7 @@ _BETTER = 10.0
 # A value contradicts what was known beyond so many of its standard uncertainties.
 _CONTRADICTS = 2.5
 _OF_JUNCTIONS = ("gap", "normal_resistance", "electron_temperature", "dynes")
+_AS_STATED = "an error of the line within what is stated of it"
 _AS_WELL = "at one temperature the curve is described as well"
 
 
@@ -55,6 +56,8 @@ def other_cause(result: FitResult, readings: Readings, fixed: Mapping[str, float
     described = [(fit, text) for fit, text in found if not told_alike(fit.warnings)]
     rated = [(_akaike(fit.residuals, fit, counted, result.noise), text) for fit, text in described]
     likeliest, text = min(rated, default=(float("inf"), ""))
+    if any(what == _AS_STATED and akaike < likeliest + _BETTER for akaike, what in rated):
+        return ()  # the budget has it
     of_result = _akaike(result.residuals[few], result, counted, result.noise)
     of_nothing = _akaike(start.residuals, start, counted, result.noise) - _BETTER
     return (text,) if likeliest <= min(of_result, of_nothing) else ()
@@ -90,11 +93,11 @@ def _wrong_line(readings: Readings, held: Mapping[str, float], start: FitResult)
         if abs(step) < _ACCURACY * fit["normal_resistance"].value:
             break
     if abs(error) <= _CONTRADICTS * readings.resistance_sigma:
-        return []
+        return [(fit, _AS_STATED)]
     of_pair = readings.array.resistance
     text = (
         f"{_AS_WELL} with a series resistance of {(readings.series_resistance + error) / of_pair:.5g} ohm, which is "
-        f"{abs(error) / of_pair:.3g} ohm off what was stated: measure it again"
+        f"{abs(error) / of_pair:.4g} ohm off what was stated: measure it again"
     )
     return [(fit, text)]
 

@@ -50,7 +50,8 @@ def open_session(
     dry_run
         Use the simulated fridge in place of the real one.
     twin, seed
-        Truth file and seed of the simulated fridge, in place of the station file's.
+        Truth file and seed of the simulated fridge, in place of the station file's. A truth file is another device,
+        which has its name.
     data
         Folder for runs and ledger, in place of the station file's.
     observers
@@ -72,6 +73,10 @@ def open_session(
     if not dry_run and (twin is not None or seed is not None):
         raise RequestError("--twin and --seed belong to the simulated fridge; give them with --dry-run")
     config = station if isinstance(station, StationConfig) else load_station(Path(station))
+    if twin is not None and (config.twin is None or Path(twin).resolve() != config.twin.resolve()):
+        # Another device than the station's: neither gives the other priors.
+        device = config.device.model_copy(update={"name": Path(twin).stem})
+        config = config.model_copy(update={"device": device})
     folder = check_data_root(Path(data) if data is not None else config.data)
     stop = StopRequest()
     with ExitStack() as signals, ExitStack() as stack:

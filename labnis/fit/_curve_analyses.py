@@ -147,15 +147,28 @@ class _Curve(BudgetedAnalysis):
 
     def left_out(self, fit: FitResult, data: xarray.Dataset) -> dict[str, NDArray[np.bool_]]:
         """Return which readings the fit leaves out as glitches, in the shape of the column."""
+        model, pair, places = self.fitted_model(fit, data)
+        return _by_column(data, places, ~without_outliers(model, pair.values).mask, np.False_)
+
+    def residuals(self, fit: FitResult, data: xarray.Dataset) -> dict[str, Real]:
+        """Return what was measured less what is expected, in units of its σ, in the shape of the column."""
+        model, pair, places = self.fitted_model(fit, data)
+        return _by_column(data, places, model.residuals(pair.values) / pair.noise, np.nan)
+
+    def fitted_model(
+        self, fit: FitResult, data: xarray.Dataset
+    ) -> tuple[Model, FitResult, dict[str, NDArray[np.intp]]]:
+        """Model and fit of the pair, and the points of each column in the order of the model's data."""
         points = Points(data)
         at = points.measured("device_voltage", self.column)
         voltage, values = points["device_voltage"][at], points[self.column][at]
         array = JunctionArray.of_fit(fit)
-        pair = array.of_pair(fit)
-        model = self.model_of(pair, voltage, values, fit.inputs.get("series_resistance", 0.0), array)
-        found = np.zeros(points[self.column].shape, bool)
-        found[at] = ~without_outliers(model, pair.values).mask
-        return {self.column: points.like(self.column, found)}
+        pair = array.of_pair(fit, self.datum(array))
+        return (
+            self.model_of(pair, voltage, values, fit.inputs.get("series_resistance", 0.0), array),
+            pair,
+            {self.column: at},
+        )
 
 
 class CurrentVoltage(_Curve):
@@ -231,25 +244,20 @@ class CurrentVoltage(_Curve):
         expected[points.measured("device_voltage", "current")] = of_pair / model.pair.readings.array.conductance
         return data.assign(conductance=(data["conductance"].dims, points.like("conductance", expected)))
 
-    def left_out(self, fit: FitResult, data: xarray.Dataset) -> dict[str, NDArray[np.bool_]]:
-        """As the base class; also of the conductance."""
+    def fitted_model(
+        self, fit: FitResult, data: xarray.Dataset
+    ) -> tuple[Model, FitResult, dict[str, NDArray[np.intp]]]:
+        """As the base class; also with the conductance."""
         known = parameters_of(fit)
         if GAIN not in known.names:
-            return super().left_out(known, data)
+            return super().fitted_model(known, data)
         points = Points(data)
         at = points.measured("device_voltage", "current")
-        columns = ("current", "conductance")
-        voltage, current, conductance = (points[name][at] for name in ("device_voltage", *columns))
+        voltage, current, conductance = (points[name][at] for name in ("device_voltage", "current", "conductance"))
         array = JunctionArray.of_fit(known)
-        pair, resistance = array.of_pair(known), known.inputs["series_resistance"]
+        pair, resistance = array.of_pair(known, self.datum(array)), known.inputs["series_resistance"]
         model = model_of_both(pair, voltage, current, conductance, resistance, array)
-        kept, n = without_outliers(model, pair.values).mask, at.size
-        found = {}
-        for column, where, counted in zip(columns, (at, at[model.known]), (kept[:n], kept[n:]), strict=True):
-            out = np.zeros(points[column].shape, bool)
-            out[where] = ~counted
-            found[column] = points.like(column, out)
-        return found
+        return model, pair, {"current": at, "conductance": at[model.known]}
 
     def curves(self, fit: FitResult, data: xarray.Dataset) -> xarray.Dataset:
         """Electron temperature (K) and cooling power (W) against the voltage across the device (V), with their σ."""
@@ -318,6 +326,19 @@ def _expected(data: xarray.Dataset, column: str, model: Callable[[Real], Real]) 
     at, values = np.isfinite(voltage), np.full(voltage.shape, np.nan)
     values[at] = model(voltage[at])
     return points.like(column, values)
+
+
+def _by_column(
+    data: xarray.Dataset, places: Mapping[str, NDArray[np.intp]], values: NDArray[Any], absent: Any
+) -> dict[str, NDArray[Any]]:
+    """The `values` (data,) of a model in the shape of each column of which they are; elsewhere `absent`."""
+    parts = np.split(values, np.cumsum([place.size for place in places.values()])[:-1])
+    found = {}
+    for (column, place), part in zip(places.items(), parts, strict=True):
+        whole = np.full(Points(data)[column].shape, absent)
+        whole[place] = part
+        found[column] = Points(data).like(column, whole)
+    return found
 
 
 def _missing_rows(points: Points, at: NDArray[np.intp]) -> str:

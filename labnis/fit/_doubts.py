@@ -20,8 +20,18 @@ from labnis.fit.models import Model, Suspect
 from labnis.fit.parameters import Parameter, conditioned, prior_rows
 from labnis.fit.result import FitResult
 
-__all__ = ["CONTRADICTED", "HELD", "contradicted_prior", "doubts_from_residuals", "suspected", "texts_of_left_out"]
+__all__ = [
+    "AS_WELL",
+    "CONTRADICTED",
+    "HELD",
+    "contradicted_prior",
+    "doubts_from_residuals",
+    "suspected",
+    "texts_of_left_out",
+]
 
+#: How the warning of a cause other than heat begins.
+AS_WELL = "at one temperature the curve is described as well"
 #: How the warning of a contradicted prior begins.
 CONTRADICTED = "the data contradict what was known before"
 #: How the warning of a wrong value that is held begins.

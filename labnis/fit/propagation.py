@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from labnis.accuracy import Budget, Source
-from labnis.fit._doubts import CONTRADICTED, HELD, contradicted_prior
+from labnis.fit._doubts import AS_WELL, CONTRADICTED, HELD, contradicted_prior
 from labnis.fit._residuals import noise_between_neighbours, unlike_noise
 from labnis.fit.arrays import Real
 from labnis.fit.parameters import Parameter, conditioned, prior_rows
@@ -28,6 +28,8 @@ __all__ = ["Evaluated", "changed_size", "weight_and_covariance", "with_budget"]
 
 # Step in which the change of the residuals is computed, in standard uncertainties: small enough for a straight line.
 _STEP = 1e-3
+# A parameter that moves by so many standard uncertainties takes a source over.
+_FAR = 1e2
 # A change of the data shows if more than this part of it is no change of a parameter.
 _SHOWS = 1e-3
 # A source is in contradiction with the data beyond this many of its standard uncertainties.
@@ -101,12 +103,22 @@ def with_budget(
     pairs = {source.uid: pair for source, pair in changed.items()}
     sources = tuple(known.values())
     columns, changes, added = [], np.zeros((rest.size, len(sources))), np.zeros((x.size, len(sources)))
+    sigma = np.sqrt(np.diag(covariance))
     for at, source in enumerate(sources):
         more, less = pairs.get(source.uid, (expected, expected))
-        if source.uid in pairs:
-            changes[:, at] = (more.model.residuals(x) - less.model.residuals(x))[counts] / fit.noise / (2 * _STEP)
         before = passed_on.get(source.uid, np.zeros(x.size))
+
+        def change(step: Real, more: Evaluated = more, less: Evaluated = less) -> Real:
+            """Change of the residuals by one standard uncertainty, and by a step of the parameters."""
+            ahead, back = more.model.residuals(x + _STEP * step), less.model.residuals(x - _STEP * step)
+            return np.asarray((ahead - back)[counts] / fit.noise / (2 * _STEP))
+
+        if source.uid in pairs:
+            changes[:, at] = change(np.zeros(x.size))
         step = covariance @ (weight @ before - slopes.T @ changes[:, at])
+        if source.uid in pairs and (np.abs(step) > _FAR * sigma).any():
+            # Slopes that are not exact leave a part of what one parameter takes over to the others.
+            step += covariance @ (weight @ (before - step) - slopes.T @ change(step))
         added[:, at] = step - before
         columns.append((more.whole(x + _STEP * step) - less.whole(x - _STEP * step)) / (2 * _STEP))
     table = np.array(columns).T.reshape(len(fit.names), len(sources))
@@ -195,7 +207,7 @@ def _errors_wanted(changes: Real, rest: Real, slopes: Real, covariance: Real) ->
 
 
 def _structure(fit: FitResult, errors: _Errors) -> tuple[str, ...]:
-    """Warnings of the fit; of residuals that are alike, or held values, only where stated sources do not explain it."""
+    """Warnings of the fit; of residuals that are alike, and of their cause, only where no stated source is one."""
     told = unlike_noise(fit.chi2, fit.degrees_of_freedom, fit.residuals[fit.mask])
     # χ² is in units of the noise between neighbours, which sources change, too.
     before, after = (
@@ -203,8 +215,10 @@ def _structure(fit: FitResult, errors: _Errors) -> tuple[str, ...]:
         for rest in (errors.before, errors.after)
     )
     left = unlike_noise(fit.chi2 * after / before, fit.degrees_of_freedom, errors.after)
-    kept = (text for text in fit.warnings if text not in told and (left or not text.startswith(HELD)))
-    return (*kept, *(left if {*told} & {*fit.warnings} else ()))
+    alike = {*told} & {*fit.warnings}
+    explained = () if left else (HELD, AS_WELL) if alike else (HELD,)
+    kept = (text for text in fit.warnings if text not in told and not text.startswith(explained))
+    return (*kept, *(left if alike else ()))
 
 
 def _without_explained_contradiction(
@@ -221,12 +235,17 @@ def _without_explained_contradiction(
     return tuple(text for text in told if not text.startswith(CONTRADICTED))
 
 
+def _of(size: float, source: Source) -> str:
+    """A size in the unit of a source; of a ratio in per cent."""
+    return f"{100 * size:.3g} %" if source.unit == "1" else f"{size:.3g} {source.unit}"
+
+
 def _contradictions(sources: Sequence[Source], errors: _Errors) -> list[str]:
     """Warnings where the data want a larger error than a source may have."""
     return [
-        f"the data want an error of {value * source.standard:.3g} ± {sigma * source.standard:.2g} {source.unit} of "
-        f"{source.label}, whose standard uncertainty is stated as {source.standard:.3g} {source.unit}; is a stated "
-        "value wrong, or the model?"
+        f"the data want an error of {_of(value * source.standard, source)} ± {_of(sigma * source.standard, source)} of "
+        f"{source.label}, whose standard uncertainty is stated as {_of(source.standard, source)}; is a stated value "
+        "wrong, or the model?"
         for source, value, sigma in zip(sources, errors.value, errors.sigma, strict=True)
         if abs(value) > _CONTRADICTS
     ]

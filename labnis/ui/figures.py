@@ -44,7 +44,7 @@ def figure_of(paths: Sequence[Path]) -> Figure:
     for part, run in zip(figure.subfigures(1, len(paths), squeeze=False)[0], runs, strict=True):
         metadata, curves = run.metadata, list(run.curves.values())
         upper, *lower = part.subfigures(2, 1, height_ratios=(3, 2)) if curves else [part]
-        draw_data(upper, run.data, predictions(run), left_out(run))
+        draw_data(upper, run.data, predictions(run), of_fits(run, "left_out"), of_fits(run, "residuals"))
         for place in lower:
             _draw_curves(place, curves)
         mark = "SIMULATED  " if metadata["simulated"] else ""
@@ -63,13 +63,16 @@ def predictions(run: Run) -> dict[str, Any]:
     return found
 
 
-def left_out(run: Run) -> dict[str, Any]:
-    """Column → which of its readings the fits of `run` leave out as glitches, shaped like the column."""
+def of_fits(run: Run, method: str) -> dict[str, Any]:
+    """Column → what a `method` of the analyses says of it by the fits of `run`, shaped like the column.
+
+    Such as "left_out", which readings are glitches, and "residuals", in units of σ.
+    """
     found: dict[str, Any] = {}
     for analysis in analyses_of_run(run.metadata):
         fit = run.fits.get(analysis.name)
-        if fit is not None and can(analysis, "left_out"):
-            found = {**_asked(analysis, "left_out", fit, run.data), **found}
+        if fit is not None and can(analysis, method):
+            found = {**_asked(analysis, method, fit, run.data), **found}
     return found
 
 
@@ -103,10 +106,12 @@ def draw_data(
     data: xarray.Dataset,
     model: Mapping[str, Any],
     left_out: Mapping[str, Any] | None = None,
+    residuals: Mapping[str, Any] | None = None,
 ) -> None:
     """Draw the signal of `data` with its `model` (column → values), and residuals below a curve; isotherms together.
 
-    Readings that the fit leaves out (column → which of them) are marked.
+    Readings that the fit leaves out (column → which of them) are marked. Without `residuals` (column → in units of σ)
+    they are in units of their own scatter.
     """
     name = str(data.attrs["signal"])
     signal = data[name]
@@ -120,7 +125,7 @@ def draw_data(
     elif len([dim for dim in setpoints if dim not in ("direction", "repeat", "point")]) > 1:
         _draw_map(target.subplots(), data, name, setpoints[-1], without)
     else:
-        _draw_curve(target, data, name, model, without)
+        _draw_curve(target, data, name, model, without, (residuals or {}).get(name))
 
 
 def _axes_of(data: xarray.Dataset) -> set[str]:
@@ -164,6 +169,7 @@ def _draw_curve(
     name: str,
     model: Mapping[str, Any],
     left_out: NDArray[np.bool_],
+    residuals: Real | None,
 ) -> None:
     x, y = _Scaled.of(_abscissa(data, name)), _Scaled.of(data[name])
     fitted = name in model
@@ -177,7 +183,7 @@ def _draw_curve(
     if left_out.any():
         axes[0].plot(x.values[left_out], y.values[left_out], "x", ms=6, color=FIT, label="left out of the fit")
     if fitted:
-        _draw_model(axes, data, name, np.asarray(model[name], dtype=np.float64), x, y)
+        _draw_model(axes, data, name, np.asarray(model[name], dtype=np.float64), x, y, residuals)
     axes[0].set_ylabel(y.label)
     axes[-1].set_xlabel(x.label)
     if fitted or back.any():
@@ -191,16 +197,19 @@ def _way_back(data: xarray.Dataset, name: str) -> NDArray[np.bool_]:
     return np.asarray((data["direction"] < 0).broadcast_like(data[name]).transpose(*data[name].dims).values)
 
 
-def _draw_model(axes: Any, data: xarray.Dataset, name: str, model: Real, x: _Scaled, y: _Scaled) -> None:
-    """The model in the order of the abscissa, and residuals in units of their own scatter."""
+def _draw_model(
+    axes: Any, data: xarray.Dataset, name: str, model: Real, x: _Scaled, y: _Scaled, residuals: Real | None
+) -> None:
+    """The model in the order of the abscissa, and residuals in units of σ, or of their own scatter if it is unknown."""
     measured = np.asarray(data[name].values, dtype=np.float64)
     scale = np.nanmedian(np.abs(measured[measured != 0] / y.values[measured != 0])) if measured.any() else 1.0
     order = np.argsort(x.values, axis=None)
     axes[0].plot(x.values.ravel()[order], model.ravel()[order] / scale, color=FIT, lw=1, label="fit")
-    residuals = measured - model
-    sigma = 1.4826 * np.nanmedian(np.abs(residuals - np.nanmedian(residuals)))
-    if sigma > 0:
-        axes[1].plot(x.values.ravel(), (residuals / sigma).ravel(), ".", ms=2, color=DATA)
+    if residuals is None:
+        rest = measured - model
+        scatter = 1.4826 * np.nanmedian(np.abs(rest - np.nanmedian(rest)))
+        residuals = rest / scatter if scatter > 0 else np.full_like(rest, np.nan)
+    axes[1].plot(x.values.ravel(), residuals.ravel(), ".", ms=2, color=DATA)
     axes[1].axhline(0, color=FIT, lw=0.8)
     axes[1].set_ylabel("residual / σ", fontsize=8)
 

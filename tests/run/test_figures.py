@@ -18,6 +18,7 @@ from labnis.fit.analyses import CurrentVoltage, Reflection
 from labnis.ui.figures import draw_data, predictions
 from labnis.ui.live_plot import LivePlot
 from procedures import EmittedPowerVsBias, IsothermSweep, IVSweep, ReflectionVsBias
+from sim_instruments import SHIPPED_TRUTH, load_truth
 from tests.fit import measuring
 from tests.run.bench import Watcher, dry_session, write_station
 from tests.run.lab_procedures import Averaged, MeanCurrent
@@ -79,6 +80,22 @@ def test_readings_that_the_fit_leaves_out_are_marked() -> None:
     draw_data(figure, data, analysis.predict(fit, data), analysis.left_out(fit, data))
     (marks,) = [line for line in figure.axes[0].lines if line.get_label() == "left out of the fit"]
     assert marks.get_xdata() == pytest.approx([voltage[70]])
+
+
+def test_residuals_are_in_units_of_the_sigma_of_each_reading() -> None:
+    """A voltage that scatters by 0.2 µV makes the points at the edge of the gap scatter a hundred times as much."""
+    cooler = load_truth(SHIPPED_TRUTH.with_name("micro_cooler.yaml"))
+    voltage, current = measuring.current_voltage(cooler, 1, maximum=0.9e-3, points=201)
+    noise = 2e-7 * np.random.default_rng(5).standard_normal(voltage.size)
+    columns = {"device_voltage": ("bias", voltage + noise), "current": ("bias", current)}
+    data = xarray.Dataset(columns, {"bias": voltage}, {"signal": "current"})
+    analysis = CurrentVoltage()
+    fit = analysis.fit(data, FitContext({"series_resistance": measuring.SERIES_RESISTANCE}), {})
+    figure: Any = Figure()
+    draw_data(figure, data, analysis.predict(fit, data), {}, analysis.residuals(fit, data))
+    drawn = figure.axes[1].lines[0].get_ydata()
+    assert np.sqrt(np.mean(drawn**2)) == pytest.approx(1, abs=0.1)
+    assert np.abs(drawn).max() < 5
 
 
 @pytest.mark.parametrize("direction", [1, -1])

@@ -32,7 +32,7 @@ __all__ = ["with_components"]
 
 _OF_ISLAND = "at every bias that at which the island's heat balance closes"
 # Fewer points than these show no component.
-_FEWEST = 30
+_FEWEST = 16
 # A glitch is so many median deviations from its neighbours (6σ), and so many times as far as they are from theirs.
 _GLITCH, _ALONE = 9.0, 4.0
 # By how much χ² falls for a component that is taken in.
@@ -76,7 +76,8 @@ def with_components(
     held = [name for name, value in known.items() if name in COMPONENTS and value > 0]
     components = tuple(dict.fromkeys((*components_of(pair), *held)))
     if readings.voltage.size < _FEWEST and not components:
-        return pair
+        few = f"fewer than {_FEWEST} points do not show whether the island heats or cools: take more"
+        return replace(pair, warnings=(*pair.warnings, few))
     try:
         values = pair.by_name | {name: known[name] for name in held}
         trial = _found(pair, values, readings, _FEW, fixed)

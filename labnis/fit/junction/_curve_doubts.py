@@ -1,6 +1,5 @@
 """Doubts about a current–voltage curve: units, other junctions, copies, the resistance of the line, drifts."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -21,7 +20,7 @@ from labnis.fit.models import CurveModel, Suspect
 from labnis.fit.result import FitResult
 from labnis.physics import NISJunction
 
-__all__ = ["curve_warnings", "line_warnings", "unusual_resistance", "without_rounding"]
+__all__ = ["curve_warnings", "line_warnings", "other_junctions", "unusual_resistance", "without_rounding"]
 
 # The curve contradicts a stated resistance of the line beyond this many of its standard uncertainties.
 _CONTRADICTS = 2.5
@@ -122,7 +121,7 @@ def unusual_resistance(resistance: float, array: JunctionArray) -> tuple[str, ..
     )
 
 
-def _other_junctions(array: JunctionArray, gap: float) -> list[str]:
+def other_junctions(array: JunctionArray, gap: float) -> list[str]:
     """A warning where the curve is that of aluminium only if the device has other junctions than stated."""
     if _ALUMINIUM[0] < gap < _ALUMINIUM[1]:
         return []
@@ -130,18 +129,17 @@ def _other_junctions(array: JunctionArray, gap: float) -> list[str]:
     others = {1: "one junction", 2: "a pair in series"}
     return [
         f"the gap would be {1e6 * gap:.4g} µeV with {array.series} in series, and with {what} that of aluminium, "
-        f"{1e6 * edge / series:.4g} µeV: is this {what}? Then give junctions={series}; gap, resistance and temperature "
-        f"are {array.series / series:.3g} times as large"
+        f"{1e6 * edge / series:.4g} µeV: is this {what}? Then give junctions={series} (`device: junctions:` of a "
+        f"station): gap, resistance and temperature are {array.series / series:.3g} times as large. If this gap is "
+        "right, give it with its σ"
         for series, what in others.items()
         if series != array.series and _ALUMINIUM[0] < edge / series < _ALUMINIUM[1]
     ]
 
 
-def curve_warnings(
-    voltage: Real, current: Real, residuals: Real, found_at: Mapping[str, float], array: JunctionArray
-) -> tuple[str, ...]:
-    """Warnings from the points of a fit, in the order of measurement, and the values it found."""
-    found = _other_junctions(array, found_at["gap"])
+def curve_warnings(voltage: Real, current: Real, residuals: Real) -> tuple[str, ...]:
+    """Warnings from the points of a fit, in the order of measurement."""
+    found = []
     repeated = int(((np.diff(voltage) == 0) & (np.diff(current) == 0)).sum())
     if 2 * repeated > voltage.size:
         found.append(

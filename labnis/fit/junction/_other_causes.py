@@ -9,8 +9,9 @@ from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
+from scipy.optimize import minimize_scalar
 
-from labnis.fit._residuals import told_alike
+from labnis.fit._doubts import AS_WELL
 from labnis.fit.arrays import Bool, Real, evenly_spread
 from labnis.fit.estimate import number_text
 from labnis.fit.junction._array import PAIR
@@ -28,11 +29,14 @@ _FEW = 81
 _ROUNDS, _ACCURACY = 8, 1e-4
 # A cause lowers χ² by as much.
 _BETTER = 10.0
+# χ²/ν of n points scatters by so much over √n at most.
+_SCATTER = 5.0
 # A value contradicts what was known beyond so many of its standard uncertainties.
 _CONTRADICTS = 2.5
+# Largest excitation (rms), in units of the gap of a junction, and how often another one is tried.
+_LARGEST_EXCITATION, _TRIES = 0.2, 12
 _OF_JUNCTIONS = ("gap", "normal_resistance", "electron_temperature", "dynes")
 _AS_STATED = "an error of the line within what is stated of it"
-_AS_WELL = "at one temperature the curve is described as well"
 
 
 def other_cause(result: FitResult, readings: Readings, fixed: Mapping[str, float], equal: FitResult) -> tuple[str, ...]:
@@ -50,10 +54,11 @@ def other_cause(result: FitResult, readings: Readings, fixed: Mapping[str, float
         start = fit_pair(some, held, None if components_of(equal) else equal)
     except FitError:
         return ()
-    for cause in (_unequal_junctions, _wrong_line, _wrong_values):
+    for cause in (_unequal_junctions, _wrong_line, _excitation, _wrong_values):
         with suppress(FitError):
             found += cause(some, held, start)
-    described = [(fit, text) for fit, text in found if not told_alike(fit.warnings)]
+    # A cause that leaves more than the noise between neighbours describes nothing.
+    described = [(fit, text) for fit, text in found if fit.chi2 / fit.degrees_of_freedom < 1 + _SCATTER / np.sqrt(_FEW)]
     rated = [(_akaike(fit.residuals, fit, counted, result.noise), text) for fit, text in described]
     likeliest, text = min(rated, default=(float("inf"), ""))
     if any(what == _AS_STATED and akaike < likeliest + _BETTER for akaike, what in rated):
@@ -73,8 +78,8 @@ def _unequal_junctions(readings: Readings, held: Mapping[str, float], start: Fit
         return []
     fit = fit_pair(replace(readings, given={**readings.given, ASYMMETRY: (0.0, LARGEST_ASYMMETRY)}), held, start)
     text = (
-        f"{_AS_WELL} by two unequal junctions, with (R1 − R2)/(R1 + R2) of about {fit[ASYMMETRY].value:.2g}: if they "
-        "are, give asymmetry as 0 ± 0.3"
+        f"{AS_WELL} by two unequal junctions, with (R1 − R2)/(R1 + R2) of about {fit[ASYMMETRY].value:.2g} (different "
+        "gaps look alike): if they are, give asymmetry as 0 ± 0.3"
     )
     return [(fit, text)]
 
@@ -96,10 +101,29 @@ def _wrong_line(readings: Readings, held: Mapping[str, float], start: FitResult)
         return [(fit, _AS_STATED)]
     of_pair = readings.array.resistance
     text = (
-        f"{_AS_WELL} with a series resistance of {(readings.series_resistance + error) / of_pair:.5g} ohm, which is "
+        f"{AS_WELL} with a series resistance of {(readings.series_resistance + error) / of_pair:.5g} ohm, which is "
         f"{abs(error) / of_pair:.4g} ohm off what was stated: measure it again"
     )
     return [(fit, text)]
+
+
+def _excitation(readings: Readings, held: Mapping[str, float], start: FitResult) -> list[tuple[FitResult, str]]:
+    def fitted(excitation: float) -> FitResult:
+        return fit_pair(replace(readings, excitation=float(excitation)), held, start)
+
+    def squares(excitation: float) -> float:
+        return float((fitted(excitation).residuals ** 2).sum())
+
+    largest = _LARGEST_EXCITATION * start["gap"].value
+    found = minimize_scalar(
+        squares, bounds=(0.0, largest), method="bounded", options={"xatol": 1e-2 * largest, "maxiter": _TRIES}
+    )
+    size, told = (number_text(one / readings.array.voltage, "V") for one in (found.x, readings.excitation))
+    text = (
+        f"{AS_WELL} with an alternating voltage of {size} rms on the line, and the fit was told of {told}: an "
+        "excitation, mains pickup, or noise?"
+    )
+    return [(fitted(found.x), text)]
 
 
 def _wrong_values(readings: Readings, held: Mapping[str, float], start: FitResult) -> list[tuple[FitResult, str]]:
@@ -115,4 +139,4 @@ def _wrong_values(readings: Readings, held: Mapping[str, float], start: FitResul
     if off[name] <= _CONTRADICTS:
         return []
     known_as = number_text(known[name][0], fit[name].unit)
-    return [(fit, f"{_AS_WELL} with {name} {fit[name]}, and {known_as} was given: fit it, or look it up again")]
+    return [(fit, f"{AS_WELL} with {name} {fit[name]}, and {known_as} was given: fit it, or look it up again")]

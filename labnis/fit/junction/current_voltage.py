@@ -27,7 +27,13 @@ from labnis.fit.junction._curve_data import (
     missing_readings,
     refuse_clipped,
 )
-from labnis.fit.junction._curve_doubts import curve_warnings, line_warnings, unusual_resistance, without_rounding
+from labnis.fit.junction._curve_doubts import (
+    curve_warnings,
+    line_warnings,
+    other_junctions,
+    unusual_resistance,
+    without_rounding,
+)
 from labnis.fit.junction._heated_pair import Readings, expected_current
 from labnis.fit.junction._island import COMPONENTS, components_of
 from labnis.fit.junction._line import GAIN
@@ -144,12 +150,14 @@ def fit_current_voltage(  # noqa: PLR0913  # each of them is a fact about the me
     of_current = replace(result, residuals=result.residuals[: voltage.size], mask=result.mask[: voltage.size])
     found, counted = array.of_device(result, datum=array.current), of_current.mask
     left = found.residuals[: voltage.size][counted]
-    suspect = curve_warnings(voltage[counted], measured[counted], left, found.by_name, array)
+    suspect = curve_warnings(voltage[counted], measured[counted], left)
+    if "gap" not in {**held, **known}:
+        suspect = (*other_junctions(array, found["gap"].value), *suspect)
     if "normal_resistance" not in {**held, **known}:
         suspect = (*unusual_resistance(found["normal_resistance"].value, array), *suspect)
     told = stated(array.factors, found, fixed or {}, given or {})
-    doubts = line_warnings(of_current, readings, model)
-    if not unequal and (components_of(result) or told_alike(result.warnings)):
+    doubts = _held_absent(of_current, held) or line_warnings(of_current, readings, model)
+    if not unequal and (components_of(result) or told_alike(result.warnings) or doubts):
         doubts = other_cause(of_current, readings, held, pair) or doubts
     return replace(
         found,
@@ -190,6 +198,14 @@ def _with_effect_told(result: FitResult, readings: Readings, fixed: Mapping[str,
         notes=(*result.notes, f"equal junctions would change {moved}"),
         assumed={**result.assumed, "island": "it does not heat: unequal junctions are fitted with one temperature"},
     )
+
+
+def _held_absent(result: FitResult, fixed: Mapping[str, float]) -> tuple[str, ...]:
+    """A warning where residuals are alike, and components of an island are held not to be there."""
+    absent = [name for name in COMPONENTS if fixed.get(name) == 0]
+    if not absent or not told_alike(result.warnings):
+        return ()
+    return (f"{', '.join(absent)} held at 0: leave that out, to see whether the island heats",)
 
 
 def _check_island(fixed: Mapping[str, float], given: Given) -> None:

@@ -95,6 +95,10 @@ RIPPLE = (
 )
 
 
+# By as much the emission follows the noise where its ripple is one of the gain.
+_RIPPLES = (0.0, 2.0)
+
+
 @dataclass(frozen=True)
 class Spectra(Model):
     """The spectra with the noise of the chain eliminated, as functions of the parameters `names`.
@@ -131,7 +135,9 @@ class Spectra(Model):
         emitted, noise = gain * lines.density, self.background(x)
         change = emitted * (noise / np.median(noise) - 1)
         tangent = self._at(emitted, self._factor(emitted))
-        return [Suspect(RIPPLE, (tangent.rest(change) / self.expected).reshape(-1, 1))] if change.any() else []
+        if not change.any():
+            return []
+        return [Suspect(RIPPLE, (tangent.rest(change) / self.expected).reshape(-1, 1), _RIPPLES, positive=True)]
 
     def place(self, datum: int) -> str:
         return self.data.place(datum)

@@ -69,13 +69,16 @@ FANO_ASSUMED = f"{FANO_REAL[0]} ± {FANO_REAL[1]}; reflection contains only (1 +
 # A hanger's trace has the same form; and −1 + d + (1 + φ)x, with a leakage d, that of another 1 + φ.
 PORT_ASSUMED = (
     "reflection from the end of the line, and nothing passes by the device: a leakage (directivity) of −40 dB does "
-    "what 0.02 of fano_real do; of a hanger the coupling rate is twice damping_line, and damping_line is part of {}"
+    "what 0.02 of fano_real or fano_imag do; of a hanger the coupling rate is twice damping_line, and {} has "
+    "damping_line in it"
 )
 _ASSUMED = {"fano_real": FANO_ASSUMED, "port": PORT_ASSUMED.format("damping_excess")}
 
 # Of the logarithm of an amplitude, and of an angle in radian.
 _DECIBEL, _DEGREE = 20 / np.log(10), 180 / np.pi
 
+# The resonance is so many linewidths (at high bias), and by such a part of the band, inside of it.
+_LINEWIDTHS, _PART = 0.25, 0.06
 # A drift beyond so many times the largest smooth one is none.
 _WILD = 3.0
 # Biases and frequencies with which other units of the traces are tried.
@@ -158,6 +161,7 @@ def fit_reflection(
     _refuse_undetermined(result)
     known = {} if prior is None else prior.limits
     result = replace(result, limits={name: limit for name, limit in known.items() if name in result.names})
+    result = replace(result, warnings=(*result.warnings, *_edge_warning(result, usable)))
     result = _with_drift_told(result, Traces.of(usable, names, drift_terms(result)).with_mask(result.mask))
     return with_derived(result, "resonance_frequency", "Hz", partial(_zero_bias_resonance, array=usable.array))
 
@@ -243,6 +247,20 @@ def _zero_bias_resonance(values: Mapping[str, float], array: JunctionArray) -> f
     zero = np.array([-values["voltage_offset"]])
     shift = values["damping_junction"] * tunnelling(values, zero, array).shift[0]
     return float(values["ohmic_frequency"] + shift / (2 * np.pi))
+
+
+def _edge_warning(result: FitResult, data: ReflectionData) -> tuple[str, ...]:
+    """A warning where the traces have one side of the resonance only: it may be elsewhere."""
+    values, frequency = result.by_name, result["ohmic_frequency"].value
+    width = (values["damping_line"] + values["damping_excess"] + values["damping_junction"]) / (2 * np.pi)
+    inside = float(min(frequency - data.frequency[0], data.frequency[-1] - frequency))
+    if inside > max(_LINEWIDTHS * width, _PART * np.ptp(data.frequency)):
+        return ()
+    where = f"{1e-6 * inside:.3g} MHz from the edge of the band" if inside > 0 else "outside the band"
+    return (
+        f"the resonance is {where}, which has one side of it only: it may be a false one; centre the band on "
+        f"{frequency:.6g} Hz, or look for it in a wider one",
+    )
 
 
 def _with_drift_told(result: FitResult, traces: Traces) -> FitResult:

@@ -78,7 +78,7 @@ TWINS = {
     "unknown key": ("island:\n", "island:\n  temprature: 0.1\n", ("island.temprature", "allowed are temperature")),
     "negative": ("temperature: 0.110", "temperature: -0.110", ("island.temperature", "greater than 0")),
     "not finite": ("gain_db: 51.84", "gain_db: .nan", ("chain.gain_db", "finite")),
-    "left out": ("  gain_db: 51.84\n", "", ("chain.gain_db", "required")),
+    "left out": ("  gain_db: 51.84\n", "", ("chain.gain_db", "missing")),
 }
 
 

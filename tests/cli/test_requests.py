@@ -11,7 +11,7 @@ from procedures import IVSweep
 from procedures.parameter_values import ProcedureError, set_parameter
 from tests.run.bench import Commands, command, fit_only_the_end, forked
 
-RUN = "run IVSweep --set points=12 --dry-run --seed 1 --data data"
+RUN = "run IVSweep --set points=16 --dry-run --seed 1 --data data"
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_procedures_lists_those_of_the_lab_without_running_its_scripts(
 def test_a_goal_that_was_not_reached_is_told_with_the_sigma_reached(
     labnis: Commands, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fit_only_the_end(monkeypatch, 12)
+    fit_only_the_end(monkeypatch, 16)
     answer = labnis(f"{RUN} --json --until gap=1e-12eV")
     assert answer.code == 0, answer.err
     (goal,) = json.loads(answer.out)["goals"]
@@ -128,15 +128,15 @@ def test_a_goal_that_was_not_reached_is_told_with_the_sigma_reached(
     assert goal["reached"] is False and goal["wanted"] == pytest.approx(2.15e-12, rel=0.01)
     assert "at most 2.15 peV was wanted" in answer.err
     fit_only_the_end(monkeypatch, 24)
-    (goal,) = json.loads(labnis(f"{RUN.replace('12', '31')} --json --until gap=1meV").out)["goals"]
+    (goal,) = json.loads(labnis(f"{RUN.replace('16', '31')} --json --until gap=1meV").out)["goals"]
     assert goal["reached"] is True
 
 
 def test_a_goal_that_too_few_data_reach_is_not_said_to_be_missed_by_sigma(
     labnis: Commands, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fit_only_the_end(monkeypatch, 12)
-    answer = labnis(f"{RUN} --json --until gap=1meV")
+    fit_only_the_end(monkeypatch, 16)
+    answer = labnis(f"{RUN} --set excitation=0 --json --until gap=1meV")
     (goal,) = json.loads(answer.out)["goals"]
     assert goal["reached"] is False and goal["sigma"] < goal["wanted"] and goal["degrees_of_freedom"] < 20
     assert re.search("--until gap=0.001 eV was not reached: σ is .* neV, but known too badly from only", answer.err)

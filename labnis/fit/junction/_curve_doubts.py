@@ -130,7 +130,7 @@ def other_junctions(array: JunctionArray, gap: float) -> list[str]:
     return [
         f"the gap would be {1e6 * gap:.4g} µeV with {array.series} in series, and with {what} that of aluminium, "
         f"{1e6 * edge / series:.4g} µeV: is this {what}? Then give junctions={series} (`device: junctions:` of a "
-        f"station): gap, resistance and temperature are {array.series / series:.3g} times as large. If this gap is "
+        f"station): gap, resistance and temperature are {array.series / series:.3g} times as large; if this gap is "
         "right, give it with its σ"
         for series, what in others.items()
         if series != array.series and _ALUMINIUM[0] < edge / series < _ALUMINIUM[1]

@@ -27,8 +27,8 @@ __all__ = ["other_cause"]
 _FEW = 81
 # How often the resistance of the line is improved, and to which part of that of a junction.
 _ROUNDS, _ACCURACY = 8, 1e-4
-# A cause lowers χ² by as much.
-_BETTER = 10.0
+# A cause lowers χ² by as much, and causes that differ by less are all possible.
+_BETTER, _ALIKE = 10.0, 6.0
 # χ²/ν of n points scatters by so much over √n at most.
 _SCATTER = 5.0
 # A value contradicts what was known beyond so many of its standard uncertainties.
@@ -40,7 +40,7 @@ _AS_STATED = "an error of the line within what is stated of it"
 
 
 def other_cause(result: FitResult, readings: Readings, fixed: Mapping[str, float], equal: FitResult) -> tuple[str, ...]:
-    """A warning where a cause other than heat describes the current as well as the `result` does.
+    """Warnings of the causes other than heat that describe the current as well as the `result` does.
 
     By Akaike's criterion: each further parameter of the result has to lower χ² by 2. And it describes it better than a
     pair of one temperature without any cause. `equal` is an earlier fit of the pair, and `fixed` are the parameters
@@ -60,12 +60,14 @@ def other_cause(result: FitResult, readings: Readings, fixed: Mapping[str, float
     # A cause that leaves more than the noise between neighbours describes nothing.
     described = [(fit, text) for fit, text in found if fit.chi2 / fit.degrees_of_freedom < 1 + _SCATTER / np.sqrt(_FEW)]
     rated = [(_akaike(fit.residuals, fit, counted, result.noise), text) for fit, text in described]
-    likeliest, text = min(rated, default=(float("inf"), ""))
+    likeliest, _ = min(rated, default=(np.inf, ""))
     if any(what == _AS_STATED and akaike < likeliest + _BETTER for akaike, what in rated):
         return ()  # the budget has it
     of_result = _akaike(result.residuals[few], result, counted, result.noise)
     of_nothing = _akaike(start.residuals, start, counted, result.noise) - _BETTER
-    return (text,) if likeliest <= min(of_result, of_nothing) else ()
+    if likeliest > min(of_result, of_nothing):
+        return ()
+    return tuple(text for akaike, text in rated if akaike < likeliest + _ALIKE)
 
 
 def _akaike(residuals: Real, fit: FitResult, counted: Bool, noise: float) -> float:

@@ -2,11 +2,14 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from pymeasure.experiment import ListParameter, Procedure, VectorParameter
 
+from labnis.experiment.goals import outcomes_of, parsed_goals
+from labnis.fit import result_from_mapping
 from procedures import IVSweep
 from procedures.parameter_values import ProcedureError, set_parameter
 from tests.run.bench import Commands, command, fit_only_the_end, forked
@@ -132,15 +135,15 @@ def test_a_goal_that_was_not_reached_is_told_with_the_sigma_reached(
     assert goal["reached"] is True
 
 
-def test_a_goal_that_too_few_data_reach_is_not_said_to_be_missed_by_sigma(
-    labnis: Commands, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    fit_only_the_end(monkeypatch, 16)
-    answer = labnis(f"{RUN} --set excitation=0 --json --until gap=1meV")
-    (goal,) = json.loads(answer.out)["goals"]
-    assert goal["reached"] is False and goal["sigma"] < goal["wanted"] and goal["degrees_of_freedom"] < 20
-    assert re.search("--until gap=0.001 eV was not reached: σ is .* neV, but known too badly from only", answer.err)
-    assert "at most 1 meV" not in answer.err
+def test_a_goal_that_too_few_data_reach_is_not_said_to_be_missed_by_sigma() -> None:
+    known = result_from_mapping("m", {"gap": (215e-6, 1e-8)}, units={"gap": "eV"})
+    fit = replace(known, degrees_of_freedom=10)
+    (outcome,) = outcomes_of(parsed_goals(["gap=1meV"], {"gap": "eV"}), fit, ended=False)
+    assert not outcome.reached and outcome.sigma == 1e-8
+    assert re.search(
+        "--until gap=0.001 eV was not reached: σ is .* neV, but known too badly from only 10", str(outcome)
+    )
+    assert "at most 1 meV" not in str(outcome)
 
 
 def test_an_unknown_quantity_or_cooldown_is_an_error_that_lists_what_there_is(labnis: Commands) -> None:

@@ -76,7 +76,8 @@ class Analysis(Protocol):
     at each `stage`, with the coordinates fridge_temperature of `stage` and device_voltage of both),
     `sensitivity(fit, data, setpoints, context, priors)`, `budgeted(fit, data, context, priors)` (returns the fit with
     its budget of systematic uncertainty) or, in its place, `budget_by_refit = True` (repeats the fit with data that err
-    by what is stated), and `truth(truth)`.
+    by what is stated), `truth(truth)`, and `refusal(context)` (why no run on such a device can be fitted, in words,
+    which is said before it is measured; empty if it can).
 
     Attributes
     ----------

@@ -5,9 +5,10 @@ from collections.abc import Callable, Sequence
 from pymeasure.experiment import Procedure
 
 from labnis.errors import RequestError
-from labnis.experiment.analysis import Analysis, analyses_of, fit_order, needs_of, result_units
+from labnis.experiment.analysis import Analysis, analyses_of, can, fit_order, needs_of, result_units
 from labnis.experiment.goals import PrecisionGoal, check_informed, goals_of, parsed_goals
 from labnis.experiment.preflight import check_request
+from labnis.fit import FitContext
 from labnis.station import StationConfig
 from procedures import CALIBRATION
 
@@ -42,7 +43,11 @@ def checked(
     analyses = [analyses_of(procedure) for procedure in procedures]
     goals = parsed_goals(until, result_units([primary[0] for primary in analyses if primary]))
     coming: set[str] = set()
+    context = FitContext(config.wiring_record(), config.device.model_dump(mode="json"))
     for procedure, found in zip(procedures, analyses, strict=True):
+        for refusal in (one.refusal(context) for one in found if can(one, "refusal")):  # type: ignore[attr-defined]
+            if refusal:
+                raise RequestError(f"{type(procedure).__name__}: {refusal}. No instrument was touched.")
         check_informed(procedure, found, goals)
         if goals_of(found, goals):
             needs = [need for need in needs_of(fit_order(found, found[:1])) if need not in coming]

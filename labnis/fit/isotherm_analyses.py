@@ -73,6 +73,20 @@ class HeatBalance(BudgetedAnalysis):
 
     parameters: ClassVar[Mapping[str, str]] = {name: UNITS[name] for name in KNOWABLE}
 
+    def refusal(self, context: FitContext) -> str:
+        """Why no run of such a device can be fitted; empty if it can."""
+        if (array := JunctionArray.of(context.junctions)) != PAIR:
+            return (
+                f"the heat balance at several temperatures is that of a pair, and the device has {array.statement} "
+                "(labnis: device: junctions: in the station file): measure an IVSweep at each temperature"
+            )
+        if "volume" not in (context.device.get("island") or {}):
+            return (
+                "the volume of the island is not known: state labnis.device.island in the station file, such as "
+                "{volume: 6.0e-20, electron_phonon: 2.0e+9}"
+            )
+        return ""
+
     def fit(
         self, data: xarray.Dataset, context: FitContext, priors: Priors, start: FitResult | None = None
     ) -> FitResult:
@@ -81,11 +95,8 @@ class HeatBalance(BudgetedAnalysis):
         A component that the curves do not show has an upper limit, or is stated in `assumed`. FitError without the
         volume of the island (labnis: device: island: in the station file).
         """
-        if (array := JunctionArray.of(context.junctions)) != PAIR:
-            raise FitError(
-                f"the heat balance at several temperatures is that of a pair, and the device has {array.statement}: "
-                "fit each temperature by itself, fit_current_voltage with junctions="
-            )
+        if refusal := self.refusal(context):
+            raise FitError(refusal)
         measured = MeasuredIsotherms.of(data)
         if start is not None and start.inputs["isotherms"] == len(measured.isotherms):
             return start  # no curve has become complete since
@@ -223,13 +234,7 @@ def _with_number(fit: FitResult, name: str, value: float) -> FitResult:
 
 def _start(measured: MeasuredIsotherms, context: FitContext, earlier: FitResult | None) -> Found:
     """Where the search begins: with what an `earlier` fit found, or what the warmest curve shows of the junctions."""
-    island = context.device.get("island") or {}
-    if "volume" not in island:
-        raise FitError(
-            "the volume of the island is not known: state labnis.device.island in the station file, such as "
-            "{volume: 6.0e-20, electron_phonon: 2.0e+9}"
-        )
-    volume = float(island["volume"])
+    volume = float(context.device["island"]["volume"])
     if earlier is not None:
         known = {name: value for name, value in earlier.by_name.items() if name not in earlier.limits}
         flat = inverted(earlier.select([name for name in known if name in UNITS]))

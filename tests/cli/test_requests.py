@@ -140,9 +140,8 @@ def test_a_goal_that_too_few_data_reach_is_not_said_to_be_missed_by_sigma() -> N
     fit = replace(known, degrees_of_freedom=10)
     (outcome,) = outcomes_of(parsed_goals(["gap=1meV"], {"gap": "eV"}), fit, ended=False)
     assert not outcome.reached and outcome.sigma == 1e-8
-    assert re.search(
-        "--until gap=0.001 eV was not reached: σ is .* neV, but known too badly from only 10", str(outcome)
-    )
+    told = "--until gap=0.001 eV was not reached: σ is .* neV, but known too badly from only 10"
+    assert re.search(told, str(outcome))
     assert "at most 1 meV" not in str(outcome)
 
 

@@ -21,6 +21,8 @@ __all__ = ["Calibration", "Difference", "Job", "calibrate_all", "differences_of"
 STATION = Path(__file__).parents[2] / "station.yaml"
 # File of a folder with its answers, one in each line.
 ANSWERS = "answers.jsonl"
+# What is kept of a result.
+KEPT = ("value", "sigma", "statistical", "limit", "truth", "warnings")
 # Exit codes of a calibration that has results, certain or in doubt.
 WITH_RESULTS = (0, 7)
 
@@ -117,7 +119,8 @@ def _processes() -> int:
 
 def _calibrate(job: Job, folder: Path) -> Calibration:
     try:
-        return Calibration(_answer(job, folder)["results"])
+        results = _answer(job, folder)["results"]
+        return Calibration({name: {key: found[key] for key in KEPT if key in found} for name, found in results.items()})
     except RuntimeError as error:
         return Calibration({}, str(error))
 

@@ -105,6 +105,13 @@ def unequal(lab: Lab, asymmetry: float, **options: Any) -> Answer:
     return fitted(lab, *measuring.current_voltage(truth, 1), **options)
 
 
+def small_gap(lab: Lab, **options: Any) -> Answer:
+    """The fit of a device of another gap."""
+    truth = measuring.device(junction={"gap": 110e-6})
+    fit = fit_current_voltage(*measuring.current_voltage(truth, 1), series_resistance=LINE, **options)
+    return Answer(fit, measuring.pulls(fit, truth))
+
+
 def another(_voltage: Real, _current: Real) -> tuple[Real, Real]:
     return measuring.current_voltage(measuring.device(junction={"gap": 190e-6}), 5)
 
@@ -217,6 +224,12 @@ CURVES: dict[str, tuple[Callable[[Lab], Answer], str]] = {
         lambda lab: fitted(lab, *lab.curve, excitation=5.0),
         "as wide as the whole gap; is it in volt",
     ),
+    "excitation not told": (
+        lambda lab: fitted(lab, *measuring.current_voltage(lab.truth, 1, excitation=0.1)),
+        "alternating voltage of (9.9|10|10.1)[0-9]* µV rms on the line",
+    ),
+    "a gap half as large": (small_gap, "is this one junction"),
+    "a gap half as large, known": (lambda lab: small_gap(lab, given={"gap": (110e-6, 5e-6)}), ""),
     "mV": (changed(lambda v, i: (1e3 * v, i)), "give device_voltage in volt"),
     "µA": (changed(lambda v, i: (v, 1e6 * i)), "give current in ampere"),
     "exchanged columns": (changed(lambda v, i: (i, v)), "the two columns are exchanged"),
@@ -423,6 +436,10 @@ BIASES: dict[str, tuple[Callable[[Lab], Answer], str]] = {
         "0 usable traces are too few; .* 31 of 31 have a value that is not finite",
     ),
     "another gap": (lambda lab: reflected(lab, prior=other_device(junction={"gap": 190e-6})), "contradict what"),
+    "one side of the resonance": (
+        lambda lab: reflected(lab, frequency=lab.traces.frequency[:85], s11=lab.traces.s11[:, :85]),
+        "has one side of it only",
+    ),
     "impossible cross-talk held": (
         lambda lab: reflected(lab, fixed={"fano_real": 0.9}),
         "fano_real is held at 0.9",
@@ -440,6 +457,10 @@ BIASES: dict[str, tuple[Callable[[Lab], Answer], str]] = {
     "gain ripple in a few periods": (
         lambda lab: emitted(lab, rippling(lab, 0.6, 2.8)),
         "the gain is not flat over the line",
+    ),
+    "a gain that is slightly tilted": (
+        lambda lab: emitted(lab, lab.spectra.spectrum * 10 ** (0.01 * np.linspace(-1, 1, 301))),
+        "",
     ),
     "a gain that bends": (lambda lab: emitted(lab, bending(lab, 1.0)), ""),
     "spurs": (lambda lab: emitted(lab, with_spurs(lab)), ""),

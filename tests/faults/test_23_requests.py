@@ -25,6 +25,7 @@ STAGE = (
     f"stage: {{instrument: lakeshore, maximum: {STAGE_LIMIT}, maximum_power: 1.0e-2, heater_resistance: 100, rate: 1, "
     "window: 0.1}"
 )
+ISLAND = "  device: {name: chip, island: {volume: 6.0e-20, electron_phonon: 2.0e+9}}"
 PARAMETERS = [(kind, name) for kind in procedure_names() for name in getattr(procedures, kind)().parameter_objects()]
 #: No shrinking: a request that is not refused is a real run, and every further one takes seconds.
 PHASES = (Phase.explicit, Phase.generate)
@@ -54,7 +55,10 @@ class Requests:
 def requests(lab: Lab, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Requests:
     text = lab.station.read_text(encoding="utf-8")
     assert "fridge: lakeshore}" in text
-    lab.station.write_text(text.replace("fridge: lakeshore}", f"fridge: lakeshore, {STAGE}}}"), encoding="utf-8")
+    text = text.replace("fridge: lakeshore}", f"fridge: lakeshore, {STAGE}}}").replace(
+        "labnis:\n", f"labnis:\n{ISLAND}\n"
+    )
+    lab.station.write_text(text, encoding="utf-8")
     return Requests(lab, Commands(monkeypatch, capsys))
 
 

@@ -157,7 +157,7 @@ def test_a_call_that_blocks_as_long_as_it_has_declared_is_not_ended(lab: Lab) ->
     answer = lab.run(procedure="tests.faults.lab_procedures.BlocksDeclared", points=16)
     assert answer.returncode == 0, answer.stderr
     assert "guardian" not in answer.stderr
-    assert lab.rows() == 11
+    assert lab.rows() == 16
 
 
 def test_a_call_that_blocks_longer_than_declared_ends_the_run(lab: Lab) -> None:

@@ -116,9 +116,10 @@ def with_budget(
         if source.uid in pairs:
             changes[:, at] = change(np.zeros(x.size))
         step = covariance @ (weight @ before - slopes.T @ changes[:, at])
-        if source.uid in pairs and (np.abs(step) > _FAR * sigma).any():
+        far = np.where(np.abs(step) > _FAR * sigma, step, 0.0)
+        if source.uid in pairs and far.any():
             # Slopes that are not exact leave a part of what one parameter takes over to the others.
-            step += covariance @ (weight @ (before - step) - slopes.T @ change(step))
+            step = far + covariance @ (weight @ (before - far) - slopes.T @ change(far))
         added[:, at] = step - before
         columns.append((more.whole(x + _STEP * step) - less.whole(x - _STEP * step)) / (2 * _STEP))
     table = np.array(columns).T.reshape(len(fit.names), len(sources))

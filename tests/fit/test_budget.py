@@ -268,3 +268,13 @@ def test_a_source_of_one_range_acts_on_its_points_only(sweep: xarray.Dataset) ->
     # Without the ranges in use it is the smallest that has the largest reading.
     assert changed_by(small, GAIN, sweep, context()) is None
     assert changed_by(replace(small, above=1e-8, largest=1e-6), GAIN, sweep, context()) is not None
+
+
+def test_an_offset_that_a_parameter_takes_over_moves_nothing_else_also_beside_a_bound() -> None:
+    """10⁵ σ of the offset; without a Dynes parameter, which cannot step below 0."""
+    data = curve(measuring.device(junction={"dynes": 0.0}))
+    fit = budgeted(CurrentVoltage(), data, source("voltage.offset", 86.6e-6))
+    assert not fit.warnings
+    moved = contributions(fit)["voltage.offset"]
+    assert moved["voltage_offset"] == pytest.approx(-86.6e-6, rel=1e-6)
+    assert max(abs(moved[name]) / fit[name].statistical for name in fit.free if name != "voltage_offset") < 1e-3

@@ -231,3 +231,12 @@ def test_a_parameter_that_is_held_keeps_its_value() -> None:
     assert all(fit[name].sigma == 0 for name in ("kapitza", "dynes"))
     assert abs(fit["electron_phonon"].value - DEVICE.electron_phonon) < 4 * fit["electron_phonon"].sigma
     assert fit["electron_phonon"].sigma < 0.02 * DEVICE.electron_phonon
+
+
+def test_an_offset_of_the_voltmeter_moves_no_other_result(fit: FitResult) -> None:
+    offset = Source("offset@t", "offset", "V", 86.6e-6, "normal", "t", "voltage.offset")
+    found = HeatBalance().budgeted(fit, run(), replace(CONTEXT, sources=(offset,)), {})
+    assert found.budget is not None
+    moved = dict(zip(found.names, found.budget.columns[:, 0] / fit.sigma, strict=True))
+    assert abs(moved.pop("voltage_offset")) > 1e4
+    assert max(map(abs, moved.values())) < 1e-5

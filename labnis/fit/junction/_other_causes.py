@@ -29,12 +29,17 @@ _FEW = 81
 _ROUNDS, _ACCURACY = 8, 1e-4
 # A cause lowers χ² by as much, and causes that differ by less are all possible.
 _BETTER, _ALIKE = 10.0, 6.0
+# An island describes so much better what no cause describes by one parameter.
+_HOT = 15.0
 # χ²/ν of n points scatters by so much over √n at most.
 _SCATTER = 5.0
 # A value contradicts what was known beyond so many of its standard uncertainties.
 _CONTRADICTS = 2.5
 # Largest excitation (rms), in units of the gap of a junction, and how often another one is tried.
 _LARGEST_EXCITATION, _TRIES = 0.2, 12
+_SOME = (0.06, 0.12, 0.25, 0.5)
+# What cannot be the cause leaves more than this part of what squares have more than noise.
+_LEAVES = 0.4
 _OF_JUNCTIONS = ("gap", "normal_resistance", "electron_temperature", "dynes")
 _AS_STATED = "an error of the line within what is stated of it"
 
@@ -54,6 +59,8 @@ def other_cause(result: FitResult, readings: Readings, fixed: Mapping[str, float
         start = fit_pair(some, held, None if components_of(equal) else equal)
     except FitError:
         return ()
+    if start.noise > _HOT * result.noise:
+        return ()  # what is so large and described so well is heat
     for cause in (_unequal_junctions, _wrong_line, _excitation, _wrong_values):
         with suppress(FitError):
             found += cause(some, held, start)
@@ -73,6 +80,11 @@ def other_cause(result: FitResult, readings: Readings, fixed: Mapping[str, float
 def _akaike(residuals: Real, fit: FitResult, counted: Bool, noise: float) -> float:
     """χ² of the `residuals` that count, and 2 for each free parameter of the `fit`."""
     return float(residuals[counted] @ residuals[counted]) / noise**2 + 2 * len(fit.free)
+
+
+def _excess(fit: FitResult) -> float:
+    """What the squares of the residuals have more than noise between neighbours."""
+    return fit.noise**2 * (fit.degrees_of_freedom - fit.degrees_of_freedom**2 / fit.chi2)
 
 
 def _unequal_junctions(readings: Readings, held: Mapping[str, float], start: FitResult) -> list[tuple[FitResult, str]]:
@@ -95,6 +107,8 @@ def _wrong_line(readings: Readings, held: Mapping[str, float], start: FitResult)
         change = model.by_voltage(fit.values) * readings.current
         slopes = model.jacobian(fit.values)[:, fit.sigma > 0]
         own = change - slopes @ np.linalg.lstsq(slopes, change, rcond=None)[0]
+        if error and _excess(fit) > _LEAVES * _excess(start):
+            return []
         step = float(own @ fit.residuals / (own @ own))
         error += step
         if abs(step) < _ACCURACY * fit["normal_resistance"].value:
@@ -117,6 +131,8 @@ def _excitation(readings: Readings, held: Mapping[str, float], start: FitResult)
         return float((fitted(excitation).residuals ** 2).sum())
 
     largest = _LARGEST_EXCITATION * start["gap"].value
+    if min(_excess(fitted(part * largest)) for part in _SOME) > _LEAVES * _excess(start):
+        return []
     found = minimize_scalar(
         squares, bounds=(0.0, largest), method="bounded", options={"xatol": 1e-2 * largest, "maxiter": _TRIES}
     )

@@ -93,7 +93,8 @@ def test_an_end_of_a_sweep_whose_answer_is_lost_is_asked_for_again(lab: Lab, aft
     lab.fault("vna", "drop", "*ESR?", after=after, count=1)
     answer = lab.labnis("run", "ReflectionVsBias", "--yes", "--set", "points=6", *VNA)
     # Six traces are hardly enough for the rates, which may be in doubt.
-    assert answer.returncode in (0, DataQualityError.exit_code), answer.stderr
+    doubted = answer.returncode == DataQualityError.exit_code and "labnis: the data are saved, but" in answer.stderr
+    assert answer.returncode == 0 or doubted, answer.stderr
     lab.assert_safe()
     assert len(lab.sent("vna", "SWE:MODE GRO")) == 6
     assert read_metadata(lab.run_file)["rows"] == 6

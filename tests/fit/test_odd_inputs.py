@@ -177,7 +177,7 @@ CURVES: dict[str, tuple[Callable[[Lab], Answer], str]] = {
     "hardly unequal junctions": (lambda lab: unequal(lab, 0.005), ""),
     "unequal junctions, the line known": (
         lambda lab: unequal(lab, 0.02, resistance_sigma=0.2),
-        r"unequal junctions, with .* of about 0\.0",
+        r"unequal junctions, with .* of about 0\.02",
     ),
     "unequal junctions, like heat": (
         lambda lab: unequal(lab, 0.05, resistance_sigma=20.0),

@@ -103,12 +103,12 @@ def _wrong_line(readings: Readings, held: Mapping[str, float], start: FitResult)
     for _ in range(_ROUNDS):
         series, voltage = readings.series_resistance + error, readings.voltage - error * readings.current
         fit = fit_pair(replace(readings, voltage=voltage, series_resistance=series), held, fit)
+        if error and _excess(fit) > _LEAVES * _excess(start):
+            return []
         model = Sweep.of(fit.values, voltage, readings.current, readings.excitation, series, readings.array)
         change = model.by_voltage(fit.values) * readings.current
         slopes = model.jacobian(fit.values)[:, fit.sigma > 0]
         own = change - slopes @ np.linalg.lstsq(slopes, change, rcond=None)[0]
-        if error and _excess(fit) > _LEAVES * _excess(start):
-            return []
         step = float(own @ fit.residuals / (own @ own))
         error += step
         if abs(step) < _ACCURACY * fit["normal_resistance"].value:

@@ -91,9 +91,9 @@ def fit_resonance(
     trace, order = _trace(frequency, s11)
     parameters = hold(_parameters(_guess(trace, start), trace, fano), fixed, given)
     trace = replace(trace, names=tuple(p.name for p in parameters))
-    assumed = {"fano_real": FANO_ASSUMED, "port": PORT_ASSUMED.format("damping_internal")} | (
-        {} if fano else {"fano_imag": "0; it was left out"}
-    )
+    assumed = {"fano_real": FANO_ASSUMED, "port": PORT_ASSUMED.format("damping_internal")}
+    if not fano:
+        assumed["fano_imag"] = "0; it was left out"
     try:
         # The solver rejects a step that overflows.
         with np.errstate(over="ignore", invalid="ignore"):

@@ -119,7 +119,9 @@ def _found(
     alike = bool(told_alike(fit.warnings))
     trial, few = _grown(Trial.of(few, island_parameters(values, components, fixed), fit.noise), few, fixed, alike)
     trial = _with_or_without_kapitza(_completed(trial, few, fixed), few, fixed)
-    return _injected(trial, few, fixed)
+    injected = _injected(trial, few, fixed)
+    # Injection takes the place of what else had described it: the Kapitza resistance is looked at again.
+    return injected if injected is trial else _with_or_without_kapitza(injected, few, fixed)
 
 
 def _solved(

@@ -244,7 +244,7 @@ def _injected(trial: Trial, readings: Readings, fixed: Mapping[str, float]) -> T
     largest = float(np.abs(readings.current).max())
     starts = [loss / largest for loss in _LOSSES]
     if score is not None and matters:
-        starts = [max(score.estimate, score.sigma)]
+        starts = [max(score.estimate, score.sigma) / largest]
     attempt = _best(trial, readings, [{INJECTION: start} for start in starts], fixed, noise)
     if attempt is None or not (matters or trial.chi2(noise) - attempt.chi2(noise) > _ADMITTED):
         return trial

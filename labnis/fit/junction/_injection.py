@@ -21,6 +21,7 @@ __all__ = [
     "INJECTION",
     "Slopes",
     "heat_back",
+    "small_loss",
     "superconductor_of",
     "with_injection",
 ]
@@ -32,6 +33,12 @@ INJECTION = "injection"
 def superconductor_of(gap: float, injection: float) -> InjectedSuperconductor:
     """Superconductors with a gap (eV) without quasiparticles that lose the part `injection` (1/A) of it per current."""
     return InjectedSuperconductor(gap, 1 / (4 * gap), 1.0, 0.0, 2 / (e * injection))
+
+
+def small_loss(gap: float | Real, temperature: float | Real) -> Real:
+    """Part of the gap (eV) at a temperature (K) that is lost per injection and current (A), of a small density."""
+    inverse = np.asarray(gap) / (BOLTZMANN_EV * np.asarray(temperature))
+    return np.asarray(kve(0, inverse) / kve(1, inverse))
 
 
 def heat_back(cooler: SINISCooler, point: OperatingPoint) -> Real:
@@ -69,7 +76,7 @@ def with_injection(
     superconductor = cooler.superconductor
     if superconductor is None:
         current, t = np.abs(point.quasiparticle_current), BOLTZMANN_EV * point.bath_temperature / point.gap
-        lost = kve(0, 1 / t) / kve(1, 1 / t)  # of a small density
+        lost = small_loss(point.gap, point.bath_temperature)
         heat = 2 * point.gap**2 / cooler.junction.resistance * (lost + t)
         by_first = nothing.plus(by_gap, -point.gap * lost * current).plus(by_heat, heat * current)
         return lambda name: by_first if name == INJECTION else held(name)

@@ -13,8 +13,8 @@ from labnis.fit.estimate import ONE_SIDED
 from labnis.fit.given import known_before
 from labnis.fit.junction._gap_loss import LOSSES, gap_loss_columns
 from labnis.fit.junction._heated_pair import HeatedPair, Readings, island_prior
-from labnis.fit.junction._injection import INJECTION
-from labnis.fit.junction._island import ANDREEV, COMPONENTS, DEPHASING_RATE
+from labnis.fit.junction._injection import INJECTION, small_loss
+from labnis.fit.junction._island import ANDREEV, COMPONENTS, DEPHASING_RATE, LOWER_BOUNDS, IslandState
 from labnis.fit.parameters import Parameter, prior_rows
 from labnis.physics import NoOperatingPointError
 
@@ -29,6 +29,8 @@ _LIMIT_STEPS, _LIMIT_ACCURACY = 10, 0.05
 _HEAT, _KAPITZA = "electron_phonon_resistance", "kapitza_resistance"
 # Results on which a component may have an effect.
 _RESULTS = ("gap", "normal_resistance", "electron_temperature")
+# A parameter whose value changes the residuals by less than this part of their noise is at its bound.
+_SHOWS = 0.1
 # Upper limit of both resistances to heat (K⁵/W, K⁴/W), and bounds of the temperature without bias (K).
 _LARGEST, _COLDEST, _WARMEST = 1e13, 4e-3, 1.0
 # A search begins at this temperature (K) and Dynes parameter at least: below, the current hardly depends on them.
@@ -95,13 +97,14 @@ class Trial:
         limit, rest = heat, self.residuals / noise
         for _ in range(_LIMIT_STEPS):
             less = max(heat - 1.25 * temperature * limit / 2, 0.1 * heat)
-            values = self.values | {_HEAT: less, _KAPITZA: limit / 2}
+            there = self.values | {_HEAT: less}
+            values = there | {_KAPITZA: limit / 2}
             try:
-                slopes = self.model.slopes(self.model.state_of(values, list(values)))
+                state = self.model.state_of(values, [*values])
             except NoOperatingPointError:
                 return float("nan")
-            columns = -self.model.apart_from_line(slopes) / noise
-            score = _known(columns, [*self.values, _KAPITZA], len(self.values), rest).get(_KAPITZA)
+            columns = -self.model.apart_from_line(self.model.slopes(state)) / noise
+            score = _known(columns, [*values], there, rest, _of_extremes(state)).get(_KAPITZA)
             if score is None:
                 return float("nan")
             # Where the square counts, σ is in inverse proportion to the limit.
@@ -126,35 +129,66 @@ class Score(NamedTuple):
 def _scores(model: HeatedPair, values: Mapping[str, float], residuals: Real, noise: float) -> dict[str, Score]:
     """What is known of each component and loss of gap that is not among the `values`, while all others follow."""
     names = [*values, *(name for name in COMPONENTS if name not in (*values, INJECTION))]
+    losses = [name for name in LOSSES if name not in values]
     try:
-        slopes = np.hstack([model.slopes(model.state_of(values, names)), gap_loss_columns(model, values)])
+        state = model.state_of(values, [*names, INJECTION])
+        columns = np.hstack([model.slopes(state)[:, :-1], gap_loss_columns(model, values)])
     except NoOperatingPointError:
         return {}
-    names, columns = [*names, *(name for name in LOSSES if name not in values)], -model.apart_from_line(slopes) / noise
-    return _known(columns, names, len(values), residuals / noise)
+    extremes, by_injection = np.split(_of_extremes(state), [-1], axis=1)
+    # By the part of the gap that is lost at the end of the sweep; what warming does to them is not known.
+    whole = small_loss(values["gap"], values["electron_temperature"]) * np.abs(state.current).max()
+    by_loss = [by_injection / whole if name == INJECTION else np.zeros((2, 1)) for name in losses]
+    rows = -model.apart_from_line(columns) / noise
+    return _known(rows, [*names, *losses], values, residuals / noise, np.hstack([extremes, *by_loss]))
 
 
-def _known(columns: Real, names: Sequence[str], count: int, residuals: Real) -> dict[str, Score]:
-    """What is known of each parameter behind the first `count`, which are there; `columns` and residuals per noise.
+def _of_extremes(state: IslandState) -> Real:
+    """Slopes of the lowest electron temperature and of the largest cooling power by the p parameters, shape (2, p)."""
+    at = state.temperature.argmin(), state.cooling_power.argmax()
+    slopes = state.temperature_slopes, state.cooling_power_slopes
+    return np.stack([slope.reshape(-1, slope.shape[-1])[i] for i, slope in zip(at, slopes, strict=True)])
 
-    Nothing, and no score, of one that does only what those that are there do as well.
+
+def _known(
+    columns: Real, names: Sequence[str], values: Mapping[str, float], residuals: Real, extremes: Real
+) -> dict[str, Score]:
+    """What is known of each parameter behind the first ones, whose `values` there are; columns and residuals per noise.
+
+    Nothing, and no score, of one that does only what those that are there do as well. `extremes` are slopes of further
+    results by all of the parameters, shape (2, p).
     """
-    there = columns[:, :count]
-    size = np.maximum(np.linalg.norm(there, axis=0), np.finfo(float).tiny)
-    basis, triangle = np.linalg.qr(there / size)
+    count, x = len(values), np.array([*values.values()])
+    matrix, target = prior_rows([*values], island_prior([*values]))
+    before = np.hstack([matrix, np.zeros((matrix.shape[0], len(names) - count))])
+    columns, residuals = np.vstack([columns, before]), np.concatenate([residuals, target - matrix @ x])
+    size = np.maximum(np.linalg.norm(columns, axis=0), np.finfo(float).tiny)
+    basis, _ = np.linalg.qr(columns[:, :count] / size[:count])
     at = [names.index(name) for name in _RESULTS]
-    results = np.linalg.pinv(triangle)[at]
+    results = np.vstack([np.eye(len(names))[at], extremes])
+    # With what is at its bound, and can only grow, the results would seem to be known worse than they are.
+    absent = np.array([name in LOWER_BOUNDS for name in values]) & (np.abs(x) * size[:count] < _SHOWS)
+    few, triangle = np.linalg.qr(columns[:, :count][:, ~absent] / size[:count][~absent])
+    by_data = results[:, :count][:, ~absent] / size[:count][~absent] @ np.linalg.pinv(triangle)
+    variance = np.maximum((by_data**2).sum(axis=1), np.finfo(float).tiny)
     found = {}
-    for name, column in zip(names[count:], columns[:, count:].T, strict=True):
-        own = column - basis @ (basis.T @ column)
-        own = own - basis @ (basis.T @ own)
+    for k in range(count, len(names)):
+        column = columns[:, k]
+        own, alone = (_apart(column, known) for known in (basis, few))
         information = float(own @ own)
         if information > 1e-20 * float(column @ column):
-            follows = results @ (basis.T @ column)
-            growth = 1 + float((follows**2 / (results**2).sum(axis=1)).max()) / information
+            follows = by_data @ (few.T @ column) - results[:, k]
+            growth = 1 + float((follows**2 / variance).max()) / float(alone @ alone)
             estimate = float(own @ residuals) / information
-            found[name] = Score(estimate, information**-0.5, growth, follows / size[at])
+            found[names[k]] = Score(estimate, information**-0.5, growth, follows[: len(at)])
     return found
+
+
+def _apart(column: Real, basis: Real) -> Real:
+    """The part of a column (n,) outside the space of an orthonormal `basis` (n, p); in two steps, for accuracy."""
+    for _ in range(2):
+        column = column - basis @ (basis.T @ column)
+    return column
 
 
 def island_parameters(

@@ -17,7 +17,7 @@ from labnis.fit.context import FitContext
 from labnis.fit.given import known_before
 from labnis.fit.information import Sensitivity
 from labnis.fit.junction._array import JunctionArray
-from labnis.fit.junction._current_and_conductance import CurrentAndConductance
+from labnis.fit.junction._current_and_conductance import KAPITZA_LIMIT, CurrentAndConductance
 from labnis.fit.junction._curve_data import fitted_without, missing_readings
 from labnis.fit.junction._heated_pair import HeatedPair, island_prior
 from labnis.fit.junction._island import LOWER_BOUNDS, components_of
@@ -124,7 +124,8 @@ class _Curve(BudgetedAnalysis):
 
     def known(self, fit: FitResult, model: Model, context: FitContext, array: JunctionArray) -> FitResult | None:
         """What was known before the `fit` of a pair of the `array`; its `model` is that of the data."""
-        known = island_prior(fit.names, self.resistance_sigma(context) * array.resistance)
+        line, limit = self.resistance_sigma(context) * array.resistance, fit.inputs.get(KAPITZA_LIMIT, 0.0)
+        known = island_prior(fit.names, line, limit)
         prior = known_before(parameters_at(fit), known, array.given_of_pair(context.given)).prior
         if not isinstance(model, HeatedPair | CurrentAndConductance):
             return prior

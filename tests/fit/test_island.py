@@ -177,13 +177,15 @@ def test_a_kapitza_resistance_that_hardly_shows_makes_no_electrons_warm() -> Non
     assert abs(np.mean([junction_pulls(fit, truth)["electron_temperature"] for fit in fits])) < 1
 
 
-def test_a_kapitza_resistance_that_is_left_out_has_a_limit() -> None:
+def test_a_kapitza_resistance_that_does_not_show_has_a_limit_and_counts_where_a_result_depends_on_it() -> None:
     truth = cooler(**WARM | {"island": {**WARM["island"], "kapitza": None}, "junction": {"resistance": 5e3}})
-    fit = fitted(truth, seed=2)
-    told = re.fullmatch(r"none; below (\S+) K⁴/W \(95 %\)", fit.assumed["kapitza_resistance"])
+    bounded, fit = fitted(truth, seed=2), fitted(truth, seed=2, fixed={"kapitza_resistance": 0.0})
+    told = re.match(r"any up to (\S+) K⁴/W \(95 %\)", bounded.assumed["kapitza_resistance"])
     assert told is not None
     limit = float(told[1])
     assert limit < fit["electron_phonon_resistance"].value
+    assert 0 < bounded["kapitza_resistance"].value < limit
+    assert bounded["electron_temperature"].sigma > fit["electron_temperature"].sigma
 
     def chi2(of: FitResult) -> float:
         return float(np.sum((of.residuals * of.mask / fit.noise) ** 2))

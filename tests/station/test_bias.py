@@ -313,10 +313,10 @@ def test_a_reset_is_found_with_the_next_reading(set_to: float) -> None:
 
 
 def test_the_offset_of_the_source_s_own_meter_is_no_reset() -> None:
-    source = FakeSource(meter_offset=150e-6)  # what a Keithley 2450 is specified to on its 20 mV range
+    source = FakeSource(meter_offset=380e-6)  # a little more than output and meter of a Keithley 2450 are specified to
     bias = prepared(source)
     bias.move_to(1e-3)
-    assert bias.read().bias == pytest.approx(1.15e-3)
+    assert bias.read().bias == pytest.approx(1.38e-3)
     source.meter_offset = 1e-3
     with pytest.raises(BiasMismatchError):
         bias.read()

@@ -148,6 +148,7 @@ class JunctionArray:
     def _of_input(self, name: str) -> float:
         known = {"series_resistance": self.resistance, "excitation": self.voltage}
         known |= {"noise_ratio": self.voltage, "voltage_noise": self.resistance}
+        known["kapitza_limit"] = 1 / self.islands
         return known.get(name, 1.0)
 
 

@@ -21,7 +21,7 @@ from labnis.fit.junction._current_and_conductance import solve_readings
 from labnis.fit.junction._gap_loss import LOSSES, text_of_limit
 from labnis.fit.junction._heated_pair import HeatedPair, Readings
 from labnis.fit.junction._injection import INJECTION
-from labnis.fit.junction._island import ANDREEV, COMPONENTS, components_of
+from labnis.fit.junction._island import ANDREEV, COMPONENTS, HEAT, KAPITZA, components_of
 from labnis.fit.junction._island_trial import STEPS, Trial, island_parameters
 from labnis.fit.junction._line import GAIN, LINE
 from labnis.fit.parameters import Parameter, restarted
@@ -44,12 +44,11 @@ _FEW, _FIRST_STEPS = 81, 5
 # How often a trial goes on at most, and what it has to gain by that.
 _FURTHER, _LITTLE = 5, 1.0
 # h (K⁵/W) at which a trial starts, g in units of h, and one that is none.
-_STARTS, _KAPITZA, _NO_KAPITZA = (1e5, 1e7, 1e9, 1e10), 0.3, 1e-2
+_STARTS, _SOME_KAPITZA, _NO_KAPITZA = (1e5, 1e7, 1e9, 1e10), 0.3, 1e-2
 # Part of the gap that is lost at the end of the sweep, at which a trial with injection starts.
 _LOSSES = (1e-3, 1e-2, 0.1)
 # Start of both Andreev amplitudes.
 _ANDREEV = 0.05
-_HEAT, _KAPITZA_NAME = "electron_phonon_resistance", "kapitza_resistance"
 
 
 def with_components(
@@ -84,7 +83,7 @@ def with_components(
     except NoOperatingPointError as error:
         raise FitError(f"the island has no steady state: {error}") from error
     names = [name for name in trial.values if name in COMPONENTS]
-    if INJECTION in names and _HEAT not in names:
+    if INJECTION in names and HEAT not in names:
         raise FitError("injection is given, and the curve shows no island that heats: it needs one; leave it out")
     if not names and conductance is None:
         return replace(pair, assumed={**pair.assumed, **_left_out(trial, trial.noise)})
@@ -92,19 +91,25 @@ def with_components(
     try:
         start = trial.values if names else pair.by_name
         result, model = _solved(start, readings, fixed, name, assumed, conductance)
-        if _HEAT in names and told_alike(result.warnings):
+        if HEAT in names and told_alike(result.warnings):
             # What some points do not show, more of them may.
             trial = _found(result, _of_island(result), readings, FEWER_POINTS, fixed)
             if trial.values.keys() - result.by_name.keys():
                 result, model = _solved(trial.values, readings, fixed, name, assumed, conductance)
+        limit = _kapitza_limit_that_matters(_trial(result, model), result.noise, fixed)
+        if limit:
+            bounded = replace(readings, kapitza_limit=limit)
+            result, model = _solved(_below(limit, result), bounded, fixed, name, assumed, conductance)
     except FitError as error:
         if components_of(pair):
             raise
         better = f"an island with {', '.join(names)} describes the curve better, but" if names else "the conductance"
         return replace(pair, warnings=(*pair.warnings, f"{better} cannot be fitted: {error}"))
-    size, values = readings.voltage.size, _of_island(result)
-    found = Trial(model, values, model.apart_from_line((result.residuals * result.mask)[:size]))
-    stated = {**result.assumed, **_left_out(found, result.noise)}
+    stated = {**result.assumed, **_left_out(_trial(result, model), result.noise)}
+    if limit:
+        (factor,) = readings.array.factors([KAPITZA])
+        of_device = f"{limit / factor:.2g} {COMPONENTS[KAPITZA]}"
+        stated[KAPITZA] = f"any up to {of_device} (95 %): the curve does not show it, and the results depend on it"
     if not names:
         return replace(result, assumed=stated)
     return replace(result, assumed=stated | {"electron_temperature": _OF_ISLAND})
@@ -142,7 +147,7 @@ def _solved(
         parameters.append(Parameter(LINE, "ohm", 0.0, sigma))
     if conductance is not None:
         parameters.append(Parameter(GAIN, "1", fixed.get(GAIN, 0.0), 0.01, -0.9, fixed=GAIN in fixed))
-    optional = _KAPITZA_NAME in values and _KAPITZA_NAME not in {**fixed, **readings.given}
+    optional = KAPITZA in values and KAPITZA not in {**fixed, **readings.given} and not readings.kapitza_limit
     try:
         parameters = _started(parameters, readings, name, assumed, conductance)
         result, model = solve_readings(parameters, readings, name, assumed, conductance=conductance)
@@ -151,14 +156,35 @@ def _solved(
             raise
         none = True
     else:
-        none = optional and result[_KAPITZA_NAME].value <= _NO_KAPITZA * result[_HEAT].value
+        none = optional and result[KAPITZA].value <= _NO_KAPITZA * result[HEAT].value
     if none:
         return _solved(_without_kapitza(values), readings, fixed, name, assumed, conductance)
     return result, model
 
 
 def _without_kapitza(values: Mapping[str, float]) -> dict[str, float]:
-    return {name: value for name, value in values.items() if name != _KAPITZA_NAME}
+    return {name: value for name, value in values.items() if name != KAPITZA}
+
+
+def _trial(result: FitResult, model: HeatedPair) -> Trial:
+    """A fit to all points, whose `model` of the current this is, as a trial."""
+    rest = (result.residuals * result.mask)[: model.voltage.shape[0]]
+    return Trial(model, _of_island(result), model.apart_from_line(rest))
+
+
+def _kapitza_limit_that_matters(trial: Trial, noise: float, fixed: Mapping[str, float]) -> float:
+    """The limit (K⁴/W) of a Kapitza resistance that is not there, where a result depends on it; 0 elsewhere."""
+    if HEAT not in trial.values or KAPITZA in {**trial.values, **fixed}:
+        return 0.0
+    limit, growth = trial.kapitza_limit(noise)
+    return limit if growth > _MATTERS else 0.0
+
+
+def _below(limit: float, result: FitResult) -> dict[str, float]:
+    """Values of a fit without a Kapitza resistance, at half the `limit` of one."""
+    values = _of_island(result)
+    rest = values[HEAT] - 1.25 * values["electron_temperature"] * limit / 2
+    return values | {KAPITZA: limit / 2, HEAT: max(rest, 0.1 * values[HEAT])}
 
 
 def _of_island(fit: FitResult) -> dict[str, float]:
@@ -232,7 +258,7 @@ def _injected(trial: Trial, readings: Readings, fixed: Mapping[str, float]) -> T
 
     They come last: much of what they do other components do as well.
     """
-    if _HEAT not in trial.values or INJECTION in {**trial.values, **fixed}:
+    if HEAT not in trial.values or INJECTION in {**trial.values, **fixed}:
         return trial
     # What further steps alone improve is no sign of injection.
     trial = _converged(trial, readings, fixed)
@@ -257,14 +283,14 @@ def _with_or_without_kapitza(trial: Trial, readings: Readings, fixed: Mapping[st
     A small one does the same as more electron–phonon resistance: a fit with both hardly ends, and shows nothing more.
     One that was taken in before other components may be none now, and one that hardly shows moves the temperature.
     """
-    if _HEAT not in trial.values or _KAPITZA_NAME in {**fixed, **readings.given}:
+    if HEAT not in trial.values or KAPITZA in {**fixed, **readings.given}:
         return trial
-    heat, noise = trial.values[_HEAT], trial.noise
-    if _KAPITZA_NAME not in trial.values:
-        attempt = _best(trial, readings, [{_KAPITZA_NAME: _KAPITZA * heat}], fixed, noise)
+    heat, noise = trial.values[HEAT], trial.noise
+    if KAPITZA not in trial.values:
+        attempt = _best(trial, readings, [{KAPITZA: _SOME_KAPITZA * heat}], fixed, noise)
         shows = attempt is not None and trial.chi2(noise) - attempt.chi2(noise) > _LITTLE
         return attempt if attempt is not None and shows else trial
-    if trial.values[_KAPITZA_NAME] > _NO_KAPITZA * heat:
+    if trial.values[KAPITZA] > _NO_KAPITZA * heat:
         return trial
     rest = _without_kapitza(trial.values)
     components = [name for name in rest if name in COMPONENTS]
@@ -283,7 +309,7 @@ def _converged(trial: Trial, readings: Readings, fixed: Mapping[str, float]) -> 
 
 def _completed(trial: Trial, readings: Readings, fixed: Mapping[str, float]) -> Trial:
     """The trial of an island that heats, with the components on which its results depend."""
-    if _HEAT not in trial.values:
+    if HEAT not in trial.values:
         return trial
     matter = {name: s for name, s in trial.scores(trial.noise).items() if s.growth > _MATTERS and name not in fixed}
     start: dict[str, float] = {}
@@ -329,14 +355,14 @@ def _candidates(trial: Trial, noise: float, alike: bool, held: Collection[str]) 
         if estimate > 0 and (estimate / sigma) ** 2 > _ADMITTED
     }
     found: list[list[dict[str, float]]] = []
-    if _HEAT not in trial.values:
-        if misfit or _HEAT in promising:
+    if HEAT not in trial.values:
+        if misfit or HEAT in promising:
             # What the isothermal fit found for temperature and broadening describes the misfit.
             cold = {"electron_temperature": 0.1, "dynes": 1e-4}
-            found.append([cold | {_HEAT: h} for h in _STARTS])
-    elif _KAPITZA_NAME not in trial.values:
+            found.append([cold | {HEAT: h} for h in _STARTS])
+    elif KAPITZA not in trial.values:
         # With little heat only the sum of both resistances shows; and a small one does not show at cold phonons.
-        found.append([{_KAPITZA_NAME: _KAPITZA * trial.values[_HEAT]}])
+        found.append([{KAPITZA: _SOME_KAPITZA * trial.values[HEAT]}])
     if promising.keys() & set(ANDREEV):
         # Both metals are disordered.
         found.append([dict.fromkeys(ANDREEV, _ANDREEV)])
@@ -354,9 +380,10 @@ def _left_out(trial: Trial, noise: float) -> dict[str, str]:
             stated[name] = text_of_limit(limit, *(limit * moved[:2]))
         else:
             stated[name] = _none_above(limit / factor, COMPONENTS[name])
-    if _HEAT in trial.values and _KAPITZA_NAME not in trial.values:
-        (factor,) = trial.model.readings.array.factors([_KAPITZA_NAME])
-        stated[_KAPITZA_NAME] = _none_above(trial.kapitza_limit(noise) / factor, COMPONENTS[_KAPITZA_NAME])
+    if HEAT in trial.values and KAPITZA not in trial.values:
+        (factor,) = trial.model.readings.array.factors([KAPITZA])
+        limit, _ = trial.kapitza_limit(noise)
+        stated[KAPITZA] = _none_above(limit / factor, COMPONENTS[KAPITZA])
     return stated
 
 

@@ -23,8 +23,10 @@ from labnis.fit.result import FitError, FitResult
 from labnis.fit.solver import solve
 from labnis.physics import NoOperatingPointError
 
-__all__ = ["CurrentAndConductance", "joint_model", "model_of_readings", "solve_readings"]
+__all__ = ["KAPITZA_LIMIT", "CurrentAndConductance", "joint_model", "model_of_readings", "solve_readings"]
 
+#: Name of the limit of a Kapitza resistance (K⁴/W) that is nothing but bounded, among the inputs of a fit of a pair.
+KAPITZA_LIMIT = "kapitza_limit"
 # Rounds at most in which weights and excitation follow the parameters, and the change of the expected current, in units
 # of its noise, and of the weights that ends them.
 _ROUNDS, _SETTLED = 5, 0.03
@@ -170,7 +172,7 @@ def solve_readings(
 
     """
     names, size = [p.name for p in parameters], readings.voltage.size
-    prior = island_prior(names, readings.resistance_sigma)
+    prior = island_prior(names, readings.resistance_sigma, readings.kapitza_limit)
     inputs = {"series_resistance": readings.series_resistance, "excitation": readings.excitation}
     mask, ratio = np.ones(size, bool), 1.0
     try:
@@ -203,6 +205,7 @@ def solve_readings(
         raise FitError(f"the island has no steady state: {error}") from error
     noises = {_VOLTAGE_NOISE: voltage_noise} if voltage_noise else {}
     noises |= {} if conductance is None else {_RATIO: ratio}
+    noises |= {KAPITZA_LIMIT: readings.kapitza_limit} if readings.kapitza_limit else {}
     scatter = voltage_noise * result.noise / readings.array.voltage
     told = (f"the voltage scatters by {number_text(scatter, 'V')}",) if voltage_noise else ()
     return replace(result, inputs={**result.inputs, **noises}, notes=(*result.notes, *told)), before.with_mask(mask)

@@ -20,6 +20,7 @@ from labnis.fit.junction._island import (
     ANDREEV,
     ANDREEV_AMPLITUDE,
     DEPHASING_RATE,
+    KAPITZA,
     IslandState,
     cooler_of,
     island_state,
@@ -50,7 +51,8 @@ class Readings:
 
     `excitation` is on the line (V rms), `series_resistance` that of the line (ohm), `resistance_sigma` its standard
     uncertainty, 0 if none is stated. `given` are parameters that are known beforehand. `array` is
-    the device of which this is a pair.
+    the device of which this is a pair. `kapitza_limit` (K⁴/W) is the upper limit of a Kapitza resistance that is
+    nothing but bounded; 0 if it is free, or absent.
     """
 
     voltage: Real
@@ -60,6 +62,7 @@ class Readings:
     resistance_sigma: float = 0.0
     given: Given = field(default_factory=dict)
     array: JunctionArray = PAIR
+    kapitza_limit: float = 0.0
 
     def at(self, points: NDArray[np.intp]) -> "Readings":
         """Return some of the points."""
@@ -326,15 +329,18 @@ def component_prior(names: Sequence[str], resistance_sigma: float = 0.0) -> FitR
     return result_from_mapping("prior", used) if used else None
 
 
-def island_prior(names: Sequence[str], resistance_sigma: float = 0.0) -> FitResult | None:
+def island_prior(names: Sequence[str], resistance_sigma: float = 0.0, kapitza_limit: float = 0.0) -> FitResult | None:
     """As `component_prior`, and what is known of the amplitudes of an Andreev current among the parameters `names`.
 
     They are in units of published wires. A curve on which such a current hardly shows, at high resistances, would
-    otherwise allow amplitudes of hundreds, and with them temperatures that no wire explains.
+    otherwise allow amplitudes of hundreds, and with them temperatures that no wire explains. A Kapitza resistance up to
+    a limit (K⁴/W) is equally likely everywhere below it.
     """
-    amplitudes = {name: ANDREEV_AMPLITUDE for name in names if name in ANDREEV}
+    expected = {name: ANDREEV_AMPLITUDE for name in names if name in ANDREEV}
+    if kapitza_limit:
+        expected[KAPITZA] = kapitza_limit / 2, kapitza_limit / np.sqrt(12)
     known = component_prior(names, resistance_sigma)
-    if not amplitudes:
+    if not expected:
         return known
-    expected = result_from_mapping("prior", amplitudes)
-    return expected if known is None else joined(expected, known)
+    prior = result_from_mapping("prior", expected)
+    return prior if known is None else joined(prior, known)

@@ -35,6 +35,8 @@ __all__ = [
     "ANDREEV_AMPLITUDE",
     "COMPONENTS",
     "DEPHASING_RATE",
+    "HEAT",
+    "KAPITZA",
     "LOWER_BOUNDS",
     "OPTIONAL",
     "IslandState",
@@ -44,10 +46,12 @@ __all__ = [
     "steady_state",
 ]
 
+#: Names of both resistances to heat.
+HEAT, KAPITZA = "electron_phonon_resistance", "kapitza_resistance"
 #: Names and units of the components.
 COMPONENTS = {
-    "electron_phonon_resistance": "K⁵/W",
-    "kapitza_resistance": "K⁴/W",
+    HEAT: "K⁵/W",
+    KAPITZA: "K⁴/W",
     "andreev_normal": "1",
     "andreev_superconductor": "1",
     "leakage_conductance": "S",

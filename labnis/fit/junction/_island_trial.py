@@ -14,7 +14,15 @@ from labnis.fit.given import known_before
 from labnis.fit.junction._gap_loss import LOSSES, gap_loss_columns
 from labnis.fit.junction._heated_pair import HeatedPair, Readings, island_prior
 from labnis.fit.junction._injection import INJECTION, small_loss
-from labnis.fit.junction._island import ANDREEV, COMPONENTS, DEPHASING_RATE, LOWER_BOUNDS, IslandState
+from labnis.fit.junction._island import (
+    ANDREEV,
+    COMPONENTS,
+    DEPHASING_RATE,
+    HEAT,
+    KAPITZA,
+    LOWER_BOUNDS,
+    IslandState,
+)
 from labnis.fit.parameters import Parameter, prior_rows
 from labnis.physics import NoOperatingPointError
 
@@ -26,7 +34,6 @@ STEPS = 30
 _ACCURACY = 1e-5
 # Steps at most towards a limit, and its relative accuracy.
 _LIMIT_STEPS, _LIMIT_ACCURACY = 10, 0.05
-_HEAT, _KAPITZA = "electron_phonon_resistance", "kapitza_resistance"
 # Results on which a component may have an effect.
 _RESULTS = ("gap", "normal_resistance", "electron_temperature")
 # A parameter whose value changes the residuals by less than this part of their noise is at its bound.
@@ -87,31 +94,33 @@ class Trial:
         """What is known of each component that is not there."""
         return _scores(self.model, self.values, self.residuals, noise)
 
-    def kapitza_limit(self, noise: float) -> float:
-        """Upper limit (95 %, K⁴/W) of a Kapitza resistance that is not there; NaN without a steady state.
+    def kapitza_limit(self, noise: float) -> tuple[float, float]:
+        """Upper limit (95 %, K⁴/W) of a Kapitza resistance that is not there, and the growth as in a `Score`.
+
+        Both are NaN without a steady state.
 
         A small one does what more electron–phonon resistance does, h + 5T_0·g/4, and beyond that what its square does:
         so the slopes are those at half the limit.
         """
-        heat, temperature = self.values[_HEAT], self.values["electron_temperature"]
+        heat, temperature = self.values[HEAT], self.values["electron_temperature"]
         limit, rest = heat, self.residuals / noise
         for _ in range(_LIMIT_STEPS):
             less = max(heat - 1.25 * temperature * limit / 2, 0.1 * heat)
-            there = self.values | {_HEAT: less}
-            values = there | {_KAPITZA: limit / 2}
+            there = self.values | {HEAT: less}
+            values = there | {KAPITZA: limit / 2}
             try:
                 state = self.model.state_of(values, [*values])
             except NoOperatingPointError:
-                return float("nan")
+                return np.nan, np.nan
             columns = -self.model.apart_from_line(self.model.slopes(state)) / noise
-            score = _known(columns, [*values], there, rest, _of_extremes(state)).get(_KAPITZA)
+            score = _known(columns, [*values], there, rest, _of_extremes(state)).get(KAPITZA)
             if score is None:
-                return float("nan")
+                return np.nan, np.nan
             # Where the square counts, σ is in inverse proportion to the limit.
             before, limit = limit, float(np.sqrt(limit * (max(score.estimate, 0.0) + ONE_SIDED * score.sigma)))
             if abs(limit / before - 1) < _LIMIT_ACCURACY:
                 break
-        return limit
+        return limit, score.growth
 
 
 class Score(NamedTuple):
@@ -207,13 +216,13 @@ def island_parameters(
         Parameter("current_offset", "A", v["current_offset"], 1e-2 * gap / resistance),
     ]
     largest = {
-        _HEAT: _LARGEST,
-        _KAPITZA: _LARGEST,
+        HEAT: _LARGEST,
+        KAPITZA: _LARGEST,
         "leakage_conductance": 1 / resistance,
     }
     # Values that matter: both resistances to heat are alike at 1 K, and the gap over the resistance is a current.
-    heat = v.get(_HEAT, _LARGEST)
-    sizes = {_HEAT: heat, _KAPITZA: heat, "leakage_conductance": 1 / resistance}
+    heat = v.get(HEAT, _LARGEST)
+    sizes = {HEAT: heat, KAPITZA: heat, "leakage_conductance": 1 / resistance}
     sizes |= {INJECTION: resistance / gap} | dict.fromkeys(ANDREEV, 1.0)
     for name in components:
         scale = max(abs(v[name]), 1e-3 * sizes[name])

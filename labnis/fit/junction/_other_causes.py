@@ -12,6 +12,7 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 
 from labnis.fit._doubts import AS_WELL
+from labnis.fit._residuals import told_alike
 from labnis.fit.arrays import Bool, Real, evenly_spread
 from labnis.fit.estimate import number_text
 from labnis.fit.junction._array import PAIR
@@ -59,7 +60,7 @@ def other_cause(result: FitResult, readings: Readings, fixed: Mapping[str, float
         start = fit_pair(some, held, None if components_of(equal) else equal)
     except FitError:
         return ()
-    if start.noise > _HOT * result.noise:
+    if start.noise > _HOT * result.noise and not told_alike(result.warnings):
         return ()  # what is so large and described so well is heat
     for cause in (_unequal_junctions, _wrong_line, _excitation, _wrong_values):
         with suppress(FitError):

@@ -5,7 +5,9 @@ import pytest
 
 from labnis.fit import fit_current_voltage
 from labnis.fit.junction._island import island_state
+from labnis.fit.junction.cooling_curves import with_extremes
 from labnis.fit.resonator._tunnelling import tunnelling, tunnelling_slopes
+from sim_instruments.world.device import Device
 from tests.fit.cooling import ALUMINIUM
 from tests.fit.measuring import SERIES_RESISTANCE, current_voltage, device
 from tests.fit.test_island import STATE, cooler, fitted, found, junction_pulls
@@ -59,6 +61,20 @@ def test_what_is_not_there_is_bounded() -> None:
     for name in ("injection", "superconductor_warming"):
         assert "95 %" in fit.assumed[name] and "which would change gap by" in fit.assumed[name]
     assert not fit.warnings
+
+
+def test_injection_beside_a_kapitza_resistance() -> None:
+    # The search had left the Kapitza resistance out before injection came, and the coldest electrons were 5σ off.
+    superconductor = ALUMINIUM | {"volume": 1.8e-20, "outflow": 9e7}
+    island = {"volume": 5.8e-19, "kapitza": 1.9e-9, "andreev": None, "superconductor": superconductor}
+    truth = cooler(junction={"resistance": 14e3}, island=island, fridge={"mixing_chamber_temperature": 0.15})
+    voltage, current = current_voltage(truth, points=401)
+    fit = fit_current_voltage(voltage, current, series_resistance=SERIES_RESISTANCE, resistance_sigma=2.0)
+    assert {"kapitza_resistance", "injection"} <= set(found(fit))
+    coldest = Device(truth).cooling(0.15)["lowest_electron_temperature"]
+    lowest = with_extremes(fit, float(voltage.max()))["lowest_electron_temperature"]
+    assert abs(lowest.value - coldest) < 3 * lowest.sigma
+    assert max(map(abs, junction_pulls(fit, truth).values())) < 4
 
 
 @pytest.mark.long

@@ -158,7 +158,7 @@ class HeatedPair(CurveModel):
         return self.expected(x) * self.weight
 
     def with_readings(self, voltage: Real, measured: Real) -> Self:
-        """Return the same model of other readings; the curve is straight between their voltages."""
+        """Return the same model of other readings; the curve is straight between their voltages, but for an offset."""
         return replace(self, readings=replace(self.readings, voltage=voltage, current=measured))
 
     def place(self, datum: int) -> str:
@@ -166,23 +166,31 @@ class HeatedPair(CurveModel):
 
     def expected(self, x: Real) -> Real:
         """Expected readings of the current (A), shape (n,)."""
-        state, offset = self._state(x), x[self.names.index("current_offset")]
+        state, away = self._near(x)
         by_voltage = state.current_slopes[..., self.names.index("voltage_offset")].mean(axis=1)
-        return np.asarray(state.current.mean(axis=1) + self.correction + offset + by_voltage * self._away(x))
+        offset = x[self.names.index("current_offset")]
+        return np.asarray(state.current.mean(axis=1) + self.correction + offset + by_voltage * away)
 
     def lockin(self, x: Real) -> tuple[Real, Real]:
         """Conductance (S) that the excitation sees, its first harmonic, shape (n,), and its slopes, shape (n, p)."""
-        state = self._state(x)
+        state, away = self._near(x)
         current = first_harmonic(state.current) + self.harmonic_correction
         slopes = first_harmonic(np.moveaxis(state.current_slopes, 1, -1))
-        current = current + slopes[:, self.names.index("voltage_offset")] * self._away(x)
+        current = current + slopes[:, self.names.index("voltage_offset")] * away
         return current / self.harmonic, slopes / self.harmonic[:, None]
 
-    def _away(self, x: Real) -> Real:
-        """By how much the true voltages (V) differ from those that are solved, shape (n,)."""
+    def _near(self, x: Real) -> tuple[IslandState, Real]:
+        """The island near the true voltages of the readings, and by how much these (V) differ from it, shape (n,).
+
+        An offset of all of them is that of the parameters, which may take it over exactly: where the electrons are
+        coldest the curve is not straight over a thousandth of what an offset may be.
+        """
         line = float(x[self.names.index(LINE)]) if LINE in self.names else 0.0
         more = self.readings.current - self.solved.current
-        return np.asarray(self.readings.voltage - self.solved.voltage - line * more)
+        away = self.readings.voltage - self.solved.voltage - line * more
+        common, at = away.mean(), np.array(x, dtype=np.float64)
+        at[self.names.index("voltage_offset")] += common
+        return self._state(at), away - common
 
     def residuals(self, x: Real) -> Real:
         try:

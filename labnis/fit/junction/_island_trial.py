@@ -103,7 +103,7 @@ class Trial:
         so the slopes are those at half the limit.
         """
         heat, temperature = self.values[HEAT], self.values["electron_temperature"]
-        limit, rest = heat, self.residuals / noise
+        limit, growth, rest = heat, np.nan, self.residuals / noise
         for _ in range(_LIMIT_STEPS):
             less = max(heat - 1.25 * temperature * limit / 2, 0.1 * heat)
             there = self.values | {HEAT: less}
@@ -118,9 +118,10 @@ class Trial:
                 return np.nan, np.nan
             # Where the square counts, σ is in inverse proportion to the limit.
             before, limit = limit, float(np.sqrt(limit * (max(score.estimate, 0.0) + ONE_SIDED * score.sigma)))
+            growth = score.growth
             if abs(limit / before - 1) < _LIMIT_ACCURACY:
                 break
-        return limit, score.growth
+        return limit, growth
 
 
 class Score(NamedTuple):

@@ -270,9 +270,17 @@ def test_a_source_of_one_range_acts_on_its_points_only(sweep: xarray.Dataset) ->
     assert changed_by(replace(small, above=1e-8, largest=1e-6), GAIN, sweep, context()) is not None
 
 
-def test_an_offset_that_a_parameter_takes_over_moves_nothing_else_also_beside_a_bound() -> None:
-    """10⁵ σ of the offset; without a Dynes parameter, which cannot step below 0."""
-    data = curve(measuring.device(junction={"dynes": 0.0}))
+# A device without a Dynes parameter, which cannot step below 0; and electrons of 20 mK, which notice 0.1 µV.
+COLD = {"resistance": 7.8e3}, {"temperature": None, "volume": 3.8e-19, "electron_phonon": 2e9}
+
+
+@pytest.mark.parametrize(("junction", "island", "bath"), [({"dynes": 0.0}, {}, 0.1), (*COLD, 0.0107)])
+def test_an_offset_that_a_parameter_takes_over_moves_nothing_else(
+    junction: dict[str, float], island: dict[str, float | None], bath: float
+) -> None:
+    """10⁵ σ of the offset."""
+    fridge = {"mixing_chamber_temperature": bath}
+    data = curve(measuring.device(junction=junction, island=island, fridge=fridge))
     fit = budgeted(CurrentVoltage(), data, source("voltage.offset", 86.6e-6))
     assert not fit.warnings
     moved = contributions(fit)["voltage.offset"]

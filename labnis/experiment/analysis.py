@@ -33,6 +33,8 @@ from labnis.station import import_named_in_file, import_object
 
 # Names in files, figures and `analysis.result`.
 _NAME = re.compile(r"\w[\w -]*")
+# How a doubt is told that a fit has of what it needs.
+_INHERITED = "it uses {}, which is in doubt: "
 
 __all__ = [
     "Analysis",
@@ -276,8 +278,13 @@ def fitted(
     if absent:
         raise FitError(f"{analysis.name} declares {', '.join(absent)}, which its fit does not contain")
     used = {need: priors[need] for need in declared_needs(analysis) if need in priors}
-    inherited = [f"it uses {need}, which is in doubt: {text}" for need, fit in used.items() for text in fit.warnings]
+    inherited = dict.fromkeys(_inherited(need, text) for need, fit in used.items() for text in fit.warnings)
     return replace(result, warnings=(*result.warnings, *inherited, *_not_held(analysis, context, result)))
+
+
+def _inherited(need: str, text: str) -> str:
+    """A warning of what a fit needs, as one of that fit; what this has inherited itself is told as it is."""
+    return text if re.match(_INHERITED.format(r"\S+"), text) else _INHERITED.format(need) + text
 
 
 def known_to(analysis: Analysis, context: FitContext) -> FitContext:

@@ -137,3 +137,6 @@ def test_doubt_is_inherited_and_notes_are_not() -> None:
     found = fitted(Doubled(), data, FitContext(), {"single": doubted}, None)
     assert found.warnings == ("it uses single, which is in doubt: the model is incomplete",)
     assert found.notes == ()
+    # What the first one has inherited itself is told once, of the fit that it is of.
+    handed_on = fitted(Doubled(), data, FitContext(), {"single": replace(single, warnings=found.warnings)}, None)
+    assert handed_on.warnings == found.warnings

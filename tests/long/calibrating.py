@@ -16,6 +16,8 @@ from ruamel.yaml import YAML
 from typer.testing import CliRunner
 from uncertainties import UFloat  # type: ignore[import-untyped]
 
+from tests.run.bench import RESULTS
+
 __all__ = ["Calibration", "Difference", "Job", "calibrate_all", "differences_of"]
 
 STATION = Path(__file__).parents[2] / "station.yaml"
@@ -120,6 +122,8 @@ def _processes() -> int:
 def _calibrate(job: Job, folder: Path) -> Calibration:
     try:
         results = _answer(job, folder)["results"]
+        if missing := [name for name in RESULTS if name not in results]:
+            return Calibration({}, f"seed {job.seed}: no {', '.join(missing)}: {job.truth}")
         return Calibration({name: {key: found[key] for key in KEPT if key in found} for name, found in results.items()})
     except RuntimeError as error:
         return Calibration({}, str(error))

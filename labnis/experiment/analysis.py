@@ -16,7 +16,6 @@ end, refit, figure and report use the same object. Example of a lab's own analys
 
 import inspect
 import logging
-import math
 import re
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
@@ -33,8 +32,8 @@ from labnis.station import import_named_in_file, import_object
 
 # Names in files, figures and `analysis.result`.
 _NAME = re.compile(r"\w[\w -]*")
-# How a doubt is told that a fit has of what it needs.
-_INHERITED = "it uses {}, which is in doubt: "
+# A doubt about what a fit needs begins with this.
+_INHERITED = "it uses"
 
 __all__ = [
     "Analysis",
@@ -278,28 +277,18 @@ def fitted(
     if absent:
         raise FitError(f"{analysis.name} declares {', '.join(absent)}, which its fit does not contain")
     used = {need: priors[need] for need in declared_needs(analysis) if need in priors}
-    inherited = dict.fromkeys(_inherited(need, text) for need, fit in used.items() for text in fit.warnings)
-    return replace(result, warnings=(*result.warnings, *inherited, *_not_held(analysis, context, result)))
-
-
-def _inherited(need: str, text: str) -> str:
-    """A warning of what a fit needs, as one of that fit; what this has inherited itself is told as it is."""
-    return text if re.match(_INHERITED.format(r"\S+"), text) else _INHERITED.format(need) + text
+    # What an earlier fit has inherited itself is told once, of the fit that it is of.
+    inherited = dict.fromkeys(
+        text if text.startswith(_INHERITED) else f"{_INHERITED} {need}, which is in doubt: {text}"
+        for need, fit in used.items()
+        for text in fit.warnings
+    )
+    return replace(result, warnings=(*result.warnings, *inherited, *context.not_held(result, analysis.name)))
 
 
 def known_to(analysis: Analysis, context: FitContext) -> FitContext:
     """The `context` with what is known of parameters of `analysis`; all of it where that declares none."""
     return context.of_parameters(analysis.parameters) if hasattr(analysis, "parameters") else context
-
-
-def _not_held(analysis: Analysis, context: FitContext, fit: FitResult) -> list[str]:
-    """Warnings where a fit has not held what it should."""
-    return [
-        f"{name} was to be held at {value:g} {fit[name].unit}, and is {fit[name]}: the analysis {analysis.name} has to "
-        "take what `context.fixed` holds"
-        for name, value in context.fixed.items()
-        if name in fit.names and not math.isclose(fit[name].value, value, rel_tol=1e-9, abs_tol=0.0)
-    ]
 
 
 def _budgeted(

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
 
 from labnis.accuracy import Source
+from labnis.fit.result import FitResult
 
 __all__ = ["FitContext"]
 
@@ -104,3 +105,12 @@ class FitContext:
             tuple(found.get("unstated", ())),
             {name: (float(value), float(sigma)) for name, (value, sigma) in found.get("given", {}).items()},
         )
+
+    def not_held(self, fit: FitResult, analysis: str) -> list[str]:
+        """Warnings where a `fit` by a lab's `analysis` has not held what it should."""
+        return [
+            f"{name} was to be held at {value:g} {fit[name].unit}, and is {fit[name]}: the analysis {analysis} has to "
+            "take what `context.fixed` holds"
+            for name, value in self.fixed.items()
+            if name in fit.names and not math.isclose(fit[name].value, value, rel_tol=1e-9, abs_tol=0.0)
+        ]

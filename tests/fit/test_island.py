@@ -183,6 +183,9 @@ def test_a_kapitza_resistance_that_does_not_show_has_a_limit_and_counts_where_a_
     told = re.match(r"any up to (\S+) K⁴/W \(95 %\)", bounded.assumed["kapitza_resistance"])
     assert told is not None
     limit = float(told[1])
+    left_out = re.fullmatch(r"none; below (\S+) K⁴/W \(95 %\)", fit.assumed["kapitza_resistance"])
+    assert left_out is not None
+    assert float(left_out[1]) == limit
     assert limit < fit["electron_phonon_resistance"].value
     assert 0 < bounded["kapitza_resistance"].value < limit
     assert bounded["electron_temperature"].sigma > fit["electron_temperature"].sigma

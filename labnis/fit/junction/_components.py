@@ -22,7 +22,7 @@ from labnis.fit.junction._gap_loss import LOSSES, text_of_limit
 from labnis.fit.junction._heated_pair import HeatedPair, Readings
 from labnis.fit.junction._injection import INJECTION
 from labnis.fit.junction._island import ANDREEV, COMPONENTS, HEAT, KAPITZA, components_of
-from labnis.fit.junction._island_trial import STEPS, Trial, island_parameters
+from labnis.fit.junction._island_trial import STEPS, Trial, island_parameters, with_kapitza
 from labnis.fit.junction._line import GAIN, LINE
 from labnis.fit.parameters import Parameter, restarted
 from labnis.fit.result import FitError, FitResult
@@ -96,20 +96,23 @@ def with_components(
             trial = _found(result, _of_island(result), readings, FEWER_POINTS, fixed)
             if trial.values.keys() - result.by_name.keys():
                 result, model = _solved(trial.values, readings, fixed, name, assumed, conductance)
-        limit = _kapitza_limit_that_matters(_trial(result, model), result.noise, fixed)
-        if limit:
+        found = _trial(result, model)
+        absent = HEAT in found.values and KAPITZA not in found.values
+        limit, growth = found.kapitza_limit(result.noise) if absent else (np.nan, 1.0)
+        matters = growth > _MATTERS and KAPITZA not in {**fixed, **readings.given}
+        if matters:
             bounded = replace(readings, kapitza_limit=limit)
-            result, model = _solved(_below(limit, result), bounded, fixed, name, assumed, conductance)
+            result, model = _solved(with_kapitza(found.values, limit / 2), bounded, fixed, name, assumed, conductance)
+            found = _trial(result, model)
     except FitError as error:
         if components_of(pair):
             raise
         better = f"an island with {', '.join(names)} describes the curve better, but" if names else "the conductance"
         return replace(pair, warnings=(*pair.warnings, f"{better} cannot be fitted: {error}"))
-    stated = {**result.assumed, **_left_out(_trial(result, model), result.noise)}
-    if limit:
+    stated = {**result.assumed, **_left_out(found, result.noise)}
+    if absent:
         (factor,) = readings.array.factors([KAPITZA])
-        of_device = f"{limit / factor:.2g} {COMPONENTS[KAPITZA]}"
-        stated[KAPITZA] = f"any up to {of_device} (95 %): the curve does not show it, and the results depend on it"
+        stated[KAPITZA] = _text_of_kapitza(limit / factor, matters=matters)
     if not names:
         return replace(result, assumed=stated)
     return replace(result, assumed=stated | {"electron_temperature": _OF_ISLAND})
@@ -170,21 +173,6 @@ def _trial(result: FitResult, model: HeatedPair) -> Trial:
     """A fit to all points, whose `model` of the current this is, as a trial."""
     rest = (result.residuals * result.mask)[: model.voltage.shape[0]]
     return Trial(model, _of_island(result), model.apart_from_line(rest))
-
-
-def _kapitza_limit_that_matters(trial: Trial, noise: float, fixed: Mapping[str, float]) -> float:
-    """The limit (K⁴/W) of a Kapitza resistance that is not there, where a result depends on it; 0 elsewhere."""
-    if HEAT not in trial.values or KAPITZA in {**trial.values, **fixed}:
-        return 0.0
-    limit, growth = trial.kapitza_limit(noise)
-    return limit if growth > _MATTERS else 0.0
-
-
-def _below(limit: float, result: FitResult) -> dict[str, float]:
-    """Values of a fit without a Kapitza resistance, at half the `limit` of one."""
-    values = _of_island(result)
-    rest = values[HEAT] - 1.25 * values["electron_temperature"] * limit / 2
-    return values | {KAPITZA: limit / 2, HEAT: max(rest, 0.1 * values[HEAT])}
 
 
 def _of_island(fit: FitResult) -> dict[str, float]:
@@ -380,11 +368,15 @@ def _left_out(trial: Trial, noise: float) -> dict[str, str]:
             stated[name] = text_of_limit(limit, *(limit * moved[:2]))
         else:
             stated[name] = _none_above(limit / factor, COMPONENTS[name])
-    if HEAT in trial.values and KAPITZA not in trial.values:
-        (factor,) = trial.model.readings.array.factors([KAPITZA])
-        limit, _ = trial.kapitza_limit(noise)
-        stated[KAPITZA] = _none_above(limit / factor, COMPONENTS[KAPITZA])
     return stated
+
+
+def _text_of_kapitza(limit: float, *, matters: bool) -> str:
+    """What is said of a Kapitza resistance up to a `limit` (K⁴/W) that the curve does not show."""
+    unit = COMPONENTS[KAPITZA]
+    if not matters:
+        return _none_above(limit, unit)
+    return f"any up to {limit:.2g} {unit} (95 %): the curve does not show it, and the results depend on it"
 
 
 def _none_above(limit: float, unit: str) -> str:

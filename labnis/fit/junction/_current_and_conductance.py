@@ -14,7 +14,7 @@ from labnis.fit.arrays import Bool, Real
 from labnis.fit.estimate import number_text
 from labnis.fit.given import known_before
 from labnis.fit.junction._heated_pair import HeatedPair, Readings, island_prior
-from labnis.fit.junction._island import LOWER_BOUNDS, OPTIONAL
+from labnis.fit.junction._island import HEAT, LOWER_BOUNDS, OPTIONAL
 from labnis.fit.junction._line import GAIN, LINE, Line
 from labnis.fit.junction._temperature_limit import temperature_limit
 from labnis.fit.models import Model
@@ -199,7 +199,7 @@ def solve_readings(
         known = known_before(parameters, prior, readings.given).prior
         model = model.with_mask(result.mask)
         result = with_bounds(result, model, known, LOWER_BOUNDS, OPTIONAL)
-        if "electron_phonon_resistance" in result.free:
+        if HEAT in result.free:
             result = replace(result, limits=temperature_limit(result, model, known))
     except NoOperatingPointError as error:
         raise FitError(f"the island has no steady state: {error}") from error

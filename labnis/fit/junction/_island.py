@@ -74,8 +74,8 @@ _DIFFUSION = 80e-4
 # Names of the same parameters in `steady_state_slopes`, and their size there.
 _STEADY = {
     "electron_temperature": "bath_temperature",
-    "electron_phonon_resistance": "1/electron_phonon",
-    "kapitza_resistance": "1/kapitza",
+    HEAT: "1/electron_phonon",
+    KAPITZA: "1/kapitza",
 }
 _FACTORS = {"andreev_normal": 2e6, "andreev_superconductor": 0.4e6}
 # An h (K⁵/W) with which the island does not heat.
@@ -112,8 +112,8 @@ def cooler_of(values: Mapping[str, float]) -> SINISCooler:
     """
     amplitudes = [max(values.get(name, 0.0), 0.0) for name in _FACTORS]
     andreev = _channel(values, amplitudes) if any(amplitudes) else None
-    kapitza, leak = (max(values.get(name, 0.0), 0.0) for name in ("kapitza_resistance", "leakage_conductance"))
-    heat, injection = values.get("electron_phonon_resistance", 0.0), values.get(INJECTION, 0.0)
+    kapitza, leak = (max(values.get(name, 0.0), 0.0) for name in (KAPITZA, "leakage_conductance"))
+    heat, injection = values.get(HEAT, 0.0), values.get(INJECTION, 0.0)
     injects = injection > 0 and heat > _NO_HEATING
     gap = gap_at_zero_temperature(values["gap"], values["electron_temperature"]).value if injects else values["gap"]
     return SINISCooler(

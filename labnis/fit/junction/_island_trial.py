@@ -26,7 +26,7 @@ from labnis.fit.junction._island import (
 from labnis.fit.parameters import Parameter, prior_rows
 from labnis.physics import NoOperatingPointError
 
-__all__ = ["STEPS", "Score", "Trial", "island_parameters"]
+__all__ = ["STEPS", "Score", "Trial", "island_parameters", "with_kapitza"]
 
 #: Steps at most.
 STEPS = 30
@@ -102,12 +102,10 @@ class Trial:
         A small one does what more electron–phonon resistance does, h + 5T_0·g/4, and beyond that what its square does:
         so the slopes are those at half the limit.
         """
-        heat, temperature = self.values[HEAT], self.values["electron_temperature"]
-        limit, growth, rest = heat, np.nan, self.residuals / noise
+        limit, growth, rest = self.values[HEAT], np.nan, self.residuals / noise
         for _ in range(_LIMIT_STEPS):
-            less = max(heat - 1.25 * temperature * limit / 2, 0.1 * heat)
-            there = self.values | {HEAT: less}
-            values = there | {KAPITZA: limit / 2}
+            values = with_kapitza(self.values, limit / 2)
+            there = {name: values[name] for name in self.values}
             try:
                 state = self.model.state_of(values, [*values])
             except NoOperatingPointError:
@@ -122,6 +120,12 @@ class Trial:
             if abs(limit / before - 1) < _LIMIT_ACCURACY:
                 break
         return limit, growth
+
+
+def with_kapitza(values: Mapping[str, float], kapitza: float) -> dict[str, float]:
+    """The `values` with this Kapitza resistance (K⁴/W), and as much less of h as leaves all as it is to first order."""
+    less = values[HEAT] - 1.25 * values["electron_temperature"] * kapitza
+    return {**values, HEAT: max(less, 0.1 * values[HEAT]), KAPITZA: kapitza}
 
 
 class Score(NamedTuple):

@@ -10,14 +10,14 @@ from scipy.special import ndtr, ndtri
 
 from labnis.fit._bounds import statements_of_bounds
 from labnis.fit.estimate import CONFIDENCE
-from labnis.fit.junction._island import LOWER_BOUNDS
+from labnis.fit.junction._island import KAPITZA, LOWER_BOUNDS
 from labnis.fit.models import Model
 from labnis.fit.parameters import Given, prior_rows
 from labnis.fit.result import FitResult
 
 __all__ = ["temperature_limit"]
 
-_NAME, _KAPITZA = "electron_temperature", "kapitza_resistance"
+_NAME = "electron_temperature"
 # A power of the temperature is known if it is as many standard deviations from 0.
 _SIGNIFICANT = 3.0
 # Steps at most towards a limit that is that of its own σ, and the relative change that ends them.
@@ -30,7 +30,7 @@ def temperature_limit(fit: FitResult, model: Model, prior: FitResult | None) -> 
     `prior` is what was known before.
     """
     value, sigma = fit[_NAME].value, fit[_NAME].sigma
-    power = 4 if _KAPITZA in fit.names else 5
+    power = 4 if KAPITZA in fit.names else 5
     if sigma == 0 or power * sigma < value / _SIGNIFICANT:
         return {}
     limit = _limit(value, power * sigma / value, power)

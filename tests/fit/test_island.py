@@ -8,7 +8,7 @@ import xarray
 
 from labnis.fit import FitContext, FitResult, NotApplicableError, fit_current_voltage, fit_emitted_power, fit_reflection
 from labnis.fit.analyses import Conductance
-from labnis.fit.junction._island import COMPONENTS, island_state
+from labnis.fit.junction._island import COMPONENTS, SLOWEST_DEPHASING, island_state
 from sim_instruments import SHIPPED_TRUTH, Truth, load_truth
 from tests.fit.measuring import SERIES_RESISTANCE, current_voltage, device, emission, pulls, reflection
 
@@ -195,6 +195,18 @@ def test_a_kapitza_resistance_that_does_not_show_has_a_limit_and_counts_where_a_
 
     held = fitted(truth, seed=2, fixed={"kapitza_resistance": limit})
     assert chi2(held) - chi2(fit) > 1.645**2
+
+
+@pytest.mark.parametrize("rate", [0.0, -1e9])
+def test_a_step_below_the_slowest_dephasing_rate_changes_nothing(rate: float) -> None:
+    voltage = np.linspace(-5e-4, 5e-4, 21)
+    slowest, below = (
+        island_state(STATE | {"dephasing_rate": at}, voltage, list(STATE)) for at in (SLOWEST_DEPHASING, rate)
+    )
+    np.testing.assert_array_equal(below.current, slowest.current)
+    # And there is little below: the current of half that rate is the same to a part in a thousand.
+    half = STATE | {"dephasing_rate": 2 * SLOWEST_DEPHASING}
+    np.testing.assert_allclose(island_state(half, voltage, []).current, slowest.current, rtol=3e-3, atol=1e-13)
 
 
 def test_an_island_of_constant_temperature_has_no_components() -> None:

@@ -39,6 +39,7 @@ __all__ = [
     "KAPITZA",
     "LOWER_BOUNDS",
     "OPTIONAL",
+    "SLOWEST_DEPHASING",
     "IslandState",
     "components_of",
     "cooler_of",
@@ -62,6 +63,8 @@ LOWER_BOUNDS = {"dynes": 0.0, **dict.fromkeys(COMPONENTS, 0.0)}
 #: Rate 1/τ_φ at which electrons and holes lose their common phase (1/s), and its standard uncertainty: with an Andreev
 #: current it is a parameter of this prior, for the curve hardly determines it.
 DEPHASING_RATE = (5.6e9, 7e9)
+#: A rate (1/s) below which the curve does not depend on it: in units of ħ it is far below kT.
+SLOWEST_DEPHASING = 5.6e7
 #: Names of the amplitudes of an Andreev current, in units of the wires of Rajauria et al., and what is expected of them
 #: beforehand, with its standard uncertainty: wires are rarely six times as resistive per length.
 ANDREEV = ("andreev_normal", "andreev_superconductor")
@@ -129,7 +132,8 @@ def cooler_of(values: Mapping[str, float]) -> SINISCooler:
 
 def _channel(values: Mapping[str, float], amplitudes: Sequence[float]) -> AndreevChannel:
     """The Andreev current with these amplitudes, in the order of the components."""
-    rate = values.get("dephasing_rate", DEPHASING_RATE[0])
+    # A small step may lead below the slowest one.
+    rate = max(values.get("dephasing_rate", DEPHASING_RATE[0]), SLOWEST_DEPHASING)
     normal, superconductor = (
         factor * amplitude for factor, amplitude in zip(_FACTORS.values(), amplitudes, strict=True)
     )

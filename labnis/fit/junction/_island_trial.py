@@ -21,6 +21,7 @@ from labnis.fit.junction._island import (
     HEAT,
     KAPITZA,
     LOWER_BOUNDS,
+    SLOWEST_DEPHASING,
     IslandState,
 )
 from labnis.fit.parameters import Parameter, prior_rows
@@ -234,5 +235,6 @@ def island_parameters(
         parameters.append(Parameter(name, COMPONENTS[name], v[name], scale, 0.0, largest.get(name, np.inf)))
     if set(components) & set(ANDREEV):
         rate = v.get("dephasing_rate", DEPHASING_RATE[0])
-        parameters.append(Parameter("dephasing_rate", "1/s", rate, DEPHASING_RATE[0], 1e-2 * DEPHASING_RATE[0]))
+        size, slowest = DEPHASING_RATE[0], SLOWEST_DEPHASING
+        parameters.append(Parameter("dephasing_rate", "1/s", rate, size, slowest, may_vanish=True))
     return [replace(p, start=fixed[p.name], fixed=True) if p.name in fixed else p for p in parameters]

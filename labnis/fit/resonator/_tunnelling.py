@@ -11,7 +11,7 @@ from scipy.constants import e, h, k
 from labnis.fit.arrays import Complex, Real
 from labnis.fit.estimate import number_text
 from labnis.fit.junction._array import PAIR, JunctionArray
-from labnis.fit.junction._island import COMPONENTS, components_of, island_state
+from labnis.fit.junction._island import COMPONENTS, SLOWEST_DEPHASING, components_of, island_state
 from labnis.fit.junction._unequal_pair import ASYMMETRY
 from labnis.fit.parameters import Parameter
 from labnis.fit.result import FitResult
@@ -268,7 +268,14 @@ def junction_parameters(prior: FitResult | None, device_voltage: Real) -> list[P
         Parameter("dynes", "1", start["dynes"], 1e-3, 0.0, 0.3),
         Parameter("voltage_offset", "V", start["voltage_offset"], 1e-2 * extent),
         *(
-            Parameter(name, prior[name].unit, prior[name].value, prior[name].sigma or 1.0, 0.0)
+            Parameter(
+                name,
+                prior[name].unit,
+                prior[name].value,
+                prior[name].sigma or 1.0,
+                SLOWEST_DEPHASING if name == "dephasing_rate" else 0.0,
+                may_vanish=True,
+            )
             for name in island
             if prior is not None
         ),

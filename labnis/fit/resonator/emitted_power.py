@@ -24,7 +24,7 @@ from labnis.fit.derived import with_quantity
 from labnis.fit.estimate import number_text
 from labnis.fit.given import known_before, refuse_unphysical
 from labnis.fit.information import Sensitivity, thinned
-from labnis.fit.junction._island import COMPONENTS
+from labnis.fit.junction._island import COMPONENTS, SLOWEST_DEPHASING
 from labnis.fit.parameters import Given, Parameter, hold, joined, parameters_at, prior_rows, restarted
 from labnis.fit.propagation import Evaluated
 from labnis.fit.resonator._biases import gigahertz
@@ -95,7 +95,7 @@ _SMALLEST = {
     "electron_temperature": 1e-3,
     "dynes": 0.0,
     "normal_resistance": 0.0,
-    "dephasing_rate": 1.0,
+    "dephasing_rate": SLOWEST_DEPHASING,
 } | dict.fromkeys(COMPONENTS, 0.0)
 
 
@@ -325,7 +325,12 @@ def _known_parameters(known: FitResult) -> list[Parameter]:
     """Parameters of the prior, started at its values and scaled by its uncertainties."""
     return [
         Parameter(
-            name, unit, float(value), float(s) or 1.0, _SMALLEST.get(name, -np.inf), may_vanish=name in known.limits
+            name,
+            unit,
+            float(value),
+            float(s) or 1.0,
+            _SMALLEST.get(name, -np.inf),
+            may_vanish=name in (*known.limits, "dephasing_rate"),
         )
         for name, unit, value, s in zip(known.names, known.units, known.values, known.sigma, strict=True)
     ]

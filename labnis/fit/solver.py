@@ -29,6 +29,8 @@ AnyModel = TypeVar("AnyModel", bound=Model)
 _OUTLIER_ROUNDS, _MOST_OUTLIERS = 10, 0.1
 _NOISE_ROUNDS, _NOISE_TOLERANCE = 5, 1e-2
 _ACCURACY = 1e-10
+# Relative change of χ² that ends a search for glitches.
+_ROUGHLY = 1e-3
 # Methods of scipy, and evaluations of each. The first one keeps off the bounds, and so comes ever more slowly along the
 # valley of an island's heat, leak and Andreev current if they end at some; the second one goes on along them.
 _SEARCHES = {"trf": 100, "dogbox": 900}
@@ -73,14 +75,18 @@ def solve(
     """
     known = known_before(parameters, prior, given)
     held, prior = conditioned(parameters, known.prior)
-    fits = [_solve(held, model, name, absorbed, prior, accuracy)]
+    result = _solve(held, model, name, absorbed, prior, accuracy)
+    values = result.values
 
     def residuals(model: Model) -> Real:
-        fits.append(_solve(restarted(held, fits[-1].values), model, name, absorbed, prior, accuracy))
-        return fits[-1].residuals
+        nonlocal values
+        rough = _solve(restarted(held, values), model, name, absorbed, prior, accuracy, roughly=True)
+        values = rough.values
+        return rough.residuals
 
-    model = _without_glitches(model, fits[0].residuals, residuals)
-    result = fits[-1]
+    before, model = model.mask, _without_glitches(model, result.residuals, residuals)
+    if (model.mask != before).any():
+        result = _solve(restarted(held, values), model, name, absorbed, prior, accuracy)
     fixed = {p.name: text_of_held(p.start, p.unit) for p in held if p.fixed}
     left_out, isolated = texts_of_left_out(model)
     doubts = (
@@ -126,8 +132,6 @@ def _without_glitches(model: AnyModel, first: Real, residuals: Callable[[AnyMode
         except FitError:  # what is left does not determine the parameters: it was no glitches
             break
     narrowed = _narrowed(model, ~glitches(rest, rows))
-    if narrowed is not None:
-        residuals(narrowed)
     return model if narrowed is None else narrowed
 
 
@@ -139,8 +143,16 @@ def _narrowed(model: AnyModel, mask: Bool) -> AnyModel | None:
 
 
 def _solve(
-    parameters: Sequence[Parameter], model: Model, name: str, absorbed: int, prior: FitResult | None, accuracy: float
+    parameters: Sequence[Parameter],
+    model: Model,
+    name: str,
+    absorbed: int,
+    prior: FitResult | None,
+    accuracy: float,
+    *,
+    roughly: bool = False,
 ) -> FitResult:
+    """The fit to the data in the model's mask; `roughly`, as far as χ² shows."""
     free = np.array([not p.fixed for p in parameters])
     moved = [p for p in parameters if not p.fixed]
     scale = np.array([p.scale for p in moved])
@@ -184,8 +196,10 @@ def _solve(
     noise = _noise(rest, freedom)
     if target.size:
         noise = min(noise, noise_between_neighbours(rest, model.mask))
-    for _ in range(_NOISE_ROUNDS if target.size else 1):
-        x, before = _minimised(rows, slopes_of_rows, x / scale, lower / scale, upper / scale, accuracy) * scale, noise
+    changes = _ROUGHLY if roughly else accuracy
+    for _ in range(_NOISE_ROUNDS if target.size and not roughly else 1):
+        found = _minimised(rows, slopes_of_rows, x / scale, lower / scale, upper / scale, accuracy, changes)
+        x, before = found * scale, noise
         noise = _noise(residuals(x), freedom)
         if abs(noise / before - 1) < _NOISE_TOLERANCE:
             break
@@ -222,7 +236,9 @@ def _minimised(
     lower: Real,
     upper: Real,
     accuracy: float,
+    changes: float,
 ) -> Real:
+    """The minimum: its parameters to `accuracy`, or where χ² `changes` by such a part of itself at most."""
     x = start
     for method, evaluations in _SEARCHES.items():
         outcome = least_squares(
@@ -234,7 +250,7 @@ def _minimised(
             method=method,
             x_scale="jac",
             xtol=accuracy,
-            ftol=accuracy,
+            ftol=changes,
             gtol=accuracy,
             max_nfev=evaluations,
         )

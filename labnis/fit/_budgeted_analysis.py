@@ -10,11 +10,16 @@ from numpy.typing import NDArray
 from labnis.accuracy import Source
 from labnis.fit.context import FitContext
 from labnis.fit.effects import changed_by
+from labnis.fit.estimate import number_text
 from labnis.fit.junction._line import LINE
+from labnis.fit.parameters import Given
 from labnis.fit.propagation import Evaluated, changed_size, with_budget
 from labnis.fit.result import FitResult
 
-__all__ = ["BudgetedAnalysis", "Predictions", "Priors", "with_line_as_fitted"]
+__all__ = ["BudgetedAnalysis", "Predictions", "Priors", "with_given_told", "with_line_as_fitted"]
+
+# A σ is larger than another one by this factor.
+_LARGER = 1.1
 
 Priors = Mapping[str, FitResult]
 Predictions = dict[str, NDArray[Any]]
@@ -76,7 +81,8 @@ class BudgetedAnalysis:
             if more is not None and less is not None:
                 first = self.evaluated(fit, more, context, priors, measured)
                 changed[source] = first, self.evaluated(fit, less, context, priors, measured)
-        return with_budget(fit, measured, expected, changed, used, assumptions, absent=context.unstated)
+        found = with_budget(fit, measured, expected, changed, used, assumptions, absent=context.unstated)
+        return with_given_told(found, context.given)
 
     def assumptions(self, context: FitContext) -> Mapping[Source, Mapping[str, float]]:
         """Sources that the prior of the fit contains itself, and what one standard uncertainty changes in it."""
@@ -85,6 +91,18 @@ class BudgetedAnalysis:
     def truth(self, truth: Mapping[str, float]) -> dict[str, float]:
         """Select the true values of the results from those of a simulated fridge, as far as it states them."""
         return {name: truth[name] for name in self.results if name in truth}
+
+
+def with_given_told(fit: FitResult, given: Given) -> FitResult:
+    """The fit with notes on values that are `given` more precisely than it says in the end."""
+    known = {name: sigma for name, (_, sigma) in given.items() if name in fit.free}
+    notes = [
+        f"{name} is given ± {number_text(sigma, fit[name].unit)} and was weighed against the noise of the data alone: "
+        "what is stated of the instruments moves it by more; hold it, if the given value is to count"
+        for name, sigma in known.items()
+        if fit[name].sigma > _LARGER * sigma
+    ]
+    return replace(fit, notes=(*fit.notes, *notes))
 
 
 def with_line_as_fitted(fit: FitResult) -> FitResult:

@@ -10,7 +10,7 @@ import xarray
 from numpy.typing import ArrayLike, NDArray
 
 from labnis.fit._bounds import statements_of_bounds
-from labnis.fit._budgeted_analysis import BudgetedAnalysis, Predictions, Priors, with_line_as_fitted
+from labnis.fit._budgeted_analysis import BudgetedAnalysis, Predictions, Priors, with_given_told, with_line_as_fitted
 from labnis.fit._points import Points
 from labnis.fit.arrays import Real
 from labnis.fit.context import FitContext
@@ -140,7 +140,8 @@ class _Curve(BudgetedAnalysis):
         """As the base class; it is computed for a pair of the device."""
         array = JunctionArray.of_fit(fit)
         found = super().budgeted(array.of_pair(fit, self.datum(array)), data, context, priors)
-        return replace(fit, budget=array.of_device(found).budget, warnings=found.warnings)
+        budget = array.of_device(found).budget
+        return with_given_told(replace(fit, budget=budget, warnings=found.warnings), context.given)
 
     def predict(self, fit: FitResult, data: xarray.Dataset) -> Predictions:
         """Return what is expected, in the shape of the column; NaN where nothing was measured."""

@@ -79,11 +79,14 @@ class Reflection(BudgetedAnalysis):
         return reflection_evaluated(fit, traces, prior=_junctions(priors, context), given=context.given)
 
     def assumptions(self, context: FitContext) -> Mapping[Source, Mapping[str, float]]:
-        """The real part of the Fano factor."""
-        value, sigma = FANO_REAL
+        """The real part of the Fano factor, unless it is held."""
+        if "fano_real" in context.fixed:
+            return {}
+        known = context.given.get("fano_real")
+        value, sigma = known or FANO_REAL
         source = Source(
             f"fano_real@{context.device.get('name') or 'device'}", "Re φ", "1", sigma, "normal",
-            f"assumed: {value} ± {sigma}", "prior",
+            f"{'given' if known else 'assumed'}: {value} ± {sigma}", "prior",
         )  # fmt: skip
         return {source: {"fano_real": sigma}}
 

@@ -10,9 +10,9 @@ from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
-from scipy.optimize import least_squares
 
 from labnis.fit._doubts import contradicted_prior, doubts_from_residuals, texts_of_left_out
+from labnis.fit._minimum import minimum
 from labnis.fit._residuals import glitches, noise_between_neighbours, outliers
 from labnis.fit.arrays import Bool, Real
 from labnis.fit.estimate import Estimate
@@ -31,9 +31,6 @@ _NOISE_ROUNDS, _NOISE_TOLERANCE = 5, 1e-2
 _ACCURACY = 1e-10
 # Relative change of χ² that ends a search for glitches.
 _ROUGHLY = 1e-3
-# Methods of scipy, and evaluations of each. The first one keeps off the bounds, and so comes ever more slowly along the
-# valley of an island's heat, leak and Andreev current if they end at some; the second one goes on along them.
-_SEARCHES = {"trf": 100, "dogbox": 900}
 
 
 def solve(
@@ -198,7 +195,7 @@ def _solve(
         noise = min(noise, noise_between_neighbours(rest, model.mask))
     changes = _ROUGHLY if roughly else accuracy
     for _ in range(_NOISE_ROUNDS if target.size and not roughly else 1):
-        found = _minimised(rows, slopes_of_rows, x / scale, lower / scale, upper / scale, accuracy, changes)
+        found = minimum(rows, slopes_of_rows, x / scale, lower / scale, upper / scale, accuracy, changes)
         x, before = found * scale, noise
         noise = _noise(residuals(x), freedom)
         if abs(noise / before - 1) < _NOISE_TOLERANCE:
@@ -227,40 +224,6 @@ def _solve(
 
 def _noise(residuals: Real, freedom: int) -> float:
     return max(float(np.sqrt(residuals @ residuals / freedom)), np.finfo(float).tiny)
-
-
-def _minimised(
-    residuals: Callable[[Real], Real],
-    jacobian: Callable[[Real], Real],
-    start: Real,
-    lower: Real,
-    upper: Real,
-    accuracy: float,
-    changes: float,
-) -> Real:
-    """The minimum: its parameters to `accuracy`, or where χ² `changes` by such a part of itself at most."""
-    x = start
-    for method, evaluations in _SEARCHES.items():
-        outcome = least_squares(
-            residuals,
-            # scipy needs a start strictly inside the bounds.
-            np.clip(x, lower + 1e-12, upper - 1e-12),
-            jac=jacobian,
-            bounds=(lower, upper),
-            method=method,
-            x_scale="jac",
-            xtol=accuracy,
-            ftol=changes,
-            gtol=accuracy,
-            max_nfev=evaluations,
-        )
-        x = np.asarray(outcome.x)
-        if outcome.status != 0:
-            return x
-    raise FitError(
-        f"the fit did not converge within {sum(_SEARCHES.values())} evaluations; look at the data, or give a better "
-        "start"
-    )
 
 
 def _covariance(rows: Real, scale: Real, parameters: Sequence[Parameter]) -> Real:

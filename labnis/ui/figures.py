@@ -205,13 +205,14 @@ def _draw_model(
     scale = np.nanmedian(np.abs(measured[measured != 0] / y.values[measured != 0])) if measured.any() else 1.0
     order = np.argsort(x.values, axis=None)
     axes[0].plot(x.values.ravel()[order], model.ravel()[order] / scale, color=FIT, lw=1, label="fit")
+    unit = "scatter" if residuals is None else "σ"
     if residuals is None:
         rest = measured - model
         scatter = 1.4826 * np.nanmedian(np.abs(rest - np.nanmedian(rest)))
         residuals = rest / scatter if scatter > 0 else np.full_like(rest, np.nan)
     axes[1].plot(x.values.ravel(), residuals.ravel(), ".", ms=2, color=DATA)
     axes[1].axhline(0, color=FIT, lw=0.8)
-    axes[1].set_ylabel("residual / σ", fontsize=8)
+    axes[1].set_ylabel(f"residual / {unit}", fontsize=8)
 
 
 def _draw_conductance(axis: Axes, data: xarray.Dataset, x: _Scaled, model: Mapping[str, Any]) -> None:

@@ -220,6 +220,30 @@ def test_steps_hand_their_budgets_on(sweep: xarray.Dataset, traces: ReflectionDa
     assert of_gain[fano]["gain"] == pytest.approx(0.0434, rel=0.1)
 
 
+@pytest.mark.parametrize("sigma", [0.005, 0.1])
+def test_a_given_fano_factor_takes_the_place_of_the_assumed_one(
+    sweep: xarray.Dataset, traces: ReflectionData, sigma: float
+) -> None:
+    data = of_traces(traces)
+    prior = {"current_voltage": budgeted(CurrentVoltage(), sweep)}
+    lines = []
+    for known in (context(), replace(context(), given={"fano_real": (1.0, sigma)})):
+        fit = Reflection().budgeted(Reflection().fit(data, known, prior), data, known, prior)
+        lines.append(fit["damping_line"])
+    assumed, given = lines
+    assert given.sigma == pytest.approx(sigma / 2 * given.value, rel=0.05)
+    assert given.statistical == pytest.approx(assumed.statistical, rel=0.1)
+
+
+def test_a_value_that_is_given_more_precisely_than_the_instruments_are_stated_is_told(sweep: xarray.Dataset) -> None:
+    for sigma, told in ((0.3, True), (2.0, False)):
+        size = sigma * GAIN * 215e-6
+        known = replace(context(source("voltage.gain", GAIN)), given={"gap": (215e-6, size)})
+        fit = CurrentVoltage().budgeted(CurrentVoltage().fit(sweep, known, {}), sweep, known, {})
+        assert any("gap is given ±" in note for note in fit.notes) == told
+        assert (fit["gap"].sigma > 1.1 * size) == told
+
+
 def test_a_source_that_is_stated_anew_is_one_error_of_both_steps(sweep: xarray.Dataset, traces: ReflectionData) -> None:
     data, found = of_traces(traces), []
     for before in (source("voltage.gain", 3 * GAIN), replace(source("voltage.gain", GAIN), label="as before")):

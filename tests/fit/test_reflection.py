@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-import labnis.fit.resonator.reflection
 from labnis.fit import FitError, FitResult, ReflectionData, fit_current_voltage, fit_reflection
 from labnis.fit.resonator._traces import Traces
 from sim_instruments import Truth
@@ -157,16 +156,21 @@ def test_a_zero_that_was_held_fixed_does_not_drift(traces: ReflectionData, shipp
 
 
 def test_assumed_fano_factor_is_stated_and_dominates_the_line_rate(
-    traces: ReflectionData, junction_fit: FitResult, reflection_fit: FitResult, monkeypatch: pytest.MonkeyPatch
+    traces: ReflectionData, junction_fit: FitResult, reflection_fit: FitResult
 ) -> None:
     assert "1.0 ± 0.02" in reflection_fit.assumed["fano_real"]
     # Only (1 + Re φ)·γ_tr is measured: 0.02 of Re φ is 1 % of γ_tr, and γ_x takes up the difference.
     line, excess = reflection_fit["damping_line"], reflection_fit["damping_excess"]
     assert line.sigma / line.value == pytest.approx(0.01, rel=0.1)
     assert excess.sigma == pytest.approx(line.sigma, rel=0.1)
-    monkeypatch.setattr(labnis.fit.resonator.reflection, "FANO_REAL", (1.0, 0.04))
-    doubtful = fit_reflection(traces, prior=junction_fit)
-    assert doubtful["damping_line"].sigma == pytest.approx(2 * line.sigma, rel=0.1)
+    # What is given takes the place of the assumption.
+    for factor in (0.25, 2.0):
+        given = fit_reflection(traces, prior=junction_fit, given={"fano_real": (1.0, 0.02 * factor)})
+        assert given["damping_line"].sigma == pytest.approx(factor * line.sigma, rel=0.1)
+        assert "1.0 ± 0.02" not in given.assumed["fano_real"]
+        assert "given" in given.assumed["fano_real"]
+    far = fit_reflection(traces, prior=junction_fit, given={"fano_real": (0.9, 0.01)})
+    assert any("fano_real is given as 0.900" in text for text in far.warnings)
 
 
 def test_start_saves_time_but_is_no_prior(

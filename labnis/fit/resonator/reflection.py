@@ -64,7 +64,8 @@ MODEL = "reflection at all biases"
 
 # Assumed real part of the Fano factor and its standard uncertainty; see the module's docstring.
 FANO_REAL = (1.0, 0.02)
-FANO_ASSUMED = f"{FANO_REAL[0]} ± {FANO_REAL[1]}; reflection contains only (1 + φ)·γ_tr"
+_FANO_REASON = "reflection contains only (1 + φ)·γ_tr"
+FANO_ASSUMED = f"{FANO_REAL[0]} ± {FANO_REAL[1]}; {_FANO_REASON}"
 
 # A hanger's trace has the same form; and −1 + d + (1 + φ)x, with a leakage d, that of another 1 + φ.
 PORT_ASSUMED = (
@@ -72,6 +73,7 @@ PORT_ASSUMED = (
     "what 0.02 of fano_real or fano_imag do; of a hanger the coupling rate is twice damping_line, and {} has "
     "damping_line in it"
 )
+_FANO = result_from_mapping("prior", {"fano_real": FANO_REAL})
 _ASSUMED = {"fano_real": FANO_ASSUMED, "port": PORT_ASSUMED.format("damping_excess")}
 
 # Of the logarithm of an amplitude, and of an angle in radian.
@@ -136,18 +138,19 @@ def fit_reflection(
     refuse_far_biases(usable, junction[0].start)
     parameters = hold([*rate_parameters(usable, junction, start, fixed or {}), *junction], fixed, given)
     names = [p.name for p in parameters]
-    assumed = _ASSUMED | ({} if prior is None else {"voltage_zero": zero_assumed(prior)}) | temperature_assumed(prior)
-    assumed |= junctions_assumed(usable.array)
+    stated = {"fano_real": _FANO_REASON} if "fano_real" in {**(fixed or {}), **(given or {})} else {}
+    assumed = _ASSUMED | stated | ({} if prior is None else {"voltage_zero": zero_assumed(prior)})
+    assumed |= temperature_assumed(prior) | junctions_assumed(usable.array)
     unequal = unequal_input(prior)
 
     def solved(terms: int) -> FitResult:
         traces = Traces.of(usable, names, terms)
         absorbed = 2 * (usable.frequency.size + traces.drift.shape[1])
-        inputs, known = {**usable.array.inputs, **unequal}, _with_fano(prior)
+        inputs, known = {**usable.array.inputs, **unequal}, _with_fano(prior, given)
         return solve(parameters, traces, MODEL, assumed, absorbed=absorbed, prior=known, given=given, inputs=inputs)
 
     def wider(fit: FitResult) -> float:
-        known = known_before(parameters, _with_fano(prior), given).prior
+        known = known_before(parameters, _with_fano(prior, given), given).prior
         without = Evaluated(Traces.of(usable, names).with_mask(fit.mask), fit.names, np.asarray, known)
         return widened(fit, without, RATE_NAMES)
 
@@ -156,8 +159,9 @@ def fit_reflection(
     except FitError as error:
         raise FitError(f"{error}: {_QUESTIONS}") from error
     few = usable.thinned(*_FEW)
+    far = known_before(parameters, _FANO, given).warnings
     units = amplitude_warning(result, few.s11, lambda s11: _interpreted(replace(few, s11=s11), junction, prior))
-    result = replace(result, warnings=(*units, *unequal_warning(unequal), *result.warnings))
+    result = replace(result, warnings=(*far, *units, *unequal_warning(unequal), *result.warnings))
     _refuse_undetermined(result)
     known = {} if prior is None else prior.limits
     result = replace(result, limits={name: limit for name, limit in known.items() if name in result.names})
@@ -170,7 +174,7 @@ def _interpreted(data: ReflectionData, junction: Sequence[Parameter], prior: Fit
     """The fit of traces, in the convention of the model, as they are."""
     parameters = [*rate_parameters(data, junction, None, {}), *junction]
     traces = Traces.of(data, [p.name for p in parameters])
-    return solve(parameters, traces, MODEL, {}, absorbed=2 * data.frequency.size, prior=_with_fano(prior))
+    return solve(parameters, traces, MODEL, {}, absorbed=2 * data.frequency.size, prior=_with_fano(prior, None))
 
 
 def reflection_model(fit: FitResult, data: ReflectionData) -> Complex:
@@ -212,7 +216,7 @@ def reflection_evaluated(
         # A small step may lead below the 0 at which the Dynes parameter ends.
         return np.append(x, _zero_bias_resonance(values | {"dynes": max(values["dynes"], 0.0)}, data.array))
 
-    return Evaluated(model, names, whole, known_before(parameters_at(fit), _with_fano(prior), given).prior)
+    return Evaluated(model, names, whole, known_before(parameters_at(fit), _with_fano(prior, given), given).prior)
 
 
 def reflection_sensitivity(
@@ -232,14 +236,16 @@ def reflection_sensitivity(
     # Far from the resonance |Γ| = 1, and the measured amplitude is that of the background.
     scale = float(np.nanmedian(np.abs(data.s11))) / fit.noise * np.sqrt(repeats)
     slopes = np.stack([*response.slopes(values, there, names)], axis=-1)
-    matrix, _ = prior_rows(names, known_before(parameters_at(fit), _with_fano(prior), given).prior)
+    matrix, _ = prior_rows(names, known_before(parameters_at(fit), _with_fano(prior, given), given).prior)
     return Sensitivity(names, scale * slopes, scale * response.gamma, matrix.T @ matrix)
 
 
-def _with_fano(prior: FitResult | None) -> FitResult:
-    """The prior of the junction parameters, joined by the assumption about Re φ."""
-    fano = result_from_mapping("prior", {"fano_real": FANO_REAL})
-    return fano if prior is None else joined(fano, handed_on(prior))
+def _with_fano(prior: FitResult | None, given: Given | None) -> FitResult | None:
+    """The prior of the junction parameters, joined by the assumption about Re φ unless that is `given`."""
+    handed = None if prior is None else handed_on(prior)
+    if "fano_real" in (given or {}):
+        return handed
+    return _FANO if handed is None else joined(_FANO, handed)
 
 
 def _zero_bias_resonance(values: Mapping[str, float], array: JunctionArray) -> float:

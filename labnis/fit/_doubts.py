@@ -161,8 +161,8 @@ def contradicted_prior(result: FitResult, prior: FitResult | None, systematic: R
     before = prior[names[at]]
     change = number_text(float(moved.values[at] - prior.values[at]), before.unit)
     return (
-        f"{CONTRADICTED}, by {np.abs(pulls).max():.2g}σ, most of all {names[at]}: {before} was known, and these data "
-        f"move it by {change}; is it the same device, in the same state?",
+        f"{CONTRADICTED}, by {np.abs(pulls).max():.2g}σ, most of all {names[at]}: {before} was known or assumed, and "
+        f"these data move it by {change}; is it the same device, in the same state, and is what is given right?",
     )
 
 

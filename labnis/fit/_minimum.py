@@ -64,17 +64,19 @@ def minimum(
     # It also ends where its steps are small, and what is left may be far.
     if outcome.status != 0 and promised <= max(_LITTLE, changes * 2 * outcome.cost):
         return x
-    return _along_bounds(residuals, jacobian, x, lower, upper, changes)
+    return _along_bounds(residuals, jacobian, x, lower, upper, accuracy, changes)
 
 
-def _along_bounds(residuals: Function, jacobian: Function, x: Real, lower: Real, upper: Real, changes: float) -> Real:
+def _along_bounds(
+    residuals: Function, jacobian: Function, x: Real, lower: Real, upper: Real, accuracy: float, changes: float
+) -> Real:
     """Steps of Levenberg and Marquardt, each the best one within the bounds (Stark and Parker's BVLS)."""
     rest, damping = residuals(x), _DAMPING
     triangle = _triangle(jacobian(x), rest)
     for _ in range(_ALONG):
         step, promised = _step(triangle, lower - x, upper - x, damping)
         square = float(rest @ rest)
-        if promised <= changes * square:
+        if promised <= changes * square or (np.abs(step) <= accuracy * np.abs(x)).all():
             return x
         there = residuals(np.clip(x + step, lower, upper))
         gained = square - float(there @ there)

@@ -24,6 +24,7 @@ __all__ = [
     "outliers",
     "robust_scale",
     "run_length",
+    "sticking_out",
     "told_alike",
     "uneven",
     "unlike_noise",
@@ -41,6 +42,8 @@ _FEW_GLITCHES, _PART_OF_GLITCHES = 3, 0.01
 # Data that are so many standard deviations off count as neighbours of an outlier if they are as near as _NEAR; with
 # _COMPANY of them it is no glitch.
 _NEIGHBOUR, _NEAR, _COMPANY = 3.0, 3, 2
+# A datum sticks out that is so many times as far from its neighbours as they are from theirs.
+_ALONE, _FEWEST = 4.0, 5
 # A σ that is too small is certain beyond so many standard deviations.
 _SURE = 6.0
 # What the parameters take over but for this part does not show.
@@ -89,6 +92,24 @@ def glitches(residuals: Real, rows: Places) -> Bool:
     alone[:, _clustered(np.asarray(alone.any(axis=0)))] = False
     found = np.zeros(residuals.shape, bool)
     found[rows] = alone
+    return found
+
+
+def sticking_out(residuals: Real, rows: Places, far: float) -> Bool:
+    """Which `residuals`, shape (n,), are `far` from their neighbours in the row, in median deviations, and alone.
+
+    Unlike `outliers` they show beside any residuals that are wide, also where the model is not fitted yet. Of the data
+    at one place in several `rows` only the farther half, as of `outliers`.
+    """
+    found = np.zeros(residuals.shape, bool)
+    if rows.shape[1] < _FEWEST:
+        return found
+    padded = np.pad(residuals[rows], ((0, 0), (2, 2)), mode="reflect")
+    neighbours = np.stack([padded[:, :-4], padded[:, 1:-3], padded[:, 3:-1], padded[:, 4:]])
+    away = np.abs(residuals[rows] - np.median(neighbours, axis=0))
+    beside = np.pad(away, ((0, 0), (1, 1)), mode="reflect")
+    alone = away > _ALONE * np.maximum(beside[:, :-2], beside[:, 2:])
+    found[rows] = alone & (away > far * np.median(away)) & (away > away.max(axis=0) / 2)
     return found
 
 

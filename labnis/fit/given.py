@@ -8,6 +8,7 @@ import numpy as np
 
 from labnis.fit.arrays import Real
 from labnis.fit.estimate import Estimate
+from labnis.fit.junction._island import SLOWEST_DEPHASING
 from labnis.fit.parameters import Given, Parameter, joined
 from labnis.fit.result import FitError, FitResult, result_from_mapping
 
@@ -27,6 +28,7 @@ PHYSICAL = {
     "damping_junction": (1.0, 1e12),
     "ohmic_frequency": (1e6, 1e12),
     "gain": (-200.0, 200.0),
+    "dephasing_rate": (SLOWEST_DEPHASING, 1e14),
 }
 
 # Two statements contradict each other beyond so many standard deviations.

@@ -56,6 +56,10 @@ class Model(ABC):
         """Numbers of all data, shape (traces, points), such that neighbours in a row are neighbours on its axis."""
         return np.arange(self.mask.size)[None]
 
+    def residuals_at_start(self, x: Real) -> Real:
+        """Residuals at parameters that are not fitted yet, such that one datum changes no others."""
+        return self.residuals(x)
+
     def suspects(self, _x: Real) -> Sequence[Suspect]:
         """What the model may lack."""
         return ()

@@ -13,7 +13,15 @@ import numpy as np
 
 from labnis.fit._doubts import contradicted_prior, doubts_from_residuals, texts_of_left_out
 from labnis.fit._minimum import minimum
-from labnis.fit._residuals import glitches, noise_between_neighbours, outliers
+from labnis.fit._residuals import (
+    OUTLIER,
+    are_few,
+    glitches,
+    noise_between_neighbours,
+    outliers,
+    robust_scale,
+    sticking_out,
+)
 from labnis.fit.arrays import Bool, Real
 from labnis.fit.estimate import Estimate
 from labnis.fit.given import known_before, text_of_held
@@ -29,6 +37,8 @@ AnyModel = TypeVar("AnyModel", bound=Model)
 _OUTLIER_ROUNDS, _MOST_OUTLIERS = 10, 0.1
 _NOISE_ROUNDS, _NOISE_TOLERANCE = 5, 1e-2
 _ACCURACY = 1e-10
+# Data so many median deviations from their neighbours may lead a fit astray.
+_STICKS_OUT = 100.0
 # Relative change of χ² that ends a search for glitches.
 _ROUGHLY = 1e-3
 
@@ -72,18 +82,23 @@ def solve(
     """
     known = known_before(parameters, prior, given)
     held, prior = conditioned(parameters, known.prior)
-    result = _solve(held, model, name, absorbed, prior, accuracy)
-    values = result.values
 
-    def residuals(model: Model) -> Real:
-        nonlocal values
-        rough = _solve(restarted(held, values), model, name, absorbed, prior, accuracy, roughly=True)
-        values = rough.values
-        return rough.residuals
+    def fitted(model: Model) -> tuple[FitResult, Model]:
+        result = _solve(held, model, name, absorbed, prior, accuracy)
+        values = result.values
 
-    before, model = model.mask, _without_glitches(model, result.residuals, residuals)
-    if (model.mask != before).any():
-        result = _solve(restarted(held, values), model, name, absorbed, prior, accuracy)
+        def residuals(model: Model) -> Real:
+            nonlocal values
+            rough = _solve(restarted(held, values), model, name, absorbed, prior, accuracy, roughly=True)
+            values = rough.values
+            return rough.residuals
+
+        before, model = model.mask, _without_glitches(model, result.residuals, residuals)
+        if (model.mask != before).any():
+            result = _solve(restarted(held, values), model, name, absorbed, prior, accuracy)
+        return result, model
+
+    result, model = _best(fitted, _attempts(model, held))
     fixed = {p.name: text_of_held(p.start, p.unit) for p in held if p.fixed}
     left_out, isolated = texts_of_left_out(model)
     doubts = (
@@ -98,6 +113,27 @@ def solve(
         warnings=(*result.warnings, *known.warnings, *doubts),
         notes=(*result.notes, *(left_out if isolated else ())),
     )
+
+
+def _attempts(model: Model, parameters: Sequence[Parameter]) -> list[Model]:
+    """The model; and, where some data stick out at the start, without these, which may lead the fit astray."""
+    start = np.array([np.clip(p.start, p.lower, p.upper) for p in parameters])
+    far = sticking_out(model.residuals_at_start(start), model.rows(), _STICKS_OUT) & model.mask
+    return [model, model.with_mask(model.mask & ~far)] if far.any() and are_few(int(far.sum()), far.size) else [model]
+
+
+def _best(fitted: Callable[[Model], tuple[FitResult, Model]], models: Sequence[Model]) -> tuple[FitResult, Model]:
+    """The fit with the smallest sum of squares, in which an outlier counts as 6σ; FitError where there is none."""
+    found, failures = [], []
+    for model in models:
+        try:
+            found.append(fitted(model))
+        except FitError as error:
+            failures.append(error)
+    if not found:
+        raise failures[0]
+    far = OUTLIER * min(robust_scale(result.residuals) for result, _ in found)
+    return min(found, key=lambda one: float((np.minimum(np.abs(one[0].residuals), far) ** 2).sum()))
 
 
 def _told(assumed: Mapping[str, str], *values: Mapping[str, str]) -> dict[str, str]:

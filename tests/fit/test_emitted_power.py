@@ -37,6 +37,18 @@ def test_other_devices_lie_within_four_sigma(name: str) -> None:
     assert max(map(abs, found.values())) < 4, found
 
 
+@pytest.mark.parametrize(("bias", "bin_", "factor"), [(11, 149, 10.0), (11, 149, 28.0), (0, 150, 100.0)])
+def test_a_burst_in_one_bin_is_left_out(
+    bias: int, bin_: int, factor: float, spectra: EmissionData, reflection_fit: FitResult, gain_fit: FitResult
+) -> None:
+    spectrum = spectra.spectrum.copy()
+    spectrum[bias, bin_] *= factor
+    fit = fit_emitted_power(replace(spectra, spectrum=spectrum), prior=reflection_fit)
+    assert abs(fit["gain"].value - gain_fit["gain"].value) < 0.1 * gain_fit["gain"].sigma
+    assert any("1 of" in note and "left out" in note for note in fit.notes)
+    assert not fit.warnings
+
+
 def test_jacobian_equals_finite_differences(spectra: EmissionData) -> None:
     values = {
         "gain": 51.5, "damping_line": 1.7e7, "damping_excess": 2e6, "damping_junction": 4e7,

@@ -14,8 +14,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from labnis.fit._residuals import told_alike
-from labnis.fit.arrays import FEWER_POINTS, MANY_POINTS, Bool, Real, evenly_spread
+from labnis.fit._residuals import sticking_out, told_alike
+from labnis.fit.arrays import FEWER_POINTS, MANY_POINTS, Real, evenly_spread
 from labnis.fit.estimate import ONE_SIDED
 from labnis.fit.junction._current_and_conductance import solve_readings
 from labnis.fit.junction._gap_loss import LOSSES, text_of_limit
@@ -33,8 +33,8 @@ __all__ = ["with_components"]
 _OF_ISLAND = "at every bias that at which the island's heat balance closes"
 # Fewer points than these show no component.
 _FEWEST = 16
-# A glitch is so many median deviations from its neighbours (6σ), and so many times as far as they are from theirs.
-_GLITCH, _ALONE = 9.0, 4.0
+# A glitch is so many median deviations from its neighbours (6σ).
+_GLITCH = 9.0
 # By how much χ² falls for a component that is taken in.
 _ADMITTED = 10.0
 # A component matters if the variance of a result is so many times as large with it.
@@ -204,26 +204,15 @@ def _started(
     return parameters
 
 
-def _glitches(voltage: Real, residuals: Real) -> Bool:
-    """Single readings far from their neighbours by voltage; what a component leaves in the residuals is wider."""
-    order = np.argsort(voltage, kind="stable")
-    padded = np.pad(residuals[order], 2, mode="reflect")
-    neighbours = np.stack([padded[:-4], padded[1:-3], padded[3:-1], padded[4:]])
-    away = np.abs(residuals[order] - np.median(neighbours, axis=0))
-    beside = np.pad(away, 1, mode="reflect")
-    alone = away > _ALONE * np.maximum(beside[:-2], beside[2:])
-    found = np.zeros(voltage.shape, bool)
-    found[order] = alone & (away > _GLITCH * np.median(away))
-    return found
-
-
 def _grown(trial: Trial, readings: Readings, fixed: Mapping[str, float], alike: bool) -> tuple[Trial, Readings]:
     """The trial with all components that improve it, and the readings without glitches.
 
     `alike` is whether neighbours among all points are alike: the noise between some of them has the misfit in it.
     """
     while True:
-        glitches = _glitches(readings.voltage, trial.residuals)
+        order = np.argsort(readings.voltage, kind="stable")
+        # What a component leaves in the residuals is wider.
+        glitches = sticking_out(trial.residuals, order[None], _GLITCH)
         if glitches.any():  # the better the model, the more of them show
             readings = readings.at(np.flatnonzero(~glitches))
             trial = Trial.of(readings, _with(trial, {}, fixed), trial.noise)

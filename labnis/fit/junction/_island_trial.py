@@ -116,7 +116,8 @@ class Trial:
             if score is None:
                 return np.nan, np.nan
             # Where the square counts, σ is in inverse proportion to the limit.
-            before, limit = limit, float(np.sqrt(limit * (max(score.estimate, 0.0) + ONE_SIDED * score.sigma)))
+            before = limit
+            limit = min(float(np.sqrt(limit * (max(score.estimate, 0.0) + ONE_SIDED * score.sigma))), _LARGEST)
             growth = score.growth
             if abs(limit / before - 1) < _LIMIT_ACCURACY:
                 break

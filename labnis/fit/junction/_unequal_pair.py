@@ -24,6 +24,8 @@ def unequal_slopes(junction: NISJunction, asymmetry: float, voltage: Real, tempe
     first = UnequalPair(junction, asymmetry).voltage(voltage, temperature)
     (i1, along1, by1), (i2, along2, by2) = (_slopes(junction, v, temperature) for v in (first, voltage - first))
     stiff = smaller * along1 + larger * along2
+    # Both are 0 deep in the gap without broadening.
+    stiff = np.where(stiff > 0, stiff, 1.0)
     found = [(p1 + along1 * (larger * p2 - smaller * p1) / stiff) / larger for p1, p2 in zip(by1, by2, strict=True)]
     by_asymmetry = along1 * (i1 + i2) / stiff / larger - i1 / larger**2
     return [*found, np.asarray(along1 * along2 / stiff), np.asarray(by_asymmetry)]

@@ -161,6 +161,9 @@ class Spectra(Model):
             return np.full(self.mask.shape, np.nan)
         return np.asarray(rest / self.expected).ravel()
 
+    def residuals_at_start(self, _x: Real) -> Real:
+        return np.asarray((self.data.spectrum / self.expected - 1).ravel())
+
     def jacobian(self, x: Real) -> Real:
         tangent, slopes = self._tangent_and_slopes(x)
         for column in np.moveaxis(slopes, -1, 0):

@@ -22,7 +22,7 @@ from scipy.ndimage import median_filter
 from labnis.fit.arrays import Real
 from labnis.fit.derived import with_quantity
 from labnis.fit.estimate import number_text
-from labnis.fit.given import known_before, refuse_unphysical
+from labnis.fit.given import PHYSICAL, known_before, refuse_unphysical
 from labnis.fit.information import Sensitivity, thinned
 from labnis.fit.junction._island import COMPONENTS, SLOWEST_DEPHASING
 from labnis.fit.parameters import Given, Parameter, hold, joined, parameters_at, prior_rows, restarted
@@ -143,7 +143,7 @@ def fit_emitted_power(
     refuse_impossible(data, known)
     emitted = Lines.of(known.by_name, usable).density
     gain = _gain_guess(usable, emitted) if start is None else 10 ** (start["gain"].value / 10)
-    parameters = [Parameter("gain", "dB", 10 * np.log10(gain), 1.0), *_known_parameters(known)]
+    parameters = [Parameter("gain", "dB", 10 * np.log10(gain), 1.0, *PHYSICAL["gain"]), *_known_parameters(known)]
     if start is not None:
         before = start.by_name  # of an earlier version it has no photons
         parameters = restarted(parameters, [before.get(p.name, p.start) for p in parameters])

@@ -29,6 +29,9 @@ DATA = "#3b6ea5"
 FIT = "#c8553d"
 BACK = "#6aa84f"
 
+# More labels of curves than these have a part of the panel for themselves.
+_FEW_LABELS, _FOR_LABELS = 2, 0.35
+
 
 def draw_runs(paths: Sequence[Path], file: Path) -> None:
     """Draw each run of `paths` into one panel of `file` (format by its ending); simulated data are marked."""
@@ -244,14 +247,19 @@ def _draw_curves(target: Figure | SubFigure, curves: Sequence[xarray.Dataset]) -
             _draw_curve_of(axis, one, name, scale, points=one is not curves[0])
         if there[0] is curves[0] and len(there) > 1:  # points beyond the curves are known less and less
             axis.set(xlim=_span(axis.lines, 0), ylim=_span(axis.lines, 1))
-        axis.set_xlabel(x.label.replace("_", " "), fontsize=8)
+        # The true one, as in `Analysis.curves`; above, it is as the voltmeter reads it.
+        axis.set_xlabel(x.label.replace("device_voltage", "device voltage, no offset").replace("_", " "), fontsize=8)
         axis.set_ylabel(f"{name.replace('_', ' ')} ({unit})" if unit else name, fontsize=8)
         axis.tick_params(labelsize=7)
         handles, labels = axis.get_legend_handles_labels()
         new = {label: handle for handle, label in zip(handles, labels, strict=True) if label not in told}
-        if len(there[0].dims) == 1 or new:
+        if len(new) > _FEW_LABELS:
+            low, high = axis.get_ylim()
+            axis.set_ylim(low, high + _FOR_LABELS * (high - low))
+            axis.legend(new.values(), new.keys(), loc="upper center", ncols=2, frameon=False, fontsize=6)
+        elif len(there[0].dims) == 1 or new:
             axis.legend(new.values(), new.keys(), frameon=False, fontsize=6)
-        told |= {*labels} if len(there[0].dims) > 1 else set()
+        told |= {*labels} - {"truth"} if len(there[0].dims) > 1 else set()
 
 
 def _quantities(curves: Sequence[xarray.Dataset]) -> list[str]:
@@ -268,7 +276,7 @@ def _draw_curve_of(axis: Axes, curves: xarray.Dataset, name: str, scale: float, 
     baths = curves["fridge_temperature"].values if "fridge_temperature" in curves else None
     for number in range(len(y)):
         color = FIT if baths is None else f"C{number}"
-        label = "fit ± σ" if baths is None else f"{baths[number] * 1e3:.4g} mK"
+        label = "fit ± σ" if baths is None else f"{baths[number] * 1e3:.3g} mK"
         # Points on both sides of zero bias lie on one curve.
         at = np.abs(x[number]) if points and baths is not None else x[number]
         if points:
@@ -376,7 +384,6 @@ def _map_values(column: xarray.DataArray, fast: str) -> tuple[Real, str, bool]:
 
 
 def _annotate(axis: Axes, run: Run) -> None:
-    text = "\n".join(
-        f"{name.replace('_', ' ')} = {estimate}" for name, estimate in run.results.items() if "." not in name
-    )
+    told = {name.replace("_", " "): str(estimate) for name, estimate in run.results.items() if "." not in name}
+    text = "\n".join(f"{name} {'' if value.startswith(('<', '>')) else '= '}{value}" for name, value in told.items())
     axis.set_title(text, loc="left", fontsize=6, color=FIT)  # above the data, never over them

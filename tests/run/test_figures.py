@@ -206,7 +206,7 @@ def test_a_window_follows_the_run(tmp_path: Path) -> None:
     with dry_session(tmp_path, plot) as session:
         session.run(IVSweep(points=14), until=["gap=1e-7%"])  # with a goal every row of a dry run is fitted
     assert plot.figure is not None
-    assert [axis.get_ylabel() for axis in plot.figure.axes[:2]] == ["Current (nA)", "residual / σ"]
+    assert [axis.get_ylabel() for axis in plot.figure.axes[:2]] == ["Current (nA)", "residual / scatter"]
 
 
 class StageCurves:

@@ -3,18 +3,22 @@
 import json
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from labnis.experiment.analysis import Analysis, is_secondary
 from labnis.experiment.stored_fits import stored_fits
 from labnis.fit import FitResult
 from labnis.ledger import Ledger, NewCalibration, enter_pending, keep_pending
-from labnis.storage import RunFileError, find_run
+from labnis.storage import RunFileError, find_run, read_metadata
 
 __all__ = ["Logbook", "Prior", "has_prior", "latest_prior", "passed_over", "priors_of"]
 
 logger = logging.getLogger(__name__)
+
+# From these keys of the wiring follows the voltage across the device.
+_LINE = ("divider", "series_resistance")
 
 
 @dataclass(frozen=True)
@@ -32,11 +36,18 @@ def priors_of(analyses: Iterable[Analysis], fits: Mapping[str, FitResult], path:
 
 
 def latest_prior(
-    ledger: Ledger, data: Path, analysis: str, cooldown: str, doubtful: bool, *, simulated: bool
+    ledger: Ledger,
+    data: Path,
+    analysis: str,
+    cooldown: str,
+    doubtful: bool,
+    *,
+    wiring: Mapping[str, Any],
+    simulated: bool,
 ) -> Prior | None:
     """The newest fit of `analysis` in `cooldown`, with its whole covariance; None if the ledger has none.
 
-    One with warnings counts only if `doubtful`.
+    One with warnings counts only if `doubtful`. One that was measured with another line has a warning.
 
     Raises
     ------
@@ -52,7 +63,11 @@ def latest_prior(
     fits, problems = stored_fits(path)
     if analysis not in fits:
         raise RunFileError(f"{path}: {problems.get(analysis, f'it has no fit {analysis}, which the ledger names')}")
-    return Prior(fits[analysis], path, latest.run_id)
+    fit, before = fits[analysis], read_metadata(path)["wiring"]
+    other = [f"{key} was {before.get(key)}, now {wiring[key]}" for key in _LINE if before.get(key) != wiring[key]]
+    if other:
+        fit = replace(fit, warnings=(*fit.warnings, f"it was measured with another wiring: {'; '.join(other)}"))
+    return Prior(fit, path, latest.run_id)
 
 
 def passed_over(used: Mapping[str, Prior | None], ledger: Ledger, cooldown: str, *, simulated: bool) -> tuple[str, ...]:

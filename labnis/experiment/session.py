@@ -317,7 +317,8 @@ class Session:
         """
         if analysis in self._fits:
             return self._fits[analysis]
-        return latest_prior(self.ledger, self.data, analysis, self.cooldown, self._accept, simulated=self.simulated)
+        wiring, where = self.station.config.wiring_record(), (self.ledger, self.data, analysis, self.cooldown)
+        return latest_prior(*where, self._accept, wiring=wiring, simulated=self.simulated)
 
     def _live_fit(self, plan: RunPlan) -> LiveFit | None:
         if not plan.analyses or not (plan.goals or self._observers.need_fits):

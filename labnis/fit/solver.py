@@ -140,7 +140,8 @@ def _told(assumed: Mapping[str, str], *values: Mapping[str, str]) -> dict[str, s
     """The assumptions of a model, with what is said of the `values` of its parameters."""
     said = dict(assumed)
     for name, text in (item for texts in values for item in texts.items()):
-        said[name] = f"{said[name]}; {text}" if name in said else text
+        if text not in said.get(name, ""):
+            said[name] = f"{said[name]}; {text}" if name in said else text
     return said
 
 

@@ -140,3 +140,25 @@ def test_doubt_is_inherited_and_notes_are_not() -> None:
     # What the first one has inherited itself is told once, of the fit that it is of.
     handed_on = fitted(Doubled(), data, FitContext(), {"single": replace(single, warnings=found.warnings)}, None)
     assert handed_on.warnings == found.warnings
+
+
+def test_a_prior_that_was_measured_with_another_line_is_a_doubt(tmp_path: Path, labnis: Commands) -> None:
+    answer = labnis("run IVSweep --dry-run --data shared --set points=31")
+    assert answer.code == 0, answer.err
+    text = (tmp_path / "station.yaml").read_text(encoding="utf-8")
+    other = text.replace("series_resistance: 2000", "series_resistance: 3000")
+    assert other != text
+    (tmp_path / "station.yaml").write_text(other, encoding="utf-8")
+    answer = labnis("run ReflectionVsBias --dry-run --json --data shared --set points=15 --set frequencies=101")
+    assert answer.code != 0
+    warnings = json.loads(answer.out)["results"]["damping_line"]["warnings"]
+    assert any("another wiring: series_resistance was 2000.0, now 3000.0" in text for text in warnings), warnings
+
+
+def test_what_a_calibration_assumes_stands_with_every_result(labnis: Commands) -> None:
+    answer = labnis("calibrate --dry-run --json --data shared")
+    assert answer.code == 0, answer.err
+    entries = json.loads(labnis("calibrations --json --data shared").out)
+    gain = next(entry for entry in entries if entry["quantity"] == "gain")
+    for assumption in ("fano_real: 1.0 ± 0.02", "junctions: "):
+        assert assumption in gain["assumed"]

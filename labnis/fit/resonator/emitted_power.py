@@ -149,7 +149,7 @@ def fit_emitted_power(
         parameters = restarted(parameters, [before.get(p.name, p.start) for p in parameters])
     parameters = hold(parameters, fixed, given)
     names = tuple(p.name for p in parameters)
-    assumed = _ASSUMED | {"voltage_zero": zero_assumed(prior)} | temperature_assumed(prior)
+    assumed = {**prior.assumed} | _ASSUMED | {"voltage_zero": zero_assumed(prior)} | temperature_assumed(prior)
     assumed |= junctions_assumed(usable.array)
     inputs = {"fridge_temperature": data.fridge_temperature, **usable.array.inputs, **unequal_input(prior)}
 

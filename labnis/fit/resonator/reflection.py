@@ -139,7 +139,9 @@ def fit_reflection(
     parameters = hold([*rate_parameters(usable, junction, start, fixed or {}), *junction], fixed, given)
     names = [p.name for p in parameters]
     stated = {"fano_real": _FANO_REASON} if "fano_real" in {**(fixed or {}), **(given or {})} else {}
-    assumed = _ASSUMED | stated | ({} if prior is None else {"voltage_zero": zero_assumed(prior)})
+    # What the I–V fit assumes these fits do, too.
+    before = {} if prior is None else {**prior.assumed, "voltage_zero": zero_assumed(prior)}
+    assumed = before | _ASSUMED | stated
     assumed |= temperature_assumed(prior) | junctions_assumed(usable.array)
     unequal = unequal_input(prior)
 

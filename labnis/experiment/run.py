@@ -97,14 +97,18 @@ class Run:
 
         return figure_of([self.path])
 
+    def _mark(self, result: str) -> str:
+        return " ?" if result in self.doubtful else ""
+
     def __repr__(self) -> str:
-        found = "".join(f"\n  {name} = {estimate}" for name, estimate in self.results.items())
+        found = "".join(f"\n  {name}{self._mark(name)} = {estimate}" for name, estimate in self.results.items())
         return f"<{self.procedure} {self.run_id}: {self.status}, {self.rows} rows, {self.path}>{found}"
 
     def _repr_html_(self) -> str:
         from html import escape  # noqa: PLC0415  # only notebooks need it
 
-        rows = "".join(f"<tr><td>{escape(n)}</td><td>{escape(str(e))}</td></tr>" for n, e in self.results.items())
+        cells = ((f"{name}{self._mark(name)}", str(estimate)) for name, estimate in self.results.items())
+        rows = "".join(f"<tr><td>{escape(name)}</td><td>{escape(value)}</td></tr>" for name, value in cells)
         head = f"{self.procedure} {self.run_id}: {self.status}, {self.rows} rows"
         return f"<b>{escape(head)}</b><br><code>{escape(str(self.path))}</code><table>{rows}</table>"
 

@@ -4,6 +4,7 @@ The model is what the analysis predicts (`predict`); nothing is computed a secon
 of figure: a curve over one set-point, a map over two, a map over set-point and frequency for traces.
 """
 
+import textwrap
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,9 +20,9 @@ from numpy.typing import NDArray
 from labnis.errors import LabnisWarning
 from labnis.experiment.analysis import Analysis, analyses_of_run, can
 from labnis.experiment.run import Run, stored_run
-from labnis.fit import FitResult, scaled_unit
+from labnis.fit import Estimate, FitResult, number_text, scaled_unit
 
-__all__ = ["DATA", "FIT", "draw_data", "draw_runs", "figure_of", "predicted"]
+__all__ = ["DATA", "FIT", "annotate", "draw_data", "draw_runs", "figure_of", "predicted"]
 
 Real = NDArray[np.float64]
 
@@ -29,8 +30,8 @@ DATA = "#3b6ea5"
 FIT = "#c8553d"
 BACK = "#6aa84f"
 
-# More labels of curves than these have a part of the panel for themselves.
-_FEW_LABELS, _FOR_LABELS = 2, 0.35
+# More labels of curves than these have a part of the panel for themselves. Characters of a line of warnings.
+_FEW_LABELS, _FOR_LABELS, _WIDTH = 2, 0.35, 95
 
 
 def draw_runs(paths: Sequence[Path], file: Path) -> None:
@@ -52,7 +53,7 @@ def figure_of(paths: Sequence[Path]) -> Figure:
             _draw_curves(place, curves)
         mark = "SIMULATED  " if metadata["simulated"] else ""
         part.suptitle(f"{run.procedure}  {run.run_id}\n{mark}{metadata['start']:%Y-%m-%d %H:%M}", fontsize=8)
-        _annotate(upper.axes[0], run)
+        annotate(upper.axes[0], run)
     return figure
 
 
@@ -288,8 +289,7 @@ def _draw_curve_of(axis: Axes, curves: xarray.Dataset, name: str, scale: float, 
             axis.fill_between(at, y[number] - sigma[number], y[number] + sigma[number], color=color, alpha=0.3, lw=0)
             axis.plot(at, y[number], color=color, lw=1, label=label)
         if truth is not None:
-            last = "truth" if number == len(y) - 1 else None
-            order = np.argsort(at)
+            last, order = ("truth" if number == len(y) - 1 else None), np.argsort(at)
             axis.plot(at[order], truth[number][order], "k--", lw=0.8, label=last, zorder=3)
 
 
@@ -383,7 +383,18 @@ def _map_values(column: xarray.DataArray, fast: str) -> tuple[Real, str, bool]:
     return scaled.values, scaled.label, bool((values < 0).any() and (values > 0).any())
 
 
-def _annotate(axis: Axes, run: Run) -> None:
-    told = {name.replace("_", " "): str(estimate) for name, estimate in run.results.items() if "." not in name}
-    text = "\n".join(f"{name} {'' if value.startswith(('<', '>')) else '= '}{value}" for name, value in told.items())
-    axis.set_title(text, loc="left", fontsize=6, color=FIT)  # above the data, never over them
+def annotate(axis: Axes, run: Run) -> None:
+    """Results above the data, with both parts of σ; those in doubt are marked, and the warnings follow."""
+    shown = {name: estimate for name, estimate in run.results.items() if "." not in name}
+    lines = [f"{name.replace('_', ' ')}{' ?' * (name in run.doubtful)} {_told(one)}" for name, one in shown.items()]
+    first, *more = [*dict.fromkeys(text for name in shown for text in run.fit_of(name).warnings), ""]
+    first += f" (and {len(more) - 1} more, see labnis show)" * (len(more) > 1)
+    text = "\n".join([*lines, *textwrap.wrap(f"? {first}" * bool(first), _WIDTH)])
+    axis.set_title(text, loc="left", fontsize=6, color=FIT)
+
+
+def _told(estimate: Estimate) -> str:
+    if estimate.limit is not None or estimate.systematic is None or not estimate.sigma:
+        return f"{'= ' if estimate.limit is None else ''}{estimate}"
+    noise, systematic = (number_text(part, estimate.unit) for part in (estimate.statistical, estimate.systematic))
+    return f"= {estimate} (noise {noise}, systematic {systematic})"

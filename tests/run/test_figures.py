@@ -1,6 +1,7 @@
 """Figures of runs: the fit's own model, residuals, and the right place for every point."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -10,12 +11,13 @@ import pytest
 import xarray
 from matplotlib.figure import Figure
 
+from labnis.accuracy import Budget, Source
 from labnis.errors import LabnisWarning
 from labnis.experiment.events import Event, RowRecorded
 from labnis.experiment.run import Run
 from labnis.fit import FitContext
 from labnis.fit.analyses import CurrentVoltage, Reflection
-from labnis.ui.figures import draw_data, predictions
+from labnis.ui.figures import annotate, draw_data, predictions
 from labnis.ui.live_plot import LivePlot
 from procedures import EmittedPowerVsBias, IsothermSweep, IVSweep, ReflectionVsBias
 from sim_instruments import SHIPPED_TRUTH, load_truth
@@ -53,6 +55,21 @@ def test_a_curve_shows_data_model_and_residuals_in_units_of_their_scatter(sweep:
     residuals = run.plot().axes[1].lines[0].get_ydata()
     assert 0.5 < np.std(residuals) < 2
     assert run.plot().axes[1].get_ylabel() == "residual / σ"
+
+
+def test_doubts_and_both_parts_of_sigma_stand_in_the_figure(sweep: Run) -> None:
+    assert "?" not in sweep.plot().axes[0].get_title(loc="left")
+    fit = replace(sweep.fits["current_voltage"], warnings=("the cable is loose", "the fridge is warm"))
+    source = Source("gain", "gain", "1", 1e-3, "normal", "sheet", "voltage.gain")
+    column = np.where(np.array(fit.names) == "gap", 3e-7, 0.0)[:, None]
+    doubted = replace(fit, budget=Budget((source,), column, ()))
+    run = replace(sweep, fits={"current_voltage": doubted}, results={"gap": doubted["gap"]})
+    axis = Figure().subplots()
+    annotate(axis, run)
+    told = axis.get_title(loc="left")
+    assert told.startswith("gap ? = 21") and "systematic 300 neV" in told
+    assert "? the cable is loose (and 1 more, see labnis show)" in told
+    assert "gap ? = " in repr(run)
 
 
 def test_the_curves_of_a_cooling_island_are_drawn_with_their_truth(sweep: Run) -> None:

@@ -16,11 +16,10 @@ from ruamel.yaml import YAML
 from typer.testing import CliRunner
 from uncertainties import UFloat  # type: ignore[import-untyped]
 
-from tests.run.bench import RESULTS
+from tests.run.bench import BUDGETED_TEXT, RESULTS, STATION_TEXT
 
 __all__ = ["Calibration", "Difference", "Job", "calibrate_all", "differences_of"]
 
-STATION = Path(__file__).parents[2] / "station.yaml"
 # File of a folder with its answers, one in each line.
 ANSWERS = "answers.jsonl"
 # What is kept of a result.
@@ -133,10 +132,13 @@ def _answer(job: Job, folder: Path) -> dict[str, Any]:
     """What the command prints; RuntimeError where it fails."""
     from labnis.cli import app  # noqa: PLC0415  # in the spawned process, which has a home directory of its own
 
-    data, truth = folder / "data", folder / "truth.yaml"
+    data, truth, station = folder / "data", folder / "truth.yaml", folder / "station.yaml"
     data.mkdir(parents=True)
     YAML().dump(job.truth, truth)
-    command = ["calibrate", "--dry-run", "--json", "--station", str(STATION), "--twin", str(truth)]
+    # Of instruments that do not err nothing is stated either: σ is that of noise and assumptions.
+    text = STATION_TEXT if job.truth.get("instrument_errors") == "none" else BUDGETED_TEXT
+    station.write_text(text, encoding="utf-8")
+    command = ["calibrate", "--dry-run", "--json", "--station", str(station), "--twin", str(truth)]
     outcome = CliRunner().invoke(app, [*command, "--seed", str(job.seed), "--data", str(data)])
     if getattr(outcome.exception, "exit_code", outcome.exit_code) not in WITH_RESULTS:
         raise RuntimeError(f"seed {job.seed}: {outcome.exception!r}\n{outcome.stderr}\n{job.truth}")

@@ -60,22 +60,32 @@ def minimum(
         max_nfev=_INSIDE,
     )
     x = np.asarray(outcome.x)
-    _, promised = _step(_triangle(outcome.jac, outcome.fun), lower - x, upper - x, 0.0)
+    triangle = _triangle(outcome.jac, outcome.fun)
+    _, promised = _step(triangle, lower - x, upper - x, 0.0)
     # It also ends where its steps are small, and what is left may be far.
     if outcome.status != 0 and promised <= max(_LITTLE, changes * 2 * outcome.cost):
         return x
-    return _along_bounds(residuals, jacobian, x, lower, upper, accuracy, changes)
+    return _along_bounds(residuals, jacobian, x, triangle, lower, upper, accuracy, changes)
 
 
 def _along_bounds(
-    residuals: Function, jacobian: Function, x: Real, lower: Real, upper: Real, accuracy: float, changes: float
+    residuals: Function,
+    jacobian: Function,
+    x: Real,
+    triangle: Real,
+    lower: Real,
+    upper: Real,
+    accuracy: float,
+    changes: float,
 ) -> Real:
-    """Steps of Levenberg and Marquardt, each the best one within the bounds (Stark and Parker's BVLS)."""
-    rest, damping = residuals(x), _DAMPING
-    triangle = _triangle(jacobian(x), rest)
+    """Steps of Levenberg and Marquardt, each the best one within the bounds (Stark and Parker's BVLS).
+
+    `triangle` is that at the start `x`.
+    """
+    damping = _DAMPING
     for _ in range(_ALONG):
         step, promised = _step(triangle, lower - x, upper - x, damping)
-        square = float(rest @ rest)
+        square = float(triangle[:, -1] @ triangle[:, -1])
         if promised <= changes * square or (np.abs(step) <= accuracy * np.abs(x)).all():
             return x
         there = residuals(np.clip(x + step, lower, upper))
@@ -85,8 +95,8 @@ def _along_bounds(
             continue
         if gained > _GOOD * promised:
             damping = max(damping / _FACTOR, _LEAST_DAMPING)
-        x, rest = np.clip(x + step, lower, upper), there
-        triangle = _triangle(jacobian(x), rest)
+        x = np.clip(x + step, lower, upper)
+        triangle = _triangle(jacobian(x), there)
     raise FitError(
         f"the fit did not converge within {_INSIDE + _ALONG} evaluations; look at the data, or give a better start"
     )

@@ -387,10 +387,10 @@ def annotate(axis: Axes, run: Run) -> None:
     """Results above the data, with both parts of σ; those in doubt are marked, and the warnings follow."""
     shown = {name: estimate for name, estimate in run.results.items() if "." not in name}
     lines = [f"{name.replace('_', ' ')}{' ?' * (name in run.doubtful)} {_told(one)}" for name, one in shown.items()]
-    first, *more = [*dict.fromkeys(text for name in shown for text in run.fit_of(name).warnings), ""]
-    first += f" (and {len(more) - 1} more, see labnis show)" * (len(more) > 1)
-    text = "\n".join([*lines, *textwrap.wrap(f"? {first}" * bool(first), _WIDTH)])
-    axis.set_title(text, loc="left", fontsize=6, color=FIT)
+    warned = [*dict.fromkeys(text for name in shown for text in run.fit_of(name).warnings)]
+    more = f" (and {len(warned) - 1} more, see labnis show)" if len(warned) > 1 else ""
+    lines += textwrap.wrap(f"? {warned[0]}{more}", _WIDTH) if warned else []
+    axis.set_title("\n".join(lines), loc="left", fontsize=6, color=FIT)
 
 
 def _told(estimate: Estimate) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from labnis.errors import ConfigurationError, InterlockError, RequestError
 from labnis.experiment.events import Event, Observer, Started, VisaRecord
@@ -14,8 +14,9 @@ from labnis.ledger.of_station import own_ledger_of
 from labnis.safety.guardian import Guardian
 from labnis.safety.stop_requests import StopRequest
 from labnis.station import StationConfig, load_station, open_station
+from labnis.station.sections import Device, Island
 from labnis.storage import check_data_root
-from sim_instruments import Twin
+from sim_instruments import Twin, load_truth
 
 __all__ = ["cooldown_for", "open_session"]
 
@@ -74,9 +75,7 @@ def open_session(
         raise RequestError("--twin and --seed belong to the simulated fridge; give them with --dry-run")
     config = station if isinstance(station, StationConfig) else load_station(Path(station))
     if twin is not None and (config.twin is None or Path(twin).resolve() != config.twin.resolve()):
-        # Another device than the station's: neither gives the other priors.
-        device = config.device.model_copy(update={"name": Path(twin).stem})
-        config = config.model_copy(update={"device": device})
+        config = config.model_copy(update={"device": _simulated_device(config.device, Path(twin))})
     folder = check_data_root(Path(data) if data is not None else config.data)
     stop = StopRequest()
     with ExitStack() as signals, ExitStack() as stack:
@@ -119,6 +118,15 @@ class _LogOfGuardian:
     def __call__(self, event: Event) -> None:
         if isinstance(event, Started):
             self._guardian.log_to(event.path.with_suffix(".log"))
+
+
+def _simulated_device(device: Device, truth: Path) -> Device:
+    """The device of another truth file than the station's, with its own name, for priors, and its own island."""
+    island = load_truth(truth).island
+    known: dict[str, Any] = {"name": truth.stem}
+    if island.volume is not None and island.electron_phonon is not None:
+        known["island"] = Island(volume=island.volume, electron_phonon=island.electron_phonon)
+    return device.model_copy(update=known)
 
 
 def cooldown_for(ledger: Ledger, *, dry_run: bool, where: str = "") -> str:

@@ -229,8 +229,6 @@ class Device(Section):
         Its name; empty if the station file gives none.
     junctions
         1, 2 (a pair in series) or [series, parallel] for an array. The normal resistance is that of one junction.
-    resonator
-        How the resonator is measured.
     island
         Its normal-metal island, if known.
 
@@ -238,7 +236,6 @@ class Device(Section):
 
     name: str = ""
     junctions: int | tuple[int, int] = 2
-    resonator: Literal["reflection", "transmission", "hanger"] = "reflection"
     island: Island | None = None
 
     @field_validator("junctions", mode="plain")

@@ -79,7 +79,7 @@ class Device:
         self.junction = NISJunction(truth.junction.gap, truth.junction.resistance, truth.junction.dynes)
         self._truth = truth
         self._bath = truth.fridge.mixing_chamber_temperature
-        self._constant_temperature = truth.island.temperature
+        self._unbiased_temperature = self._unbiased_at(self._bath)
         # All junctions and islands are alike: voltage and current of one pair, per those of the device.
         self._pair_voltage, self._pair_current = 2 / truth.series, 1 / truth.parallel
         # Junctions at an island; a single one is half of a pair.
@@ -103,8 +103,8 @@ class Device:
     def bath_temperature(self) -> float:
         """Temperature (K) of the stage; gap and electrons follow it.
 
-        The gap of the truth file is that at its mixing chamber's temperature. Electrons of constant temperature have
-        the constant heat that this means: T_e⁵ − T_bath⁵ stays.
+        The gap of the truth file is that at its mixing chamber's temperature. Electrons of constant temperature, or a
+        substrate that is warmer than the stage, have the constant heat that this means: T⁵ − T_bath⁵ stays.
         """
         return self._bath
 
@@ -114,12 +114,19 @@ class Device:
             return
         truth, base = self._truth, self._truth.fridge.mixing_chamber_temperature
         self._bath, self._interpolated = kelvin, None
-        if truth.island.temperature is not None:
-            self._constant_temperature = max(truth.island.temperature**5 + kelvin**5 - base**5, 0.0) ** 0.2
+        self._unbiased_temperature = self._unbiased_at(kelvin)
         if truth.island.superconductor is None:  # which has the gap at its temperature itself
             now, then = (float(bcs_gap(temperature, truth.junction.gap)) for temperature in (kelvin, base))
             self.junction = replace(self.junction, gap=truth.junction.gap * now / then)
             self._cooler = _cooler(self.junction, truth)
+
+    def _unbiased_at(self, kelvin: float) -> float:
+        """Temperature (K) of the electrons without bias, and of what is below an island with a heat balance."""
+        island, base = self._truth.island, self._truth.fridge.mixing_chamber_temperature
+        own = island.temperature or island.substrate_temperature
+        if own is None or kelvin == base:
+            return own or kelvin
+        return float(max(own**5 + kelvin**5 - base**5, 0.0) ** 0.2)
 
     def cooling(self, bath_temperature: float) -> dict[str, float]:
         """Parameters of the heat balance, and what it achieves at a bath (K); empty for a constant temperature."""
@@ -135,7 +142,7 @@ class Device:
             wires = andreev.resistance_per_length, andreev.superconductor_resistance_per_length
         known["andreev_normal"], known["andreev_superconductor"] = (scale * wire for wire in wires)
         bias = np.linspace(0.0, 1.1 * 2 * self.junction.gap, 4001)
-        point = cooler.operating_point(bias, bath_temperature)
+        point = cooler.operating_point(bias, self._unbiased_temperature)
         best = int(np.argmax(point.cooling_power))
         known["maximum_cooling_power"] = float(point.cooling_power[best]) * self._sides / 2
         known["optimal_bias"] = float(bias[best]) / self._pair_voltage
@@ -167,7 +174,7 @@ class Device:
         """
         voltage = np.asarray(device_voltage, dtype=np.float64)
         if self._cooler is None:
-            temperature = np.full_like(voltage, self._constant_temperature)
+            temperature = np.full_like(voltage, self._unbiased_temperature)
             if self._truth.asymmetry:
                 pair = UnequalPair(self.junction, self._truth.asymmetry)
                 current, conductance = (f(voltage, temperature) for f in (pair.current, pair.conductance))
@@ -180,7 +187,7 @@ class Device:
                 temperature,
                 np.full_like(voltage, self.junction.gap),
             )
-        point = self._cooler.operating_point(voltage * self._pair_voltage, self._bath)
+        point = self._cooler.operating_point(voltage * self._pair_voltage, self._unbiased_temperature)
         conductance = self._cooler.conductance(point) * self._pair_voltage / self._pair_current
         current = point.current / self._pair_current
         return DeviceState(voltage, current, conductance, point.electron_temperature, point.gap)
@@ -188,7 +195,8 @@ class Device:
     def cooling_power(self, state: DeviceState) -> Real:
         """Heat (W) that the junctions take out of an island in a `state`."""
         # Electrons of constant temperature have superconductors of the same.
-        bath = state.electron_temperature if self._cooler is None else np.full_like(state.voltage, self._bath)
+        unbiased = np.full_like(state.voltage, self._unbiased_temperature)
+        bath = state.electron_temperature if self._cooler is None else unbiased
         power = np.empty_like(state.voltage)
         for gap in np.unique(state.gap):
             at = state.gap == gap
@@ -238,7 +246,7 @@ class Device:
         if self._cooler is None:
             return self.state(voltage)
         if self._interpolated is None:
-            self._interpolated = SteadyStates(self._cooler, self._bath)
+            self._interpolated = SteadyStates(self._cooler, self._unbiased_temperature)
         found = self._interpolated(voltage * self._pair_voltage)
         conductance = found.conductance * self._pair_voltage / self._pair_current
         return DeviceState(

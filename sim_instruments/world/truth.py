@@ -83,13 +83,15 @@ class Island(_Section):
     The balance is that of `labnis.physics.SINISCooler`: volume (m³), electron–phonon coupling (W m⁻³ K⁻⁵), Kapitza
     coupling of its phonons to the bath (W/K⁴; by default they have the bath's temperature), leakage resistance
     parallel to the device (ohm), Andreev current, and a superconductor whose gap the injected quasiparticles lower.
-    The bath is the mixing chamber.
+    The bath is the mixing chamber, or a substrate that is warmer by a constant heat: its temperature (K) is that at the
+    mixing chamber's of the file, and that of the superconductors, too.
     """
 
     temperature: Kelvin | None = None
     volume: Positive | None = None
     electron_phonon: Positive | None = None
     kapitza: Positive | None = None
+    substrate_temperature: Kelvin | None = None
     leakage_resistance: Positive | None = None
     andreev: Andreev | None = None
     superconductor: Superconductor | None = None

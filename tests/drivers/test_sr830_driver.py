@@ -108,7 +108,7 @@ def test_auxiliary_input_reads_and_refuses_its_end(lockin: SR830, smu: Keithley2
     twin.clock.sleep(1)
     expected = float(twin.world.device_state(1e-2).current) * 1e7
     assert lockin.read_auxiliary(1) == pytest.approx(expected, abs=2e-3)
-    smu.set_level(0.2)
+    smu.set_level(0.05)
     twin.clock.sleep(1)
     with pytest.raises(OverloadError):
         lockin.read_auxiliary(1)

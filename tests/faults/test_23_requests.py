@@ -25,7 +25,7 @@ STAGE = (
     f"stage: {{instrument: lakeshore, maximum: {STAGE_LIMIT}, maximum_power: 1.0e-2, heater_resistance: 100, rate: 1, "
     "window: 0.1}"
 )
-ISLAND = "  device: {island: {volume: 6.0e-20, electron_phonon: 2.0e+9}}"
+ISLAND = "  device: {island: {volume: 1.0e-18, electron_phonon: 2.0e+9}}"
 PARAMETERS = [(kind, name) for kind in procedure_names() for name in getattr(procedures, kind)().parameter_objects()]
 #: No shrinking: a request that is not refused is a real run, and every further one takes seconds.
 PHASES = (Phase.explicit, Phase.generate)

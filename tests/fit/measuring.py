@@ -8,9 +8,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from drivers.wiring import Amplifier, Wiring
 from labnis.fit import EmissionData, FitResult, ReflectionData, fit_current_voltage
-from sim_instruments import SHIPPED_TRUTH, SimulatedClock, Truth, load_truth
+from sim_instruments import SimulatedClock, Truth
 from sim_instruments.world import World
 from sim_instruments.world.device import DeviceState
+from tests.isothermal_device import isothermal
 
 __all__ = [
     "assert_jacobian",
@@ -30,8 +31,8 @@ Real = NDArray[np.float64]
 
 
 def device(**changes: Mapping[str, Any]) -> Truth:
-    """The shipped truth with some keys of some sections changed."""
-    document = load_truth(SHIPPED_TRUTH).model_dump()
+    """The shipped device at one temperature with some keys of some sections changed."""
+    document = isothermal().model_dump()
     for section, values in changes.items():
         document[section] = (document[section] or {}) | dict(values)
     return Truth.model_validate(document)

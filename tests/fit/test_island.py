@@ -60,6 +60,17 @@ def micro_cooler_fit(micro_cooler: Truth) -> FitResult:
     return fitted(micro_cooler)
 
 
+@pytest.mark.parametrize(("points", "noise"), [(31, 2e-13), (41, 1e-11)])
+def test_an_island_is_recognised_between_few_and_noisy_points(points: int, noise: float) -> None:
+    """What one temperature leaves between them looks like their noise: the gap was 4 to 7σ off, without a word."""
+    truth = load_truth(SHIPPED_TRUTH)
+    truth = truth.model_copy(update={"noise": truth.noise.model_copy(update={"current_white": noise})})
+    fit = fit_current_voltage(*current_voltage(truth, 1, points=points), series_resistance=SERIES_RESISTANCE)
+    assert "electron_phonon_resistance" in fit.names and not fit.warnings
+    true = {"gap": truth.junction.gap, "normal_resistance": truth.junction.resistance, "electron_temperature": 0.11}
+    assert max(abs(fit[name].value - value) / fit[name].sigma for name, value in true.items()) < 4
+
+
 @pytest.mark.parametrize("name", STATE)
 @pytest.mark.parametrize("without", [(), ("kapitza_resistance",), ("andreev_normal", "andreev_superconductor")])
 def test_slopes_are_those_of_differences(name: str, without: tuple[str, ...]) -> None:

@@ -18,9 +18,10 @@ from labnis.fit import (
 )
 from labnis.fit.analyses import CurrentVoltage, Reflection
 from labnis.physics import NISJunction
-from sim_instruments import SHIPPED_TRUTH, Truth, load_truth
+from sim_instruments import Truth
 from sim_instruments.world.device import Device
 from tests.fit import measuring
+from tests.isothermal_device import isothermal
 
 LINE = measuring.SERIES_RESISTANCE
 COOLER = measuring.device(
@@ -32,7 +33,7 @@ DEVICES: list[Any] = [1, (6, 2)]
 
 
 def truth_with(junctions: Any, truth: Truth | None = None) -> Truth:
-    return (truth or load_truth(SHIPPED_TRUTH)).model_copy(update={"junctions": junctions})
+    return (truth or isothermal()).model_copy(update={"junctions": junctions})
 
 
 def measured(junctions: Any) -> tuple[np.ndarray, np.ndarray]:

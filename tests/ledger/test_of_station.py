@@ -9,7 +9,7 @@ from labnis.ledger.of_station import ledger_of, own_ledger_of
 from labnis.station import StationConfig, load_station
 from tests.run.bench import STATION_TEXT, changed, write_station
 
-DEVICE = "  device: {name: nis_device, island: {volume: 6.0e-20, electron_phonon: 2.0e+9}}"
+DEVICE = "  device: {name: nis_device, island: {volume: 1.0e-18, electron_phonon: 2.0e+9}}"
 
 
 def station(folder: Path, device: str = "", ledger: str = "") -> StationConfig:

@@ -16,7 +16,7 @@ from labnis.fit import FANO_REAL, FitResult, fit_current_voltage, fit_emitted_po
 from labnis.physics import thermal_photon_number
 from sim_instruments import Truth
 from tests.fit.measuring import SERIES_RESISTANCE, current_voltage, emission, reflection
-from tests.long.truths import random_truth, shipped_truth
+from tests.long.truths import isothermal_truth, random_truth
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
 
@@ -168,7 +168,7 @@ def fitted(document: dict[str, Any]) -> dict[str, FitResult]:
 
 @pytest.mark.parametrize("number", [None, 0, 1, 2])
 def test_sigma_is_the_bound(number: int | None) -> None:
-    document = shipped_truth() if number is None else random_truth(number)
+    document = isothermal_truth() if number is None else random_truth(number)
     bound, fits = bounds(document), fitted(document)
     ratio = {name: fit[name].sigma / bound[name] for name, fit in fits.items()}
     print({name: round(float(r), 3) for name, r in ratio.items()})  # noqa: T201  # kept by pytest, for the record

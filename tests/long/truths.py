@@ -10,8 +10,9 @@ from scipy.constants import e
 from labnis.physics import NoOperatingPointError
 from sim_instruments import SHIPPED_TRUTH, Truth
 from sim_instruments.world.device import Device
+from tests.isothermal_device import ISOTHERMAL_TEXT
 
-__all__ = ["EXTREMES", "extreme_truth", "heated_truth", "random_truth", "shipped_truth"]
+__all__ = ["EXTREMES", "extreme_truth", "heated_truth", "isothermal_truth", "random_truth"]
 
 # Gap of aluminium (eV); resistance (ohm) of the shipped station's line, and the largest biases (V) of the procedures.
 GAP, LINE, BIASES = 205e-6, 2e3, (1.2e-3, 2.4e-3, 5e-3)
@@ -28,16 +29,16 @@ EXTREMES: dict[str, dict[str, dict[str, Any]]] = {
 }
 
 
-def shipped_truth() -> dict[str, Any]:
-    """The shipped truth as plain data."""
-    plain: dict[str, Any] = YAML(typ="safe", pure=True).load(SHIPPED_TRUTH)
+def isothermal_truth() -> dict[str, Any]:
+    """That of the shipped device at one temperature, as plain data."""
+    plain: dict[str, Any] = YAML(typ="safe", pure=True).load(ISOTHERMAL_TEXT)
     return plain
 
 
 def random_truth(number: int) -> dict[str, Any]:
     """The `number`-th device: everything a calibration reports drawn over the range of real devices."""
     draw = np.random.default_rng([2024, number])
-    truth = shipped_truth()
+    truth = isothermal_truth()
     truth["chain"]["gain_db"] = float(draw.uniform(35, 75))
     truth["junction"]["gap"] = float(draw.uniform(180e-6, 230e-6))
     truth["junction"]["resistance"] = float(np.exp(draw.uniform(np.log(3e3), np.log(50e3))))
@@ -98,7 +99,7 @@ def _shipped_cooler() -> dict[str, Any]:
 
 def extreme_truth(name: str) -> dict[str, Any]:
     """One of `EXTREMES`."""
-    truth = shipped_truth()
+    truth = isothermal_truth()
     for section, values in EXTREMES[name].items():
         for key, value in values.items():
             truth[section][key] = truth[section][key] * value if key in RATES else value

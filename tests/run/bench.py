@@ -24,17 +24,18 @@ from labnis.experiment.session import Session
 from labnis.fit import FitError, FitResult
 from labnis.fit.analyses import CurrentVoltage
 from procedures import CALIBRATION
-from sim_instruments import SHIPPED_TRUTH
 from sim_instruments.world import World
 from tests.faults.commands import completed
+from tests.isothermal_device import ISOTHERMAL_TEXT
 
 ROOT = Path(__file__).parents[2]
 BUDGETED_TEXT = (ROOT / "station.yaml").read_text(encoding="utf-8")
 """The shipped station file."""
 STATION_TEXT = re.sub(r"  uncertainty:.*(?=  twin:)", "", BUDGETED_TEXT, flags=re.DOTALL)
 """The same without uncertainties of instruments: a third of a short run's time would pass with their budgets."""
-# Its instruments do not err: what a seed draws for them would be another station in each run of a test.
-TRUTH_TEXT = SHIPPED_TRUTH.read_text(encoding="utf-8").replace("instrument_errors: stated", "instrument_errors: none")
+# One temperature and instruments that do not err: what a seed draws for them would be another station in each run of a
+# test, and the fit of an island that heats takes longer than all the rest.
+TRUTH_TEXT = ISOTHERMAL_TEXT.replace("instrument_errors: stated", "instrument_errors: none")
 RESULTS = tuple(name for kind in CALIBRATION for name in analyses_of(kind)[0].results)
 """The nine results of a full calibration."""
 

@@ -9,7 +9,7 @@ import pytest
 import labnis
 from labnis.experiment.run import Run
 from procedures import EmittedPowerVsBias, IVSweep, Measurement, ReflectionVsBias
-from sim_instruments import SHIPPED_TRUTH
+from tests.isothermal_device import ISOTHERMAL_TEXT
 from tests.run.bench import BUDGETED_TEXT, STATION_TEXT, TRUTH_TEXT, changed, write_station
 
 SEEDS = (1, 2, 3)
@@ -24,7 +24,7 @@ def calibrated(folder: Path, seed: int, *steps: Measurement) -> tuple[dict[str, 
     """What is true, and the runs of these steps, by default of `CALIBRATION`, with instruments that err."""
     station = write_station(folder, BUDGETED_TEXT)
     file = folder / "erring.yaml"
-    text = SHIPPED_TRUTH.read_text(encoding="utf-8")
+    text = ISOTHERMAL_TEXT
     assert text.count("\nnoise:") == 1
     stated = "" if "instrument_errors" in text else "\ninstrument_errors: stated"
     file.write_text(text.replace("\nnoise:", f"{stated}\nnoise:"), encoding="utf-8")

@@ -54,7 +54,7 @@ def test_the_electron_temperature_is_where_tunnelling_and_phonons_balance() -> N
             5e-3, STATION.model_copy(update={"device": STATION.device.model_copy(update={"island": None})}), KNOWN, 0.02
         ).electron_temperature
     )
-    assert np.isinf(expected(0.02, STATION, KNOWN | {"normal_resistance": 1e3}, 0.02).electron_temperature)
+    assert np.isinf(expected(0.1, STATION, KNOWN | {"normal_resistance": 1e3}, 0.02).electron_temperature)
 
 
 def test_runs_that_do_not_fit_on_the_disk_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,8 @@ from ruamel.yaml import YAML
 from scipy.constants import k
 
 from labnis.physics import NISJunction
-from sim_instruments import SHIPPED_TRUTH, Errors, SimulatedError, SimulatedInstrument, SimulatedRole, Twin, open_twin
+from sim_instruments import Errors, SimulatedError, SimulatedInstrument, SimulatedRole, Twin, open_twin
+from tests.isothermal_device import ISOTHERMAL_TEXT
 
 WIRING = {
     "divider": 100.0,
@@ -49,9 +50,9 @@ SETUP = instruments(
 
 @pytest.fixture
 def truth(tmp_path: Path) -> Path:
-    """The shipped truth without noise and offsets."""
+    """The shipped device at one temperature, without noise and offsets."""
     yaml = YAML()
-    content = yaml.load(SHIPPED_TRUTH)
+    content = yaml.load(ISOTHERMAL_TEXT)
     imperfections = ("current_white", "voltage_white", "voltage_offset", "current_offset", "temperature_relative")
     content["noise"] |= dict.fromkeys(imperfections, 0.0)
     content["readings"] = {"pressure": 2e-3}

@@ -131,7 +131,7 @@ def test_auxiliary_input_one_is_the_current_amplifier(twin: LabnisVisaLibrary, b
 
 
 def test_auxiliary_input_clips(twin: LabnisVisaLibrary, bias: Wire, lockin: Wire) -> None:
-    bias.send(":SOUR:VOLT 0.2;:OUTP ON")
+    bias.send(":SOUR:VOLT 0.05;:OUTP ON")
     twin.clock.sleep(1)
     assert float(lockin.ask("OAUX?1")) == 10.5
 

@@ -32,7 +32,7 @@ __all__ = ["with_components"]
 
 _OF_ISLAND = "at every bias that at which the island's heat balance closes"
 # Fewer points than these show no component.
-_FEWEST = 16
+_FEWEST = 20
 # A glitch is so many median deviations from its neighbours (6σ).
 _GLITCH = 9.0
 # By how much χ² falls for a component that is taken in.
@@ -124,7 +124,8 @@ def _found(
     """The components that improve a `fit` on some of the points, with those among the `values` to begin with."""
     few = readings.at(evenly_spread(readings.voltage.size, points))
     components = [name for name in values if name in COMPONENTS]
-    alike = bool(told_alike(fit.warnings))
+    # The noise between so few points has the misfit in it, which then does not show.
+    alike = bool(told_alike(fit.warnings)) or readings.voltage.size <= _FEW
     trial, few = _grown(Trial.of(few, island_parameters(values, components, fixed), fit.noise), few, fixed, alike)
     trial = _with_or_without_kapitza(_completed(trial, few, fixed), few, fixed)
     injected = _injected(trial, few, fixed)

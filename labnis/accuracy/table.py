@@ -6,6 +6,7 @@
     model: Keithley 2450
     source: SPEC-2450 Rev. A, July 2013, p. 2      # where the figures were read; mandatory
     distribution: rectangular                      # the sheet states no coverage; or {normal: 2} for k = 2
+    temperature: {from: 18, to: 28, per_degree: 0.15}   # °C
     quantities:
       voltage_measure:
         unit: V
@@ -26,7 +27,7 @@ from ruamel.yaml.error import YAMLError
 
 from labnis.accuracy.source import Distribution, Source
 
-__all__ = ["AccuracyTable", "AccuracyTableError", "QuantityAccuracy", "RangeAccuracy", "load_table"]
+__all__ = ["AccuracyTable", "AccuracyTableError", "QuantityAccuracy", "RangeAccuracy", "Temperature", "load_table"]
 
 Part = Annotated[float, Field(ge=0)]
 Text = Annotated[str, Field(min_length=1)]
@@ -58,6 +59,18 @@ class RangeAccuracy(_Section):
         return self.of_reading * abs(reading) + self.constant
 
 
+class Temperature(_Section):
+    """Temperatures (°C) between which the figures hold; outside they grow by a part of themselves per degree."""
+
+    coldest: Annotated[float, Field(alias="from")]
+    warmest: Annotated[float, Field(alias="to")]
+    per_degree: Part
+
+    def factor(self, coldest: float, warmest: float) -> float:
+        """By which the figures grow for an instrument that is between two temperatures (°C)."""
+        return 1 + self.per_degree * max(self.coldest - coldest, warmest - self.warmest, 0.0)
+
+
 class QuantityAccuracy(_Section):
     """What the instrument measures or sources, by range."""
 
@@ -74,8 +87,10 @@ class AccuracyTable(_Section):
         Manufacturer's name of the model, and the document with its revision and page.
     distribution
         "rectangular" where the document states no coverage, {"normal": k} where it does.
+    temperature
+        Temperatures for which the figures hold, and what is said of others.
     conditions
-        Interval, temperature, integration time and others for which the figures hold; for people.
+        Interval, integration time and others for which the figures hold; for people.
     quantities
         By name.
 
@@ -85,6 +100,7 @@ class AccuracyTable(_Section):
     model: Text
     source: Text
     distribution: Literal["rectangular"] | dict[Literal["normal"], Annotated[float, Field(ge=1)]]
+    temperature: Temperature | None = None
     conditions: dict[Text, Any] = Field(default_factory=dict)
     quantities: Annotated[dict[Text, QuantityAccuracy], Field(min_length=1)]
 

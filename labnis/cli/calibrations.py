@@ -1,8 +1,10 @@
 """The command that lists calibrations."""
 
+import json
 import math
+from dataclasses import asdict
 from itertools import groupby
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
@@ -30,12 +32,24 @@ def calibrations(
     _check_known(ledger, cooldown, quantity)
     found = ledger.calibrations(cooldown=cooldown, quantity=quantity)
     if as_json:
-        say_json(found)
+        say_json([_record(c) for c in found])
         return
     if not found:
         say(f"no calibrations in the ledger {ledger.url}", err=True)
     for _, batch in groupby(found, key=lambda c: c.batch):
         _show_batch(list(batch))
+
+
+def _estimate(c: Calibration) -> Estimate:
+    value, sigma = (math.nan if one is None else one for one in (c.value, c.sigma))
+    return Estimate(value, sigma, c.unit, c.systematic, c.limit)
+
+
+def _record(c: Calibration) -> dict[str, Any]:
+    """A calibration with its result in the form of all results in JSON, and source → contribution."""
+    contributions = json.loads(c.contributions) if c.contributions else None
+    warnings = [c.warnings] if c.warnings else []
+    return asdict(c) | _estimate(c).as_record() | {"contributions": contributions, "warnings": warnings}
 
 
 def _check_known(ledger: Ledger, cooldown: str | None, quantity: str | None) -> None:
@@ -62,14 +76,13 @@ def _show_batch(batch: list[Calibration]) -> None:
     when = first.created.astimezone().strftime("%Y-%m-%d %H:%M")
     device = f"{first.device}, " if first.device else ""
     say(f"{device}{first.cooldown}, {when}, labnis {first.code_version}{', SIMULATED' if first.simulated else ''}")
-    stated = ("systematic",) if any(c.systematic is not None for c in batch) else ()
+    stated = ("noise", "systematic") if any(c.systematic is not None for c in batch) else ()
     table = Table("quantity", encodable("value ± σ"), *stated, "run", "model")
     for c in batch:
         name = c.quantity.replace("_", " ") + (" ?" if c.warnings else "")
-        part = math.nan if c.systematic is None else c.systematic
-        parts = [number_text(part, c.unit) for _ in stated]
-        value, sigma = (math.nan if one is None else one for one in (c.value, c.sigma))
-        found = Estimate(value, sigma, c.unit, limit=c.limit)
+        found = _estimate(c)
+        known = [math.nan] * 2 if found.systematic is None else [found.statistical, found.systematic]
+        parts = [number_text(part, c.unit) for part, _ in zip(known, stated, strict=False)]
         table.add_row(*cells([name, found, *parts, c.run_id, c.model]))
     print_table(table)
     for text in dict.fromkeys(c.warnings for c in batch if c.warnings):

@@ -302,13 +302,16 @@ def _budgeted(
         return replace(fit, notes=(*fit.notes, f"{analysis.name}: {NO_BUDGET}"))
     try:
         known = known_to(analysis, context)
-        if not own:
-            return budget_by_refits(fit, lambda d, p: fitted(analysis, d, known, p, fit), data, known, priors)
-        found: FitResult = analysis.budgeted(fit, data, known, priors)  # type: ignore[attr-defined]  # optional
+        found: FitResult
+        if own:
+            found = analysis.budgeted(fit, data, known, priors)  # type: ignore[attr-defined]  # optional
+        else:
+            found = budget_by_refits(fit, lambda d, p: fitted(analysis, d, known, p, fit), data, known, priors)
     except (Exception, SystemExit) as error:  # noqa: BLE001  # the fit is valid without
         doubt = f"its systematic uncertainty is not known: {type(error).__name__}: {error}"
         return replace(fit, warnings=(*fit.warnings, doubt))
-    return found
+    absent = found.budget.absent if found.budget is not None else ()
+    return replace(found, notes=(*found.notes, *(f"not in the budget: {text}" for text in absent)))
 
 
 def analyse(

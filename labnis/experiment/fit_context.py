@@ -1,5 +1,7 @@
 """Conditions of the fits of one run, among them its sources of systematic uncertainty."""
 
+from datetime import datetime
+
 from pymeasure.experiment import Procedure
 
 from labnis.accuracy import Source
@@ -40,4 +42,5 @@ def _sources(
         wiring=config.wiring,
         cooldown=cooldown,
         run=new_batch(),
+        today=datetime.now().astimezone().date(),
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 
 from drivers.errors import ComplianceError, OverloadError
@@ -39,7 +40,7 @@ def _stated(config: StationConfig) -> tuple[Source, ...]:
     if config.uncertainty is None:
         return ()
     instruments = {role: spec.instrument for role, spec in config.roles.items()}
-    # Which serial number, cooldown and run it is does not matter: there is one of each.
+    # Which serial number, cooldown, run and day it is does not matter: there is one of each.
     return stated_sources(
         config.uncertainty,
         instruments,
@@ -49,4 +50,5 @@ def _stated(config: StationConfig) -> tuple[Source, ...]:
         wiring=config.wiring,
         cooldown="",
         run="",
+        today=date.min,
     )[0]

@@ -11,14 +11,14 @@
 A table is looked for in the folder `accuracy` beside the station file, then among the drivers'.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from drivers.wiring import Section, Wiring
 from labnis.accuracy import AccuracyTable, AccuracyTableError, Source, StatedUncertainty, load_table
@@ -34,8 +34,10 @@ class InstrumentUncertainty(Section):
     ----------
     accuracy
         Name of its accuracy table, of a source-meter, an ammeter or a voltmeter.
-    calibrated
-        Date of its last adjustment: a new one makes new errors.
+    calibrated, due
+        Dates of its last adjustment, which makes new errors, and of the next one: what is stated ends there.
+    temperature
+        Lowest and highest temperature (°C) that the instrument has; outside those of its table its figures grow.
     amplitude, linearity
         Of a spectrum analyzer: its absolute amplitude (dB), and its deviation from a straight line (dB per dB).
     gain_drift
@@ -49,12 +51,21 @@ class InstrumentUncertainty(Section):
 
     accuracy: Name | None = None
     calibrated: Annotated[date, Field(strict=False)] | None = None
+    due: Annotated[date, Field(strict=False)] | None = None
+    temperature: Annotated[tuple[float, float], Field(strict=False)] | None = None
     amplitude: StatedUncertainty | None = None
     linearity: StatedUncertainty | None = None
     gain_drift: StatedUncertainty | None = None
     gain: StatedUncertainty | None = None
     magnitude_drift: StatedUncertainty | None = None
     phase_drift: StatedUncertainty | None = None
+
+    @field_validator("temperature")
+    @classmethod
+    def _ascending(cls, given: tuple[float, float] | None) -> tuple[float, float] | None:
+        if given is not None and not given[0] <= given[1]:
+            raise ValueError(f"found {list(given)}; give the lowest and the highest temperature, the lowest first")
+        return given
 
 
 class WiringUncertainty(Section):
@@ -134,6 +145,7 @@ def stated_sources(
     reads_current: bool,
     cooldown: str,
     run: str,
+    today: date,
     wiring: Wiring = Wiring(),  # noqa: B008  # frozen
 ) -> tuple[tuple[Source, ...], tuple[str, ...]]:
     """Return the sources of one run, and statements of what is not among them.
@@ -150,6 +162,8 @@ def stated_sources(
         Whether the bias source reads the current of the device.
     cooldown, run
         Names of the cooldown and the run: wiring errs alike in one cooldown, a drift in one run.
+    today
+        Of the run.
     wiring
         With the amplifiers that meters read.
 
@@ -174,7 +188,7 @@ def stated_sources(
             meter = quantity if by_source else _METERS[quantity][0]
             sources = table.sources(measured, meter, _identity(stated, name, serials))
             gain = 1.0 if amplifier is None else abs(wiring.amplifiers[amplifier].gain)
-            found += [_behind(source, gain, _METERS[quantity][1]) for source in sources]
+            found += [_behind(source, gain, _METERS[quantity][1]) for source in _grown(sources, stated, name, table)]
         if amplifier is not None and amplifier not in stated.wiring.amplifiers:
             missing.append(f"the gain of the amplifier {amplifier}")
         elif amplifier is not None:
@@ -188,6 +202,7 @@ def stated_sources(
         missing.append("the series resistance")
     for role, name in instruments.items():
         own = stated.instruments.get(name, InstrumentUncertainty())
+        missing += _beyond_the_sheet(name, own, tables.get(name), today)
         for part, (unit, label, acts_on, lasts) in _PARTS.get(role, {}).items():
             figure: StatedUncertainty | None = getattr(own, part)
             if figure is None:
@@ -200,7 +215,7 @@ def stated_sources(
         found.append(
             _source("fridge.temperature", "thermometer of the fridge", "K", stated.fridge, "fridge.temperature")
         )
-    return tuple(found), tuple(missing)
+    return tuple(found), tuple(dict.fromkeys(missing))
 
 
 # Role → part of InstrumentUncertainty → unit, label, what it acts on, and how long its error stays the same.
@@ -220,6 +235,23 @@ _PARTS: Mapping[str, Mapping[str, tuple[str, str, str, str]]] = {
 
 # What an instrument other than the bias source reads → its kind, and the unit.
 _METERS = {"voltage": ("voltmeter", "V"), "current": ("ammeter", "A")}
+
+
+def _beyond_the_sheet(name: str, own: InstrumentUncertainty, table: AccuracyTable | None, today: date) -> Iterator[str]:
+    """Conditions of an instrument for which its accuracy is not stated."""
+    if own.due is not None and today > own.due:
+        yield f"what has happened to {name} since its next adjustment was due on {own.due}"
+    if own.temperature is not None and (table is None or table.temperature is None):
+        yield f"the effect of the temperature on {name}, of which its accuracy table says nothing"
+
+
+def _grown(sources: Sequence[Source], stated: Uncertainty, name: str, table: AccuracyTable) -> Sequence[Source]:
+    """The sources of an instrument at its temperature, by what its `table` says of that."""
+    own = stated.instruments[name].temperature
+    if own is None or table.temperature is None:
+        return sources
+    factor = table.temperature.factor(*own)
+    return [replace(source, standard=factor * source.standard) for source in sources]
 
 
 def _behind(source: Source, gain: float, unit: str) -> Source:

@@ -40,8 +40,16 @@ def test_each_source_is_listed_with_what_it_contributes(labnis: Commands) -> Non
     assert squares**0.5 == pytest.approx(gap["systematic"])
     (entry,) = [one for one in json.loads(labnis("calibrations --json").out) if one["quantity"] == "gap"]
     assert entry["systematic"] == pytest.approx(gap["systematic"])
-    assert json.loads(entry["contributions"]).keys() == {source["uid"] for source in record["sources"]}
-    assert entry["warnings"] == ""
+    assert entry["statistical"] == pytest.approx(gap["statistical"])
+    assert entry["contributions"].keys() == {source["uid"] for source in record["sources"]}
+    assert entry["warnings"] == []
+
+
+def test_what_nobody_stated_is_told_with_the_results(tmp_path: Path, labnis: Commands) -> None:
+    write_station(tmp_path, changed(BUDGETED_TEXT, "wiring: {series_resistance: {limit: 20.0}} ", ""))
+    answer = labnis(f"run IVSweep --dry-run {FEW}")
+    assert answer.code == 0, answer.err
+    assert "note (current_voltage): not in the budget: the series resistance" in answer.out + answer.err
 
 
 def test_without_the_section_nothing_is_stated(tmp_path: Path, labnis: Commands) -> None:
@@ -100,7 +108,7 @@ def assert_shown_as_limit(labnis: Commands, answer: Answer) -> float:
     table = labnis("calibrations").out
     assert f"< {1e3 * found['limit']:.3g} mK (95 %)" in table
     (entry,) = [c for c in json.loads(labnis("calibrations --json").out) if c["quantity"] == "electron_temperature"]
-    assert (entry["value"], entry["limit"]) == (None, found["limit"])
+    assert (entry["value"], entry["limit"], entry["side"]) == (None, found["limit"], "upper")
     return float(found["limit"])
 
 

@@ -14,6 +14,7 @@ from tests.station.conftest import Write
 
 ROOT = Path(__file__).resolve().parents[2]
 ROLES = {"bias": "keithley", "lockin": "sr830", "analyzer": "n9030b", "vna": "n5222b", "fridge": "lakeshore"}
+TODAY = date(2026, 11, 1)
 SERIALS = {"keithley": "4123456", "n9030b": "MY55"}
 
 
@@ -27,7 +28,14 @@ def shipped(
     config = load_station(ROOT / "station.yaml")
     assert config.uncertainty is not None
     found, missing = stated_sources(
-        config.uncertainty, roles, config.tables, serials, reads_current=reads_current, cooldown="CD12", run=run
+        config.uncertainty,
+        roles,
+        config.tables,
+        serials,
+        reads_current=reads_current,
+        cooldown="CD12",
+        run=run,
+        today=TODAY,
     )
     return {one.uid: one for one in found}, missing
 
@@ -71,7 +79,7 @@ def test_what_is_not_stated_is_listed() -> None:
         "the frequency reference of other",
     )
     everything, all_missing = stated_sources(
-        Uncertainty(), ROLES, {}, {}, reads_current=True, cooldown="CD12", run="run-1"
+        Uncertainty(), ROLES, {}, {}, reads_current=True, cooldown="CD12", run="run-1", today=TODAY
     )
     assert not everything
     assert "the series resistance" in all_missing
@@ -86,7 +94,7 @@ def test_a_meter_behind_an_amplifier_errs_in_terms_of_what_it_measures() -> None
     wiring = Wiring(amplifiers={"femto": Amplifier(gain=-1e7)}, role_amplifiers={"current": "femto"})
     roles, tables = {"bias": "yoko", "current": "dmm", "voltage": "dmm"}, {"dmm": table}
     found, missing = stated_sources(
-        stated, roles, tables, {}, reads_current=False, cooldown="CD12", run="run-1", wiring=wiring
+        stated, roles, tables, {}, reads_current=False, cooldown="CD12", run="run-1", wiring=wiring, today=TODAY
     )
     by_uid = {(one.acts_on, one.uid): one for one in found}
     offset = by_uid["ammeter.offset", "keysight_34461a//voltage_measure.offset[1V]"]
@@ -97,9 +105,42 @@ def test_a_meter_behind_an_amplifier_errs_in_terms_of_what_it_measures() -> None
     assert (direct.unit, direct.standard, direct.largest) == ("V", pytest.approx(7e-6 / 2), 1.0)
     assert missing == ("the series resistance",)
     unstated = stated_sources(
-        Uncertainty(), roles, {}, {}, reads_current=False, cooldown="CD12", run="run-1", wiring=wiring
+        Uncertainty(), roles, {}, {}, reads_current=False, cooldown="CD12", run="run-1", wiring=wiring, today=TODAY
     )[1]
     assert "the gain of the amplifier femto" in unstated
+
+
+def test_an_instrument_outside_the_temperatures_of_its_sheet_errs_by_more() -> None:
+    table = {"keithley": load_table(ROOT / "drivers/accuracy/keithley_2450.yaml")}
+
+    def gain(temperature: tuple[float, float] | None) -> float:
+        own = {"accuracy": "keithley_2450", "temperature": temperature}
+        stated = Uncertainty.model_validate({"instruments": {"keithley": own}})
+        found, missing = stated_sources(
+            stated, {"bias": "keithley"}, table, {}, reads_current=True, cooldown="", run="", today=TODAY
+        )
+        assert missing == ("the series resistance",)
+        (one,) = [source for source in found if source.uid == "keithley_2450//voltage_measure.gain[20mV]"]
+        return one.standard
+
+    # 0.15 × specification per degree outside 23 ± 5 °C
+    assert gain((18, 28)) == gain((20, 25)) == gain(None) == pytest.approx(1e-3 / math.sqrt(3))
+    assert gain((18, 30)) == gain((16, 25)) == pytest.approx(1.3e-3 / math.sqrt(3))
+
+
+def test_what_the_sheets_do_not_say_is_listed() -> None:
+    table = {"meter": load_table(ROOT / "drivers/accuracy/keysight_34461a.yaml")}
+    own = {"accuracy": "keysight_34461a", "temperature": [18, 35], "due": "2026-10-31"}
+    stated = Uncertainty.model_validate(
+        {"instruments": {"meter": own}, "wiring": {"series_resistance": {"limit": 20.0}}}
+    )
+    roles = {"bias": "yoko", "voltage": "meter"}
+    missing = stated_sources(stated, roles, table, {}, reads_current=True, cooldown="", run="", today=TODAY)[1]
+    assert missing == (
+        "the accuracy of yoko, which reads the current",
+        "what has happened to meter since its next adjustment was due on 2026-10-31",
+        "the effect of the temperature on meter, of which its accuracy table says nothing",
+    )
 
 
 def test_the_table_beside_the_station_file_comes_first(write: Write) -> None:
@@ -121,6 +162,7 @@ def test_the_table_beside_the_station_file_comes_first(write: Write) -> None:
         ("{instruments: {source: {accuracy: nonsense}}}", ["source.accuracy", "'nonsense'", "keithley_2450"]),
         ("{instruments: {source: {accuracy: ../../etc/passwd}}}", ["source.accuracy", "no accuracy table"]),
         ("{instruments: {source: {calibrated: yesterday}}}", ["source.calibrated", "yesterday"]),
+        ("{instruments: {source: {temperature: [28, 18]}}}", ["source.temperature", "lowest first"]),
         ("{wiring: {series_resistance: {limit: 20.0, standard: 1.0}}}", ["series_resistance", "exactly one"]),
         ("{wiring: {series_resistance: {expanded: 20.0}}}", ["series_resistance", "belong together"]),
         ("{wiring: {series_resistance: 20.0}}", ["series_resistance"]),

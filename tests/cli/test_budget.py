@@ -9,7 +9,7 @@ import pytest
 
 from labnis.fit import FitResult
 from labnis.fit.analyses import CurrentVoltage
-from tests.run.bench import BUDGETED_TEXT, ROOT, Answer, Commands, write_station
+from tests.run.bench import BUDGETED_TEXT, ROOT, Answer, Commands, changed, write_station
 
 FEW = "--set points=41"
 

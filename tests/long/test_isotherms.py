@@ -22,8 +22,13 @@ def pulls(folder: Path, seed: int) -> dict[str, float]:
         run = session.run(IsothermSweep(points=41))
         assert session.twin is not None
         truth = true_results(analyses_of(IsothermSweep), session.twin.truth)
+        logged = {c.quantity: c for c in session.ledger.calibrations() if c.run_id == run.run_id}
     assert not run.problem
     assert not run.doubtful
+    # Those of secondary analyses, which are in the file, are no calibrations.
+    primary = {name: one for name, one in run.results.items() if "." not in name}
+    entered = {name: one.limit if one.value is None else one.value for name, one in logged.items()}
+    assert entered == {name: one.value if one.limit is None else one.limit for name, one in primary.items()}
     known = {name: one for name, one in run.results.items() if one.limit is None}
     assert all(truth[name] < 2 * run.results[name].limit for name in run.results.keys() - known.keys())
     found = {name: (one.value - truth[name]) / one.sigma for name, one in known.items()}

@@ -12,7 +12,7 @@ from sim_instruments import SHIPPED_TRUTH, Truth
 from sim_instruments.world.device import Device
 from tests.isothermal_device import ISOTHERMAL_TEXT
 
-__all__ = ["EXTREMES", "extreme_truth", "heated_truth", "isothermal_truth", "random_truth"]
+__all__ = ["EXTREMES", "extreme_truth", "heated_truth", "isothermal_truth", "random_truth", "shipped_truth"]
 
 # Gap of aluminium (eV); resistance (ohm) of the shipped station's line, and the largest biases (V) of the procedures.
 GAP, LINE, BIASES = 205e-6, 2e3, (1.2e-3, 2.4e-3, 5e-3)
@@ -27,6 +27,12 @@ EXTREMES: dict[str, dict[str, dict[str, Any]]] = {
     "lossy": {"resonator": {"damping_excess": 3.0}},
     "low gain": {"chain": {"gain_db": 35.0}},
 }
+
+
+def shipped_truth() -> dict[str, Any]:
+    """The shipped truth as plain data."""
+    plain: dict[str, Any] = YAML(typ="safe", pure=True).load(SHIPPED_TRUTH)
+    return plain
 
 
 def isothermal_truth() -> dict[str, Any]:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import xarray
 
+from labnis.accuracy import Budget, Source
 from labnis.errors import RequestError
 from labnis.experiment.analysis import analyses_of, result_units
 from labnis.experiment.goals import PrecisionGoal, check_informed, outcomes_of, parsed_goals
@@ -144,6 +145,16 @@ def test_fit_in_doubt_reaches_no_goal() -> None:
     assert (
         str(outcome) == "--until gap=1% was not reached: σ is 100 neV, but the fit is in doubt: the model is incomplete"
     )
+
+
+def test_a_goal_counts_noise_and_says_where_the_rest_is_larger() -> None:
+    (goal,) = parsed_goals(["gap=200neV"], UNITS)
+    noise = FitResult("curve", ("gap",), ("eV",), np.array([2e-4]), np.array([[1e-14]]), degrees_of_freedom=50)
+    gain = Source("meter.gain", "gain of the meter", "1", 1e-3, "normal", "sheet", "voltage.gain")
+    judged = [replace(noise, budget=Budget((gain,), np.array([[size]]))) for size in (1.5e-7, 3e-7)]
+    (small,), (large,) = (outcomes_of([goal], fit, ended=False) for fit in judged)
+    assert small.reached and str(small).endswith("was reached: σ is 100 neV, at most 200 neV was wanted")
+    assert large.reached and str(large).endswith("; with what is stated of the instruments it is 316 neV")
 
 
 def test_goal_that_is_never_reached_ends_with_the_last_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from labnis.fit import FitResult
 from labnis.storage import read_fits
 from sim_instruments import Twin
 
-__all__ = ["COORDINATES", "record_of", "stored_curves"]
+__all__ = ["COORDINATES", "curves_of", "record_of", "stored_curves"]
 
 #: Coordinates of curves at several temperatures of the stage: what the thermometer reads, and the voltage.
 COORDINATES = ("fridge_temperature", "device_voltage")
@@ -49,21 +49,35 @@ def record_of(analysis: Analysis, fit: FitResult, data: xarray.Dataset | None, t
     A LabnisWarning tells where the analysis fails to compute its curves.
     """
     record = fit.as_record()
-    if data is None or not can(analysis, "curves"):
+    curves = None if data is None else curves_of(analysis, fit, data)
+    if curves is None:
         return record
-    try:
-        curves: xarray.Dataset = analysis.curves(fit, data)  # type: ignore[attr-defined]  # optional
-        columns = {n: curves[n] for n in (*_coordinates(curves), *map(str, curves.data_vars))}
-        plain = {n: {"unit": str(c.attrs["units"]), "values": c.values.tolist()} for n, c in columns.items()}
-    except Exception as error:  # noqa: BLE001  # a lab's own code; the fit is valid without
-        problem = f"{type(error).__name__}: {error}"
-        warnings.warn(f"analysis {analysis.name}: its curves are not stored: {problem}", LabnisWarning, 2)
-        return record
+    plain = _plain(curves)
     if twin is not None:
         for name, values in _true(curves, twin).items():
-            if name in columns:
+            if name in plain:
                 plain[f"{name}_truth"] = {"unit": plain[name]["unit"], "values": values.tolist()}
     return record | {"curves": plain}
+
+
+def curves_of(analysis: Analysis, fit: FitResult, data: xarray.Dataset) -> xarray.Dataset | None:
+    """The curves of a fit; None where the `analysis` has none, or, with a LabnisWarning, fails to compute them."""
+    if not can(analysis, "curves"):
+        return None
+    try:
+        curves: xarray.Dataset = analysis.curves(fit, data)  # type: ignore[attr-defined]  # optional
+        _plain(curves)
+    except Exception as error:  # noqa: BLE001  # a lab's own code; the fit is valid without
+        problem = f"{type(error).__name__}: {error}"
+        warnings.warn(f"analysis {analysis.name}: its curves are not stored: {problem}", LabnisWarning, 3)
+        return None
+    return curves
+
+
+def _plain(curves: xarray.Dataset) -> dict[str, dict[str, Any]]:
+    """Column → unit and values, as in the file."""
+    columns = {n: curves[n] for n in (*_coordinates(curves), *map(str, curves.data_vars))}
+    return {n: {"unit": str(c.attrs["units"]), "values": c.values.tolist()} for n, c in columns.items()}
 
 
 def _coordinates(curves: xarray.Dataset) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ from labnis.fit.resonator._lines import EXCESS_PHOTONS, LINE_PHOTONS
 from labnis.fit.resonator._tunnelling import with_stated_zero
 from labnis.fit.resonator.emitted_power import (
     emission_evaluated,
+    emission_left_out,
     emission_model,
     emission_sensitivity,
     fit_emitted_power,
@@ -149,6 +150,16 @@ class EmittedPower(BudgetedAnalysis):
         if "band_power" in data:
             predicted["band_power"] = points.like("band_power", np.trapezoid(model, spectra.frequency, axis=-1))
         return predicted
+
+    def left_out(self, fit: FitResult, data: xarray.Dataset) -> dict[str, NDArray[np.bool_]]:
+        """Return which bins of `spectrum` the fit leaves out as glitches, and which `band_power` contains such bins."""
+        points = Points(data)
+        spectra = spectra_of(points, slice(None), fit.inputs.get("fridge_temperature", 0.0), junctions_of(fit))
+        bins = emission_left_out(fit, spectra)
+        found = {"spectrum": points.like("spectrum", bins)}
+        if "band_power" in data:
+            found["band_power"] = points.like("band_power", bins.any(axis=-1))
+        return found
 
     def sensitivity(
         self, fit: FitResult, data: xarray.Dataset, setpoints: ArrayLike, context: FitContext, priors: Priors

@@ -7,7 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from labnis.ui.figures import DATA, FIT
+from labnis.ui.figures import DATA
+from labnis.ui.fit_curves import FIT
 
 __all__ = ["COLD", "DATA", "FIT", "HOT", "WARM", "label_curve", "mark_simulated", "panels"]
 

@@ -7,7 +7,6 @@ of figure: a curve over one set-point, a map over two, a map over set-point and 
 import textwrap
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,18 +19,18 @@ from numpy.typing import NDArray
 from labnis.errors import LabnisWarning
 from labnis.experiment.analysis import Analysis, analyses_of_run, can
 from labnis.experiment.run import Run, stored_run
-from labnis.fit import Estimate, FitResult, number_text, scaled_unit
+from labnis.fit import Estimate, FitResult, number_text
+from labnis.ui.fit_curves import FIT, Scaled, draw_fit_curves, quantities
 
-__all__ = ["DATA", "FIT", "annotate", "draw_data", "draw_runs", "figure_of", "predicted"]
+__all__ = ["DATA", "annotate", "draw_data", "draw_runs", "figure_of", "predicted"]
 
 Real = NDArray[np.float64]
 
 DATA = "#3b6ea5"
-FIT = "#c8553d"
 BACK = "#6aa84f"
 
-# More labels of curves than these have a part of the panel for themselves. Characters of a line of warnings.
-_FEW_LABELS, _FOR_LABELS, _WIDTH = 2, 0.35, 95
+# Characters of a line of warnings.
+_WIDTH = 95
 
 
 def draw_runs(paths: Sequence[Path], file: Path) -> None:
@@ -42,7 +41,7 @@ def draw_runs(paths: Sequence[Path], file: Path) -> None:
 def figure_of(paths: Sequence[Path]) -> Figure:
     """A figure with one panel for each run of `paths`."""
     runs = [stored_run(path) for path in paths]
-    panels = max(len(_quantities(list(run.curves.values()))) for run in runs)
+    panels = max(len(quantities(list(run.curves.values()))) for run in runs)
     size = (max(4.8, 2.6 * panels) * len(paths), 6.6 if panels else 4.2)
     figure = Figure(figsize=size, layout="constrained")
     for part, run in zip(figure.subfigures(1, len(paths), squeeze=False)[0], runs, strict=True):
@@ -50,7 +49,7 @@ def figure_of(paths: Sequence[Path]) -> Figure:
         upper, *lower = part.subfigures(2, 1, height_ratios=(3, 2)) if curves else [part]
         draw_data(upper, run.data, predictions(run), of_fits(run, "left_out"), of_fits(run, "residuals"))
         for place in lower:
-            _draw_curves(place, curves)
+            draw_fit_curves(place, curves)
         mark = "SIMULATED  " if metadata["simulated"] else ""
         part.suptitle(f"{run.procedure}  {run.run_id}\n{mark}{metadata['start']:%Y-%m-%d %H:%M}", fontsize=8)
         annotate(upper.axes[0], run)
@@ -129,7 +128,9 @@ def draw_data(
     elif len([dim for dim in setpoints if dim not in ("direction", "repeat", "point")]) > 1:
         _draw_map(target.subplots(), data, name, setpoints[-1], without)
     else:
-        _draw_curve(target, data, name, model, without, (residuals or {}).get(name))
+        # What is left out of traces is part of each value that is made of one.
+        partly = any(np.ndim(where) > signal.ndim for where in (left_out or {}).values())
+        _draw_curve(target, data, name, model, without, (residuals or {}).get(name), partly=partly)
 
 
 def _axes_of(data: xarray.Dataset) -> set[str]:
@@ -137,22 +138,6 @@ def _axes_of(data: xarray.Dataset) -> set[str]:
     scalars = [set(column.dims) for column in data.data_vars.values()]
     common = set.intersection(*scalars) if scalars else set()
     return {str(dim) for dim in data.dims} - {str(dim) for dim in common}
-
-
-@dataclass(frozen=True)
-class _Scaled:
-    """Values in a unit with a suitable prefix."""
-
-    values: Real
-    label: str
-
-    @classmethod
-    def of(cls, column: xarray.DataArray) -> "_Scaled":
-        values = np.asarray(column.values, dtype=np.float64)
-        finite = np.abs(values[np.isfinite(values)])
-        scale, unit = scaled_unit(float(finite.max(initial=0.0)), str(column.attrs.get("units", "")))
-        words = str(column.attrs.get("long_name", column.name))
-        return cls(values / scale, f"{words} ({unit})" if unit not in ("", "1") else words)
 
 
 def _abscissa(data: xarray.Dataset, name: str) -> xarray.DataArray:
@@ -174,8 +159,10 @@ def _draw_curve(
     model: Mapping[str, Any],
     left_out: NDArray[np.bool_],
     residuals: Real | None,
+    *,
+    partly: bool,
 ) -> None:
-    x, y = _Scaled.of(_abscissa(data, name)), _Scaled.of(data[name])
+    x, y = Scaled.of(_abscissa(data, name)), Scaled.of(data[name])
     fitted = name in model
     axes = target.subplots(2, 1, sharex=True, height_ratios=(3, 1)) if fitted else [target.subplots()]
     back = _way_back(data, name)
@@ -185,7 +172,8 @@ def _draw_curve(
         if way.any():
             axes[0].plot(x.values[way], y.values[way], label=label, **style)
     if left_out.any():
-        axes[0].plot(x.values[left_out], y.values[left_out], "x", ms=6, color=FIT, label="left out of the fit")
+        label = f"{'partly ' if partly else ''}left out of the fit"
+        axes[0].plot(x.values[left_out], y.values[left_out], "x", ms=6, color=FIT, label=label)
     if fitted:
         _draw_model(axes, data, name, np.asarray(model[name], dtype=np.float64), x, y, residuals)
     axes[0].set_ylabel(y.label)
@@ -202,7 +190,7 @@ def _way_back(data: xarray.Dataset, name: str) -> NDArray[np.bool_]:
 
 
 def _draw_model(
-    axes: Any, data: xarray.Dataset, name: str, model: Real, x: _Scaled, y: _Scaled, residuals: Real | None
+    axes: Any, data: xarray.Dataset, name: str, model: Real, x: Scaled, y: Scaled, residuals: Real | None
 ) -> None:
     """The model in the order of the abscissa, and residuals in units of σ, or of their own scatter if it is unknown."""
     measured = np.asarray(data[name].values, dtype=np.float64)
@@ -219,11 +207,11 @@ def _draw_model(
     axes[1].set_ylabel(f"residual / {unit}", fontsize=8)
 
 
-def _draw_conductance(axis: Axes, data: xarray.Dataset, x: _Scaled, model: Mapping[str, Any]) -> None:
+def _draw_conductance(axis: Axes, data: xarray.Dataset, x: Scaled, model: Mapping[str, Any]) -> None:
     """The lock-in's dI/dV of an I–V sweep, with the fit if there is one, on a logarithmic scale."""
     if "conductance" not in data or not np.isfinite(data["conductance"].values).any():
         return
-    y = _Scaled.of(data["conductance"])
+    y = Scaled.of(data["conductance"])
     inset = axis.inset_axes((0.6, 0.13, 0.38, 0.34))
     order = np.argsort(x.values, axis=None)
     inset.semilogy(x.values.ravel()[order], np.where(y.values > 0, y.values, np.nan).ravel()[order], color=DATA, lw=0.8)
@@ -234,98 +222,17 @@ def _draw_conductance(axis: Axes, data: xarray.Dataset, x: _Scaled, model: Mappi
     inset.tick_params(labelsize=6)
 
 
-def _draw_curves(target: Figure | SubFigure, curves: Sequence[xarray.Dataset]) -> None:
-    """What the fits say along a set-point, one panel for each quantity; in a dry run with the truth.
-
-    The curves of the first fit are lines with their σ, and those of others points with error bars.
-    """
-    names, told = _quantities(curves), set[str]()
-    for axis, name in zip(target.subplots(1, len(names), squeeze=False)[0], names, strict=True):
-        there = [one for one in curves if name in one]
-        scale, unit = scaled_unit(max(_largest(one[name]) for one in there), str(there[0][name].attrs["units"]))
-        x = _Scaled.of(there[0][_abscissa_of(there[0])])
-        for one in there:
-            _draw_curve_of(axis, one, name, scale, points=one is not curves[0])
-        if there[0] is curves[0] and len(there) > 1:  # points beyond the curves are known less and less
-            axis.set(xlim=_span(axis.lines, 0), ylim=_span(axis.lines, 1))
-        # The true one, as in `Analysis.curves`; above, it is as the voltmeter reads it.
-        axis.set_xlabel(x.label.replace("device_voltage", "device voltage, no offset").replace("_", " "), fontsize=8)
-        axis.set_ylabel(f"{name.replace('_', ' ')} ({unit})" if unit else name, fontsize=8)
-        axis.tick_params(labelsize=7)
-        handles, labels = axis.get_legend_handles_labels()
-        new = {label: handle for handle, label in zip(handles, labels, strict=True) if label not in told}
-        if len(new) > _FEW_LABELS:
-            low, high = axis.get_ylim()
-            axis.set_ylim(low, high + _FOR_LABELS * (high - low))
-            axis.legend(new.values(), new.keys(), loc="upper center", ncols=2, frameon=False, fontsize=6)
-        elif len(there[0].dims) == 1 or new:
-            axis.legend(new.values(), new.keys(), frameon=False, fontsize=6)
-        told |= {*labels} - {"truth"} if len(there[0].dims) > 1 else set()
-
-
-def _quantities(curves: Sequence[xarray.Dataset]) -> list[str]:
-    """Names of the curves, without those of their σ and of the truth."""
-    return list(dict.fromkeys(str(name) for one in curves for name in one.data_vars if f"{name}_sigma" in one))
-
-
-def _draw_curve_of(axis: Axes, curves: xarray.Dataset, name: str, scale: float, *, points: bool) -> None:
-    """One quantity of one fit, in units of `scale`: a curve, or one for each temperature of the stage."""
-    x = np.atleast_2d(_Scaled.of(curves[_abscissa_of(curves)]).values)
-    y, sigma = (np.atleast_2d(curves[column].values) / scale for column in (name, f"{name}_sigma"))
-    drawn = f"{name}_truth" in curves and not (points and _is_told(axis))
-    truth = np.atleast_2d(curves[f"{name}_truth"].values) / scale if drawn else None
-    baths = curves["fridge_temperature"].values if "fridge_temperature" in curves else None
-    for number in range(len(y)):
-        color = FIT if baths is None else f"C{number}"
-        label = "fit ± σ" if baths is None else f"{baths[number] * 1e3:.3g} mK"
-        # Points on both sides of zero bias lie on one curve.
-        at = np.abs(x[number]) if points and baths is not None else x[number]
-        if points:
-            there = np.isfinite(y[number])
-            told = "bias by bias" if number == len(y) - 1 else None
-            bars: dict[str, Any] = {"fmt": ".", "ms": 3, "lw": 0.7, "color": color, "label": told}
-            axis.errorbar(at[there], y[number][there], sigma[number][there], **bars)
-        else:
-            axis.fill_between(at, y[number] - sigma[number], y[number] + sigma[number], color=color, alpha=0.3, lw=0)
-            axis.plot(at, y[number], color=color, lw=1, label=label)
-        if truth is not None:
-            last, order = ("truth" if number == len(y) - 1 else None), np.argsort(at)
-            axis.plot(at[order], truth[number][order], "k--", lw=0.8, label=last, zorder=3)
-
-
-def _is_told(axis: Axes) -> bool:
-    """Whether the truth is drawn already."""
-    return any(line.get_label() == "truth" for line in axis.lines)
-
-
-def _span(lines: Sequence[Any], of: int) -> tuple[float, float]:
-    """Range of the first curve's abscissa (0), or of all curves (1), with a margin."""
-    values = np.concatenate([line.get_data()[of] for line in lines if line.get_linestyle() == "-"])
-    margin = 0.04 * float(np.ptp(values))
-    return float(values.min()) - margin, float(values.max()) + margin
-
-
-def _abscissa_of(curves: xarray.Dataset) -> str:
-    """The coordinate of curves that has all of their dimensions."""
-    return max(map(str, curves.coords), key=lambda name: curves[name].ndim)
-
-
-def _largest(column: xarray.DataArray) -> float:
-    finite = np.abs(column.values[np.isfinite(column.values)])
-    return float(finite.max(initial=0.0))
-
-
 def _draw_isotherms(target: Figure | SubFigure, data: xarray.Dataset, name: str, model: Mapping[str, Any]) -> None:
     """The magnitude of the signal at each temperature of the stage with the model, and the lock-in's dI/dV below."""
     measured = [name, *(["conductance"] if np.isfinite(data.get("conductance", np.nan)).any() else [])]
-    x, axes = _Scaled.of(_abscissa(data, name)), target.subplots(len(measured), 1, sharex=True, squeeze=False)[:, 0]
+    x, axes = Scaled.of(_abscissa(data, name)), target.subplots(len(measured), 1, sharex=True, squeeze=False)[:, 0]
     for axis, column in zip(axes, measured, strict=True):
-        y, expected = _Scaled.of(data[column]), model.get(column)
+        y, expected = Scaled.of(data[column]), model.get(column)
         for number, kelvin in enumerate(data["stage"].values):
             color, label = f"C{number}", f"{kelvin * 1e3:.4g} mK" if kelvin else "base temperature"
             axis.semilogy(x.values[number], np.abs(y.values[number]), ".", ms=3, color=color, label=label)
             if expected is not None:
-                curve = _Scaled.of(data[column].copy(data=expected)).values[number]
+                curve = Scaled.of(data[column].copy(data=expected)).values[number]
                 axis.semilogy(x.values[number], np.abs(curve), color=color, lw=0.8)
         axis.set_ylabel(f"|{y.label.replace(' (', '| (')}", fontsize=8)
     axes[-1].set_xlabel(x.label)
@@ -338,7 +245,7 @@ def _draw_map(axis: Axes, data: xarray.Dataset, name: str, fast: str, left_out: 
     if shown:
         axis.set_title(f"only at {', '.join(shown)}", loc="right", fontsize=6)
     values, label, center = _map_values(column, fast)
-    x, y = _Scaled.of(column[slow]), _Scaled.of(column[fast])
+    x, y = Scaled.of(column[slow]), Scaled.of(column[fast])
     limit = float(np.nanpercentile(np.abs(values), 99.5)) if np.isfinite(values).any() else 1.0
     colors: dict[str, Any] = {"cmap": "RdBu_r", "vmin": -limit, "vmax": limit} if center else {"cmap": "viridis"}
     mesh = axis.pcolormesh(x.values, y.values, values.T, shading="nearest", rasterized=True, **colors)
@@ -379,7 +286,7 @@ def _map_values(column: xarray.DataArray, fast: str) -> tuple[Real, str, bool]:
         reference = next((row for row in values if np.isfinite(row).all()), values[0])
         label = f"|{column.attrs.get('long_name', column.name)}|, change (dB)"
         return 20 * np.log10(np.abs(values / reference)), label, True
-    scaled = _Scaled.of(column.transpose(..., fast))
+    scaled = Scaled.of(column.transpose(..., fast))
     return scaled.values, scaled.label, bool((values < 0).any() and (values > 0).any())
 
 

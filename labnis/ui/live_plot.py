@@ -6,9 +6,11 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 from labnis.experiment.analysis import Analysis, analyses_of
+from labnis.experiment.curves import curves_of
 from labnis.experiment.events import Ended, Event, Fitted, RowRecorded, Started
 from labnis.fit import FitResult
 from labnis.ui.figures import draw_data, predicted
+from labnis.ui.fit_curves import draw_fit_curves
 
 __all__ = ["LivePlot"]
 
@@ -60,10 +62,16 @@ class LivePlot:
         if data is None:
             return
         self.figure.clear()
-        model = {}
+        model, curves = {}, None
         if self._analysis is not None and self._fit is not None:
             model = predicted(self._analysis, self._fit, data)
-        draw_data(self.figure, data, model)
+            curves = curves_of(self._analysis, self._fit, data)
+        if curves is None:
+            draw_data(self.figure, data, model)
+        else:
+            upper, lower = self.figure.subfigures(2, 1, squeeze=False, height_ratios=(3, 2))[:, 0]
+            draw_data(upper, data, model)
+            draw_fit_curves(lower, [curves])
         self._show()
         self._drawn = now
 

@@ -14,7 +14,7 @@ from procedures import IVSweep
 from procedures.parameter_values import ProcedureError, set_parameter
 from tests.run.bench import Commands, command, fit_only_the_end, forked
 
-RUN = "run IVSweep --set points=16 --dry-run --seed 1 --data data"
+RUN = "run IVSweep --set points=20 --dry-run --seed 1 --data data"
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_procedures_lists_those_of_the_lab_without_running_its_scripts(
 def test_a_goal_that_was_not_reached_is_told_with_the_sigma_reached(
     labnis: Commands, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fit_only_the_end(monkeypatch, 16)
+    fit_only_the_end(monkeypatch, 20)
     answer = labnis(f"{RUN} --json --until gap=1e-12eV")
     assert answer.code == 0, answer.err
     (goal,) = json.loads(answer.out)["goals"]
@@ -131,7 +131,7 @@ def test_a_goal_that_was_not_reached_is_told_with_the_sigma_reached(
     assert goal["reached"] is False and goal["wanted"] == pytest.approx(2.15e-12, rel=0.01)
     assert "at most 2.15 peV was wanted" in answer.err
     fit_only_the_end(monkeypatch, 24)
-    (goal,) = json.loads(labnis(f"{RUN.replace('16', '31')} --json --until gap=1meV").out)["goals"]
+    (goal,) = json.loads(labnis(f"{RUN.replace('=20', '=31')} --json --until gap=1meV").out)["goals"]
     assert goal["reached"] is True
 
 

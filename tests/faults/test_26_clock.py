@@ -96,7 +96,7 @@ def test_runs_on_both_sides_of_the_change_are_distinguished_and_in_order(
     labnis = Commands(monkeypatch, capsys)
     for hours in range(2):
         monkeypatch.setattr(WallClock, "moment", moment + 3600 * hours)
-        answer = labnis("run IVSweep --dry-run --set points=16")
+        answer = labnis("run IVSweep --dry-run --set points=20")
         assert answer.code == 0, answer.err
     assert bias.left_at_zero
     first, second = list_runs(tmp_path / "data")
@@ -124,7 +124,7 @@ def test_every_time_in_a_file_has_its_offset(tmp_path: Path, monkeypatch: pytest
         found.extend([known["start"], known["end"], read_events(writer.path)[0].time])
 
     monkeypatch.setattr(RunWriter, "finish", finishing)
-    monkeypatch.setattr(sys, "argv", ["labnis", "run", "IVSweep", "--dry-run", "--set", "points=16"])
+    monkeypatch.setattr(sys, "argv", ["labnis", "run", "IVSweep", "--dry-run", "--set", "points=20"])
     with pytest.raises(SystemExit):
         main()
     assert len(found) == 4

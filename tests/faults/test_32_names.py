@@ -41,7 +41,7 @@ def test_a_sample_is_kept_unchanged_and_never_sent(
     labnis: Commands, messages: list[bytes], tmp_path: Path, text: str
 ) -> None:
     given = text + MARK
-    answer = labnis(f"run {PROCEDURE} --dry-run --set points=16 --set {shlex.quote(f'sample={given}')}")
+    answer = labnis(f"run {PROCEDURE} --dry-run --set points=20 --set {shlex.quote(f'sample={given}')}")
     assert answer.code == 0, answer.err
     assert len(messages) > 50
     assert not [message for message in messages if MARK.encode() in message or b"*RST" in message.upper()]
@@ -64,7 +64,7 @@ def test_bytes_that_are_no_text_are_refused(labnis: Commands, tmp_path: Path) ->
 
 def test_nor_at_real_addresses(lab: Lab) -> None:
     answer = lab.labnis(
-        "run", PROCEDURE, "--yes", *SWEEP, "--set", "points=16", "--set", f"sample=a;*RST\n;:SOUR:VOLT 5 {MARK}"
+        "run", PROCEDURE, "--yes", *SWEEP, "--set", "points=20", "--set", f"sample=a;*RST\n;:SOUR:VOLT 5 {MARK}"
     )
     assert answer.returncode == 0, answer.stderr
     lab.assert_safe()
@@ -78,7 +78,7 @@ def test_a_cooldown_is_a_folder_inside_the_data_folder_and_shown_as_it_is(
     labnis: Commands, messages: list[bytes], tmp_path: Path, name: str
 ) -> None:
     assert labnis(f"cooldown start -- {shlex.quote(name)}").code == 0
-    assert labnis("run IVSweep --dry-run --set points=16").code == 0
+    assert labnis("run IVSweep --dry-run --set points=20").code == 0
     (run,) = list_runs(tmp_path / "data")
     assert run.path.parts[: len(tmp_path.parts) + 1] == (tmp_path / "data").parts
     assert len(run.path.relative_to(tmp_path / "data").parts) == 3

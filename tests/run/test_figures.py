@@ -15,8 +15,8 @@ from labnis.accuracy import Budget, Source
 from labnis.errors import LabnisWarning
 from labnis.experiment.events import Event, RowRecorded
 from labnis.experiment.run import Run
-from labnis.fit import FitContext
-from labnis.fit.analyses import CurrentVoltage, Reflection
+from labnis.fit import FitContext, fit_reflection
+from labnis.fit.analyses import CurrentVoltage, EmittedPower, Reflection
 from labnis.ui.figures import annotate, draw_data, predictions
 from labnis.ui.live_plot import LivePlot
 from procedures import EmittedPowerVsBias, IsothermSweep, IVSweep, ReflectionVsBias
@@ -97,6 +97,30 @@ def test_readings_that_the_fit_leaves_out_are_marked() -> None:
     draw_data(figure, data, analysis.predict(fit, data), analysis.left_out(fit, data))
     (marks,) = [line for line in figure.axes[0].lines if line.get_label() == "left out of the fit"]
     assert marks.get_xdata() == pytest.approx([voltage[70]])
+
+
+def test_spectra_with_bins_that_the_fit_leaves_out_are_marked() -> None:
+    truth = measuring.device()
+    prior = fit_reflection(measuring.reflection(truth, 1), prior=measuring.fitted_current_voltage(truth))
+    spectra = measuring.emission(truth, 1)
+    spoilt = spectra.spectrum.copy()
+    spoilt[11, 149] *= 10
+    power = np.trapezoid(spoilt, spectra.frequency, axis=-1)
+    columns = {
+        "device_voltage": ("bias", spectra.device_voltage),
+        "spectrum": (("bias", "frequency"), spoilt),
+        "band_power": ("bias", power),
+    }
+    coordinates = {"bias": spectra.device_voltage, "frequency": spectra.frequency}
+    data = xarray.Dataset(columns, coordinates, {"signal": "band_power"})
+    analysis = EmittedPower()
+    fit = analysis.fit(data, FitContext(fridge_temperature=spectra.fridge_temperature), {"reflection": prior})
+    left_out = analysis.left_out(fit, data)
+    assert np.argwhere(left_out["spectrum"]).tolist() == [[11, 149]]
+    figure: Any = Figure()
+    draw_data(figure, data, analysis.predict(fit, data), left_out)
+    (marks,) = [line for line in figure.axes[0].lines if line.get_label() == "partly left out of the fit"]
+    assert marks.get_xdata() == pytest.approx([spectra.device_voltage[11]])
 
 
 def test_residuals_are_in_units_of_the_sigma_of_each_reading() -> None:
@@ -224,6 +248,7 @@ def test_a_window_follows_the_run(tmp_path: Path) -> None:
         session.run(IVSweep(points=14), until=["gap=1e-7%"])  # with a goal every row of a dry run is fitted
     assert plot.figure is not None
     assert [axis.get_ylabel() for axis in plot.figure.axes[:2]] == ["Current (nA)", "residual / scatter"]
+    assert [axis.get_ylabel()[:20] for axis in plot.figure.axes[-2:]] == ["electron temperature", "cooling power (fW)"]
 
 
 class StageCurves:

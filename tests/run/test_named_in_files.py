@@ -32,7 +32,7 @@ def canary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def run_with(labnis: Commands, folder: Path, **attributes: str) -> Path:
     """The file of a short run, with these attributes changed."""
-    assert labnis("run IVSweep --dry-run --set points=16 --record-visa").code == 0
+    assert labnis("run IVSweep --dry-run --set points=20 --record-visa").code == 0
     (run,) = list_runs(folder / "data")
     with h5py.File(run.path, "r+") as file:
         assert file.attrs.keys() >= attributes.keys()

@@ -141,7 +141,7 @@ def test_a_record_of_sockets_with_late_and_lost_answers_after_the_instruments_ar
         start_cooldown(tmp_path / "data")
         control(server.port, do="fault", instrument="lockin", kind="drop", match="SNAP", after=3, count=1)
         control(server.port, do="fault", instrument="fridge", kind="garble", match="KRDG", after=4, count=1)
-        answer = labnis("run IVSweep --yes --record-visa --data data --set points=16 --set settling_time=0.5")
+        answer = labnis("run IVSweep --yes --record-visa --data data --set points=20 --set settling_time=0.5")
         assert answer.code == 0, answer.err
     record = only_record(tmp_path)
     assert [line["instrument"] for line in lines_of(record) if line.get("failed") == "error_timeout"].count("sr830")

@@ -19,7 +19,7 @@ import numpy as np
 from scipy.constants import h, k
 from scipy.ndimage import median_filter
 
-from labnis.fit.arrays import Real
+from labnis.fit.arrays import Bool, Real
 from labnis.fit.derived import with_quantity
 from labnis.fit.estimate import number_text
 from labnis.fit.given import PHYSICAL, known_before, refuse_unphysical
@@ -54,6 +54,7 @@ __all__ = [
     "EmissionData",
     "drift_factor",
     "emission_evaluated",
+    "emission_left_out",
     "emission_model",
     "emission_sensitivity",
     "fit_emitted_power",
@@ -200,6 +201,15 @@ def emission_model(fit: FitResult, data: EmissionData) -> Real:
         spectra, x = _fitted(fit, usable)
         model[data.usable] = spectra.model(x)
     return model
+
+
+def emission_left_out(fit: FitResult, data: EmissionData) -> Bool:
+    """Which bins a gain fit leaves out as glitches, shape (n, m)."""
+    found = np.zeros(data.spectrum.shape, bool)
+    if data.usable.any():
+        spectra, _ = _fitted(fit, data.finite())
+        found[data.usable] = ~spectra.mask.reshape(-1, data.frequency.size)
+    return found
 
 
 def drift_factor(fit: FitResult, data: EmissionData) -> tuple[Real, tuple[str, ...]]:

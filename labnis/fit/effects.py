@@ -145,6 +145,11 @@ def _drifting(column: str, factor: Callable[[Any], Any]) -> Callable[..., Change
     return effect
 
 
+def _current_drift(data: xarray.Dataset, _source: Source, size: float, context: FitContext) -> Changes:
+    """The zero of the current moves by `size` (A per hour); in the middle of the run it is the fitted offset."""
+    return _more_current(data, size * (data["time"] - data["time"].mean()) / 3600, context)
+
+
 def _power(data: xarray.Dataset, _source: Source, size: float, _context: FitContext) -> Changes:
     return {"spectrum": data["spectrum"] * 10 ** (size / 10)} if "spectrum" in data.variables else {}
 
@@ -164,6 +169,7 @@ _EFFECTS: Mapping[str, Callable[[xarray.Dataset, Source, float, FitContext], Cha
     "current.offset": _current_offset,
     **dict.fromkeys(("ammeter.gain", "ammeter.offset"), _of_ammeter),
     **dict.fromkeys(("voltmeter.gain", "voltmeter.offset"), _of_voltmeter),
+    "current.drift": _current_drift,
     "voltage.zero": lambda *_: {},  # a drift between two runs: it widens what one hands to the next
     "divider": _divider,
     "series_resistance": _series_resistance,
@@ -181,5 +187,6 @@ _EFFECTS: Mapping[str, Callable[[xarray.Dataset, Source, float, FitContext], Cha
 _NEEDED: Mapping[Callable[..., Changes], tuple[str, ...]] = {
     **dict.fromkeys((_voltage_gain, _voltage_offset, _divider, _of_voltmeter), ("device_voltage",)),
     **dict.fromkeys((_current_gain, _current_offset, _of_ammeter), ("current",)),
+    _current_drift: ("current", "time"),
     _series_resistance: ("device_voltage", "current"),
 }

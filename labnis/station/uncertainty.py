@@ -80,9 +80,19 @@ class WiringUncertainty(Section):
 
 
 class DriftUncertainty(Section):
-    """What is stated of drifts between two runs: of the `voltage_zero` (V, at the device)."""
+    """What is stated of drifts.
+
+    Attributes
+    ----------
+    voltage_zero
+        Of the zero of the voltage at the device between two runs (V).
+    current_zero
+        Of the zero of the current in the course of a run (A per hour): it looks like a leak.
+
+    """
 
     voltage_zero: StatedUncertainty | None = None
+    current_zero: StatedUncertainty | None = None
 
 
 class FrequencyReference(StatedUncertainty):
@@ -101,7 +111,7 @@ class Uncertainty(Section):
     wiring
         Of series resistance, divider and amplifiers.
     drift
-        Between two runs; the zero of the voltage drifts by 1 µV at most where nothing is stated.
+        Of zeros; that of the voltage drifts by 1 µV at most between two runs where nothing is stated.
     frequency_reference
         Shared by spectrum and network analyzer.
     fridge
@@ -195,9 +205,7 @@ def stated_sources(
             of_gain, acts_on = stated.wiring.amplifiers[amplifier], f"{_METERS[quantity][0]}.gain"
             found.append(_source(f"wiring.{amplifier}@{cooldown}", f"gain of {amplifier}", "1", of_gain, acts_on))
     found += _wiring(stated.wiring, cooldown)
-    if stated.drift.voltage_zero is not None:
-        label = "drift of the zero of the voltage"
-        found.append(_source(f"{bias}/voltage_zero@{run}", label, "V", stated.drift.voltage_zero, "voltage.zero"))
+    found += _drifts(stated.drift, readers, run)
     if stated.wiring.series_resistance is None:
         missing.append("the series resistance")
     for role, name in instruments.items():
@@ -279,6 +287,14 @@ def _wiring(wiring: WiringUncertainty, cooldown: str) -> Iterator[Source]:
         figure: StatedUncertainty | None = getattr(wiring, part)
         if figure is not None:
             yield _source(f"wiring.{part}@{cooldown}", label, unit, figure, part)
+
+
+def _drifts(drift: DriftUncertainty, readers: Mapping[str, str], run: str) -> Iterator[Source]:
+    for quantity, unit, acts_on in (("voltage", "V", "voltage.zero"), ("current", "A/h", "current.drift")):
+        figure: StatedUncertainty | None = getattr(drift, f"{quantity}_zero")
+        if figure is not None:
+            uid, label = f"{readers[quantity]}/{quantity}_zero@{run}", f"drift of the zero of the {quantity}"
+            yield _source(uid, label, unit, figure, acts_on)
 
 
 def _reference(

@@ -248,13 +248,12 @@ class World:
         scatter = noise.current_white * np.sqrt(1 / (2 * integration_time)) * self._random.standard_normal()
         if not self.source.output:
             return SourceState(0.0, 0.0, limited=False)
-        line = self.line_voltage()
-        current = self._integrated(self.present_state().current, integration_time)
-        limited = self._target != self.source.voltage / self.divider
+        voltage = self.line_voltage() * self.divider
+        current = self._integrated(self.present_state().current, integration_time) + noise.current_offset + scatter
         return SourceState(
-            self._read("voltage", line * self.divider, voltage_range),
-            self._read("current", current + noise.current_offset + scatter, current_range),
-            limited,
+            self._read("voltage", voltage, voltage, voltage_range),
+            self._read("current", current, current, current_range),
+            limited=self._target != self.source.voltage / self.divider,
         )
 
     def _integrated(self, waveform: NDArray[np.float64], duration: float) -> float:
@@ -272,10 +271,11 @@ class World:
         left = 2 * (amplitude * np.exp(1j * harmonic * middle) * np.sinc(harmonic * cycles)).real.sum()
         return float(waveform.mean() + left)
 
-    def _read(self, quantity: str, value: float, measuring_range: float) -> float:
-        """`value` as the source-meter reads it."""
-        gain, offset = (self.errors.of(f"{quantity}.{part}", value, measuring_range) for part in ("gain", "offset"))
-        return value * (1 + gain) + offset
+    def _read(self, kind: str, value: float, held: float, measuring_range: float = np.nan) -> float:
+        """`value` as an instrument of a `kind` reads it, in this range or in the one that holds a value `held`."""
+        gain, offset = (self.errors.of(f"{kind}.{part}", held, measuring_range) for part in ("gain", "offset"))
+        drift = self._hours * self.errors.of("current.drift") if kind in ("current", "ammeter") else 0.0
+        return value * (1 + gain) + offset + drift
 
     def amplifier_voltage(self, bandwidth: float, signal: Signal | None = None) -> float:
         """`signal`, by default the current amplifier's output (V): its mean over 1/2B, for a `bandwidth` B (Hz)."""
@@ -291,8 +291,7 @@ class World:
         value = self.amplifier_voltage(bandwidth, what) / what.gain
         kind = "ammeter" if what.of == "current" else "voltmeter"
         held = max(abs(value), abs(largest / what.gain))
-        gain, offset = (self.errors.of(f"{kind}.{part}", held) for part in ("gain", "offset"))
-        return what.gain * (value * (1 + gain) + offset)
+        return what.gain * self._read(kind, value, held)
 
     def lockin_input(self, bandwidth: float, signal: Signal | None = None) -> complex:
         """First harmonic of `signal` (V rms), by default the current amplifier's output, in a noise `bandwidth` (Hz).

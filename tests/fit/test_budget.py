@@ -70,6 +70,17 @@ def contributions(fit: FitResult) -> dict[str, dict[str, float]]:
     return {s.uid: dict(zip(fit.names, row, strict=True)) for s, row in zip(fit.budget.sources, rows, strict=True)}
 
 
+def test_a_drift_of_the_zero_of_the_current_is_in_the_budget_where_it_is_stated(sweep: xarray.Dataset) -> None:
+    """In one direction it looks like a leak: the resistance is 40σ of the noise off."""
+    hours = sweep["time"] / 3600
+    drifting = sweep.assign(current=sweep["current"] + 1e-11 * hours / hours.max())
+    fit = budgeted(CurrentVoltage(), drifting, source("current.drift", 1e-11 / float(hours.max())))
+    resistance = fit["normal_resistance"]
+    assert abs(resistance.value - 12e3) > 20 * resistance.statistical
+    assert abs(resistance.value - 12e3) < 1.5 * resistance.sigma
+    assert contributions(fit)["current.drift"]["normal_resistance"] == pytest.approx(resistance.value - 12e3, rel=0.1)
+
+
 def test_gains_scale_the_results_as_the_units_do(sweep: xarray.Dataset) -> None:
     """Without resistance of the line a voltage that reads too large makes energies larger, a current R smaller."""
     bare = sweep.assign(device_voltage=sweep["device_voltage"] + SERIES * sweep["current"])
@@ -268,7 +279,7 @@ def test_every_effect_changes_data_that_it_is_of(
         for data in (curves, of_traces(traces), of_spectra(spectra))
         for found in (changed_by(source(acts_on, 1.0), 1e-6, data, context()),)
     ]
-    of_all = ["divider", "series_resistance"]
+    of_all = ["divider", "series_resistance", "current.drift"]
     of_all += [
         f"{meter}.{part}" for meter in ("voltage", "current", "ammeter", "voltmeter") for part in ("gain", "offset")
     ]

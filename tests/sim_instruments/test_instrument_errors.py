@@ -100,6 +100,16 @@ def test_analyzers_err_in_amplitude_linearity_and_frequency() -> None:
     assert shown == pytest.approx(expected, abs=2e6)
 
 
+def test_the_zero_of_the_current_drifts_linearly() -> None:
+    world = erring(source("current.drift", 1e-9))
+    world.set_source(level=0.0, output=True, current_limit=1e-4)
+    world.clock.sleep(1.0)
+    first = world.source_state(1.0).current
+    world.clock.sleep(1800.0)
+    moved = world.source_state(1.0).current - first
+    assert moved == pytest.approx(0.5 * world.errors.by_uid["current.drift"], rel=0.05)
+
+
 def test_the_network_analyzer_drifts_linearly() -> None:
     world = erring(source("vna.magnitude_drift", 1.0), source("vna.phase_drift", 10.0))
     started = world.clock.time() - 1.0

@@ -137,12 +137,13 @@ def contradicted_prior(result: FitResult, prior: FitResult | None, systematic: R
     if prior is None:
         return ()
     moved = result.select(prior.names)
-    at_zero = np.abs(moved.values) <= _AT_ZERO * prior.sigma
-    if at_zero.all():
+    # A limit does not say where below it a value is, and a bound of 0 is none of the data.
+    unknown = (np.abs(moved.values) <= _AT_ZERO * prior.sigma) | np.isin(prior.names, [*prior.limits])
+    if unknown.all():
         return ()
-    if at_zero.any():
-        moved, prior = _beside(moved, at_zero), _given(prior, moved.values, at_zero)
-        systematic = None if systematic is None else systematic[~at_zero]
+    if unknown.any():
+        moved, prior = _beside(moved, unknown), _given(prior, moved.values, unknown)
+        systematic = None if systematic is None else systematic[~unknown]
     names = list(prior.names)
     unit = np.linalg.inv(np.linalg.cholesky(prior.correlation)) / prior.sigma
     part, directions = np.linalg.eigh(np.eye(len(names)) - unit @ moved.covariance @ unit.T)
@@ -179,7 +180,7 @@ def _given(prior: FitResult, values: Real, held: Bool) -> FitResult:
 
 
 def _beside(result: FitResult, held: Bool) -> FitResult:
-    """The result of the other parameters where those `held`, at the bound of 0, do not move with them."""
+    """The result of the other parameters where those `held` do not move with them."""
     rest = result.select([name for name, fixed in zip(result.names, held, strict=True) if not fixed])
     by_held, own = result.covariance[np.ix_(~held, held)], result.covariance[np.ix_(held, held)]
     return replace(rest, covariance=rest.covariance - by_held @ np.linalg.pinv(own) @ by_held.T)

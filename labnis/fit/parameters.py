@@ -119,6 +119,7 @@ def joined(first: FitResult, second: FitResult) -> FitResult:
     return replace(
         first,
         assumed={**second.assumed, **first.assumed},
+        limits={**second.limits, **first.limits},
         names=first.names + second.names,
         units=first.units + second.units,
         values=np.concatenate([first.values, second.values]),

@@ -98,7 +98,7 @@ def test_without_anybody_the_walk_goes_to_its_end_and_the_output_stays_on(slow_l
 
 def test_a_source_that_does_not_take_a_ramp_is_led_step_by_step(slow_lab: Lab) -> None:
     slow_lab.fault("bias", "ignore", ":TRIG", count=None)
-    answer = slow_lab.run(points=20)
+    answer = slow_lab.run(points=41)
     assert answer.returncode == 0, answer.stderr
     assert "falling back to ramping from the computer" in answer.stderr
     assert not slow_lab.sent("bias", ":INIT")
@@ -130,7 +130,7 @@ def test_the_way_to_zero_needs_no_trigger_model(slow_lab: Lab, ignored: str) -> 
 def test_a_source_that_is_disturbed_while_it_walks(slow_lab: Lab, kind: str) -> None:
     # The second and later: the first is asked before it starts to walk.
     slow_lab.fault("bias", kind, ":TRIG:STAT?", after=1, count=None if kind == "drop" else 1)
-    answer = slow_lab.run(points=20)
+    answer = slow_lab.run(points=41)
     assert answer.returncode == (0 if kind == "garble" else 5), answer.stderr
     if kind == "reset":
         # It switches the output off at once; that jump is the fault's own, not the run's.

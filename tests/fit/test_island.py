@@ -71,6 +71,25 @@ def test_an_island_is_recognised_between_few_and_noisy_points(points: int, noise
     assert max(abs(fit[name].value - value) / fit[name].sigma for name, value in true.items()) < 4
 
 
+@pytest.mark.parametrize(
+    ("points", "maximum", "told"),
+    [(20, 4e-3, "2 points up to 1.3 gaps do not show whether"), (17, 1.2e-3, "the fit of the island has . degrees")],
+)
+def test_a_curve_of_too_few_points_is_in_doubt(points: int, maximum: float, told: str) -> None:
+    """The temperature is 23 and 10σ off."""
+    truth = load_truth(SHIPPED_TRUTH)
+    curve = current_voltage(truth, 2, points=points, maximum=maximum)
+    fit = fit_current_voltage(*curve, series_resistance=SERIES_RESISTANCE)
+    assert any(re.match(told, text) for text in fit.warnings), fit.warnings
+
+
+def test_data_contradict_no_limit_of_their_own() -> None:
+    """Far beyond the gap they know better than before what a Kapitza resistance is at most."""
+    truth = load_truth(SHIPPED_TRUTH)
+    fit = fit_current_voltage(*current_voltage(truth, 1, points=41, maximum=4e-3), series_resistance=SERIES_RESISTANCE)
+    assert "kapitza_resistance" in fit.names and not fit.warnings
+
+
 @pytest.mark.parametrize("name", STATE)
 @pytest.mark.parametrize("without", [(), ("kapitza_resistance",), ("andreev_normal", "andreev_superconductor")])
 def test_slopes_are_those_of_differences(name: str, without: tuple[str, ...]) -> None:

@@ -146,7 +146,7 @@ def test_a_record_of_sockets_with_late_and_lost_answers_after_the_instruments_ar
     record = only_record(tmp_path)
     assert [line["instrument"] for line in lines_of(record) if line.get("failed") == "error_timeout"].count("sr830")
     found = replay(record, tmp_path / "replayed")
-    assert (found.whole, found.rows) == (True, 16)
+    assert (found.whole, found.rows) == (True, 20)
     (before,) = tmp_path.glob("data/*/*/*.h5")
     old, new = (open_run(path).drop_vars("time_utc") for path in (before, found.runs[0]))  # the time of day is another
     assert old.equals(new)

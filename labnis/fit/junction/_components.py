@@ -31,8 +31,10 @@ from labnis.physics import NoOperatingPointError
 __all__ = ["with_components"]
 
 _OF_ISLAND = "at every bias that at which the island's heat balance closes"
-# Fewer points than these show no component.
-_FEWEST = 20
+# Fewer points than these show no component; and fewer inside so many gaps show none where they show no heat.
+_FEWEST, _FEWEST_INSIDE, _INSIDE = 16, 9, 1.3
+# Degrees of freedom with which the noise, and with it σ, is known well enough.
+_LEAST_FREEDOM = 10
 # A glitch is so many median deviations from its neighbours (6σ).
 _GLITCH = 9.0
 # By how much χ² falls for a component that is taken in.
@@ -77,6 +79,7 @@ def with_components(
     if readings.voltage.size < _FEWEST and not components:
         few = f"fewer than {_FEWEST} points do not show whether the island heats or cools: take more"
         return replace(pair, warnings=(*pair.warnings, few))
+    few_inside = _few_inside(readings, pair)
     try:
         values = pair.by_name | {name: known[name] for name in held}
         trial = _found(pair, values, readings, _FEW, fixed)
@@ -86,7 +89,8 @@ def with_components(
     if INJECTION in names and HEAT not in names:
         raise FitError("injection is given, and the curve shows no island that heats: it needs one; leave it out")
     if not names and conductance is None:
-        return replace(pair, assumed={**pair.assumed, **_left_out(trial, trial.noise)})
+        assumed = {**pair.assumed, **_left_out(trial, trial.noise)}
+        return replace(pair, assumed=assumed, warnings=(*pair.warnings, *few_inside))
 
     try:
         start = trial.values if names else pair.by_name
@@ -114,8 +118,20 @@ def with_components(
         (factor,) = readings.array.factors([KAPITZA])
         stated[KAPITZA] = _text_of_kapitza(limit / factor, matters=matters)
     if not names:
-        return replace(result, assumed=stated)
-    return replace(result, assumed=stated | {"electron_temperature": _OF_ISLAND})
+        return replace(result, assumed=stated, warnings=(*result.warnings, *few_inside))
+    freedom, warnings = result.degrees_of_freedom, result.warnings
+    if freedom < _LEAST_FREEDOM:
+        few = f"the fit of the island has {freedom} degrees of freedom, and its σ are not known well: take more points"
+        warnings = (*warnings, few)
+    return replace(result, assumed=stated | {"electron_temperature": _OF_ISLAND}, warnings=warnings)
+
+
+def _few_inside(readings: Readings, pair: FitResult) -> tuple[str, ...]:
+    """A warning where too few points are where tunnelling cools an island, and a temperature shows."""
+    inside = int((np.abs(readings.voltage) < _INSIDE * 2 * pair["gap"].value).sum())
+    if inside >= _FEWEST_INSIDE:
+        return ()
+    return (f"{inside} points up to {_INSIDE} gaps do not show whether the island heats or cools: take more there",)
 
 
 def _found(

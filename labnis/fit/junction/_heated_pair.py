@@ -350,5 +350,6 @@ def island_prior(names: Sequence[str], resistance_sigma: float = 0.0, kapitza_li
     known = component_prior(names, resistance_sigma)
     if not expected:
         return known
-    prior = result_from_mapping("prior", expected)
+    limits = {KAPITZA: kapitza_limit} if kapitza_limit else {}
+    prior = replace(result_from_mapping("prior", expected), limits=limits)
     return prior if known is None else joined(prior, known)

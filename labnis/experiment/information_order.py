@@ -57,7 +57,8 @@ class InformedOrder:
         measured = data["bias"].values if data is not None else np.empty(0)
         if data is not None and (again := measured[data["point"].values == number]).size:
             return float(again[-1])  # a resumed run repeats the last point
-        if fit is None or data is None:
+        # A fit in doubt, as from too few points, does not know where the information is, and reaches no goal.
+        if fit is None or data is None or fit.warnings:
             return float(self._grid[self._spread(number)])
         nearest = np.abs(np.subtract.outer(measured, self._grid)).argmin(axis=1)
         visits = np.bincount(nearest, minlength=self._grid.size).astype(np.float64)
@@ -65,7 +66,7 @@ class InformedOrder:
         return float(self._grid[most_informative(self._sensitivity(data, fit, self._grid), visits, fit, wanted)])
 
     def _spread(self, number: int) -> int:
-        """Without a fit yet: both ends of the grid, then its middle, its quarters, and so on."""
+        """Without a fit that is sure: both ends of the grid, then its middle, its quarters, and so on."""
         # From the third point on the van der Corput sequence: the binary digits in reverse, behind the point.
         fraction = float(number) if number < 2 else int(f"{number - 1:b}"[::-1], 2) / 2 ** (number - 1).bit_length()
         return round(fraction * (self._grid.size - 1))

@@ -138,7 +138,7 @@ def test_tables_fit_into_80_columns_and_lose_nothing(measured: Path) -> None:
 def test_a_piped_table_has_one_line_for_each_row_without_lines_and_colours(measured: Path) -> None:
     listed = command("calibrations --data data", measured, COLUMNS="40")
     _title, heading, *rows = listed.out.splitlines()
-    assert heading.split() == ["quantity", "value", "±", "σ", "systematic", "run", "model"]
+    assert heading.split() == ["quantity", "value", "±", "σ", "noise", "systematic", "run", "model"]
     assert [row.split("  ")[0] for row in rows] == [name.replace("_", " ") for name in CurrentVoltage.results]
     assert "\x1b" not in listed.out and not set("─│┃━") & set(listed.out)
 

@@ -25,6 +25,7 @@ HEADING = "## The last campaign"
 
 # Asked for, and how far 500 calibrations may be off by chance: 1σ in 68 ± 5 %, 2σ in 95 ± 3 %.
 WITHIN_ONE, WITHIN_TWO, RMS = (0.63, 0.73), (0.92, 0.98), (0.75, 1.15)
+MEANT_FOR = 475  # of 500 that are not in doubt
 MOST_DOUBTED, LEAST_LIMITS = 0.05, 0.92
 # The largest cooling power is not normal: it is positive, and often known to a factor.
 NOT_NORMAL = ("maximum_cooling_power",)
@@ -90,7 +91,7 @@ def _heated(count: int, folder: Path) -> Section:
             f"({kept / len(limits):.1%}) are above the truth."
         )
     doubted = len(done) - len(certain)
-    reasons = Counter(_reason(text) for one in done for text in one.doubts)
+    reasons = Counter(_reason(text) for one in done for text in one.doubts if not text.startswith("it uses "))
     lines.append(f"In doubt are {doubted} ({doubted / count:.1%}); without results {len(found) - len(done)}.")
     lines += [f"- {number} times: {reason}" for reason, number in reasons.most_common()]
     holds &= doubted <= MOST_DOUBTED * count and len(done) == len(found)
@@ -156,10 +157,13 @@ def _table(found: Sequence[Calibration], *, noise: bool) -> Section:
         "|-|-|-|-|-|-|" + ("-|" if noise else ""),
     ]
     holds = True
+    # Fewer devices than those for which the limits are meant are farther off by chance, as the root of their number.
+    wider = 0.05 * (max(1.0, np.sqrt(MEANT_FOR / max(len(found), 1))) - 1)
     for name in RESULTS:
         values = _known([one.pull(name) for one in found])
         one, two = (float(np.mean(np.abs(values) < sigmas)) for sigmas in (1, 2))
-        good = WITHIN_ONE[0] <= one <= WITHIN_ONE[1] and WITHIN_TWO[0] <= two <= WITHIN_TWO[1]
+        good = WITHIN_ONE[0] - wider <= one <= WITHIN_ONE[1] + wider
+        good &= WITHIN_TWO[0] - 0.6 * wider <= two <= WITHIN_TWO[1] + 0.6 * wider
         good &= RMS[0] <= _rms(values) <= RMS[1]
         good |= name in NOT_NORMAL
         row = f"| {name.replace('_', ' ')} | {values.size} | {one:.1%} | {two:.1%} | {_rms(values):.2f} | "

@@ -64,7 +64,7 @@ def test_bytes_that_are_no_text_are_refused(labnis: Commands, tmp_path: Path) ->
 
 def test_nor_at_real_addresses(lab: Lab) -> None:
     answer = lab.labnis(
-        "run", PROCEDURE, "--yes", *SWEEP, "--set", "points=20", "--set", f"sample=a;*RST\n;:SOUR:VOLT 5 {MARK}"
+        "run", PROCEDURE, "--yes", *SWEEP, "--set", "points=41", "--set", f"sample=a;*RST\n;:SOUR:VOLT 5 {MARK}"
     )
     assert answer.returncode == 0, answer.stderr
     lab.assert_safe()

@@ -64,12 +64,12 @@ def result_of(start: list[str], words: str, lab: Lab, folder: Path, path: str = 
 @pytest.mark.timeout(400)
 def test_no_command_imports_what_lies_in_the_data_folder(lab: Lab, program: Path) -> None:
     sweep = " ".join(SWEEP)
-    assert lab.run(points=20).returncode == 0
+    assert lab.run(points=41).returncode == 0
     folder = lab.run_file.parent
     executed = planted(folder, every_name())
     for words in (
         "check", "ls", f"show {lab.run_file} --figure run.png", f"log {lab.run_file}", "calibrations", "cooldown list",
-        f"recover {lab.run_file}", "new lab other", f"run IVSweep --yes --set points=20 --record-visa {sweep}",
+        f"recover {lab.run_file}", "new lab other", f"run IVSweep --yes --set points=41 --record-visa {sweep}",
         "safe",
     ):  # fmt: skip
         result_of([str(program)], words, lab, folder)
@@ -79,7 +79,7 @@ def test_no_command_imports_what_lies_in_the_data_folder(lab: Lab, program: Path
 @pytest.mark.parametrize("options", [[], ["-P"]])
 def test_nor_does_python_m(lab: Lab, options: list[str]) -> None:
     executed = planted(lab.folder, every_name() - (set() if options else STARTED_BY_PYTHON))
-    result_of([*options, "-m", "labnis.cli"], f"run IVSweep --yes --set points=20 {' '.join(SWEEP)}", lab, lab.folder)
+    result_of([*options, "-m", "labnis.cli"], f"run IVSweep --yes --set points=41 {' '.join(SWEEP)}", lab, lab.folder)
     assert executed.read_text(encoding="utf-8") == ""
 
 
@@ -87,7 +87,7 @@ def test_an_empty_entry_in_pythonpath_is_not_the_working_folder(lab: Lab, progra
     # Python imports these before any program: an empty entry precedes its own folders.
     before = {*sys.stdlib_module_names, "sitecustomize", "usercustomize", "_distutils_hack"}
     executed = planted(lab.folder, every_name() - before)
-    words = f"run IVSweep --yes --set points=20 {' '.join(SWEEP)}"
+    words = f"run IVSweep --yes --set points=41 {' '.join(SWEEP)}"
     result_of([str(program)], words, lab, lab.folder, f"{os.pathsep}{ROOT}")
     assert executed.read_text(encoding="utf-8") == ""
 

@@ -154,14 +154,14 @@ def test_a_forked_worker_that_keeps_the_pipe_open_does_not_hide_the_death_of_the
 
 
 def test_a_call_that_blocks_as_long_as_it_has_declared_is_not_ended(lab: Lab) -> None:
-    answer = lab.run(procedure="tests.faults.lab_procedures.BlocksDeclared", points=20)
+    answer = lab.run(procedure="tests.faults.lab_procedures.BlocksDeclared", points=41)
     assert answer.returncode == 0, answer.stderr
     assert "guardian" not in answer.stderr
-    assert lab.rows() == 20
+    assert lab.rows() == 41
 
 
 def test_a_call_that_blocks_longer_than_declared_ends_the_run(lab: Lab) -> None:
-    answer = lab.run(procedure="tests.faults.lab_procedures.BlocksUndeclared", points=20)
+    answer = lab.run(procedure="tests.faults.lab_procedures.BlocksUndeclared", points=41)
     assert answer.returncode == 5, answer.stderr
     assert "roles.blocking(seconds)" in answer.stderr
     lab.assert_safe()

@@ -76,13 +76,13 @@ def _show_batch(batch: list[Calibration]) -> None:
     when = first.created.astimezone().strftime("%Y-%m-%d %H:%M")
     device = f"{first.device}, " if first.device else ""
     say(f"{device}{first.cooldown}, {when}, labnis {first.code_version}{', SIMULATED' if first.simulated else ''}")
-    stated = ("noise", "systematic") if any(c.systematic is not None for c in batch) else ()
-    table = Table("quantity", encodable("value ± σ"), *stated, "run", "model")
+    stated = any(c.systematic is not None for c in batch)
+    table = Table("quantity", encodable("value ± σ"), *(("noise", "systematic") if stated else ()), "run", "model")
     for c in batch:
         name = c.quantity.replace("_", " ") + (" ?" if c.warnings else "")
         found = _estimate(c)
-        known = [math.nan] * 2 if found.systematic is None else [found.statistical, found.systematic]
-        parts = [number_text(part, c.unit) for part, _ in zip(known, stated, strict=False)]
+        known = (math.nan, math.nan) if found.systematic is None else (found.statistical, found.systematic)
+        parts = [number_text(part, c.unit) for part in known] if stated else []
         table.add_row(*cells([name, found, *parts, c.run_id, c.model]))
     print_table(table)
     for text in dict.fromkeys(c.warnings for c in batch if c.warnings):

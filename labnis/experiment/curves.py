@@ -52,7 +52,7 @@ def record_of(analysis: Analysis, fit: FitResult, data: xarray.Dataset | None, t
     curves = None if data is None else curves_of(analysis, fit, data)
     if curves is None:
         return record
-    plain = _plain(curves)
+    plain = {n: {"unit": str(c.attrs["units"]), "values": c.values.tolist()} for n, c in _columns(curves).items()}
     if twin is not None:
         for name, values in _true(curves, twin).items():
             if name in plain:
@@ -66,18 +66,20 @@ def curves_of(analysis: Analysis, fit: FitResult, data: xarray.Dataset) -> xarra
         return None
     try:
         curves: xarray.Dataset = analysis.curves(fit, data)  # type: ignore[attr-defined]  # optional
-        _plain(curves)
+        _columns(curves)
     except Exception as error:  # noqa: BLE001  # a lab's own code; the fit is valid without
         problem = f"{type(error).__name__}: {error}"
-        warnings.warn(f"analysis {analysis.name}: its curves are not stored: {problem}", LabnisWarning, 3)
+        warnings.warn(f"analysis {analysis.name}: its curves cannot be computed: {problem}", LabnisWarning, 3)
         return None
     return curves
 
 
-def _plain(curves: xarray.Dataset) -> dict[str, dict[str, Any]]:
-    """Column → unit and values, as in the file."""
+def _columns(curves: xarray.Dataset) -> dict[str, xarray.DataArray]:
+    """Coordinates and curves by name, in the order of the file; KeyError for one without units."""
     columns = {n: curves[n] for n in (*_coordinates(curves), *map(str, curves.data_vars))}
-    return {n: {"unit": str(c.attrs["units"]), "values": c.values.tolist()} for n, c in columns.items()}
+    for column in columns.values():
+        column.attrs["units"]
+    return columns
 
 
 def _coordinates(curves: xarray.Dataset) -> tuple[str, ...]:

@@ -139,15 +139,19 @@ def _drifting(column: str, factor: Callable[[Any], Any]) -> Callable[..., Change
         # Without times a rate says nothing; every run has them.
         if not {column, "time"} <= {*map(str, data.variables)}:
             return {}
-        hours = (data["time"] - data["time"].mean()) / 3600
-        return {column: data[column] * factor(size * hours)}
+        return {column: data[column] * factor(size * _hours(data))}
 
     return effect
 
 
 def _current_drift(data: xarray.Dataset, _source: Source, size: float, context: FitContext) -> Changes:
     """The zero of the current moves by `size` (A per hour); in the middle of the run it is the fitted offset."""
-    return _more_current(data, size * (data["time"] - data["time"].mean()) / 3600, context)
+    return _more_current(data, size * _hours(data), context)
+
+
+def _hours(data: xarray.Dataset) -> xarray.DataArray:
+    """Time (h) since the middle of the run."""
+    return (data["time"] - data["time"].mean()) / 3600
 
 
 def _power(data: xarray.Dataset, _source: Source, size: float, _context: FitContext) -> Changes:

@@ -1,6 +1,7 @@
 """Truth files other than the shipped one: the ranges over which a calibration must be right."""
 
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,14 +32,12 @@ EXTREMES: dict[str, dict[str, dict[str, Any]]] = {
 
 def shipped_truth() -> dict[str, Any]:
     """The shipped truth as plain data."""
-    plain: dict[str, Any] = YAML(typ="safe", pure=True).load(SHIPPED_TRUTH)
-    return plain
+    return _plain(SHIPPED_TRUTH)
 
 
 def isothermal_truth() -> dict[str, Any]:
     """That of the shipped device at one temperature, as plain data."""
-    plain: dict[str, Any] = YAML(typ="safe", pure=True).load(ISOTHERMAL_TEXT)
-    return plain
+    return _plain(ISOTHERMAL_TEXT)
 
 
 def random_truth(number: int) -> dict[str, Any]:
@@ -80,7 +79,7 @@ def _island(draw: np.random.Generator, resistance: float) -> dict[str, Any]:
         # That of an island as wide as the one of the shipped cooler.
         island["kapitza"] = float(144e-12 * island["volume"] / 6e-20 * np.exp(draw.uniform(-1, 1)))
     if draw.random() < 0.5:
-        andreev = _shipped_cooler()["island"]["andreev"]
+        andreev = _plain(SHIPPED_TRUTH.with_name("micro_cooler.yaml"))["island"]["andreev"]
         # The Andreev current falls as the square of the conductance of the junctions.
         island["andreev"] = andreev | {"scale": float(andreev["scale"] * np.exp(draw.uniform(-1, 1)))}
     if draw.random() < 0.5:
@@ -98,8 +97,9 @@ def _island(draw: np.random.Generator, resistance: float) -> dict[str, Any]:
     return island
 
 
-def _shipped_cooler() -> dict[str, Any]:
-    plain: dict[str, Any] = YAML(typ="safe", pure=True).load(SHIPPED_TRUTH.with_name("micro_cooler.yaml"))
+def _plain(truth: Path | str) -> dict[str, Any]:
+    """The plain data of a file, or of its text."""
+    plain: dict[str, Any] = YAML(typ="safe", pure=True).load(truth)
     return plain
 
 

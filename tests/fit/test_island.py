@@ -1,6 +1,7 @@
 """An island that heats and cools itself: found by the I–V fit, and followed by reflection and emission."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import xarray
 
 from labnis.fit import FitContext, FitResult, NotApplicableError, fit_current_voltage, fit_emitted_power, fit_reflection
 from labnis.fit.analyses import Conductance
+from labnis.fit.junction._heated_pair import expected_current
 from labnis.fit.junction._island import COMPONENTS, SLOWEST_DEPHASING, island_state
 from sim_instruments import SHIPPED_TRUTH, Truth, load_truth
 from tests.fit.measuring import SERIES_RESISTANCE, current_voltage, device, emission, pulls, reflection
@@ -298,3 +300,14 @@ def test_glitches_hide_no_component(where: list[int], micro_cooler: Truth, micro
     left_out = f"{len(where)} of {current.size} data lie more than 6σ off and were left out; at "
     assert any(note.startswith(left_out) for note in fit.notes)
     assert not fit.warnings
+
+
+@pytest.mark.parametrize("temperature", [0.02, 0.09, 0.3])
+def test_the_current_of_many_points_is_that_of_each(micro_cooler_fit: FitResult, temperature: float) -> None:
+    # The heat balance of many points is solved at fewer voltages, of one sign, and interpolated.
+    changes = {"electron_temperature": temperature, "voltage_offset": 3e-6, "current_offset": 2e-11}
+    values = [changes.get(name, value) for name, value in micro_cooler_fit.by_name.items()]
+    fit = replace(micro_cooler_fit, values=np.array(values))
+    voltage, few = np.linspace(-1e-3, 0.9e-3, 3001), slice(7, None, 250)
+    many, exact = expected_current(fit, voltage), expected_current(fit, voltage[few])
+    assert np.abs(many[few] - exact).max() < 1e-7 * np.abs(exact).max()

@@ -98,15 +98,19 @@ def _in_processes(function: Callable[[Task, Path], Answer], tasks: Sequence[Task
             for number, task in enumerate(tasks)
             if number not in answers
         }
-        for done in as_completed(numbers):
-            answers[numbers[done]] = done.result()
-            file.write(written.dump_json((numbers[done], done.result())).decode() + "\n")
-            file.flush()
+        try:
+            for done in as_completed(numbers):
+                answers[numbers[done]] = done.result()
+                file.write(written.dump_json((numbers[done], done.result())).decode() + "\n")
+                file.flush()
+        finally:  # the rest is not worth waiting for
+            pool.shutdown(cancel_futures=True)
     return [answers[number] for number in range(len(tasks))]
 
 
 def _cleared(function: Callable[[Task, Path], Answer], task: Task, folder: Path) -> Answer:
-    """The answer of the `function`, whose folder is removed."""
+    """The answer of the `function`, whose folder is removed; so is what an interrupted one has left."""
+    shutil.rmtree(folder, ignore_errors=True)
     try:
         return function(task, folder)
     finally:

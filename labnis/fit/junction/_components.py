@@ -15,7 +15,7 @@ from dataclasses import replace
 import numpy as np
 
 from labnis.fit._residuals import sticking_out, told_alike
-from labnis.fit.arrays import FEWER_POINTS, MANY_POINTS, Real, evenly_spread
+from labnis.fit.arrays import FEWER_POINTS, Real, evenly_spread
 from labnis.fit.estimate import ONE_SIDED
 from labnis.fit.junction._current_and_conductance import solve_readings
 from labnis.fit.junction._gap_loss import LOSSES, text_of_limit
@@ -24,7 +24,7 @@ from labnis.fit.junction._injection import INJECTION
 from labnis.fit.junction._island import ANDREEV, COMPONENTS, HEAT, KAPITZA, components_of
 from labnis.fit.junction._island_trial import STEPS, Trial, island_parameters, with_kapitza
 from labnis.fit.junction._line import GAIN, LINE
-from labnis.fit.parameters import Parameter, restarted
+from labnis.fit.parameters import Parameter
 from labnis.fit.result import FitError, FitResult
 from labnis.physics import NoOperatingPointError
 
@@ -169,7 +169,6 @@ def _solved(
         parameters.append(Parameter(GAIN, "1", fixed.get(GAIN, 0.0), 0.01, -0.9, fixed=GAIN in fixed))
     optional = KAPITZA in values and KAPITZA not in {**fixed, **readings.given} and not readings.kapitza_limit
     try:
-        parameters = _started(parameters, readings, name, assumed, conductance)
         result, model = solve_readings(parameters, readings, name, assumed, conductance=conductance)
     except FitError:
         if not optional:
@@ -195,30 +194,6 @@ def _trial(result: FitResult, model: HeatedPair) -> Trial:
 def _of_island(fit: FitResult) -> dict[str, float]:
     """Values of pair and components, without those of line and lock-in."""
     return {name: value for name, value in fit.by_name.items() if name not in (LINE, GAIN)}
-
-
-def _started(
-    parameters: list[Parameter], readings: Readings, name: str, assumed: Mapping[str, str], conductance: Real | None
-) -> list[Parameter]:
-    """The parameters, started at a fit of some of many points, each with the mean residual of its neighbours."""
-    size = readings.voltage.size
-    if size <= MANY_POINTS:
-        return parameters
-    order = np.argsort(readings.voltage, kind="stable")
-    parts = np.array_split(order, FEWER_POINTS)
-    few = np.array([part[part.size // 2] for part in parts])
-    fewer, there = readings.at(few), None if conductance is None else conductance[few]
-    # What some of them do not determine, all of them do not determine either.
-    found, _ = solve_readings(parameters, fewer, name, assumed, conductance=there)
-    parameters = restarted(parameters, found.values)
-    with suppress(FitError, NoOperatingPointError):
-        expected = HeatedPair.of(readings, found.names, found.values).expected(found.values)
-        rest = readings.current - expected
-        mean = np.array([np.median(rest[part]) for part in parts])
-        close = replace(fewer, current=expected[few] + mean)
-        found, _ = solve_readings(parameters, close, name, assumed, conductance=there)
-        return restarted(parameters, found.values)
-    return parameters
 
 
 def _grown(trial: Trial, readings: Readings, fixed: Mapping[str, float], alike: bool) -> tuple[Trial, Readings]:

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.constants import e, k
 from scipy.integrate import cumulative_trapezoid
-from scipy.interpolate import CubicHermiteSpline, CubicSpline
+from scipy.interpolate import BSpline, make_interp_spline
 from scipy.ndimage import minimum_filter1d
 
-from labnis.fit.arrays import FEWER_POINTS, MANY_POINTS, Real, real_columns
+from labnis.fit.arrays import FEWER_POINTS, MANY_POINTS, Bool, Real, real_columns
 from labnis.fit.estimate import number_text
 from labnis.fit.junction._array import PAIR, JunctionArray
 from labnis.fit.junction._excitation import device_cycle, first_harmonic, phases
@@ -38,9 +38,11 @@ __all__ = ["HeatedPair", "Readings", "component_prior", "expected_current", "isl
 _PHASES = phases(12)
 # Phases at which the island is solved in every step: exact up to the third power of the excitation.
 _FEW = phases(2)
-# Computed voltages in the reach of a curve, which makes a cubic between them exact to 1e-6 of its bend; how far they
-# are needed beyond the excitation.
-_PER_REACH, _MARGIN = 8, 1.2
+# Computed voltages in the reach of a curve, which makes a polynomial of fifth order between them exact to 1e-8 of the
+# current; how far they are needed beyond the excitation, and beyond the sweep (V).
+_PER_REACH, _ORDER, _MARGIN, _BEYOND = 5, 5, 1.2, 5e-6
+# The island is solved at nodes where these are fewer by this factor than the voltages of the readings.
+_FEWER = 0.7
 # Temperature at which the island's solver starts at most, in units of the gap.
 _WARMEST = 0.9
 
@@ -79,11 +81,12 @@ class HeatedPair(CurveModel):
     `share` (n,) is the part of a change of the line's voltage that the device gets, 1/(1 + G·R_s): a reading scatters
     1/share times as much as its current. `weight` (n,) undoes that, and what the voltage's own noise adds.
 
-    `state` solves the island at the measured `voltage` (V), shape (n, phases), in a few phases of the excitation's
+    `current` is that at the measured `voltage` (V), shape (n, phases), in a few phases of the excitation's
     cycle; `correction` (A) is what the mean over the whole cycle has beyond theirs. `harmonic` (V) is the first
     harmonic of the excitation at the device, 0 without any, and `harmonic_correction` (A) what that of the current has
-    beyond those few phases. `solved` are the readings at whose voltages that is; `readings` may differ a little. With
-    many points the island is solved at the `nodes` (V), shape (m,), between which it is interpolated.
+    beyond those few phases. `solved` are the readings at whose voltages that is; `readings` may differ a little.
+    Where they are fewer, the island is solved at the `nodes` (V), true voltages from 0 up, shape (m,), between which it
+    is interpolated; else there are none.
     """
 
     readings: Readings
@@ -96,7 +99,7 @@ class HeatedPair(CurveModel):
     harmonic: Real
     harmonic_correction: Real
     nodes: Real
-    state: Callable[[tuple[float, ...]], IslandState]
+    current: Callable[[tuple[float, ...]], "_Current"]
 
     @classmethod
     def of(cls, readings: Readings, names: Sequence[str], x: Real, voltage_noise: float = 0.0) -> Self:
@@ -129,9 +132,10 @@ class HeatedPair(CurveModel):
             along, few = (curve.around(at, every)[0] for at in (cycle, voltage[:, None] + amplitude))
             correction = along.mean(axis=-1) - few.mean(axis=-1)
             harmonic_correction = first_harmonic(along) - first_harmonic(few)
-        at, nodes = readings.voltage[:, None] + amplitude, curve.nodes if voltage.size > MANY_POINTS else np.zeros(0)
-        where, offset = nodes if nodes.size else voltage[:, None] + amplitude, values["voltage_offset"]
-        close = _between(where, voltage, curve.electrons, curve.gap)
+        at = readings.voltage[:, None] + amplitude
+        nodes = curve.nodes if curve.nodes.size < _FEWER * at.size else np.zeros(0)
+        where = nodes if nodes.size else voltage[:, None] + amplitude
+        close = _between(np.abs(where), np.abs(voltage), curve.electrons, curve.gap)
         return cls(
             readings,
             readings,
@@ -142,8 +146,8 @@ class HeatedPair(CurveModel):
             correction,
             harmonic,
             harmonic_correction,
-            nodes - offset,
-            _states(names, at, readings.current, nodes - offset, *close),
+            nodes,
+            _currents(names, at, readings.current, nodes, *close),
             mask=np.ones(voltage.shape, bool),
         )
 
@@ -179,8 +183,8 @@ class HeatedPair(CurveModel):
         current = current + slopes[:, self.names.index("voltage_offset")] * away
         return current / self.harmonic, slopes / self.harmonic[:, None]
 
-    def _near(self, x: Real) -> tuple[IslandState, Real]:
-        """The island near the true voltages of the readings, and by how much these (V) differ from it, shape (n,).
+    def _near(self, x: Real) -> tuple["_Current", Real]:
+        """The current near the true voltages of the readings, and by how much these (V) differ from it, shape (n,).
 
         An offset of all of them is that of the parameters, which may take it over exactly: where the electrons are
         coldest the curve is not straight over a thousandth of what an offset may be.
@@ -190,7 +194,7 @@ class HeatedPair(CurveModel):
         away = self.readings.voltage - self.solved.voltage - line * more
         common, at = away.mean(), np.array(x, dtype=np.float64)
         at[self.names.index("voltage_offset")] += common
-        return self._state(at), away - common
+        return self.current(tuple(map(float, at))), away - common
 
     def residuals(self, x: Real) -> Real:
         try:
@@ -200,11 +204,11 @@ class HeatedPair(CurveModel):
             return np.full(self.weight.shape, np.nan)
 
     def jacobian(self, x: Real) -> Real:
-        return self.slopes(self._state(x))
+        return self.slopes(self.current(tuple(map(float, x))).current_slopes)
 
-    def slopes(self, state: IslandState) -> Real:
-        """∂(residuals)/∂(parameter), shape (n, p), of a `state` at the voltages of this model."""
-        return np.asarray(-state.current_slopes.mean(axis=1) * self.weight[:, None])
+    def slopes(self, current_slopes: Real) -> Real:
+        """∂(residuals)/∂(parameter), shape (n, p), from slopes of the current at the voltages of this model."""
+        return np.asarray(-current_slopes.mean(axis=1) * self.weight[:, None])
 
     def apart_from_line(self, rows: Real) -> Real:
         """`rows`, shape (n, …), without the part that a wrong series resistance would change in the residuals."""
@@ -217,37 +221,41 @@ class HeatedPair(CurveModel):
         """The island at the voltages of this model, with slopes by other parameters."""
         if not self.nodes.size:
             return island_state(values, self.voltage, names)
-        return _interpolated(island_state(values, self.nodes, names), self.nodes, self.voltage)
-
-    def _state(self, x: Real) -> IslandState:
-        return self.state(tuple(map(float, x)))
+        offset = values["voltage_offset"]
+        return _interpolated(island_state(values, self.nodes - offset, names), self.nodes, self.voltage + offset, names)
 
 
 def _nodes(voltage: Real, reach: Real, line: float = 0.0) -> Real:
-    """Voltages (V) between which a cubic follows the current within `line` (V) of `voltage`, of any shape.
+    """Voltages (V) from 0 up between which a polynomial follows the current within `line` (V) of ±`voltage` (V).
 
-    They are closest where the curve bends over the least `reach` (V), of the same shape.
+    They are closest where the curve bends over the least `reach` (V). Both have the shape (n,).
     """
-    order, margin = np.argsort(voltage, axis=None), _MARGIN * line
-    along, least = voltage.ravel()[order], reach.ravel()[order]
-    grid = np.arange(along[0] - margin, along[-1] + margin + least.min(), least.min())
+    order, margin = np.argsort(np.abs(voltage)), _MARGIN * line
+    along, least = np.abs(voltage)[order], reach[order]
+    grid = np.arange(0.0, along[-1] + margin + _BEYOND + least.min(), least.min())
     # What is within a margin of a sharp bend has its nodes, too.
     local = minimum_filter1d(np.interp(grid, along, least), 2 * int(margin / least.min()) + 3)
     number = cumulative_trapezoid(_PER_REACH / local, grid, initial=0.0)
-    return np.asarray(np.interp(np.linspace(0, number[-1], int(number[-1]) + 2), number, grid))
+    return np.asarray(np.interp(np.linspace(0, number[-1], int(number[-1]) + 1 + _ORDER), number, grid))
+
+
+def _spline(nodes: Real, columns: Real, odd: Bool) -> BSpline:
+    """Between `nodes` (V) from 0 up and their negatives, of `columns` (m, k) that are `odd` or even, shape (k,)."""
+    mirrored = np.where(odd, -1.0, 1.0) * columns[:0:-1]
+    return make_interp_spline(np.append(-nodes[:0:-1], nodes), np.vstack([mirrored, columns]), k=_ORDER)
 
 
 class _Curve(NamedTuple):
     """Conductance (S), electron temperature (K) and gap (eV) at n true voltages, and the current around them.
 
-    The `current` is a cubic between `nodes` (V), which there are with an excitation or with many points.
+    The `current` (A) is interpolated between `nodes` (V), which there are with an excitation or with many points.
     """
 
     conductance: Real
     electrons: Real
     gap: Real
     nodes: Real
-    current: CubicHermiteSpline | None
+    current: BSpline | None
 
     @classmethod
     def of(cls, values: Mapping[str, float], voltage: Real, line: float) -> Self:
@@ -256,20 +264,20 @@ class _Curve(NamedTuple):
         some = np.quantile(voltage, np.linspace(0, 1, FEWER_POINTS)) if many else voltage
         point = steady_state(cooler, some, temperature)
         conductance, electrons, gap = cooler.conductance(point), point.electron_temperature, point.gap
-        if not (many or line):
-            return cls(conductance, electrons, gap, np.zeros(0), None)
         nodes = _nodes(some, 2 * k / e * electrons, line)
-        ends = steady_state(cooler, nodes, temperature, *_between(nodes, some, electrons, gap))
-        current = CubicHermiteSpline(nodes, ends.current, cooler.conductance(ends))
+        if not line and nodes.size >= _FEWER * voltage.size:
+            return cls(conductance, electrons, gap, np.zeros(0), None)
+        ends = steady_state(cooler, nodes, temperature, *_between(nodes, np.abs(some), electrons, gap))
+        current = _spline(nodes, ends.current[:, None], np.array([True]))
         if many:
-            conductance = current(voltage, 1)
-            electrons, gap = _between(voltage, nodes, ends.electron_temperature, ends.gap)
+            conductance = current(voltage, 1)[:, 0]
+            electrons, gap = _between(np.abs(voltage), nodes, ends.electron_temperature, ends.gap)
         return cls(conductance, electrons, gap, nodes, current)
 
     def around(self, voltage: Real, _points: object) -> tuple[Real, Real]:
         """Current (A) and conductance (S) at voltages (V) within the excitation."""
         assert self.current is not None  # noqa: S101  # for mypy
-        return self.current(voltage), self.current(voltage, 1)
+        return self.current(voltage)[..., 0], self.current(voltage, 1)[..., 0]
 
 
 def _between(where: Real, voltage: Real, *columns: Real) -> list[Real]:
@@ -278,44 +286,70 @@ def _between(where: Real, voltage: Real, *columns: Real) -> list[Real]:
     return [np.interp(where, voltage[order], column[order]) for column in columns]
 
 
-def _interpolated(state: IslandState, nodes: Real, voltage: Real) -> IslandState:
-    """A state of the island at the `nodes` (V), at voltages (V) of any shape."""
-    return IslandState(*(CubicSpline(nodes, column)(voltage) for column in state))
+def _parities(names: Sequence[str]) -> tuple[Bool, Bool]:
+    """Whether slopes of the current, and of what the bias does not reverse, by these parameters are odd in the bias.
+
+    As is the current itself. An offset of the voltage turns it round, and one of the current adds to all alike.
+    """
+    along = np.array([name == "voltage_offset" for name in names])
+    return ~along & (np.array(names) != "current_offset"), along
 
 
-def _states(
+def _interpolated(state: IslandState, nodes: Real, voltage: Real, names: Sequence[str]) -> IslandState:
+    """A state of the island at the `nodes` (V), from 0 up, at true voltages (V) of any shape."""
+    of_current, of_others = _parities(names)
+    parities = (np.array([True]), *[np.array([False])] * 3, of_current, *[of_others] * 3)
+    columns = (_spline(nodes, c.reshape(nodes.size, -1), odd)(voltage) for c, odd in zip(state, parities, strict=True))
+    return IslandState(*(c.reshape(*voltage.shape, *one.shape[1:]) for c, one in zip(columns, state, strict=True)))
+
+
+class _Current(NamedTuple):
+    """The current (A), and its slopes by p parameters, of one axis more."""
+
+    current: Real
+    current_slopes: Real
+
+
+def _currents(
     names: Sequence[str], voltage: Real, current: Real, nodes: Real, electrons: Real, gap: Real
-) -> Callable[[tuple[float, ...]], IslandState]:
-    """Solver of the island at measured voltages (V), shape (n, phases), that remembers the last parameters.
+) -> Callable[[tuple[float, ...]], _Current]:
+    """Current at measured voltages (V), shape (n, phases), as a function of the parameters; it remembers the last ones.
 
     `current` (A), shape (n,), is what flows over the line.
-    `electrons` are temperatures (K) and `gap` gaps (eV) near the first solution, at the `nodes` if there are any; from
-    where the slopes lead, the next takes half the time.
+    `electrons` are temperatures (K) and `gap` gaps (eV) near the first solution, at the `nodes` (V) if there are any;
+    from where the slopes lead, the next takes half the time.
     """
     still = np.zeros((*electrons.shape, len(names)))
     last: list[Any] = [np.full(len(names), np.nan), electrons, gap, still, still]
-    drop = current[:, None]
+    drop, offset = current[:, None], names.index("voltage_offset")
+    odd = np.append(True, _parities(names)[0])
 
     @lru_cache(maxsize=1)
-    def state(x: tuple[float, ...]) -> IslandState:
+    def found(x: tuple[float, ...]) -> _Current:
         before, temperature, gap, warming, widening = last
         values = dict(zip(names, x, strict=True))
         change = np.nan_to_num(np.array(x) - before)
+        if nodes.size:  # which stay where they are
+            change[offset] = 0.0
         # Electrons as warm as the gap are refused.
         warmest = _WARMEST * values["gap"] * e / k
         start = np.minimum(np.clip(temperature + warming @ change, temperature / 2, 2 * temperature), warmest)
         near = np.clip(gap + widening @ change, gap / 2, values["gap"])
-        true = voltage - values.get(LINE, 0.0) * drop
-        solved = island_state(values, nodes if nodes.size else true, names, start, near)
-        found = _interpolated(solved, nodes, true) if nodes.size else solved
-        if LINE in values:
-            line, offset = names.index(LINE), names.index("voltage_offset")
-            for slopes in (found.current_slopes, found.temperature_slopes):
-                slopes[..., line] = -slopes[..., offset] * drop
+        true, shift = voltage - values.get(LINE, 0.0) * drop, values["voltage_offset"]
+        solved = island_state(values, nodes - shift if nodes.size else true, names, start, near)
         last[:] = np.array(x), solved.temperature, solved.gap, solved.temperature_slopes, solved.gap_slopes
+        found = _Current(solved.current, solved.current_slopes)
+        if nodes.size:
+            columns = _spline(nodes, np.column_stack(found), odd)(true + shift)
+            found = _Current(columns[..., 0], columns[..., 1:])
+        if LINE in values:
+            line = names.index(LINE)
+            found.current_slopes[..., line] = -found.current_slopes[..., offset] * drop
+            if not nodes.size:
+                solved.temperature_slopes[..., line] = -solved.temperature_slopes[..., offset] * drop
         return found
 
-    return state
+    return found
 
 
 def expected_current(fit: FitResult, device_voltage: ArrayLike) -> Real:

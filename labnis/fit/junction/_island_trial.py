@@ -111,7 +111,7 @@ class Trial:
                 state = self.model.state_of(values, [*values])
             except NoOperatingPointError:
                 return np.nan, np.nan
-            columns = -self.model.apart_from_line(self.model.slopes(state)) / noise
+            columns = -self.model.apart_from_line(self.model.slopes(state.current_slopes)) / noise
             score = _known(columns, [*values], there, rest, _of_extremes(state)).get(KAPITZA)
             if score is None:
                 return np.nan, np.nan
@@ -148,7 +148,7 @@ def _scores(model: HeatedPair, values: Mapping[str, float], residuals: Real, noi
     losses = [name for name in LOSSES if name not in values]
     try:
         state = model.state_of(values, [*names, INJECTION])
-        columns = np.hstack([model.slopes(state)[:, :-1], gap_loss_columns(model, values)])
+        columns = np.hstack([model.slopes(state.current_slopes)[:, :-1], gap_loss_columns(model, values)])
     except NoOperatingPointError:
         return {}
     extremes, by_injection = np.split(_of_extremes(state), [-1], axis=1)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -43,8 +43,6 @@ _FEW = phases(2)
 _PER_REACH, _ORDER, _MARGIN, _BEYOND = 5, 5, 1.2, 5e-6
 # The island is solved at nodes where these are fewer by this factor than the voltages of the readings.
 _FEWER = 0.7
-# Temperature at which the island's solver starts at most, in units of the gap.
-_WARMEST = 0.9
 
 
 @dataclass(frozen=True)
@@ -316,28 +314,24 @@ def _currents(
     """Current at measured voltages (V), shape (n, phases), as a function of the parameters; it remembers the last ones.
 
     `current` (A), shape (n,), is what flows over the line.
-    `electrons` are temperatures (K) and `gap` gaps (eV) near the first solution, at the `nodes` (V) if there are any;
-    from where the slopes lead, the next takes half the time.
+    `electrons` are temperatures (K) and `gap` gaps (eV) near the first solution, at the `nodes` (V) if there are any.
     """
-    still = np.zeros((*electrons.shape, len(names)))
-    last: list[Any] = [np.full(len(names), np.nan), electrons, gap, still, still]
+    last: tuple[Real, IslandState] | None = None
     drop, offset = current[:, None], names.index("voltage_offset")
     odd = np.append(True, _parities(names)[0])
 
     @lru_cache(maxsize=1)
     def found(x: tuple[float, ...]) -> _Current:
-        before, temperature, gap, warming, widening = last
-        values = dict(zip(names, x, strict=True))
-        change = np.nan_to_num(np.array(x) - before)
-        if nodes.size:  # which stay where they are
-            change[offset] = 0.0
-        # Electrons as warm as the gap are refused.
-        warmest = _WARMEST * values["gap"] * e / k
-        start = np.minimum(np.clip(temperature + warming @ change, temperature / 2, 2 * temperature), warmest)
-        near = np.clip(gap + widening @ change, gap / 2, values["gap"])
+        nonlocal last
+        values, start, near = dict(zip(names, x, strict=True)), electrons, gap
+        if last is not None:
+            change = np.array(x) - last[0]
+            if nodes.size:  # which stay where they are
+                change[offset] = 0.0
+            start, near = last[1].near(change, values["gap"])
         true, shift = voltage - values.get(LINE, 0.0) * drop, values["voltage_offset"]
         solved = island_state(values, nodes - shift if nodes.size else true, names, start, near)
-        last[:] = np.array(x), solved.temperature, solved.gap, solved.temperature_slopes, solved.gap_slopes
+        last = np.array(x), solved
         found = _Current(solved.current, solved.current_slopes)
         if nodes.size:
             columns = _spline(nodes, np.column_stack(found), odd)(true + shift)

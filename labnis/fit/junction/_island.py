@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from scipy.constants import e, k
 
 from labnis.fit.arrays import Real
 from labnis.fit.junction._injection import INJECTION, superconductor_of
@@ -83,8 +84,9 @@ _STEADY = {
 _FACTORS = {"andreev_normal": 2e6, "andreev_superconductor": 0.4e6}
 # An h (K⁵/W) with which the island does not heat.
 _NO_HEATING = 1e-3
-# Temperature up to which the superconductors have a gap, in units of the critical one.
-_WARMEST = 0.999
+# Temperature up to which the superconductors have a gap, in units of the critical one; and that at which the island's
+# solver starts at most, in units of the gap.
+_WARMEST, _WARMEST_START = 0.999, 0.9
 
 
 class IslandState(NamedTuple):
@@ -101,6 +103,19 @@ class IslandState(NamedTuple):
     temperature_slopes: Real
     cooling_power_slopes: Real
     gap_slopes: Real
+
+    def near(self, change: Real, gap: float) -> tuple[Real, Real]:
+        """Temperatures (K) and gaps (eV) to search from, after a `change` of the parameters, (p,), to this `gap` (eV).
+
+        From where the slopes lead, the search takes a quarter of the time.
+        """
+        temperature = self.temperature + self.temperature_slopes @ change
+        temperature = np.clip(temperature, self.temperature / 2, 2 * self.temperature)
+        # Electrons as warm as the gap are refused.
+        return (
+            np.minimum(temperature, _WARMEST_START * gap * e / k),
+            np.clip(self.gap + self.gap_slopes @ change, self.gap / 2, gap),
+        )
 
 
 def components_of(fit: FitResult) -> tuple[str, ...]:

@@ -19,15 +19,18 @@ rest are two sources: the one scales all readings of a range, the other moves th
 
 import math
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from labnis.accuracy.source import Distribution, Source
 
 __all__ = ["AccuracyTable", "AccuracyTableError", "QuantityAccuracy", "RangeAccuracy", "Temperature", "load_table"]
+
+# Beginning of the name of a quantity → its unit.
+_UNITS = {"voltage": "V", "current": "A", "resistance": "ohm"}
 
 Part = Annotated[float, Field(ge=0)]
 Text = Annotated[str, Field(min_length=1)]
@@ -49,6 +52,12 @@ class RangeAccuracy(_Section):
     of_range: Part = 0.0
     offset: Part = 0.0
 
+    @model_validator(mode="after")
+    def _has_a_figure(self) -> Self:
+        if not (self.of_reading or self.of_range or self.offset):
+            raise ValueError("all figures are 0: give of_reading, of_range or offset")
+        return self
+
     @property
     def constant(self) -> float:
         """The part that does not depend on the reading, in its unit."""
@@ -66,6 +75,12 @@ class Temperature(_Section):
     warmest: Annotated[float, Field(alias="to")]
     per_degree: Part
 
+    @model_validator(mode="after")
+    def _ascending(self) -> Self:
+        if not self.coldest <= self.warmest:
+            raise ValueError(f"found from {self.coldest:g} to {self.warmest:g}; give the lowest temperature first")
+        return self
+
     def factor(self, coldest: float, warmest: float) -> float:
         """By which the figures grow for an instrument that is between two temperatures (°C)."""
         return 1 + self.per_degree * max(self.coldest - coldest, warmest - self.warmest, 0.0)
@@ -76,6 +91,15 @@ class QuantityAccuracy(_Section):
 
     unit: Text
     ranges: Annotated[dict[Text, RangeAccuracy], Field(min_length=1)]
+
+    @field_validator("ranges")
+    @classmethod
+    def _differ(cls, given: dict[str, RangeAccuracy]) -> dict[str, RangeAccuracy]:
+        names: dict[float, str] = {}
+        for name, part in given.items():
+            if (other := names.setdefault(part.largest, name)) != name:
+                raise ValueError(f"{other} and {name} have the same largest reading, {part.largest:g}")
+        return given
 
 
 class AccuracyTable(_Section):
@@ -109,6 +133,15 @@ class AccuracyTable(_Section):
     def _with_its_k(cls, given: Any) -> Any:
         if given == {}:
             raise ValueError("found {}; give rectangular, or {normal: k}")
+        return given
+
+    @field_validator("quantities")
+    @classmethod
+    def _in_si(cls, given: dict[str, QuantityAccuracy]) -> dict[str, QuantityAccuracy]:
+        for name, quantity in given.items():
+            unit = next((unit for start, unit in _UNITS.items() if name.startswith(start)), quantity.unit)
+            if quantity.unit != unit:
+                raise ValueError(f"{name} has the unit {quantity.unit!r}; the figures are in {unit}: convert them")
         return given
 
     @property

@@ -79,8 +79,10 @@ def _budgeted(run: Run) -> dict[str, _Budgeted]:
 def _table(one: _Budgeted) -> Table:
     estimates = [*one.estimates.values()]
     table = Table("source", "u")
-    for name in one.names:
-        table.add_column(name.replace("_", " "), justify="right")
+    for name, estimate in one.estimates.items():
+        # σ and contributions are those of the likeliest value, from which the limit is made.
+        limit = f" {estimate}" if estimate.limit is not None else ""
+        table.add_column(encodable(name.replace("_", " ") + limit), justify="right")
 
     def row(label: str, standard: str, values: Sequence[float], sign: str = "") -> None:
         texts = [

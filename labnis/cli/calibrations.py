@@ -82,7 +82,7 @@ def _show_batch(batch: list[Calibration]) -> None:
         name = c.quantity.replace("_", " ") + (" ?" if c.warnings else "")
         found = _estimate(c)
         known = (math.nan, math.nan) if found.systematic is None else (found.statistical, found.systematic)
-        parts = [number_text(part, c.unit) for part in known] if stated else []
+        parts = ["" if math.isnan(part) else number_text(part, c.unit) for part in known] if stated else []
         table.add_row(*cells([name, found, *parts, c.run_id, c.model]))
     print_table(table)
     for text in dict.fromkeys(c.warnings for c in batch if c.warnings):

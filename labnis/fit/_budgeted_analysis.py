@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from labnis.accuracy import Source
 from labnis.fit.context import FitContext
-from labnis.fit.effects import changed_by
+from labnis.fit.effects import changed_by, unstated_ranges
 from labnis.fit.estimate import number_text
-from labnis.fit.junction._line import LINE
+from labnis.fit.junction._line import GAIN, LINE
 from labnis.fit.parameters import Given
 from labnis.fit.propagation import Evaluated, changed_size, with_budget
 from labnis.fit.result import FitResult
@@ -81,7 +81,8 @@ class BudgetedAnalysis:
             if more is not None and less is not None:
                 first = self.evaluated(fit, more, context, priors, measured)
                 changed[source] = first, self.evaluated(fit, less, context, priors, measured)
-        found = with_budget(fit, measured, expected, changed, used, assumptions, absent=context.unstated)
+        absent = (*context.unstated, *unstated_ranges(context.sources or (), data, context))
+        found = with_budget(fit, measured, expected, changed, used, assumptions, absent=absent)
         return with_given_told(found, context.given)
 
     def assumptions(self, context: FitContext) -> Mapping[Source, Mapping[str, float]]:
@@ -106,11 +107,15 @@ def with_given_told(fit: FitResult, given: Given) -> FitResult:
 
 
 def with_line_as_fitted(fit: FitResult) -> FitResult:
-    """The fit with its budget; where the error of the series resistance is fitted, what is stated of it is no error."""
-    if fit.budget is None or LINE not in fit.names:
+    """The fit with its budget; of the errors of series resistance and lock-in that it measures nothing stated is one.
+
+    The first is true minus stated, the second what the lock-in reads too much.
+    """
+    if fit.budget is None:
         return fit
     columns = fit.budget.columns.copy()
-    for at, source in enumerate(fit.budget.sources):
-        if source.acts_on == "series_resistance":
-            columns[fit.names.index(LINE), at] += source.standard
+    for name, acts_on, sign in ((LINE, "series_resistance", 1), (GAIN, "conductance.gain", -1)):
+        for at, source in enumerate(fit.budget.sources):
+            if name in fit.names and source.acts_on == acts_on:
+                columns[fit.names.index(name), at] += sign * source.standard
     return replace(fit, budget=replace(fit.budget, columns=columns))

@@ -11,6 +11,7 @@ from labnis.fit._residuals import (
     explained,
     local_variances,
     run_length,
+    side_by_side,
     uneven,
     unlike_noise,
 )
@@ -60,14 +61,19 @@ def doubts_from_residuals(
     parameters are from their `prior`.
     """
     counts, free = model.mask, result.sigma > 0
-    rest, slopes = result.residuals[counts], model.jacobian(result.values)[:, free]
-    found = [*unlike_noise(result.chi2, result.degrees_of_freedom, rest)]
+    slopes, found = model.jacobian(result.values)[:, free], [*_unlike_noise(result, model)]
     alike = bool(found) and result.chi2 > result.degrees_of_freedom
     uneven_noise = () if alike else _uneven_noise(result, model, slopes[counts])
     if uneven_noise:  # which explains away what is significant for the same noise everywhere
         return (*found, *uneven_noise)
     suspects = [*model.suspects(result.values), *_held(result, model, parameters)]
     return (*found, *suspected(result, model, suspects, prior=prior))
+
+
+def _unlike_noise(result: FitResult, model: Model) -> tuple[str, ...]:
+    """A warning where neighbours among the residuals that count are alike, or alternate."""
+    order = side_by_side(result.residuals, model.rows(), model.mask)
+    return unlike_noise(result.chi2, result.degrees_of_freedom, result.residuals[order][model.mask[order]])
 
 
 def _held(result: FitResult, model: Model, parameters: Sequence[Parameter]) -> list[Suspect]:
@@ -100,7 +106,7 @@ def suspected(
     if not suspects:
         return ()
     slopes, between = model.jacobian(result.values)[:, free][counts], _between(result)
-    alike = bool(unlike_noise(result.chi2, result.degrees_of_freedom, result.residuals[counts]))
+    alike = bool(_unlike_noise(result, model))
     rest, variances = result.residuals[counts], local_variances(result.residuals, model.rows(), counts)[counts]
     covariance, sigma = result.covariance[np.ix_(free, free)], result.sigma[free]
     others = slopes if known is None else np.hstack([slopes, known[counts]])

@@ -24,6 +24,7 @@ __all__ = [
     "outliers",
     "robust_scale",
     "run_length",
+    "side_by_side",
     "sticking_out",
     "told_alike",
     "uneven",
@@ -46,6 +47,8 @@ _NEIGHBOUR, _NEAR, _COMPANY = 3.0, 3, 2
 _ALONE, _FEWEST = 4.0, 5
 # A σ that is too small is certain beyond so many standard deviations.
 _SURE = 6.0
+# By so much less do neighbours differ in another order; by chance, two estimates of the noise hardly do.
+_MORE_ALIKE = 0.8
 # What the parameters take over but for this part does not show.
 _SHOWS = 1e-2
 # Glitches fall at random: they are as close together as these with at most this probability.
@@ -66,6 +69,17 @@ def noise_between_neighbours(residuals: Real, mask: Bool) -> float:
     """Standard deviation of `residuals` from the differences of neighbours that both count in the `mask`."""
     steps = np.diff(residuals)[mask[1:] & mask[:-1]]
     return max(float(np.sqrt((steps @ steps) / max(steps.size, 1) / 2)), np.finfo(float).tiny)
+
+
+def side_by_side(residuals: Real, rows: Places, mask: Bool) -> Places:
+    """Numbers of the data in the order in which neighbours are alike: as they were measured, or by `rows`.
+
+    Few biases that are swept again and again, or visited in another order, are neighbours by voltage only: as they were
+    measured, what a model leaves between two of them would be taken for noise.
+    """
+    measured, sorted_ = np.arange(residuals.size), rows.ravel()
+    noise = [noise_between_neighbours(residuals[order], mask[order]) for order in (measured, sorted_)]
+    return sorted_ if noise[1] < _MORE_ALIKE * noise[0] else measured
 
 
 def outliers(residuals: Real, rows: Places, mask: Bool) -> Bool:

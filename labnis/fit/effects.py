@@ -4,7 +4,7 @@ Each effect is that of an error η: reading minus truth, or stated value minus t
 error were larger by a small amount, so that the change of a result divided by that amount is the sensitivity ∂y/∂η.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ import xarray
 from labnis.accuracy import Source
 from labnis.fit.context import FitContext
 
-__all__ = ["changed_by", "known_effects"]
+__all__ = ["changed_by", "known_effects", "unstated_ranges"]
 
 Changes = Mapping[str, xarray.DataArray]
 
@@ -35,6 +35,27 @@ def changed_by(source: Source, size: float, data: xarray.Dataset, context: FitCo
     if all(bool((values == data[name]).all()) for name, values in known.items()):
         return None
     return data.assign_coords(known)
+
+
+def unstated_ranges(sources: Sequence[Source], data: xarray.Dataset, context: FitContext) -> tuple[str, ...]:
+    """Statements of readings in `data` that are in no range of the table of their meter, which gave the `sources`."""
+    found = []
+    for kind, (ranges, column, unit) in _RANGED.items():
+        own = [one for one in sources if one.acts_on.partition(".")[0] == kind and np.isfinite(one.largest)]
+        if not own or column not in data.variables:
+            continue
+        reading = data[column] if kind != "voltage" else context.divider * _line(data, context)
+        largest = float(np.abs(reading).max())
+        sizes = np.append(data[ranges].values.ravel(), largest) if ranges in data.variables else np.array([largest])
+        in_use = sizes[:-1][np.isfinite(sizes[:-1])] if np.isfinite(sizes[:-1]).any() else sizes[-1:]
+        outside = in_use[~np.any([one.holds(in_use) for one in own], axis=0)]
+        if outside.size:
+            quantity, model = column.removeprefix("device_"), own[0].label.partition(",")[0]
+            found.append(
+                f"the accuracy of the {quantity} in the range of {np.abs(outside).max():g} {unit}, which the accuracy "
+                f"table of {model} does not have"
+            )
+    return tuple(found)
 
 
 def known_effects() -> tuple[str, ...]:
@@ -185,6 +206,14 @@ _EFFECTS: Mapping[str, Callable[[xarray.Dataset, Source, float, FitContext], Cha
     "analyzer.gain_drift": _drifting("spectrum", lambda decibel: 10 ** (decibel / 10)),
     "analyzer.amplitude": _power,
     "analyzer.linearity": _linearity,
+}
+
+# Kind of a meter → the column of its ranges, what it reads, and the unit.
+_RANGED = {
+    "voltage": ("voltage_range", "device_voltage", "V"),
+    "current": ("current_range", "current", "A"),
+    "voltmeter": ("", "device_voltage", "V"),
+    "ammeter": ("", "current", "A"),
 }
 
 # Columns without which an effect changes nothing.

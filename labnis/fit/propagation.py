@@ -15,10 +15,11 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from labnis.accuracy import Budget, Source
 from labnis.fit._doubts import AS_WELL, CONTRADICTED, HELD, contradicted_prior
-from labnis.fit._residuals import noise_between_neighbours, unlike_noise
+from labnis.fit._residuals import noise_between_neighbours, side_by_side, unlike_noise
 from labnis.fit.arrays import Real
 from labnis.fit.parameters import Parameter, conditioned, prior_rows
 from labnis.fit.result import FitError, FitResult
@@ -129,7 +130,8 @@ def with_budget(
     earlier = (statement for before in budgets for statement in before.absent)
     budget = Budget(sources, table, tuple(dict.fromkeys((*earlier, *absent))))
     errors = _errors_wanted(changes, rest, slopes, covariance)
-    told = (*_structure(fit, errors), *_contradictions(sources, errors))
+    order = side_by_side(fit.residuals, measured.model.rows(), counts)
+    told = (*_structure(fit, errors, order[counts[order]]), *_contradictions(sources, errors))
     return replace(fit, budget=budget, warnings=_without_explained_contradiction(told, fit, measured, added))
 
 
@@ -174,9 +176,9 @@ def _passed_on(priors: Iterable[FitResult], names: Sequence[str], known: Mapping
 
 
 class _Errors(NamedTuple):
-    """Errors that the data want, and their σ, in standard uncertainties of their sources.
+    """Errors of the data (see `labnis.fit.effects`), and their σ, in standard uncertainties of their sources.
 
-    `before` and `after` are the residuals without and with them, in units of the noise.
+    `before` and `after` are the residuals with and without them, in units of the noise.
     """
 
     value: Real
@@ -189,7 +191,7 @@ def _errors_wanted(changes: Real, rest: Real, slopes: Real, covariance: Real) ->
     """Estimate of all errors together, with their standard uncertainties as priors, while all parameters follow.
 
     With S = ∂r/∂η in units of the noise and P the part of the data that no parameter describes,
-    η = −(1 + SᵀPS)⁻¹ SᵀPr.
+    η = (1 + SᵀPS)⁻¹ SᵀPr.
     """
 
     def apart(rows: Real) -> Real:
@@ -203,19 +205,24 @@ def _errors_wanted(changes: Real, rest: Real, slopes: Real, covariance: Real) ->
     # Rounding of large changes that cancel can make it negative.
     size, direction = np.linalg.eigh((information + information.T) / 2)
     spread = direction / (1 + np.maximum(size, 0.0)) @ direction.T
-    value[shows], sigma[shows] = -spread @ (own[:, shows].T @ rest), np.sqrt(np.diag(spread))
-    return _Errors(value, sigma, rest, rest + own @ value)
+    value[shows], sigma[shows] = spread @ (own[:, shows].T @ rest), np.sqrt(np.diag(spread))
+    return _Errors(value, sigma, rest, rest - own @ value)
 
 
-def _structure(fit: FitResult, errors: _Errors) -> tuple[str, ...]:
-    """Warnings of the fit; of residuals that are alike, and of their cause, only where no stated source is one."""
-    told = unlike_noise(fit.chi2, fit.degrees_of_freedom, fit.residuals[fit.mask])
+def _structure(fit: FitResult, errors: _Errors, order: NDArray[np.intp]) -> tuple[str, ...]:
+    """Warnings of the fit; of residuals that are alike, and of their cause, only where no stated source is one.
+
+    `order` are the numbers of the data that count, neighbours side by side.
+    """
+    told = unlike_noise(fit.chi2, fit.degrees_of_freedom, fit.residuals[order])
+    # Those with and without the errors, in the same order.
+    place = np.cumsum(fit.mask) - 1
+    rests = [rest[place[order]] for rest in (errors.before, errors.after)]
     # χ² is in units of the noise between neighbours, which sources change, too.
     before, after = (
-        float(rest @ rest) / noise_between_neighbours(rest, np.ones(rest.shape, bool)) ** 2
-        for rest in (errors.before, errors.after)
+        float(rest @ rest) / noise_between_neighbours(rest, np.ones(rest.shape, bool)) ** 2 for rest in rests
     )
-    left = unlike_noise(fit.chi2 * after / before, fit.degrees_of_freedom, errors.after)
+    left = unlike_noise(fit.chi2 * after / before, fit.degrees_of_freedom, rests[1])
     alike = {*told} & {*fit.warnings}
     explained = () if left else (HELD, AS_WELL) if alike else (HELD,)
     kept = (text for text in fit.warnings if text not in told and not text.startswith(explained))
@@ -242,11 +249,15 @@ def _of(size: float, source: Source) -> str:
 
 
 def _contradictions(sources: Sequence[Source], errors: _Errors) -> list[str]:
-    """Warnings where the data want a larger error than a source may have."""
-    return [
-        f"the data want an error of {_of(value * source.standard, source)} ± {_of(sigma * source.standard, source)} of "
-        f"{source.label}, whose standard uncertainty is stated as {_of(source.standard, source)}; is a stated value "
-        "wrong, or the model?"
-        for source, value, sigma in zip(sources, errors.value, errors.sigma, strict=True)
-        if abs(value) > _CONTRADICTS
-    ]
+    """Warnings where the data want a larger error than a source may have: what they alone say of it."""
+    found = []
+    for source, value, sigma in zip(sources, errors.value, errors.sigma, strict=True):
+        if abs(value) > _CONTRADICTS:
+            # Without what is stated, which pulls it to 0.
+            share = 1 - sigma**2
+            wanted, known = (_of(one * source.standard, source) for one in (value / share, sigma / np.sqrt(share)))
+            found.append(
+                f"the data want an error of {wanted} ± {known} of {source.label}, whose standard uncertainty is stated "
+                f"as {_of(source.standard, source)}; is a stated value wrong, or the model?"
+            )
+    return found

@@ -9,7 +9,7 @@ import xarray
 from labnis.accuracy import Budget, Source
 from labnis.fit.arrays import Real
 from labnis.fit.context import FitContext
-from labnis.fit.effects import changed_by
+from labnis.fit.effects import changed_by, unstated_ranges
 from labnis.fit.result import FitResult
 
 __all__ = ["budget_by_refits"]
@@ -57,7 +57,8 @@ def budget_by_refits(
 
     for at, source in enumerate(known.values()):
         columns[:, at] = values(source, 0.5) - values(source, -0.5)
-    absent = (*(statement for budget in budgets for statement in budget.absent), *context.unstated)
+    earlier = (statement for budget in budgets for statement in budget.absent)
+    absent = (*earlier, *context.unstated, *unstated_ranges([*own.values()], data, context))
     # A fit is not told which of its own uncertainty a prior contains: all of these count beside it.
     sources = tuple(replace(s, acts_on="data") if s.acts_on == "prior" else s for s in known.values())
     return replace(fit, budget=Budget(sources, columns, tuple(dict.fromkeys(absent))))

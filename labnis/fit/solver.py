@@ -20,6 +20,7 @@ from labnis.fit._residuals import (
     noise_between_neighbours,
     outliers,
     robust_scale,
+    side_by_side,
     sticking_out,
 )
 from labnis.fit.arrays import Bool, Real
@@ -229,7 +230,8 @@ def _solve(
     rest = residuals(x)
     noise = _noise(rest, freedom)
     if target.size:
-        noise = min(noise, noise_between_neighbours(rest, model.mask))
+        order = side_by_side(rest, model.rows(), model.mask)
+        noise = min(noise, noise_between_neighbours(rest[order], model.mask[order]))
     changes = _ROUGHLY if roughly else accuracy
     for _ in range(_NOISE_ROUNDS if target.size and not roughly else 1):
         found = minimum(rows, slopes_of_rows, x / scale, lower / scale, upper / scale, accuracy, changes)
@@ -242,7 +244,8 @@ def _solve(
     values = everything(x)
     rest = model.residuals(values)
     # In the differences only what was absorbed at each of the neighbours is missing from the noise.
-    between = noise_between_neighbours(rest, model.mask) * np.sqrt(1 + absorbed / freedom)
+    order = side_by_side(rest, model.rows(), model.mask)
+    between = noise_between_neighbours(rest[order], model.mask[order]) * np.sqrt(1 + absorbed / freedom)
     return FitResult(
         name,
         tuple(p.name for p in parameters),

@@ -178,7 +178,7 @@ def load_station(path: Path) -> StationConfig:
         visalib=section.visalib,
         twin=folder / section.twin.file if section.twin else None,
         uncertainty=section.uncertainty,
-        tables=_tables(document, section.uncertainty, folder),
+        tables=_tables(document, section.uncertainty, section.wiring, folder),
         migrated_lines=lines,
     )
     config._document = document
@@ -190,12 +190,16 @@ def load_station(path: Path) -> StationConfig:
     return config
 
 
-def _tables(document: Document, uncertainty: Uncertainty | None, folder: Path) -> dict[str, AccuracyTable]:
-    """The accuracy tables of the instruments; every named instrument must be one of the file."""
+def _tables(
+    document: Document, uncertainty: Uncertainty | None, wiring: Wiring, folder: Path
+) -> dict[str, AccuracyTable]:
+    """The accuracy tables of the instruments; every instrument and amplifier named must be one of the file."""
     found: dict[str, AccuracyTable] = {}
+    if uncertainty is None:
+        return found
     where: Location = ("labnis", "uncertainty", "instruments")
     defined = ", ".join(document.data["instruments"])
-    for name, stated in uncertainty.instruments.items() if uncertainty is not None else ():
+    for name, stated in uncertainty.instruments.items():
         if name not in document.data["instruments"]:
             raise document.error((*where, name), f"no instrument {name!r}; defined are {defined}")
         if stated.accuracy is None:
@@ -204,6 +208,15 @@ def _tables(document: Document, uncertainty: Uncertainty | None, folder: Path) -
             found[name] = accuracy_table(stated.accuracy, folder)
         except AccuracyTableError as error:
             raise document.error((*where, name, "accuracy"), str(error)) from error
+    reference = uncertainty.frequency_reference
+    for name in reference.shared if reference is not None else ():
+        if name not in document.data["instruments"]:
+            where = ("labnis", "uncertainty", "frequency_reference", "shared")
+            raise document.error(where, f"no instrument {name!r}; defined are {defined}")
+    for name in uncertainty.wiring.amplifiers:
+        if name not in wiring.amplifiers:
+            where, known = ("labnis", "uncertainty", "wiring", "amplifiers", name), ", ".join(wiring.amplifiers)
+            raise document.error(where, f"no amplifier {name!r}; under labnis.wiring.amplifiers are {known or 'none'}")
     return found
 
 

@@ -18,13 +18,22 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field, field_validator
 
 from drivers.wiring import Section, Wiring
 from labnis.accuracy import AccuracyTable, AccuracyTableError, Source, StatedUncertainty, load_table
 from labnis.station.role_spec import Name
 
 __all__ = ["InstrumentUncertainty", "Uncertainty", "accuracy_table", "stated_sources"]
+
+
+def _absolute(stated: StatedUncertainty) -> StatedUncertainty:
+    if stated.relative:
+        raise ValueError("found relative: true; there is nothing that it is a part of: give it in its own unit")
+    return stated
+
+
+Absolute = Annotated[StatedUncertainty, AfterValidator(_absolute)]
 
 
 class InstrumentUncertainty(Section):
@@ -53,12 +62,12 @@ class InstrumentUncertainty(Section):
     calibrated: Annotated[date, Field(strict=False)] | None = None
     due: Annotated[date, Field(strict=False)] | None = None
     temperature: Annotated[tuple[float, float], Field(strict=False)] | None = None
-    amplitude: StatedUncertainty | None = None
-    linearity: StatedUncertainty | None = None
-    gain_drift: StatedUncertainty | None = None
+    amplitude: Absolute | None = None
+    linearity: Absolute | None = None
+    gain_drift: Absolute | None = None
     gain: StatedUncertainty | None = None
-    magnitude_drift: StatedUncertainty | None = None
-    phase_drift: StatedUncertainty | None = None
+    magnitude_drift: Absolute | None = None
+    phase_drift: Absolute | None = None
 
     @field_validator("temperature")
     @classmethod
@@ -69,7 +78,7 @@ class InstrumentUncertainty(Section):
 
 
 class WiringUncertainty(Section):
-    """What is stated of the wiring: `series_resistance` (ohm), `divider` (relative), gain of `amplifiers` (relative).
+    """What is stated of the wiring: `series_resistance` (ohm or relative), `divider` and `amplifiers` (gain, relative).
 
     That of an amplifier in front of a lock-in belongs to the gain of the lock-in.
     """
@@ -91,8 +100,8 @@ class DriftUncertainty(Section):
 
     """
 
-    voltage_zero: StatedUncertainty | None = None
-    current_zero: StatedUncertainty | None = None
+    voltage_zero: Absolute | None = None
+    current_zero: Absolute | None = None
 
 
 class FrequencyReference(StatedUncertainty):
@@ -123,7 +132,7 @@ class Uncertainty(Section):
     wiring: WiringUncertainty = WiringUncertainty()
     drift: DriftUncertainty = DriftUncertainty()
     frequency_reference: FrequencyReference | None = None
-    fridge: StatedUncertainty | None = None
+    fridge: Absolute | None = None
 
 
 def accuracy_table(name: str, folder: Path) -> AccuracyTable:
@@ -204,7 +213,7 @@ def stated_sources(
         elif amplifier is not None:
             of_gain, acts_on = stated.wiring.amplifiers[amplifier], f"{_METERS[quantity][0]}.gain"
             found.append(_source(f"wiring.{amplifier}@{cooldown}", f"gain of {amplifier}", "1", of_gain, acts_on))
-    found += _wiring(stated.wiring, cooldown)
+    found += _wiring(stated.wiring, cooldown, wiring)
     found += _drifts(stated.drift, readers, run)
     if stated.wiring.series_resistance is None:
         missing.append("the series resistance")
@@ -282,11 +291,13 @@ def _identity(stated: Uncertainty, name: str, serials: Mapping[str, str]) -> str
     return f"{own.accuracy}/{serials.get(name, '')}{_since(own)}"
 
 
-def _wiring(wiring: WiringUncertainty, cooldown: str) -> Iterator[Source]:
-    for part, label, unit in (("series_resistance", "series resistance", "ohm"), ("divider", "divider", "1")):
-        figure: StatedUncertainty | None = getattr(wiring, part)
-        if figure is not None:
-            yield _source(f"wiring.{part}@{cooldown}", label, unit, figure, part)
+def _wiring(stated: WiringUncertainty, cooldown: str, wiring: Wiring) -> Iterator[Source]:
+    if (figure := stated.series_resistance) is not None:
+        part = "series_resistance"
+        of_line = _source(f"wiring.{part}@{cooldown}", "series resistance", "ohm", figure, part)
+        yield replace(of_line, standard=(wiring.series_resistance if figure.relative else 1.0) * of_line.standard)
+    if stated.divider is not None:
+        yield _source(f"wiring.divider@{cooldown}", "divider", "1", stated.divider, "divider")
 
 
 def _drifts(drift: DriftUncertainty, readers: Mapping[str, str], run: str) -> Iterator[Source]:

@@ -61,7 +61,7 @@ def _planned(plan: PlannedRun, kind: str) -> list[str]:
             for role, (low, high, unit) in plan.moves.items()
         },
         "power in the device up to": number_text(expected.dissipated_power, "W"),
-        "cooling power up to": number_text(expected.cooling_power, "W"),
+        "cooling power of electrons as warm as at zero bias up to": number_text(expected.cooling_power, "W"),
         "electrons at the largest bias:": hot,
         f"{kind} time:".strip(): _clock(plan.duration),
         "disk up to": number_text(plan.room, "B"),

@@ -1,5 +1,6 @@
 """Budgets of systematic uncertainty: sensitivities against scaling laws and refits, cancellation, coverage."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -187,10 +188,30 @@ def test_errors_of_instruments_are_covered_by_the_total_and_not_by_the_noise(shi
 def test_a_wrong_series_resistance_is_told(sweep: xarray.Dataset) -> None:
     """The curve knows the resistance of the line to some ohm: 1 % of 2 kΩ is 20 Ω."""
     wrong = sweep.assign(device_voltage=sweep["device_voltage"] - 20 * sweep["current"])
-    stated = source("series_resistance", 2.0)
+    stated = replace(source("series_resistance", 2.0), unit="ohm")
     told = budgeted(CurrentVoltage(), wrong, stated, series_resistance=SERIES + 20).warnings
-    assert any("the data want an error of" in text and "of series_resistance" in text for text in told)
+    wanted, sigma = next(
+        (float(found[1]), float(found[2]))
+        for text in told
+        if (found := re.search(r"the data want an error of (\S+) ohm ± (\S+) ohm of series_resistance", text))
+    )
+    # Stated less true.
+    assert wanted == pytest.approx(20, abs=4 * sigma)
+    assert 0 < sigma < 4
     assert not budgeted(CurrentVoltage(), sweep, stated).warnings
+
+
+def test_a_reading_outside_all_ranges_of_a_table_is_told(sweep: xarray.Dataset) -> None:
+    low = replace(source("voltage.gain", GAIN), largest=1e-3, label="DMM, gain of voltage_measure in the range 1mV")
+    fit = budgeted(CurrentVoltage(), sweep.assign(voltage_range=("bias", np.full(sweep.sizes["bias"], 0.02))), low)
+    assert fit.budget is not None
+    assert fit.budget.absent == (
+        "the accuracy of the voltage in the range of 0.02 V, which the accuracy table of DMM does not have",
+    )
+    wide = replace(low, largest=0.02)
+    fit = budgeted(CurrentVoltage(), sweep.assign(voltage_range=("bias", np.full(sweep.sizes["bias"], 0.02))), wide)
+    assert fit.budget is not None
+    assert not fit.budget.absent
 
 
 def test_steps_hand_their_budgets_on(sweep: xarray.Dataset, traces: ReflectionData, spectra: EmissionData) -> None:

@@ -173,7 +173,7 @@ def _table(found: Sequence[Calibration], *, noise: bool) -> Section:
             good &= alone > NOISE_ALONE or name in OF_NOISE
             row += f" {alone:.1f} |"
         holds &= good
-        lines.append(row + ("" if good else " ← not as it should be"))
+        lines.append(row if good else row.removesuffix(" |") + " ← not as it should be |")
     return lines, holds
 
 

@@ -143,6 +143,22 @@ def test_what_the_sheets_do_not_say_is_listed() -> None:
     )
 
 
+def test_a_relative_uncertainty_of_the_line_is_a_part_of_its_resistance() -> None:
+    stated = Uncertainty.model_validate({"wiring": {"series_resistance": {"limit": 0.01, "relative": True}}})
+    found, _ = stated_sources(
+        stated,
+        ROLES,
+        {},
+        {},
+        reads_current=True,
+        cooldown="",
+        run="",
+        today=TODAY,
+        wiring=Wiring(series_resistance=2000.0),
+    )
+    assert [(one.unit, one.standard) for one in found] == [("ohm", pytest.approx(20 / math.sqrt(3)))]
+
+
 def test_the_table_beside_the_station_file_comes_first(write: Write) -> None:
     path = with_uncertainty(write, "{instruments: {source: {accuracy: keithley_2450, calibrated: 2026-03-14}}}")
     own = path.parent / "accuracy" / "keithley_2450.yaml"
@@ -166,6 +182,9 @@ def test_the_table_beside_the_station_file_comes_first(write: Write) -> None:
         ("{wiring: {series_resistance: {limit: 20.0, standard: 1.0}}}", ["series_resistance", "exactly one"]),
         ("{wiring: {series_resistance: {expanded: 20.0}}}", ["series_resistance", "belong together"]),
         ("{wiring: {series_resistance: 20.0}}", ["series_resistance"]),
+        ("{wiring: {amplifiers: {nosuch: {limit: 0.01}}}}", ["amplifiers.nosuch", "no amplifier 'nosuch'"]),
+        ("{frequency_reference: {shared: [nosuch], limit: 1e-6}}", ["shared", "no instrument 'nosuch'"]),
+        ("{fridge: {limit: 0.01, relative: true}}", ["fridge", "relative: true"]),
         ("{fridge: {limit: -1.0}}", ["fridge.limit", "greater than 0"]),
         ("{fridges: {limit: 1.0}}", ["uncertainty.fridges", "unknown key"]),
     ],

@@ -30,6 +30,8 @@ KAPITZA_LIMIT = "kapitza_limit"
 # Rounds at most in which weights and excitation follow the parameters, and the change of the expected current, in units
 # of its noise, and of the weights that ends them.
 _ROUNDS, _SETTLED = 5, 0.03
+# As many more nodes are needed for a curve that bends more sharply.
+_FINER = 1.3
 # Relative change of χ² that ends a search, which costs much on an island: a parameter then moves by 0.01σ.
 _ACCURACY = 1e-7
 # Names of the noises among the inputs of a fit: that of the current over that of the conductance (V), and that of the
@@ -225,6 +227,8 @@ def _with_line_error(x: Real, parameters: Sequence[Parameter], readings: Reading
 def _settled(now: HeatedPair, before: HeatedPair, noise: float) -> bool:
     """Whether another round would change the expected current by less than a small part of its noise."""
     moved = np.abs(now.correction - before.correction).max()
+    if before.nodes.size and not 0 < now.nodes.size <= _FINER * before.nodes.size:
+        return False  # the curve bends more sharply than was thought
     return bool(moved <= _SETTLED * noise and np.abs(now.weight / before.weight - 1).max() < _SETTLED)
 
 

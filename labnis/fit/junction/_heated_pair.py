@@ -8,11 +8,8 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.constants import e, k
-from scipy.integrate import cumulative_trapezoid
-from scipy.interpolate import BSpline, make_interp_spline
-from scipy.ndimage import minimum_filter1d
 
-from labnis.fit.arrays import FEWER_POINTS, MANY_POINTS, Bool, Real, real_columns
+from labnis.fit.arrays import Real, real_columns
 from labnis.fit.estimate import number_text
 from labnis.fit.junction._array import PAIR, JunctionArray
 from labnis.fit.junction._excitation import device_cycle, first_harmonic, phases
@@ -22,9 +19,14 @@ from labnis.fit.junction._island import (
     DEPHASING_RATE,
     KAPITZA,
     IslandState,
-    cooler_of,
     island_state,
-    steady_state,
+)
+from labnis.fit.junction._island_curve import (
+    IslandCurve,
+    interpolated,
+    interpolated_state,
+    parities,
+    spline_of_both_signs,
 )
 from labnis.fit.junction._line import LINE
 from labnis.fit.parameters import Given, joined
@@ -38,11 +40,6 @@ __all__ = ["HeatedPair", "Readings", "component_prior", "expected_current", "isl
 _PHASES = phases(12)
 # Phases at which the island is solved in every step: exact up to the third power of the excitation.
 _FEW = phases(2)
-# Computed voltages in the reach of a curve, which makes a polynomial of fifth order between them exact to 1e-8 of the
-# current; how far they are needed beyond the excitation, and beyond the sweep (V).
-_PER_REACH, _ORDER, _MARGIN, _BEYOND = 5, 5, 1.2, 5e-6
-# The island is solved at nodes where these are fewer by this factor than the voltages of the readings.
-_FEWER = 0.7
 
 
 @dataclass(frozen=True)
@@ -114,7 +111,7 @@ class HeatedPair(CurveModel):
         values = dict(zip(names, map(float, x), strict=True))
         voltage = readings.voltage - values.get(LINE, 0.0) * readings.current + values["voltage_offset"]
         line = np.sqrt(2) * readings.excitation
-        curve = _Curve.of(values, voltage, line)
+        curve = IslandCurve.of(values, voltage, line)
         share = 1 / (1 + readings.series_resistance * curve.conductance)
         weight = share / np.sqrt(1 + (voltage_noise * curve.conductance * share) ** 2)
         amplitude = np.zeros((voltage.size, 1))
@@ -131,9 +128,9 @@ class HeatedPair(CurveModel):
             correction = along.mean(axis=-1) - few.mean(axis=-1)
             harmonic_correction = first_harmonic(along) - first_harmonic(few)
         at = readings.voltage[:, None] + amplitude
-        nodes = curve.nodes if curve.nodes.size < _FEWER * at.size else np.zeros(0)
+        nodes = curve.nodes
         where = nodes if nodes.size else voltage[:, None] + amplitude
-        close = _between(np.abs(where), np.abs(voltage), curve.electrons, curve.gap)
+        close = interpolated(np.abs(where), np.abs(voltage), curve.electrons, curve.gap)
         return cls(
             readings,
             readings,
@@ -220,85 +217,8 @@ class HeatedPair(CurveModel):
         if not self.nodes.size:
             return island_state(values, self.voltage, names)
         offset = values["voltage_offset"]
-        return _interpolated(island_state(values, self.nodes - offset, names), self.nodes, self.voltage + offset, names)
-
-
-def _nodes(voltage: Real, reach: Real, line: float = 0.0) -> Real:
-    """Voltages (V) from 0 up between which a polynomial follows the current within `line` (V) of ±`voltage` (V).
-
-    They are closest where the curve bends over the least `reach` (V). Both have the shape (n,).
-    """
-    order, margin = np.argsort(np.abs(voltage)), _MARGIN * line
-    along, least = np.abs(voltage)[order], reach[order]
-    grid = np.arange(0.0, along[-1] + margin + _BEYOND + least.min(), least.min())
-    # What is within a margin of a sharp bend has its nodes, too.
-    local = minimum_filter1d(np.interp(grid, along, least), 2 * int(margin / least.min()) + 3)
-    number = cumulative_trapezoid(_PER_REACH / local, grid, initial=0.0)
-    return np.asarray(np.interp(np.linspace(0, number[-1], int(number[-1]) + 1 + _ORDER), number, grid))
-
-
-def _spline(nodes: Real, columns: Real, odd: Bool) -> BSpline:
-    """Between `nodes` (V) from 0 up and their negatives, of `columns` (m, k) that are `odd` or even, shape (k,)."""
-    mirrored = np.where(odd, -1.0, 1.0) * columns[:0:-1]
-    return make_interp_spline(np.append(-nodes[:0:-1], nodes), np.vstack([mirrored, columns]), k=_ORDER)
-
-
-class _Curve(NamedTuple):
-    """Conductance (S), electron temperature (K) and gap (eV) at n true voltages, and the current around them.
-
-    The `current` (A) is interpolated between `nodes` (V), which there are with an excitation or with many points.
-    """
-
-    conductance: Real
-    electrons: Real
-    gap: Real
-    nodes: Real
-    current: BSpline | None
-
-    @classmethod
-    def of(cls, values: Mapping[str, float], voltage: Real, line: float) -> Self:
-        """Of the device with the parameters in `values`, within an excitation of `line` (V)."""
-        cooler, temperature, many = cooler_of(values), values["electron_temperature"], voltage.size > MANY_POINTS
-        some = np.quantile(voltage, np.linspace(0, 1, FEWER_POINTS)) if many else voltage
-        point = steady_state(cooler, some, temperature)
-        conductance, electrons, gap = cooler.conductance(point), point.electron_temperature, point.gap
-        nodes = _nodes(some, 2 * k / e * electrons, line)
-        if not line and nodes.size >= _FEWER * voltage.size:
-            return cls(conductance, electrons, gap, np.zeros(0), None)
-        ends = steady_state(cooler, nodes, temperature, *_between(nodes, np.abs(some), electrons, gap))
-        current = _spline(nodes, ends.current[:, None], np.array([True]))
-        if many:
-            conductance = current(voltage, 1)[:, 0]
-            electrons, gap = _between(np.abs(voltage), nodes, ends.electron_temperature, ends.gap)
-        return cls(conductance, electrons, gap, nodes, current)
-
-    def around(self, voltage: Real, _points: object) -> tuple[Real, Real]:
-        """Current (A) and conductance (S) at voltages (V) within the excitation."""
-        assert self.current is not None  # noqa: S101  # for mypy
-        return self.current(voltage)[..., 0], self.current(voltage, 1)[..., 0]
-
-
-def _between(where: Real, voltage: Real, *columns: Real) -> list[Real]:
-    """Columns at voltages (V) in any order, at others."""
-    order = np.argsort(voltage)
-    return [np.interp(where, voltage[order], column[order]) for column in columns]
-
-
-def _parities(names: Sequence[str]) -> tuple[Bool, Bool]:
-    """Whether slopes of the current, and of what the bias does not reverse, by these parameters are odd in the bias.
-
-    As is the current itself. An offset of the voltage turns it round, and one of the current adds to all alike.
-    """
-    along = np.array([name == "voltage_offset" for name in names])
-    return ~along & (np.array(names) != "current_offset"), along
-
-
-def _interpolated(state: IslandState, nodes: Real, voltage: Real, names: Sequence[str]) -> IslandState:
-    """A state of the island at the `nodes` (V), from 0 up, at true voltages (V) of any shape."""
-    of_current, of_others = _parities(names)
-    parities = (np.array([True]), *[np.array([False])] * 3, of_current, *[of_others] * 3)
-    columns = (_spline(nodes, c.reshape(nodes.size, -1), odd)(voltage) for c, odd in zip(state, parities, strict=True))
-    return IslandState(*(c.reshape(*voltage.shape, *one.shape[1:]) for c, one in zip(columns, state, strict=True)))
+        state = island_state(values, self.nodes - offset, names)
+        return interpolated_state(state, self.nodes, self.voltage + offset, names)
 
 
 class _Current(NamedTuple):
@@ -318,7 +238,7 @@ def _currents(
     """
     last: tuple[Real, IslandState] | None = None
     drop, offset = current[:, None], names.index("voltage_offset")
-    odd = np.append(True, _parities(names)[0])
+    odd = np.append(True, parities(names)[0])
 
     @lru_cache(maxsize=1)
     def found(x: tuple[float, ...]) -> _Current:
@@ -334,7 +254,7 @@ def _currents(
         last = np.array(x), solved
         found = _Current(solved.current, solved.current_slopes)
         if nodes.size:
-            columns = _spline(nodes, np.column_stack(found), odd)(true + shift)
+            columns = spline_of_both_signs(nodes, np.column_stack(found), odd)(true + shift)
             found = _Current(columns[..., 0], columns[..., 1:])
         if LINE in values:
             line = names.index(LINE)

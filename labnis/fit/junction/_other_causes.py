@@ -4,14 +4,14 @@ The components of a heat balance together describe much that is no heat. So wher
 few causes with one parameter each are tried, at one temperature.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
 from scipy.optimize import minimize_scalar
 
-from labnis.fit._doubts import AS_WELL
+from labnis.fit._doubts import AS_WELL, HELD
 from labnis.fit._residuals import told_alike
 from labnis.fit.arrays import Bool, Real, evenly_spread
 from labnis.fit.estimate import number_text
@@ -22,7 +22,7 @@ from labnis.fit.junction._one_temperature import LARGEST_ASYMMETRY, Sweep, fit_p
 from labnis.fit.junction._unequal_pair import ASYMMETRY
 from labnis.fit.result import FitError, FitResult
 
-__all__ = ["other_cause"]
+__all__ = ["other_cause", "wrong_held_values"]
 
 # Points with which a cause is tried.
 _FEW = 81
@@ -76,6 +76,33 @@ def other_cause(result: FitResult, readings: Readings, fixed: Mapping[str, float
     if likeliest > min(of_result, of_nothing):
         return ()
     return tuple(text for akaike, text in rated if akaike < likeliest + _ALIKE)
+
+
+def wrong_held_values(
+    result: FitResult, fixed: Mapping[str, float], freed: Callable[[Mapping[str, float]], FitResult]
+) -> FitResult:
+    """The `result`, with a warning of each `fixed` value that the same curve contradicts, and without its consequences.
+
+    `freed` fits the curve with other values fixed.
+    """
+    released = [n for n, value in fixed.items() if n in _OF_JUNCTIONS or (n in COMPONENTS and value > 0)]
+    if not (released and result.warnings):
+        return result
+    try:
+        free = freed({name: value for name, value in fixed.items() if name not in released})
+    except FitError:
+        return result
+    gained = float(result.residuals @ result.residuals - free.residuals @ free.residuals) / free.noise**2
+    texts = [
+        f"{HELD} {name}, {number_text(fixed[name], free[name].unit)}: the curve alone has {free[name]}; fit it, or "
+        "give it with its σ"
+        for name in released
+        if name in free.names and abs(free[name].value - fixed[name]) > _CONTRADICTS * free[name].sigma
+    ]
+    if not texts or gained < _BETTER:
+        return result
+    kept = [text for text in result.warnings if text in (*told_alike(result.warnings), *free.warnings)]
+    return replace(result, warnings=(*kept, *texts))
 
 
 def _akaike(residuals: Real, fit: FitResult, counted: Bool, noise: float) -> float:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -38,7 +39,7 @@ from labnis.fit.junction._heated_pair import Readings, expected_current
 from labnis.fit.junction._island import COMPONENTS, components_of
 from labnis.fit.junction._line import GAIN
 from labnis.fit.junction._one_temperature import ISLAND, MODEL, Sweep, fit_pair
-from labnis.fit.junction._other_causes import other_cause
+from labnis.fit.junction._other_causes import other_cause, wrong_held_values
 from labnis.fit.junction._pair import ASSUMED
 from labnis.fit.junction._unequal_pair import ASYMMETRY
 from labnis.fit.parameters import Given, Parameter, hold
@@ -159,12 +160,20 @@ def fit_current_voltage(  # noqa: PLR0913  # each of them is a fact about the me
     doubts = _held_absent(of_current, held) or line_warnings(of_current, readings, model)
     if not unequal and (components_of(result) or told_alike(result.warnings) or doubts):
         doubts = other_cause(of_current, readings, held, pair) or doubts
-    return replace(
-        found,
-        assumed=told,
-        warnings=(*found.warnings, *suspect, *doubts),
-        notes=(*found.notes, *fitted_without(missing)),
+    found = replace(found, warnings=(*found.warnings, *suspect, *doubts))
+    freed = partial(
+        fit_current_voltage,
+        device_voltage,
+        current,
+        conductance=conductance,
+        series_resistance=series_resistance,
+        resistance_sigma=resistance_sigma,
+        excitation=excitation,
+        junctions=junctions,
+        given=given,
     )
+    found = wrong_held_values(found, fixed or {}, lambda others: freed(fixed=others))
+    return replace(found, assumed=told, notes=(*found.notes, *fitted_without(missing)))
 
 
 def _lockin_readings(

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import PrivateAttr, SecretStr, ValidationError
 
 from drivers.wiring import Section, Wiring
-from labnis.accuracy import AccuracyTable, AccuracyTableError
+from labnis.accuracy import AccuracyTable
 from labnis.errors import ConfigurationError
 from labnis.station.document import Document, Location, read_document
 from labnis.station.explaining import explained
@@ -31,7 +31,7 @@ from labnis.station.role_spec import (
     spec_input,
 )
 from labnis.station.sections import Device, Interlock, LabnisSection, Limits
-from labnis.station.uncertainty import Uncertainty, accuracy_table
+from labnis.station.uncertainty import Uncertainty, tables_of
 
 __all__ = ["GUARDIAN_ACTS_WITHIN", "StationConfig", "load_station"]
 
@@ -178,7 +178,7 @@ def load_station(path: Path) -> StationConfig:
         visalib=section.visalib,
         twin=folder / section.twin.file if section.twin else None,
         uncertainty=section.uncertainty,
-        tables=_tables(document, section.uncertainty, section.wiring, folder),
+        tables=tables_of(document, section.uncertainty, section.wiring, folder),
         migrated_lines=lines,
     )
     config._document = document
@@ -188,36 +188,6 @@ def load_station(path: Path) -> StationConfig:
     _check_watchdog(config)
     use_packages(section.packages, folder)
     return config
-
-
-def _tables(
-    document: Document, uncertainty: Uncertainty | None, wiring: Wiring, folder: Path
-) -> dict[str, AccuracyTable]:
-    """The accuracy tables of the instruments; every instrument and amplifier named must be one of the file."""
-    found: dict[str, AccuracyTable] = {}
-    if uncertainty is None:
-        return found
-    where: Location = ("labnis", "uncertainty", "instruments")
-    defined = ", ".join(document.data["instruments"])
-    for name, stated in uncertainty.instruments.items():
-        if name not in document.data["instruments"]:
-            raise document.error((*where, name), f"no instrument {name!r}; defined are {defined}")
-        if stated.accuracy is None:
-            continue
-        try:
-            found[name] = accuracy_table(stated.accuracy, folder)
-        except AccuracyTableError as error:
-            raise document.error((*where, name, "accuracy"), str(error)) from error
-    reference = uncertainty.frequency_reference
-    for name in reference.shared if reference is not None else ():
-        if name not in document.data["instruments"]:
-            where = ("labnis", "uncertainty", "frequency_reference", "shared")
-            raise document.error(where, f"no instrument {name!r}; defined are {defined}")
-    for name in uncertainty.wiring.amplifiers:
-        if name not in wiring.amplifiers:
-            where, known = ("labnis", "uncertainty", "wiring", "amplifiers", name), ", ".join(wiring.amplifiers)
-            raise document.error(where, f"no amplifier {name!r}; under labnis.wiring.amplifiers are {known or 'none'}")
-    return found
 
 
 def _check_watchdog(config: StationConfig) -> None:

@@ -22,9 +22,10 @@ from pydantic import AfterValidator, Field, field_validator
 
 from drivers.wiring import Section, Wiring
 from labnis.accuracy import AccuracyTable, AccuracyTableError, Source, StatedUncertainty, load_table
+from labnis.station.document import Document, Location
 from labnis.station.role_spec import Name
 
-__all__ = ["InstrumentUncertainty", "Uncertainty", "accuracy_table", "stated_sources"]
+__all__ = ["InstrumentUncertainty", "Uncertainty", "accuracy_table", "stated_sources", "tables_of"]
 
 
 def _absolute(stated: StatedUncertainty) -> StatedUncertainty:
@@ -153,6 +154,43 @@ def accuracy_table(name: str, folder: Path) -> AccuracyTable:
         known = ", ".join(sorted(path.stem for path in shipped.glob("*.yaml")))
         raise AccuracyTableError(f"no accuracy table {name!r} in {own.parent}, nor among those of the drivers: {known}")
     return load_table(found)
+
+
+def tables_of(
+    document: Document, uncertainty: Uncertainty | None, wiring: Wiring, folder: Path
+) -> dict[str, AccuracyTable]:
+    """Return the accuracy tables of the instruments of a station file, in this folder.
+
+    Raises
+    ------
+    ConfigurationError
+        An instrument or an amplifier is not in the file, or a table cannot be used.
+
+    """
+    found: dict[str, AccuracyTable] = {}
+    if uncertainty is None:
+        return found
+    where: Location = ("labnis", "uncertainty", "instruments")
+    defined = ", ".join(document.data["instruments"])
+    for name, stated in uncertainty.instruments.items():
+        if name not in document.data["instruments"]:
+            raise document.error((*where, name), f"no instrument {name!r}; defined are {defined}")
+        if stated.accuracy is None:
+            continue
+        try:
+            found[name] = accuracy_table(stated.accuracy, folder)
+        except AccuracyTableError as error:
+            raise document.error((*where, name, "accuracy"), str(error)) from error
+    reference = uncertainty.frequency_reference
+    for name in reference.shared if reference is not None else ():
+        if name not in document.data["instruments"]:
+            where = ("labnis", "uncertainty", "frequency_reference", "shared")
+            raise document.error(where, f"no instrument {name!r}; defined are {defined}")
+    for name in uncertainty.wiring.amplifiers:
+        if name not in wiring.amplifiers:
+            where, known = ("labnis", "uncertainty", "wiring", "amplifiers", name), ", ".join(wiring.amplifiers)
+            raise document.error(where, f"no amplifier {name!r}; under labnis.wiring.amplifiers are {known or 'none'}")
+    return found
 
 
 def stated_sources(

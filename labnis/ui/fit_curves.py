@@ -87,7 +87,7 @@ def _draw_curve_of(axis: Axes, curves: xarray.Dataset, name: str, scale: float, 
         at = np.abs(x[number]) if points and baths is not None else x[number]
         if points:
             there = np.isfinite(y[number])
-            told = "bias by bias ± σ of noise" if number == len(y) - 1 else None
+            told = "each bias ± noise" if number == len(y) - 1 else None
             bars: dict[str, Any] = {"fmt": ".", "ms": 3, "lw": 0.7, "color": color, "label": told}
             axis.errorbar(at[there], y[number][there], sigma[number][there], **bars)
         else:

@@ -136,7 +136,8 @@ def _answer(job: Job, folder: Path) -> dict[str, Any]:
     """What the command prints; RuntimeError where it fails."""
     from labnis.cli import app  # noqa: PLC0415  # in the spawned process, which has a home directory of its own
 
-    data, truth, station = folder / "data", folder / "truth.yaml", folder / "station.yaml"
+    # A dry run is of a device with the name of the file: those of a pair are two.
+    data, truth, station = folder / "data", folder / f"device_{job.seed}.yaml", folder / "station.yaml"
     data.mkdir(parents=True)
     YAML().dump(job.truth, truth)
     # Of instruments that do not err nothing is stated either: σ is that of noise and assumptions.

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-__all__ = ["CurrentSourcing", "Watchdog"]
+__all__ = ["CoarselyLimited", "CurrentSourcing", "Watchdog"]
 
 
 class CurrentSourcing(Protocol):
@@ -16,6 +16,17 @@ class CurrentSourcing(Protocol):
 
     def current_level(self) -> float:
         """The level of the current source (A), as the instrument reads it back."""
+
+
+class CoarselyLimited(Protocol):
+    """Optional for a bias source whose own current limit does not go as low as a device may need.
+
+    A lower compliance is then a limit on the current that is measured: a reading beyond it counts as one at the
+    compliance, one row late.
+    """
+
+    smallest_compliance: float
+    """Lowest current limit of its own (A); infinite if it has none."""
 
 
 class Watchdog(Protocol):

@@ -10,6 +10,7 @@ from sim_instruments.panels.keysight_n5222b import KeysightN5222BPanel
 from sim_instruments.panels.keysight_n9030b import KeysightN9030BPanel
 from sim_instruments.panels.lakeshore_372 import LakeShore372Panel
 from sim_instruments.panels.sr830 import SR830Panel
+from sim_instruments.panels.yokogawa_gs200 import YokogawaGS200Panel
 from sim_instruments.world.fridge import World
 
 __all__ = ["ADDRESSES", "PANELS", "FrontPanel", "front_panels", "panel_of"]
@@ -23,6 +24,8 @@ PANELS: Mapping[str, type[FrontPanel]] = {
     "LakeShore372": LakeShore372Panel,
     "LakeshoreModel372": LakeShore372Panel,
     "Model_372": LakeShore372Panel,
+    "YokogawaGS200": YokogawaGS200Panel,
+    "GS200": YokogawaGS200Panel,
 }
 
 

@@ -22,7 +22,7 @@ STEPS = {"VOLT": (100e-9, 1e-6, 10e-6, 100e-6, 1e-3), "CURR": (10e-9, 100e-9, 1e
 UNITS = {"V": "VOLT", "A": "CURR"}
 MOST_STEPS = 10_000
 # Time (s) between two levels along a slope (assumed).
-SLOPE_STEP = 10e-3
+SLOPE_STEP, ROUNDING = 10e-3, 1e-9
 # Bits of the extended event register.
 SOURCE_CHANGED, END_OF_STEP, END_OF_PROGRAM, READY, LOW_LIMITER, HIGH_LIMITER = 32, 64, 128, 256, 1024, 2048
 
@@ -52,7 +52,7 @@ class YokogawaGS200Panel(ScpiPanel):
         Setting(":SENSe:GUARd", "guard", Switch(False)),
         Setting(":PROGram:REPeat", "repeat", Switch(False)),
         Setting(":PROGram:INTerval", "interval", Number(1.0, 0.1, 3600.0)),
-        Setting(":PROGram:SLOPe", "slope", Number(1.0, 0.1, 3600.0)),
+        Setting(":PROGram:SLOPe", "slope", Number(1.0, 0.0, 3600.0)),
         Setting(":PROGram:TRIGger", "program trigger", Choice("NORMal", "MEND")),
         Setting(":ROUTe:BNCOut", "bnc out", Choice("TRIGger", "OUTPut", "READy")),
         Setting(":ROUTe:BNCIn", "bnc in", Choice("TRIGger", "OUTPut")),
@@ -125,7 +125,7 @@ class YokogawaGS200Panel(ScpiPanel):
         if text in ("UP", "DOWN"):
             chosen = ranges[min(max(at + (1 if text == "UP" else -1), 0), len(ranges) - 1)]
         else:
-            number = Number(ranges[0], ranges[0], ranges[-1], unit=self.state["function"][0]).parse(call.arguments[0])
+            number = call.parse(0, Number(ranges[0], ranges[0], ranges[-1], self.state["function"][0]))
             chosen = next(one for one in ranges if number <= one * (1 + 1e-9))
         before, self.range = self.range, chosen
         if abs(self.level) > self._in_range(LARGEST) * (1 + 1e-9):  # assumed: the range stays
@@ -133,15 +133,26 @@ class YokogawaGS200Panel(ScpiPanel):
             raise ScpiError(-221)
         self._set(self.level)
 
-    @command(":SOURce:LEVel[:FIXed]", ":SOURce:LEVel:AUTO")
+    @command(":SOURce:LEVel[:FIXed]")
     def _set_level(self, call: Call) -> None:
-        call.expect(1)
         largest = self._in_range(LARGEST) * (1 + 1e-9)
-        level = Number(0.0, -largest, largest).parse(call.arguments[0])
+        self._take(call.parse(0, Number(0.0, -largest, largest, self.state["function"][0])), self.range)
+
+    @command(":SOURce:LEVel:AUTO")
+    def _set_level_and_range(self, call: Call) -> None:
+        function = self.state["function"]
+        largest = LARGEST[function][-1]
+        level = call.parse(0, Number(0.0, -largest, largest, function[0]))
+        self._take(
+            level, next(r for r, most in zip(RANGES[function], LARGEST[function], strict=True) if abs(level) <= most)
+        )
+
+    def _take(self, level: float, in_range: float) -> None:
+        """Take a level in a range as the next step of the program, or as that of the source."""
         if self._editing:
-            self._program.append(_Step(level, self.range, self.state["function"]))
+            self._program.append(_Step(level, in_range, self.state["function"]))
             return
-        self._running = None
+        self._running, self.range = None, in_range
         self._set(level)
 
     # --- program ----------------------------------------------------------------------------------------
@@ -194,10 +205,10 @@ class YokogawaGS200Panel(ScpiPanel):
         """Follow the slope to the end of the step."""
         if run is not self._running:
             return  # stopped since
-        elapsed = self.world.clock.time() - began
         slope, interval = self.state["slope"], self.state["interval"]
-        self._set(start + (end - start) * min(elapsed / slope, 1.0))
-        if elapsed < slope:
+        elapsed = self.world.clock.time() - began
+        self._set(start + (end - start) * (min(elapsed / slope, 1.0) if slope else 1.0))
+        if slope - elapsed > ROUNDING:
             self.world.clock.later(min(SLOPE_STEP, slope - elapsed), lambda: self._along(run, start, end, began))
         else:
             self.world.clock.later(max(interval - elapsed, 0.0), lambda: self._end_step(run))

@@ -19,7 +19,7 @@ INSTRUMENTS = {"yoko": SimulatedInstrument("yoko", ("YokogawaGS200",), (Simulate
 
 @pytest.fixture
 def twin() -> Iterator[Twin]:
-    with open_twin(SHIPPED_TRUTH, seed=0, wiring={"time_constant": 0.0}, instruments=INSTRUMENTS) as found:
+    with open_twin(SHIPPED_TRUTH, seed=0, wiring={"time_constant": 0.0, "divider": 1e3}, instruments=INSTRUMENTS) as found:
         yield found
         Instrument.close_all()
 

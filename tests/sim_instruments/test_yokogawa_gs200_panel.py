@@ -1,0 +1,140 @@
+"""The Yokogawa GS200's front panel: unmodified drivers of other packages, ranges, programs."""
+
+from collections.abc import Iterator
+
+import pytest
+import pyvisa
+from pymeasure.instruments.yokogawa import YokogawaGS200 as PymeasureGS200
+from pyvisa.resources import MessageBasedResource
+from qcodes.instrument import Instrument
+from qcodes.instrument_drivers.yokogawa import YokogawaGS200
+
+from sim_instruments import SHIPPED_TRUTH, SimulatedInstrument, SimulatedRole, Twin, open_twin
+
+INSTRUMENTS = {"yoko": SimulatedInstrument("yoko", ("YokogawaGS200",), (SimulatedRole("bias", "bias"),))}
+
+
+@pytest.fixture
+def twin() -> Iterator[Twin]:
+    with open_twin(SHIPPED_TRUTH, seed=0, wiring={"time_constant": 0.0, "divider": 1e3}, instruments=INSTRUMENTS) as found:
+        yield found
+        Instrument.close_all()
+
+
+@pytest.fixture
+def wire(twin: Twin) -> MessageBasedResource:
+    opened = pyvisa.ResourceManager(twin.visalib).open_resource(twin.addresses["yoko"])
+    assert isinstance(opened, MessageBasedResource)
+    opened.read_termination = opened.write_termination = "\n"
+    opened.write("*CLS")
+    return opened
+
+
+def number(wire: MessageBasedResource, query: str) -> float:
+    return float(wire.query(query))
+
+
+def rejected(wire: MessageBasedResource) -> str:
+    """The error queue: empty."""
+    return str(wire.query(":SYST:ERR?"))
+
+
+NO_ERROR = '0,"No error"'
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_qcodes_driver(twin: Twin, wire: MessageBasedResource) -> None:
+    yoko = YokogawaGS200("yoko", twin.addresses["yoko"], visalib=twin.visalib)
+    yoko.source_mode("VOLT")
+    yoko.voltage_range(10e-3)
+    yoko.current_limit(2e-3)
+    yoko.output("on")
+    yoko.voltage(1e-3)
+    yoko.ramp_step(0.2e-3)
+    yoko.ramp_rate(20e-3)
+    yoko.ramp_voltage(2e-3)
+    assert yoko.voltage() == pytest.approx(2e-3)
+    assert yoko.get_idn()["model"] == "GS210"
+    yoko.auto_range(True)
+    yoko.voltage(0.5)
+    yoko.auto_range(False)
+    yoko.program.start()
+    yoko.voltage(0.1)
+    yoko.program.end()
+    yoko.program.slope(0.5)
+    yoko.program.interval(0.5)
+    yoko.program.repeat("OFF")
+    yoko.program.run()
+    twin.clock.sleep(1.0)
+    assert yoko.voltage() == pytest.approx(0.1)
+    yoko.snapshot(update=True)
+    assert rejected(wire) == NO_ERROR
+
+
+def test_pymeasure_driver(twin: Twin, wire: MessageBasedResource) -> None:
+    yoko = PymeasureGS200(twin.addresses["yoko"], visa_library=twin.visalib)
+    yoko.source_mode = "voltage"
+    yoko.source_range = 1
+    yoko.current_limit = 0.05
+    yoko.source_enabled = True
+    yoko.source_level = 0.25
+    assert yoko.source_mode == "VOLT"  # it maps what it sends, and not what it reads
+    assert yoko.source_enabled is True
+    assert yoko.source_level == pytest.approx(0.25)
+    yoko.trigger_ramp_to_level(0.5, 2.0)
+    twin.clock.sleep(1.0)
+    assert yoko.source_level == pytest.approx(0.375, abs=0.005)
+    twin.clock.sleep(1.5)
+    assert yoko.source_level == pytest.approx(0.5)
+    assert rejected(wire) == NO_ERROR
+
+
+@pytest.mark.parametrize(
+    ("in_range", "largest", "step"), [(10e-3, 12e-3, 1e-7), (1.0, 1.2, 1e-5), (10.0, 12.0, 1e-4), (30.0, 32.0, 1e-3)]
+)
+def test_ranges_and_their_steps(wire: MessageBasedResource, in_range: float, largest: float, step: float) -> None:
+    wire.write(f":SOUR:RANG {in_range}")
+    wire.write(f":SOUR:LEV {largest}")
+    assert number(wire, ":SOUR:LEV?") == pytest.approx(largest)
+    wire.write(f":SOUR:LEV {largest + 2 * step}")
+    assert rejected(wire) == '-222,"Data out of range"'
+    wire.write(f":SOUR:LEV {3.9 * step:.10f}")  # digits that it does not have are dropped
+    assert number(wire, ":SOUR:LEV?") == pytest.approx(3 * step)
+
+
+def test_the_automatic_level_takes_the_smallest_range(wire: MessageBasedResource) -> None:
+    wire.write(":SOUR:LEV:AUTO 0.0123")
+    assert number(wire, ":SOUR:RANG?") == 0.1
+    wire.write(":SOUR:LEV:AUTO 12mV")
+    assert (number(wire, ":SOUR:RANG?"), number(wire, ":SOUR:LEV?")) == (0.01, 0.012)
+    wire.write(":SOUR:RANG UP")
+    assert number(wire, ":SOUR:RANG?") == 0.1
+
+
+def test_a_program_needs_the_output(wire: MessageBasedResource) -> None:
+    wire.write(':PROG:MEM "0.1,1,V"')
+    wire.write(":PROG:RUN")
+    assert rejected(wire).startswith("-221")
+
+
+def test_a_program_goes_along_slopes_and_says_when_it_is_at_its_end(twin: Twin, wire: MessageBasedResource) -> None:
+    wire.write(':PROG:MEM "0.1,1,V\\n0.2,1,V"')
+    wire.write(":PROG:SLOP 1;INT 2;REP 0")
+    wire.write(":OUTP ON")
+    wire.write(":STAT:EVEN?")
+    wire.read()
+    wire.write(":PROG:RUN")
+    levels = []
+    for _ in range(8):
+        twin.clock.sleep(0.5)
+        levels.append(number(wire, ":SOUR:LEV?"))
+    assert levels == pytest.approx([0.05, 0.1, 0.1, 0.1, 0.15, 0.2, 0.2, 0.2], abs=2e-3)
+    twin.clock.sleep(0.1)
+    assert int(wire.query(":STAT:EVEN?")) & 128
+    assert int(wire.query(":STAT:EVEN?")) & 128 == 0
+    assert rejected(wire) == NO_ERROR
+
+
+def test_an_answer_to_an_unknown_header_is_none(wire: MessageBasedResource) -> None:
+    wire.write(":SENS:NPLC?")  # of the option /MON
+    assert rejected(wire) == '-113,"Undefined header"'

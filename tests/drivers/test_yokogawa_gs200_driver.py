@@ -19,7 +19,8 @@ INSTRUMENTS = {"yoko": SimulatedInstrument("yoko", ("YokogawaGS200",), (Simulate
 
 @pytest.fixture
 def twin() -> Iterator[Twin]:
-    with open_twin(SHIPPED_TRUTH, seed=0, wiring={"time_constant": 0.0, "divider": 1e3}, instruments=INSTRUMENTS) as found:
+    wiring = {"time_constant": 0.0, "divider": 1e3}
+    with open_twin(SHIPPED_TRUTH, seed=0, wiring=wiring, instruments=INSTRUMENTS) as found:
         yield found
         Instrument.close_all()
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drivers.errors import CommunicationError, InstrumentError, ReadingError, SettingError
+from drivers.errors import CommunicationError, ComplianceError, InstrumentError, ReadingError, SettingError
 from drivers.roles import DeviceBias
 from drivers.wiring import Wiring
 from labnis.errors import RequestError
@@ -145,6 +145,25 @@ def test_a_reading_is_in_device_units() -> None:
 
 
 # --- before the output goes on ---------------------------------------------------------------------------------------
+
+
+def test_a_source_that_cannot_limit_so_little_ends_where_the_current_is_beyond_the_compliance() -> None:
+    class Coarse(FakeSource):
+        smallest_compliance = 1e-3
+
+    class FakeAmmeter:
+        current = 4e-6
+
+        def read(self) -> float:
+            return self.current
+
+    meter, source = FakeAmmeter(), Coarse()
+    bias = bias_of(source, limits=LIMITS, ammeter=DeviceMeter(meter))
+    bias.prepare(1e-3, 1e-6, 0.02)
+    assert bias.read().current == meter.current < LIMITS.compliance
+    meter.current = -1.01 * LIMITS.compliance
+    with pytest.raises(ComplianceError, match=r"its own current limit is 0\.001 A or more"):
+        bias.read()
 
 
 def test_a_forgotten_level_goes_to_zero_before_the_output_goes_on() -> None:

@@ -2,12 +2,12 @@
 
 import logging
 
-from drivers.errors import InstrumentError, ReadingError
+from drivers.errors import ComplianceError, InstrumentError, ReadingError
 from drivers.roles import BiasSource, SourceReading
 from drivers.wiring import Wiring
 from labnis.station.bias.level import Level
 
-__all__ = ["BiasMismatchError", "CheckedReading"]
+__all__ = ["BiasMismatchError", "CheckedReading", "require_below_compliance"]
 
 logger = logging.getLogger(__name__)
 
@@ -90,4 +90,23 @@ class CheckedReading:
             f"measures {measured!r} V at its output where {set_to!r} V were set (output "
             f"{'on' if enabled else 'OFF'}, {self._level.last_seen}); was it reset or changed during the run?",
             "Check that no other program drives it, then start the run again.",
+        )
+
+
+def require_below_compliance(source: BiasSource, name: str, current: float, limit: float) -> None:
+    """Where the own current limit of a source is above the compliance, the `current` (A) that is read must not be.
+
+    Raises
+    ------
+    ComplianceError
+        It is beyond the `limit` (A).
+
+    """
+    own = getattr(source, "smallest_compliance", 0.0)
+    if own > limit and abs(current) > limit:
+        raise ComplianceError(
+            name,
+            f"lets {current:g} A through the device; labnis.limits.compliance is {limit:g} A, and its own current "
+            f"limit is {own:g} A or more.",
+            "Lower the bias, or raise the compliance if the device takes this current.",
         )

@@ -9,11 +9,11 @@ import math
 from collections.abc import Callable
 from typing import cast
 
-from drivers.errors import ComplianceError, InstrumentError, ReadingError, SettingError
+from drivers.errors import InstrumentError, ReadingError, SettingError
 from drivers.roles import BiasReading, BiasSource, Clock, Meter, SelfRamping
 from drivers.wiring import Wiring
 from labnis.errors import RequestError, TakenOverError
-from labnis.station.bias.checked_reading import CheckedReading
+from labnis.station.bias.checked_reading import CheckedReading, require_below_compliance
 from labnis.station.bias.current_source import end_current_source
 from labnis.station.bias.level import Level
 from labnis.station.bias.ramp import RateLimiter, largest_step
@@ -333,7 +333,7 @@ class RampedBias:
         reading = self._reading.of(self._level.known())
         bias = self._wiring.bias(reading.voltage)
         current = reading.current if self._ammeter is None else self._ammeter.read()
-        self._require_below_compliance(current)
+        require_below_compliance(self.source, self._name, current, self._limits.compliance)
         voltage = None if self._voltmeter is None else self._voltmeter.read()
         return BiasReading(
             bias=bias,
@@ -345,17 +345,6 @@ class RampedBias:
             voltage_range=reading.voltage_range,
             current_range=reading.current_range,
         )
-
-    def _require_below_compliance(self, current: float) -> None:
-        """Where the source's own limit is above the compliance, the current that is read must not be."""
-        own, limit = getattr(self.source, "smallest_compliance", 0.0), self._limits.compliance
-        if own > limit and abs(current) > limit:
-            raise ComplianceError(
-                self._name,
-                f"lets {current:g} A through the device; labnis.limits.compliance is {limit:g} A, and its own current "
-                f"limit is {own:g} A or more.",
-                "Lower the bias, or raise the compliance if the device takes this current.",
-            )
 
     def _output_is_on(self) -> bool:
         """Whether the output is on, as two answers in a row say: off, the level would be written without a ramp."""

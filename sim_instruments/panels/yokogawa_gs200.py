@@ -39,7 +39,7 @@ class _Step:
 class YokogawaGS200Panel(ScpiPanel):
     """A GS200 across the bias line."""
 
-    identification = "YOKOGAWA,GS210,TWIN0001,2.02"
+    identification = "YOKOGAWA,GS210,TWIN0006,2.02"
     resource = "USB{}::0x0B21::0x0039::91W000001::0::INSTR"
     options = "NONE"  # assumed
     number_format = "+.5E"

@@ -18,6 +18,7 @@ from labnis.experiment.request import configured_procedure, find_procedure
 from labnis.safety.make_safe import make_safe
 from labnis.station import OpenStation, load_station, open_station
 from sim_instruments import SHIPPED_TRUTH
+from sim_instruments.visa import LabnisVisaLibrary
 from tests.run.bench import STATION_TEXT, Answer, Commands, changed
 
 SETUPS = Path(__file__).with_name("setups")
@@ -28,7 +29,7 @@ SHORT = "--set IVSweep.points=41 --set ReflectionVsBias.points=15 --set EmittedP
 
 # Station file → results that its roles allow, and instruments that only a stand-in can simulate.
 EXPECTED = {
-    "gs200_preamplifier_34465a": (JUNCTION, {"yoko", "dmm"}),
+    "gs200_preamplifier_34465a": (JUNCTION, {"dmm"}),
     "qdac2_gate_dmm": (JUNCTION, {"qdac", "dmm"}),
     "k2400_sr860": (JUNCTION, {"smu", "sr860"}),
     "source_meter_thermometer": (JUNCTION, set()),
@@ -118,7 +119,9 @@ def test_a_map_of_field_and_bias_leaves_the_field_and_switches_the_gate_off(tmp_
         run = session.run(find_procedure("ourlab.maps.FieldMap")())
         assert session.station.roles.field.read() == pytest.approx(0.05)
         assert session.station.roles.gate.read() == 0.0
-        assert not session.twin.stand_ins["yoko"]["gate"].output_enabled()
+        library = pyvisa.ResourceManager(session.twin.visalib).visalib
+        assert isinstance(library, LabnisVisaLibrary)
+        assert library.panels["yoko"].state["output"] is False
         assert not session.station.source.output_enabled()
     assert run.data["current"].dims == ("field", "bias")
     assert run.data["field"].values == pytest.approx([0.0, 0.05])

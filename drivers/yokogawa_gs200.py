@@ -210,12 +210,11 @@ class YokogawaGS200(CheckedInstrument, QcodesGS200):
             if not abs(found - before) <= tolerance:
                 break
             self.log.warning("%s refused %s, and is at %g as before", self.described, message, found)
-        entry = self.next_error()
+        entry = self.next_error() or "no error"
         raise SettingError(
             self.described,
-            f"has the level {found:g} where {text} was written"
-            + (f"; it reports {entry}." if entry else ", and reports no error."),
-            f"Its range is {self._in_range:g}; was it changed at the front panel?",
+            f"has the level {found:g} where {text} was written; it reports {entry}.",
+            f"Check its range, which was {self._in_range:g}: it may have been changed at the front panel.",
         )
 
     def _checked_level(self, answer: str, query: str, mode: str) -> float:

@@ -5,10 +5,11 @@ from typing import Any
 
 from qcodes.instrument_drivers.Keithley import Keithley2450 as QcodesKeithley2450
 
-from drivers.answers import is_choice, marker, register
+from drivers.answers import marker, register
 from drivers.errors import ComplianceError, SettingError
 from drivers.keithley_ramp import TriggerModelRamp
 from drivers.roles import SourceReading
+from drivers.scpi_source import ScpiSource
 
 __all__ = ["Keithley2450"]
 
@@ -25,7 +26,7 @@ LINE_FREQUENCIES = (50.0, 60.0, 400.0)
 SHORTEST_NPLC, LONGEST_NPLC, MOST_AVERAGES = 0.01, 10.0, 100
 
 
-class Keithley2450(TriggerModelRamp, QcodesKeithley2450):
+class Keithley2450(ScpiSource, TriggerModelRamp, QcodesKeithley2450):
     """A Keithley 2450 that fills the role of `drivers.roles.BiasSource`: it sources voltage and measures current.
 
     It ramps by itself (`drivers.roles.SelfRamping`), and says whether it was left as a current source
@@ -90,18 +91,6 @@ class Keithley2450(TriggerModelRamp, QcodesKeithley2450):
         self.check_errors()
         self.require_unchanged("at the end of its preparation")
 
-    def _source_voltage(self) -> None:
-        """Select voltage sourcing, which switches a current source's output off: refused while that is on."""
-        if self.sources_current():
-            if self.output_enabled():
-                raise SettingError(
-                    self.described,
-                    "sources current with its output on; a voltage source is needed.",
-                    "Bring the current to zero and switch the output off by hand.",
-                )
-            self.write(":SOUR:FUNC VOLT")
-        self._confirmed[":SOUR:FUNC?"] = "VOLT"
-
     def _choose_range(self, command: str, largest: float, ranges: tuple[float, ...]) -> float:
         """Fix the lowest of `ranges` that includes `largest` (V or A), verify it, and return it (V or A)."""
         automatic = self.ask_flag(f"{command}:AUTO?")
@@ -147,21 +136,6 @@ class Keithley2450(TriggerModelRamp, QcodesKeithley2450):
             self.apply(":SENS:CURR:AVER:COUN", averages)
         self.apply(":SENS:CURR:AVER", averages > 1)
 
-    def output_on(self) -> None:
-        """Connect the output at its present level; verified."""
-        self.apply(":OUTP", True)
-
-    def output_off(self) -> None:
-        """Disconnect the output; verified."""
-        self.apply(":OUTP", False)
-
-    def _output_state(self) -> bool:
-        return self.again(self._asked_output_state)
-
-    def _asked_output_state(self) -> bool:
-        self.distinguish(lambda answer: register(answer) in (0, 1))
-        return self.ask_flag(":OUTP?")
-
     def set_level(self, voltage: float) -> None:
         """Write one source level (V), once, and return when the instrument has executed it.
 
@@ -196,17 +170,6 @@ class Keithley2450(TriggerModelRamp, QcodesKeithley2450):
         if abs(level) > largest:
             raise self.unexpected(f"{level:g}", query, f"at most ±{largest:g} ({unit})")
         return level
-
-    def sources_current(self) -> bool:
-        """Query whether it sources current."""
-        return self.again(self._asked_function) == "CURR"
-
-    def _asked_function(self) -> str:
-        answer = self.ask(":SOUR:FUNC?")
-        function = next((one for one in ("VOLT", "CURR") if is_choice(answer, one)), "")
-        if not function:
-            raise self.unexpected(answer, ":SOUR:FUNC?", "VOLT or CURR")
-        return function
 
     def set_current(self, current: float) -> None:
         """Write one level of the current source (A); as `set_level`."""

@@ -18,10 +18,10 @@ from typing import Any, ClassVar
 
 from qcodes.instrument_drivers.yokogawa import YokogawaGS200 as QcodesGS200
 
-from drivers.answers import is_choice, number, register
+from drivers.answers import number, register
 from drivers.errors import ComplianceError, SettingError
 from drivers.roles import SourceReading
-from drivers.scpi import CheckedInstrument
+from drivers.scpi_source import ScpiSource
 
 __all__ = ["YokogawaGS200"]
 
@@ -37,7 +37,7 @@ LOW_LIMITER, HIGH_LIMITER = 1 << 10, 1 << 11
 ATTEMPTS = 3
 
 
-class YokogawaGS200(CheckedInstrument, QcodesGS200):
+class YokogawaGS200(ScpiSource, QcodesGS200):
     """A GS200 that fills the role of `drivers.roles.BiasSource`: it sources voltage and measures nothing.
 
     It says whether it was left as a current source (`drivers.protection.CurrentSourcing`).
@@ -87,6 +87,7 @@ class YokogawaGS200(CheckedInstrument, QcodesGS200):
         self._confirmed = {}
         self._end_programs()
         self._source_voltage()
+        self._mode = "VOLT"
         largest = max(abs(maximum_voltage), abs(self.level()))
         self._choose_range(largest)
         self.apply(":SOUR:PROT:CURR", max(compliance, self.smallest_compliance), tolerance=0.5e-3)
@@ -99,18 +100,6 @@ class YokogawaGS200(CheckedInstrument, QcodesGS200):
         self.write(":PROG:EDIT:END")
         self.write(":PROG:HOLD")
         self.discard_errors()
-
-    def _source_voltage(self) -> None:
-        """Select voltage sourcing: refused while a current source's output is on."""
-        if self.sources_current():
-            if self.output_enabled():
-                raise SettingError(
-                    self.described,
-                    "sources current with its output on; a voltage source is needed.",
-                    "Bring the current to zero and switch the output off by hand.",
-                )
-            self.choose(":SOUR:FUNC", "VOLT")
-        self._mode, self._confirmed[":SOUR:FUNC?"] = "VOLT", "VOLT"
 
     def _choose_range(self, largest: float) -> None:
         """Fix the lowest range that includes `largest` (V); a suitable one is not switched while the output is on."""
@@ -160,21 +149,9 @@ class YokogawaGS200(CheckedInstrument, QcodesGS200):
 
     # --- output -----------------------------------------------------------------------------------------
 
-    def output_on(self) -> None:
-        """Connect the output at its present level; verified."""
-        self.apply(":OUTP", True)
-
-    def output_off(self) -> None:
-        """Disconnect the output; verified."""
-        self.apply(":OUTP", False)
-
     def output_enabled(self) -> bool:
         """Whether the output is on, as the instrument answers."""
-        return self.again(self._asked_output_state)
-
-    def _asked_output_state(self) -> bool:
-        self.distinguish(lambda answer: register(answer) in (0, 1))
-        return self.ask_flag(":OUTP?")
+        return self._output_state()
 
     # --- level ------------------------------------------------------------------------------------------
 
@@ -232,17 +209,6 @@ class YokogawaGS200(CheckedInstrument, QcodesGS200):
         self.distinguish(lambda answer: number(answer) is not None)
         self._present = self._checked_level(self.ask(query), query, mode)
         return self._present
-
-    def sources_current(self) -> bool:
-        """Query whether it sources current."""
-        return self.again(self._asked_function) == "CURR"
-
-    def _asked_function(self) -> str:
-        answer = self.ask(":SOUR:FUNC?")
-        function = next((one for one in ("VOLT", "CURR") if is_choice(answer, one)), "")
-        if not function:
-            raise self.unexpected(answer, ":SOUR:FUNC?", "VOLT or CURR")
-        return function
 
     def set_current(self, current: float) -> None:
         """Write one level of the current source (A); as `set_level`."""

@@ -20,7 +20,6 @@ RANGES = {"VOLT": (10e-3, 100e-3, 1.0, 10.0, 30.0), "CURR": (1e-3, 10e-3, 100e-3
 LARGEST = {"VOLT": (12e-3, 120e-3, 1.2, 12.0, 32.0), "CURR": (1.2e-3, 12e-3, 120e-3, 200e-3)}
 STEPS = {"VOLT": (100e-9, 1e-6, 10e-6, 100e-6, 1e-3), "CURR": (10e-9, 100e-9, 1e-6, 1e-6)}
 UNITS = {"V": "VOLT", "A": "CURR"}
-MOST_STEPS = 10_000
 # Time (s) between two levels along a slope (assumed).
 SLOPE_STEP, ROUNDING = 10e-3, 1e-9
 # Bits of the extended event register.

@@ -1,28 +1,16 @@
 """The Yokogawa GS200 as the bias source: right levels, and an error wherever a setting would be another one."""
 
-from collections.abc import Iterator
-
 import pytest
-from qcodes.instrument import Instrument
 
 from drivers.errors import CommunicationError, ComplianceError, RejectedCommandError, SettingError
 from drivers.protection import CurrentSourcing
 from drivers.roles import BiasSource
 from drivers.yokogawa_gs200 import YokogawaGS200
 from labnis.station.role_check import missing_members
-from sim_instruments import SHIPPED_TRUTH, SimulatedInstrument, SimulatedRole, Twin, open_twin
+from sim_instruments import Twin
 from sim_instruments.panels.yokogawa_gs200 import YokogawaGS200Panel
 from sim_instruments.visa import LabnisVisaLibrary
-
-INSTRUMENTS = {"yoko": SimulatedInstrument("yoko", ("YokogawaGS200",), (SimulatedRole("bias", "bias"),))}
-
-
-@pytest.fixture
-def twin() -> Iterator[Twin]:
-    wiring = {"time_constant": 0.0, "divider": 1e3}
-    with open_twin(SHIPPED_TRUTH, seed=0, wiring=wiring, instruments=INSTRUMENTS) as found:
-        yield found
-        Instrument.close_all()
+from tests.gs200_twin import gs200_twin  # noqa: F401  # a fixture
 
 
 @pytest.fixture

@@ -1,25 +1,13 @@
 """The Yokogawa GS200's front panel: unmodified drivers of other packages, ranges, programs."""
 
-from collections.abc import Iterator
-
 import pytest
 import pyvisa
 from pymeasure.instruments.yokogawa import YokogawaGS200 as PymeasureGS200
 from pyvisa.resources import MessageBasedResource
-from qcodes.instrument import Instrument
 from qcodes.instrument_drivers.yokogawa import YokogawaGS200
 
-from sim_instruments import SHIPPED_TRUTH, SimulatedInstrument, SimulatedRole, Twin, open_twin
-
-INSTRUMENTS = {"yoko": SimulatedInstrument("yoko", ("YokogawaGS200",), (SimulatedRole("bias", "bias"),))}
-
-
-@pytest.fixture
-def twin() -> Iterator[Twin]:
-    wiring = {"time_constant": 0.0, "divider": 1e3}
-    with open_twin(SHIPPED_TRUTH, seed=0, wiring=wiring, instruments=INSTRUMENTS) as found:
-        yield found
-        Instrument.close_all()
+from sim_instruments import Twin
+from tests.gs200_twin import gs200_twin  # noqa: F401  # a fixture
 
 
 @pytest.fixture

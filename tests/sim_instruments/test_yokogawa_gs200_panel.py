@@ -39,9 +39,12 @@ def test_qcodes_driver(twin: Twin, wire: MessageBasedResource) -> None:
     yoko.current_limit(2e-3)
     yoko.output("on")
     yoko.voltage(1e-3)
-    yoko.ramp_step(0.2e-3)
-    yoko.ramp_rate(20e-3)
-    yoko.ramp_voltage(2e-3)
+    if "ramp_step" in yoko.parameters:  # by a program of the instrument
+        yoko.ramp_step(0.2e-3)
+        yoko.ramp_rate(20e-3)
+        yoko.ramp_voltage(2e-3)
+    else:  # of an older QCoDeS, step by step
+        yoko.ramp_voltage(2e-3, step=0.2e-3, delay=0.01)
     assert yoko.voltage() == pytest.approx(2e-3)
     assert yoko.get_idn()["model"] == "GS210"
     yoko.auto_range(True)

@@ -29,7 +29,7 @@ SHORTEST_NPLC, LONGEST_NPLC, MOST_AVERAGES = 0.01, 10.0, 100
 class Keithley2450(ScpiSource, TriggerModelRamp, QcodesKeithley2450):
     """A Keithley 2450 that fills the role of `drivers.roles.BiasSource`: it sources voltage and measures current.
 
-    It ramps by itself (`drivers.roles.SelfRamping`), and says whether it was left as a current source
+    It ramps by itself (`drivers.capabilities.SelfRamping`), and says whether it was left as a current source
     (`drivers.protection.CurrentSourcing`).
 
     `output_enabled()` is a parameter, as in QCoDeS; it queries the instrument each time.

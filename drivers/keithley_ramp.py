@@ -53,7 +53,7 @@ COUNTER = re.compile(r"4\)\s*BRANCH_COUNTER\s+VALUE:\s*(\d+)\s+BRANCH_BLOCK:\s*2
 
 
 class TriggerModelRamp(CheckedInstrument):
-    """The part of a 2450's driver that fills the role of `drivers.roles.SelfRamping`."""
+    """The part of a 2450's driver that fills the role of `drivers.capabilities.SelfRamping`."""
 
     longest_ramp: ClassVar[int] = 100 - REPEATED
 

@@ -13,7 +13,7 @@ Kinds of roles, and the protocol that an instrument must have::
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from numbers import Real
@@ -37,7 +37,6 @@ __all__ = [
     "MissingRoleError",
     "Reading",
     "Roles",
-    "SelfRamping",
     "Setpoint",
     "SourceReading",
     "SpectrumAnalyzer",
@@ -135,26 +134,6 @@ class BiasSource(Adjustable, Protocol):
 
     def read(self) -> SourceReading:
         """Measure. Raises OverloadError or ComplianceError rather than returning a wrong number."""
-
-
-class SelfRamping(Protocol):
-    """Optional for a bias source: ramps by the instrument itself, evenly timed."""
-
-    longest_ramp: int
-    """Most levels of one ramp."""
-
-    def start_ramp(self, levels: Sequence[float], interval: float) -> None:
-        """Load `levels` (V), read them back, start the ramp and return at once.
-
-        From one level to the next it takes `interval` (s) or longer. The output does not change. Raises an
-        `InstrumentError` before anything moves if the levels were not accepted.
-        """
-
-    def ramp_running(self) -> bool:
-        """Whether the ramp is running; call it from 0.1 s after the start. Raises if it failed."""
-
-    def halt_ramp(self) -> None:
-        """Stop the ramp at the present level; without effect if none is running. Raises if it continues."""
 
 
 class Meter(Protocol):

@@ -14,6 +14,8 @@ __all__ = ["PLAIN", "SHIPPED_TRUTH", "SimulatedInstrument", "SimulatedRole", "si
 #: The truth file used by plain `@labnis`.
 SHIPPED_TRUTH = Path(__file__).with_name("nis_device.yaml")
 
+# Kinds of roles that read the device at the input of their instrument, the first one of it at the only input.
+READS_SIGNAL = ("lockin", "ammeter", "voltmeter")
 STAGE_NAMES: tuple[tuple[str, Stage], ...] = (
     ("still", "still"),
     ("50", "fifty_kelvin"),
@@ -129,9 +131,9 @@ def wires_of(
     """Connections of `instrument`, one of `all_instruments`."""
     lockins = {role.name: other.name for other in all_instruments for role in other.roles if role.kind == "lockin"}
     exciting = lockins.get("lockin") or next(iter(lockins.values()), None)
-    signal = next(
-        (signal_of(role, wiring, all_instruments) for role in instrument.roles if role.kind == "lockin"), None
-    )
+    reading = [role for role in instrument.roles if role.kind in READS_SIGNAL and role.auxiliary is None]
+    reading.sort(key=lambda role: READS_SIGNAL.index(role.kind))
+    signal = signal_of(reading[0], wiring, all_instruments) if reading else None
     auxiliary = {
         role.auxiliary: signal_of(role, wiring, all_instruments)
         for role in instrument.roles

@@ -32,7 +32,7 @@ from labnis.station.lock_names import lock_name_of_serial, lock_name_of_station,
 from labnis.station.oversight import NoOversight, Oversight
 from labnis.station.parameter_source import ParameterSource
 from labnis.station.parameters import Parameter
-from labnis.station.players import DeviceMeter, FunctionMeter, output_of, player_of, samples
+from labnis.station.players import FunctionMeter, device_meter_of, output_of, player_of
 from labnis.station.qcodes_station import CheckedStation
 from labnis.station.role_spec import BiasSpec, MeterSpec, RoleSpec, SetpointSpec, StageSpec
 from labnis.station.setpoint import RampedSetpoint
@@ -248,8 +248,8 @@ class OpenStation:
                 player = RampedSetpoint(player, spec, self.clock, **options)
             self.setpoints[role] = player
         if isinstance(spec, MeterSpec):
-            gain = self.config.wiring.amplifiers[spec.amplifier].gain if spec.amplifier else None
-            player = DeviceMeter(player, gain, self.clock if samples(spec) else None)
+            instrument = None if spec.instrument in self.stand_ins else self._instruments[spec.instrument]
+            player = device_meter_of(spec, player, instrument, self.config.wiring, self.clock)
         return player
 
     def _require_movable(self, role: str, spec: RoleSpec, player: Parameter | ParameterSource) -> None:

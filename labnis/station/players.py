@@ -4,17 +4,19 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, cast
 
 from drivers.answers import TEMPERATURES
+from drivers.capabilities import RangedMeter
 from drivers.roles import Clock, Meter
+from drivers.wiring import Wiring
 from labnis.station.parameter_source import LARGEST_LEVEL, ParameterSource, Switch
 from labnis.station.parameters import Parameter, part_of
 from labnis.station.plausible_role import CHECKS, PlausibleRole
 from labnis.station.role_check import missing_members
 from labnis.station.role_spec import KINDS, BiasSpec, MeterSpec, ReadingSpec, RoleSpec, SetpointSpec
 
-__all__ = ["DeviceMeter", "FunctionMeter", "lacks", "output_of", "player_of", "samples"]
+__all__ = ["DeviceMeter", "FunctionMeter", "device_meter_of", "lacks", "output_of", "player_of"]
 
 
 READ_BY = {"ammeter": "read", "voltmeter": "read", "reading": "read", "thermometer": "temperature"}
@@ -54,6 +56,10 @@ class DeviceMeter:
     sampled_by
         The clock, where the instrument samples and does not integrate, as an auxiliary input of a lock-in does: one
         reading is then the mean of all samples in `integration_time`.
+    ranged
+        The instrument, or its part, where it prepares its readings by itself.
+    unit
+        Unit of the readings of the device.
 
     Attributes
     ----------
@@ -64,12 +70,43 @@ class DeviceMeter:
 
     """
 
-    def __init__(self, instrument: Meter, gain: float | None = None, sampled_by: Clock | None = None) -> None:
+    def __init__(
+        self,
+        instrument: Meter,
+        gain: float | None = None,
+        sampled_by: Clock | None = None,
+        *,
+        ranged: RangedMeter | None = None,
+        unit: Literal["A", "V"] = "A",
+    ) -> None:
         self._instrument = instrument
+        self._ranged = ranged
+        self._unit = unit
         self._gain = gain
         self._sampled_by = sampled_by
         self.amplifier_output = math.nan
         self.integration_time = 0.0
+
+    def prepare(self, maximum: float, integration_time: float) -> None:
+        """Set the instrument up, where it can be, for readings of the device up to ± `maximum` (A or V).
+
+        Parameters
+        ----------
+        maximum
+            Largest reading.
+        integration_time
+            Of one reading (s).
+
+        Raises
+        ------
+        InstrumentError
+            The instrument has no such range, or does not accept a setting.
+
+        """
+        self.integration_time = integration_time
+        if self._ranged is not None:
+            unit, gain = (self._unit, 1.0) if self._gain is None else ("V", abs(self._gain))
+            self._ranged.prepare_reading(unit=unit, maximum=gain * maximum, integration_time=integration_time)
 
     def read(self) -> float:
         """Current through the device (A), or voltage across it (V)."""
@@ -90,6 +127,26 @@ class DeviceMeter:
         while clock.time() < end:
             samples.append(float(self._instrument.read()))
         return math.fsum(samples) / len(samples)
+
+
+def device_meter_of(
+    spec: MeterSpec, player: Meter, instrument: Any | None, wiring: Wiring, clock: Clock
+) -> DeviceMeter:
+    """What reads the device through `player`, which fills the role at the terminals of the open `instrument`.
+
+    Without an instrument the player is a stand-in.
+    """
+    part = player if instrument is None else instrument
+    if instrument is not None and spec.channel is not None and not samples(spec):
+        part = part_of(instrument, str(spec.channel))
+    prepares = spec.parameter is None and not samples(spec) and not missing_members(part, RangedMeter)
+    return DeviceMeter(
+        player,
+        wiring.amplifiers[spec.amplifier].gain if spec.amplifier else None,
+        clock if samples(spec) else None,
+        ranged=cast(RangedMeter, part) if prepares else None,
+        unit="V" if spec.kind == "voltmeter" else "A",
+    )
 
 
 def samples(spec: RoleSpec) -> bool:

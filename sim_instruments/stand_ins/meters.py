@@ -12,6 +12,8 @@ __all__ = ["LockIn", "Meter", "Reading", "Thermometer"]
 POWER_LINE_CYCLES = 10
 SMALLEST_SINE = 1e-9
 LARGEST_VOLTAGE = 10.0
+# A range of most multimeters reaches to this many times its nominal value.
+OVER_RANGE = 1.2
 STAGES = 4
 # Time constants until four stages have settled within 0.1 %: e^{−x} Σ_{k<4} x^k/k! = 1e-3.
 SETTLED = 13.07
@@ -21,27 +23,35 @@ FULL_SCALE = 1.09
 class Meter(StandIn):
     """A meter for direct current or voltage: the device's own, or the output, up to ±10 V, of an amplifier.
 
-    Its range only goes up, so that it is the same all over a sweep that begins at its end.
+    Until it is prepared its range only goes up, so that it is the same all over a sweep that begins at its end.
     """
 
     def __init__(self, place: Place, role: SimulatedRole) -> None:
         super().__init__(place, role)
         self._signal = signal_of(role, place.world.wiring, place.all_instruments)
         self._amplified = role.amplifier is not None
-        self._largest = 0.0
-        self._samples = role.auxiliary is not None
+        self._largest, self._range = 0.0, math.inf
+        self._duration = POWER_LINE_CYCLES / place.world.wiring.line_frequency
+        if role.auxiliary is not None:
+            self._duration = 1 / (2 * AUXILIARY_BANDWIDTH)
+
+    def prepare_reading(self, *, unit: str, maximum: float, integration_time: float) -> None:
+        """Fix the range that includes `maximum` (A or V), and set the integration time (s)."""
+        del unit
+        self._exchange()
+        self._largest, self._range = maximum, maximum
+        self._duration = integration_time
 
     def read(self) -> float:
         """One reading (A or V; V at the output of an amplifier). Raises the error for overload."""
         self._exchange()
-        duration = POWER_LINE_CYCLES / self._world.wiring.line_frequency
-        if self._samples:
-            duration = 1 / (2 * AUXILIARY_BANDWIDTH)
-        self._clock.sleep(duration)
-        value = self._world.metered(1 / (2 * duration), self._signal, self._largest)
+        self._clock.sleep(self._duration)
+        value = self._world.metered(1 / (2 * self._duration), self._signal, self._largest)
         self._largest = max(self._largest, abs(value))
         if self._amplified and abs(value) > LARGEST_VOLTAGE:
             raise self._errors.overload(self.name, f"the amplifier in front of it is overloaded at {value:g} V.")
+        if abs(value) > OVER_RANGE * self._range:
+            raise self._errors.overload(self.name, f"its range, {self._range:g}, is exceeded at {value:g}.")
         return value
 
 

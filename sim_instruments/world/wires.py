@@ -26,7 +26,7 @@ class Wires:
     excites
         Whether its sine output is the excitation on the bias line. All lock-ins have its reference.
     signal
-        Signal at input A of a lock-in; None is the output of the current amplifier.
+        Signal at input A of a lock-in, or at the input of a meter; None is the output of the current amplifier.
     auxiliary
         Signals at the auxiliary inputs of a lock-in.
     stages

@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import pytest
 
+from drivers.capabilities import SelfRamping
 from drivers.errors import (
     CommunicationError,
     ComplianceError,
@@ -15,7 +16,7 @@ from drivers.errors import (
     SettingError,
 )
 from drivers.keithley_2450 import Keithley2450
-from drivers.roles import BiasSource, SelfRamping
+from drivers.roles import BiasSource
 from labnis.station.role_check import missing_members
 from sim_instruments.panels.keithley_2450 import Keithley2450Panel
 from sim_instruments.visa import LabnisVisaLibrary

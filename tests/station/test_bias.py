@@ -127,6 +127,25 @@ class FakeVoltmeter:
         return self.voltage
 
 
+class FakeRangedMeter(FakeVoltmeter):
+    def prepare_reading(self, *, unit: str, maximum: float, integration_time: float) -> None:
+        self.prepared = unit, maximum, integration_time
+
+
+def test_meters_are_prepared_for_what_they_read_behind_their_amplifiers() -> None:
+    behind_amplifier, direct, at_device = FakeRangedMeter(0.1), FakeRangedMeter(1e-8), FakeRangedMeter(0.01)
+    bias = bias_of(
+        FakeSource(),
+        ammeter=DeviceMeter(behind_amplifier, -1e7, ranged=behind_amplifier),
+        voltmeter=DeviceMeter(at_device, 100.0, ranged=at_device, unit="V"),
+    )
+    bias.prepare(6e-3, 1e-7, 0.02)
+    assert behind_amplifier.prepared == ("V", pytest.approx(1.0), 0.02)
+    assert at_device.prepared == ("V", pytest.approx(0.6), 0.02)
+    DeviceMeter(direct, ranged=direct).prepare(1e-7, 0.02)
+    assert direct.prepared == ("A", 1e-7, 0.02)
+
+
 def test_the_reading_of_a_voltmeter_at_the_device_is_used() -> None:
     source = FakeSource()
     bias = bias_of(source, Wiring(series_resistance=2000.0), voltmeter=DeviceMeter(FakeVoltmeter(0.08), 100.0))

@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from qcodes.instrument import Instrument
 
+from drivers.capabilities import SelfRamping
 from drivers.errors import CommunicationError, SettingError
 from drivers.keithley_2450 import Keithley2450
-from drivers.roles import SelfRamping
 from drivers.wiring import Wiring
 from labnis.station import BiasUnknownError, Limits, RampedBias
 from labnis.station.role_check import missing_members

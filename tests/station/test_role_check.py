@@ -7,8 +7,9 @@ from pymeasure.instruments.keithley import Keithley2400 as PymeasureKeithley2400
 from qcodes.instrument import Instrument
 from qcodes.instrument_drivers.stanford_research import SR830 as QcodesSR830  # noqa: N811  # an instrument's name
 
+from drivers.capabilities import SelfRamping
 from drivers.keithley_2450 import Keithley2450
-from drivers.roles import BiasSource, LockIn, SelfRamping, Thermometer
+from drivers.roles import BiasSource, LockIn, Thermometer
 from labnis.station.role_check import missing_members
 
 from .fakes import FakeSource

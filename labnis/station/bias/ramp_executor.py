@@ -6,8 +6,8 @@ Values are in the unit of the `Level`.
 import logging
 from collections.abc import Callable, Sequence
 
+from drivers.capabilities import SelfRamping
 from drivers.errors import InstrumentError, RejectedCommandError, SettingError
-from drivers.roles import SelfRamping
 from labnis.errors import TakenOverError
 from labnis.station.bias.level import Level
 from labnis.station.bias.ramp import RateLimiter, ramp_points

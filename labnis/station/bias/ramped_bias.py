@@ -9,8 +9,9 @@ import math
 from collections.abc import Callable
 from typing import cast
 
+from drivers.capabilities import SelfRamping
 from drivers.errors import InstrumentError, ReadingError, SettingError
-from drivers.roles import BiasReading, BiasSource, Clock, Meter, SelfRamping
+from drivers.roles import BiasReading, BiasSource, Clock, Meter
 from drivers.wiring import Wiring
 from labnis.errors import RequestError, TakenOverError
 from labnis.station.bias.checked_reading import CheckedReading, require_below_compliance
@@ -175,9 +176,9 @@ class RampedBias:
         )
         self._sources_voltage = True
         self._compare_mains()
-        for meter in (self._ammeter, self._voltmeter):
+        for meter, largest in ((self._ammeter, maximum_current), (self._voltmeter, maximum_bias)):
             if isinstance(meter, DeviceMeter):
-                meter.integration_time = integration_time
+                meter.prepare(largest, integration_time)
         self._level.require(before, "while ranges and compliance were set")
         if not enabled:
             self._switch_on_at_zero()

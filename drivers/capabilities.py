@@ -1,0 +1,40 @@
+"""Optional protocols: what an instrument may be able to do beyond its role, which is used where it is there."""
+
+from collections.abc import Sequence
+from typing import Literal, Protocol
+
+__all__ = ["RangedMeter", "SelfRamping"]
+
+
+class SelfRamping(Protocol):
+    """Optional for a bias source: ramps by the instrument itself, evenly timed."""
+
+    longest_ramp: int
+    """Most levels of one ramp."""
+
+    def start_ramp(self, levels: Sequence[float], interval: float) -> None:
+        """Load `levels` (V), read them back, start the ramp and return at once.
+
+        From one level to the next it takes `interval` (s) or longer. The output does not change. Raises an
+        `InstrumentError` before anything moves if the levels were not accepted.
+        """
+
+    def ramp_running(self) -> bool:
+        """Whether the ramp is running; call it from 0.1 s after the start. Raises if it failed."""
+
+    def halt_ramp(self) -> None:
+        """Stop the ramp at the present level; without effect if none is running. Raises if it continues."""
+
+
+class RangedMeter(Protocol):
+    """Optional for a current meter or a voltmeter: a range and an integration time that are set before a measurement.
+
+    Without it an earlier user's settings stay.
+    """
+
+    def prepare_reading(self, *, unit: Literal["A", "V"], maximum: float, integration_time: float) -> None:
+        """Set everything that a reading depends on, and read it back.
+
+        `unit` is that of the readings of `read`, direct current or voltage; the fixed range includes ± `maximum`. One
+        reading integrates for `integration_time` (s), or as nearly as the instrument can for as long or longer.
+        """

@@ -29,6 +29,7 @@ COMMANDS = {
     "queue": ("measuring", "Run several procedures one after the other."),
     "procedures": ("asking", "List the procedures and their parameters, with units, defaults and limits."),
     "check": ("checking", "Check the station file, the data folder and the ledger; with --open also the instruments."),
+    "discover": ("discovering", "List the instruments that VISA finds, and the lines of a station file for them."),
     "safe": ("rescuing", "Ramp the station's bias to zero and verify it."),
     "ls": ("looking", "List the runs in the data folder."),
     "show": ("looking", "Show the metadata, conditions and fits of runs."),

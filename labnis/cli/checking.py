@@ -1,5 +1,7 @@
 """Checking a station without measuring: `check`."""
 
+import math
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any
@@ -8,9 +10,19 @@ import typer
 from rich.table import Table
 
 from labnis.cli.options import STATION, DataOption, DryRunOption, JsonOption, StationOption, TwinOption
+from labnis.errors import InstrumentFault, InterlockError
 from labnis.ledger.of_station import ledger_of
-from labnis.safety.interlocks import described
-from labnis.station import SetpointSpec, StationConfig, check_station, load_station, open_station
+from labnis.safety.interlocks import Interlocks, described
+from labnis.station import (
+    OpenStation,
+    RoleReading,
+    SetpointSpec,
+    StationConfig,
+    check_station,
+    load_station,
+    open_station,
+    read_roles,
+)
 from labnis.station.explaining import UNITS
 from labnis.storage import check_data_root
 from labnis.ui.output import cells, listed, print_table, say, say_json
@@ -22,15 +34,19 @@ def check(
     station: StationOption = STATION,
     dry_run: DryRunOption = False,
     twin: TwinOption = None,
-    open_instruments: Annotated[bool, typer.Option("--open", help="Open the instruments and identify them.")] = False,
+    open_instruments: Annotated[
+        bool, typer.Option("--open", help="Open the instruments, read every role once and compare it with its limits.")
+    ] = False,
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Check the station file, the data folder and the ledger; with --open also the instruments."""
+    """Check the station file, the data folder and the ledger; with --open also the instruments, unchanged."""
     config = load_station(station)
     check_station(config)
     folder = check_data_root(data or config.data)
     identities: dict[str, Any] = {}
+    readings: list[RoleReading] = []
+    violations: list[str] = []
     simulated_station: bool | None = None  # without open instruments it is not known
     with _twin(config, twin) if dry_run else nullcontext() as simulated:
         addresses = _addresses(config, simulated)
@@ -42,13 +58,41 @@ def check(
             with open_station(config, twin=simulated) as opened:
                 opened.open(list(config.roles))
                 identities, simulated_station = opened.identities(), opened.is_twin
+                readings, violations = list(read_roles(opened, config.roles)), _violations(config, opened)
+    failed = [f"{one.role}: {one.problem}" for one in readings if one.problem]
     if as_json:
         record = _record(config, addresses, folder, ledger.url)
-        say_json(record | {"identities": identities, "simulated": simulated_station, "ok": True})
+        opened_record = {"identities": identities, "simulated": simulated_station, "readings": readings}
+        say_json(record | opened_record | {"violations": violations, "ok": not failed and not violations})
+    else:
+        for name, identity in identities.items():
+            say(f"{name}: {listed(identity)}")
+        _show_readings(readings)
+    if violations:
+        raise InterlockError("; ".join([*violations, *failed]))
+    if failed:
+        raise InstrumentFault("; ".join(failed))
+    if not as_json:
+        say("ok, with SIMULATED instruments" if simulated_station else "ok")
+
+
+def _violations(config: StationConfig, opened: OpenStation) -> list[str]:
+    """What the interlocks do not allow now, of those that need no bias."""
+    found = [
+        Interlocks([one], opened.roles, opened.clock, stale_after=math.inf).check(bias_is_on=False)
+        for one in config.interlocks
+    ]
+    return [violation.reason for violation in found if violation is not None]
+
+
+def _show_readings(readings: Sequence[RoleReading]) -> None:
+    if not readings:
         return
-    for name, identity in identities.items():
-        say(f"{name}: {listed(identity)}")
-    say("ok, with SIMULATED instruments" if simulated_station else "ok")
+    table = Table("role", "instrument", "reads", "allowed", "")
+    for one in readings:
+        value = "" if one.value is None else f"{one.value:.6g} {one.unit}"
+        table.add_row(*cells([one.role, one.instrument, value, one.allowed, one.problem or one.remark]))
+    print_table(table)
 
 
 def _twin(config: StationConfig, truth: Path | None) -> AbstractContextManager[Any]:

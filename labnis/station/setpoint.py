@@ -84,6 +84,10 @@ class RampedSetpoint:
         """The value as the instrument reads it back."""
         return self._level.read_back()
 
+    def output_is_on(self) -> bool | None:
+        """Whether its output is on, as the instrument answers; None where the station file names none."""
+        return None if self._output is None else self._output.is_on()
+
     def move_to(self, value: float, *, clock: Clock | None = None) -> None:
         """Ramp to `value` and verify it by reading back; an output that is off is switched on at 0 first.
 

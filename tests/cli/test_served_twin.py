@@ -54,7 +54,9 @@ def test_every_command_says_that_a_served_twin_is_simulated(served: Path) -> Non
     assert command("cooldown start first", served).code == 0
     checked = command("check --open", served)
     assert (checked.code, checked.out.splitlines()[-1]) == (0, "ok, with SIMULATED instruments"), checked.err
-    assert json.loads(command("check --open --json", served).out)["simulated"] is True
+    opened = json.loads(command("check --open --json", served).out)
+    assert opened["simulated"] is True
+    assert {one["role"]: one["problem"] for one in opened["readings"]} == {"bias": "", "lockin": "", "fridge": ""}
     assert json.loads(command("check --json", served).out)["simulated"] is None  # not known without opening them
 
     answer = command(f"{RUN} --json", served)

@@ -16,7 +16,7 @@ from labnis.station.bias.ramp_executor import RampExecutor
 from labnis.station.role_check import missing_members
 from labnis.station.sections import Limits
 
-__all__ = ["end_current_source"]
+__all__ = ["end_current_source", "is_live_current_source"]
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +26,13 @@ class _Current:
 
     def __init__(self, source: CurrentSourcing) -> None:
         self.set_level, self.level = source.set_current, source.current_level
+
+
+def is_live_current_source(source: BiasSource, name: str) -> bool:
+    """Whether `source`, called `name` in messages, sources current with its output on."""
+    if missing_members(source, CurrentSourcing):
+        return False
+    return _sources_current(cast(CurrentSourcing, source), name) and source.output_enabled()
 
 
 def end_current_source(
@@ -59,12 +66,11 @@ def end_current_source(
         Its output or current cannot be read, or its current is not zero.
 
     """
-    if missing_members(source, CurrentSourcing):
+    if not is_live_current_source(source, name):
         return None
-    other = cast(CurrentSourcing, source)
-    if not (_sources_current(other, name) and source.output_enabled()):
-        return None
-    level = Level(_Current(other), name, unit="A", tolerance=1e-3 * limits.compliance, permit=permit)
+    level = Level(
+        _Current(cast(CurrentSourcing, source)), name, unit="A", tolerance=1e-3 * limits.compliance, permit=permit
+    )
     found = level.read_back_twice()
     logger.warning("%s sources current, %g A, with its output on: ramping it to 0", name, found)
     rate = max(abs(found), limits.compliance) * limits.ramp_rate / limits.maximum_bias

@@ -1,0 +1,22 @@
+"""Which class drives an instrument, by its answer to `*IDN?`."""
+
+import re
+from collections.abc import Mapping
+
+__all__ = ["MODELS", "type_of"]
+
+#: Manufacturer and model in an identity, as a pattern of the whole "manufacturer,model" → type in a station file.
+MODELS: Mapping[str, str] = {
+    r"KEITHLEY INSTRUMENTS,MODEL 2450": "drivers.keithley_2450.Keithley2450",
+    r"YOKOGAWA,GS2(00|10|11)": "drivers.yokogawa_gs200.YokogawaGS200",
+    r"STANFORD_RESEARCH_SYSTEMS,SR830": "drivers.sr830.SR830",
+    r"(KEYSIGHT|AGILENT) TECHNOLOGIES,N5222B": "drivers.keysight_n5222b.KeysightN5222B",
+    r"(KEYSIGHT|AGILENT) TECHNOLOGIES,N9030B": "drivers.keysight_n9030b.KeysightN9030B",
+    r"LSCI,MODEL372": "drivers.lakeshore_372.LakeShore372",
+}
+
+
+def type_of(identity: str) -> str | None:
+    """Type of the instrument that answers `*IDN?` with `identity`; None if no driver of labnis is for it."""
+    name = ",".join(part.strip() for part in identity.upper().split(",")[:2])
+    return next((kind for pattern, kind in MODELS.items() if re.fullmatch(pattern, name)), None)

@@ -1,0 +1,41 @@
+"""Finding instruments: `discover`."""
+
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from labnis.cli.options import JsonOption
+from labnis.station import discovered, station_lines
+from labnis.ui.output import cells, print_table, say, say_json
+
+__all__ = ["discover"]
+
+
+def discover(
+    addresses: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[ADDRESS]...",
+            help="Further VISA addresses to ask, such as TCPIP0::10.0.0.5::5025::SOCKET: no library finds raw sockets.",
+        ),
+    ] = None,
+    visalib: Annotated[str, typer.Option("--visalib", help="PyVISA library, such as @py or @ivi.")] = "",
+    serial_ports: Annotated[bool, typer.Option("--serial", help="Also ask what is connected to serial ports.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """List the instruments that VISA finds, and the lines of a station file for them; only *IDN? is sent."""
+    found = list(discovered(visalib, addresses or (), serial_ports=serial_ports))
+    lines = station_lines(found)
+    if as_json:
+        say_json({"instruments": found, "lines": lines})
+        return
+    table = Table("address", "identity", "type")
+    for one in found:
+        table.add_row(*cells([one.address, one.identity or one.problem, one.type or ""]))
+    if found:
+        print_table(table)
+    else:
+        say("no instrument found; give the addresses of those behind raw sockets")
+    for line in ["", *lines] if lines else []:
+        say(line)

@@ -1,0 +1,120 @@
+"""Instruments that a VISA library finds, with their identities, and their lines of a station file."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import pyvisa
+from pyvisa.resources import MessageBasedResource
+
+from drivers.models import type_of
+from labnis.errors import BusyError, ConfigurationError
+from labnis.printable import printable
+from labnis.station.lock import hold
+from labnis.station.lock_names import lock_names_of_address
+
+__all__ = ["FoundInstrument", "discovered", "station_lines"]
+
+TIMEOUT = 1000
+"""Time (ms) that an instrument has to connect, and to answer."""
+
+LONGEST_IDENTITY = 200
+
+SERIAL_PORT = re.compile(r"ASRL", re.IGNORECASE)
+"""Addresses of serial ports: bytes sent there reach whatever is connected, at any speed."""
+
+
+@dataclass(frozen=True)
+class FoundInstrument:
+    """One address.
+
+    Attributes
+    ----------
+    address
+        VISA address.
+    identity
+        Answer to `*IDN?`; empty if there is none.
+    type
+        Class of `drivers` that drives it; None if none is for this identity.
+    problem
+        Why there is no identity, in a few words; empty if there is one.
+
+    """
+
+    address: str
+    identity: str = ""
+    type: str | None = None
+    problem: str = ""
+
+
+def discovered(visalib: str, also: Sequence[str] = (), *, serial_ports: bool = False) -> Iterator[FoundInstrument]:
+    """Ask each instrument that the library finds, and those at the addresses `also`, for its identity.
+
+    Nothing but `*IDN?` is sent, and only where no other program of labnis uses the instrument.
+
+    Parameters
+    ----------
+    visalib
+        PyVISA library, such as "@py"; empty for the default.
+    also
+        Further addresses: no library finds an instrument behind a raw socket.
+    serial_ports
+        Whether serial ports are asked, too.
+
+    Raises
+    ------
+    ConfigurationError
+        PyVISA cannot load the library.
+
+    """
+    try:
+        manager = pyvisa.ResourceManager(visalib)
+    except Exception as error:  # third-party libraries are loaded here
+        raise ConfigurationError(
+            f"PyVISA library {visalib!r} cannot be used: {error}; '@py' needs no installation"
+        ) from error
+    try:
+        for address in dict.fromkeys([*manager.list_resources(), *also]):
+            yield _found(manager, address, serial_ports or address in also)
+    finally:
+        manager.close()
+
+
+def _found(manager: pyvisa.ResourceManager, address: str, may_be_serial: bool) -> FoundInstrument:
+    if SERIAL_PORT.match(address) and not may_be_serial:
+        return FoundInstrument(address, problem="a serial port, not asked")
+    try:
+        with hold(lock_names_of_address(address)):
+            identity = _identity(manager, address)
+    except BusyError as error:
+        return FoundInstrument(address, problem=f"not asked: {error}")
+    except Exception as error:  # noqa: BLE001  # PyVISA and PyVISA-py raise exceptions of many classes
+        return FoundInstrument(address, problem=f"no answer to *IDN?: {type(error).__name__}: {printable(error)}")
+    return FoundInstrument(address, identity, type_of(identity))
+
+
+def _identity(manager: pyvisa.ResourceManager, address: str) -> str:
+    opened = manager.open_resource(address, open_timeout=TIMEOUT)
+    try:
+        if not isinstance(opened, MessageBasedResource):
+            raise TypeError("it has no messages")  # told as any other failure
+        opened.timeout = TIMEOUT
+        if address.upper().endswith("::SOCKET") or SERIAL_PORT.match(address):
+            opened.read_termination = opened.write_termination = "\n"
+        return str(opened.query("*IDN?")).strip()[:LONGEST_IDENTITY]
+    finally:
+        opened.close()
+
+
+def station_lines(found: Sequence[FoundInstrument]) -> list[str]:
+    """The section `instruments:` of a station file for those that a class of labnis drives; empty if there are none."""
+    lines: list[str] = []
+    taken: dict[str, int] = {}
+    for one in found:
+        if one.type is None:
+            continue
+        module = one.type.split(".")[1]
+        taken[module] = taken.get(module, 0) + 1
+        name = module if taken[module] == 1 else f"{module}_{taken[module]}"
+        lines += [f"  {name}:", f"    type: {one.type}", f"    address: {one.address}"]
+    return ["instruments:", *lines] if lines else []

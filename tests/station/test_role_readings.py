@@ -1,0 +1,63 @@
+"""One reading of every role, as `labnis check --open` takes it: right, compared with limits, and nothing changes."""
+
+import copy
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pyvisa
+
+from labnis.experiment.twin import twin_of
+from labnis.station import OpenStation, RoleReading, load_station, open_station, read_roles
+from sim_instruments.visa import LabnisVisaLibrary
+from tests.run.bench import write_station
+
+
+@pytest.fixture
+def station(tmp_path: Path) -> Iterator[OpenStation]:
+    config = load_station(write_station(tmp_path))
+    with twin_of(config, None, 1) as twin, open_station(config, twin=twin) as opened:
+        opened.open(config.roles)
+        yield opened
+
+
+def panels_of(station: OpenStation) -> dict[str, Any]:
+    library = pyvisa.ResourceManager(f"{station.config.twin}@labnis").visalib
+    assert isinstance(library, LabnisVisaLibrary)
+    return library.panels
+
+
+def readings(station: OpenStation) -> dict[str, RoleReading]:
+    return {one.role: one for one in read_roles(station, station.config.roles)}
+
+
+def test_every_role_is_read_and_nothing_changes(station: OpenStation) -> None:
+    panels = panels_of(station)
+    before = {name: copy.deepcopy(panel.state) for name, panel in panels.items()}
+    found = readings(station)
+    assert list(found) == list(station.config.roles)
+    assert [one.problem for one in found.values()] == [""] * len(found)
+    assert (found["bias"].value, found["bias"].remark) == (0.0, "output off")
+    assert found["fridge"].value == pytest.approx(0.010, abs=0.004)
+    assert found["fridge"].unit == "K"
+    assert found["vna"].value is None
+    assert (found["stage"].allowed, found["stage"].remark) == ("0 to 0.4", "output off")
+    assert {name: panel.state for name, panel in panels.items()} == before
+
+
+def test_an_output_that_was_left_on_is_a_problem(station: OpenStation) -> None:
+    source = panels_of(station)["keithley"]
+    source.receive(b":SOUR:VOLT:RANG 2;:SOUR:VOLT 1e-3;:OUTP ON")
+    found = readings(station)["bias"]
+    assert found.value == pytest.approx(1e-3)
+    assert "its output is on at 0.001 V, which an earlier run has left" in found.problem
+    source.receive(b":SOUR:VOLT 0.5")
+    assert "beyond limits.maximum_bias (0.006 V)" in readings(station)["bias"].problem
+
+
+def test_a_reading_that_fails_does_not_hide_the_others(station: OpenStation) -> None:
+    panels_of(station)["sr830"].overloaded = True
+    found = readings(station)
+    assert "overload" in found["lockin"].problem
+    assert found["fridge"].problem == ""

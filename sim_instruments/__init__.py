@@ -3,7 +3,7 @@
 Instruments without a front panel have stand-ins, which fill their roles directly.
 """
 
-from sim_instruments.instruments import SHIPPED_TRUTH, SimulatedInstrument, SimulatedRole
+from sim_instruments.instruments import SHIPPED_TRUTH, Setup, SimulatedInstrument, SimulatedRole
 from sim_instruments.panels import ADDRESSES
 from sim_instruments.stand_ins import Errors, SimulatedError
 from sim_instruments.twin import Twin, open_twin
@@ -13,6 +13,7 @@ __all__ = [
     "ADDRESSES",
     "SHIPPED_TRUTH",
     "Errors",
+    "Setup",
     "SimulatedClock",
     "SimulatedError",
     "SimulatedInstrument",

@@ -1,15 +1,25 @@
 """The instruments at the simulated device, described as in a station file, and their wiring."""
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from labnis.accuracy import Source
 from sim_instruments.world import LineWiring, Signal, Stage, Wires
 from sim_instruments.world.wires import INPUTS
 
-__all__ = ["PLAIN", "SHIPPED_TRUTH", "SimulatedInstrument", "SimulatedRole", "signal_of", "stage_of", "wires_of"]
+__all__ = [
+    "PLAIN",
+    "SHIPPED_TRUTH",
+    "Setup",
+    "SimulatedInstrument",
+    "SimulatedRole",
+    "signal_of",
+    "stage_of",
+    "wires_of",
+]
 
 #: The truth file used by plain `@labnis`.
 SHIPPED_TRUTH = Path(__file__).with_name("nis_device.yaml")
@@ -97,6 +107,26 @@ PLAIN: Mapping[str, SimulatedInstrument] = {
         ("fridge", "LakeShore372", "thermometer"),
     )
 }
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Instruments at the device, and how they are wired.
+
+    Attributes
+    ----------
+    instruments
+        By name; those without a panel are not served.
+    wiring
+        Keys of `LineWiring`.
+    stated
+        Errors that instruments and wiring may have.
+
+    """
+
+    instruments: Mapping[str, SimulatedInstrument] = field(default_factory=lambda: PLAIN)
+    wiring: Mapping[str, Any] = field(default_factory=dict)
+    stated: Sequence[Source] = ()
 
 
 def signal_of(role: SimulatedRole, wiring: LineWiring, all_instruments: Collection[SimulatedInstrument]) -> Signal:

@@ -6,7 +6,11 @@ from typing import Annotated
 import typer
 
 from labnis.cli.options import path_of
-from sim_instruments import SHIPPED_TRUTH
+from labnis.experiment.twin import setup_of, truth_file
+from labnis.station import load_station
+from labnis.ui.output import say
+from sim_instruments import SHIPPED_TRUTH, Setup
+from sim_instruments.panels import panel_of
 from sim_instruments.server import serve as serve_twin
 
 __all__ = ["twin"]
@@ -21,8 +25,20 @@ def _twin() -> None:
 
 @twin.command("serve")
 def serve(
-    port: Annotated[int, typer.Option("--port", min=0, max=65530, help="First of six ports; 0 chooses free ones.")] = 0,
-    twin: Annotated[Path, typer.Option("--twin", parser=path_of, metavar="FILE", help="Truth file.")] = SHIPPED_TRUTH,
+    port: Annotated[int, typer.Option("--port", min=0, max=65530, help="First of the ports; 0 chooses free ones.")] = 0,
+    twin: Annotated[
+        Path | None,
+        typer.Option("--twin", parser=path_of, metavar="FILE", help="Truth file; that of the station file by default."),
+    ] = None,
+    station: Annotated[
+        Path | None,
+        typer.Option(
+            "--station",
+            parser=path_of,
+            metavar="FILE",
+            help="Serve the instruments of this station file.",
+        ),
+    ] = None,
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="Seed of the simulated noise.")] = None,
     log: Annotated[
         Path | None,
@@ -33,4 +49,11 @@ def serve(
 
     One TCP socket per instrument, on this machine only, until the command is stopped.
     """
-    serve_twin(twin, port=port, seed=seed, log=log)
+    setup, truth = Setup(), twin or SHIPPED_TRUTH
+    if station is not None:
+        config = load_station(station)
+        setup, truth = setup_of(config), truth_file(config, twin)
+        for name, one in setup.instruments.items():
+            if panel_of(one) is None:
+                say(f"{name}: there is no panel of {one.models[0]}, so it is not served", err=True)
+    serve_twin(truth, port=port, seed=seed, log=log, setup=setup)

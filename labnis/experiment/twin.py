@@ -10,9 +10,9 @@ from labnis.accuracy import Source
 from labnis.errors import ConfigurationError
 from labnis.station import StationConfig, stated_sources
 from labnis.station.simulated import simulated_instruments
-from sim_instruments import Errors, Twin, open_twin
+from sim_instruments import Errors, Setup, Twin, open_twin
 
-__all__ = ["twin_of"]
+__all__ = ["setup_of", "truth_file", "twin_of"]
 
 
 @contextmanager
@@ -25,14 +25,39 @@ def twin_of(config: StationConfig, truth: Path | str | None, seed: int | None) -
         No truth file is named, or it cannot be used.
 
     """
+    file, setup = truth_file(config, truth), setup_of(config)
+    errors = Errors(overload=OverloadError, compliance=ComplianceError)
+    with open_twin(
+        file, seed=seed, wiring=setup.wiring, instruments=setup.instruments, errors=errors, stated=setup.stated
+    ) as twin:
+        yield twin
+
+
+def truth_file(config: StationConfig, truth: Path | str | None) -> Path:
+    """The truth file: `truth`, or that of the station file.
+
+    Raises
+    ------
+    ConfigurationError
+        None is named.
+
+    """
     file = Path(truth) if truth is not None else config.twin
     if file is None:
         raise ConfigurationError(f"{config.path}: labnis.twin.file is missing; name a truth file there or by --twin")
-    errors = Errors(overload=OverloadError, compliance=ComplianceError)
-    instruments = simulated_instruments(config)
-    wiring, stated = config.wiring_record(), _stated(config)
-    with open_twin(file, seed=seed, wiring=wiring, instruments=instruments, errors=errors, stated=stated) as twin:
-        yield twin
+    return file
+
+
+def setup_of(config: StationConfig) -> Setup:
+    """Instruments and wiring of the station, for its simulated fridge.
+
+    Raises
+    ------
+    ConfigurationError
+        An instrument's class cannot be imported, or cannot fill its role.
+
+    """
+    return Setup(simulated_instruments(config), config.wiring_record(), _stated(config))
 
 
 def _stated(config: StationConfig) -> tuple[Source, ...]:

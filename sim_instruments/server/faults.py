@@ -49,7 +49,7 @@ Kind = Literal[
 OF_ANSWERS: frozenset[Kind] = frozenset({"delay", "drop", "truncate", "garble", "swap", "implausible"})
 NUMBER = re.compile(rb"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 IMPOSSIBLE = (b"+1.000000E+32", b"-1.000000E+24", b"NAN")
-#: Conditions, and the instruments that can have them.
+#: Conditions, and the kinds of roles of the instruments that can have them.
 CONDITIONS: dict[Kind, tuple[str, ...]] = {"overload": ("lockin", "analyzer", "vna"), "compliance": ("bias",)}
 
 

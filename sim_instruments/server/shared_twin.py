@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sim_instruments.instruments import Setup
 from sim_instruments.panels import front_panels
 from sim_instruments.server.command_log import CommandLog
 from sim_instruments.server.faults import CONDITIONS, Fault, FaultScript
@@ -20,8 +21,6 @@ __all__ = ["Disconnected", "SharedTwin"]
 
 # Client number of events that no message caused.
 TWIN = 0
-# Name of the instrument that drives the bias line.
-SOURCE = "bias"
 
 
 @dataclass(frozen=True)
@@ -51,18 +50,32 @@ class SharedTwin:
     speed
         Time of the instruments per real time. Above 1, sweeps need less real time; trigger models still
         take real time.
+    setup
+        Instruments and wiring, by default those of plain `@labnis`.
 
     """
 
-    def __init__(self, truth: Truth, *, seed: int | None = None, log: Path | None = None, speed: float = 1.0) -> None:
+    def __init__(
+        self,
+        truth: Truth,
+        *,
+        seed: int | None = None,
+        log: Path | None = None,
+        speed: float = 1.0,
+        setup: Setup = Setup(),  # noqa: B008  # frozen
+    ) -> None:
         seed = truth.noise.seed if seed is None else seed
         self.log = CommandLog(log)
+        self._instruments = setup.instruments
+        self._source = next((name for name, one in setup.instruments.items() if one.plays("bias")), "")
         self._speed = speed
         self._turn = threading.Lock()
         self._clock = SharedClock(self._turn, speed)
         self.world = DisturbedWorld(truth, self._clock, self._note_source)
+        self.world.stated = setup.stated
+        self.world.wiring = truth.true_wiring(setup.wiring)
         self.world.reset(seed)
-        self.panels = front_panels(self.world)
+        self.panels = front_panels(self.world, setup.instruments)
         self._at_work = {name: threading.Lock() for name in self.panels}
         self.faults = FaultScript(seed)
 
@@ -108,12 +121,12 @@ class SharedTwin:
                 if "reset" in kinds:
                     panel.switch_on()
                 panel.overloaded = self.faults.holds(name, "overload")
-                if name == SOURCE:
+                if name == self._source:
                     self.world.trip_limit(tripped=self.faults.holds(name, "compliance"))
                 if text:
                     panel.receive(text.encode("latin-1"))
                 answer = panel.drain()
-                if name == SOURCE:
+                if name == self._source:
                     self._note_source(self.world.source.level, self.world.source.output)
         struck = self._noted(self.faults.after(name, message.decode("latin-1").strip()), client) if answer else []
         delay = sum(fault.seconds for fault in struck if fault.kind == "delay")
@@ -125,7 +138,7 @@ class SharedTwin:
         return struck
 
     def _note_source(self, level: float, output: bool) -> None:  # called back by position
-        self.log.write(SOURCE, TWIN, "event", "source", source=(level, output))
+        self.log.write(self._source, TWIN, "event", "source", source=(level, output))
 
     # --- changes by a test while the twin runs --------------------------------------------------------------------
 
@@ -163,7 +176,10 @@ class SharedTwin:
             The instrument does not exist or cannot have this fault; the message lists the allowed ones.
 
         """
-        able = CONDITIONS.get(fault.kind, tuple(self.panels))
+        kinds = CONDITIONS.get(fault.kind)
+        able = [
+            name for name in self.panels if kinds is None or any(self._instruments[name].plays(kind) for kind in kinds)
+        ]
         if fault.instrument not in able:
             raise ValueError(
                 f"a fault {fault.kind!r} cannot be injected into {fault.instrument!r}; allowed are {', '.join(able)}"
@@ -179,8 +195,8 @@ class SharedTwin:
             The source does not accept it.
 
         """
-        with self._at_work[SOURCE], self._turn:
-            self.panels[SOURCE].receive(f":SOUR:VOLT:RANG:AUTO ON;:SOUR:VOLT {level!r};:OUTP {output:d}".encode())
+        with self._at_work[self._source], self._turn:
+            self.panels[self._source].receive(f":SOUR:VOLT:RANG:AUTO ON;:SOUR:VOLT {level!r};:OUTP {output:d}".encode())
             left = self.world.source
         if left.output != output or not abs(left.level - level) <= 1e-3 * abs(level) + 1e-6:
             raise ValueError(f"the source cannot be left at {level!r} V; it is at {left.level!r} V")

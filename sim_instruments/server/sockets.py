@@ -1,9 +1,9 @@
 """The twin as a separate process: one TCP socket per instrument on this machine, so that clients may be killed.
 
 Instruments listen at `port`, `port` + 1, … in their order, and use raw SCPI with a line feed at the end of each
-message: PyVISA-py opens them as `TCPIP0::127.0.0.1::<port>::SOCKET`. `port` + 5 is the control socket, see
-`sim_instruments.server.control`. Only this machine is served, and no protocol but these, see
-`sim_instruments.server.messages`.
+message: PyVISA-py opens them as `TCPIP0::127.0.0.1::<port>::SOCKET`. `port` + 5 is the control socket, or the next
+one where there are more than five instruments, see `sim_instruments.server.control`.
+Only this machine is served, and no protocol but these, see `sim_instruments.server.messages`.
 """
 
 import itertools
@@ -15,14 +15,14 @@ import socket
 import socketserver
 import struct
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
-from pydantic import Field, NonNegativeInt, validate_call
+from pydantic import Field, NonNegativeInt, SkipValidation, validate_call
 
-from sim_instruments.instruments import PLAIN
+from sim_instruments.instruments import PLAIN, Setup
 from sim_instruments.server.control import CONTROL_OFFSET
 from sim_instruments.server.messages import ForeignProtocolError, received
 from sim_instruments.server.requests import parsed
@@ -50,9 +50,9 @@ class ServerError(Exception):
     exit_code: ClassVar[int] = 2
 
 
-def addresses(port: int) -> dict[str, str]:
-    """Instrument → VISA address of a server at `port`."""
-    return {name: f"TCPIP0::{HOST}::{number}::SOCKET" for number, name in enumerate(PLAIN, start=port)}
+def addresses(port: int, names: Iterable[str] = PLAIN) -> dict[str, str]:
+    """Instrument → VISA address of a server at `port`, of the instruments called `names`."""
+    return {name: f"TCPIP0::{HOST}::{number}::SOCKET" for number, name in enumerate(names, start=port)}
 
 
 class _Listener(socketserver.ThreadingTCPServer):
@@ -205,7 +205,7 @@ class TwinServer:
         try:
             for name in self.twin.panels:
                 listeners.append(_Instrument(port + len(listeners), name, self))
-            listeners.append(_Listener(port + CONTROL_OFFSET, _Controller, self))
+            listeners.append(_Listener(port + max(CONTROL_OFFSET, len(listeners)), _Controller, self))
         except (OSError, OverflowError) as error:
             for listener in listeners:
                 listener.server_close()
@@ -248,10 +248,11 @@ def serve(
     seed: NonNegativeInt | None = None,
     log: Path | None = None,
     speed: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0,
+    setup: SkipValidation[Setup] = Setup(),  # noqa: B008  # frozen
 ) -> None:
     """Serve the twin of the truth file at `truth` until SIGTERM, SIGINT or a request of the control socket.
 
-    `seed`, `log` and `speed` are those of `SharedTwin`.
+    `seed`, `log`, `speed` and `setup` are those of `SharedTwin`.
 
     Prints a line `name address` for each instrument and then `ready`. Its time is always real, because it is used
     to check ramps.
@@ -266,11 +267,11 @@ def serve(
         Where a port cannot be used.
 
     """
-    server = TwinServer(SharedTwin(load_truth(truth), seed=seed, log=log, speed=speed), port)
+    server = TwinServer(SharedTwin(load_truth(truth), seed=seed, log=log, speed=speed, setup=setup), port)
     with server.running():
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: server.stopping.set())
-        for name, address in addresses(server.port).items():
+        for name, address in addresses(server.port, server.twin.panels).items():
             print(name, address)  # noqa: T201  # read by the process that started the server
         print("ready", flush=True)  # noqa: T201
         server.stopping.wait()

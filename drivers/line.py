@@ -2,7 +2,8 @@
 
 No write is ever repeated. A query that changes nothing may be, up to three times in all (`again`). After an answer
 that was late, lost or garbled, the line is cleared until `*IDN?` is answered with the instrument's identity. Only then
-the next query is sent, so that no answer is taken for that to another query.
+the next query is sent, so that no answer is taken for that to another query. A network connection that broke is opened
+again on the way: `reconnections` counts that, and the call that failed has failed all the same.
 
 PyVISA and PyVISA-py raise exceptions of many classes (VisaIOError, InvalidSession, RPCError, RuntimeError of HiSLIP,
 EOFError, struct.error, Exception itself): all of them are translated.
@@ -15,7 +16,7 @@ from typing import Any, TypeVar
 
 import pyvisa
 from pyvisa.constants import StatusCode
-from pyvisa.resources import TCPIPSocket
+from pyvisa.resources import TCPIPInstrument, TCPIPSocket
 from qcodes.instrument import VisaInstrument
 from qcodes.utils import DelayedKeyboardInterrupt
 
@@ -28,6 +29,8 @@ SILENCE, LONGEST = 100, 2.0
 # Number of unexpected answers, and of timeouts, after which clearing a line fails.
 MOST_STRAY, MOST_SILENT = 6, 2
 RETRIES = 2
+# A broken network connection is opened again within RECONNECTED_WITHIN (s), each attempt taking CONNECTING (s) at most.
+RECONNECTED_WITHIN, CONNECTING, PAUSE = 5.0, 2.0, 0.25
 # An answer that is longer (bytes) has no end; that of a trace has the length that was asked for.
 LONGEST_ANSWER = 1 << 16
 # Number of answers that may be missing from a snapshot.
@@ -46,6 +49,10 @@ class InstrumentLine(VisaInstrument):
 
     on_message: Callable[[float], None] = staticmethod(lambda longest: None)
     """Called before each message with the longest time (s) that it may take."""
+    on_reconnected: Callable[[str], None] = staticmethod(lambda said: None)
+    """Called with a sentence after a broken connection was opened again."""
+    reconnections = 0
+    """How often that has happened."""
 
     _last_command = "nothing yet"
     _last_answer = ""
@@ -123,6 +130,23 @@ class InstrumentLine(VisaInstrument):
             If the instrument no longer answers `*IDN?` with its identity.
 
         """
+        said = self._cleared()
+        if not self._in_step and self._reconnected():
+            said = self._cleared()
+            if self._in_step:
+                self.reconnections += 1
+                lost = f"{self.described}: its connection was lost, and is open again."
+                self.log.warning(lost)
+                self.on_reconnected(lost)
+        if not self._in_step:
+            raise CommunicationError(
+                self.described,
+                f"does not answer *IDN? as {self._identity[:80]!r} any more (last: {said[:80] or 'silence'!r}).",
+                CHECK_LINE,
+            )
+
+    def _cleared(self) -> str:
+        """Clear the line until `*IDN?` is answered with the identity; the last answer, if it is another."""
         silent, said = 0, ""
         for _ in range(MOST_STRAY):
             if self._in_step or silent == MOST_SILENT:
@@ -139,12 +163,27 @@ class InstrumentLine(VisaInstrument):
             except Exception as error:  # noqa: BLE001  # see the head of this module: the connection is lost
                 said = _told(error)
                 break
-        if not self._in_step:
-            raise CommunicationError(
-                self.described,
-                f"does not answer *IDN? as {self._identity[:80]!r} any more (last: {said[:80] or 'silence'!r}).",
-                CHECK_LINE,
-            )
+        return said
+
+    def _reconnected(self) -> bool:
+        """Open a network connection anew; whether that succeeded."""
+        handle = self.visa_handle
+        if not isinstance(handle, TCPIPSocket | TCPIPInstrument):
+            return False
+        timeout = self.timeout.cache.get(False)
+        with suppress(Exception):  # it is lost
+            handle.close()
+        deadline = time.monotonic() + RECONNECTED_WITHIN
+        while time.monotonic() < deadline:
+            self.on_message(CONNECTING)
+            try:
+                handle.open(open_timeout=round(1e3 * CONNECTING))
+                handle.timeout = 1e3 * timeout if timeout is not None else float("inf")
+            except Exception:  # noqa: BLE001  # as above; the instrument may not be back yet
+                time.sleep(PAUSE)
+            else:
+                return True
+        return False
 
     def distinguish(self, passes: Callable[[str], bool]) -> None:
         """Make sure that the next answer is not mistaken: if the last one `passes` for it, `*IDN?` is queried.
@@ -232,11 +271,13 @@ class InstrumentLine(VisaInstrument):
             If the bus fails.
 
         """
+        self.regain_step()
         self._last_command = cmd
         self._announce()
         try:
             self.write_raw(cmd)
         except Exception as error:
+            self.lost_step()
             raise CommunicationError(
                 self.described,
                 f"the command {cmd!r} could not be sent: {_told(error)}.",

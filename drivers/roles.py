@@ -14,7 +14,7 @@ Kinds of roles, and the protocol that an instrument must have::
 
 import math
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from numbers import Real
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.errors import ReadingError, SettingError
+from drivers.errors import CommunicationError, ReadingError, SettingError
 from drivers.wiring import Wiring
 
 __all__ = [
@@ -47,6 +47,8 @@ __all__ = [
 NAN = float("nan")
 POLL, LATEST = 0.05, 10.0
 """Time (s) between two queries whether an acquisition is complete, and its largest delay, also of start and fetch."""
+REPETITIONS = 2
+"""How often an acquisition is repeated whose instrument has lost its connection."""
 
 
 @dataclass(frozen=True)
@@ -339,7 +341,8 @@ class Roles:
     def acquire(self, instrument: Acquisition[Data_co]) -> Data_co:
         """Start an acquisition, wait for it with the experiment's clock, and return its data.
 
-        If the wait ends early, the acquisition is aborted at the instrument.
+        If the wait ends early, the acquisition is aborted at the instrument. One that ends because the instrument's
+        connection broke is repeated, `REPETITIONS` times at most, once the connection is open again.
 
         Raises
         ------
@@ -356,9 +359,21 @@ class Roles:
             raise SettingError(
                 name, f"has an acquisition of {duration!r} s; duration() returns a finite time (s), 0 or more."
             )
+        for _ in range(REPETITIONS):
+            reconnections = getattr(instrument, "reconnections", 0)
+            try:
+                return self._acquired(instrument, name, duration)
+            except CommunicationError:
+                with suppress(Exception):  # of a lab's driver; it opens the connection, if that is possible
+                    instrument.abort()
+                if getattr(instrument, "reconnections", 0) == reconnections:
+                    raise
+        return self._acquired(instrument, name, duration)
+
+    def _acquired(self, instrument: Acquisition[Data_co], name: str, duration: float) -> Data_co:
         self._expect(LATEST)
-        instrument.start()
         try:
+            instrument.start()
             latest = self.clock.time() + 1.1 * duration + LATEST
             self.clock.sleep(duration)
             while not instrument.finished():

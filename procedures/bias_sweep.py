@@ -59,6 +59,9 @@ class BiasSweep(Measurement):
     maximum_current = FloatParameter("Largest expected current", units="A", default=1e-6, minimum=1e-9, maximum=10.0)
     order = ListParameter("Order of the bias points", choices=["sweep", "information"], default="sweep")
 
+    arrived = 0.0
+    """Time (s) of the experiment's clock at which the present bias was reached."""
+
     def follow_mains(self, line_frequency: float) -> None:
         """Replace times and frequencies of 0 by those that suit mains of `line_frequency` (Hz)."""
         if self.integration_time == 0:
@@ -130,6 +133,7 @@ class BiasSweep(Measurement):
     def settle_at(self, bias: float) -> None:
         """Ramp to `bias` (V) and wait."""
         self.roles.bias.move_to(bias)
+        self.arrived = self.roles.clock.time()
         self.roles.clock.sleep(self.settling_time)
 
     def bias_row(self, reading: BiasReading) -> dict[str, Any]:

@@ -27,10 +27,10 @@ class EmittedPowerVsBias(BandSweep):
     maximum_bias = FloatParameter("Largest bias", units="V", default=5e-3, minimum=0.0, maximum=1e3)
     center = FloatParameter("Centre frequency", units="Hz", default=4.67e9, minimum=1e3, maximum=44e9)
     span = FloatParameter("Frequency span", units="Hz", default=140e6, minimum=1e3)
-    frequencies = IntegerParameter("Frequency points", default=1001, minimum=11, maximum=20001)
-    resolution_bandwidth = FloatParameter("Noise bandwidth", units="Hz", default=150e3, minimum=1.0, maximum=8e6)
+    frequencies = IntegerParameter("Frequency points", default=281, minimum=11, maximum=20001)
+    resolution_bandwidth = FloatParameter("Noise bandwidth", units="Hz", default=500e3, minimum=1.0, maximum=8e6)
     sweep_time = FloatParameter("Time of one sweep", units="s", default=1.0, minimum=1e-3, maximum=4000.0)
-    averages = IntegerParameter("Averaged sweeps", default=10, minimum=1, maximum=10000)
+    averages = IntegerParameter("Averaged sweeps", default=3, minimum=1, maximum=10000)
 
     def instrument_settings(self) -> dict[str, dict[str, Any]]:
         """Settings of the spectrum analyzer: band, filter and averaging."""

@@ -77,8 +77,8 @@ class IsothermSweep(IVSweep):
                 self.settle_stage(temperature)
                 present = temperature
             self.settle_at(bias)
-            conductance = self.conductance()
-            self.record(self.bias_row(self.roles.bias.read()) | conductance)
+            row = self.bias_row(self.roles.bias.read())  # while the filter of the lock-in settles
+            self.record(row | self.conductance())
 
     def settle_stage(self, temperature: float) -> None:
         """Wait until the thermometer shows a steady `temperature` (K; 0 without a heater).

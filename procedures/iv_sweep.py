@@ -34,7 +34,7 @@ class IVSweep(BiasSweep):
     excitation_frequency = FloatParameter(
         "Lock-in frequency, or 0 for 1.5 times that of the mains", units="Hz", default=0.0, minimum=0.0, maximum=1e5
     )
-    time_constant = FloatParameter("Lock-in time constant", units="s", default=0.03, minimum=1e-5, maximum=3e4)
+    time_constant = FloatParameter("Lock-in time constant", units="s", default=0.01, minimum=1e-5, maximum=3e4)
     sensitivity = FloatParameter("Lock-in full scale", units="V", default=0.1, minimum=2e-9, maximum=1.0)
 
     def follow_mains(self, line_frequency: float) -> None:
@@ -72,8 +72,8 @@ class IVSweep(BiasSweep):
         return {"lockin": lockin}
 
     def point_duration(self) -> float:
-        """Time (s) at one point, mostly the settling of the lock-in's filter: about ten time constants."""
-        return float(max(self.settling_time, 10 * self.time_constant) + self.integration_time)
+        """Time (s) at one point: the current is read while the lock-in's filter settles, about 13 time constants."""
+        return float(max(super().point_duration(), 13 * self.time_constant))
 
     def startup(self) -> None:
         """Set the excitation, check the limits, switch the source on."""
@@ -83,11 +83,11 @@ class IVSweep(BiasSweep):
             lockin.prepare(**self.instrument_settings()["lockin"])
 
     def execute(self) -> None:
-        """For each bias: set, wait, read the lock-in and the current."""
+        """For each bias: set, wait, read the current and the lock-in."""
         for *_, bias in self.sweep():
             self.settle_at(bias)
-            conductance = self.conductance()
-            self.record(self.bias_row(self.roles.bias.read()) | conductance)
+            row = self.bias_row(self.roles.bias.read())  # while the filter of the lock-in settles
+            self.record(row | self.conductance())
 
     def conductance(self) -> dict[str, float]:
         """Columns of the lock-in: excitation on the bias line (V rms), X, Y (V rms) and conductance (S).
@@ -98,7 +98,7 @@ class IVSweep(BiasSweep):
         if lockin is None:
             nothing = float("nan")
             return {"Excitation (V)": 0.0, "Lockin X (V)": nothing, "Lockin Y (V)": nothing, "Conductance (S)": nothing}
-        self.roles.clock.sleep(max(0.0, lockin.settling_time() - self.settling_time))
+        self.roles.clock.sleep(max(0.0, self.arrived + lockin.settling_time() - self.roles.clock.time()))
         signal = lockin.read()
         return {
             "Excitation (V)": self.excitation / self.roles.wiring.excitation_divider,

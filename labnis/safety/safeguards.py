@@ -226,6 +226,7 @@ class Safeguards:
         )
         self.quality = Quality(limits.on_compliance, lambda text: report("quality", text), on_error)
         self.roles = self._wrapped(station.roles)
+        station.watch_connections(lambda said: report("connection", said))
 
     def _wrapped(self, roles: Roles) -> Roles:
         specs = self._station.config.roles

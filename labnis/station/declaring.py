@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from drivers.scpi import CheckedInstrument
@@ -29,12 +29,12 @@ class Declarations:
         Of the oversight.
     watchdog
         Of the station; None if it has none, or it is not open yet.
-
     """
 
     def __init__(self, oversight: Oversight) -> None:
         self.patience = oversight.patience
         self.watchdog: StationWatchdog | None = None
+        self._on_reconnected: Callable[[str], None] = lambda said: None
         self._oversight = oversight
         self._unannounced = self._blocked_until = 0.0
 
@@ -42,8 +42,16 @@ class Declarations:
         """Take into account how long an answer of `instrument` may take."""
         if isinstance(instrument, CheckedInstrument):
             instrument.on_message = self._awaits_answer
+            instrument.on_reconnected = self._reconnected
         else:
             self._unannounced = max(self._unannounced, longest_answer(instrument) - self.patience)
+
+    def watch_connections(self, report: Callable[[str], None]) -> None:
+        """Call `report` with a sentence whenever the broken connection of an instrument was opened again."""
+        self._on_reconnected = report
+
+    def _reconnected(self, said: str) -> None:
+        self._on_reconnected(said)
 
     def alive(self, seconds: float) -> None:
         """Declare that the next call takes at most `seconds` (s), beside an answer of an instrument.

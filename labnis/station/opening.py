@@ -68,7 +68,7 @@ class OpenStation:
         Role → set-point, for the open ones.
     stand_ins
         Instrument → role → stand-in that fills it, because the twin has no panel of its model.
-    alive, blocking, permit, watchdog_problem
+    alive, blocking, permit, watchdog_problem, watch_connections
         See `labnis.station.declaring`.
 
     """
@@ -86,7 +86,7 @@ class OpenStation:
         self.record = record
         self._declarations = declarations = Declarations(oversight)
         self.alive, self.blocking, self.permit = declarations.alive, declarations.blocking, declarations.permit
-        self.watchdog_problem = declarations.watchdog_problem
+        self.watchdog_problem, self.watch_connections = declarations.watchdog_problem, declarations.watch_connections
         clock: Clock = SystemClock(declarations.sleeps) if twin is None else twin.clock
         self.clock = clock if record is None else record.watched(clock)
         self.stand_ins: dict[str, Mapping[str, Any]] = {}

@@ -132,7 +132,7 @@ def test_what_a_refit_cannot_use_is_named(tmp_path: Path, sweep: Run) -> None:
     with pytest.raises(labnis.errors.RequestError, match="priors: no analysis needs 'reflection'; they need none"):
         labnis.refit(sweep.path, priors={"reflection": sweep.fit})  # type: ignore[dict-item]  # not None here
     with dry_session(tmp_path, Watcher()) as session:
-        unfitted = session.run(IVSweep(points=11, maximum_bias=1e-4))
+        unfitted = session.run(IVSweep(points=11, maximum_bias=1e-5))
     for run in (sweep, unfitted):
         with pytest.raises(
             labnis.errors.RequestError, match="fixed: gapp cannot be held; parameters of this run's fit"

@@ -72,12 +72,38 @@ class Level:
         return f"{value:.{digits}g} {self._unit}".rstrip() + at_instrument
 
     def write(self, value: float) -> None:
-        """Write the level once, without a rate limit; it is unknown until the write has returned."""
+        """Write the level once, without a rate limit; it is unknown until the write has returned.
+
+        Where the instrument's connection broke and was opened again, the level is read back: it is written a second
+        time only if it is still the former one.
+        """
         self.permit()
-        self.value = None
-        self._instrument.set_level(value * self.scale)
+        before, self.value = self.value, None
+        reconnections = getattr(self._instrument, "reconnections", 0)
+        try:
+            self._instrument.set_level(value * self.scale)
+        except CommunicationError:
+            found = self.read_back_twice()
+            if getattr(self._instrument, "reconnections", 0) == reconnections:
+                self.value = None
+                raise
+            logger.warning("%s: after its connection was lost, its level is %s", self.name, self.shown(found))
+            if abs(found - value) > self.tolerance:
+                self._write_again(value, found, before)
         self.value = value
         self.last_seen = f"{self.shown(value)} last seen (written, not read back)"
+
+    def _write_again(self, value: float, found: float, before: float | None) -> None:
+        """Write `value` where `found` shows that the first write was not executed, `before` being the level then."""
+        self.value = None
+        if before is None or abs(found - before) > self.tolerance:
+            raise SettingError(
+                self.name,
+                f"level is {self.shown(found)} after its connection was lost, where {self.shown(value)} was written.",
+                "Something else moves it, or it was switched off and on.",
+            )
+        self.permit()
+        self._instrument.set_level(value * self.scale)
 
     def read_back(self) -> float:
         """Read the level back, and store it.

@@ -135,7 +135,7 @@ class InstrumentLine(VisaInstrument):
             said = self._cleared()
             if self._in_step:
                 self.reconnections += 1
-                lost = f"{self.described}: its connection was lost, and is open again."
+                lost = f"{self.described}: its connection was lost, and is open again (number {self.reconnections})."
                 self.log.warning(lost)
                 self.on_reconnected(lost)
         if not self._in_step:
@@ -179,6 +179,7 @@ class InstrumentLine(VisaInstrument):
             try:
                 handle.open(open_timeout=round(1e3 * CONNECTING))
                 handle.timeout = 1e3 * timeout if timeout is not None else float("inf")
+                handle.read_termination = handle.read_termination  # an attribute of the session, too
             except Exception:  # noqa: BLE001  # as above; the instrument may not be back yet
                 time.sleep(PAUSE)
             else:

@@ -180,6 +180,7 @@ class Run:
             watchdog_problem=lambda: self.watchdog_problem,
             alive=NoOversight().alive,
             permit=NoOversight().permit,
+            watch_connections=lambda report: None,
         )
         self.safeguards = Safeguards(self.station, self.stop, lambda kind, text: self.said.append(kind), **options)
 
@@ -233,6 +234,22 @@ def test_an_acquisition_that_fails_is_skipped_where_the_run_wants_it(where: str,
     run.analyzer.fails.clear()
     assert run.acquire()[0] >= 1.0
     assert run.safeguards.quality.take() == 0
+
+
+@pytest.mark.parametrize("where", ["start", "finished", "fetch"])
+def test_an_acquisition_is_repeated_where_the_connection_was_lost_and_is_back(where: str) -> None:
+    run = Run()
+    run.analyzer.fails[where] = SILENT
+    abort = run.analyzer.abort
+
+    def back_again() -> None:
+        abort()
+        run.analyzer.reconnections += bool(run.analyzer.fails)
+        run.analyzer.fails.clear()
+
+    run.analyzer.reconnections, run.analyzer.abort = 0, back_again
+    assert run.acquire()[0] >= 1.0
+    assert run.analyzer.reconnections == 1
 
 
 @pytest.mark.parametrize("where", ["start", "finished", "fetch"])

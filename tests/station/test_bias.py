@@ -527,3 +527,42 @@ def test_a_current_that_is_not_zero_is_unknown_and_the_output_stays_on(broken: s
     with pytest.raises(BiasUnknownError):
         bias_of(source).shutdown()
     assert source.output
+
+
+class InterruptedSource(FakeSource):
+    """A network source whose connection breaks at write number `at`, which is `executed` or not; then it is back."""
+
+    reconnections = 0
+    at = 5
+    executed = False
+
+    def set_level(self, voltage: float) -> None:
+        self.at -= 1
+        if self.at == 0:
+            if self.executed:
+                super().set_level(voltage)
+            self.reconnections += 1
+            raise CommunicationError("fake", "the connection is lost.")
+        super().set_level(voltage)
+
+
+@pytest.mark.parametrize("executed", [True, False])
+def test_a_level_whose_write_was_interrupted_is_read_back_and_no_step_is_left_out(executed: bool) -> None:
+    source = InterruptedSource()
+    source.executed = executed
+    bias = prepared(source)
+    bias.move_to(2e-3)
+    levels = [0.0, *(level for _, level in source.writes)]
+    assert levels[-1] == 2e-3
+    assert max(abs(b - a) for a, b in pairwise(levels)) <= LIMITS.maximum_step * (1 + 1e-9)
+    assert len(levels) == len(set(levels))  # none was written twice
+
+
+def test_a_level_that_is_neither_the_former_nor_the_new_one_ends_the_ramp() -> None:
+    class Reset(InterruptedSource):
+        def level(self) -> float:
+            return 5e-3 if self.reconnections else super().level()
+
+    bias = prepared(Reset())
+    with pytest.raises(InstrumentError, match="after its connection was lost"):
+        bias.move_to(2e-3)

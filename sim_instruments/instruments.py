@@ -144,8 +144,10 @@ def wires_of(
         for role in instrument.roles
         if role.kind == "thermometer" and role.channel_number is not None
     }
+    sourcing = [role for kind in ("bias", "ammeter") for role in instrument.roles if role.kind == kind]
     return Wires(
         source="bias" if instrument.plays("bias") else "current" if instrument.plays("ammeter") else None,
+        source_channel=sourcing[0].channel if sourcing else None,
         excites=exciting == instrument.name,
         signal=signal,
         auxiliary={1: signal} | auxiliary,

@@ -156,8 +156,8 @@ class _Channel(QcodesChannel):
                 raise SettingError(
                     self.parent.described,
                     f"has its output on and {self._at(setting)} is not {value}.",
-                    "Ramp it to 0 and switch the output off first (labnis safe)"
-                    + (", or correct four_wire under init of the instrument." if setting == "sense" else "."),
+                    "Ramp it to 0 and switch the output off first (labnis safe); four_wire under init of it "
+                    "says whether there are sense leads.",
                 )
             self._assign(setting, value)
         else:

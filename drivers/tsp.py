@@ -79,7 +79,7 @@ class TspInstrument(CheckedInstrument):
             except CommunicationError:
                 raise CommunicationError(
                     self.described,
-                    f"does not answer, also after a device clear: {silent.problem}",
+                    f"does not answer, also after a device clear (at first: {silent.problem.rstrip('.')}).",
                     "If it is on and connected, a script is running in it that does not end, and its outputs may be "
                     "on: bring them to zero at its front panel (EXIT ends a script, OUTPUT switches off), and try "
                     "again.",

@@ -323,7 +323,7 @@ def test_a_script_that_a_device_clear_does_not_end_is_told(
 ) -> None:
     panel.receive(ENDLESS)
     monkeypatch.setattr(panel, "device_clear", lambda: None)
-    with pytest.raises(CommunicationError, match="does not answer, also after a device clear.*a script is running"):
+    with pytest.raises(CommunicationError, match=r"does not answer, also after a device clear.*a script is running"):
         Keithley2600B("smu", twin.addresses["smu"], visalib=twin.visalib, timeout=1)
 
 

@@ -5,7 +5,7 @@ import struct
 import numpy as np
 import pytest
 import pyvisa
-from qcodes.instrument_drivers import Keithley as qcodes_models
+import qcodes.instrument_drivers.Keithley
 from pymeasure.instruments.keithley import Keithley2600 as PymeasureKeithley2600
 from pyvisa.resources import MessageBasedResource
 
@@ -19,6 +19,7 @@ from tests.keithley_2600b_twin import (
     simulated_panel,  # noqa: F401  # a fixture
 )
 
+MODELS = qcodes.instrument_drivers.Keithley
 TWO_CHANNELS = ("2602A", "2602B", "2604B", "2612B", "2614B", "2634B", "2636B")
 
 
@@ -35,7 +36,7 @@ def values(wire: MessageBasedResource, expression: str) -> list[float]:
 
 @pytest.mark.parametrize("twin", [f"Keithley{model}" for model in TWO_CHANNELS], indirect=True)
 def test_qcodes_drivers(twin: Twin, wire: MessageBasedResource, request: pytest.FixtureRequest) -> None:
-    kind = getattr(qcodes_models, request.node.callspec.params["twin"])
+    kind = getattr(MODELS, request.node.callspec.params["twin"])
     smu = kind("smu", twin.addresses["smu"], visalib=twin.visalib)
     assert smu.get_idn()["model"] == kind.__name__.removeprefix("Keithley") == smu.model
     smu.smua.mode("voltage")
@@ -59,7 +60,7 @@ def test_qcodes_drivers(twin: Twin, wire: MessageBasedResource, request: pytest.
 
 @pytest.mark.parametrize("twin", ["Keithley2601B", "Keithley2611B", "Keithley2635B"], indirect=True)
 def test_qcodes_driver_of_a_single_channel(twin: Twin, wire: MessageBasedResource, panel: Keithley2600BPanel) -> None:
-    smu = getattr(qcodes_models, f"Keithley{panel.model}")("smu", twin.addresses["smu"], visalib=twin.visalib)
+    smu = getattr(MODELS, f"Keithley{panel.model}")("smu", twin.addresses["smu"], visalib=twin.visalib)
     assert smu.smua.output() is False
     assert asked(wire, "errorqueue.next()") == EMPTY
     # QCoDeS gives every model a channel B; a real one has no variable of this name, either.
@@ -69,7 +70,7 @@ def test_qcodes_driver_of_a_single_channel(twin: Twin, wire: MessageBasedResourc
 
 
 def test_qcodes_sweeps(twin: Twin, wire: MessageBasedResource) -> None:
-    smu = qcodes_models.Keithley2602B("smu", twin.addresses["smu"], visalib=twin.visalib)
+    smu = MODELS.Keithley2602B("smu", twin.addresses["smu"], visalib=twin.visalib)
     smu.smua.nplc(0.1)
     if hasattr(smu.smua, "setup_fastsweep"):
         from qcodes.dataset import LinSweep  # noqa: PLC0415  # only of new ones

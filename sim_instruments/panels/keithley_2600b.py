@@ -4,13 +4,14 @@ The device is at the channel that the station file names for the role `bias` (`s
 drives nothing. See `keithley_2600b_channel` for source and readings, `tsp_panel` for scripts and messages.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
 from sim_instruments.panels.keithley_2600b_channel import Model, Smu
 from sim_instruments.panels.tsp_panel import TspPanel
 from sim_instruments.panels.tsp_parts import Attribute, Part
-from sim_instruments.panels.tsp_values import Value
+from sim_instruments.panels.tsp_values import Steps, Value
 
 __all__ = ["KEITHLEY_2600B", "Keithley2600BPanel"]
 
@@ -66,9 +67,22 @@ class Keithley2600BPanel(TspPanel):
             name: Part(condition=Attribute(partial(getattr, smu, "condition")), **BITS)
             for name, smu in self.channels.items()
         }
-        measurement = Part(instrument=Part(**conditions))
-        status = Part(condition=Attribute(lambda: float(self.status_byte())), measurement=measurement)
-        return super().instrument() | {"status": status} | {name: smu.part() for name, smu in self.channels.items()}
+        status = Part(
+            condition=Attribute(lambda: float(self.status_byte())),
+            measurement=Part(instrument=Part(**conditions)),
+            operation=Part(sweeping=Part(condition=Attribute(self._sweeping), SMUA=2.0, SMUB=4.0)),
+        )
+        whole = {"status": status, "waitcomplete": self._wait}
+        return super().instrument() | whole | {name: smu.part() for name, smu in self.channels.items()}
+
+    def _sweeping(self) -> float:
+        """Bits of the channels whose trigger model runs."""
+        return float(sum(bit for bit, smu in zip((2, 4), self.channels.values(), strict=False) if smu.sweep.running))
+
+    def _wait(self, _arguments: Sequence[Value]) -> Steps:
+        for smu in self.channels.values():
+            yield from smu.sweep.wait()
+        return ()
 
 
 def _panel(model: str) -> type[Keithley2600BPanel]:

@@ -6,7 +6,8 @@ sourced uses the source range; a level beyond a fixed range is an error only whi
 
 Unknown, and assumed: settings read back as they were written; which error a level beyond the range gives (5005 here);
 that a range is switched at 101 % of its name while it sources and reads to 102 %; that autozero takes no time. Not
-simulated: the delays and the analog filter (stored, without effect), contact check, calibration, the trigger model.
+simulated: the delays and the analog filter (stored, without effect), contact check, calibration. Sweeps of the trigger
+model are in `keithley_2600b_trigger`.
 
 The simulated line is driven by voltage only: what a current source drives does not reach the device, and it reads its
 own level at 0 V.
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
+from sim_instruments.panels.keithley_2600b_trigger import SourceSweep
 from sim_instruments.panels.tsp_parts import Attribute, Part, ReadingBuffer, rejection
 from sim_instruments.panels.tsp_values import Steps, Value, instant
 from sim_instruments.world.fridge import SourceState, World
@@ -38,7 +40,7 @@ CONSTANTS = {
     "AUTORANGE_OFF": 0.0, "AUTORANGE_ON": 1.0, "AUTORANGE_FOLLOW_LIMIT": 2.0, "FILTER_OFF": 0.0, "FILTER_ON": 1.0,
     "FILTER_MOVING_AVG": 0.0, "FILTER_REPEAT_AVG": 1.0, "FILTER_MEDIAN": 2.0, "REL_OFF": 0.0, "REL_ON": 1.0,
     "AUTOZERO_OFF": 0.0, "AUTOZERO_ONCE": 1.0, "AUTOZERO_AUTO": 2.0, "DELAY_OFF": 0.0, "DELAY_AUTO": -1.0,
-    "ENABLE": 1.0, "DISABLE": 0.0, "SETTLE_SMOOTH": 0.0,
+    "ENABLE": 1.0, "DISABLE": 0.0, "SETTLE_SMOOTH": 0.0, "SOURCE_IDLE": 0.0, "SOURCE_HOLD": 1.0,
 }  # fmt: skip
 
 
@@ -170,12 +172,14 @@ class Smu:
         self._model, self._world, self._terminals = model, world, terminals
         self._quantities = quantities(model)
         self.buffers = (ReadingBuffer(), ReadingBuffer())
+        self.sweep = SourceSweep(world.clock, self._pace, self._drive)
         self.reset()
 
     def reset(self) -> None:
         """Return to the defaults: 0 V, output off, autorange."""
         self.state = {name: quantity.default for name, quantity in self._quantities.items()}
         self._limited = self._overflowed = False
+        self.sweep.reset()
         for buffer in self.buffers:
             buffer.readings.clear()
             buffer.append = 0.0
@@ -204,7 +208,8 @@ class Smu:
             nvbuffer2=self.buffers[1],
             makebuffer=instant(lambda size: ReadingBuffer()),
             reset=instant(self.reset),
-            abort=instant(lambda: None),
+            abort=instant(self.sweep.abort),
+            trigger=self.sweep.part(),
             **CONSTANTS,
         )
 
@@ -254,6 +259,8 @@ class Smu:
         except Exception:
             self.state = before
             raise
+        if name in ("source.levelv", "source.output"):
+            self.sweep.release()
         if name.startswith("source."):
             self._drive()
 
@@ -275,8 +282,13 @@ class Smu:
         if several and changed in ("measure.filter.count", "measure.count", "measure.filter.enable"):
             raise rejection(5025)
 
+    def _pace(self, measuring: bool) -> float:  # called by the sweep only
+        """Time (s) of one step of a sweep."""
+        integration = self.state["measure.nplc"] / self._world.wiring.line_frequency
+        return max(self.state["source.delay"], 0.0) + (integration if measuring else 0.0)
+
     def _drive(self) -> None:
-        level = self.state["source.levelv"]
+        level = self.state["source.levelv"] if self.sweep.level is None else self.sweep.level
         step = SOURCE_STEP * self.state["source.rangev"]
         self._terminals.set_source(
             level=round(level / step) * step,

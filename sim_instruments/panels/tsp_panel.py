@@ -85,7 +85,6 @@ class TspPanel(FrontPanel):
             "printnumber": instant(lambda *numbers: self._send(numbers)),
             "printbuffer": instant(self._print_buffer),
             "delay": self._delay,
-            "waitcomplete": instant(lambda *_: ()),
             "opc": instant(lambda: None),
             "reset": instant(self.reset),
             "exit": self._exit,

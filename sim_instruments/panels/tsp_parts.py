@@ -29,6 +29,7 @@ ERRORS = {
     5005: "Value too big for range",
     5007: "Operation would exceed safe operating area of the instrument",
     5008: "Operation not permitted while output is on",
+    5059: "trigger.source.action enabled without configuration",
     5025: "Cannot set filter.count > 1 when measure.count > 1",
 }
 

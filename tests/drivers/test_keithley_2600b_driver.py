@@ -186,6 +186,28 @@ def test_what_would_disturb_a_live_output_is_refused(
     assert panel.channels["smua"].state["source.output"] == 1.0
 
 
+SWEEP = "smua.source.output = 1 smua.trigger.source.action = 1 smua.trigger.source.listv({0.01, 0.02, 0.03})"
+
+
+def test_a_sweep_that_runs_is_ended_and_its_level_told(smu: Any, panel: Keithley2600BPanel, twin: Twin) -> None:
+    left_behind(panel, SWEEP, "smua.trigger.count = 3 smua.source.delay = 1 smua.trigger.initiate()")
+    twin.clock.sleep(1.5)
+    with pytest.raises(SettingError, match=r"output on at 0\.02 V, and smua\.source\.levelv is 0 V: a sweep has left"):
+        prepare(smu)
+    twin.clock.sleep(10.0)
+    assert panel.world.source.level == pytest.approx(0.02)
+    smu.set_level(0.02)  # as the message says
+    prepare(smu, 0.05)
+    assert smu.read().voltage == pytest.approx(0.02, abs=1e-4)
+
+
+def test_without_a_preparation_a_level_ends_a_sweep(smu: Any, panel: Keithley2600BPanel, twin: Twin) -> None:
+    left_behind(panel, SWEEP, "smua.trigger.count = 3 smua.source.delay = 1 smua.trigger.initiate()")
+    smu.set_level(0.0)  # as a guardian does
+    twin.clock.sleep(10.0)
+    assert panel.world.source.level == 0.0
+
+
 def test_a_live_output_keeps_level_and_range(smu: Any, panel: Keithley2600BPanel) -> None:
     left_behind(panel, "smua.source.levelv = 0.5 smua.source.output = 1 smua.source.rangev = 6")
     prepare(smu, maximum=0.01)

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import pyvisa
 import qcodes.instrument_drivers.Keithley
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from pymeasure.instruments.keithley import Keithley2600 as PymeasureKeithley2600
 from pyvisa.resources import MessageBasedResource
 
@@ -322,6 +324,52 @@ def test_a_long_script_answers_late(wire: MessageBasedResource) -> None:
     with pytest.raises(pyvisa.VisaIOError, match="Timeout"):
         wire.read()  # here it ends meanwhile; see the panel's docstring
     assert wire.read().strip() == "done"
+
+
+def test_a_sweep_runs_on_and_the_level_does_not_follow(
+    wire: MessageBasedResource, twin: Twin, panel: Keithley2600BPanel
+) -> None:
+    wire.write("smua.source.output = 1 smua.trigger.source.action = smua.ENABLE smua.trigger.initiate()")
+    assert next_error(wire) == "5059 trigger.source.action enabled without configuration"
+    wire.write("smua.trigger.source.listv({0.01, 0.02, 0.03, 0.04}) smua.trigger.count = 4 smua.source.delay = 0.5")
+    wire.write("smua.trigger.initiate()")
+    levels = []
+    for _ in range(5):
+        assert values(wire, "smua.source.levelv") == [0.0]
+        levels.append(panel.world.source.level)
+        assert values(wire, "status.operation.sweeping.condition") == [2.0 if len(levels) < 5 else 0.0]
+        twin.clock.sleep(0.5)
+    assert levels == pytest.approx([0.01, 0.02, 0.03, 0.04, 0.0])
+    wire.write("smua.trigger.endsweep.action = smua.SOURCE_HOLD smua.trigger.source.linearv(0.01, 0.04, 4)")
+    wire.timeout = 5000
+    wire.query("smua.trigger.initiate() waitcomplete() print('done')")
+    assert panel.world.source.level == pytest.approx(0.04)
+    wire.write("smua.source.levelv = 0.035")
+    assert panel.world.source.level == pytest.approx(0.035)
+
+
+WORDS = (
+    "smua smub . source measure levelv = == 1 -2.5e3 0x10 ( ) { } [ ] , ; print while for do end if then else repeat "
+    "until break return local x nil true .. # not and or % ^ 'a' \" abort loadscript endscript *RST delay printbuffer "
+    "nvbuffer1 string.format '%d' errorqueue.next() trigger initiate() waitcomplete() format data -- reset() exit()"
+)
+WORD = st.sampled_from([*WORDS.split(" "), "\n", "loadandrunscript\n", "\nendscript\n", "math.floor", "tostring"])
+MESSAGES = st.lists(st.lists(WORD, max_size=12).map(" ".join) | st.text(max_size=30), max_size=5)
+
+
+@pytest.mark.faults
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    messages=st.lists(st.lists(st.sampled_from(WORDS), max_size=12).map(" ".join) | st.text(max_size=30), max_size=5)
+)
+def test_the_panel_survives_any_message(panel: Keithley2600BPanel, messages: list[str]) -> None:
+    for message in messages:
+        panel.receive(message.encode("utf-8", "replace"))
+    panel.device_clear()
+    panel.receive(b"localnode.prompts = 0 localnode.showerrors = 0")
+    panel.device_clear()
+    panel.receive(b"*IDN?")
+    assert panel.take(200) == (panel.identification.encode() + b"\n", True)
 
 
 def test_prompts_and_shown_errors_are_lines_of_their_own(wire: MessageBasedResource) -> None:

@@ -47,7 +47,8 @@ class Keithley2600BPanel(TspPanel):
     def switch_on(self) -> None:
         """Start as after power-up."""
         model = _model(self.model)
-        named = str(self.wires.source_channel or model.channels[0])
+        # `smub`, or `ChB` of pymeasure.
+        named = "smub" if str(self.wires.source_channel).lower().endswith("b") else "smua"
         idle = replace(self.wires, source=None)
         self.channels = {
             name: Smu(model, self.world, (self.wires if name == named else idle).terminals(self.world))

@@ -1,9 +1,9 @@
 """Base class of the panels of Keithley's TSP instruments: messages are Lua chunks, answers are what they print.
 
 A script runs to its end before the next message is read. One that takes longer than `FOREGROUND` continues on the
-agenda of the clock: messages that come meanwhile wait in the input buffer, and the client's reads time out. The message
-`abort` and a device clear end it; outputs stay as they are then. Its answer comes late: a client that waits longer than
-FOREGROUND for a script has to read again.
+agenda of the clock: messages that come meanwhile wait in the input buffer, and a read waits for its answer. The message
+`abort` and a device clear end it; outputs stay as they are then. Where time is real, only a later message fetches the
+answer of a script that takes longer than `REAL_FOREGROUND`.
 
 Sources: 2600B reference manual 2600BS-901-01 (sections "Error queue", "Effects of errors on scripts",
 localnode.prompts); -286 with "User Abort" after a device clear is reported by users. Unknown, and assumed: the time of
@@ -25,6 +25,7 @@ from sim_instruments.panels.tsp_parts import Attribute, Part, ReadingBuffer, rej
 from sim_instruments.panels.tsp_script import Script
 from sim_instruments.panels.tsp_syntax import TspSyntaxError, parse
 from sim_instruments.panels.tsp_values import Steps, Table, TspRuntimeError, Value, instant, shown
+from sim_instruments.world.clock import SimulatedClock
 from sim_instruments.world.fridge import World
 from sim_instruments.world.wires import Wires
 
@@ -32,9 +33,9 @@ __all__ = ["TspPanel"]
 
 RECOVERABLE, NO_SEVERITY = 20.0, 0.0
 QUEUE_LENGTH, MOST_LINES, LONGEST_CHUNK, MOST_CALLS = 100, 1000, 1 << 16, 5
-# Simulated time (s) that a message may take before its script continues on the agenda of the clock; the largest part of
-# it in one step there.
-FOREGROUND, SLICE, LONGEST_DELAY = 20.0, 10e-3, 1e5
+# Time (s) that a message may take before its script continues on the agenda of the clock; the largest part of it in one
+# step there; the longest `delay`.
+FOREGROUND, REAL_FOREGROUND, SLICE, LONGEST_DELAY = 0.5, 20.0, 10e-3, 1e5
 COMMON = re.compile(r"(\*[A-Za-z]+\??)\s*(.*)", re.ASCII | re.DOTALL)
 LOAD = re.compile(r"load(andrun)?script(?:\s+([A-Za-z_]\w*))?", re.ASCII)
 ASCII, REAL32, REAL64 = 1.0, 2.0, 3.0
@@ -162,7 +163,9 @@ class TspPanel(FrontPanel):
         return handler(self, Call((), split_arguments(match[2])))
 
     def _work_in_foreground(self) -> None:
-        task, owed, until = self._work(), 0.0, self.world.clock.time() + FOREGROUND
+        simulated = isinstance(self.world.clock, SimulatedClock)
+        until = self.world.clock.time() + (FOREGROUND if simulated else REAL_FOREGROUND)
+        task, owed = self._work(), 0.0
         self._task = task
         for pause in task:
             owed += pause
@@ -271,6 +274,14 @@ class TspPanel(FrontPanel):
         self._loading = None
         self._abort()
         super().device_clear()
+
+    def await_answer(self, timeout: float) -> float:
+        """Let up to `timeout` (s) pass until a script that runs has printed something; return the time that it took."""
+        started = now = self.world.clock.time()
+        while self._in_background and not self._output and now < started + timeout:
+            self.world.clock.sleep(min(SLICE, started + timeout - now))
+            now = self.world.clock.time()
+        return now - started
 
     def unterminated(self) -> None:
         """Note a read without an answer; one that waits for a script is none."""

@@ -1,5 +1,8 @@
 """The Keithley 2600B as the bias source: right numbers, and an error wherever a setting would be another one."""
 
+import socket
+import socketserver
+import threading
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -354,6 +357,35 @@ def test_a_script_without_a_device_clear_at_first_is_ended(twin: Twin, panel: Ke
     smu = Keithley2600B("smu", twin.addresses["smu"], visalib=twin.visalib, timeout=1, device_clear=False).smua
     prepare(smu)
     assert not panel.errors
+
+
+class Socket(socketserver.BaseRequestHandler):
+    """A connection to the panel of its server; each line is a message."""
+
+    request: socket.socket
+
+    def handle(self) -> None:
+        panel, stream = self.server.panel, self.request.makefile("rb")  # type: ignore[attr-defined]  # set by the test
+        for line in stream:
+            panel.receive(line)
+            self.request.sendall(panel.drain())
+
+
+def test_on_a_socket_abort_ends_the_script_of_a_client_that_has_died(panel: Keithley2600BPanel) -> None:
+    panel.receive(b"smua.source.output = 1")
+    panel.receive(ENDLESS)
+    with socketserver.TCPServer(("127.0.0.1", 0), Socket) as server:
+        server.panel = panel  # type: ignore[attr-defined]  # read by the handler
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        try:
+            address = f"TCPIP0::127.0.0.1::{server.server_address[1]}::SOCKET"
+            smu = Keithley2600B("socket", address, visalib="@py", timeout=2).smua
+            assert (smu.level(), smu.output_enabled()) == (0.001, True)
+            smu.set_level(0.0)
+            prepare(smu)
+            smu.parent.close()
+        finally:
+            server.shutdown()
 
 
 def test_a_script_in_mid_run_ends_in_an_error_and_the_next_query_recovers(smu: Any, panel: Keithley2600BPanel) -> None:

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from pymeasure.instruments.keithley import Keithley2600 as PymeasureKeithley2600
 from pyvisa.resources import MessageBasedResource
 
-from sim_instruments import Twin
+from sim_instruments import SHIPPED_TRUTH, SimulatedInstrument, SimulatedRole, Twin, open_twin
 from sim_instruments.panels.keithley_2600b import KEITHLEY_2600B, Keithley2600BPanel
+from sim_instruments.visa import LabnisVisaLibrary
 from tests.keithley_2600b_twin import (
     EMPTY,
     keithley_2600b_twin,  # noqa: F401  # a fixture
@@ -270,6 +271,28 @@ def test_channel_b_does_not_reach_the_device(wire: MessageBasedResource, panel: 
     assert (panel.world.source.level, panel.world.source.output) == (pytest.approx(0.5), True)
 
 
+@pytest.mark.parametrize(
+    ("role", "channel"),
+    [
+        (SimulatedRole("bias", "bias"), "smua"),
+        (SimulatedRole("bias", "bias", channel="smub"), "smub"),
+        (SimulatedRole("bias", "bias", options={"level": "smub.volt", "output": "smub.output"}), "smub"),
+        (SimulatedRole("bias", "bias", options={"level": "ChB.source_voltage"}), "smub"),
+    ],
+)
+def test_the_device_is_at_the_channel_of_the_role(role: SimulatedRole, channel: str) -> None:
+    instruments = {"smu": SimulatedInstrument("smu", ("Keithley2602B",), (role,))}
+    with open_twin(SHIPPED_TRUTH, seed=0, wiring={}, instruments=instruments) as twin:
+        opened = pyvisa.ResourceManager(twin.visalib).open_resource(twin.addresses["smu"])
+        assert isinstance(opened, MessageBasedResource)
+        library = opened.visalib
+        assert isinstance(library, LabnisVisaLibrary)
+        for name in ("smua", "smub"):
+            opened.write(f"{name}.source.levelv = 1e-3 {name}.source.output = 1")
+            assert library.world.source.output is (name == channel)
+            opened.write("reset()")
+
+
 def test_a_reset_switches_off(wire: MessageBasedResource, panel: Keithley2600BPanel) -> None:
     for reset in ("reset()", "smua.reset()", "*RST"):
         wire.write("smua.source.levelv = 0.5 smua.source.output = 1")
@@ -315,15 +338,17 @@ def test_a_device_clear_ends_a_script_and_leaves_the_output_on(
     assert next_error(wire).endswith("User Abort")
 
 
-def test_a_long_script_answers_late(wire: MessageBasedResource) -> None:
+def test_a_read_waits_for_a_long_script(wire: MessageBasedResource, twin: Twin) -> None:
     wire.timeout = 2000
-    wire.write("delay(25) print('done')")
+    wire.write("print('begun') delay(25) print('done')")
+    assert wire.read().strip() == "begun"
     with pytest.raises(pyvisa.VisaIOError, match="Timeout"):
         wire.read()
+    assert twin.clock.time() == pytest.approx(2.0, abs=0.1)
     wire.timeout = 60000
-    with pytest.raises(pyvisa.VisaIOError, match="Timeout"):
-        wire.read()  # here it ends meanwhile; see the panel's docstring
     assert wire.read().strip() == "done"
+    assert twin.clock.time() == pytest.approx(25.0, abs=0.1)
+    assert asked(wire, "errorqueue.next()") == EMPTY
 
 
 def test_a_sweep_runs_on_and_the_level_does_not_follow(

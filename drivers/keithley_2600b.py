@@ -9,7 +9,8 @@ reference manual 2600BS-901-01; **never tried on hardware**. What bites, and wha
 - In the output-off mode NORMAL the source still drives 0 V, at up to `offlimiti`; OUTPUT_HIGH_Z disconnects.
 - QCoDeS's sweeps leave the format REAL32, the sense mode and a buffer that appends behind.
 - A sweep of the trigger model that somebody has started runs on, and may leave the output at another level than the
-  one that is read: `abort()` ends it, and a live output has to be where its level says.
+  one that is read; what `abort()` does to the output is not documented. With the output on a sweep is refused, and so
+  is an output that is not where its level says.
 
 It does not ramp by itself (`SelfRamping`): the level that is read does not follow a sweep, and a script that ramps
 blocks the interface.
@@ -20,6 +21,7 @@ from typing import Any
 
 from qcodes.instrument_drivers.Keithley import Keithley2600 as QcodesKeithley2600
 
+from drivers.answers import register
 from drivers.errors import SettingError
 from drivers.keithley_2600b_channel import HEADROOM, SourceMeterChannel
 from drivers.tsp import TspInstrument, is_constant
@@ -30,6 +32,7 @@ LARGEST_ERROR = 5e-3  # of a range: far beyond the accuracy of source and readin
 LINE_FREQUENCIES = (50.0, 60.0)
 SHORTEST_NPLC, LONGEST_NPLC, MOST_AVERAGES = 0.001, 25.0, 100
 DIGITS = 10  # of numbers that upstream parameters read
+SWEEPING = {"smua": 2, "smub": 4}  # bits of status.operation.sweeping
 SINGLE = ("2601B", "2611B", "2635B")
 #: Time (s) beyond its integration that a reading may take: ranging and the delays of low ranges.
 SETTLING = 3.0
@@ -69,10 +72,10 @@ class _Channel(SourceMeterChannel):
         """
         self._confirmed = {}
         self.parent.discard_errors()
-        self.parent.write(f"{self.channel}.abort()")
         self.parent.assign("format.data", "format.ASCII")
         self.parent.assign("format.asciiprecision", DIGITS)
         live = self.output_enabled()
+        self._end_sweep(live=live)
         self._source_voltage(live=live)
         self._prepare_readings(integration_time)
         if live:
@@ -105,6 +108,23 @@ class _Channel(SourceMeterChannel):
         self._assign("measure.filter.enable", 0.0)
         self._assign("measure.count", 1.0)
         self._choose_integration_time(integration_time)
+
+    def _end_sweep(self, *, live: bool) -> None:
+        """End a sweep of the trigger model; not while the output is on, because its level may change then."""
+        query = "status.operation.sweeping.condition"
+        (found,) = self.parent.values(query)
+        sweeping = register(f"{found:g}")
+        if sweeping is None:
+            raise self.parent.unexpected(f"{found:g}", query, "a register")
+        if not sweeping & SWEEPING[self.channel]:
+            return
+        if live:
+            raise SettingError(
+                self.parent.described,
+                f"runs a sweep of its trigger model at {self.channel} with the output on.",
+                f"Wait for its end; {self.channel}.abort() ends it, and may move the output at once.",
+            )
+        self.parent.write(f"{self.channel}.abort()")
 
     def _source_voltage(self, *, live: bool) -> None:
         """Select voltage sourcing; refused while a current source is on."""

@@ -12,7 +12,7 @@ from drivers.tsp import TspInstrument
 
 __all__ = ["HEADROOM", "SourceMeterChannel"]
 
-# A range sources up to 101 % of its name and reads to 102 %.
+# A range sources up to 101 % of its name and reads to 102 % (reference manual, p. 2-44).
 HEADROOM, READABLE = 1.01, 1.03
 SOURCE_STEP = 5e-5  # of a range
 DECADES = tuple(10.0**decade for decade in range(-10, 1))

@@ -1,11 +1,12 @@
 """One source-measure unit of a Keithley 2600B, `smua` or `smub`: settings, source and readings.
 
-Facts of the reference manual 2600BS-901-01, Rev. B to F: names, defaults, limits, ranges; a measurement of what is
-sourced uses the source range; a level beyond a fixed range is an error only while the output is on; a limit of 0 is
-"Parameter too small"; an over-range reading is 9.91e37; the limit bits of the status are those of the last measurement.
+Facts of the reference manual 2600BS-901-01, Rev. B to F: names, defaults, limits, ranges, which source up to 101 % of
+their names and read to 102 %, and are switched at 100 %; a measurement of what is sourced uses the source range; a
+level beyond a fixed range is an error only while the output is on; a limit of 0 is "Parameter too small"; an over-range
+reading is 9.91e37; the limit bits of the status are those of the last measurement. Steps of the source: SPEC-2602B.
 
 Unknown, and assumed: settings read back as they were written; which error a level beyond the range gives (5005 here);
-that a range is switched at 101 % of its name while it sources and reads to 102 %; that autozero takes no time. Not
+that autozero takes no time; steps of the source and digits of the readings of the other models. Not
 simulated: the delays and the analog filter (stored, without effect), contact check, calibration. Sweeps of the trigger
 model are in `keithley_2600b_trigger`.
 
@@ -28,8 +29,8 @@ from sim_instruments.world.wires import SourceTerminals
 __all__ = ["Model", "Smu"]
 
 HEADROOM, READABLE, OVERRANGE = 1.01, 1.02, 9.91e37
-# Digits of a source level and of a reading, as parts of the range (specifications: 100 mV in 5 uV, 100 nA in 100 fA).
-SOURCE_STEP, READING_STEP = 5e-5, 1e-6
+# Digits of a reading as parts of the range, and of a source level: of the 6 V range as of the 1 V range (SPEC-2602B).
+READING_STEP, SOURCE_STEP = 1e-6, {6.0: 50e-6}
 CURRENT_LIMIT, OVERFLOW, BUFFER = 2, 128, 256
 DC_CURRENT, DC_VOLTAGE, HIGH_Z = 0.0, 1.0, 2.0
 REPEATING = 1.0
@@ -289,7 +290,7 @@ class Smu:
 
     def _drive(self) -> None:
         level = self.state["source.levelv"] if self.sweep.level is None else self.sweep.level
-        step = SOURCE_STEP * self.state["source.rangev"]
+        step = SOURCE_STEP.get(self.state["source.rangev"], 5e-5 * self.state["source.rangev"])
         self._terminals.set_source(
             level=round(level / step) * step,
             output=self._on and self._sourced == "v",
@@ -360,4 +361,4 @@ class Smu:
 
 def _enclosing(ranges: tuple[float, ...], value: float) -> float:
     """The lowest range that holds a value; the highest one if none does."""
-    return next((one for one in ranges if abs(value) <= one * HEADROOM), ranges[-1])
+    return next((one for one in ranges if abs(value) <= one * (1 + 1e-9)), ranges[-1])

@@ -192,16 +192,30 @@ def test_what_would_disturb_a_live_output_is_refused(
 SWEEP = "smua.source.output = 1 smua.trigger.source.action = 1 smua.trigger.source.listv({0.01, 0.02, 0.03})"
 
 
-def test_a_sweep_that_runs_is_ended_and_its_level_told(smu: Any, panel: Keithley2600BPanel, twin: Twin) -> None:
-    left_behind(panel, SWEEP, "smua.trigger.count = 3 smua.source.delay = 1 smua.trigger.initiate()")
+def test_a_sweep_that_runs_and_the_level_that_it_leaves_are_told(
+    smu: Any, panel: Keithley2600BPanel, twin: Twin
+) -> None:
+    left_behind(panel, SWEEP, "smua.trigger.count = 3 smua.source.delay = 1 smua.trigger.endsweep.action = 1")
+    left_behind(panel, "smua.trigger.initiate()")
     twin.clock.sleep(1.5)
-    with pytest.raises(SettingError, match=r"output on at 0\.02 V, and smua\.source\.levelv is 0 V: a sweep has left"):
+    with pytest.raises(SettingError, match="runs a sweep of its trigger model at smua with the output on"):
         prepare(smu)
     twin.clock.sleep(10.0)
-    assert panel.world.source.level == pytest.approx(0.02)
-    smu.set_level(0.02)  # as the message says
+    with pytest.raises(SettingError, match=r"output on at 0\.03 V, and smua\.source\.levelv is 0 V: a sweep has left"):
+        prepare(smu)
+    assert panel.world.source.level == pytest.approx(0.03)
+    smu.set_level(0.03)  # as the message says
     prepare(smu, 0.05)
-    assert smu.read().voltage == pytest.approx(0.02, abs=1e-4)
+    assert smu.read().voltage == pytest.approx(0.03, abs=1e-4)
+
+
+def test_a_sweep_without_output_is_ended(smu: Any, panel: Keithley2600BPanel) -> None:
+    left_behind(panel, SWEEP.replace("output = 1", "output = 0"), "smua.trigger.count = 1000 smua.trigger.initiate()")
+    assert panel.channels["smua"].sweep.running
+    prepare(smu)
+    assert not panel.channels["smua"].sweep.running
+    smu.output_on()
+    assert smu.read().voltage == 0.0
 
 
 def test_without_a_preparation_a_level_ends_a_sweep(smu: Any, panel: Keithley2600BPanel, twin: Twin) -> None:
@@ -496,6 +510,37 @@ def test_one_swapped_answer_never_makes_a_wrong_number(twin: Twin, panel: Keithl
 ANSWERS = st.sampled_from(
     ["", "1", "7 1 2", "nan", "9.91e37", "1\t2", "TSP>", "0, x", "-285 TSP", "1 1 1 1 1 1 1", "∞"]
 )
+
+
+ABSURD = st.sampled_from(["nan", "inf", "-inf", "9.91e37", "-1", "1e300", "2", "0.5", "1e24"])
+
+
+@pytest.mark.faults
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+@given(data=st.data())
+def test_absurd_numbers_are_errors(smu: Any, panel: Keithley2600BPanel, data: st.DataObject) -> None:
+    honest = panel.execute
+
+    def execute(message: str) -> list[bytes]:
+        answer = honest(message)
+        if not answer or "string.format" not in message or "errorqueue" in message:
+            return answer
+        tag, *numbers = answer[0].decode().split(" ")
+        at = data.draw(st.integers(0, 3 * len(numbers)))  # mostly none
+        if at < len(numbers):
+            numbers[at] = data.draw(ABSURD)
+        return [" ".join([tag, *numbers]).encode()]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(panel, "execute", execute)
+        for call in (lambda: prepare(smu), smu.read, smu.level, smu.current_level, smu.output_enabled):
+            try:
+                found = call()
+            except InstrumentError as error:
+                assert "smu (USB" in str(error)
+                continue
+            numbers = [found.voltage, found.current] if hasattr(found, "voltage") else [float(found or 0)]
+            assert all(abs(number) < 50 for number in numbers)
 
 
 @pytest.fixture

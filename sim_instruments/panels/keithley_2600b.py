@@ -41,7 +41,7 @@ class Keithley2600BPanel(TspPanel):
     """A 2602B: its channel of the role `bias` is across the bias line."""
 
     model = "2602B"
-    identification = "Keithley Instruments Inc., Model 2602B, TWIN0013, 3.3.5"
+    identification = "Keithley Instruments Inc., Model 2602B, TWIN002602B, 3.3.5"
     resource = "USB{}::0x05E6::0x2602::04000013::0::INSTR"
 
     def switch_on(self) -> None:

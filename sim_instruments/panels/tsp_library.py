@@ -43,6 +43,7 @@ def library() -> dict[str, Value]:
         "ceil": instant(lambda x: float(math.ceil(x))),
         "max": instant(lambda *x: float(max(x))),
         "min": instant(lambda *x: float(min(x))),
+        "mod": instant(math.fmod),
         "pi": math.pi,  # type: ignore[dict-item]  # no function
     }
     return {
@@ -65,7 +66,6 @@ ARITHMETIC: Mapping[str, Callable[[float, float], float]] = {
     "-": operator.sub,
     "*": operator.mul,
     "/": lambda a, b: a / b if b else math.copysign(math.inf, b) * a if a else math.nan,
-    "%": lambda a, b: a - math.floor(a / b) * b if b and math.isfinite(a / b) else math.nan,
     "^": lambda a, b: a**b,
 }
 ORDERED: Mapping[str, Callable[[Any, Any], bool]] = {

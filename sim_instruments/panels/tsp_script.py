@@ -195,10 +195,8 @@ class Script:
     def _unary(sign: str, value: Value) -> Value:
         if sign == "not":
             return not truth(value)
-        if sign == "#" and isinstance(value, str | Table):
-            return float(len(value) if isinstance(value, str) else len(value.listed()))
         number = number_of(value)
-        if number is None or sign == "#":
+        if number is None:
             raise TspRuntimeError(f"attempt to perform arithmetic on a {type_of(value)} value")
         return -number
 

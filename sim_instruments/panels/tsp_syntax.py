@@ -1,8 +1,9 @@
 """Parser of the part of TSP, Keithley's Lua 5.0, that drivers send.
 
-It knows assignments, `local`, calls, `do`, `while`, `repeat`, numeric `for`, `if`, `break` and `return`; all operators;
-numbers, strings, `nil`, booleans, and tables in braces. It does not know functions defined in a script, `for ... in`,
-method calls with a colon, long strings and long comments: these are syntax errors, which the instrument does not have.
+It knows assignments, `local`, calls, `do`, `while`, `repeat`, numeric `for`, `if`, `break` and `return`; all operators
+of Lua 5.0, which has no `%` and no `#`; numbers, strings, `nil`, booleans, and tables in braces. It does not know
+functions defined in a script, `for ... in`, method calls with a colon, long strings and long comments: these are syntax
+errors, which the instrument does not have.
 
 Errors have the words of Lua 5.0 as far as those are known: "unexpected symbol near", "... expected near".
 """
@@ -42,10 +43,10 @@ KEYWORDS = frozenset(
 )  # fmt: skip
 TOKEN = re.compile(
     r"(?P<space>[ \t\r\n\f\v]+|--[^\n]*)"
-    r"|(?P<number>0[xX][0-9a-fA-F]+|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)"
+    r"|(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)"
     r"|(?P<name>[A-Za-z_]\w*)"
     r"|(?P<string>\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*')"
-    r"|(?P<symbol>\.\.\.|\.\.|==|~=|<=|>=|[-+*/%^#=<>(){}\[\];:,.])",
+    r"|(?P<symbol>\.\.\.|\.\.|==|~=|<=|>=|[-+*/^=<>(){}\[\];:,.])",
     re.ASCII | re.DOTALL,
 )
 ESCAPE = re.compile(r"\\(\d{1,3}|.)", re.DOTALL)
@@ -54,7 +55,7 @@ ESCAPED = {"n": "\n", "r": "\r", "t": "\t", "a": "\a", "b": "\b", "f": "\f", "v"
 POWERS = {
     "or": (1, 2), "and": (3, 4),
     "<": (5, 6), ">": (5, 6), "<=": (5, 6), ">=": (5, 6), "~=": (5, 6), "==": (5, 6),
-    "..": (8, 7), "+": (9, 10), "-": (9, 10), "*": (11, 12), "/": (11, 12), "%": (11, 12), "^": (16, 15),
+    "..": (8, 7), "+": (9, 10), "-": (9, 10), "*": (11, 12), "/": (11, 12), "^": (16, 15),
 }  # fmt: skip
 UNARY_POWER = 13
 DEEPEST = 40
@@ -236,7 +237,7 @@ class _Parser:
         if self._depth > DEEPEST:
             raise self._error("chunk has too many syntax levels")
         line = self.next.line
-        if self._is("not", "-", "#"):
+        if self._is("not", "-"):
             operator = self._take().text
             left: Expression = Unary(operator, self.expression(UNARY_POWER), line)
         else:
@@ -251,7 +252,7 @@ class _Parser:
         kind, text, _line = self.next
         if kind == "number":
             self._take()
-            return Constant(float(int(text, 16)) if text[:2] in ("0x", "0X") else float(text))
+            return Constant(float(text))
         if kind == "string":
             self._take()
             return Constant(_unquoted(text))

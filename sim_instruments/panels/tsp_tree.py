@@ -59,7 +59,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Unary:
-    """`not`, `-` or `#`."""
+    """`not` or `-`."""
 
     operator: str
     operand: "Expression"

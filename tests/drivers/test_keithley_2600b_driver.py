@@ -27,8 +27,10 @@ from drivers.errors import (
 from drivers.keithley_2600b import Keithley2600B
 from drivers.protection import CoarselyLimited, CurrentSourcing
 from drivers.roles import BiasSource
+from labnis.station import load_station, open_station
 from labnis.station.role_check import missing_members
-from sim_instruments import Twin
+from labnis.station.simulated import simulated_instruments
+from sim_instruments import SHIPPED_TRUTH, Twin, open_twin
 from sim_instruments.panels.keithley_2600b import Keithley2600BPanel
 from tests.keithley_2600b_twin import (
     keithley_2600b_twin,  # noqa: F401  # a fixture
@@ -577,3 +579,29 @@ def test_fuzzed_answers_are_errors(fuzzed: Any, panel: Keithley2600BPanel, answe
                 assert "smu (USB" in str(error)
             remaining.clear()
             assert fuzzed.parent.values("2 + 3") == [5.0]
+
+
+# --- in a station ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("channel", ["smua", "smub"])
+def test_a_station_biases_the_device_with_one_channel(tmp_path: Path, channel: str) -> None:
+    text = (Path(__file__).parents[2] / "station.yaml").read_text(encoding="utf-8")
+    text = text.replace("drivers.keithley_2450.Keithley2450", "drivers.keithley_2600b.Keithley2600B")
+    text = text.replace("bias: keithley ", f"bias: {{instrument: keithley, channel: {channel}}} ")
+    text = text.replace("accuracy: keithley_2450", "accuracy: keithley_2602b")
+    path = tmp_path / "station.yaml"
+    path.write_text(text, encoding="utf-8")
+    config = load_station(path)
+    simulated = {"wiring": config.wiring_record(), "instruments": simulated_instruments(config)}
+    with open_twin(SHIPPED_TRUTH, seed=1, **simulated) as twin, open_station(config, twin=twin) as station:
+        station.open(["bias"])
+        bias = station.roles.bias
+        bias.prepare(maximum_bias=1e-3, maximum_current=1e-6, integration_time=0.02)
+        bias.move_to(0.9e-3)
+        twin.clock.sleep(1.0)
+        reading = bias.read()
+        assert reading.bias == pytest.approx(0.9e-3, abs=1e-5)
+        # Two junctions of 12 kOhm behind 2 kOhm: I R = sqrt(V^2 - (2 gap / e)^2) without temperature.
+        assert reading.current == pytest.approx(np.sqrt(0.9e-3**2 - 0.43e-3**2) / 26e3, rel=0.05)
+        bias.move_to(0.0)

@@ -6,9 +6,10 @@ level beyond a fixed range is an error only while the output is on; a limit of 0
 reading is 9.91e37; the limit bits of the status are those of the last measurement. Steps of the source: SPEC-2602B.
 
 Unknown, and assumed: settings read back as they were written; which error a level beyond the range gives (5005 here);
-that autozero takes no time; steps of the source and digits of the readings of the other models. Not
-simulated: the delays and the analog filter (stored, without effect), contact check, calibration. Sweeps of the trigger
-model are in `keithley_2600b_trigger`.
+that autozero takes no time; steps of the source and digits of the readings of the other models; the limits that give
+5007; the default of `offlimiti`; the numbers behind OUTPUT_ZERO, OUTPUT_HIGH_Z and the types of filters. Not simulated:
+the delays and the analog filter (stored, without effect), contact check, calibration. Sweeps of the trigger model are
+in `keithley_2600b_trigger`.
 
 The simulated line is driven by voltage only: what a current source drives does not reach the device, and it reads its
 own level at 0 V.

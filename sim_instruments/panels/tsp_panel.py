@@ -7,8 +7,9 @@ answer of a script that takes longer than `REAL_FOREGROUND`.
 
 Sources: 2600B reference manual 2600BS-901-01 (sections "Error queue", "Effects of errors on scripts",
 localnode.prompts); -286 with "User Abort" after a device clear is reported by users. Unknown, and assumed: the time of
-a statement, the length of the error queue, what an assignment to an attribute that does not exist reports, and whether
-commands that wait in the input buffer survive `abort` (here they do, and not a device clear).
+a statement, the length of the error queue, what an assignment to an attribute that does not exist reports, the numbers
+behind the constants of `format`, and whether commands that wait in the input buffer survive `abort` (here they do, and
+not a device clear).
 """
 
 import math

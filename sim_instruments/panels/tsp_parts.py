@@ -8,7 +8,8 @@ from sim_instruments.panels.tsp_values import Table, TspRuntimeError, Value, ins
 
 __all__ = ["Attribute", "Part", "ReadingBuffer", "rejection"]
 
-# Numbers and texts of the error summary of the 2600B; those from 5000 on are of its source-measure units.
+# Numbers and texts of the error summary of the series, as a public driver for the 2600A lists them (capitals may
+# differ); those from 5000 on are of the source-measure units.
 ERRORS = {
     -430: "Query Deadlocked",
     -420: "Query Unterminated",

@@ -155,6 +155,11 @@ def stage_of(role: SimulatedRole) -> Stage:
     return found or INPUTS.get(role.channel_number or 0, "mixing_chamber")
 
 
+def _part_of(role: SimulatedRole) -> str | int | None:
+    """The channel of a role, or the part of the instrument where the parameter of its level is."""
+    return role.channel or str(role.options.get("level", "")).rpartition(".")[0] or None
+
+
 def wires_of(
     instrument: SimulatedInstrument, wiring: LineWiring, all_instruments: Collection[SimulatedInstrument]
 ) -> Wires:
@@ -174,8 +179,10 @@ def wires_of(
         for role in instrument.roles
         if role.kind == "thermometer" and role.channel_number is not None
     }
+    sourcing = [role for kind in ("bias", "ammeter") for role in instrument.roles if role.kind == kind]
     return Wires(
         source="bias" if instrument.plays("bias") else "current" if instrument.plays("ammeter") else None,
+        source_channel=_part_of(sourcing[0]) if sourcing else None,
         excites=exciting == instrument.name,
         signal=signal,
         auxiliary={1: signal} | auxiliary,

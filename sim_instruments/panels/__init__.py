@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from sim_instruments.instruments import PLAIN, SimulatedInstrument, wires_of
 from sim_instruments.panels.front_panel import FrontPanel
 from sim_instruments.panels.keithley_2450 import Keithley2450Panel
+from sim_instruments.panels.keithley_2600b import KEITHLEY_2600B
 from sim_instruments.panels.keysight_n5222b import KeysightN5222BPanel
 from sim_instruments.panels.keysight_n9030b import KeysightN9030BPanel
 from sim_instruments.panels.lakeshore_372 import LakeShore372Panel
@@ -18,6 +19,7 @@ __all__ = ["ADDRESSES", "PANELS", "FrontPanel", "front_panels", "panel_of"]
 #: Class names of drivers, labnis's own and those of QCoDeS and pymeasure, and their panels.
 PANELS: Mapping[str, type[FrontPanel]] = {
     "Keithley2450": Keithley2450Panel,
+    **KEITHLEY_2600B,
     "SR830": SR830Panel,
     "KeysightN9030B": KeysightN9030BPanel,
     "KeysightN5222B": KeysightN5222BPanel,

@@ -33,9 +33,9 @@ class PanelSession(MessageBasedSession):  # type: ignore[misc]  # pyvisa-sim pub
     def read(self, count: int) -> tuple[bytes, StatusCode]:
         """Return up to `count` bytes of the answer.
 
-        All work is done when the message arrives, so an empty buffer cannot fill any more: the timeout passes on the
-        twin's clock only if that is simulated. An answer that took longer than the timeout is late, not lost: this
-        read times out and a later one gets it, as on a real bus.
+        Nearly all work is done when the message arrives. An empty buffer fills only if the instrument says so
+        (`await_answer`): the timeout passes on the twin's clock only if that is simulated. An answer that took longer
+        than the timeout is late, not lost: this read times out and a later one gets it, as on a real bus.
         """
         panel = self.device
         timeout = self.timeout()
@@ -46,11 +46,15 @@ class PanelSession(MessageBasedSession):  # type: ignore[misc]  # pyvisa-sim pub
         stop = None
         if self.attrs.get(ResourceAttribute.termchar_enabled):
             stop = bytes([self.attrs[ResourceAttribute.termchar]])
+        simulated = isinstance(panel.world.clock, SimulatedClock) and timeout < float("inf")
         data, end = panel.take(count, stop)
+        if not data and simulated:
+            timeout -= panel.await_answer(timeout)
+            data, end = panel.take(count, stop)
         if not data:
             panel.unterminated()
-            if isinstance(panel.world.clock, SimulatedClock) and timeout < float("inf"):
-                panel.world.clock.sleep(timeout)
+            if simulated:
+                panel.world.clock.sleep(max(timeout, 0.0))
             return b"", StatusCode.error_timeout
         if end:
             return data, StatusCode.success

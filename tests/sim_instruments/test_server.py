@@ -395,6 +395,6 @@ def test_rate_counts_switching_the_output_but_not_what_is_set_behind_it() -> Non
 
 
 def test_every_panel_carries_a_twins_serial_number() -> None:
-    serials = [panel.identification.split(",")[2] for panel in set(PANELS.values())]
+    serials = [panel.identification.split(",")[2].strip() for panel in set(PANELS.values())]
     assert len(set(serials)) == len(serials)
     assert all(is_simulated({"serial": serial}) for serial in serials)

@@ -19,7 +19,7 @@ class EmittedPowerVsBias(BandSweep):
 
     ANALYZER: ClassVar[str] = "analyzer"
     REQUIRES: ClassVar[tuple[str, ...]] = ("bias", "analyzer")
-    DATA_COLUMNS: ClassVar[list[str]] = [*BandSweep.DATA_COLUMNS, "Band power (W)"]
+    DATA_COLUMNS: ClassVar[list[str]] = [*BandSweep.DATA_COLUMNS, "Noise bandwidth (Hz)", "Band power (W)"]
     TRACES: ClassVar[dict[str, tuple[str, type]]] = {"Spectrum (W/Hz)": ("Frequency (Hz)", float)}
     SIGNAL: ClassVar[str] = "Band power (W)"
     ANALYSES: ClassVar[tuple[str, ...]] = ("labnis.fit.analyses.EmittedPower",)
@@ -27,10 +27,10 @@ class EmittedPowerVsBias(BandSweep):
     maximum_bias = FloatParameter("Largest bias", units="V", default=5e-3, minimum=0.0, maximum=1e3)
     center = FloatParameter("Centre frequency", units="Hz", default=4.67e9, minimum=1e3, maximum=44e9)
     span = FloatParameter("Frequency span", units="Hz", default=140e6, minimum=1e3)
-    frequencies = IntegerParameter("Frequency points", default=281, minimum=11, maximum=20001)
-    resolution_bandwidth = FloatParameter("Noise bandwidth", units="Hz", default=500e3, minimum=1.0, maximum=8e6)
+    frequencies = IntegerParameter("Frequency points", default=176, minimum=11, maximum=20001)
+    resolution_bandwidth = FloatParameter("Noise bandwidth", units="Hz", default=800e3, minimum=1.0, maximum=8e6)
     sweep_time = FloatParameter("Time of one sweep", units="s", default=1.0, minimum=1e-3, maximum=4000.0)
-    averages = IntegerParameter("Averaged sweeps", default=3, minimum=1, maximum=10000)
+    averages = IntegerParameter("Averaged sweeps", default=2, minimum=1, maximum=10000)
 
     def instrument_settings(self) -> dict[str, dict[str, Any]]:
         """Settings of the spectrum analyzer: band, filter and averaging."""
@@ -58,9 +58,11 @@ class EmittedPowerVsBias(BandSweep):
         """For each bias: set, wait, read the current, take a spectrum and integrate it over the band."""
         frequencies = self.analyzer.frequencies()
         self.emit("axis", {"Frequency (Hz)": frequencies})
+        # That of the filter which the instrument chose, where it says so.
+        bandwidth = {"Noise bandwidth (Hz)": getattr(self.analyzer, "noise_bandwidth", self.resolution_bandwidth)}
         for *_, bias in self.sweep():
             self.settle_at(bias)
             row = self.bias_row(self.roles.bias.read())
             spectrum = self.roles.acquire(self.analyzer)
             power = float(np.trapezoid(spectrum, frequencies))
-            self.record(row | {"Spectrum (W/Hz)": spectrum, "Band power (W)": power})
+            self.record(row | bandwidth | {"Spectrum (W/Hz)": spectrum, "Band power (W)": power})

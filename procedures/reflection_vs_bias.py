@@ -20,8 +20,8 @@ class ReflectionVsBias(BandSweep):
 
     maximum_bias = FloatParameter("Largest bias", units="V", default=2.4e-3, minimum=0.0, maximum=1e3)
     center = FloatParameter("Centre frequency", units="Hz", default=4.67e9, minimum=10e6, maximum=26.5e9)
-    frequencies = IntegerParameter("Frequency points", default=121, minimum=11, maximum=100001)
-    span = FloatParameter("Frequency span", units="Hz", default=30e6, minimum=1e3)
+    frequencies = IntegerParameter("Frequency points", default=201, minimum=11, maximum=100001)
+    span = FloatParameter("Frequency span", units="Hz", default=50e6, minimum=1e3)
     power = FloatParameter("Probe power at the analyzer", units="dBm", default=-30.0, minimum=-95.0, maximum=13.0)
     if_bandwidth = FloatParameter("IF bandwidth", units="Hz", default=1e3, minimum=1.0, maximum=15e6)
     averages = IntegerParameter("Averaged sweeps", default=10, minimum=1, maximum=65536)

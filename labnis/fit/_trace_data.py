@@ -37,6 +37,7 @@ def spectra_of(points: Points, at: Selection, fridge_temperature: float, junctio
         fridge_temperature,
         time=_time(points, at),
         junctions=junctions,
+        noise_bandwidth=float(np.nanmedian(points["noise_bandwidth"])) if "noise_bandwidth" in points else 0.0,
     )
 
 

@@ -1,8 +1,8 @@
 """Front panel of the Keysight N9030B (PXA) signal analyzer: swept SA and channel power in Spectrum Analyzer mode.
 
 Commands, couplings and status bits follow the X-Series Spectrum Analyzer Mode User's & Programmer's Reference
-(N9060-90041). Simplifications: one trace; FFT sweeps take the time of swept ones; the filter's shape does not smear the
-spectrum; the analyzer's own noise counts as part of the chain's; phase noise mode is not licensed.
+(N9060-90041). Simplifications: one trace; FFT sweeps take the time of swept ones; the analyzer's own noise counts as
+part of the chain's; phase noise mode is not licensed.
 """
 
 from typing import Any, ClassVar
@@ -210,7 +210,7 @@ class KeysightN9030BPanel(KeysightPanel):
         )
         trace = np.empty(len(frequencies))
         for part in responses:
-            density = self.world.power_spectral_density(frequencies[part.points], part.samples)
+            density = self.world.power_spectral_density(frequencies[part.points], part.samples, noise_bandwidth)
             trace[part.points] = density * noise_bandwidth * part.factor
         self._note_overload(float(np.mean(trace)) / noise_bandwidth * s["span"])
         return trace

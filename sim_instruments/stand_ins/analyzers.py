@@ -92,6 +92,7 @@ class SpectrumAnalyzer(_Analyzer[np.float64]):
         """Set the band (Hz), the noise bandwidth (Hz), the time of one sweep (s) and the sweeps averaged."""
         self._prepared(center, span, points)
         self._sweep_time, self._averages = sweep_time, averages
+        self.noise_bandwidth = resolution_bandwidth
         self._samples = max(resolution_bandwidth * sweep_time / max(points - 1, 1), 1.0) * averages
 
     def duration(self) -> float:
@@ -99,7 +100,7 @@ class SpectrumAnalyzer(_Analyzer[np.float64]):
         return self._sweep_time * self._averages
 
     def _measure(self) -> NDArray[np.float64]:
-        return self._world.power_spectral_density(self._axis, self._samples)
+        return self._world.power_spectral_density(self._axis, self._samples, self.noise_bandwidth)
 
 
 class NetworkAnalyzer(_Analyzer[np.complex128]):

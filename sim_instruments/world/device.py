@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
+from numpy.polynomial.hermite import hermgauss
 from numpy.typing import ArrayLike, NDArray
 
 from labnis.physics import (
@@ -27,6 +29,8 @@ Number = TypeVar("Number", np.float64, np.complex128)
 
 # Steps in which the bias line is solved; halving alone needs some 45 for a femtovolt.
 _STEPS = 200
+# Nodes of the quadrature over the filter of a spectrum analyzer.
+_NODES = 5
 # Number of times that a step to a bias without a steady state is halved.
 _HALVINGS = 30
 
@@ -252,6 +256,20 @@ class Device:
         return DeviceState(
             voltage, found.current / self._pair_current, conductance, found.electron_temperature, found.gap
         )
+
+    def emitted_spectrum(
+        self, state: DeviceState, frequency: Real, noise_bandwidth: float, line_photons: float, excess_photons: float
+    ) -> Real:
+        """Emission into the line (W/Hz) at each `frequency` (Hz), as a filter of `noise_bandwidth` (Hz) shows it.
+
+        The filter is a Gaussian, whose noise bandwidth is √(2π) of its standard deviation; 0 is none. The photons are
+        those of the baths, as for `Resonator.emitted_spectrum`.
+        """
+        nodes, weights = hermgauss(_NODES if noise_bandwidth else 1)
+        shifted = [frequency + node * noise_bandwidth / np.sqrt(np.pi) for node in nodes]
+        spectrum = partial(self.resonator.emitted_spectrum, line_photons=line_photons, excess_photons=excess_photons)
+        found = [self.mean_over(state, partial(spectrum, one)) for one in shifted]
+        return np.asarray(np.tensordot(weights, np.array(found), axes=1) / np.sqrt(np.pi))
 
     def mean_over(
         self, state: DeviceState, quantity: Callable[[NISJunction, Real, Real], NDArray[Number]]

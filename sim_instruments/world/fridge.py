@@ -313,18 +313,19 @@ class World:
     def _amplified(self) -> Signal:
         return Signal(gain=self.wiring.gain())
 
-    def power_spectral_density(self, frequencies: NDArray[np.float64], samples: float) -> NDArray[np.float64]:
+    def power_spectral_density(
+        self, frequencies: NDArray[np.float64], samples: float, noise_bandwidth: float = 0.0
+    ) -> NDArray[np.float64]:
         """Power spectral density at the spectrum analyzer (W/Hz), shape of `frequencies` (Hz).
 
         Each value is the mean of `samples` independent radiometer samples (noise bandwidth × time), so it scatters
-        by 1/√samples of itself, as a χ² variable does.
+        by 1/√samples of itself, as a χ² variable does. A filter of `noise_bandwidth` (Hz) smears the emission.
         """
         chain, resonator, state = self.truth.chain, self.device.resonator, self.present_state()
         true = self._true(frequencies)
         line, excess = self._photons()
         seen = self._imperfections.seen_from_resonance(true)
-        spectrum = partial(resonator.emitted_spectrum, seen, line_photons=line, excess_photons=excess)
-        emitted = self.device.mean_over(state, spectrum)
+        emitted = self.device.emitted_spectrum(state, seen, noise_bandwidth, line, excess)
         # What arrives by the line beyond its temperature is reflected; the emission is what the device adds to it.
         noise = k * chain.noise_temperature + h * resonator.frequency * self.truth.resonator.line_photons
         whole = partial(resonator.emitted_power, line_photons=line, excess_photons=excess)

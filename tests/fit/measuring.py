@@ -117,15 +117,17 @@ def emission(
     biases: int = 31,
     frequencies: int = 301,
     samples: float = 4e3,
+    noise_bandwidth: float = 0.0,
 ) -> EmissionData:
-    """Spectra from zero bias to many gaps, each point the mean of `samples` radiometer samples."""
+    """Spectra from zero bias to many gaps, each point the mean of `samples` radiometer samples behind a filter (Hz)."""
     frequency = centre + np.linspace(-span / 2, span / 2, frequencies)
     voltage, _, spectrum = swept(
         switched_on(truth, 2000 + seed),
         np.linspace(0, 5e-3, biases),
-        lambda w: w.power_spectral_density(frequency, samples),
+        lambda w: w.power_spectral_density(frequency, samples, noise_bandwidth),
     )
-    return EmissionData(voltage, frequency, spectrum, truth.fridge.mixing_chamber_temperature)
+    bath = truth.fridge.mixing_chamber_temperature
+    return EmissionData(voltage, frequency, spectrum, bath, noise_bandwidth=noise_bandwidth)
 
 
 def assert_jacobian(model: Any, x: Real, steps: Real) -> None:

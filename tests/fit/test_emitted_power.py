@@ -60,6 +60,7 @@ def test_jacobian_equals_finite_differences(spectra: EmissionData) -> None:
     x = np.array([*values.values()])
     model = Spectra(spectra, tuple(values), expected, mask=counts.ravel(), drift=drift_basis(spectra.course, 0))
     assert_jacobian(model, x, steps)
+    assert_jacobian(replace(model, data=replace(spectra, noise_bandwidth=1e6)), x, steps)
     # With a drift the slopes are those of data that the model describes.
     drifting = replace(spectra, spectrum=model.model(x) * np.exp(0.1 * np.linspace(-1, 1, 31))[:, None])
     for terms in (1, 2, 30):
@@ -83,6 +84,24 @@ def test_spurs_and_bursts_do_not_move_the_gain(
 def test_band_need_not_be_centred(offset: float, reflection_fit: FitResult, shipped: Truth) -> None:
     found = pulls(fit_emitted_power(emission(shipped, 5, centre=4.67e9 + offset), prior=reflection_fit), shipped)
     assert max(map(abs, found.values())) < 4, found
+
+
+def test_the_filter_of_the_analyzer_smears_the_line_and_not_the_gain(reflection_fit: FitResult, shipped: Truth) -> None:
+    exact = replace(reflection_fit, covariance=reflection_fit.covariance * 1e-10)
+    smeared = emission(shipped, 5, biases=9, samples=1e7, noise_bandwidth=2e6)
+    sharp = emission(shipped, 5, biases=9, samples=1e7)
+    gains = [
+        fit_emitted_power(data, prior=exact, fixed={"line_photons": 0.0, "excess_photons": 0.0})["gain"].value
+        for data in (sharp, smeared, replace(smeared, noise_bandwidth=0.0))
+    ]
+    assert gains[1] == pytest.approx(gains[0], abs=3e-3)  # dB
+    assert abs(gains[2] - gains[0]) > 1e-2  # without the filter in the model
+
+
+def test_a_filter_as_wide_as_the_line_is_in_doubt(reflection_fit: FitResult, shipped: Truth) -> None:
+    wide = emission(shipped, 5, biases=9, noise_bandwidth=8e6)
+    found = fit_emitted_power(wide, prior=reflection_fit)
+    assert any("the noise bandwidth of the analyzer, 8 MHz, is not small against the line" in w for w in found.warnings)
 
 
 @pytest.mark.long

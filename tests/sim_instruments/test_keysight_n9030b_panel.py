@@ -197,7 +197,7 @@ def test_too_much_power_overloads_until_it_is_attenuated(
     visa: MessageBasedResource, twin: LabnisVisaLibrary, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # 1e-10 W/Hz over 100 MHz is 10 dBm; the mixer takes −10 dBm.
-    monkeypatch.setattr(twin.world, "power_spectral_density", lambda axis, _: np.full(axis.shape, 1e-10))
+    monkeypatch.setattr(twin.world, "power_spectral_density", lambda axis, *_: np.full(axis.shape, 1e-10))
     for attenuation, bit in ((10, "16"), (30, "0")):
         visa.write(f"POW:ATT {attenuation}")
         watts(visa)

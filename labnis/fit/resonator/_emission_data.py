@@ -1,6 +1,6 @@
 """Spectra of the emitted power: data that cannot be fitted, and warnings derived from the data."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -45,6 +45,8 @@ class EmissionData(BiasTraces):
         indistinguishable from gain.
     fridge_temperature
         Temperature of the stage (K) that sets the photon number of the line and the excess bath.
+    noise_bandwidth
+        Of the analyzer's filter (Hz), which smears the line; 0 where it is not known.
 
     Raises
     ------
@@ -57,6 +59,7 @@ class EmissionData(BiasTraces):
 
     spectrum: Real
     fridge_temperature: float
+    noise_bandwidth: float = field(default=0.0, kw_only=True)
 
     def __post_init__(self) -> None:
         spectrum = real_array("spectrum", self.spectrum, advice="give the power density in W/Hz")
@@ -70,6 +73,21 @@ class EmissionData(BiasTraces):
             )
         if not self.fridge_temperature >= 0:
             raise FitError(f"fridge_temperature is {self.fridge_temperature} K; it must be 0 or more")
+
+    def through_filter(self, density: Real) -> Real:
+        """`density`, shape (n, m, …), as the analyzer's filter shows it, to second order of its width.
+
+        The filter is a Gaussian, whose variance is that of its noise bandwidth over √(2π).
+        """
+        if not self.noise_bandwidth:
+            return density
+        step = np.diff(self.frequency).reshape(-1, *(1,) * (density.ndim - 2))
+        below, above = step[:-1], step[1:]
+        slope = np.diff(density, axis=1) / step
+        curvature = 2 * np.diff(slope, axis=1) / (below + above)
+        seen = density.copy()
+        seen[:, 1:-1] += self.noise_bandwidth**2 / (4 * np.pi) * curvature
+        return seen
 
     @property
     def usable(self) -> Bool:

@@ -132,7 +132,7 @@ class Spectra(Model):
         """A gain that varies over the line as the noise of the chain does."""
         gain, values = self._values(x)
         lines = Lines.of(values, self.data)
-        emitted, noise = gain * lines.density, self.background(x)
+        emitted, noise = gain * self.data.through_filter(lines.density), self.background(x)
         change = emitted * (noise / np.median(noise) - 1)
         tangent = self._at(emitted, self._factor(emitted))
         if not change.any():
@@ -182,16 +182,17 @@ class Spectra(Model):
 
     def _emitted(self, x: Real) -> Real:
         gain, values = self._values(x)
-        return gain * Lines.of(values, self.data).density
+        return gain * self.data.through_filter(Lines.of(values, self.data).density)
 
     def _tangent_and_slopes(self, x: Real) -> tuple[Tangent, Real]:
         """The tangent, and ∂(data minus emission)/∂x at constant noise and factors, shape (n, m, p)."""
         gain, values = self._values(x)
         lines = Lines.of(values, self.data)
-        factor = self._factor(gain * lines.density)
-        slopes = lines.slopes(values, self.data, self.names)
+        emitted = gain * self.data.through_filter(lines.density)
+        factor = self._factor(emitted)
+        slopes = self.data.through_filter(lines.slopes(values, self.data, self.names))
         slopes *= -gain * factor[:, None, None]
-        return self._at(gain * lines.density, factor), slopes
+        return self._at(emitted, factor), slopes
 
     def _factor(self, emitted: Real) -> Real:
         return best_factor(self.drift, self.data.spectrum, lambda factor: self._at(emitted, factor))

@@ -67,6 +67,8 @@ LARGEST_GAIN_SIGMA = 10 / np.log(10) / 3
 
 # Spurs that a note names.
 _LISTED = 6
+# Widest filter of the analyzer, in widths of the line at the largest bias.
+_WIDEST_FILTER = 0.3
 # Gains (dB) of chains of amplifiers, lossy ones included.
 _GAINS = (-40.0, 130.0)
 
@@ -185,6 +187,7 @@ def fit_emitted_power(
         taken_out=drift_terms(result) > 0,
     )
     suspect = (*_unusual_gain(values["gain"]), *_too_cold(result), *unequal_warning(inputs, found.sigma), *suspect)
+    suspect = (*suspect, *_wide_filter(usable, values))
     model = spectra(drift_terms(result)).with_mask(result.mask)
     notes = (*result.notes, *_drift_notes(result, model), *_spur_notes(usable, model), *_photon_notes(result))
     result = replace(result, warnings=(*result.warnings, *suspect), notes=notes, limits=prior.limits)
@@ -319,6 +322,17 @@ def _gain_guess(data: EmissionData, emitted: Real) -> float:
             "around the resonance, is the bias beyond the gap, and is spectrum in W/Hz, not in dB?"
         )
     return gain
+
+
+def _wide_filter(data: EmissionData, values: Mapping[str, float]) -> tuple[str, ...]:
+    """A warning where the analyzer's filter is so wide that only its variance is not enough."""
+    width = float(Lines.of(values, data).total[np.abs(data.device_voltage).argmax()]) / (2 * np.pi)
+    if data.noise_bandwidth <= _WIDEST_FILTER * width:
+        return ()
+    return (
+        f"the noise bandwidth of the analyzer, {number_text(data.noise_bandwidth, 'Hz')}, is not small against the "
+        f"line, {number_text(width, 'Hz')}: measure with a smaller resolution_bandwidth",
+    )
 
 
 def _unusual_gain(gain: float) -> tuple[str, ...]:

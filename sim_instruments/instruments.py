@@ -144,8 +144,10 @@ def wires_of(
         for role in instrument.roles
         if role.kind == "thermometer" and role.channel_number is not None
     }
+    outputs = [role.channel_number for role in instrument.roles if role.kind == "bias" and role.channel_number]
     return Wires(
         source="bias" if instrument.plays("bias") else "current" if instrument.plays("ammeter") else None,
+        output=outputs[0] if outputs else 1,
         excites=exciting == instrument.name,
         signal=signal,
         auxiliary={1: signal} | auxiliary,

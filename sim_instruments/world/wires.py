@@ -23,6 +23,8 @@ class Wires:
     source
         "bias" if its output drives the bias line, "current" if its terminals take the device's current,
         None if its output is not simulated.
+    output
+        Number of the output that this is, of an instrument with several.
     excites
         Whether its sine output is the excitation on the bias line. All lock-ins have its reference.
     signal
@@ -35,6 +37,7 @@ class Wires:
     """
 
     source: Literal["bias", "current"] | None = "bias"
+    output: int = 1
     excites: bool = True
     signal: Signal | None = None
     auxiliary: Mapping[int, Signal | None] = field(default_factory=lambda: {1: None})

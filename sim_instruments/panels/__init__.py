@@ -10,6 +10,7 @@ from sim_instruments.panels.keysight_n5222b import KeysightN5222BPanel
 from sim_instruments.panels.keysight_n9030b import KeysightN9030BPanel
 from sim_instruments.panels.lakeshore_372 import LakeShore372Panel
 from sim_instruments.panels.qdac2 import QDac2Panel
+from sim_instruments.panels.sim900 import SIM900Panel
 from sim_instruments.panels.sr830 import SR830Panel
 from sim_instruments.panels.yokogawa_gs200 import YokogawaGS200Panel
 from sim_instruments.world.fridge import World
@@ -28,6 +29,7 @@ PANELS: Mapping[str, type[FrontPanel]] = {
     "YokogawaGS200": YokogawaGS200Panel,
     "GS200": YokogawaGS200Panel,
     "QDac2": QDac2Panel,
+    "SIM928": SIM900Panel,
 }
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from sim_instruments.instruments import PLAIN, SimulatedInstrument, wires_of
 from sim_instruments.panels.front_panel import FrontPanel
 from sim_instruments.panels.keithley_2450 import Keithley2450Panel
+from sim_instruments.panels.keysight_b29xx import KeysightB29xxPanel
 from sim_instruments.panels.keysight_n5222b import KeysightN5222BPanel
 from sim_instruments.panels.keysight_n9030b import KeysightN9030BPanel
 from sim_instruments.panels.lakeshore_372 import LakeShore372Panel
@@ -29,6 +30,8 @@ PANELS: Mapping[str, type[FrontPanel]] = {
     "YokogawaGS200": YokogawaGS200Panel,
     "GS200": YokogawaGS200Panel,
     "QDac2": QDac2Panel,
+    "KeysightB29xx": KeysightB29xxPanel,
+    "KeysightB2962A": KeysightB29xxPanel,
     "SIM928": SIM900Panel,
 }
 

@@ -1,11 +1,11 @@
 """Keysight (Agilent) B2900 source-meters as the bias source: B2901A, B2902A, B2911A, B2912A and their B models.
 
-From the SCPI command reference B2910-90030 (edition 2), the user's guide (editions 2 and 5), and users of the hardware.
+From the SCPI command reference B2910-90030 (edition 2), the user's guide (editions 2 and 5) and the data sheet.
 **Never tried on hardware.**
 
 - A reading switches the output on by itself if automatic output-on is set, as it is after a reset: it is switched off,
   again in the same message as each reading.
-- To change the voltage range makes an overshoot of up to 250 mV (user's guide, supplemental characteristics): it is
+- To change a range of voltage or current makes an overshoot of up to 250 mV at a high resistance (data sheet): it is
   switched with the output off only.
 - A current range does not go beyond the lowest range that covers the compliance.
 - `:SOUR:FUNC` is the shape (DC or pulse); what is sourced is `:SOUR:FUNC:MODE`.
@@ -16,6 +16,7 @@ Unknown: the lowest compliance of each range, and what a reading answers with th
 
 import math
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from drivers.answers import is_choice
@@ -114,8 +115,8 @@ class KeysightB29xx(ScpiSourceMeter):
         Raises
         ------
         SettingError
-            If the instrument holds other values, sources current with its output on, or would have to change its
-            voltage range with its output on.
+            If the instrument holds other values, sources current with its output on, or would have to change a range
+            with its output on.
         RejectedCommandError
             If its error queue has an entry.
 
@@ -125,10 +126,12 @@ class KeysightB29xx(ScpiSourceMeter):
         self._end_others()
         self._source_voltage()
         self._choose_leads()
-        voltage_range = self._choose_voltage_range(max(abs(maximum_voltage), abs(self.level())))
+        largest = max(abs(maximum_voltage), abs(self.level()))
+        voltage_range = self._choose_fixed_range(f"{self.voltage_command}:RANG", largest, VOLTAGE_RANGES)
         sense = f":SENS{self._channel}:CURR"
         self.apply(f"{sense}:PROT", compliance, tolerance=1e-3 * compliance)
-        self._ranges = (voltage_range, self._choose_range(f"{sense}:RANG", abs(maximum_current), self._current_ranges))
+        current_range = self._choose_fixed_range(f"{sense}:RANG", abs(maximum_current), self._current_ranges)
+        self._ranges = (voltage_range, current_range)
         self._choose_integration_time(integration_time)
         self._choose_elements()
         self.check_errors()
@@ -161,21 +164,20 @@ class KeysightB29xx(ScpiSourceMeter):
                 )
             self.choose(command, wanted)
 
-    def _choose_voltage_range(self, largest: float) -> float:
-        """Fix the lowest range that includes `largest` (V), or, with the output on, the present one if it does."""
-        command = f"{self.voltage_command}:RANG"
-        suitable = [one for one in VOLTAGE_RANGES if largest <= self.headroom * one]
+    def _choose_fixed_range(self, command: str, largest: float, ranges: Sequence[float]) -> float:
+        """Fix the lowest range that includes `largest` (V or A), or, with the output on, the present one if it does."""
+        suitable = [one for one in ranges if largest <= self.headroom * one]
         if not suitable:
             raise SettingError(
-                self.described, f"{largest:g} V is beyond {self.largest_voltage:g} V, its largest level.", "Lower it."
+                self.described, f"has no range {command} that includes {largest:g}.", f"The largest is {ranges[-1]:g}."
             )
-        found = self._range(command, VOLTAGE_RANGES)
+        found = self._range(command, ranges)
         chosen = suitable[0]
         if self._output_state():
             if not any(math.isclose(found, one, rel_tol=1e-3) for one in suitable):
                 raise SettingError(
                     self.described,
-                    f"is on in the range {found:g} V, which does not include {largest:g} V.",
+                    f"is on in the range {command} {found:g}, which does not include {largest:g}.",
                     "To switch the range makes an overshoot: ramp it to 0 and switch the output off (labnis safe).",
                 )
             chosen = found

@@ -33,13 +33,15 @@ def test_qcodes_driver(twin: Twin, wire: MessageBasedResource) -> None:
     smu.ch1.source_mode("voltage")
     smu.ch1.current_limit(1e-6)
     smu.ch1.source_voltage(0.4)
-    smu.ch1.enable(True)
+    smu.ch1.enable("on")
     assert smu.ch1.voltage() == pytest.approx(0.4, abs=1e-4)
     assert 0 < smu.ch1.current() < 1e-6
     assert smu.ch1.resistance() > 1e3
-    smu.ch1.remote_sensing(True)
+    if "remote_sensing" in smu.ch1.parameters:  # not in an older QCoDeS
+        smu.ch1.parameters["remote_sensing"]("on")
     smu.ch2.source_voltage(1.0)
-    assert (smu.ch2.enable(), smu.ch2.source_voltage()) == (False, 1.0)
+    assert smu.ch2.enable() in (False, "off")  # in an older QCoDeS a word
+    assert smu.ch2.source_voltage() == 1.0
     smu.snapshot(update=True)
     assert rejected(wire) == NO_ERROR
 

@@ -64,8 +64,8 @@ def test_a_channel_is_the_bias(kind: str, tmp_path: Path, monkeypatch: pytest.Mo
         assert "source" not in twin.stand_ins
         with open_station(config, twin=twin) as station:
             station.open(["bias", "current"] + ["gate"] * (SOURCES[kind]["gate"] != ""))
-            station.bias.prepare(1.5e-3, 1e-6, 0.02)
-            for bias in (0.2e-3, -0.3337e-3, 1.2e-3):
+            station.bias.prepare(0.5e-3, 1e-6, 0.02)
+            for bias in (0.2e-3, -0.3335e-3, 0.4e-3):  # the second is between two steps of the SIM928
                 station.bias.move_to(bias)
                 reading = station.bias.read()
                 assert reading.bias == pytest.approx(bias, abs=0.6e-6)

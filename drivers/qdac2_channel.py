@@ -117,20 +117,28 @@ class QDac2Channel(UnswitchedOutput, ContribChannel):  # type: ignore[misc]  # s
             raise self._dac.unexpected(answer, query, "FIX, LIST or SWE")
         return found
 
-    def _end_generators(self) -> None:
+    def _take_over(self) -> None:
         """Stop lists, sweeps and waveforms of this channel at the present level, and make it a constant source."""
         dac = self._dac
         dac.write(f"{self._source}:ALL:ABOR")
-        if not self._fixed:
-            present, _ = self._levels()
+        mode = self._mode()
+        present, last = self._levels()
+        if mode != "FIX":
             # The fixed level acts only with the next command: so it is the present one.
             dac.write(f"{self._source}:VOLT {present:.8g}")
-        dac.choose(f"{self._source}:VOLT:MODE", "FIX")
+            dac.choose(f"{self._source}:VOLT:MODE", "FIX")
+        if mode != "FIX" or abs(present - last) <= CONVERTER_ERROR:
+            dac.write(f"{self._source}:VOLT:SLEW INF")  # at rest: a level on its way would jump
         self._fixed = True
+
+    def _end_generators(self) -> None:
+        """As `_take_over`, with its triggers, delays and slew rate; read back."""
+        dac = self._dac
+        self._take_over()
+        dac.choose(f"{self._source}:VOLT:MODE", "FIX")
         dac.write(f"{self._source}:DC:INIT:CONT OFF")
         dac.choose(f"{self._source}:DC:TRIG:SOUR", "IMM")
         dac.apply(f"{self._source}:DC:DEL", 0)
-        dac.write(f"{self._source}:VOLT:SLEW INF")
         query = f"{self._source}:VOLT:SLEW?"
         slew = number(answer := dac.ask(query))
         if slew is None or not slew >= FAST_SLEW:
@@ -224,9 +232,7 @@ class QDac2Channel(UnswitchedOutput, ContribChannel):  # type: ignore[misc]  # s
         if not math.isfinite(voltage):
             raise SettingError(self.described, f"a source level of {voltage} was requested; nothing was sent.")
         if not self._fixed:
-            if self._mode() != "FIX":
-                self._end_generators()
-            self._fixed = True
+            self._take_over()
         message = f"{self._source}:VOLT {voltage:.8g};{self._source}:VOLT:LAST?"
         answer = self._dac.ask(message)
         found = number(answer)

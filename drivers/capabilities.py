@@ -3,7 +3,14 @@
 from collections.abc import Sequence
 from typing import Literal, Protocol
 
-__all__ = ["RangedMeter", "SelfRamping"]
+__all__ = ["CoarselyStepped", "RangedMeter", "SelfRamping"]
+
+
+class CoarselyStepped(Protocol):
+    """Optional for a bias source with coarse levels: one that is read back may differ by half a step."""
+
+    level_step: float
+    """Step of its levels (V)."""
 
 
 class SelfRamping(Protocol):

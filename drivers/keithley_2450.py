@@ -9,7 +9,7 @@ from drivers.answers import marker, register
 from drivers.errors import ComplianceError, SettingError
 from drivers.keithley_ramp import TriggerModelRamp
 from drivers.roles import SourceReading
-from drivers.scpi_source import ScpiSource
+from drivers.scpi_source import ScpiSourceMeter
 
 __all__ = ["Keithley2450"]
 
@@ -19,14 +19,12 @@ SOURCE_LIMITED = 32
 # times the range is none.
 VOLTAGE_RANGES = tuple(2 * 10.0**decade for decade in range(-2, 3))
 CURRENT_RANGES = tuple(10.0**decade for decade in range(-8, 1))
-HEADROOM, READABLE = 1.05, 1.1
-LARGEST_VOLTAGE = HEADROOM * VOLTAGE_RANGES[-1]
-LARGEST_CURRENT = HEADROOM * CURRENT_RANGES[-1]
+READABLE = 1.1
 LINE_FREQUENCIES = (50.0, 60.0, 400.0)
 SHORTEST_NPLC, LONGEST_NPLC, MOST_AVERAGES = 0.01, 10.0, 100
 
 
-class Keithley2450(ScpiSource, TriggerModelRamp, QcodesKeithley2450):
+class Keithley2450(ScpiSourceMeter, TriggerModelRamp, QcodesKeithley2450):
     """A Keithley 2450 that fills the role of `drivers.roles.BiasSource`: it sources voltage and measures current.
 
     It ramps by itself (`drivers.capabilities.SelfRamping`), and says whether it was left as a current source
@@ -35,6 +33,8 @@ class Keithley2450(ScpiSource, TriggerModelRamp, QcodesKeithley2450):
     `output_enabled()` is a parameter, as in QCoDeS; it queries the instrument each time.
     """
 
+    largest_voltage = ScpiSourceMeter.headroom * VOLTAGE_RANGES[-1]
+    largest_current = ScpiSourceMeter.headroom * CURRENT_RANGES[-1]
     mains_frequency = math.nan
     """Frequency of the mains (Hz) that the instrument found, in whose cycles `prepare` sets the integration."""
     _ranges = (math.nan, math.nan)  # of voltage (V) and current (A), as `prepare` has chosen them
@@ -91,30 +91,6 @@ class Keithley2450(ScpiSource, TriggerModelRamp, QcodesKeithley2450):
         self.check_errors()
         self.require_unchanged("at the end of its preparation")
 
-    def _choose_range(self, command: str, largest: float, ranges: tuple[float, ...]) -> float:
-        """Fix the lowest of `ranges` that includes `largest` (V or A), verify it, and return it (V or A)."""
-        automatic = self.ask_flag(f"{command}:AUTO?")
-        chosen = self._range(command, ranges)
-        if automatic or not largest <= chosen <= 10 * largest:
-            # A suitable range is not switched, which would disturb a live output.
-            self.write(f"{command} {largest:.10g}")
-            chosen = self._range(command, ranges)
-        if largest > chosen * HEADROOM:
-            self.check_errors()
-            raise SettingError(
-                self.described, f"{command}? reads {chosen:g}, which does not include {largest:g}.", "Lower the limits."
-            )
-        self._confirmed |= {f"{command}:AUTO?": 0.0, f"{command}?": chosen}
-        return chosen
-
-    def _range(self, command: str, ranges: tuple[float, ...]) -> float:
-        """The range in use, one of `ranges`."""
-        found = self.ask_number(f"{command}?")
-        if not any(math.isclose(found, one, rel_tol=1e-3) for one in ranges):
-            allowed = ", ".join(f"{one:g}" for one in ranges)
-            raise self.unexpected(f"{found:g}", f"{command}?", f"one of {allowed}")
-        return found
-
     def _choose_integration_time(self, seconds: float) -> None:
         """Set integration and, for long times, the instrument's repeating average."""
         line_frequency = self.ask_number(":SYST:LFR?")
@@ -135,49 +111,6 @@ class Keithley2450(ScpiSource, TriggerModelRamp, QcodesKeithley2450):
             self.write(":SENS:CURR:AVER:TCON REP")
             self.apply(":SENS:CURR:AVER:COUN", averages)
         self.apply(":SENS:CURR:AVER", averages > 1)
-
-    def set_level(self, voltage: float) -> None:
-        """Write one source level (V), once, and return when the instrument has executed it.
-
-        A socket may delay a write by 40 ms and deliver it together with the next: without a query, the steps of a ramp
-        would reach the device in groups. Command and query are one message, for the same reason.
-
-        Raises
-        ------
-        SettingError
-            If `voltage` is not a finite number; nothing is sent then.
-        CommunicationError
-            If the instrument does not confirm; whether the level was set is then unknown.
-
-        """
-        self._set(":SOUR:VOLT", voltage, "V")
-
-    def _set(self, command: str, level: float, unit: str) -> None:
-        """Body of `set_level` and `set_current`."""
-        if not math.isfinite(level):
-            raise SettingError(self.described, f"a source level of {level} {unit} was requested; nothing was sent.")
-        message = f"{command} {level:.10g};*OPC?"
-        if (answer := self.ask(message).strip()) != "1":
-            raise self.unexpected(answer, message, "1")
-
-    def level(self) -> float:
-        """Query the level of the voltage source (V)."""
-        return self._level_of(":SOUR:VOLT?", LARGEST_VOLTAGE, "V")
-
-    def _level_of(self, query: str, largest: float, unit: str) -> float:
-        (answer,) = self.ask_reading(query)
-        level = self.measured(answer, f"source level ({query})")
-        if abs(level) > largest:
-            raise self.unexpected(f"{level:g}", query, f"at most ±{largest:g} ({unit})")
-        return level
-
-    def set_current(self, current: float) -> None:
-        """Write one level of the current source (A); as `set_level`."""
-        self._set(":SOUR:CURR", current, "A")
-
-    def current_level(self) -> float:
-        """Query the level of the current source (A)."""
-        return self._level_of(":SOUR:CURR?", LARGEST_CURRENT, "A")
 
     def read(self) -> SourceReading:
         """Measure voltage and current once, in one query, repeated without a usable answer.

@@ -1,39 +1,48 @@
-"""What SCPI sources have in common: the output, switched and verified, and what is sourced."""
+"""What SCPI sources have in common: output, function and leads; levels and ranges of source-meters."""
+
+import math
+from collections.abc import Sequence
 
 from drivers.answers import is_choice, register
 from drivers.errors import SettingError
 from drivers.scpi import CheckedInstrument
 
-__all__ = ["ScpiSource"]
+__all__ = ["ScpiSource", "ScpiSourceMeter"]
 
 
 class ScpiSource(CheckedInstrument):
     """A source of voltage or current with `:OUTP` and `:SOUR:FUNC`; a mix-in, as `CheckedInstrument`."""
 
+    output_command, function_command, leads_command = ":OUTP", ":SOUR:FUNC", ":SENS:REM"
+    """Headers; a channel of several has others."""
+    four_wire_leads = False
+    """Whether the device is connected with sense leads."""
+
     def output_on(self) -> None:
         """Connect the output at its present level; verified."""
-        self.apply(":OUTP", True)
+        self.apply(self.output_command, True)
 
     def output_off(self) -> None:
         """Disconnect the output; verified."""
-        self.apply(":OUTP", False)
+        self.apply(self.output_command, False)
 
     def _output_state(self) -> bool:
         return self.again(self._asked_output_state)
 
     def _asked_output_state(self) -> bool:
         self.distinguish(lambda answer: register(answer) in (0, 1))
-        return self.ask_flag(":OUTP?")
+        return self.ask_flag(f"{self.output_command}?")
 
     def sources_current(self) -> bool:
         """Query whether it sources current."""
         return self.again(self._asked_function) == "CURR"
 
     def _asked_function(self) -> str:
-        answer = self.ask(":SOUR:FUNC?")
+        query = f"{self.function_command}?"
+        answer = self.ask(query)
         function = next((one for one in ("VOLT", "CURR") if is_choice(answer, one)), "")
         if not function:
-            raise self.unexpected(answer, ":SOUR:FUNC?", "VOLT or CURR")
+            raise self.unexpected(answer, query, "VOLT or CURR")
         return function
 
     def _source_voltage(self) -> None:
@@ -45,5 +54,99 @@ class ScpiSource(CheckedInstrument):
                     "sources current with its output on; a voltage source is needed.",
                     "Bring the current to zero and switch the output off by hand.",
                 )
-            self.write(":SOUR:FUNC VOLT")
-        self._confirmed[":SOUR:FUNC?"] = "VOLT"
+            self.write(f"{self.function_command} VOLT")
+        self._confirmed[f"{self.function_command}?"] = "VOLT"
+
+    def _choose_leads(self) -> None:
+        """Two wires or four, as the station file says; not switched while the output is on."""
+        query = f"{self.leads_command}?"
+        present = self.ask_flag(query)
+        if present != self.four_wire_leads:
+            if self._output_state():
+                raise SettingError(
+                    self.described,
+                    f"has its output on and {'four' if present else 'two'} wires; the station file says "
+                    f"{'four' if self.four_wire_leads else 'two'}.",
+                    "Switch the output off, or write four_wire: true or false under init of the instrument.",
+                )
+            self.apply(self.leads_command, self.four_wire_leads)
+        self._confirmed[query] = float(self.four_wire_leads)
+
+
+class ScpiSourceMeter(ScpiSource):
+    """A source-meter with `:SOUR:VOLT`, `:SOUR:CURR`, and fixed or automatic ranges; a mix-in, as `ScpiSource`."""
+
+    voltage_command, current_command = ":SOUR:VOLT", ":SOUR:CURR"
+    """Headers of the levels."""
+    headroom = 1.05
+    """How far a range extends beyond its nominal value."""
+    largest_voltage = largest_current = math.inf
+    """Largest levels (V, A)."""
+
+    def _choose_range(self, command: str, largest: float, ranges: Sequence[float]) -> float:
+        """Fix the lowest of `ranges` that includes `largest` (V or A), verify it, and return it (V or A)."""
+        automatic = self.ask_flag(f"{command}:AUTO?")
+        chosen = self._range(command, ranges)
+        if automatic or not largest <= chosen <= 10 * largest:
+            # A suitable range is not switched, which would disturb a live output.
+            self.write(f"{command} {largest:.10g}")
+            chosen = self._range(command, ranges)
+        if largest > chosen * self.headroom:
+            self.check_errors()
+            raise SettingError(
+                self.described, f"{command}? reads {chosen:g}, which does not include {largest:g}.", "Lower the limits."
+            )
+        self._confirmed |= {f"{command}:AUTO?": 0.0, f"{command}?": chosen}
+        return chosen
+
+    def _range(self, command: str, ranges: Sequence[float]) -> float:
+        """The range in use, one of `ranges`."""
+        found = self.ask_number(f"{command}?")
+        if not any(math.isclose(found, one, rel_tol=1e-3) for one in ranges):
+            allowed = ", ".join(f"{one:g}" for one in ranges)
+            raise self.unexpected(f"{found:g}", f"{command}?", f"one of {allowed}")
+        return found
+
+    def set_level(self, voltage: float) -> None:
+        """Write one source level (V), once, and return when the instrument has executed it.
+
+        A socket may delay a write by 40 ms and deliver it together with the next: without a query, the steps of a ramp
+        would reach the device in groups. Command and query are one message, for the same reason.
+
+        Raises
+        ------
+        SettingError
+            If `voltage` is not a finite number; nothing is sent then.
+        CommunicationError
+            If the instrument does not confirm; whether the level was set is then unknown.
+
+        """
+        self._set(self.voltage_command, voltage, "V")
+
+    def _set(self, command: str, level: float, unit: str) -> None:
+        """Body of `set_level` and `set_current`."""
+        if not math.isfinite(level):
+            raise SettingError(self.described, f"a source level of {level} {unit} was requested; nothing was sent.")
+        message = f"{command} {level:.10g};*OPC?"
+        if (answer := self.ask(message).strip()) != "1":
+            raise self.unexpected(answer, message, "1")
+
+    def level(self) -> float:
+        """Query the level of the voltage source (V)."""
+        return self._level_of(self.voltage_command, self.largest_voltage, "V")
+
+    def _level_of(self, command: str, largest: float, unit: str) -> float:
+        query = f"{command}?"
+        (answer,) = self.ask_reading(query)
+        level = self.measured(answer, f"source level ({query})")
+        if abs(level) > largest:
+            raise self.unexpected(f"{level:g}", query, f"at most ±{largest:g} ({unit})")
+        return level
+
+    def set_current(self, current: float) -> None:
+        """Write one level of the current source (A); as `set_level`."""
+        self._set(self.current_command, current, "A")
+
+    def current_level(self) -> float:
+        """Query the level of the current source (A)."""
+        return self._level_of(self.current_command, self.largest_current, "A")

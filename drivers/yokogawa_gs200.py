@@ -55,7 +55,7 @@ class YokogawaGS200(ScpiSource, QcodesGS200):
     """Lowest current limit of its own (A)."""
 
     def __init__(self, name: str, address: str, four_wire: bool = False, **kwargs: Any) -> None:
-        self._four_wire_leads = four_wire
+        self.four_wire_leads = four_wire
         self._mode, self._in_range = "", math.nan  # as confirmed since the last preparation
         self._present = math.nan  # the last level that was read back
         super().__init__(name, address, **kwargs)
@@ -124,20 +124,6 @@ class YokogawaGS200(ScpiSource, QcodesGS200):
                 self.apply(":SOUR:RANG", ranges[0], tolerance=1e-3 * ranges[0])
                 found = ranges[0]
         self._in_range, self._confirmed[":SOUR:RANG?"] = found, found
-
-    def _choose_leads(self) -> None:
-        """Two wires or four, as the station file says; not switched while the output is on."""
-        present = self.ask_flag(":SENS:REM?")
-        if present != self._four_wire_leads:
-            if self.output_enabled():
-                raise SettingError(
-                    self.described,
-                    f"has its output on and {'four' if present else 'two'} wires; the station file says "
-                    f"{'four' if self._four_wire_leads else 'two'}.",
-                    "Switch the output off, or write four_wire: true or false under init of the instrument.",
-                )
-            self.apply(":SENS:REM", self._four_wire_leads)
-        self._confirmed[":SENS:REM?"] = float(self._four_wire_leads)
 
     def _asked_range(self) -> float:
         """The range in use (V or A)."""

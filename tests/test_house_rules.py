@@ -172,7 +172,18 @@ def test_every_function_in_the_table_of_one_bias_value_exists() -> None:
 
 # --- drivers ---------------------------------------------------------------------------------------------------------
 
-BASES = {"answers", "line", "scpi", "scpi_source", "keysight_wire", "keithley_ramp", "keithley_2600b_channel", "tsp"}
+BASES = {
+    "answers",
+    "keithley_2600b_channel",
+    "keithley_ramp",
+    "keysight_wire",
+    "line",
+    "qdac2_channel",
+    "scpi",
+    "scpi_source",
+    "tsp",
+    "unswitched_output",
+}
 
 
 def instruments_of(name: str) -> list[type[Instrument]]:

@@ -7,9 +7,12 @@ from sim_instruments.instruments import PLAIN, SimulatedInstrument, wires_of
 from sim_instruments.panels.front_panel import FrontPanel
 from sim_instruments.panels.keithley_2450 import Keithley2450Panel
 from sim_instruments.panels.keithley_2600b import KEITHLEY_2600B
+from sim_instruments.panels.keysight_b29xx import KeysightB29xxPanel
 from sim_instruments.panels.keysight_n5222b import KeysightN5222BPanel
 from sim_instruments.panels.keysight_n9030b import KeysightN9030BPanel
 from sim_instruments.panels.lakeshore_372 import LakeShore372Panel
+from sim_instruments.panels.qdac2 import QDac2Panel
+from sim_instruments.panels.sim900 import SIM900Panel
 from sim_instruments.panels.sr830 import SR830Panel
 from sim_instruments.panels.yokogawa_gs200 import YokogawaGS200Panel
 from sim_instruments.world.fridge import World
@@ -28,6 +31,10 @@ PANELS: Mapping[str, type[FrontPanel]] = {
     "Model_372": LakeShore372Panel,
     "YokogawaGS200": YokogawaGS200Panel,
     "GS200": YokogawaGS200Panel,
+    "QDac2": QDac2Panel,
+    "KeysightB29xx": KeysightB29xxPanel,
+    "KeysightB2962A": KeysightB29xxPanel,
+    "SIM928": SIM900Panel,
 }
 
 

@@ -1,6 +1,7 @@
 """Connections of one instrument: terminals that drive the device, and signals at its inputs."""
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
@@ -42,6 +43,12 @@ class Wires:
     signal: Signal | None = None
     auxiliary: Mapping[int, Signal | None] = field(default_factory=lambda: {1: None})
     stages: Mapping[int, Stage] = field(default_factory=lambda: INPUTS)
+
+    @property
+    def output(self) -> int:
+        """Number of the source's output, the last digits of its channel (5 of `ch05`); 1 where it has none."""
+        digits = re.search(r"\d+$", str(self.source_channel))
+        return int(digits[0]) if digits else 1
 
     def terminals(self, world: World) -> "SourceTerminals":
         """Terminals of a source with these connections."""

@@ -30,7 +30,7 @@ SHORT = "--set IVSweep.points=41 --set ReflectionVsBias.points=15 --set EmittedP
 # Station file → results that its roles allow, and instruments that only a stand-in can simulate.
 EXPECTED = {
     "gs200_preamplifier_34465a": (JUNCTION, {"dmm"}),
-    "qdac2_gate_dmm": (JUNCTION, {"qdac", "dmm"}),
+    "qdac2_gate_dmm": (JUNCTION, {"dmm"}),
     "k2400_sr860": (JUNCTION, {"smu", "sr860"}),
     "source_meter_thermometer": (JUNCTION, set()),
     "two_lockins": (JUNCTION, set()),

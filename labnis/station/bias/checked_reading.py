@@ -1,6 +1,7 @@
 """Readings of the bias source, compared with the level that was set."""
 
 import logging
+import math
 
 from drivers.errors import ComplianceError, InstrumentError, ReadingError
 from drivers.roles import BiasSource, SourceReading
@@ -106,7 +107,7 @@ def require_below_compliance(source: BiasSource, name: str, current: float, limi
     if own > limit and abs(current) > limit:
         raise ComplianceError(
             name,
-            f"lets {current:g} A through the device; labnis.limits.compliance is {limit:g} A, and its own current "
-            f"limit is {own:g} A or more.",
+            f"lets {current:g} A through the device; labnis.limits.compliance is {limit:g} A, and "
+            f"{f'its own current limit is {own:g} A or more' if math.isfinite(own) else 'it has no current limit'}.",
             "Lower the bias, or raise the compliance if the device takes this current.",
         )

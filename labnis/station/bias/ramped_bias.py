@@ -124,7 +124,8 @@ class RampedBias:
 
     def _tolerance(self, largest: float) -> float:
         """Tolerance (V) of a level read back, for biases up to `largest` (V)."""
-        return max(RELATIVE_TOLERANCE * largest, self._wiring.bias(FINEST_STEP))
+        step = max(FINEST_STEP, 0.51 * getattr(self.source, "level_step", 0.0))  # rounded to the nearest step
+        return max(RELATIVE_TOLERANCE * largest, self._wiring.bias(step))
 
     # --- before and after a run ----------------------------------------------------------------------------------
 

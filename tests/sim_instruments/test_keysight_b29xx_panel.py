@@ -1,0 +1,95 @@
+"""The B2912A's front panel: QCoDeS's driver of the sister B2962A, ranges, compliance, readings that switch on."""
+
+from collections.abc import Iterator
+
+import pytest
+from pyvisa.resources import MessageBasedResource
+from qcodes.instrument_drivers.Keysight import KeysightB2962A
+
+from sim_instruments import Twin
+from tests.single_instrument_twin import opened_wire, source_twin
+
+NO_ERROR = '+0,"No error"'
+
+
+@pytest.fixture(name="twin")
+def b29xx_twin() -> Iterator[Twin]:
+    with source_twin("KeysightB2962A") as found:
+        yield found
+
+
+@pytest.fixture
+def wire(twin: Twin) -> MessageBasedResource:
+    return opened_wire(twin)
+
+
+def rejected(wire: MessageBasedResource) -> str:
+    return str(wire.query(":SYST:ERR?"))
+
+
+def test_qcodes_driver(twin: Twin, wire: MessageBasedResource) -> None:
+    smu = KeysightB2962A("smu", twin.addresses["source"], visalib=twin.visalib)
+    assert smu.get_idn()["model"] == "B2912A"
+    smu.ch1.source_mode("voltage")
+    smu.ch1.current_limit(1e-6)
+    smu.ch1.source_voltage(0.4)
+    smu.ch1.enable("on")
+    assert smu.ch1.voltage() == pytest.approx(0.4, abs=1e-4)
+    assert 0 < smu.ch1.current() < 1e-6
+    assert smu.ch1.resistance() > 1e3
+    if "remote_sensing" in smu.ch1.parameters:  # not in an older QCoDeS
+        smu.ch1.parameters["remote_sensing"]("on")
+    smu.ch2.source_voltage(1.0)
+    assert smu.ch2.enable() in (False, "off")  # in an older QCoDeS a word
+    assert smu.ch2.source_voltage() == 1.0
+    smu.snapshot(update=True)
+    assert rejected(wire) == NO_ERROR
+
+
+def test_a_reading_switches_the_output_on(wire: MessageBasedResource) -> None:
+    wire.write(":FORM:ELEM:SENS VOLT,STAT")
+    wire.write(":MEAS? (@1)")
+    assert wire.read() == "+9.910000E+37,+0.000000E+00"
+    assert wire.query(":OUTP?") == "0"
+    wire.query(":READ? (@1)")
+    assert wire.query(":OUTP1?") == "1"
+    wire.write(":OUTP:ON:AUTO OFF;:OUTP OFF")
+    wire.query(":READ? (@1)")
+    assert wire.query(":OUTP?") == "0"
+
+
+def test_ranges(wire: MessageBasedResource) -> None:
+    wire.write(":VOLT:RANG 3")
+    assert float(wire.query(":SOUR:VOLT:RANG?")) == 20.0
+    assert wire.query(":VOLT:RANG:AUTO?") == "0"
+    wire.write(":VOLT 21.1")
+    assert rejected(wire).startswith("-222")
+    wire.write(":VOLT 20.5")
+    wire.write(":VOLT:RANG 2")
+    assert rejected(wire).startswith("-221")
+    wire.write(":VOLT:RANG:AUTO ON")
+    wire.write(":VOLT 0.1")
+    assert float(wire.query(":SOUR1:VOLT:RANG?")) == 0.2
+    wire.write(":SENS:CURR:PROT 1e-6;:SENS:CURR:RANG 1e-3")  # not beyond the range of the compliance
+    assert float(wire.query(":SENS:CURR:RANG?")) == 1e-6
+    wire.write(":SOUR3:VOLT 1")
+    assert rejected(wire).startswith("-114")
+    assert rejected(wire) == NO_ERROR
+
+
+def test_the_source_function_is_a_mode_and_another_is_the_shape(wire: MessageBasedResource) -> None:
+    assert wire.query(":SOUR:FUNC?") == "DC"
+    assert wire.query(":SOUR:FUNC:MODE?") == "VOLT"
+    wire.write(":SOUR:FUNC:MODE CURR;:OUTP ON")
+    assert rejected(wire).startswith("-221")
+
+
+def test_status_of_a_reading(wire: MessageBasedResource) -> None:
+    wire.write(":FORM:ELEM:SENS CURR,STAT,VOLT")
+    assert wire.query(":FORM:ELEM:SENS?") == "VOLT,CURR,STAT"  # always in this order
+    wire.write(":SENS:CURR:PROT 1e-6;:SENS:CURR:RANG 1e-8;:VOLT 10;:OUTP ON")
+    _, current, status = (float(part) for part in wire.query(":READ? (@1)").split(","))
+    assert (current, status) == (9.9e37, 8192)
+    wire.write(":SENS:CURR:PROT 1e-8")
+    assert int(float(wire.query(":READ? (@1)").split(",")[2])) & 2
+    assert wire.query(":SENS:CURR:PROT:TRIP?") == "1"

@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from sim_instruments.instruments import PLAIN, SimulatedInstrument, wires_of
 from sim_instruments.panels.front_panel import FrontPanel
 from sim_instruments.panels.keithley_2450 import Keithley2450Panel
+from sim_instruments.panels.keysight_e5080b import KeysightE5080BPanel
 from sim_instruments.panels.keysight_n5222b import KeysightN5222BPanel
+from sim_instruments.panels.keysight_n5230c import KeysightN5230CPanel
+from sim_instruments.panels.keysight_n5245a import KeysightN5245APanel
 from sim_instruments.panels.keysight_n9030b import KeysightN9030BPanel
 from sim_instruments.panels.lakeshore_372 import LakeShore372Panel
 from sim_instruments.panels.sr830 import SR830Panel
@@ -21,6 +24,10 @@ PANELS: Mapping[str, type[FrontPanel]] = {
     "SR830": SR830Panel,
     "KeysightN9030B": KeysightN9030BPanel,
     "KeysightN5222B": KeysightN5222BPanel,
+    "KeysightN5245A": KeysightN5245APanel,
+    "KeysightN5230C": KeysightN5230CPanel,
+    "KeysightE5080B": KeysightE5080BPanel,
+    "KeySight_E5080B": KeysightE5080BPanel,
     "LakeShore372": LakeShore372Panel,
     "LakeshoreModel372": LakeShore372Panel,
     "Model_372": LakeShore372Panel,

@@ -1,0 +1,221 @@
+"""Keysight's family of network analyzers: every state that an earlier user may have left, and every fault, named."""
+
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from drivers.errors import CommunicationError, InstrumentError, ReadingError, SettingError
+from drivers.keysight_n5245a import KeysightN5245A
+from drivers.roles import VectorNetworkAnalyzer
+from labnis.station.role_check import missing_members
+from sim_instruments import Twin
+from tests.acquiring import acquired
+from tests.vna_twin import SWEEP, panel_of, true_reflection, vna_twin
+
+
+@pytest.fixture(name="twin")
+def n5245a_twin() -> Iterator[Twin]:
+    with vna_twin("KeysightN5245A") as twin:
+        yield twin
+
+
+@pytest.fixture
+def vna(twin: Twin) -> KeysightN5245A:
+    return KeysightN5245A("vna", twin.addresses["vna"], visalib=twin.visalib)
+
+
+def require_right(vna: KeysightN5245A) -> None:
+    """One acquisition has the World's reflection."""
+    measured = acquired(vna)
+    expected = true_reflection(panel_of(vna), vna.frequencies())
+    np.testing.assert_allclose(measured, expected, atol=0.15 * np.max(np.abs(expected)))
+
+
+def test_it_fills_the_role_and_measures(vna: KeysightN5245A) -> None:
+    assert missing_members(vna, VectorNetworkAnalyzer) == []
+    vna.prepare(**SWEEP)
+    require_right(vna)
+    assert vna.get_idn()["vendor"] == "Agilent Technologies"
+    vna.prepare(**{**SWEEP, "center": 40e9, "power": -85.0})  # the attenuators of option 419
+    assert vna.frequencies()[50] == 40e9
+
+
+@pytest.mark.parametrize(
+    "left",
+    [
+        "TRIG:SOUR EXT", "TRIG:SOUR MAN", "TRIG:SCOP CURR", "SENS:SWE:TRIG:MODE POIN", "SENS:SWE:TYPE CW",
+        "SENS:SWE:TYPE LOG", "SENS:SWE:GEN ANAL", "SENS:SWE:SPE FAST", "SENS:SWE:DWEL 0.01", "SENS:SWE:DWEL:SDEL 1",
+        "SENS:SWE:TIME 5", "SENS:AVER:MODE POIN;COUN 100", "SENS:AVER OFF", "SENS:SWE:MODE CONT", "FORM:BORD SWAP",
+        "FORM ASC,0", "SOUR:POW:SLOP 2;SLOP:STAT ON", "SOUR:POW1:MODE OFF", "SENS:IF:FILT:AUTO OFF", "SENS:FOM ON",
+        "CALC:EQU ON", "OUTP OFF", "SOUR:POW:COUP OFF", "CALC:SMO ON", "CALC:MATH:FUNC DIV", "CALC:OFFS:MAGN 6",
+        "CALC:CORR:EDEL 1E-9", "CALC:FORM PHAS", "CALC:PAR:MOD:EXT 'S22'", "CALC:PAR:DEL:ALL",
+    ],
+)  # fmt: skip
+def test_what_an_earlier_user_left_changes_nothing(vna: KeysightN5245A, left: str) -> None:
+    panel = panel_of(vna)
+    panel.execute(left)
+    assert not panel.errors
+    vna.prepare(**SWEEP)
+    require_right(vna)
+
+
+def test_other_channels_do_not_take_turns(vna: KeysightN5245A) -> None:
+    panel = panel_of(vna)
+    panel.other_channels = panel.running_channels = (2, 7)
+    vna.prepare(**SWEEP)
+    assert panel.running_channels == ()
+    require_right(vna)
+
+
+def test_a_channel_of_another_class_is_refused(vna: KeysightN5245A) -> None:
+    panel_of(vna).measurement_class = "Gain Compression"
+    with pytest.raises(SettingError, match=r"channel 1 is of the measurement class .*Gain Compression"):
+        vna.prepare(**SWEEP)
+
+
+@pytest.mark.parametrize(
+    ("left", "name"),
+    [("SENS:CORR ON", "correction"), ("SENS:CORR:EXT ON", "port_extensions"), ("CALC:FSIM:STAT ON", "fixture")],
+)
+def test_what_belongs_to_a_calibration_stays_and_is_recorded(
+    vna: KeysightN5245A, left: str, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    panel = panel_of(vna)
+    panel.calibration = "INT"
+    panel.execute(left)
+    with caplog.at_level(logging.WARNING):
+        vna.prepare(**SWEEP)
+    assert "as an earlier user has set it" in caplog.text
+    acquired(vna)
+    assert vna.snapshot(update=True)["parameters"][name]["value"] is True
+    panel.execute(left.replace(" ON", " OFF"))
+    with pytest.raises(SettingError, match="reads 0 after the measurement; 1 was confirmed"):
+        acquired(vna)
+
+
+def test_an_interpolated_calibration_is_logged_and_an_invalid_one_is_an_error(
+    vna: KeysightN5245A, caplog: pytest.LogCaptureFixture
+) -> None:
+    panel = panel_of(vna)
+    panel.calibration = "INT"
+    panel.execute("SENS:CORR ON")
+    vna.prepare(**SWEEP)
+    with caplog.at_level(logging.WARNING):
+        acquired(vna)
+    assert "the correction of this sweep is INT" in caplog.text
+    panel.calibration = "INV"
+    with pytest.raises(ReadingError, match="calibration is not valid for this sweep"):
+        acquired(vna)
+
+
+@pytest.mark.parametrize(("bits", "said"), [(2, "phase lock is lost"), (4, "not leveled")])
+def test_faults_of_the_source_are_errors(vna: KeysightN5245A, bits: int, said: str) -> None:
+    vna.prepare(**SWEEP)
+    panel_of(vna).hardware = bits
+    with pytest.raises(ReadingError, match=said):
+        acquired(vna)
+
+
+def test_a_trigger_that_never_comes_ends_in_an_error(vna: KeysightN5245A) -> None:
+    vna.prepare(**SWEEP)
+    panel_of(vna).execute("TRIG:SOUR EXT")
+    with pytest.raises(ReadingError, match=r"has not finished .* Check its trigger source"):
+        acquired(vna)
+    assert panel_of(vna).mode == "HOLD"  # aborted
+
+
+@pytest.mark.parametrize(
+    "header", ["TRIG:SOUR", "SWE:GEN", "DWEL:AUTO", "SDEL", "FREQ:CENT", "SOUR:POW1", "BAND", "FOM", "MODE AUTO"]
+)
+def test_an_ignored_setting_is_an_error(vna: KeysightN5245A, header: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    panel = panel_of(vna)
+    panel.execute("TRIG:SOUR MAN;:SENS:SWE:DWEL 0.1;DWEL:SDEL 1;:SENS:FOM ON;:SOUR:POW1:MODE OFF")
+    honest = panel.execute_unit
+    ignored = lambda unit: None if header in unit and "?" not in unit else honest(unit)  # noqa: E731
+    monkeypatch.setattr(panel, "execute_unit", ignored)
+    with pytest.raises(SettingError, match=r"reads .* where .* was requested"):
+        vna.prepare(**SWEEP)
+
+
+def test_a_long_block_is_whole_or_nothing(vna: KeysightN5245A, monkeypatch: pytest.MonkeyPatch) -> None:
+    vna.prepare(**{**SWEEP, "points": 20001, "if_bandwidth": 1e5, "averages": 1})
+    measured = acquired(vna)
+    assert (measured.shape, measured.dtype) == ((20001,), np.complex128)
+    panel = panel_of(vna)
+    honest = panel.encode
+    monkeypatch.setattr(panel, "encode", lambda values: honest(values)[:100_000] + honest(values)[100_032:])
+    with pytest.raises(InstrumentError, match="before its 320016 bytes were complete"):
+        acquired(vna)
+
+
+def test_a_reset_in_mid_run_is_found(vna: KeysightN5245A) -> None:
+    vna.prepare(**SWEEP)
+    panel_of(vna).execute("*RST")
+    with pytest.raises(InstrumentError):
+        acquired(vna)
+
+
+def test_a_silent_state_that_is_not_unknown_is_an_error(vna: KeysightN5245A, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lost answer does not pass for a state that old firmware does not have."""
+    panel = panel_of(vna)
+    honest = panel.execute
+
+    def execute(message: str) -> list[bytes]:
+        answer: list[bytes] = honest(message)
+        return [] if "SWE:GEN?" in message else answer
+
+    monkeypatch.setattr(panel, "execute", execute)
+    vna.timeout(0.1)
+    with pytest.raises(CommunicationError, match="SWE:GEN"):
+        vna.prepare(**SWEEP)
+
+
+def test_another_model_is_logged(twin: Twin, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(KeysightN5245A, "MODELS", ("N5222",))
+    with caplog.at_level(logging.WARNING):
+        KeysightN5245A("vna", twin.addresses["vna"], visalib=twin.visalib)
+    assert "is a N5245A; its class is for" in caplog.text
+
+
+def session(vna: Any) -> list[float]:
+    found: list[float] = []
+    for center, points, averages in ((4.62e9, 21, 4), (4.67e9, 11, 2)):
+        vna.prepare(**{**SWEEP, "center": center, "points": points, "averages": averages})
+        trace, axis = acquired(vna), vna.frequencies()
+        found += [axis[0], axis[-1], len(trace), abs(trace[0]), vna.duration()]
+    return found
+
+
+@pytest.mark.faults
+def test_one_swapped_answer_never_makes_a_wrong_number(twin: Twin) -> None:
+    clean: list[float] = []
+    for at in range(-1, 400):
+        vna = KeysightN5245A(f"vna_{at + 1}", twin.addresses["vna"], visalib=twin.visalib, timeout=0.5)
+        panel = panel_of(vna)
+        panel.switch_on()
+        count, before = [0], [b""]
+        honest = panel.execute
+
+        def execute(message: str, honest=honest, count=count, before=before, at=at) -> list[bytes]:
+            answer = honest(message)
+            if answer:
+                count[0] += 1
+                answer, before[0] = ([before[0]], answer[0]) if count[0] == at + 2 else (answer, answer[0])
+            return answer
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(panel, "execute", execute)
+            try:
+                found = session(vna)
+            except InstrumentError as error:
+                assert vna.name in str(error)
+                found = []
+        vna.close()
+        clean = clean or found
+        assert not found or np.allclose(found, clean, rtol=0.1), f"answer {at}"
+        if count[0] < at + 2:
+            break
+    assert clean

@@ -150,7 +150,7 @@ class NetworkAnalyzer(KeysightAnalyzer):
             raise ReadingError(
                 self.described,
                 f"{query} is {bits}: {said}.",
-                "The data of this sweep are not valid: check the power, the cables and the reference, then repeat it.",
+                "The data of this sweep are not valid: check the power, the wiring and the reference, then repeat it.",
             )
 
     # --- data --------------------------------------------------------------------------------------------------------

@@ -12,6 +12,11 @@ from sim_instruments.panels.keysight_n5230c import KeysightN5230CPanel
 from sim_instruments.panels.keysight_n5245a import KeysightN5245APanel
 from sim_instruments.panels.keysight_n9030b import KeysightN9030BPanel
 from sim_instruments.panels.lakeshore_372 import LakeShore372Panel
+from sim_instruments.panels.rohde_schwarz_znb import (
+    RohdeSchwarzZNB8Panel,
+    RohdeSchwarzZNB20Panel,
+    RohdeSchwarzZNB40Panel,
+)
 from sim_instruments.panels.sr830 import SR830Panel
 from sim_instruments.panels.yokogawa_gs200 import YokogawaGS200Panel
 from sim_instruments.world.fridge import World
@@ -28,6 +33,10 @@ PANELS: Mapping[str, type[FrontPanel]] = {
     "KeysightN5230C": KeysightN5230CPanel,
     "KeysightE5080B": KeysightE5080BPanel,
     "KeySight_E5080B": KeysightE5080BPanel,
+    "RohdeSchwarzZNB8": RohdeSchwarzZNB8Panel,
+    "RohdeSchwarzZNB20": RohdeSchwarzZNB20Panel,
+    "RohdeSchwarzZNB40": RohdeSchwarzZNB40Panel,
+    "RohdeSchwarzZNB": RohdeSchwarzZNB20Panel,
     "LakeShore372": LakeShore372Panel,
     "LakeshoreModel372": LakeShore372Panel,
     "Model_372": LakeShore372Panel,

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +12,7 @@ from drivers.roles import VectorNetworkAnalyzer
 from labnis.station.role_check import missing_members
 from sim_instruments import Twin
 from tests.acquiring import acquired
-from tests.vna_twin import SWEEP, panel_of, true_reflection, vna_twin
+from tests.vna_twin import SWEEP, panel_of, require_no_wrong_number, require_right, vna_twin
 
 
 @pytest.fixture(name="twin")
@@ -25,13 +24,6 @@ def n5245a_twin() -> Iterator[Twin]:
 @pytest.fixture
 def vna(twin: Twin) -> KeysightN5245A:
     return KeysightN5245A("vna", twin.addresses["vna"], visalib=twin.visalib)
-
-
-def require_right(vna: KeysightN5245A) -> None:
-    """One acquisition has the World's reflection."""
-    measured = acquired(vna)
-    expected = true_reflection(panel_of(vna), vna.frequencies())
-    np.testing.assert_allclose(measured, expected, atol=0.15 * np.max(np.abs(expected)))
 
 
 def test_it_fills_the_role_and_measures(vna: KeysightN5245A) -> None:
@@ -180,42 +172,6 @@ def test_another_model_is_logged(twin: Twin, caplog: pytest.LogCaptureFixture, m
     assert "is a N5245A; its class is for" in caplog.text
 
 
-def session(vna: Any) -> list[float]:
-    found: list[float] = []
-    for center, points, averages in ((4.62e9, 21, 4), (4.67e9, 11, 2)):
-        vna.prepare(**{**SWEEP, "center": center, "points": points, "averages": averages})
-        trace, axis = acquired(vna), vna.frequencies()
-        found += [axis[0], axis[-1], len(trace), abs(trace[0]), vna.duration()]
-    return found
-
-
 @pytest.mark.faults
 def test_one_swapped_answer_never_makes_a_wrong_number(twin: Twin) -> None:
-    clean: list[float] = []
-    for at in range(-1, 400):
-        vna = KeysightN5245A(f"vna_{at + 1}", twin.addresses["vna"], visalib=twin.visalib, timeout=0.5)
-        panel = panel_of(vna)
-        panel.switch_on()
-        count, before = [0], [b""]
-        honest = panel.execute
-
-        def execute(message: str, honest=honest, count=count, before=before, at=at) -> list[bytes]:
-            answer = honest(message)
-            if answer:
-                count[0] += 1
-                answer, before[0] = ([before[0]], answer[0]) if count[0] == at + 2 else (answer, answer[0])
-            return answer
-
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(panel, "execute", execute)
-            try:
-                found = session(vna)
-            except InstrumentError as error:
-                assert vna.name in str(error)
-                found = []
-        vna.close()
-        clean = clean or found
-        assert not found or np.allclose(found, clean, rtol=0.1), f"answer {at}"
-        if count[0] < at + 2:
-            break
-    assert clean
+    require_no_wrong_number(KeysightN5245A, twin)

@@ -4,6 +4,11 @@ from collections import Counter
 from collections.abc import Mapping
 
 from sim_instruments.instruments import PLAIN, SimulatedInstrument, wires_of
+from sim_instruments.panels.copper_mountain import (
+    CopperMountainM5065Panel,
+    CopperMountainM5180Panel,
+    CopperMountainS5048Panel,
+)
 from sim_instruments.panels.front_panel import FrontPanel
 from sim_instruments.panels.keithley_2450 import Keithley2450Panel
 from sim_instruments.panels.keysight_e5080b import KeysightE5080BPanel
@@ -37,6 +42,10 @@ PANELS: Mapping[str, type[FrontPanel]] = {
     "RohdeSchwarzZNB20": RohdeSchwarzZNB20Panel,
     "RohdeSchwarzZNB40": RohdeSchwarzZNB40Panel,
     "RohdeSchwarzZNB": RohdeSchwarzZNB20Panel,
+    "CopperMountainM5065": CopperMountainM5065Panel,
+    "CopperMountainM5180": CopperMountainM5180Panel,
+    "M5180": CopperMountainM5180Panel,
+    "CopperMountainS5048": CopperMountainS5048Panel,
     "LakeShore372": LakeShore372Panel,
     "LakeshoreModel372": LakeShore372Panel,
     "Model_372": LakeShore372Panel,

@@ -34,8 +34,9 @@ FAULTS = {
     7: "its temperature is too high",
     9: "the level control is not stable",
 }
-#: Lowest source power (dBm) of the models, as QCoDeS has it; the highest.
-LOWEST_POWER, HIGHEST_POWER = {"ZNB4": -80.0, "ZNB8": -80.0, "ZNB20": -60.0, "ZNB40": -60.0}, 25.0
+#: Bands (Hz) and source powers (dBm) of the models, as QCoDeS has them.
+BANDS = {"ZNB4": (9e3, 4.5e9), "ZNB8": (9e3, 8.5e9), "ZNB20": (100e3, 20e9), "ZNB40": (10e6, 40e9)}
+POWERS = {"ZNB4": (-80.0, 25.0), "ZNB8": (-80.0, 25.0), "ZNB20": (-60.0, 25.0), "ZNB40": (-60.0, 25.0)}
 BANDWIDTHS, MOST_POINTS, MOST_AVERAGES = (1.0, 1e6), 100_001, 5000
 
 
@@ -55,19 +56,23 @@ class RohdeSchwarzZNB(NetworkAnalyzer, RohdeSchwarzZNB20):
 
     """
 
-    MODELS = tuple(LOWEST_POWER)
+    MODELS = tuple(BANDS)
     BEGIN, END = ":INIT1:IMM", ":ABOR"
 
     def __init__(self, name: str, address: str, parameter: str = "S11", **options: Any) -> None:
         never: dict[str, Any] = {"init_s_params": False, "reset_channels": False}
+        problem = ""
         try:
             super().__init__(name, address, parameter, **never, **options)
         except RuntimeError as error:  # of QCoDeS: a model that it does not know
+            problem = str(error).rstrip(".")
+        self._model = "".join(self._identity.split(",")[1:2]).split("-")[0].strip()
+        if problem or self._model not in BANDS:
             raise SettingError(
                 f"{name} ({address})",
-                f"it cannot be used: {str(error).rstrip('.')}.",
+                f"it cannot be used: {problem or f'it is a {self._model[:40]!r}'}.",
                 f"Models are {', '.join(self.MODELS)}.",
-            ) from error
+            )
         self.start = self.begin
         self.add_parameter(
             "correction",
@@ -118,9 +123,7 @@ class RohdeSchwarzZNB(NetworkAnalyzer, RohdeSchwarzZNB20):
 
         """
         sweep = {"center": center, "span": span, "points": points, "power": power, "averages": averages}
-        lowest = LOWEST_POWER.get(self._identity.split(",")[1].split("-")[0].strip(), -80.0)
-        band, powers = (self._min_freq, self._max_freq), (lowest, HIGHEST_POWER)
-        limits = SweepLimits(band, powers, BANDWIDTHS, MOST_POINTS, MOST_AVERAGES)
+        limits = SweepLimits(BANDS[self._model], POWERS[self._model], BANDWIDTHS, MOST_POINTS, MOST_AVERAGES)
         self.check_sweep(limits, sweep | {"if_bandwidth": if_bandwidth})
         self.begin_preparation()
         self._select_trace()

@@ -12,13 +12,15 @@ What others have seen:
 """
 
 import re
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from drivers.capabilities import Segment
 from drivers.errors import ReadingError, SettingError
-from drivers.keysight_wire import limits_of
+from drivers.keysight_wire import EDGE, check_count, limits_of
 from drivers.network_analyzer import NetworkAnalyzer, SweepLimits
 
 __all__ = ["KeysightPNA"]
@@ -28,6 +30,7 @@ CATALOG = re.compile(r'''"([^"';\x00-\x1f]*)"''')
 CHANNELS = re.compile(r'"?(\d+(?:,\d+)*)"?')
 #: Bits of the hardware integrity register.
 HARDWARE, FAULTS = ":STAT:QUES:INT:HARD:COND?", {1: "phase lock is lost", 2: "the source is not leveled"}
+MOST_POINTS = 100_001
 #: States that are the user's: query → what they apply.
 RECORDED = {
     "correction": (":SENS:CORR:STAT?", "a calibration"),
@@ -42,6 +45,8 @@ class KeysightPNA(NetworkAnalyzer):
     BEGIN, END = ":SENS:SWE:MODE GRO", ":ABOR;:SENS:SWE:MODE HOLD"
     BY_NUMBER: ClassVar[bool] = False
     """Whether data are queried by the number of the measurement, as newer models want."""
+    most_segments: ClassVar[int] = 200
+    """Most segments of a sweep; the instruments allow more."""
 
     def __init__(self, name: str, address: str, parameter: str = "S11", **options: Any) -> None:
         super().__init__(name, address, parameter, **options)
@@ -79,33 +84,94 @@ class KeysightPNA(NetworkAnalyzer):
             Its error queue has an entry.
 
         """
-        limits: Any = self  # of QCoDeS's class
         sweep = {"center": center, "span": span, "points": points, "power": power, "averages": averages}
-        band, powers = (limits.min_freq, limits.max_freq), limits_of(limits.power)
-        self.check_sweep(
-            SweepLimits(band, powers, (1.0, 15e6), 100_001, 65_536), sweep | {"if_bandwidth": if_bandwidth}
+        self.check_sweep(self._limits(), sweep | {"if_bandwidth": if_bandwidth})
+        self._prepare_channel()
+        self.choose(":SENS:SWE:TYPE", "LIN")
+        self.apply(":SENS:FREQ:CENT", center, tolerance=1.0)
+        self.apply(":SENS:FREQ:SPAN", span, tolerance=1.0)
+        self.apply(":SENS:SWE:POIN", int(points))
+        self.apply(":SENS:BAND", if_bandwidth, tolerance=1e-6 * if_bandwidth)
+        duration = averages * self._prepare_source(power, averages, points / if_bandwidth, points)
+        self.end_preparation(":SENS:", center=center, span=span, points=int(points), duration=duration)
+
+    def prepare_segments(self, segments: Sequence[Segment], *, power: float, averages: int) -> None:
+        """As `prepare`, for several bands in one sweep (`drivers.capabilities.SegmentedSweep`).
+
+        Parameters
+        ----------
+        segments
+            Center and span (Hz), points and IF bandwidth (Hz) of each.
+        power, averages
+            As of `prepare`.
+
+        Raises
+        ------
+        ValueError
+            There is no segment, there are more than `most_segments`, or an argument is out of range; nothing is sent
+            then.
+        SettingError, RejectedCommandError
+            As `prepare`.
+
+        """
+        check_count("the number of segments", len(segments), 1, self.most_segments)
+        common = {"power": power, "averages": averages}
+        for segment in segments:
+            self.check_sweep(self._limits(), segment._asdict() | common)
+        check_count("the number of points", sum(segment.points for segment in segments), 2, MOST_POINTS)
+        self._prepare_channel()
+        self.write(":SENS:SEGM:DEL:ALL")
+        self.choose(":SENS:SEGM:ARB", "1")  # or else a segment would move its neighbours
+        self.choose(":SENS:SEGM:BWID:CONT", "1")
+        self.choose(":SENS:SEGM:POW:CONT", "0")
+        axes = [self._add_segment(number, segment) for number, segment in enumerate(segments, 1)]
+        self.require(":SENS:SEGM:COUN?", len(segments))
+        self.choose(":SENS:SWE:TYPE", "SEGM")
+        readings = sum(segment.points / segment.if_bandwidth for segment in segments)
+        points = sum(segment.points for segment in segments)
+        self.confirm_preparation(
+            np.concatenate(axes), averages * self._prepare_source(power, averages, readings, points)
         )
+
+    def _add_segment(self, number: int, segment: Segment) -> NDArray[np.float64]:
+        """Add a segment; its frequencies as the instrument reads back its ends."""
+        header = f":SENS:SEGM{number}"
+        self.write(f"{header}:ADD")
+        self.choose(header, "1")
+        self.apply(f"{header}:SWE:POIN", int(segment.points))
+        self.apply(f"{header}:BWID", segment.if_bandwidth, tolerance=1e-6 * segment.if_bandwidth)
+        start = self.apply(f"{header}:FREQ:STAR", segment.center - segment.span / 2, tolerance=EDGE)
+        stop = self.apply(f"{header}:FREQ:STOP", segment.center + segment.span / 2, tolerance=EDGE)
+        return np.linspace(start, stop, int(segment.points))
+
+    def _limits(self) -> SweepLimits:
+        limits: Any = self  # of QCoDeS's class
+        band, powers = (limits.min_freq, limits.max_freq), limits_of(limits.power)
+        return SweepLimits(band, powers, (1.0, 15e6), MOST_POINTS, 65_536)
+
+    def _prepare_channel(self) -> None:
+        """First part of a preparation: the trace, and all states that do not belong to a band."""
         self.begin_preparation()
         self._require_s_parameters()
         self._select_parameter()
         self.choose(":SENS:SWE:MODE", "HOLD")
         self._hold_other_channels()
         self._choose_states()
-        self.apply(":SENS:FREQ:CENT", center, tolerance=1.0)
-        self.apply(":SENS:FREQ:SPAN", span, tolerance=1.0)
-        self.apply(":SENS:SWE:POIN", int(points))
+
+    def _prepare_source(self, power: float, averages: int, readings: float, points: int) -> float:
+        """Set power and averages, then switch the source on; return the time of one sweep (s).
+
+        One sweep takes `readings` (s), the points' reciprocal IF bandwidths, and the instrument's overhead.
+        """
         self.apply(f":SOUR:POW{self.source_port}", power, tolerance=0.01)
-        self.apply(":SENS:BAND", if_bandwidth, tolerance=1e-6 * if_bandwidth)
         self.apply(":SENS:AVER:COUN", int(averages))
         self.apply(":SENS:SWE:GRO:COUN", int(averages))
         for query, what in RECORDED.values():
             self.record(query, what)
         self.choose(":OUTP", "1")
-        # One sweep takes a reading of 1 / IF bandwidth per point, and the instrument's overhead.
-        readings = points / if_bandwidth
         sweep_time = self.ask_within(":SENS:SWE:TIME?", 0.2 * readings, 10 * readings + 0.01 * points + 10.0)
         self._confirmed[":SENS:SWE:TIME?"] = sweep_time
-        self.end_preparation(":SENS:", center=center, span=span, points=int(points), duration=sweep_time * averages)
+        return sweep_time
 
     def _require_s_parameters(self) -> None:
         query = ":SENS:CLAS:NAME?"
@@ -136,7 +202,6 @@ class KeysightPNA(NetworkAnalyzer):
         self.choose(":TRIG:SOUR", "IMM")
         self.choose_if_known(":TRIG:SCOP", "ALL")
         self.choose_if_known(":SENS:SWE:TRIG:MODE", "CHAN")
-        self.choose(":SENS:SWE:TYPE", "LIN")
         self.choose_if_known(":SENS:SWE:GEN", "STEP")
         self.choose_if_known(":SENS:SWE:SPE", "NORM")
         self.choose_if_known(":SENS:SWE:DWEL:AUTO", "1")

@@ -79,9 +79,22 @@ class KeysightAnalyzer(CheckedInstrument):
         """
         start = self.require(f"{band}FREQ:STAR?", center - span / 2, tolerance=EDGE)
         stop = self.require(f"{band}FREQ:STOP?", center + span / 2, tolerance=EDGE)
+        self.confirm_preparation(np.linspace(start, stop, points), duration)
+
+    def confirm_preparation(self, axis: NDArray[np.float64], duration: float) -> None:
+        """Verify all settings once more; `axis` (Hz) and `duration` (s) are those of the sweep that they make.
+
+        Raises
+        ------
+        SettingError
+            If a setting has changed.
+        RejectedCommandError
+            If the error queue has an entry.
+
+        """
         self.check_errors()
         self.require_unchanged("at the end of its preparation")
-        self._axis = np.linspace(start, stop, points)
+        self._axis = axis
         self._duration = duration
         self._prepared = True
 

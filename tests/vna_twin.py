@@ -62,8 +62,8 @@ def session(vna: Any) -> list[float]:
     return found
 
 
-def require_no_wrong_number(kind: Any, twin: Twin) -> None:
-    """Play the session with each answer replaced by the one before, once: an error of ours, or the right numbers."""
+def require_no_wrong_number(kind: Any, twin: Twin, played: Callable[[Any], list[float]] = session) -> None:
+    """Play a session with each answer replaced by the one before, once: an error of ours, or the right numbers."""
     clean: list[float] = []
     for at in range(-1, 400):
         vna = kind(f"vna_{at + 1}", twin.addresses["vna"], visalib=twin.visalib, timeout=0.5)
@@ -72,7 +72,7 @@ def require_no_wrong_number(kind: Any, twin: Twin) -> None:
         behind = Behind(panel.execute, at)
         panel.execute = behind.execute
         try:
-            found = session(vna)
+            found = played(vna)
         except InstrumentError as error:
             assert vna.name in str(error)
             found = []

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from sim_instruments.panels.front_panel import Setting, command
 from sim_instruments.panels.keysight_panel import frequency_settings, with_aliases
+from sim_instruments.panels.keysight_pna_segments import KeysightPNASegments
 from sim_instruments.panels.keysight_pna_states import DISPLAYED
-from sim_instruments.panels.keysight_pna_traces import KeysightPNATraces, Measurement
+from sim_instruments.panels.keysight_pna_traces import Measurement
 from sim_instruments.panels.scpi import with_auto
 from sim_instruments.panels.scpi_values import Call, Choice, Integer, Number, ScpiError, Switch
 from sim_instruments.world.clock import SimulatedClock
@@ -44,12 +45,11 @@ def band_settings(low: float, high: float) -> tuple[Setting, ...]:
     )
 
 
-class KeysightPNAPanel(KeysightPNATraces):
+class KeysightPNAPanel(KeysightPNASegments):
     """A network analyzer as its VISA session sees it. An overload leaves an entry in the error queue."""
 
     ascii_name = "ASC,0"
-    #: Lowest and highest frequency (Hz), and the source power of a port.
-    band: ClassVar[tuple[float, float]]
+    #: Source power of a port; `band` has the lowest and highest frequency (Hz).
     power: ClassVar[Number]
     settings: ClassVar[tuple[Any, ...]] = (
         Setting(":OUTPut[:STATe]", "output", Switch(True)),
@@ -59,7 +59,6 @@ class KeysightPNAPanel(KeysightPNATraces):
         Setting("[:SENSe<ch>]:AVERage:MODE", "average_mode", Choice("SWEep", "POINt")),
         Setting("[:SENSe<ch>]:SWEep:POINts", "points", Integer(201, 1, 100003)),
         *with_auto(Setting("[:SENSe<ch>]:SWEep:TIME", "sweep_time", Number(0.0, 0.0, 86400.0, "S"))),
-        Setting("[:SENSe<ch>]:SWEep:TYPE", "sweep_type", Choice("LINear", "LOGarithmic", "CW")),
         Setting("[:SENSe<ch>]:SWEep:GROups:COUNt", "group_count", Integer(1, 1, 2000000)),
         Setting(":SOURce<ch>:POWer:COUPle", "power_coupled", Switch(True)),
     )
@@ -114,7 +113,9 @@ class KeysightPNAPanel(KeysightPNATraces):
             s["start"], s["stop"] = s["center"] - half, s["center"] + half
         s["center"], s["span"] = (s["start"] + s["stop"]) / 2, s["stop"] - s["start"]
         s["if_bandwidth"] = float(IF_BANDWIDTHS[np.searchsorted(IF_BANDWIDTHS, s["if_bandwidth"] * (1 - 1e-12))])
-        fastest = s["points"] * (self._readings_per_point() / s["if_bandwidth"] + POINT_OVERHEAD + s["dwell"])
+        sweep = [(len(axis), bandwidth) for axis, bandwidth in self._parts()]
+        averages = self._readings_per_point()
+        fastest = sum(points * (averages / bandwidth + POINT_OVERHEAD + s["dwell"]) for points, bandwidth in sweep)
         s["sweep_time"] = fastest if s["sweep_time auto"] else max(s["sweep_time"], fastest)
 
     def _readings_per_point(self) -> int:
@@ -133,11 +134,17 @@ class KeysightPNAPanel(KeysightPNATraces):
 
     def frequencies(self) -> NDArray[np.float64]:
         """Frequency of each point (Hz), shape (points,)."""
+        return np.concatenate([axis for axis, _ in self._parts()])
+
+    def _parts(self) -> list[tuple[NDArray[np.float64], float]]:
+        """Frequencies (Hz) and IF bandwidth (Hz) of each part of a sweep."""
         s = self.state
+        if s["sweep_type"] == "SEGM":
+            return self.swept()
         if s["sweep_type"] == "CW":
-            return np.full(s["points"], s["cw_frequency"])
+            return [(np.full(s["points"], s["cw_frequency"]), s["if_bandwidth"])]
         axis = np.geomspace if s["sweep_type"] == "LOG" else np.linspace
-        return np.asarray(axis(s["start"], s["stop"], s["points"]))
+        return [(np.asarray(axis(s["start"], s["stop"], s["points"])), s["if_bandwidth"])]
 
     def _trigger(self) -> None:
         """Begin the sweeps of a group or a single one; other channels take turns with this one."""
@@ -176,12 +183,12 @@ class KeysightPNAPanel(KeysightPNATraces):
         averages = self.state["averages"] if self.state["averaging"] else 1
         point_mode = self._readings_per_point() > 1
         depth = 1 if point_mode else averages
-        bandwidth = self.state["if_bandwidth"] / (averages if point_mode else 1)
         new = min(sweeps, depth)
+        narrowing = 1 / (new * (averages if point_mode else 1))
         measured: dict[str, NDArray[np.complex128]] = {}
         for trace in self.traces.values():
             if trace.parameter not in measured:
-                measured[trace.parameter] = self._measure(trace.parameter, bandwidth / new)
+                measured[trace.parameter] = self._measure(trace.parameter, narrowing)
             fresh = measured[trace.parameter]
             # Sweep averaging keeps the last `depth` sweeps, older ones with decreasing weight.
             old = min(trace.sweeps, depth - new)
@@ -190,9 +197,14 @@ class KeysightPNAPanel(KeysightPNATraces):
         if self.overloaded:
             self.report(ScpiError(-300, "Device-specific error;Receiver overload, input power too high"))
 
-    def _measure(self, parameter: str, bandwidth: float) -> NDArray[np.complex128]:
-        """One S-parameter in the noise `bandwidth` (Hz), shape (points,)."""
-        frequencies = self.frequencies()
+    def _measure(self, parameter: str, narrowing: float) -> NDArray[np.complex128]:
+        """One S-parameter in the IF bandwidths times `narrowing`, shape (points,)."""
+        parts = [self._measure_part(parameter, axis, narrowing * bandwidth) for axis, bandwidth in self._parts()]
+        return np.concatenate(parts)
+
+    def _measure_part(
+        self, parameter: str, frequencies: NDArray[np.float64], bandwidth: float
+    ) -> NDArray[np.complex128]:
         power = 1e-3 * 10 ** (self.port_power[int(parameter[2])] / 10)
         if parameter == "S11" and self.state["output"] and self.port_modes[1] != "OFF":
             return self.world.reflection(frequencies, power, bandwidth) * self.extension(frequencies)
@@ -208,7 +220,7 @@ class KeysightPNAPanel(KeysightPNATraces):
             raise ScpiError(-230)
         # With an equation it sends the parameter that was measured last: one of the last port.
         last = f"S{self.ports}{self.ports}"
-        return self._measure(last, self.state["if_bandwidth"]) if self.state["equation"] else trace.data
+        return self._measure(last, 1.0) if self.state["equation"] else trace.data
 
     def _catch_up(self, trace: Measurement) -> None:
         """Take the sweeps that continuous sweeping has finished since the last call; wait for the first one."""

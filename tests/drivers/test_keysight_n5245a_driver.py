@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
+from drivers.capabilities import Segment, SegmentedSweep
 from drivers.errors import CommunicationError, InstrumentError, ReadingError, SettingError
 from drivers.keysight_n5245a import KeysightN5245A
 from drivers.roles import VectorNetworkAnalyzer
@@ -44,6 +45,7 @@ def test_it_fills_the_role_and_measures(vna: KeysightN5245A) -> None:
         "FORM ASC,0", "SOUR:POW:SLOP 2;SLOP:STAT ON", "SOUR:POW1:MODE OFF", "SENS:IF:FILT:AUTO OFF", "SENS:FOM ON",
         "CALC:EQU ON", "OUTP OFF", "SOUR:POW:COUP OFF", "CALC:SMO ON", "CALC:MATH:FUNC DIV", "CALC:OFFS:MAGN 6",
         "CALC:CORR:EDEL 1E-9", "CALC:FORM PHAS", "CALC:PAR:MOD:EXT 'S22'", "CALC:PAR:DEL:ALL",
+        "SENS:SEGM1 ON;:SENS:SWE:TYPE SEGM",
     ],
 )  # fmt: skip
 def test_what_an_earlier_user_left_changes_nothing(vna: KeysightN5245A, left: str) -> None:
@@ -170,6 +172,82 @@ def test_another_model_is_logged(twin: Twin, caplog: pytest.LogCaptureFixture, m
     with caplog.at_level(logging.WARNING):
         KeysightN5245A("vna", twin.addresses["vna"], visalib=twin.visalib)
     assert "is a N5245A; its class is for" in caplog.text
+
+
+SEGMENTS = [Segment(4.67e9, 20e6, 51, 1e3), Segment(4.64e9, 2e6, 11, 1e4), Segment(4.67e9, 100e6, 21, 1e4)]
+
+
+def test_one_sweep_of_several_bands(vna: KeysightN5245A) -> None:
+    assert missing_members(vna, SegmentedSweep) == []
+    panel = panel_of(vna)
+    for _ in range(2):
+        vna.prepare_segments(SEGMENTS, power=-10.0, averages=4)
+        axis = vna.frequencies()
+        assert len(axis) == 83
+        assert (axis[0], axis[50], axis[51], axis[-1]) == (4.66e9, 4.68e9, 4.639e9, 4.72e9)
+        require_right(vna)
+        assert vna.duration() > 4 * (51 / 1e3 + 32 / 1e4)
+        assert panel.state["sweep_type"] == "SEGM"
+    vna.prepare(**SWEEP)
+    assert len(vna.frequencies()) == 101
+    require_right(vna)
+
+
+@pytest.mark.parametrize(
+    ("segments", "said"),
+    [
+        ([], "the number of segments is 0; allowed are"),
+        ([Segment(4.67e9, 20e6, 51, 1e3)] * 201, "the number of segments is 201"),
+        ([Segment(4.67e9, 20e6, 60_000, 1e3)] * 2, "the number of points is 120000"),
+        ([Segment(4.67e9, 20e6, 51, 1e3), Segment(51e9, 20e6, 51, 1e3)], "center is"),
+        ([Segment(4.67e9, 20e6, 51, float("nan"))], "if_bandwidth is"),
+    ],
+)
+def test_segments_out_of_range_send_nothing(
+    vna: KeysightN5245A, segments: list[Segment], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[bytes] = []
+    monkeypatch.setattr(panel_of(vna), "receive", seen.append)
+    with pytest.raises(ValueError, match=said):
+        vna.prepare_segments(segments, power=-10.0, averages=4)
+    assert seen == []
+
+
+@pytest.mark.parametrize(
+    "change", ["SEGM2:FREQ:STOP 4.65E9", "SEGM1 OFF", "SEGM3:BWID 1E3", "SEGM4:ADD", "SEGM:DEL:ALL", "SWE:TYPE LIN"]
+)
+def test_segments_that_somebody_changed_are_found(vna: KeysightN5245A, change: str) -> None:
+    vna.prepare_segments(SEGMENTS, power=-10.0, averages=2)
+    vna.timeout(0.2)
+    panel_of(vna).execute(f"SENS:{change}")
+    with pytest.raises(InstrumentError):
+        acquired(vna)
+
+
+@pytest.mark.parametrize("header", ["SEGM2:FREQ:STOP", "SEGM:ARB", "BWID:CONT", "SEGM1:SWE:POIN", "SEGM2:ADD", "TYPE"])
+def test_an_ignored_setting_of_a_segment_is_an_error(
+    vna: KeysightN5245A, header: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    panel = panel_of(vna)
+    vna.timeout(0.2)
+    honest = panel.execute_unit
+    ignored = lambda unit: None if header in unit and "?" not in unit else honest(unit)  # noqa: E731
+    monkeypatch.setattr(panel, "execute_unit", ignored)
+    with pytest.raises(InstrumentError, match="SEGM"):
+        vna.prepare_segments(SEGMENTS, power=-10.0, averages=2)
+
+
+@pytest.mark.faults
+def test_one_swapped_answer_never_makes_a_wrong_segment(twin: Twin) -> None:
+    def segments(vna: KeysightN5245A) -> list[float]:
+        found: list[float] = []
+        for chosen in (SEGMENTS[1:], SEGMENTS[1:2]):
+            vna.prepare_segments(chosen, power=-10.0, averages=4)
+            trace, axis = acquired(vna), vna.frequencies()
+            found += [axis[0], axis[-1], len(trace), abs(trace[0]), vna.duration()]
+        return found
+
+    require_no_wrong_number(KeysightN5245A, twin, segments)
 
 
 @pytest.mark.faults

@@ -150,6 +150,22 @@ def test_dwell_of_zero_is_automatic_and_other_channels_take_turns(visa: MessageB
     assert visa.query("SENS:SWE:DWEL:AUTO?") == "1"
 
 
+def test_segments_move_their_neighbours_unless_they_may_overlap(visa: MessageBasedResource) -> None:
+    visa.write("SENS:SEGM:DEL:ALL;:SENS:SEGM1:ADD;:SENS:SEGM2:ADD")
+    visa.write("SENS:SEGM1:FREQ:STAR 1E9;:SENS:SEGM1:FREQ:STOP 5E9;:SENS:SEGM2:FREQ:STAR 4E9;STOP 6E9")
+    assert float(visa.query("SENS:SEGM1:FREQ:STOP?")) == 4e9
+    visa.write("SENS:SEGM:ARB ON;:SENS:SEGM1:FREQ:STOP 5E9")
+    assert float(visa.query("SENS:SEGM2:FREQ:STAR?")) == 4e9
+    assert visa.query("SENS:SEGM:COUN?;:SENS:SEGM1?") == "2;0"
+    visa.write("SENS:SEGM1 ON;:SENS:SEGM1:SWE:POIN 11;:SENS:SWE:TYPE SEGM;:FORM ASC,0")
+    assert visa.query("SENS:SWE:MODE SING;*OPC?") == "1"
+    assert len(visa.query_ascii_values("CALC:DATA? SDATA")) == 22
+    np.testing.assert_allclose(visa.query_ascii_values("SENS:X?"), np.linspace(1e9, 5e9, 11))
+    visa.write("SENS:SEGM:DEL:ALL")
+    assert visa.query("SENS:SWE:TYPE?") == "LIN"
+    assert visa.query("SYST:ERR?") == NO_ERROR
+
+
 @pytest.mark.parametrize(
     ("message", "code"),
     [

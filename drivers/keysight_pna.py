@@ -168,6 +168,7 @@ class KeysightPNA(NetworkAnalyzer):
         self.apply(":SENS:SWE:GRO:COUN", int(averages))
         for query, what in RECORDED.values():
             self.record(query, what)
+        self.choose_if_known(f":SOUR:POW{self.source_port}:MODE", "AUTO")
         self.choose(":OUTP", "1")
         sweep_time = self.ask_within(":SENS:SWE:TIME?", 0.2 * readings, 10 * readings + 0.01 * points + 10.0)
         self._confirmed[":SENS:SWE:TIME?"] = sweep_time
@@ -212,7 +213,6 @@ class KeysightPNA(NetworkAnalyzer):
         self.choose(":SENS:AVER", "1")
         self.choose(":FORM:BORD", "NORM")
         self.choose_if_known(":SOUR:POW:SLOP:STAT", "0")
-        self.choose_if_known(f":SOUR:POW{self.source_port}:MODE", "AUTO")
         self.choose_if_known(":SENS:IF:FILT:AUTO", "1")
         self.choose_if_known(":SENS:FOM", "0")
         self.choose_if_known(":CALC:EQU", "0")

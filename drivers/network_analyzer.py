@@ -19,8 +19,8 @@ from drivers.keysight_wire import KeysightAnalyzer, check_count, check_range
 
 __all__ = ["NetworkAnalyzer", "SweepLimits"]
 
-# SCPI's error of a header that the instrument does not have.
-UNDEFINED_HEADER = "-113"
+# Errors of the exchange itself, which a lost answer leaves, too.
+QUERY_ERRORS = "-4"
 
 
 @dataclass(frozen=True)
@@ -88,18 +88,16 @@ class NetworkAnalyzer(KeysightAnalyzer):
     # --- states ------------------------------------------------------------------------------------------------------
 
     def knows(self, query: str) -> bool:
-        """Whether the instrument has a state; it is asked once. Older firmware does not answer an unknown query.
+        """Whether the instrument has a state; it is asked once. One that it does not have is not answered.
 
         Raises
         ------
         CommunicationError
-            If it does not answer for another reason: its error queue does not say that the header is unknown.
+            If it does not answer for another reason: its error queue does not say that the query was rejected.
 
         """
         if query not in self._known:
             self._known[query] = self._answers(query)
-            if not self._known[query]:
-                self.log.info("%s has no %s: that state is not checked", self.described, query)
         return self._known[query]
 
     def _answers(self, query: str) -> bool:
@@ -108,10 +106,11 @@ class NetworkAnalyzer(KeysightAnalyzer):
         except CommunicationError:
             self.lost_step()
             self.regain_step()
-            entry = self.next_error()
-            if entry is None or not entry.startswith(UNDEFINED_HEADER):
+            # An unknown header (firmware) or an option that is not installed.
+            rejections = [entry for entry in self._drain() if not entry.startswith(QUERY_ERRORS)]
+            if not rejections:
                 raise
-            self.discard_errors()
+            self.log.info("%s does not have %s (%s): it is not checked", self.described, query, rejections[0])
             return False
         return True
 

@@ -90,6 +90,8 @@ class RohdeSchwarzZNB(NetworkAnalyzer, RohdeSchwarzZNB20):
     def _line(self) -> str:
         """One line of an answer with its end, which QCoDeS's parameters expect."""
         line = super()._line()
+        if self.visa_handle.read_termination:  # of a socket, which the station file gives: terminator: "\n"
+            return f"{line}\n"
         if not line.endswith("\n"):
             raise IncompleteAnswerError(f"{line[:80]!r} is not complete: the line feed is missing")
         return line
@@ -136,6 +138,7 @@ class RohdeSchwarzZNB(NetworkAnalyzer, RohdeSchwarzZNB20):
         self.apply(":SENS1:AVER:COUN", int(averages))
         self.apply(":SENS1:SWE:COUN", int(averages))
         self._record_states()
+        self.choose(f":SOUR1:POW{self.source_port}:STAT", "1")
         self.choose(":OUTP1", "1")
         readings = points / if_bandwidth
         sweep_time = self.ask_within(":SENS1:SWE:TIME?", 0.2 * readings, 20 * readings + 0.01 * points + 10.0)
@@ -173,7 +176,6 @@ class RohdeSchwarzZNB(NetworkAnalyzer, RohdeSchwarzZNB20):
         self.choose(":SENS1:AVER", "1")
         self.choose(":SENS1:AVER:MODE", "RED")
         self.choose(":SENS1:BAND:SEL", "NORM")
-        self.choose(f":SOUR1:POW{self.source_port}:STAT", "1")
         self.choose(":FORM:BORD", "NORM")
         for header in (":CALC1:SMO", ":CALC1:FILT:TIME:STAT", ":CALC1:TRAN:TIME:STAT", ":CALC1:MATH:STAT"):
             self.choose_if_known(header, "0")

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 from qcodes.instrument import Instrument
 
@@ -103,3 +104,14 @@ class Behind:
             else:
                 self._before = answer
         return answer
+
+
+def require_power_before_output(vna: Any, monkeypatch: pytest.MonkeyPatch, power: str, *outputs: str) -> None:
+    """A preparation sends `power` (the beginning of its command), and only then each of the `outputs`."""
+    panel = panel_of(vna)
+    sent: list[str] = []
+    honest = panel.execute_unit
+    monkeypatch.setattr(panel, "execute_unit", lambda unit: sent.append(unit) or honest(unit))
+    vna.prepare(**SWEEP)
+    set_at = next(at for at, unit in enumerate(sent) if unit.startswith(power))
+    assert all(sent.index(output) > set_at for output in outputs)

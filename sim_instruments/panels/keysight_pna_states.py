@@ -97,7 +97,7 @@ class KeysightPNAStates(KeysightPanel):
         if name == "correction" and value and self.calibration == "NONE":
             raise ScpiError(-221, "Settings conflict;there is no calibration")
         if name == "frequency offset" and value and "080" not in self.options:
-            raise ScpiError(-241)
+            raise ScpiError(-241, "Hardware missing")
 
     def setting_changed(self, name: str) -> None:
         """A dwell time of 0 is the automatic one."""

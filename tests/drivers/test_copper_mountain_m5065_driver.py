@@ -14,7 +14,14 @@ from drivers.roles import VectorNetworkAnalyzer
 from labnis.station.role_check import missing_members
 from sim_instruments import Twin
 from tests.acquiring import acquired
-from tests.vna_twin import SWEEP, panel_of, require_no_wrong_number, require_right, vna_twin
+from tests.vna_twin import (
+    SWEEP,
+    panel_of,
+    require_no_wrong_number,
+    require_power_before_output,
+    require_right,
+    vna_twin,
+)
 
 
 @pytest.fixture(name="twin")
@@ -169,6 +176,10 @@ def test_arguments_out_of_range_send_nothing(
     with pytest.raises(ValueError, match=f"{name} is .* allowed are"):
         vna.prepare(**{**SWEEP, name: value})
     assert seen == []
+
+
+def test_the_power_is_set_before_the_source_goes_on(vna: CopperMountainM5065, monkeypatch: pytest.MonkeyPatch) -> None:
+    require_power_before_output(vna, monkeypatch, ":SOUR1:POW ", ":OUTP:STAT 1")
 
 
 def test_the_simulation_of_qcodes_ends_in_a_true_error() -> None:

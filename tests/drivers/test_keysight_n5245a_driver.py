@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,8 +13,16 @@ from drivers.keysight_n5245a import KeysightN5245A
 from drivers.roles import VectorNetworkAnalyzer
 from labnis.station.role_check import missing_members
 from sim_instruments import Twin
+from sim_instruments.panels.scpi_values import ScpiError
 from tests.acquiring import acquired
-from tests.vna_twin import SWEEP, panel_of, require_no_wrong_number, require_right, vna_twin
+from tests.vna_twin import (
+    SWEEP,
+    panel_of,
+    require_no_wrong_number,
+    require_power_before_output,
+    require_right,
+    vna_twin,
+)
 
 
 @pytest.fixture(name="twin")
@@ -172,6 +181,26 @@ def test_another_model_is_logged(twin: Twin, caplog: pytest.LogCaptureFixture, m
     with caplog.at_level(logging.WARNING):
         KeysightN5245A("vna", twin.addresses["vna"], visalib=twin.visalib)
     assert "is a N5245A; its class is for" in caplog.text
+
+
+def test_the_power_is_set_before_the_source_goes_on(vna: KeysightN5245A, monkeypatch: pytest.MonkeyPatch) -> None:
+    require_power_before_output(vna, monkeypatch, ":SOUR:POW1 ", ":SOUR:POW1:MODE AUTO", ":OUTP 1")
+
+
+def test_a_state_without_its_option_is_left_out(vna: KeysightN5245A, monkeypatch: pytest.MonkeyPatch) -> None:
+    panel = panel_of(vna)
+    honest = panel.execute_unit
+
+    def execute(unit: str) -> Any:
+        if "FOM" in unit:
+            raise ScpiError(-241, "Hardware missing")
+        return honest(unit)
+
+    monkeypatch.setattr(panel, "execute_unit", execute)
+    vna.timeout(0.2)
+    vna.prepare(**SWEEP)
+    require_right(vna)
+    assert not vna.knows(":SENS:FOM?")
 
 
 SEGMENTS = [Segment(4.67e9, 20e6, 51, 1e3), Segment(4.64e9, 2e6, 11, 1e4), Segment(4.67e9, 100e6, 21, 1e4)]

@@ -15,7 +15,14 @@ from drivers.roles import VectorNetworkAnalyzer
 from labnis.station.role_check import missing_members
 from sim_instruments import Twin
 from tests.acquiring import acquired
-from tests.vna_twin import SWEEP, panel_of, require_no_wrong_number, require_right, vna_twin
+from tests.vna_twin import (
+    SWEEP,
+    panel_of,
+    require_no_wrong_number,
+    require_power_before_output,
+    require_right,
+    vna_twin,
+)
 
 
 @pytest.fixture(name="twin", params=["RohdeSchwarzZNB"])
@@ -190,6 +197,17 @@ def test_an_answer_without_its_end_is_no_answer(vna: RohdeSchwarzZNB, monkeypatc
     monkeypatch.setattr(type(panel), "terminator", b"")
     with pytest.raises(InstrumentError, match="the line feed is missing"):
         vna.ask_number(":SENS1:SWE:POIN?")
+
+
+def test_the_power_is_set_before_the_source_goes_on(vna: RohdeSchwarzZNB, monkeypatch: pytest.MonkeyPatch) -> None:
+    require_power_before_output(vna, monkeypatch, ":SOUR1:POW1 ", ":SOUR1:POW1:STAT 1", ":OUTP1 1")
+
+
+def test_a_line_with_a_terminator_as_a_socket_has_it(twin: Twin) -> None:
+    vna = RohdeSchwarzZNB("socket", twin.addresses["vna"], visalib=twin.visalib, terminator="\n")
+    vna.prepare(**SWEEP)
+    require_right(vna)
+    assert vna.rf_power() is True
 
 
 @pytest.mark.faults

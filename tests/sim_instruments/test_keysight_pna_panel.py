@@ -150,6 +150,12 @@ def test_dwell_of_zero_is_automatic_and_other_channels_take_turns(visa: MessageB
     assert visa.query("SENS:SWE:DWEL:AUTO?") == "1"
 
 
+@pytest.mark.parametrize("twin", ["KeysightE5080B"], indirect=True)
+def test_a_frequency_offset_needs_its_option(visa: MessageBasedResource) -> None:
+    visa.write("SENS:FOM ON")
+    assert visa.query("SYST:ERR?").startswith("-241,")
+
+
 def test_segments_move_their_neighbours_unless_they_may_overlap(visa: MessageBasedResource) -> None:
     visa.write("SENS:SEGM:DEL:ALL;:SENS:SEGM1:ADD;:SENS:SEGM2:ADD")
     visa.write("SENS:SEGM1:FREQ:STAR 1E9;:SENS:SEGM1:FREQ:STOP 5E9;:SENS:SEGM2:FREQ:STAR 4E9;STOP 6E9")

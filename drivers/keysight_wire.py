@@ -1,4 +1,4 @@
-"""Common parts of Keysight's two analyzers: traces as binary blocks, long measurements, confirmed settings."""
+"""Common parts of the analyzers, Keysight's and others: traces as binary blocks, long measurements, confirmed settings."""
 
 from typing import Any, ClassVar
 
@@ -40,7 +40,7 @@ def check_count(name: str, value: int, low: int, high: int) -> None:
 
 
 class KeysightAnalyzer(CheckedInstrument):
-    """A Keysight analyzer that sends traces; a mix-in in front of a QCoDeS class.
+    """An analyzer that sends traces; a mix-in in front of a QCoDeS class.
 
     It fills the common part of `drivers.roles.Acquisition`. A subclass makes its settings in `prepare`, between
     `begin_preparation` and `end_preparation`, names in `BEGIN` the command that starts the sweeps and in `END` the one

@@ -1,4 +1,4 @@
-"""Common parts of the analyzers, Keysight's and others: traces as binary blocks, long measurements, confirmed settings."""
+"""Common parts of analyzers, Keysight's and others: traces as blocks, long measurements, confirmed settings."""
 
 from typing import Any, ClassVar
 

@@ -1,9 +1,9 @@
 """Optional protocols: what an instrument may be able to do beyond its role, which is used where it is there."""
 
 from collections.abc import Sequence
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
-__all__ = ["CoarselyStepped", "RangedMeter", "SelfRamping"]
+__all__ = ["CoarselyStepped", "RangedMeter", "Segment", "SegmentedSweep", "SelfRamping"]
 
 
 class CoarselyStepped(Protocol):
@@ -44,4 +44,26 @@ class RangedMeter(Protocol):
 
         `unit` is that of the readings of `read`, direct current or voltage; the fixed range includes ± `maximum`. One
         reading integrates for `integration_time` (s), or as nearly as the instrument can for as long or longer.
+        """
+
+
+class Segment(NamedTuple):
+    """One segment of a sweep: center and span (Hz), points, IF bandwidth (Hz)."""
+
+    center: float
+    span: float
+    points: int
+    if_bandwidth: float
+
+
+class SegmentedSweep(Protocol):
+    """Optional for a vector network analyzer: one acquisition of several bands, each with its own points and filter."""
+
+    most_segments: int
+    """Most segments of one sweep."""
+
+    def prepare_segments(self, segments: Sequence[Segment], *, power: float, averages: int) -> None:
+        """As `prepare`, for `segments` in place of one band; they may overlap.
+
+        Until the next preparation `frequencies` and `fetch` have the points of all segments in their order.
         """

@@ -1,4 +1,4 @@
-"""Common parts of Keysight's two analyzers: traces as binary blocks, long measurements, confirmed settings."""
+"""Common parts of analyzers, Keysight's and others: traces as blocks, long measurements, confirmed settings."""
 
 from typing import Any, ClassVar
 
@@ -40,7 +40,7 @@ def check_count(name: str, value: int, low: int, high: int) -> None:
 
 
 class KeysightAnalyzer(CheckedInstrument):
-    """A Keysight analyzer that sends traces; a mix-in in front of a QCoDeS class.
+    """An analyzer that sends traces; a mix-in in front of a QCoDeS class.
 
     It fills the common part of `drivers.roles.Acquisition`. A subclass makes its settings in `prepare`, between
     `begin_preparation` and `end_preparation`, names in `BEGIN` the command that starts the sweeps and in `END` the one
@@ -79,9 +79,22 @@ class KeysightAnalyzer(CheckedInstrument):
         """
         start = self.require(f"{band}FREQ:STAR?", center - span / 2, tolerance=EDGE)
         stop = self.require(f"{band}FREQ:STOP?", center + span / 2, tolerance=EDGE)
+        self.confirm_preparation(np.linspace(start, stop, points), duration)
+
+    def confirm_preparation(self, axis: NDArray[np.float64], duration: float) -> None:
+        """Verify all settings once more; `axis` (Hz) and `duration` (s) are those of the sweep that they make.
+
+        Raises
+        ------
+        SettingError
+            If a setting has changed.
+        RejectedCommandError
+            If the error queue has an entry.
+
+        """
         self.check_errors()
         self.require_unchanged("at the end of its preparation")
-        self._axis = np.linspace(start, stop, points)
+        self._axis = axis
         self._duration = duration
         self._prepared = True
 

@@ -31,7 +31,7 @@ MOST_STRAY, MOST_SILENT = 6, 2
 RETRIES = 2
 # A broken network connection is opened again within RECONNECTED_WITHIN (s), each attempt taking CONNECTING (s) at most.
 RECONNECTED_WITHIN, CONNECTING, PAUSE = 5.0, 2.0, 0.25
-# An answer that is longer (bytes) has no end; that of a trace has the length that was asked for.
+# An answer that is longer (bytes) has no end; that of a trace has the length that was asked for (`expecting`).
 LONGEST_ANSWER = 1 << 16
 # Number of answers that may be missing from a snapshot.
 MOST_UNANSWERED = 1
@@ -59,6 +59,7 @@ class InstrumentLine(VisaInstrument):
     _identity = ""
     _in_step = True
     _in_snapshot = False
+    _longest_answer = LONGEST_ANSWER
 
     def __init__(self, name: str, address: str, **kwargs: Any) -> None:
         self._unanswered: list[CommunicationError] = []
@@ -255,10 +256,10 @@ class InstrumentLine(VisaInstrument):
         PyVISA's own `read` has no bound, and returns a line without its terminator with a warning only.
         """
         handle = self.visa_handle
-        line = handle.read_bytes(LONGEST_ANSWER, break_on_termchar=True).decode("ascii")
+        line = handle.read_bytes(self._longest_answer, break_on_termchar=True).decode("ascii")
         terminator = handle.read_termination or ""
-        if len(line) >= LONGEST_ANSWER:
-            raise IncompleteAnswerError(f"it has {LONGEST_ANSWER} bytes and no end")
+        if len(line) >= self._longest_answer:
+            raise IncompleteAnswerError(f"it has {self._longest_answer} bytes and no end")
         if not line.endswith(terminator):
             raise IncompleteAnswerError(f"{line[:80]!r} is not complete: the terminator {terminator!r} is missing")
         return line.removesuffix(terminator)
@@ -327,6 +328,15 @@ class InstrumentLine(VisaInstrument):
         self._announce()
         with self._translated(query):
             return self._line()
+
+    @contextmanager
+    def expecting(self, size: int) -> Iterator[None]:
+        """Within this block, take answers of less than `size` bytes, where that is more than of most queries."""
+        self._longest_answer = max(LONGEST_ANSWER, size)
+        try:
+            yield
+        finally:
+            self._longest_answer = LONGEST_ANSWER
 
     @contextmanager
     def _translated(self, query: str) -> Iterator[None]:

@@ -174,10 +174,13 @@ def test_every_function_in_the_table_of_one_bias_value_exists() -> None:
 
 BASES = {
     "answers",
+    "copper_mountain",
     "keithley_2600b_channel",
     "keithley_ramp",
+    "keysight_pna",
     "keysight_wire",
     "line",
+    "network_analyzer",
     "qdac2_channel",
     "scpi",
     "scpi_source",

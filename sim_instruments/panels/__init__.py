@@ -4,14 +4,27 @@ from collections import Counter
 from collections.abc import Mapping
 
 from sim_instruments.instruments import PLAIN, SimulatedInstrument, wires_of
+from sim_instruments.panels.copper_mountain import (
+    CopperMountainM5065Panel,
+    CopperMountainM5180Panel,
+    CopperMountainS5048Panel,
+)
 from sim_instruments.panels.front_panel import FrontPanel
 from sim_instruments.panels.keithley_2450 import Keithley2450Panel
 from sim_instruments.panels.keithley_2600b import KEITHLEY_2600B
 from sim_instruments.panels.keysight_b29xx import KeysightB29xxPanel
+from sim_instruments.panels.keysight_e5080b import KeysightE5080BPanel
 from sim_instruments.panels.keysight_n5222b import KeysightN5222BPanel
+from sim_instruments.panels.keysight_n5230c import KeysightN5230CPanel
+from sim_instruments.panels.keysight_n5245a import KeysightN5245APanel
 from sim_instruments.panels.keysight_n9030b import KeysightN9030BPanel
 from sim_instruments.panels.lakeshore_372 import LakeShore372Panel
 from sim_instruments.panels.qdac2 import QDac2Panel
+from sim_instruments.panels.rohde_schwarz_znb import (
+    RohdeSchwarzZNB8Panel,
+    RohdeSchwarzZNB20Panel,
+    RohdeSchwarzZNB40Panel,
+)
 from sim_instruments.panels.sim900 import SIM900Panel
 from sim_instruments.panels.sr830 import SR830Panel
 from sim_instruments.panels.yokogawa_gs200 import YokogawaGS200Panel
@@ -26,6 +39,18 @@ PANELS: Mapping[str, type[FrontPanel]] = {
     "SR830": SR830Panel,
     "KeysightN9030B": KeysightN9030BPanel,
     "KeysightN5222B": KeysightN5222BPanel,
+    "KeysightN5245A": KeysightN5245APanel,
+    "KeysightN5230C": KeysightN5230CPanel,
+    "KeysightE5080B": KeysightE5080BPanel,
+    "KeySight_E5080B": KeysightE5080BPanel,
+    "RohdeSchwarzZNB8": RohdeSchwarzZNB8Panel,
+    "RohdeSchwarzZNB20": RohdeSchwarzZNB20Panel,
+    "RohdeSchwarzZNB40": RohdeSchwarzZNB40Panel,
+    "RohdeSchwarzZNB": RohdeSchwarzZNB20Panel,
+    "CopperMountainM5065": CopperMountainM5065Panel,
+    "CopperMountainM5180": CopperMountainM5180Panel,
+    "M5180": CopperMountainM5180Panel,
+    "CopperMountainS5048": CopperMountainS5048Panel,
     "LakeShore372": LakeShore372Panel,
     "LakeshoreModel372": LakeShore372Panel,
     "Model_372": LakeShore372Panel,

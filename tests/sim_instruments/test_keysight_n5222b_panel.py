@@ -201,7 +201,8 @@ def test_a_switched_off_source_reflects_nothing(visa: MessageBasedResource) -> N
         ("SOUR:POW 20", -222),
         ("CALC:PAR:SEL 'none'", -224),
         ("CALC:PAR:MNUM MAX", -104),
-        ("SENS:SWE:TYPE SEGM", -224),
+        ("SENS:SWE:TYPE PHAS", -224),
+        ("SENS:SWE:TYPE SEGM", -221),
         ("INIT:IMM", -213),
     ],
 )

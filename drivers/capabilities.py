@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Literal, Protocol
 
-__all__ = ["RangedMeter", "SelfRamping"]
+__all__ = ["Interruptible", "RangedMeter", "SelfRamping"]
 
 
 class SelfRamping(Protocol):
@@ -38,3 +38,13 @@ class RangedMeter(Protocol):
         `unit` is that of the readings of `read`, direct current or voltage; the fixed range includes ± `maximum`. One
         reading integrates for `integration_time` (s), or as nearly as the instrument can for as long or longer.
         """
+
+
+class Interruptible(Protocol):
+    """Optional for an acquisition: the instrument interrupts it now and then, for instance to align itself.
+
+    An acquisition that is late for that reason is awaited for up to `drivers.roles.LONGEST_INTERRUPTION` more.
+    """
+
+    def interrupted(self) -> bool:
+        """Whether it does so now, or has done so since the start of the acquisition or the last call."""

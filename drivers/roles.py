@@ -47,6 +47,8 @@ __all__ = [
 NAN = float("nan")
 POLL, LATEST = 0.05, 10.0
 """Time (s) between two queries whether an acquisition is complete, and its largest delay, also of start and fetch."""
+LONGEST_INTERRUPTION = 900.0
+"""Largest delay (s) by an instrument that interrupts the acquisition (`drivers.capabilities.Interruptible`)."""
 
 
 @dataclass(frozen=True)
@@ -346,7 +348,7 @@ class Roles:
         SettingError
             Its duration is not a number, infinite or negative.
         ReadingError
-            It is still not complete `LATEST` after its duration.
+            It is still not complete `LATEST` after its duration, or after its last interruption.
 
         """
         role = next((role for role, player in self._players.items() if player is instrument), "")
@@ -359,10 +361,15 @@ class Roles:
         self._expect(LATEST)
         instrument.start()
         try:
-            latest = self.clock.time() + 1.1 * duration + LATEST
+            patience = 1.1 * duration + LATEST
+            latest = self.clock.time() + patience
+            last = latest + LONGEST_INTERRUPTION
             self.clock.sleep(duration)
             while not instrument.finished():
-                if self.clock.time() > latest:
+                now = self.clock.time()
+                if _interrupted(instrument):
+                    latest = min(now + patience, last)
+                if now > latest:
                     raise ReadingError(  # noqa: TRY301  # aborted like other failures
                         name,
                         f"has not finished an acquisition of {duration:g} s {LATEST:g} s after its end.",
@@ -377,3 +384,9 @@ class Roles:
             raise
         self._expect(LATEST)
         return instrument.fetch()
+
+
+def _interrupted(instrument: object) -> bool:
+    """Whether `instrument` can say that it interrupts its acquisitions, and says so."""
+    ask = getattr(instrument, "interrupted", None)
+    return bool(ask is not None and ask())

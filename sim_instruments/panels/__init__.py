@@ -7,6 +7,7 @@ from sim_instruments.instruments import PLAIN, SimulatedInstrument, wires_of
 from sim_instruments.panels.front_panel import FrontPanel
 from sim_instruments.panels.keithley_2450 import Keithley2450Panel
 from sim_instruments.panels.keysight_n5222b import KeysightN5222BPanel
+from sim_instruments.panels.keysight_n9020b import KeysightN9020BPanel
 from sim_instruments.panels.keysight_n9030b import KeysightN9030BPanel
 from sim_instruments.panels.lakeshore_372 import LakeShore372Panel
 from sim_instruments.panels.sr830 import SR830Panel
@@ -20,6 +21,8 @@ PANELS: Mapping[str, type[FrontPanel]] = {
     "Keithley2450": Keithley2450Panel,
     "SR830": SR830Panel,
     "KeysightN9030B": KeysightN9030BPanel,
+    "KeysightN9020B": KeysightN9020BPanel,
+    "Agilent_N9000A": KeysightN9020BPanel,
     "KeysightN5222B": KeysightN5222BPanel,
     "LakeShore372": LakeShore372Panel,
     "LakeshoreModel372": LakeShore372Panel,

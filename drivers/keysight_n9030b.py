@@ -151,7 +151,7 @@ class KeysightN9030B(NoiseAnalyzer, QCoDeSKeysightN9030B):
         self.apply(":FREQ:SPAN", span, tolerance=1.0)
         self.apply(":SWE:POIN", int(points))
         self.apply(":AVER:COUN", int(averages))
-        self.noise_bandwidth = self.settled_bandwidth(":BAND:RES", resolution_bandwidth)
+        self.noise_bandwidth = self.apply(":BAND:RES", resolution_bandwidth, tolerance=0.1 * resolution_bandwidth)
         duration = averages * self.apply(":SWE:TIME", sweep_time, tolerance=0.01 * sweep_time)
         for query in (":POW:ATT?", ":POW:GAIN?", ":POW:GAIN:BAND?"):
             self.record(query)

@@ -13,7 +13,8 @@ from drivers.keysight_wire import KeysightAnalyzer
 
 __all__ = ["Condition", "NoiseAnalyzer"]
 
-UNDEFINED_HEADER = "-113"
+# Errors of a command that the model does not have: undefined header, hardware missing.
+ABSENT = (-113, -241)
 # Bit of the operation register; the register now, and what it has been since it was read last.
 CALIBRATING = 1
 ALIGNING, ALIGNED = ":STAT:OPER:COND?", ":STAT:OPER?"
@@ -81,7 +82,7 @@ class NoiseAnalyzer(KeysightAnalyzer):
     def switch_off(self, command: str, off: str = "0") -> None:
         """Switch a feature off, by default with the number 0, and read it back.
 
-        Models and firmware without the feature refuse the command as undefined; this is logged.
+        Models and firmware without the feature refuse the command, as undefined or without hardware; this is logged.
 
         Raises
         ------
@@ -94,7 +95,7 @@ class NoiseAnalyzer(KeysightAnalyzer):
         sent = f"{command} {off}"
         self.write(sent)
         entry = self.next_error()
-        if entry is not None and number(entry.partition(",")[0]) == float(UNDEFINED_HEADER):
+        if entry is not None and number(entry.partition(",")[0]) in ABSENT:
             self.log.info("%s has no %s", self.described, command)
         elif entry is not None:
             raise self.rejected(entry, sent)
@@ -108,11 +109,6 @@ class NoiseAnalyzer(KeysightAnalyzer):
         answer = self.ask(query).strip()
         value = number(answer)
         self._confirmed[query] = answer if value is None else value
-
-    def settled_bandwidth(self, command: str, requested: float, ratio: float = 1.0) -> float:
-        """Set a filter by its bandwidth, noise bandwidth over `ratio` (Hz); return the noise bandwidth that it has."""
-        bandwidth = requested / ratio
-        return ratio * self.apply(command, bandwidth, tolerance=0.1 * bandwidth)
 
     # --- data --------------------------------------------------------------------------------------------------------
 

@@ -172,7 +172,16 @@ def test_every_function_in_the_table_of_one_bias_value_exists() -> None:
 
 # --- drivers ---------------------------------------------------------------------------------------------------------
 
-BASES = {"answers", "line", "scpi", "scpi_source", "keysight_wire", "keithley_ramp", "noise_analyzer"}
+BASES = {
+    "answers",
+    "line",
+    "scpi",
+    "scpi_source",
+    "keysight_wire",
+    "keithley_ramp",
+    "noise_analyzer",
+    "rohde_schwarz_spectrum",
+}
 
 
 def instruments_of(name: str) -> list[type[Instrument]]:

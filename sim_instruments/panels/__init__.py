@@ -10,6 +10,8 @@ from sim_instruments.panels.keysight_n5222b import KeysightN5222BPanel
 from sim_instruments.panels.keysight_n9020b import KeysightN9020BPanel
 from sim_instruments.panels.keysight_n9030b import KeysightN9030BPanel
 from sim_instruments.panels.lakeshore_372 import LakeShore372Panel
+from sim_instruments.panels.rohde_schwarz_fsv import RohdeSchwarzFSVPanel
+from sim_instruments.panels.rohde_schwarz_fsw import RohdeSchwarzFSWPanel
 from sim_instruments.panels.sr830 import SR830Panel
 from sim_instruments.panels.yokogawa_gs200 import YokogawaGS200Panel
 from sim_instruments.world.fridge import World
@@ -23,6 +25,11 @@ PANELS: Mapping[str, type[FrontPanel]] = {
     "KeysightN9030B": KeysightN9030BPanel,
     "KeysightN9020B": KeysightN9020BPanel,
     "Agilent_N9000A": KeysightN9020BPanel,
+    "RohdeSchwarzFSV": RohdeSchwarzFSVPanel,
+    "RFSpectrumAnalyzer": RohdeSchwarzFSVPanel,
+    "FSL": RohdeSchwarzFSVPanel,
+    "RohdeSchwarzFSW": RohdeSchwarzFSWPanel,
+    "FSW": RohdeSchwarzFSWPanel,
     "KeysightN5222B": KeysightN5222BPanel,
     "LakeShore372": LakeShore372Panel,
     "LakeshoreModel372": LakeShore372Panel,

@@ -15,22 +15,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim_instruments.panels.front_panel import Setting, command
+from sim_instruments.panels.interrupted_sweeps import InterruptedSweepsPanel
 from sim_instruments.panels.keysight_panel import KeysightPanel
 from sim_instruments.panels.scpi_values import Call, Choice, Number, ScpiError, Switch
 
-__all__ = ["NEVER", "KeysightAmplitudePanel"]
+__all__ = ["KeysightAmplitudePanel"]
 
 Floats = NDArray[np.float64]
 
-#: Time (s) that a sweep takes which waits for a trigger in vain.
-NEVER = 1e5
 #: Noise density (W/Hz) of the analyzer itself, at its input.
 OWN_NOISE = 4e-19
 # Smallest part of the signal that the noise floor extension leaves.
 LEAST_LEFT = 1e-3
 AC_CORNER = 10e6
 DECIBELS = Number(0.0, -327.6, 327.6, "DB")
-ALIGNING, SWEEPING, MEASURING, WAITING = 1, 8, 16, 32
 UNLOCKED, REFERENCE_MISSING = 2, 1024
 # Settings that neither *RST nor a preset changes.
 LASTING = (
@@ -41,7 +39,7 @@ UNITS = {"LOG": "DBM", "LIN": "V"}
 TRIGGERS = Choice("IMMediate", "VIDeo", "LINE", "EXTernal1", "EXTernal2", "RFBurst", "FRAMe")
 
 
-class KeysightAmplitudePanel(KeysightPanel):
+class KeysightAmplitudePanel(InterruptedSweepsPanel, KeysightPanel):
     """The part of a signal analyzer between its connector and the numbers of its trace.
 
     Attributes
@@ -75,7 +73,6 @@ class KeysightAmplitudePanel(KeysightPanel):
         Setting("[:SENSe]:ROSCillator:SOURce:TYPE", "reference", Choice("SENSe", "INTernal", "EXTernal")),
     )
     handlers: ClassVar = {
-        ":STATus:OPERation:CONDition?": lambda self, _: str(self.operation_condition()),
         ":STATus:QUEStionable:FREQuency:CONDition?": lambda self, _: str(self.frequency_condition()),
         "[:SENSe]:ROSCillator:SOURce?": lambda self, _: self._reference(),
         ":CALCulate:NTData:STORe:REF": lambda self, _: self._store_reference(),
@@ -85,7 +82,6 @@ class KeysightAmplitudePanel(KeysightPanel):
         """Start as after power-up."""
         self.state = {}
         self.reference_connected = False
-        self._aligned_at, self._aligned = -np.inf, False
         self._correction: tuple[Floats, Floats] = (np.zeros(1), np.zeros(1))
         super().switch_on()
 
@@ -186,32 +182,7 @@ class KeysightAmplitudePanel(KeysightPanel):
         self._held = trace
         return trace
 
-    # --- time and status ---------------------------------------------------------------------------------------------
-
-    def waits_for_trigger(self) -> bool:
-        """Whether no sweep begins."""
-        return bool(self.state["gated"] or self.state["trigger"] != "IMM")
-
-    def align(self, duration: float) -> None:
-        """Align itself for `duration` (s), as it does by itself from time to time; a sweep waits meanwhile."""
-        now = self.world.clock.time()
-        self._aligned_at, self._aligned = now + duration, True
-        if self.operation_pending():
-            self.start_operation(self._busy_until - now + duration, self._finish)
-
-    def operation_condition(self) -> int:
-        """The operation register: aligning, sweeping, measuring, waiting for a trigger."""
-        bits = ALIGNING if self.world.clock.time() < self._aligned_at else 0
-        if self.operation_pending():
-            bits |= WAITING if self.waits_for_trigger() else SWEEPING | MEASURING
-        return bits
-
-    @command(":STATus:OPERation[:EVENt]?")
-    def _operation_event(self, call: Call) -> str:
-        """What is latched; of the bits only that of an alignment is."""
-        call.expect(0)
-        aligned, self._aligned = self._aligned, False
-        return str(ALIGNING if aligned else 0)
+    # --- reference -------------------------------------------------------------------------------------------------
 
     def _reference(self) -> str:
         kind = self.state["reference"]

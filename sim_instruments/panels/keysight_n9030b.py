@@ -11,8 +11,10 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from sim_instruments.panels.frequency_band import couple_band
 from sim_instruments.panels.front_panel import Handler, Setting, command
-from sim_instruments.panels.keysight_amplitude import NEVER, KeysightAmplitudePanel
+from sim_instruments.panels.interrupted_sweeps import NEVER
+from sim_instruments.panels.keysight_amplitude import KeysightAmplitudePanel
 from sim_instruments.panels.keysight_detectors import noise_response
 from sim_instruments.panels.keysight_panel import frequency_settings, in_unit, with_aliases
 from sim_instruments.panels.scpi import with_auto
@@ -144,20 +146,8 @@ class KeysightN9030BPanel(KeysightAmplitudePanel):
 
     def _couple_frequencies(self, changed: str) -> None:
         """Keep start, stop, center and span consistent, changing those that were not set."""
-        s = self.state
-        if changed in ("start", "stop"):
-            if s["stop"] - s["start"] < MINIMUM_SPAN:
-                other, offset = ("stop", MINIMUM_SPAN) if changed == "start" else ("start", -MINIMUM_SPAN)
-                s[other] = s[changed] + offset
-        else:
-            room = 2 * min(MAXIMUM_FREQUENCY - s["center"], s["center"] - MINIMUM_FREQUENCY)
-            if changed == "center":
-                s["span"] = max(MINIMUM_SPAN, min(s["span"], room))
-            half = s["span"] / 2
-            s["center"] = min(max(s["center"], MINIMUM_FREQUENCY + half), MAXIMUM_FREQUENCY - half)
-            s["start"], s["stop"] = s["center"] - half, s["center"] + half
-            return
-        s["center"], s["span"] = (s["start"] + s["stop"]) / 2, s["stop"] - s["start"]
+        limits = {"lowest": MINIMUM_FREQUENCY, "highest": MAXIMUM_FREQUENCY, "smallest_span": MINIMUM_SPAN}
+        couple_band(self.state, changed, **limits)
 
     def _choose_filter(self, bandwidth: float) -> None:
         """Switch to the resolution filter whose −3 dB bandwidth is nearest to `bandwidth` (Hz)."""

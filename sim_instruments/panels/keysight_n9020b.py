@@ -12,6 +12,6 @@ __all__ = ["KeysightN9020BPanel"]
 class KeysightN9020BPanel(KeysightN9030BPanel):
     """The MXA as its VISA session sees it."""
 
-    identification = "Keysight Technologies,N9020B,TWIN0007,A.33.03"
+    identification = "Keysight Technologies,N9020B,TWIN0083,A.33.03"
     resource = "TCPIP{}::n9020b.sim::inst0::INSTR"
     options = '"526,B25,EA3,NF2,P26"'

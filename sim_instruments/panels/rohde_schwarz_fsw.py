@@ -12,7 +12,7 @@ __all__ = ["RohdeSchwarzFSWPanel"]
 class RohdeSchwarzFSWPanel(RohdeSchwarzSpectrumPanel):
     """The FSW as its VISA session sees it: more points, a protected input, a register for the sweep time."""
 
-    identification = "Rohde&Schwarz,FSW-26,1312.8000K26/TWIN0009,4.90"
+    identification = "Rohde&Schwarz,FSW-26,TWIN0082/026,4.90"
     resource = "TCPIP{}::fsw.sim::inst0::INSTR"
     options = "B4,B24"
     most_points: ClassVar[int] = 100_001

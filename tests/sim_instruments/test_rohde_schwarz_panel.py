@@ -63,8 +63,22 @@ def test_pymeasure_reads_the_trace_of_an_fsw(twin: Twin) -> None:
     marker.to_peak()
     assert marker.y == pytest.approx(np.max(trace), abs=1e-6)
     marker.disable()
-    # R&S analyzers take no leading comma or unit that pymeasure does not send: nothing was refused.
     assert fsw.ask("SYST:ERR?").strip() == NO_ERROR
+
+
+def test_pymeasure_reads_the_trace_of_an_fsv(twin: Twin) -> None:
+    """The class of its predecessor FSL, which has the same commands."""
+    rohdeschwarz = pytest.importorskip("pymeasure.instruments.rohdeschwarz")
+    adapters = pytest.importorskip("pymeasure.adapters")
+    if not hasattr(rohdeschwarz, "FSL"):
+        pytest.skip("this pymeasure has no FSL")
+    fsv = rohdeschwarz.FSL(adapters.VISAAdapter(twin.addresses["fsv"], visa_library=twin.visalib, timeout=20_000))
+    fsv.continuous_sweep_enabled = False
+    fsv.freq_start, fsv.freq_stop = 4.62e9, 4.72e9
+    fsv.single_sweep()
+    axis, trace = fsv.read_trace()
+    assert (axis[0], axis[-1], trace.shape) == (4.62e9, 4.72e9, (1001,))
+    assert fsv.ask("SYST:ERR?").strip() == NO_ERROR
 
 
 def test_contrib_reads_the_trace_of_an_fsv(twin: Twin, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,6 +98,13 @@ def test_contrib_reads_the_trace_of_an_fsv(twin: Twin, monkeypatch: pytest.Monke
     # It writes :FORM:TRAC ASC, which an FSV does not have: an entry of the queue for each trace.
     assert fsv.ask("SYST:ERR?").strip() == '-113,"Undefined header"'
     assert fsv.ask("SYST:ERR?").strip() == NO_ERROR
+    fsv.timeout(0.05)
+    fsv.snapshot(update=True)
+    # :CORR:STAT?, :TRIG:LEV? (an FSV has levels by source only) and :INIT:IMM? are no queries of an FSV, and are read
+    # nevertheless; each of its six parameters of the trace takes one, with :FORM:TRAC.
+    entries = fsv.ask("SYST:ERR:ALL?").replace('",-', '";-').split(";")
+    assert set(entries) == {'-113,"Undefined header"', '-420,"Query UNTERMINATED"'}
+    assert entries.count('-420,"Query UNTERMINATED"') == 3
 
 
 def test_the_noise_bandwidth_is_that_of_a_gaussian_filter(visa: MessageBasedResource) -> None:

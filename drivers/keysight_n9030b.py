@@ -8,8 +8,8 @@ a preset, or is on after power-up:
 - A trace in View keeps its old data however many sweeps are made; with trigger or gate on EXT none begins.
 - Each alignment interrupts the sweeps; `interrupted` tells it, and the acquisition is awaited longer.
 
-The headers of external gain, normalization, calibrator and gate are those of other editions of that reference; a model
-that has no such header counts as one without the feature.
+The headers of external gain, normalization, calibrator and gate were not read in that reference; a model that has no
+such header counts as one without the feature. Complex corrections (.s2p files) are not switched off.
 """
 
 from typing import ClassVar

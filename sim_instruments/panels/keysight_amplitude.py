@@ -1,8 +1,8 @@
 """What changes the numbers of a trace of an X-Series signal analyzer: input, corrections, offsets, math, trigger, gate.
 
 From the X-Series Spectrum Analyzer Mode User's & Programmer's Reference (N9060-90041): noise floor extension p. 673,
-reference level offset p. 211, filter type p. 254, trace types p. 512, trace math p. 865, alignments p. 2104. Not read
-there but known from other editions: the headers of external gain, correction sets, normalization, calibrator and gate.
+reference level offset p. 211, filter type p. 254, trace types p. 512, trace math p. 865, alignments p. 2104,
+corrections p. 2418. Not read there: the headers of external gain, normalization, calibrator and gate.
 
 Assumed: the loss of the AC coupling below 10 MHz, the noise bandwidth of a flat-top filter and the noise that the
 noise floor extension subtracts. Of the corrections only set 1 exists, of the functions of trace math only the offset

@@ -72,10 +72,14 @@ class NoiseAnalyzer(KeysightAnalyzer):
 
     def interrupted(self) -> bool:
         """Whether the instrument aligns itself, or has since the start or the last call; it interrupts its sweeps."""
-        found = [register(answer) for answer in self.ask_each((ALIGNING, ALIGNED))]
-        if None in found:
-            raise self.unexpected(str(found), f"{ALIGNING};{ALIGNED}", "two registers")
-        return any((bits or 0) & CALIBRATING for bits in found)
+        return self.again(self._asked_interruption)
+
+    def _asked_interruption(self) -> bool:
+        answers = self.ask_each((ALIGNING, ALIGNED))
+        now, since = (register(answer) for answer in answers)
+        if now is None or since is None:
+            raise self.unexpected(";".join(answers), f"{ALIGNING};{ALIGNED}", "two registers")
+        return bool((now | since) & CALIBRATING)
 
     # --- settings ----------------------------------------------------------------------------------------------------
 

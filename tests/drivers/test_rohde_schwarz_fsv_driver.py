@@ -299,7 +299,6 @@ def session(analyzer: RohdeSchwarzFSV) -> list[Any]:
 def test_one_swapped_answer_never_makes_a_wrong_number(
     analyzer: RohdeSchwarzFSV, panel: RohdeSchwarzSpectrumPanel
 ) -> None:
-    analyzer.log.setLevel("ERROR")
     clean, honest = session(analyzer), panel.execute
     for at in count(1):
         state: dict[str, Any] = {"number": 0, "before": [], "asked": ""}

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Literal, NamedTuple, Protocol
 
-__all__ = ["CoarselyStepped", "RangedMeter", "Segment", "SegmentedSweep", "SelfRamping"]
+__all__ = ["CoarselyStepped", "Interruptible", "RangedMeter", "Segment", "SegmentedSweep", "SelfRamping"]
 
 
 class CoarselyStepped(Protocol):
@@ -67,3 +67,13 @@ class SegmentedSweep(Protocol):
 
         Until the next preparation `frequencies` and `fetch` have the points of all segments in their order.
         """
+
+
+class Interruptible(Protocol):
+    """Optional for an acquisition: the instrument interrupts it now and then, for instance to align itself.
+
+    An acquisition that is late for that reason is awaited for up to `drivers.acquiring.LONGEST_INTERRUPTION` more.
+    """
+
+    def interrupted(self) -> bool:
+        """Whether it does so now, or has done so since the start of the acquisition or the last call."""

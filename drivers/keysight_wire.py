@@ -180,7 +180,8 @@ class KeysightAnalyzer(CheckedInstrument):
         self.write(query)
         with self.waiting(TIMEOUT_MARGIN):
             payload = self._read_block(query, count, expected)
-        values = np.frombuffer(payload, dtype=dtype).astype(np.float64)
+        with np.errstate(invalid="ignore"):  # some bytes are a signalling not-a-number
+            values = np.frombuffer(payload, dtype=dtype).astype(np.float64)
         if np.any(np.isnan(values)):
             raise self.no_trace(query, "has values that are not numbers")
         meaning = marker(values[np.argmax(np.abs(values))])

@@ -12,17 +12,15 @@ Kinds of roles, and the protocol that an instrument must have::
     lockin       LockIn                    stage        StageHeater
 """
 
-import math
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from numbers import Real
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.errors import CommunicationError, ReadingError, SettingError
+from drivers.acquiring import acquire
 from drivers.wiring import Wiring
 
 __all__ = [
@@ -45,10 +43,6 @@ __all__ = [
 ]
 
 NAN = float("nan")
-POLL, LATEST = 0.05, 10.0
-"""Time (s) between two queries whether an acquisition is complete, and its largest delay, also of start and fetch."""
-REPETITIONS = 2
-"""How often an acquisition is repeated whose instrument has lost its connection."""
 
 
 @dataclass(frozen=True)
@@ -342,53 +336,16 @@ class Roles:
         """Start an acquisition, wait for it with the experiment's clock, and return its data.
 
         If the wait ends early, the acquisition is aborted at the instrument. One that ends because the instrument's
-        connection broke is repeated, `REPETITIONS` times at most, once the connection is open again.
+        connection broke is repeated once the connection is open again: see `drivers.acquiring`.
 
         Raises
         ------
         SettingError
             Its duration is not a number, infinite or negative.
         ReadingError
-            It is still not complete `LATEST` after its duration.
+            It is not complete in time.
 
         """
         role = next((role for role, player in self._players.items() if player is instrument), "")
         name = f"{role}, {getattr(instrument, 'name', type(instrument).__name__)}".removeprefix(", ")
-        duration = instrument.duration()
-        if not (isinstance(duration, Real) and 0 <= duration < math.inf):
-            raise SettingError(
-                name, f"has an acquisition of {duration!r} s; duration() returns a finite time (s), 0 or more."
-            )
-        for _ in range(REPETITIONS):
-            reconnections = getattr(instrument, "reconnections", 0)
-            try:
-                return self._acquired(instrument, name, duration)
-            except CommunicationError:
-                with suppress(Exception):  # of a lab's driver; it opens the connection, if that is possible
-                    instrument.abort()
-                if getattr(instrument, "reconnections", 0) == reconnections:
-                    raise
-        return self._acquired(instrument, name, duration)
-
-    def _acquired(self, instrument: Acquisition[Data_co], name: str, duration: float) -> Data_co:
-        self._expect(LATEST)
-        try:
-            instrument.start()
-            latest = self.clock.time() + 1.1 * duration + LATEST
-            self.clock.sleep(duration)
-            while not instrument.finished():
-                if self.clock.time() > latest:
-                    raise ReadingError(  # noqa: TRY301  # aborted like other failures
-                        name,
-                        f"has not finished an acquisition of {duration:g} s {LATEST:g} s after its end.",
-                        "Check its trigger source.",
-                    )
-                self.clock.sleep(POLL)
-        except BaseException as error:
-            try:
-                instrument.abort()
-            except Exception as failure:  # noqa: BLE001  # a lab's driver may fail in any way
-                error.add_note(f"The acquisition could not be aborted either: {failure}")
-            raise
-        self._expect(LATEST)
-        return instrument.fetch()
+        return acquire(instrument, name, self.clock, self._expect)

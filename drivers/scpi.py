@@ -158,10 +158,14 @@ class CheckedInstrument(InstrumentLine):
 
         """
         self.write(f"{command} {value}")
-        answer = self.ask(f"{command}?")
+        self.require_choice(f"{command}?", value)
+
+    def require_choice(self, query: str, value: str) -> None:
+        """Read a choice back, as `choose` does."""
+        answer = self.ask(query)
         if not is_choice(answer, value):
-            raise self.refused(f"{command}?", answer.strip()[:80], value)
-        self._confirmed[f"{command}?"] = value
+            raise self.refused(query, answer.strip()[:80], value)
+        self._confirmed[query] = value
 
     def require_unchanged(self, when: str) -> None:
         """Read all settings again in one message and compare them with those that `prepare` has confirmed.
@@ -229,11 +233,15 @@ class CheckedInstrument(InstrumentLine):
         if "overload" in entries.lower():
             raise OverloadError(self.described, f"reports {entries}.", "Reduce the power at its input.")
         if entries:
-            raise RejectedCommandError(
-                self.described,
-                f"reports {entries} (last command {last_command!r}).",
-                "The command was not executed: compare it with the instrument's manual and limits.",
-            )
+            raise self.rejected(entries, last_command)
+
+    def rejected(self, entries: str, last_command: str = "") -> RejectedCommandError:
+        """The error of `entries` of the error queue, after `last_command`; by default after the last one written."""
+        return RejectedCommandError(
+            self.described,
+            f"reports {entries} (last command {last_command or self._last_command!r}).",
+            "The command was not executed: compare it with the instrument's manual and limits.",
+        )
 
     def discard_errors(self) -> None:
         """Move older entries of the error queue into the log."""

@@ -17,9 +17,12 @@ from sim_instruments.panels.keysight_e5080b import KeysightE5080BPanel
 from sim_instruments.panels.keysight_n5222b import KeysightN5222BPanel
 from sim_instruments.panels.keysight_n5230c import KeysightN5230CPanel
 from sim_instruments.panels.keysight_n5245a import KeysightN5245APanel
+from sim_instruments.panels.keysight_n9020b import KeysightN9020BPanel
 from sim_instruments.panels.keysight_n9030b import KeysightN9030BPanel
 from sim_instruments.panels.lakeshore_372 import LakeShore372Panel
 from sim_instruments.panels.qdac2 import QDac2Panel
+from sim_instruments.panels.rohde_schwarz_fsv import RohdeSchwarzFSVPanel
+from sim_instruments.panels.rohde_schwarz_fsw import RohdeSchwarzFSWPanel
 from sim_instruments.panels.rohde_schwarz_znb import (
     RohdeSchwarzZNB8Panel,
     RohdeSchwarzZNB20Panel,
@@ -38,6 +41,13 @@ PANELS: Mapping[str, type[FrontPanel]] = {
     **KEITHLEY_2600B,
     "SR830": SR830Panel,
     "KeysightN9030B": KeysightN9030BPanel,
+    "KeysightN9020B": KeysightN9020BPanel,
+    "Agilent_N9000A": KeysightN9020BPanel,
+    "RohdeSchwarzFSV": RohdeSchwarzFSVPanel,
+    "RFSpectrumAnalyzer": RohdeSchwarzFSVPanel,
+    "FSL": RohdeSchwarzFSVPanel,
+    "RohdeSchwarzFSW": RohdeSchwarzFSWPanel,
+    "FSW": RohdeSchwarzFSWPanel,
     "KeysightN5222B": KeysightN5222BPanel,
     "KeysightN5245A": KeysightN5245APanel,
     "KeysightN5230C": KeysightN5230CPanel,

@@ -1,8 +1,9 @@
 """Front panel of the Keysight N9030B (PXA) signal analyzer: swept SA and channel power in Spectrum Analyzer mode.
 
 Commands, couplings and status bits follow the X-Series Spectrum Analyzer Mode User's & Programmer's Reference
-(N9060-90041). Simplifications: one trace; FFT sweeps take the time of swept ones; the analyzer's own noise counts as
-part of the chain's; phase noise mode is not licensed.
+(N9060-90041); what changes the numbers of a trace is in `keysight_amplitude`. Simplifications: one trace; FFT sweeps
+take the time of swept ones; the analyzer's own noise counts as part of
+the chain's; phase noise mode is not licensed; the limit of Meas Uncal is the automatic sweep time.
 """
 
 from typing import Any, ClassVar
@@ -10,9 +11,12 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from sim_instruments.panels.frequency_band import couple_band
 from sim_instruments.panels.front_panel import Handler, Setting, command
+from sim_instruments.panels.interrupted_sweeps import NEVER
+from sim_instruments.panels.keysight_amplitude import KeysightAmplitudePanel
 from sim_instruments.panels.keysight_detectors import noise_response
-from sim_instruments.panels.keysight_panel import KeysightPanel, frequency_settings, in_unit, with_aliases
+from sim_instruments.panels.keysight_panel import frequency_settings, in_unit, with_aliases
 from sim_instruments.panels.scpi import with_auto
 from sim_instruments.panels.scpi_values import Call, Choice, Integer, Number, ScpiError, Switch
 
@@ -33,8 +37,8 @@ FILTERS = np.array(
 #: Power at the mixer at which the input stage overloads (W): −10 dBm, for 0 dB attenuation.
 OVERLOAD_POWER = 1e-4
 PREAMPLIFIER_GAIN_DB = 20.0
-#: Bit "Input Overload" of the questionable integrity register, and that register's bit in the questionable one.
-INPUT_OVERLOAD, INTEGRITY_SUMMARY = 16, 512
+#: Bits "Input Overload" and "Uncalibrated" of the questionable integrity register; bits of the questionable register.
+INPUT_OVERLOAD, UNCALIBRATED, INTEGRITY_SUMMARY, FREQUENCY_SUMMARY = 16, 8, 512, 32
 FREQUENCY = Number(0.0, MINIMUM_FREQUENCY, MAXIMUM_FREQUENCY, "HZ")
 SPAN = Number(26.49e9, MINIMUM_SPAN, MAXIMUM_FREQUENCY - MINIMUM_FREQUENCY, "HZ")
 TIME = Number(1e-3, 1e-6, 6000.0, "S")
@@ -51,7 +55,7 @@ def _measurement_commands(node: str, measurement: str) -> dict[str, Handler]:
     }
 
 
-class KeysightN9030BPanel(KeysightPanel):
+class KeysightN9030BPanel(KeysightAmplitudePanel):
     """The signal analyzer as its VISA session sees it."""
 
     identification = "Keysight Technologies,N9030B,TWIN0003,A.33.03"
@@ -67,7 +71,7 @@ class KeysightN9030BPanel(KeysightPanel):
         "[:SENSe]:AVERage[:STATe]?": lambda self, _: "1" if self.state["trace_type"] == "AVER" else "0",
         "[:SENSe]:AVERage:CLEar": lambda self, _: self.setting_changed("averages"),
         ":STATus:QUEStionable:INTegrity:CONDition?": lambda self, _: str(self._condition),
-        ":STATus:QUEStionable:CONDition?": lambda self, _: str(INTEGRITY_SUMMARY if self._condition else 0),
+        ":STATus:QUEStionable:CONDition?": lambda self, _: str(self._questionable()),
     }
     options = '"526,B25,EA3,P26"'
     settings: ClassVar[tuple[Any, ...]] = (
@@ -76,6 +80,7 @@ class KeysightN9030BPanel(KeysightPanel):
         Setting(":UNIT:POWer", "unit", Choice("DBM", "DBMV", "DBMA", "V", "W", "A", "DBUV", "DBUA")),
         Setting(":INITiate:CONTinuous", "continuous", Switch(True)),
         *frequency_settings("[:SENSe]", FREQUENCY, SPAN),
+        Setting("[:SENSe]:FREQuency:RF:CENTer", "center", FREQUENCY),
         *with_aliases(
             *with_auto(Setting("[:SENSe]:BANDwidth[:RESolution]", "rbw", Number(3e6, 1.0, 12e6, "HZ"))),
             Setting("[:SENSe]:BANDwidth:TYPE", "rbw_type", Choice("DB3", "DB6", "IMPulse", "NOISe")),
@@ -99,6 +104,7 @@ class KeysightN9030BPanel(KeysightPanel):
         *with_aliases(
             Setting("[:SENSe]:CHPower:BANDwidth:INTegration", "chp_bandwidth", Number(2e6, 100.0, 8e9, "HZ")),
             Setting("[:SENSe]:CHPower:BANDwidth[:RESolution]", "chp_rbw", Number(100e3, 1.0, 8e6, "HZ")),
+            Setting("[:SENSe]:CHPower:BANDwidth:VIDeo", "chp_vbw", Number(1e6, 1.0, 50e6, "HZ")),
         ),
         Setting("[:SENSe]:CHPower:FREQuency:SPAN", "chp_span", Number(3e6, 100.0, 8e9, "HZ")),
         Setting("[:SENSe]:CHPower:SWEep:TIME", "chp_sweep_time", TIME),
@@ -140,20 +146,8 @@ class KeysightN9030BPanel(KeysightPanel):
 
     def _couple_frequencies(self, changed: str) -> None:
         """Keep start, stop, center and span consistent, changing those that were not set."""
-        s = self.state
-        if changed in ("start", "stop"):
-            if s["stop"] - s["start"] < MINIMUM_SPAN:
-                other, offset = ("stop", MINIMUM_SPAN) if changed == "start" else ("start", -MINIMUM_SPAN)
-                s[other] = s[changed] + offset
-        else:
-            room = 2 * min(MAXIMUM_FREQUENCY - s["center"], s["center"] - MINIMUM_FREQUENCY)
-            if changed == "center":
-                s["span"] = max(MINIMUM_SPAN, min(s["span"], room))
-            half = s["span"] / 2
-            s["center"] = min(max(s["center"], MINIMUM_FREQUENCY + half), MAXIMUM_FREQUENCY - half)
-            s["start"], s["stop"] = s["center"] - half, s["center"] + half
-            return
-        s["center"], s["span"] = (s["start"] + s["stop"]) / 2, s["stop"] - s["start"]
+        limits = {"lowest": MINIMUM_FREQUENCY, "highest": MAXIMUM_FREQUENCY, "smallest_span": MINIMUM_SPAN}
+        couple_band(self.state, changed, **limits)
 
     def _choose_filter(self, bandwidth: float) -> None:
         """Switch to the resolution filter whose −3 dB bandwidth is nearest to `bandwidth` (Hz)."""
@@ -174,8 +168,11 @@ class KeysightN9030BPanel(KeysightPanel):
         if s["sweep_type auto"]:
             s["sweep_type"] = "SWE"
         if s["sweep_time auto"]:
-            # A filter of width B needs about 2.5/B to settle at each of span/B steps.
-            s["sweep_time"] = min(max(1e-3, 2.5 * s["span"] / self._filter**2), TIME.high)
+            s["sweep_time"] = self._automatic_sweep_time()
+
+    def _automatic_sweep_time(self) -> float:
+        """Time (s): a filter of width B needs about 2.5/B to settle at each of span/B steps."""
+        return float(min(max(1e-3, 2.5 * self.state["span"] / self._filter**2), TIME.high))
 
     # --- the swept measurement -----------------------------------------------------------------------------------
 
@@ -188,6 +185,8 @@ class KeysightN9030BPanel(KeysightPanel):
 
     def _duration(self) -> float:
         """Time (s) of one measurement, all its sweeps."""
+        if self.waits_for_trigger():
+            return NEVER
         sweep_time = self.state["chp_sweep_time" if self.measurement == "CHP" else "sweep_time"]
         return float(sweep_time * self._sweeps())
 
@@ -198,8 +197,8 @@ class KeysightN9030BPanel(KeysightPanel):
     def _take_trace(self) -> NDArray[np.float64]:
         """Powers (W) of a finished swept measurement."""
         s = self.state
-        frequencies = self.frequencies()
-        noise_bandwidth = self._filter * NOISE_BANDWIDTH_RATIO
+        frequencies = self.frequencies() - s["frequency offset"]
+        noise_bandwidth = self._filter * (NOISE_BANDWIDTH_RATIO if s["filter shape"] == "GAUS" else 1.0)
         responses = noise_response(
             s["detector"],
             s["average_type"],
@@ -211,9 +210,11 @@ class KeysightN9030BPanel(KeysightPanel):
         trace = np.empty(len(frequencies))
         for part in responses:
             density = self.world.power_spectral_density(frequencies[part.points], part.samples, noise_bandwidth)
+            density = self.at_the_mixer(density, frequencies[part.points])
             trace[part.points] = density * noise_bandwidth * part.factor
-        self._note_overload(float(np.mean(trace)) / noise_bandwidth * s["span"])
-        return trace
+        fast = s["sweep_type"] == "SWE" and s["sweep_time"] < 0.99 * self._automatic_sweep_time()
+        self._note_condition(float(np.mean(trace)) / noise_bandwidth * s["span"], UNCALIBRATED if fast else 0)
+        return self.shown(trace, frequencies, noise_bandwidth)
 
     def _take_channel(self) -> NDArray[np.float64]:
         """Integrate the power over CHP:BAND:INT around the center: power (dBm) and density (dBm/Hz)."""
@@ -224,14 +225,14 @@ class KeysightN9030BPanel(KeysightPanel):
         frequencies = s["center"] + bandwidth * (np.arange(points) + 0.5 - points / 2) / points
         density = self.world.power_spectral_density(frequencies, max(samples, 1.0) * self._sweeps())
         power = float(np.mean(density)) * bandwidth
-        self._note_overload(power)
+        self._note_condition(power)
         return in_unit(np.array([power, power / bandwidth]), "DBM")
 
-    def _note_overload(self, power: float) -> None:
-        """Set the overload bit if `power` (W at the input) is too much for the mixer."""
+    def _note_condition(self, power: float, others: int = 0) -> None:
+        """Set `others`, and the overload bit if `power` (W at the input) is too much for the mixer."""
         gain = (PREAMPLIFIER_GAIN_DB if self.state["preamplifier"] else 0.0) - self.state["attenuation"]
         overloaded = self.overloaded or power * 10 ** (gain / 10) > OVERLOAD_POWER
-        condition = INPUT_OVERLOAD if overloaded else 0
+        condition = others | (INPUT_OVERLOAD if overloaded else 0)
         self._event |= condition & ~self._condition
         self._condition = condition
 
@@ -274,7 +275,9 @@ class KeysightN9030BPanel(KeysightPanel):
         measured = self._measured()
         if measurement == "CHP":
             return self.encode(measured)
-        return self.encode(np.column_stack([self.frequencies(), in_unit(measured, self.state["unit"])]))
+        return self.encode(
+            np.column_stack([self.frequencies(), in_unit(measured, self.state["unit"], self.state["impedance"])])
+        )
 
     # --- commands ------------------------------------------------------------------------------------------------
 
@@ -290,7 +293,7 @@ class KeysightN9030BPanel(KeysightPanel):
     def _trace_data(self, call: Call) -> bytes:
         call.parse(0, Choice("TRACE1"))
         self.select("SAN")
-        return self.encode(in_unit(self._measured(), self.state["unit"]))
+        return self.encode(in_unit(self._measured(), self.state["unit"], self.state["impedance"]))
 
     @command("[:SENSe]:AVERage[:STATe]")
     def _set_averaging(self, call: Call) -> None:
@@ -302,6 +305,9 @@ class KeysightN9030BPanel(KeysightPanel):
         """Find no carrier above the noise, so that the center does not move."""
 
     # --- questionable status -------------------------------------------------------------------------------------
+
+    def _questionable(self) -> int:
+        return (INTEGRITY_SUMMARY if self._condition else 0) | (FREQUENCY_SUMMARY if self.frequency_condition() else 0)
 
     @command(":STATus:QUEStionable:INTegrity[:EVENt]?")
     def _integrity_event(self, call: Call) -> str:

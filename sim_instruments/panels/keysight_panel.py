@@ -84,9 +84,9 @@ def display(trace: Trace, frequencies: Floats, name: str, electrical_delay: floa
     return FORMATS[name](np.asarray(flattened), frequencies)
 
 
-def in_unit(power: NDArray[np.float64], unit: str) -> NDArray[np.float64]:
-    """`power` (W, into 50 ohm) as the Y axis shows it in `unit`, a short form of UNIT:POWer."""
-    amplitude = {"W": power, "V": np.sqrt(50 * power), "A": np.sqrt(power / 50)}
+def in_unit(power: NDArray[np.float64], unit: str, impedance: float = 50.0) -> NDArray[np.float64]:
+    """`power` (W, into `impedance` ohm) as the Y axis shows it in `unit`, a short form of UNIT:POWer."""
+    amplitude = {"W": power, "V": np.sqrt(impedance * power), "A": np.sqrt(power / impedance)}
     if unit in amplitude:
         return amplitude[unit]
     if unit == "DBM":

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from drivers import acquiring
+from drivers.capabilities import Interruptible
 from drivers.errors import (
     CommunicationError,
     InstrumentError,
@@ -93,12 +95,167 @@ def test_timeout_covers_the_measurement_for_that_query_only(analyzer: KeysightN9
     assert analyzer.timeout() == 5
 
 
-def test_prepare_takes_over_from_any_state(analyzer: KeysightN9030B) -> None:
-    analyzer.write(
-        ":INIT:CONT ON;:FORM ASC;:UNIT:POW DBM;:BAND:TYPE DB6;:AVER:TYPE LOG;:DET:TRAC NEG;:CONF:CHP;:NONSENSE"
-    )
+LEFT_BEHIND = [
+    ":INIT:CONT ON;:FORM ASC;:FORM:BORD NORM;:UNIT:POW DBM",
+    ":DISP:WIND:TRAC:Y:SPAC LIN",
+    ":BAND:TYPE DB6;:BAND:SHAP FLAT;:SWE:TYPE FFT",
+    ":AVER:TYPE LOG;:DET:TRAC NEG;:TRAC1:TYPE WRIT;:TRAC1:UPD OFF",
+    ":CONF:CHP;:NONSENSE",
+    ":DISP:WIND:TRAC:Y:RLEV:OFFS 12.7",
+    ":CORR:SA:GAIN 20",
+    ":CORR:CSET1:DATA 1E9,-3,9E9,-3;:CORR:CSET1 ON",
+    ":CORR:NOIS:FLO ON;:CORR:NOIS:FLO:ADAP ON",
+    ":FREQ:OFFS 1 GHZ",
+    ":CALC:MATH TRACE1,LOFF,TRACE2,TRACE3,-6,0",
+    ":FEED EMIX",
+    ":FEED:AREF REF50",
+    ":TRIG:SOUR EXT1;:SWE:EGAT ON",
+    ":INP:COUP DC;:CORR:IMP 75",
+]
+
+
+@pytest.mark.parametrize("left", LEFT_BEHIND)
+def test_prepare_takes_over_from_any_state(analyzer: KeysightN9030B, twin: LabnisVisaLibrary, left: str) -> None:
+    analyzer.write(left)
     analyzer.prepare(**SWEEP)
-    assert np.all(acquired(analyzer) > 0)
+    relative = acquired(analyzer) / twin.world.power_spectral_density(analyzer.frequencies(), 1e14) - 1
+    assert abs(np.mean(relative)) < 4 / np.sqrt(analyzer.noise_bandwidth * 10.0)
+
+
+def test_a_normalized_trace_is_not_taken_over(analyzer: KeysightN9030B, panel: KeysightN9030BPanel) -> None:
+    analyzer.prepare(**SWEEP)
+    acquired(analyzer)
+    panel.execute(":CALC:NTD:STOR:REF;:CALC:NTD ON")
+    with pytest.raises(SettingError, match=r":CALC:NTD\? reads 1 after the measurement"):
+        acquired(analyzer)
+    analyzer.prepare(**SWEEP)
+    assert panel.state["normalized"] is False
+
+
+def test_a_model_without_a_feature_needs_none(
+    analyzer: KeysightN9030B, panel: KeysightN9030BPanel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest = panel.execute_unit
+
+    def execute_unit(unit: str) -> str | bytes | None:
+        if "NOIS:FLO" in unit or "FEED:AREF" in unit:
+            raise ScpiError(-113)
+        return honest(unit)
+
+    monkeypatch.setattr(panel, "execute_unit", execute_unit)
+    analyzer.prepare(**SWEEP)
+    assert acquired(analyzer).shape == (1001,)
+
+
+def test_a_feature_that_cannot_be_switched_off_is_an_error(
+    analyzer: KeysightN9030B, panel: KeysightN9030BPanel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest = panel.execute_unit
+
+    def execute_unit(unit: str) -> str | bytes | None:
+        if "NOIS:FLO" in unit:
+            raise ScpiError(-221)
+        return honest(unit)
+
+    monkeypatch.setattr(panel, "execute_unit", execute_unit)
+    with pytest.raises(RejectedCommandError, match=r"-221.*\(last command ':CORR:NOIS:FLO 0'\)"):
+        analyzer.prepare(**SWEEP)
+
+
+def test_low_frequencies_need_direct_coupling(analyzer: KeysightN9030B, panel: KeysightN9030BPanel) -> None:
+    low = SWEEP | {"center": 10e6, "span": 1e6, "resolution_bandwidth": 1e5}
+    with pytest.raises(SettingError, match=r":INP:COUP\? reads AC; the band begins at 9\.5e\+06 Hz.*no DC voltage"):
+        analyzer.prepare(**low)
+    assert panel.state["coupling"] == "AC"  # a DC voltage there would destroy the mixer
+    panel.execute(":INP:COUP DC")
+    analyzer.prepare(**low)
+
+
+@pytest.mark.parametrize("command", [":POW:ATT 20", ":POW:GAIN ON", ":TRAC1:UPD OFF", ":CORR:SA:GAIN 3"])
+def test_what_prepare_leaves_must_not_change_in_mid_run(
+    analyzer: KeysightN9030B, panel: KeysightN9030BPanel, command: str
+) -> None:
+    analyzer.prepare(**SWEEP)
+    analyzer.start()
+    panel.world.clock.sleep(11.0)
+    panel.execute(command)
+    panel.execute(":INIT:SAN;*WAI")
+    with pytest.raises(SettingError, match="after the measurement"):
+        analyzer.fetch()
+
+
+@pytest.mark.parametrize(("begins", "lasts"), [(5.0, 200.0), (1.0, 8.0), (1.0, 15.0), (9.9, 30.0)])
+def test_an_alignment_is_waited_for(
+    analyzer: KeysightN9030B, panel: KeysightN9030BPanel, begins: float, lasts: float
+) -> None:
+    analyzer.prepare(**SWEEP)
+    panel.world.clock.later(begins, lambda: panel.align(lasts))
+    before = panel.world.clock.time()
+    assert acquired(analyzer).shape == (1001,)
+    assert panel.world.clock.time() - before == pytest.approx(10.0 + lasts, abs=0.2)
+
+
+def test_an_alignment_before_the_start_does_not_count(analyzer: KeysightN9030B, panel: KeysightN9030BPanel) -> None:
+    analyzer.prepare(**SWEEP)
+    panel.align(1.0)
+    panel.world.clock.sleep(2.0)
+    analyzer.start()
+    assert not analyzer.interrupted()
+    assert missing_members(analyzer, Interruptible) == []
+
+
+def test_an_alignment_without_an_end_is_told(
+    analyzer: KeysightN9030B, panel: KeysightN9030BPanel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(acquiring, "LONGEST_INTERRUPTION", 20.0)
+    analyzer.prepare(**SWEEP)
+    panel.world.clock.later(5.0, lambda: panel.align(1e4))
+    with pytest.raises(ReadingError, match="has not finished an acquisition of 10 s"):
+        acquired(analyzer)
+
+
+def test_a_trigger_that_never_comes_is_told(analyzer: KeysightN9030B, panel: KeysightN9030BPanel) -> None:
+    analyzer.prepare(**SWEEP)
+    panel.execute(":TRIG:SOUR EXT1")
+    with pytest.raises(ReadingError, match="Check its trigger source"):
+        acquired(analyzer)
+    assert not panel.operation_pending()  # it was aborted
+
+
+def test_a_sweep_too_fast_for_its_filter_is_a_warning(
+    analyzer: KeysightN9030B, caplog: pytest.LogCaptureFixture
+) -> None:
+    analyzer.prepare(**SWEEP | {"resolution_bandwidth": 10e3, "averages": 1})
+    with caplog.at_level("WARNING", logger=analyzer.log.logger.name):
+        acquired(analyzer)
+    assert "too fast for its filter (Meas Uncal)" in caplog.text
+
+
+def test_a_missing_reference_is_an_error(analyzer: KeysightN9030B, panel: KeysightN9030BPanel) -> None:
+    analyzer.prepare(**SWEEP)
+    panel.execute(":ROSC:SOUR:TYPE EXT")
+    with pytest.raises(ReadingError, match="no valid frequency reference during the sweep"):
+        acquired(analyzer)
+
+
+@pytest.mark.parametrize(
+    ("options", "highest"), [('"503,P03"', 3.7e9), ('"532,B25"', 27e9), ('"550"', 44.5e9), ('"B25, 513"', 13.8e9)]
+)
+def test_the_options_set_the_band(
+    twin: LabnisVisaLibrary, panel: KeysightN9030BPanel, monkeypatch: pytest.MonkeyPatch, options: str, highest: float
+) -> None:
+    monkeypatch.setattr(type(panel), "options", options)
+    analyzer = KeysightN9030B("other", ADDRESSES["analyzer"], visalib=VISALIB)
+    with pytest.raises(ValueError, match=f"to {highest - 50e6:.12g} Hz"):
+        analyzer.prepare(**SWEEP | {"center": 60e9})
+
+
+def test_without_a_frequency_option_it_is_another_instrument(
+    twin: LabnisVisaLibrary, panel: KeysightN9030BPanel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type(panel), "options", '"B25"')
+    with pytest.raises(CommunicationError, match=r"'B25' to '\*OPT\?'; one of the frequency options 503, 508, 513"):
+        KeysightN9030B("other", ADDRESSES["analyzer"], visalib=VISALIB)
 
 
 @pytest.mark.parametrize(

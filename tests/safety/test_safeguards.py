@@ -13,7 +13,7 @@ import pytest
 from pyvisa.constants import StatusCode
 from pyvisa.errors import VisaIOError
 
-from drivers.errors import CommunicationError, OverloadError, SettingError
+from drivers.errors import CommunicationError, OverloadError, ReadingError, SettingError
 from drivers.roles import BiasReading, Roles
 from drivers.wiring import Wiring
 from labnis.errors import InstrumentFault, InterlockError
@@ -214,6 +214,33 @@ def test_a_run_that_is_to_stop_gives_it_up_within_a_second() -> None:
         run.acquire()
     assert run.analyzer.aborted == 1
     assert run.clock.now < 104.0
+
+
+class AligningAnalyzer(Analyzer):
+    """Its sweep takes until `late` (s) after the start; until `aligned` after it, it says that it aligns itself."""
+
+    late, aligned = 100.0, 90.0
+
+    def finished(self) -> bool:
+        return self.clock.now >= self.started[-1] + self.late
+
+    def interrupted(self) -> bool:
+        return self.clock.now < self.started[-1] + self.aligned
+
+
+def test_an_analyzer_that_aligns_itself_is_waited_for() -> None:
+    run = Run()
+    run.analyzer = analyzer = AligningAnalyzer(run.clock)
+    roles = Roles(clock=run.clock, wiring=Wiring(), analyzer=analyzer)
+    assert roles.acquire(analyzer).shape == (7,)
+    assert run.clock.now - 100.0 == pytest.approx(analyzer.late, abs=0.3)
+    analyzer.aligned = 20.0  # what remains takes longer than a sweep
+    with pytest.raises(ReadingError, match="has not finished"):
+        roles.acquire(analyzer)
+    analyzer.late = analyzer.aligned = 1e9
+    with pytest.raises(ReadingError, match="has not finished"):
+        roles.acquire(analyzer)
+    assert analyzer.aborted == 2
 
 
 def test_what_was_measured_while_the_bias_was_away_is_measured_again() -> None:

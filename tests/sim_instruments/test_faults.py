@@ -234,7 +234,7 @@ def test_overload_of_the_spectrum_analyzer(server: ServerProcess) -> None:
     with Line(server.port + PORTS["analyzer"]) as analyzer:
         analyzer.send(":INIT:CONT OFF;:SENS:SWE:TIME 0.001;:INIT:IMM")
         assert analyzer.ask("*OPC?") == "1"
-        assert int(analyzer.ask(":STAT:QUES:INT:COND?")) == 16
+        assert int(analyzer.ask(":STAT:QUES:INT:COND?")) & 16  # and 8: such a sweep is too fast for its filter
 
 
 def test_a_cut_block_is_an_error_of_the_driver_and_the_next_trace_is_whole(

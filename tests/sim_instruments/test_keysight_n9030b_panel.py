@@ -34,6 +34,7 @@ def visa(twin: LabnisVisaLibrary) -> Iterator[MessageBasedResource]:
     resource.timeout = 100_000
     for command in (
         "INIT:CONT OFF",
+        "CORR:NOIS:FLO OFF",  # on after power-up
         "FORM REAL,64",
         "UNIT:POW W",
         f"FREQ:CENT {CENTER}",
@@ -63,6 +64,7 @@ def test_unmodified_qcodes_driver_reads_the_noise_power(twin: LabnisVisaLibrary)
     analyzer = KeysightN9030B("analyzer", ADDRESSES["analyzer"], visalib=VISALIB)
     assert analyzer.get_idn()["model"] == "N9030B"
     assert analyzer.options()[0] == "526"
+    analyzer.write(":CORR:NOIS:FLO OFF")  # which subtracts the analyzer's own noise, and is on after power-up
     analyzer.sa.setup_swept_sa_sweep(CENTER - SPAN / 2, CENTER + SPAN / 2, 201)
     analyzer.sa.res_bw_type("NOISE")
     analyzer.sa.res_bw(1e6)
@@ -219,6 +221,125 @@ def test_rejected_commands_reach_the_error_queue(visa: MessageBasedResource, mes
     visa.write(message)
     assert visa.query(":SYST:ERR?").startswith(f"{code},")
     assert visa.query(":SYST:ERR?") == NO_ERROR
+
+
+# --- what changes the numbers of a trace -----------------------------------------------------------------------------
+
+
+def trace_in_decibels(visa: MessageBasedResource) -> NDArray[np.float64]:
+    visa.write("SWE:TIME 20")  # 20 s / 1000 points × 1 MHz: 0.03 dB of scatter
+    return np.asarray(10 * np.log10(watts(visa)))
+
+
+@pytest.mark.parametrize(
+    ("commands", "decibel"),
+    [
+        ("DISP:WIND:TRAC:Y:RLEV:OFFS 12.7", 12.7),
+        ("DISP:WIND:TRAC:Y:RLEV:OFFS 12.7;:DISP:WIND:TRAC:Y:RLEV:OFFS:STAT OFF", 0.0),
+        ("CORR:SA:GAIN 20", -20.0),
+        ("CORR:CSET1:DATA 1E9,-3,9E9,-3", 0.0),
+        ("CORR:CSET1:DATA 1E9,-3,9E9,-3;:CORR:CSET1 ON", -3.0),
+        ("CORR:CSET1:DATA 1E9,-3,9E9,-3;:CORR:CSET1 ON;:CORR:CSET:ALL OFF", 0.0),
+        ("CALC:MATH TRACE1,LOFF,TRACE2,TRACE3,-6,0", -6.0),
+        ("INP:COUP DC", 0.0),
+        ("CORR:IMP 75", 0.0),  # of no effect in watts
+    ],
+)
+def test_offsets_and_corrections_act_on_queried_data(visa: MessageBasedResource, commands: str, decibel: float) -> None:
+    before = trace_in_decibels(visa)
+    visa.write(commands)
+    assert np.mean(trace_in_decibels(visa) - before) == pytest.approx(decibel, abs=0.01)
+    assert visa.query(":SYST:ERR?") == NO_ERROR
+
+
+def test_the_noise_floor_extension_is_on_after_power_up_and_survives_a_reset(
+    visa: MessageBasedResource, panel: KeysightN9030BPanel
+) -> None:
+    without = watts(visa).mean()
+    visa.write("CORR:NOIS:FLO ON")
+    assert without - watts(visa).mean() == pytest.approx(4e-19 * float(visa.query("BAND:RES?")), rel=0.2)
+    visa.write("CORR:SA:GAIN 7;:CORR:NOIS:FLO OFF;*RST")
+    assert visa.query("CORR:NOIS:FLO?;:CORR:SA:GAIN?") == "0;+7.00000000000E+00"
+    panel.switch_on()
+    assert visa.query("CORR:NOIS:FLO?;:CORR:NOIS:FLO:ADAP?;:CORR:SA:GAIN?") == "1;1;+0.00000000000E+00"
+
+
+def test_a_frequency_offset_moves_the_axis_and_not_the_tuning(
+    visa: MessageBasedResource, panel: KeysightN9030BPanel
+) -> None:
+    visa.write("FREQ:OFFS 1 GHZ")
+    assert float(visa.query("FREQ:CENT?")) == CENTER + 1e9
+    visa.write("FREQ:CENT 4.67 GHZ")  # is now 3.67 GHz at the connector
+    assert panel.frequencies()[500] - panel.state["frequency offset"] == pytest.approx(3.67e9)
+
+
+def test_a_viewed_trace_keeps_its_old_data(visa: MessageBasedResource) -> None:
+    before = watts(visa)
+    visa.write("TRAC1:UPD OFF")
+    np.testing.assert_array_equal(watts(visa), before)
+    visa.write("TRAC1:TYPE WRIT")  # which activates it
+    assert np.all(watts(visa) != before)
+
+
+@pytest.mark.parametrize("command", ["FEED AREF", "FEED:AREF REF50", "FEED EMIX"])
+def test_another_input_shows_only_its_own_noise(visa: MessageBasedResource, command: str) -> None:
+    visa.write(command)
+    assert watts(visa).mean() == pytest.approx(4e-19 * float(visa.query("BAND:RES?")), rel=0.1)
+    visa.write("FEED RF")
+    assert visa.query("FEED:AREF?") == "OFF"
+
+
+@pytest.mark.parametrize("command", ["TRIG:SOUR EXT1", "SWE:EGAT ON"])
+def test_without_a_trigger_no_sweep_begins(visa: MessageBasedResource, twin: LabnisVisaLibrary, command: str) -> None:
+    visa.write(command)
+    visa.write("INIT:SAN;*OPC")
+    twin.clock.sleep(100.0)
+    assert visa.query("STAT:OPER:COND?;*ESR?") in ("32;0", "32;128")
+    visa.write("ABOR")
+    assert visa.query("STAT:OPER:COND?") == "0"
+
+
+def test_an_alignment_interrupts_the_sweep(
+    visa: MessageBasedResource, twin: LabnisVisaLibrary, panel: KeysightN9030BPanel
+) -> None:
+    visa.write("INIT:SAN")
+    panel.align(30.0)
+    twin.clock.sleep(10.0)
+    assert int(visa.query("STAT:OPER:COND?")) & 1
+    before = twin.clock.time()
+    assert visa.query("*OPC?") == "1"
+    assert twin.clock.time() - before == pytest.approx(21.0, abs=0.1)
+    assert visa.query("STAT:OPER:COND?") == "0"
+
+
+def test_a_sweep_faster_than_its_filter_is_uncalibrated(visa: MessageBasedResource) -> None:
+    visa.write("BAND:RES 10 KHZ;:SWE:TIME 0.1")
+    watts(visa)
+    assert visa.query("STAT:QUES:INT:COND?") == "8"
+    visa.write("SWE:TIME:AUTO ON")
+    watts(visa)
+    assert visa.query("STAT:QUES:INT:COND?") == "0"
+
+
+def test_a_missing_external_reference_is_in_the_status(visa: MessageBasedResource, panel: KeysightN9030BPanel) -> None:
+    assert visa.query("ROSC:SOUR?;:STAT:QUES:FREQ:COND?") == "INT;0"
+    visa.write("ROSC:SOUR:TYPE EXT")
+    assert visa.query("STAT:QUES:FREQ:COND?;:STAT:QUES:COND?") == "1026;32"
+    panel.reference_connected = True
+    assert visa.query("ROSC:SOUR?;:STAT:QUES:FREQ:COND?") == "EXT;0"
+
+
+def test_the_scale_has_its_own_unit(visa: MessageBasedResource) -> None:
+    visa.write("DISP:WIND:TRAC:Y:SPAC LIN")
+    assert visa.query("UNIT:POW?") == "V"
+
+
+def test_normalization_needs_a_reference(visa: MessageBasedResource) -> None:
+    visa.write("CALC:NTD ON")
+    assert visa.query(":SYST:ERR?").startswith("-221,")
+    watts(visa)
+    visa.write("CALC:NTD:STOR:REF;:CALC:NTD ON")
+    assert watts(visa).mean() == pytest.approx(1e-3, rel=0.05)
 
 
 def test_fetch_without_data_is_an_error_and_no_data(visa: MessageBasedResource) -> None:

@@ -124,7 +124,7 @@ class WebInstrument(Instrument):
         except ValueError:
             parts, port = urlsplit(""), None
         plain = not (parts.username or parts.password or parts.query or parts.fragment or parts.path.strip("/"))
-        if port is None or not parts.hostname or not plain:
+        if port is None or parts.scheme not in self.ports or not parts.hostname or not plain:
             forms = " or ".join(f"{scheme}://host:{usual}" for scheme, usual in self.ports.items())
             raise ValueError(f"{name}: address is {address!r}; allowed is {forms}, without a path and without a key")
         # The servers listen with IPv4 only. `localhost` is ::1 first, which takes seconds on Windows.

@@ -1,63 +1,31 @@
-"""The computer of a simulated fridge: Bluefors Control Software as an HTTP server on this machine.
+"""The computers of a simulated fridge as HTTP servers: Bluefors Control Software, and the temperature controller.
 
-It has the values of the four stages, read by a scanner that comes to each of them in turn, so that all but one are some
-time old. All times, also the header Date, are those of the world's clock. Facts as in `drivers.bluefors_control`.
+A scanner comes to each of the four stages in turn, so that all readings but one are some time old. Times are those of
+the world's clock. Facts as in `drivers.bluefors_control` and `drivers.bluefors_controller`.
 """
 
-import json
-import ssl
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from email.utils import formatdate
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from sim_instruments.server.web import EPOCH, WebServer
 from sim_instruments.world import Stage, World
 
-__all__ = ["FridgeFaults", "FridgeScanner", "FridgeWeb"]
+__all__ = ["BlueforsWeb", "ControllerWeb", "FridgeScanner"]
 
-HOST = "127.0.0.1"
-#: Time (s since 1970) at which the world's clock is zero.
-EPOCH = 1.8e9
 NAMES: Mapping[str, Stage] = {
     "t50k": "fifty_kelvin",
     "t4k": "four_kelvin",
     "tstill": "still",
     "tmixing": "mixing_chamber",
 }
-
-
-@dataclass
-class FridgeFaults:
-    """What is wrong with the fridge's computer; settings may change while it runs.
-
-    Attributes
-    ----------
-    busy
-        How many of the next requests are answered with HTTP status 503.
-    answer
-        Sent in place of each answer, if not None.
-    status
-        Status of the latest value, where it is not SYNCHRONIZED.
-    outdated
-        Whether values are marked as outdated.
-    slow
-        Time (s) of the real clock until the next byte of an answer; each answer comes byte by byte then.
-    dateless
-        Whether answers have no header Date.
-
-    """
-
-    busy: int = 0
-    answer: bytes | None = None
-    status: str = "SYNCHRONIZED"
-    outdated: bool = False
-    slow: float = 0.0
-    dateless: bool = False
+#: Channels of the temperature controller.
+CHANNELS: Mapping[int, str] = {1: "t50k", 2: "t4k", 5: "tstill", 6: "tmixing"}
+LATEST = ("channel", "measurement", "latest")
+HISTORY = ("channel", "historical-data")
 
 
 @dataclass
@@ -80,6 +48,10 @@ class FridgeScanner:
     stopped: float | None = None
     _read: dict[str, tuple[float, float]] = field(default_factory=dict)
 
+    def latest(self) -> str:
+        """Name of the stage that was read last."""
+        return max(NAMES, key=lambda name: self.reading(name)[0])
+
     def reading(self, name: str) -> tuple[float, float]:
         """Time (s) of the world's clock, and temperature (K), of the last reading of the stage called `name`."""
         now = self.world.clock.time() if self.stopped is None else self.stopped
@@ -92,7 +64,7 @@ class FridgeScanner:
         return self._read[name]
 
 
-class FridgeWeb:
+class BlueforsWeb(WebServer):
     """Bluefors Control Software.
 
     Parameters
@@ -108,63 +80,34 @@ class FridgeWeb:
 
     Attributes
     ----------
-    faults
-        What is wrong.
     scanner
         The scanner.
-    requests
-        Paths with queries, as they have come.
-    address
-        While it runs.
+    status
+        Status of the latest value; the last valid one stays SYNCHRONIZED.
+    outdated
+        Whether values are marked as outdated.
 
     """
 
     def __init__(
         self, world: World, *, key: str = "", branch: str = "mapper.bf.temperatures", certificate: Path | None = None
     ) -> None:
-        self.world = world
+        super().__init__(world, certificate=certificate)
         self.key = key
         self.branch = branch
-        self.certificate = certificate
-        self.faults = FridgeFaults()
         self.scanner = FridgeScanner(world)
-        self.requests: list[str] = []
-        self.address = ""
+        self.status = "SYNCHRONIZED"
+        self.outdated = False
 
-    @contextmanager
-    def running(self) -> Iterator["FridgeWeb"]:
-        """Listen at a free port within the context."""
-        server = _Server(self)
-        scheme = "http"
-        if self.certificate is not None:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(self.certificate)
-            server.socket = context.wrap_socket(server.socket, server_side=True)
-            scheme = "https"
-        self.address = f"{scheme}://{HOST}:{server.server_address[1]}"
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-        thread.start()
-        try:
-            yield self
-        finally:
-            server.stopping.set()
-            server.shutdown()
-            server.server_close()
-            thread.join()
-
-    def answered(self, target: str) -> tuple[int, Any]:
-        """HTTP status and answer to the request of `target`."""
-        self.requests.append(target)
+    def answered(self, target: str, body: Any) -> tuple[int, Any]:
+        """HTTP status and answer to the request of `target`; nothing can be set."""
         parts = urlsplit(target)
-        if self.faults.busy > 0:
-            self.faults.busy -= 1
-            return 503, {"error": {"description": "Service unavailable"}}
         if self.key and parse_qs(parts.query).get("key") != [self.key]:
             return 401, {"error": {"description": "Unauthorized"}}
         words = [word for word in parts.path.split("/") if word]
         if words == ["system"]:
             return 200, {"data": {"product_type": "LD400", "system_name": "TWIN-LD400", "sw_version": "2.6.1"}}
-        if words[:1] == ["values"]:
+        if words[:1] == ["values"] and body is None:
             return 200, {"data": self._nodes(".".join(words[1:]))}
         return 404, {"error": {"description": "Not found"}}
 
@@ -186,50 +129,63 @@ class FridgeWeb:
             "value": f"{kelvin:.6g}",
             "status": "SYNCHRONIZED",
             "date": round(1e3 * (EPOCH + time)),
-            "outdated": self.faults.outdated,
+            "outdated": self.outdated,
         }
-        if self.faults.status == "SYNCHRONIZED":
+        if self.status == "SYNCHRONIZED":
             return {"latest_value": valid, "latest_valid_value": valid}
-        now = round(1e3 * (EPOCH + self.world.clock.time()))
+        now = round(1e3 * self.time)
         return {
-            "latest_value": {"value": "", "status": self.faults.status, "date": now, "outdated": False},
+            "latest_value": {"value": "", "status": self.status, "date": now, "outdated": False},
             "latest_valid_value": valid,
         }
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False
+class ControllerWeb(WebServer):
+    """The Bluefors temperature controller.
 
-    def __init__(self, web: FridgeWeb) -> None:
-        super().__init__((HOST, 0), _Request)
-        self.web = web
-        self.stopping = threading.Event()
+    Attributes
+    ----------
+    scanner
+        The scanner.
+    flags
+        Status flags of all readings.
+    valid
+        Whether readings have a temperature.
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that does not trust the certificate, or gives up, ends the connection: nothing to report."""
+    """
 
+    def __init__(self, world: World) -> None:
+        super().__init__(world)
+        self.scanner = FridgeScanner(world)
+        self.flags: list[int] = []
+        self.valid = True
 
-class _Request(BaseHTTPRequestHandler):
-    server: _Server
-    protocol_version = "HTTP/1.1"
+    def answered(self, target: str, body: Any) -> tuple[int, Any]:
+        """HTTP status and answer to the request of `target`; nothing can be set."""
+        words = tuple(target.removeprefix("/").split("/"))
+        common = {"status": "OK", "datetime": datetime.fromtimestamp(self.time, UTC).isoformat().replace("+00:00", "Z")}
+        if words == ("system",):
+            return 200, common | {"type": "Bluefors TC", "serial": "TWIN0001", "software_version": "1.4.0"}
+        if words == LATEST:
+            channel = next(number for number, name in CHANNELS.items() if name == self.scanner.latest())
+            return 200, common | self._reading(channel) | {"channel_nr": channel}
+        if words == HISTORY and isinstance(body, dict):
+            return 200, common | {"channel_nr": body["channel_nr"], "measurements": self._history(body)}
+        return 404, {"status": "ERROR", "error": {"code": 404, "message": "Unknown endpoint."}}
 
-    def do_GET(self) -> None:  # named by http.server
-        status, answer = self.server.web.answered(self.path)
-        faults = self.server.web.faults
-        text = json.dumps(answer).encode() if faults.answer is None else faults.answer
-        self.send_response_only(status)
-        if not faults.dateless:
-            self.send_header("Date", formatdate(EPOCH + self.server.web.world.clock.time(), usegmt=True))
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(text)))
-        self.end_headers()
-        pieces = [text[at : at + 1] for at in range(len(text))] if faults.slow else [text]
-        with suppress(OSError):  # the client may give up
-            for piece in pieces:
-                self.wfile.write(piece)
-                if self.server.stopping.wait(faults.slow):
-                    break
+    def _reading(self, channel: int) -> dict[str, Any]:
+        time, kelvin = self.scanner.reading(CHANNELS[channel])
+        return {
+            "timestamp": EPOCH + time,
+            "temperature": kelvin if self.valid else None,
+            "status_flags": self.flags,
+        }
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # named by http.server
-        """Nothing is written to standard error."""
+    def _history(self, body: Mapping[str, Any]) -> dict[str, list[Any]]:
+        """The last reading, if it is within the time that is asked for."""
+        if body["channel_nr"] not in CHANNELS:
+            return {name: [] for name in body["fields"]}
+        start, stop = (datetime.fromisoformat(body[key]).timestamp() for key in ("start_time", "stop_time"))
+        reading = self._reading(body["channel_nr"])
+        within = start <= reading["timestamp"] <= stop
+        return {name: [reading[name]] if within else [] for name in body["fields"]}

@@ -19,7 +19,8 @@ from labnis.station import load_station, open_station
 from labnis.station.role_check import missing_members
 from labnis.station.simulated import simulated_instruments
 from sim_instruments import SHIPPED_TRUTH, open_twin
-from sim_instruments.server.fridge_web import EPOCH, FridgeWeb
+from sim_instruments.server.fridge_web import BlueforsWeb
+from sim_instruments.server.web import EPOCH
 from sim_instruments.visa import LabnisVisaLibrary
 from tests.shipped_twin import shipped_twin  # noqa: F401  # a fixture
 
@@ -29,14 +30,14 @@ KEY = "5f1c-canary-77"
 
 
 @pytest.fixture
-def web(twin: LabnisVisaLibrary) -> Iterator[FridgeWeb]:
-    with FridgeWeb(twin.world).running() as found:
+def web(twin: LabnisVisaLibrary) -> Iterator[BlueforsWeb]:
+    with BlueforsWeb(twin.world).running() as found:
         yield found
 
 
 @pytest.fixture
-def secure(twin: LabnisVisaLibrary) -> Iterator[FridgeWeb]:
-    with FridgeWeb(twin.world, certificate=CERTIFICATE).running() as found:
+def secure(twin: LabnisVisaLibrary) -> Iterator[BlueforsWeb]:
+    with BlueforsWeb(twin.world, certificate=CERTIFICATE).running() as found:
         yield found
 
 
@@ -46,7 +47,7 @@ def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def fridge(web: FridgeWeb) -> BlueforsControl:
+def fridge(web: BlueforsWeb) -> BlueforsControl:
     return BlueforsControl("fridge", web.address)
 
 
@@ -62,7 +63,7 @@ def test_it_fills_the_role_and_reads_every_stage(fridge: BlueforsControl, twin: 
 
 
 def test_the_older_tree_is_found_and_remembered(twin: LabnisVisaLibrary) -> None:
-    with FridgeWeb(twin.world, branch="mapper.bflegacy.double").running() as web:
+    with BlueforsWeb(twin.world, branch="mapper.bflegacy.double").running() as web:
         fridge = BlueforsControl("fridge", web.address)
         assert fridge.temperature() == pytest.approx(twin.truth.fridge.mixing_chamber_temperature, rel=0.02)
         web.requests.clear()
@@ -77,14 +78,14 @@ def test_a_value_that_is_not_there_is_named(fridge: BlueforsControl) -> None:
         fridge.channel_temperature(6)  # type: ignore[arg-type]
 
 
-def test_localhost_is_the_address_that_the_server_listens_to(web: FridgeWeb) -> None:
+def test_localhost_is_the_address_that_the_server_listens_to(web: BlueforsWeb) -> None:
     """The name resolves to ::1 first on many computers; the server listens with IPv4 only."""
     fridge = BlueforsControl("fridge", web.address.replace("127.0.0.1", "localhost"))
     assert fridge.temperature() > 0
 
 
 def test_only_one_channel_is_new_and_each_is_at_most_one_scan_old(
-    fridge: BlueforsControl, web: FridgeWeb, twin: LabnisVisaLibrary
+    fridge: BlueforsControl, web: BlueforsWeb, twin: LabnisVisaLibrary
 ) -> None:
     """A scan of four channels lasts 80 s."""
     strict = BlueforsControl("strict", web.address, maximum_age=25.0)
@@ -102,7 +103,7 @@ def test_only_one_channel_is_new_and_each_is_at_most_one_scan_old(
 
 
 def test_a_scanner_that_has_stopped_makes_an_error_that_says_how_old_the_reading_is(
-    fridge: BlueforsControl, web: FridgeWeb, twin: LabnisVisaLibrary
+    fridge: BlueforsControl, web: BlueforsWeb, twin: LabnisVisaLibrary
 ) -> None:
     web.scanner.stopped = twin.world.clock.time()
     twin.world.clock.sleep(3600.0)
@@ -110,7 +111,7 @@ def test_a_scanner_that_has_stopped_makes_an_error_that_says_how_old_the_reading
         fridge.temperature()
 
 
-def test_the_clocks_of_two_computers_may_differ(fridge: BlueforsControl, web: FridgeWeb) -> None:
+def test_the_clocks_of_two_computers_may_differ(fridge: BlueforsControl, web: BlueforsWeb) -> None:
     fridge.now = lambda: EPOCH + 1e5
     assert fridge.temperature() > 0
     web.faults.dateless = True  # then only the clock of this computer is known
@@ -121,17 +122,17 @@ def test_the_clocks_of_two_computers_may_differ(fridge: BlueforsControl, web: Fr
         fridge.temperature()
 
 
-def test_an_outdated_value_is_refused(fridge: BlueforsControl, web: FridgeWeb) -> None:
-    web.faults.outdated = True
+def test_an_outdated_value_is_refused(fridge: BlueforsControl, web: BlueforsWeb) -> None:
+    web.outdated = True
     with pytest.raises(ReadingError, match=r"is outdated, as the control software says; the reading is \d+ s old"):
         fridge.temperature()
 
 
 @pytest.mark.parametrize("status", ["INVALID", "DISCONNECTED", "QUEUED", "CHANGED", "SOMETHING"])
 def test_the_last_valid_value_is_not_used_where_the_latest_is_not_valid(
-    fridge: BlueforsControl, web: FridgeWeb, status: str
+    fridge: BlueforsControl, web: BlueforsWeb, status: str
 ) -> None:
-    web.faults.status = status
+    web.status = status
     with pytest.raises(ReadingError, match=rf"no valid reading: {status}, .*; the last valid one is \d+ s old"):
         fridge.temperature()
 
@@ -146,7 +147,7 @@ def test_the_last_valid_value_is_not_used_where_the_latest_is_not_valid(
         ("1e4", "possible"),
     ],
 )
-def test_what_is_no_temperature_is_refused(fridge: BlueforsControl, web: FridgeWeb, value: str, problem: str) -> None:
+def test_what_is_no_temperature_is_refused(fridge: BlueforsControl, web: BlueforsWeb, value: str, problem: str) -> None:
     web.faults.answer = answer_with(value=value)
     with pytest.raises(ReadingError, match=problem):
         fridge.temperature()
@@ -158,7 +159,7 @@ def answer_with(**changes: Any) -> bytes:
     return json.dumps({"data": {path: {"name": path, "content": {"latest_valid_value": sample}}}}).encode()
 
 
-def test_a_server_that_is_busy_is_asked_again(fridge: BlueforsControl, web: FridgeWeb) -> None:
+def test_a_server_that_is_busy_is_asked_again(fridge: BlueforsControl, web: BlueforsWeb) -> None:
     web.faults.busy = 2
     assert fridge.temperature() > 0
     web.faults.busy = 3
@@ -168,20 +169,20 @@ def test_a_server_that_is_busy_is_asked_again(fridge: BlueforsControl, web: Frid
 
 @pytest.mark.parametrize("answer", [b"", b"<html>login</html>", b'{"data": {', b"[1]", b'"0.02"', b"{}", b"\xff"])
 def test_an_answer_that_is_not_that_of_the_software_is_an_error(
-    fridge: BlueforsControl, web: FridgeWeb, answer: bytes
+    fridge: BlueforsControl, web: BlueforsWeb, answer: bytes
 ) -> None:
     web.faults.answer = answer
     with pytest.raises(InstrumentError, match=r"fridge \(http"):
         fridge.temperature()
 
 
-def test_an_error_of_the_software_is_quoted(fridge: BlueforsControl, web: FridgeWeb) -> None:
+def test_an_error_of_the_software_is_quoted(fridge: BlueforsControl, web: BlueforsWeb) -> None:
     web.faults.answer = b'{"error": {"description": "API is disabled"}}'
     with pytest.raises(ReadingError, match="it says 'API is disabled'"):
         fridge.temperature()
 
 
-def test_an_answer_byte_by_byte_ends_with_the_timeout(web: FridgeWeb) -> None:
+def test_an_answer_byte_by_byte_ends_with_the_timeout(web: BlueforsWeb) -> None:
     fridge = BlueforsControl("fridge", web.address, timeout=0.1)
     announced: list[float] = []
     fridge.on_message = announced.append
@@ -217,7 +218,7 @@ labnis:
 """
 
 
-def test_a_station_opens_it(web: FridgeWeb, twin: LabnisVisaLibrary, tmp_path: Path) -> None:
+def test_a_station_opens_it(web: BlueforsWeb, twin: LabnisVisaLibrary, tmp_path: Path) -> None:
     (tmp_path / "station.yaml").write_text(STATION.format(address=web.address))
     with open_station(load_station(tmp_path / "station.yaml")) as station:
         station.open({"fridge", "still"}, alone=True)
@@ -226,7 +227,7 @@ def test_a_station_opens_it(web: FridgeWeb, twin: LabnisVisaLibrary, tmp_path: P
         assert station.roles.still.temperature() == pytest.approx(truth.still_temperature, rel=0.02)
 
 
-def test_a_dry_run_has_a_stand_in_and_asks_no_server(web: FridgeWeb, tmp_path: Path) -> None:
+def test_a_dry_run_has_a_stand_in_and_asks_no_server(web: BlueforsWeb, tmp_path: Path) -> None:
     (tmp_path / "station.yaml").write_text(STATION.format(address=web.address))
     config = load_station(tmp_path / "station.yaml")
     simulated = {"wiring": config.wiring_record(), "instruments": simulated_instruments(config)}
@@ -239,26 +240,26 @@ def test_a_dry_run_has_a_stand_in_and_asks_no_server(web: FridgeWeb, tmp_path: P
 # --- certificates ----------------------------------------------------------------------------------------------------
 
 
-def test_a_certificate_that_nobody_has_signed_is_refused_and_nothing_is_sent(secure: FridgeWeb) -> None:
+def test_a_certificate_that_nobody_has_signed_is_refused_and_nothing_is_sent(secure: BlueforsWeb) -> None:
     with pytest.raises(CommunicationError, match=r"not trusted: self.signed certificate; SHA-256 c5a38f95"):
         BlueforsControl("fridge", secure.address)
     assert secure.requests == []
 
 
-def test_its_fingerprint_makes_it_trusted(secure: FridgeWeb) -> None:
+def test_its_fingerprint_makes_it_trusted(secure: BlueforsWeb) -> None:
     fridge = BlueforsControl("fridge", secure.address, certificate=FINGERPRINT)
     assert fridge.temperature() > 0
     assert fridge.snapshot()["metadata"]["certificate"] == "fingerprint"
 
 
-def test_another_fingerprint_is_refused_and_nothing_is_sent(secure: FridgeWeb) -> None:
+def test_another_fingerprint_is_refused_and_nothing_is_sent(secure: BlueforsWeb) -> None:
     with pytest.raises(CommunicationError, match=r"not trusted: SHA-256 c5a3\w+ instead of 00c5"):
         BlueforsControl("fridge", secure.address, certificate="00" + FINGERPRINT.replace(":", "")[:-2].lower())
     assert secure.requests == []
 
 
 def test_any_certificate_is_accepted_only_where_that_is_written_and_recorded(
-    secure: FridgeWeb, caplog: pytest.LogCaptureFixture
+    secure: BlueforsWeb, caplog: pytest.LogCaptureFixture
 ) -> None:
     fridge = BlueforsControl("fridge", secure.address, verify=False)
     assert fridge.temperature() > 0
@@ -274,7 +275,7 @@ def test_the_key_comes_from_the_environment_and_is_in_no_message(
 ) -> None:
     monkeypatch.setenv("BLUEFORS_API_KEY", KEY)
     caplog.set_level(logging.DEBUG)
-    with FridgeWeb(twin.world, key=KEY).running() as web:
+    with BlueforsWeb(twin.world, key=KEY).running() as web:
         fridge = BlueforsControl("fridge", web.address)
         assert fridge.temperature() > 0
         web.faults.answer = b"{"
@@ -292,7 +293,7 @@ def test_a_wrong_key_is_an_error_that_says_so(
     twin: LabnisVisaLibrary, monkeypatch: pytest.MonkeyPatch, key: str
 ) -> None:
     monkeypatch.setenv("LAB_KEY", key)
-    with FridgeWeb(twin.world, key=KEY).running() as web:
+    with BlueforsWeb(twin.world, key=KEY).running() as web:
         with pytest.raises(CommunicationError, match=r"refuses /system/ \(HTTP status 401\)\. Check the key"):
             BlueforsControl("fridge", web.address, key_variable="LAB_KEY")
         assert len(web.requests) == 1  # not repeated: some servers lock a client out
@@ -338,7 +339,7 @@ SAMPLES = st.fixed_dictionaries({}, optional=dict.fromkeys(("value", "status", "
 @example(answer=answer_with(value=10**400))
 @example(answer=b"[" * 100_000)
 def test_any_answer_is_a_temperature_or_an_error_of_ours(
-    fridge: BlueforsControl, web: FridgeWeb, answer: bytes
+    fridge: BlueforsControl, web: BlueforsWeb, answer: bytes
 ) -> None:
     web.faults.answer = answer
     try:

@@ -9,6 +9,7 @@ from sim_instruments.panels.keithley_2450 import Keithley2450Panel
 from sim_instruments.panels.keysight_n5222b import KeysightN5222BPanel
 from sim_instruments.panels.keysight_n9030b import KeysightN9030BPanel
 from sim_instruments.panels.lakeshore_372 import LakeShore372Panel
+from sim_instruments.panels.oxford_triton import OxfordTritonPanel
 from sim_instruments.panels.sr830 import SR830Panel
 from sim_instruments.panels.yokogawa_gs200 import YokogawaGS200Panel
 from sim_instruments.world.fridge import World
@@ -24,6 +25,8 @@ PANELS: Mapping[str, type[FrontPanel]] = {
     "LakeShore372": LakeShore372Panel,
     "LakeshoreModel372": LakeShore372Panel,
     "Model_372": LakeShore372Panel,
+    # Not QCoDeS's OxfordTriton, which opens a socket of its own: in a dry run it gets a stand-in.
+    "TritonFridge": OxfordTritonPanel,
     "YokogawaGS200": YokogawaGS200Panel,
     "GS200": YokogawaGS200Panel,
 }

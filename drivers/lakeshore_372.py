@@ -2,6 +2,10 @@
 
 QCoDeS's driver plus a check of the sensor status, and the control loop of the sample heater (output 0): its eight
 ranges, of 31.6 µA to 100 mA, bound the power at the instrument itself. The warm-up heater has one range, of watts.
+
+One resistance bridge measures all inputs: an input at which the scanner does not stand keeps its last reading, with a
+good status, however old. So `SCAN?` belongs to each reading. While the instrument scans, a reading is as old as a scan
+lasts at most; that is the sum over all enabled inputs of pause and dwell time.
 """
 
 import math
@@ -11,7 +15,8 @@ from qcodes.instrument_drivers.Lakeshore import LakeshoreModel372
 
 from drivers.answers import TEMPERATURES, numbers, register
 from drivers.errors import ReadingError, SettingError
-from drivers.scpi import CheckedInstrument
+from drivers.reopening import ReopenedInstrument
+from drivers.thermometry import MAXIMUM_AGE, checked_maximum_age
 
 __all__ = ["LakeShore372"]
 
@@ -27,13 +32,15 @@ SENSOR_STATUS = {
     128: "T. UNDER, temperature under range",
 }
 
+INPUTS = range(1, 17)
 # Full-scale current (A) of the sample heater in its ranges 1 to 8 (manual, "Heater range command").
 RANGES = {1: 31.6e-6, 2: 100e-6, 3: 316e-6, 4: 1e-3, 5: 3.16e-3, 6: 10e-3, 7: 31.6e-3, 8: 100e-3}
+KELVIN = 1
 # OUTMODE: the sample heater, in closed loop, from input {}; off after a power failure, unipolar, unfiltered, 5 s.
 CLOSED_LOOP = "5,{},0,0,0,5"
 
 
-class LakeShore372(CheckedInstrument, LakeshoreModel372):
+class LakeShore372(ReopenedInstrument, LakeshoreModel372):
     """A Lake Shore 372 that fills the roles of `drivers.roles.Thermometer` and `drivers.stage_heater.StageHeater`.
 
     Parameters
@@ -42,12 +49,18 @@ class LakeShore372(CheckedInstrument, LakeshoreModel372):
         As for every QCoDeS VISA instrument.
     channel
         Input of the sensor on the device's stage, 1 to 16.
+    maximum_age
+        Longest scan (s): the age of a reading while the instrument scans.
 
     """
 
-    def __init__(self, name: str, address: str, channel: int = 1, **kwargs: Any) -> None:
-        if channel not in range(1, 17):
+    def __init__(
+        self, name: str, address: str, channel: int = 1, maximum_age: float = MAXIMUM_AGE, **kwargs: Any
+    ) -> None:
+        if channel not in INPUTS:
             raise ValueError(f"{name}: channel is {channel!r}; a Lake Shore 372 has inputs 1 to 16")
+        self._maximum_age = checked_maximum_age(name, maximum_age)
+        self._scan_time = math.nan  # as it was when the instrument was first seen to scan
         super().__init__(name, address, **kwargs)
         self.stage_channel = channel
         self._range = 0
@@ -68,10 +81,11 @@ class LakeShore372(CheckedInstrument, LakeshoreModel372):
         return self.again(lambda: self._channel_temperature(channel))
 
     def _channel_temperature(self, channel: int) -> float:
-        """One attempt of `channel_temperature`: status and reading belong together.
+        """One attempt of `channel_temperature`: scanner, status and reading belong together.
 
         A good status is 0, which is no temperature: the one is never taken for the other.
         """
+        self._require_measured(channel)
         self.distinguish(lambda answer: register(answer) is not None)
         status = self.ask_register(f"RDGST? {channel}")
         if status:
@@ -91,6 +105,41 @@ class LakeShore372(CheckedInstrument, LakeshoreModel372):
         if not low <= kelvin <= high:
             raise self.unexpected(f"{kelvin:g}", query, f"a temperature from {low:g} to {high:g} K")
         return kelvin
+
+    def _require_measured(self, channel: int) -> None:
+        """Refuse an input at which the scanner does not stand, and one that it comes to too rarely."""
+        self.distinguish(lambda answer: numbers(answer, 2) is not None)
+        answer = self.ask("SCAN?")
+        found = numbers(answer, 2)
+        if found is None or found[0] not in INPUTS or found[1] not in (0, 1):
+            raise self.unexpected(answer, "SCAN?", "an input, and 0 or 1")
+        if not found[1] and found[0] != channel:
+            raise ReadingError(
+                self.described,
+                f"input {channel} is not measured, and its reading is old: the scanner stands at input {found[0]:.0f} "
+                f"(SCAN? {answer.strip()}).",
+                "Switch autoscan on at the instrument, or scan to this input.",
+            )
+        if found[1] and math.isnan(self._scan_time):
+            self._scan_time = self._time_of_scan()
+        if found[1] and self._scan_time > self._maximum_age:
+            raise ReadingError(
+                self.described,
+                f"a scan of all enabled inputs lasts {self._scan_time:g} s, so that a reading may be as old; "
+                f"maximum_age is {self._maximum_age:g} s.",
+                "Disable inputs that are not used, shorten their dwell times, or allow a larger maximum_age in init.",
+            )
+
+    def _time_of_scan(self) -> float:
+        """Time (s) of a scan of all enabled inputs."""
+        total = 0.0
+        for channel in INPUTS:
+            query = f"INSET? {channel}"
+            enabled, dwell, pause, *_ = self.ask_numbers(query, 5)
+            if enabled not in (0, 1) or not (1 <= dwell <= 200 and 3 <= pause <= 200):
+                raise self.unexpected(f"{enabled:g},{dwell:g},{pause:g},…", query, "0 or 1, dwell and pause time (s)")
+            total += enabled * (dwell + pause)
+        return total
 
     # --- heater of the stage -----------------------------------------------------------------------------------------
 
@@ -128,6 +177,24 @@ class LakeShore372(CheckedInstrument, LakeshoreModel372):
         answer = self.ask("OUTMODE? 0")
         if numbers(answer, 6) != numbers(mode, 6):
             raise self.refused("OUTMODE? 0", answer.strip()[:80], mode)
+        self._prepare_setpoint()
+
+    def _prepare_setpoint(self) -> None:
+        """Set-points are temperatures, and hold at once: neither ohms nor a ramp of the instrument is left behind."""
+        query = f"INTYPE? {self.stage_channel}"
+        units = self.ask_numbers(query, 6)[-1]
+        if units != KELVIN:
+            raise SettingError(
+                self.described,
+                f"the unit of input {self.stage_channel} is not kelvin ({query}: {units:g}, and 1 is kelvin), so that "
+                "set-points would be resistances.",
+                "Choose kelvin as its preferred unit at the instrument. Nothing was switched on.",
+            )
+        ramps, rate = self.ask_numbers("RAMP? 0", 2)
+        if ramps:
+            self.write(f"RAMP 0,0,{rate:g}")
+            if self.ask_numbers("RAMP? 0", 2)[0]:
+                raise self.refused("RAMP? 0", "1", "0")
 
     def output_on(self) -> None:
         """Switch the heater on, with the present temperature of the stage as set-point: it does not heat yet.

@@ -20,7 +20,7 @@ from qcodes.instrument import VisaInstrument
 
 from drivers.answers import number
 from drivers.errors import ReadingError
-from drivers.scpi import CheckedInstrument
+from drivers.reopening import ReopenedInstrument
 from drivers.thermometry import checked_kelvin
 
 __all__ = ["TritonFridge"]
@@ -32,7 +32,7 @@ PREFIXES = {"": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
 ABSENT = ("NOT_FOUND", "INVALID", "NONE", "DENIED", "N/A")
 
 
-class TritonFridge(CheckedInstrument, VisaInstrument):
+class TritonFridge(ReopenedInstrument, VisaInstrument):
     """A Triton, which fills the role of `drivers.roles.Thermometer`.
 
     Parameters

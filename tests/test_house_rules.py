@@ -172,7 +172,17 @@ def test_every_function_in_the_table_of_one_bias_value_exists() -> None:
 
 # --- drivers ---------------------------------------------------------------------------------------------------------
 
-BASES = {"answers", "line", "scpi", "scpi_source", "keysight_wire", "keithley_ramp", "thermometry", "web_line"}
+BASES = {
+    "answers",
+    "line",
+    "scpi",
+    "scpi_source",
+    "keysight_wire",
+    "keithley_ramp",
+    "thermometry",
+    "web_line",
+    "reopening",
+}
 
 
 def instruments_of(name: str) -> list[type[Instrument]]:

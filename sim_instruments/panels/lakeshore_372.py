@@ -3,7 +3,8 @@
 Inputs 1 to 4 are the mixing chamber, the still, the 4 K and the 50 K stage unless the station defines others; the other
 inputs are disabled. The sample heater (output 0) warms the mixing chamber, in open loop by MOUT percent of its range's
 current, in closed loop if the input is the mixing chamber's. The other outputs can be set and read back, but
-have no effect.
+have no effect. While it scans, each enabled input has a new reading at any time, as from an infinitely fast scanner;
+without autoscan only the input at which the scanner stands has one, and the others keep their last.
 """
 
 from collections.abc import Callable
@@ -112,7 +113,8 @@ class LakeShore372Panel(WordPanel):
             self.state["INSET"][channel] = (1, 10, 3, 21, 1)
             self.state["INNAME"][channel] = (NAMES[stage],)
         self.scanned = 1
-        self.autoscan = 0
+        self.autoscan = 1
+        self._last: dict[int, float] = {}
 
     def _reading(self, call: Call, shown: Callable[[float], float] = lambda kelvin: kelvin) -> str:
         """One reading of an input, which lasts 0.1 s (10 readings per second); 0 where the input is not enabled."""
@@ -120,7 +122,9 @@ class LakeShore372Panel(WordPanel):
         if not self._enabled(channel):
             return self.show_number(0.0)
         self.world.clock.sleep(0.1)
-        return self.show_number(shown(self.world.temperature(self.wires.stages[channel])))
+        if self.autoscan or channel == self.scanned or channel not in self._last:
+            self._last[channel] = self.world.temperature(self.wires.stages[channel])
+        return self.show_number(shown(self._last[channel]))
 
     def _enabled(self, channel: int) -> bool:
         return channel in self.wires.stages and self.state["INSET"][channel][0] == 1
@@ -129,6 +133,9 @@ class LakeShore372Panel(WordPanel):
     def _set_scan(self, call: Call) -> None:
         call.expect(2)
         channel, autoscan = round(call.number(0, 1, 16)), round(call.number(1, 0, 1))
+        for known in self.wires.stages:  # what is not measured any more keeps the value that it has now
+            if self._enabled(known):
+                self._last[known] = self.world.temperature(self.wires.stages[known])
         self.scanned, self.autoscan = channel, autoscan
 
     @command("RAMPST?", "HTRST?")

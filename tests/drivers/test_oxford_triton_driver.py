@@ -14,7 +14,8 @@ from labnis.station.role_check import missing_members
 from sim_instruments import Twin
 from sim_instruments.panels.oxford_triton import OxfordTritonPanel
 from sim_instruments.visa import LabnisVisaLibrary
-from tests.triton_twin import served, triton_twin  # noqa: F401  # a fixture
+from tests.served_panel import served
+from tests.triton_twin import triton_twin  # noqa: F401  # a fixture
 
 
 @pytest.fixture

@@ -100,7 +100,7 @@ def test_the_loop_is_closed_in_the_largest_range_that_the_power_allows(
 
 
 def test_a_heater_whose_power_is_not_bounded_is_not_switched_on(thermometer: LakeShore372) -> None:
-    with pytest.raises(SettingError, match=r"gives up to 9.99e-08 W in 100 ohm, more than maximum_power \(5e-08 W\)"):
+    with pytest.raises(SettingError, match=r"in 100 ohm, gives up to 9.99e-08 W, more than maximum_power \(5e-08 W\)"):
         thermometer.prepare(maximum_power=5e-8, heater_resistance=100.0)
     with pytest.raises(SettingError, match="range of its heater is not known"):
         thermometer.output_on()

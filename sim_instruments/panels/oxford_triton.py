@@ -38,7 +38,7 @@ SYSTEM: Mapping[str, str] = {"SYS:DR:ACTN": "NONE", "SYS:DR:STATUS": "OK", "SYS:
 class OxfordTritonPanel(FrontPanel):
     """A Triton on the fridge's thermometers."""
 
-    identification = "IDN:OXFORD INSTRUMENTS:TRITON:TWIN0006:2.6"
+    identification = "IDN:OXFORD INSTRUMENTS:TRITON:TWIN0041:2.6"
     resource = "TCPIP{}::triton.sim::33576::SOCKET"
     number_format = ".5E"
     handlers: ClassVar = {}

@@ -37,7 +37,7 @@ def test_it_fills_the_role_and_reads_every_stage(triton: TritonFridge, panel: Ox
     assert triton.channel_temperature(3) == pytest.approx(truth.four_kelvin_temperature, rel=0.02)
     assert triton.channel_temperature("T4") == pytest.approx(truth.fifty_kelvin_temperature, rel=0.02)
     assert triton.get_idn() == {
-        "vendor": "OXFORD INSTRUMENTS", "model": "TRITON", "serial": "TWIN0006", "firmware": "2.6"
+        "vendor": "OXFORD INSTRUMENTS", "model": "TRITON", "serial": "TWIN0041", "firmware": "2.6"
     }  # fmt: skip
 
 

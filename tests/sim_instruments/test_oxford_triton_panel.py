@@ -31,7 +31,7 @@ def triton(panel: OxfordTritonPanel) -> Iterator[OxfordTriton]:
 def test_qcodes_reads_the_stages_by_name_and_by_number(triton: OxfordTriton, panel: OxfordTritonPanel) -> None:
     truth = panel.world.truth.fridge
     assert triton.get_idn() == {
-        "vendor": "OXFORD INSTRUMENTS", "model": "TRITON", "serial": "TWIN0006", "firmware": "2.6"
+        "vendor": "OXFORD INSTRUMENTS", "model": "TRITON", "serial": "TWIN0041", "firmware": "2.6"
     }  # fmt: skip
     assert triton.MC() == pytest.approx(truth.mixing_chamber_temperature, rel=0.02)
     assert triton.T8() == pytest.approx(truth.mixing_chamber_temperature, rel=0.02)

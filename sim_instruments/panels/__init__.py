@@ -9,6 +9,7 @@ from sim_instruments.panels.keithley_2450 import Keithley2450Panel
 from sim_instruments.panels.keysight_n5222b import KeysightN5222BPanel
 from sim_instruments.panels.keysight_n9030b import KeysightN9030BPanel
 from sim_instruments.panels.lakeshore_336 import LakeShore336Panel
+from sim_instruments.panels.lakeshore_370 import LakeShore370Panel
 from sim_instruments.panels.lakeshore_372 import LakeShore372Panel
 from sim_instruments.panels.oxford_triton import OxfordTritonPanel
 from sim_instruments.panels.sr830 import SR830Panel
@@ -25,6 +26,7 @@ PANELS: Mapping[str, type[FrontPanel]] = {
     "KeysightN5222B": KeysightN5222BPanel,
     "LakeShore336": LakeShore336Panel,
     "LakeshoreModel336": LakeShore336Panel,
+    "LakeShore370": LakeShore370Panel,
     "LakeShore372": LakeShore372Panel,
     "LakeshoreModel372": LakeShore372Panel,
     "Model_372": LakeShore372Panel,

@@ -3,16 +3,16 @@
 Inputs A to D are the mixing chamber, the still, the 4 K and the 50 K stage unless the station defines others. Output 1
 warms the mixing chamber in closed loop if the input is the mixing chamber's, in open loop by MOUT percent of its
 range's current. The other outputs can be set and read back, but have no effect. Facts as in `drivers.lakeshore_336`;
-the sensors are those of the model 372's panel, ohms included.
+the sensors are those of the bridges, ohms included.
 """
 
 import re
 from typing import Any, ClassVar
 
 from sim_instruments.panels.front_panel import command
-from sim_instruments.panels.lakeshore_372 import NAMES, resistance
-from sim_instruments.panels.scpi_values import Call, Integer, Kind, Number, Text
-from sim_instruments.panels.word_panel import Table, WordPanel, word_settings
+from sim_instruments.panels.lakeshore_bridge import FLAG, NAMES, resistance, table
+from sim_instruments.panels.scpi_values import Call, Integer, Number, Text
+from sim_instruments.panels.word_panel import WordPanel, word_settings
 
 __all__ = ["LakeShore336Panel"]
 
@@ -21,16 +21,11 @@ INPUTS, OUTPUTS = range(1, 5), range(1, 5)
 LETTER = re.compile(
     r"\s*(KRDG|SRDG|CRDG|RDGST|INTYPE|INNAME|TLIMIT|INCRV|FILTER)\s*(\??)\s*([A-Da-d])\b(.*)", re.DOTALL
 )
-FLAG = Integer(0, 0, 1)
 INVALID = 1
 CURRENTS = {1: 0.707, 2: 1.0, 3: 1.141, 4: 1.414}
 FRACTIONS = {0: 0.0, 1: 0.01, 2: 0.1, 3: 1.0}
 HEATERS = {1: 25.0, 2: 50.0}
 CLOSED_LOOP, OPEN_LOOP = 1, 3
-
-
-def _table(name: str, channels: range, *kinds: Kind) -> Table:
-    return Table(name, channels, *kinds, real="+.4f")
 
 
 class LakeShore336Panel(WordPanel):
@@ -43,20 +38,20 @@ class LakeShore336Panel(WordPanel):
     settings: ClassVar[tuple[Any, ...]] = (
         *word_settings(LOCK=FLAG),
         # type (0: disabled), autorange, range, compensation, units
-        _table("INTYPE", INPUTS, Integer(3, 0, 4), FLAG, Integer(6, 0, 8), FLAG, Integer(1, 1, 3)),
-        _table("INNAME", INPUTS, Text()),
-        _table("INCRV", INPUTS, Integer(21, 0, 59)),
-        _table("TLIMIT", INPUTS, Number(0.0, 0, 999)),
-        _table("FILTER", INPUTS, FLAG, Integer(8, 2, 64), Integer(10, 1, 10)),
+        table("INTYPE", INPUTS, Integer(3, 0, 4), FLAG, Integer(6, 0, 8), FLAG, Integer(1, 1, 3)),
+        table("INNAME", INPUTS, Text()),
+        table("INCRV", INPUTS, Integer(21, 0, 59)),
+        table("TLIMIT", INPUTS, Number(0.0, 0, 999)),
+        table("FILTER", INPUTS, FLAG, Integer(8, 2, 64), Integer(10, 1, 10)),
         # mode, input, on at power-up
-        _table("OUTMODE", OUTPUTS, Integer(0, 0, 5), Integer(1, 0, 8), FLAG),
+        table("OUTMODE", OUTPUTS, Integer(0, 0, 5), Integer(1, 0, 8), FLAG),
         # resistance, largest current, user's largest current (A), display
-        _table("HTRSET", range(1, 3), Integer(2, 1, 2), Integer(2, 0, 4), Number(0.1, 0.1, 2), Integer(1, 1, 2)),
-        _table("RANGE", OUTPUTS, Integer(0, 0, 3)),
-        _table("SETP", OUTPUTS, Number(0.0, 0, 1e6)),
-        _table("RAMP", OUTPUTS, FLAG, Number(0.1, 0, 100)),
-        _table("PID", OUTPUTS, Number(50.0, 0, 1000), Number(20.0, 0, 1000), Number(0.0, 0, 200)),
-        _table("MOUT", OUTPUTS, Number(0.0, -100, 100)),
+        table("HTRSET", range(1, 3), Integer(2, 1, 2), Integer(2, 0, 4), Number(0.1, 0.1, 2), Integer(1, 1, 2)),
+        table("RANGE", OUTPUTS, Integer(0, 0, 3)),
+        table("SETP", OUTPUTS, Number(0.0, 0, 1e6)),
+        table("RAMP", OUTPUTS, FLAG, Number(0.1, 0, 100)),
+        table("PID", OUTPUTS, Number(50.0, 0, 1000), Number(20.0, 0, 1000), Number(0.0, 0, 200)),
+        table("MOUT", OUTPUTS, Number(0.0, -100, 100)),
     )
     handlers: ClassVar = {
         "CRVHDR?": "RX-102A-AA,TWIN,4,+420.000,1",

@@ -172,17 +172,8 @@ def test_every_function_in_the_table_of_one_bias_value_exists() -> None:
 
 # --- drivers ---------------------------------------------------------------------------------------------------------
 
-BASES = {
-    "answers",
-    "line",
-    "scpi",
-    "scpi_source",
-    "keysight_wire",
-    "keithley_ramp",
-    "thermometry",
-    "web_line",
-    "reopening",
-}
+BASES = {"answers", "line", "scpi", "scpi_source", "keysight_wire", "keithley_ramp"}
+BASES |= {"thermometry", "web_line", "reopening", "lakeshore", "lakeshore_bridge"}
 
 
 def instruments_of(name: str) -> list[type[Instrument]]:

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from os import SEEK_END
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import unquote, urlsplit
 
 from qcodes.instrument import Instrument
@@ -60,6 +60,9 @@ class BlueforsLog(Instrument):
         The folder cannot be read.
 
     """
+
+    serves_many: ClassVar[bool] = True
+    """It is only read (`drivers.capabilities.ServesMany`)."""
 
     now: Callable[[], float] = staticmethod(time.time)
     """The clock (s since 1970)."""

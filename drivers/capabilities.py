@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Literal, Protocol
 
-__all__ = ["RangedMeter", "SelfRamping"]
+__all__ = ["RangedMeter", "SelfRamping", "ServesMany"]
 
 
 class SelfRamping(Protocol):
@@ -38,3 +38,13 @@ class RangedMeter(Protocol):
         `unit` is that of the readings of `read`, direct current or voltage; the fixed range includes ± `maximum`. One
         reading integrates for `integration_time` (s), or as nearly as the instrument can for as long or longer.
         """
+
+
+class ServesMany(Protocol):
+    """Optional for an instrument that is only read: several stations use it at once, which other instruments refuse.
+
+    A fridge with two experiments has one server, or one folder with its logs, and each request has its own answer.
+    """
+
+    serves_many: bool
+    """True, as an attribute of the class."""

@@ -87,6 +87,9 @@ class WebInstrument(Instrument):
 
     """
 
+    serves_many: ClassVar[bool] = True
+    """It is only read, and each request has its own connection (`drivers.capabilities.ServesMany`)."""
+
     #: Port of each scheme that can be used.
     ports: ClassVar[Mapping[str, int]]
 

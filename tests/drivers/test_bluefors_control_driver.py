@@ -207,19 +207,19 @@ def test_a_computer_that_is_not_there_is_an_error() -> None:
 STATION = """
 instruments:
   keithley: {{type: drivers.keithley_2450.Keithley2450, address: GPIB0::18::INSTR}}
-  bluefors: {{type: drivers.bluefors_control.BlueforsControl, address: "{address}", init: {{channel: tmixing}}}}
+  {name}: {{type: drivers.bluefors_control.BlueforsControl, address: "{address}", init: {{channel: tmixing}}}}
 labnis:
   roles:
     bias: keithley
-    fridge: bluefors
-    still: {{instrument: bluefors, kind: thermometer, channel: tstill}}
+    fridge: {name}
+    still: {{instrument: {name}, kind: thermometer, channel: tstill}}
   wiring: {{series_resistance: 2000.0}}
   limits: {{maximum_bias: 6.0e-3, maximum_step: 0.1e-3, ramp_rate: 0.1, compliance: 5.0e-6}}
 """
 
 
 def test_a_station_opens_it(web: BlueforsWeb, twin: LabnisVisaLibrary, tmp_path: Path) -> None:
-    (tmp_path / "station.yaml").write_text(STATION.format(address=web.address))
+    (tmp_path / "station.yaml").write_text(STATION.format(name="bluefors", address=web.address))
     with open_station(load_station(tmp_path / "station.yaml")) as station:
         station.open({"fridge", "still"}, alone=True)
         truth = twin.truth.fridge
@@ -227,8 +227,22 @@ def test_a_station_opens_it(web: BlueforsWeb, twin: LabnisVisaLibrary, tmp_path:
         assert station.roles.still.temperature() == pytest.approx(truth.still_temperature, rel=0.02)
 
 
+def test_two_stations_use_one_fridge_at_once(web: BlueforsWeb, tmp_path: Path) -> None:
+    """Two experiments in one fridge: other instruments are refused to the second station, a server is not."""
+    for number in (1, 2):
+        text = STATION.format(name=f"bluefors{number}", address=web.address)
+        (tmp_path / f"station{number}.yaml").write_text(text)
+    with (
+        open_station(load_station(tmp_path / "station1.yaml")) as first,
+        open_station(load_station(tmp_path / "station2.yaml")) as second,
+    ):
+        first.open({"fridge"}, alone=True)
+        second.open({"fridge"}, alone=True)
+        assert first.roles.fridge.temperature() == second.roles.fridge.temperature()
+
+
 def test_a_dry_run_has_a_stand_in_and_asks_no_server(web: BlueforsWeb, tmp_path: Path) -> None:
-    (tmp_path / "station.yaml").write_text(STATION.format(address=web.address))
+    (tmp_path / "station.yaml").write_text(STATION.format(name="bluefors", address=web.address))
     config = load_station(tmp_path / "station.yaml")
     simulated = {"wiring": config.wiring_record(), "instruments": simulated_instruments(config)}
     with open_twin(SHIPPED_TRUTH, seed=1, **simulated) as twin, open_station(config, twin=twin) as station:

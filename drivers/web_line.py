@@ -2,7 +2,8 @@
 
 Each request has its own connection, so an answer is never that to another request. A request that fails, or that the
 server is too busy for, is repeated, up to three times in all: only what changes nothing may be requested. Redirections
-are not followed, and no proxy is used: both would get the key.
+are not followed, and no proxy is used: both would get the key. The timeout does not bind the name service; an IP
+address needs none.
 
 The certificate of an HTTPS server is verified as usual. For a certificate that the server has signed itself, the
 SHA-256 fingerprint is named (`certificate`); it is compared before anything is sent. `verify: false` accepts any
@@ -32,6 +33,7 @@ __all__ = ["Answer", "WebInstrument"]
 ATTEMPTS, PAUSE = 3, 0.2
 """How often a request is sent, and the time (s) before it is repeated."""
 LONGEST_ANSWER = 1 << 20
+LONGEST_TIMEOUT = 30.0
 BUSY = (429, 500, 502, 503, 504)
 FORBIDDEN, NOT_FOUND, OK = (401, 403), 404, 200
 FINGERPRINT = hashlib.sha256().digest_size
@@ -83,7 +85,7 @@ class WebInstrument(Instrument):
     Raises
     ------
     ValueError
-        `address` or `certificate` cannot be used.
+        An argument cannot be used.
 
     """
 
@@ -111,9 +113,15 @@ class WebInstrument(Instrument):
     ) -> None:
         self._address = address
         self._scheme, self._host, self._port = self._parsed(name, address)
+        if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not 0 < timeout <= LONGEST_TIMEOUT:
+            raise ValueError(
+                f"{name}: timeout is {timeout!r}; allowed are times (s) above 0 and up to {LONGEST_TIMEOUT:g}"
+            )
+        if verify not in (True, False):
+            raise ValueError(f"{name}: verify is {verify!r}; allowed are true and false")
         self._timeout = float(timeout)
         self._pinned = _fingerprint(name, certificate)
-        self._verified = verify is True and not self._pinned
+        self._verified = bool(verify) and not self._pinned
         super().__init__(name, **kwargs)
         trust = "fingerprint" if self._pinned else "verified" if self._verified else "not verified"
         self.metadata["certificate"] = trust if self._scheme == "https" else "none: HTTP"

@@ -329,6 +329,9 @@ def test_a_wrong_key_is_an_error_that_says_so(
         ({"maximum_age": 0}, "maximum_age is 0"),
         ({"maximum_age": float("nan")}, "maximum_age is nan"),
         ({"certificate": "AB:CD"}, "SHA-256 fingerprint"),
+        ({"verify": "false"}, "verify is 'false'"),
+        ({"timeout": 0}, "timeout is 0"),
+        ({"timeout": 1e3}, "up to 30"),
     ],
 )
 def test_an_argument_that_cannot_be_used_is_named(arguments: dict[str, Any], problem: str) -> None:

@@ -5,10 +5,12 @@ converter, so every reading is new. A thermometer for 0.3 K and above, with curr
 enough for a mixing chamber. From QCoDeS's driver and its simulation, and from the manuals of the models 331 and 340,
 which have the same commands; **never tried on hardware**:
 
-- The power of a heater's ranges is 1 %, 10 % and 100 % of that at the largest current, which HTRSET has. `prepare`
-  changes neither that current nor the resistance that the instrument assumes; it takes the range that fits them.
+- The power of a heater's ranges is 1 %, 10 % and 100 % of that at the largest current, as on a 331. HTRSET has that
+  current. `prepare` changes neither it nor the resistance that the instrument assumes; it takes the range that fits.
 - Set-points are in the preferred unit of the input, which may be °C or ohm: `prepare` refuses that.
-- HTRSET of a 336 has four values. QCoDeS's driver expects the five of a 335, so that its snapshot lacks them.
+- No source at hand says how many values HTRSET of a 336 has. QCoDeS's driver expects five, as on a 335, and the panel
+  has four, without the type of the output: the last three are the same, and both are understood. The current of code 4
+  is not known for certain either; the largest one of any model is taken for it.
 """
 
 from collections.abc import Mapping
@@ -99,10 +101,10 @@ class LakeShore336(LakeShoreInstrument, LakeshoreModel336):
         """The largest current (A) of output 1, as set at the instrument."""
         query = "HTRSET? 1"
         answer = self.ask(query)
-        found = numbers(answer, 4)
+        found = numbers(answer, 4) or numbers(answer, 5)
         if found is None:
-            raise self.unexpected(answer, query, "4 number(s)")
-        _, code, current, _ = found
+            raise self.unexpected(answer, query, "4 or 5 numbers")
+        code, current, _ = found[-3:]
         if code != USER:
             current = CURRENTS.get(int(code), 0.0)
         if not 0 < current <= LARGEST:

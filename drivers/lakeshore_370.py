@@ -7,6 +7,7 @@ labs (frappy, LabRAD, Palladium, pyHegel); **never tried on hardware**:
 - GPIB or RS-232 (9600 baud, 7 data bits, odd parity, 1 stop bit); no network. Answers end with CR LF.
 - CSET has input, filter, unit (1: K, 2: ohm), delay (s), display (1: current), highest range, and the resistance of the
   heater. The highest range is written as well, so that the instrument itself refuses a higher one.
+- The answer to CSET? is taken to have the values that CSET has, in their order; no source at hand shows one.
 - Some firmware answers RAMP? with a sign after the number ("0.1:"). Only its first value, on or off, is used.
 """
 

@@ -75,6 +75,23 @@ def test_the_largest_range_that_the_power_allows_is_taken(
     assert not bridge.output_enabled()
 
 
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [(b"2,2,+0.1000,1", 2), (b"0,2,2,+0.1000,1", 2), (b"0,2,0,+0.1000,1", 3), (b"2,4,+0.1,1", 1)],
+)
+def test_both_forms_of_the_largest_current_are_understood(
+    bridge: LakeShore336, panel: LakeShore336Panel, answer: bytes, expected: int
+) -> None:
+    honest = panel.execute
+    panel.execute = lambda message: [answer] if message.startswith("HTRSET?") else honest(message)  # type: ignore[method-assign]
+    bridge.prepare(maximum_power=5.0, heater_resistance=50.0)
+    bridge.output_on()
+    assert panel.state["RANGE"][1] == (expected,)
+    panel.execute = lambda message: [b"2,7,+0.1,1"] if message.startswith("HTRSET?") else honest(message)  # type: ignore[method-assign]
+    with pytest.raises(SettingError, match="largest current of output 1 is not known"):
+        bridge.prepare(maximum_power=5.0, heater_resistance=50.0)
+
+
 def test_the_stage_is_held_at_its_setpoint(bridge: LakeShore336, panel: LakeShore336Panel) -> None:
     bridge.prepare(maximum_power=0.6, heater_resistance=50.0)
     bridge.output_on()

@@ -35,8 +35,8 @@ def test_qcodes_reads_and_sets(twin: Twin, panel: LakeShore336Panel) -> None:
     panel.world.clock.sleep(3600.0)
     assert bridge.A.temperature() == pytest.approx(0.2, rel=0.02)
     bridge.output_1.output_range("off")
-    # HTRSET has four values; QCoDeS's group expects five and leaves its parameters out of the snapshot. No outputs 3
-    # and 4 have HTRSET, which sets the event bit of a parameter out of range.
+    # HTRSET of the panel has four values; QCoDeS's group expects five and leaves its parameters out of the snapshot.
+    # Outputs 3 and 4 have no HTRSET: the query sets the event bit of a parameter out of range.
     bridge.snapshot(update=True)
     assert panel.event_status & ~16 == 0
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Literal, NamedTuple, Protocol
 
-__all__ = ["CoarselyStepped", "Interruptible", "RangedMeter", "Segment", "SegmentedSweep", "SelfRamping"]
+__all__ = ["CoarselyStepped", "Interruptible", "RangedMeter", "Segment", "SegmentedSweep", "SelfRamping", "ServesMany"]
 
 
 class CoarselyStepped(Protocol):
@@ -77,3 +77,13 @@ class Interruptible(Protocol):
 
     def interrupted(self) -> bool:
         """Whether it does so now, or has done so since the start of the acquisition or the last call."""
+
+
+class ServesMany(Protocol):
+    """Optional for an instrument that is only read: several stations use it at once, which other instruments refuse.
+
+    A fridge with two experiments has one server, or one folder with its logs, and each request has its own answer.
+    """
+
+    serves_many: bool
+    """True, as an attribute of the class."""

@@ -67,28 +67,23 @@ class QDac2(CheckedInstrument, ContribQDac2):  # type: ignore[misc]  # see above
         if self.output_filter not in FILTERS:
             raise SettingError(f"{name} ({address})", f"has no filter {output_filter!r}.", "Allowed: dc, med, high.")
         super().__init__(name, address, **kwargs)
-
-    def _set_up_channels(self) -> None:
-        """As upstream's, with channels that fill a role."""
         channels: Any = ChannelList(self, "Channels", QDac2Channel, snapshotable=False)
-        for channel in CHANNELS:
-            one = QDac2Channel(self, f"ch{channel:02}", channel)
-            self.add_submodule(f"ch{channel:02}", one)
-            channels.append(one)
+        for number in CHANNELS:  # in place of upstream's
+            del self.submodules[f"ch{number:02}"]
+            channels.append(self.add_submodule(f"ch{number:02}", QDac2Channel(self, f"ch{number:02}", number)))
         channels.lock()
+        del self.submodules["channels"]
         self.add_submodule("channels", channels)
 
-    def _check_for_wrong_model(self) -> None:
-        """As upstream's, with an error of ours."""
+    def connect_message(self, idn_param: str = "IDN", begin_time: float | None = None) -> None:
+        """As every instrument's; then refuse other instruments and old firmware, before upstream does."""
+        super().connect_message(idn_param, begin_time)
         if "QDAC-II" not in self._identity:
             raise SettingError(
                 self.described,
                 f"identifies itself as {self._identity[:80]!r}; a QDAC-II is needed.",
                 "Check its address.",
             )
-
-    def _check_for_incompatiable_firmware(self) -> None:
-        """As upstream's, with an error of ours."""
         found = FIRMWARE.fullmatch(self._identity.rpartition(",")[2].strip())
         version = tuple(int(part or 0) for part in found.groups()) if found else ()
         if version < OLDEST_FIRMWARE:

@@ -43,7 +43,7 @@ class QDac2Channel(UnswitchedOutput, ContribChannel):  # type: ignore[misc]  # s
     @property
     def described(self) -> str:
         """Name and address, for messages."""
-        return f"{self._dac.described}, channel {self._channum},"
+        return f"{self._dac.described}, channel {self.number},"
 
     def prepare(
         self, *, maximum_voltage: float, maximum_current: float, compliance: float, integration_time: float
@@ -277,7 +277,7 @@ class QDac2Channel(UnswitchedOutput, ContribChannel):  # type: ignore[misc]  # s
         return found
 
     def _asked_reading(self) -> SourceReading:
-        dac, query = self._dac, f":READ{self._channum}?"
+        dac, query = self._dac, f":READ{self.number}?"
         voltage, current = self._ranges
         if not voltage:
             raise SettingError(self.described, "was not prepared; nothing was measured.", "Prepare it first.")

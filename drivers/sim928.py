@@ -243,7 +243,17 @@ class SIM928(CheckedInstrument, ContribSIM928):  # type: ignore[misc]  # see abo
             super().__init__(name, address, **kwargs)
         self.connect_message()
         for port in self.modules:
-            self.add_submodule(f"port{port}", SIM928Port(self, port))
+            module = self.add_submodule(f"port{port}", SIM928Port(self, port))
+            self._read_levels_back(module, self.slot_names.get(port, port))
+
+    def _read_levels_back(self, module: "SIM928Port", named: Any) -> None:
+        """Replace upstream's parameter of the voltage of a module: its levels are read back."""
+        upstream = self.parameters[f"volt_{named}"]
+        self.remove_parameter(upstream.name)
+        self.add_parameter(
+            upstream.name, unit="V", label=f"Output voltage of module {named}", vals=upstream.vals,
+            get_cmd=module.level, set_cmd=module.set_level,
+        )  # fmt: skip
 
     def find_modules(self) -> list[int]:
         """As upstream's: ports with a SIM928; but first a connection that a killed client left is ended."""
@@ -324,7 +334,3 @@ class SIM928(CheckedInstrument, ContribSIM928):  # type: ignore[misc]  # see abo
         if end:
             raise self.unexpected(end, query, "the end of the answer")
         return data
-
-    def _set_voltage(self, i: int, voltage: float) -> None:
-        """As upstream's, read back."""
-        SIM928Port.set_level(self.submodules[f"port{i}"], voltage)  # type: ignore[arg-type]  # of this class

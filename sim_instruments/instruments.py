@@ -26,6 +26,8 @@ SHIPPED_TRUTH = Path(__file__).with_name("nis_device.yaml")
 
 # Kinds of roles that read the device at the input of their instrument, the first one of it at the only input.
 READS_SIGNAL = ("lockin", "ammeter", "voltmeter")
+# Inputs that have a letter in place of a number.
+LETTERS = ("A", "B", "C", "D")
 STAGE_NAMES: tuple[tuple[str, Stage], ...] = (
     ("still", "still"),
     ("50", "fifty_kelvin"),
@@ -62,7 +64,9 @@ class SimulatedRole:
 
     @property
     def channel_number(self) -> int | None:
-        """The number in `channel` (3 of `ch03`); None if there is none."""
+        """The number in `channel` (3 of `ch03`, 2 of `B`); None if there is none."""
+        if str(self.channel) in LETTERS:
+            return LETTERS.index(str(self.channel)) + 1
         digits = re.search(r"\d+$", str(self.channel))
         return int(digits[0]) if digits else None
 

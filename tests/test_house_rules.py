@@ -173,12 +173,15 @@ def test_every_function_in_the_table_of_one_bias_value_exists() -> None:
 # --- drivers ---------------------------------------------------------------------------------------------------------
 
 BASES = {
+    "acquiring",
     "answers",
     "copper_mountain",
     "keithley_2600b_channel",
     "keithley_ramp",
     "keysight_pna",
     "keysight_wire",
+    "lakeshore",
+    "lakeshore_bridge",
     "line",
     "network_analyzer",
     "noise_analyzer",
@@ -186,8 +189,10 @@ BASES = {
     "rohde_schwarz_spectrum",
     "scpi",
     "scpi_source",
+    "thermometry",
     "tsp",
     "unswitched_output",
+    "web_line",
 }
 
 

@@ -39,6 +39,7 @@ __all__ = [
     "TWIN_SERIAL",
     "Library",
     "VisaListener",
+    "address_locks",
     "close",
     "confirmed_identity",
     "connect",
@@ -50,6 +51,8 @@ __all__ = [
     "require_bounded",
     "require_one_entry",
     "require_patient",
+    "serial_locks",
+    "serves_many",
 ]
 
 logger = logging.getLogger(__name__)
@@ -238,7 +241,7 @@ def close(instrument: Any) -> None:
 
 def is_simulated(identity: Mapping[str, str | None]) -> bool:
     """Whether `identity`, as QCoDeS's `get_idn()` returns it, is that of a simulated instrument."""
-    return (identity.get("serial") or "").startswith(TWIN_SERIAL)
+    return (identity.get("serial") or "").removeprefix("s/n").startswith(TWIN_SERIAL)
 
 
 def identity_of(instrument: Any) -> Identity | None:
@@ -347,6 +350,24 @@ def instrument_class(config: StationConfig, name: str) -> type:
             "(labnis.packages), which may be derived from this one.",
         )
     return kind
+
+
+def serves_many(config: StationConfig, name: str) -> bool:
+    """Whether several stations may use the instrument `name` at once (`drivers.capabilities.ServesMany`)."""
+    with contextlib.suppress(ConfigurationError):  # opening it reports what is wrong with its class
+        return getattr(instrument_class(config, name), "serves_many", False) is True
+    return False
+
+
+def address_locks(config: StationConfig, addresses: Mapping[str, str | None]) -> set[str]:
+    """Names of the locks of instruments with these `addresses`, of all that one station uses alone."""
+    alone = [address for name, address in addresses.items() if address and not serves_many(config, name)]
+    return {lock for address in alone for lock in lock_names_of_address(address)}
+
+
+def serial_locks(config: StationConfig, name: str, serial: str | None) -> set[str]:
+    """Names of the locks of an instrument by its `serial` number, unless several stations may use it."""
+    return set() if serial is None or serves_many(config, name) else {serial}
 
 
 def _require_answer(identity: Identity, name: str) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from drivers.scpi import CheckedInstrument
+from drivers.web_line import WebInstrument
 from labnis.errors import RequestError
 from labnis.station.config import GUARDIAN_ACTS_WITHIN
 from labnis.station.connecting import longest_answer
@@ -40,9 +41,10 @@ class Declarations:
 
     def count(self, instrument: Any) -> None:
         """Take into account how long an answer of `instrument` may take."""
-        if isinstance(instrument, CheckedInstrument):
+        if isinstance(instrument, CheckedInstrument | WebInstrument):
             instrument.on_message = self._awaits_answer
-            instrument.on_reconnected = self._reconnected
+            if isinstance(instrument, CheckedInstrument):
+                instrument.on_reconnected = self._reconnected
         else:
             self._unannounced = max(self._unannounced, longest_answer(instrument) - self.patience)
 

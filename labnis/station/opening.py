@@ -17,6 +17,7 @@ from labnis.station.connecting import (
     TWIN_SERIAL,
     Library,
     VisaListener,
+    address_locks,
     close,
     confirmed_identity,
     connect,
@@ -25,6 +26,7 @@ from labnis.station.connecting import (
     require_bounded,
     require_one_entry,
     require_patient,
+    serial_locks,
 )
 from labnis.station.declaring import Declarations
 from labnis.station.lock import HeldLock, hold
@@ -141,7 +143,7 @@ class OpenStation:
         names = [self.config.roles[role].instrument for role in new]
         addresses = {name: self._address(name) for name in names}
         if self._twin is None:
-            self.lock({name for address in addresses.values() if address for name in lock_names_of_address(address)})
+            self.lock(address_locks(self.config, addresses))
         for name in names:
             self._connect(name)
         own = {"current"} if self.config.source_reads_current else set()
@@ -186,7 +188,7 @@ class OpenStation:
             if twin is None and not is_simulated(identity):
                 serial = lock_name_of_serial(identity)
                 require_one_entry(self.config, self._serials, name, serial)
-                self.lock({serial} if serial else set())  # it may be open elsewhere by another address
+                self.lock(serial_locks(self.config, name, serial))  # it may be open elsewhere by another address
         except BaseException:
             close(instrument)
             raise

@@ -19,7 +19,10 @@ from sim_instruments.panels.keysight_n5230c import KeysightN5230CPanel
 from sim_instruments.panels.keysight_n5245a import KeysightN5245APanel
 from sim_instruments.panels.keysight_n9020b import KeysightN9020BPanel
 from sim_instruments.panels.keysight_n9030b import KeysightN9030BPanel
+from sim_instruments.panels.lakeshore_336 import LakeShore336Panel
+from sim_instruments.panels.lakeshore_370 import LakeShore370Panel
 from sim_instruments.panels.lakeshore_372 import LakeShore372Panel
+from sim_instruments.panels.oxford_triton import OxfordTritonPanel
 from sim_instruments.panels.qdac2 import QDac2Panel
 from sim_instruments.panels.rohde_schwarz_fsv import RohdeSchwarzFSVPanel
 from sim_instruments.panels.rohde_schwarz_fsw import RohdeSchwarzFSWPanel
@@ -61,9 +64,14 @@ PANELS: Mapping[str, type[FrontPanel]] = {
     "CopperMountainM5180": CopperMountainM5180Panel,
     "M5180": CopperMountainM5180Panel,
     "CopperMountainS5048": CopperMountainS5048Panel,
+    "LakeShore336": LakeShore336Panel,
+    "LakeshoreModel336": LakeShore336Panel,
+    "LakeShore370": LakeShore370Panel,
     "LakeShore372": LakeShore372Panel,
     "LakeshoreModel372": LakeShore372Panel,
     "Model_372": LakeShore372Panel,
+    # Not QCoDeS's OxfordTriton, which opens a socket of its own: in a dry run it gets a stand-in.
+    "TritonFridge": OxfordTritonPanel,
     "YokogawaGS200": YokogawaGS200Panel,
     "GS200": YokogawaGS200Panel,
     "QDac2": QDac2Panel,

@@ -1,135 +1,56 @@
 """Front panel of a Lake Shore 372 AC resistance bridge (manual, chapter 6): sixteen inputs, three outputs.
 
-Inputs 1 to 4 are the mixing chamber, the still, the 4 K and the 50 K stage unless the station defines others; the other
-inputs are disabled. The sample heater (output 0) warms the mixing chamber, in open loop by MOUT percent of its range's
-current, in closed loop if the input is the mixing chamber's. The other outputs can be set and read back, but
-have no effect.
+Inputs, scanner and sample heater (output 0) are those of `sim_instruments.panels.lakeshore_bridge`. The other outputs
+can be set and read back, but have no effect.
 """
 
-from collections.abc import Callable
 from typing import Any, ClassVar
 
 from sim_instruments.panels.front_panel import command
-from sim_instruments.panels.scpi_values import Call, Integer, Kind, Number, Text
-from sim_instruments.panels.word_panel import Table, WordPanel, word_settings
-from sim_instruments.world.fridge import Stage
+from sim_instruments.panels.lakeshore_bridge import FLAG, INPUTS, NAMES, LakeShoreBridgePanel, resistance, table
+from sim_instruments.panels.scpi_values import Call, Integer, Number, Text
 
 __all__ = ["LakeShore372Panel"]
 
-NAMES: dict[Stage, str] = {
-    "mixing_chamber": "Mixing chamber",
-    "still": "Still",
-    "four_kelvin": "4 K",
-    "fifty_kelvin": "50 K",
-}
-INPUTS, OUTPUTS = range(1, 17), range(3)
-FLAG = Integer(0, 0, 1)
-# RDGST?: 16 = resistance over range, as for an open input.
-OVER_RANGE = 16
-# Full-scale current (A) of the sample heater in its ranges 1 to 8, and the heater (ohm).
-CURRENTS = (0.0, 31.6e-6, 100e-6, 316e-6, 1e-3, 3.16e-3, 10e-3, 31.6e-3, 100e-3)
-HEATER = 100.0
+OUTPUTS = range(3)
 OPEN_LOOP, CLOSED_LOOP = 2, 5
 
 
-def resistance(temperature: float) -> float:
-    """Resistance (ohm) of the sensor at `temperature` (K): a ruthenium oxide chip of 1 kΩ at room temperature.
-
-    R = 1000 Ω · exp((0.5 K / T)^{1/4}), the variable-range hopping law such chips follow below 4 K.
-    """
-    return float(1000.0 * 2.718281828459045 ** ((0.5 / temperature) ** 0.25))
-
-
-def _table(name: str, channels: range, *kinds: Kind) -> Table:
-    return Table(name, channels, *kinds, real="+.4f")
-
-
-class LakeShore372Panel(WordPanel):
+class LakeShore372Panel(LakeShoreBridgePanel):
     """A Lake Shore 372 on the fridge's thermometers."""
 
     identification = "LSCI,MODEL372,TWIN0005,1.3"
-    resource = "GPIB{}::12::INSTR"
-    terminator = b"\r\n"
-    number_format = "+.5E"
     settings: ClassVar[tuple[Any, ...]] = (
-        *word_settings(BRIGT=Integer(0, 0, 3), LOCK=Integer(0, 0, 2)),
-        # enabled, dwell (s), pause (s), curve, temperature coefficient
-        _table("INSET", INPUTS, FLAG, Integer(10, 1, 200), Integer(3, 3, 200), Integer(0, 0, 59), Integer(1, 1, 2)),
         # excitation mode, excitation range, autorange, range, shunted, units
-        _table("INTYPE", INPUTS, FLAG, Integer(2, 1, 22), Integer(1, 0, 2), Integer(14, 1, 22), FLAG, Integer(1, 1, 2)),
-        _table("INNAME", INPUTS, Text()),
-        # on, settle time (s), window (%)
-        _table("FILTER", INPUTS, FLAG, Integer(10, 1, 200), Integer(10, 1, 80)),
-        _table("TLIMIT", INPUTS, Number(0.0, 0, 999)),
+        table("INTYPE", INPUTS, FLAG, Integer(2, 1, 22), Integer(1, 0, 2), Integer(14, 1, 22), FLAG, Integer(1, 1, 2)),
+        table("INNAME", INPUTS, Text()),
+        table("TLIMIT", INPUTS, Number(0.0, 0, 999)),
         # mode, input, on at power-up, polarity, filter, delay (s)
-        _table("OUTMODE", OUTPUTS, Integer(0, 0, 6), Integer(1, 1, 16), FLAG, FLAG, FLAG, Integer(5, 0, 255)),
+        table("OUTMODE", OUTPUTS, Integer(0, 0, 6), Integer(1, 1, 16), FLAG, FLAG, FLAG, Integer(5, 0, 255)),
         # type, resistance, largest current, user's largest current (A), display
-        _table("HTRSET", OUTPUTS, FLAG, Integer(1, 1, 2), Integer(1, 0, 4), Number(0.0, 0, 2), Integer(1, 1, 2)),
-        _table("RANGE", OUTPUTS, Integer(0, 0, 8)),
-        _table("SETP", OUTPUTS, Number(0.0, 0, 1e6)),
-        _table("RAMP", OUTPUTS, FLAG, Number(0.1, 0, 100)),
-        _table("PID", OUTPUTS, Number(10.0, 0, 1000), Number(20.0, 0, 10000), Number(0.0, 0, 2500)),
-        _table("MOUT", OUTPUTS, Number(0.0, -100, 100)),
+        table("HTRSET", OUTPUTS, FLAG, Integer(1, 1, 2), Integer(1, 0, 4), Number(0.0, 0, 2), Integer(1, 1, 2)),
+        table("RANGE", OUTPUTS, Integer(0, 0, 8)),
+        table("SETP", OUTPUTS, Number(0.0, 0, 1e6)),
+        table("RAMP", OUTPUTS, FLAG, Number(0.1, 0, 100)),
+        table("PID", OUTPUTS, Number(10.0, 0, 1000), Number(20.0, 0, 10000), Number(0.0, 0, 2500)),
+        table("MOUT", OUTPUTS, Number(0.0, -100, 100)),
     )
-
     handlers: ClassVar = {
-        "KRDG?": lambda self, call: self._reading(call),
-        "SRDG?": lambda self, call: self._reading(call, resistance),
-        "RDGR?": lambda self, call: self._reading(call, resistance),
-        "RDGST?": lambda self, call: "000" if self._enabled(call.channel(INPUTS)) else f"{OVER_RANGE:03d}",
-        "SCAN?": lambda self, _: f"{self.scanned:02d},{self.autoscan}",
-        "HTR?": lambda self, _: self.show_number(0.0),
+        "KRDG?": lambda self, call: self.reading(call),
+        "SRDG?": lambda self, call: self.reading(call, resistance),
     }
 
-    _heating: tuple[float, ...] = ()
-    """Settings of the sample heater that are in effect."""
-
-    def execute_unit(self, unit: str) -> str | bytes | None:
-        """Execute one command; the heater follows its settings at once."""
-        answer = super().execute_unit(unit)
-        self._heat()
-        return answer
-
-    def _heat(self) -> None:
-        """The sample heater as it is set; each change of a setting changes it."""
+    def heater(self) -> tuple[int, float, float, bool, bool, int]:
+        """Output 0, in the modes open and closed loop."""
         mode, channel, *_ = self.state["OUTMODE"][0]
         (code,), (target,), (percent,) = (self.state[name][0] for name in ("RANGE", "SETP", "MOUT"))
-        full = CURRENTS[code] ** 2 * HEATER
-        heating = full, target, percent, mode, self.wires.stages.get(channel) == "mixing_chamber"
-        if heating == self._heating:
-            return
-        self._heating = heating
-        if mode == CLOSED_LOOP and heating[-1]:
-            self.world.heat_stage(full, target)
-        else:
-            self.world.heat_stage(full * (max(percent, 0.0) / 100) ** 2 if mode == OPEN_LOOP else 0.0)
+        return code, target, percent, mode == CLOSED_LOOP, mode == OPEN_LOOP, channel
 
     def reset(self) -> None:
         """Return to the defaults."""
         super().reset()
-        self._heating = ()
         for channel, stage in self.wires.stages.items():
-            self.state["INSET"][channel] = (1, 10, 3, 21, 1)
             self.state["INNAME"][channel] = (NAMES[stage],)
-        self.scanned = 1
-        self.autoscan = 0
-
-    def _reading(self, call: Call, shown: Callable[[float], float] = lambda kelvin: kelvin) -> str:
-        """One reading of an input, which lasts 0.1 s (10 readings per second); 0 where the input is not enabled."""
-        channel = call.channel(INPUTS)
-        if not self._enabled(channel):
-            return self.show_number(0.0)
-        self.world.clock.sleep(0.1)
-        return self.show_number(shown(self.world.temperature(self.wires.stages[channel])))
-
-    def _enabled(self, channel: int) -> bool:
-        return channel in self.wires.stages and self.state["INSET"][channel][0] == 1
-
-    @command("SCAN")
-    def _set_scan(self, call: Call) -> None:
-        call.expect(2)
-        channel, autoscan = round(call.number(0, 1, 16)), round(call.number(1, 0, 1))
-        self.scanned, self.autoscan = channel, autoscan
 
     @command("RAMPST?", "HTRST?")
     def _output_status(self, call: Call) -> str:

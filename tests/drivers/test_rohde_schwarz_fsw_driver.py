@@ -43,7 +43,7 @@ def test_an_input_that_was_disconnected_stays_so_until_somebody_connects_it(
 ) -> None:
     fsw.prepare(**SWEEP | {"averages": 1})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(panel.world, "power_spectral_density", lambda axis, _: np.full(axis.shape, 1e-7))
+        patch.setattr(panel.world, "power_spectral_density", lambda axis, *_: np.full(axis.shape, 1e-7))
         with pytest.raises(OverloadError, match=r"its input disconnected to protect it.*:INP:ATT:PROT:RES"):
             acquired(fsw)
     fsw.prepare(**SWEEP | {"averages": 1})

@@ -1,6 +1,7 @@
 """The twin as a server: any program opens it, instruments work at once, and clients do not affect each other."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -395,6 +396,9 @@ def test_rate_counts_switching_the_output_but_not_what_is_set_behind_it() -> Non
 
 
 def test_every_panel_carries_a_twins_serial_number() -> None:
-    serials = [panel.identification.split(",")[2].strip() for panel in set(PANELS.values())]
+    serials = [
+        next(part for part in re.split("[,:]", panel.identification) if "TWIN" in part).strip()
+        for panel in set(PANELS.values())
+    ]
     assert len(set(serials)) == len(serials)
     assert all(is_simulated({"serial": serial}) for serial in serials)

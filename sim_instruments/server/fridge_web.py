@@ -1,0 +1,191 @@
+"""The computers of a simulated fridge as HTTP servers: Bluefors Control Software, and the temperature controller.
+
+A scanner comes to each of the four stages in turn, so that all readings but one are some time old. Times are those of
+the world's clock. Facts as in `drivers.bluefors_control` and `drivers.bluefors_controller`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from sim_instruments.server.web import EPOCH, WebServer
+from sim_instruments.world import Stage, World
+
+__all__ = ["BlueforsWeb", "ControllerWeb", "FridgeScanner"]
+
+NAMES: Mapping[str, Stage] = {
+    "t50k": "fifty_kelvin",
+    "t4k": "four_kelvin",
+    "tstill": "still",
+    "tmixing": "mixing_chamber",
+}
+#: Channels of the temperature controller.
+CHANNELS: Mapping[int, str] = {1: "t50k", 2: "t4k", 5: "tstill", 6: "tmixing"}
+LATEST = ("channel", "measurement", "latest")
+HISTORY = ("channel", "historical-data")
+
+
+@dataclass
+class FridgeScanner:
+    """A scanner of the four stages.
+
+    Attributes
+    ----------
+    world
+        The fridge.
+    dwell
+        Time (s) for each stage.
+    stopped
+        Time (s) of the world's clock at which it stopped; None while it scans.
+
+    """
+
+    world: World
+    dwell: float = 20.0
+    stopped: float | None = None
+    _read: dict[str, tuple[float, float]] = field(default_factory=dict)
+
+    def latest(self) -> str:
+        """Name of the stage that was read last."""
+        return max(NAMES, key=lambda name: self.reading(name)[0])
+
+    def reading(self, name: str) -> tuple[float, float]:
+        """Time (s) of the world's clock, and temperature (K), of the last reading of the stage called `name`."""
+        now = self.world.clock.time() if self.stopped is None else self.stopped
+        cycle = self.dwell * len(NAMES)
+        end = self.dwell * (1 + list(NAMES).index(name))
+        # Before the first scan is complete there are readings of the scan before.
+        last = end + cycle * ((now - end) // cycle)
+        if name not in self._read or self._read[name][0] != last:
+            self._read[name] = (last, self.world.temperature(NAMES[name]))
+        return self._read[name]
+
+
+class BlueforsWeb(WebServer):
+    """Bluefors Control Software.
+
+    Parameters
+    ----------
+    world
+        The fridge.
+    key
+        The API key that each request needs; empty for none.
+    branch
+        Where the temperatures are.
+    certificate
+        File with certificate and private key, for HTTPS.
+
+    Attributes
+    ----------
+    scanner
+        The scanner.
+    status
+        Status of the latest value; the last valid one stays SYNCHRONIZED.
+    outdated
+        Whether values are marked as outdated.
+
+    """
+
+    def __init__(
+        self, world: World, *, key: str = "", branch: str = "mapper.bf.temperatures", certificate: Path | None = None
+    ) -> None:
+        super().__init__(world, certificate=certificate)
+        self.key = key
+        self.branch = branch
+        self.scanner = FridgeScanner(world)
+        self.status = "SYNCHRONIZED"
+        self.outdated = False
+
+    def answered(self, target: str, body: Any) -> tuple[int, Any]:
+        """HTTP status and answer to the request of `target`; nothing can be set."""
+        parts = urlsplit(target)
+        if self.key and parse_qs(parts.query).get("key") != [self.key]:
+            return 401, {"error": {"description": "Unauthorized"}}
+        words = [word for word in parts.path.split("/") if word]
+        if words == ["system"]:
+            return 200, {"data": {"product_type": "LD400", "system_name": "TWIN-LD400", "sw_version": "2.6.1"}}
+        if words[:1] == ["values"] and body is None:
+            return 200, {"data": self._nodes(".".join(words[1:]))}
+        return 404, {"error": {"description": "Not found"}}
+
+    def _nodes(self, path: str) -> dict[str, Any]:
+        names = {f"{self.branch}.{name}": name for name in NAMES}
+        return {
+            full: {
+                "name": full,
+                "type": "Value.Number.Float.Unit.temperature",
+                "content": self._content(name),
+            }
+            for full, name in names.items()
+            if full == path or full.startswith(f"{path}.") or not path
+        }
+
+    def _content(self, name: str) -> dict[str, Any]:
+        time, kelvin = self.scanner.reading(name)
+        valid = {
+            "value": f"{kelvin:.6g}",
+            "status": "SYNCHRONIZED",
+            "date": round(1e3 * (EPOCH + time)),
+            "outdated": self.outdated,
+        }
+        if self.status == "SYNCHRONIZED":
+            return {"latest_value": valid, "latest_valid_value": valid}
+        now = round(1e3 * self.time)
+        return {
+            "latest_value": {"value": "", "status": self.status, "date": now, "outdated": False},
+            "latest_valid_value": valid,
+        }
+
+
+class ControllerWeb(WebServer):
+    """The Bluefors temperature controller.
+
+    Attributes
+    ----------
+    scanner
+        The scanner.
+    flags
+        Status flags of all readings.
+    valid
+        Whether readings have a temperature.
+
+    """
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world)
+        self.scanner = FridgeScanner(world)
+        self.flags: list[int] = []
+        self.valid = True
+
+    def answered(self, target: str, body: Any) -> tuple[int, Any]:
+        """HTTP status and answer to the request of `target`; nothing can be set."""
+        words = tuple(target.removeprefix("/").split("/"))
+        common = {"status": "OK", "datetime": datetime.fromtimestamp(self.time, UTC).isoformat().replace("+00:00", "Z")}
+        if words == ("system",):
+            return 200, common | {"type": "Bluefors TC", "serial": "TWIN0001", "software_version": "1.4.0"}
+        if words == LATEST:
+            channel = next(number for number, name in CHANNELS.items() if name == self.scanner.latest())
+            return 200, common | self._reading(channel) | {"channel_nr": channel}
+        if words == HISTORY and isinstance(body, dict):
+            return 200, common | {"channel_nr": body["channel_nr"], "measurements": self._history(body)}
+        return 404, {"status": "ERROR", "error": {"code": 404, "message": "Unknown endpoint."}}
+
+    def _reading(self, channel: int) -> dict[str, Any]:
+        time, kelvin = self.scanner.reading(CHANNELS[channel])
+        return {
+            "timestamp": EPOCH + time,
+            "temperature": kelvin if self.valid else None,
+            "status_flags": self.flags,
+        }
+
+    def _history(self, body: Mapping[str, Any]) -> dict[str, list[Any]]:
+        """The last reading, if it is within the time that is asked for."""
+        if body["channel_nr"] not in CHANNELS:
+            return {name: [] for name in body["fields"]}
+        start, stop = (datetime.fromisoformat(body[key]).timestamp() for key in ("start_time", "stop_time"))
+        reading = self._reading(body["channel_nr"])
+        within = start <= reading["timestamp"] <= stop
+        return {name: [reading[name]] if within else [] for name in body["fields"]}

@@ -1,0 +1,19 @@
+"""A twin of one Lake Shore 336 as a fixture, for tests of its driver and of its panel."""
+
+from collections.abc import Iterator
+
+import pytest
+from qcodes.instrument import Instrument
+
+from sim_instruments import SHIPPED_TRUTH, SimulatedInstrument, SimulatedRole, Twin, open_twin
+
+ROLES = (SimulatedRole("fridge", "thermometer"), SimulatedRole("four", "thermometer", "C"))
+INSTRUMENTS = {"bridge": SimulatedInstrument("bridge", ("LakeShore336",), ROLES)}
+
+
+@pytest.fixture(name="twin")
+def lakeshore_336_twin() -> Iterator[Twin]:
+    """The twin, just switched on."""
+    with open_twin(SHIPPED_TRUTH, seed=0, wiring={}, instruments=INSTRUMENTS) as found:
+        yield found
+        Instrument.close_all()

@@ -10,6 +10,7 @@ from sim_instruments.panels.keysight_n5222b import KeysightN5222BPanel
 from sim_instruments.panels.keysight_n9030b import KeysightN9030BPanel
 from sim_instruments.panels.lakeshore_372 import LakeShore372Panel
 from sim_instruments.panels.sr830 import SR830Panel
+from sim_instruments.panels.sr860 import SR860Panel, SR865APanel, SR865Panel
 from sim_instruments.panels.yokogawa_gs200 import YokogawaGS200Panel
 from sim_instruments.world.fridge import World
 
@@ -19,6 +20,9 @@ __all__ = ["ADDRESSES", "PANELS", "FrontPanel", "front_panels", "panel_of"]
 PANELS: Mapping[str, type[FrontPanel]] = {
     "Keithley2450": Keithley2450Panel,
     "SR830": SR830Panel,
+    "SR860": SR860Panel,
+    "SR865": SR865Panel,
+    "SR865A": SR865APanel,
     "KeysightN9030B": KeysightN9030BPanel,
     "KeysightN5222B": KeysightN5222BPanel,
     "LakeShore372": LakeShore372Panel,

@@ -271,7 +271,7 @@ class ZurichMFLI(Instrument):
         return SETTLING * found
 
     def read(self) -> complex:
-        """Return X + iY (V rms) of a sample that is newer than the one before.
+        """Return X + iY (V rms) of a sample that has come after this call.
 
         Raises
         ------
@@ -283,6 +283,7 @@ class ZurichMFLI(Instrument):
             If a node has another value than `prepare` has confirmed.
 
         """
+        self._new_sample()
         sample = self._new_sample()
         x, y = (_value(sample, key) for key in ("x", "y"))
         for path in ("sigins/0/max", "sigins/0/min"):

@@ -162,7 +162,7 @@ def test_what_was_left_behind_is_set_and_what_is_ignored_or_changed_is_found(
     node.value = left
     if leaf == "enable":
         with pytest.raises(ReadingError, match="no new sample"):
-            mfli.read(), mfli.read()
+            mfli.read()
     else:
         with pytest.raises(SettingError, match=rf"{place}/0/{leaf} reads"):
             mfli.read()
@@ -221,6 +221,13 @@ def test_values_that_it_does_not_have_are_refused(mfli: ZurichMFLI, tree: Any, n
     with pytest.raises(SettingError, match="is not possible"):
         prepare(mfli, **{name: value})
     assert tree.oscs[0].freq.sent == []
+
+
+def test_a_server_that_is_not_there_is_told() -> None:
+    pytest.importorskip("zhinst.qcodes")
+    with pytest.raises(CommunicationError, match=r"connecting to the data server 127\.0\.0\.1:1 failed"):
+        ZurichMFLI("nobody", "dev1234", host="127.0.0.1", port=1)
+    Instrument.close_all()
 
 
 def test_a_lost_server_is_told(mfli: ZurichMFLI, tree: Any) -> None:

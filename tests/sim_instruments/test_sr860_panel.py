@@ -5,6 +5,8 @@ import math
 import numpy as np
 import pytest
 import pyvisa
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from pymeasure.instruments.srs import SR860 as PymeasureSR860  # noqa: N811
 from pyvisa.resources import MessageBasedResource
 from qcodes.instrument_drivers.stanford_research import SR860, SR865, SR865A
@@ -145,3 +147,25 @@ def test_direct_current_is_in_the_input_range_only_with_direct_coupling(
     assert int(wire.query("CUROVLDSTAT?")) & 16
     wire.write("ICPL AC")
     assert int(wire.query("CUROVLDSTAT?")) & 16 == 0
+
+
+@pytest.mark.faults
+@settings(
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(data=st.data())
+def test_it_survives_any_message(wire: MessageBasedResource, data: st.DataObject) -> None:
+    library = wire.visalib
+    assert isinstance(library, LabnisVisaLibrary)
+    panel = library.panels["lockin"]
+    words = st.sampled_from(sorted(panel.commands()))
+    parameters = st.lists(st.sampled_from(["0", "1", "2", "-1", "1e9", "0.5", "ON", "nan", "X", "IMM", "'", "1 MV"]))
+    texts = st.tuples(words, parameters).map(lambda parts: f"{parts[0]} {','.join(parts[1])}".encode())
+    for message in data.draw(st.lists(texts | st.binary(max_size=30), max_size=8)):
+        panel.receive(message)
+    panel.device_clear()
+    panel.receive(b"*IDN?")
+    assert panel.take(200)[0].startswith(b"Stanford_Research_Systems,SR860,TWIN")

@@ -189,6 +189,8 @@ BASES = {
     "rohde_schwarz_spectrum",
     "scpi",
     "scpi_source",
+    "sr86x",
+    "srs_lockin",
     "thermometry",
     "tsp",
     "unswitched_output",

@@ -33,6 +33,7 @@ from sim_instruments.panels.rohde_schwarz_znb import (
 )
 from sim_instruments.panels.sim900 import SIM900Panel
 from sim_instruments.panels.sr830 import SR830Panel
+from sim_instruments.panels.sr860 import SR860Panel, SR865APanel, SR865Panel
 from sim_instruments.panels.yokogawa_gs200 import YokogawaGS200Panel
 from sim_instruments.world.fridge import World
 
@@ -43,6 +44,9 @@ PANELS: Mapping[str, type[FrontPanel]] = {
     "Keithley2450": Keithley2450Panel,
     **KEITHLEY_2600B,
     "SR830": SR830Panel,
+    "SR860": SR860Panel,
+    "SR865": SR865Panel,
+    "SR865A": SR865APanel,
     "KeysightN9030B": KeysightN9030BPanel,
     "KeysightN9020B": KeysightN9020BPanel,
     "Agilent_N9000A": KeysightN9020BPanel,

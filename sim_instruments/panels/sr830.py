@@ -1,7 +1,7 @@
 """Front panel of a Stanford Research Systems SR830 lock-in amplifier (manual revision 2.5, chapter 5).
 
-Its sine output is the excitation on the bias line, input A is the current amplifier's output, and so is auxiliary
-input 1, unless the station defines others. A second lock-in is locked to the reference of the first.
+Input B is at the ground of the signal, so that A − B has the signal of A. The line filters are notches with a quality
+of 4. The synchronous filter has no effect.
 """
 
 import cmath
@@ -11,8 +11,9 @@ from typing import Any, ClassVar
 from sim_instruments.panels.front_panel import command
 from sim_instruments.panels.scpi_values import Call, Integer, Number, ScpiError
 from sim_instruments.panels.sr830_storage import StoragePanel
+from sim_instruments.panels.srs_lockin import StanfordLockInPanel
 from sim_instruments.panels.word_panel import Table, word_settings
-from sim_instruments.world.lockin_filter import NOISE_BANDWIDTH, Demodulator
+from sim_instruments.world.lockin_filter import NOISE_BANDWIDTH
 
 __all__ = ["SR830Panel"]
 
@@ -21,19 +22,17 @@ TIME_CONSTANTS = [factor * 10.0**decade for decade in range(-5, 5) for factor in
 # FAST transfers scale full scale to ±30000 counts, and the converters end at ±10.9 V for 10 V full scale.
 COUNTS = 30000
 OVERLOAD = 1.09
-# Auxiliary inputs: 16 bit over ±10.5 V, 1/3 mV (specifications, "Aux. inputs").
-AUXILIARY_STEP, AUXILIARY_LIMIT = 1 / 3000, 10.5
 SINE_STEP = 2e-3
+LINE_FILTER_QUALITY = 4
 
-INPUT_OVERLOAD, FILTER_OVERLOAD, OUTPUT_OVERLOAD, UNLOCKED = 1, 2, 4, 8
-LOCKIN_SUMMARY = 8
+INPUT_OVERLOAD, FILTER_OVERLOAD, OUTPUT_OVERLOAD = 1, 2, 4
 
 
 def _choice(default: int, high: int) -> Integer:
     return Integer(default, 0, high)
 
 
-class SR830Panel(StoragePanel):
+class SR830Panel(StanfordLockInPanel, StoragePanel):
     """An SR830. At power-up it has its standard settings, except that the sine is at 4 mV."""
 
     identification = "Stanford_Research_Systems,SR830,TWIN0002,ver1.07"
@@ -55,18 +54,17 @@ class SR830Panel(StoragePanel):
         Table("FPOP", (1, 2), _choice(1, 1)),
         # X, Y, R: offset (% of full scale), expansion; they act on the displays, not on OUTP? and SNAP?
         Table("OEXP", (1, 2, 3), Number(0.0, -105, 105), _choice(0, 2), real=".2f"),
-        Table("AUXV", (1, 2, 3, 4), Number(0.0, -AUXILIARY_LIMIT, AUXILIARY_LIMIT), real=".3f"),
+        Table("AUXV", (1, 2, 3, 4), Number(0.0, -10.5, 10.5), real=".3f"),
     )
 
+    input_settings = ("FMOD", "HARM", "ISRC")
     handlers: ClassVar = {
         "OAUX?": lambda self, call: format(self._auxiliary_input(round(call.number(0, 1, 4))), ".6g"),
         "ARSV": lambda self, call: call.expect(0),
-        "ERRS?": lambda self, call: self.show_register(0, call)[0],
     }
 
     def switch_on(self) -> None:
         """Start as after power-up, with a settled filter."""
-        self._demodulator = Demodulator(self.world, self.wires)
         self._setups: dict[int, dict[str, float]] = {}
         super().switch_on()
         self.state["SLVL"] = 0.004
@@ -77,35 +75,20 @@ class SR830Panel(StoragePanel):
     def reset(self) -> None:
         """Return to the standard settings; the data buffer is emptied."""
         super().reset()
-        self.lockin_status = 0
         self.empty_buffer()
-        self._excite()
-        self._input_changed()
 
     def setting_changed(self, name: str) -> None:
         """Round to the instrument's resolution and set the excitation."""
         if name == "SLVL":
             self.state[name] = round(self.state[name] / SINE_STEP) * SINE_STEP
-            self._settle(self.world.clock.time())
-            self._excite()
-        elif name == "FREQ":
-            self._excite()
-        elif name == "PHAS":
-            self.state[name] = (self.state[name] + 180) % 360 - 180
-        if name in ("SLVL", "FMOD", "HARM", "ISRC"):
-            self._input_changed()
-        elif name in ("SRAT", "SEND"):
+        super().setting_changed(name)
+        if name in ("SRAT", "SEND"):
             self.empty_buffer()
 
     def complete_due_operation(self) -> None:
         """Store the samples that have become due since the last message."""
         super().complete_due_operation()
-        self._settle(self.world.clock.time())
         self.store_due_samples()
-
-    def _excite(self) -> None:
-        if self.wires.excites:
-            self.world.set_excitation(self.state["SLVL"], self.state["FREQ"])
 
     # --- signal path ------------------------------------------------------------------------------------
 
@@ -125,33 +108,21 @@ class SR830Panel(StoragePanel):
     def _locked(self) -> bool:
         return self.state["FMOD"] == 1 or not self.wires.excites
 
-    @property
-    def _stages(self) -> int:
-        """Number of filter stages."""
-        return int(self.state["OFSL"]) + 1
+    def _connected(self) -> bool:
+        return self.state["ISRC"] in (0, 1)
 
-    def _input_changed(self) -> None:
-        """Update the input: only input A has the signal, and only at the reference's first harmonic."""
-        seen = self._locked and self.state["HARM"] == 1 and self.state["ISRC"] == 0
-        self._demodulator.input_changed(connected=seen)
+    def _front_end(self) -> complex:
+        transmission, frequency = super()._front_end(), self.state["FREQ"]
+        for multiple in (1, 2):  # notches at the line frequency and twice that
+            if self.state["ILIN"] & multiple:
+                notch = multiple * self.world.wiring.line_frequency
+                width = frequency * notch / LINE_FILTER_QUALITY
+                transmission *= (notch**2 - frequency**2) / (notch**2 - frequency**2 + 1j * width)
+        return transmission
 
-    def _settle(self, time: float) -> None:
-        self._demodulator.settle(time, self.time_constant)
-
-    def signal(self, time: float) -> complex:
-        """X + iY at `time` (s) after filter, noise, phase shift and converter (V rms)."""
-        self._settle(time)
-        return self._converted(self._demodulator.draw_noise(time, self.time_constant, self._stages))
-
-    def _converted(self, noise: complex) -> complex:
-        """The filter's present output with `noise`, after phase shift and converter (V rms); sets overload bits."""
-        value = self._demodulator.output(self._stages) + noise
-        value *= cmath.exp(-1j * math.radians(self.state["PHAS"]))
-        if not self._locked:
-            self.lockin_status |= UNLOCKED
+    def _check_input(self) -> None:
         if self.overloaded or abs(self._demodulator.input) > OVERLOAD:
             self.lockin_status |= INPUT_OVERLOAD
-        return complex(self._convert(value.real), self._convert(value.imag))
 
     def _convert(self, value: float) -> float:
         full_scale = self.sensitivity
@@ -159,10 +130,6 @@ class SR830Panel(StoragePanel):
             self.lockin_status |= OUTPUT_OVERLOAD
             return math.copysign(OVERLOAD * full_scale, value)
         return round(value / full_scale * COUNTS) * full_scale / COUNTS
-
-    def _auxiliary_input(self, channel: int) -> float:
-        voltage = max(-AUXILIARY_LIMIT, min(AUXILIARY_LIMIT, self._demodulator.auxiliary(channel)))
-        return round(voltage / AUXILIARY_STEP) * AUXILIARY_STEP
 
     def display(self, channel: int, signal: complex) -> float:
         """Value of a channel display; offsets act here, not on OUTP? and SNAP?."""
@@ -219,12 +186,6 @@ class SR830Panel(StoragePanel):
         value = (signal.real, signal.imag, abs(signal))[quantity - 1]
         offsets[quantity] = (round(value / self.sensitivity * 100, 2), offsets[quantity][1])
 
-    @command("APHS")
-    def _auto_phase(self, call: Call) -> None:
-        signal = self.signal(self.world.clock.time())
-        shifted = self.state["PHAS"] + math.degrees(cmath.phase(signal))
-        self.state["PHAS"] = round((shifted + 180) % 360 - 180, 2)
-
     @command("AGAN")
     def _auto_gain(self, call: Call) -> None:
         if self.time_constant > 1:
@@ -233,7 +194,7 @@ class SR830Panel(StoragePanel):
         signal = abs(self._demodulator.output(self._stages))
         self.state["SENS"] = next((n for n, scale in enumerate(SENSITIVITIES) if scale > signal), 26)
 
-    # --- setups and status ------------------------------------------------------------------------------
+    # --- setups ------------------------------------------------------------------------------
 
     @command("SSET")
     def _save_setup(self, call: Call) -> None:
@@ -248,19 +209,3 @@ class SR830Panel(StoragePanel):
             raise ScpiError(-200)
         self.state |= setup
         self.setting_changed("SLVL")
-
-    def summary_bits(self) -> int:
-        """Lock-in status byte."""
-        return LOCKIN_SUMMARY if self.lockin_status & self.state["LIAE"] else 0
-
-    @command("LIAS?")
-    def _read_lockin_status(self, call: Call) -> str:
-        self._converted(self._demodulator.noise)
-        answer, cleared = self.show_register(self.lockin_status, call)
-        self.lockin_status &= ~cleared
-        return answer
-
-    def clear_status(self) -> None:
-        """Clear the event registers."""
-        super().clear_status()
-        self.lockin_status = 0

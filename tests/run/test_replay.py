@@ -176,12 +176,13 @@ def test_a_driver_that_sends_something_else_is_found_at_that_message(
     tmp_path: Path, sweep: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ask_raw = SR830.ask_raw
-    monkeypatch.setattr(SR830, "ask_raw", lambda self, cmd: ask_raw(self, cmd.replace("SNAP?1,2", "SNAP? 1,2")))
+    monkeypatch.setattr(SR830, "ask_raw", lambda self, cmd: ask_raw(self, cmd.replace("SNAP?1,2,9", "SNAP? 1,2,9")))
     with pytest.raises(InstrumentFault) as caught:
         replay(sweep, tmp_path / "replayed")
-    line = next(n for n, line in enumerate(lines_of(sweep), start=1) if line.get("text") == "SNAP?1,2\n")
+    line = next(n for n, line in enumerate(lines_of(sweep), start=1) if line.get("text") == "SNAP?1,2,9\n")
     assert str(caught.value).startswith(
-        f"sr830 (GPIB0::8::INSTR): the VISA record has 'SNAP?1,2\\n' sent (line {line}); now it was 'SNAP? 1,2\\n' sent"
+        f"sr830 (GPIB0::8::INSTR): the VISA record has 'SNAP?1,2,9\\n' sent (line {line}); "
+        "now it was 'SNAP? 1,2,9\\n' sent"
     )
     assert caught.value.exit_code == 5
 

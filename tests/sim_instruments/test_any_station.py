@@ -164,7 +164,7 @@ def test_the_first_lockin_excites_and_both_measure(truth: Path) -> None:
 
 def test_a_lockin_without_a_panel_agrees_with_one_that_has_a_panel(truth: Path) -> None:
     readings = []
-    for model in ("SR830", "SR860"):
+    for model in ("SR830", "SR7265"):
         lockin = SimulatedRole("lockin", "lockin", amplifier="femto")
         with opened(truth, {**SETUP, **instruments(first=(model, [lockin]))}) as twin:
             set_bias(twin, 4.4e-4)

@@ -172,7 +172,7 @@ def test_every_function_in_the_table_of_one_bias_value_exists() -> None:
 
 # --- drivers ---------------------------------------------------------------------------------------------------------
 
-BASES = {"answers", "line", "scpi", "scpi_source", "keysight_wire", "keithley_ramp"}
+BASES = {"answers", "line", "scpi", "scpi_source", "keysight_344xx", "keysight_wire", "keithley_ramp"}
 
 
 def instruments_of(name: str) -> list[type[Instrument]]:

@@ -6,6 +6,12 @@ from collections.abc import Mapping
 from sim_instruments.instruments import PLAIN, SimulatedInstrument, wires_of
 from sim_instruments.panels.front_panel import FrontPanel
 from sim_instruments.panels.keithley_2450 import Keithley2450Panel
+from sim_instruments.panels.keysight_344xx import (
+    Keysight34460APanel,
+    Keysight34461APanel,
+    Keysight34465APanel,
+    Keysight34470APanel,
+)
 from sim_instruments.panels.keysight_n5222b import KeysightN5222BPanel
 from sim_instruments.panels.keysight_n9030b import KeysightN9030BPanel
 from sim_instruments.panels.lakeshore_372 import LakeShore372Panel
@@ -26,6 +32,10 @@ PANELS: Mapping[str, type[FrontPanel]] = {
     "Model_372": LakeShore372Panel,
     "YokogawaGS200": YokogawaGS200Panel,
     "GS200": YokogawaGS200Panel,
+    "Keysight34460A": Keysight34460APanel,
+    "Keysight34461A": Keysight34461APanel,
+    "Keysight34465A": Keysight34465APanel,
+    "Keysight34470A": Keysight34470APanel,
 }
 
 

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from sim_instruments.instruments import PLAIN, SimulatedInstrument, wires_of
 from sim_instruments.panels.front_panel import FrontPanel
 from sim_instruments.panels.keithley_2450 import Keithley2450Panel
-from sim_instruments.panels.keysight_344xx import (
+from sim_instruments.panels.keysight_n5222b import KeysightN5222BPanel
+from sim_instruments.panels.keysight_n9030b import KeysightN9030BPanel
+from sim_instruments.panels.keysight_truevolt_models import (
     Keysight34460APanel,
     Keysight34461APanel,
     Keysight34465APanel,
     Keysight34470APanel,
 )
-from sim_instruments.panels.keysight_n5222b import KeysightN5222BPanel
-from sim_instruments.panels.keysight_n9030b import KeysightN9030BPanel
 from sim_instruments.panels.lakeshore_372 import LakeShore372Panel
 from sim_instruments.panels.sr830 import SR830Panel
 from sim_instruments.panels.yokogawa_gs200 import YokogawaGS200Panel

@@ -1,4 +1,4 @@
-"""Front panels of the Keysight Truevolt multimeters 34460A, 34461A, 34465A and 34470A.
+"""What the front panels of the Keysight Truevolt multimeters have in common; see `keysight_truevolt_models`.
 
 Facts are from the Truevolt series operating and service guide and its command quick reference; SYSTem:LFRequency?,
 which neither has, from the driver of QCoDeS. Assumed, as the guide at hand does not say it: the answer of FORMat?, the
@@ -29,7 +29,7 @@ from sim_instruments.panels.scpi_values import (
 )
 from sim_instruments.world.truth import Signal
 
-__all__ = ["Keysight34460APanel", "Keysight34461APanel", "Keysight34465APanel", "Keysight34470APanel"]
+__all__ = ["AMPERES", "HEADERS", "OHMS", "VOLTS", "Terminals", "TruevoltPanel", "settings_of"]
 
 OVERFLOW, OVERRANGE = 9.9e37, 1.2
 AUTOMATIC_DELAY = 1.5e-3
@@ -69,7 +69,10 @@ class Terminals(Integer):
         return found
 
 
-def _settings(ranges: dict[str, tuple[float, ...]], cycles: tuple[float, ...], *, aperture: bool) -> Iterator[Setting]:
+def settings_of(
+    ranges: dict[str, tuple[float, ...]], cycles: tuple[float, ...], *, aperture: bool
+) -> Iterator[Setting]:
+    """The settings of every function, for a model's ranges (V, A, ohm) and power-line cycles."""
     for function, header in HEADERS.items():
         at, own = f"[:SENSe]:{header}", ranges[function.removesuffix(":AC").removeprefix("F")]
         largest = LARGEST_NULL[function[0]]
@@ -343,15 +346,6 @@ class TruevoltPanel(ScpiPanel):
         return self._answer()
 
 
-def _measuring() -> dict[str, Any]:
-    """CONFigure and MEASure? of each function."""
-    found: dict[str, Any] = {}
-    for function, header in HEADERS.items():
-        found[f":CONFigure:{header}"] = lambda self, call, function=function: self.configure(function, call)
-        found[f":MEASure:{header}?"] = lambda self, call, function=function: self.measure(function, call)
-    return found
-
-
 def _named_function(text: str) -> str:
     """The function that `text` names. Raises ScpiError -224."""
     for spelled, function in SPELLED.items():
@@ -359,56 +353,3 @@ def _named_function(text: str) -> str:
         if len(nodes) == len(given) and all(map(mnemonic_matches, nodes, given)):
             return function
     raise ScpiError(-224)
-
-
-class Keysight34461APanel(TruevoltPanel):
-    """A 34461A."""
-
-    identification = "Keysight Technologies,34461A,TWIN0007,A.03.01-03.15-03.01-00.52-04-01"
-    resource = "USB{}::0x2A8D::0x1301::MY57000001::0::INSTR"
-    settings: ClassVar[tuple[Any, ...]] = (
-        *_settings(TruevoltPanel.ranges, TruevoltPanel.cycles, aperture=False),
-        Setting("[:SENSe]:CURRent:DC:TERMinals", "terminals", Terminals(3, 3, 10)),
-        Setting("[:SENSe]:CURRent:AC:TERMinals", "AC terminals", Terminals(3, 3, 10)),
-    )
-    handlers: ClassVar = _measuring()
-
-
-class Keysight34460APanel(TruevoltPanel):
-    """A 34460A, with one pair of current terminals."""
-
-    identification = "Keysight Technologies,34460A,TWIN0008,A.03.01-03.15-03.01-00.52-04-01"
-    resource = "USB{}::0x2A8D::0x1201::MY57000002::0::INSTR"
-    resolutions = (3e-4, 1e-4, 3e-5, 1e-5, 3e-6)
-    settings: ClassVar[tuple[Any, ...]] = tuple(_settings(TruevoltPanel.ranges, TruevoltPanel.cycles, aperture=False))
-    handlers: ClassVar = _measuring()
-
-
-class Keysight34465APanel(TruevoltPanel):
-    """A 34465A with a firmware that digitizes: it has short apertures, smoothing and a timer of samples."""
-
-    identification = "Keysight Technologies,34465A,TWIN0009,A.03.01-03.15-03.01-00.52-04-02"
-    resource = "USB{}::0x2A8D::0x0101::MY57000003::0::INSTR"
-    cycles = (0.001, 0.002, 0.006, 0.02, 0.06, 0.2, 1.0, 10.0, 100.0)
-    resolutions = (3e-5, 1.5e-5, 6e-6, 3e-6, 1.5e-6, 0.7e-6, 0.3e-6, 0.1e-6, 0.03e-6)
-    ranges: ClassVar = {"VOLT": VOLTS, "CURR": (1e-6, 1e-5, *AMPERES), "RES": (*OHMS, 1e9)}
-    options = "0,0,DIG,0,0"
-    settings: ClassVar[tuple[Any, ...]] = (
-        *_settings(ranges, cycles, aperture=True),
-        Setting("[:SENSe]:CURRent:DC:TERMinals", "terminals", Terminals(3, 3, 10)),
-        Setting("[:SENSe]:CURRent:AC:TERMinals", "AC terminals", Terminals(3, 3, 10)),
-        Setting(":CALCulate:SMOothing[:STATe]", "smoothing", Switch(False)),
-        Setting(":CALCulate:SMOothing:RESPonse", "response", Choice("FAST", "MEDium", "SLOW")),
-        Setting(":SAMPle:SOURce", "timing", Choice("IMMediate", "TIMer")),
-        Setting(":SAMPle:COUNt:PRETrigger", "before trigger", Integer(0, 0, 49_999)),
-        Setting(":TRIGger:LEVel", "trigger level", Number(0.0, -1000.0, 1000.0)),
-    )
-    handlers: ClassVar = _measuring()
-
-
-class Keysight34470APanel(Keysight34465APanel):
-    """A 34470A, with 7½ digits."""
-
-    identification = "Keysight Technologies,34470A,TWIN0010,A.03.01-03.15-03.01-00.52-04-02"
-    resource = "USB{}::0x2A8D::0x0201::MY57000004::0::INSTR"
-    resolutions = (3e-5, 1e-5, 3e-6, 1e-6, 0.5e-6, 0.3e-6, 0.1e-6, 0.03e-6, 0.01e-6)

@@ -129,7 +129,16 @@ def test_a_client_that_waits_for_a_trigger_is_ended_by_opening(twin: Twin, panel
 
 @pytest.mark.parametrize(
     ("seconds", "cycles", "samples"),
-    [(0.02, 1, 1), (0.04, 1, 2), (0.2, 10, 1), (0.6, 10, 3), (2.0, 100, 1), (4.0, 100, 2), (50.0, 100, 25), (0.05, 1, 3)],
+    [
+        (0.02, 1, 1),
+        (0.04, 1, 2),
+        (0.2, 10, 1),
+        (0.6, 10, 3),
+        (2.0, 100, 1),
+        (4.0, 100, 2),
+        (50.0, 100, 25),
+        (0.05, 1, 3),
+    ],
 )
 def test_a_reading_lasts_as_long_as_asked_in_whole_cycles(
     dmm: Any, panel: Any, twin: Twin, seconds: float, cycles: float, samples: int
@@ -148,11 +157,13 @@ def test_short_integrations(dmm: Any, panel: Any) -> None:
 
 @pytest.mark.parametrize("seconds", [0.0, -1.0, 1e4, math.nan, math.inf])
 def test_an_impossible_integration_time_is_refused(dmm: Any, seconds: float) -> None:
-    with pytest.raises(SettingError, match="not possible|nothing was sent"):
+    with pytest.raises(SettingError, match=r"not possible|nothing was sent"):
         prepare(dmm, integration_time=seconds)
 
 
-@pytest.mark.parametrize(("maximum", "chosen"), [(0.12, 0.1), (0.121, 1.0), (9.0, 10.0), (12.0, 10.0), (1000.0, 1000.0)])
+@pytest.mark.parametrize(
+    ("maximum", "chosen"), [(0.12, 0.1), (0.121, 1.0), (9.0, 10.0), (12.0, 10.0), (1000.0, 1000.0)]
+)
 def test_a_range_reaches_to_one_fifth_more_than_its_name(dmm: Any, panel: Any, maximum: float, chosen: float) -> None:
     prepare(dmm, maximum)
     assert panel.state["VOLT range"] == chosen
@@ -193,7 +204,9 @@ def test_a_change_since_the_preparation_is_found(dmm: Any, panel: Any, change: b
         dmm.read()
 
 
-@pytest.mark.parametrize("ignored", ["RANG ", "NPLC", "NULL", "SENS:FUNC ", "TRIG:SOUR", "SAMP:COUN ", "FORM ASC", "SCAL"])
+@pytest.mark.parametrize(
+    "ignored", ["RANG ", "NPLC", "NULL", "SENS:FUNC ", "TRIG:SOUR", "SAMP:COUN ", "FORM ASC", "SCAL"]
+)
 def test_a_setting_that_is_not_accepted_is_told(
     dmm: Any, panel: Any, ignored: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -214,7 +227,7 @@ def test_an_error_while_it_is_prepared_is_told(dmm: Any, panel: Any, monkeypatch
 def test_another_model_at_the_address_is_refused(panel: Any, twin: Twin, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(type(panel), "identification", "HEWLETT-PACKARD,34401A,0,10-5-2")  # as SYST:IDEN HP34401A
     other = Keysight34461A if "34461A" in twin.addresses["dmm"] else Keysight34465A
-    with pytest.raises(CommunicationError, match="HEWLETT-PACKARD 34401A.*SYSTem:IDENtify"):
+    with pytest.raises(CommunicationError, match=r"HEWLETT-PACKARD 34401A.*SYSTem:IDENtify"):
         other("dmm", twin.addresses["dmm"], visalib=twin.visalib)
 
 

@@ -1,4 +1,4 @@
-"""The front panels of the Keysight Truevolt multimeters: unmodified drivers of other packages, ranges, math, triggers."""
+"""The front panels of the Keysight Truevolt multimeters: unmodified drivers of others, ranges, math, triggers."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 import pyvisa
-import qcodes.instrument_drivers.Keysight as qcodes_drivers
 from pymeasure.instruments.agilent import Agilent34410A
 from pymeasure.instruments.hp import HP34401A
+from qcodes.instrument_drivers import Keysight
 
 from sim_instruments import Twin
 from tests.metered_twin import metered_twin, panel_of
@@ -37,7 +37,7 @@ def right(twin: Twin) -> float:
 @pytest.mark.parametrize("model", MODELS)
 def test_qcodes_driver(model: str) -> None:
     with metered_twin(model) as twin:
-        dmm = getattr(qcodes_drivers, model)("dmm", twin.addresses["dmm"], visalib=twin.visalib)
+        dmm = getattr(Keysight, model)("dmm", twin.addresses["dmm"], visalib=twin.visalib)
         assert dmm.volt() == pytest.approx(right(twin), rel=1e-3)
         dmm.NPLC(1)
         dmm.range(1)

@@ -65,7 +65,7 @@ def register(text: str) -> int | None:
 def is_choice(text: str, choice: str) -> bool:
     """Whether `text` is the `choice` (in short form): NOIS, in some firmware in long form (NOISE); a name in quotes."""
     found, choice = text.strip().lstrip("+").strip("\"'").upper(), choice.upper()
-    return found == choice or (len(choice) >= 3 and choice.isalpha() and found.startswith(choice))
+    return found == choice or (len(choice) >= 3 and choice.isalpha() and found.isalpha() and found.startswith(choice))
 
 
 def marker(value: float) -> str | None:

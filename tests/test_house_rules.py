@@ -178,6 +178,7 @@ BASES = {
     "copper_mountain",
     "keithley_2600b_channel",
     "keithley_ramp",
+    "keysight_344xx",
     "keysight_pna",
     "keysight_wire",
     "lakeshore",

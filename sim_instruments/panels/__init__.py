@@ -19,6 +19,12 @@ from sim_instruments.panels.keysight_n5230c import KeysightN5230CPanel
 from sim_instruments.panels.keysight_n5245a import KeysightN5245APanel
 from sim_instruments.panels.keysight_n9020b import KeysightN9020BPanel
 from sim_instruments.panels.keysight_n9030b import KeysightN9030BPanel
+from sim_instruments.panels.keysight_truevolt_models import (
+    Keysight34460APanel,
+    Keysight34461APanel,
+    Keysight34465APanel,
+    Keysight34470APanel,
+)
 from sim_instruments.panels.lakeshore_336 import LakeShore336Panel
 from sim_instruments.panels.lakeshore_370 import LakeShore370Panel
 from sim_instruments.panels.lakeshore_372 import LakeShore372Panel
@@ -82,6 +88,10 @@ PANELS: Mapping[str, type[FrontPanel]] = {
     "KeysightB29xx": KeysightB29xxPanel,
     "KeysightB2962A": KeysightB29xxPanel,
     "SIM928": SIM900Panel,
+    "Keysight34460A": Keysight34460APanel,
+    "Keysight34461A": Keysight34461APanel,
+    "Keysight34465A": Keysight34465APanel,
+    "Keysight34470A": Keysight34470APanel,
 }
 
 

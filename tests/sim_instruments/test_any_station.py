@@ -34,7 +34,7 @@ def instruments(**described: tuple[str, list[SimulatedRole]]) -> dict[str, Simul
 
 SETUP = instruments(
     yoko=("AnyVoltageSource", [SimulatedRole("bias", "bias", options={"level": "voltage", "output": "output"})]),
-    dmm=("Keysight34465A", [SimulatedRole("current", "ammeter", amplifier="femto")]),
+    dmm=("AnyMultimeter", [SimulatedRole("current", "ammeter", amplifier="femto")]),
     nano=("Keithley2182", [SimulatedRole("voltage", "voltmeter")]),
     first=("SR830", [SimulatedRole("lockin", "lockin", amplifier="femto")]),
     second=(

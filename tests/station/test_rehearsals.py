@@ -29,14 +29,14 @@ SHORT = "--set IVSweep.points=41 --set ReflectionVsBias.points=15 --set EmittedP
 
 # Station file → results that its roles allow, and instruments that only a stand-in can simulate.
 EXPECTED = {
-    "gs200_preamplifier_34465a": (JUNCTION, {"dmm"}),
-    "qdac2_gate_dmm": (JUNCTION, {"dmm"}),
+    "gs200_preamplifier_34465a": (JUNCTION, set()),
+    "qdac2_gate_dmm": (JUNCTION, set()),
     "k2400_sr860": (JUNCTION, {"smu", "sr860"}),
     "source_meter_thermometer": (JUNCTION, set()),
     "two_lockins": (JUNCTION, set()),
     "gate_and_magnet": (JUNCTION + REFLECTION + POWER, {"magnet"}),
     "pymeasure": (JUNCTION, set()),
-    "voltmeter": (JUNCTION + REFLECTION, {"dmm"}),
+    "voltmeter": (JUNCTION + REFLECTION, set()),
     "divider_lockin": (JUNCTION + REFLECTION + POWER, set()),
     "source_meter_vna": (JUNCTION + REFLECTION, set()),
 }

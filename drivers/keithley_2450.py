@@ -6,7 +6,7 @@ from typing import Any
 from qcodes.instrument_drivers.Keithley import Keithley2450 as QcodesKeithley2450
 
 from drivers.answers import marker, register
-from drivers.errors import ComplianceError, SettingError
+from drivers.errors import ComplianceError, InstrumentError, SettingError
 from drivers.keithley_ramp import TriggerModelRamp
 from drivers.roles import SourceReading
 from drivers.scpi_source import ScpiSourceMeter
@@ -21,6 +21,8 @@ VOLTAGE_RANGES = tuple(2 * 10.0**decade for decade in range(-2, 3))
 CURRENT_RANGES = tuple(10.0**decade for decade in range(-8, 1))
 READABLE = 1.1
 LINE_FREQUENCIES = (50.0, 60.0, 400.0)
+# Command languages of the instrument; this driver speaks the first.
+LANGUAGES = ("SCPI", "SCPI2400", "TSP")
 SHORTEST_NPLC, LONGEST_NPLC, MOST_AVERAGES = 0.01, 10.0, 100
 
 
@@ -31,6 +33,12 @@ class Keithley2450(ScpiSourceMeter, TriggerModelRamp, QcodesKeithley2450):
     (`drivers.protection.CurrentSourcing`).
 
     `output_enabled()` is a parameter, as in QCoDeS; it queries the instrument each time.
+
+    Raises
+    ------
+    SettingError
+        If the instrument has another command language than SCPI.
+
     """
 
     largest_voltage = ScpiSourceMeter.headroom * VOLTAGE_RANGES[-1]
@@ -41,6 +49,12 @@ class Keithley2450(ScpiSourceMeter, TriggerModelRamp, QcodesKeithley2450):
 
     def __init__(self, name: str, address: str, **kwargs: Any) -> None:
         super().__init__(name, address, **kwargs)
+        if "output_enabled" not in self.parameters:  # QCoDeS adds none of its parameters in another language
+            try:
+                self._require_scpi()
+            except InstrumentError:
+                self.close()
+                raise
         self.remove_parameter("output_enabled")
         self.output_enabled = self.add_parameter(
             "output_enabled",
@@ -52,6 +66,17 @@ class Keithley2450(ScpiSourceMeter, TriggerModelRamp, QcodesKeithley2450):
             if "user_number" in module.parameters:
                 # Without a number a snapshot queries `DELay:USERNone?`, which the instrument rejects.
                 module.parameters["user_number"].set(1)
+
+    def _require_scpi(self) -> None:
+        """Raise the error of an instrument whose command language QCoDeS did not find to be SCPI."""
+        answer = self.ask("*LANG?")
+        if (language := answer.strip().upper()) not in LANGUAGES[1:]:
+            raise self.unexpected(answer, "*LANG?", "SCPI, as its only and whole answer,")
+        raise SettingError(
+            self.described,
+            f"has the command language {language} (*LANG?); its driver needs SCPI.",
+            "Send *LANG SCPI, or choose SCPI at the front panel (Settings, Command Set), and switch it off and on.",
+        )
 
     def prepare(
         self, *, maximum_voltage: float, maximum_current: float, compliance: float, integration_time: float

@@ -3,8 +3,10 @@
 from collections.abc import Callable
 from contextlib import nullcontext
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
+import qcodes.instrument.sims
 
 from drivers.capabilities import SelfRamping
 from drivers.errors import (
@@ -20,6 +22,7 @@ from drivers.roles import BiasSource
 from labnis.station.role_check import missing_members
 from sim_instruments.panels.keithley_2450 import Keithley2450Panel
 from sim_instruments.visa import LabnisVisaLibrary
+from tests.shipped_twin import VISALIB
 
 
 @pytest.fixture
@@ -411,3 +414,27 @@ def test_a_model_that_does_not_stop_is_an_error(
     answers(":TRIG:STAT?", b"RUNNING;RUNNING;2")
     with pytest.raises(SettingError, match="still RUNNING"):
         ready.halt_ramp()
+
+
+@pytest.mark.parametrize("language", ["SCPI2400", "TSP"])
+def test_another_command_language_is_told(
+    twin: LabnisVisaLibrary, answers: Callable[[str, bytes | None], None], language: str
+) -> None:
+    # As a 2450 is that somebody uses with the programs of a 2400, or with scripts.
+    answers("*LANG?", language.encode())
+    with pytest.raises(SettingError, match=rf"has the command language {language} \(\*LANG\?\); its driver needs SCPI"):
+        Keithley2450("other", twin.panels["bias"].address, visalib=VISALIB)
+
+
+def test_a_garbled_command_language_is_no_other_language(
+    twin: LabnisVisaLibrary, answers: Callable[[str, bytes | None], None]
+) -> None:
+    answers("*LANG?", b"1.7.12b")
+    with pytest.raises(CommunicationError, match=r"'1\.7\.12b' to '\*LANG\?'"):
+        Keithley2450("other", twin.panels["bias"].address, visalib=VISALIB)
+
+
+def test_the_command_language_of_qcodes_simulation_is_told() -> None:
+    simulation = Path(qcodes.instrument.sims.__path__[0]) / "Keithley_2450.yaml"
+    with pytest.raises(SettingError, match="has the command language SCPI2400"):
+        Keithley2450("other", "GPIB::1::INSTR", visalib=f"{simulation}@sim")

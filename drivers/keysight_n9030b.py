@@ -179,7 +179,11 @@ class KeysightN9030B(NoiseAnalyzer, QCoDeSKeysightN9030B):
         self.switch_off(":FREQ:OFFS")
         self.switch_off(":CALC:NTD")
         self.write(":CALC:MATH TRACE1,OFF")
-        self.require_choice(":CALC:MATH? TRACE1", "OFF")
+        query = ":CALC:MATH? TRACE1"
+        answer = self.ask(query).strip()
+        if not is_choice(answer.partition(",")[0], "OFF"):  # the operands follow
+            raise self.refused(query, answer[:80], "OFF")
+        self._confirmed[query] = answer
 
     def _average_power(self) -> None:
         """Power averaging in every stage, and a swept Gaussian filter that is given by its noise bandwidth."""

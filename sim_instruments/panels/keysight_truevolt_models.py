@@ -29,7 +29,7 @@ def _measuring() -> dict[str, Any]:
 class Keysight34461APanel(TruevoltPanel):
     """A 34461A."""
 
-    identification = "Keysight Technologies,34461A,TWIN0007,A.03.01-03.15-03.01-00.52-04-01"
+    identification = "Keysight Technologies,34461A,TWIN0071,A.03.01-03.15-03.01-00.52-04-01"
     resource = "USB{}::0x2A8D::0x1301::MY57000001::0::INSTR"
     settings: ClassVar[tuple[Any, ...]] = (
         *settings_of(TruevoltPanel.ranges, TruevoltPanel.cycles, aperture=False),
@@ -42,7 +42,7 @@ class Keysight34461APanel(TruevoltPanel):
 class Keysight34460APanel(TruevoltPanel):
     """A 34460A, with one pair of current terminals."""
 
-    identification = "Keysight Technologies,34460A,TWIN0008,A.03.01-03.15-03.01-00.52-04-01"
+    identification = "Keysight Technologies,34460A,TWIN0072,A.03.01-03.15-03.01-00.52-04-01"
     resource = "USB{}::0x2A8D::0x1201::MY57000002::0::INSTR"
     resolutions = (3e-4, 1e-4, 3e-5, 1e-5, 3e-6)
     settings: ClassVar[tuple[Any, ...]] = tuple(settings_of(TruevoltPanel.ranges, TruevoltPanel.cycles, aperture=False))
@@ -52,7 +52,7 @@ class Keysight34460APanel(TruevoltPanel):
 class Keysight34465APanel(TruevoltPanel):
     """A 34465A with a firmware that digitizes: it has short apertures, smoothing and a timer of samples."""
 
-    identification = "Keysight Technologies,34465A,TWIN0009,A.03.01-03.15-03.01-00.52-04-02"
+    identification = "Keysight Technologies,34465A,TWIN0073,A.03.01-03.15-03.01-00.52-04-02"
     resource = "USB{}::0x2A8D::0x0101::MY57000003::0::INSTR"
     cycles = (0.001, 0.002, 0.006, 0.02, 0.06, 0.2, 1.0, 10.0, 100.0)
     resolutions = (3e-5, 1.5e-5, 6e-6, 3e-6, 1.5e-6, 0.7e-6, 0.3e-6, 0.1e-6, 0.03e-6)
@@ -74,6 +74,6 @@ class Keysight34465APanel(TruevoltPanel):
 class Keysight34470APanel(Keysight34465APanel):
     """A 34470A, with 7½ digits."""
 
-    identification = "Keysight Technologies,34470A,TWIN0010,A.03.01-03.15-03.01-00.52-04-02"
+    identification = "Keysight Technologies,34470A,TWIN0074,A.03.01-03.15-03.01-00.52-04-02"
     resource = "USB{}::0x2A8D::0x0201::MY57000004::0::INSTR"
     resolutions = (3e-5, 1e-5, 3e-6, 1e-6, 0.5e-6, 0.3e-6, 0.1e-6, 0.03e-6, 0.01e-6)

@@ -61,7 +61,7 @@ def _switch(default: int = 0) -> Enumerated:
 class SR860Panel(StanfordLockInPanel, CapturePanel):
     """An SR860; those of the family differ in their highest frequency."""
 
-    identification = "Stanford_Research_Systems,SR860,TWIN0007,v1.51"
+    identification = "Stanford_Research_Systems,SR860,TWIN0011,v1.51"
     resource = "USB{}::0xB506::0x2000::002949::0::INSTR"
     number_format = ".10g"
     HIGHEST_FREQUENCY: ClassVar[float] = 500e3
@@ -290,7 +290,7 @@ class SR860Panel(StanfordLockInPanel, CapturePanel):
 class SR865Panel(SR860Panel):
     """An SR865."""
 
-    identification = "Stanford_Research_Systems,SR865,TWIN0008,v1.51"
+    identification = "Stanford_Research_Systems,SR865,TWIN0012,v1.51"
     resource = "USB{}::0xB506::0x2000::003100::0::INSTR"
     HIGHEST_FREQUENCY = 2e6
 
@@ -298,6 +298,6 @@ class SR865Panel(SR860Panel):
 class SR865APanel(SR860Panel):
     """An SR865A."""
 
-    identification = "Stanford_Research_Systems,SR865A,TWIN0009,v1.51"
+    identification = "Stanford_Research_Systems,SR865A,TWIN0013,v1.51"
     resource = "USB{}::0xB506::0x2000::004100::0::INSTR"
     HIGHEST_FREQUENCY = 4e6

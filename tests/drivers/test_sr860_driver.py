@@ -182,7 +182,7 @@ def test_a_direct_level_that_a_key_has_set_is_found(lockin: SR860, panel: SR860P
 
 def test_a_first_query_that_times_out_is_overcome(twin: Twin, panel: SR860Panel) -> None:
     panel.answer_delay = 0.0
-    honest, late = panel.execute, [b"Stanford_Research_Systems,SR860,TWIN0007,v1.51"]
+    honest, late = panel.execute, [b"Stanford_Research_Systems,SR860,TWIN0011,v1.51"]
 
     def execute(message: str) -> list[bytes]:
         """The first answer is late: the one to each query comes with the next."""

@@ -2,6 +2,7 @@
 
 import atexit
 import gc
+import logging
 import os
 import signal
 from collections.abc import Generator
@@ -57,3 +58,12 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None]:
 def _no_user_station(tmp_path, monkeypatch) -> None:
     """Commands look for station.yaml in the working directory: give every test an empty one."""
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def _log_levels_stay() -> Generator[None]:
+    """A command that runs in this process hides what QCoDeS logs, and with it what the drivers log."""
+    logger = logging.getLogger("qcodes")
+    before = logger.level
+    yield
+    logger.setLevel(before)

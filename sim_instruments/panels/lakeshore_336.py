@@ -6,11 +6,12 @@ range's current. The other outputs can be set and read back, but have no effect.
 the sensors are those of the bridges, ohms included.
 """
 
+import math
 import re
 from typing import Any, ClassVar
 
 from sim_instruments.panels.front_panel import command
-from sim_instruments.panels.lakeshore_bridge import FLAG, NAMES, resistance, table
+from sim_instruments.panels.lakeshore_bridge import FLAG, NAMES, PERIOD, resistance, table
 from sim_instruments.panels.scpi_values import Call, Integer, Number, Text
 from sim_instruments.panels.word_panel import WordPanel, word_settings
 
@@ -63,6 +64,7 @@ class LakeShore336Panel(WordPanel):
     def reset(self) -> None:
         """Return to the defaults."""
         super().reset()
+        self._latest: dict[int, tuple[float, float]] = {}
         self._heating = ()
         for channel in INPUTS:
             stage = self.wires.stages.get(channel)
@@ -94,9 +96,11 @@ class LakeShore336Panel(WordPanel):
             self.world.heat_stage(full * (max(percent, 0.0) / 100) ** 2 if mode == OPEN_LOOP else 0.0)
 
     def _kelvin(self, channel: int) -> float:
-        """The temperature (K) at an input; a reading lasts 0.1 s."""
-        self.world.clock.sleep(0.1)
-        return self.world.temperature(self.wires.stages[channel])
+        """The latest temperature (K) at an input, of which there are ten per second."""
+        now = self.world.clock.time()
+        if now - self._latest.get(channel, (-math.inf, 0.0))[0] >= PERIOD:
+            self._latest[channel] = now, self.world.temperature(self.wires.stages[channel])
+        return self._latest[channel][1]
 
     def _enabled(self, channel: int) -> bool:
         return channel in self.wires.stages and self.state["INTYPE"][channel][0] != 0

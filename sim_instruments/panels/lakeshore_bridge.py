@@ -7,6 +7,7 @@ from an infinitely fast scanner; without autoscan only the input at which the sc
 keep their last.
 """
 
+import math
 from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -16,7 +17,7 @@ from sim_instruments.panels.scpi_values import Call, Integer, Kind
 from sim_instruments.panels.word_panel import Table, WordPanel, word_settings
 from sim_instruments.world.fridge import Stage
 
-__all__ = ["CURRENTS", "FLAG", "INPUTS", "NAMES", "LakeShoreBridgePanel", "resistance", "table"]
+__all__ = ["CURRENTS", "FLAG", "INPUTS", "NAMES", "PERIOD", "LakeShoreBridgePanel", "resistance", "table"]
 
 NAMES: dict[Stage, str] = {
     "mixing_chamber": "Mixing chamber",
@@ -25,6 +26,8 @@ NAMES: dict[Stage, str] = {
     "fifty_kelvin": "50 K",
 }
 INPUTS = range(1, 17)
+PERIOD = 0.1
+"""Time (s) between two readings of an input; a query answers with the latest at once."""
 FLAG = Integer(0, 0, 1)
 # RDGST?: 16 = resistance over range, as for an open input.
 OVER_RANGE = 16
@@ -100,17 +103,18 @@ class LakeShoreBridgePanel(WordPanel):
             self.state["INSET"][channel] = (1, 10, 3, 21, 1)
         self.scanned = 1
         self.autoscan = 1
-        self._last: dict[int, float] = {}
+        self._last: dict[int, tuple[float, float]] = {}
 
     def reading(self, call: Call, shown: Callable[[float], float] = lambda kelvin: kelvin) -> str:
-        """One reading of an input, which lasts 0.1 s (10 readings per second); 0 where the input is not enabled."""
+        """The latest reading of an input, of which there are ten per second; 0 where the input is not enabled."""
         channel = call.channel(INPUTS)
         if not self.enabled(channel):
             return self.show_number(0.0)
-        self.world.clock.sleep(0.1)
         if self.autoscan or channel == self.scanned or channel not in self._last:
-            self._last[channel] = self.world.temperature(self.wires.stages[channel])
-        return self.show_number(shown(self._last[channel]))
+            now, (measured, _) = self.world.clock.time(), self._last.get(channel, (-math.inf, 0.0))
+            if now - measured >= PERIOD:
+                self._last[channel] = now, self.world.temperature(self.wires.stages[channel])
+        return self.show_number(shown(self._last[channel][1]))
 
     def enabled(self, channel: int) -> bool:
         """Whether there is a sensor at the input `channel`, and it is enabled."""
@@ -122,5 +126,5 @@ class LakeShoreBridgePanel(WordPanel):
         channel, autoscan = round(call.number(0, 1, 16)), round(call.number(1, 0, 1))
         for known in self.wires.stages:  # what is not measured any more keeps the value that it has now
             if self.enabled(known):
-                self._last[known] = self.world.temperature(self.wires.stages[known])
+                self._last[known] = self.world.clock.time(), self.world.temperature(self.wires.stages[known])
         self.scanned, self.autoscan = channel, autoscan

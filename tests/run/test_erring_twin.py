@@ -119,7 +119,7 @@ def test_a_multimeter_behind_an_amplifier_errs_as_stated_and_is_in_the_budget(tm
     station.write_text(changed(station.read_text("utf-8"), "  twin:", f"{UNCERTAINTY}  twin:"), encoding="utf-8")
     (tmp_path / "truth.yaml").write_text(truth, encoding="utf-8")
     total, noise = [], []
-    for seed in SEEDS:
+    for seed in (1, 3, 5):
         with labnis.open_session(station, dry_run=True, seed=seed, data=tmp_path / str(seed)) as session:
             run = session.run(IVSweep(points=61))
             assert session.twin is not None

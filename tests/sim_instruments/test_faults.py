@@ -2,8 +2,9 @@
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -272,12 +273,20 @@ def test_the_fridge_follows_its_schedule() -> None:
 def test_the_driver_reports_a_warm_a_failing_and_a_stale_thermometer(server: ServerProcess) -> None:
     fridge = LakeShore372("fridge", server.addresses["fridge"], visalib="@py")
     control(server.port, do="temperatures", schedule=[[0, 0.25]])
-    assert fridge.temperature() == pytest.approx(0.25, rel=0.02)
+    newly_measured(lambda: fridge.temperature() == pytest.approx(0.25, rel=0.02))
     control(server.port, do="temperatures", schedule=[[0, None]])
-    assert fridge.temperature() == fridge.temperature() == pytest.approx(0.25, rel=0.02)
+    newly_measured(lambda: fridge.temperature() == fridge.temperature() == pytest.approx(0.25, rel=0.02))
     control(server.port, do="temperatures", schedule=[[0, math.nan]])
     with pytest.raises(ReadingError):
-        fridge.temperature()
+        newly_measured(lambda: fridge.temperature() < 0)
+
+
+def newly_measured(condition: Callable[[], Any]) -> None:
+    """Wait until it holds: a bridge measures ten times per second, and answers with the latest reading."""
+    deadline = time.monotonic() + 2.0
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 # --- scripts ------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from drivers.errors import CommunicationError, ReadingError, SettingError
 if TYPE_CHECKING:
     from drivers.roles import Acquisition, Clock
 
-__all__ = ["acquire"]
+__all__ = ["acquire", "reconnections"]
 
 POLL, LATEST = 0.05, 10.0
 """Time (s) between two queries whether an acquisition is complete, and its largest delay, also of start and fetch."""
@@ -21,6 +21,11 @@ LONGEST_INTERRUPTION = 900.0
 """Largest delay (s) by an instrument that interrupts the acquisition (`drivers.capabilities.Interruptible`)."""
 
 Data = TypeVar("Data")
+
+
+def reconnections(instrument: object) -> int:
+    """How often the connection of `instrument`, a channel or a whole, was opened again; 0 where it does not say."""
+    return int(getattr(getattr(instrument, "root_instrument", instrument), "reconnections", 0))
 
 
 def acquire(instrument: "Acquisition[Data]", name: str, clock: "Clock", expect: Callable[[float], None]) -> Data:
@@ -51,13 +56,13 @@ def acquire(instrument: "Acquisition[Data]", name: str, clock: "Clock", expect: 
             name, f"has an acquisition of {duration!r} s; duration() returns a finite time (s), 0 or more."
         )
     for _ in range(REPETITIONS):
-        reconnections = getattr(instrument, "reconnections", 0)
+        before = reconnections(instrument)
         try:
             return _once(instrument, name, duration, clock, expect)
         except CommunicationError:
             with suppress(Exception):  # of a lab's driver; it opens the connection, if that is possible
                 instrument.abort()
-            if getattr(instrument, "reconnections", 0) == reconnections:
+            if reconnections(instrument) == before:
                 raise
     return _once(instrument, name, duration, clock, expect)
 

@@ -114,6 +114,22 @@ def test_settling_takes_simulated_time_only(finished: tuple[Path, Answer, float]
     assert wall_time < sweeps / 2
 
 
+def test_no_more_than_a_tenth_of_the_time_is_lost_beside_filters_and_traces(report: dict[str, Any]) -> None:
+    whole = 0.0
+    for path in report["runs"]:
+        with h5py.File(path) as file:
+            times, of_run = file["data/time"][()], json.loads(file.attrs["parameters"])
+        needed = {
+            "time_constant": lambda one: 13.1 * one["time_constant"],  # until the filter is within 0.1 %
+            "if_bandwidth": lambda one: one["frequencies"] * one["averages"] / one["if_bandwidth"],
+            "sweep_time": lambda one: one["sweep_time"] * one["averages"],
+        }
+        point = next(duration(of_run) for key, duration in needed.items() if key in of_run)
+        assert times[-1] / times.size < point / 0.9, path
+        whole += times[-1]
+    assert whole < 330.0
+
+
 @pytest.mark.parametrize(
     ("index", "procedure", "trace", "unit", "rows"),
     [(0, "IVSweep", "conductance", "S", 401), (1, "ReflectionVsBias", "s11", "1", 61),

@@ -9,6 +9,7 @@ import logging
 import math
 from collections.abc import Callable
 
+from drivers.acquiring import reconnections
 from drivers.errors import CommunicationError, ReadingError, SettingError
 from drivers.roles import Adjustable
 
@@ -79,12 +80,12 @@ class Level:
         """
         self.permit()
         before, self.value = self.value, None
-        reconnections = getattr(self._instrument, "reconnections", 0)
+        connected = reconnections(self._instrument)
         try:
             self._instrument.set_level(value * self.scale)
         except CommunicationError:
             found = self.read_back_twice()
-            if getattr(self._instrument, "reconnections", 0) == reconnections:
+            if reconnections(self._instrument) == connected:
                 self.value = None
                 raise
             logger.warning("%s: after its connection was lost, its level is %s", self.name, self.shown(found))

@@ -38,6 +38,8 @@ class IsothermSweep(IVSweep):
 
     temperatures = SweepParameter("Stage", units="K", default="0,0.14,0.23,0.32", minimum=0.0, maximum=10.0)
     points = IntegerParameter("Bias points of a curve", default=61, minimum=10, maximum=2_000_000)
+    # Gap and temperature point by point need a quieter dI/dV than the curve; waiting for the stage takes longer.
+    time_constant = FloatParameter("Lock-in time constant", units="s", default=0.03, minimum=1e-5, maximum=3e4)
     stage_settling = FloatParameter("Settling of the stage", units="s", default=120.0, minimum=20.0, maximum=86_400.0)
     stage_tolerance = FloatParameter("Tolerance of the stage", units="%", default=1.0, minimum=0.01, maximum=20.0)
     stage_relaxation = FloatParameter(

@@ -10,6 +10,7 @@ from sim_instruments.panels.copper_mountain import (
     CopperMountainS5048Panel,
 )
 from sim_instruments.panels.front_panel import FrontPanel
+from sim_instruments.panels.keithley_2400 import Keithley2400Panel
 from sim_instruments.panels.keithley_2450 import Keithley2450Panel
 from sim_instruments.panels.keithley_2600b import KEITHLEY_2600B
 from sim_instruments.panels.keysight_b29xx import KeysightB29xxPanel
@@ -47,6 +48,7 @@ __all__ = ["ADDRESSES", "PANELS", "FrontPanel", "front_panels", "panel_of"]
 
 #: Class names of drivers, labnis's own and those of QCoDeS and pymeasure, and their panels.
 PANELS: Mapping[str, type[FrontPanel]] = {
+    "Keithley2400": Keithley2400Panel,
     "Keithley2450": Keithley2450Panel,
     **KEITHLEY_2600B,
     "SR830": SR830Panel,

@@ -3,7 +3,8 @@
 from typing import Any, ClassVar
 
 from sim_instruments.panels.front_panel import Setting
-from sim_instruments.panels.keithley_24xx import Keithley24xxPanel, settings_of
+from sim_instruments.panels.keithley_24xx import Keithley24xxPanel
+from sim_instruments.panels.keithley_24xx_settings import settings_of
 from sim_instruments.panels.scpi_values import Number
 
 __all__ = ["Keithley2400Panel"]

@@ -8,18 +8,16 @@ sweep ends at its last level, and a drift without autozero of 1e-3 of the range 
 """
 
 import math
-from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import numpy as np
 
 from sim_instruments.panels.front_panel import Setting, command
-from sim_instruments.panels.scpi import ScpiPanel, with_auto
+from sim_instruments.panels.keithley_24xx_settings import COMMON, HEADROOM, MOST_READINGS, enclosing
+from sim_instruments.panels.scpi import ScpiPanel
 from sim_instruments.panels.scpi_values import (
     Call,
     Choice,
-    Integer,
-    Number,
     ScpiError,
     Switch,
     Text,
@@ -29,18 +27,14 @@ from sim_instruments.panels.scpi_values import (
 
 __all__ = ["Keithley24xxPanel"]
 
-HEADROOM = 1.05
 # Steps of levels (5 µV of 200 mV) and of readings, per range.
 SOURCE_STEP, READING_STEP = 2.5e-5, 1e-6
 NOT_A_NUMBER, OVERFLOW = 9.91e37, 9.9e37
 DRIFT = 1e-3
 ELEMENTS = ("VOLTage", "CURRent", "RESistance", "TIME", "STATus")
-FUNCTIONS = {"VOLTage[:DC]": "VOLT", "CURRent[:DC]": "CURR", "RESistance": "RES"}
 SHOWN = {"VOLT": '"VOLT:DC"', "CURR": '"CURR:DC"', "RES": '"RES"'}
-ARM_SOURCES = ("IMMediate", "TLINk", "TIMer", "MANual", "BUS", "NSTest", "PSTest", "BSTest")
 # Commands that are executed while the trigger model waits.
 RELEASING = ("ABOR", "*TRG", "*RST", "SYST:PRES")
-MOST_READINGS = 2500
 TEXTS = {
     -222: "Parameter data out of range",
     802: "OUTPUT blocked by output enable",
@@ -52,42 +46,6 @@ TEXTS = {
 OVER_RANGE, FILTERED, FRONT, COMPLIANCE, PROTECTION, MATH, NULL = 1, 2, 4, 8, 16, 32, 64
 AUTO_OHMS, MEASURES, SOURCES = 1 << 10, {"VOLT": 1 << 11, "CURR": 1 << 12, "RES": 1 << 13}, {"VOLT": 14, "CURR": 15}
 RANGE_COMPLIANCE, FOUR_WIRE = 1 << 16, 1 << 22
-
-
-class _Count(Integer):
-    """A count that may be infinite."""
-
-    def parse(self, text: str) -> Any:
-        """Value for `text`."""
-        return math.inf if text.upper() in ("INF", "INFINITE") else super().parse(text)
-
-    def show(self, value: float, number_format: str) -> str:
-        """Format `value`."""
-        return f"{value:d}" if math.isfinite(value) else "+9.9E37"
-
-
-def enclosing(ranges: tuple[float, ...], value: float) -> float:
-    """The lowest of `ranges` that includes `value`, or the highest."""
-    return next((one for one in ranges if abs(value) <= one * HEADROOM * (1 + 1e-9)), ranges[-1])
-
-
-def settings_of(voltage: tuple[float, ...], current: tuple[float, ...], smallest: float) -> Iterator[Setting]:
-    """Settings of a model with these ranges (V, A) and this `smallest` compliance (A)."""
-    for header, short, ranges in (("VOLTage", "VOLT", voltage), ("CURRent", "CURR", current)):
-        most = ranges[-1] * HEADROOM
-        level = f":SOURce<n>:{header}[:LEVel]"
-        yield Setting(f"{level}[:IMMediate][:AMPLitude]", f"{short} level", Number(0.0, -most, most))
-        yield Setting(f"{level}:TRIGgered[:AMPLitude]", f"{short} triggered", Number(0.0, -most, most))
-        yield Setting(f":SOURce<n>:{header}:MODE", f"{short} mode", Choice("FIXed", "SWEep", "LIST"))
-        source_range = Number(ranges[0], -most, most)
-        yield from with_auto(Setting(f":SOURce<n>:{header}:RANGe", f"{short} source range", source_range))
-        yield Setting(f":SOURce<n>:{header}:STARt", f"{short} start", Number(0.0, -most, most))
-        yield Setting(f":SOURce<n>:{header}:STOP", f"{short} stop", Number(0.0, -most, most))
-        limit = Number(1.05e-4, smallest, most) if short == "CURR" else Number(21.0, 2e-4, most)
-        yield Setting(f"[:SENSe<n>]:{header}[:DC]:PROTection[:LEVel]", f"{short} limit", limit)
-        yield Setting(f"[:SENSe<n>]:{header}[:DC]:PROTection:RSYNchronize", f"{short} follows", Switch(False))
-        sense = Number(enclosing(ranges, limit.default), -most, most)
-        yield from with_auto(Setting(f"[:SENSe<n>]:{header}[:DC]:RANGe[:UPPer]", f"{short} range", sense))
 
 
 class Keithley24xxPanel(ScpiPanel):
@@ -120,35 +78,7 @@ class Keithley24xxPanel(ScpiPanel):
         ":MEASure:RESistance?": lambda self, _: self.measure_now("RES"),
         "*TRG": lambda self, call: call.expect(0),
     }
-    settings: ClassVar[tuple[Any, ...]] = (
-        Setting(":OUTPut<n>[:STATe]", "output", Switch(False)),
-        Setting(":OUTPut<n>:SMODe", "off state", Choice("NORMal", "HIMPedance", "ZERO", "GUARd")),
-        Setting(":SOURce<n>:FUNCtion[:MODE]", "function", Choice("VOLTage", "CURRent")),
-        Setting(":SOURce<n>:CLEar:AUTO", "clear auto", Switch(False)),
-        *with_auto(Setting(":SOURce<n>:DELay", "delay", Number(0.0, 0.0, 9999.999))),
-        Setting(":FORMat:BORDer", "byte order", Choice("NORMal", "SWAPped")),
-        Setting(":ROUTe:TERMinals", "terminals", Choice("FRONt", "REAR")),
-        Setting(":SYSTem:RSENse", "four-wire", Switch(False)),
-        Setting(":SYSTem:GUARd", "guard", Choice("CABLe", "OHMS")),
-        Setting("[:SENSe<n>]:FUNCtion:CONCurrent", "concurrent", Switch(True)),
-        *(Setting(f"[:SENSe<n>]:{name}:NPLCycles", "nplc", Number(1.0, 0.01, 10.0)) for name in FUNCTIONS),
-        Setting("[:SENSe<n>]:RESistance:MODE", "ohms", Choice("AUTO", "MANual")),
-        Setting("[:SENSe<n>]:RESistance:OCOMpensated", "offset compensation", Switch(False)),
-        *with_auto(Setting("[:SENSe<n>]:RESistance:RANGe[:UPPer]", "RES range", Number(2.1e5, 0.0, 2.1e13))),
-        Setting("[:SENSe<n>]:AVERage[:STATe]", "filter", Switch(False)),
-        Setting("[:SENSe<n>]:AVERage:TCONtrol", "filter type", Choice("REPeat", "MOVing")),
-        Setting("[:SENSe<n>]:AVERage:COUNt", "filter count", Integer(10, 1, 100)),
-        Setting(":ARM[:SEQuence<n>][:LAYer<n>]:COUNt", "arm count", _Count(1, 1, MOST_READINGS)),
-        Setting(":ARM[:SEQuence<n>][:LAYer<n>]:SOURce", "arm source", Choice(*ARM_SOURCES)),
-        Setting(":TRIGger[:SEQuence<n>]:COUNt", "trigger count", Integer(1, 1, MOST_READINGS)),
-        Setting(":TRIGger[:SEQuence<n>]:SOURce", "trigger source", Choice("IMMediate", "TLINk")),
-        Setting(":TRIGger[:SEQuence<n>]:DELay", "trigger delay", Number(0.0, 0.0, 999.9999)),
-        Setting(":CALCulate<n>:STATe", "math", Switch(False)),
-        Setting(":CALCulate2:NULL:STATe", "null", Switch(False)),
-        Setting(":CALCulate2:NULL:OFFSet", "null offset", Number(0.0)),
-        Setting(":DISPlay:ENABle", "display", Switch(True)),
-        Setting(":DISPlay:DIGits", "digits", Integer(6, 4, 7)),
-    )
+    settings: ClassVar[tuple[Any, ...]] = COMMON
 
     def switch_on(self) -> None:
         """Start as after power-up."""

@@ -65,13 +65,13 @@ class Keithley2400(Keithley24xx, QcodesKeithley2400):
         found = MODEL.search(self._identity.upper())
         model = found and found[1] + ("-LV" if found[2] else "")
         if model not in RANGES:
-            identity = self._identity
-            self.close()
-            raise SettingError(
+            refused = SettingError(
                 self.described,
-                f"identifies itself as {identity[:80]!r}; one of {', '.join(RANGES)} is needed.",
+                f"identifies itself as {self._identity[:80]!r}; one of {', '.join(RANGES)} is needed.",
                 "Check its address and type in the station file.",
             )
+            self.close()
+            raise refused
         self.voltage_ranges, self.current_ranges = RANGES[model]
         self.largest_voltage = self.headroom * self.voltage_ranges[-1]
         self.largest_current = self.headroom * self.current_ranges[-1]

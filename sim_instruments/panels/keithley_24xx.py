@@ -100,6 +100,7 @@ class Keithley24xxPanel(ScpiPanel):
         super().abort_operation()
         self.waiting, self._awaited = False, False
         self._held: list[str] = []
+        self._begun: list[bytes] = []
 
     def device_clear(self) -> None:
         """Return to idle, too."""
@@ -109,17 +110,21 @@ class Keithley24xxPanel(ScpiPanel):
     def execute(self, message: str) -> list[bytes]:
         """Execute a message; while the trigger model waits, only what releases it."""
         if not self.waiting:
-            return super().execute(message)
+            answers = super().execute(message)
+            if self.waiting:
+                self._begun, answers = answers, []
+            return answers
         if not message.strip().lstrip(":").upper().startswith(RELEASING):
             self._held.append(message)
             return []
         held, triggered = self._held, message.strip().upper().startswith("*TRG")
-        answers: list[bytes] = []
+        answers = []
         if triggered and math.isfinite(self.state["arm count"]):
+            begun = self._begun
             awaited = self._awaited
             self.abort_operation()
             self._measure_all()
-            answers = [self._encoded().encode("latin-1")] if awaited else []
+            answers = [b";".join([*begun, self._encoded().encode("latin-1")])] if awaited else []
         self.abort_operation()
         for each in (message, *held):
             answers += super().execute(each)
@@ -173,6 +178,8 @@ class Keithley24xxPanel(ScpiPanel):
             self.state[name] = enclosing(self._ranges(short), self.state[name])
         elif name == "CURR limit" and self.state["CURR follows"]:
             self.state["CURR range"] = self._covering()
+        elif name == "CURR limit" and self.state["CURR range auto"]:
+            self.state["CURR range"] = min(self.state["CURR range"], self._covering())
         if short in ("VOLT", "CURR"):
             self._settle(short, part)
         self._drive()

@@ -4,7 +4,8 @@ From the Series 2400 user's manual (2400S-900-01, Rev. K): commands (section 18)
 (18-50, 18-51). Current sourcing can be set up but not switched on. Ranges of measurement are queried as 1.05 times the
 nominal value, as users of this command set have logged. Assumed: that a compliance below the range leaves the range as
 it is, that a range below the level is -221, that a list of functions without concurrency is the last of them, that a
-sweep ends at its last level, and a drift without autozero of 1e-3 of the range per hour.
+sweep ends at its last level, and a drift without autozero of 1e-3 of the range per hour. Not simulated: data store,
+limit tests, source memory, contact check and auto-ohms (resistance is the ratio of voltage and current).
 """
 
 import math
@@ -76,6 +77,8 @@ class Keithley24xxPanel(ScpiPanel):
         ":MEASure:VOLTage[:DC]?": lambda self, _: self.measure_now("VOLT"),
         ":MEASure:CURRent[:DC]?": lambda self, _: self.measure_now("CURR"),
         ":MEASure:RESistance?": lambda self, _: self.measure_now("RES"),
+        ":TRIGger[:SEQuence<n>]:CLEar": lambda self, _: None,
+        ":SYSTem:KEY": lambda self, call: call.expect(1),
         "*TRG": lambda self, call: call.expect(0),
     }
     settings: ClassVar[tuple[Any, ...]] = COMMON

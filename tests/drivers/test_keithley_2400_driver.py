@@ -210,17 +210,18 @@ def test_a_limit_of_the_voltage_stays_and_is_told(smu: Keithley2400, panel: Keit
 
 
 @pytest.mark.parametrize(
-    ("compliance", "words"), [(1e-8, "status 216[0-9]+"), (1e-6, "a?range, which limits the current")]
+    ("limit", "largest", "bit"), [(1e-8, 1e-6, 1 << 3), (1e-6, 1e-8, 1 << 16)], ids=["compliance", "range"]
 )
-def test_compliance_is_an_error_not_data(
-    smu: Keithley2400, panel: Keithley2400Panel, compliance: float, words: str
+def test_a_limited_current_is_an_error_not_data(
+    smu: Keithley2400, panel: Keithley2400Panel, limit: float, largest: float, bit: int
 ) -> None:
     prepare(smu, 20.0, 1e-6, 1e-6)
     smu.output_on()
-    panel.state["CURR limit"], panel.state["CURR range"] = compliance, 1e-8  # a range that this model has not
+    panel.state["CURR limit"], panel.state["CURR range"] = limit, largest
     smu.set_level(19.0)
-    with pytest.raises(ComplianceError, match="current limit"):
+    with pytest.raises(ComplianceError, match="current limit") as caught:
         smu.read()
+    assert int(caught.value.problem.partition("status ")[2].rstrip(").")) & (1 << 3 | 1 << 16) == bit
 
 
 def test_overflow_is_an_error_not_data(

@@ -4,17 +4,14 @@ QCoDeS's driver with checks of every setting and reading; `drivers.keithley_24xx
 The 2430 is left out: its pulse mode has other limits.
 """
 
-import re
 from typing import Any, Literal
 
 from qcodes.instrument_drivers.Keithley import Keithley2400 as QcodesKeithley2400
 
-from drivers.errors import SettingError
 from drivers.keithley_24xx import Keithley24xx
 
 __all__ = ["Keithley2400"]
 
-MODEL = re.compile(r"MODEL (\d{4})(-?LV)?")
 DECADES = tuple(10.0**decade for decade in range(-6, 1))
 # Model → ranges of voltage (V) and of current (A), from the data sheets SPEC-2400 to SPEC-2440.
 RANGES: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
@@ -62,19 +59,7 @@ class Keithley2400(Keithley24xx, QcodesKeithley2400):
     ) -> None:
         self.four_wire_leads, self.terminals = four_wire, terminals
         super().__init__(name, address, **kwargs)
-        found = MODEL.search(self._identity.upper())
-        model = found and found[1] + ("-LV" if found[2] else "")
-        if model not in RANGES:
-            refused = SettingError(
-                self.described,
-                f"identifies itself as {self._identity[:80]!r}; one of {', '.join(RANGES)} is needed.",
-                "Check its address and type in the station file.",
-            )
-            self.close()
-            raise refused
-        self.voltage_ranges, self.current_ranges = RANGES[model]
-        self.largest_voltage = self.headroom * self.voltage_ranges[-1]
-        self.largest_current = self.headroom * self.current_ranges[-1]
+        self.voltage_ranges, self.current_ranges = RANGES[self._require_model(RANGES)]
         self._replace_parameters()
 
     def _replace_parameters(self) -> None:
@@ -90,10 +75,6 @@ class Keithley2400(Keithley24xx, QcodesKeithley2400):
             setattr(self, name, self._replaced(name, unit, f"{header}?", f"{header} {{:.10g}}", get_parser=float))
         self.output = self._replaced("output", "", self._output_state, lambda on: self.apply(":OUTP", bool(on)))
         self.remove_parameter("resistance")
-
-    def _replaced(self, name: str, unit: str, get: Any, write: Any, **options: Any) -> Any:
-        self.remove_parameter(name)
-        return self.add_parameter(name, unit=unit, get_cmd=get, set_cmd=write, **options)
 
     def output_enabled(self) -> bool:
         """Whether the output is on, as the instrument answers."""

@@ -17,7 +17,9 @@ Unknown: the resolution of the compliance, the longest message, and whether the 
 """
 
 import math
-from typing import ClassVar, Literal
+import re
+from collections.abc import Collection
+from typing import Any, ClassVar, Literal
 
 from drivers.answers import number, numbers
 from drivers.errors import ComplianceError, OverloadError, ReadingError, SettingError
@@ -45,6 +47,7 @@ READABLE = 1.1
 # A reading is two conversions, each with a reference and a zero.
 CONVERSIONS = 6
 READING = ":OUTP?;:READ?"
+MODEL = re.compile(r"MODEL (\d{4})(-?LV)?")
 
 
 class Keithley24xx(MainsSourceMeter):
@@ -54,10 +57,12 @@ class Keithley24xx(MainsSourceMeter):
     average_command = ":SENS:AVER"
     line_frequencies = (50.0, 60.0)
     range_tolerance = 0.06
-    voltage_ranges: tuple[float, ...]
+    voltage_ranges: tuple[float, ...] = (200.0,)
     """Ranges (V) of the model."""
-    current_ranges: tuple[float, ...]
+    current_ranges: tuple[float, ...] = (1.0,)
     """Ranges (A) of the model."""
+    has_terminals: ClassVar[bool] = True
+    """Whether it has terminals at its front, which can be selected."""
     terminals: Literal["front", "rear"] | None = None
     """Terminals that the device is connected to; None for those that are selected."""
     status_settings: ClassVar[int] = sum(SETTINGS)
@@ -65,6 +70,35 @@ class Keithley24xx(MainsSourceMeter):
     _ranges = (math.nan, math.nan)  # of voltage (V) and current (A), as `prepare` has chosen them
     _seconds = 0.0
     _expected_status: int | None = None
+
+    @property
+    def largest_voltage(self) -> float:  # type: ignore[override]  # depends on the model
+        """Largest level of the voltage source (V)."""
+        return self.headroom * self.voltage_ranges[-1]
+
+    @property
+    def largest_current(self) -> float:  # type: ignore[override]
+        """Largest level of the current source (A)."""
+        return self.headroom * self.current_ranges[-1]
+
+    def _require_model(self, models: Collection[str]) -> str:
+        """The model, which is one of `models`; the connection to another instrument is closed."""
+        found = MODEL.search(self._identity.upper())
+        model = found[1] + ("-LV" if found[2] else "") if found else ""
+        if model not in models:
+            other = SettingError(
+                self.described,
+                f"identifies itself as {self._identity[:80]!r}; one of {', '.join(models)} is needed.",
+                "Check its address and type in the station file.",
+            )
+            self.close()
+            raise other
+        return model
+
+    def _replaced(self, name: str, unit: str, get: Any, write: Any, **options: Any) -> Any:
+        """A parameter in place of one of upstream that rounds, or that reads something else."""
+        self.remove_parameter(name)
+        return self.add_parameter(name, unit=unit, get_cmd=get, set_cmd=write, **options)
 
     def prepare(
         self, *, maximum_voltage: float, maximum_current: float, compliance: float, integration_time: float
@@ -97,7 +131,8 @@ class Keithley24xx(MainsSourceMeter):
         self.discard_errors()
         self._source_voltage()
         self._choose_leads()
-        self._choose_terminals()
+        if self.has_terminals:
+            self._choose_terminals()
         self._end_others()
         self._choose_functions()
         largest = max(abs(maximum_voltage), abs(self.level()))
@@ -114,7 +149,7 @@ class Keithley24xx(MainsSourceMeter):
             + MEASURES_CURRENT
             + SOURCES_VOLTAGE
             + FILTERED * (averages > 1)
-            + FRONT * (self._confirmed[":ROUT:TERM?"] == "FRON")
+            + FRONT * (self._confirmed.get(":ROUT:TERM?") == "FRON")
             + FOUR_WIRE * self.four_wire_leads
         )
 

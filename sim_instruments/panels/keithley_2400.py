@@ -5,14 +5,12 @@ from typing import Any, ClassVar
 from sim_instruments.panels.front_panel import Setting
 from sim_instruments.panels.keithley_24xx import Keithley24xxPanel
 from sim_instruments.panels.keithley_24xx_settings import settings_of
-from sim_instruments.panels.scpi_values import Number
+from sim_instruments.panels.scpi_values import Choice
 
 __all__ = ["Keithley2400Panel"]
 
 VOLTAGE_RANGES = (0.2, 2.0, 20.0, 200.0)
 CURRENT_RANGES = tuple(10.0**decade for decade in range(-6, 1))
-# Limits of the voltage (V) that can be chosen; the last is none.
-PROTECTIONS = (20.0, 40.0, 60.0, 80.0, 100.0, 120.0, 160.0, 210.0)
 
 
 class Keithley2400Panel(Keithley24xxPanel):
@@ -25,12 +23,6 @@ class Keithley2400Panel(Keithley24xxPanel):
     weakest = 0.105
     settings: ClassVar[tuple[Any, ...]] = (
         *settings_of(VOLTAGE_RANGES, CURRENT_RANGES, 1e-9),
-        Setting(":SOURce<n>:VOLTage:PROTection[:LEVel]", "VOLT protection", Number(PROTECTIONS[-1], 0.0, 500.0)),
+        Setting(":ROUTe:TERMinals", "terminals", Choice("FRONt", "REAR")),
+        Setting("[:SENSe<n>]:AVERage:TCONtrol", "filter type", Choice("REPeat", "MOVing")),
     )
-
-    def setting_changed(self, name: str) -> None:
-        """As of each model; a limit of the voltage is one of a few."""
-        if name == "VOLT protection":
-            wanted = self.state[name]
-            self.state[name] = next((one for one in PROTECTIONS if wanted <= one), PROTECTIONS[-1])
-        super().setting_changed(name)

@@ -14,7 +14,13 @@ from typing import Any, ClassVar
 import numpy as np
 
 from sim_instruments.panels.front_panel import Setting, command
-from sim_instruments.panels.keithley_24xx_settings import COMMON, HEADROOM, MOST_READINGS, enclosing
+from sim_instruments.panels.keithley_24xx_settings import (
+    COMMON,
+    HEADROOM,
+    MOST_READINGS,
+    PROTECTIONS,
+    enclosing,
+)
 from sim_instruments.panels.scpi import ScpiPanel
 from sim_instruments.panels.scpi_values import (
     Call,
@@ -175,6 +181,9 @@ class Keithley24xxPanel(ScpiPanel):
         short, _, part = name.partition(" ")
         if name in ("terminals", "four-wire", "guard", "function"):
             self.state["output"] = False
+        elif name == "VOLT protection":
+            wanted = self.state[name]
+            self.state[name] = next((one for one in PROTECTIONS if wanted <= one), PROTECTIONS[-1])
         elif name == "concurrent":
             self.functions = self.functions[:1]
         elif short in ("VOLT", "CURR") and part in ("range", "source range"):
@@ -203,10 +212,14 @@ class Keithley24xxPanel(ScpiPanel):
         return limit if self.state["CURR range auto"] else min(limit, self.state["CURR range"] * HEADROOM)
 
     def _drive(self) -> None:
-        on = self.state["output"] and self.state["terminals"] == self.connected
-        bound = self.state.get("VOLT protection", math.inf)
+        on = self.state["output"] and self.at_device()
+        bound = self.state["VOLT protection"]
         level = max(-bound, min(bound, self.state["VOLT level"]))
         self._terminals.set_source(level=level, output=on, current_limit=self.current_limit())
+
+    def at_device(self) -> bool:
+        """Whether the terminals in use are those of the device."""
+        return bool(self.state.get("terminals", self.connected) == self.connected)
 
     @command(":SOURce<n>:CLEar[:IMMediate]")
     def _clear_source(self, call: Call) -> None:
@@ -263,8 +276,15 @@ class Keithley24xxPanel(ScpiPanel):
 
     def duration(self) -> float:
         """Time (s) of one conversion, averages included."""
-        cycles: float = self.state["nplc"] * (self.state["filter count"] if self.state["filter"] else 1)
-        return cycles / self.world.wiring.line_frequency
+        return float(self.state["nplc"] * self.averages() / self.world.wiring.line_frequency)
+
+    def filtered(self) -> bool:
+        """Whether a filter is on."""
+        return bool(self.state["filter"])
+
+    def averages(self) -> int:
+        """Number of conversions that a reading needs."""
+        return int(self.state["filter count"]) if self.state["filter"] else 1
 
     def trigger(self, *, answers: bool) -> str | bytes | None:
         """Run the trigger model, or wait for its event."""
@@ -305,7 +325,7 @@ class Keithley24xxPanel(ScpiPanel):
         self.world.clock.sleep(self.state["delay"] + self.state["trigger delay"] + conversions * self.duration())
         ranges = self.state["VOLT source range"], self.state["CURR range"]
         found = self._terminals.source_state(self.duration(), *ranges)
-        away = self.state["terminals"] != self.connected
+        away = not self.at_device()
         values = dict.fromkeys(("RES", "CURR"), NOT_A_NUMBER) | {"VOLT": self.state["VOLT level"]}
         values["TIME"] = self.world.clock.time()
         beyond = False
@@ -334,9 +354,9 @@ class Keithley24xxPanel(ScpiPanel):
 
     def _status(self, *, limited: bool, beyond: bool) -> float:
         real = self.state["CURR limit"] <= self.current_limit()
-        word = OVER_RANGE * beyond + FILTERED * self.state["filter"] + FRONT * (self.state["terminals"] == "FRON")
+        word = OVER_RANGE * beyond + FILTERED * self.filtered() + FRONT * (self.state.get("terminals") != "REAR")
         word += (COMPLIANCE if real else RANGE_COMPLIANCE) * limited
-        word += PROTECTION * (abs(self.state["VOLT level"]) > self.state.get("VOLT protection", math.inf))
+        word += PROTECTION * (abs(self.state["VOLT level"]) > self.state["VOLT protection"])
         word += MATH * self.state["math"] + NULL * self.state["null"]
         word += AUTO_OHMS * (self.state["ohms"] == "AUTO") + sum(MEASURES[one] for one in self.functions)
         return float(word + (1 << SOURCES[self.state["function"]]) + FOUR_WIRE * self.state["four-wire"])

@@ -8,9 +8,11 @@ from sim_instruments.panels.front_panel import Setting
 from sim_instruments.panels.scpi import with_auto
 from sim_instruments.panels.scpi_values import Choice, Integer, Number, Switch
 
-__all__ = ["COMMON", "FUNCTIONS", "HEADROOM", "MOST_READINGS", "enclosing", "settings_of"]
+__all__ = ["COMMON", "FUNCTIONS", "HEADROOM", "MOST_READINGS", "PROTECTIONS", "enclosing", "settings_of"]
 
 HEADROOM = 1.05
+# Limits of the voltage (V) that can be chosen; the last is none.
+PROTECTIONS = (20.0, 40.0, 60.0, 80.0, 100.0, 120.0, 160.0, 210.0)
 FUNCTIONS = {"VOLTage[:DC]": "VOLT", "CURRent[:DC]": "CURR", "RESistance": "RES"}
 ARM_SOURCES = ("IMMediate", "TLINk", "TIMer", "MANual", "BUS", "NSTest", "PSTest", "BSTest")
 MOST_READINGS = 2500
@@ -56,10 +58,10 @@ COMMON: tuple[Setting, ...] = (
     Setting(":OUTPut<n>[:STATe]", "output", Switch(False)),
     Setting(":OUTPut<n>:SMODe", "off state", Choice("NORMal", "HIMPedance", "ZERO", "GUARd")),
     Setting(":SOURce<n>:FUNCtion[:MODE]", "function", Choice("VOLTage", "CURRent")),
+    Setting(":SOURce<n>:VOLTage:PROTection[:LEVel]", "VOLT protection", Number(PROTECTIONS[-1], 0.0, 500.0)),
     Setting(":SOURce<n>:CLEar:AUTO", "clear auto", Switch(False)),
     *with_auto(Setting(":SOURce<n>:DELay", "delay", Number(0.0, 0.0, 9999.999))),
     Setting(":FORMat:BORDer", "byte order", Choice("NORMal", "SWAPped")),
-    Setting(":ROUTe:TERMinals", "terminals", Choice("FRONt", "REAR")),
     Setting(":SYSTem:RSENse", "four-wire", Switch(False)),
     Setting(":SYSTem:GUARd", "guard", Choice("CABLe", "OHMS")),
     Setting("[:SENSe<n>]:FUNCtion:CONCurrent", "concurrent", Switch(True)),
@@ -68,7 +70,6 @@ COMMON: tuple[Setting, ...] = (
     Setting("[:SENSe<n>]:RESistance:OCOMpensated", "offset compensation", Switch(False)),
     *with_auto(Setting("[:SENSe<n>]:RESistance:RANGe[:UPPer]", "RES range", Number(2.1e5, 0.0, 2.1e13))),
     Setting("[:SENSe<n>]:AVERage[:STATe]", "filter", Switch(False)),
-    Setting("[:SENSe<n>]:AVERage:TCONtrol", "filter type", Choice("REPeat", "MOVing")),
     Setting("[:SENSe<n>]:AVERage:COUNt", "filter count", Integer(10, 1, 100)),
     Setting(":ARM[:SEQuence<n>][:LAYer<n>]:COUNt", "arm count", _Count(1, 1, MOST_READINGS)),
     Setting(":ARM[:SEQuence<n>][:LAYer<n>]:SOURce", "arm source", Choice(*ARM_SOURCES)),

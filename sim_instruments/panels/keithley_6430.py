@@ -3,7 +3,8 @@
 `sim_instruments.panels.keithley_24xx` has what it shares with the 2400 series. From the 6430 reference manual: ranges,
 compliance (17-59), filters (17-61), status word (17-47 to 17-49), and an identity that a user has logged. It has no
 terminals at its front. Assumed: that the automatic filter is on after a reset and has no effect on a reading, that the
-filter bit of the status is for any filter, and a smallest compliance of 0.1 % of the lowest range.
+filter bit of the status is for any filter, a smallest compliance of 0.1 % of the lowest range, and that `:NPLC` is
+accepted without a function, as the driver of qcodes_contrib_drivers sends it.
 """
 
 from typing import Any, ClassVar
@@ -11,7 +12,7 @@ from typing import Any, ClassVar
 from sim_instruments.panels.front_panel import Setting
 from sim_instruments.panels.keithley_24xx import Keithley24xxPanel
 from sim_instruments.panels.keithley_24xx_settings import settings_of
-from sim_instruments.panels.scpi_values import Integer, Switch
+from sim_instruments.panels.scpi_values import Integer, Number, Switch
 
 __all__ = ["Keithley6430Panel"]
 
@@ -29,6 +30,7 @@ class Keithley6430Panel(Keithley24xxPanel):
     weakest = 0.0105
     settings: ClassVar[tuple[Any, ...]] = (
         *settings_of(VOLTAGE_RANGES, CURRENT_RANGES, 1e-15),
+        Setting("[:SENSe<n>]:NPLCycles", "nplc", Number(1.0, 0.01, 10.0)),
         Setting("[:SENSe<n>]:AVERage:AUTO", "automatic filter", Switch(True)),
         Setting("[:SENSe<n>]:AVERage:REPeat[:STATe]", "repeating filter", Switch(False)),
         Setting("[:SENSe<n>]:AVERage:REPeat:COUNt", "repeats", Integer(1, 1, 100)),

@@ -82,6 +82,7 @@ def test_contrib_driver(twin: Twin, wire: MessageBasedResource) -> None:
     assert rejected(wire) == NO_ERROR
 
 
+@pytest.mark.filterwarnings("ignore::FutureWarning")  # of names that pymeasure 0.16 still has
 def test_pymeasure_driver(twin: Twin, wire: MessageBasedResource) -> None:
     smu = PymeasureKeithley2400(twin.addresses["source"], visa_library=twin.visalib)
     smu.apply_voltage(20, compliance_current=1e-4)

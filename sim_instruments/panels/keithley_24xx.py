@@ -56,7 +56,14 @@ RANGE_COMPLIANCE, FOUR_WIRE = 1 << 16, 1 << 22
 
 
 class Keithley24xxPanel(ScpiPanel):
-    """A source-meter of the 2400 series across the bias line."""
+    """A source-meter of the 2400 series across the bias line.
+
+    Attributes
+    ----------
+    blocked
+        Set it as the output-enable line does, or the interlock of a 6430: the output does not go on.
+
+    """
 
     number_format = "+.6E"
     voltage_ranges: ClassVar[tuple[float, ...]]
@@ -92,6 +99,7 @@ class Keithley24xxPanel(ScpiPanel):
     def switch_on(self) -> None:
         """Start as after power-up."""
         self._terminals = self.wires.terminals(self.world)
+        self.blocked = False
         super().switch_on()
 
     def reset(self) -> None:
@@ -155,8 +163,11 @@ class Keithley24xxPanel(ScpiPanel):
                 raise ScpiError(-221)
         elif name in ("CURR limit", "CURR range"):
             self._check_limit(part, value)
-        elif name == "output" and value and self.state["function"] == "CURR":
-            raise ScpiError(-221)
+        elif name == "output" and value:
+            if self.blocked:
+                raise ScpiError(802, TEXTS[802])
+            if self.state["function"] == "CURR":
+                raise ScpiError(-221)
         elif name in ("arm count", "trigger count"):
             other = self.state["trigger count" if name == "arm count" else "arm count"]
             if math.isfinite(value) and math.isfinite(other) and value * other > MOST_READINGS:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -21,8 +22,10 @@ from drivers.keithley_2400 import RANGES, Keithley2400
 from drivers.models import type_of
 from drivers.protection import CurrentSourcing
 from drivers.roles import BiasSource
+from labnis.station import load_station, open_station
 from labnis.station.role_check import missing_members
-from sim_instruments import Twin
+from labnis.station.simulated import simulated_instruments
+from sim_instruments import SHIPPED_TRUTH, Twin, open_twin
 from sim_instruments.panels.keithley_2400 import Keithley2400Panel
 from tests.drivers.test_swapped_answers import Behind
 from tests.single_instrument_twin import panel_of, source_twin
@@ -442,6 +445,61 @@ def test_parameters_keep_small_values(smu: Keithley2400, panel: Keithley2400Pane
     assert not smu.output()
     smu.snapshot(update=True)
     smu.check_errors()
+
+
+def test_an_output_that_is_blocked_is_told(smu: Keithley2400, panel: Keithley2400Panel) -> None:
+    prepare(smu)
+    panel.blocked = True
+    with pytest.raises(SettingError, match=r"\+802,.OUTPUT blocked by output enable"):
+        smu.output_on()
+
+
+def test_connecting_releases_an_instrument_that_waits(smu: Keithley2400, panel: Keithley2400Panel, twin: Twin) -> None:
+    panel.receive(b":ARM:SOUR BUS;:SOUR:VOLT 0.1;:OUTP ON;:INIT")
+    smu.close()
+    again = Keithley2400("again", twin.addresses["source"], visalib=twin.visalib, timeout=1)
+    assert again.output_enabled()
+    assert again.level() == pytest.approx(0.1)
+
+
+def test_a_ramp_is_made_of_levels_that_the_instrument_has(smu: Keithley2400, panel: Keithley2400Panel) -> None:
+    prepare(smu, 0.2)
+    for level in (5e-6, 1e-5, -5e-6):
+        smu.set_level(level)
+        assert smu.level() == pytest.approx(level, abs=1e-9)
+    with pytest.raises(SettingError, match="a source level of nan V"):
+        smu.set_level(math.nan)
+    with pytest.raises(SettingError):
+        smu.set_current(math.inf)
+    assert panel.state["VOLT level"] == pytest.approx(-5e-6)
+
+
+@pytest.mark.parametrize(
+    ("kind", "table"),
+    [
+        ("drivers.keithley_2400.Keithley2400", "keithley_2400"),
+        ("drivers.keithley_6430.Keithley6430", "keithley_6430"),
+    ],
+)
+def test_a_station_biases_the_device(tmp_path: Path, kind: str, table: str) -> None:
+    text = (Path(__file__).parents[2] / "station.yaml").read_text(encoding="utf-8")
+    text = text.replace("drivers.keithley_2450.Keithley2450", kind).replace(
+        "accuracy: keithley_2450", f"accuracy: {table}"
+    )
+    path = tmp_path / "station.yaml"
+    path.write_text(text, encoding="utf-8")
+    config = load_station(path)
+    simulated = {"wiring": config.wiring_record(), "instruments": simulated_instruments(config)}
+    with open_twin(SHIPPED_TRUTH, seed=1, **simulated) as twin, open_station(config, twin=twin) as station:
+        station.open(["bias"])
+        bias = station.roles.bias
+        bias.prepare(maximum_bias=1e-3, maximum_current=1e-6, integration_time=0.02)
+        bias.move_to(0.9e-3)
+        twin.clock.sleep(1.0)
+        reading = bias.read()
+        assert reading.bias == pytest.approx(0.9e-3, abs=1e-5)
+        assert 0 < reading.current < 1e-6
+        bias.move_to(0.0)
 
 
 def test_a_lost_connection_is_told(smu: Keithley2400) -> None:

@@ -257,3 +257,15 @@ def test_a_current_source_does_not_go_on(wire: MessageBasedResource) -> None:
     wire.write(":SOUR:FUNC CURR;:SOUR:CURR 1e-6;:OUTP ON")
     assert rejected(wire).startswith("-221")
     assert wire.query(":OUTP?;:SOUR:FUNC?") == "0;CURR"
+
+
+def test_a_measurement_by_one_command_switches_the_output_on(wire: MessageBasedResource) -> None:
+    wire.write(":ARM:SOUR BUS;:TRIG:COUN 3;:FORM:ELEM CURR;:SOUR:VOLT 0.1")
+    assert len(numbers(wire, ":MEAS:CURR?")) == 1
+    assert wire.query(":OUTP?;:ARM:SOUR?;:TRIG:COUN?") == "1;IMM;1"
+
+
+def test_a_message_after_an_error_is_not_executed(wire: MessageBasedResource) -> None:
+    wire.write(":NONSENSE;:SOUR:VOLT 0.1")
+    assert float(wire.query(":SOUR:VOLT?")) == 0.0
+    assert rejected(wire) == '-113,"Undefined header"'

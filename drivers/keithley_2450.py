@@ -9,7 +9,7 @@ from drivers.answers import marker, register
 from drivers.errors import ComplianceError, InstrumentError, SettingError
 from drivers.keithley_ramp import TriggerModelRamp
 from drivers.roles import SourceReading
-from drivers.scpi_source import ScpiSourceMeter
+from drivers.scpi_source import MainsSourceMeter
 
 __all__ = ["Keithley2450"]
 
@@ -20,13 +20,11 @@ SOURCE_LIMITED = 32
 VOLTAGE_RANGES = tuple(2 * 10.0**decade for decade in range(-2, 3))
 CURRENT_RANGES = tuple(10.0**decade for decade in range(-8, 1))
 READABLE = 1.1
-LINE_FREQUENCIES = (50.0, 60.0, 400.0)
 # Command languages of the instrument; this driver speaks the first.
 LANGUAGES = ("SCPI", "SCPI2400", "TSP")
-SHORTEST_NPLC, LONGEST_NPLC, MOST_AVERAGES = 0.01, 10.0, 100
 
 
-class Keithley2450(ScpiSourceMeter, TriggerModelRamp, QcodesKeithley2450):
+class Keithley2450(MainsSourceMeter, TriggerModelRamp, QcodesKeithley2450):
     """A Keithley 2450 that fills the role of `drivers.roles.BiasSource`: it sources voltage and measures current.
 
     It ramps by itself (`drivers.capabilities.SelfRamping`), and says whether it was left as a current source
@@ -41,10 +39,8 @@ class Keithley2450(ScpiSourceMeter, TriggerModelRamp, QcodesKeithley2450):
 
     """
 
-    largest_voltage = ScpiSourceMeter.headroom * VOLTAGE_RANGES[-1]
-    largest_current = ScpiSourceMeter.headroom * CURRENT_RANGES[-1]
-    mains_frequency = math.nan
-    """Frequency of the mains (Hz) that the instrument found, in whose cycles `prepare` sets the integration."""
+    largest_voltage = MainsSourceMeter.headroom * VOLTAGE_RANGES[-1]
+    largest_current = MainsSourceMeter.headroom * CURRENT_RANGES[-1]
     _ranges = (math.nan, math.nan)  # of voltage (V) and current (A), as `prepare` has chosen them
 
     def __init__(self, name: str, address: str, **kwargs: Any) -> None:
@@ -115,27 +111,6 @@ class Keithley2450(ScpiSourceMeter, TriggerModelRamp, QcodesKeithley2450):
         self.apply(":SENS:COUN", 1)
         self.check_errors()
         self.require_unchanged("at the end of its preparation")
-
-    def _choose_integration_time(self, seconds: float) -> None:
-        """Set integration and, for long times, the instrument's repeating average."""
-        line_frequency = self.ask_number(":SYST:LFR?")
-        if line_frequency not in LINE_FREQUENCIES:
-            raise self.unexpected(f"{line_frequency:g}", ":SYST:LFR?", "50, 60 or 400 (Hz)")
-        self._confirmed[":SYST:LFR?"] = self.mains_frequency = line_frequency
-        cycles = seconds * line_frequency
-        averages = max(1, math.ceil(cycles / LONGEST_NPLC - 1e-9))
-        if not SHORTEST_NPLC <= cycles <= LONGEST_NPLC * MOST_AVERAGES:
-            raise SettingError(
-                self.described,
-                f"an integration time of {seconds:g} s is not possible.",
-                f"Allowed are {SHORTEST_NPLC / line_frequency:g} to "
-                f"{LONGEST_NPLC * MOST_AVERAGES / line_frequency:g} s.",
-            )
-        self.apply(":SENS:CURR:NPLC", cycles / averages, tolerance=1e-4 * cycles)
-        if averages > 1:
-            self.write(":SENS:CURR:AVER:TCON REP")
-            self.apply(":SENS:CURR:AVER:COUN", averages)
-        self.apply(":SENS:CURR:AVER", averages > 1)
 
     def read(self) -> SourceReading:
         """Measure voltage and current once, in one query, repeated without a usable answer.

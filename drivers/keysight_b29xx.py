@@ -16,10 +16,8 @@ Unknown: the lowest compliance of each range, and what a reading answers with th
 
 import math
 import re
-from collections.abc import Sequence
 from typing import Any
 
-from drivers.answers import is_choice
 from drivers.errors import ComplianceError, OverloadError, ReadingError, SettingError
 from drivers.roles import SourceReading
 from drivers.scpi_source import ScpiSourceMeter
@@ -143,47 +141,14 @@ class KeysightB29xx(ScpiSourceMeter):
         self.write(f":ABOR (@{channel})")
         self.apply(f":OUTP{channel}:ON:AUTO", False)
         self.apply(f":OUTP{channel}:OFF:AUTO", False)
-        self._require_constant()
+        self._choose_constant(f":SOUR{channel}:VOLT:MODE", "FIX")
+        self._choose_constant(f":SOUR{channel}:FUNC:SHAP", "DC")
         self.apply(f":CALC{channel}:MATH:STAT", False)
         self.apply(f":CALC{channel}:OFFS:STAT", False)
         for layer in ("ARM", "TRIG"):
             self.choose(f":{layer}{channel}:ACQ:SOUR", "AINT")
             self.apply(f":{layer}{channel}:ACQ:DEL", 0)
             self.apply(f":{layer}{channel}:ACQ:COUN", 1)
-
-    def _require_constant(self) -> None:
-        """A constant voltage; a sweep, a list or a pulse is replaced with the output off only."""
-        source = f":SOUR{self._channel}"
-        for command, wanted in ((f"{source}:VOLT:MODE", "FIX"), (f"{source}:FUNC:SHAP", "DC")):
-            found = self.ask(f"{command}?")
-            if not is_choice(found, wanted) and self._output_state():
-                raise SettingError(
-                    self.described,
-                    f"{command}? reads {found.strip()[:80]} with the output on; {wanted} is needed.",
-                    "Ramp it to 0 and switch the output off first: labnis safe.",
-                )
-            self.choose(command, wanted)
-
-    def _choose_fixed_range(self, command: str, largest: float, ranges: Sequence[float]) -> float:
-        """Fix the lowest range that includes `largest` (V or A), or, with the output on, the present one if it does."""
-        suitable = [one for one in ranges if largest <= self.headroom * one]
-        if not suitable:
-            raise SettingError(
-                self.described, f"has no range {command} that includes {largest:g}.", f"The largest is {ranges[-1]:g}."
-            )
-        found = self._range(command, ranges)
-        chosen = suitable[0]
-        if self._output_state():
-            if not any(math.isclose(found, one, rel_tol=1e-3) for one in suitable):
-                raise SettingError(
-                    self.described,
-                    f"is on in the range {command} {found:g}, which does not include {largest:g}.",
-                    "To switch the range makes an overshoot: ramp it to 0 and switch the output off (labnis safe).",
-                )
-            chosen = found
-        self.apply(command, chosen, tolerance=1e-3 * chosen)
-        self.require(f"{command}:AUTO?", 0)
-        return chosen
 
     def _choose_integration_time(self, seconds: float) -> None:
         if not SHORTEST <= seconds <= LONGEST * MOST_READINGS:

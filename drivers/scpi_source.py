@@ -1,4 +1,4 @@
-"""What SCPI sources have in common: output, function and leads; levels and ranges of source-meters."""
+"""What SCPI sources have in common: output, function and leads; levels, ranges and integration of source-meters."""
 
 import math
 from collections.abc import Sequence
@@ -7,7 +7,9 @@ from drivers.answers import is_choice, register
 from drivers.errors import SettingError
 from drivers.scpi import CheckedInstrument
 
-__all__ = ["ScpiSource", "ScpiSourceMeter"]
+__all__ = ["MainsSourceMeter", "ScpiSource", "ScpiSourceMeter"]
+
+SHORTEST_NPLC, LONGEST_NPLC, MOST_AVERAGES = 0.01, 10.0, 100
 
 
 class ScpiSource(CheckedInstrument):
@@ -82,6 +84,8 @@ class ScpiSourceMeter(ScpiSource):
     """How far a range extends beyond its nominal value."""
     largest_voltage = largest_current = math.inf
     """Largest levels (V, A)."""
+    range_tolerance = 1e-3
+    """Largest relative difference between a range as it is read and its nominal value."""
 
     def _choose_range(self, command: str, largest: float, ranges: Sequence[float]) -> float:
         """Fix the lowest of `ranges` that includes `largest` (V or A), verify it, and return it (V or A)."""
@@ -102,10 +106,49 @@ class ScpiSourceMeter(ScpiSource):
     def _range(self, command: str, ranges: Sequence[float]) -> float:
         """The range in use, one of `ranges`."""
         found = self.ask_number(f"{command}?")
-        if not any(math.isclose(found, one, rel_tol=1e-3) for one in ranges):
+        if self._nominal(found, ranges) is None:
             allowed = ", ".join(f"{one:g}" for one in ranges)
             raise self.unexpected(f"{found:g}", f"{command}?", f"one of {allowed}")
         return found
+
+    def _nominal(self, found: float, ranges: Sequence[float]) -> float | None:
+        """The one of `ranges` that `found` is, as it was read; None if it is none."""
+        return next((one for one in ranges if math.isclose(found, one, rel_tol=self.range_tolerance)), None)
+
+    def _choose_fixed_range(self, command: str, largest: float, ranges: Sequence[float]) -> float:
+        """Fix the lowest range that includes `largest` (V or A), or, with the output on, the present one if it does."""
+        suitable = [one for one in ranges if largest <= self.headroom * one]
+        if not suitable:
+            raise SettingError(
+                self.described, f"has no range {command} that includes {largest:g}.", f"The largest is {ranges[-1]:g}."
+            )
+        present = self._range(command, ranges)
+        chosen, live = suitable[0], self._output_state()
+        if live:
+            kept = self._nominal(present, suitable)
+            if kept is None:
+                raise SettingError(
+                    self.described,
+                    f"is on in the range {command} {present:g}, which does not include {largest:g}.",
+                    "To switch the range makes an overshoot: ramp it to 0 and switch the output off (labnis safe).",
+                )
+            chosen = kept
+        if not live or self.ask_flag(f"{command}:AUTO?"):
+            self.write(f"{command} {chosen:.10g}")
+        self.require(f"{command}?", chosen, tolerance=self.range_tolerance * chosen)
+        self.require(f"{command}:AUTO?", 0)
+        return chosen
+
+    def _choose_constant(self, command: str, wanted: str) -> None:
+        """A constant level; a sweep, a list or a pulse is replaced with the output off only."""
+        found = self.ask(f"{command}?")
+        if not is_choice(found, wanted) and self._output_state():
+            raise SettingError(
+                self.described,
+                f"{command}? reads {found.strip()[:80]} with the output on; {wanted} is needed.",
+                "Ramp it to 0 and switch the output off first: labnis safe.",
+            )
+        self.choose(command, wanted)
 
     def set_level(self, voltage: float) -> None:
         """Write one source level (V), once, and return when the instrument has executed it.
@@ -150,3 +193,41 @@ class ScpiSourceMeter(ScpiSource):
     def current_level(self) -> float:
         """Query the level of the current source (A)."""
         return self._level_of(self.current_command, self.largest_current, "A")
+
+
+class MainsSourceMeter(ScpiSourceMeter):
+    """A source-meter that integrates over 0.01 to 10 cycles of the mains, and averages beyond; a mix-in."""
+
+    average_command = ":SENS:CURR:AVER"
+    """Header of the average in the instrument."""
+    line_frequencies: tuple[float, ...] = (50.0, 60.0, 400.0)
+    """Possible frequencies of the mains (Hz)."""
+    mains_frequency = math.nan
+    """Frequency of the mains (Hz) that the instrument found, in whose cycles `prepare` sets the integration."""
+
+    def _choose_integration_time(self, seconds: float) -> int:
+        """Set integration and, for long times, the repeating average; return the number of readings averaged."""
+        line_frequency = self.ask_number(":SYST:LFR?")
+        if line_frequency not in self.line_frequencies:
+            *first, last = (f"{one:g}" for one in self.line_frequencies)
+            raise self.unexpected(f"{line_frequency:g}", ":SYST:LFR?", f"{', '.join(first)} or {last} (Hz)")
+        self._confirmed[":SYST:LFR?"] = self.mains_frequency = line_frequency
+        cycles = seconds * line_frequency
+        averages = max(1, math.ceil(cycles / LONGEST_NPLC - 1e-9))
+        if not SHORTEST_NPLC <= cycles <= LONGEST_NPLC * MOST_AVERAGES:
+            raise SettingError(
+                self.described,
+                f"an integration time of {seconds:g} s is not possible.",
+                f"Allowed are {SHORTEST_NPLC / line_frequency:g} to "
+                f"{LONGEST_NPLC * MOST_AVERAGES / line_frequency:g} s.",
+            )
+        self.apply(":SENS:CURR:NPLC", cycles / averages, tolerance=1e-4 * cycles)
+        self._average(averages)
+        return averages
+
+    def _average(self, readings: int) -> None:
+        """Set the repeating average over this many `readings`; off for one."""
+        if readings > 1:
+            self.write(f"{self.average_command}:TCON REP")
+            self.apply(f"{self.average_command}:COUN", readings)
+        self.apply(self.average_command, readings > 1)

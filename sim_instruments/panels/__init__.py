@@ -10,8 +10,10 @@ from sim_instruments.panels.copper_mountain import (
     CopperMountainS5048Panel,
 )
 from sim_instruments.panels.front_panel import FrontPanel
+from sim_instruments.panels.keithley_2400 import Keithley2400Panel
 from sim_instruments.panels.keithley_2450 import Keithley2450Panel
 from sim_instruments.panels.keithley_2600b import KEITHLEY_2600B
+from sim_instruments.panels.keithley_6430 import Keithley6430Panel
 from sim_instruments.panels.keysight_b29xx import KeysightB29xxPanel
 from sim_instruments.panels.keysight_e5080b import KeysightE5080BPanel
 from sim_instruments.panels.keysight_n5222b import KeysightN5222BPanel
@@ -47,7 +49,10 @@ __all__ = ["ADDRESSES", "PANELS", "FrontPanel", "front_panels", "panel_of"]
 
 #: Class names of drivers, labnis's own and those of QCoDeS and pymeasure, and their panels.
 PANELS: Mapping[str, type[FrontPanel]] = {
+    "Keithley2400": Keithley2400Panel,
     "Keithley2450": Keithley2450Panel,
+    "Keithley6430": Keithley6430Panel,
+    "Keithley_6430": Keithley6430Panel,
     **KEITHLEY_2600B,
     "SR830": SR830Panel,
     "SR860": SR860Panel,

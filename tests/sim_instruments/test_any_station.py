@@ -42,7 +42,7 @@ SETUP = instruments(
         [SimulatedRole("across", "lockin", amplifier="celians"), SimulatedRole("dc", "voltmeter", "aux2", "celians")],
     ),
     gate=("Keithley2450", [SimulatedRole("gate", "setpoint")]),
-    smu=("Keithley2400", [SimulatedRole("plunger", "setpoint", options={"unit": "V"})]),
+    smu=("AnySourceMeter", [SimulatedRole("plunger", "setpoint", options={"unit": "V"})]),
     bridge=("LakeShore372", [SimulatedRole("fridge", "thermometer", 6), SimulatedRole("still", "thermometer", 2)]),
     gauge=("Pfeiffer", [SimulatedRole("pressure", "reading", options={"unit": "mbar"})]),
 )
@@ -134,7 +134,7 @@ def test_a_source_without_a_current_parameter_measures_none(truth: Path) -> None
     ],
 )
 def test_a_source_meter_measures_its_own_current(truth: Path, roles: list[SimulatedRole]) -> None:
-    with opened(truth, instruments(yoko=("Keithley2400", roles)), {"series_resistance": 3000.0}) as twin:
+    with opened(truth, instruments(yoko=("AnySourceMeter", roles)), {"series_resistance": 3000.0}) as twin:
         source = twin.stand_ins["yoko"]["bias"]
         source.set_level(1e-3)
         source.output_on()
@@ -226,7 +226,7 @@ def test_limit_and_overload_raise_the_given_errors(truth: Path) -> None:
     class LimitError(Exception):
         pass
 
-    source = instruments(yoko=("Keithley2400", [SimulatedRole("bias", "bias")]))
+    source = instruments(yoko=("AnySourceMeter", [SimulatedRole("bias", "bias")]))
     with opened(truth, {**SETUP, **source}, errors=Errors(compliance=LimitError)) as twin:
         player = twin.stand_ins["yoko"]["bias"]
         player.prepare(maximum_voltage=1.0, maximum_current=1e-6, compliance=1e-8, integration_time=0.1)

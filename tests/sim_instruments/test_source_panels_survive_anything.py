@@ -14,7 +14,7 @@ from tests.single_instrument_twin import opened_wire, source_twin
 pytestmark = pytest.mark.faults
 
 
-@pytest.fixture(params=["QDac2", "SIM928", "KeysightB29xx"])
+@pytest.fixture(params=["QDac2", "SIM928", "KeysightB29xx", "Keithley2400", "Keithley6430"])
 def panel(request: pytest.FixtureRequest) -> Iterator[FrontPanel]:
     with source_twin(request.param) as twin:
         library = opened_wire(twin).visalib

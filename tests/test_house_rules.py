@@ -184,6 +184,7 @@ BASES = {
     "lakeshore",
     "lakeshore_bridge",
     "line",
+    "multimeter",
     "network_analyzer",
     "noise_analyzer",
     "qdac2_channel",

@@ -177,6 +177,7 @@ BASES = {
     "answers",
     "copper_mountain",
     "keithley_2600b_channel",
+    "keithley_language",
     "keithley_ramp",
     "keysight_344xx",
     "keysight_pna",

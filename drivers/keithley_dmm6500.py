@@ -1,7 +1,7 @@
 """Keithley DMM6500 multimeter as a meter: QCoDeS's driver with checks of every setting and reading.
 
-From its drivers in QCoDeS, qcodes_contrib_drivers and pymeasure, the reference manual of the DMM7510, which has the same
-commands, and programs of users; **never tried on hardware**:
+From its drivers in QCoDeS, qcodes_contrib_drivers and pymeasure, a page of the reference manual of the DMM7510, which
+has the same commands, and programs of users; **never tried on hardware**:
 
 - It must speak SCPI; QCoDeS ends with an error of its own where it speaks TSP or emulates a 2000 or a 34401A.
 - A relative offset, math, a unit (dB), a filter, a count of readings or few digits that somebody left change what

@@ -53,6 +53,11 @@ class Multimeter(CheckedInstrument):
         self._beside: tuple[str, ...] = ()
         super().__init__(name, address, **kwargs)
 
+    def connect_message(self, idn_param: str = "IDN", begin_time: float | None = None) -> None:
+        """As every instrument's; then refuse another model."""
+        super().connect_message(idn_param, begin_time)
+        self.get_idn()
+
     def get_idn(self) -> dict[str, str | None]:
         """The identity.
 
@@ -183,7 +188,5 @@ class Multimeter(CheckedInstrument):
         values = [self.measured(value, f"the input ({self.read_query})") for value in found]
         largest = max(map(abs, values))
         if largest > self._range * OVERRANGE * (1 + 1e-6):
-            raise self.unexpected(
-                f"{largest:g}", self.read_query, f"at most {self._range:g} (V or A), its range,"
-            )
+            raise self.unexpected(f"{largest:g}", self.read_query, f"at most {self._range:g} (V or A), its range,")
         return math.fsum(values) / len(values)

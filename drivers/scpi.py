@@ -190,7 +190,7 @@ class CheckedInstrument(InstrumentLine):
         self.require_as_confirmed(queries, self.ask_each(queries), when)
 
     def require_as_confirmed(self, queries: tuple[str, ...], answers: tuple[str, ...], when: str) -> None:
-        """Compare `answers` to `queries` with the settings that `prepare` has confirmed, as `require_unchanged` does."""
+        """Compare `answers` to `queries` with the settings that were confirmed, as `require_unchanged` does."""
         for query, answer in zip(queries, answers, strict=True):
             known = self._confirmed[query]
             same = is_choice(answer, known) if isinstance(known, str) else number(answer) == known

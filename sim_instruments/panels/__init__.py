@@ -12,6 +12,7 @@ from sim_instruments.panels.copper_mountain import (
 from sim_instruments.panels.front_panel import FrontPanel
 from sim_instruments.panels.keithley_2450 import Keithley2450Panel
 from sim_instruments.panels.keithley_2600b import KEITHLEY_2600B
+from sim_instruments.panels.keithley_dmm6500 import KeithleyDMM6500Panel
 from sim_instruments.panels.keysight_b29xx import KeysightB29xxPanel
 from sim_instruments.panels.keysight_e5080b import KeysightE5080BPanel
 from sim_instruments.panels.keysight_n5222b import KeysightN5222BPanel
@@ -88,6 +89,9 @@ PANELS: Mapping[str, type[FrontPanel]] = {
     "KeysightB29xx": KeysightB29xxPanel,
     "KeysightB2962A": KeysightB29xxPanel,
     "SIM928": SIM900Panel,
+    "KeithleyDMM6500": KeithleyDMM6500Panel,
+    "Keithley6500": KeithleyDMM6500Panel,
+    "Keithley_6500": KeithleyDMM6500Panel,
     "Keysight34460A": Keysight34460APanel,
     "Keysight34461A": Keysight34461APanel,
     "Keysight34465A": Keysight34465APanel,

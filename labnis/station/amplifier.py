@@ -32,6 +32,11 @@ class StatedAmplifier:
     described
         Name and address of the instrument, for messages.
 
+    Raises
+    ------
+    SettingError
+        The instrument neither reports a gain nor sets one.
+
     """
 
     def __init__(
@@ -45,6 +50,12 @@ class StatedAmplifier:
         sets = not reports and instrument is not None and not missing_members(instrument, GainSetting)
         self._setting = cast(GainSetting, instrument) if sets else None
         self._name = name
+        if instrument is not None and not (reports or sets):
+            raise SettingError(
+                self._described,
+                f"neither reports a gain nor sets one, as the instrument of the amplifier {name} has to.",
+                "Name another class (drivers/capabilities.py: GainReporting, GainSetting), or remove the key.",
+            )
 
     def prepare(self) -> None:
         """Compare the gain with the stated one, or set it where the instrument cannot be read.

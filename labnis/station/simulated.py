@@ -21,11 +21,13 @@ def simulated_instruments(config: StationConfig) -> dict[str, SimulatedInstrumen
     """
     check_station(config)
     named = instruments_of(config.wiring, config.roles.values())
+    amplifies = {stated.instrument: name for name, stated in config.wiring.amplifiers.items()}
     return {
         name: SimulatedInstrument(
             name,
             tuple(kind.__name__ for kind in instrument_class(config, name).__mro__),
             tuple(_role(role, spec) for role, spec in config.roles.items() if spec.instrument == name),
+            amplifies.get(name),
         )
         for name in named
     }

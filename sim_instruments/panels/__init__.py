@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from sim_instruments.instruments import PLAIN, SimulatedInstrument, wires_of
+from sim_instruments.panels.basel_sp983a import BaselSP983aPanel
 from sim_instruments.panels.copper_mountain import (
     CopperMountainM5065Panel,
     CopperMountainM5180Panel,
@@ -39,6 +40,7 @@ from sim_instruments.panels.rohde_schwarz_znb import (
     RohdeSchwarzZNB40Panel,
 )
 from sim_instruments.panels.sim900 import SIM900Panel
+from sim_instruments.panels.sr570 import SR570Panel
 from sim_instruments.panels.sr830 import SR830Panel
 from sim_instruments.panels.sr860 import SR860Panel, SR865APanel, SR865Panel
 from sim_instruments.panels.yokogawa_gs200 import YokogawaGS200Panel
@@ -92,6 +94,8 @@ PANELS: Mapping[str, type[FrontPanel]] = {
     "KeithleyDMM6500": KeithleyDMM6500Panel,
     "Keithley6500": KeithleyDMM6500Panel,
     "Keithley_6500": KeithleyDMM6500Panel,
+    "BaselSP983a": BaselSP983aPanel,
+    "SR570": SR570Panel,
     "Keysight34460A": Keysight34460APanel,
     "Keysight34461A": Keysight34461APanel,
     "Keysight34465A": Keysight34465APanel,

@@ -68,9 +68,10 @@ class SR570(ContribSR570):  # type: ignore[misc, unused-ignore]
             try:
                 self.write_raw(command)
             except (pyvisa.Error, OSError) as error:
+                problem = f"{type(error).__name__}: {error}".rstrip(". ")
                 raise CommunicationError(
                     self.described,
-                    f"the command {command!r} could not be sent: {type(error).__name__}: {error}".rstrip(". ") + ".",
+                    f"the command {command!r} could not be sent: {problem}.",
                     "Check the line; its gain is not known: look at its front panel.",
                 ) from error
         self._written = gain

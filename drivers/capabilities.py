@@ -3,7 +3,17 @@
 from collections.abc import Sequence
 from typing import Literal, NamedTuple, Protocol
 
-__all__ = ["CoarselyStepped", "Interruptible", "RangedMeter", "Segment", "SegmentedSweep", "SelfRamping", "ServesMany"]
+__all__ = [
+    "CoarselyStepped",
+    "GainReporting",
+    "GainSetting",
+    "Interruptible",
+    "RangedMeter",
+    "Segment",
+    "SegmentedSweep",
+    "SelfRamping",
+    "ServesMany",
+]
 
 
 class CoarselyStepped(Protocol):
@@ -44,6 +54,29 @@ class RangedMeter(Protocol):
 
         `unit` is that of the readings of `read`, direct current or voltage; the fixed range includes ± `maximum`. One
         reading integrates for `integration_time` (s), or as nearly as the instrument can for as long or longer.
+        """
+
+
+class GainReporting(Protocol):
+    """An amplifier that reports its gain and its overload: the `instrument` of an amplifier in the station file.
+
+    The gain is compared with that of the station file when a measurement is prepared, and at each reading.
+    """
+
+    def reported_gain(self) -> float:
+        """Gain that is set at the amplifier (V/A or V/V), without a sign."""
+
+    def overloaded(self) -> bool:
+        """Whether it is overloaded now, or was since the last call."""
+
+
+class GainSetting(Protocol):
+    """An amplifier that listens only: its gain is written when a measurement is prepared, and cannot be checked."""
+
+    def set_gain(self, gain: float) -> None:
+        """Set a gain (V/A or V/V), which is positive; without effect if it was the last one set.
+
+        Raises a `SettingError` for a gain that it does not have.
         """
 
 

@@ -6,7 +6,8 @@ from typing import Any
 from qcodes.instrument_drivers.Keithley import Keithley2450 as QcodesKeithley2450
 
 from drivers.answers import marker, register
-from drivers.errors import ComplianceError, InstrumentError, SettingError
+from drivers.errors import ComplianceError, InstrumentError
+from drivers.keithley_language import language_error
 from drivers.keithley_ramp import TriggerModelRamp
 from drivers.roles import SourceReading
 from drivers.scpi_source import MainsSourceMeter
@@ -20,8 +21,7 @@ SOURCE_LIMITED = 32
 VOLTAGE_RANGES = tuple(2 * 10.0**decade for decade in range(-2, 3))
 CURRENT_RANGES = tuple(10.0**decade for decade in range(-8, 1))
 READABLE = 1.1
-# Command languages of the instrument; this driver speaks the first.
-LANGUAGES = ("SCPI", "SCPI2400", "TSP")
+OTHER_LANGUAGES = ("SCPI2400", "TSP")
 
 
 class Keithley2450(MainsSourceMeter, TriggerModelRamp, QcodesKeithley2450):
@@ -47,7 +47,7 @@ class Keithley2450(MainsSourceMeter, TriggerModelRamp, QcodesKeithley2450):
         super().__init__(name, address, **kwargs)
         if "output_enabled" not in self.parameters:  # QCoDeS adds none of its parameters in another language
             try:
-                self._require_scpi()
+                raise language_error(self, OTHER_LANGUAGES)
             except InstrumentError:
                 self.close()
                 raise
@@ -62,17 +62,6 @@ class Keithley2450(MainsSourceMeter, TriggerModelRamp, QcodesKeithley2450):
             if "user_number" in module.parameters:
                 # Without a number a snapshot queries `DELay:USERNone?`, which the instrument rejects.
                 module.parameters["user_number"].set(1)
-
-    def _require_scpi(self) -> None:
-        """Raise the error of an instrument whose command language QCoDeS did not find to be SCPI."""
-        answer = self.ask("*LANG?")
-        if (language := answer.strip().upper()) not in LANGUAGES[1:]:
-            raise self.unexpected(answer, "*LANG?", "SCPI, as its only and whole answer,")
-        raise SettingError(
-            self.described,
-            f"has the command language {language} (*LANG?); its driver needs SCPI.",
-            "Send *LANG SCPI, or choose SCPI at the front panel (Settings, Command Set), and switch it off and on.",
-        )
 
     def prepare(
         self, *, maximum_voltage: float, maximum_current: float, compliance: float, integration_time: float

@@ -11,6 +11,7 @@ MODELS: Mapping[str, str] = {
     r"KEITHLEY INSTRUMENTS,MODEL 2450": "drivers.keithley_2450.Keithley2450",
     r"KEITHLEY INSTRUMENTS( INC\.)?,MODEL 26\d\d[AB]": "drivers.keithley_2600b.Keithley2600B",
     r"KEITHLEY INSTRUMENTS( INC\.)?,MODEL 6430": "drivers.keithley_6430.Keithley6430",
+    r"KEITHLEY INSTRUMENTS,MODEL DMM6500": "drivers.keithley_dmm6500.KeithleyDMM6500",
     r"YOKOGAWA,GS2(00|10|11)": "drivers.yokogawa_gs200.YokogawaGS200",
     r"STANFORD_RESEARCH_SYSTEMS,SR830": "drivers.sr830.SR830",
     r"(KEYSIGHT|AGILENT) TECHNOLOGIES,N5222B": "drivers.keysight_n5222b.KeysightN5222B",

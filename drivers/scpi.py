@@ -186,7 +186,13 @@ class CheckedInstrument(InstrumentLine):
             If the answers cannot be read.
 
         """
-        for (query, known), answer in zip(self._confirmed.items(), self.ask_each(tuple(self._confirmed)), strict=True):
+        queries = tuple(self._confirmed)
+        self.require_as_confirmed(queries, self.ask_each(queries), when)
+
+    def require_as_confirmed(self, queries: tuple[str, ...], answers: tuple[str, ...], when: str) -> None:
+        """Compare `answers` to `queries` with the settings that were confirmed, as `require_unchanged` does."""
+        for query, answer in zip(queries, answers, strict=True):
+            known = self._confirmed[query]
             same = is_choice(answer, known) if isinstance(known, str) else number(answer) == known
             if not same:
                 self.lost_step()

@@ -49,10 +49,16 @@ class Amplifier(Section):
     ----------
     gain
         V/A for a current amplifier, V/V for a voltage amplifier; negative if it inverts.
+    instrument
+        Name under `instruments:` of the amplifier's remote control, which reports its gain or sets it.
+    largest_output
+        Largest output (V) that follows the input; a reading beyond it is an overload.
 
     """
 
     gain: Annotated[float, AfterValidator(_not_zero)]
+    instrument: Annotated[str, Field(min_length=1)] | None = None
+    largest_output: Annotated[float, Field(gt=0)] = 10.0
 
 
 class Wiring(Section):

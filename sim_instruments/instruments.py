@@ -88,12 +88,15 @@ class SimulatedInstrument:
         Names of its class and of the classes it is derived from, nearest first; they select its panel.
     roles
         Roles that it fills.
+    amplifies
+        Name of the amplifier that it is.
 
     """
 
     name: str
     models: tuple[str, ...]
     roles: tuple[SimulatedRole, ...] = ()
+    amplifies: str | None = None
 
     def plays(self, kind: str) -> bool:
         """Whether one of its roles is of this kind."""
@@ -173,6 +176,8 @@ def wires_of(
     reading = [role for role in instrument.roles if role.kind in READS_SIGNAL and role.auxiliary is None]
     reading.sort(key=lambda role: READS_SIGNAL.index(role.kind))
     signal = signal_of(reading[0], wiring, all_instruments) if reading else None
+    if instrument.amplifies is not None:
+        signal = Signal(gain=wiring.gain(instrument.amplifies))
     auxiliary = {
         role.auxiliary: signal_of(role, wiring, all_instruments)
         for role in instrument.roles

@@ -5,6 +5,7 @@ from typing import Any
 from pymeasure.instruments import Instrument as PymeasureInstrument
 
 from drivers.protection import Watchdog
+from labnis.station.amplifier import lacks_gain
 from labnis.station.config import StationConfig
 from labnis.station.connecting import instrument_class
 from labnis.station.packages import syntax_errors
@@ -29,6 +30,7 @@ def check_station(config: StationConfig) -> None:
         kind = instrument_class(config, name)
         if config.limits.watchdog is not None and name == config.limits.watchdog.instrument:
             require_watchdog(config, name, kind)
+        _require_amplifier(config, name, kind)
         for role, spec in config.roles.items():
             if spec.instrument != name:
                 continue
@@ -45,6 +47,17 @@ def check_station(config: StationConfig) -> None:
                     raise config.error(("labnis", "roles", role), lacks(kind, missing, spec))
     for error in syntax_errors(config.path.parent, config.packages):
         raise config.error(("labnis", "packages"), error)
+
+
+def _require_amplifier(config: StationConfig, name: str, kind: type) -> None:
+    """Refuse the class of the instrument `name` if it is to be an amplifier's and neither reports nor sets a gain."""
+    for amplifier, stated in config.wiring.amplifiers.items():
+        if stated.instrument == name and (lack := lacks_gain(kind)):
+            raise config.error(
+                ("labnis", "wiring", "amplifiers", amplifier, "instrument"),
+                f"{name} is a {kind.__name__}, which has no {lack}; the instrument of an amplifier reports its gain or "
+                "sets it (drivers/capabilities.py: GainReporting, GainSetting)",
+            )
 
 
 def require_watchdog(config: StationConfig, name: str, player: Any) -> None:

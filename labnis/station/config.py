@@ -285,6 +285,12 @@ def _check_roles(config: StationConfig) -> None:
             )
         if isinstance(spec, BiasSpec | SetpointSpec):
             refuse_initial_values(config._document, spec.instrument, role)
+    for name, amplifier in config.wiring.amplifiers.items():
+        if amplifier.instrument is not None and amplifier.instrument not in config.instruments:
+            raise config.error(
+                ("labnis", "wiring", "amplifiers", name, "instrument"),
+                f"no instrument {amplifier.instrument!r}; defined are {', '.join(config.instruments)}",
+            )
     _check_moves(config)
 
 

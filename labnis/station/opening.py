@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from drivers.roles import BiasSource, Clock, Roles
 from labnis.errors import ConfigurationError, RequestError
+from labnis.station.amplifier import instruments_of
 from labnis.station.attempting import attempt_all
 from labnis.station.bias.ramped_bias import BiasUnknownError, RampedBias
 from labnis.station.checking import require_watchdog
@@ -34,9 +35,9 @@ from labnis.station.lock_names import lock_name_of_serial, lock_name_of_station,
 from labnis.station.oversight import NoOversight, Oversight
 from labnis.station.parameter_source import ParameterSource
 from labnis.station.parameters import Parameter
-from labnis.station.players import FunctionMeter, device_meter_of, output_of, player_of
+from labnis.station.players import FunctionMeter, at_device, output_of, player_of
 from labnis.station.qcodes_station import CheckedStation
-from labnis.station.role_spec import BiasSpec, MeterSpec, RoleSpec, SetpointSpec, StageSpec
+from labnis.station.role_spec import BiasSpec, RoleSpec, SetpointSpec, StageSpec
 from labnis.station.setpoint import RampedSetpoint
 from labnis.station.snapshot import station_snapshot
 from labnis.station.stage import HeatedStage
@@ -140,7 +141,7 @@ class OpenStation:
                 )
         new = [role for role in self.config.roles if role in wanted and role not in self.roles]
         new.sort(key=lambda role: role != "bias")  # opened first, closed last
-        names = [self.config.roles[role].instrument for role in new]
+        names = instruments_of(self.config.wiring, [self.config.roles[role] for role in new])
         addresses = {name: self._address(name) for name in names}
         if self._twin is None:
             self.lock(address_locks(self.config, addresses))
@@ -249,10 +250,7 @@ class OpenStation:
             else:
                 player = RampedSetpoint(player, spec, self.clock, **options)
             self.setpoints[role] = player
-        if isinstance(spec, MeterSpec):
-            instrument = None if spec.instrument in self.stand_ins else self._instruments[spec.instrument]
-            player = device_meter_of(spec, player, instrument, self.config.wiring, self.clock)
-        return player
+        return at_device(spec, player, self._instruments, self.config.wiring, self.clock, self.described)
 
     def _require_movable(self, role: str, spec: RoleSpec, player: Parameter | ParameterSource) -> None:
         """Check what a role that moves writes: within all of its limits, and not what another role moves."""

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from drivers.answers import DESTRUCTIVE_POWER, OVERFLOW, largest_ratio, measured
 from drivers.errors import OverloadError, ReadingError
+from labnis.station.amplifier import StatedAmplifier
 
 __all__ = ["CHECKS", "PlausibleRole"]
 
@@ -48,6 +49,8 @@ class PlausibleRole:
         self._described = described
         self.request: Request = {}
         """Arguments of the last `prepare`."""
+        self.amplifier: StatedAmplifier | None = None
+        """The amplifier that a lock-in reads."""
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self.__dict__["_player"], name)
@@ -59,6 +62,8 @@ class PlausibleRole:
         @functools.wraps(prepare)
         def prepared(**request: Any) -> None:
             self.request = {}
+            if self.amplifier is not None:
+                self.amplifier.prepare()
             prepare(**request)
             self.request = request
 
@@ -69,6 +74,8 @@ class PlausibleRole:
         def checked(*arguments: Any) -> Any:
             found = function(*arguments)
             self._checks[name](self, f"{name}()", found)
+            if self.amplifier is not None and name == "read":
+                self.amplifier.check()
             return found
 
         return checked

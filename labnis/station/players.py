@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
@@ -10,13 +10,14 @@ from drivers.answers import TEMPERATURES
 from drivers.capabilities import RangedMeter
 from drivers.roles import Clock, Meter
 from drivers.wiring import Wiring
+from labnis.station.amplifier import StatedAmplifier, amplifier_of
 from labnis.station.parameter_source import LARGEST_LEVEL, ParameterSource, Switch
 from labnis.station.parameters import Parameter, part_of
 from labnis.station.plausible_role import CHECKS, PlausibleRole
 from labnis.station.role_check import missing_members
 from labnis.station.role_spec import KINDS, BiasSpec, MeterSpec, ReadingSpec, RoleSpec, SetpointSpec
 
-__all__ = ["DeviceMeter", "FunctionMeter", "device_meter_of", "lacks", "output_of", "player_of"]
+__all__ = ["DeviceMeter", "FunctionMeter", "at_device", "lacks", "output_of", "player_of"]
 
 
 READ_BY = {"ammeter": "read", "voltmeter": "read", "reading": "read", "thermometer": "temperature"}
@@ -51,8 +52,8 @@ class DeviceMeter:
     ----------
     instrument
         Instrument that reads one number: A or V at its terminals.
-    gain
-        Gain of the amplifier in front of it (V/A or V/V); None where there is none.
+    amplifier
+        The amplifier in front of it; None where there is none.
     sampled_by
         The clock, where the instrument samples and does not integrate, as an auxiliary input of a lock-in does: one
         reading is then the mean of all samples in `integration_time`.
@@ -73,7 +74,7 @@ class DeviceMeter:
     def __init__(
         self,
         instrument: Meter,
-        gain: float | None = None,
+        amplifier: StatedAmplifier | None = None,
         sampled_by: Clock | None = None,
         *,
         ranged: RangedMeter | None = None,
@@ -82,13 +83,13 @@ class DeviceMeter:
         self._instrument = instrument
         self._ranged = ranged
         self._unit = unit
-        self._gain = gain
+        self._amplifier = amplifier
         self._sampled_by = sampled_by
         self.amplifier_output = math.nan
         self.integration_time = 0.0
 
     def prepare(self, maximum: float, integration_time: float) -> None:
-        """Set the instrument up, where it can be, for readings of the device up to ± `maximum` (A or V).
+        """Set instrument and amplifier up, where they can be, for readings of the device up to ± `maximum` (A or V).
 
         Parameters
         ----------
@@ -100,22 +101,26 @@ class DeviceMeter:
         Raises
         ------
         InstrumentError
-            The instrument has no such range, or does not accept a setting.
+            The instrument has no such range, does not accept a setting, or the amplifier has another gain.
 
         """
         self.integration_time = integration_time
+        amplifier = self._amplifier
+        if amplifier is not None:
+            amplifier.prepare()
         if self._ranged is not None:
-            unit, gain = (self._unit, 1.0) if self._gain is None else ("V", abs(self._gain))
+            unit, gain = (self._unit, 1.0) if amplifier is None else ("V", abs(amplifier.gain))
             self._ranged.prepare_reading(unit=unit, maximum=gain * maximum, integration_time=integration_time)
 
     def read(self) -> float:
         """Current through the device (A), or voltage across it (V)."""
         self.amplifier_output = math.nan
         reading = self._mean()
-        if self._gain is None:
+        if self._amplifier is None:
             return reading
+        self._amplifier.check(reading)
         self.amplifier_output = reading
-        return reading / self._gain
+        return reading / self._amplifier.gain
 
     def _mean(self) -> float:
         """What the instrument reads, integrated."""
@@ -129,20 +134,44 @@ class DeviceMeter:
         return math.fsum(samples) / len(samples)
 
 
-def device_meter_of(
-    spec: MeterSpec, player: Meter, instrument: Any | None, wiring: Wiring, clock: Clock
-) -> DeviceMeter:
-    """What reads the device through `player`, which fills the role at the terminals of the open `instrument`.
+def at_device(
+    spec: RoleSpec,
+    player: Any,
+    instruments: Mapping[str, Any],
+    wiring: Wiring,
+    clock: Clock,
+    described: Callable[[str], str],
+) -> Any:
+    """What fills the role for the device: a meter reads it in its units, a lock-in checks the amplifier it reads.
 
-    Without an instrument the player is a stand-in.
+    Parameters
+    ----------
+    spec
+        Of the role.
+    player
+        What fills it at the instrument's terminals.
+    instruments
+        Open instruments by name; stand-ins are not among them.
+    wiring, clock
+        Of the station.
+    described
+        Gives name and address of an instrument, for messages.
+
     """
-    part = player if instrument is None else instrument
-    if instrument is not None and spec.channel is not None and not samples(spec):
+    amplifier = amplifier_of(wiring, spec, instruments, described)
+    if isinstance(player, PlausibleRole):
+        player.amplifier = amplifier
+    if not isinstance(spec, MeterSpec):
+        return player
+    part = instrument = instruments.get(spec.instrument)
+    if instrument is None:
+        part = player
+    elif spec.channel is not None and not samples(spec):
         part = part_of(instrument, str(spec.channel))
     prepares = spec.parameter is None and not samples(spec) and not missing_members(part, RangedMeter)
     return DeviceMeter(
         player,
-        wiring.amplifiers[spec.amplifier].gain if spec.amplifier else None,
+        amplifier,
         clock if samples(spec) else None,
         ranged=cast(RangedMeter, part) if prepares else None,
         unit="V" if spec.kind == "voltmeter" else "A",

@@ -1,5 +1,6 @@
 """The station's instruments as descriptions for the simulated fridge."""
 
+from labnis.station.amplifier import instruments_of
 from labnis.station.checking import check_station
 from labnis.station.config import StationConfig
 from labnis.station.connecting import instrument_class
@@ -10,7 +11,7 @@ __all__ = ["simulated_instruments"]
 
 
 def simulated_instruments(config: StationConfig) -> dict[str, SimulatedInstrument]:
-    """Instrument → names of its class and base classes, and its roles; for every instrument that has a role.
+    """Instrument → names of its class and base classes, and its roles; for all with a role, and amplifiers.
 
     Raises
     ------
@@ -19,12 +20,14 @@ def simulated_instruments(config: StationConfig) -> dict[str, SimulatedInstrumen
 
     """
     check_station(config)
-    named = dict.fromkeys(spec.instrument for spec in config.roles.values())
+    named = instruments_of(config.wiring, config.roles.values())
+    amplifies = {stated.instrument: name for name, stated in config.wiring.amplifiers.items()}
     return {
         name: SimulatedInstrument(
             name,
             tuple(kind.__name__ for kind in instrument_class(config, name).__mro__),
             tuple(_role(role, spec) for role, spec in config.roles.items() if spec.instrument == name),
+            amplifies.get(name),
         )
         for name in named
     }

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from sim_instruments.instruments import PLAIN, SimulatedInstrument, wires_of
+from sim_instruments.panels.basel_sp983a import BaselSP983aPanel
 from sim_instruments.panels.copper_mountain import (
     CopperMountainM5065Panel,
     CopperMountainM5180Panel,
@@ -14,6 +15,7 @@ from sim_instruments.panels.keithley_2400 import Keithley2400Panel
 from sim_instruments.panels.keithley_2450 import Keithley2450Panel
 from sim_instruments.panels.keithley_2600b import KEITHLEY_2600B
 from sim_instruments.panels.keithley_6430 import Keithley6430Panel
+from sim_instruments.panels.keithley_dmm6500 import KeithleyDMM6500Panel
 from sim_instruments.panels.keysight_b29xx import KeysightB29xxPanel
 from sim_instruments.panels.keysight_e5080b import KeysightE5080BPanel
 from sim_instruments.panels.keysight_n5222b import KeysightN5222BPanel
@@ -40,6 +42,7 @@ from sim_instruments.panels.rohde_schwarz_znb import (
     RohdeSchwarzZNB40Panel,
 )
 from sim_instruments.panels.sim900 import SIM900Panel
+from sim_instruments.panels.sr570 import SR570Panel
 from sim_instruments.panels.sr830 import SR830Panel
 from sim_instruments.panels.sr860 import SR860Panel, SR865APanel, SR865Panel
 from sim_instruments.panels.yokogawa_gs200 import YokogawaGS200Panel
@@ -93,6 +96,11 @@ PANELS: Mapping[str, type[FrontPanel]] = {
     "KeysightB29xx": KeysightB29xxPanel,
     "KeysightB2962A": KeysightB29xxPanel,
     "SIM928": SIM900Panel,
+    "KeithleyDMM6500": KeithleyDMM6500Panel,
+    "Keithley6500": KeithleyDMM6500Panel,
+    "Keithley_6500": KeithleyDMM6500Panel,
+    "BaselSP983a": BaselSP983aPanel,
+    "SR570": SR570Panel,
     "Keysight34460A": Keysight34460APanel,
     "Keysight34461A": Keysight34461APanel,
     "Keysight34465A": Keysight34465APanel,

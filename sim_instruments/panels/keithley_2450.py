@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any, ClassVar, NamedTuple
 
 from sim_instruments.panels.front_panel import Setting, command
-from sim_instruments.panels.keithley_buffer import ReadingBuffer, StoredReading, element_names, moment
+from sim_instruments.panels.keithley_buffer import ReadingBuffer, StoredReading
 from sim_instruments.panels.keithley_trigger import TriggerPanel
 from sim_instruments.panels.scpi import with_auto
 from sim_instruments.panels.scpi_values import Call, Choice, Integer, Number, ScpiError, Switch, Text
@@ -95,7 +95,6 @@ class Keithley2450Panel(TriggerPanel):
     resource = "USB{}::0x05E6::0x2450::04000001::0::INSTR"
     handlers: ClassVar = {
         "*LANG?": "SCPI",
-        ":SYSTem:LFRequency?": lambda self, _: f"{self.world.wiring.line_frequency:.0f}",
         "[:SENSe<n>]:FUNCtion[:ON]?": lambda self, _: SHOWN[self.sense_function],
         "[:SENSe<n>]:AZERo:ONCE": lambda self, _: self.world.clock.sleep(2 * self.integration_time()),
         ":READ?": lambda self, call: self._read(call),
@@ -103,7 +102,6 @@ class Keithley2450Panel(TriggerPanel):
         ":MEASure:CURRent[:DC]?": lambda self, call: self._read(call, "CURR"),
         ":MEASure:VOLTage[:DC]?": lambda self, call: self._read(call, "VOLT"),
         ":MEASure:RESistance?": lambda self, call: self._read(call, "RES"),
-        ":SYSTem:EVENtlog:COUNt?": lambda self, _: str(len(self.errors)),
     }
     number_format = ".6E"
     settings: ClassVar[tuple[Any, ...]] = (
@@ -246,18 +244,7 @@ class Keithley2450Panel(TriggerPanel):
     def _read(self, call: Call, function: str = "") -> str | bytes:
         self.sense_function = function or self.sense_function
         self.require_stopped()
-        buffer = self.buffer(call, 0)
-        names = element_names(call.arguments[1:])
-        readings = [self.measure(buffer) for _ in range(self.state["count"])]
-        return self.answer(readings[-1:], names)
-
-    @command(":FETCh?")
-    def _fetch(self, call: Call) -> str | bytes:
-        readings = self.buffer(call, 0).readings
-        names = element_names(call.arguments[1:])
-        if not readings:
-            raise ScpiError(-230)
-        return self.answer(readings[-1:], names)
+        return self.take_readings(call)
 
     # --- sweep ------------------------------------------------------------------------------------------
 
@@ -296,22 +283,6 @@ class Keithley2450Panel(TriggerPanel):
         self._drive()
 
     # --- system -----------------------------------------------------------------------------------------
-
-    def format_error(self, error: ScpiError) -> str:
-        """One event in the format of the 2450: severity and time follow the text."""
-        if error.code == 0:
-            return '0,"No error;0;0 0"'
-        return f'{error.code},"{error.text};1;{moment(self.world.clock.time()):%Y/%m/%d %H:%M:%S.%f}"'
-
-    @command(":SYSTem:CLEar", ":STATus:CLEar")
-    def _clear_events(self, call: Call) -> None:
-        self.errors.clear()
-        self.event_status = 0
-
-    @command(":SYSTem:BEEPer[:IMMediate]")
-    def _beep(self, call: Call) -> None:
-        call.number(0, 20, 8000)
-        call.number(1, 0.001, 100)
 
     @command("*LANG")
     def _set_language(self, call: Call) -> None:

@@ -1,22 +1,23 @@
-"""Reading buffers of the Keithley 2450: stored readings, and the format of their elements."""
+"""Reading buffers of the Keithley 2450 and DMM6500: stored readings, and the format of their elements."""
 
 import statistics
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
 from sim_instruments.panels.front_panel import Setting, command
-from sim_instruments.panels.scpi import ScpiPanel
+from sim_instruments.panels.keithley_events import EventPanel, moment
 from sim_instruments.panels.scpi_values import Call, Choice, Integer, ScpiError, Text, encode_values, find_mnemonic
 
-__all__ = ["BufferPanel", "ReadingBuffer", "StoredReading", "element_names", "moment"]
-
-# The panel's calendar starts here at time zero of the twin, so that a dry run repeats to the byte.
-SWITCHED_ON = datetime(2026, 1, 1, tzinfo=UTC)
+__all__ = ["BufferPanel", "ReadingBuffer", "StoredReading"]
 
 SOURCE_UNIT = "Volt DC"
+# Significant digits of a number in text where the precision is 0.
+AUTOMATIC_DIGITS = 7
+
+
+FILL_MODE = Choice("CONTinuous", "ONCE")
 
 
 @dataclass(frozen=True)
@@ -33,37 +34,31 @@ class StoredReading:
 
 @dataclass
 class ReadingBuffer:
-    """A buffer of at most `size` readings that overwrites its oldest ones."""
+    """A buffer of at most `size` readings that overwrites its oldest ones, or accepts no more (`once`)."""
 
     size: int = 100_000
+    once: bool = False
     readings: list[StoredReading] = field(default_factory=list)
 
     def store(self, reading: StoredReading) -> None:
-        """Append `reading`."""
+        """Append `reading`. Raises ScpiError 4915 if the buffer is full."""
         if len(self.readings) >= self.size:
+            if self.once:
+                raise ScpiError(4915, "Attempting to store past capacity of reading buffer")
             del self.readings[0]
         self.readings.append(reading)
 
 
-def moment(time: float) -> datetime:
-    """Date and time on the panel's calendar, `time` (s) after power-up."""
-    return SWITCHED_ON + timedelta(seconds=time)
-
-
-def _number(value: float) -> str:
-    return format(value, ".6E")
-
-
 # Element in SCPI notation (2450 reference manual, :TRACe:DATA?) and its text; the first reading of the answer is the
 # origin of relative time.
-ELEMENTS: dict[str, Callable[[StoredReading, StoredReading], str]] = {
+ELEMENTS: dict[str, Callable[[StoredReading, StoredReading], str | float]] = {
     "DATE": lambda r, _: moment(r.time).strftime("%m/%d/%Y"),
     "FORMatted": lambda r, _: f"{r.value:+.6e} {r.unit}",
-    "FRACtional": lambda r, _: _number(r.time % 1),
-    "READing": lambda r, _: _number(r.value),
-    "RELative": lambda r, first: _number(r.time - first.time),
+    "FRACtional": lambda r, _: r.time % 1,
+    "READing": lambda r, _: r.value,
+    "RELative": lambda r, first: r.time - first.time,
     "SEConds": lambda r, _: str(int(moment(r.time).timestamp())),
-    "SOURce": lambda r, _: _number(r.source),
+    "SOURce": lambda r, _: r.source,
     "SOURFORMatted": lambda r, _: f"{r.source:+.6e} {SOURCE_UNIT}",
     "SOURSTATus": lambda r, _: str(r.source_status),
     "SOURUNIT": lambda _, __: SOURCE_UNIT,
@@ -82,7 +77,7 @@ def element_names(texts: tuple[str, ...]) -> tuple[str, ...]:
     return tuple([find_mnemonic(ELEMENTS, text) for text in texts or ("READing",)])
 
 
-class BufferPanel(ScpiPanel):
+class BufferPanel(EventPanel):
     """The part of the front panel that stores readings: FORMat and TRACe."""
 
     settings: ClassVar[tuple[Any, ...]] = (
@@ -113,13 +108,28 @@ class BufferPanel(ScpiPanel):
 
     def answer(self, readings: list[StoredReading], names: tuple[str, ...]) -> str | bytes:
         """Answer the elements `names` of every reading in the chosen format."""
-        texts = [ELEMENTS[name](reading, readings[0]) for reading in readings for name in names]
+        digits = self.state["precision"] or AUTOMATIC_DIGITS
+        found = [ELEMENTS[name](reading, readings[0]) for reading in readings for name in names]
+        texts = [one if isinstance(one, str) else format(one, f".{digits - 1}E") for one in found]
         if self.state["format"] == "ASC":
             return ",".join(texts)
         if not set(names) <= NUMERIC:
             raise ScpiError(-221)
         width = "REAL,64" if self.state["format"] == "REAL" else "REAL,32"
         return encode_values([float(text) for text in texts], width, swapped=self.state["byte order"] == "SWAP")
+
+    def take_readings(self, call: Call) -> str | bytes:
+        """Take as many readings as the count, into the buffer that `call` names; answer the last one."""
+        buffer, names = self.buffer(call, 0), element_names(call.arguments[1:])
+        readings = [self.measure(buffer) for _ in range(self.state["count"])]
+        return self.answer(readings[-1:], names)
+
+    @command(":FETCh?")
+    def _fetch(self, call: Call) -> str | bytes:
+        readings, names = self.buffer(call, 0).readings, element_names(call.arguments[1:])
+        if not readings:
+            raise ScpiError(-230)
+        return self.answer(readings[-1:], names)
 
     def buffer(self, call: Call, index: int) -> ReadingBuffer:
         """The buffer named by an optional string parameter."""
@@ -138,7 +148,16 @@ class BufferPanel(ScpiPanel):
         name, size = call.parse(0, Text()), int(call.number(1, 10, 6_875_000))
         if name in self.buffers:
             raise ScpiError(-221)
-        self.buffers[name] = ReadingBuffer(size)
+        self.buffers[name] = ReadingBuffer(size, once=True)
+
+    @command(":TRACe:FILL:MODE")
+    def _set_fill_mode(self, call: Call) -> None:
+        once = call.parse(0, FILL_MODE) == "ONCE"
+        self.buffer(call, 1).once = once
+
+    @command(":TRACe:FILL:MODE?")
+    def _show_fill_mode(self, call: Call) -> str:
+        return "ONCE" if self.buffer(call, 0).once else "CONT"
 
     @command(":TRACe:DELete")
     def _delete_buffer(self, call: Call) -> None:

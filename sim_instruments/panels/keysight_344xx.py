@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from sim_instruments.panels.front_panel import Setting, command
+from sim_instruments.panels.multimeter_input import OVERFLOW, metered_input, named_function
 from sim_instruments.panels.scpi import ScpiPanel
 from sim_instruments.panels.scpi_values import (
     Call,
@@ -25,13 +26,11 @@ from sim_instruments.panels.scpi_values import (
     Switch,
     Text,
     encode_values,
-    mnemonic_matches,
 )
-from sim_instruments.world.truth import Signal
 
 __all__ = ["AMPERES", "HEADERS", "OHMS", "VOLTS", "Terminals", "TruevoltPanel", "settings_of"]
 
-OVERFLOW, OVERRANGE = 9.9e37, 1.2
+OVERRANGE = 1.2
 AUTOMATIC_DELAY = 1.5e-3
 DIRECT = ("VOLT", "CURR")
 HEADERS = {
@@ -179,7 +178,7 @@ class TruevoltPanel(ScpiPanel):
     @command("[:SENSe]:FUNCtion[:ON]")
     def _set_function(self, call: Call) -> None:
         call.expect(1)
-        self.function = _named_function(call.parse(0, Text()))
+        self.function = named_function(SPELLED, call.parse(0, Text()))
         self._smoothed.clear()
 
     @command("[:SENSe]:VOLTage[:DC]:RESolution?")
@@ -216,13 +215,11 @@ class TruevoltPanel(ScpiPanel):
 
     def _signal(self, function: str) -> float:
         """What there is at the input (V or A) while one reading integrates."""
-        signal = self.wires.signal or Signal(gain=self.world.wiring.gain())
-        direct = signal.of == "current" and signal.gain == 1.0
-        if self.terminals != "FRON" or function != ("CURR" if direct else "VOLT"):
+        if self.terminals != "FRON" or function not in DIRECT:
             return OVERFLOW if function in ("RES", "FRES", "CONT", "DIOD") else 0.0
         seconds = self.duration() / (2 if self.state[f"{function} zero auto"] else 1)
         held = 0.0 if self.state[f"{function} range auto"] else self.state[f"{function} range"]
-        return self.world.metered(1 / (2 * seconds), signal, held)
+        return metered_input(self.world, self.wires, "VOLT" if function == "VOLT" else "CURR", seconds, held)
 
     def _choose_range(self, value: float) -> None:
         own = self.ranges[self.function]
@@ -344,12 +341,3 @@ class TruevoltPanel(ScpiPanel):
         self.configure(function, call)
         self._take_readings()
         return self._answer()
-
-
-def _named_function(text: str) -> str:
-    """The function that `text` names. Raises ScpiError -224."""
-    for spelled, function in SPELLED.items():
-        nodes, given = spelled.split(":"), text.strip().split(":")
-        if len(nodes) == len(given) and all(map(mnemonic_matches, nodes, given)):
-            return function
-    raise ScpiError(-224)

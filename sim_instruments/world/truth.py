@@ -210,9 +210,14 @@ class Signal:
 
 
 class Amplifier(_Section):
-    """An amplifier between the device and an instrument: gain (V/A or V/V), of either sign."""
+    """An amplifier between the device and an instrument: gain (V/A or V/V), of either sign.
+
+    Its `instrument` is in the station file; its output is linear also beyond `largest_output` (V).
+    """
 
     gain: Gain
+    instrument: str | None = None
+    largest_output: Positive = 10.0
 
 
 class LineWiring(_Section):

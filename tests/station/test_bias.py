@@ -14,6 +14,7 @@ from drivers.roles import DeviceBias
 from drivers.wiring import Wiring
 from labnis.errors import RequestError
 from labnis.station import BiasMismatchError, BiasUnknownError, Limits, RampedBias
+from labnis.station.amplifier import StatedAmplifier
 from labnis.station.players import DeviceMeter
 from labnis.station.role_check import missing_members
 
@@ -107,7 +108,9 @@ def test_limits_are_those_of_the_device_behind_the_divider() -> None:
         limits,
         source.clock,
         name="keithley",
-        ammeter=DeviceMeter(FakeVoltmeter(2.0), -1e7),  # V at the output of an inverting amplifier
+        ammeter=DeviceMeter(
+            FakeVoltmeter(2.0), StatedAmplifier("femto", -1e7)
+        ),  # V at the output of an inverting amplifier
     )
     bias.prepare(6e-3, 1e-6, 0.02)
     bias.move_to(6e-3)
@@ -136,8 +139,8 @@ def test_meters_are_prepared_for_what_they_read_behind_their_amplifiers() -> Non
     behind_amplifier, direct, at_device = FakeRangedMeter(0.1), FakeRangedMeter(1e-8), FakeRangedMeter(0.01)
     bias = bias_of(
         FakeSource(),
-        ammeter=DeviceMeter(behind_amplifier, -1e7, ranged=behind_amplifier),
-        voltmeter=DeviceMeter(at_device, 100.0, ranged=at_device, unit="V"),
+        ammeter=DeviceMeter(behind_amplifier, StatedAmplifier("femto", -1e7), ranged=behind_amplifier),
+        voltmeter=DeviceMeter(at_device, StatedAmplifier("femto", 100.0), ranged=at_device, unit="V"),
     )
     bias.prepare(6e-3, 1e-7, 0.02)
     assert behind_amplifier.prepared == ("V", pytest.approx(1.0), 0.02)
@@ -148,7 +151,11 @@ def test_meters_are_prepared_for_what_they_read_behind_their_amplifiers() -> Non
 
 def test_the_reading_of_a_voltmeter_at_the_device_is_used() -> None:
     source = FakeSource()
-    bias = bias_of(source, Wiring(series_resistance=2000.0), voltmeter=DeviceMeter(FakeVoltmeter(0.08), 100.0))
+    bias = bias_of(
+        source,
+        Wiring(series_resistance=2000.0),
+        voltmeter=DeviceMeter(FakeVoltmeter(0.08), StatedAmplifier("femto", 100.0)),
+    )
     bias.prepare(6e-3, 1e-6, 0.02)
     bias.move_to(1e-3)
     assert bias.read().device_voltage == pytest.approx(0.8e-3)

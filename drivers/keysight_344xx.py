@@ -6,7 +6,10 @@ longer. From the operating and service guide of the series, and **never tried on
 - Null, scaling, smoothing, a trigger source or delay, a number of samples and an aperture that somebody left stay until
   they are set again; READ? then returns other numbers, several numbers, or waits for ever.
 - Overload is ±9.9e37. The ranges reach to 1.2 times their name, those of 1000 V and 3 A not.
-- Autozero doubles the time of each integration.
+- Autozero doubles the time of each integration, and separates it from the next one. A lock-in's excitation of 1.5 times
+  the mains has whole cycles in 2, 10 or 100 of the mains, but not in several single ones: the mean of two such
+  integrations would keep a part of it. So one cycle is used only where no more are asked for; for two and more there is
+  one aperture, or 10 or 100 cycles on models without apertures.
 - With the input impedance at "auto" it is above 10 Gohm up to the 10 V range; else it is 10 Mohm, which a source of
   1 Mohm feels as 9 %. `prepare_reading` sets "auto".
 - Front or rear terminals are chosen by a switch that the bus only reads: the station file says which.
@@ -20,6 +23,7 @@ from drivers.multimeter import Multimeter
 __all__ = ["Truevolt"]
 
 MOST_SAMPLES = 100
+LONGEST_APERTURE = 1.0
 # Time (s) of one integration beyond its cycles.
 OVERHEAD = 0.02
 
@@ -46,9 +50,7 @@ class Truevolt(Multimeter):
         self.require(f"{at}:RANG:AUTO?", 0.0)
         mains = self._mains()
         cycles, samples = self._cycles(integration_time, mains)
-        self.apply(f"{at}:NPLC", cycles, tolerance=1e-3 * cycles)
-        if self.has_aperture:
-            self.require(f"{at}:APER:ENAB?", 0.0)
+        self._choose_integration(at, cycles, mains)
         self.apply(f"{at}:ZERO:AUTO", True)
         self.apply(f"{at}:NULL:STAT", False)
         if unit == "V":
@@ -69,13 +71,25 @@ class Truevolt(Multimeter):
     def _cycles(self, seconds: float, mains: float) -> tuple[float, int]:
         """Power-line cycles of one integration, and the number of integrations."""
         needed = seconds * mains * (1 - 1e-9)
-        # From one cycle on whole cycles only, which reject the mains; below, the next longer single integration.
-        usable = [n for n in self.NPLC_list if (n >= 1 if needed > 1 else n >= needed)]
+        # From one cycle on whole cycles only, which reject the mains; up to there, the next longer single integration.
+        usable = [n for n in self.NPLC_list if (n > 1 if needed > 1 else n >= needed)]
+        if self.has_aperture and 1 < needed <= LONGEST_APERTURE * mains:
+            usable.append(math.ceil(needed))
         counts = [(n, max(1, math.ceil(needed / n))) for n in usable]
         possible = [(n, count) for n, count in counts if count <= MOST_SAMPLES]
         if not (seconds > 0 and possible):
             raise self._impossible_time(seconds, MOST_SAMPLES * max(self.NPLC_list) / mains)
         return min(possible, key=lambda pair: (pair[0] * pair[1], pair[1]))
+
+    def _choose_integration(self, at: str, cycles: float, mains: float) -> None:
+        """Power-line cycles, or an aperture where the instrument has no such number of cycles."""
+        if cycles in self.NPLC_list:
+            self.apply(f"{at}:NPLC", cycles, tolerance=1e-3 * cycles)
+        else:
+            seconds = cycles / mains
+            self.apply(f"{at}:APER", seconds, tolerance=1e-3 * seconds)
+        if self.has_aperture:
+            self.require(f"{at}:APER:ENAB?", float(cycles not in self.NPLC_list))
 
     def _choose_trigger(self, samples: int) -> None:
         """Readings at once, as text, `samples` for each READ?, without math."""

@@ -29,6 +29,8 @@ SILENCE, LONGEST = 100, 2.0
 # Number of unexpected answers, and of timeouts, after which clearing a line fails.
 MOST_STRAY, MOST_SILENT = 6, 2
 RETRIES = 2
+# A raw socket does not say where a message ends; other interfaces do.
+SOCKET_TERMINATOR = "\n"
 # A broken network connection is opened again within RECONNECTED_WITHIN (s), each attempt taking CONNECTING (s) at most.
 RECONNECTED_WITHIN, CONNECTING, PAUSE = 5.0, 2.0, 0.25
 # An answer that is longer (bytes) has no end; that of a trace has the length that was asked for (`expecting`).
@@ -64,6 +66,8 @@ class InstrumentLine(VisaInstrument):
     def __init__(self, name: str, address: str, **kwargs: Any) -> None:
         self._unanswered: list[CommunicationError] = []
         self._visa_name = address
+        if address.upper().endswith("::SOCKET") and self.default_terminator is None:
+            self.default_terminator = SOCKET_TERMINATOR
         super().__init__(name, address, **kwargs)
 
     @property

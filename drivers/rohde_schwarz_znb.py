@@ -90,7 +90,7 @@ class RohdeSchwarzZNB(NetworkAnalyzer, RohdeSchwarzZNB20):
     def _line(self) -> str:
         """One line of an answer with its end, which QCoDeS's parameters expect."""
         line = super()._line()
-        if self.visa_handle.read_termination:  # of a socket, which the station file gives: terminator: "\n"
+        if self.visa_handle.read_termination:  # of a socket
             return f"{line}\n"
         if not line.endswith("\n"):
             raise IncompleteAnswerError(f"{line[:80]!r} is not complete: the line feed is missing")

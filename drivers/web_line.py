@@ -28,7 +28,7 @@ from qcodes.instrument import Instrument
 
 from drivers.errors import CommunicationError
 
-__all__ = ["Answer", "WebInstrument"]
+__all__ = ["Answer", "UntrustedCertificateError", "WebInstrument"]
 
 ATTEMPTS, PAUSE = 3, 0.2
 """How often a request is sent, and the time (s) before it is repeated."""
@@ -47,6 +47,10 @@ class BusyServerError(HTTPException):
 
 class UntrustedError(Exception):
     """The certificate is not the one that is expected."""
+
+
+class UntrustedCertificateError(CommunicationError):
+    """The server's certificate is not trusted; nothing was sent."""
 
 
 @dataclass(frozen=True)
@@ -173,7 +177,7 @@ class WebInstrument(Instrument):
             try:
                 return self._answered(path, query, body)
             except UntrustedError as error:
-                raise CommunicationError(
+                raise UntrustedCertificateError(
                     self.described,
                     f"its certificate is not trusted: {error}.",
                     "Compare the fingerprint with that shown at the fridge's computer, then name it in init: "
@@ -254,18 +258,25 @@ class WebInstrument(Instrument):
         try:
             connection.connect()
         except ssl.SSLCertVerificationError as error:
-            raise UntrustedError(f"{error.verify_message}; {self._shown_fingerprint()}") from error
+            found = self.fingerprint()
+            shown = f"SHA-256 {found}" if found else "its fingerprint could not be read"
+            raise UntrustedError(f"{error.verify_message}; {shown}") from error
         if self._pinned and self._scheme == "https" and _digest(connection) != self._pinned:
             raise UntrustedError(f"SHA-256 {_digest(connection)} instead of {self._pinned}")
 
-    def _shown_fingerprint(self) -> str:
-        """The fingerprint of the certificate that was not trusted; nothing is sent to the server."""
+    def fingerprint(self) -> str:
+        """SHA-256 fingerprint of the certificate that the server shows, trusted or not; empty if none can be read.
+
+        No request is sent.
+        """
+        if self._scheme == "http":
+            return ""
         connection = self._connection(verified=False)
         try:
             connection.connect()
-            return f"SHA-256 {_digest(connection)}"
+            return _digest(connection)
         except OSError:
-            return "its fingerprint could not be read"
+            return ""
         finally:
             connection.close()
 

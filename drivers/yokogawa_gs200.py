@@ -59,6 +59,7 @@ class YokogawaGS200(ScpiSource, QcodesGS200):
         self._mode, self._in_range = "", math.nan  # as confirmed since the last preparation
         self._present = math.nan  # the last level that was read back
         super().__init__(name, address, **kwargs)
+        self.program.load.snapshot_exclude = True  # it has no answer: :PROG:LOAD is no query
 
     def prepare(
         self, *, maximum_voltage: float, maximum_current: float, compliance: float, integration_time: float

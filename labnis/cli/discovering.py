@@ -1,5 +1,6 @@
 """Finding instruments: `discover`."""
 
+import sys
 from typing import Annotated
 
 import typer
@@ -11,20 +12,28 @@ from labnis.ui.output import cells, print_table, say, say_json
 
 __all__ = ["discover"]
 
+QUESTION = "address of the fridge's control software, or Enter"
+
 
 def discover(
     addresses: Annotated[
         list[str] | None,
         typer.Argument(
             metavar="[ADDRESS]...",
-            help="Further VISA addresses to ask, such as TCPIP0::10.0.0.5::5025::SOCKET: no library finds raw sockets.",
+            help="Further addresses to ask, such as TCPIP0::10.0.0.5::5025::SOCKET, because no library finds raw "
+            "sockets, or http://10.0.0.5:49099 of a fridge's software.",
         ),
     ] = None,
     visalib: Annotated[str, typer.Option("--visalib", help="PyVISA library, such as @py or @ivi.")] = "",
     serial_ports: Annotated[bool, typer.Option("--serial", help="Also ask what is connected to serial ports.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """List the instruments that VISA finds, and the lines of a station file for them; only *IDN? is sent."""
+    """List the instruments that VISA finds, and the lines of a station file for them; only *IDN? is sent.
+
+    On a terminal, without an address, it asks for that of the fridge's control software.
+    """
+    if not addresses and not as_json and sys.stdin.isatty():
+        addresses = typer.prompt(QUESTION, default="", show_default=False, err=True).split()
     found = list(discovered(visalib, addresses or (), serial_ports=serial_ports))
     lines = station_lines(found)
     if as_json:

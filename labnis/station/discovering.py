@@ -1,4 +1,4 @@
-"""Instruments that a VISA library finds, with their identities, and their lines of a station file."""
+"""Instruments that a VISA library finds, and fridges on the network, with their lines of a station file."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pyvisa
 from pyvisa.resources import MessageBasedResource
 
+from drivers.errors import CommunicationError
 from drivers.models import type_of
 from labnis.errors import BusyError, ConfigurationError
 from labnis.printable import printable
@@ -19,6 +20,10 @@ TIMEOUT = 1000
 """Time (ms) that an instrument has to connect, and to answer."""
 
 LONGEST_IDENTITY = 200
+
+WEB = re.compile(r"https?://", re.IGNORECASE)
+OXFORD_PORT = "::33576::SOCKET"
+"""A Triton's messages end with CR LF."""
 
 SERIAL_PORT = re.compile(r"ASRL", re.IGNORECASE)
 """Addresses of serial ports: bytes sent there reach whatever is connected, at any speed."""
@@ -38,6 +43,8 @@ class FoundInstrument:
         Class of `drivers` that drives it; None if none is for this identity.
     problem
         Why there is no identity, in a few words; empty if there is one.
+    certificate
+        Fingerprint of the certificate of an HTTPS server that has signed it itself; empty if there is none.
 
     """
 
@@ -45,19 +52,21 @@ class FoundInstrument:
     identity: str = ""
     type: str | None = None
     problem: str = ""
+    certificate: str = ""
 
 
 def discovered(visalib: str, also: Sequence[str] = (), *, serial_ports: bool = False) -> Iterator[FoundInstrument]:
     """Ask each instrument that the library finds, and those at the addresses `also`, for its identity.
 
-    Nothing but `*IDN?` is sent, and only where no other program of labnis uses the instrument.
+    Nothing but `*IDN?` is sent, and only where no other program of labnis uses the instrument. A fridge at an address
+    that begins with http:// or https:// is asked for the description of its system.
 
     Parameters
     ----------
     visalib
         PyVISA library, such as "@py"; empty for the default.
     also
-        Further addresses: no library finds an instrument behind a raw socket.
+        Further addresses: no library finds an instrument behind a raw socket, or a fridge's software.
     serial_ports
         Whether serial ports are asked, too.
 
@@ -75,9 +84,23 @@ def discovered(visalib: str, also: Sequence[str] = (), *, serial_ports: bool = F
         ) from error
     try:
         for address in dict.fromkeys([*manager.list_resources(), *also]):
-            yield _found(manager, address, serial_ports or address in also)
+            if WEB.match(address):
+                yield _found_on_the_web(address)
+            else:
+                yield _found(manager, address, serial_ports or address in also)
     finally:
         manager.close()
+
+
+def _found_on_the_web(address: str) -> FoundInstrument:
+    # QCoDeS takes half a second to import.
+    from labnis.station.web_fridges import identified_web_fridge  # noqa: PLC0415
+
+    try:
+        identity, kind, certificate = identified_web_fridge(address)
+    except (CommunicationError, ValueError) as error:
+        return FoundInstrument(address, problem=f"no identity: {printable(error)}")
+    return FoundInstrument(address, identity[:LONGEST_IDENTITY], kind, certificate=certificate)
 
 
 def _found(manager: pyvisa.ResourceManager, address: str, may_be_serial: bool) -> FoundInstrument:
@@ -101,6 +124,8 @@ def _identity(manager: pyvisa.ResourceManager, address: str) -> str:
         opened.timeout = TIMEOUT
         if address.upper().endswith("::SOCKET") or SERIAL_PORT.match(address):
             opened.read_termination = opened.write_termination = "\n"
+        if address.upper().endswith(OXFORD_PORT):
+            opened.write_termination = "\r\n"
         return str(opened.query("*IDN?")).strip()[:LONGEST_IDENTITY]
     finally:
         opened.close()
@@ -117,4 +142,6 @@ def station_lines(found: Sequence[FoundInstrument]) -> list[str]:
         taken[module] = taken.get(module, 0) + 1
         name = module if taken[module] == 1 else f"{module}_{taken[module]}"
         lines += [f"  {name}:", f"    type: {one.type}", f"    address: {one.address}"]
+        if one.certificate:
+            lines.append(f'    init: {{certificate: "{one.certificate}"}}   # compare it at the fridge\'s computer')
     return ["instruments:", *lines] if lines else []

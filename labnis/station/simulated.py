@@ -26,13 +26,16 @@ def simulated_instruments(config: StationConfig) -> dict[str, SimulatedInstrumen
         name: SimulatedInstrument(
             name,
             tuple(kind.__name__ for kind in instrument_class(config, name).__mro__),
-            tuple(_role(role, spec) for role, spec in config.roles.items() if spec.instrument == name),
+            tuple(_role(role, spec, config) for role, spec in config.roles.items() if spec.instrument == name),
             amplifies.get(name),
         )
         for name in named
     }
 
 
-def _role(role: str, spec: RoleSpec) -> SimulatedRole:
+def _role(role: str, spec: RoleSpec, config: StationConfig) -> SimulatedRole:
+    """The role; its channel is by default that of the instrument itself, as its `init` says."""
     options = spec.model_dump(exclude={"instrument", "kind", "channel", "amplifier"}, exclude_none=True)
-    return SimulatedRole(role, spec.kind, spec.channel, getattr(spec, "amplifier", None), options)
+    own = (config.instruments[spec.instrument].get("init") or {}).get("channel")
+    channel = own if spec.channel is None else spec.channel
+    return SimulatedRole(role, spec.kind, channel, getattr(spec, "amplifier", None), options)

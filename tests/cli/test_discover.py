@@ -1,16 +1,30 @@
 """`labnis discover`: what VISA finds, by identity, as lines of a station file."""
 
+import io
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+import pyvisa
 from ruamel.yaml import YAML
 
 from drivers.models import MODELS, type_of
 from labnis.station.lock import hold
 from labnis.station.lock_names import lock_names_of_address
+from sim_instruments import Twin, open_twin
 from sim_instruments.panels import ADDRESSES, PANELS
+from sim_instruments.server.fridge_web import BlueforsWeb, ControllerWeb
+from sim_instruments.server.web import WebServer
+from sim_instruments.visa import LabnisVisaLibrary
+from tests.drivers.test_bluefors_control_driver import CERTIFICATE, FINGERPRINT, KEY
 from tests.run.bench import Commands, labnis, write_station  # noqa: F401  # labnis is a fixture
+from tests.served_panel import served
+from tests.shipped_twin import shipped_twin  # noqa: F401  # a fixture
+from tests.test_house_rules import DRIVERS, instruments_of
+from tests.triton_twin import INSTRUMENTS as TRITON
+
+NOWHERE = "http://127.0.0.1:9"
 
 
 @pytest.fixture
@@ -48,12 +62,145 @@ def test_a_library_that_does_not_exist_is_refused(labnis: Commands) -> None:  # 
 
 
 def test_every_class_is_found_by_the_identity_of_its_panel() -> None:
-    found = {kind.rpartition(".")[2]: kind for kind in MODELS.values()}
-    wrong = {
-        name: panel.identification
-        for name, panel in PANELS.items()
-        if name in found and type_of(panel.identification) != found[name]
+    kinds = {
+        kind.__name__: f"drivers.{module}.{kind.__name__}" for module in DRIVERS for kind in instruments_of(module)
     }
-    assert wrong == {}
-    assert type_of("") is None
-    assert type_of("SOMEBODY,SR830,1,1") is None
+    expected = {name: kinds[name] for name in PANELS if name in kinds}
+    assert set(expected.values()) <= set(MODELS.values())
+    assert {name: type_of(PANELS[name].identification) for name in expected} == expected
+    assert set(MODELS.values()) <= set(kinds.values())
+
+
+@pytest.mark.parametrize(
+    ("identity", "kind"),
+    [
+        ("Keysight Technologies,N9030A,MY1,A.1", "KeysightN9030B"),
+        ("Agilent Technologies,N9020A,MY1,A.1", "KeysightN9020B"),
+        ("Keysight Technologies,B2901BL,MY1,1", "KeysightB29xx"),
+        ("Keysight Technologies,34470A,MY1,1", "Keysight34465A"),
+        ("Rohde&Schwarz,ZNB8-4Port,1,3", "RohdeSchwarzZNB"),
+        ("Rohde&Schwarz,FSVA3030,1,2", "RohdeSchwarzFSV"),
+        ("KEITHLEY INSTRUMENTS INC., MODEL 2635B, 1, 3.2", "Keithley2600B"),
+        ("IDN:OXFORD INSTRUMENTS:TRITON 400:0001:1.2", "TritonFridge"),
+        ("", None),
+        ("IDN:", None),
+        ("SOMEBODY,SR830,1,1", None),
+        ("Keysight Technologies,B2962A,MY1,1", None),
+        ("Keysight Technologies,N5230A,MY1,1", None),
+    ],
+)
+def test_models_of_a_family_have_its_class(identity: str, kind: str | None) -> None:
+    found = type_of(identity)
+    assert (found and found.rpartition(".")[2]) == kind
+
+
+def lines_of(answer: Any) -> dict[str, Any]:
+    """The section of a station file that is printed below the table."""
+    found: dict[str, Any] = YAML(typ="safe").load(answer.out.partition("\n\n")[2])["instruments"]
+    return found
+
+
+@pytest.fixture
+def web(twin: LabnisVisaLibrary, request: pytest.FixtureRequest) -> Any:
+    kind, options = request.param
+    with kind(twin.world, **options).running() as found:
+        yield found
+
+
+@pytest.mark.parametrize(
+    ("web", "kind"),
+    [
+        ((BlueforsWeb, {}), "drivers.bluefors_control.BlueforsControl"),
+        ((ControllerWeb, {}), "drivers.bluefors_controller.BlueforsController"),
+    ],
+    indirect=["web"],
+)
+def test_the_software_of_a_fridge_is_found(
+    web: WebServer,
+    kind: str,
+    truth: str,
+    labnis: Commands,  # noqa: F811
+) -> None:
+    answer = labnis(f"discover {web.address} --visalib {truth}")
+    assert answer.code == 0
+    assert lines_of(answer)[kind.split(".")[1]] == {"type": kind, "address": web.address}
+    assert "Bluefors," in answer.out
+
+
+@pytest.mark.parametrize("web", [(BlueforsWeb, {"certificate": CERTIFICATE})], indirect=True)
+def test_a_certificate_of_its_own_is_printed_and_no_key_is_sent(
+    web: BlueforsWeb,
+    truth: str,
+    labnis: Commands,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("BLUEFORS_API_KEY", KEY)
+    answer = labnis(f"discover {web.address} --visalib {truth}")
+    found = lines_of(answer)["bluefors_control"]
+    assert found["init"] == {"certificate": FINGERPRINT.replace(":", "").lower()}
+    assert "compare it" in answer.out
+    assert web.requests
+    assert [path for path in web.requests if KEY in path] == []
+    web.key = KEY
+    answer = labnis(f"discover {web.address} --visalib {truth} --json")
+    (refused,) = [one for one in json.loads(answer.out)["instruments"] if one["address"] == web.address]
+    assert "refuses /system/" in refused["problem"]
+    assert refused["type"] is None
+
+
+def test_a_triton_is_found_at_its_socket(labnis: Commands, tmp_path: Path) -> None:  # noqa: F811
+    write_station(tmp_path)
+    with (
+        open_twin(tmp_path / "truth.yaml", seed=0, wiring={}, instruments=TRITON) as twin,
+        served(panel_of(twin)) as port,
+    ):
+        address = f"TCPIP0::127.0.0.1::{port}::SOCKET"
+        answer = labnis(f"discover {address} --visalib @py")
+    assert lines_of(answer)["oxford_triton"] == {"type": "drivers.oxford_triton.TritonFridge", "address": address}
+
+
+def panel_of(twin: Twin) -> Any:
+    library = pyvisa.ResourceManager(twin.visalib).visalib
+    assert isinstance(library, LabnisVisaLibrary)
+    return library.panels["triton"]
+
+
+@pytest.mark.parametrize("address", [NOWHERE, "http://127.0.0.1:9/api?key=1", "https://"])
+def test_an_address_where_no_fridge_answers_is_told(address: str, truth: str, labnis: Commands) -> None:  # noqa: F811
+    answer = labnis(f"discover {address} --visalib {truth} --json")
+    assert answer.code == 0
+    (found,) = [one for one in json.loads(answer.out)["instruments"] if one["address"] == address]
+    assert found["problem"].startswith("no identity: ")
+    assert (found["identity"], found["type"]) == ("", None)
+
+
+class Terminal(io.StringIO):
+    """What somebody types at a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("typed", "options", "asked"),
+    [(f"{NOWHERE}\n", "", True), ("\n", "", True), ("", "--json", False), ("", NOWHERE, False)],
+)
+def test_on_a_terminal_it_asks_for_the_fridge(
+    typed: str,
+    options: str,
+    asked: bool,
+    truth: str,
+    labnis: Commands,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sys.stdin", Terminal(typed))
+    answer = labnis(f"discover --visalib {truth} {options}")
+    assert answer.code == 0, answer.err
+    assert ("address of the fridge's control software, or Enter:" in answer.out + answer.err) == asked
+    assert (NOWHERE in answer.out) == (NOWHERE in typed + options)
+
+
+def test_in_a_pipe_it_asks_nothing(truth: str, labnis: Commands, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+    monkeypatch.setattr("sys.stdin", io.StringIO(NOWHERE))
+    answer = labnis(f"discover --visalib {truth}")
+    assert (answer.code, "control software" in answer.out + answer.err) == (0, False)

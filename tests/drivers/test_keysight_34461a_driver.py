@@ -128,26 +128,43 @@ def test_a_client_that_waits_for_a_trigger_is_ended_by_opening(twin: Twin, panel
 
 
 @pytest.mark.parametrize(
-    ("seconds", "cycles", "samples"),
+    ("seconds", "cycles", "samples", "aperture"),
     [
-        (0.02, 1, 1),
-        (0.04, 1, 2),
-        (0.2, 10, 1),
-        (0.6, 10, 3),
-        (2.0, 100, 1),
-        (4.0, 100, 2),
-        (50.0, 100, 25),
-        (0.05, 1, 3),
+        (0.02, 1, 1, 0),
+        (0.04, 10, 1, 2),
+        (0.2, 10, 1, 0),
+        (0.6, 10, 3, 30),
+        (2.0, 100, 1, 0),
+        (4.0, 100, 2, 0),
+        (50.0, 100, 25, 0),
+        (0.05, 10, 1, 3),
     ],
 )
 def test_a_reading_lasts_as_long_as_asked_in_whole_cycles(
-    dmm: Any, panel: Any, twin: Twin, seconds: float, cycles: float, samples: int
+    dmm: Any, panel: Any, twin: Twin, seconds: float, cycles: float, samples: int, aperture: float
 ) -> None:
     prepare(dmm, integration_time=seconds)
-    assert (panel.state["VOLT nplc"], panel.state["samples"]) == (cycles, samples)
+    if panel.state.get("VOLT aperture enabled"):
+        assert panel.state["VOLT aperture"] == pytest.approx(aperture / 50)
+        cycles, samples = aperture, 1
+    else:
+        assert panel.state["VOLT nplc"] == cycles
+        assert not (dmm.has_aperture and aperture)
+    assert panel.state["samples"] == samples
     started = twin.clock.time()
     assert dmm.read() == pytest.approx(expected(panel), rel=1e-3)  # and no timeout, although it is 5 s
     assert twin.clock.time() - started == pytest.approx(2 * cycles * samples / 50, abs=0.02)
+
+
+def test_the_excitation_of_a_lockin_is_not_read_as_current(dmm: Any, panel: Any, twin: Twin) -> None:
+    panel.world.set_source(level=0.5e-3, output=True, current_limit=1e-3)
+    panel.world.set_excitation(5.0, 75.0)
+    prepare(dmm, integration_time=0.04)
+    readings = []
+    for _ in range(8):
+        twin.clock.sleep(7.3e-3)
+        readings.append(dmm.read())
+    assert max(readings) - min(readings) < 1e-4
 
 
 def test_short_integrations(dmm: Any, panel: Any) -> None:

@@ -39,6 +39,16 @@ def test_it_fills_both_roles_and_reads_every_stage(bridge: LakeShore336, panel: 
     assert bridge.get_idn()["model"] == "336"
 
 
+def test_a_snapshot_asks_nothing_that_the_voltage_outputs_do_not_answer(
+    bridge: LakeShore336, panel: LakeShore336Panel
+) -> None:
+    found = bridge.snapshot(update=True)["submodules"]
+    assert panel.event_status & 48 == 0
+    assert found["output_1"]["parameters"]["output"]["value"] == 0.0
+    assert found["output_3"]["parameters"]["mode"]["value"] == "off"
+    assert "output" not in found["output_3"]["parameters"]
+
+
 def test_a_disabled_input_is_an_error(bridge: LakeShore336) -> None:
     bridge.write("INTYPE A,0,0,0,0,1")
     with pytest.raises(ReadingError, match=r"input A has no valid reading: invalid reading .RDGST. 1"):

@@ -1,6 +1,7 @@
 """What the tests of the command line and of runs share: a station file in a folder of its own, and ways to use it."""
 
 import gc
+import logging
 import os
 import re
 import shlex
@@ -93,7 +94,7 @@ def forked(arguments: str, folder: Path) -> Answer:
 class Commands:
     """`labnis` in this process: `labnis("ls --data d")`, with the answer of a process of its own.
 
-    Signals, which a command that was stopped ignores from then on, are heeded again.
+    Signals, which a command that was stopped ignores from then on, are heeded again, and QCoDeS logs warnings again.
     """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -105,8 +106,11 @@ class Commands:
         self._monkeypatch.setattr(gc, "freeze", lambda: None)  # this process continues
         self._capsys.readouterr()
         handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+        qcodes = logging.getLogger("qcodes")
+        level = qcodes.level
         with pytest.raises(SystemExit) as ended:
             cli.run()
+        qcodes.setLevel(level)
         for number, handler in handlers.items():
             signal.signal(number, handler)
         out, err = self._capsys.readouterr()

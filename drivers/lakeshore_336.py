@@ -64,6 +64,9 @@ class LakeShore336(LakeShoreInstrument, LakeshoreModel336):
             raise ValueError(f"{name}: channel is {channel!r}; a Lake Shore 336 has inputs A to D")
         super().__init__(name, address, **kwargs)
         self.stage_channel = channel
+        for output in (self.output_3, self.output_4):  # which have no HTRSET: the query is not answered
+            for name_of_setting in output.heater_group.parameters:
+                output.parameters[name_of_setting].snapshot_exclude = True
 
     def channel_temperature(self, channel: str) -> float:
         """Return the temperature (K) at input `channel`; raises as `temperature`."""

@@ -20,12 +20,13 @@ from pyvisa.resources import TCPIPInstrument, TCPIPSocket
 from qcodes.instrument import VisaInstrument
 from qcodes.utils import DelayedKeyboardInterrupt
 
+from drivers.bounded_read import read_in_time
 from drivers.errors import CommunicationError
 
 __all__ = ["InstrumentLine"]
 
-# A socket counts as empty after SILENCE (ms) without a byte; clearing it fails after LONGEST (s).
-SILENCE, LONGEST = 100, 2.0
+# A socket counts as empty after SILENCE (ms) without a byte; clearing it, SHORT bytes at once, ends after LONGEST (s).
+SILENCE, LONGEST, SHORT = 100, 2.0, 64
 # Number of unexpected answers, and of timeouts, after which clearing a line fails.
 MOST_STRAY, MOST_SILENT = 6, 2
 RETRIES = 2
@@ -111,7 +112,7 @@ class InstrumentLine(VisaInstrument):
         try:
             with suppress(pyvisa.VisaIOError), handle.ignore_warning(StatusCode.success_max_count_read):
                 while time.monotonic() < deadline:
-                    handle.visalib.read(handle.session, handle.chunk_size)
+                    handle.visalib.read(handle.session, SHORT)  # bytes that come one by one have no end
         finally:
             handle.timeout = before
 
@@ -260,7 +261,7 @@ class InstrumentLine(VisaInstrument):
         PyVISA's own `read` has no bound, and returns a line without its terminator with a warning only.
         """
         handle = self.visa_handle
-        line = handle.read_bytes(self._longest_answer, break_on_termchar=True).decode("ascii")
+        line = read_in_time(handle, self._longest_answer, line=True).decode("ascii")
         terminator = handle.read_termination or ""
         if len(line) >= self._longest_answer:
             raise IncompleteAnswerError(f"it has {self._longest_answer} bytes and no end")
@@ -325,7 +326,7 @@ class InstrumentLine(VisaInstrument):
         self._last_answer = ""
         self._announce()
         with self._translated(query):
-            return self.visa_handle.read_bytes(count)
+            return read_in_time(self.visa_handle, count, line=False)
 
     def receive_line(self, query: str) -> str:
         """Receive one more line of the answer to `query`; as `receive`."""

@@ -175,6 +175,7 @@ def test_every_function_in_the_table_of_one_bias_value_exists() -> None:
 BASES = {
     "acquiring",
     "answers",
+    "bounded_read",
     "copper_mountain",
     "keithley_24xx",
     "keithley_2600b_channel",

@@ -1,5 +1,6 @@
 """Instruments that a VISA library finds, and fridges on the network, with their lines of a station file."""
 
+import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -7,6 +8,7 @@ from dataclasses import dataclass
 import pyvisa
 from pyvisa.resources import MessageBasedResource
 
+from drivers.bounded_read import read_in_time
 from drivers.errors import CommunicationError
 from drivers.models import type_of
 from labnis.errors import BusyError, ConfigurationError
@@ -20,6 +22,8 @@ TIMEOUT = 1000
 """Time (ms) that an instrument has to connect, and to answer."""
 
 LONGEST_IDENTITY = 200
+LONGEST_ANSWER = 4096
+"""Most bytes that are read of an answer."""
 
 WEB = re.compile(r"https?://", re.IGNORECASE)
 OXFORD_PORT = "::33576::SOCKET"
@@ -83,13 +87,22 @@ def discovered(visalib: str, also: Sequence[str] = (), *, serial_ports: bool = F
             f"PyVISA library {visalib!r} cannot be used: {error}; '@py' needs no installation"
         ) from error
     try:
-        for address in dict.fromkeys([*manager.list_resources(), *also]):
+        for address in dict.fromkeys([*_listed(manager, visalib), *also]):
             if WEB.match(address):
                 yield _found_on_the_web(address)
             else:
                 yield _found(manager, address, serial_ports or address in also)
     finally:
         manager.close()
+
+
+def _listed(manager: pyvisa.ResourceManager, visalib: str) -> Sequence[str]:
+    try:
+        return manager.list_resources()
+    except Exception as error:  # as above
+        raise ConfigurationError(
+            f"PyVISA library {visalib!r} does not list its instruments: {printable(error)}"
+        ) from error
 
 
 def _found_on_the_web(address: str) -> FoundInstrument:
@@ -126,9 +139,23 @@ def _identity(manager: pyvisa.ResourceManager, address: str) -> str:
             opened.read_termination = opened.write_termination = "\n"
         if address.upper().endswith(OXFORD_PORT):
             opened.write_termination = "\r\n"
-        return str(opened.query("*IDN?")).strip()[:LONGEST_IDENTITY]
+        opened.write("*IDN?")
+        return _line(opened)[:LONGEST_IDENTITY]
     finally:
         opened.close()
+
+
+def _line(opened: MessageBasedResource) -> str:
+    """The first line of an answer; PyVISA alone reads as long as bytes come.
+
+    Without a terminator in `LONGEST_ANSWER` bytes it is no answer: the instrument sends something else by itself.
+    """
+    answer = read_in_time(opened, LONGEST_ANSWER, line=True)
+    if len(answer) >= LONGEST_ANSWER:
+        raise ValueError(f"it sends {LONGEST_ANSWER} bytes without an end: {answer[:20]!r}")
+    if not (said := answer.decode("ascii").strip()).isprintable() or not said:
+        raise ValueError(f"it answers {answer[:80]!r}")
+    return said
 
 
 def station_lines(found: Sequence[FoundInstrument]) -> list[str]:
@@ -141,7 +168,7 @@ def station_lines(found: Sequence[FoundInstrument]) -> list[str]:
         module = one.type.split(".")[1]
         taken[module] = taken.get(module, 0) + 1
         name = module if taken[module] == 1 else f"{module}_{taken[module]}"
-        lines += [f"  {name}:", f"    type: {one.type}", f"    address: {one.address}"]
+        lines += [f"  {name}:", f"    type: {one.type}", f"    address: {json.dumps(one.address)}"]
         if one.certificate:
             lines.append(f'    init: {{certificate: "{one.certificate}"}}   # compare it at the fridge\'s computer')
     return ["instruments:", *lines] if lines else []

@@ -2,6 +2,11 @@
 
 import io
 import json
+import socketserver
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -204,3 +209,63 @@ def test_in_a_pipe_it_asks_nothing(truth: str, labnis: Commands, monkeypatch: py
     monkeypatch.setattr("sys.stdin", io.StringIO(NOWHERE))
     answer = labnis(f"discover --visalib {truth}")
     assert (answer.code, "control software" in answer.out + answer.err) == (0, False)
+
+
+ANSWERS = {
+    b"\xff\xfe\x00\x01\n": "UnicodeDecodeError",
+    b"\x1b[2J\x1b]0;gone\x07\n": "'\\\\x1b[2J",
+    b"": "Timeout expired",
+    b"\n": "it answers b'\\\\n'",
+    b"LAB,ENDLESS" * 40000: "bytes without an end",
+    b"SOMEBODY,CUT": "Timeout expired",
+    b"SOMEBODY," + b"X" * 3000 + b",1,0\n": "",
+}
+
+
+class Answering(socketserver.StreamRequestHandler):
+    """Answers a query with the server's answer, and another time every 0.2 s where it drips."""
+
+    def handle(self) -> None:
+        with suppress(OSError):
+            self.rfile.readline()
+            self.wfile.write(self.server.answer)  # type: ignore[attr-defined]  # set by the test
+            while self.server.drips:  # type: ignore[attr-defined]  # as above
+                time.sleep(0.2)
+                self.wfile.write(b".")
+            self.rfile.readline()
+
+
+@contextmanager
+def answering(answer: bytes, *, drips: bool = False) -> Iterator[str]:
+    """Address of an instrument that answers nothing else."""
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Answering) as server:
+        server.daemon_threads, server.block_on_close = True, False
+        server.answer, server.drips = answer, drips  # type: ignore[attr-defined]
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+        thread.start()
+        yield f"TCPIP0::127.0.0.1::{server.server_address[1]}::SOCKET"
+        server.drips = False  # type: ignore[attr-defined]
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize(("answer", "problem"), ANSWERS.items())
+def test_an_answer_that_is_no_identity_is_told_in_time(answer: bytes, problem: str, labnis: Commands) -> None:  # noqa: F811
+    with answering(answer) as address:
+        began = time.monotonic()
+        said = labnis(f"discover {address} --visalib @py --json")
+        assert time.monotonic() - began < 20  # PyVISA-py looks for instruments in the network, too
+        shown = labnis(f"discover {address} --visalib @py")
+    (found,) = [one for one in json.loads(said.out)["instruments"] if one["address"] == address]
+    assert problem.replace("\\\\", "\\") in found["problem"] if problem else found["problem"] == ""
+    assert len(found["identity"]) <= 200
+    assert "\x1b" not in shown.out + shown.err
+
+
+def test_an_answer_that_drips_is_no_answer(labnis: Commands) -> None:  # noqa: F811
+    with answering(b"LAB", drips=True) as address:
+        began = time.monotonic()
+        said = labnis(f"discover {address} --visalib @py --json")
+        assert time.monotonic() - began < 20
+    (found,) = [one for one in json.loads(said.out)["instruments"] if one["address"] == address]
+    assert "Timeout expired" in found["problem"]

@@ -2,12 +2,14 @@
 
 import socketserver
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 
 import pytest
 from qcodes.instrument import Instrument
 
+from drivers import bounded_read
 from drivers.errors import CommunicationError
 from drivers.keysight_wire import KeysightAnalyzer
 from drivers.line import LONGEST_ANSWER
@@ -17,7 +19,10 @@ IDENTITY = b"LAB,ENDLESS,1,0\n"
 
 
 class Endless(socketserver.StreamRequestHandler):
-    """Answers `*IDN?`; sends digits to any other query until the client has gone, or a cut answer to `CUT?`."""
+    """Answers `*IDN?`; sends digits to any other query until the client has gone, or a cut answer to `CUT?`.
+
+    To `DRIPS?` and `BLOCK?` they come one by one.
+    """
 
     sent = 0
 
@@ -33,6 +38,11 @@ class Endless(socketserver.StreamRequestHandler):
             self.wfile.write(b"1.23")
         elif query == b"TRACE?":
             self.wfile.write(b"#216" + b"\0" * 16 + b"\n")
+        elif query in (b"DRIPS?", b"BLOCK?"):
+            self.wfile.write(b"#580000")
+            while True:
+                time.sleep(0.02)
+                self.wfile.write(b"1")
         else:
             for _ in range(64):
                 type(self).sent += self.wfile.write(b"1" * LONGEST_ANSWER)
@@ -90,3 +100,19 @@ def test_a_trace_has_the_length_that_was_asked_for(address: str) -> None:
     instrument = KeysightAnalyzer("traced", address, visalib="@py", terminator="\n", timeout=0.2)
     instrument.connect_message()
     assert instrument.ask_block("TRACE?", 2, "<f8").shape == (2,)
+
+
+@pytest.mark.parametrize("query", ["DRIPS?", "BLOCK?"])
+def test_an_answer_that_comes_byte_by_byte_ends_in_time(
+    address: str, query: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PyVISA-py waits for the next byte for the whole timeout each time."""
+    monkeypatch.setattr(bounded_read, "LONGEST", 0.1)
+    instrument = KeysightAnalyzer("drips", address, visalib="@py", terminator="\n", timeout=0.2)
+    instrument.connect_message()
+    began = time.monotonic()
+    with pytest.raises(CommunicationError, match="drips .*Timeout expired"):
+        instrument.ask(query) if query == "DRIPS?" else instrument.ask_block(query, 10**4, "<f8")
+    assert instrument.ask("*IDN?") == IDENTITY.decode().strip()  # on a new connection
+    assert instrument.reconnections == 1
+    assert time.monotonic() - began < 20

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drivers.errors import CommunicationError, ComplianceError, InstrumentError, ReadingError, SettingError
-from drivers.roles import DeviceBias
+from drivers.roles import DeviceBias, SourceReading
 from drivers.wiring import Wiring
 from labnis.errors import RequestError
 from labnis.station import BiasMismatchError, BiasUnknownError, Limits, RampedBias
@@ -353,6 +353,23 @@ def test_a_reset_is_found_with_the_next_reading(set_to: float) -> None:
     bias = prepared(source)
     bias.move_to(set_to)
     source.value, source.output = 0.0, False
+    with pytest.raises(BiasMismatchError, match=r"output OFF.*reset"):
+        bias.read()
+
+
+@pytest.mark.parametrize("set_to", [0.0, 1e-3])
+def test_an_output_that_went_off_is_found_where_the_source_measures_nothing(set_to: float) -> None:
+    """Its reading is its level, which is right with the output off, and at zero after a reset, too."""
+
+    class Blind(FakeSource):
+        def read(self) -> SourceReading:
+            return SourceReading(self.value, math.nan)
+
+    source = Blind()
+    bias = prepared(source)
+    bias.move_to(set_to)
+    bias.read()
+    source.output = False
     with pytest.raises(BiasMismatchError, match=r"output OFF.*reset"):
         bias.read()
 

@@ -59,6 +59,8 @@ class CheckedReading:
 
         """
         reading = self._source.read()
+        if math.isnan(reading.current):
+            self._require_on(reading)
         tolerance = max(READING_TOLERANCE * abs(expected), READING_FLOOR)
         if abs(self._wiring.bias(reading.voltage) - expected - self.meter_offset) <= tolerance:
             return reading
@@ -76,6 +78,17 @@ class CheckedReading:
             )
         self.meter_offset = found - expected
         return again
+
+    def _require_on(self, reading: SourceReading) -> None:
+        """A source that measures nothing reads its level, whatever its output does: that must be on."""
+        if self._source.output_enabled() or self._source.output_enabled():  # one answer may be wrong
+            return
+        self._level.value = None
+        raise BiasMismatchError(
+            self._name,
+            f"has its output OFF at the level {reading.voltage!r} V; was it reset, or switched off, during the run?",
+            "Look at its front panel, then start the run again.",
+        )
 
     def _require_still_set(self, measured: float, expected: float) -> None:
         """Distinguish an offset of the source's own meter from a source that does not hold its level."""

@@ -27,7 +27,7 @@ __all__ = ["KeithleyDMM6500Panel"]
 OVERRANGE = 1.2
 WITHOUT_OVERRANGE = (1000.0, 3.0)
 AUTOMATIC_DELAY = 1e-3
-EMPTY = "Empty Slot"
+EMPTY, PSEUDO = "Empty Slot", "2000,Pseudo 10Ch Mux,0.0.0a,00000000"
 VOLTS = tuple(10.0**n for n in range(-1, 4))
 OHMS = tuple(10.0**n for n in range(1, 9))
 AMPERES = (1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1.0, 3.0)
@@ -148,7 +148,10 @@ class KeithleyDMM6500Panel(BufferPanel):
         **_acquiring(),
         "*LANG?": lambda self, _: self.language,
         "[:SENSe<n>]:AZERo:ONCE": lambda self, _: self.world.clock.sleep(2 * self.integration_time()),
-        "[:SENSe<n>]:FUNCtion[:ON]?": lambda self, _: f'"{self.function}"' if self.quoted else self.function,
+        "[:SENSe<n>]:FUNCtion[:ON]?": lambda self, call: self._shown_function(call),
+        ":SYSTem:CARD1:VCHannel[:STARt]?": lambda self, _: self._of_card("1"),
+        ":SYSTem:CARD1:VCHannel:END?": lambda self, _: self._of_card("10"),
+        ":SYSTem:CARD1:VMAX?": lambda self, _: self._of_card("110"),
         ":ROUTe:TERMinals?": lambda self, _: self.terminals,
         ":ROUTe[:CHANnel]:OPEN:ALL": lambda self, _: self.closed.clear(),
         ":SYSTem:CARD1:IDN?": lambda self, _: self.card,
@@ -215,6 +218,24 @@ class KeithleyDMM6500Panel(BufferPanel):
     def _require_card(self) -> None:
         if self.card == EMPTY:
             raise ScpiError(-241)
+
+    def _of_card(self, answer: str) -> str:
+        self._require_card()
+        return answer
+
+    def _shown_function(self, call: Call) -> str:
+        found = self.function
+        if call.arguments:
+            found = self._of_card(self._channel_functions.get(call.arguments[0], "NONE"))
+        return f'"{found}"' if self.quoted else found
+
+    @command(":SYSTem:PCARd1")
+    def _set_pseudo_card(self, call: Call) -> None:
+        number = round(call.number(0))
+        if number not in (0, 2000):
+            raise ScpiError(-224)
+        if self.card in (EMPTY, PSEUDO):
+            self.card = PSEUDO if number else EMPTY
 
     @command(":ROUTe[:CHANnel]:CLOSe")
     def _close(self, call: Call) -> None:

@@ -127,6 +127,19 @@ def test_the_pymeasure_driver(twin: Twin, panel: Any, wire: Any) -> None:
     assert wire.query("SYST:ERR?") == NO_ERROR
 
 
+def test_a_pseudo_scanner_card_of_the_pymeasure_driver(twin: Twin, wire: Any) -> None:
+    dmm = PymeasureDMM6500(twin.addresses["dmm"], visa_library=twin.visalib)
+    assert dmm.scan_id == "Empty Slot"
+    dmm.pseudo_scanner_enabled = True
+    assert "Pseudo" in dmm.scan_id
+    assert (dmm.scan_vch_start, dmm.scan_vch_end) == (1, 10)
+    assert dmm.channels[3].mode == "NONE"
+    dmm.channels[3].mode = "resistance"
+    assert dmm.channels[3].mode == "resistance"
+    assert dmm.mode == "voltage"
+    assert wire.query("SYST:ERR?") == NO_ERROR
+
+
 def test_qcodes_refuses_another_language_which_comes_with_the_next_power_up(twin: Twin, panel: Any, wire: Any) -> None:
     wire.write("*LANG TSP")
     assert wire.query("*LANG?") == "SCPI"

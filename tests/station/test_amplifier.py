@@ -12,12 +12,13 @@ from drivers.capabilities import GainReporting, GainSetting
 from drivers.errors import CommunicationError, OverloadError, SettingError
 from drivers.wiring import Amplifier
 from labnis.errors import ConfigurationError
-from labnis.station import load_station
+from labnis.station import load_station, open_station
 from labnis.station.amplifier import StatedAmplifier, lacks_gain
 from labnis.station.plausible_role import PlausibleRole
 from labnis.station.players import DeviceMeter
 from labnis.station.role_check import missing_members
 from labnis.station.simulated import simulated_instruments
+from sim_instruments import SHIPPED_TRUTH, open_twin
 from tests.station.test_setups import opened, station_file
 
 
@@ -149,6 +150,33 @@ def test_a_station_with_a_remote_amplifier_measures_and_finds_another_gain(tmp_p
         with pytest.raises(SettingError, match=r"reports a gain of 1e\+06"):
             station.bias.prepare(2e-3, 1e-6, 0.02)
         assert not station.source.output_enabled()
+
+
+def test_a_rehearsal_finds_a_gain_that_is_not_the_true_one(tmp_path: Path) -> None:
+    config = load_station(station_file(tmp_path, "\n".join((GS200, DMM, BASEL)), ROLES, wiring("basel")))
+    true = config.wiring_record()
+    true["amplifiers"]["femto"]["gain"] = -1e6
+    with (
+        open_twin(SHIPPED_TRUTH, seed=1, wiring=true, instruments=simulated_instruments(config)) as twin,
+        open_station(config, twin=twin) as station,
+    ):
+        station.open([])
+        with pytest.raises(SettingError, match=r"reports a gain of 1e\+06; the station file states -1e\+07"):
+            station.bias.prepare(2e-3, 1e-6, 0.02)
+
+
+def test_a_lock_in_of_a_station_checks_the_amplifier_when_it_is_prepared(tmp_path: Path) -> None:
+    keithley = "  keithley: {type: drivers.keithley_2450.Keithley2450, address: GPIB0::18::INSTR}"
+    sr830 = "  sr830: {type: drivers.sr830.SR830, address: GPIB0::8::INSTR}"
+    roles = "bias: keithley\n    lockin: {instrument: sr830, amplifier: femto}"
+    path = station_file(tmp_path, "\n".join((keithley, sr830, BASEL)), roles, wiring("basel").replace("100.0", "1.0"))
+    asked = {"amplitude": 0.1, "frequency": 17.7, "time_constant": 0.1, "sensitivity": 1.0}
+    with opened(path, "lockin") as station:
+        library: Any = pyvisa.ResourceManager(station._twin.visalib).visalib  # type: ignore[union-attr]
+        station.roles.lockin.prepare(**asked)
+        library.panels["basel"].gain = 1e6
+        with pytest.raises(SettingError, match="basel"):
+            station.roles.lockin.prepare(**asked)
 
 
 def test_a_station_with_an_amplifier_that_listens_sets_its_gain(tmp_path: Path) -> None:

@@ -56,6 +56,7 @@ class Keithley24xx(MainsSourceMeter):
     leads_command = ":SYST:RSEN"
     average_command = ":SENS:AVER"
     line_frequencies = (50.0, 60.0)
+    integration_step = 0.01
     range_tolerance = 0.06
     voltage_ranges: tuple[float, ...] = (200.0,)
     """Ranges (V) of the model."""

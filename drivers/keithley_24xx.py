@@ -21,8 +21,8 @@ import re
 from collections.abc import Collection
 from typing import Any, ClassVar, Literal
 
-from drivers.answers import number, numbers
-from drivers.errors import ComplianceError, OverloadError, ReadingError, SettingError
+from drivers.answers import is_choice, number, numbers
+from drivers.errors import CommunicationError, ComplianceError, OverloadError, ReadingError, SettingError
 from drivers.roles import SourceReading
 from drivers.scpi_source import MainsSourceMeter
 
@@ -47,6 +47,7 @@ READABLE = 1.1
 # A reading is two conversions, each with a reference and a zero.
 CONVERSIONS = 6
 READING = ":OUTP?;:READ?"
+TRIGGER = {":ARM:SOUR?": "IMM", ":ARM:COUN?": "1", ":TRIG:SOUR?": "IMM", ":TRIG:COUN?": "1"}
 MODEL = re.compile(r"MODEL (\d{4})(-?LV)?")
 
 
@@ -56,6 +57,7 @@ class Keithley24xx(MainsSourceMeter):
     leads_command = ":SYST:RSEN"
     average_command = ":SENS:AVER"
     line_frequencies = (50.0, 60.0)
+    integration_step = 0.01
     range_tolerance = 0.06
     voltage_ranges: tuple[float, ...] = (200.0,)
     """Ranges (V) of the model."""
@@ -264,8 +266,12 @@ class Keithley24xx(MainsSourceMeter):
 
     def _asked_reading(self) -> SourceReading:
         self.distinguish(lambda answer: answer.strip() == "0" or numbers(answer.partition(";")[2], 3) is not None)
-        with self.waiting(2 * self._seconds + 1):
-            answer = self.ask(READING)
+        try:
+            with self.waiting(2 * self._seconds + 1):
+                answer = self.ask(READING)
+        except CommunicationError:
+            self._check_trigger()
+            raise
         on, _, values = answer.strip().partition(";")
         if on == "0" and not values:
             self.discard_errors()
@@ -287,6 +293,18 @@ class Keithley24xx(MainsSourceMeter):
                 answer, READING, f"at most {reading.voltage_range:g} (V) and {reading.current_range:g} (A), its ranges,"
             )
         return reading
+
+    def _check_trigger(self) -> None:
+        """Tell a trigger that does not come, and that would have to be waited for at each attempt."""
+        queries = tuple(TRIGGER)
+        for query, answer in zip(queries, self.ask_each(queries), strict=True):
+            if not is_choice(answer, TRIGGER[query]):
+                raise SettingError(
+                    self.described,
+                    f"does not answer {READING!r}, and {query} reads {answer.strip()[:80]}; "
+                    f"{TRIGGER[query]} was set before.",
+                    "It waits for a trigger, or measures many times: prepare the measurement again.",
+                )
 
     def _check_status(self, status: int, voltage: float, current: float) -> None:
         """Raise what the `status` of a reading says against it."""

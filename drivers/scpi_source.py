@@ -202,6 +202,8 @@ class MainsSourceMeter(ScpiSourceMeter):
     """Header of the average in the instrument."""
     line_frequencies: tuple[float, ...] = (50.0, 60.0, 400.0)
     """Possible frequencies of the mains (Hz)."""
+    integration_step = 0.0
+    """Steps of the integration (cycles), where they are coarse."""
     mains_frequency = math.nan
     """Frequency of the mains (Hz) that the instrument found, in whose cycles `prepare` sets the integration."""
 
@@ -221,7 +223,7 @@ class MainsSourceMeter(ScpiSourceMeter):
                 f"Allowed are {SHORTEST_NPLC / line_frequency:g} to "
                 f"{LONGEST_NPLC * MOST_AVERAGES / line_frequency:g} s.",
             )
-        self.apply(":SENS:CURR:NPLC", cycles / averages, tolerance=1e-4 * cycles)
+        self.apply(":SENS:CURR:NPLC", cycles / averages, tolerance=max(1e-4 * cycles, self.integration_step / 2))
         self._average(averages)
         return averages
 

@@ -23,7 +23,7 @@ CURRENT_RANGES = tuple(10.0**decade for decade in range(-12, 0))
 class Keithley6430Panel(Keithley24xxPanel):
     """A Keithley 6430 across the bias line."""
 
-    identification = "KEITHLEY INSTRUMENTS INC.,MODEL 6430,TWIN0011,C27   Jul 12 2004 15:47:33/A02  /D/B"
+    identification = "KEITHLEY INSTRUMENTS INC.,MODEL 6430,TWIN0014,C27   Jul 12 2004 15:47:33/A02  /D/B"
     resource = "GPIB{}::26::INSTR"
     voltage_ranges = VOLTAGE_RANGES
     current_ranges = CURRENT_RANGES

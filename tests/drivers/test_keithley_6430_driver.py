@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from drivers.errors import ComplianceError, ReadingError, SettingError
+from drivers.errors import ComplianceError, InstrumentError, ReadingError, SettingError
 from drivers.keithley_6430 import Keithley6430
 from drivers.models import type_of
 from drivers.protection import CurrentSourcing
@@ -12,6 +12,7 @@ from drivers.roles import BiasSource
 from labnis.station.role_check import missing_members
 from sim_instruments import Twin
 from sim_instruments.panels.keithley_6430 import Keithley6430Panel
+from tests.drivers.test_swapped_answers import Behind
 from tests.single_instrument_twin import panel_of, source_twin
 
 
@@ -123,3 +124,34 @@ def test_another_model_is_refused(twin: Twin, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(Keithley6430Panel, "identification", "KEITHLEY INSTRUMENTS INC.,MODEL 2400,1,1")
     with pytest.raises(SettingError, match="one of 6430 is needed"):
         Keithley6430("third", twin.addresses["source"], visalib=twin.visalib)
+
+
+@pytest.mark.faults
+def test_one_swapped_answer_never_makes_a_wrong_number(twin: Twin) -> None:
+    clean: list[float] = []
+    at = 0
+    for at in range(400):
+        smu = Keithley6430(f"swapped{at}", twin.addresses["source"], visalib=twin.visalib, timeout=0.2)
+        smu.log.setLevel("CRITICAL")
+        panel = panel_of(smu, Keithley6430Panel)
+        panel.switch_on()
+        behind = Behind(panel, at or None)
+        found: list[float] = []
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(panel, "execute", behind.execute)
+            try:
+                prepare(smu)
+                smu.output_on()
+                smu.set_level(0.5)
+                found += [smu.read().voltage, smu.level(), *smu._ranges]
+                panel.receive(b":SOUR:VOLT 0.7")
+                found += [smu.level(), smu.read().voltage, float(smu.output_enabled())]
+            except InstrumentError as error:
+                assert smu.name in str(error)
+                found = []
+        smu.close()
+        clean = clean or found
+        assert not found or found == pytest.approx(clean, rel=1e-3, abs=1e-4), behind.asked
+        if at and not behind.asked:
+            break
+    assert 40 < at < 399

@@ -148,6 +148,11 @@ def test_a_combination_has_the_same_results_over_tcp(
     with serving(file.parent, "--station", file.name, "--log", "commands.jsonl") as addresses:
         served = [name for name, entry in load_station(file).instruments.items() if has_panel(entry["type"])]
         assert list(addresses) == served
+        discovered = command(f"discover --visalib @py --json {' '.join(addresses.values())}", file.parent)
+        types = {one["address"]: one["type"] for one in json.loads(discovered.out)["instruments"]}
+        assert {name: types[address] for name, address in addresses.items()} == {
+            name: load_station(file).instruments[name]["type"] for name in addresses
+        }
         with file.open("w", encoding="utf-8") as opened:
             YAML(typ="safe").dump(at_addresses(text, addresses), opened)
         assert command("cooldown start first", file.parent).code == 0

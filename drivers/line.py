@@ -5,8 +5,7 @@ that was late, lost or garbled, the line is cleared until `*IDN?` is answered wi
 the next query is sent, so that no answer is taken for that to another query. A network connection that broke is opened
 again on the way: `reconnections` counts that, and the call that failed has failed all the same.
 
-PyVISA and PyVISA-py raise exceptions of many classes (VisaIOError, InvalidSession, RPCError, RuntimeError of HiSLIP,
-EOFError, struct.error, Exception itself): all of them are translated.
+PyVISA and PyVISA-py raise exceptions of many classes (VisaIOError, RPCError, struct.error …): all are translated.
 """
 
 import time

@@ -61,9 +61,6 @@ def _no_user_station(tmp_path, monkeypatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _log_levels_stay() -> Generator[None]:
+def _log_levels_are_as_at_first() -> None:
     """A command that runs in this process hides what QCoDeS logs, and with it what the drivers log."""
-    logger = logging.getLogger("qcodes")
-    before = logger.level
-    yield
-    logger.setLevel(before)
+    logging.getLogger("qcodes").setLevel(logging.NOTSET)

@@ -15,6 +15,7 @@ import pytest
 from filelock import FileLock
 from ruamel.yaml import YAML
 
+from drivers.models import MODELS
 from labnis.station import load_station
 from sim_instruments.panels import PANELS
 from tests.cli.test_served_twin import serving
@@ -150,9 +151,9 @@ def test_a_combination_has_the_same_results_over_tcp(
         assert list(addresses) == served
         discovered = command(f"discover --visalib @py --json {' '.join(addresses.values())}", file.parent)
         types = {one["address"]: one["type"] for one in json.loads(discovered.out)["instruments"]}
-        assert {name: types[address] for name, address in addresses.items()} == {
-            name: load_station(file).instruments[name]["type"] for name in addresses
-        }
+        known = {name: types[address] for name, address in addresses.items() if types[address] is not None}
+        expected = {name: load_station(file).instruments[name]["type"] for name in addresses}
+        assert known == {name: kind for name, kind in expected.items() if kind in MODELS.values()}
         with file.open("w", encoding="utf-8") as opened:
             YAML(typ="safe").dump(at_addresses(text, addresses), opened)
         assert command("cooldown start first", file.parent).code == 0

@@ -54,6 +54,9 @@ MODEL = re.compile(r"MODEL (\d{4})(-?LV)?")
 class Keithley24xx(MainsSourceMeter):
     """A source-meter with the commands of the 2400 series; a mix-in in front of an upstream class."""
 
+    level_step: ClassVar[float] = 5e-6
+    """Step of a level (V) in the lowest range; in the others it is below the tolerance of a level read back."""
+
     leads_command = ":SYST:RSEN"
     average_command = ":SENS:AVER"
     line_frequencies = (50.0, 60.0)

@@ -1,7 +1,7 @@
 """One channel of a Keithley 2600B: its output, level and readings; `keithley_2600b` prepares it."""
 
 import math
-from typing import Literal
+from typing import ClassVar, Literal
 
 from qcodes.instrument_drivers.Keithley import Keithley2600Channel as QcodesChannel
 
@@ -20,6 +20,9 @@ DECADES = tuple(10.0**decade for decade in range(-10, 1))
 
 class SourceMeterChannel(QcodesChannel):
     """A channel of a 2600B that sources voltage and measures current."""
+
+    level_step: ClassVar[float] = 5e-6
+    """Step of a level (V) in the lowest range; in the others it is below the tolerance of a level read back."""
 
     parent: TspInstrument  # type: ignore[assignment]  # with QCoDeS's class, whose methods are not used
 

@@ -14,8 +14,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from labnis.errors import DataQualityError
 from labnis.storage import open_rows, read_events, read_metadata
 from sim_instruments.server import ServerProcess, largest_rate
+from tests.faults.commands import completed
 from tests.faults.measuring import ENVIRONMENT, Lab, chance, kill, start_cooldown, wait_for
 
 RATE = 0.02
@@ -191,7 +193,8 @@ def begun(lab: OtherLab, points: int = 2001):
 
 def test_undisturbed(other: OtherLab) -> None:
     answer = other.run(points=41)
-    assert answer.returncode == 0, answer.stderr
+    assert answer.returncode in (0, DataQualityError.exit_code), answer.stderr  # few points may leave doubt
+    assert read_metadata(other.run_file)["status"] == "done"
     other.assert_safe()
     other.assert_right_rows()
 
@@ -201,7 +204,8 @@ def test_a_killed_run(other: OtherLab) -> None:
     time.sleep(chance(1).random())
     kill(process)
     other.assert_safe()
-    assert other.labnis("recover").returncode == 0
+    assert completed(("recover", str(other.run_file)), ENVIRONMENT).returncode == 0
+    other.assert_right_rows()
 
 
 def test_ctrl_c(other: OtherLab) -> None:
@@ -237,7 +241,8 @@ def test_a_connection_that_is_back_at_once(other: OtherLab, match: str) -> None:
     for after in (15, 25):
         other.fault(name, "disconnect", getattr(other.one, match), after=after, seconds=0.3)
     answer = other.run(points=41)
-    assert answer.returncode == 0, answer.stderr
+    assert answer.returncode in (0, DataQualityError.exit_code), answer.stderr  # few points may leave doubt
+    assert read_metadata(other.run_file)["status"] == "done"
     other.assert_safe()
     other.assert_right_rows()
     assert "connection" in [event.kind for event in read_events(other.run_file)]

@@ -35,7 +35,10 @@ SOURCE: tuple[Use, ...] = (
     lambda it: it.set_level(0.0),
     lambda it: it.output_off(),
 )
-METER: tuple[Use, ...] = (lambda it: it.prepare_reading(maximum=1.0, unit="V", integration_time=0.02), lambda it: it.read())
+METER: tuple[Use, ...] = (
+    lambda it: it.prepare_reading(maximum=1.0, unit="V", integration_time=0.02),
+    lambda it: it.read(),
+)
 LOCKIN_USES: tuple[Use, ...] = (
     lambda it: it.prepare(**LOCKIN),
     lambda it: it.read(),

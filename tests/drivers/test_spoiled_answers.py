@@ -17,7 +17,21 @@ from sim_instruments.panels import sim900
 from sim_instruments.panels.front_panel import FrontPanel
 from tests.every_driver import OTHERS, Driver, opened
 
-IMPOSSIBLE = (b"0", b"-1", b"1e32", b"1e24", b"nan", b"inf", b"9.91e37", b"1e400", b"1_000", b"", b"#", b"#0", b"9" * 99)
+IMPOSSIBLE = (
+    b"0",
+    b"-1",
+    b"1e32",
+    b"1e24",
+    b"nan",
+    b"inf",
+    b"9.91e37",
+    b"1e400",
+    b"1_000",
+    b"",
+    b"#",
+    b"#0",
+    b"9" * 99,
+)
 GARBAGE = (b"\xc2\xb2", b"\xff\xfe", b"\x1b[2J", b";" * 9, b"," * 9, b"#9999999999", b'"', b"S11,1", b"2,2,2,2,2,2,2")
 
 Opened = tuple[Driver, Any, Any, FrontPanel]

@@ -112,7 +112,7 @@ def test_an_answer_that_comes_byte_by_byte_ends_in_time(
     instrument = KeysightAnalyzer("drips", address, visalib="@py", terminator="\n", timeout=0.2)
     instrument.connect_message()
     began = time.monotonic()
-    with pytest.raises(InstrumentError, match="drips .*Timeout expired"):
+    with pytest.raises(InstrumentError, match=r"drips .*Timeout expired"):
         instrument.ask(query) if query == "DRIPS?" else instrument.ask_block(query, 10**4, "<f8")
     assert instrument.ask("*IDN?") == IDENTITY.decode().strip()  # on a new connection
     assert instrument.reconnections == 1

@@ -5,6 +5,9 @@ import pytest
 from labnis.storage import read_events, read_metadata
 from tests.faults.measuring import SWEEP, Lab, wait_for
 
+PREPARING = (":SOUR:VOLT:ILIM ", ":OUTP ON")
+RAMPING = (":SOUR:LIST:VOLT ", ":TRIG:LOAD", ":INIT", ":TRIG:STAT?")
+
 
 @pytest.mark.parametrize(("role", "match", "after"), [("lockin", "SNAP", 20), ("fridge", "KRDG", 60)])
 def test_a_reader_is_gone(lab: Lab, role: str, match: str, after: int) -> None:
@@ -85,3 +88,17 @@ def test_a_source_that_comes_back_is_read_before_it_is_written_again(lab: Lab) -
     answer = lab.run()
     assert answer.returncode == 0, answer.stderr
     lab.assert_safe()
+
+
+@pytest.mark.parametrize("seconds", [0.3, 8.0])
+@pytest.mark.parametrize("match", [*PREPARING, *RAMPING, ":SOUR:VOLT 0;", ":OUTP OFF"])
+def test_the_connection_to_the_source_breaks_at_any_of_its_commands(lab: Lab, match: str, seconds: float) -> None:
+    """Also during a ramp of its own: never a jump, never a run called done that is not."""
+    lab.fault("bias", "disconnect", match, seconds=seconds)
+    answer = lab.run(points=41)
+    assert lab.control(do="faults")["struck"] == [1]
+    assert answer.returncode in (0, 5, 7), answer.stderr
+    lab.assert_safe(within=40)
+    if answer.returncode != 5:
+        assert (read_metadata(lab.run_file)["status"], lab.rows()) == ("done", 41)
+        assert seconds < 5

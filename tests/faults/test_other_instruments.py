@@ -1,6 +1,5 @@
 """Faults of the instruments other than the shipped ones: each kind of source, over TCP, with several readers."""
 
-import json
 import os
 import signal
 import subprocess
@@ -9,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ import pytest
 from labnis.errors import DataQualityError
 from labnis.storage import open_rows, read_events, read_metadata
 from sim_instruments.server import ServerProcess, largest_rate
-from tests.faults.commands import completed
+from tests.faults.commands import Command, completed
 from tests.faults.measuring import ENVIRONMENT, Lab, chance, kill, start_cooldown, wait_for
 
 RATE = 0.02
@@ -109,9 +109,9 @@ def served(one: Setup, folder: Path) -> Iterator[ServerProcess]:
     placeholders = {name: f"GPIB0::{number}::INSTR" for number, name in enumerate(one.instruments, start=1)}
     (folder / "served.yaml").write_text(station_text(one, placeholders), encoding="utf-8")
     (folder / "lab_procedures.py").write_bytes(Path(__file__).with_name("lab_procedures.py").read_bytes())
+    options = ("--seed", "1", "--station", "served.yaml", "--log", "twin.jsonl")
     process = subprocess.Popen(
-        [sys.executable, "-m", "labnis.cli", "twin", "serve", "--seed", "1", "--station", "served.yaml"]
-        + ["--log", "twin.jsonl"],
+        [sys.executable, "-m", "labnis.cli", "twin", "serve", *options],
         env=os.environ | ENVIRONMENT,
         cwd=folder,
         stdout=subprocess.PIPE,
@@ -150,7 +150,7 @@ class OtherLab(Lab):
         scaled = RATE * self.one.divider
         # The steps of a coarse source are larger than what the rate allows within a window: the station warns of that.
         assert largest_rate(points) <= scaled * (1 + 1e-6), largest_rate(points) / scaled
-        for before, after in zip(points, points[1:], strict=False):
+        for before, after in pairwise(points):
             if switched and before.output != after.output:
                 assert before.level == after.level == 0.0, (before, after)
 
@@ -166,7 +166,9 @@ class OtherLab(Lab):
 
 
 @pytest.fixture(scope="module", params=SETUPS)
-def served_lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Setup, ServerProcess, Path]]:
+def served_lab(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Setup, ServerProcess, Path]]:
     one = SETUPS[request.param]
     folder = tmp_path_factory.mktemp(request.param)
     with served(one, folder) as server:
@@ -187,7 +189,7 @@ def other(served_lab: tuple[Setup, ServerProcess, Path], tmp_path: Path) -> Othe
 SWEEP = ("--set", "maximum_bias=4e-3", "--set", "time_constant=0.001", "--set", "settling_time=0")
 
 
-def begun(lab: OtherLab, points: int = 2001):
+def begun(lab: OtherLab, points: int = 2001) -> Command:
     return lab.under_way(lab.start("run", "IVSweep", "--yes", "--set", f"points={points}", *SWEEP))
 
 
@@ -232,7 +234,8 @@ def test_a_source_that_was_reset(other: OtherLab, after: int) -> None:
     other.fault(other.bias, "reset", other.one.level, after=after)
     answer = other.run(points=41)
     assert answer.returncode == 5, answer.stderr
-    assert read_metadata(other.run_file)["status"] == "failed" if list(other.data.glob("*/*/*.h5")) else True
+    assert read_metadata(other.run_file)["status"] == "failed"
+    assert other.bias in answer.stderr
 
 
 @pytest.mark.parametrize("match", ["level", "reading"])
@@ -252,5 +255,7 @@ def test_a_source_that_is_away_for_a_while(other: OtherLab) -> None:
     other.fault(other.bias, "disconnect", other.one.level, after=30, seconds=20)
     answer = other.run(points=41)
     assert answer.returncode == 5, answer.stderr
-    assert "UNKNOWN" in answer.stderr
+    assert "guardian" in answer.stderr
+    assert "bias is at zero" not in answer.stderr
+    assert read_metadata(other.run_file)["status"] == "failed"
     other.assert_safe()

@@ -221,6 +221,8 @@ class Truevolt(CheckedInstrument):
 
     def _asked_reading(self) -> float:
         function = FUNCTIONS[self._unit] if self._unit else ""
+        if not function:
+            self._require_immediate()
         queries: tuple[str, ...] = (":READ?", ":SENS:FUNC?")
         if function:
             queries += (f":SENS:{function}:DC:RANG?", f":SENS:{function}:DC:RANG:AUTO?", ":SAMP:COUN?")
@@ -235,6 +237,17 @@ class Truevolt(CheckedInstrument):
         if largest > self._range * OVERRANGE * (1 + 1e-6):
             raise self.unexpected(f"{largest:g}", ":READ?", f"at most {self._range:g} (V or A), its range,")
         return math.fsum(values) / len(values)
+
+    def _require_immediate(self) -> None:
+        """Whether READ? gives one reading at once: an unprepared instrument may wait for a trigger, for ever."""
+        for query, wanted in ((":TRIG:SOUR?", "IMM"), (":SAMP:COUN?", "1"), (":TRIG:COUN?", "1")):
+            answer = self.ask(query)
+            if not (is_choice(answer, wanted) or number(answer) == number(wanted) is not None):
+                raise SettingError(
+                    self.described,
+                    f"{query} reads {answer.strip()[:80]}, which somebody has left; a reading needs {wanted}.",
+                    "Nothing was measured. A run sets it; else set it at the front panel.",
+                )
 
     def _check_unchanged(self, queries: tuple[str, ...], answers: tuple[str, ...]) -> None:
         """Whether what was answered beside a reading is as it was prepared."""

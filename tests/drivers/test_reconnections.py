@@ -16,7 +16,7 @@ from labnis.station.bias.level import Level
 class Source(socketserver.StreamRequestHandler):
     """A source that loses its connection at its next message with a level, if it is told to."""
 
-    serial, level, breaks, in_between = "1", 0.0, 0, {}  # noqa: RUF012  # replaced by each test
+    serial, level, breaks, in_between = "1", 0.0, 0, {}  # replaced by each test
 
     def handle(self) -> None:
         kind = type(self)

@@ -245,7 +245,7 @@ class Truevolt(CheckedInstrument):
             if not (is_choice(answer, wanted) or number(answer) == number(wanted) is not None):
                 raise SettingError(
                     self.described,
-                    f"{query} reads {answer.strip()[:80]}, which somebody has left; a reading needs {wanted}.",
+                    f"{query} reads {answer.strip()[:80]}, left by an earlier user; a reading needs {wanted}.",
                     "Nothing was measured. A run sets it; else set it at the front panel.",
                 )
 

@@ -8,8 +8,10 @@ from contextlib import suppress
 import pytest
 from qcodes.instrument import Instrument
 
-from drivers.errors import CommunicationError, SettingError
+from drivers.acquiring import acquire
+from drivers.errors import CommunicationError, ReadingError, SettingError
 from drivers.scpi import CheckedInstrument
+from labnis.station import SystemClock
 from labnis.station.bias.level import Level
 
 
@@ -88,3 +90,31 @@ def test_a_connection_that_breaks_twice_in_a_row_leaves_the_level(level: Level) 
     assert Source.level == 0.1
     assert level.value is None
     assert level.known() == 0.1
+
+
+def test_a_trace_that_ends_with_the_connection_is_measured_again() -> None:
+    """Its beginning has come: the driver tells it as a trace that is not complete."""
+
+    class Analyzer:
+        reconnections, starts = 0, 0
+
+        def duration(self) -> float:
+            return 0.0
+
+        def start(self) -> None:
+            self.starts += 1
+
+        def finished(self) -> bool:
+            return True
+
+        def fetch(self) -> int:
+            if self.starts == 1:
+                raise ReadingError("vna", "the trace ended before it was complete.")
+            return 7
+
+        def abort(self) -> None:
+            self.reconnections += 1
+
+    analyzer = Analyzer()
+    assert acquire(analyzer, "vna", SystemClock(), lambda _: None) == 7
+    assert analyzer.starts == 2

@@ -102,3 +102,19 @@ def test_the_connection_to_the_source_breaks_at_any_of_its_commands(lab: Lab, ma
     if answer.returncode != 5:
         assert (read_metadata(lab.run_file)["status"], lab.rows()) == ("done", 41)
         assert seconds < 5
+
+
+VNA = ("--set", "frequencies=51", "--set", "averages=1", "--set", "if_bandwidth=1e5", "--set", "settling_time=0")
+
+
+@pytest.mark.parametrize("reset", [False, True])
+def test_a_trace_whose_connection_breaks_is_fetched_again(lab: Lab, reset: bool) -> None:
+    """An analyzer that was switched off meanwhile has other settings: that ends the run."""
+    lab.fault("vna", "disconnect", "DATA? SDATA", after=2, seconds=0.3)
+    if reset:
+        lab.fault("vna", "reset", "DATA? SDATA", after=3)
+    answer = lab.labnis("run", "ReflectionVsBias", "--yes", "--set", "points=6", *VNA)
+    lab.assert_safe()
+    assert lab.control(do="faults")["struck"] == [1] * (1 + reset)
+    assert answer.returncode == 5 if reset else answer.returncode in (0, 7), answer.stderr
+    assert lab.rows() == (2 if reset else 6)

@@ -59,7 +59,7 @@ def acquire(instrument: "Acquisition[Data]", name: str, clock: "Clock", expect: 
         before = reconnections(instrument)
         try:
             return _once(instrument, name, duration, clock, expect)
-        except CommunicationError:
+        except (CommunicationError, ReadingError):  # the latter for a trace that ends with the connection
             with suppress(Exception):  # of a lab's driver; it opens the connection, if that is possible
                 instrument.abort()
             if reconnections(instrument) == before:

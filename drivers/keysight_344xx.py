@@ -18,6 +18,8 @@ longer. From the operating and service guide of the series, and **never tried on
 import math
 from typing import ClassVar, Literal
 
+from drivers.answers import is_choice, number
+from drivers.errors import SettingError
 from drivers.multimeter import Multimeter
 
 __all__ = ["Truevolt"]
@@ -108,3 +110,19 @@ class Truevolt(Multimeter):
         if not answer.upper().startswith("ASC"):
             raise self.refused(":FORM?", answer[:80], "ASC")
         self._confirmed[":FORM?"] = answer.upper()
+
+    def _asked_reading(self) -> float:
+        if not self._unit:
+            self._require_immediate()
+        return super()._asked_reading()
+
+    def _require_immediate(self) -> None:
+        """Whether READ? gives one reading at once: an unprepared instrument may wait for a trigger, for ever."""
+        for query, wanted in ((":TRIG:SOUR?", "IMM"), (":SAMP:COUN?", "1"), (":TRIG:COUN?", "1")):
+            answer = self.ask(query)
+            if not (is_choice(answer, wanted) or number(answer) == number(wanted) is not None):
+                raise SettingError(
+                    self.described,
+                    f"{query} reads {answer.strip()[:80]}, left by an earlier user; a reading needs {wanted}.",
+                    "Nothing was measured. A run sets it; else set it at the front panel.",
+                )

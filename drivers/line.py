@@ -24,7 +24,7 @@ from drivers.errors import CommunicationError
 
 __all__ = ["InstrumentLine"]
 
-# A socket counts as empty after SILENCE (ms) without a byte; clearing it, SHORT bytes at once, ends after LONGEST (s).
+# A socket counts as empty after SILENCE (ms) without a byte; SHORT bytes are cleared at a time, for LONGEST (s).
 SILENCE, LONGEST, SHORT = 100, 2.0, 64
 # Number of unexpected answers, and of timeouts, after which clearing a line fails.
 MOST_STRAY, MOST_SILENT = 6, 2

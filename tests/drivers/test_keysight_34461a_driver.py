@@ -310,3 +310,11 @@ def test_the_simulation_of_qcodes_has_an_identity_and_is_not_prepared() -> None:
             dmm.read()
     finally:
         Instrument.close_all()
+
+
+@pytest.mark.parametrize("left", [":TRIG:SOUR BUS", ":TRIG:SOUR EXT", ":SAMP:COUN 5", ":TRIG:COUN 2"])
+def test_an_unprepared_reading_waits_for_no_trigger(dmm: Any, panel: Any, left: str) -> None:
+    """As `labnis check --open` reads it, which sets nothing."""
+    panel.receive(left.encode())
+    with pytest.raises(SettingError, match=rf"{left.split(maxsplit=1)[0]}\? reads .*left by an earlier user"):
+        dmm.read()

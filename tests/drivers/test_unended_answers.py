@@ -9,8 +9,8 @@ from contextlib import suppress
 import pytest
 from qcodes.instrument import Instrument
 
-from drivers import bounded_read
-from drivers.errors import CommunicationError
+from drivers import bounded_read, keysight_wire
+from drivers.errors import CommunicationError, InstrumentError
 from drivers.keysight_wire import KeysightAnalyzer
 from drivers.line import LONGEST_ANSWER
 from drivers.scpi import CheckedInstrument
@@ -108,10 +108,11 @@ def test_an_answer_that_comes_byte_by_byte_ends_in_time(
 ) -> None:
     """PyVISA-py waits for the next byte for the whole timeout each time."""
     monkeypatch.setattr(bounded_read, "LONGEST", 0.1)
+    monkeypatch.setattr(keysight_wire, "TIMEOUT_MARGIN", 0.2)
     instrument = KeysightAnalyzer("drips", address, visalib="@py", terminator="\n", timeout=0.2)
     instrument.connect_message()
     began = time.monotonic()
-    with pytest.raises(CommunicationError, match="drips .*Timeout expired"):
+    with pytest.raises(InstrumentError, match=r"drips .*Timeout expired"):
         instrument.ask(query) if query == "DRIPS?" else instrument.ask_block(query, 10**4, "<f8")
     assert instrument.ask("*IDN?") == IDENTITY.decode().strip()  # on a new connection
     assert instrument.reconnections == 1

@@ -5,6 +5,9 @@ import pytest
 from labnis.storage import read_events, read_metadata
 from tests.faults.measuring import SWEEP, Lab, wait_for
 
+PREPARING = (":SOUR:VOLT:ILIM ", ":OUTP ON")
+RAMPING = (":SOUR:LIST:VOLT ", ":TRIG:LOAD", ":INIT", ":TRIG:STAT?")
+
 
 @pytest.mark.parametrize(("role", "match", "after"), [("lockin", "SNAP", 20), ("fridge", "KRDG", 60)])
 def test_a_reader_is_gone(lab: Lab, role: str, match: str, after: int) -> None:
@@ -85,3 +88,33 @@ def test_a_source_that_comes_back_is_read_before_it_is_written_again(lab: Lab) -
     answer = lab.run()
     assert answer.returncode == 0, answer.stderr
     lab.assert_safe()
+
+
+@pytest.mark.parametrize("seconds", [0.3, 8.0])
+@pytest.mark.parametrize("match", [*PREPARING, *RAMPING, ":SOUR:VOLT 0;", ":OUTP OFF"])
+def test_the_connection_to_the_source_breaks_at_any_of_its_commands(lab: Lab, match: str, seconds: float) -> None:
+    """Also during a ramp of its own: never a jump, never a run called done that is not."""
+    lab.fault("bias", "disconnect", match, seconds=seconds)
+    answer = lab.run(points=41)
+    assert lab.control(do="faults")["struck"] == [1]
+    assert answer.returncode in (0, 5, 7), answer.stderr
+    lab.assert_safe(within=40)
+    if answer.returncode != 5:
+        assert (read_metadata(lab.run_file)["status"], lab.rows()) == ("done", 41)
+        assert seconds < 5
+
+
+VNA = ("--set", "frequencies=51", "--set", "averages=1", "--set", "if_bandwidth=1e5", "--set", "settling_time=0")
+
+
+@pytest.mark.parametrize("reset", [False, True])
+def test_a_trace_whose_connection_breaks_is_fetched_again(lab: Lab, reset: bool) -> None:
+    """An analyzer that was switched off meanwhile has other settings: that ends the run."""
+    lab.fault("vna", "disconnect", "DATA? SDATA", after=2, seconds=0.3)
+    if reset:
+        lab.fault("vna", "reset", "DATA? SDATA", after=3)
+    answer = lab.labnis("run", "ReflectionVsBias", "--yes", "--set", "points=6", *VNA)
+    lab.assert_safe()
+    assert lab.control(do="faults")["struck"] == [1] * (1 + reset)
+    assert answer.returncode == 5 if reset else answer.returncode in (0, 7), answer.stderr
+    assert lab.rows() == (2 if reset else 6)

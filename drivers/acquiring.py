@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable
-from contextlib import suppress
 from numbers import Real
 from typing import TYPE_CHECKING, TypeVar
 
@@ -60,8 +59,6 @@ def acquire(instrument: "Acquisition[Data]", name: str, clock: "Clock", expect: 
         try:
             return _once(instrument, name, duration, clock, expect)
         except (CommunicationError, ReadingError):  # the latter for a trace that ends with the connection
-            with suppress(Exception):  # of a lab's driver; it opens the connection, if that is possible
-                instrument.abort()
             if reconnections(instrument) == before:
                 raise
     return _once(instrument, name, duration, clock, expect)
@@ -74,14 +71,14 @@ def _once(
     try:
         instrument.start()
         _wait(instrument, name, duration, clock)
+        expect(LATEST)
+        return instrument.fetch()
     except BaseException as error:
         try:
-            instrument.abort()
+            instrument.abort()  # which opens a connection that broke, if that is possible
         except Exception as failure:  # noqa: BLE001  # a lab's driver may fail in any way
             error.add_note(f"The acquisition could not be aborted either: {failure}")
         raise
-    expect(LATEST)
-    return instrument.fetch()
 
 
 def _wait(instrument: "Acquisition[Data]", name: str, duration: float, clock: "Clock") -> None:

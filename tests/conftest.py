@@ -62,5 +62,6 @@ def _no_user_station(tmp_path, monkeypatch) -> None:
 
 @pytest.fixture(autouse=True)
 def _log_levels_are_as_at_first() -> None:
-    """A command that runs in this process hides what QCoDeS logs, and with it what the drivers log."""
-    logging.getLogger("qcodes").setLevel(logging.NOTSET)
+    """Commands that run in this process, and some tests, hide what QCoDeS logs, and with it what the drivers log."""
+    for name in [name for name in logging.root.manager.loggerDict if name.split(".")[0] == "qcodes"]:
+        logging.getLogger(name).setLevel(logging.NOTSET)

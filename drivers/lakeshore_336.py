@@ -31,14 +31,14 @@ FRACTIONS = {1: 0.01, 2: 0.1, 3: 1.0}
 CURRENTS = {1: 0.707, 2: 1.0, 3: 1.141, 4: 2.0}
 USER, LARGEST = 0, 2.0
 # Queried by QCoDeS with HTRSET? and HTR? of all outputs; 3 and 4, which give a voltage, do not answer these.
-OF_HEATERS = (
+OF_HEATERS = {
     "output_type",
     "output_heater_resistance",
     "output_max_current",
     "output_max_user_current",
     "output_display",
     "output",
-)
+}
 # OUTMODE: closed loop, from input {}, off after a power failure.
 CLOSED_LOOP = "1,{},0"
 
@@ -74,8 +74,8 @@ class LakeShore336(LakeShoreInstrument, LakeshoreModel336):
         super().__init__(name, address, **kwargs)
         self.stage_channel = channel
         for output in (self.output_3, self.output_4):
-            for parameter in OF_HEATERS:
-                output.parameters[parameter].snapshot_exclude = True
+            for name_of_setting in OF_HEATERS & output.parameters.keys():  # another QCoDeS has others
+                output.parameters[name_of_setting].snapshot_exclude = True
 
     def channel_temperature(self, channel: str) -> float:
         """Return the temperature (K) at input `channel`; raises as `temperature`."""

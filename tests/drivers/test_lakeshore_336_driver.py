@@ -155,7 +155,7 @@ def test_the_simulation_of_qcodes() -> None:
     assert bridge.get_idn()["firmware"] == "0.0.01"
     # It answers a status of 0 and 100 K at every input, and the HTRSET of a 335.
     assert [bridge.channel_temperature(channel) for channel in "ABCD"] == [100.0, 100.0, 100.0, 100.0]
-    with pytest.raises(CommunicationError, match=r"HTRSET. 1"):
+    with pytest.raises(CommunicationError, match=r"HTRSET. 1|'1,2,0'"):
         bridge.prepare(maximum_power=1e9, heater_resistance=50.0)
     bridge.close()
 

@@ -31,7 +31,7 @@ SHORT = "--set IVSweep.points=41 --set ReflectionVsBias.points=15 --set EmittedP
 EXPECTED = {
     "gs200_preamplifier_34465a": (JUNCTION, set()),
     "qdac2_gate_dmm": (JUNCTION, set()),
-    "k2400_sr860": (JUNCTION, {"smu", "sr860"}),
+    "k2400_sr860": (JUNCTION, set()),
     "source_meter_thermometer": (JUNCTION, set()),
     "two_lockins": (JUNCTION, set()),
     "gate_and_magnet": (JUNCTION + REFLECTION + POWER, {"magnet"}),

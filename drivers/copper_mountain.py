@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from drivers.answers import OVERFLOW, is_choice
 from drivers.errors import OverloadError, ReadingError
-from drivers.keysight_wire import TIMEOUT_MARGIN, limits_of
 from drivers.network_analyzer import NetworkAnalyzer, SweepLimits
+from drivers.trace_analyzer import TIMEOUT_MARGIN, limits_of
 
 __all__ = ["CopperMountain"]
 
@@ -100,9 +100,7 @@ class CopperMountain(NetworkAnalyzer):
         self.require_ready()
         self._select_trace()
         self._choose_states()
-        self.apply(":SENS1:FREQ:CENT", center, tolerance=1.0)
-        self.apply(":SENS1:FREQ:SPAN", span, tolerance=1.0)
-        self.apply(":SENS1:SWE:POIN", int(points))
+        self.choose_band(":SENS1:", center=center, span=span, points=points)
         self.apply(":SOUR1:POW", power, tolerance=0.05)
         self.apply(":SENS1:BWID", if_bandwidth, tolerance=1e-6 * if_bandwidth)
         self.apply(":SENS1:AVER:COUN", int(averages))

@@ -20,8 +20,8 @@ from qcodes.instrument_drivers.Keysight import KeysightN9030B as QCoDeSKeysightN
 
 from drivers.answers import is_choice
 from drivers.errors import OverloadError
-from drivers.keysight_wire import check_count, check_range, limits_of
 from drivers.noise_analyzer import Condition, NoiseAnalyzer
+from drivers.trace_analyzer import check_count, check_range, limits_of
 
 __all__ = ["KeysightN9030B"]
 

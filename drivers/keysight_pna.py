@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from drivers.capabilities import Segment
 from drivers.errors import ReadingError, SettingError
-from drivers.keysight_wire import EDGE, check_count, limits_of
 from drivers.network_analyzer import NetworkAnalyzer, SweepLimits
+from drivers.trace_analyzer import EDGE, check_count, limits_of
 
 __all__ = ["KeysightPNA"]
 
@@ -88,9 +88,7 @@ class KeysightPNA(NetworkAnalyzer):
         self.check_sweep(self._limits(), sweep | {"if_bandwidth": if_bandwidth})
         self._prepare_channel()
         self.choose(":SENS:SWE:TYPE", "LIN")
-        self.apply(":SENS:FREQ:CENT", center, tolerance=1.0)
-        self.apply(":SENS:FREQ:SPAN", span, tolerance=1.0)
-        self.apply(":SENS:SWE:POIN", int(points))
+        self.choose_band(":SENS:", center=center, span=span, points=points)
         self.apply(":SENS:BAND", if_bandwidth, tolerance=1e-6 * if_bandwidth)
         duration = averages * self._prepare_source(power, averages, points / if_bandwidth, points)
         self.end_preparation(":SENS:", center=center, span=span, points=int(points), duration=duration)

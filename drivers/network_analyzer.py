@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from drivers.answers import possible_ratios, register
 from drivers.errors import CommunicationError, ReadingError
-from drivers.keysight_wire import KeysightAnalyzer, check_count, check_range
+from drivers.trace_analyzer import TraceAnalyzer, check_count, check_range
 
 __all__ = ["NetworkAnalyzer", "SweepLimits"]
 
@@ -34,8 +34,8 @@ class SweepLimits:
     averages: int
 
 
-class NetworkAnalyzer(KeysightAnalyzer):
-    """A vector network analyzer of one S-parameter; a mix-in in front of a QCoDeS class, as `KeysightAnalyzer`.
+class NetworkAnalyzer(TraceAnalyzer):
+    """A vector network analyzer of one S-parameter; a mix-in in front of a QCoDeS class, as `TraceAnalyzer`.
 
     Parameters
     ----------
@@ -84,6 +84,12 @@ class NetworkAnalyzer(KeysightAnalyzer):
         check_range("power", sweep["power"], *limits.power, "dBm")
         check_range("if_bandwidth", sweep["if_bandwidth"], *limits.bandwidth, "Hz")
         check_count("averages", sweep["averages"], 1, limits.averages)
+
+    def choose_band(self, channel: str, *, center: float, span: float, points: int) -> None:
+        """Set the band (Hz) and its points below the header `channel`, and read them back."""
+        self.apply(f"{channel}FREQ:CENT", center, tolerance=1.0)
+        self.apply(f"{channel}FREQ:SPAN", span, tolerance=1.0)
+        self.apply(f"{channel}SWE:POIN", int(points))
 
     # --- states ------------------------------------------------------------------------------------------------------
 

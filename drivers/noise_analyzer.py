@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from drivers.answers import number, possible_densities, register
 from drivers.errors import ReadingError, SettingError
-from drivers.keysight_wire import KeysightAnalyzer
+from drivers.trace_analyzer import TraceAnalyzer
 
 __all__ = ["Condition", "NoiseAnalyzer"]
 
@@ -46,7 +46,7 @@ class Condition:
     error: type[ReadingError] | None = ReadingError
 
 
-class NoiseAnalyzer(KeysightAnalyzer):
+class NoiseAnalyzer(TraceAnalyzer):
     """A spectrum analyzer that measures noise power density.
 
     A subclass adds `prepare` and `fetch`, and lists in `CONDITIONS` what makes its traces invalid.

@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 
 from drivers.answers import is_choice
 from drivers.errors import OverloadError
-from drivers.keysight_wire import check_count, check_range
 from drivers.noise_analyzer import Condition, NoiseAnalyzer
+from drivers.trace_analyzer import check_count, check_range
 
 __all__ = ["GAUSSIAN", "RohdeSchwarzSpectrum"]
 

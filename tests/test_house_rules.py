@@ -183,7 +183,7 @@ BASES = {
     "keithley_ramp",
     "keysight_344xx",
     "keysight_pna",
-    "keysight_wire",
+    "trace_analyzer",
     "lakeshore",
     "lakeshore_bridge",
     "line",

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from drivers import keysight_wire
+from drivers import trace_analyzer
 from drivers.errors import InstrumentError
 from drivers.keithley_2450 import Keithley2450
 from drivers.keysight_n5222b import KeysightN5222B
@@ -159,7 +159,7 @@ def require_possible(found: Any) -> None:
 
 @pytest.fixture(params=USES)
 def opened(request: pytest.FixtureRequest, twin: LabnisVisaLibrary, monkeypatch: pytest.MonkeyPatch) -> Opened:
-    monkeypatch.setattr(keysight_wire, "TIMEOUT_MARGIN", 0.2)
+    monkeypatch.setattr(trace_analyzer, "TIMEOUT_MARGIN", 0.2)
     role = request.param
     instrument = USES[role][0](f"spoiled_{role}", ADDRESSES[role], visalib=VISALIB, timeout=0.2)
     instrument.log.setLevel("ERROR")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from drivers import keysight_wire
+from drivers import trace_analyzer
 from drivers.capabilities import Interruptible
 from drivers.errors import CommunicationError, InstrumentError, OverloadError, ReadingError, SettingError
 from drivers.rohde_schwarz_fsv import RohdeSchwarzFSV
@@ -263,7 +263,7 @@ def test_a_damaged_trace_is_no_trace(
     change: Any,
     error: type[InstrumentError],
 ) -> None:
-    monkeypatch.setattr(keysight_wire, "TIMEOUT_MARGIN", 0.2)
+    monkeypatch.setattr(trace_analyzer, "TIMEOUT_MARGIN", 0.2)
     analyzer.prepare(**SWEEP)
     honest = panel.trace_data
     monkeypatch.setattr(panel, "trace_data", lambda call: change(honest(call)))
@@ -350,7 +350,7 @@ def test_whatever_is_answered_is_an_error_of_ours_or_a_possible_number(twin: Twi
         return [answer] if answers and left[0] == 0 else answers
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(keysight_wire, "TIMEOUT_MARGIN", 0.2)
+        patch.setattr(trace_analyzer, "TIMEOUT_MARGIN", 0.2)
         patch.setattr(panel, "execute", spoiled)
         try:
             fsv.prepare(**SWEEP | {"points": 101, "averages": 1})

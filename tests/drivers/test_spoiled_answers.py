@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from drivers import keysight_wire
+from drivers import trace_analyzer
 from drivers.errors import InstrumentError
 from drivers.roles import SourceReading
 from sim_instruments.panels import sim900
@@ -39,7 +39,7 @@ Opened = tuple[Driver, Any, Any, FrontPanel]
 
 @pytest.fixture(params=OTHERS)
 def spoiled(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Opened]:
-    monkeypatch.setattr(keysight_wire, "TIMEOUT_MARGIN", 0.1)
+    monkeypatch.setattr(trace_analyzer, "TIMEOUT_MARGIN", 0.1)
     monkeypatch.setattr(sim900, "ANSWER_TIME", 0.0)
     driver = OTHERS[request.param]
     with opened(driver, timeout=0.05) as found:

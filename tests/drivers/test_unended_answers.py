@@ -9,11 +9,11 @@ from contextlib import suppress
 import pytest
 from qcodes.instrument import Instrument
 
-from drivers import bounded_read, keysight_wire
+from drivers import bounded_read, trace_analyzer
 from drivers.errors import CommunicationError, InstrumentError
-from drivers.keysight_wire import KeysightAnalyzer
 from drivers.line import LONGEST_ANSWER
 from drivers.scpi import CheckedInstrument
+from drivers.trace_analyzer import TraceAnalyzer
 
 IDENTITY = b"LAB,ENDLESS,1,0\n"
 
@@ -97,7 +97,7 @@ def test_a_message_without_its_terminator_is_not_complete(monkeypatch: pytest.Mo
 
 
 def test_a_trace_has_the_length_that_was_asked_for(address: str) -> None:
-    instrument = KeysightAnalyzer("traced", address, visalib="@py", terminator="\n", timeout=0.2)
+    instrument = TraceAnalyzer("traced", address, visalib="@py", terminator="\n", timeout=0.2)
     instrument.connect_message()
     assert instrument.ask_block("TRACE?", 2, "<f8").shape == (2,)
 
@@ -108,8 +108,8 @@ def test_an_answer_that_comes_byte_by_byte_ends_in_time(
 ) -> None:
     """PyVISA-py waits for the next byte for the whole timeout each time."""
     monkeypatch.setattr(bounded_read, "LONGEST", 0.1)
-    monkeypatch.setattr(keysight_wire, "TIMEOUT_MARGIN", 0.2)
-    instrument = KeysightAnalyzer("drips", address, visalib="@py", terminator="\n", timeout=0.2)
+    monkeypatch.setattr(trace_analyzer, "TIMEOUT_MARGIN", 0.2)
+    instrument = TraceAnalyzer("drips", address, visalib="@py", terminator="\n", timeout=0.2)
     instrument.connect_message()
     began = time.monotonic()
     with pytest.raises(InstrumentError, match=r"drips .*Timeout expired"):

@@ -15,12 +15,12 @@ import pyvisa
 from numpy.typing import NDArray
 from qcodes.instrument import Instrument
 
-from drivers import keysight_wire
+from drivers import trace_analyzer
 from drivers.errors import CommunicationError, InstrumentError, ReadingError
 from drivers.keysight_n5222b import KeysightN5222B
 from drivers.keysight_n9030b import KeysightN9030B
-from drivers.keysight_wire import KeysightAnalyzer
 from drivers.scpi import CheckedInstrument
+from drivers.trace_analyzer import TraceAnalyzer
 from tests.acquiring import acquired
 from tests.faults.measuring import Lab, chance
 from tests.faults.test_34_random_answers import DRIVERS, Use
@@ -68,7 +68,7 @@ class Spoken:
 @pytest.fixture(params=DRIVERS, ids=[role for role, *_ in DRIVERS])
 def spoken(request: pytest.FixtureRequest, lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Iterator[Spoken]:
     role, kind, prepare, uses = request.param
-    monkeypatch.setattr(keysight_wire, "TIMEOUT_MARGIN", TIMEOUT)
+    monkeypatch.setattr(trace_analyzer, "TIMEOUT_MARGIN", TIMEOUT)
     manager = pyvisa.ResourceManager("@py")
     instrument = kind(f"tcp_{role}", lab.server.addresses[role], visalib="@py", timeout=TIMEOUT)
     try:
@@ -157,7 +157,7 @@ class CutWire:
 
 @pytest.mark.parametrize("opened", [one for one in DRIVERS if one[0] in BLOCKS], indirect=True, ids=list(BLOCKS))
 def test_wherever_a_block_breaks_off_there_is_no_trace(
-    opened: tuple[KeysightAnalyzer, list[Use]], monkeypatch: pytest.MonkeyPatch
+    opened: tuple[TraceAnalyzer, list[Use]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every cut of a block as this instrument sends it, and every header that announces something else."""
     instrument, _ = opened

@@ -17,7 +17,7 @@ from pyvisa_py.protocols.vxi11 import Vxi11Error  # type: ignore[import-untyped]
 from pyvisa_py.sessions import OpenError  # type: ignore[import-untyped]  # it has no types
 from qcodes.instrument import Instrument
 
-from drivers import keysight_wire
+from drivers import trace_analyzer
 from drivers.errors import InstrumentError
 from drivers.keithley_2450 import Keithley2450
 from drivers.keysight_n5222b import KeysightN5222B
@@ -161,7 +161,7 @@ def test_every_answer_is_a_value_or_an_error_of_ours(
     opened: tuple[Any, list[Use]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     instrument, uses = opened
-    monkeypatch.setattr(keysight_wire, "TIMEOUT_MARGIN", 0.1)
+    monkeypatch.setattr(trace_analyzer, "TIMEOUT_MARGIN", 0.1)
     # A failed prepare() leaves an analyzer unprepared; here every attempt begins with a prepared one that is in step.
     prepared, confirmed = getattr(instrument, "_prepared", None), dict(instrument._confirmed)
     true_wire, identity = instrument.visa_handle, instrument._identity

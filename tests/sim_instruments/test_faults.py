@@ -246,7 +246,7 @@ def test_a_cut_block_is_an_error_of_the_driver_and_the_next_trace_is_whole(
     vna.timeout(0.3)
     acquired(vna)
     arm(server, "vna", "truncate", match="DATA?")
-    monkeypatch.setattr("drivers.keysight_wire.TIMEOUT_MARGIN", 0.2)
+    monkeypatch.setattr("drivers.trace_analyzer.TIMEOUT_MARGIN", 0.2)
     with pytest.raises((ReadingError, CommunicationError)):
         acquired(vna)
     assert acquired(vna).shape == (101,)

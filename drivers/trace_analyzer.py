@@ -12,7 +12,7 @@ from drivers.errors import CommunicationError, OverloadError, ReadingError
 from drivers.line import RETRIES
 from drivers.scpi import CheckedInstrument
 
-__all__ = ["KeysightAnalyzer", "check_count", "check_range", "limits_of"]
+__all__ = ["TraceAnalyzer", "check_count", "check_range", "limits_of"]
 
 TIMEOUT_MARGIN = 5.0  # s, beside 10 % of a measurement's duration
 EDGE = 2.0  # Hz, largest deviation of the ends of the band: center and half the span by 1 Hz each
@@ -39,7 +39,7 @@ def check_count(name: str, value: int, low: int, high: int) -> None:
         raise ValueError(f"{name} is {value!r}; allowed are whole numbers from {low} to {high}")
 
 
-class KeysightAnalyzer(CheckedInstrument):
+class TraceAnalyzer(CheckedInstrument):
     """An analyzer that sends traces; a mix-in in front of a QCoDeS class.
 
     It fills the common part of `drivers.roles.Acquisition`. A subclass makes its settings in `prepare`, between

@@ -3,17 +3,13 @@
 from collections.abc import Iterator
 
 import pytest
-from qcodes.instrument import Instrument
 
-from sim_instruments import SHIPPED_TRUTH, SimulatedInstrument, SimulatedRole, Twin, open_twin
-
-INSTRUMENTS = {"yoko": SimulatedInstrument("yoko", ("YokogawaGS200",), (SimulatedRole("bias", "bias"),))}
+from sim_instruments import Twin
+from tests.single_instrument_twin import source_twin
 
 
 @pytest.fixture(name="twin")
 def gs200_twin() -> Iterator[Twin]:
     """The twin, just switched on."""
-    wiring = {"time_constant": 0.0, "divider": 1e3}
-    with open_twin(SHIPPED_TRUTH, seed=0, wiring=wiring, instruments=INSTRUMENTS) as found:
+    with source_twin("YokogawaGS200") as found:
         yield found
-        Instrument.close_all()

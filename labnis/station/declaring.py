@@ -30,6 +30,7 @@ class Declarations:
         Of the oversight.
     watchdog
         Of the station; None if it has none, or it is not open yet.
+
     """
 
     def __init__(self, oversight: Oversight) -> None:

@@ -15,14 +15,14 @@ from tests.gs200_twin import gs200_twin  # noqa: F401  # a fixture
 
 @pytest.fixture
 def yoko(twin: Twin) -> YokogawaGS200:
-    return YokogawaGS200("yoko", twin.addresses["yoko"], visalib=twin.visalib)
+    return YokogawaGS200("yoko", twin.addresses["source"], visalib=twin.visalib)
 
 
 @pytest.fixture
 def panel(yoko: YokogawaGS200) -> YokogawaGS200Panel:
     library = yoko.visa_handle.visalib
     assert isinstance(library, LabnisVisaLibrary)
-    found = library.panels["yoko"]
+    found = library.panels["source"]
     assert isinstance(found, YokogawaGS200Panel)
     return found
 

@@ -12,7 +12,7 @@ from tests.gs200_twin import gs200_twin  # noqa: F401  # a fixture
 
 @pytest.fixture
 def wire(twin: Twin) -> MessageBasedResource:
-    opened = pyvisa.ResourceManager(twin.visalib).open_resource(twin.addresses["yoko"])
+    opened = pyvisa.ResourceManager(twin.visalib).open_resource(twin.addresses["source"])
     assert isinstance(opened, MessageBasedResource)
     opened.read_termination = opened.write_termination = "\n"
     opened.write("*CLS")
@@ -33,7 +33,7 @@ NO_ERROR = '0,"No error"'
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_qcodes_driver(twin: Twin, wire: MessageBasedResource) -> None:
-    yoko = YokogawaGS200("yoko", twin.addresses["yoko"], visalib=twin.visalib)
+    yoko = YokogawaGS200("yoko", twin.addresses["source"], visalib=twin.visalib)
     yoko.source_mode("VOLT")
     yoko.voltage_range(10e-3)
     yoko.current_limit(2e-3)
@@ -67,7 +67,7 @@ def test_qcodes_driver(twin: Twin, wire: MessageBasedResource) -> None:
 
 
 def test_pymeasure_driver(twin: Twin, wire: MessageBasedResource) -> None:
-    yoko = PymeasureGS200(twin.addresses["yoko"], visa_library=twin.visalib)
+    yoko = PymeasureGS200(twin.addresses["source"], visa_library=twin.visalib)
     yoko.source_mode = "voltage"
     yoko.source_range = 1
     yoko.current_limit = 0.05

@@ -140,7 +140,8 @@ class Storms:
 
 @pytest.mark.usefixtures("_handlers")
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-@pytest.mark.parametrize(("moment", "rows"), [("ramping up", 0), ("writing", 1), ("reading", 15), ("flushing", 41)])
+# The stop ends the wait for the lock-in's filter that follows the 15th reading: that row is not complete.
+@pytest.mark.parametrize(("moment", "rows"), [("ramping up", 0), ("writing", 1), ("reading", 14), ("flushing", 41)])
 def test_eleven_signals_in_the_very_middle(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

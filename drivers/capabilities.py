@@ -1,9 +1,13 @@
 """Optional protocols: what an instrument may be able to do beyond its role, which is used where it is there."""
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from drivers.roles import SourceReading
 
 __all__ = [
+    "BufferedSweep",
     "CoarselyStepped",
     "GainReporting",
     "GainSetting",
@@ -41,6 +45,25 @@ class SelfRamping(Protocol):
 
     def halt_ramp(self) -> None:
         """Stop the ramp at the present level; without effect if none is running. Raises if it continues."""
+
+
+class BufferedSweep(SelfRamping, Protocol):
+    """Optional for a bias source that measures its current: a ramp with a reading at each level, kept until fetched.
+
+    `ramp_running` and `halt_ramp` apply to it, too.
+    """
+
+    longest_sweep: int
+    """Most levels of one sweep."""
+
+    def start_sweep(self, levels: Sequence[float], settling: float) -> None:
+        """As `start_ramp`; `settling` (s) after a level was set, one reading is taken as by `read`."""
+
+    def fetch_sweep(self, count: int) -> "list[SourceReading]":
+        """The readings of a sweep of `count` levels that has ended, up to the first that `read` would not return.
+
+        Such a one was beyond its range, or the source at its limit. Raises if there are not `count` of them.
+        """
 
 
 class RangedMeter(Protocol):

@@ -6,9 +6,9 @@ from typing import Any
 from qcodes.instrument_drivers.Keithley import Keithley2450 as QcodesKeithley2450
 
 from drivers.answers import marker, register
-from drivers.errors import ComplianceError, InstrumentError
+from drivers.errors import ComplianceError, InstrumentError, OverloadError
 from drivers.keithley_language import language_error
-from drivers.keithley_ramp import TriggerModelRamp
+from drivers.keithley_ramp import BUFFER, TriggerModelRamp
 from drivers.roles import SourceReading
 from drivers.scpi_source import MainsSourceMeter
 
@@ -22,13 +22,15 @@ VOLTAGE_RANGES = tuple(2 * 10.0**decade for decade in range(-2, 3))
 CURRENT_RANGES = tuple(10.0**decade for decade in range(-8, 1))
 READABLE = 1.1
 OTHER_LANGUAGES = ("SCPI2400", "TSP")
+# What is asked for of a reading: source voltage, current, status of the source.
+ELEMENTS = "SOUR,READ,SOURSTAT"
 
 
 class Keithley2450(MainsSourceMeter, TriggerModelRamp, QcodesKeithley2450):
     """A Keithley 2450 that fills the role of `drivers.roles.BiasSource`: it sources voltage and measures current.
 
-    It ramps by itself (`drivers.capabilities.SelfRamping`), and says whether it was left as a current source
-    (`drivers.protection.CurrentSourcing`).
+    It ramps by itself, also with a reading at each level (`drivers.capabilities.BufferedSweep`), and says whether it
+    was left as a current source (`drivers.protection.CurrentSourcing`).
 
     `output_enabled()` is a parameter, as in QCoDeS; it queries the instrument each time.
 
@@ -114,9 +116,34 @@ class Keithley2450(MainsSourceMeter, TriggerModelRamp, QcodesKeithley2450):
         """
         return self.again(self._asked_reading)
 
+    def fetch_sweep(self, count: int) -> list[SourceReading]:
+        """The readings of a sweep of `count` levels, up to the first at the current limit or beyond a range.
+
+        Raises
+        ------
+        CommunicationError
+            If the buffer holds another number of readings, or an answer is none.
+
+        """
+        stored = f':TRAC:ACT? "{BUFFER}"'
+        if (number := self.again(lambda: self.ask_number(stored))) != count:
+            raise self.unexpected(f"{number:g}", stored, f"{count}, one for each level,")
+        query = f':TRAC:DATA? 1,{count},"{BUFFER}",{ELEMENTS}'
+        numbers = self.again(lambda: self.ask_numbers(query, 3 * count))
+        found: list[SourceReading] = []
+        for one in zip(numbers[::3], numbers[1::3], numbers[2::3], strict=True):
+            try:
+                found.append(self._reading(query, *one))
+            except (ComplianceError, OverloadError):
+                break
+        return found
+
     def _asked_reading(self) -> SourceReading:
-        query = ':READ? "defbuffer1",SOUR,READ,SOURSTAT'
-        voltage, current, status = self.ask_reading(query, 3)
+        query = f':READ? "{BUFFER}",{ELEMENTS}'
+        return self._reading(query, *self.ask_reading(query, 3))
+
+    def _reading(self, query: str, voltage: float, current: float, status: float) -> SourceReading:
+        """Voltage (V), current (A) and source status of an answer to `query` as a reading."""
         answer = f"{voltage:g},{current:g},{status:g}"
         word = register(f"{status:g}")
         if word is None:
@@ -127,8 +154,11 @@ class Keithley2450(MainsSourceMeter, TriggerModelRamp, QcodesKeithley2450):
                 f"is at its current limit (current {marker(current) or f'{current:g} A'}, voltage {voltage:g} V).",
                 "The voltage at the device is not the one that was set: lower the bias or raise the compliance.",
             )
+        command = query.partition(" ")[0]
         reading = SourceReading(
-            self.measured(voltage, "source voltage (:READ?)"), self.measured(current, "current (:READ?)"), *self._ranges
+            self.measured(voltage, f"source voltage ({command})"),
+            self.measured(current, f"current ({command})"),
+            *self._ranges,
         )
         if abs(voltage) > READABLE * reading.voltage_range or abs(current) > READABLE * reading.current_range:
             raise self.unexpected(

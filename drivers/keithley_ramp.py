@@ -8,6 +8,8 @@ Instead a trigger model steps through a list of levels and does not switch the o
     3  recall the next level
     4  back to 2, a counted number of times
 
+A sweep that measures has a block more, behind the wait: one reading into the instrument's own buffer.
+
 All of this is taken from the reference manuals of the 2450 (2450-901-01 Rev. B) and of the 2461 (2461-901-01), and
 **nothing was tested on hardware**; labnis/station/bias/ramp_executor.py therefore reads the level back after
 every ramp. Statements of the manuals, and their consequences:
@@ -36,6 +38,7 @@ from drivers.scpi import CheckedInstrument
 __all__ = ["TriggerModelRamp"]
 
 LIST_NAME = "VoltCustomSweepList"  # name of the list of :SOUR:LIST:VOLT
+BUFFER = "defbuffer1"
 REPEATED = 2
 SHORTEST_DELAY = 1e-3
 RANGES = (0.01, 210.0)  # V, around the smallest and the largest
@@ -49,13 +52,17 @@ MOST_LINES = 20
 
 # The two blocks that set the rate, in the format of the manual's example of :TRIG:BLOC:LIST?.
 DELAY = re.compile(r"2\)\s*DELAY_CONSTANT\s+DELAY:\s*([0-9.eE+-]+)", re.ASCII)
-COUNTER = re.compile(r"4\)\s*BRANCH_COUNTER\s+VALUE:\s*(\d+)\s+BRANCH_BLOCK:\s*2\b", re.ASCII)
+COUNTER = re.compile(r"[45]\)\s*BRANCH_COUNTER\s+VALUE:\s*(\d+)\s+BRANCH_BLOCK:\s*2\b", re.ASCII)
 
 
 class TriggerModelRamp(CheckedInstrument):
-    """The part of a 2450's driver that fills the role of `drivers.capabilities.SelfRamping`."""
+    """The part of a 2450's driver that fills the role of `drivers.capabilities.SelfRamping`.
+
+    With a reading at each level: the part of `drivers.capabilities.BufferedSweep` that starts.
+    """
 
     longest_ramp: ClassVar[int] = 100 - REPEATED
+    longest_sweep: ClassVar[int] = longest_ramp
 
     def start_ramp(self, levels: Sequence[float], interval: float) -> None:
         """Load `levels` (V) and the blocks, read both back, and start.
@@ -78,9 +85,18 @@ class TriggerModelRamp(CheckedInstrument):
             If an answer is missing. Whether the ramp has started is known only from its state.
 
         """
+        self._run(levels, interval)
+
+    def start_sweep(self, levels: Sequence[float], settling: float) -> None:
+        """As `start_ramp`; `settling` (s) after a level was set, one reading is taken into the emptied buffer."""
+        self.write(f':TRAC:CLE "{BUFFER}"')
+        self._run(levels, settling, f'MEAS 3,"{BUFFER}"')
+
+    def _run(self, levels: Sequence[float], delay: float, *more: str) -> None:
+        """Load `levels` (V) and the blocks, with `more` of them behind the `delay` (s); read both back, and start."""
         self.discard_errors()
         resolution = self._check_levels(levels)
-        interval = max(interval, SHORTEST_DELAY)
+        delay = max(delay, SHORTEST_DELAY)
         loaded = [*levels, *[levels[-1]] * REPEATED]
         self.write(":SOUR:LIST:VOLT " + ",".join([f"{level:.10g}" for level in loaded]))
         self.check_errors()
@@ -92,15 +108,17 @@ class TriggerModelRamp(CheckedInstrument):
                 f"({held[0]:g} to {held[-1]:g} V instead of {loaded[0]:g} to {loaded[-1]:g} V).",
                 "The ramp was not started.",
             )
-        self.write(
-            ':TRIG:LOAD "Empty"'
-            f';:TRIG:BLOC:CONF:REC 1,"{LIST_NAME}",1'
-            f";:TRIG:BLOC:DEL:CONS 2,{interval:.9f}"
-            f';:TRIG:BLOC:CONF:NEXT 3,"{LIST_NAME}"'
-            f";:TRIG:BLOC:BRAN:COUN 4,{len(levels)},2"
+        following = 3 + len(more)
+        blocks = (
+            f'CONF:REC 1,"{LIST_NAME}",1',
+            f"DEL:CONS 2,{delay:.9f}",
+            *more,
+            f'CONF:NEXT {following},"{LIST_NAME}"',
+            f"BRAN:COUN {following + 1},{len(levels)},2",
         )
+        self.write(";".join([':TRIG:LOAD "Empty"', *[f":TRIG:BLOC:{block}" for block in blocks]]))
         self.check_errors()
-        self._confirm_blocks(interval, len(levels))
+        self._confirm_blocks(delay, len(levels))
         self.write(":INIT")
 
     def ramp_running(self) -> bool:
@@ -175,7 +193,7 @@ class TriggerModelRamp(CheckedInstrument):
         raise SettingError(
             self.described,
             f"answers {shown[:200]!r} to ':TRIG:BLOC:LIST?'; a delay of {interval:.9f} s in block 2 and {count} turns "
-            "counted in block 4 expected.",
+            "counted in the last block expected.",
             "The ramp was not started.",
         )
 

@@ -12,7 +12,7 @@ Kinds of roles, and the protocol that an instrument must have::
     lockin       LockIn                    stage        StageHeater
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -249,6 +249,12 @@ class DeviceBias(Protocol):
 
     def read(self) -> BiasReading:
         """Measure bias, current and device voltage now."""
+
+    def read_along(self, biases: Sequence[float], settling_time: float) -> list[BiasReading]:
+        """Readings at the next of the `biases` (V), `settling_time` (s) after each, which the source takes by itself.
+
+        They are those of a part of them, which may be empty: the next one is then measured by `move_to` and `read`.
+        """
 
 
 class Clock(Protocol):

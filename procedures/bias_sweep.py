@@ -1,5 +1,7 @@
 """Base class of bias sweeps: parameters, bias points and the approach of one point."""
 
+from collections import deque
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import numpy as np
@@ -138,6 +140,45 @@ class BiasSweep(Measurement):
 
     def bias_row(self, reading: BiasReading) -> dict[str, Any]:
         """Columns common to all points; the fridge temperature is NaN without a thermometer."""
-        fridge = self.roles.get("fridge")
         row = {label: getattr(reading, name) for label, name in READINGS.items()}
-        return row | {"Fridge temperature (K)": fridge.temperature() if fridge is not None else float("nan")}
+        return row | {"Fridge temperature (K)": self.fridge_temperature()}
+
+    def fridge_temperature(self) -> float:
+        """Temperature (K) of the fridge now; NaN without a thermometer."""
+        fridge = self.roles.get("fridge")
+        return fridge.temperature() if fridge is not None else float("nan")
+
+    def bias_rows(self, *, ahead: bool) -> Iterator[dict[str, Any]]:
+        """For each remaining point: set, wait, read the bias; the columns common to all points.
+
+        With `ahead`, a source that can measures several points by itself, where nothing else is read at each. Their
+        fridge temperature is that after the last one of them.
+        """
+        measured: deque[tuple[dict[str, Any], float]] = deque()
+        biases = self.biases_in_order() if ahead else []
+        for number, (*_, bias) in enumerate(self.sweep(), self.first_point):
+            if measured:
+                row, moment = measured.popleft()
+                self.emit("age", self.roles.clock.time() - moment)
+                yield row
+                continue
+            self.settle_at(bias)
+            yield self.bias_row(self.roles.bias.read())
+            measured.extend(self._measured_ahead(biases[number + 1 :]))
+
+    def biases_in_order(self) -> list[float]:
+        """The bias (V) of every point, in the order in which they are measured."""
+        *_, biases = self.setpoints().values()
+        return [float(bias) for bias in biases[self.order_of_points() % biases.size]]
+
+    def _measured_ahead(self, biases: list[float]) -> list[tuple[dict[str, Any], float]]:
+        """Rows of the first of the `biases` (V), measured by the source itself, and when each was measured."""
+        clock = self.roles.clock
+        began = clock.time()
+        readings = self.roles.bias.read_along(biases, self.settling_time) if biases else []
+        if not readings:
+            return []
+        common = {"Fridge temperature (K)": self.fridge_temperature()}
+        moments = np.linspace(began, clock.time(), len(readings) + 1)[1:]
+        rows = [{label: getattr(reading, name) for label, name in READINGS.items()} | common for reading in readings]
+        return list(zip(rows, moments.tolist(), strict=True))

@@ -1,5 +1,6 @@
 """I–V curve and dI/dV of the device at several temperatures of its stage."""
 
+from collections.abc import Container
 from itertools import pairwise
 from typing import ClassVar
 
@@ -68,6 +69,11 @@ class IsothermSweep(IVSweep):
         reached = cold * (1 + self.stage_tolerance / 100)
         above = (warm**2 - BASE**2) / (reached**2 - BASE**2)
         return float(min(self.stage_relaxation * np.log(max(above, 1.0)), self.stage_patience))
+
+    def measures_ahead(self, roles: Container[str]) -> bool:
+        """Each point is measured by its own messages: the stage is waited for between them."""
+        del roles
+        return False
 
     def execute(self) -> None:
         """For each temperature: bias to zero, heat, settle; then for each bias as in the base class."""

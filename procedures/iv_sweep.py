@@ -1,6 +1,6 @@
 """Current and differential conductance of the device against its bias."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Container
 from typing import Any, ClassVar
 
 from pymeasure.experiment import FloatParameter, IntegerParameter
@@ -73,7 +73,12 @@ class IVSweep(BiasSweep):
 
     def point_duration(self) -> float:
         """Time (s) at one point: the current is read while the lock-in's filter settles, about 13 time constants."""
-        return float(max(super().point_duration(), 13 * self.time_constant))
+        alone = self.filled is not None and "lockin" not in self.filled
+        return float(max(super().point_duration(), 0.0 if alone else 13 * self.time_constant))
+
+    def measures_ahead(self, roles: Container[str]) -> bool:
+        """Without a lock-in only the bias is read at each point, which some sources do by themselves."""
+        return "lockin" not in roles and self.order == "sweep"
 
     def startup(self) -> None:
         """Set the excitation, check the limits, switch the source on."""
@@ -83,10 +88,8 @@ class IVSweep(BiasSweep):
             lockin.prepare(**self.instrument_settings()["lockin"])
 
     def execute(self) -> None:
-        """For each bias: set, wait, read the current and the lock-in."""
-        for *_, bias in self.sweep():
-            self.settle_at(bias)
-            row = self.bias_row(self.roles.bias.read())  # while the filter of the lock-in settles
+        """For each bias: set, wait, read the current and, once its filter has settled, the lock-in."""
+        for row in self.bias_rows(ahead=self.measures_ahead(self.roles)):
             self.record(row | self.conductance())
 
     def conductance(self) -> dict[str, float]:

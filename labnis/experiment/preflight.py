@@ -15,9 +15,11 @@ from labnis.fit import JunctionArray
 from labnis.physics import NISJunction, NoOperatingPointError, SINISCooler
 from labnis.printable import sentence
 from labnis.station import Island, StationConfig
+from labnis.station.bias.buffered_sweep import points_at_once
 from labnis.station.connecting import instrument_class
 from labnis.station.role_spec import StageSpec
 from labnis.storage import check_free_space, estimate_bytes
+from procedures.measurement import Measurement
 from procedures.parameter_values import ProcedureError, check_parameters
 
 __all__ = [
@@ -72,6 +74,9 @@ class PlannedRun:
         Upper limit of the disk space (bytes) that the run takes; NaN if not known.
     moves
         Other roles that are moved → smallest and largest value, and their unit.
+    measured_ahead
+        How many points the source measures by itself at once, and how long that takes (s); none where each is measured
+        by its own messages.
     """
 
     name: str
@@ -82,6 +87,7 @@ class PlannedRun:
     room: float
     expectation: Expectation
     moves: Mapping[str, tuple[float, float, str]]
+    measured_ahead: tuple[int, float] = (0, 0.0)
 
 
 LONGEST_RUN = 30 * 24 * 3600.0
@@ -113,6 +119,8 @@ def check_request(procedure: Procedure, config: StationConfig) -> None:
     try:
         check_parameters(procedure)
         getattr(procedure, "follow_mains", float)(config.wiring.line_frequency)
+        if isinstance(procedure, Measurement):
+            procedure.filled = frozenset(config.roles)
         refusal = getattr(procedure, "refusal", str)()
         refusal = refusal or getattr(procedure, "refusal_with", _never)(config.roles)
         planned = _planned(procedure)
@@ -267,7 +275,19 @@ def planned_run(
         return PlannedRun(name, points, nan, nan, duration, room, Expectation(nan, nan, nan), moves)
     largest, step = float(np.abs(planned["bias"]).max()), _largest_step(procedure, planned)
     expectation = expected(largest, config, known, bath_temperature)
-    return PlannedRun(name, points, largest, step, duration, room, expectation, moves)
+    ahead = _measured_ahead(procedure, config, step)
+    return PlannedRun(name, points, largest, step, duration, room, expectation, moves, ahead)
+
+
+def _measured_ahead(procedure: Procedure, config: StationConfig, step: float) -> tuple[int, float]:
+    """How many points, `step` (V) apart, the source measures by itself at once, and how long that takes (s)."""
+    ahead = getattr(procedure, "measures_ahead", None)
+    if ahead is None or not ahead(config.roles) or {"current", "voltage"} & config.roles.keys():
+        return 0, 0.0
+    source = instrument_class(config, config.bias.instrument)
+    times = {"settling": procedure.settling_time, "integration": procedure.integration_time}
+    count, delay = points_at_once(source, config.limits, step=step, **times)
+    return count, count * (delay + procedure.integration_time)
 
 
 def _largest_step(procedure: Procedure, planned: Mapping[str, Real]) -> float:

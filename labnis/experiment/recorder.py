@@ -225,6 +225,7 @@ class Recorder:
         self._left_out: set[str] = set(getattr(procedure, "SETPOINTS", ())) - self._scalars.keys()
         self._point: int | None = None
         self._trace: dict[str, Any] = {}
+        self._age = self._latest = 0.0
         self._table = _Table(writer.layout) if keep else None
         self._overlap: list[Row] = []
         if earlier is not None:
@@ -244,6 +245,8 @@ class Recorder:
                         self._writer.add_axis(Axis(*_parsed(label), values))
             case "point":
                 self._point = int(record)
+            case "age":
+                self._age = float(record)
             case "trace":
                 self._trace = {column_name(label): values for label, values in record.items()}
             case "results":
@@ -271,9 +274,14 @@ class Recorder:
             logger.warning("column %r is not among the procedure's DATA_COLUMNS: its values are not recorded", label)
         number = self._writer.rows if self._point is None else self._point
         row = {c.name: _in_unit(record.get(label, math.nan), c.unit) for label, c in self._scalars.items()}
-        now = {"time": self._clock.time() - self._began, "time_utc": time.time(), "quality": self._quality()}
+        now = {
+            "time": self._clock.time() - self._began - self._age,
+            # In a dry run the wall clock hardly moves.
+            "time_utc": max(time.time() - self._age, self._latest),
+            "quality": self._quality(),
+        }
         row |= {"point": number} | now | self._trace
-        self._trace = {}  # the point stays: it may be recorded again
+        self._trace, self._age, self._latest = {}, 0.0, now["time_utc"]  # the point stays: it may be recorded again
         if self._overlap and self._overlap[0]["point"] == number:
             self._on_overlap(self._overlap.pop(0), row)
             return

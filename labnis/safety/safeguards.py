@@ -5,12 +5,12 @@ and its waiting and its ramps end when the run is asked to stop. Whenever it wai
 interlocks are checked; one that trips takes the bias to zero and either waits there or ends the run.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, Literal, TypeVar, cast
 
-from drivers.roles import Acquisition, Clock, Roles
+from drivers.roles import Acquisition, BiasReading, Clock, Roles
 from labnis.errors import InstrumentFault, InterlockError
 from labnis.printable import sentence
 from labnis.safety.interlocks import INTERVAL, Interlocks, InterlockViolation
@@ -123,6 +123,13 @@ class _GuardedBias(ValidatedRole):
     ) -> None:
         super().__init__(player, "bias", quality, name, before)
         self._bias, self._go_on = player, go_on
+
+    def read_along(self, biases: Sequence[float], settling_time: float) -> list[BiasReading]:
+        """As `RampedBias.read_along`; raises Stopped if the run must end."""
+        self._go_on()
+        self._before()
+        readings: list[BiasReading] = self._bias.read_along(biases, settling_time)
+        return readings
 
     def prepare(self, maximum_bias: float, maximum_current: float, integration_time: float) -> None:
         """As `RampedBias.prepare`; raises Stopped if the run must end."""

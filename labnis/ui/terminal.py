@@ -74,7 +74,13 @@ def _planned(plan: PlannedRun, kind: str) -> list[str]:
         f"{kind} time:".strip(): _clock(plan.duration),
         "disk up to": number_text(plan.room, "B"),
     }
-    return [f"{name} {text}" for name, text in statements.items() if text != "?"]
+    (count, seconds), told = plan.measured_ahead, [f"{name} {text}" for name, text in statements.items() if text != "?"]
+    if count:
+        told.append(
+            f"the source measures {count} points at once by itself, without messages for each; no interlock acts "
+            f"in those {number_text(seconds, 's')}"
+        )
+    return told
 
 
 class TerminalDisplay:

@@ -207,9 +207,12 @@ class Keithley2450Panel(TriggerPanel):
 
     def measure(self, buffer: ReadingBuffer) -> StoredReading:
         """Take one reading now; it lasts the integration time."""
-        function = self.sense_function
-        duration = self.integration_time()
-        self.world.clock.sleep(duration)
+        self.world.clock.sleep(self.integration_time())
+        return self.store_reading(buffer)
+
+    def store_reading(self, buffer: ReadingBuffer) -> StoredReading:
+        """Store the reading whose integration ends now."""
+        function, duration = self.sense_function, self.integration_time()
         ranges = self.state["VOLT source range"], self.state["CURR range"]
         terminals = self._terminals.source_state(duration, *ranges)
         readback = self.state["VOLT readback"]

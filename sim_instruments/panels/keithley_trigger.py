@@ -1,8 +1,8 @@
 """Trigger model of the Keithley 2450: source lists, blocks, and the source steps of a running model.
 
 A model runs on the World's clock, not in the message that starts it, so it continues when its client disconnects.
-Only the blocks that a ramp needs exist. The reference manual does not define two cases; here, switching the output off
-while a model runs ends the model, and a missing block does nothing, as a `NOP` block.
+Only the blocks that a ramp and a sweep with readings need exist. The reference manual does not define two cases; here,
+switching the output off while a model runs ends the model, and a missing block does nothing, as a `NOP` block.
 """
 
 from abc import abstractmethod
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 from sim_instruments.panels.front_panel import command
-from sim_instruments.panels.keithley_buffer import BufferPanel
+from sim_instruments.panels.keithley_buffer import BufferPanel, ReadingBuffer, StoredReading
 from sim_instruments.panels.scpi_values import Call, Number, ScpiError, Text
 
 __all__ = ["TriggerPanel"]
@@ -25,20 +25,28 @@ State = Literal["EMPTY", "BUILDING", "RUNNING", "IDLE", "ABORTED"]
 
 @dataclass(frozen=True)
 class _Block:
-    """One block: `value` is an index of the list, a delay (s) or a count; `target` the block a counter goes back to."""
+    """One block: `value` is an index of the list, a delay (s) or a count; `target` the block a counter goes back to.
 
-    kind: Literal["CONFIG_RECALL", "CONFIG_NEXT", "DELAY_CONSTANT", "BRANCH_COUNTER", "NOP"]
+    `buffer` is the name of that into which a reading goes.
+    """
+
+    kind: Literal["CONFIG_RECALL", "CONFIG_NEXT", "DELAY_CONSTANT", "BRANCH_COUNTER", "MEASURE", "NOP"]
     shown: str = ""
     value: float = 0.0
     target: int = 1
+    buffer: str = ""
 
 
 @dataclass
 class _Run:
-    """State of a running model: its block, the index last recalled, the count of each counter."""
+    """State of a running model: its block, the index last recalled, the count of each counter.
+
+    `integrating` is whether the reading of its block has begun.
+    """
 
     block: int = 1
     index: int = 0
+    integrating: bool = False
     reached: dict[int, int] = field(default_factory=dict)
 
 
@@ -76,6 +84,14 @@ class TriggerPanel(BufferPanel):
     @abstractmethod
     def recall_source(self, settings: dict[str, Any]) -> None:
         """Apply stored settings, including the level."""
+
+    @abstractmethod
+    def integration_time(self) -> float:
+        """Time of one reading (s)."""
+
+    @abstractmethod
+    def store_reading(self, buffer: ReadingBuffer) -> StoredReading:
+        """Store the reading whose integration ends now."""
 
     @abstractmethod
     def run_sweep(self) -> None:
@@ -156,6 +172,12 @@ class TriggerPanel(BufferPanel):
             raise ScpiError(-222)
         self._define(call, _Block("DELAY_CONSTANT", f"DELAY: {delay:.9f}", delay))
 
+    @command(":TRIGger:BLOCk:MEASure")
+    def _define_measure(self, call: Call) -> None:
+        call.expect(1, 2)
+        name = self.buffer_name(call, 1)
+        self._define(call, _Block("MEASURE", f"BUFFER: {name}", buffer=name))
+
     @command(":TRIGger:BLOCk:BRANch:COUNter")
     def _define_counter(self, call: Call) -> None:
         call.expect(3)
@@ -204,8 +226,13 @@ class TriggerPanel(BufferPanel):
         self.world.clock.later(wait, lambda: self._proceed(run))
 
     def _carry_out(self, run: _Run) -> float:
-        """Carry out one block; returns the time it takes (s)."""
+        """Carry out one block; returns the time it takes (s). One that measures is carried out twice: begin, store."""
         number, block = run.block, self._blocks.get(run.block, _Block("NOP"))
+        if block.kind == "MEASURE":
+            run.integrating = not run.integrating
+            if run.integrating:
+                return self.integration_time()
+            self.store_reading(self.buffers[block.buffer])
         run.block += 1
         if block.kind in ("CONFIG_RECALL", "CONFIG_NEXT"):
             # After the last index comes the first again.

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import qcodes.instrument.sims
 
-from drivers.capabilities import SelfRamping
+from drivers.capabilities import BufferedSweep, SelfRamping
 from drivers.errors import (
     CommunicationError,
     ComplianceError,
@@ -279,6 +279,41 @@ def test_it_ramps_by_itself(
     assert ready.level() == pytest.approx(4e-3)
     assert ready.output_enabled()
     ready.check_errors()
+
+
+def test_it_measures_at_each_level_by_itself(
+    ready: Keithley2450, twin: LabnisVisaLibrary, trajectory: list[tuple[float, float]]
+) -> None:
+    assert missing_members(ready, BufferedSweep) == []
+    ready.start_sweep(UP, 0.1)
+    twin.clock.sleep(2.0)
+    assert not ready.ramp_running()
+    found = ready.fetch_sweep(len(UP))
+    ready.halt_ramp()
+    assert [one.voltage for one in found] == pytest.approx(UP, abs=2e-6)
+    times = [time for time, _ in trajectory]
+    assert min(b - a for a, b in pairwise(times[:5])) >= 0.1 + 0.02  # settling and integration of each
+    ready.set_level(UP[1])
+    twin.clock.sleep(0.1)
+    assert ready.read().current == pytest.approx(found[1].current, rel=1e-3)
+    ready.check_errors()
+
+
+def test_readings_of_a_sweep_that_ends_at_the_limit_stop_there(ready: Keithley2450, twin: LabnisVisaLibrary) -> None:
+    ready.apply(":SOUR:VOLT:ILIM", 150e-9)
+    ready.start_sweep(UP, 0.01)
+    twin.clock.sleep(2.0)
+    found = ready.fetch_sweep(len(UP))
+    assert 0 < len(found) < len(UP)
+    assert max(abs(one.current) for one in found) < 150e-9
+
+
+def test_a_buffer_with_other_readings_is_not_taken_for_the_sweep(ready: Keithley2450, twin: LabnisVisaLibrary) -> None:
+    ready.start_sweep(UP, 0.1)
+    twin.clock.sleep(0.25)
+    ready.halt_ramp()
+    with pytest.raises(CommunicationError, match=f"TRAC:ACT.*{len(UP)}, one for each level"):
+        ready.fetch_sweep(len(UP))
 
 
 @pytest.mark.parametrize("turns", [-1, 1])

@@ -4,11 +4,11 @@ import logging
 import math
 
 from drivers.errors import ComplianceError, InstrumentError, ReadingError
-from drivers.roles import BiasSource, SourceReading
+from drivers.roles import BiasReading, BiasSource, SourceReading
 from drivers.wiring import Wiring
 from labnis.station.bias.level import Level
 
-__all__ = ["BiasMismatchError", "CheckedReading", "require_below_compliance"]
+__all__ = ["BiasMismatchError", "CheckedReading", "device_reading", "require_below_compliance"]
 
 logger = logging.getLogger(__name__)
 
@@ -61,12 +61,11 @@ class CheckedReading:
         reading = self._source.read()
         if math.isnan(reading.current):
             self._require_on(reading)
-        tolerance = max(READING_TOLERANCE * abs(expected), READING_FLOOR)
-        if abs(self._wiring.bias(reading.voltage) - expected - self.meter_offset) <= tolerance:
+        if self.agrees(reading, expected):
             return reading
-        again = self._source.read()
+        again, tolerance = self._source.read(), _tolerance(expected)
         found, before = self._wiring.bias(again.voltage), self._wiring.bias(reading.voltage)
-        if abs(found - expected - self.meter_offset) <= tolerance:
+        if self.agrees(again, expected):
             logger.warning("%s measured %r V and, at once again, %r V: the second counts", self._name, before, found)
             return again
         self._require_still_set(again.voltage, expected)
@@ -78,6 +77,11 @@ class CheckedReading:
             )
         self.meter_offset = found - expected
         return again
+
+    def agrees(self, reading: SourceReading, expected: float) -> bool:
+        """Whether a reading agrees with the bias that was set, `expected`, and the known offset of the meter."""
+        measured = self._wiring.bias(reading.voltage) - self.meter_offset
+        return bool(abs(measured - expected) <= _tolerance(expected))
 
     def _require_on(self, reading: SourceReading) -> None:
         """A source that measures nothing reads its level, whatever its output does: that must be on."""
@@ -105,6 +109,34 @@ class CheckedReading:
             f"{'on' if enabled else 'OFF'}, {self._level.last_seen}); was it reset or changed during the run?",
             "Check that no other program drives it, then start the run again.",
         )
+
+
+def _tolerance(expected: float) -> float:
+    """Of a measured bias (V)."""
+    return max(READING_TOLERANCE * abs(expected), READING_FLOOR)
+
+
+def device_reading(
+    wiring: Wiring,
+    reading: SourceReading,
+    *,
+    current: float | None = None,
+    voltage: float | None = None,
+    amplifier_voltage: float = math.nan,
+) -> BiasReading:
+    """A `reading` of the source as one of the device; `current` (A) and `voltage` (V) where other meters read them."""
+    bias = wiring.bias(reading.voltage)
+    through = reading.current if current is None else current
+    return BiasReading(
+        bias=bias,
+        current=through,
+        device_voltage=wiring.device_voltage(bias, through) if voltage is None else voltage,
+        source_voltage=reading.voltage,
+        source_current=reading.current,
+        amplifier_voltage=amplifier_voltage,
+        voltage_range=reading.voltage_range,
+        current_range=reading.current_range,
+    )
 
 
 def require_below_compliance(source: BiasSource, name: str, current: float, limit: float) -> None:

@@ -8,11 +8,12 @@ from collections.abc import Callable, Sequence
 
 from drivers.capabilities import SelfRamping
 from drivers.errors import InstrumentError, RejectedCommandError, SettingError
+from drivers.roles import Clock
 from labnis.errors import TakenOverError
 from labnis.station.bias.level import Level
 from labnis.station.bias.ramp import RateLimiter, ramp_points
 
-__all__ = ["RampExecutor"]
+__all__ = ["RampExecutor", "await_end"]
 
 logger = logging.getLogger(__name__)
 
@@ -190,7 +191,7 @@ class RampExecutor:
             part = points[first : first + at_once]
             try:
                 self._start(ramping, part, interval)
-                self._await(ramping, part, interval)
+                await_end(ramping, len(part) * interval, self._limiter.clock, self._level, part[-1])
             finally:
                 # A ramp that is left loaded could be started again by hand.
                 ramping.halt_ramp()
@@ -204,14 +205,23 @@ class RampExecutor:
         except (SettingError, RejectedCommandError) as error:  # according to the protocol nothing moved
             raise _NotTakenError(self._name, f"does not take a ramp of its own: {error}") from error
 
-    def _await(self, ramping: SelfRamping, part: Sequence[float], interval: float) -> None:
-        self._limiter.clock.sleep(max(len(part) * interval, STATE_KNOWN))
-        deadline = self._limiter.clock.time() + OVERRUN
-        while ramping.ramp_running():
-            if self._limiter.clock.time() > deadline:
-                raise SettingError(
-                    self._name,
-                    f"is still ramping {OVERRUN:g} s after its planned arrival at {self._level.shown(part[-1])}.",
-                    "A stop was requested.",
-                )
-            self._limiter.clock.sleep(POLL)
+
+def await_end(ramping: SelfRamping, planned: float, clock: Clock, level: Level, last: float) -> None:
+    """Wait until the instrument's own ramp, which takes a `planned` time (s), has ended at its `last` level.
+
+    Raises
+    ------
+    InstrumentError
+        It failed, or is still ramping `OVERRUN` after its end.
+
+    """
+    clock.sleep(max(planned, STATE_KNOWN))
+    deadline = clock.time() + OVERRUN
+    while ramping.ramp_running():
+        if clock.time() > deadline:
+            raise SettingError(
+                level.name,
+                f"is still ramping {OVERRUN:g} s after its planned arrival at {level.shown(last)}.",
+                "A stop was requested.",
+            )
+        clock.sleep(POLL)

@@ -6,7 +6,8 @@ repeated: after a failed one the level is unknown until the source has been read
 
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import takewhile
 from typing import cast
 
 from drivers.capabilities import SelfRamping
@@ -14,7 +15,8 @@ from drivers.errors import InstrumentError, ReadingError, SettingError
 from drivers.roles import BiasReading, BiasSource, Clock, Meter
 from drivers.wiring import Wiring
 from labnis.errors import RequestError, TakenOverError
-from labnis.station.bias.checked_reading import CheckedReading, require_below_compliance
+from labnis.station.bias.buffered_sweep import BufferedSweeps
+from labnis.station.bias.checked_reading import CheckedReading, device_reading, require_below_compliance
 from labnis.station.bias.current_source import end_current_source
 from labnis.station.bias.level import Level
 from labnis.station.bias.ramp import RateLimiter, largest_step
@@ -102,7 +104,7 @@ class RampedBias:
         self._name = name
         self._ammeter = ammeter
         self._voltmeter = voltmeter
-        self._prepared_for = 0.0
+        self._prepared_for = self._integration_time = 0.0
         self._level = Level(source, name, scale=wiring.divider, tolerance=self._tolerance(limits.maximum_bias))
         self._level.permit = self._oversight.permit
         self._reading = CheckedReading(source, name, wiring, self._level)
@@ -110,6 +112,7 @@ class RampedBias:
         limiter = RateLimiter(step, limits.ramp_rate, clock)
         ramping = None if missing_members(source, SelfRamping) else cast(SelfRamping, source)
         self._executor = RampExecutor(self._level, limiter, ramping)
+        self._buffered = BufferedSweeps(source, self._level, limiter, limits)
 
     @property
     def in_use(self) -> bool:
@@ -183,7 +186,7 @@ class RampedBias:
         self._level.require(before, "while ranges and compliance were set")
         if not enabled:
             self._switch_on_at_zero()
-        self._prepared_for = maximum_bias
+        self._prepared_for, self._integration_time = maximum_bias, integration_time
 
     def _compare_mains(self) -> None:
         """Warn where the source found mains of another frequency than that of the station file."""
@@ -333,20 +336,24 @@ class RampedBias:
 
         """
         reading = self._reading.of(self._level.known())
-        bias = self._wiring.bias(reading.voltage)
         current = reading.current if self._ammeter is None else self._ammeter.read()
         require_below_compliance(self.source, self._name, current, self._limits.compliance)
-        voltage = None if self._voltmeter is None else self._voltmeter.read()
-        return BiasReading(
-            bias=bias,
+        return device_reading(
+            self._wiring,
+            reading,
             current=current,
-            device_voltage=self._wiring.device_voltage(bias, current) if voltage is None else voltage,
-            source_voltage=reading.voltage,
-            source_current=reading.current,
+            voltage=None if self._voltmeter is None else self._voltmeter.read(),
             amplifier_voltage=math.nan if self._ammeter is None else self._ammeter.amplifier_output,
-            voltage_range=reading.voltage_range,
-            current_range=reading.current_range,
         )
+
+    def read_along(self, biases: Sequence[float], settling_time: float) -> list[BiasReading]:
+        """Readings at the first of the `biases` (V), which the source measures by itself; see `DeviceBias`."""
+        if self._ammeter is not None or self._voltmeter is not None:
+            return []
+        allowed = list(takewhile(lambda bias: abs(bias) <= self._prepared_for, biases))
+        readings = self._buffered.measure(allowed, settling_time, self._integration_time)
+        right = takewhile(lambda pair: self._reading.agrees(*pair), zip(readings, allowed, strict=False))
+        return [device_reading(self._wiring, reading) for reading, _ in right]
 
     def _output_is_on(self) -> bool:
         """Whether the output is on, as two answers in a row say: off, the level would be written without a ramp."""

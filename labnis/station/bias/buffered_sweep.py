@@ -1,0 +1,125 @@
+"""Points of a sweep that the source measures by itself, some at a time: its messages take no time between them.
+
+Between two such parts nothing moves: there interlocks and requests to stop act, and if this computer dies, the source
+goes on for the rest of a part only, until the guardian stops it.
+"""
+
+import logging
+from collections.abc import Sequence
+from itertools import pairwise, takewhile
+from typing import Any, cast
+
+from drivers.capabilities import BufferedSweep
+from drivers.errors import RejectedCommandError, SettingError
+from drivers.roles import BiasSource, SourceReading
+from labnis.station.bias.level import Level
+from labnis.station.bias.ramp import SHARE_OF_RATE, RateLimiter, largest_step
+from labnis.station.bias.ramp_executor import await_end
+from labnis.station.role_check import missing_members
+from labnis.station.sections import Limits
+
+__all__ = ["AT_ONCE", "BufferedSweeps", "points_at_once"]
+
+logger = logging.getLogger(__name__)
+
+AT_ONCE = 2.0
+"""Longest time (s) of a part, but for what the instrument needs beyond delays and integration."""
+
+MOST = 1000
+"""So many of the next points are looked at."""
+
+FEWEST = 4
+"""A part with fewer points would take longer than the same points step by step: loading it takes a dozen messages."""
+
+
+def points_at_once(
+    source: type | BiasSource, limits: Limits, *, step: float, settling: float, integration: float
+) -> tuple[int, float]:
+    """How many points of a sweep a source, or its class, measures by itself at once, and the delay (s) of each.
+
+    None where it cannot, where the `limits` forbid the largest `step` (V) from point to point, or where the compliance
+    is one that only this computer can check.
+
+    Parameters
+    ----------
+    source
+        The bias source, or its class.
+    limits
+        Of the station.
+    step
+        Largest step from point to point (V).
+    settling, integration
+        Time (s) from a new level to its reading, and of the reading.
+
+    """
+    if missing_members(source, BufferedSweep) or getattr(source, "smallest_compliance", 0.0) > limits.compliance:
+        return 0, settling
+    if step > min(limits.maximum_step, largest_step(limits.ramp_rate)):
+        return 0, settling
+    delay = max(settling, step / (SHARE_OF_RATE * limits.ramp_rate))
+    longest = cast(BufferedSweep, source).longest_sweep
+    count = min(longest, int(AT_ONCE / (delay + integration)))
+    return (count if count >= FEWEST else 0), delay
+
+
+class BufferedSweeps:
+    """Measures the next points of a sweep by the source itself.
+
+    Parameters
+    ----------
+    source
+        The bias source.
+    level
+        Its level, in V behind the divider.
+    limiter
+        Largest step, and the time that a step takes.
+    limits
+        Of the station.
+
+    """
+
+    def __init__(self, source: BiasSource, level: Level, limiter: RateLimiter, limits: Limits) -> None:
+        self._source = cast(BufferedSweep, source)
+        self._level = level
+        self._limiter = limiter
+        self._limits = limits
+        self._refused = False
+
+    def measure(self, biases: Sequence[float], settling: float, integration: float) -> list[SourceReading]:
+        """Readings at the first of the `biases` (V), each `settling` (s) after its level was set, or later.
+
+        Empty where the source does not do that (`points_at_once`); less than were measured where one was beyond its
+        range or the source at its limit. Then the next point is to be measured step by step.
+
+        Raises
+        ------
+        InstrumentError
+            The source fails, or does not hold the last level.
+
+        """
+        way = (abs(after - before) for before, after in pairwise([self._level.known(), *biases[:MOST]]))
+        steps = list(takewhile(lambda step: step <= self._limiter.step, way))
+        if self._refused or len(steps) < FEWEST:
+            return []
+        source: Any = self._source
+        count, delay = points_at_once(source, self._limits, step=max(steps), settling=settling, integration=integration)
+        part = biases[: min(count, len(steps))]
+        if len(part) < FEWEST:
+            return []
+        self._limiter.wait()
+        self._level.permit()
+        self._level.value = None  # unknown until it is read back
+        try:
+            self._source.start_sweep([bias * self._level.scale for bias in part], delay)
+        except (SettingError, RejectedCommandError) as error:  # according to the protocol nothing moved
+            logger.warning("%s refuses to measure by itself; going on step by step: %s", self._level.name, error)
+            self._refused = True
+            self._level.read_back_twice()
+            return []
+        try:
+            await_end(self._source, len(part) * (delay + integration), self._limiter.clock, self._level, part[-1])
+        finally:
+            self._source.halt_ramp()  # what is left loaded could be started again by hand
+            self._limiter.stepped(self._limiter.step)
+        self._level.require(part[-1], "after a sweep of its own")
+        return self._source.fetch_sweep(len(part))

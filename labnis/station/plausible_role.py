@@ -134,6 +134,13 @@ def _source_reading(role: PlausibleRole, what: str, reading: Any) -> None:
         role.number(f"{what}.current", values["current"], *_within(values["current_range"], compliance))
 
 
+def _source_readings(role: PlausibleRole, what: str, readings: Any) -> None:
+    if not isinstance(readings, list):
+        raise role.refused(what, f"returned {str(readings)[:80]!r}; a list of readings is needed")
+    for reading in readings:
+        _source_reading(role, what, reading)
+
+
 def _within(*limits: float | None) -> tuple[float, float]:
     """Largest and smallest reading with these ranges and limits; any where none is known."""
     largest = READABLE * min((limit for limit in limits if limit is not None and limit > 0), default=math.inf)
@@ -190,7 +197,7 @@ def _ratios(role: PlausibleRole, what: str, values: Any) -> None:
 
 
 CHECKS: Mapping[str, Mapping[str, Check]] = {
-    "bias": {"read": _source_reading, "level": _level, "output_enabled": _state},
+    "bias": {"read": _source_reading, "fetch_sweep": _source_readings, "level": _level, "output_enabled": _state},
     "lockin": {"read": _signal, "read_auxiliary": _level, "quiet": _time, "settling_time": _time},
     "analyzer": {"frequencies": _axis, "fetch": _spectrum},
     "vna": {"frequencies": _axis, "fetch": _ratios},

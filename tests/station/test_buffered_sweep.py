@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,12 +11,13 @@ import pyvisa
 from qcodes.instrument import Instrument
 
 from drivers.capabilities import BufferedSweep
-from drivers.errors import CommunicationError, SettingError
+from drivers.errors import CommunicationError, InstrumentError, SettingError
 from drivers.keithley_2450 import Keithley2450
 from drivers.roles import BiasReading, SourceReading
 from drivers.wiring import Wiring
 from labnis.station import Limits, RampedBias
 from labnis.station.bias.buffered_sweep import AT_ONCE
+from labnis.station.plausible_role import PlausibleRole
 from labnis.station.role_check import missing_members
 from sim_instruments import ADDRESSES, SHIPPED_TRUTH
 from sim_instruments.visa import LabnisVisaLibrary
@@ -135,8 +137,12 @@ def test_readings_that_do_not_come_are_an_error_and_the_level_is_known() -> None
 
 @pytest.mark.parametrize(
     "spoil",
-    [lambda found: found[:7], lambda found: [*found[:7], replace(found[7], voltage=0.0), *found[8:]]],
-    ids=["at the limit", "another level"],
+    [
+        lambda found: found[:7],
+        lambda found: [*found[:7], replace(found[7], voltage=0.0), *found[8:]],
+        lambda found: [*found[:7], replace(found[7], current=np.nan), *found[8:]],
+    ],
+    ids=["at the limit", "another level", "no current"],
 )
 def test_the_point_after_the_last_right_one_is_measured_step_by_step(
     spoil: Callable[[list[SourceReading]], list[SourceReading]],
@@ -146,6 +152,14 @@ def test_the_point_after_the_last_right_one_is_measured_step_by_step(
     assert [one.bias for one in bias.read_along(BIASES, SETTLING)] == BIASES[:7]
     bias.move_to(BIASES[7])
     assert bias.read().bias == BIASES[7]
+
+
+@pytest.mark.parametrize("found", [None, 1.0, [None], [SourceReading(np.inf, 0.0)], [SourceReading(1e-3, 9.9e37)]])
+def test_what_a_driver_must_not_return(found: object) -> None:
+    role: Any = PlausibleRole(MeasuringSource(spoil=lambda _: found), "bias", "bias, keithley")  # type: ignore[arg-type,return-value]
+    role.start_sweep(BIASES[:4], 0.01)
+    with pytest.raises(InstrumentError, match="fetch_sweep"):
+        role.fetch_sweep(4)
 
 
 # --- on the twin's own source ----------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ goes on for the rest of a part only, until the guardian stops it.
 """
 
 import logging
+import math
 from collections.abc import Sequence
 from itertools import pairwise, takewhile
 from typing import Any, cast
@@ -122,4 +123,6 @@ class BufferedSweeps:
             self._source.halt_ramp()  # what is left loaded could be started again by hand
             self._limiter.stepped(self._limiter.step)
         self._level.require(part[-1], "after a sweep of its own")
-        return self._source.fetch_sweep(len(part))
+        readings = self._source.fetch_sweep(len(part))
+        # A source that does not measure its current is no such source, or its output is off.
+        return list(takewhile(lambda reading: math.isfinite(reading.current), readings))

@@ -79,7 +79,7 @@ class CheckedReading:
         return again
 
     def agrees(self, reading: SourceReading, expected: float) -> bool:
-        """Whether a reading agrees with the bias that was set, `expected`, and the known offset of the meter."""
+        """Whether a reading's voltage is the bias that was set, `expected`, but for the known offset of the meter."""
         measured = self._wiring.bias(reading.voltage) - self.meter_offset
         return bool(abs(measured - expected) <= _tolerance(expected))
 

@@ -156,7 +156,7 @@ class BiasSweep(Measurement):
         """
         measured: deque[tuple[dict[str, Any], float]] = deque()
         biases = self.biases_in_order() if ahead else []
-        for number, (*_, bias) in enumerate(self.sweep(), self.first_point):
+        for number, (*_, bias) in enumerate(self.sweep(measured), self.first_point):
             if measured:
                 row, moment = measured.popleft()
                 self.emit("age", self.roles.clock.time() - moment)

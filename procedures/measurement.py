@@ -22,7 +22,7 @@
 Columns are named "Name (unit)". A set-point column has commanded values.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sized
 from typing import Any, ClassVar
 
 import numpy as np
@@ -158,15 +158,15 @@ class Measurement(Procedure):  # type: ignore[misc]  # pymeasure has no type inf
 
     # --- while measuring --------------------------------------------------------------------------------------------
 
-    def sweep(self) -> Iterator[tuple[float, ...]]:
+    def sweep(self, measured: Sized = ()) -> Iterator[tuple[float, ...]]:
         """Iterate over the remaining points: the set-points of each, the outermost first.
 
-        Ends early if the run must stop.
+        Ends early if the run must stop, but not as long as there are points that are `measured` and not recorded yet.
         """
         grid = self.setpoints()
         order, shape = self.order_of_points(), tuple(values.size for values in grid.values())
         for number in range(self.first_point, order.size):
-            if self.should_stop():
+            if not measured and self.should_stop():
                 return
             position = int(order[number])
             if self.choose is not None:

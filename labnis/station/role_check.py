@@ -50,11 +50,12 @@ def _members(protocol: type) -> Iterator[tuple[str, Any]]:
 def _member(player: Any, name: str) -> Any:
     """Member `name` of `player`: NOT_FOUND if there is none, UNKNOWN if the class does not show it."""
     member = inspect.getattr_static(player, name, NOT_FOUND)
-    if member is not NOT_FOUND:
-        return member
-    if not isinstance(player, type):
-        return getattr(player, name, NOT_FOUND)  # no property; QCoDeS finds parameters by __getattr__
-    return UNKNOWN if _may_be_created(player, name) else NOT_FOUND
+    if isinstance(player, type):
+        return UNKNOWN if member is NOT_FOUND and _may_be_created(player, name) else member
+    of_its_own = name in getattr(player, "__dict__", {})
+    if member is NOT_FOUND:
+        member, of_its_own = getattr(player, name, NOT_FOUND), True  # no property; QCoDeS's parameters by __getattr__
+    return staticmethod(member) if of_its_own and inspect.isfunction(member) else member
 
 
 def _may_be_created(kind: type, name: str) -> bool:

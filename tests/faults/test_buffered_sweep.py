@@ -28,7 +28,9 @@ def alone(lab: Lab) -> Lab:
 def measuring_run(lab: Lab) -> Command:
     """A run with some parts on disk."""
     settings = [word for setting in FAST for word in ("--set", setting)]
-    return lab.under_way(lab.start("run", "IVSweep", "--yes", *settings))
+    process = lab.under_way(lab.start("run", "IVSweep", "--yes", *settings))
+    assert lab.sent("bias", ":TRAC:DATA?")
+    return process
 
 
 def assert_rows_are_right(lab: Lab) -> None:
@@ -62,6 +64,7 @@ def test_stopped_while_the_source_measures(alone: Lab, signum: int, code: int) -
     assert "the bias is at zero" in said
     alone.assert_safe()
     assert_rows_are_right(alone)
+    assert read_metadata(alone.run_file)["rows"] % 99 == 0  # parts of 98 points, and one between: none was lost
     led_back = min(point.time for point in alone.trajectory(asked) if point.level == 0.0)
     assert led_back - asked < 5.0
 

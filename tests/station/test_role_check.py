@@ -7,12 +7,14 @@ from pymeasure.instruments.keithley import Keithley2400 as PymeasureKeithley2400
 from qcodes.instrument import Instrument
 from qcodes.instrument_drivers.stanford_research import SR830 as QcodesSR830  # noqa: N811  # an instrument's name
 
-from drivers.capabilities import SelfRamping
+from drivers.capabilities import BufferedSweep, SelfRamping
 from drivers.keithley_2450 import Keithley2450
 from drivers.roles import BiasSource, LockIn, Thermometer
+from labnis.station.plausible_role import PlausibleRole
 from labnis.station.role_check import missing_members
 
 from .fakes import FakeSource
+from .test_buffered_sweep import MeasuringSource
 
 
 class Ramp(Protocol):
@@ -50,6 +52,17 @@ def test_nothing_is_missing_and_nothing_is_evaluated() -> None:
         assert missing_members(player, LoggedRamp) == []
     assert missing_members(FakeSource, BiasSource) == missing_members(FakeSource(), BiasSource) == []
     assert missing_members(Keithley2450, BiasSource) == missing_members(Keithley2450, SelfRamping) == []
+
+
+def test_functions_of_an_instance_count_as_its_methods() -> None:
+    player: Any = PlausibleRole(MeasuringSource(), "bias", "bias, keithley")  # whose attributes are looked up
+    assert missing_members(player, BufferedSweep) == []
+    source: Any = MeasuringSource()
+    source.fetch_sweep = lambda count: []
+    assert missing_members(source, BufferedSweep) == []
+    source.fetch_sweep = list
+    source.start_sweep = lambda levels: None
+    assert missing_members(source, BufferedSweep) == ["start_sweep(levels, settling)"]
 
 
 def test_everything_that_is_missing_is_named_in_the_order_of_the_protocol() -> None:

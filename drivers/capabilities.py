@@ -47,17 +47,27 @@ class SelfRamping(Protocol):
         """Stop the ramp at the present level; without effect if none is running. Raises if it continues."""
 
 
-class BufferedSweep(SelfRamping, Protocol):
-    """Optional for a bias source that measures its current: a ramp with a reading at each level, kept until fetched.
+class BufferedSweep(Protocol):
+    """Optional for a bias source that measures its current: steps through levels and reads at each, by itself.
 
-    `ramp_running` and `halt_ramp` apply to it, too.
+    Whatever ends a sweep, and if its client dies, the level that is read back is the one at the output.
     """
 
     longest_sweep: int
     """Most levels of one sweep."""
 
     def start_sweep(self, levels: Sequence[float], settling: float) -> None:
-        """As `start_ramp`; `settling` (s) after a level was set, one reading is taken as by `read`."""
+        """Load `levels` (V), start the sweep and return at once; the output does not change.
+
+        `settling` (s) after a level was set, one reading is taken as by `read`. Raises an `InstrumentError` before
+        anything moves if the levels were not accepted.
+        """
+
+    def sweep_running(self) -> bool:
+        """Whether the sweep is running; call it from 0.1 s after the start, and after its end. Raises if it failed."""
+
+    def halt_sweep(self) -> None:
+        """Stop the sweep at the present level; without effect if none is running. Raises if it continues."""
 
     def fetch_sweep(self, count: int) -> "list[SourceReading]":
         """The readings of a sweep of `count` levels that has ended, up to the first that `read` would not return.

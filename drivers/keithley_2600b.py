@@ -12,12 +12,12 @@ reference manual 2600BS-901-01; **never tried on hardware**. What bites, and wha
   one that is read; what `abort()` does to the output is not documented. With the output on a sweep is refused, and so
   is an output that is not where its level says.
 
-It does not ramp by itself (`SelfRamping`): the level that is read does not follow a sweep, and a script that ramps
-blocks the interface.
+It does not ramp by itself (`SelfRamping`): the level that is read does not follow a sweep of the trigger model. A
+sweep with readings (`BufferedSweep`) is a script that sets the level itself; for 2 s it blocks the interface.
 """
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 from qcodes.instrument_drivers.Keithley import Keithley2600 as QcodesKeithley2600
 
@@ -243,6 +243,11 @@ class _Channel(SourceMeterChannel):
 class Keithley2600B(TspInstrument, QcodesKeithley2600):
     """A Keithley 2600B whose channels fill the role of `drivers.roles.BiasSource`.
 
+    Attributes
+    ----------
+    channel_class
+        Class of its channels.
+
     Parameters
     ----------
     name, address
@@ -253,6 +258,8 @@ class Keithley2600B(TspInstrument, QcodesKeithley2600):
         What an output does that is off: `high_z`, disconnected, or `normal`, 0 V.
 
     """
+
+    channel_class: ClassVar[type] = _Channel
 
     def __init__(
         self, name: str, address: str, four_wire: bool = False, off_mode: str = "high_z", **kwargs: Any

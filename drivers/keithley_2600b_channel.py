@@ -1,12 +1,13 @@
 """One channel of a Keithley 2600B: its output, level and readings; `keithley_2600b` prepares it."""
 
 import math
+from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 from qcodes.instrument_drivers.Keithley import Keithley2600Channel as QcodesChannel
 
-from drivers.answers import marker
-from drivers.errors import ComplianceError, SettingError
+from drivers.answers import marker, number
+from drivers.errors import ComplianceError, OverloadError, SettingError
 from drivers.roles import SourceReading
 from drivers.tsp import TspInstrument
 
@@ -15,6 +16,8 @@ __all__ = ["HEADROOM", "SourceMeterChannel"]
 # A range sources up to 101 % of its name and reads to 102 % (reference manual, p. 2-44).
 HEADROOM, READABLE = 1.01, 1.03
 SOURCE_STEP = 5e-5  # of a range
+#: What a message calls the script of a sweep.
+SWEEP = "the script of a sweep"
 DECADES = tuple(10.0**decade for decade in range(-10, 1))
 
 
@@ -32,6 +35,8 @@ class SourceMeterChannel(QcodesChannel):
         self._confirmed: dict[str, float] = {}
         self._ranges = (math.nan, math.nan)
         self._longest_reading = 0.0
+        self._swept: list[float] = []  # number of the script, then voltage, current and limit of each level
+        self._sweeps, self._sweep_number = False, 0
         self.mains_frequency = math.nan
         model = str(self.model)
         low_voltage, sensitive = model.startswith("260"), model.startswith("263")
@@ -158,6 +163,19 @@ class SourceMeterChannel(QcodesChannel):
             before=query,
         )
         self._check_ranges(ranges, automatic=bool(automatic))
+        return self.checked_reading(query, voltage, current, limited=bool(limited), ranges=ranges)
+
+    def checked_reading(
+        self, query: str, voltage: float, current: float, *, limited: bool, ranges: Sequence[float]
+    ) -> SourceReading:
+        """Voltage (V) and current (A) of an answer to `query` as a reading, in `ranges` (V, A).
+
+        Raises
+        ------
+        ComplianceError, OverloadError, CommunicationError
+            As `read`.
+
+        """
         if limited:
             raise ComplianceError(
                 self.parent.described,
@@ -165,14 +183,106 @@ class SourceMeterChannel(QcodesChannel):
                 "The voltage at the device is not the one that was set: lower the bias or raise the compliance.",
             )
         reading = SourceReading(
-            self.parent.measured(voltage, f"source voltage ({at('measure.iv()')})"),
-            self.parent.measured(current, f"current ({at('measure.iv()')})"),
+            self.parent.measured(voltage, f"source voltage ({self._at('measure.iv()')})"),
+            self.parent.measured(current, f"current ({self._at('measure.iv()')})"),
             *self._ranges,
         )
         if abs(voltage) > READABLE * ranges[0] or abs(current) > READABLE * ranges[1]:
             expected = f"at most {ranges[0]:g} (V) and {ranges[1]:g} (A), its ranges,"
             raise self.parent.unexpected(f"{voltage:g} {current:g}", query, expected)
         return reading
+
+    # --- sweeps -------------------------------------------------------------------------------------------------------
+
+    longest_sweep: ClassVar[int] = 50
+
+    def start_sweep(self, levels: Sequence[float], settling: float) -> None:
+        """Send a script that sets `levels` (V), waits for `settling` (s) and reads at each, and prints the readings.
+
+        It changes the level itself, so that the one that is read back is that of the output wherever it ends. While it
+        runs nothing else is read; whoever connects then waits for its end, or ends it.
+
+        Raises
+        ------
+        SettingError
+            If the levels are too many, not finite or beyond the range; nothing was sent.
+        CommunicationError
+            If the bus fails.
+
+        """
+        largest = HEADROOM * self._ranges[0]
+        if not 1 <= len(levels) <= self.longest_sweep or not all(abs(level) <= largest for level in levels):
+            raise SettingError(
+                self.parent.described,
+                f"a sweep of {len(levels)} levels was requested; 1 to {self.longest_sweep} of up to {largest:g} V are "
+                "possible, and nothing was sent.",
+            )
+        self._sweep_number = self.parent.next_tag()
+        script = (
+            f"local l = {{{', '.join(f'{level:.10g}' for level in levels)}}} local t = '{self._sweep_number}' "
+            f"for k = 1, {len(levels)} do {self._at('source.levelv')} = l[k] delay({settling:.6f}) "
+            f"local i, v = {self._at('measure.iv()')} "
+            f"t = t .. string.format(' %.10g %.10g %d', v, i, {self._at('source.compliance')} and 1 or 0) end print(t)"
+        )
+        self._swept, self._sweeps = [], True
+        self.parent.write(script)
+
+    def sweep_running(self) -> bool:
+        """Wait for the script's readings; it is called after its planned end. False.
+
+        Raises
+        ------
+        CommunicationError
+            If they do not come within the timeout, or are none.
+
+        """
+        if self._sweeps:
+            with self.parent.waiting(self._longest_reading):
+                answer = self.parent.receive_line(SWEEP)
+            found = [number(part) for part in answer.split()]
+            self._swept = [one for one in found if one is not None]
+            if len(self._swept) != len(found) or self._swept[:1] != [self._sweep_number]:
+                raise self.parent.unexpected(answer, SWEEP, f"{self._sweep_number} and readings")
+            self._sweeps = False
+        return False
+
+    def halt_sweep(self) -> None:
+        """End the script, if its readings did not come; without effect otherwise.
+
+        Raises
+        ------
+        CommunicationError
+            If the instrument does not answer then.
+
+        """
+        if self._sweeps:
+            self._sweeps = False
+            self.parent.lost_step()
+            self.parent.regain_step()  # a device clear, or `abort` on a socket, ends it
+
+    def fetch_sweep(self, count: int) -> list[SourceReading]:
+        """The readings of a sweep of `count` levels, up to the first at the limit or beyond a range.
+
+        Raises
+        ------
+        CommunicationError
+            If there is another number of readings.
+        SettingError
+            If its ranges are others than those which were prepared.
+
+        """
+        numbers = self._swept[1:]
+        if len(numbers) != 3 * count:
+            raise self.parent.unexpected(f"{len(numbers)} numbers", SWEEP, f"{count} readings")
+        automatic, *ranges = self._values("measure.autorangei", "source.rangev", "measure.rangei")
+        self._check_ranges(ranges, automatic=bool(automatic))
+        found: list[SourceReading] = []
+        for voltage, current, limited in zip(numbers[::3], numbers[1::3], numbers[2::3], strict=True):
+            try:
+                found.append(self.checked_reading(SWEEP, voltage, current, limited=bool(limited), ranges=ranges))
+            except (ComplianceError, OverloadError):
+                break
+        return found
 
     def _check_ranges(self, found: list[float], *, automatic: bool) -> None:
         if automatic and self._confirmed:

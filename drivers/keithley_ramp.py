@@ -162,6 +162,8 @@ class TriggerModelRamp(CheckedInstrument):
                 )
         self.write(':TRIG:LOAD "Empty"')
 
+    sweep_running, halt_sweep = ramp_running, halt_ramp
+
     def _check_levels(self, levels: Sequence[float]) -> float:
         """Check number and range; returns the range's resolution (V)."""
         if not 1 <= len(levels) <= self.longest_ramp:

@@ -96,7 +96,8 @@ class TspInstrument(CheckedInstrument):
 
     # --- numbers ------------------------------------------------------------------------------------------------------
 
-    def _next_tag(self) -> int:
+    def next_tag(self) -> int:
+        """A number for a query, which its answer is to repeat."""
         self._tag = self._tag % LARGEST_TAG + 1
         return self._tag
 
@@ -112,7 +113,7 @@ class TspInstrument(CheckedInstrument):
             If there is no answer, or it is not that to this query.
 
         """
-        tag = self._next_tag()
+        tag = self.next_tag()
         template = "%d" + " %.10g" * len(expressions)
         message = f'{before} print(string.format("{template}", {tag}, {", ".join(expressions)}))'.strip()
         answer = super().ask(message)
@@ -184,7 +185,7 @@ class TspInstrument(CheckedInstrument):
 
     def next_error(self) -> str | None:
         """Remove the oldest entry from the instrument's error queue and return it; None if there is none."""
-        tag = self._next_tag()
+        tag = self.next_tag()
         message = f'local c, t = errorqueue.next() print(string.format("%d %d %s", {tag}, c, t))'
         answer = super().ask(message)
         found = ENTRY.fullmatch(answer.strip())

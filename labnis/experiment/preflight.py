@@ -285,6 +285,8 @@ def _measured_ahead(procedure: Procedure, config: StationConfig, step: float) ->
     if ahead is None or not ahead(config.roles) or {"current", "voltage"} & config.roles.keys():
         return 0, 0.0
     source = instrument_class(config, config.bias.instrument)
+    if config.bias.channel is not None:
+        source = getattr(source, "channel_class", source)
     times = {"settling": procedure.settling_time, "integration": procedure.integration_time}
     count, delay = points_at_once(source, config.limits, step=step, **times)
     return count, count * (delay + procedure.integration_time)

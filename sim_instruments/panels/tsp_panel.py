@@ -35,8 +35,8 @@ __all__ = ["TspPanel"]
 RECOVERABLE, NO_SEVERITY = 20.0, 0.0
 QUEUE_LENGTH, MOST_LINES, LONGEST_CHUNK, MOST_CALLS = 100, 1000, 1 << 16, 5
 # Time (s) that a message may take before its script continues on the agenda of the clock; the largest part of it in one
-# step there; the longest `delay`.
-FOREGROUND, REAL_FOREGROUND, SLICE, LONGEST_DELAY = 0.5, 20.0, 10e-3, 1e5
+# step there, where statements add up; the shortest `delay` or integration, which passes by itself; the longest `delay`.
+FOREGROUND, REAL_FOREGROUND, SLICE, SHORTEST_WAIT, LONGEST_DELAY = 0.5, 20.0, 10e-3, 0.2e-3, 1e5
 COMMON = re.compile(r"(\*[A-Za-z]+\??)\s*(.*)", re.ASCII | re.DOTALL)
 LOAD = re.compile(r"load(andrun)?script(?:\s+([A-Za-z_]\w*))?", re.ASCII)
 ASCII, REAL32, REAL64 = 1.0, 2.0, 3.0
@@ -174,7 +174,7 @@ class TspPanel(FrontPanel):
                 self._in_background = True
                 self.world.clock.later(owed, lambda: self._work_in_background(task))
                 return
-            if owed > 10 * SLICE or pause > SLICE:
+            if owed > 10 * SLICE or pause > SHORTEST_WAIT:
                 self.world.clock.sleep(owed)
                 owed = 0.0
         self._task = None
@@ -186,7 +186,7 @@ class TspPanel(FrontPanel):
         owed = 0.0
         for pause in task:
             owed += pause
-            if owed > SLICE:
+            if owed > SLICE or pause > SHORTEST_WAIT:
                 self.world.clock.later(owed, lambda: self._work_in_background(task))
                 return
         self._task, self._in_background = None, False

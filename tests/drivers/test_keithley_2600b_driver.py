@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from pyvisa.resources import MessageBasedResource
 from qcodes.instrument import Instrument
 
+from drivers.capabilities import BufferedSweep
 from drivers.errors import (
     CommunicationError,
     ComplianceError,
@@ -605,3 +606,82 @@ def test_a_station_biases_the_device_with_one_channel(tmp_path: Path, channel: s
         # Two junctions of 12 kOhm behind 2 kOhm: I R = sqrt(V^2 - (2 gap / e)^2) without temperature.
         assert reading.current == pytest.approx(np.sqrt(0.9e-3**2 - 0.43e-3**2) / 26e3, rel=0.05)
         bias.move_to(0.0)
+
+
+# --- sweeps with readings --------------------------------------------------------------------------------------------
+
+LEVELS = [0.6, 0.7, 0.8, 0.9]
+
+
+@pytest.fixture
+def live(smu: Any) -> Any:
+    prepare(smu)
+    smu.output_on()
+    return smu
+
+
+def test_a_script_measures_at_each_level(live: Any, panel: Keithley2600BPanel, twin: Twin) -> None:
+    assert missing_members(live, BufferedSweep) == []
+    one_by_one = []
+    for level in LEVELS:
+        live.set_level(level)
+        twin.clock.sleep(0.05)
+        one_by_one.append(live.read())
+    live.set_level(0.0)
+    began = twin.clock.time()
+    live.start_sweep(LEVELS, 0.05)
+    assert not live.sweep_running()
+    assert twin.clock.time() - began >= 4 * (0.05 + 0.02)
+    found = live.fetch_sweep(4)
+    assert [one.voltage for one in found] == pytest.approx([one.voltage for one in one_by_one], rel=1e-4)
+    assert [one.current for one in found] == pytest.approx([one.current for one in one_by_one], abs=1e-10)
+    assert live.level() == LEVELS[-1]
+    live.halt_sweep()
+    assert live.output_enabled()
+    assert not panel.errors
+
+
+def test_a_script_that_is_halted_leaves_the_level_that_is_read(live: Any, twin: Twin) -> None:
+    live.start_sweep(LEVELS, 1.0)
+    twin.clock.sleep(2.5)
+    live.halt_sweep()
+    level = live.level()
+    assert level == 0.8
+    twin.clock.sleep(5.0)
+    assert live.level() == level
+    assert live.read().voltage == pytest.approx(level, rel=1e-3)
+
+
+def test_readings_of_a_script_stop_at_the_limit(smu: Any) -> None:
+    prepare(smu, maximum=6.0, compliance=1e-7, current=1e-5)
+    smu.output_on()
+    smu.start_sweep([0.5, 1.0, 4.0, 5.0], 0.01)
+    smu.sweep_running()
+    found = smu.fetch_sweep(4)
+    assert 0 < len(found) < 4
+    assert all(abs(one.current) < 1e-7 for one in found)
+
+
+@pytest.mark.parametrize("levels", [[], [0.1] * 51, [0.5, 1.2], [float("nan")]])
+def test_a_sweep_that_is_not_possible_is_not_sent(live: Any, panel: Keithley2600BPanel, levels: list[float]) -> None:
+    with pytest.raises(SettingError, match="nothing was sent"):
+        live.start_sweep(levels, 0.01)
+    assert live.level() == 0.0
+
+
+@pytest.mark.parametrize("answer", ["", "7 1 2 3", "x", "TAG 0.1 1e-6", "TAG 0.1 1e-6 0 0.2", "TAG 0.1 1e-6 0"])
+def test_another_answer_is_not_taken_for_readings(live: Any, monkeypatch: pytest.MonkeyPatch, answer: str) -> None:
+    live.start_sweep(LEVELS, 0.01)
+    tag = str(live.parent.next_tag() - 1)
+    monkeypatch.setattr(Keithley2600B, "receive_line", lambda *_: answer.replace("TAG", tag))
+    with pytest.raises(CommunicationError, match="the script of a sweep"):
+        live.sweep_running()
+        live.fetch_sweep(4)
+
+
+def test_a_reset_in_a_script_is_found(live: Any, panel: Keithley2600BPanel) -> None:
+    live.start_sweep(LEVELS, 0.01)
+    live.sweep_running()
+    panel.receive(b"smua.reset()")
+    with pytest.raises(SettingError, match="changed or reset"):
+        live.fetch_sweep(4)

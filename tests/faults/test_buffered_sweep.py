@@ -2,18 +2,42 @@
 
 import signal
 import time
+from collections.abc import Iterator
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import labnis
 from labnis.storage import read_metadata
+from sim_instruments.server import ServerProcess
 from tests.faults.commands import Command
 from tests.faults.measuring import Lab, chance, kill
+from tests.faults.test_other_instruments import OtherLab, other_lab, served, setup
 
 FAST = ("points=1001", "maximum_bias=1e-3", "settling_time=0.004", "integration_time=0.004")
 """0.8 s for a part of 98 points; 10 s in all."""
+
+
+ANOTHER = setup(
+    ("bias: {instrument: smu, channel: smua}", "fridge: bridge"), "smu", "bridge",
+    divider=1.0, words=("RDGK?", "smua.source.levelv =", "smua.source.output ="),
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def served_2600b(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ServerProcess, Path]]:
+    folder = tmp_path_factory.mktemp("2600b")
+    with served(ANOTHER, folder) as server:
+        yield server, folder / "twin.jsonl"
+
+
+@pytest.fixture
+def with_2600b(served_2600b: tuple[ServerProcess, Path], tmp_path: Path) -> OtherLab:
+    """A laboratory whose source runs scripts."""
+    server, log = served_2600b
+    return other_lab(ANOTHER, server, log, tmp_path)
 
 
 @pytest.fixture
@@ -25,18 +49,18 @@ def alone(lab: Lab) -> Lab:
     return lab
 
 
-def measuring_run(lab: Lab) -> Command:
+def measuring_run(lab: Lab, role: str = "bias", word: str = ":TRAC:DATA?") -> Command:
     """A run with some parts on disk."""
     settings = [word for setting in FAST for word in ("--set", setting)]
     process = lab.under_way(lab.start("run", "IVSweep", "--yes", *settings))
-    assert lab.sent("bias", ":TRAC:DATA?")
+    assert lab.sent(role, word)
     return process
 
 
-def assert_rows_are_right(lab: Lab) -> None:
+def assert_rows_are_right(lab: Lab, step: float = 2e-6) -> None:
     data = labnis.open_run(lab.run_file).data[["bias_reading", "current"]].dropna("bias")
     assert data["bias"].size > 5
-    assert data["bias_reading"].values == pytest.approx(data["bias"].values, abs=2e-6)
+    assert data["bias_reading"].values == pytest.approx(data["bias"].values, abs=step)
     steps = np.diff(data["current"].values[::20])
     assert (steps > -4e-11).all(), steps.min()  # some σ of 4 ms
 
@@ -103,3 +127,42 @@ def test_an_interlock_acts_between_two_parts(alone: Lab) -> None:
     alone.ended(process, 4)
     alone.assert_safe()
     assert_rows_are_right(alone)
+
+
+# --- a script in the source ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_killed_while_a_script_measures(with_2600b: OtherLab, seed: int) -> None:
+    process = measuring_run(with_2600b, "smu", "local l")
+    time.sleep(chance(seed).uniform(0.0, 1.5))
+    kill(process)
+    with_2600b.assert_safe()
+    assert_rows_are_right(with_2600b, step=5e-6)
+
+
+def test_stopped_while_a_script_measures(with_2600b: OtherLab) -> None:
+    process = measuring_run(with_2600b, "smu", "local l")
+    process.send_signal(signal.SIGINT)
+    with_2600b.ended(process, 130)
+    with_2600b.assert_safe()
+    assert_rows_are_right(with_2600b, step=5e-6)
+
+
+@pytest.mark.parametrize("kind", ["drop", "garble", "disconnect"])
+def test_a_script_whose_readings_do_not_come(with_2600b: OtherLab, kind: str) -> None:
+    process = measuring_run(with_2600b, "smu", "local l")
+    with_2600b.fault("smu", kind, "local l", count=1)
+    said = with_2600b.ended(process, 0)
+    with_2600b.assert_safe()
+    assert_rows_are_right(with_2600b, step=5e-6)
+    assert "going on step by step" in said
+    assert (kind == "disconnect") == ("connection" in with_2600b.event_kinds())
+
+
+def test_a_source_that_is_reset_in_its_script(with_2600b: OtherLab) -> None:
+    process = measuring_run(with_2600b, "smu", "local l")
+    with_2600b.fault("smu", "reset", "local l", count=1)
+    said = with_2600b.ended(process, 5)
+    assert "smu" in said
+    assert_rows_are_right(with_2600b, step=5e-6)

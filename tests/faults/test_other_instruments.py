@@ -177,10 +177,14 @@ def served_lab(
 
 @pytest.fixture
 def other(served_lab: tuple[Setup, ServerProcess, Path], tmp_path: Path) -> OtherLab:
-    one, server, log = served_lab
+    return other_lab(*served_lab, tmp_path)
+
+
+def other_lab(one: Setup, server: ServerProcess, log: Path, folder: Path) -> OtherLab:
+    """A lab with the instruments of `one`, which `server` serves, and its `folder`."""
     OtherLab.one = one
-    made = OtherLab(server, tmp_path, log)
-    (tmp_path / "lab_procedures.py").write_bytes(Path(__file__).with_name("lab_procedures.py").read_bytes())
+    made = OtherLab(server, folder, log)
+    (folder / "lab_procedures.py").write_bytes(Path(__file__).with_name("lab_procedures.py").read_bytes())
     made.station.write_text(station_text(one, server.addresses), encoding="utf-8")
     start_cooldown(made.data)
     return made

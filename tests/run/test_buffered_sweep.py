@@ -49,6 +49,15 @@ def test_the_same_data_in_less_time(lab: Commands, monkeypatch: pytest.MonkeyPat
     assert 1.0 <= took["ahead"] < 1.05 < took["stepped"] < 1.25
 
 
+def test_a_channel_that_runs_a_script(tmp_path: Path, lab: Commands) -> None:
+    text = changed(ALONE, "drivers.keithley_2450.Keithley2450", "drivers.keithley_2600b.Keithley2600B")
+    write_station(tmp_path, changed(text, "bias: keithley ", "bias: {instrument: keithley, channel: smua} "))
+    said, data = swept(lab)
+    assert "the source measures 28 points at once by itself" in said
+    assert float(np.diff(data["time"].values[[0, -1]])[0]) / 400 < 1.05 * 0.07
+    assert data["bias_reading"].values == pytest.approx(data["bias"].values, abs=5e-6)  # levels in steps of 5 µV
+
+
 def test_a_row_has_the_time_at_which_it_was_measured(lab: Commands) -> None:
     _, data = swept(lab, "points=61")
     steps = np.diff(data["time"].values)

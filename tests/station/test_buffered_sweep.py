@@ -42,6 +42,8 @@ class MeasuringSource(WalkingSource):
         self.start_ramp(levels, settling + INTEGRATION)
         self.measured = [SourceReading(level, level / 1e4) for level in levels]
 
+    sweep_running, halt_sweep = WalkingSource.ramp_running, WalkingSource.halt_ramp
+
     def fetch_sweep(self, count: int) -> list[SourceReading]:
         self._call("fetch_sweep")
         assert count == len(self.measured)
@@ -127,12 +129,35 @@ def test_a_sweep_that_does_not_end_where_it_should_is_an_error(fails: str) -> No
     assert source.value == 0
 
 
-def test_readings_that_do_not_come_are_an_error_and_the_level_is_known() -> None:
+def test_readings_that_do_not_come_are_taken_again_step_by_step(caplog: pytest.LogCaptureFixture) -> None:
     source = MeasuringSource(broken={"fetch_sweep"})
     bias = bias_of(source)
+    assert bias.read_along(BIASES, SETTLING) == bias.read_along(BIASES, SETTLING) == []
+    assert source.calls.count("fetch_sweep") == 1, "it was tried again"
+    assert "readings of its sweep are lost; going on step by step" in caplog.text
+    assert bias.present() == BIASES[39]
+
+
+def test_after_a_lost_connection_it_measures_by_itself_again() -> None:
+    source: Any = MeasuringSource(broken={"fetch_sweep"})
+
+    def lose(found: list[SourceReading]) -> list[SourceReading]:
+        source.reconnections = 1
+        raise CommunicationError("fake", "the connection was lost.")
+
+    source.broken, source.spoil = set(), lose
+    bias = bias_of(source)
+    assert bias.read_along(BIASES, SETTLING) == []
+    source.spoil = list
+    assert bias.read_along(BIASES[40:], SETTLING)
+
+
+def test_a_source_that_does_not_answer_at_all_ends_the_run() -> None:
+    source = MeasuringSource()
+    bias = bias_of(source)
+    source.broken |= {"fetch_sweep", "level"}
     with pytest.raises(CommunicationError):
         bias.read_along(BIASES, SETTLING)
-    assert bias.present() == BIASES[39]
 
 
 @pytest.mark.parametrize(
@@ -152,6 +177,15 @@ def test_the_point_after_the_last_right_one_is_measured_step_by_step(
     assert [one.bias for one in bias.read_along(BIASES, SETTLING)] == BIASES[:7]
     bias.move_to(BIASES[7])
     assert bias.read().bias == BIASES[7]
+
+
+def test_a_source_whose_readings_are_hardly_ever_right_is_led_step_by_step(caplog: pytest.LogCaptureFixture) -> None:
+    source = MeasuringSource(spoil=lambda found: found[:1])  # at its limit, say
+    bias = bias_of(source)
+    assert len(bias.read_along(BIASES, SETTLING)) == 1
+    assert "of 40 readings of its sweep 1 are right; going on step by step" in caplog.text
+    assert bias.read_along(BIASES[1:], SETTLING) == []
+    assert source.ramps == 1
 
 
 @pytest.mark.parametrize("found", [None, 1.0, [None], [SourceReading(np.inf, 0.0)], [SourceReading(1e-3, 9.9e37)]])

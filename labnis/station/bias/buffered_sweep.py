@@ -6,12 +6,13 @@ goes on for the rest of a part only, until the guardian stops it.
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise, takewhile
 from typing import Any, cast
 
+from drivers.acquiring import reconnections
 from drivers.capabilities import BufferedSweep
-from drivers.errors import RejectedCommandError, SettingError
+from drivers.errors import CommunicationError, RejectedCommandError, SettingError
 from drivers.roles import BiasSource, SourceReading
 from labnis.station.bias.level import Level
 from labnis.station.bias.ramp import SHARE_OF_RATE, RateLimiter, largest_step
@@ -76,21 +77,32 @@ class BufferedSweeps:
         Largest step, and the time that a step takes.
     limits
         Of the station.
+    agrees
+        Whether a reading agrees with the bias (V) that was set.
 
     """
 
-    def __init__(self, source: BiasSource, level: Level, limiter: RateLimiter, limits: Limits) -> None:
+    def __init__(
+        self,
+        source: BiasSource,
+        level: Level,
+        limiter: RateLimiter,
+        limits: Limits,
+        agrees: Callable[[SourceReading, float], bool],
+    ) -> None:
         self._source = cast(BufferedSweep, source)
         self._level = level
         self._limiter = limiter
         self._limits = limits
+        self._agrees = agrees
         self._refused = False
 
     def measure(self, biases: Sequence[float], settling: float, integration: float) -> list[SourceReading]:
         """Readings at the first of the `biases` (V), each `settling` (s) after its level was set, or later.
 
         Empty where the source does not do that (`points_at_once`); less than were measured where one was beyond its
-        range or the source at its limit. Then the next point is to be measured step by step.
+        range, the source at its limit or at another level. Then the next point is to be measured step by step, and
+        all others where hardly any reading was right.
 
         Raises
         ------
@@ -110,6 +122,7 @@ class BufferedSweeps:
         self._limiter.wait()
         self._level.permit()
         self._level.value = None  # unknown until it is read back
+        began = self._limiter.clock.time()
         try:
             self._source.start_sweep([bias * self._level.scale for bias in part], delay)
         except (SettingError, RejectedCommandError) as error:  # according to the protocol nothing moved
@@ -117,12 +130,36 @@ class BufferedSweeps:
             self._refused = True
             self._level.read_back_twice()
             return []
+        connected = reconnections(self._source)
         try:
-            await_end(self._source, len(part) * (delay + integration), self._limiter.clock, self._level, part[-1])
+            readings = self._run(part, began + len(part) * (delay + integration))
+        except CommunicationError as error:
+            self._level.read_back_twice()
+            logger.warning("%s: readings of its sweep are lost; going on step by step: %s", self._level.name, error)
+            self._refused = reconnections(self._source) == connected  # a lost connection is open again
+            return []
+        # A source that does not measure its current is no such source, or its output is off.
+        right = takewhile(
+            lambda pair: math.isfinite(pair[0].current) and self._agrees(*pair), zip(readings, part, strict=False)
+        )
+        found = [reading for reading, _ in right]
+        if len(found) < FEWEST:
+            logger.warning(
+                "%s: of %d readings of its sweep %d are right; going on step by step",
+                self._level.name,
+                len(part),
+                len(found),
+            )
+            self._refused = True
+        return found
+
+    def _run(self, part: Sequence[float], end: float) -> list[SourceReading]:
+        """Wait until the sweep, which is planned to last until `end` (s), has ended, and fetch its readings."""
+        clock = self._limiter.clock
+        try:
+            await_end(self._source.sweep_running, end - clock.time(), clock, self._level, part[-1])
         finally:
-            self._source.halt_ramp()  # what is left loaded could be started again by hand
+            self._source.halt_sweep()  # what is left loaded could be started again by hand
             self._limiter.stepped(self._limiter.step)
         self._level.require(part[-1], "after a sweep of its own")
-        readings = self._source.fetch_sweep(len(part))
-        # A source that does not measure its current is no such source, or its output is off.
-        return list(takewhile(lambda reading: math.isfinite(reading.current), readings))
+        return self._source.fetch_sweep(len(part))

@@ -191,7 +191,7 @@ class RampExecutor:
             part = points[first : first + at_once]
             try:
                 self._start(ramping, part, interval)
-                await_end(ramping, len(part) * interval, self._limiter.clock, self._level, part[-1])
+                await_end(ramping.ramp_running, len(part) * interval, self._limiter.clock, self._level, part[-1])
             finally:
                 # A ramp that is left loaded could be started again by hand.
                 ramping.halt_ramp()
@@ -206,8 +206,8 @@ class RampExecutor:
             raise _NotTakenError(self._name, f"does not take a ramp of its own: {error}") from error
 
 
-def await_end(ramping: SelfRamping, planned: float, clock: Clock, level: Level, last: float) -> None:
-    """Wait until the instrument's own ramp, which takes a `planned` time (s), has ended at its `last` level.
+def await_end(running: Callable[[], bool], planned: float, clock: Clock, level: Level, last: float) -> None:
+    """Wait until a ramp by itself to its `last` level, which takes a `planned` time (s), is no longer `running`.
 
     Raises
     ------
@@ -217,7 +217,7 @@ def await_end(ramping: SelfRamping, planned: float, clock: Clock, level: Level, 
     """
     clock.sleep(max(planned, STATE_KNOWN))
     deadline = clock.time() + OVERRUN
-    while ramping.ramp_running():
+    while running():
         if clock.time() > deadline:
             raise SettingError(
                 level.name,

@@ -112,7 +112,7 @@ class RampedBias:
         limiter = RateLimiter(step, limits.ramp_rate, clock)
         ramping = None if missing_members(source, SelfRamping) else cast(SelfRamping, source)
         self._executor = RampExecutor(self._level, limiter, ramping)
-        self._buffered = BufferedSweeps(source, self._level, limiter, limits)
+        self._buffered = BufferedSweeps(source, self._level, limiter, limits, self._reading.agrees)
 
     @property
     def in_use(self) -> bool:
@@ -352,8 +352,7 @@ class RampedBias:
             return []
         allowed = list(takewhile(lambda bias: abs(bias) <= self._prepared_for, biases))
         readings = self._buffered.measure(allowed, settling_time, self._integration_time)
-        right = takewhile(lambda pair: self._reading.agrees(*pair), zip(readings, allowed, strict=False))
-        return [device_reading(self._wiring, reading) for reading, _ in right]
+        return [device_reading(self._wiring, reading) for reading in readings]
 
     def _output_is_on(self) -> bool:
         """Whether the output is on, as two answers in a row say: off, the level would be written without a ramp."""

@@ -17,7 +17,7 @@ from labnis.ledger.of_station import ledger_of
 from labnis.station import load_station
 from labnis.ui.output import cells, encodable, print_table, say, say_json
 
-__all__ = ["calibrations"]
+__all__ = ["calibrations", "record_of", "shown_estimate"]
 
 
 def calibrations(
@@ -32,7 +32,7 @@ def calibrations(
     _check_known(ledger, cooldown, quantity)
     found = ledger.calibrations(cooldown=cooldown, quantity=quantity)
     if as_json:
-        say_json([_record(c) for c in found])
+        say_json([record_of(c) for c in found])
         return
     if not found:
         say(f"no calibrations in the ledger {ledger.url}", err=True)
@@ -40,16 +40,18 @@ def calibrations(
         _show_batch(list(batch))
 
 
-def _estimate(c: Calibration) -> Estimate:
+def shown_estimate(c: Calibration) -> Estimate:
+    """The value ± σ, or limit, of a calibration, as it is shown."""
     value, sigma = (math.nan if one is None else one for one in (c.value, c.sigma))
     return Estimate(value, sigma, c.unit, c.systematic, c.limit)
 
 
-def _record(c: Calibration) -> dict[str, Any]:
+def record_of(c: Calibration) -> dict[str, Any]:
     """A calibration with its result in the form of all results in JSON, and source → contribution."""
     contributions = json.loads(c.contributions) if c.contributions else None
     warnings = [c.warnings] if c.warnings else []
-    return asdict(c) | _estimate(c).as_record() | {"contributions": contributions, "warnings": warnings}
+    parsed = {name: json.loads(text) if (text := getattr(c, name)) else None for name in ("conditions", "used")}
+    return asdict(c) | shown_estimate(c).as_record() | {"contributions": contributions, "warnings": warnings} | parsed
 
 
 def _check_known(ledger: Ledger, cooldown: str | None, quantity: str | None) -> None:
@@ -80,7 +82,7 @@ def _show_batch(batch: list[Calibration]) -> None:
     table = Table("quantity", encodable("value ± σ"), *(("noise", "systematic") if stated else ()), "run", "model")
     for c in batch:
         name = c.quantity.replace("_", " ") + (" ?" if c.warnings else "")
-        found = _estimate(c)
+        found = shown_estimate(c)
         known = (math.nan, math.nan) if found.systematic is None else (found.statistical, found.systematic)
         parts = ["" if math.isnan(part) else number_text(part, c.unit) for part in known] if stated else []
         table.add_row(*cells([name, found, *parts, c.run_id, c.model]))

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,8 +10,16 @@ from typing import Any
 
 from labnis.experiment.analysis import Analysis, is_secondary
 from labnis.experiment.stored_fits import stored_fits
-from labnis.fit import FitResult
-from labnis.ledger import Ledger, NewCalibration, enter_pending, keep_pending
+from labnis.fit import Estimate, FitResult
+from labnis.ledger import (
+    COVERAGE,
+    Ledger,
+    LedgerUnavailableError,
+    NewCalibration,
+    enter_pending,
+    keep_pending,
+    normalized_error,
+)
 from labnis.storage import RunFileError, find_run, read_metadata
 
 __all__ = ["Logbook", "Prior", "has_prior", "latest_prior", "passed_over", "priors_of"]
@@ -71,14 +80,15 @@ def latest_prior(
 
 
 def passed_over(used: Mapping[str, Prior | None], ledger: Ledger, cooldown: str, *, simulated: bool) -> tuple[str, ...]:
-    """Statements about fits that are newer than those `used`, by analysis, but in doubt."""
+    """Statements about fits that are newer than those `used`, by analysis, but in doubt or expired."""
     found = []
     for analysis, prior in used.items():
-        newest = ledger.latest(cooldown, simulated, analysis=analysis, doubtful=True)
+        newest = ledger.latest(cooldown, simulated, analysis=analysis, doubtful=True, expired=True)
         if newest is not None and (prior is None or prior.run_id != newest.run_id):
+            doubt = f"is in doubt: {newest.warnings} (--accept uses it)" if newest.warnings else ""
             found.append(
-                f"does not use the {analysis} fit of run {newest.run_id}, which is in doubt: {newest.warnings} "
-                "(--accept uses it)"
+                f"does not use the {analysis} fit of run {newest.run_id}, which "
+                + (doubt or "has expired (labnis.valid_for)")
             )
     return tuple(found)
 
@@ -125,7 +135,8 @@ class Logbook:
         Returns
         -------
         list
-            Sentences on results that cannot be entered; they stay saved for later.
+            Sentences on results that cannot be entered, which stay saved for later, and on those that contradict the
+            calibrations before them.
 
         Raises
         ------
@@ -134,17 +145,37 @@ class Logbook:
 
         """
         primary = [a for a in analyses if a.name in fits and not is_secondary(a)]
-        entries = [entry for a in primary for entry in self._entries(a, fits[a.name], path, run_id)]
+        of_run = _of_run(path) if primary else {}
+        entries = [entry for a in primary for entry in self._entries(a, fits[a.name], path, run_id, of_run)]
         if not entries:
             return []
+        told = [sentence for entry in entries if (sentence := self._contradiction(entry))]
         keep_pending(self.data, entries, device=self.ledger.device, cooldown=self.cooldown, batch=self.batch)
         entered, problems = enter_pending(self.data, self.ledger)
         if entered:
             logger.info("the results are in the ledger %s", self.ledger.url)
-        return problems
+        return [*problems, *told]
 
-    def _entries(self, analysis: Analysis, fit: FitResult, path: Path, run_id: str) -> list[NewCalibration]:
-        """An entry for every result of `analysis`, with its run, model and code."""
+    def _contradiction(self, entry: NewCalibration) -> str:
+        """What a result and the newest one before it that counts say of each other, if that is a contradiction."""
+        try:
+            before = self.ledger.latest(self.cooldown, self.simulated, quantity=entry.quantity, expired=True)
+        except LedgerUnavailableError:  # entering it says so
+            return ""
+        if before is None or entry.warnings or (error := normalized_error(before, entry)) <= 1 or math.isnan(error):
+            return ""
+        change = (entry.value or 0.0) - (before.value or 0.0)
+        apart = Estimate(change, abs(change) / (COVERAGE * error), entry.unit)
+        return (
+            f"{entry.quantity} differs by {apart} from that of run {before.run_id}, "
+            f"{before.measured.astimezone():%Y-%m-%d %H:%M} (E_n = {error:.3g}): it has changed, or an assumption of "
+            "one of them is wrong"
+        )
+
+    def _entries(
+        self, analysis: Analysis, fit: FitResult, path: Path, run_id: str, of_run: Mapping[str, Any]
+    ) -> list[NewCalibration]:
+        """An entry for every result of `analysis`, with its run and what it has `of_run`, model and code."""
         assumed = "; ".join(f"{name}: {statement}" for name, statement in fit.assumed.items())
         return [
             NewCalibration(
@@ -163,7 +194,25 @@ class Logbook:
                 systematic=fit[name].systematic if name not in fit.limits else None,
                 contributions=json.dumps(fit.contributions(name)) if fit.budget is not None else "",
                 warnings="; ".join(fit.warnings),
+                **of_run,
             )
             for name in analysis.results
             if name in fit.names
         ]
+
+
+def _of_run(path: Path) -> dict[str, Any]:
+    """What all calibrations of a run have in common: time and conditions of the measurement, and the fits it used."""
+    known = read_metadata(path)
+    fit = json.loads(known["context"]["fit"])
+    conditions = {
+        "fridge_temperature": fit["fridge_temperature"],
+        "wiring": known["wiring"],
+        "instruments": known["instruments"],
+    }
+    used = [[one["fit"], one["run_id"]] for one in known["calibrations"]]
+    return {
+        "measured": known["start"],
+        "conditions": json.dumps(conditions),
+        "used": json.dumps(used) if used else "",
+    }

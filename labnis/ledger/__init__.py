@@ -2,17 +2,20 @@
 
 from labnis.ledger._ledger import Ledger, migrate_ledger, new_batch, open_ledger
 from labnis.ledger._pending import enter_pending, keep_pending
-from labnis.ledger._records import Calibration, Cooldown, NewCalibration
+from labnis.ledger._records import Calibration, Cooldown, NewCalibration, Note
+from labnis.ledger._validity import COVERAGE, Validity, normalized_error, valid_at, validities
 from labnis.ledger.errors import (
     CooldownExistsError,
     InvalidEntryError,
     LedgerBusyError,
     LedgerError,
     LedgerUnavailableError,
+    NoCalibrationError,
     NoCooldownError,
 )
 
 __all__ = [
+    "COVERAGE",
     "Calibration",
     "Cooldown",
     "CooldownExistsError",
@@ -22,10 +25,16 @@ __all__ = [
     "LedgerError",
     "LedgerUnavailableError",
     "NewCalibration",
+    "NoCalibrationError",
     "NoCooldownError",
+    "Note",
+    "Validity",
     "enter_pending",
     "keep_pending",
     "migrate_ledger",
     "new_batch",
+    "normalized_error",
     "open_ledger",
+    "valid_at",
+    "validities",
 ]

@@ -1,18 +1,19 @@
 """The ledger: cooldowns of devices, and their calibrations."""
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, fields
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from labnis.ledger._database import Database
-from labnis.ledger._models import CalibrationRow, CooldownRow, DeviceRow
-from labnis.ledger._records import Calibration, Cooldown, NewCalibration
-from labnis.ledger.errors import CooldownExistsError, InvalidEntryError, NoCooldownError
+from labnis.ledger._models import CalibrationRow, CooldownRow, DeviceRow, NoteRow
+from labnis.ledger._records import Calibration, Cooldown, NewCalibration, Note
+from labnis.ledger.errors import CooldownExistsError, InvalidEntryError, NoCalibrationError, NoCooldownError
 
 __all__ = ["Ledger", "migrate_ledger", "new_batch", "open_ledger"]
 
@@ -33,8 +34,9 @@ def _calibration(row: CalibrationRow) -> Calibration:
     entered = {field.name: getattr(row, field.name) for field in fields(NewCalibration)}
     owner = row.cooldown
     return Calibration(
-        number=row.id, batch=row.batch, device=owner.device.name, cooldown=owner.name, created=row.created, **entered
-    )
+        number=row.id, batch=row.batch, device=owner.device.name, cooldown=owner.name, created=row.created,
+        revoked=row.revoked, reason=row.reason, **entered,
+    )  # fmt: skip
 
 
 class Ledger:
@@ -50,8 +52,9 @@ class Ledger:
 
     """
 
-    def __init__(self, database: Database, device: str) -> None:
+    def __init__(self, database: Database, device: str, valid_for: Mapping[str, timedelta]) -> None:
         self._database = database
+        self._valid_for = valid_for
         self.device = device
 
     @property
@@ -61,7 +64,7 @@ class Ledger:
 
     def of_device(self, device: str) -> "Ledger":
         """Look at the same ledger from the station of another device."""
-        return Ledger(self._database, device)
+        return Ledger(self._database, device, self._valid_for)
 
     def close(self) -> None:
         """Close the database."""
@@ -172,7 +175,12 @@ class Ledger:
                     f"ledger {self.url}: no cooldown is {problem}{self._for}; "
                     "start one with `labnis cooldown start NAME`"
                 )
-            rows = [CalibrationRow(**asdict(entry), **shared, cooldown_id=owner.id) for entry in entries]
+            rows = [
+                CalibrationRow(
+                    **asdict(entry) | {"measured": entry.measured or shared["created"]}, **shared, cooldown_id=owner.id
+                )
+                for entry in entries
+            ]
             known = CalibrationRow.batch == shared["batch"], CalibrationRow.run_id.in_({row.run_id for row in rows})
             if session.scalar(select(CalibrationRow.id).where(*known).limit(1)) is not None:
                 return []
@@ -200,17 +208,94 @@ class Ledger:
         quantity: str | None = None,
         analysis: str | None = None,
         doubtful: bool = False,
+        expired: bool = False,
     ) -> Calibration | None:
         """Look up the device's newest calibration of `quantity`, or that `analysis` found, in `cooldown`.
 
-        One whose fit has warnings counts only if `doubtful`.
+        One whose fit has warnings counts only if `doubtful`, one of whose fit a result has expired only if `expired`,
+        and one that was revoked never does.
         """
         query = _filtered(cooldown, quantity, simulated, analysis).where(DeviceRow.name == self.device)
+        query = query.where(CalibrationRow.revoked.is_(None))
         if not doubtful:
             query = query.where(CalibrationRow.warnings == "")
+        now = datetime.now(UTC)
         with self._database.transaction("reading") as session:
+            for name, time in self._valid_for.items() if not expired else ():
+                old = _filtered(cooldown, name, simulated, None).where(CalibrationRow.measured < now - time)
+                if quantity is None:  # the whole fit
+                    query = query.where(CalibrationRow.run_id.not_in(old.with_only_columns(CalibrationRow.run_id)))
+                elif quantity == name:
+                    query = query.where(CalibrationRow.measured >= now - time)
             found = session.scalar(query.order_by(CalibrationRow.id.desc()).limit(1))
             return None if found is None else _calibration(found)
+
+    def revoke(self, number: int, why: str) -> list[Calibration]:
+        """Revoke the calibration with this `number`, and all other results of its fit: they never count again.
+
+        Returns
+        -------
+        list
+            What is revoked now.
+
+        Raises
+        ------
+        NoCalibrationError
+            There is no such calibration.
+        InvalidEntryError
+            There is no reason, or it is revoked already.
+
+        """
+        if not why.strip():
+            raise InvalidEntryError("a calibration is not revoked without a reason")
+        with self._database.transaction("writing") as session:
+            one = self._numbered(session, number)
+            if one.revoked is not None:
+                raise InvalidEntryError(f"calibration {number} was revoked on {one.revoked:%Y-%m-%d}: {one.reason}")
+            same = (CalibrationRow.batch == one.batch, CalibrationRow.run_id == one.run_id)
+            rows = list(session.scalars(select(CalibrationRow).where(*same, CalibrationRow.analysis == one.analysis)))
+            for row in rows:
+                row.revoked, row.reason = datetime.now(UTC), why
+            session.flush()
+            return [_calibration(row) for row in rows]
+
+    def add_note(self, number: int, text: str) -> None:
+        """Add a note to the calibration with this `number`.
+
+        Raises
+        ------
+        NoCalibrationError
+            There is no such calibration.
+        InvalidEntryError
+            The text is empty.
+
+        """
+        if not text.strip():
+            raise InvalidEntryError("a note has a text")
+        with self._database.transaction("writing") as session:
+            owner = self._numbered(session, number)
+            session.add(NoteRow(calibration_id=owner.id, written=datetime.now(UTC), text=text))
+
+    def notes(self) -> dict[int, list[Note]]:
+        """All notes, oldest first, by the number of their calibration."""
+        found: dict[int, list[Note]] = {}
+        with self._database.transaction("reading") as session:
+            for row in session.scalars(select(NoteRow).order_by(NoteRow.id)):
+                found.setdefault(row.calibration_id, []).append(Note(row.written, row.text))
+        return found
+
+    def calibration(self, number: int) -> Calibration:
+        """Look up the calibration with this `number`; raises NoCalibrationError if there is none."""
+        with self._database.transaction("reading") as session:
+            return _calibration(self._numbered(session, number))
+
+    def _numbered(self, session: Session, number: int) -> CalibrationRow:
+        row = session.get(CalibrationRow, number)
+        if row is None:
+            raise NoCalibrationError(
+                f"ledger {self.url}: no calibration has the number {number}; `labnis calibrations` lists them"
+            )
+        return row
 
     @property
     def _for(self) -> str:
@@ -242,7 +327,9 @@ def _filtered(
     return query.where(*(column == wanted for column, wanted in filters if wanted is not None))
 
 
-def open_ledger(url: str | Path, *, device: str = "", wait: float = 5.0) -> Ledger:
+def open_ledger(
+    url: str | Path, *, device: str = "", wait: float = 5.0, valid_for: Mapping[str, timedelta] = MappingProxyType({})
+) -> Ledger:
     """Open a ledger; create a new SQLite file with its folder, or migrate an older one.
 
     Parameters
@@ -253,6 +340,8 @@ def open_ledger(url: str | Path, *, device: str = "", wait: float = 5.0) -> Ledg
         Name of the device whose station this is; empty if it has none.
     wait
         Time (s) to wait for a connection, and for a process that holds the database.
+    valid_for
+        Quantity → how long after its measurement a calibration of it is valid; any other one does not expire.
 
     Raises
     ------
@@ -264,7 +353,7 @@ def open_ledger(url: str | Path, *, device: str = "", wait: float = 5.0) -> Ledg
     """
     database = Database(url, wait)
     database.bring_up_to_date()
-    return Ledger(database, device)
+    return Ledger(database, device, valid_for)
 
 
 def migrate_ledger(url: str | Path, version: str) -> None:

@@ -7,7 +7,7 @@ from sqlalchemy import DateTime, Dialect, Double, ForeignKey, MetaData, Text, Un
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from sqlalchemy.types import TypeDecorator
 
-__all__ = ["Base", "CalibrationRow", "CooldownRow", "DeviceRow", "UTCDateTime"]
+__all__ = ["Base", "CalibrationRow", "CooldownRow", "DeviceRow", "NoteRow", "UTCDateTime"]
 
 
 class UTCDateTime(TypeDecorator[datetime]):
@@ -97,5 +97,21 @@ class CalibrationRow(Base):
     contributions: Mapped[str] = mapped_column(Text, server_default="")
     warnings: Mapped[str] = mapped_column(Text, server_default="")
     created: Mapped[datetime] = mapped_column(UTCDateTime)
+    measured: Mapped[datetime] = mapped_column(UTCDateTime)
+    conditions: Mapped[str] = mapped_column(Text, server_default="")
+    used: Mapped[str] = mapped_column(Text, server_default="")
+    revoked: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    reason: Mapped[str] = mapped_column(Text, server_default="")
 
     cooldown: Mapped[CooldownRow] = relationship(lazy="joined", innerjoin=True)
+
+
+class NoteRow(Base):
+    """A note on a calibration."""
+
+    __tablename__ = "notes"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    calibration_id: Mapped[int] = mapped_column(ForeignKey("calibrations.id"), index=True)
+    written: Mapped[datetime] = mapped_column(UTCDateTime)
+    text: Mapped[str] = mapped_column(Text)

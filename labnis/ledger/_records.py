@@ -6,7 +6,7 @@ from datetime import datetime
 
 from labnis.ledger.errors import InvalidEntryError
 
-__all__ = ["Calibration", "Cooldown", "NewCalibration"]
+__all__ = ["Calibration", "Cooldown", "NewCalibration", "Note"]
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,12 @@ class NewCalibration:
         Upper limit (95 %) of a result that the data do not determine; None for one that they do.
     warnings
         Reasons to doubt the fit; empty if there are none.
+    measured
+        Start of its run, with its zone; None if it is the time at which the result is entered.
+    conditions
+        Fridge temperature (K), wiring, and the identities of the instruments, as JSON; empty where not known.
+    used
+        Fits of earlier runs that the fit needed, as JSON: a list of [analysis, run id]; empty where there are none.
 
     Raises
     ------
@@ -75,6 +81,9 @@ class NewCalibration:
     contributions: str = ""
     warnings: str = ""
     limit: float | None = None
+    measured: datetime | None = None
+    conditions: str = ""
+    used: str = ""
 
     def __post_init__(self) -> None:
         numbers = (self.limit,) if self.limit is not None else (self.value, self.sigma)
@@ -93,7 +102,8 @@ class NewCalibration:
 class Calibration(NewCalibration):
     """A result in the ledger: `batch` is shared by all results of one session.
 
-    `created` (UTC) is the time at which the result was found, also where it was entered later.
+    `created` (UTC) is the time at which the result was found, also where it was entered later. `revoked` (UTC) is the
+    time at which it was revoked, for a `reason`; None if it was not.
     """
 
     number: int
@@ -101,3 +111,14 @@ class Calibration(NewCalibration):
     device: str
     cooldown: str
     created: datetime
+    measured: datetime
+    revoked: datetime | None
+    reason: str
+
+
+@dataclass(frozen=True)
+class Note:
+    """A note on a calibration, written at a time (UTC)."""
+
+    written: datetime
+    text: str

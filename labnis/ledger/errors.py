@@ -16,6 +16,7 @@ __all__ = [
     "LedgerBusyError",
     "LedgerError",
     "LedgerUnavailableError",
+    "NoCalibrationError",
     "NoCooldownError",
 ]
 
@@ -49,6 +50,12 @@ class CooldownExistsError(LedgerError):
 
 class NoCooldownError(LedgerError):
     """No cooldown is in progress, or none has this name."""
+
+    exit_code = 2
+
+
+class NoCalibrationError(LedgerError):
+    """No calibration has this number."""
 
     exit_code = 2
 

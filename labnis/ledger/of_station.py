@@ -44,7 +44,7 @@ def ledger_of(config: StationConfig, data: Path | None) -> Ledger:
             "missing; a ledger that stations can share needs the name of the device, such as device: A7",
         )
     url = folder / "ledger.sqlite" if named is None else _expanded(named)
-    ledger = open_ledger(url, device=config.device.name)
+    ledger = open_ledger(url, device=config.device.name, valid_for=config.valid_for)
     entered, problems = enter_pending(folder, ledger)
     if entered:
         logger.warning("the saved results of %d runs are in the ledger now", entered)

@@ -6,6 +6,7 @@ ConfigurationError that names file, line, key, what was found and what is allowe
 
 import keyword
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,8 @@ class StationConfig(Section):
     ledger
         SQLAlchemy URL of the ledger (it may contain a password: use `get_secret_value()`, and never show it); None is
         ledger.sqlite in the data folder.
+    valid_for
+        Quantity → how long a calibration of it is valid; any other one until it is superseded.
     visalib
         PyVISA library for real runs; None is PyVISA's own choice.
     twin
@@ -85,6 +88,7 @@ class StationConfig(Section):
     packages: tuple[str, ...]
     data: Path
     ledger: SecretStr | None
+    valid_for: Mapping[str, timedelta]
     visalib: str | None
     twin: Path | None
     uncertainty: Uncertainty | None
@@ -175,6 +179,7 @@ def load_station(path: Path) -> StationConfig:
         packages=section.packages,
         data=folder / section.data,
         ledger=section.ledger,
+        valid_for={quantity: timedelta(hours=hours) for quantity, hours in section.valid_for.items()},
         visalib=section.visalib,
         twin=folder / section.twin.file if section.twin else None,
         uncertainty=section.uncertainty,

@@ -272,6 +272,7 @@ class LabnisSection(Section):
     packages: Annotated[tuple[Name, ...], Field(strict=False)] = ()
     data: PathText = "data"
     ledger: Annotated[SecretStr, Field(min_length=1)] | None = None
+    valid_for: dict[Name, Positive] = Field(default_factory=dict)
     visalib: Name | None = None
     twin: TwinSection | None = None
     uncertainty: Uncertainty | None = None

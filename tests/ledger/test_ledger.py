@@ -98,7 +98,7 @@ def test_end(ledger):
 
 def test_a_calibration_comes_back_as_it_was_entered(ledger, file):
     ledger.start_cooldown("CD12")
-    given = entry()
+    given = entry(measured=datetime(2026, 3, 1, tzinfo=UTC), conditions='{"wiring": {}}', used='[["reflection", "ab"]]')
     (entered,) = ledger.add_calibrations([given])
     (found,) = open_ledger(file).calibrations()
     assert found == entered
@@ -107,6 +107,12 @@ def test_a_calibration_comes_back_as_it_was_entered(ledger, file):
     assert found.created.tzinfo is UTC
     with pytest.raises(dataclasses.FrozenInstanceError):
         found.value = 1.0
+
+
+def test_without_a_time_of_measurement_it_was_measured_when_it_was_found(ledger):
+    ledger.start_cooldown("CD12")
+    (found,) = ledger.add_calibrations([entry()])
+    assert found.measured == found.created
 
 
 def test_results_of_one_call_share_a_batch_and_are_entered_all_or_none(ledger):

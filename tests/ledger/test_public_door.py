@@ -5,6 +5,7 @@ import labnis.ledger
 
 def test_exported_names():
     assert sorted(labnis.ledger.__all__) == [
+        "COVERAGE",
         "Calibration",
         "Cooldown",
         "CooldownExistsError",
@@ -14,11 +15,17 @@ def test_exported_names():
         "LedgerError",
         "LedgerUnavailableError",
         "NewCalibration",
+        "NoCalibrationError",
         "NoCooldownError",
+        "Note",
+        "Validity",
         "enter_pending",
         "keep_pending",
         "migrate_ledger",
         "new_batch",
+        "normalized_error",
         "open_ledger",
+        "valid_at",
+        "validities",
     ]
     assert all(hasattr(labnis.ledger, name) for name in labnis.ledger.__all__)

@@ -96,7 +96,8 @@ def validities(
         causes = [
             (newer.measured, f"superseded by {newer.number}") if newer else None,
             (c.measured + limit, "expired") if limit is not None and c.measured + limit <= now else None,
-            (ended, "end of the cooldown") if ended is not None and ended <= now else None,
+            # That of dry runs has ended before anything was measured in it.
+            (ended, "end of the cooldown") if ended is not None and c.measured <= ended <= now else None,
         ]
         until, why = min((cause for cause in causes if cause is not None), default=(None, ""), key=lambda pair: pair[0])
         found.append(Validity(c, until, why))

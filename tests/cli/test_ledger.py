@@ -155,6 +155,8 @@ def test_a_dry_run_enters_time_conditions_and_what_it_used(labnis: Commands) -> 
     assert gap["conditions"]["instruments"]["keithley"]["serial"]
     assert datetime.fromisoformat(gap["measured"]) < datetime.fromisoformat(gap["created"])
     assert gap["used"] is None
+    assert gap["until"] is None
+    assert asked(labnis, "at 2100-01-01 --simulated")
 
 
 def test_a_result_that_contradicts_the_one_before_is_told_at_once(labnis: Commands, station: Path) -> None:

@@ -98,6 +98,7 @@ def test_a_cooldown_ends_what_was_found_in_it(file: Path) -> None:
     ledger.end_cooldown()
     (found,) = validities(ledger.calibrations(), ledger.cooldowns(), {}, datetime.now(UTC))
     assert found.ended_by == "end of the cooldown"
+    assert found.until == ledger.cooldowns()[0].ended
 
 
 def test_what_expired_or_was_revoked_is_no_prior(file: Path) -> None:

@@ -1,0 +1,121 @@
+"""The command that compares runs: what was set otherwise, and how far their results are apart."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
+from typing import Annotated, Any, NamedTuple
+
+import typer
+from rich.table import Table
+from uncertainties import UFloat  # type: ignore[import-untyped]
+
+from labnis.cli.options import STATION, DataOption, JsonOption, StationOption
+from labnis.errors import RequestError
+from labnis.experiment.run import Run, stored_run
+from labnis.fit import Estimate
+from labnis.ledger import COVERAGE
+from labnis.station import load_station
+from labnis.storage import find_run
+from labnis.ui.output import cells, encodable, print_table, say, say_json
+
+__all__ = ["compare"]
+
+# What of a run's metadata may differ for a reason that a user knows.
+_SETTINGS = ("procedure", "parameters", "wiring", "instruments", "cooldown", "simulated", "seed", "git_commit")
+
+
+class _Difference(NamedTuple):
+    """Of a result: the runs, the second less the first with both parts of its σ shared, and E_n."""
+
+    result: str
+    first: str
+    second: str
+    difference: float
+    sigma: float
+    unit: str
+    error: float
+
+
+def compare(
+    runs: Annotated[list[str], typer.Argument(help="Path, id or beginning of an id of each run, at least two.")],
+    station: StationOption = STATION,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare runs: settings that differ, and results with E_n.
+
+    E_n is the difference over its expanded uncertainty (k = 2), in which sources that both have in common cancel;
+    beyond 1 the results contradict each other.
+    """
+    folder = data or load_station(station).data
+    found = [stored_run(find_run(folder, text)) for text in runs]
+    if len({run.run_id for run in found}) < 2:
+        raise RequestError("name at least two runs to compare")
+    settings, apart = _differing(found), [one for pair in combinations(found, 2) for one in _differences(*pair)]
+    if as_json:
+        by_run = {
+            run.run_id: {name: values[number] for name, values in settings.items()} for number, run in enumerate(found)
+        }
+        say_json({"settings": by_run, "differences": [one._asdict() for one in apart]})
+        return
+    table = Table("set otherwise", *(run.run_id for run in found))
+    for name, values in settings.items():
+        table.add_row(*cells([name, *("" if value is None else value for value in values)]))
+    if settings:
+        print_table(table)
+    _print_results(found, apart)
+
+
+def _print_results(found: Sequence[Run], apart: Sequence[_Difference]) -> None:
+    names = list(dict.fromkeys(name for run in found for name in run.results))
+    table = Table("result", *(run.run_id for run in found))
+    for name in names:
+        shown = [
+            f"{run.results[name]}{' ?' if name in run.doubtful else ''}" if name in run.results else "" for run in found
+        ]
+        table.add_row(*cells([name, *map(encodable, shown)]))
+    print_table(table)
+    if not apart:
+        say("no result of two of them can be compared")
+        return
+    table = Table("difference", "of", encodable("value ± σ"), "E_n")
+    for one in apart:
+        told = f"{one.error:.2g}{' !' if one.error > 1 else ''}"
+        difference = Estimate(one.difference, one.sigma, one.unit)
+        table.add_row(*cells([one.result, f"{one.second} - {one.first}", difference, told]))
+    print_table(table)
+
+
+def _differing(found: Sequence[Run]) -> dict[str, list[Any]]:
+    """Settings that are not the same in all runs, by dotted name; None where a run has none of that name."""
+    flat = [dict(_flat({name: run.metadata.get(name) for name in _SETTINGS})) for run in found]
+    names = dict.fromkeys(name for one in flat for name in one)
+    values = {name: [one.get(name) for one in flat] for name in names}
+    return {name: every for name, every in values.items() if any(value != every[0] for value in every)}
+
+
+def _flat(settings: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{before}{name}.")
+        else:
+            yield f"{before}{name}", value
+
+
+def _differences(first: Run, second: Run) -> Iterator[_Difference]:
+    """Of every result that both have, and neither as a limit."""
+    for name in [name for name in first.results if name in second.results]:
+        numbers = [_number(run, name) for run in (first, second)]
+        one, other = numbers
+        if one is None or other is None:
+            continue
+        change = other - one
+        value, sigma = float(change.nominal_value), float(change.std_dev)
+        error = abs(value) / (COVERAGE * sigma) if sigma else (float("inf") if value else 0.0)
+        yield _Difference(name, first.run_id, second.run_id, value, sigma, first.results[name].unit, error)
+
+
+def _number(run: Run, name: str) -> UFloat | None:
+    """A result with its correlations; None if it is a limit."""
+    fit = run.fit_of(name)
+    parameter = name.rpartition(".")[2]
+    return None if parameter in fit.limits else fit.as_uncertainties()[parameter]

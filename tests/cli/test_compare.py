@@ -1,0 +1,68 @@
+"""Runs beside each other: what was set otherwise, and results with what they share taken out."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import labnis as package
+from labnis.storage import list_runs
+from tests.run.bench import BUDGETED_TEXT, Commands, write_station
+
+
+@pytest.fixture
+def runs(labnis: Commands, tmp_path: Path) -> list[str]:
+    """Ids of two curves of one device with other noise and another number of points."""
+    write_station(tmp_path, BUDGETED_TEXT)
+    for seed, points in ((1, 61), (2, 81)):
+        assert labnis(f"run IVSweep --dry-run --seed {seed} --set points={points}").code in (0, 7)
+    return [run.run_id for run in sorted(list_runs(tmp_path / "data"), key=lambda run: run.number or 0)]
+
+
+def compared(labnis: Commands, *words: str) -> Any:
+    answer = labnis(f"compare {' '.join(words)} --json")
+    assert answer.code == 0, answer.err
+    return json.loads(answer.out)
+
+
+def test_settings_and_results(labnis: Commands, runs: list[str], tmp_path: Path) -> None:
+    first, second = runs
+    found = compared(labnis, *runs)
+    assert found["settings"] == {
+        first: {"parameters.points": 61, "seed": 1},
+        second: {"parameters.points": 81, "seed": 2},
+    }
+    by_name = {one["result"]: one for one in found["differences"]}
+    gap = by_name["gap"]
+    assert (gap["first"], gap["second"], gap["unit"]) == (first, second, "eV")
+    one, other = (
+        package.open_run(run.path) for run in sorted(list_runs(tmp_path / "data"), key=lambda r: r.number or 0)
+    )
+    assert gap["difference"] == pytest.approx(other.results["gap"].value - one.results["gap"].value)
+    # The voltmeter is the same: its gain does not count in the difference.
+    assert gap["sigma"] < 0.3 * one.results["gap"].sigma
+    assert gap["error"] == pytest.approx(abs(gap["difference"]) / (2 * gap["sigma"]))
+    assert gap["error"] < 2
+
+
+def test_the_tables(labnis: Commands, runs: list[str]) -> None:
+    said = labnis(f"compare {' '.join(runs)}").out
+    for word in ("parameters.points", "61", "81", "gap", "E_n", f"{runs[1]} - {runs[0]}"):
+        assert word in said
+
+
+def test_one_run_is_not_compared(labnis: Commands, runs: list[str]) -> None:
+    for words in (runs[0], f"{runs[0]} {runs[0]}"):
+        answer = labnis(f"compare {words}")
+        assert answer.code == 2
+        assert "at least two runs" in answer.err
+
+
+def test_runs_without_a_common_result(labnis: Commands, runs: list[str]) -> None:
+    assert labnis("run IVSweep --dry-run --set points=12 --set maximum_bias=1e-4").code == 7  # no fit
+    said = labnis("ls --json")
+    third = next(run["run_id"] for run in json.loads(said.out) if run["run_id"] not in runs)
+    answer = labnis(f"compare {runs[0]} {third}")
+    assert answer.code == 0
+    assert "no result of two of them can be compared" in answer.out

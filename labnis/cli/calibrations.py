@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from labnis.cli.options import STATION, DataOption, JsonOption, StationOption
+from labnis.cli.options import STATION, DataOption, JsonOption, SimulatedOption, StationOption
 from labnis.errors import RequestError
 from labnis.fit import Estimate, number_text
 from labnis.ledger import Calibration, Ledger
@@ -25,17 +25,24 @@ def calibrations(
     data: DataOption = None,
     cooldown: Annotated[str | None, typer.Option("--cooldown", help="Only this cooldown.")] = None,
     quantity: Annotated[str | None, typer.Option("--quantity", help="Only this quantity.")] = None,
+    simulated: SimulatedOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """List the calibrations in the ledger, each with its cooldown, run, model and code version."""
+    """List the calibrations in the ledger, each with its cooldown, run, model and code version.
+
+    Those of simulated runs, such as dry runs, are apart.
+    """
     ledger = ledger_of(load_station(station), data)
     _check_known(ledger, cooldown, quantity)
-    found = ledger.calibrations(cooldown=cooldown, quantity=quantity)
+    found = ledger.calibrations(cooldown=cooldown, quantity=quantity, simulated=simulated)
     if as_json:
         say_json([record_of(c) for c in found])
         return
     if not found:
-        say(f"no calibrations in the ledger {ledger.url}", err=True)
+        kind, others = ("simulated", "real runs") if simulated else ("real", "simulated ones: --simulated")
+        number = len(ledger.calibrations(cooldown=cooldown, quantity=quantity, simulated=not simulated))
+        hint = f"; there are {number} of {others}" if number else ""
+        say(f"no calibrations of {kind} runs in the ledger {ledger.url}{hint}", err=True)
     for _, batch in groupby(found, key=lambda c: c.batch):
         _show_batch(list(batch))
 

@@ -41,7 +41,7 @@ def compare(
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Compare runs: settings that differ, and results with E_n.
+    """Compare runs: settings that differ, and how far their results are apart.
 
     E_n is the difference over its expanded uncertainty (k = 2), in which sources that both have in common cancel;
     beyond 1 the results contradict each other.

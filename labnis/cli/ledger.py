@@ -12,7 +12,7 @@ import typer
 from rich.table import Table
 
 from labnis.cli.calibrations import record_of, shown_estimate
-from labnis.cli.options import STATION, DataOption, JsonOption, StationOption
+from labnis.cli.options import STATION, DataOption, JsonOption, SimulatedOption, StationOption
 from labnis.errors import RequestError
 from labnis.ledger import Calibration, Ledger, Validity, valid_at, validities
 from labnis.ledger.of_station import ledger_of
@@ -29,7 +29,6 @@ ledger = typer.Typer(
 
 DeviceOption = Annotated[str | None, typer.Option("--device", help="Only this device.")]
 CooldownOption = Annotated[str | None, typer.Option("--cooldown", help="Only this cooldown.")]
-SimulatedOption = Annotated[bool, typer.Option("--simulated", help="Those of simulated runs, in place of real ones.")]
 Number = Annotated[int, typer.Argument(help="Number of the calibration.")]
 
 

@@ -19,6 +19,7 @@ __all__ = [
     "JsonOption",
     "MeasurementOptions",
     "PriorOption",
+    "SimulatedOption",
     "StationOption",
     "TwinOption",
     "assignments",
@@ -52,6 +53,7 @@ DataOption = Annotated[
     typer.Option("--data", parser=path_of, metavar="FOLDER", help="Folder for runs, instead of the station file's."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on standard output, nothing else.")]
+SimulatedOption = Annotated[bool, typer.Option("--simulated", help="Those of simulated runs, in place of real ones.")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Use the simulated fridge instead of the real one.")]
 TwinOption = Annotated[
     Path | None,

@@ -38,7 +38,7 @@ def test_each_source_is_listed_with_what_it_contributes(labnis: Commands) -> Non
     record = json.loads(labnis(f"budget --json {run}").out)["current_voltage"]
     squares = sum(source["contributions"]["gap"] ** 2 for source in record["sources"])
     assert squares**0.5 == pytest.approx(gap["systematic"])
-    (entry,) = [one for one in json.loads(labnis("calibrations --json").out) if one["quantity"] == "gap"]
+    (entry,) = [one for one in json.loads(labnis("calibrations --simulated --json").out) if one["quantity"] == "gap"]
     assert entry["systematic"] == pytest.approx(gap["systematic"])
     assert entry["statistical"] == pytest.approx(gap["statistical"])
     assert entry["contributions"].keys() == {source["uid"] for source in record["sources"]}
@@ -97,7 +97,7 @@ def test_a_fit_in_doubt_is_no_prior_of_a_later_run_unless_accepted(
         json.loads(accepted.out)["notes"]
     )
     assert "it uses current_voltage, which is in doubt" in accepted.err
-    assert "gap ?" in labnis("calibrations").out
+    assert "gap ?" in labnis("calibrations --simulated").out
 
 
 def assert_shown_as_limit(labnis: Commands, answer: Answer) -> float:
@@ -105,9 +105,11 @@ def assert_shown_as_limit(labnis: Commands, answer: Answer) -> float:
     assert answer.code == 0, answer.err
     found = json.loads(answer.out)["results"]["electron_temperature"]
     assert (found["value"], found["sigma"], found["side"], found["confidence"]) == (None, None, "upper", 0.95)
-    table = labnis("calibrations").out
+    table = labnis("calibrations --simulated").out
     assert f"< {1e3 * found['limit']:.3g} mK (95 %)" in table
-    (entry,) = [c for c in json.loads(labnis("calibrations --json").out) if c["quantity"] == "electron_temperature"]
+    (entry,) = [
+        c for c in json.loads(labnis("calibrations --simulated --json").out) if c["quantity"] == "electron_temperature"
+    ]
     assert (entry["value"], entry["limit"], entry["side"]) == (None, found["limit"], "upper")
     return float(found["limit"])
 

@@ -171,7 +171,7 @@ def test_each_later_run_names_the_earlier_one_it_builds_on(report: dict[str, Any
 def test_the_ledger_points_from_every_result_to_cooldown_run_model_and_code(
     folder: Path, labnis: Commands, report: dict[str, Any]
 ) -> None:
-    entries = json.loads(labnis("calibrations --json").out)
+    entries = json.loads(labnis("calibrations --simulated --json").out)
     assert [entry["quantity"] for entry in entries] == list(RESULTS)
     assert len({entry["batch"] for entry in entries}) == 1
     for entry in entries:
@@ -186,10 +186,10 @@ def test_the_ledger_points_from_every_result_to_cooldown_run_model_and_code(
 
 
 def test_the_table_of_calibrations_shows_every_quantity_and_says_simulated(folder: Path, labnis: Commands) -> None:
-    answer = labnis("calibrations")
+    answer = labnis("calibrations --simulated")
     assert all(name.replace("_", " ") in answer.out for name in RESULTS)
     assert "SIMULATED" in answer.out
-    only = json.loads(labnis("calibrations --json --quantity gain").out)
+    only = json.loads(labnis("calibrations --simulated --json --quantity gain").out)
     assert [entry["quantity"] for entry in only] == ["gain"]
 
 

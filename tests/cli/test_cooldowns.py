@@ -61,7 +61,7 @@ def test_a_dry_run_outside_any_cooldown_gets_a_closed_one_of_its_own(tmp_path: P
 def test_a_dry_run_during_a_cooldown_belongs_to_it_and_is_marked(labnis: Commands) -> None:
     labnis("cooldown start CD12")
     labnis(FEW)
-    entries = json.loads(labnis("calibrations --json --cooldown CD12").out)
+    entries = json.loads(labnis("calibrations --simulated --json --cooldown CD12").out)
     assert {entry["quantity"] for entry in entries} == set(CurrentVoltage.results)
     assert all(entry["simulated"] for entry in entries)
 

@@ -127,7 +127,7 @@ def on_terminal(columns: int, folder: Path, *arguments: str, **more: str) -> str
 
 
 def test_tables_fit_into_80_columns_and_lose_nothing(measured: Path) -> None:
-    for arguments in (("ls", "--data", "data"), ("calibrations", "--data", "data"), ("check",)):
+    for arguments in (("ls", "--data", "data"), ("calibrations", "--simulated", "--data", "data"), ("check",)):
         text = on_terminal(80, measured, *arguments)
         table = text.splitlines() if arguments[0] == "ls" else [line for line in text.splitlines() if line[0] in "│┃┏"]
         assert table and max(map(len, table)) <= 80, text
@@ -136,7 +136,7 @@ def test_tables_fit_into_80_columns_and_lose_nothing(measured: Path) -> None:
 
 
 def test_a_piped_table_has_one_line_for_each_row_without_lines_and_colours(measured: Path) -> None:
-    listed = command("calibrations --data data", measured, COLUMNS="40")
+    listed = command("calibrations --simulated --data data", measured, COLUMNS="40")
     _title, heading, *rows = listed.out.splitlines()
     assert heading.split() == ["quantity", "value", "±", "σ", "noise", "systematic", "run", "model"]
     assert [row.split("  ")[0] for row in rows] == [name.replace("_", " ") for name in CurrentVoltage.results]
@@ -145,7 +145,9 @@ def test_a_piped_table_has_one_line_for_each_row_without_lines_and_colours(measu
 
 @pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
 def test_columns_are_aligned_in_every_encoding(encoding: str, measured: Path) -> None:
-    listed = on_terminal(80, measured, "calibrations", "--data", "data", PYTHONIOENCODING=encoding).splitlines()[1:]
+    listed = on_terminal(
+        80, measured, "calibrations", "--simulated", "--data", "data", PYTHONIOENCODING=encoding
+    ).splitlines()[1:]
     assert len({len(line) for line in listed}) == 1 and "kohm" in "".join(listed)
 
 
@@ -154,7 +156,7 @@ def test_no_summary_in_a_list_of_commands_is_cut(group: str, measured: Path) -> 
     assert "..." not in on_terminal(80, measured, *group.split(), "--help").replace("COMMAND [ARGS]...", "")
 
 
-LISTS = ("ls", "show {run}", "log {run}", "calibrations", "cooldown list", "procedures", "check")
+LISTS = ("ls", "show {run}", "log {run}", "calibrations --simulated", "cooldown list", "procedures", "check")
 
 
 def test_every_list_has_a_form_in_json(measured: Path, labnis: Commands, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -113,8 +113,8 @@ def test_every_command_says_that_a_served_twin_is_simulated(served: Path) -> Non
     assert "Results of a SIMULATED measurement" in shown.out
 
     assert [run["simulated"] for run in json.loads(command("ls --json", served).out)] == [True, True]
-    assert all(entry["simulated"] for entry in json.loads(command("calibrations --json", served).out))
-    assert "SIMULATED" in command("calibrations", served).out.splitlines()[0]
+    assert all(entry["simulated"] for entry in json.loads(command("calibrations --simulated --json", served).out))
+    assert "SIMULATED" in command("calibrations --simulated", served).out.splitlines()[0]
     run = json.loads(answer.out)["runs"][0]
     assert "no interlock, fault or pause" in command(f"log {run}", served).out
     assert json.loads(command(f"log {run} --json", served).out) == []

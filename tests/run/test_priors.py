@@ -158,7 +158,7 @@ def test_a_prior_that_was_measured_with_another_line_is_a_doubt(tmp_path: Path, 
 def test_what_a_calibration_assumes_stands_with_every_result(labnis: Commands) -> None:
     answer = labnis("calibrate --dry-run --json --data shared")
     assert answer.code == 0, answer.err
-    entries = json.loads(labnis("calibrations --json --data shared").out)
+    entries = json.loads(labnis("calibrations --simulated --json --data shared").out)
     gain = next(entry for entry in entries if entry["quantity"] == "gain")
     for assumption in ("fano_real: 1.0 ± 0.02", "junctions: "):
         assert assumption in gain["assumed"]

@@ -222,7 +222,7 @@ class SourceMeterChannel(QcodesChannel):
             f"local l = {{{', '.join(f'{level:.10g}' for level in levels)}}} local t = '{self._sweep_number}' "
             f"for k = 1, {len(levels)} do {self._at('source.levelv')} = l[k] delay({settling:.6f}) "
             f"local i, v = {self._at('measure.iv()')} "
-            f"t = t .. string.format(' %.10g %.10g %d', v, i, {self._at('source.compliance')} and 1 or 0) end print(t)"
+            f"t = string.format('%s %.10g %.10g %d', t, v, i, {self._at('source.compliance')} and 1 or 0) end print(t)"
         )
         self._swept, self._sweeps = [], True
         self.parent.write(script)

@@ -5,6 +5,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from itertools import groupby
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -72,7 +73,7 @@ def history(
     simulated: SimulatedOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Show every calibration of a quantity: its validity, and how far it is from the one before.
+    """Show all calibrations of a quantity, and how it changed.
 
     E_n is the difference over its expanded uncertainty (k = 2), in which what both have in common cancels; beyond 1
     the quantity has changed, or an assumption is wrong.
@@ -82,16 +83,13 @@ def history(
         say_json([_record(one) for one in asked.found])
         return
     notes = asked.ledger.notes()
-    table = Table("number", "device", "cooldown", "measured", encodable("value ± σ"), "E_n", "until", "run")
-    for one in asked.found:
-        c = one.calibration
-        error = "" if math.isnan(one.error) else f"{one.error:.2g}{' !' if one.error > 1 else ''}"
-        table.add_row(
-            *cells(
-                [c.number, c.device, c.cooldown, _local(c.measured), shown_estimate(c), error, _until(one), c.run_id]
-            )
-        )
-    print_table(table)
+    columns = ("number", "measured", encodable("value ± σ"), "E_n", "run", "until")
+    for place, group in _by_place(asked.found):
+        rows = [
+            (c.number, _local(c.measured), shown_estimate(c), _error(one), c.run_id, _until(one))
+            for one, c in ((one, one.calibration) for one in group)
+        ]
+        _print(place, columns, rows)
     for one in asked.found:
         for note in notes.get(one.calibration.number, []):
             say(f"note on {one.calibration.number}, {_local(note.written)}: {note.text}")
@@ -107,7 +105,7 @@ def at(
     simulated: SimulatedOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Show the calibrations that were valid at a time, with both parts of their σ."""
+    """Show what was valid at a time."""
     moment = _moment(time)
     asked = _asked(station, data, device, cooldown, simulated=simulated, quantity=None)
     found = valid_at(asked.found, moment)
@@ -117,24 +115,13 @@ def at(
     if not found:
         say(f"nothing was valid at {_local(moment)}", err=True)
         return
-    table = Table("number", "quantity", "device", "cooldown", encodable("value ± σ"), "measured", "until", "run")
-    for one in sorted(found, key=lambda one: (one.calibration.device, one.calibration.quantity)):
-        c = one.calibration
-        table.add_row(
-            *cells(
-                [
-                    c.number,
-                    c.quantity,
-                    c.device,
-                    c.cooldown,
-                    shown_estimate(c),
-                    _local(c.measured),
-                    _until(one),
-                    c.run_id,
-                ]
-            )
-        )
-    print_table(table)
+    columns = ("number", "quantity", encodable("value ± σ"), "measured", "run", "until")
+    for place, group in _by_place(found):
+        rows = [
+            (c.number, c.quantity, shown_estimate(c), _local(c.measured), c.run_id, _until(one))
+            for one, c in ((one, one.calibration) for one in group)
+        ]
+        _print(place, columns, rows)
 
 
 @ledger.command("uses")
@@ -144,7 +131,10 @@ def uses(
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show the calibrations that the fits of a run needed, and those that these needed."""
+    """Show the calibrations that the fits of a run needed.
+
+    Also those that these needed in turn.
+    """
     opened = ledger_of(load_station(station), data)
     every = opened.calibrations()
     named = {c.run_id for c in every if run in (c.run_id, c.run_path)} or {
@@ -169,7 +159,10 @@ def uses(
 def used_by(
     number: Number, station: StationOption = STATION, data: DataOption = None, as_json: JsonOption = False
 ) -> None:
-    """Show the calibrations whose fits needed that of this calibration, and those that needed these."""
+    """Show what depends on a calibration.
+
+    These are the calibrations whose fits needed its fit, and those that needed these in turn.
+    """
     opened = ledger_of(load_station(station), data)
     found = _dependants(opened.calibrations(), [opened.calibration(number)])
     _show(found, as_json=as_json, nothing=f"no fit needed that of calibration {number}")
@@ -183,9 +176,10 @@ def revoke(
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Revoke a calibration with all results of its fit: they are never valid, and no prior.
+    """Revoke a calibration, with all results of its fit.
 
-    What depends on it is told; it stays as it is until it is refitted or revoked, too.
+    They were never valid then, and are no priors. What depends on it is told; it stays as it is until it is refitted
+    or revoked, too.
     """
     opened = ledger_of(load_station(station), data)
     found = opened.revoke(number, why)
@@ -206,7 +200,10 @@ def note(
     station: StationOption = STATION,
     data: DataOption = None,
 ) -> None:
-    """Write a note on a calibration; `history` shows it."""
+    """Write a note on a calibration.
+
+    `history` shows it.
+    """
     ledger_of(load_station(station), data).add_note(number, text)
     say(f"noted on {number}")
 
@@ -228,13 +225,38 @@ def _show(found: Sequence[Calibration], *, as_json: bool, nothing: str) -> None:
     if not found:
         say(nothing)
         return
-    table = Table("number", "quantity", "device", "cooldown", encodable("value ± σ"), "measured", "run")
-    for c in found:
-        quantity = f"{c.quantity} (revoked)" if c.revoked is not None else c.quantity
-        table.add_row(
-            *cells([c.number, quantity, c.device, c.cooldown, shown_estimate(c), _local(c.measured), c.run_id])
-        )
+    columns = ("number", "quantity", encodable("value ± σ"), "measured", "run")
+    for place, group in groupby(found, key=lambda c: (c.device, c.cooldown)):
+        rows = [(c.number, _marked(c), shown_estimate(c), _local(c.measured), c.run_id) for c in group]
+        _print(place, columns, rows)
+
+
+def _by_place(found: Sequence[Validity]) -> list[tuple[tuple[str, str], list[Validity]]]:
+    """Device and cooldown → validities in them, by the time of measurement."""
+
+    def place(one: Validity) -> tuple[str, str]:
+        return one.calibration.device, one.calibration.cooldown
+
+    return [(where, list(group)) for where, group in groupby(sorted(found, key=place), key=place)]
+
+
+def _print(place: tuple[str, str], columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """A table below device and cooldown; numbers are not folded."""
+    say(", ".join(filter(None, place)))
+    table = Table(box=None, padding=(0, 1, 0, 0))
+    for heading in columns:
+        table.add_column(heading, no_wrap=heading not in ("quantity", "measured", "until"), overflow="fold")
+    for row in rows:
+        table.add_row(*cells(list(row)))
     print_table(table)
+
+
+def _marked(calibration: Calibration) -> str:
+    return f"{calibration.quantity}{' (revoked)' if calibration.revoked is not None else ''}"
+
+
+def _error(one: Validity) -> str:
+    return "" if math.isnan(one.error) else f"{one.error:.2g}{' !' if one.error > 1 else ''}"
 
 
 def _record(one: Validity) -> dict[str, Any]:

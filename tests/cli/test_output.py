@@ -151,12 +151,15 @@ def test_columns_are_aligned_in_every_encoding(encoding: str, measured: Path) ->
     assert len({len(line) for line in listed}) == 1 and "kohm" in "".join(listed)
 
 
-@pytest.mark.parametrize("group", ["", "cooldown", "twin"])
+@pytest.mark.parametrize("group", ["", "cooldown", "ledger", "twin"])
 def test_no_summary_in_a_list_of_commands_is_cut(group: str, measured: Path) -> None:
     assert "..." not in on_terminal(80, measured, *group.split(), "--help").replace("COMMAND [ARGS]...", "")
 
 
-LISTS = ("ls", "show {run}", "log {run}", "calibrations --simulated", "cooldown list", "procedures", "check")
+LISTS = (
+    "ls", "show {run}", "log {run}", "calibrations --simulated", "ledger at 2100-01-01 --simulated",
+    "ledger history gap --simulated", "cooldown list", "procedures", "check",
+)  # fmt: skip
 
 
 def test_every_list_has_a_form_in_json(measured: Path, labnis: Commands, monkeypatch: pytest.MonkeyPatch) -> None:

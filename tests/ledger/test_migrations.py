@@ -157,3 +157,19 @@ def test_of_all_tables_nothing_is_left_below_the_first_version(url: str) -> None
     with connected(url) as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, Base.metadata) == []
+
+
+def test_the_way_down_from_revocations_leaves_what_counts(url: str) -> None:
+    ledger = open_ledger(url)
+    ledger.start_cooldown("CD12")
+    bad, good = (ledger.add_calibrations([entry(run_id=run)])[0] for run in ("bad", "good"))
+    ledger.revoke(bad.number, "the cable was loose")
+    ledger.add_note(good.number, "warm")
+    ledger.close()
+    migrate_ledger(url, "0004")
+    with connected(url) as connection:
+        assert values(connection.execute(text("SELECT run_id FROM calibrations"))) == [("good",)]
+    again = open_ledger(url)
+    (found,) = again.calibrations()
+    assert (found.run_id, found.measured, found.revoked, found.used) == ("good", found.created, None, "")
+    assert again.notes() == {}

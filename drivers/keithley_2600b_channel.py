@@ -24,6 +24,8 @@ DECADES = tuple(10.0**decade for decade in range(-10, 1))
 class SourceMeterChannel(QcodesChannel):
     """A channel of a 2600B that sources voltage and measures current."""
 
+    smallest_compliance = 10e-9
+    """Smallest current limit (A); 100 pA at a 2634B, 2635B and 2636B."""
     level_step: ClassVar[float] = 5e-6
     """Step of a level (V) in the lowest range; in the others it is below the tolerance of a level read back."""
 
@@ -45,7 +47,8 @@ class SourceMeterChannel(QcodesChannel):
         self._current_ranges = (*(one for one in DECADES if one > 0.9 * lowest), 3.0 if low_voltage else 1.5)
         self._measure_delay = "DELAY_AUTO" if sensitive else "DELAY_OFF"
         self._has_analog_filter = sensitive
-        self.smallest_compliance = 100e-12 if sensitive else 10e-9
+        if sensitive:
+            self.smallest_compliance = 100e-12
 
     def _at(self, setting: str) -> str:
         return f"{self.channel}.{setting}"

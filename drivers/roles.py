@@ -85,6 +85,8 @@ class BiasReading:
         Output of the current amplifier (V), where the current is read through one.
     voltage_range, current_range
         Ranges of the source that are in use (V, A).
+    measured
+        Time of the experiment's clock (s) at which the source measured by itself; NaN for a reading of now.
 
     """
 
@@ -96,6 +98,7 @@ class BiasReading:
     amplifier_voltage: float = NAN
     voltage_range: float = NAN
     current_range: float = NAN
+    measured: float = NAN
 
 
 class Adjustable(Protocol):

@@ -30,6 +30,9 @@ READINGS = {
 """Column → attribute of `drivers.roles.BiasReading`."""
 
 
+AHEAD = 1000
+"""So many of the next points are offered to a source that measures by itself."""
+
 SHORTEST_INTEGRATION = 1e-4
 """Time (s): a Keithley 2450 integrates over 0.01 cycles of mains of 50 or 60 Hz, or more."""
 
@@ -154,31 +157,23 @@ class BiasSweep(Measurement):
         With `ahead`, a source that can measures several points by itself, where nothing else is read at each. Their
         fridge temperature is that after the last one of them.
         """
-        measured: deque[tuple[dict[str, Any], float]] = deque()
-        biases = self.biases_in_order() if ahead else []
+        measured: deque[BiasReading] = deque()
+        biases, fridge = self.biases_in_order() if ahead else [], float("nan")
         for number, (*_, bias) in enumerate(self.sweep(measured), self.first_point):
             if measured:
-                row, moment = measured.popleft()
-                self.emit("age", self.roles.clock.time() - moment)
-                yield row
+                reading = measured.popleft()
+                self.emit("age", self.roles.clock.time() - reading.measured)
+                row = {label: getattr(reading, name) for label, name in READINGS.items()}
+                yield row | {"Fridge temperature (K)": fridge}
                 continue
             self.settle_at(bias)
             yield self.bias_row(self.roles.bias.read())
-            measured.extend(self._measured_ahead(biases[number + 1 :]))
+            following = biases[number + 1 : number + 1 + AHEAD]
+            measured.extend(self.roles.bias.read_along(following, self.settling_time) if following else ())
+            if measured:
+                fridge = self.fridge_temperature()
 
     def biases_in_order(self) -> list[float]:
         """The bias (V) of every point, in the order in which they are measured."""
         *_, biases = self.setpoints().values()
         return [float(bias) for bias in biases[self.order_of_points() % biases.size]]
-
-    def _measured_ahead(self, biases: list[float]) -> list[tuple[dict[str, Any], float]]:
-        """Rows of the first of the `biases` (V), measured by the source itself, and when each was measured."""
-        clock = self.roles.clock
-        began = clock.time()
-        readings = self.roles.bias.read_along(biases, self.settling_time) if biases else []
-        if not readings:
-            return []
-        common = {"Fridge temperature (K)": self.fridge_temperature()}
-        moments = np.linspace(began, clock.time(), len(readings) + 1)[1:]
-        rows = [{label: getattr(reading, name) for label, name in READINGS.items()} | common for reading in readings]
-        return list(zip(rows, moments.tolist(), strict=True))

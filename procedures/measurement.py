@@ -166,7 +166,7 @@ class Measurement(Procedure):  # type: ignore[misc]  # pymeasure has no type inf
         grid = self.setpoints()
         order, shape = self.order_of_points(), tuple(values.size for values in grid.values())
         for number in range(self.first_point, order.size):
-            if not measured and self.should_stop():
+            if self.should_stop() and not measured:  # it also says that the run is alive
                 return
             position = int(order[number])
             if self.choose is not None:

@@ -15,7 +15,8 @@ from labnis.fit import JunctionArray
 from labnis.physics import NISJunction, NoOperatingPointError, SINISCooler
 from labnis.printable import sentence
 from labnis.station import Island, StationConfig
-from labnis.station.bias.buffered_sweep import points_at_once
+from labnis.station.bias.buffered_sweep import FEWEST, points_at_once
+from labnis.station.bias.ramp import largest_step
 from labnis.station.connecting import instrument_class
 from labnis.station.role_spec import StageSpec
 from labnis.storage import check_free_space, estimate_bytes
@@ -275,20 +276,25 @@ def planned_run(
         return PlannedRun(name, points, nan, nan, duration, room, Expectation(nan, nan, nan), moves)
     largest, step = float(np.abs(planned["bias"]).max()), _largest_step(procedure, planned)
     expectation = expected(largest, config, known, bath_temperature)
-    ahead = _measured_ahead(procedure, config, step)
+    ahead = _measured_ahead(procedure, config)
     return PlannedRun(name, points, largest, step, duration, room, expectation, moves, ahead)
 
 
-def _measured_ahead(procedure: Procedure, config: StationConfig, step: float) -> tuple[int, float]:
-    """How many points, `step` (V) apart, the source measures by itself at once, and how long that takes (s)."""
+def _measured_ahead(procedure: Procedure, config: StationConfig) -> tuple[int, float]:
+    """How many points of a sweep the source measures by itself at once, and how long that takes (s)."""
     ahead = getattr(procedure, "measures_ahead", None)
     if ahead is None or not ahead(config.roles) or {"current", "voltage"} & config.roles.keys():
+        return 0, 0.0
+    limits = config.limits
+    steps = np.abs(np.diff(procedure.biases_in_order()))
+    steps = steps[steps <= min(limits.maximum_step, largest_step(limits.ramp_rate))]
+    if steps.size < FEWEST:
         return 0, 0.0
     source = instrument_class(config, config.bias.instrument)
     if config.bias.channel is not None:
         source = getattr(source, "channel_class", source)
     times = {"settling": procedure.settling_time, "integration": procedure.integration_time}
-    count, delay = points_at_once(source, config.limits, step=step, **times)
+    count, delay = points_at_once(source, limits, step=float(steps.max()), **times)
     return count, count * (delay + procedure.integration_time)
 
 

@@ -76,6 +76,25 @@ def test_passes_of_every_kind(lab: Commands, setting: str) -> None:
     assert read == pytest.approx(np.broadcast_to(data["bias"].values, read.shape), abs=1e-6)
 
 
+def test_two_flanks_of_a_gap(lab: Commands) -> None:
+    said, data = swept(lab, "bias_points=-1.2e-3:-0.4e-3:61,0.4e-3:1.2e-3:61")
+    assert "the source measures 28 points at once by itself" in said
+    assert np.median(np.diff(data["time"].values)) < 0.073
+    assert data["bias_reading"].values == pytest.approx(data["bias"].values, abs=1e-6)
+
+
+def test_a_compliance_that_the_source_does_not_have(tmp_path: Path, lab: Commands) -> None:
+    text = changed(ALONE, "drivers.keithley_2450.Keithley2450", "drivers.keithley_2600b.Keithley2600B")
+    text = changed(text, "bias: keithley ", "bias: {instrument: keithley, channel: smua} ")
+    write_station(tmp_path, changed(text, "compliance: 5.0e-6", "compliance: 5.0e-9"))
+    few = "--set points=11 --set maximum_bias=1e-4 --set maximum_current=5e-9"
+    answer = lab(f"run IVSweep --dry-run {few}")
+    assert "at once by itself" not in answer.err
+    (run,) = list_runs(Path("data"))
+    times = labnis.open_run(run.path).data["time"].values
+    assert np.diff(times).min() > 0.0715  # each point has its own messages
+
+
 def test_a_fast_sweep_is_many_times_as_fast(lab: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
     quick = ("settling_time=0.001", "integration_time=0.0005", "points=1001", "maximum_bias=6e-4")
     _, ahead = swept(lab, *quick)

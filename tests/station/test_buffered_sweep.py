@@ -113,8 +113,28 @@ def test_a_source_that_refuses_is_led_step_by_step_from_then_on(caplog: pytest.L
     assert bias.read_along(BIASES, SETTLING) == bias.read_along(BIASES, SETTLING) == []
     assert "refuses to measure by itself; going on step by step" in caplog.text
     assert source.calls.count("start_ramp") == 1
+    bias.prepare(4e-3, LIMITS.compliance, INTEGRATION)  # of another run
+    source.fails = ""
+    assert bias.read_along(BIASES, SETTLING)
+
+
+def test_an_answer_that_is_lost_while_a_sweep_is_loaded_ends_no_run() -> None:
+    source = MeasuringSource(broken={"start_ramp"})
+    bias = bias_of(source)
+    assert bias.read_along(BIASES, SETTLING) == []
+    assert source.calls.index("start_ramp") < source.calls.index("halt_ramp") < source.calls.index("level")
     bias.move_to(BIASES[0])
     assert bias.read().bias == BIASES[0]
+
+
+def test_readings_have_the_times_at_which_they_were_made() -> None:
+    source = MeasuringSource(spoil=lambda found: found[:20])
+    bias = bias_of(source)
+    began = source.clock.now
+    times = [one.measured for one in bias.read_along(BIASES, SETTLING)]
+    assert len(times) == 20
+    assert times[0] - began > SETTLING
+    assert np.diff(times) == pytest.approx(SETTLING + INTEGRATION, rel=0.1)
 
 
 @pytest.mark.parametrize("fails", ["ignored", "half-way", "state", "endless"])

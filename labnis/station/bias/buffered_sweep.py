@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise, takewhile
 from typing import Any, cast
 
+import numpy as np
+
 from drivers.acquiring import reconnections
 from drivers.capabilities import BufferedSweep
 from drivers.errors import CommunicationError, RejectedCommandError, SettingError
@@ -20,7 +22,7 @@ from labnis.station.bias.ramp_executor import await_end
 from labnis.station.role_check import missing_members
 from labnis.station.sections import Limits
 
-__all__ = ["AT_ONCE", "BufferedSweeps", "points_at_once"]
+__all__ = ["AT_ONCE", "FEWEST", "BufferedSweeps", "points_at_once"]
 
 logger = logging.getLogger(__name__)
 
@@ -80,6 +82,11 @@ class BufferedSweeps:
     agrees
         Whether a reading agrees with the bias (V) that was set.
 
+    Attributes
+    ----------
+    refused
+        Whether the source has refused a sweep, or measured hardly anything right: it is not asked again.
+
     """
 
     def __init__(
@@ -95,10 +102,12 @@ class BufferedSweeps:
         self._limiter = limiter
         self._limits = limits
         self._agrees = agrees
-        self._refused = False
+        self.refused = False
 
-    def measure(self, biases: Sequence[float], settling: float, integration: float) -> list[SourceReading]:
-        """Readings at the first of the `biases` (V), each `settling` (s) after its level was set, or later.
+    def measure(
+        self, biases: Sequence[float], settling: float, integration: float
+    ) -> list[tuple[SourceReading, float]]:
+        """Readings at the first of the `biases` (V), each `settling` (s) after its level was set, and their times (s).
 
         Empty where the source does not do that (`points_at_once`); less than were measured where one was beyond its
         range, the source at its limit or at another level. Then the next point is to be measured step by step, and
@@ -112,7 +121,7 @@ class BufferedSweeps:
         """
         way = (abs(after - before) for before, after in pairwise([self._level.known(), *biases[:MOST]]))
         steps = list(takewhile(lambda step: step <= self._limiter.step, way))
-        if self._refused or len(steps) < FEWEST:
+        if self.refused or len(steps) < FEWEST:
             return []
         source: Any = self._source
         count, delay = points_at_once(source, self._limits, step=max(steps), settling=settling, integration=integration)
@@ -122,36 +131,42 @@ class BufferedSweeps:
         self._limiter.wait()
         self._level.permit()
         self._level.value = None  # unknown until it is read back
-        began = self._limiter.clock.time()
+        connected = reconnections(self._source)
+        try:
+            measured = self._measured(part, delay, integration)
+        except CommunicationError as error:
+            self._source.halt_sweep()
+            self._go_on_step_by_step("readings of its sweep are lost", error)
+            self.refused = reconnections(self._source) == connected  # a lost connection is open again
+            return []
+        # A source that does not measure its current is no such source, or its output is off.
+        right = takewhile(lambda one: math.isfinite(one[0].current) and self._agrees(one[0], one[2]), measured)
+        found = [(reading, moment) for reading, moment, _ in right]
+        if len(found) < FEWEST and not self.refused:
+            told = "%s: of %d readings of its sweep %d are right; going on step by step"
+            logger.warning(told, self._level.name, len(part), len(found))
+            self.refused = True
+        return found
+
+    def _measured(
+        self, part: Sequence[float], delay: float, integration: float
+    ) -> list[tuple[SourceReading, float, float]]:
+        """Readings, their times (s) and the biases (V) that were set; empty where the source refuses the sweep."""
+        clock = self._limiter.clock
+        began = clock.time()
         try:
             self._source.start_sweep([bias * self._level.scale for bias in part], delay)
         except (SettingError, RejectedCommandError) as error:  # according to the protocol nothing moved
-            logger.warning("%s refuses to measure by itself; going on step by step: %s", self._level.name, error)
-            self._refused = True
-            self._level.read_back_twice()
+            self._go_on_step_by_step("it refuses to measure by itself", error)
             return []
-        connected = reconnections(self._source)
-        try:
-            readings = self._run(part, began + len(part) * (delay + integration))
-        except CommunicationError as error:
-            self._level.read_back_twice()
-            logger.warning("%s: readings of its sweep are lost; going on step by step: %s", self._level.name, error)
-            self._refused = reconnections(self._source) == connected  # a lost connection is open again
-            return []
-        # A source that does not measure its current is no such source, or its output is off.
-        right = takewhile(
-            lambda pair: math.isfinite(pair[0].current) and self._agrees(*pair), zip(readings, part, strict=False)
-        )
-        found = [reading for reading, _ in right]
-        if len(found) < FEWEST:
-            logger.warning(
-                "%s: of %d readings of its sweep %d are right; going on step by step",
-                self._level.name,
-                len(part),
-                len(found),
-            )
-            self._refused = True
-        return found
+        readings = self._run(part, began + len(part) * (delay + integration))
+        moments = np.linspace(began, clock.time(), len(part) + 1)[1:].tolist()
+        return list(zip(readings, moments, part, strict=False))
+
+    def _go_on_step_by_step(self, why: str, error: Exception) -> None:
+        self._level.read_back_twice()
+        logger.warning("%s: %s; going on step by step: %s", self._level.name, why, error)
+        self.refused = True
 
     def _run(self, part: Sequence[float], end: float) -> list[SourceReading]:
         """Wait until the sweep, which is planned to last until `end` (s), has ended, and fetch its readings."""

@@ -123,6 +123,7 @@ def device_reading(
     current: float | None = None,
     voltage: float | None = None,
     amplifier_voltage: float = math.nan,
+    measured: float = math.nan,
 ) -> BiasReading:
     """A `reading` of the source as one of the device; `current` (A) and `voltage` (V) where other meters read them."""
     bias = wiring.bias(reading.voltage)
@@ -136,6 +137,7 @@ def device_reading(
         amplifier_voltage=amplifier_voltage,
         voltage_range=reading.voltage_range,
         current_range=reading.current_range,
+        measured=measured,
     )
 
 

@@ -158,6 +158,7 @@ class RampedBias:
         self._check_request(maximum_bias, maximum_current, integration_time)
         self._level.tolerance = self._tolerance(maximum_bias)
         self._prepared_for = self._reading.meter_offset = 0.0
+        self._buffered.refused = False
         self.in_use = True  # from the first command on: the output may be on from an earlier run
         if self._watchdog is not None:
             self._watchdog.arm()
@@ -352,7 +353,7 @@ class RampedBias:
             return []
         allowed = list(takewhile(lambda bias: abs(bias) <= self._prepared_for, biases))
         readings = self._buffered.measure(allowed, settling_time, self._integration_time)
-        return [device_reading(self._wiring, reading) for reading in readings]
+        return [device_reading(self._wiring, reading, measured=moment) for reading, moment in readings]
 
     def _output_is_on(self) -> bool:
         """Whether the output is on, as two answers in a row say: off, the level would be written without a ramp."""

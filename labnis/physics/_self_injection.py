@@ -29,7 +29,8 @@ __all__ = ["SelfConsistent", "response", "solve"]
 
 Real = NDArray[np.float64]
 
-_ITERATIONS = 200
+# Steps at most, and those after which they no longer rely on secants.
+_ITERATIONS, _SECANTS = 200, 60
 # The loss of gap counts as found where n and N differ by this fraction.
 _TOLERANCE = 1e-12
 # The same next to a known solution, the steps for it, and the part that the current leaves of the slope of the density
@@ -145,7 +146,7 @@ class _Points:
         below, f_below = np.zeros_like(loss), np.full_like(loss, -np.inf)
         above, f_above = np.full_like(loss, np.inf), np.full_like(loss, np.inf)
         was_low, active = np.ones(loss.shape, bool), np.arange(loss.size)
-        for _ in range(_ITERATIONS):
+        for turn in range(_ITERATIONS):
             if not active.size:
                 return found
             x, states = loss[active], self._at(loss[active], found.temperature[active], active)
@@ -167,7 +168,9 @@ class _Points:
             with np.errstate(invalid="ignore"):
                 falsi = a - f_a * (b - a) / (f_b - f_a)
             below[active], above[active], f_below[active], f_above[active], was_low[active] = a, b, f_a, f_b, low
-            loss[active] = np.where(np.isfinite(b), falsi, stride)
+            # A secant through rounded values may stay at one end: from then on every second step halves the interval.
+            within = (a + b) / 2 if turn > _SECANTS and turn % 2 else falsi
+            loss[active] = np.where(np.isfinite(b), within, stride)
             done = (np.abs(f) <= _TOLERANCE * states.density) | (b - a <= 4 * np.finfo(float).eps * x)
             # The first point, a lower bound, is the zero but for rounding.
             done |= ~low & np.isneginf(f_a)

@@ -10,6 +10,7 @@ from scipy.constants import e, k
 from scipy.optimize import brentq
 
 from labnis.physics import (
+    AndreevChannel,
     InjectedSuperconductor,
     NISJunction,
     NoOperatingPointError,
@@ -273,3 +274,17 @@ def test_a_thinner_barrier_stops_helping() -> None:
     relieved = best(replace(barriers[optimum], superconductor=replace(LEAD, outflow=1e8)))
     assert relieved[0] > 1.3 * power[optimum]
     assert relieved[1] < coldest[optimum] - 0.05
+
+
+def test_a_gap_is_found_where_secants_stay_at_one_end() -> None:
+    # An island that a fit had found, normalised to 1 m³; rounding hides which of the last digits of the gap it is.
+    andreev = AndreevChannel(0.008, 1.192228463995561e-06, 1229451.7474122513, 1.0, 648311.3045543977)
+    device = SINISCooler(
+        NISJunction(2.0749993663902777e-4, 38596.37528795763, 1.3069850071834994e-12), 1.0, 9.926886896135044e-10,
+        5.731369918331411e-10, andreev=andreev, leakage_resistance=941029056.4338691,
+        superconductor=InjectedSuperconductor(2.0749993663902777e-4, 1204.8196450050316, 1.0, 0.0, 413294933720310.9),
+    )  # fmt: skip
+    voltage = 8.020464838237362e-05 + np.array([-1e-8, 0.0, 1e-8])
+    found = device.operating_point(voltage, 0.033857588618898225)
+    for values in (found.electron_temperature, found.gap, found.current):
+        assert values[1] == pytest.approx((values[0] + values[2]) / 2, rel=1e-4)

@@ -18,8 +18,9 @@ from labnis.fit.result import FitResult
 __all__ = ["temperature_limit"]
 
 _NAME = "electron_temperature"
-# A power of the temperature is known if it is as many standard deviations from 0.
-_SIGNIFICANT = 3.0
+# A power of the temperature is known if it is so many standard deviations from 0. The T⁵ of a cold island is that far
+# from 0 by chance, and the temperature then many of its own σ from the true one.
+_SIGNIFICANT = 4.0
 # Steps at most towards a limit that is that of its own σ, and the relative change that ends them.
 _STEPS, _ACCURACY = 12, 0.02
 

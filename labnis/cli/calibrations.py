@@ -15,7 +15,7 @@ from labnis.fit import Estimate, number_text
 from labnis.ledger import Calibration, Ledger
 from labnis.ledger.of_station import ledger_of
 from labnis.station import load_station
-from labnis.ui.output import cells, encodable, print_table, say, say_json
+from labnis.ui.output import cells, encodable, minute, print_table, say, say_json
 
 __all__ = ["calibrations", "record_of", "shown_estimate"]
 
@@ -82,7 +82,7 @@ def _check_known(ledger: Ledger, cooldown: str | None, quantity: str | None) -> 
 def _show_batch(batch: list[Calibration]) -> None:
     """The results of one command: cooldown, time and code once, then a row per quantity."""
     first = batch[0]
-    when = first.created.astimezone().strftime("%Y-%m-%d %H:%M")
+    when = minute(first.created)
     device = f"{first.device}, " if first.device else ""
     say(f"{device}{first.cooldown}, {when}, labnis {first.code_version}{', SIMULATED' if first.simulated else ''}")
     stated = any(c.systematic is not None for c in batch)

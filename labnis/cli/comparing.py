@@ -8,11 +8,12 @@ import typer
 from rich.table import Table
 from uncertainties import UFloat  # type: ignore[import-untyped]
 
+from labnis.cli.ledger import shown_error
 from labnis.cli.options import STATION, DataOption, JsonOption, StationOption
 from labnis.errors import RequestError
 from labnis.experiment.run import Run, stored_run
 from labnis.fit import Estimate
-from labnis.ledger import COVERAGE
+from labnis.ledger import normalized
 from labnis.station import load_station
 from labnis.storage import find_run
 from labnis.ui.output import cells, encodable, print_table, say, say_json
@@ -79,7 +80,7 @@ def _print_results(found: Sequence[Run], apart: Sequence[_Difference]) -> None:
         return
     table = Table("difference", "of", encodable("value ± σ"), "E_n")
     for one in apart:
-        told = f"{one.error:.2g}{' !' if one.error > 1 else ''}"
+        told = shown_error(one.error)
         difference = Estimate(one.difference, one.sigma, one.unit)
         table.add_row(*cells([one.result, f"{one.second} - {one.first}", difference, told]))
     print_table(table)
@@ -104,14 +105,13 @@ def _flat(settings: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, 
 def _differences(first: Run, second: Run) -> Iterator[_Difference]:
     """Of every result that both have, and neither as a limit."""
     for name in [name for name in first.results if name in second.results]:
-        numbers = [_number(run, name) for run in (first, second)]
-        one, other = numbers
+        one, other = (_number(run, name) for run in (first, second))
         if one is None or other is None:
             continue
         change = other - one
         value, sigma = float(change.nominal_value), float(change.std_dev)
-        error = abs(value) / (COVERAGE * sigma) if sigma else (float("inf") if value else 0.0)
-        yield _Difference(name, first.run_id, second.run_id, value, sigma, first.results[name].unit, error)
+        unit, error = first.results[name].unit, normalized(value, sigma)
+        yield _Difference(name, first.run_id, second.run_id, value, sigma, unit, error)
 
 
 def _number(run: Run, name: str) -> UFloat | None:

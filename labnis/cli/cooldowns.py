@@ -10,7 +10,7 @@ from labnis.errors import RequestError
 from labnis.ledger import InvalidEntryError
 from labnis.ledger.of_station import ledger_of, own_ledger_of
 from labnis.station import load_station
-from labnis.ui.output import cells, print_table, say, say_json
+from labnis.ui.output import cells, minute, print_table, say, say_json
 
 __all__ = ["cooldown"]
 
@@ -55,7 +55,6 @@ def list_all(station: StationOption = STATION, data: DataOption = None, as_json:
         return
     table = Table("cooldown", "device", "started", "ended", "note")
     for c in found:
-        ended = c.ended.astimezone().strftime("%Y-%m-%d %H:%M") if c.ended else "current"
-        started = c.started.astimezone().strftime("%Y-%m-%d %H:%M")
-        table.add_row(*cells([c.name, c.device, started, ended, c.note]))
+        ended = minute(c.ended) if c.ended else "current"
+        table.add_row(*cells([c.name, c.device, minute(c.started), ended, c.note]))
     print_table(table)

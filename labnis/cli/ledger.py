@@ -2,11 +2,10 @@
 
 import json
 import math
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from itertools import groupby
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -17,10 +16,10 @@ from labnis.cli.options import STATION, DataOption, JsonOption, SimulatedOption,
 from labnis.errors import RequestError
 from labnis.ledger import Calibration, Ledger, Validity, valid_at, validities
 from labnis.ledger.of_station import ledger_of
-from labnis.station import load_station
-from labnis.ui.output import cells, encodable, print_table, say, say_json
+from labnis.station import StationConfig, load_station
+from labnis.ui.output import cells, encodable, minute, print_table, say, say_json
 
-__all__ = ["ledger"]
+__all__ = ["ledger", "shown_error"]
 
 ledger = typer.Typer(
     help="What was valid when, what depends on what; revoke calibrations, and note something on them.",
@@ -33,34 +32,21 @@ CooldownOption = Annotated[str | None, typer.Option("--cooldown", help="Only thi
 Number = Annotated[int, typer.Argument(help="Number of the calibration.")]
 
 
-@dataclass(frozen=True)
-class _Asked:
-    """A ledger, and the validities of what was asked for."""
-
-    ledger: Ledger
-    found: list[Validity]
-
-
-def _asked(
-    station: Path, data: Path | None, device: str | None, cooldown: str | None, *, simulated: bool, quantity: str | None
-) -> _Asked:
-    config = load_station(station)
-    opened = ledger_of(config, data)
+def _asked(config: StationConfig, opened: Ledger, *, simulated: bool, **wanted: str | None) -> list[Validity]:
+    """Validities of the calibrations that are `wanted`: device, cooldown, quantity; None for any."""
     every = validities(
         opened.calibrations(simulated=simulated), opened.cooldowns(), config.valid_for, datetime.now(UTC)
     )
     known = sorted({one.calibration.quantity for one in every})
-    if quantity is not None and quantity not in known:
+    if (quantity := wanted.get("quantity")) is not None and quantity not in known:
         kind = "simulated runs" if simulated else "real runs (--simulated for the others)"
         there = ", ".join(known) or "none"
         raise RequestError(f"no calibration of {quantity!r} of {kind} in the ledger {opened.url}; there are {there}")
-    wanted = {"device": device, "cooldown": cooldown, "quantity": quantity}
-    found = [
+    return [
         one
         for one in every
         if all(value is None or getattr(one.calibration, name) == value for name, value in wanted.items())
     ]
-    return _Asked(opened, found)
 
 
 @ledger.command("history")
@@ -78,21 +64,17 @@ def history(
     E_n is the difference over its expanded uncertainty (k = 2), in which what both have in common cancels; beyond 1
     the quantity has changed, or an assumption is wrong.
     """
-    asked = _asked(station, data, device, cooldown, simulated=simulated, quantity=quantity)
+    config = load_station(station)
+    opened = ledger_of(config, data)
+    found = _asked(config, opened, simulated=simulated, device=device, cooldown=cooldown, quantity=quantity)
     if as_json:
-        say_json([_record(one) for one in asked.found])
+        say_json([_record(one) for one in found])
         return
-    notes = asked.ledger.notes()
-    columns = ("number", "measured", encodable("value ± σ"), "E_n", "run", "until")
-    for place, group in _by_place(asked.found):
-        rows = [
-            (c.number, _local(c.measured), shown_estimate(c), _error(one), c.run_id, _until(one))
-            for one, c in ((one, one.calibration) for one in group)
-        ]
-        _print(place, columns, rows)
-    for one in asked.found:
+    _print(found, "number", "measured", "value ± σ", "E_n", "run", "until")
+    notes = opened.notes()
+    for one in found:
         for note in notes.get(one.calibration.number, []):
-            say(f"note on {one.calibration.number}, {_local(note.written)}: {note.text}")
+            say(f"note on {one.calibration.number}, {minute(note.written)}: {note.text}")
 
 
 @ledger.command("at")
@@ -106,22 +88,16 @@ def at(
     as_json: JsonOption = False,
 ) -> None:
     """Show what was valid at a time."""
-    moment = _moment(time)
-    asked = _asked(station, data, device, cooldown, simulated=simulated, quantity=None)
-    found = valid_at(asked.found, moment)
+    moment, config = _moment(time), load_station(station)
+    every = _asked(config, ledger_of(config, data), simulated=simulated, device=device, cooldown=cooldown)
+    found = valid_at(every, moment)
     if as_json:
         say_json([_record(one) for one in found])
         return
     if not found:
-        say(f"nothing was valid at {_local(moment)}", err=True)
+        say(f"nothing was valid at {minute(moment)}", err=True)
         return
-    columns = ("number", "quantity", encodable("value ± σ"), "measured", "run", "until")
-    for place, group in _by_place(found):
-        rows = [
-            (c.number, c.quantity, shown_estimate(c), _local(c.measured), c.run_id, _until(one))
-            for one, c in ((one, one.calibration) for one in group)
-        ]
-        _print(place, columns, rows)
+    _print(found, "number", "quantity", "value ± σ", "measured", "run", "until")
 
 
 @ledger.command("uses")
@@ -225,43 +201,13 @@ def _show(found: Sequence[Calibration], *, as_json: bool, nothing: str) -> None:
     if not found:
         say(nothing)
         return
-    columns = ("number", "quantity", encodable("value ± σ"), "measured", "run")
-    for place, group in groupby(found, key=lambda c: (c.device, c.cooldown)):
-        rows = [(c.number, _marked(c), shown_estimate(c), _local(c.measured), c.run_id) for c in group]
-        _print(place, columns, rows)
+    every = [Validity(c, None, "") for c in found]
+    _print(every, "number", "quantity", "value ± σ", "measured", "run")
 
 
-def _by_place(found: Sequence[Validity]) -> list[tuple[tuple[str, str], list[Validity]]]:
-    """Device and cooldown → validities in them, by the time of measurement."""
-
-    def place(one: Validity) -> tuple[str, str]:
-        return one.calibration.device, one.calibration.cooldown
-
-    return [(where, list(group)) for where, group in groupby(sorted(found, key=place), key=place)]
-
-
-def _print(place: tuple[str, str], columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """A table below device and cooldown; numbers are not folded."""
-    say(", ".join(filter(None, place)))
-    table = Table(box=None, padding=(0, 1, 0, 0))
-    for heading in columns:
-        table.add_column(heading, no_wrap=heading not in ("quantity", "measured", "until"), overflow="fold")
-    for row in rows:
-        table.add_row(*cells(list(row)))
-    print_table(table)
-
-
-def _marked(calibration: Calibration) -> str:
-    return f"{calibration.quantity}{' (revoked)' if calibration.revoked is not None else ''}"
-
-
-def _error(one: Validity) -> str:
-    return "" if math.isnan(one.error) else f"{one.error:.2g}{' !' if one.error > 1 else ''}"
-
-
-def _record(one: Validity) -> dict[str, Any]:
-    rest = {name: value for name, value in asdict(one).items() if name != "calibration"}
-    return record_of(one.calibration) | rest
+def shown_error(error: float) -> str:
+    """E_n with a mark beyond 1; empty where there is none."""
+    return "" if math.isnan(error) else f"{error:.2g}{' !' if error > 1 else ''}"
 
 
 def _until(one: Validity) -> str:
@@ -269,11 +215,41 @@ def _until(one: Validity) -> str:
         return "now"
     if one.until == one.calibration.measured:
         return f"never: {one.ended_by}"
-    return f"{_local(one.until)}, {one.ended_by}"
+    return f"{minute(one.until)}, {one.ended_by}"
 
 
-def _local(time: datetime) -> str:
-    return time.astimezone().strftime("%Y-%m-%d %H:%M")
+_CELLS: dict[str, Callable[[Validity], object]] = {
+    "number": lambda one: one.calibration.number,
+    "quantity": lambda one: f"{one.calibration.quantity}{' (revoked)' if one.calibration.revoked is not None else ''}",
+    "measured": lambda one: minute(one.calibration.measured),
+    "value ± σ": lambda one: shown_estimate(one.calibration),
+    "E_n": lambda one: shown_error(one.error),
+    "run": lambda one: one.calibration.run_id,
+    "until": _until,
+}
+"""Heading of a column → its cell."""
+
+
+def _print(found: Sequence[Validity], *headings: str) -> None:
+    """A table for each device and cooldown, with their names above it; numbers are not folded."""
+
+    def place(one: Validity) -> tuple[str, str]:
+        return one.calibration.device, one.calibration.cooldown
+
+    for where, group in groupby(sorted(found, key=place), key=place):
+        say(", ".join(filter(None, where)))
+        table = Table(box=None, padding=(0, 1, 0, 0))
+        for heading in headings:
+            folded = heading in ("quantity", "measured", "until")
+            table.add_column(encodable(heading), no_wrap=not folded, overflow="fold")
+        for one in group:
+            table.add_row(*cells([_CELLS[heading](one) for heading in headings]))
+        print_table(table)
+
+
+def _record(one: Validity) -> dict[str, Any]:
+    rest = {name: value for name, value in asdict(one).items() if name != "calibration"}
+    return record_of(one.calibration) | rest
 
 
 def _moment(text: str) -> datetime:

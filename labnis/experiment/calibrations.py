@@ -2,7 +2,6 @@
 
 import json
 import logging
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,13 +11,13 @@ from labnis.experiment.analysis import Analysis, is_secondary
 from labnis.experiment.stored_fits import stored_fits
 from labnis.fit import Estimate, FitResult
 from labnis.ledger import (
-    COVERAGE,
     Ledger,
     LedgerUnavailableError,
     NewCalibration,
+    difference_of,
     enter_pending,
     keep_pending,
-    normalized_error,
+    normalized,
 )
 from labnis.storage import RunFileError, find_run, read_metadata
 
@@ -162,12 +161,11 @@ class Logbook:
             before = self.ledger.latest(self.cooldown, self.simulated, quantity=entry.quantity, expired=True)
         except LedgerUnavailableError:  # entering it says so
             return ""
-        if before is None or entry.warnings or (error := normalized_error(before, entry)) <= 1 or math.isnan(error):
+        apart = None if before is None or entry.warnings else difference_of(before, entry)
+        if before is None or apart is None or (error := normalized(*apart)) <= 1:
             return ""
-        change = (entry.value or 0.0) - (before.value or 0.0)
-        apart = Estimate(change, abs(change) / (COVERAGE * error), entry.unit)
         return (
-            f"{entry.quantity} differs by {apart} from that of run {before.run_id}, "
+            f"{entry.quantity} differs by {Estimate(*apart, entry.unit)} from that of run {before.run_id}, "
             f"{before.measured.astimezone():%Y-%m-%d %H:%M} (E_n = {error:.3g}): it has changed, or an assumption of "
             "one of them is wrong"
         )

@@ -3,7 +3,14 @@
 from labnis.ledger._ledger import Ledger, migrate_ledger, new_batch, open_ledger
 from labnis.ledger._pending import enter_pending, keep_pending
 from labnis.ledger._records import Calibration, Cooldown, NewCalibration, Note
-from labnis.ledger._validity import COVERAGE, Validity, normalized_error, valid_at, validities
+from labnis.ledger._validity import (
+    Validity,
+    difference_of,
+    normalized,
+    normalized_error,
+    valid_at,
+    validities,
+)
 from labnis.ledger.errors import (
     CooldownExistsError,
     InvalidEntryError,
@@ -15,7 +22,6 @@ from labnis.ledger.errors import (
 )
 
 __all__ = [
-    "COVERAGE",
     "Calibration",
     "Cooldown",
     "CooldownExistsError",
@@ -29,10 +35,12 @@ __all__ = [
     "NoCooldownError",
     "Note",
     "Validity",
+    "difference_of",
     "enter_pending",
     "keep_pending",
     "migrate_ledger",
     "new_batch",
+    "normalized",
     "normalized_error",
     "open_ledger",
     "valid_at",

@@ -5,15 +5,16 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 from labnis.ledger._records import Calibration, Cooldown, NewCalibration
 
-__all__ = ["COVERAGE", "Validity", "normalized_error", "valid_at", "validities"]
+__all__ = ["Validity", "difference_of", "normalized", "normalized_error", "valid_at", "validities"]
 
-COVERAGE = 2.0
+_COVERAGE = 2.0
 """Expanded uncertainty per standard uncertainty, in E_n."""
 
-_DOUBTFUL, _REVOKED = "in doubt", "revoked"
+_Place = tuple[str, str, str, bool]
 
 
 @dataclass(frozen=True)
@@ -40,20 +41,30 @@ class Validity:
     error: float = math.nan
 
 
-def normalized_error(one: NewCalibration, other: NewCalibration) -> float:
-    """E_n: the difference of two results over its expanded uncertainty (k = 2); NaN where one is a limit.
+def normalized(difference: float, sigma: float) -> float:
+    """E_n of a `difference` with the standard uncertainty `sigma`: its size over its expanded uncertainty (k = 2)."""
+    return abs(difference) / (_COVERAGE * sigma) if sigma else (math.inf if difference else 0.0)
 
-    Beyond 1 they contradict each other. Sources that both have in common cancel as far as they change both alike: with
-    contributions c and noise s, σ² = s₁² + s₂² + Σ(c₁ − c₂)² over all sources.
+
+def difference_of(one: NewCalibration, other: NewCalibration) -> tuple[float, float] | None:
+    """The second of two results less the first, and its standard uncertainty; None where one is a limit.
+
+    Sources that both have in common cancel as far as they change both alike: with contributions c and noise s,
+    σ² = s₁² + s₂² + Σ(c₁ − c₂)² over all sources.
     """
     if one.value is None or other.value is None or one.sigma is None or other.sigma is None:
-        return math.nan
+        return None
     first, second = _contributions(one), _contributions(other)
     shared = sum((first.get(uid, 0.0) - second.get(uid, 0.0)) ** 2 for uid in first.keys() | second.keys())
-    noise = sum(max(c.sigma**2 - (c.systematic or 0.0) ** 2, 0.0) for c in (one, other) if c.sigma is not None)
-    sigma = math.sqrt(shared + noise)
-    difference = abs(one.value - other.value)
-    return difference / (COVERAGE * sigma) if sigma else (math.inf if difference else 0.0)
+    sigmas = ((one.sigma, one.systematic), (other.sigma, other.systematic))
+    noise = sum(max(sigma**2 - (systematic or 0.0) ** 2, 0.0) for sigma, systematic in sigmas)
+    return other.value - one.value, math.sqrt(shared + noise)
+
+
+def normalized_error(one: NewCalibration, other: NewCalibration) -> float:
+    """E_n of two results, see `normalized` and `difference_of`; NaN where one is a limit. Beyond 1 they contradict."""
+    apart = difference_of(one, other)
+    return math.nan if apart is None else normalized(*apart)
 
 
 def _contributions(calibration: NewCalibration) -> dict[str, float]:
@@ -84,15 +95,19 @@ def validities(
     """
     ends = {(cooldown.device, cooldown.name): cooldown.ended for cooldown in cooldowns}
     ordered = sorted(calibrations, key=lambda c: (c.measured, c.number))
-    next_one: dict[tuple[str, str, str, bool], Calibration] = {}
-    found: list[Validity] = []
-    for c in reversed(ordered):
-        place = (c.device, c.cooldown, c.quantity, c.simulated)
-        if c.revoked is not None or c.warnings:
-            why = f"{_REVOKED}: {c.reason}" if c.revoked is not None else f"{_DOUBTFUL}: {c.warnings}"
+    counting: dict[_Place, list[Calibration]] = {}
+    for c in ordered:
+        if not _never(c):
+            counting.setdefault((c.device, c.cooldown, c.quantity, c.simulated), []).append(c)
+    pairs = [pair for each in counting.values() for pair in pairwise(each)]
+    before, after = {new.number: old for old, new in pairs}, {old.number: new for old, new in pairs}
+    found = []
+    for c in ordered:
+        if why := _never(c):
             found.append(Validity(c, c.measured, why))
             continue
-        newer, limit, ended = next_one.get(place), expires.get(c.quantity), ends.get((c.device, c.cooldown))
+        older, newer, limit = before.get(c.number), after.get(c.number), expires.get(c.quantity)
+        ended = ends.get((c.device, c.cooldown))
         causes = [
             (newer.measured, f"superseded by {newer.number}") if newer else None,
             (c.measured + limit, "expired") if limit is not None and c.measured + limit <= now else None,
@@ -100,24 +115,15 @@ def validities(
             (ended, "end of the cooldown") if ended is not None and c.measured <= ended <= now else None,
         ]
         until, why = min((cause for cause in causes if cause is not None), default=(None, ""), key=lambda pair: pair[0])
-        found.append(Validity(c, until, why))
-        next_one[place] = c
-    return _compared(found[::-1])
-
-
-def _compared(ordered: Sequence[Validity]) -> list[Validity]:
-    """The same with E_n of each that counts to the one before it."""
-    before: dict[tuple[str, str, str, bool], Calibration] = {}
-    found = []
-    for one in ordered:
-        c = one.calibration
-        place = (c.device, c.cooldown, c.quantity, c.simulated)
-        counts = c.revoked is None and not c.warnings
-        error = normalized_error(before[place], c) if counts and place in before else math.nan
-        found.append(Validity(c, one.until, one.ended_by, error))
-        if counts:
-            before[place] = c
+        found.append(Validity(c, until, why, math.nan if older is None else normalized_error(older, c)))
     return found
+
+
+def _never(c: Calibration) -> str:
+    """Why a calibration never counts; empty if it does."""
+    if c.revoked is not None:
+        return f"revoked: {c.reason}"
+    return f"in doubt: {c.warnings}" if c.warnings else ""
 
 
 def valid_at(found: Sequence[Validity], time: datetime) -> list[Validity]:

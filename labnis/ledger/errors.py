@@ -5,6 +5,7 @@ LedgerError
 │   └── LedgerBusyError         another process holds it for longer than `wait`
 ├── CooldownExistsError         a cooldown of this name exists already
 ├── NoCooldownError             no cooldown is in progress, or none has this name
+├── NoCalibrationError          no calibration has this number
 └── InvalidEntryError           a name or a number that cannot be entered
 """
 

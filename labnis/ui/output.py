@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any, TextIO
 
@@ -27,6 +28,7 @@ __all__ = [
     "console_of",
     "encodable",
     "listed",
+    "minute",
     "print_table",
     "say",
     "say_json",
@@ -46,6 +48,11 @@ _PLAIN = {
     "\u0304": "",
 }  # fmt: skip
 """Characters of units and results → how they are written where the encoding of the output lacks them."""
+
+
+def minute(time: datetime) -> str:
+    """Local date and time to the minute."""
+    return time.astimezone().strftime("%Y-%m-%d %H:%M")
 
 
 def _in_ascii(error: UnicodeError) -> tuple[str, int]:

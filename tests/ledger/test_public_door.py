@@ -5,7 +5,6 @@ import labnis.ledger
 
 def test_exported_names():
     assert sorted(labnis.ledger.__all__) == [
-        "COVERAGE",
         "Calibration",
         "Cooldown",
         "CooldownExistsError",
@@ -19,10 +18,12 @@ def test_exported_names():
         "NoCooldownError",
         "Note",
         "Validity",
+        "difference_of",
         "enter_pending",
         "keep_pending",
         "migrate_ledger",
         "new_batch",
+        "normalized",
         "normalized_error",
         "open_ledger",
         "valid_at",

@@ -1,16 +1,16 @@
 """One acquisition of an instrument: start, wait, fetch; aborted where the wait ends early."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from numbers import Real
 from typing import TYPE_CHECKING, TypeVar
 
-from drivers.errors import CommunicationError, ReadingError, SettingError
+from drivers.errors import CommunicationError, ComplianceError, OverloadError, ReadingError, SettingError
 
 if TYPE_CHECKING:
-    from drivers.roles import Acquisition, Clock
+    from drivers.roles import Acquisition, Clock, SourceReading
 
-__all__ = ["acquire", "reconnections"]
+__all__ = ["acquire", "readable", "reconnections"]
 
 POLL, LATEST = 0.05, 10.0
 """Time (s) between two queries whether an acquisition is complete, and its largest delay, also of start and fetch."""
@@ -25,6 +25,19 @@ Data = TypeVar("Data")
 def reconnections(instrument: object) -> int:
     """How often the connection of `instrument`, a channel or a whole, was opened again; 0 where it does not say."""
     return int(getattr(getattr(instrument, "root_instrument", instrument), "reconnections", 0))
+
+
+def readable(
+    numbers: Sequence[float], reading: "Callable[[float, float, float], SourceReading]"
+) -> "list[SourceReading]":
+    """The readings of a sweep, of which each has three `numbers`, up to the first at a limit or beyond a range."""
+    found = []
+    for three in zip(numbers[::3], numbers[1::3], numbers[2::3], strict=True):
+        try:
+            found.append(reading(*three))
+        except (ComplianceError, OverloadError):
+            break
+    return found
 
 
 def acquire(instrument: "Acquisition[Data]", name: str, clock: "Clock", expect: Callable[[float], None]) -> Data:

@@ -1,12 +1,14 @@
 """Keithley 2450 source-meter as the bias source: QCoDeS's driver with checks of every setting and reading."""
 
 import math
+from functools import partial
 from typing import Any
 
 from qcodes.instrument_drivers.Keithley import Keithley2450 as QcodesKeithley2450
 
+from drivers.acquiring import readable
 from drivers.answers import marker, register
-from drivers.errors import ComplianceError, InstrumentError, OverloadError
+from drivers.errors import ComplianceError, InstrumentError
 from drivers.keithley_language import language_error
 from drivers.keithley_ramp import BUFFER, TriggerModelRamp
 from drivers.roles import SourceReading
@@ -130,13 +132,7 @@ class Keithley2450(MainsSourceMeter, TriggerModelRamp, QcodesKeithley2450):
             raise self.unexpected(f"{number:g}", stored, f"{count}, one for each level,")
         query = f':TRAC:DATA? 1,{count},"{BUFFER}",{ELEMENTS}'
         numbers = self.again(lambda: self.ask_numbers(query, 3 * count))
-        found: list[SourceReading] = []
-        for one in zip(numbers[::3], numbers[1::3], numbers[2::3], strict=True):
-            try:
-                found.append(self._reading(query, *one))
-            except (ComplianceError, OverloadError):
-                break
-        return found
+        return readable(numbers, partial(self._reading, query))
 
     def _asked_reading(self) -> SourceReading:
         query = f':READ? "{BUFFER}",{ELEMENTS}'

@@ -2,12 +2,14 @@
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import ClassVar, Literal
 
 from qcodes.instrument_drivers.Keithley import Keithley2600Channel as QcodesChannel
 
+from drivers.acquiring import readable
 from drivers.answers import marker, number
-from drivers.errors import ComplianceError, OverloadError, SettingError
+from drivers.errors import ComplianceError, SettingError
 from drivers.roles import SourceReading
 from drivers.tsp import TspInstrument
 
@@ -166,12 +168,12 @@ class SourceMeterChannel(QcodesChannel):
             before=query,
         )
         self._check_ranges(ranges, automatic=bool(automatic))
-        return self.checked_reading(query, voltage, current, limited=bool(limited), ranges=ranges)
+        return self._reading(query, ranges, voltage, current, limited)
 
-    def checked_reading(
-        self, query: str, voltage: float, current: float, *, limited: bool, ranges: Sequence[float]
+    def _reading(
+        self, query: str, ranges: Sequence[float], voltage: float, current: float, limited: float
     ) -> SourceReading:
-        """Voltage (V) and current (A) of an answer to `query` as a reading, in `ranges` (V, A).
+        """Voltage (V), current (A) and whether it is limited, of an answer to `query`, as a reading in `ranges` (V, A).
 
         Raises
         ------
@@ -279,13 +281,7 @@ class SourceMeterChannel(QcodesChannel):
             raise self.parent.unexpected(f"{len(numbers)} numbers", SWEEP, f"{count} readings")
         automatic, *ranges = self._values("measure.autorangei", "source.rangev", "measure.rangei")
         self._check_ranges(ranges, automatic=bool(automatic))
-        found: list[SourceReading] = []
-        for voltage, current, limited in zip(numbers[::3], numbers[1::3], numbers[2::3], strict=True):
-            try:
-                found.append(self.checked_reading(SWEEP, voltage, current, limited=bool(limited), ranges=ranges))
-            except (ComplianceError, OverloadError):
-                break
-        return found
+        return readable(numbers, partial(self._reading, SWEEP, ranges))
 
     def _check_ranges(self, found: list[float], *, automatic: bool) -> None:
         if automatic and self._confirmed:

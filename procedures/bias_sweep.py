@@ -141,10 +141,10 @@ class BiasSweep(Measurement):
         self.arrived = self.roles.clock.time()
         self.roles.clock.sleep(self.settling_time)
 
-    def bias_row(self, reading: BiasReading) -> dict[str, Any]:
-        """Columns common to all points; the fridge temperature is NaN without a thermometer."""
+    def bias_row(self, reading: BiasReading, fridge: float | None = None) -> dict[str, Any]:
+        """Columns common to all points; `fridge` is the temperature (K) of the fridge, by default that of now."""
         row = {label: getattr(reading, name) for label, name in READINGS.items()}
-        return row | {"Fridge temperature (K)": self.fridge_temperature()}
+        return row | {"Fridge temperature (K)": self.fridge_temperature() if fridge is None else fridge}
 
     def fridge_temperature(self) -> float:
         """Temperature (K) of the fridge now; NaN without a thermometer."""
@@ -163,8 +163,7 @@ class BiasSweep(Measurement):
             if measured:
                 reading = measured.popleft()
                 self.emit("age", self.roles.clock.time() - reading.measured)
-                row = {label: getattr(reading, name) for label, name in READINGS.items()}
-                yield row | {"Fridge temperature (K)": fridge}
+                yield self.bias_row(reading, fridge)
                 continue
             self.settle_at(bias)
             yield self.bias_row(self.roles.bias.read())

@@ -15,8 +15,8 @@ from labnis.fit import JunctionArray
 from labnis.physics import NISJunction, NoOperatingPointError, SINISCooler
 from labnis.printable import sentence
 from labnis.station import Island, StationConfig
-from labnis.station.bias.buffered_sweep import FEWEST, points_at_once
-from labnis.station.bias.ramp import largest_step
+from labnis.station.bias.buffered_sweep import FEWEST, measures_by_itself, points_at_once
+from labnis.station.bias.ramp import allowed_step
 from labnis.station.connecting import instrument_class
 from labnis.station.role_spec import StageSpec
 from labnis.storage import check_free_space, estimate_bytes
@@ -283,16 +283,16 @@ def planned_run(
 def _measured_ahead(procedure: Procedure, config: StationConfig) -> tuple[int, float]:
     """How many points of a sweep the source measures by itself at once, and how long that takes (s)."""
     ahead = getattr(procedure, "measures_ahead", None)
-    if ahead is None or not ahead(config.roles) or {"current", "voltage"} & config.roles.keys():
+    if ahead is None or not ahead(config.roles) or not config.source_reads_current or "voltage" in config.roles:
         return 0, 0.0
     limits = config.limits
     steps = np.abs(np.diff(procedure.biases_in_order()))
-    steps = steps[steps <= min(limits.maximum_step, largest_step(limits.ramp_rate))]
-    if steps.size < FEWEST:
-        return 0, 0.0
+    steps = steps[steps <= allowed_step(limits)]
     source = instrument_class(config, config.bias.instrument)
     if config.bias.channel is not None:
         source = getattr(source, "channel_class", source)
+    if steps.size < FEWEST or not measures_by_itself(source, limits):
+        return 0, 0.0
     times = {"settling": procedure.settling_time, "integration": procedure.integration_time}
     count, delay = points_at_once(source, limits, step=float(steps.max()), **times)
     return count, count * (delay + procedure.integration_time)

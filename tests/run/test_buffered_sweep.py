@@ -83,6 +83,13 @@ def test_two_flanks_of_a_gap(lab: Commands) -> None:
     assert data["bias_reading"].values == pytest.approx(data["bias"].values, abs=1e-6)
 
 
+def test_the_role_current_may_name_the_source_itself(tmp_path: Path, lab: Commands) -> None:
+    write_station(tmp_path, changed(ALONE, "    bias: keithley ", "    current: keithley\n    bias: keithley "))
+    said, data = swept(lab, "points=101")
+    assert "the source measures 28 points at once by itself" in said
+    assert np.median(np.diff(data["time"].values)) < 0.073
+
+
 def test_a_compliance_that_the_source_does_not_have(tmp_path: Path, lab: Commands) -> None:
     text = changed(ALONE, "drivers.keithley_2450.Keithley2450", "drivers.keithley_2600b.Keithley2600B")
     text = changed(text, "bias: keithley ", "bias: {instrument: keithley, channel: smua} ")

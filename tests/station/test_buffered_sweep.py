@@ -7,8 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import pyvisa
-from qcodes.instrument import Instrument
 
 from drivers.capabilities import BufferedSweep
 from drivers.errors import CommunicationError, InstrumentError, SettingError
@@ -19,8 +17,9 @@ from labnis.station import Limits, RampedBias
 from labnis.station.bias.buffered_sweep import AT_ONCE
 from labnis.station.plausible_role import PlausibleRole
 from labnis.station.role_check import missing_members
-from sim_instruments import ADDRESSES, SHIPPED_TRUTH
+from sim_instruments import ADDRESSES
 from sim_instruments.visa import LabnisVisaLibrary
+from tests.shipped_twin import VISALIB, shipped_twin  # noqa: F401  # a fixture
 
 from .fakes import LIMITS
 from .test_own_ramps import WalkingSource, rate_of
@@ -219,19 +218,8 @@ def test_what_a_driver_must_not_return(found: object) -> None:
 # --- on the twin's own source ----------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def twin() -> Iterator[LabnisVisaLibrary]:
-    manager = pyvisa.ResourceManager(f"{SHIPPED_TRUTH}@labnis")
-    library = manager.visalib
-    assert isinstance(library, LabnisVisaLibrary)
-    library.reset()
-    yield library
-    Instrument.close_all()
-    manager.close()
-
-
 def test_the_same_points_step_by_step_and_by_itself(twin: LabnisVisaLibrary) -> None:
-    source = Keithley2450("smu", ADDRESSES["bias"], visalib=f"{SHIPPED_TRUTH}@labnis")
+    source = Keithley2450("smu", ADDRESSES["bias"], visalib=VISALIB)
     bias = RampedBias(source, Wiring(series_resistance=2e3), LIMITS, twin.clock, name="smu")
     biases = [4e-4 + 2e-6 * number for number in range(28)]
 

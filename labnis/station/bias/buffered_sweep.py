@@ -8,7 +8,7 @@ import logging
 import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise, takewhile
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 
@@ -17,32 +17,32 @@ from drivers.capabilities import BufferedSweep
 from drivers.errors import CommunicationError, RejectedCommandError, SettingError
 from drivers.roles import BiasSource, SourceReading
 from labnis.station.bias.level import Level
-from labnis.station.bias.ramp import SHARE_OF_RATE, RateLimiter, largest_step
+from labnis.station.bias.ramp import SHARE_OF_RATE, RateLimiter
 from labnis.station.bias.ramp_executor import await_end
 from labnis.station.role_check import missing_members
 from labnis.station.sections import Limits
 
-__all__ = ["AT_ONCE", "FEWEST", "BufferedSweeps", "points_at_once"]
+__all__ = ["AT_ONCE", "FEWEST", "BufferedSweeps", "measures_by_itself", "points_at_once"]
 
 logger = logging.getLogger(__name__)
 
 AT_ONCE = 2.0
 """Longest time (s) of a part, but for what the instrument needs beyond delays and integration."""
 
-MOST = 1000
-"""So many of the next points are looked at."""
-
 FEWEST = 4
 """A part with fewer points would take longer than the same points step by step: loading it takes a dozen messages."""
 
 
-def points_at_once(
-    source: type | BiasSource, limits: Limits, *, step: float, settling: float, integration: float
-) -> tuple[int, float]:
-    """How many points of a sweep a source, or its class, measures by itself at once, and the delay (s) of each.
+def measures_by_itself(source: object, limits: Limits) -> bool:
+    """Whether a source, or its class, can, and its compliance is not one that only this computer checks."""
+    own_limit: float = getattr(source, "smallest_compliance", 0.0)
+    return own_limit <= limits.compliance and not missing_members(source, BufferedSweep)
 
-    None where it cannot, where the `limits` forbid the largest `step` (V) from point to point, or where the compliance
-    is one that only this computer can check.
+
+def points_at_once(
+    source: type | BufferedSweep, limits: Limits, *, step: float, settling: float, integration: float
+) -> tuple[int, float]:
+    """How many points of a sweep a source that can, or its class, measures at once, and the delay (s) of each.
 
     Parameters
     ----------
@@ -51,18 +51,13 @@ def points_at_once(
     limits
         Of the station.
     step
-        Largest step from point to point (V).
+        Largest step from point to point (V), one that the limits allow.
     settling, integration
         Time (s) from a new level to its reading, and of the reading.
 
     """
-    if missing_members(source, BufferedSweep) or getattr(source, "smallest_compliance", 0.0) > limits.compliance:
-        return 0, settling
-    if step > min(limits.maximum_step, largest_step(limits.ramp_rate)):
-        return 0, settling
     delay = max(settling, step / (SHARE_OF_RATE * limits.ramp_rate))
-    longest = cast(BufferedSweep, source).longest_sweep
-    count = min(longest, int(AT_ONCE / (delay + integration)))
+    count = min(cast(BufferedSweep, source).longest_sweep, int(AT_ONCE / (delay + integration)))
     return (count if count >= FEWEST else 0), delay
 
 
@@ -98,6 +93,7 @@ class BufferedSweeps:
         agrees: Callable[[SourceReading, float], bool],
     ) -> None:
         self._source = cast(BufferedSweep, source)
+        self._able = measures_by_itself(source, limits)
         self._level = level
         self._limiter = limiter
         self._limits = limits
@@ -109,9 +105,9 @@ class BufferedSweeps:
     ) -> list[tuple[SourceReading, float]]:
         """Readings at the first of the `biases` (V), each `settling` (s) after its level was set, and their times (s).
 
-        Empty where the source does not do that (`points_at_once`); less than were measured where one was beyond its
-        range, the source at its limit or at another level. Then the next point is to be measured step by step, and
-        all others where hardly any reading was right.
+        Empty where the source does not do that (`measures_by_itself`), or for too few points; less than were measured
+        where one was beyond its range, the source at its limit or at another level. Then the next point is to be
+        measured step by step, and all others where hardly any reading was right.
 
         Raises
         ------
@@ -119,12 +115,15 @@ class BufferedSweeps:
             The source fails, or does not hold the last level.
 
         """
-        way = (abs(after - before) for before, after in pairwise([self._level.known(), *biases[:MOST]]))
-        steps = list(takewhile(lambda step: step <= self._limiter.step, way))
-        if self.refused or len(steps) < FEWEST:
+        if self.refused or not self._able:
             return []
-        source: Any = self._source
-        count, delay = points_at_once(source, self._limits, step=max(steps), settling=settling, integration=integration)
+        way = (abs(after - before) for before, after in pairwise([self._level.known(), *biases]))
+        steps = list(takewhile(lambda step: step <= self._limiter.step, way))
+        if len(steps) < FEWEST:
+            return []
+        count, delay = points_at_once(
+            self._source, self._limits, step=max(steps), settling=settling, integration=integration
+        )
         part = biases[: min(count, len(steps))]
         if len(part) < FEWEST:
             return []

@@ -2,10 +2,14 @@
 
 import math
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from drivers.roles import Clock
 
-__all__ = ["SHARE_OF_RATE", "RateLimiter", "largest_step", "ramp_points"]
+if TYPE_CHECKING:  # sections imports this module
+    from labnis.station.sections import Limits
+
+__all__ = ["SHARE_OF_RATE", "RateLimiter", "allowed_step", "largest_step", "ramp_points"]
 
 WINDOW = 0.1
 """Time (s) over which the mean rate of the bias never exceeds the limit."""
@@ -21,6 +25,11 @@ SHARE_OF_RATE·rate·WINDOW plus one whole step: with this share that sum stays 
 def largest_step(rate: float, window: float = WINDOW) -> float:
     """Largest single step that keeps `rate` (units/s) over every `window` (s)."""
     return SHARE_OF_STEP * rate * window
+
+
+def allowed_step(limits: "Limits") -> float:
+    """Largest single step of the bias (V) within the `limits`."""
+    return min(limits.maximum_step, largest_step(limits.ramp_rate))
 
 
 def ramp_points(start: float, target: float, step: float) -> Iterator[float]:

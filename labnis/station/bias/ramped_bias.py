@@ -19,7 +19,7 @@ from labnis.station.bias.buffered_sweep import BufferedSweeps
 from labnis.station.bias.checked_reading import CheckedReading, device_reading, require_below_compliance
 from labnis.station.bias.current_source import end_current_source
 from labnis.station.bias.level import Level
-from labnis.station.bias.ramp import RateLimiter, largest_step
+from labnis.station.bias.ramp import RateLimiter, allowed_step
 from labnis.station.bias.ramp_executor import RampExecutor
 from labnis.station.oversight import NoOversight, Oversight
 from labnis.station.players import DeviceMeter
@@ -108,8 +108,7 @@ class RampedBias:
         self._level = Level(source, name, scale=wiring.divider, tolerance=self._tolerance(limits.maximum_bias))
         self._level.permit = self._oversight.permit
         self._reading = CheckedReading(source, name, wiring, self._level)
-        step = min(limits.maximum_step, largest_step(limits.ramp_rate))
-        limiter = RateLimiter(step, limits.ramp_rate, clock)
+        limiter = RateLimiter(allowed_step(limits), limits.ramp_rate, clock)
         ramping = None if missing_members(source, SelfRamping) else cast(SelfRamping, source)
         self._executor = RampExecutor(self._level, limiter, ramping)
         self._buffered = BufferedSweeps(source, self._level, limiter, limits, self._reading.agrees)

@@ -77,7 +77,7 @@ class Reflection(BudgetedAnalysis):
         """As the base class."""
         points = Points(data)
         traces = traces_of(points, points.measured("device_voltage", "s11"), context.junctions)
-        return reflection_evaluated(fit, traces, prior=_junctions(priors, context), given=context.given)
+        return reflection_evaluated(fit, traces, prior=_junctions(priors, context), given=context.given, like=like)
 
     def assumptions(self, context: FitContext) -> Mapping[Source, Mapping[str, float]]:
         """The real part of the Fano factor, unless it is held."""
@@ -139,7 +139,7 @@ class EmittedPower(BudgetedAnalysis):
         spectra = spectra_of(
             points, points.measured("device_voltage", "spectrum"), stage_temperature(points, context), context.junctions
         )
-        return emission_evaluated(fit, spectra, prior=_rates(priors, context), given=context.given)
+        return emission_evaluated(fit, spectra, prior=_rates(priors, context), given=context.given, like=like)
 
     def predict(self, fit: FitResult, data: xarray.Dataset) -> Predictions:
         """Return the expected `spectrum` (W/Hz) and `band_power` (W), in the shape of the columns of the data."""

@@ -266,10 +266,11 @@ class Device:
         those of the baths, as for `Resonator.emitted_spectrum`.
         """
         nodes, weights = hermgauss(_NODES if noise_bandwidth else 1)
-        shifted = [frequency + node * noise_bandwidth / np.sqrt(np.pi) for node in nodes]
+        # All at once, as what the junctions do does not depend on the frequency that is looked at.
+        shifted = np.add.outer(nodes * noise_bandwidth / np.sqrt(np.pi), frequency)
         spectrum = partial(self.resonator.emitted_spectrum, line_photons=line_photons, excess_photons=excess_photons)
-        found = [self.mean_over(state, partial(spectrum, one)) for one in shifted]
-        return np.asarray(np.tensordot(weights, np.array(found), axes=1) / np.sqrt(np.pi))
+        found = self.mean_over(state, partial(spectrum, shifted.ravel())).reshape(shifted.shape)
+        return np.asarray(np.tensordot(weights, found, axes=1) / np.sqrt(np.pi))
 
     def mean_over(
         self, state: DeviceState, quantity: Callable[[NISJunction, Real, Real], NDArray[Number]]

@@ -12,9 +12,9 @@ __all__ = ["SteadyState", "SteadyStates"]
 
 Real = NDArray[np.float64]
 
-# Width (V) of an interval that is computed at once; into how many parts it is divided at first, at most, and at most
-# where injection lowers the gap, which may jump.
-_WIDTH, _FIRST, _MOST, _JUMPS = 2.0**-13, 32, 2**14, 2**10
+# Width (V) of an interval that is computed at once; into how many parts it is divided at first, and how often each of
+# these is halved at most, the fewer times where injection lowers the gap, which may jump.
+_WIDTH, _FIRST, _HALVED, _JUMPS = 2.0**-11, 32, 11, 7
 # The last halving is where current (A), electron temperature and gap (part of them) were already as exact as this; it
 # makes the error sixteen times smaller.
 _CURRENT, _PART = 1e-14, 1e-6
@@ -29,11 +29,18 @@ class SteadyState(NamedTuple):
     gap: Real
 
 
+class _Divided(NamedTuple):
+    """An interval: between its ends, and the numbers of the parts in which the gap jumps."""
+
+    spline: CubicHermiteSpline
+    jumps: NDArray[np.intp]
+
+
 class SteadyStates:
     """Current, electron temperature and gap of a `cooler`, as functions of the voltage across it.
 
-    Cubic in each part of an interval, with the exact slopes at its ends. The parts are halved until the states between
-    them are exact to 1 fA and 1e-7 of temperature and gap. Where the gap jumps, each state is computed alone.
+    Cubic in each part of an interval, with the exact slopes at its ends. A part is halved until the states in it are
+    exact to 1 fA and 1e-7 of temperature and gap. Where the gap jumps, each state in the part is computed alone.
 
     Parameters
     ----------
@@ -44,7 +51,7 @@ class SteadyStates:
 
     def __init__(self, cooler: SINISCooler, bath_temperature: float) -> None:
         self._cooler, self._bath = cooler, bath_temperature
-        self._splines: dict[int, CubicHermiteSpline | None] = {}
+        self._intervals: dict[int, _Divided | None] = {}
 
     def __call__(self, device_voltage: Real) -> SteadyState:
         """The steady states at `device_voltage` (V), of any shape.
@@ -65,19 +72,27 @@ class SteadyStates:
 
     def _inside(self, interval: int, voltage: Real) -> Real:
         """The four quantities, shape (n, 4), at voltages (V) in one interval."""
-        if interval not in self._splines:
+        if interval not in self._intervals:
             try:
-                self._splines[interval] = self._spline(interval)
+                self._intervals[interval] = self._divided(interval)
             except NoOperatingPointError:  # somewhere in it, perhaps not where it is asked for
-                self._splines[interval] = None
-        spline = self._splines[interval]
-        if spline is None:
-            values, slopes = self._exact(voltage)
-            return np.insert(values, 1, slopes[:, 0], axis=1)
-        return np.insert(spline(voltage), 1, spline(voltage, 1)[:, 0], axis=1)
+                self._intervals[interval] = None
+        divided = self._intervals[interval]
+        if divided is None:
+            return self._each(voltage)
+        spline, jumps = divided
+        found: Real = np.insert(spline(voltage), 1, spline(voltage, 1)[:, 0], axis=1)
+        alone = np.isin(np.searchsorted(spline.x, voltage, side="right") - 1, jumps)
+        if alone.any():
+            found[alone] = self._each(voltage[alone])
+        return found
 
-    def _spline(self, interval: int) -> CubicHermiteSpline | None:
-        """Of an interval; None where the gap jumps.
+    def _each(self, voltage: Real) -> Real:
+        values, slopes = self._exact(voltage)
+        return np.insert(values, 1, slopes[:, 0], axis=1)
+
+    def _divided(self, interval: int) -> "_Divided":
+        """An interval in parts.
 
         Raises
         ------
@@ -88,20 +103,20 @@ class SteadyStates:
         jumps = self._cooler.superconductor is not None
         voltage = _WIDTH * (interval + np.linspace(0, 1, _FIRST + 1))
         values, slopes = self._exact(voltage)
-        while True:
-            spline = CubicHermiteSpline(voltage, values, slopes)
-            middle = (voltage[1:] + voltage[:-1]) / 2
+        left = np.arange(_FIRST)
+        for _ in range(_JUMPS if jumps else _HALVED):
+            spline, middle = CubicHermiteSpline(voltage, values, slopes), (voltage[left] + voltage[left + 1]) / 2
             between, slopes_between = self._exact(middle, spline(middle))
-            order = np.argsort(np.concatenate([voltage, middle]), kind="stable")
-            error = np.abs(spline(middle) - between)
-            voltage = np.concatenate([voltage, middle])[order]
-            values, slopes = (
-                np.concatenate([known, new])[order] for known, new in ((values, between), (slopes, slopes_between))
-            )
-            if (error <= [_CURRENT, *(_PART * between[:, 1:].min(axis=0))]).all() or voltage.size > _MOST:
-                return CubicHermiteSpline(voltage, values, slopes)
-            if jumps and voltage.size > _JUMPS:
-                return None
+            error, least = np.abs(spline(middle) - between), between[:, 1:].min(axis=0)
+            coarse = (error > [_CURRENT, *(_PART * least)]).any(axis=1)
+            voltage = np.insert(voltage, left + 1, middle)
+            values = np.insert(values, left + 1, between, axis=0)
+            slopes = np.insert(slopes, left + 1, slopes_between, axis=0)
+            halves = (left + np.arange(left.size))[coarse]
+            left = np.sort(np.concatenate([halves, halves + 1]))
+            if not left.size:
+                break
+        return _Divided(CubicHermiteSpline(voltage, values, slopes), left if jumps else left[:0])
 
     def _exact(self, voltage: Real, close: Real | None = None) -> tuple[Real, Real]:
         """Current (A), electron temperature (K) and gap (eV), and their slopes by the voltage, of shape (n, 3).

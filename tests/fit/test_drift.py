@@ -101,7 +101,9 @@ def test_no_drift_costs_less_than_a_twentieth(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for where in ("reflection", "emitted_power"):
-        monkeypatch.setattr(f"labnis.fit.resonator.{where}.with_drift_taken_out", lambda n, solved, *_, **__: solved(0))
+        monkeypatch.setattr(
+            f"labnis.fit.resonator.{where}.with_drift_taken_out", lambda n, solved, *_, **__: solved(0, None)
+        )
     rates, power = fit_reflection(traces, prior=junction_fit), fit_emitted_power(spectra, prior=reflection_fit)
     for with_drift, without, names in ((reflection_fit, rates, RATES), (gain_fit, power, POWER)):
         assert drift_terms(with_drift) == 30

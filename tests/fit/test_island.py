@@ -9,8 +9,10 @@ import xarray
 
 from labnis.fit import FitContext, FitResult, NotApplicableError, fit_current_voltage, fit_emitted_power, fit_reflection
 from labnis.fit.analyses import Conductance
+from labnis.fit.junction._array import PAIR
 from labnis.fit.junction._heated_pair import expected_current
 from labnis.fit.junction._island import COMPONENTS, SLOWEST_DEPHASING, island_state
+from labnis.fit.resonator._electrons import Island, electrons_at
 from sim_instruments import SHIPPED_TRUTH, Truth, load_truth
 from tests.fit.measuring import SERIES_RESISTANCE, current_voltage, device, emission, pulls, reflection
 
@@ -272,6 +274,36 @@ def test_rates_and_gain_follow_the_temperature(micro_cooler: Truth, micro_cooler
         assert max(abs(off[name]) for name in names) < 4
         assert not fit.warnings
         assert "island" in fit.assumed["electron_temperature"]
+
+
+@pytest.mark.parametrize("bath", [0.09, pytest.param(0.02, marks=pytest.mark.long)])
+def test_rates_and_gain_are_those_with_the_island_solved_at_every_step(
+    bath: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    truth = cooler(fridge={"mixing_chamber_temperature": bath})
+    traces, spectra, curve = reflection(truth), emission(truth), fitted(truth)
+    rates = fit_reflection(traces, prior=curve)
+    gain = fit_emitted_power(spectra, prior=rates)
+    for where in ("reflection", "emitted_power"):
+        monkeypatch.setattr(f"labnis.fit.resonator.{where}.with_island", lambda _start, _at, fit, _rest: fit(None))
+    solved = fit_reflection(traces, prior=curve), fit_emitted_power(spectra, prior=rates)
+    for fit, exact in zip((rates, gain), solved, strict=True):
+        np.testing.assert_allclose((fit.values - exact.values) / np.where(exact.sigma, exact.sigma, 1.0), 0, atol=0.03)
+        np.testing.assert_allclose(fit.sigma, exact.sigma, rtol=0.02)
+
+
+def test_electrons_near_a_known_island() -> None:
+    voltage = np.linspace(-1.2e-3, 1.2e-3, 24) + 1.2e-6
+    island = Island.of(STATE, voltage, PAIR)
+    assert island is not None
+    # As far as a curve may leave them open: the gap it does not.
+    changed = {name: value * (1.0003 if name == "gap" else 1.03) for name, value in STATE.items()}
+    found, exact = island.electrons(changed, voltage + 1e-6), electrons_at(changed, voltage + 1e-6)
+    np.testing.assert_allclose(found.temperature, exact.temperature, rtol=2e-3)
+    np.testing.assert_allclose(found.gap, exact.gap, rtol=1e-5)
+    for name, slopes in found.slopes.items():
+        for near, there in zip(slopes, exact.slopes[name], strict=True):
+            np.testing.assert_allclose(near, there, atol=0.1 * np.abs(there).max())
 
 
 def test_a_live_fit_keeps_the_components(micro_cooler: Truth, micro_cooler_fit: FitResult) -> None:

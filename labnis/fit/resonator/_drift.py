@@ -206,7 +206,7 @@ def best_factor(basis: Real, data: Numbers, tangent: Callable[[Numbers], Tangent
 
 
 def with_drift_taken_out(
-    traces: int, solved: Callable[[int], FitResult], wider: Callable[[FitResult], float], parts: int
+    traces: int, solved: Callable[[int, FitResult | None], FitResult], wider: Callable[[FitResult], float], parts: int
 ) -> FitResult:
     """Return the fit with the most general drift that costs little, or that the data demand.
 
@@ -220,7 +220,7 @@ def with_drift_taken_out(
     traces
         Number n of the traces.
     solved
-        The fit with so many terms of the drift.
+        The fit with so many terms of the drift, begun at one with others.
     wider
         By how much the uncertainties of a fit are larger than those without a drift, as a factor.
     parts
@@ -240,17 +240,18 @@ def with_drift_taken_out(
         if not drift_terms(fit) or weights[-1] < _NEGLIGIBLE or wider(fit) < _WIDER:
             break
     if not fits:
-        return solved(0)
+        return solved(0, None)
     best = fits[int(np.argmax(weights))]
     squares = [fit.covariance + np.outer(fit.values - best.values, fit.values - best.values) for fit in fits]
     return replace(best, covariance=np.average(squares, axis=0, weights=weights))
 
 
-def _fits(terms: Iterable[int], solved: Callable[[int], FitResult]) -> Iterator[FitResult]:
-    """The fits that succeed; each keeps the number of terms of its drift."""
+def _fits(terms: Iterable[int], solved: Callable[[int, FitResult | None], FitResult]) -> Iterator[FitResult]:
+    """The fits that succeed, each begun at the one before; it keeps the number of terms of its drift."""
+    fit = None
     for count in terms:
         with suppress(FitError):
-            fit = solved(count)
+            fit = solved(count, fit)
             yield replace(fit, inputs={**fit.inputs, _TERMS: float(count)})
 
 

@@ -13,6 +13,7 @@ from labnis.fit._residuals import OUTLIER, robust_scale
 from labnis.fit.arrays import Bool, Real
 from labnis.fit.models import Suspect
 from labnis.fit.resonator._drift import Tangent, best_factor, drift_basis
+from labnis.fit.resonator._electrons import Island
 from labnis.fit.resonator._emission_data import EmissionData
 from labnis.fit.resonator._tunnelling import Tunnelling, tunnelling, tunnelling_slopes
 from labnis.fit.solver import Model
@@ -42,11 +43,12 @@ class Lines:
     detuning: Real
     each: Real
     density: Real
+    island: Island | None
 
     @classmethod
-    def of(cls, values: Mapping[str, float], data: EmissionData) -> "Lines":
+    def of(cls, values: Mapping[str, float], data: EmissionData, island: Island | None = None) -> "Lines":
         """Lines of the parameters in `values`, for unit gain, at the biases and frequencies of `data`."""
-        junctions = tunnelling(values, data.device_voltage, data.array)
+        junctions = tunnelling(values, data.device_voltage, data.array, island)
         rate, frequency = values["damping_junction"], values["ohmic_frequency"]
         line, excess = _beyond(values)
         photons = float(thermal_photon_number(frequency, data.fridge_temperature)) + line
@@ -54,7 +56,7 @@ class Lines:
         flow = rate * (junctions.emission - photons * junctions.damping) + values["damping_excess"] * (excess - line)
         detuning = 2 * np.pi * (data.frequency - frequency) - rate * junctions.shift[:, None]
         each = h * frequency * values["damping_line"] / (detuning**2 + (total**2 / 4)[:, None])
-        return cls(junctions, photons, total, detuning, each, each * flow[:, None])
+        return cls(junctions, photons, total, detuning, each, each * flow[:, None], island)
 
     def slopes(self, values: Mapping[str, float], data: EmissionData, names: Sequence[str]) -> Real:
         """∂S/∂(parameter), shape (n, m, p); neglects the change of the baths' photon number with the frequency.
@@ -72,7 +74,7 @@ class Lines:
                 rate * (slope.emission - self.photons * slope.damping),
                 nothing,
             )
-            for name, slope in tunnelling_slopes(values, data.device_voltage, data.array).items()
+            for name, slope in tunnelling_slopes(values, data.device_voltage, data.array, self.island).items()
         }
         changes["damping_junction"] = (own.damping, -own.shift, net, nothing)
         changes["damping_excess"] = (ones, nothing, (excess - line) * ones, nothing)
@@ -111,14 +113,27 @@ class Spectra(Model):
     names: tuple[str, ...]
     expected: Real
     drift: Real = field(kw_only=True)
+    island: Island | None = None
 
     @classmethod
-    def of(cls, data: EmissionData, names: Sequence[str], gain: float, emitted: Real, terms: int = 0) -> "Spectra":
-        """All of the `data`, weighted for a `gain` (ratio) and an emission `emitted` (W/Hz)."""
+    def of(
+        cls,
+        data: EmissionData,
+        names: Sequence[str],
+        gain: float,
+        emitted: Real,
+        terms: int = 0,
+        island: Island | None = None,
+    ) -> "Spectra":
+        """All of the `data`, weighted for a `gain` (ratio) and an emission `emitted` (W/Hz).
+
+        `island` is that at their biases, as of `tunnelling`.
+        """
         # The noise of a radiometer is proportional to the power: weights come from the model, never from noisy data.
         expected = np.median(data.spectrum, axis=0) + gain * (emitted - np.median(emitted, axis=0))
         drift = drift_basis(data.course, terms)
-        return cls(data, tuple(names), expected, mask=np.ones(data.spectrum.size, bool), drift=drift)
+        mask = np.ones(data.spectrum.size, bool)
+        return cls(data, tuple(names), expected, mask=mask, drift=drift, island=island)
 
     @property
     def counts(self) -> Bool:
@@ -131,7 +146,7 @@ class Spectra(Model):
     def suspects(self, x: Real) -> list[Suspect]:
         """A gain that varies over the line as the noise of the chain does."""
         gain, values = self._values(x)
-        lines = Lines.of(values, self.data)
+        lines = Lines.of(values, self.data, self.island)
         emitted, noise = gain * self.data.through_filter(lines.density), self.background(x)
         change = emitted * (noise / np.median(noise) - 1)
         tangent = self._at(emitted, self._factor(emitted))
@@ -182,12 +197,12 @@ class Spectra(Model):
 
     def _emitted(self, x: Real) -> Real:
         gain, values = self._values(x)
-        return gain * self.data.through_filter(Lines.of(values, self.data).density)
+        return gain * self.data.through_filter(Lines.of(values, self.data, self.island).density)
 
     def _tangent_and_slopes(self, x: Real) -> tuple[Tangent, Real]:
         """The tangent, and ∂(data minus emission)/∂x at constant noise and factors, shape (n, m, p)."""
         gain, values = self._values(x)
-        lines = Lines.of(values, self.data)
+        lines = Lines.of(values, self.data, self.island)
         emitted = gain * self.data.through_filter(lines.density)
         factor = self._factor(emitted)
         slopes = self.data.through_filter(lines.slopes(values, self.data, self.names))

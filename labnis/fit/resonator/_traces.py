@@ -11,6 +11,7 @@ from labnis.fit.arrays import Complex, Real, complex_array, evenly_spread
 from labnis.fit.models import Suspect
 from labnis.fit.resonator._biases import JITTER, KERR, PROPORTIONAL, TRACE_JITTER, BiasTraces, check_hertz
 from labnis.fit.resonator._drift import Tangent, best_factor, drift_basis
+from labnis.fit.resonator._electrons import Island
 from labnis.fit.resonator._tunnelling import Tunnelling, tunnelling, tunnelling_slopes
 from labnis.fit.solver import TraceModel, as_real
 from labnis.physics import NoOperatingPointError
@@ -69,16 +70,21 @@ class Traces(TraceModel):
 
     data: ReflectionData
     drift: Real = field(kw_only=True)
+    island: Island | None = None
 
     @classmethod
-    def of(cls, data: ReflectionData, names: Iterable[str], terms: int = 0) -> "Traces":
-        """All of the `data`, in the phase convention of the model, with a drift of so many terms."""
+    def of(cls, data: ReflectionData, names: Iterable[str], terms: int = 0, island: Island | None = None) -> "Traces":
+        """All of the `data`, in the phase convention of the model, with a drift of so many terms.
+
+        `island` is that at their biases, as of `tunnelling`.
+        """
         drift = drift_basis(data.course, terms)
-        return cls(data.s11, tuple(names), data, mask=np.ones(2 * data.s11.size, bool), drift=drift)
+        mask = np.ones(2 * data.s11.size, bool)
+        return cls(data.s11, tuple(names), data, mask=mask, drift=drift, island=island)
 
     def suspects(self, x: Real) -> list[Suspect]:
         """A frequency that depends on the power in the resonator, or is another one in each trace."""
-        response, values = Response.of(self.values(x), self.data), self.values(x)
+        response, values = Response.of(self.values(x), self.data, self.island), self.values(x)
         shift = next(response.slopes(values, self.data, ("ohmic_frequency",)))
         power = np.abs(response.response) ** 2
         traces = np.eye(self.s11.shape[0])[:, :, None]
@@ -101,13 +107,13 @@ class Traces(TraceModel):
 
     def model(self, x: Real) -> Complex:
         """Background times Γ and its factor, shape (n, m)."""
-        gamma = Response.of(self.values(x), self.data).gamma
+        gamma = Response.of(self.values(x), self.data, self.island).gamma
         gamma = gamma * self._factor(gamma)[:, None]
         return self._background(gamma) * gamma
 
     def drifts(self, x: Real, noise: float) -> tuple[Complex, Real]:
         """Logarithm of the factor of each trace, and the σ of both of its parts, shape (n,)."""
-        gamma = Response.of(self.values(x), self.data).gamma
+        gamma = Response.of(self.values(x), self.data, self.island).gamma
         factor = self._factor(gamma)
         # A phase that turns by more than a half turn is continued.
         logarithm = np.log(np.abs(factor)) + 1j * np.unwrap(np.angle(factor))
@@ -122,7 +128,7 @@ class Traces(TraceModel):
 
     def jacobian(self, x: Real) -> Real:
         values = self.values(x)
-        response = Response.of(values, self.data)
+        response = Response.of(values, self.data, self.island)
         factor = self._factor(response.gamma)[:, None]
         gamma = response.gamma * factor
         background, power = self._background(gamma), self._power(gamma)
@@ -163,16 +169,17 @@ class Response:
     junctions: Tunnelling
     coupling: complex
     response: Complex
+    island: Island | None
 
     @classmethod
-    def of(cls, values: dict[str, float], data: ReflectionData) -> "Response":
+    def of(cls, values: dict[str, float], data: ReflectionData, island: Island | None = None) -> "Response":
         """Γ of the parameters in `values` at the biases and frequencies of `data`."""
-        junctions = tunnelling(values, data.device_voltage, data.array)
+        junctions = tunnelling(values, data.device_voltage, data.array, island)
         rate = values["damping_junction"]
         total = values["damping_line"] + values["damping_excess"] + rate * junctions.damping
         detuning = 2 * np.pi * (data.frequency - values["ohmic_frequency"]) - rate * junctions.shift[:, None]
         coupling = (1 + complex(values["fano_real"], values["fano_imag"])) * values["damping_line"]
-        return cls(junctions, coupling, np.asarray(1 / (total[:, None] - 2j * detuning)))
+        return cls(junctions, coupling, np.asarray(1 / (total[:, None] - 2j * detuning)), island)
 
     @property
     def gamma(self) -> Complex:
@@ -186,7 +193,7 @@ class Response:
         # The effect of each parameter on γ_Σ − 2iδ at each bias.
         width: dict[str, Any] = {
             name: rate * (slope.damping + 2j * slope.shift)
-            for name, slope in tunnelling_slopes(values, data.device_voltage, data.array).items()
+            for name, slope in tunnelling_slopes(values, data.device_voltage, data.array, self.island).items()
         }
         width["damping_junction"] = self.junctions.damping + 2j * self.junctions.shift
         width["ohmic_frequency"] = width["ohmic_frequency"] + 4j * np.pi

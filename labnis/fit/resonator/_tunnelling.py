@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -11,14 +10,14 @@ from scipy.constants import e, h, k
 from labnis.fit.arrays import Complex, Real
 from labnis.fit.estimate import number_text
 from labnis.fit.junction._array import PAIR, JunctionArray
-from labnis.fit.junction._island import COMPONENTS, SLOWEST_DEPHASING, components_of, island_state
+from labnis.fit.junction._island import SLOWEST_DEPHASING, components_of
 from labnis.fit.junction._unequal_pair import ASYMMETRY
 from labnis.fit.parameters import Parameter
+from labnis.fit.resonator._electrons import ISLAND_NAMES, JUNCTION_NAMES, Electrons, Island, electrons_at
 from labnis.fit.result import FitResult
 from labnis.physics import NISJunction
 
 __all__ = [
-    "JUNCTION_NAMES",
     "RATE_NAMES",
     "Tunnelling",
     "handed_on",
@@ -33,7 +32,6 @@ __all__ = [
     "zero_assumed",
 ]
 
-JUNCTION_NAMES = ("gap", "electron_temperature", "dynes", "voltage_offset")
 RATE_NAMES = ("damping_line", "damping_excess", "damping_junction", "ohmic_frequency")
 
 # By how much the zero of the voltage drifts from one run to the next (V, standard uncertainty) where nothing is stated:
@@ -46,9 +44,6 @@ _FLAT = 0.3
 # Of γ̄_T by which two unequal junctions and two equal ones differ next to the gap, per square of the asymmetry; and the
 # part from which that matters: rates are known to a few parts in 10⁴.
 _NEXT_TO_GAP, _LEAST = 3.3, 1e-4
-
-# Of the junctions and their island, in a fit of the current.
-ISLAND_NAMES = (*JUNCTION_NAMES, "normal_resistance", *COMPONENTS, "dephasing_rate")
 
 # The shape of γ_T(V) does not contain the tunnelling resistance (it is absorbed in γ̄_T), so any value serves.
 _ANY_RESISTANCE = 1.0
@@ -75,14 +70,18 @@ class Tunnelling(NamedTuple):
     emission: Real
 
 
-def tunnelling(values: Mapping[str, float], device_voltage: Real, array: JunctionArray = PAIR) -> Tunnelling:
+def tunnelling(
+    values: Mapping[str, float], device_voltage: Real, array: JunctionArray = PAIR, island: Island | None = None
+) -> Tunnelling:
     """`Tunnelling` of the parameters in `values` at the measured voltages across the device (V), shape (n,).
+
+    `island` is one that is solved close to these parameters and voltages; without it, it is solved at them.
 
     With F = Δ·s(eV/Δ, kT/Δ) and w = ħω_r: γ_T = Re[F(V+w) − F(V−w)]/2w, shift = Im[F(V+w) + F(V−w) − 2F(V)]/4w,
     γ_T N_T = [R(V−w) + R(−V−w)]/2w with R(E) = Re F(E)/(1 − e^{−E/kT}), so that R(−E) = R(E) − Re F(E).
     """
     values, pair_voltage = array.values_of_pair(values), array.voltage * device_voltage
-    electrons = _electrons(values, pair_voltage)
+    electrons = _electrons(values, pair_voltage, island)
     junction, energy, photon = _energies(values, pair_voltage)
     # Another gap is another unit of energy.
     scale = electrons.gap / values["gap"]
@@ -91,11 +90,11 @@ def tunnelling(values: Mapping[str, float], device_voltage: Real, array: Junctio
 
 
 def tunnelling_slopes(
-    values: Mapping[str, float], device_voltage: Real, array: JunctionArray = PAIR
+    values: Mapping[str, float], device_voltage: Real, array: JunctionArray = PAIR, island: Island | None = None
 ) -> dict[str, Tunnelling]:
     """∂/∂(parameter) of `tunnelling` for each parameter on which it depends."""
     values, pair_voltage = array.values_of_pair(values), array.voltage * device_voltage
-    electrons = _electrons(values, pair_voltage)
+    electrons = _electrons(values, pair_voltage, island)
     gap, temperature, scale = electrons.gap, electrons.temperature, electrons.gap / values["gap"]
     junction, energy, photon = _energies(values, pair_voltage)
     reduced, by_v, by_t = junction.complex_response_with_slopes(energy / scale, temperature / scale)
@@ -129,31 +128,8 @@ def tunnelling_slopes(
     return {name: Tunnelling(*(factor * part for part in slope)) for (name, slope), factor in of_pair}
 
 
-class _Electrons(NamedTuple):
-    """Electron temperature (K) and gap (eV) at n biases, and the slopes of both by parameter, each (n,)."""
-
-    temperature: Real
-    gap: Real
-    slopes: Mapping[str, tuple[Real, Real]]
-
-
-def _electrons(values: Mapping[str, float], device_voltage: Real) -> _Electrons:
-    """The same at every bias, or those of the island whose components are among the `values`."""
-    names = [name for name in values if name in ISLAND_NAMES]
-    if not set(names) & COMPONENTS.keys():
-        one, none = np.ones_like(device_voltage), np.zeros_like(device_voltage)
-        slopes = {"electron_temperature": (one, none), "gap": (none, one)}
-        return _Electrons(values["electron_temperature"] * one, values["gap"] * one, slopes)
-    return _on_island(tuple((name, values[name]) for name in names), tuple(device_voltage.tolist()))
-
-
-@lru_cache(maxsize=8)
-def _on_island(values: tuple[tuple[str, float], ...], device_voltage: tuple[float, ...]) -> _Electrons:
-    """Remembered: residuals and slopes of a fit are wanted at the same parameters."""
-    names = [name for name, _ in values]
-    state = island_state(dict(values), np.array(device_voltage), names)
-    both = zip(state.temperature_slopes.T, state.gap_slopes.T, strict=True)
-    return _Electrons(state.temperature, state.gap, dict(zip(names, both, strict=True)))
+def _electrons(values: Mapping[str, float], pair_voltage: Real, island: Island | None) -> Electrons:
+    return electrons_at(values, pair_voltage) if island is None else island.electrons(values, pair_voltage)
 
 
 def _energies(values: Mapping[str, float], device_voltage: Real) -> tuple[NISJunction, Real, float]:

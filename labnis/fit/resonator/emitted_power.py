@@ -21,13 +21,11 @@ from scipy.ndimage import median_filter
 
 from labnis.fit.arrays import Bool, Real
 from labnis.fit.derived import with_quantity
-from labnis.fit.estimate import number_text
 from labnis.fit.given import PHYSICAL, known_before, refuse_unphysical
 from labnis.fit.information import Sensitivity, thinned
 from labnis.fit.junction._island import COMPONENTS, SLOWEST_DEPHASING
 from labnis.fit.parameters import Given, Parameter, hold, joined, parameters_at, prior_rows, restarted
 from labnis.fit.propagation import Evaluated
-from labnis.fit.resonator._biases import gigahertz
 from labnis.fit.resonator._drift import (
     NARROW,
     drift_terms,
@@ -36,7 +34,9 @@ from labnis.fit.resonator._drift import (
     widened,
     with_drift_taken_out,
 )
+from labnis.fit.resonator._electrons import Island, with_island
 from labnis.fit.resonator._emission_data import EmissionData, refuse_impossible, spectra_warnings
+from labnis.fit.resonator._emission_notes import photon_notes, spur_notes, too_cold, unusual_gain, wide_filter
 from labnis.fit.resonator._lines import EXCESS_PHOTONS, LINE_PHOTONS, Lines, Spectra
 from labnis.fit.resonator._tunnelling import (
     RATE_NAMES,
@@ -65,19 +65,10 @@ MODEL = "emitted spectra at all biases"
 # In dB; an emitted power with an uncertainty of a third of itself may be noise.
 LARGEST_GAIN_SIGMA = 10 / np.log(10) / 3
 
-# Spurs that a note names.
-_LISTED = 6
-# Widest filter of the analyzer, in widths of the line at the largest bias.
-_WIDEST_FILTER = 0.3
-# Gains (dB) of chains of amplifiers, lossy ones included.
-_GAINS = (-40.0, 130.0)
-
 # Photons beyond those of the fridge's temperature, and their standard uncertainty, where nothing is stated: in each
 # mode of the line, where one is noise of 0.22 K at 4.7 GHz, and of the excess losses. They matter where the data do not
 # tell them.
 _ASSUMED_PHOTONS = {LINE_PHOTONS: (0.0, 2.0), EXCESS_PHOTONS: (0.0, 5.0)}
-# So many standard uncertainties of them are told, and are in doubt where they are negative.
-_TOLD, _TOO_COLD = 3.0, 4.0
 
 # All biases count, but some must be where gap and temperature no longer matter.
 _FEWEST_HIGH = 3
@@ -156,20 +147,29 @@ def fit_emitted_power(
     assumed |= junctions_assumed(usable.array)
     inputs = {"fridge_temperature": data.fridge_temperature, **usable.array.inputs, **unequal_input(prior)}
 
-    def spectra(terms: int) -> Spectra:
-        return Spectra.of(usable, names, gain, emitted, terms)
+    def spectra(terms: int, island: Island | None) -> Spectra:
+        return Spectra.of(usable, names, gain, emitted, terms, island)
 
-    def solved(terms: int) -> FitResult:
-        model = spectra(terms)
-        absorbed = usable.frequency.size + model.drift.shape[1]
-        return solve(parameters, model, MODEL, assumed, absorbed=absorbed, prior=known, given=given, inputs=inputs)
+    def fitted(island: Island | None) -> FitResult:
+        def solved(terms: int, before: FitResult | None) -> FitResult:
+            model = spectra(terms, island)
+            absorbed = usable.frequency.size + model.drift.shape[1]
+            begun = parameters if before is None else restarted(parameters, before.values)
+            return solve(begun, model, MODEL, assumed, absorbed=absorbed, prior=known, given=given, inputs=inputs)
 
-    def wider(fit: FitResult) -> float:
-        whole_prior = known_before(parameters, known, given).prior
-        without = Evaluated(spectra(0).with_mask(fit.mask), fit.names, np.asarray, whole_prior)
-        return widened(fit, without, ("gain",))
+        def wider(fit: FitResult) -> float:
+            without = spectra(0, island).with_mask(fit.mask)
+            whole_prior = known_before(parameters, known, given).prior
+            return widened(fit, Evaluated(without, fit.names, np.asarray, whole_prior), ("gain",))
 
-    result = with_drift_taken_out(usable.device_voltage.size, solved, wider, parts=1)
+        return with_drift_taken_out(usable.device_voltage.size, solved, wider, parts=1)
+
+    result = with_island(
+        {p.name: p.start for p in parameters},
+        lambda values: Island.of(values, usable.device_voltage, usable.array),
+        fitted,
+        lambda fit, island: spectra(drift_terms(fit), island).with_mask(fit.mask).residuals(fit.values),
+    )
     found = result["gain"]
     if not found.sigma < LARGEST_GAIN_SIGMA:
         raise FitError(
@@ -177,19 +177,18 @@ def fit_emitted_power(
             "the resonance in the band, and is the bias beyond the gap?"
         )
     values = result.by_name
-    fitted = 10 ** (values["gain"] / 10) * Lines.of(values, usable).density
     suspect = spectra_warnings(
         usable,
-        fitted,
+        10 ** (values["gain"] / 10) * Lines.of(values, usable).density,
         gap=values["gap"],
         gain_sigma=found.sigma,
         fewest_high=_FEWEST_HIGH,
         taken_out=drift_terms(result) > 0,
     )
-    suspect = (*_unusual_gain(values["gain"]), *_too_cold(result), *unequal_warning(inputs, found.sigma), *suspect)
-    suspect = (*suspect, *_wide_filter(usable, values))
-    model = spectra(drift_terms(result)).with_mask(result.mask)
-    notes = (*result.notes, *_drift_notes(result, model), *_spur_notes(usable, model), *_photon_notes(result))
+    suspect = (*unusual_gain(values["gain"]), *too_cold(result), *unequal_warning(inputs, found.sigma), *suspect)
+    suspect = (*suspect, *wide_filter(usable, values))
+    model = spectra(drift_terms(result), None).with_mask(result.mask)
+    notes = (*result.notes, *_drift_notes(result, model), *spur_notes(usable, model), *photon_notes(result))
     result = replace(result, warnings=(*result.warnings, *suspect), notes=notes, limits=prior.limits)
     return _with_noise_temperature(result, model)
 
@@ -231,13 +230,26 @@ def _fitted(fit: FitResult, usable: EmissionData) -> tuple[Spectra, Real]:
 
 
 def emission_evaluated(
-    fit: FitResult, data: EmissionData, *, prior: FitResult, given: Given | None = None
+    fit: FitResult,
+    data: EmissionData,
+    *,
+    prior: FitResult,
+    given: Given | None = None,
+    like: Evaluated | None = None,
 ) -> Evaluated:
-    """Return the model of a gain fit, made from `data`, at other data of the same biases and frequencies."""
+    """Return the model of a gain fit, made from `data`, at other data of the same biases and frequencies.
+
+    `like` is that at the data of the fit, whose island serves here, too.
+    """
     names = tuple(name for name in fit.names if name != "noise_temperature")
     values, usable = fit.by_name, data.finite()
-    emitted = Lines.of(values, usable).density
-    spectra = Spectra.of(usable, names, 10 ** (values["gain"] / 10), emitted, drift_terms(fit)).with_mask(fit.mask)
+    match like:
+        case Evaluated(model=Spectra(island=island)):
+            pass
+        case _:
+            island = Island.of(values, usable.device_voltage, usable.array)
+    emitted, gain = Lines.of(values, usable, island).density, 10 ** (values["gain"] / 10)
+    spectra = Spectra.of(usable, names, gain, emitted, drift_terms(fit), island).with_mask(fit.mask)
 
     def whole(x: Real) -> Real:
         # A small step may lead below the 0 at which the Dynes parameter ends.
@@ -271,30 +283,6 @@ def _known(prior: FitResult) -> FitResult:
     return replace(joined(result_from_mapping("prior", _ASSUMED_PHOTONS), rates), limits=rates.limits)
 
 
-def _photon_notes(result: FitResult) -> tuple[str, ...]:
-    """What the spectra say of warm baths, where it is more than noise."""
-    line, excess = result[LINE_PHOTONS], result[EXCESS_PHOTONS]
-    beyond = "beyond those of the fridge's temperature"
-    texts = {
-        f"the spectra show {line} photons in each mode of the line, {beyond}; their noise does not count in "
-        "noise_temperature: attenuate and filter the line, or look for what radiates into it": line,
-        f"the spectra show excess losses with {excess} photons {beyond}: look for what heats the resonator": excess,
-    }
-    return tuple(text for text, photons in texts.items() if 0 < _TOLD * photons.sigma < photons.value)
-
-
-def _too_cold(result: FitResult) -> tuple[str, ...]:
-    """A warning where line or losses are colder than the fridge."""
-    whose = {LINE_PHOTONS: "each mode of the line", EXCESS_PHOTONS: "the excess losses"}
-    kelvin = number_text(result.inputs["fridge_temperature"], "K")
-    return tuple(
-        f"the spectra show {result[name]} photons in {what} beyond those of the fridge's temperature, {kelvin}: "
-        "nothing is colder than the fridge; is its temperature read right, and are the rates those of this device?"
-        for name, what in whose.items()
-        if result[name].value < -_TOO_COLD * result[name].sigma < 0
-    )
-
-
 def _drift_notes(result: FitResult, spectra: Spectra) -> tuple[str, ...]:
     """What the spectra say of a drift of the gain; the warnings say where it is doubtful."""
     narrow = () if follows_each_trace(result) else (NARROW,)
@@ -324,27 +312,6 @@ def _gain_guess(data: EmissionData, emitted: Real) -> float:
     return gain
 
 
-def _wide_filter(data: EmissionData, values: Mapping[str, float]) -> tuple[str, ...]:
-    """A warning where the analyzer's filter is so wide that only its variance is not enough."""
-    width = float(Lines.of(values, data).total[np.abs(data.device_voltage).argmax()]) / (2 * np.pi)
-    if data.noise_bandwidth <= _WIDEST_FILTER * width:
-        return ()
-    return (
-        f"the noise bandwidth of the analyzer, {number_text(data.noise_bandwidth, 'Hz')}, is not small against the "
-        f"line, {number_text(width, 'Hz')}: measure with a smaller resolution_bandwidth",
-    )
-
-
-def _unusual_gain(gain: float) -> tuple[str, ...]:
-    """A warning about a gain (dB) that no chain of amplifiers has."""
-    if _GAINS[0] < gain < _GAINS[1]:
-        return ()
-    return (
-        f"a gain of {gain:.4g} dB is unusual: is spectrum the power density in W/Hz, not its square root (an "
-        "amplitude), or in another unit?",
-    )
-
-
 def _known_parameters(known: FitResult) -> list[Parameter]:
     """Parameters of the prior, started at its values and scaled by its uncertainties."""
     return [
@@ -358,18 +325,6 @@ def _known_parameters(known: FitResult) -> list[Parameter]:
         )
         for name, unit, value, s in zip(known.names, known.units, known.values, known.sigma, strict=True)
     ]
-
-
-def _spur_notes(data: EmissionData, spectra: Spectra) -> tuple[str, ...]:
-    """Which bins do not count in the noise temperature."""
-    if not spectra.spurs.any():
-        return ()
-    places = [gigahertz(one) for one in data.frequency[spectra.spurs].tolist()]
-    more = f" and {len(places) - _LISTED} more" if len(places) > _LISTED else ""
-    return (
-        f"spurs stand out of the chain's noise and do not count in noise_temperature: at {', '.join(places[:_LISTED])}"
-        f"{more}",
-    )
 
 
 def _noise_temperature(spectra: Spectra, x: Real) -> float:

@@ -23,6 +23,7 @@ from labnis.fit.arrays import Complex, Real
 from labnis.fit.derived import with_derived
 from labnis.fit.parameters import Given, Parameter, hold
 from labnis.fit.resonator._biases import GOOD_BIAS, volts
+from labnis.fit.resonator._electrons import JUNCTION_NAMES
 from labnis.fit.resonator._emission_data import (
     HIGH_BIAS,
     EmissionData,
@@ -30,7 +31,7 @@ from labnis.fit.resonator._emission_data import (
     spectra_warnings,
     without_bursts,
 )
-from labnis.fit.resonator._tunnelling import JUNCTION_NAMES, RATE_NAMES, unequal_input, unequal_warning
+from labnis.fit.resonator._tunnelling import RATE_NAMES, unequal_input, unequal_warning
 from labnis.fit.resonator.emitted_power import drift_factor, fit_emitted_power
 from labnis.fit.resonator.reflection import ReflectionData
 from labnis.fit.result import FitError, FitResult

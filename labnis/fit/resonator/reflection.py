@@ -22,7 +22,7 @@ from labnis.fit.derived import with_derived
 from labnis.fit.given import known_before, refuse_unphysical
 from labnis.fit.information import Sensitivity, thinned
 from labnis.fit.junction._array import JunctionArray
-from labnis.fit.parameters import Given, Parameter, hold, joined, parameters_at, prior_rows
+from labnis.fit.parameters import Given, Parameter, hold, joined, parameters_at, prior_rows, restarted
 from labnis.fit.propagation import Evaluated
 from labnis.fit.resonator._amplitudes import amplitude_warning
 from labnis.fit.resonator._biases import refuse_far_biases, refuse_few, refuse_impossible_biases
@@ -34,6 +34,7 @@ from labnis.fit.resonator._drift import (
     widened,
     with_drift_taken_out,
 )
+from labnis.fit.resonator._electrons import Island, with_island
 from labnis.fit.resonator._rates_start import rate_parameters
 from labnis.fit.resonator._traces import ReflectionData, Response, Traces
 from labnis.fit.resonator._tunnelling import (
@@ -145,19 +146,30 @@ def fit_reflection(
     assumed |= temperature_assumed(prior) | junctions_assumed(usable.array)
     unequal = unequal_input(prior)
 
-    def solved(terms: int) -> FitResult:
-        traces = Traces.of(usable, names, terms)
-        absorbed = 2 * (usable.frequency.size + traces.drift.shape[1])
-        inputs, known = {**usable.array.inputs, **unequal}, _with_fano(prior, given)
-        return solve(parameters, traces, MODEL, assumed, absorbed=absorbed, prior=known, given=given, inputs=inputs)
+    def traces(fit: FitResult, island: Island | None, terms: int) -> Traces:
+        return Traces.of(usable, names, terms, island).with_mask(fit.mask)
 
-    def wider(fit: FitResult) -> float:
-        known = known_before(parameters, _with_fano(prior, given), given).prior
-        without = Evaluated(Traces.of(usable, names).with_mask(fit.mask), fit.names, np.asarray, known)
-        return widened(fit, without, RATE_NAMES)
+    def fitted(island: Island | None) -> FitResult:
+        def solved(terms: int, before: FitResult | None) -> FitResult:
+            model = Traces.of(usable, names, terms, island)
+            absorbed = 2 * (usable.frequency.size + model.drift.shape[1])
+            inputs, known = {**usable.array.inputs, **unequal}, _with_fano(prior, given)
+            begun = parameters if before is None else restarted(parameters, before.values)
+            return solve(begun, model, MODEL, assumed, absorbed=absorbed, prior=known, given=given, inputs=inputs)
+
+        def wider(fit: FitResult) -> float:
+            known = known_before(parameters, _with_fano(prior, given), given).prior
+            return widened(fit, Evaluated(traces(fit, island, 0), fit.names, np.asarray, known), RATE_NAMES)
+
+        return with_drift_taken_out(usable.device_voltage.size, solved, wider, parts=2)
 
     try:
-        result = with_drift_taken_out(usable.device_voltage.size, solved, wider, parts=2)
+        result = with_island(
+            {p.name: p.start for p in parameters},
+            lambda values: Island.of(values, usable.device_voltage, usable.array),
+            fitted,
+            lambda fit, island: traces(fit, island, drift_terms(fit)).residuals(fit.values),
+        )
     except FitError as error:
         raise FitError(f"{error}: {_QUESTIONS}") from error
     few = usable.thinned(*_FEW)
@@ -207,16 +219,31 @@ def _without_outliers(fit: FitResult, data: ReflectionData) -> tuple[Traces, Rea
 
 
 def reflection_evaluated(
-    fit: FitResult, data: ReflectionData, *, prior: FitResult | None, given: Given | None = None
+    fit: FitResult,
+    data: ReflectionData,
+    *,
+    prior: FitResult | None,
+    given: Given | None = None,
+    like: Evaluated | None = None,
 ) -> Evaluated:
-    """Return the model of a reflection fit, made from `data`, at other data of the same biases and frequencies."""
+    """Return the model of a reflection fit, made from `data`, at other data of the same biases and frequencies.
+
+    `like` is that at the data of the fit, whose island serves here, too.
+    """
     names = tuple(name for name in fit.names if name != "resonance_frequency")
-    model = Traces.of(data.finite().conjugate(), names, drift_terms(fit)).with_mask(fit.mask)
+    usable = data.finite().conjugate()
+    match like:
+        case Evaluated(model=Traces(island=island)):
+            pass
+        case _:
+            island = Island.of(fit.by_name, usable.device_voltage, usable.array)
+    model = Traces.of(usable, names, drift_terms(fit), island).with_mask(fit.mask)
+    zero = Island.of(fit.by_name, -fit["voltage_offset"].value * np.ones(1), usable.array)
 
     def whole(x: Real) -> Real:
         values = dict(zip(names, x, strict=True))
         # A small step may lead below the 0 at which the Dynes parameter ends.
-        return np.append(x, _zero_bias_resonance(values | {"dynes": max(values["dynes"], 0.0)}, data.array))
+        return np.append(x, _zero_bias_resonance(values | {"dynes": max(values["dynes"], 0.0)}, data.array, zero))
 
     return Evaluated(model, names, whole, known_before(parameters_at(fit), _with_fano(prior, given), given).prior)
 
@@ -250,10 +277,10 @@ def _with_fano(prior: FitResult | None, given: Given | None) -> FitResult | None
     return _FANO if handed is None else joined(_FANO, handed)
 
 
-def _zero_bias_resonance(values: Mapping[str, float], array: JunctionArray) -> float:
+def _zero_bias_resonance(values: Mapping[str, float], array: JunctionArray, island: Island | None = None) -> float:
     """Resonance frequency at zero bias (Hz), which is not where the voltage reads 0."""
     zero = np.array([-values["voltage_offset"]])
-    shift = values["damping_junction"] * tunnelling(values, zero, array).shift[0]
+    shift = values["damping_junction"] * tunnelling(values, zero, array, island).shift[0]
     return float(values["ohmic_frequency"] + shift / (2 * np.pi))
 
 

@@ -115,6 +115,27 @@ def test_last_digits_of_quiet_meters_are_no_doubt_and_hide_none(bump: float) -> 
         assert fit["normal_resistance"].value == pytest.approx(1.5e3, abs=4 * fit["normal_resistance"].sigma)
 
 
+def test_a_coarse_last_digit_counts_in_sigma() -> None:
+    # 0.1 µV across 24 kΩ are 4 pA, and as source and meter differ by some 10⁻⁴, no number of points averages them out.
+    junction, off, sizes = NISJunction(215e-6, 12e3, 1e-4), [], []
+    for seed in range(6):
+        random = np.random.default_rng(seed)
+        level = 6e-6 * np.arange(-200, 201)
+        true = level * (1 + random.choice([-1, 1]) * random.uniform(5e-5, 3e-4)) + random.uniform(-1e-6, 1e-6)
+        current = junction.current(true / 2, 0.11) + 7e-13 * random.normal(size=level.size)
+        fit = fit_current_voltage(np.round(true, 7), current, fixed={"injection": 0.0})
+        assert not fit.warnings and any("the last digits of voltage, 100 nV, " in note for note in fit.notes)
+        off += [
+            (fit[name].value - truth) / fit[name].sigma
+            for name, truth in (("gap", 215e-6), ("normal_resistance", 12e3))
+        ]
+        sizes.append(fit["gap"].sigma)
+    assert 0.5 < np.sqrt(np.mean(np.square(off))) < 1.6
+    # Set-points as they were commanded have no digits that are read.
+    exact = fit_current_voltage(level, junction.current(level / 2, 0.11) + current - junction.current(true / 2, 0.11))
+    assert not any("last digits" in note for note in exact.notes) and exact["gap"].sigma < min(sizes)
+
+
 def test_start_saves_time_but_is_no_prior(shipped: Truth) -> None:
     voltage, current = current_voltage(shipped, 4)
     plain = fit_current_voltage(voltage, current, series_resistance=SERIES_RESISTANCE)

@@ -1,26 +1,21 @@
 """Doubts about a current–voltage curve: units, other junctions, copies, the resistance of the line, drifts."""
 
-from dataclasses import replace
-
 import numpy as np
 
 from labnis.fit._doubts import suspected
-from labnis.fit._residuals import noise_between_neighbours, told_alike
 from labnis.fit._sweeps import compared_sweeps, sweeps_of
 from labnis.fit.arrays import Real
-from labnis.fit.estimate import number_text
 from labnis.fit.junction._array import PAIR, JunctionArray
 from labnis.fit.junction._gap_loss import gap_loss_suspects
 from labnis.fit.junction._heated_pair import HeatedPair, Readings
 from labnis.fit.junction._line import LINE
 from labnis.fit.junction._pair import PairModel
-from labnis.fit.junction._resolution import resolution
 from labnis.fit.junction._unequal_pair import ASYMMETRY, unequal_suspect
 from labnis.fit.models import CurveModel, Suspect
 from labnis.fit.result import FitResult
 from labnis.physics import NISJunction
 
-__all__ = ["curve_warnings", "line_warnings", "other_junctions", "unusual_resistance", "without_rounding"]
+__all__ = ["curve_warnings", "line_warnings", "other_junctions", "unusual_resistance"]
 
 # The curve contradicts a stated resistance of the line beyond this many of its standard uncertainties.
 _CONTRADICTS = 2.5
@@ -32,16 +27,17 @@ _DRIFT = (
 _WRONG_LINE, _PLAUSIBLE = "it looks like a series resistance that is {:.3g} ohm off: measure it again", 0.1
 # Resistances (ohm) of common tunnel junctions, and the highest one of a single junction, such as that of an STM.
 _USUAL_RESISTANCES, _HIGHEST_OF_ONE = (50.0, 2e6), 1e13
-# Residuals that are alike have at most so many times the variance that rounding gives them.
-_ROUNDED = 1.5
-# A last digit is at most this part of the distance of set-points.
-_DIGIT = 1e-2
 # Gaps of aluminium films (eV); no other superconductor of common junctions has half or twice such a gap.
 _ALUMINIUM = (160e-6, 260e-6)
 
 
-def line_warnings(result: FitResult, readings: Readings, model: CurveModel) -> tuple[str, ...]:
-    """A warning where the curve wants another resistance of the line than what is stated, or looks like a drift."""
+def line_warnings(
+    result: FitResult, readings: Readings, model: CurveModel, *, rounded: bool = False
+) -> tuple[str, ...]:
+    """A warning where the curve wants another resistance of the line than what is stated, or looks like a drift.
+
+    What is `rounded` with more than its noise may look like a drift as well.
+    """
     of_pair = readings.array.resistance
     stated, sigma = readings.series_resistance / of_pair, readings.resistance_sigma / of_pair
     losses = gap_loss_suspects(model, result.by_name)
@@ -63,43 +59,13 @@ def line_warnings(result: FitResult, readings: Readings, model: CurveModel) -> t
         # An error of the line within what is stated looks much like unequal junctions, or a warm superconductor.
         if suspected(result, model, [line._replace(plausible=(0.0, within))]):
             found = suspected(result, model, [*unequal, *losses], known=np.hstack([held, change[:, None]]))
-        return found or suspected(result, model, [drift], known=change[:, None])
+        return found or suspected(result, model, [] if rounded else [drift], known=change[:, None])
     found, wanted = suspected(result, model, losses), readings.array.of_device(result)[LINE]
     if found or abs(wanted.value) <= _CONTRADICTS * sigma:
         return found
     return (
         f"the data want a series resistance of {stated + wanted.value:.5g} ± {wanted.sigma:.2g} ohm, and {stated:.5g} "
         f"± {sigma:.2g} ohm are stated; is the stated value wrong, or the model?",
-    )
-
-
-def without_rounding(result: FitResult, readings: Readings, model: CurveModel) -> FitResult:
-    """The `result`, in which residuals that are alike are no warning where the meters' last digits make them so.
-
-    A meter without noise rounds evenly spaced values with a slow sawtooth. `model` is that of the current.
-    """
-    told, array = told_alike(result.warnings), readings.array
-    if not told:
-        return result
-    reading = readings.voltage + readings.series_resistance * readings.current
-    volt, ampere = resolution(reading / array.voltage), resolution(readings.current / array.current)
-    if volt * array.voltage > _DIGIT * float(np.median(np.abs(np.diff(np.sort(reading))))):
-        volt = 0.0  # set-points on a grid, as they were commanded
-    counts, slopes = model.mask, model.jacobian(result.values)
-    by_voltage, by_current = (slopes[counts, result.names.index(f"{n}_offset")] for n in ("voltage", "current"))
-    rest = result.residuals[: counts.size][counts]
-    alike = float(np.mean(rest**2)) - noise_between_neighbours(rest, np.ones(rest.size, bool)) ** 2
-    rounding = (volt * array.voltage * by_voltage) ** 2 + (ampere * array.current * by_current) ** 2
-    if alike > _ROUNDED * float(np.mean(rounding)) / 12:
-        return result
-    note = (
-        f"the last digits of voltage and current, {number_text(volt, 'V')} and {number_text(ampere, 'A')}, make "
-        "neighbouring residuals alike; a smaller range of the meter has smaller ones"
-    )
-    return replace(
-        result,
-        warnings=tuple(text for text in result.warnings if text not in told),
-        notes=(*result.notes, note),
     )
 
 

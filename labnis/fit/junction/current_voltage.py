@@ -33,7 +33,6 @@ from labnis.fit.junction._curve_doubts import (
     line_warnings,
     other_junctions,
     unusual_resistance,
-    without_rounding,
 )
 from labnis.fit.junction._heated_pair import Readings, expected_current
 from labnis.fit.junction._island import COMPONENTS, components_of
@@ -41,6 +40,7 @@ from labnis.fit.junction._line import GAIN
 from labnis.fit.junction._one_temperature import ISLAND, MODEL, Sweep, fit_pair
 from labnis.fit.junction._other_causes import other_cause, wrong_held_values
 from labnis.fit.junction._pair import ASSUMED
+from labnis.fit.junction._rounding import Rounding
 from labnis.fit.junction._unequal_pair import ASYMMETRY
 from labnis.fit.parameters import Given, Parameter, hold
 from labnis.fit.result import FitError, FitResult
@@ -146,7 +146,8 @@ def fit_current_voltage(  # noqa: PLR0913  # each of them is a fact about the me
     if unequal:
         result = _with_effect_told(result, readings, held)
     model = model_of_pair(result, readings).with_mask(result.mask[: voltage.size])
-    result = without_rounding(result, readings, model)
+    rounding = Rounding.of(result, readings, model)
+    rounded, result = rounding.counts(result), rounding.told(result, readings, model)
     # What is told of the curve is that of the current.
     of_current = replace(result, residuals=result.residuals[: voltage.size], mask=result.mask[: voltage.size])
     found, counted = array.of_device(result, datum=array.current), of_current.mask
@@ -157,7 +158,7 @@ def fit_current_voltage(  # noqa: PLR0913  # each of them is a fact about the me
     if "normal_resistance" not in {**held, **known}:
         suspect = (*unusual_resistance(found["normal_resistance"].value, array), *suspect)
     told = stated(array.factors, found, fixed or {}, given or {})
-    doubts = _held_absent(of_current, held) or line_warnings(of_current, readings, model)
+    doubts = _held_absent(of_current, held) or line_warnings(of_current, readings, model, rounded=rounded)
     if not unequal and (components_of(result) or told_alike(result.warnings) or doubts):
         doubts = other_cause(of_current, readings, held, pair) or doubts
     found = replace(found, warnings=(*found.warnings, *suspect, *doubts))

@@ -194,6 +194,7 @@ def _measure(
         observers=observers,
         on_error=options.on_error,
         accept=options.accept,
+        priors_from=options.priors_from or (),
         visa_record=partial(recorded, procedures=procedures) if options.record_visa else None,
     ) as session:
         plans = session.prepare(procedures, until=until)

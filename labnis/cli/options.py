@@ -108,6 +108,14 @@ class MeasurementOptions:
     accept: Annotated[
         bool, typer.Option("--accept", help="Use fits of earlier runs as priors also where they are in doubt.")
     ] = False
+    priors_from: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--from",
+            metavar="RUN",
+            help="Run whose fits are priors, instead of the newest ones of the ledger; may be given again.",
+        ),
+    ] = None
     tag: Annotated[
         list[str] | None, typer.Option("--tag", metavar="WORD", help="Word to search for; may be given again.")
     ] = None

@@ -2,12 +2,14 @@
 
 import json
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from labnis.experiment.analysis import Analysis, is_secondary
+from labnis.errors import RequestError
+from labnis.experiment.analysis import Analysis, analyses_of_run, is_secondary
+from labnis.experiment.run import stored_run
 from labnis.experiment.stored_fits import stored_fits
 from labnis.fit import Estimate, FitResult
 from labnis.ledger import (
@@ -21,7 +23,7 @@ from labnis.ledger import (
 )
 from labnis.storage import RunFileError, find_run, read_metadata
 
-__all__ = ["Logbook", "Prior", "has_prior", "latest_prior", "passed_over", "priors_of"]
+__all__ = ["Logbook", "Prior", "chosen_priors", "has_prior", "latest_prior", "passed_over", "priors_of"]
 
 logger = logging.getLogger(__name__)
 
@@ -31,11 +33,12 @@ _LINE = ("divider", "series_resistance")
 
 @dataclass(frozen=True)
 class Prior:
-    """A fit that another analysis needs (None if it failed), and its run."""
+    """A fit that another analysis needs (None if it failed), and its run; whether a user has `chosen` that."""
 
     fit: FitResult | None
     run_path: Path
     run_id: str
+    chosen: bool = False
 
 
 def priors_of(analyses: Iterable[Analysis], fits: Mapping[str, FitResult], path: Path, run_id: str) -> dict[str, Prior]:
@@ -71,11 +74,55 @@ def latest_prior(
     fits, problems = stored_fits(path)
     if analysis not in fits:
         raise RunFileError(f"{path}: {problems.get(analysis, f'it has no fit {analysis}, which the ledger names')}")
-    fit, before = fits[analysis], read_metadata(path)["wiring"]
+    return Prior(_with_line_told(fits[analysis], read_metadata(path), wiring), path, latest.run_id)
+
+
+def _with_line_told(fit: FitResult, metadata: Mapping[str, Any], wiring: Mapping[str, Any]) -> FitResult:
+    """A fit with a warning where its run, of this `metadata`, had another line than that of the `wiring`."""
+    before = metadata["wiring"]
     other = [f"{key} was {before.get(key)}, now {wiring[key]}" for key in _LINE if before.get(key) != wiring[key]]
-    if other:
-        fit = replace(fit, warnings=(*fit.warnings, f"it was measured with another wiring: {'; '.join(other)}"))
-    return Prior(fit, path, latest.run_id)
+    if not other:
+        return fit
+    return replace(fit, warnings=(*fit.warnings, f"it was measured with another wiring: {'; '.join(other)}"))
+
+
+def chosen_priors(
+    runs: Sequence[Path], cooldown: str, *, device: str, wiring: Mapping[str, Any], dry_run: bool
+) -> dict[str, Prior]:
+    """Analysis → its fit in the `runs` that a user has chosen, of all but secondary analyses; a later run counts.
+
+    Those of another cooldown or line have a warning.
+
+    Raises
+    ------
+    RequestError
+        A run is that of another device, or has no fit; or a real one is chosen for a dry run.
+    RunFileError
+        It cannot be read.
+
+    """
+    found = {}
+    for path in runs:
+        stored = stored_run(path)
+        metadata = stored.metadata
+        measured = json.loads(metadata["context"]["fit"])["device"].get("name", "")
+        if measured != device:
+            raise RequestError(
+                f"{path} is a run of the device {measured!r}, and this one is {device!r}: no prior of it"
+            )
+        if dry_run and not metadata["simulated"]:
+            raise RequestError(f"{path} is a run at a fridge; a dry run takes its priors from simulated ones")
+        primary = [a.name for a in analyses_of_run(metadata) if not is_secondary(a)]
+        fits = {name: stored.fits[name] for name in primary if name in stored.fits}
+        if not fits:
+            raise RequestError(f"{path} has no fit that may be a prior{': ' if stored.problem else ''}{stored.problem}")
+        for name, fit in fits.items():
+            told = _with_line_told(fit, metadata, wiring)
+            if metadata["cooldown"] != cooldown:
+                other = f"it was measured in another cooldown, {metadata['cooldown']}"
+                told = replace(told, warnings=(*told.warnings, other))
+            found[name] = Prior(told, path, stored.run_id, chosen=True)
+    return found
 
 
 def passed_over(used: Mapping[str, Prior | None], ledger: Ledger, cooldown: str, *, simulated: bool) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from labnis.errors import ConfigurationError, InterlockError, RequestError
+from labnis.experiment.calibrations import chosen_priors
 from labnis.experiment.events import Event, Observer, Started, VisaRecord
 from labnis.experiment.session import Session
 from labnis.experiment.twin import twin_of
@@ -15,7 +16,7 @@ from labnis.safety.guardian import Guardian
 from labnis.safety.stop_requests import StopRequest
 from labnis.station import StationConfig, load_station, open_station
 from labnis.station.sections import Device, Island
-from labnis.storage import check_data_root
+from labnis.storage import check_data_root, find_run
 from sim_instruments import Twin, load_truth
 
 __all__ = ["cooldown_for", "open_session"]
@@ -26,7 +27,7 @@ OpenVisaRecord = Callable[[StationConfig, Path, str, Twin | None], AbstractConte
 
 
 @contextmanager
-def open_session(
+def open_session(  # noqa: PLR0913  # all but the first are optional
     station: StationConfig | Path | str = "station.yaml",
     *,
     dry_run: bool = False,
@@ -36,6 +37,7 @@ def open_session(
     observers: Sequence[Observer] = (),
     on_error: Literal["stop", "skip"] = "stop",
     accept: bool = False,
+    priors_from: Sequence[Path | str] = (),
     visa_record: OpenVisaRecord | None = None,
 ) -> Iterator[Session]:
     """Open a station to run procedures on it.
@@ -61,6 +63,9 @@ def open_session(
         After a failed reading: "stop" ends the run, "skip" flags the row and continues.
     accept
         Whether fits of earlier runs that are in doubt may be priors.
+    priors_from
+        Runs (paths or ids) whose fits are priors in place of the newest ones of the ledger; not of what is measured
+        again. They are of the same device; those of another cooldown or line are in doubt.
     visa_record
         Function of (configuration, data folder, cooldown, twin) that opens a VISA record, such as
         `labnis.visa_log.recorded`; None for no record.
@@ -82,6 +87,9 @@ def open_session(
         simulated = stack.enter_context(twin_of(config, twin, seed)) if dry_run else None
         ledger = own_ledger_of(config, Path(data) if data is not None else None)
         cooldown = cooldown_for(ledger, dry_run=dry_run, where="" if data is None else f" --data {data}")
+        wiring, device = config.wiring_record(), config.device.name
+        runs = [find_run(folder, str(run)) for run in priors_from]
+        chosen = chosen_priors(runs, cooldown, device=device, wiring=wiring, dry_run=dry_run)
         # Entered before the station: the guardian ends last, when everything is closed.
         guardian = stack.enter_context(Guardian(config, on_loss=lambda why: stop.ask(InterlockError(why))))
         record = None
@@ -101,6 +109,7 @@ def open_session(
             record=record,
             on_error=on_error,
             accept=accept,
+            chosen=chosen,
         )
         stack.callback(session.close)
         stack.callback(lambda: signals.enter_context(stop.on_signals()))  # nothing interrupts the closing

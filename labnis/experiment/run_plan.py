@@ -8,6 +8,7 @@ from typing import Any
 import xarray
 from pymeasure.experiment import Procedure
 
+from labnis import __version__
 from labnis.experiment.analysis import Analysis, FitContext, analyse, fit_order, fitted, published_name
 from labnis.experiment.calibrations import Prior
 from labnis.experiment.goals import PrecisionGoal
@@ -18,7 +19,7 @@ from labnis.station import OpenStation
 from labnis.storage import Environment, RunMetadata
 from sim_instruments import Twin
 
-__all__ = ["RunPlan", "metadata_of"]
+__all__ = ["RunPlan", "code_version", "metadata_of"]
 
 
 @dataclass(frozen=True)
@@ -56,9 +57,9 @@ class RunPlan:
         if not self.analyses:
             return ["no analysis is declared (ANALYSES): nothing is fitted"]
         return [*self.passed_over] + [
-            f"uses the {name} fit of the earlier run {prior.run_id}, {prior.run_path}"
+            f"uses the {name} fit of the {'chosen' if prior.chosen else 'earlier'} run {prior.run_id}, {prior.run_path}"
             for name, prior in self.priors.items()
-            if own.get(name) is not prior
+            if prior.chosen or own.get(name) is not prior
         ]
 
     def fit_primary(self, data: xarray.Dataset, start: FitResult | None) -> FitResult:
@@ -69,6 +70,12 @@ class RunPlan:
         """Priors of the primary analysis: those known, and fits of `data` by other analyses that it needs."""
         *needed, _ = fit_order(self.analyses, self.analyses[:1])
         return analyse(needed, data, self.context, self.known)[0] | self.known
+
+
+def code_version(environment: Environment) -> str:
+    """Version, commit, and whether the checkout has uncommitted changes."""
+    changed = "+changes" if environment.git_dirty else ""
+    return f"{__version__} ({environment.git_commit[:12]}{changed})"
 
 
 def metadata_of(

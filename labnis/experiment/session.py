@@ -17,7 +17,6 @@ import xarray
 from pymeasure.experiment import Procedure
 
 from drivers.errors import InstrumentError
-from labnis import __version__
 from labnis.errors import InterlockError, RequestError, StoppedBySignal
 from labnis.experiment.analysis import Analysis, FitContext, analyse, analyses_of, needs_of, published
 from labnis.experiment.calibrations import Logbook, Prior, has_prior, latest_prior, passed_over, priors_of
@@ -35,7 +34,7 @@ from labnis.experiment.preflight import PlannedRun, check_room, needed_roles, pl
 from labnis.experiment.recorder import Recorder, differences, file_of
 from labnis.experiment.request import requested_tags
 from labnis.experiment.run import Run
-from labnis.experiment.run_plan import RunPlan, metadata_of
+from labnis.experiment.run_plan import RunPlan, code_version, metadata_of
 from labnis.fit import FitResult
 from labnis.ledger import Ledger, new_batch
 from labnis.safety.safeguards import Safeguards
@@ -87,6 +86,7 @@ class Session:
         record: VisaRecord | None = None,
         on_error: Literal["stop", "skip"] = "stop",
         accept: bool = False,
+        chosen: Mapping[str, Prior] | None = None,
     ) -> None:
         self.station = station
         self.data = data
@@ -101,7 +101,7 @@ class Session:
         self._record = record
         self._on_error = on_error
         self._accept = accept
-        self._fits: dict[str, Prior] = {}
+        self._fits: dict[str, Prior] = {**(chosen or {})}
         self._environment = collect_environment()
         self._free = threading.Lock()
         self._closed = False
@@ -283,7 +283,8 @@ class Session:
         if status == "done":
             self._fits |= priors_of(plan.analyses, fits, writer.path, writer.run_id)
             with collecting(failures):
-                logbook = Logbook(self.ledger, self.cooldown, self.batch, self.data, self._code_version, self.simulated)
+                code = code_version(self._environment)
+                logbook = Logbook(self.ledger, self.cooldown, self.batch, self.data, code, self.simulated)
                 notes += logbook.enter(plan.analyses, fits, writer.path, writer.run_id)
         results = published(plan.analyses, fits)
         name = type(procedure).__name__
@@ -311,7 +312,7 @@ class Session:
         return RunPlan(analyses, goals_of(analyses, goals), priors, context, doubtful)
 
     def _prior(self, analysis: str) -> Prior | None:
-        """The prior `name`: from this session, or from the newest calibration of the cooldown.
+        """The prior `name`: from this session, as measured or chosen, or from the newest calibration of the cooldown.
 
         A fit that failed in this session is not replaced by an older one.
         """
@@ -366,7 +367,7 @@ class Session:
         for one in [analysis for analysis in plan.analyses if analysis.name in fits]:
             with collecting(failures):
                 record = record_of(one, fits[one.name], data, self.twin)
-                writer.write_fit(one.name, record | {"code_version": self._code_version})
+                writer.write_fit(one.name, record | {"code_version": code_version(self._environment)})
         status: Status = "done"
         troubles = self._observers.problems
         reason = "; ".join([*troubles, "the data are complete"] if troubles else [])
@@ -391,9 +392,3 @@ class Session:
     def simulated(self) -> bool:
         """Whether the data are simulated: in a dry run, or according to the identity of an instrument."""
         return self.station.is_twin or self.twin is not None
-
-    @property
-    def _code_version(self) -> str:
-        """Version, commit, and whether the checkout has uncommitted changes."""
-        changed = "+changes" if self._environment.git_dirty else ""
-        return f"{__version__} ({self._environment.git_commit[:12]}{changed})"

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 import xarray
@@ -114,6 +115,50 @@ def test_fits_of_another_device_in_the_same_ledger_are_no_priors(
     answer = labnis(command)
     assert "run ReflectionVsBias" in answer.err
     assert read_metadata(Path(json.loads(answer.out)["runs"][0]))["calibrations"] == []
+
+
+def test_a_chosen_run_is_the_prior_in_place_of_the_newest(tmp_path: Path, labnis: Commands, earlier: Path) -> None:
+    newest = labnis("run ReflectionVsBias --dry-run --json --data first --seed 7 --set points=9 --set frequencies=51")
+    assert newest.code == 0, newest.err
+    chosen = earlier.stem.rpartition("-")[2]
+    answer = labnis(f"{FEW} --data first --from {chosen}")
+    assert answer.code == 0, answer.err
+    assert f"uses the reflection fit of the chosen run {chosen}" in " ".join(json.loads(answer.out)["notes"])
+    used = read_metadata(Path(json.loads(answer.out)["runs"][0]))["calibrations"]
+    assert [entry["run"] for entry in used] == [str(earlier)]
+
+
+def test_a_chosen_run_of_another_cooldown_or_line_is_in_doubt(tmp_path: Path, labnis: Commands, earlier: Path) -> None:
+    labnis("cooldown start CD2 --data first")
+    station = tmp_path / "station.yaml"
+    text = station.read_text(encoding="utf-8")
+    station.write_text(text.replace("series_resistance: 2000.0", "series_resistance: 2100.0"), encoding="utf-8")
+    answer = labnis(f"{FEW} --data first --from {earlier}")
+    assert answer.code == DataQualityError.exit_code
+    warnings = " ".join(json.loads(answer.out)["results"]["gain"]["warnings"])
+    assert "it was measured in another cooldown, dry-run" in warnings
+    assert "it was measured with another wiring: series_resistance was 2000.0, now 2100.0" in warnings
+
+
+def test_a_run_that_cannot_be_a_prior_is_refused_before_measuring(
+    tmp_path: Path, labnis: Commands, earlier: Path
+) -> None:
+    before = sorted(tmp_path.rglob("*.h5"))
+    station = tmp_path / "station.yaml"
+    text = station.read_text(encoding="utf-8")
+    station.write_text(text.replace("name: nis_device", "name: A7"), encoding="utf-8")
+    other = labnis(f"{FEW} --data first --from {earlier}")
+    assert (other.code, "is a run of the device 'nis_device', and this one is 'A7'" in other.err) == (2, True)
+    station.write_text(text, encoding="utf-8")
+    unfitted = labnis("run EmittedPowerVsBias --dry-run --json --data second --set points=5")
+    (path,) = json.loads(unfitted.out)["runs"]
+    nothing = labnis(f"{FEW} --data first --from {path}")
+    assert (nothing.code, "has no fit that may be a prior" in nothing.err) == (2, True)
+    with h5py.File(earlier, "a") as file:
+        file.attrs["simulated"] = False
+    real = labnis(f"{FEW} --data first --from {earlier}")
+    assert (real.code, "a dry run takes its priors from simulated ones" in real.err) == (2, True)
+    assert sorted(tmp_path.rglob("*.h5")) == sorted([*before, Path(path)])
 
 
 class Doubled:

@@ -38,6 +38,7 @@ COMMANDS = {
     "refit": ("refitting", "Fit a run again and print the results; nothing is written."),
     "calibrations": ("calibrations", "List the calibrations in the ledger."),
     "cooldown": ("cooldowns", "Cooldowns of the station's device; every calibration belongs to one."),
+    "apply": ("applying", "Show spectra or S11 as they are at the device."),
     "compare": ("comparing", "Compare runs: settings that differ, and how far their results are apart."),
     "ledger": ("ledger", "What was valid when, what depends on what; revoke calibrations, and note something on them."),
     "recover": ("recovering", "Make an interrupted run readable and complete, from its journal."),

@@ -1,0 +1,139 @@
+"""The command that applies a calibration to other data."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import typer
+import xarray
+from rich.table import Table
+
+from labnis.cli.options import STATION, DataOption, JsonOption, StationOption, path_of
+from labnis.errors import DataQualityError, RequestError
+from labnis.experiment.applying import Calibration, drift_rate
+from labnis.experiment.run import Run, stored_run
+from labnis.fit import Estimate, number_text
+from labnis.ledger import valid_at, validities
+from labnis.ledger.of_station import ledger_of
+from labnis.station import StationConfig, load_station
+from labnis.storage import find_run
+from labnis.ui.output import cells, encodable, minute, print_table, say, say_json
+
+__all__ = ["apply"]
+
+# What is taken out → a result of the fit that says how.
+_QUANTITIES = {"gain": "gain", "background": "damping_line"}
+# Ending of files of other programs, and the rows of a table at most.
+_NETCDF, _ROWS = ".nc", 50
+
+
+def apply(
+    what: Annotated[Literal["gain", "background"], typer.Argument(help="What is taken out: of spectra, or of S11.")],
+    run: Annotated[str, typer.Argument(metavar="RUN|FILE", help="Path or id of a run, or a file of netCDF (.nc).")],
+    chosen: Annotated[
+        str | None, typer.Option("--from", metavar="RUN", help="Run with the calibration, instead of what was valid.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", parser=path_of, metavar="FILE", help="File of netCDF for the result.")
+    ] = None,
+    station: StationOption = STATION,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show spectra or S11 as they are at the device.
+
+    By the calibration that was valid when they were measured. Spectra become power and photons without the noise of
+    the chain; S11 loses its background. Nothing is applied that does not cover the data: their frequencies, wiring and
+    instruments. σ contains the drift that the calibrations of the cooldown show.
+    """
+    config = load_station(station)
+    folder = data or config.data
+    known: dict[str, Any] = {}
+    if Path(run).suffix == _NETCDF:
+        if chosen is None:
+            raise RequestError(f"{run} does not say when it was measured, and at which device: give --from RUN")
+        measured = xarray.open_dataset(run, engine="h5netcdf")
+    else:
+        stored = stored_run(find_run(folder, run))
+        measured, metadata = stored.data, stored.metadata
+        known = {"measured": metadata["start"], "wiring": metadata["wiring"], "instruments": metadata["instruments"]}
+    if chosen is not None:
+        calibration = Calibration.of(find_run(folder, chosen))
+    else:
+        calibration = _valid(config, data, stored, _QUANTITIES[what])
+    found = calibration.apply(measured, **known)
+    if out is not None:
+        _parted(found).to_netcdf(out, engine="h5netcdf")
+    if as_json:
+        columns = {str(name): column.values for name, column in _parted(found).variables.items()}
+        say_json({**found.attrs, "out": out, "columns": columns})
+    else:
+        _print(found, calibration)
+    if found.attrs["warnings"]:
+        raise DataQualityError(f"the calibration is in doubt: {found.attrs['warnings']}")
+
+
+def _valid(config: StationConfig, data: Path | None, stored: Run, quantity: str) -> Calibration:
+    """The calibration that was valid when a run began, with the drift that those of its cooldown show."""
+    opened, metadata = ledger_of(config, data), stored.metadata
+    device = json.loads(metadata["context"]["fit"])["device"].get("name", "")
+    entries = opened.calibrations(quantity=quantity, simulated=metadata["simulated"])
+    own = [entry for entry in entries if entry.device == device]
+    every = validities(own, opened.cooldowns(), config.valid_for, datetime.now(UTC))
+    valid = valid_at(every, metadata["start"])
+    if not valid:
+        ended = [f"{one.calibration.number} ({one.ended_by})" for one in every if one.ended_by]
+        raise RequestError(
+            f"no {quantity} of {device or 'the device'} was valid at {minute(metadata['start'])}, when {stored.run_id} "
+            f"was measured; there are {', '.join(ended) or 'none'}. Choose a run with --from"
+        )
+    (entry,) = [one.calibration for one in valid][-1:]
+    counted = [one.calibration for one in every if one.until is None or one.until > one.calibration.measured]
+    path = Path(entry.run_path)
+    of_cooldown = [c for c in counted if c.cooldown == entry.cooldown]
+    where = path if path.is_file() else find_run(data or config.data, entry.run_id)
+    return Calibration.of(where, drift_rate(of_cooldown) if quantity == "gain" else 0.0)
+
+
+def _parted(found: xarray.Dataset) -> xarray.Dataset:
+    """With real numbers only: NAME_re and NAME_im of complex columns, which neither netCDF nor JSON has."""
+    split = [str(name) for name, column in found.items() if np.iscomplexobj(column)]
+    parts = {
+        f"{name}_{end}": getattr(found[name], part) for name in split for end, part in (("re", "real"), ("im", "imag"))
+    }
+    return found.drop_vars(split).assign(parts)
+
+
+def _print(found: xarray.Dataset, calibration: Calibration) -> None:
+    say(f"by the calibration of run {calibration.run.run_id}, {minute(calibration.run.metadata['start'])}")
+    if "power" in found:
+        table = Table("bias", encodable("power ± σ"), "noise", "systematic")
+        shown = found if found["power"].ndim else found.expand_dims("point")
+        flat = [shown[name].values.ravel() for name in ("power", "power_statistical", "power_systematic")]
+        for number, (power, statistical, systematic) in enumerate(zip(*flat, strict=True)):
+            if number == _ROWS:
+                say(f"the first {_ROWS} of {flat[0].size} rows; --out has all")
+                break
+            total = Estimate(power, float(np.hypot(statistical, systematic)), "W", systematic)
+            place = "; ".join(_places(shown, number))
+            parts = [number_text(part, "W") for part in (statistical, systematic)]
+            table.add_row(*cells([place, total, *parts]))
+        print_table(table)
+    if "reflection" in found:
+        size = np.abs(found["reflection"].values)
+        say(f"|S11| at the device from {np.nanmin(size):.3g} to {np.nanmax(size):.3g}")
+    for note in filter(None, found.attrs["notes"].split("; ")):
+        say(f"note: {note}")
+
+
+def _places(found: xarray.Dataset, number: int) -> list[str]:
+    """Set-points of a row, in words."""
+    at = np.unravel_index(number, found["power"].shape)
+    return [
+        f"{dim} {number_text(float(found[dim][i]), found[dim].attrs.get('units', ''))}"
+        if dim in found.coords
+        else f"{dim} {i}"
+        for dim, i in zip(found["power"].dims, at, strict=True)
+    ]

@@ -1,0 +1,183 @@
+"""A calibration applied to another run, or to data of another program: power and photons at the device, S11 of it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray
+
+from labnis.errors import RequestError
+from labnis.experiment.run import Run, stored_run
+from labnis.fit import FitContext
+from labnis.fit._points import Points
+from labnis.fit._trace_data import traces_of
+from labnis.fit.resonator.calibrated import AtDevice, background, density_at_device, photons
+from labnis.ledger import Calibration as Entry
+from labnis.ledger import difference_of
+
+__all__ = ["Calibration", "drift_rate"]
+
+_TRACES = {"spectrum": "emitted_power", "s11": "reflection"}
+"""Column with traces → analysis whose fit says what they are at the device."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The fits of one run, to be applied to other data.
+
+    Attributes
+    ----------
+    run
+        With a fit of emitted power, or of a reflection.
+    drift
+        Of the gain, as seen so far (dB²/s): what its variance grows with the time since the run.
+
+    """
+
+    run: Run
+    drift: float = 0.0
+
+    @classmethod
+    def of(cls, path: Path | str, drift: float = 0.0) -> "Calibration":
+        """That of the run at `path`.
+
+        Raises
+        ------
+        RunFileError
+            It cannot be read.
+        RequestError
+            It has no fit that says anything of other data.
+
+        """
+        run = stored_run(path)
+        if not set(run.fits) & set(_TRACES.values()):
+            raise RequestError(f"{path} has no fit of an emitted power or a reflection, and says nothing of other data")
+        return cls(run, drift)
+
+    def apply(
+        self,
+        data: xarray.Dataset,
+        *,
+        measured: datetime | None = None,
+        wiring: Mapping[str, Any] | None = None,
+        instruments: Mapping[str, Any] | None = None,
+    ) -> xarray.Dataset:
+        """What the traces of `data` are at the device, with both parts of σ by the calibration.
+
+        Parameters
+        ----------
+        data
+            `spectrum` (W/Hz) or `s11` along `frequency` (Hz); and `band_power` (W) of that band.
+        measured
+            When; None if that is not known.
+        wiring, instruments
+            Of the data, as the metadata of a run has them; None if they are not known. With the same instruments an
+            error of the analyzer's amplitude cancels.
+
+        Returns
+        -------
+        Dataset
+            `density` (W/Hz, what comes from the device, without the noise of the chain), `photons` (1, per second and
+            hertz) and `power` (W, over the band); or `reflection` (S11 without the background). Each has two others
+            with the endings `_statistical` and `_systematic`. The attribute `notes` says what was not checked, and what
+            σ contains.
+
+        Raises
+        ------
+        RequestError
+            The data have no such traces, or the calibration does not cover them: another frequency, wiring, instrument.
+
+        """
+        found = [name for name in _TRACES if name in data and "frequency" in data.coords]
+        known = [name for name in found if _TRACES[name] in self.run.fits]
+        if not known:
+            raise RequestError(
+                f"{self.run.path} calibrates {' and '.join(n for n, a in _TRACES.items() if a in self.run.fits)} along "
+                f"frequency, and the data have {', '.join(map(str, data.variables)) or 'nothing'}"
+            )
+        notes = [*self._covers(data, measured, wiring, instruments)]
+        drift = self._drift(measured)
+        if "spectrum" in known and self.drift:
+            notes.append(f"σ of the gain contains a drift of {drift:.2g} dB, as seen in its cooldown")
+        parts: dict[str, tuple[Any, ...]] = {}
+        for name in known:
+            same = instruments is not None
+            parts |= self._power(data, drift, same=same) if name == "spectrum" else self._reflection(data)
+        warnings = dict.fromkeys(text for name in known for text in self.run.fits[_TRACES[name]].warnings)
+        attributes = {"calibration": self.run.run_id, "notes": "; ".join(notes), "warnings": "; ".join(warnings)}
+        return xarray.Dataset(parts, {name: data.coords[name] for name in data.coords}, attributes)
+
+    def _drift(self, measured: datetime | None) -> float:
+        """Standard uncertainty of the gain (dB) by its drift until the data were measured."""
+        if measured is None:
+            return 0.0
+        begun = self.run.metadata["start"]
+        return float(np.sqrt(self.drift * abs((measured - begun).total_seconds())))
+
+    def _covers(
+        self,
+        data: xarray.Dataset,
+        measured: datetime | None,
+        wiring: Mapping[str, Any] | None,
+        instruments: Mapping[str, Any] | None,
+    ) -> list[str]:
+        """Notes on what cannot be checked; RequestError where the data are not covered."""
+        known, own = self.run.metadata, self.run.data
+        asked, band = data["frequency"].values, own["frequency"].values
+        if not (band.min() <= asked.min() and asked.max() <= band.max()):
+            low, high, first, last = (f"{1e-9 * f:.6g}" for f in (asked.min(), asked.max(), band.min(), band.max()))
+            raise RequestError(
+                f"the data are from {low} to {high} GHz, and {self.run.path} calibrates {first} to {last} GHz"
+            )
+        other = _different(known["wiring"], wiring) + _different(known["instruments"], instruments)
+        if other:
+            raise RequestError(f"{self.run.path} was measured otherwise than the data: {'; '.join(other)}")
+        unknown = {"time": measured, "wiring": wiring, "instruments": instruments}
+        missing = [name for name, value in unknown.items() if value is None]
+        return [f"not known of the data, and not checked: {', '.join(missing)}"] if missing else []
+
+    def _power(self, data: xarray.Dataset, drift: float, *, same: bool) -> dict[str, tuple[Any, ...]]:
+        fit, spectrum = self.run.fits["emitted_power"], data["spectrum"].transpose(..., "frequency")
+        frequency = data["frequency"].values
+        density = density_at_device(fit, spectrum.values, drift, same_analyzer=same)
+        found = _columns("density", spectrum.dims, density, "W/Hz")
+        found |= _columns("photons", spectrum.dims, photons(density, frequency), "1")
+        # The calibration errs alike in all bins.
+        power = AtDevice(*(np.trapezoid(part, frequency, axis=-1) for part in density))
+        return found | _columns("power", spectrum.dims[:-1], power, "W")
+
+    def _reflection(self, data: xarray.Dataset) -> dict[str, tuple[Any, ...]]:
+        fit, own, s11 = self.run.fits["reflection"], Points(self.run.data), data["s11"].transpose(..., "frequency")
+        context = FitContext.from_json(self.run.metadata["context"]["fit"])
+        traces = traces_of(own, own.measured("device_voltage", "s11"), context.junctions)
+        behind, noise = (np.interp(data["frequency"], own.frequency, one) for one in background(fit, traces))
+        value = s11.values / behind
+        statistical = np.asarray(np.abs(value) * noise / np.abs(behind), dtype=np.float64)
+        return _columns("reflection", s11.dims, AtDevice(value, statistical, np.zeros_like(statistical)), "1")
+
+
+def _columns(name: str, dims: Sequence[Any], parts: AtDevice, unit: str) -> dict[str, tuple[Any, ...]]:
+    names = (name, f"{name}_statistical", f"{name}_systematic")
+    return {key: (dims, part, {"units": unit}) for key, part in zip(names, parts, strict=True)}
+
+
+def _different(own: Mapping[str, Any], other: Mapping[str, Any] | None) -> list[str]:
+    """What both have and is not the same, in words."""
+    shared = [] if other is None else [key for key in own if key in other and own[key] != other[key]]
+    return [f"{key} is {other[key]}, was {own[key]}" for key in shared if other is not None]
+
+
+def drift_rate(entries: Sequence[Entry]) -> float:
+    """By which the variance of a quantity has grown with time (its unit², per second), from successive calibrations.
+
+    What the calibrations' own σ explain does not count; 0 for fewer than two.
+    """
+    ordered = sorted(entries, key=lambda entry: entry.measured)
+    pairs = [(difference_of(*pair), pair[1].measured - pair[0].measured) for pair in pairwise(ordered)]
+    excess = sum(apart[0] ** 2 - apart[1] ** 2 for apart, _ in pairs if apart is not None)
+    seconds = sum(time.total_seconds() for apart, time in pairs if apart is not None)
+    return max(excess, 0.0) / seconds if seconds else 0.0

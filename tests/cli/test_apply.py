@@ -1,0 +1,136 @@
+"""A calibration applied to other data: true where it covers them, and refused elsewhere."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+import xarray
+from scipy.constants import h, k
+
+import labnis as package
+from labnis.errors import RequestError
+from labnis.experiment.applying import Calibration, drift_rate
+from labnis.ledger import Calibration as Entry
+from tests.run.bench import BUDGETED_TEXT, Commands, write_station
+
+FEW = "--set ReflectionVsBias.points=15 --set ReflectionVsBias.frequencies=101 --set EmittedPowerVsBias.points=11"
+TRUE_GAIN, TRUE_NOISE = 51.84, 8.3
+
+
+@pytest.fixture
+def calibrated(labnis: Commands) -> dict[str, Path]:
+    """Procedure → run of a calibration."""
+    answer = labnis(f"calibrate --dry-run --json --set IVSweep.points=31 {FEW}")
+    assert answer.code == 0, answer.err
+    return {path.stem.split("-")[1]: path for path in map(Path, json.loads(answer.out)["runs"])}
+
+
+def at_device(spectrum: xarray.DataArray) -> xarray.DataArray:
+    return spectrum / 10 ** (TRUE_GAIN / 10) - k * TRUE_NOISE
+
+
+def test_spectra_at_the_device_are_the_true_ones(tmp_path: Path, labnis: Commands, calibrated: dict[str, Path]) -> None:
+    # Another measurement, at other biases.
+    later = labnis("run EmittedPowerVsBias --dry-run --json --seed 5 --set points=5")
+    (path,) = json.loads(later.out)["runs"]
+    answer = labnis(f"apply gain {path} --from {calibrated['EmittedPowerVsBias']} --out at_device.nc --json")
+    assert answer.code == 0, answer.err
+    found, measured = xarray.open_dataset(tmp_path / "at_device.nc"), package.open_run(path).data
+    true = at_device(measured["spectrum"])
+    sigma = np.hypot(found["density_statistical"], found["density_systematic"])
+    assert float(np.abs((found["density"] - true) / sigma).max()) < 4
+    assert float((sigma / found["density"].max()).median()) < 0.1
+    np.testing.assert_allclose(found["photons"], found["density"] / (h * found["frequency"]))
+    power = np.trapezoid(true, measured["frequency"], axis=-1)
+    assert (
+        float(np.abs((found["power"] - power) / np.hypot(found["power_statistical"], found["power_systematic"])).max())
+        < 4
+    )
+    told = json.loads(answer.out)
+    np.testing.assert_allclose(told["columns"]["power"], found["power"])
+    assert (told["calibration"], told["notes"]) == (calibrated["EmittedPowerVsBias"].stem[-8:], "")
+
+
+def test_an_amplitude_error_of_the_same_analyzer_cancels(tmp_path: Path, labnis: Commands) -> None:
+    write_station(tmp_path, BUDGETED_TEXT)
+    answer = labnis(f"calibrate --dry-run --json --set IVSweep.points=31 {FEW}")
+    path = json.loads(answer.out)["runs"][-1]
+    run = package.open_run(path)
+    assert run.results["gain"].systematic > 0.12
+    known = {name: run.metadata[name] for name in ("wiring", "instruments")}
+    calibration = Calibration.of(path)
+    same, other = calibration.apply(run.data, **known), calibration.apply(run.data)
+    assert float((other["power_systematic"] / same["power_systematic"]).min()) > 5
+    assert "not known of the data, and not checked: time, wiring, instruments" in other.attrs["notes"]
+
+
+def test_the_background_of_a_reflection_is_taken_out(labnis: Commands, calibrated: dict[str, Path]) -> None:
+    path = calibrated["ReflectionVsBias"]
+    answer = labnis(f"apply background {path}")
+    assert answer.code == 0 and "|S11| at the device from" in answer.out
+    run = package.open_run(path)
+    found = Calibration.of(path).apply(run.data)["reflection"]
+    v, f = run.fits["reflection"].by_name, run.data["frequency"].values
+    # Without bias, where the junctions hardly damp: a circle through −1, as a network analyzer measures it.
+    zero = found.isel(bias=int(np.abs(run.data["bias"].values).argmin())).values
+    detuning = 2 * np.pi * (f - v["resonance_frequency"])
+    total = v["damping_line"] + v["damping_excess"]
+    expected = -1 + (1 + complex(v["fano_real"], v["fano_imag"])) * v["damping_line"] / (total - 2j * detuning)
+    assert np.abs(zero - expected.conj()).max() < 0.02
+
+
+def test_what_is_not_covered_is_refused(tmp_path: Path, labnis: Commands, calibrated: dict[str, Path]) -> None:
+    path = calibrated["EmittedPowerVsBias"]
+    run = package.open_run(path)
+    calibration, data, known = Calibration.of(path), run.data, run.metadata
+    with pytest.raises(RequestError, match=r"the data are from 4\.\d+ to 4\.\d+ GHz, and .* calibrates"):
+        calibration.apply(data.assign_coords(frequency=data["frequency"] + 1e6))
+    with pytest.raises(RequestError, match="measured otherwise than the data: divider is 10, was "):
+        calibration.apply(data, wiring=known["wiring"] | {"divider": 10})
+    name = next(iter(known["instruments"]))
+    with pytest.raises(RequestError, match=f"{name} is .*'another'"):
+        calibration.apply(data, instruments={name: {"serial": "another"}})
+    with pytest.raises(RequestError, match="calibrates spectrum along frequency, and the data have"):
+        calibration.apply(data.drop_vars("spectrum"))
+    with pytest.raises(RequestError, match="has no fit of an emitted power or a reflection"):
+        Calibration.of(calibrated["IVSweep"])
+    before = labnis("run EmittedPowerVsBias --dry-run --json --set points=5")
+    (later,) = json.loads(before.out)["runs"]
+    with h5py.File(later, "a") as file:
+        file.attrs["start"] = "2001-01-01T00:00:00+00:00"
+    answer = labnis(f"apply gain {later}")
+    assert answer.code == 2
+    assert "no gain of nis_device was valid at 2001-01-01" in answer.err and "Choose a run with --from" in answer.err
+    data[["spectrum"]].to_netcdf(tmp_path / "other.nc", engine="h5netcdf")
+    assert "give --from RUN" in labnis("apply gain other.nc").err
+    foreign = labnis(f"apply gain other.nc --from {path}")
+    assert foreign.code == 0 and "not checked: time, wiring, instruments" in foreign.out
+
+
+def entry(number: int, gain: float, hours: float) -> Entry:
+    measured = datetime(2026, 11, 3, tzinfo=UTC) + timedelta(hours=hours)
+    return Entry(
+        quantity="gain", value=gain, sigma=0.01, unit="dB", run_path="r", run_id=f"{number}", model="m",
+        code_version="c", simulated=True, number=number, batch="b", device="A7", cooldown="CD1", created=measured,
+        measured=measured, revoked=None, reason="",
+    )  # fmt: skip
+
+
+def test_the_drift_seen_so_far_widens_sigma(calibrated: dict[str, Path]) -> None:
+    quiet, drifting = ([entry(i, 50 + step * i, 24.0 * i) for i in range(5)] for step in (0.005, 0.1))
+    assert drift_rate(quiet) == 0 == drift_rate(quiet[:1])
+    per_day = drift_rate(drifting) * 86400
+    assert per_day == pytest.approx(0.1**2 - 2 * 0.01**2)
+    path = calibrated["EmittedPowerVsBias"]
+    run = package.open_run(path)
+    calibration = Calibration.of(path, drift_rate(drifting))
+    start: Any = run.metadata["start"]
+    now, week = (calibration.apply(run.data, measured=start + timedelta(days=days)) for days in (0, 7))
+    spectrum = run.data["spectrum"] / 10 ** (run.results["gain"].value / 10)
+    more = np.sqrt(week["density_systematic"] ** 2 - now["density_systematic"] ** 2)
+    np.testing.assert_allclose(more / spectrum, np.log(10) / 10 * np.sqrt(7 * per_day), rtol=1e-6)
+    assert "σ of the gain contains a drift of 0.26 dB, as seen in its cooldown" in week.attrs["notes"]

@@ -87,7 +87,7 @@ def _valid(config: StationConfig, data: Path | None, stored: Run, quantity: str)
         ended = [f"{one.calibration.number} ({one.ended_by})" for one in every if one.ended_by]
         raise RequestError(
             f"no {quantity} of {device or 'the device'} was valid at {minute(metadata['start'])}, when {stored.run_id} "
-            f"was measured; there are {', '.join(ended) or 'none'}. Choose a run with --from"
+            f"was measured; there are {', '.join(ended) or 'none'}. Choose a run with --from."
         )
     (entry,) = [one.calibration for one in valid][-1:]
     counted = [one.calibration for one in every if one.until is None or one.until > one.calibration.measured]

@@ -13,8 +13,6 @@ import xarray
 from labnis.errors import RequestError
 from labnis.experiment.run import Run, stored_run
 from labnis.fit import FitContext
-from labnis.fit._points import Points
-from labnis.fit._trace_data import traces_of
 from labnis.fit.resonator.calibrated import AtDevice, background, density_at_device, photons
 from labnis.ledger import Calibration as Entry
 from labnis.ledger import difference_of
@@ -151,10 +149,10 @@ class Calibration:
         return found | _columns("power", spectrum.dims[:-1], power, "W")
 
     def _reflection(self, data: xarray.Dataset) -> dict[str, tuple[Any, ...]]:
-        fit, own, s11 = self.run.fits["reflection"], Points(self.run.data), data["s11"].transpose(..., "frequency")
         context = FitContext.from_json(self.run.metadata["context"]["fit"])
-        traces = traces_of(own, own.measured("device_voltage", "s11"), context.junctions)
-        behind, noise = (np.interp(data["frequency"], own.frequency, one) for one in background(fit, traces))
+        frequency, *known = background(self.run.fits["reflection"], self.run.data, context.junctions)
+        behind, noise = (np.interp(data["frequency"], frequency, one) for one in known)
+        s11 = data["s11"].transpose(..., "frequency")
         value = s11.values / behind
         statistical = np.asarray(np.abs(value) * noise / np.abs(behind), dtype=np.float64)
         return _columns("reflection", s11.dims, AtDevice(value, statistical, np.zeros_like(statistical)), "1")

@@ -7,12 +7,16 @@ is (S/G − kT)/hf photons per second and hertz.
 from typing import Any, NamedTuple
 
 import numpy as np
+import xarray
 from numpy.typing import ArrayLike, NDArray
 from scipy.constants import h, k
 
+from labnis.fit._points import Points
+from labnis.fit._trace_data import traces_of
 from labnis.fit.arrays import Complex, Real
+from labnis.fit.junction._array import Junctions
 from labnis.fit.resonator._drift import drift_terms
-from labnis.fit.resonator._traces import ReflectionData, Response, Traces
+from labnis.fit.resonator._traces import Response, Traces
 from labnis.fit.result import FitResult
 from labnis.fit.solver import without_outliers
 
@@ -68,14 +72,15 @@ def photons(density: AtDevice, frequency: ArrayLike) -> AtDevice:
     return AtDevice(*(part / (h * np.asarray(frequency)) for part in density))
 
 
-def background(fit: FitResult, data: ReflectionData) -> tuple[Complex, Real]:
-    """The background of the traces to which a reflection was fitted, and its noise, at their frequencies, shape (m,).
+def background(fit: FitResult, data: xarray.Dataset, junctions: Junctions) -> tuple[Real, Complex, Real]:
+    """Frequencies (Hz) of the traces `s11` to which a reflection was fitted, their background and its noise, (m,).
 
     As a network analyzer measures it: S11 of the device alone is S11 divided by it.
     """
-    usable = data.finite().conjugate()
+    points = Points(data)
+    usable = traces_of(points, points.measured("device_voltage", "s11"), junctions).finite().conjugate()
     values = {name: value for name, value in fit.by_name.items() if name != "resonance_frequency"}
     x, gamma = np.array([*values.values()]), Response.of(values, usable).gamma
     traces = without_outliers(Traces.of(usable, values, drift_terms(fit)), x)
     found = (traces.model(x) / gamma).mean(axis=0)
-    return found.conj(), fit.noise / np.sqrt((np.abs(gamma) ** 2).sum(axis=0))
+    return usable.frequency, found.conj(), fit.noise / np.sqrt((np.abs(gamma) ** 2).sum(axis=0))

@@ -12,7 +12,7 @@ import typer
 from rich.table import Table
 
 from labnis.cli.calibrations import record_of, shown_estimate
-from labnis.cli.options import STATION, DataOption, JsonOption, SimulatedOption, StationOption
+from labnis.cli.options import STATION, DataOption, JsonOption, SimulatedOption, StationOption, moment
 from labnis.errors import RequestError
 from labnis.ledger import Calibration, Ledger, Validity, valid_at, validities
 from labnis.ledger.of_station import ledger_of
@@ -88,14 +88,14 @@ def at(
     as_json: JsonOption = False,
 ) -> None:
     """Show what was valid at a time."""
-    moment, config = _moment(time), load_station(station)
+    asked, config = moment(time), load_station(station)
     every = _asked(config, ledger_of(config, data), simulated=simulated, device=device, cooldown=cooldown)
-    found = valid_at(every, moment)
+    found = valid_at(every, asked)
     if as_json:
         say_json([_record(one) for one in found])
         return
     if not found:
-        say(f"nothing was valid at {minute(moment)}", err=True)
+        say(f"nothing was valid at {minute(asked)}", err=True)
         return
     _print(found, "number", "quantity", "value ± σ", "measured", "run", "until")
 
@@ -250,10 +250,3 @@ def _print(found: Sequence[Validity], *headings: str) -> None:
 def _record(one: Validity) -> dict[str, Any]:
     rest = {name: value for name, value in asdict(one).items() if name != "calibration"}
     return record_of(one.calibration) | rest
-
-
-def _moment(text: str) -> datetime:
-    try:
-        return datetime.fromisoformat(text).astimezone()
-    except ValueError:
-        raise RequestError(f"{text!r} is no date or time; write it as 2026-11-03 or 2026-11-03T12:00") from None

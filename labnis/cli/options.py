@@ -4,6 +4,7 @@ import functools
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_type_hints
 
@@ -171,3 +172,11 @@ def assignments(texts: list[str] | None) -> dict[str, str]:
             raise RequestError(f"--set {name} is given twice: {found[name]!r} and {value!r}")
         found[name] = value
     return found
+
+
+def moment(text: str) -> datetime:
+    """A date, or date and time, in local time; RequestError for another text."""
+    try:
+        return datetime.fromisoformat(text).astimezone()
+    except ValueError:
+        raise RequestError(f"{text!r} is no date or time; write it as 2026-11-03 or 2026-11-03T12:00") from None

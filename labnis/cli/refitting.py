@@ -1,53 +1,213 @@
-"""The command that fits a stored run again."""
+"""The command that fits stored runs again."""
 
-from typing import Annotated
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
+from rich.progress import Progress
+from rich.table import Table
 
-from labnis.cli.options import STATION, DataOption, FixOption, JsonOption, PriorOption, StationOption
-from labnis.errors import DataQualityError
+from labnis.cli.options import STATION, DataOption, FixOption, JsonOption, PriorOption, StationOption, moment
+from labnis.errors import DataQualityError, RequestError
 from labnis.experiment.analysis import adjustable, analyses_of_run
+from labnis.experiment.calibrations import Logbook
 from labnis.experiment.known_values import known_from_texts
-from labnis.experiment.refit import refit as fitted_again
+from labnis.experiment.refitting import Asked, Refitted, commit, local_processes, refit_all
+from labnis.experiment.run_plan import code_version
+from labnis.ledger import Ledger, new_batch
+from labnis.ledger.of_station import ledger_of
 from labnis.station import load_station
-from labnis.storage import find_run, read_metadata
+from labnis.storage import collect_environment, find_run, list_runs, read_metadata
 from labnis.ui.estimates import estimate_table
-from labnis.ui.output import print_table, say, say_json
+from labnis.ui.output import cells, console_of, encodable, print_table, say, say_json
 
 __all__ = ["refit"]
 
 
-def refit(
-    run: Annotated[str, typer.Argument(help="Path, id or beginning of an id of the run.")],
+def refit(  # noqa: PLR0913, PLR0917  # options
+    runs: Annotated[
+        list[str], typer.Argument(metavar="RUN...|COOLDOWN", help="Paths, ids or beginnings of ids; or a cooldown.")
+    ],
     station: StationOption = STATION,
     data: DataOption = None,
     fix: FixOption = None,
     prior: PriorOption = None,
+    analysis: Annotated[str | None, typer.Option("--analysis", metavar="NAME", help="Only this analysis.")] = None,
+    since: Annotated[
+        str | None, typer.Option("--since", metavar="DATE", help="Only runs that began then or later.")
+    ] = None,
+    commits: Annotated[
+        bool, typer.Option("--commit", help="Keep the new fits beside the others, and enter them in the ledger.")
+    ] = False,
+    cluster: Annotated[
+        str | None,
+        typer.Option("--cluster", metavar="ADDRESS", help="Scheduler of dask.distributed."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Fit a run again and print the results; nothing is written.
+    """Fit runs again, and print what moved by how many σ.
 
-    Without --fix and --prior the parameters are those that the run held, or knew.
+    Nothing is written without --commit. A run that used the fit of another one among them gets its new fit as a prior.
+    Without --fix and --prior the parameters are those that each run held, or knew.
     """
-    path = find_run(data or load_station(station).data, run)
-    analyses = analyses_of_run(read_metadata(path))
-    units = {name: unit for analysis in analyses for name, unit in adjustable(analysis).items()}
+    config = load_station(station)
+    folder = data or config.data
+    of_runs = {path: analyses_of_run(read_metadata(path)) for path in _found(folder, runs, since)}
+    if analysis is not None:
+        there = ", ".join(dict.fromkeys(one.name for every in of_runs.values() for one in every)) or "none"
+        of_runs = {path: every for path, every in of_runs.items() if analysis in [one.name for one in every]}
+        if not of_runs:
+            raise RequestError(f"--analysis {analysis}: no such run has it; they have {there}")
+    paths = list(of_runs)
+    units = {name: unit for every in of_runs.values() for one in every for name, unit in adjustable(one).items()}
     known = known_from_texts(fix or (), prior or (), units)
     known.check(units)
-    found = fitted_again(path, fixed=known.fixed if fix else None, priors=known.given if prior else None)
+    version = code_version(collect_environment())
+    asked = Asked(
+        version, known.fixed if fix else None, known.given if prior else None, analysis, config.path, not commits
+    )
+    kept = _Kept(folder, ledger_of(config, data), version, new_batch()) if commits else None
+    with (
+        _executor(len(paths), cluster) as executor,
+        Progress(console=console_of(sys.stderr), disable=len(paths) == 1) as progress,
+    ):
+        task = progress.add_task("runs", total=len(paths))
+
+        def told(one: Refitted) -> None:
+            if kept is not None:
+                kept.keep(one)
+            progress.advance(task)
+
+        found = refit_all(paths, asked, executor, told)
     if as_json:
-        records = {name: fit.as_record() for name, fit in found.fits.items()}
-        say_json({"path": str(path), "fits": records, "problems": found.problems})
+        every = [_record(one) for one in found]
+        say_json(every[0] if len(every) == 1 else {"runs": every})
+    elif len(found) == 1:
+        _print_one(found[0])
     else:
-        if found.results:
-            title = f"Refit of {found.procedure} {found.run_id}"
-            print_table(estimate_table(found.results, doubtful=found.doubtful, title=title))
-        for name, fit in found.fits.items():
-            for text in fit.warnings:
-                say(f"warning ({name}): {text}")
-            for parameter, text in fit.assumed.items():
-                say(f"assumed ({name}): {parameter}: {text}")
-    if found.problems:
-        raise DataQualityError("; ".join(f"no fit ({name}): {text}" for name, text in found.problems.items()))
-    if found.doubtful:
-        raise DataQualityError(f"results are in doubt: {', '.join(sorted(found.doubtful))}; see the warnings")
+        _print_moved(found)
+    _end(found)
+
+
+def _found(folder: Path, runs: Sequence[str], since: str | None) -> list[Path]:
+    """Files of the named runs, or of those of the named cooldowns, that began `since`."""
+    summaries = {run.path: run for run in list_runs(folder)} if since or len(runs) == 1 else {}
+    paths: dict[Path, None] = {}
+    for name in runs:
+        of_cooldown = [path for path, run in summaries.items() if run.cooldown == name]
+        paths |= dict.fromkeys(of_cooldown or [find_run(folder, name)])
+    if since is not None:
+        begun = {path: summaries[path].start for path in paths if path in summaries}
+        limit = moment(since)
+        paths = {path: None for path in paths if (start := begun.get(path)) is not None and start >= limit}
+    if not paths:
+        raise RequestError(f"no run of {', '.join(runs)} began since {since}")
+    return list(paths)
+
+
+@contextmanager
+def _executor(runs: int, cluster: str | None) -> Iterator[Executor]:
+    """A cluster, processes of this machine, or, for one run, this process."""
+    if cluster is not None:
+        try:
+            from distributed import Client  # noqa: PLC0415  # an extra
+        except ImportError as error:
+            raise RequestError("--cluster needs dask.distributed: pip install 'labnis[cluster]'") from error
+        try:
+            client = Client(cluster, timeout="10s")  # type: ignore[no-untyped-call]
+        except OSError as error:
+            raise RequestError(f"--cluster {cluster}: there is no scheduler: {error}") from error
+        with client, client.get_executor() as executor:  # type: ignore[no-untyped-call]
+            yield executor
+    elif runs == 1:
+        with ThreadPoolExecutor(1) as executor:
+            yield executor
+    else:
+        with local_processes() as executor:
+            yield executor
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """Keeps new fits: in the files of their runs, and in the ledger, where they supersede."""
+
+    data: Path
+    ledger: Ledger
+    version: str
+    batch: str
+
+    def keep(self, one: Refitted) -> None:
+        """Those of a run; of one that was not complete, in its file only."""
+        if not one.fits:
+            return
+        commit(one)
+        metadata = read_metadata(one.path)
+        if metadata["status"] != "done":
+            return
+        device = json.loads(metadata["context"]["fit"])["device"].get("name", "")
+        ledger = self.ledger.of_device(device)
+        logbook = Logbook(ledger, metadata["cooldown"], self.batch, self.data, self.version, metadata["simulated"])
+        for told in logbook.enter(analyses_of_run(metadata), one.fits, one.path, one.run_id):
+            say(f"labnis: {one.run_id}: {told}", err=True)
+
+
+def _record(one: Refitted) -> dict[str, Any]:
+    moved = {name: {"before": old, "after": new, "moved": sigmas} for name, old, new, sigmas in _moved(one)}
+    fits = {name: fit.as_record() for name, fit in one.fits.items()}
+    return {"path": str(one.path), "fits": fits, "problems": one.problems, "results": moved}
+
+
+def _moved(one: Refitted) -> Iterator[tuple[str, Any, Any, float | None]]:
+    """Name, both estimates, and by how many of its former σ each result has moved; None where it is, or was, none."""
+    for name, new in one.after.items():
+        old = one.before.get(name)
+        both = old is not None and old.limit is None and new.limit is None and old.sigma > 0
+        yield name, old, new, (new.value - old.value) / old.sigma if both and old is not None else None
+
+
+def _print_one(one: Refitted) -> None:
+    if one.after:
+        title = f"Refit of {one.procedure} {one.run_id}"
+        print_table(estimate_table(one.after, doubtful=one.doubtful, title=title))
+    for name, fit in one.fits.items():
+        for text in fit.warnings:
+            say(f"warning ({name}): {text}")
+        for parameter, text in fit.assumed.items():
+            say(f"assumed ({name}): {parameter}: {text}")
+    if one.unchanged:
+        say(f"{one.run_id}: data, priors and code are those of its newest fits")
+
+
+def _print_moved(found: Sequence[Refitted]) -> None:
+    table = Table("run", "result", "before", "after", encodable("moved (σ)"))
+    for one in found:
+        for name, old, new, sigmas in _moved(one):
+            shown = f"{new}{' ?' if name in one.doubtful else ''}"
+            text = "" if sigmas is None else f"{sigmas:+.2f}"
+            table.add_row(*cells([one.run_id, name, "" if old is None else old, shown, text]))
+    if table.row_count:
+        print_table(table)
+    if same := [one.run_id for one in found if one.unchanged]:
+        say(f"data, priors and code are those of the newest fits: {len(same)} of {len(found)} runs")
+
+
+def _end(found: Sequence[Refitted]) -> None:
+    """With the exit code of doubtful data where a fit failed or is in doubt."""
+    several = len(found) > 1
+    failed = [
+        f"{f'{one.run_id}: ' if several else ''}{f'no fit ({name}): ' if name else ''}{text}"
+        for one in found
+        for name, text in one.problems.items()
+    ]
+    if failed:
+        raise DataQualityError("; ".join(failed))
+    doubtful = [f"{one.run_id}: {', '.join(sorted(one.doubtful))}" for one in found if one.doubtful]
+    if doubtful:
+        what = "; ".join(doubtful) if several else doubtful[0].partition(": ")[2]
+        raise DataQualityError(f"results are in doubt: {what}; see the warnings")

@@ -209,7 +209,7 @@ class Logbook:
         except LedgerUnavailableError:  # entering it says so
             return ""
         apart = None if before is None or entry.warnings else difference_of(before, entry)
-        if before is None or apart is None or (error := normalized(*apart)) <= 1:
+        if before is None or apart is None or before.run_id == entry.run_id or (error := normalized(*apart)) <= 1:
             return ""
         return (
             f"{entry.quantity} differs by {Estimate(*apart, entry.unit)} from that of run {before.run_id}, "

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from labnis.errors import LabnisWarning
 from labnis.experiment.analysis import Analysis, can
+from labnis.experiment.stored_fits import newest_records
 from labnis.fit import FitResult
-from labnis.storage import read_fits
 from sim_instruments import Twin
 
 __all__ = ["COORDINATES", "curves_of", "record_of", "stored_curves"]
@@ -31,7 +31,7 @@ def stored_curves(path: Path) -> dict[str, xarray.Dataset]:
 
     """
     found = {}
-    for name, record in read_fits(path).items():
+    for name, record in newest_records(path).items():
         curves = dict(record.get("curves", {}))
         if not curves:
             continue

@@ -28,6 +28,7 @@ def refit(
     *,
     fixed: Mapping[str, float | Estimate] | None = None,
     priors: Mapping[str, FitResult | Estimate | tuple[float, float]] | None = None,
+    only: str | None = None,
 ) -> Run:
     """Fit the run at `path` again; nothing is written, and no ledger is used.
 
@@ -41,6 +42,8 @@ def refit(
     priors
         Analysis → fit, in place of the priors in the file and of the fit made here. And parameters that are known with
         a σ: name → pair (value, σ), estimate or number of `uncertainties`, in place of those of the run; {} uses none.
+    only
+        The analysis that is made again, with the newest fits in the file as its priors; None for all of them.
 
     Returns
     -------
@@ -52,8 +55,8 @@ def refit(
     RunFileError
         The file cannot be read.
     RequestError
-        None of its analyses can be loaded; no fit has a parameter of `fixed` or `priors`, or one does not hold it; or
-        no analysis needs a fit in `priors`.
+        None of its analyses can be loaded, or there is none of the name `only`; no fit has a parameter of `fixed` or
+        `priors`, or one does not hold it; or no analysis needs a fit in `priors`.
 
     """
     stored = stored_run(Path(path))
@@ -65,6 +68,7 @@ def refit(
             f"{path}: no analysis of this run can be loaded (it names {named}). Import the module of a lab's own "
             "analysis first, or open a session with the station file that lists its package (labnis.packages)."
         )
+    made = _chosen(analyses, only)
     given = {name: fit for name, fit in (priors or {}).items() if isinstance(fit, FitResult)}
     values = known_values(fixed, {name: value for name, value in (priors or {}).items() if name not in given})
     _check_priors(given, analyses)
@@ -75,11 +79,21 @@ def refit(
         context = replace(context, given=values.given)
     recorded = metadata["context"]["priors"]
     known = {name: FitResult.from_record(recorded[name]) for name in needs_of(analyses) if name in recorded} | given
-    fits, problems = analyse(analyses, stored.data, context, known)
-    _check_known(values, analyses, {**stored.fits, **fits}, problems)
+    known |= {name: stored.fits[name] for name in needs_of(made) if name not in known and name in stored.fits}
+    fits, problems = analyse(made, stored.data, context, known)
+    _check_known(values, made, {**stored.fits, **fits}, problems)
     for fit in fits.values():
         _require_held(values.fixed, fit)
-    return replace(stored, fits=fits, problems=problems, results=published(analyses, fits), notes=())
+    return replace(stored, fits=fits, problems=problems, results=published(made, fits), notes=())
+
+
+def _chosen(analyses: Sequence[Analysis], only: str | None) -> Sequence[Analysis]:
+    """That of the name `only`, or all."""
+    found = [analysis for analysis in analyses if only in (None, analysis.name)]
+    if not found:
+        names = ", ".join(analysis.name for analysis in analyses)
+        raise RequestError(f"this run has no analysis {only!r}; it has {names}")
+    return found
 
 
 def _check_priors(priors: Mapping[str, FitResult], analyses: Sequence[Analysis]) -> None:

@@ -227,7 +227,9 @@ class Ledger:
                     query = query.where(CalibrationRow.run_id.not_in(old.with_only_columns(CalibrationRow.run_id)))
                 elif quantity == name:
                     query = query.where(CalibrationRow.measured >= now - time)
-            found = session.scalar(query.order_by(CalibrationRow.id.desc()).limit(1))
+            # A run that is fitted again later is as old as its data.
+            newest = query.order_by(CalibrationRow.measured.desc(), CalibrationRow.id.desc())
+            found = session.scalar(newest.limit(1))
             return None if found is None else _calibration(found)
 
     def revoke(self, number: int, why: str) -> list[Calibration]:

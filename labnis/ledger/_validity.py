@@ -31,7 +31,7 @@ class Validity:
         Why it ended, in words: "superseded by 12", "expired", "revoked: …", "in doubt: …", "end of the cooldown"; empty
         while it counts.
     error
-        E_n with respect to the one that it supersedes; NaN without such a one.
+        E_n with respect to the one that it supersedes; NaN without such a one, or where it is of the same data.
 
     """
 
@@ -115,7 +115,8 @@ def validities(
             (ended, "end of the cooldown") if ended is not None and c.measured <= ended <= now else None,
         ]
         until, why = min((cause for cause in causes if cause is not None), default=(None, ""), key=lambda pair: pair[0])
-        found.append(Validity(c, until, why, math.nan if older is None else normalized_error(older, c)))
+        other = older is not None and older.run_id != c.run_id
+        found.append(Validity(c, until, why, normalized_error(older, c) if older is not None and other else math.nan))
     return found
 
 

@@ -18,6 +18,7 @@ from labnis.storage._metadata import (
 )  # fmt: skip
 from labnis.storage._reading import dataset_of, open_rows, open_run, read_events, read_fits, read_metadata
 from labnis.storage._recovery import RecoveryReport, recover
+from labnis.storage._refits import add_fits, newest_versions
 from labnis.storage._run_file import estimate_bytes
 from labnis.storage._writer import RunWriter
 from labnis.storage.errors import (
@@ -35,8 +36,8 @@ from labnis.storage.errors import (
 __all__ = [
     "Axis", "Column", "DataRootError", "DiskSpaceError", "Environment", "Event", "LayoutError",
     "RecoveryReport", "RowError", "RunFileError", "RunInUseError", "RunLayout", "RunMetadata", "RunNotFoundError",
-    "RunSummary", "RunWriter", "Status", "StorageError", "StorageWarning", "check_data_root", "check_free_space",
-    "checked_tags", "collect_environment", "dataset_of", "estimate_bytes", "find_run", "list_runs",
-    "new_run_id", "open_rows", "open_run", "read_events", "read_fits", "read_metadata", "recover",
+    "RunSummary", "RunWriter", "Status", "StorageError", "StorageWarning", "add_fits", "check_data_root",
+    "check_free_space", "checked_tags", "collect_environment", "dataset_of", "estimate_bytes", "find_run", "list_runs",
+    "new_run_id", "newest_versions", "open_rows", "open_run", "read_events", "read_fits", "read_metadata", "recover",
     "resume_differences", "slug",
 ]  # fmt: skip

@@ -1,0 +1,144 @@
+"""Runs fitted again by one command, with what they need of each other: from their files alone, kept beside the old."""
+
+import json
+import os
+import signal
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import labnis as package
+from labnis.errors import RequestError
+from labnis.experiment.refitting import Asked, Refitted, refit_all
+from labnis.storage import RunInUseError, add_fits, read_fits
+from tests.run.bench import Commands
+
+FEW = (
+    "--set IVSweep.points=31 --set ReflectionVsBias.points=15 --set ReflectionVsBias.frequencies=101 "
+    "--set EmittedPowerVsBias.points=11 --set EmittedPowerVsBias.frequencies=101"
+)
+ASKED = Asked("0 (test)")
+
+
+@pytest.fixture
+def runs(labnis: Commands) -> list[Path]:
+    """Runs of a calibration, in their order."""
+    answer = labnis(f"calibrate --dry-run --json {FEW}")
+    assert answer.code == 0, answer.err
+    return [Path(path) for path in json.loads(answer.out)["runs"]]
+
+
+def values(found: Sequence[Refitted]) -> list[dict[str, float]]:
+    return [{name: estimate.value for name, estimate in one.after.items()} for one in found]
+
+
+def test_another_assumption_goes_through_the_whole_chain(labnis: Commands, runs: list[Path]) -> None:
+    before = {name: one.value for run in runs for name, one in package.open_run(run).results.items()}
+    answer = labnis("refit dry-run --json --prior fano_real=1.05+-0.02")
+    assert answer.code == 0, answer.err
+    moved = {name: one for run in json.loads(answer.out)["runs"] for name, one in run["results"].items()}
+    after = {name: one["after"]["value"] for name, one in moved.items()}
+    # Reflection tells (1 + φ)·γ_tr only, and the emission is in proportion to γ_tr.
+    assert after["damping_line"] / before["damping_line"] == pytest.approx(2 / 2.05, rel=1e-3)
+    assert after["gain"] - before["gain"] == pytest.approx(10 * np.log10(2.05 / 2), abs=0.03)
+    assert after["gap"] == pytest.approx(before["gap"], rel=1e-9)
+    assert moved["damping_line"]["moved"] < -2
+    assert [list(read_fits(run)) for run in runs] == [["current_voltage"], ["reflection"], ["emitted_power"]]
+
+
+def test_kept_fits_are_the_newest_and_supersede(labnis: Commands, runs: list[Path]) -> None:
+    before = package.open_run(runs[2]).results["gain"]
+    assert labnis("refit dry-run --commit --prior fano_real=1.05+-0.02").code == 0
+    assert list(read_fits(runs[2])) == ["emitted_power", "emitted_power@2"]
+    now = package.open_run(runs[2]).results["gain"]
+    assert now.value - before.value > 0.05
+    history = json.loads(labnis("ledger history gain --simulated --json").out)
+    assert [one["value"] for one in history] == pytest.approx([before.value, now.value])
+    assert [bool(one["ended_by"]) for one in history] == [True, False]
+    assert f"superseded by {history[1]['number']}" in history[0]["ended_by"]
+    again = labnis("refit dry-run --commit --prior fano_real=1.05+-0.02")
+    assert "data, priors and code are those of the newest fits: 3 of 3 runs" in again.out
+    assert len(read_fits(runs[2])) == 2
+    back = labnis("refit dry-run --commit")
+    assert back.code == 0 and list(read_fits(runs[0])) == ["current_voltage", "current_voltage@2"]
+    assert list(read_fits(runs[2])) == ["emitted_power", "emitted_power@2", "emitted_power@3"]
+    assert package.open_run(runs[2]).results["gain"].value == pytest.approx(before.value, abs=1e-9)
+
+
+def test_a_refit_of_old_data_does_not_overtake_newer_data(labnis: Commands, runs: list[Path]) -> None:
+    newer = json.loads(labnis("run ReflectionVsBias --dry-run --json --seed 9 --set points=9").out)["runs"][0]
+    assert labnis(f"refit {runs[1]} --commit").code == 0
+    used = labnis("run EmittedPowerVsBias --dry-run --json --set points=5 --set frequencies=51")
+    assert f"uses the reflection fit of the earlier run {Path(newer).stem[-8:]}" in used.err
+
+
+def test_one_analysis_and_runs_since_a_date(labnis: Commands, runs: list[Path]) -> None:
+    one = json.loads(labnis(f"refit {runs[0]} --analysis current_voltage --json").out)
+    assert list(one["fits"]) == ["current_voltage"]
+    other = labnis(f"refit {runs[0]} --analysis reflection")
+    assert other.code == 2 and "--analysis reflection: no such run has it; they have current_voltage" in other.err
+    only = json.loads(labnis("refit dry-run --analysis reflection --json").out)
+    assert (only["path"], list(only["fits"])) == (str(runs[1]), ["reflection"])
+    assert "no run of dry-run began since 2100-01-01" in labnis("refit dry-run --since 2100-01-01").err
+    assert len(json.loads(labnis("refit dry-run --since 2001-01-01 --json").out)["runs"]) == 3
+
+
+def test_a_run_that_cannot_be_fitted_leaves_the_others(runs: list[Path]) -> None:
+    with ThreadPoolExecutor(1) as executor:
+        found = refit_all(runs, Asked("0", fixed={"gap": 100e-6}), executor)
+    assert set(found[0].problems) == {"current_voltage"} or found[0].doubtful
+    assert found[2].after
+
+
+@pytest.fixture
+def many(labnis: Commands) -> list[Path]:
+    """Runs of I–V sweeps."""
+    answers = [labnis(f"run IVSweep --dry-run --json --seed {seed} --set points=31") for seed in range(6)]
+    return [Path(json.loads(answer.out)["runs"][0]) for answer in answers]
+
+
+@pytest.fixture
+def cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
+    """A scheduler with two workers, each a process."""
+    distributed = pytest.importorskip("distributed")
+    monkeypatch.chdir(tmp_path)
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, dashboard_address=None, local_directory=str(tmp_path)
+    ) as found:
+        yield found
+
+
+@pytest.mark.long
+def test_a_cluster_of_which_a_worker_dies_gives_the_same_bits(cluster: Any, many: list[Path]) -> None:
+    distributed = pytest.importorskip("distributed")
+    with ThreadPoolExecutor(1) as executor:
+        local = refit_all(many, ASKED, executor)
+
+    def told(_one: Refitted) -> None:
+        if ended := [worker for worker in [*cluster.workers.values()][:1] if not killed]:
+            killed.append(ended[0].pid)
+            os.kill(ended[0].pid, signal.SIGKILL)
+
+    killed: list[int] = []
+    with distributed.Client(cluster.scheduler_address) as client, client.get_executor() as executor:
+        found = refit_all(many, ASKED, executor, told)
+    assert killed and not any(one.problems for one in found)
+    assert values(found) == values(local)
+    for one, other in zip(found, local, strict=True):
+        for name, fit in one.fits.items():
+            np.testing.assert_array_equal(fit.covariance, other.fits[name].covariance)
+
+
+def test_no_scheduler_is_told(labnis: Commands, runs: list[Path]) -> None:
+    answer = labnis("refit dry-run --cluster tcp://127.0.0.1:9")
+    assert answer.code == RequestError.exit_code and "there is no scheduler" in answer.err
+
+
+def test_an_incomplete_run_is_not_changed(runs: list[Path]) -> None:
+    runs[0].with_name(f"{runs[0].name}.journal").touch()
+    with pytest.raises(RunInUseError, match="not complete"):
+        add_fits(runs[0], {})

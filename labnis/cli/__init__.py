@@ -39,6 +39,7 @@ COMMANDS = {
     "calibrations": ("calibrations", "List the calibrations in the ledger."),
     "cooldown": ("cooldowns", "Cooldowns of the station's device; every calibration belongs to one."),
     "apply": ("applying", "Show spectra or S11 as they are at the device."),
+    "export": ("exporting", "Write a run as a file of another program."),
     "compare": ("comparing", "Compare runs: settings that differ, and how far their results are apart."),
     "ledger": ("ledger", "What was valid when, what depends on what; revoke calibrations, and note something on them."),
     "recover": ("recovering", "Make an interrupted run readable and complete, from its journal."),

@@ -1,0 +1,44 @@
+"""The command that writes a run for another program, or a cooldown as a folder."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from labnis.cli.calibrations import record_of
+from labnis.cli.options import STATION, DataOption, StationOption, path_of
+from labnis.errors import RequestError
+from labnis.exchange.crates import write_crate
+from labnis.exchange.exporting import FORMATS
+from labnis.exchange.exporting import export as written_as
+from labnis.ledger.of_station import ledger_of
+from labnis.station import load_station
+from labnis.storage import find_run, list_runs
+from labnis.ui.output import say
+
+__all__ = ["export"]
+
+_CRATE = "ro-crate"
+
+
+def export(
+    run: Annotated[str, typer.Argument(metavar="RUN|COOLDOWN", help="Path or id of a run; of ro-crate a cooldown.")],
+    to: Annotated[str, typer.Option("--to", metavar="FORMAT", help=f"{', '.join((*FORMATS, _CRATE))}.")],
+    out: Annotated[
+        Path, typer.Option("--out", parser=path_of, metavar="PATH", help="File; of touchstone and ro-crate a folder.")
+    ],
+    station: StationOption = STATION,
+    data: DataOption = None,
+) -> None:
+    """Write a run as a file of another program, or a cooldown with its runs and calibrations as a folder."""
+    config = load_station(station)
+    folder = data or config.data
+    if to != _CRATE:
+        say("\n".join(map(str, written_as(find_run(folder, run), to, out))))
+        return
+    runs = [one.path for one in list_runs(folder) if one.cooldown == run]
+    if not runs:
+        raise RequestError(f"no run of a cooldown {run!r} in {folder}")
+    found = ledger_of(config, data).calibrations(cooldown=run)
+    write_crate(run, runs, [record_of(one) for one in found], out)
+    say(f"{out}: {len(runs)} runs, {len(found)} calibrations")

@@ -7,6 +7,7 @@ from scipy.ndimage import median_filter
 
 from labnis.fit.arrays import Real
 from labnis.fit.parameters import Parameter
+from labnis.fit.resonator._spacing import band_median, represented
 from labnis.fit.resonator._traces import ReflectionData, Traces
 from labnis.fit.result import FitError, FitResult
 
@@ -79,9 +80,8 @@ def _active_region(data: ReflectionData) -> tuple[float, float]:
             "the reflection does not depend on the bias beyond its noise: nothing to fit; is the resonance in the "
             "band, and does the sweep reach beyond the gap?"
         )
-    activity = (variance - np.median(variance)).clip(min=0)
-    strong = activity > 0.5 * activity.max()
-    weight = activity * strong
+    activity = (variance - band_median(variance, data.frequency)).clip(min=0)
+    strong, part = activity > 0.5 * activity.max(), represented(data.frequency)
+    weight = activity * strong * part
     centre = float((weight * data.frequency).sum() / weight.sum())
-    spacing = float(np.abs(np.diff(data.frequency)).mean())
-    return centre, 2 * np.pi * spacing * max(int(strong.sum()), 3)
+    return centre, 2 * np.pi * max(float(part[strong].sum()), 3 * float(part[np.argmax(activity)]))

@@ -1,6 +1,7 @@
 """Start values for a resonance in one complex trace (`labnis.fit.resonator.resonance`), for any background slope.
 
-Everything here is in t, the offset from the middle of the band divided by its span: −½ … ½.
+Everything here is in t, the offset from the middle of the band divided by its span: −½ … ½. The points of a trace need
+not be evenly spaced: they are sorted into the cells of an even grid as fine as the finest of them.
 """
 
 from dataclasses import dataclass
@@ -10,12 +11,15 @@ import numpy as np
 from scipy.ndimage import median_filter
 
 from labnis.fit.arrays import Complex, Real
+from labnis.fit.resonator._spacing import steps_alike
 from labnis.fit.result import FitError
 
-__all__ = ["SIGNIFICANT", "Rational", "phase_steps", "search", "without_glitches"]
+__all__ = ["SIGNIFICANT", "Rational", "search", "total_turn", "without_glitches"]
 
 # The largest of some thousand random bumps is 5σ high; anything lower than this may be one.
 SIGNIFICANT = 8.0
+# Most cells of the grid; in a wide band with a finer part the narrowest poles are then wider than one step.
+_MOST_CELLS = 1 << 15
 
 
 @dataclass(frozen=True)
@@ -50,10 +54,33 @@ class Rational:
         return Rational(self.pole + pole, self.growth + growth, constant, residue)
 
 
-def phase_steps(values: Complex) -> Complex:
-    """Phase factor from each point to the next, normalised."""
-    products = values[1:] * values[:-1].conj()
-    return np.asarray(products / np.maximum(np.abs(products), np.finfo(float).tiny))
+def total_turn(t: Real, s11: Complex, by_resonance: float = 0.0) -> float:
+    """Angle (rad) by which the phase turns from one end of the rising `t` (n,) to the other, but for glitches.
+
+    Without the part `by_resonance`, in the finest of the steps. Where the steps differ, the finest ones tell how often
+    the phase turns in a coarser one.
+    """
+    products, steps = s11[1:] * s11[:-1].conj(), np.diff(t)
+    factors = products / np.maximum(np.abs(products), np.finfo(float).tiny)
+    turn = extent = 0.0
+    for alike in steps_alike(steps):
+        expected = float(steps[alike].mean()) * turn / extent if extent else 0.0
+        turn += alike.size * (expected + float(np.angle((factors[alike] * np.exp(-1j * expected)).sum())))
+        turn -= 0.0 if extent else by_resonance
+        extent += float(steps[alike].sum())
+    return turn
+
+
+def _turns(t: Real, s11: Complex) -> Real:
+    """What is left of the background's turn (rad), (candidates,), where its mean is subtracted from `s11`.
+
+    That may contain a full turn by the resonance, or part of one, among the finest of the steps or among the others.
+    """
+    parts = np.pi * np.arange(3.0)
+    if len(steps_alike(np.diff(t))) < 2:
+        return np.asarray(parts)
+    among_finest = [total_turn(t, s11, -part) for part in parts]
+    return np.array([*among_finest, *(among_finest[0] + parts[1:])])
 
 
 def without_glitches(values: Complex) -> Complex:
@@ -65,22 +92,22 @@ def without_glitches(values: Complex) -> Complex:
 
 def search(t: Real, s11: Complex) -> Rational:
     """The best of poles of all widths anywhere in the band, with a straight line, if it stands out of the noise."""
-    n = t.size
-    even = np.linspace(-0.5, 0.5, n)
-    regular = np.interp(even, t, s11)
-    # The mean slope of the phase, already subtracted, may contain a full turn by the resonance, or part of one.
-    growths = 1j * np.pi * np.arange(3)
+    even, count, regular = _in_cells(t, s11)
+    n = even.size
     # A resonance that turns the phase the other way fits the conjugate.
-    flat = np.stack([regular, regular.conj()])[:, None] * np.exp(-growths[:, None] * even)
-    line = np.stack([np.ones(n) / np.sqrt(n), even / np.linalg.norm(even)])
-    rest = (flat - flat @ line.T @ line).reshape(-1, n)
-    # Correlation by FFT: |Σ shape*·data|² over the band, for poles of all widths at all frequencies.
-    widths, shapes, beyond = _poles(n)
-    spectra = np.fft.fft(np.concatenate([rest, line]), shapes.shape[-1])
+    growths = 1j * np.stack([_turns(t, s11), _turns(t, s11.conj())])
+    flat = np.stack([regular, regular.conj()])[:, None] * np.exp(-growths[..., None] * even)
+    centred = even - (count * even).sum() / count.sum()
+    line = np.stack([np.ones(n) / np.sqrt(count.sum()), centred / np.sqrt((count * centred**2).sum())])
+    rest = (count * (flat - flat @ (count * line).T @ line)).reshape(-1, n)
+    # Correlation by FFT: |Σ shape*·data|² over the points, for poles of all widths at all frequencies.
+    widths, shapes, powers = _poles(n)
+    spectra = np.fft.fft(np.concatenate([rest, count * line]), shapes.shape[-1])
     # One by one: they fit the processor's cache.
     *explained, on_line, on_slope = [np.abs(np.fft.ifft(each * shapes)[:, :n]) ** 2 for each in spectra]
-    norm = beyond + beyond[:, ::-1] - beyond[:, :1] - on_line - on_slope
-    by_line = (np.abs(rest) ** 2).sum(axis=-1)
+    beyond = np.fft.irfft(np.fft.rfft(count, shapes.shape[-1]) * powers, shapes.shape[-1])[:, :n]
+    norm = np.maximum(beyond - on_line - on_slope, 1e-9 * beyond)
+    by_line = (np.abs(rest) ** 2 / np.maximum(count, 1)).sum(axis=-1)
     left = by_line[:, None, None] - np.stack(explained) / norm
     row, width, at = np.unravel_index(int(np.argmin(left)), left.shape)
     # Squared steps of noise are exponentially distributed; their median is robust to a narrow resonance.
@@ -90,20 +117,30 @@ def search(t: Real, s11: Complex) -> Rational:
             "no resonance stands out of the noise: is it within the band, and is s11 made from a phase in radians? "
             "Average more, or move the band"
         )
-    if row >= growths.size:
+    if row >= growths.shape[1]:
         raise FitError(
             "the strongest resonance turns the phase in the wrong direction: either none is within the band, or s11 "
             "is complex conjugated (network analyzers count phase as e^{+jωt}), or made from a phase in degrees "
             "(it is the phase in radians that a complex number needs)"
         )
-    return Rational.at(complex(even[at], widths[width, 0]), complex(growths[row]), t, s11)
+    return Rational.at(complex(even[at], widths[width, 0]), complex(growths[0, row]), t, s11)
+
+
+def _in_cells(t: Real, s11: Complex) -> tuple[Real, Real, Complex]:
+    """An even grid as fine as the finest steps of the rising `t` (n,), how many points are in each cell, their mean."""
+    finest = float(np.quantile(np.diff(np.unique(t)), 0.1))
+    cells = min(max(t.size, 1 + round(float(np.ptp(t)) / finest)), max(t.size, _MOST_CELLS))
+    at = np.rint((t - t[0]) / np.ptp(t) * (cells - 1)).astype(np.intp)
+    count = np.bincount(at, minlength=cells).astype(np.float64)
+    total = np.bincount(at, s11.real, cells) + 1j * np.bincount(at, s11.imag, cells)
+    return np.linspace(-0.5, 0.5, cells), count, np.asarray(total / np.maximum(count, 1.0), np.complex128)
 
 
 @lru_cache(maxsize=4)  # the traces of a run have the same points
-def _poles(n: int) -> tuple[Real, Complex, Real]:
-    """Half widths, shape (widths, 1), the conjugate spectra of 1/(t − pole), and Σ 1/|t − pole|² to one side."""
-    # From one point to half of the band.
+def _poles(n: int) -> tuple[Real, Complex, Complex]:
+    """Half widths, shape (widths, 1), the conjugate spectra of 1/(t − pole), and the spectra of 1/|t − pole|²."""
+    # From one cell to half of the band.
     widths = 3.0 ** np.arange(np.log(n) / np.log(3))[:, None] / (n - 1)
     size = 1 << (2 * n - 1).bit_length()
     lag = ((np.arange(size) + size // 2) % size - size // 2) / (n - 1)
-    return widths, np.fft.fft(1 / (lag - 1j * widths)).conj(), np.cumsum(1 / (lag[:n] ** 2 + widths**2), axis=1)
+    return widths, np.fft.fft(1 / (lag - 1j * widths)).conj(), np.fft.rfft(1 / (lag**2 + widths**2))

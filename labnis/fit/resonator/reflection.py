@@ -25,7 +25,7 @@ from labnis.fit.junction._array import JunctionArray
 from labnis.fit.parameters import Given, Parameter, hold, joined, parameters_at, prior_rows, restarted
 from labnis.fit.propagation import Evaluated
 from labnis.fit.resonator._amplitudes import amplitude_warning
-from labnis.fit.resonator._biases import refuse_far_biases, refuse_few, refuse_impossible_biases
+from labnis.fit.resonator._biases import gigahertz, refuse_far_biases, refuse_few, refuse_impossible_biases
 from labnis.fit.resonator._drift import (
     NARROW,
     drift_terms,
@@ -36,6 +36,7 @@ from labnis.fit.resonator._drift import (
 )
 from labnis.fit.resonator._electrons import Island, with_island
 from labnis.fit.resonator._rates_start import rate_parameters
+from labnis.fit.resonator._spacing import band_median, densest_part
 from labnis.fit.resonator._traces import ReflectionData, Response, Traces
 from labnis.fit.resonator._tunnelling import (
     RATE_NAMES,
@@ -180,6 +181,7 @@ def fit_reflection(
     known = {} if prior is None else prior.limits
     result = replace(result, limits={name: limit for name, limit in known.items() if name in result.names})
     result = replace(result, warnings=(*result.warnings, *_edge_warning(result, usable)))
+    result = replace(result, notes=(*result.notes, *_density_note(result, usable)))
     result = _with_drift_told(result, Traces.of(usable, names, drift_terms(result)).with_mask(result.mask))
     return with_derived(result, "resonance_frequency", "Hz", partial(_zero_bias_resonance, array=usable.array))
 
@@ -263,7 +265,7 @@ def reflection_sensitivity(
     there = ReflectionData(device_voltage, frequency, nothing, junctions=data.junctions)
     response = Response.of(values, there)
     # Far from the resonance |Γ| = 1, and the measured amplitude is that of the background.
-    scale = float(np.nanmedian(np.abs(data.s11))) / fit.noise * np.sqrt(repeats)
+    scale = band_median(np.abs(data.s11), data.frequency) / fit.noise * np.sqrt(repeats)
     slopes = np.stack([*response.slopes(values, there, names)], axis=-1)
     matrix, _ = prior_rows(names, known_before(parameters_at(fit), _with_fano(prior, given), given).prior)
     return Sensitivity(names, scale * slopes, scale * response.gamma, matrix.T @ matrix)
@@ -295,6 +297,17 @@ def _edge_warning(result: FitResult, data: ReflectionData) -> tuple[str, ...]:
     return (
         f"the resonance is {where}, which has one side of it only: it may be a false one; centre the band on "
         f"{frequency:.6g} Hz, or look for it in a wider one",
+    )
+
+
+def _density_note(result: FitResult, data: ReflectionData) -> tuple[str, ...]:
+    """A note where the traces have more points elsewhere than at the resonance."""
+    frequency, (low, high) = result["ohmic_frequency"].value, densest_part(data.frequency)
+    if low <= frequency <= high:
+        return ()
+    return (
+        f"the resonance is outside the densest part of the frequencies, {gigahertz(low)} to {gigahertz(high)}: with "
+        f"that part centred on {frequency:.6g} Hz σ would be smaller",
     )
 
 

@@ -26,7 +26,8 @@ from labnis.fit.models import Suspect
 from labnis.fit.parameters import Given, Parameter, hold
 from labnis.fit.resonator._amplitudes import amplitude_warning
 from labnis.fit.resonator._biases import BENT, JITTER, KERR, PROPORTIONAL, check_hertz, gigahertz
-from labnis.fit.resonator._resonance_start import SIGNIFICANT, Rational, phase_steps, search, without_glitches
+from labnis.fit.resonator._resonance_start import SIGNIFICANT, Rational, search, total_turn, without_glitches
+from labnis.fit.resonator._spacing import densest_part, represented
 from labnis.fit.resonator.reflection import FANO_ASSUMED, FANO_REAL, PORT_ASSUMED
 from labnis.fit.result import FitError, FitResult
 from labnis.fit.solver import TraceModel, as_real, solve
@@ -137,9 +138,15 @@ class _Trace(TraceModel):
     def span(self) -> float:
         return float(self.frequency[-1] - self.frequency[0])
 
+    def spacing(self, frequency: float) -> float:
+        """Distance (Hz) between two points at a `frequency` within the band."""
+        distinct = np.unique(self.frequency)
+        return float(np.interp(frequency, distinct, represented(distinct)))
+
     @property
-    def spacing(self) -> float:
-        return self.span / (self.frequency.size - 1)
+    def is_even(self) -> bool:
+        """Whether the points have the same distance everywhere."""
+        return densest_part(np.unique(self.frequency)) == (self.frequency[0], self.frequency[-1])
 
     def suspects(self, x: Real) -> list[Suspect]:
         """A frequency that depends on the power in the resonator."""
@@ -249,7 +256,7 @@ def _guess(trace: _Trace, start: FitResult | None) -> dict[str, float]:
     """Start values: from the trace itself, or near an earlier fit."""
     span = trace.span
     t = (trace.frequency - trace.centre) / span
-    turn = np.angle(phase_steps(trace.s11).sum()) * (t.size - 1)
+    turn = total_turn(t, trace.s11)
     flat = without_glitches(trace.s11 * np.exp(-1j * turn * t))
     if start is None:
         best = search(t, flat)
@@ -336,10 +343,11 @@ def _ripple(fit: FitResult, trace: _Trace) -> list[str]:
         return second
     strongest = int(np.argmax(both))
     decibels = 20 * np.log10(1 + np.sqrt(2 * variance * both[strongest] / power))
+    # Waves from point to point are none along the frequency where the distances differ.
+    periods = f" with {strongest + 1} periods in the band" if trace.is_even else ""
     return [
-        f"the background is no slope: the residuals ripple by about {decibels:.2g} dB with {strongest + 1} periods in "
-        "the band, and the true uncertainties are larger; measure a band of fewer linewidths, or at several biases for "
-        "fit_reflection"
+        f"the background is no slope: the residuals ripple by about {decibels:.2g} dB{periods}, and the true "
+        "uncertainties are larger; measure a band of fewer linewidths, or at several biases for fit_reflection"
     ]
 
 
@@ -373,8 +381,9 @@ def _doubts(result: FitResult, trace: _Trace) -> list[str]:
             f"the resonance is {margin / width:.2g} linewidths from the edge of the band: the background is known on "
             f"one side only; centre the band on {frequency:.6g} Hz"
         )
-    if width < 2 * trace.spacing:
-        found.append(f"the points are {trace.spacing / width:.2g} linewidths apart: measure more densely")
+    spacing = trace.spacing(frequency)
+    if width < 2 * spacing:
+        found.append(f"the points are {spacing / width:.2g} linewidths apart: measure more densely")
     if result["damping_internal"].value < 0:
         found.append("damping_internal is negative within its uncertainty: only an upper limit of it is known")
     if "fano_imag" in result.names and abs(result["fano_imag"].value) > _LARGE_FANO:

@@ -129,9 +129,11 @@ class SegmentedSweep(Protocol):
     """Most segments of one sweep."""
 
     def prepare_segments(self, segments: Sequence[Segment], *, power: float, averages: int) -> None:
-        """As `prepare`, for `segments` in place of one band; they may overlap.
+        """As `prepare`, for `segments` in place of one band.
 
-        Until the next preparation `frequencies` and `fetch` have the points of all segments in their order.
+        Until the next preparation `frequencies` and `fetch` have the points of all segments in their order. Segments
+        of 2 points or more that rise, each beyond the one before, are possible; others raise ValueError where the
+        instrument has only those.
         """
 
 

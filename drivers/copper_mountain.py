@@ -9,24 +9,30 @@ driver; **never tried on hardware**:
 - Binary data come by HiSLIP, not by a socket (by the manual; not so in an example): the data are text on both.
 - `SDATa` is after electrical delay, smoothing, mathematics, conversion and gating of the trace: the electrical delay
   stays, is logged and watched, the others are switched off.
+- A sweep in segments is set by one table (`SEGM:DATA`), as in the manual of the TR series, the help of TRVNA, and
+  programs of users of S2VNA; it is read back whole. All segments have the power of the channel.
 - The time of a sweep cannot be queried: it is estimated, as 1.5 times the reciprocal IF bandwidth per point.
 """
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.answers import OVERFLOW, is_choice
+from drivers.answers import OVERFLOW, is_choice, numbers
+from drivers.capabilities import Segment
 from drivers.errors import OverloadError, ReadingError
 from drivers.network_analyzer import NetworkAnalyzer, SweepLimits
-from drivers.trace_analyzer import TIMEOUT_MARGIN, limits_of
+from drivers.trace_analyzer import EDGE, TIMEOUT_MARGIN, limits_of
 
 __all__ = ["CopperMountain"]
 
 READY = ":SYST:READ?"
 BANDWIDTHS, MOST_POINTS, MOST_AVERAGES, MOST_TRACES = (1.0, 3e5), 200_001, 999, 16
 POINT_TIME = 2e-4  # s, beside that of the filter
+#: Beginning of a table of segments: ends, and IF bandwidths beside the points, but no powers, delays and times.
+TABLE = (5, 0, 1, 0, 0, 0)
 LONGEST_NUMBER = 40  # bytes of a number and its comma
 
 
@@ -35,6 +41,8 @@ class CopperMountain(NetworkAnalyzer):
 
     PORTS: ClassVar[int] = 2
     BEGIN, END = ":TRIG:SING", ":ABOR"
+    most_segments: ClassVar[int] = 30
+    """Most segments of a sweep; the program may allow more."""
 
     def __init__(self, name: str, address: str, parameter: str = "S11", **options: Any) -> None:
         self._trace = 0  # number of the trace that is used
@@ -91,18 +99,78 @@ class CopperMountain(NetworkAnalyzer):
             Its error queue has an entry.
 
         """
-        limits: Any = self  # of QCoDeS's class
         sweep = {"center": center, "span": span, "points": points, "power": power, "averages": averages}
+        self.check_sweep(self._limits(), sweep | {"if_bandwidth": if_bandwidth})
+        self._prepare_trace()
+        self.choose(":SENS1:SWE:TYPE", "LIN")
+        self.choose_band(":SENS1:", center=center, span=span, points=points)
+        self.apply(":SENS1:BWID", if_bandwidth, tolerance=1e-6 * if_bandwidth)
+        sweeps = self._prepare_source(power, averages)
+        duration = sweeps * points * (1.5 / if_bandwidth + POINT_TIME)
+        self.end_preparation(":SENS1:", center=center, span=span, points=int(points), duration=duration)
+
+    def prepare_segments(self, segments: Sequence[Segment], *, power: float, averages: int) -> None:
+        """As `prepare`, for several bands in one sweep (`drivers.capabilities.SegmentedSweep`).
+
+        Parameters
+        ----------
+        segments
+            Center and span (Hz), points and IF bandwidth (Hz) of each, in rising order.
+        power, averages
+            As of `prepare`.
+
+        Raises
+        ------
+        ValueError
+            There is no segment, there are more than `most_segments`, they overlap, or an argument is out of range;
+            nothing is sent then.
+        ReadingError, SettingError, RejectedCommandError
+            As `prepare`.
+
+        """
+        self.check_segments(self._limits(), segments, self.most_segments, power=power, averages=averages)
+        self.require_rising(segments)
+        self._prepare_trace()
+        axis = self._choose_segments(segments)
+        self.choose(":SENS1:SWE:TYPE", "SEGM")
+        sweeps = self._prepare_source(power, averages)
+        once = sum(segment.points * (1.5 / segment.if_bandwidth + POINT_TIME) for segment in segments)
+        self.confirm_preparation(axis, sweeps * once)
+
+    def _choose_segments(self, segments: Sequence[Segment]) -> NDArray[np.float64]:
+        """Write the table of segments and read it back; the frequencies by the ends as read back."""
+        wanted = [float(number) for number in (*TABLE, len(segments))]
+        for one in segments:
+            wanted += [one.center - one.span / 2, one.center + one.span / 2, float(one.points), one.if_bandwidth]
+        self.write(f":SENS1:SEGM:DATA {','.join(f'{number:.12g}' for number in wanted)}")
+        query = ":SENS1:SEGM:DATA?"
+        answer = self.again(lambda: self.ask(query))
+        found = numbers(answer, len(wanted))
+        if found is None:
+            raise self.unexpected(answer, query, f"{len(wanted)} numbers")
+        table = np.array(found[len(TABLE) + 1 :]).reshape(-1, 4)
+        allowed = np.array(wanted[len(TABLE) + 1 :]).reshape(-1, 4)
+        tolerance = np.broadcast_to([EDGE, EDGE, 0.0, 0.0], table.shape) + [0.0, 0.0, 0.0, 1e-6] * allowed
+        if found[: len(TABLE) + 1] != wanted[: len(TABLE) + 1] or np.any(np.abs(table - allowed) > tolerance):
+            raise self.refused(query, answer.strip()[:200], ",".join(f"{number:.12g}" for number in wanted)[:200])
+        self._confirmed[query] = answer.strip().lstrip("+")
+        return np.concatenate([np.linspace(start, stop, round(count)) for start, stop, count, _ in table])
+
+    def _limits(self) -> SweepLimits:
+        limits: Any = self  # of QCoDeS's class
         band, powers = (limits.min_freq, limits.max_freq), limits_of(limits.power)
-        of_sweep = SweepLimits(band, powers, BANDWIDTHS, MOST_POINTS, MOST_AVERAGES)
-        self.check_sweep(of_sweep, sweep | {"if_bandwidth": if_bandwidth})
+        return SweepLimits(band, powers, BANDWIDTHS, MOST_POINTS, MOST_AVERAGES)
+
+    def _prepare_trace(self) -> None:
+        """First part of a preparation: the trace, and all states that do not belong to a band."""
         self.begin_preparation()
         self.require_ready()
         self._select_trace()
         self._choose_states()
-        self.choose_band(":SENS1:", center=center, span=span, points=points)
+
+    def _prepare_source(self, power: float, averages: int) -> int:
+        """Set power and averages, then switch the source on; return how many sweeps one acquisition has."""
         self.apply(":SOUR1:POW", power, tolerance=0.05)
-        self.apply(":SENS1:BWID", if_bandwidth, tolerance=1e-6 * if_bandwidth)
         self.apply(":SENS1:AVER:COUN", int(averages))
         self.record(":SENS1:CORR:STAT?", "a calibration")
         query = ":CALC1:CORR:EDEL:TIME?"
@@ -111,9 +179,7 @@ class CopperMountain(NetworkAnalyzer):
             self.log.warning("%s applies an electrical delay of %g s to the trace", self.described, delay)
         self.choose(":OUTP:STAT", "1")
         # With a calibration of both ports, it sweeps in both directions.
-        directions = 2 if self._confirmed.get(":SENS1:CORR:STAT?") else 1
-        duration = directions * averages * points * (1.5 / if_bandwidth + POINT_TIME)
-        self.end_preparation(":SENS1:", center=center, span=span, points=int(points), duration=duration)
+        return int(averages) * (2 if self._confirmed.get(":SENS1:CORR:STAT?") else 1)
 
     def _select_trace(self) -> None:
         """Select the first trace that measures `parameter`; define one more if there is none."""
@@ -134,7 +200,6 @@ class CopperMountain(NetworkAnalyzer):
         self.choose(":INIT1:CONT", "1")
         self.choose_if_known(":TRIG:POIN", "0")
         self.choose(":TRIG:AVER", "1")
-        self.choose(":SENS1:SWE:TYPE", "LIN")
         self.apply(":SENS1:SWE:POIN:TIME", 0.0)
         self.choose(":SENS1:AVER:STAT", "1")
         self.choose(":FORM:DATA", "ASC")

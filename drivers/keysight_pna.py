@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from drivers.capabilities import Segment
 from drivers.errors import ReadingError, SettingError
 from drivers.network_analyzer import NetworkAnalyzer, SweepLimits
-from drivers.trace_analyzer import EDGE, check_count, limits_of
+from drivers.trace_analyzer import EDGE, limits_of
 
 __all__ = ["KeysightPNA"]
 
@@ -99,7 +99,7 @@ class KeysightPNA(NetworkAnalyzer):
         Parameters
         ----------
         segments
-            Center and span (Hz), points and IF bandwidth (Hz) of each.
+            Center and span (Hz), points and IF bandwidth (Hz) of each; they may overlap.
         power, averages
             As of `prepare`.
 
@@ -112,11 +112,7 @@ class KeysightPNA(NetworkAnalyzer):
             As `prepare`.
 
         """
-        check_count("the number of segments", len(segments), 1, self.most_segments)
-        common = {"power": power, "averages": averages}
-        for segment in segments:
-            self.check_sweep(self._limits(), segment._asdict() | common)
-        check_count("the number of points", sum(segment.points for segment in segments), 2, MOST_POINTS)
+        self.check_segments(self._limits(), segments, self.most_segments, power=power, averages=averages)
         self._prepare_channel()
         self.write(":SENS:SEGM:DEL:ALL")
         self.choose(":SENS:SEGM:ARB", "1")  # or else a segment would move its neighbours

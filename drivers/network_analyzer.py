@@ -6,16 +6,18 @@ and what belongs to it is the user's: it is recorded, stays as it is, and must n
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from drivers.answers import possible_ratios, register
+from drivers.capabilities import Segment
 from drivers.errors import CommunicationError, ReadingError
-from drivers.trace_analyzer import TraceAnalyzer, check_count, check_range
+from drivers.trace_analyzer import EDGE, TraceAnalyzer, check_count, check_range
 
 __all__ = ["NetworkAnalyzer", "SweepLimits"]
 
@@ -84,6 +86,25 @@ class NetworkAnalyzer(TraceAnalyzer):
         check_range("power", sweep["power"], *limits.power, "dBm")
         check_range("if_bandwidth", sweep["if_bandwidth"], *limits.bandwidth, "Hz")
         check_count("averages", sweep["averages"], 1, limits.averages)
+
+    def check_segments(
+        self, limits: SweepLimits, segments: Sequence[Segment], most: int, *, power: float, averages: int
+    ) -> None:
+        """Raise ValueError for arguments of `prepare_segments` that are out of range, of which `most` are possible."""
+        check_count("the number of segments", len(segments), 1, most)
+        for segment in segments:
+            self.check_sweep(limits, segment._asdict() | {"power": power, "averages": averages})
+        check_count("the number of points", sum(segment.points for segment in segments), 2, limits.points)
+
+    def require_rising(self, segments: Sequence[Segment]) -> None:
+        """Raise ValueError unless each segment begins beyond the end of the one before."""
+        for number, (one, other) in enumerate(pairwise(segments), 1):
+            end, start = one.center + one.span / 2, other.center - other.span / 2
+            if not start > end + EDGE:
+                raise ValueError(
+                    f"segment {number} ends at {end:.12g} Hz and segment {number + 1} begins at {start:.12g} Hz; "
+                    f"allowed are segments in rising order, more than {EDGE:g} Hz apart"
+                )
 
     def choose_band(self, channel: str, *, center: float, span: float, points: int) -> None:
         """Set the band (Hz) and its points below the header `channel`, and read them back."""

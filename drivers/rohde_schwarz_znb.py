@@ -8,20 +8,25 @@ From the R&S ZNB user manual, QCoDeS's driver and its issues, and pyHegel's driv
 - A CW sweep has no frequency axis: its ends are not answered (QCoDeS issue 3151), so the type of the sweep comes first.
 - `SDATa` is before trace mathematics, format and smoothing, but after the electrical delay of the ports: a delay that
   an earlier user has set stays, is logged and watched.
+- A sweep in segments, from R&S's example of one for the ZNB, its C++ toolbox and the help of the ZVA: the segments have
+  their own bandwidths and powers, which must rise in frequency here; its time is `SEGM:SWE:TIME:SUM?`.
 - An overload of a receiver is no error of the queue; it sets a bit of a status register, until that is read.
 """
 
 import re
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from qcodes.instrument_drivers.rohde_schwarz import RohdeSchwarzZNB20
 
 from drivers.answers import register
+from drivers.capabilities import Segment
 from drivers.errors import OverloadError, ReadingError, SettingError
 from drivers.line import IncompleteAnswerError
 from drivers.network_analyzer import NetworkAnalyzer, SweepLimits
+from drivers.trace_analyzer import EDGE
 
 __all__ = ["RohdeSchwarzZNB"]
 
@@ -57,6 +62,8 @@ class RohdeSchwarzZNB(NetworkAnalyzer, RohdeSchwarzZNB20):
     """
 
     MODELS = tuple(BANDS)
+    most_segments: ClassVar[int] = 100
+    """Most segments of a sweep; the instruments allow more."""
     BEGIN, END = ":INIT1:IMM", ":ABOR"
 
     def __init__(self, name: str, address: str, parameter: str = "S11", **options: Any) -> None:
@@ -125,23 +132,81 @@ class RohdeSchwarzZNB(NetworkAnalyzer, RohdeSchwarzZNB20):
 
         """
         sweep = {"center": center, "span": span, "points": points, "power": power, "averages": averages}
-        limits = SweepLimits(BANDS[self._model], POWERS[self._model], BANDWIDTHS, MOST_POINTS, MOST_AVERAGES)
-        self.check_sweep(limits, sweep | {"if_bandwidth": if_bandwidth})
+        self.check_sweep(self._limits(), sweep | {"if_bandwidth": if_bandwidth})
         self.begin_preparation()
         self._select_trace()
         self._choose_states()
         self.choose_band(":SENS1:", center=center, span=span, points=points)
-        self.apply(f":SOUR1:POW{self.source_port}", power, tolerance=0.01)
         self.apply(":SENS1:BAND", if_bandwidth, tolerance=1e-6 * if_bandwidth)
+        duration = averages * self._prepare_source(power, averages, ":SENS1:SWE:TIME?", points / if_bandwidth, points)
+        self.end_preparation(":SENS1:", center=center, span=span, points=int(points), duration=duration)
+
+    def prepare_segments(self, segments: Sequence[Segment], *, power: float, averages: int) -> None:
+        """As `prepare`, for several bands in one sweep (`drivers.capabilities.SegmentedSweep`).
+
+        Parameters
+        ----------
+        segments
+            Center and span (Hz), points and IF bandwidth (Hz) of each, in rising order.
+        power, averages
+            As of `prepare`.
+
+        Raises
+        ------
+        ValueError
+            There is no segment, there are more than `most_segments`, they overlap, or an argument is out of range;
+            nothing is sent then.
+        SettingError, RejectedCommandError
+            As `prepare`.
+
+        """
+        self.check_segments(self._limits(), segments, self.most_segments, power=power, averages=averages)
+        self.require_rising(segments)
+        self.begin_preparation()
+        self._select_trace()
+        self._choose_states()
+        self.write(":SENS1:SEGM:DEL:ALL")
+        axes = [self._add_segment(number, segment, power) for number, segment in enumerate(segments, 1)]
+        self.require(":SENS1:SEGM:COUN?", len(segments))
+        self.check_errors()  # states that are asked for later, and that it may not have, empty the queue
+        for control in (":SENS1:SEGM:SWE:DWEL:CONT", ":SENS1:SEGM:SWE:TIME:CONT"):
+            self.choose_if_known(control, "0")
+        self.choose(":SENS1:SWE:TYPE", "SEGM")
+        readings = sum(segment.points / segment.if_bandwidth for segment in segments)
+        points = sum(segment.points for segment in segments)
+        sweep_time = self._prepare_source(power, averages, ":SENS1:SEGM:SWE:TIME:SUM?", readings, points)
+        self.confirm_preparation(np.concatenate(axes), averages * sweep_time)
+
+    def _add_segment(self, number: int, segment: Segment, power: float) -> NDArray[np.float64]:
+        """Add a segment with a `power` (dBm); its frequencies as the instrument reads back its ends."""
+        header = f":SENS1:SEGM{number}"
+        self.write(f"{header}:ADD")
+        self.choose(f"{header}:STAT", "1")
+        # A start beyond the stop moves the stop: the start comes first.
+        start = self.apply(f"{header}:FREQ:STAR", segment.center - segment.span / 2, tolerance=EDGE)
+        stop = self.apply(f"{header}:FREQ:STOP", segment.center + segment.span / 2, tolerance=EDGE)
+        self.apply(f"{header}:SWE:POIN", int(segment.points))
+        self.apply(f"{header}:BWID", segment.if_bandwidth, tolerance=1e-6 * segment.if_bandwidth)
+        self.apply(f"{header}:POW", power, tolerance=0.01)
+        return np.linspace(start, stop, int(segment.points))
+
+    def _limits(self) -> SweepLimits:
+        return SweepLimits(BANDS[self._model], POWERS[self._model], BANDWIDTHS, MOST_POINTS, MOST_AVERAGES)
+
+    def _prepare_source(self, power: float, averages: int, query: str, readings: float, points: int) -> float:
+        """Set power and averages, then switch the source on; return the time of one sweep (s), which `query` asks for.
+
+        One sweep takes `readings` (s), the points' reciprocal IF bandwidths, and the instrument's overhead.
+        """
+        self.apply(f":SOUR1:POW{self.source_port}", power, tolerance=0.01)
         self.apply(":SENS1:AVER:COUN", int(averages))
         self.apply(":SENS1:SWE:COUN", int(averages))
         self._record_states()
         self.choose(f":SOUR1:POW{self.source_port}:STAT", "1")
         self.choose(":OUTP1", "1")
-        readings = points / if_bandwidth
-        sweep_time = self.ask_within(":SENS1:SWE:TIME?", 0.2 * readings, 20 * readings + 0.01 * points + 10.0)
-        self._confirmed[":SENS1:SWE:TIME?"] = sweep_time
-        self.end_preparation(":SENS1:", center=center, span=span, points=int(points), duration=sweep_time * averages)
+        sweep_time = self.ask_within(query, 0.2 * readings, 20 * readings + 0.01 * points + 10.0)
+        self._confirmed[query] = sweep_time
+        return sweep_time
 
     def _select_trace(self) -> None:
         """Select the driver's own trace; its definition makes channel 1, where there is none."""

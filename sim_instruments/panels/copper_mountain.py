@@ -15,9 +15,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from sim_instruments.panels.copper_mountain_segments import CopperMountainSegments
 from sim_instruments.panels.front_panel import Setting, command
 from sim_instruments.panels.keysight_panel import display, frequency_settings, with_aliases
-from sim_instruments.panels.scpi import ScpiPanel
 from sim_instruments.panels.scpi_values import Call, Choice, Integer, Number, ScpiError, Switch, encode_values
 
 __all__ = ["CopperMountainM5065Panel", "CopperMountainM5180Panel", "CopperMountainS5048Panel"]
@@ -53,7 +53,7 @@ def _band_settings(low: float, high: float) -> tuple[Setting, ...]:
     return frequency_settings("[:SENSe<ch>]", Number(0.0, low, high, "HZ"), Number(0.0, 0.0, high - low, "HZ"))
 
 
-class CopperMountainPanel(ScpiPanel):
+class CopperMountainPanel(CopperMountainSegments):
     """The program as its VISA session sees it.
 
     Attributes
@@ -65,6 +65,7 @@ class CopperMountainPanel(ScpiPanel):
 
     band: ClassVar[tuple[float, float]]
     power: ClassVar[Number] = Number(0.0, -55.0, 5.0, "DBM")
+    bandwidths = BANDWIDTHS
     settings: ClassVar[tuple[Any, ...]] = (
         Setting(":OUTPut[:STATe]", "output", Switch(True)),
         Setting(":SOURce<ch>:POWer[:LEVel]:SLOPe[:DATA]", "slope", Number(0.0, -2.0, 2.0)),
@@ -155,8 +156,16 @@ class CopperMountainPanel(ScpiPanel):
     @property
     def sweep_time(self) -> float:
         """Time of one sweep (s)."""
+        parts = self._parts()
+        return float(sum(axis.size * (1.2 / bandwidth + POINT_OVERHEAD + wait) for axis, bandwidth, _, wait in parts))
+
+    def _parts(self) -> list[tuple[NDArray[np.float64], float, float | None, float]]:
+        """Frequencies (Hz), IF bandwidth (Hz), own power (dBm) and delay per point (s) of each part of a sweep."""
         s = self.state
-        return float(s["points"] * (1.2 / s["bandwidth"] + POINT_OVERHEAD + s["point delay"]))
+        if s["type"] == "SEGM":
+            return self.segmented()
+        axis = np.geomspace if s["type"] == "LOG" else np.linspace
+        return [(np.asarray(axis(s["start"], s["stop"], s["points"])), s["bandwidth"], None, s["point delay"])]
 
     @command(":INITiate<ch>[:IMMediate]")
     def _initiate(self, call: Call) -> None:
@@ -202,27 +211,29 @@ class CopperMountainPanel(ScpiPanel):
 
     def frequencies(self) -> NDArray[np.float64]:
         """Frequency of each point (Hz), shape (points,)."""
-        axis = np.geomspace if self.state["type"] == "LOG" else np.linspace
-        return np.asarray(axis(self.state["start"], self.state["stop"], self.state["points"]))
+        return np.concatenate([axis for axis, *_ in self._parts()])
 
     def _sweep(self, sweeps: int) -> None:
         depth = self.state["averages"] if self.state["averaging"] else 1
         new = min(sweeps, depth)
         for trace in self.traces:
-            fresh = self._measure(trace.parameter, self.state["bandwidth"] / new)
+            fresh = np.concatenate([self._measure(trace.parameter, new, *part[:3]) for part in self._parts()])
             old = min(trace.sweeps, depth - new)
             trace.data = fresh if trace.data is None else np.asarray((old * trace.data + new * fresh) / (old + new))
             trace.sweeps = old + new
         if self.overloaded:
             self.report(ScpiError(-300, "Device-specific error;Receiver overload"))  # assumed
 
-    def _measure(self, parameter: str, bandwidth: float) -> NDArray[np.complex128]:
-        frequencies = self.frequencies()
-        power = 1e-3 * 10 ** (self.level / 10)
+    def _measure(
+        self, parameter: str, averages: int, frequencies: NDArray[np.float64], bandwidth: float, level: float | None
+    ) -> NDArray[np.complex128]:
+        """One part of a sweep, at a `level` (dBm) or that of the channel."""
+        power = 1e-3 * 10 ** ((self.level if level is None else level) / 10)
         if parameter == "S11" and self.state["output"]:
-            return self.world.reflection(frequencies, power, bandwidth)
+            return self.world.reflection(frequencies, power, bandwidth / averages)
         scatter = self._receiver.standard_normal((2, len(frequencies)))
-        return np.asarray((scatter[0] + 1j * scatter[1]) * np.sqrt(RECEIVER_NOISE * bandwidth / power / 2))
+        noise = RECEIVER_NOISE * bandwidth / averages
+        return np.asarray((scatter[0] + 1j * scatter[1]) * np.sqrt(noise / power / 2))
 
     # --- traces ------------------------------------------------------------------------------------------------------
 
@@ -295,7 +306,7 @@ class CopperMountainPanel(ScpiPanel):
         trace = self._numbered(call)
         name = FORMATS.get(trace.format, trace.format)
         shown = display(self._processed(trace), self.frequencies(), name, 0.0)
-        if len(shown) == self.state["points"]:
+        if len(shown) == self.frequencies().size:
             shown = np.column_stack([shown, np.zeros(len(shown))]).ravel()
         return self.encode(shown)
 

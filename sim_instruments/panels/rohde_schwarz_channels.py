@@ -48,12 +48,14 @@ class Trace:
 
 @dataclass
 class Channel:
-    """One channel: settings, delays of its ports (s), traces by name."""
+    """One channel: settings, delays of its ports (s), traces by name, segments and what they have of their own."""
 
     state: dict[str, Any]
     delays: dict[int, float] = field(default_factory=lambda: {1: 0.0, 2: 0.0})
     traces: dict[str, Trace] = field(default_factory=dict)
     selected: str = ""
+    segments: list[Any] = field(default_factory=list)
+    controls: set[str] = field(default_factory=set)
 
 
 def channel_settings(low: float, high: float) -> tuple[ChannelSetting, ...]:

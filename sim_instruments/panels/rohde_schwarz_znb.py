@@ -4,7 +4,7 @@ Only port 1 is connected to the fridge, as at the panels of Keysight's analyzers
 QCoDeS's driver and its issue 3151 (a CW sweep has no frequency axis: its ends are not answered), and from pyHegel's
 driver of a ZNB40 with firmware 2.92 (modes of averaging, bits of the status register, `SDATa` before trace mathematics
 and after the delay of the ports). Assumed: error texts, power range, time per point, that a delay of a port acts twice
-on a reflection. Not simulated: power, segmented and logarithmic sweeps, calibrations, de-embedding.
+on a reflection. Not simulated: power and logarithmic sweeps, calibrations, de-embedding.
 """
 
 from typing import Any, ClassVar
@@ -21,7 +21,7 @@ from sim_instruments.panels.rohde_schwarz_channels import (
     Trace,
     channel_settings,
 )
-from sim_instruments.panels.scpi import ScpiPanel
+from sim_instruments.panels.rohde_schwarz_segments import RohdeSchwarzSegments
 from sim_instruments.panels.scpi_values import (
     Call,
     Choice,
@@ -37,21 +37,20 @@ __all__ = ["RohdeSchwarzZNB8Panel", "RohdeSchwarzZNB20Panel", "RohdeSchwarzZNB40
 
 #: Noise of an unconnected receiver (W/Hz), −127 dBm/Hz (assumed).
 RECEIVER_NOISE = 2e-16
-#: Time (s) from one point to the next, beside that of the filter.
-POINT_OVERHEAD = 1e-5
 BANDWIDTHS = np.array([step * 10.0**decade for decade in range(6) for step in (1, 1.5, 2, 3, 5, 7)] + [1e6])
 PARAMETERS = ("S11", "S12", "S21", "S22")
 #: Bits of the hardware integrity register.
 REFERENCE, UNLEVELED, OVERLOAD = 1, 2, 3
 
 
-class ZNBPanel(ScpiPanel):
+class ZNBPanel(RohdeSchwarzSegments):
     """A ZNB as its VISA session sees it; an overload sets a bit of its hardware register."""
 
     options = "ZNB-B1"  # assumed
     number_format = ".12g"
     band: ClassVar[tuple[float, float]]
     power: ClassVar[Number] = Number(-10.0, -60.0, 25.0, "DBM")
+    bandwidths = BANDWIDTHS
     settings: ClassVar[tuple[Any, ...]] = (
         Setting(":FORMat:BORDer", "byte order", Choice("SWAPped", "NORMal")),
         Setting(":OUTPut<n>[:STATe]", "output", Switch(True)),
@@ -117,18 +116,21 @@ class ZNBPanel(ScpiPanel):
         fixed = state["type"] in ("CW", "POIN")
         if setting.name in ("start", "stop", "center", "span") and fixed:
             raise ScpiError(-200)
+        if setting.name == "type" and value == "SEGM":
+            self.check_segmented(channel)
         state[setting.name] = value
         self._couple(state, setting.name)
         if setting.name not in ("trigger", "continuous", "measures", "sweeps"):
-            self._restart(channel)
+            self.restart(channel)
 
     def show_channel(self, setting: ChannelSetting, call: Call) -> str:
         """Answer the query of a setting of a channel; a sweep at a fixed frequency has no ends."""
-        state = self.channel(call).state
+        channel = self.channel(call)
+        state = channel.state
         if setting.name in ("start", "stop", "center", "span") and state["type"] in ("CW", "POIN"):
             raise ScpiError(-200)
         if setting.name == "sweep time":
-            return self.show_number(self._sweep_time(state))
+            return self.show_number(self._sweep_time(channel))
         return setting.kind.show(state[setting.name], self.number_format)
 
     def _couple(self, state: dict[str, Any], changed: str) -> None:
@@ -145,13 +147,15 @@ class ZNBPanel(ScpiPanel):
         state["center"], state["span"] = (state["start"] + state["stop"]) / 2, state["stop"] - state["start"]
         state["bandwidth"] = float(BANDWIDTHS[np.searchsorted(BANDWIDTHS, state["bandwidth"] * (1 - 1e-12))])
 
-    def _sweep_time(self, state: dict[str, Any]) -> float:
-        fastest = float(state["points"] * (1 / state["bandwidth"] + POINT_OVERHEAD + state["dwell"]))
+    def _sweep_time(self, channel: Channel) -> float:
+        state = channel.state
+        fastest = self.fastest(self.parts(channel), channel)
         return fastest if state["sweep time auto"] else max(fastest, state["sweep time"])
 
     # --- sweeps ------------------------------------------------------------------------------------------------------
 
-    def _restart(self, channel: Channel) -> None:
+    def restart(self, channel: Channel) -> None:
+        """Delete what was measured with other settings."""
         for trace in channel.traces.values():
             trace.data, trace.sweeps = None, 0
 
@@ -169,7 +173,7 @@ class ZNBPanel(ScpiPanel):
             raise ScpiError(-213)
         if channel.state["trigger"] == "IMM":
             sweeps = channel.state["sweeps"]
-            self.start_operation(sweeps * self._sweep_time(channel.state), lambda: self._sweep(channel, sweeps))
+            self.start_operation(sweeps * self._sweep_time(channel), lambda: self._sweep(channel, sweeps))
         else:
             self._busy_until = np.inf
 
@@ -184,36 +188,40 @@ class ZNBPanel(ScpiPanel):
         self.wait_for_operation()
         return "1"
 
-    def _frequencies(self, state: dict[str, Any]) -> NDArray[np.float64]:
-        if state["type"] in ("CW", "POIN"):
-            return np.full(state["points"], state["cw"])
-        return np.linspace(state["start"], state["stop"], state["points"])
-
     def _sweep(self, channel: Channel, sweeps: int) -> None:
         state = channel.state
         depth = state["averages"] if state["averaging"] else 1
         new = min(sweeps, depth)
         for trace in channel.traces.values():
-            fresh = self._measure(channel, trace.parameter, state["bandwidth"] / new)
+            fresh = np.concatenate([self._measure(channel, trace.parameter, new, *p) for p in self.parts(channel)])
             old = min(trace.sweeps, depth - new)
             trace.data = fresh if trace.data is None else np.asarray((old * trace.data + new * fresh) / (old + new))
             trace.sweeps = old + new
         if self.overloaded:
             self._event |= 1 << OVERLOAD
 
-    def _measure(self, channel: Channel, parameter: str, bandwidth: float) -> NDArray[np.complex128]:
+    def _measure(
+        self,
+        channel: Channel,
+        parameter: str,
+        averages: int,
+        frequencies: NDArray[np.float64],
+        bandwidth: float,
+        level: float | None,
+    ) -> NDArray[np.complex128]:
+        """One part of a sweep, at a `level` (dBm) or that of the port."""
         state = channel.state
-        frequencies = self._frequencies(state)
-        power = 1e-3 * 10 ** (self.port_power[int(parameter[2])] / 10)
+        power = 1e-3 * 10 ** ((self.port_power[int(parameter[2])] if level is None else level) / 10)
         if parameter == "S11" and self.state["output"] and state["port on"] and state["measures"]:
             delay = np.exp(4j * np.pi * frequencies * channel.delays[1])
-            return np.asarray(self.world.reflection(frequencies, power, bandwidth) * delay)
+            return np.asarray(self.world.reflection(frequencies, power, bandwidth / averages) * delay)
         scatter = self._receiver.standard_normal((2, len(frequencies)))
-        return np.asarray((scatter[0] + 1j * scatter[1]) * np.sqrt(RECEIVER_NOISE * bandwidth / power / 2))
+        noise = RECEIVER_NOISE * bandwidth / averages
+        return np.asarray((scatter[0] + 1j * scatter[1]) * np.sqrt(noise / power / 2))
 
     @command("[:SENSe<ch>]:AVERage:CLEar")
     def _clear_averages(self, call: Call) -> None:
-        self._restart(self.channel(call))
+        self.restart(self.channel(call))
 
     @command(":STATus:QUEStionable:INTegrity:HARDware[:EVENt]?")
     def _read_event(self, call: Call) -> str:
@@ -226,7 +234,7 @@ class ZNBPanel(ScpiPanel):
     def _set_power(self, call: Call) -> None:
         channel, port = self.channel(call), self._port(call)
         self.port_power[port] = call.parse(0, self.power)
-        self._restart(channel)
+        self.restart(channel)
 
     @command(":SOURce<ch>:POWer<p>[:LEVel][:IMMediate][:AMPLitude]?")
     def _show_power(self, call: Call) -> str:
@@ -242,7 +250,7 @@ class ZNBPanel(ScpiPanel):
     def _set_delay(self, call: Call) -> None:
         channel = self.channel(call)
         channel.delays[self._port(call)] = call.parse(0, Number(0.0, -1.0, 1.0, "S"))
-        self._restart(channel)
+        self.restart(channel)
 
     @command("[:SENSe<ch>]:CORRection:EDELay<p>:TIME?")
     def _show_delay(self, call: Call) -> str:
@@ -327,17 +335,17 @@ class ZNBPanel(ScpiPanel):
         kind = call.parse(0, Choice("FDATa", "SDATa"))
         self.wait_for_operation()
         if trace.data is None and channel.state["continuous"]:
-            self.world.clock.sleep(self._sweep_time(channel.state))
+            self.world.clock.sleep(self._sweep_time(channel))
             self._sweep(channel, 1)
         if trace.data is None:
             raise ScpiError(-230)
         if kind == "SDAT" or trace.format in ("COMP", "ISM"):
             return self.encode(np.ascontiguousarray(trace.data).view(np.float64))
-        return self.encode(display(trace.data, self._frequencies(channel.state), trace.format, 0.0))
+        return self.encode(display(trace.data, self.frequencies(channel), trace.format, 0.0))
 
     @command(":CALCulate<ch>:DATA:STIMulus?")
     def _send_axis(self, call: Call) -> bytes:
-        return self.encode(self._frequencies(self.channel(call).state))
+        return self.encode(self.frequencies(self.channel(call)))
 
 
 class RohdeSchwarzZNB20Panel(ZNBPanel):

@@ -157,3 +157,33 @@ def test_rejected_commands(visa: MessageBasedResource, message: str, code: int) 
     visa.write(message)
     assert visa.query("SYST:ERR?").startswith(f"{code},")
     assert visa.query("SYST:ERR?") == NO_ERROR
+
+
+def test_a_table_of_segments(visa: MessageBasedResource) -> None:
+    """As the manual of the TR series and the programs of users write it."""
+    visa.write("SOUR1:POW -10;:SENS1:BWID 100;:CALC1:PAR1:DEF S11;:FORM:DATA ASC")
+    visa.write("SENS1:SWE:TYPE SEGM;:SENS1:SEGM:DATA 5,0,1,1,0,0,2,4.62E9,4.65E9,11,100,-10,4.66E9,4.68E9,41,110,-99")
+    table = visa.query_ascii_values("SENS1:SEGM:DATA?")
+    # An IF bandwidth between two is rounded up, a power beyond the range is the nearest one.
+    assert table == [5, 0, 1, 1, 0, 0, 2, 4.62e9, 4.65e9, 11, 100, -10, 4.66e9, 4.68e9, 41, 150, -55]
+    axis = np.concatenate([np.linspace(4.62e9, 4.65e9, 11), np.linspace(4.66e9, 4.68e9, 41)])
+    np.testing.assert_allclose(visa.query_ascii_values("SENS1:FREQ:DATA?"), axis)
+    visa.write("SENS1:SEGM:DATA 5,1,0,0,0,0,1,4.67E9,20E6,41")
+    np.testing.assert_allclose(visa.query_ascii_values("SENS1:FREQ:DATA?"), axis[11:])
+    assert visa.query_ascii_values("SENS1:SEGM:DATA?") == [5, 1, 0, 0, 0, 0, 1, 4.67e9, 20e6, 41]
+    visa.query("INIT1:CONT OFF;:INIT1;*OPC?")
+    parts = np.array(visa.query_ascii_values("CALC1:TRAC1:DATA:SDAT?"))
+    expected = true_reflection(visa.visalib.panels["vna"], axis[11:])  # type: ignore[attr-defined]
+    np.testing.assert_allclose(parts[::2] + 1j * parts[1::2], expected, atol=0.1 * np.max(np.abs(expected)))
+    assert visa.query("SYST:ERR?") == NO_ERROR
+
+
+@pytest.mark.parametrize(
+    "table",
+    ["6,0,0,0,0,0,1,1E9,2E9,11", "5,0,0,0,0,0,2,1E9,2E9,11", "5,0,2,0,0,0,1,1E9,2E9,11,100", "5,0,0,0,0,0,0", "5"],
+)
+def test_a_table_that_is_none_is_rejected(visa: MessageBasedResource, table: str) -> None:
+    before = visa.query("SENS1:SEGM:DATA?")
+    visa.write(f"SENS1:SEGM:DATA {table}")
+    assert visa.query("SYST:ERR?").startswith("-220,")
+    assert visa.query("SENS1:SEGM:DATA?") == before

@@ -137,3 +137,66 @@ def test_rejected_commands(visa: MessageBasedResource, message: str, code: int) 
 
 def test_bandwidths_between_two_are_rounded_up(visa: MessageBasedResource) -> None:
     assert visa.query("SENS1:BAND 1100;:SENS1:BAND?") == "1500"
+
+
+def test_a_table_of_segments_is_swept_in_its_order(visa: MessageBasedResource) -> None:
+    """The commands of R&S's example for the ZNB."""
+    visa.write("INIT:CONT OFF;:SENS1:SWE:TIME:AUTO ON;:SENS1:SEGM:CLE;:CALC1:PAR:SDEF 'Trc1','S11'")
+    for number, (start, stop, points) in enumerate(((4.62, 4.65, 11), (4.66, 4.68, 41), (4.69, 4.72, 11)), 1):
+        header = f"SENS1:SEGM{number}"
+        visa.write(f"{header}:ADD;:{header}:FREQ:STAR {start} GHZ;:{header}:FREQ:STOP {stop} GHZ")
+        visa.write(f"{header}:SWE:POIN {points};:{header}:POW -10;:{header}:BWID 100")
+    visa.write("SENS1:SWE:TYPE SEGM;:FORM ASC")
+    assert visa.query("SENS1:SEGM:COUN?;:SENS1:SEGM2:FREQ:CENT?;SPAN?;:SENS1:SEGM2?") == "3;4670000000;20000000;1"
+    ends = ((4.62e9, 4.65e9, 11), (4.66e9, 4.68e9, 41), (4.69e9, 4.72e9, 11))
+    axis = np.concatenate([np.linspace(*each) for each in ends])
+    np.testing.assert_allclose(visa.query_ascii_values("CALC1:DATA:STIM?"), axis)
+    assert float(visa.query("SENS1:SEGM:SWE:TIME:SUM?")) == pytest.approx(63 / 100, rel=0.01)
+    visa.query("INIT1;*OPC?")
+    parts = np.array(visa.query_ascii_values("CALC1:DATA? SDAT"))
+    panel = visa.visalib.panels["vna"]  # type: ignore[attr-defined]
+    expected = true_reflection(panel, axis)
+    np.testing.assert_allclose(parts[::2] + 1j * parts[1::2], expected, atol=0.1 * np.max(np.abs(expected)))
+    assert visa.query("SYST:ERR?") == NO_ERROR
+
+
+def test_the_ends_of_a_segment_follow_each_other(visa: MessageBasedResource) -> None:
+    visa.write("SENS1:SEGM1:ADD;:SENS1:SEGM1:FREQ:STOP 2 GHZ;:SENS1:SEGM2:ADD")
+    assert [float(visa.query(f"SENS1:SEGM2:FREQ:{end}?")) for end in ("STAR", "STOP")] == [2e9, 20e9]
+    visa.write("SENS1:SEGM2:FREQ:STOP 1 GHZ")
+    assert float(visa.query("SENS1:SEGM2:FREQ:STAR?")) == 1e9 - 1
+    visa.write("SENS1:SEGM2:FREQ:STAR 5 GHZ")
+    assert float(visa.query("SENS1:SEGM2:FREQ:STOP?")) == 5e9 + 1
+    visa.write("SENS1:SEGM2:SWE:POIN 1")
+    assert float(visa.query("SENS1:SEGM2:FREQ:STOP?")) == 5e9
+    assert visa.query("SENS1:SEGM:BWID:CONT?;:SENS1:SEGM:POW:CONT?") == "0;0"
+    visa.write("SENS1:SEGM2:BWID 110;:SENS1:SEGM1:POW -20")
+    assert visa.query("SENS1:SEGM2:BWID?;:SENS1:SEGM:BWID:CONT?;:SENS1:SEGM:POW:CONT?") == "150;1;1"
+    visa.write("SENS1:SEGM:BWID:CONT OFF;:SENS1:SEGM1:STAT OFF;:SENS1:SEGM1:DEL")
+    assert visa.query("SENS1:SEGM:BWID:CONT?;:SENS1:SEGM:COUN?") == "0;1"
+    assert visa.query("SYST:ERR?") == NO_ERROR
+
+
+@pytest.mark.parametrize(
+    ("message", "code"),
+    [
+        ("SENS1:SWE:TYPE SEGM", -221),
+        ("SENS1:SEGM1:ADD;:SENS1:SEGM1:SWE:POIN 1;:SENS1:SWE:TYPE SEGM", -221),
+        ("SENS1:SEGM2:ADD", -114),
+        ("SENS1:SEGM1:FREQ:STAR 1E9", -114),
+        ("SENS1:SEGM1:ADD;:SENS1:SEGM1:FREQ:STOP 40 GHZ", -222),
+        ("SENS1:SEGM1:ADD;:SENS1:SEGM1:POW 60", -222),
+        ("SENS3:SEGM1:ADD", -114),
+    ],
+)
+def test_segments_that_cannot_be(visa: MessageBasedResource, message: str, code: int) -> None:
+    visa.write(message)
+    assert visa.query("SYST:ERR?").startswith(f"{code},")
+    assert visa.query("SENS1:SWE:TYPE?") == "LIN"
+
+
+def test_a_segmented_sweep_without_segments_becomes_linear(visa: MessageBasedResource) -> None:
+    visa.write("SENS1:SEGM1:ADD;:SENS1:SWE:TYPE SEGM")
+    assert visa.query("SENS1:SWE:TYPE?") == "SEGM"
+    visa.write("SENS1:SEGM:DEL:ALL")
+    assert visa.query("SENS1:SWE:TYPE?;:SENS1:SEGM:COUN?") == "LIN;0"

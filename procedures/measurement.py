@@ -140,6 +140,14 @@ class Measurement(Procedure):  # type: ignore[misc]  # pymeasure has no type inf
         """Settings of instruments: role → arguments of its `prepare`, known before anything is sent."""
         return {}
 
+    def capabilities(self) -> dict[str, tuple[type, str]]:
+        """What the parameters need beyond a role: role → protocol of `drivers.capabilities`, and the parameter."""
+        return {}
+
+    def plan_notes(self) -> list[str]:
+        """What the plan before a run says of the parameters, in sentences without a full stop."""
+        return []
+
     def refusal(self) -> str:
         """Why the parameters, each allowed by itself, exclude each other; empty if they do not."""
         return ""

@@ -4,12 +4,12 @@ from typing import Any, ClassVar
 
 from pymeasure.experiment import FloatParameter, IntegerParameter
 
-from procedures.band_sweep import BandSweep
+from procedures.line_sweep import LineSweep
 
 __all__ = ["ReflectionVsBias"]
 
 
-class ReflectionVsBias(BandSweep):
+class ReflectionVsBias(LineSweep):
     """Step the bias from zero to well beyond the gap and take one reflection trace at each point."""
 
     ANALYZER: ClassVar[str] = "vna"
@@ -27,7 +27,9 @@ class ReflectionVsBias(BandSweep):
     averages = IntegerParameter("Averaged sweeps", default=10, minimum=1, maximum=65536)
 
     def instrument_settings(self) -> dict[str, dict[str, Any]]:
-        """Settings of the network analyzer: band, power and averaging."""
+        """Settings of the network analyzer: band, power and averaging; none where it sweeps segments."""
+        if self.line_span:
+            return {}
         sweep = {"power": self.power, "if_bandwidth": self.if_bandwidth, "averages": self.averages}
         return {"vna": self.band() | sweep}
 

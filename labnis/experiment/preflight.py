@@ -10,6 +10,7 @@ from pymeasure.experiment import Procedure
 
 from labnis.errors import RequestError
 from labnis.experiment.goals import is_informed
+from labnis.experiment.instrument_check import check_instruments
 from labnis.experiment.recorder import column_name, column_unit, declared_columns
 from labnis.fit import JunctionArray
 from labnis.physics import NISJunction, NoOperatingPointError, SINISCooler
@@ -78,6 +79,8 @@ class PlannedRun:
     measured_ahead
         How many points the source measures by itself at once, and how long that takes (s); none where each is measured
         by its own messages.
+    notes
+        What else the procedure says, in sentences without a full stop.
     """
 
     name: str
@@ -89,6 +92,7 @@ class PlannedRun:
     expectation: Expectation
     moves: Mapping[str, tuple[float, float, str]]
     measured_ahead: tuple[int, float] = (0, 0.0)
+    notes: tuple[str, ...] = ()
 
 
 LONGEST_RUN = 30 * 24 * 3600.0
@@ -133,7 +137,7 @@ def check_request(procedure: Procedure, config: StationConfig) -> None:
         if role not in config.roles:
             instruments = ", ".join(config.instruments)
             raise config.error(("labnis", "roles", role), f"missing, but {name} needs it; name one of {instruments}")
-    _check_settings(procedure, config)
+    check_instruments(procedure, config)
     for role, values in planned.items():
         if role == "bias":
             _check_bias(name, float(np.abs(values).max()), config)
@@ -196,24 +200,6 @@ def _check_setpoint(name: str, role: str, values: Real, config: StationConfig) -
         )
 
 
-def _check_settings(procedure: Procedure, config: StationConfig) -> None:
-    """Check the procedure's settings with the instruments' classes, where those support it."""
-    for role, settings in getattr(procedure, "instrument_settings", dict)().items():
-        if role not in config.roles:
-            continue  # optional, or reported as missing when the station is opened
-        instrument = config.roles[role].instrument
-        check = getattr(instrument_class(config, instrument), "check_settings", None)
-        if check is None:
-            continue
-        try:
-            check(**settings)
-        except ValueError as error:
-            raise RequestError(
-                f"{type(procedure).__name__} cannot be run with {instrument}, the {role}: {sentence(error)} "
-                "No instrument was touched."
-            ) from error
-
-
 def needed_roles(procedures: Sequence[Procedure], config: StationConfig) -> list[str]:
     """Roles that the procedures require, optional ones that the station has, and those that the interlocks watch.
 
@@ -265,6 +251,7 @@ def planned_run(
     name, nan = type(procedure).__name__, float("nan")
     points = int(procedure.order_of_points().size) if hasattr(procedure, "order_of_points") else None
     duration, room = planned_duration(procedure, config), _room(procedure)
+    notes = tuple(getattr(procedure, "plan_notes", list)())
     planned = _planned(procedure)
     units = {column_name(label): column_unit(label) for label in getattr(procedure, "SETPOINTS", ())}
     moves = {
@@ -273,11 +260,11 @@ def planned_run(
         if role != "bias" and role in config.roles
     }
     if "bias" not in planned:
-        return PlannedRun(name, points, nan, nan, duration, room, Expectation(nan, nan, nan), moves)
+        return PlannedRun(name, points, nan, nan, duration, room, Expectation(nan, nan, nan), moves, notes=notes)
     largest, step = float(np.abs(planned["bias"]).max()), _largest_step(procedure, planned)
     expectation = expected(largest, config, known, bath_temperature)
     ahead = _measured_ahead(procedure, config)
-    return PlannedRun(name, points, largest, step, duration, room, expectation, moves, ahead)
+    return PlannedRun(name, points, largest, step, duration, room, expectation, moves, ahead, notes)
 
 
 def _measured_ahead(procedure: Procedure, config: StationConfig) -> tuple[int, float]:

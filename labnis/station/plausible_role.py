@@ -6,7 +6,7 @@ types, shapes, finite numbers, ranges and limits that were requested or are in u
 
 import functools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from numbers import Complex, Real
 from typing import Any, cast
 
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.answers import DESTRUCTIVE_POWER, OVERFLOW, largest_ratio, measured
+from drivers.capabilities import Segment
 from drivers.errors import OverloadError, ReadingError
 from labnis.station.amplifier import StatedAmplifier
 
@@ -48,7 +49,7 @@ class PlausibleRole:
         self._checks = CHECKS[kind]
         self._described = described
         self.request: Request = {}
-        """Arguments of the last `prepare`."""
+        """Arguments of the last `prepare`; for segments their number of points and their `axis` (Hz)."""
         self.amplifier: StatedAmplifier | None = None
         """The amplifier that a lock-in reads."""
 
@@ -56,6 +57,8 @@ class PlausibleRole:
         found = getattr(self.__dict__["_player"], name)
         if name == "prepare":
             return self._remembering(found)
+        if name == "prepare_segments" and "frequencies" in self._checks:
+            return self._remembering_segments(found)
         return self._checked(name, found) if name in self._checks else found
 
     def _remembering(self, prepare: Callable[..., Any]) -> Callable[..., Any]:
@@ -66,6 +69,16 @@ class PlausibleRole:
                 self.amplifier.prepare()
             prepare(**request)
             self.request = request
+
+        return prepared
+
+    def _remembering_segments(self, prepare: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(prepare)
+        def prepared(segments: Sequence[Segment], **request: Any) -> None:
+            self.request = {}
+            prepare(segments, **request)
+            axis = np.concatenate([np.linspace(*_ends(one.center, one.span), one.points) for one in segments])
+            self.request = request | {"points": axis.size, "axis": axis}
 
         return prepared
 
@@ -168,18 +181,38 @@ def _signal(role: PlausibleRole, what: str, value: Any) -> None:
         role.number(f"{name} of {what}", part, largest, -largest)
 
 
+def _ends(center: float, span: float) -> tuple[float, float]:
+    return center - span / 2, center + span / 2
+
+
 def _axis(role: PlausibleRole, what: str, values: Any) -> None:
     axis = role.array(what, values, "f")
-    if np.any(np.diff(axis) <= 0):
+    requested = role.request.get("axis")
+    # Segments may overlap, where a script requests that.
+    rises = np.diff(axis) > 0
+    if not np.all(rises if requested is None else rises | (np.diff(requested) <= 0)):
         raise role.refused(what, "returned frequencies that do not increase")
+    if requested is not None:
+        _require_segments(role, what, axis, requested)
+        return
     if not {"center", "span"} <= role.request.keys():
         return
-    center, span = role.request["center"], role.request["span"]
+    span, ends = role.request["span"], _ends(role.request["center"], role.request["span"])
     tolerance = AXIS_TOLERANCE * span / max(1, len(axis) - 1)
-    ends = center - span / 2, center + span / 2
     if abs(axis[0] - ends[0]) > tolerance or abs(axis[-1] - ends[1]) > tolerance:
         raise role.refused(
             what, f"returned {axis[0]:.9g} to {axis[-1]:.9g} Hz where {ends[0]:.9g} to {ends[1]:.9g} Hz were requested"
+        )
+
+
+def _require_segments(role: PlausibleRole, what: str, axis: NDArray[Any], requested: NDArray[np.float64]) -> None:
+    """Each frequency must be the one `requested`, within half of the smaller distance to its neighbours."""
+    steps = np.pad(np.abs(np.diff(requested)), 1, mode="edge")
+    far = np.abs(axis - requested) > AXIS_TOLERANCE * np.minimum(steps[:-1], steps[1:])
+    if far.any():
+        at = int(np.argmax(far))
+        raise role.refused(
+            what, f"returned {axis[at]:.9g} Hz as number {at + 1} where {requested[at]:.9g} Hz was requested"
         )
 
 

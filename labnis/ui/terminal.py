@@ -80,7 +80,7 @@ def _planned(plan: PlannedRun, kind: str) -> list[str]:
             f"the source measures {count} points at once by itself, without messages for each; no interlock acts "
             f"in those {number_text(seconds, 's')}"
         )
-    return told
+    return [*told, *plan.notes]
 
 
 class TerminalDisplay:

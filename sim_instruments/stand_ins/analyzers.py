@@ -1,7 +1,8 @@
 """Stand-ins of a spectrum analyzer and of a vector network analyzer."""
 
 from abc import abstractmethod
-from typing import Generic, TypeVar
+from collections.abc import Sequence
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,8 +28,11 @@ class _Analyzer(StandIn, Generic[Number]):
         self._data: NDArray[Number] | None = None
 
     def _prepared(self, center: float, span: float, points: int) -> None:
+        self._prepared_at(np.linspace(center - span / 2, center + span / 2, points))
+
+    def _prepared_at(self, axis: NDArray[np.float64]) -> None:
         self._exchange()
-        self._axis = np.linspace(center - span / 2, center + span / 2, points)
+        self._axis = axis
         self._due = self._data = None
 
     def frequencies(self) -> NDArray[np.float64]:
@@ -103,6 +107,15 @@ class SpectrumAnalyzer(_Analyzer[np.float64]):
         return self._world.power_spectral_density(self._axis, self._samples, self.noise_bandwidth)
 
 
+class Segment(Protocol):
+    """One segment of a sweep: center and span (Hz), points, IF bandwidth (Hz)."""
+
+    center: float
+    span: float
+    points: int
+    if_bandwidth: float
+
+
 class NetworkAnalyzer(_Analyzer[np.complex128]):
     """A vector network analyzer; `fetch` returns the reflection S11 (ratio of amplitudes)."""
 
@@ -111,11 +124,23 @@ class NetworkAnalyzer(_Analyzer[np.complex128]):
     ) -> None:
         """Set the band (Hz), the source power (dBm), the IF bandwidth (Hz) and the sweeps averaged."""
         self._prepared(center, span, points)
-        self._power, self._if_bandwidth, self._averages = 1e-3 * 10 ** (power / 10), if_bandwidth, averages
+        self._power, self._averages = 1e-3 * 10 ** (power / 10), averages
+        self._parts = [(points, if_bandwidth)]
+
+    def prepare_segments(self, segments: Sequence[Segment], *, power: float, averages: int) -> None:
+        """Set the bands, their points and IF bandwidths, the source power (dBm) and the sweeps averaged."""
+        ends = [(one.center - one.span / 2, one.center + one.span / 2, one.points) for one in segments]
+        self._prepared_at(np.concatenate([np.linspace(*each) for each in ends]))
+        self._power, self._averages = 1e-3 * 10 ** (power / 10), averages
+        self._parts = [(one.points, one.if_bandwidth) for one in segments]
 
     def duration(self) -> float:
         """Time (s) of an acquisition."""
-        return self._averages * len(self._axis) * (1 / self._if_bandwidth + POINT_OVERHEAD)
+        return self._averages * sum(points * (1 / bandwidth + POINT_OVERHEAD) for points, bandwidth in self._parts)
 
     def _measure(self) -> NDArray[np.complex128]:
-        return self._world.reflection(self._axis, self._power, self._if_bandwidth / self._averages)
+        ends = np.cumsum([points for points, _ in self._parts])[:-1]
+        parts = zip(np.split(self._axis, ends), self._parts, strict=True)
+        return np.concatenate(
+            [self._world.reflection(axis, self._power, bandwidth / self._averages) for axis, (_, bandwidth) in parts]
+        )

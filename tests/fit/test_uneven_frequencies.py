@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from labnis.fit import FitResult, ReflectionData, fit_reflection
-from labnis.fit.information import expected_variance, most_informative
+from labnis.fit.information import expected_variance, most_informative, thinned
 from labnis.fit.resonator._rates_start import _active_region
 from labnis.fit.resonator._resonance_start import total_turn
 from labnis.fit.resonator._spacing import band_median, densest_part, represented
@@ -150,6 +150,20 @@ def test_the_next_bias_is_chosen_as_well(
     line = by_even.names.index("damping_junction")
     totals = [float((np.abs(one.slopes[..., line]) ** 2).sum()) for one in (by_even, by_segments)]
     assert totals[1] == pytest.approx(totals[0], rel=0.1)
+
+
+def test_the_level_of_the_background_is_that_of_the_band(even: ReflectionData, even_fit: FitResult) -> None:
+    """Where most points are at the resonance, most amplitudes are smaller."""
+    kept = np.zeros(801, bool)
+    kept[::17] = kept[385:416] = True
+    few = replace(even, frequency=even.frequency[kept], s11=even.s11[:, kept])
+    biases = np.linspace(0, 2.4e-3, 31)
+    levels = []
+    for data in (even, few):
+        sensitivity = reflection_sensitivity(even_fit, data, biases, prior=None)
+        _, repeats = thinned(data.frequency)
+        levels.append(float(np.abs(sensitivity.background[:, 0]).mean()) / np.sqrt(repeats))
+    assert levels[1] == pytest.approx(levels[0], rel=0.02)
 
 
 # --- one trace -------------------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from labnis.fit.given import known_before
 from labnis.fit.information import Sensitivity
 from labnis.fit.junction._array import JunctionArray
 from labnis.fit.junction._current_and_conductance import KAPITZA_LIMIT, CurrentAndConductance
-from labnis.fit.junction._curve_data import fitted_without, missing_readings
+from labnis.fit.junction._curve_data import fitted_without, missing_readings, refuse_unfinished
 from labnis.fit.junction._heated_pair import HeatedPair, island_prior
 from labnis.fit.junction._island import LOWER_BOUNDS, components_of
 from labnis.fit.junction._line import GAIN
@@ -78,6 +78,8 @@ class _Curve(BudgetedAnalysis):
         excitation = float(np.nanmax(points["excitation"][at], initial=0.0)) if "excitation" in points else 0.0
         missing = _missing_rows(points, at)
         try:
+            if points.unfinished and "gap" not in {**context.fixed, **context.given}:
+                _refuse_unfinished(points)
             fit = self.fit_curve(
                 points["device_voltage"][at],
                 points[self.column][at],
@@ -349,6 +351,13 @@ def _missing_rows(points: Points, at: NDArray[np.intp]) -> str:
         return ""
     rows = points.measured("time")
     return missing_readings(points["bias"][rows], np.isin(rows, at))
+
+
+def _refuse_unfinished(points: Points) -> None:
+    """Raise FitError for an interrupted run whose current does not show the gap yet."""
+    bias, at = points["bias"], points.measured("device_voltage", "current")
+    rows = points.measured("time")
+    refuse_unfinished(points["device_voltage"][at], points["current"][at], bias[rows], bias)
 
 
 def _largest_voltage(data: xarray.Dataset) -> float:

@@ -49,6 +49,11 @@ class Points:
         # The rows of a grid are ordered by set-point; a sweep downwards was measured the other way round.
         return found[np.argsort(self["time"][found], kind="stable")]
 
+    @property
+    def unfinished(self) -> bool:
+        """Whether planned biases were not measured, as in an interrupted run; False where that is not known."""
+        return "bias" in self and "time" in self and not bool(np.isfinite(self["time"]).all())
+
     def like(self, name: str, values: ArrayLike) -> NDArray[Any]:
         """Return `values`, one entry for each point, in the shape of the column `name` of the data."""
         column = self._column(name)

@@ -10,6 +10,7 @@ from labnis.fit.result import FitError
 
 __all__ = [
     "FEWER_POINTS",
+    "FEWEST_POINTS",
     "MANY_POINTS",
     "Bool",
     "Complex",
@@ -25,6 +26,9 @@ __all__ = [
 Real = NDArray[np.float64]
 Complex = NDArray[np.complex128]
 Bool = NDArray[np.bool_]
+
+#: A curve of fewer points is not fitted.
+FEWEST_POINTS = 10
 
 
 def _numbers(name: str, values: ArrayLike) -> NDArray[Any]:
@@ -73,12 +77,14 @@ def real_columns(*, advice: str = "pass its real part", **columns: ArrayLike) ->
 
 
 def curve(what: str, *, advice: str = "pass its real part", **columns: ArrayLike) -> tuple[Real, ...]:
-    """Return the points of `columns` at which all of them are finite; FitError with fewer than 10 for `what`."""
+    """Return the points of `columns` at which all of them are finite; FitError with too few for `what`."""
     arrays = real_columns(advice=advice, **columns)
     usable = np.isfinite(arrays).all(axis=0)
-    if usable.sum() < 10:
+    if usable.sum() < FEWEST_POINTS:
         lost = f"; {(~usable).sum()} of {usable.size} have no finite reading" if not usable.all() else ""
-        raise FitError(f"{usable.sum()} usable points are too few for {what}; at least 10 are needed{lost}")
+        raise FitError(
+            f"{usable.sum()} usable points are too few for {what}; at least {FEWEST_POINTS} are needed{lost}"
+        )
     return tuple(array[usable] for array in arrays)
 
 

@@ -1,5 +1,7 @@
 """The shipped analyses: from a run's dataset to the fit, and back to the values that the fit expects."""
 
+import re
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -60,6 +62,47 @@ def test_a_fit_of_what_is_not_over_range_says_so(sweep: xarray.Dataset, shipped:
     fit = CurrentVoltage().fit(sweep.assign(current=sweep["current"].where(inside)), CONTEXT, {}, None)
     assert max(map(abs, measuring.pulls(fit, shipped).values())) < 4
     assert [note for note in fit.notes if "have no finite reading" in note and "the fit is of the others" in note]
+
+
+UNFINISHED = {
+    "a few points": (-1.2e-3, -1.1e-3, "only 6 of 121 points have a reading: too few for an I–V fit, which needs 10;"),
+    "above the gap": (-1.2e-3, -0.7e-3, "from -1.2 mV to -700 µV: the fit needs the curve down to 0 V;"),
+    "at the edge": (-1.2e-3, -0.3e-3, "from -1.2 mV to -300 µV: the fit needs the curve down to 0 V;"),
+    "inside the gap": (0.0, 0.4e-3, "from 0 V to 400 µV: the sweep has not come beyond the gap;"),
+    "just beyond the gap": (0.0, 0.5e-3, "from 0 V to 500 µV: the sweep has not come beyond the gap;"),
+}
+
+
+@pytest.mark.parametrize("analysis", [CurrentVoltage(), Conductance()])
+@pytest.mark.parametrize(("first", "last", "told"), UNFINISHED.values(), ids=UNFINISHED)
+def test_a_sweep_that_was_interrupted_before_it_shows_the_gap_is_not_fitted(
+    first: float, last: float, told: str, analysis: Any, sweep: xarray.Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    way = sweep.sel(direction="up")
+    bias = np.round(way["bias"], 9)
+    upwards = way if first < 0 else way.where(bias >= 0, drop=True)
+    interrupted = upwards.where((bias >= first) & (bias <= last))
+
+    def fitted(*_: Any, **__: Any) -> FitResult:
+        raise AssertionError("it was fitted")
+
+    monkeypatch.setattr(type(analysis), "fit_curve", staticmethod(fitted))
+    with pytest.raises(FitError, match=f"{re.escape(told)} `labnis resume` continues the run$"):
+        analysis.fit(interrupted, CONTEXT, {}, None)
+
+
+def test_a_sweep_that_was_interrupted_later_is_fitted(sweep: xarray.Dataset, shipped: Truth) -> None:
+    way = sweep.sel(direction="up")
+    for some in (way.where(way["bias"] < 0.1e-3), sweep.where(sweep["direction"] == "up")):
+        fit = CurrentVoltage().fit(some, CONTEXT, {}, None)
+        assert max(map(abs, measuring.pulls(fit, shipped).values())) < 4
+
+
+def test_an_early_interrupted_sweep_of_a_known_gap_is_fitted(sweep: xarray.Dataset, shipped: Truth) -> None:
+    way = sweep.sel(direction="up")
+    held = replace(CONTEXT, fixed={"gap": 215e-6, "electron_temperature": 0.11, "dynes": 1e-4, "voltage_offset": 0.0})
+    fit = CurrentVoltage().fit(way.where(way["bias"] < -0.6e-3), held, {}, None)
+    assert fit["normal_resistance"].value == pytest.approx(12e3, rel=0.01)
 
 
 @pytest.mark.parametrize(("analysis", "column"), [(CurrentVoltage(), "current"), (Conductance(), "conductance")])

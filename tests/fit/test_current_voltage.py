@@ -248,6 +248,21 @@ def test_clipped_current(shipped: Truth) -> None:
         fit_current_voltage(voltage, np.clip(current, -np.inf, 0.9 * current.max()))
 
 
+@pytest.mark.parametrize("last", [0.0, 0.1e-3, 0.29e-3])
+def test_the_last_digit_inside_the_gap_is_no_clipped_reading_of_a_one_sided_sweep(last: float, shipped: Truth) -> None:
+    voltage, current = current_voltage(shipped)
+    one_sided, digit = voltage <= last, 2e-10
+    rounded = digit * np.rint(current[one_sided] / digit)
+    fit = fit_current_voltage(voltage[one_sided], rounded, series_resistance=SERIES_RESISTANCE)
+    assert fit["gap"].value == pytest.approx(215e-6, rel=0.02)
+
+
+def test_a_meter_of_one_polarity_is_clipped(shipped: Truth) -> None:
+    voltage, current = current_voltage(shipped)
+    with pytest.raises(FitError, match="the reading is clipped"):
+        fit_current_voltage(voltage, np.maximum(current, 0.0))
+
+
 @pytest.mark.parametrize(("volts", "told"), [(1e3, "device_voltage in volt"), (1e-3, "device_voltage in volt")])
 def test_voltage_of_a_wrong_unit(volts: float, told: str, shipped: Truth) -> None:
     voltage, current = current_voltage(shipped)

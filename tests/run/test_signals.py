@@ -143,6 +143,24 @@ def test_between_runs_ctrl_c_is_an_ordinary_interrupt_and_one_in_a_run_ends_that
     assert bias.left_at_zero
 
 
+def test_a_sweep_that_ctrl_c_ends_before_the_gap_says_why_it_has_no_results(tmp_path: Path) -> None:
+    class Hasty(Watcher):
+        def progressed(self, rows: int) -> None:
+            if rows == 12:
+                signal.raise_signal(signal.SIGINT)
+
+    watcher = Hasty()
+    with dry_session(tmp_path, watcher) as session, pytest.raises(StoppedBySignal):
+        session.run(IVSweep(points=51))
+    (run,) = watcher.runs
+    assert not watcher.fits, "nor has it live results"
+    assert not run.results
+    assert run.problem == (
+        "only 12 of 51 points were measured, from -1.2 mV to -672 µV: the fit needs the curve down to 0 V; "
+        "`labnis resume` continues the run"
+    )
+
+
 def test_no_signal_interrupts_the_closing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make_safe = OpenStation.make_safe
 

@@ -1,8 +1,9 @@
 """Curves that cannot be fitted: readings missing, clipped, in other units, of another sign, or without a gap."""
 
 import numpy as np
+from scipy.ndimage import median_filter
 
-from labnis.fit.arrays import Bool, Real
+from labnis.fit.arrays import FEWEST_POINTS, Bool, Real
 from labnis.fit.estimate import number_text
 from labnis.fit.result import FitError
 
@@ -13,6 +14,7 @@ __all__ = [
     "is_proportional",
     "missing_readings",
     "refuse_clipped",
+    "refuse_unfinished",
     "refuse_without_gap",
     "refuse_without_rise",
 ]
@@ -30,6 +32,13 @@ _MARKER = 1e6
 _VOLTAGES, _RESISTANCES = (2e-6, 0.3), (0.1, 1e16)
 # A correlation of current and voltage beyond this has a sign.
 _SIGN = -0.5
+# A current below this part of the largest, within this part of the sweep, flows inside the gap.
+_SMALL, _INNER = 0.03, 0.5
+# The current per voltage at so many outermost points falls to half about at the edge of the gap, which must be exceeded
+# by this factor.
+_OUTER, _BEYOND = 5, 1.3
+# Biases are the same within this part of the largest.
+_SAME = 1e-9
 # Where the current is in proportion to the voltage but for this part, it has no gap.
 _NORMAL = 0.7
 
@@ -86,6 +95,8 @@ def refuse_clipped(voltage: Real, current: Real) -> None:
         stuck = voltage[current == end]
         if stuck.size < _STUCK or np.ptp(stuck) <= _STUCK_PART * np.ptp(voltage) or np.ptp(current) == 0:
             continue
+        if _is_inside(stuck, voltage, abs(end) / np.abs(current).max()):
+            continue
         told = f"{stuck.size} points from {stuck.min():.4g} to {stuck.max():.4g} V read the same"
         if abs(end) > _MARKER:
             raise FitError(
@@ -101,6 +112,46 @@ def refuse_clipped(voltage: Real, current: Real) -> None:
             f"{told} extreme current {end:.4g} A: the reading is clipped; raise its range or the compliance, or leave "
             "these points out"
         )
+
+
+def _is_inside(stuck: Real, voltage: Real, part: float) -> bool:
+    """Whether points of one current at the voltages `stuck` (V) are those inside the gap, rounded to the last digit.
+
+    That current is this `part` of the largest. In a one-sided sweep it is the smallest one.
+    """
+    side = float(np.sign(np.median(stuck)))
+    outermost = max(float((side * voltage).max()), _INNER * float(np.abs(voltage).max()))
+    return part < _SMALL and float((side * stuck).max()) < outermost
+
+
+def refuse_unfinished(voltage: Real, current: Real, measured: Real, planned: Real) -> None:
+    """Raise FitError for a sweep that was interrupted too early for a fit.
+
+    `voltage` (V) and `current` (A), both (n,), are the finite readings, `measured` (V) the biases so far, in the order
+    of measurement, and `planned` (V) all of them.
+    """
+    advice = "`labnis resume` continues the run"
+    if voltage.size < FEWEST_POINTS:
+        raise FitError(
+            f"only {voltage.size} of {planned.size} points have a reading: too few for an I–V fit, which needs "
+            f"{FEWEST_POINTS}; {advice}"
+        )
+    way = f"from {number_text(measured[0], 'V')} to {number_text(measured[-1], 'V')}"
+    told = f"only {measured.size} of {planned.size} points were measured, {way}"
+    nearest, farthest = float(np.abs(planned).min()), float(np.abs(planned).max())
+    if np.abs(measured).min() > nearest + _SAME * farthest:
+        zero = number_text(nearest if nearest > _SAME * farthest else 0.0, "V")
+        raise FitError(f"{told}: the fit needs the curve down to {zero}; {advice}")
+    if np.abs(measured).max() < farthest * (1 - _SAME) and not _is_beyond(np.abs(voltage), np.abs(current)):
+        raise FitError(f"{told}: the sweep has not come beyond the gap; {advice}")
+
+
+def _is_beyond(away: Real, flows: Real) -> bool:
+    """Whether |current| (A) at rising |voltage| (V), both (n,), shows the edge of the gap well within the sweep."""
+    order = np.argsort(away)
+    away, flows = away[order], median_filter(flows[order], size=3, mode="mirror")
+    inside = away[flows < 0.5 * np.median(flows[-_OUTER:] / away[-_OUTER:]) * away]
+    return bool(inside.size) and away[-1] > _BEYOND * float(inside[-1])
 
 
 def refuse_without_rise(voltage: Real, current: Real) -> None:

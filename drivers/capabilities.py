@@ -11,6 +11,7 @@ __all__ = [
     "CoarselyStepped",
     "GainReporting",
     "GainSetting",
+    "HasChannels",
     "Interruptible",
     "RangedMeter",
     "Segment",
@@ -18,6 +19,15 @@ __all__ = [
     "SelfRamping",
     "ServesMany",
 ]
+
+
+class HasChannels(Protocol):
+    """Optional for a class whose channels fill a role, not the instrument: a station file then names one of them."""
+
+    channel_names: Sequence[str]
+    """Names of the submodules, as `channel:` has them; those of the largest model."""
+    channel_class: type
+    """Class of a channel."""
 
 
 class CoarselyStepped(Protocol):

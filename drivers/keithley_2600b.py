@@ -245,8 +245,8 @@ class Keithley2600B(TspInstrument, QcodesKeithley2600):
 
     Attributes
     ----------
-    channel_class
-        Class of its channels.
+    channel_names, channel_class
+        Its channels (`drivers.capabilities.HasChannels`); a 2601B, for example, has the first one only.
 
     Parameters
     ----------
@@ -259,6 +259,7 @@ class Keithley2600B(TspInstrument, QcodesKeithley2600):
 
     """
 
+    channel_names: ClassVar[tuple[str, ...]] = ("smua", "smub")
     channel_class: ClassVar[type] = _Channel
 
     def __init__(
@@ -268,7 +269,7 @@ class Keithley2600B(TspInstrument, QcodesKeithley2600):
             raise ValueError(f"off_mode is {off_mode!r}; high_z and normal are possible")
         super().__init__(name, address, **kwargs)
         self.channels = []
-        for channel in ("smua", "smub"):
+        for channel in self.channel_names:
             self.submodules.pop(channel)
             self.instrument_modules.pop(channel)
             if channel == "smub" and self.model in SINGLE:

@@ -19,7 +19,6 @@ Unknown: whether several queries may be in one message (SCPI says so, and qkit d
 list leaves the output, the accuracy, and what the resolution enhancement (`RENH`, not touched here) does to the noise.
 """
 
-import math
 import re
 from collections.abc import Sequence
 from typing import Any, ClassVar
@@ -59,8 +58,8 @@ class QDac2(CheckedInstrument, ContribQDac2):  # type: ignore[misc]  # see above
 
     """
 
-    smallest_compliance: ClassVar[float] = math.inf
-    """Its channels have no current limit of their own."""
+    channel_names: ClassVar[tuple[str, ...]] = tuple(f"ch{number:02}" for number in CHANNELS)
+    channel_class: ClassVar[type] = QDac2Channel
 
     def __init__(self, name: str, address: str, output_filter: str = "med", **kwargs: Any) -> None:
         self.output_filter = output_filter.upper()
@@ -68,9 +67,9 @@ class QDac2(CheckedInstrument, ContribQDac2):  # type: ignore[misc]  # see above
             raise SettingError(f"{name} ({address})", f"has no filter {output_filter!r}.", "Allowed: dc, med, high.")
         super().__init__(name, address, **kwargs)
         channels: Any = ChannelList(self, "Channels", QDac2Channel, snapshotable=False)
-        for number in CHANNELS:  # in place of upstream's
-            del self.submodules[f"ch{number:02}"]
-            channels.append(self.add_submodule(f"ch{number:02}", QDac2Channel(self, f"ch{number:02}", number)))
+        for number, own in zip(CHANNELS, self.channel_names, strict=True):  # in place of upstream's
+            del self.submodules[own]
+            channels.append(self.add_submodule(own, QDac2Channel(self, own, number)))
         channels.lock()
         del self.submodules["channels"]
         self.add_submodule("channels", channels)

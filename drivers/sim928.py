@@ -235,8 +235,8 @@ class SIM928(CheckedInstrument, ContribSIM928):  # type: ignore[misc]  # see abo
 
     """
 
-    smallest_compliance: ClassVar[float] = SIM928Port.smallest_compliance
-    """Current (A) of the batteries of a module into a short circuit."""
+    channel_names: ClassVar[tuple[str, ...]] = tuple(f"port{port}" for port in range(1, 10))
+    channel_class: ClassVar[type] = SIM928Port
 
     def __init__(self, name: str, address: str, **kwargs: Any) -> None:
         with redirect_stdout(io.StringIO()):  # upstream prints what `connect_message` logs

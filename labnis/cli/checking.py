@@ -25,6 +25,7 @@ from labnis.station import (
 )
 from labnis.station.explaining import UNITS
 from labnis.storage import check_data_root
+from labnis.ui.compliance import compliance_text
 from labnis.ui.output import cells, listed, print_table, say, say_json
 
 __all__ = ["check"]
@@ -129,6 +130,7 @@ def _record(config: StationConfig, addresses: dict[str, str], folder: Path, ledg
         "limits": config.limits.model_dump(),
         "interlocks": [described(interlock, config.limits) for interlock in config.interlocks],
         "source_limits_current": config.source_limits_current,
+        "compliance": compliance_text(config),
         "data": str(folder),
         "ledger": ledger,
         "migrated_lines": config.migrated_lines,
@@ -148,8 +150,7 @@ def _show(config: StationConfig, addresses: dict[str, str], folder: Path) -> Non
     say(f"limits: {listed(config.limits.model_dump(), UNITS)}")
     for interlock in config.interlocks:
         say(f"interlock {described(interlock, config.limits)}")
-    if not config.source_limits_current:
-        say(f"nothing limits the current at {config.bias.instrument}: its role names no compliance")
+    say(compliance_text(config))
     say(f"data: {folder}")
     for line in config.migrated_lines:
         say(line)

@@ -19,6 +19,7 @@ from labnis.station import Island, StationConfig
 from labnis.station.bias.buffered_sweep import FEWEST, measures_by_itself, points_at_once
 from labnis.station.bias.ramp import allowed_step
 from labnis.station.connecting import instrument_class
+from labnis.station.role_check import source_class
 from labnis.station.role_spec import StageSpec
 from labnis.storage import check_free_space, estimate_bytes
 from procedures.measurement import Measurement
@@ -275,9 +276,7 @@ def _measured_ahead(procedure: Procedure, config: StationConfig) -> tuple[int, f
     limits = config.limits
     steps = np.abs(np.diff(procedure.biases_in_order()))
     steps = steps[steps <= allowed_step(limits)]
-    source = instrument_class(config, config.bias.instrument)
-    if config.bias.channel is not None:
-        source = getattr(source, "channel_class", source)
+    source = source_class(instrument_class(config, config.bias.instrument), config.bias.channel)
     if steps.size < FEWEST or not measures_by_itself(source, limits):
         return 0, 0.0
     times = {"settling": procedure.settling_time, "integration": procedure.integration_time}

@@ -314,10 +314,11 @@ def _check_moves(config: StationConfig) -> None:
                     )
             elif (shared := spec.shares(its)) is not None:
                 what = f"{shared} of {spec.instrument}" if shared else f"the instrument {spec.instrument} as a whole"
+                whole = "".join(f"; {one} names no channel" for one in (role, other) if moving[one].paths == [""])
                 raise config.error(
                     where,
                     f"uses {what}, as the role {other} does, so that the limits of {other} would not hold; roles that "
-                    "move need different parameters or channels",
+                    f"move need different parameters or channels{whole}",
                 )
 
 

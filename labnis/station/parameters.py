@@ -10,6 +10,7 @@ from qcodes.validators import Enum, Numbers
 
 from drivers.answers import measured
 from drivers.errors import CommunicationError, InstrumentError, OverloadError, ReadingError, SettingError
+from labnis.station.role_check import channels_in_words
 
 __all__ = ["Parameter", "part_of"]
 
@@ -32,10 +33,12 @@ def part_of(instrument: Any, name: str) -> Any:
     part = instrument
     for step in name.split("."):
         if not hasattr(part, step):
-            there = [*getattr(part, "submodules", ()), *getattr(part, "parameters", ())]
-            raise LookupError(
-                f"{type(instrument).__name__} has no {name}" + (f"; it has {_listed(there)}" * bool(there))
-            )
+            modules = getattr(part, "submodules", {})
+            told = f"{type(instrument).__name__} has no {name}"
+            if having := [key for key, one in modules.items() if not isinstance(one, Sequence) and hasattr(one, step)]:
+                raise LookupError(f"{told}, but its channels have; name one of them: {channels_in_words(having)}")
+            there = [*modules, *getattr(part, "parameters", ())]
+            raise LookupError(told + (f"; it has {_listed(there)}" * bool(there)))
         part = getattr(part, step)
     return part
 

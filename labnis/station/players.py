@@ -14,7 +14,7 @@ from labnis.station.amplifier import StatedAmplifier, amplifier_of
 from labnis.station.parameter_source import LARGEST_LEVEL, ParameterSource, Switch
 from labnis.station.parameters import Parameter, part_of
 from labnis.station.plausible_role import CHECKS, PlausibleRole
-from labnis.station.role_check import missing_members
+from labnis.station.role_check import channels_in_words, filling_channels, may_have_channels, missing_members
 from labnis.station.role_spec import KINDS, BiasSpec, MeterSpec, ReadingSpec, RoleSpec, SetpointSpec
 
 __all__ = ["DeviceMeter", "FunctionMeter", "at_device", "lacks", "output_of", "player_of"]
@@ -218,7 +218,7 @@ def player_of(spec: RoleSpec, instrument: Any, described: str) -> Any:
     named = getattr(spec, "parameter", None)
     missing = [] if named else missing_members(part, KINDS[spec.kind].protocol)
     if missing:
-        raise LookupError(lacks(type(part), missing, spec))
+        raise LookupError(lacks(part, missing, spec))
     name = named or READ_BY.get(spec.kind)
     if name is None:
         return PlausibleRole(part, spec.kind, described) if spec.kind in CHECKS else part
@@ -229,12 +229,19 @@ def player_of(spec: RoleSpec, instrument: Any, described: str) -> Any:
     return FunctionThermometer(found.read) if spec.kind == "thermometer" else found
 
 
-def lacks(kind: type, missing: list[str], spec: RoleSpec) -> str:
-    """Sentence on what a class lacks to fill a role, and what to do."""
+def lacks(player: Any, missing: list[str], spec: RoleSpec) -> str:
+    """Sentence on what an instrument, or its class, lacks to fill a role, and what to do."""
+    kind = player if isinstance(player, type) else type(player)
+    if spec.channel is None and (channels := filling_channels(player, KINDS[spec.kind].protocol)):
+        return (
+            f"{spec.instrument} is a {kind.__name__}, whose channels play this role; name one of them: "
+            f"{channels_in_words(channels)}"
+        )
+    part = "its" if spec.channel is not None or not may_have_channels(player) else "its channel (channel: …) and the"
     if isinstance(spec, BiasSpec):
-        hint = "or name its parameters (level: …, output: …)"
+        hint = f"or name {part} parameters (level: …, output: …)"
     elif isinstance(spec, MeterSpec | ReadingSpec):
-        hint = "or name its parameter (parameter: …)"
+        hint = f"or name {part} parameter (parameter: …)"
     else:
         hint = f"a {spec.kind} needs a class with these methods, see docs/station.md"
     return (

@@ -1,12 +1,21 @@
 """Check whether an instrument, or its class alone, has the methods that a role requires."""
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Generic, Protocol
 
-__all__ = ["missing_members", "missing_names"]
+__all__ = [
+    "channels_in_words",
+    "filling_channels",
+    "may_have_channels",
+    "missing_members",
+    "missing_names",
+    "source_class",
+]
 
 NOT_FOUND, UNKNOWN = object(), object()
+# More channels are told by the first and the last one.
+_FEW = 4
 
 
 def missing_members(player: Any, protocol: type) -> list[str]:
@@ -39,6 +48,42 @@ def missing_names(kind: type, names: Iterable[str]) -> list[str]:
     return [name for name in names if _member(kind, name.partition(".")[0]) is NOT_FOUND]
 
 
+def filling_channels(player: Any, protocol: type) -> list[str]:
+    """Names of the channels of `player`, an instrument or its class, that have all members of `protocol`.
+
+    A class shows them if it declares `channel_names` and `channel_class` (`drivers.capabilities.HasChannels`).
+    """
+    if isinstance(player, type):
+        of_each = getattr(player, "channel_class", None)
+        fills = of_each is not None and not missing_members(of_each, protocol)
+        return [*getattr(player, "channel_names", ())] if fills else []
+    parts: Mapping[str, Any] = getattr(player, "submodules", {})
+    # A list of channels is one of them for QCoDeS.
+    single = {name: part for name, part in parts.items() if not isinstance(part, Sequence)}
+    return [name for name, part in single.items() if not missing_members(part, protocol)]
+
+
+def may_have_channels(player: Any) -> bool:
+    """Whether `player`, an instrument of QCoDeS or its class, has submodules, as far as its class tells."""
+    if isinstance(player, type):
+        return _is_named_at_start(player, "add_submodule")
+    return bool(getattr(player, "submodules", {}))
+
+
+def channels_in_words(names: Sequence[str]) -> str:
+    """The key of a role that names one of the channels `names`: "`channel: smua` or `smub`"."""
+    first, *others = names
+    if len(names) > _FEW:
+        return f"`channel: {first}` to `{names[-1]}`"
+    return " or ".join([f"`channel: {first}`", *(f"`{name}`" for name in others)])
+
+
+def source_class(kind: type, channel: str | int | None) -> type:
+    """The class of what sources the bias: an instrument of the class `kind`, or one of its channels."""
+    found: type = kind if channel is None else getattr(kind, "channel_class", kind)
+    return found
+
+
 def _members(protocol: type) -> Iterator[tuple[str, Any]]:
     """Name and definition of each public member of a protocol and of those that it extends."""
     for kind in reversed(protocol.__mro__):
@@ -63,6 +108,11 @@ def _may_be_created(kind: type, name: str) -> bool:
     lookup = getattr(kind, "__getattr__", None)
     if lookup is not None and not lookup.__module__.startswith("qcodes."):
         return True
+    return _is_named_at_start(kind, name)
+
+
+def _is_named_at_start(kind: type, name: str) -> bool:
+    """Whether an `__init__` of the class `kind` names `name`."""
     codes = (getattr(vars(base).get("__init__"), "__code__", None) for base in kind.__mro__)
     return any(name in (*code.co_names, *code.co_consts) for code in codes if code is not None)
 

@@ -12,7 +12,8 @@ from labnis.experiment.events import Ended, Event, Fitted, RowRecorded, Started
 from labnis.experiment.preflight import PlannedRun
 from labnis.experiment.run import Run
 from labnis.fit import number_text
-from labnis.station import StationConfig, instrument_class
+from labnis.station import StationConfig
+from labnis.ui.compliance import compliance_text
 from labnis.ui.estimates import estimate_table
 from labnis.ui.output import print_table, shown
 
@@ -35,24 +36,11 @@ def preflight_text(plans: Sequence[PlannedRun], config: StationConfig, roles: Se
         [
             *lines,
             f"limits of {config.path}:",
-            f"  bias ±{number_text(limits.maximum_bias, 'V')}, {_compliance(config)}",
+            f"  bias ±{number_text(limits.maximum_bias, 'V')}, {compliance_text(config)}",
             f"  ramps {number_text(limits.ramp_rate, 'V/s')}, steps {number_text(limits.maximum_step, 'V')} at most",
             "instruments: " + ", ".join(f"{config.roles[role].instrument} ({role})" for role in roles),
         ]
     )
-
-
-def _compliance(config: StationConfig) -> str:
-    """What limits the current."""
-    source, limit = config.bias.instrument, config.limits.compliance
-    if not config.source_limits_current:
-        return f"nothing limits the current at {source}: its role names no compliance"
-    own = getattr(instrument_class(config, source), "smallest_compliance", 0.0)
-    text = f"compliance {number_text(limit, 'A')}"
-    if own <= limit:
-        return text
-    limits = "has none" if math.isinf(own) else f"has {number_text(own, 'A')} or more"
-    return f"{text}, a limit on the current that is read: {source} itself {limits}"
 
 
 def _planned(plan: PlannedRun, kind: str) -> list[str]:

@@ -223,7 +223,7 @@ def test_a_value_that_the_driver_refuses_is_a_setting_error() -> None:
 
 
 def test_a_class_without_the_methods_of_its_role_says_what_helps(source: Source) -> None:
-    with pytest.raises(LookupError, match=r"lacks .*output_on\(\).*name its parameters"):
+    with pytest.raises(LookupError, match=r"lacks .*output_on\(\).*name its channel .*parameters"):
         player_of(spec("bias"), source, "yoko")
     with pytest.raises(LookupError, match=r"lacks read\(\).*name its parameter"):
         player_of(spec("current"), Meter(), "dmm")

@@ -22,6 +22,7 @@ from sim_instruments.visa import LabnisVisaLibrary
 from tests.run.bench import STATION_TEXT, Answer, Commands, changed
 
 SETUPS = Path(__file__).with_name("setups")
+COMBINATIONS = Path(__file__).parents[1] / "run" / "combinations"
 JUNCTION = ["gap", "normal_resistance", "electron_temperature", "lowest_electron_temperature", "maximum_cooling_power"]
 REFLECTION = ["damping_line", "damping_excess", "damping_junction", "resonance_frequency"]
 POWER = ["gain", "noise_temperature"]
@@ -97,6 +98,19 @@ def test_check_shows_what_is_set_and_that_nothing_limits_the_current(command: Co
     before = command("run IVSweep --dry-run --set points=11", without).err
     assert "nothing limits the current at yoko" in " ".join(before.split())
     assert "compliance 5 µA" not in before
+
+
+@pytest.mark.parametrize(
+    ("name", "own"), [("gs200_sr830", "yoko itself has 1 mA or more"), ("qdac2", "qdac itself has none")]
+)
+def test_check_says_where_the_source_has_a_higher_limit_than_the_compliance(
+    name: str, own: str, command: Command
+) -> None:
+    station = COMBINATIONS / f"{name}.yaml"
+    told = f"compliance 5 µA, a limit on the current that is read: {own}"
+    assert told in command("check", station).out.splitlines()
+    planned = command(f"run IVSweep --dry-run --twin '{SHIPPED_TRUTH}' --set points=11", station).err
+    assert told in " ".join(planned.split())
 
 
 def test_every_station_file_there_is_a_setup_of_this_test() -> None:

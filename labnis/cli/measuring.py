@@ -180,23 +180,28 @@ def _measure(
     known = _known(requests, options)
     log_steps(on_terminal=options.verbose)
     display = TerminalDisplay(console_of(sys.stderr), simulated=options.dry_run, quiet=options.quiet)
+    # The results of one complete run are those that the command ends with: they are shown once.
+    display.shows_results = len(requests) > 1 or options.as_json
     observers: list[Any] = [display, RunLog()]
     if options.plot:
         from labnis.ui.live_plot import LivePlot  # noqa: PLC0415  # matplotlib's windows are loaded on demand
 
         observers.append(LivePlot())
-    with open_session(
-        config,
-        dry_run=options.dry_run,
-        twin=options.twin,
-        seed=options.seed,
-        data=options.data,
-        observers=observers,
-        on_error=options.on_error,
-        accept=options.accept,
-        priors_from=options.priors_from or (),
-        visa_record=partial(recorded, procedures=procedures) if options.record_visa else None,
-    ) as session:
+    with (
+        display.results_before_errors(),
+        open_session(
+            config,
+            dry_run=options.dry_run,
+            twin=options.twin,
+            seed=options.seed,
+            data=options.data,
+            observers=observers,
+            on_error=options.on_error,
+            accept=options.accept,
+            priors_from=options.priors_from or (),
+            visa_record=partial(recorded, procedures=procedures) if options.record_visa else None,
+        ) as session,
+    ):
         plans = session.prepare(procedures, until=until)
         roles = needed_roles(procedures, config)
         simulated = display.simulated = session.simulated

@@ -1,7 +1,8 @@
 """The live display of a run in a terminal: progress, time to go, and the present estimates."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -80,13 +81,16 @@ class TerminalDisplay:
     ----------
     simulated
         Whether the data are marked as simulated; known once the instruments are open.
+    shows_results
+        Whether a complete run is shown with its results; False where the command shows them next.
 
     """
 
     def __init__(self, console: Console, *, simulated: bool, quiet: bool = False) -> None:
         self._console = console
         self._quiet = quiet
-        self.simulated = simulated
+        self.simulated, self.shows_results = simulated, True
+        self._run: Run | None = None
         self._progress = Progress(
             TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[left]}")
         )
@@ -129,8 +133,9 @@ class TerminalDisplay:
         if self._task is not None:
             self._progress.remove_task(self._task)
         self._live, self._task = None, None
-        if run.results and not self._quiet:
-            print_table(estimate_table(run.results, doubtful=run.doubtful), err=True)
+        self._run = run
+        if run.results and (self.shows_results or run.status != "done"):
+            self._show_results()
         elif not self._quiet:
             self._console.print(f"{run.rows} rows, {run.status}")
         for name, problem in run.problems.items():
@@ -142,6 +147,20 @@ class TerminalDisplay:
                 self._say(f"note ({name}): {note}")
             for warning in fit.warnings:
                 self._say(f"warning ({name}): {warning}")
+
+    @contextmanager
+    def results_before_errors(self) -> Iterator[None]:
+        """Show the results of the last run, unless they were, where what follows it fails."""
+        try:
+            yield
+        except BaseException:
+            self._show_results()
+            raise
+
+    def _show_results(self) -> None:
+        run, self._run = self._run, None
+        if run is not None and run.results and not self._quiet:
+            print_table(estimate_table(run.results, doubtful=run.doubtful), err=True)
 
     def _say(self, text: str) -> None:
         self._console.print(shown(text), style="yellow", soft_wrap=True, markup=False)

@@ -262,6 +262,8 @@ def test_the_table_for_people_shows_the_truth_and_the_deviation(tmp_path: Path, 
     assert "Results of a SIMULATED measurement" in answer.out
     for wanted in ("normal resistance", "kΩ", "µeV", "mK", "truth", "σ"):
         assert wanted in answer.out
+    assert "value ±" not in answer.err, "once"
+    assert "31 rows, done" in answer.err
     assert list(tmp_path.glob("data/dry-run/*/*-IVSweep-*.h5"))
 
 

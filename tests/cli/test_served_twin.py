@@ -111,6 +111,7 @@ def test_every_command_says_that_a_served_twin_is_simulated(served: Path) -> Non
     shown = command(RUN, served)
     assert "simulated time" in shown.err and "SIMULATED IVSweep" in shown.err
     assert "Results of a SIMULATED measurement" in shown.out
+    assert (shown.out + shown.err).count("value ± σ") == 1
 
     assert [run["simulated"] for run in json.loads(command("ls --json", served).out)] == [True, True]
     assert all(entry["simulated"] for entry in json.loads(command("calibrations --simulated --json", served).out))

@@ -186,6 +186,19 @@ def test_a_ledger_that_fails_at_the_end_does_not_touch_the_run(
         assert "current_voltage" in file["fit"]
 
 
+def test_results_of_a_complete_run_are_shown_where_the_command_fails_after_it(
+    labnis: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: Any, **__: Any) -> None:
+        raise RuntimeError("the record has no end")
+
+    monkeypatch.setattr("labnis.experiment.session.Logbook.enter", failing)
+    answer = labnis("run IVSweep --dry-run --set points=21")
+    assert answer.code == 1
+    assert "the record has no end" in answer.err
+    assert answer.err.count("value ± σ") == 1
+
+
 @pytest.mark.parametrize("setting", ["maximum_bias=1e-5 --set points=21", "maximum_bias=3e-4 --set points=102"])
 def test_biases_finer_than_the_source_can_set_are_rounded_by_it(setting: str, labnis: Commands, bias: BiasLog) -> None:
     answer = labnis(f"run IVSweep --dry-run --set {setting}")

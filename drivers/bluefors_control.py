@@ -1,11 +1,11 @@
-"""Bluefors Control Software (generation 1, API versions 1 and 2) as the fridge's thermometer, by HTTP or HTTPS.
+"""Bluefors Control Software (generation 1, API versions 1 and 2) as the fridge's thermometer, by HTTP or websocket.
 
 The software has a tree of values. A value is a text with a time, a status, and whether it is outdated; there is the
 latest one, and the latest that was valid, which may be hours old. From the specification of the API as users have
 copied it, and from the programs of several labs (blueftc, bluefors-api-python and others); **never tried on hardware**:
 
-- HTTPS is at port 49098, with a certificate that the software has signed itself; HTTP is at port 49099, for programs on
-  the fridge's computer only. The server listens with IPv4 only.
+- HTTPS and secure websockets are at port 49098, with a certificate that the software has signed itself; HTTP and plain
+  websockets are at port 49099, for programs on the fridge's computer only. The server listens with IPv4 only.
 - Where temperatures are differs: `mapper.bf.temperatures.tmixing`, in some versions `mapper.bflegacy.double.tmixing`. A
   channel is named `tmixing`, `tstill`, `t4k`, `t50k`, `tmagnet`, …, or by its whole path.
 - A scanner reads one channel after the other: all but one of the readings are some time old. The age of a reading is
@@ -13,8 +13,12 @@ copied it, and from the programs of several labs (blueftc, bluefors-api-python a
   a time in the answer (header Date) it is compared with the clock of this computer. Whether the time of a reading that
   did not change is that of the last one or of the change is not known.
 - What the software answers for a path that it does not have is not known: 404, an error, or no value are understood.
-
-The websocket of the software is not used: no library for it is among the dependencies.
+- A websocket at `/ws/values/` takes JSON commands with an id that their answers repeat: RECEIVED, then SUCCEEDED with
+  the data, or ERROR with a code; a NOTIFICATION may come at any time. Without access the opening is answered with
+  status 503. From the specification, and from a program for an LD250 that reads and listens so. Each reading here has
+  its own connection and is a `read`: a value that is listened to comes when it changes, which does not tell whether the
+  software still runs; the answer to a `read` does. The time of the server is that of the opening, if that has one,
+  which the specification does not say.
 
 The API key is taken from an environment variable, never from the station file, which is copied into every run.
 """
@@ -23,11 +27,13 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
+from uuid import uuid4
 
 from drivers.answers import number
-from drivers.errors import ReadingError
+from drivers.errors import CommunicationError, ReadingError
 from drivers.thermometry import MAXIMUM_AGE, checked_kelvin, checked_maximum_age, require_recent
-from drivers.web_line import Answer, WebInstrument
+from drivers.web_line import CHECK_KEY, Answer, WebInstrument
+from drivers.web_socket import WebSocket
 
 __all__ = ["BlueforsControl"]
 
@@ -40,6 +46,8 @@ STATUS = {
     "CHANGED": "a value that was not written yet, not a reading",
 }
 QUERY = {"prettyprint": "0", "style": "flat"}
+#: Codes of errors over the websocket: no such value or no content; no key or no right.
+ABSENT, DENIED = (2002, 3001, 3007), (2001, 2003)
 
 
 @dataclass(frozen=True)
@@ -60,7 +68,8 @@ class BlueforsControl(WebInstrument):
     name
         Of the instrument.
     address
-        `https://host:49098`, or `http://localhost:49099` on the fridge's computer.
+        `https://host:49098` or `wss://host:49098`, on the fridge's computer `http://localhost:49099` or
+        `ws://localhost:49099`.
     channel
         Value of the device's stage.
     maximum_age
@@ -79,7 +88,8 @@ class BlueforsControl(WebInstrument):
 
     """
 
-    ports: ClassVar[Mapping[str, int]] = {"https": 49098, "http": 49099}
+    ports: ClassVar[Mapping[str, int]] = {"https": 49098, "http": 49099, "wss": 49098, "ws": 49099}
+    refusals: ClassVar[tuple[int, ...]] = (401, 403, 503)
 
     def __init__(
         self,
@@ -108,7 +118,7 @@ class BlueforsControl(WebInstrument):
             It does not answer.
 
         """
-        found = self.fetch("/system/", self._query()).data
+        found = self._asked("system").data
         system = found.get("data", found) if isinstance(found, dict) else {}
 
         def text(*keys: str) -> str | None:
@@ -140,7 +150,7 @@ class BlueforsControl(WebInstrument):
         paths = [known] if known else [channel] if "." in channel else [f"{branch}.{channel}" for branch in BRANCHES]
         said = ""
         for path in paths:
-            answer = self.fetch(f"/values/{path.replace('.', '/')}/", self._query() | QUERY)
+            answer = self._asked("values", path)
             content, said = self._content(answer, path)
             if content is not None:
                 self._paths[channel] = path
@@ -150,6 +160,39 @@ class BlueforsControl(WebInstrument):
             f"has no value {' or '.join(paths)}{f' (it says {said!r})' if said else ''}.",
             "Name the whole path as channel; the settings of the control software show all paths.",
         )
+
+    def _asked(self, endpoint: str, target: str = "") -> Answer:
+        """The answer of an `endpoint`, about a `target` in the tree of values if there is one."""
+        if self.has_socket:
+            return self.converse(f"/ws/{endpoint}/", self._query(), lambda opened: self._read(opened, target))
+        parts = "".join(f"{part}/" for part in target.split(".") if part)
+        return self.fetch(f"/{endpoint}/{parts}", self._query() | (QUERY if target else {}))
+
+    def _read(self, opened: WebSocket, target: str) -> dict[str, Any]:
+        """Send the command `read`, and return the message that ends it, with data or an error."""
+        own_id = str(uuid4())
+        opened.send({"command": "read", "id": own_id} | ({"data": {"target": target}} if target else {}))
+        where = target or "the system"
+        while True:
+            message = opened.receive()
+            status, own = message.get("status"), message.get("id") == own_id
+            if status == "ERROR" and (own or message.get("id") is None):
+                self._refuse(message, where)
+                return message
+            if own and status == "SUCCEEDED":
+                return message
+            if (own and status not in ("RECEIVED", "NOTIFICATION")) or not isinstance(status, str):
+                raise self.unexpected(message, where, "a message with status RECEIVED, SUCCEEDED or ERROR")
+
+    def _refuse(self, message: Mapping[str, Any], where: str) -> None:
+        """Raise the error of a `message` that is none about a value that is not there."""
+        code, said = message.get("code"), str(message.get("description"))[:80]
+        if code in DENIED:
+            raise CommunicationError(self.described, f"refuses {where} (error {code}: {said}).", CHECK_KEY)
+        if code not in ABSENT:
+            raise CommunicationError(
+                self.described, f"answers error {str(code)[:20]} to a request for {where}: {said}."
+            )
 
     def _query(self) -> dict[str, str]:
         return {"key": self._key} if self._key else {}

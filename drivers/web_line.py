@@ -1,9 +1,11 @@
-"""The line to an instrument that answers JSON over HTTP or HTTPS: every failure of it is a CommunicationError.
+"""The line to an instrument that answers JSON over HTTP, or a websocket, with or without TLS.
+
+Every failure of it is a CommunicationError.
 
 Each request has its own connection, so an answer is never that to another request. A request that fails, or that the
-server is too busy for, is repeated, up to three times in all: only what changes nothing may be requested. Redirections
-are not followed, and no proxy is used: both would get the key. The timeout does not bind the name service; an IP
-address needs none.
+server is too busy for, is repeated, up to three times in all: only what changes nothing may be requested. The same is
+true of a conversation over a websocket. Redirections are not followed, and no proxy is used: both would get the key.
+The timeout does not bind the name service; an IP address needs none.
 
 The certificate of an HTTPS server is verified as usual. For a certificate that the server has signed itself, the
 SHA-256 fingerprint is named (`certificate`); it is compared before anything is sent. `verify: false` accepts any
@@ -16,7 +18,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -27,6 +29,7 @@ from urllib.parse import urlencode, urlsplit
 from qcodes.instrument import Instrument
 
 from drivers.errors import CommunicationError
+from drivers.web_socket import SWITCHED, WebSocket, WebSocketError
 
 __all__ = ["Answer", "UntrustedCertificateError", "WebInstrument"]
 
@@ -35,6 +38,8 @@ ATTEMPTS, PAUSE = 3, 0.2
 LONGEST_ANSWER = 1 << 20
 LONGEST_TIMEOUT = 30.0
 BUSY = (429, 500, 502, 503, 504)
+#: Schemes with TLS, and of websockets.
+SECURE, SOCKETS = ("https", "wss"), ("ws", "wss")
 FORBIDDEN, NOT_FOUND, OK = (401, 403), 404, 200
 FINGERPRINT = hashlib.sha256().digest_size
 CHECK_SERVER = "Check that the fridge's software runs, that its interface is enabled, and address and port."
@@ -78,7 +83,7 @@ class WebInstrument(Instrument):
     name
         Of the instrument.
     address
-        `http://host:port` or `https://host:port`; the port may be omitted.
+        `http://host:port`, `https://host:port`, or `ws://…` and `wss://…` of a websocket; the port may be omitted.
     timeout
         Longest time (s) of one request.
     certificate
@@ -95,6 +100,9 @@ class WebInstrument(Instrument):
 
     serves_many: ClassVar[bool] = True
     """It is only read, and each request has its own connection (`drivers.capabilities.ServesMany`)."""
+
+    #: HTTP status of a websocket that is refused for want of a key.
+    refusals: ClassVar[tuple[int, ...]] = FORBIDDEN
 
     #: Port of each scheme that can be used.
     ports: ClassVar[Mapping[str, int]]
@@ -128,8 +136,8 @@ class WebInstrument(Instrument):
         self._verified = bool(verify) and not self._pinned
         super().__init__(name, **kwargs)
         trust = "fingerprint" if self._pinned else "verified" if self._verified else "not verified"
-        self.metadata["certificate"] = trust if self._scheme == "https" else "none: HTTP"
-        if trust == "not verified" and self._scheme == "https":
+        self.metadata["certificate"] = trust if self._scheme in SECURE else f"none: {self._scheme.upper()}"
+        if trust == "not verified" and self._scheme in SECURE:
             self.log.warning("%s: the certificate of the server is not verified (verify: false)", self.described)
 
     def _parsed(self, name: str, address: str) -> tuple[str, str, int]:
@@ -145,6 +153,11 @@ class WebInstrument(Instrument):
         # The servers listen with IPv4 only. `localhost` is ::1 first, which takes seconds on Windows.
         host = "127.0.0.1" if parts.hostname == "localhost" else parts.hostname
         return parts.scheme, host, port
+
+    @property
+    def has_socket(self) -> bool:
+        """Whether its address is that of a websocket."""
+        return self._scheme in SOCKETS
 
     @property
     def described(self) -> str:
@@ -169,13 +182,35 @@ class WebInstrument(Instrument):
             There is no usable answer in three attempts, or the server refuses the request or its certificate differs.
 
         """
+        return self._repeated(path, lambda: self._answered(path, query, body))
+
+    def converse(self, path: str, query: Mapping[str, str], talk: Callable[[WebSocket], Any]) -> Answer:
+        """Open a websocket at `path`, and return what `talk` returns, with the server's time of the opening.
+
+        Parameters
+        ----------
+        path, query
+            As of `fetch`.
+        talk
+            Sends and receives; it is called again where the connection breaks.
+
+        Raises
+        ------
+        CommunicationError
+            As `fetch`.
+
+        """
+        return self._repeated(path, lambda: self._conversed(path, query, talk))
+
+    def _repeated(self, path: str, attempted: Callable[[], Answer]) -> Answer:
+        """The first answer in three attempts."""
         reason = ""
         for attempt in range(ATTEMPTS):
             if attempt:
                 self.log.warning("%s: repeating the request for %s: %s", self.described, path, reason)
                 time.sleep(PAUSE)
             try:
-                return self._answered(path, query, body)
+                return attempted()
             except UntrustedError as error:
                 raise UntrustedCertificateError(
                     self.described,
@@ -183,7 +218,7 @@ class WebInstrument(Instrument):
                     "Compare the fingerprint with that shown at the fridge's computer, then name it in init: "
                     "`certificate: <fingerprint>`.",
                 ) from None
-            except (OSError, HTTPException, ValueError) as error:
+            except (OSError, HTTPException, WebSocketError, ValueError) as error:
                 reason = str(error).rstrip(".") or type(error).__name__
         raise CommunicationError(self.described, f"no usable answer to a request for {path}: {reason}.", CHECK_SERVER)
 
@@ -201,20 +236,37 @@ class WebInstrument(Instrument):
         with self._exchanged(target, body) as response:
             status, date = response.status, response.getheader("Date")
             text = response.read(LONGEST_ANSWER + 1)
-        if status in BUSY:
-            raise BusyServerError(f"the server is busy or has failed (HTTP status {status})")
-        if status in FORBIDDEN:
-            raise CommunicationError(self.described, f"refuses {path} (HTTP status {status}).", CHECK_KEY)
         if status == NOT_FOUND:
             return Answer(None, self._time(date))
-        if status != OK:
-            raise CommunicationError(self.described, f"answers {path} with HTTP status {status}.", CHECK_SERVER)
+        self._require(status, OK, path)
         if len(text) > LONGEST_ANSWER:
             raise self.unexpected(text.decode("latin-1"), path, f"at most {LONGEST_ANSWER} bytes")
         try:
             return Answer(json.loads(text), self._time(date))
         except (ValueError, RecursionError):
             raise ValueError(f"it is no JSON: {text[:80].decode('latin-1')!r}") from None
+
+    def _conversed(self, path: str, query: Mapping[str, str], talk: Callable[[WebSocket], Any]) -> Answer:
+        """One attempt of `converse`."""
+        target = f"{path}?{urlencode(query)}" if query else path
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        with self._connected() as connection:
+            opened = WebSocket(connection.sock, f"ws://{host}:{self._port}{target}", LONGEST_ANSWER)
+            response = opened.open()
+            self._require(response.status_code, SWITCHED, path, self.refusals)
+            said = talk(opened)
+            opened.close()
+        return Answer(said, self._time(response.headers.get("Date")))
+
+    def _require(self, status: int, expected: int, path: str, refusals: Container[int] = FORBIDDEN) -> None:
+        """Raise the error of another HTTP `status` than the one that is `expected`."""
+        if status == expected:
+            return
+        if status in BUSY and status not in refusals:
+            raise BusyServerError(f"the server is busy or has failed (HTTP status {status})")
+        if status in refusals:
+            raise CommunicationError(self.described, f"refuses {path} (HTTP status {status}).", CHECK_KEY)
+        raise CommunicationError(self.described, f"answers {path} with HTTP status {status}.", CHECK_SERVER)
 
     def _time(self, date: str | None) -> float:
         with suppress(TypeError, ValueError, OverflowError):
@@ -223,7 +275,18 @@ class WebInstrument(Instrument):
 
     @contextmanager
     def _exchanged(self, target: str, body: Any) -> Iterator[HTTPResponse]:
-        """Send a request; the connection ends at the latest after the timeout, also if a byte comes now and then."""
+        """Send a request, and yield the response."""
+        with self._connected() as connection:
+            headers = {"Connection": "close", "Accept": "application/json"}
+            if body is not None:
+                headers["Content-Type"] = "application/json"
+            sent = None if body is None else json.dumps(body)
+            connection.request("GET" if body is None else "POST", target, sent, headers)
+            yield connection.getresponse()
+
+    @contextmanager
+    def _connected(self) -> Iterator[HTTPConnection]:
+        """A connection that ends at the latest after the timeout, also if a byte comes now and then."""
         self.on_message(2 * self._timeout)
         connection = self._connection(verified=self._verified)
         try:
@@ -233,19 +296,14 @@ class WebInstrument(Instrument):
             ending.daemon = True
             ending.start()
             try:
-                headers = {"Connection": "close", "Accept": "application/json"}
-                if body is not None:
-                    headers["Content-Type"] = "application/json"
-                sent = None if body is None else json.dumps(body)
-                connection.request("GET" if body is None else "POST", target, sent, headers)
-                yield connection.getresponse()
+                yield connection
             finally:
                 ending.cancel()
         finally:
             connection.close()
 
     def _connection(self, *, verified: bool) -> HTTPConnection:
-        if self._scheme == "http":
+        if self._scheme not in SECURE:
             return HTTPConnection(self._host, self._port, timeout=self._timeout)
         context = ssl.create_default_context()
         if not verified:
@@ -261,7 +319,7 @@ class WebInstrument(Instrument):
             found = self.fingerprint()
             shown = f"SHA-256 {found}" if found else "its fingerprint could not be read"
             raise UntrustedError(f"{error.verify_message}; {shown}") from error
-        if self._pinned and self._scheme == "https" and _digest(connection) != self._pinned:
+        if self._pinned and self._scheme in SECURE and _digest(connection) != self._pinned:
             raise UntrustedError(f"SHA-256 {_digest(connection)} instead of {self._pinned}")
 
     def fingerprint(self) -> str:
@@ -269,7 +327,7 @@ class WebInstrument(Instrument):
 
         No request is sent.
         """
-        if self._scheme == "http":
+        if self._scheme not in SECURE:
             return ""
         connection = self._connection(verified=False)
         try:

@@ -21,7 +21,7 @@ def discover(
         typer.Argument(
             metavar="[ADDRESS]...",
             help="Further addresses to ask, such as TCPIP0::10.0.0.5::5025::SOCKET, because no library finds raw "
-            "sockets, or http://10.0.0.5:49099 of a fridge's software.",
+            "sockets, or http://10.0.0.5:49099 (https, ws, wss) of a fridge's software.",
         ),
     ] = None,
     visalib: Annotated[str, typer.Option("--visalib", help="PyVISA library, such as @py or @ivi.")] = "",

@@ -25,7 +25,7 @@ LONGEST_IDENTITY = 200
 LONGEST_ANSWER = 4096
 """Most bytes that are read of an answer."""
 
-WEB = re.compile(r"https?://", re.IGNORECASE)
+WEB = re.compile(r"(https?|wss?)://", re.IGNORECASE)
 OXFORD_PORT = "::33576::SOCKET"
 """A Triton's messages end with CR LF."""
 
@@ -63,7 +63,7 @@ def discovered(visalib: str, also: Sequence[str] = (), *, serial_ports: bool = F
     """Ask each instrument that the library finds, and those at the addresses `also`, for its identity.
 
     Nothing but `*IDN?` is sent, and only where no other program of labnis uses the instrument. A fridge at an address
-    that begins with http:// or https:// is asked for the description of its system.
+    that begins with http://, https://, ws:// or wss:// is asked for the description of its system.
 
     Parameters
     ----------

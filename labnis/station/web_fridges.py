@@ -1,4 +1,4 @@
-"""Fridges whose software answers over HTTP: which one it is, by its answer to a request that changes nothing."""
+"""Fridges on the network: which software it is, by its answer to a request that changes nothing."""
 
 from collections.abc import Sequence
 from contextlib import closing
@@ -19,7 +19,7 @@ UNTRUSTED: dict[str, Any] = {"verify": False, "key_variable": ""}
 
 
 def identified_web_fridge(address: str) -> tuple[str, str, str]:
-    """Identity, type and fingerprint of the certificate of the fridge at `address`, `http://…` or `https://…`.
+    """Identity, type and fingerprint of the certificate of the fridge at `address`, `https://…` or `wss://…` for one.
 
     The fingerprint is empty where the certificate is trusted as usual, or where there is none.
 

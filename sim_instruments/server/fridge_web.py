@@ -1,9 +1,10 @@
-"""The computers of a simulated fridge as HTTP servers: Bluefors Control Software, and the temperature controller.
+"""The computers of a simulated fridge as servers: Bluefors Control Software, and the temperature controller.
 
 A scanner comes to each of the four stages in turn, so that all readings but one are some time old. Times are those of
 the world's clock. Facts as in `drivers.bluefors_control` and `drivers.bluefors_controller`.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -64,8 +65,20 @@ class FridgeScanner:
         return self._read[name]
 
 
+#: Errors over a websocket: code → description.
+ERRORS: Mapping[int, str] = {
+    1001: "Parameter error",
+    1002: "Invalid JSON",
+    3001: "Value not found",
+    3007: "Target value has no content",
+    6001: "Command not found",
+}
+
+
 class BlueforsWeb(WebServer):
     """Bluefors Control Software.
+
+    Over its websockets it understands the command `read` of one value, and no `set`, `listen`, `unlisten` and `status`.
 
     Parameters
     ----------
@@ -76,7 +89,7 @@ class BlueforsWeb(WebServer):
     branch
         Where the temperatures are.
     certificate
-        File with certificate and private key, for HTTPS.
+        File with certificate and private key, for HTTPS and secure websockets.
 
     Attributes
     ----------
@@ -110,6 +123,38 @@ class BlueforsWeb(WebServer):
         if words[:1] == ["values"] and body is None:
             return 200, {"data": self._nodes(".".join(words[1:]))}
         return 404, {"error": {"description": "Not found"}}
+
+    def opened(self, target: str) -> int:
+        """Two websockets; without access the answer is 503, as its specification says."""
+        parts = urlsplit(target)
+        if self.key and parse_qs(parts.query).get("key") != [self.key]:
+            return 503
+        return 101 if parts.path.rstrip("/") in ("/ws/system", "/ws/values") else 404
+
+    def replies(self, target: str, message: str) -> list[Any]:
+        """RECEIVED and SUCCEEDED with the data, or ERROR."""
+        try:
+            command = dict(json.loads(message))
+        except (TypeError, ValueError):
+            return [self._error(1002, message)]
+        own = {"id": str(command.get("id") or f"{len(self.messages):08x}")}
+        if command.get("command") != "read":
+            return [own | self._error(6001, command)]
+        received = own | {"status": "RECEIVED", "data": command}
+        if urlsplit(target).path.rstrip("/") == "/ws/system":
+            system = {"system_name": "TWIN-LD400", "system_version": "2.6.1", "api_version": "2.6.1"}
+            return [received, own | {"status": "SUCCEEDED", "data": system}]
+        path = (command.get("data") or {}).get("target")
+        if not isinstance(path, str):
+            return [own | self._error(1001, command)]
+        found = self._nodes(path)
+        if path in found:
+            return [received, own | {"status": "SUCCEEDED", "data": found[path]}]
+        return [received, own | self._error(3007 if found else 3001, command)]
+
+    @staticmethod
+    def _error(code: int, details: Any) -> dict[str, Any]:
+        return {"status": "ERROR", "code": code, "description": ERRORS[code], "details": details}
 
     def _nodes(self, path: str) -> dict[str, Any]:
         names = {f"{self.branch}.{name}": name for name in NAMES}

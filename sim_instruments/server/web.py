@@ -1,4 +1,7 @@
-"""JSON over HTTP or HTTPS from this machine, with faults on request: the base of what a fridge's computer answers."""
+"""JSON over HTTP and websockets from this machine, with faults on request: the base of the computers of a fridge.
+
+With a certificate both have TLS, at the same port.
+"""
 
 import json
 import ssl
@@ -12,6 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Self
 
+from sim_instruments.server.web_socket import converse
 from sim_instruments.world import World
 
 __all__ = ["EPOCH", "WebFaults", "WebServer"]
@@ -35,6 +39,14 @@ class WebFaults:
         Time (s) of the real clock until the next byte of an answer; each answer comes byte by byte then.
     dateless
         Whether answers have no header Date.
+    dropped
+        How many of the next messages of a websocket end the connection without an answer.
+    silent
+        Whether a websocket is opened and its messages are never answered.
+    split
+        Whether each answer over a websocket comes in several messages, in the middle of words.
+    chatty
+        Whether messages that belong to other commands, or to none, come before each answer over a websocket.
 
     """
 
@@ -42,6 +54,10 @@ class WebFaults:
     answer: bytes | None = None
     slow: float = 0.0
     dateless: bool = False
+    dropped: int = 0
+    silent: bool = False
+    split: bool = False
+    chatty: bool = False
 
 
 class WebServer(ABC):
@@ -59,7 +75,9 @@ class WebServer(ABC):
     faults
         What is wrong.
     requests
-        Paths with queries, as they have come.
+        Paths with queries, as they have come, of websockets when they are opened.
+    messages
+        What has come over websockets.
     address
         While it runs.
 
@@ -70,6 +88,7 @@ class WebServer(ABC):
         self.certificate = certificate
         self.faults = WebFaults()
         self.requests: list[str] = []
+        self.messages: list[str] = []
         self.address = ""
 
     @property
@@ -81,10 +100,25 @@ class WebServer(ABC):
     def answered(self, target: str, body: Any) -> tuple[int, Any]:
         """HTTP status and answer to the request of `target`, with a `body` if it is a POST."""
 
+    def opened(self, target: str) -> int:
+        """HTTP status of the answer to the opening of a websocket: 101 if it is opened."""
+        del target
+        return 404
+
+    def replies(self, target: str, message: str) -> list[Any]:
+        """What is sent over the websocket at `target` after a `message`."""
+        del target, message
+        return []
+
+    @property
+    def socket_address(self) -> str:
+        """Address of its websockets, while it runs."""
+        return self.address.replace("http", "ws", 1)
+
     @contextmanager
-    def running(self) -> Iterator[Self]:
-        """Listen at a free port within the context."""
-        server = _Server(self)
+    def running(self, port: int = 0) -> Iterator[Self]:
+        """Listen at a `port`, or a free one, within the context."""
+        server = _Server(self, port)
         scheme = "http"
         if self.certificate is not None:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -116,8 +150,10 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
 
-    def __init__(self, web: WebServer) -> None:
-        super().__init__((HOST, 0), _Request)
+    allow_reuse_address = True
+
+    def __init__(self, web: WebServer, port: int) -> None:
+        super().__init__((HOST, port), _Request)
         self.web = web
         self.stopping = threading.Event()
 
@@ -130,7 +166,12 @@ class _Request(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
-        self._respond(None)
+        if self.headers.get("Upgrade", "").lower() == "websocket":
+            self.close_connection = True
+            with suppress(OSError):  # the client may give up
+                converse(self, self.server.web, self.server.stopping)
+        else:
+            self._respond(None)
 
     def do_POST(self) -> None:
         length = int(self.headers.get("Content-Length") or 0)

@@ -153,6 +153,24 @@ def test_a_certificate_of_its_own_is_printed_and_no_key_is_sent(
     assert refused["type"] is None
 
 
+@pytest.mark.parametrize("certificate", [None, CERTIFICATE])
+def test_the_websocket_of_a_fridge_is_found(
+    certificate: Path | None,
+    truth: str,
+    labnis: Commands,  # noqa: F811
+    twin: LabnisVisaLibrary,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("BLUEFORS_API_KEY", KEY)
+    with BlueforsWeb(twin.world, certificate=certificate).running() as web:
+        found = lines_of(labnis(f"discover {web.socket_address} --visalib {truth}"))["bluefors_control"]
+        trusted = {"init": {"certificate": FINGERPRINT.replace(":", "").lower()}} if certificate else {}
+        kind = {"type": "drivers.bluefors_control.BlueforsControl", "address": web.socket_address}
+        assert found == kind | trusted
+        sent = [path for path in web.requests if KEY in path]
+        assert len(sent) == (0 if certificate else len(web.requests))
+
+
 def test_a_triton_is_found_at_its_socket(labnis: Commands, tmp_path: Path) -> None:  # noqa: F811
     write_station(tmp_path)
     with (
@@ -170,7 +188,7 @@ def panel_of(twin: Twin) -> Any:
     return library.panels["triton"]
 
 
-@pytest.mark.parametrize("address", [NOWHERE, "http://127.0.0.1:9/api?key=1", "https://"])
+@pytest.mark.parametrize("address", [NOWHERE, "http://127.0.0.1:9/api?key=1", "https://", "ws://127.0.0.1:9", "wss://"])
 def test_an_address_where_no_fridge_answers_is_told(address: str, truth: str, labnis: Commands) -> None:  # noqa: F811
     answer = labnis(f"discover {address} --visalib {truth} --json")
     assert answer.code == 0

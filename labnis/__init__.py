@@ -20,16 +20,18 @@ from importlib.metadata import version  # noqa: E402
 from typing import TYPE_CHECKING, Any  # noqa: E402
 
 if TYPE_CHECKING:
+    from labnis.exchange.importing import import_run
     from labnis.experiment.applying import Calibration
     from labnis.experiment.opening import open_session
     from labnis.experiment.refit import refit
     from labnis.experiment.run import stored_run as open_run
 
-__all__ = ["Calibration", "__version__", "open_run", "open_session", "refit"]
+__all__ = ["Calibration", "__version__", "import_run", "open_run", "open_session", "refit"]
 
 __version__ = version("labnis")
 
 _PLACES = {
+    "import_run": ("labnis.exchange.importing", "import_run"),
     "Calibration": ("labnis.experiment.applying", "Calibration"),
     "open_session": ("labnis.experiment.opening", "open_session"),
     "open_run": ("labnis.experiment.run", "stored_run"),

@@ -10,6 +10,7 @@ import time
 import traceback
 import warnings
 from importlib import import_module
+from keyword import iskeyword
 from typing import Annotated, Any
 
 import typer
@@ -39,6 +40,7 @@ COMMANDS = {
     "calibrations": ("calibrations", "List the calibrations in the ledger."),
     "cooldown": ("cooldowns", "Cooldowns of the station's device; every calibration belongs to one."),
     "apply": ("applying", "Show spectra or S11 as they are at the device."),
+    "import": ("importing", "Make a run of a file of another program, and fit it."),
     "export": ("exporting", "Write a run as a file of another program."),
     "compare": ("comparing", "Compare runs: settings that differ, and how far their results are apart."),
     "ledger": ("ledger", "What was valid when, what depends on what; revoke calibrations, and note something on them."),
@@ -69,7 +71,8 @@ def _loaded(name: str) -> Any:
     # Imports leave nothing to collect. Looking for it, while they run and at exit, takes a third of a short command.
     gc.disable()
     try:
-        found = getattr(import_module(f"labnis.cli.{COMMANDS[name][0]}"), name)
+        attribute = f"{name}_" if iskeyword(name) else name
+        found = getattr(import_module(f"labnis.cli.{COMMANDS[name][0]}"), attribute)
     finally:
         gc.freeze()
         gc.enable()

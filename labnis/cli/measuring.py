@@ -11,6 +11,7 @@ import typer
 from pymeasure.experiment import Procedure
 
 from labnis.cli.options import MeasurementOptions, assignments, path_of, with_measurement_options
+from labnis.cli.results import print_results, refuse_doubtful
 from labnis.errors import DataQualityError, RequestError
 from labnis.experiment.analysis import adjustable, analyses_of, needs_of, true_results
 from labnis.experiment.goals import reachable
@@ -29,9 +30,8 @@ from labnis.experiment.run import Run
 from labnis.experiment.session import Session
 from labnis.station import StationConfig, load_station
 from labnis.storage import find_run, list_runs, read_metadata
-from labnis.ui.estimates import estimate_table
 from labnis.ui.log import log_steps
-from labnis.ui.output import console_of, print_table, say, say_json
+from labnis.ui.output import console_of, say
 from labnis.ui.run_log import RunLog
 from labnis.ui.terminal import TerminalDisplay, preflight_text
 from labnis.visa_log.session_record import recorded
@@ -72,7 +72,7 @@ def run(
     """Run one procedure, fit it live, and enter the results in the ledger."""
     config = load_station(options.station)  # makes the lab's own packages importable
     configured = configured_procedure(find_procedure(procedure, config), assignments(settings))
-    _refuse_doubtful(_measure([_request(configured, options)], options, config))
+    refuse_doubtful(_measure([_request(configured, options)], options, config))
 
 
 @with_measurement_options
@@ -89,7 +89,7 @@ def calibrate(options: MeasurementOptions, settings: SetOption = None) -> None:
     if missing_results:
         reasons = "; ".join(f"{one.path}: {one.problem}" for one in runs if one.problem)
         raise DataQualityError(f"the data are saved, but they do not determine {', '.join(missing_results)}. {reasons}")
-    _refuse_doubtful(runs)
+    refuse_doubtful(runs)
 
 
 @with_measurement_options
@@ -106,7 +106,7 @@ def resume(
     metadata = read_metadata(path)
     name = metadata["procedure_class"] or metadata["procedure"]
     procedure = stored_procedure(name, metadata["parameters"], path)
-    _refuse_doubtful(_measure([Request(procedure, resume=path)], options, config))
+    refuse_doubtful(_measure([Request(procedure, resume=path)], options, config))
 
 
 @with_measurement_options
@@ -126,16 +126,7 @@ def queue(
         for procedure, entry in read_queue(file, config)
     ]
     # A replay ends with the first failure, too.
-    _refuse_doubtful(_measure(requests, options, config, go_on=not options.record_visa))
-
-
-def _refuse_doubtful(runs: Sequence[Run]) -> None:
-    """End with the exit code of doubtful data where a fit failed or has warnings, which each run showed as it ended."""
-    if unfitted := dict.fromkeys(name for one in runs for name in one.problems):
-        raise DataQualityError(f"the data are saved, but there is no fit by {', '.join(unfitted)}; the reason is above")
-    doubtful = dict.fromkeys(name for one in runs for name in one.results if name in one.doubtful)
-    if doubtful:
-        raise DataQualityError(f"the data are saved, but results are in doubt: {', '.join(doubtful)}; see the warnings")
+    refuse_doubtful(_measure(requests, options, config, go_on=not options.record_visa))
 
 
 def _possible(steps: list[Procedure], config: StationConfig) -> list[Procedure]:
@@ -217,7 +208,7 @@ def _measure(
         if session.twin is not None:
             every = [analysis for procedure in procedures for analysis in analyses_of(procedure)]
             truth = true_results(every, session.twin.truth)
-    _print_results(runs, truth, simulated=simulated, as_json=options.as_json)
+    print_results(runs, truth, simulated=simulated, as_json=options.as_json)
     if failure is not None:
         raise failure
     return runs
@@ -291,30 +282,3 @@ def _confirm() -> None:
         raise RequestError("no terminal to ask for confirmation; give --yes in scripts. Nothing was moved.")
     if not typer.confirm("Go ahead?", err=True):
         raise RequestError("not confirmed. Nothing was moved.")
-
-
-def _print_results(runs: list[Run], truth: dict[str, float] | None, *, simulated: bool, as_json: bool) -> None:
-    fits = {name: one.fit_of(name) for one in runs for name in one.results}
-    results = {name: estimate for one in runs for name, estimate in one.results.items()}
-    if as_json:
-        known = truth or {}
-        answer = {
-            "simulated": simulated,
-            "runs": [str(one.path) for one in runs],
-            "goals": [goal for one in runs for goal in one.goals],
-            "notes": [note for one in runs for note in one.notes],
-            "results": {
-                name: estimate.as_record()
-                | ({"truth": known[name]} if name in known else {})
-                | {"warnings": fits[name].warnings, "notes": fits[name].notes}
-                for name, estimate in results.items()
-            },
-        }
-        say_json(answer)
-        return
-    if results:
-        title = "Results of a SIMULATED measurement" if simulated else "Results"
-        doubtful = [name for name, fit in fits.items() if fit.warnings]
-        print_table(estimate_table(results, truth=truth, doubtful=doubtful, title=title))
-    for one in runs:
-        say(one.path)

@@ -98,7 +98,7 @@ def _csv(run: Run, out: Path) -> list[Path]:
     names = [f"{name} ({units[name]})" if units.get(name) else str(name) for name in table.columns]
     with out.open("w", encoding="utf-8", newline="") as file:
         file.write(f"# {json.dumps(summary_of(run))}\n")
-        table.to_csv(file, index=False, header=names, float_format="%.17g")
+        table.to_csv(file, index=False, header=names, float_format="%.17g", na_rep="nan")
     return [out]
 
 

@@ -36,9 +36,10 @@ from labnis.fit.resonator.reflection import (
     reflection_model,
     reflection_sensitivity,
 )
+from labnis.fit.resonator.resonance import fit_resonance, resonance_model
 from labnis.fit.result import FitError, FitResult
 
-__all__ = ["Conductance", "CurrentVoltage", "EmittedPower", "Reflection"]
+__all__ = ["Conductance", "CurrentVoltage", "EmittedPower", "Reflection", "Resonance"]
 
 # Parameters that reflection and emission share, or emission alone has, and their units.
 RATES = {"damping_line": "1/s", "damping_excess": "1/s", "damping_junction": "1/s", "ohmic_frequency": "Hz"}
@@ -171,6 +172,42 @@ class EmittedPower(BudgetedAnalysis):
         )
         voltage = device_voltages(data, setpoints)
         return emission_sensitivity(fit, spectra, voltage, prior=_rates(priors, context), given=context.given)
+
+
+class Resonance:
+    """Frequency, damping rates and quality factor of a resonance in one reflection trace, or in each of several."""
+
+    name = "resonance"
+    results: ClassVar[Mapping[str, str]] = {
+        "resonance_frequency": "Hz",
+        "damping_line": "1/s",
+        "damping_internal": "1/s",
+        "loaded_quality": "1",
+    }
+    parameters: ClassVar[Mapping[str, str]] = {
+        "resonance_frequency": "Hz",
+        "damping_line": "1/s",
+        "damping_internal": "1/s",
+        "fano_imag": "1",
+    }
+
+    def fit(
+        self, data: xarray.Dataset, context: FitContext, _priors: Priors, start: FitResult | None = None
+    ) -> FitResult:
+        """Fit the first trace `s11` along `frequency` (Hz)."""
+        return fit_resonance(*_first_trace(data), fixed=context.fixed, given=context.given, start=start)
+
+    def predict(self, fit: FitResult, data: xarray.Dataset) -> Predictions:
+        """Return the expected `s11`, in the shape of that trace; NaN in all but the first."""
+        frequency, _ = _first_trace(data)
+        model = np.full(data["s11"].shape, complex(np.nan, np.nan))
+        model.reshape(-1, frequency.size)[0] = resonance_model(fit, frequency)
+        return {"s11": model}
+
+
+def _first_trace(data: xarray.Dataset) -> tuple[NDArray[np.float64], NDArray[np.complex128]]:
+    frequency = np.asarray(data["frequency"].values, dtype=np.float64)
+    return frequency, np.asarray(data["s11"].transpose(..., "frequency").values).reshape(-1, frequency.size)[0]
 
 
 def _junctions(priors: Priors, context: FitContext) -> FitResult | None:

@@ -32,7 +32,7 @@ from labnis.fit.resonator.reflection import FANO_ASSUMED, FANO_REAL, PORT_ASSUME
 from labnis.fit.result import FitError, FitResult
 from labnis.fit.solver import TraceModel, as_real, solve
 
-__all__ = ["fit_resonance"]
+__all__ = ["fit_resonance", "resonance_model"]
 
 MODEL = "reflection of one trace"
 
@@ -117,6 +117,14 @@ def fit_resonance(
     if found and not fano:
         found.append("the Fano term was left out, which may be why: fit with fano=True")
     return with_derived(replace(result, warnings=tuple(found)), "loaded_quality", "1", _loaded_quality)
+
+
+def resonance_model(fit: FitResult, frequency: Real) -> Complex:
+    """S11 that a fit expects at the frequencies (Hz) of its trace, shape (n,), as a network analyzer measures it."""
+    names = tuple(name for name in fit.names if name not in ("fano_real", "loaded_quality"))
+    trace = replace(_trace(frequency, np.zeros(frequency.shape, complex))[0], names=names)
+    found = trace.model(np.array([fit[name].value for name in names]))
+    return np.asarray(found[np.argsort(np.argsort(frequency, kind="stable"))])
 
 
 def _interpreted(trace: "_Trace", fano: bool) -> FitResult:

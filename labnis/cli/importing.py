@@ -1,0 +1,109 @@
+"""The command that makes a run of a file of another program."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from labnis.cli.options import STATION, DataOption, JsonOption, StationOption, path_of
+from labnis.cli.results import print_results, refuse_doubtful
+from labnis.errors import RequestError
+from labnis.exchange.importing import KINDS, import_run
+from labnis.experiment.analysis import analyses_of_run
+from labnis.experiment.calibrations import Logbook
+from labnis.experiment.run import Run, stored_run
+from labnis.experiment.run_plan import code_version
+from labnis.fit import FitResult
+from labnis.ledger import new_batch
+from labnis.ledger.of_station import ledger_of
+from labnis.station import load_station
+from labnis.storage import collect_environment, find_run
+from labnis.ui.output import say
+
+__all__ = ["import_"]
+
+_COOLDOWN = "imported"
+
+
+def import_(  # noqa: PLR0913, PLR0917  # options
+    file: Annotated[Path, typer.Argument(parser=path_of, metavar="FILE", help="File of another program.")],
+    kind: Annotated[str, typer.Option("--as", metavar="KIND", help=f"What it is: {', '.join(KINDS)}.")],
+    columns: Annotated[
+        str | None,
+        typer.Option(
+            "--columns",
+            metavar="NAME=COLUMN",
+            help='Where columns have other names, or no unit: "device_voltage=V (mV),current=I (nA)".',
+        ),
+    ] = None,
+    device: Annotated[str, typer.Option("--device", metavar="NAME", help="Of the device.")] = "",
+    junctions: Annotated[
+        str, typer.Option("--junctions", metavar="N", help="1, 2 (a pair), or SERIESxPARALLEL of an array.")
+    ] = "2",
+    series_resistance: Annotated[
+        float, typer.Option("--series-resistance", min=0.0, help="Of the line (ohm), if it is not subtracted yet.")
+    ] = 0.0,
+    chosen: Annotated[
+        list[str] | None, typer.Option("--from", metavar="RUN", help="Run with fits that this one needs.")
+    ] = None,
+    station: StationOption = STATION,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a run of a file of another program, and fit it.
+
+    The run is one like any other: show, refit, ledger and figure have it. Units come from the file or from --columns,
+    and are never guessed.
+    """
+    config = load_station(station) if data is None or station.exists() else None
+    folder = data if data is not None else config.data if config is not None else Path()
+    priors: dict[str, FitResult] = {}
+    for text in chosen or ():
+        priors |= stored_run(find_run(folder, text)).fits
+    run = import_run(
+        file,
+        kind,
+        data=folder,
+        columns=_columns(columns or ""),
+        device={"name": device, "junctions": _junctions(junctions)},
+        series_resistance=series_resistance,
+        cooldown=_COOLDOWN,
+        priors=priors,
+    )
+    if config is not None:
+        ledger = ledger_of(config, data).of_device(device)
+        ledger.closed_cooldown(_COOLDOWN, note="runs of other programs")
+        book = Logbook(ledger, _COOLDOWN, new_batch(), folder, code_version(collect_environment()), simulated=False)
+        for told in book.enter(analyses_of_run(run.metadata), run.fits, run.path, run.run_id):
+            say(f"labnis: {told}", err=True)
+    _print(run, as_json=as_json)
+    refuse_doubtful([run])
+
+
+def _print(run: Run, *, as_json: bool) -> None:
+    print_results([run], None, simulated=False, as_json=as_json)
+    for name, problem in run.problems.items():
+        say(f"no fit ({name}): {problem}", err=True)
+    for name, fit in run.fits.items():
+        for text in fit.warnings:
+            say(f"warning ({name}): {text}", err=True)
+
+
+def _columns(text: str) -> dict[str, str]:
+    """Parts of the option, divided by commas that are not in brackets."""
+    found = {}
+    for part in filter(None, (one.strip() for one in text.split(","))):
+        name, equals, column = part.partition("=")
+        if not equals or not column.strip():
+            raise RequestError(f'--columns {part!r}: write it like "device_voltage=V (mV),current=I (nA)"')
+        found[name.strip()] = column.strip()
+    return found
+
+
+def _junctions(text: str) -> Any:
+    """1, 2, or (series, parallel)."""
+    parts = text.lower().split("x")
+    if not all(part.isdigit() and int(part) > 0 for part in parts) or len(parts) > 2:
+        raise RequestError(f"--junctions {text!r}: 1, 2, or SERIESxPARALLEL such as 10x2")
+    numbers = [int(part) for part in parts]
+    return numbers[0] if len(numbers) == 1 else numbers

@@ -1,0 +1,251 @@
+"""Columns of files of other programs, with their units as far as the file says them.
+
+Text with columns (commas, semicolons, tabs or blanks; a header with units in brackets, or lines of comments), such as
+exports of network analyzers, of Keithley instruments, of pymeasure and of spyview; Touchstone of one or two ports;
+databases and netCDF of QCoDeS; netCDF; HDF5 of Labber and plottr; MATLAB.
+"""
+
+import csv
+import re
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import h5py
+import numpy as np
+import scipy.io
+import xarray
+from numpy.typing import NDArray
+
+from labnis.errors import RequestError
+
+__all__ = ["Column", "read_columns"]
+
+_UNIT = re.compile(r"^(?P<name>.*?)\s*[\(\[](?P<unit>[^\)\]]*)[\)\]]\s*$")
+_COMMENTS = ("#", "!", "%", "//", "*")
+_SCALES = {"hz": 1.0, "khz": 1e3, "mhz": 1e6, "ghz": 1e9}
+_DELIMITERS = ("\t", ";", ",")
+
+
+class Column(NamedTuple):
+    """Numbers, and their unit; empty where the file does not say it."""
+
+    values: NDArray[Any]
+    unit: str = ""
+
+
+def read_columns(path: Path) -> dict[str, Column]:
+    """Columns of the file at `path` by name; complex ones as NAME_re and NAME_im.
+
+    Raises
+    ------
+    RequestError
+        The file cannot be read, or has no columns of numbers.
+
+    """
+    suffix = path.suffix.lower()
+    read = _READERS.get(suffix, _text)
+    try:
+        found = read(path)
+    except Exception as error:  # what libraries make of damaged files has no common class
+        raise RequestError(f"{path}: cannot be read as {suffix or 'text'}: {error}") from error
+    if not found:
+        raise RequestError(f"{path}: it has no columns of numbers")
+    return {name: column for name, raw in found.items() for name, column in _parts(name, raw)}
+
+
+def _parts(name: str, column: Column) -> Iterator[tuple[str, Column]]:
+    if not np.iscomplexobj(column.values):
+        yield name, column
+        return
+    yield f"{name}_re", Column(column.values.real, column.unit)
+    yield f"{name}_im", Column(column.values.imag, column.unit)
+
+
+def _named(header: str) -> tuple[str, str]:
+    """Name and unit of "Voltage (mV)" or "Voltage [mV]"."""
+    match = _UNIT.match(header.strip().strip('"'))
+    return (match["name"].strip(), match["unit"].strip()) if match else (header.strip().strip('"'), "")
+
+
+# --- text -------------------------------------------------------------------------------------------------------------
+
+
+def _text(path: Path) -> dict[str, Column]:
+    """The longest block of lines with equally many numbers; the last line before it that fits is its header."""
+    lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
+    rows: list[list[float]] = []
+    header: list[str] = []
+    best: tuple[list[list[float]], list[str]] = ([], [])
+    last: list[str] = []
+    for line in lines:
+        fields = _fields(line)
+        numbers = _numbers(fields)
+        if numbers is None:
+            if fields:
+                best = max(best, (rows, header), key=lambda block: len(block[0]))
+                rows, last = [], _fields(line.strip().lstrip("".join(_COMMENTS)).strip()) or last
+            continue
+        if rows and len(numbers) != len(rows[0]):
+            best, rows = max(best, (rows, header), key=lambda block: len(block[0])), []
+        if not rows:
+            header = last
+        rows.append(numbers)
+    rows, header = max(best, (rows, header), key=lambda block: len(block[0]))
+    if not rows:
+        return {}
+    names = header if len(header) == len(rows[0]) else [f"column {number}" for number in range(1, len(rows[0]) + 1)]
+    table = np.array(rows)
+    found: dict[str, Column] = {}
+    for number, text in enumerate(names):
+        name, unit = _named(text)
+        found[name if name not in found else f"{name} {number + 1}"] = Column(table[:, number], unit)
+    return found
+
+
+def _fields(line: str) -> list[str]:
+    """Parts of a line, by the first delimiter that it has, or by blanks."""
+    text = line.strip()
+    delimiter = next((one for one in _DELIMITERS if one in text), None)
+    if delimiter is None:
+        return text.split()
+    parts = next(csv.reader([text], delimiter=delimiter, skipinitialspace=True))
+    fields = [part.strip() for part in parts]
+    while fields and not fields[-1]:  # a delimiter at the end of each line
+        fields.pop()
+    return fields
+
+
+def _numbers(fields: list[str]) -> list[float] | None:
+    """The fields as numbers, with NaN for an empty one; None where one is none, or there are no two."""
+    filled = [field or "nan" for field in fields]
+    if sum(map(bool, fields)) < 2:
+        return None
+    for text in (filled, [field.replace(",", ".") for field in filled]):  # with a decimal comma
+        try:
+            return [float(field) for field in text]
+        except ValueError:
+            continue
+    return None
+
+
+# --- Touchstone -------------------------------------------------------------------------------------------------------
+
+
+def _touchstone(path: Path) -> dict[str, Column]:
+    """Version 1 of one or two ports: frequency, and S11, S21, S12 and S22 where they are."""
+    scale, form = 1e9, "MA"
+    numbers: list[float] = []
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        text = line.partition("!")[0].strip()
+        if text.startswith("#"):
+            words = text[1:].lower().split()
+            scale = next((_SCALES[word] for word in words if word in _SCALES), 1e9)
+            form = next((word.upper() for word in words if word in ("ma", "db", "ri")), "MA")
+            if any(word in words for word in ("y", "z", "g", "h")):
+                raise ValueError("it has no S parameters")
+        elif text.startswith("["):
+            raise ValueError("Touchstone of version 2 is not read")
+        elif text:
+            numbers += map(float, text.split())
+    ports = 1 if path.suffix.lower() == ".s1p" else 2
+    table = np.array(numbers).reshape(-1, 1 + 2 * ports**2)
+    found = {"frequency": Column(scale * table[:, 0], "Hz")}
+    for number, name in enumerate(("s11", "s21", "s12", "s22")[: ports**2]):
+        first, second = table[:, 1 + 2 * number], table[:, 2 + 2 * number]
+        size = 10 ** (first / 20) if form == "DB" else first
+        value = first + 1j * second if form == "RI" else size * np.exp(1j * np.deg2rad(second))
+        found[name] = Column(value, "1")
+    return found
+
+
+# --- binary files -----------------------------------------------------------------------------------------------------
+
+
+def _of_dataset(data: xarray.Dataset) -> dict[str, Column]:
+    """Columns of a Dataset, with one row for each point of its grid; traces along `frequency` have two dimensions."""
+    points = [dim for dim in data.dims if dim != "frequency"]
+    found: dict[str, Column] = {}
+    for name, column in data.variables.items():
+        if column.dtype.kind not in "fciu":
+            continue
+        values = data[name].drop_vars([*data[name].coords])
+        if name != "frequency" and points:
+            missing = {dim: data.sizes[dim] for dim in points if dim not in values.dims}
+            values = values.expand_dims(missing).stack(point=points).transpose("point", ...)
+        found[str(name)] = Column(values.values, str(column.attrs.get("units", column.attrs.get("unit", ""))))
+    return found
+
+
+def _netcdf(path: Path) -> dict[str, Column]:
+    with xarray.open_dataset(path, engine="h5netcdf") as data:
+        return _of_dataset(data.load())
+
+
+def _qcodes(path: Path) -> dict[str, Column]:
+    """The last dataset of a database."""
+    from qcodes.dataset import connect, load_by_id  # noqa: PLC0415  # slow, and only for these
+
+    connection: Any = connect(path, read_only=True)
+    try:
+        (last,) = connection.execute("SELECT MAX(run_id) FROM runs").fetchone()
+        if last is None:
+            raise ValueError("the database has no dataset")
+        dataset: Any = load_by_id(last, connection)
+        return _of_dataset(dataset.to_xarray_dataset())
+    finally:
+        connection.close()
+
+
+def _hdf5(path: Path) -> dict[str, Column]:
+    """Datasets of plottr, of Labber's log, or, of any other file, all of numbers in one dimension."""
+    with h5py.File(path, "r") as file:
+        if "Data" in file and "Channel names" in file["Data"]:
+            return _labber(file)
+        found: dict[str, Column] = {}
+
+        def visit(name: str, item: Any) -> None:
+            if isinstance(item, h5py.Dataset) and item.dtype.kind in "fciu" and item.ndim > 0:
+                unit = item.attrs.get("unit", item.attrs.get("units", ""))
+                text = unit.decode() if isinstance(unit, bytes) else str(unit)
+                found[name.rpartition("/")[2] if name.rpartition("/")[2] not in found else name] = Column(
+                    item[()], text
+                )
+
+        file.visititems(visit)
+        return found
+
+
+def _labber(file: Any) -> dict[str, Column]:
+    """Channels of Labber: an array of (steps, channels, entries), with their units under `Channels`."""
+    units = {row[0].decode(): row[3].decode() for row in file["Channels"][()]} if "Channels" in file else {}
+    names = [(row[0].decode(), row[1].decode()) for row in file["Data/Channel names"][()]]
+    values = file["Data/Data"][()]
+    found: dict[str, Column] = {}
+    for number, (name, part) in enumerate(names):
+        ending = {"Real": "_re", "Imaginary": "_im"}.get(part, "")
+        found[f"{name}{ending}"] = Column(values[:, number, :].T.ravel(), units.get(name, ""))
+    return found
+
+
+def _matlab(path: Path) -> dict[str, Column]:
+    """Numeric arrays of a file up to version 7.2; newer ones are HDF5."""
+    try:
+        known: Mapping[str, Any] = scipy.io.loadmat(path, squeeze_me=True)
+    except NotImplementedError:
+        return {name: Column(c.values.squeeze().T, c.unit) for name, c in _hdf5(path).items()}
+    found = {}
+    for name, values in known.items():
+        if isinstance(values, np.ndarray) and values.dtype.kind in "fciu" and values.ndim > 0:
+            found[name] = Column(values)
+    return found
+
+
+_READERS: Mapping[str, Callable[[Path], dict[str, Column]]] = {
+    ".s1p": _touchstone,
+    ".s2p": _touchstone,
+    ".nc": _netcdf,
+    ".db": _qcodes,
+    **dict.fromkeys((".h5", ".hdf5", ".ddh5"), _hdf5),
+    ".mat": _matlab,
+}

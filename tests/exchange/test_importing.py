@@ -1,0 +1,221 @@
+"""Data of other programs as runs: right units or a refusal, and everything that a run has."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.io
+import skrf
+import xarray
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+import labnis as package
+from labnis.errors import RequestError
+from labnis.exchange.exporting import export
+from labnis.exchange.importing import import_run
+from labnis.exchange.reading import read_columns
+from labnis.physics import NISJunction
+from tests.run.bench import Commands
+
+GAP, RESISTANCE = 205e-6, 9e3
+VOLTAGE = np.linspace(-1e-3, 1e-3, 81)
+CURRENT = NISJunction(GAP, RESISTANCE, 1e-3).current(VOLTAGE / 2, 0.12) + 1e-12 * np.random.default_rng(0).normal(
+    size=81
+)
+FREQUENCY = np.linspace(4.995e9, 5.005e9, 101)
+RATES = 4e6, 1.5e6
+
+
+def trace(shift: float = 0.0) -> NDArray[np.complex128]:
+    """S11 of a resonance at 5 GHz with a cable, as a network analyzer measures it."""
+    line, internal = RATES
+    gamma = -1 + 2 * line / (line + internal + 4j * np.pi * (FREQUENCY - 5e9 - shift))
+    noise = np.random.default_rng(1).normal(size=(2, 101)) * 1e-3
+    return np.asarray(0.5 * np.exp(-2j * np.pi * 2e-9 * (FREQUENCY - 5e9)) * gamma + noise[0] + 1j * noise[1])
+
+
+def assert_junction(run: package.experiment.run.Run) -> None:
+    assert run.status == "done" and run.rows == 81
+    gap, resistance = run.results["gap"], run.results["normal_resistance"]
+    assert abs(gap.value - GAP) < 4 * gap.sigma < 0.01 * GAP
+    assert abs(resistance.value - RESISTANCE) < 4 * resistance.sigma < 0.01 * RESISTANCE
+
+
+TEXTS = {
+    "units in the header": ("V (mV),I (nA)\n", ",", 1e3, 1e9, "device_voltage=V,current=I"),
+    "units in square brackets, tabs": ("V [uV]\tI [A]\n", "\t", 1e6, 1.0, "device_voltage=V,current=I"),
+    "units given, comments before": (
+        "# made by\n# Volt Amp\n",
+        " ",
+        1.0,
+        1.0,
+        "device_voltage=Volt (V),current=Amp (A)",
+    ),
+    "no header": ("", " ", 1e3, 1e12, "device_voltage=column 1 (mV),current=column 2 (pA)"),
+    "lines before the table": ("Keithley 2450\nNPLC;1\nV (V);I (A)\n", ";", 1.0, 1.0, "device_voltage=V,current=I"),
+}
+
+
+@pytest.mark.parametrize("kind", TEXTS)
+def test_a_curve_in_a_text(kind: str, labnis: Commands, tmp_path: Path) -> None:
+    header, delimiter, volts, amperes, columns = TEXTS[kind]
+    rows = (f"{v * volts:.9e}{delimiter}{i * amperes:.9e}\n" for v, i in zip(VOLTAGE, CURRENT, strict=True))
+    (tmp_path / "curve.txt").write_text(header + "".join(rows), encoding="utf-8")
+    answer = labnis(f"import curve.txt --as IVSweep --device A7 --json --columns '{columns}'")
+    assert answer.code == 0, answer.err
+    found = json.loads(answer.out)
+    run = package.open_run(found["runs"][0])
+    assert_junction(run)
+    assert run.results["gap"].value == found["results"]["gap"]["value"]
+    np.testing.assert_allclose(run.data["device_voltage"], VOLTAGE, atol=1e-12)
+
+
+def test_an_imported_run_is_one_like_any_other(labnis: Commands, tmp_path: Path) -> None:
+    pd.DataFrame({"device_voltage": VOLTAGE, "current": CURRENT}).to_csv(tmp_path / "c.csv", index=False)
+    answer = labnis(
+        "import c.csv --as IVSweep --device A7 --json --columns 'device_voltage=device_voltage (V),current=current (A)'"
+    )
+    (path,) = json.loads(answer.out)["runs"]
+    assert "imported from" in labnis(f"show {path}").out
+    again = json.loads(labnis(f"refit {path} --json").out)
+    assert again["results"]["gap"]["moved"] == pytest.approx(0, abs=1e-3)
+    listed = json.loads(labnis("calibrations --json").out)
+    assert {(one["device"], one["cooldown"], one["simulated"]) for one in listed} == {("A7", "imported", False)}
+    assert labnis(f"show {path} --figure f.png").code == 0 and (tmp_path / "f.png").stat().st_size > 10_000
+
+
+def test_without_units_nothing_is_guessed(labnis: Commands, tmp_path: Path) -> None:
+    pd.DataFrame({"device_voltage": VOLTAGE, "current": CURRENT}).to_csv(tmp_path / "c.csv", index=False)
+    refused = labnis("import c.csv --as IVSweep")
+    assert refused.code == 2
+    assert "the unit of 'device_voltage' is not known; write it like device_voltage=device_voltage (V)" in refused.err
+    other = labnis("import c.csv --as IVSweep --columns 'device_voltage=U (V),current=current (A)'")
+    assert "no column 'U (V)'; there are device_voltage, current" in other.err
+    wrong = labnis("import c.csv --as IVSweep --columns 'device_voltage=device_voltage (s),current=current (A)'")
+    assert "'s' cannot be expressed in V" in wrong.err
+    missing = labnis("import c.csv --as IVSweep --columns 'device_voltage=device_voltage (V),voltage=current (A)'")
+    assert "--columns voltage: it is no column of a run; they are device_voltage, current" in missing.err
+    assert not list(tmp_path.rglob("*.h5"))
+
+
+def test_the_part_of_a_line_is_subtracted(tmp_path: Path) -> None:
+    line = 2e3
+    columns = {"device_voltage": VOLTAGE + line * CURRENT, "current": CURRENT}
+    assert_junction(import_run(columns, "IVSweep", data=tmp_path, series_resistance=line))
+
+
+def test_one_junction_is_said(tmp_path: Path) -> None:
+    single = {"device_voltage": VOLTAGE / 2, "current": CURRENT}
+    found = import_run(single, "IVSweep", data=tmp_path, device={"name": "stm", "junctions": 1})
+    assert found.results["gap"].value == pytest.approx(GAP, rel=1e-3)
+    assert "one junction" in found.fits["current_voltage"].assumed["junctions"]
+
+
+@pytest.mark.parametrize("form", ["ri", "ma", "db"])
+@pytest.mark.parametrize("unit", ["Hz", "ghz"])
+def test_touchstone(form: str, unit: str, tmp_path: Path) -> None:
+    network = skrf.Network(f=FREQUENCY, f_unit="Hz", s=trace().reshape(-1, 1, 1))
+    network.frequency.unit = unit
+    network.write_touchstone("trace", dir=str(tmp_path), form=form)
+    run = import_run(tmp_path / "trace.s1p", "Resonance", data=tmp_path / "data")
+    assert_resonance(run)
+
+
+def assert_resonance(run: package.experiment.run.Run) -> None:
+    for name, true in (("resonance_frequency", 5e9), ("damping_internal", RATES[1])):
+        assert abs(run.results[name].value - true) < 4 * run.results[name].sigma, name
+    np.testing.assert_allclose(run.results["damping_line"].value, RATES[0], rtol=0.05)
+
+
+S11 = {
+    "s11_mag=size,s11_deg=angle (deg)": lambda s: (np.abs(s), np.degrees(np.angle(s))),
+    "s11_db=size (dB),s11_rad=angle (rad)": lambda s: (20 * np.log10(np.abs(s)), np.unwrap(np.angle(s))),
+    "s11_re=size,s11_im=angle": lambda s: (s.real, s.imag),
+}
+
+
+@pytest.mark.parametrize("columns", S11)
+def test_a_trace_in_a_text(columns: str, tmp_path: Path) -> None:
+    size, angle = S11[columns](trace())
+    file = tmp_path / "trace.csv"
+    pd.DataFrame({"f (GHz)": FREQUENCY / 1e9, "size": size, "angle": angle}).to_csv(
+        file, index=False, float_format="%.12g"
+    )
+    names = dict(part.split("=") for part in f"frequency=f,{columns}".split(","))
+    assert_resonance(import_run(file, "Resonance", data=tmp_path / "data", columns=names))
+    with pytest.raises(RequestError, match="S11 is needed as one of s11_re and s11_im, s11_mag and s11_rad"):
+        import_run(file, "Resonance", data=tmp_path, columns={"frequency": "f", "s11_mag": "size"})
+    with pytest.raises(RequestError, match="the unit of 'angle' is not known"):
+        import_run(file, "Resonance", data=tmp_path, columns={"frequency": "f", "s11_mag": "size", "s11_rad": "angle"})
+    wrong = {"frequency": "f", "s11_mag": "size", "s11_rad": "angle (deg)"}
+    with pytest.raises(RequestError, match="'angle' is in deg; as s11_rad it has to be in rad"):
+        import_run(file, "Resonance", data=tmp_path, columns=wrong)
+
+
+def test_what_labnis_exports_comes_back(labnis: Commands, tmp_path: Path) -> None:
+    answer = labnis("calibrate --dry-run --json --set IVSweep.points=31 --set ReflectionVsBias.points=15 "
+                    "--set ReflectionVsBias.frequencies=101 --set EmittedPowerVsBias.points=11")  # fmt: skip
+    curve, traces, spectra = (package.open_run(path) for path in json.loads(answer.out)["runs"])
+    priors = dict(curve.fits)
+    device = json.loads(curve.metadata["context"]["fit"])["device"]
+    for to, name in (("netcdf", "r.nc"), ("qcodes", "r.db"), ("csv", "r.csv")):
+        (file,) = export(traces.path, to, tmp_path / name)
+        found = import_run(file, "ReflectionVsBias", data=tmp_path / "data", priors=priors, device=device)
+        np.testing.assert_array_equal(found.data["s11"], traces.data["s11"])
+        for result, estimate in traces.results.items():
+            assert found.results[result].value == pytest.approx(estimate.value, abs=0.3 * estimate.sigma), (to, result)
+    (file,) = export(spectra.path, "netcdf", tmp_path / "e.nc")
+    found = import_run(file, "EmittedPowerVsBias", data=tmp_path / "data", priors=dict(traces.fits), device=device)
+    assert found.results["gain"].value == pytest.approx(
+        spectra.results["gain"].value, abs=0.3 * spectra.results["gain"].sigma
+    )
+
+
+def test_matlab_labber_and_plottr(tmp_path: Path) -> None:
+    names = {"device_voltage": "V (V)", "current": "I (A)"}
+    scipy.io.savemat(tmp_path / "c.mat", {"V": VOLTAGE, "I": CURRENT})
+    assert_junction(import_run(tmp_path / "c.mat", "IVSweep", data=tmp_path / "1", columns=names))
+    with h5py.File(tmp_path / "labber.hdf5", "w") as file:
+        file["Data/Data"] = np.stack([VOLTAGE, CURRENT], axis=1)[:, :, None]
+        file["Data/Channel names"] = np.array([(b"V", b""), (b"I", b"")], dtype=[("name", "S9"), ("info", "S9")])
+        kinds = [(name, "S9") for name in ("name", "instrument", "quantity", "unitPhys")]
+        file["Channels"] = np.array([(b"V", b"", b"", b"V"), (b"I", b"", b"", b"A")], dtype=kinds)
+    plain = {"device_voltage": "V", "current": "I"}
+    assert_junction(import_run(tmp_path / "labber.hdf5", "IVSweep", data=tmp_path / "2", columns=plain))
+    with h5py.File(tmp_path / "p.ddh5", "w") as file:
+        for name, values, unit in (("V", 1e3 * VOLTAGE, "mV"), ("I", 1e9 * CURRENT, "nA")):
+            file.create_dataset(f"data/{name}", data=values).attrs["unit"] = unit
+    assert_junction(import_run(tmp_path / "p.ddh5", "IVSweep", data=tmp_path / "3", columns=plain))
+
+
+def test_shapes_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match=r"different lengths: device_voltage \(81,\), current \(80,\)"):
+        import_run({"device_voltage": VOLTAGE, "current": CURRENT[:-1]}, "IVSweep", data=tmp_path)
+    both: dict[str, Any] = {"device_voltage": np.zeros(3), "frequency": FREQUENCY, "s11": np.ones((2, 101), complex)}
+    with pytest.raises(RequestError, match="there are 2 traces, and device_voltage of 3"):
+        import_run(both, "ReflectionVsBias", data=tmp_path)
+    with pytest.raises(RequestError, match="a frequency occurs twice"):
+        import_run({"frequency": [1e9, 2e9, 2e9], "s11": np.ones(3, complex)}, "Resonance", data=tmp_path)
+    with pytest.raises(RequestError, match="'Sweep' is no kind of run; they are IVSweep"):
+        import_run({}, "Sweep", data=tmp_path)
+    with pytest.raises(RequestError, match="device_voltage, current missing; there are none"):
+        import_run(xarray.Dataset(), "IVSweep", data=tmp_path)
+    assert not list(tmp_path.rglob("*.h5"))
+
+
+@given(st.binary(max_size=400), st.sampled_from([".csv", ".s1p", ".s2p", ".mat", ".nc", ".db", ".hdf5", ".txt"]))
+def test_any_bytes_are_read_or_refused(tmp_path_factory: pytest.TempPathFactory, content: bytes, suffix: str) -> None:
+    file = tmp_path_factory.mktemp("bytes") / f"file{suffix}"
+    file.write_bytes(content)
+    try:
+        found = read_columns(file)
+    except RequestError as error:
+        assert str(file) in str(error)
+    else:
+        assert all(np.asarray(column.values).dtype.kind in "fiu" for column in found.values())

@@ -88,10 +88,20 @@ def _print_results(found: Sequence[Run], apart: Sequence[_Difference]) -> None:
 
 def _differing(found: Sequence[Run]) -> dict[str, list[Any]]:
     """Settings that are not the same in all runs, by dotted name; None where a run has none of that name."""
-    flat = [dict(_flat({name: run.metadata.get(name) for name in _SETTINGS})) for run in found]
+    flat = [dict(_flat(_settings(run.metadata))) for run in found]
     names = dict.fromkeys(name for one in flat for name in one)
     values = {name: [one.get(name) for one in flat] for name in names}
     return {name: every for name, every in values.items() if any(value != every[0] for value in every)}
+
+
+def _settings(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """What may differ, with the instruments of the run alone; files of earlier versions have all that were open."""
+    instruments = metadata["instruments"]
+    used = metadata["context"].get("instruments")
+    if not isinstance(used, list):
+        used = [*instruments]
+    found = {name: metadata.get(name) for name in _SETTINGS}
+    return found | {"instruments": {name: facts for name, facts in instruments.items() if name in used}}
 
 
 def _flat(settings: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:

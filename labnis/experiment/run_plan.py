@@ -12,10 +12,12 @@ from labnis import __version__
 from labnis.experiment.analysis import Analysis, FitContext, analyse, fit_order, fitted, published_name
 from labnis.experiment.calibrations import Prior
 from labnis.experiment.goals import PrecisionGoal
+from labnis.experiment.preflight import needed_roles
 from labnis.experiment.recorder import setpoint_columns
 from labnis.fit import FitResult
 from labnis.printable import without_passwords
 from labnis.station import OpenStation
+from labnis.station.amplifier import instruments_of
 from labnis.storage import Environment, RunMetadata
 from sim_instruments import Twin
 
@@ -98,6 +100,8 @@ def metadata_of(
         "priors": {name: fit.as_record() for name, fit in plan.known.items()},
         # So that the results can be read where an analysis cannot be imported.
         "results": {published_name(a, name): [a.name, name] for a in plan.analyses for name in a.results},
+        # Of those that are open, which an earlier run of the session may have needed.
+        "instruments": instruments_of(config.wiring, [config.roles[one] for one in needed_roles([procedure], config)]),
     }
     if twin is not None:
         context["instrument_errors"] = dict(twin.instrument_errors)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import labnis as package
-from labnis.storage import list_runs
+from labnis.storage import list_runs, read_metadata
 from tests.run.bench import BUDGETED_TEXT, Commands, write_station
 
 
@@ -66,3 +66,16 @@ def test_runs_without_a_common_result(labnis: Commands, runs: list[str]) -> None
     answer = labnis(f"compare {runs[0]} {third}")
     assert answer.code == 0
     assert "no result of two of them can be compared" in answer.out
+
+
+def test_an_instrument_that_only_another_run_of_the_session_used_is_no_difference(
+    tmp_path: Path, labnis: Commands
+) -> None:
+    few = "--set IVSweep.points=21 --set ReflectionVsBias.points=4 --set EmittedPowerVsBias.points=4"
+    assert labnis(f"calibrate --dry-run {few}").code in (0, 7)
+    assert labnis("run IVSweep --dry-run --set points=25").code in (0, 7)
+    runs = sorted(list_runs(tmp_path / "data"), key=lambda run: run.number or 0)
+    curve, reflection, _, other = (run.run_id for run in runs)
+    assert read_metadata(runs[0].path)["instruments"].keys() > read_metadata(runs[3].path)["instruments"].keys()
+    assert compared(labnis, curve, other)["settings"][curve] == {"parameters.points": 21}
+    assert "instruments.n5222b.model" in compared(labnis, curve, reflection)["settings"][curve]

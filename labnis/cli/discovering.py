@@ -35,7 +35,7 @@ def discover(
     if not addresses and not as_json and sys.stdin.isatty():
         addresses = typer.prompt(QUESTION, default="", show_default=False, err=True).split()
     found = list(discovered(visalib, addresses or (), serial_ports=serial_ports))
-    lines = station_lines(found)
+    lines = station_lines(found, visalib)
     if as_json:
         say_json({"instruments": found, "lines": lines})
         return

@@ -4,10 +4,11 @@ from .checking import check_station
 from .clock import SystemClock
 from .config import StationConfig, load_station
 from .connecting import VisaListener, instrument_class
-from .discovering import FoundInstrument, discovered, station_lines
+from .discovering import FoundInstrument, discovered
 from .document import read_document
 from .opening import OpenStation, open_station
 from .packages import import_named_in_file, import_object
+from .proposing import station_lines
 from .role_readings import RoleReading, read_roles
 from .role_spec import RoleSpec, SetpointSpec
 from .sections import Device, Interlock, Island, Limits

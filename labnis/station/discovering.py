@@ -1,6 +1,5 @@
-"""Instruments that a VISA library finds, and fridges on the network, with their lines of a station file."""
+"""Instruments that a VISA library finds, and fridges on the network."""
 
-import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from labnis.printable import printable
 from labnis.station.lock import hold
 from labnis.station.lock_names import lock_names_of_address
 
-__all__ = ["FoundInstrument", "discovered", "station_lines"]
+__all__ = ["FoundInstrument", "discovered"]
 
 TIMEOUT = 1000
 """Time (ms) that an instrument has to connect, and to answer."""
@@ -156,19 +155,3 @@ def _line(opened: MessageBasedResource) -> str:
     if not (said := answer.decode("ascii").strip()).isprintable() or not said:
         raise ValueError(f"it answers {answer[:80]!r}")
     return said
-
-
-def station_lines(found: Sequence[FoundInstrument]) -> list[str]:
-    """The section `instruments:` of a station file for those that a class of labnis drives; empty if there are none."""
-    lines: list[str] = []
-    taken: dict[str, int] = {}
-    for one in found:
-        if one.type is None:
-            continue
-        module = one.type.split(".")[1]
-        taken[module] = taken.get(module, 0) + 1
-        name = module if taken[module] == 1 else f"{module}_{taken[module]}"
-        lines += [f"  {name}:", f"    type: {one.type}", f"    address: {json.dumps(one.address)}"]
-        if one.certificate:
-            lines.append(f'    init: {{certificate: "{one.certificate}"}}   # compare it at the fridge\'s computer')
-    return ["instruments:", *lines] if lines else []

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import socketserver
 import threading
 import time
@@ -15,6 +16,7 @@ import pyvisa
 from ruamel.yaml import YAML
 
 from drivers.models import MODELS, type_of
+from labnis.station import FoundInstrument, check_station, load_station, station_lines
 from labnis.station.lock import hold
 from labnis.station.lock_names import lock_names_of_address
 from sim_instruments import Twin, open_twin
@@ -49,6 +51,60 @@ def test_the_lines_for_a_station_file_name_class_and_address(truth: str, labnis:
     keithley = {"type": "drivers.keithley_2450.Keithley2450", "address": ADDRESSES["bias"]}
     assert instruments["keithley_2450"] == keithley
     assert len(instruments) == len(ADDRESSES)
+    assert instruments["lakeshore_372"]["init"] == {"channel": 1}
+
+
+SHORT = """\
+  wiring: {series_resistance: 2000.0, amplifiers: {preamplifier: {gain: 1.0e+7}}}
+  limits: {maximum_bias: 6.0e-3, maximum_step: 0.1e-3, ramp_rate: 5.0e-3, compliance: 5.0e-6}
+"""
+BLUEFORS = ("drivers.bluefors_control.BlueforsControl", "drivers.bluefors_controller.BlueforsController")
+GS200 = FoundInstrument("GPIB0::30::INSTR", "", "drivers.yokogawa_gs200.YokogawaGS200")
+
+
+@pytest.mark.parametrize("kind", sorted({*MODELS.values(), *BLUEFORS}))
+def test_the_lines_are_those_of_a_station(kind: str, tmp_path: Path) -> None:
+    """With wiring and limits alone; a line that is a comment is one after it was uncommented."""
+    path, address = tmp_path / "station.yaml", "http://10.0.0.1" if kind in BLUEFORS else "GPIB0::1::INSTR"
+    found = FoundInstrument(address, "", kind)
+    for others in ([], [GS200]):
+        lines = station_lines([*others, found], "@py")
+        if not others and "    # bias: NAME" in "".join(lines):
+            lines = station_lines([found, GS200], "@py")
+        text = "\n".join(lines) + "\n" + SHORT
+        for line in re.findall(r"^    # (current: .*)", text, re.MULTILINE):
+            text = text.replace(f"# {line}", line)
+        if "yokogawa_gs200" in text and "    current" not in text:
+            text = re.sub(r"    bias: yokogawa_gs200\n    # bias", "    bias", text)
+        path.write_text(text, encoding="utf-8")
+        check_station(load_station(path))
+        assert kind in {one["type"] for one in load_station(path).instruments.values()}
+        assert load_station(path).visalib == "@py"
+
+
+def test_instruments_with_channels_are_named_with_one() -> None:
+    sources = ["keithley_2600b.Keithley2600B", "qdac2.QDac2", "sim928.SIM928", "keysight_b29xx.KeysightB29xx"]
+    found = [FoundInstrument(f"GPIB0::{at}::INSTR", "", f"drivers.{kind}") for at, kind in enumerate(sources)]
+    lines = station_lines(found)
+    assert lines[lines.index("  roles:") + 1 :] == [
+        "    bias: {instrument: keithley_2600b, channel: smua}   # smua or smub, where the model has it",
+        "    # bias: {instrument: qdac2, channel: ch01}   # ch01 to ch24, where the model has it",
+        "    # bias: {instrument: sim928, channel: port1}   # port1 to port9, where the model has it",
+        "    # bias: keysight_b29xx",
+        "  # wiring: and limits: are needed, too (docs/station.md)",
+    ]
+    assert "    init: {channel: 1}   # this channel by default, see docs/instruments.md" in lines
+
+
+def test_a_station_needs_a_source(tmp_path: Path) -> None:
+    lines = station_lines([FoundInstrument("GPIB0::1::INSTR", "", "drivers.sr830.SR830")])
+    assert lines[-3:] == [
+        "    # bias: NAME   # every station has a bias source, which none of these is",
+        "    lockin: {instrument: sr830, amplifier: preamplifier}   # V/A: wiring: amplifiers: {preamplifier: "
+        "{gain: 1.0e+7}}",
+        "  # wiring: and limits: are needed, too (docs/station.md)",
+    ]
+    assert station_lines([]) == []
 
 
 def test_an_address_without_an_instrument_and_one_in_use_are_told(truth: str, labnis: Commands) -> None:  # noqa: F811
@@ -128,7 +184,9 @@ def test_the_software_of_a_fridge_is_found(
 ) -> None:
     answer = labnis(f"discover {web.address} --visalib {truth}")
     assert answer.code == 0
-    assert lines_of(answer)[kind.split(".")[1]] == {"type": kind, "address": web.address}
+    channel = {"BlueforsControl": "tmixing", "BlueforsController": 6}[kind.rpartition(".")[2]]
+    expected = {"type": kind, "address": web.address, "init": {"channel": channel}}
+    assert lines_of(answer)[kind.split(".")[1]] == expected
     assert "Bluefors," in answer.out
 
 
@@ -142,8 +200,8 @@ def test_a_certificate_of_its_own_is_printed_and_no_key_is_sent(
     monkeypatch.setenv("BLUEFORS_API_KEY", KEY)
     answer = labnis(f"discover {web.address} --visalib {truth}")
     found = lines_of(answer)["bluefors_control"]
-    assert found["init"] == {"certificate": FINGERPRINT.replace(":", "").lower()}
-    assert "compare it" in answer.out
+    assert found["init"] == {"channel": "tmixing", "certificate": FINGERPRINT.replace(":", "").lower()}
+    assert "compare the certificate" in answer.out
     assert web.requests
     assert [path for path in web.requests if KEY in path] == []
     web.key = KEY
@@ -179,7 +237,8 @@ def test_a_triton_is_found_at_its_socket(labnis: Commands, tmp_path: Path) -> No
     ):
         address = f"TCPIP0::127.0.0.1::{port}::SOCKET"
         answer = labnis(f"discover {address} --visalib @py")
-    assert lines_of(answer)["oxford_triton"] == {"type": "drivers.oxford_triton.TritonFridge", "address": address}
+    expected = {"type": "drivers.oxford_triton.TritonFridge", "address": address, "init": {"channel": "MC"}}
+    assert lines_of(answer)["oxford_triton"] == expected
 
 
 def panel_of(twin: Twin) -> Any:

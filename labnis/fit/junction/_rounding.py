@@ -65,8 +65,8 @@ class Rounding(NamedTuple):
         seen = {name: number_text(*digit) for name, digit in digits.items() if digit[0]}
         effect = "make neighbouring residuals alike, and count" if explained else "count"
         note = (
-            f"the last digits of {' and '.join(seen)}, {' and '.join(seen.values())}, {effect} in σ; a smaller range "
-            "of the meter has smaller ones"
+            f"the last digits of {' and '.join(seen)}, {' and '.join(seen.values())}, {effect} in σ; the range of "
+            "current follows maximum_current: a smaller one has a smaller digit"
         )
         return replace(
             result,

@@ -39,12 +39,18 @@ def truth_file(config: StationConfig, truth: Path | str | None) -> Path:
     Raises
     ------
     ConfigurationError
-        None is named.
+        None is named, or the one of the station file does not exist.
 
     """
     file = Path(truth) if truth is not None else config.twin
     if file is None:
         raise ConfigurationError(f"{config.path}: labnis.twin.file is missing; name a truth file there or by --twin")
+    if truth is None and not file.exists():
+        raise config.error(
+            ("labnis", "twin", "file"),
+            f"there is no {file}; a truth file is copied with the station file, to which its path is relative; copy "
+            "it, or give --twin FILE",
+        )
     return file
 
 

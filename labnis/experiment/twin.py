@@ -25,7 +25,7 @@ def twin_of(config: StationConfig, truth: Path | str | None, seed: int | None) -
         No truth file is named, or it cannot be used.
 
     """
-    file, setup = truth_file(config, truth), setup_of(config)
+    setup, file = setup_of(config), truth_file(config, truth)
     errors = Errors(overload=OverloadError, compliance=ComplianceError)
     with open_twin(
         file, seed=seed, wiring=setup.wiring, instruments=setup.instruments, errors=errors, stated=setup.stated
@@ -48,8 +48,8 @@ def truth_file(config: StationConfig, truth: Path | str | None) -> Path:
     if truth is None and not file.exists():
         raise config.error(
             ("labnis", "twin", "file"),
-            f"there is no {file}; a truth file is copied with the station file, to which its path is relative; copy "
-            "it, or give --twin FILE",
+            f"there is no {file.resolve()}; a truth file is copied with the station file, to which its path is "
+            "relative; copy it, or give --twin FILE",
         )
     return file
 

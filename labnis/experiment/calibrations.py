@@ -208,7 +208,8 @@ class Logbook:
             before = self.ledger.latest(self.cooldown, self.simulated, quantity=entry.quantity, expired=True)
         except LedgerUnavailableError:  # entering it says so
             return ""
-        apart = None if before is None or entry.warnings else difference_of(before, entry)
+        same = before is not None and _seed(before) == _seed(entry)
+        apart = difference_of(before, entry) if before is not None and same and not entry.warnings else None
         if before is None or apart is None or before.run_id == entry.run_id or (error := normalized(*apart)) <= 1:
             return ""
         return (
@@ -246,6 +247,12 @@ class Logbook:
         ]
 
 
+def _seed(entry: NewCalibration) -> int | None:
+    """That of the twin; None at a real fridge, and in entries of earlier versions."""
+    found: int | None = json.loads(entry.conditions).get("seed") if entry.conditions else None
+    return found
+
+
 def _of_run(path: Path) -> dict[str, Any]:
     """What all calibrations of a run have in common: time and conditions of the measurement, and the fits it used."""
     known = read_metadata(path)
@@ -254,6 +261,8 @@ def _of_run(path: Path) -> dict[str, Any]:
         "fridge_temperature": fit["fridge_temperature"],
         "wiring": known["wiring"],
         "instruments": known["instruments"],
+        # Another seed is another set of instruments, under the same names.
+        "seed": known["seed"],
     }
     used = [[one["fit"], one["run_id"]] for one in known["calibrations"]]
     return {

@@ -87,7 +87,7 @@ def test_a_sweep_that_was_interrupted_before_it_shows_the_gap_is_not_fitted(
         raise AssertionError("it was fitted")
 
     monkeypatch.setattr(type(analysis), "fit_curve", staticmethod(fitted))
-    with pytest.raises(FitError, match=f"{re.escape(told)} `labnis resume` continues the run$"):
+    with pytest.raises(FitError, match=f"{re.escape(told)} `labnis resume` continues the run, "):
         analysis.fit(interrupted, CONTEXT, {}, None)
 
 

@@ -110,9 +110,6 @@ def test_last_digits_of_quiet_meters_are_no_doubt_and_hide_none(bump: float) -> 
     fit = fit_current_voltage(voltage, current, series_resistance=SERIES_RESISTANCE)
     told = [note for note in fit.notes if "last digits of voltage and current, 10 nV and 1 pA" in note]
     assert bool(told) == (not bump)
-    assert all(
-        "the range of current follows maximum_current: a smaller one has a smaller digit" in note for note in told
-    )
     assert any("neighbouring residuals are alike" in warning for warning in fit.warnings) == bool(bump)
     if not bump:
         assert fit["gap"].value == pytest.approx(210e-6, abs=4 * fit["gap"].sigma)

@@ -3,6 +3,7 @@
 import numpy as np
 
 from labnis.fit._doubts import suspected
+from labnis.fit._residuals import told_alike
 from labnis.fit._sweeps import compared_sweeps, sweeps_of
 from labnis.fit.arrays import Real
 from labnis.fit.junction._array import PAIR, JunctionArray
@@ -36,12 +37,16 @@ def line_warnings(
 ) -> tuple[str, ...]:
     """A warning where the curve wants another resistance of the line than what is stated, or looks like a drift.
 
-    What is `rounded` with more than its noise may look like a drift as well.
+    What is `rounded` with more than its noise may look like any of these: they are looked for only where structure is
+    left that rounding does not explain.
     """
+    quiet = rounded and not told_alike(result.warnings)
     of_pair = readings.array.resistance
     stated, sigma = readings.series_resistance / of_pair, readings.resistance_sigma / of_pair
-    losses = gap_loss_suspects(model, result.by_name)
+    losses = [] if quiet else gap_loss_suspects(model, result.by_name)
     if LINE not in result.names:
+        if quiet:
+            return ()
         change = model.by_voltage(result.values) * readings.current * of_pair
         within, plausible = _CONTRADICTS * sigma, _PLAUSIBLE * result["normal_resistance"].value
         time = np.linspace(-0.5, 0.5, change.size)
@@ -59,7 +64,7 @@ def line_warnings(
         # An error of the line within what is stated looks much like unequal junctions, or a warm superconductor.
         if suspected(result, model, [line._replace(plausible=(0.0, within))]):
             found = suspected(result, model, [*unequal, *losses], known=np.hstack([held, change[:, None]]))
-        return found or suspected(result, model, [] if rounded else [drift], known=change[:, None])
+        return found or suspected(result, model, [drift], known=change[:, None])
     found, wanted = suspected(result, model, losses), readings.array.of_device(result)[LINE]
     if found or abs(wanted.value) <= _CONTRADICTS * sigma:
         return found

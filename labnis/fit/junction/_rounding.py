@@ -64,10 +64,7 @@ class Rounding(NamedTuple):
         digits = {"voltage": (self.volt, "V"), "current": (self.ampere, "A")}
         seen = {name: number_text(*digit) for name, digit in digits.items() if digit[0]}
         effect = "make neighbouring residuals alike, and count" if explained else "count"
-        advice = (
-            "; the range of current follows maximum_current: a smaller one has a smaller digit" if self.ampere else ""
-        )
-        note = f"the last digits of {' and '.join(seen)}, {' and '.join(seen.values())}, {effect} in σ{advice}"
+        note = f"the last digits of {' and '.join(seen)}, {' and '.join(seen.values())}, {effect} in σ"
         return replace(
             result,
             covariance=result.covariance + self._covariance(result, readings, model),

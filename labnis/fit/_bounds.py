@@ -24,6 +24,8 @@ from labnis.fit.result import FitResult
 __all__ = ["equivalent_statements", "statements_of_bounds", "with_bounds"]
 
 _ROUNDS, _ACCURACY = 200, 1e-6
+# Relative rounding of a covariance.
+_ROUNDING = 1e-12
 # A bound that makes a variance smaller by less than this part says nothing.
 _NEGLIGIBLE = 1e-4
 
@@ -77,7 +79,11 @@ def _above(lower: Mapping[int, float], absent: Sequence[int], mean: Real, covari
     rest = {i: bound for i, bound in lower.items() if i not in absent}
     if rest:
         index = list(rest)
-        root = np.linalg.inv(np.linalg.cholesky(covariance[np.ix_(index, index)]))
+        # Of parameters that do nearly the same, rounding may leave a variance below 0.
+        size, direction = np.linalg.eigh(covariance[np.ix_(index, index)])
+        size = np.maximum(size, _ROUNDING * max(size.max(), 1.0))
+        covariance[np.ix_(index, index)] = direction * size @ direction.T
+        root = (direction / np.sqrt(size)).T
         chi2 += float(nnls(root, root @ (mean[index] - np.array([*rest.values()])))[1]) ** 2
     for i, (value, sigma) in equivalent_statements(mean, covariance, rest).items():
         weight = covariance[:, i] / (covariance[i, i] + sigma**2)

@@ -121,3 +121,16 @@ def test_a_parameter_that_is_held_stays_without_uncertainty():
     fit = with_bounds(solve(parameters, model, "straight", {}), model, None, {"offset": 0.0})
     assert fit.sigma[1] == 0
     assert fit.sigma[0] > 0
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_components_that_do_the_same_are_no_failure(seed):
+    """As a leak and a wire whose columns differ by rounding: the variance of their difference may round below 0."""
+    voltage, random = np.linspace(-1, 1, 60), np.random.default_rng(seed)
+    columns = [voltage**2 * (1 + 1e-8 * part) for part in (0.0, np.cos(40 * voltage), np.sin(30 * voltage))]
+    model = Straight(np.stack([np.ones(60), *columns], axis=1), random.normal(size=60), mask=np.ones(60, bool))
+    parameters = [Parameter(name, "1", 1.0, 1.0, 0.0 if name != "offset" else -np.inf) for name in ("offset", *"abc")]
+    plain = solve(parameters, model, "straight", {})
+    bounded = with_bounds(plain, model, None, dict.fromkeys("abc", 0.0), [("a",), ("b",), ("c",)])
+    assert np.isfinite(bounded.sigma).all()
+    assert 0.1 < bounded.sigma[0] < 1

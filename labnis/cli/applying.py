@@ -48,13 +48,15 @@ def apply(
     the chain; S11 loses its background. Nothing is applied that does not cover the data: their frequencies, wiring and
     instruments. σ contains the drift that the calibrations of the cooldown show.
     """
+    if out is not None and out.exists():
+        raise RequestError(f"{out} exists; give another name")
     config = load_station(station)
     folder = data or config.data
     known: dict[str, Any] = {}
     if Path(run).suffix == _NETCDF:
         if chosen is None:
             raise RequestError(f"{run} does not say when it was measured, and at which device: give --from RUN")
-        measured = xarray.open_dataset(run, engine="h5netcdf")
+        measured = _opened(Path(run))
     else:
         stored = stored_run(find_run(folder, run))
         measured, metadata = stored.data, stored.metadata
@@ -65,7 +67,10 @@ def apply(
         calibration = _valid(config, data, stored, _QUANTITIES[what])
     found = calibration.apply(measured, **known)
     if out is not None:
-        _parted(found).to_netcdf(out, engine="h5netcdf")
+        try:
+            _parted(found).to_netcdf(out, engine="h5netcdf")
+        except OSError as error:
+            raise RequestError(f"{out}: cannot be written: {error.strerror or error}") from error
     if as_json:
         columns = {str(name): column.values for name, column in _parted(found).variables.items()}
         say_json({**found.attrs, "out": out, "columns": columns})
@@ -75,12 +80,24 @@ def apply(
         raise DataQualityError(f"the calibration is in doubt: {found.attrs['warnings']}")
 
 
+def _opened(path: Path) -> xarray.Dataset:
+    """A file of netCDF; s11_re and s11_im as s11, for netCDF has no complex numbers."""
+    try:
+        with xarray.open_dataset(path, engine="h5netcdf") as file:
+            data = file.load()
+    except (OSError, ValueError) as error:
+        raise RequestError(f"{path}: cannot be read as netCDF: {error}") from error
+    if {"s11_re", "s11_im"} <= {*map(str, data)}:
+        data["s11"] = data["s11_re"] + 1j * data["s11_im"]
+    return data
+
+
 def _valid(config: StationConfig, data: Path | None, stored: Run, quantity: str) -> Calibration:
     """The calibration that was valid when a run began, with the drift that those of its cooldown show."""
     opened, metadata = ledger_of(config, data), stored.metadata
     device = json.loads(metadata["context"]["fit"])["device"].get("name", "")
     entries = opened.calibrations(quantity=quantity, simulated=metadata["simulated"])
-    own = [entry for entry in entries if entry.device == device]
+    own = [entry for entry in entries if entry.device == device and entry.cooldown == metadata["cooldown"]]
     every = validities(own, opened.cooldowns(), config.valid_for, datetime.now(UTC))
     valid = valid_at(every, metadata["start"])
     if not valid:
@@ -92,9 +109,8 @@ def _valid(config: StationConfig, data: Path | None, stored: Run, quantity: str)
     (entry,) = [one.calibration for one in valid][-1:]
     counted = [one.calibration for one in every if one.until is None or one.until > one.calibration.measured]
     path = Path(entry.run_path)
-    of_cooldown = [c for c in counted if c.cooldown == entry.cooldown]
     where = path if path.is_file() else find_run(data or config.data, entry.run_id)
-    return Calibration.of(where, drift_rate(of_cooldown) if quantity == "gain" else 0.0)
+    return Calibration.of(where, drift_rate(counted) if quantity == "gain" else 0.0)
 
 
 def _parted(found: xarray.Dataset) -> xarray.Dataset:

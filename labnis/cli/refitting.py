@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,16 +14,16 @@ from rich.progress import Progress
 from rich.table import Table
 
 from labnis.cli.options import STATION, DataOption, FixOption, JsonOption, PriorOption, StationOption, moment
-from labnis.errors import DataQualityError, RequestError
+from labnis.errors import DataQualityError, LabnisError, RequestError
 from labnis.experiment.analysis import adjustable, analyses_of_run
 from labnis.experiment.calibrations import Logbook
 from labnis.experiment.known_values import known_from_texts
 from labnis.experiment.refitting import Asked, Refitted, commit, local_processes, refit_all
 from labnis.experiment.run_plan import code_version
-from labnis.ledger import Ledger, new_batch
+from labnis.ledger import Ledger, LedgerError, new_batch
 from labnis.ledger.of_station import ledger_of
 from labnis.station import load_station
-from labnis.storage import collect_environment, find_run, list_runs, read_metadata
+from labnis.storage import StorageError, collect_environment, find_run, list_runs, read_metadata
 from labnis.ui.estimates import estimate_table
 from labnis.ui.output import cells, console_of, encodable, print_table, say, say_json
 
@@ -79,10 +79,15 @@ def refit(  # noqa: PLR0913, PLR0917  # options
     ):
         task = progress.add_task("runs", total=len(paths))
 
+        lost: dict[str, str] = {}
+
         def told(one: Refitted) -> None:
-            if kept is not None:
-                kept.keep(one)
             progress.advance(task)
+            try:
+                if kept is not None:
+                    kept.keep(one)
+            except (LabnisError, LedgerError, StorageError) as error:  # the others are kept
+                lost[one.run_id] = str(error)
 
         found = refit_all(paths, asked, executor, told)
     if as_json:
@@ -92,16 +97,16 @@ def refit(  # noqa: PLR0913, PLR0917  # options
         _print_one(found[0])
     else:
         _print_moved(found)
-    _end(found)
+    _end(found, lost)
 
 
 def _found(folder: Path, runs: Sequence[str], since: str | None) -> list[Path]:
     """Files of the named runs, or of those of the named cooldowns, that began `since`."""
-    summaries = {run.path: run for run in list_runs(folder)} if since or len(runs) == 1 else {}
+    summaries = {run.path.resolve(): run for run in list_runs(folder)} if since or len(runs) == 1 else {}
     paths: dict[Path, None] = {}
     for name in runs:
         of_cooldown = [path for path, run in summaries.items() if run.cooldown == name]
-        paths |= dict.fromkeys(of_cooldown or [find_run(folder, name)])
+        paths |= dict.fromkeys(path.resolve() for path in of_cooldown or [find_run(folder, name)])
     if since is not None:
         begun = {path: summaries[path].start for path in paths if path in summaries}
         limit = moment(since)
@@ -152,6 +157,10 @@ class _Kept:
             return
         device = json.loads(metadata["context"]["fit"])["device"].get("name", "")
         ledger = self.ledger.of_device(device)
+        before = [known for known in ledger.calibrations() if known.run_id == one.run_id]
+        if before and all(calibration.revoked for calibration in before):
+            say(f"labnis: {one.run_id} was revoked: its new fits are in its file only", err=True)
+            return
         logbook = Logbook(ledger, metadata["cooldown"], self.batch, self.data, self.version, metadata["simulated"])
         for told in logbook.enter(analyses_of_run(metadata), one.fits, one.path, one.run_id):
             say(f"labnis: {one.run_id}: {told}", err=True)
@@ -197,7 +206,7 @@ def _print_moved(found: Sequence[Refitted]) -> None:
         say(f"data, priors and code are those of the newest fits: {len(same)} of {len(found)} runs")
 
 
-def _end(found: Sequence[Refitted]) -> None:
+def _end(found: Sequence[Refitted], lost: Mapping[str, str]) -> None:
     """With the exit code of doubtful data where a fit failed or is in doubt."""
     several = len(found) > 1
     failed = [
@@ -205,6 +214,7 @@ def _end(found: Sequence[Refitted]) -> None:
         for one in found
         for name, text in one.problems.items()
     ]
+    failed += [f"{run_id}: its fits are not kept: {why}" for run_id, why in lost.items()]
     if failed:
         raise DataQualityError("; ".join(failed))
     doubtful = [f"{one.run_id}: {', '.join(sorted(one.doubtful))}" for one in found if one.doubtful]

@@ -16,7 +16,6 @@ from labnis.exchange.reading import Column as Read
 from labnis.exchange.reading import read_columns
 from labnis.experiment.analysis import Analysis, analyse, analyses_of_run, published, published_name
 from labnis.experiment.curves import record_of
-from labnis.experiment.goals import unit_factor
 from labnis.experiment.run import Run
 from labnis.fit import FitContext, FitResult
 from labnis.storage import Axis, Column, RunMetadata, RunWriter, collect_environment
@@ -51,6 +50,10 @@ _S11: Mapping[tuple[str, str], Callable[[Numbers, Numbers], Numbers]] = {
     ("s11_db", "s11_rad"): lambda size, angle: 10 ** (size / 20) * np.exp(1j * angle),
     ("s11_db", "s11_deg"): lambda size, angle: 10 ** (size / 20) * np.exp(1j * np.deg2rad(angle)),
 }
+_PREFIXES = {
+    "f": 1e-15, "p": 1e-12, "n": 1e-9, "u": 1e-6, "µ": 1e-6, "μ": 1e-6, "m": 1e-3, "": 1.0, "k": 1e3, "M": 1e6,
+    "G": 1e9, "T": 1e12,
+}  # fmt: skip
 _UNITLESS = ("dB", "rad", "deg", "W/Hz")
 
 
@@ -225,8 +228,20 @@ def _converted(name: str, text: str, read: Mapping[str, Read], where: str) -> Nu
         raise RequestError(f"{where}: the unit of {source!r} is not known; write it like {name}={source} ({wanted})")
     if wanted in _UNITLESS and unit != wanted:
         raise RequestError(f"{where}: {source!r} is in {unit}; as {name} it has to be in {wanted}")
-    factor = 1.0 if wanted in _UNITLESS else unit_factor(f"{where}: {source}", unit, wanted)
+    factor = 1.0 if wanted in _UNITLESS else _factor(f"{where}: {source}", unit, wanted)
     return np.asarray(column.values, dtype=np.float64) * factor
+
+
+def _factor(where: str, unit: str, wanted: str) -> float:
+    """Of a unit with a prefix; nothing else is meant by a column of numbers."""
+    base, prefix = (wanted, unit.removesuffix(wanted)) if unit.endswith(wanted) else ("", unit)
+    if wanted == "1" and unit in ("", "1", "%"):
+        return 0.01 if unit == "%" else 1.0
+    if not base or prefix not in _PREFIXES:
+        raise RequestError(
+            f"{where}: {unit!r} cannot be expressed in {wanted}; give it in {wanted}, with a prefix or not"
+        )
+    return _PREFIXES[prefix]
 
 
 def _shaped(of: Kind, found: Mapping[str, Numbers]) -> tuple[dict[str, Numbers], Numbers | None]:

@@ -6,6 +6,7 @@ databases and netCDF of QCoDeS; netCDF; HDF5 of Labber and plottr; MATLAB.
 """
 
 import csv
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -79,14 +80,17 @@ def _text(path: Path) -> dict[str, Column]:
     best: tuple[list[list[float]], list[str]] = ([], [])
     last: list[str] = []
     for line in lines:
+        if rows and (not line.strip() or line.strip().startswith(_COMMENTS)):
+            continue
         fields = _fields(line)
-        numbers = _numbers(fields)
+        width = len(rows[0]) if rows else 0
+        numbers = _numbers(fields, width)
         if numbers is None:
             if fields:
                 best = max(best, (rows, header), key=lambda block: len(block[0]))
                 rows, last = [], _fields(line.strip().lstrip("".join(_COMMENTS)).strip()) or last
             continue
-        if rows and len(numbers) != len(rows[0]):
+        if rows and len(numbers) != width:
             best, rows = max(best, (rows, header), key=lambda block: len(block[0])), []
         if not rows:
             header = last
@@ -99,7 +103,10 @@ def _text(path: Path) -> dict[str, Column]:
     found: dict[str, Column] = {}
     for number, text in enumerate(names):
         name, unit = _named(text)
-        found[name if name not in found else f"{name} {number + 1}"] = Column(table[:, number], unit)
+        # Of several columns of one name each has its whole header.
+        twice = sum(_named(other)[0] == name for other in names) > 1
+        full = text.strip().strip('"') if twice and unit else name
+        found[full if full not in found else f"{full} {number + 1}"] = Column(table[:, number], unit)
     return found
 
 
@@ -116,17 +123,32 @@ def _fields(line: str) -> list[str]:
     return fields
 
 
-def _numbers(fields: list[str]) -> list[float] | None:
-    """The fields as numbers, with NaN for an empty one; None where one is none, or there are no two."""
+def _numbers(fields: list[str], width: int) -> list[float] | None:
+    """The fields as numbers; None where one is none, or there are no two.
+
+    Within a table of this `width`, what is empty or no number, such as an overload, is NaN beside numbers.
+    """
     filled = [field or "nan" for field in fields]
-    if sum(map(bool, fields)) < 2:
+    if len(fields) < 2 and not width:
         return None
     for text in (filled, [field.replace(",", ".") for field in filled]):  # with a decimal comma
         try:
-            return [float(field) for field in text]
+            found = [float(field) for field in text]
         except ValueError:
             continue
-    return None
+        if width or sum(map(bool, fields)) > 1:
+            return found + [math.nan] * (width - len(found)) if 0 < len(found) < width else found
+    if len(fields) != width:
+        return None
+    known = [_number(field) for field in filled]
+    return known if any(map(math.isfinite, known)) else None
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
 
 
 # --- Touchstone -------------------------------------------------------------------------------------------------------

@@ -90,6 +90,7 @@ class Calibration:
             The data have no such traces, or the calibration does not cover them: another frequency, wiring, instrument.
 
         """
+        data = _by_frequency(data)
         found = [name for name in _TRACES if name in data and "frequency" in data.coords]
         known = [name for name in found if _TRACES[name] in self.run.fits]
         if not known:
@@ -97,14 +98,21 @@ class Calibration:
                 f"{self.run.path} calibrates {' and '.join(n for n, a in _TRACES.items() if a in self.run.fits)} along "
                 f"frequency, and the data have {', '.join(map(str, data.variables)) or 'nothing'}"
             )
-        notes = [*self._covers(data, measured, wiring, instruments)]
+        used = self.run.metadata["context"].get("instruments", self.run.metadata["instruments"])
+        missing = sorted({*used} - (instruments or {}).keys())
+        notes = [*self._covers(data, measured, wiring or None, instruments or None)]
+        if instruments and missing:
+            notes.append(f"not known of the data, and not checked: the instruments {', '.join(missing)}")
         drift = self._drift(measured)
         if "spectrum" in known and self.drift:
             notes.append(f"σ of the gain contains a drift of {drift:.2g} dB, as seen in its cooldown")
         parts: dict[str, tuple[Any, ...]] = {}
         for name in known:
-            same = instruments is not None
-            parts |= self._power(data, drift, same=same) if name == "spectrum" else self._reflection(data)
+            parts |= (
+                self._power(data, drift, same=bool(instruments) and not missing)
+                if name == "spectrum"
+                else self._reflection(data)
+            )
         warnings = dict.fromkeys(text for name in known for text in self.run.fits[_TRACES[name]].warnings)
         attributes = {"calibration": self.run.run_id, "notes": "; ".join(notes), "warnings": "; ".join(warnings)}
         return xarray.Dataset(parts, {name: data.coords[name] for name in data.coords}, attributes)
@@ -156,6 +164,19 @@ class Calibration:
         value = s11.values / behind
         statistical = np.asarray(np.abs(value) * noise / np.abs(behind), dtype=np.float64)
         return _columns("reflection", s11.dims, AtDevice(value, statistical, np.zeros_like(statistical)), "1")
+
+
+def _by_frequency(data: xarray.Dataset) -> xarray.Dataset:
+    """With rising frequencies; RequestError for a spectrum in another unit, or less than two frequencies."""
+    if "frequency" not in data.coords:
+        return data
+    for name, wanted in (("frequency", "Hz"), ("spectrum", "W/Hz")):
+        unit = data[name].attrs.get("units", wanted) if name in data.variables else wanted
+        if unit != wanted:
+            raise RequestError(f"{name} is in {unit}; it has to be in {wanted}")
+    if data.sizes["frequency"] < 2 or data["frequency"].to_index().has_duplicates:
+        raise RequestError("at least two frequencies are needed, each once")
+    return data.sortby("frequency")
 
 
 def _columns(name: str, dims: Sequence[Any], parts: AtDevice, unit: str) -> dict[str, tuple[Any, ...]]:

@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from multiprocessing import get_context
@@ -135,8 +135,14 @@ def refit_all(
         for path in ready:
             made = {name: found[at].newest.get(name) for name, at in needed[path].items() if at in found}
             priors = {name: fit for name, fit in made.items() if fit is not None}
-            running[executor.submit(_refitted, path, asked, priors)] = path
+            try:
+                running[executor.submit(_refitted, path, asked, priors)] = path
+            except BrokenExecutor as error:  # a worker was killed, and with it the pool
+                found[path] = _failed(path, known[path], error)
+                told(found[path])
         waiting = [path for path in waiting if path not in ready]
+        if not running:
+            continue
         done = next(as_completed(running))
         path = running.pop(done)
         ended = _result_of(done, path, known[path])
@@ -150,8 +156,12 @@ def _result_of(done: Future[Refitted], path: Path, metadata: Mapping[str, Any]) 
     try:
         return done.result()
     except Exception as error:  # noqa: BLE001  # a lab's analysis, or the cluster; the other runs go on
-        why = f"{type(error).__name__}: {error}"
-        return Refitted(path, metadata["run_id"], metadata["procedure"], problems={"": why})
+        return _failed(path, metadata, error)
+
+
+def _failed(path: Path, metadata: Mapping[str, Any], error: Exception) -> Refitted:
+    why = f"{type(error).__name__}: {error}"
+    return Refitted(path, metadata["run_id"], metadata["procedure"], problems={"": why})
 
 
 def _refitted(path: Path, asked: Asked, priors: Mapping[str, FitResult]) -> Refitted:
@@ -166,7 +176,7 @@ def _refitted(path: Path, asked: Asked, priors: Mapping[str, FitResult]) -> Refi
     digest = _digest(metadata, [fixed, given, asked.analysis, asked.code_version], priors)
     newest = newest_records(path)
     if not asked.again and newest and all(record.get(_DIGEST) == digest for record in newest.values()):
-        return replace(run, newest=stored.fits)
+        return replace(run, newest=stored.fits, doubtful=stored.doubtful)
     known = {**priors, **(given or {})} if priors or given is not None else None
     try:
         found = refit(path, fixed=fixed, priors=known, only=asked.analysis)

@@ -1,6 +1,7 @@
 """Later versions of the fits of a complete run: `/fit/NAME@2`, `@3`, … beside the one that was made with it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ from labnis.storage._disk import replaced_file
 from labnis.storage._hdf5 import check_fit, check_links, member, members, write_fit
 from labnis.storage._journal import journal_path
 from labnis.storage._reading import read_metadata
-from labnis.storage.errors import RunInUseError
+from labnis.storage.errors import RunFileError, RunInUseError
 
 __all__ = ["add_fits", "newest_versions"]
 
@@ -39,7 +40,8 @@ def add_fits(path: Path, fits: Mapping[str, Mapping[str, Any]]) -> dict[str, str
         raise RunInUseError(f"{path}: the run is not complete; wait for its end, or `labnis recover {path}`")
     for name, fit in fits.items():
         check_fit(name, fit)
-    with replaced_file(path) as file:
+    path = path.resolve()  # a link stays one
+    with _alone(path), replaced_file(path) as file:
         check_links(file)
         known = members(member(file, "fit"))
         numbers = {name: max(number for _, number in _versions(known, name)) if name in known else 0 for name in fits}
@@ -47,6 +49,24 @@ def add_fits(path: Path, fits: Mapping[str, Mapping[str, Any]]) -> dict[str, str
         for name, fit in fits.items():
             write_fit(file, stored[name], fit)
     return stored
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """One process at a time: a second copy of the file would replace the first one's."""
+    mark = path.with_name(f"{path.name}.refit")
+    try:
+        mark.touch(exist_ok=False)
+    except FileExistsError as error:
+        raise RunInUseError(
+            f"{path}: another process adds fits to it; if it was killed, remove {mark}. Nothing was changed."
+        ) from error
+    except OSError as error:
+        raise RunFileError(f"{path}: cannot be written: {error.strerror or error}") from error
+    try:
+        yield
+    finally:
+        mark.unlink(missing_ok=True)
 
 
 def newest_versions(names: Iterable[str]) -> dict[str, str]:

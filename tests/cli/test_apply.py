@@ -111,6 +111,23 @@ def test_what_is_not_covered_is_refused(tmp_path: Path, labnis: Commands, calibr
     assert foreign.code == 0 and "not checked: time, wiring, instruments" in foreign.out
 
 
+def test_units_order_and_existing_files(labnis: Commands, calibrated: dict[str, Path]) -> None:
+    path = calibrated["EmittedPowerVsBias"]
+    before = path.read_bytes()
+    assert "exists; give another name" in labnis(f"apply gain {path} --out {path}").err
+    assert path.read_bytes() == before
+    calibration, data = Calibration.of(path), package.open_run(path).data
+    np.testing.assert_allclose(
+        calibration.apply(data.isel(frequency=slice(None, None, -1)))["power"], calibration.apply(data)["power"]
+    )
+    wrong = data.assign(spectrum=data["spectrum"].assign_attrs(units="dBm/Hz"))
+    with pytest.raises(RequestError, match="spectrum is in dBm/Hz; it has to be in W/Hz"):
+        calibration.apply(wrong)
+    with pytest.raises(RequestError, match="at least two frequencies"):
+        calibration.apply(data.isel(frequency=[3]))
+    assert "not checked: time, wiring, instruments" in calibration.apply(data, instruments={}).attrs["notes"]
+
+
 def entry(number: int, gain: float, hours: float) -> Entry:
     measured = datetime(2026, 11, 3, tzinfo=UTC) + timedelta(hours=hours)
     return Entry(

@@ -209,6 +209,34 @@ def test_shapes_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     assert not list(tmp_path.rglob("*.h5"))
 
 
+def test_gaps_overloads_and_comments_do_not_end_a_table(tmp_path: Path) -> None:
+    rows = [f"{v:.9e},{i:.9e},7" for v, i in zip(VOLTAGE, CURRENT, strict=True)]
+    rows[20], rows[30], rows[41] = (
+        f"{VOLTAGE[20]:.9e},,7",
+        f"{VOLTAGE[30]:.9e},OVLD,7",
+        rows[41].removesuffix(",7") + ",",
+    )
+    file = tmp_path / "c.csv"
+    file.write_text("V (V),I (A),n\n" + "\n".join([*rows[:50], "# a comment", *rows[50:]]), encoding="utf-8")
+    run = import_run(file, "IVSweep", data=tmp_path, columns={"device_voltage": "V", "current": "I"})
+    assert run.rows == 81 and int(np.isnan(run.data["current"]).sum()) == 2
+    assert run.results["gap"].value == pytest.approx(GAP, rel=1e-3)
+
+
+def test_of_two_columns_of_one_name_each_has_its_unit(tmp_path: Path) -> None:
+    rows = "".join(f"{1e3 * v:.9e},{1e9 * i:.9e},{1e6 * i:.9e}\n" for v, i in zip(VOLTAGE, CURRENT, strict=True))
+    (tmp_path / "c.csv").write_text(f"V (mV),I (nA),I (uA)\n{rows}", encoding="utf-8")
+    names = {"device_voltage": "V", "current": "I (uA)"}
+    assert_junction(import_run(tmp_path / "c.csv", "IVSweep", data=tmp_path, columns=names))
+
+
+@pytest.mark.parametrize("unit", ["rad/s", "degC", "\ufffdA", "A!", "cm-1", "dB"])
+def test_other_units_are_refused(unit: str, tmp_path: Path) -> None:
+    columns = {"U": VOLTAGE, "I": CURRENT}
+    with pytest.raises(RequestError, match="cannot be expressed in"):
+        import_run(columns, "IVSweep", data=tmp_path, columns={"device_voltage": "U (V)", "current": f"I ({unit})"})
+
+
 @given(st.binary(max_size=400), st.sampled_from([".csv", ".s1p", ".s2p", ".mat", ".nc", ".db", ".hdf5", ".txt"]))
 def test_any_bytes_are_read_or_refused(tmp_path_factory: pytest.TempPathFactory, content: bytes, suffix: str) -> None:
     file = tmp_path_factory.mktemp("bytes") / f"file{suffix}"

@@ -138,6 +138,17 @@ def test_no_scheduler_is_told(labnis: Commands, runs: list[Path]) -> None:
     assert answer.code == RequestError.exit_code and "there is no scheduler" in answer.err
 
 
+def test_what_was_revoked_stays_so_and_other_runs_are_kept(labnis: Commands, runs: list[Path]) -> None:
+    (gain,) = json.loads(labnis("ledger history gain --simulated --json").out)
+    assert labnis(f"ledger revoke {gain['number']} --why warm").code == 0
+    runs[0].with_name(f"{runs[0].name}.refit").touch()  # as of a process that was killed
+    answer = labnis("refit dry-run --commit")
+    assert answer.code == 7 and "another process adds fits to it; if it was killed, remove" in answer.err
+    assert "was revoked: its new fits are in its file only" in answer.err
+    assert [len(read_fits(run)) for run in runs] == [1, 2, 2]
+    assert len(json.loads(labnis("ledger history gain --simulated --json").out)) == 1
+
+
 def test_an_incomplete_run_is_not_changed(runs: list[Path]) -> None:
     runs[0].with_name(f"{runs[0].name}.journal").touch()
     with pytest.raises(RunInUseError, match="not complete"):

@@ -9,7 +9,7 @@ import numpy as np
 from labnis.fit.arrays import Real
 from labnis.fit.junction._array import JunctionArray
 from labnis.fit.junction._island import COMPONENTS, island_state
-from labnis.fit.result import FitResult
+from labnis.fit.result import FitError, FitResult
 from labnis.physics import NoOperatingPointError
 
 __all__ = ["ISLAND_NAMES", "JUNCTION_NAMES", "Electrons", "Island", "electrons_at", "with_island"]
@@ -20,8 +20,8 @@ ISLAND_NAMES = (*JUNCTION_NAMES, "normal_resistance", *COMPONENTS, "dephasing_ra
 
 # Fits about another state of the island; and by which part of its σ a parameter may be off, as that is not the fit's.
 _ROUNDS, _OFF = 3, 0.02
-# No straight line leads to less than this part of the temperature.
-_COLDEST = 0.2
+# T_e⁵ follows straight lines down to this part of it.
+_STRAIGHT = 0.2
 
 
 class Electrons(NamedTuple):
@@ -76,9 +76,13 @@ class Island(NamedTuple):
                 change = np.asarray(values[name] ** 5 - self.at[name] ** 5)
             by_power[name] = steep
             power = power + change * steep
-        temperature = np.maximum(power, (_COLDEST * at.temperature) ** 5) ** 0.2
+        # A straight line ends at 0: near it, an exponential one goes on with the same slope.
+        part = power / at.temperature**5
+        tail = np.exp(np.minimum(part / _STRAIGHT - 1, 0.0))
+        temperature = at.temperature * np.where(part > _STRAIGHT, part, _STRAIGHT * tail) ** 0.2
         by_power["electron_temperature"] = by_power["electron_temperature"] * 5 * values["electron_temperature"] ** 4
-        slopes = {name: (steep / (5 * temperature**4), at.slopes[name][1]) for name, steep in by_power.items()}
+        per_power = tail / (5 * temperature**4)
+        slopes = {name: (steep * per_power, at.slopes[name][1]) for name, steep in by_power.items()}
         return Electrons(temperature, gap, slopes)
 
 
@@ -135,6 +139,6 @@ def with_island(
             # No parameter can be farther off, in its σ, than all data together in that of one.
             if float(np.sqrt(off @ off)) < _OFF * fit.noise:
                 return fit
-    except NoOperatingPointError:  # too far for a straight line; step by step a fit keeps off such states
+    except (NoOperatingPointError, FitError):  # too far for a straight line; step by step a fit may find its way
         pass
     return fitted(None)

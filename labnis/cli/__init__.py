@@ -36,7 +36,7 @@ COMMANDS = {
     "show": ("looking", "Show the metadata, conditions and fits of runs."),
     "log": ("looking", "Show the events of a run: interlocks, faults, pauses, resumptions, warnings."),
     "budget": ("budgets", "Show what one standard uncertainty of each source contributes to the results of a run."),
-    "refit": ("refitting", "Fit a run again and print the results; nothing is written."),
+    "refit": ("refitting", "Fit runs again, and print what moved by how many σ."),
     "calibrations": ("calibrations", "List the calibrations in the ledger."),
     "cooldown": ("cooldowns", "Cooldowns of the station's device; every calibration belongs to one."),
     "apply": ("applying", "Show spectra or S11 as they are at the device."),

@@ -222,9 +222,9 @@ def test_the_websocket_of_a_fridge_is_found(
     monkeypatch.setenv("BLUEFORS_API_KEY", KEY)
     with BlueforsWeb(twin.world, certificate=certificate).running() as web:
         found = lines_of(labnis(f"discover {web.socket_address} --visalib {truth}"))["bluefors_control"]
-        trusted = {"init": {"certificate": FINGERPRINT.replace(":", "").lower()}} if certificate else {}
+        trusted = {"certificate": FINGERPRINT.replace(":", "").lower()} if certificate else {}
         kind = {"type": "drivers.bluefors_control.BlueforsControl", "address": web.socket_address}
-        assert found == kind | trusted
+        assert found == kind | {"init": {"channel": "tmixing"} | trusted}
         sent = [path for path in web.requests if KEY in path]
         assert len(sent) == (0 if certificate else len(web.requests))
 

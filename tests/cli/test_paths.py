@@ -2,6 +2,7 @@
 
 import inspect
 from importlib import import_module
+from keyword import iskeyword
 from pathlib import Path
 from typing import Any, get_args
 
@@ -60,7 +61,7 @@ def test_control_characters_in_a_path_are_refused_with_file_and_line(tmp_path: P
 
 def callbacks(name: str) -> list[Any]:
     """Functions of a command, or of all commands of a group."""
-    found = getattr(import_module(f"labnis.cli.{COMMANDS[name][0]}"), name)
+    found = getattr(import_module(f"labnis.cli.{COMMANDS[name][0]}"), f"{name}_" if iskeyword(name) else name)
     return (
         [found]
         if callable(found) and not isinstance(found, typer.Typer)

@@ -122,9 +122,8 @@ def fit_resonance(
 def resonance_model(fit: FitResult, frequency: Real) -> Complex:
     """S11 that a fit expects at the frequencies (Hz) of its trace, shape (n,), as a network analyzer measures it."""
     names = tuple(name for name in fit.names if name not in ("fano_real", "loaded_quality"))
-    trace = replace(_trace(frequency, np.zeros(frequency.shape, complex))[0], names=names)
-    found = trace.model(np.array([fit[name].value for name in names]))
-    return np.asarray(found[np.argsort(np.argsort(frequency, kind="stable"))])
+    trace, order = _trace(frequency, np.zeros(frequency.shape, complex))
+    return replace(trace, names=names).model(fit.select(names).values)[np.argsort(order)]
 
 
 def _interpreted(trace: "_Trace", fano: bool) -> FitResult:
@@ -203,8 +202,7 @@ class _Trace(TraceModel):
         growth = values["background_slope"] - 2j * np.pi * values["delay"]
         background = values["background_amplitude"] * np.exp(1j * values["background_phase"] + growth * offset)
         width = values["damping_line"] + values["damping_internal"]
-        detuning = self.frequency - values["resonance_frequency"]
-        return background, np.asarray(1 / (width + 4j * np.pi * detuning))
+        return background, np.asarray(1 / (width + 4j * np.pi * (self.frequency - values["resonance_frequency"])))
 
     def values(self, x: Real) -> dict[str, float]:
         return {"fano_imag": 0.0} | super().values(x)

@@ -1,6 +1,5 @@
 """The command that applies a calibration to other data."""
 
-import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -12,8 +11,10 @@ from rich.table import Table
 
 from labnis.cli.options import STATION, DataOption, JsonOption, StationOption, path_of
 from labnis.errors import DataQualityError, RequestError
+from labnis.exchange.exporting import without_complex
 from labnis.experiment.applying import Calibration, drift_rate
-from labnis.experiment.run import Run, stored_run
+from labnis.experiment.calibrations import run_of
+from labnis.experiment.run import Run, device_of, stored_run
 from labnis.fit import Estimate, number_text
 from labnis.ledger import valid_at, validities
 from labnis.ledger.of_station import ledger_of
@@ -68,11 +69,11 @@ def apply(
     found = calibration.apply(measured, **known)
     if out is not None:
         try:
-            _parted(found).to_netcdf(out, engine="h5netcdf")
+            without_complex(found).to_netcdf(out, engine="h5netcdf")
         except OSError as error:
             raise RequestError(f"{out}: cannot be written: {error.strerror or error}") from error
     if as_json:
-        columns = {str(name): column.values for name, column in _parted(found).variables.items()}
+        columns = {str(name): column.values for name, column in without_complex(found).variables.items()}
         say_json({**found.attrs, "out": out, "columns": columns})
     else:
         _print(found, calibration)
@@ -95,7 +96,7 @@ def _opened(path: Path) -> xarray.Dataset:
 def _valid(config: StationConfig, data: Path | None, stored: Run, quantity: str) -> Calibration:
     """The calibration that was valid when a run began, with the drift that those of its cooldown show."""
     opened, metadata = ledger_of(config, data), stored.metadata
-    device = json.loads(metadata["context"]["fit"])["device"].get("name", "")
+    device = device_of(metadata)
     entries = opened.calibrations(quantity=quantity, simulated=metadata["simulated"])
     own = [entry for entry in entries if entry.device == device and entry.cooldown == metadata["cooldown"]]
     every = validities(own, opened.cooldowns(), config.valid_for, datetime.now(UTC))
@@ -108,18 +109,7 @@ def _valid(config: StationConfig, data: Path | None, stored: Run, quantity: str)
         )
     (entry,) = [one.calibration for one in valid][-1:]
     counted = [one.calibration for one in every if one.until is None or one.until > one.calibration.measured]
-    path = Path(entry.run_path)
-    where = path if path.is_file() else find_run(data or config.data, entry.run_id)
-    return Calibration.of(where, drift_rate(counted) if quantity == "gain" else 0.0)
-
-
-def _parted(found: xarray.Dataset) -> xarray.Dataset:
-    """With real numbers only: NAME_re and NAME_im of complex columns, which neither netCDF nor JSON has."""
-    split = [str(name) for name, column in found.items() if np.iscomplexobj(column)]
-    parts = {
-        f"{name}_{end}": getattr(found[name], part) for name in split for end, part in (("re", "real"), ("im", "imag"))
-    }
-    return found.drop_vars(split).assign(parts)
+    return Calibration.of(run_of(entry, data or config.data), drift_rate(counted) if quantity == "gain" else 0.0)
 
 
 def _print(found: xarray.Dataset, calibration: Calibration) -> None:

@@ -1,6 +1,5 @@
 """The command that fits stored runs again."""
 
-import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -19,6 +18,7 @@ from labnis.experiment.analysis import adjustable, analyses_of_run
 from labnis.experiment.calibrations import Logbook
 from labnis.experiment.known_values import known_from_texts
 from labnis.experiment.refitting import Asked, Refitted, commit, local_processes, refit_all
+from labnis.experiment.run import device_of
 from labnis.experiment.run_plan import code_version
 from labnis.ledger import Ledger, LedgerError, new_batch
 from labnis.ledger.of_station import ledger_of
@@ -155,7 +155,7 @@ class _Kept:
         metadata = read_metadata(one.path)
         if metadata["status"] != "done":
             return
-        device = json.loads(metadata["context"]["fit"])["device"].get("name", "")
+        device = device_of(metadata)
         ledger = self.ledger.of_device(device)
         before = [known for known in ledger.calibrations() if known.run_id == one.run_id]
         if before and all(calibration.revoked for calibration in before):

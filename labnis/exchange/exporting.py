@@ -16,9 +16,9 @@ import xarray
 from labnis.errors import RequestError
 from labnis.exchange._ddh5 import write_ddh5
 from labnis.exchange._qcodes import write_qcodes, write_qcodes_netcdf
-from labnis.experiment.run import Run, stored_run
+from labnis.experiment.run import Run, device_of, stored_run
 
-__all__ = ["FORMATS", "export", "summary_of"]
+__all__ = ["FORMATS", "export", "summary_of", "without_complex"]
 
 
 def export(path: Path | str, to: str, out: Path) -> list[Path]:
@@ -61,12 +61,11 @@ def export(path: Path | str, to: str, out: Path) -> list[Path]:
 def summary_of(run: Run) -> dict[str, Any]:
     """What is said of a run beside its data: plain types."""
     known = run.metadata
-    device = json.loads(known["context"].get("fit", "{}")).get("device", {}).get("name", "")
     results = {name: estimate.as_record() for name, estimate in run.results.items()}
     return {
         "run_id": run.run_id,
         "procedure": run.procedure,
-        "device": device,
+        "device": device_of(known),
         "cooldown": known["cooldown"],
         "start": known["start"].isoformat(),
         "simulated": bool(known["simulated"]),
@@ -78,7 +77,7 @@ def summary_of(run: Run) -> dict[str, Any]:
     }
 
 
-def _split(data: xarray.Dataset) -> xarray.Dataset:
+def without_complex(data: xarray.Dataset) -> xarray.Dataset:
     """With NAME_re and NAME_im in place of complex columns, which text and netCDF do not have."""
     parts: dict[str, xarray.DataArray] = {}
     for name, column in data.data_vars.items():
@@ -92,7 +91,7 @@ def _split(data: xarray.Dataset) -> xarray.Dataset:
 
 def _csv(run: Run, out: Path) -> list[Path]:
     """One table: a row for each point or, where there are traces, for each point and frequency."""
-    data = _split(run.data)
+    data = without_complex(run.data)
     table = data.to_dataframe().reset_index()
     units = {name: data[name].attrs.get("units", "") for name in data.variables}
     names = [f"{name} ({units[name]})" if units.get(name) else str(name) for name in table.columns]
@@ -103,7 +102,7 @@ def _csv(run: Run, out: Path) -> list[Path]:
 
 
 def _netcdf(run: Run, out: Path) -> list[Path]:
-    data = _split(run.data)
+    data = without_complex(run.data)
     known = {"run_id": run.run_id, "procedure": run.procedure, "labnis": json.dumps(summary_of(run))}
     data.assign_attrs({**{k: v for k, v in data.attrs.items() if v is not None}, **known}).to_netcdf(
         out, engine="h5netcdf"

@@ -9,10 +9,11 @@ from typing import Any
 
 from labnis.errors import RequestError
 from labnis.experiment.analysis import Analysis, analyses_of_run, is_secondary
-from labnis.experiment.run import stored_run
+from labnis.experiment.run import device_of, stored_run
 from labnis.experiment.stored_fits import stored_fits
 from labnis.fit import Estimate, FitResult
 from labnis.ledger import (
+    Calibration,
     Ledger,
     LedgerUnavailableError,
     NewCalibration,
@@ -23,7 +24,7 @@ from labnis.ledger import (
 )
 from labnis.storage import RunFileError, find_run, read_metadata
 
-__all__ = ["Logbook", "Prior", "chosen_priors", "has_prior", "latest_prior", "passed_over", "priors_of"]
+__all__ = ["Logbook", "Prior", "chosen_priors", "has_prior", "latest_prior", "passed_over", "priors_of", "run_of"]
 
 logger = logging.getLogger(__name__)
 
@@ -69,12 +70,17 @@ def latest_prior(
     latest = ledger.latest(cooldown, simulated, analysis=analysis, doubtful=doubtful)
     if latest is None:
         return None
-    # The data folder may have moved since; the run is found by its id.
-    path = Path(latest.run_path) if Path(latest.run_path).is_file() else find_run(data, latest.run_id)
+    path = run_of(latest, data)
     fits, problems = stored_fits(path)
     if analysis not in fits:
         raise RunFileError(f"{path}: {problems.get(analysis, f'it has no fit {analysis}, which the ledger names')}")
     return Prior(_with_line_told(fits[analysis], read_metadata(path), wiring), path, latest.run_id)
+
+
+def run_of(calibration: Calibration, data: Path) -> Path:
+    """File of the run of a `calibration`; as the folder `data` may have moved since, it is found by its id."""
+    path = Path(calibration.run_path)
+    return path if path.is_file() else find_run(data, calibration.run_id)
 
 
 def _with_line_told(fit: FitResult, metadata: Mapping[str, Any], wiring: Mapping[str, Any]) -> FitResult:
@@ -105,7 +111,7 @@ def chosen_priors(
     for path in runs:
         stored = stored_run(path)
         metadata = stored.metadata
-        measured = json.loads(metadata["context"]["fit"])["device"].get("name", "")
+        measured = device_of(metadata)
         if measured != device:
             raise RequestError(
                 f"{path} is a run of the device {measured!r}, and this one is {device!r}: no prior of it"

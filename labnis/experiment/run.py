@@ -12,10 +12,10 @@ from labnis.experiment.analysis import analyses_of_run
 from labnis.experiment.curves import stored_curves
 from labnis.experiment.goals import GoalOutcome
 from labnis.experiment.stored_fits import stored_fits
-from labnis.fit import Estimate, FitResult
+from labnis.fit import Estimate, FitContext, FitResult
 from labnis.storage import RunFileError, Status, open_run, read_metadata
 
-__all__ = ["Run", "stored_run"]
+__all__ = ["Run", "device_of", "stored_run"]
 
 
 @dataclass(frozen=True)
@@ -136,6 +136,11 @@ def stored_run(path: Path | str) -> Run:
     return Run(
         path, known["run_id"], known["procedure"], known["status"], known["rows"], fits, problems, results
     )  # fmt: skip
+
+
+def device_of(metadata: Mapping[str, Any]) -> str:
+    """Name of the device of a run, by its metadata; empty where none was given."""
+    return str(FitContext.from_json(metadata["context"].get("fit", "{}")).device.get("name", ""))
 
 
 def _has(fits: Mapping[str, FitResult], analysis: str, result: str) -> bool:

@@ -109,7 +109,8 @@ def _valid(config: StationConfig, data: Path | None, stored: Run, quantity: str)
         )
     (entry,) = [one.calibration for one in valid][-1:]
     counted = [one.calibration for one in every if one.until is None or one.until > one.calibration.measured]
-    return Calibration.of(run_of(entry, data or config.data), drift_rate(counted) if quantity == "gain" else 0.0)
+    drift = drift_rate(counted) if quantity == "gain" else 0.0
+    return Calibration.of(run_of(entry, data or config.data), drift, {entry.analysis: entry.name_in_file})
 
 
 def _print(found: xarray.Dataset, calibration: Calibration) -> None:

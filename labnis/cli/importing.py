@@ -5,15 +5,14 @@ from typing import Annotated, Any
 
 import typer
 
-from labnis.cli.options import STATION, DataOption, JsonOption, StationOption, path_of
+from labnis.cli.options import STATION, DataOption, JsonOption, StationOption, moment, path_of
 from labnis.cli.results import print_results, refuse_doubtful
 from labnis.errors import RequestError
 from labnis.exchange.importing import KINDS, import_run
 from labnis.experiment.analysis import analyses_of_run
 from labnis.experiment.calibrations import Logbook
-from labnis.experiment.run import Run, stored_run
+from labnis.experiment.run import Run
 from labnis.experiment.run_plan import code_version
-from labnis.fit import FitResult
 from labnis.ledger import new_batch
 from labnis.ledger.of_station import ledger_of
 from labnis.station import load_station
@@ -46,6 +45,9 @@ def import_(  # noqa: PLR0913, PLR0917  # options
     chosen: Annotated[
         list[str] | None, typer.Option("--from", metavar="RUN", help="Run with fits that this one needs.")
     ] = None,
+    start: Annotated[
+        str | None, typer.Option("--start", metavar="TIME", help="When it was measured; else the time of the file.")
+    ] = None,
     station: StationOption = STATION,
     data: DataOption = None,
     as_json: JsonOption = False,
@@ -57,9 +59,7 @@ def import_(  # noqa: PLR0913, PLR0917  # options
     """
     config = load_station(station) if data is None or station.exists() else None
     folder = data if data is not None else config.data if config is not None else Path()
-    priors: dict[str, FitResult] = {}
-    for text in chosen or ():
-        priors |= stored_run(find_run(folder, text)).fits
+    ledger = None if config is None else ledger_of(config, data).of_device(device)
     run = import_run(
         file,
         kind,
@@ -68,20 +68,24 @@ def import_(  # noqa: PLR0913, PLR0917  # options
         device={"name": device, "junctions": _junctions(junctions)},
         series_resistance=series_resistance,
         cooldown=_COOLDOWN,
-        priors=priors,
+        start=None if start is None else moment(start),
+        priors_from=[find_run(folder, text) for text in chosen or ()],
+        ledger=ledger,
     )
-    if config is not None:
-        ledger = ledger_of(config, data).of_device(device)
+    if ledger is not None:
+        metadata = run.metadata
         ledger.closed_cooldown(_COOLDOWN, note="runs of other programs")
-        book = Logbook(ledger, _COOLDOWN, new_batch(), folder, code_version(collect_environment()), simulated=False)
-        for told in book.enter(analyses_of_run(run.metadata), run.fits, run.path, run.run_id):
+        book = Logbook(
+            ledger, _COOLDOWN, new_batch(), folder, code_version(collect_environment()), metadata["simulated"]
+        )
+        for told in book.enter(analyses_of_run(metadata), run.fits, run.path, metadata):
             say(f"labnis: {told}", err=True)
     _print(run, as_json=as_json)
     refuse_doubtful([run])
 
 
 def _print(run: Run, *, as_json: bool) -> None:
-    print_results([run], None, simulated=False, as_json=as_json)
+    print_results([run], None, simulated=run.metadata["simulated"], as_json=as_json)
     for name, problem in run.problems.items():
         say(f"no fit ({name}): {problem}", err=True)
     for name, fit in run.fits.items():

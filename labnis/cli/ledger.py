@@ -122,12 +122,11 @@ def uses(
             f"{run!r} names no run with calibrations in the ledger {opened.url}; candidates: {candidates}"
         )
     (run_id,) = named
-    found, wanted = list[Calibration](), named
-    while wanted:
-        needed = {tuple(pair) for c in every if c.run_id in wanted and c.used for pair in json.loads(c.used)}
-        new = [c for c in every if (c.analysis, c.run_id) in needed and c not in found]
+    found, new = list[Calibration](), [c for c in every if c.run_id in named]
+    while new:
+        needed = {tuple(pair) for c in new if c.used for pair in json.loads(c.used)}
+        new = [c for c in every if (c.name_in_file, c.run_id) in needed and c not in found]
         found += new
-        wanted = {c.run_id for c in new}
     _show(found, as_json=as_json, nothing=f"the fits of run {run_id} needed no other")
 
 
@@ -186,11 +185,11 @@ def note(
 
 def _dependants(every: Sequence[Calibration], of: Sequence[Calibration]) -> list[Calibration]:
     """Those of `every` calibration whose fits needed one of these, or one that did."""
-    found, needed = list[Calibration](), {(c.analysis, c.run_id) for c in of}
+    found, needed = list[Calibration](), {(c.name_in_file, c.run_id) for c in of}
     while needed:
         new = [c for c in every if c.used and c not in found and needed & {tuple(pair) for pair in json.loads(c.used)}]
         found += new
-        needed = {(c.analysis, c.run_id) for c in new}
+        needed = {(c.name_in_file, c.run_id) for c in new}
     return found
 
 

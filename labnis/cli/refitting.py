@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,13 +17,21 @@ from labnis.errors import DataQualityError, LabnisError, RequestError
 from labnis.experiment.analysis import adjustable, analyses_of_run
 from labnis.experiment.calibrations import Logbook
 from labnis.experiment.known_values import known_from_texts
-from labnis.experiment.refitting import Asked, Refitted, commit, local_processes, refit_all
+from labnis.experiment.refitting import Asked, Refitted, commit, kept_priors, local_processes, refit_all
 from labnis.experiment.run import device_of
 from labnis.experiment.run_plan import code_version
 from labnis.ledger import Ledger, LedgerError, new_batch
 from labnis.ledger.of_station import ledger_of
 from labnis.station import load_station
-from labnis.storage import StorageError, collect_environment, find_run, list_runs, read_metadata
+from labnis.storage import (
+    StorageError,
+    collect_environment,
+    find_run,
+    list_runs,
+    newest_versions,
+    read_fits,
+    read_metadata,
+)
 from labnis.ui.estimates import estimate_table
 from labnis.ui.output import cells, console_of, encodable, print_table, say, say_json
 
@@ -90,6 +98,8 @@ def refit(  # noqa: PLR0913, PLR0917  # options
                 lost[one.run_id] = str(error)
 
         found = refit_all(paths, asked, executor, told)
+    for sentence in kept_priors(paths, folder):
+        say(f"labnis: {sentence}", err=True)
     if as_json:
         every = [_record(one) for one in found]
         say_json(every[0] if len(every) == 1 else {"runs": every})
@@ -146,24 +156,41 @@ class _Kept:
     ledger: Ledger
     version: str
     batch: str
+    names: dict[str, Mapping[str, str]] = field(default_factory=dict)
+    """Run → analysis → name of its newest fit in the file, of those that were fitted again."""
 
     def keep(self, one: Refitted) -> None:
-        """Those of a run; of one that was not complete, in its file only."""
-        if not one.fits:
+        """Those of a run; of one that was not complete, in its file only.
+
+        Of a run whose newest fits are the same already, those that are not in the ledger: the process that has written
+        them into the file may have been killed then.
+        """
+        if not (fits := one.fits or one.newest):
             return
-        commit(one)
+        names = commit(one) if one.fits else newest_versions(read_fits(one.path))
+        self.names[one.run_id] = names
         metadata = read_metadata(one.path)
         if metadata["status"] != "done":
             return
         device = device_of(metadata)
         ledger = self.ledger.of_device(device)
-        before = [known for known in ledger.calibrations() if known.run_id == one.run_id]
+        before = ledger.calibrations(run_id=one.run_id)
+        known = {(calibration.analysis, calibration.name_in_file) for calibration in before}
+        fits = {name: fit for name, fit in fits.items() if (name, names[name]) not in known}
+        if not fits:
+            return
         if before and all(calibration.revoked for calibration in before):
             say(f"labnis: {one.run_id} was revoked: its new fits are in its file only", err=True)
             return
+        used = [one | {"version": self._version(one)} for one in metadata["calibrations"]]
         logbook = Logbook(ledger, metadata["cooldown"], self.batch, self.data, self.version, metadata["simulated"])
-        for told in logbook.enter(analyses_of_run(metadata), one.fits, one.path, one.run_id):
+        for told in logbook.enter(analyses_of_run(metadata), fits, one.path, metadata | {"calibrations": used}, names):
             say(f"labnis: {one.run_id}: {told}", err=True)
+
+    def _version(self, used: Mapping[str, str]) -> str:
+        """Name of a fit that was used, in the file of its run: of one that was fitted again, that of the new one."""
+        known = {used["fit"]: used.get("version", used["fit"])} | dict(self.names.get(used["run_id"], {}))
+        return known[used["fit"]]
 
 
 def _record(one: Refitted) -> dict[str, Any]:

@@ -13,11 +13,13 @@ from numpy.typing import ArrayLike, NDArray
 from labnis import __version__
 from labnis.errors import RequestError
 from labnis.exchange.reading import Column as Read
-from labnis.exchange.reading import read_columns
+from labnis.exchange.reading import is_simulated, read_columns
 from labnis.experiment.analysis import Analysis, analyse, analyses_of_run, published, published_name
+from labnis.experiment.calibrations import Prior, chosen_priors, records_of
 from labnis.experiment.curves import record_of
 from labnis.experiment.run import Run
 from labnis.fit import FitContext, FitResult
+from labnis.ledger import Ledger
 from labnis.storage import Axis, Column, RunMetadata, RunWriter, collect_environment
 
 __all__ = ["KINDS", "import_run"]
@@ -105,7 +107,8 @@ def import_run(  # noqa: PLR0913  # all but three are optional
     series_resistance: float = 0.0,
     cooldown: str = "imported",
     start: datetime | None = None,
-    priors: Mapping[str, FitResult] | None = None,
+    priors_from: Sequence[Path | str] = (),
+    ledger: Ledger | None = None,
     tags: Sequence[str] = (),
     note: str = "",
 ) -> Run:
@@ -130,8 +133,10 @@ def import_run(  # noqa: PLR0913  # all but three are optional
         Of the line (ohm), if the voltage is that across line and device: its part is subtracted.
     cooldown, start
         To which it belongs, and when it was measured; by default the time of the file.
-    priors
-        Analysis → fit that the analysis needs.
+    priors_from
+        Runs with fits that the analysis needs, of the same device. Those of another cooldown or line are in doubt.
+    ledger
+        Where it is looked up whether these were revoked.
     tags, note
         Words to search for, and a comment.
 
@@ -143,7 +148,8 @@ def import_run(  # noqa: PLR0913  # all but three are optional
     Raises
     ------
     RequestError
-        A column is missing, its unit is not known or cannot be converted, or lengths do not fit. Nothing is written.
+        A column is missing, its unit is not known or cannot be converted, or lengths do not fit; or a run in
+        `priors_from` cannot be one. Nothing is written.
     StorageError
         The run cannot be written.
 
@@ -161,16 +167,21 @@ def import_run(  # noqa: PLR0913  # all but three are optional
     described = {"name": device} if isinstance(device, str) else dict(device)
     stage = values["fridge_temperature"] if "fridge_temperature" in values else np.full(1, np.nan)
     known = stage[np.isfinite(stage)]
+    wiring = {"series_resistance": series_resistance, "divider": 1.0}
+    simulated = path is not None and is_simulated(path)
+    runs, name = [Path(run) for run in priors_from], str(described.get("name", ""))
+    priors = chosen_priors(runs, cooldown, device=name, wiring=wiring, dry_run=simulated, ledger=ledger)
     context = FitContext(
-        wiring={"series_resistance": series_resistance, "divider": 1.0},
+        wiring=wiring,
         device=described,
         fridge_temperature=float(np.median(known)) if known.size else np.nan,
     )
     written = datetime.fromtimestamp(path.stat().st_mtime, UTC).astimezone() if path else datetime.now().astimezone()
     said = note or (f"imported from {path}" if path else "imported")
-    metadata = _metadata(kind, of, context, priors or {}, start or written, cooldown)
-    metadata = replace(metadata, tags=list(tags), note=said)
-    return _written(Path(data), metadata, values, frequency, context, priors or {})
+    metadata = _metadata(kind, of, context, priors, start or written, cooldown)
+    metadata = replace(metadata, simulated=simulated, tags=list(tags), note=said)
+    fits = {name: prior.fit for name, prior in priors.items() if prior.fit is not None}
+    return _written(Path(data), metadata, values, frequency, context, fits)
 
 
 def _given(source: Any) -> dict[str, Read]:
@@ -260,7 +271,8 @@ def _shaped(of: Kind, found: Mapping[str, Numbers]) -> tuple[dict[str, Numbers],
             raise RequestError("the frequencies are not the same in every trace")
         frequency, traces = frequency[:length], traces.reshape(-1, length)
         others = {
-            name: values.reshape(-1, length)[:, 0] if values.size > 1 else values for name, values in others.items()
+            name: values.reshape(-1, length)[:, 0] if values.size == traces.size else values
+            for name, values in others.items()
         }
     if frequency.ndim != 1 or traces.shape[-1] != frequency.size:
         raise RequestError(f"{of.trace} has the shape {traces.shape}, and there are {frequency.size} frequencies")
@@ -276,7 +288,7 @@ def _shaped(of: Kind, found: Mapping[str, Numbers]) -> tuple[dict[str, Numbers],
 
 
 def _metadata(
-    kind: str, of: Kind, context: FitContext, priors: Mapping[str, FitResult], begun: datetime, cooldown: str
+    kind: str, of: Kind, context: FitContext, priors: Mapping[str, Prior], begun: datetime, cooldown: str
 ) -> RunMetadata:
     analyses = analyses_of_run({"analyses": of.analyses})
     return RunMetadata(
@@ -288,10 +300,11 @@ def _metadata(
         simulated=False,
         wiring=dict(context.wiring),
         cooldown=cooldown,
+        calibrations=records_of(priors),
         analyses=list(of.analyses),
         context={
             "fit": context.as_json(),
-            "priors": {name: fit.as_record() for name, fit in priors.items()},
+            "priors": {name: prior.fit.as_record() for name, prior in priors.items() if prior.fit is not None},
             "results": {published_name(a, name): [a.name, name] for a in analyses for name in a.results},
         },
     )

@@ -20,12 +20,16 @@ from numpy.typing import NDArray
 
 from labnis.errors import RequestError
 
-__all__ = ["Column", "read_columns"]
+__all__ = ["Column", "is_simulated", "read_columns"]
 
 _UNIT = re.compile(r"^(?P<name>.*?)\s*[\(\[](?P<unit>[^\)\]]*)[\)\]]\s*$")
 _COMMENTS = ("#", "!", "%", "//", "*")
 _SCALES = {"hz": 1.0, "khz": 1e3, "mhz": 1e6, "ghz": 1e9}
 _DELIMITERS = ("\t", ";", ",")
+
+
+# The summary that labnis writes beside exported data, as JSON, which some formats quote again.
+_SIMULATED = re.compile(rb'\\*"simulated\\*": true')
 
 
 class Column(NamedTuple):
@@ -53,6 +57,25 @@ def read_columns(path: Path) -> dict[str, Column]:
     if not found:
         raise RequestError(f"{path}: it has no columns of numbers")
     return {name: column for name, raw in found.items() for name, column in _parts(name, raw)}
+
+
+def is_simulated(path: Path) -> bool:
+    """Whether the file says that it was exported from a simulated run of labnis.
+
+    Raises
+    ------
+    RequestError
+        The file cannot be read.
+
+    """
+    try:
+        if h5py.is_hdf5(path):
+            with h5py.File(path, "r") as file:
+                if file.attrs.get("simulated", False):  # a run itself, or a copy
+                    return True
+        return _SIMULATED.search(path.read_bytes()) is not None
+    except OSError as error:
+        raise RequestError(f"{path}: cannot be read: {error.strerror or error}") from error
 
 
 def _parts(name: str, column: Column) -> Iterator[tuple[str, Column]]:

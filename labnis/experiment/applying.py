@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -40,18 +41,20 @@ class Calibration:
     drift: float = 0.0
 
     @classmethod
-    def of(cls, path: Path | str, drift: float = 0.0) -> "Calibration":
-        """That of the run at `path`.
+    def of(
+        cls, path: Path | str, drift: float = 0.0, versions: Mapping[str, str] = MappingProxyType({})
+    ) -> "Calibration":
+        """That of the run at `path`; of analyses in `versions` by the fit of the name there, else by the newest.
 
         Raises
         ------
         RunFileError
-            It cannot be read.
+            It cannot be read, or has no such version.
         RequestError
             It has no fit that says anything of other data.
 
         """
-        run = stored_run(path)
+        run = stored_run(path, versions)
         if not set(run.fits) & set(_TRACES.values()):
             raise RequestError(f"{path} has no fit of an emitted power or a reflection, and says nothing of other data")
         return cls(run, drift)

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from labnis.errors import RequestError
@@ -22,9 +23,19 @@ from labnis.ledger import (
     keep_pending,
     normalized,
 )
-from labnis.storage import RunFileError, find_run, read_metadata
+from labnis.storage import RunFileError, find_run, newest_versions, read_fits, read_metadata
 
-__all__ = ["Logbook", "Prior", "chosen_priors", "has_prior", "latest_prior", "passed_over", "priors_of", "run_of"]
+__all__ = [
+    "Logbook",
+    "Prior",
+    "chosen_priors",
+    "has_prior",
+    "latest_prior",
+    "passed_over",
+    "priors_of",
+    "records_of",
+    "run_of",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -34,17 +45,21 @@ _LINE = ("divider", "series_resistance")
 
 @dataclass(frozen=True)
 class Prior:
-    """A fit that another analysis needs (None if it failed), and its run; whether a user has `chosen` that."""
+    """A fit that another analysis needs (None if it failed), its run, and its name in the file of that.
+
+    Whether a user has `chosen` it.
+    """
 
     fit: FitResult | None
     run_path: Path
     run_id: str
+    name: str
     chosen: bool = False
 
 
 def priors_of(analyses: Iterable[Analysis], fits: Mapping[str, FitResult], path: Path, run_id: str) -> dict[str, Prior]:
     """Analysis → its fit as a prior of later runs, of all but secondary analyses."""
-    return {a.name: Prior(fits.get(a.name), path, run_id) for a in analyses if not is_secondary(a)}
+    return {a.name: Prior(fits.get(a.name), path, run_id, a.name) for a in analyses if not is_secondary(a)}
 
 
 def latest_prior(
@@ -71,10 +86,11 @@ def latest_prior(
     if latest is None:
         return None
     path = run_of(latest, data)
-    fits, problems = stored_fits(path)
+    fits, problems = stored_fits(path, {analysis: latest.name_in_file})
     if analysis not in fits:
-        raise RunFileError(f"{path}: {problems.get(analysis, f'it has no fit {analysis}, which the ledger names')}")
-    return Prior(_with_line_told(fits[analysis], read_metadata(path), wiring), path, latest.run_id)
+        raise RunFileError(f"{path}: {problems[analysis]}")
+    told = _with_line_told(fits[analysis], read_metadata(path), wiring)
+    return Prior(told, path, latest.run_id, latest.name_in_file)
 
 
 def run_of(calibration: Calibration, data: Path) -> Path:
@@ -93,11 +109,17 @@ def _with_line_told(fit: FitResult, metadata: Mapping[str, Any], wiring: Mapping
 
 
 def chosen_priors(
-    runs: Sequence[Path], cooldown: str, *, device: str, wiring: Mapping[str, Any], dry_run: bool
+    runs: Sequence[Path],
+    cooldown: str,
+    *,
+    device: str,
+    wiring: Mapping[str, Any],
+    dry_run: bool,
+    ledger: Ledger | None,
 ) -> dict[str, Prior]:
     """Analysis → its fit in the `runs` that a user has chosen, of all but secondary analyses; a later run counts.
 
-    Those of another cooldown or line have a warning.
+    Those of another cooldown or line, and those that were revoked, have a warning.
 
     Raises
     ------
@@ -122,13 +144,26 @@ def chosen_priors(
         fits = {name: stored.fits[name] for name in primary if name in stored.fits}
         if not fits:
             raise RequestError(f"{path} has no fit that may be a prior{': ' if stored.problem else ''}{stored.problem}")
+        known = ledger.calibrations(run_id=stored.run_id) if ledger is not None else []
+        entries = {entry.name_in_file: entry for entry in known}
+        names = newest_versions(read_fits(path))
         for name, fit in fits.items():
-            told = _with_line_told(fit, metadata, wiring)
+            told = [*_with_line_told(fit, metadata, wiring).warnings]
             if metadata["cooldown"] != cooldown:
-                other = f"it was measured in another cooldown, {metadata['cooldown']}"
-                told = replace(told, warnings=(*told.warnings, other))
-            found[name] = Prior(told, path, stored.run_id, chosen=True)
+                told.append(f"it was measured in another cooldown, {metadata['cooldown']}")
+            entry = entries.get(names[name])
+            if entry is not None and entry.revoked is not None:
+                told.append(f"it was revoked: {entry.reason}")
+            found[name] = Prior(replace(fit, warnings=tuple(told)), path, stored.run_id, names[name], chosen=True)
     return found
+
+
+def records_of(priors: Mapping[str, Prior]) -> list[dict[str, str]]:
+    """What a run's metadata say of the `priors` that it used."""
+    return [
+        {"fit": name, "version": prior.name, "run": str(prior.run_path), "run_id": prior.run_id}
+        for name, prior in priors.items()
+    ]
 
 
 def passed_over(used: Mapping[str, Prior | None], ledger: Ledger, cooldown: str, *, simulated: bool) -> tuple[str, ...]:
@@ -181,8 +216,22 @@ class Logbook:
     code_version: str
     simulated: bool
 
-    def enter(self, analyses: Iterable[Analysis], fits: Mapping[str, FitResult], path: Path, run_id: str) -> list[str]:
+    def enter(
+        self,
+        analyses: Iterable[Analysis],
+        fits: Mapping[str, FitResult],
+        path: Path,
+        metadata: Mapping[str, Any],
+        names: Mapping[str, str] = MappingProxyType({}),
+    ) -> list[str]:
         """Save the results of all but secondary analyses, and enter them, after those of earlier runs.
+
+        Parameters
+        ----------
+        analyses, fits, path, metadata
+            Those of the run.
+        names
+            Name of the analysis → name of its fit in the file, where it is another one.
 
         Returns
         -------
@@ -197,8 +246,10 @@ class Logbook:
 
         """
         primary = [a for a in analyses if a.name in fits and not is_secondary(a)]
-        of_run = _of_run(path) if primary else {}
-        entries = [entry for a in primary for entry in self._entries(a, fits[a.name], path, run_id, of_run)]
+        known = [_of_run(path, metadata) | {"fit": names.get(a.name, a.name)} for a in primary]
+        entries = [
+            entry for a, more in zip(primary, known, strict=True) for entry in self._entries(a, fits[a.name], more)
+        ]
         if not entries:
             return []
         told = [sentence for entry in entries if (sentence := self._contradiction(entry))]
@@ -224,10 +275,8 @@ class Logbook:
             "one of them is wrong"
         )
 
-    def _entries(
-        self, analysis: Analysis, fit: FitResult, path: Path, run_id: str, of_run: Mapping[str, Any]
-    ) -> list[NewCalibration]:
-        """An entry for every result of `analysis`, with its run and what it has `of_run`, model and code."""
+    def _entries(self, analysis: Analysis, fit: FitResult, known: Mapping[str, Any]) -> list[NewCalibration]:
+        """An entry for every result of `analysis`, with what is `known` of its run, model and code."""
         assumed = "; ".join(f"{name}: {statement}" for name, statement in fit.assumed.items())
         return [
             NewCalibration(
@@ -237,8 +286,6 @@ class Logbook:
                 sigma=fit[name].sigma if name not in fit.limits else None,
                 limit=fit.limits.get(name),
                 unit=fit[name].unit,
-                run_path=str(path),
-                run_id=run_id,
                 model=fit.model,
                 code_version=self.code_version,
                 simulated=self.simulated,
@@ -246,7 +293,7 @@ class Logbook:
                 systematic=fit[name].systematic if name not in fit.limits else None,
                 contributions=json.dumps(fit.contributions(name)) if fit.budget is not None else "",
                 warnings="; ".join(fit.warnings),
-                **of_run,
+                **known,
             )
             for name in analysis.results
             if name in fit.names
@@ -259,9 +306,8 @@ def _seed(entry: NewCalibration) -> int | None:
     return found
 
 
-def _of_run(path: Path) -> dict[str, Any]:
+def _of_run(path: Path, known: Mapping[str, Any]) -> dict[str, Any]:
     """What all calibrations of a run have in common: time and conditions of the measurement, and the fits it used."""
-    known = read_metadata(path)
     fit = json.loads(known["context"]["fit"])
     conditions = {
         "fridge_temperature": fit["fridge_temperature"],
@@ -270,8 +316,10 @@ def _of_run(path: Path) -> dict[str, Any]:
         # Another seed is another set of instruments, under the same names.
         "seed": known["seed"],
     }
-    used = [[one["fit"], one["run_id"]] for one in known["calibrations"]]
+    used = [[one.get("version", one["fit"]), one["run_id"]] for one in known["calibrations"]]
     return {
+        "run_path": str(path),
+        "run_id": known["run_id"],
         "measured": known["start"],
         "conditions": json.dumps(conditions),
         "used": json.dumps(used) if used else "",

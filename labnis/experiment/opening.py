@@ -89,7 +89,7 @@ def open_session(  # noqa: PLR0913  # all but the first are optional
         cooldown = cooldown_for(ledger, dry_run=dry_run, where="" if data is None else f" --data {data}")
         wiring, device = config.wiring_record(), config.device.name
         runs = [find_run(folder, str(run)) for run in priors_from]
-        chosen = chosen_priors(runs, cooldown, device=device, wiring=wiring, dry_run=dry_run)
+        chosen = chosen_priors(runs, cooldown, device=device, wiring=wiring, dry_run=dry_run, ledger=ledger)
         # Entered before the station: the guardian ends last, when everything is closed.
         guardian = stack.enter_context(Guardian(config, on_loss=lambda why: stop.ask(InterlockError(why))))
         record = None

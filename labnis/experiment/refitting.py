@@ -21,9 +21,17 @@ from labnis.experiment.run import stored_run
 from labnis.experiment.stored_fits import newest_records
 from labnis.fit import Estimate, FitResult
 from labnis.station import load_station
-from labnis.storage import add_fits, read_metadata
+from labnis.storage import (
+    RunFileError,
+    RunNotFoundError,
+    add_fits,
+    find_run,
+    newest_versions,
+    read_fits,
+    read_metadata,
+)
 
-__all__ = ["Asked", "Refitted", "commit", "local_processes", "refit_all"]
+__all__ = ["Asked", "Refitted", "commit", "kept_priors", "local_processes", "refit_all"]
 
 _DIGEST = "refitted_from"
 
@@ -149,6 +157,38 @@ def refit_all(
         told(ended)
         found[path] = replace(ended, records={})  # of a thousand runs they would fill the memory
     return [found[path] for path in known]
+
+
+def kept_priors(paths: Sequence[Path], data: Path) -> list[str]:
+    """Sentences on runs that are fitted with what they know of another one, not among `paths`, with a newer fit by now.
+
+    Runs that are not found in the folder `data` say nothing.
+    """
+    known = [read_metadata(path) for path in paths]
+    ids = {metadata["run_id"] for metadata in known}
+    newest: dict[str, Mapping[str, str]] = {}
+    told = []
+    for metadata in known:
+        for used in metadata["calibrations"]:
+            run_id, fit = used["run_id"], used["fit"]
+            if run_id in ids:
+                continue
+            if run_id not in newest:
+                newest[run_id] = _newest_versions(run_id, data)
+            version = newest[run_id].get(fit, fit)
+            if version != used.get("version", fit):
+                told.append(
+                    f"{metadata['run_id']}: its prior is the {fit} fit of run {run_id} as it was then; that run has "
+                    f"{version} by now, which is the prior if both runs are named"
+                )
+    return told
+
+
+def _newest_versions(run_id: str, data: Path) -> Mapping[str, str]:
+    try:
+        return newest_versions(read_fits(find_run(data, run_id)))
+    except (RunFileError, RunNotFoundError):
+        return {}
 
 
 def _result_of(done: Future[Refitted], path: Path, metadata: Mapping[str, Any]) -> Refitted:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import xarray
@@ -113,13 +114,15 @@ class Run:
         return f"<b>{escape(head)}</b><br><code>{escape(str(self.path))}</code><table>{rows}</table>"
 
 
-def stored_run(path: Path | str) -> Run:
-    """The run in the file at `path`, with its fits; a stored fit that cannot be used is one of its problems.
+def stored_run(path: Path | str, versions: Mapping[str, str] = MappingProxyType({})) -> Run:
+    """The run in the file at `path`, with its newest fits; a stored fit that cannot be used is one of its problems.
+
+    Of analyses in `versions` it has the fit of the name there, such as "emitted_power@2".
 
     Raises
     ------
     RunFileError
-        It cannot be read.
+        It cannot be read, or has no such version.
 
     """
     path = Path(path)
@@ -127,7 +130,7 @@ def stored_run(path: Path | str) -> Run:
         raise RunFileError(f"{path}: a folder; give the file of a run")
     known = read_metadata(path)
     analyses = analyses_of_run(known)
-    found, problems = stored_fits(path)
+    found, problems = stored_fits(path, versions)
     fits = {analysis.name: found[analysis.name] for analysis in analyses if analysis.name in found} | found
     named = known["context"].get("results", {})
     results = {

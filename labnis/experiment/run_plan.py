@@ -10,7 +10,7 @@ from pymeasure.experiment import Procedure
 
 from labnis import __version__
 from labnis.experiment.analysis import Analysis, FitContext, analyse, fit_order, fitted, published_name
-from labnis.experiment.calibrations import Prior
+from labnis.experiment.calibrations import Prior, records_of
 from labnis.experiment.goals import PrecisionGoal
 from labnis.experiment.preflight import needed_roles
 from labnis.experiment.recorder import setpoint_columns
@@ -94,7 +94,6 @@ def metadata_of(
 ) -> RunMetadata:
     """Context known when a run starts; a refit needs only this and the data."""
     config, kind = station.config, type(procedure)
-    used = [{"fit": name, "run": str(prior.run_path), "run_id": prior.run_id} for name, prior in plan.priors.items()]
     context: dict[str, Any] = {
         "fit": plan.context.as_json(),
         "priors": {name: fit.as_record() for name, fit in plan.known.items()},
@@ -117,7 +116,7 @@ def metadata_of(
         station_text=config.public_text,
         cooldown=cooldown,
         instruments=station.identities(),
-        calibrations=used,
+        calibrations=records_of(plan.priors),
         seed=twin.seed if twin else None,
         truth_text=twin.truth_text if twin else None,
         tags=list(tags),

@@ -40,7 +40,7 @@ from labnis.ledger import Ledger, new_batch
 from labnis.safety.safeguards import Safeguards
 from labnis.safety.stop_requests import StopRequest
 from labnis.station import OpenStation
-from labnis.storage import RunWriter, Status, collect_environment
+from labnis.storage import RunWriter, Status, collect_environment, read_metadata
 from sim_instruments import Twin
 
 __all__ = ["Session"]
@@ -285,7 +285,7 @@ class Session:
             with collecting(failures):
                 code = code_version(self._environment)
                 logbook = Logbook(self.ledger, self.cooldown, self.batch, self.data, code, self.simulated)
-                notes += logbook.enter(plan.analyses, fits, writer.path, writer.run_id)
+                notes += logbook.enter(plan.analyses, fits, writer.path, read_metadata(writer.path))
         results = published(plan.analyses, fits)
         name = type(procedure).__name__
         primary = fits.get(plan.analyses[0].name) if plan.analyses else None

@@ -16,7 +16,7 @@ from labnis.printable import sentence
 
 __all__ = ["Database"]
 
-NEWEST = "0005"
+NEWEST = "0006"
 """Version of the tables that this labnis uses; the last one in `migrations`."""
 
 _HELD = ("55P03", "57014")

@@ -194,9 +194,12 @@ class Ledger:
         quantity: str | None = None,
         simulated: bool | None = None,
         analysis: str | None = None,
+        run_id: str | None = None,
     ) -> list[Calibration]:
-        """List calibrations of all devices, oldest first: filtered by cooldown, quantity, origin or analysis."""
+        """List calibrations of all devices, oldest first: filtered by cooldown, quantity, origin, analysis or run."""
         query = _filtered(cooldown, quantity, simulated, analysis).order_by(CalibrationRow.id)
+        if run_id is not None:
+            query = query.where(CalibrationRow.run_id == run_id)
         with self._database.transaction("reading") as session:
             return [_calibration(row) for row in session.scalars(query)]
 

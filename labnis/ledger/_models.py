@@ -82,6 +82,7 @@ class CalibrationRow(Base):
     batch: Mapped[str] = mapped_column(Text, index=True)
     cooldown_id: Mapped[int] = mapped_column(ForeignKey("cooldowns.id"), index=True)
     analysis: Mapped[str] = mapped_column(Text, server_default="")
+    fit: Mapped[str] = mapped_column(Text, server_default="")
     quantity: Mapped[str] = mapped_column(Text, index=True)
     value: Mapped[float | None] = mapped_column(Double)
     sigma: Mapped[float | None] = mapped_column(Double)

@@ -42,7 +42,9 @@ class NewCalibration:
     assumed
         Assumptions, in words; empty if none.
     analysis
-        Name of its analysis, under which the fit is in the run's file.
+        Name of its analysis.
+    fit
+        Name of its fit in the run's file, such as "emitted_power@2"; empty if that is the name of the analysis.
     systematic
         The part of sigma by named sources; None where none is stated.
     contributions
@@ -57,7 +59,7 @@ class NewCalibration:
     conditions
         Fridge temperature (K), wiring, and the identities of the instruments, as JSON; empty where not known.
     used
-        Fits of earlier runs that the fit needed, as JSON: a list of [analysis, run id]; empty where there are none.
+        Fits of earlier runs that the fit needed, as JSON: a list of [name in its file, run id]; empty for none.
 
     Raises
     ------
@@ -77,6 +79,7 @@ class NewCalibration:
     simulated: bool
     assumed: str = ""
     analysis: str = ""
+    fit: str = ""
     systematic: float | None = None
     contributions: str = ""
     warnings: str = ""
@@ -114,6 +117,11 @@ class Calibration(NewCalibration):
     measured: datetime
     revoked: datetime | None
     reason: str
+
+    @property
+    def name_in_file(self) -> str:
+        """Name of its fit in the run's file."""
+        return self.fit or self.analysis
 
 
 @dataclass(frozen=True)

@@ -249,7 +249,8 @@ class RunMetadata:
     cooldown
         Name of the cooldown, as given by the user; empty if there is none.
     calibrations
-        Calibrations that this run used.
+        Fits of earlier runs that this one used: analysis (`fit`), its name in the file of that (`version`), `run` and
+        `run_id`.
     seed, truth_text
         Seed and truth file of the twin; None for a real fridge.
     instruments

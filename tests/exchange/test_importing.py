@@ -19,7 +19,7 @@ import labnis as package
 from labnis.errors import RequestError
 from labnis.exchange.exporting import export
 from labnis.exchange.importing import import_run
-from labnis.exchange.reading import read_columns
+from labnis.exchange.reading import is_simulated, read_columns
 from labnis.physics import NISJunction
 from tests.run.bench import Commands
 
@@ -162,16 +162,25 @@ def test_what_labnis_exports_comes_back(labnis: Commands, tmp_path: Path) -> Non
     answer = labnis("calibrate --dry-run --json --set IVSweep.points=31 --set ReflectionVsBias.points=15 "
                     "--set ReflectionVsBias.frequencies=101 --set EmittedPowerVsBias.points=11")  # fmt: skip
     curve, traces, spectra = (package.open_run(path) for path in json.loads(answer.out)["runs"])
-    priors = dict(curve.fits)
     device = json.loads(curve.metadata["context"]["fit"])["device"]
     for to, name in (("netcdf", "r.nc"), ("qcodes", "r.db"), ("csv", "r.csv")):
         (file,) = export(traces.path, to, tmp_path / name)
-        found = import_run(file, "ReflectionVsBias", data=tmp_path / "data", priors=priors, device=device)
+        found = import_run(file, "ReflectionVsBias", data=tmp_path / "data", priors_from=[curve.path], device=device)
         np.testing.assert_array_equal(found.data["s11"], traces.data["s11"])
         for result, estimate in traces.results.items():
             assert found.results[result].value == pytest.approx(estimate.value, abs=0.3 * estimate.sigma), (to, result)
+        assert found.metadata["simulated"] is True
+        assert [one["run_id"] for one in found.metadata["calibrations"]] == [curve.run_id]
+    (file,) = export(traces.path, "ddh5", tmp_path / "t.ddh5")
+    found = import_run(file, "ReflectionVsBias", data=tmp_path / "data", priors_from=[curve.path], device=device)
+    np.testing.assert_array_equal(found.data["s11"], traces.data["s11"])
+    for to in ("nexus", "touchstone"):
+        assert is_simulated(export(traces.path, to, tmp_path / to)[0])
+    assert found.metadata["simulated"] is True
+    with pytest.raises(RequestError, match="is a run of the device 'nis_device', and this one is 'A7'"):
+        import_run(tmp_path / "r.nc", "ReflectionVsBias", data=tmp_path, priors_from=[curve.path], device="A7")
     (file,) = export(spectra.path, "netcdf", tmp_path / "e.nc")
-    found = import_run(file, "EmittedPowerVsBias", data=tmp_path / "data", priors=dict(traces.fits), device=device)
+    found = import_run(file, "EmittedPowerVsBias", data=tmp_path / "data", priors_from=[traces.path], device=device)
     assert found.results["gain"].value == pytest.approx(
         spectra.results["gain"].value, abs=0.3 * spectra.results["gain"].sigma
     )

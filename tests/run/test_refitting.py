@@ -14,6 +14,7 @@ import pytest
 import labnis as package
 from labnis.errors import RequestError
 from labnis.experiment.refitting import Asked, Refitted, refit_all
+from labnis.fit import FitResult
 from labnis.storage import RunInUseError, add_fits, read_fits
 from tests.run.bench import Commands
 
@@ -148,6 +149,55 @@ def test_what_was_revoked_stays_so_and_other_runs_are_kept(labnis: Commands, run
     assert "was revoked: its new fits are in its file only" in answer.err
     assert [len(read_fits(run)) for run in runs] == [1, 2, 2]
     assert len(json.loads(labnis("ledger history gain --simulated --json").out)) == 1
+
+
+def gains(labnis: Commands) -> list[dict[str, Any]]:
+    return list(json.loads(labnis("ledger history gain --simulated --json").out))
+
+
+def test_fits_that_only_the_file_has_enter_the_ledger_with_the_same_command(
+    labnis: Commands, runs: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_arguments: Any) -> None:
+        raise KeyboardInterrupt
+
+    command = "refit dry-run --commit --prior fano_real=1.05+-0.02"
+    with monkeypatch.context() as patched:
+        patched.setattr("labnis.experiment.calibrations.Logbook.enter", killed)
+        labnis(command)
+    assert list(read_fits(runs[0])) == ["current_voltage", "current_voltage@2"]
+    assert len(gains(labnis)) == 1
+    assert labnis(command).code == 0
+    assert [one["fit"] for one in gains(labnis)] == ["emitted_power", "emitted_power@2"]
+    assert [len(read_fits(run)) for run in runs] == [2, 2, 2]
+    assert labnis(command).code == 0 and len(gains(labnis)) == 2
+
+
+def test_of_a_revoked_refit_the_fit_before_is_the_newest(labnis: Commands, runs: list[Path]) -> None:
+    first = package.open_run(runs[1]).fits["reflection"]
+    assert labnis("refit dry-run --commit --prior fano_real=1.05+-0.02").code == 0
+    rates = json.loads(labnis("ledger history damping_line --simulated --json").out)
+    assert [one["fit"] for one in rates] == ["reflection", "reflection@2"]
+    for before, number in zip(gains(labnis), (one["number"] for one in rates), strict=True):
+        (dependent,) = json.loads(labnis(f"ledger used-by {number} --json").out)[:1]
+        assert dependent["fit"] == before["fit"]
+    assert labnis(f"ledger revoke {rates[1]['number']} --why 'wrong assumption'").code == 0
+    answer = labnis("run EmittedPowerVsBias --dry-run --json --set points=5 --set frequencies=51")
+    (path,) = json.loads(answer.out)["runs"]
+    assert package.open_run(path).metadata["calibrations"][0]["version"] == "reflection"
+    known = FitResult.from_record(package.open_run(path).metadata["context"]["priors"]["reflection"])
+    assert known["damping_line"] == first["damping_line"]
+    chosen = labnis(f"run EmittedPowerVsBias --dry-run --set points=5 --set frequencies=51 --from {runs[1]}")
+    assert chosen.code == 7 and "it was revoked: wrong assumption" in " ".join(chosen.err.split())
+
+
+def test_a_prior_that_has_a_newer_fit_by_now_is_told(labnis: Commands, runs: list[Path]) -> None:
+    assert "is the reflection fit" not in labnis(f"refit {runs[2]}").err
+    assert labnis(f"refit {runs[1]} --commit").code == 0
+    told = " ".join(labnis(f"refit {runs[2]}").err.split())
+    assert f"its prior is the reflection fit of run {runs[1].stem[-8:]} as it was then" in told
+    assert "that run has reflection@2 by now" in told
+    assert "is the reflection fit" not in labnis(f"refit {runs[1]} {runs[2]}").err
 
 
 def test_an_incomplete_run_is_not_changed(runs: list[Path]) -> None:

@@ -1,5 +1,6 @@
 """The command that applies a calibration to other data."""
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -16,10 +17,10 @@ from labnis.experiment.applying import Calibration, drift_rate
 from labnis.experiment.calibrations import run_of
 from labnis.experiment.run import Run, device_of, stored_run
 from labnis.fit import Estimate, number_text
-from labnis.ledger import valid_at, validities
+from labnis.ledger import Validity, valid_at, validities
 from labnis.ledger.of_station import ledger_of
 from labnis.station import StationConfig, load_station
-from labnis.storage import find_run
+from labnis.storage import find_run, read_metadata
 from labnis.ui.output import cells, encodable, minute, print_table, say, say_json
 
 __all__ = ["apply"]
@@ -63,7 +64,9 @@ def apply(
         measured, metadata = stored.data, stored.metadata
         known = {"measured": metadata["start"], "wiring": metadata["wiring"], "instruments": metadata["instruments"]}
     if chosen is not None:
-        calibration = Calibration.of(find_run(folder, chosen))
+        path = find_run(folder, chosen)
+        of_cooldown = _of_cooldown(config, data, read_metadata(path), _QUANTITIES[what])
+        calibration = Calibration.of(path, _drift(of_cooldown))
     else:
         calibration = _valid(config, data, stored, _QUANTITIES[what])
     found = calibration.apply(measured, **known)
@@ -95,11 +98,9 @@ def _opened(path: Path) -> xarray.Dataset:
 
 def _valid(config: StationConfig, data: Path | None, stored: Run, quantity: str) -> Calibration:
     """The calibration that was valid when a run began, with the drift that those of its cooldown show."""
-    opened, metadata = ledger_of(config, data), stored.metadata
+    metadata = stored.metadata
     device = device_of(metadata)
-    entries = opened.calibrations(quantity=quantity, simulated=metadata["simulated"])
-    own = [entry for entry in entries if entry.device == device and entry.cooldown == metadata["cooldown"]]
-    every = validities(own, opened.cooldowns(), config.valid_for, datetime.now(UTC))
+    every = _of_cooldown(config, data, metadata, quantity)
     valid = valid_at(every, metadata["start"])
     if not valid:
         ended = [f"{one.calibration.number} ({one.ended_by})" for one in every if one.ended_by]
@@ -108,9 +109,23 @@ def _valid(config: StationConfig, data: Path | None, stored: Run, quantity: str)
             f"was measured; there are {', '.join(ended) or 'none'}. Choose a run with --from."
         )
     (entry,) = [one.calibration for one in valid][-1:]
+    return Calibration.of(run_of(entry, data or config.data), _drift(every), {entry.analysis: entry.name_in_file})
+
+
+def _of_cooldown(
+    config: StationConfig, data: Path | None, metadata: Mapping[str, Any], quantity: str
+) -> list[Validity]:
+    """Calibrations of the device and the cooldown of a run."""
+    opened, device = ledger_of(config, data), device_of(metadata)
+    entries = opened.calibrations(metadata["cooldown"], quantity, metadata["simulated"])
+    own = [entry for entry in entries if entry.device == device]
+    return validities(own, opened.cooldowns(), config.valid_for, datetime.now(UTC))
+
+
+def _drift(every: Sequence[Validity]) -> float:
+    """Of the gain, by those that count; of others that is not known."""
     counted = [one.calibration for one in every if one.until is None or one.until > one.calibration.measured]
-    drift = drift_rate(counted) if quantity == "gain" else 0.0
-    return Calibration.of(run_of(entry, data or config.data), drift, {entry.analysis: entry.name_in_file})
+    return drift_rate([one for one in counted if one.quantity == "gain"])
 
 
 def _print(found: xarray.Dataset, calibration: Calibration) -> None:

@@ -33,6 +33,8 @@ def export(
     """Write a run as a file of another program, or a cooldown with its runs and calibrations as a folder."""
     config = load_station(station)
     folder = data or config.data
+    if to == "nexus" and out.resolve().is_relative_to(folder.resolve()):
+        raise RequestError(f"--out {out}: a copy of a run in the data folder {folder} would be another run of its id")
     if to != _CRATE:
         say("\n".join(map(str, written_as(find_run(folder, run), to, out))))
         return

@@ -107,7 +107,7 @@ def _columns(text: str) -> dict[str, str]:
 def _junctions(text: str) -> Any:
     """1, 2, or (series, parallel)."""
     parts = text.lower().split("x")
-    if not all(part.isdigit() and int(part) > 0 for part in parts) or len(parts) > 2:
+    if not all(part.isdecimal() and int(part) > 0 for part in parts) or len(parts) > 2:
         raise RequestError(f"--junctions {text!r}: 1, 2, or SERIESxPARALLEL such as 10x2")
     numbers = [int(part) for part in parts]
     return numbers[0] if len(numbers) == 1 else numbers

@@ -1,6 +1,7 @@
 """A run as a dataset of QCoDeS, in a database of its own or one that exists, or as its netCDF file."""
 
 import json
+import sqlite3
 import tempfile
 from contextlib import closing, redirect_stdout
 from pathlib import Path
@@ -11,16 +12,36 @@ import xarray
 from qcodes.dataset import Measurement, connect, load_by_guid, load_or_create_experiment
 from qcodes.dataset.data_set_protocol import DataSetProtocol
 
+from labnis.errors import RequestError
 from labnis.experiment.run import Run
 
 __all__ = ["write_qcodes", "write_qcodes_netcdf"]
 
 
 def write_qcodes(run: Run, out: Path, summary: dict[str, Any]) -> list[Path]:
-    """One dataset in the database `out`, with the experiment's name of the procedure and the sample's of the device."""
+    """One dataset in the database `out`, with the experiment's name of the procedure and the sample's of the device.
+
+    Raises
+    ------
+    RequestError
+        `out` is a file of something else.
+
+    """
+    if out.exists():
+        _check_database(out)
     with closing(connect(out)) as connection:
         _dataset(run, summary, connection)
     return [out]
+
+
+def _check_database(path: Path) -> None:
+    try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+            tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+    except sqlite3.Error as error:
+        raise RequestError(f"{path} exists and is no database ({error}); give another name") from error
+    if tables and not {"experiments", "runs"} <= tables:
+        raise RequestError(f"{path} exists and is no database of QCoDeS; give another name")
 
 
 def write_qcodes_netcdf(run: Run, out: Path, summary: dict[str, Any]) -> list[Path]:

@@ -162,11 +162,11 @@ class Calibration:
     def _reflection(self, data: xarray.Dataset) -> dict[str, tuple[Any, ...]]:
         context = FitContext.from_json(self.run.metadata["context"]["fit"])
         frequency, *known = background(self.run.fits["reflection"], self.run.data, context.junctions)
-        behind, noise = (np.interp(data["frequency"], frequency, one) for one in known)
+        behind, *parts = (np.interp(data["frequency"], frequency, one) for one in known)
         s11 = data["s11"].transpose(..., "frequency")
         value = s11.values / behind
-        statistical = np.asarray(np.abs(value) * noise / np.abs(behind), dtype=np.float64)
-        return _columns("reflection", s11.dims, AtDevice(value, statistical, np.zeros_like(statistical)), "1")
+        sigmas = [np.asarray(np.abs(value) * part / np.abs(behind), dtype=np.float64) for part in parts]
+        return _columns("reflection", s11.dims, AtDevice(value, *sigmas), "1")
 
 
 def _by_frequency(data: xarray.Dataset) -> xarray.Dataset:

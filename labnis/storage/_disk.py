@@ -222,6 +222,7 @@ def replaced_file(path: Path) -> Iterator[Any]:
     making = making_path(path)
     try:
         shutil.copyfile(path, making)
+        shutil.copymode(path, making)
         with changed_file(making) as h5:
             yield h5
         replace(making, path)

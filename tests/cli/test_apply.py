@@ -73,7 +73,8 @@ def test_the_background_of_a_reflection_is_taken_out(labnis: Commands, calibrate
     answer = labnis(f"apply background {path}")
     assert answer.code == 0 and "|S11| at the device from" in answer.out
     run = package.open_run(path)
-    found = Calibration.of(path).apply(run.data)["reflection"]
+    applied = Calibration.of(path).apply(run.data)
+    found = applied["reflection"]
     v, f = run.fits["reflection"].by_name, run.data["frequency"].values
     # Without bias, where the junctions hardly damp: a circle through −1, as a network analyzer measures it.
     zero = found.isel(bias=int(np.abs(run.data["bias"].values).argmin())).values
@@ -81,6 +82,8 @@ def test_the_background_of_a_reflection_is_taken_out(labnis: Commands, calibrate
     total = v["damping_line"] + v["damping_excess"]
     expected = -1 + (1 + complex(v["fano_real"], v["fano_imag"])) * v["damping_line"] / (total - 2j * detuning)
     assert np.abs(zero - expected.conj()).max() < 0.02
+    sigma = np.hypot(*(applied[f"reflection_{part}"] for part in ("statistical", "systematic")))
+    assert 0 < float(sigma.median()) < 0.02
 
 
 def test_what_is_not_covered_is_refused(tmp_path: Path, labnis: Commands, calibrated: dict[str, Path]) -> None:

@@ -125,6 +125,18 @@ def test_nexus_by_silx(labnis: Commands, sweep: Path) -> None:
         np.testing.assert_array_equal(default.signal[()], package.open_run(sweep).data[default.signal_dataset_name])
 
 
+def test_nothing_of_another_kind_is_written_into(labnis: Commands, sweep: Path, traces: Path) -> None:
+    before = sweep.read_bytes()
+    answer = labnis(f"export {traces} --to qcodes --out {sweep}")
+    assert (answer.code, "exists and is no database" in answer.err) == (2, True)
+    assert sweep.read_bytes() == before
+    ledger = sweep.parents[2] / "ledger.sqlite"
+    answer = labnis(f"export {traces} --to qcodes --out {ledger}")
+    assert (answer.code, "is no database of QCoDeS" in answer.err) == (2, True)
+    answer = labnis(f"export {traces} --to nexus --out {traces.with_name('copy.h5')}")
+    assert (answer.code, "would be another run of its id" in answer.err) == (2, True)
+
+
 def test_what_cannot_be_written_is_refused(sweep: Path, tmp_path: Path) -> None:
     with pytest.raises(RequestError, match=f"'word' is no format; they are {', '.join(FORMATS)}"):
         export(sweep, "word", tmp_path / "x")

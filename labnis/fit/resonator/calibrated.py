@@ -20,7 +20,7 @@ from labnis.fit.resonator._traces import Response, Traces
 from labnis.fit.result import FitResult
 from labnis.fit.solver import without_outliers
 
-__all__ = ["AtDevice", "background", "density_at_device", "photons"]
+__all__ = ["AtDevice", "Background", "background", "density_at_device", "photons"]
 
 # Change of the logarithm of the gain per decibel.
 _PER_DECIBEL = np.log(10) / 10
@@ -72,15 +72,39 @@ def photons(density: AtDevice, frequency: ArrayLike) -> AtDevice:
     return AtDevice(*(part / (h * np.asarray(frequency)) for part in density))
 
 
-def background(fit: FitResult, data: xarray.Dataset, junctions: Junctions) -> tuple[Real, Complex, Real]:
-    """Frequencies (Hz) of the traces `s11` to which a reflection was fitted, their background and its noise, (m,).
+class Background(NamedTuple):
+    """Of a trace at m frequencies (Hz), as a network analyzer measures it, with both parts of σ of it and of its phase.
 
-    As a network analyzer measures it: S11 of the device alone is S11 divided by it.
+    S11 of the device alone is S11 divided by it.
     """
+
+    frequency: Real
+    value: Complex
+    statistical: Real
+    systematic: Real
+
+
+def background(fit: FitResult, data: xarray.Dataset, junctions: Junctions) -> Background:
+    """That of the traces `s11` to which a reflection was fitted."""
     points = Points(data)
     usable = traces_of(points, points.measured("device_voltage", "s11"), junctions).finite().conjugate()
     values = {name: value for name, value in fit.by_name.items() if name != "resonance_frequency"}
     x, gamma = np.array([*values.values()]), Response.of(values, usable).gamma
     traces = without_outliers(Traces.of(usable, values, drift_terms(fit)), x)
-    found = (traces.model(x) / gamma).mean(axis=0)
-    return usable.frequency, found.conj(), fit.noise / np.sqrt((np.abs(gamma) ** 2).sum(axis=0))
+
+    def at(moved: Real) -> Complex:
+        one = dict(zip(values, moved, strict=True))
+        return np.asarray((traces.model(moved) / Response.of(one, usable).gamma).mean(axis=0))
+
+    found, free = at(x), [fit.names.index(name) for name in values]
+    covariance = fit.covariance[np.ix_(free, free)]
+    known = np.zeros((len(free), 0))
+    if fit.budget is not None:
+        known = fit.budget.columns[free]
+        covariance = covariance - fit.budget.within[np.ix_(free, free)]
+    scale = np.sqrt(np.maximum(np.diag(covariance), np.finfo(float).tiny))
+    power, axes = np.linalg.eigh(covariance / np.outer(scale, scale))
+    principal = scale[:, None] * axes * np.sqrt(np.maximum(power, 0.0))
+    moves = [sum(np.abs(at(x + column) - found) ** 2 for column in columns.T) for columns in (principal, known)]
+    noise = fit.noise**2 / (np.abs(gamma) ** 2).sum(axis=0)
+    return Background(usable.frequency, found.conj(), np.sqrt(noise + moves[0]), np.sqrt(moves[1] + 0.0 * noise))

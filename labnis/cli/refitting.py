@@ -66,7 +66,7 @@ def refit(  # noqa: PLR0913, PLR0917  # options
     """
     config = load_station(station)
     folder = data or config.data
-    of_runs = {path: analyses_of_run(read_metadata(path)) for path in _found(folder, runs, since)}
+    of_runs = {path: analyses_of_run(read_metadata(path)) for path in _found(folder, runs, since, config.device.name)}
     if analysis is not None:
         there = ", ".join(dict.fromkeys(one.name for every in of_runs.values() for one in every)) or "none"
         of_runs = {path: every for path, every in of_runs.items() if analysis in [one.name for one in every]}
@@ -110,12 +110,12 @@ def refit(  # noqa: PLR0913, PLR0917  # options
     _end(found, lost)
 
 
-def _found(folder: Path, runs: Sequence[str], since: str | None) -> list[Path]:
+def _found(folder: Path, runs: Sequence[str], since: str | None, device: str) -> list[Path]:
     """Files of the named runs, or of those of the named cooldowns, that began `since`."""
     summaries = {run.path.resolve(): run for run in list_runs(folder)} if since or len(runs) == 1 else {}
     paths: dict[Path, None] = {}
     for name in runs:
-        of_cooldown = [path for path, run in summaries.items() if run.cooldown == name]
+        of_cooldown = _of_device([path for path, run in summaries.items() if run.cooldown == name], name, device)
         paths |= dict.fromkeys(path.resolve() for path in of_cooldown or [find_run(folder, name)])
     if since is not None:
         begun = {path: summaries[path].start for path in paths if path in summaries}
@@ -124,6 +124,20 @@ def _found(folder: Path, runs: Sequence[str], since: str | None) -> list[Path]:
     if not paths:
         raise RequestError(f"no run of {', '.join(runs)} began since {since}")
     return list(paths)
+
+
+def _of_device(paths: Sequence[Path], cooldown: str, device: str) -> list[Path]:
+    """Of the runs of a cooldown those of the station's `device`, where several devices have one of that name."""
+    devices = {path: device_of(read_metadata(path)) for path in paths}
+    if len({*devices.values()}) < 2:
+        return list(paths)
+    own = [path for path, name in devices.items() if name == device]
+    if not own:
+        raise RequestError(
+            f"the devices {', '.join(sorted({*devices.values()}))} have a cooldown {cooldown!r}, and {device!r} of the "
+            "station file has not: name runs, or the station file of one"
+        )
+    return own
 
 
 @contextmanager

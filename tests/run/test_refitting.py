@@ -200,6 +200,17 @@ def test_a_prior_that_has_a_newer_fit_by_now_is_told(labnis: Commands, runs: lis
     assert "is the reflection fit" not in labnis(f"refit {runs[1]} {runs[2]}").err
 
 
+def test_a_cooldown_is_that_of_the_stations_device(labnis: Commands, runs: list[Path], tmp_path: Path) -> None:
+    station = tmp_path / "station.yaml"
+    text = station.read_text(encoding="utf-8")
+    station.write_text(text.replace("name: nis_device", "name: A7"), encoding="utf-8")
+    (other,) = json.loads(labnis("run IVSweep --dry-run --json --set points=31").out)["runs"]
+    assert json.loads(labnis("refit dry-run --json").out)["path"] == other
+    station.write_text(text.replace("name: nis_device", "name: B2"), encoding="utf-8")
+    answer = labnis("refit dry-run")
+    assert (answer.code, "the devices A7, nis_device have a cooldown 'dry-run', and 'B2'" in answer.err) == (2, True)
+
+
 def test_an_incomplete_run_is_not_changed(runs: list[Path]) -> None:
     runs[0].with_name(f"{runs[0].name}.journal").touch()
     with pytest.raises(RunInUseError, match="not complete"):

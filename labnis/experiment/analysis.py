@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import xarray
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from labnis.errors import ConfigurationError, RequestError
 from labnis.fit import Estimate, FitContext, FitError, FitResult, NotApplicableError, result_from_mapping
@@ -346,8 +347,9 @@ def analyse(
         logger.info("fitting: %s", analysis.name)
         known = {**passed_on(analyses, fits), **priors}
         try:
-            fit = fitted(analysis, data, context, known, None)
-            fits[analysis.name] = _budgeted(analysis, fit, data, context, known)
+            with threadpool_limits(1):  # threads of narrow matrices wait for each other: up to three times as long
+                fit = fitted(analysis, data, context, known, None)
+                fits[analysis.name] = _budgeted(analysis, fit, data, context, known)
         except NotApplicableError:
             continue
         except FitError as error:
@@ -371,12 +373,8 @@ def _repair(error: BaseException, analysis: Analysis) -> str:
 
 def published(analyses: Iterable[Analysis], fits: Mapping[str, FitResult]) -> dict[str, Estimate]:
     """Results by name; those of a secondary analysis as `analysis.result`."""
-    results: dict[str, Estimate] = {}
-    for analysis in analyses:
-        fit = fits.get(analysis.name)
-        if fit is not None:
-            results |= {published_name(analysis, name): fit[name] for name in analysis.results if name in fit.names}
-    return results
+    fitted_by = [(analysis, fits[analysis.name]) for analysis in analyses if analysis.name in fits]
+    return {published_name(a, name): fit[name] for a, fit in fitted_by for name in a.results if name in fit.names}
 
 
 def published_name(analysis: Analysis, result: str) -> str:

@@ -1,7 +1,7 @@
 """The command that makes a run of a file of another program."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -39,6 +39,10 @@ def import_(  # noqa: PLR0913, PLR0917  # options
     junctions: Annotated[
         str, typer.Option("--junctions", metavar="N", help="1, 2 (a pair), or SERIESxPARALLEL of an array.")
     ] = "2",
+    resonator: Annotated[
+        Literal["reflection", "hanger", "transmission"],
+        typer.Option("--resonator", help="How it is connected: the traces are S11, or S21 of the others."),
+    ] = "reflection",
     series_resistance: Annotated[
         float, typer.Option("--series-resistance", min=0.0, help="Of the line (ohm), if it is not subtracted yet.")
     ] = 0.0,
@@ -65,7 +69,7 @@ def import_(  # noqa: PLR0913, PLR0917  # options
         kind,
         data=folder,
         columns=_columns(columns or ""),
-        device={"name": device, "junctions": _junctions(junctions)},
+        device={"name": device, "junctions": _junctions(junctions), "resonator": resonator},
         series_resistance=series_resistance,
         cooldown=_COOLDOWN,
         start=None if start is None else moment(start),

@@ -128,7 +128,8 @@ def import_run(  # noqa: PLR0913  # all but three are optional
         wrong: {"device_voltage": "V (mV)", "current": "I (nA)"}. Without, columns have the names that are needed.
         S11 is s11_re and s11_im, or s11_mag or s11_db with s11_rad or s11_deg.
     device
-        Its name, or the section `device` of a station file, such as {"name": "A7", "junctions": 1}.
+        Its name, or the section `device` of a station file, such as {"name": "A7", "junctions": 1}. With "resonator"
+        as "hanger" or "transmission" the trace is S21, from s21_re and s21_im if there are any.
     series_resistance
         Of the line (ohm), if the voltage is that across line and device: its part is subtracted.
     cooldown, start
@@ -158,13 +159,15 @@ def import_run(  # noqa: PLR0913  # all but three are optional
         raise RequestError(f"{kind!r} is no kind of run; they are {', '.join(KINDS)}")
     of, path = KINDS[kind], Path(source) if isinstance(source, Path | str) else None
     read = read_columns(path) if path is not None else _given(source)
+    described = {"name": device} if isinstance(device, str) else dict(device)
+    if described.get("resonator", "reflection") != "reflection":
+        read = _with_transmission(read)
     found = _wanted(of, read, columns or {}, str(path or "the columns"))
     values, frequency = _shaped(of, found)
     if series_resistance:
         if not {"device_voltage", "current"} <= values.keys():
             raise RequestError("series_resistance: without voltage and current its part cannot be subtracted")
         values["device_voltage"] = values["device_voltage"] - series_resistance * values["current"]
-    described = {"name": device} if isinstance(device, str) else dict(device)
     stage = values["fridge_temperature"] if "fridge_temperature" in values else np.full(1, np.nan)
     known = stage[np.isfinite(stage)]
     wiring = {"series_resistance": series_resistance, "divider": 1.0}
@@ -194,6 +197,13 @@ def _given(source: Any) -> dict[str, Read]:
         parts = {"_re": values.real, "_im": values.imag} if np.iscomplexobj(values) else {"": values}
         found |= {f"{name}{end}": Read(part, unit or _UNITS.get(f"{name}{end}", "")) for end, part in parts.items()}
     return found
+
+
+def _with_transmission(read: Mapping[str, Read]) -> dict[str, Read]:
+    """Columns with S21 in the place of S11, which is the trace of a run."""
+    through = {f"s11{name[3:]}": column for name, column in read.items() if name.startswith("s21_")}
+    others = {name: column for name, column in read.items() if not (through and name.startswith(("s11_", "s21_")))}
+    return others | through
 
 
 def _wanted(of: Kind, read: Mapping[str, Read], names: Mapping[str, str], where: str) -> dict[str, Numbers]:

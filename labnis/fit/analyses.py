@@ -5,6 +5,7 @@ the same object.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -20,6 +21,7 @@ from labnis.fit.context import FitContext
 from labnis.fit.information import Sensitivity
 from labnis.fit.propagation import Evaluated
 from labnis.fit.resonator._lines import EXCESS_PHOTONS, LINE_PHOTONS
+from labnis.fit.resonator._ports import HANGER_ASSUMED
 from labnis.fit.resonator._tunnelling import with_stated_zero
 from labnis.fit.resonator.emitted_power import (
     emission_evaluated,
@@ -65,12 +67,21 @@ class Reflection(BudgetedAnalysis):
     ) -> FitResult:
         """Fit the column `device_voltage` (V) and the traces `s11` along `frequency` (Hz).
 
-        Without a prior `current_voltage` the junction parameters are fitted as well.
+        Without a prior `current_voltage` the junction parameters are fitted as well. Traces of a hanger are of the same
+        form.
         """
+        if context.resonator == "transmission":
+            raise FitError(
+                "in transmission through a resonator only the sum of its damping rates shows: measure reflection, or "
+                "import single traces as Resonance (device: resonator)"
+            )
         points = Points(data)
         traces = traces_of(points, points.measured("device_voltage", "s11"), context.junctions)
         prior = _junctions(priors, context)
-        return fit_reflection(traces, prior=prior, fixed=context.fixed, given=context.given, start=start)
+        fit = fit_reflection(traces, prior=prior, fixed=context.fixed, given=context.given, start=start)
+        if context.resonator == "reflection":
+            return fit
+        return replace(fit, assumed={**fit.assumed, "port": HANGER_ASSUMED.format("damping_excess")})
 
     def evaluated(
         self, fit: FitResult, data: xarray.Dataset, context: FitContext, priors: Priors, like: Evaluated | None = None
@@ -175,27 +186,33 @@ class EmittedPower(BudgetedAnalysis):
 
 
 class Resonance:
-    """Frequency, damping rates and quality factor of a resonance in one reflection trace, or in each of several."""
+    """Frequency, damping rates and quality factor of a resonance in a trace: reflection, hanger or transmission."""
 
     name = "resonance"
     results: ClassVar[Mapping[str, str]] = {
         "resonance_frequency": "Hz",
         "damping_line": "1/s",
         "damping_internal": "1/s",
+        "damping_total": "1/s",
         "loaded_quality": "1",
     }
     parameters: ClassVar[Mapping[str, str]] = {
         "resonance_frequency": "Hz",
         "damping_line": "1/s",
         "damping_internal": "1/s",
+        "damping_total": "1/s",
         "fano_imag": "1",
+        "asymmetry": "1",
+        "crosstalk_real": "1",
+        "crosstalk_imag": "1",
     }
 
     def fit(
         self, data: xarray.Dataset, context: FitContext, _priors: Priors, start: FitResult | None = None
     ) -> FitResult:
-        """Fit the first trace `s11` along `frequency` (Hz)."""
-        return fit_resonance(*_first_trace(data), fixed=context.fixed, given=context.given, start=start)
+        """Fit the first trace `s11` along `frequency` (Hz), which is S21 where the device is not in reflection."""
+        known, port = context.given, context.resonator
+        return fit_resonance(*_first_trace(data), port=port, fixed=context.fixed, given=known, start=start)
 
     def predict(self, fit: FitResult, data: xarray.Dataset) -> Predictions:
         """Return the expected `s11`, in the shape of that trace; NaN in all but the first."""

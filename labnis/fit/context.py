@@ -75,6 +75,11 @@ class FitContext:
         return (int(found[0]), int(found[1])) if isinstance(found, list | tuple) else int(found)
 
     @property
+    def resonator(self) -> str:
+        """How the resonator is connected: reflection, which holds where it is not said, hanger or transmission."""
+        return str(self.device.get("resonator", "reflection"))
+
+    @property
     def voltage_zero_sigma(self) -> float | None:
         """By how much the zero of the voltage drifts between two runs (V, standard uncertainty); None if not stated."""
         return next((source.standard for source in self.sources or () if source.acts_on == "voltage.zero"), None)

@@ -229,6 +229,8 @@ class Device(Section):
         Its name; empty if the station file gives none.
     junctions
         1, 2 (a pair in series) or [series, parallel] for an array. The normal resistance is that of one junction.
+    resonator
+        How its resonator is connected: at the end of a line (reflection), beside it (hanger), within it (transmission).
     island
         Its normal-metal island, if known.
 
@@ -236,6 +238,7 @@ class Device(Section):
 
     name: str = ""
     junctions: int | tuple[int, int] = 2
+    resonator: Literal["reflection", "hanger", "transmission"] = "reflection"
     island: Island | None = None
 
     @field_validator("junctions", mode="plain")

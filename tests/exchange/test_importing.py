@@ -127,6 +127,29 @@ def test_touchstone(form: str, unit: str, tmp_path: Path) -> None:
     assert_resonance(run)
 
 
+def test_a_hanger_and_a_transmission_of_two_ports(labnis: Commands, tmp_path: Path) -> None:
+    frequency, quality = np.linspace(4.99e9, 5.01e9, 301), 5000.0
+    through = 1 / (1 + 2j * quality * (frequency / 5e9 - 1))
+    for port, s21 in (("hanger", 1 - 0.6 * through), ("transmission", through + 0.02j)):
+        noise = 1e-4 * np.random.default_rng(1).standard_normal((2, 301))
+        parameters = np.zeros((301, 2, 2), complex)
+        parameters[:, 1, 0] = 0.1 * s21 + noise[0] + 1j * noise[1]
+        skrf.Network(f=frequency, f_unit="Hz", s=parameters).write_touchstone(port, dir=str(tmp_path))
+        answer = labnis(f"import {port}.s2p --as Resonance --resonator {port} --device A7 --json")
+        assert answer.code == 0, answer.err
+        results = json.loads(answer.out)["results"]
+        loaded = results["loaded_quality"]
+        assert abs(loaded["value"] - quality) < 4 * loaded["sigma"] < 0.02 * quality
+        assert "damping_total" in results and ("damping_line" in results) == (port == "hanger")
+        (path,) = json.loads(answer.out)["runs"]
+        assert labnis(f"refit {path}").code == 0
+        answer = labnis(f"show {path} --figure {port}.png")
+        assert answer.code == 0 and (tmp_path / f"{port}.png").stat().st_size > 10_000
+    rate = 2 * np.pi * 5e9 / (quality / 0.6)
+    found = package.open_run(next((tmp_path).rglob("*Resonance*.h5"))).results["damping_line"]
+    assert abs(found.value - rate) < 4 * found.sigma < 0.02 * rate
+
+
 def assert_resonance(run: package.experiment.run.Run) -> None:
     for name, true in (("resonance_frequency", 5e9), ("damping_internal", RATES[1])):
         assert abs(run.results[name].value - true) < 4 * run.results[name].sigma, name

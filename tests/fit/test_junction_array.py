@@ -123,3 +123,9 @@ def test_the_resonator_of_an_array() -> None:
     assert "couple alike" in fit.assumed["junctions"]
     expected = Reflection().predict(fit, data)["s11"]
     assert np.abs(expected - s11).std() < 1.1 * fit.noise
+    hanger = Reflection().fit(data, FitContext(device={"junctions": [4, 1], "resonator": "hanger"}), {
+        "current_voltage": prior}, fit)  # fmt: skip
+    assert hanger["damping_line"].value == pytest.approx(fit["damping_line"].value, rel=1e-3)
+    assert "half of the coupling rate" in hanger.assumed["port"]
+    with pytest.raises(FitError, match="only the sum of its damping rates shows"):
+        Reflection().fit(data, FitContext(device={"resonator": "transmission"}), {}, None)

@@ -9,6 +9,7 @@ import pytest
 
 from labnis.fit import FANO_REAL, FitError, FitResult
 from labnis.fit.parameters import Parameter
+from labnis.fit.resonator._ports import PORTS
 from labnis.fit.resonator.resonance import _Trace, fit_resonance
 from labnis.physics import reflection_coefficient
 from sim_instruments import Truth
@@ -331,7 +332,7 @@ def test_jacobian_equals_finite_differences(plain: Measured) -> None:
         Parameter("delay", "s", 44e-9, 1.0): 1e-13,
     }
     mask = np.ones(2 * plain.frequency.size, bool)
-    model = _Trace(plain.s11, tuple(p.name for p in steps), plain.frequency, mask=mask)
+    model = _Trace(plain.s11, tuple(p.name for p in steps), plain.frequency, PORTS["reflection"], mask=mask)
     assert_jacobian(model, np.array([p.start for p in steps]), np.array([*steps.values()]))
 
 

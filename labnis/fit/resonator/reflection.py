@@ -35,6 +35,7 @@ from labnis.fit.resonator._drift import (
     with_drift_taken_out,
 )
 from labnis.fit.resonator._electrons import Island, with_island
+from labnis.fit.resonator._ports import REFLECTION_ASSUMED
 from labnis.fit.resonator._rates_start import rate_parameters
 from labnis.fit.resonator._spacing import band_median, densest_part
 from labnis.fit.resonator._traces import ReflectionData, Response, Traces
@@ -68,15 +69,8 @@ MODEL = "reflection at all biases"
 FANO_REAL = (1.0, 0.02)
 _FANO_REASON = "reflection contains only (1 + φ)·γ_tr"
 FANO_ASSUMED = f"{FANO_REAL[0]} ± {FANO_REAL[1]}; {_FANO_REASON}"
-
-# A hanger's trace has the same form; and −1 + d + (1 + φ)x, with a leakage d, that of another 1 + φ.
-PORT_ASSUMED = (
-    "reflection from the end of the line, and nothing passes by the device: a leakage (directivity) of −40 dB does "
-    "what 0.02 of fano_real or fano_imag do; of a hanger the coupling rate is twice damping_line, and {} has "
-    "damping_line in it"
-)
 _FANO = result_from_mapping("prior", {"fano_real": FANO_REAL})
-_ASSUMED = {"fano_real": FANO_ASSUMED, "port": PORT_ASSUMED.format("damping_excess")}
+_ASSUMED = {"fano_real": FANO_ASSUMED, "port": REFLECTION_ASSUMED.format("damping_excess")}
 
 # Of the logarithm of an amplitude, and of an angle in radian.
 _DECIBEL, _DEGREE = 20 / np.log(10), 180 / np.pi

@@ -1,9 +1,9 @@
-"""Resonance frequency and damping rates from one reflection trace, for measurements without a reference.
+"""Resonance frequency and damping rates from one trace, for measurements without a reference.
 
-A network analyzer shows s11(f) = B(f)·Γ*(f): the device's Γ = −1 + (1 + φ)γ_tr/(γ_tr + γ_i − 2i(ω − ω_r)) (Hyyppä et
-al., APL 114, 192603, eq. 11; conjugated, because analyzers count phase as e^{+jωt}) behind a background of cables and
-amplifiers, B(f) = a·exp[iα + (b − 2πiτ)(f − f_c)] with f_c the middle of the band. The real slope b is that of the
-amplitude; a slope of the phase is a delay, so B has both to first order, and nothing in it is degenerate.
+A network analyzer shows s(f) = B(f)·Γ*(f): that of the device (`labnis.fit.resonator._ports`; conjugated, because
+analyzers count phase as e^{+jωt}) behind a background of cables and amplifiers, B(f) = a·exp[iα + (b − 2πiτ)(f − f_c)]
+with f_c the middle of the band. The real slope b is that of the amplitude; a slope of the phase is a delay, so B has
+both to first order, and nothing in it is degenerate.
 
 No guess is needed: at fixed resonance frequency, width and delay, B·Γ* is to first order a straight line plus a
 multiple of 1/(γ_Σ + 2i(ω − ω_r)), and the best of all such is found by correlation.
@@ -12,12 +12,11 @@ As for all reflection (see `labnis.fit.resonator.reflection`), only (1 + φ)γ_t
 whose uncertainty is included in that of the rates.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import gammaincc
 
 from labnis.fit._sweeps import compared_sweeps, sweeps_of
 from labnis.fit.arrays import Complex, Real, complex_array, real_columns
@@ -26,32 +25,26 @@ from labnis.fit.models import Suspect
 from labnis.fit.parameters import Given, Parameter, hold
 from labnis.fit.resonator._amplitudes import amplitude_warning
 from labnis.fit.resonator._biases import BENT, JITTER, KERR, PROPORTIONAL, check_hertz, gigahertz
-from labnis.fit.resonator._resonance_start import SIGNIFICANT, Rational, search, total_turn, without_glitches
-from labnis.fit.resonator._spacing import densest_part, represented
-from labnis.fit.resonator.reflection import FANO_ASSUMED, FANO_REAL, PORT_ASSUMED
+from labnis.fit.resonator._ports import Port, port_named
+from labnis.fit.resonator._resonance_doubts import doubts, refuse_what_is_no_resonance, ripple
+from labnis.fit.resonator._resonance_start import Rational, search, total_turn, without_glitches
+from labnis.fit.resonator.reflection import FANO_ASSUMED, FANO_REAL
 from labnis.fit.result import FitError, FitResult
 from labnis.fit.solver import TraceModel, as_real, solve
 
 __all__ = ["fit_resonance", "resonance_model"]
 
-MODEL = "reflection of one trace"
-
+_MODEL = " of one trace"
+_BACKGROUND = ("background_amplitude", "background_slope", "background_phase", "delay")
 _LEAST_POINTS = 20
-# Most of what the residuals are too large by, in a narrow part of the band, is no ripple.
-_MOST, _NARROW = 0.6, 0.08
-# In a narrower band, a bend of the background and the tails of the resonance are too alike.
-_LEAST_LINEWIDTHS = 5
-# Random residuals contain waves or a bend with this probability.
-_RARE = 1e-3
 _REFINEMENTS = 5
-# |1 + φ| = 2 (see labnis.fit.resonator.reflection) takes Re φ out of its assumed uncertainty beyond this |Im φ|.
-_LARGE_FANO = 2 * np.sqrt(FANO_REAL[1])
 
 
 def fit_resonance(
     frequency: ArrayLike,
     s11: ArrayLike,
     *,
+    port: str = "reflection",
     fano: bool = True,
     fixed: Mapping[str, float] | None = None,
     given: Given | None = None,
@@ -66,8 +59,11 @@ def fit_resonance(
     s11
         As a network analyzer measures it (phase convention e^{+jωt}), shape (n,). Points that are not finite are left
         out.
+    port
+        "reflection" from the end of a line; "hanger", past a resonator beside it; or "transmission" through one. Of
+        the others `s11` is S21.
     fano
-        Whether Im φ is fitted; without, it is 0, as in most circle fits.
+        Whether Im φ of a reflection, or the asymmetry of a hanger, is fitted; without, it is 0, as in most circle fits.
     fixed
         Parameters that are held at a value, by name; Re φ and the quality factor follow from the others.
     given
@@ -78,57 +74,67 @@ def fit_resonance(
     Returns
     -------
     FitResult
-        resonance_frequency (Hz), damping_line and damping_internal (1/s; a quality factor is 2π·frequency/rate),
-        fano_real, fano_imag, background_amplitude, background_slope (relative change of the amplitude per Hz),
-        background_phase (rad, in the middle of the band), delay (s), and loaded_quality.
+        resonance_frequency (Hz), background_amplitude, background_slope (relative change of the amplitude per Hz),
+        background_phase (rad, in the middle of the band), delay (s), damping_total (1/s) and loaded_quality. Of a
+        reflection damping_line and damping_internal (1/s; a quality factor is 2π·frequency/rate), fano_real and
+        fano_imag; of a hanger damping_line, which is the whole coupling rate, damping_internal and asymmetry; of a
+        transmission a cross-talk relative to that at the resonance, crosstalk_real and crosstalk_imag.
 
     Raises
     ------
     FitError
         With fewer than 20 usable points, real data, no resonance within the band that stands out of the noise, the
-        other phase convention, or no convergence.
+        other phase convention, no convergence, or another `port`.
 
     """
-    trace, order = _trace(frequency, s11)
-    parameters = hold(_parameters(_guess(trace, start), trace, fano), fixed, given)
+    trace, order = _trace(frequency, s11, port)
+    imaginary = {"reflection": "fano_imag", "hanger": "asymmetry"}.get(port, "")
+    left_out = (imaginary,) if imaginary and not fano else ()
+    parameters = hold(_parameters(_guess(trace, start), trace, left_out), fixed, given)
     trace = replace(trace, names=tuple(p.name for p in parameters))
-    assumed = {"fano_real": FANO_ASSUMED, "port": PORT_ASSUMED.format("damping_internal")}
-    if not fano:
-        assumed["fano_imag"] = "0; it was left out"
+    assumed = {"port": trace.port.assumed} | dict.fromkeys(left_out, "0; it was left out")
+    if port == "reflection":
+        assumed["fano_real"] = FANO_ASSUMED
     try:
         # The solver rejects a step that overflows.
         with np.errstate(over="ignore", invalid="ignore"):
-            fitted = solve(parameters, trace, MODEL, assumed, given=given)
+            fitted = solve(parameters, trace, f"{port}{_MODEL}", assumed, given=given)
     except FitError as error:
         raise FitError(
             f"{error}: is the resonance within the band, and the background little more than a slope?"
         ) from error
-    result = _with_fano_real(fitted)
-    _refuse_what_is_no_resonance(result, trace)
-    units = amplitude_warning(fitted, trace.s11, lambda s11: _interpreted(replace(trace, s11=s11), fano))
+    result = _with_fano_real(fitted) if port == "reflection" else fitted
+    refuse_what_is_no_resonance(result, trace.frequency)
+    units = amplitude_warning(fitted, trace.s11, lambda s11: _interpreted(replace(trace, s11=s11), left_out))
+    x = fitted.values
     bent = any(text.startswith(BENT) for text in result.warnings)  # and its residuals are no ripple
     found = [
         *units,
         *_sweep_warnings(result, trace, order),
         *result.warnings,
-        *([] if bent else _ripple(fitted, trace)),
-        *_doubts(result, trace),
+        *([] if bent else ripple(fitted, trace.model(x), trace.jacobian(x), trace.frequency, trace.linewidth(x))),
+        *doubts(result, trace.frequency, trace.linewidth(x)),
     ]
-    if found and not fano:
+    if found and left_out:
         found.append("the Fano term was left out, which may be why: fit with fano=True")
-    return with_derived(replace(result, warnings=tuple(found)), "loaded_quality", "1", _loaded_quality)
+    result = with_derived(replace(result, warnings=tuple(found)), "loaded_quality", "1", trace.loaded_quality)
+    if "damping_total" in result.names:
+        only = "only the sum of the rates, damping_total, shows"
+        return replace(result, assumed={**result.assumed, "damping_line": only, "damping_internal": only})
+    return with_derived(result, "damping_total", "1/s", trace.port.width)
 
 
 def resonance_model(fit: FitResult, frequency: Real) -> Complex:
-    """S11 that a fit expects at the frequencies (Hz) of its trace, shape (n,), as a network analyzer measures it."""
-    names = tuple(name for name in fit.names if name not in ("fano_real", "loaded_quality"))
-    trace, order = _trace(frequency, np.zeros(frequency.shape, complex))
+    """What a fit expects at the frequencies (Hz) of its trace, shape (n,), as a network analyzer measures it."""
+    trace, order = _trace(frequency, np.zeros(frequency.shape, complex), fit.model.removesuffix(_MODEL))
+    known = {"resonance_frequency", *trace.port.scales(1.0), *_BACKGROUND}
+    names = tuple(name for name in fit.names if name in known)
     return replace(trace, names=names).model(fit.select(names).values)[np.argsort(order)]
 
 
-def _interpreted(trace: "_Trace", fano: bool) -> FitResult:
+def _interpreted(trace: "_Trace", left_out: Sequence[str]) -> FitResult:
     """The fit of a trace as it is."""
-    return solve(_parameters(_guess(trace, None), trace, fano), trace, MODEL, {})
+    return solve(_parameters(_guess(trace, None), trace, left_out), trace, _MODEL, {})
 
 
 @dataclass(frozen=True)
@@ -136,6 +142,7 @@ class _Trace(TraceModel):
     """One trace by rising frequency, as a function of the parameters `names`; `centre` is the middle of the band."""
 
     frequency: Real
+    port: Port
 
     @property
     def centre(self) -> float:
@@ -145,15 +152,12 @@ class _Trace(TraceModel):
     def span(self) -> float:
         return float(self.frequency[-1] - self.frequency[0])
 
-    def spacing(self, frequency: float) -> float:
-        """Distance (Hz) between two points at a `frequency` within the band."""
-        distinct = np.unique(self.frequency)
-        return float(np.interp(frequency, distinct, represented(distinct)))
+    def linewidth(self, x: Real) -> float:
+        """Full width (Hz)."""
+        return self.port.width(self.values(x)) / (2 * np.pi)
 
-    @property
-    def is_even(self) -> bool:
-        """Whether the points have the same distance everywhere."""
-        return densest_part(np.unique(self.frequency)) == (self.frequency[0], self.frequency[-1])
+    def loaded_quality(self, values: Mapping[str, float]) -> float:
+        return 2 * np.pi * values["resonance_frequency"] / self.port.width(values)
 
     def suspects(self, x: Real) -> list[Suspect]:
         """A frequency that depends on the power in the resonator."""
@@ -177,18 +181,13 @@ class _Trace(TraceModel):
         """B·Γ*."""
         values = self.values(x)
         background, response = self._parts(values)
-        return np.asarray(background * (_coupling(values) * response - 1))
+        return np.asarray(background * self.port.shape(values, response))
 
     def jacobian(self, x: Real) -> Real:
         v = self.values(x)
         background, response = self._parts(v)
-        coupling, offset = _coupling(v), self.frequency - self.centre
-        gamma, by_width = coupling * response - 1, -coupling * response**2
-        slopes = {
-            "resonance_frequency": -4j * np.pi * by_width,
-            "damping_line": by_width + coupling / v["damping_line"] * response,
-            "damping_internal": by_width,
-            "fano_imag": -1j * v["damping_line"] * response,
+        gamma, offset = self.port.shape(v, response), self.frequency - self.centre
+        slopes = self.port.slopes(v, response) | {
             "background_amplitude": gamma / v["background_amplitude"],
             "background_slope": offset * gamma,
             "background_phase": 1j * gamma,
@@ -201,23 +200,14 @@ class _Trace(TraceModel):
         offset = self.frequency - self.centre
         growth = values["background_slope"] - 2j * np.pi * values["delay"]
         background = values["background_amplitude"] * np.exp(1j * values["background_phase"] + growth * offset)
-        width = values["damping_line"] + values["damping_internal"]
-        return background, np.asarray(1 / (width + 4j * np.pi * (self.frequency - values["resonance_frequency"])))
+        detuning = 4j * np.pi * (self.frequency - values["resonance_frequency"])
+        return background, np.asarray(1 / (self.port.width(values) + detuning))
 
     def values(self, x: Real) -> dict[str, float]:
-        return {"fano_imag": 0.0} | super().values(x)
+        return {"fano_imag": 0.0, "asymmetry": 0.0} | super().values(x)
 
 
-def _coupling(values: Mapping[str, float]) -> complex:
-    """(1 + φ*)·γ_tr."""
-    return (1 + complex(FANO_REAL[0], -values["fano_imag"])) * values["damping_line"]
-
-
-def _loaded_quality(values: Mapping[str, float]) -> float:
-    return 2 * np.pi * values["resonance_frequency"] / (values["damping_line"] + values["damping_internal"])
-
-
-def _trace(frequency: ArrayLike, s11: ArrayLike) -> tuple[_Trace, NDArray[np.intp]]:
+def _trace(frequency: ArrayLike, s11: ArrayLike, port: str) -> tuple[_Trace, NDArray[np.intp]]:
     """The usable points by rising frequency, and their numbers in the order of measurement."""
     values, (frequencies,) = complex_array("s11", s11), real_columns(frequency=frequency)
     if values.shape != frequencies.shape:
@@ -228,7 +218,7 @@ def _trace(frequency: ArrayLike, s11: ArrayLike) -> tuple[_Trace, NDArray[np.int
         raise FitError(f"{np.unique(f).size} usable frequencies are too few; at least {_LEAST_POINTS} are needed")
     check_hertz(f)
     order = np.argsort(f, kind="stable")
-    return _Trace(s[order], (), f[order], mask=np.ones(2 * f.size, bool)), order
+    return _Trace(s[order], (), f[order], port_named(port), mask=np.ones(2 * f.size, bool)), order
 
 
 def _sweep_warnings(result: FitResult, trace: _Trace, order: NDArray[np.intp]) -> tuple[str, ...]:
@@ -239,23 +229,17 @@ def _sweep_warnings(result: FitResult, trace: _Trace, order: NDArray[np.intp]) -
     return compared_sweeps(sweeps_of(frequency), frequency, rest, "")
 
 
-def _parameters(guess: Mapping[str, float], trace: _Trace, fano: bool) -> list[Parameter]:
-    width = abs(guess["damping_line"] + guess["damping_internal"])
+def _parameters(guess: Mapping[str, float], trace: _Trace, left_out: Sequence[str]) -> list[Parameter]:
+    width = abs(trace.port.width(guess))
     scales = {
         "resonance_frequency": ("Hz", width / (2 * np.pi)),
-        "damping_line": ("1/s", width),
-        "damping_internal": ("1/s", width),
-        "fano_imag": ("1", 1.0),
+        **trace.port.scales(width),
         "background_amplitude": ("1", abs(guess["background_amplitude"])),
         "background_slope": ("1/Hz", 1 / trace.span),
         "background_phase": ("rad", 1.0),
         "delay": ("s", 1 / (2 * np.pi * trace.span)),
     }
-    return [
-        Parameter(name, unit, guess[name], scale)
-        for name, (unit, scale) in scales.items()
-        if fano or name != "fano_imag"
-    ]
+    return [Parameter(name, unit, guess[name], scale) for name, (unit, scale) in scales.items() if name not in left_out]
 
 
 def _guess(trace: _Trace, start: FitResult | None) -> dict[str, float]:
@@ -268,20 +252,14 @@ def _guess(trace: _Trace, start: FitResult | None) -> dict[str, float]:
         best = search(t, flat)
     else:
         v = start.by_name
-        pole = v["resonance_frequency"] - trace.centre + 1j * (v["damping_line"] + v["damping_internal"]) / (4 * np.pi)
+        pole = v["resonance_frequency"] - trace.centre + 1j * trace.port.width(v) / (4 * np.pi)
         best = Rational.at(pole / span, -1j * (2 * np.pi * v["delay"] * span + turn), t, flat)
     for _ in range(_REFINEMENTS):
         best = best.refined(t, flat)
-    coupling = -4j * np.pi * span * best.residue / best.constant
-    width, line = 4 * np.pi * span * best.pole.imag, max(coupling.real, 0.1 * abs(coupling)) / 2
     return {
         "resonance_frequency": trace.centre + span * best.pole.real,
-        "damping_line": line,
-        "damping_internal": width - line,
-        "fano_imag": -coupling.imag / line,
-        "background_amplitude": abs(best.constant),
+        **trace.port.start(best.constant, 4j * np.pi * span * best.residue, 4 * np.pi * span * best.pole.imag),
         "background_slope": best.growth.real / span,
-        "background_phase": float(np.angle(-best.constant)),
         "delay": -(best.growth.imag + turn) / (2 * np.pi * span),
     }
 
@@ -301,100 +279,3 @@ def _with_fano_real(result: FitResult) -> FitResult:
     return replace(
         result, names=names, units=(*result.units, "1"), values=np.append(result.values, value), covariance=covariance
     )
-
-
-def _refuse_what_is_no_resonance(result: FitResult, trace: _Trace) -> None:
-    line, frequency = result["damping_line"], result["resonance_frequency"]
-    width = line.value + result["damping_internal"].value
-    if not line.value > SIGNIFICANT * line.sigma or not width > 0:
-        raise FitError(
-            f"no resonance stands out of the noise (γ_tr = {line.value:.3g} ± {line.sigma:.3g} 1/s): is it within the "
-            f"band of {trace.frequency[0]:.6g} to {trace.frequency[-1]:.6g} Hz? Average more, or move the band"
-        )
-    if not trace.frequency[0] < frequency.value < trace.frequency[-1]:
-        raise FitError(
-            f"the best resonance lies outside the band, at {frequency.value:.6g} Hz: move the band there, or there is "
-            "none and the background is curved"
-        )
-    internal = result["damping_internal"]
-    if internal.value < -4 * internal.sigma:
-        raise FitError(
-            f"the internal damping comes out as {internal.value:.3g} ± {internal.sigma:.2g} 1/s, and no passive device "
-            "has a negative one: the background is more than a slope (measure a narrower or a wider band)"
-        )
-
-
-def _ripple(fit: FitResult, trace: _Trace) -> list[str]:
-    """Whether the residuals, relative to the trace, contain slow waves or a bend, which the background would have."""
-    variance = fit.noise**2 * fit.degrees_of_freedom / fit.chi2
-    rest, model = np.where(fit.mask, fit.residuals, 0.0), trace.model(fit.values)
-    power = float((np.abs(model) ** 2).sum())
-    real, imaginary = rest.reshape(2, -1)
-    waves = np.abs(np.fft.fft((real + 1j * imaginary) * model.conj())) ** 2 / (2 * variance * power)
-    # With k periods and −k; of random residuals each is exponentially distributed around 1.
-    most = waves.size // 4
-    both = waves[1 : most + 1] + waves[: -most - 1 : -1]
-    by_waves = gammaincc(2 * np.arange(1, most + 1), np.cumsum(both)).min()
-    # Most of a bend is absorbed by the parameters; the remainder is more significant than its waves.
-    t = (trace.frequency - trace.centre) / trace.span
-    bends = np.stack([as_real(factor * model * t**order) for order in (2, 3) for factor in (1, 1j)], axis=-1)
-    bends[~fit.mask] = 0
-    jacobian = trace.jacobian(fit.values)
-    bends -= jacobian @ (fit.covariance / fit.noise**2 @ (jacobian.T @ bends))
-    seen = bends.T @ rest
-    by_bends = gammaincc(2, seen @ np.linalg.solve(bends.T @ bends, seen) / (2 * variance))
-    if min(by_waves, by_bends) > _RARE:
-        return []
-    if second := _second_resonance(fit, trace, real**2 + imaginary**2 - 2 * variance):
-        return second
-    strongest = int(np.argmax(both))
-    decibels = 20 * np.log10(1 + np.sqrt(2 * variance * both[strongest] / power))
-    # Waves from point to point are none along the frequency where the distances differ.
-    periods = f" with {strongest + 1} periods in the band" if trace.is_even else ""
-    return [
-        f"the background is no slope: the residuals ripple by about {decibels:.2g} dB{periods}, and the true "
-        "uncertainties are larger; measure a band of fewer linewidths, or at several biases for fit_reflection"
-    ]
-
-
-def _second_resonance(fit: FitResult, trace: _Trace, excess: Real) -> list[str]:
-    """A warning where most of the `excess` of the squared residuals, shape (n,), is at one place beside the line."""
-    size = max(int(_NARROW * excess.size), 3)
-    within = np.convolve(excess, np.ones(size), mode="same")
-    at = trace.frequency[np.argmax(within)]
-    width = (fit["damping_line"].value + fit["damping_internal"].value) / (2 * np.pi)
-    if within.max() < _MOST * excess.sum() or abs(at - fit["resonance_frequency"].value) < width:
-        return []
-    return [
-        f"the residuals are largest near {gigahertz(float(at))}, beside the resonance: a second resonance is there, or "
-        "a spur, and the true uncertainties are larger; leave these points out, or measure a band without them"
-    ]
-
-
-def _doubts(result: FitResult, trace: _Trace) -> list[str]:
-    """Warnings about the resonance itself."""
-    found = []
-    width = (result["damping_line"].value + result["damping_internal"].value) / (2 * np.pi)
-    frequency = result["resonance_frequency"].value
-    margin = min(frequency - trace.frequency[0], trace.frequency[-1] - frequency)
-    if width > trace.span / _LEAST_LINEWIDTHS:
-        found.append(
-            f"the band is only {trace.span / width:.2g} linewidths wide: a background that bends would pass for part "
-            f"of the resonance; measure {_LEAST_LINEWIDTHS} or more"
-        )
-    elif margin < width:
-        found.append(
-            f"the resonance is {margin / width:.2g} linewidths from the edge of the band: the background is known on "
-            f"one side only; centre the band on {frequency:.6g} Hz"
-        )
-    spacing = trace.spacing(frequency)
-    if width < 2 * spacing:
-        found.append(f"the points are {spacing / width:.2g} linewidths apart: measure more densely")
-    if result["damping_internal"].value < 0:
-        found.append("damping_internal is negative within its uncertainty: only an upper limit of it is known")
-    if "fano_imag" in result.names and abs(result["fano_imag"].value) > _LARGE_FANO:
-        found.append(
-            f"fano_imag is {result['fano_imag'].value:.2g}: with cross-talk that strong neither fano_real is "
-            f"known to {FANO_REAL[1]}, nor are the rates; is there a mismatch before the device?"
-        )
-    return found

@@ -62,7 +62,7 @@ def test_a_hanger_has_the_quality_factors_of_the_diameter_correction(angle: floa
     assert "diameter correction" in found[0].assumed["port"] and "fano_real" not in found[0].names
 
 
-@pytest.mark.parametrize("crosstalk", [0, 0.05 - 0.02j, 0.3 + 0.2j])
+@pytest.mark.parametrize("crosstalk", [0, 0.02j, -0.02j, 0.05 - 0.02j, 0.3 + 0.2j])
 def test_transmission_has_the_loaded_quality_and_the_crosstalk(crosstalk: complex) -> None:
     truth = {
         "resonance_frequency": FREQUENCY,

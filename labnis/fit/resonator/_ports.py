@@ -47,6 +47,9 @@ class Port(Protocol):
     def start(self, constant: complex, pole: complex, width: float) -> dict[str, float]:
         """Start values, and the background's amplitude and phase, from B·constant and B·c of a trace."""
 
+    def starts(self, guess: Mapping[str, float]) -> list[dict[str, float]]:
+        """From which a search has to begin, for it to end at the best fit."""
+
     def width(self, values: Mapping[str, float]) -> float:
         """The full width γ_Σ (1/s)."""
 
@@ -93,6 +96,9 @@ class Coupled:
             "background_phase": float(np.angle(behind)),
         }
 
+    def starts(self, guess: Mapping[str, float]) -> list[dict[str, float]]:
+        return [dict(guess)]
+
     def width(self, values: Mapping[str, float]) -> float:
         return values["damping_line"] + values["damping_internal"]
 
@@ -133,6 +139,14 @@ class Through:
             "background_phase": float(np.angle(behind)),
         }
 
+    def starts(self, guess: Mapping[str, float]) -> list[dict[str, float]]:
+        """Without a slope of the amplitude, and with the delay of either sign of the cross-talk.
+
+        A slope of the background, times γ_Σ/(γ_Σ + 2i(ω − ω_r)), is a cross-talk to first order: there are two minima.
+        """
+        flat = _exchanged(guess, -guess["background_slope"])
+        return [flat, _exchanged(flat, 8j * np.pi * flat["crosstalk_real"] / flat["damping_total"])]
+
     def width(self, values: Mapping[str, float]) -> float:
         return values["damping_total"]
 
@@ -147,6 +161,19 @@ class Through:
             "crosstalk_real": one,
             "crosstalk_imag": 1j * one,
         }
+
+
+def _exchanged(values: Mapping[str, float], growth: complex) -> dict[str, float]:
+    """The `values` with this much more of the background's slope (1/Hz), and as much less of a cross-talk."""
+    crosstalk = complex(values["crosstalk_real"], values["crosstalk_imag"])
+    crosstalk -= growth * values["damping_total"] / (4j * np.pi)
+    return {
+        **values,
+        "crosstalk_real": crosstalk.real,
+        "crosstalk_imag": crosstalk.imag,
+        "background_slope": values["background_slope"] + growth.real,
+        "delay": values["delay"] - growth.imag / (2 * np.pi),
+    }
 
 
 PORTS: Mapping[str, Port] = {

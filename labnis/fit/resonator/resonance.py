@@ -90,34 +90,36 @@ def fit_resonance(
     trace, order = _trace(frequency, s11, port)
     imaginary = {"reflection": "fano_imag", "hanger": "asymmetry"}.get(port, "")
     left_out = (imaginary,) if imaginary and not fano else ()
-    parameters = hold(_parameters(_guess(trace, start), trace, left_out), fixed, given)
-    trace = replace(trace, names=tuple(p.name for p in parameters))
+    guesses = trace.port.starts(_guess(trace, start))
+    starts = [hold(_parameters(guess, trace, left_out), fixed, given) for guess in guesses]
+    trace = replace(trace, names=tuple(p.name for p in starts[0]))
     assumed = {"port": trace.port.assumed} | dict.fromkeys(left_out, "0; it was left out")
     if port == "reflection":
         assumed["fano_real"] = FANO_ASSUMED
     try:
         # The solver rejects a step that overflows.
         with np.errstate(over="ignore", invalid="ignore"):
-            fitted = solve(parameters, trace, f"{port}{_MODEL}", assumed, given=given)
+            found = [solve(parameters, trace, f"{port}{_MODEL}", assumed, given=given) for parameters in starts]
     except FitError as error:
         raise FitError(
             f"{error}: is the resonance within the band, and the background little more than a slope?"
         ) from error
+    fitted = min(found, key=lambda fit: fit.noise)
     result = _with_fano_real(fitted) if port == "reflection" else fitted
     refuse_what_is_no_resonance(result, trace.frequency)
     units = amplitude_warning(fitted, trace.s11, lambda s11: _interpreted(replace(trace, s11=s11), left_out))
     x = fitted.values
     bent = any(text.startswith(BENT) for text in result.warnings)  # and its residuals are no ripple
-    found = [
+    warnings = [
         *units,
         *_sweep_warnings(result, trace, order),
         *result.warnings,
         *([] if bent else ripple(fitted, trace.model(x), trace.jacobian(x), trace.frequency, trace.linewidth(x))),
         *doubts(result, trace.frequency, trace.linewidth(x)),
     ]
-    if found and left_out:
-        found.append("the Fano term was left out, which may be why: fit with fano=True")
-    result = with_derived(replace(result, warnings=tuple(found)), "loaded_quality", "1", trace.loaded_quality)
+    if warnings and left_out:
+        warnings.append("the Fano term was left out, which may be why: fit with fano=True")
+    result = with_derived(replace(result, warnings=tuple(warnings)), "loaded_quality", "1", trace.loaded_quality)
     if "damping_total" in result.names:
         only = "only the sum of the rates, damping_total, shows"
         return replace(result, assumed={**result.assumed, "damping_line": only, "damping_internal": only})

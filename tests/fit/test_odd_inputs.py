@@ -229,6 +229,10 @@ CURVES: dict[str, tuple[Callable[[Lab], Answer], str]] = {
         lambda lab: heated(lab, fixed={"gap": 212e-6}),
         r"of gap, 212 µeV: the curve alone has 2(14\.9|15\.0)",
     ),
+    "wrong temperature held, of an island that heats": (
+        lambda lab: heated(lab, fixed={"electron_temperature": 110.5e-3}),
+        r"of electron_temperature, 110(\.5)? mK: the curve alone has 110\.0",
+    ),
     "few biases, swept again and again": (lambda lab: coarse(np.tile(np.linspace(-1.2e-3, 1.2e-3, 31), 12)), ""),
     "few biases, many readings of each": (lambda lab: coarse(np.repeat(np.linspace(-1.2e-3, 1.2e-3, 25), 80)), ""),
     "a sweep to fifty gaps": (lambda lab: coarse(np.linspace(-20e-3, 20e-3, 5001), heat=1e9), ""),

@@ -83,10 +83,11 @@ def wrong_held_values(
 ) -> FitResult:
     """The `result`, with a warning of each `fixed` value that the same curve contradicts, and without its consequences.
 
-    `freed` fits the curve with other values fixed.
+    `freed` fits the curve with other values fixed: also where nothing is odd, as other components of an island may take
+    the place of a wrong value.
     """
     released = [n for n, value in fixed.items() if n in _OF_JUNCTIONS or (n in COMPONENTS and value > 0)]
-    if not (released and result.warnings):
+    if not released:
         return result
     try:
         free = freed({name: value for name, value in fixed.items() if name not in released})

@@ -1,7 +1,7 @@
 """What one run needs besides its procedure: analyses, goals, priors and the context of its fits."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -9,7 +9,15 @@ import xarray
 from pymeasure.experiment import Procedure
 
 from labnis import __version__
-from labnis.experiment.analysis import Analysis, FitContext, analyse, fit_order, fitted, published_name
+from labnis.experiment.analysis import (
+    Analysis,
+    FitContext,
+    analyse,
+    declared_needs,
+    fit_order,
+    fitted,
+    published_name,
+)
 from labnis.experiment.calibrations import Prior, records_of
 from labnis.experiment.goals import PrecisionGoal
 from labnis.experiment.preflight import needed_roles
@@ -53,6 +61,18 @@ class RunPlan:
     def known(self) -> dict[str, FitResult]:
         """Priors without those that failed."""
         return {name: prior.fit for name, prior in self.priors.items() if prior.fit is not None}
+
+    def with_failures_told(self, fits: Mapping[str, FitResult]) -> dict[str, FitResult]:
+        """The `fits`, with a first warning of those that they need and that have failed."""
+        failed = {
+            name: f"there is no {name} fit, as that of run {prior.run_id} failed, and this one does without: measure "
+            "that again first"
+            for name, prior in self.priors.items()
+            if prior.fit is None
+        }
+        needs = {analysis.name: declared_needs(analysis) for analysis in self.analyses}
+        told = {name: tuple(failed[need] for need in needs[name] if need in failed) for name in fits}
+        return {name: replace(fit, warnings=(*told[name], *fit.warnings)) for name, fit in fits.items()}
 
     def notes(self, own: Mapping[str, Prior]) -> list[str]:
         """Where the fits have their priors from, except those that are the session's `own`."""

@@ -276,6 +276,7 @@ class Session:
         with collecting(failures):
             data = recorder.data()
             fits, problems = analyse(plan.analyses, data, plan.context, plan.known)
+            fits = plan.with_failures_told(fits)
         status = self._close(writer, plan, fits, data, failures)
         notes = self._notes(plan, live, problems)
         if status == "done" and planned is not None and writer.rows < planned and not (live and live.reached):

@@ -15,6 +15,7 @@ from filelock import FileLock
 from matplotlib.image import imread
 
 import procedures
+from labnis.errors import DataQualityError
 from labnis.experiment.analysis import analyses_of
 from labnis.fit import FitError, FitResult
 from labnis.fit.analyses import CurrentVoltage, Reflection
@@ -317,3 +318,12 @@ def test_a_step_that_failed_is_not_replaced_by_an_older_calibration(
     labnis(f"calibrate --dry-run --json {FEW}")
     assert priors
     assert all(prior is None for prior in priors)
+
+
+def test_without_the_fit_that_it_needs_a_result_says_so_first(labnis: Commands) -> None:
+    answer = labnis(f"calibrate --dry-run --json {FEW} --set IVSweep.maximum_bias=0.3mV")
+    assert answer.code == DataQualityError.exit_code
+    found = json.loads(answer.out)
+    first = found["results"]["damping_line"]["warnings"][0]
+    run_id = Path(found["runs"][0]).stem[-8:]
+    assert first.startswith(f"there is no current_voltage fit, as that of run {run_id} failed")

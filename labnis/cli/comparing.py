@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
+from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 import typer
@@ -9,7 +10,7 @@ from rich.table import Table
 from uncertainties import UFloat  # type: ignore[import-untyped]
 
 from labnis.cli.ledger import shown_error
-from labnis.cli.options import STATION, DataOption, JsonOption, StationOption
+from labnis.cli.options import STATION, DataOption, JsonOption, StationOption, check_figure, path_of
 from labnis.errors import RequestError
 from labnis.experiment.run import Run, stored_run
 from labnis.fit import Estimate
@@ -40,6 +41,10 @@ def compare(
     runs: Annotated[list[str], typer.Argument(help="Path, id or beginning of an id of each run, at least two.")],
     station: StationOption = STATION,
     data: DataOption = None,
+    figure: Annotated[
+        Path | None,
+        typer.Option("--figure", parser=path_of, metavar="FILE", help="Draw their curves together: PNG, PDF or SVG."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Compare runs: settings that differ, and how far their results are apart.
@@ -51,6 +56,8 @@ def compare(
     found = [stored_run(find_run(folder, text)) for text in runs]
     if len({run.run_id for run in found}) < 2:
         raise RequestError("name at least two runs to compare")
+    if figure is not None:
+        _draw(found, figure)
     settings, apart = _differing(found), [one for pair in combinations(found, 2) for one in _differences(*pair)]
     if as_json:
         by_run = {
@@ -64,6 +71,16 @@ def compare(
     if settings:
         print_table(table)
     _print_results(found, apart)
+
+
+def _draw(runs: Sequence[Run], figure: Path) -> None:
+    from labnis.ui.compared_curves import draw_compared  # noqa: PLC0415  # matplotlib is imported only to draw
+
+    check_figure(figure)
+    try:
+        draw_compared(runs, figure)
+    except OSError as error:
+        raise RequestError(f"--figure {figure}: cannot be written: {error.strerror or error}") from error
 
 
 def _print_results(found: Sequence[Run], apart: Sequence[_Difference]) -> None:

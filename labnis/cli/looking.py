@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from labnis.cli.options import STATION, DataOption, JsonOption, StationOption, path_of
+from labnis.cli.options import STATION, DataOption, JsonOption, StationOption, check_figure, path_of
 from labnis.errors import RequestError
 from labnis.experiment.stored_fits import stored_fits
 from labnis.station import load_station
@@ -67,8 +67,8 @@ def show(
     """Show the metadata, conditions and fits of runs."""
     folder = data or load_station(station).data
     paths = [find_run(folder, text) for text in runs]
-    if figure is not None and figure.suffix.lower() not in (".png", ".pdf", ".svg"):
-        raise RequestError(f"--figure {figure}: the name must end with .png, .pdf or .svg")
+    if figure is not None:
+        check_figure(figure)
     if as_json:
         say_json([_run_record(path) for path in paths])
     else:

@@ -24,6 +24,7 @@ __all__ = [
     "StationOption",
     "TwinOption",
     "assignments",
+    "check_figure",
     "path_of",
     "with_measurement_options",
 ]
@@ -172,6 +173,12 @@ def assignments(texts: list[str] | None) -> dict[str, str]:
             raise RequestError(f"--set {name} is given twice: {found[name]!r} and {value!r}")
         found[name] = value
     return found
+
+
+def check_figure(file: Path) -> None:
+    """RequestError for a file of another kind than figures are."""
+    if file.suffix.lower() not in (".png", ".pdf", ".svg"):
+        raise RequestError(f"--figure {file}: the name must end with .png, .pdf or .svg")
 
 
 def moment(text: str) -> datetime:

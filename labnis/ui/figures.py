@@ -22,7 +22,18 @@ from labnis.experiment.run import Run, stored_run
 from labnis.fit import Estimate, FitResult, number_text
 from labnis.ui.fit_curves import FIT, Scaled, draw_fit_curves, quantities
 
-__all__ = ["DATA", "annotate", "draw_data", "draw_runs", "figure_of", "predicted"]
+__all__ = [
+    "DATA",
+    "abscissa",
+    "annotate",
+    "axes_of",
+    "draw_data",
+    "draw_runs",
+    "figure_of",
+    "of_fits",
+    "predicted",
+    "predictions",
+]
 
 Real = NDArray[np.float64]
 
@@ -119,8 +130,8 @@ def draw_data(
     name = str(data.attrs["signal"])
     signal = data[name]
     without = np.broadcast_to(np.asarray((left_out or {}).get(name, False)), signal.shape)
-    setpoints = [str(dim) for dim in signal.dims if dim not in _axes_of(data)]
-    traces = [str(dim) for dim in signal.dims if dim in _axes_of(data)]
+    setpoints = [str(dim) for dim in signal.dims if dim not in axes_of(data)]
+    traces = [str(dim) for dim in signal.dims if dim in axes_of(data)]
     if traces:
         _draw_map(target.subplots(), data, name, traces[-1], without)
     elif setpoints == ["stage", "bias"]:
@@ -133,14 +144,14 @@ def draw_data(
         _draw_curve(target, data, name, model, without, (residuals or {}).get(name), partly=partly)
 
 
-def _axes_of(data: xarray.Dataset) -> set[str]:
+def axes_of(data: xarray.Dataset) -> set[str]:
     """Dimensions of traces: those that some measured columns lack."""
     scalars = [set(column.dims) for column in data.data_vars.values()]
     common = set.intersection(*scalars) if scalars else set()
     return {str(dim) for dim in data.dims} - {str(dim) for dim in common}
 
 
-def _abscissa(data: xarray.Dataset, name: str) -> xarray.DataArray:
+def abscissa(data: xarray.Dataset, name: str) -> xarray.DataArray:
     """Abscissa of a curve: the device voltage of a bias sweep, else the innermost set-point."""
     if "device_voltage" in data and data["device_voltage"].dims == data[name].dims:
         return data["device_voltage"]
@@ -162,7 +173,7 @@ def _draw_curve(
     *,
     partly: bool,
 ) -> None:
-    x, y = Scaled.of(_abscissa(data, name)), Scaled.of(data[name])
+    x, y = Scaled.of(abscissa(data, name)), Scaled.of(data[name])
     fitted = name in model
     axes = target.subplots(2, 1, sharex=True, height_ratios=(3, 1)) if fitted else [target.subplots()]
     back = _way_back(data, name)
@@ -225,7 +236,7 @@ def _draw_conductance(axis: Axes, data: xarray.Dataset, x: Scaled, model: Mappin
 def _draw_isotherms(target: Figure | SubFigure, data: xarray.Dataset, name: str, model: Mapping[str, Any]) -> None:
     """The magnitude of the signal at each temperature of the stage with the model, and the lock-in's dI/dV below."""
     measured = [name, *(["conductance"] if np.isfinite(data.get("conductance", np.nan)).any() else [])]
-    x, axes = Scaled.of(_abscissa(data, name)), target.subplots(len(measured), 1, sharex=True, squeeze=False)[:, 0]
+    x, axes = Scaled.of(abscissa(data, name)), target.subplots(len(measured), 1, sharex=True, squeeze=False)[:, 0]
     for axis, column in zip(axes, measured, strict=True):
         y, expected = Scaled.of(data[column]), model.get(column)
         for number, kelvin in enumerate(data["stage"].values):

@@ -4,10 +4,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from matplotlib.image import imread
 
 import labnis as package
 from labnis.storage import list_runs, read_metadata
+from labnis.ui.compared_curves import in_sigma
 from tests.run.bench import BUDGETED_TEXT, Commands, write_station
 
 
@@ -79,3 +82,17 @@ def test_an_instrument_that_only_another_run_of_the_session_used_is_no_differenc
     assert read_metadata(runs[0].path)["instruments"].keys() > read_metadata(runs[3].path)["instruments"].keys()
     assert compared(labnis, curve, other)["settings"][curve] == {"parameters.points": 21}
     assert "instruments.n5222b.model" in compared(labnis, curve, reflection)["settings"][curve]
+
+
+def test_curves_in_one_axis(labnis: Commands, runs: list[str], tmp_path: Path) -> None:
+    answer = labnis(f"compare {' '.join(runs)} --figure both.png")
+    assert answer.code == 0, answer.err
+    image = imread(tmp_path / "both.png")
+    assert image.shape[0] > 700 and image.std() > 0.05
+    first, second = (package.open_run(run.path) for run in sorted(list_runs(tmp_path / "data"), key=lambda r: r.start))
+    apart = in_sigma(first, second, "current")
+    assert 0.8 < np.nanstd(apart) < 1.5, "the same device: noise of its readings"
+    reflection = labnis("run ReflectionVsBias --dry-run --json --set points=5 --set frequencies=51")
+    (path,) = json.loads(reflection.out)["runs"]
+    wrong = labnis(f"compare {runs[0]} {path} --figure x.png")
+    assert (wrong.code, "runs of one procedure are drawn together" in wrong.err) == (2, True)

@@ -1,0 +1,80 @@
+"""Curves of several runs in one axis, and how far each is from what the fit of the first expects of it."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from labnis.errors import RequestError
+from labnis.experiment.analysis import analyses_of_run
+from labnis.experiment.run import Run
+from labnis.fit import FitResult
+from labnis.ui.figures import abscissa, axes_of, of_fits, predicted, predictions
+from labnis.ui.fit_curves import Scaled
+
+__all__ = ["draw_compared", "in_sigma"]
+
+# Zeros of meters, which are no change of a device.
+_ZEROS = ("voltage_offset", "current_offset")
+_MARKERS = "os^Dv"
+
+
+def draw_compared(runs: Sequence[Run], file: Path) -> None:
+    """Draw the curves of `runs` and, below, each less the fit of the first one, in σ of a reading.
+
+    The fit has the zeros of the meters of the other run: they are no change of a device.
+
+    Raises
+    ------
+    RequestError
+        The runs are of several procedures, or have no curve over a set-point.
+
+    """
+    first, *others = runs
+    name = str(first.data.attrs["signal"])
+    if any(str(run.data.attrs["signal"]) != name for run in others):
+        raise RequestError(f"--figure: runs of one procedure are drawn together; these are {_named(runs)}")
+    if axes_of(first.data):
+        raise RequestError(f"--figure: a curve has one value per set-point, and {first.procedure} has traces")
+    figure = Figure(figsize=(4.8, 5.4), layout="constrained")
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
+    for number, run in enumerate(runs):
+        x, y = Scaled.of(abscissa(run.data, name)), Scaled.of(run.data[name])
+        style: dict[str, Any] = {"marker": _MARKERS[number % len(_MARKERS)], "ms": 3, "ls": "", "fillstyle": "none"}
+        label = f"{run.run_id}, {run.metadata['start']:%Y-%m-%d %H:%M}{', SIMULATED' * run.metadata['simulated']}"
+        upper.plot(x.values.ravel(), y.values.ravel(), color=f"C{number}", label=label, **style)
+        apart = in_sigma(first, run, name)
+        if apart is not None:
+            lower.plot(x.values.ravel(), apart.ravel(), color=f"C{number}", **style)
+        upper.set_ylabel(y.label)
+        lower.set_xlabel(x.label)
+    upper.legend(frameon=False, fontsize=6)
+    lower.axhline(0, color="black", lw=0.8)
+    lower.set_ylabel(f"less the fit of {first.run_id} / σ", fontsize=8)
+    figure.savefig(file, dpi=150)
+
+
+def in_sigma(first: Run, run: Run, name: str) -> Any:
+    """Readings of a `run`, less what the fit of the `first` expects at its set-points, in σ; None without fits."""
+    measured = np.asarray(run.data[name].values, dtype=np.float64)
+    own, residuals = predictions(run).get(name), of_fits(run, "residuals").get(name)
+    for analysis in analyses_of_run(first.metadata):
+        fit = first.fits.get(analysis.name)
+        expected = predicted(analysis, _with_zeros_of(fit, run), run.data).get(name) if fit is not None else None
+        if expected is None or own is None or residuals is None:
+            continue
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return (measured - expected) * residuals / (measured - own)
+    return None
+
+
+def _with_zeros_of(fit: FitResult, run: Run) -> FitResult:
+    known = {name: value for one in run.fits.values() for name, value in one.by_name.items() if name in _ZEROS}
+    return replace(fit, values=np.array([known.get(name, fit[name].value) for name in fit.names]))
+
+
+def _named(runs: Sequence[Run]) -> str:
+    return ", ".join(dict.fromkeys(run.procedure for run in runs))

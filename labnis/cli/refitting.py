@@ -112,7 +112,8 @@ def refit(  # noqa: PLR0913, PLR0917  # options
 
 def _found(folder: Path, runs: Sequence[str], since: str | None, device: str) -> list[Path]:
     """Files of the named runs, or of those of the named cooldowns, that began `since`."""
-    summaries = {run.path.resolve(): run for run in list_runs(folder)} if since or len(runs) == 1 else {}
+    by_name = since is not None or not all(Path(name).is_file() for name in runs)
+    summaries = {run.path.resolve(): run for run in list_runs(folder)} if by_name else {}
     paths: dict[Path, None] = {}
     for name in runs:
         of_cooldown = _of_device([path for path, run in summaries.items() if run.cooldown == name], name, device)

@@ -114,7 +114,8 @@ WIDE, FLAT = np.linspace(-1.2e-3, 1.2e-3, 121), np.full(121, 4e-5)
         (WIDE, np.full(121, np.nan), "0 usable points are too few"),
         (WIDE, FLAT[1:], r"device_voltage has shape \(121,\), conductance has shape \(120,\)"),
         (WIDE, FLAT * 1j, "conductance is complex and real numbers are needed; set the lock-in's phase"),
-        (WIDE, FLAT, "no superconducting gap"),
+        (WIDE[9:], FLAT[9:], "no superconducting gap is seen from -1.02 mV to 1.2 mV"),
+        (WIDE + 5e-3, np.where(np.abs(WIDE) > 4.3e-4, 4e-5, 1e-8), "centred at 5 mV, .* subtract the offset"),
         (WIDE, -FLAT, "not positive: is the lock-in.s phase turned"),
     ],
 )

@@ -157,6 +157,23 @@ def short(maximum: float, step: float = 0.0, offset: float = 0.0, **options: Any
     return fit
 
 
+def offset(
+    lab: Lab, volt: float = 0.0, ampere: float = 0.0, only: Callable[[Real], Any] = lambda v: v < np.inf
+) -> Answer:
+    """The fit of the readings at `only` some voltages, which instruments have shifted; its offsets follow."""
+    there = only(lab.curve[0])
+    found = fitted(lab, lab.curve[0][there] + volt, lab.curve[1][there] + ampere)
+    return replace(found, pulls={name: pull for name, pull in found.pulls.items() if not name.endswith("_offset")})
+
+
+def noisy_tunnelling(_lab: Lab) -> Answer:
+    """The fit of a pair of 1 TΩ, whose current is smaller than the offset, and little more than the noise."""
+    voltage, values = np.linspace(-1.2e-3, 1.2e-3, 51), {"gap": 215e-6, "current_offset": 1e-15}
+    current = NISJunction(215e-6, 1e12, 1e-4).current(voltage / 2, 0.11) + 1e-15 + 2e-17 * noise(51, seed=1)
+    fit = fit_current_voltage(voltage, current, given={"normal_resistance": (1e12, 1e11)})
+    return Answer(fit, {name: (fit[name].value - value) / fit[name].sigma for name, value in values.items()})
+
+
 def resistor(voltage: Real, _current: Real) -> tuple[Real, Real]:
     return voltage, voltage / 24e3 + 1e-12 * noise(voltage.size)
 
@@ -291,7 +308,24 @@ CURVES: dict[str, tuple[Callable[[Lab], Answer], str]] = {
     "inside the gap, which is known": (short(0.38e-3, fixed={"gap": 215e-6}), ""),
     "inside the gap, with its resistance": (short(0.3e-3, fixed={"gap": 215e-6, "normal_resistance": 12e3}), ""),
     "hardly a current, all known": (short(0.1e-3, fixed={"gap": 215e-6, "normal_resistance": 12e3}), ""),
-    "resistor": (changed(resistor), "in proportion to the voltage; .* a resistor"),
+    "a reach that is not the same on both sides": (
+        changed(lambda v, i: (v[np.abs(v + 1e-4) < 2e-4], i[np.abs(v + 1e-4) < 2e-4])),
+        r"no superconducting gap is seen from -\d+ µV to \d+(\.\d)? µV: .* ends inside the gap",
+    ),
+    "a voltmeter off by volts": (partial(offset, volt=3.0), "within 1.11 mV of 3 V, far from 0 V: subtract the offset"),
+    "a voltmeter off by a tenth of a volt": (partial(offset, volt=-0.1), "of -100 mV, far from 0 V: subtract"),
+    "a voltmeter off by more than the sweep": (partial(offset, volt=5e-3), "centred at 5 mV, .* subtract the offset"),
+    "a voltmeter off by the sweep": (partial(offset, volt=2e-3), "centred at 2 mV, .* subtract the offset"),
+    "a voltmeter off by half of the sweep": (partial(offset, volt=-1.1e-3), ""),
+    "an ammeter off by twenty currents": (partial(offset, ampere=1e-6), ""),
+    "an ammeter off by thousands of currents": (partial(offset, ampere=-1e-3), ""),
+    "an ammeter off by two currents, one side": (partial(offset, ampere=-1e-7, only=lambda v: v >= 0), ""),
+    "noisy tunnelling beside an offset": (noisy_tunnelling, ""),
+    "a leak larger than the junctions": (
+        changed(lambda v, i: (v, i + 1e-4 * v)),
+        r"the current is in proportion to the voltage, as through \S+ kΩ; .* a leak parallel",
+    ),
+    "resistor": (changed(resistor), "in proportion to the voltage, as through 24 kΩ; .* a resistor"),
     "constant": (changed(lambda v, _: (v, np.full(v.size, 1e-9))), "every reading is 1e-09 A"),
     "not connected": (changed(lambda v, _: (v, 1e-12 * noise(v.size))), "the device is not connected"),
     "read in steps": (changed(lambda v, i: (v, np.rint(i / 1e-9) * 1e-9)), ""),

@@ -11,9 +11,12 @@ __all__ = [
     "LOCKIN_PHASE",
     "check_units",
     "fitted_without",
+    "is_gap_amid",
     "is_proportional",
     "missing_readings",
+    "reach_text",
     "refuse_clipped",
+    "refuse_shifted",
     "refuse_unfinished",
     "refuse_without_gap",
     "refuse_without_rise",
@@ -24,8 +27,8 @@ LOCKIN_PHASE = "set the lock-in's phase so that the conductance is in phase, and
 
 # This many equal extreme currents, over this part of the sweep, mean a clipped reading.
 _STUCK, _STUCK_PART = 3, 0.01
-# Voltages count as different in steps of this part of the largest; there are six parameters.
-_BINS, _FEWEST_VOLTAGES = 500, 6
+# Voltages count as different in steps of this part of the sweep; there are six parameters.
+_BINS, _FEWEST_VOLTAGES = 1000, 6
 # No current of a tunnel junction (A); instruments mark over-range readings by such numbers.
 _MARKER = 1e6
 # Voltages (V) and resistances (ohm) of devices with tunnel junctions, also of arrays and far inside the gap.
@@ -41,6 +44,9 @@ _OUTER, _BEYOND = 5, 1.3
 _SAME = 1e-9
 # Where the current is in proportion to the voltage but for this part, it has no gap.
 _NORMAL = 0.7
+# In so many parts of a sweep, a gap in its middle has less than this part of the slopes at both ends; and a sweep that
+# is so many times as far from 0 V as it is wide is none of a device.
+_PARTS, _FLAT, _FAR = 12, 0.5, 10.0
 
 
 def fitted_without(missing: str) -> tuple[str, ...]:
@@ -53,15 +59,52 @@ def missing_readings(voltage: Real, found: Bool) -> str:
 
     `voltage` (V) are those of all points.
     """
-    reached = float(np.abs(voltage[found]).max(initial=0.0))
-    beyond = int((np.abs(np.nan_to_num(voltage)) > reached).sum())
+    low, high = voltage[found].min(initial=0.0), voltage[found].max(initial=0.0)
+    beyond = int(((voltage < low) | (voltage > high)).sum())
     if not beyond:
         return ""
+    ends = " and ".join(number_text(float(end), "V") for end in (low, high))
     return (
         f"{int((~found).sum())} of {found.size} points have no finite reading, among them all {beyond} beyond "
-        f"±{number_text(reached, 'V')}, as where an instrument is over-range; what remains does not reach far enough "
+        f"{ends}, as where an instrument is over-range; what remains does not reach far enough "
         "beyond the gap: choose a larger range and measure again"
     )
+
+
+def reach_text(voltage: Real) -> str:
+    """From where to where a sweep goes, by its voltages (V), in words."""
+    return f"from {number_text(float(voltage.min()), 'V')} to {number_text(float(voltage.max()), 'V')}"
+
+
+def refuse_shifted(voltage: Real, current: Real, *, gap_known: bool) -> None:
+    """Raise FitError for a sweep that only the offset of a voltmeter takes away from 0 V; both are (n,), in V and A.
+
+    One from 0 V in one direction, or of which a known gap tells where it is, is none.
+    """
+    low, high = float(voltage.min()), float(voltage.max())
+    nearest, centre = max(low, -high), number_text((low + high) / 2, "V")
+    if nearest > _FAR * (high - low) and not gap_known:
+        raise FitError(
+            f"all voltages are within {number_text((high - low) / 2, 'V')} of {centre}, far from 0 V: subtract the "
+            "offset of the voltmeter from device_voltage; or is the bias not swept?"
+        )
+    if nearest > 0 and is_gap_amid(voltage, current):
+        raise FitError(
+            f"the sweep is centred at {centre}, has its gap in the middle, and does not contain 0 V: subtract the "
+            "offset of the voltmeter from device_voltage"
+        )
+
+
+def is_gap_amid(voltage: Real, current: Real) -> bool:
+    """Whether the current (A) rises at both ends of the sweep (V), both (n,), and much less in between."""
+    part = np.minimum((_PARTS * (voltage - voltage.min()) / np.ptp(voltage)).astype(np.intp), _PARTS - 1)
+    size = np.maximum(np.bincount(part, minlength=_PARTS), 1)
+    v, i = voltage - (np.bincount(part, voltage) / size)[part], current - (np.bincount(part, current) / size)[part]
+    # Without points, or with one of them, a part has no slope, which says nothing.
+    squares = np.bincount(part, v * v)
+    slopes = np.where(squares > 0, np.bincount(part, v * i) / np.where(squares > 0, squares, 1.0), np.inf)
+    ends = min(slopes[0], slopes[-1])
+    return bool(0 < ends < np.inf and np.median(slopes[_PARTS // 3 : -_PARTS // 3]) < _FLAT * ends)
 
 
 def check_units(voltage: Real, current: Real) -> None:
@@ -86,7 +129,8 @@ def check_units(voltage: Real, current: Real) -> None:
 
 def refuse_clipped(voltage: Real, current: Real) -> None:
     """Raise FitError for too few different voltages (V), or a clipped current (A)."""
-    distinct = np.unique(np.rint(_BINS * voltage / max(np.abs(voltage).max(), np.finfo(float).tiny))).size
+    away = voltage - voltage.min()
+    distinct = np.unique(np.rint(_BINS * away / max(away.max(), np.finfo(float).tiny))).size
     if distinct < _FEWEST_VOLTAGES:
         raise FitError(
             f"{distinct} different voltages are too few for an I–V fit; at least {_FEWEST_VOLTAGES} are needed"
@@ -156,7 +200,6 @@ def _is_beyond(away: Real, flows: Real) -> bool:
 
 def refuse_without_rise(voltage: Real, current: Real) -> None:
     """Raise FitError that says why the current (A) does not rise with the voltage (V), both (n,), at the end."""
-    reached = number_text(float(np.abs(voltage).max()), "V")
     if np.ptp(current) == 0:
         raise FitError(
             f"the current does not rise with the voltage: every reading is {current[0]:.4g} A; is the meter read, and "
@@ -168,32 +211,30 @@ def refuse_without_rise(voltage: Real, current: Real) -> None:
             "polarity of the leads, or the sign of the amplifier's gain in the wiring"
         )
     raise FitError(
-        f"the current does not rise with the voltage at the end of the sweep, {reached}: it ends inside the gap, or "
-        "the device is not connected; sweep beyond the gap"
+        f"the current does not rise with the voltage at the end of the sweep {reach_text(voltage)}: it ends inside the "
+        "gap, the noise hides the current, or the device is not connected; sweep beyond the gap, or average more"
     )
 
 
 def is_proportional(voltage: Real, current: Real, slope: float) -> bool:
-    """Whether the current (A) is in proportion to the voltage (V), with the `slope` (S) at the end of the sweep.
-
-    But for an offset, where the sweep has both signs.
-    """
+    """Whether the current (A) without its offset is in proportion to the voltage (V); its `slope` (S) is at the end."""
     inner = np.abs(voltage) < 0.5 * np.abs(voltage).max()
-    if voltage.min() < 0 < voltage.max():
-        current = current - np.median(current[inner])
     return float(np.abs(current[inner]).sum()) > _NORMAL * slope * float(np.abs(voltage[inner]).sum())
 
 
-def refuse_without_gap(voltage: Real, current: Real, slope: float) -> None:
-    """Raise FitError that says why the curve shows no gap; `slope` is that at the end of the sweep (S)."""
-    reached = number_text(float(np.abs(voltage).max()), "V")
-    if is_proportional(voltage, current, slope):
+def refuse_without_gap(voltage: Real, slope: float, *, proportional: bool) -> None:
+    """Raise FitError that says why a curve to these voltages (V) shows no gap.
+
+    `slope` is that at the end of the sweep (S), to which the current may be in proportion.
+    """
+    told = f"no superconducting gap is seen {reach_text(voltage)}"
+    if proportional:
         raise FitError(
-            f"no superconducting gap is seen within |V| ≤ {reached}: the current is in proportion to the voltage; is "
-            "the device normal, as above its critical temperature or field, or a resistor? Or take more points inside "
-            "the gap"
+            f"{told}: the current is in proportion to the voltage, as through {number_text(1 / slope, 'ohm')}; is the "
+            "device normal, as above its critical temperature or field, or a resistor, or does a leak parallel to it "
+            "hide its gap? Or take more points inside the gap"
         )
     raise FitError(
-        f"no superconducting gap is seen within |V| ≤ {reached}: at its ends the current still bends, so that the "
-        "sweep ends inside the gap or at its edge; widen the sweep to three times the edge"
+        f"{told}: at its ends the current still bends, so that the sweep ends inside the gap or at its edge; widen the "
+        "sweep to three times the edge"
     )

@@ -45,10 +45,13 @@ class CommonError:
 
 
 def resolution(readings: Real) -> float:
-    """The largest 1, 2 or 5 times a power of ten of which all `readings` (V or A) are multiples; 0 if there is none."""
+    """The largest 1, 2 or 5 times a power of ten of which all `readings` (V or A) are multiples; 0 if there is none.
+
+    They differ by it: those that a large offset makes all but equal show no last digit.
+    """
     decades = (10.0**exponent for exponent in range(_LARGEST, _SMALLEST - 1, -1))
     for step in (digit * decade for decade in decades for digit in _STEPS):
         steps = readings / step
-        if np.abs(steps).max(initial=0.0) >= 1 and (np.abs(steps - np.rint(steps)) < _ROUNDING).all():
+        if steps.size and np.ptp(np.rint(steps)) >= 1 and (np.abs(steps - np.rint(steps)) < _ROUNDING).all():
             return float(step)
     return 0.0

@@ -9,10 +9,9 @@ from numpy.typing import ArrayLike
 from scipy.ndimage import median_filter
 
 from labnis.fit.arrays import Real, check_numbers, curve
-from labnis.fit.estimate import number_text
 from labnis.fit.given import refuse_unphysical, stated
 from labnis.fit.junction._array import PAIR, JunctionArray, Junctions
-from labnis.fit.junction._curve_data import LOCKIN_PHASE
+from labnis.fit.junction._curve_data import LOCKIN_PHASE, reach_text, refuse_shifted
 from labnis.fit.junction._excitation import first_harmonic, phases
 from labnis.fit.junction._pair import ASSUMED, PairModel, pair_parameters
 from labnis.fit.junction._unequal_pair import ASYMMETRY
@@ -210,10 +209,12 @@ def _guess(voltage: Real, conductance: Real, array: JunctionArray, known: Mappin
     side = 1.0 if voltage.max() >= -voltage.min() else -1.0
     order = np.argsort(side * voltage)
     v = side * voltage[order]
+    between = (conductance[order][1:] + conductance[order][:-1]) / 2 * np.diff(voltage[order])
+    refuse_shifted(voltage[order], np.append(0.0, np.cumsum(between)), gap_known="gap" in known)
     # Medians are robust to outliers.
     calm = median_filter(conductance[order], size=3, mode="nearest")
     normal = float(np.median(calm[-max(5, v.size // 20) :]))
-    reached = number_text(float(v[-1]), "V")
+    told = f"no superconducting gap is seen {reach_text(voltage)}"
     if not normal > 0:
         raise FitError(
             f"the conductance at the end of the sweep is {normal:.3g} S, not positive: is the lock-in's phase turned "
@@ -222,14 +223,11 @@ def _guess(voltage: Real, conductance: Real, array: JunctionArray, known: Mappin
     peak = int(np.argmax(np.where(v > 0, calm, -np.inf)))
     if calm[:peak].min(initial=np.inf) > 0.7 * normal:
         raise FitError(
-            f"no superconducting gap is seen within |V| ≤ {reached}: the conductance is no smaller inside than at the "
+            f"{told}: the conductance is no smaller inside than at the "
             "end; is the device normal, or are there too few points inside the gap?"
         )
     if v[peak] > 0.95 * v[-1]:
-        raise FitError(
-            f"no superconducting gap is seen within |V| ≤ {reached}: the conductance still rises at the end of the "
-            "sweep; widen the sweep"
-        )
+        raise FitError(f"{told}: the conductance still rises at the end of the sweep; widen the sweep")
     # Of a superconductor's density of states at the end of a narrow sweep.
     end = max(float(v[-1] / v[peak]), 1.02)
     resistance = array.parallel / array.series / normal * end / np.sqrt(end**2 - 1)

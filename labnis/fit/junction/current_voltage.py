@@ -27,6 +27,7 @@ from labnis.fit.junction._curve_data import (
     fitted_without,
     missing_readings,
     refuse_clipped,
+    refuse_shifted,
 )
 from labnis.fit.junction._curve_doubts import (
     curve_warnings,
@@ -118,6 +119,7 @@ def fit_current_voltage(  # noqa: PLR0913  # each of them is a fact about the me
     voltage, measured = curve("an I–V fit", device_voltage=device_voltage, current=current)
     check_numbers(series_resistance=series_resistance, resistance_sigma=resistance_sigma)
     refuse_clipped(voltage, measured)
+    refuse_shifted(voltage, measured, gap_known="gap" in {**(fixed or {}), **(given or {})})
     check_units(voltage, measured)
     array = JunctionArray.of(junctions)
     refuse_unphysical(fixed, given)

@@ -51,6 +51,8 @@ class Twin:
         Returns `truth` as of now.
     instrument_errors
         Source of uncertainty → its error, in the unit of the source; empty if the instruments do not err.
+    drawn
+        What tells its instruments from those of other simulations; empty if they do not err.
     true_curves
         Function of voltages across the device (V), and of the temperature (K) that the thermometer of its stage reads
         (that of the fridge without a heater, if none is given), that returns electron_temperature (K), cooling_power
@@ -67,6 +69,7 @@ class Twin:
     true_results: Callable[[], Mapping[str, float]]
     instrument_errors: Mapping[str, float] = field(default_factory=dict)
     true_curves: Callable[[Real, float | None], Mapping[str, Real]] = lambda _voltage, _read: {}
+    drawn: str = ""
 
     @property
     def truth(self) -> Mapping[str, float]:
@@ -187,9 +190,10 @@ def open_twin(
             if name not in where
         }
         text = path.read_text(encoding="utf-8")
-        drawn = world.errors.by_uid
+        own = world.errors
         results, curves = partial(_true_results, world), partial(_true_curves, world)
-        yield Twin(visalib, where, stand_ins, world.clock, text, world.seed, results, drawn, curves)
+        known = text, world.seed, results, own.by_uid, curves, own.drawn
+        yield Twin(visalib, where, stand_ins, world.clock, *known)
     finally:
         _IN_USE.remove(visalib)
         library.connect({}, PLAIN)

@@ -24,7 +24,8 @@ class Source:
     ----------
     uid
         Its identity: results that share it err together. It names instrument, serial number, quantity and range, and
-        the date of the adjustment, as in `keithley_2450/4123456/voltage.gain[20mV]@2026-03-14`.
+        the date of the adjustment, as in `keithley_2450/4123456/voltage.gain[20mV]@2026-03-14`; of simulated
+        instruments that err also how their errors were drawn, as in `…@2026-03-14#stated 3` (seed 3).
     label
         What it is, for a table.
     unit

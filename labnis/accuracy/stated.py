@@ -50,6 +50,11 @@ class StatedUncertainty(BaseModel):
         return self
 
     @property
+    def figure(self) -> float:
+        """The figure as it is stated."""
+        return self.limit or self.standard or self.expanded or math.nan
+
+    @property
     def distribution(self) -> Distribution:
         """Rectangular for a limit, normal otherwise."""
         return "normal" if self.limit is None else "rectangular"

@@ -63,7 +63,7 @@ def compare(
         by_run = {
             run.run_id: {name: values[number] for name, values in settings.items()} for number, run in enumerate(found)
         }
-        say_json({"settings": by_run, "differences": [one._asdict() for one in apart]})
+        say_json({"settings": by_run, "differences": [one._asdict() for one in apart], "notes": _notes(found)})
         return
     table = Table("set otherwise", *(run.run_id for run in found))
     for name, values in settings.items():
@@ -71,6 +71,8 @@ def compare(
     if settings:
         print_table(table)
     _print_results(found, apart)
+    for note in _notes(found):
+        say(note)
 
 
 def _draw(runs: Sequence[Run], figure: Path) -> None:
@@ -119,6 +121,17 @@ def _settings(metadata: Mapping[str, Any]) -> dict[str, Any]:
         used = [*instruments]
     found = {name: metadata.get(name) for name in _SETTINGS}
     return found | {"instruments": {name: facts for name, facts in instruments.items() if name in used}}
+
+
+def _notes(found: Sequence[Run]) -> list[str]:
+    """Pairs of runs whose simulated instruments are others, in spite of their serial numbers."""
+    errors = [(run.run_id, run.metadata["context"].get("instrument_errors", {})) for run in found]
+    return [
+        f"{one} and {other}: their simulated instruments are others (drawn by other seeds), so that no error of them "
+        "cancels in the differences"
+        for (one, first), (other, second) in combinations(errors, 2)
+        if any(first[uid] != second[uid] for uid in first.keys() & second.keys())
+    ]
 
 
 def _flat(settings: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:

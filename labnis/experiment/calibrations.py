@@ -313,7 +313,7 @@ def _of_run(path: Path, known: Mapping[str, Any]) -> dict[str, Any]:
         "fridge_temperature": fit["fridge_temperature"],
         "wiring": known["wiring"],
         "instruments": known["instruments"],
-        # Another seed is another set of instruments, under the same names.
+        # Of another seed the device may be another one, too.
         "seed": known["seed"],
     }
     used = [[one.get("version", one["fit"]), one["run_id"]] for one in known["calibrations"]]

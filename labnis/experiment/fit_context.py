@@ -1,5 +1,6 @@
 """Conditions of the fits of one run, among them its sources of systematic uncertainty."""
 
+from dataclasses import replace
 from datetime import datetime
 
 from pymeasure.experiment import Procedure
@@ -9,13 +10,19 @@ from labnis.experiment.preflight import needed_roles
 from labnis.fit import FitContext
 from labnis.ledger import new_batch
 from labnis.station import OpenStation, stated_sources
+from sim_instruments import Twin
 
 __all__ = ["context_of"]
 
 
-def context_of(procedure: Procedure, station: OpenStation, cooldown: str, fridge_temperature: float) -> FitContext:
+def context_of(
+    procedure: Procedure, station: OpenStation, cooldown: str, fridge_temperature: float, twin: Twin | None
+) -> FitContext:
     """Return what the fits of a run of `procedure` need besides its data; a temperature that is not known is NaN."""
     sources, unstated = _sources(procedure, station, cooldown)
+    if sources is not None and twin is not None and twin.drawn:
+        # All twins have the same serial numbers, and those of other draws share no error.
+        sources = tuple(replace(source, uid=f"{source.uid}#{twin.drawn}") for source in sources)
     return FitContext(
         wiring=station.config.wiring_record(),
         device=station.config.device.model_dump(mode="json"),

@@ -27,6 +27,8 @@ __all__ = [
 
 NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _GOAL = re.compile(rf"(?P<result>\w+)\s*=\s*(?P<number>{NUMBER})\s*(?P<unit>.*)")
+# The parser of units takes signs that it does not know for nothing, and computes numbers of any size.
+_UNIT = re.compile(r"(?:1|%|°?[^\W\d]\w*)(?:(?:\s*[*/·]\s*|\s+)(?:%|[^\W\d]\w*)|\s*(?:\*\*|\^)\s*-?\d(?:\.\d)?)*")
 
 # With this number of residuals the noise, and with it every σ, is known to a sixth.
 _LEAST_FREEDOM = 20
@@ -205,10 +207,13 @@ def unit_factor(where: str, unit: str, wanted: str, advice: str = "give it in ")
     """Factor from `unit` to the `wanted` one; 1 if they are equal or none was given. A RequestError says `where`."""
     if unit in ("", wanted):
         return 1.0
+    refusal = RequestError(f"{where}: {unit!r} cannot be expressed in {wanted}; {advice}{wanted}")
+    if not _UNIT.fullmatch(unit):
+        raise refusal
     try:
         return float(ureg.Quantity(1.0, unit).m_as("" if wanted == "1" else wanted))
     except (pint.PintError, ValueError, AttributeError) as error:
-        raise RequestError(f"{where}: {unit!r} cannot be expressed in {wanted}; {advice}{wanted}") from error
+        raise refusal from error
 
 
 def goals_of(analyses: Sequence[Analysis], goals: Sequence[PrecisionGoal]) -> tuple[PrecisionGoal, ...]:

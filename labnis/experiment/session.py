@@ -225,7 +225,7 @@ class Session:
                 self.may_go_on = False
                 raise self.stop.error(f"the bias is at zero, {type(procedure).__name__} was not started")
             [analyses], goals = self._open_for([procedure], until)
-            context = context_of(procedure, self.station, self.cooldown, self.bath_temperature())
+            context = context_of(procedure, self.station, self.cooldown, self.bath_temperature(), self.twin)
             plan = self._plan(analyses, goals, known.added_to(context, analyses))
             metadata = metadata_of(
                 procedure, plan, self.station, environment=self._environment, cooldown=self.cooldown,

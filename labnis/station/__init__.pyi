@@ -12,7 +12,8 @@ from .proposing import station_lines
 from .role_readings import RoleReading, read_roles
 from .role_spec import RoleSpec, SetpointSpec
 from .sections import Device, Interlock, Island, Limits
-from .uncertainty import Uncertainty, stated_sources
+from .uncertainty import stated_sources
+from .uncertainty_section import Uncertainty
 
 __all__ = [
     "BiasMismatchError",

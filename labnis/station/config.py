@@ -32,7 +32,8 @@ from labnis.station.role_spec import (
     spec_input,
 )
 from labnis.station.sections import Device, Interlock, LabnisSection, Limits
-from labnis.station.uncertainty import Uncertainty, tables_of
+from labnis.station.uncertainty_check import check_uncertainty, tables_of
+from labnis.station.uncertainty_section import Uncertainty
 
 __all__ = ["GUARDIAN_ACTS_WITHIN", "StationConfig", "load_station"]
 
@@ -191,6 +192,7 @@ def load_station(path: Path) -> StationConfig:
     _check_current(config)
     _check_watched(config, section.interlocks)
     _check_watchdog(config)
+    check_uncertainty(config)
     use_packages(section.packages, folder)
     return config
 

@@ -16,7 +16,7 @@ from pydantic import (
 from drivers.wiring import Section, Wiring
 from labnis.station.instruments import refused_visa_library
 from labnis.station.role_spec import Name, Positive
-from labnis.station.uncertainty import Uncertainty
+from labnis.station.uncertainty_section import Uncertainty
 
 __all__ = ["Device", "Interlock", "Island", "LabnisSection", "Limits", "TwinSection", "WatchdogSpec"]
 

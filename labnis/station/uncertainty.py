@@ -1,196 +1,20 @@
-"""The section `uncertainty` of station.yaml: what instruments and wiring may err by, and the sources that follow.
-
-::
-
-    uncertainty:
-      instruments:
-        keithley: {accuracy: keithley_2450, calibrated: 2026-03-14}   # accuracy/keithley_2450.yaml
-        n9030b: {amplitude: {expanded: 0.24, k: 2.0}, linearity: {standard: 0.01}}   # dB, dB per dB
-      wiring: {series_resistance: {limit: 20.0}}                      # ohm
-
-A table is looked for in the folder `accuracy` beside the station file, then among the drivers'.
-"""
+"""Sources of uncertainty of one run that follow from the section `uncertainty` of station.yaml."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
-from importlib.resources import files
-from pathlib import Path
-from typing import Annotated
 
-from pydantic import AfterValidator, Field, field_validator
+from drivers.wiring import Wiring
+from labnis.accuracy import AccuracyTable, Source, StatedUncertainty
+from labnis.station.uncertainty_section import (
+    DriftUncertainty,
+    FrequencyReference,
+    InstrumentUncertainty,
+    Uncertainty,
+    WiringUncertainty,
+)
 
-from drivers.wiring import Section, Wiring
-from labnis.accuracy import AccuracyTable, AccuracyTableError, Source, StatedUncertainty, load_table
-from labnis.station.document import Document, Location
-from labnis.station.role_spec import Name
-
-__all__ = ["InstrumentUncertainty", "Uncertainty", "accuracy_table", "stated_sources", "tables_of"]
-
-
-def _absolute(stated: StatedUncertainty) -> StatedUncertainty:
-    if stated.relative:
-        raise ValueError("found relative: true; there is nothing that it is a part of: give it in its own unit")
-    return stated
-
-
-Absolute = Annotated[StatedUncertainty, AfterValidator(_absolute)]
-
-
-class InstrumentUncertainty(Section):
-    """What is stated of one instrument.
-
-    Attributes
-    ----------
-    accuracy
-        Name of its accuracy table, of a source-meter, an ammeter or a voltmeter.
-    calibrated, due
-        Dates of its last adjustment, which makes new errors, and of the next one: what is stated ends there.
-    temperature
-        Lowest and highest temperature (°C) that the instrument has; outside those of its table its figures grow.
-    amplitude, linearity
-        Of a spectrum analyzer: its absolute amplitude (dB), and its deviation from a straight line (dB per dB).
-    gain_drift
-        Of a spectrum analyzer: the drift of its gain and of the amplifier chain's together (dB per hour).
-    gain
-        Of a lock-in: reading and sine output together, relative.
-    magnitude_drift, phase_drift
-        Of a network analyzer: its drift (dB per hour, degrees per hour).
-
-    """
-
-    accuracy: Name | None = None
-    calibrated: Annotated[date, Field(strict=False)] | None = None
-    due: Annotated[date, Field(strict=False)] | None = None
-    temperature: Annotated[tuple[float, float], Field(strict=False)] | None = None
-    amplitude: Absolute | None = None
-    linearity: Absolute | None = None
-    gain_drift: Absolute | None = None
-    gain: StatedUncertainty | None = None
-    magnitude_drift: Absolute | None = None
-    phase_drift: Absolute | None = None
-
-    @field_validator("temperature")
-    @classmethod
-    def _ascending(cls, given: tuple[float, float] | None) -> tuple[float, float] | None:
-        if given is not None and not given[0] <= given[1]:
-            raise ValueError(f"found {list(given)}; give the lowest and the highest temperature, the lowest first")
-        return given
-
-
-class WiringUncertainty(Section):
-    """What is stated of the wiring: `series_resistance` (ohm or relative), `divider` and `amplifiers` (gain, relative).
-
-    That of an amplifier in front of a lock-in belongs to the gain of the lock-in.
-    """
-
-    series_resistance: StatedUncertainty | None = None
-    divider: StatedUncertainty | None = None
-    amplifiers: Mapping[Name, StatedUncertainty] = {}
-
-
-class DriftUncertainty(Section):
-    """What is stated of drifts.
-
-    Attributes
-    ----------
-    voltage_zero
-        Of the zero of the voltage at the device between two runs (V).
-    current_zero
-        Of the zero of the current in the course of a run (A per hour): it looks like a leak.
-
-    """
-
-    voltage_zero: Absolute | None = None
-    current_zero: Absolute | None = None
-
-
-class FrequencyReference(StatedUncertainty):
-    """Relative uncertainty of the frequencies of the instruments that share a reference, by their names."""
-
-    shared: Annotated[tuple[Name, ...], Field(strict=False)] = ()
-
-
-class Uncertainty(Section):
-    """The section; what it leaves out is not in the budgets, which say so.
-
-    Attributes
-    ----------
-    instruments
-        By their names under `instruments:` of the file.
-    wiring
-        Of series resistance, divider and amplifiers.
-    drift
-        Of zeros; that of the voltage drifts by 1 µV at most between two runs where nothing is stated.
-    frequency_reference
-        Shared by spectrum and network analyzer.
-    fridge
-        Of the thermometer (K).
-
-    """
-
-    instruments: Mapping[Name, InstrumentUncertainty] = {}
-    wiring: WiringUncertainty = WiringUncertainty()
-    drift: DriftUncertainty = DriftUncertainty()
-    frequency_reference: FrequencyReference | None = None
-    fridge: Absolute | None = None
-
-
-def accuracy_table(name: str, folder: Path) -> AccuracyTable:
-    """Return the table `name` of the lab, from `folder`/accuracy, or else that of the drivers.
-
-    Raises
-    ------
-    AccuracyTableError
-        There is none, or it cannot be used.
-
-    """
-    own = folder / "accuracy" / f"{name}.yaml"
-    if own.is_file():
-        return load_table(own)
-    shipped = Path(str(files("drivers"))) / "accuracy"
-    found = shipped / f"{name}.yaml"
-    if Path(name).name != name or not found.is_file():
-        known = ", ".join(sorted(path.stem for path in shipped.glob("*.yaml")))
-        raise AccuracyTableError(f"no accuracy table {name!r} in {own.parent}, nor among those of the drivers: {known}")
-    return load_table(found)
-
-
-def tables_of(
-    document: Document, uncertainty: Uncertainty | None, wiring: Wiring, folder: Path
-) -> dict[str, AccuracyTable]:
-    """Return the accuracy tables of the instruments of a station file, in this folder.
-
-    Raises
-    ------
-    ConfigurationError
-        An instrument or an amplifier is not in the file, or a table cannot be used.
-
-    """
-    found: dict[str, AccuracyTable] = {}
-    if uncertainty is None:
-        return found
-    where: Location = ("labnis", "uncertainty", "instruments")
-    defined = ", ".join(document.data["instruments"])
-    for name, stated in uncertainty.instruments.items():
-        if name not in document.data["instruments"]:
-            raise document.error((*where, name), f"no instrument {name!r}; defined are {defined}")
-        if stated.accuracy is None:
-            continue
-        try:
-            found[name] = accuracy_table(stated.accuracy, folder)
-        except AccuracyTableError as error:
-            raise document.error((*where, name, "accuracy"), str(error)) from error
-    reference = uncertainty.frequency_reference
-    for name in reference.shared if reference is not None else ():
-        if name not in document.data["instruments"]:
-            where = ("labnis", "uncertainty", "frequency_reference", "shared")
-            raise document.error(where, f"no instrument {name!r}; defined are {defined}")
-    for name in uncertainty.wiring.amplifiers:
-        if name not in wiring.amplifiers:
-            where, known = ("labnis", "uncertainty", "wiring", "amplifiers", name), ", ".join(wiring.amplifiers)
-            raise document.error(where, f"no amplifier {name!r}; under labnis.wiring.amplifiers are {known or 'none'}")
-    return found
+__all__ = ["PARTS", "stated_sources"]
 
 
 def stated_sources(
@@ -258,7 +82,7 @@ def stated_sources(
     for role, name in instruments.items():
         own = stated.instruments.get(name, InstrumentUncertainty())
         missing += _beyond_the_sheet(name, own, tables.get(name), today)
-        for part, (unit, label, acts_on, lasts) in _PARTS.get(role, {}).items():
+        for part, (unit, label, acts_on, lasts) in PARTS.get(role, {}).items():
             figure: StatedUncertainty | None = getattr(own, part)
             if figure is None:
                 missing.append(f"the {label} of {name}")
@@ -273,8 +97,7 @@ def stated_sources(
     return tuple(found), tuple(dict.fromkeys(missing))
 
 
-# Role → part of InstrumentUncertainty → unit, label, what it acts on, and how long its error stays the same.
-_PARTS: Mapping[str, Mapping[str, tuple[str, str, str, str]]] = {
+PARTS: Mapping[str, Mapping[str, tuple[str, str, str, str]]] = {
     "lockin": {"gain": ("1", "gain", "conductance.gain", "calibration")},
     "vna": {
         "magnitude_drift": ("dB/h", "magnitude drift", "vna.magnitude_drift", "run"),
@@ -286,6 +109,7 @@ _PARTS: Mapping[str, Mapping[str, tuple[str, str, str, str]]] = {
         "gain_drift": ("dB/h", "gain drift", "analyzer.gain_drift", "run"),
     },
 }
+"""Role → part of InstrumentUncertainty → unit, label, what it acts on, and how long its error stays the same."""
 
 
 # What an instrument other than the bias source reads → its kind, and the unit.

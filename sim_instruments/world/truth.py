@@ -39,6 +39,12 @@ def _not_zero(gain: float) -> float:
 Gain = Annotated[Finite, AfterValidator(_not_zero)]
 
 
+def _of_a_superconductor(gap: float) -> float:
+    if not 1e-5 <= gap <= 1e-2:
+        raise ValueError("a gap is from 1e-5 to 1e-2 eV, such as 215e-6")
+    return gap
+
+
 class TruthError(Exception):
     """A truth file that cannot be used; the message has the file, the line, the key and what is allowed."""
 
@@ -52,7 +58,7 @@ class _Section(BaseModel):
 class Junction(_Section):
     """One NIS junction of the device: gap (eV), normal-state resistance of one junction (ohm), Dynes parameter."""
 
-    gap: Positive
+    gap: Annotated[Finite, AfterValidator(_of_a_superconductor)]
     resistance: Positive
     dynes: NonNegative
 

@@ -11,7 +11,7 @@ from matplotlib.image import imread
 import labnis as package
 from labnis.storage import list_runs, read_metadata
 from labnis.ui.compared_curves import in_sigma
-from tests.run.bench import BUDGETED_TEXT, Commands, write_station
+from tests.run.bench import BUDGETED_TEXT, Commands, changed, write_station
 
 
 @pytest.fixture
@@ -47,6 +47,25 @@ def test_settings_and_results(labnis: Commands, runs: list[str], tmp_path: Path)
     assert gap["sigma"] < 0.3 * one.results["gap"].sigma
     assert gap["error"] == pytest.approx(abs(gap["difference"]) / (2 * gap["sigma"]))
     assert gap["error"] < 2
+
+
+def test_simulated_instruments_of_another_seed_are_others(labnis: Commands, tmp_path: Path) -> None:
+    text = write_station(tmp_path, BUDGETED_TEXT).with_name("truth.yaml").read_text("utf-8")
+    found = []
+    for name, own in (("same", "stated\ninstrument_seed: 5"), ("others", "stated")):
+        truth = tmp_path / f"{name}.yaml"
+        truth.write_text(changed(text, "instrument_errors: none", f"instrument_errors: {own}"), encoding="utf-8")
+        few = f"--twin {truth} --set points=61 --json"
+        ran = [labnis(f"run IVSweep --dry-run --seed {seed} {few}").out for seed in (1, 3)]
+        found.append(compared(labnis, *(json.loads(one)["runs"][0] for one in ran)))
+    same, others = found
+    gaps = [next(one for one in each["differences"] if one["result"] == "gap") for each in (same, others)]
+    assert same["notes"] == []
+    assert "simulated instruments are others" in " ".join(others["notes"])
+    assert gaps[0]["sigma"] < 0.3 * gaps[1]["sigma"]
+    assert max(one["error"] for one in others["differences"]) < 2
+    history = json.loads(labnis("ledger history gap --simulated --json").out)
+    assert all(one["error"] is None or one["error"] < 2 for one in history)
 
 
 def test_the_tables(labnis: Commands, runs: list[str]) -> None:

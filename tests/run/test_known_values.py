@@ -34,6 +34,7 @@ def test_values_have_units_and_sigmas() -> None:
         (["gap"], [], "write it like gap=215e-6 or gap=215ueV"),
         (["gap=2e-4+-1e-6"], [], "write it like gap=215e-6"),
         ([], ["gap=2e-4"], r"write it like dynes=1e-4\+-1e-5"),
+        *((["gap=215" + unit], [], "cannot be expressed in eV") for unit in ("ueV@", "ueV!", "ueV)", "eV+eV")),
         (["gap=215mK"], [], "'mK' cannot be expressed in eV; give it in eV"),
         ([], ["gap=215ueV+-1"], r"σ needs a unit, too: gap=215ueV\+-1ueV"),
         ([], ["gap=215ueV+-1mK"], "'mK' cannot be expressed in eV"),

@@ -139,6 +139,7 @@ def test_island_is_either_of_constant_temperature_or_balanced(island: dict[str, 
         ("mixing_chamber_temperature", "0.0", "greater than 0"),
         ("gain_db", "1.0e+300", "less than or equal to 300"),
         ("loss_db", "-.inf", "finite"),
+        ("gap", "215.0", "from 1e-5 to 1e-2 eV"),
     ],
 )
 def test_a_truth_that_makes_no_sense_is_refused_by_line_and_key(

@@ -159,6 +159,29 @@ def test_a_relative_uncertainty_of_the_line_is_a_part_of_its_resistance() -> Non
     assert [(one.unit, one.standard) for one in found] == [("ohm", pytest.approx(20 / math.sqrt(3)))]
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        ("linearity: {", "gain: {limit: 0.1}, linearity: {", "analyzer; its keys are calibrated, due, amplitude"),
+        ("amplitude: {expanded: 0.24,", "amplitude: {expanded: 24.0,", "found 24 dB; allowed are figures below 10 dB"),
+        ("n5222b: {", "n5222b: {calibrated: 2026-03-14, ", "vna; its keys are due, magnitude_drift, phase_drift"),
+        ("phase_drift: {limit: 1.2}", "phase_drift: {limit: 360.0}", "allowed are figures below 180 degrees per hour"),
+        ("shared: [n5222b, n9030b]", "shared: [n5222b]", "found n5222b; the instruments that share it are"),
+        ("    analyzer: n9030b\n", "", "which no role uses; its keys are none"),
+    ],
+)
+def test_what_has_no_effect_in_the_shipped_station_is_refused(
+    before: str, after: str, told: str, tmp_path: Path
+) -> None:
+    text = (ROOT / "station.yaml").read_text(encoding="utf-8")
+    assert text.count(before) == 1
+    path = tmp_path / "station.yaml"
+    path.write_text(text.replace(before, after), encoding="utf-8")
+    with pytest.raises(ConfigurationError, match=r"line \d+: labnis\.uncertainty\.") as refused:
+        load_station(path)
+    assert told in str(refused.value)
+
+
 def test_the_table_beside_the_station_file_comes_first(write: Write) -> None:
     path = with_uncertainty(write, "{instruments: {source: {accuracy: keithley_2450, calibrated: 2026-03-14}}}")
     own = path.parent / "accuracy" / "keithley_2450.yaml"
@@ -186,6 +209,40 @@ def test_the_table_beside_the_station_file_comes_first(write: Write) -> None:
         ("{frequency_reference: {shared: [nosuch], limit: 1e-6}}", ["shared", "no instrument 'nosuch'"]),
         ("{fridge: {limit: 0.01, relative: true}}", ["fridge", "relative: true"]),
         ("{fridge: {limit: -1.0}}", ["fridge.limit", "greater than 0"]),
+        (
+            "{instruments: {source: {calibrated: 2099-03-14}}}",
+            ["source.calibrated", "2099-03-14, which is in the future"],
+        ),
+        (
+            "{instruments: {source: {accuracy: keithley_2450, calibrated: 2026-03-14, due: 2026-03-01}}}",
+            ["source.due", "found 2026-03-01", "later than the last one (calibrated: 2026-03-14)"],
+        ),
+        (
+            "{instruments: {source: {accuracy: keithley_2450, temperature: [291, 300]}}}",
+            ["source.temperature", "found [291.0, 300.0]; allowed are -50 to 100 degrees Celsius"],
+        ),
+        ("{instruments: {scope: {gain: {limit: 5}}}}", ["scope.gain", "found 5, 500 % of the value"]),
+        ("{instruments: {scope: {gain: {limit: 0.1, relative: false}}}}", ["scope.gain", "found relative: false"]),
+        (
+            "{instruments: {source: {accuracy: keithley_2450, gain: {limit: 0.01}}}}",
+            ["source.gain", "used as bias; its keys are accuracy, calibrated, due, temperature"],
+        ),
+        (
+            "{instruments: {scope: {accuracy: keithley_2450}}}",
+            ["scope.accuracy", "used as lockin; its keys are calibrated, due, gain"],
+        ),
+        ("{instruments: {scope: {calibrated: 2026-03-14}}}", ["scope.calibrated", "no effect without gain of scope"]),
+        ("{instruments: {source: {temperature: [20, 30]}}}", ["source.temperature", "no effect without accuracy"]),
+        ("{wiring: {series_resistance: {limit: 1.0e+12}}}", ["series_resistance", "more than", "is 2000 ohm"]),
+        ("{wiring: {series_resistance: {limit: 1.5, relative: true}}}", ["series_resistance", "150 % of the value"]),
+        ("{wiring: {divider: {standard: 2.0}}}", ["wiring.divider", "200 % of the value"]),
+        ("{wiring: {amplifiers: {preamp: {limit: 0.01}}}}", ["amplifiers.preamp", "gain of that", "none"]),
+        ("{drift: {voltage_zero: {limit: 1.0}}}", ["voltage_zero", "more than limits.maximum_bias (0.006 V)"]),
+        ("{drift: {current_zero: {limit: 1.0}}}", ["current_zero", "more than limits.compliance (5e-06 A)"]),
+        ("{frequency_reference: {limit: 1e-6, relative: false}}", ["frequency_reference", "relative: false"]),
+        ("{frequency_reference: {shared: [scope], limit: 1e-6}}", ["shared", "roles vna and analyzer", "none here"]),
+        ("{fridge: {standard: 2.0}}", ["fridge", "found 2 K; allowed are figures below 1 K"]),
+        ("{fridge: {standard: 2.0e-3}}", ["fridge", "name one as the role fridge"]),
         ("{fridges: {limit: 1.0}}", ["uncertainty.fridges", "unknown key"]),
     ],
 )
